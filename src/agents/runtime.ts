@@ -1,0 +1,105 @@
+import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
+
+/** `provider/id`, split. */
+export type ModelRef = { provider: string; id: string };
+export const modelName = (model: ModelRef): string => `${model.provider}/${model.id}`;
+
+export type ThinkingLevel = "off" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max";
+
+/** The tools that Pi has of its own. A turn gets exactly the ones that it is granted; the empty list means none. */
+export type ToolName = "read" | "write" | "edit" | "bash";
+
+export type ImageInput = { mimeType: string; /** base64 */ data: string };
+
+/** One stored message, as far as a runtime needs it to rebuild its context. */
+export type ContextMessage = { role: "user" | "assistant"; text: string; at: number };
+
+/** Everything about one turn. The runtime keeps nothing else between turns that could not be rebuilt from it. */
+export type Turn = {
+  runId: RunId;
+  sessionKey: SessionKey;
+  /** Changes at `/new` and `/reset`: a new one starts with an empty context. Letters, digits and `-` only. */
+  sessionId: string;
+  agentId: AgentId;
+  text: string;
+  images: readonly ImageInput[];
+  /** First the wanted model, then its fallbacks. Never empty: the setup guide is a model too. */
+  models: readonly ModelRef[];
+  thinking: ThinkingLevel;
+  tools: readonly ToolName[];
+  /** Absolute path; the agent's files and the working directory of its tools. */
+  workspace: string;
+  /** Added to the system prompt (who is talking, over which channel); facts from the server, never text of a sender. */
+  situation: string;
+  /**
+   * Where the runtime's own context stood after the last turn that the gateway has stored. Opaque to the caller, made by
+   * the runtime in `end.checkpoint`. A context that has run ahead of it (a crash) is cut back to it; one that is behind or
+   * lost is rebuilt from `history()`.
+   */
+  checkpoint: string | null;
+  history: () => readonly ContextMessage[];
+};
+
+export type Usage = { input: number; output: number; cacheRead: number; cacheWrite: number; totalTokens: number; costUsd: number };
+
+export type ErrorKind = "auth" | "billing" | "rate_limit" | "context_length" | "timeout" | "refusal" | "network" | "crashed" | "unknown";
+
+/** One piece of an assistant message, in order. */
+export type Block =
+  | { type: "text"; text: string }
+  | { type: "thinking"; thinking: string }
+  | { type: "toolCall"; id: string; name: string; arguments: unknown };
+
+/** What a runtime tells us, in order. `end` is always the last event; failure and abort are values of it, never exceptions. */
+export type AgentEvent =
+  /** The runtime has taken the prompt; `model` is the one that answers. Comes again when a fallback takes over. */
+  | { type: "started"; model: ModelRef; contextWindow: number }
+  | { type: "text"; delta: string }
+  | { type: "thinking"; delta: string }
+  | { type: "tool"; phase: "start"; id: string; name: string; args: unknown }
+  | { type: "tool"; phase: "update"; id: string; name: string; partial: string }
+  | { type: "tool"; phase: "end"; id: string; name: string; result: string; isError: boolean; durationMs: number }
+  /** A complete assistant message: it will not change any more. A turn with tools has several. */
+  | { type: "message"; blocks: readonly Block[]; model: ModelRef; usage: Usage; stopReason: string }
+  | { type: "retry"; attempt: number; maxAttempts: number; delayMs: number; reason: string }
+  | { type: "compaction"; phase: "start" | "end"; reason: string }
+  /** A steered message has entered the context of the running turn. */
+  | { type: "steered"; runId: RunId }
+  | {
+      type: "end";
+      reason: "stop" | "aborted" | "error";
+      checkpoint: string | null;
+      error?: { kind: ErrorKind; message: string; httpStatus?: number };
+    };
+
+export type RuntimeStatus = {
+  state: "starting" | "ready" | "degraded" | "stopped";
+  /** Why, when not ready; one sentence. */
+  cause?: string;
+  processes: number;
+  busy: number;
+  restarts: number;
+};
+
+/** Whoever thinks. Local child, remote worker or another gateway: the caller cannot tell. */
+export interface AgentRuntime {
+  /** Begins to warm up; returns at once. Called after the socket listens. */
+  start(): void;
+  /**
+   * One turn. Never throws and never ends without exactly one `end`. At most one turn per session at a time (the caller's
+   * lane sees to it). Aborting `signal` yields `end` within 10 s, with the partial text kept in earlier events.
+   */
+  prompt(turn: Turn, signal: AbortSignal): AsyncIterable<AgentEvent>;
+  /**
+   * Hands a message into the turn that runs in `sessionKey`. True: it was accepted and a `steered` event will follow before
+   * `end`, unless the turn is aborted or crashes. False: no turn can take it any more; queue it.
+   */
+  steer(sessionKey: SessionKey, message: { runId: RunId; text: string; images: readonly ImageInput[] }): Promise<boolean>;
+  /** Shortens the context of an idle session; resolves to the new checkpoint. Throws GatewayError when it cannot. */
+  compact(turn: Omit<Turn, "runId" | "text" | "images">, instructions: string | undefined): Promise<{ checkpoint: string | null; tokensBefore: number; summary: string }>;
+  /** Removes what the runtime keeps of one session (files, processes). Unknown ids are fine. */
+  forget(agentId: AgentId, sessionId: string): Promise<void>;
+  status(): RuntimeStatus;
+  /** Ends every child within 2 s. Running turns end as aborted. */
+  stop(): Promise<void>;
+}

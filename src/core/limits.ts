@@ -1,0 +1,57 @@
+/** Every limit has a name here, a unit at the end of it, and a comment that says what happens at the edge. */
+export const LIMITS = {
+  /** Before `connect`: a larger frame closes the socket with 1009. */
+  preAuthFrameBytes: 65_536,
+  /** After `connect`: a larger frame closes the socket with 1009. Advertised in hello-ok. */
+  frameBytes: 26_214_400,
+  /** A method without a larger allowance of its own: refused INVALID_REQUEST before it is parsed. */
+  requestBytes: 262_144,
+  /** `chat.send`, `agent`, `sessions.send` and `send` carry attachments. */
+  attachmentRequestBytes: 26_214_400,
+  /** Nesting of a request; refused before it is parsed. */
+  jsonDepth: 64,
+  /** Object keys and array items of a request; refused before it is parsed. */
+  jsonNodes: 50_000,
+  /** Characters of a request id and of a method name; refused. */
+  idChars: 256,
+  methodChars: 128,
+  /** Bytes waiting for one slow client: droppable events are dropped at half, the socket closed (1008) at the whole. */
+  clientBufferBytes: 52_428_800,
+  /** Handshake deadline; then close. */
+  handshakeMs: 15_000,
+  /** Requests of one connection that run at the same time; the rest wait in its queue. */
+  connectionConcurrency: 16,
+  /** Requests of one connection that wait; more are answered UNAVAILABLE with retryAfterMs. */
+  connectionQueue: 4_096,
+  /** Characters of one message to the agent; refused INVALID_REQUEST. */
+  messageChars: 400_000,
+  /** Messages waiting in one session's lane; more are refused UNAVAILABLE (RPC) or parked (channel). */
+  laneDepth: 256,
+  /** Turns that run at the same time in the whole gateway; the rest wait in their lanes. */
+  concurrentTurns: 8,
+  /** Attempts to run a message before it is parked with its payload kept. */
+  turnAttempts: 3,
+  /** Attempts to send one part of a reply when the failure is certain and transient. */
+  sendAttempts: 8,
+  /** Age at which an unsent part is parked instead of sent late. */
+  outboundMaxAgeMs: 24 * 3_600_000,
+  /** Terminal inbox rows keep their id, for deduplication, this long. */
+  dedupeRetentionMs: 30 * 86_400_000,
+  /** Characters of one log value; cut, and marked as cut. */
+  logValueChars: 2_048,
+  /** Bytes of one log line. */
+  logLineBytes: 8_192,
+  /** Size of a log file before it is rotated, and how many old ones are kept. */
+  logFileBytes: 16_777_216,
+  logFiles: 4,
+  /** Characters of one stored tool result; cut, and marked as cut. */
+  toolResultChars: 64_000,
+  /** Deltas are joined for this long before they are sent on. */
+  deltaCoalesceMs: 40,
+  /** Attachment sizes, advertised in hello-ok. */
+  attachmentBytes: 19_464_192,
+  imageBytes: 6_291_456,
+  /** `tick` event and WebSocket ping. */
+  tickMs: 30_000,
+  pingMs: 25_000,
+} as const;

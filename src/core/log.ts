@@ -1,0 +1,16 @@
+/** Values of a log line. The writer escapes and cuts them; a Secret prints as `[secret]`. */
+export type LogFields = Record<string, unknown>;
+
+/** What every room may say. Implemented in observe/log; rooms get it handed in. */
+export type Log = {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /** A log that adds `fields` to each line, e.g. `{ channel: "irc", account: "libera" }`. */
+  child(fields: LogFields): Log;
+};
+
+const nothing = (): void => {};
+/** For pure tests and for tools that print by themselves. */
+export const silentLog: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing, child: () => silentLog };

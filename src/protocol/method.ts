@@ -1,0 +1,41 @@
+import type { ConnId, DeviceId } from "../core/ids.ts";
+
+/** Scopes of protocol v4. `admin` satisfies every other; `write` satisfies `read`. */
+export type Scope =
+  | "operator.read"
+  | "operator.write"
+  | "operator.admin"
+  | "operator.approvals"
+  | "operator.pairing"
+  | "operator.questions"
+  | "operator.talk.secrets";
+
+/** Who calls. Built by the handshake from verified credentials only. */
+export type Caller = {
+  conn: ConnId;
+  role: "operator" | "node";
+  scopes: ReadonlySet<string>;
+  client: { id: string; mode: string; version: string; displayName?: string; platform?: string; instanceId?: string };
+  caps: ReadonlySet<string>;
+  /** Set when the connection proved a device key. */
+  device: DeviceId | null;
+  /** Aborts when the connection closes. */
+  signal: AbortSignal;
+  /** First answer of a two-stage call; the returned value is the second. */
+  accept(payload: unknown): void;
+};
+
+/**
+ * One RPC method: data plus one function, params in, payload out. It never sees a socket. `scope` is what the caller must
+ * hold; `"dynamic"` methods decide in `run` and throw GatewayError FORBIDDEN with details MISSING_SCOPE.
+ */
+export type Method = {
+  scope: Scope | "dynamic" | "node";
+  /** Bytes of the request frame; default LIMITS.requestBytes. */
+  maxBytes?: number;
+  /** Checked params (the generated validators have already refused anything off-schema). May be a promise. */
+  run(params: never, caller: Caller): unknown;
+};
+
+/** The served methods by name. This table is the advertised list. */
+export type MethodTable = Readonly<Record<string, Method>>;
