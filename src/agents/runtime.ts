@@ -96,7 +96,10 @@ export interface AgentRuntime {
    */
   steer(sessionKey: SessionKey, message: { runId: RunId; text: string; images: readonly ImageInput[] }): Promise<boolean>;
   /** Shortens the context of an idle session; resolves to the new checkpoint. Throws GatewayError when it cannot. */
-  compact(turn: Omit<Turn, "runId" | "text" | "images">, instructions: string | undefined): Promise<{ checkpoint: string | null; tokensBefore: number; summary: string }>;
+  compact(
+    turn: Omit<Turn, "runId" | "text" | "images">,
+    instructions: string | undefined,
+  ): Promise<{ checkpoint: string | null; tokensBefore: number; summary: string }>;
   /** Removes what the runtime keeps of one session (files, processes). Unknown ids are fine. */
   forget(agentId: AgentId, sessionId: string): Promise<void>;
   status(): RuntimeStatus;

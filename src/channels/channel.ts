@@ -30,7 +30,13 @@ export type Inbound = {
 };
 
 /** A file that can be fetched later. `sizeBytes` is known before the download, or the file is refused. */
-export type MediaRef = { kind: "image" | "file" | "audio" | "video"; name: string; mimeType: string; sizeBytes: number | null; url: string };
+export type MediaRef = {
+  kind: "image" | "file" | "audio" | "video";
+  name: string;
+  mimeType: string;
+  sizeBytes: number | null;
+  url: string;
+};
 
 /** Where a reply goes. Stored with the message as JSON, so that it survives a restart. */
 export type Target = { channel: ChannelId; account: AccountId; chat: { kind: ChatKind; id: ChatId }; thread?: string; replyTo?: MessageId };
