@@ -38,6 +38,11 @@ export type Turn = {
    */
   checkpoint: string | null;
   history: () => readonly ContextMessage[];
+  /**
+   * Asked before each tool call runs; the runtime waits for the answer. The caller writes the call down first, so that a crash
+   * never replays it. A rejection or an abort means: do not run it.
+   */
+  beforeTool: (call: { id: string; name: string; args: unknown }) => Promise<{ allow: true } | { allow: false; reason: string }>;
 };
 
 export type Usage = { input: number; output: number; cacheRead: number; cacheWrite: number; totalTokens: number; costUsd: number };
@@ -97,7 +102,7 @@ export interface AgentRuntime {
   steer(sessionKey: SessionKey, message: { runId: RunId; text: string; images: readonly ImageInput[] }): Promise<boolean>;
   /** Shortens the context of an idle session; resolves to the new checkpoint. Throws GatewayError when it cannot. */
   compact(
-    turn: Omit<Turn, "runId" | "text" | "images">,
+    turn: Omit<Turn, "runId" | "text" | "images" | "beforeTool">,
     instructions: string | undefined,
   ): Promise<{ checkpoint: string | null; tokensBefore: number; summary: string }>;
   /** Removes what the runtime keeps of one session (files, processes). Unknown ids are fine. */

@@ -1,0 +1,50 @@
+import type { ConnId } from "../core/ids.ts";
+
+/** Who gets an event: holders of `scope` that watch one of `topics` (no topics: everybody with the scope). */
+export type Audience = {
+  /** Scope that a connection must hold; absent for tick, health and presence. */
+  scope?: string;
+  /** `session:<key>`, `sessions`, ...; a connection gets the event once even when it watches several. */
+  topics?: readonly string[];
+  /** Only connections that announced this capability. */
+  cap?: string;
+  /** Connections that never get it, e.g. because they got it by another way. */
+  except?: ConnId;
+  /** May be left out for a client that reads slowly; its next `seq` shows no gap. */
+  droppable?: boolean;
+  stateVersion?: { presence: number; health: number };
+};
+
+/** The way from the rooms to the connected clients. Implemented by server/hub; a payload is encoded once for all. */
+export type Hub = {
+  publish(event: string, payload: unknown, audience: Audience): void;
+  /** To one connection, without `seq`. */
+  send(conn: ConnId, event: string, payload: unknown): void;
+  watch(conn: ConnId, topic: string): void;
+  unwatch(conn: ConnId, topic: string): void;
+  watches(conn: ConnId, topic: string): boolean;
+  /** Closes the sockets that `match`es, e.g. after a revocation. Returns how many. */
+  close(match: (peer: Peer) => boolean, code: number, reason: string): number;
+  /** The connections after their handshake. */
+  peers(): readonly Peer[];
+};
+
+export type Peer = {
+  conn: ConnId;
+  role: "operator" | "node";
+  scopes: ReadonlySet<string>;
+  client: {
+    id: string;
+    mode: string;
+    version: string;
+    displayName?: string;
+    platform?: string;
+    instanceId?: string;
+    deviceFamily?: string;
+  };
+  device: string | null;
+  /** Id of the credential that let it in (token id, device id, `shared`), never the credential. */
+  credential: string;
+  connectedAt: number;
+  remote: string;
+};
