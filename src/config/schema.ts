@@ -1,0 +1,136 @@
+import { agents, models, tools } from "./schema/agents.ts";
+import { channels } from "./schema/channels.ts";
+import { gateway } from "./schema/gateway.ts";
+import { accessGroups, bindings, commands, messages, session } from "./schema/session.ts";
+import { bytes, choice, group, list, map, opaque, secretItem, text, whole } from "./schema/shape.ts";
+import type { TypeOf } from "./schema/shape.ts";
+
+const LEVELS = ["silent", "fatal", "error", "warn", "info", "debug", "trace"] as const;
+
+const logging = group(
+  "What is written to the log.",
+  {
+    level: choice("Least severity that is written to the file.", LEVELS, { default: "info" }),
+    file: text("Path of the log file; under the state directory when it is not set.", { format: "path", effect: "restart-gateway" }),
+    maxFileBytes: bytes("Size at which a new file is begun.", { default: 16_777_216, effect: "restart-gateway" }),
+    consoleLevel: choice("Least severity that is shown on the terminal; `info` when it is not set.", LEVELS),
+    consoleStyle: choice("How the terminal shows it.", ["pretty", "json"], { effect: "restart-gateway" }),
+    redactPatterns: list("Regular expressions; what they match is never written.", text("A regular expression.", { format: "regex" }), {
+      default: [],
+    }),
+  },
+  { unserved: ["audit", "redactSensitive"] },
+);
+
+const env = group(
+  "Environment variables for the configuration and for the agents.",
+  { vars: map("Variables by name; the process's own environment wins.", "<NAME>", secretItem("Value of the variable.")) },
+  { effect: "restart-gateway", unserved: ["shellEnv"] },
+);
+
+const secretProvider = group(
+  "One source of secrets.",
+  {
+    source: choice("Environment variables, a file, a program, or the store.", ["env", "file", "exec", "store"], { required: true }),
+    allowlist: list("Names of the variables that may be read (source `env`).", text("Name of a variable.")),
+    path: text("The file (source `file`).", { format: "path" }),
+    mode: choice("`singleValue`: the whole file is the secret; `json`: ids are JSON pointers into it.", ["singleValue", "json"]),
+    maxBytes: whole("Size of the file at most.", { min: 1, max: 20_971_520 }),
+    timeoutMs: whole("Longest time for one answer, in milliseconds.", { min: 1, max: 120_000 }),
+    command: text("The program (source `exec`).", { format: "path" }),
+    args: list("Arguments of the program.", text("An argument.")),
+  },
+  {
+    strict: true,
+    unserved: [
+      "noOutputTimeoutMs",
+      "maxOutputBytes",
+      "jsonOnly",
+      "env",
+      "passEnv",
+      "trustedDirs",
+      "allowSymlinkCommand",
+      "pluginIntegration",
+    ],
+  },
+);
+
+/** Top-level keys of OpenClaw that have no effect here. */
+const UNSERVED = [
+  "wizard",
+  "diagnostics",
+  "update",
+  "telemetry",
+  "browser",
+  "ui",
+  "auth",
+  "acp",
+  "nodeHost",
+  "worktreeRoot",
+  "worktreeAcceleration",
+  "security",
+  "broadcast",
+  "attachments",
+  "tts",
+  "approvals",
+  "cron",
+  "transcripts",
+  "hooks",
+  "discovery",
+  "talk",
+  "cloudWorkers",
+  "desktop",
+  "memory",
+  "mcp",
+  "skills",
+  "plugins",
+  "surfaces",
+  "proxy",
+] as const;
+
+/** The whole of `openclaw.json`, as far as this gateway serves it. */
+export const CONFIG = group(
+  "Configuration of the gateway.",
+  {
+    $schema: text("Address of the JSON Schema, for editors."),
+    meta: opaque("Notes of the program that wrote the file; kept, not used."),
+    gateway,
+    agents,
+    models,
+    bindings,
+    session,
+    messages,
+    commands,
+    accessGroups,
+    channels,
+    tools,
+    logging,
+    env,
+    secrets: group(
+      "Where secrets come from.",
+      { providers: map("Sources by name.", "<name>", secretProvider) },
+      { effect: "restart-gateway", unserved: ["egressProxy", "defaults"] },
+    ),
+  },
+  { effect: "applied", unserved: UNSERVED },
+);
+
+/** The configuration in use: checked, completed with defaults, frozen. Secrets are `Secret`, durations are milliseconds. */
+export type Config = Omit<TypeOf<typeof CONFIG>, "channels"> & { readonly channels: ChannelsConfig };
+
+type ServedChannels = NonNullable<TypeOf<typeof channels>>;
+/** Channels that this release does not know are kept as they stand in the file, with their credentials as `Secret`. */
+export type ChannelsConfig = ServedChannels & { readonly [channel: string]: unknown };
+
+export type GatewayConfig = Config["gateway"];
+export type AgentEntry = Config["agents"]["entries"][string];
+export type AgentDefaults = Config["agents"]["defaults"];
+export type ModelProvider = Config["models"]["providers"][string];
+export type Binding = Config["bindings"][number];
+export type SessionConfig = Config["session"];
+export type MessagesConfig = Config["messages"];
+export type CommandsConfig = Config["commands"];
+export type AccessGroup = Config["accessGroups"][string];
+export type IrcConfig = NonNullable<ServedChannels["irc"]>;
+export type ToolPolicy = NonNullable<Config["tools"]>;
+export type ResetRule = NonNullable<SessionConfig["resetByType"]["direct"]>;

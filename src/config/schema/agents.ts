@@ -1,0 +1,331 @@
+import { amount, choice, flag, group, list, map, opaque, secret, secretItem, text, whole } from "./shape.ts";
+
+export const THINKING = ["off", "minimal", "low", "medium", "high", "xhigh", "adaptive", "max", "ultra"] as const;
+
+const modelName = { regex: "\\S+(/\\S.*)?", is: "a model like provider/model" } as const;
+
+const modelChoice = (doc: string) =>
+  group(
+    doc,
+    {
+      primary: text("The model that is asked first, as `provider/model`.", { pattern: modelName }),
+      fallbacks: list(
+        "Models that are asked in this order when the one before fails.",
+        text("A model as `provider/model`.", { pattern: modelName }),
+      ),
+    },
+    { optional: true, shorthand: "primary", unserved: ["timeoutMs"] },
+  );
+
+const thinking = (doc: string) => choice(doc, THINKING);
+
+/** Which tools an agent, a group or everybody gets. */
+export const toolPolicy = (doc: string, unserved: readonly string[]) =>
+  group(
+    doc,
+    {
+      profile: choice("A named set of tools to start from.", ["minimal", "coding", "messaging", "full"], { whenWrong: "minimal" }),
+      allow: list("Only these tools; an empty list means none.", text("A tool, or a group of tools as `group:name`."), { whenWrong: [] }),
+      alsoAllow: list("Tools to add to the profile.", text("A tool, or a group of tools as `group:name`."), { whenWrong: [] }),
+      deny: list("Never these tools, whatever allows them.", text("A tool, a group of tools as `group:name`, or `*`."), {
+        whenWrong: ["*"],
+      }),
+    },
+    { optional: true, unserved },
+  );
+
+const catalog = map(
+  "Models by `provider/model` that people may choose, with their short names.",
+  "<provider/model>",
+  group(
+    "One model of the catalogue.",
+    { alias: text("Short name for the `/model` command.") },
+    { unserved: ["params", "agentRuntime", "pickerRuntimes", "codeMode", "streaming"] },
+  ),
+);
+
+const compaction = group(
+  "How a conversation is shortened when it fills the context of the model.",
+  {
+    enabled: flag("Shorten by itself when the context is nearly full.", { default: true }),
+    keepRecentTokens: whole("Tokens of the newest part that are kept word for word.", { min: 1 }),
+    model: text("Model that writes the summary; the agent's own when it is not set.", { pattern: modelName }),
+    timeoutSeconds: whole("Longest time for one summary, in seconds.", { min: 1 }),
+    notifyUser: flag("Tell the person in the chat when it happens.", { default: false }),
+  },
+  {
+    unserved: [
+      "mode",
+      "provider",
+      "thinkingLevel",
+      "identifierPolicy",
+      "recentTurnsPreserve",
+      "qualityGuard",
+      "midTurnPrecheck",
+      "postIndexSync",
+      "postCompactionSections",
+      "memoryFlush",
+      "maxActiveTranscriptBytes",
+    ],
+  },
+);
+
+const identity = group(
+  "How the agent presents itself.",
+  {
+    name: text("Name that is shown.", { maxChars: 200 }),
+    emoji: text("Emoji that stands for the agent.", { maxChars: 64 }),
+    theme: text("A few words about its manner.", { maxChars: 2_000 }),
+    avatar: text("Picture: a path inside the workspace, or a web address.", { maxChars: 2_000_000 }),
+  },
+  { optional: true },
+);
+
+const entryFields = {
+  name: text("Name for people; the id when it is not set.", { maxChars: 200 }),
+  description: text("What the agent is for, in a sentence.", { maxChars: 4_000 }),
+  default: flag("This agent answers where no binding names another."),
+  workspace: text("Directory of the agent's files and the working directory of its tools.", { format: "path" }),
+  model: modelChoice("The model of this agent, instead of the default one."),
+  models: catalog,
+  thinkingDefault: thinking("How long the model thinks, unless the session says otherwise."),
+  bootstrapMaxChars: whole("Characters of one workspace file that are read into the system prompt.", { min: 1 }),
+  bootstrapTotalMaxChars: whole("Characters of all workspace files together that are read into the system prompt.", { min: 1 }),
+  identity,
+  groupChat: group(
+    "How the agent behaves in groups.",
+    {
+      mentionPatterns: list(
+        "Regular expressions (case does not matter) that count as a mention of this agent.",
+        text("A regular expression.", { format: "regex" }),
+      ),
+      historyLimit: whole("Messages of the group that the agent gets as context with a mention.", { min: 0, max: 200 }),
+    },
+    { optional: true, unserved: ["unmentionedInbound", "visibleReplies"] },
+  ),
+  tools: toolPolicy("Tools of this agent.", [
+    "byProvider",
+    "toolsBySender",
+    "codeMode",
+    "swarm",
+    "elevated",
+    "exec",
+    "github",
+    "fs",
+    "loopDetection",
+    "message",
+    "sandbox",
+  ]),
+};
+
+const ENTRY_UNSERVED = [
+  "cwd",
+  "agentDir",
+  "utilityModel",
+  "decisionModel",
+  "modelPolicy",
+  "verboseDefault",
+  "toolProgressDetail",
+  "reasoningDefault",
+  "fastModeDefault",
+  "contextInjection",
+  "experimental",
+  "skills",
+  "subagents",
+  "embeddedAgent",
+  "params",
+  "runtime",
+  "memory",
+  "humanDelay",
+  "typingMode",
+  "tts",
+  "skillsLimits",
+  "contextLimits",
+  "heartbeat",
+  "sandbox",
+] as const;
+
+const AGENT_ID = { regex: "[A-Za-z0-9][A-Za-z0-9_-]{0,63}", is: "letters, digits, - and _, at most 64" } as const;
+
+const defaults = group(
+  "What holds for every agent that does not say otherwise.",
+  {
+    model: modelChoice("The model of every agent that does not name its own."),
+    models: catalog,
+    workspace: text("Directory of the default agent's files; `workspace` in the state directory when it is not set.", { format: "path" }),
+    thinkingDefault: thinking("How long the model thinks, unless agent or session say otherwise."),
+    timeoutSeconds: whole("Longest time for one turn in seconds; 0 is without end.", { default: 172_800, min: 0 }),
+    maxConcurrent: whole("Turns that run at the same time in the whole gateway.", { default: 8, min: 1, max: 256 }),
+    userTimezone: text("Time zone for the model and for daily resets, such as Europe/Berlin; this machine's when it is not set."),
+    bootstrapMaxChars: whole("Characters of one workspace file that are read into the system prompt.", { default: 20_000, min: 1 }),
+    bootstrapTotalMaxChars: whole("Characters of all workspace files together that are read into the system prompt.", {
+      default: 60_000,
+      min: 1,
+    }),
+    skipBootstrap: flag("Do not put template files into a new workspace.", { default: false }),
+    compaction,
+  },
+  {
+    unserved: [
+      "params",
+      "modelSelectionScope",
+      "utilityModel",
+      "decisionModel",
+      "imageModel",
+      "mediaModels",
+      "voiceModel",
+      "pdfModel",
+      "pdfMaxMb",
+      "pdfMaxPages",
+      "modelPolicy",
+      "cwd",
+      "skills",
+      "silentReply",
+      "repoRoot",
+      "skipOptionalBootstrapFiles",
+      "contextInjection",
+      "experimental",
+      "startupContext",
+      "contextPruning",
+      "embeddedAgent",
+      "fastModeDefault",
+      "verboseDefault",
+      "toolProgressDetail",
+      "reasoningDefault",
+      "elevatedDefault",
+      "blockStreamingDefault",
+      "blockStreamingBreak",
+      "mediaMaxMb",
+      "imageMaxDimensionPx",
+      "imageQuality",
+      "typingIntervalSeconds",
+      "systemAgent",
+      "authInheritance",
+      "sessionStore",
+      "subagents",
+      "contextLimits",
+      "blockStreamingChunk",
+      "blockStreamingCoalesce",
+      "humanDelay",
+      "typingMode",
+      "heartbeat",
+      "sandbox",
+    ],
+  },
+);
+
+export const agents = group(
+  "The agents that answer.",
+  {
+    defaults,
+    entries: map("Every agent by its id.", "<id>", group("One agent.", entryFields, { unserved: ENTRY_UNSERVED }), {
+      keyPattern: AGENT_ID,
+    }),
+  },
+  { unserved: ["ownership"] },
+);
+
+const API = [
+  "openai-completions",
+  "openai-responses",
+  "openai-chatgpt-responses",
+  "anthropic-messages",
+  "google-generative-ai",
+  "google-vertex",
+  "github-copilot",
+  "bedrock-converse-stream",
+  "ollama",
+  "pi-messages",
+  "azure-openai-responses",
+] as const;
+
+const cost = group(
+  "Price in US dollars per million tokens.",
+  {
+    input: amount("Tokens that go in.", { min: 0 }),
+    output: amount("Tokens that come out.", { min: 0 }),
+    cacheRead: amount("Tokens that are read from the provider's cache.", { min: 0 }),
+    cacheWrite: amount("Tokens that are written to the provider's cache.", { min: 0 }),
+  },
+  { optional: true, unserved: ["tieredPricing"] },
+);
+
+const providerModel = group(
+  "One model of the provider.",
+  {
+    id: text("Id of the model as the provider names it.", { required: true, pattern: { regex: "\\S.*", is: "a name" } }),
+    name: text("Name for people; the id when it is not set."),
+    api: choice("Wire format of this model, where it differs from the provider's.", API),
+    baseUrl: text("Address of this model, where it differs from the provider's.", { format: "url" }),
+    reasoning: flag("The model can think before it answers.", { default: false }),
+    input: list("What the model can read.", choice("A kind of input.", ["text", "image", "video", "audio"]), { default: ["text"] }),
+    cost,
+    contextWindow: amount("Tokens that fit into one request.", { min: 1 }),
+    contextTokens: whole("Tokens that are used of the context window.", { min: 1 }),
+    maxTokens: amount("Tokens of one answer at most.", { min: 1 }),
+    headers: map("HTTP headers of this model's requests.", "<header>", secretItem("Value of the header.")),
+    compat: opaque("Differences from the standard wire format, handed to the agent runtime as they are."),
+  },
+  { unserved: ["thinkingLevelMap", "params", "agentRuntime", "metadataSource", "mediaInput", "contextWindowSource"] },
+);
+
+const provider = group(
+  "One place where models are asked.",
+  {
+    baseUrl: text("Address of the API, such as http://127.0.0.1:11434/v1.", { format: "url" }),
+    apiKey: secret("Key for the API."),
+    api: choice("Wire format of the API.", API),
+    headers: map("HTTP headers of every request.", "<header>", secretItem("Value of the header.")),
+    authHeader: flag("Send the key as `Authorization: Bearer`."),
+    models: list("Models of the provider.", providerModel, { default: [] }),
+  },
+  {
+    unserved: [
+      "auth",
+      "maxTokens",
+      "timeoutSeconds",
+      "region",
+      "injectNumCtxForOpenAICompat",
+      "params",
+      "agentRuntime",
+      "localService",
+      "request",
+    ],
+  },
+);
+
+export const models = group(
+  "Where models come from.",
+  {
+    mode: choice("`merge` adds the providers below to the built-in ones; `replace` uses only those below.", ["merge", "replace"], {
+      default: "merge",
+    }),
+    providers: map("Providers by id.", "<id>", provider, {
+      keyPattern: { regex: "[A-Za-z0-9][A-Za-z0-9._-]{0,127}", is: "letters, digits, dots, - and _" },
+    }),
+  },
+  { unserved: ["catalogRefresh", "pricing"] },
+);
+
+export const tools = toolPolicy("Tools for every agent that does not say otherwise.", [
+  "byProvider",
+  "toolsBySender",
+  "web",
+  "github",
+  "media",
+  "links",
+  "sessions",
+  "loopDetection",
+  "toolSearch",
+  "codeMode",
+  "swarm",
+  "message",
+  "agentToAgent",
+  "elevated",
+  "exec",
+  "fs",
+  "subagents",
+  "sandbox",
+  "sessions_spawn",
+  "updatePlan",
+]);

@@ -1,0 +1,112 @@
+import { choice, flag, group, list, map, secret, text, whole } from "./shape.ts";
+import { toolPolicy } from "./agents.ts";
+import { channelDefaults } from "./session.ts";
+
+const people = (doc: string) =>
+  list(doc, text("The platform's own id of a person, `accessGroup:<name>`, or `*`.", { orNumber: true }), { whenWrong: [] });
+
+const nickserv = group(
+  "Signing in with NickServ after the connection is made.",
+  {
+    enabled: flag("Sign in; on when a password is set."),
+    service: text("Nick of the service.", { default: "NickServ" }),
+    password: secret("Password of the nick."),
+    register: flag("Register the nick when it is unknown.", { default: false }),
+    registerEmail: text("Mail address for the registration."),
+  },
+  { optional: true },
+);
+
+const sasl = group(
+  "Signing in with SASL while the connection is made. A key of this gateway, not of OpenClaw.",
+  {
+    mechanism: choice("How to sign in.", ["PLAIN", "EXTERNAL"], { default: "PLAIN" }),
+    username: text("Name of the account; the nick when it is not set."),
+    password: secret("Password of the account."),
+  },
+  { optional: true },
+);
+
+const ircGroup = group(
+  "One IRC channel.",
+  {
+    enabled: flag("Answer here.", { default: true, whenWrong: false }),
+    requireMention: flag("Answer only when the agent is mentioned.", { default: true, whenWrong: true }),
+    allowFrom: people("People who are answered here; `groupAllowFrom` when it is not set."),
+    tools: toolPolicy("Tools in this channel.", []),
+    systemPrompt: text("Added to the instructions of the agent in this channel.", { maxChars: 20_000 }),
+  },
+  { unserved: ["toolsBySender", "skills"] },
+);
+
+const ircFields = {
+  name: text("Name for people."),
+  enabled: flag("Connect.", { whenWrong: false }),
+  host: text("Host name of the server.", { pattern: { regex: "[^\\s/]+", is: "a host name" } }),
+  port: whole("Port of the server; 6697 with TLS, 6667 without.", { min: 1, max: 65_535 }),
+  tls: flag("Encrypt the connection.", { whenWrong: true }),
+  nick: text("Nick of the agent.", { pattern: { regex: "[^\\s:#&@!*?,.]+", is: "a nick without spaces" } }),
+  username: text("User name; the nick when it is not set."),
+  realname: text("Real name that is shown."),
+  password: secret("Password of the server."),
+  nickserv,
+  sasl,
+  channels: list(
+    "IRC channels to join.",
+    text("An IRC channel, such as #openclaw.", { pattern: { regex: "[#&+!][^\\s,\\x07]+", is: "a channel like #name" } }),
+  ),
+  dmPolicy: choice(
+    "Who may write directly: `pairing` asks the owner, `allowlist` only `allowFrom`, `open` everybody, `disabled` nobody.",
+    ["pairing", "allowlist", "open", "disabled"],
+    { whenWrong: "disabled" },
+  ),
+  allowFrom: people("People who may write directly."),
+  groupPolicy: choice(
+    "Which channels are answered: only those in `groups`, every one (`open`), or none.",
+    ["allowlist", "open", "disabled"],
+    {
+      whenWrong: "disabled",
+    },
+  ),
+  groupAllowFrom: people("People who are answered in channels; `allowFrom` when it is not set."),
+  groups: map("Rules for each IRC channel, or `*` for all.", "<#channel>", ircGroup, { optional: true, whenWrong: {} }),
+  dangerouslyAllowNameMatching: flag("Let a bare nick count as an id in allow lists, although anybody can take a free nick.", {
+    whenWrong: false,
+  }),
+  replyToMode: choice("Which parts of a reply name the person.", ["off", "first", "all", "batched"]),
+  historyLimit: whole("Messages of the channel that the agent gets as context with a mention.", { min: 0 }),
+  textChunkLimit: whole("Characters of one part of a reply, before the limit of an IRC line.", { min: 1, max: 400_000 }),
+  responsePrefix: text("Text in front of every reply."),
+};
+
+const IRC_UNSERVED = [
+  "configWrites",
+  "healthMonitor",
+  "markdown",
+  "dmHistoryLimit",
+  "contextVisibility",
+  "dms",
+  "streaming",
+  "mediaMaxMb",
+] as const;
+
+const irc = group(
+  "IRC. The keys of the top level hold for every account that does not say otherwise.",
+  {
+    ...ircFields,
+    accounts: map(
+      "Several connections by name, each with the keys of the top level.",
+      "<account>",
+      group("One connection.", ircFields, { unserved: IRC_UNSERVED }),
+    ),
+    defaultAccount: text("Account that is meant where none is named."),
+  },
+  { optional: true, unserved: IRC_UNSERVED },
+);
+
+/** Channels that this release serves, besides `defaults`. Every other key of `channels` is kept as it is, with a warning. */
+export const channels = group(
+  "Chat applications that the gateway is connected to.",
+  { defaults: channelDefaults, irc },
+  { effect: "restart-channel", unserved: ["modelByChannel"] },
+);

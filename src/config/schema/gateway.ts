@@ -1,0 +1,181 @@
+import { choice, flag, group, list, secret, text, whole } from "./shape.ts";
+
+const auth = group(
+  "Who may connect to the gateway's port.",
+  {
+    mode: choice("How a client proves itself; when it is not set, it follows from which credential is set, and is `token` when none is.", [
+      "token",
+      "password",
+      "none",
+      "trusted-proxy",
+    ]),
+    token: secret("The shared token of mode `token`; when it is not set, one is made at the first start and kept in the state directory."),
+    password: secret("The shared password of mode `password`."),
+    rateLimit: group("How many wrong credentials one address may try.", {
+      maxAttempts: whole("Wrong attempts within the window before the address has to wait.", { default: 10, min: 1, max: 10_000 }),
+      windowMs: whole("Length of the window in milliseconds.", { default: 60_000, min: 1_000, max: 86_400_000 }),
+      lockoutMs: whole("How long the address has to wait, in milliseconds.", { default: 300_000, min: 0, max: 86_400_000 }),
+      exemptLoopback: flag("Has no effect: attempts from this machine are counted like all others.", {
+        notice: "has no effect: failed attempts from loopback are counted like all others",
+      }),
+    }),
+    trustedProxy: group(
+      "The headers by which an authenticating reverse proxy names the user (mode `trusted-proxy`).",
+      {
+        userHeader: text("Header that carries the user's name.", {
+          required: true,
+          pattern: { regex: "[A-Za-z0-9-]+", is: "a header name" },
+        }),
+        requiredHeaders: list("Headers that must be there as well, or the request is refused.", text("A header name."), { default: [] }),
+        allowUsers: list(
+          "Users who may come in; an empty list lets in everybody whom the proxy lets in.",
+          text("A user as the proxy names it."),
+          {
+            default: [],
+          },
+        ),
+      },
+      { optional: true, strict: true, unserved: ["allowLoopback", "cloudflareAccessOidc", "deviceAutoApprove"] },
+    ),
+  },
+  { unserved: ["allowTailscale", "identityScopes"] },
+);
+
+const controlUi = group(
+  "The page that the gateway serves to browsers.",
+  {
+    enabled: flag("Serve the page.", { default: true }),
+    basePath: text("Path under which the page is served, without a slash at its end.", {
+      default: "",
+      pattern: { regex: "(/[A-Za-z0-9._~-]+)*/?", is: "a path like /openclaw" },
+    }),
+    allowedOrigins: list(
+      "Origins of browsers that may connect, besides the gateway's own; `*` allows every origin.",
+      text("An origin, such as https://chat.example.org, or `*`.", { format: "origin" }),
+      { default: [], whenWrong: [] },
+    ),
+  },
+  {
+    unserved: [
+      "dangerouslyDisableDeviceAuth",
+      "experimental",
+      "root",
+      "environment",
+      "communityInvite",
+      "github",
+      "sessionObserver",
+      "embedSandbox",
+      "allowExternalEmbedUrls",
+      "automaticallyFetchFavicons",
+      "dangerouslyAllowHostHeaderOriginFallback",
+    ],
+  },
+);
+
+const http = group(
+  "The HTTP routes of the gateway.",
+  {
+    endpoints: group("Routes that can be switched off one by one.", {
+      chatCompletions: group(
+        "`POST /v1/chat/completions`.",
+        { enabled: flag("Serve the route.", { default: true, whenWrong: false }) },
+        { unserved: ["images"] },
+      ),
+      responses: group(
+        "`POST /v1/responses`.",
+        { enabled: flag("Serve the route.", { default: true, whenWrong: false }) },
+        { unserved: ["maxUrlParts", "files", "images"] },
+      ),
+    }),
+  },
+  { unserved: ["securityHeaders"] },
+);
+
+export const gateway = group(
+  "The port, who may connect to it, and what it serves.",
+  {
+    port: whole("TCP port for WebSocket and HTTP.", { default: 18_789, min: 1, max: 65_535 }),
+    mode: choice(
+      "`local` runs a gateway on this machine; `remote` makes the command line use the one in `gateway.remote`.",
+      ["local", "remote"],
+      {
+        default: "local",
+        effect: "applied",
+      },
+    ),
+    bind: choice(
+      "Addresses to listen on: this machine only, all of the local network, the Tailscale address, the best of them, or `customBindHost`.",
+      ["loopback", "lan", "tailnet", "auto", "custom"],
+      { default: "loopback" },
+    ),
+    customBindHost: text("Address to listen on when `bind` is `custom`."),
+    publicOrigin: text("Origin under which people reach the gateway from outside, such as https://chat.example.org.", {
+      format: "origin",
+      effect: "applied",
+    }),
+    auth,
+    trustedProxies: list(
+      "Addresses or networks (CIDR) of reverse proxies whose forwarding headers are believed.",
+      text("An address or network."),
+      {
+        default: [],
+        whenWrong: [],
+      },
+    ),
+    controlUi,
+    http,
+    remote: group(
+      "The gateway on another machine that the command line uses.",
+      {
+        url: text("WebSocket address, such as wss://host.example.org.", { format: "url" }),
+        token: secret("Token for that gateway."),
+        password: secret("Password for that gateway."),
+      },
+      {
+        effect: "applied",
+        unserved: ["transport", "remotePort", "edgeAuth", "tlsFingerprint", "sshTarget", "sshIdentity", "sshHostKeyPolicy"],
+      },
+    ),
+    reload: group(
+      "What happens when the file changes while the gateway runs.",
+      {
+        mode: choice(
+          "`hybrid` applies what can be applied and says what needs a restart; `off` ignores changes until the next start.",
+          ["hybrid", "off"],
+          { default: "hybrid" },
+        ),
+      },
+      { effect: "applied", unserved: ["debounceMs", "deferralTimeoutMs"] },
+    ),
+    nodes: group(
+      "Devices that connect as nodes.",
+      {
+        pairing: group(
+          "How nodes and clients become known.",
+          {
+            autoApproveLocal: flag("Approve a client on this machine without asking, when it holds the shared credential.", {
+              default: true,
+              whenWrong: false,
+              effect: "applied",
+            }),
+          },
+          { unserved: ["autoApproveCidrs", "sshVerify"] },
+        ),
+      },
+      { unserved: ["browser", "pluginTools", "allowSkills", "commands"] },
+    ),
+    tls: group(
+      "TLS on the gateway's own port.",
+      {
+        enabled: flag("Not served yet: put a reverse proxy in front for TLS.", {
+          notice: "is not served yet: put a reverse proxy in front for TLS",
+        }),
+      },
+      { optional: true, unserved: ["autoGenerate", "certPath", "keyPath", "caPath"] },
+    ),
+  },
+  {
+    effect: "restart-gateway",
+    unserved: ["portals", "cliAgents", "terminal", "roles", "allowRealIpFallback", "tools", "tailscale", "push", "securityHeaders"],
+  },
+);
