@@ -54,4 +54,48 @@ export const LIMITS = {
   /** `tick` event and WebSocket ping. */
   tickMs: 30_000,
   pingMs: 25_000,
+  /** Characters of one record from a Pi process; a longer one is skipped and logged. */
+  piRecordChars: 33_554_432,
+  /** Characters of a Pi process's stderr that are kept for error reports; the oldest go first. */
+  piStderrChars: 8_192,
+  /** Heap of one Pi process in MiB; beyond it the process dies and its turn ends as crashed. */
+  piHeapMib: 512,
+  /** Pi processes at the same time; more turns wait for one. */
+  piProcesses: 8,
+  /** A Pi process that has not said it is ready by then is killed and counted as a crash. */
+  piStartMs: 30_000,
+  /** Deadline of a Pi command that answers at once; beyond it the process is taken for stuck. */
+  piCommandMs: 10_000,
+  /** Deadline of `switch_session`, which reads a whole session file. */
+  piSwitchMs: 30_000,
+  /** Deadline of a requested compaction, which asks the model. */
+  piCompactMs: 300_000,
+  /** A busy Pi process is asked for its state this often, and is taken for stuck when it does not answer in time. */
+  piPingMs: 15_000,
+  piPingAnswerMs: 5_000,
+  /** A Pi process that had nothing to do for this long is ended, down to the warm ones. */
+  piIdleMs: 300_000,
+  /** This many crashes within the window stop new processes for a while: turns end as crashed at once. */
+  piCrashes: 5,
+  piCrashWindowMs: 60_000,
+  /** Delay before a Pi process is started after a crash; doubles from the first to the second with each one. */
+  piBackoffMinMs: 250,
+  piBackoffMaxMs: 30_000,
+  /** Characters of one workspace file in the system prompt, and of all of them; the rest is cut, and marked as cut. */
+  workspaceFileChars: 20_000,
+  workspaceChars: 60_000,
+  /** Time that a local model server has to identify itself. */
+  localProbeMs: 300,
+  /** Bytes of the answer of a local model server; a longer one does not identify it. */
+  localProbeBytes: 1_048_576,
+  /** Bytes of the configuration file; a larger one is not read and the last good copy is used. */
+  configFileBytes: 1_048_576,
+  /** Problems of one configuration file that are listed; the rest is counted. */
+  configIssues: 200,
+  /** Bytes of a file that holds one secret; a larger one is refused. */
+  secretFileBytes: 65_536,
+  /** Characters of a regular expression in the configuration; a longer one is left out, with an error. */
+  patternChars: 512,
+  /** Changes of the configuration file within this time are taken as one. */
+  configDebounceMs: 200,
 } as const;

@@ -1,0 +1,151 @@
+/**
+ * Runs inside Pi, loaded with `-e`. Four jobs:
+ *
+ * 1. Each run asks the gateway, over Pi's own stdin and stdout, what its system prompt is and which tools are granted.
+ *    The question carries an id that Pi makes; text of a sender cannot answer it. No answer means no tools.
+ * 2. A tool that was not granted is neither offered nor run.
+ * 3. Provider keys arrive once over file descriptor 3. They are readable by name for Pi's providers, but not part of the
+ *    environment: tools do not inherit them, and `/proc/<pid>/environ` does not have them.
+ * 4. The setup guide is registered as a provider.
+ */
+import { closeSync, readFileSync } from "node:fs";
+import { GUIDE_MODEL, GUIDE_NAME, GUIDE_PROVIDER, replyOf, type GuideFacts } from "./guide.ts";
+
+/** The title of the question; the gateway answers it and cancels every other one. */
+export const TURN_QUESTION = "openclaw:turn";
+
+/** What the gateway answers, as JSON. */
+export type TurnGrant = { system: string; tools: readonly string[]; facts?: GuideFacts };
+
+type Context = { ui: { input(title: string, placeholder: string, options?: { signal?: AbortSignal }): Promise<string | undefined> } };
+type Handler<E> = (event: E, context: Context) => unknown;
+type PiApi = {
+  on(event: "before_agent_start", handler: Handler<unknown>): void;
+  on(event: "tool_call", handler: Handler<{ toolName: string }>): void;
+  on(event: "user_bash", handler: Handler<unknown>): void;
+  on(event: "session_start", handler: Handler<unknown>): void;
+  setActiveTools(names: readonly string[]): void;
+  registerProvider(name: string, provider: Record<string, unknown>): void;
+};
+
+/** Variables that configure Pi itself and mean nothing, or something wrong, to a command that a tool runs. */
+const PRIVATE_VARIABLE = /^(NODE_COMPILE_CACHE|JITI_\w+|PI_(OFFLINE|TELEMETRY|SKIP_VERSION_CHECK|CODING_AGENT_DIR))$/;
+
+/** The extension is loaded again at each change of the session; what it was told once has to outlive that. */
+const MEMORY = Symbol.for("openclaw.pi.extension");
+type Memory = { facts: GuideFacts; granted: ReadonlySet<string> };
+
+function memory(): Memory {
+  const home = globalThis as { [MEMORY]?: Memory };
+  if (!home[MEMORY]) {
+    process.umask(0o077);
+    hideKeys(readKeys());
+    home[MEMORY] = { facts: {}, granted: new Set() };
+  }
+  return home[MEMORY];
+}
+
+function readKeys(): Record<string, string> {
+  const text = readFileSync(3, "utf8");
+  closeSync(3);
+  return JSON.parse(text) as Record<string, string>;
+}
+
+function hideKeys(keys: Record<string, string>): void {
+  const hidden = new Map(Object.entries(keys));
+  process.env = new Proxy(process.env, {
+    get: (target, name) => hidden.get(name as string) ?? target[name as string],
+    has: (target, name) => hidden.has(name as string) || name in target,
+    ownKeys: (target) => Reflect.ownKeys(target).filter((name) => !PRIVATE_VARIABLE.test(String(name))),
+  });
+}
+
+function parseGrant(answer: string | undefined): TurnGrant {
+  if (answer === undefined) throw new Error("the gateway did not describe the turn");
+  return JSON.parse(answer) as TurnGrant;
+}
+
+export default function extension(pi: PiApi): void {
+  const state = memory();
+
+  const withdraw = (): void => {
+    state.granted = new Set();
+    pi.setActiveTools([]);
+  };
+  pi.on("session_start", withdraw);
+
+  pi.on("before_agent_start", async (_event, context) => {
+    withdraw();
+    const grant = parseGrant(await context.ui.input(TURN_QUESTION, ""));
+    state.granted = new Set(grant.tools);
+    state.facts = grant.facts ?? {};
+    pi.setActiveTools(grant.tools);
+    return { systemPrompt: grant.system };
+  });
+
+  pi.on("tool_call", (event) => {
+    if (state.granted.has(event.toolName)) return undefined;
+    return { block: true, reason: `The tool ${event.toolName} is not available in this conversation.` };
+  });
+
+  pi.on("user_bash", () => ({ result: { output: "Not available.", exitCode: 1, cancelled: false, truncated: false } }));
+
+  pi.registerProvider(GUIDE_PROVIDER, {
+    name: GUIDE_NAME,
+    api: "openclaw-guide",
+    baseUrl: "http://127.0.0.1:9",
+    apiKey: "none",
+    models: [
+      {
+        id: GUIDE_MODEL,
+        name: GUIDE_NAME,
+        reasoning: false,
+        input: ["text"],
+        cost: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
+        contextWindow: 1_000_000,
+        maxTokens: 16_384,
+      },
+    ],
+    streamSimple: (model: GuideModel, transcript: Transcript) => streamReply(model, transcript, state.facts),
+  });
+}
+
+type GuideModel = { id: string; provider: string; api: string };
+type Part = { type: string; text?: string };
+type Transcript = { messages: readonly { role: string; content: string | readonly Part[] }[] };
+
+function lastUserText(transcript: Transcript): string {
+  const content = transcript.messages.findLast((message) => message.role === "user")?.content ?? "";
+  return typeof content === "string" ? content : content.map((part) => part.text ?? "").join("");
+}
+
+/** The stream that Pi expects of a provider: an async iterable with `result()`. One delta per paragraph. */
+function streamReply(model: GuideModel, transcript: Transcript, facts: GuideFacts): unknown {
+  const text = replyOf(lastUserText(transcript), facts);
+  const cost = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, total: 0 };
+  const message = {
+    role: "assistant",
+    content: [] as { type: "text"; text: string }[],
+    api: model.api,
+    provider: model.provider,
+    model: model.id,
+    usage: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, totalTokens: 0, cost },
+    stopReason: "stop",
+    timestamp: Date.now(),
+  };
+  async function* events(): AsyncGenerator<unknown> {
+    yield { type: "start", partial: message };
+    const block = { type: "text" as const, text: "" };
+    message.content.push(block);
+    yield { type: "text_start", contentIndex: 0, partial: message };
+    for (const delta of text.match(/[\s\S]+?(?:\n\n|$)/g) ?? [text]) {
+      block.text += delta;
+      yield { type: "text_delta", contentIndex: 0, delta, partial: message };
+    }
+    yield { type: "text_end", contentIndex: 0, content: block.text, partial: message };
+    yield { type: "done", reason: "stop", message };
+  }
+  const iterator = events();
+  const whole = { ...message, content: [{ type: "text" as const, text }] };
+  return { [Symbol.asyncIterator]: () => iterator, result: () => Promise.resolve(whole) };
+}

@@ -1,0 +1,197 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import type { Writable } from "node:stream";
+import { reasonOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { Log } from "../../core/log.ts";
+import { createJsonlSplitter, toJsonl } from "./jsonl.ts";
+import { killMarked } from "./orphans.ts";
+
+/** One record of Pi: an event, or an answer to a command. */
+export type PiRecord = { type: string; id?: string } & Record<string, unknown>;
+export type PiCommand = { type: string } & Record<string, unknown>;
+
+export type PiExit = { code: number | null; signal: NodeJS.Signals | null; asked: boolean; stderr: string };
+
+export type PiProcessOptions = {
+  /** What to run, without `node`: V8 flags, the entry file, its arguments. */
+  args: readonly string[];
+  /** The whole environment of the child. */
+  env: Readonly<Record<string, string>>;
+  cwd: string;
+  /** Provider keys by variable name; sent over file descriptor 3, never in the environment. */
+  keys: Readonly<Record<string, string>>;
+  /** Value of `OPENCLAW_RUNNER` in `env`; whatever carries it is killed when this process ends. */
+  marker: string;
+  log: Log;
+  onRecord: (record: PiRecord) => void;
+  onExit: (exit: PiExit) => void;
+};
+
+/** Pi refused a command; its words. */
+export class PiRefusal extends Error {}
+/** Pi did not answer in time, or its process is gone. */
+export class PiSilence extends Error {}
+
+type Pending = { resolve: (data: unknown) => void; reject: (err: Error) => void; timer: NodeJS.Timeout | undefined };
+
+/** One stock Pi process in RPC mode. Knows framing, deadlines and signals; knows nothing of sessions or turns. */
+export class PiProcess {
+  readonly pid: number;
+  /** Resolves when the process and everything that it started are gone. Never rejects. */
+  readonly exited: Promise<PiExit>;
+  readonly #child: ChildProcess;
+  readonly #options: PiProcessOptions;
+  readonly #pending = new Map<string, Pending>();
+  #nextId = 1;
+  #stderr = "";
+  #asked = false;
+  #gone = false;
+
+  constructor(options: PiProcessOptions) {
+    this.#options = options;
+    this.#child = spawn(process.execPath, options.args, {
+      cwd: options.cwd,
+      env: options.env,
+      stdio: ["pipe", "pipe", "pipe", "pipe"],
+      detached: true,
+      windowsHide: true,
+    });
+    this.pid = this.#child.pid ?? -1;
+    this.exited = new Promise((resolve) => this.#watch(resolve));
+    this.#read();
+    const keys = this.#child.stdio[3] as Writable;
+    keys.on("error", (err) => options.log.warn("Pi did not take its keys", { pid: this.pid, reason: reasonOf(err) }));
+    keys.end(JSON.stringify(options.keys));
+  }
+
+  get alive(): boolean {
+    return !this.#gone;
+  }
+
+  /** The end of what Pi wrote to stderr. */
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  /**
+   * Sends one command and resolves to the `data` of its answer. Rejects with PiRefusal when Pi says no and with PiSilence
+   * when it says nothing for `timeoutMs` (undefined: wait as long as the process lives).
+   */
+  request(command: PiCommand, timeoutMs: number | undefined = LIMITS.piCommandMs): Promise<unknown> {
+    if (this.#gone) return Promise.reject(new PiSilence("The agent process has ended."));
+    const id = String(this.#nextId++);
+    return new Promise((resolve, reject) => {
+      const late = (): void => {
+        this.#pending.delete(id);
+        reject(new PiSilence(`The agent process did not answer "${command.type}" within ${timeoutMs} ms.`));
+      };
+      const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
+      timer?.unref();
+      this.#pending.set(id, { resolve, reject, timer });
+      this.#write({ ...command, id });
+    });
+  }
+
+  /** Answers a question that Pi asked (`extension_ui_request`); undefined cancels it. */
+  answer(id: string, value: string | undefined): void {
+    this.#write({ type: "extension_ui_response", id, ...(value === undefined ? { cancelled: true } : { value }) });
+  }
+
+  /** The orderly way to end it. The exit that follows does not count as a crash. */
+  closeInput(): void {
+    this.#asked = true;
+    this.#child.stdin?.end();
+  }
+
+  /** SIGTERM lets Pi end its tools; SIGKILL takes the whole process group. */
+  kill(signal: "SIGTERM" | "SIGKILL", asked = true): void {
+    if (asked) this.#asked = true;
+    if (this.#gone || this.pid === -1) return;
+    try {
+      process.kill(signal === "SIGKILL" ? -this.pid : this.pid, signal);
+    } catch (err) {
+      if ((err as NodeJS.ErrnoException).code !== "ESRCH") throw err;
+    }
+  }
+
+  /** Closes stdin, then after `graceMs` each SIGTERM and SIGKILL. Resolves when it is gone. */
+  async end(graceMs: number): Promise<void> {
+    this.closeInput();
+    if (await this.#goneWithin(graceMs)) return;
+    this.kill("SIGTERM");
+    if (await this.#goneWithin(graceMs)) return;
+    this.kill("SIGKILL");
+    await this.exited;
+  }
+
+  async #goneWithin(ms: number): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), ms);
+    });
+    const gone = await Promise.race([this.exited.then(() => true), timeout]);
+    clearTimeout(timer);
+    return gone;
+  }
+
+  #write(value: unknown): void {
+    if (this.#gone || !this.#child.stdin?.writable) return;
+    this.#child.stdin.write(toJsonl(value));
+  }
+
+  #read(): void {
+    const { log } = this.#options;
+    const splitter = createJsonlSplitter(LIMITS.piRecordChars);
+    this.#child.stdout?.on("data", (chunk: Buffer) => {
+      for (const record of splitter.push(chunk)) {
+        if ("text" in record) this.#take(record.text);
+        else log.warn("a record of Pi was too long and was skipped", { pid: this.pid, chars: record.tooLongChars });
+      }
+    });
+    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-LIMITS.piStderrChars);
+    });
+    // A write to a child that has just died fails here; the exit reports it.
+    this.#child.stdin?.on("error", (err) => log.debug("writing to Pi failed", { pid: this.pid, reason: reasonOf(err) }));
+  }
+
+  #take(line: string): void {
+    let record: PiRecord;
+    try {
+      record = JSON.parse(line) as PiRecord;
+    } catch (err) {
+      this.#options.log.warn("a record of Pi is not JSON", { pid: this.pid, reason: reasonOf(err) });
+      return;
+    }
+    if (record.type !== "response") return this.#options.onRecord(record);
+    const pending = this.#pending.get(String(record.id));
+    if (!pending) return this.#options.log.debug("an answer of Pi that nobody waits for", { pid: this.pid, command: record["command"] });
+    this.#pending.delete(String(record.id));
+    clearTimeout(pending.timer);
+    if (record["success"] === true) pending.resolve(record["data"]);
+    else pending.reject(new PiRefusal(String(record["error"] ?? "refused")));
+  }
+
+  #watch(resolve: (exit: PiExit) => void): void {
+    const finish = (code: number | null, signal: NodeJS.Signals | null): void => {
+      if (this.#gone) return;
+      this.#gone = true;
+      const exit: PiExit = { code, signal, asked: this.#asked, stderr: this.#stderr.trim() };
+      for (const pending of this.#pending.values()) {
+        clearTimeout(pending.timer);
+        pending.reject(new PiSilence("The agent process has ended."));
+      }
+      this.#pending.clear();
+      this.#options.onExit(exit);
+      // Tools run in process groups of their own, so that a Pi that was killed leaves them behind.
+      void killMarked(this.#options.marker, this.#options.log).then(() => resolve(exit));
+    };
+    this.#child.once("error", (err) => {
+      this.#stderr += reasonOf(err);
+      finish(null, null);
+    });
+    // "close" comes after the last record was read; a grandchild that holds the pipe open must not delay it for ever.
+    this.#child.once("close", finish);
+    this.#child.once("exit", (code, signal) => setTimeout(() => finish(code, signal), 200).unref());
+  }
+}

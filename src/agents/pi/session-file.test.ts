@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, test } from "node:test";
+import { cut, measure, parseCheckpoint, rebuild, sessionPath, standingOf, toCheckpoint } from "./session-file.ts";
+
+const root = mkdtempSync(join(tmpdir(), "session-file-"));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+const history = [
+  { role: "user" as const, text: "hello", at: 1_000 },
+  { role: "assistant" as const, text: "hi", at: 2_000 },
+];
+const make = async (name: string) => {
+  const path = sessionPath(root, "main", name);
+  return { path, checkpoint: await rebuild(path, { id: name, cwd: root, startedAt: 0 }, history) };
+};
+
+test("A rebuilt file is private and stands where it says", async () => {
+  const { path, checkpoint } = await make("a");
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.equal(statSync(dirname(path)).mode & 0o777, 0o700);
+  assert.equal(checkpoint.bytes, statSync(path).size);
+  assert.equal(await standingOf(path, checkpoint), "same");
+  assert.deepEqual(await measure(path), checkpoint);
+  assert.deepEqual(parseCheckpoint(toCheckpoint(checkpoint)), checkpoint);
+});
+
+test("Each entry names its parent", async () => {
+  const { path } = await make("b");
+  const [header, first, second] = readFileSync(path, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.equal(header.type, "session");
+  assert.equal(first.parentId, null);
+  assert.equal(second.parentId, first.id);
+});
+
+test("A file that has run ahead is recognised and cut back", async () => {
+  const { path, checkpoint } = await make("c");
+  appendFileSync(path, '{"type":"message","id":"zz"}\n');
+  assert.equal(await standingOf(path, checkpoint), "ahead");
+  await cut(path, checkpoint);
+  assert.equal(await standingOf(path, checkpoint), "same");
+});
+
+test("A missing, shorter or altered file is lost, and so is one without a checkpoint", async () => {
+  const { path, checkpoint } = await make("d");
+  assert.equal(await standingOf(path, null), "lost");
+  assert.equal(await standingOf(`${path}.none`, checkpoint), "lost");
+  writeFileSync(path, readFileSync(path, "utf8").slice(0, -3));
+  assert.equal(await standingOf(path, checkpoint), "lost");
+  writeFileSync(path, "x".repeat(checkpoint.bytes - 1) + "\n");
+  assert.equal(await standingOf(path, checkpoint), "lost");
+});
+
+test("A torn last line is cut off when a file is measured", async () => {
+  const { path, checkpoint } = await make("e");
+  appendFileSync(path, '{"type":"message","id":"to');
+  assert.deepEqual(await measure(path), checkpoint);
+  assert.equal(statSync(path).size, checkpoint.bytes);
+});
+
+test("A last line larger than the first look is found", async () => {
+  const path = sessionPath(root, "main", "f");
+  const checkpoint = await rebuild(path, { id: "f", cwd: root, startedAt: 0 }, [{ role: "user", text: "x".repeat(300_000), at: 0 }]);
+  assert.deepEqual(await measure(path), checkpoint);
+  assert.equal(await standingOf(path, checkpoint), "same");
+});
+
+test("Ids with path parts are refused", () => {
+  for (const id of ["..", "a/b", "", ".x", "a\0", "a".repeat(200)]) {
+    assert.throws(() => sessionPath(root, id, "s"), /Not a valid agent id/);
+    assert.throws(() => sessionPath(root, "main", id), /Not a valid session id/);
+  }
+});
+
+test("A checkpoint of another make is no checkpoint", () => {
+  for (const text of [null, "", "2:5:a", "1:x:a", "1:5:../a"]) assert.equal(parseCheckpoint(text), null);
+});

@@ -1,0 +1,150 @@
+import { randomBytes } from "node:crypto";
+import { chmod, mkdir, open, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { GatewayError } from "../../core/errors.ts";
+import type { ContextMessage } from "../runtime.ts";
+
+/**
+ * Pi's session file: JSON lines, a header and then entries that each name their parent. A checkpoint says how much of it
+ * belongs to turns that the gateway has stored: `1:<bytes>:<id of the last entry>`.
+ */
+export type Checkpoint = { bytes: number; lastId: string };
+
+/** How a file stands to a checkpoint. `same`: nothing to do. `ahead`: cut it. `lost`: write it anew. */
+export type Standing = "same" | "ahead" | "lost";
+
+const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
+/** The last line is looked for in this much; a longer one is read with a second, larger look. */
+const TAIL_BYTES = 65_536;
+
+/** Throws INVALID_REQUEST unless `id` is safe as a part of a path. */
+export function checkId(id: string, what: string): string {
+  if (!ID.test(id)) throw new GatewayError("INVALID_REQUEST", `Not a valid ${what}: use letters, digits, "-" and "_".`);
+  return id;
+}
+
+/** Where the context of one session lives. Throws INVALID_REQUEST for ids that are not plain names. */
+export function sessionPath(agentsDir: string, agentId: string, sessionId: string): string {
+  return join(agentsDir, checkId(agentId, "agent id"), "sessions", `${checkId(sessionId, "session id")}.jsonl`);
+}
+
+export const toCheckpoint = (checkpoint: Checkpoint): string => `1:${checkpoint.bytes}:${checkpoint.lastId}`;
+
+/** Null for anything that this release did not write; the context is then rebuilt. */
+export function parseCheckpoint(text: string | null): Checkpoint | null {
+  const match = text === null ? null : /^1:(\d{1,15}):([A-Za-z0-9_-]{1,128})$/.exec(text);
+  return match ? { bytes: Number(match[1]), lastId: match[2]! } : null;
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === "ENOENT") return -1;
+    throw err;
+  }
+}
+
+/** The last complete line that ends at or before `end`, with the offset after it. Undefined when there is none. */
+async function lastLine(path: string, end: number, look = TAIL_BYTES): Promise<{ line: string; end: number } | undefined> {
+  const start = Math.max(0, end - look);
+  const bytes = Buffer.alloc(end - start);
+  const file = await open(path, "r");
+  try {
+    await file.read(bytes, 0, bytes.length, start);
+  } finally {
+    await file.close();
+  }
+  const stop = bytes.lastIndexOf(10);
+  if (stop === -1) return start === 0 ? undefined : lastLine(path, end, look * 16);
+  const from = stop === 0 ? -1 : bytes.lastIndexOf(10, stop - 1);
+  if (from === -1 && start > 0) return lastLine(path, end, look * 16);
+  return { line: bytes.toString("utf8", from + 1, stop), end: start + stop + 1 };
+}
+
+function idOf(line: string): string | undefined {
+  try {
+    const entry = JSON.parse(line) as { id?: unknown };
+    return typeof entry.id === "string" ? entry.id : undefined;
+  } catch (err) {
+    if (err instanceof SyntaxError) return undefined;
+    throw err;
+  }
+}
+
+/** Compares a file with the checkpoint that the gateway has stored. */
+export async function standingOf(path: string, checkpoint: Checkpoint | null): Promise<Standing> {
+  const size = await sizeOf(path);
+  if (checkpoint === null || size < checkpoint.bytes || checkpoint.bytes === 0) return "lost";
+  const last = await lastLine(path, checkpoint.bytes);
+  if (!last || last.end !== checkpoint.bytes || idOf(last.line) !== checkpoint.lastId) return "lost";
+  return size === checkpoint.bytes ? "same" : "ahead";
+}
+
+/** Where the file stands after a turn. A torn last line, left by a crash, is cut off. Null when there is nothing usable. */
+export async function measure(path: string): Promise<Checkpoint | null> {
+  const size = await sizeOf(path);
+  if (size <= 0) return null;
+  const last = await lastLine(path, size);
+  const lastId = last && idOf(last.line);
+  if (!last || lastId === undefined) return null;
+  if (last.end !== size) await truncate(path, last.end);
+  return { bytes: last.end, lastId };
+}
+
+/** Cuts a file back to its checkpoint. No process may have it open. */
+export async function cut(path: string, checkpoint: Checkpoint): Promise<void> {
+  await truncate(path, checkpoint.bytes);
+}
+
+const NO_USAGE = {
+  input: 0,
+  output: 0,
+  cacheRead: 0,
+  cacheWrite: 0,
+  totalTokens: 0,
+  cost: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, total: 0 },
+};
+
+function toMessage({ role, text, at }: ContextMessage): Record<string, unknown> {
+  const content = [{ type: "text", text }];
+  if (role === "user") return { role, content, timestamp: at };
+  const origin = { api: "openai-completions", provider: "openclaw", model: "history" };
+  return { role, content, ...origin, usage: NO_USAGE, stopReason: "stop", timestamp: at };
+}
+
+/** The lines of a session file that holds `history`. Entry ids are derived from the position, so equal input gives equal lines. */
+export function toSessionLines(sessionId: string, cwd: string, startedAt: number, history: readonly ContextMessage[]): string[] {
+  const header = { type: "session", version: 3, id: sessionId, timestamp: new Date(startedAt).toISOString(), cwd };
+  let parentId: string | null = null;
+  const entries = history
+    .filter((message) => message.text.trim() !== "")
+    .map((message, index) => {
+      const id = (index + 1).toString(16).padStart(8, "0");
+      const entry = { type: "message", id, parentId, timestamp: new Date(message.at).toISOString(), message: toMessage(message) };
+      parentId = id;
+      return entry;
+    });
+  return [header, ...entries].map((entry) => JSON.stringify(entry));
+}
+
+/** Writes a session file anew (atomically, 0600 in a 0700 directory); resolves to where it stands. */
+export async function rebuild(
+  path: string,
+  session: { id: string; cwd: string; startedAt: number },
+  history: readonly ContextMessage[],
+): Promise<Checkpoint> {
+  const lines = toSessionLines(session.id, session.cwd, session.startedAt, history);
+  const text = `${lines.join("\n")}\n`;
+  const dir = dirname(path);
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await chmod(dir, 0o700);
+  const part = `${path}.${randomBytes(6).toString("hex")}.part`;
+  try {
+    await writeFile(part, text, { mode: 0o600, flag: "wx" });
+    await rename(part, path);
+  } finally {
+    await rm(part, { force: true });
+  }
+  return { bytes: Buffer.byteLength(text), lastId: idOf(lines.at(-1)!)! };
+}
