@@ -1,0 +1,151 @@
+import { GatewayError } from "../core/errors.ts";
+import type { AccountId, AgentId, ChannelId } from "../core/ids.ts";
+import { toAgentId } from "./session-key.ts";
+import { own, type Binding, type RoutedMessage, type RoutingConfig } from "./types.ts";
+
+export type RouteInput = {
+  channel: ChannelId;
+  account: AccountId;
+  message: RoutedMessage;
+  canonicalId?: ((id: string) => string) | undefined;
+};
+
+/** The rule that chose the agent, from the most to the least specific. */
+export const RULES = ["peer", "parent-peer", "peer-wildcard", "guild-roles", "guild", "team", "account", "channel", "default"] as const;
+export type Rule = (typeof RULES)[number];
+
+/** One binding, in the order of the file, with why it won or lost. */
+export type TraceLine = { index: number; agentId: string; verdict: "won" | "lost" | "no-match"; rule: Rule | null; why: string };
+
+export type Route = {
+  agentId: AgentId;
+  rule: Rule;
+  /** Null when no binding matched and the default agent answers. */
+  binding: Binding | null;
+  trace: readonly TraceLine[];
+};
+
+/**
+ * Chooses the agent for a message that was admitted. The most specific rule wins; between equals the first in the file. Throws
+ * GatewayError when the winner names an agent that does not exist, or when several agents exist and none is the default under
+ * `agents.ownership: "explicit"`: handing a message to some other agent would be worse than saying so.
+ */
+export function route(input: RouteInput, config: RoutingConfig): Route {
+  const bindings = config.bindings ?? [];
+  const verdicts = bindings.map((binding) => matchBinding(binding, input, config));
+  const winner = bestOf(verdicts);
+  const trace = bindings.map((binding, index) => traceLine(binding, index, verdicts, winner));
+  if (winner < 0) return { agentId: defaultAgent(config), rule: "default", binding: null, trace };
+  const binding = bindings[winner]!;
+  return { agentId: knownAgent(binding, winner, config), rule: verdicts[winner]!.rule!, binding, trace };
+}
+
+type Verdict = { rule: Rule | null; why: string };
+
+function bestOf(verdicts: readonly Verdict[]): number {
+  let best = -1;
+  for (const [index, { rule }] of verdicts.entries()) {
+    if (rule === null) continue;
+    if (best < 0 || RULES.indexOf(rule) < RULES.indexOf(verdicts[best]!.rule!)) best = index;
+  }
+  return best;
+}
+
+function traceLine(binding: Binding, index: number, verdicts: readonly Verdict[], winner: number): TraceLine {
+  const { rule, why } = verdicts[index]!;
+  const line = { index, agentId: String(binding.agentId), rule };
+  if (rule === null) return { ...line, verdict: "no-match", why };
+  if (index === winner) return { ...line, verdict: "won", why };
+  const better = verdicts[winner]!.rule!;
+  const reason = better === rule ? `binding ${winner} has the same rule and comes first` : `binding ${winner} is more specific (${better})`;
+  return { ...line, verdict: "lost", why: `${why}, but ${reason}` };
+}
+
+/** A group of one platform is a channel of another: for bindings the two are one kind. */
+function kindOf(kind: string): "direct" | "room" | null {
+  if (kind === "direct" || kind === "dm") return "direct";
+  return kind === "group" || kind === "channel" ? "room" : null;
+}
+
+const no = (why: string): Verdict => ({ rule: null, why });
+
+function matchBinding(binding: Binding, input: RouteInput, config: RoutingConfig): Verdict {
+  const { match } = binding;
+  if (binding.type !== undefined && binding.type !== "route") return no(`a binding of type "${binding.type}" does not route messages`);
+  if (typeof match?.channel !== "string" || match.channel.trim().toLowerCase() !== input.channel) return no("another channel");
+  const account = matchAccount(match.accountId, input, config);
+  if (account === null) return no(`another account (${match.accountId?.trim() || defaultAccount(config, input.channel)})`);
+  const { message } = input;
+  if (match.guildId !== undefined && match.guildId !== message.guildId) return no("another guild");
+  if (match.teamId !== undefined && match.teamId !== message.teamId) return no("another team");
+  const roles = match.roles && match.roles.length > 0 ? match.roles : null;
+  if (roles && !roles.some((role) => message.sender.roles?.includes(role))) return no("the sender has none of the roles");
+  if (match.peer) return matchPeer(match.peer, input);
+  if (match.guildId !== undefined)
+    return roles ? { rule: "guild-roles", why: "guild and role match" } : { rule: "guild", why: "guild matches" };
+  // Roles are ids of a guild; alone they say too little to be called a guild match.
+  if (match.teamId !== undefined) return { rule: "team", why: "team matches" };
+  return account === "any" ? { rule: "channel", why: "any account of the channel" } : { rule: "account", why: "account matches" };
+}
+
+function defaultAccount(config: RoutingConfig, channel: string): string {
+  const block = own(config.channels, channel) as { defaultAccount?: unknown } | null | undefined;
+  return typeof block?.defaultAccount === "string" && block.defaultAccount.trim() !== "" ? block.defaultAccount.trim() : "default";
+}
+
+/** No `accountId` means the channel's default account; only "*" means every account. */
+function matchAccount(wanted: string | undefined, input: RouteInput, config: RoutingConfig): "exact" | "any" | null {
+  const id = wanted?.trim() ?? "";
+  if (id === "*") return "any";
+  return (id || defaultAccount(config, input.channel)).toLowerCase() === input.account.toLowerCase() ? "exact" : null;
+}
+
+function matchPeer(peer: { readonly kind: string; readonly id: string | number }, input: RouteInput): Verdict {
+  const { message } = input;
+  const canonical = input.canonicalId ?? ((id: string): string => id.trim());
+  const kind = kindOf(String(peer.kind).trim().toLowerCase());
+  const id = String(peer.id).trim();
+  if (kind === null || id === "") return { rule: null, why: "its peer is not usable" };
+  const here = kindOf(message.chat.kind);
+  const ids = here === "direct" ? [message.sender.id, ...(message.sender.aliases ?? []), message.chat.id] : [message.chat.id];
+  if (kind === here && id !== "*" && ids.some((own) => canonical(own) === canonical(id))) return { rule: "peer", why: "peer matches" };
+  const { parent } = message;
+  const parentMatches = parent && id !== "*" && kindOf(parent.kind) === kind && canonical(parent.id) === canonical(id);
+  if (parentMatches) return { rule: "parent-peer", why: "the thread's parent matches" };
+  if (kind === here && id === "*") return { rule: "peer-wildcard", why: `any ${message.chat.kind} chat` };
+  return { rule: null, why: kind === here ? "another peer" : "another kind of chat" };
+}
+
+/** Ids of the configured agents, canonical, in the order of the file. */
+export function agentIds(config: RoutingConfig): readonly AgentId[] {
+  const { entries, list } = config.agents ?? {};
+  return [...new Set(entries ? Object.keys(entries).map(toAgentId) : (list ?? []).map((entry) => toAgentId(entry.id)))];
+}
+
+function knownAgent(binding: Binding, index: number, config: RoutingConfig): AgentId {
+  const id = toAgentId(String(binding.agentId));
+  const known = agentIds(config);
+  if (known.length === 0 || known.includes(id) || id === "main") return id;
+  throw new GatewayError("NOT_FOUND", `bindings[${index}] names the agent "${id}", which does not exist`, {
+    details: { code: "AGENT_SELECTION_REQUIRED", agents: known },
+    fix: `Use one of ${known.join(", ")} as bindings[${index}].agentId.`,
+  });
+}
+
+/** The agent that answers when no binding matches: marked `default`, the only one, `main`, or the first of the file. */
+export function defaultAgent(config: RoutingConfig): AgentId {
+  const { entries, list } = config.agents ?? {};
+  const named = entries ? Object.entries(entries) : (list ?? []).map((entry) => [entry.id, entry] as const);
+  const marked = named.find(([, entry]) => entry?.default === true);
+  if (marked) return toAgentId(marked[0]);
+  const known = agentIds(config);
+  if (known.length === 0) return toAgentId("main");
+  if (known.length === 1) return known[0]!;
+  if (config.agents?.ownership === "explicit") {
+    throw new GatewayError("NOT_FOUND", "several agents are configured and no binding matches", {
+      details: { code: "AGENT_SELECTION_REQUIRED", agents: known },
+      fix: 'Add a binding for this channel, for example with accountId "*".',
+    });
+  }
+  return known.find((id) => id === "main") ?? known[0]!;
+}

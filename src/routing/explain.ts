@@ -1,0 +1,104 @@
+import { reasonOf } from "../core/errors.ts";
+import type { AccountId, ChannelId, SessionKey } from "../core/ids.ts";
+import { policyFor, type AccountPolicy } from "./account-policy.ts";
+import { admit, type Admission, type BotFacts } from "./admit.ts";
+import { defaultAgent, route, type Route, type RouteInput } from "./bindings.ts";
+import { mentionPatterns } from "./mention.ts";
+import { queueSettings, type QueueSettings } from "./queue-mode.ts";
+import { sessionKeyFor } from "./session-key.ts";
+import { own, type RoutedMessage, type RoutingConfig } from "./types.ts";
+
+export type Question = {
+  channel: ChannelId;
+  account: AccountId;
+  message: RoutedMessage;
+  paired: (sender: RoutedMessage["sender"]["id"]) => boolean;
+  bot: Omit<BotFacts, "patterns" | "channel">;
+};
+
+/** What happens to one message, and why. */
+export type Explanation = {
+  channel: ChannelId;
+  account: AccountId;
+  chat: RoutedMessage["chat"];
+  sender: string;
+  policy: Pick<AccountPolicy, "configured" | "dmPolicy" | "groupPolicy" | "requireMention">;
+  admission: Admission;
+  /** Null when no agent can be chosen; `problem` says why. */
+  route: Route | null;
+  problem: string | null;
+  sessionKey: SessionKey | null;
+  queue: QueueSettings;
+  /** The agent's tool settings as configured; null means the defaults. */
+  tools: unknown;
+  patternProblems: readonly { source: string; problem: string }[];
+};
+
+/**
+ * Decides about one message exactly as the gateway does: which agent, whether it answers, in which session. Pure. A route that cannot
+ * be chosen is part of the answer, not an exception.
+ */
+export function decide(question: Question, config: RoutingConfig): Explanation {
+  const { channel, account, message } = question;
+  const policy = policyFor(config, channel, account);
+  const input: RouteInput = { channel, account, message, canonicalId: question.bot.canonicalId };
+  const { chosen, problem } = tryRoute(input, config);
+  const { patterns, problems } = mentionPatterns(config, chosen?.agentId ?? "");
+  const admission = admit(message, policy, question.paired, { ...question.bot, channel, patterns }, config.accessGroups);
+  const sessionKey = chosen
+    ? sessionKeyFor({ agentId: chosen.agentId, channel, account, message, session: config.session, override: chosen.binding?.session })
+    : null;
+  const { configured, dmPolicy, groupPolicy, requireMention } = policy;
+  return {
+    channel,
+    account,
+    chat: message.chat,
+    sender: message.sender.id,
+    policy: { configured, dmPolicy, groupPolicy, requireMention },
+    admission,
+    route: chosen,
+    problem,
+    sessionKey,
+    queue: queueSettings(config.messages?.queue, channel),
+    tools: chosen ? (own(config.agents?.entries, chosen.agentId)?.tools ?? null) : null,
+    patternProblems: problems,
+  };
+}
+
+function tryRoute(input: RouteInput, config: RoutingConfig): { chosen: Route | null; problem: string | null } {
+  try {
+    return { chosen: route(input, config), problem: null };
+  } catch (err) {
+    return { chosen: null, problem: reasonOf(err) };
+  }
+}
+
+/** An explanation as lines for a terminal. Text from outside is quoted, so that it cannot pretend to be a line of its own. */
+export function explainLines(answer: Explanation, config: RoutingConfig): readonly string[] {
+  const room = answer.chat.kind !== "direct";
+  const lines = [
+    `message    ${answer.channel}/${answer.account}, ${answer.chat.kind} ${JSON.stringify(answer.chat.id)}, from ${JSON.stringify(answer.sender)}`,
+    room
+      ? `policy     groupPolicy ${answer.policy.groupPolicy}, requireMention ${answer.policy.requireMention}`
+      : `policy     dmPolicy ${answer.policy.dmPolicy}`,
+  ];
+  if (!answer.policy.configured) lines.push(`           channels.${answer.channel} is not configured`);
+  lines.push(`admission  ${answer.admission.action} (${answer.admission.reason}): ${answer.admission.detail}`);
+  for (const line of answer.route?.trace ?? []) {
+    lines.push(`binding    [${line.index}] ${line.agentId}: ${line.verdict}${line.rule ? ` as ${line.rule}` : ""}; ${line.why}`);
+  }
+  if (answer.route) lines.push(`agent      ${answer.route.agentId} (rule: ${answer.route.rule}${defaultNote(answer.route, config)})`);
+  else lines.push(`agent      none: ${answer.problem}`);
+  lines.push(`session    ${answer.sessionKey ?? "none"}`);
+  lines.push(
+    `queue      ${answer.queue.mode} (from ${answer.queue.source}), debounce ${answer.queue.debounceMs} ms, cap ${answer.queue.cap}`,
+  );
+  lines.push(`tools      ${answer.tools === null ? "defaults" : JSON.stringify(answer.tools)}`);
+  for (const { source, problem } of answer.patternProblems)
+    lines.push(`warning    mention pattern ${JSON.stringify(source)} is not used: ${problem}`);
+  return lines.map((line) => line.replaceAll(/\p{Cc}/gu, " "));
+}
+
+function defaultNote(chosen: Route, config: RoutingConfig): string {
+  return chosen.rule === "default" && defaultAgent(config) === chosen.agentId ? ", no binding matches" : "";
+}

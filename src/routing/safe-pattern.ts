@@ -1,0 +1,297 @@
+/**
+ * Regular expressions from configuration, matched in time proportional to pattern x text whatever the pattern says: the
+ * pattern becomes a set of states that advance together (Thompson's construction), so nothing is ever tried twice.
+ *
+ * Supported: literals, `.`, `^ $ \b \B`, `\d \w \s` and their negations, `[...]`, groups, `|`, `* + ? {m,n}` (lazy marks are
+ * accepted, they change nothing), and escapes. Back-references and look-around are refused: they are what makes matching expensive.
+ * Letters match in both cases.
+ */
+export type SafePattern = { readonly source: string; test(text: string): boolean };
+
+/** Characters of a pattern; a longer one is refused. */
+const PATTERN_CHARS = 200;
+/** States after `{m,n}` are written out; more are refused. */
+const STATES = 512;
+/** Nesting of groups; deeper is refused. */
+const DEPTH = 20;
+/** Characters of a text that are looked at. Whoever calls somebody does so near the start. */
+const TEXT_CHARS = 4_000;
+
+type CharTest = (char: string) => boolean;
+type Assertion = "start" | "end" | "word" | "notWord";
+type Tree =
+  | { type: "char"; test: CharTest }
+  | { type: "assert"; what: Assertion }
+  | { type: "sequence" | "choice"; items: Tree[] }
+  | { type: "repeat"; item: Tree; min: number; max: number };
+type State = { op: "char"; test: CharTest } | { op: "assert"; what: Assertion } | { op: "split"; to: number[] } | { op: "match" };
+
+const isWord = (char: string | undefined): boolean => char !== undefined && /^[a-z0-9_]$/i.test(char);
+const CLASSES: Readonly<Record<string, CharTest>> = {
+  d: (char) => char >= "0" && char <= "9",
+  w: isWord,
+  s: (char) => /^\s$/u.test(char),
+};
+const CONTROL: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", f: "\f", v: "\v", "0": "\0" };
+
+/** Lower case of one character; characters whose lower case is longer stay as they are. */
+function fold(char: string): string {
+  const lower = char.toLowerCase();
+  return lower.length === char.length ? lower : char;
+}
+
+/** Parses a pattern, or says in one sentence why it is not usable. */
+export function compilePattern(source: string): { pattern: SafePattern } | { problem: string } {
+  if (source.length === 0) return { problem: "the pattern is empty" };
+  if (source.length > PATTERN_CHARS) return { problem: `the pattern is longer than ${PATTERN_CHARS} characters` };
+  try {
+    const program: State[] = [];
+    emit(new Parser(source).whole(), program);
+    program.push({ op: "match" });
+    if (run(program, [])) return { problem: "the pattern matches the empty text, so it would match everything" };
+    return { pattern: { source, test: (text) => run(program, Array.from(text.slice(0, TEXT_CHARS), fold)) } };
+  } catch (err) {
+    if (err instanceof PatternError) return { problem: err.message };
+    throw err;
+  }
+}
+
+class PatternError extends Error {}
+
+class Parser {
+  readonly #chars: readonly string[];
+  #at = 0;
+  #depth = 0;
+
+  constructor(source: string) {
+    this.#chars = Array.from(source);
+  }
+
+  whole(): Tree {
+    const tree = this.#choice();
+    if (this.#at < this.#chars.length) throw new PatternError("there is a closing parenthesis without an opening one");
+    return tree;
+  }
+
+  #peek(): string | undefined {
+    return this.#chars[this.#at];
+  }
+
+  #take(): string {
+    const char = this.#chars[this.#at++];
+    if (char === undefined) throw new PatternError("the pattern ends too early");
+    return char;
+  }
+
+  #choice(): Tree {
+    const items = [this.#sequence()];
+    while (this.#peek() === "|") {
+      this.#at++;
+      items.push(this.#sequence());
+    }
+    return items.length === 1 ? items[0]! : { type: "choice", items };
+  }
+
+  #sequence(): Tree {
+    const items: Tree[] = [];
+    for (let next = this.#peek(); next !== undefined && next !== "|" && next !== ")"; next = this.#peek()) {
+      items.push(this.#repeated(this.#atom()));
+    }
+    return { type: "sequence", items };
+  }
+
+  #atom(): Tree {
+    const char = this.#take();
+    if (char === "(") return this.#group();
+    if (char === "[") return { type: "char", test: this.#set() };
+    if (char === "\\") return this.#escape();
+    if (char === ".") return { type: "char", test: (c) => c !== "\n" };
+    if (char === "^") return { type: "assert", what: "start" };
+    if (char === "$") return { type: "assert", what: "end" };
+    if ("*+?".includes(char)) throw new PatternError(`"${char}" has nothing to repeat`);
+    return literal(char);
+  }
+
+  #group(): Tree {
+    if (++this.#depth > DEPTH) throw new PatternError("groups are nested too deeply");
+    if (this.#peek() === "?") {
+      this.#at++;
+      if (this.#take() !== ":") throw new PatternError("look-around and named groups are not supported");
+    }
+    const tree = this.#choice();
+    if (this.#take() !== ")") throw new PatternError("a parenthesis is not closed");
+    this.#depth--;
+    return tree;
+  }
+
+  #escape(): Tree {
+    const char = this.#take();
+    if (char === "b") return { type: "assert", what: "word" };
+    if (char === "B") return { type: "assert", what: "notWord" };
+    if (/[1-9k]/.test(char)) throw new PatternError("back-references are not supported");
+    return { type: "char", test: this.#escaped(char) };
+  }
+
+  #escaped(char: string): CharTest {
+    const named = CLASSES[char.toLowerCase()];
+    if (named && /[dwsDWS]/.test(char)) return char === char.toLowerCase() ? named : (c) => !named(c);
+    if (char === "u" || char === "x") return same(this.#codePoint(char));
+    if (/[pPc]/.test(char)) throw new PatternError(`\\${char} is not supported`);
+    return same(CONTROL[char] ?? char);
+  }
+
+  #codePoint(kind: "u" | "x"): string {
+    let hex = "";
+    if (kind === "u" && this.#peek() === "{") {
+      this.#at++;
+      for (let char = this.#take(); char !== "}"; char = this.#take()) hex += char;
+    } else {
+      for (let left = kind === "u" ? 4 : 2; left > 0; left--) hex += this.#take();
+    }
+    const code = /^[0-9a-f]{1,6}$/i.test(hex) ? Number.parseInt(hex, 16) : Number.NaN;
+    if (!(code <= 0x10ffff)) throw new PatternError("a \\u or \\x escape is not a number");
+    return String.fromCodePoint(code);
+  }
+
+  #set(): CharTest {
+    const negated = this.#peek() === "^";
+    if (negated) this.#at++;
+    const tests: CharTest[] = [];
+    for (let char = this.#take(); char !== "]"; char = this.#take()) tests.push(this.#setItem(char));
+    const any: CharTest = (char) => tests.some((test) => test(char));
+    return negated ? (char) => !any(char) : any;
+  }
+
+  #setItem(char: string): CharTest {
+    if (char === "\\") {
+      const escaped = this.#take();
+      if (/[dwsDWSux]/.test(escaped)) return this.#escaped(escaped);
+      char = CONTROL[escaped] ?? escaped;
+    }
+    if (this.#peek() !== "-" || this.#chars[this.#at + 1] === "]") return same(char);
+    this.#at++;
+    let last = this.#take();
+    if (last === "\\") last = this.#take();
+    if (last < char) throw new PatternError(`the range ${char}-${last} runs backwards`);
+    const inRange: CharTest = (c) => c >= char && c <= last;
+    return (c) => inRange(c) || inRange(c.toUpperCase());
+  }
+
+  #repeated(item: Tree): Tree {
+    const next = this.#peek();
+    const bounds = next === "*" ? [0, Infinity] : next === "+" ? [1, Infinity] : next === "?" ? [0, 1] : null;
+    let tree = item;
+    if (bounds) {
+      this.#at++;
+      tree = { type: "repeat", item, min: bounds[0]!, max: bounds[1]! };
+    } else if (next === "{") {
+      const found = /^\{(\d{1,3})(,(\d{1,3})?)?\}/.exec(this.#chars.slice(this.#at, this.#at + 10).join(""));
+      if (!found) return item;
+      this.#at += found[0].length;
+      const min = Number(found[1]);
+      const max = found[3] !== undefined ? Number(found[3]) : found[2] ? Infinity : min;
+      if (max < min) throw new PatternError("a repetition runs backwards");
+      tree = { type: "repeat", item, min, max };
+    } else return item;
+    if (this.#peek() === "?") this.#at++;
+    if (/^[*+]$/.test(this.#peek() ?? "")) throw new PatternError("a repetition is repeated");
+    return tree;
+  }
+}
+
+function same(char: string): CharTest {
+  const folded = fold(char);
+  return (other) => other === folded;
+}
+
+function literal(char: string): Tree {
+  return { type: "char", test: same(char) };
+}
+
+function push(program: State[], state: State): number {
+  if (program.length >= STATES) throw new PatternError("the pattern is too large when its repetitions are written out");
+  return program.push(state) - 1;
+}
+
+function emit(tree: Tree, program: State[]): void {
+  if (tree.type === "char") push(program, { op: "char", test: tree.test });
+  else if (tree.type === "assert") push(program, { op: "assert", what: tree.what });
+  else if (tree.type === "repeat") emitRepeat(tree, program);
+  else if (tree.type === "choice") emitChoice(tree.items, program);
+  else for (const item of tree.items) emit(item, program);
+}
+
+function emitChoice(items: readonly Tree[], program: State[]): void {
+  const fork: number[] = [];
+  push(program, { op: "split", to: fork });
+  const exits: number[][] = [];
+  for (const item of items) {
+    fork.push(program.length);
+    emit(item, program);
+    const exit: number[] = [];
+    push(program, { op: "split", to: exit });
+    exits.push(exit);
+  }
+  for (const exit of exits) exit.push(program.length);
+}
+
+function emitRepeat(tree: { item: Tree; min: number; max: number }, program: State[]): void {
+  for (let i = 0; i < tree.min; i++) emit(tree.item, program);
+  if (tree.max === Infinity) {
+    const loop: number[] = [];
+    const start = push(program, { op: "split", to: loop });
+    loop.push(program.length);
+    emit(tree.item, program);
+    push(program, { op: "split", to: [start] });
+    loop.push(program.length);
+    return;
+  }
+  const exits: number[][] = [];
+  for (let i = tree.min; i < tree.max; i++) {
+    const to: number[] = [];
+    push(program, { op: "split", to });
+    to.push(program.length);
+    exits.push(to);
+    emit(tree.item, program);
+  }
+  for (const exit of exits) exit.push(program.length);
+}
+
+function holds(what: Assertion, text: readonly string[], at: number): boolean {
+  if (what === "start") return at === 0;
+  if (what === "end") return at === text.length;
+  const edge = isWord(text[at - 1]) !== isWord(text[at]);
+  return what === "word" ? edge : !edge;
+}
+
+/** Follows everything that costs no character. `stamp` marks states already reached at this position. */
+function reach(program: readonly State[], from: number, text: readonly string[], at: number, stamp: Int32Array, out: number[]): boolean {
+  const todo = [from];
+  for (let index = todo.pop(); index !== undefined; index = todo.pop()) {
+    if (stamp[index] === at) continue;
+    stamp[index] = at;
+    const state = program[index]!;
+    if (state.op === "match") return true;
+    if (state.op === "char") out.push(index);
+    else if (state.op === "split") todo.push(...state.to);
+    else if (holds(state.what, text, at)) todo.push(index + 1);
+  }
+  return false;
+}
+
+function run(program: readonly State[], text: readonly string[]): boolean {
+  const stamp = new Int32Array(program.length).fill(-1);
+  let current: number[] = [];
+  for (let at = 0; at <= text.length; at++) {
+    if (reach(program, 0, text, at, stamp, current)) return true;
+    const next: number[] = [];
+    const char = text[at];
+    if (char === undefined) return false;
+    for (const index of current) {
+      const state = program[index]!;
+      if (state.op === "char" && state.test(char) && reach(program, index + 1, text, at + 1, stamp, next)) return true;
+    }
+    current = next;
+  }
+  return false;
+}

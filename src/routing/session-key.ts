@@ -1,0 +1,245 @@
+import { createHash } from "node:crypto";
+import { asId, type AgentId, type SessionKey } from "../core/ids.ts";
+import { own, type DmScope, type GroupScope, type RoutedMessage, type SessionScopes } from "./types.ts";
+
+/** Characters of one id inside a key. A longer id is cut and told apart by a hash, so that keys stay distinct. */
+const ID_CHARS = 256;
+/** Characters of a whole key that comes from outside; a longer one is refused. */
+const KEY_CHARS = 1_024;
+const AGENT_CHARS = 64;
+
+/**
+ * Channels whose ids mean the same in either case. Every other channel keeps the case of its ids: folding there could give
+ * two people one session.
+ */
+const FOLDED: ReadonlySet<string> = new Set([
+  "discord",
+  "email",
+  "imessage",
+  "irc",
+  "mattermost",
+  "nostr",
+  "signal",
+  "slack",
+  "sms",
+  "telegram",
+  "twitch",
+  "webchat",
+  "webhook",
+  "whatsapp",
+  "xmpp",
+]);
+
+/** `agent` ids are lower case, `[a-z0-9_-]`, at most 64 characters. Anything else becomes "-"; nothing left becomes "main". */
+export function toAgentId(text: string): AgentId {
+  const id = text
+    .trim()
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9_-]+/g, "-")
+    .replaceAll(/^-+|-+$/g, "")
+    .slice(0, AGENT_CHARS);
+  return asId<AgentId>(id || "main");
+}
+
+function toAccountPart(account: string): string {
+  return account.trim() === "" ? "default" : toAgentId(account);
+}
+
+/** The name of an agent's main conversation: `session.mainKey`, else "main". */
+export function mainName(mainKey: string | undefined): string {
+  return encode((mainKey ?? "").trim().toLowerCase()) || "main";
+}
+
+export function mainKeyOf(agentId: AgentId, mainKey?: string): SessionKey {
+  return asId<SessionKey>(`agent:${agentId}:${mainName(mainKey)}`);
+}
+
+/**
+ * An id as part of a key. ":" inside ids is normal (Matrix), so it stays, except where it would look like the key's own grammar
+ * (`:thread:`, a leading `direct:`); "%" is escaped where it would look like such an escape. Different ids give different parts.
+ */
+function encode(id: string): string {
+  const cut = id.length > ID_CHARS ? `${id.slice(0, ID_CHARS - 33)}~${createHash("sha256").update(id).digest("hex").slice(0, 32)}` : id;
+  return cut
+    .toWellFormed()
+    .replaceAll(/%(?=[0-9a-f]{2})/gi, "%25")
+    .replaceAll(/(^|:)(thread|topic):/gi, (_, before: string, word: string) => `${before && "%3a"}${word}%3a`)
+    .replace(/^(direct|dm):/i, "$1%3a")
+    .replaceAll(/[\p{Cc} ]/gu, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
+
+function decode(part: string): string {
+  return part.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+/** Signal's group ids are base64, the one case-sensitive kind on a folded channel. */
+function keepsCase(channel: string, kind: string): boolean {
+  return !FOLDED.has(channel) || (channel === "signal" && kind === "group");
+}
+
+function idPart(channel: string, kind: string, id: string): string {
+  const trimmed = id.trim();
+  return encode(keepsCase(channel, kind) ? trimmed : trimmed.toLowerCase()) || "unknown";
+}
+
+const DM_SCOPES: readonly DmScope[] = ["main", "per-peer", "per-channel-peer", "per-account-channel-peer"];
+
+/** The configured scope. Without one, every sender of a channel has a session of their own. An unreadable one is the narrowest. */
+export function dmScopeOf(...configured: readonly (string | undefined)[]): DmScope {
+  const value = configured.find((scope) => scope !== undefined);
+  if (value === undefined) return "per-channel-peer";
+  return DM_SCOPES.find((scope) => scope === value) ?? "per-account-channel-peer";
+}
+
+export function groupScopeOf(...configured: readonly (string | undefined)[]): GroupScope {
+  return configured.find((scope) => scope !== undefined) === "main" ? "main" : "per-group";
+}
+
+export type SessionPlace = {
+  agentId: AgentId;
+  channel: string;
+  account: string;
+  message: Pick<RoutedMessage, "chat" | "thread" | "sender">;
+  session?: SessionScopes | undefined;
+  /** From the binding that won; stands over `session`. */
+  override?: { dmScope?: string | undefined; groupScope?: string | undefined } | undefined;
+};
+
+/** The session that a message belongs to. A thread is a session of its own below its chat's, unless the chat is in `main`. */
+export function sessionKeyFor(place: SessionPlace): SessionKey {
+  const { agentId, message, session, override } = place;
+  const channel = place.channel.trim().toLowerCase() || "unknown";
+  // Telegram's forum topics have a word of their own in the key.
+  const word = channel === "telegram" && message.chat.kind === "group" ? "topic" : "thread";
+  const thread = message.thread ? `:${word}:${encode(message.thread.id.trim()) || "unknown"}` : "";
+  if (message.chat.kind === "direct") {
+    const base = directKey(place, channel, dmScopeOf(override?.dmScope, session?.dmScope));
+    return base === null ? mainKeyOf(agentId, session?.mainKey) : asId<SessionKey>(`${base}${thread}`);
+  }
+  if (groupScopeOf(override?.groupScope, session?.groupScope) === "main") return mainKeyOf(agentId, session?.mainKey);
+  const kind = message.chat.kind;
+  return asId<SessionKey>(`agent:${agentId}:${channel}:${kind}:${idPart(channel, kind, message.chat.id)}${thread}`);
+}
+
+function directKey(place: SessionPlace, channel: string, scope: DmScope): string | null {
+  if (scope === "main") return null;
+  const { agentId, message, session, account } = place;
+  const linked = linkedIdentity(session?.identityLinks, channel, [message.sender.id, ...(message.sender.aliases ?? [])]);
+  const peer = linked === null ? idPart(channel, "direct", message.sender.id) : encode(linked.toLowerCase());
+  if (scope === "per-peer") return `agent:${agentId}:direct:${peer}`;
+  if (scope === "per-channel-peer") return `agent:${agentId}:${channel}:direct:${peer}`;
+  return `agent:${agentId}:${channel}:${toAccountPart(account)}:direct:${peer}`;
+}
+
+/**
+ * The person that `session.identityLinks` declares behind one of these ids, or null. Entries are `<id>` or `<channel>:<id>`. Case
+ * counts where the channel's ids are case-sensitive.
+ */
+export function linkedIdentity(links: SessionScopes["identityLinks"], channel: string, ids: readonly string[]): string | null {
+  if (!links) return null;
+  const fold = (text: string): string => (keepsCase(channel, "direct") ? text.trim() : text.trim().toLowerCase());
+  const wanted = new Set(ids.flatMap((id) => [fold(id), fold(`${channel}:${id}`)]));
+  for (const person of Object.keys(links)) {
+    const entries = own(links, person);
+    if (person.trim() && Array.isArray(entries) && entries.some((entry) => wanted.has(fold(String(entry))))) return person.trim();
+  }
+  return null;
+}
+
+export type ParsedSessionKey = {
+  agentId: AgentId;
+  /** All after `agent:<id>:`. */
+  rest: string;
+  /** Set when the key is one of a chat. Ids are decoded. */
+  route?: { channel: string | null; account: string | null; kind: "direct" | "group" | "channel"; id: string; thread?: string };
+};
+
+/** Takes a canonical key apart. Null when it is not an agent's key. */
+export function parseSessionKey(key: string): ParsedSessionKey | null {
+  const found = /^agent:([a-z0-9][a-z0-9_-]{0,63}):(.+)$/is.exec(key);
+  if (!found || key.length > KEY_CHARS) return null;
+  const rest = found[2]!;
+  const route = parseRoute(rest);
+  return { agentId: toAgentId(found[1]!), rest, ...(route && { route }) };
+}
+
+const isDirect = (word: string): boolean => word === "direct" || word === "dm";
+
+function parseRoute(rest: string): ParsedSessionKey["route"] {
+  const at = Math.max(rest.toLowerCase().lastIndexOf(":thread:"), rest.toLowerCase().lastIndexOf(":topic:"));
+  const base = at < 0 ? rest : rest.slice(0, at);
+  const thread = at < 0 ? "" : decode(rest.slice(rest.indexOf(":", at + 1) + 1));
+  const parts = base.split(":");
+  const [first = "", second = "", third = ""] = parts.map((part) => part.toLowerCase());
+  const tail = thread ? { thread } : {};
+  const idFrom = (index: number): string => decode(parts.slice(index).join(":"));
+  if (isDirect(first) && parts.length >= 2) return { channel: null, account: null, kind: "direct", id: idFrom(1), ...tail };
+  if (parts.length >= 4 && isDirect(third)) return { channel: first, account: parts[1]!, kind: "direct", id: idFrom(3), ...tail };
+  if (parts.length < 3 || !first || idFrom(2) === "") return undefined;
+  if (isDirect(second)) return { channel: first, account: null, kind: "direct", id: idFrom(2), ...tail };
+  if (second === "group" || second === "channel") return { channel: first, account: null, kind: second, id: idFrom(2), ...tail };
+  return undefined;
+}
+
+/**
+ * Any form that a client may send, as the one form that is stored: `main` and the empty text are the default agent's main session, a
+ * key without `agent:` belongs to the default agent, letters are lower case except in case-sensitive ids. Null when the text starts
+ * like an agent's key but is not one, is too long, or holds control characters.
+ */
+export function canonicalSessionKey(input: string, defaultAgent: AgentId, mainKey?: string): SessionKey | null {
+  const text = input.trim();
+  const lower = text.toLowerCase();
+  if (text.length > KEY_CHARS || /\p{Cc}/u.test(text)) return null;
+  if (lower === "" || lower === "main" || lower === mainName(mainKey)) return mainKeyOf(defaultAgent, mainKey);
+  if (!lower.startsWith("agent:")) return asId<SessionKey>(`agent:${defaultAgent}:${foldRest(text)}`);
+  const parsed = parseSessionKey(text);
+  if (!parsed) return null;
+  if (parsed.rest.toLowerCase() === "main") return mainKeyOf(parsed.agentId, mainKey);
+  return asId<SessionKey>(`agent:${parsed.agentId}:${foldRest(parsed.rest)}`);
+}
+
+/** Lower case, except the ids of channels that keep it. */
+function foldRest(rest: string): string {
+  const route = parseRoute(rest);
+  if (!route) return rest.toLowerCase();
+  const words = route.channel === null ? 1 : route.account === null ? 2 : 3;
+  const parts = rest.split(":");
+  const head = parts.slice(0, words).join(":").toLowerCase();
+  const tail = parts.slice(words).join(":");
+  const threadAt = Math.max(tail.toLowerCase().lastIndexOf(":thread:"), tail.toLowerCase().lastIndexOf(":topic:"));
+  const id = threadAt < 0 ? tail : tail.slice(0, threadAt);
+  const thread = threadAt < 0 ? "" : tail.slice(threadAt).replace(/^:(thread|topic):/i, (word) => word.toLowerCase());
+  const keep = route.channel === null || keepsCase(route.channel, route.kind);
+  return `${head}:${keep ? id : id.toLowerCase()}${thread}`;
+}
+
+export type KeyClass = {
+  kind: "direct" | "group" | "global" | "unknown";
+  classification: "main" | "direct" | "group" | "tui" | "cron" | "explicit" | "hook" | "subagent" | "acp" | "openai" | "custom";
+};
+
+const PREFIXES: readonly (readonly [string, KeyClass["classification"]])[] = [
+  ["tui-", "tui"],
+  ["cron:", "cron"],
+  ["explicit:", "explicit"],
+  ["hook:", "hook"],
+  ["subagent:", "subagent"],
+  ["acp:", "acp"],
+  ["acp-bridge:", "acp"],
+  ["openai:", "openai"],
+  ["openai-user:", "openai"],
+  ["openresponses:", "openai"],
+];
+
+/** What a canonical key stands for, by its form alone. */
+export function classify(key: string, mainKey?: string): KeyClass {
+  if (key === "global") return { kind: "global", classification: "custom" };
+  const parsed = parseSessionKey(key);
+  if (!parsed) return { kind: "unknown", classification: "custom" };
+  const rest = parsed.rest.toLowerCase();
+  if (rest === mainName(mainKey)) return { kind: "direct", classification: "main" };
+  const known = PREFIXES.find(([prefix]) => rest.startsWith(prefix));
+  if (known) return { kind: "direct", classification: known[1] };
+  if (!parsed.route) return { kind: "direct", classification: "custom" };
+  return parsed.route.kind === "direct" ? { kind: "direct", classification: "direct" } : { kind: "group", classification: "group" };
+}

@@ -1,0 +1,96 @@
+import type { ChatId, SenderId } from "../core/ids.ts";
+
+/** The parts of the configuration that routing reads. The real `Config` fits by its structure. */
+export type RoutingConfig = {
+  readonly agents?:
+    | {
+        readonly ownership?: string | undefined;
+        readonly entries?: Readonly<Record<string, AgentEntry | undefined>> | undefined;
+        /** The older form of `entries`. Read only when `entries` is absent. */
+        readonly list?: readonly (AgentEntry & { readonly id: string })[] | undefined;
+      }
+    | undefined;
+  readonly bindings?: readonly Binding[] | undefined;
+  readonly session?: SessionScopes | undefined;
+  readonly channels?: Readonly<Record<string, unknown>> | undefined;
+  readonly accessGroups?: Readonly<Record<string, AccessGroup | undefined>> | undefined;
+  readonly messages?:
+    | {
+        readonly queue?: QueueConfig | undefined;
+        readonly groupChat?: { readonly mentionPatterns?: readonly string[] | undefined } | undefined;
+      }
+    | undefined;
+};
+
+export type AgentEntry = {
+  readonly default?: boolean | undefined;
+  readonly identity?: { readonly name?: string | undefined; readonly emoji?: string | undefined } | undefined;
+  readonly groupChat?: { readonly mentionPatterns?: readonly string[] | undefined } | undefined;
+  readonly tools?: unknown;
+};
+
+export type DmScope = "main" | "per-peer" | "per-channel-peer" | "per-account-channel-peer";
+export type GroupScope = "main" | "per-group";
+
+export type SessionScopes = {
+  readonly dmScope?: string | undefined;
+  readonly groupScope?: string | undefined;
+  readonly mainKey?: string | undefined;
+  readonly identityLinks?: Readonly<Record<string, readonly string[] | undefined>> | undefined;
+};
+
+export type Binding = {
+  readonly agentId: string;
+  readonly type?: string | undefined;
+  readonly comment?: string | undefined;
+  readonly match: {
+    readonly channel: string;
+    readonly accountId?: string | undefined;
+    readonly peer?: { readonly kind: string; readonly id: string | number } | undefined;
+    readonly guildId?: string | undefined;
+    readonly teamId?: string | undefined;
+    readonly roles?: readonly string[] | undefined;
+  };
+  readonly session?: { readonly dmScope?: string | undefined; readonly groupScope?: string | undefined } | undefined;
+};
+
+export type AccessGroup = {
+  readonly type?: string | undefined;
+  readonly members?: Readonly<Record<string, readonly (string | number)[] | undefined>> | undefined;
+};
+
+export type QueueConfig = {
+  readonly mode?: string | undefined;
+  readonly cap?: number | undefined;
+  readonly drop?: string | undefined;
+  readonly debounceMs?: number | undefined;
+  readonly byChannel?: Readonly<Record<string, string | undefined>> | undefined;
+  readonly debounceMsByChannel?: Readonly<Record<string, number | undefined>> | undefined;
+};
+
+/** What routing reads of a message. A channel's `Inbound` fits by its structure. */
+export type RoutedMessage = {
+  readonly chat: { readonly kind: "direct" | "group" | "channel"; readonly id: ChatId };
+  readonly thread?: { readonly id: string } | undefined;
+  readonly parent?: { readonly kind: "direct" | "group" | "channel"; readonly id: ChatId } | undefined;
+  readonly guildId?: string | undefined;
+  readonly teamId?: string | undefined;
+  readonly sender: {
+    readonly id: SenderId;
+    readonly aliases?: readonly SenderId[] | undefined;
+    readonly name?: string | undefined;
+    readonly isBot: boolean;
+    readonly isSelf: boolean;
+    readonly roles?: readonly string[] | undefined;
+  };
+  readonly text: string;
+  readonly mentionsSelf: boolean;
+  readonly replyTo?: { readonly isSelf: boolean } | undefined;
+  readonly sentAt: number;
+  readonly origin: "live" | "backfill";
+};
+
+/** A value of a record that may carry hostile keys: only own properties count, so `__proto__` is just a name. */
+export function own<T>(record: Readonly<Record<string, T>> | undefined | null, key: string): T | undefined {
+  return record && Object.hasOwn(record, key) ? record[key] : undefined;
+}
