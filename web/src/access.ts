@@ -1,0 +1,85 @@
+/** Which credential is shown to the gateway, and where it is kept while it is needed. */
+import type { SecretKind } from "./failure.ts";
+import type { Vault } from "./device.ts";
+
+export type Secret = { kind: SecretKind; value: string };
+
+const TYPED = "gateway.token";
+
+/** The code of a one-time link (`#k=…`), taken out of the address bar at once; null when there is none. */
+export function takeLinkCode(location: Location, history: History): string | null {
+  const code = /^#k=([A-Za-z0-9_.~-]{4,512})$/.exec(location.hash)?.[1] ?? null;
+  if (location.hash.startsWith("#k=")) history.replaceState(null, "", location.pathname + location.search);
+  return code;
+}
+
+export class Access {
+  #link: string | null = null;
+  #typed: string | null;
+  #device: string | null = null;
+  readonly #vault: Vault;
+  readonly #session: Storage | null;
+
+  constructor(vault: Vault, session: Storage | null) {
+    this.#vault = vault;
+    this.#session = session;
+    this.#typed = session?.getItem(TYPED) ?? null;
+  }
+
+  /** Reads what an earlier visit was given. */
+  async load(): Promise<void> {
+    const stored = await this.#vault.get("deviceToken");
+    this.#device = typeof stored === "string" ? stored : null;
+  }
+
+  useLink(code: string): void {
+    this.#link = code;
+  }
+
+  /** A typed token lives in this tab only, and only until the gateway has given this browser a token of its own. */
+  useTyped(token: string): void {
+    this.#typed = token;
+    this.#device = null;
+    this.#session?.setItem(TYPED, token);
+  }
+
+  /** The strongest claim first: a fresh link, then what was typed, then what this browser was given. */
+  current(): Secret {
+    if (this.#link !== null) return { kind: "link", value: this.#link };
+    if (this.#typed !== null) return { kind: "token", value: this.#typed };
+    if (this.#device !== null) return { kind: "device", value: this.#device };
+    return { kind: "none", value: "" };
+  }
+
+  /** After a successful connect. */
+  async accepted(deviceToken: string | undefined): Promise<void> {
+    if (deviceToken === undefined) return;
+    this.#device = deviceToken;
+    await this.#vault.put("deviceToken", deviceToken);
+    this.#link = null;
+    this.#dropTyped();
+  }
+
+  /** After a refusal that names the credential. Returns true when there is another one worth trying. */
+  async refused(kind: SecretKind, forgetDevice: boolean): Promise<boolean> {
+    if (kind === "link") this.#link = null;
+    if (kind === "token") this.#dropTyped();
+    if (kind === "device" && forgetDevice) {
+      this.#device = null;
+      await this.#vault.remove("deviceToken");
+    }
+    return kind !== "none" && this.current().kind !== "none";
+  }
+
+  async signOut(): Promise<void> {
+    this.#link = null;
+    this.#device = null;
+    this.#dropTyped();
+    await this.#vault.remove("deviceToken");
+  }
+
+  #dropTyped(): void {
+    this.#typed = null;
+    this.#session?.removeItem(TYPED);
+  }
+}

@@ -1,0 +1,241 @@
+/** What the person does. */
+import { batch } from "@preact/signals";
+import { isLost, RequestError } from "./client.ts";
+import { expectRun, follow, gateway, loadChat, message, show } from "./live.ts";
+import { dropEntry, fromStored, nextEntry, patchEntry, toStored } from "./outbox.ts";
+import * as store from "./store.ts";
+import type { Attachment, Entry } from "./outbox.ts";
+import type { SessionRow } from "./wire.ts";
+
+const OUTBOX = "gateway.outbox";
+const DRAFT = "gateway.draft:";
+const RETRY_MS = 1_500;
+const TITLE_CHARS = 60;
+
+let flushing = false;
+
+/** A random id; `randomUUID` is missing where the page is not served securely. */
+export function newId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20)}`;
+}
+
+export const readDraft = (key: string): string => sessionStorage.getItem(DRAFT + key) ?? "";
+
+/** Keeps what is typed, per session, for this tab. */
+export function writeDraft(key: string, text: string): void {
+  if (text === "") sessionStorage.removeItem(DRAFT + key);
+  else sessionStorage.setItem(DRAFT + key, text);
+}
+
+/** What a reload of the tab interrupted is sent again, under its old key. */
+export function restoreOutbox(): void {
+  store.outbox.value = fromStored(sessionStorage.getItem(OUTBOX));
+  for (const entry of store.outbox.value) {
+    if (entry.create !== null) store.patchChat(entry.sessionKey, (chat) => ({ ...chat, draft: { agentId: entry.create?.agentId ?? "main", model: null } }));
+  }
+}
+
+function setOutbox(entries: readonly Entry[]): void {
+  store.outbox.value = entries;
+  const unsent = entries.filter((entry) => entry.state !== "accepted");
+  try {
+    sessionStorage.setItem(OUTBOX, toStored(unsent, true));
+  } catch (error) {
+    console.info("The pictures in the outbox are too large to survive a reload of this tab.", error);
+    sessionStorage.setItem(OUTBOX, toStored(unsent, false));
+  }
+}
+
+/** Opens a session and puts it into the address bar. */
+export function openSession(key: string): void {
+  batch(() => {
+    store.activeKey.value = key;
+    store.drawerOpen.value = false;
+  });
+  const hash = `#s=${encodeURIComponent(key)}`;
+  if (location.hash !== hash) history.pushState(null, "", hash);
+  void show(key);
+  markRead();
+}
+
+/** A fresh session; the server hears of it with the first message. */
+export function newSession(): void {
+  const agentId = store.activeRow.value?.agentId ?? store.hello.value?.snapshot.sessionDefaults?.defaultAgentId ?? "main";
+  const key = `agent:${agentId}:web-${newId()}`;
+  store.patchChat(key, (chat) => ({ ...chat, loaded: true, stale: false, draft: { agentId, model: null } }));
+  openSession(key);
+}
+
+/** Marks the open session as read, when somebody is looking. */
+export function markRead(): void {
+  const row = store.activeRow.value;
+  if (row?.unread !== true || document.hidden || !store.online.value) return;
+  store.sessions.value = store.sessions.value.map((one) => (one.key === row.key ? { ...one, unread: false } : one));
+  gateway()
+    .request("sessions.patch", { key: row.key, unread: false })
+    .catch((error: unknown) => console.info("Not marked as read:", message(error)));
+}
+
+/** Puts a message on its way; it is shown at once and sent when there is a connection. */
+export function send(text: string, attachments: readonly Attachment[]): void {
+  const key = store.activeKey.value;
+  const draft = store.chat.value.draft;
+  const title = text.trim().split("\n")[0]?.slice(0, TITLE_CHARS) || "Picture";
+  const entry: Entry = {
+    idempotencyKey: newId(),
+    sessionKey: key,
+    text,
+    attachments,
+    images: attachments.length,
+    state: "queued",
+    error: null,
+    atMs: Date.now(),
+    create: draft === null ? null : { ...draft, title },
+  };
+  setOutbox([...store.outbox.value, entry]);
+  void flush();
+}
+
+export function retry(idempotencyKey: string): void {
+  setOutbox(patchEntry(store.outbox.value, idempotencyKey, { state: "queued", error: null }));
+  void flush();
+}
+
+export function discard(idempotencyKey: string): void {
+  setOutbox(dropEntry(store.outbox.value, idempotencyKey));
+  void flush();
+}
+
+/** Sends what waits, one after the other. Safe to call at any time. */
+export async function flush(): Promise<void> {
+  if (flushing) return;
+  flushing = true;
+  try {
+    for (let entry = nextEntry(store.outbox.value); entry !== undefined && store.online.value; entry = nextEntry(store.outbox.value)) {
+      const sent = await sendOne(entry);
+      if (!sent) break;
+    }
+  } finally {
+    flushing = false;
+  }
+}
+
+/** Returns false when the queue has to wait. */
+async function sendOne(entry: Entry): Promise<boolean> {
+  const key = entry.idempotencyKey;
+  setOutbox(patchEntry(store.outbox.value, key, { state: "sending" }));
+  try {
+    await createSession(entry);
+    const answer = await gateway().request<{ runId: string; status: string }>("chat.send", {
+      sessionKey: entry.sessionKey,
+      message: entry.text,
+      idempotencyKey: key,
+      deliver: false,
+      ...(entry.attachments.length === 0 ? {} : { attachments: entry.attachments }),
+    });
+    batch(() => {
+      setOutbox(patchEntry(store.outbox.value, key, { state: "accepted" }));
+      if (answer.status === "started" || answer.status === "accepted") expectRun(entry.sessionKey, answer.runId);
+    });
+    if (answer.status === "ok" || answer.status === "in_flight") void loadChat(entry.sessionKey);
+    return true;
+  } catch (error) {
+    return onSendError(entry, error);
+  }
+}
+
+function onSendError(entry: Entry, error: unknown): boolean {
+  const known = error instanceof RequestError ? error : null;
+  if (isLost(error) || known?.retryable === true) {
+    setOutbox(patchEntry(store.outbox.value, entry.idempotencyKey, { state: "queued" }));
+    if (!isLost(error)) setTimeout(() => void flush(), known?.retryAfterMs ?? RETRY_MS);
+    return false;
+  }
+  if (known === null) console.error("The message could not be sent.", error);
+  setOutbox(patchEntry(store.outbox.value, entry.idempotencyKey, { state: "failed", error: message(error) }));
+  return true;
+}
+
+async function createSession(entry: Entry): Promise<void> {
+  const wanted = entry.create;
+  if (wanted === null || store.chats.value.get(entry.sessionKey)?.draft === null) return;
+  try {
+    await gateway().request("sessions.create", {
+      key: entry.sessionKey,
+      agentId: wanted.agentId,
+      displayName: wanted.title,
+      ...(wanted.model === null ? {} : { model: wanted.model }),
+    });
+  } catch (error) {
+    if (isLost(error)) throw error;
+    // The session comes into being with the message as well; only its title and model choice are lost.
+    console.info("The session was not made ahead of its first message:", message(error));
+  }
+  const row: SessionRow = { key: entry.sessionKey, agentId: wanted.agentId, displayName: wanted.title, updatedAt: Date.now(), createdAt: Date.now() };
+  batch(() => {
+    store.patchChat(entry.sessionKey, (chat) => ({ ...chat, draft: null }));
+    if (!store.sessions.value.some((one) => one.key === row.key)) store.sessions.value = [row, ...store.sessions.value];
+  });
+  if (store.activeKey.value === entry.sessionKey) await follow(entry.sessionKey);
+}
+
+/** Stops whatever runs in the open session. */
+export async function stop(): Promise<void> {
+  try {
+    await gateway().request("chat.abort", { sessionKey: store.activeKey.value });
+  } catch (error) {
+    store.say(isLost(error) ? "Not stopped: there is no connection." : `Not stopped: ${message(error)}`);
+  }
+}
+
+/** Gives a session a name; an empty one takes it away. */
+export async function rename(key: string, label: string): Promise<void> {
+  const name = label.trim() === "" ? null : label.trim();
+  const before = store.sessions.value;
+  store.sessions.value = before.map((row) => (row.key === key ? { ...row, label: name } : row));
+  try {
+    await gateway().request("sessions.patch", { key, label: name });
+  } catch (error) {
+    store.sessions.value = before;
+    store.say(`Not renamed: ${message(error)}`);
+  }
+}
+
+export async function remove(key: string): Promise<void> {
+  try {
+    await gateway().request("sessions.delete", { key });
+  } catch (error) {
+    return store.say(`Not deleted: ${message(error)}`);
+  }
+  batch(() => {
+    store.sessions.value = store.sessions.value.filter((row) => row.key !== key);
+    const chats = new Map(store.chats.value);
+    chats.delete(key);
+    store.chats.value = chats;
+  });
+  writeDraft(key, "");
+  if (store.activeKey.value === key) openSession(mainKey());
+}
+
+/** `ref` is `provider/id`; null goes back to the default. */
+export async function chooseModel(ref: string | null): Promise<void> {
+  const key = store.activeKey.value;
+  if (store.chat.value.draft !== null) {
+    return store.patchChat(key, (chat) => ({ ...chat, draft: chat.draft && { ...chat.draft, model: ref } }));
+  }
+  try {
+    await gateway().request("sessions.patch", { key, model: ref });
+    const [provider, ...id] = ref?.split("/") ?? [];
+    const chosen = { model: ref === null ? null : id.join("/"), modelProvider: provider ?? null };
+    store.sessions.value = store.sessions.value.map((row) => (row.key === key ? { ...row, ...chosen } : row));
+  } catch (error) {
+    store.say(`The model was not changed: ${message(error)}`);
+  }
+}
+
+export function mainKey(): string {
+  const known = store.hello.value?.snapshot.sessionDefaults;
+  return known?.mainSessionKey ?? `agent:${known?.defaultAgentId ?? "main"}:main`;
+}

@@ -1,0 +1,122 @@
+/** Puts the page together: storage, identity, connection, address bar. */
+import { effect } from "@preact/signals";
+import { Access, takeLinkCode } from "./access.ts";
+import { flush, mainKey, markRead, newId, openSession, restoreOutbox } from "./actions.ts";
+import { GatewayClient } from "./client.ts";
+import { loadIdentity, openVault } from "./device.ts";
+import { attach, loadLists, onEvent, refresh, show } from "./live.ts";
+import { requeue } from "./outbox.ts";
+import * as store from "./store.ts";
+import type { Link } from "./client.ts";
+
+declare const __PAGE_VERSION__: string;
+
+const CLOCK_MS = 30_000;
+
+let access: Access | null = null;
+let client: GatewayClient | null = null;
+
+/** Where the gateway serves this page, with a slash at both ends. */
+function basePath(): string {
+  const given = document.documentElement.dataset["basePath"] ?? "/";
+  return given.endsWith("/") ? given : `${given}/`;
+}
+
+const sessionInHash = (): string | null => {
+  const key = /^#s=(.+)$/.exec(location.hash)?.[1];
+  return key === undefined ? null : decodeURIComponent(key);
+};
+
+/** Connects and keeps the page in step with the address bar, the network and the eyes of the person. */
+export async function start(): Promise<void> {
+  const code = takeLinkCode(location, history);
+  const vault = await openVault(basePath());
+  access = new Access(vault, sessionStorage);
+  await access.load();
+  if (code !== null) access.useLink(code);
+  const identity = await loadIdentity(vault);
+  store.hasIdentity.value = identity !== null;
+  store.activeKey.value = sessionInHash() ?? "";
+  restoreOutbox();
+  const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${basePath()}`;
+  client = new GatewayClient({ url, version: __PAGE_VERSION__, instanceId: newId(), identity, access, onLink, onEvent, onGap: () => void refresh() });
+  attach(client);
+  client.start();
+  listen();
+}
+
+function onLink(link: Link): void {
+  const before = store.link.value;
+  store.link.value = link;
+  if (link.phase === "online") void onOnline(link);
+  else if (before.phase === "online") store.outbox.value = requeue(store.outbox.value);
+  if (link.phase === "waiting") store.restarting.value = link.restarting || store.restarting.value;
+  if (link.phase === "stopped" || (link.phase === "waiting" && link.failure?.code === "PAIRING_REQUIRED" && store.hello.value === null)) {
+    store.askSignIn.value = true;
+  }
+}
+
+async function onOnline(link: Extract<Link, { phase: "online" }>): Promise<void> {
+  store.hello.value = link.hello;
+  store.restarting.value = false;
+  store.askSignIn.value = false;
+  if (store.activeKey.value === "") {
+    store.activeKey.value = mainKey();
+    history.replaceState(null, "", `#s=${encodeURIComponent(mainKey())}`);
+  }
+  await refresh();
+  markRead();
+  await flush();
+  await loadLists();
+}
+
+function listen(): void {
+  addEventListener("online", () => client?.wake());
+  addEventListener("pageshow", () => client?.wake());
+  addEventListener("hashchange", onHash);
+  addEventListener("popstate", onHash);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    store.clock.value = Date.now();
+    client?.wake();
+    markRead();
+  });
+  setInterval(() => {
+    if (!document.hidden) store.clock.value = Date.now();
+  }, CLOCK_MS);
+  effect(() => {
+    document.title = `${store.title.value} · Gateway`;
+  });
+  effect(() => {
+    if (store.activeRow.value?.unread === true) queueMicrotask(markRead);
+  });
+}
+
+function onHash(): void {
+  const code = takeLinkCode(location, history);
+  if (code !== null) {
+    access?.useLink(code);
+    return client?.start();
+  }
+  const key = sessionInHash();
+  if (key === null || key === store.activeKey.value) return;
+  store.activeKey.value = key;
+  void show(key);
+}
+
+/** Signs in with what was typed. */
+export function signIn(token: string): void {
+  access?.useTyped(token);
+  client?.start();
+}
+
+/** Tries again with whatever there is. */
+export const tryAgain = (): void => client?.start();
+
+/** Forgets what this browser was given and goes back to the sign-in screen. */
+export async function signOut(): Promise<void> {
+  client?.stop();
+  await access?.signOut();
+  sessionStorage.clear();
+  location.reload();
+}

@@ -1,0 +1,143 @@
+/** Every way a connection can be refused, in words for the person in front of the page. Pure. */
+import type { WireError } from "./wire.ts";
+
+export type SecretKind = "link" | "token" | "device" | "none";
+
+export type Failure = {
+  code: string;
+  title: string;
+  text: string;
+  /** A command for a terminal on the gateway's machine, or null. */
+  command: string | null;
+  /** `signin`: ask for a new credential. `wait`: keep trying. `stop`: trying again cannot help until something changes. */
+  next: "signin" | "wait" | "stop";
+  retryMs: number | null;
+  /** The stored device token is worthless and goes away. */
+  forgetDevice: boolean;
+};
+
+const PAIRING_RETRY_MS = 4_000;
+const RATE_LIMIT_RETRY_MS = 30_000;
+const CLOCK_RETRY_MS = 15_000;
+
+type Context = { origin: string; kind: SecretKind };
+type Rule = (error: WireError, context: Context) => Omit<Failure, "code" | "forgetDevice"> & { forgetDevice?: boolean };
+
+const signin = (title: string, text: string, command: string | null = "openclaw dashboard"): ReturnType<Rule> => ({
+  title,
+  text,
+  command,
+  next: "signin",
+  retryMs: null,
+});
+const wait = (title: string, text: string, command: string | null, retryMs: number | null): ReturnType<Rule> => ({
+  title,
+  text,
+  command,
+  next: "wait",
+  retryMs,
+});
+const stop = (title: string, text: string, command: string | null): ReturnType<Rule> => ({ title, text, command, next: "stop", retryMs: null });
+
+const signInNeeded: Rule = () => signin("Sign in", "This gateway does not know this browser yet.");
+
+const badSecret: Rule = (_error, { kind }) => {
+  if (kind === "device") {
+    const gone = signin("This browser was signed out", "Its access was revoked, or the gateway's credentials have changed. Sign in again with a fresh link.");
+    return { ...gone, forgetDevice: true };
+  }
+  if (kind === "link") return badLink(_error, { origin: "", kind });
+  return signin("That token is not right", "The gateway refused it. Check that you copied all of it, or print a fresh link.");
+};
+
+const badLink: Rule = () =>
+  signin("This link has been used or has expired", "A sign-in link works once, and only for a short time. Print a fresh one.");
+
+const noDevice: Rule = () =>
+  signin(
+    "This address is not secure enough",
+    "The gateway wants to recognise this browser by a key, and browsers keep keys only for https:// or localhost. Open the page through https, or forward the port with ssh and use http://localhost.",
+    "ssh -N -L 18789:127.0.0.1:18789 user@gateway-host",
+  );
+
+const badSignature: Rule = () =>
+  stop("The gateway could not check this browser's key", "The signature that this page sent was refused. Reload the page; if it stays so, remove this browser under devices and sign in again.", "openclaw devices list");
+
+const clock: Rule = () =>
+  wait("The clocks disagree", "The clock of this computer and the gateway's differ by more than two minutes. Set the clock; the page keeps trying.", null, CLOCK_RETRY_MS);
+
+const pairing: Rule = (error) => {
+  const id = String(error.details?.["requestId"] ?? "");
+  const upgrade = error.details?.["reason"] === "scope-upgrade" || error.details?.["reason"] === "role-upgrade";
+  const title = upgrade ? "More rights are waiting for approval" : "This browser is waiting for approval";
+  const text = `Run this on the gateway's machine. This page notices by itself when it is done.${id === "" ? "" : ` The request is ${id}.`}`;
+  return wait(title, text, id === "" ? "openclaw devices list" : `openclaw devices approve ${id}`, error.retryAfterMs ?? PAIRING_RETRY_MS);
+};
+
+const origin: Rule = (_error, context) =>
+  stop(
+    "This address is not on the gateway's list",
+    `The gateway takes pages only from addresses that it knows, and ${context.origin} is not one of them. Add it, then reload this page.`,
+    `openclaw config set gateway.controlUi.allowedOrigins '["${context.origin}"]'`,
+  );
+
+const rateLimited: Rule = (error) =>
+  wait("Too many attempts", "The gateway takes a short break from sign-ins from here. The page tries again by itself.", null, error.retryAfterMs ?? RATE_LIMIT_RETRY_MS);
+
+const protocol: Rule = (error) =>
+  stop(
+    "This page and the gateway are of different versions",
+    `The page speaks protocol 4, the gateway ${String(error.details?.["expectedProtocol"] ?? "another one")}. Reload the page; if it stays so, update the gateway.`,
+    null,
+  );
+
+const notConfigured: Rule = () =>
+  stop("The gateway has no token to compare with", "It asks for one, but none is configured. Let it make one, then open a fresh link.", "openclaw dashboard");
+
+const RULES: Record<string, Rule> = {
+  AUTH_REQUIRED: signInNeeded,
+  AUTH_UNAUTHORIZED: badSecret,
+  AUTH_TOKEN_MISSING: signInNeeded,
+  AUTH_PASSWORD_MISSING: signInNeeded,
+  AUTH_TOKEN_MISMATCH: badSecret,
+  AUTH_PASSWORD_MISMATCH: badSecret,
+  AUTH_DEVICE_TOKEN_MISMATCH: (error, context) => badSecret(error, { ...context, kind: "device" }),
+  AUTH_SCOPE_MISMATCH: (error, context) => badSecret(error, { ...context, kind: "device" }),
+  AUTH_BOOTSTRAP_TOKEN_INVALID: badLink,
+  AUTH_TOKEN_NOT_CONFIGURED: notConfigured,
+  AUTH_PASSWORD_NOT_CONFIGURED: notConfigured,
+  AUTH_RATE_LIMITED: rateLimited,
+  DEVICE_IDENTITY_REQUIRED: noDevice,
+  CONTROL_UI_DEVICE_IDENTITY_REQUIRED: noDevice,
+  DEVICE_AUTH_SIGNATURE_EXPIRED: clock,
+  DEVICE_AUTH_INVALID: badSignature,
+  DEVICE_AUTH_SIGNATURE_INVALID: badSignature,
+  DEVICE_AUTH_NONCE_MISMATCH: badSignature,
+  DEVICE_AUTH_NONCE_REQUIRED: badSignature,
+  DEVICE_AUTH_DEVICE_ID_MISMATCH: badSignature,
+  DEVICE_AUTH_PUBLIC_KEY_INVALID: badSignature,
+  PAIRING_REQUIRED: pairing,
+  CONTROL_UI_ORIGIN_NOT_ALLOWED: origin,
+  CONTROL_UI_BUILD_MISMATCH: protocol,
+  CLIENT_VERSION_MISMATCH: protocol,
+  PROTOCOL_MISMATCH: protocol,
+};
+
+/** What to say and do about a refused `connect`. `origin` is the page's own; `kind` the credential that was shown. */
+export function toFailure(error: WireError, context: Context): Failure {
+  const code = typeof error.details?.["code"] === "string" ? error.details["code"] : error.code;
+  const rule = RULES[code] ?? otherRule(error);
+  return { code, forgetDevice: false, ...rule(error, context) };
+}
+
+function otherRule(error: WireError): Rule {
+  if (error.code === "UNAVAILABLE") {
+    const reason = error.details?.["reason"];
+    const leaving = reason === "gateway-restarting" || reason === "gateway-suspending";
+    return () =>
+      leaving
+        ? wait("The gateway is restarting", "It finishes what it has begun and comes back in a moment.", null, error.retryAfterMs ?? 1_000)
+        : wait("The gateway is starting", "It is up and almost ready. The page connects by itself.", null, error.retryAfterMs ?? 500);
+  }
+  return () => stop("The gateway refused this page", `It said: ${error.message || error.code}. Reload the page to try again.`, null);
+}

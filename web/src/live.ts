@@ -1,0 +1,265 @@
+/** What the gateway says, turned into changes of the store: events, first load, reload after a gap. */
+import { batch } from "@preact/signals";
+import { canonicalKey, applyChange, upsert } from "./sessions.ts";
+import { dropEntry } from "./outbox.ts";
+import { applyAgent, applyChat, createRun, fromInFlight, isActive } from "./run.ts";
+import { applyNewest, applyOlder, applyRow, hasUserRow, isSettled } from "./transcript.ts";
+import { isLost } from "./client.ts";
+import * as store from "./store.ts";
+import { toText } from "./wire.ts";
+import type { GatewayClient } from "./client.ts";
+import type { Run } from "./run.ts";
+import type { SessionChange } from "./sessions.ts";
+import type { Chat } from "./store.ts";
+import type { AgentEvent, ChatEvent, CommandRow, EventFrame, HistoryPage, ModelRow, Row, SessionRow, SessionsList } from "./wire.ts";
+
+const PAGE_ROWS = 80;
+const LIST_ROWS = 300;
+const KEPT_RUNS = 20;
+const KEPT_CHATS = 12;
+const SETTLE_MS = 1_500;
+const RELIST_MS = 250;
+
+let client: GatewayClient | null = null;
+let subscribed: string | null = null;
+let relist: ReturnType<typeof setTimeout> | undefined;
+
+export function attach(to: GatewayClient): void {
+  client = to;
+}
+
+/** The connected client; throws when the page has not been started. */
+export function gateway(): GatewayClient {
+  if (client === null) throw new Error("The page has no client yet.");
+  return client;
+}
+
+export const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** The long form of a session key. */
+export const toKey = (key: string): string => canonicalKey(key, store.hello.value?.snapshot.sessionDefaults?.defaultAgentId ?? "main");
+
+/** Routes one event. Unknown events are none of our business. */
+export function onEvent(frame: EventFrame): void {
+  const payload = frame.payload ?? {};
+  if (frame.event === "chat") onChat(payload as ChatEvent);
+  else if (frame.event === "agent" || frame.event === "session.tool") onAgent(payload as AgentEvent);
+  else if (frame.event === "session.message") onMessage(payload as { sessionKey: string; message?: Row; session?: SessionRow });
+  else if (frame.event === "sessions.changed") onSessions(payload as SessionChange);
+  else if (frame.event === "shutdown") store.restarting.value = true;
+}
+
+function onChat(event: ChatEvent): void {
+  const key = toKey(event.sessionKey);
+  if (!store.chats.value.has(key)) return;
+  patchRun(key, event.runId, event.seq <= 1, (run) => applyChat(run, event));
+  if (event.state === "status" || event.state === "delta") return;
+  if (key === store.activeKey.value) announce(event);
+  setTimeout(() => void healRun(key, event.runId), SETTLE_MS);
+}
+
+function onAgent(event: AgentEvent & { isHeartbeat?: boolean }): void {
+  if (event.sessionKey === undefined || event.isHeartbeat === true) return;
+  const key = toKey(event.sessionKey);
+  if (store.chats.value.has(key)) patchRun(key, event.runId, event.seq <= 1, (run) => applyAgent(run, event));
+}
+
+function onMessage(event: { sessionKey: string; message?: Row; session?: SessionRow }): void {
+  const key = toKey(event.sessionKey);
+  const row = event.message;
+  batch(() => {
+    if (row !== undefined && store.chats.value.get(key)?.loaded === true) {
+      store.patchChat(key, (chat) => ({ ...chat, rows: applyRow(chat.rows, row) }));
+      settleOutbox(key);
+    }
+    if (event.session !== undefined) store.sessions.value = upsert(store.sessions.value, { ...event.session, key });
+  });
+}
+
+function onSessions(change: SessionChange): void {
+  const rows = applyChange(store.sessions.value, change.sessionKey === undefined ? change : { ...change, sessionKey: toKey(change.sessionKey) });
+  if (rows === null) return void scheduleList();
+  store.sessions.value = rows;
+  const key = change.sessionKey === undefined ? undefined : toKey(change.sessionKey);
+  if (key === undefined || !store.chats.value.has(key)) return;
+  if (change.reason === "reset" && key === store.activeKey.value) void loadChat(key);
+  if (change.session?.hasActiveRun === false) setTimeout(() => void healSession(key), SETTLE_MS);
+}
+
+function patchRun(key: string, runId: string, whole: boolean, change: (run: Run) => Run): void {
+  store.patchChat(key, (chat) => {
+    const at = chat.runs.findIndex((run) => run.runId === runId);
+    if (at === -1) return { ...chat, runs: pruned([...chat.runs, change(createRun(runId, whole))]) };
+    const before = chat.runs[at] as Run;
+    const after = change(before);
+    return after === before ? chat : { ...chat, runs: chat.runs.with(at, after) };
+  });
+}
+
+/** Ended runs are remembered for a while, so that a late event does not bring one back to life. */
+const pruned = (runs: readonly Run[]): readonly Run[] => runs.slice(-KEPT_RUNS);
+
+/** Shows that an answer is on its way before the first event of it. */
+export function expectRun(key: string, runId: string): void {
+  const chat = store.chats.value.get(key);
+  if (chat === undefined || chat.runs.some(isActive)) return;
+  patchRun(key, runId, true, (run) => run);
+}
+
+function announce(event: ChatEvent): void {
+  const said = toText(event.message?.content).slice(0, 400);
+  store.spoken.value = event.state === "error" ? `The turn failed. ${event.errorMessage ?? ""}` : event.state === "aborted" ? "Stopped." : said;
+}
+
+/** The end was announced, but its row never came: read it. */
+async function healRun(key: string, runId: string): Promise<void> {
+  const chat = store.chats.value.get(key);
+  const run = chat?.runs.find((one) => one.runId === runId);
+  if (chat === undefined || run === undefined || run.state !== "final" || isSettled(run, chat.rows.rows)) return;
+  await loadChat(key);
+}
+
+/** The session says that nothing runs, but a run here still waits for its end: read what happened. */
+async function healSession(key: string): Promise<void> {
+  const row = store.sessions.value.find((one) => one.key === key);
+  const chat = store.chats.value.get(key);
+  if (row?.hasActiveRun === false && chat?.runs.some(isActive) === true) await loadChat(key);
+}
+
+function settleOutbox(key: string): void {
+  const chat = store.chats.value.get(key);
+  if (chat === undefined) return;
+  const arrived = store.outbox.value.filter((entry) => entry.sessionKey === key && hasUserRow(chat.rows.rows, entry.idempotencyKey));
+  for (const entry of arrived) store.outbox.value = dropEntry(store.outbox.value, entry.idempotencyKey);
+}
+
+/** Reads the newest page of a session and what is running in it. Never throws: the chat carries the error. */
+export async function loadChat(key: string): Promise<void> {
+  const before = store.chats.value.get(key) ?? store.NEW_CHAT;
+  if (before.draft !== null) return;
+  store.patchChat(key, (chat) => ({ ...chat, loading: chat.loaded ? chat.loading : "first", error: null }));
+  try {
+    const method = before.loaded ? "chat.history" : "chat.startup";
+    const page = await gateway().request<HistoryPage>(method, { sessionKey: key, limit: PAGE_ROWS });
+    batch(() => {
+      store.patchChat(key, (chat) => withPage(chat, page));
+      if (page.sessionInfo !== undefined) store.sessions.value = upsert(store.sessions.value, { ...page.sessionInfo, key });
+      settleOutbox(key);
+    });
+  } catch (error) {
+    store.patchChat(key, (chat) => ({ ...chat, loading: null, stale: true, error: isLost(error) ? null : message(error) }));
+  }
+}
+
+function withPage(chat: Chat, page: HistoryPage): Chat {
+  const rows = applyNewest(chat.rows, page);
+  const running = page.inFlightRun;
+  const still = new Set([...(page.sessionInfo?.activeRunIds ?? []), ...(running === undefined ? [] : [running.runId])]);
+  const kept = chat.runs.filter((run) => !isActive(run) || still.has(run.runId) || !hasUserRow(rows.rows, run.runId));
+  const known = kept.find((run) => run.runId === running?.runId);
+  const runs = running === undefined || (known !== undefined && !isActive(known)) ? kept : withRun(kept, fromInFlight(known, running));
+  return { ...chat, rows, runs, loading: null, loaded: true, stale: false, error: null };
+}
+
+function withRun(runs: readonly Run[], run: Run): readonly Run[] {
+  const at = runs.findIndex((one) => one.runId === run.runId);
+  return at === -1 ? [...runs, run] : runs.with(at, run);
+}
+
+/** Reads the page before the oldest row that is shown. */
+export async function loadOlder(key: string): Promise<void> {
+  const chat = store.chats.value.get(key);
+  if (chat === undefined || chat.loading !== null || !chat.rows.hasMore) return;
+  store.patchChat(key, (chat) => ({ ...chat, loading: "older" }));
+  try {
+    const page = await gateway().request<HistoryPage>("chat.history", { sessionKey: key, limit: PAGE_ROWS, offset: chat.rows.nextOffset });
+    store.patchChat(key, (chat) => ({ ...chat, loading: null, rows: applyOlder(chat.rows, page) }));
+  } catch (error) {
+    store.patchChat(key, (chat) => ({ ...chat, loading: null }));
+    if (!isLost(error)) store.say(`Older messages could not be read: ${message(error)}`);
+  }
+}
+
+/** Follows the events of one session and no longer those of the one before. */
+export async function follow(key: string): Promise<void> {
+  const before = subscribed;
+  if (before === key || !store.online.value) return;
+  subscribed = key;
+  await tolerate(gateway().request("sessions.messages.subscribe", { key }));
+  const runs = before !== null && store.chats.value.get(before)?.runs.some(isActive) === true;
+  if (before !== null && !runs) await tolerate(gateway().request("sessions.messages.unsubscribe", { key: before }));
+}
+
+/** For calls that improve the page but that it can do without. */
+async function tolerate(call: Promise<unknown>): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (!isLost(error)) console.info("The gateway does not do this:", message(error));
+  }
+}
+
+/** Reads the sessions list. */
+export async function loadSessions(): Promise<void> {
+  const list = await gateway().request<SessionsList>("sessions.list", {
+    limit: LIST_ROWS,
+    includeGlobal: true,
+    includeUnknown: false,
+    includeDerivedTitles: true,
+    includeLastMessage: true,
+  });
+  batch(() => {
+    store.sessions.value = list.sessions;
+    store.defaults.value = list.defaults ?? {};
+    store.sessionsLoaded.value = true;
+  });
+}
+
+function scheduleList(): void {
+  clearTimeout(relist);
+  relist = setTimeout(() => void tolerate(loadSessions()), RELIST_MS);
+}
+
+/** Forgets chats that nobody looks at, the oldest first, so that a long day does not fill the memory. */
+function forgetChats(): void {
+  const idle = [...store.chats.value].filter(([key, chat]) => key !== store.activeKey.value && chat.draft === null && !chat.runs.some(isActive));
+  if (store.chats.value.size <= KEPT_CHATS) return;
+  const kept = new Map(store.chats.value);
+  for (const [key] of idle.slice(0, store.chats.value.size - KEPT_CHATS)) kept.delete(key);
+  store.chats.value = kept;
+}
+
+/** Shows a session: from memory at once, then as the server has it. */
+export async function show(key: string): Promise<void> {
+  if (!store.chats.value.has(key)) store.patchChat(key, (chat) => ({ ...chat, loading: "first" }));
+  forgetChats();
+  if (!store.online.value) return;
+  const following = follow(key);
+  if (store.chats.value.get(key)?.stale !== false) await loadChat(key);
+  await following;
+}
+
+/** After each connect, and after missed events: everything that is shown is read again, in place. */
+export async function refresh(): Promise<void> {
+  subscribed = null;
+  batch(() => {
+    const stale = [...store.chats.value].map(([key, chat]) => [key, { ...chat, stale: true }] as const);
+    store.chats.value = new Map(stale);
+  });
+  const key = store.activeKey.value;
+  await Promise.all([tolerate(gateway().request("sessions.subscribe", {})), tolerate(loadSessions()), key === "" ? null : show(key)]);
+}
+
+/** The lists behind the pickers; read once per connection. */
+export async function loadLists(): Promise<void> {
+  await tolerate(
+    gateway()
+      .request<{ models: readonly ModelRow[] }>("models.list", { view: "configured" })
+      .then((answer) => (store.models.value = answer.models)),
+  );
+  await tolerate(
+    gateway()
+      .request<{ commands: readonly CommandRow[] }>("commands.list", {})
+      .then((answer) => (store.commands.value = answer.commands)),
+  );
+}

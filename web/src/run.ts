@@ -1,0 +1,167 @@
+/** What one running turn has shown so far, built from `chat` and `agent` events. Pure: every function returns a new value. */
+import { toText } from "./wire.ts";
+import type { AgentEvent, ChatEvent, InFlightRun } from "./wire.ts";
+
+export type ToolState = "running" | "done" | "failed" | "stopped";
+
+export type LiveBlock =
+  /** `from` and `to` are positions in the run's whole text. */
+  | { type: "text"; seq: number; from: number; to: number }
+  | { type: "thinking"; seq: number; text: string }
+  | { type: "tool"; seq: number; tool: Tool };
+
+export type Tool = {
+  callId: string;
+  name: string;
+  args: unknown;
+  result: string;
+  state: ToolState;
+  startedAtMs: number | null;
+  durationMs: number | null;
+};
+
+export type Run = {
+  runId: string;
+  state: "waiting" | "running" | "final" | "aborted" | "error";
+  /** A word from the server on what it is doing before the first token, or null. */
+  phase: string | null;
+  model: string | null;
+  text: string;
+  blocks: readonly LiveBlock[];
+  chatSeq: number;
+  agentSeq: number;
+  error: string | null;
+  /** We saw this run from its first event: nothing of it is missing here. */
+  whole: boolean;
+};
+
+export function createRun(runId: string, whole: boolean): Run {
+  return {
+    runId,
+    state: "waiting",
+    phase: null,
+    model: null,
+    text: "",
+    blocks: [],
+    chatSeq: -1,
+    agentSeq: -1,
+    error: null,
+    whole,
+  };
+}
+
+export const isActive = (run: Run): boolean => run.state === "waiting" || run.state === "running";
+
+/** Applies one `chat` event. Repeated and out-of-date events change nothing. */
+export function applyChat(run: Run, event: ChatEvent): Run {
+  if (!isActive(run)) return run;
+  if (event.state === "status") return { ...run, phase: event.phase ?? null };
+  if (event.state === "delta") {
+    if (event.seq <= run.chatSeq) return run;
+    return withText({ ...run, state: "running", phase: null, chatSeq: event.seq }, wholeText(run, event), event.seq);
+  }
+  const said = toText(event.message?.content);
+  const ended = said === "" ? run : withText(run, said, event.seq);
+  const blocks = ended.blocks.map((block) => (block.type === "tool" ? { ...block, tool: stopped(block.tool) } : block));
+  return { ...ended, blocks, state: event.state, phase: null, chatSeq: event.seq, error: errorText(event) };
+}
+
+function wholeText(run: Run, event: ChatEvent): string {
+  const said = toText(event.message?.content);
+  if (said !== "") return said;
+  return event.replace === true ? (event.deltaText ?? "") : run.text + (event.deltaText ?? "");
+}
+
+function errorText(event: ChatEvent): string | null {
+  return event.state === "error" ? (event.errorMessage ?? "The turn failed without a reason.") : null;
+}
+
+const stopped = (tool: Tool): Tool => (tool.state === "running" ? { ...tool, state: "stopped" } : tool);
+
+/** Puts new text where its seq says: a delta that was held back over the start of a tool still belongs before that tool. */
+function withText(run: Run, text: string, seq: number): Run {
+  if (text === run.text) return run;
+  const grown = text.startsWith(run.text);
+  const kept = grown ? run.blocks : run.blocks.filter((block) => block.type !== "text");
+  const from = grown ? run.text.length : 0;
+  const later = kept.findIndex((block) => block.type !== "text" && block.seq > seq);
+  const at = later === -1 ? kept.length : later;
+  const before = kept[at - 1];
+  const extended: LiveBlock =
+    before?.type === "text" && before.to === from
+      ? { ...before, to: text.length }
+      : { type: "text", seq, from, to: text.length };
+  const head = before?.type === "text" && before.to === from ? kept.slice(0, at - 1) : kept.slice(0, at);
+  return { ...run, text, blocks: [...head, extended, ...kept.slice(at)] };
+}
+
+/** Applies one `agent` or `session.tool` event (the same payload may come by both ways). */
+export function applyAgent(run: Run, event: AgentEvent): Run {
+  if (event.seq <= run.agentSeq || !isActive(run)) return run;
+  const next: Run = { ...run, agentSeq: event.seq };
+  const data = event.data ?? {};
+  if (event.stream === "tool") return withTool({ ...next, state: "running", phase: null }, event, data);
+  if (event.stream === "thinking" || event.stream === "reasoning") return withThinking({ ...next, state: "running", phase: null }, event, data);
+  if (event.stream === "lifecycle" && data["phase"] === "model" && typeof data["model"] === "string") {
+    return { ...next, model: data["model"] };
+  }
+  return next;
+}
+
+function withThinking(run: Run, event: AgentEvent, data: Record<string, unknown>): Run {
+  const last = run.blocks.at(-1);
+  const previous = last?.type === "thinking" ? last.text : "";
+  const text = typeof data["text"] === "string" ? data["text"] : previous + String(data["delta"] ?? "");
+  if (text === "") return run;
+  const grows = last?.type === "thinking" && text.startsWith(previous);
+  const block: LiveBlock = { type: "thinking", seq: event.seq, text };
+  return { ...run, blocks: grows ? [...run.blocks.slice(0, -1), { ...block, seq: last.seq }] : [...run.blocks, block] };
+}
+
+function withTool(run: Run, event: AgentEvent, data: Record<string, unknown>): Run {
+  const callId = String(data["toolCallId"] ?? "");
+  if (callId === "") return run;
+  const at = run.blocks.findIndex((block) => block.type === "tool" && block.tool.callId === callId);
+  const known = run.blocks[at];
+  const before: Tool =
+    known?.type === "tool"
+      ? known.tool
+      : { callId, name: String(data["name"] ?? "tool"), args: null, result: "", state: "running", startedAtMs: event.ts ?? null, durationMs: null };
+  const tool = toTool(before, event, data);
+  if (known?.type === "tool") return { ...run, blocks: run.blocks.with(at, { ...known, tool }) };
+  return { ...run, blocks: [...run.blocks, { type: "tool", seq: event.seq, tool }] };
+}
+
+function toTool(before: Tool, event: AgentEvent, data: Record<string, unknown>): Tool {
+  const phase = data["phase"];
+  if (phase === "start") return { ...before, args: data["args"] ?? before.args, startedAtMs: event.ts ?? before.startedAtMs };
+  if (phase === "update") return { ...before, result: toResultText(data["partialResult"] ?? data["partial"]) || before.result };
+  if (phase !== "result" && phase !== "end") return before;
+  const measured = Number((data["result"] as { details?: { durationMs?: unknown } } | undefined)?.details?.durationMs ?? data["durationMs"]);
+  const elapsed = before.startedAtMs !== null && event.ts !== undefined ? event.ts - before.startedAtMs : null;
+  return {
+    ...before,
+    result: toResultText(data["result"]) || before.result,
+    state: data["isError"] === true ? "failed" : "done",
+    durationMs: Number.isFinite(measured) ? measured : elapsed,
+  };
+}
+
+/** Text of a tool result, whatever its shape: a string, `{content:[…]}`, or JSON. */
+export function toResultText(result: unknown): string {
+  if (result === undefined || result === null) return "";
+  if (typeof result === "string") return result;
+  const content = (result as { content?: unknown }).content;
+  if (typeof content === "string") return content;
+  if (Array.isArray(content)) return toText(content);
+  return JSON.stringify(result, null, 2);
+}
+
+/** Takes over what the server says is running: after a reload of the page or of the connection. */
+export function fromInFlight(known: Run | undefined, inFlight: InFlightRun): Run {
+  let run = known !== undefined && isActive(known) ? known : createRun(inFlight.runId, false);
+  for (const event of inFlight.events ?? []) run = applyAgent(run, event);
+  const text = inFlight.text ?? "";
+  if (text !== "" && !run.text.startsWith(text)) run = { ...withText(run, text, Math.max(run.agentSeq, run.chatSeq, 0)), state: "running" };
+  return { ...run, whole: false };
+}

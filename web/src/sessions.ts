@@ -1,0 +1,109 @@
+/** The sessions list: live changes, titles, filter, groups. Pure. */
+import type { SessionRow } from "./wire.ts";
+
+export type SessionChange = { sessionKey?: string; key?: string; reason?: string; session?: SessionRow };
+
+/** Applies one `sessions.changed` event. `null` means that the event does not say enough and the list must be read again. */
+export function applyChange(rows: readonly SessionRow[], change: SessionChange): readonly SessionRow[] | null {
+  const key = change.sessionKey ?? change.key ?? change.session?.key;
+  if (key === undefined) return null;
+  if (change.reason === "delete" || change.reason === "deleted" || change.session?.archived === true) return rows.filter((row) => row.key !== key);
+  if (change.session === undefined) return null;
+  return upsert(rows, { ...change.session, key });
+}
+
+/** Adds or updates one row; a title that the server derived earlier survives a shorter row. */
+export function upsert(rows: readonly SessionRow[], row: SessionRow): readonly SessionRow[] {
+  const at = rows.findIndex((known) => known.key === row.key);
+  if (at === -1) return [row, ...rows];
+  const known = rows[at] as SessionRow;
+  return rows.with(at, { ...known, ...row, derivedTitle: row.derivedTitle ?? known.derivedTitle ?? null });
+}
+
+/** `main` and `agent:main:main` are the same session; the long form is the one in lists and events. */
+export function canonicalKey(key: string, defaultAgentId: string): string {
+  return key.startsWith("agent:") || key === "global" || key === "unknown" ? key : `agent:${defaultAgentId}:${key}`;
+}
+
+/** The part of the key after `agent:<id>:`. */
+export const restOf = (key: string): string => (key.startsWith("agent:") ? key.split(":").slice(2).join(":") : key);
+
+const MACHINE = /^(web|tui|acp-bridge|explicit|openai|openresponses|hook|subagent)[-:]?[0-9a-f-]{8,}$/i;
+
+/** What a person calls this session. */
+export function titleOf(row: SessionRow): string {
+  const rest = restOf(row.key);
+  const given = [row.label, row.displayName, row.derivedTitle].find((name) => typeof name === "string" && name.trim() !== "" && !MACHINE.test(name));
+  if (typeof given === "string") return given.trim();
+  if (row.isMain === true || rest === "main") return "Main";
+  if (MACHINE.test(rest)) return row.lastMessagePreview?.trim() || "New session";
+  return rest;
+}
+
+const ORIGINS: Record<string, string> = {
+  tui: "terminal",
+  cron: "schedule",
+  openai: "API",
+  "openai-user": "API",
+  openresponses: "API",
+  hook: "webhook",
+  subagent: "sub-agent",
+  explicit: "command",
+  "acp-bridge": "editor",
+  irc: "IRC",
+  telegram: "Telegram",
+  discord: "Discord",
+  slack: "Slack",
+  signal: "Signal",
+  whatsapp: "WhatsApp",
+  matrix: "Matrix",
+  xmpp: "XMPP",
+  webhook: "webhook",
+};
+
+/** Where a session comes from, when that is not this page: a chat network, the terminal, a schedule. */
+export function originOf(row: SessionRow): string | null {
+  const rest = restOf(row.key);
+  const word = rest.includes(":") ? rest.slice(0, rest.indexOf(":")) : rest.replace(/-[0-9a-f-]{8,}$/i, "");
+  return rest === word ? (ORIGINS[word] !== undefined && rest !== word ? (ORIGINS[word] as string) : null) : (ORIGINS[word] ?? null);
+}
+
+export type SessionGroup = { title: string; rows: readonly SessionRow[] };
+
+const DAY_MS = 86_400_000;
+
+/** Filtered by the words of `filter`, newest first, in groups a person can scan. */
+export function toGroups(rows: readonly SessionRow[], filter: string, now: number): readonly SessionGroup[] {
+  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = rows
+    .filter((row) => row.archived !== true)
+    .filter((row) => {
+      const text = `${titleOf(row)} ${row.key} ${row.lastMessagePreview ?? ""}`.toLowerCase();
+      return words.every((word) => text.includes(word));
+    })
+    .toSorted((a, b) => (b.updatedAt ?? 0) - (a.updatedAt ?? 0));
+  const today = new Date(now).setHours(0, 0, 0, 0);
+  const groups = new Map<string, SessionRow[]>([
+    ["Pinned", []],
+    ["Today", []],
+    ["Last seven days", []],
+    ["Earlier", []],
+  ]);
+  for (const row of found) {
+    const at = row.updatedAt ?? row.createdAt ?? 0;
+    const title = row.pinned === true || row.isMain === true ? "Pinned" : at >= today ? "Today" : at >= today - 6 * DAY_MS ? "Last seven days" : "Earlier";
+    groups.get(title)?.push(row);
+  }
+  return [...groups].filter(([, rows]) => rows.length > 0).map(([title, rows]) => ({ title, rows }));
+}
+
+/** "now", "5 min", "14:05", "Mon", "3 Nov". */
+export function toShortTime(at: number, now: number, locale?: string): string {
+  const age = now - at;
+  if (age < 60_000) return "now";
+  if (age < 3_600_000) return `${Math.floor(age / 60_000)} min`;
+  const today = new Date(now).setHours(0, 0, 0, 0);
+  if (at >= today) return new Date(at).toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" });
+  if (at >= today - 6 * DAY_MS) return new Date(at).toLocaleDateString(locale, { weekday: "short" });
+  return new Date(at).toLocaleDateString(locale, { day: "numeric", month: "short" });
+}

@@ -1,0 +1,94 @@
+/** Everything the page shows, as signals. Changes come from `live.ts` (the gateway) and `actions.ts` (the person). */
+import { computed, signal } from "@preact/signals";
+import { isActive } from "./run.ts";
+import { titleOf, toGroups } from "./sessions.ts";
+import { NO_ROWS, toItems } from "./transcript.ts";
+import type { Link } from "./client.ts";
+import type { Entry } from "./outbox.ts";
+import type { Run } from "./run.ts";
+import type { Rows } from "./transcript.ts";
+import type { CommandRow, Hello, ModelRow, SessionRow, SessionsDefaults } from "./wire.ts";
+
+export type Chat = {
+  rows: Rows;
+  runs: readonly Run[];
+  loading: "first" | "older" | null;
+  /** Why the last load failed, for the person; null when it did not. */
+  error: string | null;
+  loaded: boolean;
+  /** Read before the connection was lost: read again when it is opened. */
+  stale: boolean;
+  /** Not on the server yet: it is made with the first message. */
+  draft: { agentId: string; model: string | null } | null;
+};
+
+export const NEW_CHAT: Chat = { rows: NO_ROWS, runs: [], loading: null, error: null, loaded: false, stale: true, draft: null };
+
+export const link = signal<Link>({ phase: "connecting", attempt: 0 });
+export const hello = signal<Hello | null>(null);
+export const restarting = signal(false);
+/** False where the browser cannot keep a device key, so that signing in must be explained differently. */
+export const hasIdentity = signal(true);
+export const askSignIn = signal(false);
+
+export const sessions = signal<readonly SessionRow[]>([]);
+export const sessionsLoaded = signal(false);
+export const defaults = signal<SessionsDefaults>({});
+export const filter = signal("");
+export const activeKey = signal("");
+export const chats = signal<ReadonlyMap<string, Chat>>(new Map());
+export const outbox = signal<readonly Entry[]>([]);
+export const models = signal<readonly ModelRow[]>([]);
+export const commands = signal<readonly CommandRow[]>([]);
+export const drawerOpen = signal(false);
+/** One line at the bottom for a few seconds. */
+export const toast = signal<string | null>(null);
+/** For screen readers only: what has just been said, once it is complete. */
+export const spoken = signal("");
+export const clock = signal(Date.now());
+
+export const online = computed(() => link.value.phase === "online");
+export const mayWrite = computed(() => {
+  const scopes = hello.value?.auth.scopes;
+  return scopes === undefined || scopes.includes("operator.write") || scopes.includes("operator.admin");
+});
+export const groups = computed(() => toGroups(sessions.value, filter.value, clock.value));
+export const chat = computed(() => chats.value.get(activeKey.value) ?? NEW_CHAT);
+export const activeRow = computed(() => sessions.value.find((row) => row.key === activeKey.value));
+export const title = computed(() => (activeRow.value === undefined ? "New session" : titleOf(activeRow.value)));
+export const pending = computed(() => outbox.value.filter((entry) => entry.sessionKey === activeKey.value));
+export const items = computed(() => toItems(chat.value.rows.rows, chat.value.runs, pending.value));
+export const activeRun = computed(() => chat.value.runs.findLast(isActive));
+export const busy = computed(() => activeRun.value !== undefined || activeRow.value?.hasActiveRun === true);
+
+/** What answers in the open session: the display name, and whether it is the built-in guide and no AI model. */
+export const answering = computed(() => {
+  const row = activeRow.value;
+  const draft = chat.value.draft?.model ?? null;
+  const [draftProvider, ...draftId] = draft?.split("/") ?? [];
+  const provider = draftProvider ?? row?.modelProvider ?? defaults.value.modelProvider ?? null;
+  const id = draft === null ? (row?.model ?? defaults.value.model ?? null) : draftId.join("/");
+  if (id === null || provider === null) return null;
+  const known = models.value.find((model) => model.id === id && model.provider === provider);
+  const name = known?.name ?? id;
+  return { ref: `${provider}/${id}`, name, provider, scripted: isScripted(`${provider} ${id} ${name}`) };
+});
+
+export const isScripted = (words: string): boolean => /scripted|setup[ -]?guide/i.test(words);
+
+/** Changes one chat; others keep their identity. */
+export function patchChat(key: string, change: (chat: Chat) => Chat): void {
+  const before = chats.value.get(key) ?? NEW_CHAT;
+  const after = change(before);
+  if (after === before) return;
+  chats.value = new Map(chats.value).set(key, after);
+}
+
+let toastTimer: ReturnType<typeof setTimeout> | undefined;
+
+/** Says one line for a few seconds. */
+export function say(text: string): void {
+  clearTimeout(toastTimer);
+  toast.value = text;
+  toastTimer = setTimeout(() => (toast.value = null), 5_000);
+}

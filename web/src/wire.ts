@@ -1,0 +1,116 @@
+/** The parts of protocol v4 that this page reads. Everything from the server is optional until it has been looked at. */
+
+export type WireError = { code: string; message: string; details?: Record<string, unknown>; retryable?: boolean; retryAfterMs?: number };
+
+export type EventFrame = { type: "event"; event: string; payload?: unknown; seq?: number };
+export type ResponseFrame = { type: "res"; id: string; ok: boolean; payload?: unknown; error?: WireError };
+export type ServerFrame = EventFrame | ResponseFrame;
+
+export type Hello = {
+  protocol: number;
+  server: { version: string; connId: string };
+  features: { methods: readonly string[]; events: readonly string[] };
+  snapshot: { sessionDefaults?: { defaultAgentId?: string; mainSessionKey?: string } };
+  auth: { scopes?: readonly string[]; deviceToken?: string };
+  policy: { tickIntervalMs?: number; maxPayload?: number; attachments?: { maxBytes?: number; maxImageBytes?: number } };
+};
+
+export type ContentPart = {
+  type: string;
+  text?: string;
+  thinking?: string;
+  id?: string;
+  name?: string;
+  arguments?: unknown;
+  data?: string;
+  mimeType?: string;
+  url?: string;
+  fileName?: string;
+};
+
+/** One stored message, as `chat.history` and `session.message` give it. */
+export type Row = {
+  role: string;
+  content: string | readonly ContentPart[];
+  timestamp?: number;
+  provider?: string;
+  model?: string;
+  stopReason?: string;
+  errorMessage?: string;
+  idempotencyKey?: string;
+  toolCallId?: string;
+  toolName?: string;
+  isError?: boolean;
+  details?: unknown;
+  openclawAbort?: unknown;
+  __openclaw?: { id?: string; seq?: number; runId?: string; recordTimestampMs?: number; kind?: string; idempotencyKey?: string };
+};
+
+export type AgentEvent = { runId: string; seq: number; stream: string; ts?: number; data?: Record<string, unknown>; sessionKey?: string };
+
+export type ChatEvent = {
+  runId: string;
+  sessionKey: string;
+  seq: number;
+  state: "status" | "delta" | "final" | "aborted" | "error";
+  phase?: string;
+  deltaText?: string;
+  replace?: boolean;
+  message?: { content?: string | readonly ContentPart[] };
+  stopReason?: string;
+  errorMessage?: string;
+  errorKind?: string;
+};
+
+export type InFlightRun = { runId: string; text?: string; startedAt?: number; events?: readonly AgentEvent[] };
+
+/** Answer of `chat.startup` and `chat.history`. */
+export type HistoryPage = {
+  sessionKey: string;
+  sessionId?: string;
+  messages: readonly Row[];
+  hasMore?: boolean;
+  nextOffset?: number | null;
+  totalMessages?: number;
+  sessionInfo?: SessionRow;
+  inFlightRun?: InFlightRun;
+};
+
+export type SessionRow = {
+  key: string;
+  sessionId?: string;
+  agentId?: string;
+  classification?: string;
+  isMain?: boolean;
+  label?: string | null;
+  displayName?: string | null;
+  derivedTitle?: string | null;
+  lastMessagePreview?: string | null;
+  updatedAt?: number | null;
+  createdAt?: number | null;
+  archived?: boolean;
+  pinned?: boolean;
+  unread?: boolean;
+  model?: string | null;
+  modelProvider?: string | null;
+  modelOverrideSource?: string | null;
+  status?: string;
+  hasActiveRun?: boolean;
+  activeRunIds?: readonly string[];
+};
+
+export type SessionsDefaults = { model?: string | null; modelProvider?: string | null };
+export type SessionsList = { sessions: readonly SessionRow[]; defaults?: SessionsDefaults; hasMore?: boolean };
+
+export type ModelRow = { id: string; name?: string; provider: string; contextWindow?: number; reasoning?: boolean; available?: boolean };
+export type CommandRow = { name: string; description?: string; textAliases?: readonly string[]; acceptsArgs?: boolean };
+
+/** Joins the text parts of a message; everything else is left out. */
+export function toText(content: string | readonly ContentPart[] | undefined): string {
+  if (content === undefined) return "";
+  if (typeof content === "string") return content;
+  return content
+    .filter((part) => part.type === "text" && typeof part.text === "string")
+    .map((part) => part.text)
+    .join("\n\n");
+}
