@@ -98,4 +98,45 @@ export const LIMITS = {
   patternChars: 512,
   /** Changes of the configuration file within this time are taken as one. */
   configDebounceMs: 200,
+  /** Log lines are gathered for this long before they are written; an error is written at once. */
+  logFlushMs: 100,
+  /** Bytes of log lines that wait for the disk; more are dropped, counted, and the count is logged. */
+  logQueueBytes: 4_194_304,
+  /** Log lines kept in memory for whoever asks; the oldest goes. */
+  logRecentLines: 500,
+  /** Nesting and entries of one log value; deeper and further ones are left out, and marked. */
+  logValueDepth: 4,
+  logValueEntries: 32,
+  /** Secrets known by value to the log; the oldest is forgotten first. */
+  knownSecrets: 256,
+  /** Time series of one metric; further label values are counted together as `other`. */
+  seriesPerMetric: 256,
+  /** Answers of `health` and `status` are reused this long. */
+  healthCacheMs: 1_000,
+  /** Lines and bytes that `logs.tail` returns when the client names no limit. */
+  logTailLines: 500,
+  logTailBytes: 250_000,
+  /** System events waiting for the main session; the oldest is dropped. */
+  systemEvents: 50,
+  /** Characters of one system event; refused. */
+  systemEventChars: 8_192,
+  /** Life of a pairing code; then the request is forgotten and the sender may ask again. */
+  pairingTtlMs: 3_600_000,
+  /** Pairing requests that wait at one account; further senders get no code until one is answered or expires. */
+  pairingPendingPerAccount: 3,
+  /** Agents that the configuration may list through agents.create; more are refused. */
+  agents: 256,
+  /** Paired senders listed or pending requests listed in one answer. */
+  pairingListRows: 1_000,
+  /** Our own client: from the first packet to hello-ok; then `timeout`. */
+  clientConnectMs: 10_000,
+  /** Our own client: default deadline of a request; then `timeout`. */
+  clientRequestMs: 30_000,
+  /** Our own client: time for the close handshake; then the socket is cut. */
+  clientCloseMs: 500,
+  /** Our own client: requests that wait on one connection; more are refused at once. */
+  clientPendingRequests: 4_096,
+  /** Our own client: delay before it connects again, doubled at each failure up to the maximum. */
+  clientReconnectMinMs: 250,
+  clientReconnectMaxMs: 15_000,
 } as const;

@@ -1,0 +1,72 @@
+/** What went wrong between a client and a gateway, from the client's side. */
+export type ClientErrorKind =
+  /** No gateway answered there: refused, unknown host, not a gateway, no handshake in time. */
+  | "unreachable"
+  /** The credential was missing, wrong, expired or rate limited. */
+  | "auth"
+  /** The device is not approved yet; `details.requestId` names the request. */
+  | "pairing"
+  /** The gateway is starting or stopping; try again after `retryAfterMs`. */
+  | "starting"
+  /** The gateway refused the handshake for another reason, e.g. a protocol that it does not speak. */
+  | "handshake"
+  /** The gateway answered a request with an error. */
+  | "request"
+  /** No answer before the deadline. */
+  | "timeout"
+  /** The connection ended while a request waited. */
+  | "closed";
+
+export type WireError = {
+  code: string;
+  message: string;
+  details?: Record<string, unknown>;
+  retryable?: boolean;
+  retryAfterMs?: number;
+};
+
+type Extra = {
+  cause?: unknown;
+  /** The gateway's own answer, when it gave one. */
+  wire?: WireError;
+  /** WebSocket close code. */
+  closeCode?: number;
+};
+
+/** Every rejection of this room is one of these. */
+export class ClientError extends Error {
+  readonly kind: ClientErrorKind;
+  /** Wire code of the answer, else undefined. */
+  readonly code: string | undefined;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly retryable: boolean;
+  readonly retryAfterMs: number | undefined;
+  readonly closeCode: number | undefined;
+
+  constructor(kind: ClientErrorKind, message: string, extra: Extra = {}) {
+    super(message, { cause: extra.cause });
+    this.name = "ClientError";
+    this.kind = kind;
+    this.code = extra.wire?.code;
+    this.details = extra.wire?.details ?? {};
+    this.retryable = extra.wire?.retryable ?? (kind === "unreachable" || kind === "starting" || kind === "closed");
+    this.retryAfterMs = extra.wire?.retryAfterMs;
+    this.closeCode = extra.closeCode;
+  }
+
+  /** `details.code`: the precise reason, e.g. AUTH_TOKEN_MISMATCH. */
+  get reason(): string | undefined {
+    const { code } = this.details;
+    return typeof code === "string" ? code : undefined;
+  }
+}
+
+/** The kind of a refused `connect`, from the gateway's answer. */
+export function kindOfRefusal(wire: WireError): ClientErrorKind {
+  const reason = typeof wire.details?.code === "string" ? wire.details.code : "";
+  if (reason === "PAIRING_REQUIRED") return "pairing";
+  if (reason.startsWith("AUTH_") || reason.startsWith("DEVICE_") || wire.code === "UNAUTHORIZED") return "auth";
+  if (wire.code === "NOT_PAIRED") return "pairing";
+  if (wire.code === "UNAVAILABLE") return "starting";
+  return "handshake";
+}
