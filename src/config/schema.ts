@@ -116,7 +116,13 @@ export const CONFIG = group(
 );
 
 /** The configuration in use: checked, completed with defaults, frozen. Secrets are `Secret`, durations are milliseconds. */
-export type Config = Omit<TypeOf<typeof CONFIG>, "channels"> & { readonly channels: ChannelsConfig };
+export type Config = Omit<Written, "channels" | "agents"> & {
+  readonly channels: ChannelsConfig;
+  /** `entries` has the agents of the older `list` as well; ids are in lower case. */
+  readonly agents: Omit<Written["agents"], "list">;
+};
+
+type Written = TypeOf<typeof CONFIG>;
 
 type ServedChannels = NonNullable<TypeOf<typeof channels>>;
 /** Channels that this release does not know are kept as they stand in the file, with their credentials as `Secret`. */

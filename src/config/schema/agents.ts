@@ -29,6 +29,7 @@ export const toolPolicy = (doc: string, unserved: readonly string[]) =>
       alsoAllow: list("Tools to add to the profile.", text("A tool, or a group of tools as `group:name`."), { whenWrong: [] }),
       deny: list("Never these tools, whatever allows them.", text("A tool, a group of tools as `group:name`, or `*`."), {
         whenWrong: ["*"],
+        strict: true,
       }),
     },
     { optional: true, unserved },
@@ -221,6 +222,14 @@ export const agents = group(
     entries: map("Every agent by its id.", "<id>", group("One agent.", entryFields, { unserved: ENTRY_UNSERVED }), {
       keyPattern: AGENT_ID,
     }),
+    list: list(
+      "The older form of `entries`: a list in which every agent has its id inside.",
+      group(
+        "One agent.",
+        { id: text("Id of the agent.", { required: true, pattern: AGENT_ID }), ...entryFields },
+        { unserved: ENTRY_UNSERVED },
+      ),
+    ),
   },
   { unserved: ["ownership"] },
 );

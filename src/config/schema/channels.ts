@@ -1,4 +1,4 @@
-import { choice, flag, group, list, map, secret, text, whole } from "./shape.ts";
+import { choice, flag, group, list, map, opaque, secret, text, whole } from "./shape.ts";
 import { toolPolicy } from "./agents.ts";
 import { channelDefaults } from "./session.ts";
 
@@ -27,6 +27,9 @@ const sasl = group(
   { optional: true },
 );
 
+/** A rule that cannot be read closes the channel that it is about. */
+const CLOSED = { enabled: false, requireMention: true };
+
 const ircGroup = group(
   "One IRC channel.",
   {
@@ -36,7 +39,7 @@ const ircGroup = group(
     tools: toolPolicy("Tools in this channel.", []),
     systemPrompt: text("Added to the instructions of the agent in this channel.", { maxChars: 20_000 }),
   },
-  { unserved: ["toolsBySender", "skills"] },
+  { unserved: ["toolsBySender", "skills"], whenWrong: CLOSED },
 );
 
 const ircFields = {
@@ -69,7 +72,7 @@ const ircFields = {
     },
   ),
   groupAllowFrom: people("People who are answered in channels; `allowFrom` when it is not set."),
-  groups: map("Rules for each IRC channel, or `*` for all.", "<#channel>", ircGroup, { optional: true, whenWrong: {} }),
+  groups: map("Rules for each IRC channel, or `*` for all.", "<#channel>", ircGroup, { optional: true, whenWrong: { "*": CLOSED } }),
   dangerouslyAllowNameMatching: flag("Let a bare nick count as an id in allow lists, although anybody can take a free nick.", {
     whenWrong: false,
   }),
@@ -104,9 +107,46 @@ const irc = group(
   { optional: true, unserved: IRC_UNSERVED },
 );
 
+const OTHER_CHANNELS = [
+  "a2a",
+  "buzz",
+  "clickclack",
+  "discord",
+  "feishu",
+  "googlechat",
+  "imessage",
+  "line",
+  "matrix",
+  "mattermost",
+  "msteams",
+  "nextcloud-talk",
+  "nostr",
+  "qa-channel",
+  "raft",
+  "reef",
+  "signal",
+  "slack",
+  "sms",
+  "synology-chat",
+  "telegram",
+  "tlon",
+  "twitch",
+  "whatsapp",
+  "zalo",
+  "zalouser",
+];
+
 /** Channels that this release serves, besides `defaults`. Every other key of `channels` is kept as it is, with a warning. */
 export const channels = group(
   "Chat applications that the gateway is connected to.",
   { defaults: channelDefaults, irc },
-  { effect: "restart-channel", unserved: ["modelByChannel"] },
+  {
+    effect: "restart-channel",
+    unserved: ["modelByChannel"],
+    rest: {
+      node: opaque("A channel that this release does not serve; kept as it is."),
+      known: OTHER_CHANNELS,
+      notice: "is not served by this release",
+    },
+  },
 );

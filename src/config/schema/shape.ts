@@ -50,7 +50,13 @@ export type DurationNode = Common & {
 };
 /** `500mb`, `10gb` or a number; the value is bytes. With `orFalse`, `false` stays `false`. */
 export type BytesNode = Common & { readonly kind: "bytes"; readonly default?: number | false; readonly orFalse?: boolean };
-export type ListNode = Common & { readonly kind: "list"; readonly item: Node; readonly default?: readonly unknown[] };
+export type ListNode = Common & {
+  readonly kind: "list";
+  readonly item: Node;
+  readonly default?: readonly unknown[];
+  /** One wrong item costs the whole list, and `whenWrong` is used. */
+  readonly strict?: boolean;
+};
 export type MapNode = Common & {
   readonly kind: "map";
   /** What the keys are, for the documentation: `<id>`, `<channel>`. */
@@ -69,6 +75,8 @@ export type GroupNode = Common & {
   readonly optional?: boolean;
   /** One wrong value inside costs the whole object: half of it would be more open than what was meant. */
   readonly strict?: boolean;
+  /** Other keys are kept as this node says, with a warning; the ones in `known` are no typing errors. */
+  readonly rest?: { readonly node: Node; readonly known: readonly string[]; readonly notice: string };
   /** A plain string stands for the object with this one field. */
   readonly shorthand?: string;
 };

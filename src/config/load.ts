@@ -1,0 +1,222 @@
+import { createHmac, randomBytes } from "node:crypto";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname } from "node:path";
+import { LIMITS } from "../core/limits.ts";
+import type { Secret } from "../core/secret.ts";
+import { check, type CheckContext } from "./check.ts";
+import { Findings, type Issue } from "./issue.ts";
+import { Json5Error, memberOf, parseTree, type ObjectTree, type Tree } from "./json5.ts";
+import { expandPath } from "./paths.ts";
+import { CONFIG, type Config } from "./schema.ts";
+import { createSecretSource, type ProviderFacts, type ResolveRef } from "./secrets.ts";
+import { typeName } from "./scalar.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+export type LoadOptions = {
+  /** The configuration file. */
+  readonly path: string;
+  readonly env: Env;
+  /** The copy that saveLastGood keeps; used when the file cannot be read as a whole. */
+  readonly lastGoodPath?: string;
+  /** Answers references of the sources `exec` and `store`. */
+  readonly resolveRef?: ResolveRef;
+  /** For `~`; the user's home when it is not given. */
+  readonly home?: string;
+};
+
+export type Loaded = {
+  /** Frozen, complete, secrets resolved. */
+  readonly config: Config;
+  /** In the order of the file. */
+  readonly issues: readonly Issue[];
+  /** `missing`: there is no file, and the defaults are used. `defaults`: there is one, and neither it nor a copy can be used. */
+  readonly source: "file" | "last-good" | "defaults" | "missing";
+  /** The text of the file, with its secrets. Not enumerable: it does not get into JSON, a log or a copy of this object. */
+  readonly raw: string | null;
+  /** Changes with every change of the text; keyed with a key of this process, so that it tells nothing about secrets. */
+  readonly hash: string;
+  readonly path: string;
+  readonly exists: boolean;
+};
+
+/** What a text means, whether or not it is the file in use. */
+export type Checked = {
+  readonly config: Config;
+  readonly issues: readonly Issue[];
+  /** The text as a whole could be read; single keys may still be wrong. */
+  readonly readable: boolean;
+};
+
+const HASH_KEY = randomBytes(32);
+
+/** The hash of a text, as `Loaded.hash` has it. */
+export function hashOf(raw: string | null): string {
+  return `hmac-sha256:v1:${createHmac("sha256", HASH_KEY)
+    .update(raw ?? "\0missing")
+    .digest("base64url")}`;
+}
+
+/**
+ * Reads the configuration file. Whatever is in it, this returns: a wrong key costs that key, an unreadable file is replaced
+ * by the last good copy or the defaults, and every finding says where and what to do. The file is never written.
+ */
+export function loadConfig(options: LoadOptions): Loaded {
+  const { path } = options;
+  const file = readTextFile(path, LIMITS.configFileBytes);
+  const raw = "text" in file ? file.text : null;
+  const rest = { hash: hashOf(raw), path, exists: !("missing" in file) };
+  if ("missing" in file) return toLoaded(raw, { ...rest, source: "missing", ...pick(checkText("{}", options)) });
+  const checked = "text" in file ? checkText(file.text, options) : null;
+  if (checked?.readable) return toLoaded(raw, { ...rest, source: "file", ...pick(checked) });
+  const problems = checked ? checked.issues : [fileIssue("problem" in file ? file.problem : "cannot be read")];
+  const good = lastGood(options);
+  if (!good) {
+    const fallback = pick(checkText("{}", options));
+    return toLoaded(raw, { ...rest, source: "defaults", config: fallback.config, issues: problems });
+  }
+  const note = fileIssue(`the last good copy is in use: ${options.lastGoodPath}`, "info");
+  return toLoaded(raw, { ...rest, source: "last-good", config: good, issues: [...problems, note] });
+}
+
+const pick = ({ config, issues }: Checked): Pick<Checked, "config" | "issues"> => ({ config, issues });
+
+function toLoaded(raw: string | null, rest: Omit<Loaded, "raw">): Loaded {
+  return Object.freeze(Object.defineProperty(rest as Loaded, "raw", { value: raw, enumerable: false }));
+}
+
+function fileIssue(message: string, severity: Issue["severity"] = "error"): Issue {
+  return { severity, path: "", line: 0, column: 0, message };
+}
+
+function lastGood(options: LoadOptions): Config | null {
+  if (options.lastGoodPath === undefined) return null;
+  const file = readTextFile(options.lastGoodPath, LIMITS.configFileBytes);
+  if (!("text" in file)) return null;
+  const checked = checkText(file.text, options);
+  return checked.readable ? checked.config : null;
+}
+
+/** Checks a text as if it stood in the file `path`. Pure but for the files that secrets are read from. */
+export function checkText(text: string, options: Omit<LoadOptions, "lastGoodPath">): Checked {
+  const findings = new Findings(text);
+  const tree = readTree(text, findings);
+  const context = createContext(tree ?? EMPTY, findings, options);
+  if (tree === null) {
+    const silent = { ...context, findings: new Findings("") };
+    return { config: finish(check(CONFIG, EMPTY, [], silent), silent), issues: findings.list(), readable: false };
+  }
+  const config = finish(check(CONFIG, tree, [], context), context);
+  return { config, issues: findings.list(), readable: true };
+}
+
+/** The configuration of a plain value, for tests and tools. Throws nothing; `issues` says what was wrong. */
+export function configFrom(value: unknown, env: Env = {}): Checked {
+  return checkText(JSON.stringify(value), { path: "/openclaw.json", env, home: "/" });
+}
+
+const EMPTY: ObjectTree = { kind: "object", start: 0, end: 0, members: [] };
+
+function readTree(text: string, findings: Findings): ObjectTree | null {
+  if (/^[\uFEFF\s]*$/.test(text)) {
+    findings.add("error", [], null, { message: "the file is empty", fix: "write {} for a configuration of defaults" });
+    return null;
+  }
+  const nul = text.indexOf("\0");
+  if (nul >= 0) {
+    findings.add("error", [], nul, { message: "the file contains NUL bytes and is no text", fix: "restore it from openclaw.json.bak" });
+    return null;
+  }
+  let tree: Tree;
+  try {
+    tree = parseTree(text);
+  } catch (err) {
+    if (!(err instanceof Json5Error)) throw err;
+    findings.add("error", [], err.offset, { message: `the file is not JSON5: ${err.message}` });
+    return null;
+  }
+  if (tree.kind === "object") return tree;
+  findings.add("error", [], tree.start, {
+    message: `the file must hold an object, but holds ${typeName(tree)}`,
+    fix: "put the keys into { }",
+  });
+  return null;
+}
+
+function createContext(tree: ObjectTree, findings: Findings, options: Omit<LoadOptions, "lastGoodPath">): CheckContext {
+  const home = options.home ?? homedir();
+  const base = dirname(options.path);
+  const toPath = (text: string): string => expandPath(text, home, base);
+  const { env } = options;
+  const silent = new Findings("");
+  const own = createSecretSource((name) => env[name], {}, undefined);
+  const early: CheckContext = { findings: silent, secrets: own, toPath };
+  const vars = check(CONFIG.fields.env.fields.vars, memberOf(memberOf(tree, "env")?.value, "vars")?.value, [], early) as Record<
+    string,
+    Secret
+  >;
+  const providerTree = memberOf(memberOf(tree, "secrets")?.value, "providers")?.value;
+  const providers = check(CONFIG.fields.secrets.fields.providers, providerTree, [], early) as Record<string, ProviderFacts>;
+  const variables = (name: string): string | undefined => env[name] ?? vars[name]?.reveal();
+  return { findings, secrets: createSecretSource(variables, providers, options.resolveRef), toPath };
+}
+
+/** Turns the older list of agents into entries. */
+function finish(value: unknown, context: CheckContext): Config {
+  const config = value as Config & { agents: { list?: readonly { id: string }[] } };
+  const { list, ...agents } = config.agents;
+  const entries = Object.create(null) as Record<string, unknown>;
+  for (const [id, entry] of Object.entries(agents.entries)) addAgent(entries, id, entry, context);
+  for (const { id, ...entry } of list ?? []) addAgent(entries, id, Object.freeze(entry), context);
+  Object.freeze(entries);
+  return Object.freeze({ ...config, agents: Object.freeze({ ...agents, entries }) }) as Config;
+}
+
+/** Ids of agents do not differ by case, because session keys do not. */
+function addAgent(entries: Record<string, unknown>, id: string, entry: unknown, context: CheckContext): void {
+  const key = id.toLowerCase();
+  if (!(key in entries)) entries[key] = entry;
+  else
+    context.findings.add("error", ["agents", "entries", id], null, { message: `the agent "${key}" is there twice; the first one counts` });
+}
+
+type TextFile = { readonly text: string } | { readonly missing: true } | { readonly problem: string };
+
+/** Reads a whole text file without ever waiting on it (a pipe, a device) and without reading more than the limit. */
+export function readTextFile(path: string, limitBytes: number): TextFile {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (err) {
+    const code = (err as NodeJS.ErrnoException).code;
+    if (code === "ENOENT" || code === "ENOTDIR") return { missing: true };
+    return { problem: code === "EACCES" ? `no permission to read ${path}` : `${path} cannot be read: ${code}` };
+  }
+  try {
+    const stats = fstatSync(descriptor);
+    if (stats.isDirectory()) return { problem: `${path} is a directory, not a file` };
+    if (!stats.isFile()) return { problem: `${path} is not a regular file` };
+    if (stats.size > limitBytes) return { problem: `${path} has ${stats.size} bytes; at most ${limitBytes} are read` };
+    const buffer = Buffer.alloc(stats.size);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < buffer.length; length += read)
+      read = readSync(descriptor, buffer, length, buffer.length - length, null);
+    return decode(buffer.subarray(0, length), path);
+  } catch (err) {
+    return { problem: `${path} cannot be read: ${(err as NodeJS.ErrnoException).code}` };
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function decode(bytes: Buffer, path: string): TextFile {
+  const utf16 = bytes.length > 1 && ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff));
+  if (utf16) return { problem: `${path} is UTF-16; save it as UTF-8` };
+  try {
+    return { text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };
+  } catch (err) {
+    if (err instanceof TypeError) return { problem: `${path} is not UTF-8 text` };
+    throw err;
+  }
+}

@@ -1,0 +1,54 @@
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Where everything lives. All absolute. */
+export type Paths = {
+  /** State directory; an installation of the original may use it as well. */
+  readonly state: string;
+  /** The configuration file. */
+  readonly config: string;
+  /** Our own files: store, logs, the last good configuration. Nothing outside of it is written unasked. */
+  readonly gateway: string;
+  /** Copy of the last configuration that was good. */
+  readonly lastGood: string;
+};
+
+/** `~` and `~/x` become the home directory; a relative path is taken from `base`. */
+export function expandPath(path: string, home: string, base: string): string {
+  const trimmed = path.trim();
+  if (trimmed === "~") return home;
+  return trimmed.startsWith("~/") ? join(home, trimmed.slice(2)) : resolve(base, trimmed);
+}
+
+/** Paths from `OPENCLAW_STATE_DIR`, `OPENCLAW_CONFIG_PATH` and `HOME`. Touches no file. */
+export function createPaths(env: Env, cwd: string = process.cwd()): Paths {
+  const home = env["OPENCLAW_HOME"]?.trim() || env["HOME"]?.trim() || homedir();
+  const stateDir = env["OPENCLAW_STATE_DIR"]?.trim();
+  const configPath = env["OPENCLAW_CONFIG_PATH"]?.trim();
+  const state = stateDir ? expandPath(stateDir, home, cwd) : join(home, ".openclaw");
+  const gateway = join(state, "gateway");
+  return {
+    state,
+    config: configPath ? expandPath(configPath, home, cwd) : join(state, "openclaw.json"),
+    gateway,
+    lastGood: join(gateway, "openclaw.last-good.json"),
+  };
+}
+
+/** Workspace of an agent that names none: `workspace` for the default agent, `workspace-<id>` for the others. */
+export function defaultWorkspace(state: string, agentId: string, isDefault: boolean): string {
+  return join(state, isDefault ? "workspace" : `workspace-${agentId}`);
+}
+
+const TRACES = ["agents", "credentials", "state", "identity", "devices", "sandboxes", "gateway.token"] as const;
+
+/**
+ * Names of files and directories in the state directory that an installation of the original has made; empty when there is
+ * none. Only looks.
+ */
+export function tracesOfOriginal(state: string): readonly string[] {
+  return TRACES.filter((name) => existsSync(join(state, name)));
+}

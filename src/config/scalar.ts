@@ -1,0 +1,168 @@
+import { LIMITS } from "../core/limits.ts";
+import type { CheckContext } from "./check.ts";
+import type { Scalar, Tree } from "./json5.ts";
+import { formatPath, type KeyPath } from "./key-path.ts";
+import { parseBytes, parseDurationMs } from "./quantity.ts";
+import type { ChoiceNode, Node, NumberNode, TextNode } from "./schema/shape.ts";
+import { suggest } from "./suggest.ts";
+
+/** Stands for a value that cannot be used; never part of a configuration. */
+export const WRONG: unique symbol = Symbol("wrong");
+
+type Result = { readonly value: unknown } | { readonly problem: string; readonly suggestion?: string | undefined; readonly fix?: string };
+
+/** `a text`, `a list`, ... for messages. */
+export function typeName(tree: Tree): string {
+  if (tree.kind !== "scalar") return tree.kind === "array" ? "a list" : "an object";
+  if (tree.value === null) return "null";
+  return { string: "a text", number: "a number", boolean: "true or false" }[typeof tree.value as "string" | "number" | "boolean"];
+}
+
+/** Reads a single value; reports what is wrong with it and returns WRONG then. */
+export function readScalar(node: Node, tree: Scalar, path: KeyPath, context: CheckContext): unknown {
+  const substituted = typeof tree.value === "string" ? context.secrets.substitute(tree.value) : null;
+  let result: Result;
+  if (substituted && "problem" in substituted) result = { problem: substituted.problem };
+  else {
+    const fromEnv = substituted !== null && substituted.text !== tree.value;
+    const value = substituted ? substituted.text : tree.value;
+    result = convert(node, value, { fromEnv, type: typeName(tree), context });
+  }
+  if ("value" in result) return result.value;
+  const { problem, suggestion, fix } = result;
+  const hint = suggestion ? `; did you mean "${suggestion}"?` : "";
+  context.findings.add("error", path, tree.start, {
+    message: `${formatPath(path)} ${problem}${hint}`,
+    suggestion,
+    ...((fix ?? suggestion) && { fix: fix ?? `write "${suggestion}"` }),
+  });
+  return WRONG;
+}
+
+type How = { readonly fromEnv: boolean; readonly type: string; readonly context: CheckContext };
+
+function convert(node: Node, value: Scalar["value"], how: How): Result {
+  switch (node.kind) {
+    case "text":
+      return toText(node, value, how);
+    case "flag":
+      return toFlag(value, how);
+    case "number":
+      return toNumber(node, value, how);
+    case "choice":
+      return toChoice(node, value, how);
+    case "duration":
+      return toQuantity(value, how, node.orFalse, "a duration such as 30m or 7d", (text) => parseDurationMs(text, node.unit));
+    case "bytes":
+      return toQuantity(value, how, node.orFalse, "a size such as 500mb", parseBytes);
+    default:
+      return { problem: `cannot be ${how.type}` };
+  }
+}
+
+function toFlag(value: Scalar["value"], how: How): Result {
+  if (typeof value === "boolean") return { value };
+  if (how.fromEnv && (value === "true" || value === "false")) return { value: value === "true" };
+  return {
+    problem: `must be true or false, but is ${how.type}`,
+    ...(typeof value === "string" && { fix: "write true or false without quotes" }),
+  };
+}
+
+function toNumber(node: NumberNode, value: Scalar["value"], how: How): Result {
+  const number = how.fromEnv && typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value.trim()) ? Number(value) : value;
+  const kind = node.whole ? "a whole number" : "a number";
+  if (typeof number !== "number") {
+    const quoted = typeof value === "string" && !how.fromEnv && /^-?\d+(\.\d+)?$/.test(value.trim());
+    return { problem: `must be ${kind}, but is ${how.type}`, ...(quoted && { fix: "write it without quotes" }) };
+  }
+  const { min, max } = node;
+  const inRange = Number.isFinite(number) && (min === undefined || number >= min) && (max === undefined || number <= max);
+  if (inRange && (!node.whole || Number.isSafeInteger(number))) return { value: number };
+  const least = min === undefined ? "" : max === undefined ? `, at least ${min}` : ` from ${min} to ${max}`;
+  return { problem: `must be ${kind}${least}, but is ${number}` };
+}
+
+function toChoice(node: ChoiceNode, value: Scalar["value"], how: How): Result {
+  if (typeof value === "string" && node.values.includes(value)) return { value };
+  const values = node.values.map((one) => `"${one}"`).join(", ");
+  if (typeof value !== "string") return { problem: `must be one of ${values}, but is ${how.type}` };
+  return { problem: `must be one of ${values}`, suggestion: how.fromEnv ? undefined : suggest(value, node.values) };
+}
+
+function toQuantity(
+  value: Scalar["value"],
+  how: How,
+  orFalse: boolean | undefined,
+  what: string,
+  parse: (text: string) => number | null,
+): Result {
+  if (value === false && orFalse) return { value: false };
+  const parsed = typeof value === "string" || typeof value === "number" ? parse(String(value)) : null;
+  return parsed === null ? { problem: `must be ${what}${orFalse ? ", or false" : ""}` } : { value: parsed };
+}
+
+function toText(node: TextNode, value: Scalar["value"], how: How): Result {
+  const text = node.orNumber && typeof value === "number" && Number.isSafeInteger(value) ? String(value) : value;
+  if (typeof text !== "string") {
+    const unsafe = node.orNumber && typeof value === "number";
+    return unsafe
+      ? { problem: "is a number that cannot be kept exactly", fix: "put it in quotes" }
+      : { problem: `must be a text, but is ${how.type}` };
+  }
+  if (text.includes("\0")) return { problem: "contains a NUL character" };
+  if (node.maxChars !== undefined && text.length > node.maxChars) return { problem: `is longer than ${node.maxChars} characters` };
+  if (node.pattern && !new RegExp(`^(?:${node.pattern.regex})$`, "u").test(text)) return { problem: `must be ${node.pattern.is}` };
+  if (node.format === undefined) return { value: text };
+  return FORMATS[node.format](text, how.context);
+}
+
+const FORMATS: Readonly<Record<NonNullable<TextNode["format"]>, (text: string, context: CheckContext) => Result>> = {
+  path: (text, context) => (text.trim() === "" ? { problem: "must be a path, but is empty" } : { value: context.toPath(text) }),
+  url: (text) => (URL.canParse(text) ? { value: text } : { problem: "must be a complete address, such as https://example.org/v1" }),
+  origin: (text) => {
+    if (text === "*") return { value: text };
+    const url = URL.canParse(text) ? new URL(text) : null;
+    const bare = url !== null && url.pathname === "/" && !url.search && !url.hash && !url.username && url.host !== "";
+    if (!bare) return { problem: "must be an origin, such as https://chat.example.org, without a path" };
+    return { value: `${url.protocol}//${url.host}` };
+  },
+  regex: (text) => {
+    if (text.length > LIMITS.patternChars) return { problem: `is longer than ${LIMITS.patternChars} characters` };
+    if (hasNestedRepeat(text)) return { problem: "repeats a group that repeats inside, which can take for ever on some texts" };
+    try {
+      void new RegExp(text, "iu");
+      return { value: text };
+    } catch (err) {
+      if (err instanceof SyntaxError) return { problem: `is not a regular expression: ${err.message.replace(/^.*: /, "")}` };
+      throw err;
+    }
+  },
+};
+
+/** Whether an unbounded repetition stands inside a group that is itself repeated without bound, as in `(a+)+`. */
+export function hasNestedRepeat(source: string): boolean {
+  const open: boolean[] = [];
+  let inClass = false;
+  let repeats = false;
+  for (let at = 0; at < source.length; at++) {
+    const char = source[at];
+    if (char === "\\") at++;
+    else if (inClass) inClass = char !== "]";
+    else if (char === "[") inClass = true;
+    else if (char === "(") {
+      open.push(repeats);
+      repeats = false;
+    } else if (char === ")") {
+      const outside = open.pop() ?? false;
+      if (repeats && isRepeat(source, at + 1)) return true;
+      repeats ||= outside;
+    } else if (isRepeat(source, at)) repeats = true;
+  }
+  return false;
+}
+
+/** `*`, `+` or `{n,}` at this place. */
+function isRepeat(source: string, at: number): boolean {
+  return source[at] === "*" || source[at] === "+" || /^\{\d+,\}/.test(source.slice(at, at + 12));
+}

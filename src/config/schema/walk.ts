@@ -1,0 +1,53 @@
+import type { KeyPath } from "../key-path.ts";
+import type { Effect, GroupNode, Node, TextNode } from "./shape.ts";
+
+/** The key that names a file with the secret of `key`. */
+export const fileKeyOf = (key: string): string => `${key}File`;
+
+/** A place of the schema: the node, and what it inherits. */
+export type Place = { readonly node: Node; readonly effect: Effect };
+
+/** The node one step below `node`; null where the schema describes nothing. */
+export function childOf(node: Node, step: string | number): Node | null {
+  if (node.kind === "group") return typeof step === "string" ? fieldOf(node, step) : null;
+  if (node.kind === "map") return node.item;
+  if (node.kind === "list") return typeof step === "number" || /^\d+$|^\*$/.test(step) ? node.item : null;
+  return null;
+}
+
+function fieldOf(node: GroupNode, key: string): Node | null {
+  if (Object.hasOwn(node.fields, key)) return node.fields[key]!;
+  if (node.unserved?.includes(key)) return null;
+  const owner = key.endsWith("File") ? key.slice(0, -4) : "";
+  if (Object.hasOwn(node.fields, owner) && node.fields[owner]!.kind === "secret") return fileNode(node.fields[owner]!);
+  return node.rest?.node ?? null;
+}
+
+/** The key beside a secret that names a file with it. */
+export function fileNode(secret: Node): TextNode {
+  const effect = secret.effect && { effect: secret.effect };
+  return { kind: "text", doc: `Path of a file that holds it instead. ${secret.doc}`, format: "path", ...effect };
+}
+
+/** Follows `path` from `root`; null where the schema describes nothing. */
+export function placeAt(root: Node, path: KeyPath): Place | null {
+  let place: Place = { node: root, effect: root.effect ?? "applied" };
+  for (const step of path) {
+    const node = childOf(place.node, step);
+    if (node === null) return null;
+    place = { node, effect: node.effect ?? place.effect };
+  }
+  return place;
+}
+
+/** The effect of a change at `path`: of the deepest place that the schema describes. */
+export function effectAt(root: Node, path: KeyPath): Effect {
+  let node: Node | null = root;
+  let effect = root.effect ?? "applied";
+  for (const step of path) {
+    node = childOf(node, step);
+    if (node === null) return effect;
+    effect = node.effect ?? effect;
+  }
+  return effect;
+}
