@@ -139,4 +139,52 @@ export const LIMITS = {
   /** Our own client: delay before it connects again, doubled at each failure up to the maximum. */
   clientReconnectMinMs: 250,
   clientReconnectMaxMs: 15_000,
+  /** Bytes of one object key of a request; refused before it is parsed. */
+  jsonKeyBytes: 1_024,
+  /** Bytes of a request without its attachments, i.e. what is parsed in one go; refused. */
+  parsedBytes: 4_194_304,
+  /** Bytes at the start of a request in which its id and method are looked for before the rest is received. */
+  frameHeadBytes: 4_096,
+  /** WebSocket fragments of one message; more close the socket with 1008. */
+  messageFragments: 4_096,
+  /** Bytes of one connection's requests that wait; more are answered UNAVAILABLE with retryAfterMs. */
+  connectionQueueBytes: 67_108_864,
+  /** Time that requests are handled before the event loop turns once. */
+  dispatchSliceMs: 8,
+  /** Sockets that have proved nothing yet, from one peer and in total: the oldest one is dropped for a newcomer. */
+  strangersPerPeer: 64,
+  strangers: 512,
+  /** WebSocket frames before `connect` is answered; more close the socket with 1008. */
+  preAuthFrames: 16,
+  /** Connected clients; more are refused UNAVAILABLE. */
+  clients: 10_000,
+  /** Time and size of a request head, and its number of headers; then 408 or 431. */
+  httpHeadMs: 10_000,
+  httpHeadBytes: 16_384,
+  httpHeaders: 100,
+  /** Time for a request body; then 408. Its size is a matter of the route. */
+  httpBodyMs: 30_000,
+  /** Body of a completion request (it may carry images); larger ones are answered 413. */
+  httpBodyBytes: 26_214_400,
+  /** Completion requests that run at the same time; more are answered 429. */
+  httpCompletions: 64,
+  /** Failed sign-ins of one peer and one kind of credential within the window; then guessable ones are refused unchecked. */
+  signInFailures: 10,
+  signInWindowMs: 60_000,
+  signInLockMs: 300_000,
+  /** Failed sign-ins of one kind from everywhere within the window; then guessable ones are refused for the rest of it. */
+  signInFailuresTotal: 500,
+  /** Peers whose failures are remembered; the oldest is forgotten. */
+  signInPeers: 4_096,
+  /** Life of a one-time sign-in link. */
+  linkMs: 600_000,
+  /** Devices that wait for approval; the oldest is forgotten. And how long they wait. */
+  pendingDevices: 64,
+  pendingDeviceMs: 86_400_000,
+  /** Paired devices; more are refused until one is removed. */
+  pairedDevices: 1_000,
+  /** Allowed difference between the signing time of a device and our clock. */
+  signatureSkewMs: 120_000,
+  /** Time that `stop` waits for clients to read their last frames. */
+  stopMs: 500,
 } as const;

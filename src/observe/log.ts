@@ -1,0 +1,156 @@
+import { join } from "node:path";
+import { systemClock, type Clock } from "../core/clock.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Log, LogFields } from "../core/log.ts";
+import type { Secret } from "../core/secret.ts";
+import { LogFile, type LogFileOptions } from "./log-file.ts";
+import { toEntry, toJsonLine, type LogEntry, type LogLevel } from "./log-line.ts";
+import { hasColour, toTerminalLine } from "./log-terminal.ts";
+import { KnownSecrets } from "./redact.ts";
+
+export type { LogEntry, LogLevel } from "./log-line.ts";
+
+const RANK: Readonly<Record<LogLevel | "silent", number>> = { debug: 0, info: 1, warn: 2, error: 3, silent: 4 };
+
+export type LogOptions = {
+  /** Where `gateway.log` lives, usually `<state>/gateway/logs`; null keeps no file. */
+  dir: string | null;
+  /** The least level that reaches the file. */
+  level: LogLevel | "silent";
+  /** A stream for people; `style` json gives it the lines of the file instead. */
+  terminal?: {
+    stream: { write(text: string): unknown; isTTY?: boolean };
+    level: LogLevel | "silent";
+    style?: "pretty" | "json";
+    env?: Readonly<Record<string, string | undefined>>;
+  };
+  clock?: Clock;
+  file?: Omit<LogFileOptions, "path">;
+};
+
+/** The log of the process. Rooms get it as a plain `Log`. */
+export interface RootLog extends Log {
+  /** Absolute path of the current file; null without one. */
+  readonly file: string | null;
+  /** Takes effect with the next line; also for `child` logs. */
+  setLevel(level: LogLevel | "silent"): void;
+  setTerminalLevel(level: LogLevel | "silent"): void;
+  /** Hides this secret by its value from now on, wherever it appears. */
+  protect(secret: Secret): void;
+  /** The newest lines as written, oldest first. */
+  recent(limit: number): string[];
+  /** Called with each line that is written, without its line feed. Returns the function that ends it. */
+  onLine(listener: (line: string) => void): () => void;
+  /** Lines that never reached the disk, and why the last write failed. */
+  loss(): { lines: number; cause: string | null };
+  /** Resolves when everything said so far is on the disk, or counted as lost. */
+  flush(): Promise<void>;
+  /** Writes the rest and ends; later lines go to the terminal only. */
+  close(): Promise<void>;
+}
+
+/** Opens the log. Nothing is created before the first line; a directory that cannot be written costs the file, not the log. */
+export function openLog(options: LogOptions): RootLog {
+  const sink = new Sink(options);
+  return Object.assign(createLog(sink, {}), {
+    file: sink.file?.path ?? null,
+    setLevel: (level: LogLevel | "silent") => void (sink.level = RANK[level]),
+    setTerminalLevel: (level: LogLevel | "silent") => void (sink.terminalLevel = RANK[level]),
+    protect: (secret: Secret) => sink.known.add(secret),
+    recent: (limit: number) => (limit > 0 ? sink.recent.slice(-limit) : []),
+    onLine: (listener: (line: string) => void) => sink.listen(listener),
+    loss: () => ({ lines: sink.file?.dropped ?? 0, cause: sink.file?.failure ?? null }),
+    flush: () => sink.file?.flush() ?? Promise.resolve(),
+    close: () => sink.close(),
+  });
+}
+
+function createLog(sink: Sink, base: LogFields): Log {
+  const say = (level: LogLevel) => (message: string, fields?: LogFields) => sink.say(level, message, base, fields);
+  return {
+    debug: say("debug"),
+    info: say("info"),
+    warn: say("warn"),
+    error: say("error"),
+    child: (fields) => createLog(sink, { ...base, ...fields }),
+  };
+}
+
+/** Where lines go: file, terminal, memory, listeners. */
+class Sink {
+  level: number;
+  terminalLevel: number;
+  readonly known = new KnownSecrets(LIMITS.knownSecrets);
+  readonly file: LogFile | null;
+  readonly recent: string[] = [];
+  readonly #options: LogOptions;
+  readonly #clock: Clock;
+  readonly #colour: boolean;
+  readonly #listeners = new Set<(line: string) => void>();
+  readonly #atExit = (): void => this.file?.flushNow();
+  #reportedLoss = 0;
+
+  constructor(options: LogOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.level = RANK[options.level];
+    this.terminalLevel = RANK[options.terminal?.level ?? "silent"];
+    this.#colour = options.terminal ? hasColour(options.terminal.stream, options.terminal.env ?? {}) : false;
+    this.file = options.dir === null ? null : new LogFile({ path: join(options.dir, "gateway.log"), ...options.file });
+    if (this.file) process.once("exit", this.#atExit);
+  }
+
+  say(level: LogLevel, message: string, base: LogFields, fields: LogFields | undefined): void {
+    const rank = RANK[level];
+    if (rank < this.level && rank < this.terminalLevel) return;
+    const entry = toEntry(this.#clock.now(), level, message, fields ? { ...base, ...fields } : base, this.known);
+    const line = toJsonLine(entry);
+    if (rank >= this.terminalLevel) this.#print(entry, line);
+    if (rank >= this.level) this.#keep(line, level === "error");
+  }
+
+  listen(listener: (line: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    await this.file?.close();
+    process.off("exit", this.#atExit);
+    this.#listeners.clear();
+  }
+
+  #print(entry: LogEntry, line: string): void {
+    const terminal = this.#options.terminal!;
+    terminal.stream.write(terminal.style === "json" ? line : toTerminalLine(entry, this.#colour));
+  }
+
+  #keep(line: string, now: boolean): void {
+    this.#reportLoss();
+    this.file?.append(line, now);
+    const bare = line.slice(0, -1);
+    this.recent.push(bare);
+    // Trimmed in steps, because shifting a long array for each line costs more than the line.
+    if (this.recent.length >= LIMITS.logRecentLines * 2) this.recent.splice(0, this.recent.length - LIMITS.logRecentLines);
+    for (const listener of this.#listeners) this.#tell(listener, bare);
+  }
+
+  /** A listener that throws is a bug of its room: it is said once, and the listener gets no more lines. */
+  #tell(listener: (line: string) => void, line: string): void {
+    try {
+      listener(line);
+    } catch (err) {
+      this.#listeners.delete(listener);
+      this.file?.append(toJsonLine(toEntry(this.#clock.now(), "error", "a log listener failed", { err }, this.known)), false);
+    }
+  }
+
+  /** Says in the file how many lines are missing, as soon as the disk takes lines again. */
+  #reportLoss(): void {
+    const file = this.file;
+    if (!file?.empty || file.dropped === this.#reportedLoss || file.failure !== null) return;
+    const lines = file.dropped - this.#reportedLoss;
+    this.#reportedLoss = file.dropped;
+    file.append(toJsonLine(toEntry(this.#clock.now(), "warn", "log lines were lost", { lines }, this.known)), false);
+  }
+}

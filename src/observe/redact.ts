@@ -1,0 +1,116 @@
+import { Secret } from "../core/secret.ts";
+
+/** What stands in the place of a credential. */
+export const HIDDEN = "[secret]";
+
+/** Look-ahead past the cut: a credential that begins before the cut is still seen whole, and hidden. */
+const OVERLAP_CHARS = 4_096;
+
+/**
+ * Shapes of credentials, wherever they stand in a text. Each is linear: no nested repetition. `$1` keeps what tells a reader
+ * which kind of credential it was.
+ */
+const SHAPES: readonly [pattern: RegExp, replacement: string][] = [
+  [/-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]{0,8192}?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|$)/g, HIDDEN],
+  [/\b(Bearer|Basic|Digest)\s+[A-Za-z0-9._~+/=-]{6,}/gi, `$1 ${HIDDEN}`],
+  [/\b(oc[tlps]_)[A-Za-z0-9_-]{6,}/g, `$1${HIDDEN}`],
+  [/\b(sk-|pk-|rk-|gsk_|xai-|hf_|npm_|glpat-|ghp_|gho_|ghs_|ghu_|ghr_|github_pat_|xox[abeprs]-|xapp-)[A-Za-z0-9_-]{8,}/g, `$1${HIDDEN}`],
+  [/\b(AKIA|ASIA)[A-Z0-9]{12,}/g, `$1${HIDDEN}`],
+  [/\b(AIza|ya29\.)[A-Za-z0-9_-]{16,}/g, `$1${HIDDEN}`],
+  [/\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?/g, HIDDEN],
+  [/\b\d{6,12}:[A-Za-z0-9_-]{30,}/g, HIDDEN],
+  [/(\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s/:@"']{0,256}):[^\s/@"']{1,512}@/gi, `$1:${HIDDEN}@`],
+  [/([?#&](?:code|setup|sig|signature|auth|key)=)[^\s"'&]{4,}/gi, `$1${HIDDEN}`],
+  [
+    /((?:pass(?:word|wd|phrase)?|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|authorization|cookie|setup[-_ ]?code|pairing[-_ ]?code)["']?\s{0,4}[=:]\s{0,4}["']?)(?!\[secret\])[^\s"'&,;}\])]{4,}/gi,
+    `$1${HIDDEN}`,
+  ],
+];
+
+/** Keys whose text is a credential whatever it looks like. Counts and flags under such names are shown: only text is hidden. */
+const CREDENTIAL_KEY =
+  /(?:^|[-_.]|[a-z0-9](?=[A-Z]))(?:pass(?:word|wd|phrase)?|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|authorization|cookie|setup[-_]?code|seed)s?$/i;
+/** Keys that often hold an id and sometimes a credential: hidden when the text is long and without structure. */
+const AMBIGUOUS_KEY = /(?:key|credential|signature|nonce|hash|auth|code)$/i;
+const OPAQUE_TEXT = /^(?:[0-9a-f]{40,}|[A-Za-z0-9+/_-]{40,}={0,2})$/i;
+
+const PLAIN = /^[\x20-\x7e]*$/;
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+const NAMED: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/** True when a text under this key is never shown. */
+export function isCredentialKey(key: string): boolean {
+  return CREDENTIAL_KEY.test(key);
+}
+
+/** Makes every character visible: controls, ANSI escapes, bidirectional marks and separators become `\u{...}` in plain text. */
+export function toVisible(text: string): string {
+  if (PLAIN.test(text)) return text;
+  return text.replace(INVISIBLE, (char) => NAMED[char] ?? `\\u{${char.codePointAt(0)!.toString(16)}}`);
+}
+
+/** Secrets that are known by value, e.g. from the configuration: hidden wherever they appear, in any common spelling. */
+export class KnownSecrets {
+  readonly #limit: number;
+  readonly #spellings = new Set<string>();
+  #pattern: RegExp | null = null;
+
+  /** `limit`: how many secrets are remembered; the oldest is forgotten first, the shapes above still apply to it. */
+  constructor(limit: number) {
+    this.#limit = limit * SPELLINGS;
+  }
+
+  /** Shorter secrets than 6 characters are ignored: hiding them would hide ordinary words. */
+  add(secret: Secret): void {
+    const text = secret.reveal();
+    if (text.length < 6) return;
+    const bytes = Buffer.from(text);
+    for (const spelling of [
+      text,
+      encodeURIComponent(text),
+      JSON.stringify(text).slice(1, -1),
+      bytes.toString("base64"),
+      bytes.toString("hex"),
+    ])
+      this.#spellings.add(spelling.replace(/=+$/, ""));
+    for (const oldest of this.#spellings) {
+      if (this.#spellings.size <= this.#limit) break;
+      this.#spellings.delete(oldest);
+    }
+    this.#pattern = null;
+  }
+
+  hide(text: string): string {
+    if (this.#spellings.size === 0) return text;
+    // Longest first, so that a secret which contains another one is hidden whole.
+    this.#pattern ??= new RegExp(
+      [...this.#spellings]
+        .toSorted((a, b) => b.length - a.length)
+        .map(toLiteralPattern)
+        .join("|"),
+      "g",
+    );
+    return text.replace(this.#pattern, HIDDEN);
+  }
+}
+const SPELLINGS = 5;
+
+const toLiteralPattern = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+
+/** One text, safe to print: credentials hidden, every character visible, at most `limitChars` long (then marked as cut). */
+export function toSafeText(text: string, limitChars: number, known?: KnownSecrets): string {
+  const longer = text.length > limitChars;
+  let safe = longer ? text.slice(0, limitChars + OVERLAP_CHARS) : text;
+  if (known) safe = known.hide(safe);
+  if (safe.length >= 8) for (const [pattern, replacement] of SHAPES) safe = safe.replace(pattern, replacement);
+  safe = toVisible(safe.toWellFormed());
+  if (safe.length <= limitChars && !longer) return safe;
+  return `${safe.slice(0, limitChars)}...[cut, ${text.length} characters]`;
+}
+
+/** The text under `key`, safe to print. */
+export function toSafeField(key: string, text: string, limitChars: number, known?: KnownSecrets): string {
+  if (text === "" || text === HIDDEN) return text;
+  if (isCredentialKey(key) || (AMBIGUOUS_KEY.test(key) && OPAQUE_TEXT.test(text))) return HIDDEN;
+  return toSafeText(text, limitChars, known);
+}
