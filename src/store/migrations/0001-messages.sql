@@ -95,7 +95,7 @@ CREATE TABLE outbox (
   platform_ids TEXT,
   cause TEXT
 ) STRICT;
-CREATE INDEX outbox_open ON outbox (conversation, created_at, intent_id, position) WHERE state IN ('queued', 'attempting');
+CREATE INDEX outbox_open ON outbox (conversation) WHERE state IN ('queued', 'attempting');
 CREATE INDEX outbox_state ON outbox (state, updated_at);
 CREATE INDEX outbox_intent ON outbox (intent_id);
 

@@ -1,0 +1,179 @@
+import { crc32 } from "node:zlib";
+import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
+import type { Store } from "./open.ts";
+
+/**
+ * Life of an admitted message: queued -> running -> done | failed | aborted; `merged` went into another run; `parked` could
+ * not be run and waits, payload kept, for an operator; `dropped` was given up by an operator.
+ */
+export type InboxState = "queued" | "running" | "done" | "failed" | "aborted" | "merged" | "parked" | "dropped";
+
+/** How a run ended, as its clients are told; kept so that a repeated request gets the same answer. */
+export type Outcome = {
+  status: "ok" | "error" | "aborted";
+  text: string;
+  stopReason: string;
+  error?: { kind: string; message: string };
+  model?: string;
+  usage?: unknown;
+  endedAt: number;
+};
+
+export type InboxRow<P = unknown> = {
+  seq: number;
+  runId: RunId;
+  channel: string;
+  account: string;
+  eventId: string;
+  sessionKey: SessionKey;
+  sessionId: string;
+  agentId: AgentId;
+  payload: P;
+  state: InboxState;
+  attempts: number;
+  toolsStarted: boolean;
+  mergedInto: RunId | null;
+  receivedAt: number;
+  startedAt: number | null;
+  endedAt: number | null;
+  outcome: Outcome | null;
+};
+
+export type NewInboxRow<P> = Pick<
+  InboxRow<P>,
+  "runId" | "channel" | "account" | "eventId" | "sessionKey" | "sessionId" | "agentId" | "payload" | "receivedAt"
+> & {
+  state: "queued" | "running" | "done" | "parked";
+  startedAt: number | null;
+  outcome: Outcome | null;
+};
+
+type Raw = {
+  seq: number;
+  run_id: string;
+  channel: string;
+  account: string;
+  event_id: string;
+  session_key: string;
+  session_id: string;
+  agent_id: string;
+  payload: string;
+  crc: number;
+  state: InboxState;
+  attempts: number;
+  tools_started: number;
+  merged_into: string | null;
+  received_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+  outcome: string | null;
+};
+
+export type Inbox = ReturnType<typeof createInbox>;
+
+/** The durable inbox. Functions that change rows run inside a `store.write`. */
+export function createInbox(store: Store) {
+  return {
+    /** False when (channel, account, event id) is already there: a repeat is a no-op. */
+    add<P>(row: NewInboxRow<P>): boolean {
+      const payload = JSON.stringify(row.payload);
+      const added = store.run(
+        `INSERT INTO inbox (run_id, channel, account, event_id, session_key, session_id, agent_id, payload, crc, state, attempts, received_at, started_at, ended_at, outcome)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+        row.runId,
+        row.channel,
+        row.account,
+        row.eventId,
+        row.sessionKey,
+        row.sessionId,
+        row.agentId,
+        payload,
+        crc32(payload),
+        row.state,
+        row.state === "running" ? 1 : 0,
+        row.receivedAt,
+        row.startedAt,
+        row.state === "done" ? row.receivedAt : null,
+        row.outcome && JSON.stringify(row.outcome),
+      );
+      return added > 0;
+    },
+
+    byEvent: <P>(channel: string, account: string, eventId: string): InboxRow<P> | undefined =>
+      one(store.get<Raw>("SELECT * FROM inbox WHERE channel = ? AND account = ? AND event_id = ?", channel, account, eventId)),
+
+    byRun: <P>(runId: string): InboxRow<P> | undefined => one(store.get<Raw>("SELECT * FROM inbox WHERE run_id = ?", runId)),
+
+    /** Everything that still has to happen, in order of admission. */
+    open: <P>(): InboxRow<P>[] =>
+      store.all<Raw>("SELECT * FROM inbox WHERE state IN ('queued', 'running') ORDER BY seq").map((raw) => toRow<P>(raw)),
+
+    parked: <P>(limit: number): InboxRow<P>[] =>
+      store.all<Raw>("SELECT * FROM inbox WHERE state = 'parked' ORDER BY seq LIMIT ?", limit).map((raw) => toRow<P>(raw)),
+
+    /** Marks rows as taken up by a turn, one more attempt each. */
+    start(runIds: readonly RunId[], at: number): void {
+      for (const runId of runIds)
+        store.run(
+          "UPDATE inbox SET state = 'running', attempts = attempts + 1, started_at = ?, merged_into = NULL WHERE run_id = ?",
+          at,
+          runId,
+        );
+    },
+
+    requeue: (runId: RunId): number => store.run("UPDATE inbox SET state = 'queued', merged_into = NULL WHERE run_id = ?", runId),
+
+    /** A row that belongs to the run of another one; it ends together with it. */
+    merge: (runId: RunId, into: RunId): number =>
+      store.run("UPDATE inbox SET state = 'running', merged_into = ? WHERE run_id = ?", into, runId),
+
+    mergedOf: <P>(into: RunId): InboxRow<P>[] =>
+      store.all<Raw>("SELECT * FROM inbox WHERE merged_into = ? ORDER BY seq", into).map((raw) => toRow<P>(raw)),
+
+    toolsStarted: (runId: RunId): number => store.run("UPDATE inbox SET tools_started = 1 WHERE run_id = ?", runId),
+
+    end(runId: RunId, state: InboxState, outcome: Outcome): void {
+      store.run(
+        "UPDATE inbox SET state = ?, ended_at = ?, outcome = ? WHERE run_id = ?",
+        state,
+        outcome.endedAt,
+        JSON.stringify(outcome),
+        runId,
+      );
+    },
+
+    counts: (): { state: string; n: number }[] =>
+      store.all("SELECT state, count(*) AS n FROM inbox WHERE state IN ('queued', 'running', 'parked') GROUP BY state"),
+
+    oldestOpenAt: (): number | null =>
+      store.get<{ at: number | null }>("SELECT min(received_at) AS at FROM inbox WHERE state IN ('queued', 'running')")!.at,
+
+    /** Keeps the ids of ended rows for deduplication but not their payload beyond `before`; then lets the ids go as well. */
+    prune: (before: number): number =>
+      store.run("DELETE FROM inbox WHERE ended_at < ? AND state NOT IN ('queued', 'running', 'parked')", before),
+  };
+}
+
+const one = <P>(raw: Raw | undefined): InboxRow<P> | undefined => raw && toRow<P>(raw);
+
+function toRow<P>(raw: Raw): InboxRow<P> {
+  return {
+    seq: raw.seq,
+    runId: raw.run_id as RunId,
+    channel: raw.channel,
+    account: raw.account,
+    eventId: raw.event_id,
+    sessionKey: raw.session_key as SessionKey,
+    sessionId: raw.session_id,
+    agentId: raw.agent_id as AgentId,
+    payload: crc32(raw.payload) === raw.crc ? (JSON.parse(raw.payload) as P) : (null as P),
+    state: raw.state,
+    attempts: raw.attempts,
+    toolsStarted: raw.tools_started === 1,
+    mergedInto: raw.merged_into as RunId | null,
+    receivedAt: raw.received_at,
+    startedAt: raw.started_at,
+    endedAt: raw.ended_at,
+    outcome: raw.outcome === null ? null : (JSON.parse(raw.outcome) as Outcome),
+  };
+}

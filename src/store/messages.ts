@@ -1,0 +1,150 @@
+import { crc32 } from "node:zlib";
+import type { RunId, SessionKey } from "../core/ids.ts";
+import type { Store } from "./open.ts";
+
+export type Provenance = {
+  /** Set by the server, never by the sender. */
+  channel: string;
+  account?: string;
+  senderId?: string;
+  senderName?: string;
+  senderIsOwner: boolean;
+  client?: { id: string; mode: string };
+};
+
+export type StoredBlock =
+  | { type: "text"; text: string }
+  | { type: "thinking"; thinking: string }
+  | { type: "toolCall"; id: string; name: string; arguments: unknown }
+  | { type: "image"; mimeType: string; data: string };
+
+/** What is kept of one message, by role. */
+export type MessageBody =
+  | { role: "user"; content: string | readonly StoredBlock[]; provenance: Provenance }
+  | {
+      role: "assistant";
+      content: readonly StoredBlock[];
+      provider?: string;
+      model?: string;
+      usage?: unknown;
+      stopReason?: string;
+      errorMessage?: string;
+      /** Written by the gateway itself: command replies, notices, injected notes. */
+      origin?: "command" | "notice" | "inject";
+    }
+  | { role: "toolResult"; toolCallId: string; toolName: string; content: readonly StoredBlock[]; isError: boolean; durationMs?: number };
+
+export type Message = {
+  seq: number;
+  id: string;
+  sessionKey: SessionKey;
+  sessionId: string;
+  runId: RunId | null;
+  idempotencyKey: string | null;
+  at: number;
+  body: MessageBody;
+};
+
+export type NewMessage = Omit<Message, "seq">;
+
+type Row = {
+  seq: number;
+  id: string;
+  session_key: string;
+  session_id: string;
+  run_id: string | null;
+  idempotency_key: string | null;
+  body: string;
+  at: number;
+  crc: number;
+};
+
+export type Messages = ReturnType<typeof createMessages>;
+
+/** The transcript of every session. `add` runs inside a `store.write`. */
+export function createMessages(store: Store) {
+  return {
+    /** Appends one message and returns its `seq`. */
+    add(message: NewMessage): number {
+      const body = JSON.stringify(message.body);
+      store.run(
+        "INSERT INTO messages (id, session_key, session_id, run_id, idempotency_key, role, body, at, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        message.id,
+        message.sessionKey,
+        message.sessionId,
+        message.runId,
+        message.idempotencyKey,
+        message.body.role,
+        body,
+        message.at,
+        crc32(body),
+      );
+      return store.get<{ seq: number }>("SELECT last_insert_rowid() AS seq")!.seq;
+    },
+
+    /** The last `limit` messages of a session before `beforeSeq`, oldest first. */
+    tail(sessionKey: string, sessionId: string, limit: number, beforeSeq = Number.MAX_SAFE_INTEGER): Message[] {
+      const rows = store.all<Row>(
+        "SELECT * FROM messages WHERE session_key = ? AND session_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+        sessionKey,
+        sessionId,
+        beforeSeq,
+        limit,
+      );
+      return rows.toReversed().flatMap(toMessage);
+    },
+
+    /** Messages after `afterSeq`, oldest first. */
+    after(sessionKey: string, sessionId: string, afterSeq: number, limit: number): Message[] {
+      return store
+        .all<Row>(
+          "SELECT * FROM messages WHERE session_key = ? AND session_id = ? AND seq > ? ORDER BY seq LIMIT ?",
+          sessionKey,
+          sessionId,
+          afterSeq,
+          limit,
+        )
+        .flatMap(toMessage);
+    },
+
+    byId(id: string): Message | undefined {
+      const row = store.get<Row>("SELECT * FROM messages WHERE id = ?", id);
+      return row && toMessage(row)[0];
+    },
+
+    byRun: (runId: string): Message[] => store.all<Row>("SELECT * FROM messages WHERE run_id = ? ORDER BY seq", runId).flatMap(toMessage),
+
+    count: (sessionKey: string, sessionId: string): number =>
+      store.get<{ n: number }>("SELECT count(*) AS n FROM messages WHERE session_key = ? AND session_id = ?", sessionKey, sessionId)!.n,
+
+    lastSeq: (sessionKey: string, sessionId: string): number =>
+      store.get<{ seq: number | null }>(
+        "SELECT max(seq) AS seq FROM messages WHERE session_key = ? AND session_id = ?",
+        sessionKey,
+        sessionId,
+      )!.seq ?? 0,
+  };
+}
+
+/** A row whose checksum does not fit is damaged: it is left out, and the rest of the transcript stays readable. */
+function toMessage(row: Row): Message[] {
+  if (crc32(row.body) !== row.crc) return [];
+  return [
+    {
+      seq: row.seq,
+      id: row.id,
+      sessionKey: row.session_key as SessionKey,
+      sessionId: row.session_id,
+      runId: row.run_id as RunId | null,
+      idempotencyKey: row.idempotency_key,
+      at: row.at,
+      body: JSON.parse(row.body) as MessageBody,
+    },
+  ];
+}
+
+/** The plain text of a message: what a person would read. */
+export function textOf(body: MessageBody): string {
+  if (typeof body.content === "string") return body.content;
+  return body.content.flatMap((block) => (block.type === "text" ? [block.text] : [])).join("\n\n");
+}

@@ -1,0 +1,123 @@
+import type { Store } from "./open.ts";
+
+/** queued -> attempting -> sent | refused (back to queued or parked) | unknown. `parked` and `unknown` wait for an operator. */
+export type PartState = "queued" | "attempting" | "sent" | "parked" | "unknown" | "dropped";
+
+export type OutboxPart = {
+  partKey: string;
+  intentId: string;
+  position: number;
+  runId: string | null;
+  sessionKey: string | null;
+  /** channel|account|chat|thread: parts of one conversation are sent strictly in order. */
+  conversation: string;
+  target: unknown;
+  text: string;
+  state: PartState;
+  attempts: number;
+  createdAt: number;
+  updatedAt: number;
+  platformIds: readonly string[];
+  cause: string | null;
+};
+
+type Raw = {
+  part_key: string;
+  intent_id: string;
+  position: number;
+  run_id: string | null;
+  session_key: string | null;
+  conversation: string;
+  target: string;
+  text: string;
+  state: PartState;
+  attempts: number;
+  created_at: number;
+  updated_at: number;
+  platform_ids: string | null;
+  cause: string | null;
+};
+
+export type Outbox = ReturnType<typeof createOutbox>;
+
+/** The durable outbox: what is to be said on a channel, written before the network is touched. */
+export function createOutbox(store: Store) {
+  return {
+    add(
+      part: Pick<OutboxPart, "partKey" | "intentId" | "position" | "runId" | "sessionKey" | "conversation" | "target" | "text"> & {
+        at: number;
+      },
+    ): boolean {
+      const added = store.run(
+        `INSERT INTO outbox (part_key, intent_id, position, run_id, session_key, conversation, target, text, state, created_at, updated_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?) ON CONFLICT DO NOTHING`,
+        part.partKey,
+        part.intentId,
+        part.position,
+        part.runId,
+        part.sessionKey,
+        part.conversation,
+        JSON.stringify(part.target),
+        part.text,
+        part.at,
+        part.at,
+      );
+      return added > 0;
+    },
+
+    /** Conversations with something left to do, each once. */
+    openConversations: (): string[] =>
+      store.all<{ conversation: string }>("SELECT DISTINCT conversation FROM outbox WHERE state = 'queued'").map((row) => row.conversation),
+
+    /** The next part of a conversation. */
+    next: (conversation: string): OutboxPart | undefined =>
+      one(store.get<Raw>("SELECT * FROM outbox WHERE conversation = ? AND state = 'queued' ORDER BY rowid LIMIT 1", conversation)),
+
+    get: (partKey: string): OutboxPart | undefined => one(store.get<Raw>("SELECT * FROM outbox WHERE part_key = ?", partKey)),
+    byIntent: (intentId: string): OutboxPart[] =>
+      store.all<Raw>("SELECT * FROM outbox WHERE intent_id = ? ORDER BY position", intentId).map(toPart),
+    byState: (state: PartState, limit: number): OutboxPart[] =>
+      store.all<Raw>("SELECT * FROM outbox WHERE state = ? ORDER BY updated_at DESC LIMIT ?", state, limit).map(toPart),
+
+    attempt: (partKey: string, at: number): number =>
+      store.run("UPDATE outbox SET state = 'attempting', attempts = attempts + 1, updated_at = ? WHERE part_key = ?", at, partKey),
+
+    settle(partKey: string, state: PartState, at: number, result: { ids?: readonly string[]; cause?: string } = {}): number {
+      return store.run(
+        "UPDATE outbox SET state = ?, updated_at = ?, platform_ids = COALESCE(?, platform_ids), cause = ? WHERE part_key = ?",
+        state,
+        at,
+        result.ids ? JSON.stringify(result.ids) : null,
+        result.cause ?? null,
+        partKey,
+      );
+    },
+
+    counts: (): { state: string; n: number }[] =>
+      store.all("SELECT state, count(*) AS n FROM outbox WHERE state IN ('queued', 'attempting', 'parked', 'unknown') GROUP BY state"),
+    oldestQueuedAt: (): number | null =>
+      store.get<{ at: number | null }>("SELECT min(created_at) AS at FROM outbox WHERE state IN ('queued', 'attempting')")!.at,
+    prune: (before: number): number => store.run("DELETE FROM outbox WHERE updated_at < ? AND state IN ('sent', 'dropped')", before),
+  };
+}
+
+const one = (raw: Raw | undefined): OutboxPart | undefined => raw && toPart(raw);
+
+function toPart(raw: Raw): OutboxPart {
+  return {
+    partKey: raw.part_key,
+    intentId: raw.intent_id,
+    position: raw.position,
+    runId: raw.run_id,
+    sessionKey: raw.session_key,
+    conversation: raw.conversation,
+    target: JSON.parse(raw.target),
+    text: raw.text,
+    state: raw.state,
+    attempts: raw.attempts,
+    createdAt: raw.created_at,
+    updatedAt: raw.updated_at,
+    platformIds: raw.platform_ids ? (JSON.parse(raw.platform_ids) as string[]) : [],
+    cause: raw.cause,
+  };
+}

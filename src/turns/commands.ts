@@ -1,0 +1,118 @@
+import { CHAT_COMMANDS, type ChatCommand } from "../core/commands.ts";
+import type { SessionPatch, SessionRow } from "../store/sessions.ts";
+import { isThinkingLevel, parseModel } from "./settings.ts";
+
+export type Command = { name: string; immediate: boolean; arg: string };
+
+/** What a command may know about the gateway. */
+export type CommandContext = {
+  /** One line each: what `/status` says beside the session's own facts. */
+  statusLines: (session: SessionRow) => readonly string[];
+  /** Names of the models that can be chosen, `provider/id`. */
+  modelNames: (agentId: string) => readonly string[];
+  /** The model that would answer now. */
+  currentModel: (session: SessionRow) => string;
+};
+
+export type CommandAnswer = { text: string; changes: SessionPatch; newSession?: boolean };
+
+const byName = new Map<string, ChatCommand>(
+  CHAT_COMMANDS.flatMap((command) => [command.name, ...command.aliases].map((name) => [name, command] as const)),
+);
+
+/** A known command at the very start of a text; null for everything else, also for other text that begins with a slash. Pure. */
+export function parseCommand(text: string): Command | null {
+  const match = /^\s*\/([a-z]{1,20})(?:@\S{1,64})?(?::|\s+|$)([^]*)$/i.exec(text);
+  const command = match && byName.get(match[1]!.toLowerCase());
+  if (!command) return null;
+  const arg = match[2]!.trim();
+  // "/new idea: ..." is a sentence; a command without arguments stands alone.
+  if (command.args.length === 0 && arg !== "") return null;
+  return { name: command.name, immediate: command.immediate, arg };
+}
+
+/** What the command says and which columns of the session it changes. Pure, but for what `context` reads. */
+export function answerCommand(command: Command, session: SessionRow, context: CommandContext): CommandAnswer {
+  switch (command.name) {
+    case "help":
+      return { text: helpText(), changes: {} };
+    case "status":
+      return { text: context.statusLines(session).join("\n"), changes: {} };
+    case "stop":
+      return { text: "Stopped.", changes: {} };
+    case "new":
+    case "reset":
+      return { text: "This is a new conversation. What can I do for you?", changes: {}, newSession: true };
+    case "model":
+      return answerModel(command.arg, session, context);
+    case "think":
+      return answerThink(command.arg, session);
+    case "queue":
+      return answerQueue(command.arg, session);
+    case "activation":
+      return answerActivation(command.arg, session);
+    default:
+      return { text: `/${command.name} is not available here.`, changes: {} };
+  }
+}
+
+function helpText(): string {
+  const lines = CHAT_COMMANDS.map((command) => {
+    const args = command.args.map((arg) => (arg.required ? `<${arg.name}>` : `[${arg.name}]`));
+    return `${["/" + command.name, ...args].join(" ")}: ${command.description}`;
+  });
+  return ["Write to me as you would to a person. These commands are for the gateway itself:", ...lines].join("\n");
+}
+
+function answerModel(arg: string, session: SessionRow, context: CommandContext): CommandAnswer {
+  const names = context.modelNames(session.agent_id);
+  if (arg === "") {
+    const list = names.slice(0, 20).map((name) => `- ${name}`);
+    return {
+      text: [`Model: ${context.currentModel(session)}`, "Choose another one with /model provider/id:", ...list].join("\n"),
+      changes: {},
+    };
+  }
+  if (arg === "default") return { text: "This session follows the agent's model again.", changes: { model: null } };
+  const name = names.find((each) => each === arg) ?? onlyMatch(names, arg);
+  if (!name || !parseModel(name))
+    return { text: `There is no model "${arg.slice(0, 80)}" here. /model lists those that can be chosen.`, changes: {} };
+  return { text: `This session uses ${name} from the next message on.`, changes: { model: name } };
+}
+
+/** "haiku" is enough when exactly one model has it in its name. */
+function onlyMatch(names: readonly string[], part: string): string | undefined {
+  const hits = names.filter((name) => name.toLowerCase().includes(part.toLowerCase()));
+  return hits.length === 1 ? hits[0] : undefined;
+}
+
+function answerThink(arg: string, session: SessionRow): CommandAnswer {
+  if (arg === "") return { text: `Thinking: ${session.thinking ?? "default"}. Set it with /think off, low, medium or high.`, changes: {} };
+  if (arg === "default") return { text: "This session follows the agent's thinking level again.", changes: { thinking: null } };
+  const level = arg.toLowerCase();
+  if (!isThinkingLevel(level))
+    return { text: `"${arg.slice(0, 40)}" is not a level. Levels: off, minimal, low, medium, high, xhigh, max.`, changes: {} };
+  return { text: `Thinking is ${level} from the next message on.`, changes: { thinking: level } };
+}
+
+const QUEUE_MODES = ["steer", "followup", "collect", "interrupt"];
+
+function answerQueue(arg: string, session: SessionRow): CommandAnswer {
+  const mode = arg.toLowerCase();
+  if (mode === "") return { text: `Queue: ${session.queue_mode ?? "default"}. Set it with /queue ${QUEUE_MODES.join(", ")}.`, changes: {} };
+  if (mode === "default" || mode === "reset")
+    return { text: "This session follows the configured queue mode again.", changes: { queue_mode: null } };
+  if (!QUEUE_MODES.includes(mode))
+    return { text: `"${arg.slice(0, 40)}" is not a queue mode. Modes: ${QUEUE_MODES.join(", ")}.`, changes: {} };
+  return { text: `Messages that arrive during an answer: ${mode}.`, changes: { queue_mode: mode } };
+}
+
+function answerActivation(arg: string, session: SessionRow): CommandAnswer {
+  if (session.chat_kind === "direct") return { text: "/activation is for groups: in a direct conversation I always answer.", changes: {} };
+  const mode = arg.toLowerCase();
+  if (mode === "")
+    return { text: `Activation: ${session.activation ?? "mention"}. Set it with /activation always or /activation mention.`, changes: {} };
+  if (mode !== "always" && mode !== "mention")
+    return { text: `"${arg.slice(0, 40)}" is not an activation. Say always or mention.`, changes: {} };
+  return { text: mode === "always" ? "I answer every message here." : "I answer here when I am mentioned.", changes: { activation: mode } };
+}

@@ -1,0 +1,588 @@
+import type { AgentRuntime } from "../agents/runtime.ts";
+import type { Target } from "../channels/channel.ts";
+import type { Bus } from "../core/bus.ts";
+import type { Clock } from "../core/clock.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
+import { asId, type AgentId, type RunId, type SessionKey } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
+import type { Inbox, InboxRow, Outcome } from "../store/inbox.ts";
+import type { Message, Messages, NewMessage } from "../store/messages.ts";
+import type { Store } from "../store/open.ts";
+import type { Outbox } from "../store/outbox.ts";
+import type { Sessions, SessionRow } from "../store/sessions.ts";
+import { answerCommand, parseCommand, type Command, type CommandContext } from "./commands.ts";
+import type { RunRef, TurnEvents } from "./events.ts";
+import { nextStep, type Active, type Lane, type Waiting } from "./lane.ts";
+import type { AgentSettings } from "./settings.ts";
+import type { Admitted, Payload, Submission } from "./submission.ts";
+import { runTurn } from "./turn.ts";
+
+export type TurnsOptions = {
+  store: Store;
+  sessions: Sessions;
+  messages: Messages;
+  inbox: Inbox;
+  outbox: Outbox;
+  runtime: AgentRuntime;
+  bus: Bus<TurnEvents>;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  /** A fresh unguessable id. */
+  newId: () => string;
+  settings: (agentId: AgentId) => AgentSettings;
+  /** Turns that may run at the same time. */
+  concurrency: () => number;
+  /** The text of one reply, cut into pieces that the channel of `target` can show. */
+  split: (target: Target, text: string) => readonly string[];
+  /** Called when parts for a conversation have been stored. */
+  deliver: (conversation: string) => void;
+  /** Facts about who talks from where, for the system prompt; never text of a sender. */
+  situation: (payload: Payload, session: SessionRow) => string;
+  /** What `/status`, `/help` and `/model` say. */
+  commands: CommandContext;
+  /** Marks for crash tests. */
+  mark: (point: string) => void;
+};
+
+/** The step between a decision and its transaction: `inTransaction` runs inside a `store.write`, `afterCommit` once it is on disk. */
+export type Admission = {
+  inTransaction: () => void;
+  afterCommit: () => Admitted;
+  /** Instead of afterCommit, when the commit failed. */ undo: () => void;
+};
+
+export type Inflight = { runId: RunId; sessionKey: SessionKey; startedAt: number; text: string; seq: number };
+
+const conversationOf = (target: Target): string => [target.channel, target.account, target.chat.id, target.thread ?? ""].join("|");
+
+/**
+ * The heart: admits messages, keeps one ordered lane per session, runs turns and stores what they say. It calls contracts
+ * (a runtime, a store, a bus) and knows no channel and no socket.
+ */
+export class Turns {
+  readonly options: TurnsOptions;
+  readonly #lanes = new Map<SessionKey, Lane>();
+  readonly #inflight = new Map<RunId, Inflight>();
+  readonly #waiters = new Map<RunId, Set<(outcome: Outcome) => void>>();
+  /** Lanes whose first message is in a commit that is under way. */
+  readonly #claims = new Set<SessionKey>();
+  #running = 0;
+  #stopping = false;
+
+  constructor(options: TurnsOptions) {
+    this.options = options;
+  }
+
+  /** Admits one message: on disk before the promise resolves. Rejects when it cannot be stored, or when its lane is full. */
+  async submit(submission: Submission): Promise<Admitted> {
+    const admission = this.admission(submission);
+    try {
+      await this.options.store.write(admission.inTransaction);
+    } catch (err) {
+      admission.undo();
+      throw err;
+    }
+    return admission.afterCommit();
+  }
+
+  laneIsFull(sessionKey: SessionKey): boolean {
+    return (this.#lanes.get(sessionKey)?.waiting.length ?? 0) >= LIMITS.laneDepth;
+  }
+
+  /** The two halves of `submit`, for callers that commit several events and a cursor together. */
+  admission(submission: Submission): Admission {
+    if (this.#stopping) throw new GatewayError("UNAVAILABLE", "the gateway is stopping", { retryAfterMs: 1_000 });
+    if (submission.text.length > LIMITS.messageChars) {
+      throw new GatewayError(
+        "INVALID_REQUEST",
+        `the message has ${submission.text.length} characters; at most ${LIMITS.messageChars} are taken`,
+      );
+    }
+    if (!submission.park && this.laneIsFull(submission.sessionKey)) {
+      throw new GatewayError("UNAVAILABLE", `${LIMITS.laneDepth} messages are waiting in this session already`, {
+        retryAfterMs: 5_000,
+        details: { code: "LANE_FULL" },
+      });
+    }
+    const command = submission.literal ? null : parseCommand(submission.text);
+    const runId = submission.runId ?? asId<RunId>(this.options.newId());
+    return command?.immediate ? this.#immediate(submission, runId, command) : this.#queued(submission, runId, command);
+  }
+
+  #queued(submission: Submission, runId: RunId, command: Command | null): Admission {
+    const { clock, inbox } = this.options;
+    const payload = toPayload(submission, command ? "command" : "message");
+    const now = clock.now();
+    let known: InboxRow | undefined;
+    let message: Message | undefined;
+    let atOnce = false;
+    return {
+      inTransaction: () => {
+        known = this.#knownEvent(submission, runId);
+        if (known) return;
+        atOnce = !submission.park && this.#claim(submission.sessionKey);
+        const session = this.#ensureSession(submission, now);
+        inbox.add({
+          runId,
+          channel: submission.channel,
+          account: submission.account,
+          eventId: submission.eventId,
+          sessionKey: submission.sessionKey,
+          sessionId: session.session_id,
+          agentId: submission.agentId,
+          payload,
+          receivedAt: now,
+          state: submission.park ? "parked" : atOnce ? "running" : "queued",
+          startedAt: atOnce ? now : null,
+          outcome: null,
+        });
+        message = this.#addUserMessage(submission, runId, session, now);
+      },
+      afterCommit: () => {
+        if (known) return toAdmitted(known, true);
+        this.options.mark("admitted");
+        this.options.metrics.count("gateway_turns_admitted_total", { channel: submission.channel });
+        this.#announce(message!, "message");
+        if (submission.park)
+          return {
+            runId,
+            sessionKey: submission.sessionKey,
+            agentId: submission.agentId,
+            duplicate: false,
+            state: "parked",
+            outcome: null,
+          };
+        this.#enqueue(submission.sessionKey, { runId, mode: submission.queueMode, kind: payload.kind }, atOnce);
+        return { runId, sessionKey: submission.sessionKey, agentId: submission.agentId, duplicate: false, state: "running", outcome: null };
+      },
+      undo: () => {
+        if (atOnce) this.#claims.delete(submission.sessionKey);
+      },
+    };
+  }
+
+  /** An idle lane takes a message up in the transaction that admits it: one commit instead of two. One message per lane. */
+  #claim(key: SessionKey): boolean {
+    if (this.#lanes.has(key) || this.#claims.has(key) || this.#running + this.#claims.size >= this.options.concurrency()) return false;
+    this.#claims.add(key);
+    return true;
+  }
+
+  /** `/stop`, `/status`, `/help`: answered at once, whatever waits or runs in the lane. */
+  #immediate(submission: Submission, runId: RunId, command: Command): Admission {
+    const { clock, inbox, sessions } = this.options;
+    const now = clock.now();
+    let known: InboxRow | undefined;
+    let added: Message[] = [];
+    let outcome: Outcome | undefined;
+    return {
+      inTransaction: () => {
+        known = this.#knownEvent(submission, runId);
+        if (known) return;
+        const session = this.#ensureSession(submission, now);
+        if (command.name === "stop") this.abort(submission.sessionKey, undefined, "user");
+        const text = answerCommand(command, session, this.options.commands).text;
+        outcome = { status: "ok", text, stopReason: "stop", endedAt: now };
+        inbox.add({
+          runId,
+          channel: submission.channel,
+          account: submission.account,
+          eventId: submission.eventId,
+          sessionKey: submission.sessionKey,
+          sessionId: session.session_id,
+          agentId: submission.agentId,
+          payload: toPayload(submission, "command"),
+          receivedAt: now,
+          state: "done",
+          startedAt: now,
+          outcome,
+        });
+        added = [this.#addUserMessage(submission, runId, session, now), this.addReply({ runId, session, text, now, origin: "command" })];
+        if (submission.target) this.addIntent(runId, submission.sessionKey, submission.target, text, now);
+        sessions.patch(submission.sessionKey, { updated_at: now });
+      },
+      afterCommit: () => {
+        if (known) return toAdmitted(known, true);
+        for (const message of added) this.#announce(message, "command");
+        this.#tellEnd({ runId, sessionKey: submission.sessionKey, agentId: submission.agentId }, 1, outcome!);
+        if (submission.target) this.options.deliver(conversationOf(submission.target));
+        return {
+          runId,
+          sessionKey: submission.sessionKey,
+          agentId: submission.agentId,
+          duplicate: false,
+          state: "done",
+          outcome: outcome!,
+        };
+      },
+      undo: () => {},
+    };
+  }
+
+  /** The row of an event that was here before. Throws when the same key now names another message. */
+  #knownEvent(submission: Submission, runId: RunId): InboxRow | undefined {
+    const row =
+      this.options.inbox.byEvent<Payload>(submission.channel, submission.account, submission.eventId) ??
+      this.options.inbox.byRun<Payload>(runId);
+    if (!row) return undefined;
+    if (row.sessionKey !== submission.sessionKey || (row.payload && row.payload.text !== submission.text)) {
+      throw new GatewayError("INVALID_REQUEST", "this idempotency key belongs to another message", {
+        details: { code: "IDEMPOTENCY_KEY_REUSED", runId: row.runId },
+      });
+    }
+    this.options.metrics.count("gateway_turns_duplicates_total", { channel: submission.channel });
+    return row;
+  }
+
+  #ensureSession(submission: Submission, now: number): SessionRow {
+    const { sessions } = this.options;
+    const session = sessions.ensure(submission.sessionKey, {
+      sessionId: this.options.newId(),
+      agentId: submission.agentId,
+      chatKind: submission.chatKind,
+      channel: submission.target?.channel ?? "webchat",
+      now,
+    });
+    sessions.patch(submission.sessionKey, {
+      updated_at: now,
+      archived: 0,
+      ...(submission.target ? { target: JSON.stringify(submission.target), channel: submission.target.channel } : {}),
+      ...(session.title ? {} : { title: titleOf(submission.text) }),
+    });
+    return session;
+  }
+
+  #addUserMessage(submission: Submission, runId: RunId, session: SessionRow, now: number): Message {
+    const images = submission.images.map((image) => ({ type: "image" as const, mimeType: image.mimeType, data: image.data }));
+    const content = images.length > 0 ? [{ type: "text" as const, text: submission.text }, ...images] : submission.text;
+    return this.addMessage({
+      id: this.options.newId(),
+      sessionKey: submission.sessionKey,
+      sessionId: session.session_id,
+      runId,
+      idempotencyKey: `${submission.eventId}:user`,
+      at: now,
+      body: { role: "user", content, provenance: submission.provenance },
+    });
+  }
+
+  /** Stores a message; inside a `store.write`. */
+  addMessage(message: NewMessage): Message {
+    return { ...message, seq: this.options.messages.add(message) };
+  }
+
+  /** Stores a text that the gateway itself says in a session; inside a `store.write`. */
+  addReply(reply: {
+    runId: RunId | null;
+    session: SessionRow;
+    text: string;
+    now: number;
+    origin: "command" | "notice" | "inject";
+  }): Message {
+    const message = this.addMessage({
+      id: this.options.newId(),
+      sessionKey: reply.session.key,
+      sessionId: reply.session.session_id,
+      runId: reply.runId,
+      idempotencyKey: reply.runId && `${reply.runId}:assistant`,
+      at: reply.now,
+      body: { role: "assistant", content: [{ type: "text", text: reply.text }], stopReason: "stop", origin: reply.origin },
+    });
+    this.options.sessions.patch(reply.session.key, {
+      preview: reply.text.slice(0, 160),
+      last_message_at: reply.now,
+      updated_at: reply.now,
+    });
+    return message;
+  }
+
+  /** Writes what is to be said on a channel, in the order it is to be said; inside a `store.write`. */
+  addIntent(intentId: string, sessionKey: SessionKey | null, target: Target, text: string, now: number): void {
+    if (text.trim() === "" || text.trim() === "NO_REPLY") return;
+    this.options.split(target, text).forEach((part, position) => {
+      this.options.outbox.add({
+        partKey: `${intentId}:${position}`,
+        intentId,
+        position,
+        runId: intentId,
+        sessionKey,
+        conversation: conversationOf(target),
+        target,
+        text: part,
+        at: now,
+      });
+    });
+  }
+
+  /**
+   * Stops the running turn of a session and lets what waits there go, or only `runId`. Returns the runs that are affected.
+   * The outcome of each follows as `turn.ended`.
+   */
+  abort(sessionKey: SessionKey, runId: RunId | undefined, cause: "user" | "interrupt"): RunId[] {
+    const lane = this.#lanes.get(sessionKey);
+    if (!lane) return [];
+    const waiting = lane.waiting.filter((each) => runId === undefined || each.runId === runId);
+    lane.waiting = lane.waiting.filter((each) => !waiting.includes(each));
+    const active = lane.active;
+    const hit =
+      active && (runId === undefined || active.runIds.includes(runId) || active.steered.includes(runId)) && !active.abort.signal.aborted;
+    if (hit) {
+      active.abortCause = cause;
+      active.abort.abort();
+    }
+    for (const each of waiting) void this.#endWaiting(each.runId, sessionKey);
+    return [...(hit ? active.runIds : []), ...waiting.map((each) => each.runId)];
+  }
+
+  async #endWaiting(runId: RunId, sessionKey: SessionKey): Promise<void> {
+    const row = this.options.inbox.byRun<Payload>(runId);
+    if (!row) return;
+    const outcome: Outcome = { status: "aborted", text: "", stopReason: "aborted", endedAt: this.options.clock.now() };
+    await this.#untilStored(() => this.options.inbox.end(runId, "aborted", outcome));
+    this.#tellEnd({ runId, sessionKey, agentId: row.agentId }, 1, outcome);
+  }
+
+  /** The run as it stands; undefined for ids that were never admitted. */
+  find(runId: string): InboxRow<Payload> | undefined {
+    return this.options.inbox.byRun<Payload>(runId);
+  }
+
+  inflight(sessionKey: SessionKey): Inflight[] {
+    return [...this.#inflight.values()].filter((each) => each.sessionKey === sessionKey);
+  }
+
+  /** Messages that wait behind the running turn of a session. */
+  waiting(sessionKey: SessionKey): RunId[] {
+    return this.#lanes.get(sessionKey)?.waiting.map((each) => each.runId) ?? [];
+  }
+
+  /** Lanes, running turns and waiting messages at this moment. */
+  load(): { lanes: number; running: number; waiting: number } {
+    let waiting = 0;
+    for (const lane of this.#lanes.values()) waiting += lane.waiting.length;
+    return { lanes: this.#lanes.size, running: this.#inflight.size, waiting };
+  }
+
+  /** Resolves with the outcome of a run, at once when it is over; null after `timeoutMs` or when `signal` aborts. */
+  wait(runId: RunId, timeoutMs: number, signal?: AbortSignal): Promise<Outcome | null> {
+    const done = this.find(runId)?.outcome;
+    if (done) return Promise.resolve(done);
+    return new Promise((resolve) => {
+      const waiters = this.#waiters.get(runId) ?? new Set();
+      this.#waiters.set(runId, waiters);
+      const settle = (outcome: Outcome | null): void => {
+        cancel();
+        signal?.removeEventListener("abort", onAbort);
+        waiters.delete(settle);
+        if (waiters.size === 0) this.#waiters.delete(runId);
+        resolve(outcome);
+      };
+      const onAbort = (): void => settle(null);
+      const cancel = this.options.clock.after(timeoutMs, () => settle(null));
+      signal?.addEventListener("abort", onAbort, { once: true });
+      waiters.add(settle);
+    });
+  }
+
+  /** Takes up again what an earlier process left: called once, before the gateway listens. See recover.ts. */
+  adopt(rows: readonly InboxRow<Payload>[]): void {
+    for (const row of rows)
+      this.#enqueue(row.sessionKey, { runId: row.runId, mode: row.payload.queueMode, kind: row.payload.kind }, false, true);
+  }
+
+  /** Empties a session and waits until its running turn is over. */
+  async quiesce(sessionKey: SessionKey): Promise<void> {
+    this.abort(sessionKey, undefined, "user");
+    await this.#lanes.get(sessionKey)?.active?.ended;
+  }
+
+  /** No new work; running turns are left as they are on disk, so that the next start resumes or closes them. */
+  stop(): void {
+    this.#stopping = true;
+    for (const lane of this.#lanes.values()) {
+      lane.waiting = [];
+      if (!lane.active) continue;
+      lane.active.abortCause = "shutdown";
+      lane.active.abort.abort();
+    }
+  }
+
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+
+  #enqueue(key: SessionKey, waiting: Waiting, started: boolean, later = false): void {
+    let lane = this.#lanes.get(key);
+    if (!lane) {
+      lane = { key, waiting: [], active: null };
+      this.#lanes.set(key, lane);
+    }
+    lane.waiting.push(waiting);
+    if (started) this.#claims.delete(key);
+    if (started && lane.waiting.length === 1 && !lane.active) this.#startTurn(lane, [waiting], true);
+    else if (later) setImmediate(() => this.#pump(lane));
+    else this.#pump(lane);
+  }
+
+  #pump(lane: Lane): void {
+    if (this.#stopping) return;
+    const step = nextStep(lane);
+    if (step.do === "start" && this.#running < this.options.concurrency()) this.#startTurn(lane, step.take, false);
+    else if (step.do === "interrupt") {
+      lane.active!.abortCause = "interrupt";
+      lane.active!.abort.abort();
+    } else if (step.do === "steer") void this.#steer(lane, step.message);
+    else if (step.do === "nothing" && !lane.active && lane.waiting.length === 0) this.#lanes.delete(lane.key);
+  }
+
+  /** Hands a waiting message into the running turn; it stays first in the queue when the turn can't take it. */
+  async #steer(lane: Lane, message: Waiting): Promise<void> {
+    const active = lane.active!;
+    const row = this.find(message.runId);
+    if (!row?.payload) return;
+    active.steering = true;
+    const into = active.runIds[0]!;
+    try {
+      // Written first: after a crash the message belongs to a run that is resumed or closed, never to both.
+      await this.options.store.write(() => this.options.inbox.merge(message.runId, into));
+      lane.waiting = lane.waiting.filter((each) => each.runId !== message.runId);
+      active.steered.push(message.runId);
+      const taken = await this.options.runtime.steer(lane.key, {
+        runId: message.runId,
+        text: agentTextOf(row.payload),
+        images: row.payload.images,
+      });
+      if (!taken) this.#unsteer(lane, active, { ...message, mode: "followup" });
+    } catch (err) {
+      this.options.log.warn("a message could not be handed into the running turn", { runId: message.runId, cause: reasonOf(err) });
+      this.#unsteer(lane, active, { ...message, mode: "followup" });
+    } finally {
+      active.steering = false;
+      this.#pump(lane);
+    }
+  }
+
+  /** The running turn did not take the message: it waits for a turn of its own. What the turn's end has settled stays as it is. */
+  #unsteer(lane: Lane, active: Active, message: Waiting): void {
+    const still = lane.waiting.find((each) => each.runId === message.runId);
+    if (still) still.mode = "followup";
+    if (!active.steered.includes(message.runId)) return;
+    active.steered = active.steered.filter((runId) => runId !== message.runId);
+    lane.waiting.unshift(message);
+    void this.#untilStored(() => this.options.inbox.requeue(message.runId));
+  }
+
+  #startTurn(lane: Lane, take: readonly Waiting[], stored: boolean): void {
+    lane.waiting = lane.waiting.slice(take.length);
+    this.#running++;
+    const active: Active = {
+      runIds: take.map((each) => each.runId),
+      abort: new AbortController(),
+      abortCause: null,
+      steered: [],
+      prompting: false,
+      steering: false,
+      ended: Promise.resolve(),
+    };
+    lane.active = active;
+    active.ended = this.#run(lane, active, stored)
+      .catch((err: unknown) => this.options.log.error("a turn failed in the gateway itself", { runId: active.runIds[0], error: err }))
+      .finally(() => {
+        this.#running--;
+        lane.active = null;
+        this.#pump(lane);
+        this.#pumpWaitingLanes();
+      });
+  }
+
+  /** A slot is free: lanes that had to wait for one are asked, the longest waiting first. */
+  #pumpWaitingLanes(): void {
+    for (const lane of this.#lanes.values()) {
+      if (this.#running >= this.options.concurrency()) return;
+      if (!lane.active && lane.waiting.length > 0) this.#pump(lane);
+    }
+  }
+
+  async #run(lane: Lane, active: Active, stored: boolean): Promise<void> {
+    const { inbox, clock } = this.options;
+    const [first, ...others] = active.runIds as [RunId, ...RunId[]];
+    if (!stored) {
+      await this.#untilStored(() => {
+        inbox.start(active.runIds, clock.now());
+        for (const other of others) inbox.merge(other, first);
+      });
+    }
+    this.options.mark("adopted");
+    if (this.#stopping) return;
+    const row = this.find(first);
+    if (!row) return;
+    const back = await runTurn(this, row, active, {
+      inflight: this.#inflight,
+      pump: () => this.#pump(lane),
+      untilStored: (change) => this.#untilStored(change),
+      tellEnd: (ref, seq, outcome, mergedInto) => this.#tellEnd(ref, seq, outcome, mergedInto),
+      announce: (message, reason) => this.#announce(message, reason),
+    });
+    const returned = back.filter((runId) => !lane.waiting.some((each) => each.runId === runId));
+    lane.waiting.unshift(...returned.map((runId): Waiting => ({ runId, mode: "followup", kind: "message" })));
+  }
+
+  /** Tries until the disk takes it: what has happened must be written, and nothing else of the lane may go on before. */
+  async #untilStored<T>(change: () => T): Promise<T | undefined> {
+    for (let delayMs = 100; ; delayMs = Math.min(delayMs * 2, 1_000)) {
+      try {
+        return await this.options.store.write(change);
+      } catch (err) {
+        if (this.#stopping) return undefined;
+        this.options.log.error("a turn waits for the store", { cause: reasonOf(err) });
+        await new Promise<void>((resolve) => this.options.clock.after(delayMs, resolve));
+      }
+    }
+  }
+
+  #announce(message: Message, reason: string): void {
+    this.options.bus.emit("message.added", { message });
+    this.options.bus.emit("session.changed", {
+      sessionKey: message.sessionKey,
+      reason,
+      fields: ["updated_at", "preview", "last_message_at", "title"],
+      ...(message.runId ? { runId: message.runId } : {}),
+    });
+  }
+
+  #tellEnd(ref: RunRef, seq: number, outcome: Outcome, mergedInto?: RunId): void {
+    this.options.metrics.count("gateway_turns_ended_total", { status: outcome.status });
+    this.options.bus.emit("turn.ended", { ...ref, seq, outcome, ...(mergedInto ? { mergedInto } : {}) });
+    for (const settle of this.#waiters.get(ref.runId) ?? []) settle(outcome);
+  }
+}
+
+function toPayload(submission: Submission, kind: Payload["kind"]): Payload {
+  const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
+  return { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
+}
+
+/** What the agent reads: the waiting lines of the room first, then the message. */
+export const agentTextOf = (payload: Pick<Payload, "text" | "context">): string =>
+  payload.context ? `${payload.context}\n\n${payload.text}` : payload.text;
+
+const toAdmitted = (row: InboxRow, duplicate: boolean): Admitted => ({
+  runId: row.runId,
+  sessionKey: row.sessionKey,
+  agentId: row.agentId,
+  duplicate,
+  state: row.state,
+  outcome: row.outcome,
+});
+
+/** A name for a session until somebody gives it one: the first line of its first message. */
+function titleOf(text: string): string | null {
+  const line = text.trim().split("\n", 1)[0]!.trim();
+  if (line === "" || line.startsWith("/")) return null;
+  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
+}
+
+export { conversationOf };

@@ -1,0 +1,38 @@
+import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
+import type { Outcome } from "../store/inbox.ts";
+import type { Message } from "../store/messages.ts";
+import type { PartState } from "../store/outbox.ts";
+import type { SessionRow } from "../store/sessions.ts";
+
+export type RunRef = { runId: RunId; sessionKey: SessionKey; agentId: AgentId };
+
+/** What the rest of the gateway may know about turns, as it happens. `seq` counts the events of one run from 1. */
+export type TurnEvents = {
+  "turn.started": RunRef & { seq: number; model: string; startedAt: number };
+  /** `text` is everything said so far in this run; `delta` its newest piece. */
+  "turn.text": RunRef & { seq: number; delta: string; text: string };
+  "turn.thinking": RunRef & { seq: number; delta: string; text: string };
+  "turn.tool":
+    | (RunRef & { seq: number; phase: "start"; id: string; name: string; args: unknown })
+    | (RunRef & { seq: number; phase: "update"; id: string; name: string; partial: string })
+    | (RunRef & { seq: number; phase: "end"; id: string; name: string; result: string; isError: boolean; durationMs: number });
+  /** Something that explains a pause: a retry, a compaction. */
+  "turn.note": RunRef & { seq: number; kind: "retry" | "compaction"; text: string };
+  /** The run is over and its outcome is on disk. `mergedInto`: its message was answered by another run. */
+  "turn.ended": RunRef & { seq: number; outcome: Outcome; mergedInto?: RunId };
+  /** A message is on disk. */
+  "message.added": { message: Message };
+  /** A session row was changed or created; `fields` are the columns that differ. */
+  "session.changed": { sessionKey: SessionKey; reason: string; fields: readonly (keyof SessionRow)[]; runId?: RunId };
+  "session.removed": { sessionKey: SessionKey };
+  /** A part of a reply left for its channel, or did not. */
+  "part.settled": {
+    partKey: string;
+    runId: string | null;
+    sessionKey: string | null;
+    channel: string;
+    account: string;
+    state: PartState;
+    cause: string | null;
+  };
+};

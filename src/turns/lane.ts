@@ -1,0 +1,47 @@
+import type { RunId, SessionKey } from "../core/ids.ts";
+import type { QueueMode } from "../routing/queue-mode.ts";
+
+/** A message that waits its turn. Its payload stays on disk until then. */
+export type Waiting = { runId: RunId; mode: QueueMode; kind: "message" | "command" };
+
+/** The turn that runs in a lane. */
+export type Active = {
+  /** The run itself and those that were collected into it, in order. */
+  runIds: RunId[];
+  abort: AbortController;
+  /** Why it was aborted, for the outcome. */
+  abortCause: "user" | "interrupt" | "timeout" | "shutdown" | null;
+  /** Messages handed into the running turn; they end with it. */
+  steered: RunId[];
+  /** True while the runtime has the prompt: only then can a message be handed in. */
+  prompting: boolean;
+  /** A steer that the runtime has not answered yet; the next one waits for it, to keep the order. */
+  steering: boolean;
+  ended: Promise<void>;
+};
+
+/** One session's order of things: at most one turn at a time, the rest waits. Waiting is a state, not a timeout. */
+export type Lane = { key: SessionKey; waiting: Waiting[]; active: Active | null };
+
+export type Step = { do: "nothing" } | { do: "start"; take: Waiting[] } | { do: "steer"; message: Waiting } | { do: "interrupt" };
+
+/** What a lane does next. Pure: the engine carries it out and asks again. */
+export function nextStep(lane: Lane): Step {
+  const head = lane.waiting[0];
+  if (!head) return { do: "nothing" };
+  if (!lane.active) return { do: "start", take: takeOf(lane.waiting) };
+  if (head.kind === "command") return { do: "nothing" };
+  if (head.mode === "interrupt" && !lane.active.abort.signal.aborted) return { do: "interrupt" };
+  if (head.mode === "steer" && canSteer(lane.active)) return { do: "steer", message: head };
+  return { do: "nothing" };
+}
+
+const canSteer = (active: Active): boolean => active.prompting && !active.steering && !active.abort.signal.aborted;
+
+/** The head of the queue, together with the following ones where all of them are to be collected into one turn. */
+function takeOf(waiting: readonly Waiting[]): Waiting[] {
+  const head = waiting[0]!;
+  if (head.kind === "command" || head.mode !== "collect") return [head];
+  const end = waiting.findIndex((each) => each.kind === "command" || each.mode !== "collect");
+  return waiting.slice(0, end === -1 ? waiting.length : end);
+}

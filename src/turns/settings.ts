@@ -1,0 +1,37 @@
+import type { ModelRef, ThinkingLevel } from "../agents/runtime.ts";
+import type { SessionRow } from "../store/sessions.ts";
+
+/** What the configuration says about one agent at this moment. Read again for every turn, so that a reload takes effect. */
+export type AgentSettings = {
+  /** Wanted model first, then the fallbacks; never empty. */
+  models: readonly ModelRef[];
+  thinking: ThinkingLevel;
+  /** Absolute path. */
+  workspace: string;
+  timeoutMs: number;
+};
+
+const LEVELS: readonly string[] = ["off", "minimal", "low", "medium", "high", "xhigh", "max"] satisfies readonly ThinkingLevel[];
+export const isThinkingLevel = (value: string): value is ThinkingLevel => LEVELS.includes(value);
+
+/** `provider/id` -> ModelRef; null when it is not of that form. The id may contain slashes. */
+export function parseModel(name: string): ModelRef | null {
+  const slash = name.indexOf("/");
+  if (slash <= 0 || slash === name.length - 1) return null;
+  return { provider: name.slice(0, slash), id: name.slice(slash + 1) };
+}
+
+/** The models of one turn: the run's own wish, then the session's, then the agent's with its fallbacks; each once. */
+export function modelsOf(settings: AgentSettings, session: Pick<SessionRow, "model">, wish: string | null): readonly ModelRef[] {
+  const wanted = [wish, session.model].flatMap((name) => parseModel(name ?? "") ?? []).slice(0, 1);
+  const seen = new Set<string>();
+  return [...wanted, ...settings.models].filter((model) => {
+    const name = `${model.provider}/${model.id}`;
+    return seen.has(name) ? false : seen.add(name);
+  });
+}
+
+export function thinkingOf(settings: AgentSettings, session: Pick<SessionRow, "thinking">, wish: string | null): ThinkingLevel {
+  for (const level of [wish, session.thinking]) if (level && isThinkingLevel(level)) return level;
+  return settings.thinking;
+}

@@ -1,0 +1,396 @@
+import type { AgentEvent, ContextMessage, Turn } from "../agents/runtime.ts";
+import type { RunId } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
+import { textOf, type Message, type MessageBody } from "../store/messages.ts";
+import type { SessionRow } from "../store/sessions.ts";
+import { answerCommand, parseCommand } from "./commands.ts";
+import { agentTextOf, conversationOf, type Inflight, type Turns } from "./engine.ts";
+import type { RunRef } from "./events.ts";
+import type { Active } from "./lane.ts";
+import { emptyTurn, finish, reduce, visibleText, type TurnState } from "./reduce.ts";
+import { modelsOf, thinkingOf } from "./settings.ts";
+import type { Payload } from "./submission.ts";
+
+/** What the engine lends to one turn. */
+type Loan = {
+  inflight: Map<RunId, Inflight>;
+  pump: () => void;
+  untilStored: <T>(change: () => T) => Promise<T | undefined>;
+  tellEnd: (ref: RunRef, seq: number, outcome: Outcome, mergedInto?: RunId) => void;
+  announce: (message: Message, reason: string) => void;
+};
+
+type Row = InboxRow<Payload>;
+
+/** Messages of earlier turns that a runtime may need to rebuild its context: enough for any context window. */
+const HISTORY_MESSAGES = 2_000;
+
+/**
+ * Runs one admitted message to its end and stores what came of it. Never rejects for anything that an agent does. Resolves to
+ * the runs that were to be handed in but were not taken: they go back into the queue.
+ */
+export async function runTurn(turns: Turns, row: Row, active: Active, loan: Loan): Promise<RunId[]> {
+  const turn = new RunningTurn(turns, row, active, loan);
+  if (row.payload === null)
+    await turn.close({
+      status: "error",
+      text: "",
+      stopReason: "error",
+      endedAt: 0,
+      error: { kind: "unknown", message: "this message was damaged on disk" },
+    });
+  else if (row.payload.kind === "command") await turn.runCommand();
+  else await turn.run();
+  return turn.returned;
+}
+
+class RunningTurn {
+  returned: RunId[] = [];
+  readonly #turns: Turns;
+  readonly #row: Row;
+  readonly #active: Active;
+  readonly #loan: Loan;
+  readonly #ref: RunRef;
+  readonly #progress: Inflight;
+  readonly #taken = new Set<RunId>();
+  #state: TurnState = emptyTurn;
+  #stored = 0;
+  #pendingDelta = "";
+  #cancelFlush: (() => void) | null = null;
+
+  constructor(turns: Turns, row: Row, active: Active, loan: Loan) {
+    this.#turns = turns;
+    this.#row = row;
+    this.#active = active;
+    this.#loan = loan;
+    this.#ref = { runId: row.runId, sessionKey: row.sessionKey, agentId: row.agentId };
+    this.#progress = { runId: row.runId, sessionKey: row.sessionKey, startedAt: turns.options.clock.now(), text: "", seq: 0 };
+  }
+
+  async run(): Promise<void> {
+    const { clock, runtime, bus } = this.#turns.options;
+    const session = this.#session();
+    if (!session) return this.close(errorOutcome("the session of this message was deleted", clock.now()));
+    const turn = this.#toTurn(session);
+    this.#loan.inflight.set(this.#row.runId, this.#progress);
+    bus.emit("turn.started", {
+      ...this.#ref,
+      seq: this.#nextSeq(),
+      model: session.model ?? `${turn.models[0]!.provider}/${turn.models[0]!.id}`,
+      startedAt: this.#progress.startedAt,
+    });
+    bus.emit("session.changed", { sessionKey: this.#row.sessionKey, reason: "run-start", fields: ["status"], runId: this.#row.runId });
+    const cancelTimeout = clock.after(this.#timeoutMs(), () => {
+      this.#active.abortCause ??= "timeout";
+      this.#active.abort.abort();
+    });
+    this.#active.prompting = true;
+    this.#loan.pump();
+    let end: Extract<AgentEvent, { type: "end" }> = {
+      type: "end",
+      reason: "error",
+      checkpoint: session.checkpoint,
+      error: { kind: "crashed", message: "the agent stopped without an answer" },
+    };
+    for await (const event of runtime.prompt(turn, this.#active.abort.signal)) {
+      if (event.type === "end") end = event;
+      else this.#on(event);
+    }
+    this.#active.prompting = false;
+    cancelTimeout();
+    await this.#finish(end);
+  }
+
+  /** A chat command that changes the session, in its place in the lane. */
+  async runCommand(): Promise<void> {
+    const { options } = this.#turns;
+    const session = this.#session();
+    const command = parseCommand(this.#row.payload.text);
+    if (!session || !command) return this.close(errorOutcome("this command can no longer be carried out", options.clock.now()));
+    const answer = answerCommand(command, session, options.commands);
+    if (answer.newSession) await options.runtime.forget(session.agent_id, session.session_id);
+    await this.close({ status: "ok", text: answer.text, stopReason: "stop", endedAt: options.clock.now() }, () => {
+      const changes = answer.newSession
+        ? { ...answer.changes, session_id: options.newId(), checkpoint: null, context_tokens: 0, title: null }
+        : answer.changes;
+      options.sessions.patch(session.key, changes);
+      return Object.keys(changes) as (keyof SessionRow)[];
+    });
+  }
+
+  /** Ends the run with a text of the gateway's own. `change` runs in the same transaction and names the session's changed columns. */
+  async close(outcome: Outcome, change?: () => (keyof SessionRow)[]): Promise<void> {
+    const { options } = this.#turns;
+    const now = options.clock.now();
+    const ended: Outcome = { ...outcome, endedAt: now };
+    const said = outcome.text || noticeFor(ended);
+    let message: Message | undefined;
+    let fields: (keyof SessionRow)[] = [];
+    await this.#loan.untilStored(() => {
+      fields = change?.() ?? [];
+      const session = this.#session();
+      if (session)
+        message = this.#turns.addReply({
+          runId: this.#row.runId,
+          session,
+          text: said,
+          now,
+          origin: outcome.status === "ok" ? "command" : "notice",
+        });
+      this.#endRows(ended, now);
+      if (this.#row.payload?.target) this.#turns.addIntent(this.#row.runId, this.#row.sessionKey, this.#row.payload.target, said, now);
+    });
+    if (message) this.#loan.announce(message, "command");
+    if (fields.length > 0) options.bus.emit("session.changed", { sessionKey: this.#row.sessionKey, reason: "command", fields });
+    this.#tellAll(ended);
+  }
+
+  #session(): SessionRow | undefined {
+    return this.#turns.options.sessions.get(this.#row.sessionKey);
+  }
+
+  #timeoutMs(): number {
+    const { payload, agentId } = this.#row;
+    return payload.timeoutMs && payload.timeoutMs > 0 ? payload.timeoutMs : this.#turns.options.settings(agentId).timeoutMs;
+  }
+
+  #toTurn(session: SessionRow): Turn {
+    const { options } = this.#turns;
+    const { payload } = this.#row;
+    const settings = options.settings(this.#row.agentId);
+    const collected = this.#active.runIds.slice(1).flatMap((runId) => this.#turns.find(runId)?.payload ?? []);
+    return {
+      runId: this.#row.runId,
+      sessionKey: this.#row.sessionKey,
+      sessionId: session.session_id,
+      agentId: this.#row.agentId,
+      text: [payload, ...collected].map(agentTextOf).join("\n\n"),
+      images: [payload, ...collected].flatMap((each) => each.images),
+      models: modelsOf(settings, session, payload.model),
+      thinking: thinkingOf(settings, session, payload.thinking),
+      tools: payload.tools,
+      workspace: settings.workspace,
+      situation: options.situation(payload, session),
+      checkpoint: session.checkpoint,
+      history: () => this.#history(session),
+      beforeTool: (call) => this.#beforeTool(call),
+    };
+  }
+
+  /** What was said before this turn, in the order in which the agent saw it. */
+  #history(session: SessionRow): ContextMessage[] {
+    const own = new Set<string>([...this.#active.runIds, ...this.#active.steered, ...this.#turns.waiting(this.#row.sessionKey)]);
+    const rows = this.#turns.options.messages
+      .tail(session.key, session.session_id, HISTORY_MESSAGES)
+      .filter((each) => !each.runId || !own.has(each.runId));
+    return byRun(rows).flatMap((message): ContextMessage[] => {
+      const text = textOf(message.body);
+      if (text === "" || message.body.role === "toolResult" || isCommandRow(message)) return [];
+      return [{ role: message.body.role, text, at: message.at }];
+    });
+  }
+
+  /** The call is on disk before it runs: a crash from here on closes the turn instead of repeating the tool. */
+  async #beforeTool(call: { id: string; name: string }): Promise<{ allow: true } | { allow: false; reason: string }> {
+    if (!(this.#row.payload.tools as readonly string[]).includes(call.name))
+      return { allow: false, reason: `the tool ${call.name} is not available in this conversation` };
+    const upTo = this.#state.rows.length;
+    const added = await this.#turns.options.store.write(() => {
+      this.#turns.options.inbox.toolsStarted(this.#row.runId);
+      return this.#storeRows(upTo);
+    });
+    this.#stored = upTo;
+    this.#turns.options.mark("tool-written");
+    for (const message of added) this.#loan.announce(message, "message");
+    return { allow: true };
+  }
+
+  #on(event: AgentEvent): void {
+    const { bus } = this.#turns.options;
+    this.#state = reduce(this.#state, event);
+    if (event.type === "text") return this.#onText(event.delta);
+    this.#flushText();
+    if (event.type === "started") return;
+    if (event.type === "thinking")
+      bus.emit("turn.thinking", { ...this.#ref, seq: this.#nextSeq(), delta: event.delta, text: this.#state.thinking });
+    if (event.type === "tool") bus.emit("turn.tool", { ...this.#ref, seq: this.#nextSeq(), ...withoutType(event) });
+    if (event.type === "retry")
+      bus.emit("turn.note", {
+        ...this.#ref,
+        seq: this.#nextSeq(),
+        kind: "retry",
+        text: `attempt ${event.attempt} of ${event.maxAttempts}: ${event.reason}`,
+      });
+    if (event.type === "compaction" && event.phase === "start")
+      bus.emit("turn.note", { ...this.#ref, seq: this.#nextSeq(), kind: "compaction", text: event.reason });
+    if (event.type === "steered") this.#taken.add(event.runId);
+  }
+
+  /** The first piece goes out at once, the following ones together every LIMITS.deltaCoalesceMs. */
+  #onText(delta: string): void {
+    const first = this.#progress.text === "";
+    this.#pendingDelta += delta;
+    this.#progress.text = visibleText(this.#state);
+    if (first) this.#flushText();
+    else this.#cancelFlush ??= this.#turns.options.clock.after(LIMITS.deltaCoalesceMs, () => this.#flushText());
+  }
+
+  #flushText(): void {
+    this.#cancelFlush?.();
+    this.#cancelFlush = null;
+    if (this.#pendingDelta === "") return;
+    const delta = this.#pendingDelta;
+    this.#pendingDelta = "";
+    this.#turns.options.bus.emit("turn.text", { ...this.#ref, seq: this.#nextSeq(), delta, text: this.#progress.text });
+  }
+
+  #nextSeq(): number {
+    return ++this.#progress.seq;
+  }
+
+  async #finish(end: Extract<AgentEvent, { type: "end" }>): Promise<void> {
+    this.#flushText();
+    // Stopping: the rows stay as they are, and the next start resumes or closes the run.
+    if (this.#active.abortCause === "shutdown") return void this.#loan.inflight.delete(this.#row.runId);
+    const { options } = this.#turns;
+    const now = options.clock.now();
+    const told =
+      this.#active.abortCause === "timeout"
+        ? {
+            ...end,
+            reason: "error" as const,
+            error: { kind: "timeout" as const, message: `no answer within ${Math.round(this.#timeoutMs() / 1000)} s` },
+          }
+        : end;
+    const { state, outcome } = finish(this.#state, told, now);
+    this.#state = state;
+    let added: Message[] = [];
+    options.mark("answered");
+    await this.#loan.untilStored(() => {
+      added = this.#storeRows(state.rows.length);
+      this.#endRows(outcome, now);
+      this.#patchSession(end.checkpoint, outcome, now);
+      const target = this.#row.payload.target;
+      if (target)
+        this.#turns.addIntent(
+          this.#row.runId,
+          this.#row.sessionKey,
+          target,
+          outcome.status === "error" ? joinNotice(outcome) : outcome.text,
+          now,
+        );
+    });
+    this.#stored = state.rows.length;
+    options.mark("stored");
+    this.#loan.inflight.delete(this.#row.runId);
+    for (const message of added) this.#loan.announce(message, "message");
+    options.metrics.observe("gateway_turns_duration_seconds", (now - this.#progress.startedAt) / 1000);
+    this.#tellAll(outcome);
+    options.bus.emit("session.changed", {
+      sessionKey: this.#row.sessionKey,
+      reason: "run-end",
+      fields: ["status", "context_tokens", "used_model", "ended_at"],
+      runId: this.#row.runId,
+    });
+  }
+
+  /** Stores the complete messages that are not on disk yet, up to the given number; inside a `store.write`, which may be tried again. */
+  #storeRows(upTo: number): Message[] {
+    const { options } = this.#turns;
+    const session = this.#session();
+    const bodies = this.#state.rows.slice(this.#stored, upTo);
+    if (!session) return [];
+    return bodies.map((body: MessageBody, index) =>
+      this.#turns.addMessage({
+        id: options.newId(),
+        sessionKey: session.key,
+        sessionId: session.session_id,
+        runId: this.#row.runId,
+        idempotencyKey:
+          body.role === "assistant" && this.#stored + index === lastAssistant(this.#state.rows) ? `${this.#row.runId}:assistant` : null,
+        at: options.clock.now(),
+        body,
+      }),
+    );
+  }
+
+  /** Ends the run and everything that went into it; what was handed in but not taken goes back into the queue. */
+  #endRows(outcome: Outcome, now: number): void {
+    const { inbox } = this.#turns.options;
+    const state: InboxState = outcome.status === "ok" ? "done" : outcome.status === "error" ? "failed" : "aborted";
+    inbox.end(this.#row.runId, state, outcome);
+    for (const runId of this.#mergedRuns()) inbox.end(runId, "merged", { ...outcome, endedAt: now });
+    this.returned = this.#active.steered.filter((runId) => !this.#taken.has(runId));
+    for (const runId of this.returned) inbox.requeue(runId);
+  }
+
+  #mergedRuns(): RunId[] {
+    return [...this.#active.runIds.slice(1), ...this.#active.steered.filter((runId) => this.#taken.has(runId))];
+  }
+
+  #patchSession(checkpoint: string | null, outcome: Outcome, now: number): void {
+    const { options } = this.#turns;
+    const session = this.#session();
+    if (!session) return;
+    options.sessions.patch(session.key, {
+      checkpoint: checkpoint ?? session.checkpoint,
+      status: outcome.status === "ok" ? "done" : outcome.status === "error" ? "error" : "killed",
+      last_run_id: this.#row.runId,
+      started_at: this.#progress.startedAt,
+      ended_at: now,
+      updated_at: now,
+      last_message_at: now,
+      preview: (outcome.text || outcome.error?.message || "").slice(0, 160),
+      context_window: this.#state.contextWindow || session.context_window,
+      context_tokens: this.#state.contextTokens || session.context_tokens,
+      input_tokens: session.input_tokens + this.#state.usage.input,
+      output_tokens: session.output_tokens + this.#state.usage.output,
+      cost_usd: session.cost_usd + this.#state.usage.costUsd,
+      ...(this.#state.model ? { used_model: this.#state.model } : {}),
+    });
+  }
+
+  #tellAll(outcome: Outcome): void {
+    const merged = this.#mergedRuns();
+    this.#active.steered = [];
+    this.#loan.tellEnd(this.#ref, this.#nextSeq(), outcome);
+    for (const runId of merged) this.#loan.tellEnd({ ...this.#ref, runId }, 1, outcome, this.#row.runId);
+    if (this.#row.payload?.target) this.#turns.options.deliver(conversationOf(this.#row.payload.target));
+  }
+}
+
+type WithoutType<T> = T extends unknown ? Omit<T, "type"> : never;
+const withoutType = <T extends { type: string }>({ type: _type, ...rest }: T): WithoutType<T> => rest as WithoutType<T>;
+
+const errorOutcome = (message: string, endedAt: number): Outcome => ({
+  status: "error",
+  text: "",
+  stopReason: "error",
+  endedAt,
+  error: { kind: "unknown", message },
+});
+
+const lastAssistant = (rows: readonly MessageBody[]): number => rows.findLastIndex((row) => row.role === "assistant");
+
+const isCommandRow = (message: Message): boolean =>
+  message.body.role === "assistant"
+    ? message.body.origin === "command" || message.body.origin === "notice"
+    : message.body.role === "user" && parseCommand(textOf(message.body)) !== null;
+
+/** What a person is told when a run could not be answered. */
+export const noticeFor = (outcome: Outcome): string => (outcome.error ? `That did not work: ${outcome.error.message}` : "Stopped.");
+
+const joinNotice = (outcome: Outcome): string => (outcome.text ? `${outcome.text}\n\n${noticeFor(outcome)}` : noticeFor(outcome));
+
+/** Messages in the order of their runs: a message that waited behind a turn comes after that turn's answer. */
+export function byRun(rows: readonly Message[]): Message[] {
+  const groups = new Map<string, Message[]>();
+  for (const row of rows) {
+    const key = row.runId ?? row.id;
+    groups.set(key, [...(groups.get(key) ?? []), row]);
+  }
+  return [...groups.values()].toSorted((a, b) => answeredAt(a) - answeredAt(b)).flat();
+}
+
+const answeredAt = (group: readonly Message[]): number => group.find((each) => each.body.role !== "user")?.seq ?? group[0]!.seq;
