@@ -1,0 +1,86 @@
+import { systemClock, type Clock } from "../core/clock.ts";
+import type { Metrics } from "../core/metrics.ts";
+
+export type PartState = "starting" | "ready" | "degraded" | "failing";
+
+export type Part = {
+  /** `store`, `server`, `agents`, `channel:irc/libera`, ... */
+  name: string;
+  state: PartState;
+  /** Why, when it is not ready; one sentence. */
+  cause: string | null;
+  /** Since when it is in this state, ms. */
+  since: number;
+  /** The gateway is not ready without it. */
+  vital: boolean;
+};
+
+/** What /readyz answers. `failing`: vital parts that do not work; `degraded`: everything else that is not well. */
+export type Readiness = { ready: boolean; failing: string[]; degraded: string[]; parts: Part[] };
+
+export type Health = {
+  /** Names a part that the gateway cannot do without. It counts as starting until it reports. */
+  require(part: string): void;
+  report(part: string, state: PartState, cause?: string): void;
+  /** The part does not exist any more, e.g. a channel that was taken out of the configuration. */
+  forget(part: string): void;
+  readiness(): Readiness;
+  /** Called after each change of a state (not of a cause alone). Returns the function that ends it. */
+  onChange(listener: (part: Part) => void): () => void;
+};
+
+/**
+ * Who works and who does not. Only parts named by `require` decide about readiness: one broken channel degrades that channel,
+ * not the gateway.
+ */
+export function createHealth(clock: Clock = systemClock): Health {
+  const parts = new Map<string, Part>();
+  const vital = new Set<string>();
+  const listeners = new Set<(part: Part) => void>();
+
+  function set(name: string, state: PartState, cause: string | null): void {
+    const before = parts.get(name);
+    const since = before?.state === state ? before.since : clock.now();
+    const part = { name, state, cause: state === "ready" ? null : cause, since, vital: vital.has(name) };
+    parts.set(name, part);
+    if (before?.state !== state) for (const listener of listeners) listener(part);
+  }
+
+  return {
+    require(name) {
+      vital.add(name);
+      const part = parts.get(name);
+      set(name, part?.state ?? "starting", part?.cause ?? null);
+    },
+    report: (name, state, cause) => set(name, state, cause ?? null),
+    forget(name) {
+      parts.delete(name);
+      vital.delete(name);
+    },
+    readiness() {
+      const list = [...parts.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+      const failing = list.filter((part) => part.vital && (part.state === "failing" || part.state === "starting"));
+      const degraded = list.filter((part) => part.state !== "ready" && !failing.includes(part));
+      return {
+        ready: failing.length === 0,
+        failing: failing.map((part) => part.name),
+        degraded: degraded.map((part) => part.name),
+        parts: list,
+      };
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+const VALUE: Readonly<Record<PartState, number>> = { ready: 1, degraded: 0.5, starting: 0, failing: 0 };
+
+/** Shows the parts in the metrics. */
+export function sampleHealth(metrics: Metrics, health: Health): void {
+  metrics.sample("gateway_ready", () => (health.readiness().ready ? 1 : 0));
+  metrics.sample("gateway_parts", () =>
+    health.readiness().parts.map((part) => ({ labels: { part: part.name }, value: VALUE[part.state] })),
+  );
+}

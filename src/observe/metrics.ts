@@ -1,0 +1,133 @@
+import { LIMITS } from "../core/limits.ts";
+import type { Labels, Metrics } from "../core/metrics.ts";
+import { METRIC_HELP } from "./metric-names.ts";
+
+/** Upper bounds of a histogram's buckets, by the unit at the end of the name. */
+const BUCKETS: readonly [suffix: string, bounds: readonly number[]][] = [
+  ["_seconds", [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800]],
+  ["_ms", [0.1, 0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 1_800_000]],
+  ["_bytes", [64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864]],
+  ["", [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000]],
+];
+
+type Kind = "counter" | "gauge" | "histogram";
+type Series = { labels: Labels; value: number; buckets: Float64Array | null };
+type Family = { kind: Kind; bounds: readonly number[]; series: Map<string, Series> };
+type Read = () => number | readonly { labels: Labels; value: number }[];
+
+export interface Registry extends Metrics {
+  /** The Prometheus text exposition (version 0.0.4), names in alphabetical order. */
+  render(): string;
+}
+
+/**
+ * Counts in memory; costs one map look-up and one addition per event. A name belongs to the kind of its first use. Beyond
+ * LIMITS.seriesPerMetric label sets, further ones are counted together under the label value `other`.
+ */
+export function createMetrics(): Registry {
+  const families = new Map<string, Family>();
+  const samples = new Map<string, Read>();
+  const at = (name: string, kind: Kind, labels: Labels | undefined): Series | null => seriesOf(families, name, kind, labels ?? NONE);
+  return {
+    count(name, labels, by = 1) {
+      const series = at(name, "counter", labels);
+      if (series && by > 0) series.value += by;
+    },
+    gauge(name, value, labels) {
+      const series = at(name, "gauge", labels);
+      if (series) series.value = value;
+    },
+    observe(name, value, labels) {
+      const series = at(name, "histogram", labels);
+      if (!series || !Number.isFinite(value)) return;
+      const bounds = families.get(name)!.bounds;
+      let slot = 0;
+      while (slot < bounds.length && value > bounds[slot]!) slot++;
+      series.buckets![slot]!++;
+      series.value += value;
+    },
+    sample(name, read) {
+      samples.set(name, read);
+    },
+    render() {
+      const blocks = [...families].map(([name, family]) => [name, renderFamily(name, family)] as const);
+      const read = [...samples].map(([name, sample]) => [name, renderSample(name, sample)] as const);
+      return [...blocks, ...read]
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .map(([, text]) => text)
+        .join("");
+    },
+  };
+}
+
+const NONE: Labels = {};
+
+/** Null when the name is in use for another kind: a wrong metric must not stop the room that counts. */
+function seriesOf(families: Map<string, Family>, name: string, kind: Kind, labels: Labels): Series | null {
+  let family = families.get(name);
+  if (!family) {
+    const bounds = kind === "histogram" ? BUCKETS.find(([suffix]) => name.endsWith(suffix))![1] : [];
+    family = { kind, bounds, series: new Map() };
+    families.set(name, family);
+  }
+  if (family.kind !== kind) return null;
+  const found = family.series.get(keyOf(labels));
+  if (found) return found;
+  const kept = family.series.size < LIMITS.seriesPerMetric ? labels : Object.fromEntries(Object.keys(labels).map((key) => [key, "other"]));
+  const key = keyOf(kept);
+  let series = family.series.get(key);
+  if (!series) {
+    series = { labels: { ...kept }, value: 0, buckets: kind === "histogram" ? new Float64Array(family.bounds.length + 1) : null };
+    family.series.set(key, series);
+  }
+  return series;
+}
+
+function keyOf(labels: Labels): string {
+  let key = "";
+  for (const name in labels) key += `${name}\u0000${labels[name]}\u0000`;
+  return key;
+}
+
+function renderFamily(name: string, family: Family): string {
+  let text = renderHead(name, family.kind);
+  for (const series of family.series.values()) {
+    if (!series.buckets) {
+      text += renderLine(name, series.labels, series.value);
+      continue;
+    }
+    let total = 0;
+    family.bounds.forEach((bound, slot) => {
+      total += series.buckets![slot]!;
+      text += renderLine(`${name}_bucket`, { ...series.labels, le: String(bound) }, total);
+    });
+    total += series.buckets[family.bounds.length]!;
+    text += renderLine(`${name}_bucket`, { ...series.labels, le: "+Inf" }, total);
+    text += renderLine(`${name}_sum`, series.labels, series.value) + renderLine(`${name}_count`, series.labels, total);
+  }
+  return text;
+}
+
+function renderSample(name: string, read: Read): string {
+  const value = read();
+  const rows = typeof value === "number" ? [{ labels: NONE, value }] : value.slice(0, LIMITS.seriesPerMetric);
+  const head = renderHead(name, name.endsWith("_total") ? "counter" : "gauge");
+  return head + rows.map((row) => renderLine(name, row.labels, row.value)).join("");
+}
+
+function renderHead(name: string, kind: Kind): string {
+  const help = METRIC_HELP[name];
+  return `${help ? `# HELP ${name} ${help}\n` : ""}# TYPE ${name} ${kind}\n`;
+}
+
+function renderLine(name: string, labels: Labels, value: number): string {
+  const pairs = Object.entries(labels).map(([key, text]) => `${key}="${escapeLabel(text)}"`);
+  return `${name}${pairs.length > 0 ? `{${pairs.join(",")}}` : ""} ${toNumber(value)}\n`;
+}
+
+const escapeLabel = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+
+function toNumber(value: number): string {
+  if (Number.isNaN(value)) return "NaN";
+  return Number.isFinite(value) ? String(value) : value > 0 ? "+Inf" : "-Inf";
+}

@@ -1,0 +1,46 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { performance } from "node:perf_hooks";
+import type { Metrics } from "../core/metrics.ts";
+import { PROTOCOL_VERSION, VERSION } from "../core/version.ts";
+import type { LoopProbe } from "./event-loop.ts";
+
+/** Registers what the process itself can tell. Everything is read when somebody scrapes and costs nothing until then. */
+export function sampleProcess(metrics: Metrics, loop: LoopProbe): void {
+  metrics.sample("gateway_build_info", () => [
+    { labels: { version: VERSION, protocol: String(PROTOCOL_VERSION), node: process.versions.node }, value: 1 },
+  ]);
+  metrics.sample("process_cpu_seconds_total", () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e6;
+  });
+  metrics.sample("process_start_time_seconds", () => Math.round(performance.timeOrigin) / 1_000);
+  metrics.sample("process_resident_memory_bytes", () => process.memoryUsage.rss());
+  metrics.sample("process_heap_bytes", () => process.memoryUsage().heapUsed);
+  metrics.sample("process_proportional_memory_bytes", () => toRows(proportionalMemoryBytes()));
+  metrics.sample("process_open_fds", () => toRows(openFiles()));
+  metrics.sample("gateway_loop_active_seconds_total", () => performance.eventLoopUtilization().active / 1_000);
+  metrics.sample("gateway_loop_delay_max_seconds", () => loop.read().delayMaxMs / 1_000);
+  metrics.sample("gateway_loop_delay_p99_seconds", () => loop.read().delayP99Ms / 1_000);
+}
+
+/** A value that this system does not have is left out instead of shown as 0. */
+const toRows = (value: number | null): { labels: Record<string, string>; value: number }[] =>
+  value === null ? [] : [{ labels: {}, value }];
+
+/** PSS of this process from the kernel's roll-up; null where the system has none. */
+export function proportionalMemoryBytes(): number | null {
+  const match = /^Pss:\s+(\d+) kB$/m.exec(readOrNull(() => readFileSync("/proc/self/smaps_rollup", "utf8")) ?? "");
+  return match ? Number(match[1]) * 1_024 : null;
+}
+
+function openFiles(): number | null {
+  return readOrNull(() => readdirSync("/proc/self/fd").length);
+}
+
+function readOrNull<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch {
+    return null; // not Linux, or /proc is closed to us
+  }
+}
