@@ -5,7 +5,7 @@ import { LIMITS } from "../core/limits.ts";
  * rest of the text alone. Depth and number of values are bounded while reading; nothing is evaluated.
  */
 
-type Span = { readonly start: number; readonly end: number };
+export type Span = { readonly start: number; readonly end: number };
 export type Scalar = Span & { readonly kind: "scalar"; readonly value: string | number | boolean | null };
 export type ArrayTree = Span & { readonly kind: "array"; readonly items: readonly Tree[] };
 export type Member = { readonly key: string; readonly keyStart: number; readonly keyEnd: number; readonly value: Tree };
@@ -31,6 +31,7 @@ const ASCII_KEY = /[A-Za-z_$][\w$]*/y;
 const ESCAPES: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v", "0": "\0" };
 
 class Reader {
+  readonly comments: Span[] = [];
   readonly #text: string;
   #at = 0;
   #nodes = 0;
@@ -66,15 +67,17 @@ class Reader {
 
   /** Leaves the position on the last character of the comment. */
   #comment(): void {
-    const next = this.#text[this.#at + 1];
+    const start = this.#at;
+    const next = this.#text[start + 1];
     if (next === "/") {
       LINE_END.lastIndex = this.#at;
-      this.#at = LINE_END.exec(this.#text)?.index ?? this.#text.length - 1;
+      this.#at = (LINE_END.exec(this.#text)?.index ?? this.#text.length) - 1;
     } else if (next === "*") {
       const end = this.#text.indexOf("*/", this.#at + 2);
       if (end < 0) throw new Json5Error("the comment that begins here does not end", this.#at);
       this.#at = end + 1;
     } else throw this.#unexpected("where a value, a key or a comma belongs");
+    this.comments.push({ start, end: this.#at + 1 });
   }
 
   #value(depth: number): Tree {
@@ -227,6 +230,12 @@ function toNumber(text: string): number {
 /** Reads JSON5 text (a byte order mark is fine). Throws Json5Error. */
 export function parseTree(text: string): Tree {
   return new Reader(text).document();
+}
+
+/** The same, with the places of all comments in order (line comments without the line break). */
+export function parseWithComments(text: string): { readonly root: Tree; readonly comments: readonly Span[] } {
+  const reader = new Reader(text);
+  return { root: reader.document(), comments: reader.comments };
 }
 
 /** The plain value of a tree. The last of several equal keys counts; `__proto__` is left out. */

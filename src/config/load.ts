@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { dirname } from "node:path";
 import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
+import { writeAtomic } from "./atomic-file.ts";
 import { check, type CheckContext } from "./check.ts";
 import { Findings, type Issue } from "./issue.ts";
 import { Json5Error, memberOf, parseTree, type ObjectTree, type Tree } from "./json5.ts";
@@ -78,6 +79,18 @@ export function loadConfig(options: LoadOptions): Loaded {
   }
   const note = fileIssue(`the last good copy is in use: ${options.lastGoodPath}`, "info");
   return toLoaded(raw, { ...rest, source: "last-good", config: good, issues: [...problems, note] });
+}
+
+/**
+ * Keeps the text of a good configuration for a day when the file is broken; references to secrets stay references. Does
+ * nothing, and resolves to false, for anything but a file without errors.
+ */
+export async function saveLastGood(loaded: Loaded, lastGoodPath: string): Promise<boolean> {
+  const good = loaded.source === "file" && loaded.raw !== null && !loaded.issues.some((issue) => issue.severity === "error");
+  if (!good) return false;
+  const stored = readTextFile(lastGoodPath, LIMITS.configFileBytes);
+  if (!("text" in stored) || stored.text !== loaded.raw) await writeAtomic(lastGoodPath, loaded.raw!);
+  return true;
 }
 
 const pick = ({ config, issues }: Checked): Pick<Checked, "config" | "issues"> => ({ config, issues });

@@ -1,0 +1,105 @@
+import type { AgentId } from "../core/ids.ts";
+import { asId } from "../core/ids.ts";
+import { createPaths, defaultWorkspace } from "./paths.ts";
+import type { AgentEntry, Config, ToolPolicy } from "./schema.ts";
+
+/** One agent as the rest of the gateway needs it: nothing is left to be inherited. */
+export type ResolvedAgent = {
+  readonly id: AgentId;
+  /** For people; the id where the configuration has no name. */
+  readonly name: string;
+  readonly description: string | undefined;
+  readonly isDefault: boolean;
+  /** Absolute path. */
+  readonly workspace: string;
+  /** `provider/id`, the wanted one first. Empty when none is configured. */
+  readonly models: readonly string[];
+  /** Undefined: nothing is configured, and the runtime's own default holds. */
+  readonly thinking: NonNullable<AgentEntry["thinkingDefault"]> | undefined;
+  /** Undefined: nothing is configured. A field of the agent replaces the same field of the global `tools`; `deny` lists add up. */
+  readonly tools: ToolPolicy | undefined;
+  readonly identity: NonNullable<AgentEntry["identity"]>;
+  /** Sources of case-insensitive regular expressions. */
+  readonly mentionPatterns: readonly string[];
+  readonly historyLimit: number;
+  readonly bootstrapMaxChars: number;
+  readonly bootstrapTotalMaxChars: number;
+};
+
+/** Ids of all agents in the order of the file; `main` when none is configured. */
+export function agentIds(config: Config): readonly AgentId[] {
+  const ids = Object.keys(config.agents.entries);
+  return (ids.length > 0 ? ids : ["main"]).map((id) => asId<AgentId>(id));
+}
+
+/** The agent that answers where no binding names one: the one marked `default`, else the first, else `main`. */
+export function defaultAgentId(config: Config): AgentId {
+  const ids = agentIds(config);
+  return ids.find((id) => config.agents.entries[id]?.default === true) ?? ids[0]!;
+}
+
+/** Whether the configuration has this agent. The case of the id does not matter. */
+export function hasAgent(config: Config, id: string): boolean {
+  return agentIds(config).includes(asId<AgentId>(id.toLowerCase()));
+}
+
+/**
+ * Everything about one agent. An id that is not configured gets the defaults, so that a conversation of a deleted agent can
+ * still be read. `stateDir` is where workspaces without a path of their own live; by default that of the environment.
+ */
+export function resolveAgent(config: Config, id: string, stateDir: string = createPaths(process.env).state): ResolvedAgent {
+  const agentId = asId<AgentId>(id.toLowerCase());
+  const entry: Partial<AgentEntry> = config.agents.entries[agentId] ?? {};
+  const { defaults } = config.agents;
+  const isDefault = agentId === defaultAgentId(config);
+  const shared = isDefault ? defaults.workspace : undefined;
+  return {
+    id: agentId,
+    name: entry.name ?? entry.identity?.name ?? agentId,
+    description: entry.description,
+    isDefault,
+    workspace: entry.workspace ?? shared ?? workspaceBeside(defaults.workspace, stateDir, agentId, isDefault),
+    models: modelsOf(entry, defaults),
+    thinking: entry.thinkingDefault ?? defaults.thinkingDefault,
+    tools: mergeTools(config.tools, entry.tools),
+    identity: entry.identity ?? {},
+    mentionPatterns: entry.groupChat?.mentionPatterns ?? config.messages.groupChat.mentionPatterns ?? [],
+    historyLimit: entry.groupChat?.historyLimit ?? config.messages.groupChat.historyLimit,
+    bootstrapMaxChars: entry.bootstrapMaxChars ?? defaults.bootstrapMaxChars,
+    bootstrapTotalMaxChars: entry.bootstrapTotalMaxChars ?? defaults.bootstrapTotalMaxChars,
+  };
+}
+
+/** With a default workspace configured, the other agents live in directories inside of it, named by their ids. */
+function workspaceBeside(configured: string | undefined, stateDir: string, id: AgentId, isDefault: boolean): string {
+  return configured === undefined ? defaultWorkspace(stateDir, id, isDefault) : `${configured.replace(/\/+$/, "")}/${id}`;
+}
+
+/** An agent with a model of its own does not inherit fallbacks: they would answer in the name of another model. */
+function modelsOf(entry: Partial<AgentEntry>, defaults: Config["agents"]["defaults"]): readonly string[] {
+  const own = entry.model?.primary;
+  const primary = own ?? defaults.model?.primary;
+  const fallbacks = entry.model?.fallbacks ?? (own === undefined ? defaults.model?.fallbacks : undefined) ?? [];
+  const aliases = aliasesOf(entry, defaults);
+  const named = [primary, ...fallbacks].filter((model) => model !== undefined);
+  return [...new Set(named.map((model) => aliases.get(model.toLowerCase()) ?? model))];
+}
+
+/** Short names (lower case) -> `provider/id`; the agent's own come before the shared ones. */
+export function modelAliases(config: Config, id: string): ReadonlyMap<string, string> {
+  return aliasesOf(config.agents.entries[id.toLowerCase()] ?? {}, config.agents.defaults);
+}
+
+function aliasesOf(entry: Partial<AgentEntry>, defaults: Config["agents"]["defaults"]): ReadonlyMap<string, string> {
+  const aliases = new Map<string, string>();
+  for (const catalog of [defaults.models, entry.models ?? {}]) {
+    for (const [model, { alias }] of Object.entries(catalog)) if (alias !== undefined) aliases.set(alias.toLowerCase(), model);
+  }
+  return aliases;
+}
+
+function mergeTools(shared: ToolPolicy | undefined, own: ToolPolicy | undefined): ToolPolicy | undefined {
+  if (!shared || !own) return own ?? shared;
+  const deny = [...new Set([...(shared.deny ?? []), ...(own.deny ?? [])])];
+  return { ...shared, ...own, ...(deny.length > 0 && { deny }) };
+}

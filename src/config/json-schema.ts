@@ -1,0 +1,187 @@
+import { parsePath } from "./key-path.ts";
+import { CONFIG } from "./schema.ts";
+import type { Effect, GroupNode, Node } from "./schema/shape.ts";
+import { childOf, effectAt, fileKeyOf, fileNode } from "./schema/walk.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+const SECRET_REF: Json = {
+  type: "object",
+  description: "A reference to a secret that lives elsewhere.",
+  properties: {
+    source: { enum: ["env", "file", "exec", "store"] },
+    provider: { type: "string", description: "Name of a source under secrets.providers." },
+    id: { type: "string", description: "Name of the variable, JSON pointer, or whatever the source understands." },
+  },
+  required: ["source", "id"],
+  additionalProperties: false,
+};
+
+let cached: Json | null = null;
+
+/** JSON Schema (draft-07) of the whole file. The same object each time; do not change it. */
+export function jsonSchema(): Json {
+  cached ??= {
+    $schema: "http://json-schema.org/draft-07/schema#",
+    title: "openclaw.json",
+    ...toSchema(CONFIG),
+    definitions: { secretRef: SECRET_REF },
+  };
+  return cached;
+}
+
+function toSchema(node: Node): Json {
+  const about = { description: node.doc, ...("default" in node && node.default !== undefined && { default: node.default }) };
+  switch (node.kind) {
+    case "text":
+      return { ...about, type: node.orNumber ? ["string", "number"] : "string", ...textLimits(node) };
+    case "flag":
+      return { ...about, type: "boolean" };
+    case "number":
+      return {
+        ...about,
+        type: node.whole ? "integer" : "number",
+        ...(node.min !== undefined && { minimum: node.min }),
+        ...(node.max !== undefined && { maximum: node.max }),
+      };
+    case "choice":
+      return { ...about, type: "string", enum: node.values };
+    case "duration":
+    case "bytes":
+      return { ...about, type: node.orFalse ? ["string", "number", "boolean"] : ["string", "number"] };
+    case "secret":
+      return { ...about, anyOf: [{ type: "string" }, { $ref: "#/definitions/secretRef" }] };
+    case "list":
+      return { ...about, type: "array", items: toSchema(node.item) };
+    case "map":
+      return { ...about, type: "object", additionalProperties: toSchema(node.item) };
+    case "either":
+      return { ...about, anyOf: node.of.map(toSchema) };
+    case "opaque":
+      return about;
+    case "group":
+      return groupSchema(node);
+  }
+}
+
+function textLimits(node: Extract<Node, { kind: "text" }>): Json {
+  return {
+    ...(node.pattern && { pattern: `^(?:${node.pattern.regex})$` }),
+    ...(node.maxChars !== undefined && { maxLength: node.maxChars }),
+  };
+}
+
+function groupSchema(node: GroupNode): Json {
+  const properties: Record<string, unknown> = {};
+  for (const [key, field] of fieldsOf(node)) properties[key] = toSchema(field);
+  for (const key of node.unserved ?? []) properties[key] = {};
+  const required = Object.keys(node.fields).filter((key) => node.fields[key]!.required);
+  const rest = node.rest ? toSchema(node.rest.node) : false;
+  const schema = { type: "object", properties, additionalProperties: rest, ...(required.length > 0 && { required }) };
+  if (node.shorthand === undefined) return { description: node.doc, ...schema };
+  return { description: node.doc, anyOf: [{ type: "string" }, schema] };
+}
+
+/** The keys of an object with those that name files of secrets. */
+export function fieldsOf(node: GroupNode): readonly (readonly [string, Node])[] {
+  const fields: [string, Node][] = [];
+  for (const [key, field] of Object.entries(node.fields)) {
+    fields.push([key, field]);
+    if (field.kind === "secret") fields.push([fileKeyOf(key), fileNode(field)]);
+  }
+  return fields;
+}
+
+export type SchemaHint = { readonly label: string; readonly help: string; readonly sensitive?: true };
+
+/** How a form shows each key, by its path (`*` for names that people choose). */
+export function schemaHints(): Readonly<Record<string, SchemaHint>> {
+  const hints: Record<string, SchemaHint> = {};
+  walkSchema((path, node) => {
+    hints[path] = hintOf(path, node);
+  });
+  return hints;
+}
+
+/** Visits every described key, parents first. Paths are as in the documentation: `agents.entries.*.name`, `bindings[].agentId`. */
+export function walkSchema(visit: (path: string, node: Node, effect: Effect) => void): void {
+  const walk = (node: Node, path: string, effect: Effect): void => {
+    if (path !== "") visit(path, node, effect);
+    for (const [key, child] of childrenOf(node)) {
+      const at = key === "[]" ? `${path}[]` : path === "" ? key : `${path}.${key}`;
+      walk(child, at, child.effect ?? effect);
+    }
+  };
+  walk(CONFIG, "", CONFIG.effect ?? "applied");
+}
+
+function childrenOf(node: Node): readonly (readonly [string, Node])[] {
+  if (node.kind === "group") return fieldsOf(node);
+  if (node.kind === "map") return [["*", node.item]];
+  return node.kind === "list" && (node.item.kind === "group" || node.item.kind === "map") ? [["[]", node.item]] : [];
+}
+
+function hintOf(path: string, node: Node): SchemaHint {
+  const key = /([^.[\]*]+)[.[\]*]*$/.exec(path)?.[1] ?? path;
+  const words = key.replaceAll(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+  const label = words.charAt(0).toUpperCase() + words.slice(1);
+  return { label, help: node.doc, ...(node.kind === "secret" && { sensitive: true as const }) };
+}
+
+type ReloadKind = "hot" | "restart" | "none";
+const RELOAD_KIND: Readonly<Record<Effect, ReloadKind>> = { applied: "hot", "restart-channel": "hot", "restart-gateway": "restart" };
+
+export type SchemaChild = {
+  readonly key: string;
+  readonly path: string;
+  readonly type?: string | readonly string[];
+  readonly required: boolean;
+  readonly hasChildren: boolean;
+  readonly reloadKind: ReloadKind;
+  readonly hint: SchemaHint;
+  readonly hintPath: string;
+};
+
+export type SchemaLookup = {
+  readonly path: string;
+  /** Of this key alone, without the keys below. */
+  readonly schema: Json;
+  readonly reloadKind: ReloadKind;
+  readonly hint: SchemaHint;
+  readonly hintPath: string;
+  readonly children: readonly SchemaChild[];
+};
+
+/** What `config.schema.lookup` answers for one key and the keys below it; `.` is the whole file. Null for a key that is not described. */
+export function lookupSchema(path: string): SchemaLookup | null {
+  const steps = path === "." ? [] : parsePath(path.replaceAll("[]", "[0]").replaceAll("[*]", "[0]"));
+  if (steps === null) return null;
+  let node: Node = CONFIG;
+  const hintSteps: string[] = [];
+  for (const step of steps) {
+    const child = childOf(node, step);
+    if (child === null) return null;
+    hintSteps.push(node.kind === "group" ? String(step) : node.kind === "map" ? "*" : "[]");
+    node = child;
+  }
+  const hintPath = hintSteps.join(".").replaceAll(".[]", "[]");
+  const { properties: _, items: __, anyOf: ___, ...schema } = toSchema(node) as Record<string, unknown>;
+  if (typeof schema["additionalProperties"] === "object") schema["additionalProperties"] = true;
+  const children = childrenOf(node).map(([key, child]) => toChild(key, child, node, path === "." ? "" : path, hintPath, [...steps, key]));
+  return { path, schema, reloadKind: RELOAD_KIND[effectAt(CONFIG, steps)], hint: hintOf(hintPath, node), hintPath, children };
+}
+
+function toChild(key: string, child: Node, parent: Node, path: string, hintPath: string, steps: readonly (string | number)[]): SchemaChild {
+  const join = (base: string): string => (key === "[]" ? `${base}[]` : base === "" ? key : `${base}.${key}`);
+  const { type } = toSchema(child) as { type?: string | readonly string[] };
+  return {
+    key,
+    path: join(path),
+    ...(type !== undefined && { type }),
+    required: parent.kind === "group" && child.required === true,
+    hasChildren: childrenOf(child).length > 0,
+    reloadKind: RELOAD_KIND[child.effect ?? effectAt(CONFIG, steps.slice(0, -1))],
+    hint: hintOf(join(hintPath), child),
+    hintPath: join(hintPath),
+  };
+}
