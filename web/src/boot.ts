@@ -51,7 +51,7 @@ function onLink(link: Link): void {
   if (link.phase === "online") void onOnline(link);
   else if (before.phase === "online") store.outbox.value = requeue(store.outbox.value);
   if (link.phase === "waiting") store.restarting.value = link.restarting || store.restarting.value;
-  if (link.phase === "stopped" || (link.phase === "waiting" && link.failure?.code === "PAIRING_REQUIRED" && store.hello.value === null)) {
+  if (link.phase === "stopped" || (link.phase === "waiting" && link.failure?.code === "PAIRING_REQUIRED")) {
     store.askSignIn.value = true;
   }
 }

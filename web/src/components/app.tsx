@@ -1,0 +1,107 @@
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import * as store from "../store.ts";
+import { ChatView } from "./chat.tsx";
+import { Mark } from "./icons.tsx";
+import { Sidebar } from "./sidebar.tsx";
+import { SignIn } from "./sign-in.tsx";
+
+export function App(): JSX.Element {
+  if (store.askSignIn.value) return <SignIn />;
+  if (store.hello.value === null) return <Opening />;
+  return <Shell />;
+}
+
+/** Before the first connection: quiet for a moment, then a sentence. */
+function Opening(): JSX.Element {
+  const link = store.link.value;
+  const failure = link.phase === "waiting" ? link.failure : null;
+  const away = link.phase === "waiting" && failure === null;
+  return (
+    <main class="opening">
+      <div class="opening-mark">
+        <Mark size={44} />
+      </div>
+      <h1>{failure?.title ?? (away ? "The gateway does not answer" : "Connecting")}</h1>
+      <p role="status">
+        {failure?.text ?? (away ? "It may be starting, or it may be off. This page keeps trying." : "One moment.")}
+      </p>
+      {away && (
+        <p>
+          To start it: <code>openclaw gateway</code>
+        </p>
+      )}
+    </main>
+  );
+}
+
+function Shell(): JSX.Element {
+  useEffect(() => {
+    addEventListener("keydown", onKey);
+    document.addEventListener("click", onClick);
+    return () => {
+      removeEventListener("keydown", onKey);
+      document.removeEventListener("click", onClick);
+    };
+  }, []);
+  const open = store.drawerOpen.value;
+  return (
+    <div class="shell" data-drawer={open ? "open" : "closed"}>
+      <a class="skip" href="#composer">
+        Skip to the message field
+      </a>
+      <Sidebar />
+      <div class="scrim" onClick={() => (store.drawerOpen.value = false)} />
+      <ChatView />
+      <div class="spoken" aria-live="polite" role="status">
+        {store.spoken.value}
+      </div>
+      <Toast />
+    </div>
+  );
+}
+
+function Toast(): JSX.Element {
+  return (
+    <div class="toast-place" role="status">
+      {store.toast.value !== null && <div class="toast">{store.toast.value}</div>}
+    </div>
+  );
+}
+
+function onKey(event: KeyboardEvent): void {
+  if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    store.drawerOpen.value = true;
+    // The drawer is hidden on a phone until the next frame, and what is hidden takes no focus.
+    requestAnimationFrame(() => document.getElementById("filter")?.focus());
+  }
+  if (event.key === "Escape" && store.drawerOpen.value) store.drawerOpen.value = false;
+}
+
+/** The copy buttons inside rendered Markdown. */
+function onClick(event: MouseEvent): void {
+  const target = event.target instanceof Element ? event.target : null;
+  if (target?.getAttribute("href") === "#composer") {
+    event.preventDefault();
+    document.getElementById("composer")?.focus();
+  }
+  const button = target?.closest<HTMLButtonElement>("button[data-copy]");
+  const code = button?.closest(".code")?.querySelector("code")?.textContent;
+  if (button === null || button === undefined || typeof code !== "string") return;
+  void copy(code).then((done) => {
+    button.textContent = done ? "Copied" : "Select it";
+    setTimeout(() => (button.textContent = "Copy"), 1_600);
+  });
+}
+
+/** Copies text; false where the browser does not allow it. */
+export async function copy(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch (error) {
+    console.info("The browser did not allow copying.", error);
+    return false;
+  }
+}

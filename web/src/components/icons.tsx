@@ -1,0 +1,65 @@
+import type { ComponentChildren, JSX } from "preact";
+
+function Icon({ children, size = 18 }: { children: ComponentChildren; size?: number }): JSX.Element {
+  return (
+    <svg
+      class="icon"
+      width={size}
+      height={size}
+      viewBox="0 0 24 24"
+      fill="none"
+      stroke="currentColor"
+      stroke-width="1.75"
+      stroke-linecap="round"
+      stroke-linejoin="round"
+      aria-hidden="true"
+    >
+      {children}
+    </svg>
+  );
+}
+
+const path =
+  (d: string) =>
+  ({ size = 18 }: { size?: number }): JSX.Element => (
+    <Icon size={size}>
+      <path d={d} />
+    </Icon>
+  );
+
+export const Menu = path("M4 7h16M4 12h16M4 17h10");
+export const Plus = path("M12 5v14M5 12h14");
+export const Close = path("M6 6l12 12M18 6L6 18");
+export const Search = path("M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14M20 20l-4-4");
+export const Pencil = path("M4 20l1-4L16 5l3 3L8 19l-4 1M14 7l3 3");
+export const Trash = path("M5 7h14M10 7V5h4v2M7 7l1 12h8l1-12M10.5 11v5M13.5 11v5");
+export const Send = path("M12 19V5M6 11l6-6 6 6");
+export const Chevron = path("M9 6l6 6-6 6");
+export const Down = path("M6 9l6 6 6-6");
+export const ArrowDown = path("M12 5v14M6 13l6 6 6-6");
+export const Check = path("M5 12.5l4.5 4.5L19 7.5");
+export const Picture = path("M4 6h16v12H4zM4 15.5l4.5-4.5 4 4 2.5-2.5 5 5M15.5 9.5h.01");
+export const SignOut = path("M14 5H6v14h8M11 12h9M17 9l3 3-3 3");
+export const Sun = path("M12 16a4 4 0 1 0 0-8 4 4 0 0 0 0 8M12 3v1.5M12 19.5V21M3 12h1.5M19.5 12H21M5.6 5.6l1.1 1.1M17.3 17.3l1.1 1.1M18.4 5.6l-1.1 1.1M6.7 17.3l-1.1 1.1");
+export const Moon = path("M20 14.5A8 8 0 0 1 9.5 4 8 8 0 1 0 20 14.5");
+export const Screen = path("M4 5h16v11H4zM9 20h6M12 16v4");
+export const Copy = path("M9 9h10v11H9zM15 9V4H5v11h4");
+export const Warning = path("M12 4l9 16H3L12 4M12 10v4.5M12 17.2h.01");
+
+export function Stop({ size = 16 }: { size?: number }): JSX.Element {
+  return (
+    <svg class="icon" width={size} height={size} viewBox="0 0 16 16" aria-hidden="true">
+      <rect x="3" y="3" width="10" height="10" rx="2.5" fill="currentColor" />
+    </svg>
+  );
+}
+
+/** Our own mark: an arch, and somebody in it. */
+export function Mark({ size = 28 }: { size?: number }): JSX.Element {
+  return (
+    <svg class="mark" width={size} height={size} viewBox="0 0 32 32" aria-hidden="true">
+      <path d="M7 25V15a9 9 0 0 1 18 0v10" fill="none" stroke="currentColor" stroke-width="3.2" stroke-linecap="round" />
+      <circle cx="16" cy="21" r="3.4" fill="currentColor" />
+    </svg>
+  );
+}

@@ -1,0 +1,106 @@
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { signIn, tryAgain } from "../boot.ts";
+import * as store from "../store.ts";
+import { copy } from "./app.tsx";
+import { Check, Copy, Mark } from "./icons.tsx";
+import type { Failure } from "../failure.ts";
+
+/** The way in: a fresh link, or a token. Also the place where a refusal is explained. */
+export function SignIn(): JSX.Element {
+  const link = store.link.value;
+  const failure = link.phase === "stopped" ? link.failure : link.phase === "waiting" ? link.failure : null;
+  const waiting = failure?.next === "wait";
+  const stopped = failure?.next === "stop";
+  const calm = failure === null || failure.code === "AUTH_TOKEN_MISSING" || failure.code === "AUTH_REQUIRED" || failure.code === "AUTH_PASSWORD_MISSING";
+  return (
+    <main class="sign-in">
+      <section class="card" aria-labelledby="sign-in-title">
+        <div class="card-mark">
+          <Mark size={36} />
+        </div>
+        <h1 id="sign-in-title">{calm ? "Sign in to your gateway" : failure?.title}</h1>
+        <p class="lead" role="status">
+          {calm ? "Print a sign-in link on the machine where the gateway runs, and open it in this browser." : failure?.text}
+        </p>
+        {(failure === null ? "openclaw dashboard" : failure.command) !== null && <Command text={failure?.command ?? "openclaw dashboard"} />}
+        {waiting && <Waiting failure={failure} />}
+        {stopped && (
+          <button type="button" class="primary wide" onClick={tryAgain}>
+            Try again
+          </button>
+        )}
+        {!waiting && !stopped && <TokenForm busy={link.phase === "connecting"} />}
+        {!store.hasIdentity.value && <Insecure />}
+      </section>
+      <p class="small-print">
+        This page talks only to <code>{location.host}</code>.
+      </p>
+    </main>
+  );
+}
+
+function Waiting({ failure }: { failure: Failure }): JSX.Element {
+  return (
+    <p class="pulse-line">
+      <span class="dot" data-state="busy" />
+      {failure.code === "PAIRING_REQUIRED" ? "Looking for the approval every few seconds" : "Trying again by itself"}
+    </p>
+  );
+}
+
+function TokenForm({ busy }: { busy: boolean }): JSX.Element {
+  const [token, setToken] = useState("");
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    if (token.trim() !== "") signIn(token.trim());
+  };
+  return (
+    <form class="token-form" onSubmit={submit}>
+      <div class="or">
+        <span>or</span>
+      </div>
+      <label for="token">Gateway token or password</label>
+      <input
+        id="token"
+        name="token"
+        type="password"
+        autocomplete="off"
+        autocapitalize="off"
+        spellcheck={false}
+        value={token}
+        onInput={(event) => setToken(event.currentTarget.value)}
+      />
+      <button type="submit" class="primary wide" disabled={busy || token.trim() === ""}>
+        {busy ? "Signing in" : "Sign in"}
+      </button>
+      <p class="hint">It is used once, to give this browser a key of its own, and is not stored.</p>
+    </form>
+  );
+}
+
+function Insecure(): JSX.Element {
+  return (
+    <p class="hint warn">
+      This address is not https or localhost (or the browser is old), so this browser cannot keep a key. Signing in works only if the gateway
+      allows it, and only for this tab.
+    </p>
+  );
+}
+
+/** One line for a terminal, with a button that copies it. */
+export function Command({ text }: { text: string }): JSX.Element {
+  const [copied, setCopied] = useState(false);
+  const onCopy = async (): Promise<void> => {
+    setCopied(await copy(text));
+    setTimeout(() => setCopied(false), 1_600);
+  };
+  return (
+    <div class="command">
+      <code dir="ltr">{text}</code>
+      <button type="button" class="ghost" onClick={onCopy} aria-label="Copy the command">
+        {copied ? <Check /> : <Copy />}
+      </button>
+    </div>
+  );
+}

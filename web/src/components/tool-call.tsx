@@ -1,0 +1,81 @@
+import type { JSX } from "preact";
+import { Chevron } from "./icons.tsx";
+import type { Tool, ToolState } from "../run.ts";
+
+const WORDS: Record<ToolState, string> = { running: "running", done: "", failed: "failed", stopped: "stopped" };
+
+/** "0.2 s", "14 s", "3 min 5 s". */
+export function toDuration(ms: number): string {
+  if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 60_000) return `${Math.round(ms / 1000)} s`;
+  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+}
+
+/** The one argument that says most: the command, the path, the address. */
+function toSummary(args: unknown): string {
+  if (typeof args === "string") return args;
+  if (typeof args !== "object" || args === null) return "";
+  const known = args as Record<string, unknown>;
+  const best = ["command", "path", "file_path", "url", "query", "pattern"].map((name) => known[name]).find((value) => typeof value === "string");
+  return typeof best === "string" ? best : Object.values(known).filter((value) => typeof value === "string")[0]?.toString() ?? "";
+}
+
+const toText = (args: unknown): string => (typeof args === "string" ? args : JSON.stringify(args, null, 2));
+
+/** One tool call, folded. */
+export function ToolCall({ tool }: { tool: Tool }): JSX.Element {
+  return (
+    <details class="tool" data-state={tool.state}>
+      <summary>
+        <Chevron size={14} />
+        <span class="dot" data-state={tool.state === "running" ? "busy" : tool.state === "failed" ? "failed" : "done"} />
+        <span class="tool-name">{tool.name}</span>
+        <span class="tool-summary" dir="ltr">
+          {toSummary(tool.args)}
+        </span>
+        <span class="tool-end">
+          {WORDS[tool.state]}
+          {tool.durationMs !== null && tool.state !== "running" && ` ${toDuration(tool.durationMs)}`}
+        </span>
+      </summary>
+      <div class="tool-body">
+        {tool.args !== null && (
+          <>
+            <h4>Arguments</h4>
+            <pre tabIndex={0} dir="ltr">
+              {toText(tool.args)}
+            </pre>
+          </>
+        )}
+        <h4>{tool.state === "failed" ? "Error" : "Result"}</h4>
+        {tool.result === "" ? (
+          <p class="hint">{tool.state === "running" ? "Nothing yet." : "No output."}</p>
+        ) : (
+          <pre tabIndex={0} dir="auto">
+            {tool.result}
+          </pre>
+        )}
+      </div>
+    </details>
+  );
+}
+
+/** What the model thought before it spoke, folded. */
+export function Thinking({ text, active }: { text: string; active: boolean }): JSX.Element {
+  return (
+    <details class="tool thinking">
+      <summary>
+        <Chevron size={14} />
+        <span class="tool-name">{active ? "Thinking" : "Thoughts"}</span>
+        <span class="tool-summary" dir="auto">
+          {text.slice(0, 160)}
+        </span>
+      </summary>
+      <div class="tool-body">
+        <p class="thought" dir="auto">
+          {text}
+        </p>
+      </div>
+    </details>
+  );
+}

@@ -1,0 +1,14 @@
+import { render } from "preact";
+import { start } from "./boot.ts";
+import { App } from "./components/app.tsx";
+import "./styles/base.css";
+import "./styles/shell.css";
+import "./styles/chat.css";
+import "./styles/prose.css";
+import "./styles/sign-in.css";
+
+const root = document.getElementById("app");
+if (root !== null) {
+  render(<App />, root);
+  await start();
+}

@@ -1,0 +1,22 @@
+import { signal } from "@preact/signals";
+
+export type Theme = "system" | "light" | "dark";
+
+const KEY = "gateway.theme";
+const NEXT: Record<Theme, Theme> = { system: "light", light: "dark", dark: "system" };
+
+const stored = document.documentElement.dataset["theme"];
+
+export const theme = signal<Theme>(stored === "light" || stored === "dark" ? stored : "system");
+
+/** System, then light, then dark, and round again. The choice stays in this browser. */
+export function nextTheme(): void {
+  theme.value = NEXT[theme.value];
+  if (theme.value === "system") {
+    delete document.documentElement.dataset["theme"];
+    localStorage.removeItem(KEY);
+  } else {
+    document.documentElement.dataset["theme"] = theme.value;
+    localStorage.setItem(KEY, theme.value);
+  }
+}
