@@ -13,7 +13,7 @@ const OVERLAP_CHARS = 4_096;
 const SHAPES: readonly [pattern: RegExp, replacement: string][] = [
   [/-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]{0,8192}?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|$)/g, HIDDEN],
   [/\b(Bearer|Basic|Digest)\s+[A-Za-z0-9._~+/=-]{6,}/gi, `$1 ${HIDDEN}`],
-  [/\b(oc[tlps]_)[A-Za-z0-9_-]{6,}/g, `$1${HIDDEN}`],
+  [/\b(oc[a-z]_)[A-Za-z0-9_-]{6,}/g, `$1${HIDDEN}`],
   [/\b(sk-|pk-|rk-|gsk_|xai-|hf_|npm_|glpat-|ghp_|gho_|ghs_|ghu_|ghr_|github_pat_|xox[abeprs]-|xapp-)[A-Za-z0-9_-]{8,}/g, `$1${HIDDEN}`],
   [/\b(AKIA|ASIA)[A-Z0-9]{12,}/g, `$1${HIDDEN}`],
   [/\b(AIza|ya29\.)[A-Za-z0-9_-]{16,}/g, `$1${HIDDEN}`],

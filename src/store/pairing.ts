@@ -1,0 +1,147 @@
+import { createHash } from "node:crypto";
+import { LIMITS } from "../core/limits.ts";
+import type { Store } from "./open.ts";
+
+/** Somebody who wrote to the agent and is not known. */
+export type PairingRequest = {
+  /** Names the request; tells nothing about the code. */
+  id: string;
+  channel: string;
+  account: string;
+  sender: string;
+  /** As the sender calls themselves; text from outside. */
+  name: string | null;
+  /** Told to the sender, once. */
+  code: string;
+  createdAt: number;
+  expiresAt: number;
+};
+
+export type PairedSender = { channel: string; account: string; sender: string; name: string | null; approvedAt: number };
+
+type Place = { channel?: string | undefined; account?: string | undefined };
+type RawRequest = Omit<PairingRequest, "id">;
+
+export type PairingOptions = {
+  /** A fresh unguessable code; asked again when it is taken. */
+  newCode: () => string;
+  now: () => number;
+};
+
+export type Pairings = ReturnType<typeof createPairings>;
+
+const REQUEST = "channel, account, sender, name, code, created_at AS createdAt, expires_at AS expiresAt";
+const AT_PLACE = "(? IS NULL OR channel = ?) AND (? IS NULL OR account = ?)";
+
+const placeParams = ({ channel = undefined, account = undefined }: Place): (string | null)[] => [
+  channel ?? null,
+  channel ?? null,
+  account ?? null,
+  account ?? null,
+];
+
+const withId = (raw: RawRequest): PairingRequest => ({
+  ...raw,
+  id: createHash("sha256")
+    .update(JSON.stringify([raw.channel, raw.account, raw.sender, raw.createdAt]))
+    .digest("hex")
+    .slice(0, 24),
+});
+
+/** Who may talk to the agent by pairing, and who asks to. Functions that change rows run inside a `store.write`. */
+export function createPairings(store: Store, options: PairingOptions) {
+  const pending = (place: Place = {}): PairingRequest[] =>
+    store
+      .all<RawRequest>(
+        `SELECT ${REQUEST} FROM pairing_requests WHERE expires_at > ? AND ${AT_PLACE} ORDER BY created_at LIMIT ?`,
+        options.now(),
+        ...placeParams(place),
+        LIMITS.pairingListRows,
+      )
+      .map(withId);
+
+  const find = (channel: string, account: string, reference: string): PairingRequest | undefined =>
+    pending({ channel, account }).find((request) => request.id === reference || request.code === reference);
+
+  const forget = (request: PairingRequest): number =>
+    store.run(
+      "DELETE FROM pairing_requests WHERE channel = ? AND account = ? AND sender = ?",
+      request.channel,
+      request.account,
+      request.sender,
+    );
+
+  function freshCode(): string {
+    for (;;) {
+      const code = options.newCode();
+      if (!store.get("SELECT 1 FROM pairing_requests WHERE code = ?", code)) return code;
+    }
+  }
+
+  return {
+    isPaired: (channel: string, account: string, sender: string): boolean =>
+      store.get("SELECT 1 FROM paired_senders WHERE channel = ? AND account = ? AND sender = ?", channel, account, sender) !== undefined,
+
+    /**
+     * The code for a sender who asks for the first time; null when one was told already and still holds, when the sender is
+     * paired, or when LIMITS.pairingPendingPerAccount others wait.
+     */
+    request(channel: string, account: string, sender: string, name: string | undefined): string | null {
+      const now = options.now();
+      store.run("DELETE FROM pairing_requests WHERE expires_at <= ?", now);
+      if (this.isPaired(channel, account, sender)) return null;
+      const waiting = pending({ channel, account });
+      if (waiting.length >= LIMITS.pairingPendingPerAccount || waiting.some((each) => each.sender === sender)) return null;
+      const code = freshCode();
+      store.run(
+        "INSERT INTO pairing_requests (channel, account, sender, name, code, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        channel,
+        account,
+        sender,
+        name?.slice(0, 128) ?? null,
+        code,
+        now,
+        now + LIMITS.pairingTtlMs,
+      );
+      return code;
+    },
+
+    /** Requests that wait, oldest first. */
+    pending,
+
+    /** Admits the sender of a request, named by its id or its code. Undefined when there is none (any more). */
+    approve(channel: string, account: string, reference: string): PairingRequest | undefined {
+      const request = find(channel, account, reference);
+      if (!request) return undefined;
+      store.run(
+        "INSERT INTO paired_senders (channel, account, sender, name, approved_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (channel, account, sender) DO UPDATE SET name = excluded.name, approved_at = excluded.approved_at",
+        request.channel,
+        request.account,
+        request.sender,
+        request.name,
+        options.now(),
+      );
+      forget(request);
+      return request;
+    },
+
+    /** Forgets a request without admitting its sender, who may ask again. */
+    dismiss(channel: string, account: string, reference: string): PairingRequest | undefined {
+      const request = find(channel, account, reference);
+      if (request) forget(request);
+      return request;
+    },
+
+    /** Who was admitted, newest first. */
+    paired: (place: Place = {}): PairedSender[] =>
+      store.all<PairedSender>(
+        `SELECT channel, account, sender, name, approved_at AS approvedAt FROM paired_senders WHERE ${AT_PLACE} ORDER BY approved_at DESC LIMIT ?`,
+        ...placeParams(place),
+        LIMITS.pairingListRows,
+      ),
+
+    /** Takes the admission back; false when there was none. */
+    unpair: (channel: string, account: string, sender: string): boolean =>
+      store.run("DELETE FROM paired_senders WHERE channel = ? AND account = ? AND sender = ?", channel, account, sender) > 0,
+  };
+}
