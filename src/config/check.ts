@@ -5,7 +5,6 @@ import { formatPath, type KeyPath } from "./key-path.ts";
 import { soundsSecret, type SecretSource } from "./secrets.ts";
 import type { EitherNode, GroupNode, ListNode, MapNode, Node, SecretNode } from "./schema/shape.ts";
 import { fileKeyOf, fileNode } from "./schema/walk.ts";
-import { suggest } from "./suggest.ts";
 import { readScalar, typeName, WRONG } from "./scalar.ts";
 
 export { WRONG } from "./scalar.ts";
@@ -77,9 +76,9 @@ const EXPECTED: Readonly<Record<Node["kind"], string>> = {
 };
 
 function wrongType(node: Node, tree: Tree, path: KeyPath, context: CheckContext): typeof WRONG {
-  context.findings.add("error", path, tree.start, {
+  context.findings.add("error", path, tree.start, () => ({
     message: `${formatPath(path)} must be ${EXPECTED[node.kind]}, but is ${typeName(tree)}`,
-  });
+  }));
   return WRONG;
 }
 
@@ -129,7 +128,10 @@ function checkGroup(node: GroupNode, tree: Tree, path: KeyPath, context: CheckCo
     if (value === WRONG) value = fallback(field, at, context);
     if (field.required && (value === undefined || value === WRONG)) {
       if (member === undefined) {
-        context.findings.add("error", path, tree.start, { message: `${formatPath(at)} is missing`, fix: `add "${key}": ${field.doc}` });
+        context.findings.add("error", path, tree.start, () => ({
+          message: `${formatPath(at)} is missing`,
+          fix: `add "${key}": ${field.doc}`,
+        }));
       }
       missing = true;
     } else if (value !== undefined && value !== WRONG) out[key] = value;
@@ -145,13 +147,15 @@ function checkGroup(node: GroupNode, tree: Tree, path: KeyPath, context: CheckCo
 
 /** A key that the schema does not serve: OpenClaw's, or a typing error. Never an error: an upgrade must not stop a gateway. */
 function strayKey(node: GroupNode, key: string, member: Member, path: KeyPath, context: CheckContext): void {
+  if (context.findings.full) return context.findings.add("warning", path, null, { message: "" });
   const at = [...path, key];
   if (node.unserved?.includes(key)) {
     context.findings.add("info", at, member.keyStart, { message: `${formatPath(at)} belongs to OpenClaw and has no effect here` });
     return;
   }
-  if (context.findings.full) return context.findings.add("warning", at, member.keyStart, { message: "" });
-  const suggestion = node.rest?.known.includes(key) ? undefined : suggest(key, [...Object.keys(node.fields), ...(node.unserved ?? [])]);
+  const suggestion = node.rest?.known.includes(key)
+    ? undefined
+    : context.findings.nearest(key, [...Object.keys(node.fields), ...(node.unserved ?? [])]);
   if (node.rest && suggestion === undefined) {
     return context.findings.add("warning", at, member.keyStart, { message: `${formatPath(at)} ${node.rest.notice}` });
   }

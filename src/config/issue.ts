@@ -1,6 +1,7 @@
 import { LIMITS } from "../core/limits.ts";
 import { createLocator, type Position } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
+import { suggest } from "./suggest.ts";
 
 /** One finding about the configuration file. Line and column count from 1, and are 0 where the file has no such place. */
 export type Issue = {
@@ -23,6 +24,7 @@ export class Findings {
   readonly #locate: (offset: number) => Position;
   readonly #issues: Issue[] = [];
   #omitted = 0;
+  #suggestions = 0;
   #errors = 0;
 
   constructor(text: string) {
@@ -38,14 +40,20 @@ export class Findings {
     return this.#issues.length >= LIMITS.configIssues;
   }
 
-  add(severity: Issue["severity"], path: KeyPath, offset: number | null, finding: Finding): void {
+  /** The known name that an unknown one was meant to be; looks for the first unknown names only. */
+  nearest(name: string, known: readonly string[]): string | undefined {
+    return this.#suggestions++ < LIMITS.configSuggestions ? suggest(name, known) : undefined;
+  }
+
+  /** `finding` may be a function, which is called only when there is room. */
+  add(severity: Issue["severity"], path: KeyPath, offset: number | null, finding: Finding | (() => Finding)): void {
     if (severity === "error") this.#errors++;
     if (this.full) {
       this.#omitted++;
       return;
     }
     const { line, column } = offset === null ? { line: 0, column: 0 } : this.#locate(offset);
-    const { message, fix, suggestion } = finding;
+    const { message, fix, suggestion } = typeof finding === "function" ? finding() : finding;
     this.#issues.push({ severity, path: formatPath(path), line, column, message, ...(fix && { fix }), ...(suggestion && { suggestion }) });
   }
 

@@ -31,13 +31,15 @@ const ASCII_KEY = /[A-Za-z_$][\w$]*/y;
 const ESCAPES: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v", "0": "\0" };
 
 class Reader {
-  readonly comments: Span[] = [];
   readonly #text: string;
+  /** Collects the places of comments; null when nobody asks for them. */
+  readonly #comments: Span[] | null;
   #at = 0;
   #nodes = 0;
 
-  constructor(text: string) {
+  constructor(text: string, comments: Span[] | null) {
     this.#text = text;
+    this.#comments = comments;
   }
 
   document(): Tree {
@@ -77,12 +79,12 @@ class Reader {
       if (end < 0) throw new Json5Error("the comment that begins here does not end", this.#at);
       this.#at = end + 1;
     } else throw this.#unexpected("where a value, a key or a comma belongs");
-    this.comments.push({ start, end: this.#at + 1 });
+    this.#comments?.push({ start, end: this.#at + 1 });
   }
 
   #value(depth: number): Tree {
     if (depth > LIMITS.jsonDepth) throw new Json5Error(`nested deeper than ${LIMITS.jsonDepth} levels`, this.#at);
-    if (++this.#nodes > LIMITS.jsonNodes) throw new Json5Error(`more than ${LIMITS.jsonNodes} values`, this.#at);
+    if (++this.#nodes > LIMITS.configNodes) throw new Json5Error(`more than ${LIMITS.configNodes} values`, this.#at);
     this.#skip();
     const char = this.#text[this.#at];
     if (char === "{") return this.#object(depth);
@@ -229,13 +231,13 @@ function toNumber(text: string): number {
 
 /** Reads JSON5 text (a byte order mark is fine). Throws Json5Error. */
 export function parseTree(text: string): Tree {
-  return new Reader(text).document();
+  return new Reader(text, null).document();
 }
 
 /** The same, with the places of all comments in order (line comments without the line break). */
 export function parseWithComments(text: string): { readonly root: Tree; readonly comments: readonly Span[] } {
-  const reader = new Reader(text);
-  return { root: reader.document(), comments: reader.comments };
+  const comments: Span[] = [];
+  return { root: new Reader(text, comments).document(), comments };
 }
 
 /** The plain value of a tree. The last of several equal keys counts; `__proto__` is left out. */

@@ -89,11 +89,15 @@ export const LIMITS = {
   /** Bytes of the answer of a local model server; a longer one does not identify it. */
   localProbeBytes: 1_048_576,
   /** Bytes of the configuration file; a larger one is not read and the last good copy is used. */
-  configFileBytes: 1_048_576,
+  configFileBytes: 524_288,
+  /** Values in the configuration file; a file with more counts as unreadable. */
+  configNodes: 10_000,
   /** Problems of one configuration file that are listed; the rest is counted. */
   configIssues: 200,
   /** Bytes of a file that holds one secret; a larger one is refused. */
   secretFileBytes: 65_536,
+  /** Unknown keys for which a near name is looked up; it costs time, and nobody reads more. */
+  configSuggestions: 20,
   /** Characters of a regular expression in the configuration; a longer one is left out, with an error. */
   patternChars: 512,
   /** Changes of the configuration file within this time are taken as one. */
@@ -142,7 +146,7 @@ export const LIMITS = {
   /** Bytes of one object key of a request; refused before it is parsed. */
   jsonKeyBytes: 1_024,
   /** Bytes of a request without its attachments, i.e. what is parsed in one go; refused. */
-  parsedBytes: 4_194_304,
+  parsedBytes: 2_097_152,
   /** Bytes at the start of a request in which its id and method are looked for before the rest is received. */
   frameHeadBytes: 4_096,
   /** WebSocket fragments of one message; more close the socket with 1008. */
