@@ -1,4 +1,4 @@
-import type { AgentRuntime } from "../agents/runtime.ts";
+import type { AgentRuntime, ContextMessage } from "../agents/runtime.ts";
 import type { Target } from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
@@ -14,6 +14,7 @@ import type { Outbox } from "../store/outbox.ts";
 import type { Sessions, SessionRow } from "../store/sessions.ts";
 import { answerCommand, parseCommand, type Command, type CommandContext } from "./commands.ts";
 import type { RunRef, TurnEvents } from "./events.ts";
+import { toContext } from "./context.ts";
 import { nextStep, type Active, type Lane, type Waiting } from "./lane.ts";
 import type { AgentSettings } from "./settings.ts";
 import type { Admitted, Payload, Submission } from "./submission.ts";
@@ -55,6 +56,9 @@ export type Admission = {
 };
 
 export type Inflight = { runId: RunId; sessionKey: SessionKey; startedAt: number; text: string; seq: number };
+
+/** Messages of earlier turns that a runtime may need to rebuild its context: enough for any context window. */
+const CONTEXT_MESSAGES = 2_000;
 
 const conversationOf = (target: Target): string => [target.channel, target.account, target.chat.id, target.thread ?? ""].join("|");
 
@@ -385,6 +389,22 @@ export class Turns {
       signal?.addEventListener("abort", onAbort, { once: true });
       waiters.add(settle);
     });
+  }
+
+  /** What was said in a session before the given runs, for a runtime that rebuilds its context. */
+  contextOf(session: SessionRow, leaveOut: readonly RunId[] = []): ContextMessage[] {
+    const rows = this.options.messages.tail(session.key, session.session_id, CONTEXT_MESSAGES);
+    return toContext(rows, new Set<string>([...leaveOut, ...this.waiting(session.key)]));
+  }
+
+  /** Gives a parked message another try, with its attempts forgotten. */
+  async revive(runId: RunId): Promise<void> {
+    const row = this.find(runId);
+    if (row?.state !== "parked" || row.payload === null) throw new GatewayError("INVALID_REQUEST", "this message cannot be run any more");
+    await this.options.store.write(() =>
+      this.options.store.run("UPDATE inbox SET state = 'queued', attempts = 0, ended_at = NULL, outcome = NULL WHERE run_id = ?", runId),
+    );
+    this.#enqueue(row.sessionKey, { runId, mode: "followup", kind: row.payload.kind }, false);
   }
 
   /** Takes up again what an earlier process left: called once, before the gateway listens. See recover.ts. */

@@ -1,8 +1,8 @@
-import type { AgentEvent, ContextMessage, Turn } from "../agents/runtime.ts";
+import type { AgentEvent, Turn } from "../agents/runtime.ts";
 import type { RunId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
-import { textOf, type Message, type MessageBody } from "../store/messages.ts";
+import type { Message, MessageBody } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { answerCommand, parseCommand } from "./commands.ts";
 import { agentTextOf, conversationOf, type Inflight, type Turns } from "./engine.ts";
@@ -22,9 +22,6 @@ type Loan = {
 };
 
 type Row = InboxRow<Payload>;
-
-/** Messages of earlier turns that a runtime may need to rebuild its context: enough for any context window. */
-const HISTORY_MESSAGES = 2_000;
 
 /**
  * Runs one admitted message to its end and stores what came of it. Never rejects for anything that an agent does. Resolves to
@@ -173,22 +170,9 @@ class RunningTurn {
       workspace: settings.workspace,
       situation: options.situation(payload, session),
       checkpoint: session.checkpoint,
-      history: () => this.#history(session),
+      history: () => this.#turns.contextOf(session, [...this.#active.runIds, ...this.#active.steered]),
       beforeTool: (call) => this.#beforeTool(call),
     };
-  }
-
-  /** What was said before this turn, in the order in which the agent saw it. */
-  #history(session: SessionRow): ContextMessage[] {
-    const own = new Set<string>([...this.#active.runIds, ...this.#active.steered, ...this.#turns.waiting(this.#row.sessionKey)]);
-    const rows = this.#turns.options.messages
-      .tail(session.key, session.session_id, HISTORY_MESSAGES)
-      .filter((each) => !each.runId || !own.has(each.runId));
-    return byRun(rows).flatMap((message): ContextMessage[] => {
-      const text = textOf(message.body);
-      if (text === "" || message.body.role === "toolResult" || isCommandRow(message)) return [];
-      return [{ role: message.body.role, text, at: message.at }];
-    });
   }
 
   /** The call is on disk before it runs: a crash from here on closes the turn instead of repeating the tool. */
@@ -373,24 +357,7 @@ const errorOutcome = (message: string, endedAt: number): Outcome => ({
 
 const lastAssistant = (rows: readonly MessageBody[]): number => rows.findLastIndex((row) => row.role === "assistant");
 
-const isCommandRow = (message: Message): boolean =>
-  message.body.role === "assistant"
-    ? message.body.origin === "command" || message.body.origin === "notice"
-    : message.body.role === "user" && parseCommand(textOf(message.body)) !== null;
-
 /** What a person is told when a run could not be answered. */
 export const noticeFor = (outcome: Outcome): string => (outcome.error ? `That did not work: ${outcome.error.message}` : "Stopped.");
 
 const joinNotice = (outcome: Outcome): string => (outcome.text ? `${outcome.text}\n\n${noticeFor(outcome)}` : noticeFor(outcome));
-
-/** Messages in the order of their runs: a message that waited behind a turn comes after that turn's answer. */
-export function byRun(rows: readonly Message[]): Message[] {
-  const groups = new Map<string, Message[]>();
-  for (const row of rows) {
-    const key = row.runId ?? row.id;
-    groups.set(key, [...(groups.get(key) ?? []), row]);
-  }
-  return [...groups.values()].toSorted((a, b) => answeredAt(a) - answeredAt(b)).flat();
-}
-
-const answeredAt = (group: readonly Message[]): number => group.find((each) => each.body.role !== "user")?.seq ?? group[0]!.seq;

@@ -1,0 +1,233 @@
+import { GatewayError } from "../core/errors.ts";
+import { asId, type RunId, type SessionKey } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Caller, MethodTable } from "../protocol/method.ts";
+import type { QueueMode } from "../routing/queue-mode.ts";
+import type { Payload } from "../turns/submission.ts";
+import { operatorSubmission, resolveKey, toImages, wireRow, type ChatDeps } from "./context.ts";
+import { fitRows, splitModel, toMessageRow, toThinkingLevels } from "./rows.ts";
+import { toSessionMessage } from "./stream.ts";
+
+type HistoryParams = {
+  sessionKey: string;
+  agentId?: string;
+  sessionId?: string;
+  limit?: number;
+  maxBytes?: number;
+  offset?: number;
+  cursor?: string;
+  messageId?: string;
+};
+type SendParams = {
+  sessionKey: string;
+  agentId?: string;
+  sessionId?: string;
+  message: string;
+  idempotencyKey: string;
+  attachments?: unknown[];
+  thinking?: string;
+  queueMode?: QueueMode;
+  timeoutMs?: number;
+  suppressCommandInterpretation?: boolean;
+};
+
+const HISTORY_LIMIT = 1_000;
+const HISTORY_BYTES = 4_194_304;
+
+export type ChatMethodsDeps = ChatDeps & {
+  /** Results of models.list and commands.list, for chat.metadata. */
+  models: (agentId: string) => unknown;
+  commands: () => unknown;
+};
+
+/** chat.*: the conversation of one session. */
+export function chatMethods(deps: ChatMethodsDeps) {
+  return {
+    "chat.startup": { scope: "operator.read", run: (params: HistoryParams, caller: Caller) => history(deps, params, caller) },
+    "chat.history": { scope: "operator.read", run: (params: HistoryParams, caller: Caller) => history(deps, params, caller) },
+    "chat.send": {
+      scope: "operator.write",
+      maxBytes: LIMITS.attachmentRequestBytes,
+      run: (params: SendParams, caller: Caller) => send(deps, params, caller),
+    },
+    "chat.abort": {
+      scope: "operator.write",
+      run: ({ sessionKey, agentId, runId }: { sessionKey: string; agentId?: string; runId?: string }) => {
+        const runIds = deps.turns.abort(
+          resolveKey(deps, sessionKey, agentId).key,
+          runId === undefined ? undefined : asId<RunId>(runId),
+          "user",
+        );
+        return { ok: true, aborted: runIds.length > 0, runIds };
+      },
+    },
+    "chat.inject": {
+      scope: "operator.admin",
+      run: (params: { sessionKey: string; agentId?: string; message: string; label?: string }) => inject(deps, params),
+    },
+    "chat.metadata": {
+      scope: "operator.read",
+      run: ({ agentId }: { agentId?: string }) => ({ models: deps.models(agentId ?? deps.defaultAgent()), commands: deps.commands() }),
+    },
+  } satisfies MethodTable;
+}
+
+function history(deps: ChatDeps, params: HistoryParams, caller: Caller): unknown {
+  const { key } = resolveKey(deps, params.sessionKey, params.agentId);
+  deps.hub.watch(caller.conn, `session:${key}`);
+  const session = deps.sessions.get(key);
+  const common = { sessionKey: key, defaults: chatDefaults(deps), pendingInputs: pendingInputs(deps, key) };
+  if (!session) return { ...common, sessionId: "", messages: [], deltaCursor: toCursor("", 0), hasMore: false, totalMessages: 0 };
+  const sessionId = params.sessionId ?? session.session_id;
+  const lastSeq = deps.messages.lastSeq(key, sessionId);
+  const state = {
+    ...common,
+    sessionId,
+    deltaCursor: toCursor(sessionId, lastSeq),
+    sessionInfo: wireRow(deps, session),
+    ...inFlight(deps, key),
+  };
+  if (params.cursor !== undefined) return delta(deps, key, session.session_id, params.cursor, state);
+  const limit = Math.min(params.limit ?? 200, HISTORY_LIMIT);
+  const total = deps.messages.count(key, sessionId);
+  const offset = params.offset ?? 0;
+  const before = beforeSeq(deps, key, sessionId, offset, params.messageId);
+  const rows = deps.messages.tail(key, sessionId, limit, before);
+  const fitted = fitRows(rows.map(toMessageRow), Math.min(params.maxBytes ?? HISTORY_BYTES, HISTORY_BYTES));
+  const next = offset + fitted.rows.length;
+  const hasMore = params.messageId === undefined ? next < total : fitted.cut || rows.length === limit;
+  return { ...state, messages: fitted.rows, hasMore, ...(hasMore ? { nextOffset: next } : {}), totalMessages: total };
+}
+
+/** The sequence number below which a page begins: after `offset` newest messages, or around one message. */
+function beforeSeq(deps: ChatDeps, key: SessionKey, sessionId: string, offset: number, messageId: string | undefined): number | undefined {
+  if (messageId !== undefined) {
+    const message = deps.messages.byId(messageId);
+    if (!message || message.sessionKey !== key)
+      throw new GatewayError("INVALID_REQUEST", `there is no message ${JSON.stringify(messageId.slice(0, 80))} in this session`);
+    return message.seq + 1;
+  }
+  if (offset === 0) return undefined;
+  const skipped = deps.messages.tail(key, sessionId, offset);
+  return skipped[0]?.seq ?? 0;
+}
+
+const toCursor = (sessionId: string, seq: number): string => Buffer.from(JSON.stringify([sessionId, seq])).toString("base64url");
+
+function parseCursor(cursor: string): [string, number] | null {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
+    return Array.isArray(value) && typeof value[0] === "string" && Number.isSafeInteger(value[1]) ? [value[0], value[1] as number] : null;
+  } catch {
+    return null; // not one of ours: the client is told to load from the start
+  }
+}
+
+/** What came after the cursor; `reset` when it belongs to another conversation or lies too far back. */
+function delta(deps: ChatDeps, key: SessionKey, sessionId: string, cursor: string, state: Record<string, unknown>): unknown {
+  const known = parseCursor(cursor);
+  if (!known || known[0] !== sessionId) return { kind: "reset" };
+  const rows = deps.messages.after(key, sessionId, known[1], HISTORY_LIMIT + 1);
+  if (rows.length > HISTORY_LIMIT) return { kind: "reset" };
+  const session = deps.sessions.get(key);
+  const { sessionInfo, deltaCursor, inFlightRun, pendingInputs: pending } = state;
+  return {
+    kind: "delta",
+    messages: rows.map((row) => toSessionMessage(row, session)),
+    deltaCursor,
+    sessionInfo,
+    pendingInputs: pending,
+    ...(inFlightRun ? { inFlightRun } : {}),
+  };
+}
+
+function inFlight(deps: ChatDeps, key: SessionKey): Record<string, unknown> {
+  const run = deps.turns.inflight(key)[0];
+  return run ? { inFlightRun: { runId: run.runId, startedAt: run.startedAt, text: run.text, seq: run.seq } } : {};
+}
+
+/** Messages that wait behind the running turn. They are in the transcript already; this says that they are still to be answered. */
+function pendingInputs(deps: ChatDeps, key: SessionKey): { items: unknown[]; total: number } {
+  const waiting = deps.turns.waiting(key);
+  const items = waiting.slice(0, 50).flatMap((runId) => {
+    const row = deps.turns.find(runId);
+    return row
+      ? [
+          {
+            id: runId,
+            runId,
+            message: { role: "user", content: (row.payload as Payload | null)?.text ?? "", timestamp: row.receivedAt },
+            acceptedAt: row.receivedAt,
+            state: "queued",
+          },
+        ]
+      : [];
+  });
+  return { items, total: waiting.length };
+}
+
+async function send(deps: ChatDeps, params: SendParams, caller: Caller): Promise<unknown> {
+  const { key, agentId } = resolveKey(deps, params.sessionKey, params.agentId);
+  const images = toImages(params.attachments);
+  if (params.message.trim() === "" && images.length === 0) throw new GatewayError("INVALID_REQUEST", "the message is empty");
+  const stored = deps.sessions.get(key);
+  if (params.sessionId && stored && stored.session_id !== params.sessionId) {
+    throw new GatewayError("INVALID_REQUEST", "this session was reset since it was loaded; load it again", {
+      details: { code: "SESSION_CHANGED", sessionId: stored.session_id },
+    });
+  }
+  deps.hub.watch(caller.conn, `session:${key}`);
+  const admitted = await deps.turns.submit(
+    operatorSubmission(deps, {
+      source: "rpc",
+      key,
+      agentId,
+      text: params.message,
+      images,
+      idempotencyKey: params.idempotencyKey,
+      caller,
+      queueMode: params.queueMode,
+      thinking: params.thinking,
+      timeoutMs: params.timeoutMs,
+      literal: params.suppressCommandInterpretation,
+    }),
+  );
+  if (!admitted.duplicate) return { runId: admitted.runId, status: "started" };
+  const { outcome } = admitted;
+  if (!outcome) return { runId: admitted.runId, status: "in_flight" };
+  return {
+    runId: admitted.runId,
+    status: outcome.status === "ok" ? "ok" : outcome.status === "aborted" ? "aborted" : "error",
+    ...(outcome.error ? { error: outcome.error.message } : {}),
+  };
+}
+
+async function inject(deps: ChatDeps, params: { sessionKey: string; agentId?: string; message: string; label?: string }): Promise<unknown> {
+  const { key } = resolveKey(deps, params.sessionKey, params.agentId);
+  const { store, bus } = deps.turns.options;
+  const text = params.label ? `[${params.label}] ${params.message}` : params.message;
+  const message = await store.write(() => {
+    const session = deps.sessions.get(key);
+    if (!session) throw new GatewayError("INVALID_REQUEST", `there is no session ${key}`, { details: { code: "SESSION_NOT_FOUND" } });
+    return deps.turns.addReply({ runId: null, session, text, now: deps.clock.now(), origin: "inject" });
+  });
+  bus.emit("message.added", { message });
+  bus.emit("session.changed", { sessionKey: key, reason: "inject", fields: ["updated_at", "preview", "last_message_at"] });
+  return { ok: true, messageId: message.id };
+}
+
+/** Model and context of a session that says nothing of its own. */
+export function chatDefaults(deps: ChatDeps): Record<string, unknown> {
+  const settings = deps.turns.options.settings(deps.defaultAgent());
+  const model = `${settings.models[0]!.provider}/${settings.models[0]!.id}`;
+  const facts = deps.modelFacts(model);
+  return {
+    modelProvider: splitModel(model).provider,
+    model: splitModel(model).id,
+    contextTokens: facts.contextWindow,
+    thinkingLevels: toThinkingLevels(facts.thinkingLevels),
+    thinkingOptions: facts.thinkingLevels,
+    thinkingDefault: settings.thinking,
+    modelSelectionTarget: "session",
+  };
+}

@@ -1,0 +1,163 @@
+import type { ImageInput, ToolName } from "../agents/runtime.ts";
+import type { Target } from "../channels/channel.ts";
+import type { Clock } from "../core/clock.ts";
+import { GatewayError } from "../core/errors.ts";
+import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
+import { asId } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Hub } from "../protocol/hub.ts";
+import type { Caller } from "../protocol/method.ts";
+import type { QueueMode } from "../routing/queue-mode.ts";
+import { canonicalSessionKey, parseSessionKey, toAgentId } from "../routing/session-key.ts";
+import type { Provenance } from "../store/messages.ts";
+import type { Messages } from "../store/messages.ts";
+import type { Sessions, SessionRow } from "../store/sessions.ts";
+import type { Turns } from "../turns/engine.ts";
+import { isThinkingLevel, modelsOf } from "../turns/settings.ts";
+import type { Submission } from "../turns/submission.ts";
+import { toSessionRow, type SessionFacts } from "./rows.ts";
+
+/** What the methods about conversations need. */
+export type ChatDeps = {
+  turns: Turns;
+  sessions: Sessions;
+  messages: Messages;
+  hub: Hub;
+  clock: Clock;
+  newId: () => string;
+  defaultAgent: () => AgentId;
+  agentIds: () => readonly string[];
+  mainKey: () => string | undefined;
+  /** Tools of an operator's session. */
+  operatorTools: (agentId: AgentId) => readonly ToolName[];
+  queueMode: (channel: string) => QueueMode;
+  /** What is known of a model; context window 0 when unknown. */
+  modelFacts: (name: string) => { contextWindow: number; thinkingLevels: readonly string[] };
+  modelNames: () => readonly string[];
+  /** `channel` + a recipient as people write it -> Target. Throws GatewayError when it names nothing. */
+  toTarget: (channel: string, account: string | undefined, to: string, thread: string | undefined) => Target;
+};
+
+/** The session that a client means. Throws INVALID_REQUEST for a key that cannot be one. */
+export function resolveKey(deps: ChatDeps, input: string, agentId?: string): { key: SessionKey; agentId: AgentId } {
+  const agent = agentId === undefined ? deps.defaultAgent() : toAgentId(agentId);
+  const key = canonicalSessionKey(input, agent, deps.mainKey());
+  const parsed = key && parseSessionKey(key);
+  if (!key || !parsed)
+    throw new GatewayError("INVALID_REQUEST", `invalid session key: ${JSON.stringify(input.slice(0, 80))}`, {
+      fix: "Use `main`, a name, or `agent:<id>:<name>`.",
+    });
+  if (agentId !== undefined && parsed.agentId !== agent)
+    throw new GatewayError("INVALID_REQUEST", `session ${key} does not belong to agent ${agent}`);
+  if (!deps.agentIds().includes(parsed.agentId)) {
+    throw new GatewayError("INVALID_REQUEST", `unknown agent id "${parsed.agentId}"`, {
+      details: { code: "UNKNOWN_AGENT_ID", agentId: parsed.agentId },
+      fix: "`openclaw agents list` shows the agents.",
+    });
+  }
+  return { key, agentId: parsed.agentId };
+}
+
+/** The stored session, or INVALID_REQUEST. */
+export function requireSession(deps: ChatDeps, key: SessionKey): SessionRow {
+  const session = deps.sessions.get(key);
+  if (!session) throw new GatewayError("INVALID_REQUEST", `there is no session ${key}`, { details: { code: "SESSION_NOT_FOUND" } });
+  return session;
+}
+
+export const LEVELS = ["off", "minimal", "low", "medium", "high"] as const;
+
+/** A row of `sessions.list` for one stored session. */
+export function wireRow(deps: ChatDeps, row: SessionRow): Record<string, unknown> {
+  return toSessionRow(row, factsOf(deps, row));
+}
+
+export function currentModel(deps: ChatDeps, row: Pick<SessionRow, "agent_id" | "model">): string {
+  const model = modelsOf(deps.turns.options.settings(row.agent_id), row, null)[0]!;
+  return `${model.provider}/${model.id}`;
+}
+
+function factsOf(deps: ChatDeps, row: SessionRow): SessionFacts {
+  const model = currentModel(deps, row);
+  const facts = deps.modelFacts(model);
+  return {
+    mainKey: deps.mainKey(),
+    model,
+    contextWindow: facts.contextWindow,
+    thinkingDefault: deps.turns.options.settings(row.agent_id).thinking,
+    thinkingLevels: facts.thinkingLevels,
+    queueMode: deps.queueMode(row.channel),
+    activeRuns: deps.turns.inflight(row.key),
+    waiting: deps.turns.waiting(row.key).length,
+  };
+}
+
+export type Attachment = { type?: string; mimeType?: string; fileName?: string; content?: unknown };
+
+/** Images of a request; base64, with or without a data: prefix. Throws INVALID_REQUEST for anything that cannot be used. */
+export function toImages(attachments: readonly unknown[] | undefined): ImageInput[] {
+  return (attachments ?? []).map((raw, index) => {
+    const { mimeType, content } = raw as Attachment;
+    if (typeof content !== "string" || typeof mimeType !== "string")
+      throw new GatewayError("INVALID_REQUEST", `attachment ${index + 1} has no content or no mimeType`);
+    if (!/^image\/(png|jpeg|gif|webp)$/.test(mimeType)) {
+      throw new GatewayError(
+        "INVALID_REQUEST",
+        `attachment ${index + 1} is ${mimeType.slice(0, 60)}; only PNG, JPEG, GIF and WebP images are taken`,
+      );
+    }
+    const data = content.replace(/^data:[^,]{0,100},/, "");
+    if (data.length * 0.75 > LIMITS.imageBytes)
+      throw new GatewayError("INVALID_REQUEST", `attachment ${index + 1} is larger than ${LIMITS.imageBytes} bytes`);
+    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(data)) throw new GatewayError("INVALID_REQUEST", `attachment ${index + 1} is not base64`);
+    return { mimeType, data };
+  });
+}
+
+export type OperatorMessage = {
+  source: "rpc" | "http";
+  key: SessionKey;
+  agentId: AgentId;
+  text: string;
+  images: readonly ImageInput[];
+  idempotencyKey: string;
+  caller: Pick<Caller, "client" | "scopes">;
+  queueMode?: QueueMode | undefined;
+  thinking?: string | undefined;
+  model?: string | undefined;
+  timeoutMs?: number | undefined;
+  target?: Target | null;
+  literal?: boolean | undefined;
+};
+
+/** A message of an operator: a client that holds operator.write, so it may use the agent's tools. */
+export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Submission {
+  if (message.thinking !== undefined && !isThinkingLevel(message.thinking))
+    throw new GatewayError("INVALID_REQUEST", `unknown thinking level ${JSON.stringify(message.thinking.slice(0, 40))}`);
+  const provenance: Provenance = {
+    channel: "webchat",
+    senderIsOwner: true,
+    client: { id: message.caller.client.id, mode: message.caller.client.mode },
+  };
+  const session = deps.sessions.get(message.key);
+  return {
+    channel: message.source,
+    account: "",
+    eventId: message.idempotencyKey,
+    runId: asId<RunId>(message.idempotencyKey),
+    agentId: message.agentId,
+    sessionKey: message.key,
+    chatKind: session?.chat_kind ?? "direct",
+    text: message.text,
+    context: null,
+    images: message.images,
+    provenance,
+    target: message.target ?? null,
+    tools: deps.operatorTools(message.agentId),
+    queueMode: message.queueMode ?? (session?.queue_mode as QueueMode | null) ?? deps.queueMode("webchat"),
+    model: message.model ?? null,
+    thinking: message.thinking ?? null,
+    timeoutMs: message.timeoutMs ?? null,
+    ...(message.literal ? { literal: true } : {}),
+  };
+}

@@ -1,0 +1,106 @@
+import { GatewayError } from "../core/errors.ts";
+import { asId, type RunId } from "../core/ids.ts";
+import type { MethodTable } from "../protocol/method.ts";
+import type { InboxRow } from "../store/inbox.ts";
+import type { OutboxPart } from "../store/outbox.ts";
+import type { Target } from "../channels/channel.ts";
+import { conversationOf, type Turns } from "../turns/engine.ts";
+import type { Payload } from "../turns/submission.ts";
+
+export type DeadLettersDeps = { turns: Turns };
+
+const LIST = 500;
+
+/** deadletters.*: messages that could not be run and replies of which nobody knows, until an operator decides. */
+export function deadLetterMethods(deps: DeadLettersDeps) {
+  return {
+    "deadletters.list": { scope: "operator.read", run: () => ({ items: list(deps.turns) }) },
+    "deadletters.show": { scope: "operator.read", run: ({ id }: { id: string }) => ({ item: find(deps.turns, id, true) }) },
+    "deadletters.retry": { scope: "operator.admin", run: ({ id }: { id: string }) => retry(deps.turns, id) },
+    "deadletters.drop": { scope: "operator.admin", run: ({ id }: { id: string }) => drop(deps.turns, id) },
+  } satisfies MethodTable;
+}
+
+function list(turns: Turns): unknown[] {
+  const { inbox, outbox } = turns.options;
+  return [
+    ...inbox.parked<Payload>(LIST).map((row) => toInboundItem(row, false)),
+    ...outbox.byState("parked", LIST).map((part) => toOutboundItem(part, false)),
+    ...outbox.byState("unknown", LIST).map((part) => toOutboundItem(part, false)),
+  ];
+}
+
+function toInboundItem(row: InboxRow<Payload>, whole: boolean): Record<string, unknown> {
+  const text = row.payload?.text ?? "";
+  return {
+    id: `in:${row.runId}`,
+    kind: "inbound",
+    state: row.state,
+    channel: row.payload?.provenance.channel ?? row.channel,
+    account: row.account,
+    sessionKey: row.sessionKey,
+    at: row.receivedAt,
+    attempts: row.attempts,
+    cause: row.outcome?.error?.message ?? "the session had too many messages waiting",
+    text: whole ? text : text.slice(0, 120),
+    ...(whole ? { payload: row.payload } : {}),
+  };
+}
+
+function toOutboundItem(part: OutboxPart, whole: boolean): Record<string, unknown> {
+  const target = part.target as Target;
+  return {
+    id: `out:${part.partKey}`,
+    kind: "outbound",
+    state: part.state,
+    channel: target.channel,
+    account: target.account,
+    to: target.chat.id,
+    sessionKey: part.sessionKey,
+    at: part.createdAt,
+    attempts: part.attempts,
+    cause: part.cause,
+    text: whole ? part.text : part.text.slice(0, 120),
+    ...(whole ? { target } : {}),
+  };
+}
+
+type Found = { kind: "in"; row: InboxRow<Payload> } | { kind: "out"; part: OutboxPart };
+
+function lookUp(turns: Turns, id: string): Found {
+  const row = id.startsWith("in:") ? turns.find(id.slice(3)) : undefined;
+  if (row?.state === "parked") return { kind: "in", row };
+  const part = id.startsWith("out:") ? turns.options.outbox.get(id.slice(4)) : undefined;
+  if (part && (part.state === "parked" || part.state === "unknown")) return { kind: "out", part };
+  throw new GatewayError("INVALID_REQUEST", `there is no dead letter ${JSON.stringify(id.slice(0, 120))}`, {
+    fix: "`openclaw dead-letters list` shows them.",
+  });
+}
+
+function find(turns: Turns, id: string, whole: boolean): unknown {
+  const found = lookUp(turns, id);
+  return found.kind === "in" ? toInboundItem(found.row, whole) : toOutboundItem(found.part, whole);
+}
+
+async function retry(turns: Turns, id: string): Promise<unknown> {
+  const found = lookUp(turns, id);
+  const { store, outbox, clock } = turns.options;
+  if (found.kind === "in") {
+    await turns.revive(asId<RunId>(found.row.runId));
+    return { ok: true, id };
+  }
+  await store.write(() => outbox.settle(found.part.partKey, "queued", clock.now(), { cause: "sent again by an operator" }));
+  turns.options.deliver(conversationOf(found.part.target as Target));
+  return { ok: true, id };
+}
+
+async function drop(turns: Turns, id: string): Promise<unknown> {
+  const found = lookUp(turns, id);
+  const { store, outbox, inbox, clock } = turns.options;
+  await store.write(() => {
+    const now = clock.now();
+    if (found.kind === "out") outbox.settle(found.part.partKey, "dropped", now, { cause: "dropped by an operator" });
+    else inbox.end(found.row.runId, "dropped", { status: "aborted", text: "", stopReason: "aborted", endedAt: now });
+  });
+  return { ok: true, id };
+}

@@ -1,0 +1,173 @@
+import type { Bus } from "../core/bus.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Hub } from "../protocol/hub.ts";
+import type { Outcome } from "../store/inbox.ts";
+import type { Message } from "../store/messages.ts";
+import type { SessionRow } from "../store/sessions.ts";
+import type { RunRef, TurnEvents } from "../turns/events.ts";
+import { changedFields, splitModel, toMessageRow } from "./rows.ts";
+
+export type StreamDeps = {
+  bus: Bus<TurnEvents>;
+  hub: Hub;
+  clock: Clock;
+  session: (key: string) => SessionRow | undefined;
+  /** The whole wire row of a session, of which the changed part is sent. */
+  wireRow: (row: SessionRow) => Record<string, unknown>;
+};
+
+const READ = "operator.read";
+/** Who watches a session: subscribers of all sessions, and of this one. */
+export const topicsOf = (sessionKey: string): readonly string[] => ["sessions", `session:${sessionKey}`];
+
+type Wire = Record<string, unknown>;
+
+/** Events of protocol v4 that this gateway sends. */
+export const SERVED_EVENTS = [
+  "agent",
+  "chat",
+  "connect.challenge",
+  "device.pair.requested",
+  "device.pair.resolved",
+  "health",
+  "presence",
+  "session.message",
+  "sessions.changed",
+  "shutdown",
+  "tick",
+] as const;
+
+/** Turns what happens in the lanes into the events that clients know. Streams go only to clients that watch the session. */
+export function startStream(deps: StreamDeps): () => void {
+  const { bus, hub, clock } = deps;
+  const started = new Map<string, number>();
+
+  const chat = (ref: RunRef, seq: number, payload: Wire, droppable = false): void =>
+    hub.publish(
+      "chat",
+      { runId: ref.runId, sessionKey: ref.sessionKey, agentId: ref.agentId, seq, ...payload },
+      { scope: READ, topics: topicsOf(ref.sessionKey), droppable },
+    );
+  const agent = (ref: RunRef, seq: number, stream: string, data: Wire, options: { cap?: string; droppable?: boolean } = {}): void =>
+    hub.publish(
+      "agent",
+      { runId: ref.runId, seq, stream, ts: clock.now(), data, sessionKey: ref.sessionKey, agentId: ref.agentId, isHeartbeat: false },
+      { scope: READ, topics: topicsOf(ref.sessionKey), ...options },
+    );
+
+  const stops = [
+    bus.on("turn.started", (event) => {
+      started.set(event.runId, event.startedAt);
+      const { provider, id } = splitModel(event.model);
+      chat(event, event.seq, { state: "status", phase: "starting_model" }, true);
+      agent(event, event.seq, "lifecycle", { phase: "start", startedAt: event.startedAt });
+      agent(event, event.seq, "lifecycle", { phase: "model", provider, model: id });
+    }),
+    bus.on("turn.text", (event) => {
+      chat(event, event.seq, { state: "delta", deltaText: event.delta, message: assistantText(event.text, clock.now()) }, true);
+      agent(event, event.seq, "assistant", { text: event.text, delta: event.delta }, { droppable: true });
+    }),
+    bus.on("turn.thinking", (event) => agent(event, event.seq, "thinking", { text: event.text, delta: event.delta }, { droppable: true })),
+    bus.on("turn.tool", (event) =>
+      agent(event, event.seq, "tool", toolData(event), { cap: "tool-events", droppable: event.phase === "update" }),
+    ),
+    bus.on("turn.note", (event) => agent(event, event.seq, event.kind, { phase: event.kind, text: event.text }, { droppable: true })),
+    bus.on("turn.ended", (event) => {
+      const startedAt = started.get(event.runId) ?? event.outcome.endedAt;
+      started.delete(event.runId);
+      chat(event, event.seq, chatEnd(event.outcome, event.mergedInto !== undefined));
+      agent(event, event.seq, "lifecycle", lifecycleEnd(event.outcome, startedAt));
+    }),
+    bus.on("message.added", ({ message }) => {
+      const session = deps.session(message.sessionKey);
+      hub.publish("session.message", toSessionMessage(message, session), { scope: READ, topics: topicsOf(message.sessionKey) });
+    }),
+    bus.on("session.changed", ({ sessionKey, reason, fields, runId }) => {
+      const session = deps.session(sessionKey);
+      if (!session) return;
+      const phase = reason === "run-start" ? "start" : reason === "run-end" ? "end" : undefined;
+      hub.publish(
+        "sessions.changed",
+        {
+          sessionKey,
+          sessionId: session.session_id,
+          agentId: session.agent_id,
+          ...(phase ? { phase } : { reason }),
+          ...(runId ? { runId } : {}),
+          ts: clock.now(),
+          ...changedFields(deps.wireRow(session), fields),
+        },
+        { scope: READ, topics: ["sessions"] },
+      );
+    }),
+    bus.on("session.removed", ({ sessionKey }) =>
+      hub.publish("sessions.changed", { sessionKey, reason: "delete", ts: clock.now() }, { scope: READ, topics: ["sessions"] }),
+    ),
+  ];
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+const assistantText = (text: string, timestamp: number): Wire => ({ role: "assistant", content: [{ type: "text", text }], timestamp });
+
+function toolData(event: TurnEvents["turn.tool"]): Wire {
+  const common = { name: event.name, toolCallId: event.id };
+  if (event.phase === "start") return { ...common, phase: "start", args: event.args };
+  if (event.phase === "update") return { ...common, phase: "update", partialResult: { content: [{ type: "text", text: event.partial }] } };
+  return {
+    ...common,
+    phase: "result",
+    isError: event.isError,
+    durationMs: event.durationMs,
+    result: { content: [{ type: "text", text: event.result }] },
+  };
+}
+
+/** The last `chat` event of a run. A message that was answered within another run ends without a text of its own. */
+function chatEnd(outcome: Outcome, merged: boolean): Wire {
+  const message = outcome.text !== "" && !merged ? { message: assistantText(outcome.text, outcome.endedAt) } : {};
+  if (outcome.status === "aborted") return { state: "aborted", stopReason: "rpc", ...message };
+  if (outcome.status === "error")
+    return { state: "error", errorMessage: outcome.error?.message ?? "unknown", errorKind: errorKind(outcome.error?.kind), ...message };
+  return { state: "final", stopReason: outcome.stopReason, ...message, ...(outcome.usage ? { usage: outcome.usage } : {}) };
+}
+
+const KINDS = ["refusal", "timeout", "rate_limit", "context_length"];
+const errorKind = (kind: string | undefined): string => (kind && KINDS.includes(kind) ? kind : "unknown");
+
+function lifecycleEnd(outcome: Outcome, startedAt: number): Wire {
+  const times = { startedAt, endedAt: outcome.endedAt, executionSettled: true };
+  if (outcome.status === "ok") {
+    return {
+      phase: "end",
+      stopReason: outcome.stopReason,
+      aborted: false,
+      ...times,
+      terminalReply: { disposition: outcome.text ? "visible" : "silent", text: outcome.text },
+    };
+  }
+  const aborted = outcome.status === "aborted";
+  return {
+    phase: "error",
+    error: outcome.error?.message ?? "This operation was aborted",
+    aborted,
+    stopReason: outcome.stopReason,
+    ...times,
+  };
+}
+
+/** `session.message`, also the form in which `chat.history` sends what came after a cursor. */
+export function toSessionMessage(message: Message, session: SessionRow | undefined): Wire {
+  return {
+    sessionKey: message.sessionKey,
+    ...(session ? { agentId: session.agent_id } : {}),
+    ...(message.body.role === "user" ? { senderIsOwner: message.body.provenance.senderIsOwner } : {}),
+    sessionId: message.sessionId,
+    message: toMessageRow(message),
+    messageId: message.id,
+    messageSeq: message.seq,
+    updatedAt: message.at,
+    ...(session && session.session_id !== message.sessionId ? { stale: true } : {}),
+  };
+}

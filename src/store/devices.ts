@@ -1,0 +1,208 @@
+import type { Store } from "./open.ts";
+
+export type DeviceFacts = {
+  displayName: string | null;
+  platform: string | null;
+  deviceFamily: string | null;
+  clientId: string | null;
+  clientMode: string | null;
+  remote: string | null;
+};
+
+export type DeviceRow = DeviceFacts & {
+  deviceId: string;
+  publicKey: string;
+  label: string | null;
+  approvedVia: string;
+  createdAt: number;
+  approvedAt: number;
+  lastSeenAt: number | null;
+  lastSeenReason: string | null;
+};
+
+export type GrantRow = {
+  deviceId: string;
+  role: string;
+  scopes: string[];
+  tokenHash: string | null;
+  createdAt: number;
+  rotatedAt: number | null;
+  lastUsedAt: number | null;
+  revokedAt: number | null;
+};
+
+export type DeviceRequestRow = DeviceFacts & {
+  requestId: string;
+  deviceId: string;
+  publicKey: string;
+  role: string;
+  scopes: string[];
+  reason: string;
+  origin: string | null;
+  isRepair: boolean;
+  createdAt: number;
+};
+
+const FACTS = `display_name AS displayName, platform, device_family AS deviceFamily, client_id AS clientId,
+  client_mode AS clientMode, remote`;
+const DEVICE = `device_id AS deviceId, public_key AS publicKey, label, ${FACTS}, approved_via AS approvedVia, created_at AS createdAt,
+  approved_at AS approvedAt, last_seen_at AS lastSeenAt, last_seen_reason AS lastSeenReason`;
+const GRANT = `device_id AS deviceId, role, scopes, token_hash AS tokenHash, created_at AS createdAt, rotated_at AS rotatedAt,
+  last_used_at AS lastUsedAt, revoked_at AS revokedAt`;
+const REQUEST = `request_id AS requestId, device_id AS deviceId, public_key AS publicKey, role, scopes, reason, ${FACTS}, origin,
+  is_repair AS isRepair, created_at AS createdAt`;
+
+type RawGrant = Omit<GrantRow, "scopes"> & { scopes: string };
+type RawRequest = Omit<DeviceRequestRow, "scopes" | "isRepair"> & { scopes: string; isRepair: number };
+
+const toGrant = (raw: RawGrant): GrantRow => ({ ...raw, scopes: JSON.parse(raw.scopes) as string[] });
+const toRequest = (raw: RawRequest): DeviceRequestRow => ({
+  ...raw,
+  scopes: JSON.parse(raw.scopes) as string[],
+  isRepair: raw.isRepair === 1,
+});
+
+export function listDevices(store: Store): DeviceRow[] {
+  return store.all<DeviceRow>(`SELECT ${DEVICE} FROM devices ORDER BY approved_at DESC`);
+}
+
+export function findDevice(store: Store, deviceId: string): DeviceRow | undefined {
+  return store.get<DeviceRow>(`SELECT ${DEVICE} FROM devices WHERE device_id = ?`, deviceId);
+}
+
+export function countDevices(store: Store): number {
+  return store.get<{ n: number }>("SELECT count(*) AS n FROM devices")!.n;
+}
+
+export function listGrants(store: Store, deviceId: string): GrantRow[] {
+  return store.all<RawGrant>(`SELECT ${GRANT} FROM device_grants WHERE device_id = ? ORDER BY role`, deviceId).map(toGrant);
+}
+
+export function findGrant(store: Store, deviceId: string, role: string): GrantRow | undefined {
+  const raw = store.get<RawGrant>(`SELECT ${GRANT} FROM device_grants WHERE device_id = ? AND role = ?`, deviceId, role);
+  return raw && toGrant(raw);
+}
+
+export function findGrantByToken(store: Store, tokenHash: string): GrantRow | undefined {
+  const raw = store.get<RawGrant>(`SELECT ${GRANT} FROM device_grants WHERE token_hash = ? AND revoked_at IS NULL`, tokenHash);
+  return raw && toGrant(raw);
+}
+
+/** Inserts the device, or refreshes what it said about itself; `approvedVia` and the times of an existing one stay. */
+export function saveDevice(store: Store, device: Omit<DeviceRow, "label" | "lastSeenAt" | "lastSeenReason">): void {
+  store.run(
+    `INSERT INTO devices (device_id, public_key, display_name, platform, device_family, client_id, client_mode, remote, approved_via,
+       created_at, approved_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (device_id) DO UPDATE SET display_name = excluded.display_name, platform = excluded.platform,
+       device_family = excluded.device_family, client_id = excluded.client_id, client_mode = excluded.client_mode,
+       remote = excluded.remote`,
+    device.deviceId,
+    device.publicKey,
+    device.displayName,
+    device.platform,
+    device.deviceFamily,
+    device.clientId,
+    device.clientMode,
+    device.remote,
+    device.approvedVia,
+    device.createdAt,
+    device.approvedAt,
+  );
+}
+
+/** Sets what the device may do in `role`. A token that it already has stays valid when `tokenHash` is null. */
+export function saveGrant(
+  store: Store,
+  grant: { deviceId: string; role: string; scopes: readonly string[]; tokenHash: string | null },
+  at: number,
+): void {
+  store.run(
+    `INSERT INTO device_grants (device_id, role, scopes, token_hash, created_at) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT (device_id, role) DO UPDATE SET scopes = excluded.scopes, revoked_at = NULL,
+       rotated_at = CASE WHEN excluded.token_hash IS NULL THEN rotated_at ELSE excluded.created_at END,
+       token_hash = coalesce(excluded.token_hash, token_hash)`,
+    grant.deviceId,
+    grant.role,
+    JSON.stringify(grant.scopes),
+    grant.tokenHash,
+    at,
+  );
+}
+
+export function revokeGrant(store: Store, deviceId: string, role: string, at: number): boolean {
+  return (
+    store.run(
+      "UPDATE device_grants SET revoked_at = ?, token_hash = NULL WHERE device_id = ? AND role = ? AND revoked_at IS NULL",
+      at,
+      deviceId,
+      role,
+    ) > 0
+  );
+}
+
+/** Removes the device, its grants and its requests. */
+export function removeDevice(store: Store, deviceId: string): boolean {
+  store.run("DELETE FROM device_grants WHERE device_id = ?", deviceId);
+  store.run("DELETE FROM device_requests WHERE device_id = ?", deviceId);
+  return store.run("DELETE FROM devices WHERE device_id = ?", deviceId) > 0;
+}
+
+export function renameDevice(store: Store, deviceId: string, label: string): boolean {
+  return store.run("UPDATE devices SET label = ? WHERE device_id = ?", label, deviceId) > 0;
+}
+
+export function markSeen(store: Store, deviceId: string, role: string, reason: string, at: number): void {
+  store.run("UPDATE devices SET last_seen_at = ?, last_seen_reason = ? WHERE device_id = ?", at, reason, deviceId);
+  store.run("UPDATE device_grants SET last_used_at = ? WHERE device_id = ? AND role = ?", at, deviceId, role);
+}
+
+export function listRequests(store: Store): DeviceRequestRow[] {
+  return store.all<RawRequest>(`SELECT ${REQUEST} FROM device_requests ORDER BY created_at DESC`).map(toRequest);
+}
+
+export function findRequest(store: Store, requestId: string): DeviceRequestRow | undefined {
+  const raw = store.get<RawRequest>(`SELECT ${REQUEST} FROM device_requests WHERE request_id = ?`, requestId);
+  return raw && toRequest(raw);
+}
+
+export function findRequestOf(store: Store, deviceId: string, role: string): DeviceRequestRow | undefined {
+  const raw = store.get<RawRequest>(`SELECT ${REQUEST} FROM device_requests WHERE device_id = ? AND role = ?`, deviceId, role);
+  return raw && toRequest(raw);
+}
+
+/** Inserts the request, or renews the one of the same device and role (its id stays). Keeps at most `most` of them. */
+export function saveRequest(store: Store, request: DeviceRequestRow, most: number): void {
+  store.run(
+    `INSERT INTO device_requests (request_id, device_id, public_key, role, scopes, reason, display_name, platform, device_family, client_id,
+       client_mode, origin, remote, is_repair, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (device_id, role) DO UPDATE SET scopes = excluded.scopes, reason = excluded.reason, created_at = excluded.created_at,
+       display_name = excluded.display_name, remote = excluded.remote, origin = excluded.origin`,
+    request.requestId,
+    request.deviceId,
+    request.publicKey,
+    request.role,
+    JSON.stringify(request.scopes),
+    request.reason,
+    request.displayName,
+    request.platform,
+    request.deviceFamily,
+    request.clientId,
+    request.clientMode,
+    request.origin,
+    request.remote,
+    request.isRepair ? 1 : 0,
+    request.createdAt,
+  );
+  store.run(
+    "DELETE FROM device_requests WHERE request_id NOT IN (SELECT request_id FROM device_requests ORDER BY created_at DESC LIMIT ?)",
+    most,
+  );
+}
+
+export function removeRequest(store: Store, requestId: string): boolean {
+  return store.run("DELETE FROM device_requests WHERE request_id = ?", requestId) > 0;
+}
+
+export function removeOldRequests(store: Store, before: number): void {
+  store.run("DELETE FROM device_requests WHERE created_at < ?", before);
+}

@@ -1,0 +1,310 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { textOf } from "../store/messages.ts";
+import { gated, said, MODEL } from "../../test/fakes/runtime.ts";
+import { message, openBench, until, type Bench } from "../../test/fakes/turns.ts";
+import { asId } from "../core/ids.ts";
+import { recover } from "./recover.ts";
+
+const key = asId<never>("agent:main:main");
+const texts = (bench: Bench): string[] => {
+  const session = bench.turns.options.sessions.get(key)!;
+  return bench.turns.options.messages.tail(key, session.session_id, 100).map((each) => `${each.body.role}: ${textOf(each.body)}`);
+};
+const outcome = (bench: Bench, runId: string) => bench.turns.wait(asId(runId), 5_000);
+const target = {
+  channel: asId<never>("irc"),
+  account: asId<never>("default"),
+  chat: { kind: "direct" as const, id: asId<never>("alice") },
+};
+
+test("an admitted message is on disk before submit resolves, and is answered", async () => {
+  const bench = openBench();
+  const admitted = await bench.turns.submit(message("hello", "e1"));
+  assert.equal(admitted.duplicate, false);
+  assert.deepEqual(texts(bench), ["user: hello"]);
+  assert.equal((await outcome(bench, "e1"))?.text, "echo: hello");
+  assert.deepEqual(texts(bench), ["user: hello", "assistant: echo: hello"]);
+  assert.equal(bench.turns.options.sessions.get(key)?.checkpoint, "after e1");
+  bench.close();
+});
+
+test("the same idempotency key gives the same run and its final state, and runs nothing twice", async () => {
+  const bench = openBench();
+  await bench.turns.submit(message("hello", "e1"));
+  await outcome(bench, "e1");
+  const again = await bench.turns.submit(message("hello", "e1"));
+  assert.equal(again.duplicate, true);
+  assert.equal(again.outcome?.text, "echo: hello");
+  assert.equal(bench.runtime.prompts.length, 1);
+  await assert.rejects(bench.turns.submit(message("something else", "e1")), /belongs to another message/);
+  bench.close();
+});
+
+test("two equal events in one commit are one message", async () => {
+  const bench = openBench();
+  const [a, b] = await Promise.all([bench.turns.submit(message("hello", "e1")), bench.turns.submit(message("hello", "e1"))]);
+  assert.deepEqual([a.duplicate, b.duplicate].toSorted(), [false, true]);
+  await outcome(bench, "e1");
+  assert.equal(bench.runtime.prompts.length, 1);
+  bench.close();
+});
+
+test("a followup waits while the first turn runs, and comes after its answer in the agent's context", async () => {
+  const bench = openBench();
+  bench.runtime.script = gated;
+  await bench.turns.submit(message("one", "e1"));
+  await bench.turns.submit(message("two", "e2"));
+  await until(() => bench.turns.inflight(key)[0]?.text);
+  assert.deepEqual(bench.turns.waiting(key), ["e2"]);
+  bench.runtime.release("e1");
+  await outcome(bench, "e1");
+  await until(() => bench.runtime.prompts.length === 2);
+  const history = bench.runtime.prompts[1]!.history().map((each) => each.text);
+  assert.deepEqual(history, ["one", "half done: one"]);
+  await until(() => bench.turns.inflight(key)[0]?.text);
+  bench.runtime.release("e2");
+  assert.equal((await outcome(bench, "e2"))?.text, "half done: two");
+  bench.close();
+});
+
+test("a steered message enters the running turn and ends with it", async () => {
+  const bench = openBench();
+  bench.runtime.script = gated;
+  await bench.turns.submit(message("one", "e1"));
+  await until(() => bench.turns.inflight(key)[0]?.text);
+  await bench.turns.submit(message("two", "e2", { queueMode: "steer" }));
+  await until(() => bench.turns.find("e2")?.mergedInto === "e1");
+  bench.runtime.release("e1");
+  assert.equal((await outcome(bench, "e1"))?.text, "half done: one + two");
+  assert.equal((await outcome(bench, "e2"))?.text, "half done: one + two");
+  assert.equal(bench.turns.find("e2")?.state, "merged");
+  assert.equal(bench.runtime.prompts.length, 1);
+  bench.close();
+});
+
+test("a steered message that the turn did not take gets a turn of its own, once", async () => {
+  const bench = openBench();
+  bench.runtime.script = async function* (turn, control) {
+    yield { type: "started", model: MODEL, contextWindow: 1 };
+    yield { type: "text", delta: "x" };
+    if (turn.text === "one") await control.gate();
+    yield said(`answer to ${turn.text}`);
+    yield { type: "end", reason: "stop", checkpoint: null };
+  };
+  await bench.turns.submit(message("one", "e1"));
+  await until(() => bench.turns.inflight(key)[0]?.text);
+  await bench.turns.submit(message("two", "e2", { queueMode: "steer" }));
+  await until(() => bench.turns.find("e2")?.mergedInto === "e1");
+  bench.runtime.release("e1");
+  assert.equal((await outcome(bench, "e2"))?.text, "answer to two");
+  assert.deepEqual(
+    bench.runtime.prompts.map((each) => each.text),
+    ["one", "two"],
+  );
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert.equal(bench.runtime.prompts.length, 2);
+  bench.close();
+});
+
+test("interrupt ends the running turn with its partial text kept", async () => {
+  const bench = openBench();
+  bench.runtime.script = gated;
+  await bench.turns.submit(message("one", "e1"));
+  await until(() => bench.turns.inflight(key)[0]?.text);
+  await bench.turns.submit(message("two", "e2", { queueMode: "interrupt" }));
+  assert.equal((await outcome(bench, "e1"))?.status, "aborted");
+  assert.ok(texts(bench).includes("assistant: half "));
+  await until(() => bench.runtime.prompts.length === 2);
+  await until(() => bench.turns.inflight(key)[0]?.text);
+  bench.runtime.release("e2");
+  assert.equal((await outcome(bench, "e2"))?.status, "ok");
+  bench.close();
+});
+
+test("collected messages are answered together", async () => {
+  const bench = openBench();
+  bench.runtime.script = gated;
+  await bench.turns.submit(message("one", "e1"));
+  await until(() => bench.turns.inflight(key)[0]?.text);
+  for (const [text, id] of [
+    ["two", "e2"],
+    ["three", "e3"],
+  ] as const)
+    await bench.turns.submit(message(text, id, { queueMode: "collect" }));
+  bench.runtime.release("e1");
+  await until(() => bench.runtime.prompts.length === 2);
+  assert.equal(bench.runtime.prompts[1]!.text, "two\n\nthree");
+  await until(() => bench.turns.inflight(key)[0]?.text);
+  bench.runtime.release("e2");
+  assert.equal((await outcome(bench, "e3"))?.status, "ok");
+  assert.equal(bench.turns.find("e3")?.state, "merged");
+  bench.close();
+});
+
+test("/stop overtakes: it aborts the turn, forgets what waits, and is answered at once", async () => {
+  const bench = openBench();
+  bench.runtime.script = gated;
+  await bench.turns.submit(message("one", "e1"));
+  await bench.turns.submit(message("two", "e2"));
+  await until(() => bench.turns.inflight(key)[0]?.text);
+  const stop = await bench.turns.submit(message("/stop", "e3"));
+  assert.equal(stop.outcome?.text, "Stopped.");
+  assert.equal((await outcome(bench, "e1"))?.status, "aborted");
+  assert.equal((await outcome(bench, "e2"))?.status, "aborted");
+  assert.equal(bench.runtime.prompts.length, 1);
+  bench.close();
+});
+
+test("/new keeps its place in the lane and starts an empty conversation", async () => {
+  const bench = openBench();
+  await bench.turns.submit(message("hello", "e1"));
+  const first = bench.turns.options.sessions.get(key)!.session_id;
+  await bench.turns.submit(message("/new", "e2"));
+  await outcome(bench, "e2");
+  const session = bench.turns.options.sessions.get(key)!;
+  assert.notEqual(session.session_id, first);
+  assert.equal(session.checkpoint, null);
+  assert.deepEqual(bench.runtime.forgotten, [first]);
+  await bench.turns.submit(message("again", "e3"));
+  await outcome(bench, "e3");
+  assert.deepEqual(bench.runtime.prompts[1]!.history(), []);
+  bench.close();
+});
+
+test("/model chooses by a part of the name and refuses what does not exist", async () => {
+  const bench = openBench();
+  await bench.turns.submit(message("/model other", "e1"));
+  await outcome(bench, "e1");
+  assert.equal(bench.turns.options.sessions.get(key)?.model, "fake/other");
+  await bench.turns.submit(message("/model nonsense", "e2"));
+  assert.match((await outcome(bench, "e2"))!.text, /no model "nonsense"/);
+  bench.close();
+});
+
+test("an answer for a channel is in the outbox in the same commit as the message, in parts and in order", async () => {
+  const bench = openBench();
+  await bench.turns.submit(message("a||b", "e1", { channel: "irc", account: "default", target }));
+  await outcome(bench, "e1");
+  const parts = bench.turns.options.outbox.byIntent("e1");
+  assert.deepEqual(
+    parts.map((part) => [part.text, part.state]),
+    [
+      ["echo: a", "queued"],
+      ["b", "queued"],
+    ],
+  );
+  bench.close();
+});
+
+test("an agent that fails is told to the person, on the channel as well", async () => {
+  const bench = openBench();
+  bench.runtime.script = async function* () {
+    yield { type: "end", reason: "error", checkpoint: null, error: { kind: "rate_limit", message: "the provider is busy" } };
+  };
+  await bench.turns.submit(message("hi", "e1", { channel: "irc", target }));
+  const end = await outcome(bench, "e1");
+  assert.equal(end?.error?.kind, "rate_limit");
+  assert.match(bench.turns.options.outbox.byIntent("e1")[0]!.text, /provider is busy/);
+  bench.close();
+});
+
+test("a lane that is full refuses, and loses nothing", async () => {
+  const bench = openBench();
+  bench.runtime.script = gated;
+  await bench.turns.submit(message("first", "e0"));
+  await Promise.all(Array.from({ length: 256 }, (_, i) => bench.turns.submit(message(`m${i}`, `w${i}`))));
+  await assert.rejects(
+    bench.turns.submit(message("too many", "x")),
+    (err: { details?: { code?: string } }) => err.details?.code === "LANE_FULL",
+  );
+  assert.equal(bench.turns.find("x"), undefined);
+  bench.close();
+});
+
+test("no more turns than allowed run at once; the others follow when a slot is free", async () => {
+  const bench = openBench({ concurrency: 2 });
+  bench.runtime.script = gated;
+  for (const n of [1, 2, 3]) await bench.turns.submit(message(`m${n}`, `e${n}`, { sessionKey: asId(`agent:main:s${n}`) }));
+  await until(() => bench.runtime.prompts.length === 2);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(bench.runtime.prompts.length, 2);
+  await until(() => bench.turns.inflight(asId("agent:main:s1"))[0]?.text);
+  bench.runtime.release("e1");
+  await until(() => bench.runtime.prompts.length === 3);
+  bench.close();
+});
+
+test("after a crash every open message runs again or is closed visibly, and none twice", async () => {
+  const before = openBench();
+  before.runtime.script = gated;
+  await before.turns.submit(message("running", "e1"));
+  await until(() => before.turns.inflight(key)[0]?.text);
+  await before.turns.submit(message("waiting", "e2"));
+  const other = { sessionKey: asId<never>("agent:main:tools"), tools: ["bash" as const] };
+  before.runtime.script = async function* (turn) {
+    yield { type: "started", model: MODEL, contextWindow: 1 };
+    await turn.beforeTool({ id: "t", name: "bash", args: {} });
+    await new Promise(() => {});
+  };
+  await before.turns.submit(message("with a tool", "e3", other));
+  await until(() => before.turns.find("e3")?.toolsStarted);
+  before.store.close();
+
+  const after = openBench({ dir: before.dir });
+  const recovery = recover(after.turns, () => null);
+  assert.deepEqual(recovery, { resumed: 2, closed: 1, parked: 0, unknown: 0 });
+  assert.equal((await outcome(after, "e1"))?.text, "echo: running");
+  assert.equal((await outcome(after, "e2"))?.text, "echo: waiting");
+  assert.equal((await outcome(after, "e3"))?.error?.kind, "interrupted");
+  assert.deepEqual(
+    after.runtime.prompts.map((each) => each.text),
+    ["running", "waiting"],
+  );
+  const again = await after.turns.submit(message("running", "e1"));
+  assert.equal(again.duplicate, true);
+  after.close();
+});
+
+test("a message that crashes the gateway again and again is parked with its payload, and its lane goes on", async () => {
+  const dir = openBench();
+  dir.runtime.script = gated;
+  await dir.turns.submit(message("poison", "e1"));
+  await dir.turns.submit(message("fine", "e2"));
+  dir.store.close();
+  let recovery;
+  for (let crash = 0; crash < 3; crash++) {
+    const bench = openBench({ dir: dir.dir });
+    bench.runtime.script = gated;
+    recovery = recover(bench.turns, () => null);
+    if (recovery.parked === 0) {
+      await until(() => bench.turns.find("e1")?.state === "running");
+      bench.store.close();
+      continue;
+    }
+    bench.runtime.script = async function* (turn) {
+      yield said(`ok ${turn.text}`);
+      yield { type: "end", reason: "stop", checkpoint: null };
+    };
+    assert.equal(bench.turns.find("e1")?.state, "parked");
+    assert.equal(bench.turns.find("e1")?.payload.text, "poison");
+    assert.equal((await outcome(bench, "e2"))?.text, "ok fine");
+    bench.close();
+  }
+  assert.equal(recovery?.parked, 1);
+});
+
+test("a tool that was not granted is not run", async () => {
+  const bench = openBench();
+  let answer: unknown;
+  bench.runtime.script = async function* (turn) {
+    answer = await turn.beforeTool({ id: "t", name: "bash", args: {} });
+    yield said("ok");
+    yield { type: "end", reason: "stop", checkpoint: null };
+  };
+  await bench.turns.submit(message("hi", "e1", { tools: ["read"] }));
+  await outcome(bench, "e1");
+  assert.equal((answer as { allow: boolean }).allow, false);
+  assert.equal(bench.turns.find("e1")?.toolsStarted, false);
+  bench.close();
+});

@@ -1,0 +1,112 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Bus } from "../../src/core/bus.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { asId, type AgentId, type SessionKey } from "../../src/core/ids.ts";
+import { silentLog } from "../../src/core/log.ts";
+import { silentMetrics } from "../../src/core/metrics.ts";
+import { createInbox } from "../../src/store/inbox.ts";
+import { createMessages } from "../../src/store/messages.ts";
+import { openStore, type Store } from "../../src/store/open.ts";
+import { createOutbox } from "../../src/store/outbox.ts";
+import { createSessions } from "../../src/store/sessions.ts";
+import { Turns } from "../../src/turns/engine.ts";
+import type { TurnEvents } from "../../src/turns/events.ts";
+import type { Submission } from "../../src/turns/submission.ts";
+import { FakeRuntime, MODEL } from "./runtime.ts";
+
+export type Bench = {
+  dir: string;
+  store: Store;
+  turns: Turns;
+  runtime: FakeRuntime;
+  bus: Bus<TurnEvents>;
+  events: { name: string; payload: never }[];
+  close: () => void;
+};
+
+/** A turns room with a real store in a temporary directory and a scripted runtime. `dir`: an existing one, as after a crash. */
+export function openBench(options: { dir?: string; concurrency?: number; mark?: (point: string) => void } = {}): Bench {
+  const dir = options.dir ?? mkdtempSync(join(tmpdir(), "turns-"));
+  const store = openStore({ dir, log: silentLog });
+  const bus = new Bus<TurnEvents>((err) => {
+    throw err;
+  });
+  const events: Bench["events"] = [];
+  for (const name of ["turn.started", "turn.text", "turn.tool", "turn.ended", "message.added", "session.changed"] as const)
+    bus.on(name, (payload) => events.push({ name, payload: payload as never }));
+  const runtime = new FakeRuntime();
+  let ids = 0;
+  const stamp = Math.random().toString(36).slice(2, 8);
+  const turns = new Turns({
+    store,
+    bus,
+    runtime,
+    sessions: createSessions(store),
+    messages: createMessages(store),
+    inbox: createInbox(store),
+    outbox: createOutbox(store),
+    clock: systemClock,
+    log: silentLog,
+    metrics: silentMetrics,
+    newId: () => `id-${stamp}-${++ids}`,
+    settings: () => ({ models: [MODEL], thinking: "off", workspace: dir, timeoutMs: 60_000 }),
+    concurrency: () => options.concurrency ?? 8,
+    split: (_target, text) => text.split("||"),
+    deliver: () => {},
+    situation: () => "",
+    commands: {
+      statusLines: (session) => [`session ${session.key}`],
+      modelNames: () => ["fake/model", "fake/other"],
+      currentModel: (session) => session.model ?? "fake/model",
+    },
+    mark: options.mark ?? (() => {}),
+  });
+  return {
+    dir,
+    store,
+    turns,
+    runtime,
+    bus,
+    events,
+    close: () => {
+      store.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export function message(text: string, eventId: string, more: Partial<Submission> = {}): Submission {
+  return {
+    channel: "rpc",
+    account: "",
+    eventId,
+    runId: asId(eventId),
+    agentId: asId<AgentId>("main"),
+    sessionKey: asId<SessionKey>("agent:main:main"),
+    chatKind: "direct",
+    text,
+    context: null,
+    images: [],
+    provenance: { channel: "webchat", senderIsOwner: true },
+    target: null,
+    tools: [],
+    queueMode: "followup",
+    model: null,
+    thinking: null,
+    timeoutMs: null,
+    ...more,
+  };
+}
+
+/** Waits until `check` gives something; looks once per turn of the event loop. */
+export async function until<T>(check: () => T | undefined | null | false, limitMs = 5_000): Promise<T> {
+  const end = Date.now() + limitMs;
+  for (;;) {
+    const value = check();
+    if (value) return value;
+    if (Date.now() > end) throw new Error("waited in vain");
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
