@@ -37,6 +37,7 @@ export type Turn = {
    * lost is rebuilt from `history()`.
    */
   checkpoint: string | null;
+  /** What was said in this session before this turn, oldest first; the messages of the turn itself are not in it. */
   history: () => readonly ContextMessage[];
   /**
    * Asked before each tool call runs; the runtime waits for the answer. The caller writes the call down first, so that a crash
@@ -96,8 +97,10 @@ export interface AgentRuntime {
    */
   prompt(turn: Turn, signal: AbortSignal): AsyncIterable<AgentEvent>;
   /**
-   * Hands a message into the turn that runs in `sessionKey`. True: it was accepted and a `steered` event will follow before
-   * `end`, unless the turn is aborted or crashes. False: no turn can take it any more; queue it.
+   * Hands a message into the turn that runs in `sessionKey`. Resolves to true once the message has entered the context (its
+   * `steered` event has then been emitted), and to false once it is certain that it never will: no turn runs, the turn ended
+   * or was aborted first, or the runtime crashed. False means: queue it; it is nowhere in the runtime any more. Resolves
+   * before the turn's `end` at the latest, which can be minutes away, so do not await it where the turn's events are read.
    */
   steer(sessionKey: SessionKey, message: { runId: RunId; text: string; images: readonly ImageInput[] }): Promise<boolean>;
   /** Shortens the context of an idle session; resolves to the new checkpoint. Throws GatewayError when it cannot. */

@@ -3,7 +3,7 @@
  *
  * 1. Each run asks the gateway, over Pi's own stdin and stdout, what its system prompt is and which tools are granted.
  *    The question carries an id that Pi makes; text of a sender cannot answer it. No answer means no tools.
- * 2. A tool that was not granted is neither offered nor run.
+ * 2. A tool that was not granted is neither offered nor run; a granted one runs when the gateway has agreed to the very call.
  * 3. Provider keys arrive once over file descriptor 3. They are readable by name for Pi's providers, but not part of the
  *    environment: tools do not inherit them, and `/proc/<pid>/environ` does not have them.
  * 4. The setup guide is registered as a provider.
@@ -14,14 +14,22 @@ import { GUIDE_MODEL, GUIDE_NAME, GUIDE_PROVIDER, replyOf, type GuideFacts } fro
 /** The title of the question; the gateway answers it and cancels every other one. */
 export const TURN_QUESTION = "openclaw:turn";
 
-/** What the gateway answers, as JSON. */
-export type TurnGrant = { system: string; tools: readonly string[]; facts?: GuideFacts };
+/** The title of the question before each tool call; `placeholder` carries the call as JSON. */
+export const TOOL_QUESTION = "openclaw:tool";
 
-type Context = { ui: { input(title: string, placeholder: string, options?: { signal?: AbortSignal }): Promise<string | undefined> } };
+/** The gateway's answer to the first question, as JSON. */
+export type TurnGrant = { system: string; tools: readonly string[]; facts?: GuideFacts };
+/** The gateway's answer to the second one. */
+export type ToolVerdict = { allow: true } | { allow: false; reason: string };
+
+type Context = {
+  ui: { input(title: string, placeholder: string, options?: { signal?: AbortSignal | undefined }): Promise<string | undefined> };
+  signal?: AbortSignal | undefined;
+};
 type Handler<E> = (event: E, context: Context) => unknown;
 type PiApi = {
   on(event: "before_agent_start", handler: Handler<unknown>): void;
-  on(event: "tool_call", handler: Handler<{ toolName: string }>): void;
+  on(event: "tool_call", handler: Handler<{ toolName: string; toolCallId: string; input: unknown }>): void;
   on(event: "user_bash", handler: Handler<unknown>): void;
   on(event: "session_start", handler: Handler<unknown>): void;
   setActiveTools(names: readonly string[]): void;
@@ -38,7 +46,6 @@ type Memory = { facts: GuideFacts; granted: ReadonlySet<string> };
 function memory(): Memory {
   const home = globalThis as { [MEMORY]?: Memory };
   if (!home[MEMORY]) {
-    process.umask(0o077);
     hideKeys(readKeys());
     home[MEMORY] = { facts: {}, granted: new Set() };
   }
@@ -65,6 +72,8 @@ function parseGrant(answer: string | undefined): TurnGrant {
   return JSON.parse(answer) as TurnGrant;
 }
 
+const parseVerdict = (answer: string): ToolVerdict => JSON.parse(answer) as ToolVerdict;
+
 export default function extension(pi: PiApi): void {
   const state = memory();
 
@@ -83,9 +92,11 @@ export default function extension(pi: PiApi): void {
     return { systemPrompt: grant.system };
   });
 
-  pi.on("tool_call", (event) => {
-    if (state.granted.has(event.toolName)) return undefined;
-    return { block: true, reason: `The tool ${event.toolName} is not available in this conversation.` };
+  pi.on("tool_call", async ({ toolName: name, toolCallId: id, input: args }, context) => {
+    if (!state.granted.has(name)) return { block: true, reason: `The tool ${name} is not available in this conversation.` };
+    const answer = await context.ui.input(TOOL_QUESTION, JSON.stringify({ id, name, args }), { signal: context.signal });
+    const verdict = answer === undefined ? { allow: false as const, reason: "The call was cancelled." } : parseVerdict(answer);
+    return verdict.allow ? undefined : { block: true, reason: verdict.reason };
   });
 
   pi.on("user_bash", () => ({ result: { output: "Not available.", exitCode: 1, cancelled: false, truncated: false } }));

@@ -73,7 +73,7 @@ export function toUsage(value: unknown): Usage {
   };
 }
 
-/** A failed message without content is no message; its error is the outcome. */
+/** A failed message that says and does nothing is no message; its error is the outcome. */
 function toMessage(message: Json): Mapped {
   if (message["role"] !== "assistant") return { events: [] };
   const stopReason = text(message["stopReason"]);
@@ -81,7 +81,8 @@ function toMessage(message: Json): Mapped {
   const model: ModelRef = { provider: text(message["provider"]), id: text(message["model"]) };
   const failed = stopReason === "error";
   const outcome: Outcome = failed ? { stopReason, error: toTurnError(text(message["errorMessage"])) } : { stopReason };
-  if (blocks.length === 0 && (failed || stopReason === "aborted")) return { events: [], outcome };
+  const empty = blocks.every((block) => block.type === "thinking" || (block.type === "text" && block.text === ""));
+  if (empty && (failed || stopReason === "aborted")) return { events: [], outcome };
   return { events: [{ type: "message", blocks, model, usage: toUsage(message["usage"]), stopReason }], outcome };
 }
 

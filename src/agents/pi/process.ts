@@ -32,6 +32,12 @@ export class PiRefusal extends Error {}
 /** Pi did not answer in time, or its process is gone. */
 export class PiSilence extends Error {}
 
+/** The child's umask is set on the way, so that ours need not change: everything that it creates is its owner's alone. */
+function toPrivateCommand(args: readonly string[]): [string, readonly string[]] {
+  if (process.platform === "win32") return [process.execPath, args];
+  return ["/bin/sh", ["-c", 'umask 077; exec "$@"', "sh", process.execPath, ...args]];
+}
+
 type Pending = { resolve: (data: unknown) => void; reject: (err: Error) => void; timer: NodeJS.Timeout | undefined };
 
 /** One stock Pi process in RPC mode. Knows framing, deadlines and signals; knows nothing of sessions or turns. */
@@ -49,7 +55,8 @@ export class PiProcess {
 
   constructor(options: PiProcessOptions) {
     this.#options = options;
-    this.#child = spawn(process.execPath, options.args, {
+    const [file, args] = toPrivateCommand(options.args);
+    this.#child = spawn(file, args, {
       cwd: options.cwd,
       env: options.env,
       stdio: ["pipe", "pipe", "pipe", "pipe"],

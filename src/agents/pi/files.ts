@@ -1,0 +1,182 @@
+import { createHash, randomBytes } from "node:crypto";
+import { chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { LIMITS } from "../../core/limits.ts";
+import { KEY_VARIABLES, PROVIDER_VARIABLES, type Provider, type ProviderTable } from "../models.ts";
+import { GUIDE_MODEL, GUIDE_PROVIDER } from "./guide.ts";
+import { MARKER_VARIABLE } from "./orphans.ts";
+
+/** Everything that Pi is configured with. `keys` are never written to disk, nor put into an environment or an argument. */
+export type PiConfig = { models: string; settings: string; keys: Record<string, string> };
+
+/** Variables that a tool may need and that carry no secret of the gateway. */
+const PASSED = new Set(
+  "PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TERM COLORTERM NODE_EXTRA_CA_CERTS SSL_CERT_FILE SSL_CERT_DIR SystemRoot ComSpec PATHEXT USERPROFILE APPDATA LOCALAPPDATA".split(
+    " ",
+  ),
+);
+const PASSED_PATTERN = /^(LC_[A-Z]+|(https?|all|no|ftp)_proxy|(HTTPS?|ALL|NO|FTP)_PROXY)$/;
+
+const variablePart = (id: string): string => id.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_");
+
+/** Ollama's own protocol is not Pi's; it speaks OpenAI's under /v1. */
+function toEndpoint(provider: Provider): { api: string; baseUrl: string } {
+  const baseUrl = provider.baseUrl!.replace(/\/+$/, "");
+  if (provider.api !== "ollama") return { api: provider.api ?? "openai-completions", baseUrl };
+  return { api: "openai-completions", baseUrl: baseUrl.endsWith("/v1") ? baseUrl : `${baseUrl}/v1` };
+}
+
+function toPiModels(provider: Provider): Record<string, unknown>[] {
+  return provider.models.map((model) => ({
+    id: model.id,
+    name: model.name ?? model.id,
+    reasoning: model.reasoning ?? false,
+    input: model.input ?? ["text"],
+    contextWindow: model.contextWindow ?? 128_000,
+    maxTokens: model.maxTokens ?? Math.min(16_384, Math.floor((model.contextWindow ?? 128_000) / 4)),
+    cost: model.cost ?? { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
+  }));
+}
+
+/** Servers other than OpenAI's own rarely know its newer fields. */
+const PLAIN_COMPAT = { supportsDeveloperRole: false, supportsReasoningEffort: false, supportsStore: false, maxTokensField: "max_tokens" };
+
+function toPiProvider(id: string, provider: Provider, keys: Record<string, string>): Record<string, unknown> {
+  const part = variablePart(id);
+  const key = `OPENCLAW_KEY_${part}`;
+  keys[key] = provider.apiKey?.reveal() || "none";
+  const headers = Object.entries(provider.headers ?? {}).map(([name, value], index) => {
+    const variable = `OPENCLAW_HEADER_${part}_${index}`;
+    keys[variable] = value.reveal();
+    return [name, `$${variable}`];
+  });
+  const { api, baseUrl } = toEndpoint(provider);
+  return {
+    baseUrl,
+    api,
+    apiKey: `$${key}`,
+    ...(headers.length > 0 ? { headers: Object.fromEntries(headers) } : {}),
+    ...(api === "openai-completions" ? { compat: { ...PLAIN_COMPAT, ...provider.compat } } : {}),
+    models: toPiModels(provider),
+  };
+}
+
+/** Small context windows need smaller reserves than Pi's, or every turn would start with a compaction. */
+function toCompactionOverrides(table: ProviderTable): Record<string, { reserveTokens: number; keepRecentTokens: number }> {
+  const small = Object.entries(table).flatMap(([id, provider]) =>
+    provider.models
+      .filter((model) => (model.contextWindow ?? 128_000) < 65_536)
+      .map((model) => {
+        const window = model.contextWindow!;
+        return [`${id}/${model.id}`, { reserveTokens: Math.floor(window / 4), keepRecentTokens: Math.floor(window / 3) }] as const;
+      }),
+  );
+  return Object.fromEntries(small);
+}
+
+/** Pure: the two files and the keys. `env` is the gateway's own environment. */
+export function toPiConfig(table: ProviderTable, env: NodeJS.ProcessEnv): PiConfig {
+  const keys: Record<string, string> = {};
+  for (const name of PROVIDER_VARIABLES) if (env[name]) keys[name] = env[name];
+  const providers: Record<string, unknown> = {};
+  for (const [id, provider] of Object.entries(table)) {
+    if (provider.baseUrl) providers[id] = toPiProvider(id, provider, keys);
+    else if (provider.apiKey && KEY_VARIABLES[id]) keys[KEY_VARIABLES[id]] = provider.apiKey.reveal();
+  }
+  const settings = {
+    defaultProvider: GUIDE_PROVIDER,
+    defaultModel: GUIDE_MODEL,
+    defaultThinkingLevel: "off",
+    defaultProjectTrust: "never",
+    defaultTools: ["read", "write", "edit", "bash"],
+    enableInstallTelemetry: false,
+    enableAnalytics: false,
+    cacheWarming: "off",
+    quietStartup: true,
+    retry: { enabled: true, maxRetries: 3, baseDelayMs: 2_000 },
+    compaction: { enabled: true, modelOverrides: toCompactionOverrides(table) },
+  };
+  return { models: JSON.stringify({ providers }, null, 2), settings: JSON.stringify(settings, null, 2), keys };
+}
+
+/** Changes exactly when a running process would be configured differently. */
+export function generationOf(config: PiConfig): string {
+  return createHash("sha256").update(JSON.stringify(config)).digest("hex").slice(0, 16);
+}
+
+export type PiDirs = { config: string; cache: string; temp: string; start: string };
+
+/** Pi's directories under the state directory; each is private. */
+export const piDirs = (stateDir: string): PiDirs => ({
+  config: join(stateDir, "gateway", "pi"),
+  cache: join(stateDir, "gateway", "cache", "pi"),
+  temp: join(stateDir, "gateway", "pi", "tmp"),
+  start: join(stateDir, "gateway", "pi", "start"),
+});
+
+export async function makePrivate(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await chmod(dir, 0o700);
+}
+
+/** Writes the file atomically with mode 0600 unless it has this content; resolves to whether it wrote. */
+export async function writeWhenChanged(path: string, content: string): Promise<boolean> {
+  try {
+    if ((await readFile(path, "utf8")) === content) return false;
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code !== "ENOENT") throw err;
+  }
+  const part = join(dirname(path), `.${randomBytes(6).toString("hex")}.part`);
+  try {
+    await writeFile(part, content, { mode: 0o600, flag: "wx" });
+    await rename(part, path);
+  } finally {
+    await rm(part, { force: true });
+  }
+  return true;
+}
+
+/** Makes the directories and writes models.json and settings.json where they have changed. */
+export async function writePiFiles(dirs: PiDirs, config: PiConfig): Promise<void> {
+  for (const dir of [dirs.config, dirs.cache, dirs.temp, dirs.start]) await makePrivate(dir);
+  await writeWhenChanged(join(dirs.config, "models.json"), config.models);
+  await writeWhenChanged(join(dirs.config, "settings.json"), config.settings);
+}
+
+/** The environment of a Pi process: the few variables that tools need, and Pi's own. Keys go another way. */
+export function toPiEnv(env: NodeJS.ProcessEnv, dirs: PiDirs, marker: string): Record<string, string> {
+  const passed: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && (PASSED.has(name) || PASSED_PATTERN.test(name))) passed[name] = value;
+  }
+  return {
+    ...passed,
+    TMPDIR: dirs.temp,
+    NODE_COMPILE_CACHE: dirs.cache,
+    JITI_FS_CACHE: "false",
+    JITI_TRY_NATIVE: "true",
+    PI_CODING_AGENT_DIR: dirs.config,
+    PI_OFFLINE: "1",
+    PI_TELEMETRY: "0",
+    PI_SKIP_VERSION_CHECK: "1",
+    [MARKER_VARIABLE]: marker,
+  };
+}
+
+/** Command line of a Pi process: nothing of the user's or a project's Pi setup is loaded, only our extension. */
+export function toPiArgs(entry: string, extension: string): string[] {
+  const lean = "--offline --no-session --no-extensions --no-skills --no-prompt-templates --no-themes --no-context-files --no-approve";
+  return [
+    `--max-old-space-size=${LIMITS.piHeapMib}`,
+    entry,
+    ...lean.split(" "),
+    "--tools",
+    "read,write,edit,bash",
+    "--system-prompt",
+    "-",
+    "--model",
+    `${GUIDE_PROVIDER}/${GUIDE_MODEL}`,
+    "--extension",
+    extension,
+  ];
+}

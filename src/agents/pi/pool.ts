@@ -1,0 +1,351 @@
+import { readFile } from "node:fs/promises";
+import type { Clock } from "../../core/clock.ts";
+import { GatewayError, reasonOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { Log } from "../../core/log.ts";
+import type { Metrics } from "../../core/metrics.ts";
+import { PiProcess, PiSilence, type PiExit, type PiRecord } from "./process.ts";
+
+/** How processes are started right now. A process whose `generation` is outdated is ended as soon as it is idle. */
+export type LaunchSpec = {
+  generation: string;
+  args: readonly string[];
+  env: Readonly<Record<string, string>>;
+  keys: Readonly<Record<string, string>>;
+  cwd: string;
+  marker: string;
+};
+
+/** One process of the pool and what it has loaded. Only its holder may talk to it. */
+export type Worker = {
+  readonly number: number;
+  readonly process: PiProcess;
+  readonly generation: string;
+  state: "starting" | "idle" | "busy" | "ending";
+  /** Path of the session file that Pi has loaded; null after the start. */
+  session: string | null;
+  /** `provider/id` and thinking level of the loaded session, as Pi last reported them. */
+  model: string | null;
+  thinking: string | null;
+  contextWindow: number;
+  lastUsed: number;
+  /** The holder's ears. */
+  onRecord: ((record: PiRecord) => void) | null;
+  onExit: ((exit: PiExit) => void) | null;
+};
+
+export type PoolOptions = {
+  /** Writes the configuration files when they have changed; cheap when they have not. */
+  spec: () => Promise<LaunchSpec>;
+  /** Called once for each process after it answered, before it is handed out; may run a turn to warm it up. */
+  warmUp: (worker: Worker) => Promise<void>;
+  warm: number;
+  max: number;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+};
+
+type Waiter = { path: string; resolve: (worker: Worker) => void; reject: (err: Error) => void };
+
+/** Resident memory at which an idle process is replaced. */
+const RECYCLE_BYTES = 400 * 1_048_576;
+const PAGE_BYTES = 4_096;
+
+const crashedText = "The agent process keeps failing. The gateway tries again in a moment; `openclaw doctor` shows why.";
+
+/** Keeps a few Pi processes ready, hands each to one turn at a time, and replaces the ones that fail. */
+export class PiPool {
+  readonly #options: PoolOptions;
+  readonly #workers = new Set<Worker>();
+  readonly #waiters: Waiter[] = [];
+  #crashedAt: number[] = [];
+  #restarts = 0;
+  #nextNumber = 1;
+  #lastFailure: string | undefined;
+  #stopped = false;
+  #started = false;
+  #restartPlanned: (() => void) | null = null;
+  #cancelPing: (() => void) | null = null;
+  #cancelEvict: (() => void) | null = null;
+  #pings = 0;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  /** Starts the warm processes in the background. */
+  start(): void {
+    this.#started = true;
+    this.#schedulePing();
+    this.#grow();
+  }
+
+  get size(): number {
+    return this.#workers.size;
+  }
+
+  get busy(): number {
+    return [...this.#workers].filter((worker) => worker.state === "busy").length;
+  }
+
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** One sentence while processes keep failing, else undefined. */
+  get trouble(): string | undefined {
+    return this.#open ? `The agent process has failed ${this.#crashedAt.length} times within a minute: ${this.#lastFailure}` : undefined;
+  }
+
+  get ready(): boolean {
+    return [...this.#workers].some((worker) => worker.state === "idle" || worker.state === "busy");
+  }
+
+  /**
+   * A process for the session file `path`: the one that has it loaded, else the one unused for longest, else a fresh one.
+   * Waits while all are busy. Rejects UNAVAILABLE when processes keep failing, and with the signal's reason when aborted.
+   */
+  async acquire(path: string, signal?: AbortSignal): Promise<Worker> {
+    await this.#retireOutdated();
+    if (this.#stopped) throw new GatewayError("UNAVAILABLE", "The gateway is shutting down.");
+    signal?.throwIfAborted();
+    const idle = [...this.#workers].filter((worker) => worker.state === "idle");
+    const owner = idle.find((worker) => worker.session === path);
+    const chosen = owner ?? idle.toSorted((a, b) => a.lastUsed - b.lastUsed)[0];
+    if (chosen) return this.#hand(chosen);
+    return this.#wait(path, signal);
+  }
+
+  /** Gives a process back. The holder must have left it idle; one that is not goes through `discard`. */
+  release(worker: Worker): void {
+    worker.onRecord = null;
+    worker.onExit = null;
+    worker.lastUsed = this.#options.clock.now();
+    if (worker.state !== "busy") return;
+    this.#give(worker);
+    void this.#recycleWhenFat(worker);
+    this.#scheduleEvict();
+  }
+
+  /** Takes a process out of service that cannot be trusted any more. Resolves when it is gone. */
+  async discard(worker: Worker, graceMs = 1_000): Promise<void> {
+    // The holder keeps its ears: a turn that is still running learns from the exit that it is over.
+    worker.state = "ending";
+    await worker.process.end(graceMs);
+  }
+
+  /** The idle process that has `path` loaded, now busy; for work on the file that needs it out of the way. */
+  claimOwner(path: string): Worker | undefined {
+    const owner = [...this.#workers].find((worker) => worker.state === "idle" && worker.session === path);
+    return owner && this.#hand(owner);
+  }
+
+  /** Ends every process; after `graceMs` with force. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopped = true;
+    this.#cancelPing?.();
+    this.#cancelEvict?.();
+    this.#restartPlanned?.();
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(new GatewayError("UNAVAILABLE", "The gateway is shutting down."));
+    await Promise.all([...this.#workers].map((worker) => this.discard(worker, graceMs / 2)));
+  }
+
+  #hand(worker: Worker): Worker {
+    worker.state = "busy";
+    return worker;
+  }
+
+  #give(worker: Worker): void {
+    const waiter = this.#waiters.shift();
+    worker.state = waiter ? "busy" : "idle";
+    waiter?.resolve(worker);
+  }
+
+  #wait(path: string, signal: AbortSignal | undefined): Promise<Worker> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        const at = this.#waiters.indexOf(waiter);
+        if (at !== -1) this.#waiters.splice(at, 1);
+        reject(signal!.reason as Error);
+      };
+      const waiter: Waiter = {
+        path,
+        resolve: (worker) => {
+          signal?.removeEventListener("abort", leave);
+          resolve(worker);
+        },
+        reject: (err) => {
+          signal?.removeEventListener("abort", leave);
+          reject(err);
+        },
+      };
+      signal?.addEventListener("abort", leave, { once: true });
+      this.#waiters.push(waiter);
+      this.#grow();
+    });
+  }
+
+  /** Crashes within the window; the breaker is open while there are too many. */
+  get #open(): boolean {
+    const since = this.#options.clock.now() - LIMITS.piCrashWindowMs;
+    this.#crashedAt = this.#crashedAt.filter((at) => at > since);
+    return this.#crashedAt.length >= LIMITS.piCrashes;
+  }
+
+  /** Starts as many processes as are wanted and allowed, at once or after the back-off. */
+  #grow(): void {
+    if (this.#stopped || this.#restartPlanned) return;
+    if (this.#open && !this.ready) this.#refuseWaiters();
+    const starting = [...this.#workers].filter((worker) => worker.state === "starting").length;
+    const serving = [...this.#workers].filter((worker) => worker.state !== "ending").length;
+    const forWarm = this.#started ? this.#options.warm - serving : 0;
+    const wanted = Math.min(Math.max(this.#waiters.length - starting, forWarm), this.#options.max - serving);
+    if (wanted <= 0) return;
+    const delayMs = this.#backoffMs();
+    if (delayMs === 0) {
+      for (let i = 0; i < wanted; i++) void this.#launch();
+      return;
+    }
+    const cancel = this.#options.clock.after(delayMs, () => {
+      this.#restartPlanned = null;
+      void this.#launch().then(() => this.#grow());
+    });
+    this.#restartPlanned = cancel;
+  }
+
+  #backoffMs(): number {
+    const crashes = this.#crashedAt.length;
+    if (crashes === 0) return 0;
+    return this.#open ? LIMITS.piBackoffMaxMs : Math.min(LIMITS.piBackoffMaxMs, LIMITS.piBackoffMinMs * 2 ** (crashes - 1));
+  }
+
+  #refuseWaiters(): void {
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(new GatewayError("UNAVAILABLE", crashedText));
+  }
+
+  async #launch(): Promise<void> {
+    const { spec, log, metrics, warmUp } = this.#options;
+    let worker: Worker | undefined;
+    const reserved = { state: "starting" } as Worker;
+    this.#workers.add(reserved);
+    try {
+      const launch = await spec();
+      this.#workers.delete(reserved);
+      if (this.#stopped) return;
+      worker = this.#spawn(launch);
+      await worker.process.request({ type: "get_state" }, LIMITS.piStartMs);
+      await warmUp(worker);
+      if (worker.state !== "starting") return;
+      log.info("agent process ready", { pid: worker.process.pid });
+      metrics.count("gateway_agents_process_starts_total");
+      this.#give(worker);
+    } catch (err) {
+      this.#workers.delete(reserved);
+      this.#lastFailure = reasonOf(err);
+      log.error("agent process did not start", { reason: reasonOf(err), stderr: worker?.process.stderr });
+      // Its exit counts as a crash and plans the next attempt; without a process there is no exit to do so.
+      if (worker?.process.alive) worker.process.kill("SIGKILL", false);
+      else if (!worker) this.#crash();
+    }
+  }
+
+  #spawn(launch: LaunchSpec): Worker {
+    const worker: Worker = {
+      number: this.#nextNumber++,
+      generation: launch.generation,
+      state: "starting",
+      session: null,
+      model: null,
+      thinking: null,
+      contextWindow: 0,
+      lastUsed: 0,
+      onRecord: null,
+      onExit: null,
+      process: new PiProcess({
+        ...launch,
+        log: this.#options.log,
+        onRecord: (record) => this.#hear(worker, record),
+        onExit: (exit) => this.#exit(worker, exit),
+      }),
+    };
+    this.#workers.add(worker);
+    return worker;
+  }
+
+  #hear(worker: Worker, record: PiRecord): void {
+    if (record.type === "extension_error") {
+      this.#options.log.error("Pi reported a failure of the gateway's extension", { event: record["event"], reason: record["error"] });
+    }
+    worker.onRecord?.(record);
+  }
+
+  #exit(worker: Worker, exit: PiExit): void {
+    this.#workers.delete(worker);
+    const wasEnding = worker.state === "ending";
+    worker.state = "ending";
+    const { onExit } = worker;
+    if (!exit.asked && !wasEnding) {
+      this.#lastFailure = exit.stderr.split("\n").at(-1) || `exit ${exit.code ?? exit.signal}`;
+      const { code, signal, stderr } = exit;
+      this.#options.log.error("agent process ended unexpectedly", { pid: worker.process.pid, code, signal, stderr });
+      this.#crash();
+    } else this.#grow();
+    onExit?.(exit);
+  }
+
+  #crash(): void {
+    this.#crashedAt.push(this.#options.clock.now());
+    this.#restarts++;
+    this.#options.metrics.count("gateway_agents_process_crashes_total");
+    this.#grow();
+  }
+
+  async #retireOutdated(): Promise<void> {
+    const { generation } = await this.#options.spec();
+    const old = [...this.#workers].filter((worker) => worker.state === "idle" && worker.generation !== generation);
+    for (const worker of old) void this.discard(worker);
+  }
+
+  #schedulePing(): void {
+    this.#cancelPing = this.#options.clock.after(LIMITS.piPingMs, () => {
+      this.#pings++;
+      for (const worker of this.#workers) {
+        if (worker.state === "busy" || (worker.state === "idle" && this.#pings % 4 === 0)) void this.#ping(worker);
+      }
+      this.#schedulePing();
+    });
+  }
+
+  async #ping(worker: Worker): Promise<void> {
+    try {
+      await worker.process.request({ type: "get_state" }, LIMITS.piPingAnswerMs);
+    } catch (err) {
+      if (!(err instanceof PiSilence) || !worker.process.alive || worker.state === "ending") return;
+      this.#options.log.error("agent process is stuck and is killed", { pid: worker.process.pid });
+      worker.process.kill("SIGKILL", false);
+    }
+  }
+
+  #scheduleEvict(): void {
+    if (this.#cancelEvict || this.#stopped || this.#workers.size <= this.#options.warm) return;
+    this.#cancelEvict = this.#options.clock.after(LIMITS.piIdleMs, () => {
+      this.#cancelEvict = null;
+      const { clock, warm } = this.#options;
+      const idle = [...this.#workers].filter((worker) => worker.state === "idle").toSorted((a, b) => a.lastUsed - b.lastUsed);
+      const spare = idle.filter((worker) => clock.now() - worker.lastUsed >= LIMITS.piIdleMs);
+      for (const worker of spare.slice(0, Math.max(0, this.#workers.size - warm))) void this.discard(worker);
+      this.#scheduleEvict();
+    });
+  }
+
+  async #recycleWhenFat(worker: Worker): Promise<void> {
+    if (process.platform !== "linux") return;
+    try {
+      const resident = Number((await readFile(`/proc/${worker.process.pid}/statm`, "utf8")).split(" ")[1]) * PAGE_BYTES;
+      if (resident > RECYCLE_BYTES && worker.state === "idle") await this.discard(worker);
+    } catch (err) {
+      this.#options.log.debug("could not read the memory of an agent process", { reason: reasonOf(err) });
+    }
+  }
+}

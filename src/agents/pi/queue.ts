@@ -1,0 +1,37 @@
+/** Events from a producer that must not wait, for one consumer that may be slow. Ends when it is closed and empty. */
+export class EventQueue<T> implements AsyncIterable<T> {
+  readonly #items: T[] = [];
+  #closed = false;
+  #wake: (() => void) | null = null;
+  readonly #drainWaiters: (() => void)[] = [];
+
+  push(item: T): void {
+    if (this.#closed) return;
+    this.#items.push(item);
+    this.#wake?.();
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const resolve of this.#drainWaiters.splice(0)) resolve();
+    this.#wake?.();
+  }
+
+  /** Resolves once the consumer has dealt with everything that was pushed before and asks for more. */
+  drained(): Promise<void> {
+    if (this.#closed || (this.#wake !== null && this.#items.length === 0)) return Promise.resolve();
+    return new Promise((resolve) => this.#drainWaiters.push(resolve));
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
+    while (true) {
+      while (this.#items.length > 0) yield this.#items.shift()!;
+      if (this.#closed) return;
+      for (const resolve of this.#drainWaiters.splice(0)) resolve();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = null;
+    }
+  }
+}

@@ -1,0 +1,393 @@
+import { createHash, randomBytes } from "node:crypto";
+import { access, mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Clock } from "../../core/clock.ts";
+import { GatewayError, reasonOf } from "../../core/errors.ts";
+import type { AgentId, SessionKey } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { Log } from "../../core/log.ts";
+import type { Metrics } from "../../core/metrics.ts";
+import type { ProviderTable } from "../models.ts";
+import { loadSystemPrompt } from "../prompt.ts";
+import { modelName, type AgentEvent, type AgentRuntime, type ModelRef, type RuntimeStatus, type Turn } from "../runtime.ts";
+import type { TurnGrant } from "./extension.ts";
+import { generationOf, piDirs, toPiArgs, toPiConfig, toPiEnv, writePiFiles, type PiConfig } from "./files.ts";
+import { GUIDE_MODEL, GUIDE_PROVIDER, type GuideFacts } from "./guide.ts";
+import { toTurnError, worthAnotherModel, type TurnError } from "./map.ts";
+import { killMarked } from "./orphans.ts";
+import { PiPool, type LaunchSpec, type Worker } from "./pool.ts";
+import { PiRefusal, PiSilence } from "./process.ts";
+import { EventQueue } from "./queue.ts";
+import { cut, measure, parseCheckpoint, rebuild, sessionPath, standingOf, toCheckpoint, type Checkpoint } from "./session-file.ts";
+import { answerQuestion, Attempt, type Answers, type AttemptResult } from "./turn.ts";
+
+export type PiRuntimeOptions = {
+  /** `~/.openclaw`; everything is kept under `gateway/` in it. */
+  stateDir: string;
+  /** The providers of the configuration and the local ones that were found; asked before each turn. */
+  models: () => ProviderTable;
+  /** The gateway's environment. Only named variables of it reach Pi. */
+  env: NodeJS.ProcessEnv;
+  /** What the setup guide may tell in a chat. No secrets. */
+  guideFacts: () => GuideFacts;
+  log: Log;
+  metrics: Metrics;
+  clock: Clock;
+  /** Processes that are kept ready (default 1) and at most started (default LIMITS.piProcesses). */
+  warmProcesses?: number;
+  maxProcesses?: number;
+};
+
+type Context = Omit<Turn, "runId" | "text" | "images" | "beforeTool">;
+type Out = { emit: (event: AgentEvent) => void; drained: () => Promise<void> };
+type Running = { attempt: Attempt | null; abort: AbortController; file: string; done: Promise<void> };
+type Prepared = { checkpoint: Checkpoint };
+
+/** A provider or model that Pi cannot use, found before anything was asked. */
+class ModelUnavailable extends Error {
+  readonly error: TurnError;
+
+  constructor(error: TurnError) {
+    super(error.message);
+    this.error = error;
+  }
+}
+
+const NO_GRANT: TurnGrant = { system: "", tools: [] };
+
+const here = (name: string): string =>
+  fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? `./${name}.ts` : `./pi-${name}.js`, import.meta.url));
+
+/** The default runtime: stock Pi processes in RPC mode. Nothing starts before `start()` or the first turn. */
+export function createPiRuntime(options: PiRuntimeOptions): AgentRuntime {
+  return new PiRuntime(options);
+}
+
+class PiRuntime implements AgentRuntime {
+  readonly #options: PiRuntimeOptions;
+  readonly #pool: PiPool;
+  readonly #running = new Map<SessionKey, Running>();
+  readonly #agentsDir: string;
+  /** Same for every life of the gateway on this state directory, so that leftovers of an earlier one can be found. */
+  readonly #family: string;
+  readonly #entry = fileURLToPath(import.meta.resolve("@earendil-works/pi-coding-agent/rpc-entry"));
+  #config: { config: PiConfig; generation: string } | null = null;
+  #swept: Promise<number> | null = null;
+  #writing: Promise<unknown> = Promise.resolve();
+  #state: "starting" | "running" | "stopped" = "starting";
+
+  constructor(options: PiRuntimeOptions) {
+    this.#options = options;
+    this.#agentsDir = join(options.stateDir, "gateway", "agents");
+    this.#family = createHash("sha256").update(options.stateDir).digest("hex").slice(0, 12);
+    this.#pool = new PiPool({
+      spec: () => this.#spec(),
+      warmUp: (worker) => this.#warmUp(worker),
+      warm: options.warmProcesses ?? 1,
+      max: options.maxProcesses ?? LIMITS.piProcesses,
+      clock: options.clock,
+      log: options.log,
+      metrics: options.metrics,
+    });
+    options.metrics.sample("gateway_agents_processes", () => this.#pool.size);
+    options.metrics.sample("gateway_agents_busy_processes", () => this.#pool.busy);
+  }
+
+  start(): void {
+    if (this.#state !== "starting") return;
+    this.#state = "running";
+    this.#pool.start();
+  }
+
+  async *prompt(turn: Turn, signal: AbortSignal): AsyncGenerator<AgentEvent> {
+    const queue = new EventQueue<AgentEvent>();
+    const abort = new AbortController();
+    const forward = (): void => abort.abort();
+    signal.addEventListener("abort", forward, { once: true });
+    if (signal.aborted) forward();
+    const done = this.#run(turn, abort, { emit: (event) => queue.push(event), drained: () => queue.drained() }).finally(() =>
+      queue.close(),
+    );
+    try {
+      yield* queue;
+    } finally {
+      // Reached early when the caller stops listening: nobody would see the rest of the turn.
+      forward();
+      signal.removeEventListener("abort", forward);
+      await done;
+    }
+  }
+
+  async steer(sessionKey: SessionKey, message: Parameters<AgentRuntime["steer"]>[1]): Promise<boolean> {
+    const attempt = this.#running.get(sessionKey)?.attempt;
+    return attempt ? attempt.steer(message) : false;
+  }
+
+  async compact(turn: Context, instructions: string | undefined): ReturnType<AgentRuntime["compact"]> {
+    const [model] = turn.models;
+    if (!model || model.provider === GUIDE_PROVIDER) {
+      throw new GatewayError("UNAVAILABLE", "The context can only be shortened with an AI model; the setup guide is a script.", {
+        fix: "Connect a model first.",
+        retryable: false,
+      });
+    }
+    const file = sessionPath(this.#agentsDir, turn.agentId, turn.sessionId);
+    if (this.#running.has(turn.sessionKey)) throw new GatewayError("CONFLICT", "A turn is running in this session.", { retryable: true });
+    const worker = await this.#pool.acquire(file);
+    const grant = await this.#grant(turn, model);
+    worker.onRecord = (record) =>
+      record.type === "extension_ui_request" && void answerQuestion(worker, record, { grant }, this.#options.log);
+    try {
+      await this.#prepare(worker, turn, file, parseCheckpoint(turn.checkpoint));
+      await this.#choose(worker, model, turn.thinking);
+      const command = { type: "compact", ...(instructions ? { customInstructions: instructions } : {}) };
+      const result = (await worker.process.request(command, LIMITS.piCompactMs)) as { tokensBefore?: number; summary?: string };
+      const checkpoint = await measure(file);
+      return { checkpoint: checkpoint && toCheckpoint(checkpoint), tokensBefore: result.tokensBefore ?? 0, summary: result.summary ?? "" };
+    } catch (err) {
+      if (err instanceof PiSilence) worker.process.kill("SIGKILL");
+      if (err instanceof PiRefusal) throw new GatewayError("UNAVAILABLE", err.message, { cause: err, retryable: false });
+      if (err instanceof PiSilence || err instanceof ModelUnavailable) throw new GatewayError("UNAVAILABLE", err.message, { cause: err });
+      throw err;
+    } finally {
+      this.#pool.release(worker);
+    }
+  }
+
+  async forget(agentId: AgentId, sessionId: string): Promise<void> {
+    const file = sessionPath(this.#agentsDir, agentId, sessionId);
+    const running = [...this.#running.values()].filter((entry) => entry.file === file);
+    for (const entry of running) entry.abort.abort();
+    await Promise.all(running.map((entry) => entry.done));
+    const owner = this.#pool.claimOwner(file);
+    if (owner) await this.#park(owner).finally(() => this.#pool.release(owner));
+    await rm(file, { force: true });
+  }
+
+  status(): RuntimeStatus {
+    const counts = { processes: this.#pool.size, busy: this.#pool.busy, restarts: this.#pool.restarts };
+    if (this.#state === "stopped") return { state: "stopped", ...counts };
+    const cause = this.#pool.trouble;
+    if (cause) return { state: "degraded", cause, ...counts };
+    return this.#pool.ready ? { state: "ready", ...counts } : { state: "starting", cause: "The agent process is starting.", ...counts };
+  }
+
+  async stop(): Promise<void> {
+    this.#state = "stopped";
+    const running = [...this.#running.values()];
+    for (const entry of running) entry.abort.abort();
+    // Closing stdin ends Pi in the middle of a turn too, together with its tools.
+    await this.#pool.stop(1_500);
+    await Promise.all(running.map((entry) => entry.done));
+  }
+
+  /** The whole life of a turn; never rejects and emits exactly one `end`, as the last event. */
+  async #run(turn: Turn, abort: AbortController, out: Out): Promise<void> {
+    const finished = Promise.withResolvers<void>();
+    let end: AgentEvent;
+    let mine: Running | undefined;
+    try {
+      const file = sessionPath(this.#agentsDir, turn.agentId, turn.sessionId);
+      if (this.#running.has(turn.sessionKey)) throw new GatewayError("CONFLICT", "A turn is already running in this session.");
+      mine = { attempt: null, abort, file, done: finished.promise };
+      this.#running.set(turn.sessionKey, mine);
+      end = await this.#attemptAll(turn, mine, out);
+    } catch (err) {
+      end = this.#toEnd(err, turn, abort.signal.aborted);
+    }
+    if (mine) this.#running.delete(turn.sessionKey);
+    const kind = end.type === "end" ? (end.error?.kind ?? end.reason) : "none";
+    this.#options.metrics.count("gateway_agents_turns_total", { outcome: kind });
+    finished.resolve();
+    out.emit(end);
+  }
+
+  #toEnd(err: unknown, turn: Turn, aborted: boolean): AgentEvent {
+    const { checkpoint } = turn;
+    if (aborted) return { type: "end", reason: "aborted", checkpoint };
+    if (err instanceof ModelUnavailable) return { type: "end", reason: "error", checkpoint, error: err.error };
+    const expected = err instanceof GatewayError || err instanceof PiSilence || err instanceof PiRefusal;
+    if (!expected) this.#options.log.error("a turn failed", { runId: turn.runId, reason: reasonOf(err), stack: (err as Error).stack });
+    const message = expected ? (err as Error).message : "The agent could not run this turn because of an internal error.";
+    const invalid = err instanceof GatewayError && err.code !== "UNAVAILABLE";
+    return { type: "end", reason: "error", checkpoint, error: { kind: invalid || !expected ? "unknown" : "crashed", message } };
+  }
+
+  async #attemptAll(turn: Turn, mine: Running, out: Out): Promise<AgentEvent> {
+    const { signal } = mine.abort;
+    let checkpoint = parseCheckpoint(turn.checkpoint);
+    let last: AttemptResult | undefined;
+    await mkdir(turn.workspace, { recursive: true, mode: 0o700 });
+    for (const [index, model] of turn.models.entries()) {
+      const hasFallback = index < turn.models.length - 1;
+      const worker = await this.#pool.acquire(mine.file, signal);
+      let result: AttemptResult;
+      try {
+        ({ checkpoint } = await this.#prepare(worker, turn, mine.file, checkpoint));
+        result = await this.#attempt(worker, turn, model, hasFallback, mine, out);
+      } catch (err) {
+        await this.#letGo(worker, err instanceof ModelUnavailable || err instanceof PiRefusal);
+        throw err;
+      }
+      await this.#letGo(worker, result.settled);
+      last = result;
+      const tryNext = result.reason === "error" && !result.visible && worthAnotherModel(result.error!.kind);
+      if (!tryNext || !hasFallback || signal.aborted) break;
+      this.#options.log.warn("a model failed; the next one takes over", {
+        runId: turn.runId,
+        model: modelName(model),
+        next: modelName(turn.models[index + 1]!),
+        reason: result.error!.message,
+      });
+    }
+    return this.#end(last!, turn, checkpoint!, mine.file);
+  }
+
+  async #letGo(worker: Worker, fit: boolean): Promise<void> {
+    if (fit || !worker.process.alive) this.#pool.release(worker);
+    else await this.#pool.discard(worker);
+  }
+
+  async #attempt(worker: Worker, turn: Turn, model: ModelRef, hasFallback: boolean, mine: Running, out: Out) {
+    const { signal } = mine.abort;
+    try {
+      await this.#choose(worker, model, turn.thinking);
+    } catch (err) {
+      if (!(err instanceof ModelUnavailable)) throw err;
+      return { reason: "error", error: err.error, visible: false, settled: true } satisfies AttemptResult;
+    }
+    const answers: Answers = {
+      grant: await this.#grant(turn, model),
+      // The caller writes down what it has seen; the call itself must be part of that.
+      beforeTool: (call) => out.drained().then(() => turn.beforeTool(call)),
+    };
+    const { clock, log } = this.#options;
+    const attempt = new Attempt({ worker, turn, model, answers, hasFallback, signal, emit: out.emit, clock, log });
+    mine.attempt = attempt;
+    try {
+      return await attempt.run();
+    } finally {
+      mine.attempt = null;
+    }
+  }
+
+  /** A turn that left no visible trace leaves none in the context either, so that it can be run again. */
+  async #end(result: AttemptResult, turn: Turn, before: Checkpoint, file: string): Promise<AgentEvent> {
+    const failed = result.reason === "error" || result.reason === "crashed";
+    const keep = !failed || result.visible;
+    const after = keep ? await measure(file) : before;
+    const checkpoint = after && toCheckpoint(after);
+    if (failed) return { type: "end", reason: "error", checkpoint, error: result.error! };
+    return { type: "end", reason: result.reason === "aborted" ? "aborted" : "stop", checkpoint };
+  }
+
+  async #grant(turn: Context, model: ModelRef): Promise<TurnGrant> {
+    if (model.provider === GUIDE_PROVIDER) return { system: "", tools: [], facts: this.#options.guideFacts() };
+    return { system: await loadSystemPrompt(turn), tools: turn.tools };
+  }
+
+  /** Brings the file to the checkpoint and loads it; resolves to where it stands. Only then may a prompt follow. */
+  async #prepare(worker: Worker, turn: Context, file: string, wanted: Checkpoint | null): Promise<Prepared> {
+    const standing = await standingOf(file, wanted);
+    let checkpoint = wanted;
+    if (standing !== "same") {
+      // Pi holds the old content in memory and would go on from there.
+      if (worker.session === file) await this.#park(worker);
+      if (standing === "ahead") await cut(file, wanted!);
+      else {
+        const session = { id: turn.sessionId, cwd: turn.workspace, startedAt: this.#options.clock.now() };
+        checkpoint = await rebuild(file, session, turn.history());
+      }
+    }
+    if (worker.session !== file) await this.#load(worker, file);
+    return { checkpoint: checkpoint! };
+  }
+
+  async #load(worker: Worker, file: string): Promise<void> {
+    worker.session = null;
+    await worker.process.request({ type: "switch_session", sessionPath: file }, LIMITS.piSwitchMs);
+    const state = (await worker.process.request({ type: "get_state" })) as {
+      sessionFile?: string;
+      model?: { provider: string; id: string; contextWindow?: number };
+      thinkingLevel?: string;
+    };
+    if (state.sessionFile !== file) throw new PiSilence("The agent process did not open the session.");
+    worker.session = file;
+    worker.model = state.model ? modelName(state.model) : null;
+    worker.contextWindow = state.model?.contextWindow ?? 0;
+    worker.thinking = state.thinkingLevel ?? null;
+  }
+
+  /** Makes a process forget its session file, by loading one that does not exist and will not be written. */
+  async #park(worker: Worker): Promise<void> {
+    worker.session = null;
+    const nowhere = join(piDirs(this.#options.stateDir).start, `parked-${worker.number}.jsonl`);
+    await worker.process.request({ type: "switch_session", sessionPath: nowhere }, LIMITS.piSwitchMs);
+  }
+
+  async #choose(worker: Worker, model: ModelRef, thinking: Turn["thinking"]): Promise<void> {
+    const name = modelName(model);
+    if (worker.model !== name) {
+      try {
+        const command = { type: "set_model", provider: model.provider, modelId: model.id };
+        const chosen = (await worker.process.request(command)) as { contextWindow?: number };
+        worker.model = name;
+        worker.contextWindow = chosen.contextWindow ?? 0;
+        worker.thinking = null;
+      } catch (err) {
+        if (!(err instanceof PiRefusal)) throw err;
+        const message = `The model ${name} cannot be used: its name is not known, or its provider has no key.`;
+        throw new ModelUnavailable({ ...toTurnError(err.message), kind: "auth", message });
+      }
+    }
+    if (worker.thinking === thinking) return;
+    await worker.process.request({ type: "set_thinking_level", level: thinking });
+    worker.thinking = thinking;
+  }
+
+  /** A dry turn with the scripted provider: loads and compiles what the first real turn would wait for. */
+  async #warmUp(worker: Worker): Promise<void> {
+    const settled = Promise.withResolvers<void>();
+    worker.onRecord = (record) => {
+      if (record.type === "extension_ui_request") void answerQuestion(worker, record, { grant: NO_GRANT }, this.#options.log);
+      if (record.type === "agent_settled") settled.resolve();
+    };
+    worker.onExit = () => settled.reject(new PiSilence("The agent process ended while it was warmed up."));
+    // A rejection may come before anybody waits for it.
+    settled.promise.catch((err: unknown) => this.#options.log.debug("warm-up failed", { reason: reasonOf(err) }));
+    await worker.process.request({ type: "prompt", message: "help" }, LIMITS.piStartMs);
+    await settled.promise;
+    worker.onRecord = null;
+    worker.onExit = null;
+  }
+
+  async #spec(): Promise<LaunchSpec> {
+    const { stateDir, env } = this.#options;
+    const dirs = piDirs(stateDir);
+    const config = toPiConfig(this.#options.models(), env);
+    const generation = generationOf(config);
+    if (this.#config?.generation !== generation) {
+      const previous = this.#writing;
+      this.#writing = previous.catch(() => undefined).then(() => writePiFiles(dirs, config));
+      await this.#writing;
+      this.#config = { config, generation };
+    }
+    // Before the first process of this life exists, whatever carries the family's mark is a leftover of an earlier one.
+    this.#swept ??= killMarked(`${this.#family}-`, this.#options.log);
+    await this.#swept;
+    const extension = here("extension");
+    await access(extension);
+    const marker = `${this.#family}-${randomBytes(6).toString("hex")}`;
+    return {
+      generation,
+      args: toPiArgs(this.#entry, extension),
+      env: toPiEnv(env, dirs, marker),
+      keys: config.keys,
+      cwd: dirs.start,
+      marker,
+    };
+  }
+}
+
+export { GUIDE_MODEL, GUIDE_PROVIDER };

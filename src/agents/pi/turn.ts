@@ -1,0 +1,272 @@
+import type { Clock } from "../../core/clock.ts";
+import { reasonOf } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import type { AgentEvent, ImageInput, ModelRef, Turn } from "../runtime.ts";
+import { TOOL_QUESTION, TURN_QUESTION, type ToolVerdict, type TurnGrant } from "./extension.ts";
+import { createMapState, toMapped, toTurnError, worthAnotherModel, type Outcome, type TurnError } from "./map.ts";
+import type { Worker } from "./pool.ts";
+import { PiRefusal, type PiExit, type PiRecord } from "./process.ts";
+
+/** How one attempt with one model went. `aborted` and `crashed` leave the worker unfit unless `settled`. */
+export type AttemptResult = {
+  reason: "stop" | "aborted" | "error" | "crashed";
+  error?: TurnError;
+  /** Something of it was said or done: it must not be repeated with another model. */
+  visible: boolean;
+  /** Pi is idle again. */
+  settled: boolean;
+};
+
+type Steer = { message: SteerMessage; sent: boolean; resolve: (entered: boolean) => void };
+export type SteerMessage = { runId: Turn["runId"]; text: string; images: readonly ImageInput[] };
+
+/** Pi takes text that begins with "/" for one of its own commands; a space in front makes it text. */
+export const toPlainText = (text: string): string => (text.startsWith("/") ? ` ${text}` : text);
+
+export const toPiImages = (images: readonly ImageInput[]): { type: "image"; data: string; mimeType: string }[] =>
+  images.map(({ data, mimeType }) => ({ type: "image", data, mimeType }));
+
+const BLOCKING = new Set(["select", "confirm", "input", "editor"]);
+
+/** What the gateway says to the questions of the extension. */
+export type Answers = {
+  grant: TurnGrant;
+  /** Undefined where no tool may run. */
+  beforeTool?: (call: { id: string; name: string; args: unknown }) => Promise<ToolVerdict>;
+};
+
+/** Answers the two questions of our extension; every other one is cancelled, as is one whose answer fails. */
+export async function answerQuestion(worker: Worker, record: PiRecord, answers: Answers, log: Log): Promise<void> {
+  if (!BLOCKING.has(String(record["method"])) || record.id === undefined) return;
+  let answer: string | undefined;
+  try {
+    if (record["method"] === "input" && record["title"] === TURN_QUESTION) answer = JSON.stringify(answers.grant);
+    if (record["method"] === "input" && record["title"] === TOOL_QUESTION && answers.beforeTool) {
+      answer = JSON.stringify(
+        await answers.beforeTool(JSON.parse(String(record["placeholder"])) as { id: string; name: string; args: unknown }),
+      );
+    }
+  } catch (err) {
+    log.warn("a tool call was not allowed because its check failed", { reason: reasonOf(err) });
+  }
+  worker.process.answer(record.id, answer);
+}
+
+export type AttemptOptions = {
+  worker: Worker;
+  turn: Turn;
+  model: ModelRef;
+  answers: Answers;
+  /** Whether another model could take over. */
+  hasFallback: boolean;
+  signal: AbortSignal;
+  emit: (event: AgentEvent) => void;
+  clock: Clock;
+  log: Log;
+};
+
+/** No `agent_start` this long after Pi accepted a prompt means that the prompt may be lost. */
+const START_MS = 5_000;
+/** The steps of the ladder: time for an abort to settle, and for each stronger means. */
+const ABORT_MS = 5_000;
+const CLEAR_MS = 1_000;
+
+/** One prompt to one process with one model, from the question to `agent_settled`. */
+export class Attempt {
+  readonly #options: AttemptOptions;
+  readonly #map = createMapState();
+  readonly #steers: Steer[] = [];
+  readonly #inFlight = new Set<Promise<void>>();
+  readonly #done = Promise.withResolvers<AttemptResult>();
+  #running = false;
+  #closing = false;
+  #visible = false;
+  #userMessages = 0;
+  #resent = false;
+  #aborting = false;
+  #outcome: Outcome | undefined;
+  #retryGivenUp: TurnError | undefined;
+  #cancelStartCheck: (() => void) | null = null;
+
+  constructor(options: AttemptOptions) {
+    this.#options = options;
+  }
+
+  /** Never rejects. */
+  async run(): Promise<AttemptResult> {
+    const { worker, signal } = this.#options;
+    worker.onRecord = (record) => this.#hear(record);
+    worker.onExit = (exit) => this.#crash(exit);
+    const abort = (): void => void this.#abort();
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) this.#finish({ reason: "aborted", visible: false, settled: true });
+    else await this.#prompt();
+    const result = await this.#done.promise;
+    signal.removeEventListener("abort", abort);
+    this.#cancelStartCheck?.();
+    await this.#closeSteers(result.settled);
+    return result;
+  }
+
+  /** Resolves to true once the message is in the context, to false once it is certain that it will not be. */
+  steer(message: SteerMessage): Promise<boolean> {
+    if (this.#closing || this.#aborting) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const steer: Steer = { message, sent: false, resolve };
+      this.#steers.push(steer);
+      if (this.#running) this.#sendSteers();
+    });
+  }
+
+  async #prompt(): Promise<void> {
+    const { worker, turn, log } = this.#options;
+    const command = { type: "prompt", message: toPlainText(turn.text), images: toPiImages(turn.images) };
+    try {
+      await worker.process.request(command, undefined);
+      if (this.#running || this.#closing) return;
+      this.#cancelStartCheck?.();
+      this.#cancelStartCheck = this.#options.clock.after(START_MS, () => void this.#checkStart());
+    } catch (err) {
+      if (err instanceof PiRefusal) {
+        const error = toTurnError(err.message);
+        this.#finish({ reason: "error", error, visible: this.#visible, settled: true });
+      } else log.debug("the prompt was not answered", { reason: reasonOf(err) });
+    }
+  }
+
+  /** A prompt that Pi accepted and then lost is sent once more; a second loss is a crash. */
+  async #checkStart(): Promise<void> {
+    if (this.#running || this.#closing) return;
+    const { worker, log } = this.#options;
+    try {
+      const state = (await worker.process.request({ type: "get_state" })) as { isStreaming?: boolean; isCompacting?: boolean };
+      if (this.#running || this.#closing || state.isStreaming || state.isCompacting) return;
+    } catch (err) {
+      log.debug("the state of a silent process could not be read", { reason: reasonOf(err) });
+    }
+    if (this.#resent || !worker.process.alive) return worker.process.kill("SIGKILL", false);
+    this.#resent = true;
+    log.warn("Pi accepted a prompt and did not start; sending it again", { runId: this.#options.turn.runId });
+    await this.#prompt();
+  }
+
+  #hear(record: PiRecord): void {
+    const { worker, answers, emit, clock, log, model } = this.#options;
+    if (record.type === "extension_ui_request") return void answerQuestion(worker, record, answers, log);
+    if (record.type === "agent_start" && !this.#running) {
+      this.#running = true;
+      emit({ type: "started", model, contextWindow: worker.contextWindow });
+      this.#sendSteers();
+    }
+    const mapped = toMapped(record, this.#map, clock.now());
+    if (mapped.outcome) this.#outcome = mapped.outcome;
+    if (mapped.userMessage && this.#userMessages++ > 0) this.#steered();
+    if (mapped.retry && this.#giveUpRetry(mapped.retry)) return;
+    for (const event of mapped.events) {
+      if (event.type === "text" || event.type === "tool" || event.type === "message") this.#visible = true;
+      emit(event);
+    }
+    if (mapped.settled) this.#settle();
+  }
+
+  /** With another model at hand there is no point in waiting long for this one. */
+  #giveUpRetry({ attempt, error }: { attempt: number; error: TurnError }): boolean {
+    const { worker, hasFallback, log } = this.#options;
+    if (!hasFallback || this.#visible || !worthAnotherModel(error.kind)) return false;
+    if (error.kind === "network" && attempt < 2) return false;
+    this.#retryGivenUp = error;
+    worker.process.request({ type: "abort_retry" }).catch((err: unknown) => log.debug("abort_retry failed", { reason: reasonOf(err) }));
+    return true;
+  }
+
+  #settle(): void {
+    if (this.#aborting) return this.#finish({ reason: "aborted", visible: this.#visible, settled: true });
+    const error = this.#retryGivenUp ?? this.#outcome?.error;
+    if (error) return this.#finish({ reason: "error", error, visible: this.#visible, settled: true });
+    const reason = this.#outcome?.stopReason === "aborted" ? "aborted" : "stop";
+    this.#finish({ reason, visible: this.#visible, settled: true });
+  }
+
+  #crash(exit: PiExit): void {
+    if (this.#aborting) return this.#finish({ reason: "aborted", visible: this.#visible, settled: false });
+    const how = exit.signal ? `signal ${exit.signal}` : `exit code ${exit.code}`;
+    const message = `The agent process ended in the middle of the turn (${how}). The answer is incomplete; tools are not run again.`;
+    this.#finish({ reason: "crashed", error: { kind: "crashed", message }, visible: this.#visible, settled: false });
+  }
+
+  #finish(result: AttemptResult): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#done.resolve(result);
+  }
+
+  /** clear_queue, abort, then closing stdin, SIGTERM, SIGKILL; each step only when the one before did not help. */
+  async #abort(): Promise<void> {
+    if (this.#closing || this.#aborting) return;
+    this.#aborting = true;
+    const { worker, log } = this.#options;
+    const { process } = worker;
+    const quietly = (err: unknown): void => log.debug("a command of the abort failed", { reason: reasonOf(err) });
+    await process.request({ type: "clear_queue" }, CLEAR_MS).catch(quietly);
+    process.request({ type: "abort" }, ABORT_MS).then(() => this.#abortedWithoutRun(), quietly);
+    const cancel = this.#options.clock.after(ABORT_MS - CLEAR_MS, () => {
+      if (this.#closing) return;
+      log.warn("the agent process did not stop its turn and is ended", { pid: process.pid });
+      void process.end(1_500);
+    });
+    await this.#done.promise;
+    cancel();
+  }
+
+  /** An abort that arrives before the run begins is answered without an `agent_settled`. */
+  #abortedWithoutRun(): void {
+    if (!this.#running) this.#finish({ reason: "aborted", visible: this.#visible, settled: false });
+  }
+
+  #sendSteers(): void {
+    for (const steer of this.#steers) {
+      if (steer.sent || this.#closing) continue;
+      steer.sent = true;
+      const sending = this.#sendSteer(steer);
+      this.#inFlight.add(sending);
+      void sending.then(() => this.#inFlight.delete(sending));
+    }
+  }
+
+  async #sendSteer(steer: Steer): Promise<void> {
+    const { worker, log } = this.#options;
+    const { text, images } = steer.message;
+    try {
+      await worker.process.request({ type: "steer", message: toPlainText(text), images: toPiImages(images) });
+    } catch (err) {
+      log.warn("Pi did not take a message into the running turn", { reason: reasonOf(err) });
+      const at = this.#steers.indexOf(steer);
+      if (at !== -1) this.#steers.splice(at, 1);
+      steer.resolve(false);
+    }
+  }
+
+  #steered(): void {
+    const steer = this.#steers.shift();
+    if (!steer) return;
+    this.#options.emit({ type: "steered", runId: steer.message.runId });
+    steer.resolve(true);
+  }
+
+  /** What has not entered the context is taken out of Pi's queue before the caller may queue it elsewhere. */
+  async #closeSteers(settled: boolean): Promise<void> {
+    if (this.#steers.length === 0) return;
+    const { worker, log } = this.#options;
+    if (settled && this.#steers.some((steer) => steer.sent)) {
+      try {
+        // Pi handles commands side by side: a steer on its way has to be in the queue before the queue is cleared.
+        await Promise.all(this.#inFlight);
+        await worker.process.request({ type: "clear_queue" });
+      } catch (err) {
+        log.warn("Pi's queue could not be cleared; its process is replaced", { reason: reasonOf(err) });
+        worker.process.kill("SIGKILL");
+      }
+    }
+    for (const steer of this.#steers.splice(0)) steer.resolve(false);
+  }
+}
