@@ -249,7 +249,7 @@ export class GatewayClient {
 
   #receive(frame: EventFrame): void {
     if (frame.seq !== undefined) {
-      const missed = this.#seq !== 0 && frame.seq > this.#seq + 1;
+      const missed = frame.seq > this.#seq + 1;
       this.#seq = frame.seq;
       if (missed) this.#options.onGap();
     }

@@ -10,6 +10,8 @@ export function sanitize(html: string): string {
   return DOMPurify.sanitize(html, {
     ALLOWED_TAGS,
     ALLOWED_ATTR,
+    // Everything else is held against the address pattern below, and these are no addresses.
+    ADD_URI_SAFE_ATTR: ALLOWED_ATTR.filter((name) => name !== "href" && name !== "src"),
     ALLOW_DATA_ATTR: false,
     ALLOW_ARIA_ATTR: false,
     ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|data:image\/(?:png|jpeg|gif|webp|avif);base64,)/i,

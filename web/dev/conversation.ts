@@ -1,0 +1,305 @@
+/** The scripted half of the dev server: sessions, stored rows, and turns that stream whether or not anybody is connected. */
+import { randomUUID } from "node:crypto";
+
+export type Row = Record<string, unknown> & { role: string; __openclaw: { id: string; seq: number; runId?: string } };
+
+export type Session = {
+  key: string;
+  sessionId: string;
+  agentId: string;
+  label: string | null;
+  displayName: string | null;
+  model: string | null;
+  updatedAt: number;
+  createdAt: number;
+  unread: boolean;
+  rows: Row[];
+  run: LiveRun | null;
+};
+
+export type LiveRun = { runId: string; seq: number; text: string; startedAt: number; events: Record<string, unknown>[]; aborted: boolean };
+
+export type Emit = (event: string, payload: Record<string, unknown>, sessionKey: string) => void;
+
+export const MODELS = [
+  { id: "guide", name: "Setup guide (scripted, not an AI model)", provider: "setup-guide", contextWindow: 32_000, available: true },
+  { id: "large-1", name: "Large One", provider: "example", contextWindow: 200_000, reasoning: true, available: true },
+  { id: "small-1", name: "Small One", provider: "example", contextWindow: 64_000, available: true },
+];
+
+export const COMMANDS = [
+  { name: "status", description: "Show what the gateway is doing.", textAliases: ["/status"], acceptsArgs: false },
+  { name: "stop", description: "Stop the running turn.", textAliases: ["/stop"], acceptsArgs: false },
+  { name: "model", description: "Show or change the model.", textAliases: ["/model"], acceptsArgs: true },
+];
+
+/** One step of a scripted answer. `pauseMs` comes before it. */
+type Step =
+  | { do: "think"; text: string; pauseMs?: number }
+  | { do: "say"; text: string; pauseMs?: number }
+  | { do: "tool"; name: string; args: unknown; result: string; failed?: boolean; pauseMs: number }
+  | { do: "fail"; message: string };
+
+const MARKDOWN = `Here is what the disk says.
+
+## Largest folders
+
+| Folder | Size | Files |
+|:--|--:|--:|
+| \`sessions\` | 214 MB | 1,204 |
+| \`media\` | 96 MB | 310 |
+| \`logs\` | 12 MB | 9 |
+
+Most of it is *old* session files. Two ways to go on:
+
+1. **Archive** what nobody opened for 90 days
+2. Keep everything, and move \`media\` to another disk
+
+\`\`\`bash
+# shows what would go, changes nothing
+find sessions -name '*.jsonl' -mtime +90 -print0 | du --files0-from=- -ch | tail -n 1
+\`\`\`
+
+> Nothing is deleted before you say so.
+
+More on this at [the manual](https://example.org/manual).`;
+
+export const XSS = [
+  "<script>window.__hacked = 'script'</script>",
+  '<img src=x onerror="window.__hacked=\'img\'">',
+  "<svg onload=\"window.__hacked='svg'\"><circle /></svg>",
+  "[click](javascript:window.__hacked='link')",
+  "[click](java\nscript:window.__hacked='split')",
+  "[click](data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==)",
+  "![pixel](https://attacker.example/pixel.png)",
+  "<a href=\"javascript:window.__hacked='a'\">a</a>",
+  '<iframe srcdoc="<script>parent.__hacked=1</script>"></iframe>',
+  '<form action="https://attacker.example"><input name=q></form>',
+  '<math><mtext></table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=window.__hacked=1&gt;">',
+  "```html\n<script>window.__hacked = 'fence'</script>\n```",
+  '<div style="position:fixed;inset:0;background:red">over</div>',
+  "<button data-copy=\"code\" onclick=\"window.__hacked='button'\">x</button>",
+].join("\n\n");
+
+const words = (count: number): string => Array.from({ length: count }, (_, at) => `word${at}`).join(" ");
+
+function toScript(message: string): readonly Step[] {
+  if (message.includes("use a tool")) {
+    return [
+      { do: "think", text: "The person wants to know about disk space. `du` is quick and changes nothing." },
+      { do: "say", text: "Let me look at the disk first." },
+      { do: "tool", name: "bash", args: { command: "du -sh ~/.openclaw/*" }, result: "214M\tsessions\n96M\tmedia\n12M\tlogs", pauseMs: 420 },
+      { do: "tool", name: "read", args: { path: "/etc/openclaw/missing.json" }, result: "ENOENT: no such file", failed: true, pauseMs: 120 },
+      { do: "say", text: MARKDOWN },
+    ];
+  }
+  if (message.includes("long tool")) {
+    return [
+      { do: "say", text: "Starting." },
+      { do: "tool", name: "bash", args: { command: "sleep 60" }, result: "done", pauseMs: 60_000 },
+    ];
+  }
+  if (message.includes("slowly")) return [{ do: "say", text: `Slowly: ${words(80)} end-of-answer` }];
+  if (message.includes("attack")) return [{ do: "say", text: XSS }];
+  if (message.includes("fail")) return [{ do: "say", text: "I begin" }, { do: "fail", message: "The provider answered 529: overloaded." }];
+  return [{ do: "say", text: `You said: ${message}` }];
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class Conversations {
+  readonly sessions = new Map<string, Session>();
+  readonly #emit: Emit;
+  readonly #keys = new Map<string, string>();
+  /** Milliseconds between two words of a streamed answer. */
+  wordMs = 25;
+
+  constructor(emit: Emit) {
+    this.#emit = emit;
+    this.ensure("agent:main:main");
+  }
+
+  ensure(key: string, displayName: string | null = null): Session {
+    const known = this.sessions.get(key);
+    if (known !== undefined) return known;
+    const now = Date.now();
+    const session: Session = {
+      key,
+      sessionId: randomUUID(),
+      agentId: key.split(":")[1] ?? "main",
+      label: null,
+      displayName,
+      model: null,
+      updatedAt: now,
+      createdAt: now,
+      unread: false,
+      rows: [],
+      run: null,
+    };
+    this.sessions.set(key, session);
+    return session;
+  }
+
+  add(session: Session, row: Record<string, unknown> & { role: string }, runId?: string): Row {
+    const seq = session.rows.length + 1;
+    const stored = { timestamp: Date.now(), ...row, __openclaw: { id: randomUUID(), seq, recordTimestampMs: Date.now(), ...(runId ? { runId } : {}) } } as Row;
+    session.rows.push(stored);
+    session.updatedAt = Date.now();
+    this.#emit("session.message", { sessionKey: session.key, message: stored, messageId: stored.__openclaw.id, session: this.toRow(session) }, session.key);
+    return stored;
+  }
+
+  toRow(session: Session): Record<string, unknown> {
+    const last = session.rows.findLast((row) => row.role !== "toolResult");
+    const content = last?.["content"];
+    const text = typeof content === "string" ? content : (content as { text?: string }[] | undefined)?.find((part) => part.text)?.text;
+    const model = MODELS.find((one) => `${one.provider}/${one.id}` === session.model) ?? MODELS[0];
+    return {
+      key: session.key,
+      sessionId: session.sessionId,
+      agentId: session.agentId,
+      kind: "direct",
+      isMain: session.key.endsWith(":main:main"),
+      label: session.label,
+      displayName: session.displayName,
+      lastMessagePreview: text?.slice(0, 120) ?? null,
+      updatedAt: session.updatedAt,
+      createdAt: session.createdAt,
+      unread: session.unread,
+      archived: false,
+      pinned: false,
+      model: model?.id,
+      modelProvider: model?.provider,
+      hasActiveRun: session.run !== null,
+      activeRunIds: session.run === null ? [] : [session.run.runId],
+    };
+  }
+
+  changed(session: Session, reason: string): void {
+    this.#emit("sessions.changed", { sessionKey: session.key, agentId: session.agentId, reason, ts: Date.now(), session: this.toRow(session) }, session.key);
+  }
+
+  history(session: Session, limit: number, offset: number): Record<string, unknown> {
+    const end = session.rows.length - offset;
+    const start = Math.max(0, end - limit);
+    const run = session.run;
+    return {
+      sessionKey: session.key,
+      sessionId: session.sessionId,
+      messages: session.rows.slice(start, Math.max(0, end)),
+      hasMore: start > 0,
+      nextOffset: start > 0 ? session.rows.length - start : null,
+      totalMessages: session.rows.length,
+      sessionInfo: this.toRow(session),
+      ...(run === null ? {} : { inFlightRun: { runId: run.runId, text: run.text, startedAt: run.startedAt, events: run.events } }),
+    };
+  }
+
+  /** Takes a message; the same key twice is one message. */
+  send(key: string, message: string, idempotencyKey: string, attachments: readonly unknown[]): { runId: string; status: string } {
+    if (this.#keys.has(idempotencyKey)) return { runId: idempotencyKey, status: "in_flight" };
+    this.#keys.set(idempotencyKey, key);
+    const session = this.ensure(key);
+    void this.#turn(session, message, idempotencyKey, attachments);
+    return { runId: idempotencyKey, status: "started" };
+  }
+
+  abort(key: string): readonly string[] {
+    const run = this.sessions.get(key)?.run ?? null;
+    if (run === null) return [];
+    run.aborted = true;
+    return [run.runId];
+  }
+
+  async #turn(session: Session, message: string, runId: string, attachments: readonly unknown[]): Promise<void> {
+    while (session.run !== null) await pause(10);
+    const pictures = attachments.map((one) => ({ type: "image", mimeType: (one as { mimeType: string }).mimeType, data: (one as { content: string }).content }));
+    this.add(session, {
+      role: "user",
+      content: pictures.length === 0 ? message : [{ type: "text", text: message }, ...pictures],
+      idempotencyKey: `${runId}:user`,
+    });
+    const run: LiveRun = { runId, seq: 0, text: "", startedAt: Date.now(), events: [], aborted: false };
+    session.run = run;
+    this.changed(session, "send");
+    this.#chat(session, run, { state: "status", phase: "starting_model" });
+    this.#agent(session, run, "lifecycle", { phase: "start", startedAt: run.startedAt });
+    await pause(this.wordMs * 3);
+    let failure: string | null = null;
+    let said = "";
+    let thought = "";
+    for (const step of toScript(message)) {
+      if (run.aborted) break;
+      if (step.do === "think") {
+        thought = step.text;
+        this.#agent(session, run, "thinking", { text: step.text, delta: step.text });
+      } else if (step.do === "say") said = await this.#say(session, run, step.text);
+      else if (step.do === "fail") failure = step.message;
+      else {
+        await this.#tool(session, run, step, said, thought);
+        said = "";
+        thought = "";
+      }
+    }
+    this.#end(session, run, said, failure);
+  }
+
+  async #say(session: Session, run: LiveRun, text: string): Promise<string> {
+    let said = "";
+    if (run.text !== "") run.text += "\n\n";
+    for (const piece of text.split(/(?<=\s)/)) {
+      if (run.aborted) break;
+      said += piece;
+      run.text += piece;
+      this.#chat(session, run, { state: "delta", deltaText: piece, message: { role: "assistant", content: [{ type: "text", text: run.text }] } });
+      await pause(this.wordMs);
+    }
+    return said;
+  }
+
+  async #tool(session: Session, run: LiveRun, step: Extract<Step, { do: "tool" }>, said: string, thought: string): Promise<void> {
+    const id = `call_${run.seq}`;
+    const content = [
+      ...(thought === "" ? [] : [{ type: "thinking", thinking: thought }]),
+      ...(said === "" ? [] : [{ type: "text", text: said }]),
+      { type: "toolCall", id, name: step.name, arguments: step.args },
+    ];
+    this.#agent(session, run, "tool", { phase: "start", toolCallId: id, name: step.name, args: step.args });
+    this.add(session, { role: "assistant", content, stopReason: "toolUse", provider: "example", model: "large-1" }, run.runId);
+    for (let left = step.pauseMs; left > 0 && !run.aborted; left -= 20) await pause(Math.min(20, left));
+    if (run.aborted) return;
+    const result = { content: [{ type: "text", text: step.result }], details: { durationMs: step.pauseMs } };
+    this.#agent(session, run, "tool", { phase: "result", toolCallId: id, name: step.name, isError: step.failed === true, result });
+    this.add(session, { role: "toolResult", toolCallId: id, toolName: step.name, content: result.content, isError: step.failed === true, details: result.details }, run.runId);
+  }
+
+  #end(session: Session, run: LiveRun, said: string, failure: string | null): void {
+    const state = run.aborted ? "aborted" : failure === null ? "final" : "error";
+    const stopReason = run.aborted ? "aborted" : failure === null ? "stop" : "error";
+    if (said !== "" || failure !== null) {
+      const extra = { ...(failure === null ? {} : { errorMessage: failure }), ...(run.aborted ? { openclawAbort: { by: "rpc" } } : {}) };
+      this.add(session, { role: "assistant", content: [{ type: "text", text: said }], stopReason, provider: "example", model: "large-1", ...extra }, run.runId);
+    }
+    session.run = null;
+    this.#chat(session, run, {
+      state,
+      stopReason,
+      message: { role: "assistant", content: [{ type: "text", text: run.text }] },
+      ...(failure === null ? {} : { errorMessage: failure, errorKind: "unknown" }),
+    });
+    session.unread = true;
+    this.changed(session, "agent.input.settled");
+  }
+
+  #chat(session: Session, run: LiveRun, payload: Record<string, unknown>): void {
+    run.seq += 1;
+    this.#emit("chat", { runId: run.runId, sessionKey: session.key, agentId: session.agentId, seq: run.seq, ...payload }, session.key);
+  }
+
+  #agent(session: Session, run: LiveRun, stream: string, data: Record<string, unknown>): void {
+    run.seq += 1;
+    const event = { runId: run.runId, seq: run.seq, stream, ts: Date.now(), data, sessionKey: session.key, agentId: session.agentId };
+    run.events.push(event);
+    this.#emit("agent", event, session.key);
+  }
+}

@@ -1,0 +1,288 @@
+/**
+ * A scripted gateway for working on the page: protocol v4 as far as the page uses it, real handshakes, invented answers. It is a tool and
+ * a test fixture. `node dev/server.ts [port]` serves `dist/web` and prints a sign-in link.
+ */
+import { createHash, createPublicKey, randomUUID, verify } from "node:crypto";
+import { createServer } from "node:http";
+import { readFile } from "node:fs/promises";
+import { extname, join, normalize, sep } from "node:path";
+import { WebSocketServer } from "ws";
+import { COMMANDS, Conversations, MODELS } from "./conversation.ts";
+import type { AddressInfo, Socket } from "node:net";
+import type { WebSocket } from "ws";
+
+export const CSP =
+  "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; frame-ancestors 'none'";
+const ROOT = new URL("../../dist/web/", import.meta.url).pathname;
+const TYPES: Record<string, string> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+};
+const TOKEN = "dev-token-1234567890";
+const CONNECT_KEYS = new Set(
+  "minProtocol maxProtocol client caps commands permissions pathEnv role scopes device auth locale userAgent modelCatalog computerUse workerRuns".split(" "),
+);
+
+type Wire = { code: string; message: string; details?: Record<string, unknown>; retryable?: boolean; retryAfterMs?: number };
+type Peer = { socket: WebSocket; seq: number; ready: boolean; scoped: boolean; sessions: boolean; keys: Set<string>; nonce: string; ts: number };
+type Params = Record<string, unknown>;
+
+class Refusal extends Error {
+  readonly wire: Wire;
+
+  constructor(wire: Wire) {
+    super(wire.message);
+    this.wire = wire;
+  }
+}
+
+export type DevGateway = {
+  url: string;
+  token: string;
+  conversations: Conversations;
+  /** Every request that was answered, in order. */
+  calls: { method: string; params: Params }[];
+  /** The `connect` params of every attempt. */
+  connects: Params[];
+  newLink: () => string;
+  /** Refuses every connect with this until it is set to null. */
+  refuse: (wire: Wire | null) => void;
+  /** Makes one connection miss an event, so that its sequence has a hole. */
+  skipSeq: () => void;
+  announce: (event: string, payload: Params) => void;
+  /** Cuts every connection without a goodbye. */
+  cut: () => void;
+  /** While down, nothing listens on the port. */
+  down: () => Promise<void>;
+  up: () => Promise<void>;
+  close: () => Promise<void>;
+};
+
+/** Starts on a free port of the loopback interface, or on `port`. */
+export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGateway> {
+  const peers = new Set<Peer>();
+  const sockets = new Set<Socket>();
+  const links = new Set<string>();
+  const deviceTokens = new Map<string, string>();
+  const calls: { method: string; params: Params }[] = [];
+  const connects: Params[] = [];
+  let refusal: Wire | null = null;
+
+  const emit = (event: string, payload: Params, sessionKey: string): void => {
+    for (const peer of peers) {
+      if (!peer.ready) continue;
+      const stream = event === "chat" || event === "agent";
+      if (stream && peer.scoped && !peer.keys.has(sessionKey)) continue;
+      if (!stream && !peer.sessions && !peer.keys.has(sessionKey)) continue;
+      push(peer, event, payload);
+    }
+  };
+  const conversations = new Conversations(emit);
+  const auth = { links, deviceTokens, refusal: () => refusal };
+
+  const http = createServer((request, response) => void serve(request.url ?? "/", basePath, response));
+  http.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
+  wss.on("connection", (socket) => {
+    const peer: Peer = { socket, seq: 0, ready: false, scoped: false, sessions: false, keys: new Set(), nonce: randomUUID(), ts: Date.now() };
+    peers.add(peer);
+    socket.on("close", () => peers.delete(peer));
+    socket.on("error", () => peers.delete(peer));
+    socket.send(JSON.stringify({ type: "event", event: "connect.challenge", payload: { nonce: peer.nonce, ts: peer.ts, capabilities: [] } }));
+    socket.on("message", (data) => {
+      const frame = JSON.parse(String(data)) as { id: string; method: string; params?: Params };
+      const params = frame.params ?? {};
+      try {
+        if (!peer.ready) connects.push(params);
+        else calls.push({ method: frame.method, params });
+        const payload = peer.ready ? answer(conversations, peer, frame.method, params) : connect(peer, params, auth);
+        socket.send(JSON.stringify({ type: "res", id: frame.id, ok: true, payload }));
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        socket.send(JSON.stringify({ type: "res", id: frame.id, ok: false, error: error.wire }));
+        if (!peer.ready) socket.close(error.wire.code === "UNAVAILABLE" ? 1013 : 1008, error.wire.message.slice(0, 120));
+      }
+    });
+  });
+  const listen = (at: number): Promise<void> => new Promise((resolve) => void http.listen(at, "127.0.0.1", resolve));
+  const drop = (): void => {
+    for (const peer of peers) peer.socket.terminate();
+    for (const socket of sockets) socket.destroy();
+  };
+  await listen(port);
+  const at = (http.address() as AddressInfo).port;
+  const shut = (): Promise<void> =>
+    new Promise((resolve) => {
+      http.close(() => resolve());
+      drop();
+    });
+  return {
+    url: `http://127.0.0.1:${at}${basePath}`,
+    token: TOKEN,
+    conversations,
+    calls,
+    connects,
+    newLink: () => {
+      const code = randomUUID().slice(0, 8);
+      links.add(code);
+      return `http://127.0.0.1:${at}${basePath}#k=${code}`;
+    },
+    refuse: (wire) => void (refusal = wire),
+    skipSeq: () => {
+      for (const peer of peers) peer.seq += 1;
+    },
+    announce: (event, payload) => {
+      for (const peer of peers) if (peer.ready) push(peer, event, payload);
+    },
+    cut: drop,
+    down: shut,
+    up: () => listen(at),
+    close: async () => {
+      drop();
+      wss.close();
+      await shut();
+    },
+  };
+}
+
+function push(peer: Peer, event: string, payload: Params): void {
+  peer.seq += 1;
+  peer.socket.send(JSON.stringify({ type: "event", event, payload, seq: peer.seq }));
+}
+
+type Auth = { links: Set<string>; deviceTokens: Map<string, string>; refusal: () => Wire | null };
+
+const invalid = (message: string, code?: string): Refusal => new Refusal({ code: "INVALID_REQUEST", message, ...(code ? { details: { code } } : {}) });
+
+/** The handshake, with the signature really checked. */
+function connect(peer: Peer, params: Params, auth: Auth): unknown {
+  const extra = Object.keys(params).find((key) => !CONNECT_KEYS.has(key));
+  if (extra !== undefined) throw invalid(`invalid connect params: at root: unexpected property '${extra}'`);
+  const given = (params["auth"] ?? {}) as Record<string, string | undefined>;
+  const device = params["device"] as { id: string; publicKey: string; signature: string; signedAt: number; nonce: string } | undefined;
+  const refusal = auth.refusal();
+  if (refusal !== null) throw new Refusal(refusal);
+  const secret = given["bootstrapToken"] ?? given["deviceToken"] ?? given["token"] ?? "";
+  if (device === undefined) throw new Refusal({ code: "NOT_PAIRED", message: "device identity required", details: { code: "DEVICE_IDENTITY_REQUIRED" } });
+  checkSignature(peer, params, device, secret);
+  if (given["bootstrapToken"] !== undefined) {
+    if (!auth.links.delete(given["bootstrapToken"])) throw invalid("unauthorized: sign-in link invalid", "AUTH_BOOTSTRAP_TOKEN_INVALID");
+  } else if (given["deviceToken"] !== undefined) {
+    if (auth.deviceTokens.get(device.id) !== given["deviceToken"]) throw invalid("unauthorized: device token mismatch", "AUTH_DEVICE_TOKEN_MISMATCH");
+  } else if (secret === "") throw invalid("unauthorized: token missing", "AUTH_TOKEN_MISSING");
+  else if (secret !== TOKEN) throw invalid("unauthorized: token mismatch", "AUTH_TOKEN_MISMATCH");
+  const deviceToken = auth.deviceTokens.get(device.id) ?? `device-${randomUUID()}`;
+  auth.deviceTokens.set(device.id, deviceToken);
+  peer.ready = true;
+  peer.scoped = (params["caps"] as string[]).includes("session-scoped-events");
+  return {
+    type: "hello-ok",
+    protocol: 4,
+    server: { version: "0.1.0-dev", connId: randomUUID() },
+    features: { methods: ["chat.startup", "chat.send"], events: ["chat", "agent"], capabilities: [] },
+    snapshot: {
+      presence: [],
+      health: {},
+      stateVersion: { presence: 0, health: 0 },
+      uptimeMs: 1,
+      sessionDefaults: { defaultAgentId: "main", mainKey: "main", mainSessionKey: "agent:main:main" },
+    },
+    auth: { method: "device-token", role: "operator", scopes: params["scopes"], deviceToken },
+    policy: { maxPayload: 26_214_400, maxBufferedBytes: 52_428_800, tickIntervalMs: 30_000, attachments: { maxBytes: 19_464_192, maxImageBytes: 6_291_456 } },
+  };
+}
+
+function checkSignature(
+  peer: Peer,
+  params: Params,
+  device: { id: string; publicKey: string; signature: string; signedAt: number; nonce: string },
+  secret: string,
+): void {
+  const raw = Buffer.from(device.publicKey, "base64url");
+  if (createHash("sha256").update(raw).digest("hex") !== device.id) throw invalid("device id mismatch", "DEVICE_AUTH_DEVICE_ID_MISMATCH");
+  if (device.nonce !== peer.nonce || device.signedAt !== peer.ts) throw invalid("device nonce mismatch", "DEVICE_AUTH_NONCE_MISMATCH");
+  const client = params["client"] as { id: string; mode: string; platform: string };
+  const scopes = (params["scopes"] as string[]).join(",");
+  const platform = client.platform.trim().replace(/[A-Z]/g, (char) => char.toLowerCase());
+  const text = ["v3", device.id, client.id, client.mode, params["role"], scopes, device.signedAt, secret, device.nonce, platform, ""].join("|");
+  const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: device.publicKey }, format: "jwk" });
+  if (!verify(null, Buffer.from(text), key, Buffer.from(device.signature, "base64url"))) throw invalid("bad signature", "DEVICE_AUTH_SIGNATURE_INVALID");
+}
+
+function answer(all: Conversations, peer: Peer, method: string, params: Params): unknown {
+  const key = String(params["sessionKey"] ?? params["key"] ?? "");
+  if (method === "health") return { ok: true };
+  if (method === "sessions.subscribe") {
+    peer.sessions = true;
+    return { subscribed: true };
+  }
+  if (method === "sessions.messages.subscribe") {
+    peer.keys.add(key);
+    return { subscribed: true, key };
+  }
+  if (method === "sessions.messages.unsubscribe") {
+    peer.keys.delete(key);
+    return { subscribed: false, key };
+  }
+  if (method === "sessions.list") return { sessions: [...all.sessions.values()].map((one) => all.toRow(one)), defaults: { model: "guide", modelProvider: "setup-guide" }, hasMore: false };
+  if (method === "models.list") return { models: MODELS };
+  if (method === "commands.list") return { commands: COMMANDS };
+  if (method === "chat.startup" || method === "chat.history") return all.history(all.ensure(key), Number(params["limit"] ?? 80), Number(params["offset"] ?? 0));
+  if (method === "chat.send") return all.send(key, String(params["message"]), String(params["idempotencyKey"]), (params["attachments"] as unknown[]) ?? []);
+  if (method === "chat.abort") {
+    const runIds = all.abort(key);
+    return { ok: true, aborted: runIds.length > 0, runIds };
+  }
+  if (method === "sessions.create") {
+    const session = all.ensure(key, String(params["displayName"] ?? ""));
+    if (typeof params["model"] === "string") session.model = params["model"];
+    all.changed(session, "create");
+    return { ok: true, key, sessionId: session.sessionId };
+  }
+  if (method === "sessions.patch") {
+    const session = all.ensure(key);
+    if ("label" in params) session.label = params["label"] as string | null;
+    if ("model" in params) session.model = params["model"] as string | null;
+    if ("unread" in params) session.unread = params["unread"] === true;
+    all.changed(session, "patch");
+    return { ok: true, key };
+  }
+  if (method === "sessions.delete") {
+    all.sessions.delete(key);
+    push(peer, "sessions.changed", { sessionKey: key, reason: "delete", ts: Date.now() });
+    return { ok: true, key, deleted: true };
+  }
+  throw invalid(`unknown method: ${method}`);
+}
+
+async function serve(url: string, basePath: string, response: import("node:http").ServerResponse): Promise<void> {
+  const path = normalize(decodeURIComponent(new URL(url, "http://x").pathname));
+  const inside = path.startsWith(basePath) ? path.slice(basePath.length) : null;
+  const name = inside === "" ? "index.html" : inside;
+  const file = name === null ? null : join(ROOT, name);
+  if (file === null || !file.startsWith(ROOT) || file.endsWith(sep)) return void response.writeHead(404).end();
+  try {
+    const body = await readFile(file);
+    const sent = name === "index.html" ? Buffer.from(String(body).replace('data-base-path="/"', `data-base-path="${basePath}"`)) : body;
+    response.writeHead(200, {
+      "content-type": TYPES[extname(file)] ?? "application/octet-stream",
+      "content-security-policy": CSP,
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "no-referrer",
+    });
+    response.end(sent);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    response.writeHead(404).end();
+  }
+}
+
+if (import.meta.main) {
+  const gateway = await startDevGateway(Number(process.argv[2] ?? 0));
+  console.log(`Open  ${gateway.newLink()}\nToken ${gateway.token}`);
+}

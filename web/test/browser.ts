@@ -1,0 +1,64 @@
+/** Headless Chromium for the page tests: one browser, a fresh profile for each person. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import type { BrowserContext, Page } from "playwright-core";
+
+const ARGS = [
+  "--headless=new",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export type Person = {
+  page: Page;
+  context: BrowserContext;
+  /** Errors of the page and refusals of its content security policy. */
+  faults: string[];
+  /** Requests to anywhere else than the gateway. */
+  strays: string[];
+  close: () => Promise<void>;
+};
+
+export type Look = { width?: number; height?: number; dark?: boolean; touch?: boolean };
+
+/** Opens a browser with nothing in it. */
+export async function openPerson(origin: string, look: Look = {}): Promise<Person> {
+  const profile = await mkdtemp(join(tmpdir(), "page-test-"));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: "/usr/bin/chromium",
+    args: ARGS,
+    viewport: { width: look.width ?? 1280, height: look.height ?? 820 },
+    colorScheme: look.dark === true ? "dark" : "light",
+    hasTouch: look.touch === true,
+    isMobile: look.touch === true,
+    deviceScaleFactor: 1,
+  });
+  await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: new URL(origin).origin });
+  const page = context.pages()[0] ?? (await context.newPage());
+  const faults: string[] = [];
+  const strays: string[] = [];
+  page.on("pageerror", (error) => faults.push(String(error)));
+  page.on("console", (entry) => {
+    if (entry.type() === "error" && !/WebSocket connection|Failed to load resource/.test(entry.text())) faults.push(entry.text());
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(origin) && !request.url().startsWith("data:")) strays.push(request.url());
+  });
+  return {
+    page,
+    context,
+    faults,
+    strays,
+    close: async () => {
+      await context.close();
+      await rm(profile, { recursive: true, force: true });
+    },
+  };
+}
