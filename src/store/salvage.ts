@@ -1,3 +1,4 @@
+import { closeSync, copyFileSync, existsSync, openSync, readSync, rmSync, statSync, truncateSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 
 /** How many records of each table were carried over, and how many are known to be lost. */
@@ -11,19 +12,35 @@ type Source = { db: DatabaseSync; table: string; columns: string };
  */
 export function salvage(damagedFile: string, target: DatabaseSync): Losses {
   const losses: Losses = { damagedFile, kept: 0, lost: 0, tables: {} };
-  const db = openDamaged(damagedFile);
-  if (!db) return losses;
+  const working = workingCopy(damagedFile);
+  const db = openDamaged(working);
   try {
-    for (const table of tablesOf(target)) {
-      const count = copyTable(db, target, table);
+    for (const table of db ? tablesOf(target) : []) {
+      const count = copyTable(db!, target, table);
       losses.tables[table] = count;
       losses.kept += count.kept;
       losses.lost += count.lost;
     }
   } finally {
-    db.close();
+    db?.close();
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(working + suffix, { force: true });
   }
   return losses;
+}
+
+/** The damaged file stays as it is, for an expert. A file that was cut is filled up: SQLite would refuse it as a whole. */
+function workingCopy(damagedFile: string): string {
+  const working = `${damagedFile}.working`;
+  for (const suffix of ["", "-wal"]) if (existsSync(damagedFile + suffix)) copyFileSync(damagedFile + suffix, working + suffix);
+  const header = Buffer.alloc(32);
+  const fd = openSync(working, "r");
+  readSync(fd, header, 0, 32, 0);
+  closeSync(fd);
+  const pageBytes = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
+  const wholeBytes = pageBytes * header.readUInt32BE(28);
+  const bytes = statSync(working).size;
+  if (wholeBytes > bytes && wholeBytes < bytes * 64) truncateSync(working, wholeBytes);
+  return working;
 }
 
 function openDamaged(path: string): DatabaseSync | null {
