@@ -168,24 +168,25 @@ test("a file that is cut, empty or not a database is set aside, and the gateway 
   }
 });
 
+const row = (id: string) => ({
+  runId: asId<never>(id),
+  channel: "rpc",
+  account: "",
+  eventId: id,
+  sessionKey: asId<never>("k"),
+  sessionId: "s",
+  agentId: asId<never>("main"),
+  payload: { text: id },
+  receivedAt: 1,
+  state: "queued" as const,
+  startedAt: null,
+  outcome: null,
+});
+
 test("a payload that was damaged on disk is known as such, and the others are read", async () => {
   const dir = temporary();
   const store = openStore(options(dir));
   const inbox = createInbox(store);
-  const row = (id: string) => ({
-    runId: asId<never>(id),
-    channel: "rpc",
-    account: "",
-    eventId: id,
-    sessionKey: asId<never>("k"),
-    sessionId: "s",
-    agentId: asId<never>("main"),
-    payload: { text: id },
-    receivedAt: 1,
-    state: "queued" as const,
-    startedAt: null,
-    outcome: null,
-  });
   await store.write(() => [inbox.add(row("a")), inbox.add(row("b"))]);
   await store.write(() => store.run("UPDATE inbox SET payload = '{\"text\":\"forged\"}' WHERE run_id = 'a'"));
   assert.deepEqual(
