@@ -191,4 +191,9 @@ export const LIMITS = {
   signatureSkewMs: 120_000,
   /** Time that `stop` waits for clients to read their last frames. */
   stopMs: 500,
+  /** `openclaw gateway stop` and `restart`: how long the command waits before it says that it has not happened. */
+  cliStopMs: 10_000,
+  cliRestartMs: 20_000,
+  /** `openclaw agent`: default time for the whole turn. */
+  cliTurnMs: 600_000,
 } as const;

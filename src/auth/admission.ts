@@ -1,0 +1,361 @@
+import type { Clock } from "../core/clock.ts";
+import { reasonOf } from "../core/errors.ts";
+import type { DeviceId } from "../core/ids.ts";
+import type { Log } from "../core/log.ts";
+import type { Secret } from "../core/secret.ts";
+import { LinkUsed, type LinkRow, type SignInLinks } from "./bootstrap.ts";
+import { equals, isHighEntropy, PREFIX, type AuthSettings } from "./credentials.ts";
+import { verifyDevice, type DeviceProof } from "./device.ts";
+import type { DeviceFacts, Devices, GrantRow, Role } from "./devices.ts";
+import type { CredentialKind, SignInLimiter } from "./limiter.ts";
+import { REFUSALS, type Refusal } from "./refusals.ts";
+import { covers, cut, OPERATOR_SCOPES } from "./scopes.ts";
+import type { ServiceTokenRow, ServiceTokens } from "./tokens.ts";
+
+/** The params of `connect` that matter here, already checked against their schema. */
+export type ConnectClaims = {
+  client: { id: string; mode: string; version: string; displayName?: string; platform?: string; deviceFamily?: string };
+  role?: string;
+  scopes?: readonly string[];
+  auth?: { token?: string; deviceToken?: string; bootstrapToken?: string; password?: string };
+  device?: DeviceProof;
+};
+
+/** What the server knows about the peer by itself. */
+export type PeerFacts = {
+  /** Address that failures are counted for. */
+  address: string;
+  /** No proxy in between. */
+  direct: boolean;
+  /** User that a trusted proxy vouches for. */
+  user: string | null;
+  origin: string | null;
+  originAllowed: boolean;
+  /** Scopes named by an `x-openclaw-scopes` header; they can only narrow. */
+  narrow: readonly string[] | null;
+};
+
+export type SignInMethod = "token" | "password" | "device-token" | "bootstrap-token" | "service-token" | "none" | "trusted-proxy";
+
+const KEY = Symbol("verified");
+
+/** A peer whose credential was checked. Only this module makes one, and callers are built from nothing else. */
+export class Verified {
+  readonly role: Role;
+  readonly scopes: ReadonlySet<string>;
+  readonly method: SignInMethod;
+  /** Id of the credential: `shared`, a token id, a device id, `none` or `user:<name>`. */
+  readonly credential: string;
+  readonly device: DeviceId | null;
+  /** A device token minted by this sign-in; the peer must be told now, it is never seen again. */
+  readonly issued: { token: Secret; issuedAt: number } | null;
+
+  constructor(key: typeof KEY, fields: Omit<Verified, "scopes"> & { scopes: Iterable<string> }) {
+    if (key !== KEY) throw new Error("a verified peer can be made by a sign-in only");
+    this.role = fields.role;
+    this.scopes = new Set(fields.scopes);
+    this.method = fields.method;
+    this.credential = fields.credential;
+    this.device = fields.device;
+    this.issued = fields.issued;
+  }
+}
+
+/** Clients that run in a browser: they must come from an allowed origin. */
+const BROWSER_CLIENTS: ReadonlySet<string> = new Set(["openclaw-control-ui", "webchat-ui", "webchat", "openclaw-browser-copilot"]);
+
+/** What a credential turned out to be. */
+type Proof =
+  | { kind: "shared"; method: "token" | "password" | "none" | "trusted-proxy"; credential: string }
+  | { kind: "service"; row: ServiceTokenRow }
+  | { kind: "device"; grant: GrantRow }
+  | { kind: "link"; row: LinkRow };
+
+export type AdmissionOptions = {
+  settings: () => AuthSettings;
+  devices: Devices;
+  tokens: ServiceTokens;
+  links: SignInLinks;
+  limiter: SignInLimiter;
+  clock: Clock;
+  log: Log;
+};
+
+/** The one place where a peer gets in: `connect` for WebSockets, `bearer` for HTTP. */
+export class Admission {
+  readonly #options: AdmissionOptions;
+  #sharedIsGuessable: { secret: Secret; guessable: boolean } | null = null;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+  }
+
+  /** Checks a `connect`. `nonce` is the one of this connection's challenge. Never throws for a bad credential. */
+  async connect(claims: ConnectClaims, peer: PeerFacts, nonce: string): Promise<Verified | Refusal> {
+    const role = claims.role ?? "operator";
+    if (role !== "operator" && role !== "node") return REFUSALS.invalidRole();
+    if (peer.origin !== null && !peer.originAllowed) return REFUSALS.origin(peer.origin);
+    const browser = BROWSER_CLIENTS.has(claims.client.id) || claims.client.mode === "webchat";
+    if (browser && peer.origin === null) return REFUSALS.origin(null);
+    const device = this.#device(claims, role, nonce);
+    if (device !== null && typeof device !== "string") {
+      this.#options.limiter.failed(peer.address, "signature");
+      return REFUSALS.device(device);
+    }
+    const proof = this.#credential(claims.auth ?? {}, peer, device, role);
+    if ("refused" in proof) return proof;
+    return this.#admit(proof, claims, role, device, peer);
+  }
+
+  /** Checks the `Authorization` header of an HTTP request. */
+  bearer(authorization: string | undefined, peer: PeerFacts): Verified | Refusal {
+    if (peer.origin !== null && !peer.originAllowed) return REFUSALS.origin(peer.origin);
+    const text = /^Bearer +(\S{1,512})\s*$/i.exec(authorization ?? "")?.[1];
+    const password = this.#options.settings().mode === "password";
+    const presented = text === undefined ? {} : password ? { token: text, password: text } : { token: text };
+    const proof = this.#credential(presented, peer, "bearer", "operator");
+    if ("refused" in proof) return proof;
+    const grant = proof.kind === "shared" ? OPERATOR_SCOPES : proof.kind === "device" ? proof.grant.scopes : proof.row.scopes;
+    if (proof.kind === "link") return REFUSALS.deviceRequired();
+    if (proof.kind === "service") this.#note(this.#options.tokens.used(proof.row));
+    return new Verified(KEY, {
+      role: "operator",
+      scopes: narrowed(grant, peer.narrow),
+      method: proof.kind === "shared" ? proof.method : proof.kind === "device" ? "device-token" : "service-token",
+      credential: proof.kind === "shared" ? proof.credential : proof.kind === "device" ? proof.grant.deviceId : proof.row.id,
+      device: null,
+      issued: null,
+    });
+  }
+
+  #device(claims: ConnectClaims, role: Role, nonce: string): ReturnType<typeof verifyDevice> | null {
+    if (!claims.device) return null;
+    const { token, deviceToken, bootstrapToken } = claims.auth ?? {};
+    const fields = {
+      clientId: claims.client.id,
+      clientMode: claims.client.mode,
+      role,
+      scopes: claims.scopes ?? [],
+      token: token || deviceToken || bootstrapToken || "",
+      platform: claims.client.platform,
+      deviceFamily: claims.client.deviceFamily,
+    };
+    return verifyDevice(claims.device, fields, nonce, this.#options.clock.now());
+  }
+
+  /** Finds out what was presented. Device tokens need the signature of their device, except as a bearer. */
+  #credential(auth: NonNullable<ConnectClaims["auth"]>, peer: PeerFacts, device: DeviceId | "bearer" | null, role: Role): Proof | Refusal {
+    const texts = [auth.token, auth.deviceToken, auth.bootstrapToken].filter((text) => text !== undefined && text !== "") as string[];
+    for (const text of texts) {
+      const proof = this.#generated(text, device, role);
+      if (proof) return proof;
+    }
+    const { mode } = this.#options.settings();
+    if (mode === "none") return { kind: "shared", method: "none", credential: "none" };
+    if (mode === "trusted-proxy") return this.#proxyUser(peer);
+    const given = (mode === "password" ? auth.password : auth.token) || undefined;
+    const expected = this.#expected();
+    if (expected === null) return mode === "password" ? REFUSALS.passwordNotConfigured() : REFUSALS.tokenNotConfigured();
+    if (given !== undefined) {
+      const lockedMs = this.#guessable(expected) ? this.#options.limiter.lockedMs(peer.address, mode) : 0;
+      if (lockedMs > 0) return REFUSALS.rateLimited(lockedMs);
+      if (equals(given, expected)) return { kind: "shared", method: mode, credential: "shared" };
+    }
+    return this.#mismatch(auth, texts, given, peer, device, role);
+  }
+
+  /** Credentials that this gateway has minted: far too many to guess, so they are checked even while guessing is locked. */
+  #generated(text: string, device: DeviceId | "bearer" | null, role: Role): Proof | null {
+    const token = this.#options.tokens.find(text);
+    if (token) return { kind: "service", row: token };
+    const grant = device === null ? null : this.#options.devices.grantOfToken(text);
+    if (grant && grant.role === role && (device === "bearer" || grant.deviceId === device)) return { kind: "device", grant };
+    const link = this.#options.links.find(text);
+    return link ? { kind: "link", row: link } : null;
+  }
+
+  #proxyUser(peer: PeerFacts): Proof | Refusal {
+    if (peer.user === null) {
+      this.#options.limiter.failed(peer.address, "proxy");
+      return REFUSALS.identityMissing();
+    }
+    const allowed = this.#options.settings().proxy?.allowUsers ?? [];
+    if (allowed.length > 0 && !allowed.includes(peer.user)) return REFUSALS.userNotAllowed();
+    return { kind: "shared", method: "trusted-proxy", credential: `user:${peer.user}` };
+  }
+
+  /** Which row of the failure table it is. Every failure is counted, whatever was sent. */
+  #mismatch(
+    auth: NonNullable<ConnectClaims["auth"]>,
+    texts: readonly string[],
+    given: string | undefined,
+    peer: PeerFacts,
+    device: DeviceId | "bearer" | null,
+    role: Role,
+  ): Refusal {
+    const password = this.#options.settings().mode === "password";
+    const nothing = texts.length === 0 && !auth.password;
+    if (nothing) {
+      if (device === null) return REFUSALS.deviceRequired();
+      return password ? REFUSALS.passwordMissing() : REFUSALS.tokenMissing();
+    }
+    const kind = kindOf(auth, given, password);
+    this.#options.limiter.failed(peer.address, kind);
+    if (kind === "device-token") return REFUSALS.deviceTokenMismatch();
+    if (kind === "link") return REFUSALS.linkInvalid();
+    const known = device !== null && device !== "bearer" && auth.deviceToken === undefined;
+    const canRetry = known && this.#options.devices.grant(device, role)?.tokenHash != null;
+    return password ? REFUSALS.passwordMismatch(canRetry) : REFUSALS.tokenMismatch(canRetry);
+  }
+
+  async #admit(proof: Proof, claims: ConnectClaims, role: Role, device: DeviceId | null, peer: PeerFacts): Promise<Verified | Refusal> {
+    if (role === "node" && device === null) return REFUSALS.deviceRequired();
+    switch (proof.kind) {
+      case "service":
+        if (role === "node") return REFUSALS.unauthorizedRole(role);
+        this.#note(this.#options.tokens.used(proof.row));
+        return verified(role, granted(claims, proof.row.scopes), "service-token", proof.row.id, device, peer);
+      case "device":
+        return this.#admitDeviceToken(proof.grant, claims, role, device!, peer);
+      case "link":
+        if (device === null) return REFUSALS.deviceRequired();
+        return this.#admitLink(proof.row, claims, role, device, peer);
+      case "shared":
+        if (device === null || proof.credential !== "shared") {
+          return verified(
+            role,
+            role === "node" ? [] : cut(claims.scopes ?? [], OPERATOR_SCOPES),
+            proof.method,
+            proof.credential,
+            device,
+            peer,
+          );
+        }
+        return this.#admitSharedWithDevice(proof.method, claims, role, device, peer);
+    }
+  }
+
+  async #admitDeviceToken(
+    grant: GrantRow,
+    claims: ConnectClaims,
+    role: Role,
+    device: DeviceId,
+    peer: PeerFacts,
+  ): Promise<Verified | Refusal> {
+    const scopes = granted(claims, grant.scopes);
+    const wanted = cut(claims.scopes ?? [], OPERATOR_SCOPES);
+    if (wanted.length > 0 && scopes.length === 0) return this.#askForPairing(claims, device, role, "scope-upgrade", peer);
+    this.#note(this.#options.devices.seen(grant, "device-token-auth"));
+    return verified(role, scopes, "device-token", device, device, peer);
+  }
+
+  async #admitLink(link: LinkRow, claims: ConnectClaims, role: Role, device: DeviceId, peer: PeerFacts): Promise<Verified | Refusal> {
+    if (link.role !== role) {
+      this.#options.limiter.failed(peer.address, "link");
+      return REFUSALS.linkInvalid();
+    }
+    try {
+      const paired = await this.#options.devices.pair(identity(claims, device, peer), { role, scopes: link.scopes }, "link", () =>
+        this.#options.links.consume(link, device),
+      );
+      const issued = paired.token && { token: paired.token, issuedAt: paired.issuedAt };
+      return verified(role, granted(claims, link.scopes), "bootstrap-token", device, device, peer, issued);
+    } catch (err) {
+      if (err instanceof LinkUsed) return REFUSALS.linkInvalid();
+      throw err;
+    }
+  }
+
+  async #admitSharedWithDevice(
+    method: SignInMethod,
+    claims: ConnectClaims,
+    role: Role,
+    device: DeviceId,
+    peer: PeerFacts,
+  ): Promise<Verified | Refusal> {
+    const scopes = role === "node" ? [] : cut(claims.scopes ?? [], OPERATOR_SCOPES);
+    const grant = this.#options.devices.grant(device, role);
+    if (grant && covers(grant.scopes, scopes)) {
+      const issued = grant.tokenHash === null ? await this.#options.devices.issueToken(device, role) : null;
+      this.#note(this.#options.devices.seen(grant, "shared-auth"));
+      return verified(role, scopes, method, "shared", device, peer, issued);
+    }
+    // The shared secret gives these rights to anybody who leaves the device out, so holding it is enough to pair.
+    if (this.#options.settings().pairWithSharedSecret && peer.direct) {
+      const paired = await this.#options.devices.pair(identity(claims, device, peer), { role, scopes }, "silent");
+      const issued = paired.token && { token: paired.token, issuedAt: paired.issuedAt };
+      return verified(role, scopes, method, "shared", device, peer, issued);
+    }
+    return this.#askForPairing(claims, device, role, grant ? "scope-upgrade" : "not-paired", peer);
+  }
+
+  async #askForPairing(claims: ConnectClaims, device: DeviceId, role: Role, reason: string, peer: PeerFacts): Promise<Refusal> {
+    const scopes = role === "node" ? [] : cut(claims.scopes ?? [], OPERATOR_SCOPES);
+    const request = await this.#options.devices.request(
+      { ...identity(claims, device, peer), origin: peer.origin },
+      { role, scopes, reason },
+    );
+    return REFUSALS.pairing(request);
+  }
+
+  #expected(): Secret | null {
+    const { mode, token, password } = this.#options.settings();
+    const secret = mode === "password" ? password : token;
+    return secret && !secret.empty ? secret : null;
+  }
+
+  #guessable(secret: Secret): boolean {
+    if (this.#options.settings().mode === "password") return true;
+    if (this.#sharedIsGuessable?.secret !== secret) this.#sharedIsGuessable = { secret, guessable: !isHighEntropy(secret) };
+    return this.#sharedIsGuessable.guessable;
+  }
+
+  /** A mark in the store that nobody waits for; a full disk must not keep anybody out. */
+  #note(write: Promise<void>): void {
+    write.catch((err: unknown) => this.#options.log.warn("a sign-in was not noted", { cause: reasonOf(err) }));
+  }
+}
+
+/** Scopes of a credential that carries its own: what is asked for, or all of them when nothing is named. */
+function granted(claims: ConnectClaims, own: readonly string[]): string[] {
+  return cut(claims.scopes ?? own, own);
+}
+
+function narrowed(scopes: readonly string[], narrow: readonly string[] | null): string[] {
+  return narrow === null ? [...scopes] : cut(narrow, scopes);
+}
+
+function verified(
+  role: Role,
+  scopes: readonly string[],
+  method: SignInMethod,
+  credential: string,
+  device: DeviceId | null,
+  peer: PeerFacts,
+  issued: Verified["issued"] = null,
+): Verified {
+  return new Verified(KEY, { role, scopes: narrowed(scopes, peer.narrow), method, credential, device, issued });
+}
+
+function identity(claims: ConnectClaims, id: DeviceId, peer: PeerFacts): { id: DeviceId; publicKey: string; facts: DeviceFacts } {
+  const { client } = claims;
+  return {
+    id,
+    publicKey: claims.device!.publicKey,
+    facts: {
+      displayName: client.displayName ?? null,
+      platform: client.platform ?? null,
+      deviceFamily: client.deviceFamily ?? null,
+      clientId: client.id,
+      clientMode: client.mode,
+      remote: peer.address,
+    },
+  };
+}
+
+function kindOf(auth: NonNullable<ConnectClaims["auth"]>, given: string | undefined, password: boolean): CredentialKind {
+  const main = auth.token || auth.deviceToken || auth.bootstrapToken || "";
+  if (main.startsWith(PREFIX.link) || (main !== "" && main === auth.bootstrapToken)) return "link";
+  if (main.startsWith(PREFIX.deviceToken) || (main !== "" && main === auth.deviceToken && given === undefined)) return "device-token";
+  return password || (given === undefined && auth.password) ? "password" : "token";
+}

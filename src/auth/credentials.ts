@@ -1,0 +1,58 @@
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { Secret } from "../core/secret.ts";
+
+export type AuthMode = "token" | "password" | "none" | "trusted-proxy";
+
+export type ProxySettings = {
+  /** Header in which the proxy names the user, lower case. */
+  userHeader: string;
+  /** Headers that must be there as well, lower case. */
+  requiredHeaders: readonly string[];
+  /** Users that may come in; empty: every user that the proxy names. */
+  allowUsers: readonly string[];
+  /** A header only the proxy can set. Without it a proxy on the same host is not trusted: every local program could be it. */
+  secret: { header: string; value: Secret } | null;
+};
+
+export type AuthSettings = {
+  mode: AuthMode;
+  token: Secret | null;
+  password: Secret | null;
+  proxy: ProxySettings | null;
+  /** Addresses whose forwarded headers are believed. */
+  trustedProxies: readonly string[];
+  /** A device that proves the shared secret on a direct connection is paired at once. */
+  pairWithSharedSecret: boolean;
+};
+
+/** Prefixes tell the kinds apart, so that a credential in the wrong place is recognised. */
+export const PREFIX = { serviceToken: "oct_", link: "ocl_", deviceToken: "ocd_", gatewayToken: "ocg_" } as const;
+
+export function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+/** Compares in a time that tells nothing about either text. */
+export function equals(given: string, expected: Secret): boolean {
+  const a = createHash("sha256").update(given).digest();
+  const b = createHash("sha256").update(expected.reveal()).digest();
+  return timingSafeEqual(a, b);
+}
+
+/** A random credential of `bits` (a multiple of 8) with its prefix. */
+export function mint(prefix: string, bits: number): Secret {
+  return new Secret(prefix + randomBytes(bits / 8).toString("base64url"));
+}
+
+/** Below this a credential could be guessed at the speed of a local attacker. */
+const HIGH_ENTROPY_BITS = 96;
+
+/** An upper bound of what the text can carry, from its length and the spread of its characters. */
+export function isHighEntropy(secret: Secret): boolean {
+  const text = secret.reveal();
+  const counts = new Map<string, number>();
+  for (const char of text) counts.set(char, (counts.get(char) ?? 0) + 1);
+  let bits = 0;
+  for (const count of counts.values()) bits -= count * Math.log2(count / text.length);
+  return bits >= HIGH_ENTROPY_BITS;
+}

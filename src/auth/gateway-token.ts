@@ -1,0 +1,32 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { GatewayError } from "../core/errors.ts";
+import { Secret } from "../core/secret.ts";
+import { writeFileAtomic } from "../store/open.ts";
+import { mint, PREFIX } from "./credentials.ts";
+
+/**
+ * The token of a gateway for which none is configured: generated at the first start and kept in `path`, readable by its owner
+ * only. Throws GatewayError when the file is there but holds no token.
+ */
+export function ensureGatewayToken(path: string): Secret {
+  if (existsSync(path)) {
+    const kept = readGatewayToken(path);
+    if (kept) return kept;
+    throw new GatewayError("UNAVAILABLE", `the token file ${path} is empty`, {
+      fix: `Remove ${path}; the gateway generates another token at its next start.`,
+    });
+  }
+  const token = mint(PREFIX.gatewayToken, 256);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  writeFileAtomic(path, `${token.reveal()}\n`);
+  chmodSync(path, 0o600);
+  return token;
+}
+
+/** The kept token, or null when there is none. */
+export function readGatewayToken(path: string): Secret | null {
+  if (!existsSync(path)) return null;
+  const text = readFileSync(path, "utf8").trim();
+  return text === "" ? null : new Secret(text);
+}

@@ -1,0 +1,97 @@
+import type { Clock } from "../core/clock.ts";
+import { reasonOf } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import { loadFailures, saveFailures, type FailureRow } from "../store/limiter.ts";
+import type { Store } from "../store/open.ts";
+
+/** Kinds of credentials; each is counted by itself. */
+export type CredentialKind = "token" | "password" | "device-token" | "link" | "signature" | "proxy";
+
+/** Counts of all peers together, under a name that no address has. */
+const EVERYBODY = "*";
+
+/** Delay between a failure and the moment when it is on disk; a burst is one write. */
+const SAVE_MS = 1_000;
+
+/** One name per attacker: an IPv6 host owns its whole /64, and every loopback address is the same machine. */
+export function peerKey(address: string): string {
+  const plain = address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+  if (plain === "::1" || plain.startsWith("127.")) return "loopback";
+  if (!plain.includes(":")) return plain;
+  const [left = "", right] = plain.split("%")[0]!.split("::");
+  const head = left === "" ? [] : left.split(":");
+  const tail = right === undefined || right === "" ? [] : right.split(":");
+  const filled = right === undefined ? head : [...head, ...Array<string>(Math.max(0, 8 - head.length - tail.length)).fill("0"), ...tail];
+  return `${filled.slice(0, 4).join(":")}::/64`;
+}
+
+/**
+ * Failures of every kind of credential on every surface, loopback included. It says when guessing must stop; the caller refuses
+ * guessable credentials unchecked then and still checks the others. A success does not reset anything: on a shared
+ * machine the good client would clear the way for the bad one.
+ */
+export class SignInLimiter {
+  readonly #rows = new Map<string, FailureRow>();
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #cancelSave: (() => void) | null = null;
+
+  constructor(options: { store: Store; clock: Clock; log: Log }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    for (const row of loadFailures(this.#store, this.#clock.now(), LIMITS.signInWindowMs)) this.#rows.set(`${row.kind} ${row.peer}`, row);
+  }
+
+  /** Milliseconds until a guessable credential of this kind is checked again; 0 when it is. */
+  lockedMs(address: string, kind: CredentialKind): number {
+    const now = this.#clock.now();
+    const own = this.#rows.get(`${kind} ${peerKey(address)}`)?.lockedUntil ?? 0;
+    const all = this.#rows.get(`${kind} ${EVERYBODY}`)?.lockedUntil ?? 0;
+    return Math.max(0, own - now, all - now);
+  }
+
+  /** Counts one failed check. Refusals without a check are not counted, so a lock always ends. */
+  failed(address: string, kind: CredentialKind): void {
+    const now = this.#clock.now();
+    this.#count(peerKey(address), kind, now, LIMITS.signInFailures, LIMITS.signInLockMs);
+    this.#count(EVERYBODY, kind, now, LIMITS.signInFailuresTotal, 0);
+    this.#cancelSave ??= this.#clock.after(SAVE_MS, () => void this.#save());
+  }
+
+  /** Writes what is not on disk yet. */
+  flush(): void {
+    if (!this.#cancelSave) return;
+    this.#cancelSave();
+    this.#cancelSave = null;
+    const now = this.#clock.now();
+    this.#store.writeNow(() => saveFailures(this.#store, [...this.#rows.values()], now, LIMITS.signInWindowMs));
+  }
+
+  #count(peer: string, kind: CredentialKind, now: number, most: number, lockMs: number): void {
+    const key = `${kind} ${peer}`;
+    let row = this.#rows.get(key);
+    if (!row || (now - row.windowStart >= LIMITS.signInWindowMs && row.lockedUntil <= now)) {
+      row = { peer, kind, failures: 0, windowStart: now, lockedUntil: 0 };
+    }
+    row.failures++;
+    // Without a lock time of its own the lock lasts for the rest of the window.
+    if (row.failures >= most) row.lockedUntil = lockMs > 0 ? now + lockMs : row.windowStart + LIMITS.signInWindowMs;
+    this.#rows.delete(key);
+    this.#rows.set(key, row);
+    if (this.#rows.size > LIMITS.signInPeers) this.#rows.delete(this.#rows.keys().next().value!);
+  }
+
+  async #save(): Promise<void> {
+    this.#cancelSave = null;
+    const now = this.#clock.now();
+    const rows = [...this.#rows.values()];
+    try {
+      await this.#store.write(() => saveFailures(this.#store, rows, now, LIMITS.signInWindowMs));
+    } catch (err) {
+      this.#log.warn("failed sign-ins were not stored; they are forgotten at a restart", { cause: reasonOf(err) });
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import { BlockList, isIP } from "node:net";
+import { equals, type AuthSettings } from "./credentials.ts";
+
+export type Headers = Readonly<Record<string, string | string[] | undefined>>;
+
+/** How a request came here. */
+export type Route =
+  /** The peer is who it is. */
+  | { via: "direct"; address: string }
+  /** A trusted proxy vouches for the address and, in mode trusted-proxy, for the user. */
+  | { via: "proxy"; address: string; user: string | null; secure: boolean }
+  /** Somebody untrusted claims to forward. */
+  | { via: "refused" };
+
+const FORWARDING = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip"];
+
+const first = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
+
+function addressList(addresses: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const entry of addresses) {
+    const [address = "", bits] = entry.split("/");
+    const version = isIP(address);
+    if (version === 0) continue;
+    const family = version === 4 ? "ipv4" : "ipv6";
+    if (bits === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(bits), family);
+  }
+  return list;
+}
+
+const plain = (address: string): string => (address.startsWith("::ffff:") ? address.slice(7) : address);
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || (isIP(address) === 4 && address.startsWith("127."));
+}
+
+/** Decides, once per settings, from which peers forwarded headers are believed, and reads them. */
+export class ForwardingRules {
+  readonly #settings: AuthSettings;
+  readonly #trusted: BlockList;
+
+  constructor(settings: AuthSettings) {
+    this.#settings = settings;
+    this.#trusted = addressList(settings.trustedProxies);
+  }
+
+  /** `remote` is the address of the socket. Forwarded headers of an untrusted peer are refused, never ignored. */
+  read(headers: Headers, remote: string): Route {
+    const address = plain(remote);
+    const forwarded = FORWARDING.some((name) => headers[name] !== undefined);
+    if (!this.#trusts(address)) return forwarded ? { via: "refused" } : { via: "direct", address };
+    if (!forwarded) return { via: "direct", address };
+    return {
+      via: "proxy",
+      address: this.#clientOf(headers) ?? address,
+      user: this.#userOf(headers, address),
+      secure: first(headers["x-forwarded-proto"]) === "https",
+    };
+  }
+
+  #trusts(address: string): boolean {
+    const version = isIP(address);
+    return version !== 0 && this.#trusted.check(address, version === 4 ? "ipv4" : "ipv6");
+  }
+
+  /** The nearest hop that is not one of our proxies. */
+  #clientOf(headers: Headers): string | null {
+    const value = headers["x-forwarded-for"] ?? headers["x-real-ip"];
+    const hops = (Array.isArray(value) ? value.join(",") : (value ?? "")).split(",").map((hop) => plain(hop.trim()));
+    return hops.findLast((hop) => isIP(hop) !== 0 && !this.#trusts(hop)) ?? null;
+  }
+
+  #userOf(headers: Headers, address: string): string | null {
+    const proxy = this.#settings.proxy;
+    if (this.#settings.mode !== "trusted-proxy" || !proxy) return null;
+    if (proxy.secret) {
+      if (!equals(first(headers[proxy.secret.header]) ?? "", proxy.secret.value)) return null;
+    } else if (isLoopback(address)) {
+      return null;
+    }
+    if (proxy.requiredHeaders.some((name) => !first(headers[name]))) return null;
+    const user = first(headers[proxy.userHeader])?.trim();
+    return user === undefined || user === "" || user.length > 256 ? null : user;
+  }
+}

@@ -1,0 +1,83 @@
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../core/clock.ts";
+import { GatewayError } from "../core/errors.ts";
+import type { Secret } from "../core/secret.ts";
+import type { Store } from "../store/open.ts";
+import * as rows from "../store/tokens.ts";
+import { mint, PREFIX, sha256 } from "./credentials.ts";
+import { covers, isScope } from "./scopes.ts";
+
+export type { ServiceTokenRow } from "../store/tokens.ts";
+
+/** How old the last-used mark of a token may get before it is written again. */
+const USED_MS = 60_000;
+
+/** Named tokens for programs: scopes, an optional expiry, stored as hashes, shown once. */
+export class ServiceTokens {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #revoked: (tokenId: string) => void;
+
+  /** `revoked` closes the sockets that came in with the token. */
+  constructor(options: { store: Store; clock: Clock; revoked: (tokenId: string) => void }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#revoked = options.revoked;
+  }
+
+  /**
+   * Makes a token; the answer is the only place where its text appears. Its scopes must be held by its creator. Throws
+   * GatewayError FORBIDDEN or INVALID_REQUEST.
+   */
+  async create(
+    wanted: { name: string; scopes: readonly string[]; expiresInMs?: number },
+    creator: { scopes: ReadonlySet<string>; name: string },
+  ): Promise<{ row: rows.ServiceTokenRow; token: Secret }> {
+    const unknown = wanted.scopes.find((scope) => !isScope(scope));
+    if (unknown !== undefined) throw new GatewayError("INVALID_REQUEST", `unknown scope: ${unknown.slice(0, 64)}`);
+    const missing = wanted.scopes.find((scope) => !covers(creator.scopes, [scope]));
+    if (missing !== undefined) {
+      throw new GatewayError("FORBIDDEN", `missing scope: ${missing}`, {
+        details: { code: "MISSING_SCOPE", missingScope: missing, requiredScopes: [missing] },
+      });
+    }
+    const now = this.#clock.now();
+    const token = mint(PREFIX.serviceToken, 256);
+    const row: rows.ServiceTokenRow = {
+      id: `t-${randomBytes(6).toString("hex")}`,
+      name: wanted.name,
+      scopes: [...new Set(wanted.scopes)],
+      createdAt: now,
+      createdBy: creator.name,
+      expiresAt: wanted.expiresInMs === undefined ? null : now + wanted.expiresInMs,
+      lastUsedAt: null,
+    };
+    await this.#store.write(() => rows.insertToken(this.#store, row, sha256(token.reveal())));
+    return { row, token };
+  }
+
+  list(): rows.ServiceTokenRow[] {
+    return rows.listTokens(this.#store);
+  }
+
+  /** Ends the token and closes its sockets. Throws GatewayError NOT_FOUND. */
+  async revoke(id: string): Promise<void> {
+    const removed = await this.#store.write(() => rows.removeToken(this.#store, id));
+    if (!removed) throw new GatewayError("NOT_FOUND", `no such token: ${id.slice(0, 64)}`, { fix: "See them: openclaw tokens list" });
+    this.#revoked(id);
+  }
+
+  /** The live token with this text, or null. */
+  find(text: string): rows.ServiceTokenRow | null {
+    if (!text.startsWith(PREFIX.serviceToken)) return null;
+    const row = rows.findToken(this.#store, sha256(text));
+    return row && (row.expiresAt === null || row.expiresAt > this.#clock.now()) ? row : null;
+  }
+
+  /** Notes the use; at most once a minute is written. */
+  async used(row: rows.ServiceTokenRow): Promise<void> {
+    const now = this.#clock.now();
+    if (row.lastUsedAt !== null && now - row.lastUsedAt < USED_MS) return;
+    await this.#store.write(() => rows.markTokenUsed(this.#store, row.id, now));
+  }
+}

@@ -1,0 +1,31 @@
+import type { ErrorShape } from "@openclaw/gateway-protocol";
+import { GatewayError, reasonOf } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+
+export type WireError = Pick<ErrorShape, "code" | "message" | "retryable" | "retryAfterMs"> & { details?: Record<string, unknown> };
+
+/**
+ * What a client may know of a failure. An expected one keeps its code, text, details and fix; anything else is a bug: it is
+ * logged once with its stack, and the client learns only that it happened.
+ */
+export function toWire(err: unknown, log: Log, method: string): WireError {
+  if (!(err instanceof GatewayError)) {
+    log.error("a method failed unexpectedly", { method, cause: reasonOf(err), stack: err instanceof Error ? err.stack : undefined });
+    return { code: "UNAVAILABLE", message: "internal error", retryable: false };
+  }
+  const details = err.fix === undefined ? err.details : { ...err.details, fix: err.fix };
+  return {
+    code: err.code,
+    message: err.message,
+    ...(details ? { details } : {}),
+    ...(err.retryable ? { retryable: true } : {}),
+    ...(err.retryAfterMs === undefined ? {} : { retryAfterMs: Math.max(0, Math.round(err.retryAfterMs)) }),
+  };
+}
+
+/** The error of a caller that lacks a scope; methods with a dynamic scope throw the same. */
+export function missingScope(scope: string): GatewayError {
+  return new GatewayError("FORBIDDEN", `missing scope: ${scope}`, {
+    details: { code: "MISSING_SCOPE", missingScope: scope, requiredScopes: [scope] },
+  });
+}

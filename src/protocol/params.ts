@@ -1,0 +1,101 @@
+/** JSON Schema, as far as it is used here. */
+export type JsonSchema = {
+  type?: string;
+  required?: readonly string[];
+  properties?: Readonly<Record<string, JsonSchema>>;
+  additionalProperties?: boolean;
+  items?: JsonSchema;
+  enum?: readonly (string | number)[];
+  minLength?: number;
+  maxLength?: number;
+  minimum?: number;
+  maximum?: number;
+  minItems?: number;
+  maxItems?: number;
+};
+
+const text = (maxLength: number): JsonSchema => ({ type: "string", minLength: 1, maxLength });
+const object = (properties: Record<string, JsonSchema>, required: readonly string[] = []): JsonSchema => ({
+  type: "object",
+  required,
+  properties,
+  additionalProperties: false,
+});
+const none = object({});
+const key = text(512);
+
+/** Params of served methods for which the published schema has no definition under the method's own name. */
+export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
+  "gateway.restart.request": object({ reason: text(500), delayMs: { type: "integer", minimum: 0, maximum: 3_600_000 } }),
+  health: object({ probe: { type: "boolean" }, includeSensitive: { type: "boolean" } }),
+  "inbox.drop": object({ runId: text(256) }, ["runId"]),
+  "inbox.list": object({ state: { enum: ["queued", "running", "parked"] }, limit: { type: "integer", minimum: 1, maximum: 1_000 } }),
+  "inbox.retry": object({ runId: text(256) }, ["runId"]),
+  "last-heartbeat": none,
+  "models.set": object({ model: text(256), agentId: text(128) }, ["model"]),
+  "route.explain": object(
+    { channel: text(64), account: text(128), peer: text(512), group: { type: "boolean" }, text: { type: "string", maxLength: 8_192 } },
+    ["channel", "account", "peer"],
+  ),
+  "sessions.subscribe": object({ includeApprovals: { type: "boolean" } }),
+  "sessions.unsubscribe": none,
+  "set-heartbeats": object({ enabled: { type: "boolean" } }, ["enabled"]),
+  status: object({ includeChannelSummary: { type: "boolean" } }),
+  "system-event": object(
+    {
+      text: text(8_192),
+      deviceId: text(128),
+      instanceId: text(128),
+      host: text(256),
+      ip: text(64),
+      mode: text(64),
+      version: text(128),
+      platform: text(128),
+      deviceFamily: text(128),
+      modelIdentifier: text(128),
+      lastInputSeconds: { type: "number", minimum: 0 },
+      reason: text(256),
+      roles: { type: "array", maxItems: 16, items: text(64) },
+      scopes: { type: "array", maxItems: 32, items: text(64) },
+      tags: { type: "array", maxItems: 32, items: text(64) },
+    },
+    ["text"],
+  ),
+  "system-presence": none,
+  "tokens.create": object(
+    {
+      name: text(64),
+      scopes: { type: "array", minItems: 1, maxItems: 16, items: text(64) },
+      expiresInMs: { type: "integer", minimum: 60_000 },
+    },
+    ["name", "scopes"],
+  ),
+  "tokens.list": none,
+  "tokens.revoke": object({ id: text(64) }, ["id"]),
+};
+
+/** Methods whose params are defined under another name than their own. */
+export const DEFINED_AS: Readonly<Record<string, string>> = {
+  "agent.identity.get": "AgentIdentityParams",
+  "chat.startup": "ChatHistoryParams",
+};
+
+/** Properties that released clients send although the published schema does not know them yet. */
+export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, JsonSchema>>>> = {
+  connect: { modelCatalog: object({ sessionKey: key, agentId: text(128) }) },
+  "chat.history": { maxBytes: { type: "integer", minimum: 1 } },
+  "chat.startup": { maxBytes: { type: "integer", minimum: 1 } },
+};
+
+/** Scopes of served methods that the published table does not list. */
+export const OWN_SCOPES: Readonly<Record<string, string>> = {
+  "inbox.drop": "operator.admin",
+  "inbox.list": "operator.read",
+  "inbox.retry": "operator.admin",
+  "models.set": "operator.admin",
+  "route.explain": "operator.read",
+  "sessions.unsubscribe": "operator.read",
+  "tokens.create": "operator.admin",
+  "tokens.list": "operator.admin",
+  "tokens.revoke": "operator.admin",
+};

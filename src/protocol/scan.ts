@@ -1,0 +1,307 @@
+import { isAscii } from "node:buffer";
+import { randomBytes } from "node:crypto";
+import { GatewayError } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+
+/** A plain string from this length on is taken out of the text before it is parsed. */
+const LONG_STRING_BYTES = 16_384;
+/** Strings shorter than this are walked in script; longer ones with native search. */
+const SHORT_STRING_BYTES = 48;
+
+const refused = (text: string): GatewayError => new GatewayError("INVALID_REQUEST", `invalid request frame: ${text}`);
+/** Thrown for text that is no JSON at all: its sender cannot be answered by id. */
+export const NOT_JSON = "FRAME_NOT_JSON";
+const notJson = (): GatewayError => new GatewayError("INVALID_REQUEST", "invalid request frame: not JSON", { details: { code: NOT_JSON } });
+
+/** Random per process, so that nobody can choose keys that meet in one slot. */
+const seed = randomBytes(4).readInt32LE();
+
+/** The keys seen so far, by object: open addressing over the bytes of the frame itself. */
+class KeySet {
+  readonly #frame: Buffer;
+  readonly #mask: number;
+  readonly #slots: Int32Array;
+  /** Object, start and end of each entry. */
+  readonly #entries: Int32Array;
+  #count = 0;
+  /** Keys that were written with escapes, decoded. */
+  readonly #decoded = new Map<number, Buffer>();
+
+  constructor(frame: Buffer) {
+    const most = Math.min(LIMITS.jsonNodes, frame.length >> 2) + 8;
+    const size = 2 ** Math.ceil(Math.log2(most * 2));
+    this.#frame = frame;
+    this.#mask = size - 1;
+    this.#slots = new Int32Array(size);
+    this.#entries = new Int32Array(most * 3);
+  }
+
+  /** False when `object` has this key already. */
+  add(object: number, start: number, end: number, escaped: boolean): boolean {
+    const decoded = escaped ? decode(this.#frame, start, end) : null;
+    const source = decoded ?? this.#frame;
+    const from = decoded ? 0 : start;
+    const to = decoded ? decoded.length : end;
+    const slots = this.#slots;
+    const entries = this.#entries;
+    const mask = this.#mask;
+    let hash = Math.imul(seed ^ object, 0x01000193);
+    for (let at = from; at < to; at++) hash = Math.imul(hash ^ source[at]!, 0x01000193);
+    let slot = (hash ^ (hash >>> 15)) & mask;
+    for (; slots[slot] !== 0; slot = (slot + 1) & mask) {
+      const entry = slots[slot]! - 1;
+      if (entries[entry * 3] === object && this.#equals(entry, source, from, to)) return false;
+    }
+    const entry = this.#count++;
+    entries[entry * 3] = object;
+    entries[entry * 3 + 1] = start;
+    entries[entry * 3 + 2] = end;
+    if (decoded) this.#decoded.set(entry, decoded);
+    slots[slot] = entry + 1;
+    return true;
+  }
+
+  #equals(entry: number, source: Buffer, from: number, to: number): boolean {
+    const known = this.#decoded.get(entry);
+    const bytes = known ?? this.#frame;
+    const start = known ? 0 : this.#entries[entry * 3 + 1]!;
+    const end = known ? known.length : this.#entries[entry * 3 + 2]!;
+    if (end - start !== to - from) return false;
+    for (let i = 0; i < to - from; i++) if (bytes[start + i] !== source[from + i]) return false;
+    return true;
+  }
+}
+
+function decode(frame: Buffer, start: number, end: number): Buffer {
+  try {
+    return Buffer.from(JSON.parse(`"${frame.toString("utf8", start, end)}"`) as string);
+  } catch {
+    throw notJson();
+  }
+}
+
+/**
+ * Walks over JSON text and counts, without building anything: nesting, values, key lengths, duplicate keys. It stops at the
+ * first limit, and can stop in between (`step`), so that a large frame never holds the event loop. It does not check the
+ * grammar; `JSON.parse` does.
+ */
+export class JsonScan {
+  /** Start and end of the long plain strings, without their quotes. */
+  readonly long: [number, number][] = [];
+  readonly #frame: Buffer;
+  readonly #keys: KeySet;
+  readonly #kinds = new Uint8Array(LIMITS.jsonDepth + 1);
+  readonly #objects = new Int32Array(LIMITS.jsonDepth + 1);
+  #at = 0;
+  #depth = 0;
+  #nodes = 0;
+  #objectCount = 0;
+  #keyNext = false;
+  #stringStart = -1;
+  #escaped = false;
+  #nextQuote = -1;
+  #nextBackslash = -1;
+  #longBytes = 0;
+
+  constructor(frame: Buffer) {
+    this.#frame = frame;
+    this.#keys = new KeySet(frame);
+  }
+
+  /** Goes on for about `work` bytes; true when the end is reached. Throws GatewayError when a limit is passed. */
+  step(work: number): boolean {
+    const frame = this.#frame;
+    let left = work;
+    while (this.#at < frame.length) {
+      if (left <= 0) return false;
+      if (this.#stringStart >= 0) {
+        left -= this.#stringPiece();
+        continue;
+      }
+      const byte = frame[this.#at]!;
+      left--;
+      if (byte === QUOTE) this.#stringStart = this.#at + 1;
+      else if (byte === COMMA) this.#comma();
+      else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) this.#open(byte);
+      else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) this.#close();
+      this.#at++;
+    }
+    if (this.#stringStart >= 0) throw notJson();
+    if (frame.length - this.#longBytes > LIMITS.parsedBytes) throw refused(`more than ${LIMITS.parsedBytes} bytes beside its attachments`);
+    return true;
+  }
+
+  #open(byte: number): void {
+    if (this.#depth >= LIMITS.jsonDepth) throw refused(`nested deeper than ${LIMITS.jsonDepth} levels`);
+    this.#count();
+    this.#depth++;
+    this.#kinds[this.#depth] = byte;
+    this.#objects[this.#depth] = ++this.#objectCount;
+    this.#keyNext = byte === OPEN_OBJECT;
+  }
+
+  #close(): void {
+    if (this.#depth === 0) throw notJson();
+    this.#depth--;
+    this.#keyNext = false;
+  }
+
+  #comma(): void {
+    this.#count();
+    this.#keyNext = this.#kinds[this.#depth] === OPEN_OBJECT;
+  }
+
+  #count(): void {
+    if (++this.#nodes > LIMITS.jsonNodes) throw refused(`more than ${LIMITS.jsonNodes} values`);
+  }
+
+  /** Goes to the end of the string, or over its next escape. Returns the work done, in bytes walked. */
+  #stringPiece(): number {
+    const frame = this.#frame;
+    const from = this.#at;
+    const nearEnd = Math.min(from + SHORT_STRING_BYTES, frame.length);
+    for (let at = from; at < nearEnd; at++) {
+      const byte = frame[at];
+      if (byte === QUOTE) {
+        this.#endString(at);
+        return at - from + 1;
+      }
+      if (byte === BACKSLASH) {
+        this.#escaped = true;
+        at++;
+      }
+      this.#at = at + 1;
+    }
+    if (this.#nextQuote < this.#at) this.#nextQuote = indexOr(frame, QUOTE, this.#at);
+    if (this.#nextQuote === frame.length) throw notJson();
+    if (this.#nextBackslash < this.#at) this.#nextBackslash = indexOr(frame, BACKSLASH, this.#at);
+    if (this.#nextBackslash < this.#nextQuote) {
+      this.#escaped = true;
+      this.#at = this.#nextBackslash + 2;
+    } else {
+      this.#endString(this.#nextQuote);
+    }
+    return SHORT_STRING_BYTES * 4 + ((this.#at - from) >> 5);
+  }
+
+  #endString(end: number): void {
+    const start = this.#stringStart;
+    const length = end - start;
+    if (this.#keyNext) {
+      if (length > LIMITS.jsonKeyBytes) throw refused(`a key of more than ${LIMITS.jsonKeyBytes} bytes`);
+      if (!this.#keys.add(this.#objects[this.#depth]!, start, end, this.#escaped)) {
+        throw refused(`duplicate key '${this.#frame.toString("utf8", start, Math.min(end, start + 64))}'`);
+      }
+      this.#keyNext = false;
+    } else if (length >= LONG_STRING_BYTES && !this.#escaped && isAscii(this.#frame.subarray(start, end))) {
+      this.long.push([start, end]);
+      this.#longBytes += length;
+    }
+    this.#stringStart = -1;
+    this.#escaped = false;
+    this.#at = end + 1;
+  }
+}
+
+function indexOr(frame: Buffer, byte: number, from: number): number {
+  const at = frame.indexOf(byte, from);
+  return at < 0 ? frame.length : at;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw notJson();
+  }
+}
+
+/** Parses a frame of up to LIMITS.requestBytes in one go. Throws GatewayError INVALID_REQUEST. */
+export function readFrame(frame: Buffer): unknown {
+  new JsonScan(frame).step(Infinity);
+  return parse(frame.toString("utf8"));
+}
+
+/** Scan work between two turns of the event loop. */
+const SLICE_BYTES = 1_048_576;
+
+/**
+ * Parses a large frame without holding the event loop: it is scanned in slices, and its long plain strings (attachments) are
+ * taken out, made one by one and put back, so that `JSON.parse` sees only the small rest.
+ */
+export async function readLargeFrame(frame: Buffer, pause: () => Promise<void>): Promise<unknown> {
+  const scan = new JsonScan(frame);
+  while (!scan.step(SLICE_BYTES)) await pause();
+  await pause();
+  const mark = randomBytes(12).toString("hex");
+  const pieces: Buffer[] = [];
+  const strings = new Map<string, string>();
+  let at = 0;
+  for (const [index, [start, end]] of scan.long.entries()) {
+    const name = `${mark}:${index}`;
+    pieces.push(frame.subarray(at, start), Buffer.from(name));
+    strings.set(name, frame.toString("latin1", start, end));
+    at = end;
+    await pause();
+  }
+  pieces.push(frame.subarray(at));
+  const rest = parse(Buffer.concat(pieces).toString("utf8"));
+  return strings.size === 0 ? rest : putBack(rest, mark, strings);
+}
+
+/** Replaces the marks by the strings that they stand for. Depth and size were limited by the scan. */
+function putBack(value: unknown, mark: string, strings: ReadonlyMap<string, string>): unknown {
+  if (typeof value === "string") return value.startsWith(mark) ? (strings.get(value) ?? value) : value;
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) value[index] = putBack(item, mark, strings);
+  } else if (typeof value === "object" && value !== null) {
+    const record = value as Record<string, unknown>;
+    for (const key of Object.keys(record)) {
+      const own = record[key];
+      if (typeof own === "string" || typeof own === "object") {
+        const changed = putBack(own, mark, strings);
+        if (changed !== own) Object.defineProperty(record, key, { value: changed, writable: true, enumerable: true, configurable: true });
+      }
+    }
+  }
+  return value;
+}
+
+export type Head = { id: string | null; method: string | null };
+
+/**
+ * Id and method from the first bytes of a request, before the rest is read or even received: enough to refuse an oversized
+ * one with an answer that its sender can match. Null for what does not stand before the params.
+ */
+export function readHead(bytes: Buffer): Head {
+  const text = bytes.toString("latin1", 0, LIMITS.frameHeadBytes);
+  const pattern = /\s*[{,]\s*"([a-z]{1,16})"\s*:\s*("(?:[^"\\]|\\.){0,1024}")/y;
+  const head: Head = { id: null, method: null };
+  for (let found = pattern.exec(text); found; found = pattern.exec(text)) {
+    const [, key, raw] = found as unknown as [string, string, string];
+    if (key === "id" || key === "method") head[key] = stringOrNull(Buffer.from(raw, "latin1").toString("utf8"));
+  }
+  if (head.id !== null && !isUsableId(head.id)) head.id = null;
+  return head;
+}
+
+function stringOrNull(json: string): string | null {
+  try {
+    return JSON.parse(json) as string;
+  } catch {
+    return null;
+  }
+}
+
+/** Ids are echoed and logged: bounded, well-formed, without NUL. */
+export function isUsableId(id: string): boolean {
+  return id.length > 0 && id.length <= LIMITS.idChars && id.isWellFormed() && !id.includes("\0");
+}
