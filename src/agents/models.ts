@@ -1,4 +1,8 @@
+import { reasonOf } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
 import type { Secret } from "../core/secret.ts";
+import { modelName, type ModelRef } from "./runtime.ts";
 
 export type ProviderModel = {
   id: string;
@@ -58,3 +62,303 @@ export const PROVIDER_VARIABLES: readonly string[] = [
   ..."GOOGLE_CLOUD_API_KEY GOOGLE_CLOUD_PROJECT GOOGLE_CLOUD_LOCATION GOOGLE_APPLICATION_CREDENTIALS".split(" "),
   ..."CLOUDFLARE_API_KEY CLOUDFLARE_ACCOUNT_ID CLOUDFLARE_GATEWAY_ID COPILOT_GITHUB_TOKEN".split(" "),
 ];
+
+/** The scripted provider that answers while no model is connected. */
+export const GUIDE: ModelRef = { provider: "guide", id: "setup-guide" };
+export const GUIDE_LABEL = "Setup guide (scripted, not an AI model)";
+
+type KnownModel = Required<Pick<ProviderModel, "id" | "name" | "contextWindow" | "reasoning" | "input">>;
+
+/**
+ * For each provider whose key may be in the environment: the model that is used when nothing else is said. Capable and of
+ * moderate price, never the dearest. Ids are those of Pi 0.87.1. The order is the order of preference.
+ */
+export const DEFAULT_MODELS: Readonly<Record<string, KnownModel>> = {
+  anthropic: { id: "claude-sonnet-5", name: "Claude Sonnet 5", contextWindow: 1_000_000, reasoning: true, input: ["text", "image"] },
+  openai: { id: "gpt-5.4-mini", name: "GPT-5.4 mini", contextWindow: 400_000, reasoning: true, input: ["text", "image"] },
+  google: { id: "gemini-3.8-flash", name: "Gemini 3.8 Flash", contextWindow: 1_048_576, reasoning: true, input: ["text", "image"] },
+  openrouter: {
+    id: "anthropic/claude-sonnet-5",
+    name: "Claude Sonnet 5",
+    contextWindow: 1_000_000,
+    reasoning: true,
+    input: ["text", "image"],
+  },
+  xai: { id: "grok-4.3", name: "Grok 4.3", contextWindow: 1_000_000, reasoning: true, input: ["text", "image"] },
+  mistral: { id: "mistral-large-latest", name: "Mistral Large", contextWindow: 262_144, reasoning: false, input: ["text", "image"] },
+  deepseek: { id: "deepseek-flash", name: "DeepSeek Flash", contextWindow: 1_000_000, reasoning: true, input: ["text", "image"] },
+  groq: { id: "openai/gpt-oss-120b", name: "GPT-OSS 120B", contextWindow: 131_072, reasoning: true, input: ["text"] },
+  cerebras: { id: "gpt-oss-120b", name: "GPT-OSS 120B", contextWindow: 131_072, reasoning: true, input: ["text"] },
+  zai: { id: "glm-5.3", name: "GLM 5.3", contextWindow: 1_000_000, reasoning: true, input: ["text"] },
+  moonshotai: { id: "kimi-k2.6", name: "Kimi K2.6", contextWindow: 262_144, reasoning: true, input: ["text", "image"] },
+  "kimi-coding": { id: "kimi-for-coding", name: "Kimi for Coding", contextWindow: 1_048_576, reasoning: true, input: ["text", "image"] },
+  minimax: { id: "MiniMax-M3", name: "MiniMax M3", contextWindow: 1_048_576, reasoning: true, input: ["text", "image"] },
+  "vercel-ai-gateway": {
+    id: "anthropic/claude-sonnet-5",
+    name: "Claude Sonnet 5",
+    contextWindow: 1_000_000,
+    reasoning: true,
+    input: ["text", "image"],
+  },
+  together: { id: "moonshotai/Kimi-K2.6", name: "Kimi K2.6", contextWindow: 262_144, reasoning: true, input: ["text", "image"] },
+  fireworks: { id: "accounts/fireworks/models/glm-5p3", name: "GLM 5.3", contextWindow: 1_048_576, reasoning: true, input: ["text"] },
+  nvidia: { id: "moonshotai/kimi-k2.6", name: "Kimi K2.6", contextWindow: 262_144, reasoning: true, input: ["text", "image"] },
+};
+
+/** A model server on this machine that has said what it is. */
+export type LocalServer = { product: string; label: string; provider: Provider };
+
+export type ModelInputs = {
+  /** `provider/id` as configured, the wanted one first; empty when nothing is configured. */
+  configured: readonly string[];
+  providers: ProviderTable;
+  env: NodeJS.ProcessEnv;
+  local: readonly LocalServer[];
+};
+
+export type ModelChoice = {
+  primary: ModelRef;
+  fallbacks: readonly ModelRef[];
+  source: "config" | "environment" | "local" | "guide";
+  /** One sentence for the user: what answers, and why that. */
+  note: string;
+};
+
+export type CatalogEntry = {
+  id: string;
+  name: string;
+  provider: string;
+  /** Tokens. */
+  contextWindow: number;
+  reasoning: boolean;
+  input: readonly ("text" | "image")[];
+  /** Whether it has what it needs to be asked. */
+  available: boolean;
+};
+
+const DEFAULT_WINDOW = 128_000;
+/** Below this, the system prompt and a short conversation do not fit. */
+const SMALLEST_WINDOW = 8_192;
+
+/** `provider/id`; the id may contain slashes. Undefined when there is no provider part. */
+export function parseModelName(name: string): ModelRef | undefined {
+  const at = name.indexOf("/");
+  if (at <= 0 || at === name.length - 1) return undefined;
+  return { provider: name.slice(0, at), id: name.slice(at + 1) };
+}
+
+/** A bare id is looked up among the configured providers, then among the known ones. */
+function toRef(name: string, inputs: ModelInputs): ModelRef | undefined {
+  const ref = parseModelName(name);
+  const knows = (id: string): boolean =>
+    id in inputs.providers || id in KEY_VARIABLES || inputs.local.some((server) => server.product === id);
+  if (ref && knows(ref.provider)) return ref;
+  const owner = Object.entries(tableOf(inputs)).find(([, provider]) => provider.models.some((model) => model.id === name));
+  return owner ? { provider: owner[0], id: name } : ref;
+}
+
+const environmentKey = (provider: string, env: NodeJS.ProcessEnv): string | undefined => {
+  const name = KEY_VARIABLES[provider];
+  return name !== undefined && env[name] ? name : undefined;
+};
+
+/** The table that the runtime gets: what is configured, and the local servers that are not. */
+export function tableOf(inputs: Pick<ModelInputs, "providers" | "local">): ProviderTable {
+  const found = inputs.local.map(({ product, provider }) => [product, provider] as const);
+  return { ...Object.fromEntries(found), ...inputs.providers };
+}
+
+/** Largest context first among the usable ones, since small windows forget. */
+function localRefs(local: readonly LocalServer[]): ModelRef[] {
+  return local.flatMap(({ product, provider }) =>
+    provider.models
+      .filter((model) => (model.contextWindow ?? DEFAULT_WINDOW) >= SMALLEST_WINDOW)
+      .map((model) => ({ provider: product, id: model.id })),
+  );
+}
+
+/** Pure: what answers. Configuration, then a key in the environment, then a server on this machine, then the guide. */
+export function chooseModels(inputs: ModelInputs): ModelChoice {
+  const [primary, ...fallbacks] = inputs.configured.flatMap((name) => toRef(name, inputs) ?? []);
+  if (primary) return { primary, fallbacks, source: "config", note: `${modelName(primary)} answers, as configured.` };
+  const keyed = Object.entries(DEFAULT_MODELS).flatMap(([provider, model]) => {
+    const hasKey = inputs.providers[provider]?.apiKey !== undefined || environmentKey(provider, inputs.env) !== undefined;
+    return hasKey ? [{ provider, id: model.id }] : [];
+  });
+  if (keyed[0]) return toKeyedChoice(keyed[0], inputs);
+  const custom = Object.entries(inputs.providers).flatMap(([provider, { baseUrl, models }]) =>
+    baseUrl ? models.map((model) => ({ provider, id: model.id })) : [],
+  );
+  if (custom[0]) {
+    const note = `${modelName(custom[0])} answers, the first model under models.providers, because agents.defaults.model is not set.`;
+    return { primary: custom[0], fallbacks: [], source: "config", note };
+  }
+  const local = localRefs(inputs.local);
+  if (local[0]) {
+    const server = inputs.local.find((each) => each.product === local[0]!.provider)!;
+    const note = `${modelName(local[0])} answers; ${server.label} was found on this machine and no other model is configured.`;
+    return { primary: local[0], fallbacks: [], source: "local", note };
+  }
+  return {
+    primary: GUIDE,
+    fallbacks: [],
+    source: "guide",
+    note: 'No AI model is connected, so a scripted setup guide answers; write "help" to it, or run `openclaw models` on the gateway\'s machine.',
+  };
+}
+
+function toKeyedChoice(primary: ModelRef, inputs: ModelInputs): ModelChoice {
+  const variable = environmentKey(primary.provider, inputs.env);
+  const configured = inputs.providers[primary.provider]?.apiKey !== undefined;
+  const why = configured ? `models.providers.${primary.provider} has a key` : `${variable} is set in the gateway's environment`;
+  return {
+    primary,
+    // A key that lies around is no wish to spend money at a second provider when the first one fails.
+    fallbacks: [],
+    source: configured ? "config" : "environment",
+    note: `${modelName(primary)} answers, because ${why} and agents.defaults.model is not set.`,
+  };
+}
+
+/** Pure: every model that can be named, for lists and pickers. The guide is last. */
+export function catalog(inputs: ModelInputs): CatalogEntry[] {
+  const entries = new Map<string, CatalogEntry>();
+  const add = (provider: string, model: ProviderModel, available: boolean): void => {
+    const key = `${provider}/${model.id}`;
+    if (entries.get(key)?.available) return;
+    entries.set(key, {
+      id: model.id,
+      name: model.name ?? model.id,
+      provider,
+      contextWindow: model.contextWindow ?? DEFAULT_WINDOW,
+      reasoning: model.reasoning ?? false,
+      input: model.input ?? ["text"],
+      available,
+    });
+  };
+  const hasKey = (id: string): boolean => inputs.providers[id]?.apiKey !== undefined || environmentKey(id, inputs.env) !== undefined;
+  for (const [id, provider] of Object.entries(tableOf(inputs))) {
+    for (const model of provider.models) add(id, model, provider.baseUrl !== undefined || hasKey(id));
+  }
+  for (const name of inputs.configured) {
+    const ref = toRef(name, inputs);
+    const known = ref && DEFAULT_MODELS[ref.provider]?.id === ref.id ? DEFAULT_MODELS[ref.provider] : undefined;
+    if (ref && ref.provider in KEY_VARIABLES) add(ref.provider, known ?? { id: ref.id }, hasKey(ref.provider));
+  }
+  for (const [id, model] of Object.entries(DEFAULT_MODELS)) if (hasKey(id)) add(id, model, true);
+  add(GUIDE.provider, { id: GUIDE.id, name: GUIDE_LABEL, contextWindow: 1_000_000 }, true);
+  return [...entries.values()];
+}
+
+/** Where a product listens and how it is told apart from anything else that may listen there. */
+export type Probe = {
+  product: string;
+  label: string;
+  port: number;
+  /** Path of the answer that only this product gives. */
+  identify: string;
+  /** Undefined: it is something else. */
+  read: (answer: unknown, list: () => Promise<unknown>) => Promise<ProviderModel[] | undefined>;
+};
+
+type Json = Record<string, unknown>;
+const object = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {});
+const array = (value: unknown): Json[] => (Array.isArray(value) ? value.map(object) : []);
+const count = (value: unknown): { contextWindow?: number } => (typeof value === "number" && value > 0 ? { contextWindow: value } : {});
+const ids = (list: readonly Json[], key: string): string[] => list.map((item) => item[key]).filter((id) => typeof id === "string");
+const isEmbedding = (id: string): boolean => /embed|rerank|whisper|bge-|minilm/i.test(id);
+
+/** The products that are looked for. */
+export const PROBES: readonly Probe[] = [
+  {
+    product: "ollama",
+    label: "Ollama",
+    port: 11_434,
+    identify: "/api/tags",
+    read: async (answer) => {
+      const list = array(object(answer)["models"]);
+      if (!Array.isArray(object(answer)["models"]) || list.some((item) => typeof item["digest"] !== "string")) return undefined;
+      return ids(list, "name").map((id) => ({ id }));
+    },
+  },
+  {
+    product: "lmstudio",
+    label: "LM Studio",
+    port: 1234,
+    identify: "/api/v0/models",
+    read: async (answer) => {
+      const list = array(object(answer)["data"]);
+      if (list.length === 0 || list.some((item) => !("state" in item) || !("max_context_length" in item))) return undefined;
+      const usable = list
+        .filter((item) => item["type"] !== "embeddings")
+        .toSorted((a, b) => Number(b["state"] === "loaded") - Number(a["state"] === "loaded"));
+      return usable.flatMap((item) => (typeof item["id"] === "string" ? [{ id: item["id"], ...count(item["max_context_length"]) }] : []));
+    },
+  },
+  {
+    product: "llamacpp",
+    label: "llama.cpp",
+    port: 8080,
+    identify: "/props",
+    read: async (answer, list) => {
+      const settings = object(object(answer)["default_generation_settings"]);
+      if (!("total_slots" in object(answer)) || !("n_ctx" in settings)) return undefined;
+      return ids(array(object(await list())["data"]), "id").map((id) => ({ id, ...count(settings["n_ctx"]) }));
+    },
+  },
+  {
+    product: "vllm",
+    label: "vLLM",
+    port: 8000,
+    identify: "/version",
+    read: async (answer, list) => {
+      if (typeof object(answer)["version"] !== "string") return undefined;
+      const models = array(object(await list())["data"]);
+      if (models.length === 0 || models.some((model) => model["owned_by"] !== "vllm")) return undefined;
+      return models.flatMap((model) => (typeof model["id"] === "string" ? [{ id: model["id"], ...count(model["max_model_len"]) }] : []));
+    },
+  },
+];
+
+/** One GET on loopback without any credential; undefined for everything that is not a short JSON answer in time. */
+async function ask(url: string, signal: AbortSignal): Promise<unknown> {
+  const response = await fetch(url, { signal, redirect: "error", headers: { accept: "application/json" } });
+  if (!response.ok || !response.body) {
+    await response.body?.cancel();
+    return undefined;
+  }
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body) {
+    bytes += chunk.length;
+    if (bytes > LIMITS.localProbeBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return JSON.parse(Buffer.concat(chunks).toString("utf8")) as unknown;
+}
+
+async function probe(each: Probe, log: Log): Promise<LocalServer | undefined> {
+  const base = `http://127.0.0.1:${each.port}`;
+  const signal = AbortSignal.timeout(LIMITS.localProbeMs);
+  try {
+    const answer = await ask(base + each.identify, signal);
+    const models = answer === undefined ? undefined : await each.read(answer, () => ask(`${base}/v1/models`, signal));
+    const usable = models?.filter((model) => !isEmbedding(model.id));
+    if (!usable || usable.length === 0) return undefined;
+    return { product: each.product, label: each.label, provider: { baseUrl: `${base}/v1`, api: "openai-completions", models: usable } };
+  } catch (err) {
+    // Nothing listens there, or it is something else: the usual case.
+    log.debug("no model server", { product: each.product, port: each.port, reason: reasonOf(err) });
+    return undefined;
+  }
+}
+
+/**
+ * Looks for model servers on this machine, all at once, each within LIMITS.localProbeMs. Sends GET requests to loopback and
+ * nothing else. `OPENCLAW_DISCOVER_LOCAL_MODELS=0` turns it off.
+ */
+export async function discoverLocalServers(env: NodeJS.ProcessEnv, log: Log, probes: readonly Probe[] = PROBES): Promise<LocalServer[]> {
+  if (env["OPENCLAW_DISCOVER_LOCAL_MODELS"] === "0") return [];
+  const found = await Promise.all(probes.map((each) => probe(each, log)));
+  return found.filter((server) => server !== undefined);
+}
