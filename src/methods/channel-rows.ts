@@ -1,0 +1,50 @@
+import type { AccountStatus } from "../channels/host.ts";
+
+/** Words that the published clients know for the health of an account. */
+const HEALTH: Readonly<Record<AccountStatus["state"], string>> = {
+  ready: "healthy",
+  connecting: "connecting",
+  degraded: "degraded",
+  backoff: "reconnecting",
+  terminal: "failed",
+  stopped: "stopped",
+};
+
+const isRunning = (state: AccountStatus["state"]): boolean => state !== "stopped" && state !== "terminal";
+const isConnected = (state: AccountStatus["state"]): boolean => state === "ready" || state === "degraded";
+
+/** One account in channels.status and health. `state`, `since`, `fix` and `retryAt` are ours, the rest is the protocol's. */
+export function toAccountRow(status: AccountStatus): Record<string, unknown> & { accountId: string } {
+  const { state } = status;
+  return {
+    accountId: status.account,
+    enabled: status.enabled,
+    configured: true,
+    running: isRunning(state),
+    connected: isConnected(state),
+    healthState: HEALTH[state],
+    reconnectAttempts: status.reconnects,
+    lastConnectedAt: isConnected(state) ? status.since : null,
+    lastError: status.cause,
+    lastInboundAt: status.lastEventAt,
+    lastOutboundAt: status.lastWriteAt,
+    lastTransportActivityAt: status.lastReadAt,
+    state,
+    since: status.since,
+    ...(status.fix === null ? {} : { fix: status.fix }),
+    ...(status.retryAt === null ? {} : { retryAt: status.retryAt }),
+  };
+}
+
+/** Accounts by channel, channels in alphabetical order. */
+export function groupByChannel(statuses: readonly AccountStatus[]): Map<string, AccountStatus[]> {
+  const groups = Map.groupBy(statuses, (status) => status.channel as string);
+  return new Map([...groups].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** A channel as a whole: as well as its best account. */
+export function toChannelRow(accounts: readonly AccountStatus[]): Record<string, unknown> {
+  const best = accounts.find((each) => isConnected(each.state)) ?? accounts.find((each) => each.enabled) ?? accounts[0]!;
+  const { accountId: _, ...row } = toAccountRow(best);
+  return row;
+}

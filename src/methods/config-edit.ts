@@ -1,0 +1,36 @@
+import { diffConfig, strongestEffect, type Change } from "../config/diff.ts";
+import { writeConfig, type WriteOptions } from "../config/edit.ts";
+import type { Issue } from "../config/issue.ts";
+import type { Loaded } from "../config/load.ts";
+import { GatewayError } from "../core/errors.ts";
+
+export type ConfigDeps = {
+  /** The file as it is at this moment. */
+  read: () => Loaded;
+  /** The configuration that the gateway uses. */
+  loaded: () => Loaded;
+  /** Reads the file again and applies what can be applied; resolves when that is done. */
+  reload: () => Promise<void>;
+  writeOptions: Omit<WriteOptions, "base">;
+};
+
+export type Edited = { loaded: Loaded; changes: readonly Change[]; issues: readonly Issue[]; needsRestart: boolean };
+
+const STALE = "config changed since last load; re-run config.get and retry";
+
+/**
+ * Changes the configuration file on request: `change` gets its text and returns the next one. The text is checked before it
+ * is written, the file is replaced as a whole, and the gateway has taken it over when the promise resolves. With `baseHash`
+ * the edit is refused (INVALID_REQUEST) when the file is no longer the one that the client has seen.
+ */
+export async function editConfig(deps: ConfigDeps, change: (raw: string) => string, baseHash?: string): Promise<Edited> {
+  const current = deps.read();
+  if (baseHash !== undefined && baseHash !== current.hash)
+    throw new GatewayError("INVALID_REQUEST", STALE, { details: { reason: "stale" } });
+  const before = deps.loaded().config;
+  const issues = await writeConfig(current.path, change(current.raw ?? ""), { ...deps.writeOptions, base: current.raw });
+  await deps.reload();
+  const loaded = deps.loaded();
+  const changes = diffConfig(before, loaded.config);
+  return { loaded, changes, issues, needsRestart: strongestEffect(changes) === "restart-gateway" };
+}

@@ -1,0 +1,178 @@
+import { mergePatch } from "../config/edit.ts";
+import type { Issue } from "../config/issue.ts";
+import { Json5Error, parseTree, valueOf } from "../config/json5.ts";
+import { jsonSchema, lookupSchema, schemaHints } from "../config/json-schema.ts";
+import type { Loaded } from "../config/load.ts";
+import { REDACTED, redactText, redactValue, unredact } from "../config/redact.ts";
+import { GatewayError } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import { VERSION } from "../core/version.ts";
+import type { MethodTable } from "../protocol/method.ts";
+import { editConfig, type ConfigDeps, type Edited } from "./config-edit.ts";
+
+export type ConfigMethodsDeps = ConfigDeps & {
+  now: () => number;
+  /** Restarts the gateway after `delayMs`. */
+  restart: (request: { reason: string; delayMs: number }) => void;
+};
+
+type WriteParams = { raw: string; baseHash?: string };
+type ApplyParams = WriteParams & { note?: string; restartDelayMs?: number };
+type PatchParams = ApplyParams & { replacePaths?: string[] };
+
+/** Time for the answer to reach its client before the gateway restarts. */
+const RESTART_DELAY_MS = 1_000;
+
+/** config.*: the configuration file over the wire. Secrets never leave; a client sends their placeholder back to keep them. */
+export function configMethods(deps: ConfigMethodsDeps) {
+  const maxBytes = LIMITS.configFileBytes * 2;
+  return {
+    "config.get": { scope: "operator.read", run: () => get(deps) },
+    "config.set": { scope: "operator.admin", maxBytes, run: (params: WriteParams) => replace(deps, params, "config.set", null) },
+    "config.apply": {
+      scope: "operator.admin",
+      maxBytes,
+      run: (params: ApplyParams) => replace(deps, params, "config.apply", params.restartDelayMs ?? RESTART_DELAY_MS),
+    },
+    "config.patch": { scope: "operator.admin", maxBytes, run: (params: PatchParams) => patch(deps, params) },
+    "config.schema": { scope: "operator.read", run: schema },
+    "config.schema.lookup": {
+      scope: "operator.read",
+      run: ({ path }: { path: string }) => {
+        const found = lookupSchema(path);
+        if (found) return found;
+        throw new GatewayError("INVALID_REQUEST", `config schema path not found: ${path}`, {
+          fix: "`openclaw config schema` prints every key.",
+        });
+      },
+    },
+  } satisfies MethodTable;
+}
+
+function get(deps: ConfigMethodsDeps): Record<string, unknown> {
+  const file = deps.read();
+  const used = deps.loaded();
+  const written = redactValue(valueInFile(file));
+  const complete = redactValue(used.config);
+  const errors = file.issues.filter((issue) => issue.severity === "error");
+  return {
+    path: file.path,
+    exists: file.exists,
+    raw: file.raw === null ? null : redactText(file.raw),
+    parsed: written,
+    sourceConfig: written,
+    config: written,
+    resolved: complete,
+    runtimeConfig: complete,
+    valid: errors.length === 0,
+    hash: file.hash,
+    configRevisionHash: file.hash,
+    appliedConfigHash: used.hash,
+    /** Where the configuration in use came from: `file`, `last-good`, `defaults` or `missing`. */
+    source: used.source,
+    issues: errors.map(toIssueRow),
+    warnings: file.issues.filter((issue) => issue.severity !== "error").map(toIssueRow),
+    legacyIssues: [],
+    includedPaths: [],
+    includeProvenance: [],
+    agentRosterIncludeOwned: false,
+    bindingsIncludeOwned: false,
+  };
+}
+
+/** A place and what is wrong there. Texts come from the file: a secret cannot be among them, because values are never quoted. */
+const toIssueRow = ({ path, message, line, column, fix, suggestion }: Issue): Record<string, unknown> => ({
+  path,
+  message,
+  line,
+  column,
+  ...(fix === undefined ? {} : { fix }),
+  ...(suggestion === undefined ? {} : { suggestion }),
+});
+
+/** The values as they stand in the file; an empty object when it has none that can be read. */
+function valueInFile(file: Loaded): unknown {
+  try {
+    return file.raw === null ? {} : valueOf(parseTree(file.raw));
+  } catch (err) {
+    if (err instanceof Json5Error) return {};
+    throw err;
+  }
+}
+
+/** `restartDelayMs` null: never restart, whatever has changed. */
+async function replace(
+  deps: ConfigMethodsDeps,
+  { raw, baseHash }: WriteParams,
+  mode: string,
+  restartDelayMs: number | null,
+): Promise<Record<string, unknown>> {
+  if (baseHash === undefined && deps.read().exists) {
+    throw new GatewayError("INVALID_REQUEST", "config base hash required; re-run config.get and retry", { details: { reason: "no-base" } });
+  }
+  const edited = await editConfig(deps, (current) => restoreSecrets(raw, current), baseHash);
+  return toAnswer(deps, edited, mode, restartDelayMs);
+}
+
+/** A broken file cannot give its secrets back: then a text without placeholders is needed. */
+function restoreSecrets(raw: string, current: string): string {
+  return raw.includes(REDACTED) ? unredact(raw, current === "" ? null : current) : raw;
+}
+
+async function patch(deps: ConfigMethodsDeps, params: PatchParams): Promise<Record<string, unknown>> {
+  const wanted = parsePatch(params.raw);
+  const change = (current: string): string => restoreSecrets(mergePatch(current, wanted, params.replacePaths ?? []), current);
+  const edited = await editConfig(deps, change, params.baseHash);
+  return toAnswer(deps, edited, "config.patch", params.restartDelayMs ?? RESTART_DELAY_MS);
+}
+
+function parsePatch(raw: string): unknown {
+  try {
+    return valueOf(parseTree(raw));
+  } catch (err) {
+    if (!(err instanceof Json5Error)) throw err;
+    throw new GatewayError("INVALID_REQUEST", `the patch is not JSON: ${err.message}`, {
+      fix: 'Send an object as text, like {"gateway":{"port":18790}}.',
+    });
+  }
+}
+
+function toAnswer(deps: ConfigMethodsDeps, edited: Edited, mode: string, restartDelayMs: number | null): Record<string, unknown> {
+  const { loaded, changes, needsRestart } = edited;
+  const restarts = needsRestart && restartDelayMs !== null;
+  if (restarts) deps.restart({ reason: mode, delayMs: restartDelayMs });
+  return {
+    ok: true,
+    path: loaded.path,
+    hash: loaded.hash,
+    config: redactValue(valueInFile(loaded)),
+    changedPaths: changes.map((change) => change.path),
+    changes: changes.map(({ path, effect }) => ({ path, effect })),
+    requiresRestart: needsRestart,
+    ...(restarts ? { restart: { scheduled: true, delayMs: restartDelayMs } } : {}),
+    warnings: edited.issues.map(toIssueRow),
+    sentinel: {
+      persisted: true,
+      payload: {
+        kind: mode.replace(".", "-"),
+        status: "ok",
+        ts: deps.now(),
+        message: null,
+        stats: { mode, root: loaded.path, requiresRestart: needsRestart },
+      },
+    },
+  };
+}
+
+let cachedSchema: Record<string, unknown> | null = null;
+
+/** The same object each time. */
+function schema(): Record<string, unknown> {
+  cachedSchema ??= Object.freeze({
+    schema: jsonSchema(),
+    uiHints: schemaHints(),
+    version: VERSION,
+    generatedAt: new Date().toISOString(),
+  });
+  return cachedSchema;
+}

@@ -1,0 +1,96 @@
+import type { AccountStatus } from "../channels/host.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { LoopReading } from "../observe/event-loop.ts";
+import type { Readiness } from "../observe/health.ts";
+import type { MethodTable } from "../protocol/method.ts";
+import type { SessionRow } from "../store/sessions.ts";
+import { groupByChannel, toAccountRow, toChannelRow } from "./channel-rows.ts";
+
+export type HealthDeps = {
+  now: () => number;
+  readiness: () => Readiness;
+  loop: { read(): LoopReading };
+  channels: () => readonly AccountStatus[];
+  labelOf: (channel: string) => string | undefined;
+  agents: () => readonly { id: string; name: string; isDefault: boolean }[];
+  sessions: {
+    list(query: { agentId?: string; archived?: boolean | "all"; limit: number; offset: number }): {
+      rows: readonly SessionRow[];
+      total: number;
+    };
+  };
+  /** File that holds the sessions. */
+  storePath: string;
+  /** Errors of the configuration in use, in words. */
+  configErrors: () => readonly string[];
+};
+
+/** Sessions that are named; all are counted. */
+const RECENT = 5;
+
+type HealthSummary = Record<string, unknown> & { ok: boolean };
+
+/**
+ * health: what works, what does not, and since when. The answer is reused for LIMITS.healthCacheMs. `snapshot` is the same for
+ * hello-ok and the `health` event.
+ */
+export function healthMethods(deps: HealthDeps) {
+  let cached: { at: number; summary: HealthSummary } | null = null;
+  const snapshot = (): HealthSummary => {
+    const now = deps.now();
+    if (!cached || now - cached.at >= LIMITS.healthCacheMs || now < cached.at) cached = { at: now, summary: summarise(deps, now) };
+    return cached.summary;
+  };
+  return { snapshot, table: { health: { scope: "operator.read", run: snapshot } } satisfies MethodTable };
+}
+
+function summarise(deps: HealthDeps, now: number): HealthSummary {
+  const started = performance.now();
+  const { ready, failing, degraded, parts } = deps.readiness();
+  const groups = groupByChannel(deps.channels());
+  const agents = deps.agents();
+  const errors = deps.configErrors();
+  const summary: HealthSummary = {
+    ok: ready,
+    ts: now,
+    durationMs: 0,
+    plugins: { loaded: [], errors: [], unavailable: [] },
+    configReload: errors.length === 0 ? { hotReloadStatus: "active" } : { hotReloadStatus: "degraded", errors },
+    channels: Object.fromEntries(
+      [...groups].map(([id, accounts]) => [
+        id,
+        { ...toChannelRow(accounts), accounts: Object.fromEntries(accounts.map((each) => [each.account, toAccountRow(each)])) },
+      ]),
+    ),
+    channelOrder: [...groups.keys()],
+    channelLabels: Object.fromEntries([...groups.keys()].map((id) => [id, deps.labelOf(id) ?? id])),
+    heartbeatSeconds: 0,
+    defaultAgentId: agents.find((agent) => agent.isDefault)!.id,
+    agents: agents.map((agent) => ({
+      agentId: agent.id,
+      name: agent.name,
+      isDefault: agent.isDefault,
+      heartbeat: NO_HEARTBEAT,
+      sessions: recentSessions(deps, now, agent.id),
+    })),
+    sessions: recentSessions(deps, now),
+    eventLoop: deps.loop.read(),
+    failing,
+    degraded,
+    parts,
+  };
+  summary["durationMs"] = Math.round(performance.now() - started);
+  return summary;
+}
+
+/** This gateway runs no heartbeats; the keys are those that clients read. */
+export const NO_HEARTBEAT = { enabled: false, every: "disabled", everyMs: null } as const;
+
+function recentSessions(deps: HealthDeps, now: number, agentId?: string): Record<string, unknown> {
+  const { rows, total } = deps.sessions.list({ ...(agentId === undefined ? {} : { agentId }), archived: "all", limit: RECENT, offset: 0 });
+  return {
+    path: deps.storePath,
+    count: total,
+    recent: rows.map((row) => ({ key: row.key, updatedAt: row.updated_at, age: Math.max(0, now - row.updated_at) })),
+  };
+}

@@ -1,0 +1,48 @@
+import { asId, type AccountId, type ChannelId, type ChatId, type SenderId } from "../core/ids.ts";
+import type { MethodTable } from "../protocol/method.ts";
+import { decide, explainLines, type Question } from "../routing/explain.ts";
+import type { RoutingConfig } from "../routing/types.ts";
+
+export type RoutesDeps = {
+  config: () => RoutingConfig;
+  isPaired: (channel: string, account: string, sender: string) => boolean;
+  /** How the channel compares ids, and who its owners are. */
+  botFacts: (channel: ChannelId, account: AccountId) => Question["bot"];
+  now: () => number;
+};
+
+type ExplainParams = { channel: string; account: string; peer: string; group?: boolean; text?: string };
+
+/** route.explain: what would happen to a message, decided by the code that decides about real ones. */
+export function routesMethods(deps: RoutesDeps) {
+  return {
+    "route.explain": {
+      scope: "operator.read",
+      run: (params: ExplainParams) => {
+        const config = deps.config();
+        const answer = decide(toQuestion(deps, params), config);
+        return { ...answer, lines: explainLines(answer, config) };
+      },
+    },
+  } satisfies MethodTable;
+}
+
+/** With `group`, `peer` is the room and an unknown person speaks in it; otherwise `peer` is the person. */
+function toQuestion(deps: RoutesDeps, params: ExplainParams): Question {
+  const channel = asId<ChannelId>(params.channel);
+  const account = asId<AccountId>(params.account);
+  return {
+    channel,
+    account,
+    message: {
+      chat: { kind: params.group ? "group" : "direct", id: asId<ChatId>(params.peer) },
+      sender: { id: asId<SenderId>(params.group ? "somebody" : params.peer), isBot: false, isSelf: false },
+      text: params.text ?? "",
+      mentionsSelf: false,
+      sentAt: deps.now(),
+      origin: "live",
+    },
+    paired: (sender) => deps.isPaired(channel, account, sender),
+    bot: deps.botFacts(channel, account),
+  };
+}
