@@ -5,6 +5,7 @@ import { formatPath, type KeyPath } from "./key-path.ts";
 import { soundsSecret, type SecretSource } from "./secrets.ts";
 import type { EitherNode, GroupNode, ListNode, MapNode, Node, SecretNode } from "./schema/shape.ts";
 import { fileKeyOf, fileNode } from "./schema/walk.ts";
+import { parseBytes, parseDurationMs } from "./quantity.ts";
 import { readScalar, typeName, WRONG } from "./scalar.ts";
 
 export { WRONG } from "./scalar.ts";
@@ -51,6 +52,8 @@ function absent(node: Node, path: KeyPath, context: CheckContext): unknown {
   }
   if (node.kind === "map" && !node.optional) return Object.freeze(Object.create(null));
   if (node.kind === "list" && node.default !== undefined) return Object.freeze([...node.default]);
+  if (node.kind === "duration" && typeof node.default === "string") return parseDurationMs(node.default, node.unit);
+  if (node.kind === "bytes" && typeof node.default === "string") return parseBytes(node.default);
   return "default" in node ? node.default : undefined;
 }
 

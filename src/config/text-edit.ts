@@ -70,6 +70,9 @@ function piecesOf(tree: ObjectTree | ArrayTree): Pieces {
   return { start, end, spans: tree.members.map((member) => ({ start: member.keyStart, end: member.value.end })) };
 }
 
+/** Writes a new piece whose later lines begin with `indent`. */
+type Write = (indent: string) => string;
+
 const GAP = /(?:\s+|\/\*[^]*?\*\/|\/\/[^\n\r\u2028\u2029]*)*/y;
 const REST_OF_LINE = /[ \t]*(?:\/\*[^\n\r]*?\*\/[ \t]*)*(?:\/\/[^\n\r]*)?/y;
 
@@ -90,10 +93,10 @@ function afterLineComment(text: string, at: number): number {
 function removal(text: string, span: { start: number; end: number }): Edit {
   const comma = commaAfter(text, span.end);
   const indent = indentAt(text, span.start);
-  let end = comma < 0 ? span.end : comma + 1;
+  const end = comma < 0 ? span.end : comma + 1;
   if (indent === null) {
-    if (comma >= 0) end += /^ */.exec(text.slice(end, end + 64))![0].length;
-    return { start: span.start, end, text: "" };
+    if (comma >= 0) return { start: span.start, end: end + /^ */.exec(text.slice(end, end + 64))![0].length, text: "" };
+    return { start: span.start - /[ \t]*$/.exec(text.slice(Math.max(0, span.start - 64), span.start))![0].length, end, text: "" };
   }
   const lineEnd = afterLineComment(text, end);
   const wholeLine = /^(\r\n|\n|\r)/.exec(text.slice(lineEnd, lineEnd + 2));
@@ -102,16 +105,11 @@ function removal(text: string, span: { start: number; end: number }): Edit {
 }
 
 /** Takes pieces away and adds others at the end. */
-function editPieces(
-  text: string,
-  pieces: Pieces,
-  removed: ReadonlySet<number>,
-  added: readonly ((indent: string) => string)[],
-  style: Style,
-): Edit[] {
+function editPieces(text: string, pieces: Pieces, removed: ReadonlySet<number>, added: readonly Write[], style: Style): Edit[] {
   const edits = [...removed].map((index) => removal(text, pieces.spans[index]!));
   const kept = pieces.spans.filter((_, index) => !removed.has(index));
   const last = kept.at(-1);
+  if (last === undefined && isBlank(text, pieces)) return [refill(text, pieces, added, style)];
   const original = pieces.spans.at(-1);
   const trailing = original !== undefined && commaAfter(text, original.end) >= 0;
   if (added.length === 0) {
@@ -119,28 +117,48 @@ function editPieces(
     if (comma >= 0) edits.push({ start: comma, end: comma + 1, text: "" });
     return edits;
   }
+  if (last === undefined) return [...edits, insertFirst(text, pieces, added, style)];
   return [...edits, ...insertion(text, pieces, last, trailing, added, style)];
+}
+
+/** Nothing but white space and commas stands between the pieces. */
+function isBlank(text: string, pieces: Pieces): boolean {
+  let at = pieces.start + 1;
+  for (const span of [...pieces.spans, { start: pieces.end - 1, end: pieces.end }]) {
+    if (!/^[\s,]*$/.test(text.slice(at, span.start))) return false;
+    at = span.end;
+  }
+  return true;
+}
+
+/** The whole inside of a container, written anew. */
+function refill(text: string, pieces: Pieces, added: readonly Write[], style: Style): Edit {
+  const outer = lineIndent(text, pieces.start);
+  const inner = outer + style.unit;
+  const body = added.map((write) => style.eol + inner + write(inner)).join(",");
+  return { start: pieces.start + 1, end: pieces.end - 1, text: body && body + style.eol + outer };
+}
+
+/** Comments stand in a container that has no pieces left: what is added comes before them. */
+function insertFirst(text: string, pieces: Pieces, added: readonly Write[], style: Style): Edit {
+  const { text: body } = refill(text, pieces, added, style);
+  return { start: pieces.start + 1, end: pieces.start + 1, text: body };
 }
 
 function insertion(
   text: string,
   pieces: Pieces,
-  last: { start: number; end: number } | undefined,
+  last: { start: number; end: number },
   trailing: boolean,
-  added: readonly ((indent: string) => string)[],
+  added: readonly Write[],
   style: Style,
 ): Edit[] {
   const outer = lineIndent(text, pieces.start);
-  const multiline = /[\n\r]/.test(text.slice(pieces.start, pieces.end)) || last === undefined;
-  const inner = (last && indentAt(text, last.start)) ?? outer + style.unit;
+  const multiline = /[\n\r]/.test(text.slice(pieces.start, pieces.end));
+  const inner = indentAt(text, last.start) ?? outer + style.unit;
   const between = multiline ? style.eol + inner : " ";
   const parts = added.map((write) => write(multiline ? inner : outer));
   const body = between + parts.join(`,${between}`);
-  if (last === undefined) {
-    const empty = /^\s*$/.test(text.slice(pieces.start + 1, pieces.end - 1));
-    if (empty) return [{ start: pieces.start + 1, end: pieces.end - 1, text: body + style.eol + outer }];
-    return [{ start: pieces.start + 1, end: pieces.start + 1, text: `${body}${style.eol}${outer}` }];
-  }
   const comma = commaAfter(text, last.end);
   const at = afterLineComment(text, comma < 0 ? last.end : comma + 1);
   const end = trailing ? "," : "";

@@ -53,14 +53,14 @@ export const session = group(
       "What happens to old conversations.",
       {
         mode: choice("`enforce` acts; `warn` only says what it would do.", ["enforce", "warn"], { default: "enforce", whenWrong: "warn" }),
-        pruneAfter: duration("Age after which an unused conversation is archived, such as `30d`.", "d", { default: 30 * 86_400_000 }),
+        pruneAfter: duration("Age after which an unused conversation is archived, such as `30d`.", "d", { default: "30d" }),
         maxEntries: whole("Conversations that are kept unarchived.", { default: 5_000, min: 1 }),
         resetArchiveRetention: duration("How long the text of ended conversations is kept; `false` keeps it.", "d", {
           default: false,
           orFalse: true,
         }),
         maxDiskBytes: bytes("Disk space for conversations, such as `10gb`; `false` is without limit.", {
-          default: 10 * 1024 ** 3,
+          default: "10gb",
           orFalse: true,
           whenWrong: false,
         }),

@@ -44,12 +44,13 @@ export type SecretNode = Common & { readonly kind: "secret" };
 /** `30m`, `12h`, `7d` or a number of `unit`; the value is milliseconds. With `orFalse`, `false` stays `false`. */
 export type DurationNode = Common & {
   readonly kind: "duration";
-  readonly default?: number | false;
+  /** As it would stand in the file. */
+  readonly default?: string | false;
   readonly unit: "ms" | "s" | "m" | "h" | "d";
   readonly orFalse?: boolean;
 };
 /** `500mb`, `10gb` or a number; the value is bytes. With `orFalse`, `false` stays `false`. */
-export type BytesNode = Common & { readonly kind: "bytes"; readonly default?: number | false; readonly orFalse?: boolean };
+export type BytesNode = Common & { readonly kind: "bytes"; readonly default?: string | false; readonly orFalse?: boolean };
 export type ListNode = Common & {
   readonly kind: "list";
   readonly item: Node;

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { diffConfig, strongestEffect, type Change } from "./diff.ts";
+import { configFrom } from "./load.ts";
+
+const irc = (extra: object): unknown => ({
+  channels: { irc: { host: "h", nick: "n", accounts: { a: { nick: "a" }, b: { nick: "b" } }, ...extra } },
+});
+
+const CASES: { name: string; old: unknown; next: unknown; changes: Change[] }[] = [
+  { name: "nothing", old: irc({}), next: irc({}), changes: [] },
+  { name: "the port", old: {}, next: { gateway: { port: 1 } }, changes: [{ path: "gateway.port", effect: "restart-gateway" }] },
+  {
+    name: "a token",
+    old: { gateway: { auth: { token: "a" } } },
+    next: { gateway: { auth: { token: "b" } } },
+    changes: [{ path: "gateway.auth.token", effect: "restart-gateway" }],
+  },
+  {
+    name: "the same token from another place",
+    old: { env: { vars: { A: "t" } }, gateway: { auth: { token: "t" } } },
+    next: { env: { vars: { A: "t" } }, gateway: { auth: { token: "${A}" } } },
+    changes: [],
+  },
+  {
+    name: "a model",
+    old: { agents: { defaults: { model: "a/b" } } },
+    next: { agents: { defaults: { model: { primary: "a/c" } } } },
+    changes: [{ path: "agents.defaults.model.primary", effect: "applied" }],
+  },
+  { name: "a default that is written down", old: {}, next: { gateway: { port: 18789 } }, changes: [] },
+  {
+    name: "one account",
+    old: irc({}),
+    next: irc({ accounts: { a: { nick: "z" }, b: { nick: "b" } } }),
+    changes: [{ path: "channels.irc.accounts.a.nick", effect: "restart-channel", channel: "irc", account: "a" }],
+  },
+  {
+    name: "an account that is added",
+    old: irc({ accounts: { a: { nick: "a" } } }),
+    next: irc({}),
+    changes: [{ path: "channels.irc.accounts.b", effect: "restart-channel", channel: "irc", account: "b" }],
+  },
+  {
+    name: "a key of the whole channel",
+    old: irc({}),
+    next: irc({ host: "x" }),
+    changes: [{ path: "channels.irc.host", effect: "restart-channel", channel: "irc", account: null }],
+  },
+  {
+    name: "a channel that appears",
+    old: {},
+    next: { channels: { irc: {} } },
+    changes: [{ path: "channels.irc", effect: "restart-channel", channel: "irc", account: null }],
+  },
+  {
+    name: "the defaults of all channels",
+    old: {},
+    next: { channels: { defaults: { groupPolicy: "open" } } },
+    changes: [{ path: "channels.defaults.groupPolicy", effect: "restart-channel", channel: null, account: null }],
+  },
+  {
+    name: "a channel that is not served",
+    old: {},
+    next: { channels: { telegram: { x: 1 } } },
+    changes: [{ path: "channels.telegram", effect: "restart-channel", channel: "telegram", account: null }],
+  },
+  {
+    name: "bindings",
+    old: {},
+    next: { bindings: [{ agentId: "a", match: { channel: "irc" } }] },
+    changes: [{ path: "bindings", effect: "applied" }],
+  },
+  {
+    name: "an exception inside of a part",
+    old: {},
+    next: { gateway: { publicOrigin: "https://x.example" } },
+    changes: [{ path: "gateway.publicOrigin", effect: "applied" }],
+  },
+];
+
+for (const { name, old, next, changes } of CASES) {
+  test(`the change of ${name} has its effect`, () => {
+    assert.deepEqual(diffConfig(configFrom(old).config, configFrom(next).config), changes);
+  });
+}
+
+test("the strongest effect decides", () => {
+  const changes: Change[] = [
+    { path: "a", effect: "applied" },
+    { path: "b", effect: "restart-channel" },
+  ];
+  assert.equal(strongestEffect([]), null);
+  assert.equal(strongestEffect(changes), "restart-channel");
+  assert.equal(strongestEffect([...changes, { path: "c", effect: "restart-gateway" }]), "restart-gateway");
+});
