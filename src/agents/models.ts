@@ -101,7 +101,7 @@ export const DEFAULT_MODELS: Readonly<Record<string, KnownModel>> = {
     input: ["text", "image"],
   },
   together: { id: "moonshotai/Kimi-K2.6", name: "Kimi K2.6", contextWindow: 262_144, reasoning: true, input: ["text", "image"] },
-  fireworks: { id: "accounts/fireworks/models/glm-5p3", name: "GLM 5.3", contextWindow: 1_048_576, reasoning: true, input: ["text"] },
+  fireworks: { id: "accounts/fireworks/models/glm-5p3", name: "GLM 5.3", contextWindow: 1_048_573, reasoning: true, input: ["text"] },
   nvidia: { id: "moonshotai/kimi-k2.6", name: "Kimi K2.6", contextWindow: 262_144, reasoning: true, input: ["text", "image"] },
 };
 

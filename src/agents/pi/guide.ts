@@ -99,12 +99,18 @@ function status(facts: GuideFacts): string {
   lines.push(
     `- Channels: ${facts.channels?.length ? facts.channels.map(({ id, state }) => `${id} (${state})`).join(", ") : "none set up"}`,
   );
-  lines.push("- AI model: none connected, so this script answers");
+  const usable = usableModels(facts).length;
+  lines.push(
+    usable === 0 ? "- AI model: none connected, so this script answers" : `- AI models: ${usable} connected; this script answers here`,
+  );
   return `${lines.join("\n")}${next("say `connect` and the name of a provider, or `doctor` if something looks wrong.")}`;
 }
 
+const usableModels = (facts: GuideFacts): readonly { name: string }[] =>
+  (facts.models ?? []).filter((model) => model.available && !model.name.startsWith(`${GUIDE_PROVIDER}/`));
+
 function models(facts: GuideFacts): string {
-  const usable = (facts.models ?? []).filter((model) => model.available && !model.name.startsWith(`${GUIDE_PROVIDER}/`));
+  const usable = usableModels(facts);
   if (usable.length === 0) {
     return `No AI model is connected. Either of these is enough:\n\n- a key of a provider: ${Object.keys(PROVIDERS).join(", ")}\n- a model server on this machine: ${Object.keys(LOCAL).join(", ")}${next("say `connect anthropic`, `connect ollama`, or another name from the list.")}`;
   }
@@ -140,8 +146,7 @@ function connect(what: string): string {
     `2. On the gateway's machine, run \`openclaw config set models.providers.${id}.apiKey --stdin\` and paste the key there.`,
     `   Or set \`${provider.variable}\` in the environment of the gateway and restart it.`,
     "",
-    "Do not paste the key into this chat.",
-    next("do step 2, then send any message; the model answers in my place."),
+    `Do not paste the key into this chat.${next("do step 2, then send any message; the model answers in my place.")}`,
   ].join("\n");
 }
 
@@ -153,7 +158,7 @@ function pair(facts: GuideFacts): string {
 
 function doctor(facts: GuideFacts): string {
   const problems = [...(facts.problems ?? [])];
-  const usable = (facts.models ?? []).some((model) => model.available && !model.name.startsWith(`${GUIDE_PROVIDER}/`));
+  const usable = usableModels(facts).length > 0;
   if (!usable) problems.push("No AI model is connected.");
   const found = problems.length === 0 ? "I see nothing wrong." : problems.map((problem) => `- ${problem}`).join("\n");
   return `${found}${next(usable ? "run `openclaw doctor` on the gateway's machine for a full check." : "say `connect` and the name of a provider.")}`;
@@ -170,12 +175,13 @@ function refuseKey(): string {
     "",
     "Chats are stored, and often pass through other people's servers. If it was a real key, revoke it and create another one.",
     "",
-    "A key goes in on the gateway's machine: `openclaw config set models.providers.<id>.apiKey --stdin`, or as an environment variable such as `ANTHROPIC_API_KEY`.",
-    next("say `connect` and the name of your provider for the exact command."),
+    `A key goes in on the gateway's machine: \`openclaw config set models.providers.<id>.apiKey --stdin\`, or as an environment variable such as \`ANTHROPIC_API_KEY\`.${next("say `connect` and the name of your provider for the exact command.")}`,
   ].join("\n");
 }
 
-function unknown(): string {
+function unknown(facts: GuideFacts): string {
+  if (usableModels(facts).length > 0)
+    return `I am a script and cannot answer that: I only know a few commands.${next("say `models` to choose a model.")}`;
   return `No AI model is connected yet, so I cannot answer that: I only know a few commands.${next("say `help` for the list, or `connect anthropic`, `connect openai`, `connect ollama` to get a real model.")}`;
 }
 
@@ -206,7 +212,7 @@ function bodyOf(text: string, facts: GuideFacts): string {
     .split(/\s+/);
   const name = words[0]!;
   const rest = words.slice(1).join(" ");
-  if (!Object.hasOwn(COMMANDS, name)) return unknown();
+  if (!Object.hasOwn(COMMANDS, name)) return unknown(facts);
   const takesMore = name === "connect";
-  return takesMore || rest === "" ? COMMANDS[name]!(facts, rest) : unknown();
+  return takesMore || rest === "" ? COMMANDS[name]!(facts, rest) : unknown(facts);
 }

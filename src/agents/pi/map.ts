@@ -140,7 +140,7 @@ const WORDS: readonly (readonly [ErrorKind, RegExp])[] = [
     "auth",
     /no api key|invalid.*(api.?key|token|credential)|incorrect api key|unauthorized|authentication|forbidden|permission denied|model not found|not authorized/i,
   ],
-  ["refusal", /content.?filter|refus|safety|blocked by|policy violation/i],
+  ["refusal", /content.?filter|\brefusal\b|safety|blocked by|policy violation/i],
   [
     "network",
     /fetch failed|network|socket|terminated|econn|enotfound|eai_again|etimedout|connection|ended without|stream ended|other side closed|service unavailable|bad gateway|server error/i,

@@ -81,8 +81,9 @@ export class PiPool {
     this.#grow();
   }
 
+  /** Processes in service; those that are being ended do not count. */
   get size(): number {
-    return this.#workers.size;
+    return [...this.#workers].filter((worker) => worker.state !== "ending").length;
   }
 
   get busy(): number {
@@ -198,7 +199,7 @@ export class PiPool {
     if (this.#stopped || this.#restartPlanned) return;
     if (this.#open && !this.ready) this.#refuseWaiters();
     const starting = [...this.#workers].filter((worker) => worker.state === "starting").length;
-    const serving = [...this.#workers].filter((worker) => worker.state !== "ending").length;
+    const serving = this.size;
     const forWarm = this.#started ? this.#options.warm - serving : 0;
     const wanted = Math.min(Math.max(this.#waiters.length - starting, forWarm), this.#options.max - serving);
     if (wanted <= 0) return;
@@ -328,13 +329,13 @@ export class PiPool {
   }
 
   #scheduleEvict(): void {
-    if (this.#cancelEvict || this.#stopped || this.#workers.size <= this.#options.warm) return;
+    if (this.#cancelEvict || this.#stopped || this.size <= this.#options.warm) return;
     this.#cancelEvict = this.#options.clock.after(LIMITS.piIdleMs, () => {
       this.#cancelEvict = null;
       const { clock, warm } = this.#options;
       const idle = [...this.#workers].filter((worker) => worker.state === "idle").toSorted((a, b) => a.lastUsed - b.lastUsed);
       const spare = idle.filter((worker) => clock.now() - worker.lastUsed >= LIMITS.piIdleMs);
-      for (const worker of spare.slice(0, Math.max(0, this.#workers.size - warm))) void this.discard(worker);
+      for (const worker of spare.slice(0, Math.max(0, this.size - warm))) void this.discard(worker);
       this.#scheduleEvict();
     });
   }

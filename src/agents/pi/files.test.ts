@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { silentLog } from "../../core/log.ts";
+import { Secret } from "../../core/secret.ts";
+import { DEFAULT_MODELS, KEY_VARIABLES, type ProviderTable } from "../models.ts";
+import { generationOf, piDirs, toPiArgs, toPiConfig, toPiEnv, writePiFiles } from "./files.ts";
+import { PiProcess } from "./process.ts";
+
+const root = mkdtempSync(join(tmpdir(), "pi-files-"));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+const table: ProviderTable = {
+  "my-gw": {
+    baseUrl: "http://127.0.0.1:1/v1/",
+    apiKey: new Secret("canary-a"),
+    headers: { "x-key": new Secret("canary-b") },
+    models: [{ id: "m", contextWindow: 16_000 }],
+  },
+  ollama: { baseUrl: "http://127.0.0.1:2", api: "ollama", models: [{ id: "q" }] },
+  anthropic: { apiKey: new Secret("canary-c"), models: [] },
+};
+
+test("Keys and headers are named in the files and carried beside them", () => {
+  const { models, settings, keys } = toPiConfig(table, { OPENAI_API_KEY: "canary-d", FOO_SECRET: "canary-e" });
+  assert.doesNotMatch(models + settings, /canary/);
+  assert.deepEqual(keys, {
+    OPENAI_API_KEY: "canary-d",
+    OPENCLAW_KEY_MY_GW: "canary-a",
+    OPENCLAW_HEADER_MY_GW_0: "canary-b",
+    OPENCLAW_KEY_OLLAMA: "none",
+    ANTHROPIC_API_KEY: "canary-c",
+  });
+  const { providers } = JSON.parse(models);
+  assert.equal(providers["my-gw"].apiKey, "$OPENCLAW_KEY_MY_GW");
+  assert.equal(providers["my-gw"].headers["x-key"], "$OPENCLAW_HEADER_MY_GW_0");
+  assert.deepEqual([providers.ollama.api, providers.ollama.baseUrl], ["openai-completions", "http://127.0.0.1:2/v1"]);
+  assert.equal(providers.anthropic, undefined);
+});
+
+test("A small context window gets small reserves", () => {
+  const { settings } = toPiConfig(table, {});
+  assert.deepEqual(JSON.parse(settings).compaction.modelOverrides, { "my-gw/m": { reserveTokens: 4_000, keepRecentTokens: 5_333 } });
+});
+
+test("The environment of a child has no variable that was not meant for it", () => {
+  const env = { PATH: "/bin", LC_ALL: "C", https_proxy: "http://p", OPENAI_API_KEY: "canary", NODE_OPTIONS: "--x", LD_PRELOAD: "/x" };
+  const names = Object.keys(toPiEnv(env, piDirs("/s"), "m"));
+  assert.deepEqual(names.slice(0, 3), ["PATH", "LC_ALL", "https_proxy"]);
+  for (const name of ["OPENAI_API_KEY", "NODE_OPTIONS", "LD_PRELOAD"]) assert.ok(!names.includes(name), name);
+});
+
+test("Files are written privately, and again only when they change", async () => {
+  const dirs = piDirs(join(root, "a"));
+  const path = join(dirs.config, "models.json");
+  await writePiFiles(dirs, toPiConfig(table, {}));
+  const first = statSync(path);
+  assert.equal(first.mode & 0o777, 0o600);
+  assert.equal(statSync(dirs.cache).mode & 0o777, 0o700);
+  await writePiFiles(dirs, toPiConfig(table, {}));
+  assert.equal(statSync(path).ino, first.ino);
+  await writePiFiles(dirs, toPiConfig({}, {}));
+  assert.notEqual(statSync(path).ino, first.ino);
+  assert.deepEqual(JSON.parse(readFileSync(path, "utf8")), { providers: {} });
+});
+
+test("A changed key is another generation", () => {
+  assert.equal(generationOf(toPiConfig({}, { XAI_API_KEY: "1" })), generationOf(toPiConfig({}, { XAI_API_KEY: "1", OTHER: "2" })));
+  assert.notEqual(generationOf(toPiConfig({}, { XAI_API_KEY: "1" })), generationOf(toPiConfig({}, { XAI_API_KEY: "2" })));
+});
+
+test("Pi knows every default model by the id and the context window that we give", async () => {
+  const dirs = piDirs(join(root, "b"));
+  const env = Object.fromEntries(Object.keys(DEFAULT_MODELS).map((provider) => [KEY_VARIABLES[provider]!, "x"]));
+  const config = toPiConfig({}, env);
+  await writePiFiles(dirs, config);
+  const pi = new PiProcess({
+    args: toPiArgs(
+      fileURLToPath(import.meta.resolve("@earendil-works/pi-coding-agent/rpc-entry")),
+      fileURLToPath(new URL("./extension.ts", import.meta.url)),
+    ),
+    env: toPiEnv(process.env, dirs, "files-test"),
+    cwd: dirs.start,
+    keys: config.keys,
+    marker: "files-test",
+    log: silentLog,
+    onRecord: () => undefined,
+    onExit: () => undefined,
+  });
+  type Known = { provider: string; id: string; contextWindow: number; reasoning: boolean; input: string[] };
+  const { models } = (await pi.request({ type: "get_available_models" }, 30_000)) as { models: Known[] };
+  await pi.end(1_000);
+  for (const [provider, wanted] of Object.entries(DEFAULT_MODELS)) {
+    const known = models.find((model) => model.provider === provider && model.id === wanted.id);
+    assert.ok(known, `${provider}/${wanted.id}`);
+    const { contextWindow, reasoning, input } = known;
+    const { name: _name, id: _id, ...claimed } = wanted;
+    assert.deepEqual({ contextWindow, reasoning, input }, claimed, `${provider}/${wanted.id}`);
+  }
+});

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { startModelServer, type ModelServer } from "../../../test/model-server.ts";
+import { silentLog } from "../../core/log.ts";
+import { killMarked, MARKER_VARIABLE } from "./orphans.ts";
+
+const root = mkdtempSync(join(tmpdir(), "orphans-"));
+let server: ModelServer;
+before(async () => {
+  mkdirSync(join(root, "workspace"));
+  server = await startModelServer();
+});
+after(async () => {
+  await server.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+const url = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
+
+/** A gateway in miniature: one runtime, one turn. */
+const gateway = (text: string): string => `
+import { createPiRuntime } from ${url("./runtime.ts")};
+import { silentLog } from ${url("../../core/log.ts")};
+import { silentMetrics } from ${url("../../core/metrics.ts")};
+import { systemClock } from ${url("../../core/clock.ts")};
+const runtime = createPiRuntime({
+  stateDir: ${JSON.stringify(join(root, "state"))}, env: process.env, guideFacts: () => ({}),
+  models: () => ({ test: { baseUrl: ${JSON.stringify(`${server.url}/v1`)}, models: [{ id: "test-model" }] } }),
+  log: silentLog, metrics: silentMetrics, clock: systemClock });
+runtime.start();
+setInterval(() => {}, 1e6);
+const turn = { runId: "r", sessionKey: "agent:main:x", sessionId: "x", agentId: "main", text: ${JSON.stringify(text)}, images: [],
+  models: [{ provider: "test", id: "test-model" }], thinking: "off", tools: ["bash"], workspace: ${JSON.stringify(join(root, "workspace"))},
+  situation: "", checkpoint: null, history: () => [], beforeTool: () => Promise.resolve({ allow: true }) };
+for await (const event of runtime.prompt(turn, new AbortController().signal)) console.log(event.type);
+`;
+
+/** Processes that carry the runner's mark and this test's directory. */
+function children(): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const environment = readFileSync(`/proc/${pid}/environ`, "utf8");
+        if (!environment.includes(`${MARKER_VARIABLE}=`) || !environment.includes(root)) return [];
+        return [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`];
+      } catch {
+        return []; // ended in the meantime, or somebody else's
+      }
+    });
+}
+
+async function until(what: string, condition: () => boolean, limitMs: number): Promise<void> {
+  const end = Date.now() + limitMs;
+  while (!condition()) {
+    assert.ok(Date.now() < end, `waited in vain: ${what}; there is ${children().join()}`);
+    await sleep(20);
+  }
+}
+
+const start = (text: string): ChildProcess =>
+  spawn(process.execPath, ["--input-type=module", "-e", gateway(text)], { stdio: ["ignore", "pipe", "inherit"] });
+
+for (const [what, text, sign] of [
+  ["in the middle of a tool", "tool:bash:sleep 4721 & sleep 4722", "sleep 4722"],
+  ["in the middle of an answer", "hang", "pi-rpc"],
+] as const) {
+  test(`No process outlives a gateway that is killed ${what}`, { skip: process.platform !== "linux" }, async () => {
+    server.clear();
+    const child = start(text);
+    await until("the turn runs", () => server.requests().length > 0 && children().some((each) => each.includes(sign)), 30_000);
+    child.kill("SIGKILL");
+    await until("everything is gone", () => children().length === 0, 5_000);
+  });
+}
+
+test(
+  "Leftovers of an earlier life are found by their mark, also when they detached themselves",
+  { skip: process.platform !== "linux" },
+  async () => {
+    const env = { PATH: process.env["PATH"], [MARKER_VARIABLE]: "family-1-old" };
+    const stray = spawn("sleep", ["4731"], { env, detached: true, stdio: "ignore" });
+    const other = spawn("sleep", ["4732"], { env: { ...env, [MARKER_VARIABLE]: "family-2-old" }, stdio: "ignore" });
+    const gone = new Promise((resolve) => stray.once("exit", (_code, signal) => resolve(signal)));
+    await until(
+      "they run",
+      () => [stray, other].every(({ pid }) => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("sleep")),
+      5_000,
+    );
+    assert.equal(await killMarked("family-1-", silentLog), 1);
+    assert.equal(await gone, "SIGKILL");
+    assert.equal(other.exitCode, null);
+    other.kill();
+  },
+);
