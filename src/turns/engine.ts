@@ -40,6 +40,8 @@ export type TurnsOptions = {
   split: (target: Target, text: string) => readonly string[];
   /** Called when parts for a conversation have been stored. */
   deliver: (conversation: string) => void;
+  /** Whether the conversation is over by itself (daily or idle reset); the next message starts a new one. */
+  expired: (session: SessionRow, now: number) => boolean;
   /** Facts about who talks from where, for the system prompt; never text of a sender. */
   situation: (payload: Payload, session: SessionRow) => string;
   /** What `/status`, `/help` and `/model` say. */
@@ -243,13 +245,17 @@ export class Turns {
 
   #ensureSession(submission: Submission, now: number): SessionRow {
     const { sessions } = this.options;
-    const session = sessions.ensure(submission.sessionKey, {
+    const found = sessions.ensure(submission.sessionKey, {
       sessionId: this.options.newId(),
       agentId: submission.agentId,
       chatKind: submission.chatKind,
       channel: submission.target?.channel ?? "webchat",
       now,
     });
+    // A turn that runs or waits belongs to the old conversation; it is not cut off from it.
+    const over = !this.#lanes.has(submission.sessionKey) && this.options.expired(found, now);
+    if (over) sessions.patch(submission.sessionKey, { session_id: this.options.newId(), checkpoint: null, context_tokens: 0, title: null });
+    const session = over ? sessions.get(submission.sessionKey)! : found;
     sessions.patch(submission.sessionKey, {
       updated_at: now,
       archived: 0,

@@ -26,7 +26,7 @@ export type InboundOptions = {
     isPaired: (channel: string, account: string, sender: string) => boolean;
     /** The code to tell the sender, once per request; null when nothing is to be said. Called inside a transaction. */
     request: (channel: string, account: string, sender: string, name: string | undefined) => string | null;
-    text: (channel: string, code: string) => string;
+    text: (channel: string, account: string, sender: string, code: string) => string;
   };
   log: Log;
   metrics: Metrics;
@@ -172,7 +172,7 @@ export class InboundDoor {
           intent,
           null,
           target,
-          this.#options.pairing.text(target.channel, code),
+          this.#options.pairing.text(target.channel, target.account, event.sender.id, code),
           this.#options.turns.options.clock.now(),
         );
       },

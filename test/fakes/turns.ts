@@ -55,6 +55,7 @@ export function openBench(options: { dir?: string; concurrency?: number; mark?: 
     concurrency: () => options.concurrency ?? 8,
     split: (_target, text) => text.split("||"),
     deliver: () => {},
+    expired: () => false,
     situation: () => "",
     commands: {
       statusLines: (session) => [`session ${session.key}`],

@@ -27,7 +27,7 @@ export const session = group(
     scope: choice("`per-sender` keeps people apart; `global` is one conversation for everybody.", ["per-sender", "global"], {
       default: "per-sender",
     }),
-    dmScope: choice("Which direct messages share a conversation.", DM_SCOPE, { default: "main", whenWrong: "per-account-channel-peer" }),
+    dmScope: choice("Which direct messages share a conversation.", DM_SCOPE, { default: "per-channel-peer", whenWrong: "per-account-channel-peer" }),
     groupScope: choice("`per-group` gives every group its own conversation; `main` lets groups share the agent's main one.", GROUP_SCOPE, {
       default: "per-group",
     }),

@@ -1,0 +1,32 @@
+import type { ToolPolicy } from "../config/schema.ts";
+
+/** The tools that the default agent has of its own. */
+export const AGENT_TOOLS = ["read", "write", "edit", "bash"] as const;
+export type AgentTool = (typeof AGENT_TOOLS)[number];
+
+const GROUPS: Readonly<Record<string, readonly AgentTool[]>> = {
+  "*": AGENT_TOOLS,
+  "group:fs": ["read", "write", "edit"],
+  "group:runtime": ["bash"],
+  exec: ["bash"],
+};
+
+const PROFILES: Readonly<Record<string, readonly AgentTool[]>> = { minimal: [], messaging: [], coding: AGENT_TOOLS, full: AGENT_TOOLS };
+
+const expand = (names: readonly string[] | undefined): readonly AgentTool[] =>
+  (names ?? []).flatMap((name) => {
+    const key = name.trim().toLowerCase();
+    return GROUPS[key] ?? AGENT_TOOLS.filter((tool) => tool === key);
+  });
+
+/**
+ * The tools of one turn. An operator has all that the policy leaves; a sender of a channel has only what the agent's own
+ * policy names, so that an absent policy is closed. Pure.
+ */
+export function grantTools(surface: "operator" | "channel", merged: ToolPolicy | undefined, own: ToolPolicy | undefined): readonly AgentTool[] {
+  const source = surface === "operator" ? merged : own;
+  const named = source?.allow ? expand(source.allow) : source?.profile ? (PROFILES[source.profile] ?? []) : surface === "operator" ? AGENT_TOOLS : [];
+  const denied = new Set([...expand(merged?.deny), ...expand(own?.deny)]);
+  const wanted = new Set([...named, ...expand(source?.alsoAllow)]);
+  return AGENT_TOOLS.filter((tool) => wanted.has(tool) && !denied.has(tool));
+}
