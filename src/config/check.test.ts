@@ -256,6 +256,55 @@ for (const { name, value, read, expected, issue } of CASES) {
   });
 }
 
+const CONSISTENCY: readonly [unknown, RegExp][] = [
+  [{ gateway: { bind: "custom" } }, /customBindHost is not set/],
+  [{ gateway: { auth: { mode: "password" } } }, /gateway\.auth\.password is not set/],
+  [{ gateway: { bind: "lan", auth: { mode: "none" } } }, /possible only with gateway\.bind "loopback"/],
+  [{ gateway: { auth: { mode: "trusted-proxy" } } }, /trustedProxy is not set\n.*trustedProxies is empty/],
+  [{ agents: { entries: { a: { default: true }, b: { default: true } } } }, /"a" is the default agent already/],
+  [
+    { agents: { entries: { home: {} } }, bindings: [{ agentId: "hime", match: { channel: "irc" } }] },
+    /agent "hime", which does not exist; did you mean "home"/,
+  ],
+  [
+    {
+      bindings: [
+        { type: "acp", agentId: "main", match: { channel: "x" } },
+        { agentId: "gone", match: { channel: "x" } },
+      ],
+    },
+    /^bindings\[1\]\.agentId names the agent "gone"/,
+  ],
+  [{ channels: { irc: { dmPolicy: "allowlist" } } }, /nobody is answered/],
+  [{ channels: { irc: { accounts: { a: { dmPolicy: "open" } } } } }, /accounts\.a\.dmPolicy is "open", but allowFrom does not have/],
+  [{ channels: { irc: { accounts: { a: {} }, defaultAccount: "b" } } }, /account "b", which does not exist/],
+];
+
+test("keys that do not fit together are warnings with a line", () => {
+  for (const [value, message] of CONSISTENCY) {
+    const { issues } = configFrom(value);
+    assert.match(issues.map((issue) => issue.message).join("\n"), message);
+    assert.ok(
+      issues.every((issue) => issue.severity === "warning" && issue.line === 1),
+      JSON.stringify(issues),
+    );
+  }
+});
+
+test("bindings of a kind that is not served are left out", () => {
+  const match = { channel: "irc" };
+  const { config } = configFrom({
+    bindings: [
+      { type: "acp", agentId: "main", match, acp: {} },
+      { agentId: "main", match },
+    ],
+  });
+  assert.deepEqual(
+    config.bindings.map((binding) => binding.type),
+    ["route"],
+  );
+});
+
 test("a wrong key costs only itself", () => {
   const { config, issues } = configFrom({
     gateway: { port: 0, bind: "lan", auth: { mode: "token", token: "t" } },

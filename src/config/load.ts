@@ -6,6 +6,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
 import { writeAtomic } from "./atomic-file.ts";
 import { check, type CheckContext } from "./check.ts";
+import { checkConsistency } from "./consistency.ts";
 import { Findings, type Issue } from "./issue.ts";
 import { Json5Error, memberOf, parseTree, type ObjectTree, type Tree } from "./json5.ts";
 import { expandPath } from "./paths.ts";
@@ -121,6 +122,7 @@ export function checkText(text: string, options: Omit<LoadOptions, "lastGoodPath
     return { config: finish(check(CONFIG, EMPTY, [], silent), silent), issues: findings.list(), readable: false };
   }
   const config = finish(check(CONFIG, tree, [], context), context);
+  checkConsistency(config, tree, findings);
   return { config, issues: findings.list(), readable: true };
 }
 
@@ -175,7 +177,7 @@ function createContext(tree: ObjectTree, findings: Findings, options: Omit<LoadO
   return { findings, secrets: createSecretSource(variables, providers, options.resolveRef), toPath };
 }
 
-/** Turns the older list of agents into entries. */
+/** Turns the older list of agents into entries, and leaves out the bindings of a kind that is not served. */
 function finish(value: unknown, context: CheckContext): Config {
   const config = value as Config & { agents: { list?: readonly { id: string }[] } };
   const { list, ...agents } = config.agents;
@@ -183,7 +185,8 @@ function finish(value: unknown, context: CheckContext): Config {
   for (const [id, entry] of Object.entries(agents.entries)) addAgent(entries, id, entry, context);
   for (const { id, ...entry } of list ?? []) addAgent(entries, id, Object.freeze(entry), context);
   Object.freeze(entries);
-  return Object.freeze({ ...config, agents: Object.freeze({ ...agents, entries }) }) as Config;
+  const bindings = Object.freeze(config.bindings.filter((binding) => binding.type === "route"));
+  return Object.freeze({ ...config, bindings, agents: Object.freeze({ ...agents, entries }) }) as Config;
 }
 
 /** Ids of agents do not differ by case, because session keys do not. */

@@ -6,7 +6,7 @@ import { CONFIG } from "./schema.ts";
 import type { Node } from "./schema/shape.ts";
 import { childOf } from "./schema/walk.ts";
 import { soundsSecret } from "./secrets.ts";
-import { replaceSpans, type Edit } from "./text-edit.ts";
+import { applyEdits, type Edit } from "./text-edit.ts";
 
 /** What clients see in place of a secret, and send back to keep it. */
 export const REDACTED = "__OPENCLAW_REDACTED__";
@@ -66,7 +66,7 @@ function hideInComment(comment: string, secrets: readonly string[]): string {
  */
 export function redactText(raw: string): string | null {
   try {
-    return replaceSpans(raw, redactions(raw));
+    return applyEdits(raw, redactions(raw));
   } catch (err) {
     if (err instanceof Json5Error) return null;
     throw err;
@@ -117,7 +117,7 @@ export function unredact(nextRaw: string, currentRaw: string | null): string {
   const edits: Edit[] = [];
   restore(next.root, current?.root, [], currentRaw ?? "", edits);
   if (current) edits.push(...restoredComments(nextRaw, next.comments, currentRaw!, current));
-  return replaceSpans(nextRaw, edits);
+  return applyEdits(nextRaw, edits);
 }
 
 function parse(raw: string): ReturnType<typeof parseWithComments> {

@@ -218,7 +218,8 @@ function reconcileArray(text: string, tree: ArrayTree, target: readonly unknown[
   return [...edits, ...editPieces(text, piecesOf(tree), removed, added, style)];
 }
 
-function applyEdits(text: string, edits: readonly Edit[]): string {
+/** `text` with some of its spans replaced. */
+export function applyEdits(text: string, edits: readonly Edit[]): string {
   const ordered = edits
     .map((edit, order) => ({ ...edit, order }))
     .toSorted((a, b) => a.start - b.start || a.end - b.end || a.order - b.order);
@@ -235,9 +236,4 @@ function applyEdits(text: string, edits: readonly Edit[]): string {
 export function rewrite(text: string, target: unknown): string {
   const tree = parseTree(text);
   return applyEdits(text, reconcile(text, tree, target, styleOf(text, tree)));
-}
-
-/** `text` with some of its spans replaced; spans must not overlap. */
-export function replaceSpans(text: string, spans: readonly Edit[]): string {
-  return applyEdits(text, spans);
 }

@@ -27,7 +27,10 @@ export const session = group(
     scope: choice("`per-sender` keeps people apart; `global` is one conversation for everybody.", ["per-sender", "global"], {
       default: "per-sender",
     }),
-    dmScope: choice("Which direct messages share a conversation.", DM_SCOPE, { default: "per-channel-peer", whenWrong: "per-account-channel-peer" }),
+    dmScope: choice("Which direct messages share a conversation.", DM_SCOPE, {
+      default: "per-channel-peer",
+      whenWrong: "per-account-channel-peer",
+    }),
     groupScope: choice("`per-group` gives every group its own conversation; `main` lets groups share the agent's main one.", GROUP_SCOPE, {
       default: "per-group",
     }),
@@ -178,7 +181,9 @@ const match = group(
 const binding = group(
   "One rule.",
   {
-    type: choice("`route` gives the messages to an agent.", ["route", "acp"], { default: "route" }),
+    type: choice("`route` gives the messages to an agent; rules of the type `acp` have no effect here.", ["route", "acp"], {
+      default: "route",
+    }),
     agentId: text("Id of the agent.", { required: true }),
     comment: text("A note for people."),
     match,

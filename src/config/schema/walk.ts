@@ -4,9 +4,6 @@ import type { Effect, GroupNode, Node, TextNode } from "./shape.ts";
 /** The key that names a file with the secret of `key`. */
 export const fileKeyOf = (key: string): string => `${key}File`;
 
-/** A place of the schema: the node, and what it inherits. */
-export type Place = { readonly node: Node; readonly effect: Effect };
-
 /** The node one step below `node`; null where the schema describes nothing. */
 export function childOf(node: Node, step: string | number): Node | null {
   if (node.kind === "group") return typeof step === "string" ? fieldOf(node, step) : null;
@@ -27,17 +24,6 @@ function fieldOf(node: GroupNode, key: string): Node | null {
 export function fileNode(secret: Node): TextNode {
   const effect = secret.effect && { effect: secret.effect };
   return { kind: "text", doc: `Path of a file that holds it instead. ${secret.doc}`, format: "path", ...effect };
-}
-
-/** Follows `path` from `root`; null where the schema describes nothing. */
-export function placeAt(root: Node, path: KeyPath): Place | null {
-  let place: Place = { node: root, effect: root.effect ?? "applied" };
-  for (const step of path) {
-    const node = childOf(place.node, step);
-    if (node === null) return null;
-    place = { node, effect: node.effect ?? place.effect };
-  }
-  return place;
 }
 
 /** The effect of a change at `path`: of the deepest place that the schema describes. */

@@ -1,0 +1,102 @@
+import { agentIds } from "./agents.ts";
+import type { Findings } from "./issue.ts";
+import { memberOf, type Tree } from "./json5.ts";
+import { formatPath, type KeyPath } from "./key-path.ts";
+import type { Config } from "./schema.ts";
+
+/** Keys that are right one by one and do not fit together. Only warnings: the parts of the gateway decide what they do then. */
+export function checkConsistency(config: Config, tree: Tree, findings: Findings): void {
+  const warn = (path: KeyPath, problem: string, fix: string, suggestion?: string): void => {
+    findings.add("warning", path, offsetOf(tree, path), () => ({ message: `${formatPath(path)} ${problem}`, fix, suggestion }));
+  };
+  checkGateway(config, warn);
+  checkAgents(config, tree, warn, findings);
+  checkChannels(config, warn);
+}
+
+type Warn = (path: KeyPath, problem: string, fix: string, suggestion?: string) => void;
+
+/** Where `path`, or the nearest part of it that is there, begins. */
+function offsetOf(tree: Tree, path: KeyPath): number | null {
+  let at: Tree = tree;
+  let offset: number | null = null;
+  for (const step of path) {
+    const member = memberOf(at, String(step));
+    const next: Tree | undefined = at.kind === "array" ? at.items[Number(step)] : member?.value;
+    if (next === undefined) break;
+    offset = member ? member.keyStart : next.start;
+    at = next;
+  }
+  return offset;
+}
+
+function checkGateway({ gateway }: Config, warn: Warn): void {
+  const { auth } = gateway;
+  if (gateway.bind === "custom" && gateway.customBindHost === undefined) {
+    warn(
+      ["gateway", "bind"],
+      'is "custom", but gateway.customBindHost is not set',
+      "set gateway.customBindHost to an address of this machine",
+    );
+  }
+  if (auth.mode === "password" && auth.password === undefined) {
+    warn(["gateway", "auth", "mode"], 'is "password", but gateway.auth.password is not set', "set gateway.auth.password");
+  }
+  if (auth.mode === "none" && gateway.bind !== "loopback") {
+    warn(["gateway", "auth", "mode"], `is "none", which is possible only with gateway.bind "loopback"`, 'use "token"');
+  }
+  if (auth.mode !== "trusted-proxy") return;
+  if (auth.trustedProxy === undefined) {
+    warn(
+      ["gateway", "auth", "mode"],
+      'is "trusted-proxy", but gateway.auth.trustedProxy is not set',
+      "set gateway.auth.trustedProxy.userHeader",
+    );
+  }
+  if (gateway.trustedProxies.length === 0) {
+    warn(["gateway", "auth", "mode"], 'is "trusted-proxy", but gateway.trustedProxies is empty', "list the addresses of the proxy");
+  }
+}
+
+function checkAgents(config: Config, tree: Tree, warn: Warn, findings: Findings): void {
+  const ids: readonly string[] = agentIds(config);
+  const marked = ids.filter((id) => config.agents.entries[id]?.default === true);
+  if (marked.length > 1) {
+    warn(["agents", "entries", marked[1]!, "default"], `is set, but "${marked[0]}" is the default agent already`, "mark one agent only");
+  }
+  const bindings = memberOf(tree, "bindings")?.value;
+  for (const [index, binding] of bindings?.kind === "array" ? bindings.items.entries() : []) {
+    const value = memberOf(binding, "agentId")?.value;
+    const agentId = value?.kind === "scalar" && typeof value.value === "string" ? value.value : "";
+    if (agentId === "" || agentId.includes("${") || ids.includes(agentId.toLowerCase())) continue;
+    const near = findings.nearest(agentId, ids);
+    const hint = near ? `; did you mean "${near}"?` : "";
+    warn(
+      ["bindings", index, "agentId"],
+      `names the agent "${agentId}", which does not exist${hint}`,
+      "add the agent, or name another one",
+      near,
+    );
+  }
+}
+
+function checkChannels({ channels: { irc } }: Config, warn: Warn): void {
+  if (irc === undefined) return;
+  const { accounts, defaultAccount } = irc;
+  if (defaultAccount !== undefined && defaultAccount !== "default" && !(defaultAccount in accounts)) {
+    warn(
+      ["channels", "irc", "defaultAccount"],
+      `names the account "${defaultAccount}", which does not exist`,
+      "name one of channels.irc.accounts",
+    );
+  }
+  for (const [path, account] of [[[], irc] as const, ...Object.entries(accounts).map(([id, one]) => [["accounts", id], one] as const)]) {
+    const people = account.allowFrom ?? irc.allowFrom ?? [];
+    const at = ["channels", "irc", ...path, "dmPolicy"];
+    if (account.dmPolicy === "allowlist" && people.length === 0)
+      warn(at, 'is "allowlist", but allowFrom is empty: nobody is answered', "fill allowFrom");
+    if (account.dmPolicy === "open" && !people.includes("*")) {
+      warn(at, 'is "open", but allowFrom does not have "*": only those listed are answered', 'add "*" to allowFrom');
+    }
+  }
+}
