@@ -3,7 +3,7 @@ import { asId } from "../core/ids.ts";
 import type { Config } from "./schema.ts";
 
 /** One connection of a channel. `raw` is what `Channel.parse` takes: the account's keys over those of the channel. */
-export type AccountConfig = { readonly id: AccountId; readonly enabled: boolean; readonly raw: Readonly<Record<string, unknown>> };
+type AccountConfig = { readonly id: AccountId; readonly enabled: boolean; readonly raw: Readonly<Record<string, unknown>> };
 
 const DEFAULT = "default";
 

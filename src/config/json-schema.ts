@@ -83,7 +83,7 @@ function groupSchema(node: GroupNode): Json {
 }
 
 /** The keys of an object with those that name files of secrets. */
-export function fieldsOf(node: GroupNode): readonly (readonly [string, Node])[] {
+function fieldsOf(node: GroupNode): readonly (readonly [string, Node])[] {
   const fields: [string, Node][] = [];
   for (const [key, field] of Object.entries(node.fields)) {
     fields.push([key, field]);
@@ -92,7 +92,7 @@ export function fieldsOf(node: GroupNode): readonly (readonly [string, Node])[] 
   return fields;
 }
 
-export type SchemaHint = { readonly label: string; readonly help: string; readonly sensitive?: true };
+type SchemaHint = { readonly label: string; readonly help: string; readonly sensitive?: true };
 
 /** How a form shows each key, by its path (`*` for names that people choose). */
 export function schemaHints(): Readonly<Record<string, SchemaHint>> {
@@ -131,7 +131,7 @@ function hintOf(path: string, node: Node): SchemaHint {
 type ReloadKind = "hot" | "restart" | "none";
 const RELOAD_KIND: Readonly<Record<Effect, ReloadKind>> = { applied: "hot", "restart-channel": "hot", "restart-gateway": "restart" };
 
-export type SchemaChild = {
+type SchemaChild = {
   readonly key: string;
   readonly path: string;
   readonly type?: string | readonly string[];
@@ -142,7 +142,7 @@ export type SchemaChild = {
   readonly hintPath: string;
 };
 
-export type SchemaLookup = {
+type SchemaLookup = {
   readonly path: string;
   /** Of this key alone, without the keys below. */
   readonly schema: Json;

@@ -4,7 +4,7 @@ import { reasonOf } from "../core/errors.ts";
 import { memberOf, type ObjectTree } from "./json5.ts";
 
 /** A reference to a secret that lives elsewhere. */
-export type SecretRef = { readonly source: "env" | "file" | "exec" | "store"; readonly provider: string; readonly id: string };
+type SecretRef = { readonly source: "env" | "file" | "exec" | "store"; readonly provider: string; readonly id: string };
 
 /** The part of `secrets.providers.<name>` that decides where a reference is looked up. */
 export type ProviderFacts = {
@@ -15,7 +15,7 @@ export type ProviderFacts = {
   readonly maxBytes?: number;
 };
 
-export type Lookup = { readonly text: string } | { readonly problem: string; readonly fix?: string };
+type Lookup = { readonly text: string } | { readonly problem: string; readonly fix?: string };
 
 /** Turns what stands in the file into the text of a secret. Problems never contain the text. */
 export type SecretSource = {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -47,6 +47,23 @@ test("writes, replacements and the first write are seen once each, other files a
   writeFileSync(path, "{c:1}");
   await delay(LIMITS.configDebounceMs * 2);
   assert.equal(seen, 2);
+  rmSync(directory, { recursive: true });
+});
+
+test("a change of the file behind a link is seen", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "config-watch-"));
+  mkdirSync(join(directory, "real"));
+  writeFileSync(join(directory, "real", "mine.json"), "{}");
+  const path = join(directory, "openclaw.json");
+  symlinkSync(join("real", "mine.json"), path);
+  const stop = new AbortController();
+  const keepAlive = setTimeout(() => {}, 20_000);
+  await new Promise<void>((resolve) => {
+    watchConfig(path, resolve, stop.signal);
+    writeFileSync(join(directory, "real", "mine.json"), "{a:1}");
+  });
+  clearTimeout(keepAlive);
+  stop.abort();
   rmSync(directory, { recursive: true });
 });
 

@@ -31,7 +31,7 @@ export type TextNode = Common & {
   readonly orNumber?: boolean;
   readonly maxChars?: number;
 };
-export type FlagNode = Common & { readonly kind: "flag"; readonly default?: boolean };
+type FlagNode = Common & { readonly kind: "flag"; readonly default?: boolean };
 export type NumberNode = Common & {
   readonly kind: "number";
   readonly default?: number;
@@ -42,7 +42,7 @@ export type NumberNode = Common & {
 export type ChoiceNode = Common & { readonly kind: "choice"; readonly values: readonly string[]; readonly default?: string };
 export type SecretNode = Common & { readonly kind: "secret" };
 /** `30m`, `12h`, `7d` or a number of `unit`; the value is milliseconds. With `orFalse`, `false` stays `false`. */
-export type DurationNode = Common & {
+type DurationNode = Common & {
   readonly kind: "duration";
   /** As it would stand in the file. */
   readonly default?: string | false;
@@ -50,7 +50,7 @@ export type DurationNode = Common & {
   readonly orFalse?: boolean;
 };
 /** `500mb`, `10gb` or a number; the value is bytes. With `orFalse`, `false` stays `false`. */
-export type BytesNode = Common & { readonly kind: "bytes"; readonly default?: string | false; readonly orFalse?: boolean };
+type BytesNode = Common & { readonly kind: "bytes"; readonly default?: string | false; readonly orFalse?: boolean };
 export type ListNode = Common & {
   readonly kind: "list";
   readonly item: Node;
@@ -83,7 +83,7 @@ export type GroupNode = Common & {
 };
 export type EitherNode = Common & { readonly kind: "either"; readonly of: readonly Node[]; readonly default?: unknown };
 /** Kept as it is. Strings under a key that sounds like a credential become Secret. */
-export type OpaqueNode = Common & { readonly kind: "opaque" };
+type OpaqueNode = Common & { readonly kind: "opaque" };
 
 export type Node =
   | TextNode
@@ -101,7 +101,7 @@ export type Node =
 
 declare const value: unique symbol;
 /** Carries the TypeScript type of a node; nothing at run time. */
-export type Typed<T> = { readonly [value]?: { readonly type: T } };
+type Typed<T> = { readonly [value]?: { readonly type: T } };
 export type TypeOf<N> = N extends { readonly [value]?: { readonly type: infer T } } ? T : never;
 
 type Fields = Readonly<Record<string, Node>>;
