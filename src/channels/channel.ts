@@ -16,7 +16,8 @@ export type Inbound = {
   /** Where the platform has them, for bindings. */
   guildId?: string;
   teamId?: string;
-  sender: { id: SenderId; name?: string; isBot: boolean; isSelf: boolean; roles?: readonly string[] };
+  /** `aliases`: other ids of the same person that the platform vouches for; access lists and pairings may name any of them. */
+  sender: { id: SenderId; aliases?: readonly SenderId[]; name?: string; isBot: boolean; isSelf: boolean; roles?: readonly string[] };
   message: MessageId;
   text: string;
   media: readonly MediaRef[];
@@ -68,6 +69,8 @@ export type Abilities = {
   typing: boolean;
   reactions: boolean;
   media: { in: boolean; out: boolean };
+  /** A listed room admits all its members unless it names senders. Default: senders must be listed too. */
+  roomAdmitsMembers?: boolean;
 };
 
 /** A live connection of one account. One object serves both directions; senders look it up at send time. */
@@ -98,7 +101,23 @@ export interface ChannelHost {
   /** The state of the link, with its cause when it is not ready. `terminal` is for what only the owner can mend. */
   state(state: Exclude<LinkState, "stopped" | "backoff">, cause?: string): void;
   readonly log: Log;
+  /** What the platform makes a client keep (a linked device's keys). Present where the gateway offers it. */
+  readonly vault?: Vault;
 }
+
+/** Small secrets of one account, kept by the gateway across restarts and updates; only a logout clears them. */
+export interface Vault {
+  read(key: string): Promise<Uint8Array | null>;
+  write(key: string, value: Uint8Array): Promise<void>;
+  clear(): Promise<void>;
+}
+
+/** A request that a platform pushes to us. `body` is raw, so that signatures can be checked. */
+export type HookRequest = { method: string; path: string; query: string; headers: Readonly<Record<string, string>>; body: Uint8Array };
+export type HookAnswer = { status: number; headers?: Readonly<Record<string, string>>; body?: string };
+
+/** One step of an interactive login: what the person has to scan or open. */
+export type LoginStep = { kind: "qr"; text: string; expiresAt: number } | { kind: "link"; url: string } | { kind: "note"; text: string };
 
 /** Thrown by `run` when trying again cannot help: wrong credential, account banned. Everything else is retried for ever. */
 export class TerminalError extends Error {
@@ -133,4 +152,17 @@ export interface Channel<Account = unknown> {
   run(account: Account, host: ChannelHost, live: (link: Link | null) => void, signal: AbortSignal): Promise<void>;
   /** Verifies a credential with the platform, for `channels add`. Resolves to the bot's own name; throws with a clear reason. */
   verify(account: Account, signal: AbortSignal): Promise<{ name: string }>;
+  /** The conversation that an operator names, as people write it (a room, a person); null when the text cannot name one. Pure. */
+  toChat(to: string): { kind: ChatKind; id: ChatId } | null;
+  /** Brings an id, or an entry of an access list, into the form of `sender.id` and `chat.id`. Pure. Default: unchanged. */
+  canonicalId?(id: string): string;
+  /**
+   * Takes one pushed request, for channels that are called by their platform. Checks the signature first; answers 2xx only
+   * after `host.admit` has resolved.
+   */
+  receive?(account: Account, request: HookRequest, host: ChannelHost): Promise<HookAnswer>;
+  /** Links a device or signs in with the person's help; what must be kept goes into the vault. */
+  login?(account: Account, vault: Vault, show: (step: LoginStep) => void, signal: AbortSignal): Promise<{ name: string }>;
+  /** Ends the platform's session on purpose, before the vault is cleared. */
+  logout?(account: Account, vault: Vault, signal: AbortSignal): Promise<void>;
 }

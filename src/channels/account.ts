@@ -1,0 +1,299 @@
+import { GatewayError, reasonOf } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { Channel, ChannelHost as RunHost, HookAnswer, HookRequest, Inbound, Link, LinkState } from "./channel.ts";
+import { TerminalError } from "./channel.ts";
+import type { AccountSpec, AccountStatus, HostDeps, Leases } from "./host.ts";
+
+/** One supervised account. */
+export type Account = {
+  spec(): AccountSpec;
+  /** Takes over a configuration; a changed one restarts the account, unless an operator has stopped it. */
+  update(spec: AccountSpec, changed: boolean): void;
+  start(): void;
+  stop(cause: string): Promise<void>;
+  link(): Link | null;
+  receive(request: HookRequest): Promise<HookAnswer>;
+  status(): AccountStatus;
+};
+
+const BACKOFF_FIRST_MS = 500;
+const BACKOFF_LAST_MS = 300_000;
+/** A connection that was ready this long starts again from the shortest back-off. */
+const STABLE_MS = 60_000;
+/** A run that does not end by then after its abort is left alone; it cannot write any more, and its credential stays leased until it ends. */
+const STOP_MS = 1_800;
+
+/** The pause before attempt `n` (1 = the first retry), half of it random, so that many accounts do not come back at once. */
+export function backoffMs(n: number, random: number): number {
+  const whole = Math.min(BACKOFF_LAST_MS, BACKOFF_FIRST_MS * 2 ** Math.min(n - 1, 20));
+  return Math.round(whole * (0.5 + random / 2));
+}
+
+type Running = { abort: AbortController; ended: Promise<void> };
+/** One attempt to be connected. Only the newest may change the state; a revoked one may not even store. */
+type Generation = { host: RunHost; channel: Channel; account: unknown; revoked: boolean };
+
+export function createAccount(spec: AccountSpec, deps: HostDeps, leases: Leases): Account {
+  const account = new SupervisedAccount(spec, deps, leases);
+  if (spec.enabled) account.start();
+  return account;
+}
+
+class SupervisedAccount implements Account {
+  readonly #deps: HostDeps;
+  readonly #leases: Leases;
+  readonly #name: string;
+  readonly #log: Log;
+  readonly #status: AccountStatus;
+  #spec: AccountSpec;
+  #running: Running | null = null;
+  #current: Generation | null = null;
+  #live: Link | null = null;
+  #stoppedByHand = false;
+
+  constructor(spec: AccountSpec, deps: HostDeps, leases: Leases) {
+    const { channel, account, enabled } = spec;
+    this.#spec = spec;
+    this.#deps = deps;
+    this.#leases = leases;
+    this.#name = `${channel}/${account}`;
+    this.#log = deps.log.child({ channel, account });
+    const never = { retryAt: null, lastEventAt: null, lastReadAt: null, lastWriteAt: null };
+    const cause = enabled ? null : "disabled in the configuration";
+    this.#status = { channel, account, enabled, state: "stopped", since: deps.clock.now(), cause, fix: null, ...never, reconnects: 0 };
+  }
+
+  spec(): AccountSpec {
+    return this.#spec;
+  }
+
+  link(): Link | null {
+    return this.#live;
+  }
+
+  status(): AccountStatus {
+    return { ...this.#status };
+  }
+
+  start(): void {
+    this.#stoppedByHand = false;
+    if (this.#running || !this.#spec.enabled) return;
+    this.#status.reconnects = 0;
+    const mine: Running = { abort: new AbortController(), ended: Promise.resolve() };
+    this.#running = mine;
+    mine.ended = this.#supervise(this.#spec, mine.abort.signal).finally(() => {
+      if (this.#running === mine) this.#running = null;
+    });
+  }
+
+  stop(cause: string): Promise<void> {
+    this.#stoppedByHand = true;
+    return this.#halt(cause);
+  }
+
+  update(next: AccountSpec, changed: boolean): void {
+    this.#spec = next;
+    this.#status.enabled = next.enabled;
+    if (changed) void this.#restart(next);
+  }
+
+  async receive(request: HookRequest): Promise<HookAnswer> {
+    const target = this.#current;
+    if (!target?.channel.receive) throw new GatewayError("UNAVAILABLE", `${this.#name} does not take requests at this moment`);
+    return target.channel.receive(target.account, request, target.host);
+  }
+
+  async #restart(next: AccountSpec): Promise<void> {
+    await this.#halt(next.enabled ? "restarting with a changed configuration" : "disabled in the configuration");
+    if (!this.#stoppedByHand && this.#spec === next) this.start();
+  }
+
+  async #halt(cause: string): Promise<void> {
+    const stopping = this.#running;
+    const generation = this.#current;
+    this.#running = null;
+    this.#current = null;
+    this.#live = null;
+    if (stopping) {
+      stopping.abort.abort(new Error(cause));
+      const ended = await Promise.race([stopping.ended.then(() => true), pause(this.#deps.clock, STOP_MS).then(() => false)]);
+      if (generation) generation.revoked = true;
+      if (!ended) this.#log.warn("the connection did not end in time and was left alone");
+    }
+    if (!this.#running) this.#set("stopped", cause);
+  }
+
+  #set(state: LinkState, cause: string | null = null, more: { fix?: string; retryAt?: number } = {}): void {
+    const status = this.#status;
+    const changed = state !== status.state;
+    if (!changed && cause === status.cause && more.retryAt === undefined) return;
+    Object.assign(status, { state, cause, fix: more.fix ?? null, retryAt: more.retryAt ?? null });
+    if (changed) {
+      status.since = this.#deps.clock.now();
+      this.#deps.metrics.count("gateway_channels_state_changes_total", { channel: status.channel, state });
+    }
+    const level = state === "terminal" ? "error" : state === "backoff" || state === "degraded" ? "warn" : "info";
+    this.#log[level](`channel is ${state}`, { ...(cause !== null && { cause }), ...(more.fix !== undefined && { fix: more.fix }) });
+    this.#deps.onState({ ...status });
+  }
+
+  async #supervise(wanted: AccountSpec, signal: AbortSignal): Promise<void> {
+    const { channel, account } = wanted;
+    try {
+      const impl = await this.#deps.load(channel);
+      if (signal.aborted) return;
+      if (!impl)
+        return this.#set("terminal", `there is no channel "${channel}"`, {
+          fix: "Correct the name, or remove the block from the configuration.",
+        });
+      const result = impl.parse(wanted.config);
+      if ("issues" in result) {
+        const fix = result.issues.find((issue) => issue.fix !== undefined)?.fix;
+        return this.#set(
+          "terminal",
+          result.issues.map(({ path, message }) => `${path}: ${message}`).join("; "),
+          fix === undefined ? {} : { fix },
+        );
+      }
+      const held = await this.#lease(`${channel} ${impl.identity(result.account)}`, signal);
+      await this.#keepRunning(impl, result.account, signal).finally(() => held?.release());
+    } catch (err) {
+      if (signal.aborted) return;
+      if (err instanceof TerminalError) return this.#set("terminal", reasonOf(err), { fix: err.fix });
+      this.#set("terminal", `a bug stopped this account: ${reasonOf(err)}`, {
+        fix: `openclaw channels start ${channel} --account ${account}`,
+      });
+    }
+  }
+
+  /** Waits until this account is the only one with its credential. Null when stopped meanwhile. */
+  async #lease(identity: string, signal: AbortSignal): Promise<{ release: () => void } | null> {
+    while (!signal.aborted) {
+      const taken = this.#leases.take(identity, this.#name);
+      if ("release" in taken) return taken;
+      if (taken.holder === this.#name) this.#set("connecting", "waiting for the previous connection to end");
+      else
+        this.#set("terminal", `${taken.holder} uses the same credential`, {
+          fix: `Remove or disable one of ${taken.holder} and ${this.#name}.`,
+        });
+      await Promise.race([taken.freed, aborted(signal)]);
+    }
+    return null;
+  }
+
+  async #keepRunning(impl: Channel, parsed: unknown, signal: AbortSignal): Promise<void> {
+    const { clock, metrics, random } = this.#deps;
+    for (let failures = 0; !signal.aborted;) {
+      this.#set("connecting");
+      let readyAt: number | null = null;
+      const reason = await this.#attempt(impl, parsed, signal, () => (readyAt ??= clock.now()));
+      if (signal.aborted) return;
+      if (readyAt !== null && clock.now() - readyAt >= STABLE_MS) failures = 0;
+      failures++;
+      this.#status.reconnects++;
+      metrics.count("gateway_channels_reconnects_total", { channel: impl.id });
+      const asked = reason instanceof GatewayError ? (reason.retryAfterMs ?? 0) : 0;
+      const delayMs = Math.max(asked, backoffMs(failures, random()));
+      this.#set("backoff", reasonOf(reason), { retryAt: clock.now() + delayMs });
+      await pause(clock, delayMs, signal);
+    }
+  }
+
+  /** One attempt. Resolves to the reason for which it ended; throws TerminalError when trying again cannot help. */
+  async #attempt(impl: Channel, parsed: unknown, signal: AbortSignal, onReady: () => void): Promise<unknown> {
+    const run = new AbortController();
+    const forward = (): void => run.abort(signal.reason);
+    signal.addEventListener("abort", forward, { once: true });
+    const isCurrent = (): boolean => this.#current === generation && !signal.aborted;
+    const host = this.#hostFor(isCurrent, () => generation.revoked);
+    const generation: Generation = { host, channel: impl, account: parsed, revoked: false };
+    this.#current = generation;
+    const onLive = (link: Link | null): void => {
+      if (!isCurrent()) return;
+      this.#live = link && guarded(link, isCurrent, () => (this.#status.lastWriteAt = this.#deps.clock.now()));
+      if (link) onReady();
+      const { state } = this.#status;
+      if (link && state === "connecting") this.#set("ready");
+      else if (!link && (state === "ready" || state === "degraded")) this.#set("connecting");
+    };
+    try {
+      await impl.run(parsed, host, onLive, run.signal);
+      return new Error("the connection ended");
+    } catch (err) {
+      if (err instanceof TerminalError) throw err;
+      return err;
+    } finally {
+      signal.removeEventListener("abort", forward);
+      generation.revoked = true;
+      if (this.#current === generation) {
+        this.#current = null;
+        this.#live = null;
+      }
+      run.abort(new Error("the run has ended"));
+    }
+  }
+
+  #hostFor(isCurrent: () => boolean, isRevoked: () => boolean): RunHost {
+    const { admit, cursor, clock, metrics, vault } = this.#deps;
+    const { channel, account } = this.#spec;
+    const status = this.#status;
+    return {
+      async admit(events: readonly Inbound[], next?: string) {
+        // What was read before a stop may still be stored: a platform without redelivery would not send it again.
+        if (isRevoked()) throw new GatewayError("CONFLICT", `a connection of ${channel}/${account} that was replaced tried to write`);
+        // The host knows whose events these are; a channel cannot write for another account.
+        const owned = events.map((event) => ({ ...event, account }));
+        await admit(channel, account, owned, next);
+        status.lastEventAt = status.lastReadAt = clock.now();
+        metrics.count("gateway_channels_events_total", { channel }, events.length);
+      },
+      cursor: () => cursor(channel, account),
+      alive: () => {
+        if (isCurrent()) status.lastReadAt = clock.now();
+      },
+      state: (state, cause) => {
+        if (isCurrent()) this.#set(state, cause ?? null);
+      },
+      log: this.#log,
+      ...(vault && { vault: vault(channel, account) }),
+    };
+  }
+}
+
+/** The link as senders get it: bound, and refusing once its connection was replaced. */
+function guarded(link: Link, isCurrent: () => boolean, onWrite: () => void): Link {
+  const copy: Link = {
+    async send(part, signal) {
+      if (!isCurrent()) return { state: "refused", retryable: true, reason: "the connection was replaced" };
+      const result = await link.send(part, signal);
+      if (result.state === "sent") onWrite();
+      return result;
+    },
+  };
+  if (link.typing) copy.typing = link.typing.bind(link);
+  if (link.edit) copy.edit = link.edit.bind(link);
+  if (link.react) copy.react = link.react.bind(link);
+  if (link.remove) copy.remove = link.remove.bind(link);
+  if (link.lookup) copy.lookup = link.lookup.bind(link);
+  return copy;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+function pause(clock: HostDeps["clock"], delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      cancel();
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const cancel = clock.after(delayMs, done);
+    signal?.addEventListener("abort", done, { once: true });
+    if (signal?.aborted) done();
+  });
+}

@@ -1,0 +1,146 @@
+import type { Clock } from "../core/clock.ts";
+import { GatewayError } from "../core/errors.ts";
+import type { AccountId, ChannelId } from "../core/ids.ts";
+import type { Log } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
+import { Secret } from "../core/secret.ts";
+import { createAccount, type Account } from "./account.ts";
+import type { Channel, HookAnswer, HookRequest, Inbound, Link, LinkState, Vault } from "./channel.ts";
+
+export type HostDeps = {
+  load(channel: ChannelId): Promise<Channel | null>;
+  /** Commits events and cursor in one transaction. Rejects when nothing was stored. */
+  admit(channel: ChannelId, account: AccountId, events: readonly Inbound[], cursor: string | undefined): Promise<void>;
+  cursor(channel: ChannelId, account: AccountId): string | null;
+  /** Called after every change of state. Must not throw. */
+  onState(status: AccountStatus): void;
+  vault?(channel: ChannelId, account: AccountId): Vault;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  /** A number from 0 up to 1, for jitter. */
+  random(): number;
+};
+
+/** One account as configured: secrets resolved, not yet checked by its channel. */
+export type AccountSpec = { channel: ChannelId; account: AccountId; enabled: boolean; config: unknown };
+
+/** One row of `channels.status`. Times are ms since the epoch; null means never. */
+export type AccountStatus = {
+  channel: ChannelId;
+  account: AccountId;
+  enabled: boolean;
+  state: LinkState;
+  /** When the state began. */
+  since: number;
+  /** Why, when not ready; one sentence. */
+  cause: string | null;
+  /** What the owner can do, for `terminal`. */
+  fix: string | null;
+  /** When the next attempt starts, in `backoff`. */
+  retryAt: number | null;
+  /** Last committed event, last sign of life, last accepted send. */
+  lastEventAt: number | null;
+  lastReadAt: number | null;
+  lastWriteAt: number | null;
+  /** Attempts after the first of this start. */
+  reconnects: number;
+};
+
+export type ChannelHost = {
+  /** Makes the running accounts equal to `specs`: only what is new, gone or different is touched. Resolves when that has begun. */
+  apply(specs: readonly AccountSpec[]): Promise<void>;
+  /** Starts an account that was stopped by hand, or gives a terminal one another chance. */
+  start(channel: ChannelId, account: AccountId): void;
+  /** Stops one account until `start`, also across `apply`. Resolves within 2 s. */
+  stop(channel: ChannelId, account: AccountId): Promise<void>;
+  /** Stops everything. Resolves within 2 s. */
+  close(): Promise<void>;
+  /** The live connection, looked up for each send; null when there is none. */
+  link(channel: ChannelId, account: AccountId): Link | null;
+  /** Hands a pushed request to its account. Throws GatewayError when nobody takes it. */
+  receive(channel: ChannelId, account: AccountId, request: HookRequest): Promise<HookAnswer>;
+  status(): readonly AccountStatus[];
+};
+
+const keyOf = (channel: ChannelId, account: AccountId): string => JSON.stringify([channel, account]);
+
+/** Supervises every account of every channel. One misbehaving account never touches another. */
+export function createChannelHost(deps: HostDeps): ChannelHost {
+  const accounts = new Map<string, Account>();
+  const leases = createLeases();
+  const find = (channel: ChannelId, account: AccountId): Account => {
+    const found = accounts.get(keyOf(channel, account));
+    if (!found)
+      throw new GatewayError("NOT_FOUND", `${channel} has no account "${account}"`, { fix: "openclaw channels status lists them." });
+    return found;
+  };
+  deps.metrics.sample("gateway_channels_accounts_count", () => countStates(accounts.values()));
+  return {
+    async apply(specs) {
+      const wanted = new Map(specs.map((spec) => [keyOf(spec.channel, spec.account), spec]));
+      const gone = [...accounts].filter(([key]) => !wanted.has(key));
+      for (const [key] of gone) accounts.delete(key);
+      await Promise.all(gone.map(([, account]) => account.stop("removed from the configuration")));
+      for (const [key, spec] of wanted) {
+        const existing = accounts.get(key);
+        if (existing) existing.update(spec, !sameValue(existing.spec(), spec));
+        else accounts.set(key, createAccount(spec, deps, leases));
+      }
+    },
+    start: (channel, account) => find(channel, account).start(),
+    stop: (channel, account) => find(channel, account).stop("stopped by the operator"),
+    async close() {
+      await Promise.all([...accounts.values()].map((account) => account.stop("the gateway stops")));
+    },
+    link: (channel, account) => accounts.get(keyOf(channel, account))?.link() ?? null,
+    receive: async (channel, account, request) => find(channel, account).receive(request),
+    status: () => [...accounts.values()].map((account) => account.status()),
+  };
+}
+
+function countStates(accounts: Iterable<Account>): readonly { labels: { channel: string; state: string }; value: number }[] {
+  const counts = new Map<string, { labels: { channel: string; state: string }; value: number }>();
+  for (const account of accounts) {
+    const { channel, state } = account.status();
+    const row = counts.get(`${channel} ${state}`) ?? { labels: { channel, state }, value: 0 };
+    row.value++;
+    counts.set(`${channel} ${state}`, row);
+  }
+  return [...counts.values()];
+}
+
+/** Who uses which credential. A credential is free again when its run has really ended, not when it was asked to. */
+export type Leases = {
+  /** Takes the credential, or says who has it and when that one lets go. */
+  take(identity: string, holder: string): { release: () => void } | { holder: string; freed: Promise<void> };
+};
+
+function createLeases(): Leases {
+  const held = new Map<string, { holder: string; freed: Promise<void> }>();
+  return {
+    take(identity, holder) {
+      const current = held.get(identity);
+      if (current) return current;
+      const freed = Promise.withResolvers<void>();
+      held.set(identity, { holder, freed: freed.promise });
+      return {
+        release: () => {
+          held.delete(identity);
+          freed.resolve();
+        },
+      };
+    },
+  };
+}
+
+/** Whether two configurations mean the same. Secrets are compared by their text. */
+export function sameValue(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (a instanceof Secret || b instanceof Secret) return a instanceof Secret && b instanceof Secret && a.reveal() === b.reveal();
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null || Array.isArray(a) !== Array.isArray(b)) return false;
+  const left = a as Record<string, unknown>;
+  const right = b as Record<string, unknown>;
+  const keys = Object.keys(left);
+  return keys.length === Object.keys(right).length && keys.every((key) => Object.hasOwn(right, key) && sameValue(left[key], right[key]));
+}

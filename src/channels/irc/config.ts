@@ -1,0 +1,141 @@
+import { createHash } from "node:crypto";
+import { Secret } from "../../core/secret.ts";
+import type { AccountIssue } from "../channel.ts";
+import { isTarget } from "./line.ts";
+
+/** One IRC account, complete. */
+export type IrcAccount = {
+  host: string;
+  port: number;
+  /** Verified against the system's authorities, or pinned to one SHA-256 fingerprint, or (explicitly) not verified at all. */
+  tls: false | { verify: "authorities" | "none" } | { verify: "fingerprint"; sha256: string };
+  nick: string;
+  username: string;
+  realname: string;
+  password: Secret | null;
+  sasl: { user: string; password: Secret } | null;
+  nickserv: { service: string; password: Secret; registerEmail: string | null } | null;
+  channels: readonly string[];
+  /** Lines that may be sent at once, and the pause for each further one. */
+  flood: { burst: number; intervalMs: number };
+};
+
+type Raw = Readonly<Record<string, unknown>>;
+type Issues = AccountIssue[];
+
+const asRecord = (value: unknown): Raw => (typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : {});
+
+function text(raw: Raw, key: string, issues: Issues, fallback?: string): string {
+  const value = raw[key];
+  if (value === undefined || value === "") {
+    if (fallback === undefined) issues.push({ path: key, message: "is missing", fix: `Set channels.irc.${key}.` });
+    return fallback ?? "";
+  }
+  if (typeof value === "string" && !/\p{Cc}/u.test(value)) return value.trim();
+  issues.push({ path: key, message: "must be a text of one line" });
+  return "";
+}
+
+function secret(raw: Raw, key: string, issues: Issues, path = key): Secret | null {
+  const value = raw[key];
+  const found = value instanceof Secret ? value : typeof value === "string" ? new Secret(value) : null;
+  if (value !== undefined && !found) issues.push({ path, message: "must be a text or a secret reference" });
+  if (!found || found.empty) return null;
+  if (!/[\r\n\0]/.test(found.reveal())) return found;
+  issues.push({ path, message: "must not contain line ends" });
+  return null;
+}
+
+function number(raw: Raw, key: string, range: { least: number; most: number; fallback: number; path?: string }, issues: Issues): number {
+  const value = raw[key] ?? range.fallback;
+  if (typeof value === "number" && Number.isInteger(value) && value >= range.least && value <= range.most) return value;
+  issues.push({ path: range.path ?? key, message: `must be a whole number from ${range.least} to ${range.most}` });
+  return range.fallback;
+}
+
+function parseTls(raw: Raw, issues: Issues): IrcAccount["tls"] {
+  const value = raw["tls"] ?? true;
+  if (typeof value !== "boolean") issues.push({ path: "tls", message: "must be true or false", fix: "Leave it out for TLS." });
+  if (value === false) return false;
+  const fingerprint = raw["tlsFingerprint"];
+  if (typeof fingerprint === "string" && fingerprint !== "") {
+    const sha256 = fingerprint.replaceAll(/[:\s]/g, "").toLowerCase();
+    if (/^[0-9a-f]{64}$/.test(sha256)) return { verify: "fingerprint", sha256 };
+    issues.push({ path: "tlsFingerprint", message: "must be the SHA-256 fingerprint of the certificate, 64 hex digits" });
+  }
+  return { verify: raw["tlsInsecure"] === true ? "none" : "authorities" };
+}
+
+function parseChannels(raw: Raw, issues: Issues): readonly string[] {
+  const value = raw["channels"] ?? [];
+  if (!Array.isArray(value)) {
+    issues.push({ path: "channels", message: 'must be a list such as ["#room"]' });
+    return [];
+  }
+  const names = value.map(String);
+  for (const [index, name] of names.entries()) {
+    if (!isTarget(name) || !/^[#&+!]/.test(name)) {
+      issues.push({ path: `channels[${index}]`, message: `${JSON.stringify(name)} is not a channel name`, fix: 'Names begin with "#".' });
+    }
+  }
+  return names;
+}
+
+function parseNickserv(raw: Raw, issues: Issues): IrcAccount["nickserv"] {
+  const block = asRecord(raw["nickserv"]);
+  const password = secret(block, "password", issues, "nickserv.password");
+  if (!password || block["enabled"] === false) return null;
+  const service = text(block, "service", issues, "NickServ");
+  const email = text(block, "registerEmail", issues, "");
+  if (block["register"] === true && !email) issues.push({ path: "nickserv.registerEmail", message: "is needed to register the nick" });
+  return { service, password, registerEmail: block["register"] === true && email ? email : null };
+}
+
+function parseSasl(raw: Raw, nick: string, issues: Issues): IrcAccount["sasl"] {
+  const block = asRecord(raw["sasl"]);
+  const password = secret(block, "password", issues, "sasl.password");
+  if (raw["sasl"] !== undefined && !password) issues.push({ path: "sasl.password", message: "is missing" });
+  return password ? { user: text(block, "username", issues, nick), password } : null;
+}
+
+/** Checks and completes an account. Secrets are resolved; pure. */
+export function parseIrcAccount(value: unknown): { account: IrcAccount } | { issues: readonly AccountIssue[] } {
+  const issues: Issues = [];
+  const raw = asRecord(value);
+  const tls = parseTls(raw, issues);
+  const nick = text(raw, "nick", issues);
+  if (nick && (!isTarget(nick) || /^[#&+\d-]/.test(nick)))
+    issues.push({ path: "nick", message: `${JSON.stringify(nick)} cannot be a nick` });
+  const flood = asRecord(raw["flood"]);
+  const account: IrcAccount = {
+    host: text(raw, "host", issues),
+    port: number(raw, "port", { least: 1, most: 65_535, fallback: tls ? 6697 : 6667 }, issues),
+    tls,
+    nick,
+    username: text(raw, "username", issues, nick.replaceAll(/[^A-Za-z0-9_-]/g, "").slice(0, 10) || "openclaw").replaceAll(/[\s@!]/g, ""),
+    realname: text(raw, "realname", issues, "OpenClaw"),
+    password: secret(raw, "password", issues),
+    sasl: parseSasl(raw, nick, issues),
+    nickserv: parseNickserv(raw, issues),
+    channels: parseChannels(raw, issues),
+    flood: {
+      burst: number(flood, "burst", { least: 1, most: 100, fallback: 4, path: "flood.burst" }, issues),
+      intervalMs: number(flood, "intervalMs", { least: 0, most: 60_000, fallback: 2_000, path: "flood.intervalMs" }, issues),
+    },
+  };
+  return issues.length > 0 ? { issues } : { account };
+}
+
+/** Two accounts with the same server and nick would fight over the nick. */
+export function ircIdentity(account: IrcAccount): string {
+  const who = JSON.stringify([account.host.toLowerCase(), account.port, account.nick.toLowerCase()]);
+  return createHash("sha256").update(who).digest("hex");
+}
+
+/** A nick or channel as it is written in access lists: lower case, without the word `user:` or `channel:`. */
+export function canonicalIrcId(id: string): string {
+  return id
+    .trim()
+    .replace(/^(user|channel):/i, "")
+    .toLowerCase();
+}

@@ -1,0 +1,104 @@
+import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
+import type { Inbound } from "../channel.ts";
+import { canonicalIrcId } from "./config.ts";
+import { foldName, parsePrefix, type Line } from "./line.ts";
+
+/** What the connection knows when a line arrives. */
+export type InboundFacts = {
+  account: AccountId;
+  /** Our nick at this moment. */
+  nick: string;
+  casemapping: string;
+  /** Characters that begin a channel's name, and those that may stand before it (`@#room`: only its operators). */
+  chanTypes: string;
+  statusMarks: string;
+  now: number;
+  /** Used where the server gives no `msgid`. Never the same twice. */
+  localId: () => string;
+};
+
+/** A server's clock may differ; a message that is older than this was played back from a history. */
+const PLAYBACK_AGE_MS = 120_000;
+
+const CTCP = "\u0001";
+const COLOUR = new RegExp(`${"\u0003"}(\\d{1,2}(,\\d{1,2})?)?`, "g");
+const HEX_COLOUR = new RegExp(`${"\u0004"}([0-9a-fA-F]{6}(,[0-9a-fA-F]{6})?)?`, "g");
+
+/** Message text without colours, styles and other control characters. */
+export function stripFormatting(text: string): string {
+  return text
+    .replaceAll(COLOUR, "")
+    .replaceAll(HEX_COLOUR, "")
+    .replaceAll(/(?!\t)\p{Cc}/gu, "");
+}
+
+/** A CTCP request, e.g. `VERSION`, or null. ACTION is a message, not a request. */
+export function parseCtcp(text: string): { command: string; rest: string } | null {
+  if (!text.startsWith(CTCP)) return null;
+  const found = /^([A-Za-z]+)(?: (.*))?$/s.exec(text.slice(1).split(CTCP, 1)[0]!);
+  return found ? { command: found[1]!.toUpperCase(), rest: found[2] ?? "" } : null;
+}
+
+const quoted = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+
+/** Whether the text calls the bot by its nick, and the text without a leading `nick:`. */
+function address(text: string, facts: InboundFacts): { mentioned: boolean; text: string } {
+  const fold = (part: string): string => foldName(part, facts.casemapping);
+  const nick = fold(facts.nick);
+  const word = new RegExp(`(^|[^\\p{L}\\p{N}_\\[\\]\\\\{}|^\`-])${quoted(nick)}($|[^\\p{L}\\p{N}_\\[\\]\\\\{}|^\`-])`, "u");
+  if (!word.test(fold(text))) return { mentioned: false, text };
+  const lead = new RegExp(`^@?${quoted(nick)}[:,]\\s*`, "u").exec(fold(text));
+  const rest = lead ? text.slice(lead[0].length).trim() : text;
+  return { mentioned: true, text: rest || text };
+}
+
+/**
+ * A PRIVMSG as a message; null for what is not one (CTCP requests, messages of servers, empty text). NOTICE never comes here: by the
+ * protocol's own rule nothing may answer it. Pure.
+ */
+export function toInbound(line: Line, facts: InboundFacts): Inbound | null {
+  const [to = "", raw = ""] = line.params;
+  const who = parsePrefix(line.prefix);
+  if (line.command !== "PRIVMSG" || !who.user || !who.host) return null;
+  const ctcp = raw.startsWith(CTCP) ? parseCtcp(raw) : null;
+  if (raw.startsWith(CTCP) && ctcp?.command !== "ACTION") return null;
+  const clean = stripFormatting(ctcp ? `* ${who.nick} ${ctcp.rest}` : raw).trim();
+  if (clean === "") return null;
+  const room = roomOf(to, facts);
+  const isSelf = foldName(who.nick, facts.casemapping) === foldName(facts.nick, facts.casemapping);
+  const called = address(clean, facts);
+  const mask = asId<SenderId>(canonicalIrcId(line.prefix));
+  const services = line.tags.get("account");
+  const sender = services && services !== "*" ? asId<SenderId>(`account:${canonicalIrcId(services)}`) : null;
+  const id = line.tags.has("msgid") ? `m:${line.tags.get("msgid")}` : facts.localId();
+  const time = Date.parse(line.tags.get("time") ?? "");
+  const sentAt = Number.isNaN(time) ? facts.now : time;
+  return {
+    eventId: id,
+    account: facts.account,
+    // A direct chat is the whole mask and not the nick: nicks change owners.
+    chat:
+      room === null
+        ? { kind: "direct", id: asId<ChatId>(mask), title: who.nick }
+        : { kind: "group", id: asId<ChatId>(canonicalIrcId(room)), title: room },
+    sender: {
+      id: sender ?? mask,
+      ...(sender && { aliases: [mask] }),
+      name: who.nick,
+      isBot: line.tags.has("bot") || line.tags.has("draft/bot"),
+      isSelf,
+    },
+    message: asId<MessageId>(id),
+    text: room === null ? clean : called.text,
+    media: [],
+    mentionsSelf: room === null || called.mentioned,
+    sentAt,
+    origin: facts.now - sentAt > PLAYBACK_AGE_MS ? "backfill" : "live",
+  };
+}
+
+/** The channel that a message went to, or null when it went to us. */
+function roomOf(to: string, facts: InboundFacts): string | null {
+  const name = facts.statusMarks.includes(to[0] ?? " ") && facts.chanTypes.includes(to[1] ?? " ") ? to.slice(1) : to;
+  return name !== "" && facts.chanTypes.includes(name[0]!) ? name : null;
+}

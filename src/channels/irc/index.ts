@@ -1,0 +1,166 @@
+import { systemClock, type Clock } from "../../core/clock.ts";
+import { reasonOf } from "../../core/errors.ts";
+import { silentLog } from "../../core/log.ts";
+import { asId, type AccountId, type ChannelId, type ChatId } from "../../core/ids.ts";
+import type { Abilities, Channel, ChannelHost, Inbound, Link } from "../channel.ts";
+import { canonicalIrcId, ircIdentity, parseIrcAccount, type IrcAccount } from "./config.ts";
+import { Connection, openSocket, TIMINGS, type Timings } from "./connection.ts";
+import { toInbound } from "./inbound.ts";
+import type { Line } from "./line.ts";
+import { IrcLink } from "./link.ts";
+import { Session } from "./session.ts";
+
+export const abilities: Abilities = {
+  chatKinds: ["direct", "group"],
+  // About four lines: what may be sent at once, and little enough that an interrupted part is a small one.
+  maxText: { unit: "utf8", value: 1_600 },
+  markup: "plain",
+  ack: "none",
+  idempotency: "none",
+  edit: false,
+  typing: false,
+  reactions: false,
+  media: { in: false, out: false },
+};
+
+/** Messages that wait to be stored before reading is paused. */
+const PENDING_EVENTS = 500;
+const STORE_RETRY_MS = 1_000;
+
+type Options = { timings?: Timings; clock?: Clock };
+
+/** The IRC channel. Tests give it shorter times; the protocol does not change with them. */
+export function createIrcChannel({ timings = TIMINGS, clock = systemClock }: Options = {}): Channel<IrcAccount> {
+  return {
+    id: asId<ChannelId>("irc"),
+    label: "IRC",
+    abilities,
+    parse: parseIrcAccount,
+    identity: ircIdentity,
+    canonicalId: canonicalIrcId,
+    toChat: toIrcChat,
+    run: (account, host, live, signal) => serve(account, host, live, signal, timings, clock),
+    async verify(account, signal) {
+      const quiet: ChannelHost = { admit: async () => {}, cursor: () => null, alive: () => {}, state: () => {}, log: silentLog };
+      const done = new AbortController();
+      const name = Promise.withResolvers<string>();
+      const lonely = { ...account, channels: [] };
+      const run = serve(lonely, quiet, (link, nick) => link && name.resolve(nick), AbortSignal.any([signal, done.signal]), timings, clock);
+      try {
+        return { name: await Promise.race([name.promise, run.then(() => Promise.reject(new Error("cancelled")))]) };
+      } finally {
+        done.abort(new Error("verified"));
+        await run.catch(() => undefined);
+      }
+    },
+  };
+}
+
+/** `#room` or `&room`, else a nick or a whole `nick!user@host`. */
+function toIrcChat(to: string): ReturnType<Channel["toChat"]> {
+  if (!/^[^\s,:*][^\s,]{0,254}$/.test(to)) return null;
+  return /^[#&+!]/.test(to) ? { kind: "group", id: asId<ChatId>(canonicalIrcId(to)) } : { kind: "direct", id: asId<ChatId>(to) };
+}
+
+async function serve(
+  account: IrcAccount,
+  host: ChannelHost,
+  live: (link: Link | null, nick: string) => void,
+  signal: AbortSignal,
+  timings: Timings,
+  clock: Clock,
+): Promise<void> {
+  const deadline = new AbortController();
+  const cancel = clock.after(timings.connectMs, () => deadline.abort(new Error("the server could not be reached in time")));
+  const socket = await openSocket(account, AbortSignal.any([signal, deadline.signal])).finally(cancel);
+  const inbox = createInbox(host, clock, () => connection);
+  const connection = new Connection(socket, {
+    flood: account.flood,
+    timings,
+    clock,
+    onRead: () => host.alive(),
+    onLine: (line) => session.handle(line),
+  });
+  const session: Session = new Session({
+    account,
+    connection,
+    timings,
+    clock,
+    log: host.log,
+    hooks: {
+      onRegistered: () => {
+        host.state("ready");
+        live(link, session.nick);
+      },
+      onRooms: (cause) => (cause === null ? host.state("ready") : host.state("degraded", cause)),
+      onMessage: (line) => receive(line),
+      onRefusal: (target, code, text) => link.onRefusal(target, code, text),
+    },
+  });
+  const link = new IrcLink(connection, session, clock);
+  let counter = 0;
+  const localId = (): string => `c:${connection.id}:${++counter}`;
+  function receive(line: Line): void {
+    const { nick, casemapping, chanTypes, statusMarks } = session;
+    const facts = { account: asId<AccountId>("default"), nick, casemapping, chanTypes, statusMarks, now: clock.now(), localId };
+    const message = toInbound(line, facts);
+    if (!message) return;
+    link.onInbound(message, line);
+    if (!message.sender.isSelf) inbox.add(message);
+  }
+  const stop = (): void => connection.close(new Error("stopped"), "QUIT :bye");
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  else session.begin();
+  const cause = await connection.closed;
+  signal.removeEventListener("abort", stop);
+  session.end();
+  live(null, session.nick);
+  await inbox.settled(signal);
+  if (!signal.aborted) throw cause;
+}
+
+/**
+ * Stores messages in their order, many in one transaction when they come fast. IRC never repeats a message, so one that cannot be
+ * stored is kept and tried again, and reading stops when too many wait.
+ */
+function createInbox(host: ChannelHost, clock: Clock, connection: () => Connection) {
+  const waiting: Inbound[] = [];
+  let storing: Promise<void> | null = null;
+  async function store(): Promise<void> {
+    while (waiting.length > 0) {
+      const batch = waiting.slice(0, PENDING_EVENTS);
+      try {
+        await host.admit(batch);
+        waiting.splice(0, batch.length);
+      } catch (err) {
+        host.log.error("messages could not be stored; trying again", { cause: reasonOf(err), waiting: waiting.length });
+        if (!connection().open) return;
+        host.state("degraded", `messages cannot be stored: ${reasonOf(err)}`);
+        await new Promise<void>((resolve) => void clock.after(STORE_RETRY_MS, resolve));
+      }
+      if (waiting.length < PENDING_EVENTS) connection().setReading(true);
+    }
+  }
+  function begin(): void {
+    storing ??= store().finally(() => {
+      storing = null;
+      if (waiting.length > 0 && connection().open) begin();
+    });
+  }
+  return {
+    add(message: Inbound): void {
+      waiting.push(message);
+      if (waiting.length >= PENDING_EVENTS) connection().setReading(false);
+      begin();
+    },
+    /** Waits for what is being stored, so that a lost connection loses nothing that was read. */
+    async settled(signal: AbortSignal): Promise<void> {
+      for (let current = storing; current; current = storing) await current;
+      if (waiting.length > 0)
+        host.log.error("messages were lost because they could not be stored", { count: waiting.length, stopping: signal.aborted });
+    },
+  };
+}
+
+export const channel: Channel = createIrcChannel() as Channel;

@@ -1,0 +1,136 @@
+import type { Clock } from "../../core/clock.ts";
+import { asId, type MessageId } from "../../core/ids.ts";
+import type { Inbound, Link, Part, SendResult } from "../channel.ts";
+import type { Connection } from "./connection.ts";
+import { isTarget, parsePrefix, type Line } from "./line.ts";
+import { toLines } from "./outbound.ts";
+import type { Session } from "./session.ts";
+
+/** A nick that wrote so recently is not looked up again before it is answered. */
+const FRESH_MS = 30_000;
+/** Senders whose last message is remembered for that; the oldest are forgotten, and then looked up. */
+const SENDERS = 1_000;
+/** Nobody has this nick: worth another look after this time. */
+const OFFLINE_RETRY_MS = 60_000;
+
+/** Numerics that refuse a message, and whether trying again can help without anybody's doing. */
+const REFUSALS: ReadonlyMap<string, { retryAfterMs: number | null }> = new Map([
+  ["401", { retryAfterMs: OFFLINE_RETRY_MS }],
+  ["263", { retryAfterMs: 10_000 }],
+  ["403", { retryAfterMs: null }],
+  ["404", { retryAfterMs: null }],
+  ["407", { retryAfterMs: null }],
+  ["439", { retryAfterMs: 60_000 }],
+  ["442", { retryAfterMs: 30_000 }],
+  ["477", { retryAfterMs: null }],
+  ["489", { retryAfterMs: null }],
+  ["531", { retryAfterMs: null }],
+  ["716", { retryAfterMs: null }],
+]);
+
+type Pending = { target: string; sending: { cancel(): void }; refusals: { code: string; text: string }[]; ids: string[] };
+
+/** The sending side of one connection. A part is sent when the server has answered a PING that was written behind its last line. */
+export class IrcLink implements Link {
+  readonly #connection: Connection;
+  readonly #session: Session;
+  readonly #clock: Clock;
+  readonly #seen = new Map<string, number>();
+  #pending: Pending | null = null;
+  #tail: Promise<unknown> = Promise.resolve();
+  #counter = 0;
+
+  constructor(connection: Connection, session: Session, clock: Clock) {
+    this.#connection = connection;
+    this.#session = session;
+    this.#clock = clock;
+  }
+
+  /** One part at a time, so that a refusal can belong to no other. */
+  send(part: Part, signal: AbortSignal): Promise<SendResult> {
+    const result = this.#tail.then(() => this.#send(part, signal));
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Remembers who wrote, so that an answer at once needs no look-up; and takes the ids of our own echoed messages. */
+  onInbound(message: Inbound, line: Line): void {
+    if (message.sender.isSelf) {
+      const id = line.tags.get("msgid");
+      if (id !== undefined && this.#pending && this.#session.fold(line.params[0] ?? "") === this.#session.fold(this.#pending.target))
+        this.#pending.ids.push(`m:${id}`);
+      return;
+    }
+    if (message.chat.kind !== "direct") return;
+    this.#seen.delete(message.chat.id);
+    this.#seen.set(message.chat.id, this.#clock.now());
+    if (this.#seen.size > SENDERS) this.#seen.delete(this.#seen.keys().next().value!);
+  }
+
+  onRefusal(target: string, code: string, text: string): void {
+    const pending = this.#pending;
+    if (!pending || !REFUSALS.has(code) || this.#session.fold(target) !== this.#session.fold(pending.target)) return;
+    pending.refusals.push({ code, text });
+    pending.sending.cancel();
+  }
+
+  async #send(part: Part, signal: AbortSignal): Promise<SendResult> {
+    if (signal.aborted) return refused("cancelled before it was sent", 0);
+    if (!this.#connection.open) return refused("not connected", 0);
+    const place = await this.#resolve(part);
+    if ("state" in place) return place;
+    const lines = toLines(part.text, place.target, this.#session.prefixBytes).map((text) => `PRIVMSG ${place.target} :${text}`);
+    if (lines.length === 0) return refused("nothing visible is left of the text", null);
+    const sending = this.#connection.send(lines);
+    if (!sending) return refused("too many lines are waiting, or the connection was lost", 5_000);
+    const pending: Pending = { target: place.target, sending, refusals: [], ids: [] };
+    this.#pending = pending;
+    const onAbort = (): void => sending.cancel();
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      await sending.done;
+      if (sending.written === 0) return refused(signal.aborted ? "cancelled before it was sent" : "not connected", 0);
+      // Throws when the connection is lost: then nobody knows whether the server has taken the lines.
+      await this.#connection.confirm();
+      if (pending.refusals.length > 0) return refusedByServer(pending, sending.written);
+      if (sending.written < sending.total) throw new Error(`stopped after ${sending.written} of ${sending.total} lines`);
+      const ids = pending.ids.length === sending.total ? pending.ids : [`c:${this.#connection.id}:out${++this.#counter}`];
+      return { state: "sent", ids: ids.map((id) => asId<MessageId>(id)) };
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      this.#pending = null;
+    }
+  }
+
+  /** Where the lines go. A direct chat is a whole mask: the nick is used only while that same person has it. */
+  async #resolve(part: Part): Promise<{ target: string } | SendResult> {
+    const { chat } = part.target;
+    const direct = chat.kind === "direct" && chat.id.includes("!");
+    const target = direct ? parsePrefix(chat.id).nick : chat.id;
+    const isRoom = this.#session.chanTypes.includes(target[0] ?? " ");
+    if (!isTarget(target) || isRoom !== (chat.kind !== "direct")) return refused(`${JSON.stringify(target)} cannot be addressed`, null);
+    if (isRoom && this.#session.isConfigured(target) && !this.#session.isJoined(target)) return refused(`not in ${target}`, 10_000);
+    if (!direct || this.#clock.now() - (this.#seen.get(chat.id) ?? -Infinity) < FRESH_MS) return { target };
+    const holder = await this.#session.holderOf(target);
+    if (!this.#connection.open) return refused("not connected", 0);
+    if (holder === "") return refused(`${target} is not online`, OFFLINE_RETRY_MS);
+    const { user, host } = parsePrefix(chat.id);
+    if (holder.toLowerCase() === `${user}@${host}`.toLowerCase()) return { target };
+    return refused(`the nick ${target} belongs to somebody else now`, null);
+  }
+}
+
+/** `retryAfterMs` null: trying again cannot help. */
+function refused(reason: string, retryAfterMs: number | null): SendResult {
+  if (retryAfterMs === null) return { state: "refused", retryable: false, reason };
+  return { state: "refused", retryable: true, reason, ...(retryAfterMs > 0 && { retryAfterMs }) };
+}
+
+function refusedByServer(pending: Pending, written: number): SendResult {
+  const { code, text } = pending.refusals[0]!;
+  // One refusal per line: fewer mean that some lines were shown, and the part must not be sent again.
+  if (pending.refusals.length < written) throw new Error(`the server refused a part of the lines: ${text} (${code})`);
+  // Some servers say "no such nick" of a room as well; a room does not come online.
+  const isNick = /^[^#&+!]/.test(pending.target);
+  return refused(`${text} (${code})`, code === "401" && !isNick ? null : (REFUSALS.get(code)?.retryAfterMs ?? null));
+}

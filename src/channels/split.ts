@@ -1,0 +1,167 @@
+import type { Abilities } from "./channel.ts";
+
+/** One part of a longer text. `text` is what is sent; `start` and `end` say which piece of the source it carries. */
+export type Piece = { text: string; start: number; end: number };
+
+export type SplitOptions = {
+  /** Text goes through this before it is measured; the parts themselves are not rendered. Default: as it is. */
+  render?: (text: string) => string;
+  /** Close a code fence at the end of a part and open it again in the next. Default true. */
+  fences?: boolean;
+};
+
+type Fence = { mark: string; info: string };
+
+/** Characters of a fence's info string that are repeated when it is opened again. */
+const INFO_CHARS = 20;
+const LAST_RESORT_WINDOW = 64;
+
+/**
+ * Cuts a text into parts of at most `limit`, preferring the end of a paragraph, a line, a sentence, a word, in that order. A cut
+ * never goes through a surrogate pair, and through a grapheme only when one alone is longer than the limit. Between two parts
+ * only white space is dropped. A limit smaller than one character still makes progress, one character at a time.
+ */
+export function splitText(text: string, limit: Abilities["maxText"], options: SplitOptions = {}): readonly Piece[] {
+  const render = options.render ?? ((part: string): string => part);
+  const sizeOf = (part: string): number => (limit.unit === "utf8" ? Buffer.byteLength(render(part)) : render(part).length);
+  const pieces: Piece[] = [];
+  let start = skipBlank(text, 0);
+  let fence: Fence | null = null;
+  while (start < text.length) {
+    const opening: string = fence ? `${fence.mark}${fence.info}\n` : "";
+    const last = opening + text.slice(start).trimEnd();
+    if (sizeOf(last) <= limit.value) {
+      pieces.push({ text: last, start, end: start + last.length - opening.length });
+      break;
+    }
+    const cut = cutPiece(text, start, fence, { sizeOf, value: limit.value, fences: options.fences ?? true });
+    pieces.push(cut.piece);
+    fence = cut.fence;
+    start = fence ? skipNewline(text, cut.piece.end) : skipBlank(text, cut.piece.end);
+  }
+  return pieces;
+}
+
+type Measure = { sizeOf: (part: string) => number; value: number; fences: boolean };
+
+function cutPiece(text: string, start: number, before: Fence | null, measure: Measure): { piece: Piece; fence: Fence | null } {
+  const opening = before ? `${before.mark}${before.info}\n` : "";
+  // The longest fence that may have to be closed is not known before the cut, so its room is measured with every candidate.
+  const built = (end: number): { text: string; fence: Fence | null } => {
+    const body = text.slice(start, end);
+    const after = measure.fences ? fenceAfter(body, before) : null;
+    return { text: opening + body + (after ? `${body.endsWith("\n") ? "" : "\n"}${after.mark}` : ""), fence: after };
+  };
+  const fits = (end: number): boolean => measure.sizeOf(built(end).text) <= measure.value;
+  const most = largestFitting(text, start, fits);
+  let end = most <= start ? onePoint(text, start) : breakBefore(text, start, most);
+  // Closing a fence may need more room at a shorter cut than at a longer one that ends behind the fence.
+  while (end > onePoint(text, start) && !fits(trimmedEnd(text, start, end))) end = previousBreak(text, start, end);
+  const bodyEnd = Math.max(trimmedEnd(text, start, end), onePoint(text, start));
+  const done = built(bodyEnd);
+  if (measure.sizeOf(done.text) > measure.value && (opening || done.fence)) {
+    // Not even one character fits beside the fence marks: go on without them.
+    return cutPiece(text, start, null, { ...measure, fences: false });
+  }
+  return { piece: { text: done.text, start, end: bodyEnd }, fence: done.fence };
+}
+
+/** The end of the longest prefix that fits, found by doubling and halving, so that a long text is not measured again and again. */
+function largestFitting(text: string, start: number, fits: (end: number) => boolean): number {
+  let low = start;
+  let high = start + 1;
+  while (high < text.length && fits(high)) {
+    low = high;
+    high = Math.min(text.length, start + (high - start) * 2);
+  }
+  if (high >= text.length && fits(text.length)) return text.length;
+  while (high - low > 1) {
+    const middle = (low + high) >>> 1;
+    if (fits(middle)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+const BREAKS: readonly RegExp[] = [/\n[ \t]*\n/g, /\n/g, /[.!?…。！？][)\]"'»”]*(?=\s)/g, /[ \t]/g];
+
+/** The best place to cut at or before `most`. A coarse break near the start does not count, else parts would be tiny. */
+function breakBefore(text: string, start: number, most: number): number {
+  if (most >= text.length) return text.length;
+  const window = text.slice(start, most + 1);
+  const least = window.length * 0.4;
+  for (const [index, pattern] of BREAKS.entries()) {
+    const at = lastMatchEnd(window, pattern, index === BREAKS.length - 1 ? 1 : least);
+    if (at > 0) return Math.min(start + at, most);
+  }
+  return graphemeBefore(text, start, most);
+}
+
+function lastMatchEnd(window: string, pattern: RegExp, least: number): number {
+  let best = 0;
+  for (const match of window.matchAll(pattern)) {
+    const isBlank = match[0].trim() === "";
+    const at = isBlank ? match.index : match.index + match[0].length;
+    if (at >= least && at > 0 && at < window.length) best = at;
+  }
+  return best;
+}
+
+const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+
+function graphemeBefore(text: string, start: number, most: number): number {
+  const from = Math.max(start, most - LAST_RESORT_WINDOW);
+  const anchor = isLowSurrogate(text, from) ? from - 1 : from;
+  const hit = segmenter.segment(text.slice(anchor, most + LAST_RESORT_WINDOW)).containing(most - anchor);
+  const at = hit ? anchor + hit.index : most;
+  if (at > start) return at;
+  const point = isLowSurrogate(text, most) ? most - 1 : most;
+  return Math.max(point, onePoint(text, start));
+}
+
+function previousBreak(text: string, start: number, end: number): number {
+  const at = breakBefore(text, start, end - 1);
+  return at < end ? at : graphemeBefore(text, start, end - 1);
+}
+
+function isLowSurrogate(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  const before = text.charCodeAt(at - 1);
+  return code >= 0xdc00 && code <= 0xdfff && before >= 0xd800 && before <= 0xdbff;
+}
+
+function onePoint(text: string, start: number): number {
+  return start + (isLowSurrogate(text, start + 1) ? 2 : 1);
+}
+
+function skipBlank(text: string, at: number): number {
+  while (at < text.length && /\s/.test(text[at]!)) at++;
+  return at;
+}
+
+/** Inside code, blanks at the start of a line are content: only the line's end is dropped. */
+function skipNewline(text: string, at: number): number {
+  while (at < text.length && /[ \t]/.test(text[at]!) && /^[ \t]*\n/.test(text.slice(at, at + 1_000))) at++;
+  return text[at] === "\n" ? at + 1 : at;
+}
+
+function trimmedEnd(text: string, start: number, end: number): number {
+  while (end > start && /\s/.test(text[end - 1]!)) end--;
+  return end;
+}
+
+/** The code fence that is open at the end of `body`, given the one that was open before it. */
+function fenceAfter(body: string, before: Fence | null): Fence | null {
+  let open = before;
+  for (const line of body.split("\n")) {
+    const found = /^ {0,3}(`{3,}|~{3,})([^\n]*)$/.exec(line);
+    if (!found) continue;
+    const [, mark = "", rest = ""] = found;
+    if (open) {
+      if (mark[0] === open.mark[0] && mark.length >= open.mark.length && rest.trim() === "") open = null;
+    } else if (!(mark.startsWith("`") && rest.includes("`"))) {
+      open = { mark, info: rest.trim().slice(0, INFO_CHARS) };
+    }
+  }
+  return open;
+}

@@ -1,0 +1,99 @@
+import { systemClock } from "../../src/core/clock.ts";
+import { asId, type AccountId, type ChannelId, type ChatId } from "../../src/core/ids.ts";
+import { silentLog } from "../../src/core/log.ts";
+import { silentMetrics } from "../../src/core/metrics.ts";
+import type { Channel, Inbound, Link, Part, SendResult } from "../../src/channels/channel.ts";
+import { createChannelHost, type AccountSpec, type AccountStatus, type ChannelHost } from "../../src/channels/host.ts";
+
+/** A channel under its real host, with a journal in memory in place of the store. */
+export type Rig = {
+  host: ChannelHost;
+  /** Every event that was admitted once, in order. */
+  events: Inbound[];
+  /** Every change of state, in order. */
+  states: AccountStatus[];
+  /** While set, nothing can be stored. */
+  failing: { admit: Error | null };
+  until(ready: () => boolean, what: string): Promise<void>;
+  state(wanted: AccountStatus["state"]): Promise<AccountStatus>;
+  link(): Link;
+  send(chat: { kind: "direct" | "group" | "channel"; id: string }, text: string, signal?: AbortSignal): Promise<SendResult>;
+  close(): Promise<void>;
+};
+
+export async function openRig(channel: Channel, config: unknown, account = "default"): Promise<Rig> {
+  const events: Inbound[] = [];
+  const known = new Set<string>();
+  const states: AccountStatus[] = [];
+  const failing: Rig["failing"] = { admit: null };
+  const looks = new Set<() => void>();
+  const look = (): void => [...looks].forEach((fn) => fn());
+  let cursor: string | null = null;
+  const host = createChannelHost({
+    load: async (id) => (id === channel.id ? channel : null),
+    async admit(channelId, accountId, batch, next) {
+      if (failing.admit) throw failing.admit;
+      for (const event of batch) {
+        const key = `${channelId} ${accountId} ${event.eventId}`;
+        if (!known.has(key)) events.push(event);
+        known.add(key);
+      }
+      if (next !== undefined) cursor = next;
+      look();
+    },
+    cursor: () => cursor,
+    onState: (status) => {
+      states.push(status);
+      look();
+    },
+    clock: systemClock,
+    log: silentLog,
+    metrics: silentMetrics,
+    random: () => 0,
+  });
+  const spec: AccountSpec = { channel: channel.id, account: asId<AccountId>(account), enabled: true, config };
+  await host.apply([spec]);
+  const until = (ready: () => boolean, what: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        looks.delete(check);
+        reject(
+          new Error(
+            `waited in vain for ${what}; states: ${states.map((s) => `${s.state}(${s.cause ?? ""})`).join(", ")}; ${events.length} events`,
+          ),
+        );
+      }, 15_000);
+      const check = (): void => {
+        if (!ready()) return;
+        clearTimeout(timer);
+        looks.delete(check);
+        resolve();
+      };
+      looks.add(check);
+      check();
+    });
+  let parts = 0;
+  const link = (): Link => {
+    const found = host.link(channel.id, spec.account);
+    if (!found) throw new Error("there is no live connection");
+    return found;
+  };
+  return {
+    host,
+    events,
+    states,
+    failing,
+    until,
+    async state(wanted) {
+      await until(() => host.status()[0]?.state === wanted, `state ${wanted}`);
+      return host.status()[0]!;
+    },
+    link,
+    send: (chat, text, signal = new AbortController().signal) => {
+      const target = { channel: asId<ChannelId>(channel.id), account: spec.account, chat: { kind: chat.kind, id: asId<ChatId>(chat.id) } };
+      const part: Part = { key: `part-${++parts}`, target, text };
+      return link().send(part, signal);
+    },
+    close: () => host.close(),
+  };
+}
