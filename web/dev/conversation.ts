@@ -66,7 +66,7 @@ More on this at [the manual](https://example.org/manual).`;
 
 export const XSS = [
   "<script>window.__hacked = 'script'</script>",
-  '<img src=x onerror="window.__hacked=\'img\'">',
+  "<img src=x onerror=\"window.__hacked='img'\">",
   "<svg onload=\"window.__hacked='svg'\"><circle /></svg>",
   "[click](javascript:window.__hacked='link')",
   "[click](java\nscript:window.__hacked='split')",
@@ -78,7 +78,7 @@ export const XSS = [
   '<math><mtext></table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=window.__hacked=1&gt;">',
   "```html\n<script>window.__hacked = 'fence'</script>\n```",
   '<div style="position:fixed;inset:0;background:red">over</div>',
-  "<button data-copy=\"code\" onclick=\"window.__hacked='button'\">x</button>",
+  '<button data-copy="code" onclick="window.__hacked=\'button\'">x</button>',
 ].join("\n\n");
 
 const words = (count: number): string => Array.from({ length: count }, (_, at) => `word${at}`).join(" ");
@@ -88,8 +88,21 @@ function toScript(message: string): readonly Step[] {
     return [
       { do: "think", text: "The person wants to know about disk space. `du` is quick and changes nothing." },
       { do: "say", text: "Let me look at the disk first." },
-      { do: "tool", name: "bash", args: { command: "du -sh ~/.openclaw/*" }, result: "214M\tsessions\n96M\tmedia\n12M\tlogs", pauseMs: 420 },
-      { do: "tool", name: "read", args: { path: "/etc/openclaw/missing.json" }, result: "ENOENT: no such file", failed: true, pauseMs: 120 },
+      {
+        do: "tool",
+        name: "bash",
+        args: { command: "du -sh ~/.openclaw/*" },
+        result: "214M\tsessions\n96M\tmedia\n12M\tlogs",
+        pauseMs: 420,
+      },
+      {
+        do: "tool",
+        name: "read",
+        args: { path: "/etc/openclaw/missing.json" },
+        result: "ENOENT: no such file",
+        failed: true,
+        pauseMs: 120,
+      },
       { do: "say", text: MARKDOWN },
     ];
   }
@@ -101,7 +114,11 @@ function toScript(message: string): readonly Step[] {
   }
   if (message.includes("slowly")) return [{ do: "say", text: `Slowly: ${words(80)} end-of-answer` }];
   if (message.includes("attack")) return [{ do: "say", text: XSS }];
-  if (message.includes("fail")) return [{ do: "say", text: "I begin" }, { do: "fail", message: "The provider answered 529: overloaded." }];
+  if (message.includes("fail"))
+    return [
+      { do: "say", text: "I begin" },
+      { do: "fail", message: "The provider answered 529: overloaded." },
+    ];
   return [{ do: "say", text: `You said: ${message}` }];
 }
 
@@ -142,10 +159,18 @@ export class Conversations {
 
   add(session: Session, row: Record<string, unknown> & { role: string }, runId?: string): Row {
     const seq = session.rows.length + 1;
-    const stored = { timestamp: Date.now(), ...row, __openclaw: { id: randomUUID(), seq, recordTimestampMs: Date.now(), ...(runId ? { runId } : {}) } } as Row;
+    const stored = {
+      timestamp: Date.now(),
+      ...row,
+      __openclaw: { id: randomUUID(), seq, recordTimestampMs: Date.now(), ...(runId ? { runId } : {}) },
+    } as Row;
     session.rows.push(stored);
     session.updatedAt = Date.now();
-    this.#emit("session.message", { sessionKey: session.key, message: stored, messageId: stored.__openclaw.id, session: this.toRow(session) }, session.key);
+    this.#emit(
+      "session.message",
+      { sessionKey: session.key, message: stored, messageId: stored.__openclaw.id, session: this.toRow(session) },
+      session.key,
+    );
     return stored;
   }
 
@@ -176,7 +201,11 @@ export class Conversations {
   }
 
   changed(session: Session, reason: string): void {
-    this.#emit("sessions.changed", { sessionKey: session.key, agentId: session.agentId, reason, ts: Date.now(), session: this.toRow(session) }, session.key);
+    this.#emit(
+      "sessions.changed",
+      { sessionKey: session.key, agentId: session.agentId, reason, ts: Date.now(), session: this.toRow(session) },
+      session.key,
+    );
   }
 
   history(session: Session, limit: number, offset: number): Record<string, unknown> {
@@ -213,7 +242,11 @@ export class Conversations {
 
   async #turn(session: Session, message: string, runId: string, attachments: readonly unknown[]): Promise<void> {
     while (session.run !== null) await pause(10);
-    const pictures = attachments.map((one) => ({ type: "image", mimeType: (one as { mimeType: string }).mimeType, data: (one as { content: string }).content }));
+    const pictures = attachments.map((one) => ({
+      type: "image",
+      mimeType: (one as { mimeType: string }).mimeType,
+      data: (one as { content: string }).content,
+    }));
     this.add(session, {
       role: "user",
       content: pictures.length === 0 ? message : [{ type: "text", text: message }, ...pictures],
@@ -251,7 +284,11 @@ export class Conversations {
       if (run.aborted) break;
       said += piece;
       run.text += piece;
-      this.#chat(session, run, { state: "delta", deltaText: piece, message: { role: "assistant", content: [{ type: "text", text: run.text }] } });
+      this.#chat(session, run, {
+        state: "delta",
+        deltaText: piece,
+        message: { role: "assistant", content: [{ type: "text", text: run.text }] },
+      });
       await pause(this.wordMs);
     }
     return said;
@@ -270,7 +307,18 @@ export class Conversations {
     if (run.aborted) return;
     const result = { content: [{ type: "text", text: step.result }], details: { durationMs: step.pauseMs } };
     this.#agent(session, run, "tool", { phase: "result", toolCallId: id, name: step.name, isError: step.failed === true, result });
-    this.add(session, { role: "toolResult", toolCallId: id, toolName: step.name, content: result.content, isError: step.failed === true, details: result.details }, run.runId);
+    this.add(
+      session,
+      {
+        role: "toolResult",
+        toolCallId: id,
+        toolName: step.name,
+        content: result.content,
+        isError: step.failed === true,
+        details: result.details,
+      },
+      run.runId,
+    );
   }
 
   #end(session: Session, run: LiveRun, said: string, failure: string | null): void {
@@ -278,7 +326,11 @@ export class Conversations {
     const stopReason = run.aborted ? "aborted" : failure === null ? "stop" : "error";
     if (said !== "" || failure !== null) {
       const extra = { ...(failure === null ? {} : { errorMessage: failure }), ...(run.aborted ? { openclawAbort: { by: "rpc" } } : {}) };
-      this.add(session, { role: "assistant", content: [{ type: "text", text: said }], stopReason, provider: "example", model: "large-1", ...extra }, run.runId);
+      this.add(
+        session,
+        { role: "assistant", content: [{ type: "text", text: said }], stopReason, provider: "example", model: "large-1", ...extra },
+        run.runId,
+      );
     }
     session.run = null;
     this.#chat(session, run, {

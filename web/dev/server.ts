@@ -22,11 +22,22 @@ const TYPES: Record<string, string> = {
 };
 const TOKEN = "dev-token-1234567890";
 const CONNECT_KEYS = new Set(
-  "minProtocol maxProtocol client caps commands permissions pathEnv role scopes device auth locale userAgent modelCatalog computerUse workerRuns".split(" "),
+  "minProtocol maxProtocol client caps commands permissions pathEnv role scopes device auth locale userAgent modelCatalog computerUse workerRuns".split(
+    " ",
+  ),
 );
 
 type Wire = { code: string; message: string; details?: Record<string, unknown>; retryable?: boolean; retryAfterMs?: number };
-type Peer = { socket: WebSocket; seq: number; ready: boolean; scoped: boolean; sessions: boolean; keys: Set<string>; nonce: string; ts: number };
+type Peer = {
+  socket: WebSocket;
+  seq: number;
+  ready: boolean;
+  scoped: boolean;
+  sessions: boolean;
+  keys: Set<string>;
+  nonce: string;
+  ts: number;
+};
 type Params = Record<string, unknown>;
 
 class Refusal extends Error {
@@ -89,11 +100,22 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   });
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
   wss.on("connection", (socket) => {
-    const peer: Peer = { socket, seq: 0, ready: false, scoped: false, sessions: false, keys: new Set(), nonce: randomUUID(), ts: Date.now() };
+    const peer: Peer = {
+      socket,
+      seq: 0,
+      ready: false,
+      scoped: false,
+      sessions: false,
+      keys: new Set(),
+      nonce: randomUUID(),
+      ts: Date.now(),
+    };
     peers.add(peer);
     socket.on("close", () => peers.delete(peer));
     socket.on("error", () => peers.delete(peer));
-    socket.send(JSON.stringify({ type: "event", event: "connect.challenge", payload: { nonce: peer.nonce, ts: peer.ts, capabilities: [] } }));
+    socket.send(
+      JSON.stringify({ type: "event", event: "connect.challenge", payload: { nonce: peer.nonce, ts: peer.ts, capabilities: [] } }),
+    );
     socket.on("message", (data) => {
       const frame = JSON.parse(String(data)) as { id: string; method: string; params?: Params };
       const params = frame.params ?? {};
@@ -157,7 +179,8 @@ function push(peer: Peer, event: string, payload: Params): void {
 
 type Auth = { links: Set<string>; deviceTokens: Map<string, string>; refusal: () => Wire | null };
 
-const invalid = (message: string, code?: string): Refusal => new Refusal({ code: "INVALID_REQUEST", message, ...(code ? { details: { code } } : {}) });
+const invalid = (message: string, code?: string): Refusal =>
+  new Refusal({ code: "INVALID_REQUEST", message, ...(code ? { details: { code } } : {}) });
 
 /** The handshake, with the signature really checked. */
 function connect(peer: Peer, params: Params, auth: Auth): unknown {
@@ -168,12 +191,14 @@ function connect(peer: Peer, params: Params, auth: Auth): unknown {
   const refusal = auth.refusal();
   if (refusal !== null) throw new Refusal(refusal);
   const secret = given["bootstrapToken"] ?? given["deviceToken"] ?? given["token"] ?? "";
-  if (device === undefined) throw new Refusal({ code: "NOT_PAIRED", message: "device identity required", details: { code: "DEVICE_IDENTITY_REQUIRED" } });
+  if (device === undefined)
+    throw new Refusal({ code: "NOT_PAIRED", message: "device identity required", details: { code: "DEVICE_IDENTITY_REQUIRED" } });
   checkSignature(peer, params, device, secret);
   if (given["bootstrapToken"] !== undefined) {
     if (!auth.links.delete(given["bootstrapToken"])) throw invalid("unauthorized: sign-in link invalid", "AUTH_BOOTSTRAP_TOKEN_INVALID");
   } else if (given["deviceToken"] !== undefined) {
-    if (auth.deviceTokens.get(device.id) !== given["deviceToken"]) throw invalid("unauthorized: device token mismatch", "AUTH_DEVICE_TOKEN_MISMATCH");
+    if (auth.deviceTokens.get(device.id) !== given["deviceToken"])
+      throw invalid("unauthorized: device token mismatch", "AUTH_DEVICE_TOKEN_MISMATCH");
   } else if (secret === "") throw invalid("unauthorized: token missing", "AUTH_TOKEN_MISSING");
   else if (secret !== TOKEN) throw invalid("unauthorized: token mismatch", "AUTH_TOKEN_MISMATCH");
   const deviceToken = auth.deviceTokens.get(device.id) ?? `device-${randomUUID()}`;
@@ -193,7 +218,12 @@ function connect(peer: Peer, params: Params, auth: Auth): unknown {
       sessionDefaults: { defaultAgentId: "main", mainKey: "main", mainSessionKey: "agent:main:main" },
     },
     auth: { method: "device-token", role: "operator", scopes: params["scopes"], deviceToken },
-    policy: { maxPayload: 26_214_400, maxBufferedBytes: 52_428_800, tickIntervalMs: 30_000, attachments: { maxBytes: 19_464_192, maxImageBytes: 6_291_456 } },
+    policy: {
+      maxPayload: 26_214_400,
+      maxBufferedBytes: 52_428_800,
+      tickIntervalMs: 30_000,
+      attachments: { maxBytes: 19_464_192, maxImageBytes: 6_291_456 },
+    },
   };
 }
 
@@ -209,9 +239,12 @@ function checkSignature(
   const client = params["client"] as { id: string; mode: string; platform: string };
   const scopes = (params["scopes"] as string[]).join(",");
   const platform = client.platform.trim().replace(/[A-Z]/g, (char) => char.toLowerCase());
-  const text = ["v3", device.id, client.id, client.mode, params["role"], scopes, device.signedAt, secret, device.nonce, platform, ""].join("|");
+  const text = ["v3", device.id, client.id, client.mode, params["role"], scopes, device.signedAt, secret, device.nonce, platform, ""].join(
+    "|",
+  );
   const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: device.publicKey }, format: "jwk" });
-  if (!verify(null, Buffer.from(text), key, Buffer.from(device.signature, "base64url"))) throw invalid("bad signature", "DEVICE_AUTH_SIGNATURE_INVALID");
+  if (!verify(null, Buffer.from(text), key, Buffer.from(device.signature, "base64url")))
+    throw invalid("bad signature", "DEVICE_AUTH_SIGNATURE_INVALID");
 }
 
 function answer(all: Conversations, peer: Peer, method: string, params: Params): unknown {
@@ -229,11 +262,18 @@ function answer(all: Conversations, peer: Peer, method: string, params: Params):
     peer.keys.delete(key);
     return { subscribed: false, key };
   }
-  if (method === "sessions.list") return { sessions: [...all.sessions.values()].map((one) => all.toRow(one)), defaults: { model: "guide", modelProvider: "setup-guide" }, hasMore: false };
+  if (method === "sessions.list")
+    return {
+      sessions: [...all.sessions.values()].map((one) => all.toRow(one)),
+      defaults: { model: "guide", modelProvider: "setup-guide" },
+      hasMore: false,
+    };
   if (method === "models.list") return { models: MODELS };
   if (method === "commands.list") return { commands: COMMANDS };
-  if (method === "chat.startup" || method === "chat.history") return all.history(all.ensure(key), Number(params["limit"] ?? 80), Number(params["offset"] ?? 0));
-  if (method === "chat.send") return all.send(key, String(params["message"]), String(params["idempotencyKey"]), (params["attachments"] as unknown[]) ?? []);
+  if (method === "chat.startup" || method === "chat.history")
+    return all.history(all.ensure(key), Number(params["limit"] ?? 80), Number(params["offset"] ?? 0));
+  if (method === "chat.send")
+    return all.send(key, String(params["message"]), String(params["idempotencyKey"]), (params["attachments"] as unknown[]) ?? []);
   if (method === "chat.abort") {
     const runIds = all.abort(key);
     return { ok: true, aborted: runIds.length > 0, runIds };

@@ -33,7 +33,8 @@ export function writeDraft(key: string, text: string): void {
 export function restoreOutbox(): void {
   store.outbox.value = fromStored(sessionStorage.getItem(OUTBOX));
   for (const entry of store.outbox.value) {
-    if (entry.create !== null) store.patchChat(entry.sessionKey, (chat) => ({ ...chat, draft: { agentId: entry.create?.agentId ?? "main", model: null } }));
+    if (entry.create !== null)
+      store.patchChat(entry.sessionKey, (chat) => ({ ...chat, draft: { agentId: entry.create?.agentId ?? "main", model: null } }));
   }
 }
 
@@ -173,7 +174,13 @@ async function createSession(entry: Entry): Promise<void> {
     // The session comes into being with the message as well; only its title and model choice are lost.
     console.info("The session was not made ahead of its first message:", message(error));
   }
-  const row: SessionRow = { key: entry.sessionKey, agentId: wanted.agentId, displayName: wanted.title, updatedAt: Date.now(), createdAt: Date.now() };
+  const row: SessionRow = {
+    key: entry.sessionKey,
+    agentId: wanted.agentId,
+    displayName: wanted.title,
+    updatedAt: Date.now(),
+    createdAt: Date.now(),
+  };
   batch(() => {
     store.patchChat(entry.sessionKey, (chat) => ({ ...chat, draft: null }));
     if (!store.sessions.value.some((one) => one.key === row.key)) store.sessions.value = [row, ...store.sessions.value];

@@ -1,7 +1,7 @@
 /** Puts the page together: storage, identity, connection, address bar. */
 import { effect } from "@preact/signals";
 import { Access, takeLinkCode } from "./access.ts";
-import { flush, mainKey, markRead, newId, openSession, restoreOutbox } from "./actions.ts";
+import { flush, mainKey, markRead, newId, restoreOutbox } from "./actions.ts";
 import { GatewayClient } from "./client.ts";
 import { loadIdentity, openVault } from "./device.ts";
 import { attach, loadLists, onEvent, refresh, show } from "./live.ts";
@@ -39,7 +39,16 @@ export async function start(): Promise<void> {
   store.activeKey.value = sessionInHash() ?? "";
   restoreOutbox();
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${basePath()}`;
-  client = new GatewayClient({ url, version: __PAGE_VERSION__, instanceId: newId(), identity, access, onLink, onEvent, onGap: () => void refresh() });
+  client = new GatewayClient({
+    url,
+    version: __PAGE_VERSION__,
+    instanceId: newId(),
+    identity,
+    access,
+    onLink,
+    onEvent,
+    onGap: () => void refresh(),
+  });
   attach(client);
   client.start();
   listen();

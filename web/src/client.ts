@@ -107,18 +107,18 @@ export class GatewayClient {
     const socket = new WebSocket(this.#options.url);
     this.#socket = socket;
     const deadline = setTimeout(() => this.#abandon(socket), HANDSHAKE_MS);
-    socket.onmessage = (message) => {
+    socket.addEventListener("message", (message) => {
       if (socket !== this.#socket || typeof message.data !== "string") return;
       this.#heardAtMs = Date.now();
       const frame = JSON.parse(message.data) as ServerFrame;
       if (frame.type === "event" && frame.event === "connect.challenge") void this.#connect(socket, frame, deadline);
       else if (frame.type === "event") this.#receive(frame);
       else this.#settle(frame);
-    };
-    socket.onclose = (event) => {
+    });
+    socket.addEventListener("close", (event) => {
       clearTimeout(deadline);
       if (socket === this.#socket) this.#closed(event);
-    };
+    });
   }
 
   async #connect(socket: WebSocket, challenge: EventFrame, deadline: ReturnType<typeof setTimeout>): Promise<void> {
@@ -147,7 +147,14 @@ export class GatewayClient {
   async #toConnectParams(secret: Secret, challenge: { nonce: string; ts: number }): Promise<unknown> {
     const { identity, version, instanceId } = this.#options;
     const platform = navigator.platform || "browser";
-    const fields = { clientId: CLIENT_ID, clientMode: CLIENT_MODE, role: ROLE, scopes: SCOPES, signedAt: challenge.ts, nonce: challenge.nonce };
+    const fields = {
+      clientId: CLIENT_ID,
+      clientMode: CLIENT_MODE,
+      role: ROLE,
+      scopes: SCOPES,
+      signedAt: challenge.ts,
+      nonce: challenge.nonce,
+    };
     const device = identity && {
       id: identity.id,
       publicKey: identity.publicKey,
@@ -158,7 +165,14 @@ export class GatewayClient {
     return {
       minProtocol: 4,
       maxProtocol: 4,
-      client: { id: CLIENT_ID, version, platform, mode: CLIENT_MODE, instanceId, timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone },
+      client: {
+        id: CLIENT_ID,
+        version,
+        platform,
+        mode: CLIENT_MODE,
+        instanceId,
+        timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+      },
       role: ROLE,
       scopes: SCOPES,
       caps: CAPS,

@@ -27,8 +27,8 @@ export async function openVault(scope: string): Promise<Vault> {
     new Promise((resolve, reject) => {
       const transaction = database.transaction(STORE, mode);
       const request = act(transaction.objectStore(STORE));
-      transaction.oncomplete = () => resolve(request.result);
-      transaction.onabort = () => reject(transaction.error ?? new Error("The browser's storage refused."));
+      transaction.addEventListener("complete", () => resolve(request.result));
+      transaction.addEventListener("abort", () => reject(transaction.error ?? new Error("The browser's storage refused.")));
     });
   const at = (name: string): string => `${scope}|${name}`;
   return {
@@ -46,10 +46,10 @@ function openDatabase(): Promise<IDBDatabase | null> {
     };
     try {
       const request = indexedDB.open(DATABASE, 1);
-      request.onupgradeneeded = () => void request.result.createObjectStore(STORE);
-      request.onsuccess = () => resolve(request.result);
-      request.onerror = () => refuse(request.error);
-      request.onblocked = () => refuse("blocked");
+      request.addEventListener("upgradeneeded", () => void request.result.createObjectStore(STORE));
+      request.addEventListener("success", () => resolve(request.result));
+      request.addEventListener("error", () => refuse(request.error));
+      request.addEventListener("blocked", () => refuse("blocked"));
     } catch (error) {
       refuse(error);
     }
@@ -85,7 +85,10 @@ const isKeyPair = (value: unknown): value is CryptoKeyPair =>
   typeof value === "object" && value !== null && (value as CryptoKeyPair).privateKey instanceof CryptoKey;
 
 export function toBase64Url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replace(/=+$/, "");
 }
 
 export type SignedFields = {

@@ -37,13 +37,22 @@ const wait = (title: string, text: string, command: string | null, retryMs: numb
   next: "wait",
   retryMs,
 });
-const stop = (title: string, text: string, command: string | null): ReturnType<Rule> => ({ title, text, command, next: "stop", retryMs: null });
+const stop = (title: string, text: string, command: string | null): ReturnType<Rule> => ({
+  title,
+  text,
+  command,
+  next: "stop",
+  retryMs: null,
+});
 
 const signInNeeded: Rule = () => signin("Sign in", "This gateway does not know this browser yet.");
 
 const badSecret: Rule = (_error, { kind }) => {
   if (kind === "device") {
-    const gone = signin("This browser was signed out", "Its access was revoked, or the gateway's credentials have changed. Sign in again with a fresh link.");
+    const gone = signin(
+      "This browser was signed out",
+      "Its access was revoked, or the gateway's credentials have changed. Sign in again with a fresh link.",
+    );
     return { ...gone, forgetDevice: true };
   }
   if (kind === "link") return badLink(_error, { origin: "", kind });
@@ -61,16 +70,25 @@ const noDevice: Rule = () =>
   );
 
 const badSignature: Rule = () =>
-  stop("The gateway could not check this browser's key", "The signature that this page sent was refused. Reload the page; if it stays so, remove this browser under devices and sign in again.", "openclaw devices list");
+  stop(
+    "The gateway could not check this browser's key",
+    "The signature that this page sent was refused. Reload the page; if it stays so, remove this browser under devices and sign in again.",
+    "openclaw devices list",
+  );
 
 const clock: Rule = () =>
-  wait("The clocks disagree", "The clock of this computer and the gateway's differ by more than two minutes. Set the clock; the page keeps trying.", null, CLOCK_RETRY_MS);
+  wait(
+    "The clocks disagree",
+    "The clock of this computer and the gateway's differ by more than two minutes. Set the clock; the page keeps trying.",
+    null,
+    CLOCK_RETRY_MS,
+  );
 
 const pairing: Rule = (error) => {
   const id = String(error.details?.["requestId"] ?? "");
   const upgrade = error.details?.["reason"] === "scope-upgrade" || error.details?.["reason"] === "role-upgrade";
   const title = upgrade ? "More rights are waiting for approval" : "This browser is waiting for approval";
-  const text = `Run this on the gateway's machine. This page notices by itself when it is done.${id === "" ? "" : ` The request is ${id}.`}`;
+  const text = "Approve it on the gateway's machine. This page notices by itself when that is done.";
   return wait(title, text, id === "" ? "openclaw devices list" : `openclaw devices approve ${id}`, error.retryAfterMs ?? PAIRING_RETRY_MS);
 };
 
@@ -82,7 +100,12 @@ const origin: Rule = (_error, context) =>
   );
 
 const rateLimited: Rule = (error) =>
-  wait("Too many attempts", "The gateway takes a short break from sign-ins from here. The page tries again by itself.", null, error.retryAfterMs ?? RATE_LIMIT_RETRY_MS);
+  wait(
+    "Too many attempts",
+    "The gateway takes a short break from sign-ins from here. The page tries again by itself.",
+    null,
+    error.retryAfterMs ?? RATE_LIMIT_RETRY_MS,
+  );
 
 const protocol: Rule = (error) =>
   stop(
@@ -92,7 +115,11 @@ const protocol: Rule = (error) =>
   );
 
 const notConfigured: Rule = () =>
-  stop("The gateway has no token to compare with", "It asks for one, but none is configured. Let it make one, then open a fresh link.", "openclaw dashboard");
+  stop(
+    "The gateway has no token to compare with",
+    "It asks for one, but none is configured. Let it make one, then open a fresh link.",
+    "openclaw dashboard",
+  );
 
 const RULES: Record<string, Rule> = {
   AUTH_REQUIRED: signInNeeded,

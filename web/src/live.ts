@@ -77,7 +77,10 @@ function onMessage(event: { sessionKey: string; message?: Row; session?: Session
 }
 
 function onSessions(change: SessionChange): void {
-  const rows = applyChange(store.sessions.value, change.sessionKey === undefined ? change : { ...change, sessionKey: toKey(change.sessionKey) });
+  const rows = applyChange(
+    store.sessions.value,
+    change.sessionKey === undefined ? change : { ...change, sessionKey: toKey(change.sessionKey) },
+  );
   if (rows === null) return void scheduleList();
   store.sessions.value = rows;
   const key = change.sessionKey === undefined ? undefined : toKey(change.sessionKey);
@@ -108,7 +111,8 @@ export function expectRun(key: string, runId: string): void {
 
 function announce(event: ChatEvent): void {
   const said = toText(event.message?.content).slice(0, 400);
-  store.spoken.value = event.state === "error" ? `The turn failed. ${event.errorMessage ?? ""}` : event.state === "aborted" ? "Stopped." : said;
+  store.spoken.value =
+    event.state === "error" ? `The turn failed. ${event.errorMessage ?? ""}` : event.state === "aborted" ? "Stopped." : said;
 }
 
 /** The end was announced, but its row never came: read it. */
@@ -222,7 +226,9 @@ function scheduleList(): void {
 
 /** Forgets chats that nobody looks at, the oldest first, so that a long day does not fill the memory. */
 function forgetChats(): void {
-  const idle = [...store.chats.value].filter(([key, chat]) => key !== store.activeKey.value && chat.draft === null && !chat.runs.some(isActive));
+  const idle = [...store.chats.value].filter(
+    ([key, chat]) => key !== store.activeKey.value && chat.draft === null && !chat.runs.some(isActive),
+  );
   if (store.chats.value.size <= KEPT_CHATS) return;
   const kept = new Map(store.chats.value);
   for (const [key] of idle.slice(0, store.chats.value.size - KEPT_CHATS)) kept.delete(key);

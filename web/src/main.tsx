@@ -4,6 +4,8 @@ import { App } from "./components/app.tsx";
 import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/chat.css";
+import "./styles/tool.css";
+import "./styles/composer.css";
 import "./styles/prose.css";
 import "./styles/sign-in.css";
 

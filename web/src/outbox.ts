@@ -13,7 +13,8 @@ export type Entry = Outgoing & {
 export const patchEntry = (entries: readonly Entry[], key: string, change: Partial<Entry>): readonly Entry[] =>
   entries.map((entry) => (entry.idempotencyKey === key ? { ...entry, ...change } : entry));
 
-export const dropEntry = (entries: readonly Entry[], key: string): readonly Entry[] => entries.filter((entry) => entry.idempotencyKey !== key);
+export const dropEntry = (entries: readonly Entry[], key: string): readonly Entry[] =>
+  entries.filter((entry) => entry.idempotencyKey !== key);
 
 /** After a lost connection nobody knows what arrived: everything without an answer goes again, under its old key. */
 export const requeue = (entries: readonly Entry[]): readonly Entry[] =>
@@ -26,7 +27,8 @@ export const requeue = (entries: readonly Entry[]): readonly Entry[] =>
 export function nextEntry(entries: readonly Entry[]): Entry | undefined {
   return entries.find(
     (entry, at) =>
-      entry.state === "queued" && !entries.slice(0, at).some((before) => before.sessionKey === entry.sessionKey && before.state !== "accepted"),
+      entry.state === "queued" &&
+      !entries.slice(0, at).some((before) => before.sessionKey === entry.sessionKey && before.state !== "accepted"),
   );
 }
 

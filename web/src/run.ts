@@ -88,9 +88,7 @@ function withText(run: Run, text: string, seq: number): Run {
   const at = later === -1 ? kept.length : later;
   const before = kept[at - 1];
   const extended: LiveBlock =
-    before?.type === "text" && before.to === from
-      ? { ...before, to: text.length }
-      : { type: "text", seq, from, to: text.length };
+    before?.type === "text" && before.to === from ? { ...before, to: text.length } : { type: "text", seq, from, to: text.length };
   const head = before?.type === "text" && before.to === from ? kept.slice(0, at - 1) : kept.slice(0, at);
   return { ...run, text, blocks: [...head, extended, ...kept.slice(at)] };
 }
@@ -101,7 +99,8 @@ export function applyAgent(run: Run, event: AgentEvent): Run {
   const next: Run = { ...run, agentSeq: event.seq };
   const data = event.data ?? {};
   if (event.stream === "tool") return withTool({ ...next, state: "running", phase: null }, event, data);
-  if (event.stream === "thinking" || event.stream === "reasoning") return withThinking({ ...next, state: "running", phase: null }, event, data);
+  if (event.stream === "thinking" || event.stream === "reasoning")
+    return withThinking({ ...next, state: "running", phase: null }, event, data);
   if (event.stream === "lifecycle" && data["phase"] === "model" && typeof data["model"] === "string") {
     return { ...next, model: data["model"] };
   }
@@ -126,7 +125,15 @@ function withTool(run: Run, event: AgentEvent, data: Record<string, unknown>): R
   const before: Tool =
     known?.type === "tool"
       ? known.tool
-      : { callId, name: String(data["name"] ?? "tool"), args: null, result: "", state: "running", startedAtMs: event.ts ?? null, durationMs: null };
+      : {
+          callId,
+          name: String(data["name"] ?? "tool"),
+          args: null,
+          result: "",
+          state: "running",
+          startedAtMs: event.ts ?? null,
+          durationMs: null,
+        };
   const tool = toTool(before, event, data);
   if (known?.type === "tool") return { ...run, blocks: run.blocks.with(at, { ...known, tool }) };
   return { ...run, blocks: [...run.blocks, { type: "tool", seq: event.seq, tool }] };
@@ -137,7 +144,9 @@ function toTool(before: Tool, event: AgentEvent, data: Record<string, unknown>):
   if (phase === "start") return { ...before, args: data["args"] ?? before.args, startedAtMs: event.ts ?? before.startedAtMs };
   if (phase === "update") return { ...before, result: toResultText(data["partialResult"] ?? data["partial"]) || before.result };
   if (phase !== "result" && phase !== "end") return before;
-  const measured = Number((data["result"] as { details?: { durationMs?: unknown } } | undefined)?.details?.durationMs ?? data["durationMs"]);
+  const measured = Number(
+    (data["result"] as { details?: { durationMs?: unknown } } | undefined)?.details?.durationMs ?? data["durationMs"],
+  );
   const elapsed = before.startedAtMs !== null && event.ts !== undefined ? event.ts - before.startedAtMs : null;
   return {
     ...before,

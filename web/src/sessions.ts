@@ -7,7 +7,8 @@ export type SessionChange = { sessionKey?: string; key?: string; reason?: string
 export function applyChange(rows: readonly SessionRow[], change: SessionChange): readonly SessionRow[] | null {
   const key = change.sessionKey ?? change.key ?? change.session?.key;
   if (key === undefined) return null;
-  if (change.reason === "delete" || change.reason === "deleted" || change.session?.archived === true) return rows.filter((row) => row.key !== key);
+  if (change.reason === "delete" || change.reason === "deleted" || change.session?.archived === true)
+    return rows.filter((row) => row.key !== key);
   if (change.session === undefined) return null;
   return upsert(rows, { ...change.session, key });
 }
@@ -33,12 +34,24 @@ const MACHINE = /^(web|tui|acp-bridge|explicit|openai|openresponses|hook|subagen
 /** What a person calls this session. */
 export function titleOf(row: SessionRow): string {
   const rest = restOf(row.key);
-  const given = [row.label, row.displayName, row.derivedTitle].find((name) => typeof name === "string" && name.trim() !== "" && !MACHINE.test(name));
+  const given = [row.label, row.displayName, row.derivedTitle].find(
+    (name) => typeof name === "string" && name.trim() !== "" && !MACHINE.test(name),
+  );
   if (typeof given === "string") return given.trim();
   if (row.isMain === true || rest === "main") return "Main";
-  if (MACHINE.test(rest)) return row.lastMessagePreview?.trim() || "New session";
+  if (MACHINE.test(rest)) return toPlain(row.lastMessagePreview ?? "") || "New session";
   return rest;
 }
+
+/** Markdown without its marks, on one line, for a preview. */
+export const toPlain = (text: string): string =>
+  text
+    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, "$1")
+    .replace(/^\s*(#{1,6}|>|[-*+]|\d+\.)\s+/gm, "")
+    .replace(/[*`~|]+|_{2,}/g, "")
+    .replace(/\s+/g, " ")
+    .replace(/ #{1,6} /g, " ")
+    .trim();
 
 const ORIGINS: Record<string, string> = {
   tui: "terminal",
@@ -91,7 +104,14 @@ export function toGroups(rows: readonly SessionRow[], filter: string, now: numbe
   ]);
   for (const row of found) {
     const at = row.updatedAt ?? row.createdAt ?? 0;
-    const title = row.pinned === true || row.isMain === true ? "Pinned" : at >= today ? "Today" : at >= today - 6 * DAY_MS ? "Last seven days" : "Earlier";
+    const title =
+      row.pinned === true || row.isMain === true
+        ? "Pinned"
+        : at >= today
+          ? "Today"
+          : at >= today - 6 * DAY_MS
+            ? "Last seven days"
+            : "Earlier";
     groups.get(title)?.push(row);
   }
   return [...groups].filter(([, rows]) => rows.length > 0).map(([title, rows]) => ({ title, rows }));
@@ -103,7 +123,7 @@ export function toShortTime(at: number, now: number, locale?: string): string {
   if (age < 60_000) return "now";
   if (age < 3_600_000) return `${Math.floor(age / 60_000)} min`;
   const today = new Date(now).setHours(0, 0, 0, 0);
-  if (at >= today) return new Date(at).toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" });
+  if (at >= today) return new Date(at).toLocaleTimeString(locale, { hour: "numeric", minute: "2-digit" });
   if (at >= today - 6 * DAY_MS) return new Date(at).toLocaleDateString(locale, { weekday: "short" });
   return new Date(at).toLocaleDateString(locale, { day: "numeric", month: "short" });
 }

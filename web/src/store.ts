@@ -70,11 +70,18 @@ export const answering = computed(() => {
   const id = draft === null ? (row?.model ?? defaults.value.model ?? null) : draftId.join("/");
   if (id === null || provider === null) return null;
   const known = models.value.find((model) => model.id === id && model.provider === provider);
-  const name = known?.name ?? id;
-  return { ref: `${provider}/${id}`, name, provider, scripted: isScripted(`${provider} ${id} ${name}`) };
+  const scripted = isScripted(`${provider} ${id} ${known?.name ?? ""}`);
+  return { ref: `${provider}/${id}`, name: scripted ? "Setup guide" : (known?.name ?? id), provider, scripted };
 });
 
 export const isScripted = (words: string): boolean => /scripted|setup[ -]?guide/i.test(words);
+
+/** The name that a person knows a model by. */
+export function modelName(id: string): string {
+  const known = models.value.find((model) => model.id === id);
+  if (isScripted(`${id} ${known?.provider ?? ""} ${known?.name ?? ""}`)) return "Setup guide";
+  return known?.name ?? id;
+}
 
 /** Changes one chat; others keep their identity. */
 export function patchChat(key: string, change: (chat: Chat) => Chat): void {

@@ -120,13 +120,21 @@ export function toItems(rows: readonly Row[], runs: readonly Run[], outbox: read
       continue;
     }
     flush();
-    items.push(row.role === "user" ? toUser(row) : { kind: "note", key: rowId(row), text: toText(row.content), atMs: row.timestamp ?? null });
+    items.push(
+      row.role === "user" ? toUser(row) : { kind: "note", key: rowId(row), text: toText(row.content), atMs: row.timestamp ?? null },
+    );
   }
   flush();
   return withLive(items, rows, live, used, outbox);
 }
 
-function withLive(items: Item[], rows: readonly Row[], live: Map<string, Run>, used: Set<string>, outbox: readonly Outgoing[]): readonly Item[] {
+function withLive(
+  items: Item[],
+  rows: readonly Row[],
+  live: Map<string, Run>,
+  used: Set<string>,
+  outbox: readonly Outgoing[],
+): readonly Item[] {
   const waiting = outbox.filter((one) => !hasUserRow(rows, one.idempotencyKey));
   const sent = new Set(waiting.map((one) => one.idempotencyKey));
   const rest = [...live.values()].filter((run) => !used.has(run.runId));
@@ -172,7 +180,8 @@ function toAssistant(group: readonly Row[], live: Map<string, Run>, used: Set<st
   if (runId !== undefined) used.add(runId);
   const last = group.findLast((row) => row.role === "assistant") ?? first;
   const stored = run?.whole === true ? [] : withResults(group).map((block) => withLiveTool(block, run));
-  const remainder = run === undefined ? [] : toLiveBlocks(run, run.whole ? "" : storedText(group)).filter((block) => !isStored(block, stored));
+  const remainder =
+    run === undefined ? [] : toLiveBlocks(run, run.whole ? "" : storedText(group)).filter((block) => !isStored(block, stored));
   const failed = last.stopReason === "error" || last.errorMessage !== undefined;
   const aborted = last.openclawAbort !== undefined || last.stopReason === "aborted";
   return {

@@ -116,12 +116,17 @@ describe("the chat page", () => {
       if (command !== "") await hasText(page, ".command", command);
     };
     await refused("PAIRING_REQUIRED", { requestId: "req-17" }, "This browser is waiting for approval", "openclaw devices approve req-17");
-    await hasText(page, ".lead", "req-17");
     await refused("CONTROL_UI_ORIGIN_NOT_ALLOWED", {}, "not on the gateway's list", new URL(gateway.url).origin);
     await refused("PROTOCOL_MISMATCH", { expectedProtocol: 5 }, "different versions", "");
     await refused("DEVICE_IDENTITY_REQUIRED", {}, "not secure enough", "ssh -N -L");
     await refused("AUTH_RATE_LIMITED", {}, "Too many attempts", "");
-    gateway.refuse({ code: "UNAVAILABLE", message: "starting", details: { reason: "startup-sidecars" }, retryable: true, retryAfterMs: 200 });
+    gateway.refuse({
+      code: "UNAVAILABLE",
+      message: "starting",
+      details: { reason: "startup-sidecars" },
+      retryable: true,
+      retryAfterMs: 200,
+    });
     await page.goto("about:blank");
     await page.goto(gateway.newLink());
     await hasText(page, "h1", "The gateway is starting");
@@ -131,7 +136,12 @@ describe("the chat page", () => {
 
   test("an approval on the gateway lets the waiting page in by itself", async () => {
     const { page } = await person();
-    gateway.refuse({ code: "NOT_PAIRED", message: "pairing", details: { code: "PAIRING_REQUIRED", requestId: "req-9" }, retryAfterMs: 200 });
+    gateway.refuse({
+      code: "NOT_PAIRED",
+      message: "pairing",
+      details: { code: "PAIRING_REQUIRED", requestId: "req-9" },
+      retryAfterMs: 200,
+    });
     await page.goto(gateway.newLink());
     await hasText(page, "h1", "waiting for approval");
     gateway.refuse(null);
@@ -245,7 +255,7 @@ describe("the chat page", () => {
     await hasText(page, ".head-model", "scripted answers, not an AI model");
     await page.locator(".model-button").click();
     await page.getByRole("option", { name: /Large One/ }).click();
-    await hasText(page, ".head-model", "Large One answers, by example");
+    await hasText(page, ".head-model", "Answered by Large One (example)");
     assert.equal(gateway.conversations.sessions.get("agent:main:main")?.model, "example/large-1");
   });
 
@@ -342,7 +352,9 @@ describe("the chat page", () => {
     assert.equal(await page.evaluate(() => (window as unknown as { __hacked?: string }).__hacked), undefined);
     assert.equal(await page.locator(".message :is(script, svg:not(.icon), iframe, form, style, math, input)").count(), 0);
     assert.equal(await page.locator(".message [onclick], .message [onerror], .message [onload], .message [style]").count(), 0);
-    const hrefs = await page.locator(".message a").evaluateAll((links) => links.map((one) => [one.getAttribute("href"), one.getAttribute("rel"), one.getAttribute("target")]));
+    const hrefs = await page
+      .locator(".message a")
+      .evaluateAll((links) => links.map((one) => [one.getAttribute("href"), one.getAttribute("rel"), one.getAttribute("target")]));
     assert.deepEqual(hrefs, [["https://attacker.example/pixel.png", "noopener noreferrer", "_blank"]]);
     assert.equal(await page.locator(".message img").count(), 0);
     assert.deepEqual(strays, []);
@@ -352,7 +364,12 @@ describe("the chat page", () => {
   test("older messages come when one scrolls up, and the place stays", async () => {
     const session = gateway.conversations.ensure("agent:main:main");
     for (let at = 1; at <= 200; at += 1) {
-      session.rows.push({ role: at % 2 ? "user" : "assistant", content: `line ${at}`, timestamp: Date.now(), __openclaw: { id: `r${at}`, seq: at } });
+      session.rows.push({
+        role: at % 2 ? "user" : "assistant",
+        content: `line ${at}`,
+        timestamp: Date.now(),
+        __openclaw: { id: `r${at}`, seq: at },
+      });
     }
     const { page } = await signedIn();
     await hasText(page, ".message", "line 200");

@@ -23,9 +23,7 @@ function Opening(): JSX.Element {
         <Mark size={44} />
       </div>
       <h1>{failure?.title ?? (away ? "The gateway does not answer" : "Connecting")}</h1>
-      <p role="status">
-        {failure?.text ?? (away ? "It may be starting, or it may be off. This page keeps trying." : "One moment.")}
-      </p>
+      <p role="status">{failure?.text ?? (away ? "It may be starting, or it may be off. This page keeps trying." : "One moment.")}</p>
       {away && (
         <p>
           To start it: <code>openclaw gateway</code>

@@ -42,7 +42,7 @@ function Head(): JSX.Element {
               </>
             ) : (
               <>
-                {answering.name} answers, by {answering.provider}
+                Answered by {answering.name} ({answering.provider})
               </>
             )}
           </p>
@@ -157,7 +157,12 @@ function Empty(): JSX.Element | null {
           ? "No AI model is connected yet. The setup guide answers until there is one, and shows you how."
           : "Write a message. Everything you and the agent say stays in this session."}
       </p>
-      <button type="button" class="primary" disabled={!store.mayWrite.value} onClick={() => send(scripted ? "Hello" : "Hello, what can you do?", [])}>
+      <button
+        type="button"
+        class="primary"
+        disabled={!store.mayWrite.value}
+        onClick={() => send(scripted ? "Hello" : "Hello, what can you do?", [])}
+      >
         Say hello
       </button>
     </div>

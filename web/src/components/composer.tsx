@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { readDraft, send, stop, writeDraft } from "../actions.ts";
 import * as store from "../store.ts";
 import { say } from "../store.ts";
-import { CommandHints } from "./command-hints.tsx";
+import { CommandHints, firstCommand } from "./command-hints.tsx";
 import { Close, Picture, Send, Stop } from "./icons.tsx";
 import { ModelPicker } from "./model-picker.tsx";
 import type { Attachment } from "../outbox.ts";
@@ -34,13 +34,18 @@ export function Composer(): JSX.Element {
     setPictures([]);
     field.current?.focus();
   };
-  const add = (files: Iterable<File>): void => void readPictures(files, pictures.length).then((read) => setPictures((old) => [...old, ...read]));
+  const add = (files: Iterable<File>): void =>
+    void readPictures(files, pictures.length).then((read) => setPictures((old) => [...old, ...read]));
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       submit();
     }
     if (event.key === "Escape" && store.busy.value) void stop();
+    const command = event.key === "Tab" && !event.shiftKey ? firstCommand(text) : null;
+    if (command === null) return;
+    event.preventDefault();
+    change(command);
   };
   const onPaste = (event: ClipboardEvent): void => {
     const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
@@ -101,7 +106,14 @@ function SendOrStop({ empty, mayWrite }: { empty: boolean; mayWrite: boolean }):
   return (
     <>
       {busy && (
-        <button type="button" class="round stop" aria-label="Stop" title="Stop (Esc)" disabled={!store.online.value} onClick={() => void stop()}>
+        <button
+          type="button"
+          class="round stop"
+          aria-label="Stop"
+          title="Stop (Esc)"
+          disabled={!store.online.value}
+          onClick={() => void stop()}
+        >
           <Stop />
         </button>
       )}
@@ -168,8 +180,8 @@ async function readPictures(files: Iterable<File>, already: number): Promise<rea
 function toBase64(file: File): Promise<string> {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
-    reader.onload = () => resolve(String(reader.result).replace(/^[^,]*,/, ""));
-    reader.onerror = () => reject(reader.error ?? new Error("The file could not be read."));
+    reader.addEventListener("load", () => resolve(String(reader.result).replace(/^[^,]*,/, "")));
+    reader.addEventListener("error", () => reject(reader.error ?? new Error("The file could not be read.")));
     reader.readAsDataURL(file);
   });
 }

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { discard, retry } from "../actions.ts";
 import { toSafeHref } from "../markdown.ts";
 import { isActive } from "../run.ts";
+import * as store from "../store.ts";
 import { copy } from "./app.tsx";
 import { Check, Copy, Warning } from "./icons.tsx";
 import { MarkdownView } from "./markdown-view.tsx";
@@ -48,10 +49,9 @@ function UserMessage({ item }: { item: Extract<Item, { kind: "user" }> }): JSX.E
   );
 }
 
-function OutgoingLine({ waiting }: { waiting: Outgoing }): JSX.Element {
-  if (waiting.state !== "failed") {
-    return <div class="meta shown">{waiting.state === "queued" ? "Waiting for the connection" : waiting.state === "sending" ? "Sending" : ""}</div>;
-  }
+function OutgoingLine({ waiting }: { waiting: Outgoing }): JSX.Element | null {
+  // On its way is the normal case and needs no words: a line that comes and goes would make the page jump.
+  if (waiting.state !== "failed") return store.online.value ? null : <div class="meta shown">Waiting for the connection</div>;
   return (
     <div class="meta shown failed" role="alert">
       <Warning size={14} />
@@ -138,10 +138,10 @@ function Meta({ atMs, text, model }: { atMs: number | null; text: string; model:
     <div class="meta">
       {at !== null && (
         <time dateTime={at.toISOString()} title={at.toLocaleString()}>
-          {at.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" })}
+          {at.toLocaleTimeString(undefined, { hour: "numeric", minute: "2-digit" })}
         </time>
       )}
-      {model !== null && <span>{model}</span>}
+      {model !== null && <span>{store.modelName(model)}</span>}
       {text !== "" && (
         <button type="button" class="ghost" aria-label="Copy the text" title="Copy" onClick={onCopy}>
           {copied ? <Check size={14} /> : <Copy size={14} />}

@@ -46,7 +46,9 @@ export function ModelPicker(): JSX.Element | null {
 function Options({ current, onDone }: { current: string | null; onDone: () => void }): JSX.Element {
   const [words, setWords] = useState("");
   const list = useRef<HTMLDivElement>(null);
-  const models = store.models.value.filter((model) => `${model.name ?? ""} ${model.id} ${model.provider}`.toLowerCase().includes(words.toLowerCase()));
+  const models = store.models.value.filter((model) =>
+    `${model.name ?? ""} ${model.id} ${model.provider}`.toLowerCase().includes(words.toLowerCase()),
+  );
   useEffect(() => {
     const start = list.current?.querySelector<HTMLElement>("input, [aria-selected=true], [role=option]");
     start?.focus();
@@ -66,11 +68,18 @@ function Options({ current, onDone }: { current: string | null; onDone: () => vo
   return (
     <div class="options" ref={list} onKeyDown={onKeyDown}>
       {store.models.value.length >= SEARCH_FROM && (
-        <input type="search" aria-label="Find a model" placeholder="Find a model" value={words} onInput={(event) => setWords(event.currentTarget.value)} />
+        <input
+          type="search"
+          aria-label="Find a model"
+          placeholder="Find a model"
+          value={words}
+          onInput={(event) => setWords(event.currentTarget.value)}
+        />
       )}
       <div role="listbox" aria-label="Models">
         {models.map((model) => {
           const ref = `${model.provider}/${model.id}`;
+          const scripted = store.isScripted(`${ref} ${model.name ?? ""}`);
           return (
             <button
               key={ref}
@@ -80,8 +89,8 @@ function Options({ current, onDone }: { current: string | null; onDone: () => vo
               disabled={model.available === false}
               onClick={() => choose(ref)}
             >
-              <span class="option-name">{model.name ?? model.id}</span>
-              <span class="option-sub">{store.isScripted(`${model.provider} ${model.id} ${model.name ?? ""}`) ? "scripted, not an AI model" : model.provider}</span>
+              <span class="option-name">{scripted ? "Setup guide" : (model.name ?? model.id)}</span>
+              <span class="option-sub">{scripted ? "scripted, not an AI model" : model.provider}</span>
               {ref === current && <Check size={16} />}
             </button>
           );

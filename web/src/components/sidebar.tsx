@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { newSession, openSession, remove, rename } from "../actions.ts";
 import { signOut } from "../boot.ts";
-import { originOf, titleOf, toShortTime } from "../sessions.ts";
+import { originOf, titleOf, toPlain, toShortTime } from "../sessions.ts";
 import * as store from "../store.ts";
 import { nextTheme, theme } from "../theme.ts";
 import { Confirm } from "./dialog.tsx";
@@ -96,17 +96,21 @@ function Row({ row }: { row: SessionRow }): JSX.Element {
   return (
     <li class="row" data-active={active}>
       <button type="button" class="row-open" aria-current={active ? "page" : undefined} onClick={() => openSession(row.key)}>
-        <span class="row-title" dir="auto">
+        <span class="row-title">
           {row.hasActiveRun === true && <span class="dot" data-state="busy" role="img" aria-label="answering" />}
           {row.unread === true && !active && <span class="dot" data-state="unread" role="img" aria-label="unread" />}
-          <span class="row-name">{title}</span>
+          <span class="row-name" dir="auto">
+            {title}
+          </span>
+          <span class="row-time">{row.updatedAt ? toShortTime(row.updatedAt, store.clock.value) : ""}</span>
         </span>
-        <span class="row-sub" dir="auto">
+        <span class="row-sub">
           {origin !== null && <span class="tag">{origin}</span>}
-          <span class="row-preview">{row.lastMessagePreview ?? ""}</span>
+          <span class="row-preview" dir="auto">
+            {toPlain(row.lastMessagePreview ?? "") || "Nothing said yet"}
+          </span>
         </span>
       </button>
-      <time class="row-time">{row.updatedAt ? toShortTime(row.updatedAt, store.clock.value) : ""}</time>
       <span class="row-actions">
         <button type="button" class="ghost" aria-label={`Rename ${title}`} title="Rename" onClick={() => setEditing(true)}>
           <Pencil size={15} />
@@ -172,7 +176,13 @@ function Foot(): JSX.Element {
   return (
     <footer class="foot">
       <Status />
-      <button type="button" class="ghost" onClick={nextTheme} aria-label={`Colours: ${theme.value}. Change`} title={`Colours: ${theme.value}`}>
+      <button
+        type="button"
+        class="ghost"
+        onClick={nextTheme}
+        aria-label={`Colours: ${theme.value}. Change`}
+        title={`Colours: ${theme.value}`}
+      >
         {icon}
       </button>
       <button type="button" class="ghost" onClick={() => setAsking(true)} aria-label="Sign out" title="Sign out">

@@ -12,7 +12,11 @@ export function SignIn(): JSX.Element {
   const failure = link.phase === "stopped" ? link.failure : link.phase === "waiting" ? link.failure : null;
   const waiting = failure?.next === "wait";
   const stopped = failure?.next === "stop";
-  const calm = failure === null || failure.code === "AUTH_TOKEN_MISSING" || failure.code === "AUTH_REQUIRED" || failure.code === "AUTH_PASSWORD_MISSING";
+  const calm =
+    failure === null ||
+    failure.code === "AUTH_TOKEN_MISSING" ||
+    failure.code === "AUTH_REQUIRED" ||
+    failure.code === "AUTH_PASSWORD_MISSING";
   return (
     <main class="sign-in">
       <section class="card" aria-labelledby="sign-in-title">
@@ -23,7 +27,9 @@ export function SignIn(): JSX.Element {
         <p class="lead" role="status">
           {calm ? "Print a sign-in link on the machine where the gateway runs, and open it in this browser." : failure?.text}
         </p>
-        {(failure === null ? "openclaw dashboard" : failure.command) !== null && <Command text={failure?.command ?? "openclaw dashboard"} />}
+        {(failure === null ? "openclaw dashboard" : failure.command) !== null && (
+          <Command text={failure?.command ?? "openclaw dashboard"} />
+        )}
         {waiting && <Waiting failure={failure} />}
         {stopped && (
           <button type="button" class="primary wide" onClick={tryAgain}>
@@ -82,8 +88,8 @@ function TokenForm({ busy }: { busy: boolean }): JSX.Element {
 function Insecure(): JSX.Element {
   return (
     <p class="hint warn">
-      This address is not https or localhost (or the browser is old), so this browser cannot keep a key. Signing in works only if the gateway
-      allows it, and only for this tab.
+      This address is not https or localhost (or the browser is old), so this browser cannot keep a key. Signing in works only if the
+      gateway allows it, and only for this tab.
     </p>
   );
 }

@@ -58,7 +58,8 @@ export function Banner(): JSX.Element | null {
     <div class="banner" role="status">
       <span class="dot" data-state={state.dot} />
       <span>
-        {state.text}. {waiting > 0 ? "Your message is kept and goes out by itself." : "You can go on writing; it is sent when the gateway is back."}
+        {state.text}.{" "}
+        {waiting > 0 ? "Your message is kept and goes out by itself." : "You can go on writing; it is sent when the gateway is back."}
       </span>
       {link.phase === "waiting" && link.failure === null && (
         <button type="button" class="quiet" onClick={tryAgain}>

@@ -16,8 +16,14 @@ function toSummary(args: unknown): string {
   if (typeof args === "string") return args;
   if (typeof args !== "object" || args === null) return "";
   const known = args as Record<string, unknown>;
-  const best = ["command", "path", "file_path", "url", "query", "pattern"].map((name) => known[name]).find((value) => typeof value === "string");
-  return typeof best === "string" ? best : Object.values(known).filter((value) => typeof value === "string")[0]?.toString() ?? "";
+  const best = ["command", "path", "file_path", "url", "query", "pattern"]
+    .map((name) => known[name])
+    .find((value) => typeof value === "string");
+  return typeof best === "string"
+    ? best
+    : (Object.values(known)
+        .filter((value) => typeof value === "string")[0]
+        ?.toString() ?? "");
 }
 
 const toText = (args: unknown): string => (typeof args === "string" ? args : JSON.stringify(args, null, 2));

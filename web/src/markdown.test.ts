@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { toHtml, toMarkdownBlocks, toSafeHref } from "./markdown.ts";
+
+test("raw HTML is shown, not obeyed", () => {
+  for (const hostile of [
+    "<script>alert(1)</script>",
+    "a <img src=x onerror=alert(1)> b",
+    "<svg onload=alert(1)>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "<iframe srcdoc='<script>1</script>'></iframe>",
+    "<!-- comment --> <style>*{}</style>",
+    "# <b onclick=alert(1)>x</b>",
+    "| a |\n|--|\n| <img src=x onerror=alert(1)> |",
+    "- <script>alert(1)</script>",
+    "> <object data=x>",
+  ]) {
+    const html = toHtml(hostile);
+    assert.doesNotMatch(html, /<(script|img|svg|iframe|style|object|b |a href='java)/i, hostile);
+    assert.match(html, /&lt;/, hostile);
+  }
+});
+
+test("links open outside, and only to addresses that are ones", () => {
+  assert.equal(
+    toHtml("[x](https://a.b/c?d=1&e=2)"),
+    '<p><a href="https://a.b/c?d=1&amp;e=2" target="_blank" rel="noopener noreferrer">x</a></p>\n',
+  );
+  for (const hostile of [
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)",
+    "java\u0001script:alert(1)",
+    "data:text/html,x",
+    "vbscript:x",
+    "//evil.example",
+    "/api/x",
+    "#k=1",
+    "file:///etc/passwd",
+    "blob:x",
+  ]) {
+    assert.equal(toSafeHref(hostile), null, hostile);
+    assert.doesNotMatch(toHtml(`[x](<${hostile}>)`), /<a /, hostile);
+  }
+  assert.equal(toSafeHref("  https://a.b "), "https://a.b");
+  assert.equal(toSafeHref("mailto:a@b.c"), "mailto:a@b.c");
+});
+
+test("an attribute cannot be left", () => {
+  assert.doesNotMatch(toHtml('[x](https://a.b/"onmouseover="alert(1))'), /" ?onmouseover/);
+  assert.doesNotMatch(toHtml('[x](https://a.b "t\\"onclick=alert(1)")'), /"onclick/);
+  assert.doesNotMatch(toHtml('![a"onerror="alert(1)](data:image/png;base64,AA==)'), /"onerror/);
+});
+
+test("pictures from elsewhere are links, pictures in the text are pictures", () => {
+  const html = toHtml("![plan](https://a.b/c.png)");
+  assert.doesNotMatch(html, /<img/);
+  assert.match(html, /<a href="https:\/\/a\.b\/c\.png"[^>]*>plan \(picture at a\.b\)<\/a>/);
+  assert.match(toHtml("![dot](data:image/png;base64,AAAA)"), /<img src="data:image\/png;base64,AAAA" alt="dot">/);
+  assert.doesNotMatch(toHtml("![dot](data:image/svg+xml;base64,AAAA)"), /<img/);
+  assert.doesNotMatch(toHtml("![dot](javascript:alert(1))"), /<img|<a/);
+});
+
+test("code keeps its text, its language and a button to copy it", () => {
+  const html = toHtml("```ts\nconst a = '<b>';\n```");
+  assert.match(html, /<span>ts<\/span><button type="button" data-copy="code">/);
+  assert.match(html, /const a = &#39;&lt;b&gt;&#39;;/);
+  assert.doesNotMatch(toHtml('```"><img src=x onerror=1>\nx\n```'), /<img/);
+});
+
+test("tables can be wider than the page without moving it", () => {
+  assert.match(toHtml("| a | b |\n|:--|--:|\n| 1 | 2 |"), /<div class="table" tabindex="0"><table>.*<td align="right">2<\/td>/);
+});
+
+test("a growing text keeps the blocks that are finished", () => {
+  const before = toMarkdownBlocks("# One\n\nTwo tw");
+  const after = toMarkdownBlocks("# One\n\nTwo two\n\n- three");
+  assert.equal(before[0]?.id, after[0]?.id);
+  assert.equal(before[0]?.key, after[0]?.key);
+  assert.notEqual(before[1]?.id, after[1]?.id);
+  assert.equal(after.length, 3);
+});
+
+test("an unfinished code block is code already", () => {
+  assert.match(toHtml("```js\nconst a"), /<pre[^>]*><code>const a<\/code>/);
+});
