@@ -64,7 +64,7 @@ export function channelsMethods(deps: ChannelsDeps) {
       run: async (params: PairingParams) => {
         const request = await deps.write(() => deps.pairings.dismiss(params.channel, params.accountId, params.requestId));
         if (!request) throw noRequest(params);
-        return { requestId: request.id, senderId: request.sender };
+        return { requestId: request.code, senderId: request.sender };
       },
     },
   } satisfies MethodTable;
@@ -133,13 +133,12 @@ function listPairings(deps: ChannelsDeps, filter: { channel?: string; accountId?
 function toRequestRow(request: PairingRequest, label: (id: string) => string): Record<string, unknown> {
   const createdAt = new Date(request.createdAt).toISOString();
   return {
-    requestId: request.id,
+    requestId: request.code,
     channel: request.channel,
     channelLabel: label(request.channel),
     accountId: request.account,
     senderId: request.sender,
     senderLabel: request.name || request.sender,
-    metadata: { code: request.code },
     createdAt,
     // What a sender writes while waiting is not looked at, so the request is also when they were last seen.
     lastSeenAt: createdAt,
@@ -158,7 +157,7 @@ async function approve(
   const request = await deps.write(() => deps.pairings.approve(params.channel, params.accountId, params.requestId));
   if (!request) throw noRequest(params);
   return {
-    requestId: request.id,
+    requestId: request.code,
     senderId: request.sender,
     notification: params.notify ? await deps.notifyApproved(request) : "not-requested",
     commandOwnerBootstrap: !params.bootstrapCommandOwner ? "not-requested" : deps.ownerConfigured() ? "already-configured" : "unavailable",

@@ -1,17 +1,14 @@
-import { createHash } from "node:crypto";
 import { LIMITS } from "../core/limits.ts";
 import type { Store } from "./open.ts";
 
 /** Somebody who wrote to the agent and is not known. */
 export type PairingRequest = {
-  /** Names the request; tells nothing about the code. */
-  id: string;
   channel: string;
   account: string;
   sender: string;
   /** As the sender calls themselves; text from outside. */
   name: string | null;
-  /** Told to the sender, once. */
+  /** Told to the sender, once; names the request. */
   code: string;
   createdAt: number;
   expiresAt: number;
@@ -20,7 +17,6 @@ export type PairingRequest = {
 export type PairedSender = { channel: string; account: string; sender: string; name: string | null; approvedAt: number };
 
 type Place = { channel?: string | undefined; account?: string | undefined };
-type RawRequest = Omit<PairingRequest, "id">;
 
 export type PairingOptions = {
   /** A fresh unguessable code; asked again when it is taken. */
@@ -40,28 +36,18 @@ const placeParams = ({ channel = undefined, account = undefined }: Place): (stri
   account ?? null,
 ];
 
-const withId = (raw: RawRequest): PairingRequest => ({
-  ...raw,
-  id: createHash("sha256")
-    .update(JSON.stringify([raw.channel, raw.account, raw.sender, raw.createdAt]))
-    .digest("hex")
-    .slice(0, 24),
-});
-
 /** Who may talk to the agent by pairing, and who asks to. Functions that change rows run inside a `store.write`. */
 export function createPairings(store: Store, options: PairingOptions) {
   const pending = (place: Place = {}): PairingRequest[] =>
-    store
-      .all<RawRequest>(
-        `SELECT ${REQUEST} FROM pairing_requests WHERE expires_at > ? AND ${AT_PLACE} ORDER BY created_at LIMIT ?`,
-        options.now(),
-        ...placeParams(place),
-        LIMITS.pairingListRows,
-      )
-      .map(withId);
+    store.all<PairingRequest>(
+      `SELECT ${REQUEST} FROM pairing_requests WHERE expires_at > ? AND ${AT_PLACE} ORDER BY created_at LIMIT ?`,
+      options.now(),
+      ...placeParams(place),
+      LIMITS.pairingListRows,
+    );
 
-  const find = (channel: string, account: string, reference: string): PairingRequest | undefined =>
-    pending({ channel, account }).find((request) => request.id === reference || request.code === reference);
+  const find = (channel: string, account: string, code: string): PairingRequest | undefined =>
+    pending({ channel, account }).find((request) => request.code === code);
 
   const forget = (request: PairingRequest): number =>
     store.run(
@@ -109,9 +95,9 @@ export function createPairings(store: Store, options: PairingOptions) {
     /** Requests that wait, oldest first. */
     pending,
 
-    /** Admits the sender of a request, named by its id or its code. Undefined when there is none (any more). */
-    approve(channel: string, account: string, reference: string): PairingRequest | undefined {
-      const request = find(channel, account, reference);
+    /** Admits the sender of a request, named by its code. Undefined when there is none (any more). */
+    approve(channel: string, account: string, code: string): PairingRequest | undefined {
+      const request = find(channel, account, code);
       if (!request) return undefined;
       store.run(
         "INSERT INTO paired_senders (channel, account, sender, name, approved_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (channel, account, sender) DO UPDATE SET name = excluded.name, approved_at = excluded.approved_at",
@@ -126,8 +112,8 @@ export function createPairings(store: Store, options: PairingOptions) {
     },
 
     /** Forgets a request without admitting its sender, who may ask again. */
-    dismiss(channel: string, account: string, reference: string): PairingRequest | undefined {
-      const request = find(channel, account, reference);
+    dismiss(channel: string, account: string, code: string): PairingRequest | undefined {
+      const request = find(channel, account, code);
       if (request) forget(request);
       return request;
     },

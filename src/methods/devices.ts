@@ -1,0 +1,206 @@
+import type { Auth } from "../auth/open.ts";
+import type { Approver, DeviceRequestRow, PairedDevice, Role } from "../auth/devices.ts";
+import { OPERATOR_SCOPES } from "../auth/scopes.ts";
+import { GatewayError } from "../core/errors.ts";
+import type { Hub } from "../protocol/hub.ts";
+import type { Caller, MethodTable } from "../protocol/method.ts";
+
+export type DevicesDeps = {
+  auth: Pick<Auth, "devices" | "tokens" | "links" | "settings">;
+  hub: Pick<Hub, "peers">;
+  /** Where clients reach this gateway, as an http(s) address without a path, and which setting says so. */
+  address: () => { url: string; source: string };
+};
+
+type SetupParams = { publicUrl?: string; bootstrapProfile?: "limited" | "node" };
+type TokenParams = { deviceId: string; role: string };
+
+/** device.* and tokens.*: who has credentials of their own. Nobody can give away more than they hold. */
+export function devicesMethods(deps: DevicesDeps) {
+  const { devices, tokens } = deps.auth;
+  return {
+    "device.pair.list": { scope: "operator.pairing", run: () => list(deps) },
+    "device.pair.approve": {
+      scope: "operator.pairing",
+      run: async ({ requestId }: { requestId: string }, caller: Caller) => ({
+        requestId,
+        device: toPairedRow(await devices.approve(requestId, toApprover(caller)), connected(deps)),
+      }),
+    },
+    "device.pair.reject": {
+      scope: "operator.pairing",
+      run: async ({ requestId }: { requestId: string }) => ({ requestId, deviceId: (await devices.reject(requestId)).deviceId }),
+    },
+    "device.pair.remove": {
+      scope: "operator.pairing",
+      run: async ({ deviceId }: { deviceId: string }, caller: Caller) => {
+        await devices.remove(deviceId, toApprover(caller));
+        return { deviceId };
+      },
+    },
+    "device.pair.rename": {
+      scope: "operator.pairing",
+      run: async ({ deviceId, label }: { deviceId: string; label: string }) => ({
+        device: toPairedRow(await devices.rename(deviceId, toLabel(label)), connected(deps)),
+      }),
+    },
+    "device.pair.setupCode": { scope: "operator.admin", run: (params: SetupParams, caller: Caller) => setupCode(deps, params, caller) },
+    "device.token.rotate": {
+      scope: "operator.pairing",
+      run: async (params: TokenParams & { scopes?: string[] }, caller: Caller) => {
+        const { deviceId } = params;
+        const role = toRole(params.role);
+        const { scopes, token, rotatedAt } = await devices.rotate(deviceId, role, params.scopes, toApprover(caller));
+        const delivery = token ? { token: token.reveal(), tokenDelivery: "in-band" } : { tokenDelivery: "withheld-cross-device" };
+        return { deviceId, role, scopes, rotatedAtMs: rotatedAt, ...delivery };
+      },
+    },
+    "device.token.revoke": {
+      scope: "operator.pairing",
+      run: async ({ deviceId, role }: TokenParams, caller: Caller) => {
+        const { revokedAt } = await devices.revoke(deviceId, toRole(role), toApprover(caller));
+        return { deviceId, role, revokedAtMs: revokedAt };
+      },
+    },
+    "tokens.create": {
+      scope: "operator.admin",
+      run: async (params: { name: string; scopes: string[]; expiresInMs?: number }, caller: Caller) => {
+        const { row, token } = await tokens.create(
+          { ...params, name: toLabel(params.name) },
+          { scopes: caller.scopes, name: nameOf(caller) },
+        );
+        return { ...row, token: token.reveal() };
+      },
+    },
+    "tokens.list": { scope: "operator.admin", run: () => ({ tokens: tokens.list() }) },
+    "tokens.revoke": {
+      scope: "operator.admin",
+      run: async ({ id }: { id: string }) => {
+        await tokens.revoke(id);
+        return { id, revoked: true };
+      },
+    },
+  } satisfies MethodTable;
+}
+
+const toApprover = (caller: Caller): Approver => ({ scopes: caller.scopes, device: caller.device });
+const nameOf = (caller: Caller): string => caller.device ?? caller.client.id;
+
+function toRole(role: string): Role {
+  if (role === "operator" || role === "node") return role;
+  throw new GatewayError("INVALID_REQUEST", `unknown role: ${role.slice(0, 40)}`, { fix: "A role is operator or node." });
+}
+
+/** A name that people read: one line of visible characters. */
+function toLabel(text: string): string {
+  const label = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ").trim();
+  if (label === "") throw new GatewayError("INVALID_REQUEST", "the name is empty");
+  return label;
+}
+
+const connected = (deps: DevicesDeps): ReadonlySet<string> =>
+  new Set(deps.hub.peers().flatMap((peer) => (peer.device === null ? [] : [peer.device])));
+
+function list(deps: DevicesDeps): Record<string, unknown> {
+  const { pending, paired } = deps.auth.devices.list();
+  const here = connected(deps);
+  return { pending: pending.map(toRequestRow), paired: paired.map((device) => toPairedRow(device, here)) };
+}
+
+/** Fields that are not known are left out, as the protocol does. */
+function present(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null && value !== undefined && value !== ""));
+}
+
+/** Shape of a pending row and of the event device.pair.requested. */
+export function toRequestRow(request: DeviceRequestRow): Record<string, unknown> {
+  return {
+    requestId: request.requestId,
+    deviceId: request.deviceId,
+    publicKey: request.publicKey,
+    ...present({
+      displayName: request.displayName,
+      platform: request.platform,
+      deviceFamily: request.deviceFamily,
+      clientId: request.clientId,
+      clientMode: request.clientMode,
+      browserOrigin: request.origin,
+      remoteIp: request.remote,
+    }),
+    role: request.role,
+    roles: [request.role],
+    scopes: request.scopes,
+    silent: false,
+    isRepair: request.isRepair,
+    ts: request.createdAt,
+  };
+}
+
+function toPairedRow(device: PairedDevice, here: ReadonlySet<string>): Record<string, unknown> {
+  const live = device.grants.filter((grant) => grant.revokedAt === null);
+  return {
+    deviceId: device.deviceId,
+    publicKey: device.publicKey,
+    ...present({
+      displayName: device.label ?? device.displayName,
+      label: device.label,
+      platform: device.platform,
+      deviceFamily: device.deviceFamily,
+      clientId: device.clientId,
+      clientMode: device.clientMode,
+      remoteIp: device.remote,
+      role: live[0]?.role,
+      lastSeenAtMs: device.lastSeenAt,
+      lastSeenReason: device.lastSeenReason,
+    }),
+    roles: live.map((grant) => grant.role),
+    scopes: [...new Set(live.flatMap((grant) => grant.scopes))],
+    approvedVia: device.approvedVia,
+    createdAtMs: device.createdAt,
+    approvedAtMs: device.approvedAt,
+    connected: here.has(device.deviceId),
+    tokens: device.grants.map((grant) => ({
+      role: grant.role,
+      scopes: grant.scopes,
+      createdAtMs: grant.createdAt,
+      ...present({ rotatedAtMs: grant.rotatedAt, revokedAtMs: grant.revokedAt, lastUsedAtMs: grant.lastUsedAt }),
+    })),
+  };
+}
+
+const LIMITED = ["operator.read", "operator.write"];
+
+/**
+ * A one-time code for one device. `setupCode` is what apps scan (address and code together), `joinUrl` opens the page signed
+ * in. The code stands behind the `#` of the link, which browsers never send to a server.
+ */
+async function setupCode(deps: DevicesDeps, params: SetupParams, caller: Caller): Promise<Record<string, unknown>> {
+  const { url, source } = params.publicUrl === undefined ? deps.address() : { url: toOrigin(params.publicUrl), source: "publicUrl" };
+  const profile = params.bootstrapProfile;
+  const role: Role = profile === "node" ? "node" : "operator";
+  const scopes = profile === "node" ? [] : profile === "limited" ? LIMITED : OPERATOR_SCOPES;
+  const { id, code, expiresAt } = await deps.auth.links.create({ role, scopes }, { scopes: caller.scopes, name: nameOf(caller) });
+  const gatewayUrl = url.replace(/^http/, "ws");
+  const payload = JSON.stringify({ url: gatewayUrl, bootstrapToken: code.reveal(), expiresAtMs: expiresAt });
+  return {
+    setupId: id,
+    setupCode: Buffer.from(payload).toString("base64url"),
+    ...(role === "operator" ? { joinUrl: `${url}/#k=${code.reveal()}` } : {}),
+    gatewayUrl,
+    auth: deps.auth.settings.mode === "password" ? "password" : "token",
+    urlSource: source,
+    access: profile ?? "full",
+    expiresAtMs: expiresAt,
+  };
+}
+
+/** The http(s) origin of an address that an administrator names. */
+function toOrigin(text: string): string {
+  const url = URL.parse(text);
+  if (!url || !/^(?:https?|wss?):$/.test(url.protocol) || url.username !== "" || url.password !== "") {
+    throw new GatewayError("INVALID_REQUEST", "publicUrl is not an address of a gateway", {
+      fix: "Write it like https://gateway.example.net.",
+    });
+  }
+  return `${url.protocol.replace(/^ws/, "http")}//${url.host}`;
+}

@@ -1,0 +1,112 @@
+import { agentIds, defaultAgentId, hasAgent, modelAliases, resolveAgent } from "../config/agents.ts";
+import { getAt, setAt } from "../config/edit.ts";
+import type { Config } from "../config/schema.ts";
+import { GatewayError } from "../core/errors.ts";
+import type { MethodTable } from "../protocol/method.ts";
+import { editConfig, type ConfigDeps } from "./config-edit.ts";
+
+/** One model that the agents room knows of. */
+export type KnownModel = {
+  provider: string;
+  id: string;
+  name?: string | undefined;
+  /** Tokens; 0 when unknown. */
+  contextWindow: number;
+  reasoning: boolean;
+  input: readonly ("text" | "image")[];
+  thinkingLevels: readonly string[];
+  /** Stands in the configuration, or was found by its key in the environment or on this machine. */
+  configured: boolean;
+  available: boolean;
+};
+
+export type ModelsDeps = ConfigDeps & {
+  stateDir: string;
+  /** Everything that can be chosen; `refresh` looks for local servers again. */
+  models: (refresh: boolean) => readonly KnownModel[] | Promise<readonly KnownModel[]>;
+  /** The model that would answer for this agent now, `provider/id`. */
+  modelOf: (agentId: string) => string | null;
+  thinkingDefault: (agentId: string) => string;
+};
+
+type ListParams = { agentId?: string; view?: "default" | "configured" | "provider-config" | "all"; refresh?: boolean };
+
+/** models.*: what can answer, and which one does. */
+export function modelsMethods(deps: ModelsDeps) {
+  return {
+    "models.list": { scope: "operator.read", run: (params: ListParams) => listModels(deps, params) },
+    "models.set": { scope: "operator.admin", run: (params: { model: string; agentId?: string }) => setModel(deps, params) },
+  } satisfies MethodTable;
+}
+
+/** Shape of models.list, and of the models in chat.metadata. */
+export async function listModels(deps: ModelsDeps, params: ListParams): Promise<{ models: Record<string, unknown>[] }> {
+  const { config } = deps.loaded();
+  const agentId = requireAgent(config, params.agentId);
+  const agent = resolveAgent(config, agentId, deps.stateDir);
+  const current = deps.modelOf(agentId);
+  const wanted = new Set(agentIds(config).flatMap((id) => resolveAgent(config, id, deps.stateDir).models));
+  const known = await deps.models(params.refresh ?? false);
+  const shown =
+    params.view === "all" ? known : known.filter((model) => model.configured || wanted.has(nameOf(model)) || nameOf(model) === current);
+  const aliases = new Map([...modelAliases(config, agentId)].map(([alias, model]) => [model, alias]));
+  const rows = shown.map((model) =>
+    toChoice(model, { current, fallbacks: agent.models, aliases, thinkingDefault: deps.thinkingDefault(agentId) }),
+  );
+  // The model that answers comes first, because pickers show the beginning.
+  return { models: rows.toSorted((a, b) => Number(isDefault(b)) - Number(isDefault(a))) };
+}
+
+const nameOf = ({ provider, id }: { provider: string; id: string }): string => `${provider}/${id}`;
+const isDefault = (row: Record<string, unknown>): boolean => (row["tags"] as string[]).includes("default");
+
+function requireAgent(config: Config, id: string | undefined): string {
+  if (id === undefined) return defaultAgentId(config);
+  if (hasAgent(config, id)) return id.toLowerCase();
+  throw new GatewayError("INVALID_REQUEST", `unknown agent id "${id.slice(0, 64)}"`, {
+    details: { code: "UNKNOWN_AGENT_ID", agentId: id.slice(0, 64) },
+    fix: "`openclaw agents list` shows the agents.",
+  });
+}
+
+type Setting = { current: string | null; fallbacks: readonly string[]; aliases: ReadonlyMap<string, string>; thinkingDefault: string };
+
+function toChoice(model: KnownModel, { current, fallbacks, aliases, thinkingDefault }: Setting): Record<string, unknown> {
+  const name = nameOf(model);
+  const alias = aliases.get(name);
+  const tags = [
+    ...(name === current ? ["default"] : fallbacks.includes(name) ? ["fallback"] : []),
+    ...(model.configured ? ["configured"] : []),
+  ];
+  return {
+    id: model.id,
+    name: model.name || model.id,
+    provider: model.provider,
+    ...(alias === undefined ? {} : { alias }),
+    tags,
+    available: model.available,
+    ...(model.available ? {} : { unavailableReason: "missing-auth" }),
+    ...(model.contextWindow > 0 ? { contextWindow: model.contextWindow } : {}),
+    reasoning: model.reasoning,
+    input: model.input,
+    thinkingLevels: model.thinkingLevels.map((id) => ({ id, label: id })),
+    thinkingDefault: model.thinkingLevels.includes(thinkingDefault) ? thinkingDefault : (model.thinkingLevels[0] ?? "off"),
+  };
+}
+
+async function setModel(deps: ModelsDeps, { model, agentId }: { model: string; agentId?: string }): Promise<Record<string, unknown>> {
+  const { config } = deps.loaded();
+  const name = modelAliases(config, agentId ?? defaultAgentId(config)).get(model.toLowerCase()) ?? model;
+  if (!/^[^/\s]+\/\S+$/.test(name))
+    throw new GatewayError("INVALID_REQUEST", `"${model.slice(0, 80)}" is not a model`, {
+      fix: "Write it as provider/id; `openclaw models list` shows them.",
+    });
+  const at = agentId === undefined ? ["agents", "defaults", "model"] : ["agents", "entries", requireAgent(config, agentId), "model"];
+  const { loaded } = await editConfig(deps, (raw) => {
+    const value = getAt(raw, at);
+    // The fallbacks of the long form stay.
+    return typeof value === "object" && value !== null ? setAt(raw, [...at, "primary"], name) : setAt(raw, at, { primary: name });
+  });
+  const known = (await deps.models(false)).some((each) => nameOf(each) === name);
+  return { ok: true, model: name, ...(agentId === undefined ? {} : { agentId }), known, hash: loaded.hash };
+}
