@@ -92,6 +92,22 @@ test("a placeholder without a stored secret is refused, so that it never becomes
   }
 });
 
+test("texts that are made to be slow are hidden in linear time", () => {
+  const size = 200_000;
+  for (const comment of ["a".repeat(size), "token".repeat(size / 5), "token ".repeat(size / 6), "=".repeat(size), '"'.repeat(size)]) {
+    assert.ok(redactText(`// ${comment}\n{}`) !== null);
+  }
+  for (const value of ["wss://" + "a:".repeat(size / 2), "a/".repeat(size / 2) + "\n", "x".repeat(size)]) {
+    assert.ok(redactText(JSON.stringify({ gateway: { remote: { url: value } }, agents: { defaults: { model: value } } })) !== null);
+    assert.match(configFrom({ agents: { defaults: { model: value } } }).issues[0]!.message, /longer than/);
+  }
+  const headers = Object.fromEntries(Array.from({ length: 4_000 }, (_, index) => [`h${index}`, `secret-${index}`]));
+  const raw = `// about secret-7\n${JSON.stringify({ models: { providers: { p: { headers } } } })}`;
+  const text = redactText(raw)!;
+  assert.ok(!text.includes("secret-"));
+  assert.equal(unredact(text, raw), raw);
+});
+
 test("a text that cannot be read is not shown at all", () => {
   assert.equal(redactText('{ gateway: { auth: { token: "x" '), null);
 });

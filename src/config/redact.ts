@@ -1,4 +1,5 @@
 import { GatewayError } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
 import { Secret } from "../core/secret.ts";
 import { Json5Error, memberOf, parseWithComments, type ArrayTree, type Scalar, type Span, type Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
@@ -12,10 +13,10 @@ import { applyEdits, type Edit } from "./text-edit.ts";
 export const REDACTED = "__OPENCLAW_REDACTED__";
 
 const ONLY_VARIABLES = /^(?:\$\{[A-Z_][A-Z0-9_]*\})+$/;
-const URL_WITH_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^/@\s]*:[^/@\s]+@/i;
+const URL_WITH_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^/@\s]{0,1024}:[^/@\s]{1,1024}@/i;
 /** A credential that was commented out: a telling name, a colon or equals sign, and the value. */
 const IN_COMMENT =
-  /([\w-]*(?:token|secret|passw|passphrase|api[-_]?key|credential|authorization)[\w-]*["']?\s*[:=]\s*)("[^"\n]*"|'[^'\n]*'|[^\s,"'}]+)/gi;
+  /([\w-]{0,40}(?:token|secret|passw|passphrase|api[-_]?key|credential|authorization)[\w-]{0,40}["']?\s{0,8}[:=]\s{0,8})("[^"\n]*"|'[^'\n]*'|[^\s,"'}]+)/gi;
 
 /** How far a walk has come: the schema's node (null where it describes nothing), and whether all below is secret. */
 type Where = { readonly node: Node | null; readonly secret: boolean };
@@ -55,6 +56,7 @@ function hiddenIn(tree: Tree, where: Where, path: KeyPath, found: Hidden[]): Hid
 }
 
 function hideInComment(comment: string, secrets: readonly string[]): string {
+  if (secrets.length > LIMITS.configCommentSecrets) return comment.startsWith("//") ? `// ${REDACTED}` : `/* ${REDACTED} */`;
   let out = comment.replaceAll(IN_COMMENT, (_, name: string) => `${name}${REDACTED}`);
   for (const secret of secrets) if (secret.length >= 6) out = out.replaceAll(secret, REDACTED);
   return out;

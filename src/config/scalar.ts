@@ -111,7 +111,8 @@ function toText(node: TextNode, value: Scalar["value"], how: How): Result {
       : { problem: `must be a text, but is ${how.type}` };
   }
   if (text.includes("\0")) return { problem: "contains a NUL character" };
-  if (node.maxChars !== undefined && text.length > node.maxChars) return { problem: `is longer than ${node.maxChars} characters` };
+  const most = node.maxChars ?? (node.pattern || node.format ? LIMITS.configNameChars : Number.POSITIVE_INFINITY);
+  if (text.length > most) return { problem: `is longer than ${most} characters` };
   if (node.pattern && !new RegExp(`^(?:${node.pattern.regex})$`, "u").test(text)) return { problem: `must be ${node.pattern.is}` };
   if (node.format === undefined) return { value: text };
   return FORMATS[node.format](text, how.context);

@@ -59,7 +59,7 @@ export const LIMITS = {
   /** Characters of a Pi process's stderr that are kept for error reports; the oldest go first. */
   piStderrChars: 8_192,
   /** Heap of one Pi process in MiB; beyond it the process dies and its turn ends as crashed. */
-  piHeapMib: 512,
+  piHeapMib: 256,
   /** Pi processes at the same time; more turns wait for one. */
   piProcesses: 8,
   /** A Pi process that has not said it is ready by then is killed and counted as a crash. */
@@ -98,6 +98,10 @@ export const LIMITS = {
   secretFileBytes: 65_536,
   /** Unknown keys for which a near name is looked up; it costs time, and nobody reads more. */
   configSuggestions: 20,
+  /** Secrets of a configuration that are looked for in its comments; with more, comments are hidden as a whole. */
+  configCommentSecrets: 200,
+  /** Characters of a configured name, id or path that has to look like something; a longer one is left out, with an error. */
+  configNameChars: 2_048,
   /** Characters of a regular expression in the configuration; a longer one is left out, with an error. */
   patternChars: 512,
   /** Changes of the configuration file within this time are taken as one. */
@@ -189,6 +193,8 @@ export const LIMITS = {
   pairedDevices: 1_000,
   /** Allowed difference between the signing time of a device and our clock. */
   signatureSkewMs: 120_000,
+  /** Topics that one connection watches; the oldest is dropped for another. */
+  clientTopics: 1_024,
   /** Time that `stop` waits for clients to read their last frames. */
   stopMs: 500,
   /** `openclaw gateway stop` and `restart`: how long the command waits before it says that it has not happened. */
