@@ -2,6 +2,7 @@ import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Secret } from "../core/secret.ts";
+import { GUIDE_MODEL, GUIDE_NAME, GUIDE_PROVIDER } from "./pi/guide.ts";
 import { modelName, type ModelRef } from "./runtime.ts";
 
 export type ProviderModel = {
@@ -64,8 +65,7 @@ export const PROVIDER_VARIABLES: readonly string[] = [
 ];
 
 /** The scripted provider that answers while no model is connected. */
-export const GUIDE: ModelRef = { provider: "guide", id: "setup-guide" };
-export const GUIDE_LABEL = "Setup guide (scripted, not an AI model)";
+export const GUIDE: ModelRef = { provider: GUIDE_PROVIDER, id: GUIDE_MODEL };
 
 type KnownModel = Required<Pick<ProviderModel, "id" | "name" | "contextWindow" | "reasoning" | "input">>;
 
@@ -246,7 +246,7 @@ export function catalog(inputs: ModelInputs): CatalogEntry[] {
     if (ref && ref.provider in KEY_VARIABLES) add(ref.provider, known ?? { id: ref.id }, hasKey(ref.provider));
   }
   for (const [id, model] of Object.entries(DEFAULT_MODELS)) if (hasKey(id)) add(id, model, true);
-  add(GUIDE.provider, { id: GUIDE.id, name: GUIDE_LABEL, contextWindow: 1_000_000 }, true);
+  add(GUIDE.provider, { id: GUIDE.id, name: GUIDE_NAME, contextWindow: 1_000_000 }, true);
   return [...entries.values()];
 }
 

@@ -37,7 +37,7 @@ type PiApi = {
 };
 
 /** Variables that configure Pi itself and mean nothing, or something wrong, to a command that a tool runs. */
-const PRIVATE_VARIABLE = /^(NODE_COMPILE_CACHE|JITI_\w+|PI_(OFFLINE|TELEMETRY|SKIP_VERSION_CHECK|CODING_AGENT_DIR))$/;
+const PRIVATE_VARIABLE = /^(NODE_COMPILE_CACHE|PI_(OFFLINE|TELEMETRY|SKIP_VERSION_CHECK|CODING_AGENT_DIR))$/;
 
 /** The extension is loaded again at each change of the session; what it was told once has to outlive that. */
 const MEMORY = Symbol.for("openclaw.pi.extension");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { silentLog } from "../../core/log.ts";
 import { Secret } from "../../core/secret.ts";
 import { DEFAULT_MODELS, KEY_VARIABLES, type ProviderTable } from "../models.ts";
-import { generationOf, piDirs, toPiArgs, toPiConfig, toPiEnv, writePiFiles } from "./files.ts";
+import { cleanTemp, generationOf, piDirs, toPiArgs, toPiConfig, toPiEnv, writePiFiles } from "./files.ts";
 import { PiProcess } from "./process.ts";
 
 const root = mkdtempSync(join(tmpdir(), "pi-files-"));
@@ -65,6 +65,17 @@ test("Files are written privately, and again only when they change", async () =>
   await writePiFiles(dirs, toPiConfig({}, {}));
   assert.notEqual(statSync(path).ino, first.ino);
   assert.deepEqual(JSON.parse(readFileSync(path, "utf8")), { providers: {} });
+});
+
+test("Old temporary files are removed, recent ones and directories stay", async () => {
+  const dirs = piDirs(join(root, "c"));
+  await cleanTemp(dirs, Date.now());
+  mkdirSync(join(dirs.temp, "jiti"));
+  writeFileSync(join(dirs.temp, "pi-bash-1.log"), "x");
+  await cleanTemp(dirs, Date.now());
+  assert.deepEqual(readdirSync(dirs.temp).toSorted(), ["jiti", "pi-bash-1.log"]);
+  await cleanTemp(dirs, Date.now() + 8 * 86_400_000);
+  assert.deepEqual(readdirSync(dirs.temp), ["jiti"]);
 });
 
 test("A changed key is another generation", () => {

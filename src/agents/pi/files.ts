@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LIMITS } from "../../core/limits.ts";
 import { KEY_VARIABLES, PROVIDER_VARIABLES, type Provider, type ProviderTable } from "../models.ts";
@@ -143,6 +143,19 @@ export async function writePiFiles(dirs: PiDirs, config: PiConfig): Promise<void
   await writeWhenChanged(join(dirs.config, "settings.json"), config.settings);
 }
 
+/** Whole outputs of commands that Pi kept beside a cut one; the agent may still read them for this long. */
+const TEMP_MAX_AGE_MS = 7 * 86_400_000;
+
+/** Removes old files from Pi's temporary directory, which nobody else empties. */
+export async function cleanTemp(dirs: PiDirs, now: number): Promise<void> {
+  await makePrivate(dirs.temp);
+  for (const entry of await readdir(dirs.temp, { withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(dirs.temp, entry.name);
+    if (now - (await stat(path)).mtimeMs > TEMP_MAX_AGE_MS) await rm(path, { force: true });
+  }
+}
+
 /** The environment of a Pi process: the few variables that tools need, and Pi's own. Keys go another way. */
 export function toPiEnv(env: NodeJS.ProcessEnv, dirs: PiDirs, marker: string): Record<string, string> {
   const passed: Record<string, string> = {};
@@ -153,8 +166,6 @@ export function toPiEnv(env: NodeJS.ProcessEnv, dirs: PiDirs, marker: string): R
     ...passed,
     TMPDIR: dirs.temp,
     NODE_COMPILE_CACHE: dirs.cache,
-    JITI_FS_CACHE: "false",
-    JITI_TRY_NATIVE: "true",
     PI_CODING_AGENT_DIR: dirs.config,
     PI_OFFLINE: "1",
     PI_TELEMETRY: "0",
@@ -168,6 +179,8 @@ export function toPiArgs(entry: string, extension: string): string[] {
   const lean = "--offline --no-session --no-extensions --no-skills --no-prompt-templates --no-themes --no-context-files --no-approve";
   return [
     `--max-old-space-size=${LIMITS.piHeapMib}`,
+    // Without it the young generation grows to three times 16 MiB, which a chat never needs.
+    "--max-semi-space-size=8",
     entry,
     ...lean.split(" "),
     "--tools",

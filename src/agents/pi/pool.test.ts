@@ -44,7 +44,6 @@ function makePool(t: TestContext, more: Partial<PoolOptions> & { script?: () => 
       const generation = more.generation?.() ?? "g";
       return Promise.resolve({ generation, args: ["-e", script], env, keys: {}, cwd: tmpdir(), marker: "pool-test" });
     },
-    warmUp: () => Promise.resolve(),
     warm: 1,
     max: 2,
     clock,

@@ -37,8 +37,6 @@ export type Worker = {
 export type PoolOptions = {
   /** Writes the configuration files when they have changed; cheap when they have not. */
   spec: () => Promise<LaunchSpec>;
-  /** Called once for each process after it answered, before it is handed out; may run a turn to warm it up. */
-  warmUp: (worker: Worker) => Promise<void>;
   warm: number;
   max: number;
   clock: Clock;
@@ -226,7 +224,7 @@ export class PiPool {
   }
 
   async #launch(): Promise<void> {
-    const { spec, log, metrics, warmUp } = this.#options;
+    const { spec, log, metrics } = this.#options;
     let worker: Worker | undefined;
     const reserved = { state: "starting" } as Worker;
     this.#workers.add(reserved);
@@ -236,7 +234,6 @@ export class PiPool {
       if (this.#stopped) return;
       worker = this.#spawn(launch);
       await worker.process.request({ type: "get_state" }, LIMITS.piStartMs);
-      await warmUp(worker);
       if (worker.state !== "starting") return;
       log.info("agent process ready", { pid: worker.process.pid });
       metrics.count("gateway_agents_process_starts_total");

@@ -12,8 +12,8 @@ import type { ProviderTable } from "../models.ts";
 import { loadSystemPrompt } from "../prompt.ts";
 import { modelName, type AgentEvent, type AgentRuntime, type ModelRef, type RuntimeStatus, type Turn } from "../runtime.ts";
 import type { TurnGrant } from "./extension.ts";
-import { generationOf, piDirs, toPiArgs, toPiConfig, toPiEnv, writePiFiles, type PiConfig } from "./files.ts";
-import { GUIDE_MODEL, GUIDE_PROVIDER, type GuideFacts } from "./guide.ts";
+import { cleanTemp, generationOf, piDirs, toPiArgs, toPiConfig, toPiEnv, writePiFiles, type PiConfig } from "./files.ts";
+import { GUIDE_PROVIDER, type GuideFacts } from "./guide.ts";
 import { toTurnError, worthAnotherModel, type TurnError } from "./map.ts";
 import { killMarked } from "./orphans.ts";
 import { PiPool, type LaunchSpec, type Worker } from "./pool.ts";
@@ -54,10 +54,8 @@ class ModelUnavailable extends Error {
   }
 }
 
-const NO_GRANT: TurnGrant = { system: "", tools: [] };
-
 const here = (name: string): string =>
-  fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? `./${name}.ts` : `./pi-${name}.js`, import.meta.url));
+  fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? `./${name}.ts` : `./pi-${name}.mjs`, import.meta.url));
 
 /** The default runtime: stock Pi processes in RPC mode. Nothing starts before `start()` or the first turn. */
 export function createPiRuntime(options: PiRuntimeOptions): AgentRuntime {
@@ -73,7 +71,7 @@ class PiRuntime implements AgentRuntime {
   readonly #family: string;
   readonly #entry = fileURLToPath(import.meta.resolve("@earendil-works/pi-coding-agent/rpc-entry"));
   #config: { config: PiConfig; generation: string } | null = null;
-  #swept: Promise<number> | null = null;
+  #swept: Promise<void> | null = null;
   #writing: Promise<unknown> = Promise.resolve();
   #state: "starting" | "running" | "stopped" = "starting";
 
@@ -83,7 +81,6 @@ class PiRuntime implements AgentRuntime {
     this.#family = createHash("sha256").update(options.stateDir).digest("hex").slice(0, 12);
     this.#pool = new PiPool({
       spec: () => this.#spec(),
-      warmUp: (worker) => this.#warmUp(worker),
       warm: options.warmProcesses ?? 1,
       max: options.maxProcesses ?? LIMITS.piProcesses,
       clock: options.clock,
@@ -346,20 +343,15 @@ class PiRuntime implements AgentRuntime {
     worker.thinking = thinking;
   }
 
-  /** A dry turn with the scripted provider: loads and compiles what the first real turn would wait for. */
-  async #warmUp(worker: Worker): Promise<void> {
-    const settled = Promise.withResolvers<void>();
-    worker.onRecord = (record) => {
-      if (record.type === "extension_ui_request") void answerQuestion(worker, record, { grant: NO_GRANT }, this.#options.log);
-      if (record.type === "agent_settled") settled.resolve();
-    };
-    worker.onExit = () => settled.reject(new PiSilence("The agent process ended while it was warmed up."));
-    // A rejection may come before anybody waits for it.
-    settled.promise.catch((err: unknown) => this.#options.log.debug("warm-up failed", { reason: reasonOf(err) }));
-    await worker.process.request({ type: "prompt", message: "help" }, LIMITS.piStartMs);
-    await settled.promise;
-    worker.onRecord = null;
-    worker.onExit = null;
+  /** Before the first process of this life exists, whatever carries the family's mark is a leftover of an earlier one. */
+  async #sweep(): Promise<void> {
+    const { stateDir, log, clock } = this.#options;
+    await killMarked(`${this.#family}-`, log);
+    try {
+      await cleanTemp(piDirs(stateDir), clock.now());
+    } catch (err) {
+      log.warn("old temporary files of the agent could not be removed", { reason: reasonOf(err) });
+    }
   }
 
   async #spec(): Promise<LaunchSpec> {
@@ -373,8 +365,7 @@ class PiRuntime implements AgentRuntime {
       await this.#writing;
       this.#config = { config, generation };
     }
-    // Before the first process of this life exists, whatever carries the family's mark is a leftover of an earlier one.
-    this.#swept ??= killMarked(`${this.#family}-`, this.#options.log);
+    this.#swept ??= this.#sweep();
     await this.#swept;
     const extension = here("extension");
     await access(extension);
@@ -389,5 +380,3 @@ class PiRuntime implements AgentRuntime {
     };
   }
 }
-
-export { GUIDE_MODEL, GUIDE_PROVIDER };
