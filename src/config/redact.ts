@@ -1,7 +1,7 @@
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { Secret } from "../core/secret.ts";
-import { Json5Error, memberOf, parseWithComments, type ArrayTree, type Scalar, type Span, type Tree } from "./json5.ts";
+import { Json5Error, memberOf, parseWithComments, type Scalar, type Span, type Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
 import { CONFIG } from "./schema.ts";
 import type { Node } from "./schema/shape.ts";
@@ -16,7 +16,7 @@ const ONLY_VARIABLES = /^(?:\$\{[A-Z_][A-Z0-9_]*\})+$/;
 const URL_WITH_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^/@\s]{0,1024}:[^/@\s]{1,1024}@/i;
 /** A credential that was commented out: a telling name, a colon or equals sign, and the value. */
 const IN_COMMENT =
-  /([\w-]{0,40}(?:token|secret|passw|passphrase|api[-_]?key|credential|authorization)[\w-]{0,40}["']?\s{0,8}[:=]\s{0,8})("[^"\n]*"|'[^'\n]*'|[^\s,"'}]+)/gi;
+  /((?:token|secret|passw|passphrase|api[-_]?key|credential|authorization)[\w-]{0,40}["']?\s{0,8}[:=]\s{0,8})("[^"\n]*"|'[^'\n]*'|[^\s,"'}]+)/gi;
 
 /** How far a walk has come: the schema's node (null where it describes nothing), and whether all below is secret. */
 type Where = { readonly node: Node | null; readonly secret: boolean };
@@ -133,9 +133,15 @@ function parse(raw: string): ReturnType<typeof parseWithComments> {
 
 function restore(next: Tree, current: Tree | undefined, path: KeyPath, currentRaw: string, edits: Edit[]): void {
   if (next.kind === "array") {
-    for (const [index, item] of next.items.entries()) restore(item, counterpart(current, index, item), [...path, index], currentRaw, edits);
+    const stored = current?.kind === "array" ? current.items : [];
+    const byId = new Map(stored.map((item) => [idOf(item), item]));
+    for (const [index, item] of next.items.entries()) {
+      const id = idOf(item);
+      restore(item, id === undefined ? stored[index] : byId.get(id), [...path, index], currentRaw, edits);
+    }
   } else if (next.kind === "object") {
-    for (const { key, value } of next.members) restore(value, memberOf(current, key)?.value, [...path, key], currentRaw, edits);
+    const stored = current?.kind === "object" ? new Map(current.members.map((member) => [member.key, member.value])) : undefined;
+    for (const { key, value } of next.members) restore(value, stored?.get(key), [...path, key], currentRaw, edits);
   } else if (typeof next.value === "string" && next.value.includes(REDACTED)) {
     const stored = current?.kind === "scalar" ? current : undefined;
     if (next.value !== REDACTED || stored === undefined || stored.value === REDACTED) {
@@ -148,13 +154,7 @@ function restore(next: Tree, current: Tree | undefined, path: KeyPath, currentRa
   }
 }
 
-/** The item of the current list that an item of the new list is about. */
-function counterpart(current: Tree | undefined, index: number, item: Tree): Tree | undefined {
-  if (current?.kind !== "array") return undefined;
-  const id = idOf(item);
-  return id === undefined ? (current as ArrayTree).items[index] : current.items.find((other) => idOf(other) === id);
-}
-
+/** Items with an id are the same item wherever they stand in their list. */
 function idOf(tree: Tree): string | undefined {
   const id = memberOf(tree, "id")?.value;
   return id?.kind === "scalar" && typeof id.value === "string" ? id.value : undefined;
