@@ -127,7 +127,8 @@ export class Client {
 
   /** Calls a method. Rejects with ClientError `request`, `timeout` or `closed`. */
   request<T = unknown>(method: string, params: unknown = {}, options: RequestOptions = {}): Promise<T> {
-    if (!this.#hello || this.#socket.readyState !== WebSocket.OPEN) return Promise.reject(new ClientError("closed", "the connection is closed"));
+    if (!this.#hello || this.#socket.readyState !== WebSocket.OPEN)
+      return Promise.reject(new ClientError("closed", "the connection is closed"));
     return this.#call(method, params, options) as Promise<T>;
   }
 
@@ -146,7 +147,8 @@ export class Client {
   }
 
   #call(method: string, params: unknown, options: RequestOptions): Promise<unknown> {
-    if (this.#waiting.size >= LIMITS.clientPendingRequests) return Promise.reject(new ClientError("closed", "too many requests are waiting"));
+    if (this.#waiting.size >= LIMITS.clientPendingRequests)
+      return Promise.reject(new ClientError("closed", "too many requests are waiting"));
     const id = `${this.#nextId++}:${randomUUID()}`;
     const timeoutMs = options.timeoutMs ?? this.#options.requestTimeoutMs ?? LIMITS.clientRequestMs;
     return new Promise((resolve, reject) => {
@@ -154,7 +156,10 @@ export class Client {
         this.#take(id);
         reject(err);
       };
-      const timer = timeoutMs > 0 ? setTimeout(() => drop(new ClientError("timeout", `${method}: no answer within ${timeoutMs} ms`)), timeoutMs) : undefined;
+      const timer =
+        timeoutMs > 0
+          ? setTimeout(() => drop(new ClientError("timeout", `${method}: no answer within ${timeoutMs} ms`)), timeoutMs)
+          : undefined;
       const onAbort = (): void => drop(new ClientError("closed", `${method}: cancelled`));
       options.signal?.addEventListener("abort", onAbort, { once: true });
       const release = (): void => {
@@ -231,14 +236,21 @@ export class Client {
     this.#settle = null;
     for (const id of this.#waiting.keys()) {
       const waiting = this.#take(id);
-      waiting?.reject(new ClientError("closed", `${waiting.method}: the connection closed before the answer, ${said}`, { closeCode: code }));
+      waiting?.reject(
+        new ClientError("closed", `${waiting.method}: the connection closed before the answer, ${said}`, { closeCode: code }),
+      );
     }
   }
 }
 
 function toSocket(url: string, timeoutMs: number): WebSocket {
   try {
-    return new WebSocket(url, { perMessageDeflate: false, maxPayload: LIMITS.frameBytes, handshakeTimeout: timeoutMs, followRedirects: false });
+    return new WebSocket(url, {
+      perMessageDeflate: false,
+      maxPayload: LIMITS.frameBytes,
+      handshakeTimeout: timeoutMs,
+      followRedirects: false,
+    });
   } catch (err) {
     throw new ClientError("unreachable", "this is not a WebSocket URL", { cause: err });
   }
@@ -295,7 +307,8 @@ function toConnectParams(options: ClientOptions, challenge: { nonce: string; ts:
 
 function toUnreachable(err: NodeJS.ErrnoException): ClientError {
   const status = /Unexpected server response: (\d+)/.exec(err.message);
-  if (status) return new ClientError("unreachable", `something answers there with HTTP ${status[1]}, but it is not a gateway`, { cause: err });
+  if (status)
+    return new ClientError("unreachable", `something answers there with HTTP ${status[1]}, but it is not a gateway`, { cause: err });
   return new ClientError("unreachable", reasonOfCode(err), { cause: err });
 }
 

@@ -1,0 +1,142 @@
+// Bundles the gateway into dist/: src/main.ts as ES modules that load the rarely needed parts on first use, the SQL migrations, the
+// page, and the licence texts of what was bundled. The same sources give the same bytes.
+//   node scripts/build.ts [--quiet] [--clean]   --clean removes what earlier builds left (a running gateway may still load it)
+import { createHash } from "node:crypto";
+import { spawn } from "node:child_process";
+import { cpSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build, type Metafile } from "esbuild";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const dist = join(root, "dist");
+const quiet = process.argv.includes("--quiet");
+/** A gateway that runs from dist/ loads its chunks lazily; those of an earlier build stay this long. */
+const KEEP_OLD_CHUNKS_MS = 24 * 3_600_000;
+
+const say = (text: string): void => {
+  if (!quiet) console.error(text);
+};
+
+/** SHA-256 over the names and contents of files. */
+function hashOf(files: readonly string[]): string {
+  const hash = createHash("sha256");
+  for (const file of files.toSorted())
+    hash
+      .update(file)
+      .update("\0")
+      .update(readFileSync(join(root, file)))
+      .update("\0");
+  return hash.digest("hex");
+}
+
+/** Runs a Node script; rejects with its output when it fails. */
+function runNode(args: readonly string[], cwd = root): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    child.on("error", reject);
+    child.on("close", (code) => (code === 0 ? resolve() : reject(new Error(`${args[0]} ended with code ${code}:\n${output}`))));
+  });
+}
+
+/** Runs `work` unless its inputs are those of the last time and its result is still there. */
+async function unlessCurrent(name: string, inputs: readonly string[], result: string, work: () => Promise<void>): Promise<void> {
+  const stamp = join(root, ".cache", `built-${name}`);
+  const hash = hashOf(inputs);
+  if (existsSync(result) && existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return;
+  await work();
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, hash);
+}
+
+async function bundle(): Promise<Metafile> {
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: { main: "src/main.ts", ...Object.fromEntries(WORKERS.map((path) => [workerName(path), path])) },
+    outdir: "dist",
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node24",
+    // Chunks lie beside main.js, so that what a module finds next to itself (`new URL("./migrations/", import.meta.url)`) is in dist/.
+    chunkNames: "[name]-[hash]",
+    // Pi runs as processes of its own, from its own bundle.
+    external: ["@earendil-works/pi-coding-agent"],
+    banner: { js: 'import { createRequire as toRequire } from "node:module"; const require = toRequire(import.meta.url);' },
+    legalComments: "none",
+    metafile: true,
+    logLevel: "warning",
+  });
+  return result.metafile;
+}
+
+/** Sources that are started as files of their own (inside another process) and so need a known name in dist/. */
+const WORKERS: readonly string[] = globSync("src/**/*.entry.ts", { cwd: root }).toSorted();
+const workerName = (path: string): string => path.replace(/^.*\//, "").replace(/\.ts$/, "");
+
+/** The licence texts of the packages whose code is in the bundle. */
+function writeNotices(metafile: Metafile): void {
+  const packages = new Set<string>();
+  for (const input of Object.keys(metafile.inputs)) {
+    const found = /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input);
+    if (found) packages.add(found[1]!);
+  }
+  const parts = [...packages].toSorted().map((name) => {
+    const dir = join(root, "node_modules", name);
+    const { version, license } = JSON.parse(readFileSync(join(dir, "package.json"), "utf8")) as { version: string; license: string };
+    const file = readdirSync(dir).find((each) => /^licen[cs]e/i.test(each));
+    return `${name} ${version} (${license})\n\n${file ? readFileSync(join(dir, file), "utf8").trim() : ""}\n`;
+  });
+  writeFileSync(join(dist, "THIRD-PARTY-LICENSES.txt"), parts.join(`\n${"-".repeat(80)}\n\n`));
+}
+
+function copyMigrations(): void {
+  const target = join(dist, "migrations");
+  rmSync(target, { recursive: true, force: true });
+  cpSync(join(root, "src/store/migrations"), target, { recursive: true });
+}
+
+/** Removes files of earlier builds: all of them with --clean, else those that no running gateway should need any more. */
+function prune(metafile: Metafile): void {
+  const current = new Set(Object.keys(metafile.outputs).map((path) => relative("dist", path)));
+  const now = new Date();
+  for (const name of readdirSync(dist).filter((each) => each.endsWith(".js"))) {
+    const path = join(dist, name);
+    if (current.has(name)) utimesSync(path, now, now);
+    else if (process.argv.includes("--clean") || now.getTime() - statSync(path).mtimeMs > KEEP_OLD_CHUNKS_MS) rmSync(path);
+  }
+}
+
+async function buildPage(): Promise<void> {
+  if (!existsSync(join(root, "web/index.html"))) return;
+  const inputs = globSync(["web/src/**/*", "web/public/**/*", "web/*.{html,ts,json}", "package-lock.json"], {
+    cwd: root,
+    withFileTypes: true,
+  })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+  await unlessCurrent("page", inputs, join(dist, "web/index.html"), () =>
+    runNode([join(root, "node_modules/vite/bin/vite.js"), "build", "web"]),
+  );
+}
+
+const started = Date.now();
+mkdirSync(dist, { recursive: true });
+try {
+  const page = buildPage();
+  const metafile = await bundle();
+  copyMigrations();
+  writeNotices(metafile);
+  await page;
+  prune(metafile);
+  const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
+  say(
+    `dist/: ${Object.keys(metafile.outputs).length} files, ${Math.round(bytes / 1_024)} KB of code, ${((Date.now() - started) / 1_000).toFixed(1)} s`,
+  );
+} catch (err) {
+  console.error(err instanceof Error ? err.message : err);
+  process.exitCode = 1;
+}

@@ -1,0 +1,78 @@
+// Runs all tests: installs the servers that some of them need, generates and builds what they use, then `node --test`.
+//   npm test [-- FILE...]   with files, only those, and nothing is installed
+import { spawn, spawnSync } from "node:child_process";
+import { accessSync, constants, globSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Programs of Debian that tests drive, and what is skipped without them. */
+const SERVERS = [
+  { program: "ngircd", dirs: ["/usr/sbin"], skips: "the tests against a real IRC server" },
+  { program: "chromium", dirs: ["/usr/bin"], skips: "the tests of the page in a browser" },
+] as const;
+
+function isInstalled(program: string, dirs: readonly string[]): boolean {
+  return [...(process.env["PATH"] ?? "").split(delimiter), ...dirs].some((dir) => {
+    try {
+      accessSync(join(dir, program), constants.X_OK);
+      return true;
+    } catch (err) {
+      const { code } = err as NodeJS.ErrnoException;
+      if (code === "ENOENT" || code === "EACCES" || code === "ENOTDIR") return false;
+      throw err;
+    }
+  });
+}
+
+/** apt-get as root, or through sudo without a password; null where there is neither. */
+function aptGet(): readonly string[] | null {
+  if (!isInstalled("apt-get", ["/usr/bin"])) return null;
+  if (process.getuid?.() === 0) return ["apt-get"];
+  return spawnSync("sudo", ["-n", "true"], { stdio: "ignore" }).status === 0 ? ["sudo", "-n", "apt-get"] : null;
+}
+
+function run([program, ...args]: readonly string[]): boolean {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const { status, stdout, stderr } = spawnSync(program!, args, { env, encoding: "utf8" });
+  if (status !== 0) console.error(`${[program, ...args].join(" ")} ended with code ${status}:\n${`${stdout}${stderr}`.slice(-1_000)}`);
+  return status === 0;
+}
+
+function installServers(): void {
+  const missing = SERVERS.filter(({ program, dirs }) => !isInstalled(program, dirs));
+  if (missing.length === 0) return;
+  const apt = aptGet();
+  const names = missing.map(({ program }) => program);
+  if (apt) {
+    console.error(`Installing ${names.join(" and ")} from Debian …`);
+    if (run([...apt, "update", "-q"])) run([...apt, "install", "-y", "-q", "--no-install-recommends", ...names]);
+  }
+  for (const { program, dirs, skips } of missing) {
+    if (!isInstalled(program, dirs))
+      console.error(`Skipped: ${skips}, because ${program} is not installed${apt ? "" : " and there is no apt-get here"}.`);
+  }
+}
+
+/** Runs a Node program with this terminal's streams; resolves to its exit code. */
+function runNode(args: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { cwd: root, stdio: "inherit" });
+    child.on("error", reject);
+    child.on("close", (code) => resolve(code ?? 1));
+  });
+}
+
+const given = process.argv.slice(2);
+if (given.length === 0) installServers();
+const built = await runNode([join(root, "scripts/build.ts"), "--quiet"]);
+if (built === 0) {
+  const files =
+    given.length > 0
+      ? given
+      : globSync(["src/**/*.test.ts", "test/**/*.test.ts", "web/{src,test}/**/*.test.ts", "web/*.test.ts"], { cwd: root }).toSorted();
+  process.exitCode = await runNode(["--test", "--test-concurrency=2", "--test-timeout=300000", ...files]);
+} else {
+  process.exitCode = built;
+}

@@ -1,0 +1,172 @@
+import { CliError, EXIT } from "../core/errors.ts";
+import { editConfig } from "./config-edit.ts";
+import { parseValue, shownValue } from "./config-value.ts";
+import type { Run } from "./command.ts";
+import { gatewayOrFiles } from "./connect.ts";
+import { readInput } from "./input.ts";
+import type { Invocation } from "./invocation.ts";
+import { configOf } from "./target.ts";
+import { cleanLine, formatAge, formatDuration } from "./text.ts";
+
+export type Account = {
+  accountId: string;
+  enabled?: boolean;
+  connected?: boolean;
+  state?: string;
+  healthState?: string;
+  since?: number;
+  lastError?: string | null;
+  fix?: string;
+  retryAt?: number;
+  lastInboundAt?: number | null;
+  lastOutboundAt?: number | null;
+};
+export type ChannelsStatus = {
+  channelOrder: string[];
+  channelLabels?: Record<string, string>;
+  channelAccounts: Record<string, Account[]>;
+  source?: string;
+};
+export type AccountRow = Account & { channel: string; name: string };
+
+/** One row per account, in the gateway's order. */
+export function accountRows(answer: ChannelsStatus): AccountRow[] {
+  return answer.channelOrder.flatMap((channel) =>
+    (answer.channelAccounts[channel] ?? []).map((account) => ({ ...account, channel, name: `${channel}/${account.accountId}` })),
+  );
+}
+
+/** The state of an account in words: since when, and why not. */
+export function accountText(row: Account, now: number): string {
+  const state = row.state ?? row.healthState ?? (row.connected ? "ready" : "unknown");
+  const since = row.since ? `, ${formatAge(row.since, now)}` : "";
+  const cause = row.lastError && state !== "ready" ? `: ${row.lastError}` : "";
+  const retry = row.retryAt && row.retryAt > now ? `; next try in ${formatDuration(row.retryAt - now)}` : "";
+  return `${state === "ready" ? "connected" : state}${since}${cause}${retry}`;
+}
+
+/** `openclaw channels status` */
+export const channelsStatus: Run = async (invocation) => {
+  const { out, host } = invocation;
+  const answer = await gatewayOrFiles<ChannelsStatus>(
+    invocation,
+    ["operator.read"],
+    ({ client }) => client.request("channels.status", invocation.has("probe") ? { probe: true } : {}),
+    () => fromFiles(invocation),
+  );
+  const rows = accountRows(answer);
+  out.result(answer, () => {
+    if (rows.length === 0)
+      return out.line("No channels yet. Add one: openclaw channels add irc --set host=irc.libera.chat --set nick=mybot");
+    const cells = rows.map((row) => [
+      row.name,
+      answer.source ? (row.enabled === false ? "off" : "configured") : accountText(row, host.now()),
+      formatAge(row.lastInboundAt, host.now()),
+      formatAge(row.lastOutboundAt, host.now()),
+    ]);
+    out.table(
+      [{ title: "account" }, { title: "state", cut: true }, { title: "last in", align: "right" }, { title: "last out", align: "right" }],
+      cells,
+    );
+    for (const row of rows) if (row.fix) out.paragraph(cleanLine(`  ${row.name}: ${row.fix}`), "    ");
+  });
+  const failed = !answer.source && rows.some((row) => row.enabled !== false && row.state === "terminal");
+  return failed ? EXIT.failure : EXIT.ok;
+};
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+
+function accountsOf(value: Record<string, unknown>): Account[] {
+  const ids = isObject(value["accounts"]) ? Object.keys(value["accounts"]) : [];
+  return (ids.length > 0 ? ids : ["default"]).map((accountId) => ({ accountId, enabled: value["enabled"] !== false }));
+}
+
+function fromFiles(invocation: Invocation): ChannelsStatus {
+  const channels = configOf(invocation).config.channels as Readonly<Record<string, unknown>>;
+  const named = Object.entries(channels).filter(([id, value]) => id !== "defaults" && isObject(value)) as [
+    string,
+    Record<string, unknown>,
+  ][];
+  return {
+    source: "files",
+    channelOrder: named.map(([id]) => id),
+    channelAccounts: Object.fromEntries(named.map(([id, value]) => [id, accountsOf(value)])),
+  };
+}
+
+/** `openclaw channels list`: what is configured, running or not. */
+export const channelsList: Run = async (invocation) => {
+  const { out } = invocation;
+  const answer = await gatewayOrFiles<ChannelsStatus>(
+    invocation,
+    ["operator.read"],
+    ({ client }) => client.request("channels.status"),
+    () => fromFiles(invocation),
+  );
+  const rows = accountRows(answer).map(({ channel, accountId, enabled }) => ({ channel, account: accountId, enabled: enabled !== false }));
+  out.result({ channels: rows, ...(answer.source && { source: answer.source }) }, () => {
+    if (rows.length === 0)
+      return out.line("No channels yet. Add one: openclaw channels add irc --set host=irc.libera.chat --set nick=mybot");
+    out.table(
+      [{ title: "channel" }, { title: "account" }, { title: "enabled" }],
+      rows.map((row) => [row.channel, row.account, row.enabled ? "yes" : "no"]),
+    );
+  });
+};
+
+/** `openclaw channels add <channel>` */
+export const channelsAdd: Run = async (invocation) => {
+  const { out } = invocation;
+  const channel = checkName(invocation.arg(0), "channel");
+  const account = invocation.text("account");
+  const base = ["channels", channel, ...(account === undefined ? [] : ["accounts", checkName(account, "account")])];
+  const settings = invocation.list("set").map(parseSetting);
+  const secretKey = invocation.text("secret-stdin");
+  if (secretKey !== undefined) settings.push([secretKey.split("."), await readInput(invocation)]);
+  const where = await editConfig(invocation, (edit) => {
+    if (!isObject(edit.get(base))) edit.set(base, {});
+    for (const [path, value] of settings) edit.set([...base, ...path], value);
+    if (edit.get(["channels", channel, "enabled"]) === false) edit.set(["channels", channel, "enabled"], true);
+  });
+  out.result({ ok: true, channel, ...(account && { account }), where }, () => {
+    out.line(`Added ${channel}${account === undefined ? "" : `/${account}`} to ${where}.`);
+    for (const [path, value] of settings) out.line(`  ${path.join(".")} = ${shownValue(path.join("."), value)}`);
+    out.note("See it connect: openclaw channels status");
+  });
+};
+
+function parseSetting(text: string): [path: string[], value: unknown] {
+  const at = text.indexOf("=");
+  if (at > 0) return [text.slice(0, at).split("."), parseValue(text.slice(at + 1))];
+  throw new CliError(`--set ${cleanLine(text)} has no value`, {
+    why: "it is written key=value.",
+    fix: "for example --set nick=mybot",
+    exit: EXIT.usage,
+  });
+}
+
+function checkName(text: string, what: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(text) && text !== "__proto__") return text;
+  throw new CliError(`"${cleanLine(text)}" cannot be the name of ${what === "account" ? "an account" : "a channel"}`, {
+    why: "a name has letters, digits, - and _.",
+    fix: "choose another name.",
+    exit: EXIT.usage,
+  });
+}
+
+/** `openclaw channels remove <channel>` */
+export const channelsRemove: Run = async (invocation) => {
+  const { out } = invocation;
+  const channel = checkName(invocation.arg(0), "channel");
+  const account = invocation.text("account");
+  const name = account === undefined ? channel : `${channel}/${account}`;
+  await invocation.confirm(`Remove ${name} from the configuration?`);
+  const path = ["channels", channel, ...(account === undefined ? [] : ["accounts", account])];
+  let found = false;
+  const where = await editConfig(invocation, (edit) => {
+    found = edit.get(path) !== undefined;
+    edit.unset(path);
+  });
+  if (!found) throw new CliError(`${name} is not configured`, { fix: "openclaw channels list" });
+  out.result({ ok: true, channel, ...(account && { account }), where }, () => out.line(`Removed ${name} from ${where}.`));
+};

@@ -1,0 +1,97 @@
+import { createInterface, type Interface } from "node:readline";
+import { ClientError } from "../client/errors.ts";
+import { keepConnected } from "../client/keep.ts";
+import { EXIT } from "../core/errors.ts";
+import { Conversation } from "./conversation.ts";
+import type { Run } from "./command.ts";
+import { toCliError, toClientOptions } from "./connect.ts";
+import type { Invocation } from "./invocation.ts";
+import { resolveTarget } from "./target.ts";
+import { cleanLine, formatDuration } from "./text.ts";
+
+/** `openclaw chat`: lines in, replies out, until the input ends, /quit, or a second Ctrl-C. */
+export const chat: Run = async (invocation) => {
+  const { out, host } = invocation;
+  const target = resolveTarget(invocation);
+  const leave = new AbortController();
+  const onAbort = (): void => leave.abort();
+  host.signal.addEventListener("abort", onAbort, { once: true });
+  const conversation = new Conversation(invocation);
+  const options = await toClientOptions(invocation, target, { scopes: ["operator.read", "operator.write"], caps: ["tool-events"] });
+  let talk: Promise<number> | null = null;
+  try {
+    const held = keepConnected(
+      options,
+      {
+        onOpen: async (client) => {
+          await conversation.attach(client);
+          talk ??= converse(invocation, conversation, leave);
+        },
+        onDown: (err, retryInMs) => {
+          // Before the first connection there is nobody to wait for.
+          if (talk === null) throw err;
+          conversation.detach();
+          out.note(`(${cleanLine(err.message)}; trying again in ${formatDuration(retryInMs)})`);
+        },
+      },
+      leave.signal,
+    );
+    await held;
+    return (await (talk as Promise<number> | null)) ?? EXIT.ok;
+  } catch (err) {
+    leave.abort();
+    throw err instanceof ClientError ? toCliError(err, target, invocation) : err;
+  } finally {
+    host.signal.removeEventListener("abort", onAbort);
+  }
+};
+
+/** Reads lines and sends them, one turn after the other; a line with a slash overtakes. */
+async function converse(invocation: Invocation, conversation: Conversation, leave: AbortController): Promise<number> {
+  const { out, host } = invocation;
+  const interactive = host.stdin.isTTY === true && out.interactive && !out.json;
+  const lines = createInterface({
+    input: host.stdin,
+    ...(interactive && { output: process.stdout, prompt: `${out.paint("cyan", "›")} ` }),
+    terminal: interactive,
+  });
+  const onInterrupt = (): void => {
+    if (conversation.busy) void conversation.stop();
+    else lines.close();
+  };
+  lines.on("SIGINT", onInterrupt);
+  leave.signal.addEventListener("abort", () => lines.close(), { once: true });
+  if (interactive) out.note(`Conversation ${cleanLine(conversation.sessionKey)}. /help lists commands; Ctrl-C stops a turn, then leaves.`);
+  let failed = false;
+  try {
+    const opening = invocation.args.join(" ").trim();
+    if (opening) failed = !(await conversation.say(opening));
+    failed = (await readLines(lines, conversation, interactive)) || failed;
+  } finally {
+    lines.close();
+    leave.abort();
+  }
+  return failed ? EXIT.failure : EXIT.ok;
+}
+
+/** Resolves at the end of the input, to whether a turn failed. */
+function readLines(lines: Interface, conversation: Conversation, interactive: boolean): Promise<boolean> {
+  let failed = false;
+  let queue: Promise<void> = Promise.resolve();
+  const say = async (text: string): Promise<void> => {
+    if (!(await conversation.say(text))) failed = true;
+    if (interactive) lines.prompt();
+  };
+  return new Promise((resolve, reject) => {
+    lines.on("line", (line) => {
+      const text = line.trim();
+      if (text === "/quit" || text === "/exit") return lines.close();
+      if (text === "") return interactive ? lines.prompt() : undefined;
+      if (text.startsWith("/") && conversation.busy) return void conversation.say(text).catch(reject);
+      queue = queue.then(() => say(text));
+      queue.catch(reject);
+    });
+    lines.on("close", () => void queue.then(() => resolve(failed), reject));
+    if (interactive) lines.prompt();
+  });
+}

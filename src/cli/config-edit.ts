@@ -1,0 +1,80 @@
+import { getAt, mergePatch, setAt, unsetAt, writeConfig, type PathLike } from "../config/edit.ts";
+import type { Issue } from "../config/issue.ts";
+import { CliError } from "../core/errors.ts";
+import { withGateway } from "./connect.ts";
+import type { Invocation } from "./invocation.ts";
+import { configOf, pathsOf, resolveTarget } from "./target.ts";
+import { cleanLine } from "./text.ts";
+
+/** Changes of one edit, collected on a text. */
+export type Edit = {
+  get(path: PathLike): unknown;
+  set(path: PathLike, value: unknown): void;
+  unset(path: PathLike): void;
+};
+
+/**
+ * Changes the configuration that is meant: the file of this machine (a running gateway sees it and applies it), or that of a
+ * gateway elsewhere, through its methods. Comments stay. Throws when the result would be invalid, or somebody else was faster.
+ * Resolves to where it was written.
+ */
+export async function editConfig(invocation: Invocation, change: (edit: Edit) => void): Promise<string> {
+  const target = resolveTarget(invocation);
+  const isElsewhere =
+    !target.local &&
+    (invocation.text("url") !== undefined || target.urlFrom.startsWith("gateway.remote") || target.urlFrom === "OPENCLAW_GATEWAY_URL");
+  return isElsewhere ? await editRemote(invocation, change) : await editFile(invocation, change);
+}
+
+function collect(text: string, change: (edit: Edit) => void): string {
+  let current = text;
+  change({
+    get: (path) => getAt(current, path),
+    set: (path, value) => (current = setAt(current, path, value)),
+    unset: (path) => (current = unsetAt(current, path)),
+  });
+  return current;
+}
+
+async function editFile(invocation: Invocation, change: (edit: Edit) => void): Promise<string> {
+  const { config: path } = pathsOf(invocation);
+  const loaded = configOf(invocation);
+  if (loaded.exists && loaded.raw === null) {
+    throw new CliError(`${path} cannot be changed`, {
+      why: `${loaded.issues[0]?.message ?? "it cannot be read"}.`,
+      fix: "openclaw config validate",
+    });
+  }
+  const issues = await writeConfig(path, collect(loaded.raw ?? "", change), { env: invocation.host.env, base: loaded.raw });
+  for (const issue of issues.filter((each) => each.severity === "warning")) invocation.out.note(`Note: ${warningLine(issue)}`);
+  return path;
+}
+
+const warningLine = (issue: Issue): string => cleanLine(`${issue.line > 0 ? `line ${issue.line}: ` : ""}${issue.message}`);
+
+async function editRemote(invocation: Invocation, change: (edit: Edit) => void): Promise<string> {
+  return await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client, target }) => {
+    const { parsed, hash } = await client.request<{ parsed?: unknown; hash?: string }>("config.get");
+    const before = JSON.stringify(parsed ?? {});
+    const patch = toPatch(JSON.parse(before), JSON.parse(mergePatch(collect(before, change), {})));
+    if (patch !== undefined)
+      await client.request("config.patch", { raw: JSON.stringify(patch), ...(hash !== undefined && { baseHash: hash }) });
+    return `the configuration of ${target.url}`;
+  });
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** The JSON merge patch (RFC 7396) that leads from one value to another; undefined when they are equal. Secrets stay out of it unless they changed. */
+export function toPatch(from: unknown, to: unknown): unknown {
+  if (!isObject(from) || !isObject(to)) return JSON.stringify(from) === JSON.stringify(to) ? undefined : to;
+  const patch: Record<string, unknown> = {};
+  for (const key of new Set([...Object.keys(from), ...Object.keys(to)])) {
+    if (!Object.hasOwn(to, key)) patch[key] = null;
+    else {
+      const part = Object.hasOwn(from, key) ? toPatch(from[key], to[key]) : to[key];
+      if (part !== undefined) patch[key] = part;
+    }
+  }
+  return Object.keys(patch).length > 0 ? patch : undefined;
+}

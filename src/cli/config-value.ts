@@ -1,0 +1,22 @@
+import { soundsSecret } from "../config/secrets.ts";
+import { parseTree, valueOf, Json5Error } from "../config/json5.ts";
+import { cleanLine } from "./text.ts";
+
+/** What a person types as a value: JSON5 where it is some (numbers, true, [..], {..}, "text"), else text as it stands. */
+export function parseValue(text: string): unknown {
+  if (!/^[[{"'\d+-]|^(true|false|null)$/.test(text.trim())) return text;
+  try {
+    return valueOf(parseTree(text));
+  } catch (err) {
+    if (err instanceof Json5Error) return text;
+    throw err;
+  }
+}
+
+/** A value for the screen, cut, and hidden where its key holds a secret. */
+export function shownValue(key: string, value: unknown): string {
+  const last = key.split(".").at(-1) ?? key;
+  if (soundsSecret(last)) return "(hidden)";
+  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+  return cleanLine(text).slice(0, 200);
+}

@@ -1,0 +1,189 @@
+import { effectAt } from "../config/schema/walk.ts";
+import { CONFIG } from "../config/schema.ts";
+import { getAt } from "../config/edit.ts";
+import type { Issue } from "../config/issue.ts";
+import { formatPath, parsePath, type KeyPath } from "../config/key-path.ts";
+import { redactValue } from "../config/redact.ts";
+import { CliError, EXIT } from "../core/errors.ts";
+import { editConfig } from "./config-edit.ts";
+import { parseValue, shownValue } from "./config-value.ts";
+import type { Run } from "./command.ts";
+import { withGateway } from "./connect.ts";
+import { readInput } from "./input.ts";
+import type { Invocation } from "./invocation.ts";
+import { configOf, pathsOf, resolveTarget } from "./target.ts";
+import { cleanLine, plural } from "./text.ts";
+
+function pathOf(invocation: Invocation): KeyPath {
+  const text = invocation.arg(0);
+  const path = parsePath(text);
+  if (path && path.length > 0) return path;
+  throw new CliError(`"${cleanLine(text)}" is not a key`, {
+    why: "keys are joined by dots.",
+    fix: "write it like gateway.port or bindings[0].agentId",
+    exit: EXIT.usage,
+  });
+}
+
+/** `openclaw config get [path]`: as it stands in the file; with a running gateway elsewhere, in its file. */
+export const configGet: Run = async (invocation) => {
+  const { out } = invocation;
+  const path = invocation.args[0] === undefined ? null : pathOf(invocation);
+  const { value, fallback } = await readConfigured(invocation, path);
+  if (value === undefined && fallback === undefined) {
+    throw new CliError(`${cleanLine(invocation.arg(0))} is not set`, {
+      why: "it is not in the file and has no default.",
+      fix: `openclaw config schema ${cleanLine(invocation.arg(0))} tells what it is.`,
+    });
+  }
+  const shown = value ?? fallback;
+  if (out.json) return out.data(shown);
+  out.line(typeof shown === "string" ? cleanLine(shown) : JSON.stringify(shown, null, 2));
+  if (value === undefined) out.note("This is the default; the file does not set it.");
+};
+
+async function readConfigured(invocation: Invocation, path: KeyPath | null): Promise<{ value: unknown; fallback: unknown }> {
+  const target = resolveTarget(invocation);
+  if (!target.local) {
+    const { parsed } = await withGateway(invocation, { scopes: ["operator.read"] }, ({ client }) =>
+      client.request<{ parsed: unknown }>("config.get"),
+    );
+    return { value: path === null ? parsed : walk(parsed, path), fallback: undefined };
+  }
+  const loaded = configOf(invocation);
+  const fallback = path === null ? {} : walk(redactValue(loaded.config), path);
+  if (loaded.raw === null) return { value: undefined, fallback };
+  const whole = redactValue(readWhole(loaded.raw));
+  return { value: path === null ? whole : walk(whole, path), fallback };
+}
+
+/** The text as a value; getAt needs a path, so the text is put under one. */
+const readWhole = (raw: string): unknown => getAt(`{ "file": ${raw.trim() || "{}"}\n}`, ["file"]);
+
+function walk(value: unknown, path: KeyPath): unknown {
+  let at = value;
+  for (const step of path) {
+    if (typeof at !== "object" || at === null || !Object.hasOwn(at, step)) return undefined;
+    at = (at as Record<string, unknown>)[step];
+  }
+  return at;
+}
+
+const EFFECTS = {
+  applied: "A running gateway applies it at once.",
+  "restart-channel": "A running gateway reconnects that channel.",
+  "restart-gateway": "It counts from the next start: openclaw gateway restart",
+} as const;
+
+/** `openclaw config set <path> <value>` */
+export const configSet: Run = async (invocation) => {
+  const { out } = invocation;
+  const path = pathOf(invocation);
+  const text = invocation.has("stdin") ? await readInput(invocation) : invocation.args[1];
+  if (text === undefined)
+    throw new CliError(`${formatPath(path)} needs a value`, {
+      why: "none was given.",
+      fix: `openclaw config set ${formatPath(path)} <value>; --stdin reads it from standard input.`,
+      exit: EXIT.usage,
+    });
+  const value = invocation.has("stdin") || invocation.has("string") ? text : parseValue(text);
+  const where = await editConfig(invocation, (edit) => edit.set(path, value));
+  const effect = effectAt(CONFIG, path);
+  out.result({ ok: true, path: formatPath(path), where, effect }, () => {
+    out.line(
+      `${formatPath(path)} = ${invocation.has("stdin") ? "(from standard input)" : shownValue(formatPath(path), value)} in ${where}`,
+    );
+    out.note(EFFECTS[effect]);
+  });
+};
+
+/** `openclaw config unset <path>` */
+export const configUnset: Run = async (invocation) => {
+  const { out } = invocation;
+  const path = pathOf(invocation);
+  let found = false;
+  const where = await editConfig(invocation, (edit) => {
+    found = edit.get(path) !== undefined;
+    edit.unset(path);
+  });
+  out.result({ ok: true, path: formatPath(path), removed: found, where }, () => {
+    out.line(found ? `Removed ${formatPath(path)} from ${where}.` : `${formatPath(path)} was not set in ${where}.`);
+    if (found) out.note(EFFECTS[effectAt(CONFIG, path)]);
+  });
+};
+
+/** `openclaw config file` */
+export const configFile: Run = (invocation) => {
+  const { config, exists } = { config: pathsOf(invocation).config, exists: configOf(invocation).exists };
+  invocation.out.result({ path: config, exists }, () => invocation.out.line(config));
+  if (!exists && !invocation.out.json) invocation.out.note("It is not there yet; the defaults hold. openclaw config set makes it.");
+};
+
+/** `openclaw config validate` */
+export const configValidate: Run = (invocation) => {
+  const { out } = invocation;
+  const loaded = configOf(invocation);
+  const errors = loaded.issues.filter((issue) => issue.severity === "error").length;
+  const warnings = loaded.issues.filter((issue) => issue.severity === "warning").length;
+  out.result({ ok: errors === 0, path: loaded.path, exists: loaded.exists, source: loaded.source, issues: loaded.issues }, () => {
+    for (const issue of loaded.issues) showIssue(invocation, loaded.path, issue);
+    if (!loaded.exists) out.line(`${loaded.path} is not there; the defaults hold.`);
+    else out.line(`${loaded.path}: ${plural(errors, "error")}, ${plural(warnings, "warning")}`);
+  });
+  return errors === 0 ? EXIT.ok : EXIT.config;
+};
+
+const MARKS = { error: ["red", "✗"], warning: ["yellow", "!"], info: ["dim", "·"] } as const;
+
+/** One finding: place and message, then the fix below it. */
+export function showIssue({ out }: Invocation, file: string, issue: Issue): void {
+  const [style, mark] = MARKS[issue.severity];
+  const place = issue.line > 0 ? `${file}:${issue.line}:${issue.column}` : file;
+  out.paragraph(`${out.paint(style, mark)} ${place}  ${cleanLine(issue.message)}`, "  ");
+  if (issue.fix) out.paragraph(`  Fix: ${cleanLine(issue.fix)}`, "  ");
+}
+
+/** `openclaw config schema [path]` */
+export const configSchema: Run = async (invocation) => {
+  const { out } = invocation;
+  const { jsonSchema, lookupSchema } = await import("../config/json-schema.ts");
+  const path = invocation.args[0];
+  if (path === undefined) return out.data(jsonSchema());
+  const found = lookupSchema(path);
+  if (!found) throw await unknownKey(path);
+  out.result(found, () => {
+    const {
+      description,
+      type,
+      default: fallback,
+      enum: choices,
+    } = found.schema as { description?: string; type?: string | string[]; default?: unknown; enum?: unknown[] };
+    const rows: [string, string][] = [["key", found.path]];
+    if (description) rows.push(["means", description]);
+    if (type) rows.push(["type", [type].flat().join(" or ")]);
+    if (choices) rows.push(["one of", choices.join(", ")]);
+    if (fallback !== undefined) rows.push(["default", JSON.stringify(fallback)]);
+    rows.push(["change", EFFECTS[effectAt(CONFIG, parsePath(path.replaceAll("[]", "[0]")) ?? [])]]);
+    out.pairs(rows);
+    if (found.children.length === 0) return;
+    out.line();
+    out.table(
+      [{ title: "below it" }, { title: "type", cut: true }],
+      found.children.map((child) => [child.key, [child.type ?? "-"].flat().join(" or ")]),
+    );
+  });
+};
+
+async function unknownKey(path: string): Promise<CliError> {
+  const { lookupSchema } = await import("../config/json-schema.ts");
+  const { suggest } = await import("../config/suggest.ts");
+  const parent = path.split(".").slice(0, -1).join(".") || ".";
+  const siblings = lookupSchema(parent)?.children.map((child) => child.key) ?? [];
+  const meant = suggest(path.split(".").at(-1)!, siblings);
+  const whole = meant && (parent === "." ? meant : `${parent}.${meant}`);
+  return new CliError(`there is no key ${cleanLine(path)}`, {
+    ...(whole && { why: `did you mean ${whole}?` }),
+    fix: whole ? `openclaw config schema ${whole}` : `openclaw config schema ${parent} lists the keys there.`,
+    exit: EXIT.usage,
+  });
+}

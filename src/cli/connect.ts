@@ -1,0 +1,193 @@
+import { CliError, EXIT } from "../core/errors.ts";
+import { openClient, type Client, type ClientOptions } from "../client/client.ts";
+import { ClientError } from "../client/errors.ts";
+import type { Invocation } from "./invocation.ts";
+import { pathsOf, reachOf, resolveTarget, tokenPath, type Target } from "./target.ts";
+
+export type Scope = "operator.read" | "operator.write" | "operator.admin" | "operator.approvals" | "operator.pairing";
+
+export type ConnectOptions = { readonly scopes: readonly Scope[]; readonly caps?: readonly string[] };
+
+/** A connection of one command, and where it leads. */
+export type Link = { readonly client: Client; readonly target: Target };
+
+/**
+ * Connects to the gateway that is meant. Throws CliError: 69 when it cannot be reached, 77 when it refuses the credential, each
+ * with what was tried, where that came from, and the next command.
+ */
+export async function connectGateway(invocation: Invocation, options: ConnectOptions): Promise<Link> {
+  const target = resolveTarget(invocation);
+  try {
+    const client = await openClient(await toClientOptions(invocation, target, options));
+    const issued = client.hello.auth.deviceToken;
+    if (issued !== undefined && reachOf(target.url) !== "loopback") await saveDeviceToken(invocation, target.url, issued);
+    return { client, target };
+  } catch (err) {
+    throw toCliError(err, target, invocation);
+  }
+}
+
+/** The options of the connection that `connectGateway` would make; for commands that hold one. */
+export async function toClientOptions(invocation: Invocation, target: Target, options: ConnectOptions): Promise<ClientOptions> {
+  const reach = reachOf(target.url);
+  if (target.url.startsWith("ws:") && reach !== "loopback") warnPlain(target, reach, invocation);
+  // Key handling costs a few milliseconds, so it is loaded only where it is asked for.
+  const device = reach === "loopback" ? undefined : (await import("./device-file.ts")).openDevice(pathsOf(invocation).gateway);
+  const saved = device?.tokens.get(target.url);
+  const credentials = target.credentialFrom === null && saved ? { token: saved } : target.credentials;
+  const timeoutMs = invocation.number("timeout");
+  return {
+    url: target.url,
+    credentials,
+    scopes: options.scopes,
+    caps: options.caps ?? [],
+    signal: invocation.host.signal,
+    ...(device && { device: device.identity }),
+    ...(timeoutMs !== undefined && { connectTimeoutMs: Math.min(timeoutMs, 10_000), requestTimeoutMs: timeoutMs }),
+  };
+}
+
+async function saveDeviceToken(invocation: Invocation, url: string, token: string): Promise<void> {
+  const { saveToken } = await import("./device-file.ts");
+  saveToken(pathsOf(invocation).gateway, url, token);
+}
+
+function warnPlain(target: Target, reach: "private" | "public", invocation: Invocation): void {
+  if (reach === "private")
+    return invocation.out.note(`Note: ${target.url} is not encrypted; everybody on that network can read the token.`);
+  throw new CliError(`${target.url} is not encrypted`, {
+    why: "the token and every message would cross the internet in the clear.",
+    fix: "use wss://, or a tunnel: ssh -N -L 18789:127.0.0.1:18789 <host>, then --url ws://127.0.0.1:18789",
+    exit: EXIT.usage,
+  });
+}
+
+/** Runs `work` with a connection and closes it afterwards. Its failures are shown like those of connecting. */
+export async function withGateway<T>(invocation: Invocation, options: ConnectOptions, work: (link: Link) => Promise<T>): Promise<T> {
+  const link = await connectGateway(invocation, options);
+  try {
+    return await work(link);
+  } catch (err) {
+    throw toCliError(err, link.target, invocation);
+  } finally {
+    await link.client.close();
+  }
+}
+
+/** One request, connection included. */
+export function callGateway<T>(invocation: Invocation, scopes: readonly Scope[], method: string, params: unknown = {}): Promise<T> {
+  return withGateway(invocation, { scopes }, ({ client }) => client.request<T>(method, params));
+}
+
+/** `work` with the gateway, or, when this machine's own is not running, `files`; the person is told which. */
+export async function gatewayOrFiles<T>(
+  invocation: Invocation,
+  scopes: readonly Scope[],
+  work: (link: Link) => Promise<T>,
+  files: (target: Target) => T | Promise<T>,
+): Promise<T> {
+  let link: Link;
+  try {
+    link = await connectGateway(invocation, { scopes });
+  } catch (err) {
+    const target = resolveTarget(invocation);
+    if (!target.local || !(err instanceof CliError) || !isAway(err)) throw err;
+    invocation.out.note(`The gateway is not running; this is read from the files in ${pathsOf(invocation).state}.`);
+    return await files(target);
+  }
+  try {
+    return await work(link);
+  } catch (err) {
+    throw toCliError(err, link.target, invocation);
+  } finally {
+    await link.client.close();
+  }
+}
+
+/** Whether a failure means that no gateway runs there, as opposed to one that refuses or is too slow. */
+export const isAway = (err: CliError): boolean => err.cause instanceof ClientError && err.cause.kind === "unreachable";
+
+/** Turns what the client room throws into one line what, why and fix. Anything else is passed on. */
+export function toCliError(err: unknown, target: Target, invocation: Invocation): unknown {
+  if (!(err instanceof ClientError)) return err;
+  const make = (what: string, why: string, fix: string, exit: number): CliError => new CliError(what, { why, fix, exit, cause: err });
+  switch (err.kind) {
+    case "unreachable": {
+      const fix = target.local
+        ? "start it: openclaw gateway"
+        : "check the address, and that the gateway runs there: openclaw gateway status";
+      return make(`no gateway at ${target.url}`, `${err.message} (the address is ${target.urlFrom}).`, fix, EXIT.unavailable);
+    }
+    case "timeout":
+      return make(
+        `the gateway at ${target.url} is too slow`,
+        `${err.message}.`,
+        "look at its log: openclaw logs --limit 50; or wait longer: --timeout 60000",
+        EXIT.unavailable,
+      );
+    case "starting":
+      return make(`the gateway at ${target.url} is not ready`, `${err.message}.`, "try again in a second.", EXIT.unavailable);
+    case "closed":
+      return make(
+        "the connection to the gateway ended",
+        `${err.message}.`,
+        "openclaw gateway status shows whether it still runs.",
+        EXIT.unavailable,
+      );
+    case "pairing":
+      return make("the gateway does not know this device yet", pairingWhy(err), pairingFix(err), EXIT.noPermission);
+    case "auth":
+      return make("the gateway refused the credential", authWhy(err, target), authFix(err, target, invocation), EXIT.noPermission);
+    case "handshake":
+      return make(
+        `the gateway at ${target.url} refused the connection`,
+        `${err.message}.`,
+        "openclaw --version here, and the gateway's own version, should fit together.",
+        EXIT.failure,
+      );
+    case "request":
+      return toRequestFailure(err, make);
+  }
+}
+
+function toRequestFailure(err: ClientError, make: (what: string, why: string, fix: string, exit: number) => CliError): CliError {
+  const fix = typeof err.details["fix"] === "string" ? err.details["fix"] : undefined;
+  if (err.code === "FORBIDDEN" || err.code === "UNAUTHORIZED") {
+    const needed = err.details["missingScope"];
+    const why = typeof needed === "string" ? `the credential does not grant ${needed}.` : "the credential does not allow it.";
+    return make(err.message, why, fix ?? "use a token with that scope: openclaw tokens create --scope <scope>", EXIT.noPermission);
+  }
+  if (/unknown method/.test(err.message))
+    return make(err.message, "this gateway does not serve it.", "openclaw gateway status shows its version.", EXIT.failure);
+  const why = err.code ? `the gateway answered ${err.reason ?? err.code}.` : "the gateway gave no reason.";
+  const retry =
+    err.retryAfterMs === undefined
+      ? "openclaw logs --limit 20 shows what the gateway knows."
+      : `try again in ${Math.ceil(err.retryAfterMs / 1_000)} s.`;
+  return make(err.message, why, fix ?? retry, EXIT.failure);
+}
+
+function pairingWhy(err: ClientError): string {
+  const id = err.details["requestId"];
+  return typeof id === "string" ? `it waits for approval (request ${id}).` : `${err.message}.`;
+}
+
+function pairingFix(err: ClientError): string {
+  const id = err.details["requestId"];
+  return `on the gateway's machine: openclaw devices approve ${typeof id === "string" ? id : "<request>"}`;
+}
+
+function authWhy(err: ClientError, target: Target): string {
+  if (err.reason === "AUTH_RATE_LIMITED") return "there were too many wrong attempts.";
+  return target.credentialFrom === null ? "none was sent, and it expects one." : `${target.credentialFrom} was sent: ${err.message}.`;
+}
+
+function authFix(err: ClientError, target: Target, invocation: Invocation): string {
+  if (err.reason === "AUTH_RATE_LIMITED")
+    return `wait ${Math.ceil((err.retryAfterMs ?? 60_000) / 1_000)} s, then use the right credential.`;
+  if (target.credentialFrom?.includes("OPENCLAW_GATEWAY"))
+    return "unset the variable, or set it to what `openclaw token` prints on the gateway's machine.";
+  if (target.local)
+    return `openclaw token shows the one in ${tokenPath(pathsOf(invocation))}; a restart of the gateway makes it valid: openclaw gateway restart`;
+  return "on the gateway's machine `openclaw token` prints it; hand it over: OPENCLAW_GATEWAY_TOKEN=... or --token-file <file>";
+}

@@ -1,0 +1,86 @@
+import type { Run } from "./command.ts";
+import { callGateway } from "./connect.ts";
+import { cleanLine, cleanText, formatAge, plural } from "./text.ts";
+
+type DeadLetter = {
+  id: string;
+  kind?: "inbound" | "outbound";
+  state?: string;
+  channel?: string;
+  account?: string;
+  to?: string;
+  sessionKey?: string | null;
+  at?: number;
+  attempts?: number;
+  cause?: string | null;
+  text?: string;
+};
+
+/** `openclaw dead-letters list` */
+export const deadLettersList: Run = async (invocation) => {
+  const { out, host } = invocation;
+  const { items } = await callGateway<{ items: DeadLetter[] }>(invocation, ["operator.read"], "deadletters.list");
+  const shown = items.slice(0, invocation.number("limit") ?? 50);
+  out.result({ items: shown, total: items.length }, () => {
+    if (shown.length === 0) return out.line("None: every message has been handled.");
+    const rows = shown.map((each) => [
+      each.id,
+      wayOf(each),
+      formatAge(each.at, host.now()),
+      String(each.attempts ?? "-"),
+      each.cause ?? "-",
+      each.text ?? "",
+    ]);
+    out.table(
+      [
+        { title: "id", cut: true },
+        { title: "way", cut: true },
+        { title: "since" },
+        { title: "tries", align: "right" },
+        { title: "cause", cut: true },
+        { title: "text", cut: true },
+      ],
+      rows,
+    );
+    out.note(`${plural(items.length, "message")}. Try one again: openclaw dead-letters retry ${cleanLine(shown[0]!.id)}`);
+  });
+};
+
+const wayOf = ({ kind, channel, to }: DeadLetter): string =>
+  kind === "outbound" ? `to ${to ?? "-"} on ${channel ?? "-"}` : `from ${channel ?? "-"}`;
+
+/** `openclaw dead-letters show <id>` */
+export const deadLettersShow: Run = async (invocation) => {
+  const { out, host } = invocation;
+  const answer = await callGateway<{ item: DeadLetter }>(invocation, ["operator.read"], "deadletters.show", { id: invocation.arg(0) });
+  const { item } = answer;
+  out.result(answer, () => {
+    out.pairs([
+      ["id", item.id],
+      ["way", wayOf(item)],
+      ["account", item.account ?? "-"],
+      ["conversation", item.sessionKey ?? "-"],
+      ["since", formatAge(item.at, host.now())],
+      ["state", item.state === "unknown" ? "unknown: it may have arrived" : (item.state ?? "-")],
+      ["tries", String(item.attempts ?? "-")],
+      ["cause", item.cause ?? "-"],
+    ]);
+    out.line();
+    out.line(cleanText(item.text ?? ""));
+  });
+};
+
+/** `openclaw dead-letters retry <id>` */
+export const deadLettersRetry: Run = async (invocation) => {
+  const id = invocation.arg(0);
+  const answer = await callGateway(invocation, ["operator.admin"], "deadletters.retry", { id });
+  invocation.out.result(answer, () => invocation.out.line(`${cleanLine(id)} is tried again.`));
+};
+
+/** `openclaw dead-letters drop <id>` */
+export const deadLettersDrop: Run = async (invocation) => {
+  const id = invocation.arg(0);
+  await invocation.confirm(`Give up the message ${cleanLine(id)} for good?`);
+  const answer = await callGateway(invocation, ["operator.admin"], "deadletters.drop", { id });
+  invocation.out.result(answer, () => invocation.out.line(`Dropped ${cleanLine(id)}.`));
+};

@@ -1,0 +1,187 @@
+import { CliError, EXIT } from "../core/errors.ts";
+import type { Client } from "../client/client.ts";
+import type { Run } from "./command.ts";
+import { callGateway, withGateway } from "./connect.ts";
+import type { Invocation } from "./invocation.ts";
+import { cleanLine, formatAge, plural } from "./text.ts";
+
+type Pending = {
+  requestId: string;
+  deviceId: string;
+  displayName?: string;
+  clientId?: string;
+  platform?: string;
+  role?: string;
+  scopes?: string[];
+  ts?: number;
+};
+type Paired = {
+  deviceId: string;
+  displayName?: string;
+  label?: string;
+  clientId?: string;
+  platform?: string;
+  scopes?: string[];
+  role?: string;
+  lastSeenAtMs?: number;
+  connected?: boolean;
+};
+type DeviceList = { pending: Pending[]; paired: Paired[] };
+
+const PAIRING = ["operator.pairing"] as const;
+const short = (id: string): string => cleanLine(id).slice(0, 12);
+const scopesText = (scopes: readonly string[] | undefined): string =>
+  (scopes ?? []).map((scope) => scope.replace(/^operator\./, "")).join(" ") || "-";
+
+/** `openclaw devices list` */
+export const devicesList: Run = async (invocation) => {
+  const { out, host } = invocation;
+  const list = await callGateway<DeviceList>(invocation, PAIRING, "device.pair.list");
+  out.result(list, () => {
+    if (list.pending.length > 0) {
+      out.line(out.paint("bold", `${plural(list.pending.length, "device")} waiting`));
+      const rows = list.pending.map((each) => [
+        short(each.requestId),
+        each.displayName ?? each.clientId ?? "-",
+        each.platform ?? "-",
+        each.role ?? "operator",
+        scopesText(each.scopes),
+        formatAge(each.ts, host.now()),
+      ]);
+      out.table(
+        [
+          { title: "request" },
+          { title: "name", cut: true },
+          { title: "system", cut: true },
+          { title: "role" },
+          { title: "asks for", cut: true },
+          { title: "since", align: "right" },
+        ],
+        rows,
+      );
+      out.line();
+    }
+    if (list.paired.length === 0) out.line("No paired devices. A browser becomes one: openclaw dashboard");
+    else {
+      const rows = list.paired.map((each) => [
+        short(each.deviceId),
+        each.label ?? each.displayName ?? each.clientId ?? "-",
+        each.platform ?? "-",
+        scopesText(each.scopes),
+        each.connected ? "connected" : formatAge(each.lastSeenAtMs, host.now()),
+      ]);
+      out.table(
+        [
+          { title: "device" },
+          { title: "name", cut: true },
+          { title: "system", cut: true },
+          { title: "may", cut: true },
+          { title: "seen", align: "right" },
+        ],
+        rows,
+      );
+    }
+    if (list.pending[0]) out.note(`Let one in: openclaw devices approve ${short(list.pending[0].requestId)}`);
+  });
+};
+
+/** `openclaw devices approve [request]` */
+export const devicesApprove: Run = async (invocation) => {
+  const { out } = invocation;
+  const wanted = invocation.args[0];
+  // Nobody can grant more than they hold, so the command asks for everything that it may pass on.
+  const { request, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
+    const { pending } = await client.request<DeviceList>("device.pair.list");
+    const request =
+      wanted === undefined
+        ? onlyOrLatest(pending, invocation)
+        : pick(pending, "requestId", wanted, "device waits with the request", "openclaw devices list");
+    return { request, result: await client.request("device.pair.approve", { requestId: request.requestId }) };
+  });
+  out.result(result, () =>
+    out.line(
+      `${cleanLine(request.displayName ?? request.clientId ?? short(request.deviceId))} may connect, with: ${scopesText(request.scopes)}.`,
+    ),
+  );
+};
+
+function onlyOrLatest(pending: readonly Pending[], invocation: Invocation): Pending {
+  const latest = pending.toSorted((a, b) => (b.ts ?? 0) - (a.ts ?? 0))[0];
+  if (!latest)
+    throw new CliError("no device waits", {
+      why: "every request has been answered, or has expired.",
+      fix: "connect with the device, then try again.",
+      exit: EXIT.failure,
+    });
+  if (pending.length === 1 || invocation.has("latest")) return latest;
+  throw new CliError(`${pending.length} devices wait`, {
+    why: "it is not clear which one is meant.",
+    fix: "openclaw devices list, then openclaw devices approve <request>",
+    exit: EXIT.usage,
+  });
+}
+
+/** The row whose id starts with `prefix`. Throws when there is none, or more than one. */
+function pick<K extends string, T extends Record<K, string>>(rows: readonly T[], key: K, prefix: string, noun: string, fix: string): T {
+  const found = rows.filter((row) => row[key].toLowerCase().startsWith(prefix.toLowerCase()));
+  const exact = found.find((row) => row[key] === prefix) ?? (found.length === 1 ? found[0] : undefined);
+  if (exact) return exact;
+  if (found.length === 0) throw new CliError(`no ${noun} ${cleanLine(prefix)}`, { why: "it may have been answered already.", fix });
+  throw new CliError(`${cleanLine(prefix)} fits ${found.length} of them`, {
+    why: "it is not clear which one is meant.",
+    fix: "write more of the id.",
+    exit: EXIT.usage,
+  });
+}
+
+const findDevice = async (client: Client, prefix: string): Promise<Paired> =>
+  pick((await client.request<DeviceList>("device.pair.list")).paired, "deviceId", prefix, "device has the id", "openclaw devices list");
+
+/** `openclaw devices reject <request>` */
+export const devicesReject: Run = async (invocation) => {
+  const { out } = invocation;
+  const { request, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
+    const { pending } = await client.request<DeviceList>("device.pair.list");
+    const request = pick(pending, "requestId", invocation.arg(0), "device waits with the request", "openclaw devices list");
+    return { request, result: await client.request("device.pair.reject", { requestId: request.requestId }) };
+  });
+  out.result(result, () => out.line(`${cleanLine(request.displayName ?? request.clientId ?? short(request.deviceId))} was turned away.`));
+};
+
+/** `openclaw devices remove <device>` */
+export const devicesRemove: Run = async (invocation) => {
+  const { out } = invocation;
+  await invocation.confirm(`Remove the device ${cleanLine(invocation.arg(0))}? Its connections end at once.`);
+  const { device, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
+    const device = await findDevice(client, invocation.arg(0));
+    return { device, result: await client.request("device.pair.remove", { deviceId: device.deviceId }) };
+  });
+  out.result(result, () => out.line(`Removed ${nameOf(device)}.`));
+};
+
+const nameOf = (device: Paired): string => cleanLine(device.label ?? device.displayName ?? device.clientId ?? short(device.deviceId));
+
+/** `openclaw devices rotate <device>` */
+export const devicesRotate: Run = async (invocation) => {
+  const { out } = invocation;
+  const role = invocation.text("role") ?? "operator";
+  const { device, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
+    const device = await findDevice(client, invocation.arg(0));
+    return { device, result: await client.request<{ token?: string }>("device.token.rotate", { deviceId: device.deviceId, role }) };
+  });
+  out.result(result, () => {
+    out.note(`${nameOf(device)} has another token; the old one has ended.${result.token ? " It is shown this once:" : ""}`);
+    if (result.token) out.line(result.token);
+  });
+};
+
+/** `openclaw devices revoke <device>` */
+export const devicesRevoke: Run = async (invocation) => {
+  const { out } = invocation;
+  const role = invocation.text("role") ?? "operator";
+  const { device, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
+    const device = await findDevice(client, invocation.arg(0));
+    return { device, result: await client.request("device.token.revoke", { deviceId: device.deviceId, role }) };
+  });
+  out.result(result, () => out.line(`${nameOf(device)} has no ${role} token any more.`));
+};

@@ -1,0 +1,162 @@
+import { accessSync, chmodSync, constants, existsSync, statfsSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { issueLine } from "../config/issue.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
+import { peekStore } from "../store/peek.ts";
+import { ok, unless, type Finding } from "./doctor-finding.ts";
+import type { Invocation } from "./invocation.ts";
+import { readOwner } from "./owner.ts";
+import { configOf, pathsOf, tokenPath } from "./target.ts";
+
+const MEGABYTE = 1_048_576;
+const LOW_DISK_MB = 1_024;
+const FULL_DISK_MB = 100;
+
+/** Everything in openclaw.json that is wrong or has no effect, and settings that are valid and unwise. */
+export function checkConfig(invocation: Invocation): Finding[] {
+  const { issues, config, path, exists, source } = configOf(invocation);
+  const findings: Finding[] = issues
+    .filter((issue) => issue.severity !== "info")
+    .map((issue) => ({
+      check: "config",
+      severity: issue.severity === "error" ? "problem" : "warning",
+      title: issueLine(path, { ...issue, fix: "" }),
+      fix: issue.fix ?? "openclaw config validate shows the line; openclaw config schema <key> tells what is possible.",
+    }));
+  if (findings.length === 0) findings.push(ok("config", exists ? `${path} is valid` : "no configuration file: the defaults hold"));
+  if (source === "last-good" || source === "defaults") {
+    findings.push({
+      check: "config-source",
+      severity: "problem",
+      title: `${path} is not in use`,
+      why:
+        source === "last-good"
+          ? "it cannot be read as a whole; the last good copy holds."
+          : "it cannot be read as a whole; the defaults hold.",
+      fix: `mend it, or restore ${path}.bak`,
+    });
+  }
+  const { bind, auth } = config.gateway;
+  const open = auth.mode === "none";
+  findings.push(
+    unless(!open || bind !== "loopback", "auth-none", "clients have to prove themselves", {
+      severity: "warning",
+      title: "gateway.auth.mode is none",
+      why: "every program and every user of this machine may do everything.",
+      fix: "openclaw config set gateway.auth.mode token",
+    }),
+    unless(!(open && bind !== "loopback"), "auth-exposed", "nobody gets in from the network without a credential", {
+      severity: "problem",
+      title: "the gateway would be open to the network without authentication",
+      why: `gateway.bind is ${bind} and gateway.auth.mode is none; it refuses to start like that.`,
+      fix: "openclaw config set gateway.auth.mode token",
+    }),
+  );
+  return findings;
+}
+
+/** Node, disk and the state directory. */
+export function checkMachine(invocation: Invocation): Finding[] {
+  const { state } = pathsOf(invocation);
+  const existing = firstExisting(state);
+  const disk = statfsSync(existing);
+  const freeMb = Math.floor((disk.bavail * disk.bsize) / MEGABYTE);
+  const major = Number(process.versions.node.split(".")[0]);
+  return [
+    unless(major >= 24, "node", `Node ${process.versions.node}`, {
+      severity: "problem",
+      title: `Node ${process.versions.node} is too old`,
+      why: "Node 24 or newer is needed.",
+      fix: "start through the openclaw launcher, which brings its own.",
+    }),
+    unless(freeMb >= LOW_DISK_MB, "disk", `${freeMb} MB of disk are free`, {
+      severity: freeMb >= FULL_DISK_MB ? "warning" : "problem",
+      title: `only ${freeMb} MB of disk are free`,
+      why: `${state} is on that disk; with none left, no message can be accepted.`,
+      fix: "free some space.",
+    }),
+    unless(isWritable(existing), "state-writable", `${existing} is writable`, {
+      severity: "problem",
+      title: `${existing} is not writable`,
+      why: "the gateway keeps its messages there.",
+      fix: `make it belong to this user, or set OPENCLAW_STATE_DIR.`,
+    }),
+  ];
+}
+
+function firstExisting(path: string): string {
+  let at = path;
+  while (!existsSync(at)) at = dirname(at);
+  return at;
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch (err) {
+    const { code } = err as NodeJS.ErrnoException;
+    if (code === "EACCES" || code === "EROFS" || code === "EPERM") return false;
+    throw err;
+  }
+}
+
+/** Who may read what, and whether the store is whole. */
+export function checkFiles(invocation: Invocation): Finding[] {
+  const paths = pathsOf(invocation);
+  const files: readonly [path: string, mode: number][] = [
+    [paths.gateway, 0o700],
+    [paths.config, 0o600],
+    [`${paths.config}.bak`, 0o600],
+    [paths.lastGood, 0o600],
+    [tokenPath(paths), 0o600],
+  ];
+  const findings = files.filter(([path]) => existsSync(path)).map(([path, mode]) => checkMode(path, mode));
+  return [...findings, ...checkStore(invocation)];
+}
+
+function checkMode(path: string, wanted: number): Finding {
+  const mode = statSync(path).mode & 0o777;
+  const octal = wanted.toString(8);
+  return unless((mode & 0o077) === 0, "permissions", `${path} is private`, {
+    severity: "warning",
+    title: `other users may ${mode & 0o022 ? "change" : "read"} ${path}`,
+    why: `its mode is ${mode.toString(8)}, and it may hold secrets.`,
+    fix: `chmod ${octal} ${path}`,
+    repair: { plan: `set the mode of ${path} to ${octal}`, run: () => chmodSync(path, wanted) },
+  });
+}
+
+function checkStore(invocation: Invocation): Finding[] {
+  const { gateway } = pathsOf(invocation);
+  // A running gateway owns the file and reports about it itself.
+  if (readOwner(gateway)) return [];
+  try {
+    const store = peekStore(gateway);
+    if (!store) return [ok("store", "no messages are stored yet")];
+    try {
+      const row = store.get<{ quick_check: string }>("PRAGMA quick_check(1)");
+      return [
+        unless(row?.quick_check === "ok", "store", "the store is whole", {
+          severity: "problem",
+          title: "the store is damaged",
+          why: row?.quick_check ?? "it cannot be checked.",
+          fix: "start the gateway: it saves every readable record and sets the damaged file aside.",
+        }),
+      ];
+    } finally {
+      store.close();
+    }
+  } catch (err) {
+    if (!(err instanceof GatewayError)) throw err;
+    return [
+      {
+        check: "store",
+        severity: "problem",
+        title: err.message,
+        why: `${reasonOf(err.cause)}.`,
+        fix: "start the gateway: it saves every readable record and sets the damaged file aside.",
+      },
+    ];
+  }
+}

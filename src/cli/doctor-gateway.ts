@@ -1,0 +1,127 @@
+import { CliError } from "../core/errors.ts";
+import { VERSION } from "../core/version.ts";
+import { ClientError } from "../client/errors.ts";
+import type { Client } from "../client/client.ts";
+import { accountRows, accountText, type ChannelsStatus } from "./channels.ts";
+import { connectGateway, isAway, type Link } from "./connect.ts";
+import { ok, unless, type Finding } from "./doctor-finding.ts";
+import type { Invocation } from "./invocation.ts";
+import { plural } from "./text.ts";
+
+type Part = { name: string; state: string; cause?: string | null };
+type Health = { ok: boolean; parts?: Part[] };
+
+/** What the running gateway says about itself; its absence is a finding as well. */
+export async function checkGateway(invocation: Invocation): Promise<Finding[]> {
+  let link: Link;
+  try {
+    link = await connectGateway(invocation, { scopes: ["operator.read"] });
+  } catch (err) {
+    if (!(err instanceof CliError)) throw err;
+    const check = isAway(err) ? "gateway-running" : "gateway-access";
+    return [{ check, severity: "problem", title: err.message, ...(err.why && { why: err.why }), ...(err.fix && { fix: err.fix }) }];
+  }
+  const { client, target } = link;
+  try {
+    const { version } = client.hello.server;
+    const parts = await Promise.all([
+      checkHealth(client),
+      checkChannels(client, invocation.host.now()),
+      checkModels(client),
+      checkDeadLetters(client),
+    ]);
+    return [
+      ok("gateway-running", `the gateway answers at ${target.url}`),
+      unless(!target.local || version === VERSION, "version", `version ${version}`, {
+        severity: "warning",
+        title: `the running gateway is version ${version}, this command is ${VERSION}`,
+        why: "it was started before the update.",
+        fix: "openclaw gateway restart",
+      }),
+      ...parts.flat(),
+    ];
+  } finally {
+    await client.close();
+  }
+}
+
+/** Findings about one method; a gateway that does not serve it has nothing to say there. */
+async function about<T>(client: Client, method: string, params: unknown, work: (answer: T) => Finding[]): Promise<Finding[]> {
+  if (!client.serves(method)) return [];
+  try {
+    return work(await client.request<T>(method, params));
+  } catch (err) {
+    if (!(err instanceof ClientError)) throw err;
+    return [
+      {
+        check: method,
+        severity: "problem",
+        title: `${method} does not answer`,
+        why: `${err.message}.`,
+        fix: "openclaw logs --level error --limit 20",
+      },
+    ];
+  }
+}
+
+const checkHealth = (client: Client): Promise<Finding[]> =>
+  about<Health>(client, "health", {}, ({ parts = [], ok: well }) => {
+    const findings = parts
+      .filter((part) => !part.name.startsWith("channel:"))
+      .map((part): Finding =>
+        part.state === "ready"
+          ? ok(`part:${part.name}`, `${part.name} is ready`)
+          : {
+              check: `part:${part.name}`,
+              severity: part.state === "failing" ? "problem" : "warning",
+              title: `${part.name} is ${part.state}`,
+              ...(part.cause && { why: `${part.cause}.` }),
+              fix: "openclaw logs --level warn --limit 20",
+            },
+      );
+    return findings.length > 0
+      ? findings
+      : [
+          unless(well, "health", "the gateway is well", {
+            severity: "problem",
+            title: "the gateway says that it is not well",
+            fix: "openclaw logs --level error --limit 20",
+          }),
+        ];
+  });
+
+const checkChannels = (client: Client, now: number): Promise<Finding[]> =>
+  about<ChannelsStatus>(client, "channels.status", {}, (answer) =>
+    accountRows(answer)
+      .filter((row) => row.enabled !== false)
+      .map((row) =>
+        unless(row.connected === true && row.state !== "degraded", `channel:${row.name}`, `${row.name} is connected`, {
+          severity: row.state === "terminal" ? "problem" : "warning",
+          title: `${row.name} is ${accountText(row, now)}`,
+          fix: row.fix ?? `openclaw channels status --probe, then openclaw logs --level warn`,
+        }),
+      ),
+  );
+
+const checkModels = (client: Client): Promise<Finding[]> =>
+  about<{ models: { id: string; provider?: string; available?: boolean }[] }>(client, "models.list", {}, ({ models }) => {
+    const real = models.filter((model) => model.available !== false && model.provider !== "guide");
+    return [
+      unless(real.length > 0, "model", `${plural(real.length, "model")} can answer`, {
+        severity: "warning",
+        title: "no model is connected; the scripted setup guide answers",
+        why: "there is no provider in the configuration, no key in the environment, and no local server.",
+        fix: "set a key such as ANTHROPIC_API_KEY and restart, or start Ollama; openclaw models list shows what is found.",
+      }),
+    ];
+  });
+
+const checkDeadLetters = (client: Client): Promise<Finding[]> =>
+  about<{ items: unknown[] }>(client, "deadletters.list", {}, ({ items }) => [
+    unless(items.length === 0, "dead-letters", "every message has been handled", {
+      severity: "warning",
+      title: `${plural(items.length, "message")} could not be handled`,
+      why: "several tries failed; they are kept.",
+      fix: "openclaw dead-letters list",
+    }),
+  ]);

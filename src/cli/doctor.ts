@@ -1,0 +1,72 @@
+import { CliError, EXIT } from "../core/errors.ts";
+import type { Run } from "./command.ts";
+import { checkConfig, checkFiles, checkMachine } from "./doctor-files.ts";
+import { checkGateway } from "./doctor-gateway.ts";
+import type { Finding } from "./doctor-finding.ts";
+import type { Invocation } from "./invocation.ts";
+import { cleanLine, plural } from "./text.ts";
+
+const MARKS = { problem: ["red", "✗"], warning: ["yellow", "!"], ok: ["green", "✓"] } as const;
+const ORDER = ["problem", "warning", "ok"] as const;
+
+/** `openclaw doctor` */
+export const doctor: Run = async (invocation) => {
+  const { out } = invocation;
+  let findings = await examine(invocation);
+  if (invocation.has("fix")) {
+    const repaired = await repair(findings, invocation);
+    if (repaired) findings = await examine(invocation);
+  }
+  const count = (severity: Finding["severity"]): number => findings.filter((each) => each.severity === severity).length;
+  const [problems, warnings, fine] = [count("problem"), count("warning"), count("ok")];
+  out.result(
+    {
+      ok: problems === 0,
+      problems,
+      warnings,
+      fine,
+      findings: findings.map(({ repair, ...rest }) => ({ ...rest, ...(repair && { repair: repair.plan }) })),
+    },
+    () => {
+      for (const each of findings.filter((finding) => finding.severity !== "ok")) show(each, invocation);
+      out.line(`${plural(problems, "problem")}, ${plural(warnings, "warning")}, ${fine} ok`);
+      const mendable = findings.filter((each) => each.repair).length;
+      if (mendable > 0 && !invocation.has("fix"))
+        out.note(`${mendable === 1 ? "One of them" : `${mendable} of them`} can be repaired: openclaw doctor --fix`);
+    },
+  );
+  return problems === 0 ? EXIT.ok : EXIT.failure;
+};
+
+async function examine(invocation: Invocation): Promise<Finding[]> {
+  const findings = checkConfig(invocation);
+  if (!invocation.has("lint")) findings.push(...checkMachine(invocation), ...checkFiles(invocation), ...(await checkGateway(invocation)));
+  return findings.toSorted((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity));
+}
+
+function show({ severity, title, why, fix }: Finding, { out }: Invocation): void {
+  const [style, mark] = MARKS[severity];
+  out.paragraph(`${out.paint(style, mark)} ${cleanLine(title)}`, "  ");
+  if (why) out.paragraph(`  Why: ${cleanLine(why)}`, "  ");
+  if (fix) out.paragraph(`  Fix: ${cleanLine(fix)}`, "  ");
+}
+
+/** Shows the plan, asks, and carries it out. False when there was nothing to do. */
+async function repair(findings: readonly Finding[], invocation: Invocation): Promise<boolean> {
+  const repairs = findings.flatMap((finding) => finding.repair ?? []);
+  if (repairs.length === 0) return false;
+  const { out } = invocation;
+  out.note("The plan:");
+  for (const { plan } of repairs) out.note(`  - ${cleanLine(plan)}`);
+  await invocation.confirm(`Do this?`);
+  for (const { plan, run } of repairs) {
+    try {
+      await run();
+    } catch (err) {
+      const why = err instanceof Error ? `${err.message}.` : "the system refused.";
+      throw new CliError(`could not ${cleanLine(plan)}`, { why, fix: "do it by hand, or run this as the owner of the files.", cause: err });
+    }
+  }
+  out.note(`Done: ${plural(repairs.length, "repair")}.\n`);
+  return true;
+}

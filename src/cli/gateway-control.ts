@@ -1,0 +1,103 @@
+import { readFileSync } from "node:fs";
+import { CliError, EXIT } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import { openClient, type Client } from "../client/client.ts";
+import { ClientError } from "../client/errors.ts";
+import type { Run } from "./command.ts";
+import { connectGateway, toCliError, toClientOptions, withGateway } from "./connect.ts";
+import type { Invocation } from "./invocation.ts";
+import { isAlive, readOwner } from "./owner.ts";
+import { pathsOf, resolveTarget } from "./target.ts";
+import { formatDuration } from "./text.ts";
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** `openclaw gateway stop` */
+export const gatewayStop: Run = async (invocation) => {
+  const { out, host } = invocation;
+  const paths = pathsOf(invocation);
+  const owner = readOwner(paths.gateway);
+  if (!owner || !isGateway(owner.pid)) {
+    out.result({ ok: true, stopped: false }, () => out.line(`No gateway runs for ${paths.state}.`));
+    return EXIT.ok;
+  }
+  const started = host.now();
+  try {
+    process.kill(owner.pid, "SIGTERM");
+  } catch (err) {
+    throw new CliError(`the gateway (pid ${owner.pid}) cannot be stopped`, {
+      why: "it belongs to another user.",
+      fix: `run this as that user, or: sudo kill ${owner.pid}`,
+      exit: EXIT.noPermission,
+      cause: err,
+    });
+  }
+  while (isAlive(owner.pid)) {
+    if (host.now() - started > LIMITS.cliStopMs) {
+      throw new CliError(`the gateway (pid ${owner.pid}) has not stopped yet`, {
+        why: `${formatDuration(LIMITS.cliStopMs)} have passed.`,
+        fix: `look at openclaw logs, or end it: kill -9 ${owner.pid} (nothing that was acknowledged is lost)`,
+      });
+    }
+    await pause(25);
+  }
+  const took = host.now() - started;
+  out.result({ ok: true, stopped: true, pid: owner.pid, tookMs: took }, () =>
+    out.line(`Stopped (pid ${owner.pid}, ${formatDuration(took)}).`),
+  );
+  return EXIT.ok;
+};
+
+/** A pid that was written down may belong to another program by now. Where the system does not tell, the file is believed. */
+function isGateway(pid: number): boolean {
+  if (process.platform !== "linux") return true;
+  try {
+    const line = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+    return line.includes("gateway") || line.includes("openclaw");
+  } catch (err) {
+    const { code } = err as NodeJS.ErrnoException;
+    if (code === "ENOENT") return false;
+    if (code === "EACCES" || code === "ESRCH") return code === "EACCES";
+    throw err;
+  }
+}
+
+/** `openclaw gateway restart` */
+export const gatewayRestart: Run = async (invocation) => {
+  const { out, host } = invocation;
+  const started = host.now();
+  const before = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
+    await client.request("gateway.restart.request", { reason: "openclaw gateway restart" });
+    return client.hello.server.bootId;
+  });
+  const client = await waitForOther(invocation, before, started);
+  const { version } = client.hello.server;
+  await client.close();
+  const took = host.now() - started;
+  out.result({ ok: true, version, tookMs: took }, () => out.line(`Restarted: version ${version} answers after ${formatDuration(took)}.`));
+};
+
+/** Connects until a gateway with another boot id answers. */
+async function waitForOther(invocation: Invocation, before: string | undefined, started: number): Promise<Client> {
+  const target = resolveTarget(invocation);
+  const options = await toClientOptions(invocation, target, { scopes: ["operator.read"] });
+  while (invocation.host.now() - started < LIMITS.cliRestartMs) {
+    try {
+      const client = await openClient(options);
+      const { server, snapshot } = client.hello;
+      // A gateway that tells no boot id is another one when it is younger than the request.
+      const isOther = server.bootId === undefined ? snapshot.uptimeMs < invocation.host.now() - started : server.bootId !== before;
+      if (isOther) return client;
+      await client.close();
+    } catch (err) {
+      if (!(err instanceof ClientError) || !err.retryable) throw toCliError(err, target, invocation);
+    }
+    await pause(50);
+  }
+  const { client } = await connectGateway(invocation, { scopes: ["operator.read"] });
+  await client.close();
+  throw new CliError("the gateway has not restarted", {
+    why: `the same process still answers after ${formatDuration(LIMITS.cliRestartMs)}.`,
+    fix: "openclaw logs --limit 50 shows what it waits for.",
+  });
+}

@@ -1,0 +1,130 @@
+import { EXIT, CliError } from "../core/errors.ts";
+import { openClient } from "../client/client.ts";
+import type { Run } from "./command.ts";
+import { connectGateway, toCliError, toClientOptions, withGateway, type Scope } from "./connect.ts";
+import { readInput } from "./input.ts";
+import type { Invocation } from "./invocation.ts";
+import { readOwner } from "./owner.ts";
+import { pathsOf, resolveTarget } from "./target.ts";
+import { formatDuration } from "./text.ts";
+
+/** `openclaw gateway status` */
+export const gatewayStatus: Run = async (invocation) => {
+  const { out } = invocation;
+  const target = resolveTarget(invocation);
+  const owner = target.local ? readOwner(pathsOf(invocation).gateway) : null;
+  const { client } = await connectGateway(invocation, { scopes: ["operator.read"] });
+  const { server, snapshot, auth, protocol } = client.hello;
+  await client.close();
+  const facts = {
+    running: true,
+    url: target.url,
+    urlFrom: target.urlFrom,
+    version: server.version,
+    protocol,
+    uptimeMs: snapshot.uptimeMs,
+    scopes: auth.scopes,
+    credentialFrom: target.credentialFrom,
+    ...(owner && { pid: owner.pid, startedAt: owner.startedAt }),
+  };
+  out.result(facts, () => {
+    out.line(`${out.paint("green", "●")} The gateway runs at ${target.url}.`);
+    out.pairs([
+      ["version", `${server.version}, protocol ${protocol}`],
+      [
+        "up",
+        owner?.startedAt
+          ? `${formatDuration(snapshot.uptimeMs)}, since ${new Date(owner.startedAt).toLocaleString()}`
+          : formatDuration(snapshot.uptimeMs),
+      ],
+      ...(owner ? [["process", String(owner.pid)] as const] : []),
+      ["found by", target.urlFrom],
+      ["signed in with", target.credentialFrom ?? "nothing: it asks for none"],
+      ["may", auth.scopes.join(", ") || "nothing"],
+    ]);
+  });
+  return EXIT.ok;
+};
+
+type Step = { step: string; ok: boolean; ms: number; detail: string };
+
+/** `openclaw gateway probe` */
+export const gatewayProbe: Run = async (invocation) => {
+  const { out } = invocation;
+  const target = resolveTarget(invocation);
+  const steps: Step[] = [];
+  const measure = async <T>(step: string, work: () => Promise<T>, describe: (value: T) => string): Promise<T> => {
+    const started = performance.now();
+    try {
+      const value = await work();
+      steps.push({ step, ok: true, ms: Math.round(performance.now() - started), detail: describe(value) });
+      return value;
+    } catch (err) {
+      steps.push({
+        step,
+        ok: false,
+        ms: Math.round(performance.now() - started),
+        detail: err instanceof Error ? err.message : String(err),
+      });
+      throw err;
+    }
+  };
+  let failure: unknown;
+  try {
+    const options = await toClientOptions(invocation, target, { scopes: ["operator.read"] });
+    const client = await measure(
+      "connect",
+      () => openClient(options),
+      ({ hello }) => `${hello.server.version}, protocol ${hello.protocol}`,
+    );
+    await measure(
+      "health",
+      () => client.request<{ ok?: boolean }>("health"),
+      (health) => (health.ok === false ? "answers, and says that it is not well" : "ok"),
+    );
+    await measure(
+      "round trip",
+      () => client.request("last-heartbeat"),
+      () => "one small request",
+    );
+    await client.close();
+  } catch (err) {
+    failure = toCliError(err, target, invocation);
+  }
+  if (out.json) out.data({ ok: failure === undefined, url: target.url, urlFrom: target.urlFrom, steps });
+  else {
+    out.line(`${target.url} (${target.urlFrom})`);
+    for (const { step, ok, ms, detail } of steps)
+      out.line(`${ok ? out.paint("green", "✓") : out.paint("red", "✗")} ${step.padEnd(10)}  ${String(ms).padStart(5)} ms  ${detail}`);
+  }
+  if (failure === undefined) return EXIT.ok;
+  if (out.json) return failure instanceof CliError ? failure.exit : EXIT.failure;
+  throw failure;
+};
+
+/** `openclaw gateway call <method>` */
+export const gatewayCall: Run = async (invocation) => {
+  const params = await readParams(invocation);
+  const scopes = invocation.has("scope") ? (invocation.list("scope") as Scope[]) : (["operator.admin"] as const);
+  const answer = await withGateway(invocation, { scopes }, ({ client }) =>
+    client.request(invocation.arg(0), params, invocation.has("expect-final") ? { onAccepted: () => {} } : {}),
+  );
+  invocation.out.data(answer);
+};
+
+async function readParams(invocation: Invocation): Promise<unknown> {
+  const given = invocation.text("params");
+  if (given === undefined) return {};
+  const text = given === "-" ? await readInput(invocation) : given;
+  try {
+    return JSON.parse(text);
+  } catch (err) {
+    const why = err instanceof Error ? `${err.message}.` : "it cannot be read.";
+    throw new CliError("--params is not JSON", {
+      why,
+      fix: `quote it for the shell: --params '{"limit":5}'`,
+      exit: EXIT.usage,
+      cause: err,
+    });
+  }
+}

@@ -1,0 +1,138 @@
+import { CliError, EXIT } from "../core/errors.ts";
+import { suggest } from "../config/suggest.ts";
+import { COMMON_FLAGS, nameOf, REMOTE_FLAGS, usageOf, type Command, type Flag } from "./command.ts";
+import type { Output } from "./output.ts";
+import { COMMANDS } from "./table.ts";
+import { padText, wrapText } from "./text.ts";
+
+/** Help is read in narrow terminals and in mails. */
+const WIDTH = 80;
+
+/** Prints the overview, the help of a family, or that of one command. Returns the exit code. */
+export function showHelp(words: readonly string[], out: Output): number {
+  if (out.json) {
+    out.data(COMMANDS.filter((command) => words.every((word, index) => command.words[index] === word)).map(toData));
+    return EXIT.ok;
+  }
+  for (const line of helpLines(words)) out.line(line);
+  return EXIT.ok;
+}
+
+/** The lines of the help. Throws CliError when there is no such command. */
+export function helpLines(words: readonly string[]): string[] {
+  if (words.length === 0) return overview();
+  const exact = COMMANDS.find((command) => nameOf(command) === words.join(" "));
+  const family = COMMANDS.filter((command) => command.words[0] === words[0]);
+  if (exact && (words.length > 1 || family.length === 1)) return commandHelp(exact);
+  if (words.length === 1 && family.length > 0) return familyHelp(words[0]!, family, exact);
+  const meant = suggest(words.join(" "), COMMANDS.map(nameOf));
+  throw new CliError(`there is no command "${words.join(" ")}"`, {
+    ...(meant && { why: `did you mean "${meant}"?` }),
+    fix: meant ? `openclaw ${meant} --help` : "openclaw --help lists all commands.",
+    exit: EXIT.usage,
+  });
+}
+
+function toData({ words, summary, args, flags, remote, examples }: Command): unknown {
+  return {
+    command: words.join(" "),
+    summary,
+    args: args ?? [],
+    flags: [...(flags ?? []), ...(remote ? REMOTE_FLAGS : []), ...COMMON_FLAGS],
+    examples,
+  };
+}
+
+/** Two columns: a term, and its text wrapped beside it. */
+function columns(rows: readonly (readonly [term: string, text: string])[], gap = 2): string[] {
+  const width = Math.min(30, Math.max(...rows.map(([term]) => term.length)));
+  const indent = " ".repeat(width + 2 + gap);
+  return rows.flatMap(([term, text]) => {
+    const lead = `  ${padText(term, width)}${" ".repeat(gap)}`;
+    if (term.length > width) return [`  ${term}`, ...wrapText(indent + text, WIDTH, indent)];
+    const [first = "", ...rest] = wrapText(text, WIDTH, indent, lead.length);
+    return [lead + first, ...rest];
+  });
+}
+
+function overview(): string[] {
+  const lines = ["openclaw: a gateway between chats, clients, tools and AI agents.", "", "Usage: openclaw <command> [flags]"];
+  const groups = Map.groupBy(
+    COMMANDS.filter((command) => command.group !== undefined),
+    (command) => command.group!,
+  );
+  for (const [group, commands] of groups) {
+    lines.push("", group, ...columns(commands.map((command) => [command.words[0]!, overviewText(command)])));
+  }
+  lines.push("", "Every command", ...columns(COMMON_FLAGS.map(flagRow)));
+  lines.push("", "Start here: openclaw gateway     One command: openclaw <command> --help");
+  return lines;
+}
+
+const overviewText = (command: Command): string => {
+  const family = COMMANDS.filter((each) => each.words[0] === command.words[0]);
+  return family.length > 1 ? (FAMILIES[command.words[0]!] ?? command.summary) : command.summary;
+};
+
+/** What a family of commands is about. */
+const FAMILIES: Readonly<Record<string, string>> = {
+  gateway: "Run the gateway, look at it, stop it, call its methods.",
+  agents: "List, add and remove agents, and bind them to chats.",
+  sessions: "List, show and delete conversations.",
+  models: "Which models there are, which one answers; choose another.",
+  channels: "Chat channels: state, add, remove.",
+  pairing: "People who wrote to the bot and wait for approval.",
+  devices: "Browsers and apps that may connect: approve, revoke.",
+  tokens: "Named tokens for services: create, list, revoke.",
+  config: "Read, change and check openclaw.json.",
+  "dead-letters": "Messages that could not be handled: show, retry, drop.",
+};
+
+const flagRow = (flag: Flag): [string, string] => {
+  const short = flag.short ? `-${flag.short}, ` : "";
+  const value = flag.value ? ` <${flag.value}>` : "";
+  const choices = flag.choices ? ` One of ${flag.choices.join(", ")}.` : "";
+  return [`${short}--${flag.name}${value}`, flag.help + choices];
+};
+
+function familyHelp(name: string, family: readonly Command[], exact: Command | undefined): string[] {
+  const lines = [FAMILIES[name] ?? family[0]!.summary, "", `Usage: openclaw ${name} <command> [flags]`, ""];
+  lines.push(
+    ...columns(
+      family.map((command) => [
+        [...command.words.slice(1), ...argWords(command)].join(" ") || name,
+        command.summary + (command.isDefault ? " (default)" : ""),
+      ]),
+    ),
+  );
+  if (exact) lines.push("", ...commandHelp(exact).slice(2));
+  else
+    lines.push(
+      "",
+      "Examples",
+      ...family.slice(0, 4).map((command) => `  ${command.examples[0]}`),
+      "",
+      `More: openclaw ${name} <command> --help`,
+    );
+  return lines;
+}
+
+const argWords = (command: Command): string[] =>
+  (command.args ?? []).map(({ name, needed, rest }) => (needed ? `<${name}${rest ? "..." : ""}>` : `[${name}]`));
+
+function commandHelp(command: Command): string[] {
+  const lines = [...wrapText(command.summary, WIDTH), "", ...wrapText(`Usage: ${usageOf(command)}`, WIDTH, "  ")];
+  for (const arg of command.args ?? [])
+    if (arg.choices) lines.push(...wrapText(`  <${arg.name}> is one of ${arg.choices.join(", ")}.`, WIDTH, "  "));
+  if (command.flags?.length) lines.push("", "Flags", ...columns(command.flags.map(flagRow)));
+  if (command.remote)
+    lines.push(
+      "",
+      "Which gateway",
+      ...columns(REMOTE_FLAGS.filter((flag) => !command.flags?.some((own) => own.name === flag.name)).map(flagRow)),
+    );
+  lines.push("", "Every command", ...columns(COMMON_FLAGS.map(flagRow)));
+  for (const note of command.notes ?? []) lines.push("", ...wrapText(note, WIDTH));
+  lines.push("", command.examples.length > 1 ? "Examples" : "Example", ...command.examples.map((example) => `  ${example}`));
+  return lines;
+}

@@ -1,0 +1,97 @@
+import type { Output, Streams } from "./output.ts";
+import type { Values } from "./parse.ts";
+import { CliError, EXIT } from "../core/errors.ts";
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** What a started gateway gives to the command that started it. */
+export type RunningGateway = {
+  /** `ws://127.0.0.1:18789` */
+  readonly url: string;
+  readonly port: number;
+  /** Lines for the person who started it: where it listens, which model answers, the one-time link. */
+  readonly banner: readonly string[];
+  /** Resolves when the gateway has ended by itself (a restart was asked for); the exit code of the process. */
+  readonly ended: Promise<number>;
+  /** Ends it in order; resolves when everything is closed. */
+  stop(reason: string): Promise<void>;
+};
+
+export type GatewayOptions = {
+  readonly port?: number;
+  readonly bind?: "loopback" | "lan" | "tailnet" | "auto" | "custom";
+  readonly auth?: "token" | "password" | "none" | "trusted-proxy";
+  readonly tokenFile?: string;
+  readonly passwordFile?: string;
+  readonly configPath?: string;
+  readonly verbose: boolean;
+  readonly force: boolean;
+};
+
+/** What the process gives to a command. Tests make their own. */
+export type Host = {
+  readonly streams: Streams;
+  readonly stdin: NodeJS.ReadableStream & { isTTY?: boolean };
+  readonly env: Env;
+  readonly cwd: string;
+  readonly now: () => number;
+  /** Aborts at the first SIGINT or SIGTERM that the command does not take for itself. */
+  readonly signal: AbortSignal;
+  /** Loads the gateway itself; only `openclaw gateway` calls it. */
+  readonly startGateway: (options: GatewayOptions) => Promise<RunningGateway>;
+};
+
+/** One call of one command: its arguments and flags, already checked, and the world. */
+export class Invocation {
+  readonly args: readonly string[];
+  readonly out: Output;
+  readonly host: Host;
+  readonly #flags: Values;
+
+  constructor(args: readonly string[], flags: Values, out: Output, host: Host) {
+    this.args = args;
+    this.#flags = flags;
+    this.out = out;
+    this.host = host;
+  }
+
+  has(flag: string): boolean {
+    return this.#flags.has(flag);
+  }
+
+  text(flag: string): string | undefined {
+    return this.#flags.get(flag)?.at(-1);
+  }
+
+  list(flag: string): readonly string[] {
+    return this.#flags.get(flag) ?? [];
+  }
+
+  /** A flag with a `range`: the parser has checked it. */
+  number(flag: string): number | undefined {
+    const text = this.text(flag);
+    return text === undefined ? undefined : Number(text);
+  }
+
+  /** The argument at `index`; the parser has checked that a needed one is there. */
+  arg(index: number): string {
+    return this.args[index] ?? "";
+  }
+
+  /** Asks for a yes on the terminal. Without a terminal, or without a yes, it throws with the flag to use. */
+  async confirm(question: string): Promise<void> {
+    if (this.has("yes")) return;
+    if (!this.host.stdin.isTTY || !this.out.interactive || this.out.json) {
+      throw new CliError("this needs a confirmation", { why: question, fix: "add --yes", exit: EXIT.usage });
+    }
+    const { createInterface } = await import("node:readline/promises");
+    const prompt = createInterface({ input: this.host.stdin, output: process.stderr });
+    try {
+      const answer = await prompt.question(`${question} [y/N] `, { signal: this.host.signal });
+      if (/^y(es)?$/i.test(answer.trim())) return;
+    } finally {
+      prompt.close();
+    }
+    throw new CliError("nothing was changed", { why: "the question was not answered with yes." });
+  }
+}

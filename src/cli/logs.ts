@@ -1,0 +1,124 @@
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { ClientError } from "../client/errors.ts";
+import { keepConnected } from "../client/keep.ts";
+import type { Client } from "../client/client.ts";
+import { EXIT } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Run } from "./command.ts";
+import { gatewayOrFiles, toCliError, toClientOptions } from "./connect.ts";
+import type { Invocation } from "./invocation.ts";
+import type { Output, Style } from "./output.ts";
+import { configOf, pathsOf, resolveTarget } from "./target.ts";
+import { cleanLine, formatDuration } from "./text.ts";
+
+type Tail = { file: string; cursor: number; lines: string[]; reset?: boolean; skippedBytes?: number };
+type Line = { time?: string; level?: string; message?: string; subsystem?: string } & Record<string, unknown>;
+
+const RANK: Readonly<Record<string, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+const STYLES: Readonly<Record<string, Style>> = { debug: "dim", info: "cyan", warn: "yellow", error: "red" };
+/** How often a log that is followed is asked for more. */
+const POLL_MS = 500;
+
+/** `openclaw logs` */
+export const logs: Run = async (invocation) => {
+  const limit = invocation.number("limit") ?? 50;
+  if (invocation.has("follow")) return await follow(invocation, limit);
+  const tail = await gatewayOrFiles<Tail>(
+    invocation,
+    ["operator.read"],
+    ({ client }) => client.request("logs.tail", { limit }),
+    () => tailOfFile(invocation, limit),
+  );
+  show(tail.lines, invocation);
+  if (tail.lines.length === 0) invocation.out.note(`No lines in ${tail.file} yet.`);
+};
+
+/** With --json the lines go out as they are: one JSON object each. */
+function show(lines: readonly string[], invocation: Invocation): void {
+  const { out } = invocation;
+  const least = RANK[invocation.text("level") ?? "debug"]!;
+  for (const text of lines) {
+    const line = parseLine(text);
+    if ((RANK[line?.level ?? "error"] ?? 3) < least) continue;
+    out.line(out.json ? text : line ? toText(line, out) : cleanLine(text));
+  }
+}
+
+function parseLine(text: string): Line | null {
+  try {
+    const line: unknown = JSON.parse(text);
+    return typeof line === "object" && line !== null ? (line as Line) : null;
+  } catch (err) {
+    if (err instanceof SyntaxError) return null;
+    throw err;
+  }
+}
+
+/** "22:14:07 WARN  [irc] reconnecting cause=... " in local time. */
+function toText({ time, level = "info", message = "", subsystem, ...fields }: Line, out: Output): string {
+  const at = time ? new Date(time) : null;
+  const clock = at && !Number.isNaN(at.getTime()) ? at.toTimeString().slice(0, 8) : "--:--:--";
+  const where = subsystem ? `[${cleanLine(subsystem)}] ` : "";
+  const rest = Object.entries(fields).map(
+    ([key, value]) => `${cleanLine(key)}=${cleanLine(typeof value === "string" ? value : JSON.stringify(value))}`,
+  );
+  const tail = rest.length > 0 ? `  ${out.paint("dim", rest.join(" "))}` : "";
+  return `${out.paint("dim", clock)} ${out.paint(STYLES[level] ?? "cyan", cleanLine(level).toUpperCase().padEnd(5))} ${where}${cleanLine(message)}${tail}`;
+}
+
+/** Shows what comes until Ctrl-C; goes on where it was after the gateway was away. */
+async function follow(invocation: Invocation, limit: number): Promise<number> {
+  const { out, host } = invocation;
+  const target = resolveTarget(invocation);
+  let cursor: number | undefined;
+  const read = async (client: Client): Promise<void> => {
+    const tail = await client.request<Tail>("logs.tail", cursor === undefined ? { limit } : { cursor, limit: 5_000 });
+    if (tail.skippedBytes) out.note(`(${tail.skippedBytes} bytes were written too fast to show)`);
+    cursor = tail.cursor;
+    show(tail.lines, invocation);
+  };
+  const onOpen = async (client: Client): Promise<void> => {
+    await read(client);
+    const timer = setInterval(() => {
+      read(client).catch((err: unknown) => {
+        // The loss of the connection is told by onDown; anything else ends this connection, and is told there as well.
+        if (!(err instanceof ClientError && err.kind === "closed")) void client.close();
+      });
+    }, POLL_MS);
+    void client.closed.then(() => clearInterval(timer));
+  };
+  const onDown = (err: ClientError, retryInMs: number): void => out.note(`(${err.message}; trying again in ${formatDuration(retryInMs)})`);
+  try {
+    await keepConnected(await toClientOptions(invocation, target, { scopes: ["operator.read"] }), { onOpen, onDown }, host.signal);
+  } catch (err) {
+    throw toCliError(err, target, invocation);
+  }
+  return EXIT.ok;
+}
+
+/** The end of the log file itself. */
+function tailOfFile(invocation: Invocation, limit: number): Tail {
+  const file = configOf(invocation).config.logging.file ?? join(pathsOf(invocation).gateway, "logs", "gateway.log");
+  let descriptor: number;
+  try {
+    descriptor = openSync(file, "r");
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === "ENOENT") return { file, cursor: 0, lines: [] };
+    throw err;
+  }
+  try {
+    const { size } = fstatSync(descriptor);
+    const from = Math.max(0, size - Math.max(LIMITS.logTailBytes, limit * 512));
+    const bytes = Buffer.alloc(size - from);
+    const length = readSync(descriptor, bytes, 0, bytes.length, from);
+    const lines = bytes
+      .toString("utf8", 0, length)
+      .split("\n")
+      .slice(from > 0 ? 1 : 0)
+      .filter(Boolean);
+    return { file, cursor: size, lines: lines.slice(-limit) };
+  } finally {
+    closeSync(descriptor);
+  }
+}

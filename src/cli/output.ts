@@ -1,0 +1,113 @@
+import { cleanLine, cutText, padText, textWidth, wrapText } from "./text.ts";
+
+/** Where a command writes. Tests hand in their own. */
+export type Streams = {
+  readonly stdout: { write(text: string): unknown; isTTY?: boolean; columns?: number };
+  readonly stderr: { write(text: string): unknown; isTTY?: boolean };
+};
+
+export type Column = {
+  readonly title: string;
+  readonly align?: "left" | "right";
+  /** May be cut when the terminal is too narrow; others keep their width. */
+  readonly cut?: boolean;
+};
+
+const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const;
+export type Style = keyof typeof CODES;
+
+/** The one way from a command to the screen: calm in a terminal, plain in a pipe, one JSON value with --json. */
+export class Output {
+  readonly json: boolean;
+  /** Columns of the terminal; null in a pipe, where nothing is cut. */
+  readonly width: number | null;
+  readonly #color: boolean;
+  readonly #streams: Streams;
+
+  constructor(streams: Streams, options: { json: boolean; color: boolean }) {
+    this.#streams = streams;
+    this.json = options.json;
+    this.width = streams.stdout.isTTY ? Math.max(40, streams.stdout.columns ?? 80) : null;
+    this.#color = options.color && streams.stdout.isTTY === true;
+  }
+
+  get interactive(): boolean {
+    return this.width !== null;
+  }
+
+  paint(style: Style, text: string): string {
+    return this.#color ? `\u001b[${CODES[style]}m${text}\u001b[0m` : text;
+  }
+
+  /** One line of the result. Its parts that come from outside have gone through `cleanLine`. */
+  line(text = ""): void {
+    this.#streams.stdout.write(`${text}\n`);
+  }
+
+  /** Text as it is, without a line break; for streams of a reply. */
+  raw(text: string): void {
+    this.#streams.stdout.write(text);
+  }
+
+  /** About the result, and not part of it: goes to stderr. */
+  note(text: string): void {
+    this.#streams.stderr.write(`${text}\n`);
+  }
+
+  /** The result for programs. */
+  data(value: unknown): void {
+    this.#streams.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  }
+
+  /** `value` with --json; else what `show` prints. */
+  result(value: unknown, show: () => void): void {
+    if (this.json) this.data(value);
+    else show();
+  }
+
+  /** Wrapped to the width of the terminal, every line after the first indented. */
+  paragraph(text: string, indent = ""): void {
+    for (const line of wrapText(text, this.width ?? Number.POSITIVE_INFINITY, indent)) this.line(line);
+  }
+
+  /** Two spaces between columns, headings dim. Cells may come from outside: control characters are taken out. */
+  table(columns: readonly Column[], rows: readonly (readonly string[])[]): void {
+    const cells = rows.map((row) => columns.map((_, index) => cleanLine(row[index] ?? "")));
+    const widths = fitWidths(columns, cells, this.width);
+    const format = (row: readonly string[]): string =>
+      row
+        .map((cell, index) => padText(cutText(cell, widths[index]!), widths[index]!, columns[index]!.align))
+        .join("  ")
+        .trimEnd();
+    this.line(this.paint("dim", format(columns.map((column) => column.title))));
+    for (const row of cells) this.line(format(row));
+  }
+
+  /** Names and values below each other. */
+  pairs(rows: readonly (readonly [name: string, value: string])[]): void {
+    const width = Math.max(...rows.map(([name]) => textWidth(name)));
+    for (const [name, value] of rows) {
+      const indent = " ".repeat(width + 2);
+      const lines = wrapText(cleanLine(value), this.width ?? Number.POSITIVE_INFINITY, indent, width + 2);
+      this.line(`${this.paint("dim", padText(name, width))}  ${lines.join("\n").trimStart()}`);
+    }
+  }
+}
+
+const CUT_MIN = 8;
+
+/** Widths of the columns: what they need, less what the widest cuttable ones give up to fit the terminal. Exported for its table test. */
+export function fitWidths(columns: readonly Column[], cells: readonly (readonly string[])[], limit: number | null): number[] {
+  const widths = columns.map((column, index) => Math.max(textWidth(column.title), ...cells.map((row) => textWidth(row[index]!))));
+  if (limit === null) return widths;
+  const gaps = 2 * (columns.length - 1);
+  for (let over = widths.reduce((sum, width) => sum + width, gaps) - limit; over > 0; over--) {
+    let widest = -1;
+    for (const [index, column] of columns.entries()) {
+      if (column.cut && widths[index]! > CUT_MIN && (widest < 0 || widths[index]! > widths[widest]!)) widest = index;
+    }
+    if (widest < 0) break;
+    widths[widest]!--;
+  }
+  return widths;
+}

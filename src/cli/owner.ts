@@ -1,0 +1,40 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** What the running gateway says about itself in `<state>/gateway/owner.json`. */
+export type Owner = { readonly pid: number; readonly port: number; readonly url: string; readonly startedAt: number };
+
+/** The owner of the state directory, or null when none is written down or the process is gone. */
+export function readOwner(gatewayDir: string): Owner | null {
+  let text: string;
+  try {
+    text = readFileSync(join(gatewayDir, "owner.json"), "utf8");
+  } catch (err) {
+    const { code } = err as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR" || code === "EACCES") return null;
+    throw err;
+  }
+  const owner = parseOwner(text);
+  return owner && isAlive(owner.pid) ? owner : null;
+}
+
+function parseOwner(text: string): Owner | null {
+  try {
+    const { pid, port, url, startedAt } = JSON.parse(text) as Partial<Owner>;
+    const whole = typeof pid === "number" && Number.isSafeInteger(pid) && pid > 0 && typeof port === "number" && typeof url === "string";
+    return whole ? { pid, port, url, startedAt: typeof startedAt === "number" ? startedAt : 0 } : null;
+  } catch (err) {
+    if (err instanceof SyntaxError) return null;
+    throw err;
+  }
+}
+
+/** Whether a process with this id exists, of this user or another. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (err) {
+    return (err as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

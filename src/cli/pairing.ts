@@ -1,0 +1,123 @@
+import { CliError, EXIT } from "../core/errors.ts";
+import { peekStore } from "../store/peek.ts";
+import type { Client } from "../client/client.ts";
+import type { Run } from "./command.ts";
+import { gatewayOrFiles, withGateway } from "./connect.ts";
+import type { Invocation } from "./invocation.ts";
+import { pathsOf } from "./target.ts";
+import { cleanLine, formatAge } from "./text.ts";
+
+type Request = {
+  requestId?: string;
+  id?: string;
+  code?: string;
+  channel: string;
+  accountId?: string;
+  account?: string;
+  senderId?: string;
+  sender?: string;
+  senderName?: string | null;
+  name?: string | null;
+  createdAt?: number;
+  createdAtMs?: number;
+  expiresAt?: number;
+  expiresAtMs?: number;
+};
+type PairingList = { requests: Request[]; source?: string };
+
+const codeOf = (request: Request): string => request.code ?? request.requestId ?? request.id ?? "-";
+
+/** `openclaw pairing list` */
+export const pairingList: Run = async (invocation) => {
+  const { out, host } = invocation;
+  const channel = invocation.args[0];
+  const answer = await gatewayOrFiles<PairingList>(
+    invocation,
+    ["operator.pairing"],
+    ({ client }) => client.request("channels.pairing.list", channel ? { channel } : {}),
+    () => pairingFromFiles(invocation, channel),
+  );
+  out.result(answer, () => {
+    const [first] = answer.requests;
+    if (!first) return out.line("Nobody waits for approval.");
+    const rows = answer.requests.map((request) => [
+      codeOf(request),
+      request.channel,
+      request.accountId ?? request.account ?? "-",
+      request.senderId ?? request.sender ?? "-",
+      request.senderName ?? request.name ?? "-",
+      formatAge(request.createdAtMs ?? request.createdAt, host.now()),
+    ]);
+    out.table(
+      [
+        { title: "code" },
+        { title: "channel" },
+        { title: "account" },
+        { title: "sender", cut: true },
+        { title: "name", cut: true },
+        { title: "asked", align: "right" },
+      ],
+      rows,
+    );
+    out.note(`Let one in: openclaw pairing approve ${cleanLine(first.channel)} ${cleanLine(codeOf(first))}`);
+  });
+};
+
+function pairingFromFiles(invocation: Invocation, channel: string | undefined): PairingList {
+  const store = peekStore(pathsOf(invocation).gateway);
+  if (!store) return { source: "files", requests: [] };
+  try {
+    const rows = store.all<Request & { created_at: number; expires_at: number }>(
+      "SELECT code, channel, account, sender, name, created_at, expires_at FROM pairing_requests WHERE expires_at > ? ORDER BY created_at",
+      invocation.host.now(),
+    );
+    const wanted = rows.filter((row) => channel === undefined || row.channel === channel);
+    return {
+      source: "files",
+      requests: wanted.map(({ created_at, expires_at, ...row }) => ({ ...row, createdAt: created_at, expiresAt: expires_at })),
+    };
+  } finally {
+    store.close();
+  }
+}
+
+/** `openclaw pairing approve <channel> <code>` */
+export const pairingApprove: Run = (invocation) => answer(invocation, "channels.pairing.approve", "may talk to the bot");
+
+/** `openclaw pairing dismiss <channel> <code>` */
+export const pairingDismiss: Run = (invocation) => answer(invocation, "channels.pairing.dismiss", "is forgotten");
+
+async function answer(invocation: Invocation, method: string, outcome: string): Promise<void> {
+  const { out } = invocation;
+  const { request, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
+    const request = await findRequest(client, invocation);
+    const params = {
+      channel: request.channel,
+      accountId: request.accountId ?? request.account ?? "default",
+      requestId: request.requestId ?? request.id ?? codeOf(request),
+    };
+    return { request, result: await client.request(method, { ...params, ...(invocation.has("notify") && { notify: true }) }) };
+  });
+  const who = cleanLine(request.senderName ?? request.name ?? request.senderId ?? request.sender ?? codeOf(request));
+  out.result(result, () => out.line(`${who} on ${cleanLine(request.channel)} ${outcome}.`));
+}
+
+/** Codes are typed from a screen: case and dashes do not matter. */
+const plain = (text: string): string => text.toUpperCase().replaceAll(/[^A-Z0-9]/g, "");
+
+/** The request with the code, in any case and with or without dashes; or with the id. */
+async function findRequest(client: Client, invocation: Invocation): Promise<Request> {
+  const [channel, code] = [invocation.arg(0), invocation.arg(1)];
+  const account = invocation.text("account");
+  const { requests } = await client.request<PairingList>("channels.pairing.list", { channel, ...(account && { accountId: account }) });
+  const found = requests.find((each) =>
+    [each.code, each.requestId, each.id].some((text) => text !== undefined && plain(text) === plain(code)),
+  );
+  if (found) return found;
+  throw new CliError(`nobody waits with the code ${cleanLine(code)} on ${cleanLine(channel)}`, {
+    why:
+      requests.length === 0 ? "no request is open there; codes expire after an hour." : `${requests.length} other requests are open there.`,
+    fix: "openclaw pairing list",
+    exit: EXIT.failure,
+  });
+}

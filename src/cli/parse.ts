@@ -1,0 +1,182 @@
+import { CliError, EXIT } from "../core/errors.ts";
+import { suggest } from "../config/suggest.ts";
+import { COMMON_FLAGS, flagsOf, nameOf, REMOTE_FLAGS, usageOf, type Argument, type Command, type Flag } from "./command.ts";
+
+export type Values = ReadonlyMap<string, readonly string[]>;
+export type Parsed =
+  | { readonly kind: "run"; readonly command: Command; readonly args: readonly string[]; readonly flags: Values }
+  /** `words`: what help is wanted for; empty for the overview. */
+  | { readonly kind: "help"; readonly words: readonly string[] }
+  | { readonly kind: "version" };
+
+const VERSION_FLAG: Flag = { name: "version", short: "V", help: "Show the version." };
+const LEADING: readonly Flag[] = [...COMMON_FLAGS, ...REMOTE_FLAGS, VERSION_FLAG];
+
+const usage = (what: string, why: string, fix: string): CliError => new CliError(what, { why, fix, exit: EXIT.usage });
+
+/**
+ * Reads the arguments of the process against the table. Pure. Throws CliError (exit 2) with one line what, why and fix, and the
+ * name that was probably meant.
+ */
+export function parseArgv(argv: readonly string[], commands: readonly Command[]): Parsed {
+  const leading = readFlags(argv, LEADING, "openclaw --help", true);
+  if (leading.flags.has("version")) return { kind: "version" };
+  const words = leading.rest;
+  if (words[0] === "help") return { kind: "help", words: words.slice(1).filter((word) => !word.startsWith("-")) };
+  if (words.length === 0) return { kind: "help", words: [] };
+  const family = commands.filter((command) => command.words[0] === words[0]);
+  if (family.length === 0) throw unknownCommand(words[0]!, commands);
+  const command = findCommand(words, family);
+  if (!command) {
+    const wantsHelp = words.slice(1).some((word) => word === "--help" || word === "-h") || leading.flags.has("help");
+    if (wantsHelp || words.length === 1) return { kind: "help", words: [words[0]!] };
+    throw unknownSubcommand(words, family);
+  }
+  const named = command.words.filter((word, index) => words[index] === word);
+  return readCommand(command, named, words.slice(named.length), leading.flags, family);
+}
+
+/** `named`: the words of the command that were written; the help of `openclaw sessions` is that of the family. */
+function readCommand(
+  command: Command,
+  named: readonly string[],
+  tail: readonly string[],
+  leading: Values,
+  family: readonly Command[],
+): Parsed {
+  const help = `openclaw ${nameOf(command)} --help`;
+  const own = flagsOf(command);
+  for (const name of leading.keys()) {
+    if (!own.some((flag) => flag.name === name))
+      throw usage(`openclaw ${nameOf(command)} does not take --${name}`, "it does not ask a gateway.", help);
+  }
+  const { flags, rest } = readFlags(tail, own, help, false);
+  if (flags.has("help") || leading.has("help")) return { kind: "help", words: named };
+  checkArguments(command, rest, family);
+  return { kind: "run", command, args: rest, flags: new Map([...leading, ...flags]) };
+}
+
+/** The command with the most words that match; the family's default when only its name does. */
+function findCommand(words: readonly string[], family: readonly Command[]): Command | undefined {
+  const matching = family.filter((command) => command.words.every((word, index) => words[index] === word));
+  const longest = matching.toSorted((a, b) => b.words.length - a.words.length)[0];
+  if (longest) return longest;
+  const next = words[1];
+  return next === undefined || next.startsWith("-") ? family.find((command) => command.isDefault) : undefined;
+}
+
+function unknownCommand(word: string, commands: readonly Command[]): CliError {
+  const names = [...new Set(commands.map((command) => command.words[0]!))];
+  const meant = suggest(word, names);
+  const fix = meant ? `openclaw ${meant}` : "openclaw --help lists all commands.";
+  return usage(`unknown command "${word}"`, meant ? `did you mean "${meant}"?` : "no command has that name.", fix);
+}
+
+function unknownSubcommand(words: readonly string[], family: readonly Command[]): CliError {
+  const names = family.map((command) => command.words[1]).filter((name) => name !== undefined);
+  const word = words[1]!;
+  const meant = suggest(word, names);
+  const fix = `openclaw ${words[0]} ${meant ?? "--help"}`;
+  return usage(
+    `unknown command "${words[0]} ${word}"`,
+    meant ? `did you mean "${words[0]} ${meant}"?` : `there are: ${names.join(", ")}.`,
+    fix,
+  );
+}
+
+type Flags = { flags: Map<string, string[]>; rest: string[] };
+
+/** Splits words into flags and the rest. With `stopAtWord`, everything from the first plain word on is left alone. */
+function readFlags(words: readonly string[], known: readonly Flag[], help: string, stopAtWord: boolean): Flags {
+  const flags = new Map<string, string[]>();
+  const rest: string[] = [];
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index]!;
+    if (word === "--") {
+      rest.push(...words.slice(index + 1));
+      break;
+    }
+    if (word === "-" || !word.startsWith("-")) {
+      rest.push(...(stopAtWord ? words.slice(index) : [word]));
+      if (stopAtWord) break;
+      continue;
+    }
+    const [name, inline] = splitOnce(word, "=");
+    const flag = known.find((each) => name === `--${each.name}` || (each.short !== undefined && name === `-${each.short}`));
+    if (!flag) throw unknownFlag(name, known, help);
+    if (flags.has(flag.name) && !flag.many && flag.value !== undefined)
+      throw usage(`--${flag.name} is given twice`, "it takes one value.", help);
+    const value = flag.value === undefined ? switchValue(flag, inline, help) : valueOf(flag, inline ?? words[++index], help);
+    flags.set(flag.name, [...(flags.get(flag.name) ?? []), value]);
+  }
+  return { flags, rest };
+}
+
+function splitOnce(text: string, separator: string): [string, string | undefined] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function unknownFlag(name: string, known: readonly Flag[], help: string): CliError {
+  const meant = name.startsWith("--")
+    ? suggest(
+        name.slice(2),
+        known.map((flag) => flag.name),
+      )
+    : undefined;
+  return usage(
+    `unknown flag ${name}`,
+    meant ? `did you mean --${meant}?` : "this command has no such flag.",
+    meant ? `use --${meant}; ${help} lists all flags.` : help,
+  );
+}
+
+function switchValue(flag: Flag, inline: string | undefined, help: string): string {
+  if (inline === undefined) return "true";
+  throw usage(`--${flag.name} takes no value`, `"${inline}" was given.`, help);
+}
+
+function valueOf(flag: Flag, text: string | undefined, help: string): string {
+  if (text === undefined) throw usage(`--${flag.name} needs a value`, `it is written --${flag.name} <${flag.value}>.`, help);
+  if (flag.choices && !flag.choices.includes(text)) {
+    const meant = suggest(text, flag.choices);
+    throw usage(
+      `--${flag.name} ${text} is not possible`,
+      meant ? `did you mean ${meant}?` : "there is no such choice.",
+      `one of ${flag.choices.join(", ")}.`,
+    );
+  }
+  if (flag.range) checkRange(flag, flag.range, text);
+  return text;
+}
+
+function checkRange(flag: Flag, [min, max]: readonly [number, number], text: string): void {
+  const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= min && number <= max) return;
+  const why = Number.isNaN(number) ? `"${text}" is not a whole number.` : `${text} is out of range.`;
+  throw usage(`--${flag.name} ${text} is not possible`, why, `give a number from ${min} to ${max}.`);
+}
+
+function checkArguments(command: Command, given: readonly string[], family: readonly Command[]): void {
+  const wanted: readonly Argument[] = command.args ?? [];
+  const help = `openclaw ${nameOf(command)} --help`;
+  const missing = wanted.find((arg, index) => arg.needed && given[index] === undefined);
+  if (missing)
+    throw usage(`openclaw ${nameOf(command)} needs <${missing.name}>`, `it is used as: ${usageOf(command)}`, command.examples[0] ?? help);
+  if (given.length > wanted.length && !wanted.at(-1)?.rest) {
+    const extra = given[wanted.length]!;
+    const isFamily = command.words.length === 1 && family.length > 1;
+    if (isFamily) throw unknownSubcommand([command.words[0]!, extra], family);
+    throw usage(`"${extra}" is too much`, `it is used as: ${usageOf(command)}`, help);
+  }
+  for (const [index, arg] of wanted.entries()) {
+    const value = given[index];
+    if (value === undefined || !arg.choices || arg.choices.includes(value)) continue;
+    const meant = suggest(value, arg.choices);
+    throw usage(
+      `<${arg.name}> cannot be "${value}"`,
+      meant ? `did you mean ${meant}?` : "there is no such choice.",
+      `one of ${arg.choices.join(", ")}.`,
+    );
+  }
+}

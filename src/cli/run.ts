@@ -1,0 +1,67 @@
+import { CliError, EXIT, GatewayError, reasonOf } from "../core/errors.ts";
+import { VERSION } from "../core/version.ts";
+import { Invocation, type Host } from "./invocation.ts";
+import { Output } from "./output.ts";
+import { parseArgv, type Parsed } from "./parse.ts";
+import { COMMANDS } from "./table.ts";
+
+/** Runs one command line. Never throws; resolves to the exit code of the process. */
+export async function runCli(argv: readonly string[], host: Host): Promise<number> {
+  const color = !host.env["NO_COLOR"] && host.env["TERM"] !== "dumb" && !argv.includes("--no-color");
+  const out = new Output(host.streams, { json: argv.includes("--json"), color });
+  try {
+    return await runParsed(parseArgv(argv, COMMANDS), out, host);
+  } catch (err) {
+    return report(err, out, host);
+  }
+}
+
+async function runParsed(parsed: Parsed, out: Output, host: Host): Promise<number> {
+  if (parsed.kind === "version") {
+    out.result({ version: VERSION }, () => out.line(`openclaw-gateway ${VERSION}`));
+    return EXIT.ok;
+  }
+  if (parsed.kind === "help") {
+    const { showHelp } = await import("./help.ts");
+    return showHelp(parsed.words, out);
+  }
+  const run = await parsed.command.load();
+  return (await run(new Invocation(parsed.args, parsed.flags, out, host))) ?? EXIT.ok;
+}
+
+/** One line what, one line why, one line fix. What is not expected shows its stack: it is a bug of ours. */
+function report(err: unknown, out: Output, host: Host): number {
+  if (host.signal.aborted) return 130;
+  const failure = toFailure(err);
+  if (out.json) {
+    out.data({ ok: false, error: { message: failure.what, why: failure.why, fix: failure.fix, exit: failure.exit } });
+    return failure.exit;
+  }
+  out.note(`${out.paint("red", "✗")} ${failure.what}`);
+  if (failure.why) out.note(`  Why: ${failure.why}`);
+  if (failure.fix) out.note(`  Fix: ${failure.fix}`);
+  if (failure.stack) out.note(failure.stack);
+  return failure.exit;
+}
+
+type Failure = { what: string; why?: string | undefined; fix?: string | undefined; exit: number; stack?: string | undefined };
+
+function toFailure(err: unknown): Failure {
+  if (err instanceof CliError) return { what: err.message, why: err.why, fix: err.fix, exit: err.exit };
+  if (err instanceof GatewayError) return { what: err.message, fix: err.fix, exit: exitOf(err) };
+  const stack = err instanceof Error ? err.stack : undefined;
+  return {
+    what: `openclaw ${VERSION} failed unexpectedly`,
+    why: reasonOf(err),
+    fix: "this is a defect: please report it with the lines below.",
+    exit: EXIT.failure,
+    stack,
+  };
+}
+
+function exitOf(err: GatewayError): number {
+  const { code } = err;
+  if (code === "UNAVAILABLE" || code === "CONFLICT") return EXIT.unavailable;
+  if (code === "UNAUTHORIZED" || code === "FORBIDDEN" || code === "NOT_PAIRED") return EXIT.noPermission;
+  return EXIT.failure;
+}

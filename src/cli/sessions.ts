@@ -1,0 +1,175 @@
+import { EXIT } from "../core/errors.ts";
+import { peekStore } from "../store/peek.ts";
+import { createSessions, type SessionRow } from "../store/sessions.ts";
+import type { Run } from "./command.ts";
+import { callGateway, gatewayOrFiles, withGateway } from "./connect.ts";
+import type { Invocation } from "./invocation.ts";
+import { pathsOf } from "./target.ts";
+import { cleanLine, cleanText, formatAge, plural } from "./text.ts";
+
+/** What is read of a session row of the protocol. */
+export type SessionView = {
+  key: string;
+  agentId?: string;
+  kind?: string;
+  channel?: string;
+  label?: string | null;
+  displayName?: string | null;
+  derivedTitle?: string | null;
+  updatedAt?: number | null;
+  status?: string;
+  hasActiveRun?: boolean;
+  model?: string | null;
+  modelProvider?: string | null;
+  totalTokens?: number | null;
+};
+type SessionsList = { sessions: SessionView[]; totalCount?: number; count?: number; source?: string };
+
+/** `openclaw sessions list` */
+export const sessionsList: Run = async (invocation) => {
+  const { out, host } = invocation;
+  const agentId = invocation.text("agent");
+  const search = invocation.text("search");
+  const query = {
+    limit: invocation.number("limit") ?? 50,
+    ...(agentId && { agentId }),
+    ...(search && { search }),
+    ...(invocation.has("archived") && { archived: "all" }),
+  };
+  const answer = await gatewayOrFiles<SessionsList>(
+    invocation,
+    ["operator.read"],
+    ({ client }) => client.request("sessions.list", query),
+    () => sessionsFromFiles(invocation, query),
+  );
+  out.result(answer, () => {
+    if (answer.sessions.length === 0) return out.line("No conversations yet. Start one: openclaw chat");
+    const rows = answer.sessions.map((row) => [
+      row.key,
+      titleOf(row),
+      row.hasActiveRun ? "running" : (row.status ?? "-"),
+      modelOf(row),
+      formatAge(row.updatedAt, host.now()),
+    ]);
+    out.table(
+      [
+        { title: "key", cut: true },
+        { title: "title", cut: true },
+        { title: "state" },
+        { title: "model", cut: true },
+        { title: "last", align: "right" },
+      ],
+      rows,
+    );
+    const total = answer.totalCount ?? answer.sessions.length;
+    if (total > answer.sessions.length)
+      out.note(`${answer.sessions.length} of ${plural(total, "conversation")}; --limit ${Math.min(1_000, total)} shows more.`);
+  });
+};
+
+const titleOf = (row: SessionView): string => row.label ?? row.displayName ?? row.derivedTitle ?? "-";
+
+function modelOf({ model, modelProvider }: SessionView): string {
+  if (!model) return "-";
+  return modelProvider && !model.includes("/") ? `${modelProvider}/${model}` : model;
+}
+
+function sessionsFromFiles(
+  invocation: Invocation,
+  query: { limit: number; agentId?: string; search?: string; archived?: string },
+): SessionsList {
+  const store = peekStore(pathsOf(invocation).gateway);
+  if (!store) return { source: "files", sessions: [], totalCount: 0 };
+  try {
+    const { limit, agentId, search } = query;
+    const { rows, total } = createSessions(store).list({
+      limit,
+      offset: 0,
+      archived: query.archived ? "all" : false,
+      ...(agentId && { agentId }),
+      ...(search && { search }),
+    });
+    return { source: "files", sessions: rows.map(toView), totalCount: total };
+  } finally {
+    store.close();
+  }
+}
+
+const toView = (row: SessionRow): SessionView => ({
+  key: row.key,
+  agentId: row.agent_id,
+  kind: row.chat_kind,
+  channel: row.channel,
+  label: row.label,
+  derivedTitle: row.title,
+  updatedAt: row.updated_at,
+  status: row.status,
+  model: row.used_model ?? row.model,
+});
+
+type Part = { type?: string; text?: string; name?: string };
+type Message = { role?: string; content?: string | Part[]; timestamp?: number };
+
+/** `openclaw sessions show <key>` */
+export const sessionsShow: Run = async (invocation) => {
+  const { out, host } = invocation;
+  const key = invocation.arg(0);
+  const { session, messages } = await withGateway(invocation, { scopes: ["operator.read"] }, async ({ client }) => {
+    const [described, history] = await Promise.all([
+      client.request<{ session: SessionView | null }>("sessions.describe", { key, includeDerivedTitles: true }),
+      client.request<{ messages: Message[] }>("chat.history", { sessionKey: key, limit: invocation.number("limit") ?? 20 }),
+    ]);
+    return { session: described.session, messages: history.messages };
+  });
+  out.result({ session, messages }, () => {
+    if (session) {
+      out.pairs([
+        ["key", session.key],
+        ["title", titleOf(session)],
+        ["agent", session.agentId ?? "-"],
+        ["state", session.hasActiveRun ? "running" : (session.status ?? "-")],
+        ["model", modelOf(session)],
+        ["last", formatAge(session.updatedAt, host.now())],
+      ]);
+      out.line();
+    }
+    if (messages.length === 0) out.line("No messages.");
+    for (const message of messages) {
+      out.line(
+        out.paint(
+          "bold",
+          `${cleanLine(message.role ?? "?")}  ${message.timestamp ? new Date(message.timestamp).toLocaleString() : ""}`.trimEnd(),
+        ),
+      );
+      for (const line of messageText(message).split("\n")) out.paragraph(`  ${line}`, "  ");
+    }
+  });
+  return session || messages.length > 0 ? EXIT.ok : EXIT.failure;
+};
+
+/** The text of a message; other parts are named. */
+export function messageText({ content }: Message): string {
+  if (typeof content === "string") return cleanText(content);
+  const parts = (content ?? []).map((part) =>
+    part.type === "text"
+      ? cleanText(part.text ?? "")
+      : part.type === "thinking"
+        ? ""
+        : `[${cleanLine(part.type ?? "part")}${part.name ? ` ${cleanLine(part.name)}` : ""}]`,
+  );
+  return parts.filter(Boolean).join("\n");
+}
+
+/** `openclaw sessions delete <key>` */
+export const sessionsDelete: Run = async (invocation) => {
+  const key = invocation.arg(0);
+  await invocation.confirm(`Delete the conversation ${cleanLine(key)} with all its messages?`);
+  const answer = await callGateway<{ deleted?: boolean }>(invocation, ["operator.admin"], "sessions.delete", {
+    key,
+    deleteTranscript: true,
+  });
+  invocation.out.result(answer, () =>
+    invocation.out.line(answer.deleted === false ? `There is no conversation ${cleanLine(key)}.` : `Deleted ${cleanLine(key)}.`),
+  );
+  return answer.deleted === false ? EXIT.failure : EXIT.ok;
+};

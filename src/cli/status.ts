@@ -1,0 +1,253 @@
+import { existsSync } from "node:fs";
+import { agentIds, defaultAgentId, resolveAgent } from "../config/agents.ts";
+import { CliError, EXIT } from "../core/errors.ts";
+import { VERSION } from "../core/version.ts";
+import { accountRows, accountText, type ChannelsStatus } from "./channels.ts";
+import type { Run } from "./command.ts";
+import { connectGateway, isAway, toCliError, type Link } from "./connect.ts";
+import type { Invocation } from "./invocation.ts";
+import { configOf, pathsOf, resolveTarget } from "./target.ts";
+import { cleanLine, formatAge, formatDuration, plural } from "./text.ts";
+
+type Part = { name: string; state: string; cause?: string | null; since?: number };
+type Health = {
+  ok: boolean;
+  failing?: string[];
+  degraded?: string[];
+  parts?: Part[];
+  defaultAgentId?: string;
+  agents?: { agentId: string }[];
+  eventLoop?: Record<string, unknown>;
+};
+type Status = {
+  runtimeVersion?: string;
+  uptimeMs?: number;
+  channelSummary?: string[];
+  degradedSecretOwners?: string[];
+  queuedSystemEvents?: string[];
+  sessions?: {
+    count?: number;
+    defaults?: { model?: string };
+    recent?: { key: string; updatedAt?: number; model?: string; percentUsed?: number }[];
+  };
+};
+
+/** `openclaw health` */
+export const health: Run = async (invocation) => {
+  const { out, host } = invocation;
+  const { client, target } = await connectGateway(invocation, { scopes: ["operator.read"] });
+  let answer: Health;
+  try {
+    answer = await client.request<Health>("health");
+  } catch (err) {
+    throw toCliError(err, target, invocation);
+  } finally {
+    await client.close();
+  }
+  out.result(answer, () => {
+    const degraded = answer.degraded ?? [];
+    const word = !answer.ok
+      ? out.paint("red", "not usable")
+      : degraded.length > 0
+        ? out.paint("yellow", "works, but not everything is well")
+        : out.paint("green", "well");
+    out.line(`The gateway at ${target.url} is ${word}.`);
+    for (const part of partsToShow(answer, invocation.has("verbose"))) out.line(partLine(part, host.now()));
+    if (!answer.ok || degraded.length > 0) out.note("Next: openclaw doctor");
+  });
+  return answer.ok ? EXIT.ok : EXIT.failure;
+};
+
+const partsToShow = ({ parts = [] }: Health, all: boolean): Part[] => (all ? parts : parts.filter((part) => part.state !== "ready"));
+const partLine = (part: Part, now: number): string =>
+  cleanLine(
+    `  ${part.state === "ready" ? "✓" : "!"} ${part.name}: ${part.state}${part.cause ? `, ${part.cause}` : ""}${part.since ? ` (${formatAge(part.since, now)})` : ""}`,
+  );
+
+type Facts = {
+  gateway: {
+    running: boolean;
+    usable: boolean;
+    url: string;
+    urlFrom: string;
+    version?: string;
+    uptimeMs?: number;
+    problem?: string;
+    fix?: string;
+  };
+  config: { path: string; exists: boolean; source: string; errors: number; warnings: number };
+  state: string;
+  model: string | null;
+  agents: readonly string[];
+  defaultAgent: string;
+  sessions: number | null;
+  recent: NonNullable<NonNullable<Status["sessions"]>["recent"]>;
+  channels: readonly { name: string; state: string }[];
+  problems: readonly string[];
+  parts?: Part[];
+  eventLoop?: Record<string, unknown>;
+  cli: { version: string; node: string; platform: string };
+};
+
+/** `openclaw status` */
+export const status: Run = async (invocation) => {
+  const { out } = invocation;
+  const facts = await collect(invocation);
+  out.result(facts, () => show(facts, invocation));
+  if (facts.gateway.usable) return EXIT.ok;
+  return facts.gateway.running ? EXIT.failure : EXIT.unavailable;
+};
+
+async function collect(invocation: Invocation): Promise<Facts> {
+  let link: Link;
+  try {
+    link = await connectGateway(invocation, { scopes: ["operator.read"] });
+  } catch (err) {
+    if (err instanceof CliError && err.exit !== EXIT.usage) return fromFiles(invocation, err);
+    throw err;
+  }
+  try {
+    return await fromGateway(invocation, link);
+  } catch (err) {
+    throw toCliError(err, link.target, invocation);
+  } finally {
+    await link.client.close();
+  }
+}
+
+function localFacts(invocation: Invocation): Pick<Facts, "config" | "state" | "cli"> {
+  const paths = pathsOf(invocation);
+  const { issues, exists, source } = configOf(invocation);
+  const count = (severity: string): number => issues.filter((issue) => issue.severity === severity).length;
+  return {
+    config: { path: paths.config, exists, source, errors: count("error"), warnings: count("warning") },
+    state: paths.state,
+    cli: { version: VERSION, node: process.versions.node, platform: `${process.platform}-${process.arch}` },
+  };
+}
+
+async function fromGateway(invocation: Invocation, { client, target }: Link): Promise<Facts> {
+  const [answer, well, channels, agents] = await Promise.all([
+    client.request<Status>("status"),
+    client.request<Health>("health"),
+    client.request<ChannelsStatus>("channels.status", invocation.has("deep") ? { probe: true } : {}),
+    client.request<{ defaultId: string; agents: { id: string }[] }>("agents.list"),
+  ]);
+  const degraded = (well.parts ?? []).filter((part) => part.state !== "ready" && !part.name.startsWith("channel:"));
+  return {
+    gateway: {
+      running: true,
+      usable: well.ok,
+      url: target.url,
+      urlFrom: target.urlFrom,
+      version: client.hello.server.version,
+      uptimeMs: client.hello.snapshot.uptimeMs,
+    },
+    ...localFacts(invocation),
+    model: answer.sessions?.defaults?.model ?? null,
+    agents: agents.agents.map((agent) => agent.id),
+    defaultAgent: agents.defaultId,
+    sessions: answer.sessions?.count ?? null,
+    recent: answer.sessions?.recent ?? [],
+    channels: accountRows(channels).map((row) => ({ name: row.name, state: accountText(row, invocation.host.now()) })),
+    problems: [
+      ...degraded.map((part) => `${part.name}: ${part.cause ?? part.state}`),
+      ...(answer.degradedSecretOwners ?? []).map((path) => `the secret ${path} cannot be read`),
+    ],
+    ...(well.parts && { parts: well.parts }),
+    ...(well.eventLoop && { eventLoop: well.eventLoop }),
+  };
+}
+
+function fromFiles(invocation: Invocation, err: CliError): Facts {
+  const target = resolveTarget(invocation);
+  const { config } = configOf(invocation);
+  const defaultAgent = defaultAgentId(config);
+  return {
+    gateway: {
+      running: !isAway(err),
+      usable: false,
+      url: target.url,
+      urlFrom: target.urlFrom,
+      problem: err.why ? `${err.message}: ${err.why}` : err.message,
+      ...(err.fix && { fix: err.fix }),
+    },
+    ...localFacts(invocation),
+    model: resolveAgent(config, defaultAgent, pathsOf(invocation).state).models[0] ?? null,
+    agents: agentIds(config),
+    defaultAgent,
+    sessions: null,
+    recent: [],
+    channels: [],
+    problems: [],
+  };
+}
+
+function show(facts: Facts, invocation: Invocation): void {
+  const { out, host } = invocation;
+  const { gateway, config } = facts;
+  const mark = gateway.usable ? out.paint("green", "●") : out.paint("red", "●");
+  out.line(
+    `${mark} ${gateway.usable ? `The gateway runs at ${gateway.url}` : gateway.running ? `The gateway at ${gateway.url} is not usable` : `No gateway runs at ${gateway.url}`}.`,
+  );
+  const issues = [config.errors && plural(config.errors, "error"), config.warnings && plural(config.warnings, "warning")]
+    .filter(Boolean)
+    .join(", ");
+  const rows: [string, string][] = [];
+  if (gateway.version) rows.push(["version", `${gateway.version}, up ${formatDuration(gateway.uptimeMs ?? 0)}`]);
+  rows.push(
+    ["model", facts.model ?? "none configured"],
+    ["agents", facts.agents.map((id) => (id === facts.defaultAgent ? `${id} (default)` : id)).join(", ")],
+  );
+  if (facts.sessions !== null)
+    rows.push([
+      "conversations",
+      facts.sessions === 0 ? "none yet" : `${facts.sessions}, last ${formatAge(facts.recent[0]?.updatedAt, host.now())}`,
+    ]);
+  if (gateway.usable)
+    rows.push(["channels", facts.channels.length === 0 ? "none: only the page and the command line" : `${facts.channels.length}`]);
+  rows.push(["config", `${config.path}${config.exists ? "" : " (not there: defaults)"}${issues ? `, ${issues}` : ""}`]);
+  out.pairs(rows);
+  for (const channel of facts.channels) out.paragraph(cleanLine(`  ${channel.name}: ${channel.state}`), "    ");
+  for (const problem of facts.problems) out.paragraph(`${out.paint("yellow", "!")} ${cleanLine(problem)}`, "  ");
+  if (invocation.has("all")) showAll(facts, invocation);
+  if (gateway.problem) out.paragraph(`${out.paint("red", "✗")} ${cleanLine(gateway.problem)}`, "  ");
+  const next =
+    gateway.fix ??
+    (config.errors > 0
+      ? "openclaw config validate"
+      : facts.problems.length > 0
+        ? "openclaw doctor"
+        : facts.sessions === 0
+          ? "openclaw chat, or openclaw dashboard"
+          : undefined);
+  if (next) out.note(`Next: ${next}`);
+}
+
+function showAll(facts: Facts, { out, host }: Invocation): void {
+  out.line();
+  for (const part of facts.parts ?? []) out.line(partLine(part, host.now()));
+  out.pairs([
+    ["found by", facts.gateway.urlFrom],
+    ["state", `${facts.state}${existsSync(facts.state) ? "" : " (not there yet)"}`],
+    ["config from", facts.config.source],
+    ["command line", `${facts.cli.version}, Node ${facts.cli.node}, ${facts.cli.platform}`],
+    ...(facts.eventLoop ? [["event loop", JSON.stringify(facts.eventLoop)] as [string, string]] : []),
+  ]);
+  if (facts.recent.length === 0) return;
+  out.line();
+  out.table(
+    [
+      { title: "conversation", cut: true },
+      { title: "model", cut: true },
+      { title: "context", align: "right" },
+      { title: "last", align: "right" },
+    ],
+    facts.recent.map((row) => [
+      row.key,
+      row.model ?? "-",
+      row.percentUsed === undefined ? "-" : `${row.percentUsed} %`,
+      formatAge(row.updatedAt, host.now()),
+    ]),
+  );
+}

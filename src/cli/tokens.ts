@@ -1,0 +1,116 @@
+import { readFileSync } from "node:fs";
+import { CliError, EXIT } from "../core/errors.ts";
+import { parseDurationMs } from "../config/quantity.ts";
+import type { Run } from "./command.ts";
+import { callGateway, withGateway } from "./connect.ts";
+import { configOf, pathsOf, tokenPath } from "./target.ts";
+import { cleanLine, formatAge } from "./text.ts";
+
+type TokenRow = { id: string; name: string; scopes?: string[]; createdAt?: number; expiresAt?: number | null; lastUsedAt?: number | null };
+type Created = TokenRow & { token?: string };
+
+/** `openclaw tokens list` */
+export const tokensList: Run = async (invocation) => {
+  const { out, host } = invocation;
+  const answer = await callGateway<{ tokens: TokenRow[] }>(invocation, ["operator.admin"], "tokens.list");
+  out.result(answer, () => {
+    if (answer.tokens.length === 0) return out.line("No named tokens. Make one: openclaw tokens create <name> --scope operator.read");
+    const rows = answer.tokens.map((each) => [
+      each.name,
+      each.id,
+      (each.scopes ?? []).join(" ") || "-",
+      each.expiresAt ? formatAge(each.expiresAt, host.now()) : "never",
+      formatAge(each.lastUsedAt, host.now()),
+    ]);
+    out.table(
+      [
+        { title: "name" },
+        { title: "id", cut: true },
+        { title: "may", cut: true },
+        { title: "ends" },
+        { title: "last used", align: "right" },
+      ],
+      rows,
+    );
+  });
+};
+
+/** `openclaw tokens create <name>` */
+export const tokensCreate: Run = async (invocation) => {
+  const { out } = invocation;
+  const name = invocation.arg(0);
+  const expires = invocation.text("expires") ?? "90d";
+  const expiresInMs = expires === "never" ? undefined : parseDurationMs(expires, "d");
+  if (expiresInMs === null)
+    throw new CliError(`--expires ${cleanLine(expires)} is not a time`, {
+      why: "it is a number with s, m, h or d.",
+      fix: "write it like 90d, 12h or never.",
+      exit: EXIT.usage,
+    });
+  const scopes = invocation.has("scope") ? invocation.list("scope") : ["operator.read"];
+  const answer = await callGateway<Created>(invocation, ["operator.admin"], "tokens.create", {
+    name,
+    scopes,
+    ...(expiresInMs !== undefined && { expiresInMs }),
+  });
+  out.result(answer, () => {
+    out.note(`Token "${cleanLine(name)}" with ${scopes.join(", ")}. It is shown this once:`);
+    out.line(answer.token ?? "-");
+  });
+};
+
+/** `openclaw tokens revoke <token>`: by name or id. */
+export const tokensRevoke: Run = async (invocation) => {
+  const { out } = invocation;
+  const wanted = invocation.arg(0);
+  const { token, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
+    const { tokens } = await client.request<{ tokens: TokenRow[] }>("tokens.list");
+    const named = tokens.filter((each) => each.id === wanted || each.name === wanted);
+    const [token] = named;
+    if (!token) throw new CliError(`there is no token ${cleanLine(wanted)}`, { fix: "openclaw tokens list" });
+    if (named.length > 1)
+      throw new CliError(`${named.length} tokens are called ${cleanLine(wanted)}`, {
+        why: "it is not clear which one is meant.",
+        fix: "use the id that openclaw tokens list shows.",
+        exit: EXIT.usage,
+      });
+    return { token, result: await client.request("tokens.revoke", { id: token.id }) };
+  });
+  out.result(result, () => out.line(`Token "${cleanLine(token.name)}" has ended, and its connections with it.`));
+};
+
+/** `openclaw token`: the one command that prints the gateway's own token. */
+export const token: Run = (invocation) => {
+  const { out } = invocation;
+  const paths = pathsOf(invocation);
+  const { auth } = configOf(invocation).config.gateway;
+  if (auth.mode === "none" || auth.mode === "password" || auth.mode === "trusted-proxy") {
+    throw new CliError("this gateway uses no token", {
+      why: `gateway.auth.mode is ${auth.mode}.`,
+      fix: "openclaw tokens create <name> makes a named one for a service.",
+    });
+  }
+  const found = auth.token?.reveal() ?? readToken(tokenPath(paths));
+  if (!found)
+    throw new CliError("there is no token yet", {
+      why: "the gateway makes one when it starts for the first time.",
+      fix: "start it: openclaw gateway",
+    });
+  out.result({ token: found, source: auth.token ? paths.config : tokenPath(paths) }, () => out.line(found));
+};
+
+function readToken(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8").trim() || null;
+  } catch (err) {
+    const { code } = err as NodeJS.ErrnoException;
+    if (code === "ENOENT") return null;
+    if (code !== "EACCES") throw err;
+    throw new CliError(`${path} cannot be read`, {
+      why: "it belongs to another user.",
+      fix: "run this as the user that runs the gateway.",
+      exit: EXIT.noPermission,
+      cause: err,
+    });
+  }
+}

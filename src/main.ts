@@ -1,0 +1,27 @@
+import { runCli } from "./cli/run.ts";
+
+const stop = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => {
+    // A second Ctrl-C ends whatever does not end by itself.
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort(signal);
+  });
+}
+// A reader that went away (`| head`) is no failure.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (err: NodeJS.ErrnoException) => {
+    if (err.code === "EPIPE") process.exit(0);
+    throw err;
+  });
+}
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  streams: process,
+  stdin: process.stdin,
+  env: process.env,
+  cwd: process.cwd(),
+  now: Date.now,
+  signal: stop.signal,
+  startGateway: async (options) => (await import("./gateway.ts")).startGateway(options),
+});
