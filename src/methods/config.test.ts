@@ -1,0 +1,284 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { loadConfig, type Loaded } from "../config/load.ts";
+import { GatewayError } from "../core/errors.ts";
+import { assertFits } from "../../test/result-schema.ts";
+import { agentsMethods } from "./agents.ts";
+import { configMethods } from "./config.ts";
+import { modelsMethods, type KnownModel } from "./models.ts";
+
+const root = mkdtempSync(join(tmpdir(), "config-methods-"));
+after(() => rmSync(root, { recursive: true, force: true }));
+let made = 0;
+
+const MODEL: KnownModel = {
+  provider: "mock",
+  id: "mock-1",
+  contextWindow: 128_000,
+  reasoning: false,
+  input: ["text"],
+  thinkingLevels: ["off"],
+  configured: true,
+  available: true,
+};
+
+function rig(text: string | null = "{}") {
+  const dir = join(root, String(made++));
+  mkdirSync(dir);
+  const path = join(dir, "openclaw.json");
+  if (text !== null) writeFileSync(path, text);
+  const env = { KEY: "from-environment" };
+  const read = (): Loaded => loadConfig({ path, env, home: dir });
+  let loaded = read();
+  const restarts: { reason: string; delayMs: number }[] = [];
+  const workspaces: string[] = [];
+  const deps = {
+    now: () => 1_000,
+    read,
+    loaded: () => loaded,
+    reload: async () => void (loaded = read()),
+    writeOptions: { env, home: dir },
+    restart: (request: { reason: string; delayMs: number }) => restarts.push(request),
+    stateDir: dir,
+    home: dir,
+    ensureWorkspace: async (workspace: string) => {
+      mkdirSync(workspace, { recursive: true });
+      workspaces.push(workspace);
+    },
+    modelOf: () => "mock/mock-1",
+    thinkingOf: () => ({ levels: ["off", "low"], default: "off" }),
+    thinkingDefault: () => "off",
+    models: () => [MODEL, { ...MODEL, provider: "other", id: "big", configured: false, available: false, contextWindow: 0 }],
+  };
+  return {
+    dir,
+    path,
+    restarts,
+    workspaces,
+    config: configMethods(deps),
+    agents: agentsMethods(deps),
+    models: modelsMethods(deps),
+    file: () => readFileSync(path, "utf8"),
+  };
+}
+
+type Answer = Record<string, unknown> & { hash: string; raw: string; changedPaths: string[] };
+const get = (r: ReturnType<typeof rig>): Answer => r.config["config.get"].run() as Answer;
+const fails = (code: string, message: RegExp) => (err: unknown) =>
+  err instanceof GatewayError && err.code === code && message.test(err.message);
+
+const FILE = `{
+  // the port of the house
+  gateway: { port: 18789, auth: { mode: "token", token: "hunter2hunter2" } }, // token: "hunter2hunter2"
+  models: { providers: { mock: { baseUrl: "http://127.0.0.1:1/v1", apiKey: "sk-secret-secret", models: [{ id: "mock-1" }] } } },
+}
+`;
+
+test("config.get shows the file and what came of it, and no secret", () => {
+  const r = rig(FILE);
+  const answer = get(r);
+  const text = JSON.stringify(answer);
+  for (const secret of ["hunter2", "sk-secret"]) assert.ok(!text.includes(secret), secret);
+  assert.match(answer.raw, /the port of the house/);
+  assert.match(answer.hash, /^hmac-sha256:v1:[\w-]{40,}$/);
+  assert.equal(answer["appliedConfigHash"], answer.hash);
+  assert.equal(answer["valid"], true);
+  const resolved = answer["resolved"] as { gateway: { bind: string } };
+  assert.equal(resolved.gateway.bind, "loopback");
+  assert.equal((answer["config"] as { gateway: { bind?: string } }).gateway.bind, undefined);
+});
+
+test("a patch keeps comments and secrets, and says what it changed", async () => {
+  const r = rig(FILE);
+  const answer = (await r.config["config.patch"].run({ raw: '{"messages":{"ackReaction":"x"}}', baseHash: get(r).hash })) as Answer;
+  assert.match(r.file(), /the port of the house/);
+  assert.match(r.file(), /hunter2hunter2/);
+  assert.ok(!JSON.stringify(answer).includes("hunter2"));
+  assert.equal(answer.hash, get(r).hash);
+  assert.deepEqual(answer.changedPaths, ["messages.ackReaction"]);
+  const session = (await r.config["config.patch"].run({ raw: '{"session":{"dmScope":"per-peer"}}' })) as Answer;
+  assert.deepEqual(session.changedPaths, ["session.dmScope"]);
+  assert.deepEqual(r.restarts, []);
+});
+
+test("a patch with the placeholder of a secret keeps the secret", async () => {
+  const r = rig(FILE);
+  await r.config["config.patch"].run({ raw: '{"gateway":{"auth":{"token":"__OPENCLAW_REDACTED__"}},"session":{"mainKey":"home"}}' });
+  assert.match(r.file(), /token: "hunter2hunter2"/);
+  assert.match(r.file(), /home/);
+  assert.ok(!r.file().includes("__OPENCLAW_REDACTED__"));
+});
+
+test("what config.get shows can be sent back whole", async () => {
+  const r = rig(FILE);
+  const { raw, hash } = get(r);
+  await r.config["config.set"].run({ raw: raw.replace("18789", "18790"), baseHash: hash });
+  assert.equal(r.file(), FILE.replace("18789", "18790"));
+  assert.deepEqual(r.restarts, [], "config.set never restarts");
+});
+
+test("config.apply restarts the gateway when a key needs it, and only then", async () => {
+  const r = rig(FILE);
+  const apply = (raw: string) => r.config["config.apply"].run({ raw, baseHash: get(r).hash, restartDelayMs: 5 });
+  await apply(get(r).raw.replace("}\n", "  session: { dmScope: 'per-peer' },\n}\n"));
+  assert.deepEqual(r.restarts, []);
+  await apply(get(r).raw.replace("18789", "18790"));
+  assert.deepEqual(r.restarts, [{ reason: "config.apply", delayMs: 5 }]);
+});
+
+test("an edit on top of a file that has changed is refused, and the file stays", async () => {
+  const r = rig(FILE);
+  const { hash } = get(r);
+  writeFileSync(r.path, FILE.replace("18789", "1234"));
+  const stale = fails("INVALID_REQUEST", /^config changed since last load; re-run config.get and retry$/);
+  await assert.rejects(() => r.config["config.patch"].run({ raw: "{}", baseHash: hash }), stale);
+  await assert.rejects(() => r.config["config.set"].run({ raw: "{}", baseHash: hash }), stale);
+  await assert.rejects(() => r.config["config.set"].run({ raw: "{}" }), fails("INVALID_REQUEST", /base hash required/));
+  assert.equal(r.file(), FILE.replace("18789", "1234"));
+});
+
+test("a configuration with errors is refused with the places of the errors", async () => {
+  const r = rig(FILE);
+  await assert.rejects(
+    () => r.config["config.patch"].run({ raw: '{"gateway":{"port":"many"}}' }),
+    (err: unknown) => {
+      assert.ok(err instanceof GatewayError && err.code === "INVALID_REQUEST");
+      const issues = err.details?.["issues"] as { path: string }[];
+      return issues[0]!.path === "gateway.port";
+    },
+  );
+  await assert.rejects(() => r.config["config.patch"].run({ raw: "not json {" }), fails("INVALID_REQUEST", /the patch is not JSON/));
+  assert.equal(r.file(), FILE);
+});
+
+test("a broken file can be repaired over the wire", async () => {
+  const r = rig("{ gateway: { port: 1 ");
+  const broken = get(r);
+  assert.equal(broken["valid"], false);
+  assert.equal(broken.raw, null, "where its secrets are cannot be known");
+  await r.config["config.set"].run({ raw: '{ "gateway": {} }', baseHash: broken.hash });
+  assert.equal(get(r)["valid"], true);
+});
+
+test("the first edit makes the file", async () => {
+  const r = rig(null);
+  assert.equal(get(r)["exists"], false);
+  await r.config["config.set"].run({ raw: '{ "session": {} }' });
+  assert.equal(existsSync(r.path), true);
+});
+
+test("the schema is small, and each key can be looked up", () => {
+  const r = rig();
+  const schema = r.config["config.schema"].run();
+  assertFits("ConfigSchemaResponse", schema);
+  assert.equal(r.config["config.schema"].run(), schema);
+  assert.ok(JSON.stringify(schema).length < 200_000, `${JSON.stringify(schema).length} bytes`);
+  const port = r.config["config.schema.lookup"].run({ path: "gateway.port" });
+  assertFits("ConfigSchemaLookupResult", port);
+  assert.equal(port.reloadKind, "restart");
+  assertFits("ConfigSchemaLookupResult", r.config["config.schema.lookup"].run({ path: "gateway" }));
+  assert.throws(() => r.config["config.schema.lookup"].run({ path: "no.such.key" }), fails("INVALID_REQUEST", /not found/));
+});
+
+test("without any entry there is one agent, and the first other one does not replace it", async () => {
+  const r = rig("{}");
+  const before = r.agents["agents.list"].run();
+  assertFits("AgentsListResult", before);
+  assert.deepEqual(
+    (before["agents"] as { id: string }[]).map((each) => each.id),
+    ["main"],
+  );
+  const created = await r.agents["agents.create"].run({ name: "Night Owl", model: "mock/mock-1", emoji: "O" });
+  assertFits("AgentsCreateResult", created);
+  assert.equal(created["agentId"], "night-owl");
+  assert.equal(created["name"], "Night Owl");
+  assert.deepEqual(r.workspaces, [created["workspace"]]);
+  const list = r.agents["agents.list"].run();
+  assertFits("AgentsListResult", list);
+  assert.equal(list["defaultId"], "main");
+  assert.deepEqual(
+    (list["agents"] as { id: string }[]).map((each) => each.id),
+    ["main", "night-owl"],
+  );
+});
+
+test("an agent is changed and deleted with its bindings, whichever way the file describes it", async () => {
+  for (const agents of [
+    '{ entries: { main: { default: true }, Work: { name: "W" } } }',
+    '{ list: [{ id: "main", default: true }, { id: "Work", name: "W" }] }',
+  ]) {
+    const r = rig(
+      `{ /* kept */ agents: ${agents}, bindings: [{ agentId: "work", match: { channel: "irc" } }, { agentId: "main", match: { channel: "irc" } }] }`,
+    );
+    assertFits(
+      "AgentsUpdateResult",
+      await r.agents["agents.update"].run({ agentId: "work", name: "Desk", model: "mock/mock-1", emoji: "D" }),
+    );
+    assert.match(r.file(), /Desk/);
+    const identity = r.agents["agent.identity.get"].run({ agentId: "work" });
+    assertFits("AgentIdentityResult", identity);
+    assert.deepEqual([identity["name"], identity["avatar"]], ["Desk", "D"]);
+    await r.agents["agents.update"].run({ agentId: "work", model: null, emoji: "" });
+    assert.ok(!r.file().includes("mock-1"));
+    const deleted = await r.agents["agents.delete"].run({ agentId: "work" });
+    assertFits("AgentsDeleteResult", deleted);
+    assert.equal(deleted["removedBindings"], 1);
+    assert.match(r.file(), /kept/);
+    assert.deepEqual((r.agents["agents.list"].run()["agents"] as unknown[]).length, 1);
+  }
+});
+
+test("the default agent and the last one cannot be deleted, and an unknown one is named", async () => {
+  const r = rig("{ agents: { entries: { a: {}, b: {} } } }");
+  await assert.rejects(() => r.agents["agents.delete"].run({ agentId: "a" }), fails("INVALID_REQUEST", /default agent/));
+  await assert.rejects(() => r.agents["agents.delete"].run({ agentId: "zzz" }), fails("INVALID_REQUEST", /unknown agent id "zzz"/));
+  await r.agents["agents.delete"].run({ agentId: "B" });
+  await assert.rejects(() => r.agents["agents.delete"].run({ agentId: "a" }), fails("INVALID_REQUEST", /only agent/));
+  await assert.rejects(() => r.agents["agents.create"].run({ name: "A" }), fails("CONFLICT", /already/));
+  await assert.rejects(() => r.agents["agents.create"].run({ name: "c", model: "nonsense" }), fails("INVALID_REQUEST", /not a model/));
+});
+
+test("files of a deleted agent are set aside, never destroyed, and never those of others", async () => {
+  const r = rig("{ agents: { entries: { main: {}, own: {}, guest: { workspace: 'workspace' } } } }");
+  const own = join(r.dir, "workspace-own");
+  mkdirSync(own);
+  writeFileSync(join(own, "MEMORY.md"), "remember");
+  const deleted = await r.agents["agents.delete"].run({ agentId: "own", deleteFiles: true });
+  assertFits("AgentsDeleteResult", deleted);
+  assert.deepEqual(deleted["removed"], [{ path: own, method: "trash" }]);
+  assert.equal(readFileSync(join(`${own}.deleted-1000`, "MEMORY.md"), "utf8"), "remember");
+  mkdirSync(join(r.dir, "workspace"));
+  const guest = await r.agents["agents.delete"].run({ agentId: "guest", deleteFiles: true });
+  assert.deepEqual(guest["removed"], []);
+  assert.ok(existsSync(join(r.dir, "workspace")));
+});
+
+test("models.list shows the configured ones, or all, the answering one first and labelled", async () => {
+  const r = rig(FILE);
+  const configured = await r.models["models.list"].run({ view: "configured", agentId: "main" });
+  assertFits("ModelsListResult", configured);
+  assert.deepEqual(
+    configured.models.map((each) => [each["id"], each["tags"]]),
+    [["mock-1", ["default", "configured"]]],
+  );
+  const all = await r.models["models.list"].run({ view: "all" });
+  assertFits("ModelsListResult", all);
+  assert.equal(all.models.length, 2);
+  await assert.rejects(
+    () => Promise.resolve(r.models["models.list"].run({ agentId: "nobody" })),
+    fails("INVALID_REQUEST", /unknown agent id/),
+  );
+});
+
+test("models.set keeps fallbacks and refuses what is no model", async () => {
+  const r = rig('{ agents: { defaults: { model: { primary: "mock/old", fallbacks: ["mock/spare"] } } } }');
+  const answer = await r.models["models.set"].run({ model: "mock/mock-1" });
+  assert.deepEqual([answer["model"], answer["known"]], ["mock/mock-1", true]);
+  assert.match(r.file(), /mock\/spare/);
+  await r.models["models.set"].run({ model: "other/new", agentId: "main" });
+  assert.match(r.file(), /"?main"?/);
+  await assert.rejects(() => r.models["models.set"].run({ model: "nothing" }), fails("INVALID_REQUEST", /is not a model/));
+});
