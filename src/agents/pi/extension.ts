@@ -1,14 +1,15 @@
 /**
- * Runs inside Pi, loaded with `-e`. Four jobs:
+ * Runs inside Pi, loaded with `-e`. Five jobs:
  *
  * 1. Each run asks the gateway, over Pi's own stdin and stdout, what its system prompt is and which tools are granted.
  *    The question carries an id that Pi makes; text of a sender cannot answer it. No answer means no tools.
  * 2. A tool that was not granted is neither offered nor run; a granted one runs when the gateway has agreed to the very call.
  * 3. Provider keys arrive once over file descriptor 3. They are readable by name for Pi's providers, but not part of the
  *    environment: tools do not inherit them, and `/proc/<pid>/environ` does not have them.
- * 4. The setup guide is registered as a provider.
+ * 4. When Pi ends, also because the gateway was killed, whatever its tools have started ends with it.
+ * 5. The setup guide is registered as a provider.
  */
-import { closeSync, readFileSync } from "node:fs";
+import { closeSync, readdirSync, readFileSync } from "node:fs";
 import { GUIDE_MODEL, GUIDE_NAME, GUIDE_PROVIDER, replyOf, type GuideFacts } from "./guide.ts";
 
 /** The title of the question; the gateway answers it and cancels every other one. */
@@ -47,6 +48,7 @@ function memory(): Memory {
   const home = globalThis as { [MEMORY]?: Memory };
   if (!home[MEMORY]) {
     hideKeys(readKeys());
+    process.once("exit", endLeftovers);
     home[MEMORY] = { facts: {}, granted: new Set() };
   }
   return home[MEMORY];
@@ -65,6 +67,23 @@ function hideKeys(keys: Record<string, string>): void {
     has: (target, name) => hidden.has(name as string) || name in target,
     ownKeys: (target) => Reflect.ownKeys(target).filter((name) => !PRIVATE_VARIABLE.test(String(name))),
   });
+}
+
+/** Pi ends the process groups of its tools; this finds what has left them. The mark is inherited by everything it starts. */
+function endLeftovers(): void {
+  const marker = process.env["OPENCLAW_RUNNER"];
+  if (process.platform !== "linux" || !marker) return;
+  for (const name of readdirSync("/proc")) {
+    const pid = Number(name);
+    if (!Number.isSafeInteger(pid) || pid === process.pid) continue;
+    try {
+      const marked = readFileSync(`/proc/${pid}/environ`, "latin1").split("\0").includes(`OPENCLAW_RUNNER=${marker}`);
+      if (marked) process.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended in the meantime or belongs to somebody else; there is nobody left to tell.
+      continue;
+    }
+  }
 }
 
 function parseGrant(answer: string | undefined): TurnGrant {

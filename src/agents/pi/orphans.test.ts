@@ -67,7 +67,7 @@ const start = (text: string): ChildProcess =>
   spawn(process.execPath, ["--input-type=module", "-e", gateway(text)], { stdio: ["ignore", "pipe", "inherit"] });
 
 for (const [what, text, sign] of [
-  ["in the middle of a tool", "tool:bash:sleep 4721 & sleep 4722", "sleep 4722"],
+  ["in the middle of a tool", "tool:bash:sleep 4721 & setsid sleep 4723 & sleep 4722", "sleep 4722"],
   ["in the middle of an answer", "hang", "pi-rpc"],
 ] as const) {
   test(`No process outlives a gateway that is killed ${what}`, { skip: process.platform !== "linux" }, async () => {

@@ -24,6 +24,8 @@ export type Worker = {
   state: "starting" | "idle" | "busy" | "ending";
   /** Path of the session file that Pi has loaded; null after the start. */
   session: string | null;
+  /** Where the tools of the loaded session run. */
+  cwd: string | null;
   /** `provider/id` and thinking level of the loaded session, as Pi last reported them. */
   model: string | null;
   thinking: string | null;
@@ -254,6 +256,7 @@ export class PiPool {
       generation: launch.generation,
       state: "starting",
       session: null,
+      cwd: null,
       model: null,
       thinking: null,
       contextWindow: 0,

@@ -179,6 +179,24 @@ test("A granted tool runs in the workspace and its result comes back", async () 
   assert.match(text, /from the workspace/);
 });
 
+test("When the workspace of an agent changes, tools run in the other one and the context stays", async () => {
+  const sessionId = "moved";
+  const other = join(root, "other-workspace");
+  const first = await play(turnOf("tool:bash:pwd", { tools: ["bash"], sessionId }));
+  assert.ok(first.text.includes(workspace));
+  const more = { tools: ["bash"] as const, sessionId, checkpoint: first.end.checkpoint, workspace: other };
+  const second = await play(turnOf("tool:bash:pwd", more));
+  assert.ok(second.text.includes(other));
+  assert.equal(contextOf(server.requests().at(-1)!)[0], "user: tool:bash:pwd");
+  assert.equal(
+    server
+      .requests()
+      .at(-1)!
+      .messages.filter((message) => message.role === "user").length,
+    2,
+  );
+});
+
 test("A tool that was not granted is not offered and does not run, also after a turn that had it", async () => {
   const probe = join(root, "ran");
   const first = await play(turnOf(`tool:bash:true`, { tools: ["bash"], sessionId: "grant" }));

@@ -9,7 +9,7 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import type { ProviderTable } from "../models.ts";
-import { loadSystemPrompt } from "../prompt.ts";
+import { loadSystemPrompt, type PromptLimits } from "../prompt.ts";
 import { modelName, type AgentEvent, type AgentRuntime, type ModelRef, type RuntimeStatus, type Turn } from "../runtime.ts";
 import type { TurnGrant } from "./extension.ts";
 import { cleanTemp, generationOf, piDirs, toPiArgs, toPiConfig, toPiEnv, writePiFiles, type PiConfig } from "./files.ts";
@@ -19,7 +19,7 @@ import { killMarked } from "./orphans.ts";
 import { PiPool, type LaunchSpec, type Worker } from "./pool.ts";
 import { PiRefusal, PiSilence } from "./process.ts";
 import { EventQueue } from "./queue.ts";
-import { cut, measure, parseCheckpoint, rebuild, sessionPath, standingOf, toCheckpoint, type Checkpoint } from "./session-file.ts";
+import { cut, measure, parseCheckpoint, rebuild, rehome, sessionPath, standingOf, toCheckpoint, type Checkpoint } from "./session-file.ts";
 import { answerQuestion, Attempt, type Answers, type AttemptResult } from "./turn.ts";
 
 export type PiRuntimeOptions = {
@@ -31,6 +31,8 @@ export type PiRuntimeOptions = {
   env: NodeJS.ProcessEnv;
   /** What the setup guide may tell in a chat. No secrets. */
   guideFacts: () => GuideFacts;
+  /** How much of the workspace files an agent's system prompt may hold; default: LIMITS.workspaceFileChars and workspaceChars. */
+  promptLimits?: (agentId: AgentId) => PromptLimits;
   log: Log;
   metrics: Metrics;
   clock: Clock;
@@ -281,7 +283,7 @@ class PiRuntime implements AgentRuntime {
 
   async #grant(turn: Context, model: ModelRef): Promise<TurnGrant> {
     if (model.provider === GUIDE_PROVIDER) return { system: "", tools: [], facts: this.#options.guideFacts() };
-    return { system: await loadSystemPrompt(turn), tools: turn.tools };
+    return { system: await loadSystemPrompt(turn, this.#options.promptLimits?.(turn.agentId)), tools: turn.tools };
   }
 
   /** Brings the file to the checkpoint and loads it; resolves to where it stands. Only then may a prompt follow. */
@@ -297,7 +299,12 @@ class PiRuntime implements AgentRuntime {
         checkpoint = await rebuild(file, session, turn.history());
       }
     }
-    if (worker.session !== file) await this.#load(worker, file);
+    if (worker.session === file && worker.cwd !== turn.workspace) await this.#park(worker);
+    if (worker.session !== file) {
+      checkpoint = (await rehome(file, turn.workspace)) ?? checkpoint;
+      await this.#load(worker, file);
+      worker.cwd = turn.workspace;
+    }
     return { checkpoint: checkpoint! };
   }
 

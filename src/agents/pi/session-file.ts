@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { chmod, mkdir, open, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GatewayError } from "../../core/errors.ts";
 import type { ContextMessage } from "../runtime.ts";
@@ -136,6 +136,24 @@ export async function rebuild(
 ): Promise<Checkpoint> {
   const lines = toSessionLines(session.id, session.cwd, session.startedAt, history);
   const text = `${lines.join("\n")}\n`;
+  await replace(path, text);
+  return { bytes: Buffer.byteLength(text), lastId: idOf(lines.at(-1)!)! };
+}
+
+/**
+ * Changes the working directory that the file's header names, when it is another one; tools run where the header says.
+ * Resolves to where the file stands then, or to null when nothing had to change. No process may have the file open.
+ */
+export async function rehome(path: string, cwd: string): Promise<Checkpoint | null> {
+  const text = await readFile(path, "utf8");
+  const end = text.indexOf("\n");
+  const header = JSON.parse(text.slice(0, end)) as { cwd?: unknown };
+  if (header.cwd === cwd) return null;
+  await replace(path, JSON.stringify({ ...header, cwd }) + text.slice(end));
+  return measure(path);
+}
+
+async function replace(path: string, text: string): Promise<void> {
   const dir = dirname(path);
   await mkdir(dir, { recursive: true, mode: 0o700 });
   await chmod(dir, 0o700);
@@ -146,5 +164,4 @@ export async function rebuild(
   } finally {
     await rm(part, { force: true });
   }
-  return { bytes: Buffer.byteLength(text), lastId: idOf(lines.at(-1)!)! };
 }
