@@ -93,7 +93,7 @@ function toRole(role: string): Role {
 
 /** A name that people read: one line of visible characters. */
 function toLabel(text: string): string {
-  const label = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ").trim();
+  const label = text.replaceAll(/[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ").trim();
   if (label === "") throw new GatewayError("INVALID_REQUEST", "the name is empty");
   return label;
 }

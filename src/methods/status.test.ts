@@ -1,0 +1,267 @@
+import assert from "node:assert/strict";
+import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import type { AccountStatus } from "../channels/host.ts";
+import { GatewayError } from "../core/errors.ts";
+import { asId, type AccountId, type AgentId, type ChannelId, type ConnId, type SessionKey } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import { silentLog } from "../core/log.ts";
+import { createLoopProbe } from "../observe/event-loop.ts";
+import { createHealth } from "../observe/health.ts";
+import { openLog } from "../observe/log.ts";
+import type { Peer } from "../protocol/hub.ts";
+import type { Caller } from "../protocol/method.ts";
+import { createFacts } from "../store/facts.ts";
+import { openStore } from "../store/open.ts";
+import { createSessions } from "../store/sessions.ts";
+import { assertFits } from "../../test/result-schema.ts";
+import { commandsMethods } from "./commands.ts";
+import { healthMethods } from "./health.ts";
+import { logsMethods } from "./logs.ts";
+import { restartMethods } from "./restart.ts";
+import { presence, queuedEvents, statusMethods, takeEvents } from "./status.ts";
+
+const root = mkdtempSync(join(tmpdir(), "status-test-"));
+after(() => rmSync(root, { recursive: true, force: true }));
+let made = 0;
+
+const caller = (scopes: readonly string[] = ["operator.admin"]): Caller => ({
+  conn: asId<ConnId>("c1"),
+  role: "operator",
+  scopes: new Set(scopes),
+  client: { id: "cli", mode: "cli", version: "1" },
+  caps: new Set(),
+  device: null,
+  signal: new AbortController().signal,
+  accept: () => {},
+});
+
+const PEER: Peer = {
+  conn: asId<ConnId>("c2"),
+  role: "operator",
+  scopes: new Set(["operator.read"]),
+  client: { id: "openclaw-control-ui", mode: "webchat", version: "1", displayName: "Browser", platform: "Linux" },
+  device: "ab".repeat(32),
+  credential: "shared",
+  connectedAt: 5,
+  remote: "127.0.0.1",
+};
+
+const ACCOUNT: AccountStatus = {
+  channel: asId<ChannelId>("irc"),
+  account: asId<AccountId>("libera"),
+  enabled: true,
+  state: "backoff",
+  since: 1,
+  cause: "connection refused",
+  fix: null,
+  retryAt: 99,
+  lastEventAt: null,
+  lastReadAt: 7,
+  lastWriteAt: null,
+  reconnects: 3,
+};
+
+const agents = () => [{ id: "main", name: "Main", isDefault: true }];
+
+async function rig() {
+  const store = openStore({ dir: join(root, String(made++)), log: silentLog });
+  const sessions = createSessions(store);
+  const key = asId<SessionKey>("agent:main:main");
+  const agentId = asId<AgentId>("main");
+  await store.write(() => sessions.ensure(key, { sessionId: "s1", agentId, chatKind: "direct", channel: "webchat", now: 1_000 }));
+  const state = { now: 2_000, accounts: [ACCOUNT] as AccountStatus[] };
+  const health = createHealth();
+  const loop = createLoopProbe();
+  const submitted: [string, string][] = [];
+  const facts = createFacts(store);
+  const { snapshot, table } = healthMethods({
+    now: () => state.now,
+    readiness: () => health.readiness(),
+    loop,
+    channels: () => state.accounts,
+    labelOf: () => "IRC",
+    agents,
+    sessions,
+    storePath: store.path,
+    configErrors: () => [],
+  });
+  const status = statusMethods({
+    now: () => state.now,
+    hub: { peers: () => [PEER] },
+    startedAt: 500,
+    instanceId: "i-1",
+    agents,
+    sessions,
+    storePath: store.path,
+    defaultModel: () => ({ name: "mock/mock-1", contextWindow: 128_000 }),
+    modelOf: () => "mock/mock-1",
+    channelLines: () => ["IRC: reconnecting"],
+    missingSecrets: () => [],
+    facts,
+    write: (change) => store.write(change),
+    sessionFor: (sessionKey) => asId<SessionKey>(sessionKey ?? key),
+    submit: async (session, text) => {
+      submitted.push([session, text]);
+      return { runId: "r1" };
+    },
+  });
+  const close = (): void => {
+    loop.stop();
+    store.close();
+  };
+  return { store, state, health, snapshot, table, status, facts, submitted, close };
+}
+
+test("health names what works and what does not, and is computed once a second at most", async () => {
+  const r = await rig();
+  r.health.require("store");
+  const first = r.table.health.run();
+  assert.equal(first.ok, false);
+  assert.deepEqual(first["failing"], ["store"]);
+  r.health.report("store", "ready");
+  assert.equal(r.table.health.run(), first, "the same answer within a second");
+  r.state.now += LIMITS.healthCacheMs;
+  const second = r.snapshot();
+  assert.equal(second.ok, true);
+  const irc = (second["channels"] as { irc: { healthState: string; accounts: Record<string, { lastError: string }> } }).irc;
+  assert.deepEqual([irc.healthState, irc.accounts["libera"]!.lastError], ["reconnecting", "connection refused"]);
+  const [agent] = second["agents"] as { agentId: string; sessions: { count: number; recent: { key: string; age: number }[] } }[];
+  assert.deepEqual(agent!.sessions.recent, [{ key: "agent:main:main", updatedAt: 1_000, age: 2_000 }]);
+  r.close();
+});
+
+test("status has every key that the official command line reads without asking", async () => {
+  const r = await rig();
+  const status = r.status["status"].run() as Record<string, never> & { tasks: { total: number; byStatus: { queued: number } } };
+  assert.equal(status.tasks.total, 0);
+  assert.equal(status.tasks.byStatus.queued, 0);
+  for (const key of ["heartbeat", "channelSummary", "queuedSystemEvents", "taskAudit", "sessions", "runtimeVersion"])
+    assert.ok(key in status, key);
+  const { sessions } = status as unknown as { sessions: { count: number; recent: { model: string; key: string }[] } };
+  assert.equal(sessions.count, 1);
+  assert.equal(sessions.recent[0]!.model, "mock/mock-1");
+  r.close();
+});
+
+test("presence has this gateway first and then its clients", () => {
+  const rows = presence({
+    hub: { peers: () => [PEER, { ...PEER, conn: asId<ConnId>("c3"), connectedAt: 9, device: null }] },
+    startedAt: 1,
+    instanceId: "i",
+  });
+  for (const row of rows) assertFits("PresenceEntry", row);
+  assert.deepEqual(
+    rows.map((row) => [row["mode"], row["ts"]]),
+    [
+      ["gateway", 1],
+      ["webchat", 9],
+      ["webchat", 5],
+    ],
+  );
+});
+
+test("system events wait in the store for the session that they are for", async () => {
+  const r = await rig();
+  const say = (text: string) => r.status["system-event"].run({ text });
+  assert.deepEqual(await say("  the printer is on fire "), { ok: true });
+  await say("the printer is on fire");
+  await r.status["wake"].run({ mode: "next-heartbeat", text: "look outside", sessionKey: "agent:main:other" }, caller());
+  assert.deepEqual(
+    queuedEvents(r.facts).map((event) => [event.text, event.session]),
+    [
+      ["the printer is on fire", null],
+      ["look outside", "agent:main:other"],
+    ],
+  );
+  assert.deepEqual((r.status["status"].run() as { queuedSystemEvents: string[] }).queuedSystemEvents.length, 2);
+  const taken = await r.store.write(() => takeEvents(r.facts, [null, "agent:main:main"], 3));
+  assert.deepEqual(
+    taken.map((event) => event.text),
+    ["the printer is on fire"],
+  );
+  assert.deepEqual(
+    queuedEvents(r.facts).map((event) => event.text),
+    ["look outside"],
+  );
+  await assert.rejects(
+    () => say(" "),
+    (err: unknown) => err instanceof GatewayError && err.code === "INVALID_REQUEST",
+  );
+  for (let n = 0; n < LIMITS.systemEvents + 5; n++) await say(`event ${n}`);
+  assert.equal(queuedEvents(r.facts).length, LIMITS.systemEvents);
+  r.close();
+});
+
+test("a wake-up now is a turn; heartbeats can be switched and none has happened", async () => {
+  const r = await rig();
+  assert.deepEqual(await r.status["wake"].run({ mode: "now", text: "wake up" }, caller()), { ok: true, runId: "r1" });
+  assert.deepEqual(r.submitted, [["agent:main:main", "wake up"]]);
+  assert.deepEqual(await r.status["set-heartbeats"].run({ enabled: false }), { ok: true, enabled: false });
+  assert.deepEqual(r.facts.get("heartbeats"), { enabled: false });
+  assert.equal(r.status["last-heartbeat"].run(), null);
+  r.close();
+});
+
+test("logs.tail follows by cursor, gives whole lines only, and starts again after a rotation", async () => {
+  const dir = join(root, String(made++));
+  const log = openLog({ dir, level: "info" });
+  const tail = logsMethods({ file: log.file, flush: log.flush, recent: log.recent })["logs.tail"].run;
+  const empty = await tail({});
+  assertFits("LogsTailResult", empty);
+  assert.deepEqual(empty.lines, []);
+  for (let n = 0; n < 10; n++) log.info(`line ${n}`);
+  const first = await tail({ limit: 3 });
+  assertFits("LogsTailResult", first);
+  assert.deepEqual(
+    first.lines.map((line) => (JSON.parse(line) as { message: string }).message),
+    ["line 7", "line 8", "line 9"],
+  );
+  assert.deepEqual([first.truncated, first.reset, first.cursor === first.size], [true, false, true]);
+  log.info("next");
+  appendFileSync(log.file!, ""); // the file is shared with whoever reads it
+  const next = await tail({ cursor: first.cursor });
+  assert.deepEqual(next.lines.length, 1);
+  appendFileSync(log.file!, '{"half');
+  const half = await tail({ cursor: next.cursor });
+  assert.deepEqual([half.lines, half.cursor], [[], next.cursor], "an unfinished line waits");
+  const cut = await tail({ maxBytes: 200 });
+  assert.ok(cut.lines.length > 0 && cut.lines.every((line) => line.startsWith("{") && line.endsWith("}")));
+  const behind = await tail({ cursor: 0, maxBytes: 200 });
+  assert.ok(behind.reset && behind.skippedBytes! > 0);
+  await log.close();
+  renameSync(log.file!, `${log.file!}.1`);
+  writeFileSync(log.file!, '{"message":"fresh"}\n');
+  const rotated = await tail({ cursor: next.cursor });
+  assert.deepEqual([rotated.reset, rotated.lines], [true, ['{"message":"fresh"}']]);
+});
+
+test("a gateway without a log file still shows what it remembers", async () => {
+  const log = openLog({ dir: null, level: "info" });
+  log.info("remembered");
+  const answer = await logsMethods({ file: null, flush: log.flush, recent: log.recent })["logs.tail"].run({ limit: 5 });
+  assertFits("LogsTailResult", answer);
+  assert.match(answer.lines[0]!, /remembered/);
+});
+
+test("the chat commands are listed for menus", () => {
+  const list = commandsMethods()["commands.list"].run;
+  const full = list({});
+  assertFits("CommandsListResult", full);
+  assert.ok(["new", "stop", "status", "help", "model"].every((name) => full.commands.some((command) => command["name"] === name)));
+  assert.ok(full.commands.some((command) => command["args"]));
+  assert.ok(list({ includeArgs: false }).commands.every((command) => !command["args"]));
+});
+
+test("a restart is asked for with its reason, and happens after the answer", () => {
+  const asked: unknown[] = [];
+  const { run } = restartMethods({ now: () => 10, restart: (request) => asked.push(request) })["gateway.restart.request"];
+  assert.deepEqual(run({ delayMs: 7, reason: "update" }, caller()), { ok: true, status: "scheduled", delayMs: 7, at: 17 });
+  run({}, caller());
+  assert.deepEqual(asked, [
+    { reason: "update", delayMs: 7 },
+    { reason: "asked for by cli", delayMs: 500 },
+  ]);
+});
