@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { DeviceId } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
+import type { Secret } from "../core/secret.ts";
 import type { Store } from "../store/open.ts";
 import { Admission } from "./admission.ts";
 import { SignInLinks } from "./bootstrap.ts";
@@ -69,10 +70,11 @@ export function openAuth(options: AuthOptions): Auth {
   };
 }
 
+const secretOf = (settings: AuthSettings): Secret | null =>
+  settings.mode === "password" ? settings.password : settings.mode === "token" ? settings.token : null;
+
 function endedCredentials(before: AuthSettings, next: AuthSettings): string[] {
   const ended: string[] = [];
-  const secretOf = (settings: AuthSettings) =>
-    settings.mode === "password" ? settings.password : settings.mode === "token" ? settings.token : null;
   const old = secretOf(before);
   const now = secretOf(next);
   if (old && (before.mode !== next.mode || !now || !equals(old.reveal(), now))) ended.push("shared");

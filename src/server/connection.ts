@@ -1,0 +1,301 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { PeerFacts, Verified } from "../auth/admission.ts";
+import { OPERATOR_SCOPES, satisfies } from "../auth/scopes.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
+import { asId, type ConnId, type DeviceId } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import { encodeError, encodeEvent, encodeResult } from "../protocol/frames.ts";
+import type { Peer } from "../protocol/hub.ts";
+import { NOT_JSON, readFrame, readHead, readLargeFrame } from "../protocol/scan.ts";
+import { type Asker, type Dispatch, type Request, toRequest } from "./dispatch.ts";
+import { helloOk, shakeHands, toPeer, type Failed, type Passed } from "./handshake.ts";
+import { limitBacklog, type Member, type Members } from "./hub.ts";
+import type { ServerDeps } from "./ports.ts";
+import type { Scheduler, Waiting } from "./scheduler.ts";
+import type { Stranger, Strangers } from "./strangers.ts";
+import { WsSocket } from "./ws-socket.ts";
+
+/** What all connections of a server share. */
+export type ConnectionContext = {
+  deps: ServerDeps;
+  members: Members;
+  dispatch: Dispatch;
+  scheduler: Scheduler;
+  strangers: Strangers;
+  /** Sorted names of the served methods. */
+  methodNames: readonly string[];
+  /** The presence has changed; tell the others. */
+  presenceChanged(): void;
+};
+
+const turnOfTheLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** One WebSocket from its upgrade to its end: handshake, then a queue of requests that run a few at a time. */
+export class Connection implements Waiting {
+  readonly #context: ConnectionContext;
+  readonly #facts: PeerFacts;
+  readonly #remote: string;
+  readonly #socket: WsSocket;
+  readonly #stranger: Stranger;
+  readonly #nonce = randomUUID();
+  readonly #closed = new AbortController();
+  #state: "challenged" | "connecting" | "open" | "ended" = "challenged";
+  #preAuthFrames = 0;
+  #early: Buffer[] = [];
+  #queue: Buffer[] = [];
+  #queueHead = 0;
+  #queuedBytes = 0;
+  #running = 0;
+  #asker: Asker | null = null;
+  #peer: Peer | null = null;
+
+  constructor(
+    context: ConnectionContext,
+    facts: PeerFacts,
+    upgrade: { request: IncomingMessage; socket: Socket; head: Buffer; remote: string },
+  ) {
+    this.#context = context;
+    this.#facts = facts;
+    this.#remote = upgrade.remote;
+    this.#stranger = {
+      peer: facts.address,
+      deadlineMs: LIMITS.handshakeMs,
+      busy: false,
+      drop: (why) =>
+        why === "timeout"
+          ? this.#socket.close(1008, "handshake timeout")
+          : this.#socket.close(1013, "too many connections that have not signed in"),
+    };
+    this.#socket = new WsSocket(upgrade.request, upgrade.socket, upgrade.head, {
+      message: (data) => this.#message(data),
+      allowance: (head) => this.#allowance(head),
+      oversized: (head) => this.#oversized(head),
+      frame: () => this.#frame(),
+      ended: (code, reason) => this.#ended(code, reason),
+    });
+    context.strangers.add(this.#stranger);
+    const challenge = { nonce: this.#nonce, ts: context.deps.clock.now(), capabilities: context.deps.capabilities };
+    this.#socket.sendText(encodeEvent("connect.challenge", challenge));
+  }
+
+  /** Ends the connection from our side. */
+  close(code: number, reason: string): void {
+    this.#socket.close(code, reason);
+  }
+
+  startNext(): boolean {
+    if (this.#queueHead >= this.#queue.length || this.#running >= LIMITS.connectionConcurrency || !this.#socket.open) return false;
+    const data = this.#queue[this.#queueHead++]!;
+    this.#queuedBytes -= data.length;
+    if (this.#queueHead === this.#queue.length) {
+      this.#queue = [];
+      this.#queueHead = 0;
+    }
+    this.#start(data);
+    return this.#queueHead < this.#queue.length && this.#running < LIMITS.connectionConcurrency;
+  }
+
+  #frame(): void {
+    if (this.#state === "open" || this.#state === "ended") return;
+    if (++this.#preAuthFrames > LIMITS.preAuthFrames) this.#socket.close(1008, "too many frames before the handshake ended");
+  }
+
+  #message(data: Buffer): void {
+    switch (this.#state) {
+      case "challenged":
+        this.#state = "connecting";
+        this.#stranger.busy = true;
+        this.#shakeHands(data).catch((err: unknown) => {
+          this.#context.deps.log.error("a handshake failed unexpectedly", {
+            cause: reasonOf(err),
+            stack: err instanceof Error ? err.stack : undefined,
+          });
+          this.#socket.close(1011, "internal error");
+        });
+        break;
+      case "connecting":
+        this.#early.push(data);
+        break;
+      case "open":
+        this.#enqueue(data);
+        break;
+      case "ended":
+        break;
+    }
+  }
+
+  async #shakeHands(data: Buffer): Promise<void> {
+    const { deps, members } = this.#context;
+    const result = await shakeHands(data, { deps, facts: this.#facts, nonce: this.#nonce, clients: members.size });
+    if (!this.#socket.open) return;
+    if (result.ok) this.#open(result);
+    else this.#refuse(result);
+  }
+
+  #refuse(failed: Failed): void {
+    const code = String(failed.error?.details?.["code"] ?? failed.error?.code ?? "none");
+    this.#context.deps.metrics.count("gateway_server_refused_total", { code });
+    this.#context.deps.log.info("a client was refused", { remote: this.#remote, code, reason: failed.closeReason });
+    if (failed.error && failed.id !== null) this.#socket.sendText(encodeError(failed.id, failed.error));
+    this.#socket.close(failed.closeCode, failed.closeReason);
+  }
+
+  #open(passed: Passed): void {
+    const { deps, members, strangers } = this.#context;
+    const peer = toPeer(passed, asId<ConnId>(randomUUID()), this.#remote, deps.clock.now());
+    const caps = new Set(passed.params.caps ?? []);
+    this.#state = "open";
+    this.#peer = peer;
+    strangers.remove(this.#stranger);
+    this.#socket.raiseLimit(LIMITS.frameBytes);
+    const held = new Set<string>(OPERATOR_SCOPES.filter((scope) => satisfies(peer.scopes, scope)));
+    const may = (scope: string): boolean => held.has(scope);
+    const { displayName, platform, instanceId } = peer.client;
+    const client = {
+      id: peer.client.id,
+      mode: peer.client.mode,
+      version: peer.client.version,
+      ...(displayName === undefined ? {} : { displayName }),
+      ...(platform === undefined ? {} : { platform }),
+      ...(instanceId === undefined ? {} : { instanceId }),
+    };
+    const device = peer.device === null ? null : asId<DeviceId>(peer.device);
+    this.#asker = {
+      base: { conn: peer.conn, role: peer.role, scopes: peer.scopes, client, caps, device, signal: this.#closed.signal },
+      may,
+      answer: (text) => this.#answer(text),
+    };
+    members.add({ peer, caps, socket: this.#socket, seq: 0, topics: new Set(), may } satisfies Member);
+    deps.joined(peer);
+    this.#greet(passed.id, peer, passed.verified);
+    for (const data of this.#early.splice(0)) this.#enqueue(data);
+  }
+
+  #greet(id: string, peer: Peer, verified: Verified): void {
+    const { deps, members } = this.#context;
+    this.#socket.sendText(encodeResult(id, helloOk(deps, peer, verified, this.#context.methodNames)));
+    deps.log.info("a client connected", {
+      conn: peer.conn,
+      client: `${peer.client.id}/${peer.client.mode}`,
+      role: peer.role,
+      scopes: [...peer.scopes].join(" "),
+      credential: verified.method,
+      remote: this.#remote,
+    });
+    members.publishTo(peer.conn, "health", deps.health(), deps.stateVersion());
+    this.#context.presenceChanged();
+  }
+
+  #answer(text: string): void {
+    if (!this.#socket.open) return;
+    this.#socket.sendText(text);
+    limitBacklog(this.#socket);
+  }
+
+  #allowance(head: Buffer): number {
+    const { method } = readHead(head);
+    return this.#state === "open" && method !== null ? (this.#context.dispatch.limitOf(method) ?? 0) : 0;
+  }
+
+  #oversized(head: Buffer): void {
+    const { id, method } = readHead(head);
+    const limit = method === null ? null : this.#context.dispatch.limitOf(method);
+    const text =
+      method === null
+        ? "invalid request frame: too large, and no method name at its start"
+        : limit === null
+          ? `unknown method: ${method.slice(0, LIMITS.methodChars)}`
+          : `invalid ${method} request: larger than ${limit} bytes`;
+    const details = limit === null ? {} : { details: { code: "REQUEST_TOO_LARGE", limitBytes: limit } };
+    this.#context.dispatch.refuse(id, method, new GatewayError("INVALID_REQUEST", text, details), this.#asker!);
+  }
+
+  #enqueue(data: Buffer): void {
+    const waiting = this.#queue.length - this.#queueHead;
+    if (waiting >= LIMITS.connectionQueue || this.#queuedBytes + data.length > LIMITS.connectionQueueBytes) {
+      const { id, method } = readHead(data);
+      const busy = new GatewayError("UNAVAILABLE", "too many requests are waiting on this connection", {
+        retryAfterMs: 1_000,
+        details: { code: "CONNECTION_QUEUE_FULL" },
+      });
+      return this.#context.dispatch.refuse(id, method, busy, this.#asker!);
+    }
+    this.#queue.push(data);
+    this.#queuedBytes += data.length;
+    this.#context.scheduler.wake(this);
+  }
+
+  #start(data: Buffer): void {
+    if (data.length > LIMITS.requestBytes) {
+      this.#running++;
+      void this.#startLarge(data);
+      return;
+    }
+    let request: Request;
+    try {
+      request = toRequest(readFrame(data));
+    } catch (err) {
+      return this.#badFrame(data, err);
+    }
+    this.#run(request, data.length);
+  }
+
+  async #startLarge(data: Buffer): Promise<void> {
+    try {
+      this.#run(toRequest(await readLargeFrame(data, turnOfTheLoop)), data.length);
+    } catch (err) {
+      this.#badFrame(data, err);
+    } finally {
+      this.#finished();
+    }
+  }
+
+  #run(request: Request, bytes: number): void {
+    const limit = this.#context.dispatch.limitOf(request.method);
+    if (limit !== null && bytes > limit) {
+      const error = new GatewayError("INVALID_REQUEST", `invalid ${request.method} request: larger than ${limit} bytes`, {
+        details: { code: "REQUEST_TOO_LARGE", limitBytes: limit },
+      });
+      return this.#context.dispatch.refuse(request.id, request.method, error, this.#asker!);
+    }
+    const running = this.#context.dispatch.run(request, this.#asker!);
+    if (!running) return;
+    this.#running++;
+    void running.then(() => this.#finished());
+  }
+
+  #finished(): void {
+    this.#running--;
+    if (this.#queueHead < this.#queue.length) this.#context.scheduler.wake(this);
+  }
+
+  /** A frame that is no request: answered by id where there is one; text that is not JSON ends the connection. */
+  #badFrame(data: Buffer, err: unknown): void {
+    if (!(err instanceof GatewayError)) {
+      this.#context.dispatch.refuse(readHead(data).id, null, err, this.#asker!);
+      return;
+    }
+    if (err.details?.["code"] === NOT_JSON) return this.#socket.close(1008, err.message);
+    const id = typeof err.details?.["id"] === "string" ? err.details["id"] : readHead(data).id;
+    this.#context.dispatch.refuse(id, null, new GatewayError("INVALID_REQUEST", err.message), this.#asker!);
+  }
+
+  #ended(code: number, reason: string): void {
+    const { deps, members, scheduler, strangers } = this.#context;
+    const wasOpen = this.#state === "open";
+    this.#state = "ended";
+    strangers.remove(this.#stranger);
+    scheduler.forget(this);
+    this.#queue = [];
+    this.#queueHead = 0;
+    this.#early = [];
+    this.#closed.abort();
+    if (!wasOpen || !this.#peer) return;
+    members.remove(this.#peer.conn);
+    deps.left(this.#peer);
+    deps.log.info("a client went", { conn: this.#peer.conn, code, reason });
+    this.#context.presenceChanged();
+  }
+}

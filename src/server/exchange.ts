@@ -1,0 +1,105 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { ERRORS, GatewayError } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+
+export const PRODUCT = "openclaw-gateway";
+/** Tells our own programs that a gateway of ours answers here. It is no secret and proves nothing. */
+export const PRODUCT_HEADER = "x-gateway-product";
+
+const PAGE_POLICY =
+  "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+const COMMON_HEADERS: Readonly<Record<string, string>> = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "x-frame-options": "DENY",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "permissions-policy": "camera=(), microphone=(self), geolocation=()",
+  "content-security-policy": PAGE_POLICY,
+  [PRODUCT_HEADER]: PRODUCT,
+};
+
+/** One HTTP request and its answer. */
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Path without query, still percent-encoded. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** Aborts when the client has gone before the answer was complete. */
+  readonly signal: AbortSignal;
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    const url = request.url ?? "/";
+    const mark = url.indexOf("?");
+    const gone = new AbortController();
+    this.request = request;
+    this.response = response;
+    this.path = mark < 0 ? url : url.slice(0, mark);
+    this.query = new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1));
+    this.signal = gone.signal;
+    response.on("close", () => {
+      if (!response.writableFinished) gone.abort();
+    });
+    for (const [name, value] of Object.entries(COMMON_HEADERS)) response.setHeader(name, value);
+  }
+
+  /** Header text; the first when it was sent more than once. */
+  header(name: string): string | undefined {
+    const value = this.request.headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  }
+
+  json(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void {
+    this.bytes(status, "application/json; charset=utf-8", Buffer.from(JSON.stringify(body)), headers);
+  }
+
+  text(status: number, body: string, headers: Readonly<Record<string, string>> = {}): void {
+    this.bytes(status, "text/plain; charset=utf-8", Buffer.from(body), headers);
+  }
+
+  bytes(status: number, type: string, body: Buffer, headers: Readonly<Record<string, string>> = {}): void {
+    if (this.response.headersSent) return;
+    this.response.writeHead(status, { "cache-control": "no-store", ...headers, "content-type": type, "content-length": body.length });
+    this.response.end(this.request.method === "HEAD" ? undefined : body);
+  }
+
+  /** A failure in the shape that OpenAI's clients read as well. */
+  fault(status: number, type: string, message: string, extra: { fix?: string; retryAfterMs?: number } = {}): void {
+    const headers = extra.retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(extra.retryAfterMs / 1_000)) };
+    this.json(status, { error: { message, type, ...(extra.fix ? { fix: extra.fix } : {}) } }, headers);
+  }
+
+  failed(err: GatewayError, type: string): void {
+    const retry = err.retryAfterMs === undefined ? {} : { retryAfterMs: err.retryAfterMs };
+    this.fault(ERRORS[err.code].http, type, err.message, err.fix === undefined ? retry : { ...retry, fix: err.fix });
+  }
+
+  /** The request body. Rejects with GatewayError TOO_LARGE, or INVALID_REQUEST when it comes too slowly or is cut. */
+  body(limitBytes: number): Promise<Buffer> {
+    const { request } = this;
+    const tooLarge = new GatewayError("TOO_LARGE", `the request body is larger than ${limitBytes} bytes`);
+    if (Number(request.headers["content-length"] ?? 0) > limitBytes) return Promise.reject(tooLarge);
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      const slow = setTimeout(() => stop(new GatewayError("INVALID_REQUEST", "the request body came too slowly")), LIMITS.httpBodyMs);
+      const stop = (err: GatewayError): void => {
+        clearTimeout(slow);
+        request.pause();
+        reject(err);
+      };
+      request.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > limitBytes) stop(tooLarge);
+        else chunks.push(chunk);
+      });
+      request.on("end", () => {
+        clearTimeout(slow);
+        resolve(Buffer.concat(chunks));
+      });
+      request.on("close", () => stop(new GatewayError("INVALID_REQUEST", "the request body was cut")));
+    });
+  }
+}

@@ -1,0 +1,114 @@
+import type { ConnectClaims, PeerFacts, Verified } from "../auth/admission.ts";
+import { GatewayError } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import { PROTOCOL_VERSION } from "../core/version.ts";
+import { toWire, type WireError } from "../protocol/errors.ts";
+import type { ConnectParams } from "../protocol/frames.ts";
+import type { Peer } from "../protocol/hub.ts";
+import { mismatchDetails, negotiate } from "../protocol/negotiate.ts";
+import { readFrame } from "../protocol/scan.ts";
+import { checkParams } from "../protocol/validate.ts";
+import { toRequest } from "./dispatch.ts";
+import type { ServerDeps } from "./ports.ts";
+
+/** How a handshake failed: what is answered (nothing when the peer does not speak the protocol) and how the socket closes. */
+export type Failed = { ok: false; id: string | null; error: WireError | null; closeCode: number; closeReason: string };
+export type Passed = { ok: true; id: string; params: ConnectParams; verified: Verified };
+
+const fail = (id: string | null, error: WireError | null, closeCode: number, closeReason: string): Failed => ({
+  ok: false,
+  id,
+  error,
+  closeCode,
+  closeReason,
+});
+
+/** Why nobody can connect right now, or null. */
+function closedDoor(deps: ServerDeps, clients: number): { error: WireError; reason: string } | null {
+  const phase = deps.phase();
+  if (phase === "serving" && clients < LIMITS.clients) return null;
+  const [text, why, retryAfterMs] =
+    phase === "starting"
+      ? ["gateway starting", "startup-sidecars", 500]
+      : phase === "stopping"
+        ? ["gateway restarting", "gateway-restarting", 1_000]
+        : ["too many clients", "too-many-clients", 5_000];
+  return { error: { code: "UNAVAILABLE", message: text, details: { reason: why }, retryable: true, retryAfterMs }, reason: text };
+}
+
+/** Judges the first frame of a connection. Rejects only for a bug. */
+export async function shakeHands(
+  frame: Buffer,
+  context: { deps: ServerDeps; facts: PeerFacts; nonce: string; clients: number },
+): Promise<Passed | Failed> {
+  const { deps, facts, nonce } = context;
+  let request;
+  try {
+    request = toRequest(readFrame(frame));
+  } catch (err) {
+    if (!(err instanceof GatewayError)) throw err;
+    return fail(null, null, 1008, "invalid request frame");
+  }
+  const refuse = (error: WireError, closeCode = 1008, closeReason = error.message) => fail(request.id, error, closeCode, closeReason);
+  if (request.method !== "connect") return refuse({ code: "INVALID_REQUEST", message: "invalid handshake: first request must be connect" });
+  const closed = closedDoor(deps, context.clients);
+  if (closed) return refuse(closed.error, 1013, closed.reason);
+  let params: ConnectParams;
+  try {
+    params = checkParams("connect", request.params) as ConnectParams;
+  } catch (err) {
+    return refuse(toWire(err, deps.log, "connect"));
+  }
+  if (negotiate(params, params.client, params.role ?? "operator") === null)
+    return refuse({ code: "INVALID_REQUEST", message: "protocol mismatch", details: mismatchDetails(params) }, 1002);
+  const verified = await deps.auth.admission.connect(params as ConnectClaims, facts, nonce);
+  if (!("refused" in verified)) return { ok: true, id: request.id, params, verified };
+  const details = Object.keys(verified.details).length > 0 ? { details: verified.details } : {};
+  const later = verified.retryAfterMs === undefined ? {} : { retryable: true, retryAfterMs: Math.ceil(verified.retryAfterMs) };
+  return refuse({ code: verified.code, message: verified.message, ...details, ...later }, verified.closeCode, verified.closeReason);
+}
+
+/** The peer as the rest of the gateway sees it: from the verified credential and what the client said about itself. */
+export function toPeer(passed: Passed, conn: Peer["conn"], remote: string, now: number): Peer {
+  const { client } = passed.params;
+  const { verified } = passed;
+  const optional = Object.fromEntries(
+    (["displayName", "platform", "instanceId", "deviceFamily"] as const)
+      .filter((key) => client[key] !== undefined)
+      .map((key) => [key, client[key]!.slice(0, 256)]),
+  );
+  return {
+    conn,
+    role: verified.role,
+    scopes: verified.scopes,
+    client: { id: client.id, mode: client.mode, version: client.version.slice(0, 128), ...optional },
+    device: verified.device,
+    credential: verified.credential,
+    connectedAt: now,
+    remote,
+  };
+}
+
+/** Payload of a successful `connect`. */
+export function helloOk(deps: ServerDeps, peer: Peer, verified: Verified, methods: readonly string[]): Record<string, unknown> {
+  return {
+    type: "hello-ok",
+    protocol: PROTOCOL_VERSION,
+    server: { version: deps.version, bootId: deps.bootId, connId: peer.conn },
+    features: { methods, events: deps.events, capabilities: deps.capabilities },
+    snapshot: deps.snapshot(peer),
+    auth: {
+      method: verified.method,
+      role: verified.role,
+      scopes: [...verified.scopes],
+      // The one place where the text of a device token leaves the gateway.
+      ...(verified.issued ? { deviceToken: verified.issued.token.reveal(), issuedAtMs: verified.issued.issuedAt } : {}),
+    },
+    policy: {
+      maxPayload: LIMITS.frameBytes,
+      maxBufferedBytes: LIMITS.clientBufferBytes,
+      tickIntervalMs: LIMITS.tickMs,
+      attachments: { maxBytes: LIMITS.attachmentBytes, maxImageBytes: LIMITS.imageBytes },
+    },
+  };
+}

@@ -1,0 +1,227 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { PeerFacts, Verified } from "../auth/admission.ts";
+import { satisfies } from "../auth/scopes.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
+import { Exchange } from "./exchange.ts";
+import { OpenAiRoutes } from "./openai.ts";
+import { hostAllowed, originAllowed } from "./origin.ts";
+import type { ServerDeps } from "./ports.ts";
+import { Page } from "./static.ts";
+
+/** Who may use a route. `public` and `static` need no credential. */
+export type RouteAuth = "public" | "static" | "operator.read" | "operator.write";
+
+export type HttpRoute = {
+  method: "GET" | "POST";
+  /** Exact path, or a path that ends in `/*`. */
+  path: string;
+  auth: RouteAuth;
+  run(exchange: Exchange, caller: Verified | null): void | Promise<void>;
+};
+
+/** What the checks before any route found out; null when the request was refused and answered. */
+export type Screened = { facts: PeerFacts; peer: string };
+
+/** Routes of the page that the browser may ask for directly. */
+const PAGE_ROUTES = ["/", "/chat", "/chat/*"] as const;
+
+/** The HTTP half of the server: screening, one table of routes, everything else is 404. */
+export class HttpFront {
+  readonly routes: readonly HttpRoute[];
+  readonly #deps: ServerDeps;
+  readonly #startedAt: number;
+  readonly #page: Page | null;
+  readonly #exact = new Map<string, HttpRoute[]>();
+  readonly #prefixes: HttpRoute[] = [];
+
+  constructor(deps: ServerDeps) {
+    this.#deps = deps;
+    this.#startedAt = deps.clock.now();
+    this.#page = openPage(deps);
+    this.routes = [...this.#probes(), ...this.#observation(), ...this.#pages(), ...new OpenAiRoutes(deps).routes];
+    for (const route of this.routes) {
+      if (route.path.endsWith("/*")) this.#prefixes.push(route);
+      else this.#exact.set(route.path, [...(this.#exact.get(route.path) ?? []), route]);
+    }
+  }
+
+  /**
+   * The checks that every request and every upgrade passes, before anything is looked up: Host, forwarded headers. An origin
+   * that is not allowed is marked; `connect` has its own answer for it. `refuse` answers.
+   */
+  screen(request: IncomingMessage, refuse: (status: number, type: string, message: string) => void): Screened | null {
+    const surface = this.#deps.surface();
+    const { headers, socket } = request;
+    if (!hostAllowed(headers.host, socket.localAddress, surface)) {
+      refuse(
+        403,
+        "host_not_allowed",
+        `this gateway does not answer to the host ${JSON.stringify((headers.host ?? "").slice(0, 100))}; add its origin to gateway.controlUi.allowedOrigins`,
+      );
+      return null;
+    }
+    const route = this.#deps.auth.route(headers, socket.remoteAddress ?? "");
+    if (route.via === "refused") {
+      refuse(
+        403,
+        "proxy_attribution_required",
+        "forwarded headers are accepted from the addresses of gateway.trustedProxies only; add the address of the proxy there",
+      );
+      return null;
+    }
+    const origin = headers.origin ?? null;
+    const narrow = headers["x-openclaw-scopes"];
+    const facts: PeerFacts = {
+      address: route.address,
+      direct: route.via === "direct",
+      user: route.via === "proxy" ? route.user : null,
+      origin,
+      originAllowed: origin === null || originAllowed(origin, headers.host!, surface),
+      narrow:
+        narrow === undefined
+          ? null
+          : String(narrow)
+              .split(",")
+              .map((scope) => scope.trim()),
+    };
+    return { facts, peer: route.address };
+  }
+
+  /** Answers one request. `proved` is called once the caller's credential was accepted. */
+  async handle(request: IncomingMessage, response: ServerResponse, proved: () => void): Promise<void> {
+    const exchange = new Exchange(request, response);
+    try {
+      await this.#answer(exchange, proved);
+    } catch (err) {
+      this.#failed(exchange, err);
+    }
+  }
+
+  async #answer(exchange: Exchange, proved: () => void): Promise<void> {
+    const { request } = exchange;
+    const screened = this.screen(request, (status, type, message) => exchange.fault(status, type, message));
+    if (!screened) return;
+    if (!screened.facts.originAllowed) return exchange.fault(403, "origin_not_allowed", "this origin is not allowed");
+    const route = this.#find(exchange);
+    if (!route) return;
+    let caller: Verified | null = null;
+    if (route.auth !== "public" && route.auth !== "static") {
+      const found = this.#authorize(exchange, screened.facts, route.auth);
+      if (!found) return;
+      caller = found;
+      proved();
+    }
+    await route.run(exchange, caller);
+  }
+
+  #find(exchange: Exchange): HttpRoute | null {
+    const { path } = exchange;
+    const candidates = this.#exact.get(path) ?? this.#prefixes.filter((route) => path.startsWith(route.path.slice(0, -1)));
+    const asked = exchange.request.method === "HEAD" ? "GET" : exchange.request.method;
+    const route = candidates.find((each) => each.method === asked);
+    if (route) return route;
+    if (this.#page?.has(path) && path !== "/index.html") {
+      if (asked === "GET") return this.#asset(path);
+      exchange.fault(405, "method_not_allowed", "only GET is served here", {});
+    } else if (candidates.length > 0) {
+      exchange.response.setHeader("allow", candidates.map((each) => each.method).join(", "));
+      exchange.fault(405, "method_not_allowed", `only ${candidates.map((each) => each.method).join(", ")} is served here`);
+    } else {
+      exchange.fault(404, "not_found", "there is nothing here");
+    }
+    return null;
+  }
+
+  #authorize(exchange: Exchange, facts: PeerFacts, scope: string): Verified | null {
+    const found = this.#deps.auth.admission.bearer(exchange.header("authorization"), facts);
+    if ("refused" in found) {
+      this.#deps.metrics.count("gateway_server_refused_total", { code: String(found.details["code"] ?? found.code) });
+      if (found.retryAfterMs === undefined) {
+        exchange.response.setHeader("www-authenticate", "Bearer");
+        exchange.fault(401, "unauthorized", found.message);
+      } else {
+        exchange.fault(429, "rate_limited", found.message, { retryAfterMs: found.retryAfterMs });
+      }
+      return null;
+    }
+    if (!satisfies(found.scopes, scope)) {
+      exchange.fault(403, "forbidden", `missing scope: ${scope}`);
+      return null;
+    }
+    return found;
+  }
+
+  #failed(exchange: Exchange, err: unknown): void {
+    if (err instanceof GatewayError) return exchange.failed(err, "invalid_request_error");
+    this.#deps.log.error("a route failed unexpectedly", {
+      path: exchange.path,
+      cause: reasonOf(err),
+      stack: err instanceof Error ? err.stack : undefined,
+    });
+    if (exchange.response.headersSent) exchange.response.destroy();
+    else exchange.fault(500, "internal_error", "internal error");
+  }
+
+  #probes(): HttpRoute[] {
+    const deps = this.#deps;
+    const uptimeMs = (): number => Math.max(0, deps.clock.now() - this.#startedAt);
+    const alive = (exchange: Exchange): void => {
+      const phase = deps.phase();
+      if (phase === "serving") exchange.json(200, { ok: true, status: "live" });
+      else exchange.json(503, { ok: false, status: phase });
+    };
+    const started = (exchange: Exchange): void => {
+      const ok = deps.phase() !== "starting";
+      exchange.json(ok ? 200 : 503, { ok, status: ok ? "started" : "starting", version: deps.version, uptimeMs: uptimeMs() });
+    };
+    const ready = (exchange: Exchange): void => {
+      const state = deps.readiness();
+      const strict = exchange.query.has("strict");
+      const ok = deps.phase() === "serving" && state.ready && (!strict || state.degraded.length === 0);
+      // Names of channels and accounts are nothing for strangers from elsewhere.
+      const local = exchange.request.socket.remoteAddress === exchange.request.socket.localAddress;
+      exchange.json(ok ? 200 : 503, { ...(local ? state : {}), ready: ok, uptimeMs: uptimeMs() });
+    };
+    const route = (path: string, run: (exchange: Exchange) => void): HttpRoute => ({ method: "GET", path, auth: "public", run });
+    return [
+      route("/healthz", alive),
+      route("/health", alive),
+      route("/startupz", started),
+      route("/readyz", ready),
+      route("/ready", ready),
+    ];
+  }
+
+  #observation(): HttpRoute[] {
+    const run = (exchange: Exchange): void =>
+      exchange.bytes(200, "text/plain; version=0.0.4; charset=utf-8", Buffer.from(this.#deps.metricsText()));
+    return ["/metrics", "/api/diagnostics/prometheus"].map((path) => ({ method: "GET", path, auth: "operator.read", run }));
+  }
+
+  #pages(): HttpRoute[] {
+    const config: HttpRoute = {
+      method: "GET",
+      path: "/control-ui-config.json",
+      auth: "operator.read",
+      run: (exchange) => exchange.json(200, this.#deps.pageConfig()),
+    };
+    const page = this.#page;
+    if (!page?.usable) return [config];
+    const run = (exchange: Exchange): void => page.serve(exchange, "/index.html");
+    return [config, ...PAGE_ROUTES.map((path): HttpRoute => ({ method: "GET", path, auth: "static", run }))];
+  }
+
+  #asset(path: string): HttpRoute {
+    return { method: "GET", path, auth: "static", run: (exchange) => this.#page!.serve(exchange, path) };
+  }
+}
+
+function openPage(deps: ServerDeps): Page | null {
+  if (deps.pageDir === null) return null;
+  try {
+    return new Page(deps.pageDir);
+  } catch (err) {
+    deps.log.warn("the page is not built; the gateway runs without it", { dir: deps.pageDir, cause: reasonOf(err) });
+    return null;
+  }
+}

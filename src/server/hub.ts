@@ -1,0 +1,156 @@
+import type { ConnId } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Metrics } from "../core/metrics.ts";
+import { encodeBroadcast, encodeEvent } from "../protocol/frames.ts";
+import type { Audience, Hub, Peer } from "../protocol/hub.ts";
+import type { WsSocket } from "./ws-socket.ts";
+
+/** A connection after its handshake, as the hub needs it. */
+export type Member = {
+  readonly peer: Peer;
+  readonly caps: ReadonlySet<string>;
+  readonly socket: WsSocket;
+  /** Sequence number of the last broadcast event. */
+  seq: number;
+  readonly topics: Set<string>;
+  /** Scopes with what they include, so that a broadcast needs one look-up. */
+  may(scope: string): boolean;
+};
+
+/** Events below this size are copied into one buffer per client; larger ones are shared. */
+const COPY_BYTES = 512;
+
+/** Who is connected and who watches what. A payload is encoded once; per client only the sequence number is spliced in. */
+export class Members implements Hub {
+  readonly #members = new Map<ConnId, Member>();
+  readonly #topics = new Map<string, Set<Member>>();
+  readonly #metrics: Metrics;
+
+  constructor(metrics: Metrics) {
+    this.#metrics = metrics;
+    metrics.sample("gateway_server_clients", () => this.#members.size);
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  add(member: Member): void {
+    this.#members.set(member.peer.conn, member);
+  }
+
+  remove(conn: ConnId): void {
+    const member = this.#members.get(conn);
+    if (!member) return;
+    this.#members.delete(conn);
+    for (const topic of member.topics) this.#leave(member, topic);
+    member.topics.clear();
+  }
+
+  publish(event: string, payload: unknown, audience: Audience): void {
+    let encoded: { head: string; tail: string; shared: Buffer | null } | null = null;
+    let delivered = 0;
+    let dropped = 0;
+    for (const member of this.#candidates(audience.topics)) {
+      if (member.peer.conn === audience.except || !this.#hears(member, audience)) continue;
+      const waiting = member.socket.waitingBytes;
+      if (audience.droppable && waiting > LIMITS.clientBufferBytes / 2) {
+        dropped++;
+        continue;
+      }
+      if (!encoded) {
+        const { head, tail } = encodeBroadcast(event, payload, audience.stateVersion);
+        encoded = { head, tail, shared: tail.length > COPY_BYTES ? Buffer.from(tail) : null };
+      }
+      const seq = ++member.seq;
+      if (encoded.shared) member.socket.sendParts(`${encoded.head}${seq}`, encoded.shared);
+      else member.socket.sendText(`${encoded.head}${seq}${encoded.tail}`);
+      delivered++;
+      limitBacklog(member.socket);
+    }
+    if (delivered > 0) this.#metrics.count("gateway_server_events_total", { event }, delivered);
+    if (dropped > 0) this.#metrics.count("gateway_server_events_dropped_total", { event }, dropped);
+  }
+
+  send(conn: ConnId, event: string, payload: unknown): void {
+    const member = this.#members.get(conn);
+    if (!member) return;
+    member.socket.sendText(encodeEvent(event, payload));
+    limitBacklog(member.socket);
+  }
+
+  /** A broadcast event, with `seq`, to one connection only. */
+  publishTo(conn: ConnId, event: string, payload: unknown, stateVersion: { presence: number; health: number }): void {
+    const member = this.#members.get(conn);
+    if (!member) return;
+    const { head, tail } = encodeBroadcast(event, payload, stateVersion);
+    member.socket.sendText(`${head}${++member.seq}${tail}`);
+    limitBacklog(member.socket);
+  }
+
+  watch(conn: ConnId, topic: string): void {
+    const member = this.#members.get(conn);
+    if (!member || member.topics.has(topic)) return;
+    if (member.topics.size >= LIMITS.clientTopics) this.unwatch(conn, member.topics.values().next().value!);
+    member.topics.add(topic);
+    const watchers = this.#topics.get(topic) ?? new Set();
+    this.#topics.set(topic, watchers);
+    watchers.add(member);
+  }
+
+  unwatch(conn: ConnId, topic: string): void {
+    const member = this.#members.get(conn);
+    if (member?.topics.delete(topic)) this.#leave(member, topic);
+  }
+
+  watches(conn: ConnId, topic: string): boolean {
+    return this.#members.get(conn)?.topics.has(topic) ?? false;
+  }
+
+  close(match: (peer: Peer) => boolean, code: number, reason: string): number {
+    let closed = 0;
+    for (const member of this.#members.values()) {
+      if (!match(member.peer)) continue;
+      member.socket.close(code, reason);
+      closed++;
+    }
+    return closed;
+  }
+
+  peers(): readonly Peer[] {
+    return Array.from(this.#members.values(), (member) => member.peer);
+  }
+
+  /** Pings everybody and cuts those that gave no sign of life since the last time. */
+  pingAll(): void {
+    for (const { socket } of this.#members.values()) {
+      if (socket.alive) socket.ping();
+      else socket.cut();
+    }
+  }
+
+  #hears(member: Member, audience: Audience): boolean {
+    if (audience.scope !== undefined && !member.may(audience.scope)) return false;
+    return audience.cap === undefined || member.caps.has(audience.cap);
+  }
+
+  /** Each connection once, even when it watches several of the topics. */
+  #candidates(topics: readonly string[] | undefined): Iterable<Member> {
+    if (topics === undefined) return this.#members.values();
+    if (topics.length === 1) return this.#topics.get(topics[0]!) ?? [];
+    const union = new Set<Member>();
+    for (const topic of topics) for (const member of this.#topics.get(topic) ?? []) union.add(member);
+    return union;
+  }
+
+  #leave(member: Member, topic: string): void {
+    const watchers = this.#topics.get(topic);
+    watchers?.delete(member);
+    if (watchers?.size === 0) this.#topics.delete(topic);
+  }
+}
+
+/** Ends a client that does not read what it asked for. */
+export function limitBacklog(socket: WsSocket): void {
+  if (socket.waitingBytes > LIMITS.clientBufferBytes) socket.close(1008, "slow consumer");
+}

@@ -1,0 +1,165 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { get } from "node:http";
+import { isIP } from "node:net";
+import { networkInterfaces } from "node:os";
+import { GatewayError } from "../core/errors.ts";
+import { PRODUCT, PRODUCT_HEADER } from "./exchange.ts";
+
+export type BindMode = "loopback" | "lan" | "tailnet" | "auto" | "custom";
+
+export type BindOptions = {
+  mode: BindMode;
+  /** Address of mode `custom`. */
+  host: string | null;
+  /** Whether somebody without a credential is kept out: false for mode `none`. */
+  authenticated: boolean;
+};
+
+/** Addresses of Tailscale: 100.64.0.0/10. */
+function tailnetAddress(): string | null {
+  for (const addresses of Object.values(networkInterfaces())) {
+    for (const { address, family } of addresses ?? []) {
+      const [a, b] = address.split(".").map(Number);
+      if (family === "IPv4" && a === 100 && b !== undefined && b >= 64 && b < 128) return address;
+    }
+  }
+  return null;
+}
+
+const isLoopback = (address: string): boolean => address === "::1" || (isIP(address) === 4 && address.startsWith("127."));
+
+const LOOPBACK = ["127.0.0.1", "::1"] as const;
+
+/**
+ * The addresses to listen on; the first is the one that is told. Every mode but `lan` includes loopback, because the command
+ * line of the same machine comes that way. Throws GatewayError when the address is not usable, or when anybody could come in.
+ */
+export function resolveBind(options: BindOptions): readonly string[] {
+  const addresses = addressesOf(options);
+  if (!options.authenticated && addresses.some((address) => !isLoopback(address))) {
+    throw new GatewayError("INVALID_REQUEST", `refused to listen on ${addresses[0]} without a credential`, {
+      details: { code: "BIND_WITHOUT_AUTH" },
+      fix: "Set gateway.auth.mode to token or password, or gateway.bind to loopback.",
+    });
+  }
+  return addresses;
+}
+
+function addressesOf({ mode, host }: BindOptions): readonly string[] {
+  switch (mode) {
+    case "loopback":
+      return LOOPBACK;
+    case "lan":
+      return ["0.0.0.0", "::1"];
+    case "auto": {
+      const tailnet = tailnetAddress();
+      return tailnet === null ? LOOPBACK : [...LOOPBACK, tailnet];
+    }
+    case "tailnet": {
+      const tailnet = tailnetAddress();
+      if (tailnet === null) {
+        throw new GatewayError("UNAVAILABLE", "there is no Tailscale address on this machine", {
+          details: { code: "NO_TAILNET" },
+          fix: "Start Tailscale, or set gateway.bind to loopback or lan.",
+        });
+      }
+      return [tailnet, ...LOOPBACK];
+    }
+    case "custom": {
+      if (host === null || isIP(host) === 0) {
+        throw new GatewayError("INVALID_REQUEST", "gateway.bind custom needs an address", {
+          fix: "Set gateway.customBindHost to an IP address of this machine.",
+        });
+      }
+      return isLoopback(host) || host === "0.0.0.0" || host === "::" ? [host] : [host, ...LOOPBACK];
+    }
+  }
+}
+
+export type PortHolder = { pid: number | null; command: string | null; ours: boolean };
+
+/** Who listens on the port: on Linux by the process table, and whether it is a gateway of ours by its own word. */
+export async function portHolder(host: string, port: number): Promise<PortHolder> {
+  const owner = process.platform === "linux" ? listenerOf(port) : null;
+  return { pid: owner?.pid ?? null, command: owner?.command ?? null, ours: await answersAsOurs(host, port) };
+}
+
+/** The error for a port that somebody else has. */
+export function portTaken(host: string, port: number, holder: PortHolder): GatewayError {
+  const by = holder.pid === null ? "another process" : `process ${holder.pid}${holder.command === null ? "" : ` (${holder.command})`}`;
+  return new GatewayError("CONFLICT", `port ${port} on ${host} is taken by ${by}${holder.ours ? ", a gateway like this one" : ""}`, {
+    details: { code: "PORT_TAKEN", pid: holder.pid, command: holder.command, ours: holder.ours },
+    fix: holder.ours
+      ? "Stop it, use --force to take over, or choose another port with --port."
+      : "Stop that program, or choose another port with --port.",
+  });
+}
+
+/** State of a listening socket in /proc/net/tcp. */
+const TCP_LISTEN = "0A";
+
+function listenerOf(port: number): { pid: number; command: string } | null {
+  const inodes = new Set<string>();
+  const wanted = port.toString(16).toUpperCase().padStart(4, "0");
+  for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {
+    for (const line of readOr(table, "").split("\n").slice(1)) {
+      const fields = line.trim().split(/\s+/);
+      if (fields[3] === TCP_LISTEN && fields[1]?.endsWith(`:${wanted}`)) inodes.add(`socket:[${fields[9]}]`);
+    }
+  }
+  if (inodes.size === 0) return null;
+  for (const pid of namesIn("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    for (const fd of namesIn(`/proc/${pid}/fd`)) {
+      if (!inodes.has(linkOf(`/proc/${pid}/fd/${fd}`))) continue;
+      const command = readOr(`/proc/${pid}/cmdline`, "").split("\0").filter(Boolean).slice(0, 3).join(" ").slice(0, 120);
+      return { pid: Number(pid), command };
+    }
+  }
+  return null;
+}
+
+// Processes end while they are looked at, and those of other users cannot be read: both are no answer, not a failure.
+function readOr(path: string, otherwise: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return otherwise;
+  }
+}
+
+function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch {
+    return [];
+  }
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}
+
+/** How long a listener may take to say what it is. */
+const ASK_MS = 150;
+
+function answersAsOurs(host: string, port: number): Promise<boolean> {
+  const target = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  return new Promise((resolve) => {
+    const request = get({ host: target, port, path: "/healthz", agent: false, timeout: ASK_MS }, (response) => {
+      resolve(response.headers[PRODUCT_HEADER] === PRODUCT);
+      request.destroy();
+    });
+    const deadline = setTimeout(() => request.destroy(), ASK_MS);
+    request.on("timeout", () => request.destroy());
+    request.on("error", () => resolve(false));
+    request.on("close", () => {
+      clearTimeout(deadline);
+      resolve(false);
+    });
+  });
+}

@@ -1,0 +1,289 @@
+import { randomUUID } from "node:crypto";
+import type { Verified } from "../auth/admission.ts";
+import { ERRORS, GatewayError, reasonOf } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import { NOT_JSON, readLargeFrame } from "../protocol/scan.ts";
+import type { Exchange } from "./exchange.ts";
+import type { HttpRoute } from "./http.ts";
+import { toInput, type CompletionInput } from "./openai-input.ts";
+import { collectResponse, streamResponse } from "./openai-responses.ts";
+import type { ServerDeps } from "./ports.ts";
+
+export type Usage = { inputTokens: number; outputTokens: number };
+
+/** What one completion tells while it runs. `final` or `error` is the last one; a run that ends without either has failed. */
+export type CompletionEvent =
+  /** Text that comes after what was sent before. */
+  | { type: "delta"; text: string }
+  /** The agent uses one of its own tools; clients of this API only see that it takes time. */
+  | { type: "tool"; name: string }
+  /** `text` is the whole answer. */
+  | { type: "final"; text: string; usage: Usage; finishReason: "stop" | "length" }
+  | { type: "error"; error: GatewayError };
+
+export type CompletionRun = CompletionInput & {
+  /** Agent that answers; null: the default one. */
+  agentId: string | null;
+  /** Session to continue, as the caller named it; null: `user` decides, and without one the session is new. */
+  sessionKey: string | null;
+  /** Stable name of the end user; the same name continues the same session. */
+  user: string | null;
+  stream: boolean;
+  /** The same key gives the same run. */
+  idempotencyKey: string;
+  caller: { scopes: ReadonlySet<string>; credential: string };
+  /** Aborts when the client has gone. */
+  signal: AbortSignal;
+};
+
+/** How completions reach the agents. They enter the same lanes as every other message. */
+export type OpenAiPort = {
+  /** Ids of the agents that can be asked; the first is the default. */
+  agents(): readonly string[];
+  /** Throws GatewayError when it cannot start; later failures are events. */
+  run(run: CompletionRun): AsyncIterable<CompletionEvent>;
+};
+
+/** A comment that keeps proxies from closing a quiet stream. */
+const KEEP_ALIVE_MS = 15_000;
+
+/** A server-sent event stream; nothing is written after the client has gone. */
+export class EventStream {
+  readonly #exchange: Exchange;
+  readonly #keepAlive: NodeJS.Timeout;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+    exchange.response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store" });
+    exchange.response.flushHeaders();
+    this.#keepAlive = setInterval(() => this.#write(": still working\n\n"), KEEP_ALIVE_MS);
+    this.#keepAlive.unref();
+  }
+
+  data(value: unknown, event?: string): Promise<void> {
+    const name = event === undefined ? "" : `event: ${event}\n`;
+    return this.#write(`${name}data: ${typeof value === "string" ? value : JSON.stringify(value)}\n\n`);
+  }
+
+  end(): void {
+    clearInterval(this.#keepAlive);
+    this.#exchange.response.end();
+  }
+
+  /** Resolves when the client has room for more, or has gone. */
+  async #write(text: string): Promise<void> {
+    const { response, signal } = this.#exchange;
+    if (signal.aborted || response.write(text)) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        response.off("drain", done);
+        response.off("close", done);
+        resolve();
+      };
+      response.on("drain", done);
+      response.on("close", done);
+    });
+  }
+}
+
+export const toOpenAiError = (err: GatewayError): { message: string; type: string; code: string; param: null } => ({
+  message: err.message,
+  type: ERRORS[err.code].http < 500 ? (err.code === "RATE_LIMITED" ? "rate_limit_error" : "invalid_request_error") : "server_error",
+  code: err.code.toLowerCase(),
+  param: null,
+});
+
+/** `/v1` in OpenAI's shapes. */
+export class OpenAiRoutes {
+  readonly routes: readonly HttpRoute[];
+  readonly #port: OpenAiPort;
+  readonly #deps: ServerDeps;
+  #running = 0;
+
+  constructor(deps: ServerDeps) {
+    this.#deps = deps;
+    this.#port = deps.openai!;
+    const post = (path: string, answer: typeof this.chat): HttpRoute => ({
+      method: "POST",
+      path,
+      auth: "operator.write",
+      run: (exchange, caller) => this.#guarded(exchange, () => answer.call(this, exchange, caller!)),
+    });
+    this.routes = deps.openai
+      ? [
+          { method: "GET", path: "/v1/models", auth: "operator.read", run: (exchange) => this.#models(exchange) },
+          { method: "GET", path: "/v1/models/*", auth: "operator.read", run: (exchange) => this.#model(exchange) },
+          post("/v1/chat/completions", this.chat),
+          post("/v1/responses", this.respond),
+        ]
+      : [];
+  }
+
+  async chat(exchange: Exchange, caller: Verified): Promise<void> {
+    const body = await readBody(exchange);
+    const run = this.#prepare(exchange, caller, body, "messages");
+    const id = `chatcmpl_${randomUUID()}`;
+    const base = { id, created: Math.floor(this.#deps.clock.now() / 1_000), model: String(body["model"]) };
+    const events = this.#port.run(run);
+    if (!run.stream) {
+      const final = await collect(events);
+      exchange.json(200, {
+        ...base,
+        object: "chat.completion",
+        choices: [{ index: 0, message: { role: "assistant", content: final.text }, finish_reason: final.finishReason }],
+        usage: toUsage(final.usage),
+      });
+      return;
+    }
+    const options = body["stream_options"] as { include_usage?: unknown } | undefined;
+    await this.#streamChat(exchange, events, base, options?.include_usage === true);
+  }
+
+  async respond(exchange: Exchange, caller: Verified): Promise<void> {
+    const body = await readBody(exchange);
+    const run = this.#prepare(exchange, caller, body, "input");
+    const base = { id: `resp_${randomUUID()}`, createdAt: Math.floor(this.#deps.clock.now() / 1_000), model: String(body["model"]) };
+    const events = this.#port.run(run);
+    if (!run.stream) return exchange.json(200, collectResponse(base, await collect(events)));
+    await streamResponse(exchange, events, base, (err) => this.#toExpected(err));
+  }
+
+  async #streamChat(
+    exchange: Exchange,
+    events: AsyncIterable<CompletionEvent>,
+    base: { id: string; created: number; model: string },
+    includeUsage: boolean,
+  ): Promise<void> {
+    const stream = new EventStream(exchange);
+    const chunk = (delta: Record<string, unknown>, finish: string | null): unknown => ({
+      ...base,
+      object: "chat.completion.chunk",
+      choices: [{ index: 0, delta, finish_reason: finish }],
+    });
+    let sent = "";
+    try {
+      await stream.data(chunk({ role: "assistant" }, null));
+      const final = await collect(events, async (text) => {
+        sent += text;
+        await stream.data(chunk({ content: text }, null));
+      });
+      // What was corrected after it had been streamed cannot be taken back; what is missing at the end is sent.
+      if (final.text.startsWith(sent) && final.text.length > sent.length)
+        await stream.data(chunk({ content: final.text.slice(sent.length) }, null));
+      await stream.data(chunk({}, final.finishReason));
+      if (includeUsage) await stream.data({ ...base, object: "chat.completion.chunk", choices: [], usage: toUsage(final.usage) });
+      await stream.data("[DONE]");
+    } catch (err) {
+      await stream.data({ error: toOpenAiError(this.#toExpected(err)) });
+      await stream.data("[DONE]");
+    } finally {
+      stream.end();
+    }
+  }
+
+  #prepare(exchange: Exchange, caller: Verified, body: Record<string, unknown>, field: "messages" | "input"): CompletionRun {
+    const agentId = this.#agentOf(body["model"], exchange.header("x-openclaw-agent-id"));
+    const user = body["user"];
+    if (user !== undefined && (typeof user !== "string" || user.length > 256))
+      throw new GatewayError("INVALID_REQUEST", "`user` must be a string of at most 256 characters");
+    const key = exchange.header("idempotency-key");
+    if (key !== undefined && (key === "" || key.length > 256)) throw new GatewayError("INVALID_REQUEST", "invalid idempotency-key");
+    return {
+      ...toInput(body, field),
+      agentId,
+      sessionKey: exchange.header("x-openclaw-session-key")?.slice(0, 512) ?? null,
+      user: user === undefined || user === "" ? null : user,
+      stream: body["stream"] === true,
+      idempotencyKey: key ?? randomUUID(),
+      caller: { scopes: caller.scopes, credential: caller.credential },
+      signal: exchange.signal,
+    };
+  }
+
+  /** The agent that `model` names; the header wins. Throws for names that are no agent of ours. */
+  #agentOf(model: unknown, header: string | undefined): string | null {
+    const named = typeof model === "string" ? /^openclaw(?:[/:](.+))?$/.exec(model) : null;
+    if (!named && header === undefined)
+      throw new GatewayError("INVALID_REQUEST", "unknown `model`: it must be `openclaw` or `openclaw/<agent>`", {
+        fix: "See the ones that there are: GET /v1/models",
+      });
+    const id = header ?? named?.[1];
+    if (id === undefined || id === "default") return null;
+    if (!this.#port.agents().includes(id)) throw new GatewayError("NOT_FOUND", `there is no agent ${JSON.stringify(id.slice(0, 64))}`);
+    return id;
+  }
+
+  #models(exchange: Exchange): void {
+    exchange.json(200, { object: "list", data: this.#modelIds().map(toModel) });
+  }
+
+  #model(exchange: Exchange): void {
+    const id = exchange.path.slice("/v1/models/".length).replaceAll("%2F", "/").replaceAll("%2f", "/");
+    if (!this.#modelIds().includes(id)) return exchange.fault(404, "not_found", "there is no such model");
+    exchange.json(200, toModel(id));
+  }
+
+  #modelIds(): string[] {
+    return ["openclaw", "openclaw/default", ...this.#port.agents().map((agent) => `openclaw/${agent}`)];
+  }
+
+  /** Runs one completion within the limit of them, and answers what it throws in OpenAI's shape. */
+  async #guarded(exchange: Exchange, answer: () => Promise<void>): Promise<void> {
+    if (this.#running >= LIMITS.httpCompletions) {
+      const busy = new GatewayError("RATE_LIMITED", "too many completions are running");
+      exchange.json(429, { error: toOpenAiError(busy) }, { "retry-after": "5" });
+      return;
+    }
+    this.#running++;
+    try {
+      await answer();
+    } catch (err) {
+      const expected = this.#toExpected(err);
+      const headers: Record<string, string> =
+        expected.retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(expected.retryAfterMs / 1_000)) };
+      exchange.json(ERRORS[expected.code].http, { error: toOpenAiError(expected) }, headers);
+    } finally {
+      this.#running--;
+    }
+  }
+
+  #toExpected(err: unknown): GatewayError {
+    if (err instanceof GatewayError) return err;
+    this.#deps.log.error("a completion failed unexpectedly", { cause: reasonOf(err), stack: err instanceof Error ? err.stack : undefined });
+    return new GatewayError("UNAVAILABLE", "internal error", { retryable: false });
+  }
+}
+
+const toModel = (id: string): unknown => ({ id, object: "model", created: 0, owned_by: "openclaw", permission: [] });
+
+const toUsage = (usage: Usage): unknown => ({
+  prompt_tokens: usage.inputTokens,
+  completion_tokens: usage.outputTokens,
+  total_tokens: usage.inputTokens + usage.outputTokens,
+});
+
+type Final = Extract<CompletionEvent, { type: "final" }>;
+
+/** Reads the events to their end. Throws the GatewayError of an `error` event. */
+export async function collect(events: AsyncIterable<CompletionEvent>, onDelta?: (text: string) => Promise<void>): Promise<Final> {
+  for await (const event of events) {
+    if (event.type === "error") throw event.error;
+    if (event.type === "final") return event;
+    if (event.type === "delta" && onDelta) await onDelta(event.text);
+  }
+  throw new GatewayError("UNAVAILABLE", "the run ended without an answer");
+}
+
+async function readBody(exchange: Exchange): Promise<Record<string, unknown>> {
+  const bytes = await exchange.body(LIMITS.httpBodyBytes);
+  let value: unknown;
+  try {
+    value = await readLargeFrame(bytes, () => new Promise((resolve) => setImmediate(resolve)));
+  } catch (err) {
+    if (!(err instanceof GatewayError)) throw err;
+    throw new GatewayError("INVALID_REQUEST", err.details?.["code"] === NOT_JSON ? "the body is not JSON" : err.message);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new GatewayError("INVALID_REQUEST", "the body must be a JSON object");
+  return value as Record<string, unknown>;
+}

@@ -1,0 +1,66 @@
+import type { Metrics } from "../core/metrics.ts";
+import type { Log } from "../core/log.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Auth } from "../auth/open.ts";
+import type { MethodTable } from "../protocol/method.ts";
+import type { Peer } from "../protocol/hub.ts";
+import type { OpenAiPort } from "./openai.ts";
+
+/** Whether `connect` works. */
+export type Phase = "starting" | "serving" | "stopping";
+
+export type Readiness = {
+  ready: boolean;
+  /** Parts without which nothing works. */
+  failing: readonly string[];
+  /** Parts that are broken for themselves. */
+  degraded: readonly string[];
+  parts: readonly { name: string; state: string; detail?: string }[];
+};
+
+/** Where clients may come from, by the configuration. */
+export type Surface = {
+  /** Exact origins of pages that may connect, e.g. `https://gateway.example`. */
+  allowedOrigins: readonly string[];
+  /** The address under which a proxy publishes the gateway, or null. */
+  publicOrigin: string | null;
+  /** Host names that are ours besides loopback and the bound address, e.g. the tailnet name. */
+  hostNames: readonly string[];
+};
+
+/** What the server needs from the rest of the gateway. It knows sockets and routes; everything else is asked for here. */
+export type ServerDeps = {
+  auth: Auth;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  version: string;
+  /** Differs at every start. */
+  bootId: string;
+  surface: () => Surface;
+  phase: () => Phase;
+  /** Asked once, by `listen`. */
+  methods: () => MethodTable;
+  /** Names of the events that clients may get. */
+  events: readonly string[];
+  /** Names of optional abilities that hello-ok advertises. */
+  capabilities: readonly string[];
+  /** `snapshot` of hello-ok, as this peer may see it. */
+  snapshot: (peer: Peer) => Record<string, unknown>;
+  /** Payload of the `health` event. */
+  health: () => Record<string, unknown>;
+  /** Payload of the `presence` event. */
+  presence: () => Record<string, unknown>;
+  stateVersion: () => { presence: number; health: number };
+  /** A connection was opened or has ended; both change the presence. */
+  joined: (peer: Peer) => void;
+  left: (peer: Peer) => void;
+  readiness: () => Readiness;
+  metricsText: () => string;
+  /** Boot data of the page; see `/control-ui-config.json`. */
+  pageConfig: () => Record<string, unknown>;
+  /** Directory of the built page; null when there is none. */
+  pageDir: string | null;
+  /** Null: the OpenAI-compatible routes are off. */
+  openai: OpenAiPort | null;
+};

@@ -1,0 +1,43 @@
+import { LIMITS } from "../core/limits.ts";
+
+/** A connection with requests that wait. */
+export type Waiting = {
+  /** Starts the next request; false when nothing can be started right now. */
+  startNext(): boolean;
+};
+
+/**
+ * Takes one request from each connection in turn, and lets the event loop breathe after a short slice: a client that sends
+ * thousands at once delays another one by a slice, not by its whole queue.
+ */
+export class Scheduler {
+  readonly #ready = new Set<Waiting>();
+  #scheduled = false;
+
+  /** Puts a connection in line; it may be there already. */
+  wake(connection: Waiting): void {
+    this.#ready.add(connection);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#slice());
+  }
+
+  forget(connection: Waiting): void {
+    this.#ready.delete(connection);
+  }
+
+  #slice(): void {
+    this.#scheduled = false;
+    const until = performance.now() + LIMITS.dispatchSliceMs;
+    for (const connection of this.#ready) {
+      this.#ready.delete(connection);
+      // Back to the end of the line; a set is walked in the order of insertion, also over what is added meanwhile.
+      if (connection.startNext()) this.#ready.add(connection);
+      if (performance.now() >= until) break;
+    }
+    if (this.#ready.size > 0 && !this.#scheduled) {
+      this.#scheduled = true;
+      setImmediate(() => this.#slice());
+    }
+  }
+}

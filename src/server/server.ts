@@ -1,0 +1,255 @@
+import { createServer as createHttpServer, type IncomingMessage, type Server as HttpServer } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { LIMITS } from "../core/limits.ts";
+import { reasonOf } from "../core/errors.ts";
+import type { Hub } from "../protocol/hub.ts";
+import { hasValidator } from "../protocol/validate.ts";
+import { Connection, type ConnectionContext } from "./connection.ts";
+import { Dispatch } from "./dispatch.ts";
+import { Exchange } from "./exchange.ts";
+import { HttpFront, type HttpRoute } from "./http.ts";
+import { Members } from "./hub.ts";
+import { portHolder, portTaken } from "./listen.ts";
+import type { ServerDeps } from "./ports.ts";
+import { Scheduler } from "./scheduler.ts";
+import { Strangers, type Stranger } from "./strangers.ts";
+import { upgradeFault } from "./ws-socket.ts";
+
+export type Listening = {
+  /** Addresses that are listened on; the first is the one to tell. */
+  addresses: readonly string[];
+  port: number;
+};
+
+export type Server = {
+  /** How events reach the clients. */
+  readonly hub: Hub;
+  /** The table of HTTP routes. */
+  readonly routes: readonly HttpRoute[];
+  /** Opens the port on every address (port 0: a free one). Throws GatewayError CONFLICT when it is taken. */
+  listen(addresses: readonly string[], port: number): Promise<Listening>;
+  /** Tells the clients, closes everything within LIMITS.stopMs. `restartExpectedMs`: when they may come back. */
+  stop(reason: string, restartExpectedMs?: number): Promise<void>;
+};
+
+/** WebSocket paths. */
+const WS_PATHS: ReadonlySet<string> = new Set(["/", "/ws"]);
+/** Presence changes of one moment are told together. */
+const PRESENCE_MS = 100;
+
+/** Builds the server; nothing happens before `listen`. */
+export function createServer(deps: ServerDeps): Server {
+  return new GatewayServer(deps);
+}
+
+class GatewayServer implements Server {
+  readonly hub: Members;
+  readonly #deps: ServerDeps;
+  readonly #front: HttpFront;
+  readonly #strangers: Strangers;
+  readonly #scheduler = new Scheduler();
+  readonly #listeners: HttpServer[] = [];
+  readonly #timers: NodeJS.Timeout[] = [];
+  /** HTTP connections between their opening and their credential. */
+  readonly #sockets = new Map<Socket, Stranger>();
+  #context: ConnectionContext | null = null;
+  #cancelPresence: (() => void) | null = null;
+  #stopping = false;
+
+  constructor(deps: ServerDeps) {
+    this.#deps = deps;
+    this.hub = new Members(deps.metrics);
+    this.#front = new HttpFront(deps);
+    this.#strangers = new Strangers(deps.clock, (why) => deps.metrics.count("gateway_server_strangers_dropped_total", { why }));
+    deps.metrics.sample("gateway_server_strangers", () => this.#strangers.size);
+  }
+
+  get routes(): readonly HttpRoute[] {
+    return this.#front.routes;
+  }
+
+  async listen(addresses: readonly string[], port: number): Promise<Listening> {
+    this.#prepare();
+    let bound = port;
+    const opened: string[] = [];
+    for (const address of addresses) {
+      const listener = this.#listener();
+      try {
+        bound = await open(listener, address, bound);
+      } catch (err) {
+        const code = String((err as { code?: unknown }).code);
+        // A machine without IPv6 still has its other loopback address; and a free port may be free on the first address only.
+        const dispensable =
+          opened.length > 0 && (["EADDRNOTAVAIL", "EAFNOSUPPORT"].includes(code) || (port === 0 && code === "EADDRINUSE"));
+        if (dispensable) continue;
+        await this.#closeListeners();
+        if (code === "EADDRINUSE") throw portTaken(address, bound, await portHolder(address, bound));
+        throw err;
+      }
+      this.#listeners.push(listener);
+      opened.push(address);
+    }
+    this.#startTimers();
+    return { addresses: opened, port: bound };
+  }
+
+  async stop(reason: string, restartExpectedMs?: number): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#cancelPresence?.();
+    this.hub.publish("shutdown", { reason, ...(restartExpectedMs === undefined ? {} : { restartExpectedMs }) }, {});
+    this.hub.close(() => true, 1012, "service restart");
+    this.#strangers.dropAll();
+    await this.#closeListeners();
+  }
+
+  #prepare(): void {
+    const methods = this.#deps.methods();
+    for (const name of Object.keys(methods)) if (!hasValidator(name)) throw new Error(`no validator for the method ${name}`);
+    const dispatch = new Dispatch({ methods, log: this.#deps.log, metrics: this.#deps.metrics });
+    this.#context = {
+      deps: this.#deps,
+      members: this.hub,
+      dispatch,
+      scheduler: this.#scheduler,
+      strangers: this.#strangers,
+      methodNames: Object.keys(methods).toSorted(),
+      presenceChanged: () => this.#presenceChanged(),
+    };
+  }
+
+  #listener(): HttpServer {
+    const listener = createHttpServer({
+      maxHeaderSize: LIMITS.httpHeadBytes,
+      headersTimeout: LIMITS.httpHeadMs,
+      requestTimeout: 0,
+      connectionsCheckingInterval: LIMITS.httpHeadMs,
+      keepAliveTimeout: 5_000,
+      noDelay: true,
+      insecureHTTPParser: false,
+    });
+    listener.maxHeadersCount = LIMITS.httpHeaders;
+    listener.on("connection", (socket: Socket) => this.#connected(socket));
+    listener.on("request", (request, response) => {
+      const stranger = this.#sockets.get(request.socket);
+      if (stranger) stranger.busy = true;
+      response.on("close", () => this.#answered(request.socket));
+      const proved = (): void => {
+        if (stranger) this.#strangers.remove(stranger);
+      };
+      void this.#front.handle(request, response, proved);
+    });
+    listener.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => this.#upgrade(request, socket, head));
+    listener.on("clientError", (err: Error & { code?: string }, socket) => this.#badRequest(err, socket as Socket));
+    return listener;
+  }
+
+  /** A TCP connection is a stranger until a request on it carries a good credential. */
+  #connected(socket: Socket): void {
+    const stranger: Stranger = {
+      peer: socket.remoteAddress ?? "",
+      deadlineMs: LIMITS.httpHeadMs,
+      busy: false,
+      drop: () => socket.destroy(),
+    };
+    this.#sockets.set(socket, stranger);
+    this.#strangers.add(stranger);
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      this.#strangers.remove(stranger);
+    });
+  }
+
+  /** The socket is idle again: it starts over, as the newest. */
+  #answered(socket: Socket): void {
+    const stranger = this.#sockets.get(socket);
+    if (!stranger || socket.destroyed) return;
+    this.#strangers.remove(stranger);
+    stranger.busy = false;
+    this.#strangers.add(stranger);
+  }
+
+  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const stranger = this.#sockets.get(socket);
+    this.#sockets.delete(socket);
+    if (stranger) this.#strangers.remove(stranger);
+    socket.on("error", () => socket.destroy());
+    const refuse = (status: number, type: string, message: string): void => endRaw(socket, status, { error: { message, type } });
+    if (this.#stopping || !this.#context) return refuse(503, "unavailable", "the gateway is not serving");
+    const screened = this.#front.screen(request, refuse);
+    if (!screened) return;
+    const fault = upgradeFault(request);
+    if (fault !== null) return refuse(400, "bad_upgrade", fault);
+    const path = (request.url ?? "").split("?")[0]!;
+    if (!WS_PATHS.has(path)) return refuse(404, "not_found", "there is no WebSocket here");
+    // eslint-disable-next-line no-new -- it lives by its socket
+    new Connection(this.#context, screened.facts, { request, socket, head, remote: screened.peer });
+  }
+
+  #badRequest(err: Error & { code?: string }, socket: Socket): void {
+    if (!socket.writable) return;
+    const status = err.code === "HPE_HEADER_OVERFLOW" ? 431 : err.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400;
+    endRaw(socket, status, { error: { message: "invalid HTTP request", type: "bad_request" } });
+  }
+
+  /** One timer each for all sockets; they do nothing while nobody is connected. */
+  #startTimers(): void {
+    const tick = setInterval(() => {
+      if (this.hub.size > 0) this.hub.publish("tick", { ts: this.#deps.clock.now() }, { droppable: true });
+    }, LIMITS.tickMs);
+    const ping = setInterval(() => this.hub.pingAll(), LIMITS.pingMs);
+    for (const timer of [tick, ping]) {
+      timer.unref();
+      this.#timers.push(timer);
+    }
+  }
+
+  #presenceChanged(): void {
+    if (this.#stopping) return;
+    this.#cancelPresence ??= this.#deps.clock.after(PRESENCE_MS, () => {
+      this.#cancelPresence = null;
+      const stateVersion = this.#deps.stateVersion();
+      this.hub.publish("presence", this.#deps.presence(), { scope: "operator.read", droppable: true, stateVersion });
+    });
+  }
+
+  async #closeListeners(): Promise<void> {
+    const closing = this.#listeners.splice(0).map(async (listener) => {
+      const closed = new Promise<void>((resolve) => listener.close(() => resolve()));
+      listener.closeIdleConnections();
+      let late: NodeJS.Timeout | undefined;
+      await Promise.race([closed, new Promise((resolve) => (late = setTimeout(resolve, LIMITS.stopMs)))]);
+      clearTimeout(late);
+      listener.closeAllConnections();
+    });
+    await Promise.all(closing);
+  }
+}
+
+function open(listener: HttpServer, address: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    listener.once("error", reject);
+    listener.listen({ host: address, port, ipv6Only: address.includes(":") }, () => {
+      listener.off("error", reject);
+      resolve((listener.address() as AddressInfo).port);
+    });
+  });
+}
+
+const STATUS: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  403: "Forbidden",
+  404: "Not Found",
+  408: "Request Timeout",
+  431: "Request Header Fields Too Large",
+  503: "Service Unavailable",
+};
+
+/** Answers on a socket that has no response object. */
+function endRaw(socket: Socket, status: number, body: unknown): void {
+  const text = JSON.stringify(body);
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS[status]}\r\nContent-Type: application/json; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+  );
+}

@@ -1,0 +1,245 @@
+import { isUtf8 } from "node:buffer";
+import { LIMITS } from "../core/limits.ts";
+
+/** What a receiver reports. After `failed` or `closed` it reports nothing more. */
+export type WsSink = {
+  /** The head of a message that outgrows `askAboveBytes`: how many bytes it may have. */
+  allowance(head: Buffer): number;
+  /** A message was larger than its allowance; the rest of it is thrown away as it arrives. */
+  oversized(head: Buffer): void;
+  /** A complete text message, valid UTF-8. */
+  message(data: Buffer): void;
+  /** Every frame, control frames included, before its payload. */
+  frame(): void;
+  ping(data: Buffer): void;
+  pong(): void;
+  closed(code: number, reason: string): void;
+  failed(code: number, reason: string): void;
+};
+
+const TEXT = 1;
+const BINARY = 2;
+const CLOSE = 8;
+const PING = 9;
+const PONG = 10;
+const NOTHING = Buffer.alloc(0);
+
+/** XORs the mask over `data`, where `phase` bytes of the same frame came before. */
+function unmask(data: Buffer, mask: Buffer, phase: number): void {
+  let at = 0;
+  const end = data.length;
+  const offset = data.byteOffset;
+  while (at < end && (offset + at) % 4 !== 0) {
+    data[at]! ^= mask[(phase + at) & 3]!;
+    at++;
+  }
+  const words = (end - at) >> 2;
+  if (words > 0) {
+    const view = new Uint32Array(data.buffer, offset + at, words);
+    const key = Buffer.of(mask[(phase + at) & 3]!, mask[(phase + at + 1) & 3]!, mask[(phase + at + 2) & 3]!, mask[(phase + at + 3) & 3]!);
+    const word = new Uint32Array(Uint8Array.from(key).buffer)[0]!;
+    for (let i = 0; i < words; i++) view[i]! ^= word;
+    at += words * 4;
+  }
+  for (; at < end; at++) data[at]! ^= mask[(phase + at) & 3]!;
+}
+
+/**
+ * The receiving half of a WebSocket server (RFC 6455, no extensions). Payloads are unmasked as they arrive, in pieces of one
+ * socket read, so that a large message never holds the event loop; and a message is refused by its head, before the rest
+ * of it is kept.
+ */
+export class WsReceiver {
+  maxMessageBytes: number;
+  readonly #askAboveBytes: number;
+  readonly #sink: WsSink;
+  #rest: Buffer = NOTHING;
+  #dead = false;
+  // The frame that is being read.
+  #inFrame = false;
+  #opcode = 0;
+  #fin = false;
+  #left = 0;
+  #phase = 0;
+  #mask: Buffer = NOTHING;
+  #control: Buffer[] = [];
+  // The message that its frames make up.
+  #inMessage = false;
+  #fragments = 0;
+  #declared = 0;
+  #allowed = 0;
+  #discarding = false;
+  #parts: Buffer[] = [];
+  #received = 0;
+  #whole: Buffer | null = null;
+
+  constructor(sink: WsSink, options: { maxMessageBytes: number; askAboveBytes: number }) {
+    this.#sink = sink;
+    this.maxMessageBytes = options.maxMessageBytes;
+    this.#askAboveBytes = options.askAboveBytes;
+  }
+
+  /** Stops reading; everything that follows is ignored. */
+  stop(): void {
+    this.#dead = true;
+    this.#reset();
+  }
+
+  /** Takes what the socket has read. The bytes are changed in place. */
+  push(read: Buffer): void {
+    if (this.#dead) return;
+    const chunk = this.#rest.length > 0 ? Buffer.concat([this.#rest, read]) : read;
+    this.#rest = NOTHING;
+    let at = 0;
+    while (!this.#dead) {
+      if (!this.#inFrame) {
+        const used = this.#header(chunk, at);
+        if (used === 0) {
+          this.#rest = chunk.subarray(at);
+          return;
+        }
+        at += used;
+        if (this.#dead) return;
+      }
+      const take = Math.min(this.#left, chunk.length - at);
+      if (take > 0) {
+        const piece = chunk.subarray(at, at + take);
+        unmask(piece, this.#mask, this.#phase);
+        this.#phase += take;
+        this.#left -= take;
+        at += take;
+        this.#piece(piece);
+        if (this.#dead) return;
+      }
+      if (this.#left > 0) return;
+      this.#inFrame = false;
+      this.#endFrame();
+    }
+  }
+
+  #fail(code: number, reason: string): void {
+    this.stop();
+    this.#sink.failed(code, reason);
+  }
+
+  /** Reads a frame header; 0 when it is not complete yet. */
+  #header(chunk: Buffer, at: number): number {
+    const have = chunk.length - at;
+    if (have < 2) return 0;
+    const first = chunk[at]!;
+    const second = chunk[at + 1]!;
+    const short = second & 0x7f;
+    const extended = short === 127 ? 8 : short === 126 ? 2 : 0;
+    const size = 2 + extended + 4;
+    if ((second & 0x80) === 0) return this.#bad(1002, "frames from a client must be masked");
+    if (have < size) return 0;
+    const length = extended === 8 ? Number(chunk.readBigUInt64BE(at + 2)) : extended === 2 ? chunk.readUInt16BE(at + 2) : short;
+    this.#fin = (first & 0x80) !== 0;
+    this.#opcode = first & 0x0f;
+    if ((first & 0x70) !== 0) return this.#bad(1002, "extensions were not negotiated");
+    this.#sink.frame();
+    if (this.#dead) return size;
+    this.#mask = chunk.subarray(at + size - 4, at + size);
+    this.#phase = 0;
+    this.#left = length;
+    this.#inFrame = true;
+    if (this.#opcode >= CLOSE) this.#startControl(length);
+    else this.#startData(length);
+    return size;
+  }
+
+  #bad(code: number, reason: string): number {
+    this.#fail(code, reason);
+    return 1;
+  }
+
+  #startControl(length: number): void {
+    if (this.#opcode > PONG) return this.#fail(1002, "unknown frame type");
+    if (!this.#fin || length > 125) return this.#fail(1002, "invalid control frame");
+    this.#control = [];
+  }
+
+  #startData(length: number): void {
+    if (this.#opcode === BINARY) return this.#fail(1003, "binary frames are not accepted");
+    if (this.#opcode > BINARY) return this.#fail(1002, "unknown frame type");
+    if ((this.#opcode === TEXT) === this.#inMessage) return this.#fail(1002, "unexpected frame");
+    if (!this.#inMessage) {
+      this.#reset();
+      this.#inMessage = true;
+      this.#allowed = this.#askAboveBytes;
+    }
+    this.#declared += length;
+    if (++this.#fragments > LIMITS.messageFragments) return this.#fail(1008, "too many fragments");
+    if (this.#declared > this.maxMessageBytes) return this.#fail(1009, "message too large");
+  }
+
+  #piece(piece: Buffer): void {
+    if (this.#opcode >= CLOSE) this.#control.push(piece);
+    else if (!this.#discarding) this.#keep(piece);
+  }
+
+  #keep(piece: Buffer): void {
+    this.#received += piece.length;
+    if (this.#whole) {
+      piece.copy(this.#whole, this.#received - piece.length);
+      return;
+    }
+    this.#parts.push(piece);
+    if (this.#declared <= this.#allowed) return;
+    if (this.#received < Math.min(LIMITS.frameHeadBytes, this.#declared)) return;
+    const head = Buffer.concat(this.#parts);
+    if (this.#allowed === this.#askAboveBytes) this.#allowed = Math.max(this.#sink.allowance(head), this.#askAboveBytes);
+    if (this.#dead) return;
+    if (this.#declared > this.#allowed) {
+      this.#discarding = true;
+      this.#parts = [];
+      this.#sink.oversized(head.subarray(0, LIMITS.frameHeadBytes));
+    } else if (this.#fin && this.#fragments === 1) {
+      // Its size is known, so that the pages are touched while it arrives and not all at its end.
+      this.#whole = Buffer.allocUnsafeSlow(this.#declared);
+      head.copy(this.#whole);
+      this.#parts = [];
+    } else {
+      this.#parts = [head];
+    }
+  }
+
+  #endFrame(): void {
+    if (this.#opcode >= CLOSE) return this.#endControl();
+    if (!this.#fin) return;
+    const whole = this.#whole;
+    const data = whole ?? (this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts));
+    const discarded = this.#discarding;
+    this.#reset();
+    if (discarded) return;
+    if (!isUtf8(data)) return this.#fail(1007, "invalid UTF-8");
+    this.#sink.message(data);
+  }
+
+  #endControl(): void {
+    const data = this.#control.length === 1 ? this.#control[0]! : Buffer.concat(this.#control);
+    this.#control = [];
+    if (this.#opcode === PING) return this.#sink.ping(data);
+    if (this.#opcode === PONG) return this.#sink.pong();
+    if (data.length === 1) return this.#fail(1002, "invalid close frame");
+    const code = data.length === 0 ? 1005 : data.readUInt16BE(0);
+    const reason = data.subarray(2);
+    if (data.length > 0 && (!isCloseCode(code) || !isUtf8(reason))) return this.#fail(1002, "invalid close frame");
+    this.stop();
+    this.#sink.closed(code, reason.toString("utf8"));
+  }
+
+  #reset(): void {
+    this.#inMessage = false;
+    this.#fragments = 0;
+    this.#declared = 0;
+    this.#discarding = false;
+    this.#parts = [];
+    this.#received = 0;
+    this.#whole = null;
+  }
+}
+
+function isCloseCode(code: number): boolean {
+  return (code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999);
+}

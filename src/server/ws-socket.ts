@@ -1,0 +1,197 @@
+import { createHash } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { LIMITS } from "../core/limits.ts";
+import { WsReceiver } from "./ws-receiver.ts";
+
+const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+const TEXT = 0x81;
+const CLOSE = 0x88;
+const PING = 0x89;
+const PONG = 0x8a;
+/** A pong is left out while this much waits to be read: a client that only pings must not fill our memory. */
+const PONG_BACKLOG_BYTES = 65_536;
+/** How long a closing socket may take to answer. */
+const CLOSE_GRACE_MS = 1_000;
+
+/** Why an upgrade request is not one, or null. */
+export function upgradeFault(request: IncomingMessage): string | null {
+  if (request.method !== "GET") return "an upgrade must be a GET";
+  if (request.headers.upgrade?.toLowerCase() !== "websocket") return "only websocket upgrades are served";
+  if (request.headers["sec-websocket-version"] !== "13") return "websocket version 13 is required";
+  if (!/^[A-Za-z0-9+/]{22}==$/.test(request.headers["sec-websocket-key"] ?? "")) return "invalid websocket key";
+  return null;
+}
+
+/** The header of a frame from the server: never masked, always final. */
+export function frameHeader(kind: number, length: number): Buffer {
+  if (length < 126) return Buffer.of(kind, length);
+  if (length < 65_536) return Buffer.of(kind, 126, length >> 8, length & 0xff);
+  const header = Buffer.allocUnsafe(10);
+  header[0] = kind;
+  header[1] = 127;
+  header.writeBigUInt64BE(BigInt(length), 2);
+  return header;
+}
+
+/** Cut so that it fits a close frame (123 bytes) without splitting a character. */
+function closeReason(reason: string): Buffer {
+  let bytes = Buffer.from(reason);
+  for (let cut = reason.length; bytes.length > 123; cut--) bytes = Buffer.from(reason.slice(0, cut));
+  return bytes;
+}
+
+export type WsHandlers = {
+  message(data: Buffer): void;
+  allowance(head: Buffer): number;
+  oversized(head: Buffer): void;
+  frame(): void;
+  /** Once, when the connection is over, with the close code that was seen or sent (1006 when there was none). */
+  ended(code: number, reason: string): void;
+};
+
+/** One accepted WebSocket. Everything written in one turn of the event loop leaves in one system call. */
+export class WsSocket {
+  readonly #socket: Socket;
+  readonly #receiver: WsReceiver;
+  readonly #handlers: WsHandlers;
+  #corked = false;
+  #closing: { code: number; reason: string } | null = null;
+  #ended = false;
+  /** Set by every received frame; cleared by the ping that asks for the next sign of life. */
+  alive = true;
+
+  /** Answers the upgrade. `head` is what the client sent behind it. */
+  constructor(request: IncomingMessage, socket: Socket, head: Buffer, handlers: WsHandlers) {
+    this.#socket = socket;
+    this.#handlers = handlers;
+    this.#receiver = new WsReceiver(
+      {
+        allowance: (bytes) => handlers.allowance(bytes),
+        oversized: (bytes) => handlers.oversized(bytes),
+        message: (data) => handlers.message(data),
+        frame: () => {
+          this.alive = true;
+          handlers.frame();
+        },
+        ping: (data) => this.#pong(data),
+        pong: () => {},
+        closed: (code, reason) => this.#peerClosed(code, reason),
+        failed: (code, reason) => this.close(code, reason),
+      },
+      { maxMessageBytes: LIMITS.preAuthFrameBytes, askAboveBytes: LIMITS.requestBytes },
+    );
+    const accept = createHash("sha1")
+      .update(request.headers["sec-websocket-key"] + GUID)
+      .digest("base64");
+    socket.setNoDelay(true);
+    socket.setTimeout(0);
+    socket.on("data", (chunk: Buffer) => this.#receiver.push(chunk));
+    socket.on("error", () => socket.destroy());
+    socket.on("end", () => socket.end());
+    socket.on("close", () => this.#end(1006, ""));
+    this.#write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+    if (head.length > 0) socket.unshift(head);
+  }
+
+  /** Bytes that the client has not taken yet. */
+  get waitingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  get open(): boolean {
+    return !this.#ended && this.#closing === null;
+  }
+
+  /** Lets messages become as large as an authenticated client may send them. */
+  raiseLimit(bytes: number): void {
+    this.#receiver.maxMessageBytes = bytes;
+  }
+
+  sendText(text: string): void {
+    const length = Buffer.byteLength(text);
+    const header = frameHeader(TEXT, length);
+    this.#write(header);
+    this.#write(text);
+  }
+
+  /** One text frame from parts that are encoded already; `shared` may be used for many sockets. */
+  sendParts(head: string, shared: Buffer): void {
+    const bytes = Buffer.allocUnsafe(10 + head.length);
+    const header = frameHeader(TEXT, head.length + shared.length);
+    header.copy(bytes);
+    bytes.write(head, header.length, "latin1");
+    this.#write(bytes.subarray(0, header.length + head.length));
+    this.#write(shared);
+  }
+
+  ping(): void {
+    this.alive = false;
+    this.#write(frameHeader(PING, 0));
+  }
+
+  /** Sends what waits and a close frame, then ends. A client that does not answer is cut after a second. */
+  close(code: number, reason: string): void {
+    if (this.#ended || this.#closing) return;
+    this.#closing = { code, reason };
+    this.#receiver.stop();
+    this.#writeClose(code, reason);
+    this.#socket.end();
+    setTimeout(() => this.#socket.destroy(), CLOSE_GRACE_MS).unref();
+    this.#end(code, reason);
+  }
+
+  /** Ends at once; nothing more is sent. */
+  cut(): void {
+    this.#receiver.stop();
+    this.#socket.destroy();
+    this.#end(1006, "");
+  }
+
+  #peerClosed(code: number, reason: string): void {
+    if (!this.#closing) {
+      this.#closing = { code, reason };
+      this.#writeClose(code === 1005 ? 1000 : code, "");
+    }
+    this.#socket.end();
+    this.#end(code, reason);
+  }
+
+  #writeClose(code: number, reason: string): void {
+    const text = closeReason(reason);
+    const payload = Buffer.allocUnsafe(2 + text.length);
+    payload.writeUInt16BE(code);
+    text.copy(payload, 2);
+    this.#write(frameHeader(CLOSE, payload.length));
+    this.#write(payload);
+    if (this.#corked) this.#flush();
+  }
+
+  #pong(data: Buffer): void {
+    if (this.#socket.writableLength > PONG_BACKLOG_BYTES) return;
+    this.#write(frameHeader(PONG, data.length));
+    if (data.length > 0) this.#write(data);
+  }
+
+  #write(data: string | Buffer): void {
+    if (!this.#socket.writable) return;
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#socket.cork();
+      process.nextTick(() => this.#flush());
+    }
+    this.#socket.write(data);
+  }
+
+  #flush(): void {
+    if (!this.#corked) return;
+    this.#corked = false;
+    this.#socket.uncork();
+  }
+
+  #end(code: number, reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#handlers.ended(code, reason);
+  }
+}
