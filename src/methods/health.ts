@@ -32,7 +32,7 @@ type HealthSummary = Record<string, unknown> & { ok: boolean };
 
 /**
  * health: what works, what does not, and since when. The answer is reused for LIMITS.healthCacheMs. `snapshot` is the same for
- * hello-ok and the `health` event.
+ * hello-ok and the `health` event; `invalidate` drops the answer that is reused, after a change that a person made.
  */
 export function healthMethods(deps: HealthDeps) {
   let cached: { at: number; summary: HealthSummary } | null = null;
@@ -41,7 +41,8 @@ export function healthMethods(deps: HealthDeps) {
     if (!cached || now - cached.at >= LIMITS.healthCacheMs || now < cached.at) cached = { at: now, summary: summarise(deps, now) };
     return cached.summary;
   };
-  return { snapshot, table: { health: { scope: "operator.read", run: snapshot } } satisfies MethodTable };
+  const invalidate = (): void => void (cached = null);
+  return { snapshot, invalidate, methods: { health: { scope: "operator.read", run: snapshot } } satisfies MethodTable };
 }
 
 function summarise(deps: HealthDeps, now: number): HealthSummary {

@@ -77,7 +77,7 @@ async function rig() {
   const loop = createLoopProbe();
   const submitted: [string, string][] = [];
   const facts = createFacts(store);
-  const { snapshot, table } = healthMethods({
+  const { snapshot, invalidate, methods } = healthMethods({
     now: () => state.now,
     readiness: () => health.readiness(),
     loop,
@@ -112,17 +112,19 @@ async function rig() {
     loop.stop();
     store.close();
   };
-  return { store, state, health, snapshot, table, status, facts, submitted, close };
+  return { store, state, health, snapshot, invalidate, methods, status, facts, submitted, close };
 }
 
 test("health names what works and what does not, and is computed once a second at most", async () => {
   const r = await rig();
   r.health.require("store");
-  const first = r.table.health.run();
+  const first = r.methods.health.run();
   assert.equal(first.ok, false);
   assert.deepEqual(first["failing"], ["store"]);
   r.health.report("store", "ready");
-  assert.equal(r.table.health.run(), first, "the same answer within a second");
+  assert.equal(r.methods.health.run(), first, "the same answer within a second");
+  r.invalidate();
+  assert.notEqual(r.snapshot(), first);
   r.state.now += LIMITS.healthCacheMs;
   const second = r.snapshot();
   assert.equal(second.ok, true);

@@ -194,9 +194,21 @@ export function presence(deps: Pick<StatusDeps, "hub" | "startedAt" | "instanceI
   return [selfRow(deps), ...peers.map(toPeerRow)];
 }
 
+/** Where this machine is. Read again after a while, because networks change; not for each caller, because that is slow. */
+let machine: { host: string; ip: string | undefined; readAt: number } | null = null;
+const MACHINE_MS = 60_000;
+
+function thisMachine(): { host: string; ip: string | undefined } {
+  const now = performance.now();
+  if (!machine || now - machine.readAt > MACHINE_MS) {
+    const interfaces = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    machine = { host: hostname() || "gateway", ip: ownAddress(interfaces), readAt: now };
+  }
+  return machine;
+}
+
 function selfRow({ startedAt, instanceId }: Pick<StatusDeps, "startedAt" | "instanceId">): Record<string, unknown> {
-  const host = hostname() || "gateway";
-  const ip = ownAddress(Object.values(networkInterfaces()).flatMap((list) => list ?? []));
+  const { host, ip } = thisMachine();
   return {
     host,
     ...(ip === undefined ? {} : { ip }),

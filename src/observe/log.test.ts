@@ -72,7 +72,7 @@ test("planted credentials never reach the file, the terminal, the memory or a li
   const printed: string[] = [];
   const { log, dir } = open({ terminal: { stream: { write: (text: string) => printed.push(text) }, level: "debug" } });
   log.onLine((line) => printed.push(line));
-  log.protect(new Secret(SECRETS.plain));
+  log.protectAll({ channels: { irc: [{ password: new Secret(SECRETS.plain) }] } });
   const s = SECRETS;
   for (const value of Object.values(s).filter((each) => each !== s.bearer && each !== s.url && each !== s.hex)) {
     log.info(`the value is ${value} here`, { note: `x ${value}`, list: [value], deep: { a: { b: value } }, err: new Error(value) });

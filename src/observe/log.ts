@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log, LogFields } from "../core/log.ts";
-import type { Secret } from "../core/secret.ts";
+import { Secret } from "../core/secret.ts";
 import { LogFile, type LogFileOptions } from "./log-file.ts";
 import { toEntry, toJsonLine, type LogEntry, type LogLevel } from "./log-line.ts";
 import { hasColour, toTerminalLine } from "./log-terminal.ts";
@@ -37,6 +37,8 @@ export interface RootLog extends Log {
   setTerminalLevel(level: LogLevel | "silent"): void;
   /** Hides this secret by its value from now on, wherever it appears. */
   protect(secret: Secret): void;
+  /** The same for every Secret inside of a value, e.g. a configuration. */
+  protectAll(value: unknown): void;
   /** The newest lines as written, oldest first. */
   recent(limit: number): string[];
   /** Called with each line that is written, without its line feed. Returns the function that ends it. */
@@ -57,12 +59,19 @@ export function openLog(options: LogOptions): RootLog {
     setLevel: (level: LogLevel | "silent") => void (sink.level = RANK[level]),
     setTerminalLevel: (level: LogLevel | "silent") => void (sink.terminalLevel = RANK[level]),
     protect: (secret: Secret) => sink.known.add(secret),
+    protectAll: (value: unknown) => secretsIn(value, (secret) => sink.known.add(secret)),
     recent: (limit: number) => (limit > 0 ? sink.recent.slice(-limit) : []),
     onLine: (listener: (line: string) => void) => sink.listen(listener),
     loss: () => ({ lines: sink.file?.dropped ?? 0, cause: sink.file?.failure ?? null }),
     flush: () => sink.file?.flush() ?? Promise.resolve(),
     close: () => sink.close(),
   });
+}
+
+/** Walks plain objects and lists; a Config is a tree, so this ends. */
+function secretsIn(value: unknown, found: (secret: Secret) => void): void {
+  if (value instanceof Secret) found(value);
+  else if (typeof value === "object" && value !== null) for (const item of Object.values(value)) secretsIn(item, found);
 }
 
 function createLog(sink: Sink, base: LogFields): Log {

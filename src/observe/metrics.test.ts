@@ -43,14 +43,14 @@ const valueOf = (samples: readonly Sample[], name: string, labels: Record<string
 test("counters add up per label set, and strange label values survive", () => {
   const metrics = createMetrics();
   const odd = 'a"b\\c\nd';
-  metrics.count("gateway_rpc_calls_total", { method: "health", outcome: "ok" });
-  metrics.count("gateway_rpc_calls_total", { method: "health", outcome: "ok" }, 2);
-  metrics.count("gateway_rpc_calls_total", { method: odd, outcome: "ok" });
-  metrics.count("gateway_rpc_calls_total", { method: "health", outcome: "ok" }, -5);
+  metrics.count("gateway_server_requests_total", { method: "health", outcome: "ok" });
+  metrics.count("gateway_server_requests_total", { method: "health", outcome: "ok" }, 2);
+  metrics.count("gateway_server_requests_total", { method: odd, outcome: "ok" });
+  metrics.count("gateway_server_requests_total", { method: "health", outcome: "ok" }, -5);
   const { types, samples } = parse(metrics.render());
-  assert.equal(types.get("gateway_rpc_calls_total"), "counter");
-  assert.equal(valueOf(samples, "gateway_rpc_calls_total", { method: "health" }), 3);
-  assert.equal(valueOf(samples, "gateway_rpc_calls_total", { method: odd }), 1);
+  assert.equal(types.get("gateway_server_requests_total"), "counter");
+  assert.equal(valueOf(samples, "gateway_server_requests_total", { method: "health" }), 3);
+  assert.equal(valueOf(samples, "gateway_server_requests_total", { method: odd }), 1);
 });
 
 test("a histogram is cumulative and its buckets fit its unit", () => {
@@ -85,25 +85,26 @@ test("a gauge holds its last value, a sample is read at each scrape, and a wrong
 
 test("label values beyond the limit are counted together", () => {
   const metrics = createMetrics();
-  for (let n = 0; n < LIMITS.seriesPerMetric + 50; n++) metrics.count("gateway_rpc_calls_total", { method: `m${n}` });
-  metrics.count("gateway_rpc_calls_total", { method: "m0" });
+  for (let n = 0; n < LIMITS.seriesPerMetric + 50; n++) metrics.count("gateway_server_requests_total", { method: `m${n}` });
+  metrics.count("gateway_server_requests_total", { method: "m0" });
   const { samples } = parse(metrics.render());
   assert.equal(samples.length, LIMITS.seriesPerMetric + 1);
-  assert.equal(valueOf(samples, "gateway_rpc_calls_total", { method: "other" }), 50);
-  assert.equal(valueOf(samples, "gateway_rpc_calls_total", { method: "m0" }), 2);
+  assert.equal(valueOf(samples, "gateway_server_requests_total", { method: "other" }), 50);
+  assert.equal(valueOf(samples, "gateway_server_requests_total", { method: "m0" }), 2);
 });
 
 test("the process tells its memory, CPU time and event loop", async () => {
   await new Promise((resolve) => setTimeout(resolve, 5));
   const metrics = createMetrics();
   const loop = createLoopProbe();
-  sampleProcess(metrics, loop);
+  sampleProcess(metrics, loop, { loss: () => ({ lines: 4, cause: null }) });
   const { samples } = parse(metrics.render());
   loop.stop();
   assert.ok(valueOf(samples, "process_resident_memory_bytes")! > 10_000_000);
   assert.ok(valueOf(samples, "process_cpu_seconds_total")! > 0);
   assert.ok(valueOf(samples, "gateway_loop_active_seconds_total")! > 0);
   assert.equal(valueOf(samples, "gateway_build_info"), 1);
+  assert.equal(valueOf(samples, "gateway_log_lines_lost_total"), 4);
 });
 
 test("the event loop is sampled only while somebody looks, and a stall shows", () => {

@@ -3,9 +3,11 @@ import { performance } from "node:perf_hooks";
 import type { Metrics } from "../core/metrics.ts";
 import { PROTOCOL_VERSION, VERSION } from "../core/version.ts";
 import type { LoopProbe } from "./event-loop.ts";
+import type { RootLog } from "./log.ts";
 
 /** Registers what the process itself can tell. Everything is read when somebody scrapes and costs nothing until then. */
-export function sampleProcess(metrics: Metrics, loop: LoopProbe): void {
+export function sampleProcess(metrics: Metrics, loop: LoopProbe, log: Pick<RootLog, "loss">): void {
+  metrics.sample("gateway_log_lines_lost_total", () => log.loss().lines);
   metrics.sample("gateway_build_info", () => [
     { labels: { version: VERSION, protocol: String(PROTOCOL_VERSION), node: process.versions.node }, value: 1 },
   ]);
