@@ -17,7 +17,16 @@ export type Session = {
   run: LiveRun | null;
 };
 
-export type LiveRun = { runId: string; seq: number; text: string; startedAt: number; events: Record<string, unknown>[]; aborted: boolean };
+export type LiveRun = {
+  runId: string;
+  seq: number;
+  text: string;
+  startedAt: number;
+  events: Record<string, unknown>[];
+  aborted: boolean;
+  ended: Promise<void>;
+  end: () => void;
+};
 
 export type Emit = (event: string, payload: Record<string, unknown>, sessionKey: string) => void;
 
@@ -241,7 +250,7 @@ export class Conversations {
   }
 
   async #turn(session: Session, message: string, runId: string, attachments: readonly unknown[]): Promise<void> {
-    while (session.run !== null) await pause(10);
+    while (session.run !== null) await session.run.ended;
     const pictures = attachments.map((one) => ({
       type: "image",
       mimeType: (one as { mimeType: string }).mimeType,
@@ -252,7 +261,8 @@ export class Conversations {
       content: pictures.length === 0 ? message : [{ type: "text", text: message }, ...pictures],
       idempotencyKey: `${runId}:user`,
     });
-    const run: LiveRun = { runId, seq: 0, text: "", startedAt: Date.now(), events: [], aborted: false };
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    const run: LiveRun = { runId, seq: 0, text: "", startedAt: Date.now(), events: [], aborted: false, ended, end };
     session.run = run;
     this.changed(session, "send");
     this.#chat(session, run, { state: "status", phase: "starting_model" });
@@ -340,6 +350,7 @@ export class Conversations {
       ...(failure === null ? {} : { errorMessage: failure, errorKind: "unknown" }),
     });
     session.unread = true;
+    run.end();
     this.changed(session, "agent.input.settled");
   }
 

@@ -91,7 +91,6 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
     }
   };
   const conversations = new Conversations(emit);
-  const auth = { links, deviceTokens, refusal: () => refusal };
 
   const http = createServer((request, response) => void serve(request.url ?? "/", basePath, response));
   http.on("connection", (socket) => {
@@ -99,38 +98,8 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
     socket.on("close", () => sockets.delete(socket));
   });
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
-  wss.on("connection", (socket) => {
-    const peer: Peer = {
-      socket,
-      seq: 0,
-      ready: false,
-      scoped: false,
-      sessions: false,
-      keys: new Set(),
-      nonce: randomUUID(),
-      ts: Date.now(),
-    };
-    peers.add(peer);
-    socket.on("close", () => peers.delete(peer));
-    socket.on("error", () => peers.delete(peer));
-    socket.send(
-      JSON.stringify({ type: "event", event: "connect.challenge", payload: { nonce: peer.nonce, ts: peer.ts, capabilities: [] } }),
-    );
-    socket.on("message", (data) => {
-      const frame = JSON.parse(String(data)) as { id: string; method: string; params?: Params };
-      const params = frame.params ?? {};
-      try {
-        if (!peer.ready) connects.push(params);
-        else calls.push({ method: frame.method, params });
-        const payload = peer.ready ? answer(conversations, peer, frame.method, params) : connect(peer, params, auth);
-        socket.send(JSON.stringify({ type: "res", id: frame.id, ok: true, payload }));
-      } catch (error) {
-        if (!(error instanceof Refusal)) throw error;
-        socket.send(JSON.stringify({ type: "res", id: frame.id, ok: false, error: error.wire }));
-        if (!peer.ready) socket.close(error.wire.code === "UNAVAILABLE" ? 1013 : 1008, error.wire.message.slice(0, 120));
-      }
-    });
-  });
+  const refused = (): Wire | null => refusal;
+  wss.on("connection", (socket) => accept(socket, { peers, links, deviceTokens, calls, connects, refused, conversations }));
   const listen = (at: number): Promise<void> => new Promise((resolve) => void http.listen(at, "127.0.0.1", resolve));
   const drop = (): void => {
     for (const peer of peers) peer.socket.terminate();
@@ -177,18 +146,49 @@ function push(peer: Peer, event: string, payload: Params): void {
   peer.socket.send(JSON.stringify({ type: "event", event, payload, seq: peer.seq }));
 }
 
-type Auth = { links: Set<string>; deviceTokens: Map<string, string>; refusal: () => Wire | null };
+type House = {
+  peers: Set<Peer>;
+  links: Set<string>;
+  deviceTokens: Map<string, string>;
+  calls: { method: string; params: Params }[];
+  connects: Params[];
+  refused: () => Wire | null;
+  conversations: Conversations;
+};
+
+/** One socket, from the challenge to its close. */
+function accept(socket: WebSocket, house: House): void {
+  const peer: Peer = { socket, seq: 0, ready: false, scoped: false, sessions: false, keys: new Set(), nonce: randomUUID(), ts: Date.now() };
+  house.peers.add(peer);
+  socket.on("close", () => house.peers.delete(peer));
+  socket.on("error", () => house.peers.delete(peer));
+  socket.send(JSON.stringify({ type: "event", event: "connect.challenge", payload: { nonce: peer.nonce, ts: peer.ts, capabilities: [] } }));
+  socket.on("message", (data) => {
+    const frame = JSON.parse(String(data)) as { id: string; method: string; params?: Params };
+    const params = frame.params ?? {};
+    try {
+      if (!peer.ready) house.connects.push(params);
+      else house.calls.push({ method: frame.method, params });
+      const payload = peer.ready ? answer(house.conversations, peer, frame.method, params) : connect(peer, params, house);
+      socket.send(JSON.stringify({ type: "res", id: frame.id, ok: true, payload }));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      socket.send(JSON.stringify({ type: "res", id: frame.id, ok: false, error: error.wire }));
+      if (!peer.ready) socket.close(error.wire.code === "UNAVAILABLE" ? 1013 : 1008, error.wire.message.slice(0, 120));
+    }
+  });
+}
 
 const invalid = (message: string, code?: string): Refusal =>
   new Refusal({ code: "INVALID_REQUEST", message, ...(code ? { details: { code } } : {}) });
 
 /** The handshake, with the signature really checked. */
-function connect(peer: Peer, params: Params, auth: Auth): unknown {
+function connect(peer: Peer, params: Params, auth: House): unknown {
   const extra = Object.keys(params).find((key) => !CONNECT_KEYS.has(key));
   if (extra !== undefined) throw invalid(`invalid connect params: at root: unexpected property '${extra}'`);
   const given = (params["auth"] ?? {}) as Record<string, string | undefined>;
   const device = params["device"] as { id: string; publicKey: string; signature: string; signedAt: number; nonce: string } | undefined;
-  const refusal = auth.refusal();
+  const refusal = auth.refused();
   if (refusal !== null) throw new Refusal(refusal);
   const secret = given["bootstrapToken"] ?? given["deviceToken"] ?? given["token"] ?? "";
   if (device === undefined)

@@ -9,6 +9,7 @@ import type { SessionRow } from "./wire.ts";
 
 const OUTBOX = "gateway.outbox";
 const DRAFT = "gateway.draft:";
+const NEW_SESSION = "gateway.newSession";
 const RETRY_MS = 1_500;
 const TITLE_CHARS = 60;
 
@@ -33,8 +34,7 @@ export function writeDraft(key: string, text: string): void {
 export function restoreOutbox(): void {
   store.outbox.value = fromStored(sessionStorage.getItem(OUTBOX));
   for (const entry of store.outbox.value) {
-    if (entry.create !== null)
-      store.patchChat(entry.sessionKey, (chat) => ({ ...chat, draft: { agentId: entry.create?.agentId ?? "main", model: null } }));
+    if (entry.create !== null) beginSession(entry.sessionKey, entry.create.agentId);
   }
 }
 
@@ -65,8 +65,19 @@ export function openSession(key: string): void {
 export function newSession(): void {
   const agentId = store.activeRow.value?.agentId ?? store.hello.value?.snapshot.sessionDefaults?.defaultAgentId ?? "main";
   const key = `agent:${agentId}:web-${newId()}`;
-  store.patchChat(key, (chat) => ({ ...chat, loaded: true, stale: false, draft: { agentId, model: null } }));
+  sessionStorage.setItem(NEW_SESSION, key);
+  beginSession(key, agentId);
   openSession(key);
+}
+
+function beginSession(key: string, agentId: string): void {
+  store.patchChat(key, (chat) => ({ ...chat, loaded: true, stale: false, draft: { agentId, model: null } }));
+}
+
+/** A session that had no message yet when the tab was reloaded is still a new one. */
+export function restoreNewSession(): void {
+  const key = sessionStorage.getItem(NEW_SESSION);
+  if (key !== null && key === store.activeKey.value) beginSession(key, key.split(":")[1] ?? "main");
 }
 
 /** Marks the open session as read, when somebody is looking. */
@@ -93,6 +104,7 @@ export function send(text: string, attachments: readonly Attachment[]): void {
     state: "queued",
     error: null,
     atMs: Date.now(),
+    afterSeq: store.chat.value.rows.rows.reduce((last, row) => Math.max(last, row.__openclaw?.seq ?? 0), 0),
     create: draft === null ? null : { ...draft, title },
   };
   setOutbox([...store.outbox.value, entry]);
@@ -183,6 +195,7 @@ async function createSession(entry: Entry): Promise<void> {
   };
   batch(() => {
     store.patchChat(entry.sessionKey, (chat) => ({ ...chat, draft: null }));
+    if (sessionStorage.getItem(NEW_SESSION) === entry.sessionKey) sessionStorage.removeItem(NEW_SESSION);
     if (!store.sessions.value.some((one) => one.key === row.key)) store.sessions.value = [row, ...store.sessions.value];
   });
   if (store.activeKey.value === entry.sessionKey) await follow(entry.sessionKey);

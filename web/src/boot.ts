@@ -1,7 +1,7 @@
 /** Puts the page together: storage, identity, connection, address bar. */
 import { effect } from "@preact/signals";
 import { Access, takeLinkCode } from "./access.ts";
-import { flush, mainKey, markRead, newId, restoreOutbox } from "./actions.ts";
+import { flush, mainKey, markRead, newId, restoreNewSession, restoreOutbox } from "./actions.ts";
 import { GatewayClient } from "./client.ts";
 import { loadIdentity, openVault } from "./device.ts";
 import { attach, loadLists, onEvent, refresh, show } from "./live.ts";
@@ -37,6 +37,7 @@ export async function start(): Promise<void> {
   const identity = await loadIdentity(vault);
   store.hasIdentity.value = identity !== null;
   store.activeKey.value = sessionInHash() ?? "";
+  restoreNewSession();
   restoreOutbox();
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${basePath()}`;
   client = new GatewayClient({
@@ -90,6 +91,10 @@ function listen(): void {
     client?.wake();
     markRead();
   });
+  const narrow = matchMedia("(max-width: 48rem)");
+  const onWidth = (): void => void (store.narrow.value = narrow.matches);
+  narrow.addEventListener("change", onWidth);
+  onWidth();
   setInterval(() => {
     if (!document.hidden) store.clock.value = Date.now();
   }, CLOCK_MS);

@@ -64,6 +64,8 @@ export class GatewayClient {
   #nextId = 1;
   #seq = 0;
   #restarting = false;
+  /** The gateway has asked for a break; nothing shortens it. */
+  #banned = false;
   #heardAtMs = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setTimeout> | undefined;
@@ -86,6 +88,7 @@ export class GatewayClient {
   /** A hint that the network is back, or that somebody looks at the page: do not wait for the timer. */
   wake(): void {
     if (this.#retry !== undefined) {
+      if (this.#banned) return;
       this.#attempt = 0;
       this.#open();
     } else if (this.#hello !== null && Date.now() - this.#heardAtMs > this.#tickMs()) {
@@ -196,6 +199,7 @@ export class GatewayClient {
   }
 
   #wait(failure: Failure | null): void {
+    this.#banned = failure?.code === "AUTH_RATE_LIMITED";
     const delayMs = failure?.retryMs ?? backoffMs(this.#attempt, Math.random());
     this.#options.onLink({
       phase: "waiting",

@@ -21,13 +21,14 @@ test("base64url has no padding and no marks that a URL would change", () => {
   assert.equal(toBase64Url(new Uint8Array([251, 255, 254, 1])), "-__-AQ");
 });
 
+const take = (hash: string): [string | null, string[]] => {
+  const written: string[] = [];
+  const location = { hash, pathname: "/gw/", search: "?a=1" } as Location;
+  const history = { replaceState: (_state: unknown, _title: string, url: string) => written.push(url) } as unknown as History;
+  return [takeLinkCode(location, history), written];
+};
+
 test("a link code is taken out of the address bar, whatever it looks like", () => {
-  const take = (hash: string): [string | null, string[]] => {
-    const written: string[] = [];
-    const location = { hash, pathname: "/gw/", search: "?a=1" } as Location;
-    const history = { replaceState: (_state: unknown, _title: string, url: string) => written.push(url) } as unknown as History;
-    return [takeLinkCode(location, history), written];
-  };
   assert.deepEqual(take("#k=7Q4M-2XKD"), ["7Q4M-2XKD", ["/gw/?a=1"]]);
   assert.deepEqual(take("#k=<script>"), [null, ["/gw/?a=1"]]);
   assert.deepEqual(take("#s=agent"), [null, []]);

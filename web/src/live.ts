@@ -21,7 +21,7 @@ const SETTLE_MS = 1_500;
 const RELIST_MS = 250;
 
 let client: GatewayClient | null = null;
-let subscribed: string | null = null;
+const followed = new Set<string>();
 let relist: ReturnType<typeof setTimeout> | undefined;
 
 export function attach(to: GatewayClient): void {
@@ -184,14 +184,18 @@ export async function loadOlder(key: string): Promise<void> {
   }
 }
 
-/** Follows the events of one session and no longer those of the one before. */
+/** Follows the events of one session, and no longer those of sessions that nobody looks at and where nothing runs. */
 export async function follow(key: string): Promise<void> {
-  const before = subscribed;
-  if (before === key || !store.online.value) return;
-  subscribed = key;
+  if (followed.has(key) || !store.online.value) return;
+  const idle = [...followed].filter((one) => store.chats.value.get(one)?.runs.some(isActive) !== true);
+  followed.add(key);
   await tolerate(gateway().request("sessions.messages.subscribe", { key }));
-  const runs = before !== null && store.chats.value.get(before)?.runs.some(isActive) === true;
-  if (before !== null && !runs) await tolerate(gateway().request("sessions.messages.unsubscribe", { key: before }));
+  for (const one of idle) {
+    if (one === store.activeKey.value) continue;
+    followed.delete(one);
+    if (store.chats.value.has(one)) store.patchChat(one, (chat) => ({ ...chat, stale: chat.draft === null }));
+    await tolerate(gateway().request("sessions.messages.unsubscribe", { key: one }));
+  }
 }
 
 /** For calls that improve the page but that it can do without. */
@@ -247,9 +251,9 @@ export async function show(key: string): Promise<void> {
 
 /** After each connect, and after missed events: everything that is shown is read again, in place. */
 export async function refresh(): Promise<void> {
-  subscribed = null;
+  followed.clear();
   batch(() => {
-    const stale = [...store.chats.value].map(([key, chat]) => [key, { ...chat, stale: true }] as const);
+    const stale = [...store.chats.value].map(([key, chat]) => [key, { ...chat, stale: chat.draft === null }] as const);
     store.chats.value = new Map(stale);
   });
   const key = store.activeKey.value;

@@ -11,6 +11,7 @@ const entry = (idempotencyKey: string, extra: Partial<Entry> = {}): Entry => ({
   error: null,
   images: 0,
   atMs: 0,
+  afterSeq: 0,
   create: null,
   attachments: [],
   ...extra,

@@ -1,5 +1,5 @@
 /** Messages that the server has not stored yet. Each keeps its idempotency key for life, so sending it again is harmless. Pure. */
-import type { Outgoing } from "./transcript.ts";
+import type { Outgoing } from "./items.ts";
 
 export type Attachment = { type: "image"; mimeType: string; fileName: string; content: string; sizeBytes: number };
 
@@ -59,6 +59,7 @@ function isEntry(value: unknown): value is Entry {
     typeof entry["sessionKey"] === "string" &&
     typeof entry["text"] === "string" &&
     typeof entry["state"] === "string" &&
+    typeof entry["afterSeq"] === "number" &&
     Array.isArray(entry["attachments"])
   );
 }

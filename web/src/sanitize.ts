@@ -1,10 +1,9 @@
 import DOMPurify from "dompurify";
 
-const ALLOWED_TAGS = [
-  ..."a b blockquote br button code del div em h1 h2 h3 h4 h5 h6 hr i img li ol p pre s span strong sub sup table tbody td th thead tr ul".split(
+const ALLOWED_TAGS =
+  "a b blockquote br button code del div em h1 h2 h3 h4 h5 h6 hr i img li ol p pre s span strong sub sup table tbody td th thead tr ul".split(
     " ",
-  ),
-];
+  );
 const ALLOWED_ATTR = ["align", "alt", "class", "data-copy", "dir", "href", "rel", "src", "start", "tabindex", "target", "title", "type"];
 
 /** The second wall: whatever the Markdown renderer made, only these tags and attributes reach the page. */

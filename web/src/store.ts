@@ -2,7 +2,8 @@
 import { computed, signal } from "@preact/signals";
 import { isActive } from "./run.ts";
 import { titleOf, toGroups } from "./sessions.ts";
-import { NO_ROWS, toItems } from "./transcript.ts";
+import { toItems } from "./items.ts";
+import { NO_ROWS } from "./transcript.ts";
 import type { Link } from "./client.ts";
 import type { Entry } from "./outbox.ts";
 import type { Run } from "./run.ts";
@@ -41,6 +42,8 @@ export const outbox = signal<readonly Entry[]>([]);
 export const models = signal<readonly ModelRow[]>([]);
 export const commands = signal<readonly CommandRow[]>([]);
 export const drawerOpen = signal(false);
+/** The screen is so narrow that the list lies over the conversation. */
+export const narrow = signal(false);
 /** One line at the bottom for a few seconds. */
 export const toast = signal<string | null>(null);
 /** For screen readers only: what has just been said, once it is complete. */

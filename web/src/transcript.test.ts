@@ -1,75 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { applyAgent, applyChat, createRun, fromInFlight } from "./run.ts";
-import {
-  applyNewest,
-  applyOlder,
-  applyRow,
-  coveredLength,
-  hasUserRow,
-  isSettled,
-  mergeRows,
-  NO_ROWS,
-  rowId,
-  toItems,
-} from "./transcript.ts";
-import type { Run } from "./run.ts";
-import type { Item, Outgoing } from "./transcript.ts";
-import type { HistoryPage, Row } from "./wire.ts";
-
-const row = (seq: number, role: string, text: string, extra: Partial<Row> & { runId?: string } = {}): Row => {
-  const { runId, ...rest } = extra;
-  return {
-    role,
-    content: text,
-    timestamp: seq * 1_000,
-    ...rest,
-    __openclaw: { id: `id${seq}`, seq, ...(runId === undefined ? {} : { runId }) },
-  };
-};
-const page = (messages: Row[], extra: Partial<HistoryPage> = {}): HistoryPage => ({
-  sessionKey: "s",
-  sessionId: "one",
-  messages,
-  ...extra,
-});
-const sent = (key: string, text: string, state: Outgoing["state"] = "accepted"): Outgoing => ({
-  idempotencyKey: key,
-  text,
-  state,
-  error: null,
-  images: 0,
-  atMs: 0,
-});
-const spoken = (items: readonly Item[]): string[] =>
-  items.map((item) =>
-    item.kind === "note"
-      ? `note ${item.text}`
-      : `${item.kind}: ${item.blocks.map((block) => (block.type === "text" ? block.text : block.type)).join(" | ")}`,
-  );
-const live = (text: string, whole = true): Run =>
-  applyChat(createRun("k1", whole), {
-    runId: "k1",
-    sessionKey: "s",
-    seq: 3,
-    state: "delta",
-    message: { content: [{ type: "text", text }] },
-  });
-const call = (seq: number, text: string, extra: object = {}): Row => ({
-  ...row(seq, "assistant", "", { runId: "k1", stopReason: "toolUse", ...extra }),
-  content: [
-    { type: "text", text },
-    { type: "toolCall", id: "c1", name: "exec", arguments: { command: "ls" } },
-  ],
-});
-
-const keys = (items: readonly Item[]): string[] =>
-  items.flatMap((item) => (item.kind === "note" ? [] : item.blocks.map((block) => block.key)));
-const toolState = (runs: Run[]): string | undefined => {
-  const item = toItems([call(1, "Look:")], runs, [])[0];
-  const block = item?.kind === "assistant" ? item.blocks.find((one) => one.type === "tool") : undefined;
-  return block?.type === "tool" ? block.tool.state : undefined;
-};
+import { call, live, page, row } from "../test/rows.ts";
+import { applyChat } from "./run.ts";
+import { applyNewest, applyOlder, applyRow, isSettled, mergeRows, NO_ROWS, rowId } from "./transcript.ts";
 
 test("rows are merged by id and ordered by the server's sequence", () => {
   const rows = mergeRows([row(3, "user", "c"), row(1, "user", "a")], [row(2, "user", "b"), row(3, "user", "c changed")]);
@@ -111,108 +44,9 @@ test("older pages are counted from the newest message, live rows included", () =
   assert.equal(applyRow(rows, row(10, "assistant", "b")).nextOffset, 2);
 });
 
-test("a sent message is one bubble under one key, before and after the server has it", () => {
-  const outgoing = sent("k1", "hello");
-  const stored = row(1, "user", "hello", { idempotencyKey: "k1:user" });
-  const before = toItems([], [], [outgoing]);
-  const after = toItems([stored], [], [outgoing]);
-  assert.equal(before.length, 1);
-  assert.equal(after.length, 1);
-  assert.equal(before[0]?.key, after[0]?.key);
-  assert.equal(hasUserRow([stored], "k1"), true);
-});
-
-test("an answer keeps its key from the first token to the stored row, and is never shown twice", () => {
-  const user = row(1, "user", "hi", { idempotencyKey: "k1:user" });
-  const running = toItems([user], [live("Hel")], []);
-  const both = toItems([user, row(2, "assistant", "Hello", { runId: "k1", stopReason: "stop" })], [live("Hello")], []);
-  const ended = applyChat(live("Hello"), { runId: "k1", sessionKey: "s", seq: 4, state: "final" });
-  const after = toItems([user, row(2, "assistant", "Hello", { runId: "k1", stopReason: "stop" })], [ended], []);
-  assert.deepEqual(spoken(running), ["user: hi", "assistant: Hel"]);
-  assert.deepEqual(spoken(both), ["user: hi", "assistant: Hello"]);
-  assert.deepEqual(spoken(after), ["user: hi", "assistant: Hello"]);
-  assert.deepEqual([running[1]?.key, both[1]?.key, after[1]?.key], ["run:k1", "run:k1", "run:k1"]);
-});
-
-test("block keys survive the change from live to stored", () => {
-  let run = applyChat(createRun("k1", true), { runId: "k1", sessionKey: "s", seq: 1, state: "delta", message: { content: "Look:" } });
-  run = applyAgent(run, { runId: "k1", seq: 2, stream: "tool", data: { phase: "start", toolCallId: "c1", name: "exec" } });
-  run = applyChat(run, { runId: "k1", sessionKey: "s", seq: 3, state: "delta", message: { content: "Look:\n\nOne." } });
-  const stored = [
-    call(2, "Look:"),
-    row(3, "toolResult", "a", { runId: "k1", toolCallId: "c1" }),
-    row(4, "assistant", "One.", { runId: "k1", stopReason: "stop" }),
-  ];
-  const ended = applyChat(run, { runId: "k1", sessionKey: "s", seq: 4, state: "final" });
-  assert.deepEqual(keys(toItems([], [run], [])), ["t0", "tool:c1", "t1"]);
-  assert.deepEqual(keys(toItems(stored, [ended], [])), ["t0", "tool:c1", "t1"]);
-});
-
-test("after a reload in mid-turn the stored beginning and the live rest fit together", () => {
-  const run = fromInFlight(undefined, { runId: "k1", text: "Look:\n\nOne fi" });
-  const items = toItems([row(1, "user", "hi"), call(2, "Look:"), row(3, "toolResult", "a", { runId: "k1", toolCallId: "c1" })], [run], []);
-  assert.deepEqual(spoken(items), ["user: hi", "assistant: Look: | tool | One fi"]);
-  for (const item of items) {
-    const keys = item.kind === "note" ? [] : item.blocks.map((block) => block.key);
-    assert.equal(new Set(keys).size, keys.length);
-  }
-});
-
-test("a stored call without a result runs as long as its turn does, and was stopped after it", () => {
-  assert.equal(toolState([fromInFlight(undefined, { runId: "k1", text: "Look:" })]), "running");
-  assert.equal(toolState([]), "stopped");
-});
-
-test("a tool row knows its result and how long it took", () => {
-  const items = toItems(
-    [call(1, "Look:"), row(3, "toolResult", "out", { runId: "k1", toolCallId: "c1", isError: true, details: { durationMs: 12 } })],
-    [],
-    [],
-  );
-  const block = items[0]?.kind === "assistant" ? items[0].blocks[1] : undefined;
-  assert.ok(block?.type === "tool");
-  assert.deepEqual([block.tool.result, block.tool.state, block.tool.durationMs], ["out", "failed", 12]);
-});
-
-test("each queued message stands before its own answer", () => {
-  const runs = [live("one"), { ...live("two"), runId: "k2" }];
-  const items = toItems([], runs, [sent("k1", "first"), sent("k2", "second"), sent("k3", "third", "queued")]);
-  assert.deepEqual(spoken(items), ["user: first", "assistant: one", "user: second", "assistant: two", "user: third"]);
-});
-
-test("a failed or stopped answer says so, from the live run and from the stored row", () => {
-  const stored = toItems([row(1, "assistant", "part", { runId: "k1", stopReason: "error", errorMessage: "overloaded" })], [], [])[0];
-  assert.ok(stored?.kind === "assistant");
-  assert.deepEqual([stored.end, stored.error], ["error", "overloaded"]);
-  const stopped = toItems([row(1, "assistant", "part", { runId: "k1", openclawAbort: { by: "rpc" } })], [], [])[0];
-  assert.ok(stopped?.kind === "assistant");
-  assert.equal(stopped.end, "aborted");
-});
-
-test("a message in the middle of a turn splits it into two items with different keys", () => {
-  const items = toItems(
-    [row(1, "assistant", "a", { runId: "k1" }), row(2, "user", "wait"), row(3, "assistant", "b", { runId: "k1", stopReason: "stop" })],
-    [],
-    [],
-  );
-  assert.deepEqual(spoken(items), ["assistant: a", "user: wait", "assistant: b"]);
-  assert.equal(new Set(items.map((item) => item.key)).size, 3);
-});
-
-test("system rows are notes", () => {
-  assert.deepEqual(spoken(toItems([row(1, "system", "Compaction")], [], [])), ["note Compaction"]);
-});
-
 test("a run is settled by its last row, not by a call in the middle", () => {
   const ended = applyChat(live("x"), { runId: "k1", sessionKey: "s", seq: 4, state: "final" });
   assert.equal(isSettled(ended, [call(1, "x")]), false);
   assert.equal(isSettled(ended, [call(1, "x"), row(2, "assistant", "y", { runId: "k1", stopReason: "stop" })]), true);
   assert.equal(isSettled(live("x"), [row(2, "assistant", "y", { runId: "k1", stopReason: "stop" })]), false);
-});
-
-test("the covered beginning is found whatever the spaces", () => {
-  assert.equal(coveredLength("Look:\n\nOne", "Look: "), 5);
-  assert.equal(coveredLength("Look", "Look:\nOne"), 4);
-  assert.equal(coveredLength("Other", "Look"), 0);
-  assert.equal(coveredLength("Any", ""), 0);
 });

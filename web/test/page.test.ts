@@ -282,7 +282,8 @@ describe("the chat page", () => {
     await hasText(page, ".message.assistant", "word2");
     await gateway.down();
     const session = gateway.conversations.sessions.get("agent:main:main");
-    while (session?.run !== null) await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.ok(session?.run);
+    await session.run.ended;
     await gateway.up();
     await hasText(page, ".message.assistant", "end-of-answer");
     await settled(page);

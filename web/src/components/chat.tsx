@@ -14,7 +14,7 @@ const NEAR_TOP_PX = 300;
 
 export function ChatView(): JSX.Element {
   return (
-    <main class="chat">
+    <main class="chat" inert={store.narrow.value && store.drawerOpen.value}>
       <Head />
       <Messages key={store.activeKey.value} />
       <div class="bottom">

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { discard, retry } from "../actions.ts";
 import { toSafeHref } from "../markdown.ts";
 import { isActive } from "../run.ts";
@@ -9,7 +9,7 @@ import { Check, Copy, Warning } from "./icons.tsx";
 import { MarkdownView } from "./markdown-view.tsx";
 import { Thinking, ToolCall } from "./tool-call.tsx";
 import type { Run } from "../run.ts";
-import type { Block, Item, Outgoing } from "../transcript.ts";
+import type { Block, Item, Outgoing } from "../items.ts";
 
 const PHASES: Record<string, string> = {
   preparing_workspace: "Preparing the workspace",
@@ -21,7 +21,12 @@ const PHASES: Record<string, string> = {
   provisioning_environment: "Preparing the workspace",
 };
 
+/** One item. The same item gives the same element, so a long conversation costs nothing while its end grows. */
 export function Message({ item }: { item: Item }): JSX.Element {
+  return useMemo(() => <Body item={item} />, [item]);
+}
+
+function Body({ item }: { item: Item }): JSX.Element {
   if (item.kind === "note") return <p class="note">{item.text}</p>;
   if (item.kind === "user") return <UserMessage item={item} />;
   return <AssistantMessage item={item} />;
