@@ -67,6 +67,7 @@ function scene(parse: (raw: Demo) => ReturnType<Channel["parse"]> = (raw) => ({ 
     parse: (raw) => parse(raw as Demo),
     identity: (account) => (account as Demo).token,
     verify: async () => ({ name: "demo" }),
+    toChat: () => null,
     run: (account, host, live, signal) =>
       new Promise((resolve, reject) => {
         const end = (err?: Error): void => (err ? reject(err) : resolve());

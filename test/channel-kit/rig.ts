@@ -57,6 +57,7 @@ export async function openRig(channel: Channel, config: unknown, account = "defa
     new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         looks.delete(check);
+        clearInterval(poll);
         reject(
           new Error(
             `waited in vain for ${what}; states: ${states.map((s) => `${s.state}(${s.cause ?? ""})`).join(", ")}; ${events.length} events`,
@@ -66,9 +67,12 @@ export async function openRig(channel: Channel, config: unknown, account = "defa
       const check = (): void => {
         if (!ready()) return;
         clearTimeout(timer);
+        clearInterval(poll);
         looks.delete(check);
         resolve();
       };
+      // Conditions may also read what a server has seen, which tells nobody.
+      const poll = setInterval(check, 20);
       looks.add(check);
       check();
     });

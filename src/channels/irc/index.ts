@@ -26,6 +26,8 @@ export const abilities: Abilities = {
 /** Messages that wait to be stored before reading is paused. */
 const PENDING_EVENTS = 500;
 const STORE_RETRY_MS = 1_000;
+/** How long the answers to JOIN are waited for before the account goes live without them. */
+const ROOMS_MS = 5_000;
 
 type Options = { timings?: Timings; clock?: Clock };
 
@@ -88,16 +90,21 @@ async function serve(
     clock,
     log: host.log,
     hooks: {
-      onRegistered: () => {
-        host.state("ready");
-        live(link, session.nick);
-      },
-      onRooms: (cause) => (cause === null ? host.state("ready") : host.state("degraded", cause)),
+      // "Ready" means that the rooms are joined as well, unless the server leaves us without an answer.
+      onRegistered: () =>
+        void clock.after(ROOMS_MS, () => connection.open && !announced && rooms("the server has not answered to JOIN yet")),
+      onRooms: (cause) => rooms(cause),
       onMessage: (line) => receive(line),
       onRefusal: (target, code, text) => link.onRefusal(target, code, text),
     },
   });
   const link = new IrcLink(connection, session, clock);
+  let announced = false;
+  function rooms(cause: string | null): void {
+    if (!announced) live(link, session.nick);
+    announced = true;
+    host.state(cause === null ? "ready" : "degraded", cause ?? undefined);
+  }
   let counter = 0;
   const localId = (): string => `c:${connection.id}:${++counter}`;
   function receive(line: Line): void {

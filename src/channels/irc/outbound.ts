@@ -34,12 +34,18 @@ function plainBlock(line: string): readonly string[] {
   return plain.trim() === "" ? [] : [plain];
 }
 
-/** Marks inside a line. Code spans are taken out first, so that nothing in them is read as markup. */
+/** Marks inside a line. Code spans and escaped characters are taken out first, so that nothing in them is read as markup. */
 function plainInline(text: string): string {
-  return text
-    .split(/(`+[^`]+`+)/)
-    .map((piece, index) => (index % 2 === 1 ? piece.replace(/^`+ ?/, "").replace(/ ?`+$/, "") : plainMarks(piece)))
-    .join("");
+  const kept: string[] = [];
+  // Two private-use characters and a number stand for each kept piece; such characters in the text itself are kept the same way.
+  const marked = text.replaceAll(
+    /\\([\\`*_{}[\]()#+.!~>|-])|(`+)([^`]+)\2(?!`)|[\ue000\ue001]/g,
+    (whole, escaped: string | undefined, _marks, code: string | undefined) => {
+      const at = kept.push(escaped ?? (code === undefined ? whole : code.replace(/^ (.*) $/, "$1"))) - 1;
+      return `\ue000${at}\ue001`;
+    },
+  );
+  return plainMarks(marked).replaceAll(/\ue000(\d+)\ue001/g, (_, at: string) => kept[Number(at)] ?? "");
 }
 
 function plainMarks(text: string): string {
@@ -51,8 +57,7 @@ function plainMarks(text: string): string {
     .replaceAll(/(\*\*|__)(?=\S)(.+?)(?<=\S)\1/g, "$2")
     .replaceAll(/~~(?=\S)(.+?)(?<=\S)~~/g, "$1")
     .replaceAll(/(^|[^\p{L}\p{N}*])\*(?=[^\s*])([^*]+?)(?<=\S)\*(?![\p{L}\p{N}*])/gu, "$1$2")
-    .replaceAll(/(^|[^\p{L}\p{N}_])_(?=[^\s_])([^_]+?)(?<=\S)_(?![\p{L}\p{N}_])/gu, "$1$2")
-    .replaceAll(/\\([\\`*_{}[\]()#+.!~>|-])/g, "$1");
+    .replaceAll(/(^|[^\p{L}\p{N}_])_(?=[^\s_])([^_]+?)(?<=\S)_(?![\p{L}\p{N}_])/gu, "$1$2");
 }
 
 /** Bytes of text in one PRIVMSG, so that the server can put our prefix before it without cutting anything off. */

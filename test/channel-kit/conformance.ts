@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Abilities, Channel } from "../../src/channels/channel.ts";
+import { openRig, type Rig } from "./rig.ts";
+import { scenariosFor } from "./scenarios.ts";
+
+/** What the author of a channel supplies: the other side. */
+export type Stage = {
+  config: object;
+  /** A second configuration with another credential, for the swap. */
+  otherConfig: object;
+  /** A configuration that the platform refuses, or null where that cannot be staged. */
+  refusedConfig: object | null;
+  /** Chat to write to. */
+  chat: { kind: "direct" | "group" | "channel"; id: string };
+  /** Says something to the bot, as a person. */
+  push(text: string): void;
+  /** Visible texts that the bot has sent, in order. */
+  sent(): readonly string[];
+  /** Breaks the connection; `silent`: without telling the client. `heal` mends it. */
+  drop(how: "close" | "silent"): void | Promise<void>;
+  heal(): void | Promise<void>;
+  close(): Promise<void>;
+};
+
+type Runner = (rig: Rig, stage: Stage, channel: Channel) => Promise<void>;
+
+/** The room-level scenarios that the kit can play on any stage, by number. */
+const RUNNERS: Readonly<Record<number, Runner>> = {
+  2: async (rig) => void (await rig.state("ready")),
+  10: async (rig, stage) => {
+    for (let i = 0; i < 10; i++) stage.push(`m${i}`);
+    await rig.until(() => rig.events.length === 10, "ten messages");
+    assert.deepEqual(
+      rig.events.map((event) => event.text),
+      Array.from({ length: 10 }, (_, i) => `m${i}`),
+    );
+  },
+  17: async (rig, stage) => {
+    await stage.drop("close");
+    await rig.until(() => rig.host.status()[0]!.reconnects > 0, "the loss");
+    await stage.heal();
+    await rig.state("ready");
+    await delivered(rig, stage, "after the loss");
+  },
+  19: async (rig, stage) => {
+    await stage.drop("silent");
+    await rig.until(() => rig.host.status()[0]!.reconnects > 0, "the silence to be noticed");
+    await stage.heal();
+    await rig.state("ready");
+  },
+  23: async (rig, stage, channel) => {
+    const row = rig.host.status()[0]!;
+    const spec = { channel: channel.id, enabled: true, config: stage.config };
+    await rig.host.apply([
+      { ...spec, account: row.account },
+      { ...spec, account: "twin" as typeof row.account },
+    ]);
+    await rig.until(() => rig.host.status()[1]?.state === "terminal", "the second to be refused");
+    assert.equal(rig.host.status()[0]!.state, "ready");
+  },
+  27: async (rig, stage, channel) => {
+    const { value } = channel.abilities.maxText;
+    for (const text of ["a".repeat(value - 1), "b".repeat(value), "ü🦞 ".repeat(Math.floor(value / 8)), "עברית ".repeat(50)]) {
+      const before = stage.sent().length;
+      const result = await rig.send(stage.chat, text);
+      assert.equal(result.state, "sent");
+      const wanted = text.replaceAll(/\s/g, "");
+      const got = (): string => stage.sent().slice(before).join("").replaceAll(/\s/g, "");
+      await rig.until(() => got().length >= wanted.length, "the whole text");
+      assert.equal(got(), wanted);
+    }
+  },
+  36: async (rig, stage, channel) => {
+    const { account } = rig.host.status()[0]!;
+    const spec = { channel: channel.id, account, enabled: true };
+    const before = rig.states.length;
+    await rig.host.apply([{ ...spec, config: structuredClone(stage.config) }]);
+    assert.equal(rig.states.length, before, "nothing happens for the same configuration");
+    await rig.host.apply([{ ...spec, config: stage.otherConfig }]);
+    await rig.until(() => rig.states.length > before && rig.host.status()[0]!.state === "ready", "the swap");
+    await delivered(rig, stage, "after the swap");
+  },
+  37: async (rig, stage) => {
+    const old = rig.link();
+    await rig.host.stop(rig.host.status()[0]!.channel, rig.host.status()[0]!.account);
+    assert.equal(rig.host.status()[0]!.state, "stopped");
+    assert.throws(() => rig.link());
+    assert.equal((await old.send({} as never, new AbortController().signal)).state, "refused");
+    assert.deepEqual(stage.sent(), []);
+  },
+  40: async (rig) => {
+    const started = performance.now();
+    await rig.close();
+    assert.ok(performance.now() - started < 2_000);
+  },
+};
+
+async function delivered(rig: Rig, stage: Stage, text: string): Promise<void> {
+  let result = await rig.send(stage.chat, text);
+  // A channel may still be joining its room; a refusal says so, and promises that nothing was sent.
+  while (result.state === "refused" && result.retryable) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    result = await rig.send(stage.chat, text);
+  }
+  assert.equal(result.state, "sent");
+  await rig.until(() => stage.sent().includes(text), "the text");
+}
+
+/** Numbers of the room-level scenarios that `testChannel` plays; the rest need a stage of their own. */
+export function played(abilities: Abilities): readonly number[] {
+  return scenariosFor(abilities, "room").flatMap(({ number }) => (RUNNERS[number] ? [number] : []));
+}
+
+/** Plays every room-level scenario that applies, each on a fresh stage. `skip`: why the other side is missing, or false. */
+export function testChannel(channel: Channel, openStage: () => Promise<Stage>, skip: string | false): void {
+  for (const scenario of scenariosFor(channel.abilities, "room")) {
+    const runner = RUNNERS[scenario.number];
+    if (!runner) continue;
+    test(`scenario ${scenario.number}: ${scenario.name}`, { skip }, async () => {
+      const stage = await openStage();
+      const rig = await openRig(channel, stage.config);
+      try {
+        await rig.state("ready");
+        await runner(rig, stage, channel);
+      } finally {
+        await rig.close();
+        await stage.close();
+      }
+    });
+  }
+  test("a refused credential is terminal and is tried once (scenario 22)", { skip }, async () => {
+    const stage = await openStage();
+    try {
+      if (!stage.refusedConfig) return;
+      const rig = await openRig(channel, stage.refusedConfig);
+      const status = await rig.state("terminal");
+      assert.ok(status.cause && status.fix);
+      assert.equal(status.reconnects, 0);
+      await rig.close();
+    } finally {
+      await stage.close();
+    }
+  });
+}
