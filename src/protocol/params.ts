@@ -26,11 +26,16 @@ const key = text(512);
 
 /** Params of served methods for which the published schema has no definition under the method's own name. */
 export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
+  "deadletters.drop": object({ id: text(640) }, ["id"]),
+  "deadletters.list": none,
+  "deadletters.retry": object({ id: text(640) }, ["id"]),
+  "deadletters.show": object({ id: text(640) }, ["id"]),
+  "deadletters.drop": object({ id: text(600) }, ["id"]),
+  "deadletters.list": none,
+  "deadletters.retry": object({ id: text(600) }, ["id"]),
+  "deadletters.show": object({ id: text(600) }, ["id"]),
   "gateway.restart.request": object({ reason: text(500), delayMs: { type: "integer", minimum: 0, maximum: 3_600_000 } }),
   health: object({ probe: { type: "boolean" }, includeSensitive: { type: "boolean" } }),
-  "inbox.drop": object({ runId: text(256) }, ["runId"]),
-  "inbox.list": object({ state: { enum: ["queued", "running", "parked"] }, limit: { type: "integer", minimum: 1, maximum: 1_000 } }),
-  "inbox.retry": object({ runId: text(256) }, ["runId"]),
   "last-heartbeat": none,
   "models.set": object({ model: text(256), agentId: text(128) }, ["model"]),
   "route.explain": object(
@@ -38,7 +43,6 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
     ["channel", "account", "peer"],
   ),
   "sessions.subscribe": object({ includeApprovals: { type: "boolean" } }),
-  "sessions.unsubscribe": none,
   "set-heartbeats": object({ enabled: { type: "boolean" } }, ["enabled"]),
   status: object({ includeChannelSummary: { type: "boolean" } }),
   "system-event": object(
@@ -83,18 +87,25 @@ export const DEFINED_AS: Readonly<Record<string, string>> = {
 /** Properties that released clients send although the published schema does not know them yet. */
 export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, JsonSchema>>>> = {
   connect: { modelCatalog: object({ sessionKey: key, agentId: text(128) }) },
+  "models.list": { includeDetails: { type: "boolean" }, sessionKey: key, agentId: text(128) },
+  "sessions.describe": { agentId: text(128) },
+  "sessions.list": { hasBoard: { type: "boolean" }, excludeSubagents: { type: "boolean" }, includeActivitySummary: { type: "boolean" } },
   "chat.history": { maxBytes: { type: "integer", minimum: 1 } },
   "chat.startup": { maxBytes: { type: "integer", minimum: 1 } },
 };
 
 /** Scopes of served methods that the published table does not list. */
 export const OWN_SCOPES: Readonly<Record<string, string>> = {
-  "inbox.drop": "operator.admin",
-  "inbox.list": "operator.read",
-  "inbox.retry": "operator.admin",
+  "deadletters.drop": "operator.admin",
+  "deadletters.list": "operator.read",
+  "deadletters.retry": "operator.admin",
+  "deadletters.show": "operator.read",
+  "deadletters.drop": "operator.admin",
+  "deadletters.list": "operator.read",
+  "deadletters.retry": "operator.admin",
+  "deadletters.show": "operator.read",
   "models.set": "operator.admin",
   "route.explain": "operator.read",
-  "sessions.unsubscribe": "operator.read",
   "tokens.create": "operator.admin",
   "tokens.list": "operator.admin",
   "tokens.revoke": "operator.admin",

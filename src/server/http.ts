@@ -182,7 +182,6 @@ export class HttpFront {
       const local = exchange.request.socket.remoteAddress === exchange.request.socket.localAddress;
       exchange.json(ok ? 200 : 503, { ...(local ? state : {}), ready: ok, uptimeMs: uptimeMs() });
     };
-    const route = (path: string, run: (exchange: Exchange) => void): HttpRoute => ({ method: "GET", path, auth: "public", run });
     return [
       route("/healthz", alive),
       route("/health", alive),
@@ -215,6 +214,8 @@ export class HttpFront {
     return { method: "GET", path, auth: "static", run: (exchange) => this.#page!.serve(exchange, path) };
   }
 }
+
+const route = (path: string, run: (exchange: Exchange) => void): HttpRoute => ({ method: "GET", path, auth: "public", run });
 
 function openPage(deps: ServerDeps): Page | null {
   if (deps.pageDir === null) return null;

@@ -188,10 +188,13 @@ export class OpenAiRoutes {
       throw new GatewayError("INVALID_REQUEST", "`user` must be a string of at most 256 characters");
     const key = exchange.header("idempotency-key");
     if (key !== undefined && (key === "" || key.length > 256)) throw new GatewayError("INVALID_REQUEST", "invalid idempotency-key");
+    const sessionKey = exchange.header("x-openclaw-session-key") ?? null;
+    if (sessionKey !== null && (sessionKey === "" || sessionKey.length > 512))
+      throw new GatewayError("INVALID_REQUEST", "invalid x-openclaw-session-key");
     return {
-      ...toInput(body, field),
+      ...toInput(body, field, sessionKey !== null || Boolean(user)),
       agentId,
-      sessionKey: exchange.header("x-openclaw-session-key")?.slice(0, 512) ?? null,
+      sessionKey,
       user: user === undefined || user === "" ? null : user,
       stream: body["stream"] === true,
       idempotencyKey: key ?? randomUUID(),

@@ -1,12 +1,10 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server as HttpServer } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { LIMITS } from "../core/limits.ts";
-import { reasonOf } from "../core/errors.ts";
 import type { Hub } from "../protocol/hub.ts";
 import { hasValidator } from "../protocol/validate.ts";
 import { Connection, type ConnectionContext } from "./connection.ts";
 import { Dispatch } from "./dispatch.ts";
-import { Exchange } from "./exchange.ts";
 import { HttpFront, type HttpRoute } from "./http.ts";
 import { Members } from "./hub.ts";
 import { portHolder, portTaken } from "./listen.ts";
