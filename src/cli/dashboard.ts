@@ -4,7 +4,7 @@ import type { Run } from "./command.ts";
 import { withGateway } from "./connect.ts";
 import { formatDuration } from "./text.ts";
 
-type SetupCode = { url?: string; setupUrl?: string; expiresAtMs?: number; expiresInMs?: number };
+type SetupCode = { joinUrl?: string; url?: string; setupUrl?: string; expiresAtMs?: number; expiresInMs?: number };
 
 /** `openclaw dashboard` */
 export const dashboard: Run = async (invocation) => {
@@ -12,7 +12,7 @@ export const dashboard: Run = async (invocation) => {
   const answer = await withGateway(invocation, { scopes: ["operator.admin", "operator.pairing"] }, ({ client }) =>
     client.request<SetupCode>("device.pair.setupCode"),
   );
-  const url = answer.url ?? answer.setupUrl;
+  const url = answer.joinUrl ?? answer.url ?? answer.setupUrl;
   if (!url || !/^https?:\/\//.test(url)) {
     throw new CliError("the gateway gave no link", {
       why: "its answer to device.pair.setupCode has no web address.",

@@ -17,14 +17,17 @@ type Request = {
   senderId?: string;
   sender?: string;
   senderName?: string | null;
+  senderLabel?: string;
   name?: string | null;
-  createdAt?: number;
+  /** ISO text over the wire, ms from the store. */
+  createdAt?: number | string;
   createdAtMs?: number;
   expiresAt?: number;
   expiresAtMs?: number;
 };
 type PairingList = { requests: Request[]; source?: string };
 
+const toMs = (at: number | string | undefined): number | undefined => (typeof at === "string" ? Date.parse(at) : at);
 const codeOf = (request: Request): string => request.code ?? request.requestId ?? request.id ?? "-";
 
 /** `openclaw pairing list` */
@@ -45,8 +48,8 @@ export const pairingList: Run = async (invocation) => {
       request.channel,
       request.accountId ?? request.account ?? "-",
       request.senderId ?? request.sender ?? "-",
-      request.senderName ?? request.name ?? "-",
-      formatAge(request.createdAtMs ?? request.createdAt, host.now()),
+      request.senderName ?? request.senderLabel ?? request.name ?? "-",
+      formatAge(request.createdAtMs ?? toMs(request.createdAt), host.now()),
     ]);
     out.table(
       [
@@ -98,7 +101,7 @@ async function answer(invocation: Invocation, method: string, outcome: string): 
     };
     return { request, result: await client.request(method, { ...params, ...(invocation.has("notify") && { notify: true }) }) };
   });
-  const who = cleanLine(request.senderName ?? request.name ?? request.senderId ?? request.sender ?? codeOf(request));
+  const who = cleanLine(request.senderName ?? request.senderLabel ?? request.name ?? request.senderId ?? request.sender ?? codeOf(request));
   out.result(result, () => out.line(`${who} on ${cleanLine(request.channel)} ${outcome}.`));
 }
 

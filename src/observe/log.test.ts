@@ -157,6 +157,16 @@ test("values and lines are cut, and say so", async () => {
   assert.match(JSON.stringify(third?.["deep"]), /\[deeper\]/);
 });
 
+test("what the configured patterns match is hidden, and a pattern that is none does no harm", async () => {
+  const { log } = open({ file: { path: join(root, "elsewhere", "my.log") } });
+  log.setPatterns(["customer-\\d+", "(", "x*"]);
+  log.info("Customer-123 called", { note: "customer-45" });
+  await log.flush();
+  assert.equal(log.file, join(root, "elsewhere", "my.log"));
+  const line = JSON.parse(readFileSync(log.file!, "utf8")) as Line;
+  assert.deepEqual([line.message, line["note"]], ["[secret] called", "[secret]"]);
+});
+
 test("only a bug shows its stack", async () => {
   const { log, lines } = open();
   log.error("a", { err: new TypeError("oops", { cause: new Error("root") }) });

@@ -25,7 +25,8 @@ export type LogOptions = {
     env?: Readonly<Record<string, string | undefined>>;
   };
   clock?: Clock;
-  file?: Omit<LogFileOptions, "path">;
+  /** Another place, size or number of files than the usual one. */
+  file?: Partial<LogFileOptions>;
 };
 
 /** The log of the process. Rooms get it as a plain `Log`. */
@@ -39,6 +40,8 @@ export interface RootLog extends Log {
   protect(secret: Secret): void;
   /** The same for every Secret inside of a value, e.g. a configuration. */
   protectAll(value: unknown): void;
+  /** Hides what these regular expressions match, from now on, in place of those given before. */
+  setPatterns(sources: readonly string[]): void;
   /** The newest lines as written, oldest first. */
   recent(limit: number): string[];
   /** Called with each line that is written, without its line feed. Returns the function that ends it. */
@@ -60,6 +63,7 @@ export function openLog(options: LogOptions): RootLog {
     setTerminalLevel: (level: LogLevel | "silent") => void (sink.terminalLevel = RANK[level]),
     protect: (secret: Secret) => sink.known.add(secret),
     protectAll: (value: unknown) => secretsIn(value, (secret) => sink.known.add(secret)),
+    setPatterns: (sources: readonly string[]) => sink.known.setPatterns(sources),
     recent: (limit: number) => (limit > 0 ? sink.recent.slice(-limit) : []),
     onLine: (listener: (line: string) => void) => sink.listen(listener),
     loss: () => ({ lines: sink.file?.dropped ?? 0, cause: sink.file?.failure ?? null }),

@@ -54,6 +54,7 @@ export class KnownSecrets {
   readonly #limit: number;
   readonly #spellings = new Set<string>();
   #pattern: RegExp | null = null;
+  #shapes: readonly RegExp[] = [];
 
   /** `limit`: how many secrets are remembered; the oldest is forgotten first, the shapes above still apply to it. */
   constructor(limit: number) {
@@ -80,20 +81,34 @@ export class KnownSecrets {
     this.#pattern = null;
   }
 
+  /**
+   * Further shapes, as sources of regular expressions, in place of those given before. A source that is no expression, or that
+   * matches the empty text, is left out.
+   */
+  setPatterns(sources: readonly string[]): void {
+    this.#shapes = sources.map(toPattern).filter((pattern) => pattern !== null && !"".match(pattern)) as RegExp[];
+  }
+
   hide(text: string): string {
-    if (this.#spellings.size === 0) return text;
+    let safe = text;
+    for (const shape of this.#shapes) safe = safe.replace(shape, HIDDEN);
+    if (this.#spellings.size === 0) return safe;
     // Longest first, so that a secret which contains another one is hidden whole.
-    this.#pattern ??= new RegExp(
-      [...this.#spellings]
-        .toSorted((a, b) => b.length - a.length)
-        .map(toLiteralPattern)
-        .join("|"),
-      "g",
-    );
-    return text.replace(this.#pattern, HIDDEN);
+    const literals = (): string[] => [...this.#spellings].toSorted((a, b) => b.length - a.length).map(toLiteralPattern);
+    this.#pattern ??= new RegExp(literals().join("|"), "g");
+    return safe.replace(this.#pattern, HIDDEN);
   }
 }
 const SPELLINGS = 5;
+
+function toPattern(source: string): RegExp | null {
+  try {
+    return new RegExp(source, "gi");
+  } catch (err) {
+    if (err instanceof SyntaxError) return null;
+    throw err;
+  }
+}
 
 const toLiteralPattern = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 
