@@ -42,6 +42,8 @@ export type TurnsOptions = {
   deliver: (conversation: string) => void;
   /** Whether the conversation is over by itself (daily or idle reset); the next message starts a new one. */
   expired: (session: SessionRow, now: number) => boolean;
+  /** What the session should know with its next message (queued system events); taken within the transaction that admits it. */
+  takeContext: (sessionKey: SessionKey, now: number) => string | null;
   /** Facts about who talks from where, for the system prompt; never text of a sender. */
   situation: (payload: Payload, session: SessionRow) => string;
   /** What `/status`, `/help` and `/model` say. */
@@ -131,6 +133,7 @@ export class Turns {
         if (known) return;
         atOnce = !submission.park && this.#claim(submission.sessionKey);
         const session = this.#ensureSession(submission, now);
+        const noted = command ? null : this.options.takeContext(submission.sessionKey, now);
         inbox.add({
           runId,
           channel: submission.channel,
@@ -139,7 +142,7 @@ export class Turns {
           sessionKey: submission.sessionKey,
           sessionId: session.session_id,
           agentId: submission.agentId,
-          payload,
+          payload: noted ? { ...payload, context: [noted, payload.context].filter(Boolean).join("\n\n") } : payload,
           receivedAt: now,
           state: submission.park ? "parked" : atOnce ? "running" : "queued",
           startedAt: atOnce ? now : null,

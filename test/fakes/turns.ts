@@ -56,6 +56,7 @@ export function openBench(options: { dir?: string; concurrency?: number; mark?: 
     split: (_target, text) => text.split("||"),
     deliver: () => {},
     expired: () => false,
+    takeContext: () => null,
     situation: () => "",
     commands: {
       statusLines: (session) => [`session ${session.key}`],

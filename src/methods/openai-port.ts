@@ -1,0 +1,111 @@
+import type { ImageInput } from "../agents/runtime.ts";
+import type { Bus } from "../core/bus.ts";
+import { GatewayError, type ErrorCode } from "../core/errors.ts";
+import { asId, type RunId } from "../core/ids.ts";
+import type { TurnEvents } from "../turns/events.ts";
+import { operatorSubmission, resolveKey, type ChatDeps } from "./context.ts";
+
+/** One completion of the OpenAI-compatible routes. */
+export type CompletionRequest = {
+  /** Null: the default agent. */
+  agentId: string | null;
+  /** Session to continue, as the caller named it; null: `user` decides, and without one the session is new. */
+  sessionKey: string | null;
+  user: string | null;
+  /** Earlier messages and instructions of the request, as one text; null when there are none. */
+  context: string | null;
+  text: string;
+  images: readonly ImageInput[];
+  idempotencyKey: string;
+  caller: { scopes: ReadonlySet<string> };
+  /** Aborts the run: the caller has gone. */
+  signal: AbortSignal;
+};
+
+export type CompletionEvent =
+  | { type: "delta"; text: string }
+  | { type: "tool"; name: string }
+  | { type: "final"; text: string; usage: { inputTokens: number; outputTokens: number }; finishReason: "stop" | "length" }
+  | { type: "error"; error: GatewayError };
+
+export type CompletionDeps = ChatDeps & { bus: Bus<TurnEvents> };
+
+/** Runs one completion through the same lanes as a chat. The last event is `final` or `error`. Throws when it cannot be admitted. */
+export async function* runCompletion(deps: CompletionDeps, request: CompletionRequest): AsyncGenerator<CompletionEvent> {
+  const name = request.sessionKey ?? (request.user === null ? `openai:${deps.newId()}` : `openai-user:${request.user}`);
+  const { key, agentId } = resolveKey(deps, name, request.agentId ?? undefined);
+  const runId = asId<RunId>(request.idempotencyKey);
+  const events = new Pending();
+  const stops = [
+    deps.bus.on("turn.text", (event) => event.runId === runId && events.push({ type: "delta", text: event.delta })),
+    deps.bus.on(
+      "turn.tool",
+      (event) => event.runId === runId && event.phase === "start" && events.push({ type: "tool", name: event.name }),
+    ),
+    deps.bus.on("turn.ended", (event) => event.runId === runId && events.push(toEnd(event.outcome))),
+  ];
+  const abort = (): void => void deps.turns.abort(key, runId, "user");
+  request.signal.addEventListener("abort", abort, { once: true });
+  try {
+    const submission = operatorSubmission(deps, {
+      source: "http",
+      key,
+      agentId,
+      text: request.text,
+      images: request.images,
+      idempotencyKey: runId,
+      caller: { client: { id: "openai-api", mode: "backend", version: "1" }, scopes: request.caller.scopes },
+      queueMode: "followup",
+      literal: true,
+    });
+    const admitted = await deps.turns.submit({ ...submission, context: request.context });
+    if (admitted.outcome) {
+      if (admitted.outcome.text) yield { type: "delta", text: admitted.outcome.text };
+      yield toEnd(admitted.outcome);
+      return;
+    }
+    for (;;) {
+      const event = await events.next();
+      yield event;
+      if (event.type === "final" || event.type === "error") return;
+    }
+  } finally {
+    request.signal.removeEventListener("abort", abort);
+    for (const stop of stops) stop();
+  }
+}
+
+type Outcome = TurnEvents["turn.ended"]["outcome"];
+
+const CODES: Readonly<Record<string, ErrorCode>> = { rate_limit: "RATE_LIMITED", context_length: "TOO_LARGE", auth: "UNAVAILABLE" };
+
+function toEnd(outcome: Outcome): CompletionEvent {
+  if (outcome.status !== "ok") {
+    const kind = outcome.error?.kind ?? "aborted";
+    const message = outcome.error?.message ?? "the run was stopped";
+    return { type: "error", error: new GatewayError(CODES[kind] ?? "UNAVAILABLE", message, { details: { kind } }) };
+  }
+  const usage = (outcome.usage ?? {}) as { input?: number; output?: number };
+  return {
+    type: "final",
+    text: outcome.text,
+    usage: { inputTokens: usage.input ?? 0, outputTokens: usage.output ?? 0 },
+    finishReason: outcome.stopReason === "length" ? "length" : "stop",
+  };
+}
+
+/** Events that wait for the one reader. Bounded by what a turn says. */
+class Pending {
+  readonly #events: CompletionEvent[] = [];
+  #wake: (() => void) | null = null;
+
+  push(event: CompletionEvent): void {
+    this.#events.push(event);
+    this.#wake?.();
+  }
+
+  async next(): Promise<CompletionEvent> {
+    while (this.#events.length === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
+    return this.#events.shift()!;
+  }
+}
