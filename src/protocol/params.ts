@@ -30,10 +30,6 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   "deadletters.list": none,
   "deadletters.retry": object({ id: text(640) }, ["id"]),
   "deadletters.show": object({ id: text(640) }, ["id"]),
-  "deadletters.drop": object({ id: text(600) }, ["id"]),
-  "deadletters.list": none,
-  "deadletters.retry": object({ id: text(600) }, ["id"]),
-  "deadletters.show": object({ id: text(600) }, ["id"]),
   "gateway.restart.request": object({ reason: text(500), delayMs: { type: "integer", minimum: 0, maximum: 3_600_000 } }),
   health: object({ probe: { type: "boolean" }, includeSensitive: { type: "boolean" } }),
   "last-heartbeat": none,
@@ -96,10 +92,6 @@ export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, J
 
 /** Scopes of served methods that the published table does not list. */
 export const OWN_SCOPES: Readonly<Record<string, string>> = {
-  "deadletters.drop": "operator.admin",
-  "deadletters.list": "operator.read",
-  "deadletters.retry": "operator.admin",
-  "deadletters.show": "operator.read",
   "deadletters.drop": "operator.admin",
   "deadletters.list": "operator.read",
   "deadletters.retry": "operator.admin",

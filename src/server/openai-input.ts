@@ -1,14 +1,11 @@
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 
-type CompletionMessage = { role: "system" | "user" | "assistant" | "tool"; text: string };
+export type CompletionMessage = { role: "system" | "user" | "assistant" | "tool"; text: string };
 
-/** What is asked, with everything else apart. */
+/** What was said, with its pictures apart. */
 export type CompletionInput = {
-  /** The last user message. */
-  text: string;
-  /** Instructions, and what was said before where no session remembers it, as one text; null when there is nothing. */
-  context: string | null;
+  messages: readonly CompletionMessage[];
   /** Pictures of the last user message, base64. */
   images: readonly { mimeType: string; data: string }[];
 };
@@ -60,38 +57,19 @@ function toMessage(item: unknown): { message: CompletionMessage; parts: Part[] }
   return { message: { role: known, text }, parts };
 }
 
-const SPEAKERS: Readonly<Record<CompletionMessage["role"], string>> = {
-  system: "Instructions",
-  user: "User",
-  assistant: "Assistant",
-  tool: "Tool result",
-};
-
-function toContext(messages: readonly CompletionMessage[]): string | null {
-  const lines = messages.filter(({ text }) => text.trim() !== "").map(({ role, text }) => `${SPEAKERS[role]}: ${text}`);
-  return lines.length === 0 ? null : lines.join("\n\n");
-}
-
-/**
- * Reads `messages` of a chat completion, or `input` and `instructions` of a response. `remembered`: the session knows what
- * was said before, so that only instructions are context. Throws GatewayError INVALID_REQUEST.
- */
-export function toInput(body: Record<string, unknown>, field: "messages" | "input", remembered: boolean): CompletionInput {
+/** Reads `messages` of a chat completion, or `input` and `instructions` of a response. Throws GatewayError INVALID_REQUEST. */
+export function toInput(body: Record<string, unknown>, field: "messages" | "input"): CompletionInput {
   const value = body[field];
   const items = typeof value === "string" && field === "input" ? [{ role: "user", content: value }] : value;
   if (!Array.isArray(items) || items.length === 0) throw invalid(`\`${field}\` must be a list with at least one message`);
   const read = items.filter((item) => (item as { type?: unknown } | null)?.type !== "reasoning").map(toMessage);
+  const instructions = body["instructions"];
+  const messages = read.map(({ message }) => message);
+  if (field === "input" && typeof instructions === "string") messages.unshift({ role: "system", text: instructions });
   const last = read.findLast(({ message }) => message.role === "user");
   if (!last) throw invalid("there is no user message");
-  const { text } = last.message;
   const images = last.parts.flatMap((part) => ("image" in part ? [part.image] : []));
-  if (text.trim() === "" && images.length === 0) throw invalid("the last user message is empty");
-  if (text.length > LIMITS.messageChars) throw invalid(`a message may have at most ${LIMITS.messageChars} characters`);
-  const others = read.filter((each) => each !== last).map(({ message }) => message);
-  const instructions = body["instructions"];
-  if (field === "input" && typeof instructions === "string") others.unshift({ role: "system", text: instructions });
-  const context = toContext(remembered ? others.filter(({ role }) => role === "system") : others);
-  if (context !== null && context.length > LIMITS.messageChars)
-    throw invalid(`instructions and earlier messages may have at most ${LIMITS.messageChars} characters`);
-  return { text, context, images };
+  if (last.message.text.trim() === "" && images.length === 0) throw invalid("the last user message is empty");
+  if (last.message.text.length > LIMITS.messageChars) throw invalid(`a message may have at most ${LIMITS.messageChars} characters`);
+  return { messages, images };
 }

@@ -192,7 +192,7 @@ export class OpenAiRoutes {
     if (sessionKey !== null && (sessionKey === "" || sessionKey.length > 512))
       throw new GatewayError("INVALID_REQUEST", "invalid x-openclaw-session-key");
     return {
-      ...toInput(body, field, sessionKey !== null || Boolean(user)),
+      ...toInput(body, field),
       agentId,
       sessionKey,
       user: user === undefined || user === "" ? null : user,
