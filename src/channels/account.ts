@@ -1,3 +1,4 @@
+import { LIMITS } from "../core/limits.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Channel, ChannelHost as RunHost, HookAnswer, HookRequest, Inbound, Link, LinkState } from "./channel.ts";
@@ -16,12 +17,12 @@ export type Account = {
   status(): AccountStatus;
 };
 
-const BACKOFF_FIRST_MS = 500;
-const BACKOFF_LAST_MS = 300_000;
+const BACKOFF_FIRST_MS = LIMITS.channelBackoffFirstMs;
+const BACKOFF_LAST_MS = LIMITS.channelBackoffLastMs;
 /** A connection that was ready this long starts again from the shortest back-off. */
 const STABLE_MS = 60_000;
 /** A run that does not end by then after its abort is left alone; it cannot write any more, and its credential stays leased until it ends. */
-const STOP_MS = 1_800;
+const STOP_MS = LIMITS.channelStopMs;
 
 /** The pause before attempt `n` (1 = the first retry), half of it random, so that many accounts do not come back at once. */
 export function backoffMs(n: number, random: number): number {

@@ -202,4 +202,26 @@ export const LIMITS = {
   cliRestartMs: 20_000,
   /** `openclaw agent`: default time for the whole turn. */
   cliTurnMs: 600_000,
+  /** Characters of one platform id inside a session key; a longer one is cut and told apart by a hash. */
+  sessionIdChars: 256,
+  /** Characters of a session key that a client sends; a longer one is refused. */
+  sessionKeyChars: 1_024,
+  /** Mention patterns of one agent; more are reported and not used. */
+  mentionPatterns: 32,
+  /** Characters of one mention pattern, and its states when repetitions are written out; a larger one is reported and not used. */
+  mentionPatternChars: 200,
+  mentionPatternStates: 512,
+  /** Characters of a message in which mentions are looked for; the rest is not looked at. */
+  mentionTextChars: 4_000,
+  /** A channel connection that has not ended so long after its abort is left alone, without the right to write. */
+  channelStopMs: 1_800,
+  /** Pauses between attempts to connect: the first, doubled up to the last. There is no last attempt. */
+  channelBackoffFirstMs: 500,
+  channelBackoffLastMs: 300_000,
+  /** Events read by a channel that wait to be stored; then it stops reading until some are stored. */
+  channelPendingEvents: 500,
+  /** Bytes of one line from an IRC server; a longer one is dropped as a whole. */
+  ircLineBytes: 16_384,
+  /** Lines to an IRC server that wait for its flood limit; a part that does not fit is refused, to be tried again. */
+  ircQueueLines: 2_000,
 } as const;

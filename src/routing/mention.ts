@@ -1,9 +1,10 @@
+import { LIMITS } from "../core/limits.ts";
 import type { AccountPolicy } from "./account-policy.ts";
 import { compilePattern, type SafePattern } from "./safe-pattern.ts";
 import { own, type AgentEntry, type RoutingConfig } from "./types.ts";
 
 /** Patterns of one agent or of the whole gateway that are looked at; the rest are reported as problems. */
-const PATTERNS = 32;
+const PATTERNS = LIMITS.mentionPatterns;
 
 export type MentionPatterns = { patterns: readonly SafePattern[]; problems: readonly { source: string; problem: string }[] };
 

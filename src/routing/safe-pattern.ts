@@ -1,3 +1,5 @@
+import { LIMITS } from "../core/limits.ts";
+
 /**
  * Regular expressions from configuration, matched in time proportional to pattern x text whatever the pattern says: the
  * pattern becomes a set of states that advance together (Thompson's construction), so nothing is ever tried twice.
@@ -9,13 +11,13 @@
 export type SafePattern = { readonly source: string; test(text: string): boolean };
 
 /** Characters of a pattern; a longer one is refused. */
-const PATTERN_CHARS = 200;
+const PATTERN_CHARS = LIMITS.mentionPatternChars;
 /** States after `{m,n}` are written out; more are refused. */
-const STATES = 512;
+const STATES = LIMITS.mentionPatternStates;
 /** Nesting of groups; deeper is refused. */
 const DEPTH = 20;
 /** Characters of a text that are looked at. Whoever calls somebody does so near the start. */
-const TEXT_CHARS = 4_000;
+const TEXT_CHARS = LIMITS.mentionTextChars;
 
 type CharTest = (char: string) => boolean;
 type Assertion = "start" | "end" | "word" | "notWord";

@@ -1,11 +1,12 @@
+import { LIMITS } from "../core/limits.ts";
 import { createHash } from "node:crypto";
 import { asId, type AgentId, type SessionKey } from "../core/ids.ts";
 import { own, type DmScope, type GroupScope, type RoutedMessage, type SessionScopes } from "./types.ts";
 
 /** Characters of one id inside a key. A longer id is cut and told apart by a hash, so that keys stay distinct. */
-const ID_CHARS = 256;
+const ID_CHARS = LIMITS.sessionIdChars;
 /** Characters of a whole key that comes from outside; a longer one is refused. */
-const KEY_CHARS = 1_024;
+const KEY_CHARS = LIMITS.sessionKeyChars;
 const AGENT_CHARS = 64;
 
 /**

@@ -1,3 +1,4 @@
+import { LIMITS } from "../../core/limits.ts";
 import { randomBytes } from "node:crypto";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
@@ -19,9 +20,9 @@ export type Timings = {
 export const TIMINGS: Timings = { connectMs: 30_000, quietMs: 60_000, pongMs: 30_000, nickRetryMs: 60_000, rejoinMs: 5_000 };
 
 /** Bytes of one line with its tags. A longer one is dropped as a whole. */
-const LINE_LIMIT = 16_384;
+const LINE_LIMIT = LIMITS.ircLineBytes;
 /** Lines that may wait for the flood limit; a part that does not fit is refused. */
-const QUEUE_LINES = 2_000;
+const QUEUE_LINES = LIMITS.ircQueueLines;
 
 /** Lines on their way out. `written` counts those that the socket has taken: from then on nobody knows whether the server has them. */
 export type Sending = { readonly total: number; written: number; cancel(): void; readonly done: Promise<void> };

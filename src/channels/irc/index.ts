@@ -1,3 +1,4 @@
+import { LIMITS } from "../../core/limits.ts";
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
 import { silentLog } from "../../core/log.ts";
@@ -24,7 +25,7 @@ export const abilities: Abilities = {
 };
 
 /** Messages that wait to be stored before reading is paused. */
-const PENDING_EVENTS = 500;
+const PENDING_EVENTS = LIMITS.channelPendingEvents;
 const STORE_RETRY_MS = 1_000;
 /** How long the answers to JOIN are waited for before the account goes live without them. */
 const ROOMS_MS = 5_000;
