@@ -1,0 +1,151 @@
+import { systemClock } from "../core/clock.ts";
+import { randomUUID } from "node:crypto";
+import { catalog, chooseModels, type LocalServer, type ModelChoice, type ModelInputs, type ProviderTable } from "../agents/models.ts";
+import { modelName } from "../agents/runtime.ts";
+import { createPairingCode } from "../channels/pairing-text.ts";
+import { defaultAgentId, resolveAgent } from "../config/agents.ts";
+import { type Loaded } from "../config/load.ts";
+import { type Paths } from "../config/paths.ts";
+import type { Config } from "../config/schema.ts";
+import { Bus } from "../core/bus.ts";
+import { reasonOf } from "../core/errors.ts";
+import { type AgentId } from "../core/ids.ts";
+import { createLoopProbe } from "../observe/event-loop.ts";
+import { createHealth, sampleHealth } from "../observe/health.ts";
+import { type RootLog } from "../observe/log.ts";
+import { createMetrics } from "../observe/metrics.ts";
+import { createChannelState } from "../store/channel-state.ts";
+import { createFacts } from "../store/facts.ts";
+import { createInbox } from "../store/inbox.ts";
+import { createMessages } from "../store/messages.ts";
+import { openStore, type Store } from "../store/open.ts";
+import { createOutbox } from "../store/outbox.ts";
+import { createPairings } from "../store/pairing.ts";
+import { createSessions, type SessionRow } from "../store/sessions.ts";
+import { grantTools } from "../tools/policy.ts";
+import type { TurnEvents } from "../turns/events.ts";
+import { isThinkingLevel, modelsOf, type AgentSettings } from "../turns/settings.ts";
+
+const clock = systemClock;
+
+/** Kills the process at a marked point, for the crash tests: `OPENCLAW_GATEWAY_CRASH_AT=<point>[:<n>]`, at its n-th passage. */
+function createMark(setting: string | undefined): (point: string) => void {
+  if (!setting) return () => {};
+  const [wanted, nth = "1"] = setting.split(":");
+  let left = Number(nth);
+  return (point) => {
+    if (point === wanted && --left <= 0) process.kill(process.pid, "SIGKILL");
+  };
+}
+
+/** The rows and rooms that exist before anything listens. Created without effects beyond the state directory. */
+export class Core {
+  readonly paths: Paths;
+  readonly log: RootLog;
+  readonly metrics = createMetrics();
+  readonly health = createHealth(clock);
+  readonly loop = createLoopProbe(clock);
+  readonly store: Store;
+  readonly sessions;
+  readonly messages;
+  readonly inbox;
+  readonly outbox;
+  readonly channelState;
+  readonly facts;
+  readonly pairings;
+  readonly bus: Bus<TurnEvents>;
+  readonly mark = createMark(process.env["OPENCLAW_GATEWAY_CRASH_AT"]);
+  readonly startedAt = clock.now();
+  readonly bootId = randomUUID();
+  readonly instanceId: string;
+  loaded: Loaded;
+  local: readonly LocalServer[] = [];
+
+  constructor(paths: Paths, loaded: Loaded, log: RootLog) {
+    this.paths = paths;
+    this.loaded = loaded;
+    this.log = log;
+    this.bus = new Bus((err, event) => log.error("a listener failed", { event, error: err }));
+    this.store = openStore({ dir: paths.gateway, log: log.child({ subsystem: "store" }), mark: this.mark });
+    this.sessions = createSessions(this.store);
+    this.messages = createMessages(this.store);
+    this.inbox = createInbox(this.store);
+    this.outbox = createOutbox(this.store);
+    this.channelState = createChannelState(this.store);
+    this.facts = createFacts(this.store);
+    this.pairings = createPairings(this.store, { newCode: createPairingCode, now: clock.now });
+    this.instanceId = this.#keptInstanceId();
+    sampleHealth(this.metrics, this.health);
+  }
+
+  /** Names this installation, the same over restarts. */
+  #keptInstanceId(): string {
+    const kept = this.facts.get("instance-id");
+    if (typeof kept === "string") return kept;
+    const fresh = randomUUID();
+    void this.store
+      .write(() => this.facts.set("instance-id", fresh, clock.now()))
+      .catch((err: unknown) => this.log.warn("the instance id could not be kept", { cause: reasonOf(err) }));
+    return fresh;
+  }
+
+  get config(): Config {
+    return this.loaded.config;
+  }
+
+  defaultAgent(): AgentId {
+    return defaultAgentId(this.config);
+  }
+
+  /** What the choice of a model depends on, for one agent. */
+  modelInputs(agentId: string): ModelInputs {
+    const agent = resolveAgent(this.config, agentId, this.paths.state);
+    return { configured: agent.models, providers: this.config.models.providers as ProviderTable, env: process.env, local: this.local };
+  }
+
+  choice(agentId: string): ModelChoice {
+    return chooseModels(this.modelInputs(agentId));
+  }
+
+  settings(agentId: AgentId): AgentSettings {
+    const agent = resolveAgent(this.config, agentId, this.paths.state);
+    const choice = this.choice(agentId);
+    const seconds = this.config.agents.defaults.timeoutSeconds;
+    const thinking = agent.thinking ?? "off";
+    return {
+      models: [choice.primary, ...choice.fallbacks],
+      thinking: isThinkingLevel(thinking) ? thinking : "medium",
+      workspace: agent.workspace,
+      // A timer cannot wait longer than 2^31 ms.
+      timeoutMs: seconds > 0 ? Math.min(seconds * 1000, 2_147_000_000) : 2_147_000_000,
+    };
+  }
+
+  modelNames(agentId: string): readonly string[] {
+    return catalog(this.modelInputs(agentId)).map((entry) => `${entry.provider}/${entry.id}`);
+  }
+
+  modelFacts(name: string): { contextWindow: number; thinkingLevels: readonly string[] } {
+    const entry = catalog(this.modelInputs(this.defaultAgent())).find((each) => `${each.provider}/${each.id}` === name);
+    return {
+      contextWindow: entry?.contextWindow ?? 0,
+      thinkingLevels: entry?.reasoning ? ["off", "minimal", "low", "medium", "high"] : ["off"],
+    };
+  }
+
+  currentModel(session: Pick<SessionRow, "agent_id" | "model">): string {
+    return modelName(modelsOf(this.settings(session.agent_id), session, null)[0]!);
+  }
+
+  toolsFor(surface: "operator" | "channel", agentId: AgentId): ReturnType<typeof grantTools> {
+    return grantTools(surface, resolveAgent(this.config, agentId, this.paths.state).tools, this.config.agents.entries[agentId]?.tools);
+  }
+
+  timeZone(): string {
+    return this.config.agents.defaults.userTimezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  }
+
+  isOwner(channel: string, sender: string): boolean {
+    return this.config.commands.ownerAllowFrom.some((entry) => String(entry) === `${channel}:${sender}`);
+  }
+}

@@ -1,0 +1,552 @@
+import { fileURLToPath } from "node:url";
+import { systemClock } from "../core/clock.ts";
+import { randomUUID } from "node:crypto";
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { catalog, discoverLocalServers } from "../agents/models.ts";
+import type { GuideFacts } from "../agents/pi/guide.ts";
+import { ensureWorkspace } from "../agents/prompt.ts";
+import { modelName } from "../agents/runtime.ts";
+import { openAuth, type Auth, type Ended } from "../auth/open.ts";
+import type { GatewayOptions } from "../cli/invocation.ts";
+import { defaultAccountId } from "../config/accounts.ts";
+import { agentIds, resolveAgent } from "../config/agents.ts";
+import { diffConfig, strongestEffect } from "../config/diff.ts";
+import { saveLastGood } from "../config/load.ts";
+import { watchConfig } from "../config/watch.ts";
+import { reasonOf } from "../core/errors.ts";
+import { asId, type AgentId } from "../core/ids.ts";
+import { VERSION } from "../core/version.ts";
+import { agentMethods } from "../methods/agent.ts";
+import { agentsMethods } from "../methods/agents.ts";
+import { channelsMethods } from "../methods/channels.ts";
+import { chatMethods } from "../methods/chat.ts";
+import { commandsMethods, listCommands } from "../methods/commands.ts";
+import type { ConfigDeps } from "../methods/config-edit.ts";
+import { configMethods } from "../methods/config.ts";
+import { operatorSubmission, resolveKey, wireRow, type ChatDeps } from "../methods/context.ts";
+import { deadLetterMethods } from "../methods/dead-letters.ts";
+import { devicesMethods, toRequestRow } from "../methods/devices.ts";
+import { healthMethods } from "../methods/health.ts";
+import { logsMethods } from "../methods/logs.ts";
+import { listModels, modelsMethods, type ModelsDeps } from "../methods/models.ts";
+import { runCompletion } from "../methods/openai-port.ts";
+import { restartMethods } from "../methods/restart.ts";
+import { routesMethods } from "../methods/routes.ts";
+import { sendMethods } from "../methods/send.ts";
+import { sessionMethods } from "../methods/sessions.ts";
+import { presence, statusMethods, type StatusDeps } from "../methods/status.ts";
+import { SERVED_EVENTS, startStream } from "../methods/stream.ts";
+import type { Peer } from "../protocol/hub.ts";
+import type { MethodTable } from "../protocol/method.ts";
+import { queueSettings } from "../routing/queue-mode.ts";
+import { mainKeyOf } from "../routing/session-key.ts";
+import type { RoutingConfig } from "../routing/types.ts";
+import { resolveBind } from "../server/listen.ts";
+import type { ServerDeps, Surface } from "../server/ports.ts";
+import { createServer, type Server } from "../server/server.ts";
+import { writeFileAtomic } from "../store/open.ts";
+import { type OutboxPart } from "../store/outbox.ts";
+import { type PairingRequest } from "../store/pairing.ts";
+import { parseCommand } from "../turns/commands.ts";
+import { conversationOf } from "../turns/engine.ts";
+import { recover } from "../turns/recover.ts";
+import { Core } from "./core.ts";
+import { Conversations } from "./conversations.ts";
+import { authSettings } from "./settings.ts";
+import { readConfig } from "./settings.ts";
+import { logLevel } from "./settings.ts";
+
+const clock = systemClock;
+const HERE = fileURLToPath(new URL(".", import.meta.url));
+
+/** The messages of a completion request as one prompt: the last one of the user, and what came before it as context. */
+function promptOf(messages: readonly { role: string; text: string }[]): { text: string; context: string | null } {
+  const last = messages.findLastIndex((message) => message.role === "user");
+  const earlier = messages.filter((_, index) => index !== last).map((message) => `${message.role}: ${message.text}`);
+  const context = earlier.length > 0 ? ["[Earlier in this request]", ...earlier, "[The message to answer]"].join("\n") : null;
+  return { text: messages[last]?.text ?? "", context };
+}
+
+/** Where the built page lies: beside the bundle, or in dist/ when the sources run. */
+function pageDir(): string | null {
+  return [join(HERE, "web"), join(HERE, "..", "..", "dist", "web")].find((dir) => existsSync(join(dir, "index.html"))) ?? null;
+}
+
+const isEnded = (peer: Peer, ended: Ended): boolean =>
+  "device" in ended
+    ? peer.device === ended.device && (ended.role === null || peer.role === ended.role)
+    : peer.credential === ended.credential;
+
+/** The rooms put together. `start` may fail; whatever it began, `stop` ends. */
+export class Gateway {
+  readonly core: Core;
+  readonly auth: Auth;
+  readonly chats: Conversations;
+  readonly server: Server;
+  /** Set when it listens. */
+  port = 0;
+  readonly #options: GatewayOptions;
+  readonly #restart: (reason: string) => void;
+  readonly #abort = new AbortController();
+  readonly #stateVersion = { presence: 1, health: 1 };
+  readonly #health: ReturnType<typeof healthMethods>;
+  #phase: "starting" | "serving" | "stopping" = "starting";
+  #stopped: Promise<void> | null = null;
+
+  constructor(core: Core, options: GatewayOptions, restart: (reason: string) => void) {
+    this.core = core;
+    this.#options = options;
+    this.#restart = restart;
+    this.auth = openAuth({
+      store: core.store,
+      clock,
+      log: core.log.child({ subsystem: "auth" }),
+      settings: authSettings(core, options),
+      requested: (request) => this.server.hub.publish("device.pair.requested", toRequestRow(request), { scope: "operator.pairing" }),
+      resolved: (answer) => this.server.hub.publish("device.pair.resolved", answer, { scope: "operator.pairing" }),
+      disconnect: (ended) => void this.server.hub.close((peer) => isEnded(peer, ended), 4001, "credential ended"),
+    });
+    this.chats = new Conversations(core, () => this.#guideFacts());
+    this.#health = healthMethods({
+      now: clock.now,
+      readiness: () => core.health.readiness(),
+      loop: core.loop,
+      channels: () => this.chats.channels.status(),
+      labelOf: (channel) => this.chats.label(channel),
+      agents: () => this.#agents(),
+      sessions: core.sessions,
+      storePath: core.store.path,
+      configErrors: () =>
+        core.loaded.issues.filter((issue) => issue.severity === "error").map((issue) => `${issue.path}: ${issue.message}`),
+    });
+    this.server = createServer(this.#serverDeps());
+  }
+
+  #serverDeps(): ServerDeps {
+    const { core } = this;
+    return {
+      auth: this.auth,
+      clock,
+      log: core.log.child({ subsystem: "server" }),
+      metrics: core.metrics,
+      version: VERSION,
+      bootId: core.bootId,
+      surface: () => this.#surface(),
+      phase: () => this.#phase,
+      methods: () => this.methods(),
+      events: SERVED_EVENTS,
+      capabilities: [],
+      snapshot: (peer) => this.#snapshot(peer),
+      health: () => this.#health.snapshot(),
+      presence: () => ({ presence: presence(this.#statusDeps()) }),
+      stateVersion: () => this.#stateVersion,
+      joined: () => void this.#stateVersion.presence++,
+      left: () => void this.#stateVersion.presence++,
+      readiness: () => core.health.readiness(),
+      metricsText: () => core.metrics.render(),
+      pageConfig: () => ({
+        basePath: "",
+        assistantAgentId: core.defaultAgent(),
+        assistantName: resolveAgent(core.config, core.defaultAgent(), core.paths.state).name,
+        serverVersion: VERSION,
+      }),
+      pageDir: core.config.gateway.controlUi.enabled ? pageDir() : null,
+      openai: this.#openai(),
+    };
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.port}`;
+  }
+
+  get http(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  #openai(): ServerDeps["openai"] {
+    const { chatCompletions, responses } = this.core.config.gateway.http.endpoints;
+    if (!chatCompletions.enabled && !responses.enabled) return null;
+    return {
+      agents: () => [this.core.defaultAgent(), ...agentIds(this.core.config).filter((id) => id !== this.core.defaultAgent())],
+      run: (run) => runCompletion({ ...this.#chatDeps(), bus: this.core.bus }, { ...run, ...promptOf(run.messages) }),
+    };
+  }
+
+  #agents(): { id: string; name: string; isDefault: boolean }[] {
+    const { core } = this;
+    return agentIds(core.config).map((id) => ({
+      id,
+      name: resolveAgent(core.config, id, core.paths.state).name,
+      isDefault: id === core.defaultAgent(),
+    }));
+  }
+
+  #surface(): Surface {
+    const { controlUi, publicOrigin } = this.core.config.gateway;
+    return { allowedOrigins: controlUi.allowedOrigins, publicOrigin: publicOrigin ?? null, hostNames: [] };
+  }
+
+  #snapshot(peer: Peer): Record<string, unknown> {
+    const { core } = this;
+    const agent = core.defaultAgent();
+    return {
+      presence: presence(this.#statusDeps()),
+      health: this.#health.snapshot(),
+      stateVersion: { ...this.#stateVersion },
+      uptimeMs: clock.now() - core.startedAt,
+      suspension: { phase: "accepting" },
+      sessionDefaults: {
+        defaultAgentId: agent,
+        modelConfigured: core.choice(agent).source !== "guide",
+        ownership: "sole",
+        selectionRequired: false,
+        mainKey: "main",
+        mainSessionKey: mainKeyOf(agent),
+        scope: "per-sender",
+      },
+      authMode: this.auth.settings.mode,
+      ...(peer.scopes.has("operator.admin") ? { configPath: core.paths.config, stateDir: core.paths.state } : {}),
+    };
+  }
+
+  #guideFacts(): GuideFacts {
+    const { core } = this;
+    return {
+      version: VERSION,
+      uptimeSeconds: Math.floor((clock.now() - core.startedAt) / 1000),
+      url: this.url,
+      configPath: core.paths.config,
+      ...(core.log.file ? { logPath: core.log.file } : {}),
+      channels: this.chats.channels
+        .status()
+        .map((each) => ({ id: `${each.channel}/${each.account}`, state: each.state, ...(each.cause ? { detail: each.cause } : {}) })),
+      models: catalog(core.modelInputs(core.defaultAgent())).map((entry) => ({
+        name: `${entry.provider}/${entry.id}`,
+        available: entry.available,
+      })),
+      pendingPairings: core.pairings.pending().length,
+      sessions: core.sessions.count(),
+      problems: core.loaded.issues.filter((issue) => issue.severity === "error").map((issue) => `${issue.path}: ${issue.message}`),
+    };
+  }
+
+  /** Reads the configuration again and applies what can be applied. A file that cannot be read changes nothing. */
+  async reload(): Promise<void> {
+    const { core } = this;
+    const next = readConfig(core.paths);
+    if (next.hash === core.loaded.hash) return;
+    for (const issue of next.issues)
+      core.log.warn("configuration", { path: issue.path, line: issue.line, message: issue.message, severity: issue.severity });
+    if (next.source !== "file" && next.source !== "missing")
+      return void core.log.error("the configuration file cannot be used; the running configuration stays", { path: core.paths.config });
+    const changes = diffConfig(core.config, next.config);
+    core.loaded = next;
+    await saveLastGood(next, core.paths.lastGood);
+    core.log.info("configuration reloaded", { changes: changes.map((change) => change.path), effect: strongestEffect(changes) ?? "none" });
+    const waiting = changes.filter((change) => change.effect === "restart-gateway").map((change) => change.path);
+    if (waiting.length > 0) core.log.warn("these changes need a restart: openclaw gateway restart", { keys: waiting });
+    this.auth.configure(authSettings(core, this.#options));
+    core.log.setLevel(logLevel(core.config.logging.level));
+    await this.chats.apply();
+  }
+
+  /** All methods by name: this table is the advertised list. */
+  methods(): MethodTable {
+    const chat = this.#chatDeps();
+    return {
+      ...this.#health.methods,
+      ...statusMethods(this.#statusDeps()),
+      ...chatMethods({
+        ...chat,
+        models: async (agentId) => (await listModels(this.#modelsDeps(), { agentId })).models,
+        commands: () => listCommands(true).commands,
+      }),
+      ...sessionMethods(chat),
+      ...agentMethods(chat),
+      ...sendMethods({
+        ...chat,
+        settled: (intentId, timeoutMs) => this.#settled(intentId, timeoutMs),
+        onlyChannel: () => this.#onlyChannel(),
+      }),
+      ...deadLetterMethods({ turns: this.chats.turns }),
+      ...this.#adminMethods(),
+    };
+  }
+
+  #adminMethods(): MethodTable {
+    const { core } = this;
+    const config = this.#configDeps();
+    const restart = ({ reason, delayMs }: { reason: string; delayMs: number }): void =>
+      void clock.after(delayMs, () => this.#restart(reason));
+    return {
+      ...configMethods({ ...config, now: clock.now, restart }),
+      ...agentsMethods({
+        ...config,
+        now: clock.now,
+        stateDir: core.paths.state,
+        home: process.env["HOME"] ?? "/",
+        ensureWorkspace: async (workspace) => void (await ensureWorkspace(workspace)),
+        modelOf: (agentId) => modelName(core.choice(agentId).primary),
+        thinkingOf: (model, agentId) => ({
+          levels: model ? core.modelFacts(model).thinkingLevels : ["off"],
+          default: core.settings(agentId).thinking,
+        }),
+      }),
+      ...modelsMethods(this.#modelsDeps()),
+      ...commandsMethods(),
+      ...devicesMethods({ auth: this.auth, hub: this.server.hub, address: () => this.#address() }),
+      ...channelsMethods({
+        now: clock.now,
+        host: this.chats.channels,
+        labelOf: (channel) => this.chats.label(channel),
+        defaultAccountOf: (channel) => defaultAccountId(core.config, channel) ?? "default",
+        loop: core.loop,
+        pairings: core.pairings,
+        write: (change) => core.store.write(change),
+        ownerConfigured: () => core.config.commands.ownerAllowFrom.length > 0,
+        notifyApproved: (request) => this.#notifyApproved(request),
+      }),
+      ...logsMethods({ file: core.log.file, flush: () => core.log.flush(), recent: (limit) => core.log.recent(limit) }),
+      ...restartMethods({ now: clock.now, restart }),
+      ...routesMethods({
+        config: () => core.config as RoutingConfig,
+        isPaired: (channel, account, sender) => core.pairings.isPaired(channel, account, sender),
+        botFacts: (channel) => ({
+          now: clock.now(),
+          isCommand: (text) => parseCommand(text) !== null,
+          canonicalId: this.chats.canonicalId(channel),
+        }),
+        now: clock.now,
+      }),
+    };
+  }
+
+  #chatDeps(): ChatDeps {
+    const { core, chats } = this;
+    return {
+      turns: chats.turns,
+      sessions: core.sessions,
+      messages: core.messages,
+      hub: this.server.hub,
+      clock,
+      newId: randomUUID,
+      defaultAgent: () => core.defaultAgent(),
+      agentIds: () => agentIds(core.config),
+      mainKey: () => undefined,
+      operatorTools: (agentId) => core.toolsFor("operator", agentId),
+      queueMode: (channel) => queueSettings(core.config.messages.queue, channel).mode,
+      modelFacts: (name) => core.modelFacts(name),
+      modelNames: () => core.modelNames(core.defaultAgent()),
+      toTarget: (channel, account, to, thread) => chats.toTarget(channel, account, to, thread),
+    };
+  }
+
+  #configDeps(): ConfigDeps {
+    const { core } = this;
+    return {
+      read: () => readConfig(core.paths),
+      loaded: () => core.loaded,
+      reload: () => this.reload(),
+      writeOptions: { env: process.env },
+    };
+  }
+
+  #modelsDeps(): ModelsDeps {
+    const { core } = this;
+    return {
+      ...this.#configDeps(),
+      stateDir: core.paths.state,
+      models: async (refresh) => {
+        if (refresh) await this.#discover();
+        return catalog(core.modelInputs(core.defaultAgent())).map((entry) => ({
+          ...entry,
+          configured: entry.available,
+          thinkingLevels: core.modelFacts(`${entry.provider}/${entry.id}`).thinkingLevels,
+        }));
+      },
+      modelOf: (agentId) => modelName(core.choice(agentId).primary),
+      thinkingDefault: (agentId) => core.settings(asId<AgentId>(agentId)).thinking,
+    };
+  }
+
+  #statusDeps(): StatusDeps {
+    const { core } = this;
+    return {
+      now: clock.now,
+      hub: this.server.hub,
+      startedAt: core.startedAt,
+      instanceId: core.instanceId,
+      agents: () => this.#agents(),
+      sessions: core.sessions,
+      storePath: core.store.path,
+      defaultModel: () => {
+        const name = modelName(core.choice(core.defaultAgent()).primary);
+        return { name, contextWindow: core.modelFacts(name).contextWindow };
+      },
+      modelOf: (row) => core.currentModel(row),
+      channelLines: () =>
+        this.chats.channels.status().map((each) => `${each.channel}/${each.account}: ${each.state}${each.cause ? ` (${each.cause})` : ""}`),
+      missingSecrets: () => [],
+      facts: core.facts,
+      write: (change) => core.store.write(change),
+      sessionFor: (sessionKey, agentId) => resolveKey(this.#chatDeps(), sessionKey ?? "main", agentId).key,
+      submit: async (session, text, caller) => {
+        const { agentId } = resolveKey(this.#chatDeps(), session);
+        return this.chats.turns.submit(
+          operatorSubmission(this.#chatDeps(), {
+            source: "rpc",
+            key: session,
+            agentId,
+            text,
+            images: [],
+            idempotencyKey: randomUUID(),
+            caller,
+            literal: true,
+          }),
+        );
+      },
+    };
+  }
+
+  #address(): { url: string; source: string } {
+    const { publicOrigin } = this.core.config.gateway;
+    if (publicOrigin) return { url: publicOrigin, source: "gateway.publicOrigin" };
+    return { url: this.http, source: "gateway.port" };
+  }
+
+  #onlyChannel(): string | null {
+    const ids = [...new Set(this.chats.channels.status().map((each) => each.channel))];
+    return ids.length === 1 ? ids[0]! : null;
+  }
+
+  async #settled(intentId: string, timeoutMs: number): Promise<readonly OutboxPart[]> {
+    const { outbox } = this.core;
+    const open = (): boolean => outbox.byIntent(intentId).some((part) => part.state === "queued" || part.state === "attempting");
+    if (open()) {
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          stop();
+          cancel();
+          resolve();
+        };
+        const stop = this.core.bus.on("part.settled", () => open() || done());
+        const cancel = clock.after(timeoutMs, done);
+      });
+    }
+    return outbox.byIntent(intentId);
+  }
+
+  async #notifyApproved(request: PairingRequest): Promise<"sent" | "unsupported" | "failed"> {
+    const { channel, account, sender } = request;
+    try {
+      const target = this.chats.toTarget(channel, account, sender, undefined);
+      await this.core.store.write(() =>
+        this.chats.turns.addIntent(
+          `paired:${request.channel}:${request.account}:${request.sender}:${request.createdAt}`,
+          null,
+          target,
+          "You are approved now. Write to me as you like.",
+          clock.now(),
+        ),
+      );
+      this.chats.delivery.wake(conversationOf(target));
+      return "sent";
+    } catch (err) {
+      this.core.log.warn("the approved sender could not be told", { channel, account, cause: reasonOf(err) });
+      return "failed";
+    }
+  }
+
+  /** Opens the port, then begins everything that can wait until then. */
+  async start(): Promise<void> {
+    const { core } = this;
+    core.health.require("store");
+    core.health.require("server");
+    core.health.report(
+      "store",
+      core.store.losses ? "degraded" : "ready",
+      core.store.losses ? `repaired; ${core.store.losses.lost} records were lost` : undefined,
+    );
+    startStream({
+      bus: core.bus,
+      hub: this.server.hub,
+      clock,
+      session: (key) => core.sessions.get(key),
+      wireRow: (row) => wireRow(this.#chatDeps(), row),
+    });
+    const { gateway } = core.config;
+    const addresses = resolveBind({
+      mode: this.#options.bind ?? gateway.bind,
+      host: gateway.customBindHost ?? null,
+      authenticated: this.auth.settings.mode !== "none",
+    });
+    const { port } = await this.server.listen(addresses, this.#options.port ?? gateway.port);
+    this.port = port;
+    writeFileAtomic(
+      join(core.paths.gateway, "owner.json"),
+      JSON.stringify({ pid: process.pid, port, url: this.url, startedAt: core.startedAt }),
+    );
+    this.chats.runtime.start();
+    await this.chats.apply();
+    const recovery = recover(this.chats.turns, (target) => this.chats.abilities(target.channel));
+    if (Object.values(recovery).some((count) => count > 0)) core.log.warn("an earlier process left work behind", recovery);
+    this.chats.delivery.start();
+    core.health.report("server", "ready");
+    this.#phase = "serving";
+    this.#later();
+  }
+
+  /** What nobody waits for: watching the configuration, looking for local models, the workspace of the default agent. */
+  #later(): void {
+    const { core } = this;
+    const complain = (what: string) => (err: unknown) => core.log.warn(what, { cause: reasonOf(err) });
+    if (core.config.gateway.reload.mode !== "off") {
+      watchConfig(
+        core.paths.config,
+        () => void this.reload().catch(complain("the configuration could not be reloaded")),
+        this.#abort.signal,
+        complain("the configuration is no longer watched"),
+      );
+    }
+    saveLastGood(core.loaded, core.paths.lastGood).catch(complain("the last good configuration could not be kept"));
+    const agent = core.defaultAgent();
+    if (!core.config.agents.defaults.skipBootstrap)
+      ensureWorkspace(core.settings(agent).workspace).catch(complain("the workspace could not be prepared"));
+    if (core.choice(agent).source === "guide") this.#discover().catch(complain("local models could not be looked for"));
+  }
+
+  /** A one-time address that opens the page signed in. */
+  async signInLink(): Promise<string> {
+    const { code } = await this.auth.links.createForOwner();
+    return `${this.#address().url}/#k=${code.reveal()}`;
+  }
+
+  /** Ends everything within 2 s. Nothing is drained: what matters is on disk. */
+  stop(reason: string, restartExpectedMs?: number): Promise<void> {
+    this.#stopped ??= this.#stop(reason, restartExpectedMs);
+    return this.#stopped;
+  }
+
+  async #stop(reason: string, restartExpectedMs: number | undefined): Promise<void> {
+    const { core } = this;
+    this.#phase = "stopping";
+    this.#abort.abort();
+    core.log.info("stopping", { reason });
+    this.chats.turns.stop();
+    this.chats.delivery.stop();
+    await Promise.all([this.server.stop(reason, restartExpectedMs), this.chats.channels.close(), this.chats.runtime.stop()]);
+    this.auth.close();
+    core.loop.stop();
+    rmSync(join(core.paths.gateway, "owner.json"), { force: true });
+    core.store.close();
+    await core.log.close();
+  }
+
+  async #discover(): Promise<void> {
+    const before = this.core.choice(this.core.defaultAgent());
+    this.core.local = await discoverLocalServers(process.env, this.core.log);
+    const after = this.core.choice(this.core.defaultAgent());
+    if (modelName(before.primary) !== modelName(after.primary)) this.core.log.info(after.note);
+  }
+}

@@ -1,0 +1,101 @@
+import { systemClock } from "../core/clock.ts";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { AuthSettings } from "../auth/credentials.ts";
+import { ensureGatewayToken } from "../auth/gateway-token.ts";
+import type { GatewayOptions } from "../cli/invocation.ts";
+import { loadConfig, type Loaded } from "../config/load.ts";
+import { type Paths } from "../config/paths.ts";
+import type { Config } from "../config/schema.ts";
+import { CliError, EXIT, reasonOf } from "../core/errors.ts";
+import { Secret } from "../core/secret.ts";
+import { openLog, type LogLevel, type RootLog } from "../observe/log.ts";
+import { Core } from "./core.ts";
+
+const clock = systemClock;
+
+/** Settings of the auth room. Throws CliError for what cannot work, before anything listens. */
+export function authSettings(core: Core, options: GatewayOptions): AuthSettings {
+  const { auth, trustedProxies, nodes } = core.config.gateway;
+  const given = { token: secretFile(options.tokenFile), password: secretFile(options.passwordFile) };
+  const env = { token: envSecret("OPENCLAW_GATEWAY_TOKEN"), password: envSecret("OPENCLAW_GATEWAY_PASSWORD") };
+  const password = given.password ?? env.password ?? auth.password ?? null;
+  const configured = given.token ?? env.token ?? auth.token ?? null;
+  const mode =
+    options.auth ?? (given.password ? "password" : given.token ? "token" : (auth.mode ?? (password && !configured ? "password" : "token")));
+  if (mode === "password" && !password)
+    throw new CliError("gateway.auth.mode is password, but there is no password", {
+      fix: "openclaw config set gateway.auth.password --stdin",
+      exit: EXIT.config,
+    });
+  const proxy = auth.trustedProxy;
+  if (mode === "trusted-proxy" && !proxy?.userHeader)
+    throw new CliError("gateway.auth.mode is trusted-proxy, but gateway.auth.trustedProxy.userHeader is not set", { exit: EXIT.config });
+  const token = mode === "token" ? (configured ?? ensureGatewayToken(join(core.paths.gateway, "token"))) : configured;
+  for (const secret of [token, password]) if (secret) core.log.protect(secret);
+  return {
+    mode,
+    token,
+    password,
+    proxy: proxy?.userHeader
+      ? {
+          userHeader: proxy.userHeader.toLowerCase(),
+          requiredHeaders: lower(proxy.requiredHeaders),
+          allowUsers: proxy.allowUsers ?? [],
+          secret: null,
+        }
+      : null,
+    trustedProxies,
+    pairWithSharedSecret: nodes.pairing.autoApproveLocal,
+  };
+}
+
+const lower = (names: readonly string[] | undefined): string[] => (names ?? []).map((name) => name.toLowerCase());
+
+function envSecret(name: string): Secret | null {
+  const text = process.env[name]?.trim();
+  return text ? new Secret(text) : null;
+}
+
+function secretFile(path: string | undefined): Secret | null {
+  if (path === undefined) return null;
+  try {
+    const text = readFileSync(path, "utf8").trim();
+    if (text !== "") return new Secret(text);
+  } catch (err) {
+    throw new CliError(`${path} cannot be read`, { why: reasonOf(err), exit: EXIT.usage, cause: err });
+  }
+  throw new CliError(`${path} is empty`, { why: "it must hold the credential on one line", exit: EXIT.usage });
+}
+
+export function readConfig(paths: Paths): Loaded {
+  return loadConfig({ path: paths.config, env: process.env, lastGoodPath: paths.lastGood });
+}
+
+const LEVELS: Readonly<Record<string, LogLevel | "silent">> = {
+  silent: "silent",
+  fatal: "error",
+  error: "error",
+  warn: "warn",
+  info: "info",
+  debug: "debug",
+  trace: "debug",
+};
+export const logLevel = (level: string): LogLevel | "silent" => LEVELS[level] ?? "info";
+
+export function openGatewayLog(paths: Paths, config: Config, verbose: boolean): RootLog {
+  const { logging } = config;
+  const terminal = verbose
+    ? logging.consoleLevel
+      ? logLevel(logging.consoleLevel)
+      : "debug"
+    : logging.consoleLevel
+      ? logLevel(logging.consoleLevel)
+      : "warn";
+  return openLog({
+    dir: join(paths.gateway, "logs"),
+    level: verbose ? "debug" : logLevel(logging.level),
+    terminal: { stream: process.stderr, level: terminal, style: logging.consoleStyle ?? "pretty", env: process.env },
+    clock,
+  });
+}
