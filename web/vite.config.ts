@@ -1,9 +1,29 @@
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { defineConfig } from "vite";
+import type { Plugin } from "vite";
 
 const root = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
 
+/** Text files beside their compressed form, so that no request waits for compression. */
+function compressed(): Plugin {
+  return {
+    name: "compressed",
+    apply: "build",
+    closeBundle: () => {
+      const out = new URL("../dist/web/", import.meta.url).pathname;
+      for (const name of globSync("**/*.{html,js,css,svg}", { cwd: out })) {
+        const content = readFileSync(out + name);
+        if (content.length < 1_024) continue;
+        writeFileSync(`${out}${name}.br`, brotliCompressSync(content));
+        writeFileSync(`${out}${name}.gz`, gzipSync(content, { level: 9 }));
+      }
+    },
+  };
+}
+
 export default defineConfig({
+  plugins: [compressed()],
   base: "./",
   define: { __PAGE_VERSION__: JSON.stringify(root.version) },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },

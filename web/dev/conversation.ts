@@ -210,11 +210,8 @@ export class Conversations {
   }
 
   changed(session: Session, reason: string): void {
-    this.#emit(
-      "sessions.changed",
-      { sessionKey: session.key, agentId: session.agentId, reason, ts: Date.now(), session: this.toRow(session) },
-      session.key,
-    );
+    const { key, ...fields } = this.toRow(session);
+    this.#emit("sessions.changed", { sessionKey: key, reason, ts: Date.now(), ...fields }, session.key);
   }
 
   history(session: Session, limit: number, offset: number): Record<string, unknown> {

@@ -11,9 +11,11 @@ const OUTBOX = "gateway.outbox";
 const DRAFT = "gateway.draft:";
 const NEW_SESSION = "gateway.newSession";
 const RETRY_MS = 1_500;
+const READ_MS = 600;
 const TITLE_CHARS = 60;
 
 let flushing = false;
+let reading: ReturnType<typeof setTimeout> | undefined;
 
 /** A random id; `randomUUID` is missing where the page is not served securely. */
 export function newId(): string {
@@ -80,10 +82,15 @@ export function restoreNewSession(): void {
   if (key !== null && key === store.activeKey.value) beginSession(key, key.split(":")[1] ?? "main");
 }
 
-/** Marks the open session as read, when somebody is looking. */
+/** Marks the open session as read, when somebody is looking; once for all messages that come close together. */
 export function markRead(): void {
+  clearTimeout(reading);
+  reading = setTimeout(markReadNow, READ_MS);
+}
+
+function markReadNow(): void {
   const row = store.activeRow.value;
-  if (row?.unread !== true || document.hidden || !store.online.value) return;
+  if (row?.unread !== true || row.hasActiveRun === true || document.hidden || !store.online.value) return;
   store.sessions.value = store.sessions.value.map((one) => (one.key === row.key ? { ...one, unread: false } : one));
   gateway()
     .request("sessions.patch", { key: row.key, unread: false })
@@ -246,7 +253,9 @@ export async function chooseModel(ref: string | null): Promise<void> {
     return store.patchChat(key, (chat) => ({ ...chat, draft: chat.draft && { ...chat.draft, model: ref } }));
   }
   try {
-    await gateway().request("sessions.patch", { key, model: ref });
+    // A session without a message may not exist yet; then it is made with its model.
+    if (store.activeRow.value === undefined && ref !== null) await gateway().request("sessions.create", { key, model: ref });
+    else await gateway().request("sessions.patch", { key, model: ref });
     const [provider, ...id] = ref?.split("/") ?? [];
     const chosen = { model: ref === null ? null : id.join("/"), modelProvider: provider ?? null };
     store.sessions.value = store.sessions.value.map((row) => (row.key === key ? { ...row, ...chosen } : row));

@@ -102,7 +102,7 @@ function listen(): void {
     document.title = `${store.title.value} · Gateway`;
   });
   effect(() => {
-    if (store.activeRow.value?.unread === true) queueMicrotask(markRead);
+    if (store.activeRow.value?.unread === true) markRead();
   });
 }
 

@@ -249,7 +249,7 @@ function withResults(group: readonly Row[]): readonly Block[] {
 }
 
 function withResult(call: Tool, row: Row): Tool {
-  const measured = (row.details as { durationMs?: unknown } | undefined)?.durationMs;
+  const measured = row.durationMs ?? (row.details as { durationMs?: unknown } | undefined)?.durationMs;
   const endedAt = row.__openclaw?.recordTimestampMs ?? row.timestamp;
   const elapsed = call.startedAtMs !== null && endedAt !== undefined ? Math.max(0, endedAt - call.startedAtMs) : null;
   return {

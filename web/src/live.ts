@@ -1,6 +1,6 @@
 /** What the gateway says, turned into changes of the store: events, first load, reload after a gap. */
 import { batch } from "@preact/signals";
-import { canonicalKey, applyChange, upsert } from "./sessions.ts";
+import { applyChange, canonicalKey, toPatch, upsert } from "./sessions.ts";
 import { dropEntry } from "./outbox.ts";
 import { applyAgent, applyChat, createRun, fromInFlight, isActive } from "./run.ts";
 import { applyNewest, applyOlder, applyRow, hasUserRow, isSettled } from "./transcript.ts";
@@ -44,7 +44,7 @@ export function onEvent(frame: EventFrame): void {
   const payload = frame.payload ?? {};
   if (frame.event === "chat") onChat(payload as ChatEvent);
   else if (frame.event === "agent" || frame.event === "session.tool") onAgent(payload as AgentEvent);
-  else if (frame.event === "session.message") onMessage(payload as { sessionKey: string; message?: Row; session?: SessionRow });
+  else if (frame.event === "session.message") onMessage(payload as MessageEvent);
   else if (frame.event === "sessions.changed") onSessions(payload as SessionChange);
   else if (frame.event === "shutdown") store.restarting.value = true;
 }
@@ -64,12 +64,15 @@ function onAgent(event: AgentEvent & { isHeartbeat?: boolean }): void {
   if (store.chats.value.has(key)) patchRun(key, event.runId, event.seq <= 1, (run) => applyAgent(run, event));
 }
 
-function onMessage(event: { sessionKey: string; message?: Row; session?: SessionRow }): void {
+type MessageEvent = { sessionKey: string; sessionId?: string; message?: Row; session?: SessionRow; stale?: boolean };
+
+function onMessage(event: MessageEvent): void {
   const key = toKey(event.sessionKey);
   const row = event.message;
+  if (event.stale === true || isOtherSession(key, event.sessionId)) return void loadChat(key);
   batch(() => {
     if (row !== undefined && store.chats.value.get(key)?.loaded === true) {
-      store.patchChat(key, (chat) => ({ ...chat, rows: applyRow(chat.rows, row) }));
+      store.patchChat(key, (chat) => ({ ...chat, rows: applyRow(chat.rows, row, event.sessionId) }));
       settleOutbox(key);
     }
     if (event.session !== undefined) store.sessions.value = upsert(store.sessions.value, { ...event.session, key });
@@ -85,8 +88,15 @@ function onSessions(change: SessionChange): void {
   store.sessions.value = rows;
   const key = change.sessionKey === undefined ? undefined : toKey(change.sessionKey);
   if (key === undefined || !store.chats.value.has(key)) return;
-  if (change.reason === "reset" && key === store.activeKey.value) void loadChat(key);
-  if (change.session?.hasActiveRun === false) setTimeout(() => void healSession(key), SETTLE_MS);
+  const patch = toPatch(change);
+  if (change.reason === "reset" || isOtherSession(key, patch.sessionId)) void loadChat(key);
+  if (patch.hasActiveRun === false) setTimeout(() => void healSession(key), SETTLE_MS);
+}
+
+/** The session was reset: what is shown belongs to the conversation before. */
+function isOtherSession(key: string, sessionId: string | undefined): boolean {
+  const chat = store.chats.value.get(key);
+  return sessionId !== undefined && chat?.loaded === true && chat.rows.sessionId !== null && chat.rows.sessionId !== sessionId;
 }
 
 function patchRun(key: string, runId: string, whole: boolean, change: (run: Run) => Run): void {

@@ -142,3 +142,16 @@ test("a result is text, whatever its shape", () => {
   assert.equal(toResultText({ ok: true }), '{\n  "ok": true\n}');
   assert.equal(toResultText(undefined), "");
 });
+
+test("thinking that counts from the beginning of the turn is not repeated", () => {
+  let run = applyAgent(createRun("r", true), agent(1, "thinking", { text: "First", delta: "First" }));
+  run = applyAgent(run, agent(2, "tool", { phase: "start", toolCallId: "c", name: "exec" }));
+  run = applyAgent(run, agent(3, "thinking", { text: "First\n\nThen", delta: "Then" }));
+  run = applyAgent(run, agent(4, "thinking", { text: "First\n\nThen more", delta: " more" }));
+  assert.deepEqual(shape(run), ["(First)", "[exec running]", "(Then more)"]);
+});
+
+test("a retry says in words why nothing comes", () => {
+  const run = applyAgent(createRun("r", true), agent(1, "retry", { phase: "retry", text: "The provider is busy; trying again in 2 s" }));
+  assert.equal(run.phase, "The provider is busy; trying again in 2 s");
+});

@@ -101,6 +101,9 @@ export function applyAgent(run: Run, event: AgentEvent): Run {
   if (event.stream === "tool") return withTool({ ...next, state: "running", phase: null }, event, data);
   if (event.stream === "thinking" || event.stream === "reasoning")
     return withThinking({ ...next, state: "running", phase: null }, event, data);
+  // A retry or a compaction says in words why nothing comes.
+  if ((event.stream === "retry" || event.stream === "compaction") && typeof data["text"] === "string")
+    return { ...next, phase: data["text"] };
   if (event.stream === "lifecycle" && data["phase"] === "model" && typeof data["model"] === "string") {
     return { ...next, model: data["model"] };
   }
@@ -110,11 +113,21 @@ export function applyAgent(run: Run, event: AgentEvent): Run {
 function withThinking(run: Run, event: AgentEvent, data: Record<string, unknown>): Run {
   const last = run.blocks.at(-1);
   const previous = last?.type === "thinking" ? last.text : "";
-  const text = typeof data["text"] === "string" ? data["text"] : previous + String(data["delta"] ?? "");
+  const text = typeof data["text"] === "string" ? withoutEarlier(run, data["text"], last) : previous + String(data["delta"] ?? "");
   if (text === "") return run;
   const grows = last?.type === "thinking" && text.startsWith(previous);
   const block: LiveBlock = { type: "thinking", seq: event.seq, text };
   return { ...run, blocks: grows ? [...run.blocks.slice(0, -1), { ...block, seq: last.seq }] : [...run.blocks, block] };
+}
+
+/** Where the text counts from the beginning of the turn, what stands above already is left out. */
+function withoutEarlier(run: Run, text: string, last: LiveBlock | undefined): string {
+  const earlier = run.blocks
+    .filter((block) => block.type === "thinking" && block !== last)
+    .map((block) => (block as { text: string }).text);
+  let rest = text;
+  for (const thought of earlier) if (rest.startsWith(thought)) rest = rest.slice(thought.length).trimStart();
+  return rest;
 }
 
 function withTool(run: Run, event: AgentEvent, data: Record<string, unknown>): Run {
@@ -171,6 +184,7 @@ export function fromInFlight(known: Run | undefined, inFlight: InFlightRun): Run
   let run = known !== undefined && isActive(known) ? known : createRun(inFlight.runId, false);
   for (const event of inFlight.events ?? []) run = applyAgent(run, event);
   const text = inFlight.text ?? "";
-  if (text !== "" && !run.text.startsWith(text)) run = { ...withText(run, text, Math.max(run.agentSeq, run.chatSeq, 0)), state: "running" };
+  if (text !== "" && !run.text.startsWith(text))
+    run = { ...withText(run, text, inFlight.seq ?? Math.max(run.agentSeq, run.chatSeq, 0)), state: "running" };
   return { ...run, whole: false };
 }

@@ -17,6 +17,13 @@ test("a change updates, adds or removes one row", () => {
   assert.equal(applyChange(rows, { sessionKey: "agent:main:a", session: row("agent:main:a", { archived: true }) })?.length, 1);
 });
 
+test("a change that carries only the changed fields changes only them", () => {
+  const rows = [row("agent:main:a", { label: "A", model: "one" })];
+  const changed = applyChange(rows, { sessionKey: "agent:main:a", reason: "patch", ts: 1, model: "two", unread: true });
+  assert.deepEqual(changed?.[0], row("agent:main:a", { label: "A", model: "two", unread: true, derivedTitle: null }));
+  assert.equal(applyChange(rows, { sessionKey: "agent:main:new", phase: "start", runId: "r", ts: 1, status: "running" }), null);
+});
+
 test("a change that names nothing asks for the whole list", () => {
   assert.equal(applyChange([], { reason: "delete" }), null);
   assert.equal(applyChange([], { sessionKey: "agent:main:a", reason: "patch" }), null);
@@ -37,6 +44,7 @@ test("short keys become long ones", () => {
 test("a session has the name that says most", () => {
   const machine = "agent:main:web-0e0c7d1a-aaaa-4bbb-8ccc-0123456789ab";
   assert.equal(titleOf(row("agent:main:main", { isMain: true })), "Main");
+  assert.equal(titleOf(row("agent:main:main", { isMain: true, derivedTitle: "Hello" })), "Main");
   assert.equal(titleOf(row("agent:main:main", { isMain: true, label: "Home" })), "Home");
   assert.equal(titleOf(row("agent:main:other", { displayName: "other" })), "other");
   assert.equal(
@@ -89,5 +97,6 @@ test("times are short", () => {
 
 test("a preview is plain", () => {
   assert.equal(toPlain("## Title\n\n- **one** `two`\n> [link](https://x.y)"), "Title one two link");
+  assert.equal(toPlain("_Setup guide_ a snake_case_name _x_."), "Setup guide a snake_case_name x.");
   assert.equal(toPlain("Disk. ## Largest | a |"), "Disk. Largest a");
 });

@@ -1,16 +1,30 @@
 /** The sessions list: live changes, titles, filter, groups. Pure. */
 import type { SessionRow } from "./wire.ts";
 
-export type SessionChange = { sessionKey?: string; key?: string; reason?: string; session?: SessionRow };
+/** The changed row as `session`, or only its changed fields beside the rest. */
+export type SessionChange = Partial<SessionRow> & {
+  sessionKey?: string;
+  reason?: string;
+  phase?: string;
+  runId?: string;
+  ts?: number;
+  session?: SessionRow;
+};
+
+/** What a change says about its session, without what it says about itself. */
+export function toPatch(change: SessionChange): Partial<SessionRow> {
+  const { sessionKey: _key, reason: _reason, phase: _phase, runId: _run, ts: _ts, session, ...fields } = change;
+  return session ?? fields;
+}
 
 /** Applies one `sessions.changed` event. `null` means that the event does not say enough and the list must be read again. */
 export function applyChange(rows: readonly SessionRow[], change: SessionChange): readonly SessionRow[] | null {
   const key = change.sessionKey ?? change.key ?? change.session?.key;
   if (key === undefined) return null;
-  if (change.reason === "delete" || change.reason === "deleted" || change.session?.archived === true)
-    return rows.filter((row) => row.key !== key);
-  if (change.session === undefined) return null;
-  return upsert(rows, { ...change.session, key });
+  const patch = toPatch(change);
+  if (change.reason === "delete" || change.reason === "deleted" || patch.archived === true) return rows.filter((row) => row.key !== key);
+  const whole = change.session !== undefined || rows.some((row) => row.key === key);
+  return whole && Object.keys(patch).length > 0 ? upsert(rows, { ...patch, key }) : null;
 }
 
 /** Adds or updates one row; a title that the server derived earlier survives a shorter row. */
@@ -34,11 +48,12 @@ const MACHINE = /^(web|tui|acp-bridge|explicit|openai|openresponses|hook|subagen
 /** What a person calls this session. */
 export function titleOf(row: SessionRow): string {
   const rest = restOf(row.key);
-  const given = [row.label, row.displayName, row.derivedTitle].find(
-    (name) => typeof name === "string" && name.trim() !== "" && !MACHINE.test(name),
-  );
+  const main = row.isMain === true || rest === "main";
+  // The main session goes on for months; its first words are no name for it.
+  const names = main ? [row.label, row.displayName] : [row.label, row.displayName, row.derivedTitle];
+  const given = names.find((name) => typeof name === "string" && name.trim() !== "" && !MACHINE.test(name));
   if (typeof given === "string") return given.trim();
-  if (row.isMain === true || rest === "main") return "Main";
+  if (main) return "Main";
   if (MACHINE.test(rest)) return toPlain(row.lastMessagePreview ?? "") || "New session";
   return rest;
 }
@@ -49,6 +64,7 @@ export const toPlain = (text: string): string =>
     .replace(/!?\[([^\]]*)\]\([^)]*\)/g, "$1")
     .replace(/^\s*(#{1,6}|>|[-*+]|\d+\.)\s+/gm, "")
     .replace(/[*`~|]+|_{2,}/g, "")
+    .replace(/(^|\s)_([^_]+)_(?=[\s.,:;!?]|$)/g, "$1$2")
     .replace(/\s+/g, " ")
     .replace(/ #{1,6} /g, " ")
     .trim();

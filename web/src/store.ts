@@ -58,7 +58,12 @@ export const mayWrite = computed(() => {
 export const groups = computed(() => toGroups(sessions.value, filter.value, clock.value));
 export const chat = computed(() => chats.value.get(activeKey.value) ?? NEW_CHAT);
 export const activeRow = computed(() => sessions.value.find((row) => row.key === activeKey.value));
-export const title = computed(() => (activeRow.value === undefined ? "New session" : titleOf(activeRow.value)));
+export const title = computed(() => {
+  const main = hello.value?.snapshot.sessionDefaults?.mainSessionKey === activeKey.value;
+  const row = activeRow.value;
+  if (row !== undefined) return titleOf(row);
+  return main ? "Main" : chat.value.draft === null && chat.value.loaded ? titleOf({ key: activeKey.value }) : "New session";
+});
 export const pending = computed(() => outbox.value.filter((entry) => entry.sessionKey === activeKey.value));
 export const items = computed(() => toItems(chat.value.rows.rows, chat.value.runs, pending.value));
 export const activeRun = computed(() => chat.value.runs.findLast(isActive));

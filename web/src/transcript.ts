@@ -37,7 +37,7 @@ export function mergeRows(current: readonly Row[], incoming: readonly Row[]): re
  * pages that were already loaded stay. Another session id means that the session was reset: nothing old stays.
  */
 export function applyNewest(current: Rows, page: HistoryPage): Rows {
-  const sessionId = page.sessionId ?? null;
+  const sessionId = page.sessionId || null;
   const first = page.messages.find((row) => seqOf(row) !== undefined);
   const sameSession = current.sessionId === sessionId && first !== undefined;
   const older = sameSession ? current.rows.filter((row) => (seqOf(row) ?? Infinity) < (seqOf(first) ?? 0)) : [];
@@ -62,8 +62,13 @@ export function applyOlder(current: Rows, page: HistoryPage): Rows {
 }
 
 /** One row that arrived live. */
-export function applyRow(current: Rows, row: Row): Rows {
-  return { ...current, rows: mergeRows(current.rows, [row]), nextOffset: current.nextOffset + (hasRow(current, row) ? 0 : 1) };
+export function applyRow(current: Rows, row: Row, sessionId: string | null = null): Rows {
+  return {
+    ...current,
+    sessionId: current.sessionId ?? sessionId,
+    rows: mergeRows(current.rows, [row]),
+    nextOffset: current.nextOffset + (hasRow(current, row) ? 0 : 1),
+  };
 }
 
 const hasRow = (current: Rows, row: Row): boolean => current.rows.some((known) => rowId(known) === rowId(row));
@@ -76,6 +81,8 @@ export function hasUserRow(rows: readonly Row[], idempotencyKey: string): boolea
 /** A run whose whole answer is in the rows needs no live copy any more. */
 export function isSettled(run: Run, rows: readonly Row[]): boolean {
   if (isActive(run)) return false;
+  // A message that was answered within another turn ends without a text of its own.
+  if (run.state === "final" && run.blocks.length === 0) return true;
   const last = rows.findLast((row) => row.role === "assistant" && runOf(row) === run.runId);
   return last !== undefined && last.stopReason !== "toolUse";
 }

@@ -41,6 +41,7 @@ export type Row = {
   toolCallId?: string;
   toolName?: string;
   isError?: boolean;
+  durationMs?: number;
   details?: unknown;
   openclawAbort?: unknown;
   __openclaw?: { id?: string; seq?: number; runId?: string; recordTimestampMs?: number; kind?: string; idempotencyKey?: string };
@@ -62,7 +63,7 @@ export type ChatEvent = {
   errorKind?: string;
 };
 
-export type InFlightRun = { runId: string; text?: string; startedAt?: number; events?: readonly AgentEvent[] };
+export type InFlightRun = { runId: string; text?: string; seq?: number; startedAt?: number; events?: readonly AgentEvent[] };
 
 /** Answer of `chat.startup` and `chat.history`. */
 export type HistoryPage = {

@@ -161,9 +161,9 @@ function Empty(): JSX.Element | null {
         type="button"
         class="primary"
         disabled={!store.mayWrite.value}
-        onClick={() => send(scripted ? "Hello" : "Hello, what can you do?", [])}
+        onClick={() => send(scripted ? "help" : "Hello, what can you do?", [])}
       >
-        Say hello
+        {scripted ? "Ask what it can do" : "Say hello"}
       </button>
     </div>
   );

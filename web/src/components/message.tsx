@@ -101,7 +101,7 @@ function Working({ run }: { run: Run }): JSX.Element {
         <i />
         <i />
       </span>
-      <span>{run.phase === null ? "Working" : (PHASES[run.phase] ?? "Working")}</span>
+      <span>{run.phase === null ? "Working" : (PHASES[run.phase] ?? (run.phase.includes(" ") ? run.phase : "Working"))}</span>
     </p>
   );
 }

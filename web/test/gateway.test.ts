@@ -1,0 +1,166 @@
+/** The page against the real gateway, with a real Pi and a deterministic model behind it. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { after, before, describe, test } from "node:test";
+import { promisify } from "node:util";
+import { startModelServer } from "../../test/model-server.ts";
+import { dropHome, MAIN, modelConfig, newHome, startGateway } from "../../test/wire/gateway.ts";
+import { openPerson } from "./browser.ts";
+import type { ModelServer } from "../../test/model-server.ts";
+import type { GatewayUnderTest } from "../../test/wire/gateway.ts";
+import type { Person } from "./browser.ts";
+import type { Page } from "playwright-core";
+
+const WAIT_MS = 30_000;
+
+async function linkOf(gateway: GatewayUnderTest): Promise<string> {
+  const env = { PATH: process.env["PATH"] ?? "", HOME: gateway.home };
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [MAIN, "dashboard", "--no-open", "--url", gateway.url, "--token", gateway.token()],
+    { env },
+  );
+  const link = /http\S+#k=\S+/.exec(stdout)?.[0];
+  assert.ok(link, stdout);
+  return link;
+}
+
+async function say(page: Page, text: string): Promise<void> {
+  await page.locator("#composer").fill(text);
+  await page.keyboard.press("Enter");
+}
+
+const answer = (page: Page, text: string): Promise<void> =>
+  page.locator(".message.assistant", { hasText: text }).last().waitFor({ timeout: WAIT_MS });
+const settled = (page: Page): Promise<void> =>
+  page.locator('.message.assistant[data-running="true"]').waitFor({ state: "detached", timeout: WAIT_MS });
+
+describe("the page on a real gateway", () => {
+  let models: ModelServer;
+  let gateway: GatewayUnderTest;
+  let person: Person;
+  const home = newHome();
+
+  before(async () => {
+    models = await startModelServer();
+    gateway = await startGateway({ home, config: modelConfig(models.url) });
+    person = await openPerson(gateway.http);
+    await person.page.goto(await linkOf(gateway));
+    await person.page.locator("#composer").waitFor();
+  });
+  after(async () => {
+    await person?.close();
+    await gateway?.kill();
+    await models?.close();
+    dropHome(home);
+  });
+
+  test("it says which model answers, and the answer comes from it", async () => {
+    const { page } = person;
+    assert.doesNotMatch(page.url(), /k=/);
+    await page.locator(".head-model", { hasText: "Answered by Echo (test)" }).waitFor();
+    await say(page, "hello there");
+    await answer(page, "You said: hello there");
+    await settled(page);
+    assert.equal(await page.locator(".message").count(), 2);
+  });
+
+  test("a tool call shows its command, its result and its duration, live and after a reload", async () => {
+    const { page } = person;
+    await say(page, "tool:bash:echo from-the-tool");
+    await answer(page, "Tool said:");
+    await settled(page);
+    const check = async (): Promise<void> => {
+      const tool = page.locator("details.tool").last();
+      assert.match(await tool.locator("summary").innerText(), /bash\s+echo from-the-tool\s+\d+\.\d s/);
+      await tool.locator("summary").click();
+      assert.match(await tool.locator(".tool-body").innerText(), /Result\s+from-the-tool/);
+    };
+    await check();
+    await page.reload();
+    await answer(page, "Tool said:");
+    await check();
+  });
+
+  test("thinking is folded", async () => {
+    const { page } = person;
+    await say(page, "think: about gardens");
+    await settled(page);
+    await page.locator("details.thinking").last().waitFor({ timeout: WAIT_MS });
+  });
+
+  test("a slow answer streams, and Escape stops it", async () => {
+    const { page } = person;
+    await say(page, `slow:100 ${Array.from({ length: 60 }, (_, at) => `w${at}`).join(" ")}`);
+    await page.locator('.message.assistant[data-running="true"]', { hasText: "w3" }).waitFor({ timeout: WAIT_MS });
+    await page.locator("#composer").press("Escape");
+    await page.locator(".note-line", { hasText: "Stopped." }).waitFor({ timeout: WAIT_MS });
+    await settled(page);
+    assert.equal(await page.getByRole("button", { name: "Stop" }).count(), 0);
+  });
+
+  test("a message into a running turn steers it, and nothing is shown twice", async () => {
+    const { page } = person;
+    await page.getByRole("button", { name: "New session" }).first().click();
+    await say(page, `slow:60 ${Array.from({ length: 30 }, (_, at) => `s${at}`).join(" ")}`);
+    await page.locator('.message.assistant[data-running="true"]', { hasText: "s3" }).waitFor({ timeout: WAIT_MS });
+    await say(page, "and now this");
+    await answer(page, "You said: and now this");
+    await settled(page);
+    const users = await page.locator(".message.user .plain").allInnerTexts();
+    assert.equal(users.filter((text) => text === "and now this").length, 1);
+    const texts = (await page.locator(".message.assistant").allInnerTexts()).join("\n");
+    assert.equal(texts.split("s29").length - 1, 1);
+    assert.equal(texts.split("You said: and now this").length - 1, 1);
+    await page.reload();
+    await answer(page, "You said: and now this");
+    assert.deepEqual(await page.locator(".message.user .plain").allInnerTexts(), users);
+  });
+
+  test("kill -9 of the gateway: the written message goes out afterwards, once", async () => {
+    const { page } = person;
+    const { port } = gateway;
+    await gateway.kill("SIGKILL");
+    await page.locator(".status", { hasText: "Reconnecting" }).waitFor({ timeout: WAIT_MS });
+    await say(page, "written while you were away");
+    gateway = await startGateway({ home, port });
+    await answer(page, "You said: written while you were away");
+    await settled(page);
+    assert.equal(await page.locator(".message.user .plain", { hasText: "written while you were away" }).count(), 1);
+    assert.equal(
+      models.requests().filter((request) => JSON.stringify(request.messages.at(-1)).includes("written while you were away")).length,
+      1,
+    );
+  });
+
+  test("kill -9 in the middle of an answer: it is answered after all, and appears once", async () => {
+    const { page } = person;
+    const { port } = gateway;
+    await page.getByRole("button", { name: "New session" }).first().click();
+    await say(page, `slow:80 ${Array.from({ length: 40 }, (_, at) => `k${at}`).join(" ")}`);
+    await page.locator('.message.assistant[data-running="true"]', { hasText: "k5" }).waitFor({ timeout: WAIT_MS });
+    await gateway.kill("SIGKILL");
+    gateway = await startGateway({ home, port });
+    await answer(page, "k39");
+    await settled(page);
+    const texts = (await page.locator(".message.assistant").allInnerTexts()).join("\n");
+    assert.equal(texts.split("k39").length - 1, 1);
+    assert.equal(await page.locator(".message.user").count(), 1);
+  });
+
+  test("a command is answered in its place", async () => {
+    const { page } = person;
+    await say(page, "/status");
+    await answer(page, "Model: test/echo");
+    await say(page, "after the command");
+    await answer(page, "You said: after the command");
+    await settled(page);
+    const all = (await page.locator(".message").allInnerTexts()).join("\n");
+    assert.ok(all.indexOf("Model: test/echo") < all.indexOf("You said: after the command"));
+  });
+
+  test("nothing on the page broke the content security policy or went elsewhere", () => {
+    assert.deepEqual(person.faults, []);
+    assert.deepEqual(person.strays, []);
+  });
+});
