@@ -33,6 +33,8 @@ export const LIMITS = {
   turnAttempts: 3,
   /** Attempts to send one part of a reply when the failure is certain and transient. */
   sendAttempts: 8,
+  /** At shutdown: how long a send that has begun may take to be confirmed; then its fate is unknown. */
+  sendSettleMs: 1_000,
   /** Age at which an unsent part is parked instead of sent late. */
   outboundMaxAgeMs: 24 * 3_600_000,
   /** Terminal inbox rows keep their id, for deduplication, this long. */

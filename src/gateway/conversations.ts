@@ -137,6 +137,8 @@ export class Conversations {
       historyLimit: (channel) => historyLimit(core.config, channel),
       canonicalId: (channel) => this.#known.get(channel)?.canonicalId,
       isOwner: (channel, sender) => core.isOwner(channel, sender),
+      roomAdmitsMembers: (channel) => this.abilities(channel)?.roomAdmitsMembers === true,
+      defaultAgent: () => core.defaultAgent(),
       pairing: {
         isPaired: (channel, account, sender) => core.pairings.isPaired(channel, account, sender),
         request: (channel, account, sender, name) => core.pairings.request(channel, account, sender, name),

@@ -534,8 +534,9 @@ export class Gateway {
     this.#abort.abort();
     core.log.info("stopping", { reason });
     this.chats.turns.stop();
-    this.chats.delivery.stop();
-    await Promise.all([this.server.stop(reason, restartExpectedMs), this.chats.channels.close(), this.chats.runtime.stop()]);
+    // A channel stays connected until what it is sending is confirmed.
+    const channels = this.chats.delivery.stop().then(() => this.chats.channels.close());
+    await Promise.all([channels, this.server.stop(reason, restartExpectedMs), this.chats.runtime.stop()]);
     this.auth.close();
     core.loop.stop();
     rmSync(join(core.paths.gateway, "owner.json"), { force: true });

@@ -31,7 +31,8 @@ type Sent = { state: PartState; ids?: readonly string[]; cause?: string; retryIn
  */
 export class Delivery {
   readonly #options: DeliveryOptions;
-  readonly #busy = new Set<string>();
+  readonly #busy = new Map<string, Promise<void>>();
+  #stopping = false;
   /** Conversations whose account has no connection; looked at again when one comes up. */
   readonly #waiting = new Map<string, Set<string>>();
   readonly #abort = new AbortController();
@@ -47,13 +48,14 @@ export class Delivery {
 
   /** Something was written for this conversation. */
   wake(conversation: string): void {
-    if (this.#busy.has(conversation) || this.#abort.signal.aborted) return;
-    this.#busy.add(conversation);
-    void this.#drain(conversation).finally(() => {
+    if (this.#busy.has(conversation) || this.#stopping) return;
+    const drained = this.#drain(conversation).finally(() => {
       this.#busy.delete(conversation);
+      if (this.#stopping) return;
       const next = this.#options.outbox.next(conversation);
-      if (next && this.#linkOf(next) && !this.#abort.signal.aborted) this.wake(conversation);
+      if (next && this.#linkOf(next)) this.wake(conversation);
     });
+    this.#busy.set(conversation, drained);
   }
 
   /** An account is connected: what waits for it goes out. */
@@ -64,14 +66,18 @@ export class Delivery {
     for (const conversation of conversations) this.wake(conversation);
   }
 
-  stop(): void {
+  /** Sends nothing more; gives what is being sent a moment to be confirmed, so that its fate is known. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const settled = Promise.allSettled(this.#busy.values());
+    await Promise.race([settled, new Promise<void>((resolve) => this.#options.clock.after(LIMITS.sendSettleMs, resolve))]);
     this.#abort.abort();
   }
 
   async #drain(conversation: string): Promise<void> {
-    for (;;) {
+    while (!this.#stopping) {
       const part = this.#options.outbox.next(conversation);
-      if (!part || this.#abort.signal.aborted) return;
+      if (!part) return;
       const link = this.#linkOf(part);
       if (this.#tooOld(part)) await this.#settle(part, { state: "parked", cause: "too old to be sent" });
       else if (!link) return this.#await(part);

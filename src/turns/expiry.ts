@@ -1,5 +1,9 @@
 /** When a conversation starts anew by itself; `session.reset` of the configuration, resolved for one session. */
-export type ResetRule = { mode: "daily" | "idle" | "none"; /** Hour of the day, 0 to 23. */ atHour: number; /** Null: no idle limit. */ idleMinutes: number | null };
+export type ResetRule = {
+  mode: "daily" | "idle" | "none";
+  /** Hour of the day, 0 to 23. */ atHour: number;
+  /** Null: no idle limit. */ idleMinutes: number | null;
+};
 
 const DAY_MS = 86_400_000;
 

@@ -1,6 +1,6 @@
 import type { ToolName } from "../agents/runtime.ts";
 import type { Inbound, Target } from "../channels/channel.ts";
-import { asId, type AccountId, type AgentId, type ChannelId, type RunId } from "../core/ids.ts";
+import { asId, type AccountId, type AgentId, type ChannelId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
@@ -22,6 +22,10 @@ export type InboundOptions = {
   historyLimit: (channel: string, account: string) => number;
   canonicalId: (channel: string) => ((id: string) => string) | undefined;
   isOwner: (channel: string, senderId: string) => boolean;
+  /** A listed room of this channel admits all its members. */
+  roomAdmitsMembers: (channel: string) => boolean;
+  /** Where a message goes that no agent can be found for: it is parked there for the operator. */
+  defaultAgent: () => AgentId;
   pairing: {
     isPaired: (channel: string, account: string, sender: string) => boolean;
     /** The code to tell the sender, once per request; null when nothing is to be said. Called inside a transaction. */
@@ -73,6 +77,7 @@ export class InboundDoor {
             now: this.#options.turns.options.clock.now(),
             isCommand: (text) => parseCommand(text) !== null,
             canonicalId: this.#options.canonicalId(channel),
+            roomAdmitsMembers: this.#options.roomAdmitsMembers(channel),
             activation,
           },
         },
@@ -92,16 +97,25 @@ export class InboundDoor {
     if (action === "record") return this.#recordStep(event, target);
     if (action === "offer-pairing") return this.#pairingStep(event, target);
     if (action === "ignore") return nothing;
-    if (!decision.route || !decision.sessionKey) {
-      this.#options.log.error("a message has no agent", { channel, account, problem: decision.problem });
-      return nothing;
-    }
+    if (!decision.route || !decision.sessionKey) return this.#strandedStep(event, target, decision);
     return this.#messageStep(event, target, decision);
   }
 
-  #messageStep(event: Inbound, target: Target, decision: Explanation): Step {
+  /** No agent answers for this message, e.g. a binding names one that was deleted: it is kept for the operator, not dropped. */
+  #strandedStep(event: Inbound, target: Target, decision: Explanation): Step {
+    this.#options.log.error("a message has no agent and was set aside", {
+      channel: target.channel,
+      account: target.account,
+      problem: decision.problem,
+    });
+    const agentId = this.#options.defaultAgent();
+    const route = { agentId, rule: "default" as const, binding: null, trace: [] };
+    return this.#messageStep(event, target, { ...decision, route, sessionKey: asId<SessionKey>(`agent:${agentId}:stranded`) }, true);
+  }
+
+  #messageStep(event: Inbound, target: Target, decision: Explanation, park = false): Step {
     const session = this.#options.turns.options.sessions.get(decision.sessionKey!);
-    const owner = this.#options.isOwner(target.channel, event.sender.id);
+    const owner = [event.sender.id, ...(event.sender.aliases ?? [])].some((id) => this.#options.isOwner(target.channel, id));
     const submission: Submission = {
       channel: target.channel,
       account: target.account,
@@ -129,7 +143,7 @@ export class InboundDoor {
     let admission: Admission | undefined;
     return {
       inTransaction: () => {
-        admission = this.#admissionFor(submission, event, target);
+        admission = this.#admissionFor(park ? { ...submission, park } : submission, event, target);
         admission?.inTransaction();
       },
       afterCommit: () => void admission?.afterCommit(),
