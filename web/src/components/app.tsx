@@ -70,9 +70,13 @@ function Toast(): JSX.Element {
 function onKey(event: KeyboardEvent): void {
   if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
     event.preventDefault();
-    store.drawerOpen.value = true;
-    // The drawer is hidden on a phone until the next frame, and what is hidden takes no focus.
-    requestAnimationFrame(() => document.getElementById("filter")?.focus());
+    const focus = (): void => document.getElementById("filter")?.focus();
+    focus();
+    // On a narrow screen the list is hidden until the next frame, and what is hidden takes no focus.
+    if (store.narrow.value) {
+      store.drawerOpen.value = true;
+      requestAnimationFrame(focus);
+    }
   }
   if (event.key === "Escape" && store.drawerOpen.value) store.drawerOpen.value = false;
 }
