@@ -267,6 +267,11 @@ test("models.list shows the configured ones, or all, the answering one first and
   const all = await r.models["models.list"].run({ view: "all" });
   assertFits("ModelsListResult", all);
   assert.equal(all.models.length, 2);
+  const other = await r.models["models.list"].run({ view: "all", provider: "Other" });
+  assert.deepEqual(
+    other.models.map((each) => [each["id"], each["available"], each["unavailableReason"]]),
+    [["big", false, "missing-auth"]],
+  );
   await assert.rejects(
     () => Promise.resolve(r.models["models.list"].run({ agentId: "nobody" })),
     fails("INVALID_REQUEST", /unknown agent id/),

@@ -29,7 +29,7 @@ export type ModelsDeps = ConfigDeps & {
   thinkingDefault: (agentId: string) => string;
 };
 
-type ListParams = { agentId?: string; view?: "default" | "configured" | "provider-config" | "all"; refresh?: boolean };
+type ListParams = { agentId?: string; view?: "default" | "configured" | "provider-config" | "all"; provider?: string; refresh?: boolean };
 
 /** models.*: what can answer, and which one does. */
 export function modelsMethods(deps: ModelsDeps) {
@@ -47,8 +47,11 @@ export async function listModels(deps: ModelsDeps, params: ListParams): Promise<
   const current = deps.modelOf(agentId);
   const wanted = new Set(agentIds(config).flatMap((id) => resolveAgent(config, id, deps.stateDir).models));
   const known = await deps.models(params.refresh ?? false);
-  const shown =
-    params.view === "all" ? known : known.filter((model) => model.configured || wanted.has(nameOf(model)) || nameOf(model) === current);
+  const isShown = (model: KnownModel): boolean => {
+    if (params.provider !== undefined) return model.provider.toLowerCase() === params.provider.toLowerCase();
+    return params.view === "all" || model.configured || wanted.has(nameOf(model)) || nameOf(model) === current;
+  };
+  const shown = known.filter(isShown);
   const aliases = new Map([...modelAliases(config, agentId)].map(([alias, model]) => [model, alias]));
   const rows = shown.map((model) =>
     toChoice(model, { current, fallbacks: agent.models, aliases, thinkingDefault: deps.thinkingDefault(agentId) }),

@@ -83,7 +83,7 @@ export const DEFINED_AS: Readonly<Record<string, string>> = {
 /** Properties that released clients send although the published schema does not know them yet. */
 export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, JsonSchema>>>> = {
   connect: { modelCatalog: object({ sessionKey: key, agentId: text(128) }) },
-  "models.list": { includeDetails: { type: "boolean" }, sessionKey: key, agentId: text(128) },
+  "models.list": { provider: text(128), includeDetails: { type: "boolean" }, sessionKey: key, agentId: text(128) },
   "sessions.describe": { agentId: text(128) },
   "sessions.list": { hasBoard: { type: "boolean" }, excludeSubagents: { type: "boolean" }, includeActivitySummary: { type: "boolean" } },
   "chat.history": { maxBytes: { type: "integer", minimum: 1 } },

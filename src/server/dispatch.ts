@@ -103,7 +103,7 @@ export class Dispatch {
   #succeeded(request: Request, asker: Asker, payload: unknown, started: number): void {
     let text: string;
     try {
-      text = encodeResult(request.id, payload ?? {});
+      text = encodeResult(request.id, payload === undefined ? {} : payload);
     } catch (err) {
       return this.#failed(request, asker, err, started);
     }
