@@ -1,0 +1,240 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { GatewayError } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import { RawJson } from "../protocol/frames.ts";
+import type { MethodTable } from "../protocol/method.ts";
+import { connect, makeDevice, startRoom, type Raw, type Room } from "../../test/server-room.ts";
+
+const gate = { open: () => {}, opened: Promise.resolve() };
+let aborted = 0;
+
+/** Served names whose params suit the tests; what they do here is the tests' own. */
+const METHODS: MethodTable = {
+  status: { scope: "operator.read", run: () => new RawJson('{"cached":true}') },
+  "chat.send": {
+    scope: "operator.write",
+    maxBytes: LIMITS.attachmentRequestBytes,
+    run: (params: { message: string }) => ({ length: params.message.length }),
+  },
+  agent: {
+    scope: "operator.write",
+    run: (_params: unknown, caller) => {
+      caller.accept({ status: "accepted" });
+      return Promise.resolve({ status: "ok" });
+    },
+  },
+  "agents.list": {
+    scope: "operator.read",
+    run: () => {
+      throw new GatewayError("NOT_FOUND", "nothing there", { fix: "Look elsewhere.", details: { code: "X" }, retryAfterMs: 5 });
+    },
+  },
+  "models.list": { scope: "operator.read", run: () => Promise.reject(new TypeError("secret detail")) },
+  "commands.list": {
+    scope: "operator.read",
+    run: () => {
+      const until = performance.now() + 1;
+      while (performance.now() < until);
+      return {};
+    },
+  },
+  "agent.wait": {
+    scope: "operator.write",
+    run: async (_params: unknown, caller) => {
+      caller.signal.addEventListener("abort", () => aborted++);
+      await gate.opened;
+      return { status: "ok" };
+    },
+  },
+  "config.set": { scope: "operator.admin", run: () => ({}) },
+};
+
+const chat = (message: string): string =>
+  `{"type":"req","id":"big","method":"chat.send","params":{"sessionKey":"main","idempotencyKey":"k","message":${message}}}`;
+const answerTo = (raw: Raw, id: string) => raw.next((frame) => frame.type === "res" && frame.id === id);
+
+describe("requests", () => {
+  let room: Room;
+  let raw: Raw;
+  before(async () => {
+    room = await startRoom({ methods: METHODS });
+    raw = await connect(room, { scopes: ["operator.write"] });
+  });
+  after(() => room.stop());
+
+  test("a payload that is JSON already is spliced in as it is", async () => {
+    assert.deepEqual((await raw.call("status")).payload, { cached: true });
+  });
+
+  test("a two-stage call is answered twice under one id", async () => {
+    raw.send({ type: "req", id: "two", method: "agent", params: { message: "hi", idempotencyKey: "k" } });
+    assert.deepEqual((await answerTo(raw, "two")).payload, { status: "accepted" });
+    assert.deepEqual((await answerTo(raw, "two")).payload, { status: "ok" });
+  });
+
+  test("an expected failure keeps its code, text, details, fix and delay", async () => {
+    assert.deepEqual((await raw.call("agents.list")).error, {
+      code: "NOT_FOUND",
+      message: "nothing there",
+      details: { code: "X", fix: "Look elsewhere." },
+      retryAfterMs: 5,
+    });
+  });
+
+  test("a bug is told without its text", async () => {
+    assert.deepEqual((await raw.call("models.list")).error, { code: "UNAVAILABLE", message: "internal error", retryable: false });
+  });
+
+  test("a missing scope is named in the agreed shape", async () => {
+    const expected = {
+      code: "FORBIDDEN",
+      message: "missing scope: operator.admin",
+      details: { code: "MISSING_SCOPE", missingScope: "operator.admin", requiredScopes: ["operator.admin"] },
+    };
+    assert.deepEqual((await raw.call("config.set", {})).error, expected);
+    assert.deepEqual((await raw.call("connect", {})).error, expected);
+  });
+
+  test("a node may not call an operator's method", async () => {
+    const node = await connect(room, { role: "node", scopes: [], device: makeDevice(), client: { id: "node-host", mode: "node" } });
+    assert.deepEqual((await node.call("health")).error, { code: "INVALID_REQUEST", message: "unauthorized role: node" });
+    node.close();
+  });
+
+  for (const name of ["toString", "__proto__", "constructor", "x".repeat(128), "a\r\n\u001b[31mb"]) {
+    test(`a method named ${JSON.stringify(name).slice(0, 24)} is unknown`, async () => {
+      assert.deepEqual((await raw.call(name)).error, { code: "INVALID_REQUEST", message: `unknown method: ${name}` });
+    });
+  }
+
+  const invalid: [string, string, string | null, RegExp][] = [
+    ["no object", "[1]", null, /must be object/],
+    ["null", "null", null, /must be object/],
+    ["no id", '{"type":"req","method":"health"}', null, /at \/id/],
+    ["an empty id", '{"type":"req","id":"","method":"health"}', null, /at \/id/],
+    ["a long id", `{"type":"req","id":"${"i".repeat(257)}","method":"health"}`, null, /at \/id/],
+    ["NUL in the id", '{"type":"req","id":"a\\u0000","method":"health"}', null, /at \/id/],
+    ["half a surrogate in the id", '{"type":"req","id":"\\ud800","method":"health"}', null, /at \/id/],
+    ["another type", '{"type":"res","id":"t","method":"health"}', "t", /at \/type/],
+    ["no method", '{"type":"req","id":"m"}', "m", /at \/method/],
+    ["a long method", `{"type":"req","id":"m2","method":"${"m".repeat(129)}"}`, "m2", /at \/method/],
+    ["a foreign property", '{"type":"req","id":"f","method":"health","zzz":1}', "f", /unexpected property 'zzz'/],
+    ["a duplicate key", '{"type":"req","id":"d","method":"health","params":{"probe":true,"pr\\u006fbe":false}}', "d", /duplicate key/],
+    [
+      "params that are null",
+      '{"type":"req","id":"n","method":"health","params":null}',
+      "n",
+      /invalid health params: at root: must be object/,
+    ],
+    ["deep nesting", `{"type":"req","id":"deep","method":"health","params":${"[".repeat(100)}${"]".repeat(100)}}`, "deep", /nested deeper/],
+  ];
+  for (const [title, text, id, message] of invalid) {
+    test(`a frame with ${title} is answered with an error`, async () => {
+      raw.send(text);
+      const answer = await answerTo(raw, id ?? "invalid");
+      assert.equal(answer.error!.code, "INVALID_REQUEST");
+      assert.match(answer.error!.message, message);
+    });
+  }
+
+  const huge: [string, string, string, RegExp][] = [
+    [
+      "a 25 MiB call of a small method",
+      `{"type":"req","id":"h","method":"health","params":{"x":"${"x".repeat(25e6)}"}}`,
+      "h",
+      /^invalid health request: larger than 262144 bytes$/,
+    ],
+    [
+      "a 25 MiB call of an unknown method",
+      `{"type":"req","id":"u","method":"nope","params":{"x":"${"x".repeat(25e6)}"}}`,
+      "u",
+      /^unknown method: nope$/,
+    ],
+    ["a method name of 10 MiB", `{"type":"req","id":"l","method":"${"m".repeat(10_485_760)}"}`, "l", /no method name/],
+    ["brackets, 5 million deep", chat("[".repeat(5_000_000)), "big", /nested deeper than 64 levels/],
+    ["500,000 keys", chat(`{${Array.from({ length: 500_000 }, (_, i) => `"k${i}":0`).join(",")}}`), "big", /more than 50000 values/],
+    ["12 million escapes", chat(JSON.stringify("\n".repeat(12_000_000))), "big", /beside its attachments/],
+  ];
+  for (const [title, text, id, message] of huge) {
+    test(`${title} is refused and the connection goes on`, async () => {
+      raw.send(text);
+      const answer = await answerTo(raw, id);
+      assert.equal(answer.error!.code, "INVALID_REQUEST");
+      assert.match(answer.error!.message, message);
+      assert.equal((await raw.call("health")).ok, true);
+    });
+  }
+
+  test("a large message arrives whole where it is allowed", async () => {
+    raw.send(chat(JSON.stringify("a".repeat(19_000_000))));
+    assert.deepEqual((await answerTo(raw, "big")).payload, { length: 19_000_000 });
+  });
+
+  test("a message in fragments arrives whole", async () => {
+    const text = chat(JSON.stringify("ü".repeat(200_000)));
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length; at += 10_001)
+      raw.ws.send(bytes.subarray(at, at + 10_001), { binary: false, fin: at + 10_001 >= bytes.length });
+    assert.deepEqual((await answerTo(raw, "big")).payload, { length: 200_000 });
+  });
+
+  test("more requests than may wait are answered with a delay, and none is left without an answer", async () => {
+    const flood = await connect(room);
+    const total = LIMITS.connectionQueue + 2_000;
+    const frames = Array.from({ length: total }, (_, i) => `{"type":"req","id":"${i}","method":"health"}`);
+    for (const frame of frames) flood.ws.send(frame);
+    const outcomes = new Map<string, number>();
+    for (let i = 0; i < total; i++) {
+      const answer = await flood.next((frame) => frame.type === "res");
+      const outcome = answer.ok ? "ok" : answer.error!.code;
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+      if (!answer.ok) assert.ok(answer.error!.retryAfterMs! > 0);
+    }
+    assert.ok(outcomes.get("ok")! >= LIMITS.connectionQueue, JSON.stringify([...outcomes]));
+    flood.close();
+  });
+
+  test("one client's flood does not push another one's request behind its own", async () => {
+    const flood = await connect(room);
+    const other = await connect(room);
+    for (let i = 0; i < 1_000; i++) flood.ws.send(`{"type":"req","id":"${i}","method":"commands.list"}`);
+    await flood.next((frame) => frame.type === "res");
+    await other.call("health");
+    const served = flood.frames.filter((frame) => frame.type === "res" && frame.ok).length;
+    assert.ok(served < 300, `the other client waited for ${served} of the 1,000 requests`);
+    flood.close();
+    other.close();
+  });
+
+  test("calls of one connection run side by side up to the limit, and end with it", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gate.opened = promise;
+    const slow = await connect(room, { scopes: ["operator.write"] });
+    for (let i = 0; i < LIMITS.connectionConcurrency; i++)
+      slow.send({ type: "req", id: `w${i}`, method: "agent.wait", params: { runId: "r" } });
+    slow.send({ type: "req", id: "behind", method: "health" });
+    const other = await connect(room);
+    await other.call("health");
+    assert.equal(slow.frames.filter((frame) => frame.id === "behind").length, 0);
+    slow.ws.terminate();
+    while (aborted < LIMITS.connectionConcurrency) await other.call("health");
+    resolve();
+    other.close();
+  });
+
+  for (const [title, frame, code, reason] of [
+    ["text that is no JSON", "{nope", 1008, /not JSON/],
+    ["an empty message", "", 1008, /not JSON/],
+    ["a binary frame", Buffer.from('{"type":"req","id":"b","method":"health"}'), 1003, /binary/],
+    ["a frame over the maximum", "x".repeat(LIMITS.frameBytes + 1), 1009, /too large/],
+  ] as const) {
+    test(`${title} after connect closes the socket with a reason`, async () => {
+      const bad = await connect(room);
+      bad.send(frame);
+      const end = await bad.end();
+      assert.equal(end.code, code);
+      assert.match(end.reason, reason);
+    });
+  }
+});
