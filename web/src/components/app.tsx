@@ -67,15 +67,16 @@ function Toast(): JSX.Element {
   );
 }
 
+const focusFilter = (): void => document.getElementById("filter")?.focus();
+
 function onKey(event: KeyboardEvent): void {
   if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
     event.preventDefault();
-    const focus = (): void => document.getElementById("filter")?.focus();
-    focus();
+    focusFilter();
     // On a narrow screen the list is hidden until the next frame, and what is hidden takes no focus.
     if (store.narrow.value) {
       store.drawerOpen.value = true;
-      requestAnimationFrame(focus);
+      requestAnimationFrame(focusFilter);
     }
   }
   if (event.key === "Escape" && store.drawerOpen.value) store.drawerOpen.value = false;
