@@ -12,6 +12,7 @@ import { reasonOf } from "../core/errors.ts";
 import { type AgentId } from "../core/ids.ts";
 import { createLoopProbe } from "../observe/event-loop.ts";
 import { createHealth, sampleHealth } from "../observe/health.ts";
+import { sampleProcess } from "../observe/process-metrics.ts";
 import { type RootLog } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { createChannelState } from "../store/channel-state.ts";
@@ -76,6 +77,14 @@ export class Core {
     this.pairings = createPairings(this.store, { newCode: createPairingCode, now: clock.now });
     this.instanceId = this.#keptInstanceId();
     sampleHealth(this.metrics, this.health);
+    sampleProcess(this.metrics, this.loop, log);
+    this.hideSecrets();
+  }
+
+  /** Tells the log what it must never show: the secrets of the configuration, and what its patterns match. */
+  hideSecrets(): void {
+    this.log.protectAll(this.loaded.config);
+    this.log.setPatterns(this.loaded.config.logging.redactPatterns);
   }
 
   /** Names this installation, the same over restarts. */

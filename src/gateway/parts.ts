@@ -104,7 +104,7 @@ export class Gateway {
       log: core.log.child({ subsystem: "auth" }),
       settings: authSettings(core, options),
       requested: (request) => this.server.hub.publish("device.pair.requested", toRequestRow(request), { scope: "operator.pairing" }),
-      resolved: (answer) => this.server.hub.publish("device.pair.resolved", answer, { scope: "operator.pairing" }),
+      resolved: (answer) => this.server.hub.publish("device.pair.resolved", { ...answer, ts: clock.now() }, { scope: "operator.pairing" }),
       disconnect: (ended) => void this.server.hub.close((peer) => isEnded(peer, ended), 4001, "credential ended"),
     });
     this.chats = new Conversations(core, () => this.#guideFacts());
@@ -136,7 +136,8 @@ export class Gateway {
       phase: () => this.#phase,
       methods: () => this.methods(),
       events: SERVED_EVENTS,
-      capabilities: [],
+      // models.list answers from what is known at once, and knows `provider` and `includeDetails`.
+      capabilities: ["published-model-catalog"],
       snapshot: (peer) => this.#snapshot(peer),
       health: () => this.#health.snapshot(),
       presence: () => ({ presence: presence(this.#statusDeps()) }),
@@ -242,6 +243,7 @@ export class Gateway {
       return void core.log.error("the configuration file cannot be used; the running configuration stays", { path: core.paths.config });
     const changes = diffConfig(core.config, next.config);
     core.loaded = next;
+    core.hideSecrets();
     await saveLastGood(next, core.paths.lastGood);
     core.log.info("configuration reloaded", { changes: changes.map((change) => change.path), effect: strongestEffect(changes) ?? "none" });
     const waiting = changes.filter((change) => change.effect === "restart-gateway").map((change) => change.path);

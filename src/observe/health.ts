@@ -1,7 +1,7 @@
 import { systemClock, type Clock } from "../core/clock.ts";
 import type { Metrics } from "../core/metrics.ts";
 
-export type PartState = "starting" | "ready" | "degraded" | "failing";
+type PartState = "starting" | "ready" | "degraded" | "failing";
 
 export type Part = {
   /** `store`, `server`, `agents`, `channel:irc/libera`, ... */

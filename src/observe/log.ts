@@ -8,7 +8,7 @@ import { toEntry, toJsonLine, type LogEntry, type LogLevel } from "./log-line.ts
 import { hasColour, toTerminalLine } from "./log-terminal.ts";
 import { KnownSecrets } from "./redact.ts";
 
-export type { LogEntry, LogLevel } from "./log-line.ts";
+export type { LogLevel } from "./log-line.ts";
 
 const RANK: Readonly<Record<LogLevel | "silent", number>> = { debug: 0, info: 1, warn: 2, error: 3, silent: 4 };
 

@@ -44,7 +44,7 @@ export function isCredentialKey(key: string): boolean {
 }
 
 /** Makes every character visible: controls, ANSI escapes, bidirectional marks and separators become `\u{...}` in plain text. */
-export function toVisible(text: string): string {
+function toVisible(text: string): string {
   if (PLAIN.test(text)) return text;
   return text.replace(INVISIBLE, (char) => NAMED[char] ?? `\\u{${char.codePointAt(0)!.toString(16)}}`);
 }
