@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { cpSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type Metafile } from "esbuild";
+import { build, type BuildOptions, type Metafile } from "esbuild";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
@@ -51,36 +51,44 @@ async function unlessCurrent(name: string, inputs: readonly string[], result: st
   writeFileSync(stamp, hash);
 }
 
-async function bundle(): Promise<Metafile> {
-  const result = await build({
-    absWorkingDir: root,
-    entryPoints: { main: "src/main.ts", ...Object.fromEntries(WORKERS.map((path) => [workerName(path), path])) },
-    outdir: "dist",
-    bundle: true,
-    splitting: true,
-    format: "esm",
-    platform: "node",
-    target: "node24",
-    // Chunks lie beside main.js, so that what a module finds next to itself (`new URL("./migrations/", import.meta.url)`) is in dist/.
-    chunkNames: "[name]-[hash]",
-    // Pi runs as processes of its own, from its own bundle.
-    external: ["@earendil-works/pi-coding-agent"],
-    banner: { js: 'import { createRequire as toRequire } from "node:module"; const require = toRequire(import.meta.url);' },
-    legalComments: "none",
-    metafile: true,
-    logLevel: "warning",
-  });
-  return result.metafile;
+/** For every bundle: what Node 24 runs, readable, without the packages that stay packages. */
+const COMMON = {
+  absWorkingDir: root,
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node24",
+  // Pi runs as processes of its own, from its own bundle.
+  external: ["@earendil-works/pi-coding-agent"],
+  legalComments: "none",
+  metafile: true,
+  logLevel: "warning",
+} satisfies BuildOptions;
+
+/** Sources that are loaded by another process, as files of their own: name in dist/ -> source. */
+const SEPARATE = { "pi-extension": "src/agents/pi/extension.ts" };
+
+async function bundle(): Promise<Metafile["outputs"]> {
+  const [gateway, separate] = await Promise.all([
+    build({
+      ...COMMON,
+      entryPoints: { main: "src/main.ts" },
+      outdir: "dist",
+      splitting: true,
+      // Chunks lie beside main.js, so that what a module finds next to itself (`new URL("./migrations/", import.meta.url)`) is in dist/.
+      chunkNames: "[name]-[hash]",
+      banner: { js: 'import { createRequire as toRequire } from "node:module"; const require = toRequire(import.meta.url);' },
+    }),
+    build({ ...COMMON, entryPoints: SEPARATE, outdir: "dist", outExtension: { ".js": ".mjs" } }),
+  ]);
+  writeNotices({ ...gateway.metafile.inputs, ...separate.metafile.inputs });
+  return { ...gateway.metafile.outputs, ...separate.metafile.outputs };
 }
 
-/** Sources that are started as files of their own (inside another process) and so need a known name in dist/. */
-const WORKERS: readonly string[] = globSync("src/**/*.entry.ts", { cwd: root }).toSorted();
-const workerName = (path: string): string => path.replace(/^.*\//, "").replace(/\.ts$/, "");
-
 /** The licence texts of the packages whose code is in the bundle. */
-function writeNotices(metafile: Metafile): void {
+function writeNotices(inputs: Metafile["inputs"]): void {
   const packages = new Set<string>();
-  for (const input of Object.keys(metafile.inputs)) {
+  for (const input of Object.keys(inputs)) {
     const found = /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input);
     if (found) packages.add(found[1]!);
   }
@@ -100,10 +108,10 @@ function copyMigrations(): void {
 }
 
 /** Removes files of earlier builds: all of them with --clean, else those that no running gateway should need any more. */
-function prune(metafile: Metafile): void {
-  const current = new Set(Object.keys(metafile.outputs).map((path) => relative("dist", path)));
+function prune(outputs: Metafile["outputs"]): void {
+  const current = new Set(Object.keys(outputs).map((path) => relative("dist", path)));
   const now = new Date();
-  for (const name of readdirSync(dist).filter((each) => each.endsWith(".js"))) {
+  for (const name of readdirSync(dist).filter((each) => /\.m?js$/.test(each))) {
     const path = join(dist, name);
     if (current.has(name)) utimesSync(path, now, now);
     else if (process.argv.includes("--clean") || now.getTime() - statSync(path).mtimeMs > KEEP_OLD_CHUNKS_MS) rmSync(path);
@@ -126,15 +134,20 @@ async function buildPage(): Promise<void> {
 const started = Date.now();
 mkdirSync(dist, { recursive: true });
 try {
+  await unlessCurrent(
+    "protocol",
+    ["scripts/gen-protocol.ts", "src/protocol/methods.ts", "src/protocol/params.ts", "package-lock.json"],
+    join(root, "src/protocol/gen/validators.js"),
+    () => runNode([join(root, "scripts/gen-protocol.ts")]),
+  );
   const page = buildPage();
-  const metafile = await bundle();
+  const outputs = await bundle();
   copyMigrations();
-  writeNotices(metafile);
   await page;
-  prune(metafile);
-  const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
+  prune(outputs);
+  const bytes = Object.values(outputs).reduce((sum, output) => sum + output.bytes, 0);
   say(
-    `dist/: ${Object.keys(metafile.outputs).length} files, ${Math.round(bytes / 1_024)} KB of code, ${((Date.now() - started) / 1_000).toFixed(1)} s`,
+    `dist/: ${Object.keys(outputs).length} files, ${Math.round(bytes / 1_024)} KB of code, ${((Date.now() - started) / 1_000).toFixed(1)} s`,
   );
 } catch (err) {
   console.error(err instanceof Error ? err.message : err);
