@@ -13,15 +13,13 @@ export const OPERATOR_SCOPES = [
 const KNOWN: ReadonlySet<string> = new Set(OPERATOR_SCOPES);
 
 /** Scopes that another one includes. `admin` includes all. */
-const INCLUDED: Readonly<Record<string, readonly string[]>> = {
-  "operator.write": ["operator.read", "operator.talk"],
-};
+const INCLUDED: ReadonlyMap<string, readonly string[]> = new Map([["operator.write", ["operator.read", "operator.talk"]]]);
 
 /** True when a holder of `held` may do what `needed` asks for. */
 export function satisfies(held: Iterable<string>, needed: string): boolean {
   if (!KNOWN.has(needed)) return false;
   for (const scope of held) {
-    if (scope === needed || scope === "operator.admin" || INCLUDED[scope]?.includes(needed)) return true;
+    if (scope === needed || scope === "operator.admin" || INCLUDED.get(scope)?.includes(needed)) return true;
   }
   return false;
 }

@@ -1,0 +1,230 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { asId, type DeviceId } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import { silentLog } from "../core/log.ts";
+import { Secret } from "../core/secret.ts";
+import { openStore, type Store } from "../store/open.ts";
+import { isHighEntropy, mint, PREFIX } from "./credentials.ts";
+import { devicePayload, verifyDevice } from "./device.ts";
+import { Devices } from "./devices.ts";
+import { ensureGatewayToken } from "./gateway-token.ts";
+import { peerKey, SignInLimiter } from "./limiter.ts";
+import { ForwardingRules } from "./proxy.ts";
+import { covers, OPERATOR_SCOPES } from "./scopes.ts";
+import { SignInLinks } from "./bootstrap.ts";
+import { ServiceTokens } from "./tokens.ts";
+import type { AuthSettings } from "./credentials.ts";
+
+let dir: string;
+let store: Store;
+let now = 1_000_000;
+const clock = { now: () => now, after: () => () => {} };
+const ended: string[] = [];
+before(() => {
+  dir = mkdtempSync(join(tmpdir(), "auth-"));
+  store = openStore({ dir, log: silentLog });
+});
+after(() => {
+  store.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const open = () =>
+  new Devices({
+    store,
+    clock,
+    events: { requested: () => {}, resolved: () => {}, revoked: (device, role) => ended.push(`${device} ${role}`) },
+  });
+const facts = { displayName: null, platform: "linux", deviceFamily: null, clientId: "cli", clientMode: "cli", remote: "127.0.0.1" };
+let count = 0;
+const newDevice = () => ({ id: asId<DeviceId>(`device-${++count}`), publicKey: "key", facts });
+const as = (...scopes: string[]) => ({ scopes: new Set(scopes), device: null });
+const forbidden = { code: "FORBIDDEN" };
+
+test("nobody approves, rotates, revokes or removes what they do not hold themselves", async () => {
+  const devices = open();
+  for (const held of OPERATOR_SCOPES) {
+    for (const wanted of OPERATOR_SCOPES) {
+      const device = newDevice();
+      const request = await devices.request({ ...device, origin: null }, { role: "operator", scopes: [wanted], reason: "not-paired" });
+      const may = covers([held], [wanted]);
+      const approval = devices.approve(request.requestId, as(held));
+      if (may) assert.deepEqual((await approval).grants[0]!.scopes, [wanted]);
+      else {
+        await assert.rejects(() => approval, forbidden);
+        await devices.approve(request.requestId, as("operator.admin"));
+        for (const change of [
+          () => devices.rotate(device.id, "operator", undefined, as(held)),
+          () => devices.revoke(device.id, "operator", as(held)),
+          () => devices.remove(device.id, as(held)),
+        ])
+          await assert.rejects(change, forbidden);
+      }
+    }
+  }
+});
+
+test("a node is approved by an admin only", async () => {
+  const devices = open();
+  const request = await devices.request({ ...newDevice(), origin: null }, { role: "node", scopes: [], reason: "not-paired" });
+  await assert.rejects(() => devices.approve(request.requestId, as("operator.pairing", "operator.write")), forbidden);
+  assert.equal((await devices.approve(request.requestId, as("operator.admin"))).grants[0]!.role, "node");
+  await assert.rejects(() => devices.approve(request.requestId, as("operator.admin")), { code: "NOT_FOUND" });
+});
+
+test("rotation narrows, never widens, and gives the text to the device itself only", async () => {
+  const devices = open();
+  const device = newDevice();
+  const { token } = await devices.pair(device, { role: "operator", scopes: ["operator.write"] }, "silent");
+  await assert.rejects(() => devices.rotate(device.id, "operator", ["operator.admin"], as("operator.admin")), forbidden);
+  const foreign = await devices.rotate(device.id, "operator", ["operator.read"], as("operator.admin"));
+  assert.equal(foreign.token, null);
+  assert.equal(devices.grantOfToken(token!.reveal()), null, "the old token has ended");
+  assert.ok(ended.includes(`${device.id} operator`));
+  assert.deepEqual(devices.grant(device.id, "operator")!.scopes, ["operator.read"]);
+  const own = await devices.rotate(device.id, "operator", undefined, { scopes: new Set(["operator.read"]), device: device.id });
+  assert.deepEqual(devices.grantOfToken(own.token!.reveal())!.scopes, ["operator.read"]);
+});
+
+test("requests are bounded and end by themselves", async () => {
+  const devices = open();
+  for (let i = 0; i < LIMITS.pendingDevices + 10; i++) {
+    now++;
+    await devices.request({ ...newDevice(), origin: null }, { role: "operator", scopes: [], reason: "not-paired" });
+  }
+  const { pending } = devices.list();
+  assert.equal(pending.length, LIMITS.pendingDevices);
+  now += LIMITS.pendingDeviceMs + 1;
+  assert.equal(devices.list().pending.length, 0);
+  await assert.rejects(() => devices.approve(pending[0]!.requestId, as("operator.admin")), { code: "NOT_FOUND" });
+});
+
+test("tokens and links give at most what their maker holds, and end in time", async () => {
+  const tokens = new ServiceTokens({ store, clock, revoked: () => {} });
+  const links = new SignInLinks({ store, clock });
+  for (const held of OPERATOR_SCOPES) {
+    for (const wanted of OPERATOR_SCOPES) {
+      const maker = { scopes: new Set([held]), name: "m" };
+      const makes = [
+        () => tokens.create({ name: "n", scopes: [wanted] }, maker),
+        () => links.create({ role: "operator", scopes: [wanted] }, maker),
+      ];
+      for (const make of makes) {
+        if (covers([held], [wanted])) await make();
+        else await assert.rejects(make, forbidden);
+      }
+    }
+  }
+  await assert.rejects(() => links.create({ role: "node", scopes: [] }, { scopes: ["operator.write"], name: "m" }), forbidden);
+  await assert.rejects(() => tokens.create({ name: "n", scopes: ["operator.root"] }, { scopes: new Set(["operator.admin"]), name: "m" }), {
+    code: "INVALID_REQUEST",
+  });
+  const { token } = await tokens.create(
+    { name: "n", scopes: ["operator.read"], expiresInMs: 60_000 },
+    { scopes: new Set(["operator.admin"]), name: "m" },
+  );
+  const { code } = await links.createForOwner();
+  assert.ok(tokens.find(token.reveal()));
+  assert.ok(links.find(code.reveal()));
+  now += LIMITS.linkMs + 1;
+  assert.equal(tokens.find(token.reveal()), null);
+  assert.equal(links.find(code.reveal()), null);
+});
+
+test("no credential is stored as text", async () => {
+  const devices = open();
+  const { token } = await devices.pair(newDevice(), { role: "operator", scopes: [] }, "silent");
+  const service = await new ServiceTokens({ store, clock, revoked: () => {} }).create(
+    { name: "n", scopes: ["operator.read"] },
+    { scopes: new Set(["operator.admin"]), name: "m" },
+  );
+  const link = await new SignInLinks({ store, clock }).createForOwner();
+  const files = ["gateway.db", "gateway.db-wal"].map((name) => readFileSync(join(dir, name)).toString("latin1")).join("");
+  for (const secret of [token!, service.token, link.code]) assert.ok(!files.includes(secret.reveal()));
+});
+
+test("a lock lasts for its time, is not prolonged by refused tries, and counts each kind by itself", () => {
+  const limiter = new SignInLimiter({ store, clock, log: silentLog });
+  for (let i = 0; i < LIMITS.signInFailures - 1; i++) limiter.failed("192.0.2.1", "password");
+  assert.equal(limiter.lockedMs("192.0.2.1", "password"), 0);
+  limiter.failed("192.0.2.1", "password");
+  assert.equal(limiter.lockedMs("192.0.2.1", "password"), LIMITS.signInLockMs);
+  assert.equal(limiter.lockedMs("192.0.2.1", "token"), 0);
+  assert.equal(limiter.lockedMs("192.0.2.2", "password"), 0);
+  now += LIMITS.signInLockMs;
+  assert.equal(limiter.lockedMs("192.0.2.1", "password"), 0);
+  for (let i = 0; i < LIMITS.signInFailuresTotal; i++) limiter.failed(`198.51.${i >> 8}.${i & 255}`, "password");
+  assert.ok(limiter.lockedMs("203.0.113.9", "password") > 0, "many peers together are one attacker");
+  now += LIMITS.signInWindowMs;
+  assert.equal(limiter.lockedMs("203.0.113.9", "password"), 0);
+});
+
+test("one host is one peer, however it writes its address", () => {
+  assert.equal(peerKey("::1"), peerKey("127.0.0.1"));
+  assert.equal(peerKey("127.8.9.1"), peerKey("::ffff:127.0.0.1"));
+  assert.equal(peerKey("::ffff:192.0.2.1"), "192.0.2.1");
+  assert.equal(peerKey("2001:db8:1:2:3:4:5:6"), peerKey("2001:db8:1:2::9"));
+  assert.notEqual(peerKey("2001:db8:1:2::1"), peerKey("2001:db8:1:3::1"));
+});
+
+test("the generated token is kept, private and hard to guess", () => {
+  const path = join(dir, "sub", "token");
+  const token = ensureGatewayToken(path);
+  assert.equal(ensureGatewayToken(path).reveal(), token.reveal());
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.ok(isHighEntropy(token));
+  for (const weak of ["password", "correct horse battery", "a".repeat(500), "0123456789"])
+    assert.equal(isHighEntropy(new Secret(weak)), false, weak);
+  assert.ok(isHighEntropy(mint(PREFIX.deviceToken, 256)));
+});
+
+test("the signed text is what the protocol says, to the byte", () => {
+  const proof = { id: "id", publicKey: "k", signature: "s", signedAt: 5, nonce: "n" };
+  const fields = {
+    clientId: "cli",
+    clientMode: "cli",
+    role: "operator",
+    scopes: ["b", "a"],
+    token: "t",
+    platform: " LinuX İ ",
+    deviceFamily: undefined,
+  };
+  assert.equal(devicePayload(2, proof, fields), "v2|id|cli|cli|operator|b,a|5|t|n");
+  assert.equal(devicePayload(3, proof, fields), "v3|id|cli|cli|operator|b,a|5|t|n|linux İ|");
+  assert.deepEqual(verifyDevice({ ...proof, publicKey: "" }, fields, "n", 5), {
+    code: "DEVICE_AUTH_PUBLIC_KEY_INVALID",
+    reason: "device-public-key",
+    message: "device public key invalid",
+  });
+});
+
+test("forwarded headers count from trusted proxies only, and a proxy on the same host needs a secret", () => {
+  const base: AuthSettings = {
+    mode: "trusted-proxy",
+    token: null,
+    password: null,
+    proxy: { userHeader: "x-user", requiredHeaders: ["x-proto"], allowUsers: [], secret: null },
+    trustedProxies: ["127.0.0.1", "10.0.0.0/8"],
+    pairWithSharedSecret: true,
+  };
+  const headers = { "x-forwarded-for": "203.0.113.5, 198.51.100.7, 10.1.1.1", "x-user": "ann", "x-proto": "https" };
+  const rules = new ForwardingRules(base);
+  assert.deepEqual(rules.read(headers, "192.0.2.1"), { via: "refused" });
+  assert.deepEqual(rules.read({ "x-user": "ann" }, "192.0.2.1"), { via: "direct", address: "192.0.2.1" });
+  assert.deepEqual(rules.read(headers, "10.2.3.4"), { via: "proxy", address: "198.51.100.7", user: "ann", secure: false });
+  const { "x-proto": _, ...lacking } = headers;
+  assert.deepEqual(rules.read(lacking, "10.2.3.4"), { via: "proxy", address: "198.51.100.7", user: null, secure: false });
+  const local = rules.read(headers, "::ffff:127.0.0.1");
+  assert.ok(local.via === "proxy" && local.user === null);
+  const secret = new ForwardingRules({ ...base, proxy: { ...base.proxy!, secret: { header: "x-secret", value: new Secret("s") } } });
+  const proven = secret.read({ ...headers, "x-secret": "s" }, "127.0.0.1");
+  assert.ok(proven.via === "proxy" && proven.user === "ann");
+  const wrong = secret.read({ ...headers, "x-secret": "t" }, "10.2.3.4");
+  assert.ok(wrong.via === "proxy" && wrong.user === null);
+  for (const name of ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"])
+    assert.deepEqual(rules.read({ [name]: "1.2.3.4" }, "192.0.2.1"), { via: "refused" }, name);
+});
