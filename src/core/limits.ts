@@ -53,6 +53,11 @@ export const LIMITS = {
   /** Attachment sizes, advertised in hello-ok. */
   attachmentBytes: 19_464_192,
   imageBytes: 6_291_456,
+  /** Clients that `presence` lists, newest first; the others are connected without being listed. */
+  presenceRows: 100,
+  /** Presence changes are told together for this long with few clients, and up to the maximum with many. */
+  presenceMs: 100,
+  presenceMaxMs: 10_000,
   /** `tick` event and WebSocket ping. */
   tickMs: 30_000,
   pingMs: 25_000,

@@ -191,7 +191,7 @@ function toRecent(deps: StatusDeps, row: SessionRow, now: number): Record<string
 /** Rows of system-presence and of hello-ok: this gateway first, then the connected clients, newest first. */
 export function presence(deps: Pick<StatusDeps, "hub" | "startedAt" | "instanceId">): Record<string, unknown>[] {
   const peers = [...deps.hub.peers()].toSorted((a, b) => b.connectedAt - a.connectedAt);
-  return [selfRow(deps), ...peers.map(toPeerRow)];
+  return [selfRow(deps), ...peers.slice(0, LIMITS.presenceRows).map(toPeerRow)];
 }
 
 /** Where this machine is. Read again after a while, because networks change; not for each caller, because that is slow. */

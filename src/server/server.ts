@@ -32,8 +32,6 @@ export type Server = {
 
 /** WebSocket paths. */
 const WS_PATHS: ReadonlySet<string> = new Set(["/", "/ws"]);
-/** Presence changes of one moment are told together. */
-const PRESENCE_MS = 100;
 
 /** Builds the server; nothing happens before `listen`. */
 export function createServer(deps: ServerDeps): Server {
@@ -205,7 +203,9 @@ class GatewayServer implements Server {
 
   #presenceChanged(): void {
     if (this.#stopping) return;
-    this.#cancelPresence ??= this.#deps.clock.after(PRESENCE_MS, () => {
+    // What a change costs grows with the square of the clients: the more there are, the more changes are told together.
+    const delayMs = Math.min(LIMITS.presenceMs * Math.max(1, this.hub.peers().length / 8), LIMITS.presenceMaxMs);
+    this.#cancelPresence ??= this.#deps.clock.after(delayMs, () => {
       this.#cancelPresence = null;
       const stateVersion = this.#deps.stateVersion();
       this.hub.publish("presence", this.#deps.presence(), { scope: "operator.read", droppable: true, stateVersion });
