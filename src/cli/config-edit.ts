@@ -46,7 +46,10 @@ async function editFile(invocation: Invocation, change: (edit: Edit) => void): P
     });
   }
   const issues = await writeConfig(path, collect(loaded.raw ?? "", change), { env: invocation.host.env, base: loaded.raw });
-  for (const issue of issues.filter((each) => each.severity === "warning")) invocation.out.note(`Note: ${warningLine(issue)}`);
+  // What was wrong before this change is not news.
+  const known = new Set(loaded.issues.map((issue) => issue.message));
+  for (const issue of issues.filter((each) => each.severity === "warning" && !known.has(each.message)))
+    invocation.out.note(`Note: ${warningLine(issue)}`);
   return path;
 }
 

@@ -4,7 +4,7 @@ import { getAt } from "../config/edit.ts";
 import type { Issue } from "../config/issue.ts";
 import { formatPath, parsePath, type KeyPath } from "../config/key-path.ts";
 import { redactValue } from "../config/redact.ts";
-import { CliError, EXIT } from "../core/errors.ts";
+import { CliError, EXIT, GatewayError } from "../core/errors.ts";
 import { editConfig } from "./config-edit.ts";
 import { parseValue, shownValue } from "./config-value.ts";
 import type { Run } from "./command.ts";
@@ -87,7 +87,9 @@ export const configSet: Run = async (invocation) => {
       exit: EXIT.usage,
     });
   const value = invocation.has("stdin") || invocation.has("string") ? text : parseValue(text);
-  const where = await editConfig(invocation, (edit) => edit.set(path, value));
+  const where = await editConfig(invocation, (edit) => edit.set(path, value)).catch((err: unknown) => {
+    throw err instanceof GatewayError && err.code === "INVALID_REQUEST" && err.fix === undefined ? toRefusal(err, path) : err;
+  });
   const effect = effectAt(CONFIG, path);
   out.result({ ok: true, path: formatPath(path), where, effect }, () => {
     out.line(
@@ -96,6 +98,14 @@ export const configSet: Run = async (invocation) => {
     out.note(EFFECTS[effect]);
   });
 };
+
+const toRefusal = (err: GatewayError, path: KeyPath): CliError =>
+  new CliError(err.message, {
+    why: "nothing was changed.",
+    fix: `openclaw config schema ${formatPath(path)} tells what is possible.`,
+    exit: EXIT.config,
+    cause: err,
+  });
 
 /** `openclaw config unset <path>` */
 export const configUnset: Run = async (invocation) => {

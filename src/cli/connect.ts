@@ -185,6 +185,10 @@ function authWhy(err: ClientError, target: Target): string {
 function authFix(err: ClientError, target: Target, invocation: Invocation): string {
   if (err.reason === "AUTH_RATE_LIMITED")
     return `wait ${Math.ceil((err.retryAfterMs ?? 60_000) / 1_000)} s, then use the right credential.`;
+  if (target.credentialFrom?.includes("--") || invocation.has("token-file") || invocation.has("password-file"))
+    return target.local
+      ? "leave the flag out: this machine's own gateway needs none."
+      : "openclaw token on the gateway's machine prints the right one.";
   if (target.credentialFrom?.includes("OPENCLAW_GATEWAY"))
     return "unset the variable, or set it to what `openclaw token` prints on the gateway's machine.";
   if (target.local)

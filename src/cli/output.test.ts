@@ -66,6 +66,8 @@ test("wrapped text keeps its words and its indent", () => {
   assert.deepEqual(wrapText("one two three four", 9, "  "), ["one two", "  three", "  four"]);
   assert.deepEqual(wrapText("unbreakable-word", 5), ["unbreakable-word"]);
   assert.deepEqual(wrapText("", 5), [""]);
+  assert.deepEqual(wrapText("  Why: it is so", 10, "  "), ["  Why: it", "  is so"]);
+  assert.deepEqual(wrapText("a    b", 80), ["a    b"]);
 });
 
 const DURATIONS: readonly [number, string][] = [
@@ -82,6 +84,7 @@ test("ages are relative, and no time is a dash", () => {
   assert.equal(formatAge(1_000, 1_500), "now");
   assert.equal(formatAge(1_000, 301_000), "5 min ago");
   assert.equal(formatAge(7_201_000, 1_000), "in 2 h");
+  assert.equal(formatAge(90 * 86_400_000, 5_000), "in 90 d");
   assert.equal(formatAge(null, 1_000), "-");
   assert.equal(formatAge(0, 1_000), "-");
 });

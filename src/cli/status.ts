@@ -94,8 +94,7 @@ export const status: Run = async (invocation) => {
   const { out } = invocation;
   const facts = await collect(invocation);
   out.result(facts, () => show(facts, invocation));
-  if (facts.gateway.usable) return EXIT.ok;
-  return facts.gateway.running ? EXIT.failure : EXIT.unavailable;
+  return facts.gateway.usable ? EXIT.ok : (facts.gateway.exit ?? EXIT.failure);
 };
 
 async function collect(invocation: Invocation): Promise<Facts> {
@@ -171,6 +170,7 @@ function fromFiles(invocation: Invocation, err: CliError): Facts {
       urlFrom: target.urlFrom,
       problem: err.why ? `${err.message}: ${err.why}` : err.message,
       ...(err.fix && { fix: err.fix }),
+      exit: err.exit,
     },
     ...localFacts(invocation),
     model: resolveAgent(config, defaultAgent, pathsOf(invocation).state).models[0] ?? null,

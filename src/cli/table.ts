@@ -122,7 +122,7 @@ const talk: readonly Command[] = [
     flags: [
       { name: "message", short: "m", value: "text", help: "The message; - reads it from standard input." },
       AGENT,
-      { name: "session-key", value: "key", help: "Conversation it belongs to (default: one of its own)." },
+      { name: "session-key", value: "key", help: "Conversation it belongs to (default: the agent's main one)." },
       { name: "session-id", value: "id", help: "Conversation by its id." },
       { name: "thinking", value: "level", choices: THINKING, help: "How long the model thinks." },
       { name: "timeout", value: "s", range: [1, 86_400], help: "Longest time for the turn, in seconds (default: 600)." },

@@ -51,14 +51,14 @@ export function padText(text: string, width: number, align: "left" | "right" = "
 /** Breaks at spaces; `indent` stands before every line but the first, which starts at column `from`. */
 export function wrapText(text: string, limit: number, indent = "", from = 0): string[] {
   const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
+  let line = /^ */.exec(text)![0];
+  for (const word of text.slice(line.length).split(" ")) {
     const used = (lines.length === 0 ? from : indent.length) + textWidth(line);
-    if (line !== "" && used + 1 + textWidth(word) > limit) {
+    if (line.trim() !== "" && used + 1 + textWidth(word) > limit) {
       lines.push((lines.length === 0 ? "" : indent) + line);
       line = word;
     } else {
-      line = line === "" ? word : `${line} ${word}`;
+      line = line.trim() === "" ? line + word : `${line} ${word}`;
     }
   }
   lines.push((lines.length === 0 ? "" : indent) + line);
@@ -88,9 +88,11 @@ export function formatDuration(durationMs: number): string {
 /** "5 min ago"; "-" where there is no time. `at` and `now` in milliseconds since the epoch. */
 export function formatAge(at: unknown, now: number): string {
   if (typeof at !== "number" || at <= 0) return "-";
-  const age = now - at;
-  if (age < 0) return `in ${formatDuration(-age).split(" ").slice(0, 2).join(" ")}`;
-  return age < 1_000 ? "now" : `${formatDuration(age).split(" ").slice(0, 2).join(" ")} ago`;
+  const age = Math.abs(now - at);
+  if (age < 1_000) return "now";
+  const [name, ms] = UNITS.find(([, size]) => age >= size)!;
+  const text = `${Math.round(age / ms)} ${name}`;
+  return at > now ? `in ${text}` : `${text} ago`;
 }
 
 /** "3 sessions", "1 session". */
