@@ -35,9 +35,9 @@ const HISTORY_LIMIT = 1_000;
 const HISTORY_BYTES = 4_194_304;
 
 export type ChatMethodsDeps = ChatDeps & {
-  /** Results of models.list and commands.list, for chat.metadata. */
-  models: (agentId: string) => unknown;
-  commands: () => unknown;
+  /** The lists of models.list and commands.list, for chat.metadata. */
+  models: (agentId: string) => Promise<readonly unknown[]>;
+  commands: () => readonly unknown[];
 };
 
 /** chat.*: the conversation of one session. */
@@ -67,7 +67,10 @@ export function chatMethods(deps: ChatMethodsDeps) {
     },
     "chat.metadata": {
       scope: "operator.read",
-      run: ({ agentId }: { agentId?: string }) => ({ models: deps.models(agentId ?? deps.defaultAgent()), commands: deps.commands() }),
+      run: async ({ agentId }: { agentId?: string }) => ({
+        models: await deps.models(agentId ?? deps.defaultAgent()),
+        commands: deps.commands(),
+      }),
     },
   } satisfies MethodTable;
 }

@@ -75,3 +75,9 @@ export const SERVED_METHODS = [
 ] as const;
 
 export type ServedMethod = (typeof SERVED_METHODS)[number];
+
+/**
+ * Promises beyond the list of methods, named in hello-ok. Clients ask for the first one before they use models.list: the list
+ * that it gives is the one that turns use.
+ */
+export const SERVER_CAPABILITIES: readonly string[] = ["published-model-catalog"];

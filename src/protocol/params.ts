@@ -80,12 +80,17 @@ export const DEFINED_AS: Readonly<Record<string, string>> = {
   "chat.startup": "ChatHistoryParams",
 };
 
-/** Properties that released clients send although the published schema does not know them yet. */
+/** Properties, or values of properties, that released clients send although the published schema does not know them yet. */
 export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, JsonSchema>>>> = {
   connect: { modelCatalog: object({ sessionKey: key, agentId: text(128) }) },
   "models.list": { provider: text(128), includeDetails: { type: "boolean" }, sessionKey: key, agentId: text(128) },
   "sessions.describe": { agentId: text(128) },
-  "sessions.list": { hasBoard: { type: "boolean" }, excludeSubagents: { type: "boolean" }, includeActivitySummary: { type: "boolean" } },
+  "sessions.list": {
+    hasBoard: { type: "boolean" },
+    excludeSubagents: { type: "boolean" },
+    includeActivitySummary: { type: "boolean" },
+    sortBy: { type: "string", enum: ["activity", "lastInteractionAt", "updatedAt"] },
+  },
   "chat.history": { maxBytes: { type: "integer", minimum: 1 } },
   "chat.startup": { maxBytes: { type: "integer", minimum: 1 } },
 };

@@ -36,7 +36,16 @@ export type StartOptions = {
 
 /** A configuration with one model of the deterministic model server. */
 export const modelConfig = (modelUrl: string): Record<string, unknown> => ({
-  models: { providers: { test: { baseUrl: `${modelUrl}/v1`, apiKey: "test-key", api: "openai-completions", models: [{ id: "echo", name: "Echo", contextWindow: 128_000, maxTokens: 4_096 }] } } },
+  models: {
+    providers: {
+      test: {
+        baseUrl: `${modelUrl}/v1`,
+        apiKey: "test-key",
+        api: "openai-completions",
+        models: [{ id: "echo", name: "Echo", contextWindow: 128_000, maxTokens: 4_096 }],
+      },
+    },
+  },
   agents: { defaults: { model: { primary: "test/echo" } } },
 });
 
@@ -49,7 +58,11 @@ export async function startGateway(options: StartOptions = {}): Promise<GatewayU
   const home = options.home ?? newHome();
   const port = options.port ?? (await freePort());
   mkdirSync(stateDir(home), { recursive: true });
-  if (options.config !== undefined) writeFileSync(join(stateDir(home), "openclaw.json"), typeof options.config === "string" ? options.config : JSON.stringify(options.config, null, 2));
+  if (options.config !== undefined)
+    writeFileSync(
+      join(stateDir(home), "openclaw.json"),
+      typeof options.config === "string" ? options.config : JSON.stringify(options.config, null, 2),
+    );
   const child = spawn(process.execPath, [options.main ?? MAIN, "gateway", "--port", String(port), "--json", ...(options.args ?? [])], {
     env: { PATH: process.env["PATH"] ?? "", HOME: home, TMPDIR: tmpdir(), OPENCLAW_DISCOVER_LOCAL_MODELS: "0", ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -68,7 +81,8 @@ export async function startGateway(options: StartOptions = {}): Promise<GatewayU
     output,
     token,
     ended,
-    connect: ({ scopes = ["operator.admin", "operator.read", "operator.write", "operator.pairing"], caps = [] } = {}) => openClient({ url, credentials: { token: new Secret(token()) }, scopes, caps }),
+    connect: ({ scopes = ["operator.admin", "operator.read", "operator.write", "operator.pairing"], caps = [] } = {}) =>
+      openClient({ url, credentials: { token: new Secret(token()) }, scopes, caps }),
     kill: async (signal = "SIGTERM") => {
       child.kill(signal);
       await ended;
@@ -97,7 +111,11 @@ async function listening(child: ChildProcess, output: () => string, ended: Promi
 }
 
 /** Waits until `check` gives something; looks every few milliseconds, and says what it waited for. */
-export async function until<T>(what: string, check: () => T | undefined | null | false | Promise<T | undefined | null | false>, limitMs = 20_000): Promise<T> {
+export async function until<T>(
+  what: string,
+  check: () => T | undefined | null | false | Promise<T | undefined | null | false>,
+  limitMs = 20_000,
+): Promise<T> {
   const end = Date.now() + limitMs;
   for (;;) {
     const value = await check();
