@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { cpSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type BuildOptions, type Metafile } from "esbuild";
+import { build, type BuildOptions, type Metafile, type Plugin } from "esbuild";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
@@ -72,6 +72,7 @@ async function bundle(): Promise<Metafile["outputs"]> {
   const [gateway, separate] = await Promise.all([
     build({
       ...COMMON,
+      plugins: [builtins],
       entryPoints: { main: "src/main.ts" },
       outdir: "dist",
       splitting: true,
@@ -84,6 +85,18 @@ async function bundle(): Promise<Metafile["outputs"]> {
   writeNotices({ ...gateway.metafile.inputs, ...separate.metafile.inputs });
   return { ...gateway.metafile.outputs, ...separate.metafile.outputs };
 }
+
+/**
+ * Takes Node's own modules as they are instead of importing them: an import evaluates every export of a module, also those
+ * that load others on first use. For node:http alone that is 44 ms of CPU and 12 MB at every start.
+ */
+const builtins: Plugin = {
+  name: "builtins",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:/ }, ({ path, kind }) => (kind === "import-statement" ? { path, namespace: "builtin" } : { path, external: true }));
+    onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({ contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`, loader: "js" }));
+  },
+};
 
 /** The licence texts of the packages whose code is in the bundle. */
 function writeNotices(inputs: Metafile["inputs"]): void {
