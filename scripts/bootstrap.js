@@ -51,7 +51,7 @@ async function ensureDependencies() {
   await withLock(join(cache, "dependencies.lock"), progress(2), async () => {
     if (isCurrent()) return;
     if (!hasDependencies()) {
-      const done = progress(2)("the locked dependencies (npm ci, about 60 MB)");
+      const done = progress(2)("the locked dependencies (npm ci, about 145 MB)");
       await npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], root);
       done();
     }
