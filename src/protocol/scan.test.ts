@@ -82,8 +82,9 @@ test("a mark for a long string cannot be forged from within the frame", async ()
   assert.equal(Object.getOwnPropertyDescriptor(read, "__proto__")!.value, long);
 });
 
+const refused = (text: string, reason: RegExp): void => assert.throws(() => readFrame(Buffer.from(text)), reason);
+
 test("each limit ends the scan", () => {
-  const refused = (text: string, reason: RegExp) => assert.throws(() => readFrame(Buffer.from(text)), reason);
   const depth = LIMITS.jsonDepth;
   readFrame(Buffer.from("[".repeat(depth) + "]".repeat(depth)));
   refused("[".repeat(depth + 1) + "]".repeat(depth + 1), /nested deeper/);
@@ -94,8 +95,9 @@ test("each limit ends the scan", () => {
   readFrame(Buffer.from('{"a":{"a":{"a":1}},"b":[{"a":1},{"a":2}]}'));
 });
 
+const head = (text: string): ReturnType<typeof readHead> => readHead(Buffer.from(text));
+
 test("id and method are read from the head of a frame, and only from where they belong", () => {
-  const head = (text: string) => readHead(Buffer.from(text));
   assert.deepEqual(head('{"type":"req","id":"1","method":"health","params":{"id":"x"'), { id: "1", method: "health" });
   assert.deepEqual(head(' {\n "method" : "a\\u0062c" , "id" : "ü" , "params"'), { id: "ü", method: "abc" });
   assert.deepEqual(head('{"params":{"id":"x","method":"y"},"id":"1"'), { id: null, method: null });

@@ -231,7 +231,7 @@ export function readFrame(frame: Buffer): unknown {
 }
 
 /** Scan work between two turns of the event loop. */
-const SLICE_BYTES = 1_048_576;
+const SLICE_BYTES = 262_144;
 
 /**
  * Parses a large frame without holding the event loop: it is scanned in slices, and its long plain strings (attachments) are

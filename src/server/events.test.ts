@@ -8,7 +8,11 @@ const connOf = (raw: Raw): ConnId => {
   const hello = raw.frames.find((frame) => frame.payload?.["type"] === "hello-ok")!;
   return asId<ConnId>(String((hello.payload!["server"] as { connId: string }).connId));
 };
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const seqs = (frames: readonly Frame[]): number[] => frames.flatMap((frame) => (frame.seq === undefined ? [] : [frame.seq]));
+
+const names = (raw: Raw): string[] =>
+  raw.frames.flatMap((frame) => (frame.event && !["connect.challenge", "health", "presence"].includes(frame.event) ? [frame.event] : []));
 
 test("a client gets its events once, filtered by scope, topic and capability, numbered without a gap", async () => {
   const room = await startRoom();
@@ -27,8 +31,6 @@ test("a client gets its events once, filtered by scope, topic and capability, nu
   hub.publish("seven", {}, { topics: ["sessions"] });
   hub.publish("last", {}, {});
   await Promise.all([reader, pairing].map((raw) => raw.next((frame) => frame.event === "last")));
-  const names = (raw: Raw) =>
-    raw.frames.flatMap((frame) => (frame.event && !["connect.challenge", "health", "presence"].includes(frame.event) ? [frame.event] : []));
   assert.deepEqual(names(reader), ["one", "three", "private", "last"]);
   assert.deepEqual(names(pairing), ["four", "five", "last"]);
   for (const raw of [reader, pairing]) {
@@ -52,7 +54,6 @@ test("a client that does not read loses droppable events first, sees no gap, and
   const good = await connect(room);
   slow.ws.pause();
   const payload = { text: "x".repeat(1_000_000) };
-  const turn = () => new Promise((resolve) => setImmediate(resolve));
   // The system takes some megabytes before anything waits here.
   for (let i = 0; i < 45; i++) {
     hub.publish("chat.metadata.changed", payload, {});

@@ -121,9 +121,13 @@ export class Members implements Hub {
     return Array.from(this.#members.values(), (member) => member.peer);
   }
 
-  /** Pings everybody and cuts those that gave no sign of life since the last time. */
-  pingAll(): void {
+  /**
+   * Pings the clients on other machines and cuts those that gave no sign of life since the last time. On this machine the
+   * system itself tells when the other end is gone.
+   */
+  pingRemote(): void {
     for (const { socket } of this.#members.values()) {
+      if (socket.local) continue;
       if (socket.alive) socket.ping();
       else socket.cut();
     }

@@ -194,7 +194,7 @@ class GatewayServer implements Server {
     const tick = setInterval(() => {
       if (this.hub.size > 0) this.hub.publish("tick", { ts: this.#deps.clock.now() }, { droppable: true });
     }, LIMITS.tickMs);
-    const ping = setInterval(() => this.hub.pingAll(), LIMITS.pingMs);
+    const ping = setInterval(() => this.hub.pingRemote(), LIMITS.pingMs);
     for (const timer of [tick, ping]) {
       timer.unref();
       this.#timers.push(timer);

@@ -11,6 +11,8 @@ const PING = 0x89;
 const PONG = 0x8a;
 /** A pong is left out while this much waits to be read: a client that only pings must not fill our memory. */
 const PONG_BACKLOG_BYTES = 65_536;
+/** Frames up to this size leave as one piece; larger ones are not copied once more. */
+const ONE_BUFFER_BYTES = 16_384;
 /** How long a closing socket may take to answer. */
 const CLOSE_GRACE_MS = 1_000;
 
@@ -99,6 +101,11 @@ export class WsSocket {
     return this.#socket.writableLength;
   }
 
+  /** The other end is a socket of this machine. */
+  get local(): boolean {
+    return this.#socket.remoteAddress === this.#socket.localAddress;
+  }
+
   get open(): boolean {
     return !this.#ended && this.#closing === null;
   }
@@ -111,8 +118,15 @@ export class WsSocket {
   sendText(text: string): void {
     const length = Buffer.byteLength(text);
     const header = frameHeader(TEXT, length);
-    this.#write(header);
-    this.#write(text);
+    if (length > ONE_BUFFER_BYTES) {
+      this.#write(header);
+      this.#write(text);
+      return;
+    }
+    const frame = Buffer.allocUnsafe(header.length + length);
+    header.copy(frame);
+    frame.write(text, header.length);
+    this.#write(frame);
   }
 
   /** One text frame from parts that are encoded already; `shared` may be used for many sockets. */
