@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { mkdir, open, realpath, writeFile } from "node:fs/promises";
+import { lstat, mkdir, open, realpath, writeFile } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { LIMITS } from "../core/limits.ts";
 import type { Turn } from "./runtime.ts";
@@ -42,6 +42,38 @@ async function readInside(root: string, name: string, limitChars: number): Promi
   }
 }
 
+type Kept = { stamp: string; limitChars: number; text: string | undefined };
+
+/** Texts of plain files as they were read last. Looked up by every turn, so that a turn reads only what has changed. */
+const kept = new Map<string, Kept>();
+
+/** As readInside, but a plain file that is the same as the last time is not opened again. Links are always followed anew. */
+async function readKept(root: string, name: string, limitChars: number): Promise<string | undefined> {
+  const path = join(root, name);
+  const stamp = await stampOf(path);
+  if (stamp === null) {
+    kept.delete(path);
+    return readInside(root, name, limitChars);
+  }
+  const known = kept.get(path);
+  if (known?.stamp === stamp && known.limitChars === limitChars) return known.text;
+  const text = await readInside(root, name, limitChars);
+  if (kept.size >= LIMITS.workspaceFilesKept) kept.delete(kept.keys().next().value!);
+  kept.set(path, { stamp, limitChars, text });
+  return text;
+}
+
+/** What changes when a plain file changes; `absent` for a missing one, null for a link and everything that is no plain file. */
+async function stampOf(path: string): Promise<string | null> {
+  try {
+    const { ino, size, mtimeNs, ctimeNs, mode } = await lstat(path, { bigint: true });
+    return (mode & BigInt(constants.S_IFMT)) === BigInt(constants.S_IFREG) ? `${ino}:${size}:${mtimeNs}:${ctimeNs}` : null;
+  } catch (err) {
+    if (unreadable.has((err as NodeJS.ErrnoException).code ?? "")) return "absent";
+    throw err;
+  }
+}
+
 /** Cuts a text and says so; nothing of a text that fits is changed. */
 export function toCapped(text: string, limitChars: number, name: string): string {
   if (text.length <= limitChars) return text;
@@ -59,9 +91,10 @@ export async function readWorkspace(dir: string, limits: PromptLimits = DEFAULT_
   }
   const files: WorkspaceFile[] = [];
   let left = limits.totalChars;
-  for (const name of WORKSPACE_FILES) {
+  const texts = await Promise.all(WORKSPACE_FILES.map((name) => readKept(root, name, limits.fileChars)));
+  for (const [index, name] of WORKSPACE_FILES.entries()) {
     const limit = Math.min(limits.fileChars, left);
-    const text = limit > 0 ? (await readInside(root, name, limit))?.trim() : undefined;
+    const text = limit > 0 ? texts[index]?.trim() : undefined;
     if (!text) continue;
     files.push({ name, text: toCapped(text, limit, name) });
     left -= Math.min(text.length, limit);

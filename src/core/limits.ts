@@ -88,9 +88,13 @@ export const LIMITS = {
   /** Delay before a Pi process is started after a crash; doubles from the first to the second with each one. */
   piBackoffMinMs: 250,
   piBackoffMaxMs: 30_000,
+  /** Workspace files whose text is kept in memory between turns; beyond it the oldest is read again. */
+  workspaceFilesKept: 256,
   /** Characters of one workspace file in the system prompt, and of all of them; the rest is cut, and marked as cut. */
   workspaceFileChars: 20_000,
   workspaceChars: 60_000,
+  /** Agents whose settings are kept worked out; beyond it they are worked out again. */
+  agentsDerived: 1_024,
   /** Time that a local model server has to identify itself. */
   localProbeMs: 300,
   /** Bytes of the answer of a local model server; a longer one does not identify it. */

@@ -120,7 +120,7 @@ export class Conversations {
       concurrency: () => core.config.agents.defaults.maxConcurrent,
       split: (target, text) => this.#split(target, text),
       deliver: (conversation) => this.delivery.wake(conversation),
-      expired: (session, now) => isExpired(resetRule(core.config, session), session.last_message_at, now, core.timeZone()),
+      expired: (session, now) => isExpired(resetRule(core.config, session), session.last_message_at, now, () => core.timeZone()),
       takeContext: (sessionKey, now) => systemEvents(core, sessionKey, now),
       situation: (payload, session) => situationOf(payload, session),
       commands: {

@@ -1,6 +1,15 @@
 import { systemClock } from "../core/clock.ts";
+import { LIMITS } from "../core/limits.ts";
 import { randomUUID } from "node:crypto";
-import { catalog, chooseModels, type LocalServer, type ModelChoice, type ModelInputs, type ProviderTable } from "../agents/models.ts";
+import {
+  catalog,
+  chooseModels,
+  type LocalServer,
+  type ModelChoice,
+  type CatalogEntry,
+  type ModelInputs,
+  type ProviderTable,
+} from "../agents/models.ts";
 import { modelName } from "../agents/runtime.ts";
 import { createPairingCode } from "../channels/pairing-text.ts";
 import { defaultAgentId, resolveAgent } from "../config/agents.ts";
@@ -39,6 +48,11 @@ function createMark(setting: string | undefined): (point: string) => void {
   };
 }
 
+type Derived = { choice: ModelChoice; models: readonly CatalogEntry[]; settings: AgentSettings };
+
+const PLAIN = ["off"];
+const THINKING = ["off", "minimal", "low", "medium", "high"];
+
 /** The rows and rooms that exist before anything listens. Created without effects beyond the state directory. */
 export class Core {
   readonly paths: Paths;
@@ -59,12 +73,14 @@ export class Core {
   readonly startedAt = clock.now();
   readonly bootId = randomUUID();
   readonly instanceId: string;
-  loaded: Loaded;
-  local: readonly LocalServer[] = [];
+  #loaded: Loaded;
+  #local: readonly LocalServer[] = [];
+  /** What follows from the configuration for each agent; forgotten when that or the found servers change. */
+  readonly #derived = new Map<string, Derived>();
 
   constructor(paths: Paths, loaded: Loaded, log: RootLog) {
     this.paths = paths;
-    this.loaded = loaded;
+    this.#loaded = loaded;
     this.log = log;
     this.bus = new Bus((err, event) => log.error("a listener failed", { event, error: err }));
     this.store = openStore({ dir: paths.gateway, log: log.child({ subsystem: "store" }), mark: this.mark });
@@ -98,6 +114,36 @@ export class Core {
     return fresh;
   }
 
+  get loaded(): Loaded {
+    return this.#loaded;
+  }
+
+  set loaded(next: Loaded) {
+    this.#loaded = next;
+    this.#derived.clear();
+  }
+
+  get local(): readonly LocalServer[] {
+    return this.#local;
+  }
+
+  set local(found: readonly LocalServer[]) {
+    this.#local = found;
+    this.#derived.clear();
+  }
+
+  #of(agentId: string): Derived {
+    const known = this.#derived.get(agentId);
+    if (known) return known;
+    const inputs = this.modelInputs(agentId);
+    const choice = chooseModels(inputs);
+    const models = catalog(inputs);
+    const derived = { choice, models, settings: this.#settings(agentId, choice) };
+    if (this.#derived.size >= LIMITS.agentsDerived) this.#derived.clear();
+    this.#derived.set(agentId, derived);
+    return derived;
+  }
+
   get config(): Config {
     return this.loaded.config;
   }
@@ -113,12 +159,29 @@ export class Core {
   }
 
   choice(agentId: string): ModelChoice {
-    return chooseModels(this.modelInputs(agentId));
+    return this.#of(agentId).choice;
   }
 
-  settings(agentId: AgentId): AgentSettings {
+  settings(agentId: string): AgentSettings {
+    return this.#of(agentId).settings;
+  }
+
+  /** Every model that can be named for this agent. */
+  models(agentId: string): readonly CatalogEntry[] {
+    return this.#of(agentId).models;
+  }
+
+  modelNames(agentId: string): readonly string[] {
+    return this.models(agentId).map((entry) => `${entry.provider}/${entry.id}`);
+  }
+
+  modelFacts(name: string): { contextWindow: number; thinkingLevels: readonly string[] } {
+    const entry = this.models(this.defaultAgent()).find((each) => `${each.provider}/${each.id}` === name);
+    return { contextWindow: entry?.contextWindow ?? 0, thinkingLevels: entry?.reasoning ? THINKING : PLAIN };
+  }
+
+  #settings(agentId: string, choice: ModelChoice): AgentSettings {
     const agent = resolveAgent(this.config, agentId, this.paths.state);
-    const choice = this.choice(agentId);
     const seconds = this.config.agents.defaults.timeoutSeconds;
     const thinking = agent.thinking ?? "off";
     return {
@@ -127,18 +190,6 @@ export class Core {
       workspace: agent.workspace,
       // A timer cannot wait longer than 2^31 ms.
       timeoutMs: seconds > 0 ? Math.min(seconds * 1000, 2_147_000_000) : 2_147_000_000,
-    };
-  }
-
-  modelNames(agentId: string): readonly string[] {
-    return catalog(this.modelInputs(agentId)).map((entry) => `${entry.provider}/${entry.id}`);
-  }
-
-  modelFacts(name: string): { contextWindow: number; thinkingLevels: readonly string[] } {
-    const entry = catalog(this.modelInputs(this.defaultAgent())).find((each) => `${each.provider}/${each.id}` === name);
-    return {
-      contextWindow: entry?.contextWindow ?? 0,
-      thinkingLevels: entry?.reasoning ? ["off", "minimal", "low", "medium", "high"] : ["off"],
     };
   }
 

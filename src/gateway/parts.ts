@@ -3,7 +3,7 @@ import { systemClock } from "../core/clock.ts";
 import { randomUUID } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { catalog, discoverLocalServers } from "../agents/models.ts";
+import { discoverLocalServers } from "../agents/models.ts";
 import type { GuideFacts } from "../agents/pi/guide.ts";
 import { ensureWorkspace } from "../agents/prompt.ts";
 import { modelName } from "../agents/runtime.ts";
@@ -223,7 +223,7 @@ export class Gateway {
       channels: this.chats.channels
         .status()
         .map((each) => ({ id: `${each.channel}/${each.account}`, state: each.state, ...(each.cause ? { detail: each.cause } : {}) })),
-      models: catalog(core.modelInputs(core.defaultAgent())).map((entry) => ({
+      models: core.models(core.defaultAgent()).map((entry) => ({
         name: `${entry.provider}/${entry.id}`,
         available: entry.available,
       })),
@@ -362,7 +362,7 @@ export class Gateway {
       stateDir: core.paths.state,
       models: async (refresh) => {
         if (refresh) await this.#discover();
-        return catalog(core.modelInputs(core.defaultAgent())).map((entry) => ({
+        return core.models(core.defaultAgent()).map((entry) => ({
           ...entry,
           configured: entry.available,
           thinkingLevels: core.modelFacts(`${entry.provider}/${entry.id}`).thinkingLevels,

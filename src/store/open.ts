@@ -112,10 +112,10 @@ export class Store {
     this.#jobs = [];
     const settled: (() => void)[] = [];
     try {
-      this.#db.exec("BEGIN IMMEDIATE");
+      this.run("BEGIN IMMEDIATE");
       for (const job of jobs) settled.push(this.#runJob(job));
       this.#mark("before-commit");
-      this.#db.exec("COMMIT");
+      this.run("COMMIT");
       this.#mark("after-commit");
     } catch (err) {
       this.#rollback();
@@ -128,15 +128,15 @@ export class Store {
   }
 
   #runJob(job: Job): () => void {
-    this.#db.exec("SAVEPOINT job");
+    this.run("SAVEPOINT job");
     try {
       const value = job.run();
-      this.#db.exec("RELEASE job");
+      this.run("RELEASE job");
       return () => job.resolve(value as never);
     } catch (err) {
       if (isDiskFailure(err)) throw err;
-      this.#db.exec("ROLLBACK TO job");
-      this.#db.exec("RELEASE job");
+      this.run("ROLLBACK TO job");
+      this.run("RELEASE job");
       return () => job.reject(err);
     }
   }

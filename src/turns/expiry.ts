@@ -11,16 +11,24 @@ const DAY_MS = 86_400_000;
  * Whether a conversation that was last used at `lastAt` is over at `now`. Daily: the reset hour of `timeZone` lies between
  * the two. Pure.
  */
-export function isExpired(rule: ResetRule, lastAt: number, now: number, timeZone: string): boolean {
+export function isExpired(rule: ResetRule, lastAt: number, now: number, timeZone: () => string): boolean {
   if (lastAt <= 0) return false;
   if (rule.idleMinutes !== null && now - lastAt > rule.idleMinutes * 60_000) return true;
   if (rule.mode !== "daily") return false;
   if (now - lastAt >= DAY_MS) return true;
-  return resetDay(lastAt, rule.atHour, timeZone) !== resetDay(now, rule.atHour, timeZone);
+  const days = daysOf(timeZone());
+  const dayOf = (at: number): string => days.format(at - rule.atHour * 3_600_000);
+  return dayOf(lastAt) !== dayOf(now);
 }
 
-/** The day that a moment belongs to when days begin at `atHour`. */
-function resetDay(at: number, atHour: number, timeZone: string): string {
-  const parts = new Intl.DateTimeFormat("en-CA", { timeZone, year: "numeric", month: "2-digit", day: "2-digit" });
-  return parts.format(at - atHour * 3_600_000);
+/** Making one costs more than using it a hundred times; a gateway has one time zone, or very few. */
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function daysOf(timeZone: string): Intl.DateTimeFormat {
+  const known = formats.get(timeZone);
+  if (known) return known;
+  const format = new Intl.DateTimeFormat("en-CA", { timeZone, year: "numeric", month: "2-digit", day: "2-digit" });
+  if (formats.size >= 16) formats.clear();
+  formats.set(timeZone, format);
+  return format;
 }

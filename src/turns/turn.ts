@@ -53,6 +53,8 @@ class RunningTurn {
   readonly #taken = new Set<RunId>();
   #state: TurnState = emptyTurn;
   #stored = 0;
+  /** Settles when the last tool call that was asked about has been written down. */
+  #writing: Promise<unknown> = Promise.resolve();
   #pendingDelta = "";
   #cancelFlush: (() => void) | null = null;
 
@@ -179,15 +181,24 @@ class RunningTurn {
   async #beforeTool(call: { id: string; name: string }): Promise<{ allow: true } | { allow: false; reason: string }> {
     if (!(this.#row.payload.tools as readonly string[]).includes(call.name))
       return { allow: false, reason: `the tool ${call.name} is not available in this conversation` };
+    // One after the other: each stores the messages that the one before has not.
+    const written = this.#writing.then(() => this.#writeTool());
+    this.#writing = written.catch(() => undefined);
+    await written;
+    if (this.#active.abort.signal.aborted) return { allow: false, reason: "the turn was stopped" };
+    return { allow: true };
+  }
+
+  async #writeTool(): Promise<void> {
     const upTo = this.#state.rows.length;
     const added = await this.#turns.options.store.write(() => {
-      this.#turns.options.inbox.toolsStarted(this.#row.runId);
-      return this.#storeRows(upTo);
+      // A message that was handed in may be what the tool is called for: it must not run again by itself either.
+      for (const runId of [this.#row.runId, ...this.#mergedRuns()]) this.#turns.options.inbox.toolsStarted(runId);
+      return this.#storeRows(upTo, false);
     });
     this.#stored = upTo;
     this.#turns.options.mark("tool-written");
     for (const message of added) this.#loan.announce(message, "message");
-    return { allow: true };
   }
 
   #on(event: AgentEvent): void {
@@ -237,6 +248,7 @@ class RunningTurn {
     this.#flushText();
     // Stopping: the rows stay as they are, and the next start resumes or closes the run.
     if (this.#active.abortCause === "shutdown") return void this.#loan.inflight.delete(this.#row.runId);
+    await this.#writing;
     const { options } = this.#turns;
     const now = options.clock.now();
     const told =
@@ -252,7 +264,7 @@ class RunningTurn {
     let added: Message[] = [];
     options.mark("answered");
     await this.#loan.untilStored(() => {
-      added = this.#storeRows(state.rows.length);
+      added = this.#storeRows(state.rows.length, true);
       this.#endRows(outcome, now);
       this.#patchSession(end.checkpoint, outcome, now);
       const target = this.#row.payload.target;
@@ -279,8 +291,11 @@ class RunningTurn {
     });
   }
 
-  /** Stores the complete messages that are not on disk yet, up to the given number; inside a `store.write`, which may be tried again. */
-  #storeRows(upTo: number): Message[] {
+  /**
+   * Stores the complete messages that are not on disk yet, up to the given number; inside a `store.write`, which may be tried
+   * again. With `last` the final one of them is the run's answer.
+   */
+  #storeRows(upTo: number, last: boolean): Message[] {
     const { options } = this.#turns;
     const session = this.#session();
     const bodies = this.#state.rows.slice(this.#stored, upTo);
@@ -292,7 +307,9 @@ class RunningTurn {
         sessionId: session.session_id,
         runId: this.#row.runId,
         idempotencyKey:
-          body.role === "assistant" && this.#stored + index === lastAssistant(this.#state.rows) ? `${this.#row.runId}:assistant` : null,
+          last && body.role === "assistant" && this.#stored + index === lastAssistant(this.#state.rows)
+            ? `${this.#row.runId}:assistant`
+            : null,
         at: options.clock.now(),
         body,
       }),
