@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { configFrom } from "./load.ts";
 import { hasNestedRepeat } from "./scalar.ts";
@@ -279,6 +280,21 @@ const CONSISTENCY: readonly [unknown, RegExp][] = [
   [{ channels: { irc: { accounts: { a: { dmPolicy: "open" } } } } }, /accounts\.a\.dmPolicy is "open", but allowFrom does not have/],
   [{ channels: { irc: { accounts: { a: {} }, defaultAccount: "b" } } }, /account "b", which does not exist/],
 ];
+
+test("every key that the page about IRC lists is read", () => {
+  const page = readFileSync(new URL("../../docs/channels/irc.md", import.meta.url), "utf8");
+  const table = page.slice(page.indexOf("## Keys"), page.indexOf("## Who is who"));
+  // The first column: names, with a key inside a group as `group.key` or, after the first one, as `.key`.
+  const names = [...table.matchAll(/^\| (`[^|]+) \|/gm)].flatMap((row) => [...row[1]!.matchAll(/`([a-zA-Z]+)/g)].map((name) => name[1]!));
+  assert.ok(names.includes("flood") && names.includes("tlsFingerprint"), names.join());
+  const { issues } = configFrom({ channels: { irc: Object.fromEntries(names.map((name) => [name, null])) } });
+  assert.deepEqual(
+    issues.filter((issue) => /not a known key/.test(issue.message)),
+    [],
+  );
+  const flood = { burst: 9, intervalMs: 0 };
+  assert.deepEqual(configFrom({ channels: { irc: { flood } } }).config.channels.irc?.flood, flood);
+});
 
 test("keys that do not fit together are warnings with a line", () => {
   for (const [value, message] of CONSISTENCY) {

@@ -27,6 +27,15 @@ const sasl = group(
   { optional: true },
 );
 
+const flood = group(
+  "How fast lines may go out; servers cut off clients that are faster. A key of this gateway, not of OpenClaw.",
+  {
+    burst: whole("Lines that may go at once.", { min: 1, max: 100 }),
+    intervalMs: whole("Pause for each further line, in milliseconds.", { min: 0, max: 60_000 }),
+  },
+  { optional: true },
+);
+
 /** A rule that cannot be read closes the channel that it is about. */
 const CLOSED = { enabled: false, requireMention: true };
 
@@ -48,12 +57,17 @@ const ircFields = {
   host: text("Host name of the server.", { pattern: { regex: "[^\\s/]+", is: "a host name" } }),
   port: whole("Port of the server; 6697 with TLS, 6667 without.", { min: 1, max: 65_535 }),
   tls: flag("Encrypt the connection.", { whenWrong: true }),
+  tlsFingerprint: text("SHA-256 fingerprint of the one certificate that is accepted, in hex. A key of this gateway, not of OpenClaw."),
+  tlsInsecure: flag("Accept every certificate: whoever is in between can read along. A key of this gateway, not of OpenClaw.", {
+    whenWrong: false,
+  }),
   nick: text("Nick of the agent.", { pattern: { regex: "[^\\s:#&@!*?,.]+", is: "a nick without spaces" } }),
   username: text("User name; the nick when it is not set."),
   realname: text("Real name that is shown."),
   password: secret("Password of the server."),
   nickserv,
   sasl,
+  flood,
   channels: list(
     "IRC channels to join.",
     text("An IRC channel, such as #openclaw.", { pattern: { regex: "[#&+!][^\\s,\\x07]+", is: "a channel like #name" } }),
