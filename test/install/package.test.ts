@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { VERSION } from "../../src/core/version.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const dir = realpathSync(mkdtempSync(join(tmpdir(), "openclaw-package-")));
+after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }));
+
+const prefix = join(dir, "prefix");
+/** Nothing of this repository is in reach: another directory, another home, this Node first on the path. */
+const env = {
+  PATH: [dirname(process.execPath), process.env["PATH"]].join(delimiter),
+  HOME: join(dir, "home"),
+  OPENCLAW_DISCOVER_LOCAL_MODELS: "0",
+};
+
+function npm(args: readonly string[], cwd: string): { code: number | null; text: string } {
+  const { status, stdout, stderr } = spawnSync("npm", [...args, "--no-audit", "--no-fund", "--ignore-scripts"], { cwd, encoding: "utf8" });
+  return { code: status, text: `${stdout}${stderr}` };
+}
+
+const isBuilt = existsSync(join(root, "dist/main.js")) && existsSync(join(root, "dist/web/index.html"));
+
+test(
+  "the package installs globally and runs outside of the repository",
+  { skip: !isBuilt && "dist/ is not built: npm run build" },
+  async (t) => {
+    const packed = npm(["pack", "--json", "--pack-destination", dir], root);
+    assert.equal(packed.code, 0, packed.text);
+    const tarball = readdirSync(dir).find((name) => name.endsWith(".tgz"));
+    assert.ok(tarball, packed.text);
+
+    const installed = npm(["install", "--global", "--prefix", prefix, join(dir, tarball)], dir);
+    if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH/.test(installed.text)) return t.skip("the npm registry is not reachable");
+    assert.equal(installed.code, 0, installed.text);
+
+    const home = join(prefix, "lib/node_modules/openclaw-gateway");
+    const shipped = readdirSync(home, { recursive: true, encoding: "utf8" }).filter((path) => !path.startsWith("node_modules"));
+    for (const wanted of [
+      "bin/openclaw.js",
+      "dist/main.js",
+      "dist/pi-extension.mjs",
+      "dist/web/index.html",
+      "LICENSE",
+      "CHANGELOG.md",
+      "toolchain/package-lock.json",
+    ]) {
+      assert.ok(shipped.includes(wanted), `${wanted} is not in the package`);
+    }
+    assert.ok(
+      shipped.some((path) => path.startsWith("dist/migrations/")),
+      "no migrations in the package",
+    );
+    assert.ok(!shipped.some((path) => /^(src|test|scripts)\b/.test(path)), "sources are in the package");
+
+    const openclaw = join(prefix, "bin/openclaw");
+    const version = spawnSync(openclaw, ["--version"], { cwd: dir, env, encoding: "utf8" });
+    assert.equal(version.stdout.trim(), `openclaw-gateway ${VERSION}`, version.stderr);
+
+    const gateway = spawn(openclaw, ["gateway", "--port", "0", "--json"], { cwd: dir, env, stdio: ["ignore", "pipe", "pipe"] });
+    const ended = new Promise((resolve) => gateway.once("exit", resolve));
+    try {
+      const { url } = await firstJson(gateway.stdout, gateway.stderr, ended);
+      const http = url.replace(/^ws/, "http");
+      assert.deepEqual(await (await fetch(`${http}/healthz`)).json(), { ok: true, status: "live" });
+      assert.match(await (await fetch(`${http}/`)).text(), /<!doctype html>/i);
+      const status = spawnSync(openclaw, ["status", "--json"], { cwd: dir, env, encoding: "utf8" });
+      assert.equal(status.status, 0, status.stdout + status.stderr);
+      assert.equal((JSON.parse(status.stdout) as { gateway: { usable: boolean } }).gateway.usable, true);
+    } finally {
+      gateway.kill("SIGTERM");
+      await ended;
+    }
+  },
+);
+
+/** The JSON object that the gateway prints when it listens. */
+function firstJson(stdout: NodeJS.ReadableStream, stderr: NodeJS.ReadableStream, ended: Promise<unknown>): Promise<{ url: string }> {
+  let out = "";
+  let err = "";
+  stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
+  return new Promise((resolve, reject) => {
+    stdout.on("data", (chunk: Buffer) => {
+      out += chunk.toString();
+      if (out.trimEnd().endsWith("}")) resolve(JSON.parse(out) as { url: string });
+    });
+    void ended.then(() => reject(new Error(`the gateway ended: ${out}${err}`)));
+  });
+}
