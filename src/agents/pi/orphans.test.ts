@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -78,6 +78,25 @@ for (const [what, text, sign] of [
     await until("everything is gone", () => children().length === 0, 5_000);
   });
 }
+
+const bound = spawnSync("setpriv", ["--pdeathsig", "TERM", "true"]).status === 0;
+
+test(
+  "A process that is too busy to notice the gateway's end ends with it",
+  { skip: bound ? false : "setpriv of util-linux is missing" },
+  async () => {
+    const script = `
+import { PiProcess } from ${url("./process.ts")};
+import { silentLog } from ${url("../../core/log.ts")};
+new PiProcess({ args: ["-e", "for (;;);"], env: { ${MARKER_VARIABLE}: "busy-1", PATH: process.env.PATH, OLDPWD: ${JSON.stringify(root)} },
+  cwd: "/", keys: {}, marker: "busy-1", log: silentLog, onRecord: () => {}, onExit: () => {} });
+setInterval(() => {}, 1e6);`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "ignore" });
+    await until("it runs", () => children().some((each) => /^\d+ \S*node -e for/.test(each)), 30_000);
+    child.kill("SIGKILL");
+    await until("it is gone", () => children().length === 0, 5_000);
+  },
+);
 
 test(
   "Leftovers of an earlier life are found by their mark, also when they detached themselves",
