@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { ImageInput } from "../agents/runtime.ts";
 import type { Bus } from "../core/bus.ts";
 import { GatewayError, type ErrorCode } from "../core/errors.ts";
@@ -32,7 +33,7 @@ export type CompletionDeps = ChatDeps & { bus: Bus<TurnEvents> };
 
 /** Runs one completion through the same lanes as a chat. The last event is `final` or `error`. Throws when it cannot be admitted. */
 export async function* runCompletion(deps: CompletionDeps, request: CompletionRequest): AsyncGenerator<CompletionEvent> {
-  const name = request.sessionKey ?? (request.user === null ? `openai:${deps.newId()}` : `openai-user:${request.user}`);
+  const name = request.sessionKey ?? (request.user === null ? freshSession(request.idempotencyKey) : `openai-user:${request.user}`);
   const { key, agentId } = resolveKey(deps, name, request.agentId ?? undefined);
   const runId = asId<RunId>(request.idempotencyKey);
   const events = new Pending();
@@ -74,6 +75,9 @@ export async function* runCompletion(deps: CompletionDeps, request: CompletionRe
     for (const stop of stops) stop();
   }
 }
+
+/** A session of its own for the request, the same one when the request is repeated with its key. */
+const freshSession = (idempotencyKey: string): string => `openai:${createHash("sha256").update(idempotencyKey).digest("hex").slice(0, 32)}`;
 
 type Outcome = TurnEvents["turn.ended"]["outcome"];
 
