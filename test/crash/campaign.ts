@@ -1,0 +1,234 @@
+import { checkClosing, checkHistory, type Closing } from "./check.ts";
+import { Ledger } from "./ledger.ts";
+import { Life } from "./life.ts";
+import { Random } from "./random.ts";
+import { Traffic } from "./traffic.ts";
+import type { Client } from "../../src/client/client.ts";
+import { World } from "./world.ts";
+
+export type CampaignOptions = {
+  seed: number;
+  /** Random kills; the marked ones come on top. */
+  kills: number;
+  /** Points to die at, each once. */
+  points: readonly string[];
+  /** No further life is begun after so long. */
+  limitMs?: number;
+  /** Entry file of the gateway; its sources by default. */
+  main?: string;
+  say?: (line: string) => void;
+};
+
+export type Summary = {
+  seed: number;
+  kills: number;
+  /** Points at which the process died. */
+  points: string[];
+  missed: string[];
+  acked: number;
+  retried: number;
+  runs: Record<string, number>;
+  parts: Record<string, number>;
+  toolRuns: number;
+  /** Milliseconds from the start of a life to the end of each run that an earlier one had left open, sorted. */
+  resumeMs: number[];
+  faults: string[];
+};
+
+/** Lives on one home; then everything is let come to an end and compared. */
+const LIVES_PER_HOME = 20;
+/** A marked point that has not been reached by then is not on the way of the traffic. */
+const POINT_MS = 30_000;
+/** How long the last life of a home may take to end what all the others left. */
+const DRAIN_MS = 60_000;
+/** The gateway is left alone for so long at the start of a life without a client. */
+const ALONE_MS = 2_500;
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+type Plan =
+  | { at: "start"; afterMs: number }
+  | { at: "traffic"; afterMs: number }
+  | { at: "warm"; afterMs: number }
+  | { at: "point"; point: string; nth: number };
+
+/** Kills the gateway again and again while it is used, and looks after what it has promised. */
+export class Campaign {
+  readonly #options: CampaignOptions;
+  readonly #random: Random;
+  readonly #ledger = new Ledger();
+  readonly #summary: Summary;
+  readonly #say: (line: string) => void;
+  #world!: World;
+  #starts: number[] = [];
+
+  constructor(options: CampaignOptions) {
+    this.#options = options;
+    this.#random = new Random(options.seed);
+    this.#say = options.say ?? (() => {});
+    this.#summary = {
+      seed: options.seed,
+      kills: 0,
+      points: [],
+      missed: [],
+      acked: 0,
+      retried: 0,
+      runs: {},
+      parts: {},
+      toolRuns: 0,
+      resumeMs: [],
+      faults: this.#ledger.faults,
+    };
+  }
+
+  async run(): Promise<Summary> {
+    this.#world = await World.open();
+    const deadline = Date.now() + (this.#options.limitMs ?? Number.MAX_SAFE_INTEGER);
+    try {
+      let onThisHome = 0;
+      for (const plan of this.#plans()) {
+        if (Date.now() > deadline) break;
+        await this.#live(plan);
+        if (++onThisHome < LIVES_PER_HOME) continue;
+        await this.#close();
+        onThisHome = 0;
+      }
+      if (onThisHome > 0) await this.#close();
+    } finally {
+      await this.#world.close();
+    }
+    this.#summary.resumeMs.sort((a, b) => a - b);
+    return this.#summary;
+  }
+
+  *#plans(): Generator<Plan> {
+    for (const point of this.#options.points) {
+      const often = point.endsWith("-commit") ? 20 : 2;
+      yield { at: "point", point, nth: this.#random.int(1, often) };
+    }
+    for (let kill = 0; kill < this.#options.kills; kill++) {
+      const at = this.#random.weighted({ start: 3, traffic: 4, warm: 3 });
+      const most = { start: 700, traffic: 1_200, warm: 500 }[at];
+      yield { at, afterMs: this.#random.int(0, most) };
+    }
+  }
+
+  async #live(plan: Plan): Promise<void> {
+    const { main } = this.#options;
+    const faults = this.#ledger.faults.length;
+    const life = new Life(this.#world, {
+      ...(plan.at === "point" ? { crashAt: `${plan.point}:${plan.nth}` } : {}),
+      ...(main ? { main } : {}),
+    });
+    this.#starts.push(life.startedAt);
+    try {
+      if (plan.at === "start") await Promise.race([sleep(plan.afterMs), life.ended]);
+      else await this.#use(life, plan);
+      if (life.over && !life.signal) this.#ledger.fault(`the gateway ended by itself (${life.exitCode}):\n${life.output.slice(-2_000)}`);
+    } finally {
+      const orphans = await life.end("SIGKILL");
+      if (orphans.length > 0) this.#ledger.fault(`${orphans.length} children outlived the gateway by more than a second`);
+    }
+    this.#summary.kills++;
+    for (const fault of this.#ledger.faults.slice(faults)) this.#say(`  life ${this.#summary.kills} (${JSON.stringify(plan)}): ${fault}`);
+    if (this.#summary.kills % 10 === 0) this.#say(`${this.#summary.kills} kills, ${this.#ledger.faults.length} faults`);
+  }
+
+  async #use(life: Life, plan: Exclude<Plan, { at: "start" }>): Promise<void> {
+    const client = await this.#firstClient(life);
+    if (client) {
+      const traffic = new Traffic(this.#world, this.#ledger, this.#random, life, client);
+      // With what earlier lives left out of the way, the kill hits fresh turns on a warm agent.
+      if (plan.at === "warm") await this.#untilIdle(client, life, 10_000);
+      traffic.begin();
+      const killed = Promise.race([life.ended, sleep(plan.at === "point" ? POINT_MS : plan.afterMs)]);
+      await traffic.run(killed);
+      const alive = !life.over;
+      // The requests that wait are answered or cut off by the kill; nothing is left to be answered after it.
+      if (alive) void life.end("SIGKILL");
+      await life.ended;
+      await traffic.settle();
+      if (plan.at === "point") this.#summary[alive ? "missed" : "points"].push(plan.point);
+    } else if (plan.at === "point") this.#summary.points.push(plan.point);
+  }
+
+  async #firstClient(life: Life): Promise<Client | null> {
+    const client = await life.connect();
+    if (!client) return null;
+    try {
+      await checkHistory(client, this.#ledger);
+    } catch (err) {
+      if (!life.over) throw err;
+    }
+    return life.over ? null : client;
+  }
+
+  /** Resolves when nothing runs and nothing waits, or after `limitMs`, or with the end of the life. */
+  async #untilIdle(client: Client, life: Life, limitMs: number): Promise<boolean> {
+    const end = Date.now() + limitMs;
+    while (!life.over && Date.now() < end) {
+      try {
+        const { sessions } = await client.request<{ sessions: { hasActiveRun: boolean; queuedInputs: number }[] }>("sessions.list", {
+          limit: 1_000,
+        });
+        if (sessions.every((row) => !row.hasActiveRun && row.queuedInputs === 0)) return true;
+      } catch (err) {
+        if (!life.over) throw err;
+      }
+      await sleep(25);
+    }
+    return false;
+  }
+
+  /** The last life on a home: nobody comes at first, then lost answers are asked for again, then everything ends and is compared. */
+  async #close(): Promise<void> {
+    const faults = this.#ledger.faults.length;
+    const { main } = this.#options;
+    const life = new Life(this.#world, main ? { main } : {});
+    this.#starts.push(life.startedAt);
+    const reported = new Set<string>();
+    try {
+      await life.serving;
+      await sleep(ALONE_MS);
+      const client = await this.#firstClient(life);
+      if (!client) throw new Error(`the gateway ended by itself:\n${life.output.slice(-2_000)}`);
+      await this.#finish(life, client, reported);
+    } finally {
+      const began = Date.now();
+      await life.end("SIGTERM");
+      if (Date.now() - began > 5_000) this.#ledger.fault(`SIGTERM took ${Date.now() - began} ms`);
+    }
+    this.#add(checkClosing(this.#world, this.#ledger, this.#starts, reported));
+    for (const fault of this.#ledger.faults.slice(faults)) this.#say(`  at the end of a home: ${fault}`);
+    this.#summary.acked += this.#ledger.all("acked").length;
+    this.#ledger.clear();
+    this.#starts = [];
+    this.#world.renew();
+  }
+
+  async #finish(life: Life, client: Client, reported: Set<string>): Promise<void> {
+    const traffic = new Traffic(this.#world, this.#ledger, this.#random, life, client);
+    const lost = this.#ledger.all("sent");
+    this.#summary.retried += lost.length;
+    for (const entry of lost) traffic.send(entry);
+    if (!(await this.#untilIdle(client, life, DRAIN_MS))) this.#ledger.fault(`work was left after ${DRAIN_MS} ms`);
+    await traffic.settle();
+    // Deliveries come after the ends of their runs.
+    for (let seen = -1; seen !== (this.#world.irc?.peer.lines.length ?? 0); await sleep(300))
+      seen = this.#world.irc?.peer.lines.length ?? 0;
+    const { items } = await client.request<{ items: { id: string }[] }>("deadletters.list");
+    for (const item of items) reported.add(item.id);
+    await client.close();
+  }
+
+  #add(closing: Closing): void {
+    add(this.#summary.runs, closing.runs);
+    add(this.#summary.parts, closing.parts);
+    this.#summary.toolRuns += closing.toolRuns;
+    this.#summary.resumeMs.push(...closing.resumeMs);
+  }
+}
+
+function add(into: Record<string, number>, from: Readonly<Record<string, number>>): void {
+  for (const [name, count] of Object.entries(from)) into[name] = (into[name] ?? 0) + count;
+}

@@ -1,0 +1,169 @@
+import { existsSync, readFileSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import type { Client } from "../../src/client/client.ts";
+import { textOf as modelText } from "../model-server.ts";
+import { markersIn, type Ledger } from "./ledger.ts";
+import { BOT, PERSON, type World } from "./world.ts";
+
+type HistoryRow = { role: string; idempotencyKey?: string };
+
+/** At the first connect of a life: every acknowledged message is in the transcript once, and none is there twice. */
+export async function checkHistory(client: Client, ledger: Ledger): Promise<void> {
+  const acked = ledger.all("acked").filter((entry) => entry.session !== "");
+  for (const session of new Set(acked.map((entry) => (entry.via === "http" ? `http-${entry.session}` : entry.session)))) {
+    const { messages } = await client.request<{ messages: HistoryRow[] }>("chat.history", { sessionKey: session, limit: 1_000 });
+    const seen = tally(messages.filter((row) => row.role === "user").map((row) => row.idempotencyKey ?? ""));
+    for (const entry of ledger.entries.values()) {
+      if ((entry.via === "http" ? `http-${entry.session}` : entry.session) !== session) continue;
+      const times = seen.get(`${entry.key}:user`) ?? 0;
+      if (times > 1) ledger.fault(`${entry.key}: ${times} times in the history`);
+      if (times === 0 && entry.state === "acked") ledger.fault(`${entry.key}: acknowledged, but not in the history at the first connect`);
+    }
+  }
+}
+
+type RunRow = {
+  run_id: string;
+  channel: string;
+  payload: string;
+  state: string;
+  tools_started: number;
+  received_at: number;
+  ended_at: number | null;
+  outcome: string | null;
+};
+type PartRow = { part_key: string; run_id: string | null; state: string; target: string; text: string };
+type MessageCount = { run_id: string; users: number; finals: number };
+
+export type Closing = {
+  runs: Record<string, number>;
+  parts: Record<string, number>;
+  toolRuns: number;
+  /** For each run that an earlier life had left open: what it took from the start of the life in which it ended. */
+  resumeMs: number[];
+};
+
+/** When everything is over and the process gone: the store, the IRC server, the model and the tools agree. */
+export function checkClosing(world: World, ledger: Ledger, starts: readonly number[], reported: ReadonlySet<string>): Closing {
+  const db = new DatabaseSync(world.database, { readOnly: true });
+  try {
+    const runs = db.prepare("SELECT * FROM inbox").all() as RunRow[];
+    const parts = db.prepare("SELECT * FROM outbox").all() as PartRow[];
+    const counts = db
+      .prepare(
+        `SELECT run_id, sum(role = 'user') AS users, sum(idempotency_key = run_id || ':assistant') AS finals
+         FROM messages WHERE run_id IS NOT NULL GROUP BY run_id`,
+      )
+      .all() as MessageCount[];
+    checkRuns(runs, new Map(counts.map((row) => [row.run_id, row])), ledger);
+    checkParts(world, runs, parts, ledger, reported);
+    const toolRuns = checkTools(world, runs, ledger);
+    checkModel(world, ledger);
+    return {
+      runs: Object.fromEntries(tally(runs.map((row) => row.state))),
+      parts: Object.fromEntries(tally(parts.map((row) => row.state))),
+      toolRuns,
+      resumeMs: runs.flatMap((row) => resumeMs(row, starts)),
+    };
+  } finally {
+    db.close();
+  }
+}
+
+function resumeMs(row: RunRow, starts: readonly number[]): number[] {
+  const { ended_at: endedAt, received_at: receivedAt } = row;
+  if (endedAt === null || row.state === "parked") return [];
+  const start = starts.findLast((at) => at <= endedAt);
+  return start !== undefined && receivedAt < start ? [endedAt - start] : [];
+}
+
+const OVER = new Set(["done", "failed", "aborted", "merged", "parked"]);
+
+function checkRuns(runs: readonly RunRow[], counts: ReadonlyMap<string, MessageCount>, ledger: Ledger): void {
+  const byId = new Map(runs.map((row) => [row.run_id, row]));
+  for (const row of runs) {
+    const count = counts.get(row.run_id) ?? { users: 0, finals: 0 };
+    if (!OVER.has(row.state) || row.outcome === null) ledger.fault(`${row.run_id}: left as ${row.state} with nothing to come`);
+    if (count.users !== 1) ledger.fault(`${row.run_id}: ${count.users} user messages`);
+    if (count.finals > 1) ledger.fault(`${row.run_id}: ${count.finals} final answers`);
+    if (row.state === "done" && count.finals === 0) ledger.fault(`${row.run_id}: done without an answer`);
+  }
+  const texts = tally(runs.map((row) => (JSON.parse(row.payload) as { text: string }).text).filter((text) => text !== "/stop"));
+  for (const [text, times] of texts) if (times > 1) ledger.fault(`admitted ${times} times: ${text}`);
+  for (const entry of ledger.entries.values()) {
+    const row = byId.get(entry.key);
+    if (!row && entry.state === "acked") ledger.fault(`${entry.key}: acknowledged, but not in the store`);
+    if (row && entry.state === "refused") ledger.fault(`${entry.key}: refused, but in the store`);
+    const told = entry.outcome?.status;
+    const stored = row?.outcome ? (JSON.parse(row.outcome) as { status: string; text: string }) : null;
+    if (told && stored && told !== stored.status) ledger.fault(`${entry.key}: told ${told}, stored ${stored.status}`);
+    const text = entry.outcome?.text ?? null;
+    if (text !== null && stored && text !== stored.text && row?.state !== "merged")
+      ledger.fault(`${entry.key}: told ${JSON.stringify(text)}, stored ${JSON.stringify(stored.text)}`);
+  }
+}
+
+/** What the person and the room read, against what the outbox says: never more than was sent or may have been sent. */
+function checkParts(world: World, runs: readonly RunRow[], parts: readonly PartRow[], ledger: Ledger, reported: ReadonlySet<string>): void {
+  if (!world.irc) return;
+  const heard = tally(
+    world.irc.peer
+      .said()
+      .filter((line) => line.from === BOT)
+      .map((line) => `${line.to === PERSON ? "" : line.to}|${line.text}`),
+  );
+  const expected = new Map<string, { least: number; most: number }>();
+  for (const part of parts) {
+    if (part.state === "queued" || part.state === "attempting") ledger.fault(`${part.part_key}: left as ${part.state}`);
+    if ((part.state === "unknown" || part.state === "parked") && !reported.has(`out:${part.part_key}`))
+      ledger.fault(`${part.part_key}: ${part.state}, and not among the dead letters`);
+    const { chat } = JSON.parse(part.target) as { chat: { kind: string; id: string } };
+    for (const line of part.text.split("\n").filter((text) => text.trim() !== "")) {
+      const key = `${chat.kind === "direct" ? "" : chat.id}|${line.trim()}`;
+      const range = expected.get(key) ?? { least: 0, most: 0 };
+      if (part.state === "sent") range.least++;
+      if (part.state === "sent" || part.state === "unknown") range.most++;
+      expected.set(key, range);
+    }
+  }
+  for (const [key, { least, most }] of expected) {
+    const times = heard.get(key) ?? 0;
+    if (times < least || times > most) ledger.fault(`heard ${times} times instead of ${least} to ${most}: ${key}`);
+  }
+  for (const key of heard.keys()) if (!expected.has(key)) ledger.fault(`heard, but never in the outbox: ${key}`);
+  const withParts = new Set(parts.map((part) => part.run_id));
+  for (const row of runs) {
+    const { target } = JSON.parse(row.payload) as { target: unknown };
+    const speaks = row.state === "done" || row.state === "failed" || row.state === "parked";
+    if (target && speaks && !withParts.has(row.run_id)) ledger.fault(`${row.run_id}: ${row.state}, but its answer was never in the outbox`);
+  }
+}
+
+function checkTools(world: World, runs: readonly RunRow[], ledger: Ledger): number {
+  const lines = existsSync(world.toolLog) ? readFileSync(world.toolLog, "utf8").split("\n").filter(Boolean) : [];
+  const ran = tally(lines);
+  for (const [marker, times] of ran) if (times > 1) ledger.fault(`the tool of ${marker} ran ${times} times`);
+  const byId = new Map(runs.map((row) => [row.run_id, row]));
+  for (const entry of ledger.entries.values()) {
+    const wants = entry.text.startsWith("tool:");
+    if (wants && byId.get(entry.key)?.state === "done" && !ran.has(entry.marker))
+      ledger.fault(`${entry.key}: done, but its tool never ran`);
+  }
+  return lines.length;
+}
+
+/** No message is in what the model is asked twice. */
+function checkModel(world: World, ledger: Ledger): void {
+  for (const request of world.model.requests()) {
+    const said = request.messages
+      .filter((message) => message.role === "user")
+      .flatMap((message) => [...new Set(markersIn(modelText(message)))]);
+    for (const [marker, times] of tally(said)) if (times > 1) ledger.fault(`the model was shown ${marker} ${times} times in one request`);
+  }
+}
+
+export function tally<T>(items: Iterable<T>): Map<T, number> {
+  const counts = new Map<T, number>();
+  for (const item of items) counts.set(item, (counts.get(item) ?? 0) + 1);
+  return counts;
+}
