@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { join } from "node:path";
 import { CliError, EXIT } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
@@ -139,11 +140,15 @@ export function toGatewayUrl(text: string, from: string): string {
   return `${url.protocol}//${host}${url.port ? `:${url.port}` : ""}${url.pathname === "/" ? "" : url.pathname}`;
 }
 
-/** How exposed a connection without TLS would be. */
+const PRIVATE = /^(10\.|192\.168\.|169\.254\.|172\.(1[6-9]|2\d|3[01])\.|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|f[cd][0-9a-f]{2}:|fe80:)/i;
+
+/** How exposed a connection without TLS would be. A name that only looks like an address counts as a name. */
 export function reachOf(url: string): "loopback" | "private" | "public" {
   const host = new URL(url).hostname.replaceAll(/[[\]]/g, "");
-  if (host.startsWith("127.") || host === "::1" || host === "localhost") return "loopback";
-  const isPrivate =
-    /^(10\.|192\.168\.|169\.254\.|172\.(1[6-9]|2\d|3[01])\.|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|f[cd][0-9a-f]{2}:|fe80:)/i.test(host);
-  return isPrivate || host.endsWith(".ts.net") || host.endsWith(".local") || !host.includes(".") ? "private" : "public";
+  if (isIP(host)) {
+    if (host.startsWith("127.") || host === "::1") return "loopback";
+    return PRIVATE.test(host) ? "private" : "public";
+  }
+  if (host === "localhost") return "loopback";
+  return host.endsWith(".ts.net") || host.endsWith(".local") || !host.includes(".") ? "private" : "public";
 }
