@@ -74,6 +74,7 @@ type Facts = {
     uptimeMs?: number;
     problem?: string;
     fix?: string;
+    exit?: number;
   };
   config: { path: string; exists: boolean; source: string; errors: number; warnings: number };
   state: string;
