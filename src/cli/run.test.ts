@@ -4,9 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, test } from "node:test";
-import { startRoom, TOKEN, type Room } from "../../test/server-room.ts";
+import { startRoom, TOKEN, type Room, type RoomOptions } from "../../test/server-room.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { MethodTable } from "../protocol/method.ts";
 import type { GatewayOptions } from "./invocation.ts";
 import { runCli } from "./run.ts";
 import { toGatewayUrl, reachOf } from "./target.ts";
@@ -14,7 +13,7 @@ import { toPatch } from "./config-edit.ts";
 import { parseValue, shownValue } from "./config-value.ts";
 
 const DAY = 86_400_000;
-const METHODS: MethodTable = {
+const METHODS: NonNullable<RoomOptions["methods"]> = {
   "sessions.list": {
     scope: "operator.read",
     run: () => ({ sessions: [{ key: "agent:main:main", derivedTitle: "hi\u001b[2Jthere", status: "done", updatedAt: 1 }], totalCount: 1 }),
