@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Campaign } from "./campaign.ts";
+import { markedPoints } from "./points.ts";
+import { noNgircd } from "../channel-kit/ngircd.ts";
+
+const SEED = 20_261;
+const KILLS = 60;
+/** Without an IRC server nothing comes in from a channel and nothing is delivered. */
+const needsIrc = (point: string): boolean => point.startsWith("part-") || point === "committed";
+
+test("the points at which a crash matters are marked in the source", () => {
+  const points = markedPoints();
+  for (const point of [
+    "before-commit",
+    "after-commit",
+    "admitted",
+    "adopted",
+    "tool-written",
+    "answered",
+    "stored",
+    "part-attempting",
+    "part-sent",
+  ])
+    assert.ok(points.includes(point), `${point} is not among ${points.join()}`);
+});
+
+test(`${KILLS} random kills, and one at every marked point, lose nothing and double nothing`, { timeout: 280_000 }, async (context) => {
+  const points = markedPoints().filter((point) => !noNgircd || !needsIrc(point));
+  if (noNgircd) context.diagnostic(`without IRC: ${noNgircd}`);
+  const summary = await new Campaign({ seed: SEED, kills: KILLS, points, say: (line) => context.diagnostic(line) }).run();
+  assert.deepEqual(summary.faults, []);
+  assert.deepEqual(summary.missed, []);
+  assert.deepEqual(summary.points.toSorted(), points.toSorted());
+  assert.equal(summary.kills, KILLS + points.length);
+  assert.ok(summary.acked > KILLS, `only ${summary.acked} messages were acknowledged: the traffic does not work`);
+  assert.ok((summary.runs["done"] ?? 0) > KILLS / 2, JSON.stringify(summary.runs));
+  context.diagnostic(JSON.stringify({ ...summary, resumeMs: summary.resumeMs.slice(-3) }));
+});
