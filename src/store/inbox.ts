@@ -121,7 +121,9 @@ export function createInbox(store: Store) {
         );
     },
 
-    requeue: (runId: RunId): number => store.run("UPDATE inbox SET state = 'queued', merged_into = NULL WHERE run_id = ?", runId),
+    /** Back to where it waited; what has ended stays ended. */
+    requeue: (runId: RunId): number =>
+      store.run("UPDATE inbox SET state = 'queued', merged_into = NULL WHERE run_id = ? AND outcome IS NULL", runId),
 
     /** A row that belongs to the run of another one; it ends together with it. */
     merge: (runId: RunId, into: RunId): number =>

@@ -477,6 +477,14 @@ export class Turns {
     try {
       // Written first: after a crash the message belongs to a run that is resumed or closed, never to both.
       await this.options.store.write(() => this.options.inbox.merge(message.runId, into));
+      // Let go meanwhile: its end is on its way to the disk.
+      if (!lane.waiting.some((each) => each.runId === message.runId)) return;
+      if (!active.prompting) {
+        // The turn's end is on disk or on its way there, without this message.
+        await this.#untilStored(() => this.options.inbox.requeue(message.runId));
+        message.mode = "followup";
+        return;
+      }
       lane.waiting = lane.waiting.filter((each) => each.runId !== message.runId);
       active.steered.push(message.runId);
       const taken = await this.options.runtime.steer(lane.key, {

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { asId } from "../core/ids.ts";
+import { echo, gated } from "../../test/fakes/runtime.ts";
+import { message, openBench, until, type Bench } from "../../test/fakes/turns.ts";
+
+const key = asId<never>("agent:main:main");
+const outcome = (bench: Bench, runId: string) => bench.turns.wait(asId(runId), 5_000);
+
+/** A turn that has begun, and what happens at the moment in which a message to be handed in has been admitted. */
+async function atAdmissionOfTheSecond(act: (bench: Bench) => void): Promise<Bench> {
+  let admitted = 0;
+  const bench = openBench({ mark: (point) => void (point === "admitted" && ++admitted === 2 && act(bench)) });
+  bench.runtime.script = gated;
+  await bench.turns.submit(message("one", "e1"));
+  await until(() => bench.turns.inflight(key)[0]?.text);
+  await bench.turns.submit(message("two", "e2", { queueMode: "steer" }));
+  return bench;
+}
+
+test("a message that is handed in while the turn ends is answered by a turn of its own", async () => {
+  const bench = await atAdmissionOfTheSecond((at) => at.runtime.release("e1"));
+  bench.runtime.script = echo;
+  assert.equal((await outcome(bench, "e1"))?.text, "half done: one");
+  assert.equal((await outcome(bench, "e2"))?.text, "echo: two");
+  assert.equal(bench.turns.find("e2")?.state, "done");
+  assert.equal(bench.turns.find("e2")?.mergedInto, null);
+  bench.close();
+});
+
+test("a message that is let go while it is handed in stays let go", async () => {
+  const bench = await atAdmissionOfTheSecond((at) => void setImmediate(() => at.turns.abort(key, asId("e2"), "user")));
+  assert.equal((await outcome(bench, "e2"))?.status, "aborted");
+  bench.runtime.release("e1");
+  assert.equal((await outcome(bench, "e1"))?.text, "half done: one");
+  assert.equal(bench.turns.find("e2")?.state, "aborted");
+  assert.equal(bench.turns.load().waiting, 0);
+  bench.close();
+});
