@@ -2,7 +2,7 @@
 // Node 18 and newer, because it runs before the right Node is there.
 //   node scripts/bootstrap.js build              used by ./openclaw
 //   node scripts/bootstrap.js run FILE [ARG...]  used by the npm scripts: the first two steps, then FILE on that Node
-import { existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensurePinnedNode, isNewEnough, npm, reportFailure, runInPlace, SetupError, withLock } from "../bin/toolchain.js";
@@ -59,13 +59,43 @@ async function ensureDependencies() {
   });
 }
 
+/** What the launcher looks at as well: a source that is newer than `.cache/ready` asks for a build. */
+const SOURCES = [
+  "src",
+  "web/src",
+  "web/public",
+  "web/index.html",
+  "web/vite.config.ts",
+  "scripts",
+  "bin",
+  "toolchain",
+  "package.json",
+  "package-lock.json",
+];
+
+function isBuilt(ready) {
+  if (!existsSync(ready) || !existsSync(join(root, "dist", "main.js"))) return false;
+  const { mtimeMs } = statSync(ready);
+  const isOlder = (path) => statSync(path).mtimeMs <= mtimeMs;
+  return SOURCES.map((name) => join(root, name))
+    .filter((path) => existsSync(path))
+    .every((path) => (statSync(path).isDirectory() ? filesBelow(path).every(isOlder) : isOlder(path)));
+}
+
+function filesBelow(dir) {
+  return readdirSync(dir, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(dir, entry.name);
+    if (entry.isDirectory()) return path.endsWith(join("protocol", "gen")) ? [] : filesBelow(path);
+    return entry.name.endsWith(".test.ts") ? [] : [path];
+  });
+}
+
 /** Builds, and stamps `.cache/ready` with the moment before it: what is saved meanwhile is newer than the stamp. */
 async function ensureBuild(node) {
   const ready = join(cache, "ready");
-  const before = existsSync(ready) ? statSync(ready).mtimeMs : 0;
   await withLock(join(cache, "build.lock"), progress(3), async () => {
-    const builtMeanwhile = existsSync(ready) && statSync(ready).mtimeMs > before;
-    if (builtMeanwhile) return;
+    // Another start may have done it while this one waited.
+    if (isBuilt(ready)) return;
     const began = new Date();
     const done = progress(3)("build");
     const code = await runInPlace(node, [join(root, "scripts", "build.ts"), "--quiet"]);
