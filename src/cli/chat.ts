@@ -64,9 +64,7 @@ async function converse(invocation: Invocation, conversation: Conversation, leav
   if (interactive) out.note(`Conversation ${cleanLine(conversation.sessionKey)}. /help lists commands; Ctrl-C stops a turn, then leaves.`);
   let failed = false;
   try {
-    const opening = invocation.args.join(" ").trim();
-    if (opening) failed = !(await conversation.say(opening));
-    failed = (await readLines(lines, conversation, interactive)) || failed;
+    failed = await readLines(lines, conversation, { opening: invocation.args.join(" ").trim(), interactive });
   } finally {
     lines.close();
     leave.abort();
@@ -74,15 +72,23 @@ async function converse(invocation: Invocation, conversation: Conversation, leav
   return failed ? EXIT.failure : EXIT.ok;
 }
 
-/** Resolves at the end of the input, to whether a turn failed. */
-function readLines(lines: Interface, conversation: Conversation, interactive: boolean): Promise<boolean> {
+/**
+ * Sends `opening`, then each line. Resolves at the end of the input, to whether a turn failed. The lines are listened to from the
+ * start: an input that ends during the first turn (`</dev/null`) would end unnoticed.
+ */
+function readLines(
+  lines: Interface,
+  conversation: Conversation,
+  { opening, interactive }: { opening: string; interactive: boolean },
+): Promise<boolean> {
   let failed = false;
-  let queue: Promise<void> = Promise.resolve();
   const say = async (text: string): Promise<void> => {
     if (!(await conversation.say(text))) failed = true;
     if (interactive) lines.prompt();
   };
   return new Promise((resolve, reject) => {
+    let queue = opening ? say(opening) : Promise.resolve();
+    queue.catch(reject);
     lines.on("line", (line) => {
       const text = line.trim();
       if (text === "/quit" || text === "/exit") return lines.close();
@@ -92,6 +98,6 @@ function readLines(lines: Interface, conversation: Conversation, interactive: bo
       queue.catch(reject);
     });
     lines.on("close", () => void queue.then(() => resolve(failed), reject));
-    if (interactive) lines.prompt();
+    if (interactive && !opening) lines.prompt();
   });
 }
