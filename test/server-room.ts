@@ -101,6 +101,7 @@ export async function startRoom(options: RoomOptions = {}): Promise<Room> {
     readiness: () => ({ ready: true, failing: [], degraded: [], parts: [] }),
     metricsText: () => "up 1\n",
     pageConfig: () => ({ basePath: "" }),
+    basePath: "",
     pageDir: null,
     openai: null,
     ...options.deps,

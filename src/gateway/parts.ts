@@ -148,11 +148,12 @@ export class Gateway {
       readiness: () => core.health.readiness(),
       metricsText: () => core.metrics.render(),
       pageConfig: () => ({
-        basePath: "",
+        basePath: core.config.gateway.controlUi.basePath.replace(/\/+$/, ""),
         assistantAgentId: core.defaultAgent(),
         assistantName: resolveAgent(core.config, core.defaultAgent(), core.paths.state).name,
         serverVersion: VERSION,
       }),
+      basePath: core.config.gateway.controlUi.basePath.replace(/\/+$/, ""),
       pageDir: core.config.gateway.controlUi.enabled ? pageDir() : null,
       openai: this.#openai(),
     };

@@ -94,6 +94,7 @@ export function openGatewayLog(paths: Paths, config: Config, verbose: boolean): 
       : "warn";
   return openLog({
     dir: join(paths.gateway, "logs"),
+    file: { fileBytes: logging.maxFileBytes, ...(logging.file ? { path: logging.file } : {}) },
     level: verbose ? "debug" : logLevel(logging.level),
     terminal: { stream: process.stderr, level: terminal, style: logging.consoleStyle ?? "pretty", env: process.env },
     clock,

@@ -20,6 +20,13 @@ const COMMON_HEADERS: Readonly<Record<string, string>> = {
   [PRODUCT_HEADER]: PRODUCT,
 };
 
+/** The URL of a request as if the gateway lay at the root. A URL outside of the base path is left as it is. */
+export function withoutBase(url: string, basePath: string): string {
+  if (basePath === "" || !url.startsWith(basePath)) return url;
+  const rest = url.slice(basePath.length);
+  return rest.startsWith("/") ? rest : rest === "" || rest.startsWith("?") ? `/${rest}` : url;
+}
+
 /** One HTTP request and its answer. */
 export class Exchange {
   readonly request: IncomingMessage;
@@ -30,8 +37,8 @@ export class Exchange {
   /** Aborts when the client has gone before the answer was complete. */
   readonly signal: AbortSignal;
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
-    const url = request.url ?? "/";
+  constructor(request: IncomingMessage, response: ServerResponse, basePath = "") {
+    const url = withoutBase(request.url ?? "/", basePath);
     const mark = url.indexOf("?");
     const gone = new AbortController();
     this.request = request;

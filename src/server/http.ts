@@ -89,7 +89,7 @@ export class HttpFront {
 
   /** Answers one request. `proved` is called once the caller's credential was accepted. */
   async handle(request: IncomingMessage, response: ServerResponse, proved: () => void): Promise<void> {
-    const exchange = new Exchange(request, response);
+    const exchange = new Exchange(request, response, this.#deps.basePath);
     try {
       await this.#answer(exchange, proved);
     } catch (err) {
@@ -220,7 +220,7 @@ const route = (path: string, run: (exchange: Exchange) => void): HttpRoute => ({
 function openPage(deps: ServerDeps): Page | null {
   if (deps.pageDir === null) return null;
   try {
-    return new Page(deps.pageDir);
+    return new Page(deps.pageDir, deps.basePath);
   } catch (err) {
     deps.log.warn("the page is not built; the gateway runs without it", { dir: deps.pageDir, cause: reasonOf(err) });
     return null;

@@ -59,6 +59,8 @@ export type ServerDeps = {
   metricsText: () => string;
   /** Boot data of the page; see `/control-ui-config.json`. */
   pageConfig: () => Record<string, unknown>;
+  /** Path under which the gateway is reached besides `/`, e.g. `/openclaw` behind a proxy; empty: only `/`. No slash at its end. */
+  basePath: string;
   /** Directory of the built page; null when there is none. */
   pageDir: string | null;
   /** Null: the OpenAI-compatible routes are off. */

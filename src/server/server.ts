@@ -5,6 +5,7 @@ import type { Hub } from "../protocol/hub.ts";
 import { hasValidator } from "../protocol/validate.ts";
 import { Connection, type ConnectionContext } from "./connection.ts";
 import { Dispatch } from "./dispatch.ts";
+import { withoutBase } from "./exchange.ts";
 import { HttpFront, type HttpRoute } from "./http.ts";
 import { Members } from "./hub.ts";
 import { portHolder, portTaken } from "./listen.ts";
@@ -177,7 +178,7 @@ class GatewayServer implements Server {
     if (!screened) return;
     const fault = upgradeFault(request);
     if (fault !== null) return refuse(400, "bad_upgrade", fault);
-    const path = (request.url ?? "").split("?")[0]!;
+    const path = withoutBase(request.url ?? "", this.#deps.basePath).split("?")[0]!;
     if (!WS_PATHS.has(path)) return refuse(404, "not_found", "there is no WebSocket here");
     // eslint-disable-next-line no-new -- it lives by its socket
     new Connection(this.#context, screened.facts, { request, socket, head, remote: screened.peer });

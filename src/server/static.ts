@@ -36,8 +36,11 @@ export class Page {
   readonly #assets = new Map<string, Asset>();
   readonly #loaded = new Map<string, Loaded>();
 
+  readonly #basePath: string;
+
   /** Throws when the directory cannot be read. */
-  constructor(dir: string) {
+  constructor(dir: string, basePath: string) {
+    this.#basePath = basePath;
     const names = readdirSync(dir, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => relative(dir, join(entry.parentPath, entry.name)).split(sep).join("/"));
@@ -62,7 +65,9 @@ export class Page {
   serve(exchange: Exchange, path: string): void {
     const asset = this.#assets.get(path)!;
     const accepted = exchange.header("accept-encoding") ?? "";
-    const encoding = ENCODINGS.find(([name]) => asset.encodings.has(name) && new RegExp(`\\b${name}\\b`).test(accepted));
+    // The document that names its base path is made here, so the compressed form of the build does not fit.
+    const made = this.#basePath !== "" && path === "/index.html";
+    const encoding = made ? undefined : ENCODINGS.find(([name]) => asset.encodings.has(name) && new RegExp(`\\b${name}\\b`).test(accepted));
     const { body, etag } = this.#load(asset.file + (encoding ? encoding[1] : ""));
     const headers: Record<string, string> = {
       etag,
@@ -80,10 +85,17 @@ export class Page {
   #load(file: string): Loaded {
     let loaded = this.#loaded.get(file);
     if (!loaded) {
-      const body = readFileSync(file);
+      const body =
+        this.#basePath !== "" && file.endsWith("index.html") ? underBase(readFileSync(file, "utf8"), this.#basePath) : readFileSync(file);
       loaded = { body, etag: `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"` };
       this.#loaded.set(file, loaded);
     }
     return loaded;
   }
+}
+
+/** The document with the path under which its page finds the gateway. */
+function underBase(html: string, basePath: string): Buffer {
+  const named = html.replace(/ data-base-path="[^"]*"/, "").replace("<html", `<html data-base-path="${basePath}/"`);
+  return Buffer.from(named.replaceAll(/(src|href)="(?:\.\/|\/)?(?=[\w-])(?!\w+:)/g, `$1="${basePath}/`));
 }

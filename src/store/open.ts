@@ -209,6 +209,8 @@ function tryOpen(path: string, log: Log): DatabaseSync | "damaged" {
   let db: DatabaseSync | undefined;
   try {
     const existed = existsSync(path);
+    // Made before SQLite opens it, so that the file and its journal are readable by their owner only.
+    if (!existed) closeSync(openSync(path, "a", 0o600));
     db = new DatabaseSync(path);
     // The exclusive lock is the ownership of the state directory: the system releases it when the process dies.
     db.exec(
