@@ -65,8 +65,6 @@ export function requireSession(deps: ChatDeps, key: SessionKey): SessionRow {
   return session;
 }
 
-export const LEVELS = ["off", "minimal", "low", "medium", "high"] as const;
-
 /** A row of `sessions.list` for one stored session. */
 export function wireRow(deps: ChatDeps, row: SessionRow): Record<string, unknown> {
   return toSessionRow(row, factsOf(deps, row));

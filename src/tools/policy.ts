@@ -23,9 +23,19 @@ const expand = (names: readonly string[] | undefined): readonly AgentTool[] =>
  * The tools of one turn. An operator has all that the policy leaves; a sender of a channel has only what the agent's own
  * policy names, so that an absent policy is closed. Pure.
  */
-export function grantTools(surface: "operator" | "channel", merged: ToolPolicy | undefined, own: ToolPolicy | undefined): readonly AgentTool[] {
+export function grantTools(
+  surface: "operator" | "channel",
+  merged: ToolPolicy | undefined,
+  own: ToolPolicy | undefined,
+): readonly AgentTool[] {
   const source = surface === "operator" ? merged : own;
-  const named = source?.allow ? expand(source.allow) : source?.profile ? (PROFILES[source.profile] ?? []) : surface === "operator" ? AGENT_TOOLS : [];
+  const named = source?.allow
+    ? expand(source.allow)
+    : source?.profile
+      ? (PROFILES[source.profile] ?? [])
+      : surface === "operator"
+        ? AGENT_TOOLS
+        : [];
   const denied = new Set([...expand(merged?.deny), ...expand(own?.deny)]);
   const wanted = new Set([...named, ...expand(source?.alsoAllow)]);
   return AGENT_TOOLS.filter((tool) => wanted.has(tool) && !denied.has(tool));

@@ -5,7 +5,9 @@ import { Secret } from "../../src/core/secret.ts";
 const [url, token, count] = process.argv.slice(2) as [string, string, string];
 let received = 0;
 for (let n = 0; n < Number(count); n += 50) {
-  const clients = await Promise.all(Array.from({ length: 50 }, () => openClient({ url, credentials: { token: new Secret(token) }, scopes: ["operator.read"] })));
+  const clients = await Promise.all(
+    Array.from({ length: 50 }, () => openClient({ url, credentials: { token: new Secret(token) }, scopes: ["operator.read"] })),
+  );
   for (const client of clients) {
     client.on(() => void received++);
     await client.request("sessions.subscribe", {});

@@ -40,7 +40,12 @@ const familyOf = (gateway: GatewayUnderTest): number[] => [gateway.pid, ...desce
 const familyCpu = (gateway: GatewayUnderTest): number => familyOf(gateway).reduce((sum, pid) => sum + cpuOf(pid), 0);
 
 const start = (model: ModelServer | null, more: { home?: string } = {}): Promise<GatewayUnderTest> =>
-  startGateway({ main: DIST, env: { NODE_COMPILE_CACHE: join(stateDir(shared), "cache") }, ...(model ? { config: modelConfig(model.url) } : {}), ...more });
+  startGateway({
+    main: DIST,
+    env: { NODE_COMPILE_CACHE: join(stateDir(shared), "cache") },
+    ...(model ? { config: modelConfig(model.url) } : {}),
+    ...more,
+  });
 
 const shared = newHome();
 
@@ -94,7 +99,11 @@ async function benchTurns(model: ModelServer): Promise<void> {
   await benchRpc(gateway, client);
   for (let n = 0; n < 31; n++) await turn(`s${n}`, "hello");
   record("gateway with 31 sessions", "MiB PSS", pssOf(gateway.pid));
-  record("Pi processes with 31 sessions", "MiB PSS", descendants(gateway.pid).reduce((sum, pid) => sum + pssOf(pid), 0));
+  record(
+    "Pi processes with 31 sessions",
+    "MiB PSS",
+    descendants(gateway.pid).reduce((sum, pid) => sum + pssOf(pid), 0),
+  );
   await benchIdle(gateway);
   await benchBroadcast(gateway, turn);
   await benchCli(gateway);
@@ -124,7 +133,11 @@ async function benchRpc(gateway: GatewayUnderTest, client: Connected): Promise<v
 }
 
 async function benchIdle(gateway: GatewayUnderTest): Promise<void> {
-  const wakes = (): number => familyOf(gateway).reduce((sum, pid) => sum + Number(/voluntary_ctxt_switches:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]), 0);
+  const wakes = (): number =>
+    familyOf(gateway).reduce(
+      (sum, pid) => sum + Number(/voluntary_ctxt_switches:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]),
+      0,
+    );
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   const before = { cpu: familyCpu(gateway), wakes: wakes(), at: Date.now() };
   await new Promise((resolve) => setTimeout(resolve, 15_000));
@@ -135,7 +148,11 @@ async function benchIdle(gateway: GatewayUnderTest): Promise<void> {
 
 /** One event to a thousand clients: what a delivery costs the gateway. */
 async function benchBroadcast(gateway: GatewayUnderTest, turn: (sessionKey: string, message: string) => Promise<void>): Promise<void> {
-  const helper = spawn(process.execPath, [fileURLToPath(new URL("./listeners.ts", import.meta.url)), gateway.url, gateway.token(), "1000"], { stdio: ["ignore", "pipe", "inherit"] });
+  const helper = spawn(
+    process.execPath,
+    [fileURLToPath(new URL("./listeners.ts", import.meta.url)), gateway.url, gateway.token(), "1000"],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
   let said = "";
   helper.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
   await until("a thousand clients", () => said.includes("ready"), 120_000);
@@ -154,10 +171,33 @@ async function benchBroadcast(gateway: GatewayUnderTest, turn: (sessionKey: stri
 
 async function benchCli(gateway: GatewayUnderTest): Promise<void> {
   const env = { PATH: process.env["PATH"] ?? "", HOME: gateway.home, NODE_COMPILE_CACHE: join(stateDir(shared), "cache") };
-  const commands = [["--version"], ["status"], ["agents", "list", "--bindings"], ["sessions", "list"], ["gateway", "call", "health"], ["doctor"]];
+  const commands = [
+    ["--version"],
+    ["status"],
+    ["agents", "list", "--bindings"],
+    ["sessions", "list"],
+    ["gateway", "call", "health"],
+    ["doctor"],
+  ];
   for (const command of commands) {
     for (let run = 0; run < runs + 1; run++) {
-      const result = spawnSync("/usr/bin/env", ["bash", "-c", 'TIMEFORMAT="%U %S"; time "$@" >/dev/null 2>&1', "bench", process.execPath, DIST, ...command, "--url", gateway.url, "--token", gateway.token()], { env, encoding: "utf8" });
+      const result = spawnSync(
+        "/usr/bin/env",
+        [
+          "bash",
+          "-c",
+          'TIMEFORMAT="%U %S"; time "$@" >/dev/null 2>&1',
+          "bench",
+          process.execPath,
+          DIST,
+          ...command,
+          "--url",
+          gateway.url,
+          "--token",
+          gateway.token(),
+        ],
+        { env, encoding: "utf8" },
+      );
       const [user = 0, system = 0] = result.stderr.trim().split(/\s+/).map(Number);
       if (run > 0) record(`openclaw ${command.join(" ")}`, "s CPU", user + system, 0.15);
     }
@@ -169,8 +209,15 @@ function print(): void {
   const digits = (value: number): string => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(3));
   for (const { name, unit, samples, budget } of figures) {
     const middle = median(samples);
-    const verdict = budget === undefined ? "" : middle <= budget ? `within the budget of ${budget}` : `over the budget of ${budget} by ${(middle / budget).toFixed(2)}x`;
-    process.stdout.write(`${name.padEnd(44)} ${digits(middle).padStart(8)} ${unit.padEnd(22)} (${digits(Math.min(...samples))} to ${digits(Math.max(...samples))}, n=${samples.length})  ${verdict}\n`);
+    const verdict =
+      budget === undefined
+        ? ""
+        : middle <= budget
+          ? `within the budget of ${budget}`
+          : `over the budget of ${budget} by ${(middle / budget).toFixed(2)}x`;
+    process.stdout.write(
+      `${name.padEnd(44)} ${digits(middle).padStart(8)} ${unit.padEnd(22)} (${digits(Math.min(...samples))} to ${digits(Math.max(...samples))}, n=${samples.length})  ${verdict}\n`,
+    );
   }
 }
 
