@@ -3,7 +3,16 @@ import { after, test } from "node:test";
 import { startModelServer, type ModelServer } from "../../test/model-server.ts";
 import { silentLog } from "../core/log.ts";
 import { Secret } from "../core/secret.ts";
-import { catalog, chooseModels, discoverLocalServers, GUIDE, parseModelName, PROBES, type ModelInputs } from "./models.ts";
+import {
+  catalog,
+  chooseModels,
+  discoverLocalServers,
+  GUIDE,
+  lacksLocalServer,
+  parseModelName,
+  PROBES,
+  type ModelInputs,
+} from "./models.ts";
 
 const none: ModelInputs = { configured: [], providers: {}, env: {}, local: [] };
 const ollama = { product: "ollama", label: "Ollama", provider: { baseUrl: "http://127.0.0.1:1/v1", models: [{ id: "qwen3:8b" }] } };
@@ -105,4 +114,15 @@ test("The search can be turned off", async () => {
   const probes = PROBES.map((probe) => ({ ...probe, port: server.port }));
   assert.deepEqual(await discoverLocalServers({ OPENCLAW_DISCOVER_LOCAL_MODELS: "0" }, silentLog, probes), []);
   assert.deepEqual(server.paths(), []);
+});
+
+test("A local server is looked for while a model that should answer is missing, also one that is named in the configuration", () => {
+  assert.equal(lacksLocalServer(none), true);
+  assert.equal(lacksLocalServer({ ...none, local: [ollama] }), false);
+  const named: ModelInputs = { ...none, configured: ["ollama/qwen3:8b"] };
+  assert.equal(lacksLocalServer(named), true);
+  assert.equal(lacksLocalServer({ ...named, local: [ollama] }), false);
+  assert.equal(lacksLocalServer({ ...named, providers: { ollama: ollama.provider } }), false);
+  assert.equal(lacksLocalServer({ ...none, configured: ["openai/gpt-5.5", "vllm/a"], env: { OPENAI_API_KEY: "x" } }), true);
+  assert.equal(lacksLocalServer({ ...none, configured: ["openai/gpt-5.5"] }), false);
 });

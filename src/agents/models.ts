@@ -353,6 +353,16 @@ async function probe(each: Probe, log: Log): Promise<LocalServer | undefined> {
   }
 }
 
+/** Pure: whether a model that should answer can only come from a server on this machine that is not known yet. */
+export function lacksLocalServer(inputs: ModelInputs): boolean {
+  const choice = chooseModels(inputs);
+  if (choice.source === "guide") return true;
+  const known = tableOf(inputs);
+  return [choice.primary, ...choice.fallbacks].some(
+    ({ provider }) => !(provider in known) && PROBES.some((each) => each.product === provider),
+  );
+}
+
 /**
  * Looks for model servers on this machine, all at once, each within LIMITS.localProbeMs. Sends GET requests to loopback and
  * nothing else. `OPENCLAW_DISCOVER_LOCAL_MODELS=0` turns it off.

@@ -99,6 +99,8 @@ export const LIMITS = {
   localProbeMs: 300,
   /** Bytes of the answer of a local model server; a longer one does not identify it. */
   localProbeBytes: 1_048_576,
+  /** Pause between two looks for local model servers, while a model that should answer is missing. */
+  localProbeEveryMs: 15_000,
   /** Bytes of the configuration file; a larger one is not read and the last good copy is used. */
   configFileBytes: 524_288,
   /** Values in the configuration file; a file with more counts as unreadable. */

@@ -3,7 +3,7 @@ import { systemClock } from "../core/clock.ts";
 import { randomUUID } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { discoverLocalServers } from "../agents/models.ts";
+import { discoverLocalServers, lacksLocalServer } from "../agents/models.ts";
 import type { GuideFacts } from "../agents/pi/guide.ts";
 import { ensureWorkspace } from "../agents/prompt.ts";
 import { modelName } from "../agents/runtime.ts";
@@ -16,6 +16,8 @@ import { saveLastGood } from "../config/load.ts";
 import { watchConfig } from "../config/watch.ts";
 import { reasonOf } from "../core/errors.ts";
 import { asId, type AgentId } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import { silentLog, type Log } from "../core/log.ts";
 import { VERSION } from "../core/version.ts";
 import { agentMethods } from "../methods/agent.ts";
 import { agentsMethods } from "../methods/agents.ts";
@@ -362,7 +364,7 @@ export class Gateway {
       ...this.#configDeps(),
       stateDir: core.paths.state,
       models: async (refresh) => {
-        if (refresh) await this.#discover();
+        if (refresh) await this.#discover(core.log);
         return core.models(core.defaultAgent()).map((entry) => ({
           ...entry,
           configured: entry.available,
@@ -517,7 +519,19 @@ export class Gateway {
     const agent = core.defaultAgent();
     if (!core.config.agents.defaults.skipBootstrap)
       ensureWorkspace(core.settings(agent).workspace).catch(complain("the workspace could not be prepared"));
-    if (core.choice(agent).source === "guide") this.#discover().catch(complain("local models could not be looked for"));
+    void this.#watchLocal(core.log);
+  }
+
+  /** While a model that should answer is missing, a server that is started later is found by itself. */
+  async #watchLocal(log: Log): Promise<void> {
+    const { core } = this;
+    try {
+      if (agentIds(core.config).some((id) => lacksLocalServer(core.modelInputs(id)))) await this.#discover(log);
+    } catch (err) {
+      core.log.warn("local models could not be looked for", { cause: reasonOf(err) });
+    }
+    // That nothing is there is said once.
+    if (!this.#abort.signal.aborted) clock.after(LIMITS.localProbeEveryMs, () => void this.#watchLocal(silentLog));
   }
 
   /** A one-time address that opens the page signed in. */
@@ -548,9 +562,9 @@ export class Gateway {
     await core.log.close();
   }
 
-  async #discover(): Promise<void> {
+  async #discover(log: Log): Promise<void> {
     const before = this.core.choice(this.core.defaultAgent());
-    this.core.local = await discoverLocalServers(process.env, this.core.log);
+    this.core.local = await discoverLocalServers(process.env, log);
     const after = this.core.choice(this.core.defaultAgent());
     if (modelName(before.primary) !== modelName(after.primary)) this.core.log.info(after.note);
   }
