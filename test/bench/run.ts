@@ -204,9 +204,10 @@ async function benchCli(gateway: GatewayUnderTest): Promise<void> {
   }
 }
 
+const median = (list: number[]): number => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)]!;
+const digits = (value: number): string => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(3));
+
 function print(): void {
-  const median = (list: number[]): number => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)]!;
-  const digits = (value: number): string => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(3));
   for (const { name, unit, samples, budget } of figures) {
     const middle = median(samples);
     const verdict =
