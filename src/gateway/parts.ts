@@ -38,7 +38,6 @@ import { routesMethods } from "../methods/routes.ts";
 import { sendMethods } from "../methods/send.ts";
 import { sessionMethods } from "../methods/sessions.ts";
 import { presence, statusMethods, type StatusDeps } from "../methods/status.ts";
-import { SERVER_CAPABILITIES } from "../protocol/methods.ts";
 import { SERVED_EVENTS, startStream } from "../methods/stream.ts";
 import type { Peer } from "../protocol/hub.ts";
 import type { MethodTable } from "../protocol/method.ts";
