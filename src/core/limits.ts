@@ -53,6 +53,8 @@ export const LIMITS = {
   /** Attachment sizes, advertised in hello-ok. */
   attachmentBytes: 19_464_192,
   imageBytes: 6_291_456,
+  /** Characters of transcript pages that are kept ready to be sent; the longest unused go first. */
+  historyCacheBytes: 2_097_152,
   /** Clients that `presence` lists, newest first; the others are connected without being listed. */
   presenceRows: 100,
   /** Presence changes are told together for this long with few clients, and up to the maximum with many. */

@@ -1,11 +1,13 @@
 import { GatewayError } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
+import { RawJson } from "../protocol/frames.ts";
 import type { Caller, MethodTable } from "../protocol/method.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
 import type { Payload } from "../turns/submission.ts";
 import { operatorSubmission, resolveKey, toImages, wireRow, type ChatDeps } from "./context.ts";
-import { fitRows, splitModel, toMessageRow, toThinkingLevels } from "./rows.ts";
+import { toPage, splitModel, toMessageRow, toThinkingLevels } from "./rows.ts";
+import { HistoryPages } from "./history-pages.ts";
 import { toSessionMessage } from "./stream.ts";
 
 type HistoryParams = {
@@ -42,9 +44,10 @@ export type ChatMethodsDeps = ChatDeps & {
 
 /** chat.*: the conversation of one session. */
 export function chatMethods(deps: ChatMethodsDeps) {
+  const pages = new HistoryPages();
   return {
-    "chat.startup": { scope: "operator.read", run: (params: HistoryParams, caller: Caller) => history(deps, params, caller) },
-    "chat.history": { scope: "operator.read", run: (params: HistoryParams, caller: Caller) => history(deps, params, caller) },
+    "chat.startup": { scope: "operator.read", run: (params: HistoryParams, caller: Caller) => history(deps, pages, params, caller) },
+    "chat.history": { scope: "operator.read", run: (params: HistoryParams, caller: Caller) => history(deps, pages, params, caller) },
     "chat.send": {
       scope: "operator.write",
       maxBytes: LIMITS.attachmentRequestBytes,
@@ -75,7 +78,7 @@ export function chatMethods(deps: ChatMethodsDeps) {
   } satisfies MethodTable;
 }
 
-function history(deps: ChatDeps, params: HistoryParams, caller: Caller): unknown {
+function history(deps: ChatDeps, pages: HistoryPages, params: HistoryParams, caller: Caller): unknown {
   const { key } = resolveKey(deps, params.sessionKey, params.agentId);
   deps.hub.watch(caller.conn, `session:${key}`);
   const session = deps.sessions.get(key);
@@ -95,11 +98,14 @@ function history(deps: ChatDeps, params: HistoryParams, caller: Caller): unknown
   const total = deps.messages.count(key, sessionId);
   const offset = params.offset ?? 0;
   const before = beforeSeq(deps, key, sessionId, offset, params.messageId);
-  const rows = deps.messages.tail(key, sessionId, limit, before);
-  const fitted = fitRows(rows.map(toMessageRow), Math.min(params.maxBytes ?? HISTORY_BYTES, HISTORY_BYTES));
-  const next = offset + fitted.rows.length;
-  const hasMore = params.messageId === undefined ? next < total : fitted.cut || rows.length === limit;
-  return { ...state, messages: fitted.rows, hasMore, ...(hasMore ? { nextOffset: next } : {}), totalMessages: total };
+  const maxBytes = Math.min(params.maxBytes ?? HISTORY_BYTES, HISTORY_BYTES);
+  const page = pages.get([key, sessionId, before, limit, maxBytes, lastSeq].join("|"), () =>
+    toPage(deps.messages.tail(key, sessionId, limit, before).map(toMessageRow), maxBytes),
+  );
+  const next = offset + page.count;
+  const hasMore = params.messageId === undefined ? next < total : page.cut || page.count === limit;
+  const rest = { ...state, hasMore, ...(hasMore ? { nextOffset: next } : {}), totalMessages: total };
+  return new RawJson(`{"messages":${page.json},${JSON.stringify(rest).slice(1)}`);
 }
 
 /** The sequence number below which a page begins: after `offset` newest messages, or around one message. */

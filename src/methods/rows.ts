@@ -2,6 +2,7 @@ import { textOf, type Message, type StoredBlock } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { classify } from "../routing/session-key.ts";
 import type { Inflight } from "../turns/engine.ts";
+import type { HistoryPage } from "./history-pages.ts";
 
 /** Facts about a session that are not in its row. */
 export type SessionFacts = {
@@ -179,16 +180,17 @@ export function toMessageRow(message: Message): Wire {
 const toBlock = (block: StoredBlock): Wire =>
   block.type === "image" ? { type: "image", mimeType: block.mimeType, data: block.data } : { ...block };
 
-/** The newest messages that fit into `maxBytes` when they are written as JSON; always at least the newest one. */
-export function fitRows(rows: readonly Wire[], maxBytes: number): { rows: Wire[]; cut: boolean } {
+/** The newest rows that fit into `maxBytes` when they are written as JSON; always at least the newest one. */
+export function toPage(rows: readonly Wire[], maxBytes: number): HistoryPage {
+  const texts: string[] = [];
   let bytes = 0;
-  let first = rows.length;
-  while (first > 0) {
-    bytes += JSON.stringify(rows[first - 1]).length;
-    if (bytes > maxBytes && first < rows.length) break;
-    first--;
+  for (const row of rows.toReversed()) {
+    const text = JSON.stringify(row);
+    bytes += text.length;
+    if (bytes > maxBytes && texts.length > 0) break;
+    texts.push(text);
   }
-  return { rows: rows.slice(first), cut: first > 0 };
+  return { json: `[${texts.toReversed().join(",")}]`, count: texts.length, cut: texts.length < rows.length };
 }
 
 export const previewOf = (message: Message, maxChars: number): Wire[] => {

@@ -17,6 +17,14 @@ type ListParams = {
   search?: string;
   label?: string;
   archived?: boolean | "all";
+  configuredAgentsOnly?: boolean;
+  requireLastInteraction?: boolean;
+  hasBoard?: boolean;
+  boardFace?: "chat" | "dashboard";
+  spawnedBy?: string;
+  creatorId?: string;
+  ownerId?: string;
+  involvingProfileId?: string;
 };
 type PatchParams = KeyParams & {
   expectedSessionId?: string;
@@ -134,15 +142,19 @@ function changeMethods(deps: ChatDeps) {
 function list(deps: ChatDeps, params: ListParams): unknown {
   const limit = Math.min(params.limit ?? 100, LIST_LIMIT);
   const offset = params.offset ?? 0;
-  const { rows, total } = deps.sessions.list({
-    limit,
-    offset,
-    archived: params.archived ?? false,
-    ...(params.agentId === undefined ? {} : { agentId: params.agentId }),
-    ...(params.search === undefined ? {} : { search: params.search }),
-    ...(params.label === undefined ? {} : { label: params.label }),
-    ...(params.activeMinutes === undefined ? {} : { updatedAfter: deps.clock.now() - params.activeMinutes * 60_000 }),
-  });
+  const { rows, total } = asksForOthers(params)
+    ? { rows: [], total: 0 }
+    : deps.sessions.list({
+        limit,
+        offset,
+        archived: params.archived ?? false,
+        ...(params.configuredAgentsOnly ? { agents: deps.agentIds() } : {}),
+        ...(params.requireLastInteraction ? { withMessages: true } : {}),
+        ...(params.agentId === undefined ? {} : { agentId: params.agentId }),
+        ...(params.search === undefined ? {} : { search: params.search }),
+        ...(params.label === undefined ? {} : { label: params.label }),
+        ...(params.activeMinutes === undefined ? {} : { updatedAfter: deps.clock.now() - params.activeMinutes * 60_000 }),
+      });
   const hasMore = offset + rows.length < total;
   return {
     ts: deps.clock.now(),
@@ -156,6 +168,13 @@ function list(deps: ChatDeps, params: ListParams): unknown {
     defaults: chatDefaults(deps),
     sessions: rows.map((row) => wireRow(deps, row)),
   };
+}
+
+/** Filters for what no session of this gateway has: child runs, boards, owners among several people. */
+function asksForOthers({ spawnedBy, hasBoard, boardFace, creatorId, ownerId, involvingProfileId }: ListParams): boolean {
+  return (
+    hasBoard === true || boardFace === "dashboard" || [spawnedBy, creatorId, ownerId, involvingProfileId].some((id) => id !== undefined)
+  );
 }
 
 function preview(deps: ChatDeps, params: { keys: string[]; limit?: number; maxChars?: number }): unknown {

@@ -1,0 +1,39 @@
+import { LIMITS } from "../core/limits.ts";
+
+/** One page of a transcript as it goes over the wire. */
+export type HistoryPage = {
+  /** A JSON array of message rows. */
+  json: string;
+  /** Messages in it. */
+  count: number;
+  /** Older messages of the page were left out because it would have been too large. */
+  cut: boolean;
+};
+
+/**
+ * Pages that were sent already. Stored messages never change, so a page is the same as long as nothing was added: its name
+ * holds the last sequence number. Bounded by bytes; the page that was not asked for the longest goes first.
+ */
+export class HistoryPages {
+  readonly #pages = new Map<string, HistoryPage>();
+  #bytes = 0;
+
+  get(name: string, make: () => HistoryPage): HistoryPage {
+    const known = this.#pages.get(name);
+    if (known) {
+      this.#pages.delete(name);
+      this.#pages.set(name, known);
+      return known;
+    }
+    const page = make();
+    if (page.json.length > LIMITS.historyCacheBytes / 4) return page;
+    this.#pages.set(name, page);
+    this.#bytes += page.json.length;
+    for (const [oldest, { json }] of this.#pages) {
+      if (this.#bytes <= LIMITS.historyCacheBytes) break;
+      this.#pages.delete(oldest);
+      this.#bytes -= json.length;
+    }
+    return page;
+  }
+}
