@@ -48,6 +48,10 @@ export type SessionQuery = {
   archived?: boolean | "all";
   updatedAfter?: number;
   label?: string;
+  /** Only sessions of these agents. */
+  agents?: readonly string[];
+  /** Only sessions in which something was said. */
+  withMessages?: boolean;
   limit: number;
   offset: number;
 };
@@ -122,6 +126,8 @@ function filterOf(query: SessionQuery): { where: string; params: (string | numbe
   };
   if (query.archived !== "all") add("archived = ?", query.archived ? 1 : 0);
   if (query.agentId !== undefined) add("agent_id = ?", query.agentId);
+  if (query.agents !== undefined) add(`agent_id IN (${query.agents.map(() => "?").join(", ")})`, ...query.agents);
+  if (query.withMessages) add("last_message_at > 0");
   if (query.label !== undefined) add("label = ?", query.label);
   if (query.updatedAfter !== undefined) add("updated_at >= ?", query.updatedAfter);
   if (query.search) {
