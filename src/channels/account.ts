@@ -124,6 +124,14 @@ class SupervisedAccount implements Account {
     if (!this.#running) this.#set("stopped", cause);
   }
 
+  /** A server that is away for a day is told about at first and then now and then, not at every attempt. */
+  #levelOf(state: LinkState): "debug" | "info" | "warn" | "error" {
+    if (state === "terminal") return "error";
+    const { reconnects } = this.#status;
+    if (reconnects > 3 && reconnects % 20 !== 0 && (state === "backoff" || state === "connecting")) return "debug";
+    return state === "backoff" || state === "degraded" ? "warn" : "info";
+  }
+
   #set(state: LinkState, cause: string | null = null, more: { fix?: string; retryAt?: number } = {}): void {
     const status = this.#status;
     const changed = state !== status.state;
@@ -133,8 +141,10 @@ class SupervisedAccount implements Account {
       status.since = this.#deps.clock.now();
       this.#deps.metrics.count("gateway_channels_state_changes_total", { channel: status.channel, state });
     }
-    const level = state === "terminal" ? "error" : state === "backoff" || state === "degraded" ? "warn" : "info";
-    this.#log[level](`channel is ${state}`, { ...(cause !== null && { cause }), ...(more.fix !== undefined && { fix: more.fix }) });
+    this.#log[this.#levelOf(state)](`channel is ${state}`, {
+      ...(cause !== null && { cause }),
+      ...(more.fix !== undefined && { fix: more.fix }),
+    });
     this.#deps.onState({ ...status });
   }
 

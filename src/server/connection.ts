@@ -176,7 +176,8 @@ export class Connection implements Waiting {
   #greet(id: string, peer: Peer, verified: Verified): void {
     const { deps, members } = this.#context;
     this.#socket.sendText(encodeResult(id, helloOk(deps, peer, verified, this.#context.methodNames)));
-    deps.log.info("a client connected", {
+    // A command of the CLI connects for one request; a line for each would hide the others.
+    deps.log[PASSING.has(client.mode) ? "debug" : "info"]("a client connected", {
       conn: peer.conn,
       client: `${peer.client.id}/${peer.client.mode}`,
       role: peer.role,
@@ -295,7 +296,10 @@ export class Connection implements Waiting {
     if (!wasOpen || !this.#peer) return;
     members.remove(this.#peer.conn);
     deps.left(this.#peer);
-    deps.log.info("a client went", { conn: this.#peer.conn, code, reason });
+    deps.log[logLevelOf(this.#peer)]("a client went", { conn: this.#peer.conn, code, reason });
     this.#context.presenceChanged();
   }
 }
+
+/** A command of the CLI connects for one request; a line for each would bury the others. */
+const logLevelOf = (peer: Peer): "debug" | "info" => (["cli", "probe"].includes(peer.client.mode) ? "debug" : "info");
