@@ -176,8 +176,7 @@ export class Connection implements Waiting {
   #greet(id: string, peer: Peer, verified: Verified): void {
     const { deps, members } = this.#context;
     this.#socket.sendText(encodeResult(id, helloOk(deps, peer, verified, this.#context.methodNames)));
-    // A command of the CLI connects for one request; a line for each would hide the others.
-    deps.log[PASSING.has(client.mode) ? "debug" : "info"]("a client connected", {
+    deps.log[logLevelOf(peer)]("a client connected", {
       conn: peer.conn,
       client: `${peer.client.id}/${peer.client.mode}`,
       role: peer.role,
