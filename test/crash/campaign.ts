@@ -1,3 +1,4 @@
+import { cpSync } from "node:fs";
 import { checkClosing, checkHistory, type Closing } from "./check.ts";
 import { Ledger } from "./ledger.ts";
 import { Life } from "./life.ts";
@@ -16,6 +17,8 @@ export type CampaignOptions = {
   limitMs?: number;
   /** Entry file of the gateway; its sources by default. */
   main?: string;
+  /** A home at whose end something is wrong is copied here. */
+  keepDir?: string;
   say?: (line: string) => void;
 };
 
@@ -166,12 +169,14 @@ export class Campaign {
   /** Resolves when nothing runs and nothing waits, or after `limitMs`, or with the end of the life. */
   async #untilIdle(client: Client, life: Life, limitMs: number): Promise<boolean> {
     const end = Date.now() + limitMs;
-    while (!life.over && Date.now() < end) {
+    // Between waiting and running a message is in neither list for a moment.
+    for (let idle = 0; !life.over && Date.now() < end;) {
       try {
         const { sessions } = await client.request<{ sessions: { hasActiveRun: boolean; queuedInputs: number }[] }>("sessions.list", {
           limit: 1_000,
         });
-        if (sessions.every((row) => !row.hasActiveRun && row.queuedInputs === 0)) return true;
+        idle = sessions.every((row) => !row.hasActiveRun && row.queuedInputs === 0) ? idle + 1 : 0;
+        if (idle > 3) return true;
       } catch (err) {
         if (!life.over) throw err;
       }
@@ -200,6 +205,8 @@ export class Campaign {
     }
     this.#add(checkClosing(this.#world, this.#ledger, this.#starts, reported));
     for (const fault of this.#ledger.faults.slice(faults)) this.#say(`  at the end of a home: ${fault}`);
+    const { keepDir } = this.#options;
+    if (keepDir && this.#ledger.faults.length > faults) cpSync(this.#world.home, keepDir, { recursive: true });
     this.#summary.acked += this.#ledger.all("acked").length;
     this.#ledger.clear();
     this.#starts = [];

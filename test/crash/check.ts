@@ -83,7 +83,8 @@ function checkRuns(runs: readonly RunRow[], counts: ReadonlyMap<string, MessageC
   const byId = new Map(runs.map((row) => [row.run_id, row]));
   for (const row of runs) {
     const count = counts.get(row.run_id) ?? { users: 0, finals: 0 };
-    if (!OVER.has(row.state) || row.outcome === null) ledger.fault(`${row.run_id}: left as ${row.state} with nothing to come`);
+    if (!OVER.has(row.state) || row.outcome === null)
+      ledger.fault(`${row.run_id}: left as ${row.state} with nothing to come (${JSON.stringify(row).slice(0, 900)})`);
     if (count.users !== 1) ledger.fault(`${row.run_id}: ${count.users} user messages`);
     if (count.finals > 1) ledger.fault(`${row.run_id}: ${count.finals} final answers`);
     if (row.state === "done" && count.finals === 0) ledger.fault(`${row.run_id}: done without an answer`);

@@ -1,5 +1,5 @@
 // Kills the gateway as often as asked, and checks what it has promised.
-//   npm run crash -- [--kills N] [--seed N] [--minutes M] [--main FILE]
+//   npm run crash -- [--kills N] [--seed N] [--minutes M] [--main FILE] [--keep DIR]
 import { parseArgs } from "node:util";
 import { Campaign } from "./campaign.ts";
 import { markedPoints } from "./points.ts";
@@ -10,6 +10,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     minutes: { type: "string" },
     main: { type: "string" },
+    keep: { type: "string" },
   },
 });
 const quantile = (sorted: readonly number[], share: number): number =>
@@ -24,6 +25,7 @@ const summary = await new Campaign({
   points: markedPoints(),
   ...(values.minutes ? { limitMs: Number(values.minutes) * 60_000 } : {}),
   ...(values.main ? { main: values.main } : {}),
+  ...(values.keep ? { keepDir: values.keep } : {}),
   say: (line) => console.log(line),
 }).run();
 const { resumeMs, faults } = summary;
