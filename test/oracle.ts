@@ -10,15 +10,16 @@ const published = JSON.parse(readFileSync(file, "utf8")) as Published;
 // Released gateways name the kind of credential in `auth.method` and clients read it; the schema does not know it yet.
 const hello = published.definitions["HelloOk"] as { properties: { auth: { properties: Record<string, unknown> } } };
 hello.properties.auth.properties["method"] = { type: "string", minLength: 1 };
-// Likewise they say in which session an agent event happened.
-const agentEvent = published.definitions["AgentEvent"] as { properties: Record<string, unknown> };
-agentEvent.properties["sessionKey"] ??= { type: "string", minLength: 1 };
-agentEvent.properties["agentId"] ??= { type: "string", minLength: 1 };
-
 // They also say in which session and by which agent a run is; clients without a subscription of their own need it.
 const agentEvent = published.definitions["AgentEvent"] as { properties: Record<string, unknown> };
 agentEvent.properties["sessionKey"] = { type: "string", minLength: 1 };
 agentEvent.properties["agentId"] = { type: "string", minLength: 1 };
+
+// Two events whose payloads the schema has as parts of hello-ok.
+const snapshot = (published.definitions["HelloOk"] as unknown as { properties: { snapshot: { properties: Record<string, Record<string, unknown>> } } })
+  .properties.snapshot.properties;
+published.definitions["HealthEvent"] = snapshot["health"]!;
+published.definitions["PresenceEvent"] = { type: "object", required: ["presence"], properties: { presence: snapshot["presence"] }, additionalProperties: false };
 
 const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: false });
 const compiled = new Map<string, ValidateFunction>();
@@ -29,6 +30,8 @@ const EVENTS: Readonly<Record<string, string>> = {
   shutdown: "ShutdownEvent",
   chat: "ChatEvent",
   agent: "AgentEvent",
+  health: "HealthEvent",
+  presence: "PresenceEvent",
   "device.pair.requested": "DevicePairRequestedEvent",
   "device.pair.resolved": "DevicePairResolvedEvent",
 };
