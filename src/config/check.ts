@@ -8,8 +8,6 @@ import { fileKeyOf, fileNode } from "./schema/walk.ts";
 import { parseBytes, parseDurationMs } from "./quantity.ts";
 import { readScalar, typeName, WRONG } from "./scalar.ts";
 
-export { WRONG } from "./scalar.ts";
-
 /** All that a check needs besides the tree. */
 export type CheckContext = {
   readonly findings: Findings;

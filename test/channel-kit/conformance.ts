@@ -107,11 +107,6 @@ async function delivered(rig: Rig, stage: Stage, text: string): Promise<void> {
   await rig.until(() => stage.sent().includes(text), "the text");
 }
 
-/** Numbers of the room-level scenarios that `testChannel` plays; the rest need a stage of their own. */
-export function played(abilities: Abilities): readonly number[] {
-  return scenariosFor(abilities, "room").flatMap(({ number }) => (RUNNERS[number] ? [number] : []));
-}
-
 /** Plays every room-level scenario that applies, each on a fresh stage. `skip`: why the other side is missing, or false. */
 export function testChannel(channel: Channel, openStage: () => Promise<Stage>, skip: string | false): void {
   for (const scenario of scenariosFor(channel.abilities, "room")) {
