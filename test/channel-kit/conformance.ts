@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Abilities, Channel } from "../../src/channels/channel.ts";
+import type { Channel } from "../../src/channels/channel.ts";
 import { openRig, type Rig } from "./rig.ts";
 import { scenariosFor } from "./scenarios.ts";
 
