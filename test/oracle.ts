@@ -16,10 +16,16 @@ agentEvent.properties["sessionKey"] = { type: "string", minLength: 1 };
 agentEvent.properties["agentId"] = { type: "string", minLength: 1 };
 
 // Two events whose payloads the schema has as parts of hello-ok.
-const snapshot = (published.definitions["HelloOk"] as unknown as { properties: { snapshot: { properties: Record<string, Record<string, unknown>> } } })
-  .properties.snapshot.properties;
+const snapshot = (
+  published.definitions["HelloOk"] as unknown as { properties: { snapshot: { properties: Record<string, Record<string, unknown>> } } }
+).properties.snapshot.properties;
 published.definitions["HealthEvent"] = snapshot["health"]!;
-published.definitions["PresenceEvent"] = { type: "object", required: ["presence"], properties: { presence: snapshot["presence"] }, additionalProperties: false };
+published.definitions["PresenceEvent"] = {
+  type: "object",
+  required: ["presence"],
+  properties: { presence: snapshot["presence"] },
+  additionalProperties: false,
+};
 
 const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: false });
 const compiled = new Map<string, ValidateFunction>();

@@ -103,7 +103,10 @@ export interface AgentRuntime {
    * before the turn's `end` at the latest, which can be minutes away, so do not await it where the turn's events are read.
    */
   steer(sessionKey: SessionKey, message: { runId: RunId; text: string; images: readonly ImageInput[] }): Promise<boolean>;
-  /** Shortens the context of an idle session; resolves to the new checkpoint. Throws GatewayError when it cannot. */
+  /**
+   * Shortens the context of an idle session; resolves to the new checkpoint. Throws GatewayError when it cannot, with
+   * `details.code` NOTHING_TO_COMPACT when the context is short already.
+   */
   compact(
     turn: Omit<Turn, "runId" | "text" | "images" | "beforeTool">,
     instructions: string | undefined,

@@ -31,8 +31,8 @@ const RECENT = 5;
 type HealthSummary = Record<string, unknown> & { ok: boolean };
 
 /**
- * health: what works, what does not, and since when. The answer is reused for LIMITS.healthCacheMs. `snapshot` is the same for
- * hello-ok and the `health` event; `invalidate` drops the answer that is reused, after a change that a person made.
+ * health: what works, what does not, and since when. The answer is reused for LIMITS.healthCacheMs. `snapshot` is what
+ * hello-ok and the `health` event say of it; `invalidate` drops the answer that is reused, after a change that a person made.
  */
 export function healthMethods(deps: HealthDeps) {
   let cached: { at: number; summary: HealthSummary } | null = null;
@@ -42,7 +42,16 @@ export function healthMethods(deps: HealthDeps) {
     return cached.summary;
   };
   const invalidate = (): void => void (cached = null);
-  return { snapshot, invalidate, methods: { health: { scope: "operator.read", run: snapshot } } satisfies MethodTable };
+  return {
+    snapshot: (): Record<string, unknown> => published(snapshot()),
+    invalidate,
+    methods: { health: { scope: "operator.read", run: snapshot } } satisfies MethodTable,
+  };
+}
+
+/** What the published schema knows of a health summary: strict clients refuse a hello-ok with more. There `ok` is true or absent. */
+function published({ failing: _failing, degraded: _degraded, parts: _parts, ok, ...known }: HealthSummary): Record<string, unknown> {
+  return ok ? { ok, ...known } : known;
 }
 
 function summarise(deps: HealthDeps, now: number): HealthSummary {
@@ -71,7 +80,7 @@ function summarise(deps: HealthDeps, now: number): HealthSummary {
       agentId: agent.id,
       name: agent.name,
       isDefault: agent.isDefault,
-      heartbeat: NO_HEARTBEAT,
+      heartbeat: { ...NO_HEARTBEAT, prompt: "", target: "none", ackMaxChars: 0 },
       sessions: recentSessions(deps, now, agent.id),
     })),
     sessions: recentSessions(deps, now),

@@ -352,21 +352,23 @@ async function compact(deps: ChatDeps, params: KeyParams): Promise<unknown> {
     throw new GatewayError("UNAVAILABLE", "an answer is being written in this session; stop it or wait for it", { retryAfterMs: 2_000 });
   const { turns } = deps;
   const settings = turns.options.settings(session.agent_id);
-  const result = await turns.options.runtime.compact(
-    {
-      sessionKey: key,
-      sessionId: session.session_id,
-      agentId: session.agent_id,
-      models: modelsOf(settings, session, null),
-      thinking: thinkingOf(settings, session, null),
-      tools: [],
-      workspace: settings.workspace,
-      situation: "",
-      checkpoint: session.checkpoint,
-      history: () => turns.contextOf(session),
-    },
-    undefined,
-  );
+  const context = {
+    sessionKey: key,
+    sessionId: session.session_id,
+    agentId: session.agent_id,
+    models: modelsOf(settings, session, null),
+    thinking: thinkingOf(settings, session, null),
+    tools: [],
+    workspace: settings.workspace,
+    situation: "",
+    checkpoint: session.checkpoint,
+    history: () => turns.contextOf(session),
+  };
+  const result = await turns.options.runtime.compact(context, undefined).catch((err: unknown) => {
+    if (err instanceof GatewayError && err.details?.["code"] === "NOTHING_TO_COMPACT") return { nothing: err.message };
+    throw err;
+  });
+  if ("nothing" in result) return { ok: true, key, compacted: false, reason: result.nothing };
   await turns.options.store.write(() =>
     deps.sessions.patch(key, { checkpoint: result.checkpoint, context_tokens: 0, updated_at: deps.clock.now() }),
   );

@@ -124,14 +124,17 @@ test("health names what works and what does not, and is computed once a second a
   r.health.report("store", "ready");
   assert.equal(r.methods.health.run(), first, "the same answer within a second");
   r.invalidate();
-  assert.notEqual(r.snapshot(), first);
+  assert.notEqual(r.methods.health.run(), first);
   r.state.now += LIMITS.healthCacheMs;
-  const second = r.snapshot();
+  const second = r.methods.health.run();
   assert.equal(second.ok, true);
   const irc = (second["channels"] as { irc: { healthState: string; accounts: Record<string, { lastError: string }> } }).irc;
   assert.deepEqual([irc.healthState, irc.accounts["libera"]!.lastError], ["reconnecting", "connection refused"]);
   const [agent] = second["agents"] as { agentId: string; sessions: { count: number; recent: { key: string; age: number }[] } }[];
   assert.deepEqual(agent!.sessions.recent, [{ key: "agent:main:main", updatedAt: 1_000, age: 2_000 }]);
+  const { failing, degraded, parts, ...known } = second;
+  assert.ok(failing && degraded && parts, "the method says more");
+  assert.deepEqual(r.snapshot(), known, "than clients with a strict schema take in hello-ok");
   r.close();
 });
 

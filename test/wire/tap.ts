@@ -22,7 +22,7 @@ export type Tap = {
   /** What clients sent and what the gateway sent, in order. */
   sent: TapFrame[];
   received: TapFrame[];
-  /** Frames and results that are not as the published schema says. */
+  /** Frames and results that are not as the published schema says; each kind of fault once. */
   faults: string[];
   events: (name: string) => TapFrame[];
   close: () => Promise<void>;
@@ -102,6 +102,8 @@ function judge(frame: TapFrame, methods: ReadonlyMap<string, string>, tap: Tap):
     checkFrame(frame);
     if (definition) checkAgainst(definition, frame.payload);
   } catch (err) {
-    tap.faults.push(`${method ?? frame.event ?? frame.type}: ${(err as Error).message}`);
+    const fault = `${method ?? frame.event ?? frame.type}: ${(err as Error).message.slice(0, 400)}`;
+    const place = fault.split(" in {")[0]!;
+    if (!tap.faults.some((each) => each.startsWith(place))) tap.faults.push(fault);
   }
 }

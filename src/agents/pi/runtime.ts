@@ -146,7 +146,10 @@ class PiRuntime implements AgentRuntime {
       return { checkpoint: checkpoint && toCheckpoint(checkpoint), tokensBefore: result.tokensBefore ?? 0, summary: result.summary ?? "" };
     } catch (err) {
       if (err instanceof PiSilence) worker.process.kill("SIGKILL");
-      if (err instanceof PiRefusal) throw new GatewayError("UNAVAILABLE", err.message, { cause: err, retryable: false });
+      if (err instanceof PiRefusal) {
+        const details = /^(Nothing to compact|Already compacted)/.test(err.message) ? { details: { code: "NOTHING_TO_COMPACT" } } : {};
+        throw new GatewayError("UNAVAILABLE", err.message, { cause: err, retryable: false, ...details });
+      }
       if (err instanceof PiSilence || err instanceof ModelUnavailable) throw new GatewayError("UNAVAILABLE", err.message, { cause: err });
       throw err;
     } finally {
