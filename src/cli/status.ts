@@ -225,6 +225,12 @@ function show(facts: Facts, invocation: Invocation): void {
   if (next) out.note(`Next: ${next}`);
 }
 
+/** How busy the gateway's one thread was lately. */
+function loopLine(loop: unknown): string {
+  const { delayP99Ms = 0, utilization = 0 } = loop as { delayP99Ms?: number; utilization?: number };
+  return `${(utilization * 100).toFixed(1)} % busy, delay p99 ${Math.round(delayP99Ms)} ms`;
+}
+
 function showAll(facts: Facts, { out, host }: Invocation): void {
   out.line();
   for (const part of facts.parts ?? []) out.line(partLine(part, host.now()));
@@ -233,7 +239,7 @@ function showAll(facts: Facts, { out, host }: Invocation): void {
     ["state", `${facts.state}${existsSync(facts.state) ? "" : " (not there yet)"}`],
     ["config from", facts.config.source],
     ["command line", `${facts.cli.version}, Node ${facts.cli.node}, ${facts.cli.platform}`],
-    ...(facts.eventLoop ? [["event loop", JSON.stringify(facts.eventLoop)] as [string, string]] : []),
+    ...(facts.eventLoop ? [["event loop", loopLine(facts.eventLoop)] as [string, string]] : []),
   ]);
   if (facts.recent.length === 0) return;
   out.line();

@@ -93,7 +93,9 @@ export function explainLines(answer: Explanation, config: RoutingConfig): readon
   lines.push(
     `queue      ${answer.queue.mode} (from ${answer.queue.source}), debounce ${answer.queue.debounceMs} ms, cap ${answer.queue.cap}`,
   );
-  lines.push(`tools      ${answer.tools === null ? "defaults" : JSON.stringify(answer.tools)}`);
+  lines.push(
+    `tools      ${answer.tools === null ? "none for senders of a channel (the agent's `tools` may open some)" : JSON.stringify(answer.tools)}`,
+  );
   for (const { source, problem } of answer.patternProblems)
     lines.push(`warning    mention pattern ${JSON.stringify(source)} is not used: ${problem}`);
   return lines.map((line) => line.replaceAll(/\p{Cc}/gu, " "));
