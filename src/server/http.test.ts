@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -40,6 +41,14 @@ before(async () => {
 after(async () => {
   await room.stop();
   rmSync(dir, { recursive: true, force: true });
+});
+
+test("a CONNECT is answered: nothing is a proxy here", async () => {
+  const socket = connect(room.port, "127.0.0.1");
+  socket.write(`CONNECT evil.example:443 HTTP/1.1\r\nHost: 127.0.0.1:${room.port}\r\n\r\n`);
+  let answer = "";
+  for await (const chunk of socket) answer += String(chunk);
+  assert.match(answer, /^HTTP\/1\.1 405 /);
 });
 
 const post = (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> =>

@@ -138,6 +138,11 @@ class GatewayServer implements Server {
       void this.#front.handle(request, response, proved);
     });
     listener.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => this.#upgrade(request, socket, head));
+    // Without a listener Node cuts these off without a word.
+    listener.on("connect", (_request: IncomingMessage, socket: Socket) => {
+      socket.on("error", () => socket.destroy());
+      endRaw(socket, 405, { error: { message: "this is no proxy", type: "method_not_allowed" } });
+    });
     listener.on("clientError", (err: Error & { code?: string }, socket) => this.#badRequest(err, socket as Socket));
     return listener;
   }
@@ -240,6 +245,7 @@ const STATUS: Readonly<Record<number, string>> = {
   400: "Bad Request",
   403: "Forbidden",
   404: "Not Found",
+  405: "Method Not Allowed",
   408: "Request Timeout",
   431: "Request Header Fields Too Large",
   503: "Service Unavailable",
