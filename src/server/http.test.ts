@@ -255,6 +255,9 @@ describe("where a request may come from", () => {
     const unproven = await tryConnect(proxied, { auth: {} }, { ...headers, "x-secret": "no" });
     assert.equal(unproven.answer.error!.details!["code"], "AUTH_IDENTITY_HEADER_REQUIRED");
     assert.equal((await http(proxied.port, "/metrics")).status, 401);
+    assert.ok("degraded" in JSON.parse((await http(proxied.port, "/readyz")).body));
+    const outside = JSON.parse((await http(proxied.port, "/readyz", { headers: { "x-forwarded-for": "203.0.113.5" } })).body) as object;
+    assert.deepEqual(Object.keys(outside), ["ready", "uptimeMs"], "names are for callers from this machine only");
     await proxied.stop();
   });
 

@@ -178,8 +178,9 @@ export class HttpFront {
       const state = deps.readiness();
       const strict = exchange.query.has("strict");
       const ok = deps.phase() === "serving" && state.ready && (!strict || state.degraded.length === 0);
-      // Names of channels and accounts are nothing for strangers from elsewhere.
-      const local = exchange.request.socket.remoteAddress === exchange.request.socket.localAddress;
+      // Names of channels and accounts are nothing for strangers from elsewhere, also when a proxy of this machine brings them.
+      const { remoteAddress, localAddress } = exchange.request.socket;
+      const local = remoteAddress === localAddress && deps.auth.route(exchange.request.headers, remoteAddress ?? "").via === "direct";
       exchange.json(ok ? 200 : 503, { ...(local ? state : {}), ready: ok, uptimeMs: uptimeMs() });
     };
     return [
