@@ -11,7 +11,7 @@ export const LIMITS = {
   /** Nesting of a request; refused before it is parsed. */
   jsonDepth: 64,
   /** Object keys and array items of a request; refused before it is parsed. */
-  jsonNodes: 50_000,
+  jsonNodes: 25_000,
   /** Characters of a request id and of a method name; refused. */
   idChars: 256,
   methodChars: 128,

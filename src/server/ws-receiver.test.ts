@@ -86,6 +86,9 @@ for (const [title, bytes, expected] of [
   ["a close frame of one byte", frame(8, Buffer.of(3)), /^failed 1002/],
   ["a close code that is none", frame(8, Buffer.from([0x03, 0xed])), /^failed 1002/],
   ["a length beyond every limit", Buffer.from([0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4]), /^failed 1009/],
+  ["a length in two bytes that fits one", Buffer.from([0x81, 0xfe, 0, 1, 0, 0, 0, 0, 0x78]), /^failed 1002/],
+  ["a ping whose length is in two bytes", Buffer.from([0x89, 0xfe, 0, 1, 0, 0, 0, 0, 0x78]), /^failed 1002/],
+  ["a length in eight bytes that fits two", Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0x78]), /^failed 1002/],
   ["an empty close frame", frame(8, Buffer.alloc(0)), /^closed 1005/],
 ] as const) {
   test(`${title} ends the connection as the standard says`, () => {

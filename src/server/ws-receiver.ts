@@ -134,6 +134,8 @@ export class WsReceiver {
     if ((second & 0x80) === 0) return this.#bad(1002, "frames from a client must be masked");
     if (have < size) return 0;
     const length = extended === 8 ? Number(chunk.readBigUInt64BE(at + 2)) : extended === 2 ? chunk.readUInt16BE(at + 2) : short;
+    const shortest = length < 126 ? 0 : length < 65_536 ? 2 : 8;
+    if (extended !== shortest) return this.#bad(1002, "the length of a frame must be in its shortest form");
     this.#fin = (first & 0x80) !== 0;
     this.#opcode = first & 0x0f;
     if ((first & 0x70) !== 0) return this.#bad(1002, "extensions were not negotiated");

@@ -53,7 +53,11 @@ export function nextViolation(random: Random): Violation {
       bytes: toBytes({ opcode: OPCODE.text, payload: Buffer.from("{"), declared: 1n << 30n, lengthBytes: 8 }),
       outcome: "end",
     }),
-    () => ({ what: "a length in more bytes than needed", bytes: text('"x"', { lengthBytes: random.pick([2, 8]) }), outcome: "end" }),
+    () => ({
+      what: "a ping with a length in more bytes than it may have",
+      bytes: toBytes({ opcode: OPCODE.ping, payload: Buffer.from("x"), lengthBytes: random.pick([2, 8]) }),
+      outcome: "end",
+    }),
     () => ({
       what: "five thousand fragments of nothing",
       bytes: Buffer.concat([
