@@ -90,6 +90,8 @@ export const LIMITS = {
   /** Delay before a Pi process is started after a crash; doubles from the first to the second with each one. */
   piBackoffMinMs: 250,
   piBackoffMaxMs: 30_000,
+  /** Session files whose end is remembered; others are read at their next turn. */
+  sessionsMeasured: 1_024,
   /** Workspace files whose text is kept in memory between turns; beyond it the oldest is read again. */
   workspaceFilesKept: 256,
   /** Characters of one workspace file in the system prompt, and of all of them; the rest is cut, and marked as cut. */

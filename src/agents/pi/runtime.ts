@@ -59,6 +59,13 @@ class ModelUnavailable extends Error {
 const here = (name: string): string =>
   fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? `./${name}.ts` : `./pi-${name}.mjs`, import.meta.url));
 
+/** The file that Pi loads; throws at once when the installation lacks it. */
+async function foundExtension(): Promise<string> {
+  const path = here("extension");
+  await access(path);
+  return path;
+}
+
 /** The default runtime: stock Pi processes in RPC mode. Nothing starts before `start()` or the first turn. */
 export function createPiRuntime(options: PiRuntimeOptions): AgentRuntime {
   return new PiRuntime(options);
@@ -72,6 +79,9 @@ class PiRuntime implements AgentRuntime {
   /** Same for every life of the gateway on this state directory, so that leftovers of an earlier one can be found. */
   readonly #family: string;
   readonly #entry = fileURLToPath(import.meta.resolve("@earendil-works/pi-coding-agent/rpc-entry"));
+  /** Where this process has seen session files end; the longest unused are forgotten. */
+  readonly #measured = new Map<string, Checkpoint>();
+  #extension: string | null = null;
   #config: { config: PiConfig; generation: string } | null = null;
   #swept: Promise<void> | null = null;
   #writing: Promise<unknown> = Promise.resolve();
@@ -278,7 +288,7 @@ class PiRuntime implements AgentRuntime {
   async #end(result: AttemptResult, turn: Turn, before: Checkpoint, file: string): Promise<AgentEvent> {
     const failed = result.reason === "error" || result.reason === "crashed";
     const keep = !failed || result.visible;
-    const after = keep ? await measure(file) : before;
+    const after = keep ? await this.#measure(file) : before;
     const checkpoint = after && toCheckpoint(after);
     if (failed) return { type: "end", reason: "error", checkpoint, error: result.error! };
     return { type: "end", reason: result.reason === "aborted" ? "aborted" : "stop", checkpoint };
@@ -290,8 +300,17 @@ class PiRuntime implements AgentRuntime {
   }
 
   /** Brings the file to the checkpoint and loads it; resolves to where it stands. Only then may a prompt follow. */
+  /** Measures a session file and remembers where it ended. */
+  async #measure(file: string): Promise<Checkpoint | null> {
+    const checkpoint = await measure(file);
+    this.#measured.delete(file);
+    if (this.#measured.size >= LIMITS.sessionsMeasured) this.#measured.delete(this.#measured.keys().next().value!);
+    if (checkpoint) this.#measured.set(file, checkpoint);
+    return checkpoint;
+  }
+
   async #prepare(worker: Worker, turn: Context, file: string, wanted: Checkpoint | null): Promise<Prepared> {
-    const standing = await standingOf(file, wanted);
+    const standing = await standingOf(file, wanted, this.#measured.get(file));
     let checkpoint = wanted;
     if (standing !== "same") {
       // Pi holds the old content in memory and would go on from there.
@@ -377,8 +396,7 @@ class PiRuntime implements AgentRuntime {
     }
     this.#swept ??= this.#sweep();
     await this.#swept;
-    const extension = here("extension");
-    await access(extension);
+    const extension = (this.#extension ??= await foundExtension());
     const marker = `${this.#family}-${randomBytes(6).toString("hex")}`;
     return {
       generation,

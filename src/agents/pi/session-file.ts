@@ -15,7 +15,7 @@ export type Standing = "same" | "ahead" | "lost";
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
 /** The last line is looked for in this much; a longer one is read with a second, larger look. */
-const TAIL_BYTES = 65_536;
+const TAIL_BYTES = 4_096;
 
 /** Throws INVALID_REQUEST unless `id` is safe as a part of a path. */
 export function checkId(id: string, what: string): string {
@@ -72,9 +72,14 @@ function idOf(line: string): string | undefined {
   }
 }
 
-/** Compares a file with the checkpoint that the gateway has stored. */
-export async function standingOf(path: string, checkpoint: Checkpoint | null): Promise<Standing> {
+/**
+ * Compares a file with the checkpoint that the gateway has stored. `measured`: where this process has seen the file end itself;
+ * a file of that size is not opened again.
+ */
+export async function standingOf(path: string, checkpoint: Checkpoint | null, measured?: Checkpoint): Promise<Standing> {
   const size = await sizeOf(path);
+  if (checkpoint && measured?.lastId === checkpoint.lastId && measured.bytes === checkpoint.bytes && size === checkpoint.bytes)
+    return "same";
   if (checkpoint === null || size < checkpoint.bytes || checkpoint.bytes === 0) return "lost";
   const last = await lastLine(path, checkpoint.bytes);
   if (!last || last.end !== checkpoint.bytes || idOf(last.line) !== checkpoint.lastId) return "lost";
