@@ -164,6 +164,22 @@ export class Conversations {
       log: log.child({ subsystem: "channels" }),
       random: Math.random,
     });
+    this.#sample();
+  }
+
+  /** Figures about queues, read from the rows when somebody scrapes. */
+  #sample(): void {
+    const { metrics, inbox, outbox } = this.#core;
+    const rows = (counts: readonly { state: string; n: number }[]): { labels: { state: string }; value: number }[] =>
+      counts.map(({ state, n }) => ({ labels: { state }, value: n }));
+    const age = (at: number | null): number => (at === null ? 0 : Math.max(0, (clock.now() - at) / 1000));
+    metrics.sample("gateway_turns_running", () => this.turns.load().running);
+    metrics.sample("gateway_turns_waiting", () => this.turns.load().waiting);
+    metrics.sample("gateway_turns_lanes", () => this.turns.load().lanes);
+    metrics.sample("gateway_turns_inbox_rows", () => rows(inbox.counts()));
+    metrics.sample("gateway_turns_outbox_rows", () => rows(outbox.counts()));
+    metrics.sample("gateway_turns_oldest_open_seconds", () => age(inbox.oldestOpenAt()));
+    metrics.sample("gateway_turns_outbox_oldest_seconds", () => age(outbox.oldestQueuedAt()));
   }
 
   async load(id: ChannelId): Promise<Channel | null> {
@@ -198,8 +214,8 @@ export class Conversations {
     return { channel: asId<ChannelId>(channel), account: asId<AccountId>(id), chat, ...(thread ? { thread } : {}) };
   }
 
-  /** Makes the running accounts equal to the configuration. */
-  async apply(): Promise<void> {
+  /** Loads the configured channels: their abilities are needed to cut replies, also those that an earlier process left. */
+  async prepare(): Promise<readonly AccountSpec[]> {
     const specs = channelIds.flatMap((channel) =>
       channelAccounts(this.#core.config, channel).map(({ id, enabled, raw }): AccountSpec => ({
         channel,
@@ -208,9 +224,13 @@ export class Conversations {
         config: raw,
       })),
     );
-    // Abilities are needed to cut replies, also those that an earlier process left.
     for (const channel of new Set(specs.map((spec) => spec.channel))) await this.load(channel);
-    await this.channels.apply(specs);
+    return specs;
+  }
+
+  /** Makes the running accounts equal to the configuration. */
+  async apply(): Promise<void> {
+    await this.channels.apply(await this.prepare());
   }
 
   #split(target: Target, text: string): readonly string[] {

@@ -493,10 +493,12 @@ export class Gateway {
       JSON.stringify({ pid: process.pid, port, url: this.url, startedAt: core.startedAt }),
     );
     this.chats.runtime.start();
-    await this.chats.apply();
+    // Before any channel is connected: what it admits must not be taken for something that an earlier process left.
+    await this.chats.prepare();
     const recovery = recover(this.chats.turns, (target) => this.chats.abilities(target.channel));
     if (Object.values(recovery).some((count) => count > 0)) core.log.warn("an earlier process left work behind", recovery);
     this.chats.delivery.start();
+    await this.chats.apply();
     core.health.report("server", "ready");
     this.#phase = "serving";
     this.#later();
