@@ -155,6 +155,13 @@ const CASES: readonly Case[] = [
     expected: undefined,
     issue: /did you mean "irc"/,
   },
+  {
+    name: "tools of one room are told to have no effect",
+    value: { channels: { irc: { host: "h", nick: "n", groups: { "#a": { tools: { deny: ["bash"] } } } } } },
+    read: (c) => c.channels.irc?.groups?.["#a"]?.tools?.deny,
+    expected: ["bash"],
+    issue: /tools has no effect: tools are granted by agent/,
+  },
   // What cannot be read must not open anything.
   {
     name: "a deny list that cannot be read denies all",
