@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -95,6 +95,32 @@ setInterval(() => {}, 1e6);`;
     await until("it runs", () => children().some((each) => /^\d+ \S*node -e for/.test(each)), 30_000);
     child.kill("SIGKILL");
     await until("it is gone", () => children().length === 0, 5_000);
+  },
+);
+
+test(
+  "A process that starts when the gateway is gone already ends before it has begun",
+  { skip: bound ? false : "setpriv of util-linux is missing" },
+  async () => {
+    // The first program in the path stands for a slow start: it holds the child until the gateway is dead.
+    const bin = join(root, "bin");
+    mkdirSync(bin);
+    const started = join(root, "started");
+    writeFileSync(join(bin, "setpriv"), `#!/bin/sh\n/bin/sleep 0.5\nexec "$(PATH=/usr/bin:/bin command -v setpriv)" "$@"\n`, {
+      mode: 0o755,
+    });
+    const script = `
+import { PiProcess } from ${url("./process.ts")};
+import { silentLog } from ${url("../../core/log.ts")};
+new PiProcess({ args: ["-e", ${JSON.stringify(`require("fs").writeFileSync(${JSON.stringify(started)}, ""); for (;;);`)}],
+  env: { ${MARKER_VARIABLE}: "late-1", PATH: ${JSON.stringify(`${bin}:/usr/bin:/bin`)}, OLDPWD: ${JSON.stringify(root)} },
+  cwd: "/", keys: {}, marker: "late-1", log: silentLog, onRecord: () => {}, onExit: () => {} });
+setInterval(() => {}, 1e6);`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "ignore" });
+    await until("it is held", () => children().some((each) => each.includes("sleep 0.5")), 30_000);
+    child.kill("SIGKILL");
+    await until("it is gone", () => children().length === 0, 10_000);
+    assert.ok(!existsSync(started));
   },
 );
 

@@ -34,14 +34,18 @@ export class PiSilence extends Error {}
 
 /**
  * Pi notices our end by the end of its stdin, but not while it still loads its modules. Where the system can (util-linux, not
- * BusyBox), the kernel tells it: without a handler yet it ends at once, later it ends its tools first.
+ * BusyBox), the kernel tells it: without a handler yet it ends at once, later it ends its tools first. Who has lost us before the
+ * kernel was asked has another parent by then.
  */
-const BOUND = 'setpriv --pdeathsig TERM true 2>/dev/null && exec setpriv --pdeathsig TERM "$@"';
+const BOUND = `parent=$1; shift
+if setpriv --pdeathsig TERM true 2>/dev/null; then
+  exec setpriv --pdeathsig TERM /bin/sh -c '[ "$PPID" = "$0" ] || exit 1; exec "$@"' "$parent" "$@"
+fi`;
 
 /** The child's umask is set on the way, so that ours need not change: everything that it creates is its owner's alone. */
 function toPrivateCommand(args: readonly string[]): [string, readonly string[]] {
   if (process.platform === "win32") return [process.execPath, args];
-  return ["/bin/sh", ["-c", `umask 077; ${BOUND}; exec "$@"`, "sh", process.execPath, ...args]];
+  return ["/bin/sh", ["-c", `umask 077\n${BOUND}\nexec "$@"`, "sh", String(process.pid), process.execPath, ...args]];
 }
 
 type Pending = { resolve: (data: unknown) => void; reject: (err: Error) => void; timer: NodeJS.Timeout | undefined };
