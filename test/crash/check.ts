@@ -57,6 +57,9 @@ export function checkClosing(world: World, ledger: Ledger, starts: readonly numb
       .all() as MessageCount[];
     checkRuns(runs, new Map(counts.map((row) => [row.run_id, row])), ledger);
     checkParts(world, runs, parts, ledger, reported);
+    for (const row of runs)
+      for (const ms of resumeMs(row, starts))
+        if (ms > STUCK_MS) ledger.fault(`${row.run_id}: ended ${ms} ms after the start (${JSON.stringify(row)})`);
     const toolRuns = checkTools(world, runs, ledger);
     checkModel(world, ledger);
     return {
@@ -69,6 +72,9 @@ export function checkClosing(world: World, ledger: Ledger, starts: readonly numb
     db.close();
   }
 }
+
+/** The promise is 2 s on an idle machine with nothing else to do. Beyond this something has hung. */
+const STUCK_MS = 20_000;
 
 function resumeMs(row: RunRow, starts: readonly number[]): number[] {
   const { ended_at: endedAt, received_at: receivedAt } = row;
