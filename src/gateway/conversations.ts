@@ -170,16 +170,13 @@ export class Conversations {
   /** Figures about queues, read from the rows when somebody scrapes. */
   #sample(): void {
     const { metrics, inbox, outbox } = this.#core;
-    const rows = (counts: readonly { state: string; n: number }[]): { labels: { state: string }; value: number }[] =>
-      counts.map(({ state, n }) => ({ labels: { state }, value: n }));
-    const age = (at: number | null): number => (at === null ? 0 : Math.max(0, (clock.now() - at) / 1000));
     metrics.sample("gateway_turns_running", () => this.turns.load().running);
     metrics.sample("gateway_turns_waiting", () => this.turns.load().waiting);
     metrics.sample("gateway_turns_lanes", () => this.turns.load().lanes);
-    metrics.sample("gateway_turns_inbox_rows", () => rows(inbox.counts()));
-    metrics.sample("gateway_turns_outbox_rows", () => rows(outbox.counts()));
-    metrics.sample("gateway_turns_oldest_open_seconds", () => age(inbox.oldestOpenAt()));
-    metrics.sample("gateway_turns_outbox_oldest_seconds", () => age(outbox.oldestQueuedAt()));
+    metrics.sample("gateway_turns_inbox_rows", () => toSamples(inbox.counts()));
+    metrics.sample("gateway_turns_outbox_rows", () => toSamples(outbox.counts()));
+    metrics.sample("gateway_turns_oldest_open_seconds", () => ageSeconds(inbox.oldestOpenAt()));
+    metrics.sample("gateway_turns_outbox_oldest_seconds", () => ageSeconds(outbox.oldestQueuedAt()));
   }
 
   async load(id: ChannelId): Promise<Channel | null> {
@@ -270,3 +267,8 @@ function historyLimit(config: Config, channel: string): number {
   const block = Object.hasOwn(config.channels, channel) ? (config.channels[channel] as { historyLimit?: unknown } | undefined) : undefined;
   return typeof block?.historyLimit === "number" ? block.historyLimit : config.messages.groupChat.historyLimit;
 }
+
+const ageSeconds = (at: number | null): number => (at === null ? 0 : Math.max(0, (clock.now() - at) / 1000));
+
+const toSamples = (counts: readonly { state: string; n: number }[]): { labels: { state: string }; value: number }[] =>
+  counts.map(({ state, n }) => ({ labels: { state }, value: n }));

@@ -41,6 +41,7 @@ import { presence, statusMethods, type StatusDeps } from "../methods/status.ts";
 import { SERVED_EVENTS, startStream } from "../methods/stream.ts";
 import type { Peer } from "../protocol/hub.ts";
 import type { MethodTable } from "../protocol/method.ts";
+import { SERVER_CAPABILITIES } from "../protocol/methods.ts";
 import { queueSettings } from "../routing/queue-mode.ts";
 import { mainKeyOf } from "../routing/session-key.ts";
 import type { RoutingConfig } from "../routing/types.ts";
@@ -139,7 +140,7 @@ export class Gateway {
       methods: () => this.methods(),
       events: SERVED_EVENTS,
       // models.list answers from what is known at once, and knows `provider` and `includeDetails`.
-      capabilities: ["published-model-catalog"],
+      capabilities: SERVER_CAPABILITIES,
       snapshot: (peer) => this.#snapshot(peer),
       health: () => this.#health.snapshot(),
       presence: () => ({ presence: presence(this.#statusDeps()) }),
