@@ -1,4 +1,4 @@
-import { closeSync, copyFileSync, existsSync, openSync, readSync, rmSync, statSync, truncateSync } from "node:fs";
+import { closeSync, copyFileSync, existsSync, openSync, readSync, rmSync, statSync, truncateSync, writeSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 
 /** How many records of each table were carried over, and how many are known to be lost. */
@@ -12,7 +12,7 @@ type Source = { db: DatabaseSync; table: string; columns: string };
  */
 export function salvage(damagedFile: string, target: DatabaseSync): Losses {
   const losses: Losses = { damagedFile, kept: 0, lost: 0, tables: {} };
-  const working = workingCopy(damagedFile);
+  const working = workingCopy(damagedFile, headerOf(target));
   const db = openDamaged(working);
   try {
     for (const table of db ? tablesOf(target) : []) {
@@ -28,19 +28,53 @@ export function salvage(damagedFile: string, target: DatabaseSync): Losses {
   return losses;
 }
 
-/** The damaged file stays as it is, for an expert. A file that was cut is filled up: SQLite would refuse it as a whole. */
-function workingCopy(damagedFile: string): string {
+const HEADER_BYTES = 100;
+
+/** The first bytes of a sound database of ours: but for a few counters they are the same in every one. */
+function headerOf(db: DatabaseSync): Buffer {
+  db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  return readStart(db.location()!);
+}
+
+function readStart(path: string): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES);
+  const fd = openSync(path, "r");
+  readSync(fd, header, 0, HEADER_BYTES, 0);
+  closeSync(fd);
+  return header;
+}
+
+/**
+ * The damaged file stays as it is, for an expert. In the copy, a header that is none is replaced by `sound`, and a file that was
+ * cut is filled up: SQLite would refuse either as a whole.
+ */
+function workingCopy(damagedFile: string, sound: Buffer): string {
   const working = `${damagedFile}.working`;
   for (const suffix of ["", "-wal"]) if (existsSync(damagedFile + suffix)) copyFileSync(damagedFile + suffix, working + suffix);
-  const header = Buffer.alloc(32);
-  const fd = openSync(working, "r");
-  readSync(fd, header, 0, 32, 0);
-  closeSync(fd);
-  const pageBytes = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
-  const wholeBytes = pageBytes * header.readUInt32BE(28);
   const bytes = statSync(working).size;
+  if (!isHeader(readStart(working), sound) && bytes > HEADER_BYTES) writeHeader(working, sound, bytes);
+  const header = readStart(working);
+  const wholeBytes = pageBytesOf(header) * header.readUInt32BE(28);
   if (wholeBytes > bytes && wholeBytes < bytes * 64) truncateSync(working, wholeBytes);
   return working;
+}
+
+const pageBytesOf = (header: Buffer): number => (header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16));
+
+/** Magic, page size and the fixed bytes up to the counters are those of a database of ours, and so are format and encoding. */
+const isHeader = (header: Buffer, sound: Buffer): boolean =>
+  header.subarray(0, 24).equals(sound.subarray(0, 24)) &&
+  header.subarray(44, 48).equals(sound.subarray(44, 48)) &&
+  header.readUInt32BE(56) === 1;
+
+/** Free pages are forgotten: nothing is written to this copy. */
+function writeHeader(path: string, sound: Buffer, bytes: number): void {
+  const header = Buffer.from(sound);
+  header.writeUInt32BE(Math.ceil(bytes / pageBytesOf(sound)), 28);
+  header.writeBigUInt64BE(0n, 32);
+  const fd = openSync(path, "r+");
+  writeSync(fd, header, 0, HEADER_BYTES, 0);
+  closeSync(fd);
 }
 
 function openDamaged(path: string): DatabaseSync | null {

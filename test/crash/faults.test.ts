@@ -243,7 +243,7 @@ test("a damaged store costs what is damaged, never the start", { timeout: 120_00
         `${what}: foreign messages`,
       );
       assert.equal(new Set(kept).size, kept.length, `${what}: doubled messages`);
-      if (what === "a log of noise") assert.equal(kept.length, sent.length);
+      if (what === "a log of noise" || what === "a damaged header") assert.equal(kept.length, sent.length);
       if (/page|tail/.test(what)) assert.ok(kept.length > sent.length / 2, `${what}: only ${kept.length} of ${sent.length} are left`);
       await send(survivor, `new-${what}`, "and on it goes");
       assert.equal((await endOf(survivor, `new-${what}`)).status, "ok", what);
