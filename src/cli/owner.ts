@@ -29,12 +29,22 @@ function parseOwner(text: string): Owner | null {
   }
 }
 
-/** Whether a process with this id exists, of this user or another. */
+/** Whether a process with this id runs, of this user or another. One that has ended and was not waited for does not. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    return !isZombie(pid);
   } catch (err) {
     return (err as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+function isZombie(pid: number): boolean {
+  if (process.platform !== "linux") return false;
+  try {
+    return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch (err) {
+    // Gone between the two looks, or hidden by the system: then the signal's answer counts.
+    return (err as NodeJS.ErrnoException).code === "ENOENT";
   }
 }
