@@ -12,6 +12,7 @@ import type { GatewayOptions } from "../cli/invocation.ts";
 import { defaultAccountId } from "../config/accounts.ts";
 import { agentIds, resolveAgent } from "../config/agents.ts";
 import { diffConfig, strongestEffect } from "../config/diff.ts";
+import type { Issue } from "../config/issue.ts";
 import { saveLastGood } from "../config/load.ts";
 import { watchConfig } from "../config/watch.ts";
 import { reasonOf } from "../core/errors.ts";
@@ -92,6 +93,8 @@ export class Gateway {
   readonly #options: GatewayOptions;
   readonly #restart: (reason: string) => void;
   readonly #abort = new AbortController();
+  /** What is wrong with the file since it was edited, when it could not be taken over. */
+  #refused: readonly Issue[] | null = null;
   readonly #stateVersion = { presence: 1, health: 1 };
   readonly #health: ReturnType<typeof healthMethods>;
   #phase: "starting" | "serving" | "stopping" = "starting";
@@ -121,7 +124,9 @@ export class Gateway {
       sessions: core.sessions,
       storePath: core.store.path,
       configErrors: () =>
-        core.loaded.issues.filter((issue) => issue.severity === "error").map((issue) => `${issue.path}: ${issue.message}`),
+        (this.#refused ?? core.loaded.issues)
+          .filter((issue) => issue.severity === "error")
+          .map((issue) => `${issue.path}: ${issue.message}`),
     });
     this.server = createServer(this.#serverDeps());
   }
@@ -240,11 +245,15 @@ export class Gateway {
   async reload(): Promise<void> {
     const { core } = this;
     const next = readConfig(core.paths);
-    if (next.hash === core.loaded.hash) return;
+    this.#refused = null;
+    if (next.hash === core.loaded.hash) return this.#health.invalidate();
     for (const issue of next.issues)
       core.log.warn("configuration", { path: issue.path, line: issue.line, message: issue.message, severity: issue.severity });
-    if (next.source !== "file" && next.source !== "missing")
+    if (next.source !== "file" && next.source !== "missing") {
+      this.#refused = next.issues;
+      this.#health.invalidate();
       return void core.log.error("the configuration file cannot be used; the running configuration stays", { path: core.paths.config });
+    }
     const changes = diffConfig(core.config, next.config);
     core.loaded = next;
     core.hideSecrets();
@@ -254,6 +263,7 @@ export class Gateway {
     if (waiting.length > 0) core.log.warn("these changes need a restart: openclaw gateway restart", { keys: waiting });
     this.auth.configure(authSettings(core, this.#options));
     core.log.setLevel(logLevel(core.config.logging.level));
+    this.#health.invalidate();
     await this.chats.apply();
   }
 
@@ -323,6 +333,7 @@ export class Gateway {
           isCommand: (text) => parseCommand(text) !== null,
           canonicalId: this.chats.canonicalId(channel),
         }),
+        isAddressed: (channel, account, text) => this.chats.isAddressed(channel, account, text),
         now: clock.now,
       }),
     };

@@ -14,23 +14,24 @@ import { Core } from "./core.ts";
 
 const clock = systemClock;
 
-/** Settings of the auth room. Throws CliError for what cannot work, before anything listens. */
+/** Settings of the auth room. Throws CliError for flags that cannot work, before anything listens. */
 export function authSettings(core: Core, options: GatewayOptions): AuthSettings {
   const { auth, trustedProxies, nodes } = core.config.gateway;
   const given = { token: secretFile(options.tokenFile), password: secretFile(options.passwordFile) };
   const env = { token: envSecret("OPENCLAW_GATEWAY_TOKEN"), password: envSecret("OPENCLAW_GATEWAY_PASSWORD") };
   const password = given.password ?? env.password ?? auth.password ?? null;
   const configured = given.token ?? env.token ?? auth.token ?? null;
-  const mode =
-    options.auth ?? (given.password ? "password" : given.token ? "token" : (auth.mode ?? (password && !configured ? "password" : "token")));
-  if (mode === "password" && !password)
-    throw new CliError("gateway.auth.mode is password, but there is no password", {
-      fix: "openclaw config set gateway.auth.password --stdin",
-      exit: EXIT.config,
-    });
+  const asked = options.auth ?? (given.password ? "password" : given.token ? "token" : undefined);
+  const mode = asked ?? auth.mode ?? (password && !configured ? "password" : "token");
   const proxy = auth.trustedProxy;
-  if (mode === "trusted-proxy" && !proxy?.userHeader)
-    throw new CliError("gateway.auth.mode is trusted-proxy, but gateway.auth.trustedProxy.userHeader is not set", { exit: EXIT.config });
+  const missing = missingFor(mode, password, proxy?.userHeader);
+  if (missing && asked)
+    throw new CliError(`the auth mode is ${mode}, but ${missing.key} is not set`, { fix: missing.fix, exit: EXIT.config });
+  if (missing) {
+    // A file never keeps the gateway from starting; what it asks for cannot be had, and the token is no less safe.
+    core.log.error(`gateway.auth.mode is ${mode}, but ${missing.key} is not set; the token is asked for instead`, { fix: missing.fix });
+    return authSettings(core, { ...options, auth: "token" });
+  }
   const token = mode === "token" ? (configured ?? ensureGatewayToken(join(core.paths.gateway, "token"))) : configured;
   for (const secret of [token, password]) if (secret) core.log.protect(secret);
   return {
@@ -48,6 +49,21 @@ export function authSettings(core: Core, options: GatewayOptions): AuthSettings 
     trustedProxies,
     pairWithSharedSecret: nodes.pairing.autoApproveLocal,
   };
+}
+
+/** What a mode cannot work without, when it is not there. */
+function missingFor(
+  mode: AuthSettings["mode"],
+  password: Secret | null,
+  userHeader: string | undefined,
+): { key: string; fix: string } | null {
+  if (mode === "password" && !password) return { key: "gateway.auth.password", fix: "openclaw config set gateway.auth.password --stdin" };
+  if (mode === "trusted-proxy" && !userHeader)
+    return {
+      key: "gateway.auth.trustedProxy.userHeader",
+      fix: "openclaw config set gateway.auth.trustedProxy.userHeader x-forwarded-user",
+    };
+  return null;
 }
 
 const lower = (names: readonly string[] | undefined): string[] => (names ?? []).map((name) => name.toLowerCase());

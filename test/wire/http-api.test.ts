@@ -160,11 +160,12 @@ test("Earlier messages of the request are shown to the agent", async () => {
     assert.ok(shown.includes(text), text);
 });
 
+const onlyOnce = (): Promise<Answer> => post("/v1/chat/completions", say("only once", { user: "idem" }), { "idempotency-key": "key-1" });
+
 test("The same idempotency key is one run with one answer", async () => {
   model.clear();
-  const ask = (): Promise<Answer> => post("/v1/chat/completions", say("only once", { user: "idem" }), { "idempotency-key": "key-1" });
-  const [first, second] = await Promise.all([ask(), ask()]);
-  const third = await ask();
+  const [first, second] = await Promise.all([onlyOnce(), onlyOnce()]);
+  const third = await onlyOnce();
   for (const answer of [first, second, third])
     assert.equal((JSON.parse(answer.body) as Completion).choices[0]!.message.content, "You said: only once");
   assert.equal(model.requests().length, 1);
