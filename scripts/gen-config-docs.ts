@@ -69,7 +69,7 @@ With \`gateway.reload.mode\` \`hybrid\`, changes are taken from the file while t
 
 ## All keys
 
-Durations are texts such as \`30s\`, \`12h\` or \`7d\`, sizes such as \`500mb\`. A \`*\` in a key stands for a name of your choice, \`[]\` for
+Sizes are texts such as \`500mb\`. A \`*\` in a key stands for a name of your choice, \`[]\` for
 each item of a list.
 
 `;

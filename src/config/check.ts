@@ -3,9 +3,9 @@ import type { Findings } from "./issue.ts";
 import type { Member, ObjectTree, Scalar, Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
 import { soundsSecret, type SecretSource } from "./secrets.ts";
-import type { EitherNode, GroupNode, ListNode, MapNode, Node, SecretNode } from "./schema/shape.ts";
+import type { GroupNode, ListNode, MapNode, Node, SecretNode } from "./schema/shape.ts";
 import { fileKeyOf, fileNode } from "./schema/walk.ts";
-import { parseBytes, parseDurationMs } from "./quantity.ts";
+import { parseBytes } from "./quantity.ts";
 import { readScalar, typeName, WRONG } from "./scalar.ts";
 
 /** All that a check needs besides the tree. */
@@ -32,8 +32,6 @@ export function check(node: Node, tree: Tree | undefined, path: KeyPath, context
       return checkMap(node, tree, path, context);
     case "list":
       return checkList(node, tree, path, context);
-    case "either":
-      return checkEither(node, tree, path, context);
     case "secret":
       return checkSecret(node, tree, path, context);
     case "opaque":
@@ -50,7 +48,6 @@ function absent(node: Node, path: KeyPath, context: CheckContext): unknown {
   }
   if (node.kind === "map" && !node.optional) return Object.freeze(Object.create(null));
   if (node.kind === "list" && node.default !== undefined) return Object.freeze([...node.default]);
-  if (node.kind === "duration" && typeof node.default === "string") return parseDurationMs(node.default, node.unit);
   if (node.kind === "bytes" && typeof node.default === "string") return parseBytes(node.default);
   return "default" in node ? node.default : undefined;
 }
@@ -70,9 +67,7 @@ const EXPECTED: Readonly<Record<Node["kind"], string>> = {
   number: "a number",
   choice: "a text",
   secret: "a text or a reference to a secret",
-  duration: "a duration such as 30m",
   bytes: "a size such as 500mb",
-  either: "another kind of value",
   opaque: "a value",
 };
 
@@ -208,15 +203,6 @@ function checkList(node: ListNode, tree: Tree, path: KeyPath, context: CheckCont
   }
   if (node.strict && context.findings.errors > before) return fallback(node, path, context);
   return Object.freeze(out);
-}
-
-function checkEither(node: EitherNode, tree: Tree, path: KeyPath, context: CheckContext): unknown {
-  const fits = node.of.find((branch) => {
-    if (tree.kind !== "scalar") return branch.kind === (tree.kind === "array" ? "list" : "group");
-    if (typeof tree.value === "boolean") return branch.kind === "flag";
-    return branch.kind === (typeof tree.value === "number" ? "number" : "choice");
-  });
-  return check(fits ?? node.of.at(-1)!, tree, path, context);
 }
 
 /** The value under `key`, or the content of the file that `keyFile` names. */

@@ -33,18 +33,14 @@ function typeWords(node: Node): string {
       return node.format ?? (node.orNumber ? "text or number" : "text");
     case "flag":
       return "true or false";
-    case "duration":
-      return node.orFalse ? "duration or false" : "duration";
     case "bytes":
-      return node.orFalse ? "size or false" : "size";
+      return "size";
     case "list":
       return `list of ${typeWords(node.item)}`;
     case "map":
       return `object, by \`${node.key}\``;
     case "group":
       return node.shorthand === undefined ? "object" : `text (\`${node.shorthand}\`) or object`;
-    case "either":
-      return node.of.map(typeWords).join(" or ");
     case "secret":
       return "secret";
     case "opaque":

@@ -46,17 +46,14 @@ function toSchema(node: Node): Json {
       };
     case "choice":
       return { ...about, type: "string", enum: node.values };
-    case "duration":
     case "bytes":
-      return { ...about, type: node.orFalse ? ["string", "number", "boolean"] : ["string", "number"] };
+      return { ...about, type: ["string", "number"] };
     case "secret":
       return { ...about, anyOf: [{ type: "string" }, { $ref: "#/definitions/secretRef" }] };
     case "list":
       return { ...about, type: "array", items: toSchema(node.item) };
     case "map":
       return { ...about, type: "object", additionalProperties: toSchema(node.item) };
-    case "either":
-      return { ...about, anyOf: node.of.map(toSchema) };
     case "opaque":
       return about;
     case "group":

@@ -238,11 +238,6 @@ test("variables come from the environment, then from env.vars; a missing one cos
 
 const ref = (source: string, provider: string, id: string) => ({ source, provider, id });
 
-const resolveRef = ({ source, id }: { source: string; id: string }): string => {
-  if (source === "store") throw new Error("locked");
-  return `ran ${id}`;
-};
-
 test("references to secrets are resolved by source, and what cannot be resolved is an issue", () => {
   const directory = newDirectory();
   writeFileSync(join(directory, "all.json"), JSON.stringify({ irc: { "a/b": "from-json" } }));
@@ -263,8 +258,8 @@ test("references to secrets are resolved by source, and what cannot be resolved 
     [ref("file", "vault", "/irc/none"), /has no text at/],
     [ref("file", "single", "value"), "from-one"],
     [ref("file", "nowhere", "x"), /does not name a file/],
-    [ref("exec", "run", "x"), "ran x"],
-    [ref("store", "keep", "boom"), /could not be read: locked/],
+    [ref("exec", "run", "x"), /source "exec" cannot be read here/],
+    [ref("store", "keep", "boom"), /source "store" cannot be read here/],
     [ref("env", "vault", "A"), /has the source "file", not "env"/],
     [{ source: "magic", id: "x" }, /needs "source"/],
     [5, /must be a text or a reference/],
@@ -273,7 +268,7 @@ test("references to secrets are resolved by source, and what cannot be resolved 
   for (const [token, expected] of cases) {
     const path = join(directory, "openclaw.json");
     writeFileSync(path, JSON.stringify({ secrets: { providers }, gateway: { auth: { token } } }));
-    const { config, issues } = loadConfig({ path, env, resolveRef });
+    const { config, issues } = loadConfig({ path, env });
     if (typeof expected === "string") assert.equal(config.gateway.auth.token?.reveal(), expected, JSON.stringify(issues));
     else {
       assert.equal(config.gateway.auth.token, undefined);

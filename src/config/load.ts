@@ -11,7 +11,7 @@ import { Findings, type Issue } from "./issue.ts";
 import { Json5Error, memberOf, parseTree, type ObjectTree, type Tree } from "./json5.ts";
 import { expandPath } from "./paths.ts";
 import { CONFIG, type Config } from "./schema.ts";
-import { createSecretSource, type ProviderFacts, type ResolveRef } from "./secrets.ts";
+import { createSecretSource, type ProviderFacts } from "./secrets.ts";
 import { typeName } from "./scalar.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -22,8 +22,6 @@ export type LoadOptions = {
   readonly env: Env;
   /** The copy that saveLastGood keeps; used when the file cannot be read as a whole. */
   readonly lastGoodPath?: string;
-  /** Answers references of the sources `exec` and `store`. */
-  readonly resolveRef?: ResolveRef;
   /** For `~`; the user's home when it is not given. */
   readonly home?: string;
 };
@@ -165,7 +163,7 @@ function createContext(tree: ObjectTree, findings: Findings, options: Omit<LoadO
   const toPath = (text: string): string => expandPath(text, home, base);
   const { env } = options;
   const silent = new Findings("");
-  const own = createSecretSource((name) => env[name], {}, undefined);
+  const own = createSecretSource((name) => env[name], {});
   const early: CheckContext = { findings: silent, secrets: own, toPath };
   const vars = check(CONFIG.fields.env.fields.vars, memberOf(memberOf(tree, "env")?.value, "vars")?.value, [], early) as Record<
     string,
@@ -174,7 +172,7 @@ function createContext(tree: ObjectTree, findings: Findings, options: Omit<LoadO
   const providerTree = memberOf(memberOf(tree, "secrets")?.value, "providers")?.value;
   const providers = check(CONFIG.fields.secrets.fields.providers, providerTree, [], early) as Record<string, ProviderFacts>;
   const variables = (name: string): string | undefined => env[name] ?? vars[name]?.reveal();
-  return { findings, secrets: createSecretSource(variables, providers, options.resolveRef), toPath };
+  return { findings, secrets: createSecretSource(variables, providers), toPath };
 }
 
 /** Turns the older list of agents into entries, and leaves out the bindings of a kind that is not served. */

@@ -2,7 +2,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { CheckContext } from "./check.ts";
 import type { Scalar, Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
-import { parseBytes, parseDurationMs } from "./quantity.ts";
+import { parseBytes } from "./quantity.ts";
 import type { ChoiceNode, Node, NumberNode, TextNode } from "./schema/shape.ts";
 import { suggest } from "./suggest.ts";
 
@@ -51,10 +51,8 @@ function convert(node: Node, value: Scalar["value"], how: How): Result {
       return toNumber(node, value, how);
     case "choice":
       return toChoice(node, value, how);
-    case "duration":
-      return toQuantity(value, how, node.orFalse, "a duration such as 30m or 7d", (text) => parseDurationMs(text, node.unit));
     case "bytes":
-      return toQuantity(value, how, node.orFalse, "a size such as 500mb", parseBytes);
+      return toBytes(value);
     default:
       return { problem: `cannot be ${how.type}` };
   }
@@ -90,16 +88,9 @@ function toChoice(node: ChoiceNode, value: Scalar["value"], how: How): Result {
   return { problem: `must be one of ${values}`, suggestion: how.fromEnv ? undefined : suggest(value, node.values) };
 }
 
-function toQuantity(
-  value: Scalar["value"],
-  how: How,
-  orFalse: boolean | undefined,
-  what: string,
-  parse: (text: string) => number | null,
-): Result {
-  if (value === false && orFalse) return { value: false };
-  const parsed = typeof value === "string" || typeof value === "number" ? parse(String(value)) : null;
-  return parsed === null ? { problem: `must be ${what}${orFalse ? ", or false" : ""}` } : { value: parsed };
+function toBytes(value: Scalar["value"]): Result {
+  const parsed = typeof value === "string" || typeof value === "number" ? parseBytes(String(value)) : null;
+  return parsed === null ? { problem: "must be a size such as 500mb" } : { value: parsed };
 }
 
 function toText(node: TextNode, value: Scalar["value"], how: How): Result {
@@ -121,6 +112,15 @@ function toText(node: TextNode, value: Scalar["value"], how: How): Result {
 const FORMATS: Readonly<Record<NonNullable<TextNode["format"]>, (text: string, context: CheckContext) => Result>> = {
   path: (text, context) => (text.trim() === "" ? { problem: "must be a path, but is empty" } : { value: context.toPath(text) }),
   url: (text) => (URL.canParse(text) ? { value: text } : { problem: "must be a complete address, such as https://example.org/v1" }),
+  timezone: (text) => {
+    try {
+      void new Intl.DateTimeFormat("en", { timeZone: text });
+      return { value: text };
+    } catch (err) {
+      if (err instanceof RangeError) return { problem: "must be a time zone, such as Europe/Berlin" };
+      throw err;
+    }
+  },
   origin: (text) => {
     if (text === "*") return { value: text };
     const url = URL.canParse(text) ? new URL(text) : null;

@@ -31,18 +31,22 @@ const env = group(
 const secretProvider = group(
   "One source of secrets.",
   {
-    source: choice("Environment variables, a file, a program, or the store.", ["env", "file", "exec", "store"], { required: true }),
+    source: choice(
+      "Environment variables, or a file; what refers to a source of the kind `exec` or `store` counts as not set here, and is an error.",
+      ["env", "file", "exec", "store"],
+      { required: true },
+    ),
     allowlist: list("Names of the variables that may be read (source `env`).", text("Name of a variable.")),
     path: text("The file (source `file`).", { format: "path" }),
     mode: choice("`singleValue`: the whole file is the secret; `json`: ids are JSON pointers into it.", ["singleValue", "json"]),
     maxBytes: whole("Size of the file at most.", { min: 1, max: 20_971_520 }),
-    timeoutMs: whole("Longest time for one answer, in milliseconds.", { min: 1, max: 120_000 }),
-    command: text("The program (source `exec`).", { format: "path" }),
-    args: list("Arguments of the program.", text("An argument.")),
   },
   {
     strict: true,
     unserved: [
+      "timeoutMs",
+      "command",
+      "args",
       "noOutputTimeoutMs",
       "maxOutputBytes",
       "jsonOnly",

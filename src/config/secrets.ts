@@ -27,9 +27,6 @@ export type SecretSource = {
   reference(tree: ObjectTree): Lookup;
 };
 
-/** Asks a program or a store for the text of a secret; undefined when there is none, throws with a reason that may be shown. */
-export type ResolveRef = (ref: SecretRef) => string | undefined;
-
 const SECRET_KEY = /token|secret|passw|passphrase|api[-_]?key|private[-_]?key|credential|authorization|signing[-_]?key|access[-_]?key/i;
 const NOT_SECRET =
   /^(max|min|num|reserve|budget|soft|keep)?[-_]?(tokens?|Tokens)$|tokens$|tokens?(Limit|Count|Budget|Threshold)|File$|Path$|Env$|Url$|Mode$/;
@@ -44,11 +41,7 @@ const VARIABLE = /(\$?)\$\{([A-Z_][A-Z0-9_]*)\}/g;
 /** Looks a variable up: first in the environment, then in `env.vars` of the file. */
 export type Variables = (name: string) => string | undefined;
 
-export function createSecretSource(
-  variables: Variables,
-  providers: Readonly<Record<string, ProviderFacts>>,
-  resolveRef: ResolveRef | undefined,
-): SecretSource {
+export function createSecretSource(variables: Variables, providers: Readonly<Record<string, ProviderFacts>>): SecretSource {
   const substitute = (text: string): Lookup => {
     if (!text.includes("${")) return { text };
     let missing: string | undefined;
@@ -72,7 +65,7 @@ export function createSecretSource(
       }
       if (ref.source === "env") return fromEnvironment(ref, provider, variables);
       if (ref.source === "file") return fromFile(ref, provider);
-      return fromResolver(ref, resolveRef);
+      return { problem: `secrets of the source "${ref.source}" cannot be read here`, fix: 'use the source "env" or "file"' };
     },
   };
 }
@@ -127,17 +120,6 @@ function fromJson(text: string, id: string, path: string): Lookup {
     value = typeof value === "object" && value !== null && Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : undefined;
   }
   return typeof value === "string" ? { text: value } : { problem: `${path} has no text at "${id}"` };
-}
-
-function fromResolver(ref: SecretRef, resolveRef: ResolveRef | undefined): Lookup {
-  const what = `the secret "${ref.id}" of source "${ref.source}"`;
-  if (!resolveRef) return { problem: `${what} cannot be read here`, fix: 'use the source "env" or "file"' };
-  try {
-    const text = resolveRef(ref);
-    return text === undefined ? { problem: `${what} does not exist` } : { text };
-  } catch (err) {
-    return { problem: `${what} could not be read: ${reasonOf(err)}` };
-  }
 }
 
 /** Reads a regular file. Links, devices and pipes are refused: they would make the secret depend on somebody else. */

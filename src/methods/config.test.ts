@@ -93,12 +93,12 @@ test("config.get shows the file and what came of it, and no secret", () => {
 
 test("a patch keeps comments and secrets, and says what it changed", async () => {
   const r = rig(FILE);
-  const answer = (await r.config["config.patch"].run({ raw: '{"messages":{"ackReaction":"x"}}', baseHash: get(r).hash })) as Answer;
+  const answer = (await r.config["config.patch"].run({ raw: '{"messages":{"responsePrefix":"x"}}', baseHash: get(r).hash })) as Answer;
   assert.match(r.file(), /the port of the house/);
   assert.match(r.file(), /hunter2hunter2/);
   assert.ok(!JSON.stringify(answer).includes("hunter2"));
   assert.equal(answer.hash, get(r).hash);
-  assert.deepEqual(answer.changedPaths, ["messages.ackReaction"]);
+  assert.deepEqual(answer.changedPaths, ["messages.responsePrefix"]);
   const session = (await r.config["config.patch"].run({ raw: '{"session":{"dmScope":"per-peer"}}' })) as Answer;
   assert.deepEqual(session.changedPaths, ["session.dmScope"]);
   assert.deepEqual(r.restarts, []);

@@ -55,7 +55,7 @@ test("the lines name every step", () => {
     /^binding    \[2\] main: no-match; another channel/m,
     /^agent      ops \(rule: peer\)/m,
     /^session    agent:ops:main$/m,
-    /^queue      collect \(from channel\), debounce 500 ms, cap 20/m,
+    /^queue      collect \(from channel\), taken together after 500 ms of quiet$/m,
     /^tools      \{"deny":\["bash"\]\}/m,
     /^warning    mention pattern "\(" is not used/m,
   ])

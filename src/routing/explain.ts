@@ -90,9 +90,8 @@ export function explainLines(answer: Explanation, config: RoutingConfig): readon
   if (answer.route) lines.push(`agent      ${answer.route.agentId} (rule: ${answer.route.rule}${defaultNote(answer.route, config)})`);
   else lines.push(`agent      none: ${answer.problem}`);
   lines.push(`session    ${answer.sessionKey ?? "none"}`);
-  lines.push(
-    `queue      ${answer.queue.mode} (from ${answer.queue.source}), debounce ${answer.queue.debounceMs} ms, cap ${answer.queue.cap}`,
-  );
+  const { mode, source, debounceMs } = answer.queue;
+  lines.push(`queue      ${mode} (from ${source})${mode === "collect" ? `, taken together after ${debounceMs} ms of quiet` : ""}`);
   lines.push(
     `tools      ${answer.tools === null ? "none for senders of a channel (the agent's `tools` may open some)" : JSON.stringify(answer.tools)}`,
   );

@@ -61,8 +61,6 @@ export type AccessGroup = {
 
 export type QueueConfig = {
   readonly mode?: string | undefined;
-  readonly cap?: number | undefined;
-  readonly drop?: string | undefined;
   readonly debounceMs?: number | undefined;
   readonly byChannel?: Readonly<Record<string, string | undefined>> | undefined;
   readonly debounceMsByChannel?: Readonly<Record<string, number | undefined>> | undefined;

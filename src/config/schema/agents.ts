@@ -50,12 +50,12 @@ const compaction = group(
   {
     enabled: flag("Shorten by itself when the context is nearly full.", { default: true }),
     keepRecentTokens: whole("Tokens of the newest part that are kept word for word.", { min: 1 }),
-    model: text("Model that writes the summary; the agent's own when it is not set.", { pattern: modelName }),
-    timeoutSeconds: whole("Longest time for one summary, in seconds.", { min: 1 }),
-    notifyUser: flag("Tell the person in the chat when it happens.", { default: false }),
   },
   {
     unserved: [
+      "model",
+      "timeoutSeconds",
+      "notifyUser",
       "mode",
       "provider",
       "thinkingLevel",
@@ -157,7 +157,9 @@ const defaults = group(
     thinkingDefault: thinking("How long the model thinks, unless agent or session say otherwise."),
     timeoutSeconds: whole("Longest time for one turn in seconds; 0 is without end.", { default: 172_800, min: 0 }),
     maxConcurrent: whole("Turns that run at the same time in the whole gateway.", { default: 8, min: 1, max: 256 }),
-    userTimezone: text("Time zone for the model and for daily resets, such as Europe/Berlin; this machine's when it is not set."),
+    userTimezone: text("Time zone for the model and for daily resets, such as Europe/Berlin; this machine's when it is not set.", {
+      format: "timezone",
+    }),
     bootstrapMaxChars: whole("Characters of one workspace file that are read into the system prompt.", { default: 20_000, min: 1 }),
     bootstrapTotalMaxChars: whole("Characters of all workspace files together that are read into the system prompt.", {
       default: 60_000,

@@ -18,9 +18,8 @@ const nickserv = group(
 );
 
 const sasl = group(
-  "Signing in with SASL while the connection is made. A key of this gateway, not of OpenClaw.",
+  "Signing in with SASL PLAIN while the connection is made. A key of this gateway, not of OpenClaw.",
   {
-    mechanism: choice("How to sign in.", ["PLAIN", "EXTERNAL"], { default: "PLAIN" }),
     username: text("Name of the account; the nick when it is not set."),
     password: secret("Password of the account."),
   },
@@ -93,13 +92,13 @@ const ircFields = {
   dangerouslyAllowNameMatching: flag("Let a bare nick count as an id in allow lists, although anybody can take a free nick.", {
     whenWrong: false,
   }),
-  replyToMode: choice("Which parts of a reply name the person.", ["off", "first", "all", "batched"]),
   historyLimit: whole("Messages of the channel that the agent gets as context with a mention.", { min: 0 }),
   textChunkLimit: whole("Characters of one part of a reply, before the limit of an IRC line.", { min: 1, max: 400_000 }),
   responsePrefix: text("Text in front of every reply."),
 };
 
 const IRC_UNSERVED = [
+  "replyToMode",
   "configWrites",
   "healthMonitor",
   "markdown",

@@ -1,4 +1,4 @@
-import { bytes, choice, duration, either, flag, group, list, map, opaque, text, whole } from "./shape.ts";
+import { choice, flag, group, list, map, text, whole } from "./shape.ts";
 
 const DM_SCOPE = ["main", "per-peer", "per-channel-peer", "per-account-channel-peer"] as const;
 const GROUP_SCOPE = ["main", "per-group"] as const;
@@ -52,27 +52,8 @@ export const session = group(
     resetTriggers: list("Messages that start a conversation anew when they are the whole text, or its first word.", text("The text."), {
       default: ["/new", "/reset"],
     }),
-    maintenance: group(
-      "What happens to old conversations.",
-      {
-        mode: choice("`enforce` acts; `warn` only says what it would do.", ["enforce", "warn"], { default: "enforce", whenWrong: "warn" }),
-        pruneAfter: duration("Age after which an unused conversation is archived, such as `30d`.", "d", { default: "30d" }),
-        maxEntries: whole("Conversations that are kept unarchived.", { default: 5_000, min: 1 }),
-        resetArchiveRetention: duration("How long the text of ended conversations is kept; `false` keeps it.", "d", {
-          default: false,
-          orFalse: true,
-        }),
-        maxDiskBytes: bytes("Disk space for conversations, such as `10gb`; `false` is without limit.", {
-          default: "10gb",
-          orFalse: true,
-          whenWrong: false,
-        }),
-        highWaterBytes: bytes("Size to shrink to once the limit is reached; four fifths of it when it is not set."),
-      },
-      { unserved: ["coldStorage", "archiveDashboardAfter", "preserveRecent"] },
-    ),
   },
-  { unserved: ["notifyOnCreate", "store", "sendPolicy", "threadBindings", "sharing", "typingMode", "agentToAgent"] },
+  { unserved: ["maintenance", "notifyOnCreate", "store", "sendPolicy", "threadBindings", "sharing", "typingMode", "agentToAgent"] },
 );
 
 export const messages = group(
@@ -90,56 +71,42 @@ export const messages = group(
       },
       { unserved: ["unmentionedInbound", "visibleReplies"] },
     ),
-    queue: group("What happens to a message that arrives while the agent is busy.", {
-      mode: choice("`steer` into the running turn, `followup` after it, `collect` several into one, or `interrupt` it.", QUEUE_MODE, {
-        default: "steer",
-      }),
-      byChannel: map("Another mode for some channels.", "<channel>", choice("The mode of the channel.", QUEUE_MODE)),
-      debounceMs: whole("Quiet time in milliseconds before waiting messages are taken.", { default: 500, min: 0, max: 60_000 }),
-      debounceMsByChannel: map(
-        "Another quiet time for some channels, in milliseconds.",
-        "<channel>",
-        whole("Milliseconds.", { min: 0, max: 60_000 }),
-      ),
-      cap: whole("Messages that may wait in one conversation.", { default: 20, min: 1, max: 256 }),
-      drop: choice(
-        "What happens beyond that: keep a `summarize`d line of the oldest, drop the `old`est, or refuse the `new`.",
-        ["summarize", "old", "new"],
-        {
-          default: "summarize",
-        },
-      ),
-    }),
-    inbound: group("Joining of messages that one person sends in a burst.", {
-      debounceMs: whole("Quiet time in milliseconds before a burst is taken as one message; 0 takes each by itself.", {
-        default: 0,
-        min: 0,
-        max: 60_000,
-      }),
-      byChannel: map(
-        "Another quiet time for some channels, in milliseconds.",
-        "<channel>",
-        whole("Milliseconds.", { min: 0, max: 60_000 }),
-      ),
-    }),
-    ackReaction: text("Emoji that is put on a message when it has been taken; empty for none.", { maxChars: 64 }),
-    ackReactionScope: choice("Which messages get it.", ["group-mentions", "group-all", "direct", "all", "off", "none"], {
-      default: "group-mentions",
-    }),
-    removeAckAfterReply: flag("Take the emoji away when the reply has been sent.", { default: false }),
+    queue: group(
+      "What happens to a message that arrives while the agent is busy.",
+      {
+        mode: choice("`steer` into the running turn, `followup` after it, `collect` several into one, or `interrupt` it.", QUEUE_MODE, {
+          default: "steer",
+        }),
+        byChannel: map("Another mode for some channels.", "<channel>", choice("The mode of the channel.", QUEUE_MODE)),
+        debounceMs: whole("Quiet time in milliseconds before waiting messages are taken.", { default: 500, min: 0, max: 60_000 }),
+        debounceMsByChannel: map(
+          "Another quiet time for some channels, in milliseconds.",
+          "<channel>",
+          whole("Milliseconds.", { min: 0, max: 60_000 }),
+        ),
+      },
+      { unserved: ["cap", "drop"] },
+    ),
   },
-  { unserved: ["visibleReplies", "usageTemplate", "responseUsage", "statusReactions", "tts", "messagePrefix"] },
+  {
+    unserved: [
+      "inbound",
+      "ackReaction",
+      "ackReactionScope",
+      "removeAckAfterReply",
+      "visibleReplies",
+      "usageTemplate",
+      "responseUsage",
+      "statusReactions",
+      "tts",
+      "messagePrefix",
+    ],
+  },
 );
-
-const autoFlag = (doc: string) => either(doc, [flag("On or off."), choice("Where the channel can.", ["auto"])], { default: "auto" });
 
 export const commands = group(
   "Commands that begin with a slash.",
   {
-    native: autoFlag("Offer the commands in the channel's own menu."),
-    nativeSkills: autoFlag("Offer skills in the channel's own menu."),
-    text: flag("Take commands that are written as plain text.", { default: true }),
-    restart: flag("Owners may restart the gateway with `/restart`.", { default: true, whenWrong: false }),
     ownerAllowFrom: list(
       "Ids of the owners, as `channel:id`; they may use every command.",
       text("An id as `channel:id`.", { orNumber: true }),
@@ -155,7 +122,23 @@ export const commands = group(
       { optional: true, whenWrong: {} },
     ),
   },
-  { unserved: ["bash", "bashForegroundMs", "config", "mcp", "plugins", "debug", "useAccessGroups", "ownerDisplay", "ownerDisplaySecret"] },
+  {
+    unserved: [
+      "native",
+      "nativeSkills",
+      "text",
+      "restart",
+      "bash",
+      "bashForegroundMs",
+      "config",
+      "mcp",
+      "plugins",
+      "debug",
+      "useAccessGroups",
+      "ownerDisplay",
+      "ownerDisplaySecret",
+    ],
+  },
 );
 
 const match = group(
@@ -207,12 +190,14 @@ export const accessGroups = map(
   group(
     "One set.",
     {
-      type: choice("`message.senders` is a list of ids.", ["message.senders", "discord.channelAudience"], { required: true }),
+      type: choice(
+        "`message.senders` is a list of ids; a set of the type `discord.channelAudience` has nobody in it here.",
+        ["message.senders", "discord.channelAudience"],
+        { required: true },
+      ),
       members: map("Ids by channel, or `*` for all channels.", "<channel>", list("Ids of people.", text("An id.", { orNumber: true }))),
-      guildId: text("Id of the Discord server.", { orNumber: true }),
-      channelId: text("Id of the Discord channel.", { orNumber: true }),
     },
-    { strict: true, unserved: ["membership"] },
+    { strict: true, unserved: ["membership", "guildId", "channelId"] },
   ),
 );
 
@@ -221,12 +206,11 @@ export const channelDefaults = group(
   "What holds for every channel that does not say otherwise.",
   {
     groupPolicy: choice("Which groups are answered.", ["open", "disabled", "allowlist"], { whenWrong: "disabled" }),
-    botLoopProtection: opaque("Limits for conversations between bots; served by channels that know bots."),
-    implicitMentions: group("What counts as a mention without the name.", {
-      replyToBot: flag("A reply to a message of the agent.", { default: true, whenWrong: false }),
-      quotedBot: flag("A quotation of the agent.", { default: true, whenWrong: false }),
-      threadParticipation: flag("A thread that the agent has written in.", { default: true, whenWrong: false }),
-    }),
+    implicitMentions: group(
+      "What counts as a mention without the name.",
+      { replyToBot: flag("A reply to a message of the agent.", { default: true, whenWrong: false }) },
+      { unserved: ["quotedBot", "threadParticipation"] },
+    ),
   },
-  { effect: "restart-channel", unserved: ["contextVisibility", "heartbeatVisibility"] },
+  { effect: "restart-channel", unserved: ["botLoopProtection", "contextVisibility", "heartbeatVisibility"] },
 );

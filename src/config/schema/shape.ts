@@ -25,8 +25,8 @@ export type TextNode = Common & {
   readonly default?: string;
   /** Regular expression of the whole value, with the words that explain it. */
   readonly pattern?: { readonly regex: string; readonly is: string };
-  /** `path`: `~` is expanded. `regex`: must compile. `origin`: scheme, host, port. `url`: absolute. */
-  readonly format?: "path" | "regex" | "origin" | "url";
+  /** `path`: `~` is expanded. `regex`: must compile. `origin`: scheme, host, port. `url`: absolute. `timezone`: known to this system. */
+  readonly format?: "path" | "regex" | "origin" | "url" | "timezone";
   /** A number is taken as its digits (ids of people and chats). */
   readonly orNumber?: boolean;
   readonly maxChars?: number;
@@ -41,16 +41,8 @@ export type NumberNode = Common & {
 };
 export type ChoiceNode = Common & { readonly kind: "choice"; readonly values: readonly string[]; readonly default?: string };
 export type SecretNode = Common & { readonly kind: "secret" };
-/** `30m`, `12h`, `7d` or a number of `unit`; the value is milliseconds. With `orFalse`, `false` stays `false`. */
-type DurationNode = Common & {
-  readonly kind: "duration";
-  /** As it would stand in the file. */
-  readonly default?: string | false;
-  readonly unit: "ms" | "s" | "m" | "h" | "d";
-  readonly orFalse?: boolean;
-};
-/** `500mb`, `10gb` or a number; the value is bytes. With `orFalse`, `false` stays `false`. */
-type BytesNode = Common & { readonly kind: "bytes"; readonly default?: string | false; readonly orFalse?: boolean };
+/** `500mb`, `10gb` or a number; the value is bytes. */
+type BytesNode = Common & { readonly kind: "bytes"; readonly default?: string };
 export type ListNode = Common & {
   readonly kind: "list";
   readonly item: Node;
@@ -81,23 +73,10 @@ export type GroupNode = Common & {
   /** A plain string stands for the object with this one field. */
   readonly shorthand?: string;
 };
-export type EitherNode = Common & { readonly kind: "either"; readonly of: readonly Node[]; readonly default?: unknown };
 /** Kept as it is. Strings under a key that sounds like a credential become Secret. */
 type OpaqueNode = Common & { readonly kind: "opaque" };
 
-export type Node =
-  | TextNode
-  | FlagNode
-  | NumberNode
-  | ChoiceNode
-  | SecretNode
-  | DurationNode
-  | BytesNode
-  | ListNode
-  | MapNode
-  | GroupNode
-  | EitherNode
-  | OpaqueNode;
+export type Node = TextNode | FlagNode | NumberNode | ChoiceNode | SecretNode | BytesNode | ListNode | MapNode | GroupNode | OpaqueNode;
 
 declare const value: unique symbol;
 /** Carries the TypeScript type of a node; nothing at run time. */
@@ -114,7 +93,6 @@ type GroupOf<F extends Fields> = Flat<
 /** With a default, or required, the value is always there. */
 type Present<O, T> = O extends { readonly default: unknown } ? T : O extends { readonly required: true } ? T : T | undefined;
 type Optional<O, T> = O extends { readonly optional: true } ? T | undefined : T;
-type OrFalse<O, T> = O extends { readonly orFalse: true } ? T | false : T;
 type Options<N> = Partial<Omit<N, "kind" | "doc">>;
 
 export function text<const O extends Options<TextNode> = {}>(doc: string, options?: O): TextNode & Typed<Present<O, string>> {
@@ -159,18 +137,7 @@ export function secretItem(doc: string): SecretNode & Typed<Secret> {
   return { kind: "secret", doc };
 }
 
-export function duration<const O extends Options<Omit<DurationNode, "unit">> = {}>(
-  doc: string,
-  unit: DurationNode["unit"],
-  options?: O,
-): DurationNode & Typed<Present<O, OrFalse<O, number>>> {
-  return { kind: "duration", doc, unit, ...options };
-}
-
-export function bytes<const O extends Options<BytesNode> = {}>(
-  doc: string,
-  options?: O,
-): BytesNode & Typed<Present<O, OrFalse<O, number>>> {
+export function bytes<const O extends Options<BytesNode> = {}>(doc: string, options?: O): BytesNode & Typed<Present<O, number>> {
   return { kind: "bytes", doc, ...options };
 }
 
@@ -197,14 +164,6 @@ export function group<F extends Fields, const O extends Options<Omit<GroupNode, 
   options?: O,
 ): GroupNode & Typed<Optional<O, GroupOf<F>>> & { readonly fields: F } {
   return { kind: "group", doc, fields, ...options };
-}
-
-export function either<N extends Node, const O extends Options<Omit<EitherNode, "of">> = {}>(
-  doc: string,
-  of: readonly N[],
-  options?: O,
-): EitherNode & Typed<Present<O, Exclude<TypeOf<N>, undefined>>> {
-  return { kind: "either", doc, of, ...options };
 }
 
 export function opaque(doc: string, options?: Options<OpaqueNode>): OpaqueNode & Typed<unknown> {
