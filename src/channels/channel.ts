@@ -154,6 +154,8 @@ export interface Channel<Account = unknown> {
   verify(account: Account, signal: AbortSignal): Promise<{ name: string }>;
   /** The conversation that an operator names, as people write it (a room, a person); null when the text cannot name one. Pure. */
   toChat(to: string): { kind: ChatKind; id: ChatId } | null;
+  /** Whether a text in a room calls the bot of this account, as `decode` would find; for `route explain`. Pure. Default: never. */
+  isAddressed?(account: Account, text: string): boolean;
   /** Brings an id, or an entry of an access list, into the form of `sender.id` and `chat.id`. Pure. Default: unchanged. */
   canonicalId?(id: string): string;
   /**

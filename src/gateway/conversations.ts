@@ -189,6 +189,13 @@ export class Conversations {
     return this.#known.get(channel)?.abilities ?? null;
   }
 
+  isAddressed(channel: ChannelId, account: AccountId, text: string): boolean {
+    const known = this.#known.get(channel);
+    const configured = channelAccounts(this.#core.config, channel).find(({ id }) => id === account);
+    const parsed = configured && known?.parse(configured.raw);
+    return parsed !== undefined && "account" in parsed && known?.isAddressed?.(parsed.account, text) === true;
+  }
+
   canonicalId(channel: string): ((id: string) => string) | undefined {
     return this.#known.get(channel)?.canonicalId;
   }

@@ -168,15 +168,19 @@ test("route.explain decides as the gateway does and prints its reasons", () => {
     config: () => ({
       agents: { entries: { main: {}, work: {} } },
       bindings: [{ agentId: "work", match: { channel: "irc", peer: { kind: "group", id: "#dev" } } }],
-      channels: { irc: { dmPolicy: "pairing" } },
+      channels: { irc: { dmPolicy: "pairing", groupPolicy: "open" } },
     }),
     isPaired: (_channel, _account, sender) => sender === "ann",
     botFacts: () => ({ now: 1 }),
+    isAddressed: (_channel: string, _account: string, text: string) => text.startsWith("bot:"),
     now: () => 1,
   })["route.explain"].run;
   const room = explain({ channel: "irc", account: "default", peer: "#dev", group: true });
   assert.equal(room.route?.agentId, "work");
   assert.ok(room.lines.length > 2 && room.lines.every((line) => !line.includes("\n")));
+  const said = (text: string) => explain({ channel: "irc", account: "default", peer: "#dev", group: true, text }).admission;
+  assert.equal(said("hello all").action, "record");
+  assert.deepEqual([said("bot: hello").action, said("bot: hello").reason], ["answer", "group-mention"]);
   assert.equal(explain({ channel: "irc", account: "default", peer: "ann" }).admission.action, "answer");
   assert.equal(explain({ channel: "irc", account: "default", peer: "bob" }).admission.action, "offer-pairing");
 });

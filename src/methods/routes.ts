@@ -8,6 +8,8 @@ export type RoutesDeps = {
   isPaired: (channel: string, account: string, sender: string) => boolean;
   /** How the channel compares ids, and who its owners are. */
   botFacts: (channel: ChannelId, account: AccountId) => Question["bot"];
+  /** Whether the text calls the bot of that account by its name on the platform. */
+  isAddressed: (channel: ChannelId, account: AccountId, text: string) => boolean;
   now: () => number;
 };
 
@@ -38,7 +40,7 @@ function toQuestion(deps: RoutesDeps, params: ExplainParams): Question {
       chat: { kind: params.group ? "group" : "direct", id: asId<ChatId>(params.peer) },
       sender: { id: asId<SenderId>(params.group ? "somebody" : params.peer), isBot: false, isSelf: false },
       text: params.text ?? "",
-      mentionsSelf: false,
+      mentionsSelf: !params.group || deps.isAddressed(channel, account, params.text ?? ""),
       sentAt: deps.now(),
       origin: "live",
     },

@@ -42,7 +42,7 @@ export function parseCtcp(text: string): { command: string; rest: string } | nul
 const quoted = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 
 /** Whether the text calls the bot by its nick, and the text without a leading `nick:`. */
-function address(text: string, facts: InboundFacts): { mentioned: boolean; text: string } {
+export function address(text: string, facts: Pick<InboundFacts, "nick" | "casemapping">): { mentioned: boolean; text: string } {
   const fold = (part: string): string => foldName(part, facts.casemapping);
   const nick = fold(facts.nick);
   const word = new RegExp(`(^|[^\\p{L}\\p{N}_\\[\\]\\\\{}|^\`-])${quoted(nick)}($|[^\\p{L}\\p{N}_\\[\\]\\\\{}|^\`-])`, "u");

@@ -6,7 +6,7 @@ import { asId, type AccountId, type ChannelId, type ChatId } from "../../core/id
 import type { Abilities, Channel, ChannelHost, Inbound, Link } from "../channel.ts";
 import { canonicalIrcId, ircIdentity, parseIrcAccount, type IrcAccount } from "./config.ts";
 import { Connection, openSocket, TIMINGS, type Timings } from "./connection.ts";
-import { toInbound } from "./inbound.ts";
+import { address, toInbound } from "./inbound.ts";
 import type { Line } from "./line.ts";
 import { IrcLink } from "./link.ts";
 import { Session } from "./session.ts";
@@ -42,6 +42,7 @@ export function createIrcChannel({ timings = TIMINGS, clock = systemClock }: Opt
     identity: ircIdentity,
     canonicalId: canonicalIrcId,
     toChat: toIrcChat,
+    isAddressed: (account, text) => address(text, { nick: account.nick, casemapping: "rfc1459" }).mentioned,
     run: (account, host, live, signal) => serve(account, host, live, signal, timings, clock),
     async verify(account, signal) {
       const quiet: ChannelHost = { admit: async () => {}, cursor: () => null, alive: () => {}, state: () => {}, log: silentLog };
