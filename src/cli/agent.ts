@@ -49,7 +49,7 @@ export const agent: Run = async (invocation) => {
   if (out.json) return EXIT.failure;
   const why = answer.error ?? answer.summary ?? `the turn ended with "${answer.status ?? "no status"}"`;
   throw new CliError("the turn did not end well", {
-    why: `${cleanText(why)}.`,
+    why: `${cleanText(why).replace(/[.!?]$/, "")}.`,
     fix:
       answer.status === "timeout"
         ? `give it more than ${formatDuration(seconds * 1_000)}: --timeout ${seconds * 2}`

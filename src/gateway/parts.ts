@@ -3,7 +3,7 @@ import { systemClock } from "../core/clock.ts";
 import { randomUUID } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { discoverLocalServers, lacksLocalServer } from "../agents/models.ts";
+import { GUIDE, discoverLocalServers, lacksLocalServer } from "../agents/models.ts";
 import type { GuideFacts } from "../agents/pi/guide.ts";
 import { ensureWorkspace } from "../agents/prompt.ts";
 import { modelName } from "../agents/runtime.ts";
@@ -378,7 +378,7 @@ export class Gateway {
         if (refresh) await this.#discover(core.log);
         return core.models(core.defaultAgent()).map((entry) => ({
           ...entry,
-          configured: entry.available,
+          configured: entry.available && (entry.provider !== GUIDE.provider || core.choice(core.defaultAgent()).source === "guide"),
           thinkingLevels: core.modelFacts(`${entry.provider}/${entry.id}`).thinkingLevels,
         }));
       },
