@@ -18,7 +18,7 @@ import { toContext } from "./context.ts";
 import { nextStep, type Active, type Lane, type Waiting } from "./lane.ts";
 import type { AgentSettings } from "./settings.ts";
 import type { Admitted, Payload, Submission } from "./submission.ts";
-import { runTurn } from "./turn.ts";
+import { noticeFor, runTurn } from "./turn.ts";
 
 export type TurnsOptions = {
   store: Store;
@@ -526,13 +526,37 @@ export class Turns {
     };
     lane.active = active;
     active.ended = this.#run(lane, active, stored)
-      .catch((err: unknown) => this.options.log.error("a turn failed in the gateway itself", { runId: active.runIds[0], error: err }))
+      .catch((err: unknown) => this.#endBroken(lane, active, err))
       .finally(() => {
         this.#running--;
         lane.active = null;
         this.#pump(lane);
         this.#pumpWaitingLanes();
       });
+  }
+
+  /** A bug of ours ended the turn: it is told as an error, so that nobody waits for an answer that cannot come. */
+  async #endBroken(lane: Lane, active: Active, err: unknown): Promise<void> {
+    const { clock, inbox, log, sessions } = this.options;
+    log.error("a turn failed in the gateway itself", { runId: active.runIds[0], error: err });
+    const message = "the gateway failed while this was being answered; its log says why";
+    for (const runId of [...active.runIds, ...active.steered]) {
+      this.#inflight.delete(runId);
+      const row = this.find(runId);
+      if (!row || row.outcome) continue;
+      const now = clock.now();
+      const outcome: Outcome = { status: "error", text: "", stopReason: "error", endedAt: now, error: { kind: "unknown", message } };
+      const target = row.payload?.target;
+      await this.#untilStored(() => {
+        const session = sessions.get(lane.key);
+        inbox.end(runId, "failed", outcome);
+        if (session) this.addReply({ runId, session, text: noticeFor(outcome), now, origin: "notice" });
+        if (target) this.addIntent(runId, lane.key, target, noticeFor(outcome), now);
+      });
+      this.#tellEnd({ runId, sessionKey: lane.key, agentId: row.agentId }, 1, outcome);
+      if (target) this.options.deliver(conversationOf(target));
+    }
+    active.steered = [];
   }
 
   /** A slot is free: lanes that had to wait for one are asked, the longest waiting first. */
