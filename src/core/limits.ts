@@ -27,6 +27,8 @@ export const LIMITS = {
   messageChars: 400_000,
   /** Messages waiting in one session's lane; more are refused UNAVAILABLE (RPC) or parked (channel). */
   laneDepth: 256,
+  /** Messages that are collected into one turn while it does not get quiet; with that many the turn begins. */
+  laneCollected: 64,
   /** Turns that run at the same time in the whole gateway; the rest wait in their lanes. */
   concurrentTurns: 8,
   /** Attempts to run a message before it is parked with its payload kept. */

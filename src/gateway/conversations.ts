@@ -10,6 +10,7 @@ import { pairingText } from "../channels/pairing-text.ts";
 import { channelIds, loadChannel } from "../channels/registry.ts";
 import { splitText } from "../channels/split.ts";
 import { channelAccounts, defaultAccountId } from "../config/accounts.ts";
+import { modelAliases, resolveAgent } from "../config/agents.ts";
 import type { Config } from "../config/schema.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type SessionKey } from "../core/ids.ts";
@@ -25,6 +26,7 @@ import { Turns } from "../turns/engine.ts";
 import { isExpired, type ResetRule } from "../turns/expiry.ts";
 import { InboundDoor } from "../turns/inbound.ts";
 import type { Payload } from "../turns/submission.ts";
+import { chunkLimit, historyLimit, replyPrefix, roomPrompt } from "./channel-settings.ts";
 import { Core } from "./core.ts";
 
 const clock = systemClock;
@@ -69,6 +71,22 @@ function resetRule(config: Config, session: SessionRow): ResetRule {
   };
 }
 
+function createRuntime(core: Core, guideFacts: () => GuideFacts): AgentRuntime {
+  return createPiRuntime({
+    stateDir: core.paths.state,
+    models: () => tableOf({ providers: core.config.models.providers as ProviderTable, local: core.local }),
+    env: process.env,
+    guideFacts,
+    promptLimits: (agentId) => {
+      const agent = resolveAgent(core.config, agentId, core.paths.state);
+      return { fileChars: agent.bootstrapMaxChars, totalChars: agent.bootstrapTotalMaxChars };
+    },
+    log: core.log.child({ subsystem: "agents" }),
+    metrics: core.metrics,
+    clock,
+  });
+}
+
 /** Everything about conversations: the runtime, the lanes, the outbox, the channels. */
 export class Conversations {
   readonly runtime: AgentRuntime;
@@ -83,15 +101,7 @@ export class Conversations {
   constructor(core: Core, guideFacts: () => GuideFacts) {
     this.#core = core;
     const { log, metrics, store, bus, sessions, messages, inbox, outbox, mark } = core;
-    this.runtime = createPiRuntime({
-      stateDir: core.paths.state,
-      models: () => tableOf({ providers: core.config.models.providers as ProviderTable, local: core.local }),
-      env: process.env,
-      guideFacts,
-      log: log.child({ subsystem: "agents" }),
-      metrics,
-      clock,
-    });
+    this.runtime = createRuntime(core, guideFacts);
     this.delivery = new Delivery({
       store,
       outbox,
@@ -119,13 +129,17 @@ export class Conversations {
       settings: (agentId) => core.settings(agentId),
       concurrency: () => core.config.agents.defaults.maxConcurrent,
       split: (target, text) => this.#split(target, text),
+      replyPrefix: (target, sessionKey) => replyPrefix(core.config, target, sessionKey, core.paths.state),
+      quietMs: (channel) => queueSettings(core.config.messages.queue, channel).debounceMs,
       deliver: (conversation) => this.delivery.wake(conversation),
       expired: (session, now) => isExpired(resetRule(core.config, session), session.last_message_at, now, () => core.timeZone()),
       takeContext: (sessionKey, now) => systemEvents(core, sessionKey, now),
-      situation: (payload, session) => situationOf(payload, session),
+      situation: (payload, session) => this.#situation(payload, session),
       commands: {
         statusLines: (session) => statusLines(core, () => this.turns, session),
         modelNames: (agentId) => core.modelNames(agentId),
+        modelAliases: (agentId) => modelAliases(core.config, agentId),
+        resetTriggers: () => core.config.session.resetTriggers,
         currentModel: (session) => core.currentModel(session),
       },
     });
@@ -134,7 +148,7 @@ export class Conversations {
       channelState: core.channelState,
       config: () => core.config as RoutingConfig,
       toolsFor: (agentId) => core.toolsFor("channel", agentId),
-      historyLimit: (channel) => historyLimit(core.config, channel),
+      historyLimit: (channel, account, agentId) => historyLimit(core.config, { channel, account }, agentId),
       canonicalId: (channel) => this.#known.get(channel)?.canonicalId,
       isOwner: (channel, sender) => core.isOwner(channel, sender),
       roomAdmitsMembers: (channel) => this.abilities(channel)?.roomAdmitsMembers === true,
@@ -239,7 +253,18 @@ export class Conversations {
 
   #split(target: Target, text: string): readonly string[] {
     const abilities = this.abilities(target.channel);
-    return abilities ? splitText(text, abilities.maxText).map((piece) => piece.text) : [text];
+    if (!abilities) return [text];
+    const chunk = chunkLimit(this.#core.config, target);
+    const parts = chunk === null ? [text] : splitText(text, { unit: "utf16", value: chunk }).map((piece) => piece.text);
+    return parts.flatMap((part) => splitText(part, abilities.maxText).map((piece) => piece.text));
+  }
+
+  /** Facts for the system prompt. Set by the server; nothing that a sender wrote. */
+  #situation(payload: Payload, session: SessionRow): string {
+    const core = this.#core;
+    const { target } = payload;
+    const room = target ? roomPrompt(core.config, target, this.canonicalId(target.channel)) : "";
+    return [situationOf(payload, session), today(clock.now(), core.timeZone()), room].filter(Boolean).join("\n\n");
   }
 
   #onState(status: AccountStatus): void {
@@ -252,7 +277,13 @@ export class Conversations {
   }
 }
 
-/** Facts for the system prompt. Set by the server; nothing that a sender wrote. */
+/** The day, and not the time: what changes with every turn would spoil the providers' prompt caches. */
+function today(now: number, timeZone: string): string {
+  const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeZone }).format(now);
+  return `Today is ${day}. Times are in the time zone ${timeZone} unless something else is said.`;
+}
+
+/** Who talks, and over what. */
 function situationOf(payload: Payload, session: SessionRow): string {
   const { provenance } = payload;
   if (provenance.channel === "webchat") return "You are talking with your operator in the gateway's own chat.";
@@ -268,11 +299,6 @@ function systemEvents(core: Core, sessionKey: SessionKey, now: number): string |
   const main = mainKeyOf(core.defaultAgent());
   const events = takeEvents(core.facts, sessionKey === main ? [null, sessionKey] : [sessionKey], now);
   return events.length === 0 ? null : ["[System events since the last message]", ...events.map((event) => `- ${event.text}`)].join("\n");
-}
-
-function historyLimit(config: Config, channel: string): number {
-  const block = Object.hasOwn(config.channels, channel) ? (config.channels[channel] as { historyLimit?: unknown } | undefined) : undefined;
-  return typeof block?.historyLimit === "number" ? block.historyLimit : config.messages.groupChat.historyLimit;
 }
 
 const ageSeconds = (at: number | null): number => (at === null ? 0 : Math.max(0, (clock.now() - at) / 1000));

@@ -52,7 +52,6 @@ import { createServer, type Server } from "../server/server.ts";
 import { writeFileAtomic } from "../store/open.ts";
 import { type OutboxPart } from "../store/outbox.ts";
 import { type PairingRequest } from "../store/pairing.ts";
-import { parseCommand } from "../turns/commands.ts";
 import { conversationOf } from "../turns/engine.ts";
 import { recover } from "../turns/recover.ts";
 import { Core } from "./core.ts";
@@ -330,7 +329,7 @@ export class Gateway {
         isPaired: (channel, account, sender) => core.pairings.isPaired(channel, account, sender),
         botFacts: (channel) => ({
           now: clock.now(),
-          isCommand: (text) => parseCommand(text) !== null,
+          isCommand: (text) => this.chats.turns.parse(text) !== null,
           canonicalId: this.chats.canonicalId(channel),
         }),
         isAddressed: (channel, account, text) => this.chats.isAddressed(channel, account, text),

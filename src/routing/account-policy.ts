@@ -9,6 +9,10 @@ export type RoomRule = {
   requireMention?: boolean;
   allowFrom?: readonly string[];
   roles?: readonly string[];
+  /** Settings of the tools in this room; they can only take away from what the agent grants. */
+  tools?: unknown;
+  /** Added to the instructions of the agent in this room. */
+  systemPrompt?: string;
 };
 
 /** The access rules of one account of one channel, merged from its own block, the channel's and the defaults. */
@@ -99,10 +103,13 @@ function toRule(value: unknown): RoomRule {
   const requireMention = flag(room["requireMention"]);
   const allowFrom = list(room["allowFrom"]) ?? list(room["users"]);
   const roles = list(room["roles"]);
+  const { tools, systemPrompt } = room;
   if (enabled !== undefined) rule.enabled = enabled;
   if (requireMention !== undefined) rule.requireMention = requireMention;
   if (allowFrom !== undefined) rule.allowFrom = allowFrom;
   if (roles !== undefined) rule.roles = roles;
+  if (tools !== undefined) rule.tools = tools;
+  if (typeof systemPrompt === "string") rule.systemPrompt = systemPrompt;
   return rule;
 }
 

@@ -10,6 +10,10 @@ export type CommandContext = {
   statusLines: (session: SessionRow) => readonly string[];
   /** Names of the models that can be chosen, `provider/id`. */
   modelNames: (agentId: string) => readonly string[];
+  /** Short names of models, in lower case, and what they stand for. */
+  modelAliases: (agentId: string) => ReadonlyMap<string, string>;
+  /** Texts that mean `/new`. */
+  resetTriggers: () => readonly string[];
   /** The model that would answer now. */
   currentModel: (session: SessionRow) => string;
 };
@@ -20,15 +24,19 @@ const byName = new Map<string, ChatCommand>(
   CHAT_COMMANDS.flatMap((command) => [command.name, ...command.aliases].map((name) => [name, command] as const)),
 );
 
-/** A known command at the very start of a text; null for everything else, also for other text that begins with a slash. Pure. */
-export function parseCommand(text: string): Command | null {
+/**
+ * A known command at the very start of a text; null for everything else, also for other text that begins with a slash. A text
+ * that is one of `resetTriggers` (case and blanks around it do not matter) is `/new`. Pure.
+ */
+export function parseCommand(text: string, resetTriggers: readonly string[] = []): Command | null {
   const match = /^\s*\/([a-z]{1,20})(?:@\S{1,64})?(?::|\s+|$)([^]*)$/i.exec(text);
   const command = match && byName.get(match[1]!.toLowerCase());
-  if (!command) return null;
-  const arg = match[2]!.trim();
+  const arg = match?.[2]!.trim() ?? "";
   // "/new idea: ..." is a sentence; a command without arguments stands alone.
-  if (command.args.length === 0 && arg !== "") return null;
-  return { name: command.name, immediate: command.immediate, arg };
+  if (command && (command.args.length > 0 || arg === "")) return { name: command.name, immediate: command.immediate, arg };
+  const whole = text.trim().toLowerCase();
+  const isTrigger = whole !== "" && resetTriggers.some((trigger) => trigger.trim().toLowerCase() === whole);
+  return isTrigger ? { name: "new", immediate: false, arg: "" } : null;
 }
 
 /** What the command says and which columns of the session it changes. Pure, but for what `context` reads. */
@@ -74,7 +82,8 @@ function answerModel(arg: string, session: SessionRow, context: CommandContext):
     };
   }
   if (arg === "default") return { text: "This session follows the agent's model again.", changes: { model: null } };
-  const name = names.find((each) => each === arg) ?? onlyMatch(names, arg);
+  const wanted = context.modelAliases(session.agent_id).get(arg.toLowerCase()) ?? arg;
+  const name = names.find((each) => each === wanted) ?? onlyMatch(names, wanted);
   if (!name || !parseModel(name))
     return { text: `There is no model "${arg.slice(0, 80)}" here. /model lists those that can be chosen.`, changes: {} };
   return { text: `This session uses ${name} from the next message on.`, changes: { model: name } };

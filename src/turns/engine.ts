@@ -38,6 +38,10 @@ export type TurnsOptions = {
   concurrency: () => number;
   /** The text of one reply, cut into pieces that the channel of `target` can show. */
   split: (target: Target, text: string) => readonly string[];
+  /** Text in front of every reply of this session on that channel; empty for none. */
+  replyPrefix: (target: Target, sessionKey: SessionKey) => string;
+  /** How long it must have been quiet before collected messages of this channel are taken, in milliseconds. */
+  quietMs: (channel: string) => number;
   /** Called when parts for a conversation have been stored. */
   deliver: (conversation: string) => void;
   /** Whether the conversation is over by itself (daily or idle reset); the next message starts a new one. */
@@ -77,6 +81,8 @@ export class Turns {
   readonly #waiters = new Map<RunId, Set<(outcome: Outcome) => void>>();
   /** Lanes whose first message is in a commit that is under way. */
   readonly #claims = new Set<SessionKey>();
+  /** Lanes that wait for a quiet moment, with the cancel function of their timer. */
+  readonly #quiet = new Map<SessionKey, () => void>();
   #running = 0;
   #stopping = false;
 
@@ -100,6 +106,11 @@ export class Turns {
     return (this.#lanes.get(sessionKey)?.waiting.length ?? 0) >= LIMITS.laneDepth;
   }
 
+  /** The command that a text is, as this gateway is configured; null for all other text. */
+  parse(text: string): Command | null {
+    return parseCommand(text, this.options.commands.resetTriggers());
+  }
+
   /** The two halves of `submit`, for callers that commit several events and a cursor together. */
   admission(submission: Submission): Admission {
     if (this.#stopping) throw new GatewayError("UNAVAILABLE", "the gateway is stopping", { retryAfterMs: 1_000 });
@@ -115,7 +126,7 @@ export class Turns {
         details: { code: "LANE_FULL" },
       });
     }
-    const command = submission.literal ? null : parseCommand(submission.text);
+    const command = submission.literal ? null : this.parse(submission.text);
     const runId = submission.runId ?? asId<RunId>(this.options.newId());
     return command?.immediate ? this.#immediate(submission, runId, command) : this.#queued(submission, runId, command);
   }
@@ -164,7 +175,8 @@ export class Turns {
             state: "parked",
             outcome: null,
           };
-        this.#enqueue(submission.sessionKey, { runId, mode: submission.queueMode, kind: payload.kind }, atOnce);
+        const quietUntil = submission.queueMode === "collect" ? now + this.options.quietMs(submission.channel) : 0;
+        this.#enqueue(submission.sessionKey, { runId, mode: submission.queueMode, kind: payload.kind, quietUntil }, atOnce);
         return { runId, sessionKey: submission.sessionKey, agentId: submission.agentId, duplicate: false, state: "running", outcome: null };
       },
       undo: () => {
@@ -312,10 +324,11 @@ export class Turns {
     return message;
   }
 
-  /** Writes what is to be said on a channel, in the order it is to be said; inside a `store.write`. */
+  /** Writes what is to be said on a channel, in the order it is to be said; inside a `store.write`. With a session it is a reply. */
   addIntent(intentId: string, sessionKey: SessionKey | null, target: Target, text: string, now: number): void {
     if (text.trim() === "" || text.trim() === "NO_REPLY") return;
-    this.options.split(target, text).forEach((part, position) => {
+    const prefix = sessionKey === null ? "" : this.options.replyPrefix(target, sessionKey);
+    this.options.split(target, prefix === "" ? text : `${prefix} ${text}`).forEach((part, position) => {
       this.options.outbox.add({
         partKey: `${intentId}:${position}`,
         intentId,
@@ -413,13 +426,13 @@ export class Turns {
     await this.options.store.write(() =>
       this.options.store.run("UPDATE inbox SET state = 'queued', attempts = 0, ended_at = NULL, outcome = NULL WHERE run_id = ?", runId),
     );
-    this.#enqueue(row.sessionKey, { runId, mode: "followup", kind: row.payload.kind }, false);
+    this.#enqueue(row.sessionKey, { runId, mode: "followup", kind: row.payload.kind, quietUntil: 0 }, false);
   }
 
   /** Takes up again what an earlier process left: called once, before the gateway listens. See recover.ts. */
   adopt(rows: readonly InboxRow<Payload>[]): void {
-    for (const row of rows)
-      this.#enqueue(row.sessionKey, { runId: row.runId, mode: row.payload.queueMode, kind: row.payload.kind }, false, true);
+    for (const { runId, sessionKey, payload } of rows)
+      this.#enqueue(sessionKey, { runId, mode: payload.queueMode, kind: payload.kind, quietUntil: 0 }, false, true);
   }
 
   /** Empties a session and waits until its running turn is over. */
@@ -431,6 +444,7 @@ export class Turns {
   /** No new work; running turns are left as they are on disk, so that the next start resumes or closes them. */
   stop(): void {
     this.#stopping = true;
+    for (const cancel of this.#quiet.values()) cancel();
     for (const lane of this.#lanes.values()) {
       lane.waiting = [];
       if (!lane.active) continue;
@@ -449,7 +463,9 @@ export class Turns {
       lane = { key, waiting: [], active: null };
       this.#lanes.set(key, lane);
     }
-    lane.waiting.push(waiting);
+    // Nothing runs or waits: there is no turn to wait for others with.
+    const alone = !lane.active && lane.waiting.length === 0;
+    lane.waiting.push(alone ? { ...waiting, quietUntil: 0 } : waiting);
     if (started) this.#claims.delete(key);
     if (started && lane.waiting.length === 1 && !lane.active) this.#startTurn(lane, [waiting], true);
     else if (later) setImmediate(() => this.#pump(lane));
@@ -458,12 +474,20 @@ export class Turns {
 
   #pump(lane: Lane): void {
     if (this.#stopping) return;
-    const step = nextStep(lane);
+    this.#quiet.get(lane.key)?.();
+    this.#quiet.delete(lane.key);
+    const now = this.options.clock.now();
+    const step = nextStep(lane, now);
     if (step.do === "start" && this.#running < this.options.concurrency()) this.#startTurn(lane, step.take, false);
     else if (step.do === "interrupt") {
       lane.active!.abortCause = "interrupt";
       lane.active!.abort.abort();
     } else if (step.do === "steer") void this.#steer(lane, step.message);
+    else if (step.do === "wait")
+      this.#quiet.set(
+        lane.key,
+        this.options.clock.after(step.untilMs - now, () => this.#pump(lane)),
+      );
     else if (step.do === "nothing" && !lane.active && lane.waiting.length === 0) this.#lanes.delete(lane.key);
   }
 
@@ -588,7 +612,7 @@ export class Turns {
       announce: (message, reason) => this.#announce(message, reason),
     });
     const returned = back.filter((runId) => !lane.waiting.some((each) => each.runId === runId));
-    lane.waiting.unshift(...returned.map((runId): Waiting => ({ runId, mode: "followup", kind: "message" })));
+    lane.waiting.unshift(...returned.map((runId): Waiting => ({ runId, mode: "followup", kind: "message", quietUntil: 0 })));
   }
 
   /** Tries until the disk takes it: what has happened must be written, and nothing else of the lane may go on before. */

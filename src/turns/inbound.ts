@@ -8,7 +8,6 @@ import { decide, type Explanation } from "../routing/explain.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
 import type { RoutingConfig } from "../routing/types.ts";
 import type { ChannelState } from "../store/channel-state.ts";
-import { parseCommand } from "./commands.ts";
 import { conversationOf, type Admission, type Turns } from "./engine.ts";
 import type { Submission } from "./submission.ts";
 
@@ -19,7 +18,7 @@ export type InboundOptions = {
   /** Tools that a sender of this channel may use through this agent; none unless the configuration says so. */
   toolsFor: (agentId: AgentId, channel: string) => readonly ToolName[];
   /** Group lines that are kept until somebody addresses the agent. 0: none. */
-  historyLimit: (channel: string, account: string) => number;
+  historyLimit: (channel: ChannelId, account: AccountId, agentId: AgentId | null) => number;
   canonicalId: (channel: string) => ((id: string) => string) | undefined;
   isOwner: (channel: string, senderId: string) => boolean;
   /** A listed room of this channel admits all its members. */
@@ -75,7 +74,7 @@ export class InboundDoor {
           paired: (sender) => this.#options.pairing.isPaired(channel, account, sender),
           bot: {
             now: this.#options.turns.options.clock.now(),
-            isCommand: (text) => parseCommand(text) !== null,
+            isCommand: (text) => this.#options.turns.parse(text) !== null,
             canonicalId: this.#options.canonicalId(channel),
             roomAdmitsMembers: this.#options.roomAdmitsMembers(channel),
             activation,
@@ -94,7 +93,7 @@ export class InboundDoor {
     this.#options.metrics.count("gateway_channels_inbound_total", { channel, action });
     this.#options.log.debug("inbound", { channel, account, sender: event.sender.id, action, reason });
     const target = targetOf(channel, account, event);
-    if (action === "record") return this.#recordStep(event, target);
+    if (action === "record") return this.#recordStep(event, target, decision.route?.agentId ?? null);
     if (action === "offer-pairing") return this.#pairingStep(event, target);
     if (action === "ignore") return nothing;
     if (!decision.route || !decision.sessionKey) return this.#strandedStep(event, target, decision);
@@ -157,7 +156,7 @@ export class InboundDoor {
     if (known) return undefined;
     const context = event.chat.kind === "direct" ? null : contextOf(this.#options.channelState.takeLines(conversationOf(target)));
     const text = event.text.slice(0, LIMITS.messageChars - 256);
-    const attributed = event.chat.kind === "direct" || parseCommand(text) ? text : `${nameOf(event)}: ${text}`;
+    const attributed = event.chat.kind === "direct" || this.#options.turns.parse(text) ? text : `${nameOf(event)}: ${text}`;
     return this.#options.turns.admission({
       ...submission,
       context,
@@ -166,8 +165,8 @@ export class InboundDoor {
     });
   }
 
-  #recordStep(event: Inbound, target: Target): Step {
-    const keep = this.#options.historyLimit(target.channel, target.account);
+  #recordStep(event: Inbound, target: Target, agentId: AgentId | null): Step {
+    const keep = this.#options.historyLimit(target.channel, target.account, agentId);
     if (keep === 0 || event.chat.kind === "direct") return nothing;
     const line = { sender: nameOf(event), text: event.text.slice(0, 2_000), at: event.sentAt };
     return { ...nothing, inTransaction: () => this.#options.channelState.addLine(conversationOf(target), event.eventId, line, keep) };

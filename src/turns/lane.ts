@@ -1,8 +1,15 @@
+import { LIMITS } from "../core/limits.ts";
 import type { RunId, SessionKey } from "../core/ids.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
 
 /** A message that waits its turn. Its payload stays on disk until then. */
-export type Waiting = { runId: RunId; mode: QueueMode; kind: "message" | "command" };
+export type Waiting = {
+  runId: RunId;
+  mode: QueueMode;
+  kind: "message" | "command";
+  /** Mode `collect`, for messages that came while something else ran or waited: not taken before this moment. 0: at once. */
+  quietUntil: number;
+};
 
 /** The turn that runs in a lane. */
 export type Active = {
@@ -23,13 +30,24 @@ export type Active = {
 /** One session's order of things: at most one turn at a time, the rest waits. Waiting is a state, not a timeout. */
 export type Lane = { key: SessionKey; waiting: Waiting[]; active: Active | null };
 
-export type Step = { do: "nothing" } | { do: "start"; take: Waiting[] } | { do: "steer"; message: Waiting } | { do: "interrupt" };
+export type Step =
+  | { do: "nothing" }
+  /** More may come that belongs to the same turn: ask again then. */
+  | { do: "wait"; untilMs: number }
+  | { do: "start"; take: Waiting[] }
+  | { do: "steer"; message: Waiting }
+  | { do: "interrupt" };
 
 /** What a lane does next. Pure: the engine carries it out and asks again. */
-export function nextStep(lane: Lane): Step {
+export function nextStep(lane: Lane, now: number): Step {
   const head = lane.waiting[0];
   if (!head) return { do: "nothing" };
-  if (!lane.active) return { do: "start", take: takeOf(lane.waiting) };
+  if (!lane.active) {
+    const take = takeOf(lane.waiting);
+    const untilMs = Math.max(...take.map((each) => each.quietUntil));
+    // Somebody who never pauses is answered all the same.
+    return untilMs > now && take.length < LIMITS.laneCollected ? { do: "wait", untilMs } : { do: "start", take };
+  }
   if (head.kind === "command") return { do: "nothing" };
   if (head.mode === "interrupt" && !lane.active.abort.signal.aborted) return { do: "interrupt" };
   if (head.mode === "steer" && canSteer(lane.active)) return { do: "steer", message: head };

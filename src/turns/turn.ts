@@ -4,7 +4,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
 import type { Message, MessageBody } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
-import { answerCommand, parseCommand } from "./commands.ts";
+import { answerCommand } from "./commands.ts";
 import { agentTextOf, conversationOf, type Inflight, type Turns } from "./engine.ts";
 import type { RunRef } from "./events.ts";
 import type { Active } from "./lane.ts";
@@ -105,7 +105,7 @@ class RunningTurn {
   async runCommand(): Promise<void> {
     const { options } = this.#turns;
     const session = this.#session();
-    const command = parseCommand(this.#row.payload.text);
+    const command = this.#turns.parse(this.#row.payload.text);
     if (!session || !command) return this.close(errorOutcome("this command can no longer be carried out", options.clock.now()));
     const answer = answerCommand(command, session, options.commands);
     if (answer.newSession) await options.runtime.forget(session.agent_id, session.session_id);

@@ -27,7 +27,16 @@ export type Bench = {
 };
 
 /** A turns room with a real store in a temporary directory and a scripted runtime. `dir`: an existing one, as after a crash. */
-export function openBench(options: { dir?: string; concurrency?: number; mark?: (point: string) => void } = {}): Bench {
+export function openBench(
+  options: {
+    dir?: string;
+    concurrency?: number;
+    mark?: (point: string) => void;
+    quietMs?: number;
+    resetTriggers?: readonly string[];
+    replyPrefix?: string;
+  } = {},
+): Bench {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "turns-"));
   const store = openStore({ dir, log: silentLog });
   const bus = new Bus<TurnEvents>((err) => {
@@ -54,6 +63,8 @@ export function openBench(options: { dir?: string; concurrency?: number; mark?: 
     settings: () => ({ models: [MODEL], thinking: "off", workspace: dir, timeoutMs: 60_000 }),
     concurrency: () => options.concurrency ?? 8,
     split: (_target, text) => text.split("||"),
+    replyPrefix: () => options.replyPrefix ?? "",
+    quietMs: () => options.quietMs ?? 0,
     deliver: () => {},
     expired: () => false,
     takeContext: () => null,
@@ -61,6 +72,8 @@ export function openBench(options: { dir?: string; concurrency?: number; mark?: 
     commands: {
       statusLines: (session) => [`session ${session.key}`],
       modelNames: () => ["fake/model", "fake/other"],
+      modelAliases: () => new Map([["quick", "fake/other"]]),
+      resetTriggers: () => options.resetTriggers ?? [],
       currentModel: (session) => session.model ?? "fake/model",
     },
     mark: options.mark ?? (() => {}),

@@ -94,7 +94,7 @@ const ircFields = {
   }),
   historyLimit: whole("Messages of the channel that the agent gets as context with a mention.", { min: 0 }),
   textChunkLimit: whole("Characters of one part of a reply, before the limit of an IRC line.", { min: 1, max: 400_000 }),
-  responsePrefix: text("Text in front of every reply."),
+  responsePrefix: text("Text in front of every reply, instead of `messages.responsePrefix`.", { maxChars: 200 }),
 };
 
 const IRC_UNSERVED = [

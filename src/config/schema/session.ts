@@ -49,9 +49,11 @@ export const session = group(
       thread: resetRule("Threads and topics.", true),
     }),
     resetByChannel: map("Other rules for some channels.", "<channel>", resetRule("The rule of the channel.", false)),
-    resetTriggers: list("Messages that start a conversation anew when they are the whole text, or its first word.", text("The text."), {
-      default: ["/new", "/reset"],
-    }),
+    resetTriggers: list(
+      "Messages that start a conversation anew, besides `/new` and `/reset`, which always do. The whole message must be the text; case does not matter.",
+      text("The text."),
+      { default: ["/new", "/reset"] },
+    ),
   },
   { unserved: ["maintenance", "notifyOnCreate", "store", "sendPolicy", "threadBindings", "sharing", "typingMode", "agentToAgent"] },
 );
@@ -59,7 +61,7 @@ export const session = group(
 export const messages = group(
   "How messages come in and go out.",
   {
-    responsePrefix: text("Text in front of every reply."),
+    responsePrefix: text("Text in front of every reply on a channel; `auto` is the name of the agent in brackets.", { maxChars: 200 }),
     groupChat: group(
       "Behaviour in groups.",
       {
@@ -78,7 +80,11 @@ export const messages = group(
           default: "steer",
         }),
         byChannel: map("Another mode for some channels.", "<channel>", choice("The mode of the channel.", QUEUE_MODE)),
-        debounceMs: whole("Quiet time in milliseconds before waiting messages are taken.", { default: 500, min: 0, max: 60_000 }),
+        debounceMs: whole("Mode `collect`: quiet time in milliseconds before the messages that waited for a turn are taken together.", {
+          default: 500,
+          min: 0,
+          max: 60_000,
+        }),
         debounceMsByChannel: map(
           "Another quiet time for some channels, in milliseconds.",
           "<channel>",

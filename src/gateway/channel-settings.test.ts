@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { configFrom } from "../config/load.ts";
+import { asId } from "../core/ids.ts";
+import { chunkLimit, historyLimit, replyPrefix, roomPrompt } from "./channel-settings.ts";
+
+const { config, issues } = configFrom({
+  agents: { entries: { main: {}, ops: { name: "Ops", groupChat: { historyLimit: 7 } } } },
+  messages: { responsePrefix: "auto", groupChat: { historyLimit: 9 } },
+  channels: {
+    irc: {
+      host: "h",
+      nick: "n",
+      textChunkLimit: 300,
+      groups: { "#ops": { systemPrompt: "Be formal." }, "*": { systemPrompt: "Be brief." } },
+      accounts: { a: {}, b: { responsePrefix: "b:", historyLimit: 0, textChunkLimit: 50, groups: {} } },
+    },
+  },
+});
+const place = (account: string) => ({ channel: asId<never>("irc"), account: asId<never>(account) });
+const room = (id: string, account = "a") => ({ ...place(account), chat: { kind: "group" as const, id: asId<never>(id) } });
+
+test("the example has no errors", () => assert.deepEqual(issues, []));
+
+test("the prefix of the account stands over that of all; auto is the agent's name", () => {
+  assert.equal(replyPrefix(config, place("a"), "agent:ops:main", "/s"), "[Ops]");
+  assert.equal(replyPrefix(config, place("b"), "agent:ops:main", "/s"), "b:");
+  assert.equal(replyPrefix(configFrom({}).config, place("a"), "agent:ops:main", "/s"), "");
+});
+
+test("the lines of a room that are kept: account, then agent, then all", () => {
+  assert.equal(historyLimit(config, place("b"), "ops"), 0);
+  assert.equal(historyLimit(config, place("a"), "ops"), 7);
+  assert.equal(historyLimit(config, place("a"), "main"), 9);
+  assert.equal(historyLimit(config, place("a"), null), 9);
+});
+
+test("the length of a part is the account's or the channel's", () => {
+  assert.deepEqual([chunkLimit(config, place("a")), chunkLimit(config, place("b"))], [300, 50]);
+  assert.equal(chunkLimit(configFrom({}).config, place("a")), null);
+});
+
+test("a room adds its own words to the instructions, or those of all rooms", () => {
+  const lower = (id: string) => id.toLowerCase();
+  assert.equal(roomPrompt(config, room("#OPS"), lower), "Be formal.");
+  assert.equal(roomPrompt(config, room("#other"), lower), "Be brief.");
+  assert.equal(roomPrompt(config, room("#ops", "b"), lower), "");
+  assert.equal(roomPrompt(config, { ...place("a"), chat: { kind: "direct", id: asId("#ops") } }, lower), "");
+});

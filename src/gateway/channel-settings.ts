@@ -1,0 +1,45 @@
+import { channelAccounts } from "../config/accounts.ts";
+import { resolveAgent } from "../config/agents.ts";
+import type { Config } from "../config/schema.ts";
+import type { Target } from "../channels/channel.ts";
+import { policyFor, roomRule } from "../routing/account-policy.ts";
+import { parseSessionKey } from "../routing/session-key.ts";
+import type { RoutingConfig } from "../routing/types.ts";
+
+type Place = Pick<Target, "channel" | "account">;
+
+/** A key of one account, or of its channel where the account does not have it. */
+function accountSetting(config: Config, { channel, account }: Place, key: string): unknown {
+  return channelAccounts(config, channel).find(({ id }) => id === account)?.raw[key];
+}
+
+/** Text in front of the replies of a session: of the account, of the channel, or of all; `auto` is the name of the agent. */
+export function replyPrefix(config: Config, target: Place, sessionKey: string, stateDir: string): string {
+  const own = accountSetting(config, target, "responsePrefix");
+  const prefix = typeof own === "string" ? own : (config.messages.responsePrefix ?? "");
+  if (prefix !== "auto") return prefix.trim();
+  const agentId = parseSessionKey(sessionKey)?.agentId;
+  return agentId ? `[${resolveAgent(config, agentId, stateDir).name}]` : "";
+}
+
+/** Characters of one part of a reply; null where only the platform's own limit holds. */
+export function chunkLimit(config: Config, target: Place): number | null {
+  const limit = accountSetting(config, target, "textChunkLimit");
+  return typeof limit === "number" ? limit : null;
+}
+
+/** Lines of a room that are kept for the agent: of the account, of the channel, of the agent, or of all. */
+export function historyLimit(config: Config, place: Place, agentId: string | null): number {
+  const own = accountSetting(config, place, "historyLimit");
+  if (typeof own === "number") return own;
+  const agent = agentId === null ? undefined : config.agents.entries[agentId]?.groupChat?.historyLimit;
+  return agent ?? config.messages.groupChat.historyLimit;
+}
+
+/** What the configuration adds to the instructions in one room; empty for none. */
+export function roomPrompt(config: Config, target: Target, canonicalId: ((id: string) => string) | undefined): string {
+  if (target.chat.kind === "direct") return "";
+  const policy = policyFor(config as RoutingConfig, target.channel, target.account);
+  const place = { id: target.chat.id, ...(target.thread ? { threadId: target.thread } : {}) };
+  return roomRule(policy, place, canonicalId ?? ((id) => id)).rule.systemPrompt ?? "";
+}
