@@ -74,7 +74,7 @@ export function checkClosing(world: World, ledger: Ledger, starts: readonly numb
 }
 
 /** The promise is 2 s on an idle machine with nothing else to do. Beyond this something has hung. */
-const STUCK_MS = 45_000;
+const STUCK_MS = 20_000;
 
 function resumeMs(row: RunRow, starts: readonly number[]): number[] {
   const { ended_at: endedAt, received_at: receivedAt } = row;

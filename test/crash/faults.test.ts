@@ -112,6 +112,22 @@ test("kill -9 in the middle of a tool: no child outlives the gateway by more tha
   if (stray > 0) await until("what detached itself is gone as well", () => !isRunning(stray), 5_000);
 });
 
+test("kill -9 while the agent holds its locks does not hold up the next start", async () => {
+  world.renew();
+  const dir = join(stateDir(world.home), "gateway", "pi");
+  for (const name of ["auth.json", "settings.json", "models-store.json"]) mkdirSync(join(dir, `${name}.lock`), { recursive: true });
+  const life = new Life(world);
+  try {
+    const client = await connected(life);
+    await send(client, "key-1", "are you there?");
+    assert.equal((await endOf(client, "key-1")).status, "ok");
+    // A lock that is not removed is waited for as long as 30 s.
+    assert.ok(Date.now() - life.startedAt < 15_000, `it took ${Date.now() - life.startedAt} ms`);
+  } finally {
+    await life.end("SIGKILL");
+  }
+});
+
 function commandOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8");

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { silentLog } from "../../core/log.ts";
 import { Secret } from "../../core/secret.ts";
 import { DEFAULT_MODELS, KEY_VARIABLES, type ProviderTable } from "../models.ts";
-import { cleanTemp, generationOf, piDirs, toPiArgs, toPiConfig, toPiEnv, writePiFiles } from "./files.ts";
+import { cleanTemp, generationOf, piDirs, removeLocks, toPiArgs, toPiConfig, toPiEnv, writePiFiles } from "./files.ts";
 import { PiProcess } from "./process.ts";
 
 const root = mkdtempSync(join(tmpdir(), "pi-files-"));
@@ -76,6 +76,14 @@ test("Old temporary files are removed, recent ones and directories stay", async 
   assert.deepEqual(readdirSync(dirs.temp).toSorted(), ["jiti", "pi-bash-1.log"]);
   await cleanTemp(dirs, Date.now() + 8 * 86_400_000);
   assert.deepEqual(readdirSync(dirs.temp), ["jiti"]);
+});
+
+test("Locks that a killed Pi left are removed, files stay", async () => {
+  const dirs = piDirs(join(root, "d"));
+  await writePiFiles(dirs, toPiConfig(table, {}));
+  mkdirSync(join(dirs.config, "auth.json.lock"));
+  await removeLocks(dirs);
+  assert.deepEqual(readdirSync(dirs.config).toSorted(), ["models.json", "settings.json", "start", "tmp"]);
 });
 
 test("A changed key is another generation", () => {

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LIMITS } from "../../core/limits.ts";
-import { KEY_VARIABLES, PROVIDER_VARIABLES, type Provider, type ProviderTable } from "../models.ts";
+import { inputOf, KEY_VARIABLES, PROVIDER_VARIABLES, windowOf, type Provider, type ProviderModel, type ProviderTable } from "../models.ts";
 import { GUIDE_MODEL, GUIDE_PROVIDER } from "./guide.ts";
 import { MARKER_VARIABLE } from "./orphans.ts";
 
@@ -20,69 +20,93 @@ const PASSED_PATTERN = /^(LC_[A-Z]+|(https?|all|no|ftp)_proxy|(HTTPS?|ALL|NO|FTP
 const variablePart = (id: string): string => id.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_");
 
 /** Ollama's own protocol is not Pi's; it speaks OpenAI's under /v1. */
-function toEndpoint(provider: Provider): { api: string; baseUrl: string } {
-  const baseUrl = provider.baseUrl!.replace(/\/+$/, "");
-  if (provider.api !== "ollama") return { api: provider.api ?? "openai-completions", baseUrl };
+function toEndpoint(givenApi: string | undefined, givenUrl: string): { api: string; baseUrl: string } {
+  const baseUrl = givenUrl.replace(/\/+$/, "");
+  if (givenApi !== "ollama") return { api: givenApi ?? "openai-completions", baseUrl };
   return { api: "openai-completions", baseUrl: baseUrl.endsWith("/v1") ? baseUrl : `${baseUrl}/v1` };
 }
 
-function toPiModels(provider: Provider): Record<string, unknown>[] {
-  return provider.models.map((model) => ({
+type Keys = Record<string, string>;
+
+/** Headers as names of variables; their values are carried in `keys`. */
+function toPiHeaders(headers: Provider["headers"], prefix: string, keys: Keys): { headers?: Keys } {
+  const named = Object.entries(headers ?? {}).map(([name, value], index) => {
+    const variable = `${prefix}_${index}`;
+    keys[variable] = value.reveal();
+    return [name, `$${variable}`] as const;
+  });
+  return named.length > 0 ? { headers: Object.fromEntries(named) } : {};
+}
+
+const NO_COST = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
+
+function toPiModel(model: ProviderModel, provider: Provider, prefix: string, keys: Keys): Record<string, unknown> {
+  const window = windowOf(model);
+  const differs = model.api !== undefined || model.baseUrl !== undefined;
+  return {
     id: model.id,
-    name: model.name ?? model.id,
+    name: model.name || model.id,
     reasoning: model.reasoning ?? false,
-    input: model.input ?? ["text"],
-    contextWindow: model.contextWindow ?? 128_000,
-    maxTokens: model.maxTokens ?? Math.min(16_384, Math.floor((model.contextWindow ?? 128_000) / 4)),
-    cost: model.cost ?? { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
-  }));
+    input: inputOf(model),
+    contextWindow: window,
+    maxTokens: model.maxTokens ?? Math.min(16_384, Math.floor(window / 4)),
+    cost: { ...NO_COST, ...model.cost },
+    ...(differs ? toEndpoint(model.api ?? provider.api, model.baseUrl ?? provider.baseUrl!) : {}),
+    ...toPiHeaders(model.headers, prefix, keys),
+    ...(model.compat ? { compat: model.compat } : {}),
+  };
 }
 
 /** Servers other than OpenAI's own rarely know its newer fields. */
 const PLAIN_COMPAT = { supportsDeveloperRole: false, supportsReasoningEffort: false, supportsStore: false, maxTokensField: "max_tokens" };
 
-function toPiProvider(id: string, provider: Provider, keys: Record<string, string>): Record<string, unknown> {
+function toPiProvider(id: string, provider: Provider, keys: Keys): Record<string, unknown> {
   const part = variablePart(id);
   const key = `OPENCLAW_KEY_${part}`;
   keys[key] = provider.apiKey?.reveal() || "none";
-  const headers = Object.entries(provider.headers ?? {}).map(([name, value], index) => {
-    const variable = `OPENCLAW_HEADER_${part}_${index}`;
-    keys[variable] = value.reveal();
-    return [name, `$${variable}`];
-  });
-  const { api, baseUrl } = toEndpoint(provider);
+  const { api, baseUrl } = toEndpoint(provider.api, provider.baseUrl!);
+  const compat = api === "openai-completions" ? { ...PLAIN_COMPAT, ...provider.compat } : provider.compat;
   return {
     baseUrl,
     api,
     apiKey: `$${key}`,
-    ...(headers.length > 0 ? { headers: Object.fromEntries(headers) } : {}),
-    ...(api === "openai-completions" ? { compat: { ...PLAIN_COMPAT, ...provider.compat } } : {}),
-    models: toPiModels(provider),
+    ...toPiHeaders(provider.headers, `OPENCLAW_HEADER_${part}`, keys),
+    ...(provider.authHeader === undefined ? {} : { authHeader: provider.authHeader }),
+    ...(compat ? { compat } : {}),
+    models: provider.models.map((model, index) => toPiModel(model, provider, `OPENCLAW_HEADER_${part}_M${index}`, keys)),
   };
 }
 
+/** How a conversation is shortened by itself. */
+export type Compaction = { enabled: boolean; keepRecentTokens?: number | undefined };
+
 /** Small context windows need smaller reserves than Pi's, or every turn would start with a compaction. */
-function toCompactionOverrides(table: ProviderTable): Record<string, { reserveTokens: number; keepRecentTokens: number }> {
+function toCompactionOverrides(
+  table: ProviderTable,
+  wanted: number | undefined,
+): Record<string, { reserveTokens: number; keepRecentTokens: number }> {
   const small = Object.entries(table).flatMap(([id, provider]) =>
     provider.models
-      .filter((model) => (model.contextWindow ?? 128_000) < 65_536)
+      .filter((model) => windowOf(model) < 65_536)
       .map((model) => {
-        const window = model.contextWindow!;
-        return [`${id}/${model.id}`, { reserveTokens: Math.floor(window / 4), keepRecentTokens: Math.floor(window / 3) }] as const;
+        const window = windowOf(model);
+        const keepRecentTokens = Math.min(wanted ?? Infinity, Math.floor(window / 3));
+        return [`${id}/${model.id}`, { reserveTokens: Math.floor(window / 4), keepRecentTokens }] as const;
       }),
   );
   return Object.fromEntries(small);
 }
 
-/** Pure: the two files and the keys. `env` is the gateway's own environment. */
-export function toPiConfig(table: ProviderTable, env: NodeJS.ProcessEnv): PiConfig {
-  const keys: Record<string, string> = {};
+/** Pure: the two files and the keys. `env` is where keys of providers are looked for that the table does not give one to. */
+export function toPiConfig(table: ProviderTable, env: NodeJS.ProcessEnv, compaction: Compaction = { enabled: true }): PiConfig {
+  const keys: Keys = {};
   for (const name of PROVIDER_VARIABLES) if (env[name]) keys[name] = env[name];
   const providers: Record<string, unknown> = {};
   for (const [id, provider] of Object.entries(table)) {
     if (provider.baseUrl) providers[id] = toPiProvider(id, provider, keys);
     else if (provider.apiKey && KEY_VARIABLES[id]) keys[KEY_VARIABLES[id]] = provider.apiKey.reveal();
   }
+  const { enabled, keepRecentTokens } = compaction;
   const settings = {
     defaultProvider: GUIDE_PROVIDER,
     defaultModel: GUIDE_MODEL,
@@ -94,7 +118,11 @@ export function toPiConfig(table: ProviderTable, env: NodeJS.ProcessEnv): PiConf
     cacheWarming: "off",
     quietStartup: true,
     retry: { enabled: true, maxRetries: 3, baseDelayMs: 2_000 },
-    compaction: { enabled: true, modelOverrides: toCompactionOverrides(table) },
+    compaction: {
+      enabled,
+      ...(keepRecentTokens === undefined ? {} : { keepRecentTokens }),
+      modelOverrides: toCompactionOverrides(table, keepRecentTokens),
+    },
   };
   return { models: JSON.stringify({ providers }, null, 2), settings: JSON.stringify(settings, null, 2), keys };
 }
@@ -154,6 +182,16 @@ export async function cleanTemp(dirs: PiDirs, now: number): Promise<void> {
     const path = join(dirs.temp, entry.name);
     if (now - (await stat(path)).mtimeMs > TEMP_MAX_AGE_MS) await rm(path, { force: true });
   }
+}
+
+/**
+ * Removes the locks that a killed Pi left beside its files: the next one would wait half a minute for them. Only while no Pi runs
+ * on these directories.
+ */
+export async function removeLocks(dirs: PiDirs): Promise<void> {
+  await makePrivate(dirs.config);
+  const names = (await readdir(dirs.config)).filter((name) => name.endsWith(".lock"));
+  for (const name of names) await rm(join(dirs.config, name), { recursive: true, force: true });
 }
 
 /** The environment of a Pi process: the few variables that tools need, and Pi's own. Keys go another way. */

@@ -12,7 +12,7 @@ import type { ProviderTable } from "../models.ts";
 import { loadSystemPrompt, type PromptLimits } from "../prompt.ts";
 import { modelName, type AgentEvent, type AgentRuntime, type ModelRef, type RuntimeStatus, type Turn } from "../runtime.ts";
 import type { TurnGrant } from "./extension.ts";
-import { cleanTemp, generationOf, piDirs, toPiArgs, toPiConfig, toPiEnv, writePiFiles, type PiConfig } from "./files.ts";
+import { cleanTemp, generationOf, piDirs, removeLocks, toPiArgs, toPiConfig, toPiEnv, writePiFiles, type Compaction, type PiConfig } from "./files.ts";
 import { GUIDE_PROVIDER, type GuideFacts } from "./guide.ts";
 import { toTurnError, worthAnotherModel, type TurnError } from "./map.ts";
 import { killMarked } from "./orphans.ts";
@@ -29,6 +29,10 @@ export type PiRuntimeOptions = {
   models: () => ProviderTable;
   /** The gateway's environment. Only named variables of it reach Pi. */
   env: NodeJS.ProcessEnv;
+  /** Where the keys of providers are looked for that `models` gives none to; default: `env`. */
+  keys?: () => NodeJS.ProcessEnv;
+  /** How conversations are shortened by themselves; default: when the context is nearly full. */
+  compaction?: () => Compaction;
   /** What the setup guide may tell in a chat. No secrets. */
   guideFacts: () => GuideFacts;
   /** How much of the workspace files an agent's system prompt may hold; default: LIMITS.workspaceFileChars and workspaceChars. */
@@ -377,16 +381,17 @@ class PiRuntime implements AgentRuntime {
     const { stateDir, log, clock } = this.#options;
     await killMarked(`${this.#family}-`, log);
     try {
+      await removeLocks(piDirs(stateDir));
       await cleanTemp(piDirs(stateDir), clock.now());
     } catch (err) {
-      log.warn("old temporary files of the agent could not be removed", { reason: reasonOf(err) });
+      log.warn("leftovers of an earlier agent process could not be removed", { reason: reasonOf(err) });
     }
   }
 
   async #spec(): Promise<LaunchSpec> {
     const { stateDir, env } = this.#options;
     const dirs = piDirs(stateDir);
-    const config = toPiConfig(this.#options.models(), env);
+    const config = toPiConfig(this.#options.models(), this.#options.keys?.() ?? env, this.#options.compaction?.());
     const generation = generationOf(config);
     if (this.#config?.generation !== generation) {
       const previous = this.#writing;
