@@ -25,6 +25,13 @@ async function start(...args: Parameters<typeof startModelServer>): Promise<Mode
   return server;
 }
 
+test("a listed model can be chosen, when its provider has a key", () => {
+  const list = catalog({ ...none, listed: ["anthropic/claude-opus-5", "nobody/x"], env: { ANTHROPIC_API_KEY: "x" } });
+  const found = list.find((entry) => entry.id === "claude-opus-5");
+  assert.deepEqual([found?.provider, found?.available], ["anthropic", true]);
+  assert.ok(!list.some((entry) => entry.provider === "nobody"));
+});
+
 test("The order is configuration, environment, local server, guide", () => {
   const all: ModelInputs = { ...none, configured: ["openai/gpt-5.5"], env: { ANTHROPIC_API_KEY: "x" }, local: [ollama] };
   assert.equal(chooseModels(all).source, "config");

@@ -10,12 +10,29 @@ export type ProviderModel = {
   name?: string;
   /** Tokens. */
   contextWindow?: number;
+  /** Tokens of the window that are used, where not all of them are. */
+  contextTokens?: number;
   maxTokens?: number;
   reasoning?: boolean;
-  input?: readonly ("text" | "image")[];
-  /** US dollars for a million tokens. */
-  cost?: { input: number; output: number; cacheRead: number; cacheWrite: number };
+  /** Kinds that the runtime does not know are left out. */
+  input?: readonly ("text" | "image" | "video" | "audio")[];
+  /** US dollars for a million tokens; what is not named costs nothing. */
+  cost?: { input?: number; output?: number; cacheRead?: number; cacheWrite?: number };
+  /** Where this model differs from its provider. */
+  api?: string;
+  baseUrl?: string;
+  headers?: Readonly<Record<string, Secret>>;
+  compat?: Readonly<Record<string, unknown>>;
 };
+
+const DEFAULT_WINDOW = 128_000;
+
+/** Tokens of one request, as far as the model and the configuration allow. */
+export const windowOf = (model: ProviderModel): number => Math.min(model.contextWindow ?? DEFAULT_WINDOW, model.contextTokens ?? Infinity);
+
+/** The kinds of input that the runtime knows. */
+export const inputOf = (model: ProviderModel): ("text" | "image")[] =>
+  (model.input ?? ["text"]).filter((kind) => kind === "text" || kind === "image");
 
 /** One entry of `models.providers`. Without `baseUrl` it only gives a key to a provider that Pi knows by name. */
 export type Provider = {
@@ -24,6 +41,8 @@ export type Provider = {
   api?: string;
   apiKey?: Secret;
   headers?: Readonly<Record<string, Secret>>;
+  /** Send the key as `Authorization: Bearer`, also where the API has another header for it. */
+  authHeader?: boolean;
   compat?: Readonly<Record<string, unknown>>;
   models: readonly ProviderModel[];
 };
@@ -114,6 +133,8 @@ export type ModelInputs = {
   providers: ProviderTable;
   env: NodeJS.ProcessEnv;
   local: readonly LocalServer[];
+  /** More names that people may choose. */
+  listed?: readonly string[];
 };
 
 export type ModelChoice = {
@@ -136,7 +157,6 @@ export type CatalogEntry = {
   available: boolean;
 };
 
-const DEFAULT_WINDOW = 128_000;
 /** Below this, the system prompt and a short conversation do not fit. */
 const SMALLEST_WINDOW = 8_192;
 
@@ -171,9 +191,7 @@ export function tableOf(inputs: Pick<ModelInputs, "providers" | "local">): Provi
 /** Largest context first among the usable ones, since small windows forget. */
 function localRefs(local: readonly LocalServer[]): ModelRef[] {
   return local.flatMap(({ product, provider }) =>
-    provider.models
-      .filter((model) => (model.contextWindow ?? DEFAULT_WINDOW) >= SMALLEST_WINDOW)
-      .map((model) => ({ provider: product, id: model.id })),
+    provider.models.filter((model) => windowOf(model) >= SMALLEST_WINDOW).map((model) => ({ provider: product, id: model.id })),
   );
 }
 
@@ -230,9 +248,9 @@ export function catalog(inputs: ModelInputs): CatalogEntry[] {
       id: model.id,
       name: model.name ?? model.id,
       provider,
-      contextWindow: model.contextWindow ?? DEFAULT_WINDOW,
+      contextWindow: windowOf(model),
       reasoning: model.reasoning ?? false,
-      input: model.input ?? ["text"],
+      input: inputOf(model),
       available,
     });
   };
@@ -240,7 +258,7 @@ export function catalog(inputs: ModelInputs): CatalogEntry[] {
   for (const [id, provider] of Object.entries(tableOf(inputs))) {
     for (const model of provider.models) add(id, model, provider.baseUrl !== undefined || hasKey(id));
   }
-  for (const name of inputs.configured) {
+  for (const name of [...inputs.configured, ...(inputs.listed ?? [])]) {
     const ref = toRef(name, inputs);
     const known = ref && DEFAULT_MODELS[ref.provider]?.id === ref.id ? DEFAULT_MODELS[ref.provider] : undefined;
     if (ref && ref.provider in KEY_VARIABLES) add(ref.provider, known ?? { id: ref.id }, hasKey(ref.provider));

@@ -23,9 +23,9 @@ const logging = group(
 );
 
 const env = group(
-  "Environment variables for the configuration and for the agents.",
+  "Variables for `${NAME}`, for references to secrets and for the keys of model providers. Tools of the agents do not see them.",
   { vars: map("Variables by name; the process's own environment wins.", "<NAME>", secretItem("Value of the variable.")) },
-  { effect: "restart-gateway", unserved: ["shellEnv"] },
+  { unserved: ["shellEnv"] },
 );
 
 const secretProvider = group(
@@ -113,7 +113,7 @@ export const CONFIG = group(
     secrets: group(
       "Where secrets come from.",
       { providers: map("Sources by name.", "<name>", secretProvider) },
-      { effect: "restart-gateway", unserved: ["egressProxy", "defaults"] },
+      { unserved: ["egressProxy", "defaults"] },
     ),
   },
   { effect: "applied", unserved: UNSERVED },

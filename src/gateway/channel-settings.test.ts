@@ -18,6 +18,7 @@ const { config, issues } = configFrom({
   },
 });
 const place = (account: string) => ({ channel: asId<never>("irc"), account: asId<never>(account) });
+const lower = (id: string): string => id.toLowerCase();
 const room = (id: string, account = "a") => ({ ...place(account), chat: { kind: "group" as const, id: asId<never>(id) } });
 
 test("the example has no errors", () => assert.deepEqual(issues, []));
@@ -41,7 +42,6 @@ test("the length of a part is the account's or the channel's", () => {
 });
 
 test("a room adds its own words to the instructions, or those of all rooms", () => {
-  const lower = (id: string) => id.toLowerCase();
   assert.equal(roomPrompt(config, room("#OPS"), lower), "Be formal.");
   assert.equal(roomPrompt(config, room("#other"), lower), "Be brief.");
   assert.equal(roomPrompt(config, room("#ops", "b"), lower), "");

@@ -74,8 +74,10 @@ function resetRule(config: Config, session: SessionRow): ResetRule {
 function createRuntime(core: Core, guideFacts: () => GuideFacts): AgentRuntime {
   return createPiRuntime({
     stateDir: core.paths.state,
-    models: () => tableOf({ providers: core.config.models.providers as ProviderTable, local: core.local }),
+    models: () => tableOf({ providers: core.config.models.providers as ProviderTable, local: core.usableLocal() }),
     env: process.env,
+    keys: () => core.providerEnv(),
+    compaction: () => core.config.agents.defaults.compaction,
     guideFacts,
     promptLimits: (agentId) => {
       const agent = resolveAgent(core.config, agentId, core.paths.state);

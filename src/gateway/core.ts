@@ -154,8 +154,27 @@ export class Core {
 
   /** What the choice of a model depends on, for one agent. */
   modelInputs(agentId: string): ModelInputs {
-    const agent = resolveAgent(this.config, agentId, this.paths.state);
-    return { configured: agent.models, providers: this.config.models.providers as ProviderTable, env: process.env, local: this.local };
+    const { config } = this;
+    const agent = resolveAgent(config, agentId, this.paths.state);
+    return {
+      configured: agent.models,
+      providers: config.models.providers as ProviderTable,
+      env: this.providerEnv(),
+      local: this.usableLocal(),
+      listed: [...Object.keys(config.agents.defaults.models), ...Object.keys(config.agents.entries[agentId]?.models ?? {})],
+    };
+  }
+
+  /** Where keys of providers are looked for: the environment, then `env.vars`. Nowhere when only configured providers count. */
+  providerEnv(): NodeJS.ProcessEnv {
+    if (this.config.models.mode === "replace") return {};
+    const own = Object.entries(this.config.env.vars).map(([name, value]) => [name, value.reveal()] as const);
+    return { ...Object.fromEntries(own), ...process.env };
+  }
+
+  /** The local servers that may be used without being configured. */
+  usableLocal(): readonly LocalServer[] {
+    return this.config.models.mode === "replace" ? [] : this.local;
   }
 
   choice(agentId: string): ModelChoice {
@@ -186,7 +205,7 @@ export class Core {
     const thinking = agent.thinking ?? "off";
     return {
       models: [choice.primary, ...choice.fallbacks],
-      thinking: isThinkingLevel(thinking) ? thinking : "medium",
+      thinking: isThinkingLevel(thinking) ? thinking : thinking === "ultra" ? "max" : "medium",
       workspace: agent.workspace,
       // A timer cannot wait longer than 2^31 ms.
       timeoutMs: seconds > 0 ? Math.min(seconds * 1000, 2_147_000_000) : 2_147_000_000,

@@ -538,7 +538,8 @@ export class Gateway {
   async #watchLocal(log: Log): Promise<void> {
     const { core } = this;
     try {
-      if (agentIds(core.config).some((id) => lacksLocalServer(core.modelInputs(id)))) await this.#discover(log);
+      const wanted = core.config.models.mode === "merge" && agentIds(core.config).some((id) => lacksLocalServer(core.modelInputs(id)));
+      if (wanted) await this.#discover(log);
     } catch (err) {
       core.log.warn("local models could not be looked for", { cause: reasonOf(err) });
     }

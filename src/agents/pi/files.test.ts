@@ -46,6 +46,36 @@ test("A small context window gets small reserves", () => {
   assert.deepEqual(JSON.parse(settings).compaction.modelOverrides, { "my-gw/m": { reserveTokens: 4_000, keepRecentTokens: 5_333 } });
 });
 
+test("Shortening follows the configuration, and a small window still gets what fits it", () => {
+  const compaction = JSON.parse(toPiConfig(table, {}, { enabled: false, keepRecentTokens: 900 }).settings).compaction;
+  assert.deepEqual([compaction.enabled, compaction.keepRecentTokens], [false, 900]);
+  assert.equal(compaction.modelOverrides["my-gw/m"].keepRecentTokens, 900);
+  const large = JSON.parse(toPiConfig(table, {}, { enabled: true, keepRecentTokens: 30_000 }).settings).compaction;
+  assert.deepEqual([large.enabled, large.modelOverrides["my-gw/m"].keepRecentTokens], [true, 5_333]);
+});
+
+test("A model may differ from its provider in everything that the configuration knows", () => {
+  const models: ProviderTable[string]["models"] = [
+    { id: "plain", contextWindow: 100_000, contextTokens: 40_000, input: ["text", "image", "video"], cost: { input: 2 } },
+    {
+      id: "own",
+      api: "ollama",
+      baseUrl: "http://127.0.0.1:3/",
+      headers: { "x-m": new Secret("canary-h") },
+      compat: { supportsStore: true },
+    },
+  ];
+  const config = toPiConfig({ gw: { baseUrl: "http://127.0.0.1:1/v1", api: "anthropic-messages", authHeader: true, models } }, {});
+  const { gw } = JSON.parse(config.models).providers;
+  assert.deepEqual([gw.authHeader, gw.api, gw.compat], [true, "anthropic-messages", undefined]);
+  const [plain, own] = gw.models;
+  assert.deepEqual([plain.contextWindow, plain.maxTokens, plain.input, plain.api], [40_000, 10_000, ["text", "image"], undefined]);
+  assert.deepEqual(plain.cost, { input: 2, output: 0, cacheRead: 0, cacheWrite: 0 });
+  assert.deepEqual([own.api, own.baseUrl, own.compat], ["openai-completions", "http://127.0.0.1:3/v1", { supportsStore: true }]);
+  assert.doesNotMatch(config.models, /canary/);
+  assert.equal(config.keys[own.headers["x-m"].slice(1)], "canary-h");
+});
+
 test("The environment of a child has no variable that was not meant for it", () => {
   const env = { PATH: "/bin", LC_ALL: "C", https_proxy: "http://p", OPENAI_API_KEY: "canary", NODE_OPTIONS: "--x", LD_PRELOAD: "/x" };
   const names = Object.keys(toPiEnv(env, piDirs("/s"), "m"));

@@ -12,7 +12,18 @@ import type { ProviderTable } from "../models.ts";
 import { loadSystemPrompt, type PromptLimits } from "../prompt.ts";
 import { modelName, type AgentEvent, type AgentRuntime, type ModelRef, type RuntimeStatus, type Turn } from "../runtime.ts";
 import type { TurnGrant } from "./extension.ts";
-import { cleanTemp, generationOf, piDirs, removeLocks, toPiArgs, toPiConfig, toPiEnv, writePiFiles, type Compaction, type PiConfig } from "./files.ts";
+import {
+  cleanTemp,
+  generationOf,
+  piDirs,
+  removeLocks,
+  toPiArgs,
+  toPiConfig,
+  toPiEnv,
+  writePiFiles,
+  type Compaction,
+  type PiConfig,
+} from "./files.ts";
 import { GUIDE_PROVIDER, type GuideFacts } from "./guide.ts";
 import { toTurnError, worthAnotherModel, type TurnError } from "./map.ts";
 import { killMarked } from "./orphans.ts";

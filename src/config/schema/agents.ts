@@ -17,7 +17,7 @@ const modelChoice = (doc: string) =>
     { optional: true, shorthand: "primary", unserved: ["timeoutMs"] },
   );
 
-const thinking = (doc: string) => choice(doc, THINKING);
+const thinking = (doc: string) => choice(`${doc} \`adaptive\` counts as \`medium\`, \`ultra\` as \`max\`.`, THINKING);
 
 /** Which tools an agent, a group or everybody gets. */
 export const toolPolicy = (doc: string, unserved: readonly string[]) =>
@@ -36,7 +36,7 @@ export const toolPolicy = (doc: string, unserved: readonly string[]) =>
   );
 
 const catalog = map(
-  "Models by `provider/model` that people may choose, with their short names.",
+  "More models by `provider/model` that people may choose, with their short names.",
   "<provider/model>",
   group(
     "One model of the catalogue.",
@@ -269,7 +269,11 @@ const providerModel = group(
     api: choice("Wire format of this model, where it differs from the provider's.", API),
     baseUrl: text("Address of this model, where it differs from the provider's.", { format: "url" }),
     reasoning: flag("The model can think before it answers.", { default: false }),
-    input: list("What the model can read.", choice("A kind of input.", ["text", "image", "video", "audio"]), { default: ["text"] }),
+    input: list(
+      "What the model can read; `video` and `audio` are left out.",
+      choice("A kind of input.", ["text", "image", "video", "audio"]),
+      { default: ["text"] },
+    ),
     cost,
     contextWindow: amount("Tokens that fit into one request.", { min: 1 }),
     contextTokens: whole("Tokens that are used of the context window.", { min: 1 }),
@@ -308,9 +312,13 @@ const provider = group(
 export const models = group(
   "Where models come from.",
   {
-    mode: choice("`merge` adds the providers below to the built-in ones; `replace` uses only those below.", ["merge", "replace"], {
-      default: "merge",
-    }),
+    mode: choice(
+      "`merge` adds the providers below to the built-in ones and to servers that are found on this machine; `replace` uses only those below.",
+      ["merge", "replace"],
+      {
+        default: "merge",
+      },
+    ),
     providers: map("Providers by id.", "<id>", provider, {
       keyPattern: { regex: "[A-Za-z0-9][A-Za-z0-9._-]{0,127}", is: "letters, digits, dots, - and _" },
     }),
