@@ -14,6 +14,9 @@ const { values } = parseArgs({ options: { runs: { type: "string", default: "5" }
 const runs = Number(values.runs);
 const only = values.only?.split(",");
 
+/** Turns per run of the turn measurement. */
+const TURNS = 25;
+
 type Figure = { name: string; unit: string; samples: number[]; budget?: number };
 const figures: Figure[] = [];
 
@@ -88,14 +91,18 @@ async function benchTurns(model: ModelServer): Promise<void> {
   };
   for (let warm = 0; warm < 10; warm++) await turn("main", `warm ${warm}`);
   for (let run = 0; run < runs; run++) {
-    const modelBefore = cpuOf(process.pid);
+    // A conversation of its own for each run: what Pi sends to the model grows with the conversation.
+    const session = `turns-${run}`;
+    for (let warm = 0; warm < 5; warm++) await turn(session, `warm ${warm}`);
+    const others = cpuOf(process.pid);
     const before = familyCpu(gateway);
     const own = cpuOf(gateway.pid);
-    for (let n = 0; n < 50; n++) await turn("main", `message ${n}`);
-    record("warm turn, gateway and Pi", "ms CPU", ((familyCpu(gateway) - before) * 1000) / 50, 10);
-    record("warm turn, gateway alone", "ms CPU", ((cpuOf(gateway.pid) - own) * 1000) / 50);
-    record("(model server and client, for comparison)", "ms CPU", ((cpuOf(process.pid) - modelBefore) * 1000) / 50);
+    for (let n = 0; n < TURNS; n++) await turn(session, `message ${n}`);
+    record("warm turn, gateway and Pi", "ms CPU", ((familyCpu(gateway) - before) * 1000) / TURNS, 10);
+    record("warm turn, gateway alone", "ms CPU", ((cpuOf(gateway.pid) - own) * 1000) / TURNS);
+    record("(model server and client, for comparison)", "ms CPU", ((cpuOf(process.pid) - others) * 1000) / TURNS);
   }
+  for (let n = 0; n < 50; n++) await turn("main", `filling ${n}`);
   await benchRpc(gateway, client);
   for (let n = 0; n < 31; n++) await turn(`s${n}`, "hello");
   record("gateway with 31 sessions", "MiB PSS", pssOf(gateway.pid));
