@@ -1,5 +1,5 @@
 /**
- * Runs inside Pi, loaded with `-e`. Five jobs:
+ * Runs inside Pi, loaded with `-e`. Six jobs:
  *
  * 1. Each run asks the gateway, over Pi's own stdin and stdout, what its system prompt is and which tools are granted.
  *    The question carries an id that Pi makes; text of a sender cannot answer it. No answer means no tools.
@@ -8,6 +8,7 @@
  *    environment: tools do not inherit them, and `/proc/<pid>/environ` does not have them.
  * 4. When Pi ends, also because the gateway was killed, whatever its tools have started ends with it.
  * 5. The setup guide is registered as a provider.
+ * 6. A provider that repeats the key which it refuses does not get it into the transcript, or to whoever asked.
  */
 import { closeSync, readdirSync, readFileSync } from "node:fs";
 import { GUIDE_MODEL, GUIDE_NAME, GUIDE_PROVIDER, replyOf, type GuideFacts } from "./guide.ts";
@@ -33,6 +34,7 @@ type PiApi = {
   on(event: "tool_call", handler: Handler<{ toolName: string; toolCallId: string; input: unknown }>): void;
   on(event: "user_bash", handler: Handler<unknown>): void;
   on(event: "session_start", handler: Handler<unknown>): void;
+  on(event: "message_end", handler: Handler<{ message: { role: string; errorMessage?: string } }>): void;
   setActiveTools(names: readonly string[]): void;
   registerProvider(name: string, provider: Record<string, unknown>): void;
 };
@@ -40,16 +42,20 @@ type PiApi = {
 /** Variables that configure Pi itself and mean nothing, or something wrong, to a command that a tool runs. */
 const PRIVATE_VARIABLE = /^(NODE_COMPILE_CACHE|PI_(OFFLINE|TELEMETRY|SKIP_VERSION_CHECK|CODING_AGENT_DIR))$/;
 
+/** Shorter ones ("none", "ollama") are words, and no secrets. */
+const SHORTEST_KEY = 8;
+
 /** The extension is loaded again at each change of the session; what it was told once has to outlive that. */
 const MEMORY = Symbol.for("openclaw.pi.extension");
-type Memory = { facts: GuideFacts; granted: ReadonlySet<string> };
+type Memory = { facts: GuideFacts; granted: ReadonlySet<string>; keys: readonly string[] };
 
 function memory(): Memory {
   const home = globalThis as { [MEMORY]?: Memory };
   if (!home[MEMORY]) {
-    hideKeys(readKeys());
+    const keys = readKeys();
+    hideKeys(keys);
     process.once("exit", endLeftovers);
-    home[MEMORY] = { facts: {}, granted: new Set() };
+    home[MEMORY] = { facts: {}, granted: new Set(), keys: Object.values(keys).filter((key) => key.length >= SHORTEST_KEY) };
   }
   return home[MEMORY];
 }
@@ -86,6 +92,14 @@ function endLeftovers(): void {
   }
 }
 
+/** The same value with each key replaced, wherever it stands in it; the value itself when there is none. */
+function withoutKeys<T>(value: T, keys: readonly string[]): T {
+  let text = JSON.stringify(value);
+  const found = keys.map((key) => JSON.stringify(key).slice(1, -1)).filter((key) => text.includes(key));
+  for (const key of found) text = text.replaceAll(key, "[secret]");
+  return found.length === 0 ? value : (JSON.parse(text) as T);
+}
+
 function parseGrant(answer: string | undefined): TurnGrant {
   if (answer === undefined) throw new Error("the gateway did not describe the turn");
   return JSON.parse(answer) as TurnGrant;
@@ -116,6 +130,12 @@ export default function extension(pi: PiApi): void {
     const answer = await context.ui.input(TOOL_QUESTION, JSON.stringify({ id, name, args }), { signal: context.signal });
     const verdict = answer === undefined ? { allow: false as const, reason: "The call was cancelled." } : parseVerdict(answer);
     return verdict.allow ? undefined : { block: true, reason: verdict.reason };
+  });
+
+  pi.on("message_end", ({ message }) => {
+    if (message.role !== "assistant" || message.errorMessage === undefined) return undefined;
+    const shown = withoutKeys(message, state.keys);
+    return shown === message ? undefined : { message: shown };
   });
 
   pi.on("user_bash", () => ({ result: { output: "Not available.", exitCode: 1, cancelled: false, truncated: false } }));
