@@ -14,6 +14,9 @@ export type ProxySettings = {
   secret: { header: string; value: Secret } | null;
 };
 
+/** How many wrong credentials one address may try: `maxAttempts` within `windowMs`, then none for `lockoutMs` (0: for the rest of it). */
+export type SignInRate = { maxAttempts: number; windowMs: number; lockoutMs: number };
+
 export type AuthSettings = {
   mode: AuthMode;
   token: Secret | null;
@@ -21,6 +24,8 @@ export type AuthSettings = {
   proxy: ProxySettings | null;
   /** Addresses whose forwarded headers are believed. */
   trustedProxies: readonly string[];
+  /** Default: LIMITS.signInFailures, signInWindowMs and signInLockMs. */
+  rateLimit?: SignInRate;
   /** A device that proves the shared secret on a direct connection is paired at once. */
   pairWithSharedSecret: boolean;
 };

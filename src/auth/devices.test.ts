@@ -163,6 +163,20 @@ test("a lock lasts for its time, is not prolonged by refused tries, and counts e
   assert.equal(limiter.lockedMs("203.0.113.9", "password"), 0);
 });
 
+test("the limits of the configuration count, as they are at the moment", () => {
+  let rate = { maxAttempts: 2, windowMs: 5_000, lockoutMs: 0 };
+  const limiter = new SignInLimiter({ store, clock, log: silentLog, rate: () => rate });
+  limiter.failed("192.0.2.7", "token");
+  assert.equal(limiter.lockedMs("192.0.2.7", "token"), 0);
+  now += 1_000;
+  limiter.failed("192.0.2.7", "token");
+  assert.equal(limiter.lockedMs("192.0.2.7", "token"), 4_000, "without a time of its own the lock lasts for the rest of the window");
+  now += 4_000;
+  rate = { maxAttempts: 1, windowMs: 5_000, lockoutMs: 9_000 };
+  limiter.failed("192.0.2.7", "token");
+  assert.equal(limiter.lockedMs("192.0.2.7", "token"), 9_000);
+});
+
 test("one host is one peer, however it writes its address", () => {
   assert.equal(peerKey("::1"), peerKey("127.0.0.1"));
   assert.equal(peerKey("127.8.9.1"), peerKey("::ffff:127.0.0.1"));

@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
+import type { SignInRate } from "./credentials.ts";
 import { loadFailures, saveFailures, type FailureRow } from "../store/limiter.ts";
 import type { Store } from "../store/open.ts";
 
@@ -13,6 +14,12 @@ const EVERYBODY = "*";
 
 /** Delay between a failure and the moment when it is on disk; a burst is one write. */
 const SAVE_MS = 1_000;
+
+const DEFAULT_RATE: SignInRate = {
+  maxAttempts: LIMITS.signInFailures,
+  windowMs: LIMITS.signInWindowMs,
+  lockoutMs: LIMITS.signInLockMs,
+};
 
 /** One name per attacker: an IPv6 host owns its whole /64, and every loopback address is the same machine. */
 export function peerKey(address: string): string {
@@ -36,13 +43,15 @@ export class SignInLimiter {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #rate: () => SignInRate;
   #cancelSave: (() => void) | null = null;
 
-  constructor(options: { store: Store; clock: Clock; log: Log }) {
+  constructor(options: { store: Store; clock: Clock; log: Log; rate?: () => SignInRate | undefined }) {
+    this.#rate = () => options.rate?.() ?? DEFAULT_RATE;
     this.#store = options.store;
     this.#clock = options.clock;
     this.#log = options.log;
-    for (const row of loadFailures(this.#store, this.#clock.now(), LIMITS.signInWindowMs)) this.#rows.set(`${row.kind} ${row.peer}`, row);
+    for (const row of loadFailures(this.#store, this.#clock.now(), this.#rate().windowMs)) this.#rows.set(`${row.kind} ${row.peer}`, row);
   }
 
   /** Milliseconds until a guessable credential of this kind is checked again; 0 when it is. */
@@ -56,8 +65,9 @@ export class SignInLimiter {
   /** Counts one failed check. Refusals without a check are not counted, so a lock always ends. */
   failed(address: string, kind: CredentialKind): void {
     const now = this.#clock.now();
-    this.#count(peerKey(address), kind, now, LIMITS.signInFailures, LIMITS.signInLockMs);
-    this.#count(EVERYBODY, kind, now, LIMITS.signInFailuresTotal, 0);
+    const rate = this.#rate();
+    this.#count(peerKey(address), kind, now, rate);
+    this.#count(EVERYBODY, kind, now, { ...rate, maxAttempts: LIMITS.signInFailuresTotal, lockoutMs: 0 });
     this.#cancelSave ??= this.#clock.after(SAVE_MS, () => void this.#save());
   }
 
@@ -67,18 +77,18 @@ export class SignInLimiter {
     this.#cancelSave();
     this.#cancelSave = null;
     const now = this.#clock.now();
-    this.#store.writeNow(() => saveFailures(this.#store, [...this.#rows.values()], now, LIMITS.signInWindowMs));
+    this.#store.writeNow(() => saveFailures(this.#store, [...this.#rows.values()], now, this.#rate().windowMs));
   }
 
-  #count(peer: string, kind: CredentialKind, now: number, most: number, lockMs: number): void {
+  #count(peer: string, kind: CredentialKind, now: number, { maxAttempts, windowMs, lockoutMs }: SignInRate): void {
     const key = `${kind} ${peer}`;
     let row = this.#rows.get(key);
-    if (!row || (now - row.windowStart >= LIMITS.signInWindowMs && row.lockedUntil <= now)) {
+    if (!row || (now - row.windowStart >= windowMs && row.lockedUntil <= now)) {
       row = { peer, kind, failures: 0, windowStart: now, lockedUntil: 0 };
     }
     row.failures++;
     // Without a lock time of its own the lock lasts for the rest of the window.
-    if (row.failures >= most) row.lockedUntil = lockMs > 0 ? now + lockMs : row.windowStart + LIMITS.signInWindowMs;
+    if (row.failures >= maxAttempts) row.lockedUntil = lockoutMs > 0 ? now + lockoutMs : row.windowStart + windowMs;
     this.#rows.delete(key);
     this.#rows.set(key, row);
     if (this.#rows.size > LIMITS.signInPeers) this.#rows.delete(this.#rows.keys().next().value!);
@@ -89,7 +99,7 @@ export class SignInLimiter {
     const now = this.#clock.now();
     const rows = [...this.#rows.values()];
     try {
-      await this.#store.write(() => saveFailures(this.#store, rows, now, LIMITS.signInWindowMs));
+      await this.#store.write(() => saveFailures(this.#store, rows, now, this.#rate().windowMs));
     } catch (err) {
       this.#log.warn("failed sign-ins were not stored; they are forgotten at a restart", { cause: reasonOf(err) });
     }

@@ -45,7 +45,7 @@ export function openAuth(options: AuthOptions): Auth {
   const { store, clock, log } = options;
   let settings = options.settings;
   let rules = new ForwardingRules(settings);
-  const limiter = new SignInLimiter({ store, clock, log });
+  const limiter = new SignInLimiter({ store, clock, log, rate: () => settings.rateLimit });
   const revoked = (device: DeviceId, role: Role | null): void => options.disconnect({ device, role });
   const devices = new Devices({ store, clock, events: { requested: options.requested, resolved: options.resolved, revoked } });
   const tokens = new ServiceTokens({ store, clock, revoked: (credential) => options.disconnect({ credential }) });

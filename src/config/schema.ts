@@ -13,7 +13,7 @@ const logging = group(
     level: choice("Least severity that is written to the file.", LEVELS, { default: "info" }),
     file: text("Path of the log file; under the state directory when it is not set.", { format: "path", effect: "restart-gateway" }),
     maxFileBytes: bytes("Size at which a new file is begun.", { default: "16mb", effect: "restart-gateway" }),
-    consoleLevel: choice("Least severity that is shown on the terminal; `info` when it is not set.", LEVELS),
+    consoleLevel: choice("Least severity that is shown on the terminal; `warn` when it is not set, `debug` with `--verbose`.", LEVELS),
     consoleStyle: choice("How the terminal shows it.", ["pretty", "json"], { effect: "restart-gateway" }),
     redactPatterns: list("Regular expressions; what they match is never written.", text("A regular expression.", { format: "regex" }), {
       default: [],

@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { systemClock } from "../core/clock.ts";
 import { randomUUID } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { GUIDE, discoverLocalServers, lacksLocalServer } from "../agents/models.ts";
 import type { GuideFacts } from "../agents/pi/guide.ts";
@@ -14,6 +15,7 @@ import { agentIds, resolveAgent } from "../config/agents.ts";
 import { diffConfig, strongestEffect } from "../config/diff.ts";
 import type { Issue } from "../config/issue.ts";
 import { saveLastGood } from "../config/load.ts";
+import { missingSecrets } from "../config/missing-secrets.ts";
 import { watchConfig } from "../config/watch.ts";
 import { reasonOf } from "../core/errors.ts";
 import { asId, type AgentId } from "../core/ids.ts";
@@ -58,7 +60,7 @@ import { Core } from "./core.ts";
 import { Conversations } from "./conversations.ts";
 import { authSettings } from "./settings.ts";
 import { readConfig } from "./settings.ts";
-import { logLevel } from "./settings.ts";
+import { applyLogLevels } from "./settings.ts";
 
 const clock = systemClock;
 const HERE = fileURLToPath(new URL(".", import.meta.url));
@@ -177,6 +179,7 @@ export class Gateway {
     const { chatCompletions, responses } = this.core.config.gateway.http.endpoints;
     if (!chatCompletions.enabled && !responses.enabled) return null;
     return {
+      routes: { chatCompletions: chatCompletions.enabled, responses: responses.enabled },
       agents: () => [this.core.defaultAgent(), ...agentIds(this.core.config).filter((id) => id !== this.core.defaultAgent())],
       run: (run) => runCompletion({ ...this.#chatDeps(), bus: this.core.bus }, { ...run, ...promptOf(run.messages) }),
     };
@@ -212,7 +215,7 @@ export class Gateway {
         selectionRequired: false,
         mainKey: "main",
         mainSessionKey: mainKeyOf(agent),
-        scope: "per-sender",
+        scope: core.config.session.scope,
       },
       authMode: this.auth.settings.mode,
       ...(peer.scopes.has("operator.admin") ? { configPath: core.paths.config, stateDir: core.paths.state } : {}),
@@ -261,7 +264,7 @@ export class Gateway {
     const waiting = changes.filter((change) => change.effect === "restart-gateway").map((change) => change.path);
     if (waiting.length > 0) core.log.warn("these changes need a restart: openclaw gateway restart", { keys: waiting });
     this.auth.configure(authSettings(core, this.#options));
-    core.log.setLevel(logLevel(core.config.logging.level));
+    applyLogLevels(core.log, core.config, this.#options.verbose);
     this.#health.invalidate();
     await this.chats.apply();
   }
@@ -301,7 +304,7 @@ export class Gateway {
         now: clock.now,
         stateDir: core.paths.state,
         home: process.env["HOME"] ?? "/",
-        ensureWorkspace: async (workspace) => void (await ensureWorkspace(workspace)),
+        ensureWorkspace: (workspace) => this.#ensureWorkspace(workspace),
         modelOf: (agentId) => modelName(core.choice(agentId).primary),
         thinkingOf: (model, agentId) => ({
           levels: model ? core.modelFacts(model).thinkingLevels : ["off"],
@@ -403,7 +406,7 @@ export class Gateway {
       modelOf: (row) => core.currentModel(row),
       channelLines: () =>
         this.chats.channels.status().map((each) => `${each.channel}/${each.account}: ${each.state}${each.cause ? ` (${each.cause})` : ""}`),
-      missingSecrets: () => [],
+      missingSecrets: () => missingSecrets(core.loaded.issues),
       facts: core.facts,
       write: (change) => core.store.write(change),
       sessionFor: (sessionKey, agentId) => resolveKey(this.#chatDeps(), sessionKey ?? "main", agentId).key,
@@ -529,9 +532,13 @@ export class Gateway {
     }
     saveLastGood(core.loaded, core.paths.lastGood).catch(complain("the last good configuration could not be kept"));
     const agent = core.defaultAgent();
-    if (!core.config.agents.defaults.skipBootstrap)
-      ensureWorkspace(core.settings(agent).workspace).catch(complain("the workspace could not be prepared"));
+    this.#ensureWorkspace(core.settings(agent).workspace).catch(complain("the workspace could not be prepared"));
     void this.#watchLocal(core.log);
+  }
+
+  async #ensureWorkspace(workspace: string): Promise<void> {
+    if (this.core.config.agents.defaults.skipBootstrap) await mkdir(workspace, { recursive: true, mode: 0o700 });
+    else await ensureWorkspace(workspace);
   }
 
   /** While a model that should answer is missing, a server that is started later is found by itself. */

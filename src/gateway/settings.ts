@@ -47,6 +47,7 @@ export function authSettings(core: Core, options: GatewayOptions): AuthSettings 
         }
       : null,
     trustedProxies,
+    rateLimit: auth.rateLimit,
     pairWithSharedSecret: nodes.pairing.autoApproveLocal,
   };
 }
@@ -97,22 +98,31 @@ const LEVELS: Readonly<Record<string, LogLevel | "silent">> = {
   debug: "debug",
   trace: "debug",
 };
-export const logLevel = (level: string): LogLevel | "silent" => LEVELS[level] ?? "info";
+const logLevel = (level: string): LogLevel | "silent" => LEVELS[level] ?? "info";
+
+/** What the file and the terminal get. `--verbose` is a wish of this moment and stands over the file's level. */
+function levelsOf({ logging }: Config, verbose: boolean): { file: LogLevel | "silent"; terminal: LogLevel | "silent" } {
+  return {
+    file: verbose ? "debug" : logLevel(logging.level),
+    terminal: logLevel(logging.consoleLevel ?? (verbose ? "debug" : "warn")),
+  };
+}
+
+/** Takes changed levels over. */
+export function applyLogLevels(log: RootLog, config: Config, verbose: boolean): void {
+  const levels = levelsOf(config, verbose);
+  log.setLevel(levels.file);
+  log.setTerminalLevel(levels.terminal);
+}
 
 export function openGatewayLog(paths: Paths, config: Config, verbose: boolean): RootLog {
   const { logging } = config;
-  const terminal = verbose
-    ? logging.consoleLevel
-      ? logLevel(logging.consoleLevel)
-      : "debug"
-    : logging.consoleLevel
-      ? logLevel(logging.consoleLevel)
-      : "warn";
+  const levels = levelsOf(config, verbose);
   return openLog({
     dir: join(paths.gateway, "logs"),
     file: { fileBytes: logging.maxFileBytes, ...(logging.file ? { path: logging.file } : {}) },
-    level: verbose ? "debug" : logLevel(logging.level),
-    terminal: { stream: process.stderr, level: terminal, style: logging.consoleStyle ?? "pretty", env: process.env },
+    level: levels.file,
+    terminal: { stream: process.stderr, level: levels.terminal, style: logging.consoleStyle ?? "pretty", env: process.env },
     clock,
   });
 }

@@ -13,6 +13,7 @@ import type { Readiness } from "./ports.ts";
 const runs: CompletionRun[] = [];
 let script: CompletionEvent[] = [];
 const port: OpenAiPort = {
+  routes: { chatCompletions: true, responses: true },
   agents: () => ["main", "work"],
   async *run(run) {
     runs.push(run);
@@ -49,6 +50,18 @@ test("a CONNECT is answered: nothing is a proxy here", async () => {
   let answer = "";
   for await (const chunk of socket) answer += String(chunk);
   assert.match(answer, /^HTTP\/1\.1 405 /);
+});
+
+test("a route of the API that is switched off does not exist, and the other one does", async () => {
+  const half = await startRoom({ deps: { openai: { ...port, routes: { chatCompletions: false, responses: true } } } });
+  try {
+    const ask = (path: string): Promise<Answer> =>
+      http(half.port, path, { method: "POST", body: JSON.stringify({ model: "nothing" }), headers: BEARER });
+    assert.equal((await ask("/v1/chat/completions")).status, 404);
+    assert.equal((await ask("/v1/responses")).status, 400);
+  } finally {
+    await half.stop();
+  }
 });
 
 const post = (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> =>

@@ -38,6 +38,8 @@ export type CompletionRun = CompletionInput & {
 
 /** How completions reach the agents. They enter the same lanes as every other message. */
 export type OpenAiPort = {
+  /** Which of the routes are served. */
+  routes: { chatCompletions: boolean; responses: boolean };
   /** Ids of the agents that can be asked; the first is the default. */
   agents(): readonly string[];
   /** Throws GatewayError when it cannot start; later failures are events. */
@@ -109,12 +111,13 @@ export class OpenAiRoutes {
       auth: "operator.write",
       run: (exchange, caller) => this.#guarded(exchange, () => answer.call(this, exchange, caller!)),
     });
-    this.routes = deps.openai
+    const served = deps.openai?.routes;
+    this.routes = served
       ? [
           { method: "GET", path: "/v1/models", auth: "operator.read", run: (exchange) => this.#models(exchange) },
           { method: "GET", path: "/v1/models/*", auth: "operator.read", run: (exchange) => this.#model(exchange) },
-          post("/v1/chat/completions", this.chat),
-          post("/v1/responses", this.respond),
+          ...(served.chatCompletions ? [post("/v1/chat/completions", this.chat)] : []),
+          ...(served.responses ? [post("/v1/responses", this.respond)] : []),
         ]
       : [];
   }

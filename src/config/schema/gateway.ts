@@ -16,7 +16,11 @@ const auth = group(
       {
         maxAttempts: whole("Wrong attempts within the window before the address has to wait.", { default: 10, min: 1, max: 10_000 }),
         windowMs: whole("Length of the window in milliseconds.", { default: 60_000, min: 1_000, max: 86_400_000 }),
-        lockoutMs: whole("How long the address has to wait, in milliseconds.", { default: 300_000, min: 0, max: 86_400_000 }),
+        lockoutMs: whole("How long the address has to wait, in milliseconds; with 0 it waits for the rest of the window.", {
+          default: 300_000,
+          min: 0,
+          max: 86_400_000,
+        }),
         exemptLoopback: flag("Has no effect: attempts from this machine are counted like all others.", {
           notice: "has no effect: failed attempts from loopback are counted like all others",
         }),
