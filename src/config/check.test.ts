@@ -159,11 +159,11 @@ const CASES: readonly Case[] = [
     issue: /did you mean "irc"/,
   },
   {
-    name: "tools of one room are told to have no effect",
-    value: { channels: { irc: { host: "h", nick: "n", groups: { "#a": { tools: { deny: ["bash"] } } } } } },
+    name: "tools of one room that cannot be read are none",
+    value: { channels: { irc: { host: "h", nick: "n", groups: { "#a": { tools: { deny: [5] } } } } } },
     read: (c) => c.channels.irc?.groups?.["#a"]?.tools?.deny,
-    expected: ["bash"],
-    issue: /tools has no effect: tools are granted by agent/,
+    expected: ["*"],
+    issue: /must be a text/,
   },
   // What cannot be read must not open anything.
   {

@@ -149,10 +149,9 @@ export class Conversations {
       turns: this.turns,
       channelState: core.channelState,
       config: () => core.config as RoutingConfig,
-      toolsFor: (agentId) => core.toolsFor("channel", agentId),
+      toolsFor: (agentId, room) => core.channelTools(agentId, room),
       historyLimit: (channel, account, agentId) => historyLimit(core.config, { channel, account }, agentId),
       canonicalId: (channel) => this.#known.get(channel)?.canonicalId,
-      isOwner: (channel, sender) => core.isOwner(channel, sender),
       roomAdmitsMembers: (channel) => this.abilities(channel)?.roomAdmitsMembers === true,
       defaultAgent: () => core.defaultAgent(),
       pairing: {

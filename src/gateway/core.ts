@@ -15,7 +15,7 @@ import { createPairingCode } from "../channels/pairing-text.ts";
 import { defaultAgentId, resolveAgent } from "../config/agents.ts";
 import { type Loaded } from "../config/load.ts";
 import { type Paths } from "../config/paths.ts";
-import type { Config } from "../config/schema.ts";
+import type { Config, ToolPolicy } from "../config/schema.ts";
 import { Bus } from "../core/bus.ts";
 import { reasonOf } from "../core/errors.ts";
 import { type AgentId } from "../core/ids.ts";
@@ -32,7 +32,7 @@ import { openStore, type Store } from "../store/open.ts";
 import { createOutbox } from "../store/outbox.ts";
 import { createPairings } from "../store/pairing.ts";
 import { createSessions, type SessionRow } from "../store/sessions.ts";
-import { grantTools } from "../tools/policy.ts";
+import { grantTools, restrictTools } from "../tools/policy.ts";
 import type { TurnEvents } from "../turns/events.ts";
 import { isThinkingLevel, modelsOf, type AgentSettings } from "../turns/settings.ts";
 
@@ -220,11 +220,12 @@ export class Core {
     return grantTools(surface, resolveAgent(this.config, agentId, this.paths.state).tools, this.config.agents.entries[agentId]?.tools);
   }
 
-  timeZone(): string {
-    return this.config.agents.defaults.userTimezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  /** The tools that senders of a channel have with this agent, as far as the room leaves them. */
+  channelTools(agentId: AgentId, room: unknown): ReturnType<typeof grantTools> {
+    return restrictTools(this.toolsFor("channel", agentId), (room ?? undefined) as ToolPolicy | undefined);
   }
 
-  isOwner(channel: string, sender: string): boolean {
-    return this.config.commands.ownerAllowFrom.some((entry) => String(entry) === `${channel}:${sender}`);
+  timeZone(): string {
+    return this.config.agents.defaults.userTimezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
   }
 }

@@ -49,8 +49,8 @@ function list(deps: AgentsDeps): Record<string, unknown> {
     defaultId: defaultAgentId(config),
     ownership: ids.length > 1 ? "explicit" : "sole",
     selectionRequired: false,
-    mainKey: config.session.mainKey ?? "main",
-    scope: "per-sender",
+    mainKey: "main",
+    scope: config.session.scope,
     agents: ids.map((id) => toSummary(deps, resolveAgent(config, id, deps.stateDir))),
   };
 }

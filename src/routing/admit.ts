@@ -49,6 +49,9 @@ export type BotFacts = {
   backfillMaxAgeMs?: number | undefined;
 };
 
+/** What is needed to compare a sender with a list. */
+export type SenderFacts = Pick<BotFacts, "channel" | "canonicalId">;
+
 /** Default age at which a message from history is too old to be answered. */
 const BACKFILL_MAX_AGE_MS = 24 * 3_600_000;
 
@@ -78,7 +81,12 @@ type Match = { listed: boolean; by: string };
 type Matcher = (entries: readonly string[]) => Match;
 
 /** Compares list entries with the sender's typed ids: exact, "*", or `accessGroup:<name>`. There are no other patterns. */
-function createMatcher(message: RoutedMessage, policy: AccountPolicy, bot: BotFacts, accessGroups: RoutingConfig["accessGroups"]): Matcher {
+export function createMatcher(
+  message: RoutedMessage,
+  policy: Pick<AccountPolicy, "allowNames">,
+  bot: SenderFacts,
+  accessGroups: RoutingConfig["accessGroups"],
+): Matcher {
   const prefix = `${bot.channel}:`;
   const canonical = (id: string): string => {
     const trimmed = id.trim();

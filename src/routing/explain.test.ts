@@ -11,7 +11,7 @@ const config: RoutingConfig = {
     { agentId: "ops", match: { channel: "irc", peer: { kind: "group", id: "#ops" } }, session: { groupScope: "main" } },
     { agentId: "main", match: { channel: "telegram", accountId: "*" } },
   ],
-  channels: { irc: { groups: { "#ops": { allowFrom: ["*"] } } } },
+  channels: { irc: { groups: { "#ops": { allowFrom: ["*"], tools: { allow: ["read"] } } } } },
   messages: { queue: { byChannel: { irc: "collect" } } },
 };
 
@@ -56,7 +56,9 @@ test("the lines name every step", () => {
     /^agent      ops \(rule: peer\)/m,
     /^session    agent:ops:main$/m,
     /^queue      collect \(from channel\), taken together after 500 ms of quiet$/m,
+    /^sender     not an owner; commands are taken$/m,
     /^tools      \{"deny":\["bash"\]\}/m,
+    /^           at most, in this room: \{"allow":\["read"\]\}$/m,
     /^warning    mention pattern "\(" is not used/m,
   ])
     assert.match(text, wanted);

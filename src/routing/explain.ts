@@ -1,7 +1,8 @@
 import { reasonOf } from "../core/errors.ts";
 import type { AccountId, ChannelId, SessionKey } from "../core/ids.ts";
-import { policyFor, type AccountPolicy } from "./account-policy.ts";
+import { policyFor, roomRule, type AccountPolicy } from "./account-policy.ts";
 import { admit, type Admission, type BotFacts } from "./admit.ts";
+import { authorityOf, type Authority } from "./authority.ts";
 import { defaultAgent, route, type Route, type RouteInput } from "./bindings.ts";
 import { mentionPatterns } from "./mention.ts";
 import { queueSettings, type QueueSettings } from "./queue-mode.ts";
@@ -31,6 +32,9 @@ export type Explanation = {
   queue: QueueSettings;
   /** The agent's tool settings as configured; null means the defaults. */
   tools: unknown;
+  /** What the room takes away from them, as configured; null for nothing. */
+  roomTools: unknown;
+  authority: Authority;
   patternProblems: readonly { source: string; problem: string }[];
 };
 
@@ -44,7 +48,9 @@ export function decide(question: Question, config: RoutingConfig): Explanation {
   const input: RouteInput = { channel, account, message, canonicalId: question.bot.canonicalId };
   const { chosen, problem } = tryRoute(input, config);
   const { patterns, problems } = mentionPatterns(config, chosen?.agentId ?? "");
-  const admission = admit(message, policy, question.paired, { ...question.bot, channel, patterns }, config.accessGroups);
+  const authority = authorityOf(message, { channel, canonicalId: question.bot.canonicalId }, config);
+  const isCommand = authority.commands ? question.bot.isCommand : undefined;
+  const admission = admit(message, policy, question.paired, { ...question.bot, isCommand, channel, patterns }, config.accessGroups);
   const sessionKey = chosen
     ? sessionKeyFor({ agentId: chosen.agentId, channel, account, message, session: config.session, override: chosen.binding?.session })
     : null;
@@ -61,8 +67,16 @@ export function decide(question: Question, config: RoutingConfig): Explanation {
     sessionKey,
     queue: queueSettings(config.messages?.queue, channel),
     tools: chosen ? (own(config.agents?.entries, chosen.agentId)?.tools ?? null) : null,
+    roomTools: roomToolsOf(question, policy),
+    authority,
     patternProblems: problems,
   };
+}
+
+function roomToolsOf({ message, bot }: Question, policy: AccountPolicy): unknown {
+  if (message.chat.kind === "direct") return null;
+  const place = { id: message.chat.id, parentId: message.parent?.id, threadId: message.thread?.id, guildId: message.guildId };
+  return roomRule(policy, place, bot.canonicalId ?? ((id) => id.trim())).rule.tools ?? null;
 }
 
 function tryRoute(input: RouteInput, config: RoutingConfig): { chosen: Route | null; problem: string | null } {
@@ -92,9 +106,12 @@ export function explainLines(answer: Explanation, config: RoutingConfig): readon
   lines.push(`session    ${answer.sessionKey ?? "none"}`);
   const { mode, source, debounceMs } = answer.queue;
   lines.push(`queue      ${mode} (from ${source})${mode === "collect" ? `, taken together after ${debounceMs} ms of quiet` : ""}`);
+  const { owner, commands } = answer.authority;
+  lines.push(`sender     ${owner ? "an owner" : "not an owner"}; commands are ${commands ? "taken" : "plain text (commands.allowFrom)"}`);
   lines.push(
     `tools      ${answer.tools === null ? "none for senders of a channel (the agent's `tools` may open some)" : JSON.stringify(answer.tools)}`,
   );
+  if (answer.roomTools !== null) lines.push(`           at most, in this room: ${JSON.stringify(answer.roomTools)}`);
   for (const { source, problem } of answer.patternProblems)
     lines.push(`warning    mention pattern ${JSON.stringify(source)} is not used: ${problem}`);
   return lines.map((line) => line.replaceAll(/\p{Cc}/gu, " "));

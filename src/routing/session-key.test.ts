@@ -30,7 +30,9 @@ function keyOf(where: Where): string {
 const KEYS: readonly (readonly [want: string, where: Where])[] = [
   ["agent:main:irc:direct:alice!a@h", {}],
   ["agent:main:main", { session: { dmScope: "main" } }],
-  ["agent:main:home", { session: { dmScope: "main", mainKey: "Home" } }],
+  ["agent:main:main", { session: { scope: "global" } }],
+  ["agent:main:main", { kind: "group", session: { scope: "global", groupScope: "per-group" }, override: { groupScope: "per-group" } }],
+  ["agent:main:irc:direct:alice!a@h", { session: { scope: "per-sender" } }],
   ["agent:main:direct:alice!a@h", { session: { dmScope: "per-peer" } }],
   ["agent:main:irc:direct:alice!a@h", { session: { dmScope: "per-channel-peer" } }],
   ["agent:main:irc:default:direct:alice!a@h", { session: { dmScope: "per-account-channel-peer" } }],

@@ -109,15 +109,16 @@ export type SessionPlace = {
 /** The session that a message belongs to. A thread is a session of its own below its chat's, unless the chat is in `main`. */
 export function sessionKeyFor(place: SessionPlace): SessionKey {
   const { agentId, message, session, override } = place;
+  if (session?.scope === "global") return mainKeyOf(agentId);
   const channel = place.channel.trim().toLowerCase() || "unknown";
   // Telegram's forum topics have a word of their own in the key.
   const word = channel === "telegram" && message.chat.kind === "group" ? "topic" : "thread";
   const thread = message.thread ? `:${word}:${encode(message.thread.id.trim()) || "unknown"}` : "";
   if (message.chat.kind === "direct") {
     const base = directKey(place, channel, dmScopeOf(override?.dmScope, session?.dmScope));
-    return base === null ? mainKeyOf(agentId, session?.mainKey) : asId<SessionKey>(`${base}${thread}`);
+    return base === null ? mainKeyOf(agentId) : asId<SessionKey>(`${base}${thread}`);
   }
-  if (groupScopeOf(override?.groupScope, session?.groupScope) === "main") return mainKeyOf(agentId, session?.mainKey);
+  if (groupScopeOf(override?.groupScope, session?.groupScope) === "main") return mainKeyOf(agentId);
   const kind = message.chat.kind;
   return asId<SessionKey>(`agent:${agentId}:${channel}:${kind}:${idPart(channel, kind, message.chat.id)}${thread}`);
 }

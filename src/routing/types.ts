@@ -14,6 +14,12 @@ export type RoutingConfig = {
   readonly session?: SessionScopes | undefined;
   readonly channels?: Readonly<Record<string, unknown>> | undefined;
   readonly accessGroups?: Readonly<Record<string, AccessGroup | undefined>> | undefined;
+  readonly commands?:
+    | {
+        readonly ownerAllowFrom?: readonly (string | number)[] | undefined;
+        readonly allowFrom?: Readonly<Record<string, readonly (string | number)[] | undefined>> | undefined;
+      }
+    | undefined;
   readonly messages?:
     | {
         readonly queue?: QueueConfig | undefined;
@@ -35,7 +41,8 @@ export type GroupScope = "main" | "per-group";
 export type SessionScopes = {
   readonly dmScope?: string | undefined;
   readonly groupScope?: string | undefined;
-  readonly mainKey?: string | undefined;
+  /** `global`: every message is one of the agent's main conversation. */
+  readonly scope?: string | undefined;
   readonly identityLinks?: Readonly<Record<string, readonly string[] | undefined>> | undefined;
 };
 

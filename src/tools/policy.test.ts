@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ToolPolicy } from "../config/schema.ts";
-import { grantTools } from "./policy.ts";
+import { grantTools, restrictTools } from "./policy.ts";
 
 const cases: readonly [string, "operator" | "channel", ToolPolicy | undefined, ToolPolicy | undefined, string][] = [
   ["an operator has all tools by default", "operator", undefined, undefined, "read write edit bash"],
@@ -19,4 +19,16 @@ const cases: readonly [string, "operator" | "channel", ToolPolicy | undefined, T
 ];
 for (const [title, surface, merged, own, expected] of cases) {
   test(title, () => assert.equal(grantTools(surface, merged, own).join(" "), expected));
+}
+
+const rooms: readonly [string, ToolPolicy | undefined, string][] = [
+  ["a room without rules leaves what the agent grants", undefined, "read bash"],
+  ["a room can take away", { deny: ["bash"] }, "read"],
+  ["a room cannot give what the agent does not", { allow: ["read", "write"], alsoAllow: ["edit"] }, "read"],
+  ["an empty list of a room is none", { allow: [] }, ""],
+  ["a profile of a room limits", { profile: "minimal" }, ""],
+  ["a profile and more", { profile: "minimal", alsoAllow: ["bash"] }, "bash"],
+];
+for (const [title, room, expected] of rooms) {
+  test(title, () => assert.equal(restrictTools(["read", "bash"], room).join(" "), expected));
 }

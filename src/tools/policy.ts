@@ -19,6 +19,15 @@ const expand = (names: readonly string[] | undefined): readonly AgentTool[] =>
     return GROUPS[key] ?? AGENT_TOOLS.filter((tool) => tool === key);
   });
 
+/** What a room leaves of the tools that its agent grants: a room can take away, and never give. Pure. */
+export function restrictTools(granted: readonly AgentTool[], room: ToolPolicy | undefined): readonly AgentTool[] {
+  if (!room) return granted;
+  const limited = room.allow !== undefined || room.profile !== undefined;
+  const left = limited ? grantTools("channel", room, room) : AGENT_TOOLS;
+  const denied = new Set(expand(room.deny));
+  return granted.filter((tool) => left.includes(tool) && !denied.has(tool));
+}
+
 /**
  * The tools of one turn. An operator has all that the policy leaves; a sender of a channel has only what the agent's own
  * policy names, so that an absent policy is closed. Pure.

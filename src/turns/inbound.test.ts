@@ -26,7 +26,6 @@ function openDoor(config: RoutingConfig, options: { dir?: string } = {}): Door {
     toolsFor: () => [],
     historyLimit: () => 3,
     canonicalId: () => undefined,
-    isOwner: (_channel, id) => id === "boss",
     roomAdmitsMembers: () => false,
     defaultAgent: () => asId("main"),
     pairing: {
@@ -112,6 +111,32 @@ test("what a room said before is context of the first message that calls the age
   );
   await bench.door.admit(irc, account, [inRoom("r6", "bot: again", { mentionsSelf: true })]);
   assert.equal((await until(() => bench.runtime.prompts[1])).text, "Alice: bot: again");
+  bench.close();
+});
+
+const from = (id: string): Partial<Inbound> => ({
+  sender: { id: asId<never>(id), isBot: false, isSelf: false },
+  chat: { kind: "direct" as const, id: asId<never>(id) },
+});
+
+test("only owners and listed people give commands; the words of others are a message like any other", async () => {
+  const commands = { ownerAllowFrom: ["irc:boss"], allowFrom: { "*": ["nobody"], irc: ["carol"] } };
+  const bench = openDoor({ ...open, commands });
+  await bench.door.admit(irc, account, [event("1", "/status", from("alice"))]);
+  assert.equal((await until(() => bench.runtime.prompts[0])).text, "/status");
+  for (const [index, id] of ["boss", "carol"].entries()) {
+    await bench.door.admit(irc, account, [event(`c${index}`, "/status", from(id))]);
+    assert.match(await until(() => bench.turns.options.outbox.byState("queued", 10)[index + 1]?.text), /^session agent:main:irc:direct:/);
+  }
+  assert.equal(bench.runtime.prompts.length, 1);
+  await bench.door.admit(irc, account, [inRoom("g", "/status")]);
+  assert.equal(bench.runtime.prompts.length, 1, "in a room it calls nobody either");
+  const rows = bench.turns.options.messages.tail(
+    "agent:main:irc:direct:boss" as never,
+    bench.turns.options.sessions.get("agent:main:irc:direct:boss" as never)!.session_id,
+    5,
+  );
+  assert.equal(rows[0]!.body.role === "user" && rows[0]!.body.provenance.senderIsOwner, true);
   bench.close();
 });
 

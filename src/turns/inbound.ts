@@ -15,12 +15,11 @@ export type InboundOptions = {
   turns: Turns;
   channelState: ChannelState;
   config: () => RoutingConfig;
-  /** Tools that a sender of this channel may use through this agent; none unless the configuration says so. */
-  toolsFor: (agentId: AgentId, channel: string) => readonly ToolName[];
+  /** Tools that a sender may use through this agent, given the room's settings; none unless the configuration says so. */
+  toolsFor: (agentId: AgentId, roomTools: unknown) => readonly ToolName[];
   /** Group lines that are kept until somebody addresses the agent. 0: none. */
   historyLimit: (channel: ChannelId, account: AccountId, agentId: AgentId | null) => number;
   canonicalId: (channel: string) => ((id: string) => string) | undefined;
-  isOwner: (channel: string, senderId: string) => boolean;
   /** A listed room of this channel admits all its members. */
   roomAdmitsMembers: (channel: string) => boolean;
   /** Where a message goes that no agent can be found for: it is parked there for the operator. */
@@ -114,7 +113,6 @@ export class InboundDoor {
 
   #messageStep(event: Inbound, target: Target, decision: Explanation, park = false): Step {
     const session = this.#options.turns.options.sessions.get(decision.sessionKey!);
-    const owner = [event.sender.id, ...(event.sender.aliases ?? [])].some((id) => this.#options.isOwner(target.channel, id));
     const submission: Submission = {
       channel: target.channel,
       account: target.account,
@@ -130,10 +128,11 @@ export class InboundDoor {
         account: target.account,
         senderId: event.sender.id,
         ...(event.sender.name ? { senderName: event.sender.name } : {}),
-        senderIsOwner: owner,
+        senderIsOwner: decision.authority.owner,
       },
       target,
-      tools: this.#options.toolsFor(decision.route!.agentId, target.channel),
+      tools: this.#options.toolsFor(decision.route!.agentId, decision.roomTools),
+      literal: !decision.authority.commands,
       queueMode: (session?.queue_mode as QueueMode | null) ?? decision.queue.mode,
       model: null,
       thinking: null,
@@ -156,7 +155,8 @@ export class InboundDoor {
     if (known) return undefined;
     const context = event.chat.kind === "direct" ? null : contextOf(this.#options.channelState.takeLines(conversationOf(target)));
     const text = event.text.slice(0, LIMITS.messageChars - 256);
-    const attributed = event.chat.kind === "direct" || this.#options.turns.parse(text) ? text : `${nameOf(event)}: ${text}`;
+    const isCommand = !submission.literal && this.#options.turns.parse(text) !== null;
+    const attributed = event.chat.kind === "direct" || isCommand ? text : `${nameOf(event)}: ${text}`;
     return this.#options.turns.admission({
       ...submission,
       context,

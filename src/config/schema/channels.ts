@@ -44,10 +44,7 @@ const ircGroup = group(
     enabled: flag("Answer here.", { default: true, whenWrong: false }),
     requireMention: flag("Answer only when the agent is mentioned.", { default: true, whenWrong: true }),
     allowFrom: people("People who are answered here; `groupAllowFrom` when it is not set."),
-    tools: {
-      ...toolPolicy("Has no effect: tools are granted by agent; a binding leads this channel to an agent of its own.", []),
-      notice: "has no effect: tools are granted by agent; lead this channel to an agent of its own with `openclaw agents bind`",
-    },
+    tools: toolPolicy("Tools in this channel, at most: never more than the agent's own `tools` grant.", []),
     systemPrompt: text("Added to the instructions of the agent in this channel.", { maxChars: 20_000 }),
   },
   { unserved: ["toolsBySender", "skills"], whenWrong: CLOSED },

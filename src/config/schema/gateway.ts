@@ -11,22 +11,18 @@ const auth = group(
     ]),
     token: secret("The shared token of mode `token`; when it is not set, one is made at the first start and kept in the state directory."),
     password: secret("The shared password of mode `password`."),
-    rateLimit: group(
-      "Has no effect: after 10 wrong credentials in a minute an address has to wait for 5 minutes.",
-      {
-        maxAttempts: whole("Wrong attempts within the window before the address has to wait.", { default: 10, min: 1, max: 10_000 }),
-        windowMs: whole("Length of the window in milliseconds.", { default: 60_000, min: 1_000, max: 86_400_000 }),
-        lockoutMs: whole("How long the address has to wait, in milliseconds; with 0 it waits for the rest of the window.", {
-          default: 300_000,
-          min: 0,
-          max: 86_400_000,
-        }),
-        exemptLoopback: flag("Has no effect: attempts from this machine are counted like all others.", {
-          notice: "has no effect: failed attempts from loopback are counted like all others",
-        }),
-      },
-      { notice: "has no effect: the limit is 10 failures in a minute, then 5 minutes of waiting" },
-    ),
+    rateLimit: group("How many wrong credentials one address may try.", {
+      maxAttempts: whole("Wrong attempts within the window before the address has to wait.", { default: 10, min: 1, max: 10_000 }),
+      windowMs: whole("Length of the window in milliseconds.", { default: 60_000, min: 1_000, max: 86_400_000 }),
+      lockoutMs: whole("How long the address has to wait, in milliseconds; with 0 it waits for the rest of the window.", {
+        default: 300_000,
+        min: 0,
+        max: 86_400_000,
+      }),
+      exemptLoopback: flag("Has no effect: attempts from this machine are counted like all others.", {
+        notice: "has no effect: failed attempts from loopback are counted like all others",
+      }),
+    }),
     trustedProxy: group(
       "The headers by which an authenticating reverse proxy names the user (mode `trusted-proxy`).",
       {

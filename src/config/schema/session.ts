@@ -24,18 +24,19 @@ const reset = group("When a conversation starts anew by itself.", {
 export const session = group(
   "Which messages share a conversation, and how long it lasts.",
   {
-    scope: choice("`per-sender` keeps people apart; `global` is one conversation for everybody.", ["per-sender", "global"], {
-      default: "per-sender",
-    }),
+    scope: choice(
+      "`per-sender` keeps people apart; `global` is one conversation with each agent for everybody: its main one.",
+      ["per-sender", "global"],
+      {
+        default: "per-sender",
+      },
+    ),
     dmScope: choice("Which direct messages share a conversation.", DM_SCOPE, {
       default: "per-channel-peer",
       whenWrong: "per-account-channel-peer",
     }),
     groupScope: choice("`per-group` gives every group its own conversation; `main` lets groups share the agent's main one.", GROUP_SCOPE, {
       default: "per-group",
-    }),
-    mainKey: text("Has no effect: the main conversation of an agent is always `main`.", {
-      notice: "has no effect: the main conversation of an agent is always called `main`",
     }),
     identityLinks: map(
       "One person on several channels: a name, and the ids that belong to it as `channel:id`.",
@@ -55,7 +56,19 @@ export const session = group(
       { default: ["/new", "/reset"] },
     ),
   },
-  { unserved: ["maintenance", "notifyOnCreate", "store", "sendPolicy", "threadBindings", "sharing", "typingMode", "agentToAgent"] },
+  {
+    unserved: [
+      "mainKey",
+      "maintenance",
+      "notifyOnCreate",
+      "store",
+      "sendPolicy",
+      "threadBindings",
+      "sharing",
+      "typingMode",
+      "agentToAgent",
+    ],
+  },
 );
 
 export const messages = group(
@@ -114,7 +127,7 @@ export const commands = group(
   "Commands that begin with a slash.",
   {
     ownerAllowFrom: list(
-      "Ids of the owners, as `channel:id`; they may use every command.",
+      "Ids of the owners, as `channel:id`. The agent is told that they are, and they may always use commands.",
       text("An id as `channel:id`.", { orNumber: true }),
       {
         default: [],
@@ -122,7 +135,7 @@ export const commands = group(
       },
     ),
     allowFrom: map(
-      "Who may use commands, by channel, or `*` for all channels.",
+      "Who may use commands, by channel, or `*` for the other channels. What others write is never taken as a command. Everybody who is answered, when it is not set.",
       "<channel>",
       list("Ids of people.", text("An id.", { orNumber: true })),
       { optional: true, whenWrong: {} },
