@@ -8,7 +8,6 @@ export type ResolvedAgent = {
   readonly id: AgentId;
   /** For people; the id where the configuration has no name. */
   readonly name: string;
-  readonly description: string | undefined;
   readonly isDefault: boolean;
   /** Absolute path. */
   readonly workspace: string;
@@ -56,7 +55,6 @@ export function resolveAgent(config: Config, id: string, stateDir: string = crea
   return {
     id: agentId,
     name: entry.name ?? entry.identity?.name ?? agentId,
-    description: entry.description,
     isDefault,
     workspace: entry.workspace ?? shared ?? workspaceBeside(defaults.workspace, stateDir, agentId, isDefault),
     models: modelsOf(entry, defaults),

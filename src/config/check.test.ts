@@ -268,6 +268,7 @@ for (const { name, value, read, expected, issue } of CASES) {
 }
 
 const CONSISTENCY: readonly [unknown, RegExp][] = [
+  [{ session: { reset: { mode: "idle" } } }, /idleMinutes is not set: nothing starts anew/],
   [{ gateway: { bind: "custom" } }, /customBindHost is not set/],
   [{ gateway: { auth: { mode: "password" } } }, /gateway\.auth\.password is not set/],
   [{ gateway: { bind: "lan", auth: { mode: "none" } } }, /possible only with gateway\.bind "loopback"/],

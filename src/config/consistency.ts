@@ -10,6 +10,13 @@ export function checkConsistency(config: Config, tree: Tree, findings: Findings)
     findings.add("warning", path, offsetOf(tree, path), () => ({ message: `${formatPath(path)} ${problem}`, fix, suggestion }));
   };
   checkGateway(config, warn);
+  const { reset } = config.session;
+  if (reset.mode === "idle" && reset.idleMinutes === undefined)
+    warn(
+      ["session", "reset", "mode"],
+      'is "idle", but session.reset.idleMinutes is not set: nothing starts anew',
+      "set session.reset.idleMinutes",
+    );
   checkAgents(config, tree, warn, findings);
   checkChannels(config, warn);
 }

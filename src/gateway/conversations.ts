@@ -11,7 +11,6 @@ import { channelIds, loadChannel } from "../channels/registry.ts";
 import { splitText } from "../channels/split.ts";
 import { channelAccounts, defaultAccountId } from "../config/accounts.ts";
 import { modelAliases, resolveAgent } from "../config/agents.ts";
-import type { Config } from "../config/schema.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -23,11 +22,12 @@ import type { RoutingConfig } from "../routing/types.ts";
 import { type SessionRow } from "../store/sessions.ts";
 import { Delivery } from "../turns/deliver.ts";
 import { Turns } from "../turns/engine.ts";
-import { isExpired, type ResetRule } from "../turns/expiry.ts";
+import { isExpired } from "../turns/expiry.ts";
 import { InboundDoor } from "../turns/inbound.ts";
 import type { Payload } from "../turns/submission.ts";
 import { chunkLimit, historyLimit, replyPrefix, roomPrompt } from "./channel-settings.ts";
 import { Core } from "./core.ts";
+import { resetRule } from "./reset-rule.ts";
 
 const clock = systemClock;
 
@@ -52,23 +52,6 @@ function duration(ms: number): string {
   if (minutes < 60) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
   return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
-}
-
-/** The reset rule of one session: its kind over its channel over the general one. */
-function resetRule(config: Config, session: SessionRow): ResetRule {
-  const { reset, resetByChannel, resetByType } = config.session;
-  const kind =
-    session.key.includes(":thread:") || session.key.includes(":topic:")
-      ? resetByType.thread
-      : session.chat_kind === "direct"
-        ? resetByType.direct
-        : resetByType.group;
-  const own = kind ?? (Object.hasOwn(resetByChannel, session.channel) ? resetByChannel[session.channel] : undefined);
-  return {
-    mode: own?.mode ?? reset.mode ?? "none",
-    atHour: own?.atHour ?? reset.atHour,
-    idleMinutes: own?.idleMinutes ?? reset.idleMinutes ?? null,
-  };
 }
 
 function createRuntime(core: Core, guideFacts: () => GuideFacts): AgentRuntime {

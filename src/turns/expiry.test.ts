@@ -16,6 +16,8 @@ const cases: readonly [string, ResetRule, string, string, string, boolean][] = [
   ["a week later it is over in any case", daily, "2026-03-01T09:00:00Z", "2026-03-08T09:00:00Z", "UTC", true],
   ["idle within the limit", idle, "2026-03-01T09:00:00Z", "2026-03-01T09:59:00Z", "UTC", false],
   ["idle beyond the limit", idle, "2026-03-01T09:00:00Z", "2026-03-01T10:01:00Z", "UTC", true],
+  ["never by itself, whatever the idle limit", { ...idle, mode: "none" }, "2026-03-01T09:00:00Z", "2026-03-02T09:00:00Z", "UTC", false],
+  ["daily may have an idle limit as well", { ...daily, idleMinutes: 60 }, "2026-03-01T09:00:00Z", "2026-03-01T10:01:00Z", "UTC", true],
   ["never by itself", none, "2026-01-01T09:00:00Z", "2026-12-01T10:01:00Z", "UTC", false],
 ];
 for (const [title, rule, last, now, zone, expected] of cases) {

@@ -1,4 +1,7 @@
-/** When a conversation starts anew by itself; `session.reset` of the configuration, resolved for one session. */
+/**
+ * When a conversation starts anew by itself; `session.reset` of the configuration, resolved for one session. `daily` may have an
+ * idle limit as well.
+ */
 export type ResetRule = {
   mode: "daily" | "idle" | "none";
   /** Hour of the day, 0 to 23. */ atHour: number;
@@ -12,7 +15,7 @@ const DAY_MS = 86_400_000;
  * the two. Pure.
  */
 export function isExpired(rule: ResetRule, lastAt: number, now: number, timeZone: () => string): boolean {
-  if (lastAt <= 0) return false;
+  if (lastAt <= 0 || rule.mode === "none") return false;
   if (rule.idleMinutes !== null && now - lastAt > rule.idleMinutes * 60_000) return true;
   if (rule.mode !== "daily") return false;
   if (now - lastAt >= DAY_MS) return true;

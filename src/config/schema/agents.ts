@@ -72,10 +72,10 @@ const compaction = group(
 );
 
 const identity = group(
-  "How the agent presents itself.",
+  "How the agent is shown to people. What it knows of itself stands in its workspace.",
   {
-    name: text("Name that is shown.", { maxChars: 200 }),
-    emoji: text("Emoji that stands for the agent.", { maxChars: 64 }),
+    name: text("Name that is shown, and that calls the agent in groups where no pattern is set.", { maxChars: 200 }),
+    emoji: text("Emoji that stands for the agent, and that calls it like the name.", { maxChars: 64 }),
     theme: text("A few words about its manner.", { maxChars: 2_000 }),
     avatar: text("Picture: a path inside the workspace, or a web address.", { maxChars: 2_000_000 }),
   },
@@ -84,7 +84,7 @@ const identity = group(
 
 const entryFields = {
   name: text("Name for people; the id when it is not set.", { maxChars: 200 }),
-  description: text("What the agent is for, in a sentence.", { maxChars: 4_000 }),
+  description: text("A note for people: what the agent is for.", { maxChars: 4_000 }),
   default: flag("This agent answers where no binding names another."),
   workspace: text("Directory of the agent's files and the working directory of its tools.", { format: "path" }),
   model: modelChoice("The model of this agent, instead of the default one."),

@@ -51,7 +51,7 @@ const ircGroup = group(
 );
 
 const ircFields = {
-  name: text("Name for people."),
+  name: text("A note for people: what this connection is."),
   enabled: flag("Connect.", { whenWrong: false }),
   host: text("Host name of the server.", { pattern: { regex: "[^\\s/]+", is: "a host name" } }),
   port: whole("Port of the server; 6697 with TLS, 6667 without.", { min: 1, max: 65_535 }),

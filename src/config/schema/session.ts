@@ -8,7 +8,10 @@ const resetRule = (doc: string, optional: boolean) =>
   group(
     doc,
     {
-      mode: choice("`none` never, `daily` at an hour, `idle` after silence.", ["none", "daily", "idle"]),
+      mode: choice(
+        "`none` never, `daily` at an hour (and after silence, where `idleMinutes` is set), `idle` after silence; as in `session.reset` when it is not set.",
+        ["none", "daily", "idle"],
+      ),
       atHour: whole("Hour of the daily reset, 0 to 23, in the time zone of `agents.defaults.userTimezone`.", { min: 0, max: 23 }),
       idleMinutes: whole("Minutes of silence after which the next message starts anew.", { min: 1 }),
     },
@@ -16,7 +19,10 @@ const resetRule = (doc: string, optional: boolean) =>
   );
 
 const reset = group("When a conversation starts anew by itself.", {
-  mode: choice("`none` never, `daily` at an hour, `idle` after silence.", ["none", "daily", "idle"], { default: "none" }),
+  mode: choice(
+    "`none` never, `daily` at an hour (and after silence, where `idleMinutes` is set), `idle` after silence. When it is not set, `idle` with `idleMinutes`, else `none`.",
+    ["none", "daily", "idle"],
+  ),
   atHour: whole("Hour of the daily reset, 0 to 23, in the time zone of `agents.defaults.userTimezone`.", { default: 4, min: 0, max: 23 }),
   idleMinutes: whole("Minutes of silence after which the next message starts anew.", { min: 1 }),
 });

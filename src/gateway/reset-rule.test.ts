@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { configFrom } from "../config/load.ts";
+import { asId } from "../core/ids.ts";
+import { resetRule } from "./reset-rule.ts";
+
+const direct = { key: asId<never>("agent:main:irc:direct:a"), chat_kind: "direct" as const, channel: "irc" };
+const group = { key: asId<never>("agent:main:irc:group:#a"), chat_kind: "group" as const, channel: "irc" };
+const thread = { key: asId<never>("agent:main:slack:channel:c:thread:1"), chat_kind: "channel" as const, channel: "slack" };
+const rule = (session: unknown, of: Parameters<typeof resetRule>[1]) => resetRule(configFrom({ session }).config, of);
+
+test("nothing is reset where nothing is said", () => {
+  assert.deepEqual(rule({}, direct), { mode: "none", atHour: 4, idleMinutes: null });
+});
+
+test("idle minutes alone are a wish for a reset after silence, unless the mode says never", () => {
+  assert.equal(rule({ reset: { idleMinutes: 30 } }, direct).mode, "idle");
+  assert.equal(rule({ reset: { mode: "none", idleMinutes: 30 } }, direct).mode, "none");
+  assert.equal(rule({ reset: { idleMinutes: 30 }, resetByType: { direct: { mode: "none" } } }, direct).mode, "none");
+});
+
+test("the kind of chat stands over the channel, that over the general rule, and what they do not name comes from it", () => {
+  const session = {
+    reset: { mode: "daily", atHour: 6 },
+    resetByType: { group: { mode: "idle", idleMinutes: 5 }, thread: { atHour: 2 } },
+    resetByChannel: { irc: { atHour: 1 } },
+  };
+  assert.deepEqual(rule(session, direct), { mode: "daily", atHour: 1, idleMinutes: null });
+  assert.deepEqual(rule(session, group), { mode: "idle", atHour: 6, idleMinutes: 5 });
+  assert.deepEqual(rule(session, thread), { mode: "daily", atHour: 2, idleMinutes: null });
+});
