@@ -85,7 +85,7 @@ function labelsOf(row: SessionRow, classification: string): Wire {
 function runsOf(row: SessionRow, facts: SessionFacts): Wire {
   const active = facts.activeRuns.length > 0;
   return {
-    status: active ? "running" : row.status,
+    status: active ? "running" : row.status === "error" ? "failed" : row.status,
     hasActiveRun: active,
     activeRunIds: facts.activeRuns.map((run) => run.runId),
     queuedInputs: facts.waiting,

@@ -233,7 +233,9 @@ test("A model that fails ends the run with an error that names its kind", async 
   await call(client, "chat.send", { sessionKey: "agent:main:error", message: "error:401", idempotencyKey: runId });
   const final = await until("the end", () => ended(events, runId));
   assert.equal(final["state"], "error");
-  assert.match(String(final["errorMessage"]), /401/);
+  assert.equal(final["errorMessage"], "401: scripted error 401");
+  const { session } = (await call(client, "sessions.describe", { key: "agent:main:error" })) as { session: Wire };
+  assert.equal(session["status"], "failed");
 });
 
 test("Sessions are created, described, changed, listed, reset and deleted, and subscribers are told what changed", async () => {

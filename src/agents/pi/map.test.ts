@@ -121,5 +121,13 @@ test("Another model is tried where it can help, and not where the request itself
 
 test("An empty error text is replaced and a long one is cut", () => {
   assert.match(toTurnError(" ").message, /gave no reason/);
+  for (const [message, shown] of [
+    ['401: {"message":"Wrong key","type":"auth","code":null}', "401: Wrong key"],
+    ['429 {"error":{"message":"Slow down"}}', "429 Slow down"],
+    ['500: {"trace":1}', '500: {"trace":1}'],
+    ["500: {broken}", "500: {broken}"],
+    ['{"error":null}', '{"error":null}'],
+  ] as const)
+    assert.equal(toTurnError(message).message, shown);
   assert.equal(toTurnError("x".repeat(5_000)).message.length, 1_000);
 });

@@ -165,11 +165,24 @@ function statusOf(message: string): number | undefined {
   return match ? Number(match[1]) : undefined;
 }
 
+/** A person reads the sentence of an error body (`401: {"message":"..."}`), not the JSON around it. */
+function saidIn(message: string): string {
+  const [, before, body] = /^([^{]{0,80})(\{[^]*\})$/.exec(message) ?? [];
+  if (body === undefined) return message;
+  try {
+    const { message: own, error } = JSON.parse(body) as { message?: unknown; error?: { message?: unknown } };
+    const said = typeof own === "string" ? own : error?.message;
+    return typeof said === "string" && said.trim() !== "" ? `${before}${said.trim()}` : message;
+  } catch {
+    return message; // not JSON after all: it is shown as it came
+  }
+}
+
 /** Sorts a provider's error text into a kind; keeps the text, on few lines and limited. */
 export function toTurnError(message: string): TurnError {
   const status = statusOf(message);
   const kind = kindOf(message, status);
-  const shown = (message.trim() || "The model ended with an error and gave no reason.").slice(0, 1_000);
+  const shown = (saidIn(message.trim()) || "The model ended with an error and gave no reason.").slice(0, 1_000);
   return { kind, message: shown, ...(status === undefined ? {} : { httpStatus: status }) };
 }
 
