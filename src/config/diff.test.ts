@@ -14,7 +14,7 @@ const CASES: { name: string; old: unknown; next: unknown; changes: Change[] }[] 
     name: "a token",
     old: { gateway: { auth: { token: "a" } } },
     next: { gateway: { auth: { token: "b" } } },
-    changes: [{ path: "gateway.auth.token", effect: "restart-gateway" }],
+    changes: [{ path: "gateway.auth.token", effect: "applied" }],
   },
   {
     name: "the same token from another place",

@@ -263,10 +263,18 @@ export class Gateway {
     core.log.info("configuration reloaded", { changes: changes.map((change) => change.path), effect: strongestEffect(changes) ?? "none" });
     const waiting = changes.filter((change) => change.effect === "restart-gateway").map((change) => change.path);
     if (waiting.length > 0) core.log.warn("these changes need a restart: openclaw gateway restart", { keys: waiting });
-    this.auth.configure(authSettings(core, this.#options));
+    this.#applyAuth();
     applyLogLevels(core.log, core.config, this.#options.verbose);
     this.#health.invalidate();
     await this.chats.apply();
+  }
+
+  /** Authentication is never switched off while it runs: whether that is safe depends on the address, and is decided at the start. */
+  #applyAuth(): void {
+    const next = authSettings(this.core, this.#options);
+    if (next.mode === "none" && this.auth.settings.mode !== "none")
+      this.core.log.warn("authentication stays on until a restart", { mode: this.auth.settings.mode });
+    else this.auth.configure(next);
   }
 
   /** All methods by name: this table is the advertised list. */
@@ -522,14 +530,14 @@ export class Gateway {
   #later(): void {
     const { core } = this;
     const complain = (what: string) => (err: unknown) => core.log.warn(what, { cause: reasonOf(err) });
-    if (core.config.gateway.reload.mode !== "off") {
-      watchConfig(
-        core.paths.config,
-        () => void this.reload().catch(complain("the configuration could not be reloaded")),
-        this.#abort.signal,
-        complain("the configuration is no longer watched"),
-      );
-    }
+    watchConfig(
+      core.paths.config,
+      () => {
+        if (core.config.gateway.reload.mode !== "off") this.reload().catch(complain("the configuration could not be reloaded"));
+      },
+      this.#abort.signal,
+      complain("the configuration is no longer watched"),
+    );
     saveLastGood(core.loaded, core.paths.lastGood).catch(complain("the last good configuration could not be kept"));
     const agent = core.defaultAgent();
     this.#ensureWorkspace(core.settings(agent).workspace).catch(complain("the workspace could not be prepared"));

@@ -154,3 +154,11 @@ test("A secret that cannot be read is named; a route that is off is not there, a
   assert.equal((await ask("/v1/responses")).status, 404);
   assert.equal((await ask("/v1/chat/completions")).status, 400);
 });
+
+test("Authentication is not switched off while the gateway runs, whatever the file says", { skip }, async () => {
+  const { hash } = await operator.request<{ hash: string }>("config.get", {});
+  await operator.request("config.patch", { raw: JSON.stringify({ gateway: { auth: { mode: "none" } } }), baseHash: hash });
+  await until("a warning", () => gateway.output().includes("authentication stays on until a restart"));
+  const answer = await fetch(`${gateway.http}/v1/models`);
+  assert.equal(answer.status, 401);
+});

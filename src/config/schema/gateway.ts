@@ -3,12 +3,10 @@ import { choice, flag, group, list, secret, text, whole } from "./shape.ts";
 const auth = group(
   "Who may connect to the gateway's port.",
   {
-    mode: choice("How a client proves itself; when it is not set, it follows from which credential is set, and is `token` when none is.", [
-      "token",
-      "password",
-      "none",
-      "trusted-proxy",
-    ]),
+    mode: choice(
+      "How a client proves itself; when it is not set, it follows from which credential is set, and is `token` when none is. `none` holds from the next start on.",
+      ["token", "password", "none", "trusted-proxy"],
+    ),
     token: secret("The shared token of mode `token`; when it is not set, one is made at the first start and kept in the state directory."),
     password: secret("The shared password of mode `password`."),
     rateLimit: group("How many wrong credentials one address may try.", {
@@ -42,7 +40,7 @@ const auth = group(
       { optional: true, strict: true, unserved: ["allowLoopback", "cloudflareAccessOidc", "deviceAutoApprove"] },
     ),
   },
-  { unserved: ["allowTailscale", "identityScopes"] },
+  { effect: "applied", unserved: ["allowTailscale", "identityScopes"] },
 );
 
 const controlUi = group(
@@ -56,7 +54,7 @@ const controlUi = group(
     allowedOrigins: list(
       "Origins of browsers that may connect, besides the gateway's own; `*` allows every origin.",
       text("An origin, such as https://chat.example.org, or `*`.", { format: "origin" }),
-      { default: [], whenWrong: [] },
+      { default: [], whenWrong: [], effect: "applied" },
     ),
   },
   {
@@ -121,10 +119,7 @@ export const gateway = group(
     trustedProxies: list(
       "Addresses or networks (CIDR) of reverse proxies whose forwarding headers are believed.",
       text("An address or network."),
-      {
-        default: [],
-        whenWrong: [],
-      },
+      { default: [], whenWrong: [], effect: "applied" },
     ),
     controlUi,
     http,
