@@ -320,7 +320,7 @@ test("Agents, models, commands and configuration answer as the schema says", asy
   const models = (await call(client, "models.list", { view: "default", includeDetails: true })) as { models: Wire[] };
   assert.deepEqual(
     models.models.map((each) => `${each["provider"]}/${each["id"]}`),
-    ["test/echo", "guide/setup-guide"],
+    ["test/echo"],
   );
   const metadata = (await call(client, "chat.metadata", { agentId: "main", sessionKey: "agent:main:main" })) as {
     models: Wire[];

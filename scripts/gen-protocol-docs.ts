@@ -1,0 +1,114 @@
+// Writes docs/protocol.md from the table of served methods and the published schema; with --check it only compares.
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { SERVED_EVENTS } from "../src/methods/stream.ts";
+import { SERVED_METHODS, SERVER_CAPABILITIES } from "../src/protocol/methods.ts";
+import { ADDED_PROPERTIES, OWN_SCOPES } from "../src/protocol/params.ts";
+
+type Published = { methods: Record<string, { scope: string; since: string }> };
+
+const file = join(dirname(dirname(fileURLToPath(import.meta.url))), "docs/protocol.md");
+// The package does not export its schema file; its version entry tells where the package is.
+const schemaFile = new URL("../protocol.schema.json", import.meta.resolve("@openclaw/gateway-protocol/version"));
+const published = (JSON.parse(readFileSync(schemaFile, "utf8")) as Published).methods;
+const { version } = JSON.parse(readFileSync(new URL("package.json", schemaFile), "utf8")) as { version: string };
+
+/** What each first word of a method is about. */
+const FAMILIES: Readonly<Record<string, string>> = {
+  agent: "Run an agent",
+  agents: "Agents",
+  channels: "Channels and pairing",
+  chat: "Conversations",
+  commands: "Chat commands",
+  config: "Configuration",
+  deadletters: "Messages that were set aside",
+  device: "Devices",
+  gateway: "The process",
+  health: "State",
+  "last-heartbeat": "State",
+  logs: "State",
+  message: "Sending",
+  models: "Models",
+  route: "Routing",
+  send: "Sending",
+  sessions: "Sessions",
+  "set-heartbeats": "State",
+  status: "State",
+  "system-event": "State",
+  "system-presence": "State",
+  tokens: "Named tokens",
+  wake: "State",
+};
+
+function familyOf(method: string): string {
+  const family = FAMILIES[method.split(".")[0]!];
+  if (family === undefined) throw new Error(`${method}: give its family a title in scripts/gen-protocol-docs.ts`);
+  return family;
+}
+
+function scopeOf(method: string): string {
+  const scope = published[method]?.scope ?? OWN_SCOPES[method]!;
+  return scope === "dynamic" ? "depends on what is asked" : `\`${scope}\``;
+}
+
+function row(method: string): string {
+  const more = Object.keys(ADDED_PROPERTIES[method] ?? {}).map((name) => `\`${name}\``);
+  const since = published[method]?.since.replace("<=", "up to ") ?? "only this gateway";
+  return `| \`${method}\` | ${scopeOf(method)} | ${since} | ${more.length > 0 ? `also takes ${more.join(", ")}` : ""} |`;
+}
+
+const families = Map.groupBy([...SERVED_METHODS].toSorted(), familyOf);
+const own = SERVED_METHODS.filter((method) => !published[method]);
+const text = [
+  "# Protocol",
+  "",
+  "<!-- Made by scripts/gen-protocol-docs.ts from src/protocol/methods.ts and the published schema. Run the script after a change there. -->",
+  "",
+  `This gateway speaks version 4 of OpenClaw's published gateway protocol (\`@openclaw/gateway-protocol\` ${version}): frames, handshake, device`,
+  "signatures, errors and close codes as published there. `hello-ok` lists exactly the methods below; every other name is answered with",
+  "`INVALID_REQUEST` and `unknown method: <name>`, which clients use to find out what is there.",
+  "",
+  `${SERVED_METHODS.length} methods are served. ${own.length} of them are this gateway's own: ${own.map((name) => `\`${name}\``).join(", ")}.`,
+  "How official clients get along with it is written down in [compatibility.md](compatibility.md).",
+  "",
+  "Params are checked against the published schema; a property that it does not know is refused. Some released clients send properties",
+  "that the schema does not list yet; the last column names those that are taken all the same.",
+  "",
+  "## Methods",
+  "",
+  ...[...families]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([title, methods]) => [
+      `### ${title}`,
+      "",
+      "| Method | Scope | In the published schema since | Remarks |",
+      "| --- | --- | --- | --- |",
+      ...methods.map(row),
+      "",
+    ]),
+  "`operator.admin` includes every scope; `operator.write` includes `operator.read`.",
+  "",
+  "## Events",
+  "",
+  SERVED_EVENTS.map((name) => `\`${name}\``).join(", ") + ".",
+  "",
+  "Streams (`chat`, `agent`, `session.message`) go to the clients that watch the session: those that have sent to it, loaded it, or",
+  "subscribed to it or to all sessions. `sessions.changed` carries the key and only those fields that have changed. `tool` events go to",
+  "clients with the capability `tool-events`. Events are numbered per connection without gaps; after a gap or a reconnect, load the history",
+  "with the cursor of the last one.",
+  "",
+  "## Capabilities",
+  "",
+  `${SERVER_CAPABILITIES.map((name) => `\`${name}\``).join(", ")}.`,
+  "",
+].join("\n");
+
+if (process.argv.includes("--check")) {
+  if (readFileSync(file, "utf8") !== text) {
+    console.error("docs/protocol.md is not what the tables say; run: node scripts/gen-protocol-docs.ts");
+    process.exitCode = 1;
+  }
+} else {
+  writeFileSync(file, text);
+}
