@@ -311,18 +311,20 @@ async function reset(deps: ChatDeps, params: KeyParams): Promise<unknown> {
   const { key } = resolveKey(deps, params.key, params.agentId);
   const before = requireSession(deps, key);
   await deps.turns.quiesce(key);
-  await deps.turns.options.store.write(() =>
-    deps.sessions.patch(key, {
-      session_id: deps.newId(),
-      checkpoint: null,
-      context_tokens: 0,
-      preview: null,
-      title: null,
-      status: "done",
-      updated_at: deps.clock.now(),
-    }),
-  );
-  await deps.turns.options.runtime.forget(before.agent_id, before.session_id);
+  await deps.turns.exclusively(key, async () => {
+    await deps.turns.options.store.write(() =>
+      deps.sessions.patch(key, {
+        session_id: deps.newId(),
+        checkpoint: null,
+        context_tokens: 0,
+        preview: null,
+        title: null,
+        status: "done",
+        updated_at: deps.clock.now(),
+      }),
+    );
+    await deps.turns.options.runtime.forget(before.agent_id, before.session_id);
+  });
   deps.turns.options.bus.emit("session.changed", {
     sessionKey: key,
     reason: "reset",
@@ -339,18 +341,25 @@ async function remove(deps: ChatDeps, params: KeyParams & { expectedSessionId?: 
   if (params.expectedSessionId !== undefined && params.expectedSessionId !== session.session_id)
     throw new GatewayError("INVALID_REQUEST", "this session was reset since it was loaded", { details: { code: "SESSION_CHANGED" } });
   await deps.turns.quiesce(key);
-  await deps.turns.options.store.write(() => deps.sessions.remove(key));
-  await deps.turns.options.runtime.forget(session.agent_id, session.session_id);
+  await deps.turns.exclusively(key, async () => {
+    await deps.turns.options.store.write(() => deps.sessions.remove(key));
+    await deps.turns.options.runtime.forget(session.agent_id, session.session_id);
+  });
   deps.turns.options.bus.emit("session.removed", { sessionKey: key });
   return { ok: true, key, deleted: true, archived: [] };
 }
 
 async function compact(deps: ChatDeps, params: KeyParams): Promise<unknown> {
   const { key } = resolveKey(deps, params.key, params.agentId);
-  const session = requireSession(deps, key);
+  requireSession(deps, key);
   if (deps.turns.inflight(key).length > 0)
     throw new GatewayError("UNAVAILABLE", "an answer is being written in this session; stop it or wait for it", { retryAfterMs: 2_000 });
+  return deps.turns.exclusively(key, () => compactIdle(deps, key));
+}
+
+async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<unknown> {
   const { turns } = deps;
+  const session = requireSession(deps, key);
   const settings = turns.options.settings(session.agent_id);
   const context = {
     sessionKey: key,

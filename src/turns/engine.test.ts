@@ -294,6 +294,33 @@ test("a message that crashes the gateway again and again is parked with its payl
   assert.equal(recovery?.parked, 1);
 });
 
+test("what is done with a session exclusively waits for its turn, and messages wait for it", async () => {
+  const bench = openBench();
+  bench.runtime.script = gated;
+  const order: string[] = [];
+  await bench.turns.submit(message("one", "e1"));
+  await until(() => bench.turns.inflight(key)[0]?.text);
+  const gate = Promise.withResolvers<void>();
+  const done = bench.turns.exclusively(key, async () => {
+    order.push("exclusive");
+    await gate.promise;
+  });
+  void outcome(bench, "e1").then(() => order.push("e1"));
+  bench.runtime.release("e1");
+  await until(() => order.length === 2);
+  await bench.turns.submit(message("two", "e2"));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(order.toSorted(), ["e1", "exclusive"]);
+  assert.equal(bench.runtime.prompts.length, 1);
+  gate.resolve();
+  await done;
+  await until(() => bench.runtime.prompts.length === 2);
+  await until(() => bench.turns.inflight(key)[0]?.text);
+  bench.runtime.release("e2");
+  assert.equal((await outcome(bench, "e2"))?.status, "ok");
+  bench.close();
+});
+
 test("a tool that was not granted is not run", async () => {
   const bench = openBench();
   let answer: unknown;

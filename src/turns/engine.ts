@@ -435,6 +435,22 @@ export class Turns {
       this.#enqueue(sessionKey, { runId, mode: payload.queueMode, kind: payload.kind, quietUntil: 0 }, false, true);
   }
 
+  /** Does something with a session while none of its turns runs; messages that come meanwhile wait in the lane. */
+  async exclusively<T>(sessionKey: SessionKey, work: () => Promise<T>): Promise<T> {
+    let lane = this.#laneOf(sessionKey);
+    for (; lane.active; lane = this.#laneOf(sessionKey)) await lane.active.ended;
+    const released = Promise.withResolvers<void>();
+    const ended = released.promise;
+    lane.active = { runIds: [], abort: new AbortController(), abortCause: null, prompting: false, steering: false, steered: [], ended };
+    try {
+      return await work();
+    } finally {
+      lane.active = null;
+      released.resolve();
+      this.#pump(lane);
+    }
+  }
+
   /** Empties a session and waits until its running turn is over. */
   async quiesce(sessionKey: SessionKey): Promise<void> {
     this.abort(sessionKey, undefined, "user");
@@ -457,12 +473,17 @@ export class Turns {
     return this.#stopping;
   }
 
-  #enqueue(key: SessionKey, waiting: Waiting, started: boolean, later = false): void {
+  #laneOf(key: SessionKey): Lane {
     let lane = this.#lanes.get(key);
     if (!lane) {
       lane = { key, waiting: [], active: null };
       this.#lanes.set(key, lane);
     }
+    return lane;
+  }
+
+  #enqueue(key: SessionKey, waiting: Waiting, started: boolean, later = false): void {
+    const lane = this.#laneOf(key);
     // Nothing runs or waits: there is no turn to wait for others with.
     const alone = !lane.active && lane.waiting.length === 0;
     lane.waiting.push(alone ? { ...waiting, quietUntil: 0 } : waiting);
