@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { asId } from "../core/ids.ts";
-import { ensureWorkspace, loadSystemPrompt, readWorkspace, toSystemPrompt } from "./prompt.ts";
+import { ensureWorkspace, loadSystemPrompt, makeWorkspace, readWorkspace, toSystemPrompt } from "./prompt.ts";
 
 const root = mkdtempSync(join(tmpdir(), "prompt-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -84,4 +84,17 @@ test("A fresh workspace gets templates once, and what exists is left alone", asy
   assert.deepEqual(await ensureWorkspace(workspace), []);
   assert.equal(readFileSync(join(workspace, "SOUL.md"), "utf8"), "mine");
   assert.ok(!readdirSync(workspace).includes("USER.md"));
+});
+
+test("A workspace is made with what is missing above it, and one that cannot be made is refused with the reason, at once", async () => {
+  await makeWorkspace(join(root, "made/a/b/c"));
+  assert.ok(statSync(join(root, "made/a/b/c")).isDirectory());
+  assert.equal(statSync(join(root, "made/a/b")).mode & 0o777, 0o700);
+  await makeWorkspace(join(root, "made/a/b/c"));
+  writeFileSync(join(root, "file"), "");
+  const refused = { name: "GatewayError", code: "INVALID_REQUEST" };
+  await assert.rejects(makeWorkspace(join(root, "file")), refused);
+  await assert.rejects(makeWorkspace(join(root, "file/below")), refused);
+  await assert.rejects(makeWorkspace(join(root, "x".repeat(300))), refused);
+  if (process.platform === "linux") await assert.rejects(makeWorkspace("/proc/1/workspace"), refused);
 });

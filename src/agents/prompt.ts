@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
-import { lstat, mkdir, open, realpath, writeFile } from "node:fs/promises";
-import { join, sep } from "node:path";
+import { lstat, mkdir, open, realpath, stat, writeFile } from "node:fs/promises";
+import { dirname, join, resolve, sep } from "node:path";
+import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Turn } from "./runtime.ts";
 
@@ -160,11 +161,51 @@ Facts about this machine that help when tools are used: host names, paths, accou
 };
 
 /**
+ * Makes a directory (0700) and what is missing above it; one that is there is left as it is. Throws GatewayError
+ * INVALID_REQUEST with the system's reason. Not `recursive`: under /proc that never comes back and keeps a thread busy for ever.
+ */
+export async function makeWorkspace(dir: string): Promise<void> {
+  try {
+    await makeDirectory(dir);
+  } catch (err) {
+    const { code } = err as NodeJS.ErrnoException;
+    if (code === undefined) throw err;
+    throw new GatewayError("INVALID_REQUEST", `the workspace ${dir.slice(0, 200)} cannot be used: ${code}`, {
+      cause: err,
+      fix: "Choose a directory that the gateway may write to.",
+    });
+  }
+}
+
+async function makeDirectory(dir: string): Promise<void> {
+  const missing: string[] = [];
+  for (let at = resolve(dir); !(await isDirectory(at)); at = dirname(at)) missing.unshift(at);
+  for (const each of missing) {
+    try {
+      await mkdir(each, { mode: 0o700 });
+    } catch (err) {
+      // Somebody else was quicker, or something that is no directory is in the way.
+      if ((err as NodeJS.ErrnoException).code !== "EEXIST" || !(await isDirectory(each))) throw err;
+    }
+  }
+}
+
+/** False when nothing is there or something else is; the root is always a directory. */
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (err) {
+    if (["ENOENT", "ENOTDIR"].includes((err as NodeJS.ErrnoException).code ?? "")) return false;
+    throw err;
+  }
+}
+
+/**
  * Makes a workspace (0700) and gives a fresh one short templates. Returns the names that were written: a directory that
  * has any workspace file is somebody's and is left alone, and an existing file is never overwritten.
  */
 export async function ensureWorkspace(dir: string): Promise<string[]> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await makeWorkspace(dir);
   if ((await readWorkspace(dir)).length > 0) return [];
   const written: string[] = [];
   for (const [name, text] of Object.entries(TEMPLATES)) {

@@ -2,11 +2,10 @@ import { fileURLToPath } from "node:url";
 import { systemClock } from "../core/clock.ts";
 import { randomUUID } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { GUIDE, discoverLocalServers, lacksLocalServer } from "../agents/models.ts";
 import type { GuideFacts } from "../agents/pi/guide.ts";
-import { ensureWorkspace } from "../agents/prompt.ts";
+import { ensureWorkspace, makeWorkspace } from "../agents/prompt.ts";
 import { modelName } from "../agents/runtime.ts";
 import { openAuth, type Auth, type Ended } from "../auth/open.ts";
 import type { GatewayOptions } from "../cli/invocation.ts";
@@ -545,7 +544,7 @@ export class Gateway {
   }
 
   async #ensureWorkspace(workspace: string): Promise<void> {
-    if (this.core.config.agents.defaults.skipBootstrap) await mkdir(workspace, { recursive: true, mode: 0o700 });
+    if (this.core.config.agents.defaults.skipBootstrap) await makeWorkspace(workspace);
     else await ensureWorkspace(workspace);
   }
 

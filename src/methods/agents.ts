@@ -117,6 +117,8 @@ async function create(deps: AgentsDeps, params: CreateParams): Promise<Record<st
     ...(model === undefined ? {} : { model }),
     ...identityEntry(params),
   };
+  // Before it is written down: an agent whose workspace cannot be made is not created.
+  if (workspace !== undefined) await deps.ensureWorkspace(workspace);
   const edited = await editConfig(deps, (raw) => setAt(keepMain(raw), ["agents", "entries", id], entry));
   const agent = resolveAgent(edited.loaded.config, id, deps.stateDir);
   await deps.ensureWorkspace(agent.workspace);
@@ -146,7 +148,8 @@ async function update(deps: AgentsDeps, params: UpdateParams): Promise<Record<st
   const id = requireAgent(configOf(deps), params.agentId);
   const workspace = params.workspace === undefined ? undefined : toWorkspace(deps, params.workspace);
   const model = typeof params.model === "string" ? toModel(params.model) : params.model;
-  const edited = await editConfig(deps, (raw) => {
+  if (workspace !== undefined) await deps.ensureWorkspace(workspace);
+  await editConfig(deps, (raw) => {
     const at = pathOf(raw, id);
     let text = raw;
     const put = (path: readonly string[], value: string | null | undefined): void => {
@@ -160,7 +163,6 @@ async function update(deps: AgentsDeps, params: UpdateParams): Promise<Record<st
     put(["identity", "avatar"], params.avatar);
     return text;
   });
-  if (workspace !== undefined) await deps.ensureWorkspace(resolveAgent(edited.loaded.config, id, deps.stateDir).workspace);
   return { ok: true, agentId: id };
 }
 

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { access, mkdir, rm } from "node:fs/promises";
+import { access, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Clock } from "../../core/clock.ts";
@@ -9,7 +9,7 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import type { ProviderTable } from "../models.ts";
-import { loadSystemPrompt, type PromptLimits } from "../prompt.ts";
+import { loadSystemPrompt, makeWorkspace, type PromptLimits } from "../prompt.ts";
 import { modelName, type AgentEvent, type AgentRuntime, type ModelRef, type RuntimeStatus, type Turn } from "../runtime.ts";
 import type { TurnGrant } from "./extension.ts";
 import {
@@ -245,7 +245,7 @@ class PiRuntime implements AgentRuntime {
     const { signal } = mine.abort;
     let checkpoint = parseCheckpoint(turn.checkpoint);
     let last: AttemptResult | undefined;
-    await mkdir(turn.workspace, { recursive: true, mode: 0o700 });
+    await makeWorkspace(turn.workspace);
     for (const [index, model] of turn.models.entries()) {
       const hasFallback = index < turn.models.length - 1;
       const worker = await this.#pool.acquire(mine.file, signal);
