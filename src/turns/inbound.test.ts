@@ -124,9 +124,12 @@ test("only owners and listed people give commands; the words of others are a mes
   const bench = openDoor({ ...open, commands });
   await bench.door.admit(irc, account, [event("1", "/status", from("alice"))]);
   assert.equal((await until(() => bench.runtime.prompts[0])).text, "/status");
+  await until(() => bench.turns.options.outbox.byState("queued", 10).length === 1);
   for (const [index, id] of ["boss", "carol"].entries()) {
     await bench.door.admit(irc, account, [event(`c${index}`, "/status", from(id))]);
-    assert.match(await until(() => bench.turns.options.outbox.byState("queued", 10)[index + 1]?.text), /^session agent:main:irc:direct:/);
+    const answer = (): string | undefined =>
+      bench.turns.options.outbox.byState("queued", 10).find((part) => (part.target as { chat: { id: string } }).chat.id === id)?.text;
+    assert.match(await until(answer), /^session agent:main:irc:direct:/);
   }
   assert.equal(bench.runtime.prompts.length, 1);
   await bench.door.admit(irc, account, [inRoom("g", "/status")]);
