@@ -32,7 +32,7 @@ export const LIMITS = {
   /** Turns that run at the same time in the whole gateway; the rest wait in their lanes. */
   concurrentTurns: 8,
   /** Attempts to run a message before it is parked with its payload kept. */
-  turnAttempts: 3,
+  turnAttempts: 5,
   /** Attempts to send one part of a reply when the failure is certain and transient. */
   sendAttempts: 8,
   /** At shutdown: how long a send that has begun may take to be confirmed; then its fate is unknown. */

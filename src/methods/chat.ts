@@ -55,12 +55,9 @@ export function chatMethods(deps: ChatMethodsDeps) {
     },
     "chat.abort": {
       scope: "operator.write",
-      run: ({ sessionKey, agentId, runId }: { sessionKey: string; agentId?: string; runId?: string }) => {
-        const runIds = deps.turns.abort(
-          resolveKey(deps, sessionKey, agentId).key,
-          runId === undefined ? undefined : asId<RunId>(runId),
-          "user",
-        );
+      run: async ({ sessionKey, agentId, runId }: { sessionKey: string; agentId?: string; runId?: string }) => {
+        const { key } = resolveKey(deps, sessionKey, agentId);
+        const runIds = await deps.turns.abortDurably(key, runId === undefined ? undefined : asId<RunId>(runId));
         return { ok: true, aborted: runIds.length > 0, runIds };
       },
     },

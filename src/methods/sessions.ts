@@ -385,10 +385,10 @@ async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<unknown> {
   return { ok: true, key, compacted: true, result: { summary: result.summary, tokensBefore: result.tokensBefore } };
 }
 
-function abort(deps: ChatDeps, params: { key?: string; runId?: string; agentId?: string }): unknown {
+async function abort(deps: ChatDeps, params: { key?: string; runId?: string; agentId?: string }): Promise<unknown> {
   const row = params.runId === undefined ? undefined : deps.turns.find(params.runId);
   const key: SessionKey | undefined = params.key === undefined ? row?.sessionKey : resolveKey(deps, params.key, params.agentId).key;
   if (!key) throw new GatewayError("INVALID_REQUEST", "one of key and runId is needed, and the run must exist");
-  const runIds = deps.turns.abort(key, params.runId === undefined ? undefined : asId<RunId>(params.runId), "user");
+  const runIds = await deps.turns.abortDurably(key, params.runId === undefined ? undefined : asId<RunId>(params.runId));
   return { ok: true, abortedRunId: runIds[0] ?? null, status: runIds.length > 0 ? "aborted" : "no-active-run", runIds };
 }

@@ -4,6 +4,7 @@ import { textOf } from "../store/messages.ts";
 import { gated, said, MODEL } from "../../test/fakes/runtime.ts";
 import { message, openBench, until, type Bench } from "../../test/fakes/turns.ts";
 import { asId } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
 import { recover } from "./recover.ts";
 
 const key = asId<never>("agent:main:main");
@@ -156,6 +157,29 @@ test("/stop overtakes: it aborts the turn, forgets what waits, and is answered a
   bench.close();
 });
 
+test("a stop that was answered holds after a crash: the run does not come back", async () => {
+  const before = openBench();
+  before.runtime.script = async function* () {
+    yield { type: "started", model: MODEL, contextWindow: 1 };
+    await new Promise(() => {});
+  };
+  await before.turns.submit(message("one", "e1"));
+  await until(() => before.runtime.prompts.length === 1);
+  assert.deepEqual(await before.turns.abortDurably(key), ["e1"]);
+  await before.turns.submit(message("two", "x1", { sessionKey: asId("agent:main:other") }));
+  await until(() => before.runtime.prompts.length === 2);
+  await before.turns.submit(message("/stop", "x2", { sessionKey: asId("agent:main:other") }));
+  before.store.close();
+  const after = openBench({ dir: before.dir });
+  assert.deepEqual(
+    recover(after.turns, () => null),
+    { resumed: 0, closed: 0, parked: 0, unknown: 0 },
+  );
+  assert.equal(after.turns.find("e1")?.outcome?.status, "aborted");
+  assert.equal(after.turns.find("x1")?.outcome?.status, "aborted");
+  after.close();
+});
+
 test("/new keeps its place in the lane and starts an empty conversation", async () => {
   const bench = openBench();
   await bench.turns.submit(message("hello", "e1"));
@@ -273,7 +297,7 @@ test("a message that crashes the gateway again and again is parked with its payl
   await dir.turns.submit(message("fine", "e2"));
   dir.store.close();
   let recovery;
-  for (let crash = 0; crash < 3; crash++) {
+  for (let crash = 0; crash < LIMITS.turnAttempts; crash++) {
     const bench = openBench({ dir: dir.dir });
     bench.runtime.script = gated;
     recovery = recover(bench.turns, () => null);

@@ -17,7 +17,7 @@ import type { RunRef, TurnEvents } from "./events.ts";
 import { toContext } from "./context.ts";
 import { nextStep, type Active, type Lane, type Waiting } from "./lane.ts";
 import type { AgentSettings } from "./settings.ts";
-import type { Admitted, Payload, Submission } from "./submission.ts";
+import { titleOf, toAdmitted, toPayload, type Admitted, type Payload, type Submission } from "./submission.ts";
 import { noticeFor, runTurn } from "./turn.ts";
 
 export type TurnsOptions = {
@@ -204,7 +204,7 @@ export class Turns {
         known = this.#knownEvent(submission, runId);
         if (known) return;
         const session = this.#ensureSession(submission, now);
-        if (command.name === "stop") this.abort(submission.sessionKey, undefined, "user");
+        if (command.name === "stop") this.#writeAborted(this.abort(submission.sessionKey, undefined, "user"), now);
         const text = answerCommand(command, session, this.options.commands).text;
         outcome = { status: "ok", text, stopReason: "stop", endedAt: now };
         inbox.add({
@@ -361,6 +361,21 @@ export class Turns {
     }
     for (const each of waiting) void this.#endWaiting(each.runId, sessionKey);
     return [...(hit ? active.runIds : []), ...waiting.map((each) => each.runId)];
+  }
+
+  /** As `abort` by a person; resolves when it is on disk, so that a crash does not bring the runs back. */
+  async abortDurably(sessionKey: SessionKey, runId?: RunId): Promise<RunId[]> {
+    const runIds = this.abort(sessionKey, runId, "user");
+    await this.options.store.write(() => this.#writeAborted(runIds, this.options.clock.now()));
+    return runIds;
+  }
+
+  /** The end of a turn that is being stopped comes later and says more; this is what counts if it never comes. */
+  #writeAborted(runIds: readonly RunId[], now: number): void {
+    for (const runId of runIds) {
+      if (!this.find(runId)?.outcome)
+        this.options.inbox.end(runId, "aborted", { status: "aborted", text: "", stopReason: "aborted", endedAt: now });
+    }
   }
 
   async #endWaiting(runId: RunId, sessionKey: SessionKey): Promise<void> {
@@ -588,7 +603,7 @@ export class Turns {
     for (const runId of [...active.runIds, ...active.steered]) {
       this.#inflight.delete(runId);
       const row = this.find(runId);
-      if (!row || row.outcome) continue;
+      if (!row || (row.outcome && row.state !== "aborted")) continue;
       const now = clock.now();
       const outcome: Outcome = { status: "error", text: "", stopReason: "error", endedAt: now, error: { kind: "unknown", message } };
       const target = row.payload?.target;
@@ -666,29 +681,8 @@ export class Turns {
   }
 }
 
-function toPayload(submission: Submission, kind: Payload["kind"]): Payload {
-  const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
-  return { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
-}
-
 /** What the agent reads: the waiting lines of the room first, then the message. */
 export const agentTextOf = (payload: Pick<Payload, "text" | "context">): string =>
   payload.context ? `${payload.context}\n\n${payload.text}` : payload.text;
-
-const toAdmitted = (row: InboxRow, duplicate: boolean): Admitted => ({
-  runId: row.runId,
-  sessionKey: row.sessionKey,
-  agentId: row.agentId,
-  duplicate,
-  state: row.state,
-  outcome: row.outcome,
-});
-
-/** A name for a session until somebody gives it one: the first line of its first message. */
-function titleOf(text: string): string | null {
-  const line = text.trim().split("\n", 1)[0]!.trim();
-  if (line === "" || line.startsWith("/")) return null;
-  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
-}
 
 export { conversationOf };

@@ -70,6 +70,8 @@ function settle(turns: Turns, row: Row, now: number, recovery: Recovery): void {
   inbox.end(row.runId, fate === "close" ? "failed" : "parked", outcome);
   recovery[fate === "close" ? "closed" : "parked"]++;
   const session = turns.options.sessions.get(row.sessionKey);
+  // The agent's own context ends before this message: it is made anew from the transcript, which has it.
+  if (session && fate === "close") turns.options.sessions.patch(session.key, { checkpoint: null });
   if (session) turns.addReply({ runId: row.runId, session, text: message, now, origin: "notice" });
   if (row.payload?.target) turns.addIntent(row.runId, row.sessionKey, row.payload.target, message, now);
 }

@@ -2,7 +2,7 @@ import type { ImageInput, ToolName } from "../agents/runtime.ts";
 import type { Target } from "../channels/channel.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
-import type { InboxState, Outcome } from "../store/inbox.ts";
+import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
 import type { Provenance } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
 
@@ -53,3 +53,26 @@ export type Admitted = {
   state: InboxState;
   outcome: Outcome | null;
 };
+
+/** The part of a submission that is stored with the message. */
+export function toPayload(submission: Submission, kind: Payload["kind"]): Payload {
+  const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
+  return { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
+}
+
+/** What the source of a message is told about it. */
+export const toAdmitted = (row: InboxRow, duplicate: boolean): Admitted => ({
+  runId: row.runId,
+  sessionKey: row.sessionKey,
+  agentId: row.agentId,
+  duplicate,
+  state: row.state,
+  outcome: row.outcome,
+});
+
+/** A name for a session until somebody gives it one: the first line of its first message. */
+export function titleOf(text: string): string | null {
+  const line = text.trim().split("\n", 1)[0]!.trim();
+  if (line === "" || line.startsWith("/")) return null;
+  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
+}

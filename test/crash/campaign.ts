@@ -5,7 +5,11 @@ import { Life } from "./life.ts";
 import { Random } from "./random.ts";
 import { Traffic } from "./traffic.ts";
 import type { Client } from "../../src/client/client.ts";
+import { ClientError } from "../../src/client/errors.ts";
 import { World } from "./world.ts";
+
+/** How long the end of a process may be seen after the end of its sockets. */
+const EXIT_SEEN_MS = 5_000;
 
 export type CampaignOptions = {
   seed: number;
@@ -161,6 +165,8 @@ export class Campaign {
     try {
       await checkHistory(client, this.#ledger);
     } catch (err) {
+      // The socket may tell of the kill before the process does.
+      if (err instanceof ClientError && err.kind === "closed") await Promise.race([life.ended, sleep(EXIT_SEEN_MS)]);
       if (!life.over) throw err;
     }
     return life.over ? null : client;
