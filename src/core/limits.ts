@@ -52,6 +52,8 @@ export const LIMITS = {
   toolResultChars: 64_000,
   /** Deltas are joined for this long before they are sent on. */
   deltaCoalesceMs: 40,
+  /** Base64 characters of a picture that is kept inside of its row; larger ones become files. */
+  inlineImageChars: 65_536,
   /** Attachment sizes, advertised in hello-ok. */
   attachmentBytes: 19_464_192,
   imageBytes: 6_291_456,

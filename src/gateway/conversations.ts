@@ -104,6 +104,7 @@ export class Conversations {
       messages,
       inbox,
       outbox,
+      media: core.media,
       bus,
       clock,
       metrics,

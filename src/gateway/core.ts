@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { systemClock } from "../core/clock.ts";
 import { LIMITS } from "../core/limits.ts";
 import { randomUUID } from "node:crypto";
@@ -27,6 +28,7 @@ import { createMetrics } from "../observe/metrics.ts";
 import { createChannelState } from "../store/channel-state.ts";
 import { createFacts } from "../store/facts.ts";
 import { createInbox } from "../store/inbox.ts";
+import { Media } from "../store/media.ts";
 import { createMessages } from "../store/messages.ts";
 import { openStore, type Store } from "../store/open.ts";
 import { createOutbox } from "../store/outbox.ts";
@@ -66,6 +68,7 @@ export class Core {
   readonly inbox;
   readonly outbox;
   readonly channelState;
+  readonly media: Media;
   readonly facts;
   readonly pairings;
   readonly bus: Bus<TurnEvents>;
@@ -89,6 +92,7 @@ export class Core {
     this.inbox = createInbox(this.store);
     this.outbox = createOutbox(this.store);
     this.channelState = createChannelState(this.store);
+    this.media = new Media(join(paths.gateway, "media"));
     this.facts = createFacts(this.store);
     this.pairings = createPairings(this.store, { newCode: createPairingCode, now: clock.now });
     this.instanceId = this.#keptInstanceId();

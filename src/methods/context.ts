@@ -105,9 +105,11 @@ export function toImages(attachments: readonly unknown[] | undefined): ImageInpu
       );
     }
     const data = content.replace(/^data:[^,]{0,100},/, "");
-    if (data.length * 0.75 > LIMITS.imageBytes)
+    if (Buffer.byteLength(data, "base64") > LIMITS.imageBytes)
       throw new GatewayError("INVALID_REQUEST", `attachment ${index + 1} is larger than ${LIMITS.imageBytes} bytes`);
-    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(data)) throw new GatewayError("INVALID_REQUEST", `attachment ${index + 1} is not base64`);
+    // Whatever is not base64 is left out by the decoder, so that the lengths differ.
+    if (data === "" || data.includes("-") || data.includes("_") || Buffer.from(data, "base64").length !== Buffer.byteLength(data, "base64"))
+      throw new GatewayError("INVALID_REQUEST", `attachment ${index + 1} is not base64`);
     return { mimeType, data };
   });
 }

@@ -178,7 +178,9 @@ export function toMessageRow(message: Message): Wire {
 }
 
 const toBlock = (block: StoredBlock): Wire =>
-  block.type === "image" ? { type: "image", mimeType: block.mimeType, data: block.data } : { ...block };
+  block.type === "image" && "file" in block
+    ? { type: "image", mimeType: block.mimeType, sizeBytes: block.sizeBytes, omitted: true }
+    : { ...block };
 
 /** The newest rows that fit into `maxBytes` when they are written as JSON; always at least the newest one. */
 export function toPage(rows: readonly Wire[], maxBytes: number): HistoryPage {

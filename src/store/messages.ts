@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { RunId, SessionKey } from "../core/ids.ts";
+import type { KeptImage } from "./media.ts";
 import type { Store } from "./open.ts";
 
 export type Provenance = {
@@ -16,7 +17,7 @@ export type StoredBlock =
   | { type: "text"; text: string }
   | { type: "thinking"; thinking: string }
   | { type: "toolCall"; id: string; name: string; arguments: unknown }
-  | { type: "image"; mimeType: string; data: string };
+  | ({ type: "image" } & KeptImage);
 
 /** What is kept of one message, by role. */
 export type MessageBody =

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { textOf } from "../store/messages.ts";
 import { gated, said, MODEL } from "../../test/fakes/runtime.ts";
@@ -342,6 +344,30 @@ test("what is done with a session exclusively waits for its turn, and messages w
   await until(() => bench.turns.inflight(key)[0]?.text);
   bench.runtime.release("e2");
   assert.equal((await outcome(bench, "e2"))?.status, "ok");
+  bench.close();
+});
+
+test("a large picture is a file, the agent gets it whole, and a missing one is told", async () => {
+  const bench = openBench();
+  const data = Buffer.alloc(120_000, 5).toString("base64");
+  await bench.turns.submit(message("look", "e1", { images: [{ mimeType: "image/png", data }] }));
+  await outcome(bench, "e1");
+  assert.deepEqual(bench.runtime.prompts[0]!.images, [{ mimeType: "image/png", data }]);
+  const longest = bench.store.get<{ n: number }>("SELECT max(length(body)) AS n FROM messages")!.n;
+  assert.ok(longest < 2_000, `a row of ${longest} characters`);
+  assert.ok(bench.store.get<{ n: number }>("SELECT max(length(payload)) AS n FROM inbox")!.n < 2_000);
+  const session = bench.turns.options.sessions.get(key)!;
+  const block = (bench.turns.options.messages.tail(key, session.session_id, 5)[0]!.body.content as readonly unknown[])[1] as {
+    file?: string;
+  };
+  assert.match(block.file!, /^[0-9a-f]{64}$/);
+  bench.runtime.script = gated;
+  await bench.turns.submit(message("first", "e2"));
+  await until(() => bench.turns.inflight(key)[0]?.text);
+  await bench.turns.submit(message("again", "e3", { images: [{ mimeType: "image/png", data }] }));
+  rmSync(join(bench.dir, "media"), { recursive: true });
+  bench.runtime.release("e2");
+  assert.match((await outcome(bench, "e3"))!.error!.message, /can no longer be read/);
   bench.close();
 });
 

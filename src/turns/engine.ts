@@ -8,6 +8,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Inbox, InboxRow, Outcome } from "../store/inbox.ts";
+import type { InlineImage, KeptImage, Media } from "../store/media.ts";
 import type { Message, Messages, NewMessage } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
 import type { Outbox } from "../store/outbox.ts";
@@ -26,6 +27,7 @@ export type TurnsOptions = {
   messages: Messages;
   inbox: Inbox;
   outbox: Outbox;
+  media: Media;
   runtime: AgentRuntime;
   bus: Bus<TurnEvents>;
   clock: Clock;
@@ -92,7 +94,8 @@ export class Turns {
 
   /** Admits one message: on disk before the promise resolves. Rejects when it cannot be stored, or when its lane is full. */
   async submit(submission: Submission): Promise<Admitted> {
-    const admission = this.admission(submission);
+    const images = submission.images.length === 0 ? [] : await Promise.all(submission.images.map((image) => this.#keepImage(image)));
+    const admission = this.admission({ ...submission, images });
     try {
       await this.options.store.write(admission.inTransaction);
     } catch (err) {
@@ -100,6 +103,15 @@ export class Turns {
       throw err;
     }
     return admission.afterCommit();
+  }
+
+  #keepImage(image: KeptImage): Promise<KeptImage> {
+    return "data" in image ? this.options.media.keep(image) : Promise.resolve(image);
+  }
+
+  /** Pictures of a stored message, ready for an agent. Throws UNAVAILABLE when one can no longer be read. */
+  loadImages(images: readonly KeptImage[]): Promise<InlineImage[]> {
+    return Promise.all(images.map((image) => this.options.media.load(image)));
   }
 
   laneIsFull(sessionKey: SessionKey): boolean {
@@ -281,7 +293,7 @@ export class Turns {
   }
 
   #addUserMessage(submission: Submission, runId: RunId, session: SessionRow, now: number): Message {
-    const images = submission.images.map((image) => ({ type: "image" as const, mimeType: image.mimeType, data: image.data }));
+    const images = submission.images.map((image) => ({ type: "image" as const, ...image }));
     const content = images.length > 0 ? [{ type: "text" as const, text: submission.text }, ...images] : submission.text;
     return this.addMessage({
       id: this.options.newId(),
@@ -550,7 +562,7 @@ export class Turns {
       const taken = await this.options.runtime.steer(lane.key, {
         runId: message.runId,
         text: agentTextOf(row.payload),
-        images: row.payload.images,
+        images: await this.loadImages(row.payload.images),
       });
       if (!taken) this.#unsteer(lane, active, { ...message, mode: "followup" });
     } catch (err) {

@@ -1,8 +1,9 @@
-import type { ImageInput, ToolName } from "../agents/runtime.ts";
+import type { ToolName } from "../agents/runtime.ts";
 import type { Target } from "../channels/channel.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
 import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
+import type { KeptImage } from "../store/media.ts";
 import type { Provenance } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
 
@@ -14,7 +15,7 @@ export type Payload = {
   text: string;
   /** Group lines that came before and were not addressed to the agent; given to it as context. */
   context: string | null;
-  images: readonly ImageInput[];
+  images: readonly KeptImage[];
   provenance: Provenance;
   /** Where the answer is delivered; null when it only goes to the session's clients. */
   target: Target | null;

@@ -1,4 +1,5 @@
 import type { AgentEvent, Turn } from "../agents/runtime.ts";
+import { GatewayError } from "../core/errors.ts";
 import type { RunId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
@@ -71,7 +72,13 @@ class RunningTurn {
     const { clock, runtime, bus } = this.#turns.options;
     const session = this.#session();
     if (!session) return this.close(errorOutcome("the session of this message was deleted", clock.now()));
-    const turn = this.#toTurn(session);
+    let turn: Turn;
+    try {
+      turn = await this.#toTurn(session);
+    } catch (err) {
+      if (!(err instanceof GatewayError)) throw err;
+      return this.close(errorOutcome(err.message, clock.now()));
+    }
     this.#loan.inflight.set(this.#row.runId, this.#progress);
     bus.emit("turn.started", {
       ...this.#ref,
@@ -154,7 +161,7 @@ class RunningTurn {
     return payload.timeoutMs && payload.timeoutMs > 0 ? payload.timeoutMs : this.#turns.options.settings(agentId).timeoutMs;
   }
 
-  #toTurn(session: SessionRow): Turn {
+  async #toTurn(session: SessionRow): Promise<Turn> {
     const { options } = this.#turns;
     const { payload } = this.#row;
     const settings = options.settings(this.#row.agentId);
@@ -165,7 +172,7 @@ class RunningTurn {
       sessionId: session.session_id,
       agentId: this.#row.agentId,
       text: [payload, ...collected].map(agentTextOf).join("\n\n"),
-      images: [payload, ...collected].flatMap((each) => each.images),
+      images: await this.#turns.loadImages([payload, ...collected].flatMap((each) => each.images)),
       models: modelsOf(settings, session, payload.model),
       thinking: thinkingOf(settings, session, payload.thinking),
       tools: payload.tools,

@@ -7,6 +7,7 @@ import { asId, type AgentId, type SessionKey } from "../../src/core/ids.ts";
 import { silentLog } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
 import { createInbox } from "../../src/store/inbox.ts";
+import { Media } from "../../src/store/media.ts";
 import { createMessages } from "../../src/store/messages.ts";
 import { openStore, type Store } from "../../src/store/open.ts";
 import { createOutbox } from "../../src/store/outbox.ts";
@@ -56,6 +57,7 @@ export function openBench(
     messages: createMessages(store),
     inbox: createInbox(store),
     outbox: createOutbox(store),
+    media: new Media(join(dir, "media")),
     clock: systemClock,
     log: silentLog,
     metrics: silentMetrics,
