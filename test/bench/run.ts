@@ -1,6 +1,6 @@
 // node test/bench/run.ts [--runs N] [--only start,turn,...]: prints CPU seconds and PSS with their spread, beside the budget.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -8,7 +8,6 @@ import { startModelServer, type ModelServer } from "../model-server.ts";
 import { descendants, dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "../wire/gateway.ts";
 
 const DIST = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
-const TICK = Number(spawnSync("getconf", ["CLK_TCK"], { encoding: "utf8" }).stdout) || 100;
 
 const { values } = parseArgs({ options: { runs: { type: "string", default: "5" }, only: { type: "string" }, json: { type: "boolean" } } });
 const runs = Number(values.runs);
@@ -28,10 +27,8 @@ function record(name: string, unit: string, sample: number, budget?: number): vo
 
 /** CPU seconds of one process so far, all of its threads. */
 function cpuOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ");
-  const main = Number(stat[0]) / 1e9;
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  return Math.max(main, (Number(fields[11]) + Number(fields[12])) / TICK);
+  const tasks = readdirSync(`/proc/${pid}/task`).map((task) => readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8"));
+  return tasks.reduce((sum, text) => sum + Number(text.split(" ")[0]) / 1e9, 0);
 }
 
 function pssOf(pid: number): number {
