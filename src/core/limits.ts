@@ -53,7 +53,7 @@ export const LIMITS = {
   /** Deltas are joined for this long before they are sent on. */
   deltaCoalesceMs: 40,
   /** Base64 characters of a picture that is kept inside of its row; larger ones become files. */
-  inlineImageChars: 65_536,
+  inlineImageChars: 8_192,
   /** Attachment sizes, advertised in hello-ok. */
   attachmentBytes: 19_464_192,
   imageBytes: 6_291_456,

@@ -314,10 +314,10 @@ function withFreshId(message: Buffer, id: string): Buffer {
   return old === undefined ? message : Buffer.from(message.toString("latin1").replaceAll(`"${old}"`, `"${id}"`), "latin1");
 }
 
-/** An image is stored with its message in one transaction, which takes time in proportion to it. */
-const STORED_MS_PER_MB = 25;
+/** A large attachment is parsed and decoded in one piece each, which takes time in proportion to it. */
+const DECODED_MS_PER_MB = 3;
 const allowanceMs = ({ what, bytes }: Message): number =>
-  what === LARGE_ATTACHMENT ? STALL_MS + (bytes.length / 1_000_000) * STORED_MS_PER_MB : STALL_MS;
+  what === LARGE_ATTACHMENT ? STALL_MS + (bytes.length / 1_000_000) * DECODED_MS_PER_MB : STALL_MS;
 
 /** What may be the id of a message, wherever it stands in it. */
 function idsOf(message: Buffer): ReadonlySet<string> {
