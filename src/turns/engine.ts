@@ -158,13 +158,7 @@ export class Turns {
         const session = this.#ensureSession(submission, now);
         const noted = command ? null : this.options.takeContext(submission.sessionKey, now);
         inbox.add({
-          runId,
-          channel: submission.channel,
-          account: submission.account,
-          eventId: submission.eventId,
-          sessionKey: submission.sessionKey,
-          sessionId: session.session_id,
-          agentId: submission.agentId,
+          ...identityOf(submission, runId, session),
           payload: noted ? { ...payload, context: [noted, payload.context].filter(Boolean).join("\n\n") } : payload,
           receivedAt: now,
           state: submission.park ? "parked" : atOnce ? "running" : "queued",
@@ -220,13 +214,7 @@ export class Turns {
         const text = answerCommand(command, session, this.options.commands).text;
         outcome = { status: "ok", text, stopReason: "stop", endedAt: now };
         inbox.add({
-          runId,
-          channel: submission.channel,
-          account: submission.account,
-          eventId: submission.eventId,
-          sessionKey: submission.sessionKey,
-          sessionId: session.session_id,
-          agentId: submission.agentId,
+          ...identityOf(submission, runId, session),
           payload: toPayload(submission, "command"),
           receivedAt: now,
           state: "done",
@@ -696,5 +684,16 @@ export class Turns {
 /** What the agent reads: the waiting lines of the room first, then the message. */
 export const agentTextOf = (payload: Pick<Payload, "text" | "context">): string =>
   payload.context ? `${payload.context}\n\n${payload.text}` : payload.text;
+
+/** What names an admitted message, whatever becomes of it. */
+const identityOf = (submission: Submission, runId: RunId, session: SessionRow) => ({
+  runId,
+  channel: submission.channel,
+  account: submission.account,
+  eventId: submission.eventId,
+  sessionKey: submission.sessionKey,
+  sessionId: session.session_id,
+  agentId: submission.agentId,
+});
 
 export { conversationOf };
