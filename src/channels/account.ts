@@ -1,7 +1,7 @@
 import { LIMITS } from "../core/limits.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import type { Channel, ChannelHost as RunHost, HookAnswer, HookRequest, Inbound, Link, LinkState } from "./channel.ts";
+import type { Channel, ChannelHost as RunHost, HookAnswer, HookRequest, ChannelEvent, Link, LinkState } from "./channel.ts";
 import { TerminalError } from "./channel.ts";
 import type { AccountSpec, AccountStatus, HostDeps, Leases } from "./host.ts";
 
@@ -61,7 +61,18 @@ class SupervisedAccount implements Account {
     this.#log = deps.log.child({ channel, account });
     const never = { retryAt: null, lastEventAt: null, lastReadAt: null, lastWriteAt: null };
     const cause = enabled ? null : "disabled in the configuration";
-    this.#status = { channel, account, enabled, state: "stopped", since: deps.clock.now(), cause, fix: null, ...never, reconnects: 0 };
+    this.#status = {
+      channel,
+      account,
+      enabled,
+      state: "stopped",
+      since: deps.clock.now(),
+      cause,
+      fix: null,
+      ...never,
+      reconnects: 0,
+      rateLimits: 0,
+    };
   }
 
   spec(): AccountSpec {
@@ -249,7 +260,7 @@ class SupervisedAccount implements Account {
     const { channel, account } = this.#spec;
     const status = this.#status;
     return {
-      async admit(events: readonly Inbound[], next?: string) {
+      async admit(events: readonly ChannelEvent[], next?: string) {
         // What was read before a stop may still be stored: a platform without redelivery would not send it again.
         if (isRevoked()) throw new GatewayError("CONFLICT", `a connection of ${channel}/${account} that was replaced tried to write`);
         // The host knows whose events these are; a channel cannot write for another account.
@@ -265,6 +276,11 @@ class SupervisedAccount implements Account {
       state: (state, cause) => {
         if (isCurrent()) this.#set(state, cause ?? null);
       },
+      limited: () => {
+        status.rateLimits++;
+        metrics.count("gateway_channels_rate_limits_total", { channel });
+      },
+      commands: this.#deps.commands,
       log: this.#log,
       ...(vault && { vault: vault(channel, account) }),
     };
@@ -285,6 +301,10 @@ function guarded(link: Link, isCurrent: () => boolean, onWrite: () => void): Lin
   if (link.edit) copy.edit = link.edit.bind(link);
   if (link.react) copy.react = link.react.bind(link);
   if (link.remove) copy.remove = link.remove.bind(link);
+  if (link.pin) copy.pin = link.pin.bind(link);
+  if (link.openThread) copy.openThread = link.openThread.bind(link);
+  if (link.poll) copy.poll = link.poll.bind(link);
+  if (link.download) copy.download = link.download.bind(link);
   if (link.lookup) copy.lookup = link.lookup.bind(link);
   return copy;
 }

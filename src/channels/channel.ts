@@ -3,11 +3,8 @@ import type { Log } from "../core/log.ts";
 
 export type ChatKind = "direct" | "group" | "channel";
 
-/** A message as a platform gave it, in our words. Made by the channel's pure `decode`; text in it is data from outside. */
-export type Inbound = {
-  /** Identifies the event for ever within (channel, account): the deduplication key. */
-  eventId: string;
-  account: AccountId;
+/** Where something happened. */
+export type Place = {
   chat: { kind: ChatKind; id: ChatId; title?: string };
   /** Thread or topic inside the chat: a lane of its own. */
   thread?: { id: string };
@@ -16,42 +13,99 @@ export type Inbound = {
   /** Where the platform has them, for bindings. */
   guildId?: string;
   teamId?: string;
-  /** `aliases`: other ids of the same person that the platform vouches for; access lists and pairings may name any of them. */
-  sender: { id: SenderId; aliases?: readonly SenderId[]; name?: string; isBot: boolean; isSelf: boolean; roles?: readonly string[] };
-  message: MessageId;
-  text: string;
-  media: readonly MediaRef[];
-  /** The bot itself was addressed: native mention, or by name as the platform does it. */
-  mentionsSelf: boolean;
-  replyTo?: { id: MessageId; text?: string; isSelf: boolean };
+};
+
+/** `aliases`: other ids of the same person that the platform vouches for; access lists and pairings may name any of them. */
+export type Sender = {
+  id: SenderId;
+  aliases?: readonly SenderId[];
+  name?: string;
+  isBot: boolean;
+  isSelf: boolean;
+  roles?: readonly string[];
+};
+
+type Event = {
+  /** Identifies the event for ever within (channel, account): the deduplication key. */
+  eventId: string;
+  account: AccountId;
   /** Platform time, ms. */
   sentAt: number;
   /** `backfill`: read from history after a gap; old ones are recorded, not answered. */
   origin: "live" | "backfill";
 };
 
+/** A message as a platform gave it, in our words. Made by the channel's pure `decode`; text in it is data from outside. */
+export type Inbound = Event &
+  Place & {
+    kind: "message";
+    sender: Sender;
+    message: MessageId;
+    text: string;
+    media: readonly MediaRef[];
+    /** The bot itself was addressed: native mention, or by name as the platform does it. A native command is one, too. */
+    mentionsSelf: boolean;
+    replyTo?: { id: MessageId; text?: string; isSelf: boolean };
+    /** What an answer needs to be shown as the answer to a native command (an interaction's token); goes into `Target.via`. */
+    via?: string;
+  };
+
+/** The text of an earlier message was changed. `text` is the whole new text. */
+export type InboundEdit = Event & Place & { kind: "edit"; sender: Sender; message: MessageId; text: string };
+export type InboundDelete = Event & Place & { kind: "delete"; message: MessageId };
+export type InboundReaction = Event & Place & { kind: "reaction"; sender: Sender; message: MessageId; emoji: string; added: boolean };
+/** A button was pressed. `token` is what `Button.token` said; it is checked by the gateway, never trusted. */
+export type InboundPress = Event & Place & { kind: "press"; sender: Sender; message: MessageId; token: string; via?: string };
+/** A chat has another id from now on. */
+export type InboundMove = Event & { kind: "move"; from: ChatId; to: ChatId };
+/** An event that `decode` could not read: kept with its payload for an operator, acknowledged like every other. */
+export type InboundUnreadable = Event & { kind: "unreadable"; raw: string; cause: string };
+
+/** Everything that a channel hands in. */
+export type ChannelEvent = Inbound | InboundEdit | InboundDelete | InboundReaction | InboundPress | InboundMove | InboundUnreadable;
+
+export type MediaKind = "image" | "file" | "audio" | "video";
+
 /** A file that can be fetched later. `sizeBytes` is known before the download, or the file is refused. */
 export type MediaRef = {
-  kind: "image" | "file" | "audio" | "video";
+  kind: MediaKind;
   name: string;
   mimeType: string;
   sizeBytes: number | null;
+  /** Where it is; read only by `Link.download` of the same account. Never holds a credential. */
   url: string;
 };
 
-/** Where a reply goes. Stored with the message as JSON, so that it survives a restart. */
-export type Target = { channel: ChannelId; account: AccountId; chat: { kind: ChatKind; id: ChatId }; thread?: string; replyTo?: MessageId };
+/** A file to be sent. `read` gives its bytes, which are on this machine already. */
+export type OutMedia = { kind: MediaKind; name: string; mimeType: string; sizeBytes: number; read: () => Promise<Uint8Array> };
 
-/** One visible piece of a reply, already within the channel's limits. `key` is stable across retries (idempotency key). */
-export type Part = { key: string; target: Target; text: string };
+/** `token` comes back in a press; opaque, at most 48 characters of [A-Za-z0-9_-]. */
+export type Button = { text: string; token: string };
+
+/** Where a reply goes. Stored with the message as JSON, so that it survives a restart. */
+export type Target = {
+  channel: ChannelId;
+  account: AccountId;
+  chat: { kind: ChatKind; id: ChatId };
+  thread?: string;
+  replyTo?: MessageId;
+  /** See Inbound.via. */ via?: string;
+};
 
 /**
- * `sent`: the platform has it. `refused`: certainly not sent; `retryable` says whether trying again can help.
+ * One visible piece of a reply: a text (Markdown), or one file with an optional caption. Its rendered text is within the channel's limits.
+ * `key` is stable across retries (idempotency key). It should be one message of the platform.
+ */
+export type Part = { key: string; target: Target; text: string; media?: OutMedia; buttons?: readonly (readonly Button[])[] };
+
+/**
+ * `sent`: the platform has it. `refused`: certainly not sent; `retryable` says whether trying again can help, `retryAfterMs` when, and
+ * `pauses` what else must wait as long (default: this conversation). `gone`: what was to be edited is not there any more.
  * Throwing anything means that nobody knows: the part becomes `unknown` and is reported, never blindly repeated.
  */
 export type SendResult =
   | { state: "sent"; ids: readonly MessageId[] }
-  | { state: "refused"; retryable: boolean; retryAfterMs?: number; reason: string };
+  | { state: "refused"; retryable: boolean; retryAfterMs?: number; pauses?: "conversation" | "account"; gone?: true; reason: string };
 
 export type LinkState = "stopped" | "connecting" | "ready" | "degraded" | "backoff" | "terminal";
 
@@ -69,6 +123,12 @@ export type Abilities = {
   typing: boolean;
   reactions: boolean;
   media: { in: boolean; out: boolean };
+  /** Buttons under a message, native commands, polls. */
+  buttons: boolean;
+  commands: boolean;
+  polls: boolean;
+  /** Events beside messages that the channel hands in. */
+  events: readonly ("edit" | "delete" | "reaction" | "press" | "move")[];
   /** A listed room admits all its members unless it names senders. Default: senders must be listed too. */
   roomAdmitsMembers?: boolean;
 };
@@ -81,8 +141,15 @@ export interface Link {
   typing?(target: Target): Promise<void>;
   /** Replaces the text of a message that we sent. */
   edit?(id: MessageId, part: Part, signal: AbortSignal): Promise<SendResult>;
-  react?(target: Target, id: MessageId, emoji: string): Promise<void>;
+  /** Sets (or with `on: false` takes back) our reaction. Throws when it is refused. */
+  react?(target: Target, id: MessageId, emoji: string, on: boolean): Promise<void>;
   remove?(target: Target, id: MessageId): Promise<void>;
+  pin?(target: Target, id: MessageId, on: boolean): Promise<void>;
+  /** Opens a thread, at a message where one is given; resolves to its id, for `Target.thread`. */
+  openThread?(target: Target, name: string, at?: MessageId): Promise<string>;
+  poll?(target: Target, poll: { question: string; options: readonly string[]; multiple: boolean }): Promise<SendResult>;
+  /** Fetches a file of a received message; rejects when it has more than `maxBytes` or stalls. */
+  download?(ref: MediaRef, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
   /** Finds a part by its key after a crash; null when it never arrived. Required for idempotency `lookup`. */
   lookup?(part: Part): Promise<readonly MessageId[] | null>;
 }
@@ -93,13 +160,17 @@ export interface ChannelHost {
    * Commits the events and the cursor in one transaction, then resolves; only then may the platform be acknowledged. A
    * repeated event id is a no-op. Rejects when nothing was stored (disk full): do not acknowledge, try again.
    */
-  admit(events: readonly Inbound[], cursor?: string): Promise<void>;
+  admit(events: readonly ChannelEvent[], cursor?: string): Promise<void>;
   /** The last committed cursor; null at the first start. */
   cursor(): string | null;
   /** Proof of transport life: bytes read, a pong, a finished poll. Absence of user messages is never a fault. */
   alive(): void;
   /** The state of the link, with its cause when it is not ready. `terminal` is for what only the owner can mend. */
   state(state: Exclude<LinkState, "stopped" | "backoff">, cause?: string): void;
+  /** The platform asked to slow down; for status and metrics. */
+  limited(): void;
+  /** The chat commands that a platform may offer natively; handed in again as messages with the text "/name arguments". */
+  readonly commands: readonly { name: string; description: string }[];
   readonly log: Log;
   /** What the platform makes a client keep (a linked device's keys). Present where the gateway offers it. */
   readonly vault?: Vault;
@@ -154,6 +225,8 @@ export interface Channel<Account = unknown> {
   verify(account: Account, signal: AbortSignal): Promise<{ name: string }>;
   /** The conversation that an operator names, as people write it (a room, a person); null when the text cannot name one. Pure. */
   toChat(to: string): { kind: ChatKind; id: ChatId } | null;
+  /** A Markdown text as the platform counts it against `maxText`, so that parts are cut by what is shown. Pure. Default: as it is. */
+  rendered?(text: string): string;
   /** Whether a text in a room calls the bot of this account, as `decode` would find; for `route explain`. Pure. Default: never. */
   isAddressed?(account: Account, text: string): boolean;
   /** Brings an id, or an entry of an access list, into the form of `sender.id` and `chat.id`. Pure. Default: unchanged. */

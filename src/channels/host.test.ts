@@ -63,6 +63,10 @@ function scene(parse: (raw: Demo) => ReturnType<Channel["parse"]> = (raw) => ({ 
       typing: false,
       reactions: false,
       media: { in: false, out: false },
+      buttons: false,
+      commands: false,
+      polls: false,
+      events: [],
     },
     parse: (raw) => parse(raw as Demo),
     identity: (account) => (account as Demo).token,
@@ -77,13 +81,14 @@ function scene(parse: (raw: Demo) => ReturnType<Channel["parse"]> = (raw) => ({ 
   };
   const host = createChannelHost({
     load: async (wanted) => (wanted === id ? channel : null),
-    admit: async (_channel, _account, events) => void admitted.push(...events),
+    admit: async (_channel, _account, events) => void admitted.push(...events.filter((each) => each.kind === "message")),
     cursor: () => "c1",
     onState: (status) => states.push(status),
     clock,
     log: silentLog,
     metrics: silentMetrics,
     random: () => 0,
+    commands: [],
   });
   const spec = (config: Demo, account = "default", enabled = true): AccountSpec => ({
     channel: id,
@@ -95,6 +100,7 @@ function scene(parse: (raw: Demo) => ReturnType<Channel["parse"]> = (raw) => ({ 
 }
 
 const event: Inbound = {
+  kind: "message",
   eventId: "e1",
   account: asId<AccountId>("somebody-else"),
   chat: { kind: "direct", id: asId<ChatId>("c") },

@@ -5,15 +5,17 @@ import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import { Secret } from "../core/secret.ts";
 import { createAccount, type Account } from "./account.ts";
-import type { Channel, HookAnswer, HookRequest, Inbound, Link, LinkState, Vault } from "./channel.ts";
+import type { Channel, HookAnswer, HookRequest, ChannelEvent, Link, LinkState, Vault } from "./channel.ts";
 
 export type HostDeps = {
   load(channel: ChannelId): Promise<Channel | null>;
   /** Commits events and cursor in one transaction. Rejects when nothing was stored. */
-  admit(channel: ChannelId, account: AccountId, events: readonly Inbound[], cursor: string | undefined): Promise<void>;
+  admit(channel: ChannelId, account: AccountId, events: readonly ChannelEvent[], cursor: string | undefined): Promise<void>;
   cursor(channel: ChannelId, account: AccountId): string | null;
   /** Called after every change of state. Must not throw. */
   onState(status: AccountStatus): void;
+  /** See ChannelHost.commands in channel.ts. */
+  commands: readonly { name: string; description: string }[];
   vault?(channel: ChannelId, account: AccountId): Vault;
   clock: Clock;
   log: Log;
@@ -45,6 +47,8 @@ export type AccountStatus = {
   lastWriteAt: number | null;
   /** Attempts after the first of this start. */
   reconnects: number;
+  /** How often the platform asked to slow down since the start. */
+  rateLimits: number;
 };
 
 export type ChannelHost = {

@@ -239,6 +239,12 @@ export const LIMITS = {
   /** Pauses between attempts to connect: the first, doubled up to the last. There is no last attempt. */
   channelBackoffFirstMs: 500,
   channelBackoffLastMs: 300_000,
+  /** One request to a platform's HTTP API, in ms; then its fate is unknown. */
+  channelApiMs: 30_000,
+  /** One answer of a platform's HTTP API; a longer one is a failure. */
+  channelAnswerBytes: 16 * 1024 * 1024,
+  /** One received file; larger ones are named to the agent and not fetched. */
+  mediaBytes: 20 * 1024 * 1024,
   /** Events read by a channel that wait to be stored; then it stops reading until some are stored. */
   channelPendingEvents: 500,
   /** Bytes of one line from an IRC server; a longer one is dropped as a whole. */

@@ -11,6 +11,7 @@ import { channelIds, loadChannel } from "../channels/registry.ts";
 import { splitText } from "../channels/split.ts";
 import { channelAccounts, defaultAccountId } from "../config/accounts.ts";
 import { modelAliases, resolveAgent } from "../config/agents.ts";
+import { CHAT_COMMANDS } from "../core/commands.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -162,6 +163,7 @@ export class Conversations {
       metrics,
       log: log.child({ subsystem: "channels" }),
       random: Math.random,
+      commands: CHAT_COMMANDS.map(({ name, description }) => ({ name, description })),
     });
     this.#sample();
   }
@@ -241,7 +243,8 @@ export class Conversations {
     if (!abilities) return [text];
     const chunk = chunkLimit(this.#core.config, target);
     const parts = chunk === null ? [text] : splitText(text, { unit: "utf16", value: chunk }).map((piece) => piece.text);
-    return parts.flatMap((part) => splitText(part, abilities.maxText).map((piece) => piece.text));
+    const rendered = this.#known.get(target.channel)?.rendered;
+    return parts.flatMap((part) => splitText(part, abilities.maxText, rendered ? { render: rendered } : {}).map((piece) => piece.text));
   }
 
   /** Facts for the system prompt. Set by the server; nothing that a sender wrote. */

@@ -32,6 +32,7 @@ const account = (name: string, state: AccountStatus["state"], cause: string | nu
   lastReadAt: 11,
   lastWriteAt: null,
   reconnects: 0,
+  rateLimits: 0,
 });
 
 const caller = (...scopes: string[]): Caller => ({

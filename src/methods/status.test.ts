@@ -62,6 +62,7 @@ const ACCOUNT: AccountStatus = {
   lastReadAt: 7,
   lastWriteAt: null,
   reconnects: 3,
+  rateLimits: 0,
 };
 
 const agents = () => [{ id: "main", name: "Main", isDefault: true }];

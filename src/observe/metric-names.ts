@@ -9,6 +9,7 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_channels_inbound_total: "Events that channels handed in, by what was decided about them.",
   gateway_channels_accounts_count: "Channel accounts, by state of their link.",
   gateway_channels_events_total: "Events that channels read from their platforms.",
+  gateway_channels_rate_limits_total: "How often a platform asked a channel to slow down.",
   gateway_channels_reconnects_total: "Connections of a channel account that ended and are tried again.",
   gateway_channels_state_changes_total: "Changes of a channel account's link, by the state after.",
   gateway_log_lines_lost_total: "Log lines that never reached the disk.",

@@ -24,6 +24,10 @@ const abilities = (idempotency: Abilities["idempotency"]): Abilities => ({
   typing: false,
   reactions: false,
   media: { in: false, out: false },
+  buttons: false,
+  commands: false,
+  polls: false,
+  events: [],
 });
 const sent: SendResult = { state: "sent", ids: [asId("m")] };
 

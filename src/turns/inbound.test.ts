@@ -40,6 +40,7 @@ function openDoor(config: RoutingConfig, options: { dir?: string } = {}): Door {
 }
 
 const event = (id: string, text: string, more: Partial<Inbound> = {}): Inbound => ({
+  kind: "message",
   eventId: id,
   account,
   chat: { kind: "direct", id: asId("alice") },

@@ -1,5 +1,5 @@
 import type { ToolName } from "../agents/runtime.ts";
-import type { Inbound, Target } from "../channels/channel.ts";
+import type { ChannelEvent, Inbound, Target } from "../channels/channel.ts";
 import { asId, type AccountId, type AgentId, type ChannelId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
@@ -47,8 +47,8 @@ export class InboundDoor {
     this.#options = options;
   }
 
-  async admit(channel: ChannelId, account: AccountId, events: readonly Inbound[], cursor?: string): Promise<void> {
-    const steps = events.map((event) => this.#stepFor(channel, account, event));
+  async admit(channel: ChannelId, account: AccountId, events: readonly ChannelEvent[], cursor?: string): Promise<void> {
+    const steps = events.map((event) => (event.kind === "message" ? this.#stepFor(channel, account, event) : nothing));
     try {
       await this.#options.turns.options.store.write(() => {
         for (const step of steps) step.inTransaction();

@@ -2,14 +2,16 @@ import { systemClock } from "../../src/core/clock.ts";
 import { asId, type AccountId, type ChannelId, type ChatId } from "../../src/core/ids.ts";
 import { silentLog } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
-import type { Channel, Inbound, Link, Part, SendResult } from "../../src/channels/channel.ts";
+import type { Channel, ChannelEvent, Inbound, Link, Part, SendResult } from "../../src/channels/channel.ts";
 import { createChannelHost, type AccountSpec, type AccountStatus, type ChannelHost } from "../../src/channels/host.ts";
 
 /** A channel under its real host, with a journal in memory in place of the store. */
 export type Rig = {
   host: ChannelHost;
-  /** Every event that was admitted once, in order. */
+  /** Every message that was admitted once, in order. */
   events: Inbound[];
+  /** The same for edits, reactions and all other events. */
+  others: Exclude<ChannelEvent, Inbound>[];
   /** Every change of state, in order. */
   states: AccountStatus[];
   /** While set, nothing can be stored. */
@@ -23,6 +25,7 @@ export type Rig = {
 
 export async function openRig(channel: Channel, config: unknown, account = "default"): Promise<Rig> {
   const events: Inbound[] = [];
+  const others: Rig["others"] = [];
   const known = new Set<string>();
   const states: AccountStatus[] = [];
   const failing: Rig["failing"] = { admit: null };
@@ -35,7 +38,9 @@ export async function openRig(channel: Channel, config: unknown, account = "defa
       if (failing.admit) throw failing.admit;
       for (const event of batch) {
         const key = `${channelId} ${accountId} ${event.eventId}`;
-        if (!known.has(key)) events.push(event);
+        if (known.has(key)) continue;
+        if (event.kind === "message") events.push(event);
+        else others.push(event);
         known.add(key);
       }
       if (next !== undefined) cursor = next;
@@ -50,6 +55,7 @@ export async function openRig(channel: Channel, config: unknown, account = "defa
     log: silentLog,
     metrics: silentMetrics,
     random: () => 0,
+    commands: [{ name: "status", description: "Show the session." }],
   });
   const spec: AccountSpec = { channel: channel.id, account: asId<AccountId>(account), enabled: true, config };
   await host.apply([spec]);
@@ -85,6 +91,7 @@ export async function openRig(channel: Channel, config: unknown, account = "defa
   return {
     host,
     events,
+    others,
     states,
     failing,
     until,

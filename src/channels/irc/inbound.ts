@@ -74,6 +74,7 @@ export function toInbound(line: Line, facts: InboundFacts): Inbound | null {
   const time = Date.parse(line.tags.get("time") ?? "");
   const sentAt = Number.isNaN(time) ? facts.now : time;
   return {
+    kind: "message",
     eventId: id,
     account: facts.account,
     // A direct chat is the whole mask and not the nick: nicks change owners.

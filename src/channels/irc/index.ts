@@ -22,6 +22,10 @@ export const abilities: Abilities = {
   typing: false,
   reactions: false,
   media: { in: false, out: false },
+  buttons: false,
+  commands: false,
+  polls: false,
+  events: [],
 };
 
 /** Messages that wait to be stored before reading is paused. */
@@ -45,7 +49,15 @@ export function createIrcChannel({ timings = TIMINGS, clock = systemClock }: Opt
     isAddressed: (account, text) => address(text, { nick: account.nick, casemapping: "rfc1459" }).mentioned,
     run: (account, host, live, signal) => serve(account, host, live, signal, timings, clock),
     async verify(account, signal) {
-      const quiet: ChannelHost = { admit: async () => {}, cursor: () => null, alive: () => {}, state: () => {}, log: silentLog };
+      const quiet: ChannelHost = {
+        admit: async () => {},
+        cursor: () => null,
+        alive: () => {},
+        state: () => {},
+        limited: () => {},
+        commands: [],
+        log: silentLog,
+      };
       const done = new AbortController();
       const name = Promise.withResolvers<string>();
       const lonely = { ...account, channels: [] };
