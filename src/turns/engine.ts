@@ -11,22 +11,21 @@ import type { Inbox, InboxRow, Outcome } from "../store/inbox.ts";
 import type { InlineImage, KeptImage, Media } from "../store/media.ts";
 import type { Message, Messages, NewMessage } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
-import type { Outbox } from "../store/outbox.ts";
 import type { Sessions, SessionRow } from "../store/sessions.ts";
 import { answerCommand, parseCommand, type Command, type CommandContext } from "./commands.ts";
 import type { RunRef, TurnEvents } from "./events.ts";
 import { toContext } from "./context.ts";
 import { nextStep, type Active, type Lane, type Waiting } from "./lane.ts";
 import type { AgentSettings } from "./settings.ts";
+import { addIntent, conversationOf, type OutboundOptions } from "./outbound.ts";
 import { titleOf, toAdmitted, toPayload, type Admitted, type Payload, type Submission } from "./submission.ts";
 import { noticeFor, runTurn } from "./turn.ts";
 
-export type TurnsOptions = {
+export type TurnsOptions = OutboundOptions & {
   store: Store;
   sessions: Sessions;
   messages: Messages;
   inbox: Inbox;
-  outbox: Outbox;
   media: Media;
   runtime: AgentRuntime;
   bus: Bus<TurnEvents>;
@@ -38,10 +37,6 @@ export type TurnsOptions = {
   settings: (agentId: AgentId) => AgentSettings;
   /** Turns that may run at the same time. */
   concurrency: () => number;
-  /** The text of one reply, cut into pieces that the channel of `target` can show. */
-  split: (target: Target, text: string) => readonly string[];
-  /** Text in front of every reply of this session on that channel; empty for none. */
-  replyPrefix: (target: Target, sessionKey: SessionKey) => string;
   /** How long it must have been quiet before collected messages of this channel are taken, in milliseconds. */
   quietMs: (channel: string) => number;
   /** Called when parts for a conversation have been stored. */
@@ -69,8 +64,6 @@ export type Inflight = { runId: RunId; sessionKey: SessionKey; startedAt: number
 
 /** Messages of earlier turns that a runtime may need to rebuild its context: enough for any context window. */
 const CONTEXT_MESSAGES = 2_000;
-
-const conversationOf = (target: Target): string => [target.channel, target.account, target.chat.id, target.thread ?? ""].join("|");
 
 /**
  * The heart: admits messages, keeps one ordered lane per session, runs turns and stores what they say. It calls contracts
@@ -324,23 +317,9 @@ export class Turns {
     return message;
   }
 
-  /** Writes what is to be said on a channel, in the order it is to be said; inside a `store.write`. With a session it is a reply. */
-  addIntent(intentId: string, sessionKey: SessionKey | null, target: Target, text: string, now: number): void {
-    if (text.trim() === "" || text.trim() === "NO_REPLY") return;
-    const prefix = sessionKey === null ? "" : this.options.replyPrefix(target, sessionKey);
-    this.options.split(target, prefix === "" ? text : `${prefix} ${text}`).forEach((part, position) => {
-      this.options.outbox.add({
-        partKey: `${intentId}:${position}`,
-        intentId,
-        position,
-        runId: intentId,
-        sessionKey,
-        conversation: conversationOf(target),
-        target,
-        text: part,
-        at: now,
-      });
-    });
+  /** Writes what is to be said on a channel; inside a `store.write`. With a session it is a reply. */
+  addIntent(id: string, sessionKey: SessionKey | null, target: Target, text: string, at: number): void {
+    addIntent(this.options, { id, sessionKey, target, text, at });
   }
 
   /**
