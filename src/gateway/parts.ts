@@ -1,65 +1,41 @@
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../core/clock.ts";
-import { randomUUID } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { GUIDE, discoverLocalServers, lacksLocalServer } from "../agents/models.ts";
+import { discoverLocalServers, lacksLocalServer } from "../agents/models.ts";
 import type { GuideFacts } from "../agents/pi/guide.ts";
-import { ensureWorkspace, makeWorkspace } from "../agents/prompt.ts";
 import { modelName } from "../agents/runtime.ts";
 import { openAuth, type Auth, type Ended } from "../auth/open.ts";
 import type { GatewayOptions } from "../cli/invocation.ts";
-import { defaultAccountId } from "../config/accounts.ts";
 import { agentIds, resolveAgent } from "../config/agents.ts";
 import { diffConfig, strongestEffect } from "../config/diff.ts";
 import type { Issue } from "../config/issue.ts";
 import { saveLastGood } from "../config/load.ts";
-import { missingSecrets } from "../config/missing-secrets.ts";
 import { watchConfig } from "../config/watch.ts";
 import { reasonOf } from "../core/errors.ts";
-import { asId, type AgentId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { silentLog, type Log } from "../core/log.ts";
 import { VERSION } from "../core/version.ts";
-import { agentMethods } from "../methods/agent.ts";
-import { agentsMethods } from "../methods/agents.ts";
-import { channelsMethods } from "../methods/channels.ts";
-import { chatMethods } from "../methods/chat.ts";
-import { commandsMethods, listCommands } from "../methods/commands.ts";
-import type { ConfigDeps } from "../methods/config-edit.ts";
-import { configMethods } from "../methods/config.ts";
-import { operatorSubmission, resolveKey, wireRow, type ChatDeps } from "../methods/context.ts";
-import { deadLetterMethods } from "../methods/dead-letters.ts";
-import { devicesMethods, toRequestRow } from "../methods/devices.ts";
+import { wireRow } from "../methods/context.ts";
+import { toRequestRow } from "../methods/devices.ts";
 import { healthMethods } from "../methods/health.ts";
-import { logsMethods } from "../methods/logs.ts";
-import { listModels, modelsMethods, type ModelsDeps } from "../methods/models.ts";
 import { runCompletion } from "../methods/openai-port.ts";
-import { restartMethods } from "../methods/restart.ts";
-import { routesMethods } from "../methods/routes.ts";
-import { sendMethods } from "../methods/send.ts";
-import { sessionMethods } from "../methods/sessions.ts";
-import { presence, statusMethods, type StatusDeps } from "../methods/status.ts";
+import { presence } from "../methods/status.ts";
 import { SERVED_EVENTS, startStream } from "../methods/stream.ts";
 import type { Peer } from "../protocol/hub.ts";
-import type { MethodTable } from "../protocol/method.ts";
 import { SERVER_CAPABILITIES } from "../protocol/methods.ts";
-import { queueSettings } from "../routing/queue-mode.ts";
 import { mainKeyOf } from "../routing/session-key.ts";
-import type { RoutingConfig } from "../routing/types.ts";
 import { resolveBind } from "../server/listen.ts";
 import type { ServerDeps, Surface } from "../server/ports.ts";
 import { createServer, type Server } from "../server/server.ts";
 import { writeFileAtomic } from "../store/open.ts";
-import { type OutboxPart } from "../store/outbox.ts";
-import { type PairingRequest } from "../store/pairing.ts";
-import { conversationOf } from "../turns/engine.ts";
 import { recover } from "../turns/recover.ts";
 import { Core } from "./core.ts";
 import { Conversations } from "./conversations.ts";
 import { authSettings } from "./settings.ts";
 import { readConfig } from "./settings.ts";
 import { applyLogLevels } from "./settings.ts";
+import { Methods } from "./methods.ts";
 
 const clock = systemClock;
 const HERE = fileURLToPath(new URL(".", import.meta.url));
@@ -88,6 +64,7 @@ export class Gateway {
   readonly auth: Auth;
   readonly chats: Conversations;
   readonly server: Server;
+  readonly methods: Methods;
   /** Set when it listens. */
   port = 0;
   readonly #options: GatewayOptions;
@@ -120,13 +97,22 @@ export class Gateway {
       loop: core.loop,
       channels: () => this.chats.channels.status(),
       labelOf: (channel) => this.chats.label(channel),
-      agents: () => this.#agents(),
+      agents: () => this.methods.agents(),
       sessions: core.sessions,
       storePath: core.store.path,
       configErrors: () =>
         (this.#refused ?? core.loaded.issues)
           .filter((issue) => issue.severity === "error")
           .map((issue) => `${issue.path}: ${issue.message}`),
+    });
+    this.methods = new Methods(core, this.chats, {
+      auth: this.auth,
+      hub: () => this.server.hub,
+      health: () => this.#health,
+      reload: () => this.reload(),
+      restart: (reason) => this.#restart(reason),
+      discover: () => this.#discover(core.log),
+      address: () => this.#address(),
     });
     this.server = createServer(this.#serverDeps());
   }
@@ -142,13 +128,13 @@ export class Gateway {
       bootId: core.bootId,
       surface: () => this.#surface(),
       phase: () => this.#phase,
-      methods: () => this.methods(),
+      methods: () => this.methods.table(),
       events: SERVED_EVENTS,
       // models.list answers from what is known at once, and knows `provider` and `includeDetails`.
       capabilities: SERVER_CAPABILITIES,
       snapshot: (peer) => this.#snapshot(peer),
       health: () => this.#health.snapshot(),
-      presence: () => ({ presence: presence(this.#statusDeps()) }),
+      presence: () => ({ presence: presence(this.methods.statusDeps()) }),
       stateVersion: () => this.#stateVersion,
       joined: () => void this.#stateVersion.presence++,
       left: () => void this.#stateVersion.presence++,
@@ -180,17 +166,8 @@ export class Gateway {
     return {
       routes: { chatCompletions: chatCompletions.enabled, responses: responses.enabled },
       agents: () => [this.core.defaultAgent(), ...agentIds(this.core.config).filter((id) => id !== this.core.defaultAgent())],
-      run: (run) => runCompletion({ ...this.#chatDeps(), bus: this.core.bus }, { ...run, ...promptOf(run.messages) }),
+      run: (run) => runCompletion({ ...this.methods.chatDeps(), bus: this.core.bus }, { ...run, ...promptOf(run.messages) }),
     };
-  }
-
-  #agents(): { id: string; name: string; isDefault: boolean }[] {
-    const { core } = this;
-    return agentIds(core.config).map((id) => ({
-      id,
-      name: resolveAgent(core.config, id, core.paths.state).name,
-      isDefault: id === core.defaultAgent(),
-    }));
   }
 
   #surface(): Surface {
@@ -202,7 +179,7 @@ export class Gateway {
     const { core } = this;
     const agent = core.defaultAgent();
     return {
-      presence: presence(this.#statusDeps()),
+      presence: presence(this.methods.statusDeps()),
       health: this.#health.snapshot(),
       stateVersion: { ...this.#stateVersion },
       uptimeMs: clock.now() - core.startedAt,
@@ -276,212 +253,10 @@ export class Gateway {
     else this.auth.configure(next);
   }
 
-  /** All methods by name: this table is the advertised list. */
-  methods(): MethodTable {
-    const chat = this.#chatDeps();
-    return {
-      ...this.#health.methods,
-      ...statusMethods(this.#statusDeps()),
-      ...chatMethods({
-        ...chat,
-        models: async (agentId) => (await listModels(this.#modelsDeps(), { agentId })).models,
-        commands: () => listCommands(true).commands,
-      }),
-      ...sessionMethods(chat),
-      ...agentMethods(chat),
-      ...sendMethods({
-        ...chat,
-        settled: (intentId, timeoutMs) => this.#settled(intentId, timeoutMs),
-        onlyChannel: () => this.#onlyChannel(),
-      }),
-      ...deadLetterMethods({ turns: this.chats.turns }),
-      ...this.#adminMethods(),
-    };
-  }
-
-  #adminMethods(): MethodTable {
-    const { core } = this;
-    const config = this.#configDeps();
-    const restart = ({ reason, delayMs }: { reason: string; delayMs: number }): void =>
-      void clock.after(delayMs, () => this.#restart(reason));
-    return {
-      ...configMethods({ ...config, now: clock.now, restart }),
-      ...agentsMethods({
-        ...config,
-        now: clock.now,
-        stateDir: core.paths.state,
-        home: process.env["HOME"] ?? "/",
-        ensureWorkspace: (workspace) => this.#ensureWorkspace(workspace),
-        modelOf: (agentId) => modelName(core.choice(agentId).primary),
-        thinkingOf: (model, agentId) => ({
-          levels: model ? core.modelFacts(model).thinkingLevels : ["off"],
-          default: core.settings(agentId).thinking,
-        }),
-      }),
-      ...modelsMethods(this.#modelsDeps()),
-      ...commandsMethods(),
-      ...devicesMethods({ auth: this.auth, hub: this.server.hub, address: () => this.#address() }),
-      ...channelsMethods({
-        now: clock.now,
-        host: this.chats.channels,
-        labelOf: (channel) => this.chats.label(channel),
-        defaultAccountOf: (channel) => defaultAccountId(core.config, channel) ?? "default",
-        loop: core.loop,
-        pairings: core.pairings,
-        write: (change) => core.store.write(change),
-        ownerConfigured: () => core.config.commands.ownerAllowFrom.length > 0,
-        notifyApproved: (request) => this.#notifyApproved(request),
-      }),
-      ...logsMethods({ file: core.log.file, flush: () => core.log.flush(), recent: (limit) => core.log.recent(limit) }),
-      ...restartMethods({ now: clock.now, restart }),
-      ...routesMethods({
-        config: () => core.config as RoutingConfig,
-        isPaired: (channel, account, sender) => core.pairings.isPaired(channel, account, sender),
-        botFacts: (channel) => ({
-          now: clock.now(),
-          isCommand: (text) => this.chats.turns.parse(text) !== null,
-          canonicalId: this.chats.canonicalId(channel),
-        }),
-        isAddressed: (channel, account, text) => this.chats.isAddressed(channel, account, text),
-        now: clock.now,
-      }),
-    };
-  }
-
-  #chatDeps(): ChatDeps {
-    const { core, chats } = this;
-    return {
-      turns: chats.turns,
-      sessions: core.sessions,
-      messages: core.messages,
-      hub: this.server.hub,
-      clock,
-      newId: randomUUID,
-      defaultAgent: () => core.defaultAgent(),
-      agentIds: () => agentIds(core.config),
-      mainKey: () => undefined,
-      operatorTools: (agentId) => core.toolsFor("operator", agentId),
-      queueMode: (channel) => queueSettings(core.config.messages.queue, channel).mode,
-      modelFacts: (name) => core.modelFacts(name),
-      modelNames: () => core.modelNames(core.defaultAgent()),
-      toTarget: (channel, account, to, thread) => chats.toTarget(channel, account, to, thread),
-    };
-  }
-
-  #configDeps(): ConfigDeps {
-    const { core } = this;
-    return {
-      read: () => readConfig(core.paths),
-      loaded: () => core.loaded,
-      reload: () => this.reload(),
-      writeOptions: { env: process.env },
-    };
-  }
-
-  #modelsDeps(): ModelsDeps {
-    const { core } = this;
-    return {
-      ...this.#configDeps(),
-      stateDir: core.paths.state,
-      models: async (refresh) => {
-        if (refresh) await this.#discover(core.log);
-        return core.models(core.defaultAgent()).map((entry) => ({
-          ...entry,
-          configured: entry.available && (entry.provider !== GUIDE.provider || core.choice(core.defaultAgent()).source === "guide"),
-          thinkingLevels: core.modelFacts(`${entry.provider}/${entry.id}`).thinkingLevels,
-        }));
-      },
-      modelOf: (agentId) => modelName(core.choice(agentId).primary),
-      thinkingDefault: (agentId) => core.settings(asId<AgentId>(agentId)).thinking,
-    };
-  }
-
-  #statusDeps(): StatusDeps {
-    const { core } = this;
-    return {
-      now: clock.now,
-      hub: this.server.hub,
-      startedAt: core.startedAt,
-      instanceId: core.instanceId,
-      agents: () => this.#agents(),
-      sessions: core.sessions,
-      storePath: core.store.path,
-      defaultModel: () => {
-        const name = modelName(core.choice(core.defaultAgent()).primary);
-        return { name, contextWindow: core.modelFacts(name).contextWindow };
-      },
-      modelOf: (row) => core.currentModel(row),
-      channelLines: () =>
-        this.chats.channels.status().map((each) => `${each.channel}/${each.account}: ${each.state}${each.cause ? ` (${each.cause})` : ""}`),
-      missingSecrets: () => missingSecrets(core.loaded.issues),
-      facts: core.facts,
-      write: (change) => core.store.write(change),
-      sessionFor: (sessionKey, agentId) => resolveKey(this.#chatDeps(), sessionKey ?? "main", agentId).key,
-      submit: async (session, text, caller) => {
-        const { agentId } = resolveKey(this.#chatDeps(), session);
-        return this.chats.turns.submit(
-          operatorSubmission(this.#chatDeps(), {
-            source: "rpc",
-            key: session,
-            agentId,
-            text,
-            images: [],
-            idempotencyKey: randomUUID(),
-            caller,
-            literal: true,
-          }),
-        );
-      },
-    };
-  }
-
   #address(): { url: string; source: string } {
     const { publicOrigin } = this.core.config.gateway;
     if (publicOrigin) return { url: publicOrigin, source: "gateway.publicOrigin" };
     return { url: this.http, source: "gateway.port" };
-  }
-
-  #onlyChannel(): string | null {
-    const ids = [...new Set(this.chats.channels.status().map((each) => each.channel))];
-    return ids.length === 1 ? ids[0]! : null;
-  }
-
-  async #settled(intentId: string, timeoutMs: number): Promise<readonly OutboxPart[]> {
-    const { outbox } = this.core;
-    const open = (): boolean => outbox.byIntent(intentId).some((part) => part.state === "queued" || part.state === "attempting");
-    if (open()) {
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          stop();
-          cancel();
-          resolve();
-        };
-        const stop = this.core.bus.on("part.settled", () => open() || done());
-        const cancel = clock.after(timeoutMs, done);
-      });
-    }
-    return outbox.byIntent(intentId);
-  }
-
-  async #notifyApproved(request: PairingRequest): Promise<"sent" | "unsupported" | "failed"> {
-    const { channel, account, sender } = request;
-    try {
-      const target = this.chats.toTarget(channel, account, sender, undefined);
-      await this.core.store.write(() =>
-        this.chats.turns.addIntent(
-          `paired:${request.channel}:${request.account}:${request.sender}:${request.createdAt}`,
-          null,
-          target,
-          "You are approved now. Write to me as you like.",
-          clock.now(),
-        ),
-      );
-      this.chats.delivery.wake(conversationOf(target));
-      return "sent";
-    } catch (err) {
-      this.core.log.warn("the approved sender could not be told", { channel, account, cause: reasonOf(err) });
-      return "failed";
-    }
   }
 
   /** Opens the port, then begins everything that can wait until then. */
@@ -499,7 +274,7 @@ export class Gateway {
       hub: this.server.hub,
       clock,
       session: (key) => core.sessions.get(key),
-      wireRow: (row) => wireRow(this.#chatDeps(), row),
+      wireRow: (row) => wireRow(this.methods.chatDeps(), row),
     });
     const { gateway } = core.config;
     const addresses = resolveBind({
@@ -539,13 +314,8 @@ export class Gateway {
     );
     saveLastGood(core.loaded, core.paths.lastGood).catch(complain("the last good configuration could not be kept"));
     const agent = core.defaultAgent();
-    this.#ensureWorkspace(core.settings(agent).workspace).catch(complain("the workspace could not be prepared"));
+    this.methods.ensureWorkspace(core.settings(agent).workspace).catch(complain("the workspace could not be prepared"));
     void this.#watchLocal(core.log);
-  }
-
-  async #ensureWorkspace(workspace: string): Promise<void> {
-    if (this.core.config.agents.defaults.skipBootstrap) await makeWorkspace(workspace);
-    else await ensureWorkspace(workspace);
   }
 
   /** While a model that should answer is missing, a server that is started later is found by itself. */

@@ -1,0 +1,282 @@
+import { systemClock } from "../core/clock.ts";
+import { randomUUID } from "node:crypto";
+import { GUIDE } from "../agents/models.ts";
+import { ensureWorkspace, makeWorkspace } from "../agents/prompt.ts";
+import { modelName } from "../agents/runtime.ts";
+import { type Auth } from "../auth/open.ts";
+import { defaultAccountId } from "../config/accounts.ts";
+import { agentIds, resolveAgent } from "../config/agents.ts";
+import { missingSecrets } from "../config/missing-secrets.ts";
+import { reasonOf } from "../core/errors.ts";
+import { asId, type AgentId } from "../core/ids.ts";
+import { agentMethods } from "../methods/agent.ts";
+import { agentsMethods } from "../methods/agents.ts";
+import { channelsMethods } from "../methods/channels.ts";
+import { chatMethods } from "../methods/chat.ts";
+import { commandsMethods, listCommands } from "../methods/commands.ts";
+import type { ConfigDeps } from "../methods/config-edit.ts";
+import { configMethods } from "../methods/config.ts";
+import { operatorSubmission, resolveKey, type ChatDeps } from "../methods/context.ts";
+import { deadLetterMethods } from "../methods/dead-letters.ts";
+import { devicesMethods } from "../methods/devices.ts";
+import { healthMethods } from "../methods/health.ts";
+import { logsMethods } from "../methods/logs.ts";
+import { listModels, modelsMethods, type ModelsDeps } from "../methods/models.ts";
+import { restartMethods } from "../methods/restart.ts";
+import { routesMethods } from "../methods/routes.ts";
+import { sendMethods } from "../methods/send.ts";
+import { sessionMethods } from "../methods/sessions.ts";
+import { statusMethods, type StatusDeps } from "../methods/status.ts";
+import type { MethodTable } from "../protocol/method.ts";
+import { queueSettings } from "../routing/queue-mode.ts";
+import type { RoutingConfig } from "../routing/types.ts";
+import { type OutboxPart } from "../store/outbox.ts";
+import { type PairingRequest } from "../store/pairing.ts";
+import { conversationOf } from "../turns/engine.ts";
+import type { Core } from "./core.ts";
+import type { Conversations } from "./conversations.ts";
+import { readConfig } from "./settings.ts";
+import type { Hub } from "../protocol/hub.ts";
+
+const clock = systemClock;
+
+/** What the methods need of the gateway beside its rows and conversations. */
+export type Rooms = {
+  auth: Auth;
+  hub(): Hub;
+  health(): ReturnType<typeof healthMethods>;
+  reload(): Promise<void>;
+  restart(reason: string): void;
+  /** Looks for local model servers. */
+  discover(): Promise<void>;
+  address(): { url: string; source: string };
+};
+
+/** The methods of the gateway, each with the parts of it that it needs. */
+export class Methods {
+  readonly core: Core;
+  readonly chats: Conversations;
+  readonly #rooms: Rooms;
+
+  constructor(core: Core, chats: Conversations, rooms: Rooms) {
+    this.core = core;
+    this.chats = chats;
+    this.#rooms = rooms;
+  }
+
+  /** All methods by name: this table is the advertised list. */
+  table(): MethodTable {
+    const chat = this.chatDeps();
+    return {
+      ...this.#rooms.health().methods,
+      ...statusMethods(this.statusDeps()),
+      ...chatMethods({
+        ...chat,
+        models: async (agentId) => (await listModels(this.#modelsDeps(), { agentId })).models,
+        commands: () => listCommands(true).commands,
+      }),
+      ...sessionMethods(chat),
+      ...agentMethods(chat),
+      ...sendMethods({
+        ...chat,
+        settled: (intentId, timeoutMs) => this.#settled(intentId, timeoutMs),
+        onlyChannel: () => this.#onlyChannel(),
+      }),
+      ...deadLetterMethods({ turns: this.chats.turns }),
+      ...this.#adminMethods(),
+    };
+  }
+
+  #adminMethods(): MethodTable {
+    const { core } = this;
+    const config = this.#configDeps();
+    const restart = ({ reason, delayMs }: { reason: string; delayMs: number }): void =>
+      void clock.after(delayMs, () => this.#rooms.restart(reason));
+    return {
+      ...configMethods({ ...config, now: clock.now, restart }),
+      ...agentsMethods({
+        ...config,
+        now: clock.now,
+        stateDir: core.paths.state,
+        home: process.env["HOME"] ?? "/",
+        ensureWorkspace: (workspace) => this.ensureWorkspace(workspace),
+        modelOf: (agentId) => modelName(core.choice(agentId).primary),
+        thinkingOf: (model, agentId) => ({
+          levels: model ? core.modelFacts(model).thinkingLevels : ["off"],
+          default: core.settings(agentId).thinking,
+        }),
+      }),
+      ...modelsMethods(this.#modelsDeps()),
+      ...commandsMethods(),
+      ...devicesMethods({ auth: this.#rooms.auth, hub: this.#rooms.hub(), address: () => this.#rooms.address() }),
+      ...channelsMethods({
+        now: clock.now,
+        host: this.chats.channels,
+        labelOf: (channel) => this.chats.label(channel),
+        defaultAccountOf: (channel) => defaultAccountId(core.config, channel) ?? "default",
+        loop: core.loop,
+        pairings: core.pairings,
+        write: (change) => core.store.write(change),
+        ownerConfigured: () => core.config.commands.ownerAllowFrom.length > 0,
+        notifyApproved: (request) => this.#notifyApproved(request),
+      }),
+      ...logsMethods({ file: core.log.file, flush: () => core.log.flush(), recent: (limit) => core.log.recent(limit) }),
+      ...restartMethods({ now: clock.now, restart }),
+      ...routesMethods({
+        config: () => core.config as RoutingConfig,
+        isPaired: (channel, account, sender) => core.pairings.isPaired(channel, account, sender),
+        botFacts: (channel) => ({
+          now: clock.now(),
+          isCommand: (text) => this.chats.turns.parse(text) !== null,
+          canonicalId: this.chats.canonicalId(channel),
+        }),
+        isAddressed: (channel, account, text) => this.chats.isAddressed(channel, account, text),
+        now: clock.now,
+      }),
+    };
+  }
+
+  chatDeps(): ChatDeps {
+    const { core, chats } = this;
+    return {
+      turns: chats.turns,
+      sessions: core.sessions,
+      messages: core.messages,
+      hub: this.#rooms.hub(),
+      clock,
+      newId: randomUUID,
+      defaultAgent: () => core.defaultAgent(),
+      agentIds: () => agentIds(core.config),
+      mainKey: () => undefined,
+      operatorTools: (agentId) => core.toolsFor("operator", agentId),
+      queueMode: (channel) => queueSettings(core.config.messages.queue, channel).mode,
+      modelFacts: (name) => core.modelFacts(name),
+      modelNames: () => core.modelNames(core.defaultAgent()),
+      toTarget: (channel, account, to, thread) => chats.toTarget(channel, account, to, thread),
+    };
+  }
+
+  #configDeps(): ConfigDeps {
+    const { core } = this;
+    return {
+      read: () => readConfig(core.paths),
+      loaded: () => core.loaded,
+      reload: () => this.#rooms.reload(),
+      writeOptions: { env: process.env },
+    };
+  }
+
+  #modelsDeps(): ModelsDeps {
+    const { core } = this;
+    return {
+      ...this.#configDeps(),
+      stateDir: core.paths.state,
+      models: async (refresh) => {
+        if (refresh) await this.#rooms.discover();
+        return core.models(core.defaultAgent()).map((entry) => ({
+          ...entry,
+          configured: entry.available && (entry.provider !== GUIDE.provider || core.choice(core.defaultAgent()).source === "guide"),
+          thinkingLevels: core.modelFacts(`${entry.provider}/${entry.id}`).thinkingLevels,
+        }));
+      },
+      modelOf: (agentId) => modelName(core.choice(agentId).primary),
+      thinkingDefault: (agentId) => core.settings(asId<AgentId>(agentId)).thinking,
+    };
+  }
+
+  statusDeps(): StatusDeps {
+    const { core } = this;
+    return {
+      now: clock.now,
+      hub: this.#rooms.hub(),
+      startedAt: core.startedAt,
+      instanceId: core.instanceId,
+      agents: () => this.agents(),
+      sessions: core.sessions,
+      storePath: core.store.path,
+      defaultModel: () => {
+        const name = modelName(core.choice(core.defaultAgent()).primary);
+        return { name, contextWindow: core.modelFacts(name).contextWindow };
+      },
+      modelOf: (row) => core.currentModel(row),
+      channelLines: () =>
+        this.chats.channels.status().map((each) => `${each.channel}/${each.account}: ${each.state}${each.cause ? ` (${each.cause})` : ""}`),
+      missingSecrets: () => missingSecrets(core.loaded.issues),
+      facts: core.facts,
+      write: (change) => core.store.write(change),
+      sessionFor: (sessionKey, agentId) => resolveKey(this.chatDeps(), sessionKey ?? "main", agentId).key,
+      submit: async (session, text, caller) => {
+        const { agentId } = resolveKey(this.chatDeps(), session);
+        return this.chats.turns.submit(
+          operatorSubmission(this.chatDeps(), {
+            source: "rpc",
+            key: session,
+            agentId,
+            text,
+            images: [],
+            idempotencyKey: randomUUID(),
+            caller,
+            literal: true,
+          }),
+        );
+      },
+    };
+  }
+
+  #onlyChannel(): string | null {
+    const ids = [...new Set(this.chats.channels.status().map((each) => each.channel))];
+    return ids.length === 1 ? ids[0]! : null;
+  }
+
+  async #settled(intentId: string, timeoutMs: number): Promise<readonly OutboxPart[]> {
+    const { outbox } = this.core;
+    const open = (): boolean => outbox.byIntent(intentId).some((part) => part.state === "queued" || part.state === "attempting");
+    if (open()) {
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          stop();
+          cancel();
+          resolve();
+        };
+        const stop = this.core.bus.on("part.settled", () => open() || done());
+        const cancel = clock.after(timeoutMs, done);
+      });
+    }
+    return outbox.byIntent(intentId);
+  }
+
+  async #notifyApproved(request: PairingRequest): Promise<"sent" | "unsupported" | "failed"> {
+    const { channel, account, sender } = request;
+    try {
+      const target = this.chats.toTarget(channel, account, sender, undefined);
+      await this.core.store.write(() =>
+        this.chats.turns.addIntent(
+          `paired:${request.channel}:${request.account}:${request.sender}:${request.createdAt}`,
+          null,
+          target,
+          "You are approved now. Write to me as you like.",
+          clock.now(),
+        ),
+      );
+      this.chats.delivery.wake(conversationOf(target));
+      return "sent";
+    } catch (err) {
+      this.core.log.warn("the approved sender could not be told", { channel, account, cause: reasonOf(err) });
+      return "failed";
+    }
+  }
+
+  agents(): { id: string; name: string; isDefault: boolean }[] {
+    const { core } = this;
+    return agentIds(core.config).map((id) => ({
+      id,
+      name: resolveAgent(core.config, id, core.paths.state).name,
+      isDefault: id === core.defaultAgent(),
+    }));
+  }
+
+  async ensureWorkspace(workspace: string): Promise<void> {
+    if (this.core.config.agents.defaults.skipBootstrap) await makeWorkspace(workspace);
+    else await ensureWorkspace(workspace);
+  }
+}
