@@ -212,6 +212,8 @@ export interface Channel<Account = unknown> {
   readonly id: ChannelId;
   readonly label: string;
   readonly abilities: Abilities;
+  /** Key of the configuration -> environment variable that stands in for it, for the account `default` only. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Checks and completes one account's configuration (secrets already resolved). Pure. */
   parse(raw: unknown): { account: Account } | { issues: readonly AccountIssue[] };
   /** Identifies the credential, so that one account never runs twice. Never the credential itself. */

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { configFrom } from "../config/load.ts";
 import { asId } from "../core/ids.ts";
-import { chunkLimit, historyLimit, replyPrefix, roomPrompt } from "./channel-settings.ts";
+import { Secret } from "../core/secret.ts";
+import { chunkLimit, historyLimit, replyPrefix, roomPrompt, withEnvironment } from "./channel-settings.ts";
 
 const { config, issues } = configFrom({
   agents: { entries: { main: {}, ops: { name: "Ops", groupChat: { historyLimit: 7 } } } },
@@ -46,4 +47,13 @@ test("a room adds its own words to the instructions, or those of all rooms", () 
   assert.equal(roomPrompt(config, room("#other"), lower), "Be brief.");
   assert.equal(roomPrompt(config, room("#ops", "b"), lower), "");
   assert.equal(roomPrompt(config, { ...place("a"), chat: { kind: "direct", id: asId("#ops") } }, lower), "");
+});
+
+test("a credential of the environment stands in for a missing one, and never over a configured one", () => {
+  const filled = withEnvironment({ a: 1 }, { token: "TOKEN" }, { TOKEN: " t " });
+  assert.ok(filled["token"] instanceof Secret && filled["token"].reveal() === "t");
+  assert.equal(filled["a"], 1);
+  for (const raw of [{ token: "own" }, { token: new Secret("own") }])
+    assert.equal(withEnvironment(raw, { token: "TOKEN" }, { TOKEN: "t" }), raw);
+  assert.deepEqual(withEnvironment({}, { token: "TOKEN" }, { TOKEN: " " }), {});
 });

@@ -1,6 +1,7 @@
 import { channelAccounts } from "../config/accounts.ts";
 import { resolveAgent } from "../config/agents.ts";
 import type { Config } from "../config/schema.ts";
+import { Secret } from "../core/secret.ts";
 import type { Target } from "../channels/channel.ts";
 import { policyFor, roomRule } from "../routing/account-policy.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
@@ -42,4 +43,17 @@ export function roomPrompt(config: Config, target: Target, canonicalId: ((id: st
   const policy = policyFor(config as RoutingConfig, target.channel, target.account);
   const place = { id: target.chat.id, ...(target.thread ? { threadId: target.thread } : {}) };
   return roomRule(policy, place, canonicalId ?? ((id) => id)).rule.systemPrompt ?? "";
+}
+
+/** A channel's configuration, with credentials from the environment where it has none of its own. */
+export function withEnvironment(
+  raw: Readonly<Record<string, unknown>>,
+  variables: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, unknown>> {
+  const found = Object.entries(variables).flatMap(([key, name]): [string, Secret][] => {
+    const value = env[name]?.trim();
+    return raw[key] === undefined && value ? [[key, new Secret(value)]] : [];
+  });
+  return found.length > 0 ? { ...raw, ...Object.fromEntries(found) } : raw;
 }

@@ -26,7 +26,7 @@ import { Turns } from "../turns/engine.ts";
 import { isExpired } from "../turns/expiry.ts";
 import { InboundDoor } from "../turns/inbound.ts";
 import type { Payload } from "../turns/submission.ts";
-import { chunkLimit, historyLimit, replyPrefix, roomPrompt } from "./channel-settings.ts";
+import { chunkLimit, historyLimit, replyPrefix, roomPrompt, withEnvironment } from "./channel-settings.ts";
 import { Core } from "./core.ts";
 import { resetRule } from "./reset-rule.ts";
 
@@ -222,15 +222,15 @@ export class Conversations {
   /** Loads the configured channels: their abilities are needed to cut replies, also those that an earlier process left. */
   async prepare(): Promise<readonly AccountSpec[]> {
     const specs = channelIds.flatMap((channel) =>
-      channelAccounts(this.#core.config, channel).map(({ id, enabled, raw }): AccountSpec => ({
-        channel,
-        account: id,
-        enabled,
-        config: raw,
-      })),
+      channelAccounts(this.#core.config, channel).map(({ id, enabled, raw }) => ({ channel, account: id, enabled, config: raw })),
     );
     for (const channel of new Set(specs.map((spec) => spec.channel))) await this.load(channel);
-    return specs;
+    const own = Object.entries(this.#core.config.env.vars).map(([name, value]) => [name, value.reveal()] as const);
+    const env = { ...Object.fromEntries(own), ...process.env };
+    return specs.map((spec): AccountSpec => {
+      const variables = spec.account === "default" ? this.#known.get(spec.channel)?.environment : undefined;
+      return variables ? { ...spec, config: withEnvironment(spec.config, variables, env) } : spec;
+    });
   }
 
   /** Makes the running accounts equal to the configuration. */
