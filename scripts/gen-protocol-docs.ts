@@ -30,6 +30,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   logs: "State",
   message: "Sending",
   models: "Models",
+  poll: "Sending",
   route: "Routing",
   send: "Sending",
   sessions: "Sessions",
@@ -39,6 +40,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   "system-presence": "State",
   tokens: "Named tokens",
   wake: "State",
+  web: "Channels and pairing",
 };
 
 function familyOf(method: string): string {

@@ -247,6 +247,14 @@ export const LIMITS = {
   mediaBytes: 20 * 1024 * 1024,
   /** Events read by a channel that wait to be stored; then it stops reading until some are stored. */
   channelPendingEvents: 500,
+  /** Bytes that a channel keeps under one key of its vault; a larger value is refused. */
+  vaultValueBytes: 1_048_576,
+  /** `channels.verify`: a platform that has not answered by then counts as not reachable. */
+  channelVerifyMs: 20_000,
+  /** `channels.logout`: how long the platform may take to end its session; the credentials here go in any case. */
+  channelLogoutMs: 10_000,
+  /** An interactive login that nobody completes ends by then. */
+  channelLoginMs: 300_000,
   /** Bytes of one line from an IRC server; a longer one is dropped as a whole. */
   ircLineBytes: 16_384,
   /** Lines to an IRC server that wait for its flood limit; a part that does not fit is refused, to be tried again. */

@@ -21,6 +21,7 @@ import { queueSettings } from "../routing/queue-mode.ts";
 import { mainKeyOf } from "../routing/session-key.ts";
 import type { RoutingConfig } from "../routing/types.ts";
 import { type SessionRow } from "../store/sessions.ts";
+import { createVault } from "../store/vault.ts";
 import { Delivery } from "../turns/deliver.ts";
 import { Turns } from "../turns/engine.ts";
 import { isExpired } from "../turns/expiry.ts";
@@ -158,6 +159,7 @@ export class Conversations {
       load: (id) => this.load(id),
       admit: (channel, account, events, cursor) => this.inbound.admit(channel, account, events, cursor),
       cursor: (channel, account) => core.channelState.cursor(channel, account),
+      vault: (channel, account) => createVault(core.store, channel, account),
       onState: (status) => this.#onState(status),
       clock,
       metrics,

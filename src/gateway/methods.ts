@@ -3,14 +3,17 @@ import { randomUUID } from "node:crypto";
 import { GUIDE } from "../agents/models.ts";
 import { ensureWorkspace, makeWorkspace } from "../agents/prompt.ts";
 import { modelName } from "../agents/runtime.ts";
+import { channelIds } from "../channels/registry.ts";
 import { type Auth } from "../auth/open.ts";
-import { defaultAccountId } from "../config/accounts.ts";
+import { channelAccounts, defaultAccountId } from "../config/accounts.ts";
 import { agentIds, resolveAgent } from "../config/agents.ts";
+import { channelKeys } from "../config/channel-keys.ts";
 import { missingSecrets } from "../config/missing-secrets.ts";
 import { reasonOf } from "../core/errors.ts";
-import { asId, type AgentId } from "../core/ids.ts";
+import { asId, type AgentId, type ChannelId } from "../core/ids.ts";
 import { agentMethods } from "../methods/agent.ts";
 import { agentsMethods } from "../methods/agents.ts";
+import { channelSetupMethods, type ChannelSetupDeps } from "../methods/channel-setup.ts";
 import { channelsMethods } from "../methods/channels.ts";
 import { chatMethods } from "../methods/chat.ts";
 import { commandsMethods, listCommands } from "../methods/commands.ts";
@@ -33,6 +36,8 @@ import type { RoutingConfig } from "../routing/types.ts";
 import { type OutboxPart } from "../store/outbox.ts";
 import { type PairingRequest } from "../store/pairing.ts";
 import { conversationOf } from "../turns/engine.ts";
+import { createVault } from "../store/vault.ts";
+import { candidate } from "./channel-desk.ts";
 import type { Core } from "./core.ts";
 import type { Conversations } from "./conversations.ts";
 import { readConfig } from "./settings.ts";
@@ -120,6 +125,7 @@ export class Methods {
         ownerConfigured: () => core.config.commands.ownerAllowFrom.length > 0,
         notifyApproved: (request) => this.#notifyApproved(request),
       }),
+      ...channelSetupMethods(this.#channelSetupDeps()),
       ...logsMethods({ file: core.log.file, flush: () => core.log.flush(), recent: (limit) => core.log.recent(limit) }),
       ...restartMethods({ now: clock.now, restart }),
       ...routesMethods({
@@ -133,6 +139,27 @@ export class Methods {
         isAddressed: (channel, account, text) => this.chats.isAddressed(channel, account, text),
         now: clock.now,
       }),
+    };
+  }
+
+  #channelSetupDeps(): ChannelSetupDeps {
+    const { core, chats } = this;
+    return {
+      channelIds,
+      load: (channel) => chats.load(asId<ChannelId>(channel)),
+      accountConfig: (channel, account, change) => {
+        const id = account ?? defaultAccountId(core.config, channel);
+        if (!change) return channelAccounts(core.config, channel).find((each) => each.id === id)?.raw ?? null;
+        const file = readConfig(core.paths);
+        const found = candidate({ raw: file.raw ?? "", path: core.paths.config, env: process.env, channel, account, change });
+        core.log.protectAll(found.checked.config);
+        return found.raw;
+      },
+      describe: channelKeys,
+      defaultAccountOf: (channel) => defaultAccountId(core.config, channel) ?? "default",
+      vault: (channel, account) => createVault(core.store, channel, account),
+      host: chats.channels,
+      log: core.log.child({ subsystem: "channels" }),
     };
   }
 

@@ -10,12 +10,15 @@ export const SERVED_METHODS = [
   "agents.delete",
   "agents.list",
   "agents.update",
+  "channels.catalog",
+  "channels.logout",
   "channels.pairing.approve",
   "channels.pairing.dismiss",
   "channels.pairing.list",
   "channels.start",
   "channels.status",
   "channels.stop",
+  "channels.verify",
   "chat.abort",
   "chat.history",
   "chat.inject",
@@ -72,6 +75,8 @@ export const SERVED_METHODS = [
   "tokens.list",
   "tokens.revoke",
   "wake",
+  "web.login.start",
+  "web.login.wait",
 ] as const;
 
 export type ServedMethod = (typeof SERVED_METHODS)[number];

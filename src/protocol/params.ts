@@ -26,6 +26,8 @@ const key = text(512);
 
 /** Params of served methods for which the published schema has no definition under the method's own name. */
 export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
+  "channels.catalog": none,
+  "channels.verify": object({ channel: text(64), accountId: text(128), config: { type: "object" } }, ["channel"]),
   "deadletters.drop": object({ id: text(640) }, ["id"]),
   "deadletters.list": none,
   "deadletters.retry": object({ id: text(640) }, ["id"]),
@@ -91,12 +93,16 @@ export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, J
     includeActivitySummary: { type: "boolean" },
     sortBy: { type: "string", enum: ["activity", "lastInteractionAt", "updatedAt"] },
   },
+  "web.login.start": { channel: text(64) },
+  "web.login.wait": { channel: text(64) },
   "chat.history": { maxBytes: { type: "integer", minimum: 1 } },
   "chat.startup": { maxBytes: { type: "integer", minimum: 1 } },
 };
 
 /** Scopes of served methods that the published table does not list. */
 export const OWN_SCOPES: Readonly<Record<string, string>> = {
+  "channels.catalog": "operator.read",
+  "channels.verify": "operator.admin",
   "deadletters.drop": "operator.admin",
   "deadletters.list": "operator.read",
   "deadletters.retry": "operator.admin",

@@ -1,0 +1,68 @@
+import { GatewayError, reasonOf } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import { Secret } from "../core/secret.ts";
+import { NotSentError } from "./api.ts";
+import { TerminalError, type Channel } from "./channel.ts";
+
+/** Shorter texts are no credentials, and taking them out of a message would make it unreadable. */
+const SECRET_CHARS = 6;
+
+function secretsOf(value: unknown): string[] {
+  if (value instanceof Secret) return value.reveal().length >= SECRET_CHARS ? [value.reveal()] : [];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.values(value).flatMap(secretsOf);
+}
+
+/** A text without the secrets of a configuration, whatever a platform or a library has put into it. */
+export function withoutSecrets(text: string, config: unknown): string {
+  return secretsOf(config).reduce((clean, secret) => clean.replaceAll(secret, "[secret]"), text);
+}
+
+/** The account of a channel as configured; INVALID_REQUEST with the first problem, its place and its fix. */
+export function parseAccount<A>(channel: Channel<A>, raw: unknown): A {
+  const parsed = channel.parse(raw);
+  if ("account" in parsed) return parsed.account;
+  const [first] = parsed.issues;
+  const text = parsed.issues.map(({ path, message }) => `${path}: ${message}`).join("; ");
+  throw new GatewayError("INVALID_REQUEST", withoutSecrets(`the account is not complete: ${text}`, raw), {
+    details: {
+      code: "ACCOUNT_INCOMPLETE",
+      issues: parsed.issues.map(({ path, message }) => ({ path, message: withoutSecrets(message, raw) })),
+    },
+    ...(first?.fix === undefined ? {} : { fix: first.fix }),
+  });
+}
+
+/**
+ * Asks the platform whether a credential is good. Resolves to the bot's own name. Throws GatewayError: ACCOUNT_INCOMPLETE,
+ * CREDENTIAL_REFUSED (only the owner can mend it) or PLATFORM_UNREACHABLE in `details.code`; no message carries a secret.
+ */
+export async function verifyAccount(channel: Channel, raw: unknown, signal: AbortSignal): Promise<{ name: string }> {
+  const account = parseAccount(channel, raw);
+  const deadline = AbortSignal.timeout(LIMITS.channelVerifyMs);
+  const whole = AbortSignal.any([signal, deadline]);
+  try {
+    return await Promise.race([channel.verify(account, whole), ended(whole)]);
+  } catch (err) {
+    if (err instanceof TerminalError) {
+      throw new GatewayError("INVALID_REQUEST", withoutSecrets(`${channel.label} refuses it: ${reasonOf(err)}`, raw), {
+        details: { code: "CREDENTIAL_REFUSED" },
+        fix: withoutSecrets(err.fix, raw),
+      });
+    }
+    const why = deadline.aborted ? `no answer within ${LIMITS.channelVerifyMs / 1_000} s` : reasonOf(err);
+    const fix =
+      err instanceof NotSentError || deadline.aborted
+        ? "Check the network of this machine and the address, then try again."
+        : "Try again; if it stays, look at the platform's own status page.";
+    throw new GatewayError("UNAVAILABLE", withoutSecrets(`${channel.label} could not be asked: ${why}`, raw), {
+      details: { code: "PLATFORM_UNREACHABLE" },
+      fix,
+    });
+  }
+}
+
+/** Rejects when the signal aborts, so that a channel that ignores its signal holds nobody. */
+function ended(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true }));
+}

@@ -1,0 +1,178 @@
+import type { Channel, Vault } from "../channels/channel.ts";
+import type { AccountStatus } from "../channels/host.ts";
+import { parseAccount, verifyAccount, withoutSecrets } from "../channels/verify.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
+import { asId, type AccountId, type ChannelId } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import type { Caller, MethodTable } from "../protocol/method.ts";
+import { createLogins, type LoginAnswer } from "./channel-login.ts";
+
+/** A key of an account that a person has to give. */
+export type AccountField = { key: string; help: string; secret: boolean; required: boolean };
+
+export type ChannelSetupDeps = {
+  channelIds: readonly string[];
+  load: (channel: string) => Promise<Channel | null>;
+  /** The account with `change` put over what is configured, secrets resolved. Null: there is no such account. */
+  accountConfig: (channel: string, account: string | undefined, change?: Readonly<Record<string, unknown>>) => unknown;
+  /** What the configuration's schema says about the keys at the top of a channel's block. */
+  describe: (channel: string) => readonly { key: string; help: string; secret: boolean }[];
+  defaultAccountOf: (channel: string) => string;
+  vault: (channel: string, account: string) => Vault;
+  host: {
+    status(): readonly AccountStatus[];
+    start(channel: ChannelId, account: AccountId): void;
+    stop(channel: ChannelId, account: AccountId): Promise<void>;
+  };
+  log: Log;
+};
+
+type AccountParams = { channel: string; accountId?: string };
+type LoginParams = { channel?: string; accountId?: string; force?: boolean; timeoutMs?: number; currentQrDataUrl?: string };
+
+/** A client that waits longer than this asks again; a request never outlives its connection's patience. */
+const WAIT_MS = 25_000;
+
+/** Connecting a channel and letting go of it: what can be connected, whether a credential is good, login and logout. */
+export function channelSetupMethods(deps: ChannelSetupDeps) {
+  const logins = createLogins({
+    onDone: (key) => {
+      const [channel, account] = JSON.parse(key) as [ChannelId, AccountId];
+      if (isRunning(deps, channel, account)) deps.host.start(channel, account);
+    },
+  });
+  return {
+    "channels.catalog": {
+      scope: "operator.read",
+      run: async () => ({ channels: await Promise.all(deps.channelIds.map((id) => card(deps, id))) }),
+    },
+    "channels.verify": {
+      scope: "operator.admin",
+      run: async (params: AccountParams & { config?: Record<string, unknown> }, caller: Caller) => {
+        const channel = await required(deps, params.channel);
+        const raw = configured(deps, params, params.config ?? {});
+        const { name } = await verifyAccount(channel, raw, caller.signal);
+        return {
+          ok: true,
+          channel: channel.id,
+          accountId: params.accountId ?? deps.defaultAccountOf(channel.id),
+          name: withoutSecrets(name, raw),
+        };
+      },
+    },
+    "channels.logout": { scope: "operator.admin", run: (params: AccountParams) => logout(deps, params, (key) => logins.cancel(key)) },
+    "web.login.start": {
+      scope: "operator.admin",
+      run: async (params: LoginParams): Promise<LoginAnswer> => {
+        const { channel, account } = await loginTarget(deps, params);
+        const raw = configured(deps, { channel: channel.id, accountId: account });
+        return await logins.start(
+          {
+            channel,
+            account: parseAccount(channel, raw),
+            vault: deps.vault(channel.id, account),
+            key: keyOf(channel.id, account),
+            force: params.force === true,
+          },
+          Math.min(params.timeoutMs ?? WAIT_MS, WAIT_MS),
+        );
+      },
+    },
+    "web.login.wait": {
+      scope: "operator.admin",
+      run: async (params: LoginParams): Promise<LoginAnswer> => {
+        const { channel, account } = await loginTarget(deps, params);
+        return await logins.wait(keyOf(channel.id, account), params.currentQrDataUrl, Math.min(params.timeoutMs ?? WAIT_MS, WAIT_MS));
+      },
+    },
+  } satisfies MethodTable;
+}
+
+const keyOf = (channel: string, account: string): string => JSON.stringify([channel, account]);
+
+function isRunning(deps: ChannelSetupDeps, channel: string, account: string): boolean {
+  return deps.host.status().some((each) => each.channel === channel && each.account === account);
+}
+
+async function required(deps: ChannelSetupDeps, id: string): Promise<Channel> {
+  const channel = await deps.load(id);
+  if (channel) return channel;
+  throw new GatewayError("NOT_FOUND", `there is no channel ${JSON.stringify(id.slice(0, 40))}`, {
+    fix: `There are: ${deps.channelIds.join(", ")}.`,
+  });
+}
+
+function configured(deps: ChannelSetupDeps, { channel, accountId }: AccountParams, change?: Record<string, unknown>): unknown {
+  const raw = deps.accountConfig(channel, accountId, change);
+  if (raw !== null) return raw;
+  throw new GatewayError("NOT_FOUND", `${channel} has no account "${accountId ?? deps.defaultAccountOf(channel)}"`, {
+    fix: `openclaw channels add ${channel}`,
+  });
+}
+
+async function card(deps: ChannelSetupDeps, id: string): Promise<Record<string, unknown>> {
+  const channel = await required(deps, id);
+  const parsed = channel.parse({});
+  const needed = new Set("issues" in parsed ? parsed.issues.map((issue) => issue.path) : []);
+  const fields = deps.describe(id);
+  const known = new Set(fields.map((field) => field.key));
+  const unnamed = [...needed].filter((key) => !known.has(key) && /^\w+$/.test(key)).map((key) => ({ key, help: "", secret: false }));
+  return {
+    id,
+    label: channel.label,
+    login: channel.login !== undefined,
+    abilities: channel.abilities,
+    fields: [...fields, ...unnamed]
+      .map((field): AccountField => ({ ...field, required: needed.has(field.key) }))
+      .filter((field) => field.required || field.secret)
+      .toSorted((a, b) => Number(b.required) - Number(a.required)),
+  };
+}
+
+/** The channel that is meant: the named one, or the only configured one that has a login. */
+async function loginTarget(deps: ChannelSetupDeps, params: LoginParams): Promise<{ channel: Channel; account: string }> {
+  const named = params.channel;
+  const configuredIds = [...new Set(deps.host.status().map((each) => each.channel as string))];
+  const candidates = await Promise.all((named === undefined ? configuredIds : [named]).map((id) => required(deps, id)));
+  const able = named === undefined ? candidates.filter((channel) => channel.login) : candidates;
+  const [channel] = able;
+  if (!channel || able.length > 1) {
+    throw new GatewayError(
+      "INVALID_REQUEST",
+      able.length > 1 ? "several channels have a login; name one" : "no configured channel has a login",
+      {
+        details: { code: "LOGIN_NOT_SUPPORTED" },
+        fix: "`openclaw channels list` shows the channels.",
+      },
+    );
+  }
+  return { channel, account: params.accountId ?? deps.defaultAccountOf(channel.id) };
+}
+
+async function logout(deps: ChannelSetupDeps, params: AccountParams, cancel: (key: string) => void): Promise<Record<string, unknown>> {
+  const channel = await required(deps, params.channel);
+  const account = params.accountId ?? deps.defaultAccountOf(channel.id);
+  const raw = configured(deps, { channel: channel.id, accountId: account });
+  cancel(keyOf(channel.id, account));
+  if (isRunning(deps, channel.id, account)) await deps.host.stop(channel.id, asId<AccountId>(account));
+  const vault = deps.vault(channel.id, account);
+  let cause: string | null = null;
+  try {
+    const parsed = channel.parse(raw);
+    if (channel.logout && "account" in parsed) await channel.logout(parsed.account, vault, AbortSignal.timeout(LIMITS.channelLogoutMs));
+  } catch (err) {
+    // Whoever logs out wants the credentials gone from here, also when the platform is away.
+    cause = withoutSecrets(reasonOf(err), raw);
+    deps.log.warn("the platform did not end its session", { channel: channel.id, account, cause });
+  }
+  await vault.clear();
+  return {
+    ok: true,
+    channel: channel.id,
+    accountId: account,
+    loggedOut: true,
+    cleared: true,
+    ...(cause === null ? {} : { platformSession: "unknown", cause }),
+  };
+}
