@@ -15,7 +15,9 @@ export function channelKeys(channel: string): readonly ChannelKey[] {
 
 /** The key that "the token" of a channel means; null where it has none, or it cannot be told. */
 export function tokenKey(channel: string): string | null {
-  const secrets = channelKeys(channel).filter((each) => each.secret).map((each) => each.key);
+  const secrets = channelKeys(channel)
+    .filter((each) => each.secret)
+    .map((each) => each.key);
   const usual = ["botToken", "token", "secret"].find((key) => secrets.includes(key));
   return usual ?? (secrets.length === 1 ? secrets[0]! : null);
 }
