@@ -24,4 +24,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   now: Date.now,
   signal: stop.signal,
   startGateway: async (options) => (await import("./gateway.ts")).startGateway(options),
+  verifyChannel: async (candidate, signal) => (await import("./gateway/channel-desk.ts")).verifyCandidate(candidate, signal),
 });

@@ -1,9 +1,8 @@
 import { CliError, EXIT } from "../core/errors.ts";
+import { checkName } from "./channel-name.ts";
 import { editConfig } from "./config-edit.ts";
-import { parseValue, shownValue } from "./config-value.ts";
 import type { Run } from "./command.ts";
 import { gatewayOrFiles } from "./connect.ts";
-import { readInput } from "./input.ts";
 import type { Invocation } from "./invocation.ts";
 import { configOf } from "./target.ts";
 import { cleanLine, formatAge, formatDuration } from "./text.ts";
@@ -113,46 +112,6 @@ export const channelsList: Run = async (invocation) => {
     );
   });
 };
-
-/** `openclaw channels add <channel>` */
-export const channelsAdd: Run = async (invocation) => {
-  const { out } = invocation;
-  const channel = checkName(invocation.arg(0), "channel");
-  const account = invocation.text("account");
-  const base = ["channels", channel, ...(account === undefined ? [] : ["accounts", checkName(account, "account")])];
-  const settings = invocation.list("set").map(parseSetting);
-  const secretKey = invocation.text("secret-stdin");
-  if (secretKey !== undefined) settings.push([secretKey.split("."), await readInput(invocation)]);
-  const where = await editConfig(invocation, (edit) => {
-    if (!isObject(edit.get(base))) edit.set(base, {});
-    for (const [path, value] of settings) edit.set([...base, ...path], value);
-    if (edit.get(["channels", channel, "enabled"]) === false) edit.set(["channels", channel, "enabled"], true);
-  });
-  out.result({ ok: true, channel, ...(account && { account }), where }, () => {
-    out.line(`Added ${channel}${account === undefined ? "" : `/${account}`} to ${where}.`);
-    for (const [path, value] of settings) out.line(`  ${path.join(".")} = ${shownValue(path.join("."), value)}`);
-    out.note("See it connect: openclaw channels status");
-  });
-};
-
-function parseSetting(text: string): [path: string[], value: unknown] {
-  const at = text.indexOf("=");
-  if (at > 0) return [text.slice(0, at).split("."), parseValue(text.slice(at + 1))];
-  throw new CliError(`--set ${cleanLine(text)} has no value`, {
-    why: "it is written key=value.",
-    fix: "for example --set nick=mybot",
-    exit: EXIT.usage,
-  });
-}
-
-function checkName(text: string, what: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(text) && text !== "__proto__") return text;
-  throw new CliError(`"${cleanLine(text)}" cannot be the name of ${what === "account" ? "an account" : "a channel"}`, {
-    why: "a name has letters, digits, - and _.",
-    fix: "choose another name.",
-    exit: EXIT.usage,
-  });
-}
 
 /** `openclaw channels remove <channel>` */
 export const channelsRemove: Run = async (invocation) => {

@@ -21,6 +21,7 @@ async function chat(words: readonly string[], input: string): Promise<{ code: nu
     now: Date.now,
     signal: new AbortController().signal,
     startGateway: () => Promise.reject(new Error("not here")),
+    verifyChannel: () => Promise.reject(new Error("not here")),
   });
   return { code, out };
 }

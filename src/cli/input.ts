@@ -39,3 +39,17 @@ export async function readText(invocation: Invocation, flag: string): Promise<st
     exit: EXIT.usage,
   });
 }
+
+/** A line of the terminal that is not shown while it is typed. */
+export async function readSecret({ host }: Invocation, question: string): Promise<string> {
+  const [{ createInterface }, { Writable }] = await Promise.all([import("node:readline/promises"), import("node:stream")]);
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  process.stderr.write(question);
+  const prompt = createInterface({ input: host.stdin, output: silent, terminal: true });
+  try {
+    return (await prompt.question("", { signal: host.signal })).trim();
+  } finally {
+    prompt.close();
+    process.stderr.write("\n");
+  }
+}

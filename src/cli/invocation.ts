@@ -28,6 +28,17 @@ export type GatewayOptions = {
   readonly force: boolean;
 };
 
+/** An account as it would be after a change that is not saved yet. */
+export type AccountCandidate = {
+  /** The text of the configuration file, "" when there is none. */
+  readonly raw: string;
+  readonly path: string;
+  readonly env: Env;
+  readonly channel: string;
+  readonly account: string | undefined;
+  readonly change: Readonly<Record<string, unknown>>;
+};
+
 /** What the process gives to a command. Tests make their own. */
 export type Host = {
   readonly streams: Streams;
@@ -39,6 +50,8 @@ export type Host = {
   readonly signal: AbortSignal;
   /** Loads the gateway itself; only `openclaw gateway` calls it. */
   readonly startGateway: (options: GatewayOptions) => Promise<RunningGateway>;
+  /** Asks the platform whether an account is good, where no gateway runs that could; resolves to the bot's name. Throws GatewayError. */
+  readonly verifyChannel: (candidate: AccountCandidate, signal: AbortSignal) => Promise<{ name: string }>;
 };
 
 /** One call of one command: its arguments and flags, already checked, and the world. */
@@ -53,6 +66,11 @@ export class Invocation {
     this.#flags = flags;
     this.out = out;
     this.host = host;
+  }
+
+  /** The same call without one of its flags, for a flag that means something else further down. */
+  without(flag: string): Invocation {
+    return new Invocation(this.args, new Map([...this.#flags].filter(([name]) => name !== flag)), this.out, this.host);
   }
 
   has(flag: string): boolean {

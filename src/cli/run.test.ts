@@ -87,6 +87,11 @@ async function cli(
       result.started.push(gateway);
       return { url: "ws://127.0.0.1:1", port: 1, banner: ["listens"], ended: Promise.resolve(0), stop: async () => {} };
     },
+    verifyChannel: async ({ change }) => {
+      if (change["botToken"] === "bad-token")
+        throw new GatewayError("INVALID_REQUEST", "Telegram refuses it: Unauthorized", { fix: "Ask @BotFather." });
+      return { name: "mybot" };
+    },
   });
   return result;
 }
@@ -373,4 +378,35 @@ for (const [text, value] of VALUES)
 test("the value of a secret key is not shown", () => {
   assert.equal(shownValue("gateway.auth.token", "abc"), "(hidden)");
   assert.equal(shownValue("gateway.port", 5), "5");
+});
+
+test("channels add asks the platform first, saves what it accepts, and never shows the secret", async () => {
+  const state = makeState({ config: { gateway: { port: 1 } } });
+  const added = await cli(
+    state,
+    ["channels", "add", "irc", "--set", "host=irc.example.org", "--set", "nick=mybot", "--secret-stdin", "password"],
+    {
+      input: "hunter2-hunter2\n",
+    },
+  );
+  assert.equal(added.code, 0, added.err);
+  assert.match(
+    added.out,
+    /irc is mybot; the platform accepts it\.\nAdded irc to .*\n {2}host = irc\.example\.org\n {2}nick = mybot\n {2}password = \(hidden\)/,
+  );
+  assert.match(added.err, /Next: write to mybot there, then: openclaw pairing list/);
+  assert.doesNotMatch(added.out + added.err, /hunter2/);
+  assert.match(readFileSync(join(state, "openclaw.json"), "utf8"), /hunter2-hunter2/);
+});
+
+test("channels add saves nothing that the platform refuses, unless it is told not to ask", async () => {
+  const state = makeState({ config: { gateway: { port: 1 } } });
+  const words = ["channels", "add", "telegram", "--set", "botToken=bad-token"];
+  const refused = await cli(state, words);
+  assert.equal(refused.code, 1);
+  assert.equal(refused.err, "✗ Telegram refuses it: Unauthorized\n  Why: nothing was saved.\n  Fix: Ask @BotFather.\n");
+  assert.doesNotMatch(readFileSync(join(state, "openclaw.json"), "utf8"), /telegram/);
+  const forced = await cli(state, [...words, "--no-verify"]);
+  assert.equal(forced.code, 0, forced.err);
+  assert.match(readFileSync(join(state, "openclaw.json"), "utf8"), /bad-token/);
 });

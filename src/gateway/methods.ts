@@ -5,7 +5,7 @@ import { ensureWorkspace, makeWorkspace } from "../agents/prompt.ts";
 import { modelName } from "../agents/runtime.ts";
 import { channelIds } from "../channels/registry.ts";
 import { type Auth } from "../auth/open.ts";
-import { channelAccounts, defaultAccountId } from "../config/accounts.ts";
+import { defaultAccountId } from "../config/accounts.ts";
 import { agentIds, resolveAgent } from "../config/agents.ts";
 import { channelKeys } from "../config/channel-keys.ts";
 import { missingSecrets } from "../config/missing-secrets.ts";
@@ -37,7 +37,7 @@ import { type OutboxPart } from "../store/outbox.ts";
 import { type PairingRequest } from "../store/pairing.ts";
 import { conversationOf } from "../turns/engine.ts";
 import { createVault } from "../store/vault.ts";
-import { candidate } from "./channel-desk.ts";
+import { accountConfig, candidateConfig } from "./channel-desk.ts";
 import type { Core } from "./core.ts";
 import type { Conversations } from "./conversations.ts";
 import { readConfig } from "./settings.ts";
@@ -148,12 +148,11 @@ export class Methods {
       channelIds,
       load: (channel) => chats.load(asId<ChannelId>(channel)),
       accountConfig: (channel, account, change) => {
-        const id = account ?? defaultAccountId(core.config, channel);
-        if (!change) return channelAccounts(core.config, channel).find((each) => each.id === id)?.raw ?? null;
-        const file = readConfig(core.paths);
-        const found = candidate({ raw: file.raw ?? "", path: core.paths.config, env: process.env, channel, account, change });
-        core.log.protectAll(found.checked.config);
-        return found.raw;
+        if (!change) return accountConfig(core.config, channel, account, process.env);
+        const { raw } = readConfig(core.paths);
+        const config = candidateConfig({ raw: raw ?? "", path: core.paths.config, env: process.env, channel: channel.id, account, change });
+        core.log.protectAll(config);
+        return accountConfig(config, channel, account, process.env);
       },
       describe: channelKeys,
       defaultAccountOf: (channel) => defaultAccountId(core.config, channel) ?? "default",

@@ -15,7 +15,7 @@ export type ChannelSetupDeps = {
   channelIds: readonly string[];
   load: (channel: string) => Promise<Channel | null>;
   /** The account with `change` put over what is configured, secrets resolved. Null: there is no such account. */
-  accountConfig: (channel: string, account: string | undefined, change?: Readonly<Record<string, unknown>>) => unknown;
+  accountConfig: (channel: Channel, account: string | undefined, change?: Readonly<Record<string, unknown>>) => unknown;
   /** What the configuration's schema says about the keys at the top of a channel's block. */
   describe: (channel: string) => readonly { key: string; help: string; secret: boolean }[];
   defaultAccountOf: (channel: string) => string;
@@ -51,7 +51,7 @@ export function channelSetupMethods(deps: ChannelSetupDeps) {
       scope: "operator.admin",
       run: async (params: AccountParams & { config?: Record<string, unknown> }, caller: Caller) => {
         const channel = await required(deps, params.channel);
-        const raw = configured(deps, params, params.config ?? {});
+        const raw = configured(deps, channel, params.accountId, params.config ?? {});
         const { name } = await verifyAccount(channel, raw, caller.signal);
         return {
           ok: true,
@@ -66,7 +66,7 @@ export function channelSetupMethods(deps: ChannelSetupDeps) {
       scope: "operator.admin",
       run: async (params: LoginParams): Promise<LoginAnswer> => {
         const { channel, account } = await loginTarget(deps, params);
-        const raw = configured(deps, { channel: channel.id, accountId: account });
+        const raw = configured(deps, channel, account);
         return await logins.start(
           {
             channel,
@@ -103,11 +103,11 @@ async function required(deps: ChannelSetupDeps, id: string): Promise<Channel> {
   });
 }
 
-function configured(deps: ChannelSetupDeps, { channel, accountId }: AccountParams, change?: Record<string, unknown>): unknown {
-  const raw = deps.accountConfig(channel, accountId, change);
+function configured(deps: ChannelSetupDeps, channel: Channel, account: string | undefined, change?: Record<string, unknown>): unknown {
+  const raw = deps.accountConfig(channel, account, change);
   if (raw !== null) return raw;
-  throw new GatewayError("NOT_FOUND", `${channel} has no account "${accountId ?? deps.defaultAccountOf(channel)}"`, {
-    fix: `openclaw channels add ${channel}`,
+  throw new GatewayError("NOT_FOUND", `${channel.id} has no account "${account ?? deps.defaultAccountOf(channel.id)}"`, {
+    fix: `openclaw channels add ${channel.id}`,
   });
 }
 
@@ -153,7 +153,7 @@ async function loginTarget(deps: ChannelSetupDeps, params: LoginParams): Promise
 async function logout(deps: ChannelSetupDeps, params: AccountParams, cancel: (key: string) => void): Promise<Record<string, unknown>> {
   const channel = await required(deps, params.channel);
   const account = params.accountId ?? deps.defaultAccountOf(channel.id);
-  const raw = configured(deps, { channel: channel.id, accountId: account });
+  const raw = configured(deps, channel, account);
   cancel(keyOf(channel.id, account));
   if (isRunning(deps, channel.id, account)) await deps.host.stop(channel.id, asId<AccountId>(account));
   const vault = deps.vault(channel.id, account);

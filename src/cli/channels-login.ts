@@ -1,0 +1,62 @@
+import { CliError } from "../core/errors.ts";
+import { qrText } from "../core/qr.ts";
+import { checkName } from "./channel-name.ts";
+import type { Run } from "./command.ts";
+import { callGateway, withGateway } from "./connect.ts";
+import { cleanLine } from "./text.ts";
+
+type Step = {
+  connected: boolean;
+  failed?: boolean;
+  message: string;
+  name?: string;
+  qrDataUrl?: string;
+  qrText?: string;
+  url?: string;
+};
+
+/** `openclaw channels login <channel>`: shows each code until it is scanned. */
+export const channelsLogin: Run = async (invocation) => {
+  const { out } = invocation;
+  const channel = checkName(invocation.arg(0), "channel");
+  const account = invocation.text("account");
+  const params = { channel, ...(account !== undefined && { accountId: account }) };
+  const end = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
+    let step = await client.request<Step>("web.login.start", { ...params, force: invocation.has("force") });
+    for (let seen = ""; !step.connected && step.failed !== true;) {
+      const told = step.qrText ?? step.message;
+      if (told !== seen && !out.json) {
+        if (step.qrText !== undefined) out.line(qrText(step.qrText));
+        out.line(cleanLine(step.message));
+      }
+      seen = told;
+      step = await client.request<Step>("web.login.wait", {
+        ...params,
+        timeoutMs: 20_000,
+        ...(step.qrDataUrl !== undefined && { currentQrDataUrl: step.qrDataUrl }),
+      });
+    }
+    return step;
+  });
+  if (end.failed === true) throw new CliError(cleanLine(end.message), { fix: `openclaw channels login ${channel} --force` });
+  out.result(end, () => out.line(cleanLine(end.message)));
+};
+
+type LoggedOut = { channel: string; accountId: string; cause?: string };
+
+/** `openclaw channels logout <channel>` */
+export const channelsLogout: Run = async (invocation) => {
+  const { out } = invocation;
+  const channel = checkName(invocation.arg(0), "channel");
+  const account = invocation.text("account");
+  await invocation.confirm(`Log ${channel}${account === undefined ? "" : `/${account}`} out and forget what it keeps?`);
+  const answer = await callGateway<LoggedOut>(invocation, ["operator.admin"], "channels.logout", {
+    channel,
+    ...(account !== undefined && { accountId: account }),
+  });
+  out.result(answer, () => {
+    out.line(`${answer.channel}/${answer.accountId} is logged out and stopped; what it kept is gone.`);
+    if (answer.cause !== undefined) out.note(`The platform did not confirm it: ${cleanLine(answer.cause)}`);
+    out.note(`Its configuration stays; openclaw channels remove ${channel} takes that away, too.`);
+  });
+};
