@@ -5,13 +5,13 @@ import { textOf as modelText } from "../model-server.ts";
 import { markersIn, type Ledger } from "./ledger.ts";
 import { BOT, PERSON, type World } from "./world.ts";
 
-type HistoryRow = { role: string; idempotencyKey?: string };
+type HistoryRow = { role: string; idempotencyKey?: string; __openclaw: { seq: number } };
 
 /** At the first connect of a life: every acknowledged message is in the transcript once, and none is there twice. */
 export async function checkHistory(client: Client, ledger: Ledger): Promise<void> {
   const acked = ledger.all("acked").filter((entry) => entry.session !== "");
   for (const session of new Set(acked.map((entry) => (entry.via === "http" ? `http-${entry.session}` : entry.session)))) {
-    const { messages } = await client.request<{ messages: HistoryRow[] }>("chat.history", { sessionKey: session, limit: 1_000 });
+    const messages = await wholeHistory(client, session);
     const seen = tally(messages.filter((row) => row.role === "user").map((row) => row.idempotencyKey ?? ""));
     for (const entry of ledger.entries.values()) {
       if ((entry.via === "http" ? `http-${entry.session}` : entry.session) !== session) continue;
@@ -20,6 +20,17 @@ export async function checkHistory(client: Client, ledger: Ledger): Promise<void
       if (times === 0 && entry.state === "acked") ledger.fault(`${entry.key}: acknowledged, but not in the history at the first connect`);
     }
   }
+}
+
+/** A long transcript comes in pages, counted from its end: what is added meanwhile makes them overlap, so rows are told apart by `seq`. */
+async function wholeHistory(client: Client, sessionKey: string): Promise<HistoryRow[]> {
+  const rows = new Map<number, HistoryRow>();
+  for (let offset: number | undefined = 0; offset !== undefined;) {
+    const page: { messages: HistoryRow[]; nextOffset?: number } = await client.request("chat.history", { sessionKey, limit: 1_000, offset });
+    for (const row of page.messages) rows.set(row.__openclaw.seq, row);
+    offset = page.nextOffset;
+  }
+  return [...rows.values()];
 }
 
 type RunRow = {

@@ -1,7 +1,8 @@
 // Kills the gateway as often as asked, and checks what it has promised.
-//   npm run crash -- [--kills N] [--seed N] [--minutes M] [--main FILE] [--keep DIR]
+//   npm run crash -- [--kills N] [--seed N] [--minutes M] [--jobs N] [--main FILE] [--keep DIR]
+// With --jobs several homes are used at once, each with its own gateway and a seed of its own, counted up from the first.
 import { parseArgs } from "node:util";
-import { Campaign } from "./campaign.ts";
+import { Campaign, type Summary } from "./campaign.ts";
 import { markedPoints } from "./points.ts";
 
 const { values } = parseArgs({
@@ -9,6 +10,7 @@ const { values } = parseArgs({
     kills: { type: "string", default: "100" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     minutes: { type: "string" },
+    jobs: { type: "string", default: "1" },
     main: { type: "string" },
     keep: { type: "string" },
   },
@@ -19,15 +21,19 @@ const quantile = (sorted: readonly number[], share: number): number =>
 const seed = Number(values.seed);
 console.log(`seed ${seed}`);
 const started = Date.now();
-const summary = await new Campaign({
-  seed,
-  kills: Number(values.kills),
-  points: markedPoints(),
-  ...(values.minutes ? { limitMs: Number(values.minutes) * 60_000 } : {}),
-  ...(values.main ? { main: values.main } : {}),
-  ...(values.keep ? { keepDir: values.keep } : {}),
-  say: (line) => console.log(line),
-}).run();
+const jobs = Number(values.jobs);
+const points = markedPoints();
+const campaign = (job: number): Campaign =>
+  new Campaign({
+    seed: seed + job,
+    kills: Math.ceil(Number(values.kills) / jobs),
+    points: job === 0 ? points : [],
+    ...(values.minutes ? { limitMs: Number(values.minutes) * 60_000 } : {}),
+    ...(values.main ? { main: values.main } : {}),
+    ...(values.keep ? { keepDir: values.keep } : {}),
+    say: (line) => console.log(jobs > 1 ? `[${seed + job}] ${line}` : line),
+  });
+const summary = sum(await Promise.all(Array.from({ length: jobs }, (_, job) => campaign(job).run())));
 const { resumeMs, faults } = summary;
 console.log(
   `\n${summary.kills} kills in ${Math.round((Date.now() - started) / 1_000)} s (seed ${seed}), at every marked point once: ${summary.points.join(", ")}`,
@@ -43,3 +49,25 @@ for (const fault of faults) console.log(`FAULT ${fault}`);
 const failed = Math.min(summary.kills, faults.length) + summary.missed.length;
 console.log(`${summary.kills - Math.min(summary.kills, faults.length)} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;
+
+function sum(summaries: readonly Summary[]): Summary {
+  const counts = (pick: (each: Summary) => Readonly<Record<string, number>>): Record<string, number> => {
+    const total: Record<string, number> = {};
+    for (const each of summaries) for (const [name, count] of Object.entries(pick(each))) total[name] = (total[name] ?? 0) + count;
+    return total;
+  };
+  const count = (pick: (each: Summary) => number): number => summaries.reduce((total, each) => total + pick(each), 0);
+  return {
+    seed,
+    kills: count((each) => each.kills),
+    points: summaries.flatMap((each) => each.points),
+    missed: summaries.flatMap((each) => each.missed),
+    acked: count((each) => each.acked),
+    retried: count((each) => each.retried),
+    runs: counts((each) => each.runs),
+    parts: counts((each) => each.parts),
+    toolRuns: count((each) => each.toolRuns),
+    resumeMs: summaries.flatMap((each) => each.resumeMs).toSorted((a, b) => a - b),
+    faults: summaries.flatMap((each) => each.faults),
+  };
+}
