@@ -26,7 +26,11 @@ export async function checkHistory(client: Client, ledger: Ledger): Promise<void
 async function wholeHistory(client: Client, sessionKey: string): Promise<HistoryRow[]> {
   const rows = new Map<number, HistoryRow>();
   for (let offset: number | undefined = 0; offset !== undefined;) {
-    const page: { messages: HistoryRow[]; nextOffset?: number } = await client.request("chat.history", { sessionKey, limit: 1_000, offset });
+    const page: { messages: HistoryRow[]; nextOffset?: number } = await client.request("chat.history", {
+      sessionKey,
+      limit: 1_000,
+      offset,
+    });
     for (const row of page.messages) rows.set(row.__openclaw.seq, row);
     offset = page.nextOffset;
   }
