@@ -149,6 +149,15 @@ export const LIMITS = {
   systemEvents: 50,
   /** Characters of one system event; refused. */
   systemEventChars: 8_192,
+  /** Pairs of bots whose messages are counted; the one that was quiet longest is forgotten. */
+  botPairs: 1_000,
+  /** Notes that wait for one session's next turn (edits, reactions); the oldest is dropped. Characters of one; cut. */
+  sessionNotes: 20,
+  sessionNoteChars: 2_000,
+  /** Life of a button; a later press is answered with a notice, once. */
+  buttonMs: 86_400_000,
+  /** Characters of an event that could not be read; a longer one is cut and can only be looked at. */
+  unreadableChars: 1_048_576,
   /** Life of a pairing code; then the request is forgotten and the sender may ask again. */
   pairingTtlMs: 3_600_000,
   /** Pairing requests that wait at one account; further senders get no code until one is answered or expires. */

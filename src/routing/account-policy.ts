@@ -1,3 +1,4 @@
+import type { BotLoopSettings } from "./bot-loop.ts";
 import { own, type RoutingConfig } from "./types.ts";
 
 export type DmPolicy = "pairing" | "allowlist" | "open" | "disabled";
@@ -28,7 +29,13 @@ export type AccountPolicy = {
   /** Compares display names too. Names can be taken by anybody, hence the key's own name. */
   allowNames: boolean;
   mentionPatterns: { mode: "allow" | "deny"; allowIn: readonly string[]; denyIn: readonly string[] };
-  implicit: { replyToBot: boolean };
+  implicit: { replyToBot: boolean; threadParticipation: boolean };
+  /** Whether messages of other bots are read at all; `mentions`: only those that address this one. */
+  allowBots: boolean | "mentions";
+  botLoop: BotLoopSettings;
+  /** Which reactions the agent hears about: on its own messages, on all, or those of `reactionAllowlist`. */
+  reactions: "off" | "own" | "all" | "allowlist";
+  reactionAllowlist: readonly string[];
   rooms: Rooms;
 };
 
@@ -52,11 +59,12 @@ function flag(value: unknown): boolean | undefined {
   return typeof value === "boolean" ? value : undefined;
 }
 
-function oneOf<T extends string>(value: unknown, allowed: readonly T[]): T | undefined {
+function oneOf<T extends string | boolean>(value: unknown, allowed: readonly T[]): T | undefined {
   return allowed.find((item) => item === value);
 }
 
 const DM: readonly DmPolicy[] = ["pairing", "allowlist", "open", "disabled"];
+const REACTIONS: readonly AccountPolicy["reactions"][] = ["off", "own", "all", "allowlist"];
 const GROUP: readonly GroupPolicyName[] = ["allowlist", "open", "disabled"];
 
 /** An unreadable policy word closes the door: a spelling mistake must not open a group or start handing out codes. */
@@ -89,9 +97,30 @@ export function policyFor(config: RoutingConfig, channel: string, account: strin
       allowIn: list(patterns?.["allowIn"]) ?? [],
       denyIn: list(patterns?.["denyIn"]) ?? [],
     },
-    implicit: { replyToBot: flag(implicit?.["replyToBot"]) ?? true },
+    implicit: {
+      replyToBot: flag(implicit?.["replyToBot"]) ?? true,
+      threadParticipation: flag(implicit?.["threadParticipation"]) ?? true,
+    },
+    allowBots: oneOf(pick("allowBots"), [true, "mentions"] as const) ?? false,
+    botLoop: botLoopOf([defaults, shared, single].map((level) => block(level?.["botLoopProtection"]))),
+    reactions: policyWord(pick("reactionNotifications"), REACTIONS, "off") ?? "own",
+    reactionAllowlist: list(pick("reactionAllowlist")) ?? [],
     // `channels` is a map of rooms for Slack, and a plain list of rooms to join for IRC.
     rooms: { groups: block(pick("groups")) ?? block(pick("channels")), guilds: block(pick("guilds")) },
+  };
+}
+
+const positive = (value: unknown): number | undefined => (typeof value === "number" && value > 0 ? value : undefined);
+
+/** Key by key, the narrower level over the wider one. */
+function botLoopOf(levels: readonly (Block | null)[]): BotLoopSettings {
+  const pick = <T>(key: string, read: (value: unknown) => T | undefined): T | undefined =>
+    levels.reduce<T | undefined>((wider, level) => read(level?.[key]) ?? wider, undefined);
+  return {
+    enabled: pick("enabled", flag) ?? true,
+    maxEventsPerWindow: pick("maxEventsPerWindow", positive) ?? 20,
+    windowSeconds: pick("windowSeconds", positive) ?? 60,
+    cooldownSeconds: pick("cooldownSeconds", positive) ?? 60,
   };
 }
 
@@ -120,7 +149,7 @@ function layered(rules: readonly RoomRule[]): RoomRule {
   return merged;
 }
 
-export type RoomPlace = { id: string; parentId?: string | undefined; threadId?: string | undefined; guildId?: string | undefined };
+export type RoomPlace = { id: string; formerly?: string | undefined; parentId?: string | undefined; threadId?: string | undefined; guildId?: string | undefined };
 /** `listed`: the room is named, by its id or by "*"; `exact`: by its own id or its parent's. */
 export type FoundRule = { listed: boolean; exact: boolean; rule: RoomRule };
 
@@ -139,7 +168,7 @@ export function roomRule(policy: AccountPolicy, room: RoomPlace, canonical: (id:
 }
 
 function lookup(map: Block | null, room: RoomPlace, canonical: (id: string) => string): FoundRule {
-  const ids = room.parentId === undefined ? [room.id] : [room.id, room.parentId];
+  const ids = [room.id, room.formerly, room.parentId].filter((id) => id !== undefined);
   const hit = find(map, ids, canonical);
   if (!hit) return UNLISTED;
   const topic = room.threadId === undefined ? undefined : own(block(block(hit.value)?.["topics"]), room.threadId);

@@ -13,6 +13,7 @@ export type Admission = { action: "answer" | "ignore" | "offer-pairing" | "recor
 export type AdmissionReason =
   | "self"
   | "bot"
+  | "bot-loop"
   | "too-old"
   | "dm-disabled"
   | "dm-not-listed"
@@ -28,6 +29,7 @@ export type AdmissionReason =
   | "group-mention"
   | "group-pattern"
   | "group-reply"
+  | "group-thread"
   | "group-command"
   | "group-always";
 
@@ -36,6 +38,8 @@ export type BotFacts = {
   channel: ChannelId;
   /** Patterns that call the routed agent; see mentionPatterns(). */
   patterns: readonly SafePattern[];
+  /** The agent has answered in this thread before. */
+  inThread?: boolean | undefined;
   /** What `/activation` stored for this session; it stands over `requireMention`. */
   activation?: "always" | "mention" | undefined;
   /** True for texts like "/status" that are addressed by what they are. */
@@ -67,7 +71,9 @@ export function admit(
   accessGroups: RoutingConfig["accessGroups"] = {},
 ): Admission {
   if (message.sender.isSelf) return { action: "ignore", reason: "self", detail: "the bot's own message" };
-  if (message.sender.isBot) return { action: "ignore", reason: "bot", detail: "the sender is a bot" };
+  if (message.sender.isBot && !policy.allowBots) return { action: "ignore", reason: "bot", detail: "the sender is a bot" };
+  if (message.sender.isBot && policy.allowBots === "mentions" && !message.mentionsSelf && !message.replyTo?.isSelf)
+    return { action: "ignore", reason: "bot", detail: 'the sender is a bot and does not address this one (allowBots "mentions")' };
   const matcher = createMatcher(message, policy, bot, accessGroups);
   const decision =
     message.chat.kind === "direct" ? admitDirect(message, policy, paired, matcher) : admitRoom(message, policy, bot, matcher);
@@ -132,7 +138,7 @@ function admitRoom(message: RoutedMessage, policy: AccountPolicy, bot: BotFacts,
   const groupPolicy = policy.configured ? policy.groupPolicy : "allowlist";
   if (groupPolicy === "disabled") return { action: "ignore", reason: "group-disabled", detail: 'groupPolicy is "disabled"' };
   const canonical = bot.canonicalId ?? ((id: string): string => id.trim());
-  const place = { id: message.chat.id, parentId: message.parent?.id, threadId: message.thread?.id, guildId: message.guildId };
+  const place = { id: message.chat.id, formerly: message.chat.formerly, parentId: message.parent?.id, threadId: message.thread?.id, guildId: message.guildId };
   const found = roomRule(policy, place, canonical);
   if (found.rule.enabled === false) return { action: "ignore", reason: "group-switched-off", detail: "the room has enabled: false" };
   const closed = groupPolicy === "allowlist" ? closedRoom(message, policy, bot, found, matches) : closedSender(message, found, matches);
@@ -171,6 +177,7 @@ function admitAddressed(message: RoutedMessage, policy: AccountPolicy, bot: BotF
   if (message.mentionsSelf) return answer("group-mention", "the bot is mentioned");
   if (message.replyTo?.isSelf && policy.implicit.replyToBot) return answer("group-reply", "a reply to the bot");
   if (bot.isCommand?.(message.text)) return answer("group-command", "a command");
+  if (bot.inThread && policy.implicit.threadParticipation) return answer("group-thread", "the bot takes part in this thread");
   const needed = bot.activation ? bot.activation === "mention" : (found.rule.requireMention ?? policy.requireMention);
   if (!needed) return answer("group-always", bot.activation ? "/activation always" : "requireMention is false");
   const ids = [message.chat.id, ...(message.thread ? [`${message.chat.id}:topic:${message.thread.id}`] : [])];

@@ -107,7 +107,8 @@ function matchPeer(peer: { readonly kind: string; readonly id: string | number }
   const id = String(peer.id).trim();
   if (kind === null || id === "") return { rule: null, why: "its peer is not usable" };
   const here = kindOf(message.chat.kind);
-  const ids = here === "direct" ? [message.sender.id, ...(message.sender.aliases ?? []), message.chat.id] : [message.chat.id];
+  const chat = message.chat.formerly === undefined ? [message.chat.id] : [message.chat.id, message.chat.formerly];
+  const ids = here === "direct" ? [message.sender.id, ...(message.sender.aliases ?? []), ...chat] : chat;
   if (kind === here && id !== "*" && ids.some((own) => canonical(own) === canonical(id))) return { rule: "peer", why: "peer matches" };
   const { parent } = message;
   const parentMatches = parent && id !== "*" && kindOf(parent.kind) === kind && canonical(parent.id) === canonical(id);

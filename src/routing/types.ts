@@ -20,6 +20,8 @@ export type RoutingConfig = {
         readonly allowFrom?: Readonly<Record<string, readonly (string | number)[] | undefined>> | undefined;
       }
     | undefined;
+  /** `strategy`, and lists of agents by the id of a chat. */
+  readonly broadcast?: Readonly<Record<string, unknown>> | undefined;
   readonly messages?:
     | {
         readonly queue?: QueueConfig | undefined;
@@ -75,7 +77,8 @@ export type QueueConfig = {
 
 /** What routing reads of a message. A channel's `Inbound` fits by its structure. */
 export type RoutedMessage = {
-  readonly chat: { readonly kind: "direct" | "group" | "channel"; readonly id: ChatId };
+  /** `formerly`: the id under which the chat was first known, where the platform has given it another one. Rules for either count. */
+  readonly chat: { readonly kind: "direct" | "group" | "channel"; readonly id: ChatId; readonly formerly?: ChatId | undefined };
   readonly thread?: { readonly id: string } | undefined;
   readonly parent?: { readonly kind: "direct" | "group" | "channel"; readonly id: ChatId } | undefined;
   readonly guildId?: string | undefined;

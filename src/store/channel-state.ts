@@ -1,6 +1,8 @@
 import type { Store } from "./open.ts";
 
-export type PendingLine = { sender: string; text: string; at: number };
+/** `message` names the line where a later edit or deletion may look for it. */
+export type PendingLine = { sender: string; text: string; at: number; message?: string };
+type Place = { channel: string; account: string };
 
 export type ChannelState = ReturnType<typeof createChannelState>;
 
@@ -21,12 +23,13 @@ export function createChannelState(store: Store) {
     /** Keeps the last `keep` lines of a conversation. */
     addLine(conversation: string, eventId: string, line: PendingLine, keep: number): void {
       store.run(
-        "INSERT INTO group_history (conversation, event_id, sender, text, at) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO group_history (conversation, event_id, sender, text, at, message) VALUES (?, ?, ?, ?, ?, ?)",
         conversation,
         eventId,
         line.sender,
         line.text,
         line.at,
+        line.message ?? null,
       );
       store.run(
         "DELETE FROM group_history WHERE conversation = ? AND seq <= (SELECT seq FROM group_history WHERE conversation = ? ORDER BY seq DESC LIMIT 1 OFFSET ?)",
@@ -42,5 +45,51 @@ export function createChannelState(store: Store) {
       if (lines.length > 0) store.run("DELETE FROM group_history WHERE conversation = ?", conversation);
       return lines;
     },
+
+    /** The text of a waiting line; false when it waits no more. */
+    replaceLine: (conversation: string, message: string, text: string): boolean =>
+      store.run("UPDATE group_history SET text = ? WHERE conversation = ? AND message = ?", text, conversation, message) > 0,
+
+    removeLine: (conversation: string, message: string): boolean =>
+      store.run("DELETE FROM group_history WHERE conversation = ? AND message = ?", conversation, message) > 0,
+
+    /** Remembers an event that leaves no row of its own; false when it was here before. */
+    seeEvent: ({ channel, account }: Place, eventId: string, at: number): boolean =>
+      store.run(
+        "INSERT INTO seen_events (channel, account, event_id, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        channel,
+        account,
+        eventId,
+        at,
+      ) > 0,
+
+    /** The session for which we sent a message of the platform; undefined when it is none of ours. `chat`: see chatPrefix. */
+    ownMessage: (chat: string, message: string): { sessionKey: string | null } | undefined =>
+      store.get<{ sessionKey: string | null }>(
+        "SELECT session_key AS sessionKey FROM outbox WHERE conversation >= ? AND conversation < ? AND platform_ids IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(platform_ids) WHERE value = ?) LIMIT 1",
+        chat,
+        `${chat}\u{10ffff}`,
+        message,
+      ),
+
+    /** The first id that a chat was known by; undefined when it never changed. */
+    formerly: ({ channel, account }: Place, chat: string): string | undefined =>
+      store.get<{ formerly: string }>(
+        "SELECT formerly FROM chat_aliases WHERE channel = ? AND account = ? AND chat = ?",
+        channel,
+        account,
+        chat,
+      )?.formerly,
+
+    /** From now on the chat `formerly` is written `chat`. False when that was known. */
+    moveChat: ({ channel, account }: Place, chat: string, formerly: string, at: number): boolean =>
+      store.run(
+        "INSERT INTO chat_aliases (channel, account, chat, formerly, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        channel,
+        account,
+        chat,
+        formerly,
+        at,
+      ) > 0,
   };
 }

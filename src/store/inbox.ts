@@ -102,6 +102,23 @@ export function createInbox(store: Store) {
     byEvent: <P>(channel: string, account: string, eventId: string): InboxRow<P> | undefined =>
       one(store.get<Raw>("SELECT * FROM inbox WHERE channel = ? AND account = ? AND event_id = ?", channel, account, eventId)),
 
+    /** What was admitted for one message of a platform, oldest first: `ref` is what `nameMessage` was given. */
+    byMessage: <P>(channel: string, account: string, ref: string): InboxRow<P>[] =>
+      store
+        .all<Raw>("SELECT * FROM inbox WHERE channel = ? AND account = ? AND message_ref = ? ORDER BY seq", channel, account, ref)
+        .map((raw) => toRow<P>(raw)),
+
+    /** Names the platform's message that an event was about, so that a later change of it finds the row. */
+    nameMessage: (channel: string, account: string, eventId: string, ref: string): number =>
+      store.run("UPDATE inbox SET message_ref = ? WHERE channel = ? AND account = ? AND event_id = ?", ref, channel, account, eventId),
+
+    replacePayload<P>(runId: RunId, payload: P): void {
+      const text = JSON.stringify(payload);
+      store.run("UPDATE inbox SET payload = ?, crc = ? WHERE run_id = ?", text, crc32(text), runId);
+    },
+
+    remove: (runId: RunId): boolean => store.run("DELETE FROM inbox WHERE run_id = ?", runId) > 0,
+
     byRun: <P>(runId: string): InboxRow<P> | undefined => one(store.get<Raw>("SELECT * FROM inbox WHERE run_id = ?", runId)),
 
     /** Everything that still has to happen, in order of admission. */
@@ -151,8 +168,12 @@ export function createInbox(store: Store) {
       store.get<{ at: number | null }>("SELECT min(received_at) AS at FROM inbox WHERE state IN ('queued', 'running')")!.at,
 
     /** Keeps the ids of ended rows for deduplication but not their payload beyond `before`; then lets the ids go as well. */
-    prune: (before: number): number =>
-      store.run("DELETE FROM inbox WHERE ended_at < ? AND state NOT IN ('queued', 'running', 'parked')", before),
+    prune(before: number): number {
+      store.run("DELETE FROM seen_events WHERE at < ?", before);
+      store.run("DELETE FROM session_notes WHERE at < ?", before);
+      store.run("DELETE FROM buttons WHERE expires_at < ?", before);
+      return store.run("DELETE FROM inbox WHERE ended_at < ? AND state NOT IN ('queued', 'running', 'parked')", before);
+    },
   };
 }
 

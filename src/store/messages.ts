@@ -83,6 +83,9 @@ export function createMessages(store: Store) {
       return store.get<{ seq: number }>("SELECT last_insert_rowid() AS seq")!.seq;
     },
 
+    /** Forgets what the person wrote for one run; the rest of the run stays. Rows are never changed, so an edit adds a new one. */
+    removeUser: (runId: string): number => store.run("DELETE FROM messages WHERE run_id = ? AND role = 'user'", runId),
+
     /** The last `limit` messages of a session before `beforeSeq`, oldest first. */
     tail(sessionKey: string, sessionId: string, limit: number, beforeSeq = Number.MAX_SAFE_INTEGER): Message[] {
       const rows = store.all<Row>(
