@@ -1,7 +1,7 @@
 import { agents, models, tools } from "./schema/agents.ts";
 import { channels } from "./schema/channels.ts";
 import { gateway } from "./schema/gateway.ts";
-import { accessGroups, bindings, commands, messages, session } from "./schema/session.ts";
+import { accessGroups, bindings, broadcast, commands, messages, session } from "./schema/session.ts";
 import { bytes, choice, group, list, map, opaque, secretItem, text, whole } from "./schema/shape.ts";
 import type { TypeOf } from "./schema/shape.ts";
 
@@ -73,7 +73,6 @@ const UNSERVED = [
   "worktreeRoot",
   "worktreeAcceleration",
   "security",
-  "broadcast",
   "attachments",
   "tts",
   "approvals",
@@ -102,6 +101,7 @@ export const CONFIG = group(
     agents,
     models,
     bindings,
+    broadcast,
     session,
     messages,
     commands,

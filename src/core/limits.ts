@@ -151,6 +151,8 @@ export const LIMITS = {
   systemEventChars: 8_192,
   /** Pairs of bots whose messages are counted; the one that was quiet longest is forgotten. */
   botPairs: 1_000,
+  /** Characters of one line of a room that is kept as context; cut. */
+  pendingLineChars: 2_000,
   /** Notes that wait for one session's next turn (edits, reactions); the oldest is dropped. Characters of one; cut. */
   sessionNotes: 20,
   sessionNoteChars: 2_000,

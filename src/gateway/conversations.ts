@@ -152,6 +152,9 @@ export class Conversations {
             expiresInMs: LIMITS.pairingTtlMs,
           }),
       },
+      buttons: core.buttons,
+      note: (sessionKey, text) => core.notes.add(sessionKey, text, clock.now()),
+      reread: (channel) => this.#known.get(channel)?.reread,
       log: log.child({ subsystem: "inbound" }),
       metrics,
     });
@@ -287,8 +290,9 @@ function situationOf(payload: Payload, session: SessionRow): string {
 /** Queued system events of a session, as context of its next message. Text of clients: data, not instructions. */
 function systemEvents(core: Core, sessionKey: SessionKey, now: number): string | null {
   const main = mainKeyOf(core.defaultAgent());
-  const events = takeEvents(core.facts, sessionKey === main ? [null, sessionKey] : [sessionKey], now);
-  return events.length === 0 ? null : ["[System events since the last message]", ...events.map((event) => `- ${event.text}`)].join("\n");
+  const events = takeEvents(core.facts, sessionKey === main ? [null, sessionKey] : [sessionKey], now).map((event) => event.text);
+  const lines = [...events, ...core.notes.take(sessionKey)];
+  return lines.length === 0 ? null : ["[System events since the last message]", ...lines.map((line) => `- ${line}`)].join("\n");
 }
 
 const ageSeconds = (at: number | null): number => (at === null ? 0 : Math.max(0, (clock.now() - at) / 1000));

@@ -87,7 +87,7 @@ export class Methods {
         settled: (intentId, timeoutMs) => this.#settled(intentId, timeoutMs),
         onlyChannel: () => this.#onlyChannel(),
       }),
-      ...deadLetterMethods({ turns: this.chats.turns }),
+      ...deadLetterMethods({ turns: this.chats.turns, reread: (row) => this.chats.inbound.retry(row) }),
       ...this.#adminMethods(),
     };
   }

@@ -7,7 +7,11 @@ import type { Target } from "../channels/channel.ts";
 import { conversationOf, type Turns } from "../turns/engine.ts";
 import type { Payload } from "../turns/submission.ts";
 
-export type DeadLettersDeps = { turns: Turns };
+export type DeadLettersDeps = {
+  turns: Turns;
+  /** Reads an event again that could not be read, and admits it in its place. */
+  reread: (row: InboxRow<Payload>) => Promise<void>;
+};
 
 const LIST = 500;
 
@@ -16,7 +20,7 @@ export function deadLetterMethods(deps: DeadLettersDeps) {
   return {
     "deadletters.list": { scope: "operator.read", run: () => ({ items: list(deps.turns) }) },
     "deadletters.show": { scope: "operator.read", run: ({ id }: { id: string }) => ({ item: find(deps.turns, id, true) }) },
-    "deadletters.retry": { scope: "operator.admin", run: ({ id }: { id: string }) => retry(deps.turns, id) },
+    "deadletters.retry": { scope: "operator.admin", run: ({ id }: { id: string }) => retry(deps, id) },
     "deadletters.drop": { scope: "operator.admin", run: ({ id }: { id: string }) => drop(deps.turns, id) },
   } satisfies MethodTable;
 }
@@ -31,7 +35,7 @@ function list(turns: Turns): unknown[] {
 }
 
 function toInboundItem(row: InboxRow<Payload>, whole: boolean): Record<string, unknown> {
-  const text = row.payload?.text ?? "";
+  const text = row.payload?.raw?.text ?? row.payload?.text ?? "";
   return {
     id: `in:${row.runId}`,
     kind: "inbound",
@@ -82,11 +86,12 @@ function find(turns: Turns, id: string, whole: boolean): unknown {
   return found.kind === "in" ? toInboundItem(found.row, whole) : toOutboundItem(found.part, whole);
 }
 
-async function retry(turns: Turns, id: string): Promise<unknown> {
+async function retry({ turns, reread }: DeadLettersDeps, id: string): Promise<unknown> {
   const found = lookUp(turns, id);
   const { store, outbox, clock } = turns.options;
   if (found.kind === "in") {
-    await turns.revive(asId<RunId>(found.row.runId));
+    if (found.row.payload?.raw) await reread(found.row);
+    else await turns.revive(asId<RunId>(found.row.runId));
     return { ok: true, id };
   }
   await store.write(() => outbox.settle(found.part.partKey, "queued", clock.now(), { cause: "sent again by an operator" }));

@@ -14,6 +14,7 @@ export type RoomRule = {
   tools?: unknown;
   /** Added to the instructions of the agent in this room. */
   systemPrompt?: string;
+  reactions?: AccountPolicy["reactions"];
 };
 
 /** The access rules of one account of one channel, merged from its own block, the channel's and the defaults. */
@@ -133,6 +134,8 @@ function toRule(value: unknown): RoomRule {
   const allowFrom = list(room["allowFrom"]) ?? list(room["users"]);
   const roles = list(room["roles"]);
   const { tools, systemPrompt } = room;
+  const reactions = policyWord(room["reactionNotifications"], REACTIONS, "off");
+  if (reactions !== undefined) rule.reactions = reactions;
   if (enabled !== undefined) rule.enabled = enabled;
   if (requireMention !== undefined) rule.requireMention = requireMention;
   if (allowFrom !== undefined) rule.allowFrom = allowFrom;
@@ -149,7 +152,13 @@ function layered(rules: readonly RoomRule[]): RoomRule {
   return merged;
 }
 
-export type RoomPlace = { id: string; formerly?: string | undefined; parentId?: string | undefined; threadId?: string | undefined; guildId?: string | undefined };
+export type RoomPlace = {
+  id: string;
+  formerly?: string | undefined;
+  parentId?: string | undefined;
+  threadId?: string | undefined;
+  guildId?: string | undefined;
+};
 /** `listed`: the room is named, by its id or by "*"; `exact`: by its own id or its parent's. */
 export type FoundRule = { listed: boolean; exact: boolean; rule: RoomRule };
 

@@ -138,7 +138,13 @@ function admitRoom(message: RoutedMessage, policy: AccountPolicy, bot: BotFacts,
   const groupPolicy = policy.configured ? policy.groupPolicy : "allowlist";
   if (groupPolicy === "disabled") return { action: "ignore", reason: "group-disabled", detail: 'groupPolicy is "disabled"' };
   const canonical = bot.canonicalId ?? ((id: string): string => id.trim());
-  const place = { id: message.chat.id, formerly: message.chat.formerly, parentId: message.parent?.id, threadId: message.thread?.id, guildId: message.guildId };
+  const place = {
+    id: message.chat.id,
+    formerly: message.chat.formerly,
+    parentId: message.parent?.id,
+    threadId: message.thread?.id,
+    guildId: message.guildId,
+  };
   const found = roomRule(policy, place, canonical);
   if (found.rule.enabled === false) return { action: "ignore", reason: "group-switched-off", detail: "the room has enabled: false" };
   const closed = groupPolicy === "allowlist" ? closedRoom(message, policy, bot, found, matches) : closedSender(message, found, matches);

@@ -75,7 +75,13 @@ export function decide(question: Question, config: RoutingConfig): Explanation {
 
 function roomToolsOf({ message, bot }: Question, policy: AccountPolicy): unknown {
   if (message.chat.kind === "direct") return null;
-  const place = { id: message.chat.id, formerly: message.chat.formerly, parentId: message.parent?.id, threadId: message.thread?.id, guildId: message.guildId };
+  const place = {
+    id: message.chat.id,
+    formerly: message.chat.formerly,
+    parentId: message.parent?.id,
+    threadId: message.thread?.id,
+    guildId: message.guildId,
+  };
   return roomRule(policy, place, bot.canonicalId ?? ((id) => id.trim())).rule.tools ?? null;
 }
 

@@ -120,7 +120,9 @@ export function sessionKeyFor(place: SessionPlace): SessionKey {
   }
   if (groupScopeOf(override?.groupScope, session?.groupScope) === "main") return mainKeyOf(agentId);
   const kind = message.chat.kind;
-  return asId<SessionKey>(`agent:${agentId}:${channel}:${kind}:${idPart(channel, kind, message.chat.formerly ?? message.chat.id)}${thread}`);
+  return asId<SessionKey>(
+    `agent:${agentId}:${channel}:${kind}:${idPart(channel, kind, message.chat.formerly ?? message.chat.id)}${thread}`,
+  );
 }
 
 function directKey(place: SessionPlace, channel: string, scope: DmScope): string | null {

@@ -8,7 +8,12 @@ export function createNotes(store: Store) {
   return {
     /** Keeps the last LIMITS.sessionNotes of a session. */
     add(sessionKey: string, text: string, at: number): void {
-      store.run("INSERT INTO session_notes (session_key, text, at) VALUES (?, ?, ?)", sessionKey, text.slice(0, LIMITS.sessionNoteChars), at);
+      store.run(
+        "INSERT INTO session_notes (session_key, text, at) VALUES (?, ?, ?)",
+        sessionKey,
+        text.slice(0, LIMITS.sessionNoteChars),
+        at,
+      );
       store.run(
         "DELETE FROM session_notes WHERE session_key = ? AND seq <= (SELECT seq FROM session_notes WHERE session_key = ? ORDER BY seq DESC LIMIT 1 OFFSET ?)",
         sessionKey,

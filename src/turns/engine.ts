@@ -342,6 +342,14 @@ export class Turns {
     return [...(hit ? active.runIds : []), ...waiting.map((each) => each.runId)];
   }
 
+  /** Takes a waiting message out of its lane, for a caller that ends it on disk and then tells so; null when a turn has it already. */
+  letGo({ runId, sessionKey, agentId, state }: InboxRow): ((outcome: Outcome) => void) | null {
+    const lane = this.#lanes.get(sessionKey);
+    if (state !== "parked" && !lane?.waiting.some((each) => each.runId === runId)) return null;
+    if (lane) lane.waiting = lane.waiting.filter((each) => each.runId !== runId);
+    return (outcome) => this.#tellEnd({ runId, sessionKey, agentId }, 1, outcome);
+  }
+
   /** As `abort` by a person; resolves when it is on disk, so that a crash does not bring the runs back. */
   async abortDurably(sessionKey: SessionKey, runId?: RunId): Promise<RunId[]> {
     const runIds = this.abort(sessionKey, runId, "user");

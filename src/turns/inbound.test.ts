@@ -2,60 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Inbound } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
-import { silentLog } from "../core/log.ts";
-import { silentMetrics } from "../core/metrics.ts";
-import type { RoutingConfig } from "../routing/types.ts";
-import { createChannelState } from "../store/channel-state.ts";
-import { openBench, until, type Bench } from "../../test/fakes/turns.ts";
-import { InboundDoor } from "./inbound.ts";
-
-const irc = asId<never>("irc");
-const account = asId<never>("default");
-
-type Door = Bench & { door: InboundDoor; codes: string[]; paired: Set<string> };
-
-function openDoor(config: RoutingConfig, options: { dir?: string } = {}): Door {
-  const bench = openBench(options);
-  const codes: string[] = [];
-  const paired = new Set<string>();
-  const asked = new Set<string>();
-  const door = new InboundDoor({
-    turns: bench.turns,
-    channelState: createChannelState(bench.store),
-    config: () => config,
-    toolsFor: () => [],
-    historyLimit: () => 3,
-    canonicalId: () => undefined,
-    roomAdmitsMembers: () => false,
-    defaultAgent: () => asId("main"),
-    pairing: {
-      isPaired: (_channel, _account, sender) => paired.has(sender),
-      request: (_channel, _account, sender) => (asked.has(sender) ? null : (asked.add(sender), "CODE1234")),
-      text: (_channel, _account, _sender, code) => `your code: ${code}`,
-    },
-    log: silentLog,
-    metrics: silentMetrics,
-  });
-  return { ...bench, door, codes, paired };
-}
-
-const event = (id: string, text: string, more: Partial<Inbound> = {}): Inbound => ({
-  kind: "message",
-  eventId: id,
-  account,
-  chat: { kind: "direct", id: asId("alice") },
-  sender: { id: asId("alice"), name: "Alice", isBot: false, isSelf: false },
-  message: asId(id),
-  text,
-  media: [],
-  mentionsSelf: false,
-  sentAt: Date.now(),
-  origin: "live",
-  ...more,
-});
-const inRoom = (id: string, text: string, more: Partial<Inbound> = {}): Inbound =>
-  event(id, text, { chat: { kind: "group", id: asId("#room") }, ...more });
-const open: RoutingConfig = { channels: { irc: { dmPolicy: "open", allowFrom: ["*"], groupPolicy: "open" } } };
+import { account, event, inRoom, irc, open, openDoor } from "../../test/fakes/door.ts";
+import { until } from "../../test/fakes/turns.ts";
 
 test("an admitted message is answered in its own session, and the answer is addressed to its sender", async () => {
   const bench = openDoor(open);

@@ -1,15 +1,27 @@
 import type { ToolName } from "../agents/runtime.ts";
 import type { ChannelEvent, Inbound, Target } from "../channels/channel.ts";
+import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type AgentId, type ChannelId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
+import { policyFor } from "../routing/account-policy.ts";
+import { BotLoopGuard } from "../routing/bot-loop.ts";
+import { broadcastAgents } from "../routing/broadcast.ts";
 import { decide, type Explanation } from "../routing/explain.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
-import type { RoutingConfig } from "../routing/types.ts";
+import { parseSessionKey, sessionKeyFor } from "../routing/session-key.ts";
+import type { RoutedMessage, RoutingConfig } from "../routing/types.ts";
+import type { Buttons } from "../store/buttons.ts";
 import type { ChannelState } from "../store/channel-state.ts";
+import type { InboxRow } from "../store/inbox.ts";
+import { deleteStep, editStep, reactionStep, type ChangeDeps } from "./changes.ts";
 import { conversationOf, type Admission, type Turns } from "./engine.ts";
-import type { Submission } from "./submission.ts";
+import { attributed, messageRef, nameOf, nothing, targetOf, type Source, type Step } from "./inbound-step.ts";
+import { moveStep } from "./moves.ts";
+import { causeOf, isAboutTheEvent, poisonStep } from "./poison.ts";
+import { pressStep } from "./presses.ts";
+import type { Payload, Submission } from "./submission.ts";
 
 export type InboundOptions = {
   turns: Turns;
@@ -30,11 +42,17 @@ export type InboundOptions = {
     request: (channel: string, account: string, sender: string, name: string | undefined) => string | null;
     text: (channel: string, account: string, sender: string, code: string) => string;
   };
+  buttons: Buttons;
+  /** Leaves a line for the next turn of a session. Called inside a transaction. */
+  note: (sessionKey: string, text: string) => void;
+  /** The channel's own second reading of an event; undefined when the channel cannot do that or is not loaded. */
+  reread: (channel: string) => ((raw: string) => ChannelEvent | null) | undefined;
   log: Log;
   metrics: Metrics;
 };
 
-type Step = { inTransaction: () => void; afterCommit: () => void; undo: () => void };
+/** A message on its way to one agent. */
+type Addressed = { source: Source; event: Inbound; target: Target; decision: Explanation };
 
 /**
  * From a channel's events to admitted messages. Everything about one batch, the cursor included, is one transaction: when the
@@ -42,134 +60,305 @@ type Step = { inTransaction: () => void; afterCommit: () => void; undo: () => vo
  */
 export class InboundDoor {
   readonly #options: InboundOptions;
+  readonly #bots = new BotLoopGuard();
+  /** Moves of the batch that is being decided about, which are not on disk yet: new id to old id. */
+  #moving: ReadonlyMap<string, string> = new Map();
 
   constructor(options: InboundOptions) {
     this.#options = options;
   }
 
   async admit(channel: ChannelId, account: AccountId, events: readonly ChannelEvent[], cursor?: string): Promise<void> {
-    const steps = events.map((event) => (event.kind === "message" ? this.#stepFor(channel, account, event) : nothing));
-    try {
-      await this.#options.turns.options.store.write(() => {
-        for (const step of steps) step.inTransaction();
-        if (cursor !== undefined) this.#options.channelState.setCursor(channel, account, cursor);
-      });
-    } catch (err) {
-      for (const step of steps) step.undo();
-      throw err;
-    }
+    const source: Source = { channel, account };
+    this.#moving = new Map(events.flatMap((event) => (event.kind === "move" ? [[event.to, event.from] as const] : [])));
+    const steps = events.map((event) => this.#safeStep(source, event));
+    this.#moving = new Map();
+    await this.#commit(source, events, steps, cursor);
     this.#options.turns.options.mark("committed");
     for (const step of steps) step.afterCommit();
   }
 
+  /** An event over which the gateway itself fails is set aside, and the rest of the batch is tried again without it. */
+  async #commit(source: Source, events: readonly ChannelEvent[], steps: Step[], cursor: string | undefined): Promise<void> {
+    const { turns, channelState } = this.#options;
+    let at = -1;
+    try {
+      await turns.options.store.write(() => {
+        for (at = 0; at < steps.length; at++) steps[at]!.inTransaction();
+        at = -1;
+        if (cursor !== undefined) channelState.setCursor(source.channel, source.account, cursor);
+      });
+    } catch (err) {
+      for (const step of steps) step.undo();
+      const event = events[at];
+      if (!event || event.kind === "unreadable" || !isAboutTheEvent(err)) throw err;
+      steps[at] = this.#setAside(source, event, err);
+      await this.#commit(source, events, steps, cursor);
+    }
+  }
+
+  #setAside(source: Source, event: ChannelEvent, err: unknown): Step {
+    this.#options.log.error("the gateway failed over an event", { ...source, event: event.eventId, error: err });
+    return poisonStep(this.#options, source, { eventId: event.eventId, raw: JSON.stringify(event), cause: causeOf(err) }, true);
+  }
+
+  #safeStep(source: Source, event: ChannelEvent): Step {
+    try {
+      return this.#stepFor(source, event);
+    } catch (err) {
+      if (!isAboutTheEvent(err)) throw err;
+      return this.#setAside(source, event, err);
+    }
+  }
+
+  #stepFor(source: Source, event: ChannelEvent): Step {
+    const deps: ChangeDeps = { ...this.#options, explain: ({ channel, account }, message) => this.explain(channel, account, message) };
+    switch (event.kind) {
+      case "message":
+        return this.#messageStep(source, event);
+      case "edit":
+        return editStep(deps, source, event);
+      case "delete":
+        return deleteStep(deps, source, event);
+      case "reaction":
+        return reactionStep(deps, source, event);
+      case "move":
+        return moveStep(this.#options, source, event);
+      case "unreadable":
+        return poisonStep(this.#options, source, event, false);
+      case "press":
+        return pressStep(
+          {
+            ...deps,
+            buttons: this.#options.buttons,
+            refused: (reason) => this.#options.log.info("a press was not taken", { ...source, sender: event.sender.id, reason }),
+            toSubmission: (press, target, button, decision) => {
+              const agentId = parseSessionKey(button.sessionKey)?.agentId ?? this.#options.defaultAgent();
+              const isCommand = decision.authority.commands && this.#options.turns.parse(button.value) !== null;
+              return this.#toSubmission(
+                { source, event: press, target, decision },
+                { agentId, sessionKey: button.sessionKey, text: attributed(press, button.value, isCommand) },
+              );
+            },
+          },
+          source,
+          event,
+        );
+    }
+  }
+
+  /** Reads a dead letter again and admits what it says, in its place. Throws when it still cannot be read. */
+  async retry(row: InboxRow<Payload>): Promise<void> {
+    const { raw } = row.payload;
+    if (!raw || raw.cut) throw new GatewayError("INVALID_REQUEST", "this event was too long to be kept whole and cannot be read again");
+    const source: Source = { channel: asId<ChannelId>(row.channel), account: asId<AccountId>(row.account) };
+    const read = raw.ours ? (text: string) => JSON.parse(text) as ChannelEvent : this.#options.reread(row.channel);
+    if (!read) throw new GatewayError("INVALID_REQUEST", `the channel ${row.channel} cannot read an event again`);
+    const event = read(raw.text);
+    if (!event || event.kind === "unreadable")
+      throw new GatewayError("INVALID_REQUEST", "the event still cannot be read", { fix: "Drop it, or try again after an update." });
+    const step = this.#stepFor(source, { ...event, eventId: row.eventId, account: source.account });
+    const { turns, channelState } = this.#options;
+    try {
+      await turns.options.store.write(() => {
+        turns.options.inbox.remove(row.runId);
+        step.inTransaction();
+        // What leaves no row of its own must not come in a second time either.
+        if (!turns.options.inbox.byEvent(row.channel, row.account, row.eventId))
+          channelState.seeEvent(source, row.eventId, turns.options.clock.now());
+      });
+    } catch (err) {
+      step.undo();
+      throw err;
+    }
+    step.afterCommit();
+  }
+
   /** What the gateway does with one message, and why; the same decision that `route explain` prints. */
-  explain(channel: ChannelId, account: AccountId, event: Inbound): Explanation {
-    const ask = (activation: "always" | "mention" | undefined): Explanation =>
+  explain(channel: ChannelId, account: AccountId, event: RoutedMessage): Explanation {
+    const { turns, channelState, pairing } = this.#options;
+    const formerly =
+      channelState.formerly({ channel, account }, this.#moving.get(event.chat.id) ?? event.chat.id) ?? this.#moving.get(event.chat.id);
+    const message = formerly === undefined ? event : { ...event, chat: { ...event.chat, formerly: asId<typeof event.chat.id>(formerly) } };
+    const ask = (activation: "always" | "mention" | undefined, inThread: boolean): Explanation =>
       decide(
         {
           channel,
           account,
-          message: event,
-          paired: (sender) => this.#options.pairing.isPaired(channel, account, sender),
+          message,
+          paired: (sender) => pairing.isPaired(channel, account, sender),
           bot: {
-            now: this.#options.turns.options.clock.now(),
-            isCommand: (text) => this.#options.turns.parse(text) !== null,
+            now: turns.options.clock.now(),
+            isCommand: (text) => turns.parse(text) !== null,
             canonicalId: this.#options.canonicalId(channel),
             roomAdmitsMembers: this.#options.roomAdmitsMembers(channel),
             activation,
+            inThread,
           },
         },
         this.#options.config(),
       );
-    const first = ask(undefined);
-    const activation = first.sessionKey ? this.#options.turns.options.sessions.get(first.sessionKey)?.activation : null;
-    return activation === "always" || activation === "mention" ? ask(activation) : first;
+    const first = ask(undefined, false);
+    const session = first.sessionKey ? turns.options.sessions.get(first.sessionKey) : undefined;
+    const activation = session?.activation === "always" || session?.activation === "mention" ? session.activation : undefined;
+    // A topic of a forum is a room of its own, not a thread that somebody opened to talk about one thing.
+    const inThread =
+      event.thread !== undefined &&
+      session?.last_run_id !== null &&
+      first.sessionKey?.includes(":thread:") === true &&
+      session !== undefined;
+    return activation || inThread ? ask(activation, inThread) : first;
   }
 
-  #stepFor(channel: ChannelId, account: AccountId, event: Inbound): Step {
-    const decision = this.explain(channel, account, event);
-    const { action, reason } = decision.admission;
-    this.#options.metrics.count("gateway_channels_inbound_total", { channel, action });
-    this.#options.log.debug("inbound", { channel, account, sender: event.sender.id, action, reason });
-    const target = targetOf(channel, account, event);
-    if (action === "record") return this.#recordStep(event, target, decision.route?.agentId ?? null);
+  #messageStep(source: Source, event: Inbound): Step {
+    const decision = this.explain(source.channel, source.account, event);
+    const { reason } = decision.admission;
+    const action = decision.admission.action === "answer" && this.#isLoop(source, event) ? "ignore" : decision.admission.action;
+    this.#options.metrics.count("gateway_channels_inbound_total", { channel: source.channel, action });
+    this.#options.log.debug("inbound", { ...source, sender: event.sender.id, action, reason });
+    const target = targetOf(source, event);
+    if (action === "record") return this.#recordStep(source, event, target, decision.route?.agentId ?? null);
     if (action === "offer-pairing") return this.#pairingStep(event, target);
     if (action === "ignore") return nothing;
-    if (!decision.route || !decision.sessionKey) return this.#strandedStep(event, target, decision);
-    return this.#messageStep(event, target, decision);
+    const agents = broadcastAgents(this.#options.config(), event, this.#options.canonicalId(source.channel));
+    if (agents.length > 0) return this.#broadcastStep({ source, event, target, decision }, agents);
+    if (!decision.route || !decision.sessionKey) return this.#strandedStep({ source, event, target, decision });
+    return this.#agentStep({ source, event, target, decision }, { agentId: decision.route.agentId, sessionKey: decision.sessionKey });
+  }
+
+  /** Two bots that answer each other would never end: beyond a budget the pair gets no answers for a while. */
+  #isLoop(source: Source, event: Inbound): boolean {
+    if (!event.sender.isBot) return false;
+    const { botLoop } = policyFor(this.#options.config(), source.channel, source.account);
+    const pair = [source.channel, source.account, event.chat.id, event.sender.id].join("|");
+    const { answer, began } = this.#bots.judge(pair, botLoop, this.#options.turns.options.clock.now());
+    if (began)
+      this.#options.log.warn("another bot gets no answers for a while", {
+        ...source,
+        sender: event.sender.id,
+        seconds: botLoop.cooldownSeconds,
+      });
+    return !answer;
   }
 
   /** No agent answers for this message, e.g. a binding names one that was deleted: it is kept for the operator, not dropped. */
-  #strandedStep(event: Inbound, target: Target, decision: Explanation): Step {
-    this.#options.log.error("a message has no agent and was set aside", {
-      channel: target.channel,
-      account: target.account,
-      problem: decision.problem,
-    });
+  #strandedStep(message: Addressed): Step {
+    const { channel, account } = message.source;
+    this.#options.log.error("a message has no agent and was set aside", { channel, account, problem: message.decision.problem });
     const agentId = this.#options.defaultAgent();
-    const route = { agentId, rule: "default" as const, binding: null, trace: [] };
-    return this.#messageStep(event, target, { ...decision, route, sessionKey: asId<SessionKey>(`agent:${agentId}:stranded`) }, true);
+    return this.#agentStep(message, { agentId, sessionKey: asId<SessionKey>(`agent:${agentId}:stranded`), park: true });
   }
 
-  #messageStep(event: Inbound, target: Target, decision: Explanation, park = false): Step {
-    const session = this.#options.turns.options.sessions.get(decision.sessionKey!);
-    const submission: Submission = {
-      channel: target.channel,
-      account: target.account,
-      eventId: event.eventId,
-      agentId: decision.route!.agentId,
-      sessionKey: decision.sessionKey!,
-      chatKind: event.chat.kind,
-      text: event.text,
-      context: null,
-      images: [],
-      provenance: {
-        channel: target.channel,
-        account: target.account,
-        senderId: event.sender.id,
-        ...(event.sender.name ? { senderName: event.sender.name } : {}),
-        senderIsOwner: decision.authority.owner,
+  /** Several agents get the same message, each in its own session, and each answers. */
+  #broadcastStep(message: Addressed, agents: readonly AgentId[]): Step {
+    const { source, event, decision } = message;
+    const { channelState, turns } = this.#options;
+    const place = { channel: source.channel, account: source.account, message: event, session: this.#options.config().session };
+    const lines = once(() => this.#linesFor(message));
+    const override = decision.route?.binding?.session;
+    const steps = agents.map((agentId) =>
+      this.#agentStep(message, {
+        agentId,
+        sessionKey: sessionKeyFor({ ...place, agentId, override }),
+        eventId: `${event.eventId}#${agentId}`,
+        lines,
+      }),
+    );
+    let fresh = false;
+    return {
+      inTransaction: () => {
+        fresh =
+          !turns.options.inbox.byEvent(source.channel, source.account, event.eventId) &&
+          channelState.seeEvent(source, event.eventId, turns.options.clock.now());
+        if (fresh) for (const step of steps) step.inTransaction();
       },
-      target,
-      tools: this.#options.toolsFor(decision.route!.agentId, decision.roomTools),
-      literal: !decision.authority.commands,
-      queueMode: (session?.queue_mode as QueueMode | null) ?? decision.queue.mode,
-      model: null,
-      thinking: null,
-      timeoutMs: null,
+      afterCommit: () => {
+        if (fresh) for (const step of steps) step.afterCommit();
+      },
+      undo: () => {
+        for (const step of steps) step.undo();
+      },
     };
+  }
+
+  #agentStep(message: Addressed, to: To): Step {
     let admission: Admission | undefined;
     return {
       inTransaction: () => {
-        admission = this.#admissionFor(park ? { ...submission, park } : submission, event, target);
+        admission = this.#admissionFor(message, to);
         admission?.inTransaction();
+        if (admission)
+          this.#options.turns.options.inbox.nameMessage(
+            message.source.channel,
+            message.source.account,
+            to.eventId ?? message.event.eventId,
+            messageRef(message.event),
+          );
       },
       afterCommit: () => void admission?.afterCommit(),
       undo: () => admission?.undo(),
     };
   }
 
-  /** A lane that is full parks the message with its payload; the channel may still be acknowledged. */
-  #admissionFor(submission: Submission, event: Inbound, target: Target): Admission | undefined {
-    const known = this.#options.turns.options.inbox.byEvent(submission.channel, submission.account, submission.eventId);
-    if (known) return undefined;
-    const context = event.chat.kind === "direct" ? null : contextOf(this.#options.channelState.takeLines(conversationOf(target)));
-    const text = event.text.slice(0, LIMITS.messageChars - 256);
-    const isCommand = !submission.literal && this.#options.turns.parse(text) !== null;
-    const attributed = event.chat.kind === "direct" || isCommand ? text : `${nameOf(event)}: ${text}`;
-    return this.#options.turns.admission({
-      ...submission,
-      context,
-      text: attributed,
-      ...(this.#options.turns.laneIsFull(submission.sessionKey) ? { park: true } : {}),
-    });
+  #toSubmission(
+    message: { source: Source; event: Pick<Inbound, "eventId" | "sender" | "chat">; target: Target; decision: Explanation },
+    to: To & { text: string },
+  ): Submission {
+    const { source, event, target, decision } = message;
+    const session = this.#options.turns.options.sessions.get(to.sessionKey);
+    return {
+      ...source,
+      eventId: to.eventId ?? event.eventId,
+      agentId: to.agentId,
+      sessionKey: to.sessionKey,
+      chatKind: event.chat.kind,
+      text: to.text,
+      context: null,
+      images: [],
+      provenance: {
+        ...source,
+        senderId: event.sender.id,
+        ...(event.sender.name ? { senderName: event.sender.name } : {}),
+        senderIsOwner: decision.authority.owner,
+      },
+      target,
+      tools: this.#options.toolsFor(to.agentId, decision.roomTools),
+      literal: !decision.authority.commands,
+      queueMode: (session?.queue_mode as QueueMode | null) ?? decision.queue.mode,
+      model: null,
+      thinking: null,
+      timeoutMs: null,
+      ...(to.park || this.#options.turns.laneIsFull(to.sessionKey) ? { park: true } : {}),
+    };
   }
 
-  #recordStep(event: Inbound, target: Target, agentId: AgentId | null): Step {
-    const keep = this.#options.historyLimit(target.channel, target.account, agentId);
+  /** A lane that is full parks the message with its payload; the channel may still be acknowledged. */
+  #admissionFor(message: Addressed, to: To): Admission | undefined {
+    const { source, event, decision } = message;
+    if (this.#options.turns.options.inbox.byEvent(source.channel, source.account, to.eventId ?? event.eventId)) return undefined;
+    const context = to.lines ? to.lines() : this.#linesFor(message);
+    const text = event.text.slice(0, LIMITS.messageChars - 256);
+    const isCommand = decision.authority.commands && this.#options.turns.parse(text) !== null;
+    return this.#options.turns.admission({ ...this.#toSubmission(message, { ...to, text: attributed(event, text, isCommand) }), context });
+  }
+
+  #linesFor({ event, target }: Addressed): string | null {
+    return event.chat.kind === "direct" ? null : contextOf(this.#options.channelState.takeLines(conversationOf(target)));
+  }
+
+  #recordStep(source: Source, event: Inbound, target: Target, agentId: AgentId | null): Step {
+    const { channelState, turns } = this.#options;
+    const keep = this.#options.historyLimit(source.channel, source.account, agentId);
     if (keep === 0 || event.chat.kind === "direct") return nothing;
-    const line = { sender: nameOf(event), text: event.text.slice(0, 2_000), at: event.sentAt };
-    return { ...nothing, inTransaction: () => this.#options.channelState.addLine(conversationOf(target), event.eventId, line, keep) };
+    const text = event.text.slice(0, LIMITS.pendingLineChars);
+    const line = { sender: nameOf(event.sender), text, at: event.sentAt, message: event.message };
+    return {
+      ...nothing,
+      inTransaction: () => {
+        if (channelState.seeEvent(source, event.eventId, turns.options.clock.now()))
+          channelState.addLine(conversationOf(target), event.eventId, line, keep);
+      },
+    };
   }
 
   #pairingStep(event: Inbound, target: Target): Step {
@@ -196,18 +385,22 @@ export class InboundDoor {
   }
 }
 
-const nothing: Step = { inTransaction: () => {}, afterCommit: () => {}, undo: () => {} };
+/** Where one message goes, if it is not all told by its decision. */
+type To = {
+  agentId: AgentId;
+  sessionKey: SessionKey;
+  /** One of several agents that get the same event. */
+  eventId?: string;
+  park?: boolean;
+  /** The waiting lines of the room, where several agents get the same ones. */
+  lines?: () => string | null;
+};
 
-const targetOf = (channel: ChannelId, account: AccountId, event: Inbound): Target => ({
-  channel,
-  account: asId<AccountId>(account),
-  chat: { kind: event.chat.kind, id: event.chat.id },
-  ...(event.thread ? { thread: event.thread.id } : {}),
-  replyTo: event.message,
-});
-
-/** Who speaks in a room, for the agent. Data from outside: one line, no control characters. */
-const nameOf = (event: Inbound): string => (event.sender.name ?? event.sender.id).replaceAll(/[\p{Cc}\p{Cf}]+/gu, " ").slice(0, 64);
+/** The value of the first call, for all calls. */
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
 
 function contextOf(lines: readonly { sender: string; text: string }[]): string | null {
   if (lines.length === 0) return null;

@@ -25,6 +25,8 @@ export type Payload = {
   model: string | null;
   thinking: string | null;
   timeoutMs: number | null;
+  /** An event that could not be read, as it came; it is never run. `ours`: in our words already. */
+  raw?: { text: string; ours: boolean; cut: boolean };
 };
 
 /** A message on its way in, from any source: channel, WebChat, RPC, HTTP. */
@@ -56,7 +58,7 @@ export type Admitted = {
 };
 
 /** The part of a submission that is stored with the message. */
-export function toPayload(submission: Submission, kind: Payload["kind"]): Payload {
+export function toPayload(submission: Submission, kind: "message" | "command"): Payload {
   const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
   return { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
 }

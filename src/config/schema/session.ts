@@ -1,4 +1,4 @@
-import { choice, flag, group, list, map, text, whole } from "./shape.ts";
+import { choice, flag, group, list, map, opaque, text, whole } from "./shape.ts";
 
 const DM_SCOPE = ["main", "per-peer", "per-channel-peer", "per-account-channel-peer"] as const;
 const GROUP_SCOPE = ["main", "per-group"] as const;
@@ -226,16 +226,39 @@ export const accessGroups = map(
   ),
 );
 
+/** Answers that two bots may exchange. */
+export const botLoopProtection = group(
+  "Keeps two bots from answering each other without end, where `allowBots` lets other bots in.",
+  {
+    enabled: flag("Watch pairs of bots.", { whenWrong: true }),
+    maxEventsPerWindow: whole("Messages of one bot in one chat that are answered within the window.", { min: 1 }),
+    windowSeconds: whole("Length of the window in seconds.", { min: 1 }),
+    cooldownSeconds: whole("How long the bot gets no answers after that, in seconds.", { min: 1 }),
+  },
+  { optional: true },
+);
+
 /** Shared by every channel: what holds where the channel itself says nothing. */
 export const channelDefaults = group(
   "What holds for every channel that does not say otherwise.",
   {
+    dmPolicy: choice("Who may write directly.", ["pairing", "allowlist", "open", "disabled"], { whenWrong: "disabled" }),
     groupPolicy: choice("Which groups are answered.", ["open", "disabled", "allowlist"], { whenWrong: "disabled" }),
     implicitMentions: group(
       "What counts as a mention without the name.",
-      { replyToBot: flag("A reply to a message of the agent.", { default: true, whenWrong: false }) },
-      { unserved: ["quotedBot", "threadParticipation"] },
+      {
+        replyToBot: flag("A reply to a message of the agent.", { default: true, whenWrong: false }),
+        threadParticipation: flag("A message in a thread in which the agent has answered.", { default: true, whenWrong: false }),
+      },
+      { unserved: ["quotedBot"] },
     ),
+    botLoopProtection,
   },
-  { effect: "restart-channel", unserved: ["botLoopProtection", "contextVisibility", "heartbeatVisibility"] },
+  { effect: "restart-channel", unserved: ["contextVisibility", "heartbeatVisibility"] },
+);
+
+export const broadcast = map(
+  "Chats whose messages go to several agents: each has its own session there, and each answers. All answer at the same time; `strategy` has no effect.",
+  "<chat id>",
+  opaque("Ids of the agents, as a list."),
 );

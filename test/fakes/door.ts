@@ -1,0 +1,66 @@
+import type { ChannelEvent, Inbound } from "../../src/channels/channel.ts";
+import { asId } from "../../src/core/ids.ts";
+import { silentLog, type Log } from "../../src/core/log.ts";
+import { silentMetrics } from "../../src/core/metrics.ts";
+import type { RoutingConfig } from "../../src/routing/types.ts";
+import { createButtons, type Buttons } from "../../src/store/buttons.ts";
+import { createChannelState } from "../../src/store/channel-state.ts";
+import { createNotes, type Notes } from "../../src/store/notes.ts";
+import { InboundDoor } from "../../src/turns/inbound.ts";
+import { openBench, type Bench } from "./turns.ts";
+
+export const irc = asId<never>("irc");
+export const account = asId<never>("default");
+
+export type Door = Bench & { door: InboundDoor; paired: Set<string>; buttons: Buttons; notes: Notes };
+
+/** The inbound door over a real store. `dir`: an existing one, as after a restart. */
+export function openDoor(
+  config: RoutingConfig,
+  options: { dir?: string; concurrency?: number; reread?: (raw: string) => ChannelEvent | null; log?: Log; isCommandless?: boolean } = {},
+): Door {
+  const bench = openBench(options);
+  const paired = new Set<string>();
+  const asked = new Set<string>();
+  const buttons = createButtons(bench.store);
+  const notes = createNotes(bench.store);
+  const door = new InboundDoor({
+    turns: bench.turns,
+    channelState: createChannelState(bench.store),
+    config: () => config,
+    toolsFor: () => [],
+    historyLimit: () => 3,
+    canonicalId: () => undefined,
+    roomAdmitsMembers: () => false,
+    defaultAgent: () => asId("main"),
+    pairing: {
+      isPaired: (_channel, _account, sender) => paired.has(sender),
+      request: (_channel, _account, sender) => (asked.has(sender) ? null : (asked.add(sender), "CODE1234")),
+      text: (_channel, _account, _sender, code) => `your code: ${code}`,
+    },
+    buttons,
+    note: (sessionKey, text) => notes.add(sessionKey, text, 1),
+    reread: () => options.reread,
+    log: options.log ?? silentLog,
+    metrics: silentMetrics,
+  });
+  return { ...bench, door, paired, buttons, notes };
+}
+
+export const event = (id: string, text: string, more: Partial<Inbound> = {}): Inbound => ({
+  kind: "message",
+  eventId: id,
+  account,
+  chat: { kind: "direct", id: asId("alice") },
+  sender: { id: asId("alice"), name: "Alice", isBot: false, isSelf: false },
+  message: asId(id),
+  text,
+  media: [],
+  mentionsSelf: false,
+  sentAt: Date.now(),
+  origin: "live",
+  ...more,
+});
+export const inRoom = (id: string, text: string, more: Partial<Inbound> = {}): Inbound =>
+  event(id, text, { chat: { kind: "group", id: asId("#room") }, ...more });
+export const open: RoutingConfig = { channels: { irc: { dmPolicy: "open", allowFrom: ["*"], groupPolicy: "open" } } };
