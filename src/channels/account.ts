@@ -265,7 +265,9 @@ class SupervisedAccount implements Account {
         if (isRevoked()) throw new GatewayError("CONFLICT", `a connection of ${channel}/${account} that was replaced tried to write`);
         // The host knows whose events these are; a channel cannot write for another account.
         const owned = events.map((event) => ({ ...event, account }));
+        const began = performance.now();
         await admit(channel, account, owned, next);
+        metrics.observe("gateway_channels_admit_seconds", (performance.now() - began) / 1_000, { channel, account });
         status.lastEventAt = status.lastReadAt = clock.now();
         metrics.count("gateway_channels_events_total", { channel }, events.length);
       },

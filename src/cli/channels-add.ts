@@ -117,7 +117,7 @@ async function verify(invocation: Invocation, wanted: Wanted): Promise<{ name: s
     const { channel, account, change } = wanted;
     return await link.client.request("channels.verify", { channel, ...(account !== undefined && { accountId: account }), config: change });
   } catch (err) {
-    throw err instanceof ClientError && err.kind === "request"
+    throw err instanceof ClientError && VERDICTS.has(String(err.details["code"]))
       ? withSkip(err.message, err.details["fix"])
       : toCliError(err, link.target, invocation);
   } finally {

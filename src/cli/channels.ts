@@ -3,9 +3,10 @@ import { checkName } from "./channel-name.ts";
 import { editConfig } from "./config-edit.ts";
 import type { Run } from "./command.ts";
 import { gatewayOrFiles } from "./connect.ts";
+import type { Output } from "./output.ts";
 import type { Invocation } from "./invocation.ts";
 import { configOf } from "./target.ts";
-import { cleanLine, formatAge, formatDuration } from "./text.ts";
+import { cleanLine, formatAge, formatDuration, plural } from "./text.ts";
 
 export type Account = {
   accountId: string;
@@ -19,6 +20,15 @@ export type Account = {
   retryAt?: number;
   lastInboundAt?: number | null;
   lastOutboundAt?: number | null;
+  reconnectAttempts?: number;
+  rateLimits?: number;
+  queueDepth?: number;
+  oldestWaitingAt?: number | null;
+  parked?: number;
+  outboxWaiting?: number;
+  outboxOldestAt?: number | null;
+  outboxParked?: number;
+  outboxUnknown?: number;
 };
 export type ChannelsStatus = {
   channelOrder: string[];
@@ -44,6 +54,63 @@ export function accountText(row: Account, now: number): string {
   return `${state === "ready" ? "connected" : state}${since}${cause}${retry}`;
 }
 
+/** How many messages of an account wait, and how many wait for an operator. */
+const parkedOf = (row: Account): number => (row.parked ?? 0) + (row.outboxParked ?? 0) + (row.outboxUnknown ?? 0);
+
+const count = (value: number | undefined): string => (value ? String(value) : "-");
+
+/** Accounts with their live facts, in 80 columns; below it, what is wrong and how to mend it. */
+export function accountTable(out: Output, rows: readonly AccountRow[], now: number): void {
+  out.table(
+    [
+      { title: "account", cut: true },
+      { title: "state" },
+      { title: "since", align: "right" },
+      { title: "in", align: "right" },
+      { title: "out", align: "right" },
+      { title: "queue", align: "right" },
+      { title: "unsent", align: "right" },
+      { title: "parked", align: "right" },
+    ],
+    rows.map((row) => [
+      row.name.length > 18 ? `${row.name.slice(0, 17)}…` : row.name,
+      stateOf(row) === "ready" ? "ok" : stateOf(row),
+      age(row.since, now),
+      age(row.lastInboundAt, now),
+      age(row.lastOutboundAt, now),
+      count(row.queueDepth),
+      count(row.outboxWaiting),
+      count(parkedOf(row)),
+    ]),
+  );
+  for (const row of rows) for (const line of remarks(row, now)) out.paragraph(cleanLine(`  ${row.name}: ${line}`), "    ");
+}
+
+/** Without "ago", which every column would repeat. */
+const age = (at: unknown, now: number): string => formatAge(at, now).replace(/ ago$/, "");
+
+const stateOf = (row: Account): string => row.state ?? row.healthState ?? (row.connected ? "ready" : "unknown");
+
+/** What a person has to know about an account beside its row. */
+function remarks(row: AccountRow, now: number): string[] {
+  const state = stateOf(row);
+  const old = (at: number | null | undefined): boolean => typeof at === "number" && now - at > SLOW_MS;
+  return [
+    ...(row.lastError && state !== "ready"
+      ? [`${row.lastError}${row.retryAt && row.retryAt > now ? `; next try in ${formatDuration(row.retryAt - now)}` : ""}`]
+      : []),
+    ...(row.fix ? [row.fix] : []),
+    ...(old(row.oldestWaitingAt) ? [`the oldest message waits since ${formatAge(row.oldestWaitingAt, now)}`] : []),
+    ...(old(row.outboxOldestAt) ? [`the oldest reply is unsent since ${formatAge(row.outboxOldestAt, now)}`] : []),
+    ...(row.rateLimits ? [`the platform asked ${plural(row.rateLimits, "time")} to slow down`] : []),
+    ...(row.reconnectAttempts ? [`connected again ${plural(row.reconnectAttempts, "time")} since it was started`] : []),
+    ...(parkedOf(row) > 0 ? ["openclaw dead-letters list shows what is parked"] : []),
+  ];
+}
+
+/** Waiting this long is worth a word. */
+const SLOW_MS = 60_000;
+
 /** `openclaw channels status` */
 export const channelsStatus: Run = async (invocation) => {
   const { out, host } = invocation;
@@ -57,17 +124,11 @@ export const channelsStatus: Run = async (invocation) => {
   out.result(answer, () => {
     if (rows.length === 0)
       return out.line("No channels yet. Add one: openclaw channels add irc --set host=irc.libera.chat --set nick=mybot");
-    const cells = rows.map((row) => [
-      row.name,
-      answer.source ? (row.enabled === false ? "off" : "configured") : accountText(row, host.now()),
-      formatAge(row.lastInboundAt, host.now()),
-      formatAge(row.lastOutboundAt, host.now()),
-    ]);
+    if (!answer.source) return accountTable(out, rows, host.now());
     out.table(
-      [{ title: "account" }, { title: "state", cut: true }, { title: "last in", align: "right" }, { title: "last out", align: "right" }],
-      cells,
+      [{ title: "account" }, { title: "state" }],
+      rows.map((row) => [row.name, row.enabled === false ? "off" : "configured"]),
     );
-    for (const row of rows) if (row.fix) out.paragraph(cleanLine(`  ${row.name}: ${row.fix}`), "    ");
   });
   const failed = !answer.source && rows.some((row) => row.enabled !== false && row.state === "terminal");
   return failed ? EXIT.failure : EXIT.ok;

@@ -90,17 +90,22 @@ const checkHealth = (client: Client): Promise<Finding[]> =>
         ];
   });
 
+/** An account that is not well for so long does not mend itself. */
+const LONG_MS = 15 * 60_000;
+const WAIT_FIX = "openclaw channels status --probe, then openclaw logs --level warn";
+
 const checkChannels = (client: Client, now: number): Promise<Finding[]> =>
   about<ChannelsStatus>(client, "channels.status", {}, (answer) =>
     accountRows(answer)
       .filter((row) => row.enabled !== false)
-      .map((row) =>
-        unless(row.connected === true && row.state !== "degraded", `channel:${row.name}`, `${row.name} is connected`, {
-          severity: row.state === "terminal" ? "problem" : "warning",
+      .map((row) => {
+        const stuck = row.state === "terminal" || now - (row.since ?? now) >= LONG_MS;
+        return unless(row.connected === true && row.state !== "degraded", `channel:${row.name}`, `${row.name} is connected`, {
+          severity: stuck ? "problem" : "warning",
           title: `${row.name} is ${accountText(row, now)}`,
-          fix: row.fix ?? `openclaw channels status --probe, then openclaw logs --level warn`,
-        }),
-      ),
+          fix: row.fix ?? (stuck ? "openclaw logs --level warn --limit 20 shows why; it is tried again for ever" : WAIT_FIX),
+        });
+      }),
   );
 
 const checkModels = (client: Client): Promise<Finding[]> =>

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { agentIds, defaultAgentId, resolveAgent } from "../config/agents.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
-import { accountRows, accountText, type ChannelsStatus } from "./channels.ts";
+import { accountRows, accountTable, accountText, type AccountRow, type ChannelsStatus } from "./channels.ts";
 import type { Run } from "./command.ts";
 import { connectGateway, isAway, toCliError, type Link } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
@@ -84,6 +84,7 @@ type Facts = {
   sessions: number | null;
   recent: NonNullable<NonNullable<Status["sessions"]>["recent"]>;
   channels: readonly { name: string; state: string }[];
+  accounts: readonly AccountRow[];
   problems: readonly string[];
   parts?: Part[];
   eventLoop?: Record<string, unknown>;
@@ -149,6 +150,7 @@ async function fromGateway(invocation: Invocation, { client, target }: Link): Pr
     defaultAgent: agents.defaultId,
     sessions: answer.sessions?.count ?? null,
     recent: answer.sessions?.recent ?? [],
+    accounts: accountRows(channels),
     channels: accountRows(channels).map((row) => ({ name: row.name, state: accountText(row, invocation.host.now()) })),
     problems: [
       ...degraded.map((part) => `${part.name}: ${part.cause ?? part.state}`),
@@ -180,6 +182,7 @@ function fromFiles(invocation: Invocation, err: CliError): Facts {
     sessions: null,
     recent: [],
     channels: [],
+    accounts: [],
     problems: [],
   };
 }
@@ -209,7 +212,7 @@ function show(facts: Facts, invocation: Invocation): void {
     rows.push(["channels", facts.channels.length === 0 ? "none: only the page and the command line" : `${facts.channels.length}`]);
   rows.push(["config", `${config.path}${config.exists ? "" : " (not there: defaults)"}${issues ? `, ${issues}` : ""}`]);
   out.pairs(rows);
-  for (const channel of facts.channels) out.paragraph(cleanLine(`  ${channel.name}: ${channel.state}`), "    ");
+  if (!invocation.has("all")) for (const channel of facts.channels) out.paragraph(cleanLine(`  ${channel.name}: ${channel.state}`), "    ");
   for (const problem of facts.problems) out.paragraph(`${out.paint("yellow", "!")} ${cleanLine(problem)}`, "  ");
   if (invocation.has("all")) showAll(facts, invocation);
   if (gateway.problem) out.paragraph(`${out.paint("red", "✗")} ${cleanLine(gateway.problem)}`, "  ");
@@ -233,6 +236,7 @@ function loopLine(loop: unknown): string {
 
 function showAll(facts: Facts, { out, host }: Invocation): void {
   out.line();
+  if (facts.accounts.length > 0) accountTable(out, facts.accounts, host.now());
   for (const part of facts.parts ?? []) out.line(partLine(part, host.now()));
   out.pairs([
     ["found by", facts.gateway.urlFrom],

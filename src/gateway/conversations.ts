@@ -20,6 +20,7 @@ import { takeEvents } from "../methods/status.ts";
 import { queueSettings } from "../routing/queue-mode.ts";
 import { mainKeyOf } from "../routing/session-key.ts";
 import type { RoutingConfig } from "../routing/types.ts";
+import { accountLoads } from "../store/account-load.ts";
 import { type SessionRow } from "../store/sessions.ts";
 import { createVault } from "../store/vault.ts";
 import { Delivery } from "../turns/deliver.ts";
@@ -28,6 +29,7 @@ import { isExpired } from "../turns/expiry.ts";
 import { InboundDoor } from "../turns/inbound.ts";
 import type { Payload } from "../turns/submission.ts";
 import { chunkLimit, historyLimit, replyPrefix, roomPrompt, withEnvironment } from "./channel-settings.ts";
+import { sampleChannels } from "./channel-metrics.ts";
 import { Core } from "./core.ts";
 import { resetRule } from "./reset-rule.ts";
 
@@ -182,6 +184,7 @@ export class Conversations {
     metrics.sample("gateway_turns_inbox_rows", () => toSamples(inbox.counts()));
     metrics.sample("gateway_turns_outbox_rows", () => toSamples(outbox.counts()));
     metrics.sample("gateway_turns_oldest_open_seconds", () => ageSeconds(inbox.oldestOpenAt()));
+    sampleChannels(metrics, { status: () => this.channels.status(), loads: () => accountLoads(this.#core.store), now: clock.now });
     metrics.sample("gateway_turns_outbox_oldest_seconds", () => ageSeconds(outbox.oldestQueuedAt()));
   }
 

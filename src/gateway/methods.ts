@@ -33,6 +33,7 @@ import { statusMethods, type StatusDeps } from "../methods/status.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import { queueSettings } from "../routing/queue-mode.ts";
 import type { RoutingConfig } from "../routing/types.ts";
+import { accountLoads } from "../store/account-load.ts";
 import { type OutboxPart } from "../store/outbox.ts";
 import { type PairingRequest } from "../store/pairing.ts";
 import { conversationOf } from "../turns/engine.ts";
@@ -117,6 +118,7 @@ export class Methods {
       ...channelsMethods({
         now: clock.now,
         host: this.chats.channels,
+        loads: () => accountLoads(core.store),
         labelOf: (channel) => this.chats.label(channel),
         defaultAccountOf: (channel) => defaultAccountId(core.config, channel) ?? "default",
         loop: core.loop,

@@ -1,4 +1,5 @@
 import type { AccountStatus } from "../channels/host.ts";
+import type { AccountLoad } from "../store/account-load.ts";
 
 /** Words that the published clients know for the health of an account. */
 const HEALTH: Readonly<Record<AccountStatus["state"], string>> = {
@@ -13,8 +14,8 @@ const HEALTH: Readonly<Record<AccountStatus["state"], string>> = {
 const isRunning = (state: AccountStatus["state"]): boolean => state !== "stopped" && state !== "terminal";
 const isConnected = (state: AccountStatus["state"]): boolean => state === "ready" || state === "degraded";
 
-/** One account in channels.status and health. `state`, `since`, `fix` and `retryAt` are ours, the rest is the protocol's. */
-export function toAccountRow(status: AccountStatus): Record<string, unknown> & { accountId: string } {
+/** One account in channels.status and health. Names up to `lastTransportActivityAt` are the protocol's, the rest is ours. */
+export function toAccountRow(status: AccountStatus, load?: AccountLoad): Record<string, unknown> & { accountId: string } {
   const { state } = status;
   return {
     accountId: status.account,
@@ -31,9 +32,16 @@ export function toAccountRow(status: AccountStatus): Record<string, unknown> & {
     lastTransportActivityAt: status.lastReadAt,
     state,
     since: status.since,
+    rateLimits: status.rateLimits,
+    ...(load && toLoadRow(load)),
     ...(status.fix === null ? {} : { fix: status.fix }),
     ...(status.retryAt === null ? {} : { retryAt: status.retryAt }),
   };
+}
+
+function toLoadRow(load: AccountLoad): Record<string, unknown> {
+  const { channel: _channel, account: _account, waiting, ...rest } = load;
+  return { queueDepth: waiting, ...rest };
 }
 
 /** Accounts by channel, channels in alphabetical order. */

@@ -9,6 +9,7 @@ import { asId, type AccountId, type ChannelId, type ConnId } from "../core/ids.t
 import { silentLog } from "../core/log.ts";
 import { createLoopProbe } from "../observe/event-loop.ts";
 import type { Caller } from "../protocol/method.ts";
+import { emptyLoad } from "../store/account-load.ts";
 import { openStore } from "../store/open.ts";
 import { createPairings } from "../store/pairing.ts";
 import { assertFits } from "../../test/result-schema.ts";
@@ -63,6 +64,7 @@ function rig(accounts: readonly AccountStatus[] = [account("oftc", "terminal", "
       start: (channel, name) => void did.push(`start ${channel}/${name}`),
       stop: async (channel, name) => void did.push(`stop ${channel}/${name}`),
     },
+    loads: () => [{ ...emptyLoad("irc", "libera"), waiting: 3, oldestWaitingAt: 7, outboxParked: 1 }],
     labelOf: (id) => (id === "irc" ? "IRC" : undefined),
     defaultAccountOf: () => "libera",
     loop,
@@ -91,6 +93,13 @@ test("channels.status tells each account apart", () => {
     [
       ["oftc", "failed", false, "wrong password", "Correct the password."],
       ["libera", "healthy", true, null, undefined],
+    ],
+  );
+  assert.deepEqual(
+    rows.map((row) => [row["queueDepth"], row["oldestWaitingAt"], row["outboxWaiting"], row["outboxParked"], row["rateLimits"]]),
+    [
+      [0, null, 0, 0, 0],
+      [3, 7, 0, 1, 0],
     ],
   );
   assert.equal(

@@ -5,6 +5,7 @@ import type { AccountId, ChannelId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { LoopReading } from "../observe/event-loop.ts";
 import type { Caller, MethodTable } from "../protocol/method.ts";
+import { emptyLoad, type AccountLoad } from "../store/account-load.ts";
 import type { PairingRequest, Pairings } from "../store/pairing.ts";
 import { groupByChannel, toAccountRow, toChannelRow } from "./channel-rows.ts";
 
@@ -15,6 +16,8 @@ export type ChannelsDeps = {
     start(channel: ChannelId, account: AccountId): void;
     stop(channel: ChannelId, account: AccountId): Promise<void>;
   };
+  /** What waits for each account; accounts that nothing waits for may be left out. */
+  loads: () => readonly AccountLoad[];
   /** Name of a channel for people; undefined for one that does not exist. */
   labelOf: (channel: string) => string | undefined;
   /** The account that is meant when none is named. */
@@ -73,6 +76,9 @@ export function channelsMethods(deps: ChannelsDeps) {
 function statusOf(deps: ChannelsDeps, only: string | undefined): Record<string, unknown> {
   const groups = groupByChannel(deps.host.status().filter((each) => only === undefined || each.channel === only));
   const ids = [...groups.keys()];
+  const loads = new Map(deps.loads().map((load) => [JSON.stringify([load.channel, load.account]), load]));
+  const loadOf = ({ channel, account }: AccountStatus): AccountLoad =>
+    loads.get(JSON.stringify([channel, account])) ?? emptyLoad(channel, account);
   const label = (id: string): string => deps.labelOf(id) ?? id;
   const perChannel = <T>(value: (id: string) => T): Record<string, T> => Object.fromEntries(ids.map((id) => [id, value(id)]));
   return {
@@ -83,7 +89,7 @@ function statusOf(deps: ChannelsDeps, only: string | undefined): Record<string, 
     channelSystemImages: {},
     channelMeta: ids.map((id) => ({ id, label: label(id), detailLabel: label(id) })),
     channels: perChannel((id) => toChannelRow(groups.get(id)!)),
-    channelAccounts: perChannel((id) => groups.get(id)!.map(toAccountRow)),
+    channelAccounts: perChannel((id) => groups.get(id)!.map((each) => toAccountRow(each, loadOf(each)))),
     channelDefaultAccountId: perChannel((id) => deps.defaultAccountOf(id)),
     eventLoop: deps.loop.read(),
   };

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { accountTable, type AccountRow } from "./channels.ts";
+import { Output } from "./output.ts";
+
+test("accounts fit 80 columns whatever their names and causes, and what is wrong is said below with its fix", () => {
+  let text = "";
+  const out = new Output(
+    { stdout: { write: (more: string) => (text += more), isTTY: true, columns: 80 }, stderr: { write: () => {} } },
+    { json: false, color: false },
+  );
+  const now = 10_000_000_000;
+  const rows: AccountRow[] = [
+    {
+      channel: "telegram",
+      accountId: "default",
+      name: "telegram/default",
+      state: "ready",
+      since: now - 48 * 60_000,
+      lastInboundAt: now - 59 * 60_000,
+      lastOutboundAt: now - 59 * 60_000,
+      queueDepth: 12,
+      oldestWaitingAt: now - 120_000,
+      outboxWaiting: 345,
+      outboxParked: 2,
+      parked: 1,
+      rateLimits: 3,
+      reconnectAttempts: 1,
+    },
+    {
+      channel: "discord",
+      accountId: "a-very-long-account-name-of-somebody",
+      name: "discord/a-very-long-account-name-of-somebody",
+      state: "terminal",
+      since: now - 5_000,
+      lastError: "the token was revoked, which is told in a rather long sentence that has to be wrapped somewhere",
+      fix: "Make a new token and set it.",
+    },
+  ];
+  accountTable(out, rows, now);
+  const lines = text.trimEnd().split("\n");
+  assert.ok(
+    lines.every((line) => line.length <= 80),
+    text,
+  );
+  assert.match(lines[0]!, /^account +state +since +in +out +queue +unsent +parked$/);
+  assert.match(lines[1]!, /^telegram\/default +ok +48 min +59 min +59 min +12 +345 +3$/);
+  assert.match(lines[2]!, /^discord\/a-very-lo… +terminal +5 s +- +- +- +- +-$/);
+  assert.match(text, /telegram\/default: the platform asked 3 times to slow down/);
+  assert.match(text, /openclaw dead-letters list/);
+  assert.match(text, /Make a new token and set it\./);
+});

@@ -1,0 +1,31 @@
+import type { AccountStatus } from "../channels/host.ts";
+import type { Metrics } from "../core/metrics.ts";
+import type { AccountLoad } from "../store/account-load.ts";
+
+type Sample = { labels: Record<string, string>; value: number };
+
+/** Figures of each channel account, read from the rows when somebody scrapes. */
+export function sampleChannels(
+  metrics: Metrics,
+  { status, loads, now }: { status: () => readonly AccountStatus[]; loads: () => readonly AccountLoad[]; now: () => number },
+): void {
+  const each = (value: (load: AccountLoad) => number | null): Sample[] =>
+    loads()
+      .filter((load) => load.account !== "")
+      .flatMap((load) => {
+        const found = value(load);
+        return found === null ? [] : [{ labels: { channel: load.channel, account: load.account }, value: found }];
+      });
+  const age = (at: number | null): number | null => (at === null ? null : Math.max(0, (now() - at) / 1_000));
+  const byState = (states: Readonly<Record<string, (load: AccountLoad) => number>>): Sample[] =>
+    Object.entries(states).flatMap(([state, count]) => each(count).map(({ labels, value }) => ({ labels: { ...labels, state }, value })));
+  metrics.sample("gateway_channels_inbox_rows", () => byState({ waiting: (load) => load.waiting, parked: (load) => load.parked }));
+  metrics.sample("gateway_channels_oldest_waiting_seconds", () => each((load) => age(load.oldestWaitingAt)));
+  metrics.sample("gateway_channels_outbox_rows", () =>
+    byState({ waiting: (load) => load.outboxWaiting, parked: (load) => load.outboxParked, unknown: (load) => load.outboxUnknown }),
+  );
+  metrics.sample("gateway_channels_outbox_oldest_seconds", () => each((load) => age(load.outboxOldestAt)));
+  metrics.sample("gateway_channels_account_up", () =>
+    status().map(({ channel, account, state }) => ({ labels: { channel, account, state }, value: state === "ready" ? 1 : 0 })),
+  );
+}
