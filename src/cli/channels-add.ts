@@ -103,6 +103,9 @@ function parseSetting(text: string): Setting {
 
 type Wanted = { channel: string; account: string | undefined; change: Readonly<Record<string, unknown>> };
 
+/** What `channels.verify` says about the account; any other failure is about the request. */
+const VERDICTS = new Set(["ACCOUNT_INCOMPLETE", "CREDENTIAL_REFUSED", "PLATFORM_UNREACHABLE"]);
+
 /** Through the gateway, or from here when this machine's own does not run. */
 async function verify(invocation: Invocation, wanted: Wanted): Promise<{ name: string }> {
   let link: Link;
