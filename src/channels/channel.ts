@@ -120,6 +120,8 @@ export type Abilities = {
   /** How a repeated send is recognised: a key, a look-up, or not at all (then an interrupted send is `unknown`). */
   idempotency: "key" | "lookup" | "none";
   edit: boolean;
+  /** Answers are shown while they are written unless the account says otherwise; only with `edit`. Default: they are not. */
+  preview?: boolean;
   typing: boolean;
   reactions: boolean;
   media: { in: boolean; out: boolean };

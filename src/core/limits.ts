@@ -256,6 +256,21 @@ export const LIMITS = {
   channelAnswerBytes: 16 * 1024 * 1024,
   /** One received file; larger ones are named to the agent and not fetched. */
   mediaBytes: 20 * 1024 * 1024,
+  /** Files of one answer; further `MEDIA:` lines stay text. */
+  answerFiles: 10,
+  /** Characters of the name of a sent file; the rest is cut. */
+  fileNameChars: 120,
+  /** Longest pause after which a line that a platform has slowed down is looked at again, whatever the platform asked for. */
+  pauseMaxMs: 3_600_000,
+  /** A preview begins with so many characters, or so long after the first one. */
+  previewFirstChars: 24,
+  previewFirstMs: 1_000,
+  /** Pause between two edits of a preview; doubled each time that the platform asks to slow down, up to the maximum. */
+  previewEditMs: 1_000,
+  previewEditMaxMs: 30_000,
+  /** "Is typing" is shown again after this time, and for no longer than the maximum in one turn. */
+  typingRefreshMs: 5_000,
+  typingMaxMs: 600_000,
   /** Events read by a channel that wait to be stored; then it stops reading until some are stored. */
   channelPendingEvents: 500,
   /** Bytes that a channel keeps under one key of its vault; a larger value is refused. */

@@ -27,10 +27,13 @@ import { Delivery } from "../turns/deliver.ts";
 import { Turns } from "../turns/engine.ts";
 import { isExpired } from "../turns/expiry.ts";
 import { InboundDoor } from "../turns/inbound.ts";
+import { LiveReplies } from "../turns/live.ts";
+import { noteUndelivered } from "../turns/outbound.ts";
 import type { Payload } from "../turns/submission.ts";
 import { chunkLimit, historyLimit, replyPrefix, roomPrompt, withEnvironment } from "./channel-settings.ts";
 import { sampleChannels } from "./channel-metrics.ts";
 import { Core } from "./core.ts";
+import { liveSettings, replyToMode } from "./live-settings.ts";
 import { resetRule } from "./reset-rule.ts";
 
 const clock = systemClock;
@@ -76,11 +79,42 @@ function createRuntime(core: Core, guideFacts: () => GuideFacts): AgentRuntime {
   });
 }
 
+/** What sends, and what shows the signs of a running turn: they keep to the same pauses. */
+function createDelivery(core: Core, chats: () => Conversations): { delivery: Delivery; live: LiveReplies } {
+  const { log, metrics, store, bus, outbox, mark, media } = core;
+  const wire = {
+    store,
+    outbox,
+    clock,
+    mark,
+    log: log.child({ subsystem: "delivery" }),
+    link: (channel: string, account: string) => chats().channels.link(asId<ChannelId>(channel), asId<AccountId>(account)),
+    abilities: (channel: string) => chats().abilities(channel),
+  };
+  const delivery = new Delivery({
+    ...wire,
+    bus,
+    metrics,
+    media,
+    previewSettled: (runId) => live.settled(runId),
+    undelivered: (part, state, cause) => noteUndelivered(chats().turns, part, state, cause, clock.now()),
+  });
+  const live = new LiveReplies({
+    ...wire,
+    paused: (target) => delivery.paused(target),
+    slowDown: (target, result) => delivery.slowDown(target, result),
+    idle: (conversation) => delivery.idle(conversation),
+    settings: (target) => liveSettings(core.config, target, chats().abilities(target.channel)),
+  });
+  return { delivery, live };
+}
+
 /** Everything about conversations: the runtime, the lanes, the outbox, the channels. */
 export class Conversations {
   readonly runtime: AgentRuntime;
   readonly turns: Turns;
   readonly delivery: Delivery;
+  readonly live: LiveReplies;
   readonly inbound: InboundDoor;
   readonly channels: ChannelHost;
   readonly #core: Core;
@@ -88,20 +122,10 @@ export class Conversations {
   readonly #known = new Map<string, Channel>();
 
   constructor(core: Core, guideFacts: () => GuideFacts) {
-    this.#core = core;
     const { log, metrics, store, bus, sessions, messages, inbox, outbox, mark } = core;
     this.runtime = createRuntime(core, guideFacts);
-    this.delivery = new Delivery({
-      store,
-      outbox,
-      bus,
-      clock,
-      metrics,
-      mark,
-      log: log.child({ subsystem: "delivery" }),
-      link: (channel, account) => this.channels.link(asId<ChannelId>(channel), asId<AccountId>(account)),
-      abilities: (channel) => this.abilities(channel),
-    });
+    this.#core = core;
+    ({ delivery: this.delivery, live: this.live } = createDelivery(core, () => this));
     this.turns = new Turns({
       store,
       sessions,
@@ -119,6 +143,9 @@ export class Conversations {
       settings: (agentId) => core.settings(agentId),
       concurrency: () => core.config.agents.defaults.maxConcurrent,
       split: (target, text) => this.#split(target, text),
+      live: this.live,
+      abilities: (channel) => this.abilities(channel),
+      replyToMode: (target) => replyToMode(core.config, target),
       replyPrefix: (target, sessionKey) => replyPrefix(core.config, target, sessionKey, core.paths.state),
       quietMs: (channel) => queueSettings(core.config.messages.queue, channel).debounceMs,
       deliver: (conversation) => this.delivery.wake(conversation),

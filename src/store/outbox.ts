@@ -1,4 +1,6 @@
+import type { KeptFile } from "./media.ts";
 import type { Store } from "./open.ts";
+import { createPreviews } from "./previews.ts";
 
 /** queued -> attempting -> sent | refused (back to queued or parked) | unknown. `parked` and `unknown` wait for an operator. */
 export type PartState = "queued" | "attempting" | "sent" | "parked" | "unknown" | "dropped";
@@ -12,7 +14,12 @@ export type OutboxPart = {
   /** channel|account|chat|thread: parts of one conversation are sent strictly in order. */
   conversation: string;
   target: unknown;
+  /** Empty for a file, and for the end of a preview that is to be taken away. */
   text: string;
+  media: KeptFile | null;
+  buttons: readonly (readonly { text: string; token: string }[])[] | null;
+  /** The platform's id of the message that the part takes the place of; null when it is sent as a new one. */
+  editOf: string | null;
   state: PartState;
   attempts: number;
   createdAt: number;
@@ -30,6 +37,9 @@ type Raw = {
   conversation: string;
   target: string;
   text: string;
+  media: string | null;
+  buttons: string | null;
+  edit_of: string | null;
   state: PartState;
   attempts: number;
   created_at: number;
@@ -44,13 +54,12 @@ export type Outbox = ReturnType<typeof createOutbox>;
 export function createOutbox(store: Store) {
   return {
     add(
-      part: Pick<OutboxPart, "partKey" | "intentId" | "position" | "runId" | "sessionKey" | "conversation" | "target" | "text"> & {
-        at: number;
-      },
+      part: Pick<OutboxPart, "partKey" | "intentId" | "position" | "runId" | "sessionKey" | "conversation" | "target" | "text"> &
+        Partial<Pick<OutboxPart, "media" | "buttons">> & { at: number },
     ): boolean {
       const added = store.run(
-        `INSERT INTO outbox (part_key, intent_id, position, run_id, session_key, conversation, target, text, state, created_at, updated_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?) ON CONFLICT DO NOTHING`,
+        `INSERT INTO outbox (part_key, intent_id, position, run_id, session_key, conversation, target, text, media, buttons, state, created_at, updated_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?) ON CONFLICT DO NOTHING`,
         part.partKey,
         part.intentId,
         part.position,
@@ -59,6 +68,8 @@ export function createOutbox(store: Store) {
         part.conversation,
         JSON.stringify(part.target),
         part.text,
+        part.media ? JSON.stringify(part.media) : null,
+        part.buttons ? JSON.stringify(part.buttons) : null,
         part.at,
         part.at,
       );
@@ -79,8 +90,18 @@ export function createOutbox(store: Store) {
     byState: (state: PartState, limit: number): OutboxPart[] =>
       store.all<Raw>("SELECT * FROM outbox WHERE state = ? ORDER BY updated_at DESC LIMIT ?", state, limit).map(toPart),
 
-    attempt: (partKey: string, at: number): number =>
-      store.run("UPDATE outbox SET state = 'attempting', attempts = attempts + 1, updated_at = ? WHERE part_key = ?", at, partKey),
+    /** A part is about to be handed to its channel: as a new message, or in place of `editOf`. */
+    attempt: (partKey: string, at: number, editOf: string | null = null): number =>
+      store.run(
+        "UPDATE outbox SET state = 'attempting', attempts = attempts + 1, updated_at = ?, edit_of = ? WHERE part_key = ?",
+        at,
+        editOf,
+        partKey,
+      ),
+
+    /** What the part was to take the place of is not there: it goes out as a new message. */
+    sendAsNew: (partKey: string, at: number): number =>
+      store.run("UPDATE outbox SET state = 'queued', edit_of = NULL, updated_at = ? WHERE part_key = ?", at, partKey),
 
     settle(partKey: string, state: PartState, at: number, result: { ids?: readonly string[]; cause?: string } = {}): number {
       return store.run(
@@ -97,6 +118,8 @@ export function createOutbox(store: Store) {
       store.all("SELECT state, count(*) AS n FROM outbox WHERE state IN ('queued', 'attempting', 'parked', 'unknown') GROUP BY state"),
     oldestQueuedAt: (): number | null =>
       store.get<{ at: number | null }>("SELECT min(created_at) AS at FROM outbox WHERE state IN ('queued', 'attempting')")!.at,
+    previews: createPreviews(store),
+
     prune: (before: number): number => store.run("DELETE FROM outbox WHERE updated_at < ? AND state IN ('sent', 'dropped')", before),
   };
 }
@@ -113,6 +136,9 @@ function toPart(raw: Raw): OutboxPart {
     conversation: raw.conversation,
     target: JSON.parse(raw.target),
     text: raw.text,
+    media: raw.media ? (JSON.parse(raw.media) as KeptFile) : null,
+    buttons: raw.buttons ? (JSON.parse(raw.buttons) as OutboxPart["buttons"]) : null,
+    editOf: raw.edit_of,
     state: raw.state,
     attempts: raw.attempts,
     createdAt: raw.created_at,

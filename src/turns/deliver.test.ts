@@ -66,6 +66,9 @@ function openRig(
     metrics: silentMetrics,
     link: () => current.current,
     abilities: () => abilities(idempotency),
+    media: bench.turns.options.media,
+    previewSettled: async () => {},
+    undelivered: () => null,
     mark: () => {},
   });
   const say = async (intent: string, chat: string, text: string): Promise<void> => {

@@ -1,13 +1,17 @@
-import type { Abilities, Link, Part, SendResult, Target } from "../channels/channel.ts";
+import type { Abilities, Link, OutMedia, Part, SendResult, Target } from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import { reasonOf } from "../core/errors.ts";
+import { asId, type MessageId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
+import type { KeptFile, Media } from "../store/media.ts";
 import type { Store } from "../store/open.ts";
 import type { Outbox, OutboxPart, PartState } from "../store/outbox.ts";
 import type { TurnEvents } from "./events.ts";
+import { conversationOf } from "./outbound.ts";
+import { previewKey } from "./preview.ts";
 
 export type DeliveryOptions = {
   store: Store;
@@ -19,11 +23,17 @@ export type DeliveryOptions = {
   /** The live connection of an account, looked up for each send; null while there is none. */
   link: (channel: string, account: string) => Link | null;
   abilities: (channel: string) => Abilities | null;
+  media: Media;
+  /** Resolves when nothing of a run's preview is on its way any more. */
+  previewSettled: (runId: string) => Promise<void>;
+  /** A part did not arrive, or nobody knows; called inside of the transaction that says so. What it returns runs after the commit. */
+  undelivered: (part: OutboxPart, state: "parked" | "unknown", cause: string) => (() => void) | null;
   /** Marks for crash tests. */
   mark: (point: string) => void;
 };
 
-type Sent = { state: PartState; ids?: readonly string[]; cause?: string; retryInMs?: number };
+/** `again`: what was to be edited is not there, and the part is sent as a new message. */
+type Sent = { state: PartState; ids?: readonly string[]; cause?: string; retryInMs?: number; again?: true };
 
 /**
  * Sends what stands in the outbox. One conversation is one line: its parts leave strictly in order, conversations do not wait
@@ -35,6 +45,9 @@ export class Delivery {
   #stopping = false;
   /** Conversations whose account has no connection; looked at again when one comes up. */
   readonly #waiting = new Map<string, Set<string>>();
+  /** Until when a conversation or an account has to wait, and when a conversation is looked at again. */
+  readonly #pausedUntil = new Map<string, number>();
+  readonly #timers = new Map<string, () => void>();
   readonly #abort = new AbortController();
 
   constructor(options: DeliveryOptions) {
@@ -53,7 +66,7 @@ export class Delivery {
       this.#busy.delete(conversation);
       if (this.#stopping) return;
       const next = this.#options.outbox.next(conversation);
-      if (next && this.#linkOf(next)) this.wake(conversation);
+      if (next && !this.#timers.has(conversation) && this.#linkOf(next)) this.wake(conversation);
     });
     this.#busy.set(conversation, drained);
   }
@@ -72,16 +85,64 @@ export class Delivery {
     const settled = Promise.allSettled(this.#busy.values());
     await Promise.race([settled, new Promise<void>((resolve) => this.#options.clock.after(LIMITS.sendSettleMs, resolve))]);
     this.#abort.abort();
+    for (const cancel of this.#timers.values()) cancel();
+  }
+
+  /** Whether the platform has asked to wait before more is sent there. */
+  paused(target: Target): boolean {
+    return this.#pauseEnd(target) > this.#options.clock.now();
+  }
+
+  /** Nothing waits or leaves in this conversation. */
+  idle(conversation: string): boolean {
+    return !this.#busy.has(conversation) && !this.#options.outbox.next(conversation);
+  }
+
+  /** Obeys a platform that asks to wait: with this conversation, or with the whole account. */
+  slowDown(target: Target, result: SendResult): void {
+    if (result.state !== "refused" || result.retryAfterMs === undefined) return;
+    const key = result.pauses === "account" ? accountKey(target.channel, target.account) : conversationOf(target);
+    this.#pauseUntil(key, this.#options.clock.now() + Math.min(Math.max(result.retryAfterMs, 0), LIMITS.pauseMaxMs));
+  }
+
+  #pauseUntil(key: string, at: number): void {
+    if ((this.#pausedUntil.get(key) ?? 0) < at) this.#pausedUntil.set(key, at);
+  }
+
+  #pauseEnd(target: Target): number {
+    // The usual case costs nothing.
+    if (this.#pausedUntil.size === 0) return 0;
+    const now = this.#options.clock.now();
+    let end = 0;
+    for (const key of [conversationOf(target), accountKey(target.channel, target.account)]) {
+      const at = this.#pausedUntil.get(key) ?? 0;
+      if (at <= now) this.#pausedUntil.delete(key);
+      else end = Math.max(end, at);
+    }
+    return end;
+  }
+
+  /** Looks at a conversation again when its pause is over. */
+  #wakeLater(conversation: string, at: number): void {
+    this.#timers.get(conversation)?.();
+    const delayMs = Math.max(0, at - this.#options.clock.now());
+    const cancel = this.#options.clock.after(delayMs, () => {
+      this.#timers.delete(conversation);
+      this.wake(conversation);
+    });
+    this.#timers.set(conversation, cancel);
   }
 
   async #drain(conversation: string): Promise<void> {
     while (!this.#stopping) {
       const part = this.#options.outbox.next(conversation);
       if (!part) return;
+      const pauseEnd = this.#pauseEnd(part.target as Target);
       const link = this.#linkOf(part);
       if (this.#tooOld(part)) await this.#settle(part, { state: "parked", cause: "too old to be sent" });
       else if (!link) return this.#await(part);
-      else if (!(await this.#attempt(part, link))) return;
+      else if (pauseEnd > this.#options.clock.now()) return this.#wakeLater(conversation, pauseEnd);
+      else await this.#attempt(part, link);
     }
   }
 
@@ -100,45 +161,123 @@ export class Delivery {
     this.#waiting.set(key, waiting);
   }
 
-  /** One send. False: this conversation pauses; it is woken again by a timer or a connection. */
-  async #attempt(part: OutboxPart, link: Link): Promise<boolean> {
+  /** One send. What has to be tried again stays first in its conversation, which pauses. */
+  async #attempt(part: OutboxPart, link: Link): Promise<void> {
     const { store, outbox, clock, mark } = this.#options;
+    const editOf = await this.#messageToReplace(part, link);
     try {
-      await store.write(() => outbox.attempt(part.partKey, clock.now()));
+      await store.write(() => {
+        if (outbox.attempt(part.partKey, clock.now(), editOf) > 0 && this.#mayReplace(part)) outbox.previews.remove(part.intentId);
+      });
     } catch (err) {
       this.#options.log.error("a reply waits for the store", { cause: reasonOf(err) });
-      return this.#pause(part.conversation, 1_000);
+      return this.#pauseUntil(part.conversation, clock.now() + 1_000);
     }
     mark("part-attempting");
-    const sent = await this.#send(part, link);
+    const sent = editOf === null ? await this.#send(part, link) : await this.#replace(part, link, asId<MessageId>(editOf));
     mark("part-sent");
+    if (sent.again) return this.#settleAsNew(part);
     await this.#settle(part, sent);
-    if (sent.state !== "queued") return true;
-    return this.#pause(part.conversation, sent.retryInMs ?? backOffMs(part.attempts));
+    if (sent.state === "queued") this.#pauseUntil(part.conversation, clock.now() + (sent.retryInMs ?? backOffMs(part.attempts)));
   }
 
-  #pause(conversation: string, delayMs: number): false {
-    this.#options.clock.after(delayMs, () => this.wake(conversation));
-    return false;
+  /** Only the first part of an answer takes the place of its preview, on a channel that can edit. */
+  #mayReplace = (part: OutboxPart): boolean =>
+    part.position === 0 && this.#options.abilities((part.target as Target).channel)?.edit === true;
+
+  /** The message whose place a part takes: that of the answer's preview, also one of an earlier process. */
+  async #messageToReplace(part: OutboxPart, link: Link): Promise<string | null> {
+    if (part.editOf !== null || !this.#mayReplace(part)) return part.editOf;
+    const { outbox, log } = this.#options;
+    await this.#options.previewSettled(part.intentId);
+    const preview = outbox.previews.get(part.intentId);
+    if (!preview || preview.state === "sent") return preview?.messageId ?? null;
+    // Whether the preview arrived is not known. Only a platform that can be asked, or that recognises the repetition, says.
+    const asked: Part = { key: previewKey(part.intentId), target: preview.target as Target, text: part.text || "…" };
+    const idempotency = this.#options.abilities(asked.target.channel)?.idempotency;
+    try {
+      if (idempotency === "lookup" && link.lookup) return (await link.lookup(asked))?.[0] ?? null;
+      if (idempotency !== "key") return null;
+      const result = await link.send(asked, this.#abort.signal);
+      return result.state === "sent" ? (result.ids[0] ?? null) : null;
+    } catch (err) {
+      log.warn("a preview of an earlier process was not found", { part: part.partKey, cause: reasonOf(err) });
+      return null;
+    }
+  }
+
+  /** Puts a part in the place of a message of ours. May be repeated: it says the same again. */
+  async #replace(part: OutboxPart, link: Link, id: MessageId): Promise<Sent> {
+    try {
+      if (part.text === "" && !part.media) {
+        await link.remove?.(part.target as Target, id);
+        return { state: "dropped", cause: "nothing was to be said; its preview was taken away" };
+      }
+      if (part.media || !link.edit) return await this.#clearAway(part, link, id);
+      const result = await link.edit(id, this.#toPart(part), this.#abort.signal);
+      if (result.state === "sent") return { state: "sent", ids: result.ids.length > 0 ? result.ids : [id] };
+      if (result.gone) return { state: "queued", again: true };
+      if (!result.retryable) return await this.#clearAway(part, link, id);
+      return this.#fromResult(part, result);
+    } catch (err) {
+      if (part.attempts + 1 < LIMITS.sendAttempts || !this.#linkOf(part)) return { state: "queued", cause: reasonOf(err) };
+      if (part.text === "" && !part.media) return { state: "dropped", cause: `its preview could not be taken away: ${reasonOf(err)}` };
+      return { state: "unknown", cause: reasonOf(err) };
+    }
+  }
+
+  /** A preview that cannot become the answer makes room for it. */
+  async #clearAway(part: OutboxPart, link: Link, id: MessageId): Promise<Sent> {
+    try {
+      await link.remove?.(part.target as Target, id);
+    } catch (err) {
+      this.#options.log.warn("a preview was not taken away", { part: part.partKey, cause: reasonOf(err) });
+    }
+    return { state: "queued", again: true };
+  }
+
+  async #settleAsNew(part: OutboxPart): Promise<void> {
+    const { store, outbox, clock } = this.#options;
+    await this.#untilStored(() => outbox.sendAsNew(part.partKey, clock.now()), store);
   }
 
   async #send(part: OutboxPart, link: Link): Promise<Sent> {
-    const target = part.target as Target;
-    const out: Part = { key: part.partKey, target, text: part.text };
+    if (part.text === "" && !part.media) return { state: "dropped", cause: "there was nothing to be taken away" };
+    if (part.media && !(await this.#options.media.has(part.media)))
+      return { state: "parked", cause: `the file ${part.media.name} is not there any more` };
+    const out = this.#toPart(part);
     try {
-      return this.#fromResult(part, await link.send(out, this.#abort.signal));
+      const result = await link.send(out, this.#abort.signal);
+      return this.#fromResult(part, result);
     } catch (err) {
       return this.#fromUncertain(out, link, err);
     }
   }
 
+  #toPart(part: OutboxPart): Part {
+    return {
+      key: part.partKey,
+      target: part.target as Target,
+      text: part.text,
+      ...(part.media ? { media: this.#toMedia(part.media) } : {}),
+      ...(part.buttons ? { buttons: part.buttons } : {}),
+    };
+  }
+
+  #toMedia({ kind, name, mimeType, sizeBytes, file }: KeptFile): OutMedia {
+    return { kind, name, mimeType, sizeBytes, read: () => this.#options.media.readFile(file) };
+  }
+
   #fromResult(part: OutboxPart, result: SendResult): Sent {
     if (result.state === "sent") return { state: "sent", ids: result.ids };
     if (!result.retryable) return { state: "parked", cause: result.reason };
+    this.slowDown(part.target as Target, result);
+    // A platform that says when to come again is obeyed, however often; only the age of the part ends that.
+    if (result.retryAfterMs) return { state: "queued", cause: result.reason, retryInMs: 0 };
     // A connection that went away is not an attempt that failed: the part waits for the next one, however long that takes.
     if (part.attempts + 1 >= LIMITS.sendAttempts && this.#linkOf(part))
       return { state: "parked", cause: `gave up after ${LIMITS.sendAttempts} attempts: ${result.reason}` };
-    return { state: "queued", cause: result.reason, ...(result.retryAfterMs === undefined ? {} : { retryInMs: result.retryAfterMs }) };
+    return { state: "queued", cause: result.reason };
   }
 
   /** Nobody knows whether it arrived. Only a platform that recognises a repetition, or can be asked, gets it again. */
@@ -160,22 +299,16 @@ export class Delivery {
   async #settle(part: OutboxPart, sent: Sent): Promise<void> {
     const { store, outbox, clock, bus, log, metrics } = this.#options;
     const { channel, account } = part.target as Target;
-    for (let delayMs = 100; ; delayMs = Math.min(delayMs * 2, 1_000)) {
-      try {
-        await store.write(() =>
-          outbox.settle(part.partKey, sent.state, clock.now(), {
-            ...(sent.ids ? { ids: sent.ids } : {}),
-            ...(sent.cause ? { cause: sent.cause } : {}),
-          }),
-        );
-        break;
-      } catch (err) {
-        // Stays `attempting` on disk: after a restart it is reported as unknown, not sent again.
-        if (this.#abort.signal.aborted) return;
-        log.error("the fate of a reply waits for the store", { cause: reasonOf(err) });
-        await new Promise<void>((resolve) => clock.after(delayMs, resolve));
-      }
-    }
+    let told: (() => void) | null = null;
+    const stored = await this.#untilStored(() => {
+      outbox.settle(part.partKey, sent.state, clock.now(), {
+        ...(sent.ids ? { ids: sent.ids } : {}),
+        ...(sent.cause ? { cause: sent.cause } : {}),
+      });
+      if (sent.state === "parked" || sent.state === "unknown") told = this.#options.undelivered(part, sent.state, sent.cause ?? "no reason given");
+    }, store);
+    if (!stored) return;
+    (told as (() => void) | null)?.();
     metrics.count("gateway_turns_parts_total", { channel, state: sent.state });
     if (sent.state === "unknown" || sent.state === "parked")
       log.error("a reply was not delivered for certain", { channel, account, part: part.partKey, state: sent.state, cause: sent.cause });
@@ -188,6 +321,21 @@ export class Delivery {
       state: sent.state,
       cause: sent.cause ?? null,
     });
+  }
+
+  /** Tries until the disk takes it. False: the gateway stops; the part stays `attempting` and is reported after the restart. */
+  async #untilStored(change: () => unknown, store: Store): Promise<boolean> {
+    const { clock, log } = this.#options;
+    for (let delayMs = 100; ; delayMs = Math.min(delayMs * 2, 1_000)) {
+      try {
+        await store.write(change);
+        return true;
+      } catch (err) {
+        if (this.#abort.signal.aborted) return false;
+        log.error("the fate of a reply waits for the store", { cause: reasonOf(err) });
+        await new Promise<void>((resolve) => clock.after(delayMs, resolve));
+      }
+    }
   }
 }
 

@@ -17,7 +17,8 @@ import type { RunRef, TurnEvents } from "./events.ts";
 import { toContext } from "./context.ts";
 import { nextStep, type Active, type Lane, type Waiting } from "./lane.ts";
 import type { AgentSettings } from "./settings.ts";
-import { addIntent, conversationOf, type OutboundOptions } from "./outbound.ts";
+import type { LiveReplies } from "./live.ts";
+import { addIntent, conversationOf, type Extras, type OutboundOptions } from "./outbound.ts";
 import { titleOf, toAdmitted, toPayload, type Admitted, type Payload, type Submission } from "./submission.ts";
 import { noticeFor, runTurn } from "./turn.ts";
 
@@ -49,6 +50,8 @@ export type TurnsOptions = OutboundOptions & {
   situation: (payload: Payload, session: SessionRow) => string;
   /** What `/status`, `/help` and `/model` say. */
   commands: CommandContext;
+  /** What a person sees of a turn before its answer; absent where nothing is to be seen. */
+  live?: LiveReplies;
   /** Marks for crash tests. */
   mark: (point: string) => void;
 };
@@ -165,6 +168,7 @@ export class Turns {
         this.options.mark("admitted");
         this.options.metrics.count("gateway_turns_admitted_total", { channel: submission.channel });
         this.#announce(message!, "message");
+        if (payload.target && !submission.park) this.options.live?.acknowledge({ agentId: submission.agentId, payload });
         if (submission.park)
           return {
             runId,
@@ -317,9 +321,9 @@ export class Turns {
     return message;
   }
 
-  /** Writes what is to be said on a channel; inside a `store.write`. With a session it is a reply. */
-  addIntent(id: string, sessionKey: SessionKey | null, target: Target, text: string, at: number): void {
-    addIntent(this.options, { id, sessionKey, target, text, at });
+  /** Writes what is to be said on a channel, with files and buttons; inside a `store.write`. With a session it is a reply. */
+  addIntent(id: string, sessionKey: SessionKey | null, target: Target, text: string, at: number, extras: Extras = {}): void {
+    addIntent(this.options, { id, sessionKey, target, text, at, ...extras });
   }
 
   /**

@@ -328,6 +328,7 @@ export class InboundDoor {
       model: null,
       thinking: null,
       timeoutMs: null,
+      ...(event.mentionsSelf || event.replyTo?.isSelf ? { addressed: true } : {}),
       ...(to.park || this.#options.turns.laneIsFull(to.sessionKey) ? { park: true } : {}),
     };
   }

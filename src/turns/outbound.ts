@@ -1,6 +1,12 @@
-import type { Target } from "../channels/channel.ts";
-import type { SessionKey } from "../core/ids.ts";
-import type { Outbox } from "../store/outbox.ts";
+import type { Abilities, Button, Target } from "../channels/channel.ts";
+import { asId, type MessageId, type SessionKey } from "../core/ids.ts";
+import type { KeptFile } from "../store/media.ts";
+import type { Outbox, OutboxPart } from "../store/outbox.ts";
+import { withoutFileLines } from "./attach.ts";
+import type { Turns } from "./engine.ts";
+
+/** Which parts of a reply are shown as the answer to the message: none, the first, all, or the first when several messages were answered together. */
+export type ReplyToMode = "off" | "first" | "all" | "batched";
 
 /** What is needed to write down what is to be said on a channel. */
 export type OutboundOptions = {
@@ -9,30 +15,130 @@ export type OutboundOptions = {
   split: (target: Target, text: string) => readonly string[];
   /** Text in front of every reply of this session on that channel; empty for none. */
   replyPrefix: (target: Target, sessionKey: SessionKey) => string;
+  /** What the channel can do; null while it is not known. */
+  abilities: (channel: string) => Abilities | null;
+  replyToMode: (target: Target) => ReplyToMode;
+};
+
+/** What goes out with a text: files after it, buttons under it. */
+export type Extras = {
+  media?: readonly KeptFile[];
+  buttons?: readonly (readonly Button[])[];
+  /** Several messages are answered together. */
+  batched?: boolean;
 };
 
 /** One thing to be said on a channel. With a session it is a reply. */
-export type Intent = { id: string; sessionKey: SessionKey | null; target: Target; text: string; at: number };
+export type Intent = { id: string; sessionKey: SessionKey | null; target: Target; text: string; at: number } & Extras;
+
+type Piece = Pick<OutboxPart, "text"> & { target: Target } & Partial<Pick<OutboxPart, "media" | "buttons">>;
 
 /** The line in which the parts of a target leave: one after the other. */
 export const conversationOf = (target: Target): string => [target.channel, target.account, target.chat.id, target.thread ?? ""].join("|");
 
 /** Writes what is to be said, in the order in which it is to be said; inside a `store.write`. */
 export function addIntent(options: OutboundOptions, intent: Intent): void {
-  const { id, sessionKey, target, text, at } = intent;
-  if (text.trim() === "" || text.trim() === "NO_REPLY") return;
-  const prefix = sessionKey === null ? "" : options.replyPrefix(target, sessionKey);
-  options.split(target, prefix === "" ? text : `${prefix} ${text}`).forEach((part, position) => {
-    options.outbox.add({
-      partKey: `${id}:${position}`,
-      intentId: id,
-      position,
-      runId: id,
-      sessionKey,
-      conversation: conversationOf(target),
-      target,
-      text: part,
-      at,
-    });
-  });
+  const { id, sessionKey, target, at } = intent;
+  const conversation = conversationOf(target);
+  const add = (piece: Piece, position: number): unknown =>
+    options.outbox.add({ partKey: `${id}:${position}`, intentId: id, position, runId: id, sessionKey, conversation, at, ...piece });
+  const pieces = piecesOf(options, intent);
+  pieces.forEach(add);
+  // Nothing to say, and a preview is on the screen: this part takes it away.
+  if (pieces.length === 0 && options.abilities(target.channel)?.edit && options.outbox.previews.get(id)) add({ target, text: "" }, 0);
 }
+
+/** The pieces of an intent as the channel shows them: text, then files. None when there is nothing to say. */
+function piecesOf(options: OutboundOptions, intent: Intent): Piece[] {
+  const { sessionKey, target } = intent;
+  const reply = sessionKey === null ? { text: intent.text, to: null } : takeReplyTag(intent.text);
+  const abilities = options.abilities(target.channel);
+  const files = intent.media ?? [];
+  const rows = intent.buttons?.filter((row) => row.length > 0) ?? [];
+  const shown = [
+    isSilent(reply.text) ? "" : reply.text,
+    ...(abilities?.media.out ? [] : files.map((file) => `[${file.name}]`)),
+    ...(abilities?.buttons ? [] : rows.flat().map((button, index) => `${index + 1}. ${button.text}`)),
+  ];
+  const text = shown.length === 1 ? shown[0]! : shown.filter(Boolean).join("\n");
+  const prefix = sessionKey === null || text === "" ? "" : options.replyPrefix(target, sessionKey);
+  const pieces: Omit<Piece, "target">[] =
+    text === "" ? [] : options.split(target, prefix === "" ? text : `${prefix} ${text}`).map((part) => ({ text: part }));
+  const last = pieces.at(-1);
+  if (last && rows.length > 0 && abilities?.buttons) last.buttons = rows;
+  if (abilities?.media.out) pieces.push(...files.map((media) => ({ text: "", media })));
+  return pieces.map((piece, index) => ({ ...piece, target: targetFor(options, intent, reply.to, index) }));
+}
+
+/** The text of the first part if the answer ended here; null while there is nothing to be shown. */
+export function previewText(options: OutboundOptions, intent: Intent): string | null {
+  const text = withoutFileLines(intent.text);
+  const begun = text.trim();
+  // A word for the gateway that is not complete yet must not be seen.
+  if (begun === "" || SILENT.startsWith(begun) || (begun.startsWith("[[") && !begun.includes("]]"))) return null;
+  return piecesOf(options, { ...intent, text })[0]?.text ?? null;
+}
+
+/** Where the first part of a reply goes, and with it its preview. */
+export function firstTarget(options: OutboundOptions, intent: Intent): Target {
+  return targetFor(options, intent, takeReplyTag(intent.text).to, 0);
+}
+
+const SILENT = "NO_REPLY";
+const isSilent = (text: string): boolean => {
+  const said = text.trim();
+  return said === "" || said === SILENT;
+};
+
+type ReplyTag = { text: string; to: "current" | { id: MessageId } | null };
+
+/** `[[reply_to_current]]` or `[[reply_to:<id>]]` at the start of an answer is for us, not for people. */
+function takeReplyTag(text: string): ReplyTag {
+  if (!text.trimStart().startsWith("[[")) return { text, to: null };
+  const found = /^\s*\[\[\s*reply_to(?:_current|\s*:\s*([^\]\s\p{C}]{1,256}))\s*\]\]\s*/u.exec(text);
+  if (!found) return { text, to: null };
+  return { text: text.slice(found[0].length), to: found[1] === undefined ? "current" : { id: asId<MessageId>(found[1]) } };
+}
+
+/** A tag counts for the first part, whatever the account says. What an operator sends keeps the target that was asked for. */
+function targetFor(options: OutboundOptions, intent: Intent, tag: ReplyTag["to"], position: number): Target {
+  const { target } = intent;
+  if (intent.sessionKey === null) return target;
+  if (tag && tag !== "current" && position === 0) return { ...target, replyTo: tag.id };
+  if (target.replyTo === undefined) return target;
+  const mode = options.replyToMode(target);
+  const first = tag !== null || mode === "first" || (mode === "batched" && intent.batched === true);
+  if (mode === "all" || (first && position === 0)) return target;
+  const { replyTo: _left, ...rest } = target;
+  return rest;
+}
+
+/**
+ * Tells a session that a part of its reply did not arrive, once for each reply; inside a `store.write`. What it returns tells
+ * those who watch the session, after the commit; null when nobody has to be told. The agent does not see it.
+ */
+export function noteUndelivered(
+  turns: Turns,
+  part: OutboxPart,
+  state: "parked" | "unknown",
+  cause: string,
+  now: number,
+): (() => void) | null {
+  const { outbox, sessions, bus } = turns.options;
+  const session = part.sessionKey === null ? undefined : sessions.get(asId<SessionKey>(part.sessionKey));
+  if (!session) return null;
+  const before = outbox.byIntent(part.intentId).some((each) => each.partKey !== part.partKey && isUndelivered(each.state));
+  if (before) return null;
+  const { channel } = part.target as Target;
+  const text =
+    state === "parked"
+      ? `A reply was not delivered on ${channel}: ${cause}. It waits among the dead letters.`
+      : `It is not known whether a reply arrived on ${channel}: ${cause}. It was not sent again; it waits among the dead letters.`;
+  const message = turns.addReply({ runId: null, session, text, now, origin: "notice" });
+  return () => {
+    bus.emit("message.added", { message });
+    bus.emit("session.changed", { sessionKey: session.key, reason: "undelivered", fields: ["updated_at", "preview", "last_message_at"] });
+  };
+}
+
+const isUndelivered = (state: OutboxPart["state"]): boolean => state === "parked" || state === "unknown";

@@ -3,6 +3,7 @@ import type { InboxRow, Outcome } from "../store/inbox.ts";
 import type { OutboxPart } from "../store/outbox.ts";
 import type { Target } from "../channels/channel.ts";
 import type { Turns } from "./engine.ts";
+import { noteUndelivered } from "./outbound.ts";
 import type { Payload } from "./submission.ts";
 
 export type Recovery = {
@@ -43,6 +44,7 @@ export function recover(turns: Turns, abilitiesOf: (target: Target) => { idempot
     for (const row of open) settle(turns, row, now, recovery);
     for (const part of outbox.byState("attempting", 100_000))
       recovery.unknown += settlePart(turns, part, now, abilitiesOf(part.target as Target));
+    outbox.previews.removeEnded();
     inbox.prune(now - LIMITS.dedupeRetentionMs);
     outbox.prune(now - LIMITS.dedupeRetentionMs);
     store.run("UPDATE sessions SET status = 'done' WHERE status = 'running'");
@@ -78,9 +80,11 @@ function settle(turns: Turns, row: Row, now: number, recovery: Recovery): void {
 
 /** An interrupted send: repeated only where the platform recognises the repetition. */
 function settlePart(turns: Turns, part: OutboxPart, now: number, abilities: { idempotency: "key" | "lookup" | "none" } | null): number {
-  const repeatable = abilities !== null && abilities.idempotency !== "none";
-  turns.options.outbox.settle(part.partKey, repeatable ? "queued" : "unknown", now, {
-    cause: "the gateway stopped while this was being sent",
-  });
+  // An edit says the same again, however often it is made.
+  const repeatable = part.editOf !== null || (abilities !== null && abilities.idempotency !== "none");
+  const cause = "the gateway stopped while this was being sent";
+  turns.options.outbox.settle(part.partKey, repeatable ? "queued" : "unknown", now, { cause });
+  // Nobody watches yet: the note is found where the reply is.
+  if (!repeatable) noteUndelivered(turns, part, "unknown", cause, now);
   return repeatable ? 0 : 1;
 }

@@ -27,6 +27,8 @@ export type Payload = {
   timeoutMs: number | null;
   /** An event that could not be read, as it came; it is never run. `ours`: in our words already. */
   raw?: { text: string; ours: boolean; cut: boolean };
+  /** The agent was called in a room: by a mention, or by an answer to a message of its own. */
+  addressed?: boolean;
 };
 
 /** A message on its way in, from any source: channel, WebChat, RPC, HTTP. */
@@ -59,8 +61,9 @@ export type Admitted = {
 
 /** The part of a submission that is stored with the message. */
 export function toPayload(submission: Submission, kind: "message" | "command"): Payload {
-  const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
-  return { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
+  const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs, addressed } = submission;
+  const payload = { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
+  return addressed ? { ...payload, addressed } : payload;
 }
 
 /** What the source of a message is told about it. */

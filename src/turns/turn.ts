@@ -1,4 +1,5 @@
 import type { AgentEvent, Turn } from "../agents/runtime.ts";
+import type { Target } from "../channels/channel.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { RunId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -6,9 +7,12 @@ import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
 import type { Message, MessageBody } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { answerCommand } from "./commands.ts";
+import { attachFiles, type Attached } from "./attach.ts";
 import { agentTextOf, conversationOf, type Inflight, type Turns } from "./engine.ts";
 import type { RunRef } from "./events.ts";
 import type { Active } from "./lane.ts";
+import type { Live } from "./live.ts";
+import { firstTarget, previewText, type Intent } from "./outbound.ts";
 import { emptyTurn, finish, reduce, visibleText, type TurnState } from "./reduce.ts";
 import { modelsOf, thinkingOf } from "./settings.ts";
 import type { Payload } from "./submission.ts";
@@ -39,7 +43,7 @@ export async function runTurn(turns: Turns, row: Row, active: Active, loan: Loan
       error: { kind: "unknown", message: "this message was damaged on disk" },
     });
   else if (row.payload.kind === "command") await turn.runCommand();
-  else await turn.run();
+  else await turn.run().finally(() => turn.endLive());
   return turn.returned;
 }
 
@@ -58,6 +62,7 @@ class RunningTurn {
   #writing: Promise<unknown> = Promise.resolve();
   #pendingDelta = "";
   #cancelFlush: (() => void) | null = null;
+  #live: Live | null = null;
 
   constructor(turns: Turns, row: Row, active: Active, loan: Loan) {
     this.#turns = turns;
@@ -80,6 +85,7 @@ class RunningTurn {
       return this.close(errorOutcome(err.message, clock.now()));
     }
     this.#loan.inflight.set(this.#row.runId, this.#progress);
+    this.#live = this.#beginLive();
     bus.emit("turn.started", {
       ...this.#ref,
       seq: this.#nextSeq(),
@@ -152,6 +158,26 @@ class RunningTurn {
     this.#tellAll(ended);
   }
 
+  /** Nothing more is shown of the turn as it runs. */
+  endLive(): void {
+    this.#live?.stop();
+    this.#live = null;
+  }
+
+  #beginLive(): Live | null {
+    const { runId, agentId, payload } = this.#row;
+    const { target } = payload;
+    if (!target || !this.#turns.options.live) return null;
+    const render = (text: string): { text: string; target: Target } | null => {
+      const intent: Intent = { id: runId, sessionKey: this.#row.sessionKey, target, text, at: 0, batched: this.#isBatched() };
+      const shown = previewText(this.#turns.options, intent);
+      return shown === null ? null : { text: shown, target: firstTarget(this.#turns.options, intent) };
+    };
+    return this.#turns.options.live.begin({ runId, agentId, target, addressed: payload.addressed === true, render });
+  }
+
+  #isBatched = (): boolean => this.#active.runIds.length > 1;
+
   #session(): SessionRow | undefined {
     return this.#turns.options.sessions.get(this.#row.sessionKey);
   }
@@ -214,6 +240,7 @@ class RunningTurn {
     if (event.type === "text") return this.#onText(event.delta);
     this.#flushText();
     if (event.type === "started") return;
+    if (event.type === "thinking") this.#live?.thinking();
     if (event.type === "thinking")
       bus.emit("turn.thinking", { ...this.#ref, seq: this.#nextSeq(), delta: event.delta, text: this.#state.thinking });
     if (event.type === "tool") bus.emit("turn.tool", { ...this.#ref, seq: this.#nextSeq(), ...withoutType(event) });
@@ -244,6 +271,7 @@ class RunningTurn {
     if (this.#pendingDelta === "") return;
     const delta = this.#pendingDelta;
     this.#pendingDelta = "";
+    this.#live?.text(this.#progress.text);
     this.#turns.options.bus.emit("turn.text", { ...this.#ref, seq: this.#nextSeq(), delta, text: this.#progress.text });
   }
 
@@ -270,19 +298,15 @@ class RunningTurn {
     this.#state = state;
     let added: Message[] = [];
     options.mark("answered");
+    const reply = await this.#toReply(outcome);
+    this.endLive();
     await this.#loan.untilStored(() => {
       added = this.#storeRows(state.rows.length, true);
       this.#endRows(outcome, now);
       this.#patchSession(end.checkpoint, outcome, now);
-      const target = this.#row.payload.target;
-      if (target)
-        this.#turns.addIntent(
-          this.#row.runId,
-          this.#row.sessionKey,
-          target,
-          outcome.status === "error" ? joinNotice(outcome) : outcome.text,
-          now,
-        );
+      const { runId, sessionKey, payload } = this.#row;
+      if (payload.target)
+        this.#turns.addIntent(runId, sessionKey, payload.target, reply.text, now, { media: reply.media, batched: this.#isBatched() });
     });
     this.#stored = state.rows.length;
     options.mark("stored");
@@ -296,6 +320,15 @@ class RunningTurn {
       fields: ["status", "context_tokens", "used_model", "ended_at"],
       runId: this.#row.runId,
     });
+  }
+
+  /** What goes to the channel: the text, and the files that it names where the conversation may read files at all. */
+  async #toReply(outcome: Outcome): Promise<Attached> {
+    const { media, log, settings } = this.#turns.options;
+    const { payload, agentId } = this.#row;
+    const text = outcome.status === "error" ? joinNotice(outcome) : outcome.text;
+    if (!payload.target) return { text, media: [] };
+    return attachFiles(text, { workspace: payload.tools.includes("read") ? settings(agentId).workspace : null, media, log });
   }
 
   /**
@@ -364,7 +397,11 @@ class RunningTurn {
     this.#active.steered = [];
     this.#loan.tellEnd(this.#ref, this.#nextSeq(), outcome);
     for (const runId of merged) this.#loan.tellEnd({ ...this.#ref, runId }, 1, outcome, this.#row.runId);
-    if (this.#row.payload?.target) this.#turns.options.deliver(conversationOf(this.#row.payload.target));
+    const { payload, agentId } = this.#row;
+    if (!payload?.target) return;
+    this.#turns.options.deliver(conversationOf(payload.target));
+    for (const each of [payload, ...merged.flatMap((runId) => this.#turns.find(runId)?.payload ?? [])])
+      this.#turns.options.live?.answered({ agentId, payload: each });
   }
 }
 

@@ -8,6 +8,8 @@ const SEED = 20_261;
 const KILLS = 60;
 /** Without an IRC server nothing comes in from a channel and nothing is delivered. */
 const needsIrc = (point: string): boolean => point.startsWith("part-") || point === "committed";
+/** No answer is shown while it is written on a channel that cannot edit. */
+const needsEdits = (point: string): boolean => point.startsWith("preview-");
 
 test("the points at which a crash matters are marked in the source", () => {
   const points = markedPoints();
@@ -26,7 +28,7 @@ test("the points at which a crash matters are marked in the source", () => {
 });
 
 test(`${KILLS} random kills, and one at every marked point, lose nothing and double nothing`, { timeout: 280_000 }, async (context) => {
-  const points = markedPoints().filter((point) => !noNgircd || !needsIrc(point));
+  const points = markedPoints().filter((point) => !needsEdits(point) && (!noNgircd || !needsIrc(point)));
   if (noNgircd) context.diagnostic(`without IRC: ${noNgircd}`);
   const summary = await new Campaign({ seed: SEED, kills: KILLS, points, say: (line) => context.diagnostic(line) }).run();
   assert.deepEqual(summary.faults, []);

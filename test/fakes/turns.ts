@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Abilities } from "../../src/channels/channel.ts";
 import { Bus } from "../../src/core/bus.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { asId, type AgentId, type SessionKey } from "../../src/core/ids.ts";
@@ -10,10 +11,12 @@ import { createInbox } from "../../src/store/inbox.ts";
 import { Media } from "../../src/store/media.ts";
 import { createMessages } from "../../src/store/messages.ts";
 import { openStore, type Store } from "../../src/store/open.ts";
-import { createOutbox } from "../../src/store/outbox.ts";
+import { createOutbox, type Outbox } from "../../src/store/outbox.ts";
 import { createSessions } from "../../src/store/sessions.ts";
 import { Turns } from "../../src/turns/engine.ts";
 import type { TurnEvents } from "../../src/turns/events.ts";
+import type { LiveReplies } from "../../src/turns/live.ts";
+import type { ReplyToMode } from "../../src/turns/outbound.ts";
 import type { Submission } from "../../src/turns/submission.ts";
 import { FakeRuntime, MODEL } from "./runtime.ts";
 
@@ -36,6 +39,9 @@ export function openBench(
     quietMs?: number;
     resetTriggers?: readonly string[];
     replyPrefix?: string;
+    abilities?: Abilities;
+    replyToMode?: ReplyToMode;
+    live?: (bench: { store: Store; outbox: Outbox }) => LiveReplies;
   } = {},
 ): Bench {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "turns-"));
@@ -48,6 +54,7 @@ export function openBench(
     bus.on(name, (payload) => events.push({ name, payload: payload as never }));
   const runtime = new FakeRuntime();
   let ids = 0;
+  const outbox = createOutbox(store);
   const stamp = Math.random().toString(36).slice(2, 8);
   const turns = new Turns({
     store,
@@ -56,7 +63,7 @@ export function openBench(
     sessions: createSessions(store),
     messages: createMessages(store),
     inbox: createInbox(store),
-    outbox: createOutbox(store),
+    outbox,
     media: new Media(join(dir, "media")),
     clock: systemClock,
     log: silentLog,
@@ -66,6 +73,9 @@ export function openBench(
     concurrency: () => options.concurrency ?? 8,
     split: (_target, text) => text.split("||"),
     replyPrefix: () => options.replyPrefix ?? "",
+    abilities: () => options.abilities ?? null,
+    replyToMode: () => options.replyToMode ?? "off",
+    ...(options.live ? { live: options.live({ store, outbox }) } : {}),
     quietMs: () => options.quietMs ?? 0,
     deliver: () => {},
     expired: () => false,

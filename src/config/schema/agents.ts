@@ -1,4 +1,5 @@
 import { amount, choice, flag, group, list, map, opaque, secret, secretItem, text, whole } from "./shape.ts";
+import { typingMode } from "./session.ts";
 
 export const THINKING = ["off", "minimal", "low", "medium", "high", "xhigh", "adaptive", "max", "ultra"] as const;
 
@@ -166,6 +167,9 @@ const defaults = group(
       min: 1,
     }),
     skipBootstrap: flag("Do not put template files into a new workspace.", { default: false }),
+    typingMode: typingMode(
+      "When \"is typing\" is shown: `never`, `instant` with the turn, `thinking` when the model begins to think, `message` with the first text. When it is not set, `instant` where the agent was addressed, else `message`.",
+    ),
     compaction,
   },
   {
@@ -210,7 +214,6 @@ const defaults = group(
       "blockStreamingChunk",
       "blockStreamingCoalesce",
       "humanDelay",
-      "typingMode",
       "heartbeat",
       "sandbox",
     ],

@@ -2,6 +2,24 @@ import { choice, flag, group, list, map, opaque, text, whole } from "./shape.ts"
 
 const DM_SCOPE = ["main", "per-peer", "per-channel-peer", "per-account-channel-peer"] as const;
 const GROUP_SCOPE = ["main", "per-group"] as const;
+/** When "is typing" is shown. */
+export const typingMode = (doc: string) => choice(doc, ["never", "instant", "thinking", "message"]);
+
+/** Keys that every channel which can edit messages, or answer to one, has among its own. */
+export const replyFields = {
+  streaming: group("How an answer is shown while it is written.", {
+    mode: choice(
+      "`off` shows the answer when it is complete; `partial` shows one message that grows, `block` lets it grow by paragraphs; `progress` is the same as `partial`. The channel's own habit when it is not set.",
+      ["off", "partial", "block", "progress"],
+      { whenWrong: "off" },
+    ),
+  }),
+  replyToMode: choice(
+    "Which parts of a reply are shown as the answer to the message: none (`off`), the `first`, `all`, or the first when several messages were answered together (`batched`). `off` when it is not set.",
+    ["off", "first", "all", "batched"],
+  ),
+};
+
 const QUEUE_MODE = ["steer", "followup", "collect", "interrupt"] as const;
 
 const resetRule = (doc: string, optional: boolean) =>
@@ -61,6 +79,7 @@ export const session = group(
       text("The text."),
       { default: ["/new", "/reset"] },
     ),
+    typingMode: typingMode("When \"is typing\" is shown; `agents.defaults.typingMode` when it is not set."),
   },
   {
     unserved: [
@@ -71,7 +90,6 @@ export const session = group(
       "sendPolicy",
       "threadBindings",
       "sharing",
-      "typingMode",
       "agentToAgent",
     ],
   },
@@ -81,6 +99,15 @@ export const messages = group(
   "How messages come in and go out.",
   {
     responsePrefix: text("Text in front of every reply on a channel; `auto` is the name of the agent in brackets.", { maxChars: 200 }),
+    ackReaction: text("Emoji with which a message is marked when it was taken, where the channel has reactions; none when it is not set.", {
+      maxChars: 64,
+    }),
+    ackReactionScope: choice(
+      "Which messages are marked: `group-mentions` those in groups that call the agent, `group-all` all that are answered there, `direct` direct ones, `all`, or none (`off`).",
+      ["group-mentions", "group-all", "direct", "all", "off"],
+      { default: "group-mentions", whenWrong: "off" },
+    ),
+    removeAckAfterReply: flag("Take the mark back when the message was answered.", { default: false }),
     groupChat: group(
       "Behaviour in groups.",
       {
@@ -116,9 +143,6 @@ export const messages = group(
   {
     unserved: [
       "inbound",
-      "ackReaction",
-      "ackReactionScope",
-      "removeAckAfterReply",
       "visibleReplies",
       "usageTemplate",
       "responseUsage",

@@ -1,0 +1,168 @@
+import type { Abilities, Link, Part, SendResult, Target } from "../channels/channel.ts";
+import type { Clock } from "../core/clock.ts";
+import { reasonOf } from "../core/errors.ts";
+import { asId, type MessageId } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import type { Store } from "../store/open.ts";
+import type { Outbox } from "../store/outbox.ts";
+import { conversationOf } from "./outbound.ts";
+
+/** What a preview and the small signs of a turn need of the outside. */
+export type Wire = {
+  store: Store;
+  outbox: Outbox;
+  clock: Clock;
+  log: Log;
+  link: (channel: string, account: string) => Link | null;
+  abilities: (channel: string) => Abilities | null;
+  /** The platform has asked to wait: what can be left out is left out. */
+  paused: (target: Target) => boolean;
+  /** Tells the deliverer that the platform asked to slow down. */
+  slowDown: (target: Target, result: SendResult) => void;
+  /** Nothing waits or leaves in this conversation, so that a preview does not overtake it. */
+  idle: (conversation: string) => boolean;
+  /** Marks for crash tests. */
+  mark: (point: string) => void;
+};
+
+/** The answer's first part, if it ended here, and where it goes; null while there is nothing to be shown. */
+export type Render = (text: string) => { text: string; target: Target } | null;
+
+/** The key of a preview's send: stable across restarts, and never that of the answer, which may have to be sent beside it. */
+export const previewKey = (runId: string): string => `${runId}:0:preview`;
+
+/**
+ * One message that shows an answer while it is written: sent once, then edited to the newest text. Everything about it may be
+ * dropped except for the knowledge of which message it is, which is on disk before and after the send.
+ */
+export class Preview {
+  readonly #wire: Wire;
+  readonly #runId: string;
+  readonly #render: Render;
+  readonly #abort = new AbortController();
+  #id: MessageId | null = null;
+  #latest = "";
+  #shown = "";
+  #firstAt: number | null = null;
+  #lastAt = 0;
+  #pauseMs: number = LIMITS.previewEditMs;
+  #cancel: (() => void) | null = null;
+  #sending: Promise<void> | null = null;
+  #ended = false;
+
+  constructor(wire: Wire, runId: string, render: Render) {
+    this.#wire = wire;
+    this.#runId = runId;
+    this.#render = render;
+    const known = wire.outbox.previews.get(runId);
+    // A run that is taken up again goes on with the message that it has; where nobody knows it, only the answer is sent.
+    if (known?.messageId) this.#id = asId<MessageId>(known.messageId);
+    else if (known) this.#ended = true;
+  }
+
+  show(text: string): void {
+    this.#latest = text;
+    this.#firstAt ??= this.#wire.clock.now();
+    this.#arm();
+  }
+
+  /** Shows nothing more. What is on its way ends by itself; see `settled`. */
+  stop(): void {
+    this.#ended = true;
+    this.#cancel?.();
+    this.#cancel = null;
+  }
+
+  /** Resolves when nothing of it is on its way. Never rejects. */
+  async settled(): Promise<void> {
+    await this.#sending;
+  }
+
+  #arm(): void {
+    if (this.#ended || this.#sending) return;
+    const { clock } = this.#wire;
+    const dueAt = this.#id ? this.#lastAt + this.#pauseMs : Math.max(this.#lastAt + this.#pauseMs, this.#firstDueAt());
+    const waitMs = dueAt - clock.now();
+    if (waitMs > 0) {
+      this.#cancel ??= clock.after(waitMs, () => this.#go());
+      return;
+    }
+    this.#go();
+  }
+
+  #firstDueAt(): number {
+    return this.#latest.trim().length >= LIMITS.previewFirstChars ? 0 : this.#firstAt! + LIMITS.previewFirstMs;
+  }
+
+  #go(): void {
+    this.#cancel?.();
+    this.#cancel = null;
+    if (this.#ended || this.#sending) return;
+    const piece = this.#render(this.#latest);
+    if (!piece || piece.text === this.#shown) return;
+    const { clock, link, paused, idle } = this.#wire;
+    const { target } = piece;
+    const live = link(target.channel, target.account);
+    this.#lastAt = clock.now();
+    if (!live?.edit || paused(target) || (!this.#id && !idle(conversationOf(target)))) return this.#arm();
+    const latest = this.#latest;
+    const part: Part = { key: previewKey(this.#runId), target, text: piece.text };
+    this.#sending = (this.#id ? this.#edit(live, this.#id, part) : this.#send(live, part))
+      .catch((err: unknown) => this.#giveUp(err))
+      .finally(() => {
+        this.#sending = null;
+        this.#lastAt = clock.now();
+        if (this.#latest !== latest) this.#arm();
+      });
+  }
+
+  #giveUp(err: unknown): void {
+    this.stop();
+    this.#wire.log.warn("a preview is given up", { runId: this.#runId, cause: reasonOf(err) });
+  }
+
+  async #send(live: Link, part: Part): Promise<void> {
+    const { store, outbox, clock, mark } = this.#wire;
+    const runId = this.#runId;
+    await store.write(() => outbox.previews.attempt({ runId, conversation: conversationOf(part.target), target: part.target }, clock.now()));
+    mark("preview-attempting");
+    // The answer is there already: it needs no preview.
+    if (this.#ended) return void (await store.write(() => outbox.previews.remove(runId)));
+    const result = await live.send(part, this.#abort.signal);
+    mark("preview-sent");
+    if (result.state === "sent" && result.ids[0] !== undefined) {
+      const id = result.ids[0];
+      this.#id = id;
+      this.#shown = part.text;
+      await store.write(() => outbox.previews.sent(runId, id, clock.now()));
+      return;
+    }
+    if (result.state === "sent") return this.stop();
+    await store.write(() => outbox.previews.remove(runId));
+    this.#refused(part.target, result);
+  }
+
+  async #edit(live: Link, id: MessageId, part: Part): Promise<void> {
+    const { store, outbox, log } = this.#wire;
+    let result: SendResult;
+    try {
+      result = await live.edit!(id, part, this.#abort.signal);
+    } catch (err) {
+      // An edit may be repeated: the next one says the same or more.
+      log.debug("an edit of a preview failed", { runId: this.#runId, cause: reasonOf(err) });
+      return;
+    }
+    if (result.state === "sent") this.#shown = part.text;
+    else if (result.gone) {
+      this.stop();
+      await store.write(() => outbox.previews.remove(this.#runId));
+    } else this.#refused(part.target, result);
+  }
+
+  #refused(target: Target, result: Extract<SendResult, { state: "refused" }>): void {
+    if (!result.retryable) return this.stop();
+    this.#pauseMs = Math.min(this.#pauseMs * 2, LIMITS.previewEditMaxMs);
+    this.#wire.slowDown(target, result);
+  }
+}
