@@ -305,7 +305,8 @@ export class Delivery {
         ...(sent.ids ? { ids: sent.ids } : {}),
         ...(sent.cause ? { cause: sent.cause } : {}),
       });
-      if (sent.state === "parked" || sent.state === "unknown") told = this.#options.undelivered(part, sent.state, sent.cause ?? "no reason given");
+      if (sent.state === "parked" || sent.state === "unknown")
+        told = this.#options.undelivered(part, sent.state, sent.cause ?? "no reason given");
     }, store);
     if (!stored) return;
     (told as (() => void) | null)?.();

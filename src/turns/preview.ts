@@ -125,7 +125,9 @@ export class Preview {
   async #send(live: Link, part: Part): Promise<void> {
     const { store, outbox, clock, mark } = this.#wire;
     const runId = this.#runId;
-    await store.write(() => outbox.previews.attempt({ runId, conversation: conversationOf(part.target), target: part.target }, clock.now()));
+    await store.write(() =>
+      outbox.previews.attempt({ runId, conversation: conversationOf(part.target), target: part.target }, clock.now()),
+    );
     mark("preview-attempting");
     // The answer is there already: it needs no preview.
     if (this.#ended) return void (await store.write(() => outbox.previews.remove(runId)));

@@ -168,7 +168,7 @@ const defaults = group(
     }),
     skipBootstrap: flag("Do not put template files into a new workspace.", { default: false }),
     typingMode: typingMode(
-      "When \"is typing\" is shown: `never`, `instant` with the turn, `thinking` when the model begins to think, `message` with the first text. When it is not set, `instant` where the agent was addressed, else `message`.",
+      'When "is typing" is shown: `never`, `instant` with the turn, `thinking` when the model begins to think, `message` with the first text. When it is not set, `instant` where the agent was addressed, else `message`.',
     ),
     compaction,
   },

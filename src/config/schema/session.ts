@@ -79,19 +79,10 @@ export const session = group(
       text("The text."),
       { default: ["/new", "/reset"] },
     ),
-    typingMode: typingMode("When \"is typing\" is shown; `agents.defaults.typingMode` when it is not set."),
+    typingMode: typingMode('When "is typing" is shown; `agents.defaults.typingMode` when it is not set.'),
   },
   {
-    unserved: [
-      "mainKey",
-      "maintenance",
-      "notifyOnCreate",
-      "store",
-      "sendPolicy",
-      "threadBindings",
-      "sharing",
-      "agentToAgent",
-    ],
+    unserved: ["mainKey", "maintenance", "notifyOnCreate", "store", "sendPolicy", "threadBindings", "sharing", "agentToAgent"],
   },
 );
 
@@ -141,15 +132,7 @@ export const messages = group(
     ),
   },
   {
-    unserved: [
-      "inbound",
-      "visibleReplies",
-      "usageTemplate",
-      "responseUsage",
-      "statusReactions",
-      "tts",
-      "messagePrefix",
-    ],
+    unserved: ["inbound", "visibleReplies", "usageTemplate", "responseUsage", "statusReactions", "tts", "messagePrefix"],
   },
 );
 
