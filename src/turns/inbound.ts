@@ -301,7 +301,12 @@ export class InboundDoor {
   }
 
   #toSubmission(
-    message: { source: Source; event: Pick<Inbound, "eventId" | "sender" | "chat"> & Partial<Inbound>; target: Target; decision: Explanation },
+    message: {
+      source: Source;
+      event: Pick<Inbound, "eventId" | "sender" | "chat"> & Partial<Inbound>;
+      target: Target;
+      decision: Explanation;
+    },
     to: To & { text: string },
   ): Submission {
     const { source, event, target, decision } = message;
