@@ -303,7 +303,7 @@ export class InboundDoor {
   #toSubmission(
     message: {
       source: Source;
-      event: Pick<Inbound, "eventId" | "sender" | "chat"> & Partial<Inbound>;
+      event: Pick<Inbound, "eventId" | "sender" | "chat"> & Partial<Pick<Inbound, "mentionsSelf" | "replyTo">>;
       target: Target;
       decision: Explanation;
     },
