@@ -279,6 +279,8 @@ export const LIMITS = {
   channelVerifyMs: 20_000,
   /** `channels.logout`: how long the platform may take to end its session; the credentials here go in any case. */
   channelLogoutMs: 10_000,
+  /** Idempotency keys of message actions that are remembered; a repeat of an older one is done again. */
+  actionsRemembered: 500,
   /** An interactive login that nobody completes ends by then. */
   channelLoginMs: 300_000,
   /** Bytes of one line from an IRC server; a longer one is dropped as a whole. */

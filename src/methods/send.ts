@@ -1,8 +1,14 @@
+import type { Abilities, Link, Target } from "../channels/channel.ts";
 import { GatewayError } from "../core/errors.ts";
+import { asId, type AccountId, type ChannelId, type MessageId } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { MethodTable } from "../protocol/method.ts";
+import type { Facts } from "../store/facts.ts";
 import type { OutboxPart } from "../store/outbox.ts";
 import { conversationOf } from "../turns/engine.ts";
 import type { ChatDeps } from "./context.ts";
+import { runAction, type ActionContext } from "./message-action.ts";
+import { createOnce } from "./once.ts";
 
 type SendParams = {
   to: string;
@@ -15,62 +21,112 @@ type SendParams = {
   replyToId?: string;
   idempotencyKey: string;
 };
-type ActionParams = { channel: string; action: string; params: Record<string, unknown>; accountId?: string; idempotencyKey: string };
+type ActionParams = {
+  channel: string;
+  action: string;
+  params: Record<string, unknown>;
+  reply?: { replyToId: string };
+  accountId?: string;
+  idempotencyKey: string;
+};
+type PollParams = {
+  to: string;
+  question: string;
+  options: string[];
+  maxSelections?: number;
+  threadId?: string;
+  channel?: string;
+  accountId?: string;
+  idempotencyKey: string;
+};
 
 export type SendDeps = ChatDeps & {
   /** Resolves when every part of the intent is settled, or after `timeoutMs`. */
   settled: (intentId: string, timeoutMs: number) => Promise<readonly OutboxPart[]>;
   /** The channel that is meant when none is named; null when there is not exactly one. */
   onlyChannel: () => string | null;
+  link: (channel: ChannelId, account: AccountId) => Link | null;
+  abilities: (channel: string) => Abilities | null;
+  facts: Facts;
 };
 
 /** How long a caller of `send` waits for the platform; the message stays in the outbox beyond it. */
 const WAIT_MS = 10_000;
 
-/** send and message.action: what an operator says on a channel directly. Through the outbox, like every reply. */
+/** send, poll and message.action: what an operator does on a channel directly. What is said goes through the outbox, like every reply. */
 export function sendMethods(deps: SendDeps) {
+  const once = createOnce({ facts: deps.facts, write: (change) => deps.turns.options.store.write(change), now: deps.clock.now });
+  const act = (action: string, request: Omit<ActionParams, "action">): Promise<unknown> => {
+    const { channel, params, idempotencyKey } = request;
+    const context = contextOf(deps, request);
+    const run = (): Promise<unknown> => runAction(channel, action, params, context);
+    // The outbox knows its keys itself, and goes on with what it has.
+    return SAID.has(action) ? run() : once(`${channel} ${action} ${idempotencyKey}`, run);
+  };
   return {
-    send: { scope: "operator.write", run: (params: SendParams) => send(deps, params) },
+    send: { scope: "operator.write", maxBytes: LIMITS.attachmentRequestBytes, run: (params: SendParams) => send(deps, params) },
     "message.action": {
       scope: "operator.write",
-      run: ({ channel, action, params, accountId, idempotencyKey }: ActionParams) => {
-        if (action !== "send") {
-          throw new GatewayError(
-            "INVALID_REQUEST",
-            `the action ${JSON.stringify(action.slice(0, 40))} is not available on ${channel.slice(0, 40)}`,
-            { details: { code: "ACTION_NOT_SUPPORTED" }, fix: "Available: send." },
-          );
-        }
-        const to = params["to"] ?? params["target"];
-        const message = params["message"];
-        if (typeof to !== "string" || typeof message !== "string")
-          throw new GatewayError("INVALID_REQUEST", "message.action send needs params.to and params.message");
-        const account = typeof params["accountId"] === "string" ? params["accountId"] : accountId;
-        return send(deps, { channel, to, message, idempotencyKey, ...(account === undefined ? {} : { accountId: account }) });
-      },
+      run: ({ action, ...request }: ActionParams) => act(action, request),
+    },
+    poll: {
+      scope: "operator.write",
+      run: ({ channel, accountId, idempotencyKey, ...params }: PollParams) =>
+        act("poll", { channel: channelOf(deps, channel), params, idempotencyKey, ...(accountId === undefined ? {} : { accountId }) }),
     },
   } satisfies MethodTable;
+}
+
+const SAID = new Set(["send", "reply", "thread-reply"]);
+
+function channelOf(deps: SendDeps, named: string | undefined): string {
+  const channel = named ?? deps.onlyChannel();
+  if (channel) return channel;
+  throw new GatewayError("INVALID_REQUEST", "it is not clear which channel is meant", {
+    fix: "Name one with `channel`; `openclaw channels list` shows them.",
+  });
+}
+
+function contextOf(deps: SendDeps, request: Omit<ActionParams, "action">): ActionContext {
+  const { channel, params, idempotencyKey: key } = request;
+  const named = params["accountId"];
+  const account = typeof named === "string" ? named : request.accountId;
+  const toTarget = (to: string, thread: string | undefined): Target => deps.toTarget(channel, account, to, thread);
+  // Every action needs a recipient, and the account follows from it.
+  const to = params["to"] ?? params["target"];
+  const where = typeof to === "string" ? toTarget(to, undefined) : null;
+  return {
+    link: where && deps.link(where.channel, where.account),
+    abilities: deps.abilities(channel),
+    target: toTarget,
+    split: deps.turns.options.split,
+    key,
+    send: (target, message) => {
+      const replyTo = target.replyTo ?? (request.reply && asId<MessageId>(request.reply.replyToId));
+      return say(deps, { ...target, ...(replyTo === undefined ? {} : { replyTo }) }, message, key, String(to));
+    },
+  };
 }
 
 async function send(deps: SendDeps, params: SendParams): Promise<unknown> {
   if (params.mediaUrl || params.mediaUrls?.length)
     throw new GatewayError("INVALID_REQUEST", "this channel takes text only", { details: { code: "MEDIA_NOT_SUPPORTED" } });
-  if (!params.message?.trim()) throw new GatewayError("INVALID_REQUEST", "the message is empty");
-  const channel = params.channel ?? deps.onlyChannel();
-  if (!channel)
-    throw new GatewayError("INVALID_REQUEST", "it is not clear which channel is meant", {
-      fix: "Name one with `channel`; `openclaw channels list` shows them.",
-    });
+  const channel = channelOf(deps, params.channel);
   const target = deps.toTarget(channel, params.accountId, params.to, params.threadId);
+  const replyTo = params.replyToId === undefined ? {} : { replyTo: asId<MessageId>(params.replyToId) };
+  return await say(deps, { ...target, ...replyTo }, params.message ?? "", params.idempotencyKey, params.to);
+}
+
+async function say(deps: SendDeps, target: Target, message: string, key: string, to: string): Promise<unknown> {
+  if (!message.trim()) throw new GatewayError("INVALID_REQUEST", "the message is empty");
   const { turns } = deps;
-  const intentId = `send:${params.idempotencyKey}`;
-  const message = params.message;
+  const intentId = `send:${key}`;
   await turns.options.store.write(() => {
     const before = turns.options.outbox.byIntent(intentId);
     if (before.length === 0) turns.addIntent(intentId, null, target, message, deps.clock.now());
   });
   turns.options.deliver(conversationOf(target));
-  return toReceipt(params.idempotencyKey, channel, params.to, await deps.settled(intentId, WAIT_MS));
+  return toReceipt(key, target.channel, to, await deps.settled(intentId, WAIT_MS));
 }
 
 /** Throws when the platform refused it for good; says `queued` while it waits, so that nobody sends it again. */

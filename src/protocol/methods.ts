@@ -51,6 +51,7 @@ export const SERVED_METHODS = [
   "message.action",
   "models.list",
   "models.set",
+  "poll",
   "route.explain",
   "send",
   "sessions.abort",

@@ -1,0 +1,179 @@
+import type { Abilities, Link, Part, SendResult, Target } from "../channels/channel.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
+import { asId, type MessageId } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+
+type Params = Readonly<Record<string, unknown>>;
+
+/** What an action may use of the channel and of the gateway. */
+export type ActionContext = {
+  link: Link | null;
+  abilities: Abilities | null;
+  /** Throws when the channel does not exist or the text names nobody. */
+  target: (to: string, thread: string | undefined) => Target;
+  /** Says something through the outbox. */
+  send: (target: Target, message: string, params: Params) => Promise<unknown>;
+  split: (target: Target, text: string) => readonly string[];
+  key: string;
+};
+
+type Action = {
+  /** Whether the channel has it at all. */
+  available: (can: Abilities | null, link: Link | null) => boolean;
+  run: (params: Params, context: ActionContext) => Promise<unknown>;
+};
+
+const invalid = (message: string): GatewayError => new GatewayError("INVALID_REQUEST", message);
+
+function text(params: Params, ...names: readonly string[]): string {
+  for (const name of names) {
+    const value = params[name];
+    if (typeof value === "string" && value.trim() !== "") return value;
+    if (typeof value === "number") return String(value);
+  }
+  throw invalid(`params.${names[0]} is missing`);
+}
+
+const optional = (params: Params, name: string): string | undefined =>
+  typeof params[name] === "string" || typeof params[name] === "number" ? String(params[name]) : undefined;
+
+const targetOf = (params: Params, context: ActionContext): Target =>
+  context.target(text(params, "to", "target"), optional(params, "threadId"));
+const messageOf = (params: Params): MessageId => asId<MessageId>(text(params, "messageId", "message_id"));
+
+/** The connection and one of its functions; UNAVAILABLE while there is none. */
+function connected<K extends keyof Link>(context: ActionContext, name: K): NonNullable<Link[K]> {
+  const { link } = context;
+  if (!link) throw new GatewayError("UNAVAILABLE", "the account is not connected", { fix: "`openclaw channels status` says why." });
+  const found = link[name];
+  if (!found) throw new GatewayError("UNAVAILABLE", "the connection cannot do this at the moment");
+  return (found as (...args: never[]) => unknown).bind(link) as NonNullable<Link[K]>;
+}
+
+/** An action whose function the platform answers by succeeding or throwing. */
+async function done(work: Promise<unknown>): Promise<unknown> {
+  try {
+    await work;
+  } catch (err) {
+    if (err instanceof GatewayError) throw err;
+    throw new GatewayError("UNAVAILABLE", `the platform did not do it: ${reasonOf(err)}`, {
+      retryable: false,
+      details: { code: "ACTION_FAILED" },
+    });
+  }
+  return { ok: true };
+}
+
+async function settled(work: Promise<SendResult>): Promise<unknown> {
+  let result: SendResult;
+  try {
+    result = await work;
+  } catch (err) {
+    throw new GatewayError("UNAVAILABLE", `it is not known whether the platform did it: ${reasonOf(err)}`, {
+      retryable: false,
+      details: { code: "OUTBOUND_DELIVERY_UNKNOWN" },
+    });
+  }
+  if (result.state === "sent") return { ok: true, messageId: result.ids[0] ?? null, messageIds: result.ids };
+  if (result.gone) throw new GatewayError("NOT_FOUND", `the message is not there any more: ${result.reason}`);
+  throw new GatewayError("UNAVAILABLE", `not done: ${result.reason}`, {
+    retryable: result.retryable,
+    details: { code: "OUTBOUND_DELIVERY_FAILED" },
+    ...(result.retryAfterMs === undefined ? {} : { retryAfterMs: result.retryAfterMs }),
+  });
+}
+
+const deadline = (): AbortSignal => AbortSignal.timeout(LIMITS.channelApiMs);
+
+async function edit(params: Params, context: ActionContext): Promise<unknown> {
+  const target = targetOf(params, context);
+  const pieces = context.split(target, text(params, "message", "text"));
+  if (pieces.length !== 1) throw invalid("the new text is longer than one message of this channel");
+  const part: Part = { key: context.key, target, text: pieces[0]! };
+  return await settled(connected(context, "edit")(messageOf(params), part, deadline()));
+}
+
+async function openThread(params: Params, context: ActionContext): Promise<unknown> {
+  const target = targetOf(params, context);
+  const at = optional(params, "messageId");
+  const work = connected(context, "openThread")(
+    target,
+    text(params, "threadName", "name"),
+    at === undefined ? undefined : asId<MessageId>(at),
+  );
+  let threadId: string | undefined;
+  await done(work.then((id) => (threadId = id)));
+  const message = optional(params, "message");
+  if (message?.trim()) await context.send({ ...target, thread: threadId! }, message, params);
+  return { ok: true, threadId };
+}
+
+async function poll(params: Params, context: ActionContext): Promise<unknown> {
+  const target = targetOf(params, context);
+  const given = params["pollOption"] ?? params["options"];
+  const options = (Array.isArray(given) ? given : []).map(String).filter((option) => option.trim() !== "");
+  if (options.length < 2) throw invalid("a poll needs at least two options");
+  const max = Number(params["maxSelections"] ?? 1);
+  const multiple = params["pollMulti"] === true || max > 1;
+  return await settled(connected(context, "poll")(target, { question: text(params, "pollQuestion", "question"), options, multiple }));
+}
+
+const pin =
+  (on: boolean) =>
+  (params: Params, context: ActionContext): Promise<unknown> =>
+    done(connected(context, "pin")(targetOf(params, context), messageOf(params), on));
+
+const has =
+  (name: keyof Link, ability: (can: Abilities) => boolean = () => false) =>
+  (can: Abilities | null, link: Link | null): boolean =>
+    link ? link[name] !== undefined : can !== null && ability(can);
+
+const ACTIONS: Readonly<Record<string, Action>> = {
+  send: {
+    available: () => true,
+    run: (params, context) => context.send(targetOf(params, context), text(params, "message"), params),
+  },
+  reply: {
+    available: () => true,
+    run: (params, context) =>
+      context.send(
+        { ...targetOf(params, context), replyTo: asId<MessageId>(text(params, "messageId", "replyTo")) },
+        text(params, "message"),
+        params,
+      ),
+  },
+  edit: { available: has("edit", (can) => can.edit), run: edit },
+  delete: {
+    available: has("remove"),
+    run: (params, context) => done(connected(context, "remove")(targetOf(params, context), messageOf(params))),
+  },
+  react: {
+    available: has("react", (can) => can.reactions),
+    run: (params, context) =>
+      done(connected(context, "react")(targetOf(params, context), messageOf(params), text(params, "emoji"), params["remove"] !== true)),
+  },
+  pin: { available: has("pin"), run: pin(true) },
+  unpin: { available: has("pin"), run: pin(false) },
+  "thread-create": { available: has("openThread"), run: openThread },
+  "thread-reply": {
+    available: has("openThread"),
+    run: (params, context) =>
+      context.send({ ...targetOf(params, context), thread: text(params, "threadId") }, text(params, "message"), params),
+  },
+  poll: { available: has("poll", (can) => can.polls), run: poll },
+};
+
+/** Runs one action. ACTION_NOT_SUPPORTED, with the actions that there are, for what the channel does not have. */
+export async function runAction(channel: string, action: string, params: Params, context: ActionContext): Promise<unknown> {
+  const found = Object.hasOwn(ACTIONS, action) ? ACTIONS[action]! : undefined;
+  if (found?.available(context.abilities, context.link)) return await found.run(params, context);
+  const there = Object.keys(ACTIONS).filter((name) => ACTIONS[name]!.available(context.abilities, context.link));
+  throw new GatewayError(
+    "INVALID_REQUEST",
+    `the action ${JSON.stringify(action.slice(0, 40))} is not available on ${channel.slice(0, 40)}`,
+    {
+      details: { code: "ACTION_NOT_SUPPORTED", actions: there },
+      fix: `Available: ${there.join(", ")}.`,
+    },
+  );
+}
