@@ -271,6 +271,15 @@ export const LIMITS = {
   /** "Is typing" is shown again after this time, and for no longer than the maximum in one turn. */
   typingRefreshMs: 5_000,
   typingMaxMs: 600_000,
+  /** Files of one received message; further ones are counted to the agent and not fetched. */
+  messageFiles: 10,
+  /** A received file that is not here by then counts as not fetched; a channel may give up earlier when nothing comes. */
+  mediaFetchMs: 60_000,
+  /** Pause between two looks for a connection that is to fetch a file. */
+  mediaLinkMs: 250,
+  /** Bytes of a received text that the agent reads with the message, and characters of all of them; others are stored as files. */
+  inlineFileBytes: 65_536,
+  inlineFilesChars: 131_072,
   /** Events read by a channel that wait to be stored; then it stops reading until some are stored. */
   channelPendingEvents: 500,
   /** Bytes that a channel keeps under one key of its vault; a larger value is refused. */

@@ -2,6 +2,7 @@ import { channelAccounts } from "../config/accounts.ts";
 import { resolveAgent } from "../config/agents.ts";
 import type { Config } from "../config/schema.ts";
 import { Secret } from "../core/secret.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Target } from "../channels/channel.ts";
 import { policyFor, roomRule } from "../routing/account-policy.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
@@ -27,6 +28,12 @@ export function replyPrefix(config: Config, target: Place, sessionKey: string, s
 export function chunkLimit(config: Config, target: Place): number | null {
   const limit = accountSetting(config, target, "textChunkLimit");
   return typeof limit === "number" ? limit : null;
+}
+
+/** Size of one received file that is fetched: `mediaMaxMb` of the account, never more than the gateway takes. */
+export function mediaMaxBytes(config: Config, place: Place): number {
+  const limit = accountSetting(config, place, "mediaMaxMb");
+  return typeof limit === "number" ? Math.min(LIMITS.mediaBytes, Math.floor(limit * 1024 * 1024)) : LIMITS.mediaBytes;
 }
 
 /** Lines of a room that are kept for the agent: of the account, of the channel, of the agent, or of all. */

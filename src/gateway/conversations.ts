@@ -24,14 +24,15 @@ import { accountLoads } from "../store/account-load.ts";
 import { type SessionRow } from "../store/sessions.ts";
 import { createVault } from "../store/vault.ts";
 import { Delivery } from "../turns/deliver.ts";
+import { fetchAttachments, type AttachmentDeps } from "../turns/attachments.ts";
 import { Turns } from "../turns/engine.ts";
 import { isExpired } from "../turns/expiry.ts";
 import { InboundDoor } from "../turns/inbound.ts";
 import { LiveReplies } from "../turns/live.ts";
 import { noteUndelivered } from "../turns/outbound.ts";
 import type { Payload } from "../turns/submission.ts";
-import { chunkLimit, historyLimit, replyPrefix, roomPrompt, withEnvironment } from "./channel-settings.ts";
 import { sampleChannels } from "./channel-metrics.ts";
+import { chunkLimit, historyLimit, mediaMaxBytes, replyPrefix, roomPrompt, withEnvironment } from "./channel-settings.ts";
 import { Core } from "./core.ts";
 import { liveSettings, replyToMode } from "./live-settings.ts";
 import { resetRule } from "./reset-rule.ts";
@@ -152,6 +153,7 @@ export class Conversations {
       expired: (session, now) => isExpired(resetRule(core.config, session), session.last_message_at, now, () => core.timeZone()),
       takeContext: (sessionKey, now) => systemEvents(core, sessionKey, now),
       situation: (payload, session) => this.#situation(payload, session),
+      attachments: (row, signal) => fetchAttachments(this.#attachmentDeps(), row, signal),
       commands: {
         statusLines: (session) => statusLines(core, () => this.turns, session),
         modelNames: (agentId) => core.modelNames(agentId),
@@ -288,6 +290,20 @@ export class Conversations {
     const { target } = payload;
     const room = target ? roomPrompt(core.config, target, this.canonicalId(target.channel)) : "";
     return [situationOf(payload, session), today(clock.now(), core.timeZone()), room].filter(Boolean).join("\n\n");
+  }
+
+  #attachmentDeps(): AttachmentDeps {
+    const { store, inbox, messages, media, log } = this.#core;
+    return {
+      store,
+      inbox,
+      messages,
+      media,
+      clock,
+      log: log.child({ subsystem: "inbound" }),
+      link: ({ channel, account }) => this.channels.link(channel, account),
+      maxBytes: (target) => mediaMaxBytes(this.#core.config, target),
+    };
   }
 
   #onState(status: AccountStatus): void {

@@ -20,7 +20,7 @@ import {
   type Step,
 } from "./inbound-step.ts";
 import type { RoutedMessage } from "../routing/types.ts";
-import type { Payload } from "./submission.ts";
+import { shownTextOf, type Payload } from "./submission.ts";
 
 /** What changes of earlier messages need of the door. */
 export type ChangeDeps = {
@@ -80,7 +80,8 @@ function rewrite(turns: Turns, row: Row, text: string): void {
   const others = typeof content === "string" ? [] : content.filter((block) => block.type !== "text");
   messages.removeUser(row.runId);
   const { seq: _, ...message } = old;
-  turns.addMessage({ ...message, body: { ...old.body, content: others.length > 0 ? [{ type: "text", text }, ...others] : text } });
+  const shown = shownTextOf({ ...row.payload, text });
+  turns.addMessage({ ...message, body: { ...old.body, content: others.length > 0 ? [{ type: "text", text: shown }, ...others] : shown } });
 }
 
 function tellChanged(turns: Turns, sessionKeys: readonly string[]): void {

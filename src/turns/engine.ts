@@ -19,7 +19,7 @@ import { nextStep, type Active, type Lane, type Waiting } from "./lane.ts";
 import type { AgentSettings } from "./settings.ts";
 import type { LiveReplies } from "./live.ts";
 import { addIntent, conversationOf, type Extras, type OutboundOptions } from "./outbound.ts";
-import { titleOf, toAdmitted, toPayload, type Admitted, type Payload, type Submission } from "./submission.ts";
+import { shownTextOf, titleOf, toAdmitted, toPayload, type Admitted, type Payload, type Submission } from "./submission.ts";
 import { noticeFor, runTurn } from "./turn.ts";
 
 export type TurnsOptions = OutboundOptions & {
@@ -52,6 +52,8 @@ export type TurnsOptions = OutboundOptions & {
   commands: CommandContext;
   /** What a person sees of a turn before its answer; absent where nothing is to be seen. */
   live?: LiveReplies;
+  /** The files of a message, fetched before its turn begins; absent where none come in. */
+  attachments?: (row: InboxRow<Payload>, signal: AbortSignal) => Promise<Payload>;
   /** Marks for crash tests. */
   mark: (point: string) => void;
 };
@@ -279,7 +281,8 @@ export class Turns {
 
   #addUserMessage(submission: Submission, runId: RunId, session: SessionRow, now: number): Message {
     const images = submission.images.map((image) => ({ type: "image" as const, ...image }));
-    const content = images.length > 0 ? [{ type: "text" as const, text: submission.text }, ...images] : submission.text;
+    const shown = shownTextOf(submission);
+    const content = images.length > 0 ? [{ type: "text" as const, text: shown }, ...images] : shown;
     return this.addMessage({
       id: this.options.newId(),
       sessionKey: submission.sessionKey,
@@ -673,8 +676,8 @@ export class Turns {
 }
 
 /** What the agent reads: the waiting lines of the room first, then the message. */
-export const agentTextOf = (payload: Pick<Payload, "text" | "context">): string =>
-  payload.context ? `${payload.context}\n\n${payload.text}` : payload.text;
+export const agentTextOf = (payload: Pick<Payload, "text" | "context" | "attached">): string =>
+  payload.context ? `${payload.context}\n\n${shownTextOf(payload)}` : shownTextOf(payload);
 
 /** What names an admitted message, whatever becomes of it. */
 const identityOf = (submission: Submission, runId: RunId, session: SessionRow) => ({

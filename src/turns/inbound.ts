@@ -15,6 +15,7 @@ import type { RoutedMessage, RoutingConfig } from "../routing/types.ts";
 import type { Buttons } from "../store/buttons.ts";
 import type { ChannelState } from "../store/channel-state.ts";
 import type { InboxRow } from "../store/inbox.ts";
+import { toAttached } from "./attachments.ts";
 import { deleteStep, editStep, reactionStep, type ChangeDeps } from "./changes.ts";
 import { conversationOf, type Admission, type Turns } from "./engine.ts";
 import { attributed, messageRef, nameOf, nothing, targetOf, type Source, type Step } from "./inbound-step.ts";
@@ -345,7 +346,11 @@ export class InboundDoor {
     const context = to.lines ? to.lines() : this.#linesFor(message);
     const text = event.text.slice(0, LIMITS.messageChars - 256);
     const isCommand = decision.authority.commands && this.#options.turns.parse(text) !== null;
-    return this.#options.turns.admission({ ...this.#toSubmission(message, { ...to, text: attributed(event, text, isCommand) }), context });
+    const submission = this.#toSubmission(message, { ...to, text: attributed(event, text, isCommand) });
+    if (isCommand || event.media.length === 0) return this.#options.turns.admission({ ...submission, context });
+    // What has files is not handed into a running turn, which could not wait for them.
+    const queueMode = submission.queueMode === "steer" ? "followup" : submission.queueMode;
+    return this.#options.turns.admission({ ...submission, context, queueMode, ...toAttached(event.media) });
   }
 
   #linesFor({ event, target }: Addressed): string | null {

@@ -1,5 +1,5 @@
 import type { ToolName } from "../agents/runtime.ts";
-import type { Target } from "../channels/channel.ts";
+import type { MediaRef, Target } from "../channels/channel.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
 import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
@@ -16,6 +16,10 @@ export type Payload = {
   /** Group lines that came before and were not addressed to the agent; given to it as context. */
   context: string | null;
   images: readonly KeptImage[];
+  /** Files that are fetched when the turn begins; null for each one that is here. */
+  media?: readonly (MediaRef | null)[];
+  /** What the agent reads about each file. */
+  attached?: readonly string[];
   provenance: Provenance;
   /** Where the answer is delivered; null when it only goes to the session's clients. */
   target: Target | null;
@@ -61,10 +65,15 @@ export type Admitted = {
 
 /** The part of a submission that is stored with the message. */
 export function toPayload(submission: Submission, kind: "message" | "command"): Payload {
-  const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs, addressed } = submission;
+  const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs, addressed, media, attached } =
+    submission;
   const payload = { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
-  return addressed ? { ...payload, addressed } : payload;
+  return { ...payload, ...(addressed ? { addressed } : {}), ...(media ? { media, attached: attached ?? [] } : {}) };
 }
+
+/** What a person sees of a message in the transcript: the words, and what came with them. */
+export const shownTextOf = ({ text, attached = [] }: Pick<Payload, "text" | "attached">): string =>
+  [text, ...attached].filter(Boolean).join("\n\n");
 
 /** What the source of a message is told about it. */
 export const toAdmitted = (row: InboxRow, duplicate: boolean): Admitted => ({

@@ -191,14 +191,15 @@ class RunningTurn {
     const { options } = this.#turns;
     const { payload } = this.#row;
     const settings = options.settings(this.#row.agentId);
-    const collected = this.#active.runIds.slice(1).flatMap((runId) => this.#turns.find(runId)?.payload ?? []);
+    const rows = [this.#row, ...this.#active.runIds.slice(1).flatMap((runId) => this.#turns.find(runId) ?? [])];
+    const payloads = await Promise.all(rows.filter((row) => row.payload !== null).map((row) => this.#withFiles(row)));
     return {
       runId: this.#row.runId,
       sessionKey: this.#row.sessionKey,
       sessionId: session.session_id,
       agentId: this.#row.agentId,
-      text: [payload, ...collected].map(agentTextOf).join("\n\n"),
-      images: await this.#turns.loadImages([payload, ...collected].flatMap((each) => each.images)),
+      text: payloads.map(agentTextOf).join("\n\n"),
+      images: await this.#turns.loadImages(payloads.flatMap((each) => each.images)),
       models: modelsOf(settings, session, payload.model),
       thinking: thinkingOf(settings, session, payload.thinking),
       tools: payload.tools,
@@ -208,6 +209,11 @@ class RunningTurn {
       history: () => this.#turns.contextOf(session, [...this.#active.runIds, ...this.#active.steered]),
       beforeTool: (call) => this.#beforeTool(call),
     };
+  }
+
+  #withFiles(row: Row): Promise<Payload> {
+    const { attachments } = this.#turns.options;
+    return row.payload.media && attachments ? attachments(row, this.#active.abort.signal) : Promise.resolve(row.payload);
   }
 
   /** The call is on disk before it runs: a crash from here on closes the turn instead of repeating the tool. */

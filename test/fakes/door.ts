@@ -1,4 +1,5 @@
-import type { ChannelEvent, Inbound } from "../../src/channels/channel.ts";
+import type { ToolName } from "../../src/agents/runtime.ts";
+import type { ChannelEvent, Inbound, Link } from "../../src/channels/channel.ts";
 import { asId } from "../../src/core/ids.ts";
 import { silentLog, type Log } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
@@ -17,7 +18,16 @@ export type Door = Bench & { door: InboundDoor; paired: Set<string>; buttons: Bu
 /** The inbound door over a real store. `dir`: an existing one, as after a restart. */
 export function openDoor(
   config: RoutingConfig,
-  options: { dir?: string; concurrency?: number; reread?: (raw: string) => ChannelEvent | null; log?: Log; isCommandless?: boolean } = {},
+  options: {
+    dir?: string;
+    link?: () => Link | null;
+    maxBytes?: number;
+    toolsFor?: () => ToolName[];
+    concurrency?: number;
+    reread?: (raw: string) => ChannelEvent | null;
+    log?: Log;
+    isCommandless?: boolean;
+  } = {},
 ): Door {
   const bench = openBench(options);
   const paired = new Set<string>();
@@ -28,7 +38,7 @@ export function openDoor(
     turns: bench.turns,
     channelState: createChannelState(bench.store),
     config: () => config,
-    toolsFor: () => [],
+    toolsFor: options.toolsFor ?? (() => []),
     historyLimit: () => 3,
     canonicalId: () => undefined,
     roomAdmitsMembers: () => false,

@@ -13,6 +13,8 @@ import { createMessages } from "../../src/store/messages.ts";
 import { openStore, type Store } from "../../src/store/open.ts";
 import { createOutbox, type Outbox } from "../../src/store/outbox.ts";
 import { createSessions } from "../../src/store/sessions.ts";
+import type { Link } from "../../src/channels/channel.ts";
+import { fetchAttachments, type AttachmentDeps } from "../../src/turns/attachments.ts";
 import { Turns } from "../../src/turns/engine.ts";
 import type { TurnEvents } from "../../src/turns/events.ts";
 import type { LiveReplies } from "../../src/turns/live.ts";
@@ -42,6 +44,9 @@ export function openBench(
     abilities?: Abilities;
     replyToMode?: ReplyToMode;
     live?: (bench: { store: Store; outbox: Outbox }) => LiveReplies;
+    /** The connection that files are fetched over. */
+    link?: () => Link | null;
+    maxBytes?: number;
   } = {},
 ): Bench {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "turns-"));
@@ -56,8 +61,19 @@ export function openBench(
   let ids = 0;
   const outbox = createOutbox(store);
   const stamp = Math.random().toString(36).slice(2, 8);
+  const attachments: AttachmentDeps = {
+    store,
+    inbox: createInbox(store),
+    messages: createMessages(store),
+    media: new Media(join(dir, "media")),
+    clock: systemClock,
+    log: silentLog,
+    link: options.link ?? (() => null),
+    maxBytes: () => options.maxBytes ?? 1_000_000,
+  };
   const turns = new Turns({
     store,
+    attachments: (row, signal) => fetchAttachments(attachments, row, signal),
     bus,
     runtime,
     sessions: createSessions(store),
