@@ -156,6 +156,8 @@ export const LIMITS = {
   /** Notes that wait for one session's next turn (edits, reactions); the oldest is dropped. Characters of one; cut. */
   sessionNotes: 20,
   sessionNoteChars: 2_000,
+  /** Models that `/model` offers as buttons; the others are named in its text. */
+  modelButtons: 8,
   /** Life of a button; a later press is answered with a notice, once. */
   buttonMs: 86_400_000,
   /** Characters of an event that could not be read; a longer one is cut and can only be looked at. */

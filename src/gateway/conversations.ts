@@ -153,6 +153,7 @@ export class Conversations {
       expired: (session, now) => isExpired(resetRule(core.config, session), session.last_message_at, now, () => core.timeZone()),
       takeContext: (sessionKey, now) => systemEvents(core, sessionKey, now),
       situation: (payload, session) => this.#situation(payload, session),
+      buttons: core.buttons,
       attachments: (row, signal) => fetchAttachments(this.#attachmentDeps(), row, signal),
       commands: {
         statusLines: (session) => statusLines(core, () => this.turns, session),

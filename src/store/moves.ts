@@ -27,6 +27,13 @@ export function moveRows(store: Store, move: Move, begins: { from: string; to: s
     to,
     ...range,
   );
+  store.run(
+    `UPDATE previews SET conversation = ${renamed}, target = json_set(target, '$.chat.id', ?) WHERE ${inRange}`,
+    begins.to,
+    rest,
+    to,
+    ...range,
+  );
   store.run(`UPDATE group_history SET conversation = ${renamed} WHERE ${inRange}`, begins.to, rest, ...range);
   store.run(`UPDATE buttons SET conversation = ${renamed} WHERE ${inRange}`, begins.to, rest, ...range);
   moveInbox(store, move);

@@ -1,3 +1,4 @@
+import { LIMITS } from "../core/limits.ts";
 import { CHAT_COMMANDS, type ChatCommand } from "../core/commands.ts";
 import type { SessionPatch, SessionRow } from "../store/sessions.ts";
 import { isThinkingLevel, parseModel } from "./settings.ts";
@@ -18,7 +19,10 @@ export type CommandContext = {
   currentModel: (session: SessionRow) => string;
 };
 
-export type CommandAnswer = { text: string; changes: SessionPatch; newSession?: boolean };
+/** Something that can be chosen by a button: `value` is the command that it stands for. */
+export type Choice = { text: string; value: string };
+
+export type CommandAnswer = { text: string; changes: SessionPatch; newSession?: boolean; choices?: readonly Choice[] };
 
 const byName = new Map<string, ChatCommand>(
   CHAT_COMMANDS.flatMap((command) => [command.name, ...command.aliases].map((name) => [name, command] as const)),
@@ -79,6 +83,7 @@ function answerModel(arg: string, session: SessionRow, context: CommandContext):
     return {
       text: [`Model: ${context.currentModel(session)}`, "Choose another one with /model provider/id:", ...list].join("\n"),
       changes: {},
+      choices: names.slice(0, LIMITS.modelButtons).map((name) => ({ text: name, value: `/model ${name}` })),
     };
   }
   if (arg === "default") return { text: "This session follows the agent's model again.", changes: { model: null } };

@@ -7,6 +7,7 @@ import { asId, type AgentId, type RunId, type SessionKey } from "../core/ids.ts"
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
+import type { Buttons } from "../store/buttons.ts";
 import type { Inbox, InboxRow, Outcome } from "../store/inbox.ts";
 import type { InlineImage, KeptImage, Media } from "../store/media.ts";
 import type { Message, Messages, NewMessage } from "../store/messages.ts";
@@ -52,6 +53,8 @@ export type TurnsOptions = OutboundOptions & {
   commands: CommandContext;
   /** What a person sees of a turn before its answer; absent where nothing is to be seen. */
   live?: LiveReplies;
+  /** Buttons under answers; absent where none are shown. */
+  buttons?: Buttons;
   /** The files of a message, fetched before its turn begins; absent where none come in. */
   attachments?: (row: InboxRow<Payload>, signal: AbortSignal) => Promise<Payload>;
   /** Marks for crash tests. */

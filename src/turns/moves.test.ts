@@ -68,3 +68,16 @@ test("what waits for the old id is said at the new one, and lines of the room mo
   assert.match(prompt.text, /Alice: unaddressed/);
   bench.close();
 });
+
+test("a turn that runs while its chat moves is answered at the new id", async () => {
+  const bench = openDoor(open);
+  bench.runtime.script = gated;
+  await bench.door.admit(irc, account, [event("1", "slow", at("#old"))]);
+  const prompt = await until(() => bench.runtime.prompts[0]);
+  await bench.door.admit(irc, account, [move("m1", "#old", "#new")]);
+  bench.runtime.release(prompt.runId);
+  const part = await until(() => bench.turns.options.outbox.byState("queued", 5)[0]);
+  assert.equal(part.conversation, "irc|default|#new|");
+  assert.equal((part.target as Target).chat.id, "#new");
+  bench.close();
+});

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { InboundPress } from "../channels/channel.ts";
+import type { Abilities, InboundPress } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
 import { account, event, irc, open, openDoor, type Door } from "../../test/fakes/door.ts";
 import { until } from "../../test/fakes/turns.ts";
@@ -86,4 +86,46 @@ test("a press that could not be stored can be pressed again; a button is valid a
   await again.door.admit(irc, account, [event("after", "next")]);
   await until(() => again.runtime.prompts.length === 2);
   again.close();
+});
+
+const abilities: Abilities = {
+  chatKinds: ["direct"],
+  maxText: { unit: "utf16", value: 4_000 },
+  markup: "plain",
+  ack: "cursor",
+  idempotency: "none",
+  edit: false,
+  typing: false,
+  reactions: false,
+  media: { in: false, out: false },
+  buttons: true,
+  commands: false,
+  polls: false,
+  events: ["press"],
+};
+
+test("/model offers the models as buttons, and a press chooses one", async () => {
+  const bench = openDoor(open, { abilities });
+  await bench.door.admit(irc, account, [event("1", "/model")]);
+  const part = await until(() => bench.turns.options.outbox.byState("queued", 5)[0]);
+  const rows = part.buttons as { text: string; token: string }[][];
+  assert.deepEqual(
+    rows.map((row) => row.map((button) => button.text)),
+    [["fake/model"], ["fake/other"]],
+  );
+  await bench.door.admit(irc, account, [press("p1", rows[1]![0]!.token, "bob")]);
+  await bench.door.admit(irc, account, [press("p2", rows[1]![0]!.token)]);
+  await until(() => bench.turns.options.sessions.get(KEY)?.model === "fake/other");
+  assert.equal(bench.runtime.prompts.length, 0);
+  bench.close();
+});
+
+test("where a channel has no buttons, /model is answered with the list alone", async () => {
+  const bench = openDoor(open, { abilities: { ...abilities, buttons: false } });
+  await bench.door.admit(irc, account, [event("1", "/model")]);
+  const part = await until(() => bench.turns.options.outbox.byState("queued", 5)[0]);
+  assert.match(part.text, /- fake\/other$/);
+  assert.equal(part.buttons?.length ?? 0, 0);
+  assert.equal(bench.store.get<{ n: number }>("SELECT count(*) AS n FROM buttons")!.n, 0);
+  bench.close();
 });

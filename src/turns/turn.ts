@@ -1,12 +1,12 @@
 import type { AgentEvent, Turn } from "../agents/runtime.ts";
-import type { Target } from "../channels/channel.ts";
+import type { Button, Target } from "../channels/channel.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { RunId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
 import type { Message, MessageBody } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
-import { answerCommand } from "./commands.ts";
+import { answerCommand, type Choice } from "./commands.ts";
 import { attachFiles, type Attached } from "./attach.ts";
 import { agentTextOf, conversationOf, type Inflight, type Turns } from "./engine.ts";
 import type { RunRef } from "./events.ts";
@@ -122,17 +122,21 @@ class RunningTurn {
     if (!session || !command) return this.close(errorOutcome("this command can no longer be carried out", options.clock.now()));
     const answer = answerCommand(command, session, options.commands);
     if (answer.newSession) await options.runtime.forget(session.agent_id, session.session_id);
-    await this.close({ status: "ok", text: answer.text, stopReason: "stop", endedAt: options.clock.now() }, () => {
-      const changes = answer.newSession
-        ? { ...answer.changes, session_id: options.newId(), checkpoint: null, context_tokens: 0, title: null }
-        : answer.changes;
-      options.sessions.patch(session.key, changes);
-      return Object.keys(changes) as (keyof SessionRow)[];
-    });
+    await this.close(
+      { status: "ok", text: answer.text, stopReason: "stop", endedAt: options.clock.now() },
+      () => {
+        const changes = answer.newSession
+          ? { ...answer.changes, session_id: options.newId(), checkpoint: null, context_tokens: 0, title: null }
+          : answer.changes;
+        options.sessions.patch(session.key, changes);
+        return Object.keys(changes) as (keyof SessionRow)[];
+      },
+      answer.choices,
+    );
   }
 
   /** Ends the run with a text of the gateway's own. `change` runs in the same transaction and names the session's changed columns. */
-  async close(outcome: Outcome, change?: () => (keyof SessionRow)[]): Promise<void> {
+  async close(outcome: Outcome, change?: () => (keyof SessionRow)[], choices: readonly Choice[] = []): Promise<void> {
     const { options } = this.#turns;
     const now = options.clock.now();
     const ended: Outcome = { ...outcome, endedAt: now };
@@ -151,11 +155,35 @@ class RunningTurn {
           origin: outcome.status === "ok" ? "command" : "notice",
         });
       this.#endRows(ended, now);
-      if (this.#row.payload?.target) this.#turns.addIntent(this.#row.runId, this.#row.sessionKey, this.#row.payload.target, said, now);
+      const target = this.#target();
+      if (target)
+        this.#turns.addIntent(this.#row.runId, this.#row.sessionKey, target, said, now, {
+          buttons: this.#buttonsFor(choices, target, now),
+        });
     });
     if (message) this.#loan.announce(message, "command");
     if (fields.length > 0) options.bus.emit("session.changed", { sessionKey: this.#row.sessionKey, reason: "command", fields });
     this.#tellAll(ended);
+  }
+
+  /** Where the answer goes. Read again each time: the chat may have got another id meanwhile. */
+  #target(): Target | null {
+    return this.#turns.find(this.#row.runId)?.payload?.target ?? this.#row.payload?.target ?? null;
+  }
+
+  /** One button for each choice, where the channel has buttons; only who asked may press. Inside a `store.write`. */
+  #buttonsFor(choices: readonly Choice[], target: Target, now: number): Button[][] {
+    const { buttons, abilities } = this.#turns.options;
+    if (choices.length === 0 || !buttons || !abilities(target.channel)?.buttons) return [];
+    const tokens = buttons.issue({
+      conversation: conversationOf(target),
+      sessionKey: this.#row.sessionKey,
+      sender: this.#row.payload.provenance.senderId ?? null,
+      values: choices.map((choice) => choice.value),
+      ttlMs: LIMITS.buttonMs,
+      now,
+    });
+    return choices.map(({ text }, index) => [{ text, token: tokens[index]! }]);
   }
 
   /** Nothing more is shown of the turn as it runs. */
@@ -310,9 +338,9 @@ class RunningTurn {
       added = this.#storeRows(state.rows.length, true);
       this.#endRows(outcome, now);
       this.#patchSession(end.checkpoint, outcome, now);
-      const { runId, sessionKey, payload } = this.#row;
-      if (payload.target)
-        this.#turns.addIntent(runId, sessionKey, payload.target, reply.text, now, { media: reply.media, batched: this.#isBatched() });
+      const { runId, sessionKey } = this.#row;
+      const target = this.#target();
+      if (target) this.#turns.addIntent(runId, sessionKey, target, reply.text, now, { media: reply.media, batched: this.#isBatched() });
     });
     this.#stored = state.rows.length;
     options.mark("stored");
@@ -404,8 +432,9 @@ class RunningTurn {
     this.#loan.tellEnd(this.#ref, this.#nextSeq(), outcome);
     for (const runId of merged) this.#loan.tellEnd({ ...this.#ref, runId }, 1, outcome, this.#row.runId);
     const { payload, agentId } = this.#row;
-    if (!payload?.target) return;
-    this.#turns.options.deliver(conversationOf(payload.target));
+    const target = this.#target();
+    if (!target) return;
+    this.#turns.options.deliver(conversationOf(target));
     for (const each of [payload, ...merged.flatMap((runId) => this.#turns.find(runId)?.payload ?? [])])
       this.#turns.options.live?.answered({ agentId, payload: each });
   }

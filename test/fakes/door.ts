@@ -1,5 +1,5 @@
 import type { ToolName } from "../../src/agents/runtime.ts";
-import type { ChannelEvent, Inbound, Link } from "../../src/channels/channel.ts";
+import type { Abilities, ChannelEvent, Inbound, Link } from "../../src/channels/channel.ts";
 import { asId } from "../../src/core/ids.ts";
 import { silentLog, type Log } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
@@ -26,7 +26,7 @@ export function openDoor(
     concurrency?: number;
     reread?: (raw: string) => ChannelEvent | null;
     log?: Log;
-    isCommandless?: boolean;
+    abilities?: Abilities;
   } = {},
 ): Door {
   const bench = openBench(options);

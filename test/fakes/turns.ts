@@ -7,6 +7,7 @@ import { systemClock } from "../../src/core/clock.ts";
 import { asId, type AgentId, type SessionKey } from "../../src/core/ids.ts";
 import { silentLog } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
+import { createButtons } from "../../src/store/buttons.ts";
 import { createInbox } from "../../src/store/inbox.ts";
 import { Media } from "../../src/store/media.ts";
 import { createMessages } from "../../src/store/messages.ts";
@@ -73,6 +74,7 @@ export function openBench(
   };
   const turns = new Turns({
     store,
+    buttons: createButtons(store),
     attachments: (row, signal) => fetchAttachments(attachments, row, signal),
     bus,
     runtime,
