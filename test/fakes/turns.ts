@@ -44,10 +44,11 @@ export function openBench(
     replyPrefix?: string;
     abilities?: Abilities;
     replyToMode?: ReplyToMode;
-    live?: (bench: { store: Store; outbox: Outbox }) => LiveReplies;
     /** The connection that files are fetched over. */
     link?: () => Link | null;
     maxBytes?: number;
+    deliver?: (conversation: string) => void;
+    live?: (bench: { store: Store; outbox: Outbox; media: Media; bus: Bus<TurnEvents> }) => LiveReplies;
   } = {},
 ): Bench {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "turns-"));
@@ -61,12 +62,13 @@ export function openBench(
   const runtime = new FakeRuntime();
   let ids = 0;
   const outbox = createOutbox(store);
+  const media = new Media(join(dir, "media"));
   const stamp = Math.random().toString(36).slice(2, 8);
   const attachments: AttachmentDeps = {
     store,
     inbox: createInbox(store),
     messages: createMessages(store),
-    media: new Media(join(dir, "media")),
+    media,
     clock: systemClock,
     log: silentLog,
     link: options.link ?? (() => null),
@@ -82,7 +84,7 @@ export function openBench(
     messages: createMessages(store),
     inbox: createInbox(store),
     outbox,
-    media: new Media(join(dir, "media")),
+    media,
     clock: systemClock,
     log: silentLog,
     metrics: silentMetrics,
@@ -93,9 +95,9 @@ export function openBench(
     replyPrefix: () => options.replyPrefix ?? "",
     abilities: () => options.abilities ?? null,
     replyToMode: () => options.replyToMode ?? "off",
-    ...(options.live ? { live: options.live({ store, outbox }) } : {}),
+    ...(options.live ? { live: options.live({ store, outbox, media, bus }) } : {}),
     quietMs: () => options.quietMs ?? 0,
-    deliver: () => {},
+    deliver: options.deliver ?? (() => {}),
     expired: () => false,
     takeContext: () => null,
     situation: () => "",
