@@ -129,7 +129,8 @@ test("a tag that is not at the start, or is none, is text", async () => {
   talk.close();
 });
 
-const other = (chat: string, account = "default"): Target => chatTarget({ chat: { kind: "direct", id: asId(chat) }, account: asId(account) });
+const other = (chat: string, account = "default"): Target =>
+  chatTarget({ chat: { kind: "direct", id: asId(chat) }, account: asId(account) });
 
 for (const pauses of ["conversation", "account"] as const)
   test(`a platform that asks to wait pauses the ${pauses}, and nothing overtakes`, async () => {
@@ -183,7 +184,9 @@ test("a session is told once that its reply did not arrive, and the agent is not
   const notes = talk.turns.options.messages.tail(key, session.session_id, 10).filter((each) => textOf(each.body).includes("not delivered"));
   assert.equal(notes.length, 1);
   assert.match(textOf(notes[0]!.body), /blocked/);
-  await until(() => talk.events.some((event) => event.name === "message.added" && (event.payload as { message: unknown }).message !== null));
+  await until(() =>
+    talk.events.some((event) => event.name === "message.added" && (event.payload as { message: unknown }).message !== null),
+  );
   assert.ok(talk.turns.contextOf(session).every((each) => !each.text.includes("not delivered")));
   talk.close();
 });
