@@ -63,10 +63,12 @@ class RunningTurn {
   #pendingDelta = "";
   #cancelFlush: (() => void) | null = null;
   #live: Live | null = null;
+  #target: Target | null;
 
   constructor(turns: Turns, row: Row, active: Active, loan: Loan) {
     this.#turns = turns;
     this.#row = row;
+    this.#target = row.payload?.target ?? null;
     this.#active = active;
     this.#loan = loan;
     this.#ref = { runId: row.runId, sessionKey: row.sessionKey, agentId: row.agentId };
@@ -155,7 +157,7 @@ class RunningTurn {
           origin: outcome.status === "ok" ? "command" : "notice",
         });
       this.#endRows(ended, now);
-      const target = this.#target();
+      const target = this.#findTarget();
       if (target)
         this.#turns.addIntent(this.#row.runId, this.#row.sessionKey, target, said, now, {
           buttons: this.#buttonsFor(choices, target, now),
@@ -166,9 +168,10 @@ class RunningTurn {
     this.#tellAll(ended);
   }
 
-  /** Where the answer goes. Read again each time: the chat may have got another id meanwhile. */
-  #target(): Target | null {
-    return this.#turns.find(this.#row.runId)?.payload?.target ?? this.#row.payload?.target ?? null;
+  /** Where the answer goes. Read again when it is written: the chat may have got another id meanwhile. */
+  #findTarget(): Target | null {
+    this.#target = this.#turns.find(this.#row.runId)?.payload?.target ?? this.#target;
+    return this.#target;
   }
 
   /** One button for each choice, where the channel has buttons; only who asked may press. Inside a `store.write`. */
@@ -339,7 +342,7 @@ class RunningTurn {
       this.#endRows(outcome, now);
       this.#patchSession(end.checkpoint, outcome, now);
       const { runId, sessionKey } = this.#row;
-      const target = this.#target();
+      const target = this.#findTarget();
       if (target) this.#turns.addIntent(runId, sessionKey, target, reply.text, now, { media: reply.media, batched: this.#isBatched() });
     });
     this.#stored = state.rows.length;
@@ -432,7 +435,7 @@ class RunningTurn {
     this.#loan.tellEnd(this.#ref, this.#nextSeq(), outcome);
     for (const runId of merged) this.#loan.tellEnd({ ...this.#ref, runId }, 1, outcome, this.#row.runId);
     const { payload, agentId } = this.#row;
-    const target = this.#target();
+    const target = this.#target;
     if (!target) return;
     this.#turns.options.deliver(conversationOf(target));
     for (const each of [payload, ...merged.flatMap((runId) => this.#turns.find(runId)?.payload ?? [])])
