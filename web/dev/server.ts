@@ -7,6 +7,7 @@ import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { extname, join, normalize, sep } from "node:path";
 import { WebSocketServer } from "ws";
+import { Channels } from "./channels.ts";
 import { COMMANDS, Conversations, MODELS } from "./conversation.ts";
 import type { AddressInfo, Socket } from "node:net";
 import type { WebSocket } from "ws";
@@ -53,6 +54,7 @@ export type DevGateway = {
   url: string;
   token: string;
   conversations: Conversations;
+  channels: Channels;
   /** Every request that was answered, in order. */
   calls: { method: string; params: Params }[];
   /** The `connect` params of every attempt. */
@@ -91,6 +93,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
     }
   };
   const conversations = new Conversations(emit);
+  const channels = new Channels();
 
   const http = createServer((request, response) => void serve(request.url ?? "/", basePath, response));
   http.on("connection", (socket) => {
@@ -99,7 +102,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   });
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
   const refused = (): Wire | null => refusal;
-  wss.on("connection", (socket) => accept(socket, { peers, links, deviceTokens, calls, connects, refused, conversations }));
+  wss.on("connection", (socket) => accept(socket, { peers, links, deviceTokens, calls, connects, refused, conversations, channels }));
   const listen = (at: number): Promise<void> => new Promise((resolve) => void http.listen(at, "127.0.0.1", resolve));
   const drop = (): void => {
     for (const peer of peers) peer.socket.terminate();
@@ -116,6 +119,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
     url: `http://127.0.0.1:${at}${basePath}`,
     token: TOKEN,
     conversations,
+    channels,
     calls,
     connects,
     newLink: () => {
@@ -153,6 +157,7 @@ type House = {
   calls: { method: string; params: Params }[];
   connects: Params[];
   refused: () => Wire | null;
+  channels: Channels;
   conversations: Conversations;
 };
 
@@ -169,7 +174,9 @@ function accept(socket: WebSocket, house: House): void {
     try {
       if (!peer.ready) house.connects.push(params);
       else house.calls.push({ method: frame.method, params });
-      const payload = peer.ready ? answer(house.conversations, peer, frame.method, params) : connect(peer, params, house);
+      const payload = peer.ready
+        ? (answerChannels(house.channels, frame.method, params) ?? answer(house.conversations, peer, frame.method, params))
+        : connect(peer, params, house);
       socket.send(JSON.stringify({ type: "res", id: frame.id, ok: true, payload }));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -245,6 +252,15 @@ function checkSignature(
   const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: device.publicKey }, format: "jwk" });
   if (!verify(null, Buffer.from(text), key, Buffer.from(device.signature, "base64url")))
     throw invalid("bad signature", "DEVICE_AUTH_SIGNATURE_INVALID");
+}
+
+function answerChannels(channels: Channels, method: string, params: Params): unknown {
+  try {
+    return channels.answer(method, params);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new Refusal({ code: "INVALID_REQUEST", message, details: { fix: "Ask @BotFather for a new token." } });
+  }
 }
 
 function answer(all: Conversations, peer: Peer, method: string, params: Params): unknown {
@@ -324,5 +340,6 @@ async function serve(url: string, basePath: string, response: import("node:http"
 
 if (import.meta.main) {
   const gateway = await startDevGateway(Number(process.argv[2] ?? 0));
+  gateway.channels.fill();
   console.log(`Open  ${gateway.newLink()}\nToken ${gateway.token}`);
 }

@@ -14,6 +14,8 @@ const RETRY_MS = 1_500;
 const READ_MS = 600;
 const TITLE_CHARS = 60;
 
+export const CHANNELS_HASH = "#channels";
+
 let flushing = false;
 let reading: ReturnType<typeof setTimeout> | undefined;
 
@@ -55,12 +57,22 @@ function setOutbox(entries: readonly Entry[]): void {
 export function openSession(key: string): void {
   batch(() => {
     store.activeKey.value = key;
+    store.view.value = "chat";
     store.drawerOpen.value = false;
   });
   const hash = `#s=${encodeURIComponent(key)}`;
   if (location.hash !== hash) history.pushState(null, "", hash);
   void show(key);
   markRead();
+}
+
+/** Opens the view of channels, and puts it into the address bar. */
+export function openChannels(): void {
+  batch(() => {
+    store.view.value = "channels";
+    store.drawerOpen.value = false;
+  });
+  if (location.hash !== CHANNELS_HASH) history.pushState(null, "", CHANNELS_HASH);
 }
 
 /** A fresh session; the server hears of it with the first message. */

@@ -1,7 +1,8 @@
 /** Puts the page together: storage, identity, connection, address bar. */
 import { effect } from "@preact/signals";
 import { Access, takeLinkCode } from "./access.ts";
-import { flush, mainKey, markRead, newId, restoreNewSession, restoreOutbox } from "./actions.ts";
+import { CHANNELS_HASH, flush, mainKey, markRead, newId, restoreNewSession, restoreOutbox } from "./actions.ts";
+import { load as loadChannels } from "./channels.ts";
 import { GatewayClient } from "./client.ts";
 import { loadIdentity, openVault } from "./device.ts";
 import { attach, loadLists, onEvent, refresh, show } from "./live.ts";
@@ -37,6 +38,7 @@ export async function start(): Promise<void> {
   const identity = await loadIdentity(vault);
   store.hasIdentity.value = identity !== null;
   store.activeKey.value = sessionInHash() ?? "";
+  if (location.hash === CHANNELS_HASH) store.view.value = "channels";
   restoreNewSession();
   restoreOutbox();
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${basePath()}`;
@@ -72,12 +74,13 @@ async function onOnline(link: Extract<Link, { phase: "online" }>): Promise<void>
   store.askSignIn.value = false;
   if (store.activeKey.value === "") {
     store.activeKey.value = mainKey();
-    history.replaceState(null, "", `#s=${encodeURIComponent(mainKey())}`);
+    if (location.hash !== CHANNELS_HASH) history.replaceState(null, "", `#s=${encodeURIComponent(mainKey())}`);
   }
   await refresh();
   markRead();
   await flush();
   await loadLists();
+  await loadChannels();
 }
 
 function listen(): void {
@@ -99,7 +102,7 @@ function listen(): void {
     if (!document.hidden) store.clock.value = Date.now();
   }, CLOCK_MS);
   effect(() => {
-    document.title = `${store.title.value} · Gateway`;
+    document.title = `${store.view.value === "channels" ? "Channels" : store.title.value} · Gateway`;
   });
   effect(() => {
     if (store.activeRow.value?.unread === true) markRead();
@@ -112,6 +115,7 @@ function onHash(): void {
     access?.useLink(code);
     return client?.start();
   }
+  store.view.value = location.hash === CHANNELS_HASH ? "channels" : "chat";
   const key = sessionInHash();
   if (key === null || key === store.activeKey.value) return;
   store.activeKey.value = key;

@@ -28,6 +28,8 @@ export class RequestError extends Error {
   readonly code: string;
   readonly retryable: boolean;
   readonly retryAfterMs: number | undefined;
+  /** What the person can do, in the words of the gateway. */
+  readonly fix: string | null;
 
   constructor(error: WireError) {
     super(error.message);
@@ -35,6 +37,8 @@ export class RequestError extends Error {
     this.code = error.code;
     this.retryable = error.retryable === true;
     this.retryAfterMs = error.retryAfterMs;
+    const fix = error.details?.["fix"];
+    this.fix = typeof fix === "string" ? fix : null;
   }
 }
 

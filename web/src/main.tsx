@@ -8,6 +8,7 @@ import "./styles/tool.css";
 import "./styles/composer.css";
 import "./styles/prose.css";
 import "./styles/sign-in.css";
+import "./styles/channels.css";
 
 const root = document.getElementById("app");
 if (root !== null) {

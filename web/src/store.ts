@@ -41,6 +41,8 @@ export const chats = signal<ReadonlyMap<string, Chat>>(new Map());
 export const outbox = signal<readonly Entry[]>([]);
 export const models = signal<readonly ModelRow[]>([]);
 export const commands = signal<readonly CommandRow[]>([]);
+/** What the main part of the page shows. */
+export const view = signal<"chat" | "channels">("chat");
 export const drawerOpen = signal(false);
 /** The screen is so narrow that the list lies over the conversation. */
 export const narrow = signal(false);

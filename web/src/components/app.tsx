@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import * as store from "../store.ts";
+import { ChannelsView } from "./channels.tsx";
 import { ChatView } from "./chat.tsx";
 import { Mark } from "./icons.tsx";
 import { Sidebar } from "./sidebar.tsx";
@@ -50,7 +51,7 @@ function Shell(): JSX.Element {
       </a>
       <Sidebar />
       <div class="scrim" onClick={() => (store.drawerOpen.value = false)} />
-      <ChatView />
+      {store.view.value === "channels" ? <ChannelsView /> : <ChatView />}
       <div class="spoken" aria-live="polite" role="status">
         {store.spoken.value}
       </div>

@@ -28,6 +28,7 @@ const path =
   );
 
 export const Menu = path("M4 7h16M4 12h16M4 17h10");
+export const Plug = path("M9 3v5M15 3v5M6 8h12v3a6 6 0 0 1-12 0zM12 17v4");
 export const Plus = path("M12 5v14M5 12h14");
 export const Close = path("M6 6l12 12M18 6L6 18");
 export const Search = path("M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14M20 20l-4-4");

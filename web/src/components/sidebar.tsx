@@ -1,12 +1,13 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { newSession, openSession, remove, rename } from "../actions.ts";
+import { newSession, openChannels, openSession, remove, rename } from "../actions.ts";
 import { signOut } from "../boot.ts";
+import { troubles } from "../channels.ts";
 import { originOf, titleOf, toPlain, toShortTime } from "../sessions.ts";
 import * as store from "../store.ts";
 import { nextTheme, theme } from "../theme.ts";
 import { Confirm } from "./dialog.tsx";
-import { Close, Mark, Moon, Pencil, Plus, Screen, Search, SignOut, Sun, Trash } from "./icons.tsx";
+import { Close, Mark, Moon, Pencil, Plug, Plus, Screen, Search, SignOut, Sun, Trash } from "./icons.tsx";
 import { Status } from "./status.tsx";
 import type { SessionRow } from "../wire.ts";
 
@@ -35,6 +36,19 @@ export function Sidebar(): JSX.Element {
       </div>
       <button type="button" class="new" onClick={newSession}>
         <Plus size={16} /> New session
+      </button>
+      <button
+        type="button"
+        class="new to-channels"
+        aria-current={store.view.value === "channels" ? "page" : undefined}
+        onClick={openChannels}
+      >
+        <Plug size={16} /> Channels
+        {troubles.value > 0 && (
+          <span class="count" aria-label={`${troubles.value} need you`}>
+            {troubles.value}
+          </span>
+        )}
       </button>
       <div class="list">
         <List />
@@ -89,7 +103,7 @@ function List(): JSX.Element {
 function Row({ row }: { row: SessionRow }): JSX.Element {
   const [editing, setEditing] = useState(false);
   const [asking, setAsking] = useState(false);
-  const active = row.key === store.activeKey.value;
+  const active = row.key === store.activeKey.value && store.view.value === "chat";
   const origin = originOf(row);
   const title = titleOf(row);
   if (editing) return <RenameRow row={row} onDone={() => setEditing(false)} />;

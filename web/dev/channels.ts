@@ -1,0 +1,117 @@
+/** Invented channels for the scripted gateway: accounts in every state, people who wait, letters that nobody could deliver. */
+type Params = Record<string, unknown>;
+type Row = Record<string, unknown> & { accountId: string };
+
+const MIN = 60_000;
+
+export class Channels {
+  readonly accounts = new Map<string, Row[]>();
+  pairings: Params[] = [];
+  letters: Params[] = [];
+  /** What `config.patch` was asked for. */
+  patches: unknown[] = [];
+  readonly #labels: Record<string, string> = { irc: "IRC", telegram: "Telegram", slack: "Slack" };
+
+  fill(now = Date.now()): void {
+    const seen = { lastInboundAt: now - 3 * MIN, lastOutboundAt: now - 2 * MIN, queueDepth: 0, outboxWaiting: 0 };
+    this.accounts.set("irc", [{ accountId: "default", enabled: true, state: "ready", since: now - 50 * MIN, lastError: null, ...seen }]);
+    this.accounts.set("slack", [
+      {
+        accountId: "work",
+        enabled: true,
+        state: "terminal",
+        since: now - 9 * MIN,
+        lastError: "Slack says that the token was revoked",
+        fix: "Install the app again and set channels.slack.accounts.work.botToken.",
+        ...seen,
+        outboxWaiting: 4,
+      },
+      { accountId: "home", enabled: true, state: "backoff", since: now - MIN, lastError: "the connection was reset", ...seen },
+    ]);
+    this.pairings = [pairing("irc", "ada!ada@example.org", "Ada")];
+    this.letters = [
+      {
+        id: "out:1:0",
+        kind: "outbound",
+        state: "unknown",
+        channel: "slack",
+        account: "work",
+        at: now - 20 * MIN,
+        cause: "the connection ended before the answer",
+        text: "The report is ready. It has three parts, and the second one is the one that you asked for.",
+      },
+    ];
+  }
+
+  clear(): void {
+    this.accounts.clear();
+    this.pairings = [];
+    this.letters = [];
+    this.patches = [];
+  }
+
+  /** Undefined for a method that is none of these. Throws Error for a refusal. */
+  answer(method: string, params: Params): unknown {
+    if (method === "channels.status")
+      return {
+        ts: Date.now(),
+        channelOrder: [...this.accounts.keys()],
+        channelLabels: this.#labels,
+        channelAccounts: Object.fromEntries(this.accounts),
+      };
+    if (method === "channels.pairing.list") return { requests: this.pairings };
+    if (method === "deadletters.list") return { items: this.letters };
+    if (method === "deadletters.retry" || method === "deadletters.drop") {
+      this.letters = this.letters.filter((one) => one["id"] !== params["id"]);
+      return { ok: true };
+    }
+    if (method === "channels.pairing.approve" || method === "channels.pairing.dismiss") {
+      this.pairings = this.pairings.filter((one) => one["requestId"] !== params["requestId"]);
+      return { ok: true };
+    }
+    if (method === "channels.catalog") return { channels: CARDS };
+    if (method === "channels.verify") {
+      const { botToken } = params["config"] as { botToken?: string };
+      if (botToken !== "good-token") throw new Error("Telegram refuses it: Unauthorized");
+      return { ok: true, channel: params["channel"], accountId: "default", name: "@my_bot" };
+    }
+    if (method === "config.get") return { hash: "h1" };
+    if (method === "config.patch") {
+      this.patches.push(JSON.parse(String(params["raw"])));
+      this.accounts.set("telegram", [{ accountId: "default", enabled: true, state: "ready", since: Date.now(), lastError: null }]);
+      return { ok: true };
+    }
+    return undefined;
+  }
+
+  /** Somebody writes to the new bot. */
+  write(): void {
+    this.accounts.get("telegram")![0]!["lastInboundAt"] = Date.now();
+    this.pairings = [pairing("telegram", "12345", "Grace")];
+  }
+}
+
+function pairing(channel: string, senderId: string, senderLabel: string): Params {
+  const channelLabel = channel === "irc" ? "IRC" : "Telegram";
+  return { requestId: "K7PMQ2XA", channel, channelLabel, accountId: "default", senderId, senderLabel };
+}
+
+const CARDS = [
+  {
+    id: "irc",
+    label: "IRC",
+    login: false,
+    fields: [
+      { key: "host", help: "Host name of the server.", secret: false, required: true },
+      { key: "nick", help: "Nick of the agent.", secret: false, required: true },
+      { key: "password", help: "Password of the server.", secret: true, required: false },
+    ],
+  },
+  { id: "slack", label: "Slack", login: false, fields: [{ key: "botToken", help: "Token of the bot.", secret: true, required: true }] },
+  {
+    id: "telegram",
+    label: "Telegram",
+    login: false,
+    fields: [{ key: "botToken", help: "Token of the bot, from @BotFather.", secret: true, required: true }],
+  },
+];

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { hasArrived, stateWords, toAccounts, toBlock, toneOf, toPatch, type Card } from "./channels.ts";
+
+const row = (lastInboundAt: number) => [{ channel: "toy", label: "Toy", accountId: "default", lastInboundAt }];
+const card: Card = { id: "toy", label: "Toy", login: false, fields: [] };
+
+test("the state of an account is one word and one tone", () => {
+  assert.deepEqual([toneOf({ state: "ready" }), stateWords({ state: "ready" })], ["good", "Connected"]);
+  assert.deepEqual([toneOf({ state: "terminal" }), stateWords({ state: "terminal" })], ["bad", "Needs you"]);
+  assert.deepEqual([toneOf({ state: "ready", enabled: false }), stateWords({ state: "ready", enabled: false })], ["off", "Switched off"]);
+});
+
+test("accounts come in the order of the gateway, with the label of their channel", () => {
+  const rows = toAccounts({
+    channelOrder: ["b", "a"],
+    channelLabels: { b: "Bee" },
+    channelAccounts: { a: [{ accountId: "x" }], b: [{ accountId: "y" }] },
+  });
+  assert.deepEqual(
+    rows.map((row) => [row.channel, row.label, row.accountId]),
+    [
+      ["b", "Bee", "y"],
+      ["a", "a", "x"],
+    ],
+  );
+});
+
+test("what is saved is what was typed, without empty fields, in the block of its account", () => {
+  assert.deepEqual(toBlock({ token: " t ", name: " " }), { token: "t" });
+  assert.deepEqual(toPatch("toy", "", { token: "t" }), { channels: { toy: { token: "t", enabled: true } } });
+  assert.deepEqual(toPatch("toy", "work", { token: "t" }), {
+    channels: { toy: { enabled: true, accounts: { work: { token: "t", enabled: true } } } },
+  });
+});
+
+test("a message from before does not tick the test, a new one or a person who asks does", () => {
+  const step = { step: "test", card, account: "default", name: "bot", savedAt: 100 } as const;
+  assert.equal(hasArrived(step, row(99), []), false);
+  assert.equal(hasArrived(step, row(100), []), true);
+  assert.equal(
+    hasArrived(step, [], [{ requestId: "1", channel: "toy", channelLabel: "Toy", accountId: "default", senderId: "s", senderLabel: "S" }]),
+    true,
+  );
+});

@@ -1,0 +1,209 @@
+/** Channels on the page: what the gateway says about them, and the steps of connecting one. */
+import { computed, signal } from "@preact/signals";
+import { isLost, RequestError } from "./client.ts";
+import { gateway, message } from "./live.ts";
+import * as store from "./store.ts";
+
+export type Account = {
+  channel: string;
+  label: string;
+  accountId: string;
+  enabled?: boolean;
+  state?: string;
+  since?: number;
+  lastError?: string | null;
+  fix?: string;
+  retryAt?: number;
+  lastInboundAt?: number | null;
+  lastOutboundAt?: number | null;
+  queueDepth?: number;
+  outboxWaiting?: number;
+};
+export type Field = { key: string; help: string; secret: boolean; required: boolean };
+export type Card = { id: string; label: string; login: boolean; fields: readonly Field[] };
+export type PairingRequest = {
+  requestId: string;
+  channel: string;
+  channelLabel: string;
+  accountId: string;
+  senderId: string;
+  senderLabel: string;
+};
+export type DeadLetter = {
+  id: string;
+  kind: "inbound" | "outbound";
+  state: string;
+  channel: string;
+  account: string;
+  to?: string;
+  at: number;
+  cause: string | null;
+  text: string;
+};
+
+/** Where a person is in connecting a channel. */
+export type Wizard =
+  | { step: "choose" }
+  | { step: "enter"; card: Card; values: Readonly<Record<string, string>>; account: string; busy: boolean; error: Problem | null }
+  | { step: "test"; card: Card; account: string; name: string; savedAt: number };
+export type Problem = { text: string; fix: string | null };
+
+type Status = {
+  channelOrder: readonly string[];
+  channelLabels: Readonly<Record<string, string>>;
+  channelAccounts: Readonly<Record<string, readonly Omit<Account, "channel" | "label">[]>>;
+};
+
+export const accounts = signal<readonly Account[]>([]);
+export const catalog = signal<readonly Card[]>([]);
+export const pairings = signal<readonly PairingRequest[]>([]);
+export const deadLetters = signal<readonly DeadLetter[]>([]);
+export const loaded = signal(false);
+/** Why the last reading failed; null when it did not. */
+export const failed = signal<string | null>(null);
+export const wizard = signal<Wizard | null>(null);
+
+export const mayAdminister = computed(() => {
+  const scopes = store.hello.value?.auth.scopes;
+  return scopes === undefined || scopes.includes("operator.admin");
+});
+
+/** Accounts that need a person: the number stands beside "Channels" in the sidebar. */
+export const troubles = computed(() => accounts.value.filter((one) => one.enabled !== false && toneOf(one) === "bad").length);
+
+/** An account in one glance. */
+export function toneOf(account: Pick<Account, "state" | "enabled">): "good" | "busy" | "bad" | "off" {
+  if (account.enabled === false || account.state === "stopped") return "off";
+  if (account.state === "ready") return "good";
+  return account.state === "terminal" ? "bad" : "busy";
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  ready: "Connected",
+  connecting: "Connecting",
+  degraded: "Connected, not well",
+  backoff: "Trying again",
+  terminal: "Needs you",
+  stopped: "Stopped",
+};
+
+export const stateWords = ({ state = "", enabled }: Pick<Account, "state" | "enabled">): string =>
+  enabled === false ? "Switched off" : (WORDS[state] ?? "Unknown");
+
+export function toAccounts(status: Status): readonly Account[] {
+  return status.channelOrder.flatMap((channel) =>
+    (status.channelAccounts[channel] ?? []).map((row) => ({ ...row, channel, label: status.channelLabels[channel] ?? channel })),
+  );
+}
+
+/** The test message has come: something was read since the account was saved, or somebody asks to be let in. */
+export function hasArrived(
+  { card, account, savedAt }: Extract<Wizard, { step: "test" }>,
+  rows: readonly Account[],
+  waiting: readonly PairingRequest[],
+): boolean {
+  const row = rows.find((one) => one.channel === card.id && one.accountId === account);
+  return (row?.lastInboundAt ?? 0) >= savedAt || waiting.some((one) => one.channel === card.id && one.accountId === account);
+}
+
+/** What was typed, without what was left empty, as the configuration takes it. */
+export function toBlock(values: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).flatMap(([key, value]) => (value.trim() === "" ? [] : [[key, value.trim()]])));
+}
+
+/** The patch of the configuration that saves one account. */
+export function toPatch(channel: string, account: string, values: Readonly<Record<string, string>>): unknown {
+  const block = { ...toBlock(values), enabled: true };
+  return { channels: { [channel]: account === "" ? block : { enabled: true, accounts: { [account]: block } } } };
+}
+
+let reading = false;
+
+/** Reads everything that the view shows. Never throws: `failed` says why there is nothing newer. */
+export async function load(): Promise<void> {
+  if (reading || !store.online.value) return;
+  reading = true;
+  try {
+    const [status, waiting, dead] = await Promise.all([
+      gateway().request<Status>("channels.status", {}),
+      gateway().request<{ requests: readonly PairingRequest[] }>("channels.pairing.list", {}),
+      gateway().request<{ items: readonly DeadLetter[] }>("deadletters.list", {}),
+    ]);
+    accounts.value = toAccounts(status);
+    pairings.value = waiting.requests;
+    deadLetters.value = dead.items;
+    loaded.value = true;
+    failed.value = null;
+  } catch (error) {
+    if (!isLost(error)) failed.value = message(error);
+  } finally {
+    reading = false;
+  }
+}
+
+export async function openWizard(): Promise<void> {
+  wizard.value = { step: "choose" };
+  try {
+    catalog.value = (await gateway().request<{ channels: readonly Card[] }>("channels.catalog", {})).channels;
+  } catch (error) {
+    store.say(`The list of channels could not be read: ${message(error)}`);
+  }
+}
+
+export const choose = (card: Card): void => {
+  wizard.value = { step: "enter", card, values: {}, account: "", busy: false, error: null };
+};
+
+export function type(key: string, value: string): void {
+  const now = wizard.value;
+  if (now?.step === "enter") wizard.value = { ...now, values: { ...now.values, [key]: value }, error: null };
+}
+
+export function nameAccount(account: string): void {
+  const now = wizard.value;
+  if (now?.step === "enter") wizard.value = { ...now, account: account.trim(), error: null };
+}
+
+/** Asks the platform, and saves only what it accepts. */
+export async function connect(): Promise<void> {
+  const now = wizard.value;
+  if (now?.step !== "enter" || now.busy) return;
+  const { card, values, account } = now;
+  wizard.value = { ...now, busy: true, error: null };
+  try {
+    const verified = await gateway().request<{ name: string; accountId: string }>("channels.verify", {
+      channel: card.id,
+      config: toBlock(values),
+      ...(account === "" ? {} : { accountId: account }),
+    });
+    const { hash } = await gateway().request<{ hash?: string }>("config.get", {});
+    const savedAt = Date.now();
+    await gateway().request("config.patch", {
+      raw: JSON.stringify(toPatch(card.id, account, values)),
+      ...(hash === undefined ? {} : { baseHash: hash }),
+    });
+    wizard.value = { step: "test", card, account: verified.accountId, name: verified.name, savedAt };
+    await load();
+  } catch (error) {
+    wizard.value = { ...now, busy: false, error: { text: message(error), fix: error instanceof RequestError ? error.fix : null } };
+  }
+}
+
+/** One button of the view: says what went wrong, and reads again in any case. */
+async function act(what: string, method: string, params: unknown): Promise<void> {
+  try {
+    await gateway().request(method, params);
+  } catch (error) {
+    store.say(`${what}: ${isLost(error) ? "there is no connection." : message(error)}`);
+  }
+  await load();
+}
+
+export const approve = ({ channel, accountId, requestId }: PairingRequest): Promise<void> =>
+  act("Not approved", "channels.pairing.approve", { channel, accountId, requestId, notify: true });
+export const dismiss = ({ channel, accountId, requestId }: PairingRequest): Promise<void> =>
+  act("Not dismissed", "channels.pairing.dismiss", { channel, accountId, requestId });
+export const retryLetter = (id: string): Promise<void> => act("Not tried again", "deadletters.retry", { id });
+export const dropLetter = (id: string): Promise<void> => act("Not dropped", "deadletters.drop", { id });
+export const startAccount = ({ channel, accountId }: Account): Promise<void> =>
+  act("Not started", "channels.start", { channel, accountId });
