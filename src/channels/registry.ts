@@ -4,6 +4,7 @@ import type { Channel } from "./channel.ts";
 /** One line per channel. A channel's code is loaded when one of its accounts is configured, never before. */
 const LOADERS: Readonly<Record<string, () => Promise<{ channel: Channel }>>> = {
   irc: () => import("./irc/index.ts"),
+  telegram: () => import("./telegram/index.ts"),
 };
 
 export const channelIds: readonly ChannelId[] = Object.keys(LOADERS) as ChannelId[];

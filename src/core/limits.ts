@@ -282,6 +282,16 @@ export const LIMITS = {
   /** Bytes of a received text that the agent reads with the message, and characters of all of them; others are stored as files. */
   inlineFileBytes: 65_536,
   inlineFilesChars: 131_072,
+  /** Characters of one Telegram message, and of a caption: a longer text is cut into parts, a longer caption follows its file. */
+  telegramTextChars: 4_096,
+  telegramCaptionChars: 1_024,
+  /** Files to Telegram: a larger picture is sent as a document, a larger file is refused. */
+  telegramPhotoBytes: 10 * 1024 * 1024,
+  telegramUploadBytes: 50 * 1024 * 1024,
+  /** One file from or to Telegram, in ms; then it has failed. */
+  telegramFileMs: 120_000,
+  /** Pause after "too many requests" without a time. */
+  telegramRetryMs: 5_000,
   /** Events read by a channel that wait to be stored; then it stops reading until some are stored. */
   channelPendingEvents: 500,
   /** Bytes that a channel keeps under one key of its vault; a larger value is refused. */

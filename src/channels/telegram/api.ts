@@ -1,0 +1,89 @@
+import { reasonOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { callApi, causeOf, NotSentError, readBytes } from "../api.ts";
+import type { TelegramAccount } from "./config.ts";
+
+/** An answer of the Bot API. `code` is the HTTP status where the body says nothing. */
+export type Answer =
+  | { ok: true; result: unknown }
+  | { ok: false; code: number; description: string; retryAfterMs: number | null; migrateTo: string | null };
+
+export type Params = Readonly<Record<string, unknown>>;
+export type Upload = { field: string; name: string; mimeType: string; bytes: Uint8Array };
+type CallOptions = { signal: AbortSignal; timeoutMs?: number; upload?: Upload };
+
+const record = (value: unknown): Params => (typeof value === "object" && value !== null ? (value as Params) : {});
+
+/**
+ * The Bot API of one account. The token is a part of every address, so no error of this class says an address.
+ * Throws NotSentError when the request has certainly not arrived, and any other error when nobody knows.
+ */
+export class BotApi {
+  readonly #account: TelegramAccount;
+
+  constructor(account: TelegramAccount) {
+    this.#account = account;
+  }
+
+  async call(method: string, params: Params, { signal, timeoutMs, upload }: CallOptions): Promise<Answer> {
+    try {
+      const { status, body } = await callApi({
+        method: "POST",
+        url: `${this.#account.apiRoot}/bot${this.#account.token.reveal()}/${method}`,
+        body: upload ? form(params, upload) : params,
+        signal,
+        timeoutMs: timeoutMs ?? (upload ? LIMITS.telegramFileMs : this.#account.timeoutMs),
+      });
+      return toAnswer(status, body, this.#clean);
+    } catch (err) {
+      throw this.#failure(err);
+    }
+  }
+
+  /** Bytes of a file. `path` is what `getFile` said. */
+  async file(path: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+    if (!/^[\w-][\w./-]{0,400}$/.test(path) || path.split("/").includes("..")) throw new Error("the path of the file cannot be used");
+    const url = `${this.#account.apiRoot}/file/bot${this.#account.token.reveal()}/${path}`;
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.telegramFileMs)]);
+    try {
+      const response = await fetch(url, { redirect: "manual", signal: limit });
+      if (response.status === 200) return await readBytes(response, maxBytes);
+      await response.body?.cancel();
+      throw new Error(`Telegram does not give the file (${response.status})`);
+    } catch (err) {
+      throw this.#failure(err);
+    }
+  }
+
+  /** The same failure in words without the token; the original, which may know the address, is left behind. */
+  #failure(err: unknown): Error {
+    const text = this.#clean(causeOf(err));
+    return err instanceof NotSentError ? new NotSentError(text) : new Error(text);
+  }
+
+  readonly #clean = (text: string): string => text.replaceAll(this.#account.token.reveal(), "[token]");
+}
+
+function form(params: Params, { field, name, mimeType, bytes }: Upload): FormData {
+  const data = new FormData();
+  for (const [key, value] of Object.entries(params))
+    if (value !== undefined) data.set(key, typeof value === "object" ? JSON.stringify(value) : String(value));
+  data.set(field, new Blob([bytes as Uint8Array<ArrayBuffer>], { type: mimeType }), name);
+  return data;
+}
+
+function toAnswer(status: number, body: unknown, clean: (text: string) => string): Answer {
+  const answer = record(body);
+  if (status >= 200 && status < 300 && answer["ok"] === true) return { ok: true, result: answer["result"] };
+  const parameters = record(answer["parameters"]);
+  const { retry_after: seconds, migrate_to_chat_id: chat } = parameters;
+  const code = status >= 200 && status < 300 ? Number(answer["error_code"] ?? 500) : status;
+  const description = typeof answer["description"] === "string" ? answer["description"] : `HTTP ${status}`;
+  return {
+    ok: false,
+    code,
+    description: clean(reasonOf(description)),
+    retryAfterMs: typeof seconds === "number" && seconds >= 0 ? Math.ceil(seconds * 1_000) : null,
+    migrateTo: typeof chat === "number" || typeof chat === "string" ? String(chat) : null,
+  };
+}

@@ -1,0 +1,105 @@
+import { createHash } from "node:crypto";
+import { LIMITS } from "../../core/limits.ts";
+import { Secret } from "../../core/secret.ts";
+import type { AccountIssue } from "../channel.ts";
+
+/** One Telegram bot, complete. */
+export type TelegramAccount = {
+  token: Secret;
+  /** The part of the token in front of the colon: the bot's own id, which is public. */
+  botId: string;
+  /** Where the Bot API is, without a slash at the end. */
+  apiRoot: string;
+  /** Null: updates are polled. */
+  webhook: { url: string; secret: Secret } | null;
+  /** Whether answers quote the message that they answer: never, the first part, every part. */
+  replyTo: "off" | "first" | "all";
+  linkPreview: boolean;
+  /** Deadline of one request. */
+  timeoutMs: number;
+  /** Largest file that is fetched. */
+  mediaBytes: number;
+};
+
+type Raw = Readonly<Record<string, unknown>>;
+type Issues = AccountIssue[];
+
+const asRecord = (value: unknown): Raw => (typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : {});
+
+function secret(raw: Raw, key: string, issues: Issues): Secret | null {
+  const value = raw[key];
+  const found = value instanceof Secret ? value : typeof value === "string" ? new Secret(value) : null;
+  if (value !== undefined && !found) issues.push({ path: key, message: "must be a text or a secret reference" });
+  return found && found.reveal().trim() !== "" ? new Secret(found.reveal().trim()) : null;
+}
+
+function token(raw: Raw, issues: Issues): { token: Secret; botId: string } {
+  // `tokenFile` arrives as `token`; as in OpenClaw it stands over `botToken`.
+  const found = secret(raw, "token", issues) ?? secret(raw, "botToken", issues);
+  const fix = "Talk to @BotFather in Telegram, send /newbot or /token, and set channels.telegram.botToken.";
+  const botId = found && /^(\d{1,20}):[\w-]{1,128}$/.exec(found.reveal())?.[1];
+  if (!found) issues.push({ path: "botToken", message: "is missing", fix });
+  else if (!botId) issues.push({ path: "botToken", message: "is not a bot token: those look like 123456789:AbC-d_E", fix });
+  return { token: found ?? new Secret(""), botId: botId ?? "" };
+}
+
+/** An https address; plain http only on this machine, since the token is a part of every request. */
+function address(raw: Raw, key: string, fallback: string, issues: Issues): string {
+  const value = raw[key] ?? fallback;
+  const url = typeof value === "string" ? URL.parse(value) : null;
+  const local = url !== null && url.protocol === "http:" && /^(127(\.\d+){3}|localhost|\[::1\])$/.test(url.hostname);
+  if (url && (url.protocol === "https:" || local) && !url.username && !url.password && !url.hash) return url.href.replace(/\/+$/, "");
+  issues.push({
+    path: key,
+    message: "must be an address that begins with https://",
+    fix: "Plain http:// is accepted only for this machine (127.0.0.1, localhost, ::1).",
+  });
+  return "";
+}
+
+function webhook(raw: Raw, issues: Issues): TelegramAccount["webhook"] {
+  if (raw["webhookUrl"] === undefined || raw["webhookUrl"] === "") return null;
+  const url = address(raw, "webhookUrl", "", issues);
+  const found = secret(raw, "webhookSecret", issues);
+  if (!found)
+    issues.push({ path: "webhookSecret", message: "is needed with webhookUrl", fix: "Set it to a long random text: openssl rand -hex 32" });
+  else if (!/^[\w-]{16,256}$/.test(found.reveal()))
+    issues.push({ path: "webhookSecret", message: "must have 16 to 256 characters out of A-Z, a-z, 0-9, _ and -" });
+  return found ? { url, secret: found } : null;
+}
+
+function amount(raw: Raw, key: string, fallback: number, issues: Issues): number {
+  const value = raw[key] ?? fallback;
+  if (typeof value === "number" && Number.isFinite(value) && value > 0) return value;
+  issues.push({ path: key, message: "must be a number above 0" });
+  return fallback;
+}
+
+/** Checks and completes an account. Secrets are resolved; pure. */
+export function parseTelegramAccount(value: unknown): { account: TelegramAccount } | { issues: readonly AccountIssue[] } {
+  const issues: Issues = [];
+  const raw = asRecord(value);
+  const mode = raw["replyToMode"] ?? "off";
+  if (!["off", "first", "all", "batched"].includes(String(mode)))
+    issues.push({ path: "replyToMode", message: "must be off, first, all or batched" });
+  const account: TelegramAccount = {
+    ...token(raw, issues),
+    apiRoot: address(raw, "apiRoot", "https://api.telegram.org", issues),
+    webhook: webhook(raw, issues),
+    replyTo: mode === "all" ? "all" : mode === "off" ? "off" : "first",
+    linkPreview: raw["linkPreview"] !== false,
+    timeoutMs: amount(raw, "timeoutSeconds", LIMITS.channelApiMs / 1_000, issues) * 1_000,
+    mediaBytes: amount(raw, "mediaMaxMb", LIMITS.mediaBytes / 1_048_576, issues) * 1_048_576,
+  };
+  return issues.length > 0 ? { issues } : { account };
+}
+
+/** Two connections of one bot would take each other's updates; a new token of the same bot changes nothing about that. */
+export function telegramIdentity(account: TelegramAccount): string {
+  return createHash("sha256").update(`${account.apiRoot} ${account.botId}`).digest("hex");
+}
+
+/** An id as Telegram gives it: digits, with a minus in front of rooms; without the words `telegram:` or `tg:`. */
+export function canonicalTelegramId(id: string): string {
+  return id.trim().replace(/^(?:telegram|tg):/i, "");
+}

@@ -1,0 +1,24 @@
+import { testChannel, type Stage } from "../../../test/channel-kit/conformance.ts";
+import { OTHER_TOKEN, PERSON, TelegramServer } from "../../../test/channel-kit/telegram-server.ts";
+import type { Channel } from "../channel.ts";
+import { TIMINGS } from "./connection.ts";
+import { createTelegramChannel } from "./index.ts";
+
+const telegram = createTelegramChannel({ timings: { ...TIMINGS, pollMs: 1_000, graceMs: 500, idleMs: 20 } }) as Channel;
+
+async function openStage(): Promise<Stage> {
+  const server = await TelegramServer.start();
+  return {
+    config: server.config(),
+    otherConfig: server.config(OTHER_TOKEN),
+    refusedConfig: server.config("1003:AArevoked_token"),
+    chat: { kind: "direct", id: String(PERSON.id) },
+    push: (text) => void server.say(text),
+    sent: () => server.sent(),
+    drop: (how) => server.drop(how),
+    heal: () => server.heal(),
+    close: () => server.close(),
+  };
+}
+
+testChannel(telegram, openStage, false);

@@ -1,0 +1,261 @@
+import { createHash } from "node:crypto";
+import { reasonOf } from "../../core/errors.ts";
+import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
+import type { ChannelEvent, ChatKind, Inbound, MediaKind, MediaRef, Place, Sender } from "../channel.ts";
+import { readText, type Bot } from "./text.ts";
+
+/** What decoding needs to know beside the update itself. */
+export type Facts = { account: AccountId; bot: Bot; now: number };
+
+/** Kinds of updates that are asked for; Telegram leaves out reactions unless they are named. */
+export const UPDATES = ["message", "edited_message", "channel_post", "edited_channel_post", "callback_query", "message_reaction"] as const;
+
+/** In front of Telegram's file id in `MediaRef.url`. */
+export const FILE = "telegram-file:";
+/** The first topic of a forum. Its messages have no thread id, and must be sent without one. */
+export const GENERAL = "1";
+
+type Raw = Readonly<Record<string, unknown>>;
+type Base = { eventId: string; account: AccountId; origin: "live" };
+
+const record = (value: unknown): Raw | null =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : null;
+const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+const word = (value: unknown): string => (typeof value === "string" ? value : "");
+
+function need(value: unknown, what: string): Raw {
+  const found = record(value);
+  if (!found) throw new Error(`${what} is missing`);
+  return found;
+}
+
+/** Ids have up to 52 bits; a server that writes them as text is understood as well. */
+function needId(value: unknown, what: string): string {
+  if ((typeof value === "number" && Number.isSafeInteger(value)) || (typeof value === "string" && /^-?\d{1,20}$/.test(value)))
+    return String(value);
+  throw new Error(`${what} is no id`);
+}
+
+/** The number of an update, from which the next offset is made; null when it has none. */
+export function updateId(raw: unknown): number | null {
+  const id = record(raw)?.["update_id"];
+  return typeof id === "number" && Number.isSafeInteger(id) && id >= 0 ? id : null;
+}
+
+/** The query to be confirmed after the press was stored; null for other updates. */
+export function queryId(raw: unknown): string | null {
+  const id = record(record(raw)?.["callback_query"])?.["id"];
+  return typeof id === "string" ? id : null;
+}
+
+/** One update in our words. Kinds that we do not know are nothing; what cannot be read is kept. Pure; never throws. */
+export function decode(raw: unknown, facts: Facts): readonly ChannelEvent[] {
+  const id = updateId(raw);
+  const text = JSON.stringify(raw) ?? "undefined";
+  const key = id === null ? `x${createHash("sha256").update(text).digest("hex").slice(0, 32)}` : String(id);
+  const base: Base = { eventId: `${facts.bot.id}:${key}`, account: facts.account, origin: "live" };
+  try {
+    if (id === null) throw new Error("the update has no number");
+    return decodeUpdate(raw as Raw, base, facts);
+  } catch (err) {
+    return [{ ...base, kind: "unreadable", sentAt: facts.now, raw: text, cause: reasonOf(err) }];
+  }
+}
+
+function decodeUpdate(update: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
+  const message = update["message"] ?? update["channel_post"];
+  if (message !== undefined) return decodeMessage(need(message, "the message"), base, facts);
+  const edited = update["edited_message"] ?? update["edited_channel_post"];
+  if (edited !== undefined) return decodeEdit(need(edited, "the edited message"), base, facts);
+  if (update["message_reaction"] !== undefined) return decodeReaction(need(update["message_reaction"], "the reaction"), base, facts);
+  if (update["callback_query"] !== undefined) return decodePress(need(update["callback_query"], "the press"), base, facts);
+  return [];
+}
+
+function decodeMessage(message: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
+  const place = placeOf(message);
+  const sentAt = timeOf(message["date"]);
+  const moved = moveOf(message, place.chat.id);
+  // Both the old and the new room tell about the move: it is one event.
+  if (moved) return [{ ...base, ...moved, eventId: `${facts.bot.id}:move:${moved.from}:${moved.to}`, sentAt }];
+  const media = mediaOf(message);
+  const said = saidIn(message, facts.bot);
+  if (said.text === "" && media.length === 0) return [];
+  const reply = replyOf(message, facts.bot);
+  const event: Inbound = {
+    ...base,
+    ...place,
+    kind: "message",
+    sender: senderOf(message, facts.bot),
+    message: messageId(message),
+    text: said.text,
+    media,
+    mentionsSelf: place.chat.kind === "direct" || said.mentionsSelf,
+    ...(reply && { replyTo: reply }),
+    sentAt,
+  };
+  return [event];
+}
+
+function decodeEdit(message: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
+  const said = readText(word(message["text"] ?? message["caption"]), message["entities"] ?? message["caption_entities"], facts.bot);
+  // A live location is edited every few seconds, and has no text.
+  if (said.text === "") return [];
+  const sentAt = timeOf(message["edit_date"] ?? message["date"]);
+  const sender = senderOf(message, facts.bot);
+  return [{ ...base, ...placeOf(message), kind: "edit", sender, message: messageId(message), text: said.text, sentAt }];
+}
+
+function decodeReaction(reaction: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
+  const before = list(reaction["old_reaction"]).map(emojiOf);
+  const after = list(reaction["new_reaction"]).map(emojiOf);
+  const from = { from: reaction["user"], sender_chat: reaction["actor_chat"], chat: reaction["chat"] };
+  const shared = {
+    ...base,
+    // Telegram does not say in which topic the message is.
+    chat: chatOf(need(reaction["chat"], "the chat")),
+    kind: "reaction" as const,
+    sender: senderOf(from, facts.bot),
+    message: messageId(reaction),
+    sentAt: timeOf(reaction["date"]),
+  };
+  const changes = [
+    ...before.filter((emoji) => !after.includes(emoji)).map((emoji) => ({ emoji, added: false })),
+    ...after.filter((emoji) => !before.includes(emoji)).map((emoji) => ({ emoji, added: true })),
+  ];
+  return changes.map(({ emoji, added }) => ({ ...shared, eventId: `${base.eventId}:${added ? "+" : "-"}${emoji}`, emoji, added }));
+}
+
+function decodePress(query: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
+  const message = record(query["message"]);
+  // Buttons under inline results and games belong to no conversation of ours.
+  if (!message || typeof query["data"] !== "string") return [];
+  const sender = senderOf({ from: query["from"], chat: message["chat"] }, facts.bot);
+  const token = query["data"];
+  return [{ ...base, ...placeOf(message), kind: "press", sender, message: messageId(message), token, sentAt: facts.now }];
+}
+
+const messageId = (message: Raw): MessageId => asId<MessageId>(needId(message["message_id"], "message_id"));
+
+function timeOf(seconds: unknown): number {
+  if (typeof seconds === "number" && Number.isFinite(seconds)) return seconds * 1_000;
+  throw new Error("the date is missing");
+}
+
+const KINDS: Readonly<Record<string, ChatKind>> = { private: "direct", group: "group", supergroup: "group", channel: "channel" };
+
+function nameOf(who: Raw): string {
+  const full = [who["first_name"], who["last_name"]].map(word).filter(Boolean).join(" ");
+  return full || word(who["title"]) || word(who["username"]);
+}
+
+function chatOf(chat: Raw): Place["chat"] {
+  const kind = Object.hasOwn(KINDS, word(chat["type"])) ? KINDS[word(chat["type"])] : undefined;
+  if (!kind) throw new Error(`a chat of the type ${JSON.stringify(chat["type"] ?? null)}`);
+  const title = nameOf(chat);
+  return { kind, id: asId<ChatId>(needId(chat["id"], "chat.id")), ...(title && { title }) };
+}
+
+function placeOf(message: Raw): Place {
+  const raw = need(message["chat"], "the chat");
+  const thread = message["is_topic_message"] === true ? needId(message["message_thread_id"], "message_thread_id") : null;
+  // Outside of forums a thread id only says that somebody replied.
+  const topic = thread ?? (raw["is_forum"] === true && raw["type"] !== "private" ? GENERAL : null);
+  return { chat: chatOf(raw), ...(topic !== null && { thread: { id: topic } }) };
+}
+
+/** The person, or the chat in whose name somebody wrote: an anonymous admin, a linked channel. */
+function senderOf(message: Raw, bot: Bot): Sender {
+  const speaker = record(message["sender_chat"]) ?? record(message["from"]) ?? need(message["chat"], "the sender");
+  const id = needId(speaker["id"], "the sender's id");
+  const name = nameOf(speaker);
+  return { id: asId<SenderId>(id), ...(name && { name }), isBot: speaker["is_bot"] === true, isSelf: id === bot.id };
+}
+
+function moveOf(message: Raw, chat: ChatId): { kind: "move"; from: ChatId; to: ChatId } | null {
+  const { migrate_to_chat_id: to, migrate_from_chat_id: from } = message;
+  if (to !== undefined) return { kind: "move", from: chat, to: asId<ChatId>(needId(to, "migrate_to_chat_id")) };
+  if (from !== undefined) return { kind: "move", from: asId<ChatId>(needId(from, "migrate_from_chat_id")), to: chat };
+  return null;
+}
+
+function replyOf(message: Raw, bot: Bot): Inbound["replyTo"] | null {
+  const earlier = record(message["reply_to_message"]);
+  // In a topic every message formally answers the message that opened it.
+  if (!earlier || earlier["forum_topic_created"] !== undefined) return null;
+  const text = word(record(message["quote"])?.["text"]) || word(earlier["text"] ?? earlier["caption"]);
+  const isSelf = String(record(earlier["from"])?.["id"]) === bot.id;
+  return { id: messageId(earlier), ...(text && { text }), isSelf };
+}
+
+function saidIn(message: Raw, bot: Bot): { text: string; mentionsSelf: boolean } {
+  const text = message["text"] ?? message["caption"];
+  if (text !== undefined && text !== "") return readText(word(text), message["entities"] ?? message["caption_entities"], bot);
+  return { text: describe(message), mentionsSelf: false };
+}
+
+/** Content without a text, in words for the agent. */
+function describe(message: Raw): string {
+  const venue = record(message["venue"]);
+  const location = record(venue?.["location"]) ?? record(message["location"]);
+  if (location) {
+    const name = venue ? ` ${[venue["title"], venue["address"]].map(word).filter(Boolean).join(", ")}` : "";
+    return `[location ${Number(location["latitude"])}, ${Number(location["longitude"])}${name}]`;
+  }
+  const contact = record(message["contact"]);
+  if (contact) return `[contact ${[nameOf(contact), word(contact["phone_number"])].filter(Boolean).join(", ")}]`;
+  const poll = record(message["poll"]);
+  if (poll)
+    return `[poll ${[word(poll["question"]), ...list(poll["options"]).map((option) => word(record(option)?.["text"]))].join(" | ")}]`;
+  const dice = record(message["dice"]);
+  if (dice) return `[${word(dice["emoji"])} ${Number(dice["value"])}]`;
+  const sticker = record(message["sticker"]);
+  return sticker ? `[sticker ${word(sticker["emoji"])}]` : "";
+}
+
+function emojiOf(value: unknown): string {
+  const raw = need(value, "the reaction");
+  if (raw["type"] === "paid") return "⭐";
+  return raw["type"] === "custom_emoji" ? `custom:${word(raw["custom_emoji_id"])}` : word(raw["emoji"]);
+}
+
+/** Field of a message -> what it is, and how it is called when it has no name or type of its own. */
+const FILES: readonly (readonly [field: string, kind: MediaKind, mimeType: string, ending: string])[] = [
+  ["animation", "video", "video/mp4", "mp4"],
+  ["document", "file", "application/octet-stream", "bin"],
+  ["audio", "audio", "audio/mpeg", "mp3"],
+  ["voice", "audio", "audio/ogg", "ogg"],
+  ["video", "video", "video/mp4", "mp4"],
+  ["video_note", "video", "video/mp4", "mp4"],
+];
+
+function mediaOf(message: Raw): readonly MediaRef[] {
+  const id = word(String(message["message_id"]));
+  const largest = list(message["photo"])
+    .map(record)
+    .filter((size) => size !== null)
+    .toSorted((a, b) => Number(b["width"]) * Number(b["height"]) - Number(a["width"]) * Number(a["height"]))[0];
+  if (largest) return [refOf(largest, "image", "image/jpeg", `photo-${id}.jpg`)];
+  const sticker = record(message["sticker"]);
+  if (sticker && sticker["is_animated"] !== true && sticker["is_video"] !== true)
+    return [refOf(sticker, "image", "image/webp", `sticker-${id}.webp`)];
+  for (const [field, kind, mimeType, ending] of FILES) {
+    // An animation is announced as a document as well: the first field counts.
+    const file = record(message[field]);
+    if (file) return [refOf(file, kind, mimeType, `${field.replace("_", "-")}-${id}.${ending}`)];
+  }
+  return [];
+}
+
+function refOf(file: Raw, kind: MediaKind, mimeType: string, name: string): MediaRef {
+  const fileId = word(file["file_id"]);
+  if (!/^[\w-]{1,512}$/.test(fileId)) throw new Error("a file without an id");
+  const type = word(file["mime_type"]) || mimeType;
+  return {
+    kind: kind === "file" && type.startsWith("image/") ? "image" : kind,
+    name: word(file["file_name"]) || name,
+    mimeType: type,
+    sizeBytes: typeof file["file_size"] === "number" ? file["file_size"] : null,
+    url: `${FILE}${fileId}`,
+  };
+}

@@ -1,0 +1,177 @@
+import { systemClock, type Clock } from "../../core/clock.ts";
+import { reasonOf } from "../../core/errors.ts";
+import { asId, type AccountId, type ChannelId, type ChatId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { Abilities, Channel, ChannelHost, HookAnswer, HookRequest, Link } from "../channel.ts";
+import { BotApi } from "./api.ts";
+import { canonicalTelegramId, parseTelegramAccount, telegramIdentity, type TelegramAccount } from "./config.ts";
+import { confirmPresses, keepWebhook, poll, sameSecret, TIMINGS, type Session, type Timings } from "./connection.ts";
+import { decode } from "./inbound.ts";
+import { revoked, TelegramLink } from "./link.ts";
+import { toVisible } from "./outbound.ts";
+import type { Bot } from "./text.ts";
+
+export const abilities: Abilities = {
+  chatKinds: ["direct", "group", "channel"],
+  maxText: { unit: "utf16", value: LIMITS.telegramTextChars },
+  markup: "html",
+  ack: "cursor",
+  idempotency: "none",
+  edit: true,
+  typing: true,
+  reactions: true,
+  media: { in: true, out: true },
+  buttons: true,
+  commands: true,
+  polls: true,
+  events: ["edit", "reaction", "press", "move"],
+};
+
+type Options = { timings?: Timings; clock?: Clock };
+/** What is known about the bots of this process. */
+type Known = {
+  /** By id, for `isAddressed`. */ bots: Map<string, Bot>;
+  /** What a webhook needs to decode. */ sessions: WeakMap<TelegramAccount, Session>;
+  /** Bots whose menu of commands was set. */ menus: Set<string>;
+};
+
+/** The Telegram channel. Tests give it shorter times; the protocol does not change with them. */
+export function createTelegramChannel({ timings = TIMINGS, clock = systemClock }: Options = {}): Channel<TelegramAccount> {
+  const known: Known = { bots: new Map(), sessions: new WeakMap(), menus: new Set() };
+  return {
+    id: asId<ChannelId>("telegram"),
+    label: "Telegram",
+    abilities,
+    environment: { botToken: "TELEGRAM_BOT_TOKEN" },
+    parse: parseTelegramAccount,
+    identity: telegramIdentity,
+    canonicalId: canonicalTelegramId,
+    rendered: toVisible,
+    toChat: toTelegramChat,
+    isAddressed(account, text) {
+      const bot = known.bots.get(account.botId);
+      return (
+        bot !== undefined &&
+        text
+          .toLowerCase()
+          .split(/[^@\w]+/)
+          .some((name) => name.endsWith(`@${bot.username.toLowerCase()}`))
+      );
+    },
+    run: (account, host, live, signal) => serve(account, host, live, signal, { timings, clock, known }),
+    verify: async (account, signal) => ({ name: `@${(await whoAmI(new BotApi(account), signal)).username}` }),
+    receive: (account, request, host) => receive(account, request, host, known.sessions.get(account)),
+  };
+}
+
+/** The numeric id of a person, or of a room with the minus in front of it. */
+function toTelegramChat(to: string): ReturnType<Channel["toChat"]> {
+  const id = canonicalTelegramId(to);
+  if (!/^-?[1-9]\d{0,19}$/.test(id)) return null;
+  return { kind: id.startsWith("-") ? "group" : "direct", id: asId<ChatId>(id) };
+}
+
+async function whoAmI(api: BotApi, signal: AbortSignal): Promise<Bot> {
+  const answer = await api.call("getMe", {}, { signal });
+  if (!answer.ok && (answer.code === 401 || answer.code === 404)) throw revoked();
+  if (!answer.ok) throw new Error(`Telegram does not answer for the bot: ${answer.description} (${answer.code})`);
+  const me = answer.result as { id?: unknown; username?: unknown } | null;
+  if (typeof me?.id !== "number" || typeof me.username !== "string") throw new Error("this is no Bot API: getMe names no bot");
+  return { id: String(me.id), username: me.username };
+}
+
+async function serve(
+  account: TelegramAccount,
+  host: ChannelHost,
+  live: (link: Link | null) => void,
+  stop: AbortSignal,
+  { timings, clock, known }: { timings: Timings; clock: Clock; known: Known },
+): Promise<void> {
+  const ended = new AbortController();
+  const signal = AbortSignal.any([stop, ended.signal]);
+  const api = new BotApi(account);
+  try {
+    const bot = await whoAmI(api, signal);
+    known.bots.set(account.botId, bot);
+    const facts = () => ({ account: asId<AccountId>("default"), bot, now: clock.now() });
+    const session: Session = { api, bot, facts, host, clock, timings, signal };
+    const link = new TelegramLink({
+      account,
+      api,
+      host,
+      moved: (from, to) => ({
+        kind: "move",
+        eventId: `${bot.id}:move:${from}:${to}`,
+        account: facts().account,
+        sentAt: clock.now(),
+        origin: "live",
+        from,
+        to,
+      }),
+      fail: (err) => ended.abort(err),
+    });
+    const ready = (): void => {
+      live(link);
+      void offerCommands(session, known.menus);
+    };
+    if (account.webhook) {
+      known.sessions.set(account, session);
+      await keepWebhook(session, account.webhook, ready);
+    } else {
+      // A webhook that is left from before would forbid polling. What waits at Telegram stays there.
+      const answer = await api.call("deleteWebhook", {}, { signal });
+      if (!answer.ok) throw new Error(`Telegram refused to leave the webhook: ${answer.description}`);
+      ready();
+      await poll(session);
+    }
+  } catch (err) {
+    if (!stop.aborted) throw ended.signal.aborted ? ended.signal.reason : err;
+  } finally {
+    known.sessions.delete(account);
+    ended.abort(new Error("the connection has ended"));
+    live(null);
+  }
+}
+
+/** Fills the menu of commands, once for each bot. Nothing depends on it. */
+async function offerCommands({ api, bot, host, signal }: Session, menus: Set<string>): Promise<void> {
+  const commands = host.commands
+    .filter(({ name }) => /^[a-z0-9_]{1,32}$/.test(name))
+    .slice(0, 100)
+    .map(({ name, description }) => ({ command: name, description: description.slice(0, 256) || name }));
+  const menu = `${bot.id} ${JSON.stringify(commands)}`;
+  if (menus.has(menu)) return;
+  try {
+    const answer = await api.call("setMyCommands", { commands }, { signal });
+    if (answer.ok) menus.add(menu);
+    else host.log.warn("the menu of commands could not be set", { cause: answer.description });
+  } catch (err) {
+    if (!signal.aborted) host.log.warn("the menu of commands could not be set", { cause: reasonOf(err) });
+  }
+}
+
+/** One pushed update: the secret first, 200 only when it is stored. Telegram repeats everything else. */
+async function receive(account: TelegramAccount, request: HookRequest, host: ChannelHost, session?: Session): Promise<HookAnswer> {
+  if (!account.webhook) return { status: 404 };
+  if (!sameSecret(request.headers["x-telegram-bot-api-secret-token"], account.webhook.secret)) return { status: 401 };
+  if (request.method !== "POST") return { status: 405 };
+  if (!session) return { status: 503 };
+  let update: unknown;
+  try {
+    update = JSON.parse(Buffer.from(request.body).toString("utf8"));
+  } catch {
+    // Kept as unreadable: a refusal would be repeated for a day.
+    update = Buffer.from(request.body).toString("utf8");
+  }
+  try {
+    await host.admit(decode(update, session.facts()));
+  } catch (err) {
+    host.log.error("a pushed message could not be stored; Telegram will repeat it", { cause: reasonOf(err) });
+    return { status: 503 };
+  }
+  host.alive();
+  confirmPresses(session, [update]);
+  return { status: 200 };
+}
+
+export const channel: Channel = createTelegramChannel() as Channel;

@@ -1,0 +1,266 @@
+import { reasonOf } from "../../core/errors.ts";
+import { asId, type ChatId, type MessageId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { NotSentError } from "../api.ts";
+import {
+  TerminalError,
+  type ChannelEvent,
+  type ChannelHost,
+  type Link,
+  type MediaRef,
+  type OutMedia,
+  type Part,
+  type SendResult,
+  type Target,
+} from "../channel.ts";
+import type { Answer, BotApi, Params, Upload } from "./api.ts";
+import type { TelegramAccount } from "./config.ts";
+import { FILE, GENERAL } from "./inbound.ts";
+import { toHtml, toPlain, toVisible } from "./outbound.ts";
+
+type Deps = {
+  account: TelegramAccount;
+  api: BotApi;
+  host: ChannelHost;
+  /** Makes the event that tells about a room's new id. */
+  moved: (from: ChatId, to: ChatId) => ChannelEvent;
+  /** Ends the connection: the token is not valid any more. */
+  fail: (err: TerminalError) => void;
+};
+type Refused = Extract<Answer, { ok: false }>;
+
+/** Questions that were quoted already, for `replyToMode: "first"`; the oldest are forgotten, and then quoted again. */
+const QUOTED = 1_000;
+/** Telegram answers with one of these when it could not make a picture or a voice message of a file. */
+const AS_DOCUMENT = /PHOTO_|IMAGE_PROCESS_FAILED|VOICE_MESSAGES_FORBIDDEN|wrong file identifier|VIDEO_/i;
+const GONE = /message to edit not found|MESSAGE_ID_INVALID|message can't be edited/i;
+
+export function revoked(): TerminalError {
+  return new TerminalError(
+    "Telegram does not accept the bot token",
+    "Get the valid token from @BotFather (/mybots, API Token), set channels.telegram.botToken, then: openclaw channels start telegram",
+  );
+}
+
+/** The sending side of one connection. Telegram has no idempotency: a request that may have arrived is never repeated. */
+export class TelegramLink implements Link {
+  readonly #deps: Deps;
+  readonly #quoted = new Set<string>();
+  readonly #moves = new Map<string, ChatId>();
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  async send(part: Part, signal: AbortSignal): Promise<SendResult> {
+    if (signal.aborted) return refused("cancelled before it was sent", true);
+    const quote = this.#quoteOf(part.target);
+    const more = {
+      ...(quote && { reply_parameters: { message_id: Number(quote), allow_sending_without_reply: true } }),
+      ...keyboard(part),
+    };
+    const result = part.media ? await this.#sendFile(part, part.media, more, signal) : await this.#sendText(part, more, signal);
+    if (result.state === "sent" && quote) this.#remember(part.target, quote);
+    return result;
+  }
+
+  async edit(id: MessageId, part: Part, signal: AbortSignal): Promise<SendResult> {
+    if (signal.aborted) return refused("cancelled before it was sent", true);
+    const place = { message_id: Number(id), ...keyboard(part) };
+    let result = await this.#marked("editMessageText", "text", part, place, signal);
+    // Under a file the text is a caption.
+    if (result.answer && /no text in the message/i.test(result.answer.description))
+      result = await this.#marked("editMessageCaption", "caption", part, place, signal);
+    if (result.answer && /message is not modified/i.test(result.answer.description)) return { state: "sent", ids: [id] };
+    const done = result.result;
+    return done.state === "refused" && result.answer && GONE.test(result.answer.description)
+      ? { ...done, retryable: false, gone: true }
+      : done;
+  }
+
+  async typing(target: Target): Promise<void> {
+    const thread = target.thread === undefined ? {} : { message_thread_id: Number(target.thread) };
+    try {
+      await this.#call("sendChatAction", target, { action: "typing", ...thread });
+    } catch (err) {
+      this.#deps.host.log.debug("the typing sign was not shown", { cause: reasonOf(err) });
+    }
+  }
+
+  async react(target: Target, id: MessageId, emoji: string, on: boolean): Promise<void> {
+    // Telegram's list of reactions has no variation selectors.
+    const reaction = on ? [{ type: "emoji", emoji: emoji.replaceAll("\ufe0f", "") }] : [];
+    await this.#must("setMessageReaction", target, { message_id: Number(id), reaction });
+  }
+
+  async remove(target: Target, id: MessageId): Promise<void> {
+    const answer = await this.#call("deleteMessage", target, { message_id: Number(id) });
+    if (!answer.ok && !/message to delete not found/i.test(answer.description)) throw new Error(answer.description);
+  }
+
+  async pin(target: Target, id: MessageId, on: boolean): Promise<void> {
+    const quiet = on ? { disable_notification: true } : {};
+    await this.#must(on ? "pinChatMessage" : "unpinChatMessage", target, { message_id: Number(id), ...quiet });
+  }
+
+  async openThread(target: Target, name: string): Promise<string> {
+    const result = (await this.#must("createForumTopic", target, { name: name.slice(0, 128) })) as Params | null;
+    if (typeof result?.["message_thread_id"] === "number") return String(result["message_thread_id"]);
+    throw new Error("Telegram did not say which topic it has opened");
+  }
+
+  async poll(target: Target, poll: { question: string; options: readonly string[]; multiple: boolean }): Promise<SendResult> {
+    const options = poll.options.map((text) => ({ text }));
+    const params = { question: poll.question, options, allows_multiple_answers: poll.multiple, is_anonymous: false, ...threadOf(target) };
+    return (await this.#attempt("sendPoll", target, params, new AbortController().signal)).result;
+  }
+
+  async download(ref: MediaRef, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+    if (!ref.url.startsWith(FILE)) throw new Error("the file is not one of Telegram's");
+    const most = Math.min(maxBytes, this.#deps.account.mediaBytes);
+    if (ref.sizeBytes !== null && ref.sizeBytes > most) throw new Error(`the file is larger than ${most} bytes`);
+    const answer = await this.#deps.api.call("getFile", { file_id: ref.url.slice(FILE.length) }, { signal });
+    if (!answer.ok) throw new Error(`Telegram does not give the file: ${answer.description}`);
+    const path = (answer.result as Params | null)?.["file_path"];
+    if (typeof path !== "string") throw new Error("Telegram does not say where the file is");
+    return this.#deps.api.file(path, most, signal);
+  }
+
+  async #sendText(part: Part, more: Params, signal: AbortSignal): Promise<SendResult> {
+    if (toVisible(part.text).trim() === "") return refused("nothing visible is left of the text", false);
+    const preview = this.#deps.account.linkPreview ? {} : { link_preview_options: { is_disabled: true } };
+    return (await this.#marked("sendMessage", "text", part, { ...threadOf(part.target), ...preview, ...more }, signal)).result;
+  }
+
+  async #sendFile(part: Part, media: OutMedia, more: Params, signal: AbortSignal): Promise<SendResult> {
+    const most = LIMITS.telegramUploadBytes;
+    if (media.sizeBytes > most) return refused(`the file is larger than the ${most} bytes that Telegram takes`, false);
+    let bytes: Uint8Array;
+    try {
+      bytes = await media.read();
+    } catch (err) {
+      return refused(`the file cannot be read: ${reasonOf(err)}`, false);
+    }
+    // A text that is too long for a caption follows as a message of its own, with the buttons under it.
+    const visible = toVisible(part.text).trim();
+    const alone = visible.length > LIMITS.telegramCaptionChars;
+    const { reply_markup: buttons, ...rest } = more;
+    const caption = alone ? { ...part, text: "" } : part;
+    const place = { ...threadOf(part.target), ...rest, ...(!alone && buttons !== undefined && { reply_markup: buttons }) };
+    let [method, field] = methodFor(media);
+    const upload = (): Upload => ({ field, name: safeName(media.name), mimeType: media.mimeType, bytes });
+    let sent = await this.#marked(method, "caption", caption, place, signal, upload());
+    if (sent.answer && field !== "document" && AS_DOCUMENT.test(sent.answer.description)) {
+      [method, field] = ["sendDocument", "document"];
+      sent = await this.#marked(method, "caption", caption, place, signal, upload());
+    }
+    if (!alone || sent.result.state !== "sent") return sent.result;
+    const text = await this.#sendText(part, buttons === undefined ? {} : { reply_markup: buttons }, signal);
+    if (text.state === "refused") throw new Error(`the file was sent, and its text was refused: ${text.reason}`);
+    return { state: "sent", ids: [...sent.result.ids, ...text.ids] };
+  }
+
+  /** A text with its markup; without any when Telegram cannot read the markup. */
+  async #marked(method: string, key: "text" | "caption", part: Part, more: Params, signal: AbortSignal, upload?: Upload): Promise<Attempt> {
+    if (part.text.trim() === "") return this.#attempt(method, part.target, more, signal, upload);
+    const rich = { ...more, [key]: toHtml(part.text), parse_mode: "HTML" };
+    const first = await this.#attempt(method, part.target, rich, signal, upload);
+    if (!first.answer || !/can't parse (?:message )?(?:entities|text|caption)|ENTIT(?:Y|IES)_/i.test(first.answer.description))
+      return first;
+    this.#deps.host.log.warn("Telegram could not read the markup of a text; it is sent without", { cause: first.answer.description });
+    const most = key === "text" ? LIMITS.telegramTextChars : LIMITS.telegramCaptionChars;
+    return this.#attempt(method, part.target, { ...more, [key]: toPlain(part.text, most) }, signal, upload);
+  }
+
+  /** One request, and once more at the new id of a room that has moved: in that case nothing was sent. */
+  async #attempt(method: string, target: Target, params: Params, signal: AbortSignal, upload?: Upload): Promise<Attempt> {
+    try {
+      let answer = await this.#call(method, target, params, signal, upload);
+      if (!answer.ok && answer.migrateTo !== null) {
+        await this.#move(target.chat.id, asId<ChatId>(answer.migrateTo));
+        answer = await this.#call(method, target, params, signal, upload);
+      }
+      return this.#judge(answer, params);
+    } catch (err) {
+      if (err instanceof NotSentError) return { result: refused(`Telegram cannot be reached: ${reasonOf(err)}`, true), answer: null };
+      throw err;
+    }
+  }
+
+  #judge(answer: Answer, params: Params): Attempt {
+    if (answer.ok) {
+      const id = (answer.result as Params | null)?.["message_id"] ?? params["message_id"];
+      if (typeof id !== "number") throw new Error("Telegram's answer names no message");
+      return { result: { state: "sent", ids: [asId<MessageId>(String(id))] }, answer: null };
+    }
+    const reason = `${answer.description} (${answer.code})`;
+    if (answer.code < 400 || answer.code >= 500) throw new Error(`Telegram answered: ${reason}`);
+    if (answer.code === 429) {
+      this.#deps.host.limited();
+      return { result: { state: "refused", retryable: true, retryAfterMs: answer.retryAfterMs ?? LIMITS.telegramRetryMs, reason }, answer };
+    }
+    if (answer.code !== 401) return { result: refused(reason, false), answer };
+    this.#deps.fail(revoked());
+    return { result: refused(reason, true), answer };
+  }
+
+  async #must(method: string, target: Target, params: Params): Promise<unknown> {
+    const answer = await this.#call(method, target, params);
+    if (!answer.ok) throw new Error(`Telegram refused: ${answer.description}`);
+    return answer.result;
+  }
+
+  #call(method: string, target: Target, params: Params, signal?: AbortSignal, upload?: Upload): Promise<Answer> {
+    const chat = this.#moves.get(target.chat.id) ?? target.chat.id;
+    const body = { chat_id: /^-?\d{1,15}$/.test(chat) ? Number(chat) : chat, ...params };
+    return this.#deps.api.call(method, body, { signal: signal ?? new AbortController().signal, ...(upload && { upload }) });
+  }
+
+  async #move(from: ChatId, to: ChatId): Promise<void> {
+    if (this.#moves.has(from)) return;
+    this.#moves.set(from, to);
+    // Telegram tells about it with an update of its own as well, which may be read later.
+    try {
+      await this.#deps.host.admit([this.#deps.moved(from, to)]);
+    } catch (err) {
+      this.#deps.host.log.warn("the new id of a room could not be stored at once", { cause: reasonOf(err) });
+    }
+  }
+
+  #quoteOf(target: Target): MessageId | null {
+    const { replyTo } = this.#deps.account;
+    if (replyTo === "off" || target.replyTo === undefined || !/^\d+$/.test(target.replyTo)) return null;
+    return replyTo === "first" && this.#quoted.has(`${target.chat.id} ${target.replyTo}`) ? null : target.replyTo;
+  }
+
+  #remember(target: Target, quote: MessageId): void {
+    this.#quoted.add(`${target.chat.id} ${quote}`);
+    if (this.#quoted.size > QUOTED) this.#quoted.delete(this.#quoted.values().next().value!);
+  }
+}
+
+/** What became of one request; `answer` is Telegram's refusal. */
+type Attempt = { result: SendResult; answer: Refused | null };
+
+const refused = (reason: string, retryable: boolean): SendResult => ({ state: "refused", retryable, reason });
+
+function threadOf({ thread }: Target): Params {
+  return thread === undefined || thread === GENERAL ? {} : { message_thread_id: Number(thread) };
+}
+
+function keyboard({ buttons }: Part): Params {
+  if (!buttons || buttons.length === 0) return {};
+  return { reply_markup: { inline_keyboard: buttons.map((row) => row.map(({ text, token }) => ({ text, callback_data: token }))) } };
+}
+
+function methodFor({ kind, mimeType, sizeBytes }: OutMedia): [method: string, field: string] {
+  if (mimeType === "image/gif") return ["sendAnimation", "animation"];
+  if (kind === "image" && /^image\/(?:jpeg|png|webp)$/.test(mimeType) && sizeBytes <= LIMITS.telegramPhotoBytes)
+    return ["sendPhoto", "photo"];
+  if (kind === "video" && mimeType === "video/mp4") return ["sendVideo", "video"];
+  if (kind === "audio" && /^audio\/(?:ogg|opus)/.test(mimeType)) return ["sendVoice", "voice"];
+  if (kind === "audio" && /^audio\/(?:mpeg|mp3|mp4|m4a|x-m4a)$/.test(mimeType)) return ["sendAudio", "audio"];
+  return ["sendDocument", "document"];
+}
+
+const safeName = (name: string): string => name.replaceAll(/[\p{Cc}"\\/]/gu, "_").slice(-120) || "file";
