@@ -146,10 +146,10 @@ const CASES: readonly Case[] = [
   },
   {
     name: "other channels are kept as they are",
-    value: { channels: { telegram: { groups: { "1": { x: [1, "a"] } } } } },
-    read: (c) => c.channels["telegram"],
+    value: { channels: { tlon: { groups: { "1": { x: [1, "a"] } } } } },
+    read: (c) => c.channels["tlon"],
     expected: { groups: { 1: { x: [1, "a"] } } },
-    issue: /telegram is not served by this release/,
+    issue: /tlon is not served by this release/,
   },
   {
     name: "a misspelt channel is noticed",
@@ -349,7 +349,7 @@ test("a wrong key costs only itself", () => {
 
 test("every part of the configuration is frozen", () => {
   const { config } = configFrom({
-    channels: { telegram: { a: { b: [1] } } },
+    channels: { tlon: { a: { b: [1] } } },
     agents: { entries: { a: { identity: { name: "x" } } } },
     bindings: [],
   });

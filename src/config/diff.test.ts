@@ -62,8 +62,8 @@ const CASES: { name: string; old: unknown; next: unknown; changes: Change[] }[] 
   {
     name: "a channel that is not served",
     old: {},
-    next: { channels: { telegram: { x: 1 } } },
-    changes: [{ path: "channels.telegram", effect: "restart-channel", channel: "telegram", account: null }],
+    next: { channels: { tlon: { x: 1 } } },
+    changes: [{ path: "channels.tlon", effect: "restart-channel", channel: "tlon", account: null }],
   },
   {
     name: "bindings",

@@ -17,7 +17,7 @@ test("the JSON Schema takes what the gateway takes, and refuses what it warns ab
       gateway: { port: 1, auth: { token: { source: "env", provider: "default", id: "T" }, passwordFile: "x" }, terminal: { anything: 1 } },
     },
     { agents: { defaults: { model: "a/b" }, entries: { a: { model: { primary: "a/b", fallbacks: [] } } }, list: [{ id: "x" }] } },
-    { channels: { irc: { allowFrom: [1, "a"], accounts: { a: { sasl: { username: "me" } } } }, telegram: { x: 1 } }, hooks: {} },
+    { channels: { irc: { allowFrom: [1, "a"], accounts: { a: { sasl: { username: "me" } } } }, tlon: { x: 1 } }, hooks: {} },
     {
       session: { maintenance: { maxDiskBytes: false, pruneAfter: "30d" } },
       commands: { native: "auto", ownerAllowFrom: [1] },

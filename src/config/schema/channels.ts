@@ -1,9 +1,8 @@
 import { choice, flag, group, list, map, opaque, secret, text, whole } from "./shape.ts";
 import { toolPolicy } from "./agents.ts";
+import { CLOSED, people } from "./channel-shape.ts";
 import { channelDefaults } from "./session.ts";
-
-const people = (doc: string) =>
-  list(doc, text("The platform's own id of a person, `accessGroup:<name>`, or `*`.", { orNumber: true }), { whenWrong: [] });
+import { telegram } from "./telegram.ts";
 
 const nickserv = group(
   "Signing in with NickServ after the connection is made.",
@@ -34,9 +33,6 @@ const flood = group(
   },
   { optional: true },
 );
-
-/** A rule that cannot be read closes the channel that it is about. */
-const CLOSED = { enabled: false, requireMention: true };
 
 const ircGroup = group(
   "One IRC channel.",
@@ -141,7 +137,6 @@ const OTHER_CHANNELS = [
   "slack",
   "sms",
   "synology-chat",
-  "telegram",
   "tlon",
   "twitch",
   "whatsapp",
@@ -152,7 +147,7 @@ const OTHER_CHANNELS = [
 /** Channels that this release serves, besides `defaults`. Every other key of `channels` is kept as it is, with a warning. */
 export const channels = group(
   "Chat applications that the gateway is connected to.",
-  { defaults: channelDefaults, irc },
+  { defaults: channelDefaults, irc, telegram },
   {
     effect: "restart-channel",
     unserved: ["modelByChannel"],
