@@ -65,7 +65,7 @@ test("grammY's own polling receives, answers, and confirms", async () => {
 
 test("a second poll ends the first with 409, and a webhook forbids polling", async () => {
   const first = bot.api.getUpdates({ timeout: 30 });
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  while (!server.polled()) await new Promise((resolve) => setImmediate(resolve));
   const second = bot.api.getUpdates({ timeout: 1 });
   await assert.rejects(first, (err) => err instanceof GrammyError && err.error_code === 409);
   assert.deepEqual(await second, []);
@@ -77,7 +77,9 @@ test("a second poll ends the first with 409, and a webhook forbids polling", asy
 });
 
 test("reactions come only when they are asked for", async () => {
-  const reaction = { message_reaction: { chat: { id: 7, type: "private" }, message_id: 1, date: 1, user: PERSON, old_reaction: [], new_reaction: [] } };
+  const reaction = {
+    message_reaction: { chat: { id: 7, type: "private" }, message_id: 1, date: 1, user: PERSON, old_reaction: [], new_reaction: [] },
+  };
   await bot.api.getUpdates({ allowed_updates: [] });
   await bot.api.getUpdates({ allowed_updates: ["message", "message_reaction"] });
   const id = server.push(reaction);
@@ -88,7 +90,7 @@ test("reactions come only when they are asked for", async () => {
 });
 
 test("texts, markup, edits, files, buttons and their errors", async () => {
-  const sent = await bot.api.sendMessage(7, "<b>hi</b> &amp; <a href=\"https://x.example\">you</a>", {
+  const sent = await bot.api.sendMessage(7, '<b>hi</b> &amp; <a href="https://x.example">you</a>', {
     parse_mode: "HTML",
     reply_markup: new InlineKeyboard().text("ok", "token"),
   });
@@ -101,10 +103,7 @@ test("texts, markup, edits, files, buttons and their errors", async () => {
   await assert.rejects(bot.api.editMessageText(7, sent.message_id, "new"), /message is not modified/);
   await assert.rejects(bot.api.editMessageText(7, 1, "new"), /message to edit not found/);
   await bot.api.sendDocument(7, new InputFile(Buffer.from("bytes"), "a.txt"), { caption: "a file" });
-  assert.deepEqual(
-    [server.of("sendDocument").at(-1)?.file?.bytes.toString(), server.shown().at(-1)?.text],
-    ["bytes", "a file"],
-  );
+  assert.deepEqual([server.of("sendDocument").at(-1)?.file?.bytes.toString(), server.shown().at(-1)?.text], ["bytes", "a file"]);
   await bot.api.deleteMessage(7, sent.message_id);
   assert.ok(!server.sent().includes("new"));
   server.fail("sendMessage", { status: 429, description: "Too Many Requests: retry after 3", parameters: { retry_after: 3 } });

@@ -17,7 +17,7 @@ type Shown = {
   removed?: true;
   reaction?: unknown;
 };
-type Waiting = { answer: (updates: Json[]) => void; conflict: () => void };
+type Waiting = { answer: (updates: Json[]) => void; conflict: (by: string) => void };
 type Bot = {
   id: number;
   username: string;
@@ -147,6 +147,11 @@ export class TelegramServer {
     return this.#bots.get(token)!.queue.length;
   }
 
+  /** Whether a poll is being held open. */
+  polled(token = TOKEN): boolean {
+    return this.#bots.get(token)!.poll !== null;
+  }
+
   of(method: string): readonly Call[] {
     return this.calls.filter((call) => call.method === method);
   }
@@ -171,7 +176,7 @@ export class TelegramServer {
 
   /** Another program takes the updates: the running poll ends with 409. */
   takeOver(token = TOKEN): void {
-    this.#bots.get(token)!.poll?.conflict();
+    this.#bots.get(token)!.poll?.conflict("other getUpdates request; make sure that only one bot instance is running");
   }
 
   /** A group becomes a supergroup. */
@@ -239,7 +244,7 @@ export class TelegramServer {
       case "getUpdates":
         return this.#getUpdates(bot, params, response);
       case "setWebhook":
-        bot.poll?.conflict();
+        bot.poll?.conflict("setWebhook request");
         bot.allowed = Array.isArray(params["allowed_updates"]) ? (params["allowed_updates"] as string[]) : bot.allowed;
         bot.hook = { url: String(params["url"]), secret: String(params["secret_token"] ?? "") };
         return true;
@@ -278,7 +283,7 @@ export class TelegramServer {
         409,
         "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first",
       );
-    bot.poll?.conflict();
+    bot.poll?.conflict("other getUpdates request; make sure that only one bot instance is running");
     if (Array.isArray(params["allowed_updates"])) bot.allowed = params["allowed_updates"] as string[];
     const offset = Number(params["offset"] ?? 0);
     const limit = Math.min(100, Number(params["limit"] ?? 100));
@@ -293,9 +298,9 @@ export class TelegramServer {
       };
       const waiting: Waiting = {
         answer: (updates) => (end(), resolve(updates.slice(0, limit))),
-        conflict: () => {
+        conflict: (by) => {
           end();
-          reject(new Refusal(409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"));
+          reject(new Refusal(409, `Conflict: terminated by ${by}`));
         },
       };
       bot.poll = waiting;

@@ -51,7 +51,8 @@ export function queryId(raw: unknown): string | null {
 /** One update in our words. Kinds that we do not know are nothing; what cannot be read is kept. Pure; never throws. */
 export function decode(raw: unknown, facts: Facts): readonly ChannelEvent[] {
   const id = updateId(raw);
-  const text = JSON.stringify(raw) ?? "undefined";
+  // The bot stays with what could not be read: without it nobody can tell later whether it was called.
+  const text = JSON.stringify({ bot: facts.bot, update: raw });
   const key = id === null ? `x${createHash("sha256").update(text).digest("hex").slice(0, 32)}` : String(id);
   const base: Base = { eventId: `${facts.bot.id}:${key}`, account: facts.account, origin: "live" };
   try {
@@ -60,6 +61,13 @@ export function decode(raw: unknown, facts: Facts): readonly ChannelEvent[] {
   } catch (err) {
     return [{ ...base, kind: "unreadable", sentAt: facts.now, raw: text, cause: reasonOf(err) }];
   }
+}
+
+/** An update again that was kept as unreadable; null while it still cannot be read. Pure. */
+export function reread(kept: string): ChannelEvent | null {
+  const { bot, update } = JSON.parse(kept) as { bot: Bot; update: unknown };
+  const [event] = decode(update, { account: asId<AccountId>("default"), bot, now: Date.now() });
+  return event === undefined || event.kind === "unreadable" ? null : event;
 }
 
 function decodeUpdate(update: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {

@@ -6,7 +6,7 @@ import type { Abilities, Channel, ChannelHost, HookAnswer, HookRequest, Link } f
 import { BotApi } from "./api.ts";
 import { canonicalTelegramId, parseTelegramAccount, telegramIdentity, type TelegramAccount } from "./config.ts";
 import { confirmPresses, keepWebhook, poll, sameSecret, TIMINGS, type Session, type Timings } from "./connection.ts";
-import { decode } from "./inbound.ts";
+import { decode, reread } from "./inbound.ts";
 import { revoked, TelegramLink } from "./link.ts";
 import { toVisible } from "./outbound.ts";
 import type { Bot } from "./text.ts";
@@ -47,6 +47,7 @@ export function createTelegramChannel({ timings = TIMINGS, clock = systemClock }
     identity: telegramIdentity,
     canonicalId: canonicalTelegramId,
     rendered: toVisible,
+    reread,
     toChat: toTelegramChat,
     isAddressed(account, text) {
       const bot = known.bots.get(account.botId);
