@@ -1,0 +1,130 @@
+import type { Client } from "../../src/client/client.ts";
+import { startModelServer, type ModelServer } from "../model-server.ts";
+import { dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "../wire/gateway.ts";
+import { join } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import type { PlatformStage, Policy } from "./stage.ts";
+
+type StatusRow = { connected?: boolean; running?: boolean; lastError?: string | null };
+
+/** The whole process with one channel, a model and people. */
+export class Play {
+  readonly id: string;
+  readonly stage: PlatformStage;
+  readonly model: ModelServer;
+  readonly home = newHome();
+  #gateway: GatewayUnderTest | null = null;
+  #operator: Client | null = null;
+  #port: number | undefined;
+
+  private constructor(id: string, stage: PlatformStage, model: ModelServer) {
+    this.id = id;
+    this.stage = stage;
+    this.model = model;
+  }
+
+  get gateway(): GatewayUnderTest {
+    if (!this.#gateway) throw new Error("the gateway was not started");
+    return this.#gateway;
+  }
+
+  get operator(): Client {
+    if (!this.#operator) throw new Error("the gateway was not started");
+    return this.#operator;
+  }
+
+  static async open(id: string, stage: PlatformStage, policy: Policy): Promise<Play> {
+    const play = new Play(id, stage, await startModelServer());
+    try {
+      play.write(policy);
+      await play.start();
+      return play;
+    } catch (err) {
+      await play.close();
+      throw err;
+    }
+  }
+
+  /** Writes the configuration; a running gateway takes it over by itself. */
+  write(policy: Policy): void {
+    const config = {
+      ...modelConfig(this.model.url),
+      agents: { defaults: { model: { primary: "test/echo" }, skipBootstrap: true } },
+      session: { dmScope: "per-channel-peer" },
+      channels: { [this.id]: this.stage.config(policy) },
+    };
+    writeFileSync(join(stateDir(this.#ensureState()), "openclaw.json"), JSON.stringify(config));
+  }
+
+  #ensureState(): string {
+    mkdirSync(stateDir(this.home), { recursive: true });
+    return this.home;
+  }
+
+  /** Starts the process on the same state and waits for the channel. `crashAt`: a marked point, which may come before that. */
+  async start(crashAt?: string): Promise<void> {
+    this.#gateway = await startGateway({
+      home: this.home,
+      ...(this.#port === undefined ? {} : { port: this.#port }),
+      ...(crashAt ? { env: { OPENCLAW_GATEWAY_CRASH_AT: crashAt } } : {}),
+    });
+    this.#port = this.gateway.port;
+    this.#operator = await this.gateway.connect();
+    await this.connected();
+  }
+
+  async connected(): Promise<void> {
+    let last: StatusRow | undefined;
+    await until(`${this.id} to be connected`, async () => {
+      const status = await this.operator.request<{ channelAccounts: Record<string, StatusRow[]> }>("channels.status", {});
+      last = status.channelAccounts[this.id]?.[0];
+      return last?.connected;
+    }).catch((err: Error) => {
+      throw new Error(`${err.message}; ${JSON.stringify(last)}\n${this.gateway.output().slice(-1_500)}`);
+    });
+  }
+
+  /** The process dies as if the power went. */
+  async kill(): Promise<void> {
+    await this.gateway.kill("SIGKILL");
+    await this.operator.close().catch(() => undefined);
+  }
+
+  /** Waits until the bot has said a text that fits, anywhere. */
+  async hears(pattern: RegExp, times = 1): Promise<void> {
+    await until(`${times} × ${String(pattern)}`, () => this.count(pattern) >= times).catch((err: Error) => {
+      throw new Error(`${err.message}; heard: ${JSON.stringify(this.stage.heard().slice(-8))}`);
+    });
+  }
+
+  count(pattern: RegExp): number {
+    return this.stage.heard().filter((each) => pattern.test(each.text)).length;
+  }
+
+  /** Nothing runs, waits or is being sent any more, for a moment. */
+  async quiet(): Promise<void> {
+    let calm = 0;
+    await until(
+      "quiet",
+      async () => {
+        const { sessions } = await this.operator.request<{ sessions: { hasActiveRun: boolean; queuedInputs: number }[] }>("sessions.list", {
+          limit: 1_000,
+        });
+        const said = this.stage.heard().length;
+        await new Promise((resolve) => setTimeout(resolve, 60));
+        const busy = sessions.some((row) => row.hasActiveRun || row.queuedInputs > 0) || said !== this.stage.heard().length;
+        calm = busy ? 0 : calm + 1;
+        return calm > 4;
+      },
+      60_000,
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.#operator?.close().catch(() => undefined);
+    await this.#gateway?.kill();
+    await this.model.close();
+    await this.stage.close();
+    dropHome(this.home);
+  }
+}

@@ -1,0 +1,48 @@
+/** Somebody on the platform. `id` is how policies and session keys name them. */
+export type Person = { id: string; name: string };
+export type Where = "direct" | "room" | "thread";
+/** One visible message of the bot, as the platform shows it. `to`: the person of a direct chat, else the room. */
+export type Heard = { where: Where; to: string; text: string };
+
+export type Policy = {
+  dmPolicy?: "pairing" | "allowlist" | "open" | "disabled";
+  allowFrom?: readonly string[];
+  /** The rule of the room; null: the room is not listed. */
+  room: { requireMention?: boolean; allowFrom?: readonly string[] } | null;
+  historyLimit?: number;
+};
+
+/** A platform with people on it, for tests with the whole process. */
+export type PlatformStage = {
+  /** `channels.<id>`, with that policy. */
+  config(policy: Policy): Record<string, unknown>;
+  people: readonly [ann: Person, bob: Person];
+  /** Says something; `mention` addresses the bot as the platform does it. Resolves when the platform has taken it. */
+  say(person: Person, where: Where, text: string, options?: { mention?: boolean }): void | Promise<void>;
+  /** Everything that the bot has said, in order; edits and removals count. */
+  heard(): readonly Heard[];
+  /** The platform delivers its newest event once more, as after a lost acknowledgement. Absent: it never repeats. */
+  repeat?(): void | Promise<void>;
+  close(): Promise<void>;
+};
+
+export type StageModule = {
+  open(): Promise<PlatformStage>;
+  /** Why it cannot be played here, or false. */
+  skip: string | false;
+  /** The platform keeps what is said while nobody is connected. */
+  keeps: boolean;
+  threads: boolean;
+  rooms: boolean;
+};
+
+/** Loads the stage of one channel. A channel without one has no tests with the whole process, and the kit says so. */
+export const STAGES: Readonly<Record<string, () => Promise<StageModule>>> = {
+  irc: () => import("./stages/irc.ts"),
+};
+
+/** The channels that this run is about: those of `CHANNEL_KIT`, or all. */
+export const wanted = (): readonly string[] => {
+  const named = process.env["CHANNEL_KIT"]?.split(",").filter(Boolean) ?? [];
+  return Object.keys(STAGES).filter((id) => named.length === 0 || named.includes(id));
+};

@@ -1,0 +1,62 @@
+import { IrcPeer } from "../irc-peer.ts";
+import { noNgircd, startNgircd } from "../ngircd.ts";
+import type { Heard, Person, PlatformStage, StageModule } from "../stage.ts";
+
+const BOT = "robot";
+const ROOM = "#stage";
+
+/** A real ngircd with two people in the bot's room. */
+async function open(): Promise<PlatformStage> {
+  const server = await startNgircd();
+  const peers = new Map<string, IrcPeer>();
+  const people: Person[] = [];
+  let asked = 0;
+  for (const name of ["ann", "bob"]) {
+    const peer = await IrcPeer.join(server.port, name, [ROOM]);
+    peer.say(name, "who am I?");
+    await peer.line(/who am I\?/);
+    const { prefix } = peer.said().find((line) => line.text === "who am I?")!;
+    peer.lines.splice(0);
+    peers.set(prefix, peer);
+    people.push({ id: prefix, name });
+  }
+  const heardBy = (person: Person): Heard[] =>
+    peers
+      .get(person.id)!
+      .said()
+      .filter((line) => line.from === BOT)
+      .map((line) =>
+        line.to === ROOM ? { where: "room", to: ROOM, text: line.text } : { where: "direct", to: person.id, text: line.text },
+      );
+  return {
+    people: [people[0]!, people[1]!],
+    config: ({ room, ...policy }) => ({
+      host: "127.0.0.1",
+      port: server.port,
+      tls: false,
+      nick: BOT,
+      channels: [ROOM],
+      flood: { burst: 100, intervalMs: 1 },
+      ...policy,
+      groups: room ? { [ROOM]: room } : {},
+    }),
+    async say(person, where, text, { mention = false } = {}) {
+      const peer = peers.get(person.id)!;
+      peer.say(where === "direct" ? BOT : ROOM, mention ? `${BOT}: ${text}` : text);
+      // The server handles the lines of a connection in order: its answer means that it has taken the one before.
+      const token = `taken${++asked}`;
+      peer.raw(`PING ${token}`);
+      await peer.line(new RegExp(`PONG .*${token}\\b`));
+    },
+    // What is said in the room both of them hear: it counts once.
+    heard: () => [...heardBy(people[0]!), ...heardBy(people[1]!).filter((each) => each.where === "direct")],
+    async close() {
+      for (const peer of peers.values()) peer.close();
+      await server.close();
+    },
+  };
+}
+
+const stage: StageModule = { open, skip: noNgircd, keeps: false, threads: false, rooms: true };
+export const { skip, keeps, threads, rooms } = stage;
+export { open };
