@@ -302,6 +302,8 @@ export const LIMITS = {
   channelLogoutMs: 10_000,
   /** Idempotency keys of message actions that are remembered; a repeat of an older one is done again. */
   actionsRemembered: 500,
+  /** A channel that stays broken for the same cause is told about once within this time. */
+  alarmQuietMs: 3_600_000,
   /** An interactive login that nobody completes ends by then. */
   channelLoginMs: 300_000,
   /** Bytes of one line from an IRC server; a longer one is dropped as a whole. */

@@ -25,13 +25,14 @@ import { type SessionRow } from "../store/sessions.ts";
 import { createVault } from "../store/vault.ts";
 import { Delivery } from "../turns/deliver.ts";
 import { fetchAttachments, type AttachmentDeps } from "../turns/attachments.ts";
-import { Turns } from "../turns/engine.ts";
+import { conversationOf, Turns } from "../turns/engine.ts";
 import { isExpired } from "../turns/expiry.ts";
 import { InboundDoor } from "../turns/inbound.ts";
 import { LiveReplies } from "../turns/live.ts";
 import { noteUndelivered } from "../turns/outbound.ts";
 import type { Payload } from "../turns/submission.ts";
 import { sampleChannels } from "./channel-metrics.ts";
+import { Alarm } from "./alarm.ts";
 import { chunkLimit, historyLimit, mediaMaxBytes, replyPrefix, roomPrompt, withEnvironment } from "./channel-settings.ts";
 import { Core } from "./core.ts";
 import { liveSettings, replyToMode } from "./live-settings.ts";
@@ -118,6 +119,9 @@ export class Conversations {
   readonly live: LiveReplies;
   readonly inbound: InboundDoor;
   readonly channels: ChannelHost;
+  /** Called with one sentence when a channel needs its owner. Set by whoever knows the clients. */
+  onAlarm: (text: string) => void = () => {};
+  readonly #alarm: Alarm;
   readonly #core: Core;
   /** Loaded channels, by id: what they can do and how their ids are written. */
   readonly #known = new Map<string, Channel>();
@@ -190,6 +194,7 @@ export class Conversations {
       log: log.child({ subsystem: "inbound" }),
       metrics,
     });
+    this.#alarm = this.#createAlarm();
     this.channels = createChannelHost({
       load: (id) => this.load(id),
       admit: (channel, account, events, cursor) => this.inbound.admit(channel, account, events, cursor),
@@ -203,6 +208,22 @@ export class Conversations {
       commands: CHAT_COMMANDS.map(({ name, description }) => ({ name, description })),
     });
     this.#sample();
+  }
+
+  #createAlarm(): Alarm {
+    const { store, facts, log } = this.#core;
+    return new Alarm({
+      facts,
+      write: (change) => store.write(change),
+      now: clock.now,
+      owners: () => this.#core.config.commands.ownerAllowFrom.map(String),
+      status: () => this.channels.status(),
+      toTarget: (channel, account, to) => this.toTarget(channel, account, to, undefined),
+      say: (id, target, text) => this.turns.addIntent(id, null, target, text, clock.now()),
+      deliver: (target) => this.delivery.wake(conversationOf(target)),
+      publish: (text) => this.onAlarm(text),
+      log: log.child({ subsystem: "channels" }),
+    });
   }
 
   /** Figures about queues, read from the rows when somebody scrapes. */
@@ -314,6 +335,7 @@ export class Conversations {
     else if (status.state === "ready") health.report(part, "ready");
     else health.report(part, status.state === "connecting" ? "starting" : "degraded", status.cause ?? status.state);
     if (status.state === "ready") this.delivery.linked(status.channel, status.account);
+    this.#alarm.changed(status);
   }
 }
 

@@ -29,7 +29,7 @@ import { restartMethods } from "../methods/restart.ts";
 import { routesMethods } from "../methods/routes.ts";
 import { sendMethods } from "../methods/send.ts";
 import { sessionMethods } from "../methods/sessions.ts";
-import { statusMethods, type StatusDeps } from "../methods/status.ts";
+import { queueEvent, statusMethods, type StatusDeps } from "../methods/status.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import { queueSettings } from "../routing/queue-mode.ts";
 import type { RoutingConfig } from "../routing/types.ts";
@@ -145,6 +145,13 @@ export class Methods {
         now: clock.now,
       }),
     };
+  }
+
+  /** Leaves a line for the next turn of the main session, which `openclaw status` shows until then. */
+  note(text: string): void {
+    queueEvent(this.statusDeps(), text, null).catch((err: unknown) =>
+      this.core.log.warn("an event could not be written down", { cause: reasonOf(err) }),
+    );
   }
 
   #channelSetupDeps(): ChannelSetupDeps {

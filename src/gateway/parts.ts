@@ -91,6 +91,11 @@ export class Gateway {
       disconnect: (ended) => void this.server.hub.close((peer) => isEnded(peer, ended), 4001, "credential ended"),
     });
     this.chats = new Conversations(core, () => this.#guideFacts());
+    this.chats.onAlarm = (text) => {
+      this.methods.note(text);
+      this.#health.invalidate();
+      this.server.hub.publish("health", this.#health.snapshot(), { scope: "operator.read" });
+    };
     this.#health = healthMethods({
       now: clock.now,
       readiness: () => core.health.readiness(),

@@ -83,7 +83,12 @@ async function wake(deps: StatusDeps, params: WakeParams, caller: Caller): Promi
   return { ok: true };
 }
 
-async function queueEvent(deps: StatusDeps, text: string, session: string | null): Promise<void> {
+/** Writes a line down for the next turn of a session; null is the main one. Throws INVALID_REQUEST for what cannot be one. */
+export async function queueEvent(
+  deps: Pick<StatusDeps, "write" | "facts" | "now" | "onSystemEvent">,
+  text: string,
+  session: string | null,
+): Promise<void> {
   const line = text.trim();
   if (line === "") throw new GatewayError("INVALID_REQUEST", "the text is empty");
   if (line.length > LIMITS.systemEventChars)

@@ -45,7 +45,10 @@ describe("channels on the page", () => {
     const { page, faults, strays } = await open();
     const slack = page.locator(".account", { hasText: "Needs you" });
     await slack.waitFor();
-    assert.match(await slack.innerText(), /Slack says that the token was revoked[\s\S]*To mend it: Install the app again[\s\S]*4 waiting/);
+    assert.match(
+      await slack.innerText(),
+      /Slack says that the token was revoked[\s\S]*To mend it: Install the app again[\s\S]*4 waiting\./,
+    );
     assert.equal(await page.locator(".to-channels .count").innerText(), "1");
     await picture(page, "overview-light");
     await page.getByRole("button", { name: "Approve" }).click();
@@ -68,7 +71,7 @@ describe("channels on the page", () => {
     await page.getByRole("button", { name: "Connect a channel" }).click();
     await picture(page, "choose");
     await page.getByRole("button", { name: "Telegram" }).click();
-    const token = page.getByLabel("botToken");
+    const token = page.getByLabel("Bot token");
     assert.equal(await token.getAttribute("type"), "password");
     await token.fill("bad-token");
     await page.getByRole("button", { name: "Check and connect" }).click();
@@ -95,6 +98,7 @@ describe("channels on the page", () => {
     gateway.channels.fill();
     const { page } = await open({ width: 360, height: 740, dark: true, touch: true });
     await page.locator(".account", { hasText: "Needs you" }).waitFor();
+    await page.waitForFunction(() => document.querySelector(".sidebar")!.getBoundingClientRect().right <= 0);
     await picture(page, "phone-dark");
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
     assert.match(page.url(), /#channels$/);

@@ -78,7 +78,11 @@ function Accounts(): JSX.Element {
   );
 }
 
-const ago = (at: number | null | undefined): string => (at ? toShortTime(at, store.clock.value) : "never");
+function ago(at: number | null | undefined): string {
+  if (!at) return "never";
+  const text = toShortTime(at, store.clock.value);
+  return text.endsWith(" min") ? `${text} ago` : text;
+}
 
 function AccountRow({ row }: { row: channels.Account }): JSX.Element {
   const tone = channels.toneOf(row);
@@ -100,8 +104,7 @@ function AccountRow({ row }: { row: channels.Account }): JSX.Element {
           </p>
         )}
         <p class="hint">
-          Last message in {ago(row.lastInboundAt)}, out {ago(row.lastOutboundAt)}
-          {waiting > 0 && `, ${waiting} waiting`}
+          Last read: {ago(row.lastInboundAt)}. Last written: {ago(row.lastOutboundAt)}.{waiting > 0 && ` ${waiting} waiting.`}
         </p>
       </div>
       {(row.state === "terminal" || row.state === "stopped") && row.enabled !== false && channels.mayAdminister.value && (

@@ -79,10 +79,10 @@ function Enter({ wizard }: { wizard: Extract<channels.Wizard, { step: "enter" }>
       </details>
       <div role="alert">
         {error !== null && (
-          <p class="problem" dir="auto">
-            {error.text}
-            {error.fix !== null && <span> {error.fix}</span>}
-          </p>
+          <div class="problem" dir="auto">
+            <p>{error.text}</p>
+            {error.fix !== null && <p>{error.fix}</p>}
+          </div>
         )}
       </div>
       <button type="submit" class="primary" disabled={busy || !ready}>
@@ -93,12 +93,18 @@ function Enter({ wizard }: { wizard: Extract<channels.Wizard, { step: "enter" }>
   );
 }
 
+/** `botToken` as a person says it: Bot token. */
+function toWords(key: string): string {
+  const words = key.replaceAll(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 function FieldInput({ field, value }: { field: channels.Field; value: string }): JSX.Element {
   const id = `field-${field.key}`;
   return (
     <div class="field">
       <label for={id}>
-        {field.key}
+        {toWords(field.key)}
         {field.help !== "" && <span class="hint"> {field.help}</span>}
       </label>
       <input
