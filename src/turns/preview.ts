@@ -106,14 +106,14 @@ export class Preview {
     const live = link(target.channel, target.account);
     this.#lastAt = clock.now();
     if (!live?.edit || paused(target) || (!this.#id && !idle(conversationOf(target)))) return this.#arm();
-    const latest = this.#latest;
     const part: Part = { key: previewKey(this.#runId), target, text: piece.text };
     this.#sending = (this.#id ? this.#edit(live, this.#id, part) : this.#send(live, part))
       .catch((err: unknown) => this.#giveUp(err))
       .finally(() => {
         this.#sending = null;
         this.#lastAt = clock.now();
-        if (this.#latest !== latest) this.#arm();
+        // What was refused, and what came meanwhile, is shown next time.
+        this.#arm();
       });
   }
 
