@@ -46,5 +46,8 @@ test("the session's typing stands over that of the agents; an account may switch
   const never = configFrom({ session: { typingMode: "never" }, agents: { defaults: { typingMode: "thinking" } } }).config;
   assert.equal(liveSettings(never, place("plain"), null).typing, "never");
   assert.equal(liveSettings(configFrom({}).config, place("plain"), null).typing, null);
-  assert.equal(liveSettings(configFrom({ messages: { ackReactionScope: "x", ackReaction: "👀" } }).config, place("p"), null).ack?.scope, "off");
+  assert.equal(
+    liveSettings(configFrom({ messages: { ackReactionScope: "x", ackReaction: "👀" } }).config, place("p"), null).ack?.scope,
+    "off",
+  );
 });
