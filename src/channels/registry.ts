@@ -3,6 +3,7 @@ import type { Channel } from "./channel.ts";
 
 /** One line per channel. A channel's code is loaded when one of its accounts is configured, never before. */
 const LOADERS: Readonly<Record<string, () => Promise<{ channel: Channel }>>> = {
+  discord: () => import("./discord/index.ts"),
   irc: () => import("./irc/index.ts"),
   telegram: () => import("./telegram/index.ts"),
 };

@@ -310,4 +310,16 @@ export const LIMITS = {
   ircLineBytes: 16_384,
   /** Lines to an IRC server that wait for its flood limit; a part that does not fit is refused, to be tried again. */
   ircQueueLines: 2_000,
+  /** Frames of one Discord connection that wait to be stored; with more it is closed, and resumed from what is stored. */
+  discordPendingFrames: 5_000,
+  /** Conversations whose last message is kept for reading the gap after a refused resume; the least recently active is forgotten. */
+  discordKnownChats: 200,
+  /** Channels and threads whose kind is remembered; one that is forgotten is asked for again. */
+  discordPlaces: 2_000,
+  /** Messages of one conversation that are read after a refused resume; what was said before them is not read. */
+  discordBackfillMessages: 500,
+  /** Rate limits and tokens of native commands that are remembered; the oldest is forgotten, and learnt again. */
+  discordRemembered: 1_000,
+  /** Characters of an unreadable Discord event that are kept for the operator. */
+  discordRawChars: 64_000,
 } as const;

@@ -1,0 +1,236 @@
+import type { Clock } from "../../core/clock.ts";
+import type { Log } from "../../core/log.ts";
+import type { Secret } from "../../core/secret.ts";
+import { TerminalError } from "../channel.ts";
+import type { Frame } from "./inbound.ts";
+import type { SessionInfo } from "./state.ts";
+import { OP, record, textOf, type Json } from "./wire.ts";
+
+export type Timings = {
+  /** From the first byte until READY or RESUMED. */
+  connectMs: number;
+  /** Pause before a new session is asked for after a refused one: at least, and as much again at random. */
+  reidentifyMs: number;
+  /** A cursor that moved without an event is stored so much later. */
+  cursorMs: number;
+  /** Pause before storing is tried again. */
+  storeRetryMs: number;
+};
+export const TIMINGS: Timings = { connectMs: 30_000, reidentifyMs: 1_000, cursorMs: 1_000, storeRetryMs: 1_000 };
+
+/** Closing with 1000 or 1001 would end the session; with this it can be resumed. */
+const CLOSE_RESUMABLE = 4_000;
+/** Refused sessions in one connection before it is given up; the host comes back later. */
+const INVALID_SESSIONS = 3;
+
+/** A close code that means that the session cannot be resumed. */
+export class SessionLostError extends Error {
+  override readonly name = "SessionLostError";
+}
+
+const START_AGAIN = "openclaw channels start discord";
+
+/** What a close code of the gateway asks for. Pure. */
+export function closeError(code: number, reason: string): Error {
+  const said = `Discord closed the connection: ${reason || "without a reason"} (${code})`;
+  switch (code) {
+    case 4004:
+      return new TerminalError(
+        "Discord does not accept the bot's token",
+        `Reset the token in the Discord developer portal (Bot), set channels.discord.token, then: ${START_AGAIN}`,
+      );
+    case 4010:
+    case 4011:
+      return new TerminalError("the bot is in too many servers for one connection", "Use a bot that is in fewer than 2,500 servers.");
+    case 4012:
+      return new TerminalError("Discord does not serve this version of its gateway any more", "Update the gateway.");
+    case 4013:
+      return new TerminalError("Discord does not know the intents that were asked for", "Update the gateway.");
+    case 4014:
+      return new TerminalError(
+        "the bot may not read the content of messages",
+        `Switch on "Message Content Intent" in the Discord developer portal (Bot, Privileged Gateway Intents), then: ${START_AGAIN}`,
+      );
+    case 4003:
+    case 4007:
+    case 4009:
+      return new SessionLostError(said);
+    default:
+      return new Error(said);
+  }
+}
+
+export type ConnectionDeps = {
+  token: Secret;
+  intents: number;
+  timings: Timings;
+  clock: Clock;
+  log: Log;
+  random: () => number;
+  /** The session to resume; null for a new one. */
+  resume: SessionInfo | null;
+  /** The number of the last event that is stored: all that Discord is told to have arrived. */
+  stored(): number | null;
+  onFrame(frame: Frame): void;
+  /** Something was read. */
+  onRead(): void;
+  /** The session was refused; a new one will be asked for. */
+  onInvalid(): void;
+};
+
+/** Opens a socket; rejects when it does not open in time. */
+export function openSocket(url: string, clock: Clock, timeoutMs: number, signal: AbortSignal): Promise<WebSocket> {
+  const { promise, resolve, reject } = Promise.withResolvers<WebSocket>();
+  const address = new URL(url);
+  address.searchParams.set("v", "10");
+  address.searchParams.set("encoding", "json");
+  const socket = new WebSocket(address);
+  const fail = (why: Error): void => {
+    reject(why);
+    socket.close();
+  };
+  const abort = (): void => fail(signal.reason as Error);
+  const cancel = clock.after(timeoutMs, () => fail(new Error("Discord could not be reached in time")));
+  socket.addEventListener("open", () => resolve(socket), { once: true });
+  socket.addEventListener("error", () => reject(new Error("the connection to Discord could not be made")), { once: true });
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  return promise.finally(() => {
+    cancel();
+    signal.removeEventListener("abort", abort);
+  });
+}
+
+/** One connection to the gateway: greeting, session, heart. Ends once, with a cause. */
+export class GatewayConnection {
+  readonly closed: Promise<Error>;
+  /** READY or RESUMED was read. */
+  readonly ready: Promise<void>;
+  readonly #socket: WebSocket;
+  readonly #deps: ConnectionDeps;
+  readonly #end = Promise.withResolvers<Error>();
+  readonly #greeted = Promise.withResolvers<void>();
+  #open = true;
+  #resume: SessionInfo | null;
+  #beat: (() => void) | null = null;
+  #pause: (() => void) | null = null;
+  #intervalMs = 0;
+  #answered = true;
+  #invalid = 0;
+  readonly #listeners = new AbortController();
+
+  constructor(socket: WebSocket, deps: ConnectionDeps) {
+    this.#socket = socket;
+    this.#deps = deps;
+    this.#resume = deps.resume;
+    this.closed = this.#end.promise;
+    this.ready = this.#greeted.promise;
+    // Whoever waits for the greeting also waits for the end.
+    this.ready.catch(() => undefined);
+    const { signal } = this.#listeners;
+    socket.addEventListener("message", (event) => this.#read(event.data), { signal });
+    socket.addEventListener("close", (event) => this.close(closeError(event.code, event.reason)), { signal });
+    socket.addEventListener("error", () => this.close(new Error("the connection to Discord was lost")), { signal });
+    const cancel = deps.clock.after(deps.timings.connectMs, () => this.close(new Error("Discord did not answer the login in time")));
+    void this.ready.then(cancel, cancel);
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** Ends the connection so that its session can be resumed. Nothing is read after it. */
+  close(cause: Error): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#beat?.();
+    this.#pause?.();
+    this.#listeners.abort();
+    this.#end.resolve(cause);
+    this.#greeted.reject(cause);
+    this.#socket.close(CLOSE_RESUMABLE, "bye");
+  }
+
+  #write(op: number, d: unknown): void {
+    if (this.#open && this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ op, d }));
+  }
+
+  #read(data: unknown): void {
+    this.#deps.onRead();
+    const frame = parseFrame(data);
+    if (!frame) return this.#deps.log.warn("Discord sent something that is no frame; it was dropped");
+    switch (frame["op"]) {
+      case OP.dispatch:
+        return this.#dispatch(frame);
+      case OP.heartbeat:
+        return this.#heartbeat();
+      case OP.heartbeatAck:
+        this.#answered = true;
+        return;
+      case OP.hello:
+        return this.#hello(record(frame["d"]) ?? {});
+      case OP.reconnect:
+        return this.close(new Error("Discord asked for a new connection"));
+      case OP.invalidSession:
+        return this.#refused(frame["d"] === true);
+      default:
+        return;
+    }
+  }
+
+  #dispatch(frame: Json): void {
+    const { s, t } = frame;
+    const data = record(frame["d"]) ?? {};
+    if (typeof s !== "number" || typeof t !== "string") return this.#deps.log.warn("Discord sent an event without a number; it was dropped");
+    this.#deps.onFrame({ seq: s, type: t, data });
+    if (t === "READY" || t === "RESUMED") this.#greeted.resolve();
+  }
+
+  #hello(data: Json): void {
+    const interval = data["heartbeat_interval"];
+    if (typeof interval !== "number" || interval < 1) return this.close(new Error("Discord's greeting names no heartbeat"));
+    this.#intervalMs = interval;
+    this.#answered = true;
+    this.#beat?.();
+    this.#beat = this.#deps.clock.after(interval * this.#deps.random(), () => this.#tick());
+    this.#login();
+  }
+
+  #login(): void {
+    const token = this.#deps.token.reveal();
+    if (this.#resume) return this.#write(OP.resume, { token, session_id: this.#resume.id, seq: this.#resume.seq });
+    const properties = { os: process.platform, browser: "openclaw-gateway", device: "openclaw-gateway" };
+    this.#write(OP.identify, { token, intents: this.#deps.intents, properties });
+  }
+
+  /** A heartbeat that was not answered before the next one is due: the other side is gone, whatever the socket says. */
+  #tick(): void {
+    if (!this.#answered) return this.close(new Error("Discord did not answer a heartbeat"));
+    this.#answered = false;
+    this.#heartbeat();
+    this.#beat = this.#deps.clock.after(this.#intervalMs, () => this.#tick());
+  }
+
+  #heartbeat(): void {
+    this.#write(OP.heartbeat, this.#deps.stored());
+  }
+
+  #refused(resumable: boolean): void {
+    if (resumable) return this.close(new Error("Discord asked to resume once more"));
+    this.#invalid++;
+    if (this.#invalid > INVALID_SESSIONS) return this.close(new SessionLostError("Discord refused every new session"));
+    this.#resume = null;
+    this.#deps.onInvalid();
+    const { reidentifyMs } = this.#deps.timings;
+    this.#pause = this.#deps.clock.after(reidentifyMs * (1 + this.#deps.random()), () => this.#login());
+  }
+}
+
+function parseFrame(data: unknown): Json | null {
+  try {
+    return record(JSON.parse(textOf(data)));
+  } catch (err) {
+    if (err instanceof SyntaxError) return null;
+    throw err;
+  }
+}

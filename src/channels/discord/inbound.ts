@@ -1,0 +1,274 @@
+import { createHash } from "node:crypto";
+import { reasonOf } from "../../core/errors.ts";
+import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { ChannelEvent, Inbound, MediaKind, MediaRef, Place, Sender } from "../channel.ts";
+import type { PlaceInfo } from "./state.ts";
+import { CHANNEL_TYPE, isSnowflake, isThread, madeAt, record, records, snowflake, textOf, type Json } from "./wire.ts";
+
+/** One dispatch of the gateway. */
+export type Frame = { seq: number; type: string; data: Json };
+
+/** What the connection knows when an event arrives. */
+export type InboundFacts = {
+  account: AccountId;
+  self: string;
+  /** Of the channel that the event names; undefined where nobody knows. */
+  place: PlaceInfo | undefined;
+  /** Names events that carry no id of their own: a resumed session repeats its numbers. */
+  session: string;
+  now: number;
+  origin: "live" | "backfill";
+};
+
+/** Messages that people write; all others tell of joins, pins, boosts and the like. */
+const WRITTEN: ReadonlySet<unknown> = new Set([0, 19, 20, 23]);
+
+/** A dispatch in our words: none, one, or (for a bulk deletion) many events. Pure; never throws. */
+export function decode(frame: Frame, facts: InboundFacts): readonly ChannelEvent[] {
+  const decoder = Object.hasOwn(DECODERS, frame.type) ? DECODERS[frame.type] : undefined;
+  if (!decoder) return [];
+  try {
+    return decoder(frame.data, facts, frame);
+  } catch (err) {
+    return [
+      {
+        kind: "unreadable",
+        eventId: `u:${local(frame, facts)}`,
+        account: facts.account,
+        sentAt: facts.now,
+        origin: facts.origin,
+        raw: JSON.stringify(frame.data).slice(0, LIMITS.discordRawChars),
+        cause: `${frame.type}: ${reasonOf(err)}`,
+      },
+    ];
+  }
+}
+
+/** The channel whose kind has to be known before the event can be decoded; null where it need not. */
+export function channelToKnow({ type, data }: Frame, self: string): string | null {
+  if (!Object.hasOwn(DECODERS, type) || !isSnowflake(data["channel_id"])) return null;
+  if (record(data["author"])?.["id"] === self || data["user_id"] === self) return null;
+  return data["channel_id"];
+}
+
+const local = (frame: Frame, facts: InboundFacts): string =>
+  `${createHash("sha256").update(facts.session).digest("hex").slice(0, 16)}:${frame.seq}`;
+
+type Decoder = (data: Json, facts: InboundFacts, frame: Frame) => readonly ChannelEvent[];
+
+const DECODERS: Readonly<Record<string, Decoder>> = {
+  MESSAGE_CREATE: (data, facts) => decodeMessage(data, facts),
+  MESSAGE_UPDATE: decodeEdit,
+  MESSAGE_DELETE: (data, facts) => [deletion(data, data["id"], facts)],
+  MESSAGE_DELETE_BULK: (data, facts) => (Array.isArray(data["ids"]) ? data["ids"].map((id: unknown) => deletion(data, id, facts)) : []),
+  MESSAGE_REACTION_ADD: (data, facts, frame) => decodeReaction(data, facts, frame, true),
+  MESSAGE_REACTION_REMOVE: (data, facts, frame) => decodeReaction(data, facts, frame, false),
+  INTERACTION_CREATE: decodeInteraction,
+};
+
+/** Where an event happened. A thread is a lane of its own inside its channel; a direct conversation is its other person. */
+function placeOf(data: Json, { place }: InboundFacts, author?: string): Place {
+  const channel = snowflake(data["channel_id"], "the channel");
+  const guild = isSnowflake(data["guild_id"]) ? data["guild_id"] : place?.guild;
+  if (guild === undefined && place?.type !== CHANNEL_TYPE.groupDirect) {
+    const peer = place?.peer ?? author;
+    if (peer === undefined) throw new Error("nobody knows whose direct conversation this is");
+    return { chat: { kind: "direct", id: asId<ChatId>(peer) } };
+  }
+  if (guild === undefined) return { chat: { kind: "group", id: asId<ChatId>(channel), ...(place?.name && { title: place.name }) } };
+  const thread = place && isThread(place.type) && place.parent !== undefined ? place.parent : null;
+  const title = place?.name && thread === null ? { title: place.name } : {};
+  return {
+    chat: { kind: "channel", id: asId<ChatId>(thread ?? channel), ...title },
+    ...(thread !== null && { thread: { id: channel } }),
+    guildId: guild,
+  };
+}
+
+function senderOf(user: Json, member: Json | null, self: string): Sender {
+  const id = snowflake(user["id"], "the sender");
+  const roles = Array.isArray(member?.["roles"]) ? member["roles"].filter(isSnowflake) : null;
+  const name = textOf(member?.["nick"]) || textOf(user["global_name"]) || textOf(user["username"]);
+  return {
+    id: asId<SenderId>(id),
+    ...(name && { name }),
+    isBot: user["bot"] === true,
+    isSelf: id === self,
+    ...(roles && roles.length > 0 && { roles }),
+  };
+}
+
+function timeOf(value: unknown, id: string): number {
+  const time = Date.parse(textOf(value));
+  return Number.isNaN(time) ? madeAt(id) : time;
+}
+
+function decodeMessage(data: Json, facts: InboundFacts): readonly ChannelEvent[] {
+  const id = snowflake(data["id"], "the message");
+  const author = record(data["author"]);
+  if (!author) throw new Error("the message has no author");
+  if (!WRITTEN.has(data["type"] ?? 0) || author["id"] === facts.self) return [];
+  const sender = senderOf(author, record(data["member"]), facts.self);
+  const place = placeOf(data, facts, sender.id);
+  const media = mediaOf(data);
+  const text = bodyOf(data, facts.self);
+  if (text === "" && media.length === 0 && !callsSelf(data, facts.self)) return [];
+  const replyTo = replyOf(data, facts.self);
+  const message: Inbound = {
+    kind: "message",
+    eventId: `m:${id}`,
+    account: facts.account,
+    sentAt: timeOf(data["timestamp"], id),
+    origin: facts.origin,
+    ...place,
+    sender: data["webhook_id"] === undefined ? sender : { ...sender, isBot: true },
+    message: asId<MessageId>(id),
+    text,
+    media,
+    mentionsSelf: place.chat.kind === "direct" || callsSelf(data, facts.self),
+    ...(replyTo && { replyTo }),
+  };
+  return [message];
+}
+
+/** Written into the text, that is: Discord also lists the author of the message that is replied to as mentioned. */
+const callsSelf = (data: Json, self: string): boolean => new RegExp(`<@!?${self}>`).test(textOf(data["content"]));
+
+function replyOf(data: Json, self: string): Inbound["replyTo"] | null {
+  const reference = record(data["message_reference"]);
+  if (!reference || !isSnowflake(reference["message_id"]) || (reference["type"] ?? 0) !== 0) return null;
+  const original = record(data["referenced_message"]);
+  const text = original ? plainContent(original) : "";
+  const isSelf = record(original?.["author"])?.["id"] === self;
+  return { id: asId<MessageId>(reference["message_id"]), ...(text && { text }), isSelf };
+}
+
+/** The text of a message, with what Discord keeps beside it: forwarded messages, stickers, polls, the text of embeds. */
+function bodyOf(data: Json, self: string): string {
+  const parts = [plainContent(data, self)];
+  for (const snapshot of records(data["message_snapshots"])) {
+    const forwarded = plainContent(record(snapshot["message"]) ?? {});
+    if (forwarded) parts.push(`[forwarded] ${forwarded}`);
+  }
+  for (const sticker of records(data["sticker_items"])) parts.push(`[sticker: ${textOf(sticker["name"])}]`);
+  const poll = record(data["poll"]);
+  if (poll) {
+    const answers = records(poll["answers"]).map((answer) => textOf(record(answer["poll_media"])?.["text"]));
+    parts.push(`[poll: ${textOf(record(poll["question"])?.["text"])}] ${answers.join(" / ")}`);
+  }
+  const found = parts.filter((part) => part !== "");
+  if (found.length > 0) return found.join("\n");
+  const embeds = records(data["embeds"]).map((embed) => [textOf(embed["title"]), textOf(embed["description"])].filter(Boolean).join("\n"));
+  return embeds.filter(Boolean).join("\n");
+}
+
+/** The content, without a leading mention of us, and with the names of other people in place of their numbers. */
+function plainContent(data: Json, self?: string): string {
+  const names = new Map(records(data["mentions"]).map((user) => [user["id"], textOf(user["global_name"]) || textOf(user["username"])]));
+  let text = textOf(data["content"]);
+  if (self !== undefined) text = text.replace(new RegExp(`^\\s*<@!?${self}>[\\s,:]*`), "");
+  return text
+    .replaceAll(/<@!?(\d{1,20})>/g, (whole, id: string) => (names.get(id) ? `@${names.get(id)}` : whole))
+    .replaceAll(/<(a?):(\w+):\d+>/g, ":$2:")
+    .trim();
+}
+
+function mediaOf(data: Json): readonly MediaRef[] {
+  const snapshots = records(data["message_snapshots"]).flatMap((snapshot) => records(record(snapshot["message"])?.["attachments"]));
+  return [...records(data["attachments"]), ...snapshots].flatMap((file): MediaRef[] => {
+    const url = textOf(file["url"]);
+    if (url === "") return [];
+    const mimeType = textOf(file["content_type"]).split(";")[0]!.trim() || "application/octet-stream";
+    const size = file["size"];
+    return [
+      { kind: kindOf(mimeType), name: textOf(file["filename"]) || "file", mimeType, sizeBytes: typeof size === "number" ? size : null, url },
+    ];
+  });
+}
+
+function kindOf(mimeType: string): MediaKind {
+  const kind = mimeType.split("/")[0]!;
+  return kind === "image" || kind === "audio" || kind === "video" ? kind : "file";
+}
+
+/** Discord also sends an update when it has looked up a link, or a message was pinned: then nothing was edited. */
+function decodeEdit(data: Json, facts: InboundFacts): readonly ChannelEvent[] {
+  const id = snowflake(data["id"], "the message");
+  const author = record(data["author"]);
+  const at = Date.parse(textOf(data["edited_timestamp"]));
+  if (!author || author["id"] === facts.self || Number.isNaN(at) || typeof data["content"] !== "string") return [];
+  const sender = senderOf(author, record(data["member"]), facts.self);
+  return [
+    {
+      kind: "edit",
+      eventId: `e:${id}:${at}`,
+      account: facts.account,
+      sentAt: at,
+      origin: facts.origin,
+      ...placeOf(data, facts, sender.id),
+      sender,
+      message: asId<MessageId>(id),
+      text: bodyOf(data, facts.self),
+    },
+  ];
+}
+
+function deletion(data: Json, message: unknown, facts: InboundFacts): ChannelEvent {
+  const id = snowflake(message, "the message");
+  const base = { eventId: `d:${id}`, account: facts.account, sentAt: facts.now, origin: facts.origin };
+  return { kind: "delete", ...base, ...placeOf(data, facts), message: asId<MessageId>(id) };
+}
+
+function decodeReaction(data: Json, facts: InboundFacts, frame: Frame, added: boolean): readonly ChannelEvent[] {
+  const user = snowflake(data["user_id"], "the person");
+  if (user === facts.self) return [];
+  const emoji = record(data["emoji"]) ?? {};
+  const name = textOf(emoji["name"]);
+  const member = record(data["member"]);
+  return [
+    {
+      kind: "reaction",
+      eventId: `r:${local(frame, facts)}`,
+      account: facts.account,
+      sentAt: facts.now,
+      origin: facts.origin,
+      ...placeOf(data, facts, user),
+      sender: senderOf(record(member?.["user"]) ?? { id: user }, member, facts.self),
+      message: asId<MessageId>(snowflake(data["message_id"], "the message")),
+      emoji: isSnowflake(emoji["id"]) ? `${name}:${emoji["id"]}` : name,
+      added,
+    },
+  ];
+}
+
+/** What was asked of us by a slash command or a button. */
+export const INTERACTION = { command: 2, press: 3 } as const;
+
+function decodeInteraction(data: Json, facts: InboundFacts): readonly ChannelEvent[] {
+  const type = data["type"];
+  if (type !== INTERACTION.command && type !== INTERACTION.press) return [];
+  const id = snowflake(data["id"], "the interaction");
+  const member = record(data["member"]);
+  const user = record(member?.["user"]) ?? record(data["user"]);
+  if (!user) throw new Error("the interaction names nobody");
+  const sender = senderOf(user, member, facts.self);
+  const base = { account: facts.account, sentAt: madeAt(id), origin: facts.origin, ...placeOf(data, facts, sender.id), sender };
+  const details = record(data["data"]) ?? {};
+  if (type === INTERACTION.press) {
+    const message = snowflake(record(data["message"])?.["id"], "the message");
+    return [{ kind: "press", eventId: `i:${id}`, ...base, message: asId<MessageId>(message), token: textOf(details["custom_id"]) }];
+  }
+  const values = records(details["options"]).map((option) => String(option["value"] ?? ""));
+  const text = [`/${textOf(details["name"])}`, ...values].join(" ").trim();
+  const via = toVia(id, textOf(data["token"]));
+  return [{ kind: "message", eventId: `i:${id}`, ...base, message: asId<MessageId>(id), text, media: [], mentionsSelf: true, via }];
+}
+
+const toVia = (id: string, token: string): string => `${id}:${token}`;
+
+/** The interaction that `via` names; null when it is none. */
+export function fromVia(via: string | undefined): { id: string; token: string } | null {
+  const found = /^(\d{1,20}):([\w.~-]{1,1000})$/.exec(via ?? "");
+  return found ? { id: found[1]!, token: found[2]! } : null;
+}

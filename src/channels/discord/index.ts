@@ -1,0 +1,174 @@
+import { systemClock, type Clock } from "../../core/clock.ts";
+import { GatewayError, reasonOf } from "../../core/errors.ts";
+import { asId, type ChannelId, type ChatId } from "../../core/ids.ts";
+import type { Abilities, Channel, ChannelHost, Link } from "../channel.ts";
+import { digestOf, registerCommands, toSlashCommands } from "./commands.ts";
+import { canonicalDiscordId, discordIdentity, intentBits, isSafeAddress, parseDiscordAccount, type DiscordAccount } from "./config.ts";
+import { closeError, GatewayConnection, openSocket, SessionLostError, TIMINGS, type Timings } from "./connection.ts";
+import { DiscordLink } from "./link.ts";
+import { TEXT_LIMIT, toDiscord } from "./outbound.ts";
+import { Places } from "./places.ts";
+import { Receiver } from "./receiver.ts";
+import { Rest, sentence } from "./rest.ts";
+import { fromCursor, type SessionInfo } from "./state.ts";
+import { isSnowflake, record, textOf } from "./wire.ts";
+
+export const abilities: Abilities = {
+  chatKinds: ["direct", "group", "channel"],
+  maxText: { unit: "utf16", value: TEXT_LIMIT },
+  markup: "markdown",
+  ack: "session",
+  idempotency: "key",
+  edit: true,
+  typing: true,
+  reactions: true,
+  media: { in: true, out: true },
+  buttons: true,
+  commands: true,
+  polls: true,
+  events: ["edit", "delete", "reaction", "press"],
+  roomAdmitsMembers: true,
+};
+
+type Options = { timings?: Timings; clock?: Clock; random?: () => number };
+type Tools = { timings: Timings; clock: Clock; random: () => number };
+
+/** The Discord channel. Tests give it shorter times; the protocol does not change with them. */
+export function createDiscordChannel(options: Options = {}): Channel<DiscordAccount> {
+  const tools: Tools = { timings: TIMINGS, clock: systemClock, random: Math.random, ...options };
+  return {
+    id: asId<ChannelId>("discord"),
+    label: "Discord",
+    abilities,
+    environment: { token: "DISCORD_BOT_TOKEN" },
+    parse: parseDiscordAccount,
+    identity: discordIdentity,
+    canonicalId: canonicalDiscordId,
+    rendered: toDiscord,
+    toChat: toDiscordChat,
+    isAddressed(account, text) {
+      const self = botIdOf(account);
+      return self !== null && new RegExp(`<@!?${self}>`).test(text);
+    },
+    run: (account, host, live, signal) => serve(account, host, live, signal, tools),
+    async verify(account, signal) {
+      const rest = new Rest(account, tools.clock, { onLimited: () => {}, onRefused: () => {} });
+      const answer = await rest.call({ method: "GET", path: "/users/@me", signal });
+      if (answer.kind === "ok") return { name: textOf(record(answer.body)?.["username"]) };
+      throw answer.kind === "failed" && answer.status === 401 ? closeError(4004, "") : new Error(sentence(answer));
+    },
+  };
+}
+
+/** The bot's own id, which is the first part of its token. */
+function botIdOf(account: DiscordAccount): string | null {
+  const id = Buffer.from(account.token.reveal().split(".")[0]!, "base64").toString("latin1");
+  return isSnowflake(id) ? id : null;
+}
+
+/** `user:<id>` or `<@id>` for a person; `channel:<id>`, `<#id>` or the bare id for a channel or a thread. */
+function toDiscordChat(to: string): ReturnType<Channel["toChat"]> {
+  const id = canonicalDiscordId(to);
+  if (!isSnowflake(id)) return null;
+  const isPerson = /^(?:discord:)?user:|^<@[!\d]/i.test(to.trim());
+  return { kind: isPerson ? "direct" : "channel", id: asId<ChatId>(id) };
+}
+
+async function serve(
+  account: DiscordAccount,
+  host: ChannelHost,
+  live: (link: Link | null) => void,
+  signal: AbortSignal,
+  { timings, clock, random }: Tools,
+): Promise<void> {
+  const owner = discordIdentity(account);
+  const state = fromCursor(host.cursor(), owner);
+  const places = new Places();
+  for (const [id, { place }] of state.known) places.set(id, place);
+  const rest = new Rest(account, clock, {
+    onLimited: () => host.limited(),
+    onRefused: () => connection?.close(closeError(4004, "")),
+  });
+  let connection: GatewayConnection | null = null;
+  const socket = await connect(account, rest, state.session, signal, { timings, clock, random });
+  const close = (cause: Error): void => connection?.close(cause);
+  const isOpen = (): boolean => connection?.open ?? false;
+  const receiver = new Receiver({ host, rest, places, clock, timings, owner, signal, close, isOpen }, state);
+  const forget = (): void => receiver.change((state) => ({ ...state, session: null }));
+  const opened = new GatewayConnection(socket, {
+    token: account.token,
+    intents: intentBits(account),
+    timings,
+    clock,
+    random,
+    log: host.log,
+    resume: state.session,
+    stored: () => receiver.storedSeq(),
+    onFrame: (frame) => receiver.add(frame),
+    onRead: () => host.alive(),
+    onInvalid: forget,
+  });
+  connection = opened;
+  const stop = (): void => opened.close(new Error("stopped"));
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  const app = (): string => account.applicationId ?? receiver.self?.app ?? "";
+  const greeted = opened.ready.then(() => {
+    live(new DiscordLink({ account, rest, places, clock, log: host.log, app }));
+    if (account.nativeCommands) offerCommands(host, rest, receiver, app(), signal);
+  });
+  const cause = await opened.closed;
+  await greeted.catch(() => undefined);
+  signal.removeEventListener("abort", stop);
+  live(null);
+  if (cause instanceof SessionLostError) forget();
+  await receiver.settled();
+  if (!signal.aborted) throw cause;
+}
+
+/** A failure costs nothing but the list of commands that Discord shows; it is tried again with the next connection. */
+function offerCommands(host: ChannelHost, rest: Rest, receiver: Receiver, app: string, signal: AbortSignal): void {
+  const commands = toSlashCommands(host.commands);
+  const digest = digestOf(commands);
+  if (!isSnowflake(app) || receiver.commands === digest) return;
+  registerCommands(rest, app, commands, signal)
+    .then(() => receiver.change((state) => ({ ...state, commands: digest })))
+    .catch((err: unknown) => host.log.warn("the slash commands could not be offered", { cause: reasonOf(err) }));
+}
+
+/** A socket to the place where the session can be resumed, or to the general one. */
+async function connect(
+  account: DiscordAccount,
+  rest: Rest,
+  session: SessionInfo | null,
+  signal: AbortSignal,
+  { timings, clock }: Tools,
+): Promise<WebSocket> {
+  const open = (url: string): Promise<WebSocket> => {
+    if (!isSafeAddress(url, "wss:", "ws:")) throw new Error("Discord named an address that is not encrypted");
+    return openSocket(url, clock, timings.connectMs, signal);
+  };
+  if (session) {
+    try {
+      return await open(session.url);
+    } catch (err) {
+      signal.throwIfAborted();
+      if (!(err instanceof Error)) throw err;
+    }
+  }
+  return open(await gatewayAddress(rest, signal));
+}
+
+async function gatewayAddress(rest: Rest, signal: AbortSignal): Promise<string> {
+  const answer = await rest.call({ method: "GET", path: "/gateway/bot", signal });
+  if (answer.kind === "limited") throw new GatewayError("RATE_LIMITED", sentence(answer), { retryAfterMs: answer.retryAfterMs });
+  if (answer.kind === "failed") throw answer.status === 401 ? closeError(4004, "") : new Error(sentence(answer));
+  const body = record(answer.body) ?? {};
+  const starts = record(body["session_start_limit"]);
+  const waitMs = starts?.["reset_after"];
+  if (starts?.["remaining"] === 0 && typeof waitMs === "number")
+    throw new GatewayError("RATE_LIMITED", "the bot has started too many sessions today", { retryAfterMs: waitMs });
+  return textOf(body["url"]);
+}
+
+export const channel: Channel = createDiscordChannel() as Channel;

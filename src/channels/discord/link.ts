@@ -1,0 +1,272 @@
+import type { Clock } from "../../core/clock.ts";
+import { reasonOf } from "../../core/errors.ts";
+import { asId, type MessageId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { Log } from "../../core/log.ts";
+import { NotSentError, readBytes } from "../api.ts";
+import type { Link, MediaRef, Part, SendResult, Target } from "../channel.ts";
+import type { DiscordAccount } from "./config.ts";
+import { fromVia } from "./inbound.ts";
+import { nonceOf, TEXT_LIMIT, toBody, withFile } from "./outbound.ts";
+import type { Places } from "./places.ts";
+import { RestFailure, sentence, type Rest, type RestAnswer } from "./rest.ts";
+import { CHANNEL_TYPE, FLAG_LOADING, isSnowflake, madeAt, record, records, snowflake, textOf } from "./wire.ts";
+
+/** Tokens of interactions are good for fifteen minutes; in the last one they are not used any more. */
+const TOKEN_MS = 14 * 60_000;
+const POLL_HOURS = 24;
+const ARCHIVE_MINUTES = 1_440;
+const THREAD_NAME_CHARS = 100;
+/** Where Discord keeps files; nothing else is fetched. */
+const FILE_HOSTS: ReadonlySet<string> = new Set(["cdn.discordapp.com", "media.discordapp.net"]);
+
+/** Discord's error numbers that say more than their text, and what helps. */
+const FIXES: Readonly<Record<number, string>> = {
+  10003: "the channel does not exist any more",
+  50001: 'the bot cannot see the channel; give it the permission "View Channel" there',
+  50007: "the person does not take direct messages from the bot; they have to allow messages from members of a server that both are in",
+  50013: 'the bot lacks a permission; give it "Send Messages" (in threads "Send Messages in Threads", for files "Attach Files") there',
+  40005: "the file is larger than Discord takes",
+  160005: "the thread is locked",
+};
+const UNKNOWN_MESSAGE = 10008;
+const INVALID_FORM = 50035;
+
+type Deps = { account: DiscordAccount; rest: Rest; places: Places; clock: Clock; log: Log; app: () => string };
+
+/** The sending side of one connection. Every new message carries a nonce, by which Discord recognises a repetition. */
+export class DiscordLink implements Link {
+  readonly #deps: Deps;
+  /** Interactions whose first answer is taken. */
+  readonly #answered = new Set<string>();
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  async send(part: Part, signal: AbortSignal): Promise<SendResult> {
+    return this.#certain(async () => {
+      const problem = this.#problem(part);
+      if (problem) return refusal(problem, false);
+      const answered = await this.#answerCommand(part, signal);
+      if (answered) return answered;
+      const channel = await this.#channelOf(part.target, signal);
+      if (typeof channel !== "string") return channel;
+      return this.#create(channel, part, signal, !fromVia(part.target.via));
+    });
+  }
+
+  async edit(id: MessageId, part: Part, signal: AbortSignal): Promise<SendResult> {
+    return this.#certain(async () => {
+      const problem = this.#problem(part);
+      if (problem) return refusal(problem, false);
+      const channel = await this.#channelOf(part.target, signal);
+      if (typeof channel !== "string") return channel;
+      const path = `/channels/${channel}/messages/${snowflake(id, "the message")}`;
+      const body = { components: [], ...toBody(part) };
+      const answer = await this.#deps.rest.call({ method: "PATCH", path, body, signal });
+      return answer.kind === "ok" ? { state: "sent", ids: [id] } : refused(answer);
+    });
+  }
+
+  async typing(target: Target): Promise<void> {
+    const { rest, log } = this.#deps;
+    try {
+      const signal = AbortSignal.timeout(LIMITS.channelApiMs);
+      const channel = await this.#channelOf(target, signal);
+      if (typeof channel === "string") await rest.call({ method: "POST", path: `/channels/${channel}/typing`, signal });
+    } catch (err) {
+      log.debug("typing was not shown", { cause: reasonOf(err) });
+    }
+  }
+
+  async react(target: Target, id: MessageId, emoji: string, on: boolean): Promise<void> {
+    const name = /^<a?:(\w+:\d+)>$/.exec(emoji)?.[1] ?? emoji;
+    const path = `/messages/${snowflake(id, "the message")}/reactions/${encodeURIComponent(name)}/@me`;
+    await this.#act(on ? "PUT" : "DELETE", target, path);
+  }
+
+  async remove(target: Target, id: MessageId): Promise<void> {
+    await this.#act("DELETE", target, `/messages/${snowflake(id, "the message")}`);
+  }
+
+  async pin(target: Target, id: MessageId, on: boolean): Promise<void> {
+    await this.#act(on ? "PUT" : "DELETE", target, `/messages/pins/${snowflake(id, "the message")}`);
+  }
+
+  async openThread(target: Target, name: string, at?: MessageId): Promise<string> {
+    const title = [...name.trim()].slice(0, THREAD_NAME_CHARS / 2).join("") || "Thread";
+    const base = { name: title, auto_archive_duration: ARCHIVE_MINUTES };
+    const answer =
+      at === undefined
+        ? await this.#act("POST", target, "/threads", { ...base, type: CHANNEL_TYPE.publicThread })
+        : await this.#act("POST", target, `/messages/${snowflake(at, "the message")}/threads`, base);
+    return snowflake(record(answer)?.["id"], "the thread");
+  }
+
+  async poll(target: Target, poll: { question: string; options: readonly string[]; multiple: boolean }): Promise<SendResult> {
+    return this.#certain(async () => {
+      const signal = AbortSignal.timeout(LIMITS.channelApiMs);
+      const channel = await this.#channelOf(target, signal);
+      if (typeof channel !== "string") return channel;
+      const answers = poll.options.map((text) => ({ poll_media: { text } }));
+      const body = { poll: { question: { text: poll.question }, answers, allow_multiselect: poll.multiple, duration: POLL_HOURS } };
+      return created(await this.#deps.rest.call({ method: "POST", path: `/channels/${channel}/messages`, body, signal }));
+    });
+  }
+
+  async download(ref: MediaRef, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+    const most = Math.min(maxBytes, this.#deps.account.mediaBytes);
+    if (ref.sizeBytes !== null && ref.sizeBytes > most) throw new Error(`the file is larger than ${most} bytes`);
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.channelApiMs)]);
+    const first = await this.#fetchFile(ref.url, deadline);
+    if (first.ok) return readBytes(first, most);
+    await first.body?.cancel();
+    if (first.status !== 403 && first.status !== 404) throw new Error(`Discord does not give the file (${first.status})`);
+    // Addresses of files expire after a day.
+    const second = await this.#fetchFile(await this.#renewed(ref.url, deadline), deadline);
+    if (second.ok) return readBytes(second, most);
+    await second.body?.cancel();
+    throw new Error(`Discord does not give the file any more (${second.status})`);
+  }
+
+  async #renewed(url: string, signal: AbortSignal): Promise<string> {
+    const body = { attachment_urls: [url] };
+    const answer = await this.#deps.rest.patient({ method: "POST", path: "/attachments/refresh-urls", body, signal });
+    return textOf(records(record(answer)?.["refreshed_urls"])[0]?.["refreshed"]);
+  }
+
+  /** Without credentials, and only from where Discord keeps files: the address came with a message. */
+  #fetchFile(address: string, signal: AbortSignal): Promise<Response> {
+    const url = URL.canParse(address) ? new URL(address) : null;
+    const isOurs = url?.origin === new URL(this.#deps.account.apiRoot).origin;
+    const isDiscords = url?.protocol === "https:" && FILE_HOSTS.has(url.host);
+    if (!url || (!isOurs && !isDiscords)) throw new Error("the file is not kept by Discord");
+    return fetch(url, { signal, redirect: "error" });
+  }
+
+  #problem(part: Part): string | null {
+    const { content } = toBody(part);
+    if (content === "" && !part.media) return "nothing visible is left of the text";
+    if (content.length > TEXT_LIMIT) return `the text has ${content.length} characters, Discord takes ${TEXT_LIMIT}`;
+    const { mediaBytes } = this.#deps.account;
+    return part.media && part.media.sizeBytes > mediaBytes ? `the file is larger than ${mediaBytes} bytes` : null;
+  }
+
+  async #create(channel: string, part: Part, signal: AbortSignal, mayReply: boolean): Promise<SendResult> {
+    const { replyTo } = part.target;
+    const reference = mayReply && isSnowflake(replyTo) ? { message_reference: { message_id: replyTo, fail_if_not_exists: false } } : {};
+    const body = { ...toBody(part), ...reference, nonce: nonceOf(part.key), enforce_nonce: true };
+    const payload = part.media ? await withFile(body, part.media) : body;
+    const answer = await this.#deps.rest.call({ method: "POST", path: `/channels/${channel}/messages`, body: payload, signal });
+    // Some messages cannot be replied to; the answer itself matters more.
+    if (answer.kind === "failed" && answer.code === INVALID_FORM && "message_reference" in reference)
+      return this.#create(channel, part, signal, false);
+    return created(answer);
+  }
+
+  /**
+   * The first part of the answer to a native command takes the place of "thinking". All other parts are messages of the channel, which
+   * have a nonce, as answers to a command have not. Null: the part is to be sent as a message.
+   */
+  async #answerCommand(part: Part, signal: AbortSignal): Promise<SendResult | null> {
+    const { rest, clock, app } = this.#deps;
+    const via = fromVia(part.target.via);
+    if (!via || this.#answered.has(via.id) || clock.now() - madeAt(via.id) > TOKEN_MS) return null;
+    const path = `/webhooks/${snowflake(app(), "the application")}/${via.token}/messages/@original`;
+    const original = await this.#read(path, signal);
+    if (original.kind === "limited" || (original.kind === "failed" && original.status >= 500)) return refused(original, true);
+    const body = toBody(part);
+    if (original.kind === "ok") {
+      const shown = record(original.body);
+      const isWaiting = (Number(shown?.["flags"] ?? 0) & FLAG_LOADING) !== 0;
+      // An attempt whose fate was unknown did arrive.
+      if (!isWaiting && shown?.["content"] === body.content && !part.media) return this.#taken(via.id, created(original));
+      if (isWaiting) {
+        const payload = part.media ? await withFile(body, part.media) : body;
+        const answer = await rest.call({ method: "PATCH", path, body: payload, signal });
+        if (answer.kind === "ok") return this.#taken(via.id, created(answer));
+        if (answer.kind === "limited" || answer.status >= 500) return refused(answer);
+      }
+    }
+    this.#taken(via.id, null);
+    return null;
+  }
+
+  /** Reading changes nothing: whatever goes wrong, nothing was sent. */
+  async #read(path: string, signal: AbortSignal): Promise<RestAnswer> {
+    try {
+      return await this.#deps.rest.call({ method: "GET", path, signal });
+    } catch (err) {
+      throw new NotSentError(reasonOf(err), { cause: err });
+    }
+  }
+
+  #taken<T>(id: string, result: T): T {
+    this.#answered.add(id);
+    if (this.#answered.size > LIMITS.discordRemembered) this.#answered.delete(this.#answered.keys().next().value!);
+    return result;
+  }
+
+  /** The channel to write to. A direct conversation is named by its person, and opened where it is not known. */
+  async #channelOf({ chat, thread }: Target, signal: AbortSignal): Promise<string | Extract<SendResult, { state: "refused" }>> {
+    const { rest, places } = this.#deps;
+    const id = thread ?? chat.id;
+    if (!isSnowflake(id)) return refusal(`${JSON.stringify(id)} is not an id of Discord`, false);
+    if (thread !== undefined || chat.kind !== "direct") return id;
+    const known = places.directWith(id);
+    if (known !== undefined) return known;
+    let answer: RestAnswer;
+    try {
+      answer = await rest.call({ method: "POST", path: "/users/@me/channels", body: { recipient_id: id }, signal });
+    } catch (err) {
+      return refusal(reasonOf(err), true);
+    }
+    if (answer.kind !== "ok") return refused(answer, true);
+    const channel = snowflake(record(answer.body)?.["id"], "the direct conversation");
+    places.set(channel, { type: CHANNEL_TYPE.direct, peer: id });
+    return channel;
+  }
+
+  async #act(method: "PUT" | "POST" | "DELETE", target: Target, path: string, body?: object): Promise<unknown> {
+    const signal = AbortSignal.timeout(LIMITS.channelApiMs);
+    const channel = await this.#channelOf(target, signal);
+    if (typeof channel !== "string") throw new Error(channel.reason);
+    return this.#deps.rest.patient({ method, path: `/channels/${channel}${path}`, signal, ...(body && { body }) });
+  }
+
+  /** Failures that came before anything was written are refusals; all others mean that nobody knows. */
+  async #certain(send: () => Promise<SendResult>): Promise<SendResult> {
+    try {
+      return await send();
+    } catch (err) {
+      if (err instanceof NotSentError) return refusal(`Discord could not be reached: ${err.message}`, true);
+      throw err;
+    }
+  }
+}
+
+type Refused = Extract<SendResult, { state: "refused" }>;
+
+const refusal = (reason: string, retryable: boolean): Refused => ({ state: "refused", retryable, reason });
+
+function created(answer: RestAnswer): SendResult {
+  if (answer.kind !== "ok") return refused(answer);
+  const id = record(answer.body)?.["id"];
+  if (!isSnowflake(id)) throw new Error("Discord took the message and did not say its id");
+  return { state: "sent", ids: [asId<MessageId>(id)] };
+}
+
+/** Throws for an answer that leaves open whether it was done, unless `harmless` says that nothing was to be sent yet. */
+function refused(answer: Exclude<RestAnswer, { kind: "ok" }>, harmless = false): Refused {
+  if (answer.kind === "limited") {
+    const { retryAfterMs, global } = answer;
+    return { ...refusal(sentence(answer), true), retryAfterMs, pauses: global ? "account" : "conversation" };
+  }
+  const { status, code } = answer;
+  if (status >= 500 && !harmless) throw new RestFailure(sentence(answer));
+  const fix = FIXES[code];
+  const reason = fix === undefined ? sentence(answer) : `${sentence(answer)}: ${fix}`;
+  const retryable = status >= 500 || status === 401 || status === 408;
+  return { ...refusal(reason, retryable), ...(code === UNKNOWN_MESSAGE && { gone: true as const }) };
+}

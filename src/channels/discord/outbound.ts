@@ -1,0 +1,124 @@
+import { createHash } from "node:crypto";
+import type { Part } from "../channel.ts";
+import { toStyled } from "../markdown.ts";
+
+/** Characters of one message, in UTF-16 units. */
+export const TEXT_LIMIT = 2_000;
+const BUTTONS_IN_ROW = 5;
+const ROWS = 5;
+const LABEL_CHARS = 80;
+
+const FENCE = /^ {0,3}(`{3,}|~{3,})([^\n]*)$/;
+
+/**
+ * Markdown as Discord shows it: its own markup is Markdown, so only what it does not know is changed. Tables become a code block with
+ * even columns, deep headings bold lines, pictures links, rules a line. Nothing inside a code block is touched. Pure.
+ */
+export function toDiscord(markdown: string): string {
+  const lines = markdown.split("\n");
+  const out: string[] = [];
+  let fence: string | null = null;
+  for (let at = 0; at < lines.length; at++) {
+    const line = lines[at]!;
+    const mark = FENCE.exec(line);
+    if (fence !== null) {
+      if (mark && mark[1]!.startsWith(fence) && mark[2]!.trim() === "") {
+        fence = null;
+        // Discord closes a block with backticks only.
+        out.push("```");
+      } else out.push(line.replaceAll("```", "`\u200b``"));
+    } else if (mark && !(mark[1]!.startsWith("`") && mark[2]!.includes("`"))) {
+      fence = mark[1]!;
+      out.push(`\`\`\`${/^\s*([\w+#.-]*)/.exec(mark[2]!)![1]!}`);
+    } else if (isTableAt(lines, at)) {
+      const rows = tableRows(lines, at);
+      out.push(...toTable(rows.cells));
+      at = rows.end - 1;
+    } else out.push(toLine(line));
+  }
+  return out.join("\n").trim();
+}
+
+function toLine(line: string): string {
+  const heading = /^ {0,3}#{4,6}\s+(.*?)\s*#*\s*$/.exec(line);
+  if (heading) return `**${heading[1]!.replaceAll("**", "")}**`;
+  if (/^ {0,3}([-*_])(?: *\1){2,} *$/.test(line)) return "———";
+  return line
+    .replace(/^(\s*[-*+]\s+)\[([ xX])\]\s+/, (_, lead: string, box: string) => `${lead}${box === " " ? "☐" : "☑"} `)
+    .replaceAll(/!\[([^\][]*)\]\((https?:[^\s()]+)\)/g, (_, label: string, url: string) => (label ? `[${label}](${url})` : url));
+}
+
+const DELIMITERS = /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
+
+function isTableAt(lines: readonly string[], at: number): boolean {
+  const next = lines[at + 1];
+  return lines[at]!.includes("|") && next !== undefined && next.includes("|") && DELIMITERS.test(next);
+}
+
+/** The cells of one row; a bar behind a backslash, or in a code span, belongs to its cell. */
+function cellsOf(line: string): readonly string[] {
+  const kept = line.trim().replaceAll(/\\\||`[^`]*`/g, (whole) => (whole === "\\|" ? "\u0000" : whole.replaceAll("|", "\u0000")));
+  return kept
+    .replace(/^\|/, "")
+    .replace(/\|$/, "")
+    .split("|")
+    .map((cell) => toStyled(cell.replaceAll("\u0000", "|").trim()).text.replaceAll("```", "'''"));
+}
+
+function tableRows(lines: readonly string[], at: number): { cells: readonly (readonly string[])[]; end: number } {
+  let end = at + 2;
+  while (end < lines.length && lines[end]!.includes("|") && lines[end]!.trim() !== "") end++;
+  return { cells: [lines[at]!, ...lines.slice(at + 2, end)].map(cellsOf), end };
+}
+
+function toTable(rows: readonly (readonly string[])[]): readonly string[] {
+  const columns = Math.max(...rows.map((row) => row.length));
+  const widths = Array.from({ length: columns }, (_, column) => Math.max(...rows.map((row) => [...(row[column] ?? "")].length)));
+  const line = (row: readonly string[]): string =>
+    widths
+      .map((width, column) => (row[column] ?? "") + " ".repeat(width - [...(row[column] ?? "")].length))
+      .join(" | ")
+      .trimEnd();
+  const [head, ...body] = rows.map(line);
+  return ["```", head!, widths.map((width) => "-".repeat(width)).join("-+-"), ...body, "```"];
+}
+
+/** The key by which Discord recognises a repetition: at most 25 characters, so a digest of ours. */
+export function nonceOf(key: string): string {
+  return createHash("sha256").update(key).digest("base64url").slice(0, 25);
+}
+
+/** Nobody is notified by what an agent writes, except the author of the message that it answers. */
+const MENTIONS = { parse: [], replied_user: true } as const;
+
+/** The text of a part and its buttons, as both a new message and an edit have them. */
+export function toBody(part: Part): { content: string; allowed_mentions: typeof MENTIONS; components?: readonly object[] } {
+  const content = toDiscord(part.text);
+  return { content, allowed_mentions: MENTIONS, ...(part.buttons && { components: toRows(part.buttons) }) };
+}
+
+function toRows(buttons: NonNullable<Part["buttons"]>): readonly object[] {
+  return buttons
+    .flatMap((row) => chunks(row, BUTTONS_IN_ROW))
+    .slice(0, ROWS)
+    .map((row) => ({
+      type: 1,
+      components: row.map(({ text, token }) => ({ type: 2, style: 2, label: [...text].slice(0, LABEL_CHARS / 2).join(""), custom_id: token })),
+    }));
+}
+
+function chunks<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
+  const out: (readonly T[])[] = [];
+  for (let at = 0; at < items.length; at += size) out.push(items.slice(at, at + size));
+  return out;
+}
+
+/** A body with one file beside it. */
+export async function withFile(body: object, media: NonNullable<Part["media"]>): Promise<FormData> {
+  const form = new FormData();
+  const name = media.name.replaceAll(/[^\p{L}\p{N}._ -]/gu, "_").slice(-200) || "file";
+  form.set("payload_json", JSON.stringify({ ...body, attachments: [{ id: 0, filename: name }] }));
+  const bytes = (await media.read()) as Uint8Array<ArrayBuffer>;
+  form.set("files[0]", new Blob([bytes], { type: media.mimeType }), name);
+  return form;
+}

@@ -1,0 +1,85 @@
+import { LIMITS } from "../../core/limits.ts";
+import { isNewer, isSnowflake, record, textOf, type Json } from "./wire.ts";
+
+/** What a channel or thread is. `peer`: the other person of a direct conversation. */
+export type PlaceInfo = { type: number; guild?: string; parent?: string; name?: string; peer?: string };
+export type SessionInfo = { id: string; seq: number; url: string };
+export type Self = { id: string; name: string; app: string };
+
+/**
+ * What is known of one bot's connection: the session that can be resumed, who we are, and the last message of each conversation, from
+ * which a gap is read. Immutable; it is stored as the cursor, in the same transaction as the events that led to it.
+ */
+export type State = {
+  session: SessionInfo | null;
+  self: Self | null;
+  /** In order of activity, the least recent first. */
+  known: ReadonlyMap<string, { last: string; place: PlaceInfo }>;
+  /** Digest of the native commands that Discord has. */
+  commands: string | null;
+};
+
+export const EMPTY: State = { session: null, self: null, known: new Map(), commands: null };
+
+/** The state with one more message seen in a channel. */
+export function withSeen(state: State, channel: string, message: string, place: PlaceInfo): State {
+  const before = state.known.get(channel);
+  const known = new Map(state.known);
+  known.delete(channel);
+  known.set(channel, { last: before && isNewer(before.last, message) ? before.last : message, place });
+  for (const oldest of known.keys()) {
+    if (known.size <= LIMITS.discordKnownChats) break;
+    known.delete(oldest);
+  }
+  return { ...state, known };
+}
+
+/** The state without a channel that is gone or closed to us. */
+export function withoutChat(state: State, channel: string): State {
+  if (!state.known.has(channel)) return state;
+  const known = new Map(state.known);
+  known.delete(channel);
+  return { ...state, known };
+}
+
+/** The state as a cursor. `owner` is the identity of the bot: another bot's session means nothing to us. */
+export function toCursor(state: State, owner: string): string {
+  const known = [...state.known].map(([id, { last, place }]) => [id, last, place]);
+  return JSON.stringify({ owner, session: state.session, self: state.self, known, commands: state.commands });
+}
+
+/** Reads a cursor; what cannot be read, or belongs to another bot, is an empty state. */
+export function fromCursor(cursor: string | null, owner: string): State {
+  const raw = parsed(cursor);
+  if (!raw || raw["owner"] !== owner) return EMPTY;
+  const session = record(raw["session"]);
+  const self = record(raw["self"]);
+  const known = new Map<string, { last: string; place: PlaceInfo }>();
+  for (const entry of Array.isArray(raw["known"]) ? (raw["known"] as unknown[]) : []) {
+    const [id, last, place] = Array.isArray(entry) ? (entry as unknown[]) : [];
+    if (isSnowflake(id) && isSnowflake(last)) known.set(id, { last, place: toPlace(record(place) ?? {}) });
+  }
+  const { id, seq, url } = session ?? {};
+  const isSession = typeof id === "string" && typeof seq === "number" && typeof url === "string";
+  return {
+    session: isSession ? { id, seq, url } : null,
+    self: self && isSnowflake(self["id"]) ? { id: self["id"], name: textOf(self["name"]), app: textOf(self["app"]) } : null,
+    known,
+    commands: typeof raw["commands"] === "string" ? raw["commands"] : null,
+  };
+}
+
+function parsed(cursor: string | null): Json | null {
+  if (cursor === null) return null;
+  try {
+    return record(JSON.parse(cursor));
+  } catch (err) {
+    if (err instanceof SyntaxError) return null;
+    throw err;
+  }
+}
+
+function toPlace(raw: Json): PlaceInfo {
+  const pick = (key: "guild" | "parent" | "name" | "peer"): object => (typeof raw[key] === "string" ? { [key]: raw[key] } : {});
+  return { type: typeof raw["type"] === "number" ? raw["type"] : 0, ...pick("guild"), ...pick("parent"), ...pick("name"), ...pick("peer") };
+}
