@@ -507,7 +507,7 @@ function operationOf(method: string, path: string): Operation | null {
   if (path.endsWith("/@original")) return "original";
   if (path.includes("/reactions/")) return "react";
   if (/^\/channels\/\d+$/.test(path)) return "channel";
-  if (/\/messages$/.test(path)) return method === "POST" ? "send" : "history";
+  if (path.endsWith("/messages")) return method === "POST" ? "send" : "history";
   return method === "PATCH" ? "edit" : null;
 }
 
@@ -516,7 +516,9 @@ async function parseBody(bytes: Uint8Array<ArrayBuffer>, type: string): Promise<
   if (!type.startsWith("multipart/")) return JSON.parse(Buffer.from(bytes).toString()) as Json;
   const form = await new Response(bytes, { headers: { "content-type": type } }).formData();
   const files = await Promise.all(
-    [...form.entries()].flatMap(([, value]) => (typeof value === "string" ? [] : [value.bytes().then((data) => ({ name: value.name, data }))])),
+    [...form.entries()].flatMap(([, value]) =>
+      typeof value === "string" ? [] : [value.bytes().then((data) => ({ name: value.name, data }))],
+    ),
   );
   return { ...(JSON.parse(String(form.get("payload_json"))) as Json), files };
 }

@@ -181,7 +181,8 @@ export class GatewayConnection {
   #dispatch(frame: Json): void {
     const { s, t } = frame;
     const data = record(frame["d"]) ?? {};
-    if (typeof s !== "number" || typeof t !== "string") return this.#deps.log.warn("Discord sent an event without a number; it was dropped");
+    if (typeof s !== "number" || typeof t !== "string")
+      return this.#deps.log.warn("Discord sent an event without a number; it was dropped");
     this.#deps.onFrame({ seq: s, type: t, data });
     if (t === "READY" || t === "RESUMED") this.#greeted.resolve();
   }

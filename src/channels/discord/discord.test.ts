@@ -459,7 +459,10 @@ test("slash commands are registered once, and only when they differ", async (t) 
   assert.equal(server.commands[0]!["name"], "status");
   const again = await openRig(discord, server.config());
   await again.state("ready");
-  await again.until(() => server.calls.filter(({ method, path }) => method === "GET" && path.endsWith("/commands")).length === 2, "the look");
+  await again.until(
+    () => server.calls.filter(({ method, path }) => method === "GET" && path.endsWith("/commands")).length === 2,
+    "the look",
+  );
   await again.close();
   assert.equal(server.calls.filter(({ method }) => method === "PUT").length, 1);
 });

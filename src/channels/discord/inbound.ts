@@ -38,11 +38,19 @@ export function decode(frame: Frame, facts: InboundFacts): readonly ChannelEvent
         account: facts.account,
         sentAt: facts.now,
         origin: facts.origin,
-        raw: JSON.stringify(frame.data).slice(0, LIMITS.discordRawChars),
+        raw: JSON.stringify({ frame, facts }).slice(0, LIMITS.discordRawChars),
         cause: `${frame.type}: ${reasonOf(err)}`,
       },
     ];
   }
+}
+
+/** Reads an event again that could not be read; null when it still cannot, or was too long to be kept whole. Pure. */
+export function reread(raw: string): ChannelEvent | null {
+  if (raw.length >= LIMITS.discordRawChars) return null;
+  const { frame, facts } = JSON.parse(raw) as { frame: Frame; facts: InboundFacts };
+  const [event] = decode(frame, facts);
+  return event === undefined || event.kind === "unreadable" ? null : event;
 }
 
 /** The channel whose kind has to be known before the event can be decoded; null where it need not. */
@@ -182,7 +190,13 @@ function mediaOf(data: Json): readonly MediaRef[] {
     const mimeType = textOf(file["content_type"]).split(";")[0]!.trim() || "application/octet-stream";
     const size = file["size"];
     return [
-      { kind: kindOf(mimeType), name: textOf(file["filename"]) || "file", mimeType, sizeBytes: typeof size === "number" ? size : null, url },
+      {
+        kind: kindOf(mimeType),
+        name: textOf(file["filename"]) || "file",
+        mimeType,
+        sizeBytes: typeof size === "number" ? size : null,
+        url,
+      },
     ];
   });
 }
@@ -269,6 +283,6 @@ const toVia = (id: string, token: string): string => `${id}:${token}`;
 
 /** The interaction that `via` names; null when it is none. */
 export function fromVia(via: string | undefined): { id: string; token: string } | null {
-  const found = /^(\d{1,20}):([\w.~-]{1,1000})$/.exec(via ?? "");
+  const found = /^(\d{1,20}):([\w=-]{1,1000})$/.exec(via ?? "");
   return found ? { id: found[1]!, token: found[2]! } : null;
 }

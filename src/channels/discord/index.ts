@@ -5,6 +5,7 @@ import type { Abilities, Channel, ChannelHost, Link } from "../channel.ts";
 import { digestOf, registerCommands, toSlashCommands } from "./commands.ts";
 import { canonicalDiscordId, discordIdentity, intentBits, isSafeAddress, parseDiscordAccount, type DiscordAccount } from "./config.ts";
 import { closeError, GatewayConnection, openSocket, SessionLostError, TIMINGS, type Timings } from "./connection.ts";
+import { reread } from "./inbound.ts";
 import { DiscordLink } from "./link.ts";
 import { TEXT_LIMIT, toDiscord } from "./outbound.ts";
 import { Places } from "./places.ts";
@@ -45,6 +46,7 @@ export function createDiscordChannel(options: Options = {}): Channel<DiscordAcco
     identity: discordIdentity,
     canonicalId: canonicalDiscordId,
     rendered: toDiscord,
+    reread,
     toChat: toDiscordChat,
     isAddressed(account, text) {
       const self = botIdOf(account);

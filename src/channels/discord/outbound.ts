@@ -103,7 +103,12 @@ function toRows(buttons: NonNullable<Part["buttons"]>): readonly object[] {
     .slice(0, ROWS)
     .map((row) => ({
       type: 1,
-      components: row.map(({ text, token }) => ({ type: 2, style: 2, label: [...text].slice(0, LABEL_CHARS / 2).join(""), custom_id: token })),
+      components: row.map(({ text, token }) => ({
+        type: 2,
+        style: 2,
+        label: [...text].slice(0, LABEL_CHARS / 2).join(""),
+        custom_id: token,
+      })),
     }));
 }
 

@@ -244,7 +244,7 @@ export class Receiver {
     const { id, type } = interaction;
     const token = textOf(interaction["token"]);
     const isCommand = type === INTERACTION.command;
-    if (!isSnowflake(id) || !/^[\w.~-]+$/.test(token) || (!isCommand && type !== INTERACTION.press)) return;
+    if (!isSnowflake(id) || !/^[\w=-]+$/.test(token) || (!isCommand && type !== INTERACTION.press)) return;
     const path = `/interactions/${id}/${token}/callback`;
     rest
       .call({ method: "POST", path, body: { type: isCommand ? 5 : 6 }, signal })
@@ -277,6 +277,7 @@ function direct(type: string, data: Json): PlaceInfo | undefined {
 
 function remembering(state: State, events: readonly ChannelEvent[], channel: string | null, place: PlaceInfo | undefined): State {
   let next = state;
-  for (const event of events) if (event.kind === "message" && channel !== null && place) next = withSeen(next, channel, event.message, place);
+  for (const event of events)
+    if (event.kind === "message" && channel !== null && place) next = withSeen(next, channel, event.message, place);
   return next;
 }

@@ -30,7 +30,7 @@ const PATIENCE = 5;
  */
 export function routeOf(method: string, path: string): { route: string; major: string } {
   const bare = path.split("?")[0]!;
-  const [, kind = "", id = "", token = ""] = /^\/(channels|guilds|webhooks|interactions)\/(\d+)(?:\/([\w.~-]{20,}))?/.exec(bare) ?? [];
+  const [, kind = "", id = "", token = ""] = /^\/(channels|guilds|webhooks|interactions)\/(\d+)(?:\/([\w=-]{20,}))?/.exec(bare) ?? [];
   const route = bare
     .replace(/\/reactions\/[^/]+/, "/reactions/:emoji")
     .replaceAll(/\/\d+(?=\/|$)/g, "/:id")

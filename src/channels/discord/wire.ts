@@ -1,7 +1,16 @@
 /** An object of Discord's JSON; nothing in it is believed before it was looked at. */
 export type Json = Readonly<Record<string, unknown>>;
 
-export const OP = { dispatch: 0, heartbeat: 1, identify: 2, resume: 6, reconnect: 7, invalidSession: 9, hello: 10, heartbeatAck: 11 } as const;
+export const OP = {
+  dispatch: 0,
+  heartbeat: 1,
+  identify: 2,
+  resume: 6,
+  reconnect: 7,
+  invalidSession: 9,
+  hello: 10,
+  heartbeatAck: 11,
+} as const;
 
 /** Kinds of channels that matter to us. */
 export const CHANNEL_TYPE = { direct: 1, groupDirect: 3, newsThread: 10, publicThread: 11, privateThread: 12 } as const;
@@ -14,8 +23,7 @@ const EPOCH = 1_420_070_400_000;
 export const record = (value: unknown): Json | null =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : null;
 export const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
-export const records = (value: unknown): readonly Json[] => 
-  Array.isArray(value) ? value.map(record).filter((item) => item !== null) : [];
+export const records = (value: unknown): readonly Json[] => (Array.isArray(value) ? value.map(record).filter((item) => item !== null) : []);
 
 export const isSnowflake = (value: unknown): value is string => typeof value === "string" && /^\d{1,20}$/.test(value);
 

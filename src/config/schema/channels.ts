@@ -1,6 +1,7 @@
 import { choice, flag, group, list, map, opaque, secret, text, whole } from "./shape.ts";
 import { toolPolicy } from "./agents.ts";
-import { CLOSED, people } from "./channel-shape.ts";
+import { CLOSED, dmPolicy, people } from "./channel-shape.ts";
+import { discord } from "./discord.ts";
 import { channelDefaults } from "./session.ts";
 import { telegram } from "./telegram.ts";
 
@@ -67,11 +68,7 @@ const ircFields = {
     "IRC channels to join.",
     text("An IRC channel, such as #openclaw.", { pattern: { regex: "[#&+!][^\\s,\\x07]+", is: "a channel like #name" } }),
   ),
-  dmPolicy: choice(
-    "Who may write directly: `pairing` asks the owner, `allowlist` only `allowFrom`, `open` everybody, `disabled` nobody.",
-    ["pairing", "allowlist", "open", "disabled"],
-    { whenWrong: "disabled" },
-  ),
+  dmPolicy,
   allowFrom: people("People who may write directly."),
   groupPolicy: choice(
     "Which channels are answered: only those in `groups`, every one (`open`), or none.",
@@ -120,7 +117,6 @@ const OTHER_CHANNELS = [
   "a2a",
   "buzz",
   "clickclack",
-  "discord",
   "feishu",
   "googlechat",
   "imessage",
@@ -147,7 +143,7 @@ const OTHER_CHANNELS = [
 /** Channels that this release serves, besides `defaults`. Every other key of `channels` is kept as it is, with a warning. */
 export const channels = group(
   "Chat applications that the gateway is connected to.",
-  { defaults: channelDefaults, irc, telegram },
+  { defaults: channelDefaults, discord, irc, telegram },
   {
     effect: "restart-channel",
     unserved: ["modelByChannel"],
