@@ -1,7 +1,7 @@
 import { toolPolicy } from "./agents.ts";
-import { CLOSED, dmPolicy, people } from "./channel-shape.ts";
+import { CLOSED, conversationFields, people, reactionNotifications } from "./channel-shape.ts";
 import { replyFields } from "./session.ts";
-import { amount, choice, flag, group, list, map, opaque, secret, text, whole } from "./shape.ts";
+import { amount, flag, group, list, map, opaque, secret, text } from "./shape.ts";
 
 const snowflake = { regex: "\\d{1,20}", is: "a number in quotes, as Discord's developer mode copies it" } as const;
 const roles = (doc: string) => list(doc, text("Id of a role.", { orNumber: true }), { whenWrong: [] });
@@ -13,6 +13,7 @@ const roomFields = {
   roles: roles("Members with one of these roles are answered here."),
   tools: toolPolicy("Tools here, at most: never more than the agent's own `tools` grant.", []),
   systemPrompt: text("Added to the instructions of the agent here.", { maxChars: 20_000 }),
+  reactionNotifications,
 };
 
 const channelRule = group("One channel of a server; its threads follow it.", roomFields, {
@@ -31,12 +32,14 @@ const serverRule = group(
       whenWrong: { "*": CLOSED },
     }),
   },
-  { unserved: ["slug", "reactionNotifications", "toolsBySender", "ignoreOtherMentions"], whenWrong: CLOSED },
+  { unserved: ["slug", "toolsBySender", "ignoreOtherMentions"], whenWrong: CLOSED },
 );
 
+// Who is answered in a server is said by the server's own rules.
+const { groupAllowFrom: _people, ...conversation } = conversationFields;
+
 const discordFields = {
-  name: text("A note for people: what this bot is."),
-  enabled: flag("Connect.", { whenWrong: false }),
+  ...conversation,
   token: secret("Token of the bot. For the default account, `DISCORD_BOT_TOKEN` stands in for it."),
   applicationId: text("Id of the application; Discord tells it when it is not set.", { orNumber: true, pattern: snowflake }),
   apiRoot: text(
@@ -59,25 +62,15 @@ const discordFields = {
     { native: flag("Offer them as slash commands, instead of all that the application had registered.") },
     { optional: true, unserved: ["nativeSkills"] },
   ),
-  dmPolicy,
-  allowFrom: people("People who may write directly."),
-  groupPolicy: choice(
-    "Which servers are answered: only those in `guilds`, every one (`open`), or none.",
-    ["allowlist", "open", "disabled"],
-    {
-      whenWrong: "disabled",
-    },
-  ),
   guilds: map("Rules for each server, or `*` for all.", "<server id>", serverRule, { optional: true, whenWrong: { "*": CLOSED } }),
+  reactionNotifications,
+  reactionAllowlist: people("People whose reactions the agent hears about, with `reactionNotifications: allowlist`."),
   dangerouslyAllowNameMatching: flag("Let a display name count as an id in allow lists, although anybody can take any name.", {
     whenWrong: false,
   }),
   allowBots: opaque(
     "Messages of other bots: `true` answers them as those of people, `mentions` only where they mention this one; anything else ignores them.",
   ),
-  historyLimit: whole("Messages of the channel that the agent gets as context with a mention.", { min: 0 }),
-  textChunkLimit: whole("Characters of one part of a reply; Discord takes 2,000.", { min: 1, max: 2_000 }),
-  responsePrefix: text("Text in front of every reply, instead of `messages.responsePrefix`.", { maxChars: 200 }),
   ackReaction: text("Emoji with which a message is marked when it was taken, instead of `messages.ackReaction`.", { maxChars: 64 }),
   mediaMaxMb: amount("Size of one file in either direction, in MiB.", { min: 0.1, max: 500 }),
   ...replyFields,
