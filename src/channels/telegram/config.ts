@@ -12,13 +12,9 @@ export type TelegramAccount = {
   apiRoot: string;
   /** Null: updates are polled. */
   webhook: { url: string; secret: Secret } | null;
-  /** Whether answers quote the message that they answer: never, the first part, every part. */
-  replyTo: "off" | "first" | "all";
   linkPreview: boolean;
   /** Deadline of one request. */
   timeoutMs: number;
-  /** Largest file that is fetched. */
-  mediaBytes: number;
 };
 
 type Raw = Readonly<Record<string, unknown>>;
@@ -79,17 +75,12 @@ function amount(raw: Raw, key: string, fallback: number, issues: Issues): number
 export function parseTelegramAccount(value: unknown): { account: TelegramAccount } | { issues: readonly AccountIssue[] } {
   const issues: Issues = [];
   const raw = asRecord(value);
-  const mode = raw["replyToMode"] ?? "off";
-  if (!["off", "first", "all", "batched"].includes(String(mode)))
-    issues.push({ path: "replyToMode", message: "must be off, first, all or batched" });
   const account: TelegramAccount = {
     ...token(raw, issues),
     apiRoot: address(raw, "apiRoot", "https://api.telegram.org", issues),
     webhook: webhook(raw, issues),
-    replyTo: mode === "all" ? "all" : mode === "off" ? "off" : "first",
     linkPreview: raw["linkPreview"] !== false,
     timeoutMs: amount(raw, "timeoutSeconds", LIMITS.channelApiMs / 1_000, issues) * 1_000,
-    mediaBytes: amount(raw, "mediaMaxMb", LIMITS.mediaBytes / 1_048_576, issues) * 1_048_576,
   };
   return issues.length > 0 ? { issues } : { account };
 }

@@ -18,6 +18,7 @@ export const abilities: Abilities = {
   ack: "cursor",
   idempotency: "none",
   edit: true,
+  preview: true,
   typing: true,
   reactions: true,
   media: { in: true, out: true },

@@ -29,8 +29,6 @@ type Deps = {
 };
 type Refused = Extract<Answer, { ok: false }>;
 
-/** Questions that were quoted already, for `replyToMode: "first"`; the oldest are forgotten, and then quoted again. */
-const QUOTED = 1_000;
 /** Telegram answers with one of these when it could not make a picture or a voice message of a file. */
 const AS_DOCUMENT = /PHOTO_|IMAGE_PROCESS_FAILED|VOICE_MESSAGES_FORBIDDEN|wrong file identifier|VIDEO_/i;
 const GONE = /message to edit not found|MESSAGE_ID_INVALID|message can't be edited/i;
@@ -45,7 +43,6 @@ export function revoked(): TerminalError {
 /** The sending side of one connection. Telegram has no idempotency: a request that may have arrived is never repeated. */
 export class TelegramLink implements Link {
   readonly #deps: Deps;
-  readonly #quoted = new Set<string>();
   readonly #moves = new Map<string, ChatId>();
 
   constructor(deps: Deps) {
@@ -54,14 +51,8 @@ export class TelegramLink implements Link {
 
   async send(part: Part, signal: AbortSignal): Promise<SendResult> {
     if (signal.aborted) return refused("cancelled before it was sent", true);
-    const quote = this.#quoteOf(part.target);
-    const more = {
-      ...(quote && { reply_parameters: { message_id: Number(quote), allow_sending_without_reply: true } }),
-      ...keyboard(part),
-    };
-    const result = part.media ? await this.#sendFile(part, part.media, more, signal) : await this.#sendText(part, more, signal);
-    if (result.state === "sent" && quote) this.#remember(part.target, quote);
-    return result;
+    const more = { ...quoteOf(part.target), ...keyboard(part) };
+    return part.media ? await this.#sendFile(part, part.media, more, signal) : await this.#sendText(part, more, signal);
   }
 
   async edit(id: MessageId, part: Part, signal: AbortSignal): Promise<SendResult> {
@@ -117,13 +108,12 @@ export class TelegramLink implements Link {
 
   async download(ref: MediaRef, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
     if (!ref.url.startsWith(FILE)) throw new Error("the file is not one of Telegram's");
-    const most = Math.min(maxBytes, this.#deps.account.mediaBytes);
-    if (ref.sizeBytes !== null && ref.sizeBytes > most) throw new Error(`the file is larger than ${most} bytes`);
+    if (ref.sizeBytes !== null && ref.sizeBytes > maxBytes) throw new Error(`the file is larger than ${maxBytes} bytes`);
     const answer = await this.#deps.api.call("getFile", { file_id: ref.url.slice(FILE.length) }, { signal });
     if (!answer.ok) throw new Error(`Telegram does not give the file: ${answer.description}`);
     const path = (answer.result as Params | null)?.["file_path"];
     if (typeof path !== "string") throw new Error("Telegram does not say where the file is");
-    return this.#deps.api.file(path, most, signal);
+    return this.#deps.api.file(path, maxBytes, signal);
   }
 
   async #sendText(part: Part, more: Params, signal: AbortSignal): Promise<SendResult> {
@@ -226,17 +216,6 @@ export class TelegramLink implements Link {
       this.#deps.host.log.warn("the new id of a room could not be stored at once", { cause: reasonOf(err) });
     }
   }
-
-  #quoteOf(target: Target): MessageId | null {
-    const { replyTo } = this.#deps.account;
-    if (replyTo === "off" || target.replyTo === undefined || !/^\d+$/.test(target.replyTo)) return null;
-    return replyTo === "first" && this.#quoted.has(`${target.chat.id} ${target.replyTo}`) ? null : target.replyTo;
-  }
-
-  #remember(target: Target, quote: MessageId): void {
-    this.#quoted.add(`${target.chat.id} ${quote}`);
-    if (this.#quoted.size > QUOTED) this.#quoted.delete(this.#quoted.values().next().value!);
-  }
 }
 
 /** What became of one request; `answer` is Telegram's refusal. */
@@ -246,6 +225,11 @@ const refused = (reason: string, retryable: boolean): SendResult => ({ state: "r
 
 function threadOf({ thread }: Target): Params {
   return thread === undefined || thread === GENERAL ? {} : { message_thread_id: Number(thread) };
+}
+
+function quoteOf({ replyTo }: Target): Params {
+  if (replyTo === undefined || !/^\d{1,15}$/.test(replyTo)) return {};
+  return { reply_parameters: { message_id: Number(replyTo), allow_sending_without_reply: true } };
 }
 
 function keyboard({ buttons }: Part): Params {

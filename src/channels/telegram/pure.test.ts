@@ -145,10 +145,8 @@ test("an account is completed with what Telegram usually is", () => {
       botId: "1001",
       apiRoot: "https://api.telegram.org",
       webhook: null,
-      replyTo: "off",
       linkPreview: true,
       timeoutMs: 30_000,
-      mediaBytes: 20 * 1_048_576,
     },
   );
   assert.ok(!inspect(account, { depth: 9 }).includes("AAabc") && !JSON.stringify(account).includes("AAabc"));
@@ -172,7 +170,6 @@ for (const [what, raw, path] of [
   ["a webhook without a secret", { botToken: token, webhookUrl: "https://h.example" }, "webhookSecret"],
   ["a short secret", { botToken: token, webhookUrl: "https://h.example", webhookSecret: "short" }, "webhookSecret"],
   ["a webhook in plain http", { botToken: token, webhookUrl: "http://h.example", webhookSecret: "0123456789abcdef" }, "webhookUrl"],
-  ["a reply mode that does not exist", { botToken: token, replyToMode: "some" }, "replyToMode"],
   ["no time at all", { botToken: token, timeoutSeconds: 0 }, "timeoutSeconds"],
 ] as const) {
   test(`configuration: ${what}`, () => {

@@ -226,24 +226,22 @@ play("markup, topics, buttons", async (rig, server) => {
   assert.equal(second!.thread, undefined);
 });
 
-for (const [mode, wanted] of [
-  ["off", [undefined, undefined]],
-  ["first", [11, undefined]],
-  ["all", [11, 11]],
-] as const) {
-  play(
-    `replyToMode ${mode}`,
-    async (rig, server) => {
-      for (const text of ["a", "b"])
-        ids(await rig.link().send(part(text, { target: target(ada, { replyTo: asId<MessageId>("11") }) }), signal));
-      assert.deepEqual(
-        server.shown().map(({ reply }) => reply),
-        wanted,
-      );
-    },
-    { replyToMode: mode },
+play("an answer to a message", async (rig, server) => {
+  for (const replyTo of ["11", "not-a-number"])
+    ids(await rig.link().send(part("a", { target: target(ada, { replyTo: asId<MessageId>(replyTo) }) }), signal));
+  assert.deepEqual(
+    server.shown().map(({ reply }) => reply),
+    [11, undefined],
   );
-}
+  assert.equal(
+    (
+      server.calls.findLast(({ params }) => params["reply_parameters"])!.params["reply_parameters"] as {
+        allow_sending_without_reply: boolean;
+      }
+    ).allow_sending_without_reply,
+    true,
+  );
+});
 
 play("markup that Telegram cannot read is sent without, in sends, edits and captions", async (rig, server) => {
   server.fail("sendMessage", HTML_ERROR);

@@ -1,6 +1,7 @@
 import { toolPolicy } from "./agents.ts";
 import { CLOSED, conversationFields, people, reactionNotifications } from "./channel-shape.ts";
-import { amount, choice, flag, group, map, secret, text, whole } from "./shape.ts";
+import { replyFields } from "./session.ts";
+import { amount, flag, group, map, secret, text, whole } from "./shape.ts";
 
 const UNSERVED_IN_ROOMS = [
   "toolsBySender",
@@ -50,11 +51,8 @@ const fields = {
   allowBots: flag("Answer other bots, too.", { whenWrong: false }),
   reactionNotifications,
   reactionAllowlist: people("People whose reactions the agent hears about, with `reactionNotifications: allowlist`."),
-  replyToMode: choice(
-    "Whether a reply quotes the message that it answers: never, its first part (`first`, `batched`), or every part.",
-    ["off", "first", "all", "batched"],
-    { whenWrong: "off" },
-  ),
+  ...replyFields,
+  ackReaction: text("Emoji with which a message is marked when it was taken, instead of `messages.ackReaction`; empty for none."),
   linkPreview: flag("Show previews of links in replies."),
   mediaMaxMb: amount("Largest file that is fetched, in MiB.", { min: 0 }),
   timeoutSeconds: whole("Time for one request to Telegram, in seconds.", { min: 1, max: 600 }),
@@ -73,7 +71,6 @@ const UNSERVED = [
   "dmHistoryLimit",
   "dms",
   "direct",
-  "streaming",
   "mediaGroupFlushMs",
   "pollingStallThresholdMs",
   "retry",
@@ -89,7 +86,6 @@ const UNSERVED = [
   "heartbeat",
   "healthMonitor",
   "silentErrorReplies",
-  "ackReaction",
   "errorPolicy",
   "errorCooldownMs",
   "trustedLocalFileRoots",
