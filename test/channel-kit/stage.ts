@@ -39,6 +39,7 @@ export type StageModule = {
 /** Loads the stage of one channel. A channel without one has no tests with the whole process, and the kit says so. */
 export const STAGES: Readonly<Record<string, () => Promise<StageModule>>> = {
   irc: () => import("./stages/irc.ts"),
+  telegram: () => import("./stages/telegram.ts"),
 };
 
 /** The channels that this run is about: those of `CHANNEL_KIT`, or all. */

@@ -22,6 +22,7 @@ type Bot = {
   id: number;
   username: string;
   queue: Json[];
+  newest: Json | null;
   confirmed: number[];
   allowed: readonly string[] | null;
   hook: { url: string; secret: string; lastErrorDate?: number; lastErrorMessage?: string };
@@ -98,9 +99,20 @@ export class TelegramServer {
     const kind = Object.keys(update)[0]!;
     if (bot.allowed ? !bot.allowed.includes(kind) : DEFAULT_UPDATES_OFF.has(kind)) return null;
     const id = ++this.#updates;
-    bot.queue.push({ update_id: id, ...update });
+    bot.newest = { update_id: id, ...update };
+    bot.queue.push(bot.newest);
     bot.poll?.answer(bot.queue);
     return id;
+  }
+
+  /** The newest update comes once more, as after a confirmation that was lost. Resolves when the bot has it. */
+  async again(token = TOKEN): Promise<void> {
+    const bot = this.#bots.get(token)!;
+    const newest = bot.newest;
+    if (!newest) return;
+    while (!bot.poll || bot.queue.length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    bot.queue.push(newest);
+    bot.poll.answer(bot.queue);
   }
 
   /** The numbers go on elsewhere, as they do after a quiet week. */
@@ -362,7 +374,7 @@ export class TelegramServer {
 }
 
 function newBot(id: number, username: string): Bot {
-  return { id, username, queue: [], confirmed: [], allowed: null, hook: { url: "", secret: "" }, poll: null, commands: null };
+  return { id, username, queue: [], newest: null, confirmed: [], allowed: null, hook: { url: "", secret: "" }, poll: null, commands: null };
 }
 
 /** The text as it would be shown. Telegram counts it after the markup is read. */
