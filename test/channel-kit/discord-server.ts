@@ -15,6 +15,10 @@ type Options = {
   /** Messages per channel in `windowMs`, as Discord limits them. */
   limit?: { messages: number; windowMs: number };
   heartbeatMs?: number;
+  /** Where sessions are said to be resumed; the server itself, when it is not set. */
+  resumeUrl?: string;
+  /** New sessions that are left today. */
+  starts?: number;
   /** The application may not have the intent for message content. */
   noContent?: boolean;
 };
@@ -27,9 +31,14 @@ export const ROOM = "7000000000000000001";
 export const THREAD = "7000000000000000002";
 export const DIRECT = "7000000000000000003";
 export const ALICE = "6000000000000000001";
+export const BOB = "6000000000000000002";
+export const DIRECT_BOB = "7000000000000000004";
 const tokenOf = (bot: string): string => `${Buffer.from(bot).toString("base64url")}.AAAA.secret-of-the-bot`;
 
 const alice = { id: ALICE, username: "alice", global_name: "Alice", discriminator: "0", avatar: null };
+const bob = { id: BOB, username: "bob", global_name: "Bob", discriminator: "0", avatar: null };
+/** The direct conversations that the bot can have. */
+const DIRECTS: Readonly<Record<string, typeof alice>> = { [DIRECT]: alice, [DIRECT_BOB]: bob };
 const botUser = (id: string): Json => ({ id, username: "robot", discriminator: "0", avatar: null, bot: true });
 
 type Reply = { status: number; body?: unknown; headers?: Record<string, string> };
@@ -63,7 +72,7 @@ export class DiscordServer {
   port = 0;
 
   constructor(options: Options = {}) {
-    this.#options = { limit: { messages: 10_000, windowMs: 1_000 }, heartbeatMs: 400, noContent: false, ...options };
+    this.#options = { limit: { messages: 10_000, windowMs: 1_000 }, heartbeatMs: 400, resumeUrl: "", starts: 999, noContent: false, ...options };
     this.#ws.on("connection", (socket) => this.#greet(socket));
   }
 
@@ -106,7 +115,7 @@ export class DiscordServer {
   /** A person writes. With `quiet` only the history knows it, as when the bot's session is gone. */
   push(content: string, more: Json & { quiet?: boolean } = {}): Message {
     const { quiet, ...fields } = more;
-    const isDirect = fields["channel_id"] === DIRECT;
+    const isDirect = String(fields["channel_id"]) in DIRECTS;
     const message: Message = {
       id: this.id(),
       type: 0,
@@ -128,6 +137,12 @@ export class DiscordServer {
     const live = isDirect ? message : { ...message, guild_id: GUILD, member: { roles: ["5000000000000000001"], nick: null } };
     if (!quiet) this.dispatch("MESSAGE_CREATE", live);
     return message;
+  }
+
+  /** The newest message of a person once more, as an event of its own. */
+  repeat(): void {
+    const message = this.#messages.findLast(({ author }) => author["bot"] !== true);
+    if (message) this.dispatch("MESSAGE_CREATE", message.channel_id in DIRECTS ? message : { ...message, guild_id: GUILD });
   }
 
   pushFile(name: string, type: string, bytes: Uint8Array): Message {
@@ -184,9 +199,12 @@ export class DiscordServer {
     this.#failures.push({ operation, how, times });
   }
 
-  /** Ends every session, so that a resume is refused. */
-  endSessions(): void {
-    for (const session of this.#sessions.values()) session.socket?.close(4009, "Session timed out.");
+  /** Ends every session and says so, or (`quietly`) lets the client find out when it resumes. */
+  endSessions(how: "told" | "quietly" = "told"): void {
+    for (const { socket } of this.#sessions.values()) {
+      if (how === "told") socket?.close(4009, "Session timed out.");
+      else socket?.terminate();
+    }
     this.#sessions.clear();
   }
 
@@ -256,7 +274,7 @@ export class DiscordServer {
       user: botUser(bot),
       guilds: [{ id: GUILD, unavailable: true }],
       session_id: id,
-      resume_gateway_url: `ws://127.0.0.1:${this.port}`,
+      resume_gateway_url: this.#options.resumeUrl || `ws://127.0.0.1:${this.port}`,
       application: { id: bot, flags: 0 },
       shard: [0, 1],
     });
@@ -352,12 +370,12 @@ export class DiscordServer {
         body: {
           url: `ws://127.0.0.1:${this.port}`,
           shards: 1,
-          session_start_limit: { total: 1_000, remaining: 999, reset_after: 1, max_concurrency: 1 },
+          session_start_limit: { total: 1_000, remaining: this.#options.starts, reset_after: 60_000, max_concurrency: 1 },
         },
       }),
     ],
     ["GET", /^\/users\/@me$/, () => ({ status: 200, body: botUser(BOT) })],
-    ["POST", /^\/users\/@me\/channels$/, () => ({ status: 200, body: { id: DIRECT, type: 1, recipients: [alice] } })],
+    ["POST", /^\/users\/@me\/channels$/, (_, body) => this.#openDirect(String(body["recipient_id"]))],
     ["GET", /^\/channels\/(\d+)$/, ([id = ""]) => this.#channel(id)],
     ["GET", /^\/channels\/(\d+)\/messages$/, ([id = ""], _, query) => this.#history(id, query)],
     ["POST", /^\/channels\/(\d+)\/messages$/, ([id = ""], body) => this.#create(id, body)],
@@ -380,8 +398,14 @@ export class DiscordServer {
   #channel(id: string): Reply {
     if (id === ROOM) return { status: 200, body: { id, type: 0, guild_id: GUILD, name: "general", parent_id: null } };
     if (id === THREAD) return { status: 200, body: { id, type: 11, guild_id: GUILD, name: "a thread", parent_id: ROOM } };
-    if (id === DIRECT) return { status: 200, body: { id, type: 1, recipients: [alice] } };
+    const peer = DIRECTS[id];
+    if (peer) return { status: 200, body: { id, type: 1, recipients: [peer] } };
     return error(404, 10003, "Unknown Channel");
+  }
+
+  #openDirect(person: string): Reply {
+    const found = Object.entries(DIRECTS).find(([, peer]) => peer.id === person);
+    return found ? { status: 200, body: { id: found[0], type: 1, recipients: [found[1]] } } : error(400, 50033, "Invalid Recipient(s)");
   }
 
   #history(channel: string, query: URLSearchParams): Reply {
@@ -436,7 +460,7 @@ export class DiscordServer {
     this.#messages.push(message);
     this.#nonces.set(nonce, message);
     const { files: _, ...shown } = message;
-    this.dispatch("MESSAGE_CREATE", channel === DIRECT ? shown : { ...shown, guild_id: GUILD });
+    this.dispatch("MESSAGE_CREATE", channel in DIRECTS ? shown : { ...shown, guild_id: GUILD });
     return { status: 200, headers, body: shown };
   }
 

@@ -38,6 +38,7 @@ export type StageModule = {
 
 /** Loads the stage of one channel. A channel without one has no tests with the whole process, and the kit says so. */
 export const STAGES: Readonly<Record<string, () => Promise<StageModule>>> = {
+  discord: () => import("./stages/discord.ts"),
   irc: () => import("./stages/irc.ts"),
   telegram: () => import("./stages/telegram.ts"),
 };

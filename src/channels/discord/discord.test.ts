@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { asId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { openRig, type Rig } from "../../../test/channel-kit/rig.ts";
 import { ALICE, DIRECT, DiscordServer, GUILD, ROOM, THREAD } from "../../../test/channel-kit/discord-server.ts";
 import type { Channel, Part, SendResult, Target } from "../channel.ts";
@@ -138,21 +139,76 @@ test("a refused resume: a new session, and the gap is read from the history of t
   assert.equal(rig.events[135]!.origin, "live");
 });
 
-test("an invalid session in the middle of a connection leads to a new one on the same connection", async (t) => {
+test("a resume that is refused leads to a new session on the same connection, behind the gap", async (t) => {
   const { server, rig } = await open(t);
   server.push("known");
   await rig.until(() => rig.events.length === 1, "the first");
-  server.drop("close");
-  server.fail("history", { status: 503, body: {} }, 1);
-  await rig.until(() => server.logins.length === 2, "the resume");
-  server.say({ op: 9, d: true });
-  await rig.until(() => server.logins.length === 3, "another resume");
-  server.push("later");
-  await rig.until(() => rig.events.length === 2, "the second");
+  server.push("in the gap", { quiet: true });
+  server.endSessions("quietly");
+  await rig.until(() => rig.events.length === 2, "the gap");
+  server.push("after");
+  await rig.until(() => rig.events.length === 3, "all");
+  assert.deepEqual(
+    rig.events.map(({ text, origin }) => [text, origin]),
+    [
+      ["known", "live"],
+      ["in the gap", "backfill"],
+      ["after", "live"],
+    ],
+  );
   assert.deepEqual(
     server.logins.map(({ op }) => op),
-    [2, 6, 6],
+    [2, 6, 2],
   );
+  assert.equal(rig.host.status()[0]!.reconnects, 1, "one connection for both");
+});
+
+test("a session that Discord wants resumed once more is resumed", async (t) => {
+  const { server, rig } = await open(t);
+  server.say({ op: 9, d: true });
+  await rig.until(() => server.logins.length === 2, "the resume");
+  server.push("later");
+  await rig.until(() => rig.events.length === 1, "the message");
+  assert.equal(server.logins[1]!["op"], 6);
+});
+
+test("Discord may ask for a heartbeat", async (t) => {
+  const { server, rig } = await open(t, { heartbeatMs: 60_000 });
+  server.say({ op: 1, d: null });
+  await rig.until(() => server.acked.length === 1, "the heartbeat");
+});
+
+test("a place for resuming that is gone is replaced by the general one", async (t) => {
+  const { server, rig } = await open(t, { resumeUrl: "ws://127.0.0.1:9" });
+  server.drop("close");
+  server.push("meanwhile");
+  await rig.until(() => rig.events.length === 1, "the message");
+  assert.equal(server.logins[1]!["op"], 6);
+});
+
+test("no new session is asked for when none is left today", async (t) => {
+  const server = await DiscordServer.start({ starts: 0 });
+  const rig = await openRig(discord, server.config());
+  t.after(async () => {
+    await rig.close();
+    await server.close();
+  });
+  const status = await rig.state("backoff");
+  assert.match(status.cause!, /sessions/);
+  assert.ok(status.retryAt! - Date.now() > 50_000);
+  assert.equal(server.logins.length, 0);
+});
+
+test("more events than can wait end the connection, and none is lost", async (t) => {
+  const { server, rig } = await open(t);
+  rig.failing.admit = new Error("disk full");
+  const count = LIMITS.discordPendingFrames + 500;
+  for (let i = 0; i < count; i++) server.push(String(i));
+  await rig.until(() => server.closes.length > 0, "the end of the connection");
+  rig.failing.admit = null;
+  await rig.until(() => rig.events.length === count, "all of them");
+  assert.equal(server.logins[1]!["op"], 6);
+  assert.ok(rig.events.every(({ text }, index) => text === String(index)));
 });
 
 test("the gap is not skipped when the history cannot be read at that moment", async (t) => {

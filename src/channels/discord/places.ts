@@ -61,7 +61,8 @@ export class Places {
         return { gone: data["id"] };
       case "INTERACTION_CREATE": {
         const channel = record(data["channel"]);
-        if (channel) this.#all([channel], guild);
+        // Without a server, who pressed or called is the other person.
+        if (channel) this.#all([guild === undefined ? { recipients: [data["user"]], ...channel } : channel], guild);
         return null;
       }
       default:

@@ -17,7 +17,7 @@ const PAGE = 100;
 
 type Item = { frame: Frame } | { change: (state: State) => State };
 /** What one transaction stores, and what Discord is told once that has happened. */
-type Batch = { count: number; events: ChannelEvent[]; state: State; answers: Json[] };
+type Batch = { count: number; events: ChannelEvent[]; state: State; answers: Json[]; isNewSession: boolean };
 
 export type ReceiverDeps = {
   host: ChannelHost;
@@ -105,7 +105,8 @@ export class Receiver {
     while (this.#queue.length > 0) {
       await this.#mendGap();
       const batch = await this.#prepare();
-      if (batch.events.length > 0 && !(await this.#commit(batch.events, batch.state))) return;
+      const isDue = batch.events.length > 0 || batch.isNewSession;
+      if (isDue && !(await this.#commit(batch.events, batch.state, batch.isNewSession))) return;
       this.#state = batch.state;
       this.#queue.splice(0, batch.count);
       for (const interaction of batch.answers) this.#acknowledge(interaction);
@@ -125,9 +126,12 @@ export class Receiver {
     });
   }
 
-  /** False: not stored, and the connection is gone. */
-  async #commit(events: readonly ChannelEvent[], state: State): Promise<boolean> {
-    const { host, owner, timings, clock, isOpen } = this.#deps;
+  /**
+   * False: not stored, and the connection is gone. A new session is tried even then, until the account is stopped: one that is not stored
+   * could not be resumed, and what it has brought would be lost with it.
+   */
+  async #commit(events: readonly ChannelEvent[], state: State, isNewSession = false): Promise<boolean> {
+    const { host, owner, timings, clock, isOpen, signal } = this.#deps;
     for (let failed = false; ; failed = true) {
       try {
         await host.admit(events, toCursor(state, owner));
@@ -136,7 +140,7 @@ export class Receiver {
         return true;
       } catch (err) {
         host.log.error("events could not be stored; trying again", { cause: reasonOf(err), waiting: this.#queue.length });
-        if (!isOpen()) return false;
+        if (signal.aborted || (!isOpen() && !isNewSession)) return false;
         host.state("degraded", `messages cannot be stored: ${reasonOf(err)}`);
         await new Promise<void>((resolve) => void clock.after(timings.storeRetryMs, resolve));
       }
@@ -145,12 +149,15 @@ export class Receiver {
 
   /** The items up to the next READY, decoded. A READY stands alone, behind the gap before it. */
   async #prepare(): Promise<Batch> {
-    const batch: Batch = { count: 0, events: [], state: this.#state, answers: [] };
+    const batch: Batch = { count: 0, events: [], state: this.#state, answers: [], isNewSession: false };
     for (const item of this.#queue.slice(0, BATCH)) {
       if ("change" in item) batch.state = item.change(batch.state);
       else if (item.frame.type !== "READY") await this.#handle(item.frame, batch);
       else if (batch.count > 0) break;
-      else batch.state = afterReady(batch.state, item.frame);
+      else {
+        batch.state = afterReady(batch.state, item.frame);
+        return { ...batch, count: 1, isNewSession: true };
+      }
       batch.count++;
     }
     return batch;
