@@ -72,7 +72,14 @@ export class DiscordServer {
   port = 0;
 
   constructor(options: Options = {}) {
-    this.#options = { limit: { messages: 10_000, windowMs: 1_000 }, heartbeatMs: 400, resumeUrl: "", starts: 999, noContent: false, ...options };
+    this.#options = {
+      limit: { messages: 10_000, windowMs: 1_000 },
+      heartbeatMs: 400,
+      resumeUrl: "",
+      starts: 999,
+      noContent: false,
+      ...options,
+    };
     this.#ws.on("connection", (socket) => this.#greet(socket));
   }
 
