@@ -104,6 +104,7 @@ export async function startRoom(options: RoomOptions = {}): Promise<Room> {
     basePath: "",
     pageDir: null,
     openai: null,
+    hook: null,
     ...options.deps,
   });
   const { port } = await server.listen(["127.0.0.1"], 0);

@@ -111,7 +111,8 @@ class SupervisedAccount implements Account {
 
   async receive(request: HookRequest): Promise<HookAnswer> {
     const target = this.#current;
-    if (!target?.channel.receive) throw new GatewayError("UNAVAILABLE", `${this.#name} does not take requests at this moment`);
+    if (!target) throw new GatewayError("UNAVAILABLE", `${this.#name} is not running`, { retryAfterMs: 5_000 });
+    if (!target.channel.receive) throw new GatewayError("NOT_FOUND", `${this.#name} takes no requests`);
     return target.channel.receive(target.account, request, target.host);
   }
 

@@ -327,7 +327,7 @@ test("requests are refused where nobody takes them", async () => {
   await host.apply([spec({ token: "1" })]);
   await settle();
   const request = { method: "POST", path: "/", query: "", headers: {}, body: new Uint8Array() };
-  await assert.rejects(host.receive(id, asId("default"), request), /does not take requests/);
+  await assert.rejects(host.receive(id, asId("default"), request), /takes no requests/);
   await assert.rejects(host.receive(id, asId("ghost"), request), /no account/);
 });
 

@@ -5,6 +5,7 @@ import type { Channel } from "./channel.ts";
 const LOADERS: Readonly<Record<string, () => Promise<{ channel: Channel }>>> = {
   discord: () => import("./discord/index.ts"),
   irc: () => import("./irc/index.ts"),
+  webhook: () => import("./webhook/index.ts"),
   telegram: () => import("./telegram/index.ts"),
 };
 

@@ -252,6 +252,8 @@ export const LIMITS = {
   /** Pauses between attempts to connect: the first, doubled up to the last. There is no last attempt. */
   channelBackoffFirstMs: 500,
   channelBackoffLastMs: 300_000,
+  /** Body of a request that a chat platform pushes; a larger one is refused. */
+  hookBodyBytes: 1_048_576,
   /** One request to a platform's HTTP API, in ms; then its fate is unknown. */
   channelApiMs: 30_000,
   /** One answer of a platform's HTTP API; a longer one is a failure. */

@@ -1,3 +1,4 @@
+import { asId, type AccountId, type ChannelId } from "../core/ids.ts";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../core/clock.ts";
 import { existsSync, rmSync } from "node:fs";
@@ -154,6 +155,7 @@ export class Gateway {
       basePath: core.config.gateway.controlUi.basePath.replace(/\/+$/, ""),
       pageDir: core.config.gateway.controlUi.enabled ? pageDir() : null,
       openai: this.#openai(),
+      hook: (channel, account, request) => this.chats.channels.receive(asId<ChannelId>(channel), asId<AccountId>(account), request),
     };
   }
 

@@ -90,7 +90,7 @@ describe("routes", () => {
     );
     for (const route of room.server.routes) {
       const path = route.path.replace("/*", "/x");
-      const open = ["public", "static"].includes(route.auth);
+      const open = ["public", "static", "signed"].includes(route.auth);
       const bare = await http(room.port, path, { method: route.method });
       assert.equal(bare.status === 401, !open, `${route.method} ${path} without a credential: ${bare.status}`);
       const wrong = await http(room.port, path, { method: route.method, headers: { authorization: "Bearer nope" } });

@@ -4,12 +4,16 @@ import { satisfies } from "../auth/scopes.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { Exchange } from "./exchange.ts";
 import { OpenAiRoutes } from "./openai.ts";
+import { hookRoutes } from "./hooks.ts";
 import { hostAllowed, originAllowed } from "./origin.ts";
 import type { ServerDeps } from "./ports.ts";
 import { Page } from "./static.ts";
 
-/** Who may use a route. `public` and `static` need no credential. */
-export type RouteAuth = "public" | "static" | "operator.read" | "operator.write";
+/**
+ * Who may use a route. `public` and `static` need no credential. `signed`: a chat platform, whose signature over the body is checked by
+ * the channel before anything is done with it.
+ */
+export type RouteAuth = "public" | "static" | "signed" | "operator.read" | "operator.write";
 
 export type HttpRoute = {
   method: "GET" | "POST";
@@ -38,7 +42,7 @@ export class HttpFront {
     this.#deps = deps;
     this.#startedAt = deps.clock.now();
     this.#page = openPage(deps);
-    this.routes = [...this.#probes(), ...this.#observation(), ...this.#pages(), ...new OpenAiRoutes(deps).routes];
+    this.routes = [...this.#probes(), ...this.#observation(), ...this.#pages(), ...new OpenAiRoutes(deps).routes, ...hookRoutes(deps)];
     for (const route of this.routes) {
       if (route.path.endsWith("/*")) this.#prefixes.push(route);
       else this.#exact.set(route.path, [...(this.#exact.get(route.path) ?? []), route]);
@@ -105,7 +109,7 @@ export class HttpFront {
     const route = this.#find(exchange);
     if (!route) return;
     let caller: Verified | null = null;
-    if (route.auth !== "public" && route.auth !== "static") {
+    if (route.auth !== "public" && route.auth !== "static" && route.auth !== "signed") {
       const found = this.#authorize(exchange, screened.facts, route.auth);
       if (!found) return;
       caller = found;

@@ -65,4 +65,10 @@ export type ServerDeps = {
   pageDir: string | null;
   /** Null: the OpenAI-compatible routes are off. */
   openai: OpenAiPort | null;
+  /** Takes what a chat platform pushes; throws NOT_FOUND when no account takes pushes there. Null: nothing does. */
+  hook: ((channel: string, account: string, request: HookRequest) => Promise<HookAnswer>) | null;
 };
+
+/** A pushed request; `headers` in lower case, the first of each name. */
+export type HookRequest = { method: string; path: string; query: string; headers: Readonly<Record<string, string>>; body: Uint8Array };
+export type HookAnswer = { status: number; headers?: Readonly<Record<string, string>>; body?: string };

@@ -69,6 +69,7 @@ export class Play {
       ...(crashAt ? { env: { OPENCLAW_GATEWAY_CRASH_AT: crashAt } } : {}),
     });
     this.#port = this.gateway.port;
+    this.stage.connected?.(this.gateway.http);
     this.#operator = await this.gateway.connect();
     await this.connected();
   }

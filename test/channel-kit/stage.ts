@@ -17,6 +17,8 @@ export type PlatformStage = {
   /** `channels.<id>`, with that policy. */
   config(policy: Policy): Record<string, unknown>;
   people: readonly [ann: Person, bob: Person];
+  /** The gateway listens; platforms that push are told where. */
+  connected?(http: string): void;
   /** Says something; `mention` addresses the bot as the platform does it. Resolves when the platform has taken it. */
   say(person: Person, where: Where, text: string, options?: { mention?: boolean }): void | Promise<void>;
   /** Everything that the bot has said, in order; edits and removals count. */
@@ -41,6 +43,7 @@ export const STAGES: Readonly<Record<string, () => Promise<StageModule>>> = {
   discord: () => import("./stages/discord.ts"),
   irc: () => import("./stages/irc.ts"),
   telegram: () => import("./stages/telegram.ts"),
+  webhook: () => import("./stages/webhook.ts"),
 };
 
 /** The channels that this run is about: those of `CHANNEL_KIT`, or all. */

@@ -4,6 +4,7 @@ import { CLOSED, dmPolicy, people } from "./channel-shape.ts";
 import { discord } from "./discord.ts";
 import { channelDefaults } from "./session.ts";
 import { telegram } from "./telegram.ts";
+import { webhook } from "./webhook.ts";
 
 const nickserv = group(
   "Signing in with NickServ after the connection is made.",
@@ -143,7 +144,7 @@ const OTHER_CHANNELS = [
 /** Channels that this release serves, besides `defaults`. Every other key of `channels` is kept as it is, with a warning. */
 export const channels = group(
   "Chat applications that the gateway is connected to.",
-  { defaults: channelDefaults, discord, irc, telegram },
+  { defaults: channelDefaults, discord, irc, telegram, webhook },
   {
     effect: "restart-channel",
     unserved: ["modelByChannel"],

@@ -1,0 +1,159 @@
+import type { Clock } from "../../core/clock.ts";
+import { asId, type MessageId } from "../../core/ids.ts";
+import { callApi, NotSentError, readBytes, retryAfterMs, type ApiAnswer } from "../api.ts";
+import type { ChannelHost, Link, MediaRef, Part, SendResult, Target } from "../channel.ts";
+import type { WebhookAccount } from "./config.ts";
+import { idsOf, toButtons, toFile, toPlace, type WireEvent } from "./outbound.ts";
+import { sign } from "./signature.ts";
+
+const NO_URL: SendResult = { state: "refused", retryable: false, reason: "channels.webhook.outboundUrl is not set: nothing can be said" };
+
+/** The sending side: one signed request for each thing that is said. */
+export class WebhookLink implements Link {
+  readonly #account: WebhookAccount;
+  readonly #host: Pick<ChannelHost, "limited" | "alive">;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+
+  constructor(account: WebhookAccount, host: Pick<ChannelHost, "limited" | "alive">, clock: Clock, signal: AbortSignal) {
+    this.#account = account;
+    this.#host = host;
+    this.#clock = clock;
+    this.#signal = signal;
+  }
+
+  async send(part: Part, signal: AbortSignal): Promise<SendResult> {
+    return this.#deliver(await this.#toWire("message", part), signal);
+  }
+
+  async edit(id: MessageId, part: Part, signal: AbortSignal): Promise<SendResult> {
+    // An edit says the whole text, so that it may arrive twice; its key differs from that of the message and of every other text.
+    const key = `${part.key}:edit:${Buffer.from(part.text).toString("base64url").slice(0, 32)}:${part.text.length}`;
+    return this.#deliver({ ...(await this.#toWire("edit", part)), key, message: id }, signal);
+  }
+
+  async remove(target: Target, id: MessageId): Promise<void> {
+    await this.#insist({ type: "delete", key: `delete:${id}`, ...toPlace(target), message: id });
+  }
+
+  async react(target: Target, id: MessageId, emoji: string, on: boolean): Promise<void> {
+    await this.#insist({
+      type: "reaction",
+      key: `reaction:${encodeURIComponent(`${id}:${emoji}`)}:${String(on)}`,
+      ...toPlace(target),
+      message: id,
+      emoji,
+      added: on,
+    });
+  }
+
+  async typing(target: Target): Promise<void> {
+    await this.#request({ type: "typing", key: `typing:${this.#clock.now()}`, ...toPlace(target) }, this.#signal).catch(() => undefined);
+  }
+
+  /** Files lie at the peer: only its own origin is asked, and the request is signed, so that the peer need not publish them. */
+  async download(ref: MediaRef, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+    const { outboundUrl } = this.#account;
+    const url = URL.parse(ref.url);
+    if (!outboundUrl || url?.origin !== new URL(outboundUrl).origin)
+      throw new Error("files are fetched only from the origin of channels.webhook.outboundUrl");
+    const response = await fetch(url, { headers: this.#headers(`get:${url.pathname}`, new Uint8Array()), redirect: "manual", signal });
+    if (response.status === 200) return readBytes(response, maxBytes);
+    await response.body?.cancel();
+    throw new Error(`the peer answered ${response.status}`);
+  }
+
+  async #toWire(type: string, part: Part): Promise<WireEvent> {
+    return {
+      type,
+      key: part.key,
+      ...toPlace(part.target),
+      text: part.text,
+      ...(part.media && { media: [await toFile(part.media)] }),
+      ...(part.buttons && { buttons: toButtons(part.buttons) }),
+    };
+  }
+
+  #headers(id: string, body: Uint8Array): Record<string, string> {
+    const timestamp = String(Math.floor(this.#clock.now() / 1_000));
+    const safe = id.replaceAll(/[^A-Za-z0-9_.:-]/g, "_").slice(0, 200);
+    return {
+      "x-webhook-id": safe,
+      "x-webhook-timestamp": timestamp,
+      "x-webhook-signature": sign(this.#account.secret, safe, timestamp, body),
+    };
+  }
+
+  async #request(event: WireEvent, signal: AbortSignal): Promise<ApiAnswer> {
+    const body = Buffer.from(JSON.stringify(event));
+    const answer = await callApi({
+      method: "POST",
+      url: this.#account.outboundUrl!,
+      headers: { ...this.#headers(event.key, body), "content-type": "application/json", "idempotency-key": event.key },
+      body,
+      signal: AbortSignal.any([signal, this.#signal]),
+    });
+    this.#host.alive();
+    return answer;
+  }
+
+  /**
+   * A refusal (4xx, 429, 503) means that the peer has taken nothing. After any other failure nobody knows, and the key lets the
+   * request be repeated.
+   */
+  async #deliver(event: WireEvent, signal: AbortSignal): Promise<SendResult> {
+    if (!this.#account.outboundUrl) return NO_URL;
+    let answer: ApiAnswer;
+    try {
+      answer = await this.#request(event, signal);
+    } catch (err) {
+      if (err instanceof NotSentError) return { state: "refused", retryable: true, reason: `the peer cannot be reached: ${err.message}` };
+      throw err;
+    }
+    const { status, body, headers } = answer;
+    if (status >= 200 && status < 300) {
+      const ids = idsOf(body);
+      return { state: "sent", ids: (ids.length > 0 ? ids : [event.key]).map((id) => asId<MessageId>(id)) };
+    }
+    const wait = retryAfterMs(headers);
+    if (status === 429 || status === 503) {
+      this.#host.limited();
+      return { state: "refused", retryable: true, reason: `the peer answered ${status}`, ...(wait !== null && { retryAfterMs: wait }) };
+    }
+    if (status === 404 || status === 410)
+      return {
+        state: "refused",
+        retryable: false,
+        reason: `the peer answered ${status}`,
+        ...(event.type === "edit" && { gone: true as const }),
+      };
+    if (status >= 300 && status < 500) return { state: "refused", retryable: false, reason: `the peer answered ${status}` };
+    throw new Error(`the peer answered ${status}`);
+  }
+
+  async #insist(event: WireEvent): Promise<void> {
+    const result = await this.#deliver(event, this.#signal);
+    if (result.state === "refused") throw new Error(result.reason);
+  }
+}
+
+/** Asks the peer whether it knows the secret. Throws with the reason. */
+export async function ping(account: WebhookAccount, clock: Clock, signal: AbortSignal): Promise<void> {
+  const key = `ping:${clock.now()}`;
+  const body = Buffer.from(JSON.stringify({ type: "ping", key }));
+  const timestamp = String(Math.floor(clock.now() / 1_000));
+  const headers = {
+    "x-webhook-id": key,
+    "x-webhook-timestamp": timestamp,
+    "x-webhook-signature": sign(account.secret, key, timestamp, body),
+  };
+  const { status } = await callApi({
+    method: "POST",
+    url: account.outboundUrl!,
+    headers: { ...headers, "content-type": "application/json", "idempotency-key": key },
+    body,
+    signal,
+  });
+  if (status >= 200 && status < 300) return;
+  throw Object.assign(new Error(`the peer answered ${status} to a signed ping`), { status });
+}

@@ -1,0 +1,27 @@
+import { GatewayError } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Exchange } from "./exchange.ts";
+import type { HttpRoute } from "./http.ts";
+import type { ServerDeps } from "./ports.ts";
+
+/** `/channels/<channel>` for the account `default`, `/channels/<channel>/<account>` for another one. */
+const PATH = /^\/channels\/([a-z][a-z0-9-]{0,31})(?:\/([A-Za-z0-9_.-]{1,64}))?$/;
+
+/** The addresses at which chat platforms push to us. The body stays as it came, since signatures are made over its bytes. */
+export function hookRoutes(deps: ServerDeps): HttpRoute[] {
+  const run = async (exchange: Exchange): Promise<void> => {
+    const found = PATH.exec(exchange.path);
+    if (!found || !deps.hook) throw new GatewayError("NOT_FOUND", "there is nothing here");
+    const [, channel = "", account = "default"] = found;
+    const body = exchange.request.method === "POST" ? await exchange.body(LIMITS.hookBodyBytes) : Buffer.alloc(0);
+    const headers = Object.fromEntries(
+      Object.entries(exchange.request.headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, [value].flat()[0]!]])),
+    );
+    const { method = "GET", url = "" } = exchange.request;
+    const query = url.includes("?") ? url.slice(url.indexOf("?") + 1) : "";
+    const answer = await deps.hook(channel, account, { method, path: exchange.path, query, headers, body });
+    const type = answer.headers?.["content-type"] ?? "application/json; charset=utf-8";
+    exchange.bytes(answer.status, type, Buffer.from(answer.body ?? ""), answer.headers);
+  };
+  return (["POST", "GET"] as const).map((method) => ({ method, path: "/channels/*", auth: "signed", run }));
+}
