@@ -130,10 +130,7 @@ for (const id of wanted()) {
       play(OPEN, async (it, ann) => {
         await it.kill();
         await it.start("adopted:1");
-        await it.stage.say(ann, "direct", "survive this");
-        await it.gateway.ended;
-        await it.operator.close().catch(() => undefined);
-        await it.start();
+        await it.sayIntoCrash(ann, "survive this");
         await it.hears(/You said: survive this/);
         await it.quiet();
         assert.equal(it.count(/survive this/), 1);
@@ -143,10 +140,7 @@ for (const id of wanted()) {
       play(OPEN, async (it, ann) => {
         await it.kill();
         await it.start("part-sent:1");
-        await it.stage.say(ann, "direct", "heard once");
-        await it.gateway.ended;
-        await it.operator.close().catch(() => undefined);
-        await it.start();
+        await it.sayIntoCrash(ann, "heard once");
         await it.hears(/heard once/);
         await it.quiet();
         assert.equal(it.count(/heard once/), 1, "never twice");
@@ -158,10 +152,7 @@ for (const id of wanted()) {
       play(OPEN, async (it, ann) => {
         await it.kill();
         await it.start("part-attempting:2");
-        await it.stage.say(ann, "direct", "long:3000");
-        await it.gateway.ended;
-        await it.operator.close().catch(() => undefined);
-        await it.start();
+        await it.sayIntoCrash(ann, "long:3000");
         await it.hears(/word2999\b/);
         await it.quiet();
         const words = it.stage.heard().flatMap((each) => each.text.match(/word\d+/g) ?? []);
@@ -181,10 +172,7 @@ for (const id of wanted()) {
       try {
         await it.kill();
         await it.start("committed:1");
-        await stage.say(stage.people[0], "direct", "only once");
-        await it.gateway.ended;
-        await it.operator.close().catch(() => undefined);
-        await it.start();
+        await it.sayIntoCrash(stage.people[0], "only once");
         await it.hears(/You said: only once/);
         await stage.repeat();
         await stage.say(stage.people[0], "direct", "the next one");

@@ -3,7 +3,7 @@ import { startModelServer, type ModelServer } from "../model-server.ts";
 import { dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "../wire/gateway.ts";
 import { join } from "node:path";
 import { mkdirSync, writeFileSync } from "node:fs";
-import type { PlatformStage, Policy } from "./stage.ts";
+import type { Person, PlatformStage, Policy } from "./stage.ts";
 
 type StatusRow = { connected?: boolean; running?: boolean; lastError?: string | null };
 
@@ -89,6 +89,15 @@ export class Play {
   async kill(): Promise<void> {
     await this.gateway.kill("SIGKILL");
     await this.operator.close().catch(() => undefined);
+  }
+
+  /** Says what brings the process to its marked point, and starts it again. A platform that pushes tries until then. */
+  async sayIntoCrash(person: Person, text: string): Promise<void> {
+    const said = Promise.resolve(this.stage.say(person, "direct", text));
+    await this.gateway.ended;
+    await this.operator.close().catch(() => undefined);
+    await this.start();
+    await said;
   }
 
   /** Waits until the bot has said a text that fits, anywhere. */
