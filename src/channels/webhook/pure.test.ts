@@ -11,11 +11,16 @@ import { refusal, sign, WINDOW_MS } from "./signature.ts";
 type Fixture = { name: string; body: unknown; want?: Record<string, unknown> | null; wrong?: string };
 const fixtures = JSON.parse(readFileSync(new URL("fixtures/01-inbound.json", import.meta.url), "utf8")) as Fixture[];
 
+const read = (body: unknown) => toEvent(body, { eventId: "e1", account: asId("default"), now: 5 });
+
 for (const { name, body, want, wrong } of fixtures) {
   test(`inbound: ${name}`, () => {
-    const read = () => toEvent(body, { eventId: "e1", account: asId("default"), now: 5 });
-    if (wrong !== undefined) return assert.throws(read, (err) => err instanceof FieldError && err.path === wrong);
-    const event = read();
+    if (wrong !== undefined)
+      return assert.throws(
+        () => read(body),
+        (err) => err instanceof FieldError && err.path === wrong,
+      );
+    const event = read(body);
     if (!want || !event) return assert.equal(event, want);
     assert.equal(event.eventId, "e1");
     for (const [key, value] of Object.entries(want)) assert.deepEqual((event as Record<string, unknown>)[key], value, key);
@@ -57,11 +62,12 @@ describe("signatures", () => {
   });
 });
 
+const issues = (raw: unknown): string[] => {
+  const parsed = parseWebhookAccount(raw);
+  return "issues" in parsed ? parsed.issues.map((issue) => issue.path) : [];
+};
+
 describe("configuration", () => {
-  const issues = (raw: unknown): string[] => {
-    const parsed = parseWebhookAccount(raw);
-    return "issues" in parsed ? parsed.issues.map((issue) => issue.path) : [];
-  };
   const secret = "0123456789abcdef";
   test("without a secret the door is closed", () => assert.deepEqual(issues({}), ["secret"]));
   test("a short secret is refused", () => assert.deepEqual(issues({ secret: "short" }), ["secret"]));

@@ -84,8 +84,10 @@ describe("what comes in", () => {
   });
 });
 
+const send = (text: string) => rig.send(direct, text);
+const ref = (url: string) => ({ kind: "file" as const, name: "f", mimeType: "a/b", sizeBytes: 5, url });
+
 describe("what is said", () => {
-  const send = (text: string) => rig.send(direct, text);
   test("arrives, with the ids of the peer", async () => {
     const result = await send("**hi** 🦞");
     assert.ok(result.state === "sent" && result.ids[0]!.startsWith("p"));
@@ -150,7 +152,6 @@ describe("what is said", () => {
   });
   test("files are fetched from the peer's own origin only, and within the limit", async () => {
     peer.files.set("/f", Buffer.from("12345"));
-    const ref = (url: string) => ({ kind: "file" as const, name: "f", mimeType: "a/b", sizeBytes: 5, url });
     const { origin } = new URL(peer.url);
     const signal = new AbortController().signal;
     assert.equal(Buffer.from(await rig.link().download!(ref(`${origin}/f`), 10, signal)).toString(), "12345");
