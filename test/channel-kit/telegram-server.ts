@@ -5,7 +5,12 @@ import { readHtml } from "./telegram-html.ts";
 type Json = Record<string, unknown>;
 export type Call = { bot: number; method: string; params: Json; file?: { field: string; name: string; type: string; bytes: Buffer } };
 /** How an operation goes wrong: an answer, a connection that is closed before or after the request took effect, or no answer at all. */
-export type Failure = { status: number; description: string; parameters?: Json } | "close-before" | "close-after" | "hang";
+export type Failure =
+  | { status: number; description: string; parameters?: Json }
+  | { status: number; page: string }
+  | "close-before"
+  | "close-after"
+  | "hang";
 type Shown = {
   id: number;
   chat: string;
@@ -236,6 +241,7 @@ export class TelegramServer {
     if (failure && --failure.times <= 0) this.#failures.delete(call.method);
     const how = failure?.how;
     if (how === "close-before") return void request.socket.destroy();
+    if (typeof how === "object" && "page" in how) return void response.writeHead(how.status, { "content-type": "text/html" }).end(how.page);
     if (typeof how === "object") throw new Refusal(how.status, how.description, how.parameters);
     const result = await this.#do(bot, call, response);
     if (how === "close-after") return void request.socket.destroy();

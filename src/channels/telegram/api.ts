@@ -3,10 +3,16 @@ import { LIMITS } from "../../core/limits.ts";
 import { callApi, causeOf, NotSentError, readBytes } from "../api.ts";
 import type { TelegramAccount } from "./config.ts";
 
-/** An answer of the Bot API. `code` is the HTTP status where the body says nothing. */
-export type Answer =
-  | { ok: true; result: unknown }
-  | { ok: false; code: number; description: string; retryAfterMs: number | null; migrateTo: string | null };
+/** A refusal. `code` is the HTTP status where the body says nothing; `foreign`: it is not the Bot API that speaks, but something in between. */
+export type Refusal = {
+  ok: false;
+  code: number;
+  description: string;
+  foreign: boolean;
+  retryAfterMs: number | null;
+  migrateTo: string | null;
+};
+export type Answer = { ok: true; result: unknown } | Refusal;
 
 export type Params = Readonly<Record<string, unknown>>;
 export type Upload = { field: string; name: string; mimeType: string; bytes: Uint8Array };
@@ -78,11 +84,13 @@ function toAnswer(status: number, body: unknown, clean: (text: string) => string
   const parameters = record(answer["parameters"]);
   const { retry_after: seconds, migrate_to_chat_id: chat } = parameters;
   const code = status >= 200 && status < 300 ? Number(answer["error_code"] ?? 500) : status;
+  const foreign = answer["ok"] !== false;
   const description = typeof answer["description"] === "string" ? answer["description"] : `HTTP ${status}`;
   return {
     ok: false,
     code,
     description: clean(reasonOf(description)),
+    foreign,
     retryAfterMs: typeof seconds === "number" && seconds >= 0 ? Math.ceil(seconds * 1_000) : null,
     migrateTo: typeof chat === "number" || typeof chat === "string" ? String(chat) : null,
   };

@@ -3,9 +3,10 @@ import type { Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { ChannelEvent, ChannelHost } from "../channel.ts";
-import type { Answer, BotApi } from "./api.ts";
+import { albumOf, joinAlbums } from "./album.ts";
+import type { Answer, BotApi, Params, Refusal } from "./api.ts";
 import { decode, queryId, updateId, UPDATES, type Facts } from "./inbound.ts";
-import { revoked } from "./link.ts";
+import { isRevoked, revoked } from "./link.ts";
 import type { Bot } from "./text.ts";
 
 export type Timings = {
@@ -19,6 +20,8 @@ export type Timings = {
   storeMs: number;
   /** An empty answer before this time is not a long poll; then it is waited for so long. */
   idleMs: number;
+  /** How long the rest of an album is waited for. */
+  albumMs: number;
   /** How often a webhook is looked after. */
   hookMs: number;
 };
@@ -29,6 +32,7 @@ export const TIMINGS: Timings = {
   conflictLastMs: 300_000,
   storeMs: 1_000,
   idleMs: 500,
+  albumMs: 500,
   hookMs: 60_000,
 };
 
@@ -78,10 +82,25 @@ export async function poll(session: Session): Promise<void> {
     if (!healthy) host.state("ready");
     healthy = true;
     conflicts = 0;
-    const updates = Array.isArray(answer.result) ? answer.result : [];
+    const updates = await whole(session, params, listOf(answer));
     if (updates.length === 0 && clock.now() - asked < timings.idleMs) await pause(clock, timings.idleMs, signal);
     await take(session, updates);
   }
+}
+
+const listOf = (answer: Answer): readonly unknown[] => (answer.ok && Array.isArray(answer.result) ? answer.result : []);
+
+/**
+ * The pictures of an album come one by one. When the newest update is one of them, the same poll is made once more a moment later:
+ * nothing is confirmed in between, so nothing can be lost.
+ */
+async function whole(session: Session, params: Params, updates: readonly unknown[]): Promise<readonly unknown[]> {
+  if (albumOf(updates.at(-1)) === null || updates.length >= BATCH) return updates;
+  const { api, clock, timings, signal } = session;
+  await pause(clock, timings.albumMs, signal);
+  if (signal.aborted) return updates;
+  const again = listOf(await api.call("getUpdates", { ...params, timeout: 0 }, { signal }));
+  return again.length > updates.length ? again : updates;
 }
 
 /** Stores the updates with the cursor behind them, in Telegram's order; then confirms the presses. */
@@ -91,7 +110,7 @@ async function take(session: Session, updates: readonly unknown[]): Promise<void
   const sorted = updates.toSorted((a, b) => (updateId(a) ?? -1) - (updateId(b) ?? -1));
   const last = updateId(sorted.at(-1));
   if (last === null) throw new Error("Telegram's updates have no numbers");
-  const events = sorted.flatMap((update) => decode(update, facts()));
+  const events = joinAlbums(sorted.map((update) => ({ update, events: decode(update, facts()) })));
   if (await store(session, events, toCursor(bot, last + 1, clock.now()))) confirmPresses(session, sorted);
 }
 
@@ -136,8 +155,8 @@ async function conflict({ api, host, clock, timings, signal }: Session, descript
   if (hook && !signal.aborted) await api.call("deleteWebhook", {}, { signal });
 }
 
-async function failed({ host, clock, signal }: Session, answer: Extract<Answer, { ok: false }>): Promise<void> {
-  if (answer.code === 401 || answer.code === 404) throw revoked();
+async function failed({ host, clock, signal }: Session, answer: Refusal): Promise<void> {
+  if (isRevoked(answer)) throw revoked();
   if (answer.code !== 429) throw new Error(`Telegram refused to give updates: ${answer.description} (${answer.code})`);
   host.limited();
   host.state("degraded", "Telegram asks to poll more slowly");
@@ -151,8 +170,7 @@ export async function keepWebhook(session: Session, hook: { url: string; secret:
     // One request at a time keeps the order.
     const params = { url: hook.url, secret_token: hook.secret.reveal(), allowed_updates: UPDATES, max_connections: 1 };
     const answer = await api.call("setWebhook", params, { signal });
-    if (!answer.ok)
-      throw answer.code === 401 || answer.code === 404 ? revoked() : new Error(`Telegram refused the webhook: ${answer.description}`);
+    if (!answer.ok) throw isRevoked(answer) ? revoked() : new Error(`Telegram refused the webhook: ${answer.description}`);
   };
   await set();
   ready();

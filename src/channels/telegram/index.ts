@@ -7,7 +7,7 @@ import { BotApi } from "./api.ts";
 import { canonicalTelegramId, parseTelegramAccount, telegramIdentity, type TelegramAccount } from "./config.ts";
 import { confirmPresses, keepWebhook, poll, sameSecret, TIMINGS, type Session, type Timings } from "./connection.ts";
 import { decode, reread } from "./inbound.ts";
-import { revoked, TelegramLink } from "./link.ts";
+import { isRevoked, revoked, TelegramLink } from "./link.ts";
 import { toVisible } from "./outbound.ts";
 import type { Bot } from "./text.ts";
 
@@ -75,7 +75,7 @@ function toTelegramChat(to: string): ReturnType<Channel["toChat"]> {
 
 async function whoAmI(api: BotApi, signal: AbortSignal): Promise<Bot> {
   const answer = await api.call("getMe", {}, { signal });
-  if (!answer.ok && (answer.code === 401 || answer.code === 404)) throw revoked();
+  if (!answer.ok && isRevoked(answer)) throw revoked();
   if (!answer.ok) throw new Error(`Telegram does not answer for the bot: ${answer.description} (${answer.code})`);
   const me = answer.result as { id?: unknown; username?: unknown } | null;
   if (typeof me?.id !== "number" || typeof me.username !== "string") throw new Error("this is no Bot API: getMe names no bot");

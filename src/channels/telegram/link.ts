@@ -13,7 +13,7 @@ import {
   type SendResult,
   type Target,
 } from "../channel.ts";
-import type { Answer, BotApi, Params, Upload } from "./api.ts";
+import type { Answer, BotApi, Params, Refusal, Upload } from "./api.ts";
 import type { TelegramAccount } from "./config.ts";
 import { FILE, GENERAL } from "./inbound.ts";
 import { toHtml, toPlain, toVisible } from "./outbound.ts";
@@ -27,11 +27,13 @@ type Deps = {
   /** Ends the connection: the token is not valid any more. */
   fail: (err: TerminalError) => void;
 };
-type Refused = Extract<Answer, { ok: false }>;
 
 /** Telegram answers with one of these when it could not make a picture or a voice message of a file. */
 const AS_DOCUMENT = /PHOTO_|IMAGE_PROCESS_FAILED|VOICE_MESSAGES_FORBIDDEN|wrong file identifier|VIDEO_/i;
 const GONE = /message to edit not found|MESSAGE_ID_INVALID|message can't be edited/i;
+
+/** Whether the token itself was refused. A proxy that says 401 or 404 tells nothing about it. */
+export const isRevoked = ({ code, foreign }: Refusal): boolean => !foreign && (code === 401 || code === 404);
 
 export function revoked(): TerminalError {
   return new TerminalError(
@@ -189,7 +191,10 @@ export class TelegramLink implements Link {
       this.#deps.host.limited();
       return { result: { state: "refused", retryable: true, retryAfterMs: answer.retryAfterMs ?? LIMITS.telegramRetryMs, reason }, answer };
     }
-    if (answer.code !== 401) return { result: refused(reason, false), answer };
+    // A proxy that gave up on Telegram does not know what became of the request.
+    if (answer.foreign && answer.code === 408) throw new Error(`something in front of Telegram answered: ${reason}`);
+    // Here 404 may be a method that an old server does not have.
+    if (answer.code === 404 || !isRevoked(answer)) return { result: refused(reason, answer.foreign && answer.code !== 413), answer };
     this.#deps.fail(revoked());
     return { result: refused(reason, true), answer };
   }
@@ -219,7 +224,7 @@ export class TelegramLink implements Link {
 }
 
 /** What became of one request; `answer` is Telegram's refusal. */
-type Attempt = { result: SendResult; answer: Refused | null };
+type Attempt = { result: SendResult; answer: Refusal | null };
 
 const refused = (reason: string, retryable: boolean): SendResult => ({ state: "refused", retryable, reason });
 

@@ -8,7 +8,17 @@ import type { Channel, MediaKind, OutMedia, Part, Target } from "../channel.ts";
 import { TIMINGS } from "./connection.ts";
 import { createTelegramChannel } from "./index.ts";
 
-const timings = { ...TIMINGS, pollMs: 1_000, graceMs: 500, idleMs: 20, storeMs: 20, conflictMs: 50, conflictLastMs: 100, hookMs: 30 };
+const timings = {
+  ...TIMINGS,
+  pollMs: 1_000,
+  graceMs: 500,
+  idleMs: 20,
+  storeMs: 20,
+  albumMs: 100,
+  conflictMs: 50,
+  conflictLastMs: 100,
+  hookMs: 30,
+};
 const telegram = createTelegramChannel({ timings }) as Channel;
 const signal = new AbortController().signal;
 const ada = { kind: "direct" as const, id: "7" };
@@ -294,6 +304,36 @@ play("nobody knows: a broken connection, an error of the server, no answer in ti
   server.fail("sendMessage", "hang");
   await assert.rejects(rig.send(ada, "x", AbortSignal.timeout(100)));
   assert.deepEqual(server.sent(), ["x", "x"], "two of them were shown, and none was repeated");
+});
+
+play("something in front of Telegram says no: the token is not blamed, and the part can be sent later", async (rig, server) => {
+  server.fail("getUpdates", { status: 401, page: "<h1>Sign in to the hotel</h1>" });
+  server.fail("sendMessage", { status: 403, page: "<h1>Sign in to the hotel</h1>" });
+  const result = await rig.send(ada, "x");
+  assert.ok(result.state === "refused" && result.retryable);
+  server.say("x");
+  await rig.until(() => rig.events.length === 1 && rig.host.status()[0]!.reconnects > 0, "the message, and the refused poll");
+  await rig.state("ready");
+  assert.ok(rig.states.every(({ state }) => state !== "terminal"));
+});
+
+play("an album is one message, also when its pictures come one by one, and crosses nothing else", async (rig, server) => {
+  await rig.until(() => server.polled(), "a poll");
+  const photo = (): object[] => [{ file_id: server.addFile(Buffer.from("p")), width: 1, height: 1, file_size: 1 }];
+  const first = server.say("", { text: undefined, caption: "holiday", media_group_id: "g1", photo: photo() });
+  await rig.until(() => server.of("getUpdates").length > 0 && !server.polled(), "the first picture to be read");
+  server.say("", { text: undefined, media_group_id: "g1", photo: photo() });
+  server.say("between");
+  server.say("", { text: undefined, media_group_id: "g1", photo: photo() });
+  await rig.until(() => rig.events.length === 2, "two messages");
+  assert.deepEqual(
+    rig.events.map(({ text, media, eventId }) => [text, media.length, eventId]),
+    [
+      ["holiday", 3, `1001:${first}`],
+      ["between", 0, `1001:${first! + 2}`],
+    ],
+  );
+  await rig.until(() => server.waiting() === 0, "the confirmation");
 });
 
 play("no connection at all: certainly not sent", async (rig, server) => {
