@@ -316,6 +316,8 @@ export const LIMITS = {
   discordPendingFrames: 5_000,
   /** Conversations whose last message is kept for reading the gap after a refused resume; the least recently active is forgotten. */
   discordKnownChats: 200,
+  /** Own messages whose key is kept, to recognise a part that had arrived; an older one is recognised only by Discord. */
+  discordOwnMessages: 50,
   /** Channels and threads whose kind is remembered; one that is forgotten is asked for again. */
   discordPlaces: 2_000,
   /** Messages of one conversation that are read after a refused resume; what was said before them is not read. */

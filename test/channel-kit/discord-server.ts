@@ -206,6 +206,11 @@ export class DiscordServer {
     this.#failures.push({ operation, how, times });
   }
 
+  /** Some minutes have passed: a repeated nonce is a new message. */
+  forgetNonces(): void {
+    this.#nonces.clear();
+  }
+
   /** Ends every session and says so, or (`quietly`) lets the client find out when it resumes. */
   endSessions(how: "told" | "quietly" = "told"): void {
     for (const { socket } of this.#sessions.values()) {
@@ -224,9 +229,10 @@ export class DiscordServer {
     for (const client of this.#ws.clients) client.close(code, reason);
   }
 
-  revoke(): void {
+  /** The token is good no more. Discord closes the connection, or (`quietly`) only refuses what is asked. */
+  revoke(how: "told" | "quietly" = "told"): void {
     this.#tokens.clear();
-    this.closeAll(4004, "Authentication failed.");
+    if (how === "told") this.closeAll(4004, "Authentication failed.");
   }
 
   drop(how: "close" | "silent"): void {

@@ -28,7 +28,7 @@ export class SessionLostError extends Error {
   override readonly name = "SessionLostError";
 }
 
-const START_AGAIN = "openclaw channels start discord";
+const START_AGAIN = `start the account again (openclaw gateway call channels.start --params '{"channel":"discord"}')`;
 
 /** What a close code of the gateway asks for. Pure. */
 export function closeError(code: number, reason: string): Error {
@@ -37,7 +37,7 @@ export function closeError(code: number, reason: string): Error {
     case 4004:
       return new TerminalError(
         "Discord does not accept the bot's token",
-        `Reset the token in the Discord developer portal (Bot), set channels.discord.token, then: ${START_AGAIN}`,
+        `Reset the token in the Discord developer portal (Bot), and set channels.discord.token: the account then starts by itself.`,
       );
     case 4010:
     case 4011:
@@ -49,7 +49,7 @@ export function closeError(code: number, reason: string): Error {
     case 4014:
       return new TerminalError(
         "the bot may not read the content of messages",
-        `Switch on "Message Content Intent" in the Discord developer portal (Bot, Privileged Gateway Intents), then: ${START_AGAIN}`,
+        `Switch on "Message Content Intent" in the Discord developer portal (Bot, Privileged Gateway Intents), then ${START_AGAIN}.`,
       );
     case 4003:
     case 4007:

@@ -263,6 +263,23 @@ test("a revoked token is terminal, with its mending, and is not tried again", as
   assert.equal(JSON.stringify(rig.states).includes("secret-of-the-bot"), false);
 });
 
+test("a token that only the HTTP API refuses is terminal as well", async (t) => {
+  const { server, rig } = await open(t);
+  server.revoke("quietly");
+  assert.equal(refusal(await rig.send(room, "x")).retryable, true);
+  await rig.state("terminal");
+});
+
+test("a part that is cancelled while it waits for a limit was not sent", async (t) => {
+  const { server, rig } = await open(t, { limit: { messages: 1, windowMs: 4_000 } });
+  assert.equal((await rig.send(room, "1")).state, "sent");
+  const abort = new AbortController();
+  const waiting = rig.send(room, "2", abort.signal);
+  abort.abort(new Error("stopping"));
+  assert.equal(refusal(await waiting).retryable, true);
+  assert.equal(server.sent().length, 1);
+});
+
 test("a missing intent is terminal and names it", async (t) => {
   const server = await DiscordServer.start({ noContent: true });
   t.after(() => server.close());
@@ -285,6 +302,20 @@ test("a repeated part is one message", async (t) => {
     server.sent().map(({ content }) => content),
     ["once"],
   );
+});
+
+test("a part that had arrived is recognised after a restart, when Discord has forgotten its key", async (t) => {
+  const { server, rig } = await open(t);
+  server.fail("send", "close-after");
+  await assert.rejects(rig.link().send(part("k", "once"), never));
+  const { channel, account } = rig.host.status()[0]!;
+  await rig.host.stop(channel, account);
+  server.forgetNonces();
+  await rig.host.start(channel, account);
+  await rig.state("ready");
+  const again = await rig.link().send(part("k", "once"), never);
+  assert.deepEqual(again, { state: "sent", ids: [server.sent()[0]!.id] });
+  assert.equal(server.sent().length, 1);
 });
 
 test("failures: unknown when nobody knows, refused when nothing was sent", async (t) => {

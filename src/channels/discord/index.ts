@@ -116,7 +116,7 @@ async function serve(
   if (signal.aborted) stop();
   const app = (): string => account.applicationId ?? receiver.self?.app ?? "";
   const greeted = opened.ready.then(() => {
-    live(new DiscordLink({ account, rest, places, clock, log: host.log, app }));
+    live(new DiscordLink({ account, rest, places, clock, log: host.log, app, ownMessage: (nonce) => receiver.ownMessage(nonce) }));
     if (account.nativeCommands) offerCommands(host, rest, receiver, app(), signal);
   });
   const cause = await opened.closed;

@@ -32,7 +32,7 @@ const FIXES: Readonly<Record<number, string>> = {
 const UNKNOWN_MESSAGE = 10008;
 const INVALID_FORM = 50035;
 
-type Deps = { account: DiscordAccount; rest: Rest; places: Places; clock: Clock; log: Log; app: () => string };
+type Deps = { account: DiscordAccount; rest: Rest; places: Places; clock: Clock; log: Log; app: () => string; ownMessage: (nonce: string) => string | undefined };
 
 /** The sending side of one connection. Every new message carries a nonce, by which Discord recognises a repetition. */
 export class DiscordLink implements Link {
@@ -48,6 +48,8 @@ export class DiscordLink implements Link {
     return this.#certain(async () => {
       const problem = this.#problem(part);
       if (problem) return refusal(problem, false);
+      const arrived = this.#deps.ownMessage(nonceOf(part.key));
+      if (arrived !== undefined) return { state: "sent", ids: [asId<MessageId>(arrived)] };
       const answered = await this.#answerCommand(part, signal);
       if (answered) return answered;
       const channel = await this.#channelOf(part.target, signal);

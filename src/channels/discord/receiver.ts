@@ -7,7 +7,7 @@ import type { Timings } from "./connection.ts";
 import { channelToKnow, decode, INTERACTION, type Frame, type InboundFacts } from "./inbound.ts";
 import { toPlaceInfo, type Places } from "./places.ts";
 import { RestFailure, type Rest } from "./rest.ts";
-import { toCursor, withoutChat, withSeen, type PlaceInfo, type Self, type State } from "./state.ts";
+import { toCursor, withoutChat, withOwn, withSeen, type PlaceInfo, type Self, type State } from "./state.ts";
 import { isNewer, isSnowflake, record, records, textOf, type Json } from "./wire.ts";
 
 /** Frames that are stored in one transaction. */
@@ -56,6 +56,12 @@ export class Receiver {
   /** Who we are; null before the first READY. */
   get self(): Self | null {
     return this.#self;
+  }
+
+  /** Our message with that nonce, when the session has brought it back; also one that still waits to be handled. */
+  ownMessage(nonce: string): string | undefined {
+    const waiting = this.#queue.flatMap((item) => ("frame" in item ? (ownOf(item.frame, this.#self?.id) ?? []) : []));
+    return this.#state.own.get(nonce) ?? waiting.find((own) => own.nonce === nonce)?.id;
   }
 
   get commands(): string | null {
@@ -169,6 +175,8 @@ export class Receiver {
     if (gone) batch.state = withoutChat(batch.state, gone.gone);
     const { self, session } = batch.state;
     if (self) {
+      const own = ownOf(frame, self.id);
+      if (own) batch.state = withOwn(batch.state, own.nonce, own.id);
       const channel = channelToKnow(frame, self.id);
       const place = channel === null ? undefined : await this.#placeOf(channel, frame, batch.state);
       const events = decode(frame, this.#facts(self.id, place, session?.id ?? "", "live"));
@@ -260,6 +268,13 @@ export class Receiver {
       })
       .catch((err: unknown) => host.log.warn("the sign for a command or a button did not arrive", { cause: reasonOf(err) }));
   }
+}
+
+/** A message of our own, with the nonce that we gave it. */
+function ownOf({ type, data }: Frame, self: string | undefined): { nonce: string; id: string } | null {
+  const { nonce, id } = data;
+  const isOwn = type === "MESSAGE_CREATE" && self !== undefined && record(data["author"])?.["id"] === self;
+  return isOwn && typeof nonce === "string" && isSnowflake(id) ? { nonce, id } : null;
 }
 
 function toSelf(ready: Json): Self | null {

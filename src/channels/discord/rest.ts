@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { VERSION } from "../../core/version.ts";
-import { callApi, retryAfterMs, type ApiAnswer, type ApiRequest } from "../api.ts";
+import { callApi, NotSentError, retryAfterMs, type ApiAnswer, type ApiRequest } from "../api.ts";
 import type { DiscordAccount } from "./config.ts";
 import { record, textOf } from "./wire.ts";
 
@@ -104,8 +104,8 @@ export class Rest {
 
   /** Waits for a limit that is known to be used up. Resolves to the refusal when that would take too long. */
   async #admitted(key: () => string, signal: AbortSignal): Promise<RestAnswer | null> {
-    signal.throwIfAborted();
     for (;;) {
+      if (signal.aborted) throw new NotSentError("cancelled before it was sent");
       const now = this.#clock.now();
       const bucket = this.#buckets.get(key());
       if (bucket && bucket.resetAt <= now) this.#buckets.delete(key());
@@ -116,7 +116,9 @@ export class Rest {
         return null;
       }
       if (until - now > WAIT_MS) return { kind: "limited", retryAfterMs: until - now, global };
-      await this.#pause(until - now, signal);
+      await this.#pause(until - now, signal).catch((err: unknown) => {
+        if (!signal.aborted) throw err;
+      });
     }
   }
 

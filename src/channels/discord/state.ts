@@ -15,11 +15,13 @@ export type State = {
   self: Self | null;
   /** In order of activity, the least recent first. */
   known: ReadonlyMap<string, { last: string; place: PlaceInfo }>;
+  /** Our own newest messages, by the nonce with which they were sent. */
+  own: ReadonlyMap<string, string>;
   /** Digest of the native commands that Discord has. */
   commands: string | null;
 };
 
-export const EMPTY: State = { session: null, self: null, known: new Map(), commands: null };
+export const EMPTY: State = { session: null, self: null, known: new Map(), own: new Map(), commands: null };
 
 /** The state with one more message seen in a channel. */
 export function withSeen(state: State, channel: string, message: string, place: PlaceInfo): State {
@@ -34,6 +36,13 @@ export function withSeen(state: State, channel: string, message: string, place: 
   return { ...state, known };
 }
 
+/** The state with a message of our own that has arrived. */
+export function withOwn(state: State, nonce: string, message: string): State {
+  const own = new Map([...state.own, [nonce, message] as const]);
+  if (own.size > LIMITS.discordOwnMessages) own.delete(own.keys().next().value!);
+  return { ...state, own };
+}
+
 /** The state without a channel that is gone or closed to us. */
 export function withoutChat(state: State, channel: string): State {
   if (!state.known.has(channel)) return state;
@@ -45,7 +54,7 @@ export function withoutChat(state: State, channel: string): State {
 /** The state as a cursor. `owner` is the identity of the bot: another bot's session means nothing to us. */
 export function toCursor(state: State, owner: string): string {
   const known = [...state.known].map(([id, { last, place }]) => [id, last, place]);
-  return JSON.stringify({ owner, session: state.session, self: state.self, known, commands: state.commands });
+  return JSON.stringify({ owner, session: state.session, self: state.self, known, own: [...state.own], commands: state.commands });
 }
 
 /** Reads a cursor; what cannot be read, or belongs to another bot, is an empty state. */
@@ -59,12 +68,17 @@ export function fromCursor(cursor: string | null, owner: string): State {
     const [id, last, place] = Array.isArray(entry) ? (entry as unknown[]) : [];
     if (isSnowflake(id) && isSnowflake(last)) known.set(id, { last, place: toPlace(record(place) ?? {}) });
   }
+  const own = (Array.isArray(raw["own"]) ? (raw["own"] as unknown[]) : []).flatMap((entry): [string, string][] => {
+    const [nonce, message] = Array.isArray(entry) ? (entry as unknown[]) : [];
+    return typeof nonce === "string" && isSnowflake(message) ? [[nonce, message]] : [];
+  });
   const { id, seq, url } = session ?? {};
   const isSession = typeof id === "string" && typeof seq === "number" && typeof url === "string";
   return {
     session: isSession ? { id, seq, url } : null,
     self: self && isSnowflake(self["id"]) ? { id: self["id"], name: textOf(self["name"]), app: textOf(self["app"]) } : null,
     known,
+    own: new Map(own),
     commands: typeof raw["commands"] === "string" ? raw["commands"] : null,
   };
 }
