@@ -32,7 +32,15 @@ const FIXES: Readonly<Record<number, string>> = {
 const UNKNOWN_MESSAGE = 10008;
 const INVALID_FORM = 50035;
 
-type Deps = { account: DiscordAccount; rest: Rest; places: Places; clock: Clock; log: Log; app: () => string; ownMessage: (nonce: string) => string | undefined };
+type Deps = {
+  account: DiscordAccount;
+  rest: Rest;
+  places: Places;
+  clock: Clock;
+  log: Log;
+  app: () => string;
+  ownMessage: (nonce: string) => string | undefined;
+};
 
 /** The sending side of one connection. Every new message carries a nonce, by which Discord recognises a repetition. */
 export class DiscordLink implements Link {
