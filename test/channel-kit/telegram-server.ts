@@ -33,6 +33,7 @@ type Bot = {
   hook: { url: string; secret: string; lastErrorDate?: number; lastErrorMessage?: string };
   poll: Waiting | null;
   commands: unknown;
+  delivering: boolean;
 };
 
 class Refusal extends Error {
@@ -107,7 +108,34 @@ export class TelegramServer {
     bot.newest = { update_id: id, ...update };
     bot.queue.push(bot.newest);
     bot.poll?.answer(bot.queue);
+    void this.#deliver(bot);
     return id;
+  }
+
+  /** Pushes what waits, one at a time, each until it is taken. */
+  async #deliver(bot: Bot): Promise<void> {
+    if (bot.delivering) return;
+    bot.delivering = true;
+    while (bot.hook.url && bot.queue.length > 0 && this.#server.listening) {
+      const [update] = bot.queue;
+      const { url, secret } = bot.hook;
+      const headers = { "content-type": "application/json", "x-telegram-bot-api-secret-token": secret };
+      const status = await fetch(url, { method: "POST", headers, body: JSON.stringify(update) }).then(
+        async (response) => (await response.arrayBuffer(), response.status),
+        () => 0,
+      );
+      if (status >= 200 && status < 300) {
+        bot.queue.shift();
+        bot.confirmed.push(Number(update!["update_id"]));
+      } else {
+        Object.assign(bot.hook, {
+          lastErrorDate: Math.floor(Date.now() / 1_000),
+          lastErrorMessage: `Wrong response from the webhook: ${status}`,
+        });
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+    bot.delivering = false;
   }
 
   /** The newest update comes once more, as after a confirmation that was lost. Resolves when the bot has it. */
@@ -265,6 +293,7 @@ export class TelegramServer {
         bot.poll?.conflict("setWebhook request");
         bot.allowed = Array.isArray(params["allowed_updates"]) ? (params["allowed_updates"] as string[]) : bot.allowed;
         bot.hook = { url: String(params["url"]), secret: String(params["secret_token"] ?? "") };
+        void this.#deliver(bot);
         return true;
       case "deleteWebhook":
         bot.hook = { url: "", secret: "" };
@@ -380,7 +409,18 @@ export class TelegramServer {
 }
 
 function newBot(id: number, username: string): Bot {
-  return { id, username, queue: [], newest: null, confirmed: [], allowed: null, hook: { url: "", secret: "" }, poll: null, commands: null };
+  return {
+    id,
+    username,
+    queue: [],
+    newest: null,
+    confirmed: [],
+    allowed: null,
+    hook: { url: "", secret: "" },
+    poll: null,
+    commands: null,
+    delivering: false,
+  };
 }
 
 /** The text as it would be shown. Telegram counts it after the markup is read. */

@@ -10,9 +10,10 @@ let model: ModelServer;
 let gateway: GatewayUnderTest;
 const home = newHome();
 const ROOM = { id: -1_001_234, type: "supergroup", title: "Room", is_forum: true };
-const start = async (): Promise<void> => {
+const start = async (more: object = {}, port?: number): Promise<void> => {
   gateway = await startGateway({
     home,
+    ...(port !== undefined && { port }),
     config: {
       ...modelConfig(model.url),
       channels: {
@@ -21,6 +22,7 @@ const start = async (): Promise<void> => {
           dmPolicy: "allowlist",
           allowFrom: [`tg:${PERSON.id}`],
           replyToMode: "first",
+          ...more,
           groups: { [ROOM.id]: { topics: { "42": { requireMention: false } } } },
         },
       },
@@ -90,4 +92,24 @@ test("a lost connection is nothing that a person notices", async () => {
   telegram.heal();
   await answered("You said: into the gap");
   assert.equal(telegram.sent().filter((text) => text === "You said: into the gap").length, 1);
+});
+
+test("pushed instead of polled: the same gateway with a webhook takes what waits, also what came while it was away", async () => {
+  const port = gateway.port;
+  await gateway.kill();
+  const webhook = { webhookUrl: `http://127.0.0.1:${port}/channels/telegram`, webhookSecret: "0123456789abcdef-secret" };
+  telegram.say("before the webhook");
+  await start(webhook, port);
+  await answered("You said: before the webhook");
+  telegram.say("pushed");
+  await answered("You said: pushed");
+  await gateway.kill("SIGKILL");
+  telegram.say("pushed at nobody");
+  await start(webhook, port);
+  await answered("You said: pushed at nobody");
+  for (const text of ["before the webhook", "pushed", "pushed at nobody"])
+    assert.equal(telegram.sent().filter((each) => each === `You said: ${text}`).length, 1);
+  const forged = JSON.stringify({ update_id: 1, message: telegram.message({ text: "forged" }) });
+  const answer = await fetch(webhook.webhookUrl, { method: "POST", headers: { "x-telegram-bot-api-secret-token": "guess" }, body: forged });
+  assert.equal(answer.status, 401);
 });
