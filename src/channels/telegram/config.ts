@@ -13,6 +13,8 @@ export type TelegramAccount = {
   /** Null: updates are polled. */
   webhook: { url: string; secret: Secret } | null;
   linkPreview: boolean;
+  /** Some room is to be answered without a mention, which needs a bot that is given every message. */
+  readsAlong: boolean;
   /** Deadline of one request. */
   timeoutMs: number;
 };
@@ -71,6 +73,10 @@ function amount(raw: Raw, key: string, fallback: number, issues: Issues): number
   return fallback;
 }
 
+function readsAlong(rules: unknown): boolean {
+  return Object.values(asRecord(rules)).some((rule) => asRecord(rule)["requireMention"] === false || readsAlong(asRecord(rule)["topics"]));
+}
+
 /** Checks and completes an account. Secrets are resolved; pure. */
 export function parseTelegramAccount(value: unknown): { account: TelegramAccount } | { issues: readonly AccountIssue[] } {
   const issues: Issues = [];
@@ -80,6 +86,7 @@ export function parseTelegramAccount(value: unknown): { account: TelegramAccount
     apiRoot: address(raw, "apiRoot", "https://api.telegram.org", issues),
     webhook: webhook(raw, issues),
     linkPreview: raw["linkPreview"] !== false,
+    readsAlong: readsAlong(raw["groups"]),
     timeoutMs: amount(raw, "timeoutSeconds", LIMITS.channelApiMs / 1_000, issues) * 1_000,
   };
   return issues.length > 0 ? { issues } : { account };

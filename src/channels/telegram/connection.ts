@@ -72,7 +72,7 @@ export async function poll(session: Session): Promise<void> {
       ...(offset !== undefined && { offset }),
     };
     const answer = await api.call("getUpdates", params, { signal, timeoutMs: timings.pollMs + timings.graceMs });
-    host.alive();
+    if (answer.ok || !answer.foreign) host.alive();
     if (!answer.ok) {
       healthy = false;
       if (answer.code === 409) await conflict(session, answer.description, conflicts++);
@@ -178,7 +178,7 @@ export async function keepWebhook(session: Session, hook: { url: string; secret:
     await pause(clock, timings.hookMs, signal);
     if (signal.aborted) return;
     const answer = await api.call("getWebhookInfo", {}, { signal });
-    host.alive();
+    if (answer.ok || !answer.foreign) host.alive();
     if (!answer.ok) {
       await failed(session, answer);
       continue;

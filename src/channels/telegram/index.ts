@@ -77,9 +77,9 @@ async function whoAmI(api: BotApi, signal: AbortSignal): Promise<Bot> {
   const answer = await api.call("getMe", {}, { signal });
   if (!answer.ok && isRevoked(answer)) throw revoked();
   if (!answer.ok) throw new Error(`Telegram does not answer for the bot: ${answer.description} (${answer.code})`);
-  const me = answer.result as { id?: unknown; username?: unknown } | null;
+  const me = answer.result as { id?: unknown; username?: unknown; can_read_all_group_messages?: unknown } | null;
   if (typeof me?.id !== "number" || typeof me.username !== "string") throw new Error("this is no Bot API: getMe names no bot");
-  return { id: String(me.id), username: me.username };
+  return { id: String(me.id), username: me.username, readsAll: me.can_read_all_group_messages !== false };
 }
 
 async function serve(
@@ -95,6 +95,10 @@ async function serve(
   try {
     const bot = await whoAmI(api, signal);
     known.bots.set(account.botId, bot);
+    if (account.readsAlong && !bot.readsAll)
+      host.log.warn("a room has requireMention: false, but Telegram gives this bot only messages that mention it", {
+        fix: "Send /setprivacy to @BotFather, choose Disable, then remove the bot from the group and add it again; or make it an admin.",
+      });
     const facts = () => ({ account: asId<AccountId>("default"), bot, now: clock.now() });
     const session: Session = { api, bot, facts, host, clock, timings, signal };
     const link = new TelegramLink({

@@ -7,6 +7,7 @@ import { asId } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
 import type { ChannelEvent } from "../channel.ts";
 import { splitText } from "../split.ts";
+import { joinAlbums } from "./album.ts";
 import { canonicalTelegramId, parseTelegramAccount, telegramIdentity } from "./config.ts";
 import { offsetOf, sameSecret, toCursor } from "./connection.ts";
 import { decode, queryId, reread, updateId, type Facts } from "./inbound.ts";
@@ -15,6 +16,7 @@ import { toHtml, toPlain, toVisible } from "./outbound.ts";
 
 const read = <T>(name: string): T => JSON.parse(readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8")) as T;
 const bot = { id: "1001", username: "Test_Bot" };
+const token = "1001:AAabc-d_e";
 const facts: Facts = { account: asId("default"), bot, now: 9_000_000 };
 
 /** An event as the tables write it: places and senders in one word. */
@@ -111,6 +113,40 @@ test("what could not be read can be read later, with the bot of that time", () =
   assert.deepEqual([mended?.kind, mended?.eventId], ["message", "1001:5"]);
 });
 
+test("whatever an update looks like, decoding gives events with ids and never throws", () => {
+  let seed = 5;
+  const random = (n: number): number => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) % n;
+  const junk: readonly unknown[] = [null, 0, -1, 1.5, "", "x", true, [], {}, [null], { id: {} }, "constructor", Number.MAX_VALUE];
+  const updates = read<{ update: unknown }[]>("01-inbound.json").map(({ update }) => update);
+  const spoil = (value: unknown): unknown => {
+    if (random(12) === 0) return junk[random(junk.length)];
+    if (Array.isArray(value)) return value.map(spoil);
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, spoil(inner)]));
+  };
+  for (let i = 0; i < 5_000; i++) {
+    const update = spoil(updates[random(updates.length)]);
+    const events = joinAlbums([{ update, events: decode(update, facts) }]);
+    assert.ok(
+      events.every((event) => event.eventId.startsWith("1001:") && Number.isFinite(event.sentAt)),
+      JSON.stringify(update),
+    );
+    queryId(update);
+  }
+});
+
+const along = (groups: unknown): boolean => {
+  const parsed = parseTelegramAccount({ botToken: token, groups });
+  return "account" in parsed && parsed.account.readsAlong;
+};
+
+test("rooms that are read along", () => {
+  assert.equal(along({ "-1": { requireMention: false } }), true);
+  assert.equal(along({ "-1": { topics: { "1": { requireMention: false } } } }), true);
+  for (const groups of [undefined, {}, { "-1": {} }, { "-1": { requireMention: true, topics: {} } }, "x", { "-1": null }])
+    assert.equal(along(groups), false);
+});
+
 test("numbers of updates and of queries", () => {
   assert.equal(updateId({ update_id: 0 }), 0);
   for (const raw of [null, 5, {}, { update_id: "5" }, { update_id: -1 }, { update_id: 1.5 }]) assert.equal(updateId(raw), null);
@@ -132,7 +168,6 @@ test("secrets are compared as a whole", () => {
   assert.equal(sameSecret(undefined, new Secret("")), false);
 });
 
-const token = "1001:AAabc-d_e";
 test("an account is completed with what Telegram usually is", () => {
   const parsed = parseTelegramAccount({ botToken: token });
   assert.ok("account" in parsed);
@@ -146,6 +181,7 @@ test("an account is completed with what Telegram usually is", () => {
       apiRoot: "https://api.telegram.org",
       webhook: null,
       linkPreview: true,
+      readsAlong: false,
       timeoutMs: 30_000,
     },
   );

@@ -1,5 +1,5 @@
 /** The bot of an account, as `getMe` names it. */
-export type Bot = { id: string; username: string };
+export type Bot = { id: string; username: string; /** It is given every message of its groups. */ readsAll?: boolean };
 
 type Raw = Readonly<Record<string, unknown>>;
 type Entity = { type: string; start: number; end: number; url: string | null; userId: string | null };
