@@ -313,7 +313,7 @@ export const LIMITS = {
   /** Lines to an IRC server that wait for its flood limit; a part that does not fit is refused, to be tried again. */
   ircQueueLines: 2_000,
   /** Frames of one Discord connection that wait to be stored; with more it is closed, and resumed from what is stored. */
-  discordPendingFrames: 5_000,
+  discordPendingFrames: 6_000,
   /** Conversations whose last message is kept for reading the gap after a refused resume; the least recently active is forgotten. */
   discordKnownChats: 200,
   /** Own messages whose key is kept, to recognise a part that had arrived; an older one is recognised only by Discord. */

@@ -31,6 +31,8 @@ export function decode(frame: Frame, facts: InboundFacts): readonly ChannelEvent
   try {
     return decoder(frame.data, facts, frame);
   } catch (err) {
+    // The token of an interaction is good for answering in our name.
+    const { token: _token, ...data } = frame.data;
     return [
       {
         kind: "unreadable",
@@ -38,7 +40,7 @@ export function decode(frame: Frame, facts: InboundFacts): readonly ChannelEvent
         account: facts.account,
         sentAt: facts.now,
         origin: facts.origin,
-        raw: JSON.stringify({ frame, facts }).slice(0, LIMITS.discordRawChars),
+        raw: JSON.stringify({ frame: { ...frame, data }, facts }).slice(0, LIMITS.discordRawChars),
         cause: `${frame.type}: ${reasonOf(err)}`,
       },
     ];

@@ -69,6 +69,8 @@ test("no nonsense makes the decoder throw, and what cannot be read can be read a
   }
   const [bad] = decode({ seq: 1, type: "MESSAGE_CREATE", data: { id: "1", channel_id: "2" } }, facts());
   assert.ok(bad?.kind === "unreadable" && reread(bad.raw) === null);
+  const [secret] = decode({ seq: 1, type: "INTERACTION_CREATE", data: { id: "x", type: 2, token: "tok-secret" } }, facts());
+  assert.ok(secret?.kind === "unreadable" && !secret.raw.includes("tok-secret"));
   const good = { seq: 1, type: "MESSAGE_CREATE", data: { id: "1", channel_id: "2", guild_id: "3", content: "x", author: { id: "4" } } };
   assert.equal(reread(JSON.stringify({ frame: good, facts: facts() }))?.kind, "message");
 });

@@ -6,7 +6,7 @@ import type { ChannelEvent, ChannelHost } from "../channel.ts";
 import type { Timings } from "./connection.ts";
 import { channelToKnow, decode, INTERACTION, type Frame, type InboundFacts } from "./inbound.ts";
 import { toPlaceInfo, type Places } from "./places.ts";
-import { RestFailure, type Rest } from "./rest.ts";
+import { RestFailure, sentence, type Rest } from "./rest.ts";
 import { toCursor, withoutChat, withOwn, withSeen, type PlaceInfo, type Self, type State } from "./state.ts";
 import { isNewer, isSnowflake, record, records, textOf, type Json } from "./wire.ts";
 
@@ -264,7 +264,7 @@ export class Receiver {
     rest
       .call({ method: "POST", path, body: { type: isCommand ? 5 : 6 }, signal })
       .then((answer) => {
-        if (answer.kind !== "ok") host.log.warn("Discord did not take the sign for a command or a button", { answer: answer.kind });
+        if (answer.kind !== "ok") host.log.warn("Discord did not take the sign for a command or a button", { cause: sentence(answer) });
       })
       .catch((err: unknown) => host.log.warn("the sign for a command or a button did not arrive", { cause: reasonOf(err) }));
   }

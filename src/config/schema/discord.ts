@@ -16,8 +16,10 @@ const roomFields = {
   reactionNotifications,
 };
 
-const channelRule = group("One channel of a server; its threads follow it.", roomFields, {
-  unserved: ["allow", "autoThread", "includeThreadStarter", "skills", "toolsBySender", "ignoreOtherMentions"],
+const channelFields = { ...roomFields, allow: flag("The older word for `enabled`, which stands over it.", { whenWrong: false }) };
+
+const channelRule = group("One channel of a server; its threads follow it.", channelFields, {
+  unserved: ["autoThread", "includeThreadStarter", "skills", "toolsBySender", "ignoreOtherMentions"],
   whenWrong: CLOSED,
 });
 
