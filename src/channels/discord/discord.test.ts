@@ -163,6 +163,19 @@ test("a resume that is refused leads to a new session on the same connection, be
   assert.equal(rig.host.status()[0]!.reconnects, 1, "one connection for both");
 });
 
+test("while the gap is read, no number of the old session is reported in the new one", async (t) => {
+  const { server, rig } = await open(t, { heartbeatMs: 20 });
+  for (let i = 0; i < 50; i++) server.push(String(i));
+  await rig.until(() => server.acked.at(-1) === 52, "all to be reported");
+  server.fail("history", { status: 503, body: {} });
+  server.endSessions("quietly");
+  await rig.until(() => server.logins.length === 3, "the new session");
+  const from = server.acked.length;
+  await rig.until(() => server.acked.length > from + 5, "heartbeats");
+  assert.deepEqual([...new Set(server.acked.slice(from))], [null]);
+  await rig.until(() => server.acked.at(-1) === 2, "the new session to be stored");
+});
+
 test("a session that Discord wants resumed once more is resumed", async (t) => {
   const { server, rig } = await open(t);
   server.say({ op: 9, d: true });

@@ -1,6 +1,7 @@
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { GatewayError, reasonOf } from "../../core/errors.ts";
 import { asId, type ChannelId, type ChatId } from "../../core/ids.ts";
+import type { Log } from "../../core/log.ts";
 import type { Abilities, Channel, ChannelHost, Link } from "../channel.ts";
 import { digestOf, registerCommands, toSlashCommands } from "./commands.ts";
 import { canonicalDiscordId, discordIdentity, intentBits, isSafeAddress, parseDiscordAccount, type DiscordAccount } from "./config.ts";
@@ -92,11 +93,10 @@ async function serve(
     onRefused: () => connection?.close(closeError(4004, "")),
   });
   let connection: GatewayConnection | null = null;
-  const socket = await connect(account, rest, state.session, signal, { timings, clock, random });
+  const socket = await connect(host.log, rest, state.session, signal, { timings, clock, random });
   const close = (cause: Error): void => connection?.close(cause);
   const isOpen = (): boolean => connection?.open ?? false;
   const receiver = new Receiver({ host, rest, places, clock, timings, owner, signal, close, isOpen }, state);
-  const forget = (): void => receiver.change((state) => ({ ...state, session: null }));
   const opened = new GatewayConnection(socket, {
     token: account.token,
     intents: intentBits(account),
@@ -108,7 +108,7 @@ async function serve(
     stored: () => receiver.storedSeq(),
     onFrame: (frame) => receiver.add(frame),
     onRead: () => host.alive(),
-    onInvalid: forget,
+    onInvalid: () => receiver.forgetSession(),
   });
   connection = opened;
   const stop = (): void => opened.close(new Error("stopped"));
@@ -123,7 +123,7 @@ async function serve(
   await greeted.catch(() => undefined);
   signal.removeEventListener("abort", stop);
   live(null);
-  if (cause instanceof SessionLostError) forget();
+  if (cause instanceof SessionLostError) receiver.forgetSession();
   await receiver.settled();
   if (!signal.aborted) throw cause;
 }
@@ -140,7 +140,7 @@ function offerCommands(host: ChannelHost, rest: Rest, receiver: Receiver, app: s
 
 /** A socket to the place where the session can be resumed, or to the general one. */
 async function connect(
-  account: DiscordAccount,
+  log: Log,
   rest: Rest,
   session: SessionInfo | null,
   signal: AbortSignal,
@@ -155,7 +155,7 @@ async function connect(
       return await open(session.url);
     } catch (err) {
       signal.throwIfAborted();
-      if (!(err instanceof Error)) throw err;
+      log.info("the place where the session was to be resumed is not there; trying the general one", { cause: reasonOf(err) });
     }
   }
   return open(await gatewayAddress(rest, signal));

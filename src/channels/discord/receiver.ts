@@ -45,6 +45,8 @@ export class Receiver {
   #self: Self | null;
   #working: Promise<void> | null = null;
   #flushing = false;
+  /** The session was refused, and no other one is stored yet: its numbers mean nothing any more. */
+  #isRefused = false;
   #timer: (() => void) | null = null;
 
   constructor(deps: ReceiverDeps, state: State) {
@@ -70,7 +72,7 @@ export class Receiver {
 
   /** The number of the last event that is stored. */
   storedSeq(): number | null {
-    return this.#stored.session?.seq ?? null;
+    return this.#isRefused ? null : (this.#stored.session?.seq ?? null);
   }
 
   add(frame: Frame): void {
@@ -85,6 +87,12 @@ export class Receiver {
   change(change: (state: State) => State): void {
     this.#queue.push({ change });
     this.#begin();
+  }
+
+  /** The session cannot be resumed any more. What came before is stored with it. */
+  forgetSession(): void {
+    this.#isRefused = true;
+    this.change((state) => ({ ...state, session: null }));
   }
 
   /** Waits for what is being stored, and stores the cursor. Called once the connection has ended. */
@@ -142,6 +150,7 @@ export class Receiver {
       try {
         await host.admit(events, toCursor(state, owner));
         this.#stored = state;
+        if (isNewSession) this.#isRefused = false;
         if (failed && isOpen()) host.state("ready");
         return true;
       } catch (err) {
