@@ -73,7 +73,8 @@ async function bundle(): Promise<Metafile["outputs"]> {
     build({
       ...COMMON,
       plugins: [builtins],
-      entryPoints: { main: "src/main.ts" },
+      // `channel` is what channels outside of this package import; it shares its chunks, so that there is one TerminalError.
+      entryPoints: { main: "src/main.ts", channel: "src/channels/sdk.ts" },
       outdir: "dist",
       splitting: true,
       // Chunks lie beside main.js, so that what a module finds next to itself (`new URL("./migrations/", import.meta.url)`) is in dist/.
@@ -119,6 +120,23 @@ function writeNotices(inputs: Metafile["inputs"]): void {
   writeFileSync(join(dist, "THIRD-PARTY-LICENSES.txt"), parts.join(`\n${"-".repeat(80)}\n\n`));
 }
 
+/** The types of `openclaw-gateway/channel`, for those who write a channel. */
+async function emitTypes(): Promise<void> {
+  const inputs = [...globSync("src/{core,channels}/*.ts", { cwd: root }), "tsconfig.json", "package-lock.json"];
+  const options = [
+    "--ignoreConfig",
+    "--declaration",
+    "--emitDeclarationOnly",
+    "--rewriteRelativeImportExtensions",
+    "--skipLibCheck",
+    "--strict",
+  ];
+  const target = ["--target", "es2024", "--module", "nodenext", "--types", "node", "--rootDir", "src", "--outDir", "dist/types"];
+  await unlessCurrent("types", inputs, join(dist, "types/channels/sdk.d.ts"), () =>
+    runNode([join(root, "node_modules/typescript/bin/tsc"), ...options, ...target, "src/channels/sdk.ts"]),
+  );
+}
+
 function copyMigrations(): void {
   const target = join(dist, "migrations");
   rmSync(target, { recursive: true, force: true });
@@ -160,6 +178,7 @@ try {
   );
   const page = buildPage();
   const outputs = await bundle();
+  await emitTypes();
   copyMigrations();
   await page;
   prune(outputs);

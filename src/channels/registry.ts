@@ -1,5 +1,6 @@
 import type { ChannelId } from "../core/ids.ts";
 import type { Channel } from "./channel.ts";
+import { loadOutside, type Outside } from "./third-party.ts";
 
 /** One line per channel. A channel's code is loaded when one of its accounts is configured, never before. */
 const LOADERS: Readonly<Record<string, () => Promise<{ channel: Channel }>>> = {
@@ -11,8 +12,22 @@ const LOADERS: Readonly<Record<string, () => Promise<{ channel: Channel }>>> = {
 
 export const channelIds: readonly ChannelId[] = Object.keys(LOADERS) as ChannelId[];
 
-/** The channel with that id, loaded on first use; null when there is none. */
-export async function loadChannel(id: ChannelId): Promise<Channel | null> {
+/** What a channel outside of this package may be called; also safe as the name of a file. */
+const OUTSIDE_ID = /^[a-z][a-z0-9-]{0,31}$/;
+/** Names with a meaning of their own where channels are named. */
+const RESERVED: ReadonlySet<string> = new Set(["defaults", "default", "webchat", "constructor"]);
+
+/** Whether somebody else's channel may have that id: built-in ones cannot be replaced. */
+export function mayBeOutside(id: string): boolean {
+  return OUTSIDE_ID.test(id) && !RESERVED.has(id) && !Object.hasOwn(LOADERS, id);
+}
+
+/**
+ * The channel with that id, loaded on first use; null when there is none. With `outside` also a channel that is not built in: see
+ * `loadOutside` for what is thrown.
+ */
+export async function loadChannel(id: ChannelId, outside?: Outside): Promise<Channel | null> {
   const load = Object.hasOwn(LOADERS, id) ? LOADERS[id] : undefined;
-  return load ? (await load()).channel : null;
+  if (load) return (await load()).channel;
+  return outside && mayBeOutside(id) ? await loadOutside(id, outside) : null;
 }

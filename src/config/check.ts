@@ -153,7 +153,8 @@ function strayKey(node: GroupNode, key: string, member: Member, path: KeyPath, c
     ? undefined
     : context.findings.nearest(key, [...Object.keys(node.fields), ...(node.unserved ?? [])]);
   if (node.rest && suggestion === undefined) {
-    return context.findings.add("warning", at, member.keyStart, { message: `${formatPath(at)} ${node.rest.notice}` });
+    const [severity, said] = node.rest.known.includes(key) ? (["warning", node.rest.notice] as const) : (["info", node.rest.note] as const);
+    return context.findings.add(severity, at, member.keyStart, { message: `${formatPath(at)} ${said}` });
   }
   context.findings.add("warning", at, member.keyStart, {
     message: `${formatPath(at)} is not a known key${suggestion ? `; did you mean "${suggestion}"?` : ""}`,

@@ -298,6 +298,8 @@ export const LIMITS = {
   channelPendingEvents: 500,
   /** Bytes that a channel keeps under one key of its vault; a larger value is refused. */
   vaultValueBytes: 1_048_576,
+  /** A channel outside of this package that is not loaded by then counts as broken. */
+  channelLoadMs: 10_000,
   /** `channels.verify`: a platform that has not answered by then counts as not reachable. */
   channelVerifyMs: 20_000,
   /** `channels.logout`: how long the platform may take to end its session; the credentials here go in any case. */

@@ -4,7 +4,7 @@ import { tableOf, type ProviderTable } from "../agents/models.ts";
 import type { GuideFacts } from "../agents/pi/guide.ts";
 import { createPiRuntime } from "../agents/pi/runtime.ts";
 import { type AgentRuntime } from "../agents/runtime.ts";
-import type { Abilities, Channel, Target } from "../channels/channel.ts";
+import { TerminalError, type Abilities, type Channel, type Target } from "../channels/channel.ts";
 import { createChannelHost, type AccountSpec, type AccountStatus, type ChannelHost } from "../channels/host.ts";
 import { pairingText } from "../channels/pairing-text.ts";
 import { channelIds, loadChannel } from "../channels/registry.ts";
@@ -36,6 +36,7 @@ import { Alarm } from "./alarm.ts";
 import { chunkLimit, historyLimit, mediaMaxBytes, replyPrefix, roomPrompt, withEnvironment } from "./channel-settings.ts";
 import { Core } from "./core.ts";
 import { liveSettings, replyToMode } from "./live-settings.ts";
+import { outsideChannels, outsideOf } from "./outside-channels.ts";
 import { resetRule } from "./reset-rule.ts";
 
 const clock = systemClock;
@@ -239,8 +240,9 @@ export class Conversations {
     metrics.sample("gateway_turns_outbox_oldest_seconds", () => ageSeconds(outbox.oldestQueuedAt()));
   }
 
+  /** A channel by its id; one that is not built in only when it is configured. Throws TerminalError when that one is broken. */
   async load(id: ChannelId): Promise<Channel | null> {
-    const channel = await loadChannel(id);
+    const channel = await loadChannel(id, outsideOf(this.#core.config, id, this.#core.paths.state) ?? undefined);
     if (channel) this.#known.set(id, channel);
     return channel;
   }
@@ -280,16 +282,26 @@ export class Conversations {
 
   /** Loads the configured channels: their abilities are needed to cut replies, also those that an earlier process left. */
   async prepare(): Promise<readonly AccountSpec[]> {
-    const specs = channelIds.flatMap((channel) =>
+    const specs = [...channelIds, ...outsideChannels(this.#core.config, this.#core.paths.state)].flatMap((channel) =>
       channelAccounts(this.#core.config, channel).map(({ id, enabled, raw }) => ({ channel, account: id, enabled, config: raw })),
     );
-    for (const channel of new Set(specs.map((spec) => spec.channel))) await this.load(channel);
+    for (const channel of new Set(specs.map((spec) => spec.channel))) await this.#tryLoad(channel);
     const own = Object.entries(this.#core.config.env.vars).map(([name, value]) => [name, value.reveal()] as const);
     const env = { ...Object.fromEntries(own), ...process.env };
     return specs.map((spec): AccountSpec => {
       const variables = spec.account === "default" ? this.#known.get(spec.channel)?.environment : undefined;
       return variables ? { ...spec, config: withEnvironment(spec.config, variables, env) } : spec;
     });
+  }
+
+  /** A channel that cannot be loaded is no reason not to start: its accounts say what is wrong with it. */
+  async #tryLoad(channel: ChannelId): Promise<void> {
+    try {
+      await this.load(channel);
+    } catch (err) {
+      if (!(err instanceof TerminalError)) throw err;
+      this.#core.log.debug("a channel could not be loaded", { channel, cause: err.message });
+    }
   }
 
   /** Makes the running accounts equal to the configuration. */

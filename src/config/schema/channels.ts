@@ -114,7 +114,8 @@ const irc = group(
   { optional: true, unserved: IRC_UNSERVED },
 );
 
-const OTHER_CHANNELS = [
+/** Channels of OpenClaw that are not served, unless somebody provides them. */
+export const OTHER_CHANNELS: readonly string[] = [
   "a2a",
   "buzz",
   "clickclack",
@@ -141,7 +142,7 @@ const OTHER_CHANNELS = [
   "zalouser",
 ];
 
-/** Channels that this release serves, besides `defaults`. Every other key of `channels` is kept as it is, with a warning. */
+/** Channels that this release serves, besides `defaults`. Every other key of `channels` is kept as it is: it may be a channel of somebody else. */
 export const channels = group(
   "Chat applications that the gateway is connected to.",
   { defaults: channelDefaults, discord, irc, telegram, webhook },
@@ -149,9 +150,10 @@ export const channels = group(
     effect: "restart-channel",
     unserved: ["modelByChannel"],
     rest: {
-      node: opaque("A channel that this release does not serve; kept as it is."),
+      node: opaque("A channel that is not built in: one of yours, or one that this release does not serve. Kept as it is."),
       known: OTHER_CHANNELS,
       notice: "is not served by this release",
+      note: "is not built in: channels/<id>.mjs in the state directory, or the package that its key `package` names, provides it",
     },
   },
 );

@@ -68,8 +68,8 @@ export type GroupNode = Common & {
   readonly optional?: boolean;
   /** One wrong value inside costs the whole object: half of it would be more open than what was meant. */
   readonly strict?: boolean;
-  /** Other keys are kept as this node says, with a warning; the ones in `known` are no typing errors. */
-  readonly rest?: { readonly node: Node; readonly known: readonly string[]; readonly notice: string };
+  /** Other keys are kept as this node says: with a warning those in `known`, which are no typing errors, and with a note the others. */
+  readonly rest?: { readonly node: Node; readonly known: readonly string[]; readonly notice: string; readonly note: string };
   /** A plain string stands for the object with this one field. */
   readonly shorthand?: string;
 };

@@ -1,0 +1,47 @@
+import { Secret } from "../core/secret.ts";
+import type { Abilities, Channel } from "./channel.ts";
+
+/**
+ * The words in which a channel outside of this package is written: `openclaw-gateway/channel`. docs/channels/write-your-own.md walks
+ * through one. What is exported here is a promise to others.
+ */
+
+export { callApi, causeOf, NotSentError, readBytes, retryAfterMs } from "./api.ts";
+export type { ApiAnswer, ApiRequest } from "./api.ts";
+export { TerminalError } from "./channel.ts";
+export type * from "./channel.ts";
+export { render, toStyled } from "./markdown.ts";
+export type { Marks, Span, Style, Styled } from "./markdown.ts";
+export { splitText } from "./split.ts";
+export type { Piece, SplitOptions } from "./split.ts";
+export { asId } from "../core/ids.ts";
+
+/** A channel as its author writes it: what it cannot do may be left out of `abilities`. */
+export type ChannelDefinition<Account> = Omit<Channel<Account>, "id" | "abilities"> & {
+  id: string;
+  abilities: Partial<Abilities> & Pick<Abilities, "chatKinds" | "maxText">;
+};
+
+const UNABLE: Omit<Abilities, "chatKinds" | "maxText"> = {
+  markup: "plain",
+  ack: "none",
+  idempotency: "none",
+  edit: false,
+  typing: false,
+  reactions: false,
+  media: { in: false, out: false },
+  buttons: false,
+  commands: false,
+  polls: false,
+  events: [],
+};
+
+/** Completes a definition: an ability that is not named is absent. The result is the file's default export. */
+export function defineChannel<Account>(definition: ChannelDefinition<Account>): Channel<Account> {
+  return { ...definition, id: definition.id as Channel["id"], abilities: { ...UNABLE, ...definition.abilities } };
+}
+
+/** The text of a credential from the configuration or the environment; empty when there is none. Never put it into an error or a log. */
+export function secretText(value: unknown): string {
+  return value instanceof Secret ? value.reveal() : typeof value === "string" ? value : "";
+}
