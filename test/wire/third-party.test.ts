@@ -118,7 +118,7 @@ after(async () => {
   dropHome(home);
 });
 
-type Row = { accountId: string; state: string; cause?: string | null; fix?: string | null };
+type Row = { accountId: string; state: string; lastError?: string | null; fix?: string | null };
 
 async function statusOf(channel: string): Promise<Row | undefined> {
   const client = await gateway.connect();
@@ -171,10 +171,10 @@ test("killed, it goes on at its cursor", async () => {
 
 test("a broken file is its own channel's matter, with cause and fix", async () => {
   const broken = await settled("broken");
-  assert.match(String(broken.cause), /broken\.mjs could not be loaded/);
+  assert.match(String(broken.lastError), /broken\.mjs could not be loaded/);
   assert.match(String(broken.fix), /channels start broken/);
   assert.match(
-    String((await settled("shapeless")).cause),
+    String((await settled("shapeless")).lastError),
     /abilities\.chatKinds must be .*; .*run must be a function|run must be a function.*abilities\.chatKinds/,
   );
   assert.match(String((await settled("missing")).fix), /missing\.mjs/);
@@ -183,13 +183,13 @@ test("a broken file is its own channel's matter, with cause and fix", async () =
 });
 
 test("a package is found in the state directory, and its TerminalError is ours", async () => {
-  const { cause, fix } = await settled("packed");
-  assert.deepEqual([cause, fix], ["as the package says", "and its fix"]);
+  const { lastError, fix } = await settled("packed");
+  assert.deepEqual([lastError, fix], ["as the package says", "and its fix"]);
 });
 
 test("the id of a built-in channel cannot be taken", async () => {
   const irc = await until("irc to try", () => statusOf("irc"));
-  assert.doesNotMatch(String(irc.cause), /was taken/);
+  assert.doesNotMatch(String(irc.lastError), /was taken/);
   assert.notEqual(irc.state, "terminal");
 });
 
@@ -203,7 +203,7 @@ test("a mended file is loaded at the next start of the channel", async () => {
   await client.close();
   const row = await until("the new cause", async () => {
     const found = await statusOf("broken");
-    return found && /url/.test(String(found.cause)) ? found : null;
+    return found && /url/.test(String(found.lastError)) ? found : null;
   });
   assert.match(String(row.fix), /url/);
 });
