@@ -94,6 +94,18 @@ test("a lost connection is nothing that a person notices", async () => {
   assert.equal(telegram.sent().filter((text) => text === "You said: into the gap").length, 1);
 });
 
+test("buttons: /model offers models, and a press chooses one", async () => {
+  type Markup = { inline_keyboard: { text: string; callback_data: string }[][] };
+  telegram.say("/model", { entities: [{ type: "bot_command", offset: 0, length: 6 }] });
+  const offer = await until("the offer", () => telegram.shown().find(({ markup }) => markup !== undefined));
+  const [[button] = []] = (offer.markup as Markup).inline_keyboard;
+  assert.ok(button);
+  const message = { message_id: offer.id, date: 1, chat: { id: PERSON.id, type: "private" } };
+  telegram.push({ callback_query: { id: "q1", from: PERSON, data: button.callback_data, message } });
+  await until("the confirmation", () => telegram.of("answerCallbackQuery").length === 1);
+  await until("what was chosen", () => telegram.sent().some((text) => /^This session uses /.test(text)));
+});
+
 test("pushed instead of polled: the same gateway with a webhook takes what waits, also what came while it was away", async () => {
   const port = gateway.port;
   await gateway.kill();
