@@ -351,9 +351,13 @@ export class Conversations {
   }
 }
 
+/** The format of the last time zone: making one costs more than all of its uses in a day. */
+let dayFormat: { timeZone: string; format: Intl.DateTimeFormat } | undefined;
+
 /** The day, and not the time: what changes with every turn would spoil the providers' prompt caches. */
 function today(now: number, timeZone: string): string {
-  const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeZone }).format(now);
+  if (dayFormat?.timeZone !== timeZone) dayFormat = { timeZone, format: new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeZone }) };
+  const day = dayFormat.format.format(now);
   return `Today is ${day}. Times are in the time zone ${timeZone} unless something else is said.`;
 }
 

@@ -57,6 +57,9 @@ type Derived = { choice: ModelChoice; models: readonly CatalogEntry[]; settings:
 const PLAIN = ["off"];
 const THINKING = ["off", "minimal", "low", "medium", "high"];
 
+/** Asked for once: it takes the processor a third of a millisecond, and every turn wants it. */
+let systemZone: string | undefined;
+
 /** The rows and rooms that exist before anything listens. Created without effects beyond the state directory. */
 export class Core {
   readonly paths: Paths;
@@ -236,6 +239,6 @@ export class Core {
   }
 
   timeZone(): string {
-    return this.config.agents.defaults.userTimezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+    return this.config.agents.defaults.userTimezone ?? (systemZone ??= Intl.DateTimeFormat().resolvedOptions().timeZone);
   }
 }
