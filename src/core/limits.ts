@@ -294,6 +294,24 @@ export const LIMITS = {
   telegramFileMs: 120_000,
   /** Pause after "too many requests" without a time. */
   telegramRetryMs: 5_000,
+  /** Characters of one Slack message after rendering: a longer text is cut into parts. And of one block; a longer text gets more blocks. */
+  slackTextChars: 8_000,
+  slackBlockChars: 3_000,
+  /** Buttons of one row in Slack; further ones are left out. */
+  slackRowButtons: 25,
+  /** One file from or to Slack, in ms; then it has failed. And the largest that is sent; larger ones are refused. */
+  slackFileMs: 120_000,
+  slackUploadBytes: 100 * 1024 * 1024,
+  /** Pause after "ratelimited" without a time. */
+  slackRetryMs: 5_000,
+  /** How far back, and through how many pages, a part is looked for after an interrupted send; beyond that nobody knows. */
+  slackLookupMs: 86_400_000,
+  slackLookupPages: 10,
+  /** Conversations and threads whose last message is kept for catching up; the one that was quiet longest is forgotten. */
+  slackLanes: 200,
+  /** Pages of one conversation, and time, for catching up after a gap; what is beyond is logged and not read. */
+  slackBackfillPages: 10,
+  slackBackfillMs: 60_000,
   /** Events read by a channel that wait to be stored; then it stops reading until some are stored. */
   channelPendingEvents: 500,
   /** Bytes that a channel keeps under one key of its vault; a larger value is refused. */

@@ -1,0 +1,26 @@
+import { testChannel, type Stage } from "../../../test/channel-kit/conformance.ts";
+import { DM, OTHER_APP, OTHER_BOT, SlackServer } from "../../../test/channel-kit/slack-server.ts";
+import type { Channel } from "../channel.ts";
+import { TIMINGS } from "./connection.ts";
+import { createSlackChannel } from "./index.ts";
+
+const slack = createSlackChannel({
+  timings: { ...TIMINGS, openMs: 500, quietMs: 400, lingerMs: 100, retryMs: 20, storeMs: 20 },
+}) as Channel;
+
+async function openStage(): Promise<Stage> {
+  const server = await SlackServer.start();
+  return {
+    config: server.config(),
+    otherConfig: server.config(OTHER_BOT, OTHER_APP),
+    refusedConfig: server.config("xoxb-1-revoked"),
+    chat: { kind: "direct", id: DM },
+    push: (text) => void server.say(text),
+    sent: () => server.sent(),
+    drop: (how) => server.drop(how),
+    heal: () => server.heal(),
+    close: () => server.close(),
+  };
+}
+
+testChannel(slack, openStage, false);

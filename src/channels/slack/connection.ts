@@ -1,0 +1,209 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { GatewayError, reasonOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { TerminalError } from "../channel.ts";
+import { record, TOKEN_ERRORS, type Raw } from "./api.ts";
+import { isLoopback } from "./config.ts";
+import { pause, type Intake, type Session } from "./intake.ts";
+
+export type Timings = {
+  /** Time for a socket to be opened and to say hello. */
+  openMs: number;
+  /** A socket on which nothing has come for so long, not even a ping, is replaced. */
+  quietMs: number;
+  /** So long before its announced end a socket is replaced. */
+  marginMs: number;
+  /** A socket that was replaced is read for so long, unless Slack closes it before. */
+  lingerMs: number;
+  /** Pause between attempts to replace a socket that still works. */
+  retryMs: number;
+  /** Pause before events are stored again. */
+  storeMs: number;
+  /** How often the token is checked where Slack calls us. */
+  checkMs: number;
+};
+export const TIMINGS: Timings = {
+  openMs: 20_000,
+  quietMs: 60_000,
+  marginMs: 60_000,
+  lingerMs: 15_000,
+  retryMs: 5_000,
+  storeMs: 1_000,
+  checkMs: 300_000,
+};
+
+/** One socket after its hello. */
+type Socket = {
+  /** Why it is to be replaced. */ leaving: Promise<"refresh" | "quiet">;
+  /** Why it has ended. */ ended: Promise<string>;
+  isOpen: () => boolean;
+  close: () => void;
+};
+type Deps = Session & { timings: Timings; intake: Intake; apiRoot: string; fail: (err: unknown) => void };
+
+const APP_FIX =
+  "Make an app-level token with the scope connections:write, switch Socket Mode on (api.slack.com/apps), set channels.slack.appToken, then: openclaw channels start slack";
+/** Words for which no later attempt to open a socket can help. */
+const SOCKET_ERRORS: ReadonlySet<string> = new Set([
+  ...TOKEN_ERRORS,
+  "not_allowed_token_type",
+  "missing_scope",
+  "no_permission",
+  "socket_mode_disabled",
+]);
+
+/**
+ * Reads events until the signal aborts. A socket that is about to end is replaced first and left after that, so that there is no moment
+ * without one; the old one is read until it ends. Throws when there was none.
+ */
+export async function listen(deps: Deps, ready: () => void): Promise<void> {
+  const { signal, clock, timings, intake, fail } = deps;
+  const pings = new WeakMap<WebSocket, () => void>();
+  const onPing = (message: unknown): void => {
+    const { websocket } = message as { websocket?: WebSocket };
+    if (websocket) pings.get(websocket)?.();
+  };
+  const open = new Set<Socket>();
+  const connect = async (): Promise<Socket> => {
+    const socket = await openSocket(deps, pings);
+    open.add(socket);
+    void socket.ended.then(() => open.delete(socket));
+    return socket;
+  };
+  subscribe("undici:websocket:ping", onPing);
+  try {
+    let current = await connect();
+    ready();
+    while (!signal.aborted) {
+      const lost = current.ended.then((cause) => ({ cause }));
+      const why = await Promise.race([current.leaving, lost, aborted(signal)]);
+      if (signal.aborted) return;
+      if (typeof why === "object") throw new Error(`Slack has closed the connection: ${why.cause}`);
+      const next = await replace(deps, current, why === "quiet", connect);
+      const old = current;
+      current = next;
+      // Slack was faster than we were: what was said in between is in the history.
+      if (!old.isOpen()) intake.catchUp().catch(fail);
+      else void pause(clock, why === "quiet" ? 0 : timings.lingerMs, signal).then(() => old.close());
+    }
+  } finally {
+    unsubscribe("undici:websocket:ping", onPing);
+    for (const socket of open) socket.close();
+  }
+}
+
+/** Another socket beside one that still works. A silent one gets a single attempt: nobody knows whether it still works. */
+async function replace(deps: Deps, current: Socket, once: boolean, connect: () => Promise<Socket>): Promise<Socket> {
+  const { host, clock, timings, signal } = deps;
+  for (;;) {
+    try {
+      return await connect();
+    } catch (err) {
+      if (once || !current.isOpen() || signal.aborted || err instanceof TerminalError) throw err;
+      host.log.warn("the next socket could not be opened; the present one still works", { cause: reasonOf(err) });
+      await pause(clock, timings.retryMs, signal);
+    }
+  }
+}
+
+async function addressOf({ api, host, signal, timings, apiRoot }: Deps): Promise<string> {
+  const answer = await api.openSocket({ signal, timeoutMs: timings.openMs });
+  if (!answer.ok) {
+    if (SOCKET_ERRORS.has(answer.error)) throw new TerminalError(`Slack does not open a socket: ${answer.error}`, APP_FIX);
+    if (answer.error !== "ratelimited") throw new Error(`Slack does not open a socket: ${answer.error}`);
+    host.limited();
+    throw new GatewayError("UNAVAILABLE", "Slack asks to connect more slowly", {
+      retryAfterMs: answer.retryAfterMs ?? LIMITS.slackRetryMs,
+    });
+  }
+  host.alive();
+  const url = typeof answer.body["url"] === "string" ? URL.parse(answer.body["url"]) : null;
+  const local = url?.protocol === "ws:" && isLoopback(url.hostname) && isLoopback(new URL(apiRoot).hostname);
+  if (!url || (url.protocol !== "wss:" && !local)) throw new Error("Slack gave no secure address for a socket");
+  return url.href;
+}
+
+async function openSocket(deps: Deps, pings: WeakMap<WebSocket, () => void>): Promise<Socket> {
+  const { host, clock, timings, signal } = deps;
+  const socket = new WebSocket(await addressOf(deps));
+  const hello = Promise.withResolvers<void>();
+  const leaving = Promise.withResolvers<"refresh" | "quiet">();
+  const ended = Promise.withResolvers<string>();
+  const deadline = clock.after(timings.openMs, () => hello.reject(new Error("Slack did not say hello in time")));
+  let quiet: (() => void) | null = null;
+  const alive = (): void => {
+    host.alive();
+    quiet?.();
+    quiet = clock.after(timings.quietMs, () => leaving.resolve("quiet"));
+  };
+  const end = (cause: string): void => {
+    deadline();
+    quiet?.();
+    ended.resolve(cause);
+    hello.reject(new Error(`Slack has closed the connection: ${cause}`));
+  };
+  const close = (): void => {
+    if (socket.readyState < WebSocket.CLOSING) socket.close(1000);
+    end("we have closed it");
+  };
+  socket.addEventListener("message", ({ data }) => {
+    const frame = parse(data);
+    if (frame["type"] === "hello") {
+      deadline();
+      hello.resolve();
+      endsAt(deps, frame, () => leaving.resolve("refresh"));
+    } else if (frame["type"] === "disconnect") {
+      if (frame["reason"] === "link_disabled") deps.fail(new TerminalError("Socket Mode was switched off for the app", APP_FIX));
+      leaving.resolve("refresh");
+    } else take(deps, socket, frame);
+    alive();
+  });
+  socket.addEventListener("close", ({ code, reason }) => end(reasonOf(`${code} ${reason}`.trim())));
+  socket.addEventListener("error", () => end("the connection broke"));
+  pings.set(socket, alive);
+  try {
+    await Promise.race([hello.promise, aborted(signal)]);
+    if (signal.aborted) throw new Error("the connection has ended");
+  } catch (err) {
+    close();
+    throw err;
+  }
+  return { leaving: leaving.promise, ended: ended.promise, isOpen: () => socket.readyState === WebSocket.OPEN, close };
+}
+
+function parse(data: unknown): Raw {
+  try {
+    return record(JSON.parse(String(data)));
+  } catch (err) {
+    if (err instanceof SyntaxError) return { type: "unreadable", payload: String(data).slice(0, LIMITS.unreadableChars) };
+    throw err;
+  }
+}
+
+/** Slack says at the hello how long the socket will live, about. */
+function endsAt({ clock, timings, signal }: Deps, hello: Raw, leave: () => void): void {
+  const seconds = record(hello["debug_info"])["approximate_connection_time"];
+  if (typeof seconds !== "number" || seconds <= 0) return;
+  void pause(clock, Math.max(seconds * 500, seconds * 1_000 - timings.marginMs), signal).then(leave);
+}
+
+/** Acknowledges on the socket that has brought the envelope, when it is stored. On a closed one Slack sends it again elsewhere. */
+function take({ intake, signal, fail }: Deps, socket: WebSocket, frame: Raw): void {
+  const id = frame["envelope_id"];
+  if (typeof id !== "string" && frame["payload"] === undefined) return;
+  intake.take(frame["payload"]).then(
+    () => {
+      if (typeof id === "string" && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ envelope_id: id }));
+    },
+    (err: unknown) => {
+      if (!signal.aborted) fail(err);
+    },
+  );
+}
+
+function aborted(signal: AbortSignal): Promise<"aborted"> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve("aborted");
+    else signal.addEventListener("abort", () => resolve("aborted"), { once: true });
+  });
+}

@@ -1,0 +1,150 @@
+import { systemClock, type Clock } from "../../core/clock.ts";
+import { reasonOf } from "../../core/errors.ts";
+import { asId, type AccountId, type ChannelId, type ChatId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { Abilities, Channel, ChannelHost, HookAnswer, HookRequest, Link } from "../channel.ts";
+import { revoked, SlackApi, TOKEN_ERRORS } from "./api.ts";
+import { canonicalSlackId, parseSlackAccount, slackIdentity, type SlackAccount } from "./config.ts";
+import { listen, TIMINGS, type Timings } from "./connection.ts";
+import { isSigned, payloadOf } from "./hook.ts";
+import { kindOf, reread, type Bot } from "./inbound.ts";
+import { Intake, pause, type Session } from "./intake.ts";
+import { reasonFor, SlackLink } from "./link.ts";
+import { toMrkdwn } from "./outbound.ts";
+
+export const abilities: Abilities = {
+  chatKinds: ["direct", "group", "channel"],
+  maxText: { unit: "utf16", value: LIMITS.slackTextChars },
+  markup: "markdown",
+  ack: "event",
+  idempotency: "lookup",
+  edit: true,
+  typing: false,
+  reactions: true,
+  media: { in: true, out: true },
+  buttons: true,
+  commands: true,
+  polls: false,
+  events: ["edit", "delete", "reaction", "press"],
+  roomAdmitsMembers: true,
+};
+
+type Options = { timings?: Timings; clock?: Clock };
+/** What is known about the apps of this process: by token, for `isAddressed`; and what a request needs to be taken. */
+type Known = { bots: Map<string, Bot>; intakes: WeakMap<SlackAccount, Intake> };
+
+/** The Slack channel. Tests give it shorter times; the protocol does not change with them. */
+export function createSlackChannel({ timings = TIMINGS, clock = systemClock }: Options = {}): Channel<SlackAccount> {
+  const known: Known = { bots: new Map(), intakes: new WeakMap() };
+  return {
+    id: asId<ChannelId>("slack"),
+    label: "Slack",
+    abilities,
+    environment: { botToken: "SLACK_BOT_TOKEN", appToken: "SLACK_APP_TOKEN" },
+    parse: parseSlackAccount,
+    identity: slackIdentity,
+    canonicalId: canonicalSlackId,
+    rendered: toMrkdwn,
+    reread,
+    toChat: toSlackChat,
+    isAddressed(account, text) {
+      const bot = known.bots.get(slackIdentity(account));
+      return bot !== undefined && text.includes(`<@${bot.userId}>`);
+    },
+    run: (account, host, live, signal) => serve(account, host, live, signal, { timings, clock, known }),
+    verify: async (account, signal) => ({ name: (await whoAmI(new SlackApi(account), signal)).name }),
+    receive: (account, request, host) => receive(account, request, host, known.intakes.get(account), clock.now()),
+  };
+}
+
+/** The id of a conversation, or of a person, whom Slack then opens a direct one with. */
+function toSlackChat(to: string): ReturnType<Channel["toChat"]> {
+  const id = canonicalSlackId(to);
+  if (!/^[CDGUW][A-Z0-9]{2,30}$/.test(id)) return null;
+  return { kind: /^[UW]/.test(id) ? "direct" : kindOf(id), id: asId<ChatId>(id) };
+}
+
+async function whoAmI(api: SlackApi, signal: AbortSignal): Promise<Bot> {
+  const answer = await api.call("auth.test", {}, { signal });
+  if (!answer.ok && TOKEN_ERRORS.has(answer.error)) throw revoked(answer.error);
+  if (!answer.ok) throw new Error(`Slack does not answer for the bot: ${reasonFor(answer)}`);
+  const { user_id: userId, bot_id: botId, team_id: teamId, user } = answer.body;
+  if (typeof userId !== "string" || typeof teamId !== "string") throw new Error("this is no Web API: auth.test names no bot");
+  return { userId, teamId, botId: typeof botId === "string" ? botId : null, name: typeof user === "string" ? user : userId };
+}
+
+async function serve(
+  account: SlackAccount,
+  host: ChannelHost,
+  live: (link: Link | null) => void,
+  stop: AbortSignal,
+  { timings, clock, known }: { timings: Timings; clock: Clock; known: Known },
+): Promise<void> {
+  const ended = new AbortController();
+  const signal = AbortSignal.any([stop, ended.signal]);
+  const fail = (err: unknown): void => ended.abort(err);
+  const api = new SlackApi(account);
+  try {
+    const bot = await whoAmI(api, signal);
+    known.bots.set(slackIdentity(account), bot);
+    const facts = () => ({ account: asId<AccountId>("default"), bot, command: account.command, now: clock.now() });
+    const session: Session = { api, host, facts, clock, storeMs: timings.storeMs, signal };
+    const intake = new Intake(session);
+    const link = new SlackLink({ account, api, host, userId: bot.userId, now: () => clock.now(), fail });
+    const ready = (): void => {
+      live(link);
+      intake.start().catch(fail);
+    };
+    if (account.source.mode === "socket") await listen({ ...session, timings, intake, apiRoot: account.apiRoot, fail }, ready);
+    else {
+      known.intakes.set(account, intake);
+      ready();
+      await watch(session, timings);
+    }
+    if (ended.signal.aborted && !stop.aborted) throw ended.signal.reason;
+  } catch (err) {
+    if (!stop.aborted) throw ended.signal.aborted ? ended.signal.reason : err;
+  } finally {
+    known.intakes.delete(account);
+    ended.abort(new Error("the connection has ended"));
+    live(null);
+  }
+}
+
+/** Where Slack calls us nothing is held open: the token is tried now and then. */
+async function watch({ api, host, clock, signal }: Session, { checkMs }: Timings): Promise<void> {
+  for (;;) {
+    await pause(clock, checkMs, signal);
+    if (signal.aborted) return;
+    await whoAmI(api, signal);
+    host.alive();
+  }
+}
+
+/** One pushed payload: the signature first, 200 only when it is stored. Slack repeats everything else. */
+async function receive(
+  { source }: SlackAccount,
+  request: HookRequest,
+  host: ChannelHost,
+  intake: Intake | undefined,
+  now: number,
+): Promise<HookAnswer> {
+  if (source.mode !== "http") return { status: 404 };
+  if (!isSigned(request, source.signingSecret, now)) return { status: 401 };
+  if (request.method !== "POST") return { status: 405 };
+  const payload = payloadOf(request);
+  const { type, challenge } = (typeof payload === "object" && payload !== null ? payload : {}) as { type?: unknown; challenge?: unknown };
+  if (type === "url_verification")
+    return { status: 200, headers: { "content-type": "text/plain; charset=utf-8" }, body: typeof challenge === "string" ? challenge : "" };
+  if (!intake) return { status: 503 };
+  try {
+    await intake.offer(payload);
+  } catch (err) {
+    host.log.error("a pushed event could not be stored; Slack will repeat it", { cause: reasonOf(err) });
+    return { status: 503 };
+  }
+  host.alive();
+  return { status: 200 };
+}
+
+export const channel: Channel = createSlackChannel() as Channel;
