@@ -3,6 +3,7 @@ import { toolPolicy } from "./agents.ts";
 import { CLOSED, dmPolicy, people } from "./channel-shape.ts";
 import { discord } from "./discord.ts";
 import { channelDefaults } from "./session.ts";
+import { slack } from "./slack.ts";
 import { telegram } from "./telegram.ts";
 import { webhook } from "./webhook.ts";
 
@@ -132,7 +133,6 @@ export const OTHER_CHANNELS: readonly string[] = [
   "raft",
   "reef",
   "signal",
-  "slack",
   "sms",
   "synology-chat",
   "tlon",
@@ -145,7 +145,7 @@ export const OTHER_CHANNELS: readonly string[] = [
 /** Channels that this release serves, besides `defaults`. Every other key of `channels` is kept as it is: it may be a channel of somebody else. */
 export const channels = group(
   "Chat applications that the gateway is connected to.",
-  { defaults: channelDefaults, discord, irc, telegram, webhook },
+  { defaults: channelDefaults, discord, irc, slack, telegram, webhook },
   {
     effect: "restart-channel",
     unserved: ["modelByChannel"],
