@@ -74,6 +74,8 @@ export class SlackServer {
   lifetime = 3_600;
   /** Most sockets that were open at the same time. */
   most = 0;
+  /** Sockets that were opened in all. */
+  welcomed = 0;
   /** Answers to commands. */
   readonly responses: Json[] = [];
 
@@ -232,6 +234,7 @@ export class SlackServer {
       if (this.#socks.delete(sock) && this.#socks.size === 0) this.#deafSince = performance.now();
     });
     this.#socks.add(sock);
+    this.welcomed++;
     this.most = Math.max(this.most, this.#socks.size);
     if (this.#deafSince !== null) this.gaps.push(performance.now() - this.#deafSince);
     this.#deafSince = null;
