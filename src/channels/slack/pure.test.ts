@@ -107,15 +107,17 @@ test("what could not be read can be read later", () => {
   assert.equal(reread(kept.raw.replace('"d1"', '"D1"'))?.kind, "message");
 });
 
+/** A message in a channel. */
+const said = (channel: string, ts: string, thread?: string) =>
+  decode(
+    {
+      type: "event_callback",
+      event: { type: "message", channel, channel_type: "channel", user: "U1", ts, thread_ts: thread, text: "x" },
+    },
+    facts,
+  );
+
 test("the cursor keeps the newest message of each conversation, and not too many", () => {
-  const said = (channel: string, ts: string, thread?: string) =>
-    decode(
-      {
-        type: "event_callback",
-        event: { type: "message", channel, channel_type: "channel", user: "U1", ts, thread_ts: thread, text: "x" },
-      },
-      facts,
-    );
   let cursor = advance(null, "T1", said("C1", "10.000001"));
   cursor = advance(cursor, "T1", said("C1", "9.000001"));
   cursor = advance(cursor, "T1", said("C1", "11.000001", "10.000001"));
@@ -159,12 +161,14 @@ test("a signature is over the bytes, the time and the secret", () => {
   assert.deepEqual(payloadOf({ ...request("", ""), body: Buffer.from("payload=%7B%22type%22%3A%22x%22%7D") }), { type: "x" });
 });
 
+/** Where a configuration is wrong. */
+const issues = (raw: object): string => {
+  const result = parseSlackAccount(raw);
+  return "issues" in result ? result.issues.map(({ path }) => path).join() : "";
+};
+
 test("configuration: what is missing or wrong is named with its fix, secrets are never shown", () => {
   const good = { botToken: "xoxb-1-abc", appToken: "xapp-1-A1-abc" };
-  const issues = (raw: object): string => {
-    const result = parseSlackAccount(raw);
-    return "issues" in result ? result.issues.map(({ path }) => path).join() : "";
-  };
   const result = parseSlackAccount(good);
   assert.ok("account" in result);
   assert.doesNotMatch(inspect(result, { depth: 9 }) + JSON.stringify(result) + slackIdentity(result.account), /abc/);
