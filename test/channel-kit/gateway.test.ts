@@ -108,7 +108,7 @@ for (const id of wanted()) {
 
     test("scenario 9: two chats at once, one of them slow", () =>
       play(OPEN, async (it, ann, bob) => {
-        await it.stage.say(ann, "direct", "slow:300 one two three four five six");
+        await it.stage.say(ann, "direct", "slow:1200 one two three four five six");
         await until("the slow turn", () => it.model.requests().length > 0);
         await it.stage.say(bob, "direct", "quick one");
         await it.hears(/quick one/);

@@ -7,6 +7,12 @@ import type { Person, PlatformStage, Policy } from "./stage.ts";
 
 type StatusRow = { connected?: boolean; running?: boolean; lastError?: string | null };
 
+type PlayOptions = {
+  queueMode?: "followup";
+  /** Entry file of the gateway; its sources by default. */
+  main?: string;
+};
+
 /** The whole process with one channel, a model and people. */
 export class Play {
   readonly id: string;
@@ -16,8 +22,10 @@ export class Play {
   #gateway: GatewayUnderTest | null = null;
   #operator: Client | null = null;
   #port: number | undefined;
+  readonly #options: PlayOptions;
 
-  private constructor(id: string, stage: PlatformStage, model: ModelServer) {
+  private constructor(id: string, stage: PlatformStage, model: ModelServer, options: PlayOptions) {
+    this.#options = options;
     this.id = id;
     this.stage = stage;
     this.model = model;
@@ -33,8 +41,8 @@ export class Play {
     return this.#operator;
   }
 
-  static async open(id: string, stage: PlatformStage, policy: Policy): Promise<Play> {
-    const play = new Play(id, stage, await startModelServer());
+  static async open(id: string, stage: PlatformStage, policy: Policy, options: PlayOptions = {}): Promise<Play> {
+    const play = new Play(id, stage, await startModelServer(), options);
     try {
       play.write(policy);
       await play.start();
@@ -51,6 +59,7 @@ export class Play {
       ...modelConfig(this.model.url),
       agents: { defaults: { model: { primary: "test/echo" }, skipBootstrap: true } },
       session: { dmScope: "per-channel-peer" },
+      ...(this.#options.queueMode && { messages: { queue: { mode: this.#options.queueMode } } }),
       channels: { [this.id]: this.stage.config(policy) },
     };
     writeFileSync(join(stateDir(this.#ensureState()), "openclaw.json"), JSON.stringify(config));
@@ -63,15 +72,22 @@ export class Play {
 
   /** Starts the process on the same state and waits for the channel. `crashAt`: a marked point, which may come before that. */
   async start(crashAt?: string): Promise<void> {
+    await this.startUnwatched(crashAt);
+    this.#operator = await this.gateway.connect();
+    await this.connected();
+  }
+
+  /** Starts the process and does not wait for anything but its port. */
+  async startUnwatched(crashAt?: string): Promise<void> {
+    const { main } = this.#options;
     this.#gateway = await startGateway({
       home: this.home,
       ...(this.#port === undefined ? {} : { port: this.#port }),
+      ...(main === undefined ? {} : { main }),
       ...(crashAt ? { env: { OPENCLAW_GATEWAY_CRASH_AT: crashAt } } : {}),
     });
     this.#port = this.gateway.port;
     this.stage.connected?.(this.gateway.http);
-    this.#operator = await this.gateway.connect();
-    await this.connected();
   }
 
   async connected(): Promise<void> {
@@ -128,6 +144,20 @@ export class Play {
       },
       60_000,
     );
+  }
+
+  /** Every message is answered and every part has left: what an earlier process left open is over. Then the process ends. */
+  async settle(): Promise<void> {
+    await this.quiet();
+    await until("an empty inbox and outbox", async () => (await this.#openRows()) === 0, 60_000);
+    await this.quiet();
+    await this.gateway.kill();
+  }
+
+  async #openRows(): Promise<number> {
+    const answer = await fetch(`${this.gateway.http}/metrics`, { headers: { authorization: `Bearer ${this.gateway.token()}` } });
+    const rows = (await answer.text()).matchAll(/^gateway_turns_(?:inbox|outbox)_rows\{state="(?:queued|running|attempting)"\} (\d+)$/gm);
+    return [...rows].reduce((total, [, count]) => total + Number(count), 0);
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,108 @@
+import { DatabaseSync } from "node:sqlite";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Random } from "../crash/random.ts";
+import { stateDir } from "../wire/gateway.ts";
+import { Play } from "./play.ts";
+import { STAGES, type Person, type Policy } from "./stage.ts";
+
+export type KillsSummary = {
+  kills: number;
+  /** Messages that people have written, and those of them that the gateway has stored. */
+  said: number;
+  stored: number;
+  /** Answers that are visible once; that are reported as unknown. */
+  heard: number;
+  unknown: number;
+  /** Messages whose turn was cut off so often that they were set aside, and whose sender was told. */
+  parked: number;
+  faults: string[];
+};
+
+type Row = { run_id: string; payload: string; state: string };
+type PartRow = { run_id: string | null; state: string };
+type Say = { marker: string; at: number; taken: boolean };
+
+const POLICY: Policy = { dmPolicy: "open", allowFrom: ["*"], room: { allowFrom: ["*"], requireMention: true } };
+/** People wait for answers: no more than so many are open at once, each for so long. */
+const OPEN_LIMIT = 8;
+const PATIENCE_MS = 4_000;
+
+/** Kills the gateway at random moments while people write to it, then lets everything come to an end and compares. */
+export async function killChannel(id: string, kills: number, seed: number, main?: string): Promise<KillsSummary> {
+  const module = await STAGES[id]!();
+  const random = new Random(seed);
+  const stage = await module.open();
+  const play = await Play.open(id, stage, POLICY, { queueMode: "followup", ...(main && { main }) });
+  const said: Say[] = [];
+  try {
+    for (let kill = 0; kill < kills; kill++) {
+      // Most lives get as far as a connection, so that turns are hit and not only starts.
+      if (kill > 0) await (random.chance(0.75) ? play.start() : play.startUnwatched());
+      await live(play, random, said, module.rooms);
+      await play.kill();
+    }
+    await play.start();
+    await Promise.all(pending.splice(0));
+    await play.settle();
+    return compare(play, said, kills, module.keeps);
+  } finally {
+    await play.close();
+  }
+}
+
+/** What people wrote and the platform has not taken yet: a platform that pushes tries until the gateway is back. */
+const pending: Promise<void>[] = [];
+
+async function live(play: Play, random: Random, said: Say[], rooms: boolean): Promise<void> {
+  const end = Date.now() + random.int(0, 1_600);
+  while (Date.now() < end) {
+    const open = said.filter(({ marker, at }) => Date.now() - at < PATIENCE_MS && play.count(new RegExp(`\\b${marker}\\b`)) === 0).length;
+    if (open < OPEN_LIMIT) pending.push(say(play, random, said, rooms));
+    await sleep(random.int(5, 150));
+  }
+}
+
+async function say(play: Play, random: Random, said: Say[], rooms: boolean): Promise<void> {
+  const entry: Say = { marker: `k${said.length}x`, at: Date.now(), taken: false };
+  said.push(entry);
+  const person: Person = random.pick(play.stage.people);
+  const where = rooms && random.chance(0.4) ? "room" : "direct";
+  await play.stage.say(person, where, `${random.chance(0.4) ? "slow:15 one two three four five " : "hello "}${entry.marker}`, {
+    mention: true,
+  });
+  entry.taken = true;
+}
+
+function compare(play: Play, said: readonly Say[], kills: number, keeps: boolean): KillsSummary {
+  const db = new DatabaseSync(join(stateDir(play.home), "gateway", "gateway.db"), { readOnly: true });
+  const faults: string[] = [];
+  let stored = 0;
+  let heard = 0;
+  let unknown = 0;
+  let parked = 0;
+  try {
+    const rows = db.prepare("SELECT run_id, payload, state FROM inbox").all() as Row[];
+    const parts = db.prepare("SELECT run_id, state FROM outbox").all() as PartRow[];
+    for (const { marker, taken } of said) {
+      const word = new RegExp(`\\b${marker}\\b`);
+      const mine = rows.filter((row) => word.test(row.payload));
+      const seen = play.count(word);
+      if (mine.length === 0 && taken && keeps) faults.push(`${marker}: the platform has it, the gateway never stored it`);
+      if (mine.length > 1) faults.push(`${marker}: stored ${mine.length} times`);
+      if (seen > 1) faults.push(`${marker}: answered ${seen} times`);
+      const [row] = mine;
+      if (!row) continue;
+      stored++;
+      const states = parts.filter((part) => part.run_id === row.run_id).map((part) => part.state);
+      if (row.state === "parked" && seen === 0 && states.length > 0) parked++;
+      else if (row.state !== "done") faults.push(`${marker}: ended as ${row.state}`);
+      else if (seen === 1) heard++;
+      else if (states.includes("unknown")) unknown++;
+      else if (seen === 0) faults.push(`${marker}: not answered, and not reported (parts: ${states.join() || "none"})`);
+    }
+  } finally {
+    db.close();
+  }
+  return { kills, said: said.length, stored, heard, unknown, parked, faults };
+}
