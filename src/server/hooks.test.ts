@@ -14,6 +14,7 @@ before(async () => {
       hook: async (channel, account, request) => {
         if (channel === "nobody") throw new GatewayError("NOT_FOUND", "no such account");
         if (channel === "away") throw new GatewayError("UNAVAILABLE", "not running", { retryAfterMs: 5_000 });
+        if (channel === "full") throw new Error("disk full");
         seen.push({ channel, account, request });
         return { status: 202, headers: { "x-made": "yes" }, body: '{"ok":true}' };
       },
@@ -45,6 +46,29 @@ describe("requests of chat platforms", () => {
     assert.equal((await post("/channels/nobody/x", "")).status, 404);
     const away = await post("/channels/away/x", "");
     assert.deepEqual([away.status, away.headers.get("retry-after")], [503, "5"]);
+  });
+
+  test("what could not be stored is 503 with Retry-After, without the cause", async () => {
+    const full = await post("/channels/full/x", "{}");
+    assert.deepEqual([full.status, full.headers.get("retry-after")], [503, "5"]);
+    assert.doesNotMatch(await full.text(), /disk/);
+  });
+
+  test("a body that does not come in time, or is cut, reaches no channel", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const [slow, cut] = [connect(room.port, "127.0.0.1"), connect(room.port, "127.0.0.1")];
+    const before = seen.length;
+    for (const socket of [slow, cut]) socket.write("POST /channels/webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{");
+    cut.end();
+    let answer = "";
+    slow.on("data", (data: Buffer) => (answer += data.toString()));
+    while (answer === "") {
+      await new Promise((resolve) => setImmediate(resolve));
+      t.mock.timers.tick(LIMITS.httpBodyMs);
+    }
+    slow.destroy();
+    assert.match(answer, /^HTTP\/1\.1 4\d\d [\s\S]*too slowly/);
+    assert.equal(seen.length, before);
   });
 
   for (const path of ["/channels/", "/channels/UPPER", "/channels/a/b/c", "/channels/a/..%2fb", `/channels/a/${"x".repeat(65)}`])
