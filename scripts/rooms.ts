@@ -43,7 +43,7 @@ const MAY: Record<string, readonly string[]> = {
 const OWNER: Record<string, readonly string[]> = {
   "node:sqlite": ["store"],
   ws: ["server", "client"],
-  "node:http": ["server"],
+  "node:http": ["server", "tools"],
   "node:child_process": ["agents", "tools", "remote", "channels", "cli"],
 };
 

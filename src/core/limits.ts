@@ -326,6 +326,9 @@ export const LIMITS = {
   actionsRemembered: 500,
   /** A channel that stays broken for the same cause is told about once within this time. */
   alarmQuietMs: 3_600_000,
+  /** A file that a client names by its address: the whole fetch, and how many redirects it may take; then it is refused. */
+  guardedFetchMs: 30_000,
+  guardedFetchRedirects: 3,
   /** An interactive login that nobody completes ends by then. */
   channelLoginMs: 300_000,
   /** Bytes of one line from an IRC server; a longer one is dropped as a whole. */

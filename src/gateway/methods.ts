@@ -30,6 +30,7 @@ import { routesMethods } from "../methods/routes.ts";
 import { sendMethods } from "../methods/send.ts";
 import { sessionMethods } from "../methods/sessions.ts";
 import { queueEvent, statusMethods, type StatusDeps } from "../methods/status.ts";
+import { guardedFetch } from "../tools/guarded-fetch.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import { queueSettings } from "../routing/queue-mode.ts";
 import type { RoutingConfig } from "../routing/types.ts";
@@ -90,6 +91,12 @@ export class Methods {
         link: (channel, account) => this.chats.channels.link(channel, account),
         abilities: (channel) => this.chats.abilities(channel),
         facts: this.core.facts,
+        mediaFor: (agentId) => ({
+          workspace: this.core.settings(agentId ?? this.core.defaultAgent()).workspace,
+          media: this.core.media,
+          log: this.core.log,
+          fetch: (url, maxBytes) => guardedFetch(url, { maxBytes }),
+        }),
       }),
       ...deadLetterMethods({ turns: this.chats.turns, reread: (row) => this.chats.inbound.retry(row) }),
       ...this.#adminMethods(),

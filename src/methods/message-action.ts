@@ -131,7 +131,7 @@ const has =
 const ACTIONS: Readonly<Record<string, Action>> = {
   send: {
     available: () => true,
-    run: (params, context) => context.send(targetOf(params, context), text(params, "message"), params),
+    run: (params, context) => context.send(targetOf(params, context), optional(params, "message") ?? "", params),
   },
   reply: {
     available: () => true,

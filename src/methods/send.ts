@@ -9,12 +9,12 @@ import { conversationOf } from "../turns/engine.ts";
 import type { ChatDeps } from "./context.ts";
 import { runAction, type ActionContext } from "./message-action.ts";
 import { createOnce } from "./once.ts";
+import { hasMedia, takeMedia, type MediaDeps, type MediaParams } from "./send-media.ts";
 
-type SendParams = {
+type SendParams = MediaParams & {
   to: string;
   message?: string;
-  mediaUrl?: string;
-  mediaUrls?: string[];
+  agentId?: string;
   channel?: string;
   accountId?: string;
   threadId?: string;
@@ -27,6 +27,7 @@ type ActionParams = {
   params: Record<string, unknown>;
   reply?: { replyToId: string };
   accountId?: string;
+  agentId?: string;
   idempotencyKey: string;
 };
 type PollParams = {
@@ -48,6 +49,8 @@ export type SendDeps = ChatDeps & {
   link: (channel: ChannelId, account: AccountId) => Link | null;
   abilities: (channel: string) => Abilities | null;
   facts: Facts;
+  /** Where the files of a message may come from; the workspace is that of the agent, or of the default one. */
+  mediaFor: (agentId: string | undefined) => MediaDeps;
 };
 
 /** How long a caller of `send` waits for the platform; the message stays in the outbox beyond it. */
@@ -66,6 +69,7 @@ export function sendMethods(deps: SendDeps) {
   return {
     send: { scope: "operator.write", maxBytes: LIMITS.attachmentRequestBytes, run: (params: SendParams) => send(deps, params) },
     "message.action": {
+      maxBytes: LIMITS.attachmentRequestBytes,
       scope: "operator.write",
       run: ({ action, ...request }: ActionParams) => act(action, request),
     },
@@ -103,30 +107,51 @@ function contextOf(deps: SendDeps, request: Omit<ActionParams, "action">): Actio
     key,
     send: (target, message) => {
       const replyTo = target.replyTo ?? (request.reply && asId<MessageId>(request.reply.replyToId));
-      return say(deps, { ...target, ...(replyTo === undefined ? {} : { replyTo }) }, message, key, String(to));
+      const files = { ...mediaOf(params), ...(request.agentId === undefined ? {} : { agentId: request.agentId }) };
+      return say(deps, { ...target, ...(replyTo === undefined ? {} : { replyTo }) }, message, key, String(to), files);
     },
   };
 }
 
 async function send(deps: SendDeps, params: SendParams): Promise<unknown> {
-  if (params.mediaUrl || params.mediaUrls?.length)
-    throw new GatewayError("INVALID_REQUEST", "this channel takes text only", { details: { code: "MEDIA_NOT_SUPPORTED" } });
   const channel = channelOf(deps, params.channel);
   const target = deps.toTarget(channel, params.accountId, params.to, params.threadId);
   const replyTo = params.replyToId === undefined ? {} : { replyTo: asId<MessageId>(params.replyToId) };
-  return await say(deps, { ...target, ...replyTo }, params.message ?? "", params.idempotencyKey, params.to);
+  return await say(deps, { ...target, ...replyTo }, params.message ?? "", params.idempotencyKey, params.to, params);
 }
 
-async function say(deps: SendDeps, target: Target, message: string, key: string, to: string): Promise<unknown> {
-  if (!message.trim()) throw new GatewayError("INVALID_REQUEST", "the message is empty");
+type Attached = MediaParams & { agentId?: string };
+
+async function say(deps: SendDeps, target: Target, message: string, key: string, to: string, attached: Attached): Promise<unknown> {
+  const withMedia = hasMedia(attached);
+  if (!message.trim() && !withMedia) throw new GatewayError("INVALID_REQUEST", "the message is empty");
+  if (withMedia && deps.abilities(target.channel)?.media.out !== true)
+    throw new GatewayError("INVALID_REQUEST", "this channel takes text only", { details: { code: "MEDIA_NOT_SUPPORTED" } });
   const { turns } = deps;
   const intentId = `send:${key}`;
+  const isKnown = (): boolean => turns.options.outbox.byIntent(intentId).length > 0;
+  const media = withMedia && !isKnown() ? await takeMedia(attached, deps.mediaFor(attached.agentId)) : [];
   await turns.options.store.write(() => {
-    const before = turns.options.outbox.byIntent(intentId);
-    if (before.length === 0) turns.addIntent(intentId, null, target, message, deps.clock.now());
+    if (!isKnown()) turns.addIntent(intentId, null, target, message, deps.clock.now(), media.length > 0 ? { media } : {});
   });
   turns.options.deliver(conversationOf(target));
   return toReceipt(key, target.channel, to, await deps.settled(intentId, WAIT_MS));
+}
+
+/** The files of an action's params, under the names that clients use for them. */
+function mediaOf(params: Readonly<Record<string, unknown>>): MediaParams {
+  const text = (...names: readonly string[]): string | undefined =>
+    names.map((name) => params[name]).find((value): value is string => typeof value === "string" && value !== "");
+  const url = text("media", "mediaUrl", "path", "filePath");
+  const many = params["mediaUrls"];
+  const [buffer, filename, contentType] = [text("buffer"), text("filename"), text("contentType")];
+  return {
+    ...(url === undefined ? {} : { mediaUrl: url }),
+    ...(Array.isArray(many) ? { mediaUrls: many.map(String) } : {}),
+    ...(buffer === undefined ? {} : { buffer }),
+    ...(filename === undefined ? {} : { filename }),
+    ...(contentType === undefined ? {} : { contentType }),
+  };
 }
 
 /** Throws when the platform refused it for good; says `queued` while it waits, so that nobody sends it again. */

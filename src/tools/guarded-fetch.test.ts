@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { after, test } from "node:test";
+import { GatewayError } from "../core/errors.ts";
+import { guardedFetch, type GuardedOptions } from "./guarded-fetch.ts";
+import { isPublicAddress } from "./public-address.ts";
+
+const closers: (() => void)[] = [];
+after(() => closers.forEach((close) => close()));
+
+async function serve(listener: RequestListener): Promise<{ port: number; paths: string[] }> {
+  const paths: string[] = [];
+  const server = createServer((request, response) => {
+    paths.push(`${request.headers.host} ${request.url}`);
+    listener(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  closers.push(() => void (server.closeAllConnections(), server.close()));
+  return { port: (server.address() as AddressInfo).port, paths };
+}
+
+/** "public.example" lies on loopback here, and is permitted by that one address; everything else keeps its rule. */
+const names: Readonly<Record<string, readonly string[]>> = {
+  "public.example": ["127.0.0.1"],
+  "private.example": ["10.0.0.7"],
+  "both.example": ["127.0.0.1", "169.254.169.254"],
+};
+const options: GuardedOptions = {
+  maxBytes: 1_000,
+  resolve: async (host) => names[host] ?? [],
+  permits: (address) => address === "127.0.0.1" || isPublicAddress(address),
+};
+const code = (wanted: string) => (err: unknown) => err instanceof GatewayError && (err.details?.["code"] === wanted || err.code === wanted);
+
+test("only addresses of the public internet are public, in every way to write them", () => {
+  for (const address of ["1.1.1.1", "93.184.216.34", "172.32.0.1", "2606:4700:4700::1111"]) assert.ok(isPublicAddress(address), address);
+  const closed =
+    "127.0.0.1 10.1.2.3 172.16.0.1 172.31.255.255 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 198.18.0.1 224.0.0.1 255.255.255.255 " +
+    ":: ::1 ::ffff:127.0.0.1 ::ffff:1.1.1.1 fe80::1 fe80::1%eth0 fc00::1 fd00:ec2::254 64:ff9b::a00:1 2002:7f00:1::1 2001:db8::1 2001:0:1::1 ff02::1 example.org";
+  for (const address of closed.split(" ")) assert.ok(!isPublicAddress(address), address);
+});
+
+test("a file is read from the address that was looked at, under its own name", async () => {
+  const { port, paths } = await serve((_, response) => void response.writeHead(200, { "content-type": "image/png; x=1" }).end("abc"));
+  const got = await guardedFetch(`http://public.example:${port}/a.png`, options);
+  assert.deepEqual([Buffer.from(got.bytes).toString(), got.mimeType, paths], ["abc", "image/png", [`public.example:${port} /a.png`]]);
+});
+
+test("private, loopback and metadata addresses, mixed names, other schemes and credentials are refused before anything is connected", async () => {
+  const refusedUrls = [
+    "http://private.example/",
+    "http://both.example/",
+    "http://169.254.169.254/latest/meta-data",
+    "http://[::1]/",
+    "http://[::ffff:7f00:1]/",
+    "http://2130706434/",
+    "http://0x7f.2/",
+    "file:///etc/passwd",
+    "ftp://public.example/",
+    "http://user:pass@public.example/",
+    "nonsense",
+  ];
+  for (const url of refusedUrls) await assert.rejects(guardedFetch(url, options), code("ADDRESS_REFUSED"), url);
+  await assert.rejects(guardedFetch("http://127.0.0.1:1/", { maxBytes: 1 }), code("ADDRESS_REFUSED"));
+  await assert.rejects(guardedFetch("http://localhost:1/", { maxBytes: 1 }), code("ADDRESS_REFUSED"));
+});
+
+test("a redirect is looked at like the first address, and does not go round for ever", async () => {
+  const to: { location: string } = { location: "" };
+  const { port, paths } = await serve((request, response) =>
+    request.url === "/end" ? void response.writeHead(200).end("ok") : void response.writeHead(302, to).end(),
+  );
+  const url = `http://public.example:${port}/start`;
+  to.location = "/end";
+  assert.equal((await guardedFetch(url, options)).url, `http://public.example:${port}/end`);
+  for (const location of [
+    "http://private.example/",
+    "http://169.254.169.254/",
+    "file:///etc/passwd",
+    `http://public.example:${port}/start`,
+  ]) {
+    to.location = location;
+    await assert.rejects(guardedFetch(url, options), code("ADDRESS_REFUSED"), location);
+  }
+  assert.ok(paths.length < 12);
+});
+
+test("a file that is too large is refused by its length, or as soon as it is", async () => {
+  const announced = await serve((_, response) => void response.writeHead(200, { "content-length": "5000" }).end(Buffer.alloc(5_000)));
+  await assert.rejects(guardedFetch(`http://public.example:${announced.port}/`, options), code("TOO_LARGE"));
+  const endless = await serve((_, response) => {
+    response.writeHead(200);
+    response.write(Buffer.alloc(2_000));
+  });
+  await assert.rejects(guardedFetch(`http://public.example:${endless.port}/`, options), code("TOO_LARGE"));
+  const missing = await serve((_, response) => void response.writeHead(404).end());
+  await assert.rejects(guardedFetch(`http://public.example:${missing.port}/`, options), code("UNAVAILABLE"));
+});
