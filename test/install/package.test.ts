@@ -45,6 +45,8 @@ test(
       "bin/openclaw.js",
       "dist/main.js",
       "dist/pi-extension.mjs",
+      "dist/channel.js",
+      "dist/types/channels/sdk.d.ts",
       "dist/web/index.html",
       "LICENSE",
       "CHANGELOG.md",

@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { startModelServer, type ModelServer } from "../model-server.ts";
+import { openclaw } from "./cli.ts";
 import { dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "./gateway.ts";
 
 const TOKEN = "desk-token-0123456789";
@@ -74,10 +75,32 @@ let gateway: GatewayUnderTest;
 const home = newHome();
 const folder = join(stateDir(home), "channels");
 
+/** A platform that pushes and asks, in one file: what it was sent is the answer to a GET. */
+const PUSHED = `
+import { defineChannel } from "openclaw-gateway/channel";
+const sent = [];
+export default defineChannel({
+  id: "pushed", label: "Pushed", abilities: { chatKinds: ["direct"], maxText: { unit: "utf16", value: 100 }, ack: "event" },
+  parse: () => ({ account: {} }), identity: () => "pushed", toChat: (id) => ({ kind: "direct", id }), verify: async () => ({ name: "p" }),
+  run: (account, host, live, signal) => new Promise((resolve) => {
+    live({ send: async (part) => ({ state: "sent", ids: [String(sent.push(part.text))] }) });
+    signal.addEventListener("abort", resolve);
+  }),
+  async receive(account, { method, body }, host) {
+    if (method === "GET") return { status: 200, body: JSON.stringify(sent) };
+    const text = Buffer.from(body).toString();
+    const common = { eventId: text, sentAt: Date.now(), origin: "live", message: text, media: [], mentionsSelf: true };
+    await host.admit([{ ...common, kind: "message", chat: { kind: "direct", id: "p" }, sender: { id: "p", isBot: false, isSelf: false }, text }]);
+    return { status: 200, body: "stored" };
+  },
+});
+`;
+
 const config = (): unknown => ({
   ...modelConfig(model.url),
   channels: {
     desk: { url: desk.url, token: TOKEN, dmPolicy: "allowlist", allowFrom: ["ann"] },
+    pushed: { dmPolicy: "open", allowFrom: ["*"] },
     broken: { token: "x" },
     shapeless: {},
     missing: {},
@@ -93,6 +116,7 @@ before(async () => {
   model = await startModelServer();
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "desk.mjs"), /```js\n([\s\S]+?)\n```/.exec(guide)![1]!);
+  writeFileSync(join(folder, "pushed.js"), PUSHED);
   writeFileSync(join(folder, "broken.mjs"), "export default {");
   writeFileSync(join(folder, "shapeless.ts"), 'const id: string = "shapeless";\nexport default { id, label: "Shapeless", abilities: {} };');
   writeFileSync(join(folder, "irc.mjs"), 'throw new Error("a built-in id was taken");');
@@ -167,6 +191,17 @@ test("killed, it goes on at its cursor", async () => {
   gateway = await startGateway({ home, config: config() });
   await shows("You said: while away");
   assert.equal(desk.shown.filter(({ text }) => text === "You said: hello").length, 1);
+});
+
+test("a platform may push to it, and the command line knows it", async () => {
+  const at = `${gateway.http}/channels/pushed`;
+  assert.equal(await (await fetch(at, { method: "POST", body: "knock" })).text(), "stored");
+  await until("the answer", async () => ((await (await fetch(at)).json()) as string[]).includes("You said: knock"));
+  const status = await openclaw(home, "channels", "status");
+  assert.match(status.stdout, /pushed/);
+  const said = await openclaw(home, "message", "send", "--channel", "desk", "--to", "ann", "--message", "by hand");
+  assert.equal(said.code, 0, said.stdout + said.stderr);
+  await shows("by hand");
 });
 
 test("a broken file is its own channel's matter, with cause and fix", async () => {
