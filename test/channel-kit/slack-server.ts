@@ -32,7 +32,9 @@ export const OTHER_APP = "xapp-1-A2-test-two";
 export const SIGNING = "signing-secret-1";
 export const TEAM = "T0000001";
 export const ADA = "U0000007";
+export const BOB = "U0000008";
 export const DM = "D0000001";
+export const DM_BOB = "D0000002";
 export const ROOM = "C0000001";
 const BOTS: Readonly<Record<string, { user: string; bot: string; name: string; app: string }>> = {
   [BOT_TOKEN]: { user: "U000BOT1", bot: "B0000001", name: "robot", app: APP_TOKEN },
@@ -68,6 +70,7 @@ export class SlackServer {
   readonly #wss = new WebSocketServer({ noServer: true });
   #wire: "up" | "close" | "silent" = "up";
   #number = 0;
+  #newest: Envelope | null = null;
   #deafSince: number | null = null;
   #pings: NodeJS.Timeout | undefined;
   /** Seconds that a hello announces. */
@@ -126,6 +129,7 @@ export class SlackServer {
     const id = `env-${++this.#number}`;
     const envelope: Envelope = { id, tries: 0, frame: { envelope_id: id, type, payload, accepts_response_payload: type !== "events_api" } };
     this.#waiting.set(id, envelope);
+    this.#newest = envelope;
     this.#deliver(envelope, app);
     return id;
   }
@@ -148,6 +152,13 @@ export class SlackServer {
   /** Everything that was not acknowledged comes again on a socket that is open. */
   redeliver(app = APP_TOKEN): void {
     for (const envelope of this.#waiting.values()) this.#deliver(envelope, app);
+  }
+
+  /** The newest envelope once more, as after a lost acknowledgement. */
+  repeat(app = APP_TOKEN): void {
+    if (!this.#newest) throw new Error("there was no event");
+    this.#waiting.set(this.#newest.id, this.#newest);
+    this.#deliver(this.#newest, app);
   }
 
   /** Slack is about to close the oldest socket; it does so after `graceMs`, or when the other side has left. */

@@ -323,6 +323,23 @@ play("a key is found behind hundreds of later messages, and is not taken from so
   assert.equal(await rig.link().lookup!(part("another")), null);
 });
 
+play("a part that an earlier process has sent is not sent again; where the app may not read, it is sent", async (rig, server) => {
+  const [asked, other] = [part("once"), part("once", { target: target(room) })];
+  const found = ids(await rig.link().send(asked, signal));
+  ids(await rig.link().send(part("again"), signal));
+  assert.equal(server.of("conversations.history").length, 1, "a conversation is looked at once");
+  const next = await openRig(createSlackChannel({ timings }) as Channel, server.config());
+  await next.state("ready");
+  server.fail("conversations.history", { status: 503 });
+  const later = await next.link().send(asked, signal);
+  assert.ok(later.state === "refused" && later.retryable);
+  assert.deepEqual(ids(await next.link().send(asked, signal)), found);
+  assert.deepEqual(server.sent(), ["once", "again"]);
+  server.fail("conversations.history", { error: "missing_scope", needed: "channels:history" });
+  ids(await next.link().send(other, signal));
+  await next.close();
+});
+
 play("no connection at all: certainly not sent", async (rig, server) => {
   const link = rig.link();
   await server.close();
