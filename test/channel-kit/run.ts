@@ -1,0 +1,63 @@
+// Puts channels through the whole kit: their own tests, the scripted platform against its official library, the scenarios with the
+// whole process, and random kills.
+//   npm run channel-kit -- [CHANNEL...] [--write]
+// --write brings the table of docs/channels/README.md up to date; then every channel has to be played.
+import { existsSync, globSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { run } from "node:test";
+import { parseArgs } from "node:util";
+import { channelIds, loadChannel } from "../../src/channels/registry.ts";
+import { SCENARIOS, type Scenario } from "./scenarios.ts";
+import { toTable, unproven, type Played, type Verdict } from "./report.ts";
+import { STAGES } from "./stage.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const { values, positionals } = parseArgs({ options: { write: { type: "boolean", default: false } }, allowPositionals: true });
+const unknown = positionals.filter((id) => !channelIds.some((known) => known === id));
+if (unknown.length > 0) {
+  console.error(`There is no channel ${unknown.join(", ")}.\nThe channels are ${channelIds.join(", ")}.`);
+  process.exit(2);
+}
+const ids = positionals.length > 0 && !values.write ? positionals : [...channelIds];
+
+/** All files of the kit that are about one channel. */
+function filesOf(id: string): string[] {
+  const own = [`src/channels/${id}/*.test.ts`, `test/channel-kit/${id}-*.test.ts`, `test/wire/${id}.test.ts`];
+  const common = ["test/channel-kit/gateway.test.ts", "test/channel-kit/kills.test.ts"].filter(() => Object.hasOwn(STAGES, id));
+  return [...globSync(own, { cwd: root }).toSorted(), ...common].map((name) => `${root}${name}`);
+}
+
+async function play(id: string): Promise<{ verdicts: Verdict[]; passed: number; failed: number }> {
+  process.env["CHANNEL_KIT"] = id;
+  const verdicts: Verdict[] = [];
+  for await (const { type, data } of run({ files: filesOf(id), concurrency: 2, timeout: 300_000 })) {
+    if (type !== "test:pass" && type !== "test:fail") continue;
+    const isSuite = (data.details as { type?: string }).type === "suite" || existsSync(data.name);
+    if (isSuite && type === "test:pass") continue;
+    const skipped = data.skip === undefined || data.skip === false ? undefined : String(data.skip);
+    verdicts.push({ name: data.name, passed: type === "test:pass", ...(skipped !== undefined && { skipped }) });
+    if (type === "test:fail" && !isSuite) console.log(`  ✗ ${id}: ${data.name}`);
+  }
+  const failed = verdicts.filter((each) => !each.passed).length;
+  return { verdicts, passed: verdicts.filter((each) => each.passed && each.skipped === undefined).length, failed };
+}
+
+let passed = 0;
+let failed = 0;
+const played: Played[] = [];
+for (const id of ids) {
+  const channel = (await loadChannel(id as (typeof channelIds)[number]))!;
+  const result = await play(id);
+  const missing = unproven(channel.abilities, result.verdicts);
+  for (const ability of missing) console.log(`  ✗ ${id}: the ability "${ability}" is declared, and no test proves it`);
+  passed += result.passed;
+  failed += result.failed + missing.length;
+  played.push({ id, label: channel.label, abilities: channel.abilities, verdicts: result.verdicts });
+  console.log(`${result.failed + missing.length === 0 ? "✓" : "✗"} ${channel.label}: ${result.passed} passed, ${result.failed} failed`);
+}
+const scenarios: readonly Scenario[] = SCENARIOS;
+const table = toTable(played, scenarios);
+console.log(`\n${table}`);
+if (values.write) writeFileSync(`${root}docs/channels/README.md`, `${table}\n`);
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 ? 1 : 0;
