@@ -60,3 +60,23 @@ export const channelsLogout: Run = async (invocation) => {
     out.note(`Its configuration stays; openclaw channels remove ${channel} takes that away, too.`);
   });
 };
+
+/** `openclaw channels start <channel>` and `openclaw channels stop <channel>`: the accounts that are running, not the configuration. */
+const switched =
+  (method: "channels.start" | "channels.stop", done: string): Run =>
+  async (invocation) => {
+    const { out } = invocation;
+    const channel = checkName(invocation.arg(0), "channel");
+    const account = invocation.text("account");
+    const answer = await callGateway<{ accountIds: string[] }>(invocation, ["operator.admin"], method, {
+      channel,
+      ...(account !== undefined && { accountId: account }),
+    });
+    out.result(answer, () => {
+      for (const id of answer.accountIds) out.line(`${channel}/${id} ${done}.`);
+      out.note("openclaw channels status shows how it goes.");
+    });
+  };
+
+export const channelsStart: Run = switched("channels.start", "is being started");
+export const channelsStop: Run = switched("channels.stop", "is stopped until it is started again");

@@ -49,9 +49,10 @@ export function cellOf(played: Played, scenario: Scenario): "✓" | "✗" | "n/a
   return mine.length > 0 || !scenario.applies(played.abilities) ? "n/a" : "·";
 }
 
+const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+
 /** The page of the results, in Markdown. */
 export function toTable(channels: readonly Played[], scenarios: readonly Scenario[]): string {
-  const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
   const rule = row(["---", ...channels.map(() => "---")]);
   const abilities = Object.keys(PROOFS);
   return [

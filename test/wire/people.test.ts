@@ -195,3 +195,15 @@ test("The command line shows who talks to which agent, where, and why", { skip }
   const stranger = await openclaw(home, "route", "explain", "irc", "default", "eve!e@example.org");
   assert.match(stranger.stdout, /pairing/);
 });
+
+test("An account is stopped and started again from the command line", { skip }, async () => {
+  const stateOf = async (): Promise<unknown> =>
+    ((await call("channels.status")) as { channelAccounts: Record<string, Wire[]> }).channelAccounts["irc"]![0]!["state"];
+  const stopped = await openclaw(home, "channels", "stop", "irc");
+  assert.equal(stopped.code, 0, stopped.stderr);
+  assert.match(stopped.stdout, /irc\/default is stopped/);
+  assert.equal(await stateOf(), "stopped");
+  assert.equal((await openclaw(home, "channels", "start", "irc", "--account", "nope")).code === 0, false);
+  assert.equal((await openclaw(home, "channels", "start", "irc")).code, 0);
+  await until("the account", async () => (await stateOf()) === "ready");
+});
