@@ -90,6 +90,9 @@ export type Target = {
   thread?: string;
   replyTo?: MessageId;
   /** See Inbound.via. */ via?: string;
+  /** Where the chat belongs, for the settings of its room. */
+  guildId?: string;
+  parent?: ChatId;
 };
 
 /**

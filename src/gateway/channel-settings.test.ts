@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { configFrom } from "../config/load.ts";
-import { asId } from "../core/ids.ts";
+import { asId, type AccountId, type ChannelId, type ChatId } from "../core/ids.ts";
 import { Secret } from "../core/secret.ts";
 import { chunkLimit, historyLimit, replyPrefix, roomPrompt, withEnvironment } from "./channel-settings.ts";
 
@@ -56,4 +56,17 @@ test("a credential of the environment stands in for a missing one, and never ove
   for (const raw of [{ token: "own" }, { token: new Secret("own") }])
     assert.equal(withEnvironment(raw, { token: "TOKEN" }, { TOKEN: "t" }), raw);
   assert.deepEqual(withEnvironment({}, { token: "TOKEN" }, { TOKEN: " " }), {});
+});
+
+test("a room of a server, and a thread below it, have the words of that server's room", () => {
+  const rooms = { g1: { channels: { c1: { systemPrompt: "Be kind." } } } };
+  const { config: discord } = configFrom({ channels: { discord: { token: "t", guilds: rooms } } });
+  const chat = (id: string) => ({
+    channel: asId<ChannelId>("discord"),
+    account: asId<AccountId>("default"),
+    chat: { kind: "channel" as const, id: asId<ChatId>(id) },
+  });
+  assert.equal(roomPrompt(discord, { ...chat("c1"), guildId: "g1" }, undefined), "Be kind.");
+  assert.equal(roomPrompt(discord, { ...chat("t9"), guildId: "g1", parent: asId<ChatId>("c1") }, undefined), "Be kind.");
+  assert.equal(roomPrompt(discord, { ...chat("c1"), guildId: "g2" }, undefined), "");
 });

@@ -48,7 +48,7 @@ export function historyLimit(config: Config, place: Place, agentId: string | nul
 export function roomPrompt(config: Config, target: Target, canonicalId: ((id: string) => string) | undefined): string {
   if (target.chat.kind === "direct") return "";
   const policy = policyFor(config as RoutingConfig, target.channel, target.account);
-  const place = { id: target.chat.id, ...(target.thread ? { threadId: target.thread } : {}) };
+  const place = { id: target.chat.id, threadId: target.thread, guildId: target.guildId, parentId: target.parent };
   return roomRule(policy, place, canonicalId ?? ((id) => id)).rule.systemPrompt ?? "";
 }
 

@@ -22,6 +22,8 @@ export const placeTarget = ({ channel, account }: Source, event: Place, via?: st
 export const targetOf = (source: Source, event: Inbound): Target => ({
   ...placeTarget(source, event, event.via),
   replyTo: event.message,
+  ...(event.guildId === undefined ? {} : { guildId: event.guildId }),
+  ...(event.parent === undefined ? {} : { parent: event.parent.id }),
 });
 
 /** How every conversation (thread) of a chat begins; see conversationOf. */

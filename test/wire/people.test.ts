@@ -196,9 +196,10 @@ test("The command line shows who talks to which agent, where, and why", { skip }
   assert.match(stranger.stdout, /pairing/);
 });
 
+const stateOf = async (): Promise<unknown> =>
+  ((await call("channels.status")) as { channelAccounts: Record<string, Wire[]> }).channelAccounts["irc"]![0]!["state"];
+
 test("An account is stopped and started again from the command line", { skip }, async () => {
-  const stateOf = async (): Promise<unknown> =>
-    ((await call("channels.status")) as { channelAccounts: Record<string, Wire[]> }).channelAccounts["irc"]![0]!["state"];
   const stopped = await openclaw(home, "channels", "stop", "irc");
   assert.equal(stopped.code, 0, stopped.stderr);
   assert.match(stopped.stdout, /irc\/default is stopped/);
