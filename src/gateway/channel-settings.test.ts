@@ -58,15 +58,16 @@ test("a credential of the environment stands in for a missing one, and never ove
   assert.deepEqual(withEnvironment({}, { token: "TOKEN" }, { TOKEN: " " }), {});
 });
 
+const onDiscord = (id: string) => ({
+  channel: asId<ChannelId>("discord"),
+  account: asId<AccountId>("default"),
+  chat: { kind: "channel" as const, id: asId<ChatId>(id) },
+});
+
 test("a room of a server, and a thread below it, have the words of that server's room", () => {
   const rooms = { g1: { channels: { c1: { systemPrompt: "Be kind." } } } };
   const { config: discord } = configFrom({ channels: { discord: { token: "t", guilds: rooms } } });
-  const chat = (id: string) => ({
-    channel: asId<ChannelId>("discord"),
-    account: asId<AccountId>("default"),
-    chat: { kind: "channel" as const, id: asId<ChatId>(id) },
-  });
-  assert.equal(roomPrompt(discord, { ...chat("c1"), guildId: "g1" }, undefined), "Be kind.");
-  assert.equal(roomPrompt(discord, { ...chat("t9"), guildId: "g1", parent: asId<ChatId>("c1") }, undefined), "Be kind.");
-  assert.equal(roomPrompt(discord, { ...chat("c1"), guildId: "g2" }, undefined), "");
+  assert.equal(roomPrompt(discord, { ...onDiscord("c1"), guildId: "g1" }, undefined), "Be kind.");
+  assert.equal(roomPrompt(discord, { ...onDiscord("t9"), guildId: "g1", parent: asId<ChatId>("c1") }, undefined), "Be kind.");
+  assert.equal(roomPrompt(discord, { ...onDiscord("c1"), guildId: "g2" }, undefined), "");
 });
