@@ -74,7 +74,9 @@ class Writer {
   /** An empty line between blocks; nothing at the start of a text or of a quote. */
   #gap(): void {
     if (this.#text === "" || this.#spans.some((span) => span.start === this.#text.length && span.end === -1)) return;
-    this.#text = `${this.#text.trimEnd()}\n\n`;
+    const text = this.#text.trimEnd();
+    for (const span of this.#spans) span.end = Math.min(span.end, text.length);
+    this.#text = `${text}\n\n`;
   }
 
   #list(list: Tokens.List, indent: string): void {

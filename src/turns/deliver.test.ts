@@ -167,3 +167,33 @@ test("a part that is too old is set aside instead of being sent late", async () 
   assert.deepEqual(rig.sends, []);
   rig.close();
 });
+
+test("a part that an earlier process was sending is looked up before it is sent again", async () => {
+  const asked: string[] = [];
+  const rig = openRig(
+    () => sent,
+    "lookup",
+    async (part) => {
+      asked.push(part.text);
+      return part.text === "a1" ? [asId("found")] : null;
+    },
+  );
+  const { outbox } = rig.turns.options;
+  const link = rig.link.current;
+  rig.link.current = null;
+  await rig.say("1", "alice", "a1||a2");
+  // What recovery does with parts that were being sent when the process died.
+  await rig.store.write(() => {
+    for (const key of ["1:0", "1:1"]) {
+      outbox.attempt(key, Date.now());
+      outbox.settle(key, "queued", Date.now());
+    }
+  });
+  rig.link.current = link;
+  rig.delivery.linked("irc", "default");
+  rig.delivery.wake(conversationOf(target("alice")));
+  await until(() => rig.states().join() === "sent,sent");
+  assert.deepEqual(asked, ["a1", "a2"]);
+  assert.deepEqual(rig.sends, ["a2"]);
+  rig.close();
+});

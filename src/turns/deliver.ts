@@ -247,11 +247,24 @@ export class Delivery {
       return { state: "parked", cause: `the file ${part.media.name} is not there any more` };
     const out = this.#toPart(part);
     try {
+      const found = await this.#foundAgain(part, out, link);
+      if (found) return found;
       const result = await link.send(out, this.#abort.signal);
       return this.#fromResult(part, result);
     } catch (err) {
       return this.#fromUncertain(out, link, err);
     }
+  }
+
+  /**
+   * A part that was attempted before, perhaps by a process that died meanwhile: a platform that can be asked is asked before it gets the
+   * part again. Null: it has not got it.
+   */
+  async #foundAgain(part: OutboxPart, out: Part, link: Link): Promise<Sent | null> {
+    const { idempotency } = this.#options.abilities(out.target.channel) ?? {};
+    if (part.attempts === 0 || idempotency !== "lookup" || !link.lookup) return null;
+    const ids = await link.lookup(out);
+    return ids && { state: "sent", ids };
   }
 
   #toPart(part: OutboxPart): Part {
