@@ -22,7 +22,8 @@ const seed = Number(values.seed);
 console.log(`seed ${seed}`);
 const started = Date.now();
 const jobs = Number(values.jobs);
-const points = markedPoints();
+// Previews are edits, and IRC has none: src/turns/preview-crash.test.ts dies at those points.
+const points = markedPoints().filter((point) => !point.startsWith("preview-"));
 const campaign = (job: number): Campaign =>
   new Campaign({
     seed: seed + job,
