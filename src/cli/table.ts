@@ -412,7 +412,7 @@ const setUp: readonly Command[] = [
       { name: "force", help: "Begin again, even if a login is under way." },
     ],
     remote: true,
-    examples: ["openclaw channels login signal"],
+    examples: ["openclaw channels login my-channel"],
     load: async () => (await import("./channels-login.ts")).channelsLogin,
   },
   {
@@ -421,7 +421,7 @@ const setUp: readonly Command[] = [
     args: [{ name: "channel", needed: true }],
     flags: [{ name: "account", value: "id", help: "The account; the default one when it is not given." }, YES],
     remote: true,
-    examples: ["openclaw channels logout signal --yes"],
+    examples: ["openclaw channels logout telegram --yes"],
     load: async () => (await import("./channels-login.ts")).channelsLogout,
   },
   {
