@@ -155,7 +155,10 @@ export interface Link {
   poll?(target: Target, poll: { question: string; options: readonly string[]; multiple: boolean }): Promise<SendResult>;
   /** Fetches a file of a received message; rejects when it has more than `maxBytes` or stalls. */
   download?(ref: MediaRef, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
-  /** Finds a part by its key after a crash; null when it never arrived. Required for idempotency `lookup`. */
+  /**
+   * Finds a part by its key after an attempt of unknown fate; null when it never arrived. Throws UnknowableError when that can never be
+   * said; any other error is asked again later. Required for idempotency `lookup`.
+   */
   lookup?(part: Part): Promise<readonly MessageId[] | null>;
 }
 
@@ -204,6 +207,11 @@ export class TerminalError extends Error {
     this.name = "TerminalError";
     this.fix = fix;
   }
+}
+
+/** Thrown by `lookup` when asking again cannot help: the platform has no answer to give, or does not let us ask. */
+export class UnknowableError extends Error {
+  override readonly name = "UnknowableError";
 }
 
 /** One problem in an account's configuration: where, what, and how to mend it. */

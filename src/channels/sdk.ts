@@ -8,7 +8,7 @@ import type { Abilities, Channel } from "./channel.ts";
 
 export { callApi, causeOf, NotSentError, readBytes, retryAfterMs } from "./api.ts";
 export type { ApiAnswer, ApiRequest } from "./api.ts";
-export { TerminalError } from "./channel.ts";
+export { TerminalError, UnknowableError } from "./channel.ts";
 export type * from "./channel.ts";
 export { render, toStyled } from "./markdown.ts";
 export type { Marks, Span, Style, Styled } from "./markdown.ts";

@@ -307,8 +307,6 @@ export const LIMITS = {
   /** How far back, and through how many pages, a part is looked for after an interrupted send; beyond that nobody knows. */
   slackLookupMs: 86_400_000,
   slackLookupPages: 10,
-  /** Conversations and threads that are known to be sent to by this process; with more, Slack is asked again. */
-  slackAskedLanes: 5_000,
   /** Conversations and threads whose last message is kept for catching up; the one that was quiet longest is forgotten. */
   slackLanes: 200,
   /** Pages of one conversation, and time, for catching up after a gap; what is beyond is logged and not read. */

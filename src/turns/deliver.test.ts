@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Abilities, Link, SendResult } from "../channels/channel.ts";
+import { UnknowableError, type Abilities, type Link, type SendResult } from "../channels/channel.ts";
 import { systemClock } from "../core/clock.ts";
-import { asId } from "../core/ids.ts";
+import { asId, type MessageId } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";
 import { silentMetrics } from "../core/metrics.ts";
 import { openBench, until, type Bench } from "../../test/fakes/turns.ts";
@@ -195,5 +195,43 @@ test("a part that an earlier process was sending is looked up before it is sent 
   await until(() => rig.states().join() === "sent,sent");
   assert.deepEqual(asked, ["a1", "a2"]);
   assert.deepEqual(rig.sends, ["a2"]);
+  rig.close();
+});
+
+test("while the platform cannot say what became of a part, it is not sent; when it never can, that is reported", async () => {
+  let answer: () => Promise<readonly MessageId[] | null> = () => Promise.reject(new Error("busy"));
+  const rig = openRig(
+    () => sent,
+    "lookup",
+    () => answer(),
+  );
+  const { outbox } = rig.turns.options;
+  const link = rig.link.current;
+  rig.link.current = null;
+  await rig.say("1", "alice", "a1||a2");
+  await rig.store.write(() => {
+    outbox.attempt("1:0", Date.now());
+    outbox.settle("1:0", "queued", Date.now());
+  });
+  rig.link.current = link;
+  rig.delivery.wake(conversationOf(target("alice")));
+  await until(() => outbox.get("1:0")!.cause?.includes("busy") === true);
+  assert.deepEqual([rig.sends, rig.states()], [[], ["queued", "queued"]]);
+  answer = () => Promise.reject(new UnknowableError("no such scope"));
+  await until(() => rig.states().join() === "unknown,sent");
+  assert.deepEqual(rig.sends, ["a2"]);
+  rig.close();
+});
+
+test("a platform is not asked about a part whose refusal this process has seen", async () => {
+  let asked = 0;
+  const rig = openRig(
+    (_text, attempt) => (attempt < 3 ? { state: "refused", retryable: true, retryAfterMs: 5, reason: "slow down" } : sent),
+    "lookup",
+    async () => (asked++, null),
+  );
+  await rig.say("1", "alice", "a1");
+  await until(() => rig.states().join() === "sent");
+  assert.equal(asked, 0);
   rig.close();
 });

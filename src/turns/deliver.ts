@@ -1,4 +1,4 @@
-import type { Abilities, Link, OutMedia, Part, SendResult, Target } from "../channels/channel.ts";
+import { UnknowableError, type Abilities, type Link, type OutMedia, type Part, type SendResult, type Target } from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import { reasonOf } from "../core/errors.ts";
@@ -33,7 +33,14 @@ export type DeliveryOptions = {
 };
 
 /** `again`: what was to be edited is not there, and the part is sent as a new message. */
-type Sent = { state: PartState; ids?: readonly string[]; cause?: string; retryInMs?: number; again?: true };
+type Sent = {
+  state: PartState;
+  ids?: readonly string[];
+  cause?: string;
+  retryInMs?: number;
+  again?: true;
+  /** What became of the attempt is still to be found out. */ untold?: true;
+};
 
 /**
  * Sends what stands in the outbox. One conversation is one line: its parts leave strictly in order, conversations do not wait
@@ -48,6 +55,8 @@ export class Delivery {
   /** Until when a conversation or an account has to wait, and when a conversation is looked at again. */
   readonly #pausedUntil = new Map<string, number>();
   readonly #timers = new Map<string, () => void>();
+  /** Parts that wait after an attempt whose end this process has seen: nobody has to be asked what became of it. */
+  readonly #tried = new Set<string>();
   readonly #abort = new AbortController();
 
   constructor(options: DeliveryOptions) {
@@ -246,25 +255,28 @@ export class Delivery {
     if (part.media && !(await this.#options.media.has(part.media)))
       return { state: "parked", cause: `the file ${part.media.name} is not there any more` };
     const out = this.#toPart(part);
+    // An earlier process may have died while it sent this.
+    const before = part.attempts > 0 && !this.#tried.has(part.partKey) ? await this.#lookUp(part, out, link) : null;
+    if (before) return before;
     try {
-      const found = await this.#foundAgain(part, out, link);
-      if (found) return found;
-      const result = await link.send(out, this.#abort.signal);
-      return this.#fromResult(part, result);
+      return this.#fromResult(part, await link.send(out, this.#abort.signal));
     } catch (err) {
-      return this.#fromUncertain(out, link, err);
+      return this.#fromUncertain(part, out, link, reasonOf(err));
     }
   }
 
-  /**
-   * A part that was attempted before, perhaps by a process that died meanwhile: a platform that can be asked is asked before it gets the
-   * part again. Null: it has not got it.
-   */
-  async #foundAgain(part: OutboxPart, out: Part, link: Link): Promise<Sent | null> {
+  /** What became of an attempt of unknown fate, where the platform can be asked. Null: it has not got the part, or cannot be asked. */
+  async #lookUp(part: OutboxPart, out: Part, link: Link): Promise<Sent | null> {
     const { idempotency } = this.#options.abilities(out.target.channel) ?? {};
-    if (part.attempts === 0 || idempotency !== "lookup" || !link.lookup) return null;
-    const ids = await link.lookup(out);
-    return ids && { state: "sent", ids };
+    if (idempotency !== "lookup" || !link.lookup) return null;
+    try {
+      const ids = await link.lookup(out);
+      return ids && { state: "sent", ids };
+    } catch (err) {
+      const cause = `whether it had arrived could not be found out: ${reasonOf(err)}`;
+      const hopeless = err instanceof UnknowableError || (part.attempts + 1 >= LIMITS.sendAttempts && this.#linkOf(part) !== null);
+      return hopeless ? { state: "unknown", cause } : { state: "queued", cause, untold: true };
+    }
   }
 
   #toPart(part: OutboxPart): Part {
@@ -294,19 +306,11 @@ export class Delivery {
   }
 
   /** Nobody knows whether it arrived. Only a platform that recognises a repetition, or can be asked, gets it again. */
-  async #fromUncertain(part: Part, link: Link, err: unknown): Promise<Sent> {
-    const cause = reasonOf(err);
-    const idempotency = this.#options.abilities(part.target.channel)?.idempotency ?? "none";
-    if (idempotency === "key") return { state: "queued", cause };
-    if (idempotency === "lookup" && link.lookup) {
-      try {
-        const ids = await link.lookup(part);
-        return ids ? { state: "sent", ids } : { state: "queued", cause };
-      } catch (lookupErr) {
-        return { state: "unknown", cause: `${cause}; the look-up failed as well: ${reasonOf(lookupErr)}` };
-      }
-    }
-    return { state: "unknown", cause };
+  async #fromUncertain(part: OutboxPart, out: Part, link: Link, cause: string): Promise<Sent> {
+    const idempotency = this.#options.abilities(out.target.channel)?.idempotency ?? "none";
+    if (idempotency === "none" || (idempotency === "lookup" && !link.lookup)) return { state: "unknown", cause };
+    const found = await this.#lookUp(part, out, link);
+    return found ? { ...found, ...(found.cause && { cause: `${cause}; ${found.cause}` }) } : { state: "queued", cause };
   }
 
   async #settle(part: OutboxPart, sent: Sent): Promise<void> {
@@ -322,6 +326,8 @@ export class Delivery {
         told = this.#options.undelivered(part, sent.state, sent.cause ?? "no reason given");
     }, store);
     if (!stored) return;
+    if (sent.state === "queued" && !sent.untold) this.#tried.add(part.partKey);
+    else this.#tried.delete(part.partKey);
     (told as (() => void) | null)?.();
     metrics.count("gateway_turns_parts_total", { channel, state: sent.state });
     if (sent.state === "unknown" || sent.state === "parked")

@@ -31,11 +31,11 @@ export const abilities: Abilities = {
 
 type Options = { timings?: Timings; clock?: Clock };
 /** What is known about the apps of this process: by token, for `isAddressed`; what a request needs to be taken; where was sent to. */
-type Known = { bots: Map<string, Bot>; intakes: WeakMap<SlackAccount, Intake>; asked: Map<string, Set<string>> };
+type Known = { bots: Map<string, Bot>; intakes: WeakMap<SlackAccount, Intake> };
 
 /** The Slack channel. Tests give it shorter times; the protocol does not change with them. */
 export function createSlackChannel({ timings = TIMINGS, clock = systemClock }: Options = {}): Channel<SlackAccount> {
-  const known: Known = { bots: new Map(), intakes: new WeakMap(), asked: new Map() };
+  const known: Known = { bots: new Map(), intakes: new WeakMap() };
   return {
     id: asId<ChannelId>("slack"),
     label: "Slack",
@@ -90,9 +90,7 @@ async function serve(
     const facts = () => ({ account: asId<AccountId>("default"), bot, command: account.command, now: clock.now() });
     const session: Session = { api, host, facts, clock, storeMs: timings.storeMs, signal };
     const intake = new Intake(session);
-    const asked = known.asked.get(slackIdentity(account)) ?? new Set<string>();
-    known.asked.set(slackIdentity(account), asked);
-    const link = new SlackLink({ asked, account, api, host, userId: bot.userId, now: () => clock.now(), fail });
+    const link = new SlackLink({ account, api, host, userId: bot.userId, now: () => clock.now(), fail });
     const ready = (): void => {
       live(link);
       intake.start().catch(fail);

@@ -3,6 +3,7 @@ import { asId, type MessageId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { NotSentError } from "../api.ts";
 import {
+  UnknowableError,
   type TerminalError,
   type ChannelHost,
   type Link,
@@ -24,8 +25,6 @@ type Deps = {
   host: ChannelHost;
   /** Our own messages are known by it in a history. */ userId: string;
   now: () => number;
-  /** Conversations and threads in which this process has sent already. */
-  asked: Set<string>;
   /** Ends the connection: the token is not valid any more. */
   fail: (err: TerminalError) => void;
 };
@@ -62,24 +61,7 @@ export class SlackLink implements Link {
   async send(part: Part, signal: AbortSignal): Promise<SendResult> {
     if (signal.aborted) return refused("cancelled before it was sent", true);
     if (part.media) return this.#sendFile(part, part.media, signal);
-    return (await this.#sentBefore(part)) ?? this.#sendText(part, signal);
-  }
-
-  /**
-   * The first text of this process in a conversation may be one that an earlier process had sent when it died: Slack is asked. Null when
-   * it is to be sent, also where Slack does not let the app read.
-   */
-  async #sentBefore(part: Part): Promise<SendResult | null> {
-    const lane = laneOf(part.target);
-    if (this.#deps.asked.has(lane)) return null;
-    try {
-      const found = await this.#search(part);
-      if (Array.isArray(found)) return { state: "sent", ids: found };
-      if (found !== null) this.#deps.host.log.warn("Slack cannot be asked what was sent before", { cause: String(found) });
-      return null;
-    } catch (err) {
-      return refused(`Slack does not say what was sent before: ${reasonOf(err)}`, true);
-    }
+    return this.#sendText(part, signal);
   }
 
   async #sendText(part: Part, signal: AbortSignal): Promise<SendResult> {
@@ -93,10 +75,6 @@ export class SlackLink implements Link {
     const { via } = part.target;
     if (via !== undefined && tried.answer && /^(?:not_in_channel|channel_not_found)$/.test(tried.answer.error))
       return this.#respond(via, part, signal);
-    if (tried.result.state === "sent") {
-      if (this.#deps.asked.size >= LIMITS.slackAskedLanes) this.#deps.asked.clear();
-      this.#deps.asked.add(laneOf(part.target));
-    }
     return tried.result;
   }
 
@@ -138,17 +116,10 @@ export class SlackLink implements Link {
     return this.#deps.api.file(ref.url, most, signal);
   }
 
-  /** Looks for the message that carries the key of the part. Throws when nobody can say. */
+  /** Looks for the message that carries the key of the part. */
   async lookup(part: Part): Promise<readonly MessageId[] | null> {
     // Files carry no key.
-    if (part.media) throw new Error("Slack cannot be asked whether a file has arrived");
-    const found = await this.#search(part);
-    if (typeof found === "string") throw new Error(found);
-    return found;
-  }
-
-  /** Null: not there. A text: why it can never be known. Throws when it is not known at this moment. */
-  async #search(part: Part): Promise<readonly MessageId[] | string | null> {
+    if (part.media) throw new UnknowableError("Slack cannot be asked whether a file has arrived");
     const thread = threadOf(part.target)["thread_ts"];
     const method = thread === undefined ? "conversations.history" : "conversations.replies";
     const oldest = ((this.#deps.now() - LIMITS.slackLookupMs) / 1_000).toFixed(6);
@@ -160,7 +131,7 @@ export class SlackLink implements Link {
         // Nothing was said in it yet, or nothing is left of it.
         if (answer.error === "thread_not_found") return null;
         if (answer.status === 200 && !UNKNOWN.has(answer.error) && answer.error !== "ratelimited" && !TOKEN_ERRORS.has(answer.error))
-          return `Slack refused: ${reasonFor(answer)}`;
+          throw new UnknowableError(`Slack refused: ${reasonFor(answer)}`);
         this.#judge(answer);
         throw new Error(`Slack refused: ${reasonFor(answer)}`);
       }
@@ -172,7 +143,7 @@ export class SlackLink implements Link {
       cursor = nextCursor(answer.body["response_metadata"]);
       if (cursor === "") return null;
     }
-    return "the conversation has too many messages to find the part again";
+    throw new UnknowableError("the conversation has too many messages to find the part again");
   }
 
   /** With buttons and markup; without buttons when Slack cannot read the blocks; without anything when it cannot read the text. */
@@ -285,8 +256,6 @@ export class SlackLink implements Link {
 type Attempt = { result: SendResult; answer: Refused | null; body?: Raw };
 
 const refused = (reason: string, retryable: boolean): SendResult => ({ state: "refused", retryable, reason });
-
-const laneOf = (target: Target): string => `${target.chat.id} ${threadOf(target).thread_ts ?? ""}`;
 
 /** The thread of a target. An answer to a message is a message in its thread. */
 function threadOf({ thread, replyTo }: Target): { thread_ts?: string } {
