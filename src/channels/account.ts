@@ -3,6 +3,7 @@ import { GatewayError, reasonOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Channel, ChannelHost as RunHost, HookAnswer, HookRequest, ChannelEvent, Link, LinkState } from "./channel.ts";
 import { TerminalError } from "./channel.ts";
+import { pause } from "./pause.ts";
 import type { AccountSpec, AccountStatus, HostDeps, Leases } from "./host.ts";
 
 /** One supervised account. */
@@ -316,18 +317,5 @@ function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
-
-function pause(clock: HostDeps["clock"], delayMs: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      cancel();
-      signal?.removeEventListener("abort", done);
-      resolve();
-    };
-    const cancel = clock.after(delayMs, done);
-    signal?.addEventListener("abort", done, { once: true });
-    if (signal?.aborted) done();
   });
 }

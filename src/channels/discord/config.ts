@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { LIMITS } from "../../core/limits.ts";
 import { Secret } from "../../core/secret.ts";
+import { isSafeAddress } from "../address.ts";
 import type { AccountIssue } from "../channel.ts";
 import { isSnowflake, record, type Json } from "./wire.ts";
 
@@ -34,15 +35,6 @@ const INTENT = {
 export function intentBits({ intents }: DiscordAccount): number {
   const { messageContent, ...always } = INTENT;
   return Object.values(always).reduce((bits, bit) => bits | bit, intents.messageContent ? messageContent : 0);
-}
-
-const isLoopback = (url: URL): boolean => url.hostname === "127.0.0.1" || url.hostname === "[::1]" || url.hostname === "localhost";
-
-/** Whether credentials may go to that address: encrypted, or on this machine. */
-export function isSafeAddress(address: string, secure: "https:" | "wss:", plain: "http:" | "ws:"): boolean {
-  if (!URL.canParse(address)) return false;
-  const url = new URL(address);
-  return url.username === "" && (url.protocol === secure || (url.protocol === plain && isLoopback(url)));
 }
 
 function parseToken(raw: Json, issues: AccountIssue[]): Secret {

@@ -1,10 +1,11 @@
+import { isSafeAddress } from "../address.ts";
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { GatewayError, reasonOf } from "../../core/errors.ts";
 import { asId, type ChannelId, type ChatId } from "../../core/ids.ts";
 import type { Log } from "../../core/log.ts";
 import type { Abilities, Channel, ChannelHost, Link } from "../channel.ts";
 import { digestOf, registerCommands, toSlashCommands } from "./commands.ts";
-import { canonicalDiscordId, discordIdentity, intentBits, isSafeAddress, parseDiscordAccount, type DiscordAccount } from "./config.ts";
+import { canonicalDiscordId, discordIdentity, intentBits, parseDiscordAccount, type DiscordAccount } from "./config.ts";
 import { closeError, GatewayConnection, openSocket, SessionLostError, TIMINGS, type Timings } from "./connection.ts";
 import { reread } from "./inbound.ts";
 import { DiscordLink } from "./link.ts";

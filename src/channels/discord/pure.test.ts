@@ -1,3 +1,4 @@
+import { isSafeAddress } from "../address.ts";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -7,7 +8,7 @@ import { Secret } from "../../core/secret.ts";
 import { TerminalError, type Part } from "../channel.ts";
 import { splitText } from "../split.ts";
 import { toSlashCommands } from "./commands.ts";
-import { canonicalDiscordId, discordIdentity, intentBits, isSafeAddress, parseDiscordAccount, type DiscordAccount } from "./config.ts";
+import { canonicalDiscordId, discordIdentity, intentBits, parseDiscordAccount, type DiscordAccount } from "./config.ts";
 import { closeError, SessionLostError } from "./connection.ts";
 import { decode, fromVia, reread, type Frame, type InboundFacts } from "./inbound.ts";
 import { abilities, createDiscordChannel } from "./index.ts";

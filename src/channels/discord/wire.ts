@@ -1,5 +1,8 @@
-/** An object of Discord's JSON; nothing in it is believed before it was looked at. */
-export type Json = Readonly<Record<string, unknown>>;
+import { record, type Raw } from "../raw.ts";
+
+/** An object of Discord's JSON. */
+export type Json = Raw;
+export { record, word as textOf } from "../raw.ts";
 
 export const OP = {
   dispatch: 0,
@@ -20,9 +23,6 @@ export const FLAG_LOADING = 1 << 7;
 /** Discord's epoch: 2015-01-01, in ms. */
 const EPOCH = 1_420_070_400_000;
 
-export const record = (value: unknown): Json | null =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : null;
-export const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 export const records = (value: unknown): readonly Json[] => (Array.isArray(value) ? value.map(record).filter((item) => item !== null) : []);
 
 export const isSnowflake = (value: unknown): value is string => typeof value === "string" && /^\d{1,20}$/.test(value);

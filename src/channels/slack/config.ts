@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { LIMITS } from "../../core/limits.ts";
 import { Secret } from "../../core/secret.ts";
+import { httpsAddress } from "../address.ts";
 import type { AccountIssue } from "../channel.ts";
 
 /** One Slack app in one workspace, complete. */
@@ -48,26 +49,6 @@ const SIGNING = {
   fix: "Copy the Signing Secret from api.slack.com/apps (Basic Information) into channels.slack.signingSecret.",
 };
 
-/** An https address; plain http only on this machine, since a token goes with every request. */
-function address(raw: Raw, issues: Issues): string {
-  const value = raw["apiRoot"] ?? "https://slack.com/api";
-  const url = typeof value === "string" ? URL.parse(value) : null;
-  const local = url !== null && url.protocol === "http:" && isLoopback(url.hostname);
-  if (url && (url.protocol === "https:" || local) && !url.username && !url.password && !url.hash && !url.search)
-    return url.href.replace(/\/+$/, "");
-  issues.push({
-    path: "apiRoot",
-    message: "must be an address that begins with https://",
-    fix: "Plain http:// is accepted only for this machine (127.0.0.1, localhost, ::1).",
-  });
-  return "";
-}
-
-/** Whether a host name means this machine. */
-export function isLoopback(hostname: string): boolean {
-  return /^(127(\.\d+){3}|localhost|\[::1\])$/.test(hostname);
-}
-
 /** Checks and completes an account. Secrets are resolved; pure. */
 export function parseSlackAccount(value: unknown): { account: SlackAccount } | { issues: readonly AccountIssue[] } {
   const issues: Issues = [];
@@ -87,7 +68,7 @@ export function parseSlackAccount(value: unknown): { account: SlackAccount } | {
       mode === "http"
         ? { mode, signingSecret: secret(raw, "signingSecret", SIGNING, issues) }
         : { mode: "socket", appToken: secret(raw, "appToken", APP, issues) },
-    apiRoot: address(raw, issues),
+    apiRoot: httpsAddress(raw["apiRoot"] ?? "https://slack.com/api", "apiRoot", issues).replace(/\/+$/, ""),
     command: command["enabled"] === false ? null : String(name).replace(/^\//, ""),
     mediaBytes: Number(mib) * 1_048_576,
   };

@@ -1,10 +1,11 @@
+import { isLoopback } from "../address.ts";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { GatewayError, reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { TerminalError } from "../channel.ts";
 import { record, TOKEN_ERRORS, type Raw } from "./api.ts";
-import { isLoopback } from "./config.ts";
-import { pause, type Intake, type Session } from "./intake.ts";
+import { type Intake, type Session } from "./intake.ts";
+import { pause } from "../pause.ts";
 
 export type Timings = {
   /** Time for a socket to be opened and to say hello. */

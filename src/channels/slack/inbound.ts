@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
 import type { ChannelEvent, ChatKind, Inbound, MediaKind, MediaRef, Place, Sender } from "../channel.ts";
+import { list, need, record, word, type Raw } from "../raw.ts";
 import { ACTION } from "./outbound.ts";
 import { toEmoji } from "./emoji.ts";
 
@@ -10,19 +11,7 @@ export type Bot = { userId: string; botId: string | null; teamId: string; name: 
 /** What decoding needs to know beside the payload. `command`: see SlackAccount. */
 export type Facts = { account: AccountId; bot: Bot; command: string | null; now: number; origin?: "live" | "backfill" };
 
-type Raw = Readonly<Record<string, unknown>>;
 type Base = { eventId: string; account: AccountId; origin: "live" | "backfill"; sentAt: number };
-
-const record = (value: unknown): Raw | null =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : null;
-const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
-const word = (value: unknown): string => (typeof value === "string" ? value : "");
-
-function need(value: unknown, what: string): Raw {
-  const found = record(value);
-  if (!found) throw new Error(`${what} is missing`);
-  return found;
-}
 
 function needId(value: unknown, what: string): string {
   if (typeof value === "string" && /^[A-Z][A-Z0-9]{1,30}$/.test(value)) return value;

@@ -8,7 +8,8 @@ import { canonicalSlackId, parseSlackAccount, slackIdentity, type SlackAccount }
 import { listen, TIMINGS, type Timings } from "./connection.ts";
 import { isSigned, payloadOf } from "./hook.ts";
 import { kindOf, reread, type Bot } from "./inbound.ts";
-import { Intake, pause, type Session } from "./intake.ts";
+import { Intake, type Session } from "./intake.ts";
+import { pause } from "../pause.ts";
 import { reasonFor, SlackLink } from "./link.ts";
 import { toMrkdwn } from "./outbound.ts";
 

@@ -2,6 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ChannelEvent, ChannelHost } from "../channel.ts";
+import { pause } from "../pause.ts";
 import { nextCursor, revoked, TOKEN_ERRORS, type SlackApi } from "./api.ts";
 import { advance, marksOf, type Mark } from "./cursor.ts";
 import { decode, decodeHistory, type Facts } from "./inbound.ts";
@@ -139,17 +140,3 @@ export class Intake {
 }
 
 const timeOf = (message: unknown): number => Number((message as { ts?: unknown } | null)?.ts ?? Number.NaN);
-
-/** Waits, or until the signal aborts. */
-export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      cancel();
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const cancel = clock.after(delayMs, done);
-    signal.addEventListener("abort", done, { once: true });
-    if (signal.aborted) done();
-  });
-}

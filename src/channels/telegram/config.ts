@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { LIMITS } from "../../core/limits.ts";
 import { Secret } from "../../core/secret.ts";
+import { httpsAddress } from "../address.ts";
 import type { AccountIssue } from "../channel.ts";
 
 /** One Telegram bot, complete. */
@@ -41,23 +42,9 @@ function token(raw: Raw, issues: Issues): { token: Secret; botId: string } {
   return { token: found ?? new Secret(""), botId: botId ?? "" };
 }
 
-/** An https address; plain http only on this machine, since the token is a part of every request. */
-function address(raw: Raw, key: string, fallback: string, issues: Issues): string {
-  const value = raw[key] ?? fallback;
-  const url = typeof value === "string" ? URL.parse(value) : null;
-  const local = url !== null && url.protocol === "http:" && /^(127(\.\d+){3}|localhost|\[::1\])$/.test(url.hostname);
-  if (url && (url.protocol === "https:" || local) && !url.username && !url.password && !url.hash) return url.href.replace(/\/+$/, "");
-  issues.push({
-    path: key,
-    message: "must be an address that begins with https://",
-    fix: "Plain http:// is accepted only for this machine (127.0.0.1, localhost, ::1).",
-  });
-  return "";
-}
-
 function webhook(raw: Raw, issues: Issues): TelegramAccount["webhook"] {
   if (raw["webhookUrl"] === undefined || raw["webhookUrl"] === "") return null;
-  const url = address(raw, "webhookUrl", "", issues);
+  const url = httpsAddress(raw["webhookUrl"], "webhookUrl", issues).replace(/\/+$/, "");
   const found = secret(raw, "webhookSecret", issues);
   if (!found)
     issues.push({ path: "webhookSecret", message: "is needed with webhookUrl", fix: "Set it to a long random text: openssl rand -hex 32" });
@@ -83,7 +70,7 @@ export function parseTelegramAccount(value: unknown): { account: TelegramAccount
   const raw = asRecord(value);
   const account: TelegramAccount = {
     ...token(raw, issues),
-    apiRoot: address(raw, "apiRoot", "https://api.telegram.org", issues),
+    apiRoot: httpsAddress(raw["apiRoot"] ?? "https://api.telegram.org", "apiRoot", issues).replace(/\/+$/, ""),
     webhook: webhook(raw, issues),
     linkPreview: raw["linkPreview"] !== false,
     readsAlong: readsAlong(raw["groups"]),

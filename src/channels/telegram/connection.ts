@@ -3,6 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { ChannelEvent, ChannelHost } from "../channel.ts";
+import { pause } from "../pause.ts";
 import { albumOf, joinAlbums } from "./album.ts";
 import type { Answer, BotApi, Params, Refusal } from "./api.ts";
 import { decode, queryId, updateId, UPDATES, type Facts } from "./inbound.ts";
@@ -200,17 +201,4 @@ const digest = (text: string): Buffer => createHash("sha256").update(text).diges
 /** Compares without telling by its time how much is right. */
 export function sameSecret(given: string | undefined, wanted: Secret): boolean {
   return timingSafeEqual(digest(given ?? ""), digest(wanted.reveal())) && given !== undefined;
-}
-
-function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      cancel();
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const cancel = clock.after(delayMs, done);
-    signal.addEventListener("abort", done, { once: true });
-    if (signal.aborted) done();
-  });
 }

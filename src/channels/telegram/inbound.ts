@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
 import type { ChannelEvent, ChatKind, Inbound, MediaKind, MediaRef, Place, Sender } from "../channel.ts";
+import { list, need, record, word, type Raw } from "../raw.ts";
 import { readText, type Bot } from "./text.ts";
 
 /** What decoding needs to know beside the update itself. */
@@ -15,19 +16,7 @@ export const FILE = "telegram-file:";
 /** The first topic of a forum. Its messages have no thread id, and must be sent without one. */
 export const GENERAL = "1";
 
-type Raw = Readonly<Record<string, unknown>>;
 type Base = { eventId: string; account: AccountId; origin: "live" };
-
-const record = (value: unknown): Raw | null =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : null;
-const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
-const word = (value: unknown): string => (typeof value === "string" ? value : "");
-
-function need(value: unknown, what: string): Raw {
-  const found = record(value);
-  if (!found) throw new Error(`${what} is missing`);
-  return found;
-}
 
 /** Ids have up to 52 bits; a server that writes them as text is understood as well. */
 function needId(value: unknown, what: string): string {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { Secret } from "../../core/secret.ts";
+import { httpsAddress } from "../address.ts";
 import type { AccountIssue } from "../channel.ts";
 
 /** One peer with which signed JSON is exchanged, complete. */
@@ -25,21 +26,6 @@ function secretOf(raw: Raw, key: string, issues: AccountIssue[]): Secret | null 
   return null;
 }
 
-/** An https address; plain http only on this machine, because messages of people are in every request. */
-function addressOf(raw: Raw, issues: AccountIssue[]): string | null {
-  const value = raw["outboundUrl"];
-  if (value === undefined || value === "") return null;
-  const url = typeof value === "string" ? URL.parse(value) : null;
-  const local = url?.protocol === "http:" && /^(127(\.\d+){3}|localhost|\[::1\])$/.test(url.hostname);
-  if (url && (url.protocol === "https:" || local) && !url.username && !url.password) return url.href;
-  issues.push({
-    path: "outboundUrl",
-    message: "must be an address that begins with https://",
-    fix: "Plain http:// is accepted only for this machine (127.0.0.1, localhost, ::1).",
-  });
-  return null;
-}
-
 /** Checks and completes an account. Secrets are resolved; pure. Without a secret the door is closed. */
 export function parseWebhookAccount(value: unknown): { account: WebhookAccount } | { issues: readonly AccountIssue[] } {
   const raw: Raw = typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : {};
@@ -47,7 +33,8 @@ export function parseWebhookAccount(value: unknown): { account: WebhookAccount }
   const secret = secretOf(raw, "secret", issues);
   const previous = secretOf(raw, "previousSecret", issues);
   if (!secret && issues.length === 0) issues.push({ path: "secret", message: "is missing", fix: FIX });
-  const outboundUrl = addressOf(raw, issues);
+  const url = raw["outboundUrl"];
+  const outboundUrl = url === undefined || url === "" ? null : httpsAddress(url, "outboundUrl", issues);
   if (issues.length > 0 || !secret) return { issues };
   return { account: { secret, accepted: previous ? [secret, previous] : [secret], outboundUrl } };
 }

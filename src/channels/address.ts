@@ -1,0 +1,27 @@
+import type { AccountIssue } from "./channel.ts";
+
+/** Whether a host name means this machine. */
+export function isLoopback(hostname: string): boolean {
+  return /^(127(\.\d+){3}|localhost|\[::1\])$/.test(hostname);
+}
+
+/**
+ * Whether a credential may go to that address: encrypted, or on this machine; and without a name and password of its own, which would be
+ * shown wherever the address is.
+ */
+export function isSafeAddress(address: string, secure: "https:" | "wss:", plain: "http:" | "ws:"): boolean {
+  const url = URL.parse(address);
+  if (!url || url.username !== "" || url.password !== "") return false;
+  return url.protocol === secure || (url.protocol === plain && isLoopback(url.hostname));
+}
+
+/** The address of a configuration key, complete; the empty text and an issue when no credential may go there. */
+export function httpsAddress(value: unknown, path: string, issues: AccountIssue[]): string {
+  if (typeof value === "string" && isSafeAddress(value, "https:", "http:") && !value.includes("#")) return URL.parse(value)!.href;
+  issues.push({
+    path,
+    message: "must be an address that begins with https://",
+    fix: "Plain http:// is accepted only for this machine (127.0.0.1, localhost, ::1).",
+  });
+  return "";
+}

@@ -1,0 +1,16 @@
+/** Reading JSON that a platform or a configuration gave us: nothing in it is believed before it was looked at. */
+
+export type Raw = Readonly<Record<string, unknown>>;
+
+export const record = (value: unknown): Raw | null =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : null;
+export const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+/** The text itself; empty for everything that is none. */
+export const word = (value: unknown): string => (typeof value === "string" ? value : "");
+
+/** An object, or an error that says what is missing. */
+export function need(value: unknown, what: string): Raw {
+  const found = record(value);
+  if (!found) throw new Error(`${what} is missing`);
+  return found;
+}
