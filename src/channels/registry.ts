@@ -7,8 +7,8 @@ const LOADERS: Readonly<Record<string, () => Promise<{ channel: Channel }>>> = {
   discord: () => import("./discord/index.ts"),
   irc: () => import("./irc/index.ts"),
   slack: () => import("./slack/index.ts"),
-  webhook: () => import("./webhook/index.ts"),
   telegram: () => import("./telegram/index.ts"),
+  webhook: () => import("./webhook/index.ts"),
 };
 
 export const channelIds: readonly ChannelId[] = Object.keys(LOADERS) as ChannelId[];

@@ -121,7 +121,7 @@ async function verify(invocation: Invocation, wanted: Wanted): Promise<{ name: s
     return await link.client.request("channels.verify", { channel, ...(account !== undefined && { accountId: account }), config: change });
   } catch (err) {
     throw err instanceof ClientError && VERDICTS.has(String(err.details["code"]))
-      ? withSkip(err.message, err.details["fix"])
+      ? withSkip(err.answer ?? err.message, err.details["fix"])
       : toCliError(err, link.target, invocation);
   } finally {
     await link.client.close();

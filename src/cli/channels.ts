@@ -122,8 +122,7 @@ export const channelsStatus: Run = async (invocation) => {
   );
   const rows = accountRows(answer);
   out.result(answer, () => {
-    if (rows.length === 0)
-      return out.line("No channels yet. Add one: openclaw channels add irc --set host=irc.libera.chat --set nick=mybot");
+    if (rows.length === 0) return out.line("No channels yet. Add one: openclaw channels add telegram (or discord, slack, irc, webhook)");
     if (!answer.source) return accountTable(out, rows, host.now());
     out.table(
       [{ title: "account" }, { title: "state" }],
@@ -165,8 +164,7 @@ export const channelsList: Run = async (invocation) => {
   );
   const rows = accountRows(answer).map(({ channel, accountId, enabled }) => ({ channel, account: accountId, enabled: enabled !== false }));
   out.result({ channels: rows, ...(answer.source && { source: answer.source }) }, () => {
-    if (rows.length === 0)
-      return out.line("No channels yet. Add one: openclaw channels add irc --set host=irc.libera.chat --set nick=mybot");
+    if (rows.length === 0) return out.line("No channels yet. Add one: openclaw channels add telegram (or discord, slack, irc, webhook)");
     out.table(
       [{ title: "channel" }, { title: "account" }, { title: "enabled" }],
       rows.map((row) => [row.channel, row.account, row.enabled ? "yes" : "no"]),

@@ -40,6 +40,15 @@ const METHODS: NonNullable<RoomOptions["methods"]> = {
       throw new GatewayError("NOT_FOUND", "there is no channel xyz", { fix: "openclaw channels list" });
     },
   },
+  "channels.verify": {
+    scope: "operator.admin",
+    run: () => {
+      throw new GatewayError("INVALID_REQUEST", "Telegram refuses it: Unauthorized", {
+        details: { code: "CREDENTIAL_REFUSED" },
+        fix: "Ask @BotFather.",
+      });
+    },
+  },
 };
 
 const room: Room = await startRoom({ methods: METHODS });
@@ -397,6 +406,12 @@ test("channels add asks the platform first, saves what it accepts, and never sho
   assert.match(added.err, /Next: write to mybot there, then: openclaw pairing list/);
   assert.doesNotMatch(added.out + added.err, /hunter2/);
   assert.match(readFileSync(join(state, "openclaw.json"), "utf8"), /hunter2-hunter2/);
+});
+
+test("channels add says the same when the gateway asked the platform", async () => {
+  const refused = await cli(makeState({ running: true, config: {} }), ["channels", "add", "telegram", "--set", "botToken=bad-token"]);
+  assert.equal(refused.code, 1);
+  assert.equal(refused.err, "✗ Telegram refuses it: Unauthorized\n  Why: nothing was saved.\n  Fix: Ask @BotFather.\n");
 });
 
 test("channels add saves nothing that the platform refuses, unless it is told not to ask", async () => {

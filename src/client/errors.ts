@@ -39,6 +39,8 @@ export class ClientError extends Error {
   /** Wire code of the answer, else undefined. */
   readonly code: string | undefined;
   readonly details: Readonly<Record<string, unknown>>;
+  /** The gateway's own words, without the method that was called. */
+  readonly answer: string | undefined;
   readonly retryable: boolean;
   readonly retryAfterMs: number | undefined;
   readonly closeCode: number | undefined;
@@ -48,6 +50,7 @@ export class ClientError extends Error {
     this.name = "ClientError";
     this.kind = kind;
     this.code = extra.wire?.code;
+    this.answer = extra.wire?.message;
     this.details = extra.wire?.details ?? {};
     this.retryable = extra.wire?.retryable ?? (kind === "unreachable" || kind === "starting" || kind === "closed");
     this.retryAfterMs = extra.wire?.retryAfterMs;

@@ -1,5 +1,5 @@
 import type { BotLoopSettings } from "./bot-loop.ts";
-import { own, type RoutingConfig } from "./types.ts";
+import { own, type RoutedMessage, type RoutingConfig } from "./types.ts";
 
 export type DmPolicy = "pairing" | "allowlist" | "open" | "disabled";
 export type GroupPolicyName = "allowlist" | "open" | "disabled";
@@ -159,6 +159,15 @@ export type RoomPlace = {
   threadId?: string | undefined;
   guildId?: string | undefined;
 };
+
+/** Where a message was said, for the rule of its room. */
+export const placeOf = (message: RoutedMessage): RoomPlace => ({
+  id: message.chat.id,
+  formerly: message.chat.formerly,
+  parentId: message.parent?.id,
+  threadId: message.thread?.id,
+  guildId: message.guildId,
+});
 /** `listed`: the room is named, by its id or by "*"; `exact`: by its own id or its parent's. */
 export type FoundRule = { listed: boolean; exact: boolean; rule: RoomRule };
 

@@ -1,5 +1,5 @@
 import type { ChannelId, SenderId } from "../core/ids.ts";
-import { roomRule, type AccountPolicy, type FoundRule } from "./account-policy.ts";
+import { placeOf, roomRule, type AccountPolicy, type FoundRule } from "./account-policy.ts";
 import { patternsApply } from "./mention.ts";
 import type { SafePattern } from "./safe-pattern.ts";
 import { own, type RoutedMessage, type RoutingConfig } from "./types.ts";
@@ -138,14 +138,7 @@ function admitRoom(message: RoutedMessage, policy: AccountPolicy, bot: BotFacts,
   const groupPolicy = policy.configured ? policy.groupPolicy : "allowlist";
   if (groupPolicy === "disabled") return { action: "ignore", reason: "group-disabled", detail: 'groupPolicy is "disabled"' };
   const canonical = bot.canonicalId ?? ((id: string): string => id.trim());
-  const place = {
-    id: message.chat.id,
-    formerly: message.chat.formerly,
-    parentId: message.parent?.id,
-    threadId: message.thread?.id,
-    guildId: message.guildId,
-  };
-  const found = roomRule(policy, place, canonical);
+  const found = roomRule(policy, placeOf(message), canonical);
   if (found.rule.enabled === false) return { action: "ignore", reason: "group-switched-off", detail: "the room has enabled: false" };
   const closed = groupPolicy === "allowlist" ? closedRoom(message, policy, bot, found, matches) : closedSender(message, found, matches);
   return closed ?? admitAddressed(message, policy, bot, found);

@@ -1,6 +1,6 @@
 import { reasonOf } from "../core/errors.ts";
 import type { AccountId, ChannelId, SessionKey } from "../core/ids.ts";
-import { policyFor, roomRule, type AccountPolicy } from "./account-policy.ts";
+import { placeOf, policyFor, roomRule, type AccountPolicy } from "./account-policy.ts";
 import { admit, type Admission, type BotFacts } from "./admit.ts";
 import { authorityOf, type Authority } from "./authority.ts";
 import { defaultAgent, route, type Route, type RouteInput } from "./bindings.ts";
@@ -75,14 +75,7 @@ export function decide(question: Question, config: RoutingConfig): Explanation {
 
 function roomToolsOf({ message, bot }: Question, policy: AccountPolicy): unknown {
   if (message.chat.kind === "direct") return null;
-  const place = {
-    id: message.chat.id,
-    formerly: message.chat.formerly,
-    parentId: message.parent?.id,
-    threadId: message.thread?.id,
-    guildId: message.guildId,
-  };
-  return roomRule(policy, place, bot.canonicalId ?? ((id) => id.trim())).rule.tools ?? null;
+  return roomRule(policy, placeOf(message), bot.canonicalId ?? ((id) => id.trim())).rule.tools ?? null;
 }
 
 function tryRoute(input: RouteInput, config: RoutingConfig): { chosen: Route | null; problem: string | null } {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UnknowableError, type Abilities, type Link, type SendResult } from "../channels/channel.ts";
 import { systemClock } from "../core/clock.ts";
-import { asId, type MessageId } from "../core/ids.ts";
+import { asId } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";
 import { silentMetrics } from "../core/metrics.ts";
 import { openBench, until, type Bench } from "../../test/fakes/turns.ts";
@@ -199,11 +199,11 @@ test("a part that an earlier process was sending is looked up before it is sent 
 });
 
 test("while the platform cannot say what became of a part, it is not sent; when it never can, that is reported", async () => {
-  let answer: () => Promise<readonly MessageId[] | null> = () => Promise.reject(new Error("busy"));
+  let problem = new Error("busy");
   const rig = openRig(
     () => sent,
     "lookup",
-    () => answer(),
+    () => Promise.reject(problem),
   );
   const { outbox } = rig.turns.options;
   const link = rig.link.current;
@@ -217,7 +217,7 @@ test("while the platform cannot say what became of a part, it is not sent; when 
   rig.delivery.wake(conversationOf(target("alice")));
   await until(() => outbox.get("1:0")!.cause?.includes("busy") === true);
   assert.deepEqual([rig.sends, rig.states()], [[], ["queued", "queued"]]);
-  answer = () => Promise.reject(new UnknowableError("no such scope"));
+  problem = new UnknowableError("no such scope");
   await until(() => rig.states().join() === "unknown,sent");
   assert.deepEqual(rig.sends, ["a2"]);
   rig.close();

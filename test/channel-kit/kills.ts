@@ -35,15 +35,17 @@ export async function killChannel(id: string, kills: number, seed: number, main?
   const stage = await module.open();
   const play = await Play.open(id, stage, POLICY, { queueMode: "followup", ...(main && { main }) });
   const said: Say[] = [];
+  // What people wrote and the platform has not taken yet: a platform that pushes tries until the gateway is back.
+  const pending: Promise<void>[] = [];
   try {
     for (let kill = 0; kill < kills; kill++) {
       // Most lives get as far as a connection, so that turns are hit and not only starts.
       if (kill > 0) await (random.chance(0.75) ? play.start() : play.startUnwatched());
-      await live(play, random, said, module.rooms);
+      pending.push(...(await live(play, random, said, module.rooms)));
       await play.kill();
     }
     await play.start();
-    await Promise.all(pending.splice(0));
+    await Promise.all(pending);
     await play.settle();
     return compare(play, said, kills, module.keeps);
   } finally {
@@ -51,16 +53,16 @@ export async function killChannel(id: string, kills: number, seed: number, main?
   }
 }
 
-/** What people wrote and the platform has not taken yet: a platform that pushes tries until the gateway is back. */
-const pending: Promise<void>[] = [];
-
-async function live(play: Play, random: Random, said: Say[], rooms: boolean): Promise<void> {
+/** One life with traffic, cut off at a random moment. Resolves to what is still being said. */
+async function live(play: Play, random: Random, said: Say[], rooms: boolean): Promise<Promise<void>[]> {
+  const saying: Promise<void>[] = [];
   const end = Date.now() + random.int(0, 1_600);
   while (Date.now() < end) {
     const open = said.filter(({ marker, at }) => Date.now() - at < PATIENCE_MS && play.count(new RegExp(`\\b${marker}\\b`)) === 0).length;
-    if (open < OPEN_LIMIT) pending.push(say(play, random, said, rooms));
+    if (open < OPEN_LIMIT) saying.push(say(play, random, said, rooms));
     await sleep(random.int(5, 150));
   }
+  return saying;
 }
 
 async function say(play: Play, random: Random, said: Say[], rooms: boolean): Promise<void> {
@@ -95,7 +97,7 @@ function compare(play: Play, said: readonly Say[], kills: number, keeps: boolean
       if (!row) continue;
       stored++;
       const states = parts.filter((part) => part.run_id === row.run_id).map((part) => part.state);
-      if (row.state === "parked" && seen === 0 && states.length > 0) parked++;
+      if (row.state === "parked" && seen === 0 && states.some((state) => state === "sent" || state === "unknown")) parked++;
       else if (row.state !== "done") faults.push(`${marker}: ended as ${row.state}`);
       else if (seen === 1) heard++;
       else if (states.includes("unknown")) unknown++;
