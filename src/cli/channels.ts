@@ -28,6 +28,8 @@ export type Account = {
   outboxWaiting?: number;
   outboxOldestAt?: number | null;
   outboxParked?: number;
+  /** What the platform said when it was asked. */
+  probe?: { ok: true; name: string } | { ok: false; error: string };
   outboxUnknown?: number;
 };
 export type ChannelsStatus = {
@@ -100,10 +102,11 @@ function remarks(row: AccountRow, now: number): string[] {
       ? [`${row.lastError}${row.retryAt && row.retryAt > now ? `; next try in ${formatDuration(row.retryAt - now)}` : ""}`]
       : []),
     ...(row.fix ? [row.fix] : []),
+    ...(row.probe ? [row.probe.ok ? `the platform knows it as ${row.probe.name}` : `asked now: ${row.probe.error}`] : []),
     ...(old(row.oldestWaitingAt) ? [`the oldest message waits since ${formatAge(row.oldestWaitingAt, now)}`] : []),
     ...(old(row.outboxOldestAt) ? [`the oldest reply is unsent since ${formatAge(row.outboxOldestAt, now)}`] : []),
     ...(row.rateLimits ? [`the platform asked ${plural(row.rateLimits, "time")} to slow down`] : []),
-    ...(row.reconnectAttempts ? [`connected again ${plural(row.reconnectAttempts, "time")} since it was started`] : []),
+    ...(row.reconnectAttempts ? [`${plural(row.reconnectAttempts, "connection")} ended or failed since it was started`] : []),
     ...(parkedOf(row) > 0 ? ["openclaw dead-letters list shows what is parked"] : []),
   ];
 }
@@ -129,7 +132,7 @@ export const channelsStatus: Run = async (invocation) => {
       rows.map((row) => [row.name, row.enabled === false ? "off" : "configured"]),
     );
   });
-  const failed = !answer.source && rows.some((row) => row.enabled !== false && row.state === "terminal");
+  const failed = !answer.source && rows.some((row) => row.enabled !== false && (row.state === "terminal" || row.probe?.ok === false));
   return failed ? EXIT.failure : EXIT.ok;
 };
 

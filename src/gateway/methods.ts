@@ -9,7 +9,8 @@ import { defaultAccountId } from "../config/accounts.ts";
 import { agentIds, resolveAgent } from "../config/agents.ts";
 import { channelKeys } from "../config/channel-keys.ts";
 import { missingSecrets } from "../config/missing-secrets.ts";
-import { reasonOf } from "../core/errors.ts";
+import { verifyAccount } from "../channels/verify.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type AgentId, type ChannelId } from "../core/ids.ts";
 import { agentMethods } from "../methods/agent.ts";
 import { agentsMethods } from "../methods/agents.ts";
@@ -135,6 +136,7 @@ export class Methods {
         pairings: core.pairings,
         write: (change) => core.store.write(change),
         ownerConfigured: () => core.config.commands.ownerAllowFrom.length > 0,
+        probe: (channel, account, signal) => this.#probe(channel, account, signal),
         notifyApproved: (request) => this.#notifyApproved(request),
       }),
       ...channelSetupMethods(this.#channelSetupDeps()),
@@ -288,6 +290,13 @@ export class Methods {
       });
     }
     return outbox.byIntent(intentId);
+  }
+
+  async #probe(id: string, account: string, signal: AbortSignal): Promise<{ name: string }> {
+    const channel = await this.chats.load(asId<ChannelId>(id));
+    const raw = channel && accountConfig(this.core.config, channel, account, process.env);
+    if (!channel || raw === null) throw new GatewayError("NOT_FOUND", `${id}/${account} is not configured`);
+    return await verifyAccount(channel, raw, signal);
   }
 
   async #notifyApproved(request: PairingRequest): Promise<"sent" | "unsupported" | "failed"> {

@@ -71,6 +71,11 @@ function rig(accounts: readonly AccountStatus[] = [account("oftc", "terminal", "
     pairings,
     write: (change) => store.write(change),
     ownerConfigured: () => false,
+    probe: async (channel, name) => {
+      did.push(`probe ${channel}/${name}`);
+      if (name === "oftc") throw new Error("wrong password");
+      return { name: "robot" };
+    },
     notifyApproved: async (request) => {
       did.push(`notify ${request.sender}`);
       return "sent";
@@ -83,9 +88,9 @@ function rig(accounts: readonly AccountStatus[] = [account("oftc", "terminal", "
   return { store, pairings, methods, did, close };
 }
 
-test("channels.status tells each account apart", () => {
+test("channels.status tells each account apart", async () => {
   const r = rig();
-  const status = r.methods["channels.status"].run({});
+  const status = await r.methods["channels.status"].run({}, caller("operator.read"));
   assertFits("ChannelsStatusResult", status);
   const rows = (status["channelAccounts"] as { irc: Record<string, unknown>[] }).irc;
   assert.deepEqual(
@@ -107,11 +112,32 @@ test("channels.status tells each account apart", () => {
     "healthy",
     "a channel is as well as its best account",
   );
-  assert.deepEqual(r.methods["channels.status"].run({ channel: "telegram" })["channelOrder"], []);
+  assert.deepEqual((await r.methods["channels.status"].run({ channel: "telegram" }, caller("operator.read")))["channelOrder"], []);
+  assert.deepEqual(r.did, [], "no platform is asked unless somebody wants it");
   r.close();
   const none = rig([]);
-  assertFits("ChannelsStatusResult", none.methods["channels.status"].run({}));
+  assertFits("ChannelsStatusResult", await none.methods["channels.status"].run({}, caller("operator.read")));
   none.close();
+});
+
+test("with probe the platform is asked about every account that is switched on, and one that fails is no failure of the others", async () => {
+  const r = rig([
+    account("oftc", "terminal", "wrong password"),
+    account("libera", "ready"),
+    { ...account("off", "stopped"), enabled: false } as never,
+  ]);
+  const status = await r.methods["channels.status"].run({ probe: true }, caller("operator.read"));
+  assertFits("ChannelsStatusResult", status);
+  assert.deepEqual(r.did, ["probe irc/oftc", "probe irc/libera"]);
+  assert.deepEqual(
+    status.channelAccounts["irc"]!.map((row) => [row["probe"], row["lastProbeAt"]]),
+    [
+      [{ ok: false, error: "wrong password", elapsedMs: 0 }, 50],
+      [{ ok: true, name: "robot", elapsedMs: 0 }, 50],
+      [undefined, undefined],
+    ],
+  );
+  r.close();
 });
 
 test("channels are started and stopped by account, or all at once", async () => {

@@ -1,6 +1,6 @@
 import { satisfies } from "../auth/scopes.ts";
 import type { AccountStatus } from "../channels/host.ts";
-import { GatewayError } from "../core/errors.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
 import type { AccountId, ChannelId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { LoopReading } from "../observe/event-loop.ts";
@@ -27,17 +27,27 @@ export type ChannelsDeps = {
   write: <T>(change: () => T) => Promise<T>;
   /** Somebody may answer commands as the owner (`commands.ownerAllowFrom` names somebody). */
   ownerConfigured: () => boolean;
+  /** Asks the platform about the credential of a configured account; resolves to the bot's name, rejects with a reason without secrets. */
+  probe: (channel: string, account: string, signal: AbortSignal) => Promise<{ name: string }>;
   /** Tells a sender of a direct conversation that they may talk now. */
   notifyApproved: (request: PairingRequest) => Promise<"sent" | "unsupported" | "failed">;
 };
 
+type StatusParams = { channel?: string; probe?: boolean; timeoutMs?: number };
+type Status = { channelAccounts: Record<string, Record<string, unknown>[]> } & Record<string, unknown>;
 type AccountParams = { channel: string; accountId?: string };
 type PairingParams = { channel: string; accountId: string; requestId: string };
 
 /** channels.*: the accounts of chat platforms, and who may write to the agent through them. */
 export function channelsMethods(deps: ChannelsDeps) {
   return {
-    "channels.status": { scope: "operator.read", run: (params: { channel?: string }) => statusOf(deps, params.channel) },
+    "channels.status": {
+      scope: "operator.read",
+      run: async (params: StatusParams, caller: Caller) => {
+        const status = statusOf(deps, params.channel);
+        return params.probe ? await probed(deps, status, params.timeoutMs ?? LIMITS.channelVerifyMs, caller.signal) : status;
+      },
+    },
     "channels.start": {
       scope: "operator.admin",
       run: (params: AccountParams) => {
@@ -73,7 +83,23 @@ export function channelsMethods(deps: ChannelsDeps) {
   } satisfies MethodTable;
 }
 
-function statusOf(deps: ChannelsDeps, only: string | undefined): Record<string, unknown> {
+/** The status with what each platform says of the credential at this moment; accounts that are switched off are not asked about. */
+async function probed(deps: ChannelsDeps, status: Status, timeoutMs: number, signal: AbortSignal): Promise<Status> {
+  const whole = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  const ask = async (channel: string, row: Record<string, unknown>): Promise<Record<string, unknown>> => {
+    if (row["enabled"] === false) return row;
+    const startedAt = deps.now();
+    const probe = await deps.probe(channel, String(row["accountId"]), whole).then(
+      ({ name }) => ({ ok: true, name }),
+      (err: unknown) => ({ ok: false, error: reasonOf(err) }),
+    );
+    return { ...row, lastProbeAt: deps.now(), probe: { ...probe, elapsedMs: deps.now() - startedAt } };
+  };
+  const asked = Object.entries(status.channelAccounts).map(async ([id, rows]) => [id, await Promise.all(rows.map((row) => ask(id, row)))]);
+  return { ...status, channelAccounts: Object.fromEntries(await Promise.all(asked)) as Status["channelAccounts"] };
+}
+
+function statusOf(deps: ChannelsDeps, only: string | undefined): Status {
   const groups = groupByChannel(deps.host.status().filter((each) => only === undefined || each.channel === only));
   const ids = [...groups.keys()];
   const loads = new Map(deps.loads().map((load) => [JSON.stringify([load.channel, load.account]), load]));
