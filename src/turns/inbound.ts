@@ -75,7 +75,7 @@ export class InboundDoor {
     const steps = events.map((event) => this.#safeStep(source, event));
     this.#moving = new Map();
     await this.#commit(source, events, steps, cursor);
-    this.#options.turns.options.mark("committed");
+    if (events.length > 0) this.#options.turns.options.mark("committed");
     for (const step of steps) step.afterCommit();
   }
 
