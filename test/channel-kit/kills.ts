@@ -1,3 +1,4 @@
+import { cpSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -22,14 +23,35 @@ export type KillsSummary = {
 type Row = { run_id: string; payload: string; state: string };
 type PartRow = { run_id: string | null; state: string };
 type Say = { marker: string; at: number; taken: boolean };
+type Options = {
+  /** Entry file of the gateway; its sources by default. */
+  main?: string;
+  /** Told after every kill. */
+  onKill?: () => void;
+  /** Where the home is copied to when something is wrong. */
+  keep?: string;
+};
 
 const POLICY: Policy = { dmPolicy: "open", allowFrom: ["*"], room: { allowFrom: ["*"], requireMention: true } };
 /** People wait for answers: no more than so many are open at once, each for so long. */
 const OPEN_LIMIT = 8;
 const PATIENCE_MS = 4_000;
 
+const MARKER = /\bk\d+x\b/g;
+
+/** What holds each marker; everything is looked at once, since a long life has thousands. */
+function byMarker<T>(all: readonly T[], textOf: (one: T) => string): Map<string, T[]> {
+  const found = new Map<string, T[]>();
+  for (const one of all)
+    for (const marker of new Set(textOf(one).match(MARKER))) found.set(marker, [...(found.get(marker) ?? []), one]);
+  return found;
+}
+
+const heardBy = (play: Play): Map<string, unknown[]> => byMarker(play.stage.heard(), ({ text }) => text);
+
 /** Kills the gateway at random moments while people write to it, then lets everything come to an end and compares. */
-export async function killChannel(id: string, kills: number, seed: number, main?: string): Promise<KillsSummary> {
+export async function killChannel(id: string, kills: number, seed: number, options: Options = {}): Promise<KillsSummary> {
+  const { main, onKill, keep } = options;
   const module = await STAGES[id]!();
   const random = new Random(seed);
   const stage = await module.open();
@@ -43,11 +65,14 @@ export async function killChannel(id: string, kills: number, seed: number, main?
       if (kill > 0) await (random.chance(0.75) ? play.start() : play.startUnwatched());
       pending.push(...(await live(play, random, said, module.rooms)));
       await play.kill();
+      onKill?.();
     }
     await play.start();
     await Promise.all(pending);
     await play.settle();
-    return compare(play, said, kills, module.keeps);
+    const summary = compare(play, said, kills, module.keeps);
+    if (keep && summary.faults.length > 0) cpSync(play.home, join(keep, `${id}-${seed}`), { recursive: true });
+    return summary;
   } finally {
     await play.close();
   }
@@ -58,7 +83,8 @@ async function live(play: Play, random: Random, said: Say[], rooms: boolean): Pr
   const saying: Promise<void>[] = [];
   const end = Date.now() + random.int(0, 1_600);
   while (Date.now() < end) {
-    const open = said.filter(({ marker, at }) => Date.now() - at < PATIENCE_MS && play.count(new RegExp(`\\b${marker}\\b`)) === 0).length;
+    const heard = heardBy(play);
+    const open = said.filter(({ marker, at }) => Date.now() - at < PATIENCE_MS && !heard.has(marker)).length;
     if (open < OPEN_LIMIT) saying.push(say(play, random, said, rooms));
     await sleep(random.int(5, 150));
   }
@@ -84,19 +110,19 @@ function compare(play: Play, said: readonly Say[], kills: number, keeps: boolean
   let unknown = 0;
   let parked = 0;
   try {
-    const rows = db.prepare("SELECT run_id, payload, state FROM inbox").all() as Row[];
-    const parts = db.prepare("SELECT run_id, state FROM outbox").all() as PartRow[];
+    const rows = byMarker(db.prepare("SELECT run_id, payload, state FROM inbox").all() as Row[], ({ payload }) => payload);
+    const parts = Map.groupBy(db.prepare("SELECT run_id, state FROM outbox").all() as PartRow[], (part) => part.run_id);
+    const answers = heardBy(play);
     for (const { marker, taken } of said) {
-      const word = new RegExp(`\\b${marker}\\b`);
-      const mine = rows.filter((row) => word.test(row.payload));
-      const seen = play.count(word);
+      const mine = rows.get(marker) ?? [];
+      const seen = answers.get(marker)?.length ?? 0;
       if (mine.length === 0 && taken && keeps) faults.push(`${marker}: the platform has it, the gateway never stored it`);
       if (mine.length > 1) faults.push(`${marker}: stored ${mine.length} times`);
       if (seen > 1) faults.push(`${marker}: answered ${seen} times`);
       const [row] = mine;
       if (!row) continue;
       stored++;
-      const states = parts.filter((part) => part.run_id === row.run_id).map((part) => part.state);
+      const states = (parts.get(row.run_id) ?? []).map((part) => part.state);
       if (row.state === "parked" && seen === 0 && states.some((state) => state === "sent" || state === "unknown")) parked++;
       else if (row.state !== "done") faults.push(`${marker}: ended as ${row.state}`);
       else if (seen === 1) heard++;

@@ -1,24 +1,60 @@
 // Puts channels through the whole kit: their own tests, the scripted platform against its official library, the scenarios with the
 // whole process, and random kills.
 //   npm run channel-kit -- [CHANNEL...] [--write]
+//   npm run channel-kit -- [CHANNEL...] --kills N [--seed N] [--jobs N] [--main FILE] [--keep DIR]
 // --write brings the table of docs/channels/README.md up to date; then every channel has to be played.
+// --kills plays nothing but random kills, of the built gateway: N for each channel, in homes of 100, so many at once as --jobs says. Their
+// seeds are counted up from the first. --keep: what a home with faults has stored is copied there.
 import { existsSync, globSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { run } from "node:test";
 import { parseArgs } from "node:util";
 import { channelIds, loadChannel } from "../../src/channels/registry.ts";
+import { killCampaign, obstacles } from "./campaign.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
 import { toTable, unproven, type Played, type Verdict } from "./report.ts";
 import { STAGES } from "./stage.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const { values, positionals } = parseArgs({ options: { write: { type: "boolean", default: false } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  options: {
+    write: { type: "boolean", default: false },
+    kills: { type: "string" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    jobs: { type: "string", default: "1" },
+    main: { type: "string", default: `${root}dist/main.js` },
+    keep: { type: "string" },
+  },
+  allowPositionals: true,
+});
 const unknown = positionals.filter((id) => !channelIds.some((known) => known === id));
-if (unknown.length > 0) {
-  console.error(`There is no channel ${unknown.join(", ")}.\nThe channels are ${channelIds.join(", ")}.`);
+if (unknown.length > 0) refuse(`There is no channel ${unknown.join(", ")}.\nThe channels are ${channelIds.join(", ")}.`);
+const ids = positionals.length > 0 && !values.write ? positionals : [...channelIds];
+if (values.kills !== undefined) {
+  await kill(ids);
+  process.exit();
+}
+
+function refuse(why: string): never {
+  console.error(why);
   process.exit(2);
 }
-const ids = positionals.length > 0 && !values.write ? positionals : [...channelIds];
+
+function positive(name: "kills" | "seed" | "jobs"): number {
+  const value = Number(values[name]);
+  return Number.isSafeInteger(value) && value > 0 ? value : refuse(`--${name} ${values[name]} is no whole number above 0.`);
+}
+
+async function kill(victims: readonly string[]): Promise<void> {
+  const options = { ids: victims, kills: positive("kills"), seed: positive("seed"), jobs: positive("jobs"), main: values.main };
+  if (!existsSync(values.main)) refuse(`${values.main} is missing.\n\`npm run build\` makes dist/main.js.`);
+  const missing = await obstacles(victims);
+  if (missing.length > 0) refuse(`These cannot be played here:\n  ${missing.join("\n  ")}`);
+  console.log(`seed ${options.seed}`);
+  const { passed, failed } = await killCampaign({ ...options, ...(values.keep && { keep: values.keep }), say: (line) => console.log(line) });
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed > 0 ? 1 : 0;
+}
 
 /** All files of the kit that are about one channel. */
 function filesOf(id: string): string[] {
