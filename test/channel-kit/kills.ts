@@ -42,8 +42,7 @@ const MARKER = /\bk\d+x\b/g;
 /** What holds each marker; everything is looked at once, since a long life has thousands. */
 function byMarker<T>(all: readonly T[], textOf: (one: T) => string): Map<string, T[]> {
   const found = new Map<string, T[]>();
-  for (const one of all)
-    for (const marker of new Set(textOf(one).match(MARKER))) found.set(marker, [...(found.get(marker) ?? []), one]);
+  for (const one of all) for (const marker of new Set(textOf(one).match(MARKER))) found.set(marker, [...(found.get(marker) ?? []), one]);
   return found;
 }
 

@@ -51,7 +51,11 @@ async function kill(victims: readonly string[]): Promise<void> {
   const missing = await obstacles(victims);
   if (missing.length > 0) refuse(`These cannot be played here:\n  ${missing.join("\n  ")}`);
   console.log(`seed ${options.seed}`);
-  const { passed, failed } = await killCampaign({ ...options, ...(values.keep && { keep: values.keep }), say: (line) => console.log(line) });
+  const { passed, failed } = await killCampaign({
+    ...options,
+    ...(values.keep && { keep: values.keep }),
+    say: (line) => console.log(line),
+  });
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed > 0 ? 1 : 0;
 }
