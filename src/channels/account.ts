@@ -4,7 +4,7 @@ import type { Log } from "../core/log.ts";
 import type { Channel, ChannelHost as RunHost, HookAnswer, HookRequest, ChannelEvent, Link, LinkState } from "./channel.ts";
 import { TerminalError } from "./channel.ts";
 import { pause } from "./pause.ts";
-import type { AccountSpec, AccountStatus, HostDeps, Leases } from "./host.ts";
+import { isIsolated, type AccountSpec, type AccountStatus, type HostDeps, type Leases } from "./host.ts";
 
 /** One supervised account. */
 export type Account = {
@@ -66,6 +66,7 @@ class SupervisedAccount implements Account {
       channel,
       account,
       enabled,
+      isolated: isIsolated(spec.config),
       state: "stopped",
       since: deps.clock.now(),
       cause,
@@ -107,6 +108,7 @@ class SupervisedAccount implements Account {
   update(next: AccountSpec, changed: boolean): void {
     this.#spec = next;
     this.#status.enabled = next.enabled;
+    this.#status.isolated = isIsolated(next.config);
     if (changed) void this.#restart(next);
   }
 
@@ -180,7 +182,8 @@ class SupervisedAccount implements Account {
         );
       }
       const held = await this.#lease(`${channel} ${impl.identity(result.account)}`, signal);
-      await this.#keepRunning(impl, result.account, signal).finally(() => held?.release());
+      const run = (await this.#deps.enclose?.(impl, wanted)) ?? impl;
+      await this.#keepRunning(run, result.account, signal).finally(() => held?.release());
     } catch (err) {
       if (signal.aborted) return;
       if (err instanceof TerminalError) return this.#set("terminal", reasonOf(err), { fix: err.fix });

@@ -9,6 +9,8 @@ import type { Channel, HookAnswer, HookRequest, ChannelEvent, Link, LinkState, V
 
 export type HostDeps = {
   load(channel: ChannelId): Promise<Channel | null>;
+  /** The channel as one account is to run it: in a thread of its own, where it is configured so. */
+  enclose?(channel: Channel, spec: AccountSpec): Promise<Channel>;
   /** Commits events and cursor in one transaction. Rejects when nothing was stored. */
   admit(channel: ChannelId, account: AccountId, events: readonly ChannelEvent[], cursor: string | undefined): Promise<void>;
   cursor(channel: ChannelId, account: AccountId): string | null;
@@ -32,6 +34,8 @@ export type AccountStatus = {
   channel: ChannelId;
   account: AccountId;
   enabled: boolean;
+  /** It runs in a thread of its own. */
+  isolated?: boolean;
   state: LinkState;
   /** When the state began. */
   since: number;
@@ -136,6 +140,11 @@ function createLeases(): Leases {
       };
     },
   };
+}
+
+/** Whether an account is to run in a thread of its own. */
+export function isIsolated(config: unknown): boolean {
+  return typeof config === "object" && config !== null && (config as { isolate?: unknown }).isolate === true;
 }
 
 /** Whether two configurations mean the same. Secrets are compared by their text. */

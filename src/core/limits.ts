@@ -347,6 +347,23 @@ export const LIMITS = {
   discordBackfillMessages: 500,
   /** Rate limits and tokens of native commands that are remembered; the oldest is forgotten, and learnt again. */
   discordRemembered: 1_000,
+  /** Bytes of an isolated account's events that wait for the gateway; with more the platform is not acknowledged and repeats. */
+  isolatedSpoolBytes: 67_108_864,
+  /** Heap of the thread of an isolated account, in MiB; beyond it the thread ends and the account is started again. */
+  isolatedHeapMib: 256,
+  /** Young generation of that heap, in MiB; smaller ones are collected more often. */
+  isolatedYoungMib: 8,
+  /** The thread of an isolated account is asked this often whether it still runs, and is ended when it is silent for too long. */
+  isolatedPingMs: 5_000,
+  isolatedStuckMs: 30_000,
+  /** A channel in a thread that has not ended so long after its abort is cut off. Less than channelStopMs. */
+  isolatedStopMs: 1_400,
+  /** Log lines of a thread between two pings; more are dropped, counted, and the count is logged. */
+  isolatedLogLines: 2_000,
+  /** Signs of life of a thread are told at most this often. */
+  isolatedAliveMs: 1_000,
+  /** Pause before events of a thread that the store has refused are offered again. */
+  isolatedRetryMs: 1_000,
   /** Characters of an unreadable Discord event that are kept for the operator. */
   discordRawChars: 64_000,
 } as const;

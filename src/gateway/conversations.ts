@@ -35,6 +35,7 @@ import { sampleChannels } from "./channel-metrics.ts";
 import { Alarm } from "./alarm.ts";
 import { chunkLimit, historyLimit, mediaMaxBytes, replyPrefix, roomPrompt, withEnvironment } from "./channel-settings.ts";
 import { Core } from "./core.ts";
+import { encloseAccount } from "./isolation.ts";
 import { liveSettings, replyToMode } from "./live-settings.ts";
 import { outsideChannels, outsideOf } from "./outside-channels.ts";
 import { resetRule } from "./reset-rule.ts";
@@ -198,6 +199,11 @@ export class Conversations {
     this.#alarm = this.#createAlarm();
     this.channels = createChannelHost({
       load: (id) => this.load(id),
+      enclose: (channel, spec) =>
+        encloseAccount(channel, spec, {
+          gatewayDir: core.paths.gateway,
+          outside: outsideOf(core.config, spec.channel, core.paths.state),
+        }),
       admit: (channel, account, events, cursor) => this.inbound.admit(channel, account, events, cursor),
       cursor: (channel, account) => core.channelState.cursor(channel, account),
       vault: (channel, account) => createVault(core.store, channel, account),

@@ -33,6 +33,7 @@ export function toAccountRow(status: AccountStatus, load?: AccountLoad): Record<
     state,
     since: status.since,
     rateLimits: status.rateLimits,
+    ...(status.isolated && { isolated: true }),
     ...(load && toLoadRow(load)),
     ...(status.fix === null ? {} : { fix: status.fix }),
     ...(status.retryAt === null ? {} : { retryAt: status.retryAt }),

@@ -27,10 +27,16 @@ export const reactionNotifications = choice(
   { whenWrong: "off" },
 );
 
+export const isolate = flag(
+  "Run this connection in a thread of its own: it stays connected while the gateway is busy, and a crash in it is its alone. A key of this gateway, not of OpenClaw.",
+  { whenWrong: false },
+);
+
 /** Who is answered where, and how answers look. */
 export const conversationFields = {
   name: text("A note for people: what this connection is."),
   enabled: flag("Connect.", { whenWrong: false }),
+  isolate,
   dmPolicy,
   allowFrom: people("People who may write directly."),
   groupPolicy,

@@ -1,6 +1,6 @@
 import { choice, flag, group, list, map, opaque, secret, text, whole } from "./shape.ts";
 import { toolPolicy } from "./agents.ts";
-import { CLOSED, dmPolicy, people } from "./channel-shape.ts";
+import { CLOSED, dmPolicy, isolate, people } from "./channel-shape.ts";
 import { discord } from "./discord.ts";
 import { channelDefaults } from "./session.ts";
 import { slack } from "./slack.ts";
@@ -52,6 +52,7 @@ const ircGroup = group(
 const ircFields = {
   name: text("A note for people: what this connection is."),
   enabled: flag("Connect.", { whenWrong: false }),
+  isolate,
   host: text("Host name of the server.", { pattern: { regex: "[^\\s/]+", is: "a host name" } }),
   port: whole("Port of the server; 6697 with TLS, 6667 without.", { min: 1, max: 65_535 }),
   tls: flag("Encrypt the connection.", { whenWrong: true }),
