@@ -19,7 +19,7 @@ export async function freePort(): Promise<number> {
 export type Ngircd = { port: number; stop(signal?: NodeJS.Signals): Promise<void>; restart(): Promise<void>; close(): Promise<void> };
 
 /** Starts a real IRC server on a loopback port. `close` ends it and removes its files. */
-export async function startNgircd(options: { password?: string } = {}): Promise<Ngircd> {
+export async function startNgircd(options: { password?: string; pingSeconds?: number } = {}): Promise<Ngircd> {
   const dir = mkdtempSync(join(tmpdir(), "ngircd-"));
   const port = await freePort();
   const config = join(dir, "ngircd.conf");
@@ -32,6 +32,7 @@ export async function startNgircd(options: { password?: string } = {}): Promise<
     "MaxNickLength = 20",
     "MaxJoins = 0",
     "MaxPenaltyTime = 0",
+    ...(options.pingSeconds === undefined ? [] : [`PingTimeout = ${options.pingSeconds}`, `PongTimeout = ${options.pingSeconds}`]),
     "[Options]",
     "DNS = no",
     "Ident = no",

@@ -11,6 +11,8 @@ type PlayOptions = {
   queueMode?: "followup";
   /** Entry file of the gateway; its sources by default. */
   main?: string;
+  /** Environment of the gateway. */
+  env?: Readonly<Record<string, string>>;
 };
 
 /** The whole process with one channel, a model and people. */
@@ -79,12 +81,12 @@ export class Play {
 
   /** Starts the process and does not wait for anything but its port. */
   async startUnwatched(crashAt?: string): Promise<void> {
-    const { main } = this.#options;
+    const { main, env = {} } = this.#options;
     this.#gateway = await startGateway({
       home: this.home,
       ...(this.#port === undefined ? {} : { port: this.#port }),
       ...(main === undefined ? {} : { main }),
-      ...(crashAt ? { env: { OPENCLAW_GATEWAY_CRASH_AT: crashAt } } : {}),
+      env: { ...env, ...(crashAt && { OPENCLAW_GATEWAY_CRASH_AT: crashAt }) },
     });
     this.#port = this.gateway.port;
     this.stage.connected?.(this.gateway.http);

@@ -12,6 +12,9 @@ export type Policy = {
   historyLimit?: number;
 };
 
+/** How often the bot has connected or gone; how many events it has said it has, null where the platform does not ask. Both only grow. */
+export type Seen = { changes: number; taken: number | null };
+
 /** A platform with people on it, for tests with the whole process. */
 export type PlatformStage = {
   /** `channels.<id>`, with that policy. */
@@ -25,11 +28,14 @@ export type PlatformStage = {
   heard(): readonly Heard[];
   /** The platform delivers its newest event once more, as after a lost acknowledgement. Absent: it never repeats. */
   repeat?(): void | Promise<void>;
+  /** The bot's connection as the platform sees it. Absent: it has none. */
+  seen?(): Seen;
   close(): Promise<void>;
 };
 
 export type StageModule = {
-  open(): Promise<PlatformStage>;
+  /** `impatient`: the platform gives up a connection within seconds, where it can be told so. */
+  open(options?: { impatient?: boolean }): Promise<PlatformStage>;
   /** Why it cannot be played here, or false. */
   skip: string | false;
   /** The platform keeps what is said while nobody is connected. */

@@ -50,11 +50,11 @@ export class Drain {
   }
 }
 
-/** As many batches as fit into one transaction of bounded size; at least one. */
+/** As many batches as fit into one transaction of bounded size; at least one. A copy: further ones arrive while it is worked on. */
 function nextGroup(waiting: readonly Waiting[]): readonly Waiting[] {
   let events = 0;
   const more = waiting.findIndex((batch, index) => (events += batch.events.length) > LIMITS.channelPendingEvents && index > 0);
-  return more === -1 ? waiting : waiting.slice(0, more);
+  return waiting.slice(0, more === -1 ? waiting.length : more);
 }
 
 async function admitAll(host: ChannelHost, group: readonly Batch[]): Promise<void> {

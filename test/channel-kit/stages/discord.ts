@@ -29,6 +29,7 @@ async function open(): Promise<PlatformStage> {
         return { where: "direct", to: channel === DIRECT ? ALICE : BOB, text: content };
       }),
     repeat: () => server.repeat(),
+    seen: () => ({ changes: server.closes.length, taken: Math.max(0, ...server.acked.map(Number)) }),
     close: () => server.close(),
   };
 }

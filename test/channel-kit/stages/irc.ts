@@ -6,8 +6,8 @@ const BOT = "robot";
 const ROOM = "#stage";
 
 /** A real ngircd with two people in the bot's room. */
-async function open(): Promise<PlatformStage> {
-  const server = await startNgircd();
+async function open({ impatient = false }: { impatient?: boolean } = {}): Promise<PlatformStage> {
+  const server = await startNgircd(impatient ? { pingSeconds: 5 } : {});
   const peers = new Map<string, IrcPeer>();
   const people: Person[] = [];
   let asked = 0;
@@ -50,6 +50,11 @@ async function open(): Promise<PlatformStage> {
     },
     // What is said in the room both of them hear: it counts once.
     heard: () => [...heardBy(people[0]!), ...heardBy(people[1]!).filter((each) => each.where === "direct")],
+    // The room hears who comes and goes.
+    seen: () => ({
+      changes: peers.get(people[0]!.id)!.lines.filter((line) => line.startsWith(`:${BOT}!`) && / (?:JOIN|QUIT) /.test(line)).length,
+      taken: null,
+    }),
     async close() {
       for (const peer of peers.values()) peer.close();
       await server.close();

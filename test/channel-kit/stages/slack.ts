@@ -29,6 +29,7 @@ async function open(): Promise<PlatformStage> {
         return { where: thread === undefined ? "room" : "thread", to: ROOM, text };
       }),
     repeat: () => server.repeat(),
+    seen: () => ({ changes: server.welcomed, taken: server.acked().length }),
     close: () => server.close(),
   };
 }

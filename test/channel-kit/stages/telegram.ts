@@ -33,6 +33,8 @@ async function open(): Promise<PlatformStage> {
         return { where, to: chat, text };
       }),
     repeat: () => server.again(),
+    // Whoever connects begins with getMe.
+    seen: () => ({ changes: server.of("getMe").length, taken: server.acked().length }),
     close: () => server.close(),
   };
 }

@@ -1,0 +1,107 @@
+// Accounts in a thread of their own, with the whole process: what happens to the main thread is no matter to the platform.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { spoolPath } from "../../src/gateway/isolation.ts";
+import { stateDir, until } from "../wire/gateway.ts";
+import { BLOCKED, RELEASED } from "./block-main.ts";
+import { Play } from "./play.ts";
+import { STAGES, wanted, type PlatformStage, type Policy, type StageModule } from "./stage.ts";
+
+const OPEN: Policy = { dmPolicy: "open", allowFrom: ["*"], room: { allowFrom: ["*"], requireMention: true } };
+const BLOCK_MS = 30_000;
+/** The most patient deadline of a platform for an acknowledgement is that of Slack: three seconds. */
+const ACK_MS = 3_000;
+const LINES = 5;
+
+const blocker = fileURLToPath(new URL("./block-main.ts", import.meta.url));
+
+/** One gateway whose account is isolated, or not, and whose main thread can be blocked. */
+async function open(id: string, stage: PlatformStage, { isolate = true, blockMs = BLOCK_MS } = {}): Promise<Play> {
+  const { config } = stage;
+  stage.config = (policy) => ({ ...config(policy), isolate });
+  return Play.open(id, stage, OPEN, {
+    queueMode: "followup",
+    env: { NODE_OPTIONS: `--import=${blocker}`, BLOCK_MAIN_MS: String(blockMs) },
+  });
+}
+
+async function block(play: Play): Promise<void> {
+  process.kill(play.gateway.pid, "SIGUSR2");
+  await until("a blocked main thread", () => play.gateway.output().includes(BLOCKED));
+}
+
+const isBlocked = (play: Play): boolean => !play.gateway.output().includes(RELEASED);
+
+/** Says a line and waits until the platform is told that it has arrived. */
+async function sayAndWait(play: Play, text: string): Promise<void> {
+  const { stage } = play;
+  const before = stage.seen!().taken;
+  const said = Promise.resolve(stage.say(stage.people[0], "direct", text));
+  if (before !== null) await until(`the acknowledgement of "${text}"`, () => stage.seen!().taken! > before, ACK_MS);
+  await said;
+}
+
+/** Batches that the thread has stored and the gateway has not taken over. */
+function spooled({ home, id }: Play): number {
+  const db = new DatabaseSync(spoolPath(join(stateDir(home), "gateway"), id, "default"), { readOnly: true });
+  try {
+    return Number((db.prepare("SELECT count(*) AS n FROM batch").get() as { n: number }).n);
+  } finally {
+    db.close();
+  }
+}
+
+/** Why a channel cannot show it, or false. */
+const skipped = (id: string, { skip }: StageModule): string | false =>
+  skip || (id === "webhook" && "the platform calls the gateway's own port, which is the main thread's");
+
+const modules = await Promise.all(wanted().map(async (id) => ({ id, module: await STAGES[id]!() })));
+
+describe("isolated accounts", { concurrency: 4 }, () => {
+  for (const { id, module } of modules) {
+    const skip = skipped(id, module);
+
+    test(`scenario 35: ${id}: a main loop that is blocked for 30 s loses no connection`, { skip, timeout: 180_000 }, async () => {
+      const play = await open(id, await module.open({ impatient: true }));
+      try {
+        await sayAndWait(play, "before it");
+        await play.hears(/You said: before it/);
+        await play.quiet();
+        const { changes } = play.stage.seen!();
+        await block(play);
+        for (let line = 1; line <= LINES; line++) {
+          await sayAndWait(play, `line ${line} of those`);
+          await new Promise((resolve) => setTimeout(resolve, BLOCK_MS / (LINES + 1)));
+        }
+        assert.ok(isBlocked(play), "all of it was acknowledged while the main thread was blocked");
+        await until("a main thread that goes on", () => !isBlocked(play), BLOCK_MS);
+        await play.hears(new RegExp(`You said: line ${LINES} of those`));
+        await play.quiet();
+        assert.equal(play.stage.seen!().changes, changes, "the connection is the same");
+        for (let line = 1; line <= LINES; line++) assert.equal(play.count(new RegExp(`said: line ${line} of those`)), 1, `line ${line}`);
+      } finally {
+        await play.close();
+      }
+    });
+
+    test(`${id}: kill -9 with events that only the thread has stored: all are answered, once`, { skip, timeout: 180_000 }, async () => {
+      const play = await open(id, await module.open());
+      try {
+        await block(play);
+        for (let line = 1; line <= LINES; line++) await sayAndWait(play, `line ${line} of those`);
+        await until("all of them in the spool", () => spooled(play) >= LINES, ACK_MS);
+        assert.ok(isBlocked(play), "the main thread has not seen them");
+        await play.kill();
+        await play.start();
+        await play.hears(new RegExp(`You said: line ${LINES} of those`));
+        await play.quiet();
+        for (let line = 1; line <= LINES; line++) assert.equal(play.count(new RegExp(`said: line ${line} of those`)), 1, `line ${line}`);
+      } finally {
+        await play.close();
+      }
+    });
+  }
+});
