@@ -358,6 +358,8 @@ export const LIMITS = {
   isolatedStuckMs: 30_000,
   /** A channel in a thread that has not ended so long after its abort is cut off. Less than channelStopMs. */
   isolatedStopMs: 1_400,
+  /** When the connection of a thread has ended: how long requests that are under way may take to be confirmed; then nobody knows. */
+  isolatedLingerMs: 5_000,
   /** Log lines of a thread between two pings; more are dropped, counted, and the count is logged. */
   isolatedLogLines: 2_000,
   /** Signs of life of a thread are told at most this often. */

@@ -20,6 +20,7 @@ export class Calls {
   readonly #running = new Map<number, AbortController>();
   #last = 0;
   #ended: string | null = null;
+  #quiet: (() => void) | null = null;
 
   constructor(post: Post, handle: Handler) {
     this.#post = post;
@@ -66,6 +67,15 @@ export class Calls {
     }
   }
 
+  /** Makes no more requests. Resolves when those that are under way have been answered. */
+  finish(reason: string): Promise<void> {
+    this.#ended ??= reason;
+    return new Promise((resolve) => {
+      this.#quiet = resolve;
+      if (this.#pending.size === 0) resolve();
+    });
+  }
+
   /** The other side is gone. */
   end(reason: string): void {
     this.#ended = reason;
@@ -82,6 +92,7 @@ export class Calls {
     this.#pending.delete(id);
     pending.settled();
     settle(pending);
+    if (this.#pending.size === 0) this.#quiet?.();
   }
 
   async #run(id: number, method: string, args: readonly unknown[]): Promise<void> {

@@ -121,10 +121,21 @@ export class ThreadRun {
       case "pong":
         return this.#heartbeat.answered();
       case "ended":
-        return this.#end(message.error && fromWireError(message.error));
+        return void this.#linger(message.error && fromWireError(message.error));
       default:
         return this.#calls.take(message);
     }
+  }
+
+  /** The channel has ended. Requests that are under way may still be confirmed: a thread that is cut off takes their fate with it. */
+  async #linger(reason: Error | null): Promise<void> {
+    if (this.#reason === undefined) this.#reason = reason;
+    this.#options.live(null);
+    const done = new AbortController();
+    const late = pause(this.#options.clock, LIMITS.isolatedLingerMs, done.signal);
+    await Promise.race([this.#calls.finish("the connection has ended"), late]);
+    done.abort();
+    this.#end(reason);
   }
 
   #end(reason: Error | null): void {
