@@ -76,7 +76,7 @@ const DEEDS = {
   },
   fill: async () => {
     const hoard = [];
-    for (;;) hoard.push(new Array(100_000).fill(hoard.length));
+    for (;;) hoard.push(Array.from({ length: 100_000 }, () => hoard.length));
   },
 };
 
