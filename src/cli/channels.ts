@@ -11,6 +11,7 @@ import { cleanLine, formatAge, formatDuration, plural } from "./text.ts";
 export type Account = {
   accountId: string;
   enabled?: boolean;
+  isolated?: boolean;
   connected?: boolean;
   state?: string;
   healthState?: string;
@@ -53,7 +54,8 @@ export function accountText(row: Account, now: number): string {
   const since = row.since ? `, ${formatAge(row.since, now)}` : "";
   const cause = row.lastError && state !== "ready" ? `: ${row.lastError}` : "";
   const retry = row.retryAt && row.retryAt > now ? `; next try in ${formatDuration(row.retryAt - now)}` : "";
-  return `${state === "ready" ? "connected" : state}${since}${cause}${retry}`;
+  const isolated = row.isolated ? ", isolated" : "";
+  return `${state === "ready" ? "connected" : state}${since}${isolated}${cause}${retry}`;
 }
 
 /** How many messages of an account wait, and how many wait for an operator. */

@@ -16,7 +16,7 @@ import {
 } from "../channels/channel.ts";
 import { createChannelHost } from "../channels/host.ts";
 import { loadChannel } from "../channels/registry.ts";
-import { systemClock } from "../core/clock.ts";
+import { systemClock, type Clock } from "../core/clock.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type MessageId } from "../core/ids.ts";
 import { silentLog, type Log } from "../core/log.ts";
@@ -45,7 +45,7 @@ type Scene = {
   /** Makes the gateway refuse to store so many times. */
   refuse(times: number): void;
   /** Starts the account; resolves when it can send. */
-  start(options?: { isolate?: boolean; config?: object }): Promise<Running>;
+  start(options?: { isolate?: boolean; config?: object; clock?: Clock }): Promise<Running>;
 };
 type Running = {
   link: Link;
@@ -90,12 +90,12 @@ function scene(context: TestContext): Scene {
     ...made,
     spool: spoolPath(stateDir, CHANNEL, ACCOUNT),
     refuse: (times) => void (refusals = times),
-    async start({ isolate = true, config = {} } = {}) {
+    async start({ isolate = true, config = {}, clock = systemClock } = {}) {
       const outside = { stateDir };
       const raw = { isolate, secret: new Secret(CREDENTIAL), ...config };
       const loaded = (await loadChannel(CHANNEL, outside))!;
       const spec = { channel: CHANNEL, account: ACCOUNT, enabled: true, config: raw };
-      const channel = await encloseAccount(loaded, spec, { gatewayDir: stateDir, outside });
+      const channel = await encloseAccount(loaded, spec, { gatewayDir: stateDir, outside, clock });
       const parsed = channel.parse(raw);
       assert.ok("account" in parsed);
       const abort = new AbortController();
@@ -270,6 +270,16 @@ test("a thread that does not end is cut off, and what it was never asked is refu
   assert.match(idsOf(await behind), /^refused/);
   const stubborn = await it.start({ config: { stubborn: true } });
   await stubborn.stop();
+});
+
+test("an endless loop in a thread is noticed, and ends it", async (t) => {
+  const faster = 50;
+  const clock: Clock = { now: () => Date.now() * faster, after: (delayMs, fn) => systemClock.after(delayMs / faster, fn) };
+  const run = await scene(t).start({ clock });
+  const spinning = run.send("spin");
+  spinning.catch(() => undefined);
+  await assert.rejects(run.ended, /has not answered for 30 s/);
+  await assert.rejects(spinning, /in the middle of a request/);
 });
 
 test("a pushed request is answered by the thread when it is stored, and by nobody when it is gone", async (t) => {

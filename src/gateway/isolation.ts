@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Channel } from "../channels/channel.ts";
 import { isIsolated, type AccountSpec } from "../channels/host.ts";
 import type { Outside } from "../channels/third-party.ts";
-import { systemClock } from "../core/clock.ts";
+import { systemClock, type Clock } from "../core/clock.ts";
 
 /** Where the events of an isolated account wait. Account names are of people's choice, so they are not part of the path. */
 export function spoolPath(gatewayDir: string, channel: string, account: string): string {
@@ -18,7 +18,7 @@ export function spoolPath(gatewayDir: string, channel: string, account: string):
 export async function encloseAccount(
   channel: Channel,
   { account, config }: AccountSpec,
-  { gatewayDir, outside }: { gatewayDir: string; outside: Outside | null },
+  { gatewayDir, outside, clock = systemClock }: { gatewayDir: string; outside: Outside | null; clock?: Clock },
 ): Promise<Channel> {
   const spool = spoolPath(gatewayDir, channel.id, account);
   const isolated = isIsolated(config);
@@ -28,6 +28,6 @@ export async function encloseAccount(
     import("../store/spool.ts"),
   ]);
   const entry = new URL(import.meta.url.endsWith(".ts") ? "./channel-worker.ts" : "./channel-worker.js", import.meta.url);
-  const deps = { account, config, outside, entry, spool, openSpool, removeSpool, clock: systemClock };
+  const deps = { account, config, outside, entry, spool, openSpool, removeSpool, clock };
   return isolated ? isolate(channel, deps) : afterIsolation(channel, deps);
 }
