@@ -6,6 +6,7 @@ import { loadOutside, type Outside } from "./third-party.ts";
 const LOADERS: Readonly<Record<string, () => Promise<{ channel: Channel }>>> = {
   discord: () => import("./discord/index.ts"),
   irc: () => import("./irc/index.ts"),
+  signal: () => import("./signal/index.ts"),
   slack: () => import("./slack/index.ts"),
   telegram: () => import("./telegram/index.ts"),
   webhook: () => import("./webhook/index.ts"),

@@ -6,6 +6,8 @@ import type { Config } from "./schema.ts";
 type AccountConfig = { readonly id: AccountId; readonly enabled: boolean; readonly raw: Readonly<Record<string, unknown>> };
 
 const DEFAULT = "default";
+/** Keys that only the account `default` takes from the channel, as in OpenClaw. */
+const NOT_INHERITED: Readonly<Record<string, readonly string[]>> = { signal: ["transport"] };
 
 /**
  * The accounts of a channel. A key of an account replaces the channel's key as a whole (maps are not merged). The channel's own
@@ -22,7 +24,9 @@ export function channelAccounts(config: Config, channel: string, ownKeys: readon
   if (ids.length === 0 || (own && !ids.includes(DEFAULT))) ids.unshift(DEFAULT);
   return ids.map((id) => {
     const account = Object.hasOwn(named, id) && isRecord(named[id]) ? named[id] : {};
-    const raw = Object.freeze({ ...shared, ...account });
+    const kept = id === DEFAULT ? [] : (NOT_INHERITED[channel] ?? []);
+    const base = Object.fromEntries(Object.entries(shared).filter(([key]) => !kept.includes(key)));
+    const raw = Object.freeze({ ...base, ...account });
     return { id: asId<AccountId>(id), enabled: shared["enabled"] !== false && account["enabled"] !== false, raw };
   });
 }

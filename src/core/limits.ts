@@ -312,6 +312,22 @@ export const LIMITS = {
   /** Pages of one conversation, and time, for catching up after a gap; what is beyond is logged and not read. */
   slackBackfillPages: 10,
   slackBackfillMs: 60_000,
+  /** Characters of one Signal message: a longer text is cut into parts. */
+  signalTextChars: 4_000,
+  /** Files to Signal; a larger one is refused. */
+  signalUploadBytes: 50 * 1024 * 1024,
+  /** One message or file to or from signal-cli, in ms; then its fate is unknown. */
+  signalSendMs: 120_000,
+  /** Pause after "rate limit" without a time. */
+  signalRetryMs: 60_000,
+  /** Bytes of one notification of signal-cli; a longer one ends the connection. */
+  signalEventBytes: 4 * 1024 * 1024,
+  /** Notifications of the REST container that wait to be stored; with more the socket is closed until they are. */
+  signalPendingEvents: 10_000,
+  /** Messages whose text is kept for quoting them; an older one is quoted without its text. */
+  signalQuotedTexts: 500,
+  /** Last lines of a signal-cli process that are kept to say why it ended. */
+  signalLogLines: 20,
   /** Events read by a channel that wait to be stored; then it stops reading until some are stored. */
   channelPendingEvents: 500,
   /** Bytes that a channel keeps under one key of its vault; a larger value is refused. */

@@ -3,6 +3,7 @@ import { toolPolicy } from "./agents.ts";
 import { CLOSED, dmPolicy, isolate, people } from "./channel-shape.ts";
 import { discord } from "./discord.ts";
 import { channelDefaults } from "./session.ts";
+import { signal } from "./signal.ts";
 import { slack } from "./slack.ts";
 import { telegram } from "./telegram.ts";
 import { webhook } from "./webhook.ts";
@@ -133,7 +134,6 @@ export const OTHER_CHANNELS: readonly string[] = [
   "qa-channel",
   "raft",
   "reef",
-  "signal",
   "sms",
   "synology-chat",
   "tlon",
@@ -146,7 +146,7 @@ export const OTHER_CHANNELS: readonly string[] = [
 /** Channels that this release serves, besides `defaults`. Every other key of `channels` is kept as it is: it may be a channel of somebody else. */
 export const channels = group(
   "Chat applications that the gateway is connected to.",
-  { defaults: channelDefaults, discord, irc, slack, telegram, webhook },
+  { defaults: channelDefaults, discord, irc, signal, slack, telegram, webhook },
   {
     effect: "restart-channel",
     unserved: ["modelByChannel"],

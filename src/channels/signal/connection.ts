@@ -1,0 +1,72 @@
+import type { Clock } from "../../core/clock.ts";
+import { reasonOf } from "../../core/errors.ts";
+import { asId, type AccountId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { TerminalError, type ChannelEvent, type ChannelHost } from "../channel.ts";
+import { pause } from "../pause.ts";
+import { record, word } from "../raw.ts";
+import type { Backend } from "./api.ts";
+import type { SignalAccount } from "./config.ts";
+import { decode } from "./inbound.ts";
+
+export type Timings = {
+  /** A daemon's stream, and a container's socket, on which nothing has come for so long is dead. */
+  streamQuietMs: number;
+  socketQuietMs: number;
+  /** Time for a container's socket to be opened. */
+  openMs: number;
+  /** Pause before events are stored again. */
+  storeMs: number;
+};
+export const TIMINGS: Timings = { streamQuietMs: 45_000, socketQuietMs: 130_000, openMs: 20_000, storeMs: 1_000 };
+
+export type Session = {
+  account: SignalAccount;
+  backend: Backend;
+  host: ChannelHost;
+  clock: Clock;
+  timings: Timings;
+  signal: AbortSignal;
+  /** Events that were stored. */ stored: (events: readonly ChannelEvent[]) => void;
+};
+
+/**
+ * Reads notifications until the signal aborts. The next are read only when the last are stored, so that a store that is full makes
+ * signal-cli wait. Throws when the connection is lost.
+ */
+export async function receive(session: Session, ready: () => void): Promise<void> {
+  const { account, backend, host, clock, signal } = session;
+  for await (const batch of backend.listen(signal, ready, () => host.alive())) {
+    for (const notification of batch) {
+      const other = word(record(notification)?.["account"]);
+      if (other !== "" && other !== account.number)
+        throw new TerminalError(
+          `this signal-cli serves ${other}`,
+          `Start the daemon for ${account.number} or for all accounts (without -a), or correct channels.signal.account.`,
+        );
+    }
+    const { number, uuid, ignoreAttachments } = account;
+    const facts = { self: { number, uuid, ignoreAttachments }, account: asId<AccountId>("default"), now: clock.now() };
+    const events = batch.flatMap((each) => decode(each, facts));
+    for (let at = 0; at < events.length; at += LIMITS.channelPendingEvents)
+      await store(session, events.slice(at, at + LIMITS.channelPendingEvents));
+  }
+}
+
+/** Signal delivers once: what was read is kept until it is stored, and tried once more at the end. */
+async function store({ host, clock, timings, signal, stored }: Session, events: readonly ChannelEvent[]): Promise<void> {
+  for (let failed = false; ; failed = true) {
+    const last = signal.aborted;
+    try {
+      await host.admit(events);
+      if (failed) host.state("ready");
+      stored(events);
+      return;
+    } catch (err) {
+      host.log.error("messages could not be stored; trying again", { cause: reasonOf(err), waiting: events.length });
+      if (last) throw err;
+      host.state("degraded", `messages cannot be stored: ${reasonOf(err)}`);
+      await pause(clock, timings.storeMs, signal);
+    }
+  }
+}

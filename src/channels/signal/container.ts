@@ -1,0 +1,225 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import type { Clock } from "../../core/clock.ts";
+import { asId, type MessageId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { callApi, causeOf, NotSentError, readBytes, type ApiAnswer, type ApiRequest } from "../api.ts";
+import { TerminalError, type ChannelHost, type SendResult, type Target } from "../channel.ts";
+import { pause } from "../pause.ts";
+import { list, record, word, type Raw } from "../raw.ts";
+import { refused, type Backend, type Draft, type Outcome } from "./api.ts";
+import type { SignalAccount } from "./config.ts";
+import { authorOf, isGroup, toRecipient, type Ref } from "./ids.ts";
+import { notLinked, toDataUri } from "./native.ts";
+import { toMarked, toVisible } from "./outbound.ts";
+
+type Deps = {
+  url: string;
+  account: SignalAccount;
+  host: Pick<ChannelHost, "limited">;
+  clock: Clock;
+  /** Nothing read for so long, although the container pings every 54 s: the socket is dead. */
+  quietMs: number;
+  /** Time for the socket to be opened. */
+  openMs: number;
+};
+
+/** Refusals in which nothing was sent. After every other one nobody knows, since the container says 400 to all of them. */
+const NOT_SENT =
+  /unregistered|not registered|not a (?:group )?member|untrusted|invalid|no recipients|couldn't process request|does not exist|group not found|not found|too (?:large|big)|safety number/i;
+
+/** The REST container around signal-cli (`MODE=json-rpc`): requests as REST, notifications over a WebSocket. */
+export class ContainerBackend implements Backend {
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  async check(signal: AbortSignal): Promise<void> {
+    const { url, account } = this.#deps;
+    const about = await this.#call({ url: "/v1/about", signal });
+    const mode = word(record(about.body)?.["mode"]);
+    if (about.status !== 200 || mode === "") throw new Error(`what answers at ${url} is no signal-cli-rest-api: status ${about.status}`);
+    if (mode !== "json-rpc")
+      throw new TerminalError(
+        `the container at ${url} runs in the mode ${mode}, in which nothing can be received`,
+        "Start it with MODE=json-rpc, then: openclaw channels start signal",
+      );
+    const accounts = await this.#call({ url: "/v1/accounts", signal });
+    if (accounts.status !== 200) throw new Error(`the container at ${url} does not list its accounts: status ${accounts.status}`);
+    if (!list(accounts.body).includes(account.number)) throw notLinked(account.number, `the container at ${url}`);
+  }
+
+  async *listen(signal: AbortSignal, opened: () => void, alive: () => void): AsyncIterable<readonly unknown[]> {
+    const { url, account, clock, quietMs, openMs } = this.#deps;
+    const socket = new WebSocket(`${url.replace(/^http/, "ws")}/v1/receive/${encodeURIComponent(account.number)}`);
+    const waiting: unknown[] = [];
+    let over: Error | null = null;
+    let wake: (() => void) | null = null;
+    let cancel: (() => void) | null = null;
+    const end = (cause: Error): void => {
+      over ??= cause;
+      cancel?.();
+      if (socket.readyState !== WebSocket.CLOSED) socket.close();
+      wake?.();
+    };
+    const watch = (ms: number): void => {
+      cancel?.();
+      if (!over) cancel = clock.after(ms, () => end(new Error(`the container has sent nothing for ${ms / 1_000} s`)));
+    };
+    const seen = (): void => {
+      watch(quietMs);
+      alive();
+    };
+    const onPing = (message: unknown): void => {
+      if ((message as { websocket?: WebSocket }).websocket === socket) seen();
+    };
+    const onAbort = (): void => end(new Error("stopped"));
+    subscribe("undici:websocket:ping", onPing);
+    signal.addEventListener("abort", onAbort, { once: true });
+    socket.addEventListener("open", () => {
+      seen();
+      opened();
+    });
+    socket.addEventListener("message", ({ data }) => {
+      seen();
+      waiting.push(parsed(String(data)));
+      if (waiting.length >= LIMITS.signalPendingEvents) end(new Error("more came than could be stored; the rest waits at Signal"));
+      wake?.();
+    });
+    socket.addEventListener("error", (event) => end(new Error(causeOf((event as Event & { error?: unknown }).error ?? new Error("the socket failed")))));
+    socket.addEventListener("close", ({ code }) => end(new Error(`the container has closed the connection (${code})`)));
+    watch(openMs);
+    try {
+      for (;;) {
+        // What was read before the end is still handed over.
+        if (waiting.length > 0) yield waiting.splice(0);
+        else if (over) throw over as Error;
+        else await new Promise<void>((resolve) => (wake = resolve));
+      }
+    } finally {
+      unsubscribe("undici:websocket:ping", onPing);
+      signal.removeEventListener("abort", onAbort);
+      end(new Error("the connection was left"));
+    }
+  }
+
+  async send(draft: Draft, signal: AbortSignal): Promise<Outcome> {
+    const { number } = this.#deps.account;
+    const { quote, edits, target, plain } = draft;
+    const body = {
+      number,
+      recipients: [toAddress(target)],
+      message: plain ? toVisible(draft.text) : toMarked(draft.text),
+      text_mode: plain ? "normal" : "styled",
+      ...(draft.files.length > 0 && { base64_attachments: draft.files.map(({ media, bytes }) => toDataUri(media, bytes)) }),
+      ...(quote && { quote_timestamp: quote.at, quote_author: authorOf(quote, this.#deps.account), quote_message: quote.text }),
+      ...(edits !== null && { edit_timestamp: edits }),
+    };
+    return this.#sent({ method: "POST", url: "/v2/send", body, signal });
+  }
+
+  async react(target: Target, ref: Ref, emoji: string, on: boolean, signal: AbortSignal): Promise<SendResult> {
+    const body = { reaction: emoji, recipient: toAddress(target), target_author: authorOf(ref, this.#deps.account), timestamp: ref.at };
+    return this.#sent({ method: on ? "POST" : "DELETE", url: this.#path("reactions"), body, signal }, ref.at);
+  }
+
+  async remove(target: Target, at: number, signal: AbortSignal): Promise<SendResult> {
+    const body = { recipient: toAddress(target), timestamp: at };
+    return this.#sent({ method: "DELETE", url: this.#path("remote-delete"), body, signal }, at);
+  }
+
+  async pin(target: Target, ref: Ref, on: boolean, signal: AbortSignal): Promise<SendResult> {
+    if (!isGroup(target)) return refused("the container pins messages in groups only", false);
+    const body = { target_author: authorOf(ref, this.#deps.account), timestamp: ref.at, ...(on && { duration: -1 }) };
+    const url = `${this.#path("groups")}/${encodeURIComponent(toAddress(target))}/pin-message`;
+    return this.#sent({ method: on ? "POST" : "DELETE", url, body, signal }, ref.at);
+  }
+
+  async poll(
+    target: Target,
+    { question, options, multiple }: { question: string; options: readonly string[]; multiple: boolean },
+    signal: AbortSignal,
+  ): Promise<SendResult> {
+    const body = { recipient: toAddress(target), question, answers: options, allow_multiple_selections: multiple };
+    return this.#sent({ method: "POST", url: this.#path("polls"), body, signal });
+  }
+
+  async typing(target: Target, signal: AbortSignal): Promise<void> {
+    await this.#call({ method: "PUT", url: this.#path("typing-indicator"), body: { recipient: toAddress(target) }, signal });
+  }
+
+  async file(query: URLSearchParams, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+    const response = await fetch(`${this.#deps.url}/v1/attachments/${encodeURIComponent(query.get("id") ?? "")}`, {
+      redirect: "manual",
+      signal: AbortSignal.any([signal, AbortSignal.timeout(LIMITS.signalSendMs)]),
+    });
+    if (response.status === 200) return readBytes(response, maxBytes);
+    await response.body?.cancel();
+    throw new Error(`the container does not give the file: status ${response.status}`);
+  }
+
+  async link(show: (uri: string) => void, signal: AbortSignal): Promise<string> {
+    const { account, clock } = this.#deps;
+    const begun = await this.#call({ url: "/v1/qrcodelink/raw?device_name=OpenClaw%20Gateway", signal, timeoutMs: LIMITS.signalSendMs });
+    const uri = word(record(begun.body)?.["device_link_uri"]);
+    if (begun.status !== 200 || uri === "") throw new Error(`the container cannot begin: ${errorOf(begun)}`);
+    show(uri);
+    // The container completes the link by itself; then it has the account.
+    for (;;) {
+      const accounts = list((await this.#call({ url: "/v1/accounts", signal })).body);
+      if (accounts.includes(account.number)) return account.number;
+      await pause(clock, 1_000, signal);
+      signal.throwIfAborted();
+    }
+  }
+
+  #path(what: string): string {
+    return `/v1/${what}/${encodeURIComponent(this.#deps.account.number)}`;
+  }
+
+  #call(request: ApiRequest): Promise<ApiAnswer> {
+    return callApi({ ...request, url: `${this.#deps.url}${request.url}` });
+  }
+
+  /** `at`: the message that was meant, where the answer names none. */
+  async #sent(request: ApiRequest, at?: number): Promise<Outcome> {
+    let answer: ApiAnswer;
+    try {
+      answer = await this.#call({ timeoutMs: LIMITS.signalSendMs, ...request });
+    } catch (err) {
+      if (err instanceof NotSentError) return refused(`the container cannot be reached: ${err.message}`, true);
+      throw err;
+    }
+    const { status } = answer;
+    if (status >= 200 && status < 300) {
+      const time = Number(record(answer.body)?.["timestamp"] ?? at);
+      if (!Number.isSafeInteger(time) || time <= 0) throw new Error("the container's answer has no time");
+      return { state: "sent", ids: [asId<MessageId>(String(time))] };
+    }
+    const reason = errorOf(answer);
+    if (status === 429) {
+      this.#deps.host.limited();
+      return { state: "refused", retryable: true, retryAfterMs: LIMITS.signalRetryMs, reason };
+    }
+    if (status === 404 || status === 405) return refused(`this container is too old for that: status ${status}`, false);
+    if (status >= 400 && status < 500 && NOT_SENT.test(reason)) return refused(reason, false);
+    throw new Error(`the container answered: ${reason}`);
+  }
+}
+
+/** A group is named in base64 once more. */
+function toAddress({ chat }: Pick<Target, "chat">): string {
+  return isGroup({ chat }) ? `group.${Buffer.from(chat.id).toString("base64")}` : toRecipient(chat.id);
+}
+
+const errorOf = ({ status, body }: ApiAnswer): string => word((record(body) as Raw | null)?.["error"]) || `status ${status}`;
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (err) {
+    if (err instanceof SyntaxError) return text;
+    throw err;
+  }
+}

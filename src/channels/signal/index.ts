@@ -1,0 +1,120 @@
+import { systemClock, type Clock } from "../../core/clock.ts";
+import { asId, type ChannelId } from "../../core/ids.ts";
+import { silentLog } from "../../core/log.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { Abilities, Channel, ChannelHost, Link, LoginStep } from "../channel.ts";
+import type { Backend } from "./api.ts";
+import { canonicalSignalId, parseSignalAccount, signalIdentity, type SignalAccount } from "./config.ts";
+import { receive, TIMINGS, type Timings } from "./connection.ts";
+import { ContainerBackend } from "./container.ts";
+import { toSignalChat } from "./ids.ts";
+import { reread } from "./inbound.ts";
+import { SignalLink } from "./link.ts";
+import { NativeBackend } from "./native.ts";
+import { toVisible } from "./outbound.ts";
+import { startDaemon, type Daemon } from "./process.ts";
+
+export const abilities: Abilities = {
+  chatKinds: ["direct", "group"],
+  maxText: { unit: "utf16", value: LIMITS.signalTextChars },
+  markup: "markdown",
+  ack: "none",
+  idempotency: "none",
+  edit: true,
+  typing: true,
+  reactions: true,
+  media: { in: true, out: true },
+  buttons: false,
+  commands: false,
+  polls: true,
+  events: ["edit", "delete", "reaction"],
+};
+
+type Options = { timings?: Timings; clock?: Clock };
+type Deps = { timings: Timings; clock: Clock };
+
+/** The Signal channel. Tests give it shorter times; the protocol does not change with them. */
+export function createSignalChannel({ timings = TIMINGS, clock = systemClock }: Options = {}): Channel<SignalAccount> {
+  const deps = { timings, clock };
+  return {
+    id: asId<ChannelId>("signal"),
+    label: "Signal",
+    abilities,
+    parse: parseSignalAccount,
+    identity: signalIdentity,
+    canonicalId: canonicalSignalId,
+    rendered: toVisible,
+    reread,
+    toChat: toSignalChat,
+    run: (account, host, live, signal) => serve(account, host, live, signal, deps),
+    async verify(account, signal) {
+      await withBackend(account, { log: silentLog, limited: () => undefined }, signal, deps, false, (backend) => backend.check(signal));
+      return { name: account.number };
+    },
+    async login(account, _vault, show, signal) {
+      const onUri = (uri: string): void => show(stepOf(uri, clock));
+      const link = (backend: Backend): Promise<string> => backend.link(onUri, signal);
+      const number = await withBackend(account, { log: silentLog, limited: () => undefined }, signal, deps, true, link);
+      if (number === account.number) return { name: number };
+      throw new Error(`the phone that has scanned it is ${number}, and channels.signal.account is ${account.number}: correct that`);
+    },
+  };
+}
+
+const stepOf = (text: string, clock: Clock): LoginStep => ({ kind: "qr", text, expiresAt: clock.now() + LIMITS.channelLoginMs });
+
+type Hosted = Pick<ChannelHost, "log" | "limited">;
+
+/** Works with whatever stands between us and Signal; a daemon of ours runs only so long. */
+async function withBackend<T>(
+  account: SignalAccount,
+  host: Hosted,
+  signal: AbortSignal,
+  { timings, clock }: Deps,
+  linking: boolean,
+  work: (backend: Backend, daemon: Daemon | null) => Promise<T>,
+): Promise<T> {
+  const { transport } = account;
+  const shared = { account, host, clock };
+  if (transport.kind === "container")
+    return work(
+      new ContainerBackend({ ...shared, url: transport.url, quietMs: timings.socketQuietMs, openMs: timings.openMs }),
+      null,
+    );
+  const native = (url: string): Backend => new NativeBackend({ ...shared, url, quietMs: timings.streamQuietMs });
+  if (transport.kind !== "managed-native") return work(native(transport.url), null);
+  const daemon = await startDaemon(account, transport, { host, clock, signal, linking });
+  try {
+    return await work(native(daemon.url), daemon);
+  } finally {
+    await daemon.stop();
+  }
+}
+
+async function serve(
+  account: SignalAccount,
+  host: ChannelHost,
+  live: (link: Link | null) => void,
+  stop: AbortSignal,
+  deps: Deps,
+): Promise<void> {
+  const ended = new AbortController();
+  const signal = AbortSignal.any([stop, ended.signal]);
+  try {
+    await withBackend(account, host, signal, deps, false, async (backend, daemon) => {
+      void daemon?.ended.then((cause) => ended.abort(cause));
+      // A daemon of ours was started for this account; another is asked whether it has it.
+      if (!daemon) await backend.check(signal);
+      const link = new SignalLink(backend, host, signal);
+      const session = { account, backend, host, signal, ...deps, stored: link.onEvents.bind(link) };
+      await receive(session, () => live(link));
+    });
+  } catch (err) {
+    if (!stop.aborted) throw ended.signal.aborted ? ended.signal.reason : err;
+  } finally {
+    ended.abort(new Error("the connection has ended"));
+    live(null);
+  }
+}
+
+export const channel: Channel = createSignalChannel() as Channel;

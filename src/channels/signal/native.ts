@@ -1,0 +1,266 @@
+import type { Clock } from "../../core/clock.ts";
+import { asId, type MessageId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { causeOf, NotSentError, readBytes } from "../api.ts";
+import { TerminalError, type ChannelHost, type OutMedia, type SendResult, type Target } from "../channel.ts";
+import { list, record, word, type Raw } from "../raw.ts";
+import { refused, type Backend, type Draft, type Outcome } from "./api.ts";
+import type { SignalAccount } from "./config.ts";
+import { authorOf, isGroup, toRecipient, type Ref } from "./ids.ts";
+import { toRanges } from "./outbound.ts";
+import { EventCutter } from "./sse.ts";
+
+type Deps = {
+  url: string;
+  account: SignalAccount;
+  host: Pick<ChannelHost, "limited">;
+  clock: Clock;
+  /** Nothing read for so long, although signal-cli writes a comment every 15 s: the stream is dead. */
+  quietMs: number;
+};
+type Answer = { ok: true; result: unknown } | { ok: false; code: number; message: string; results: readonly Raw[] };
+
+/** Codes of signal-cli and of JSON-RPC. */
+const CODE = { user: -1, untrusted: -4, rateLimit: -5, noMethod: -32_601, params: -32_602, internal: -32_603 };
+/** Java's names for failures in which not a byte has left. */
+const UNSENT = /\((?:UnknownHostException|ConnectException|NoRouteToHostException|ConnectTimeoutException|PortUnreachableException)\)/;
+
+export const notLinked = (number: string, where: string): TerminalError =>
+  new TerminalError(
+    `${where} has no account ${number}`,
+    "Link it: openclaw channels login signal (or register the number with signal-cli), then: openclaw channels start signal",
+  );
+
+/** A signal-cli daemon: requests as JSON-RPC, notifications as server-sent events. */
+export class NativeBackend implements Backend {
+  readonly #deps: Deps;
+  #requests = 0;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  async check(signal: AbortSignal): Promise<void> {
+    const { url, account } = this.#deps;
+    const answer = await this.#rpc("listAccounts", {}, { signal, general: true });
+    // A daemon that was started with -a has one account and no list; its notifications say whose they are.
+    if (!answer.ok && answer.code === CODE.noMethod) return;
+    if (!answer.ok) throw new Error(`signal-cli at ${url} does not list its accounts: ${answer.message}`);
+    if (!list(answer.result).some((each) => record(each)?.["number"] === account.number))
+      throw notLinked(account.number, `signal-cli at ${url}`);
+  }
+
+  async *listen(signal: AbortSignal, opened: () => void, alive: () => void): AsyncIterable<readonly unknown[]> {
+    const { url, account, clock, quietMs } = this.#deps;
+    const quiet = new AbortController();
+    let cancel: (() => void) | null = null;
+    const watch = (): void => {
+      cancel?.();
+      cancel = clock.after(quietMs, () => quiet.abort(new Error(`signal-cli has sent nothing for ${quietMs / 1_000} s`)));
+    };
+    watch();
+    try {
+      const response = await fetch(`${url}/api/v1/events?account=${encodeURIComponent(account.number)}`, {
+        headers: { accept: "text/event-stream" },
+        redirect: "manual",
+        signal: AbortSignal.any([signal, quiet.signal]),
+      });
+      if (response.status === 400) throw notLinked(account.number, `signal-cli at ${url}`);
+      if (response.status !== 200) throw unlike(url, response.status);
+      opened();
+      const cutter = new EventCutter(LIMITS.signalEventBytes);
+      for await (const chunk of response.body ?? []) {
+        watch();
+        alive();
+        const events = cutter.push(chunk);
+        if (events.length > 0) yield events.map(parsed);
+        // Time in which the events were stored is not silence.
+        watch();
+      }
+      throw new Error("signal-cli has closed the connection");
+    } catch (err) {
+      if (quiet.signal.aborted && !signal.aborted) throw quiet.signal.reason;
+      throw err instanceof TerminalError ? err : new Error(causeOf(err), { cause: err });
+    } finally {
+      (cancel as (() => void) | null)?.();
+    }
+  }
+
+  async send(draft: Draft, signal: AbortSignal): Promise<Outcome> {
+    const { text, ranges } = toRanges(draft.text);
+    const styled = !draft.plain && ranges.length > 0;
+    const { quote, edits } = draft;
+    const params = {
+      ...toWhom(draft.target),
+      message: text,
+      ...(styled && { textStyle: ranges.map(({ start, length, style }) => `${start}:${length}:${style}`) }),
+      ...(draft.files.length > 0 && { attachments: draft.files.map(({ media, bytes }) => toDataUri(media, bytes)) }),
+      ...(quote && { quoteTimestamp: quote.at, quoteAuthor: authorOf(quote, this.#deps.account), quoteMessage: quote.text }),
+      ...(edits !== null && { editTimestamp: edits }),
+    };
+    const answer = await this.#sent("send", params, signal);
+    return styled && answer.state === "refused" && /style/i.test(answer.reason) ? { ...answer, badMarkup: true } : answer;
+  }
+
+  react(target: Target, ref: Ref, emoji: string, on: boolean, signal: AbortSignal): Promise<SendResult> {
+    return this.#sent("sendReaction", { ...toWhom(target), emoji, remove: !on, ...this.#at(ref) }, signal);
+  }
+
+  remove(target: Target, at: number, signal: AbortSignal): Promise<SendResult> {
+    return this.#sent("remoteDelete", { ...toWhom(target), targetTimestamp: at }, signal);
+  }
+
+  pin(target: Target, ref: Ref, on: boolean, signal: AbortSignal): Promise<SendResult> {
+    const duration = on ? { pinDuration: -1 } : {};
+    return this.#sent(on ? "sendPinMessage" : "sendUnpinMessage", { ...toWhom(target), ...this.#at(ref), ...duration }, signal);
+  }
+
+  poll(target: Target, poll: { question: string; options: readonly string[]; multiple: boolean }, signal: AbortSignal): Promise<SendResult> {
+    const { question, options, multiple } = poll;
+    return this.#sent("sendPollCreate", { ...toWhom(target), question, option: options, noMulti: !multiple }, signal);
+  }
+
+  async typing(target: Target, signal: AbortSignal): Promise<void> {
+    await this.#rpc("sendTyping", toWhom(target), { signal });
+  }
+
+  async file(query: URLSearchParams, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+    const [id, recipient, groupId] = [query.get("id"), query.get("recipient"), query.get("group")];
+    const params = { id, ...(groupId === null ? { recipient: toRecipient(recipient ?? "") } : { groupId }) };
+    // The file comes as base64 in JSON.
+    const maxAnswer = Math.ceil((maxBytes * 4) / 3) + 4_096;
+    const answer = await this.#rpc("getAttachment", params, { signal, timeoutMs: LIMITS.signalSendMs, maxAnswer });
+    if (!answer.ok) throw new Error(`signal-cli does not give the file: ${answer.message}`);
+    const bytes = Buffer.from(word(record(answer.result)?.["data"]), "base64");
+    if (bytes.length > maxBytes) throw new Error(`the file is larger than ${maxBytes} bytes`);
+    return bytes;
+  }
+
+  async link(show: (uri: string) => void, signal: AbortSignal): Promise<string> {
+    for (;;) {
+      const begun = await this.#rpc("startLink", {}, { signal, general: true, timeoutMs: LIMITS.signalSendMs });
+      if (!begun.ok && begun.code === CODE.noMethod)
+        throw new Error("this signal-cli was started for one account (-a) and cannot link another: start the daemon without -a");
+      if (!begun.ok) throw new Error(`signal-cli cannot begin: ${begun.message}`);
+      const uri = word(record(begun.result)?.["deviceLinkUri"]);
+      if (uri === "") throw new Error("signal-cli does not say what is to be scanned");
+      show(uri);
+      const params = { deviceLinkUri: uri, deviceName: "OpenClaw Gateway" };
+      const ended = await this.#rpc("finishLink", params, { signal, general: true, timeoutMs: LIMITS.channelLoginMs });
+      if (ended.ok) return word(record(ended.result)?.["number"]);
+      // A code that nobody has scanned in time: the next one.
+      if (!/timed out/i.test(ended.message)) throw new Error(`Signal did not accept the link: ${ended.message}`);
+    }
+  }
+
+  #at(ref: Ref): { targetTimestamp: number; targetAuthor: string } {
+    return { targetTimestamp: ref.at, targetAuthor: authorOf(ref, this.#deps.account) };
+  }
+
+  async #sent(method: string, params: Raw, signal: AbortSignal): Promise<Outcome> {
+    let answer: Answer;
+    try {
+      answer = await this.#rpc(method, params, { signal, timeoutMs: LIMITS.signalSendMs });
+    } catch (err) {
+      if (err instanceof NotSentError) return refused(`signal-cli cannot be reached: ${err.message}`, true);
+      throw err;
+    }
+    if (!answer.ok) return this.#judge(answer);
+    const at = record(answer.result)?.["timestamp"];
+    if (typeof at !== "number") throw new Error("signal-cli's answer has no time");
+    return { state: "sent", ids: [asId<MessageId>(String(at))] };
+  }
+
+  /** What a failure says about the fate of a message. Throws when nobody knows. */
+  #judge({ code, message, results }: Extract<Answer, { ok: false }>): Outcome {
+    const types = results.map((each) => word(each["type"]));
+    if (code === CODE.rateLimit || (types.length > 0 && types.every((type) => type === "RATE_LIMIT_FAILURE"))) {
+      this.#deps.host.limited();
+      const seconds = Math.max(0, ...results.map((each) => Number(each["retryAfterSeconds"] ?? 0)));
+      const proof = results.some((each) => word(each["token"]) !== "");
+      const reason = proof ? `${message}; Signal wants a captcha to be solved: signal-cli submitRateLimitChallenge` : message;
+      return { state: "refused", retryable: true, retryAfterMs: seconds > 0 ? seconds * 1_000 : LIMITS.signalRetryMs, reason };
+    }
+    if (code === CODE.untrusted) return refused(`${message}: the safety number has changed; see signal-cli trust`, false);
+    if (UNSENT.test(message)) return refused(message, true);
+    const mayHaveLeft = types.includes("NETWORK_FAILURE") || types.includes("SUCCESS");
+    if (code === CODE.user && !mayHaveLeft) return refused([message, ...new Set(types)].join(", "), false);
+    if (code === CODE.noMethod) return refused(`this signal-cli is too old for that: ${message}`, false);
+    if (code === CODE.params) return refused(message, false);
+    throw new Error(`signal-cli answered: ${message} (${code})`);
+  }
+
+  async #rpc(
+    method: string,
+    params: Raw,
+    options: { signal: AbortSignal; general?: boolean; timeoutMs?: number; maxAnswer?: number },
+  ): Promise<Answer> {
+    const { url, account } = this.#deps;
+    const body = JSON.stringify({
+      jsonrpc: "2.0",
+      id: String(++this.#requests),
+      method,
+      params: options.general ? params : { account: account.number, ...params },
+    });
+    const deadline = AbortSignal.timeout(options.timeoutMs ?? LIMITS.channelApiMs);
+    const response = await fetchOnce(`${url}/api/v1/rpc`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+      redirect: "manual",
+      signal: AbortSignal.any([options.signal, deadline]),
+    });
+    const bytes = await readBytes(response, options.maxAnswer ?? LIMITS.channelAnswerBytes);
+    if (response.status >= 300 && response.status < 500)
+      return { ok: false, code: CODE.params, message: unlike(url, response.status).message, results: [] };
+    if (response.status !== 200) throw unlike(url, response.status);
+    return toAnswer(record(parsed(Buffer.from(bytes).toString("utf8"))), url);
+  }
+}
+
+function toAnswer(answer: Raw | null, url: string): Answer {
+  const error = record(answer?.["error"]);
+  if (error) {
+    const response = record(record(error["data"])?.["response"]);
+    const results = list(response?.["results"]).flatMap((each): Raw[] => [record(each)].filter((found) => found !== null));
+    return { ok: false, code: Number(error["code"]), message: word(error["message"]), results };
+  }
+  if (!answer || !("result" in answer)) throw new Error(`what answers at ${url} does not speak JSON-RPC`);
+  return { ok: true, result: answer["result"] };
+}
+
+/** `fetch` with the two kinds of failure that delivery knows. */
+async function fetchOnce(url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch (err) {
+    const code = (err as { cause?: { code?: string } }).cause?.code ?? "";
+    if (["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"].includes(code))
+      throw new NotSentError(causeOf(err), { cause: err });
+    throw new Error(causeOf(err), { cause: err });
+  }
+}
+
+const unlike = (url: string, status: number): Error =>
+  new Error(
+    status === 421
+      ? `signal-cli refuses the host name of ${url} (421): use the address on which it listens`
+      : `what answers at ${url} is no signal-cli daemon: status ${status}`,
+  );
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (err) {
+    if (err instanceof SyntaxError) return text;
+    throw err;
+  }
+}
+
+const toWhom = (target: Target): Raw => (isGroup(target) ? { groupId: target.chat.id } : { recipient: [toRecipient(target.chat.id)] });
+
+export function toDataUri({ name, mimeType }: OutMedia, bytes: Uint8Array): string {
+  const base64 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
+  // The name is a parameter of the type: nothing in it may end the parameter.
+  return `data:${mimeType.replaceAll(/[;,\s]/g, "")};filename=${name.replaceAll(/[^\p{L}\p{N}._ -]/gu, "_")};base64,${base64}`;
+}

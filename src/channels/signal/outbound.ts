@@ -1,0 +1,80 @@
+import { render, toStyled, type Span, type Style, type Styled } from "../markdown.ts";
+
+/** A stretch of a text, in UTF-16 units as Signal counts. */
+export type Range = { start: number; length: number; style: "BOLD" | "ITALIC" | "STRIKETHROUGH" | "MONOSPACE" };
+
+const STYLES: Readonly<Record<Exclude<Style, "link" | "quote">, Range["style"]>> = {
+  bold: "BOLD",
+  heading: "BOLD",
+  italic: "ITALIC",
+  strike: "STRIKETHROUGH",
+  code: "MONOSPACE",
+  block: "MONOSPACE",
+};
+
+/** Signal has no links under words: the address stands behind them. Quotes get their sign in front of each line. */
+function written(markdown: string): Styled {
+  const styled = toStyled(markdown);
+  const inserts: { at: number; text: string; after: boolean }[] = [];
+  for (const { style, start, end, info } of styled.spans) {
+    const label = styled.text.slice(start, end);
+    if (style === "link" && info !== undefined && info !== label && info !== `mailto:${label}`)
+      inserts.push({ at: end, text: label === "" ? info : ` (${info})`, after: true });
+    if (style !== "quote") continue;
+    for (let at = start; at < end; at = styled.text.indexOf("\n", at) + 1 || end) inserts.push({ at, text: "> ", after: false });
+  }
+  inserts.sort((a, b) => a.at - b.at);
+  let text = "";
+  let from = 0;
+  for (const insert of inserts) {
+    text += styled.text.slice(from, insert.at) + insert.text;
+    from = insert.at;
+  }
+  text += styled.text.slice(from);
+  // What is put in at the end of a stretch stays outside of it.
+  const moved = (at: number, isEnd: boolean): number =>
+    at +
+    inserts.filter((each) => each.at < at || (each.at === at && !isEnd && !each.after)).reduce((sum, each) => sum + each.text.length, 0);
+  return { text, spans: styled.spans.map((span) => ({ ...span, start: moved(span.start, false), end: moved(span.end, true) })) };
+}
+
+/** The text as it is shown and counted. */
+export function toVisible(markdown: string): string {
+  return written(markdown).text;
+}
+
+/** Markdown as a plain text with styled stretches: what signal-cli's JSON-RPC takes. */
+export function toRanges(markdown: string): { text: string; ranges: Range[] } {
+  const { text, spans } = written(markdown);
+  const ranges = spans.flatMap(({ style, start, end }): Range[] =>
+    style === "link" || style === "quote" || end <= start ? [] : [{ start, length: end - start, style: STYLES[style] }],
+  );
+  return { text, ranges };
+}
+
+/** Between two marks, so that they are not read as one of another kind. It is not shown. */
+const JOINER = "\u2060";
+const MARKS: Readonly<Record<Range["style"], string>> = { BOLD: "**", ITALIC: "*", STRIKETHROUGH: "~", MONOSPACE: "`" };
+const markOf = ({ style }: Span): string => (style === "link" || style === "quote" ? "" : MARKS[STYLES[style]]);
+
+/**
+ * Markdown in the marks of the REST container, which knows no style inside another. A mark that was written as a letter gets a
+ * backslash; a backslash in front of a mark gets something unseen between them.
+ */
+export function toMarked(markdown: string): string {
+  const { text, spans } = written(markdown);
+  let until = 0;
+  const outer = spans.filter((span) => {
+    if (markOf(span) === "" || span.end <= span.start || span.start < until) return false;
+    until = span.end;
+    return true;
+  });
+  return render(
+    { text, spans: outer },
+    {
+      escape: (piece) => piece.replaceAll(/\*|~|`|\|\|/g, "\\$&").replace(/\\$/, `$&${JOINER}`),
+      open: (span) => `${JOINER}${markOf(span)}`,
+      close: (span) => `${markOf(span)}${JOINER}`,
+    },
+  );
+}
