@@ -48,6 +48,7 @@ export type StageModule = {
 export const STAGES: Readonly<Record<string, () => Promise<StageModule>>> = {
   discord: () => import("./stages/discord.ts"),
   irc: () => import("./stages/irc.ts"),
+  signal: () => import("./stages/signal.ts"),
   slack: () => import("./stages/slack.ts"),
   telegram: () => import("./stages/telegram.ts"),
   webhook: () => import("./stages/webhook.ts"),

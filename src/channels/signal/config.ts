@@ -90,7 +90,7 @@ function managed(raw: Raw, issues: Issues): Transport {
 
 function transport(value: unknown, issues: Issues): Transport {
   const raw = record(value) ?? {};
-  const kind = raw["kind"] ?? "managed-native";
+  const kind = raw["kind"] ?? (raw["url"] === undefined ? "managed-native" : "external-native");
   if (kind === "managed-native") return managed(raw, issues);
   if (kind === "external-native" || kind === "container") return { kind, url: address(raw, issues) };
   issues.push({ path: "transport.kind", message: "must be managed-native, external-native or container" });
@@ -108,7 +108,9 @@ export function parseSignalAccount(value: unknown): { account: SignalAccount } |
       message: number === "" ? "is missing" : "is not a phone number in the international form",
       fix: "Set channels.signal.account to the bot's own number, e.g. +15551234567.",
     });
-  const uuid = word(raw["accountUuid"]).replace(/^uuid:/, "").toLowerCase();
+  const uuid = word(raw["accountUuid"])
+    .replace(/^uuid:/, "")
+    .toLowerCase();
   if (uuid !== "" && !UUID.test(uuid)) issues.push({ path: "accountUuid", message: "is not the id of an account" });
   const account: SignalAccount = {
     number,

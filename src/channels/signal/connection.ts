@@ -27,7 +27,8 @@ export type Session = {
   clock: Clock;
   timings: Timings;
   signal: AbortSignal;
-  /** Events that were stored. */ stored: (events: readonly ChannelEvent[]) => void;
+  /** Events that are about to be stored: an answer may come before `admit` has returned. */
+  seen: (events: readonly ChannelEvent[]) => void;
 };
 
 /**
@@ -48,19 +49,19 @@ export async function receive(session: Session, ready: () => void): Promise<void
     const { number, uuid, ignoreAttachments } = account;
     const facts = { self: { number, uuid, ignoreAttachments }, account: asId<AccountId>("default"), now: clock.now() };
     const events = batch.flatMap((each) => decode(each, facts));
+    session.seen(events);
     for (let at = 0; at < events.length; at += LIMITS.channelPendingEvents)
       await store(session, events.slice(at, at + LIMITS.channelPendingEvents));
   }
 }
 
 /** Signal delivers once: what was read is kept until it is stored, and tried once more at the end. */
-async function store({ host, clock, timings, signal, stored }: Session, events: readonly ChannelEvent[]): Promise<void> {
+async function store({ host, clock, timings, signal }: Session, events: readonly ChannelEvent[]): Promise<void> {
   for (let failed = false; ; failed = true) {
     const last = signal.aborted;
     try {
       await host.admit(events);
       if (failed) host.state("ready");
-      stored(events);
       return;
     } catch (err) {
       host.log.error("messages could not be stored; trying again", { cause: reasonOf(err), waiting: events.length });

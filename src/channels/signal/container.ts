@@ -87,7 +87,9 @@ export class ContainerBackend implements Backend {
       if (waiting.length >= LIMITS.signalPendingEvents) end(new Error("more came than could be stored; the rest waits at Signal"));
       wake?.();
     });
-    socket.addEventListener("error", (event) => end(new Error(causeOf((event as Event & { error?: unknown }).error ?? new Error("the socket failed")))));
+    socket.addEventListener("error", (event) =>
+      end(new Error(causeOf((event as Event & { error?: unknown }).error ?? new Error("the socket failed")))),
+    );
     socket.addEventListener("close", ({ code }) => end(new Error(`the container has closed the connection (${code})`)));
     watch(openMs);
     try {

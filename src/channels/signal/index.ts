@@ -77,10 +77,7 @@ async function withBackend<T>(
   const { transport } = account;
   const shared = { account, host, clock };
   if (transport.kind === "container")
-    return work(
-      new ContainerBackend({ ...shared, url: transport.url, quietMs: timings.socketQuietMs, openMs: timings.openMs }),
-      null,
-    );
+    return work(new ContainerBackend({ ...shared, url: transport.url, quietMs: timings.socketQuietMs, openMs: timings.openMs }), null);
   const native = (url: string): Backend => new NativeBackend({ ...shared, url, quietMs: timings.streamQuietMs });
   if (transport.kind !== "managed-native") return work(native(transport.url), null);
   const daemon = await startDaemon(account, transport, { host, clock, signal, linking });
@@ -106,7 +103,7 @@ async function serve(
       // A daemon of ours was started for this account; another is asked whether it has it.
       if (!daemon) await backend.check(signal);
       const link = new SignalLink(backend, host, signal);
-      const session = { account, backend, host, signal, ...deps, stored: link.onEvents.bind(link) };
+      const session = { account, backend, host, signal, ...deps, seen: link.onEvents.bind(link) };
       await receive(session, () => live(link));
     });
   } catch (err) {

@@ -38,7 +38,10 @@ export class SignalLink implements Link {
     } catch (err) {
       return refused(`the file cannot be read: ${reasonOf(err)}`, false);
     }
-    return this.#deliver({ target: part.target, text: part.text, plain: false, files, quote: this.#quoteOf(part.target), edits: null }, signal);
+    return this.#deliver(
+      { target: part.target, text: part.text, plain: false, files, quote: this.#quoteOf(part.target), edits: null },
+      signal,
+    );
   }
 
   async edit(id: MessageId, part: Part, signal: AbortSignal): Promise<SendResult> {

@@ -115,7 +115,11 @@ export class NativeBackend implements Backend {
     return this.#sent(on ? "sendPinMessage" : "sendUnpinMessage", { ...toWhom(target), ...this.#at(ref), ...duration }, signal);
   }
 
-  poll(target: Target, poll: { question: string; options: readonly string[]; multiple: boolean }, signal: AbortSignal): Promise<SendResult> {
+  poll(
+    target: Target,
+    poll: { question: string; options: readonly string[]; multiple: boolean },
+    signal: AbortSignal,
+  ): Promise<SendResult> {
     const { question, options, multiple } = poll;
     return this.#sent("sendPollCreate", { ...toWhom(target), question, option: options, noMulti: !multiple }, signal);
   }

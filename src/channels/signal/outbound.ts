@@ -1,4 +1,4 @@
-import { render, toStyled, type Span, type Style, type Styled } from "../markdown.ts";
+import { toStyled, type Style, type Styled } from "../markdown.ts";
 
 /** A stretch of a text, in UTF-16 units as Signal counts. */
 export type Range = { start: number; length: number; style: "BOLD" | "ITALIC" | "STRIKETHROUGH" | "MONOSPACE" };
@@ -52,29 +52,30 @@ export function toRanges(markdown: string): { text: string; ranges: Range[] } {
   return { text, ranges };
 }
 
-/** Between two marks, so that they are not read as one of another kind. It is not shown. */
+/** Between two marks that would be read as one of another kind. It is not shown. */
 const JOINER = "\u2060";
 const MARKS: Readonly<Record<Range["style"], string>> = { BOLD: "**", ITALIC: "*", STRIKETHROUGH: "~", MONOSPACE: "`" };
-const markOf = ({ style }: Span): string => (style === "link" || style === "quote" ? "" : MARKS[STYLES[style]]);
 
-/**
- * Markdown in the marks of the REST container, which knows no style inside another. A mark that was written as a letter gets a
- * backslash; a backslash in front of a mark gets something unseen between them.
- */
+/** A mark that was written as a letter gets a backslash. */
+const escape = (text: string): string => text.replaceAll(/\*|~|`|\|\|/g, "\\$&");
+const isMark = (letter: string | undefined): boolean => letter !== undefined && "*~`|\\".includes(letter);
+
+/** Markdown in the marks of the REST container, which knows no style inside another: of nested ones the outer counts. */
 export function toMarked(markdown: string): string {
-  const { text, spans } = written(markdown);
-  let until = 0;
-  const outer = spans.filter((span) => {
-    if (markOf(span) === "" || span.end <= span.start || span.start < until) return false;
-    until = span.end;
-    return true;
-  });
-  return render(
-    { text, spans: outer },
-    {
-      escape: (piece) => piece.replaceAll(/\*|~|`|\|\|/g, "\\$&").replace(/\\$/, `$&${JOINER}`),
-      open: (span) => `${JOINER}${markOf(span)}`,
-      close: (span) => `${markOf(span)}${JOINER}`,
-    },
-  );
+  const { text, ranges } = toRanges(markdown);
+  let out = "";
+  const write = (piece: string): void => {
+    out += isMark(out.at(-1)) && isMark(piece[0]) ? JOINER + piece : piece;
+  };
+  let at = 0;
+  for (const { start, length, style } of ranges.toSorted((a, b) => a.start - b.start || b.length - a.length)) {
+    if (start < at) continue;
+    write(escape(text.slice(at, start)));
+    at = start + length;
+    write(MARKS[style]);
+    write(escape(text.slice(start, at)));
+    write(MARKS[style]);
+  }
+  write(escape(text.slice(at)));
+  return out;
 }

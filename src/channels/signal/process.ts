@@ -151,6 +151,9 @@ function endOf(code: number | null, how: NodeJS.Signals | null, lines: readonly 
   if (code === 127 || code === 126) return new TerminalError(`${cliPath} cannot be started: ${last.replace(/^.*: /, "")}`, INSTALL);
   if (lines.some((line) => /is not registered|not linked|Not registered/i.test(line))) return notLinked(number, "signal-cli");
   if (lines.some((line) => /UnsupportedClassVersionError/.test(line)))
-    return new TerminalError("signal-cli needs a newer Java", "Install Java 25 (21 for signal-cli 0.13), or the native build of signal-cli.");
+    return new TerminalError(
+      "signal-cli needs a newer Java",
+      "Install Java 25 (21 for signal-cli 0.13), or the native build of signal-cli.",
+    );
   return new Error(`signal-cli ended with ${how ?? `code ${code}`}${last === "" ? "" : `: ${last}`}`);
 }

@@ -10,7 +10,7 @@ export class EventCutter {
 
   /** The data of every event that is complete with this chunk. Throws when one is longer than allowed. */
   push(chunk: Uint8Array): string[] {
-    this.#rest += this.#decoder.decode(chunk, { stream: true }).replaceAll("\r\n", "\n");
+    this.#rest += this.#decoder.decode(chunk, { stream: true }).replaceAll("\r", "");
     const blocks = this.#rest.split("\n\n");
     this.#rest = blocks.pop()!;
     if (this.#rest.length > this.#maxBytes) throw new Error(`an event is longer than ${this.#maxBytes} bytes`);
