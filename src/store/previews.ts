@@ -42,7 +42,7 @@ export function createPreviews(store: Store) {
     removeEnded: (): number =>
       store.run(
         `DELETE FROM previews WHERE run_id NOT IN (SELECT run_id FROM inbox WHERE state IN ('queued', 'running'))
-         AND run_id NOT IN (SELECT intent_id FROM outbox WHERE state IN ('queued', 'attempting', 'parked', 'unknown'))`,
+         AND run_id NOT IN (SELECT run_id FROM outbox WHERE state IN ('queued', 'attempting', 'parked', 'unknown') AND run_id IS NOT NULL)`,
       ),
   };
 }

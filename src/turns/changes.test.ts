@@ -119,6 +119,23 @@ test("a message that was deleted while it waited is not run, and its text is gon
   bench.close();
 });
 
+test("a message that is deleted in the batch that brings it is not run, and one that comes with it is", async () => {
+  const bench = await busy();
+  const batch = [event("3", "third"), remove("d1", "3"), event("4", "fourth")];
+  bench.store.all("PRAGMA query_only=ON");
+  await assert.rejects(bench.door.admit(irc, account, batch));
+  bench.store.all("PRAGMA query_only=OFF");
+  await bench.door.admit(irc, account, batch);
+  assert.equal(bench.turns.options.inbox.byEvent("irc", "default", "3")!.state, "dropped");
+  await finish(bench, 3);
+  assert.deepEqual(
+    bench.runtime.prompts.map((prompt) => prompt.text),
+    ["first", "secnod", "fourth"],
+  );
+  assert.deepEqual(bench.notes.take(KEY), []);
+  bench.close();
+});
+
 test("a deletion that could not be stored leaves the message in its lane", async () => {
   const bench = await busy();
   bench.store.all("PRAGMA query_only=ON");

@@ -176,7 +176,7 @@ export class Delivery {
     const editOf = await this.#messageToReplace(part, link);
     try {
       await store.write(() => {
-        if (outbox.attempt(part.partKey, clock.now(), editOf) > 0 && this.#mayReplace(part)) outbox.previews.remove(part.intentId);
+        if (outbox.attempt(part.partKey, clock.now(), editOf) > 0 && this.#mayReplace(part)) outbox.previews.remove(runOf(part));
       });
     } catch (err) {
       this.#options.log.error("a reply waits for the store", { cause: reasonOf(err) });
@@ -198,11 +198,11 @@ export class Delivery {
   async #messageToReplace(part: OutboxPart, link: Link): Promise<string | null> {
     if (part.editOf !== null || !this.#mayReplace(part)) return part.editOf;
     const { outbox, log } = this.#options;
-    await this.#options.previewSettled(part.intentId);
-    const preview = outbox.previews.get(part.intentId);
+    await this.#options.previewSettled(runOf(part));
+    const preview = outbox.previews.get(runOf(part));
     if (!preview || preview.state === "sent") return preview?.messageId ?? null;
     // Whether the preview arrived is not known. Only a platform that can be asked, or that recognises the repetition, says.
-    const asked: Part = { key: previewKey(part.intentId), target: preview.target as Target, text: part.text || "…" };
+    const asked: Part = { key: previewKey(runOf(part)), target: preview.target as Target, text: part.text || "…" };
     const idempotency = this.#options.abilities(asked.target.channel)?.idempotency;
     try {
       if (idempotency === "lookup" && link.lookup) return (await link.lookup(asked))?.[0] ?? null;
@@ -359,6 +359,8 @@ export class Delivery {
   }
 }
 
+/** The run whose preview a part may take over. */
+const runOf = (part: OutboxPart): string => part.runId ?? part.intentId;
 const accountKey = (channel: string, account: string): string => `${channel}|${account}`;
 
 /** 1 s, 2 s, 4 s ... 60 s. */

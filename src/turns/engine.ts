@@ -84,6 +84,8 @@ export class Turns {
   readonly #waiters = new Map<RunId, Set<(outcome: Outcome) => void>>();
   /** Lanes whose first message is in a commit that is under way. */
   readonly #claims = new Set<SessionKey>();
+  /** Messages that were let go between being written and getting into their lane. */
+  readonly #letGo = new Set<RunId>();
   /** Lanes that wait for a quiet moment, with the cancel function of their timer. */
   readonly #quiet = new Map<SessionKey, () => void>();
   #running = 0;
@@ -174,21 +176,15 @@ export class Turns {
         this.options.metrics.count("gateway_turns_admitted_total", { channel: submission.channel });
         this.#announce(message!, "message");
         if (payload.target && !submission.park) this.options.live?.acknowledge({ agentId: submission.agentId, payload });
-        if (submission.park)
-          return {
-            runId,
-            sessionKey: submission.sessionKey,
-            agentId: submission.agentId,
-            duplicate: false,
-            state: "parked",
-            outcome: null,
-          };
+        const { sessionKey, agentId } = submission;
+        if (submission.park) return { runId, sessionKey, agentId, duplicate: false, state: "parked", outcome: null };
         const quietUntil = submission.queueMode === "collect" ? now + this.options.quietMs(submission.channel) : 0;
-        this.#enqueue(submission.sessionKey, { runId, mode: submission.queueMode, kind: payload.kind, quietUntil }, atOnce);
-        return { runId, sessionKey: submission.sessionKey, agentId: submission.agentId, duplicate: false, state: "running", outcome: null };
+        this.#enqueue(sessionKey, { runId, mode: submission.queueMode, kind: payload.kind, quietUntil }, atOnce);
+        return { runId, sessionKey, agentId, duplicate: false, state: "running", outcome: null };
       },
       undo: () => {
         if (atOnce) this.#claims.delete(submission.sessionKey);
+        this.#letGo.delete(runId);
       },
     };
   }
@@ -355,7 +351,10 @@ export class Turns {
   /** Takes a waiting message out of its lane, for a caller that ends it on disk and then tells so; null when a turn has it already. */
   letGo({ runId, sessionKey, agentId, state }: InboxRow): ((outcome: Outcome) => void) | null {
     const lane = this.#lanes.get(sessionKey);
-    if (state !== "parked" && !lane?.waiting.some((each) => each.runId === runId)) return null;
+    if (state !== "parked" && !lane?.waiting.some((each) => each.runId === runId)) {
+      if (lane?.active && [...lane.active.runIds, ...lane.active.steered].includes(runId)) return null;
+      this.#letGo.add(runId);
+    }
     if (lane) lane.waiting = lane.waiting.filter((each) => each.runId !== runId);
     return (outcome) => this.#tellEnd({ runId, sessionKey, agentId }, 1, outcome);
   }
@@ -495,6 +494,7 @@ export class Turns {
   }
 
   #enqueue(key: SessionKey, waiting: Waiting, started: boolean, later = false): void {
+    if (this.#letGo.delete(waiting.runId)) return;
     const lane = this.#laneOf(key);
     // Nothing runs or waits: there is no turn to wait for others with.
     const alone = !lane.active && lane.waiting.length === 0;

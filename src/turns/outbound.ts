@@ -26,6 +26,8 @@ export type Extras = {
   buttons?: readonly (readonly Button[])[];
   /** Several messages are answered together. */
   batched?: boolean;
+  /** The run that it is about, where that is not its id; the preview of that run becomes its first part. */
+  runId?: string;
 };
 
 /** One thing to be said on a channel. With a session it is a reply. */
@@ -38,14 +40,14 @@ export const conversationOf = (target: Target): string => [target.channel, targe
 
 /** Writes what is to be said, in the order in which it is to be said; inside a `store.write`. */
 export function addIntent(options: OutboundOptions, intent: Intent): void {
-  const { id, sessionKey, target, at } = intent;
+  const { id, sessionKey, target, at, runId = id } = intent;
   const conversation = conversationOf(target);
   const add = (piece: Piece, position: number): unknown =>
-    options.outbox.add({ partKey: `${id}:${position}`, intentId: id, position, runId: id, sessionKey, conversation, at, ...piece });
+    options.outbox.add({ partKey: `${id}:${position}`, intentId: id, position, runId, sessionKey, conversation, at, ...piece });
   const pieces = piecesOf(options, intent);
   pieces.forEach(add);
   // Nothing to say, and a preview is on the screen: this part takes it away.
-  if (pieces.length === 0 && options.abilities(target.channel)?.edit && options.outbox.previews.get(id)) add({ target, text: "" }, 0);
+  if (pieces.length === 0 && options.abilities(target.channel)?.edit && options.outbox.previews.get(runId)) add({ target, text: "" }, 0);
 }
 
 /** The pieces of an intent as the channel shows them: text, then files. None when there is nothing to say. */

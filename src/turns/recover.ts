@@ -75,7 +75,10 @@ function settle(turns: Turns, row: Row, now: number, recovery: Recovery): void {
   // The agent's own context ends before this message: it is made anew from the transcript, which has it.
   if (session && fate === "close") turns.options.sessions.patch(session.key, { checkpoint: null });
   if (session) turns.addReply({ runId: row.runId, session, text: message, now, origin: "notice" });
-  if (row.payload?.target) turns.addIntent(row.runId, row.sessionKey, row.payload.target, message, now);
+  if (!row.payload?.target) return;
+  // An operator may run a parked message again: its answer then needs the run's own name, which a platform takes only once.
+  const id = fate === "close" ? row.runId : `${row.runId}:parked:${now}`;
+  turns.addIntent(id, row.sessionKey, row.payload.target, message, now, { runId: row.runId });
 }
 
 /** An interrupted send: repeated only where the platform recognises the repetition. */
