@@ -9,6 +9,8 @@ import type { PlatformStage } from "./stage.ts";
 async function open(more: object): Promise<{ server: DiscordServer; it: Play }> {
   const server = await DiscordServer.start();
   const stage: PlatformStage = {
+    secrets: [],
+    wrong: { key: "token", value: "", told: /token/, hidden: false },
     people: [
       { id: ALICE, name: "alice" },
       { id: "0", name: "nobody" },

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { WebSocketServer, type WebSocket } from "ws";
+import { serveFile } from "./serve-file.ts";
 
 type Json = Record<string, unknown>;
 type Event = { op: 0; s: number; t: string; d: Json };
@@ -152,11 +153,12 @@ export class DiscordServer {
     if (message) this.dispatch("MESSAGE_CREATE", message.channel_id in DIRECTS ? message : { ...message, guild_id: GUILD });
   }
 
-  pushFile(name: string, type: string, bytes: Uint8Array): Message {
+  pushFile(name: string, type: string, bytes: Uint8Array, more: Json & { size?: number } = {}): Message {
     const path = `/attachments/1/2/${name}`;
     this.#files.set(path, bytes);
-    const file = { id: this.id(), filename: name, size: bytes.length, content_type: type, url: `${this.origin}${path}`, proxy_url: "" };
-    return this.push("", { attachments: [file] });
+    const { size = bytes.length, content = "", ...fields } = more;
+    const file = { id: this.id(), filename: name, size, content_type: type, url: `${this.origin}${path}`, proxy_url: "" };
+    return this.push(String(content), { attachments: [file], ...fields });
   }
 
   /** Moves a file, so that its old address is an expired one. */
@@ -168,16 +170,17 @@ export class DiscordServer {
 
   pushEdit(message: Message, content: string): void {
     Object.assign(message, { content, edited_timestamp: new Date().toISOString() });
-    this.dispatch("MESSAGE_UPDATE", { ...message, guild_id: GUILD });
+    this.dispatch("MESSAGE_UPDATE", message.channel_id in DIRECTS ? message : { ...message, guild_id: GUILD });
   }
 
   pushDelete(message: Message): void {
     this.#messages.splice(this.#messages.indexOf(message), 1);
-    this.dispatch("MESSAGE_DELETE", { id: message.id, channel_id: message.channel_id, guild_id: GUILD });
+    const guild = message.channel_id in DIRECTS ? {} : { guild_id: GUILD };
+    this.dispatch("MESSAGE_DELETE", { id: message.id, channel_id: message.channel_id, ...guild });
   }
 
-  pushReaction(message: string, emoji: string, added: boolean): void {
-    const base = { user_id: ALICE, channel_id: ROOM, guild_id: GUILD, message_id: message, emoji: { id: null, name: emoji } };
+  pushReaction(message: string, emoji: string, added: boolean, user = ALICE): void {
+    const base = { user_id: user, channel_id: ROOM, guild_id: GUILD, message_id: message, emoji: { id: null, name: emoji } };
     this.dispatch(added ? "MESSAGE_REACTION_ADD" : "MESSAGE_REACTION_REMOVE", { ...base, type: 0, burst: false });
   }
 
@@ -198,8 +201,9 @@ export class DiscordServer {
     return this.#pushInteraction(2, at, { data: { id: "1", name, type: 1, options } });
   }
 
-  pushPress(message: string, token: string): { id: string; token: string } {
-    return this.#pushInteraction(3, Date.now(), { message: { id: message }, data: { custom_id: token, component_type: 2 } });
+  pushPress(message: string, token: string, user: Json = alice): { id: string; token: string } {
+    const data = { custom_id: token, component_type: 2 };
+    return this.#pushInteraction(3, Date.now(), { message: { id: message }, data, member: { user, roles: [] } });
   }
 
   fail(operation: Operation, how: Failure, times = 1): void {
@@ -340,9 +344,7 @@ export class DiscordServer {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const url = new URL(request.url ?? "/", this.origin);
     if (url.pathname.startsWith("/attachments/")) {
-      const file = this.#files.get(url.pathname);
-      response.writeHead(file ? 200 : 404).end(file);
-      return;
+      return serveFile(response, url.pathname.split("/").at(-1)!, this.#files.get(url.pathname));
     }
     const path = url.pathname.replace(/^\/api\/v10/, "").replaceAll("%40", "@");
     const body = await parseBody(Buffer.concat(chunks), request.headers["content-type"] ?? "");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { contextOf } from "../model-server.ts";
 import { until } from "../wire/gateway.ts";
-import { Play } from "./play.ts";
+import { Play, playing } from "./play.ts";
 import { STAGES, wanted, type Person, type Policy } from "./stage.ts";
 
 type Pairings = { requests: { requestId: string; senderId: string }[] };
@@ -12,14 +12,8 @@ const OPEN: Policy = { dmPolicy: "open", allowFrom: ["*"], room: { allowFrom: ["
 
 for (const id of wanted()) {
   const { open, skip, rooms, threads } = await STAGES[id]!();
-  const play = async (policy: Policy, work: (play: Play, ann: Person, bob: Person) => Promise<void>): Promise<void> => {
-    const it = await Play.open(id, await open(), policy);
-    try {
-      await work(it, it.stage.people[0], it.stage.people[1]);
-    } finally {
-      await it.close();
-    }
-  };
+  const play = (policy: Policy, work: (play: Play, ann: Person, bob: Person) => Promise<void>): Promise<void> =>
+    playing(id, open, policy, work);
   describe(id, { skip }, () => {
     test("scenario 3: a stranger gets a pairing code once, is approved, and is then answered", () =>
       play({ dmPolicy: "pairing", room: null }, async (it, ann) => {

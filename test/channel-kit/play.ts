@@ -7,13 +7,38 @@ import type { Person, PlatformStage, Policy } from "./stage.ts";
 
 type StatusRow = { connected?: boolean; running?: boolean; lastError?: string | null };
 
-type PlayOptions = {
+export type PlayOptions = {
   queueMode?: "followup";
+  /** Tools that people on the channel have. */
+  tools?: readonly string[];
   /** Entry file of the gateway; its sources by default. */
   main?: string;
   /** Environment of the gateway. */
   env?: Readonly<Record<string, string>>;
 };
+
+/** The model of the tests can be shown pictures. */
+function seeing(config: Record<string, unknown>): Record<string, unknown> {
+  const { models } = structuredClone(config) as { models: { providers: { test: { models: { input?: string[] }[] } } } };
+  models.providers.test.models[0]!.input = ["text", "image"];
+  return { ...config, models };
+}
+
+/** Plays one scenario with a process of its own. */
+export async function playing(
+  id: string,
+  open: () => Promise<PlatformStage>,
+  policy: Policy,
+  work: (play: Play, ann: Person, bob: Person) => Promise<void>,
+  options: PlayOptions = {},
+): Promise<void> {
+  const play = await Play.open(id, await open(), policy, options);
+  try {
+    await work(play, ...play.stage.people);
+  } finally {
+    await play.close();
+  }
+}
 
 /** The whole process with one channel, a model and people. */
 export class Play {
@@ -55,14 +80,18 @@ export class Play {
     }
   }
 
-  /** Writes the configuration; a running gateway takes it over by itself. */
-  write(policy: Policy): void {
+  /** Writes the configuration; a running gateway takes it over by itself. `more`: further keys of the channel's block. */
+  write({ mentionPatterns, ...policy }: Policy, more: Readonly<Record<string, unknown>> = {}): void {
+    const { queueMode, tools } = this.#options;
     const config = {
-      ...modelConfig(this.model.url),
-      agents: { defaults: { model: { primary: "test/echo" }, skipBootstrap: true } },
+      ...seeing(modelConfig(this.model.url)),
+      agents: {
+        defaults: { model: { primary: "test/echo" }, skipBootstrap: true },
+        ...(tools && { entries: { main: { tools: { allow: tools } } } }),
+      },
       session: { dmScope: "per-channel-peer" },
-      ...(this.#options.queueMode && { messages: { queue: { mode: this.#options.queueMode } } }),
-      channels: { [this.id]: this.stage.config(policy) },
+      messages: { ...(queueMode && { queue: { mode: queueMode } }), ...(mentionPatterns && { groupChat: { mentionPatterns } }) },
+      channels: { [this.id]: { ...this.stage.config(policy), ...more } },
     };
     writeFileSync(join(stateDir(this.#ensureState()), "openclaw.json"), JSON.stringify(config));
   }
@@ -74,9 +103,14 @@ export class Play {
 
   /** Starts the process on the same state and waits for the channel. `crashAt`: a marked point, which may come before that. */
   async start(crashAt?: string): Promise<void> {
+    await this.reach(crashAt);
+    await this.connected();
+  }
+
+  /** Starts the process and connects as its operator, whatever becomes of the channel. */
+  async reach(crashAt?: string): Promise<void> {
     await this.startUnwatched(crashAt);
     this.#operator = await this.gateway.connect();
-    await this.connected();
   }
 
   /** Starts the process and does not wait for anything but its port. */

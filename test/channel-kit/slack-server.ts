@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { WebSocketServer, type WebSocket } from "ws";
+import { serveFile } from "./serve-file.ts";
 
 type Json = Record<string, unknown>;
 export type Call = { method: string; token: string; params: Json };
@@ -300,7 +301,7 @@ export class SlackServer {
     const file = this.#files.get(url.pathname.split("/")[2] ?? "");
     // Without a valid token Slack shows the page of its login.
     if (!Object.hasOwn(BOTS, token)) return void response.writeHead(200, { "content-type": "text/html" }).end("<html>");
-    response.writeHead(file ? 200 : 404, { "content-type": "application/octet-stream" }).end(file?.bytes ?? "");
+    serveFile(response, file?.name ?? "", file?.bytes);
   }
 
   #takeFile(response: ServerResponse, url: URL, body: Buffer): void {

@@ -1,8 +1,17 @@
+import type { Abilities } from "../../src/channels/channel.ts";
+import { loadChannel, type channelIds } from "../../src/channels/registry.ts";
+
 /** Somebody on the platform. `id` is how policies and session keys name them. */
 export type Person = { id: string; name: string };
 export type Where = "direct" | "room" | "thread";
-/** One visible message of the bot, as the platform shows it. `to`: the person of a direct chat, else the room. */
-export type Heard = { where: Where; to: string; text: string };
+/** A button under a message, and somebody who presses it. */
+export type Pressable = { text: string; press(person: Person): void | Promise<void> };
+/** One visible message of the bot, as the platform shows it. `to`: the person of a direct chat, else the room. `file`: its name. */
+export type Heard = { where: Where; to: string; text: string; file?: string; buttons?: readonly Pressable[] };
+/** A file of a person; see serve-file.ts for what its name does. `claims`: its size, as the platform announces it. */
+export type Given = { name: string; mimeType: string; bytes: Buffer; claims?: number };
+/** `mention` addresses the bot as the platform does it; `reply` answers the bot's newest message in the room. */
+export type SayOptions = { mention?: boolean; reply?: boolean; file?: Given };
 
 export type Policy = {
   dmPolicy?: "pairing" | "allowlist" | "open" | "disabled";
@@ -10,7 +19,13 @@ export type Policy = {
   /** The rule of the room; null: the room is not listed. */
   room: { requireMention?: boolean; allowFrom?: readonly string[] } | null;
   historyLimit?: number;
+  /** `messages.groupChat.mentionPatterns`. */
+  mentionPatterns?: readonly string[];
+  /** Answers are shown while they are written. */
+  preview?: boolean;
 };
+/** What a stage makes the block of its channel of; the rest of the policy is for the whole configuration. */
+export type ChannelPolicy = Omit<Policy, "mentionPatterns">;
 
 /** How often the bot has connected or gone; how many events it has said it has, null where the platform does not ask. Both only grow. */
 export type Seen = { changes: number; taken: number | null };
@@ -18,12 +33,25 @@ export type Seen = { changes: number; taken: number | null };
 /** A platform with people on it, for tests with the whole process. */
 export type PlatformStage = {
   /** `channels.<id>`, with that policy. */
-  config(policy: Policy): Record<string, unknown>;
+  config(policy: ChannelPolicy): Record<string, unknown>;
+  /** Secrets of that block, which must not be shown anywhere. */
+  secrets: readonly string[];
+  /** A key of that block with a value that the channel refuses, and what its status says of it. */
+  wrong: { key: string; value: unknown; told: RegExp; /** The value is a secret itself. */ hidden: boolean };
   people: readonly [ann: Person, bob: Person];
   /** The gateway listens; platforms that push are told where. */
   connected?(http: string): void;
-  /** Says something; `mention` addresses the bot as the platform does it. Resolves when the platform has taken it. */
-  say(person: Person, where: Where, text: string, options?: { mention?: boolean }): void | Promise<void>;
+  /** Says something. Resolves when the platform has taken it. */
+  say(person: Person, where: Where, text: string, options?: SayOptions): void | Promise<void>;
+  /** Changes what the person has said last in a direct conversation; takes it back. */
+  edit?(person: Person, text: string): void | Promise<void>;
+  remove?(person: Person): void | Promise<void>;
+  /** Reacts to the newest message of the bot in the room. */
+  react?(person: Person, emoji: string): void | Promise<void>;
+  /** The room gets another id. */
+  move?(): void | Promise<void>;
+  /** The platform delivers something that cannot be read. */
+  garble?(): void | Promise<void>;
   /** Everything that the bot has said, in order; edits and removals count. */
   heard(): readonly Heard[];
   /** The platform delivers its newest event once more, as after a lost acknowledgement. Absent: it never repeats. */
@@ -42,6 +70,8 @@ export type StageModule = {
   keeps: boolean;
   threads: boolean;
   rooms: boolean;
+  /** Why something that others have means nothing here: answering a certain message, or an answer that is shown while it is written. */
+  without?: undefined | { replies?: string; previews?: string };
 };
 
 /** Loads the stage of one channel. A channel without one has no tests with the whole process, and the kit says so. */
@@ -53,6 +83,8 @@ export const STAGES: Readonly<Record<string, () => Promise<StageModule>>> = {
   telegram: () => import("./stages/telegram.ts"),
   webhook: () => import("./stages/webhook.ts"),
 };
+
+export const abilitiesOf = async (id: string): Promise<Abilities> => (await loadChannel(id as (typeof channelIds)[number]))!.abilities;
 
 /** The channels that this run is about: those of `CHANNEL_KIT`, or all. */
 export const wanted = (): readonly string[] => {

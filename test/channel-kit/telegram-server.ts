@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { serveFile } from "./serve-file.ts";
 import { readHtml } from "./telegram-html.ts";
 
 type Json = Record<string, unknown>;
@@ -278,8 +279,7 @@ export class TelegramServer {
   }
 
   #giveFile(response: ServerResponse, token: string, path: string): void {
-    const bytes = this.#bots.has(token) ? this.#files.get(path) : undefined;
-    response.writeHead(bytes ? 200 : 404).end(bytes ?? "");
+    serveFile(response, path.split("/").at(-1)!, this.#bots.has(token) ? this.#files.get(path) : undefined);
   }
 
   #do(bot: Bot, call: Call, response: ServerResponse): unknown {

@@ -1,8 +1,18 @@
 import { createHmac } from "node:crypto";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
+import { serveFile } from "./serve-file.ts";
 
-type Said = { id: string; key: string; text: string; chat: { kind: string; id: string }; thread?: string; files: string[] };
+type Said = {
+  id: string;
+  key: string;
+  text: string;
+  chat: { kind: string; id: string };
+  thread?: string;
+  files: string[];
+  buttons?: readonly (readonly { text: string; token: string }[])[];
+};
+type Answer = { status: number; body: string; headers?: Record<string, string> };
 type Failure = { times: number; how: number | "cut" | "cut-after"; headers?: Record<string, string> };
 
 /** The other side of the webhook channel, written from its documentation alone: a chat that keeps what it is sent. */
@@ -16,7 +26,10 @@ export class WebhookPeer {
   door = "";
   #server = createServer((request, response) => {
     this.#answer(request).then(
-      ({ status, body, headers }) => response.writeHead(status, { "content-type": "application/json", ...headers }).end(body),
+      (answer) => {
+        if ("file" in answer) return serveFile(response, answer.file.slice(1), this.files.get(answer.file));
+        response.writeHead(answer.status, { "content-type": "application/json", ...answer.headers }).end(answer.body);
+      },
       () => response.destroy(),
     );
   });
@@ -78,7 +91,7 @@ export class WebhookPeer {
     }
   }
 
-  async #answer(request: IncomingMessage): Promise<{ status: number; body: string; headers?: Record<string, string> }> {
+  async #answer(request: IncomingMessage): Promise<Answer | { file: string }> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks).toString();
@@ -91,19 +104,16 @@ export class WebhookPeer {
       .digest("hex")}`;
     if (wanted !== header("signature")) return { status: 401, body: "{}" };
     if (typeof failure?.how === "number") return { status: failure.how, body: "{}", headers: failure.headers ?? {} };
-    if (request.method === "GET") {
-      const file = this.files.get(request.url ?? "");
-      return file ? { status: 200, body: file.toString() } : { status: 404, body: "" };
-    }
+    if (request.method === "GET") return { file: request.url ?? "" };
     const answer = this.#take(JSON.parse(body) as Record<string, unknown>, String(request.headers["idempotency-key"]));
     if (failure?.how === "cut-after") throw new Error("cut");
     return answer;
   }
 
-  #take(event: Record<string, unknown>, key: string): { status: number; body: string } {
+  #take(event: Record<string, unknown>, key: string): Answer {
     const known = this.#byKey.get(key);
     if (known) return { status: 200, body: known };
-    const { type, chat, thread, text, message, media } = event as unknown as Said & {
+    const { type, chat, thread, text, message, media, buttons } = event as unknown as Said & {
       type: string;
       message: string;
       media?: { name: string; data: string }[];
@@ -113,7 +123,7 @@ export class WebhookPeer {
     if (type === "message") {
       ids = [`p${++this.#counter}`];
       const files = (media ?? []).map((file) => `${file.name}:${Buffer.from(file.data, "base64").toString()}`);
-      this.messages.push({ id: ids[0]!, key, text, chat, ...(thread && { thread }), files });
+      this.messages.push({ id: ids[0]!, key, text, chat, ...(thread && { thread }), ...(buttons && { buttons }), files });
     }
     const at = this.messages.findIndex((each) => each.id === message);
     if ((type === "edit" || type === "delete") && at < 0) return { status: 404, body: "{}" };

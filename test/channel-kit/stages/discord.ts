@@ -1,32 +1,66 @@
-import { ALICE, BOB, BOT, DIRECT, DIRECT_BOB, DiscordServer, GUILD, ROOM, THREAD } from "../discord-server.ts";
-import type { Heard, PlatformStage, StageModule } from "../stage.ts";
+import { ALICE, BOB, BOT, DIRECT, DIRECT_BOB, DiscordServer, GUILD, ROOM, THREAD, type Message } from "../discord-server.ts";
+import type { Heard, Person, PlatformStage, StageModule } from "../stage.ts";
 
+type Row = { components: { label: string; custom_id: string }[] };
 const people = [
   { id: ALICE, name: "alice" },
   { id: BOB, name: "bob" },
 ] as const;
 const directs: Readonly<Record<string, string>> = { [ALICE]: DIRECT, [BOB]: DIRECT_BOB };
+const userOf = (person: Person) => ({ id: person.id, username: person.name, global_name: null, discriminator: "0", avatar: null });
+const BOT_USER = { id: BOT, username: "robot", discriminator: "0", avatar: null, bot: true };
 
 /** The scripted Discord with one server, one room, one thread in it, and two people. */
 async function open(): Promise<PlatformStage> {
   const server = await DiscordServer.start();
+  const last = new Map<string, Message>();
+  const newestInRoom = (): Message => server.sent().findLast((message) => message.channel_id === ROOM)!;
+  const { token } = server.config();
   return {
     people,
-    config({ room, ...policy }) {
+    secrets: [token],
+    wrong: { key: "token", value: "wrong and secret", told: /token: /, hidden: true },
+    config({ room, preview, ...policy }) {
       const { allowFrom, ...rule } = room ?? {};
       const rules = { ...rule, ...(allowFrom && { users: allowFrom }) };
-      return { ...server.config(), ...policy, guilds: room ? { [GUILD]: { channels: { [ROOM]: rules } } } : {} };
+      const streaming = { mode: preview ? "partial" : "off" };
+      return { ...server.config(), streaming, ...policy, guilds: room ? { [GUILD]: { channels: { [ROOM]: rules } } } : {} };
     },
-    say(person, where, text, { mention = false } = {}) {
+    say(person, where, text, { mention = false, reply = false, file } = {}) {
       const channel = where === "direct" ? directs[person.id]! : where === "room" ? ROOM : THREAD;
-      const author = { id: person.id, username: person.name, global_name: null, discriminator: "0", avatar: null };
-      server.push(mention ? `<@${BOT}> ${text}` : text, { channel_id: channel, author });
+      const said = mention ? `<@${BOT}> ${text}` : text;
+      const answered = reply && {
+        type: 19,
+        message_reference: { type: 0, message_id: newestInRoom().id, channel_id: ROOM, guild_id: GUILD },
+        referenced_message: { ...newestInRoom(), author: BOT_USER },
+      };
+      const fields = { channel_id: channel, author: userOf(person), ...answered };
+      if (file) {
+        const size = file.claims === undefined ? {} : { size: file.claims };
+        return void server.pushFile(file.name, file.mimeType, file.bytes, { ...fields, content: said, ...size });
+      }
+      const message = server.push(said, fields);
+      if (where === "direct") last.set(person.id, message);
     },
+    edit: (person, text) => server.pushEdit(last.get(person.id)!, text),
+    remove: (person) => server.pushDelete(last.get(person.id)!),
+    react: (person, emoji) => server.pushReaction(newestInRoom().id, emoji, true, person.id),
+    garble: () => server.dispatch("MESSAGE_CREATE", { id: server.id(), channel_id: DIRECT, content: "nobody has written this" }),
     heard: () =>
-      server.sent().map(({ channel_id: channel, content }): Heard => {
-        if (channel === ROOM) return { where: "room", to: ROOM, text: content };
-        if (channel === THREAD) return { where: "thread", to: ROOM, text: content };
-        return { where: "direct", to: channel === DIRECT ? ALICE : BOB, text: content };
+      server.sent().map((message): Heard => {
+        const { channel_id: channel, content: text } = message;
+        const files = (message["files"] as { name: string }[] | undefined) ?? [];
+        const rows = (message["components"] as Row[] | undefined) ?? [];
+        const buttons = rows
+          .flatMap((row) => row.components)
+          .map(({ label, custom_id: id }) => ({
+            text: label,
+            press: (person: Person) => void server.pushPress(message.id, id, userOf(person)),
+          }));
+        const more = { ...(files[0] && { file: files[0].name }), ...(buttons.length > 0 && { buttons }) };
+        if (channel === ROOM) return { where: "room", to: ROOM, text, ...more };
+        if (channel === THREAD) return { where: "thread", to: ROOM, text, ...more };
+        return { where: "direct", to: channel === DIRECT ? ALICE : BOB, text, ...more };
       }),
     repeat: () => server.repeat(),
     seen: () => ({ changes: server.closes.length, taken: Math.max(0, ...server.acked.map(Number)) }),

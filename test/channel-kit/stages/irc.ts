@@ -4,15 +4,16 @@ import type { Heard, Person, PlatformStage, StageModule } from "../stage.ts";
 
 const BOT = "robot";
 const ROOM = "#stage";
+const PASSWORD = "password-of-the-server";
 
 /** A real ngircd with two people in the bot's room. */
 async function open({ impatient = false }: { impatient?: boolean } = {}): Promise<PlatformStage> {
-  const server = await startNgircd(impatient ? { pingSeconds: 5 } : {});
+  const server = await startNgircd({ password: PASSWORD, ...(impatient && { pingSeconds: 5 }) });
   const peers = new Map<string, IrcPeer>();
   const people: Person[] = [];
   let asked = 0;
   for (const name of ["ann", "bob"]) {
-    const peer = await IrcPeer.join(server.port, name, [ROOM]);
+    const peer = await IrcPeer.join(server.port, name, [ROOM], PASSWORD);
     peer.say(name, "who am I?");
     await peer.line(/who am I\?/);
     const { prefix } = peer.said().find((line) => line.text === "who am I?")!;
@@ -30,11 +31,14 @@ async function open({ impatient = false }: { impatient?: boolean } = {}): Promis
       );
   return {
     people: [people[0]!, people[1]!],
-    config: ({ room, ...policy }) => ({
+    secrets: [PASSWORD],
+    wrong: { key: "nick", value: "no nick", told: /nick: /, hidden: false },
+    config: ({ room, preview: _preview, ...policy }) => ({
       host: "127.0.0.1",
       port: server.port,
       tls: false,
       nick: BOT,
+      password: PASSWORD,
       channels: [ROOM],
       flood: { burst: 100, intervalMs: 1 },
       ...policy,
@@ -62,6 +66,6 @@ async function open({ impatient = false }: { impatient?: boolean } = {}): Promis
   };
 }
 
-const stage: StageModule = { open, skip: noNgircd, keeps: false, threads: false, rooms: true };
-export const { skip, keeps, threads, rooms } = stage;
+const stage: StageModule = { open, skip: noNgircd, keeps: false, threads: false, rooms: true, without: { replies: "IRC has no replies" } };
+export const { skip, keeps, threads, rooms, without } = stage;
 export { open };

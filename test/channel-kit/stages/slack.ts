@@ -1,6 +1,8 @@
-import { ADA, BOB, BOT_USER, DM, DM_BOB, ROOM, SlackServer } from "../slack-server.ts";
-import type { Heard, PlatformStage, StageModule } from "../stage.ts";
+import { ADA, APP_TOKEN, BOB, BOT_TOKEN, BOT_USER, DM, DM_BOB, ROOM, SlackServer } from "../slack-server.ts";
+import type { Heard, Person, PlatformStage, StageModule } from "../stage.ts";
 
+type Json = Record<string, unknown>;
+type Block = { elements?: { type: string; action_id: string; value: string; text: { text: string } }[] };
 const people = [
   { id: ADA, name: "ada" },
   { id: BOB, name: "bob" },
@@ -8,25 +10,67 @@ const people = [
 const directs: Readonly<Record<string, string>> = { [ADA]: DM, [BOB]: DM_BOB };
 /** The message that has opened the thread. */
 const ROOT = "1700000000.000100";
+const toEmoji: Readonly<Record<string, string>> = { "👍": "+1" };
 
 /** The scripted Slack with one channel, one thread in it, and two people. */
 async function open(): Promise<PlatformStage> {
   const server = await SlackServer.start();
+  const last = new Map<string, Json>();
+  const newestInRoom = () => server.shown().findLast(({ channel }) => channel === ROOM)!;
+  const change = (person: Person, subtype: string, more: Json): void =>
+    void server.event({ type: "message", subtype, channel: directs[person.id]!, channel_type: "im", ts: server.ts(), ...more });
   return {
     people,
-    config({ room, ...policy }) {
+    secrets: [BOT_TOKEN, APP_TOKEN],
+    wrong: { key: "botToken", value: "wrong-and-secret", told: /botToken: /, hidden: true },
+    config({ room, preview, ...policy }) {
       const { allowFrom, ...rule } = room ?? {};
-      return { ...server.config(), ...policy, channels: room ? { [ROOM]: { ...rule, ...(allowFrom && { users: allowFrom }) } } : {} };
+      const rules = { ...rule, ...(allowFrom && { users: allowFrom }) };
+      return { ...server.config(), streaming: { mode: preview ? "partial" : "off" }, ...policy, channels: room ? { [ROOM]: rules } : {} };
     },
-    say(person, where, text, { mention = false } = {}) {
+    say(person, where, text, { mention = false, reply = false, file } = {}) {
       const said = mention ? `<@${BOT_USER}> ${text}` : text;
-      if (where === "direct") server.say(said, { user: person.id, channel: directs[person.id]! });
-      else server.sayInRoom(said, { user: person.id, ...(where === "thread" && { thread_ts: ROOT }) });
+      const given = file && { subtype: "file_share", files: [server.addFile(file.bytes, file.name, file.mimeType)] };
+      if (given && file.claims !== undefined) given.files[0]!["size"] = file.claims;
+      const thread = reply ? { thread_ts: newestInRoom().ts, parent_user_id: BOT_USER } : where === "thread" ? { thread_ts: ROOT } : {};
+      const place = where === "direct" ? { channel: directs[person.id]! } : { channel: ROOM, channel_type: "channel" };
+      const message = server.message({ text: said, user: person.id, ...place, ...thread, ...given });
+      if (where === "direct") last.set(person.id, message);
+      server.event(message);
     },
+    edit(person, text) {
+      const { channel: _c, channel_type: _t, ...before } = last.get(person.id)!;
+      const message = { ...before, text, edited: { user: person.id, ts: server.ts() } };
+      change(person, "message_changed", { message, previous_message: before });
+    },
+    remove(person) {
+      const { channel: _c, channel_type: _t, ...before } = last.get(person.id)!;
+      change(person, "message_deleted", { deleted_ts: before["ts"], previous_message: before });
+    },
+    react(person, emoji) {
+      const item = { type: "message", channel: ROOM, ts: newestInRoom().ts };
+      server.event({ type: "reaction_added", user: person.id, reaction: toEmoji[emoji]!, item, event_ts: server.ts() });
+    },
+    garble: () => void server.event({ type: "message", channel: DM, channel_type: "im", user: ADA, text: "at no time", ts: "nonsense" }),
     heard: () =>
-      server.shown().map(({ channel, thread, text }): Heard => {
-        if (channel !== ROOM) return { where: "direct", to: channel === DM ? ADA : BOB, text };
-        return { where: thread === undefined ? "room" : "thread", to: ROOM, text };
+      server.shown().map(({ channel, ts, thread, text, file, blocks }): Heard => {
+        const buttons = ((blocks as Block[] | undefined) ?? [])
+          .flatMap(({ elements = [] }) => elements.filter(({ type }) => type === "button"))
+          .map(({ action_id, value, text: label }) => ({
+            text: label.text,
+            press: (person: Person) =>
+              void server.envelope("interactive", {
+                type: "block_actions",
+                trigger_id: `t${server.ts()}`,
+                user: { id: person.id, name: person.name },
+                channel: { id: channel },
+                container: { type: "message", message_ts: ts, channel_id: channel, ...(thread !== undefined && { thread_ts: thread }) },
+                actions: [{ type: "button", action_id, value }],
+              }),
+          }));
+        const more = { text, ...(file !== undefined && { file }), ...(buttons.length > 0 && { buttons }) };
+        if (channel !== ROOM) return { where: "direct", to: channel === DM ? ADA : BOB, ...more };
+        return { where: thread === undefined ? "room" : "thread", to: ROOM, ...more };
       }),
     repeat: () => server.repeat(),
     seen: () => ({ changes: server.welcomed, taken: server.acked().length }),

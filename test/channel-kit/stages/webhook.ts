@@ -1,39 +1,65 @@
-import type { Heard, Person, PlatformStage } from "../stage.ts";
+import type { Heard, Person, PlatformStage, Where } from "../stage.ts";
 import { WebhookPeer } from "../webhook-peer.ts";
 
 const ROOM = "room-1";
 const THREAD = "thread-1";
+const chatOf = (person: Person, where: Where) => (where === "direct" ? { kind: "direct", id: person.id } : { kind: "group", id: ROOM });
 
 /** A chat of its own behind the documented contract. */
 export async function open(): Promise<PlatformStage> {
   const peer = await new WebhookPeer().start();
+  const last = new Map<string, string>();
+  let said = 0;
+  const newestInRoom = (): string => peer.messages.findLast(({ chat }) => chat.id === ROOM)!.id;
   const people: readonly [Person, Person] = [
     { id: "u-ann", name: "Ann" },
     { id: "u-bob", name: "Bob" },
   ];
   return {
     people,
-    config: ({ room, ...policy }) => ({
+    secrets: [peer.secret],
+    wrong: { key: "secret", value: "wrong-and-short", told: /secret: must be a text of at least/, hidden: true },
+    config: ({ room, preview: _preview, ...policy }) => ({
       secret: peer.secret,
       outboundUrl: peer.url,
       ...policy,
       groups: room ? { [ROOM]: room } : {},
     }),
     connected: (http) => void (peer.door = `${http}/channels/webhook`),
-    say: (person, where, text, { mention = false } = {}) =>
-      peer.push({
+    async say(person, where, text, { mention = false, reply = false, file } = {}) {
+      const message = `m${++said}`;
+      if (where === "direct") last.set(person.id, message);
+      if (file) peer.files.set(`/${file.name}`, file.bytes);
+      const url = file && new URL(`/${file.name}`, peer.url).href;
+      await peer.push({
         type: "message",
-        chat: where === "direct" ? { kind: "direct", id: person.id } : { kind: "group", id: ROOM },
+        message,
+        chat: chatOf(person, where),
         ...(where === "thread" && { thread: THREAD }),
+        ...(reply && { replyTo: { id: newestInRoom(), isSelf: true } }),
+        ...(file && { media: [{ name: file.name, mimeType: file.mimeType, sizeBytes: file.claims ?? file.bytes.length, url }] }),
         sender: person,
         text,
         mentionsSelf: mention,
-      }),
+      });
+    },
+    edit: (person, text) =>
+      peer.push({ type: "edit", chat: chatOf(person, "direct"), sender: person, message: last.get(person.id)!, text }),
+    remove: (person) => peer.push({ type: "delete", chat: chatOf(person, "direct"), message: last.get(person.id)! }),
+    react: (person, emoji) =>
+      peer.push({ type: "reaction", chat: chatOf(person, "room"), sender: person, message: newestInRoom(), emoji, added: true }),
     heard: () =>
       peer.messages.map((each): Heard => ({
         where: each.thread ? "thread" : each.chat.kind === "direct" ? "direct" : "room",
         to: each.chat.id,
         text: each.text,
+        ...(each.files[0] !== undefined && { file: each.files[0].split(":")[0]! }),
+        ...(each.buttons && {
+          buttons: each.buttons.flat().map(({ text, token }) => ({
+            text,
+            press: (person: Person) => peer.push({ type: "press", chat: each.chat, sender: person, message: each.id, token }),
+          })),
+        }),
       })),
     repeat: () => peer.repeat(),
     close: () => peer.close(),
@@ -44,3 +70,4 @@ export const skip = false;
 export const keeps = true;
 export const threads = true;
 export const rooms = true;
+export const without = { previews: "the contract has no previews: a peer gets complete answers" };
