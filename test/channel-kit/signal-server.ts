@@ -65,6 +65,7 @@ export class SignalServer {
   readonly #waiting: Json[] = [];
   readonly #readers = new Set<Reader>();
   readonly #files = new Map<string, Buffer>();
+  readonly #unfetchable = new Map<string, Failure>();
   readonly #failures = new Map<string, { how: Failure; times: number }>();
   readonly #sockets = new Set<Socket>();
   readonly #server = createServer((request, response) => void this.#serve(request, response));
@@ -151,10 +152,12 @@ export class SignalServer {
     return this.say(`\ufffc ${text}`, { group: true, ...more, mentions });
   }
 
-  /** A file that was received. Returns its attachment. */
+  /** A file that was received; see serve-file.ts for what its name does. Returns its attachment. */
   addFile(bytes: Buffer, contentType = "image/png", filename: string | null = "photo.png"): Json {
     const id = `file-${this.#files.size + 1}.bin`;
     this.#files.set(id, bytes);
+    if (filename?.startsWith("stalled")) this.#unfetchable.set(id, "hang");
+    if (filename?.startsWith("broken")) this.#unfetchable.set(id, "close-after");
     return { contentType, filename, id, size: bytes.length, width: 1, height: 1, caption: null, uploadTimestamp: this.now() };
   }
 
@@ -285,7 +288,7 @@ export class SignalServer {
   async #call(method: string, given: Json, request: IncomingMessage): Promise<unknown> {
     const { account, ...params } = given;
     this.calls.push({ method, params });
-    const how = this.#failing(method);
+    const how = this.#failing(method) ?? (method === "getAttachment" ? this.#unfetchable.get(String(params["id"])) : undefined);
     if (how === "close-before") return void request.socket.destroy();
     if (typeof how === "object") {
       if ("status" in how) throw new RpcError(-1, how.error);

@@ -1,26 +1,52 @@
-import type { Heard, PlatformStage, StageModule } from "../stage.ts";
+import type { Heard, Person, PlatformStage, StageModule } from "../stage.ts";
 import { ADA, BOB, GROUP, NUMBER, SELF_UUID, SignalServer } from "../signal-server.ts";
 
 const HUMANS = [ADA, BOB] as const;
+const humanOf = (person: Person) => HUMANS.find(({ uuid }) => person.id === `uuid:${uuid}`)!;
 
 /** The scripted signal-cli with two people, who share a group with the bot. */
 async function open(): Promise<PlatformStage> {
   const server = await SignalServer.start();
+  /** When each person has written last in a direct chat. */
+  const last = new Map<string, number>();
+  const newestInRoom = () => server.shown().findLast(({ to }) => to === GROUP)!;
   return {
     people: [
       { id: `uuid:${ADA.uuid}`, name: ADA.name },
       { id: `uuid:${BOB.uuid}`, name: BOB.name },
     ],
-    config: ({ room, ...policy }) => ({ ...server.config(), ...policy, groups: room ? { [GROUP]: room } : {} }),
-    say(person, where, text, { mention = false } = {}) {
-      const from = HUMANS.find(({ uuid }) => person.id === `uuid:${uuid}`)!;
+    secrets: [],
+    wrong: { key: "account", value: "no number", told: /account: /, hidden: false },
+    config: ({ room, preview, ...policy }) => ({
+      ...server.config(),
+      streaming: { mode: preview ? "partial" : "off" },
+      ...policy,
+      groups: room ? { [GROUP]: room } : {},
+    }),
+    say(person, where, text, { mention = false, reply = false, file } = {}) {
       const mentions = mention ? { mentions: [{ name: NUMBER, number: NUMBER, uuid: SELF_UUID, start: 0, length: 1 }] } : {};
-      server.say(mention ? `\ufffc ${text}` : text, { from, group: where !== "direct", ...mentions });
+      const quote = reply ? { quote: { id: newestInRoom().at, authorNumber: NUMBER, authorUuid: SELF_UUID, text: "x" } } : {};
+      const given = file && server.addFile(file.bytes, file.mimeType, file.name);
+      const attachments = given ? { attachments: [{ ...given, ...(file.claims !== undefined && { size: file.claims }) }] } : {};
+      const more = { from: humanOf(person), group: where !== "direct", ...mentions, ...quote, ...attachments };
+      const at = server.say(mention ? `\ufffc ${text}` : text, more);
+      if (where === "direct") last.set(person.id, at);
     },
+    edit(person, text) {
+      const dataMessage = { timestamp: server.now(), message: text, expiresInSeconds: 0, viewOnce: false };
+      server.push(server.envelope(humanOf(person), { editMessage: { targetSentTimestamp: last.get(person.id), dataMessage } }));
+    },
+    remove: (person) => void server.say("", { from: humanOf(person), message: null, remoteDelete: { timestamp: last.get(person.id) } }),
+    react(person, emoji) {
+      const target = { targetAuthorNumber: NUMBER, targetAuthorUuid: SELF_UUID, targetSentTimestamp: newestInRoom().at };
+      server.say("", { from: humanOf(person), group: true, message: null, reaction: { emoji, ...target, isRemove: false } });
+    },
+    garble: () => void server.say("at no time", { timestamp: "nonsense" }),
     heard: () =>
-      server
-        .shown()
-        .map(({ to, text }): Heard => (to === GROUP ? { where: "room", to, text } : { where: "direct", to: `uuid:${to}`, text })),
+      server.shown().map(({ to, text, files }): Heard => {
+        const more = { text, ...(files[0] && { file: files[0].name }) };
+        return to === GROUP ? { where: "room", to, ...more } : { where: "direct", to: `uuid:${to}`, ...more };
+      }),
     close: () => server.close(),
   };
 }

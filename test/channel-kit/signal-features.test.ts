@@ -1,0 +1,3 @@
+import { playFeatures } from "./features.ts";
+
+await playFeatures("signal");
