@@ -18,6 +18,8 @@ type Failure = { times: number; how: number | "cut" | "cut-after"; headers?: Rec
 /** The other side of the webhook channel, written from its documentation alone: a chat that keeps what it is sent. */
 export class WebhookPeer {
   readonly secret: string;
+  /** What messages to us may be signed with. */
+  readonly secrets: string[];
   /** Visible messages, in order. */
   readonly messages: Said[] = [];
   readonly events: Record<string, unknown>[] = [];
@@ -40,6 +42,7 @@ export class WebhookPeer {
 
   constructor(secret = "a-secret-of-the-tests-0123456789") {
     this.secret = secret;
+    this.secrets = [secret];
   }
 
   async start(): Promise<this> {
@@ -99,10 +102,11 @@ export class WebhookPeer {
     if (failure && --failure.times <= 0) this.#failures.shift();
     if (failure?.how === "cut") throw new Error("cut");
     const header = (name: string): string => String(request.headers[`x-webhook-${name}`] ?? "");
-    const wanted = `v1=${createHmac("sha256", this.secret)
-      .update(`${header("id")}.${header("timestamp")}.${body}`)
-      .digest("hex")}`;
-    if (wanted !== header("signature")) return { status: 401, body: "{}" };
+    const signed = (secret: string): string =>
+      `v1=${createHmac("sha256", secret)
+        .update(`${header("id")}.${header("timestamp")}.${body}`)
+        .digest("hex")}`;
+    if (!this.secrets.some((secret) => signed(secret) === header("signature"))) return { status: 401, body: "{}" };
     if (typeof failure?.how === "number") return { status: failure.how, body: "{}", headers: failure.headers ?? {} };
     if (request.method === "GET") return { file: request.url ?? "" };
     const answer = this.#take(JSON.parse(body) as Record<string, unknown>, String(request.headers["idempotency-key"]));
