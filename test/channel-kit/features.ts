@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import { contextOf } from "../model-server.ts";
 import { stateDir, until } from "../wire/gateway.ts";
 import { playing, type Play, type PlayOptions } from "./play.ts";
+import { proves } from "./proves.ts";
 import { SCENARIOS } from "./scenarios.ts";
 import { abilitiesOf, STAGES, type Given, type Person, type Policy, type Pressable } from "./stage.ts";
 
@@ -88,24 +89,30 @@ export async function playFeatures(id: string): Promise<void> {
         ));
 
     if (abilities.media.in)
-      test("scenario 28: a picture reaches the model; what is too large or breaks off is told, what stalls holds up nobody else", () =>
-        play(async (it, ann, bob) => {
-          await it.stage.say(ann, "direct", "look at this", { file: picture });
-          await it.hears(/look at this/);
-          assert.match(JSON.stringify(it.model.requests().at(-1)!.messages), /"image_url"/, "the model sees it");
-          await it.stage.say(ann, "direct", "and this?", { file: file("large.zip", { claims: 30 * 1024 * 1024 }) });
-          await it.hears(/large\.zip.*could not be fetched: it has 30\.0 MiB/);
-          await it.stage.say(ann, "direct", "perhaps this", { file: file("broken.zip") });
-          await it.hears(/broken\.zip.*could not be fetched/);
-          await it.stage.say(bob, "direct", "this one takes long", { file: file("stalled.zip") });
-          await it.stage.say(ann, "direct", "am I held up?");
-          await it.hears(/You said: am I held up\?/);
-          await it.stage.say(bob, "direct", "/stop");
-          await it.hears(/Stopped/);
-          await it.stage.say(bob, "direct", "without it, then");
-          await it.hears(/without it, then/);
-          assert.doesNotMatch(shownToModel(it), /stalled\.zip.*stored at/);
-        }));
+      test(
+        proves(
+          ["media in"],
+          "scenario 28: a picture reaches the model; what is too large or breaks off is told, what stalls holds up nobody else",
+        ),
+        () =>
+          play(async (it, ann, bob) => {
+            await it.stage.say(ann, "direct", "look at this", { file: picture });
+            await it.hears(/look at this/);
+            assert.match(JSON.stringify(it.model.requests().at(-1)!.messages), /"image_url"/, "the model sees it");
+            await it.stage.say(ann, "direct", "and this?", { file: file("large.zip", { claims: 30 * 1024 * 1024 }) });
+            await it.hears(/large\.zip.*could not be fetched: it has 30\.0 MiB/);
+            await it.stage.say(ann, "direct", "perhaps this", { file: file("broken.zip") });
+            await it.hears(/broken\.zip.*could not be fetched/);
+            await it.stage.say(bob, "direct", "this one takes long", { file: file("stalled.zip") });
+            await it.stage.say(ann, "direct", "am I held up?");
+            await it.hears(/You said: am I held up\?/);
+            await it.stage.say(bob, "direct", "/stop");
+            await it.hears(/Stopped/);
+            await it.stage.say(bob, "direct", "without it, then");
+            await it.hears(/without it, then/);
+            assert.doesNotMatch(shownToModel(it), /stalled\.zip.*stored at/);
+          }),
+      );
 
     if (abilities.media.in)
       test(
@@ -119,7 +126,7 @@ export async function playFeatures(id: string): Promise<void> {
       );
 
     if (abilities.media.out)
-      test("scenario 28: a file that an answer names arrives with it", () =>
+      test(proves(["media out"], "scenario 28: a file that an answer names arrives with it"), () =>
         play(
           async (it, ann) => {
             const workspace = join(stateDir(it.home), "workspace");
@@ -134,10 +141,11 @@ export async function playFeatures(id: string): Promise<void> {
           },
           OPEN,
           { tools: ["read"] },
-        ));
+        ),
+      );
 
     if (abilities.events.includes("edit"))
-      test("scenario 29: an edit changes what waits, and the next turn is told of one that was read", () =>
+      test(proves(["event edit"], "scenario 29: an edit changes what waits, and the next turn is told of one that was read"), () =>
         play(async (it, ann) => {
           await it.stage.say(ann, "direct", "the first words");
           await it.hears(/the first words/);
@@ -150,27 +158,31 @@ export async function playFeatures(id: string): Promise<void> {
           await it.hears(/You said: what was meant/);
           await it.quiet();
           assert.doesNotMatch(shownToModel(it), /not meant/);
-        }));
+        }),
+      );
 
     if (abilities.events.includes("delete"))
-      test("scenario 29: what is deleted while it waits is never run, and the next turn is told of what was read", () =>
-        play(async (it, ann) => {
-          await it.stage.say(ann, "direct", "an old secret");
-          await it.hears(/an old secret/);
-          await it.stage.remove!(ann);
-          await it.stage.say(ann, "direct", "slow:300 go on with it please");
-          await until("the turn", () => it.model.requests().length === 2);
-          assert.match(lastContext(it), /\[deleted message\] .*an old secret/);
-          await it.stage.say(ann, "direct", "never mind this");
-          await it.stage.remove!(ann);
-          await it.stage.say(ann, "direct", "but this");
-          await it.hears(/You said: but this/);
-          await it.quiet();
-          assert.doesNotMatch(shownToModel(it), /never mind/);
-        }));
+      test(
+        proves(["event delete"], "scenario 29: what is deleted while it waits is never run, and the next turn is told of what was read"),
+        () =>
+          play(async (it, ann) => {
+            await it.stage.say(ann, "direct", "an old secret");
+            await it.hears(/an old secret/);
+            await it.stage.remove!(ann);
+            await it.stage.say(ann, "direct", "slow:300 go on with it please");
+            await until("the turn", () => it.model.requests().length === 2);
+            assert.match(lastContext(it), /\[deleted message\] .*an old secret/);
+            await it.stage.say(ann, "direct", "never mind this");
+            await it.stage.remove!(ann);
+            await it.stage.say(ann, "direct", "but this");
+            await it.hears(/You said: but this/);
+            await it.quiet();
+            assert.doesNotMatch(shownToModel(it), /never mind/);
+          }),
+      );
 
     if (abilities.events.includes("reaction"))
-      test("scenario 29: a reaction to an answer is a note for the next turn, and runs nothing", () =>
+      test(proves(["event reaction"], "scenario 29: a reaction to an answer is a note for the next turn, and runs nothing"), () =>
         play(async (it, ann) => {
           await it.stage.say(ann, "room", "rate this", { mention: true });
           await it.hears(/rate this/);
@@ -183,66 +195,73 @@ export async function playFeatures(id: string): Promise<void> {
           await it.stage.say(ann, "room", "and what now", { mention: true });
           await it.hears(/and what now/);
           assert.match(lastContext(it), /\[reaction 👍 by .* on your message\]/);
-        }));
+        }),
+      );
 
     if (applies(30))
-      test("scenario 30: buttons: the right person, the wrong one, twice, expired, after a restart", () =>
-        play(async (it, ann, bob) => {
-          const chosen = /This session uses /;
-          const first = await offer(it, ann, 1);
-          await first.press(bob);
-          await it.quiet();
-          assert.equal(it.count(chosen), 0, "only who asked may press");
-          await first.press(ann);
-          await it.hears(chosen);
-          await first.press(ann);
-          await it.quiet();
-          assert.equal(it.count(chosen), 1, "a press counts once");
-          const second = await offer(it, ann, 2);
-          await it.kill();
-          await it.start();
-          await second.press(ann);
-          await it.hears(chosen, 2);
-          const third = await offer(it, ann, 3);
-          await it.kill();
-          expireButtons(it);
-          await it.start();
-          await third.press(ann);
-          await it.hears(/no longer valid/);
-          await third.press(ann);
-          await it.quiet();
-          assert.equal(it.count(/no longer valid/), 1, "it is told once");
-          assert.equal(it.count(chosen), 2);
-        }));
-
-    if (applies(31))
-      test("scenario 31: preview, then final: one message is left, also after a crash with the preview on screen", (t) => {
-        if (without.previews !== undefined) return t.skip(without.previews);
-        return play(
-          async (it, ann) => {
-            const answers = (): string[] => it.stage.heard().map(({ text }) => text);
-            await it.stage.say(ann, "direct", "slow:250 one two three four five six seven eight nine ten");
-            await until("a preview", () => answers().some((text) => text.includes("one") && !text.includes("ten")));
-            await it.hears(/nine ten/);
+      test(
+        proves(["buttons", "event press"], "scenario 30: buttons: the right person, the wrong one, twice, expired, after a restart"),
+        () =>
+          play(async (it, ann, bob) => {
+            const chosen = /This session uses /;
+            const first = await offer(it, ann, 1);
+            await first.press(bob);
             await it.quiet();
-            assert.equal(answers().length, 1, JSON.stringify(answers()));
-            await it.stage.say(ann, "direct", "slow:300 red orange yellow green blue indigo violet black white grey");
-            const begun = await until("a preview", () => answers().find((text) => text.includes("red")));
-            // It is edited only when it is known on disk which message it is.
-            await until("an edit of it", () => answers().some((text) => text.includes("red") && text !== begun));
-            assert.equal(it.count(/white grey/), 0);
+            assert.equal(it.count(chosen), 0, "only who asked may press");
+            await first.press(ann);
+            await it.hears(chosen);
+            await first.press(ann);
+            await it.quiet();
+            assert.equal(it.count(chosen), 1, "a press counts once");
+            const second = await offer(it, ann, 2);
             await it.kill();
             await it.start();
-            await it.hears(/white grey/);
+            await second.press(ann);
+            await it.hears(chosen, 2);
+            const third = await offer(it, ann, 3);
+            await it.kill();
+            expireButtons(it);
+            await it.start();
+            await third.press(ann);
+            await it.hears(/no longer valid/);
+            await third.press(ann);
             await it.quiet();
-            assert.equal(it.count(/\bred\b/), 1, JSON.stringify(answers()));
-          },
-          { ...OPEN, preview: true },
-        );
-      });
+            assert.equal(it.count(/no longer valid/), 1, "it is told once");
+            assert.equal(it.count(chosen), 2);
+          }),
+      );
+
+    if (applies(31))
+      test(
+        proves(["edit"], "scenario 31: preview, then final: one message is left, also after a crash with the preview on screen"),
+        (t) => {
+          if (without.previews !== undefined) return t.skip(without.previews);
+          return play(
+            async (it, ann) => {
+              const answers = (): string[] => it.stage.heard().map(({ text }) => text);
+              await it.stage.say(ann, "direct", "slow:250 one two three four five six seven eight nine ten");
+              await until("a preview", () => answers().some((text) => text.includes("one") && !text.includes("ten")));
+              await it.hears(/nine ten/);
+              await it.quiet();
+              assert.equal(answers().length, 1, JSON.stringify(answers()));
+              await it.stage.say(ann, "direct", "slow:300 red orange yellow green blue indigo violet black white grey");
+              const begun = await until("a preview", () => answers().find((text) => text.includes("red")));
+              // It is edited only when it is known on disk which message it is.
+              await until("an edit of it", () => answers().some((text) => text.includes("red") && text !== begun));
+              assert.equal(it.count(/white grey/), 0);
+              await it.kill();
+              await it.start();
+              await it.hears(/white grey/);
+              await it.quiet();
+              assert.equal(it.count(/\bred\b/), 1, JSON.stringify(answers()));
+            },
+            { ...OPEN, preview: true },
+          );
+        },
+      );
 
     if (applies(33))
-      test("scenario 33: a room changes its id, and keeps its session and its rules", () =>
+      test(proves(["event move"], "scenario 33: a room changes its id, and keeps its session and its rules"), () =>
         play(async (it, ann) => {
           await it.stage.say(ann, "room", "said before", { mention: true });
           await it.hears(/said before/);
@@ -255,7 +274,8 @@ export async function playFeatures(id: string): Promise<void> {
           await it.stage.say(ann, "room", "said later", { mention: true });
           await it.hears(/said later/);
           assert.match(lastContext(it), /said before[^]*said after/);
-        }));
+        }),
+      );
 
     test("scenario 34: a poison event parks, its lane goes on, an operator replays it", () =>
       play(async (it, ann) => {

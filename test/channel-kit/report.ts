@@ -1,38 +1,22 @@
 import type { Abilities } from "../../src/channels/channel.ts";
+import { ABILITIES, provenBy, type Ability } from "./proves.ts";
 import type { Scenario } from "./scenarios.ts";
 
 /** One test that was played. `skipped`: why it was not. */
 export type Verdict = { name: string; passed: boolean; skipped?: string };
 export type Played = { id: string; label: string; abilities: Abilities; verdicts: readonly Verdict[] };
 
-/** What the name of a test says when it proves an ability. */
-const PROOFS: Readonly<Record<string, RegExp>> = {
-  edit: /edit|preview/i,
-  typing: /typing/i,
-  reactions: /react/i,
-  "media in": /file|picture|photo|media|attach|download/i,
-  "media out": /file|picture|photo|media|attach|upload/i,
-  buttons: /button|press/i,
-  commands: /command/i,
-  polls: /poll/i,
-  "event edit": /edit/i,
-  "event delete": /delet|remov/i,
-  "event reaction": /react/i,
-  "event press": /press|button/i,
-  "event move": /move|migrat|supergroup/i,
-};
-
 /** The abilities that a channel declares, in the words of the report. */
-export function declared(abilities: Abilities): string[] {
-  const flags = { ...abilities, "media in": abilities.media.in, "media out": abilities.media.out } as Record<string, unknown>;
-  const named = Object.keys(PROOFS).filter((name) => flags[name] === true);
-  return [...named, ...abilities.events.map((event) => `event ${event}`)];
+export function declared(abilities: Abilities): Ability[] {
+  const { media, events, ...flags } = abilities;
+  const has: Readonly<Record<string, unknown>> = { ...flags, "media in": media.in, "media out": media.out };
+  return ABILITIES.filter((name) => has[name] === true || events.some((event) => name === `event ${event}`));
 }
 
-/** Abilities that no passed test of the channel is about. */
-export function unproven(abilities: Abilities, verdicts: readonly Verdict[]): string[] {
-  const proven = verdicts.filter((each) => each.passed && each.skipped === undefined);
-  return declared(abilities).filter((name) => !proven.some((each) => PROOFS[name]!.test(each.name)));
+/** Abilities that no passed test of the channel says it proves. */
+export function unproven(abilities: Abilities, verdicts: readonly Verdict[]): Ability[] {
+  const proven = new Set(verdicts.filter((each) => each.passed && each.skipped === undefined).flatMap(({ name }) => provenBy(name)));
+  return declared(abilities).filter((name) => !proven.has(name));
 }
 
 /** Numbers of the scenarios that a test's name claims to play. */
@@ -49,12 +33,27 @@ export function cellOf(played: Played, scenario: Scenario): "✓" | "✗" | "n/a
   return mine.length > 0 || !scenario.applies(played.abilities) ? "n/a" : "·";
 }
 
+/** Why scenarios that apply to a channel were not played there: number, channels, reason. */
+function reasons(channels: readonly Played[], scenarios: readonly Scenario[]): string[] {
+  return scenarios.flatMap((scenario) => {
+    const mine = channels
+      .filter((each) => cellOf(each, scenario) === "n/a")
+      .flatMap(({ label, verdicts }) => {
+        const skipped = verdicts.find((each) => scenariosOf(each.name).includes(scenario.number) && each.skipped !== undefined)?.skipped;
+        return skipped === undefined || skipped === "" ? [] : [{ label, skipped }];
+      });
+    return [...Map.groupBy(mine, ({ skipped }) => skipped)].map(
+      ([why, those]) => `- ${scenario.number}, ${those.map(({ label }) => label).join(", ")}: ${why}`,
+    );
+  });
+}
+
 const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
 
 /** The page of the results, in Markdown. */
 export function toTable(channels: readonly Played[], scenarios: readonly Scenario[]): string {
   const rule = row(["---", ...channels.map(() => "---")]);
-  const abilities = Object.keys(PROOFS);
+  const skipped = reasons(channels, scenarios);
   return [
     "# Channels, and what each of them stands",
     "",
@@ -63,7 +62,7 @@ export function toTable(channels: readonly Played[], scenarios: readonly Scenari
     row(["", ...channels.map(({ id, label }) => `[${label}](${id}.md)`)]),
     rule,
     row(["tests passed", ...channels.map(({ verdicts }) => String(verdicts.filter((each) => each.passed && !each.skipped).length))]),
-    ...abilities.map((name) => row([name, ...channels.map((each) => (declared(each.abilities).includes(name) ? "yes" : "no"))])),
+    ...ABILITIES.map((name) => row([name, ...channels.map((each) => (declared(each.abilities).includes(name) ? "yes" : "no"))])),
     row([
       "a repeated send",
       ...channels.map((each) => ({ key: "is recognised", lookup: "is looked up", none: "is reported" })[each.abilities.idempotency]),
@@ -86,5 +85,6 @@ export function toTable(channels: readonly Played[], scenarios: readonly Scenari
       "random kills",
       ...channels.map((each) => (each.verdicts.some((one) => /random kills/.test(one.name) && one.passed && !one.skipped) ? "✓" : "·")),
     ]),
+    ...(skipped.length > 0 ? ["", "What means nothing on a platform, and why:", "", ...skipped] : []),
   ].join("\n");
 }

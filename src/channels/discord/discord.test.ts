@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { asId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { proves } from "../../../test/channel-kit/proves.ts";
 import { openRig, type Rig } from "../../../test/channel-kit/rig.ts";
 import { ALICE, DIRECT, DiscordServer, GUILD, ROOM, THREAD } from "../../../test/channel-kit/discord-server.ts";
 import type { Channel, Part, SendResult, Target } from "../channel.ts";
@@ -426,7 +427,7 @@ test("a resumed session repeats its events, and each counts once", async (t) => 
   assert.deepEqual([rig.events.length, rig.others.length], [2, 1]);
 });
 
-test("our own messages can be edited, removed, pinned and reacted to", async (t) => {
+test(proves(["reactions"], "our own messages can be edited, removed, pinned and reacted to"), async (t) => {
   const { server, rig } = await open(t);
   const link = rig.link();
   const sent = await link.send(part("b", "choose", { buttons: [[{ text: "Yes", token: "tok_1" }]] }), never);
@@ -454,7 +455,7 @@ test("our own messages can be edited, removed, pinned and reacted to", async (t)
   await assert.rejects(link.remove!(target(), asId("../../users/@me")), /not an id/);
 });
 
-test("typing, threads and polls", async (t) => {
+test(proves(["typing", "polls"], "typing, threads and polls"), async (t) => {
   const { server, rig } = await open(t);
   await rig.link().typing!(target());
   server.fail("typing", { status: 403, body: { code: 50013, message: "Missing Permissions" } });
@@ -489,7 +490,7 @@ test("files come in and go out", async (t) => {
   assert.deepEqual([sent!.content, file!.name, Buffer.from(file!.data).toString()], ["see", "b.txt", "hello"]);
 });
 
-test("a slash command is stored before Discord is told, and answered in its place", async (t) => {
+test(proves(["commands"], "a slash command is stored before Discord is told, and answered in its place"), async (t) => {
   const { server, rig } = await open(t);
   rig.failing.admit = new Error("disk full");
   server.pushCommand("status", "all");

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
+import { proves } from "../../../test/channel-kit/proves.ts";
 import { openRig, type Rig } from "../../../test/channel-kit/rig.ts";
 import { ADA, BOB, GROUP, NUMBER, OTHER_NUMBER, SignalServer, type Failure } from "../../../test/channel-kit/signal-server.ts";
 import { asId, type ChatId, type MessageId } from "../../core/ids.ts";
@@ -132,23 +133,26 @@ play("a sent message is edited, and goes by its first time", async (rig, server)
   assert.equal((await rig.link().edit!(`1@uuid:${ADA.uuid}` as MessageId, part("x"), signal)).state, "refused");
 });
 
-play("reactions of the bot name the message's author, in a group and when only its time is known", async (rig, server) => {
-  const at = server.say("hi", { from: BOB, group: true });
-  const direct = server.say("hello");
-  await rig.until(() => rig.events.length === 2, "the messages");
-  await rig.link().react!(target(room), rig.events[0]!.message, "👀", true);
-  await rig.link().react!(target(room), rig.events[0]!.message, "👀", false);
-  await rig.link().react!(target(), String(direct) as MessageId, "👍", true);
-  const own = ids(await rig.link().send(part("mine"), signal))[0]!;
-  await rig.link().react!(target(), own, "❤", true);
-  const seen = server.reactions.map((each) => [each["emoji"], each["remove"], each["targetTimestamp"], each["targetAuthor"]]);
-  assert.deepEqual(seen, [
-    ["👀", false, at, BOB.uuid],
-    ["👀", true, at, BOB.uuid],
-    ["👍", false, direct, ADA.uuid],
-    ["❤", false, Number(own), NUMBER],
-  ]);
-});
+play(
+  proves(["reactions"], "reactions of the bot name the message's author, in a group and when only its time is known"),
+  async (rig, server) => {
+    const at = server.say("hi", { from: BOB, group: true });
+    const direct = server.say("hello");
+    await rig.until(() => rig.events.length === 2, "the messages");
+    await rig.link().react!(target(room), rig.events[0]!.message, "👀", true);
+    await rig.link().react!(target(room), rig.events[0]!.message, "👀", false);
+    await rig.link().react!(target(), String(direct) as MessageId, "👍", true);
+    const own = ids(await rig.link().send(part("mine"), signal))[0]!;
+    await rig.link().react!(target(), own, "❤", true);
+    const seen = server.reactions.map((each) => [each["emoji"], each["remove"], each["targetTimestamp"], each["targetAuthor"]]);
+    assert.deepEqual(seen, [
+      ["👀", false, at, BOB.uuid],
+      ["👀", true, at, BOB.uuid],
+      ["👍", false, direct, ADA.uuid],
+      ["❤", false, Number(own), NUMBER],
+    ]);
+  },
+);
 
 play("own messages are deleted, those of others are not", async (rig, server) => {
   const [id] = ids(await rig.link().send(part("oops"), signal));
@@ -157,7 +161,7 @@ play("own messages are deleted, those of others are not", async (rig, server) =>
   await assert.rejects(rig.link().remove!(target(), `5@uuid:${ADA.uuid}` as MessageId), /our own/);
 });
 
-play("a message is pinned and released, and a poll is opened, in a group", async (rig, server) => {
+play(proves(["polls"], "a message is pinned and released, and a poll is opened, in a group"), async (rig, server) => {
   const [id] = ids(await rig.link().send(part("rules", { target: target(room) }), signal));
   await rig.link().pin!(target(room), id!, true);
   assert.equal(server.shown()[0]!.pinned, true);
@@ -167,7 +171,7 @@ play("a message is pinned and released, and a poll is opened, in a group", async
   assert.deepEqual(server.of("sendPollCreate")[0]!["option"], ["yes", "no"]);
 });
 
-play("the typing sign is shown, and its failure is nothing", async (rig, server) => {
+play(proves(["typing"], "the typing sign is shown, and its failure is nothing"), async (rig, server) => {
   await rig.link().typing!(target());
   server.fail("sendTyping", "close-before");
   await rig.link().typing!(target());

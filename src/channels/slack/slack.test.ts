@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { test } from "node:test";
 import { inspect } from "node:util";
+import { proves } from "../../../test/channel-kit/proves.ts";
 import { openRig, type Rig } from "../../../test/channel-kit/rig.ts";
 import { ADA, APP_TOKEN, BOT_TOKEN, BOT_USER, DM, ROOM, SIGNING, SlackServer, TEAM } from "../../../test/channel-kit/slack-server.ts";
 import { asId, type ChatId, type MessageId } from "../../core/ids.ts";
@@ -209,7 +210,7 @@ play("nonsense ends nothing", async (rig, server) => {
   );
 });
 
-play("edits, deletions, reactions, presses, commands", async (rig, server) => {
+play(proves(["commands"], "edits, deletions, reactions, presses, commands"), async (rig, server) => {
   const ts = "1700000000.000100";
   const change = { type: "message", channel: DM, channel_type: "im", ts: "1700000001.000100" };
   const message = { type: "message", user: ADA, ts, text: "better", edited: { user: ADA, ts: "1700000001.000000" } };
@@ -240,7 +241,7 @@ play("edits, deletions, reactions, presses, commands", async (rig, server) => {
   assert.deepEqual(server.responses, [{ response_type: "in_channel", text: "fine" }]);
 });
 
-play("threads, buttons, edits, reactions, pins, deletions", async (rig, server) => {
+play(proves(["reactions"], "threads, buttons, edits, reactions, pins, deletions"), async (rig, server) => {
   const buttons = [[{ text: "Yes", token: "tok_1" }], [{ text: "No", token: "tok_2" }]];
   const [id] = ids(await rig.link().send(part("**hi** <you>", { target: target(room, { thread: "1700000000.000100" }), buttons }), signal));
   const [shown] = server.shown();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inspect } from "node:util";
+import { proves } from "../../../test/channel-kit/proves.ts";
 import { openRig, type Rig } from "../../../test/channel-kit/rig.ts";
 import { OTHER_TOKEN, PERSON, TelegramServer, TOKEN } from "../../../test/channel-kit/telegram-server.ts";
 import { asId, type ChatId, type MessageId } from "../../core/ids.ts";
@@ -177,7 +178,7 @@ test("the menu of commands is filled once, and the bot's name is known", async (
   assert.equal(channel.isAddressed!({ botId: "1001" }, "hey @test_bots"), false);
 });
 
-play("commands come back as text", async (rig, server) => {
+play(proves(["commands"], "commands come back as text"), async (rig, server) => {
   server.sayInRoom("/status@Test_Bot", { entities: [{ type: "bot_command", offset: 0, length: 16 }] });
   await rig.until(() => rig.events.length === 1, "the command");
   assert.deepEqual([rig.events[0]!.text, rig.events[0]!.mentionsSelf], ["/status", true]);
@@ -418,7 +419,7 @@ play("files in: fetched with the token, which no reference holds", async (rig, s
   await assert.rejects(rig.link().download!({ ...ref, url: "telegram-file:file-2" }, 100, signal), /path of the file/);
 });
 
-play("typing, reactions, removing, pinning, topics, polls", async (rig, server) => {
+play(proves(["typing", "reactions", "polls"], "typing, reactions, removing, pinning, topics, polls"), async (rig, server) => {
   const link = rig.link();
   await link.typing!(target(room, { thread: "1" }));
   assert.deepEqual(server.of("sendChatAction")[0]!.params, { chat_id: -1_001_234, action: "typing", message_thread_id: 1 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { asId, type AccountId, type ChannelId, type MessageId } from "../../core/ids.ts";
 import { systemClock } from "../../core/clock.ts";
+import { proves } from "../../../test/channel-kit/proves.ts";
 import { openRig, type Rig } from "../../../test/channel-kit/rig.ts";
 import { WebhookPeer } from "../../../test/channel-kit/webhook-peer.ts";
 import { TerminalError, type Channel, type HookAnswer, type Target } from "../channel.ts";
@@ -124,7 +125,7 @@ describe("what is said", () => {
     const result = await send("x");
     assert.ok(result.state === "refused" && !result.retryable);
   });
-  test("edits and removals; what is gone says so", async () => {
+  test(proves(["edit"], "edits and removals; what is gone says so"), async () => {
     const sent = await send("first");
     assert.ok(sent.state === "sent");
     const [id] = sent.ids as [MessageId];
@@ -136,7 +137,7 @@ describe("what is said", () => {
     const gone = await rig.link().edit!(id, { key: "k", target, text: "third" }, signal);
     assert.ok(gone.state === "refused" && gone.gone);
   });
-  test("files, buttons, reactions and typing", async () => {
+  test(proves(["typing", "reactions"], "files, buttons, reactions and typing"), async () => {
     const media = { kind: "file" as const, name: "a.txt", mimeType: "text/plain", sizeBytes: 2, read: async () => Buffer.from("hi") };
     await rig
       .link()
