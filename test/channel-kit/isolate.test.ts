@@ -1,11 +1,13 @@
 // Accounts in a thread of their own, with the whole process: what happens to the main thread is no matter to the platform.
 import assert from "node:assert/strict";
+import { copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { spoolPath } from "../../src/gateway/isolation.ts";
-import { stateDir, until } from "../wire/gateway.ts";
+import { startModelServer } from "../model-server.ts";
+import { dropHome, modelConfig, newHome, startGateway, stateDir, until } from "../wire/gateway.ts";
 import { BLOCKED, RELEASED } from "./block-main.ts";
 import { Play } from "./play.ts";
 import { STAGES, wanted, type PlatformStage, type Policy, type StageModule } from "./stage.ts";
@@ -105,3 +107,45 @@ describe("isolated accounts", { concurrency: 4 }, () => {
     });
   }
 });
+
+type Row = { state: string; isolated?: boolean; lastError?: string | null; reconnectAttempts: number };
+type Sent = { messageId?: string };
+
+test(
+  "a channel of somebody else that exits or crashes: the gateway lives on, and the channel comes back",
+  { timeout: 120_000 },
+  async () => {
+    const home = newHome();
+    mkdirSync(join(stateDir(home), "channels"), { recursive: true });
+    copyFileSync(fileURLToPath(new URL("../fakes/toy-channel.mjs", import.meta.url)), join(stateDir(home), "channels", "toy.mjs"));
+    const model = await startModelServer();
+    const gateway = await startGateway({ home, config: { ...modelConfig(model.url), channels: { toy: { isolate: true, secret: "s" } } } });
+    const operator = await gateway.connect();
+    const status = async (): Promise<Row> =>
+      (await operator.request<{ channelAccounts: Record<string, Row[]> }>("channels.status", {})).channelAccounts["toy"]![0]!;
+    const send = (message: string): Promise<Sent> =>
+      operator.request<Sent>("send", { channel: "toy", to: "somebody", message, idempotencyKey: message });
+    const connected = (times: number): Promise<boolean> =>
+      until(`connection ${times}`, async () => {
+        const { state, reconnectAttempts } = await status();
+        return (state === "ready" || state === "degraded") && reconnectAttempts === times;
+      });
+    try {
+      await connected(0);
+      assert.equal((await status()).isolated, true);
+      for (const [times, deed] of ["exit", "crash", "reject"].entries()) {
+        await assert.rejects(send(deed), /./, "nobody knows what became of it");
+        await connected(times + 1);
+        assert.equal((await send(`say:after ${deed}`)).messageId, `after ${deed}`);
+      }
+      const { items } = await operator.request<{ items: { state: string }[] }>("deadletters.list", {});
+      assert.deepEqual(items.map(({ state }) => state), ["unknown", "unknown", "unknown"]); // prettier-ignore
+      assert.ok(!gateway.output().includes("a defect"), gateway.output());
+    } finally {
+      await operator.close();
+      await gateway.kill();
+      await model.close();
+      dropHome(home);
+    }
+  },
+);

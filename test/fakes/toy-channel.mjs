@@ -32,7 +32,7 @@ const DEEDS = {
   say: async (_run, word) => sent(word),
   secret: async ({ account }) => sent(secretText(account.secret)),
   printed: async ({ account }) => sent(`${account.secret} ${JSON.stringify(account)}`),
-  file: async (_run, _word, part) => sent(Buffer.from(await part.media.read()).toString()),
+  file: async (_run, _word, part) => sent((await part.media.read()).toString()),
   throw: async (_run, kind) => {
     throw ERRORS[kind]();
   },
@@ -54,7 +54,7 @@ const DEEDS = {
   },
   keep: async ({ host }, word) => {
     await host.vault.write("key", Buffer.from(word));
-    return sent(Buffer.from(await host.vault.read("key")).toString());
+    return sent((await host.vault.read("key")).toString());
   },
   end: async ({ end }, kind) => {
     end(kind === "well" ? undefined : ERRORS[kind]());
@@ -91,7 +91,7 @@ export default defineChannel({
   verify: async () => ({ name: "toy" }),
   receive: async (_account, request, host) => {
     await host.admit([event(request.path)]);
-    return { status: 200, body: Buffer.from(request.body).toString() };
+    return { status: 200, body: request.body.toString() };
   },
   run: (account, host, live, signal) =>
     new Promise((resolve, reject) => {

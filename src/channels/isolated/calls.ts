@@ -12,6 +12,17 @@ type Pending = { begun: boolean; resolve: (value: unknown) => void; reject: (err
 type Post = (message: CallMessage, transfer?: readonly ArrayBuffer[]) => void;
 export type Handler = (method: string, args: readonly unknown[], signal: AbortSignal) => Promise<unknown>;
 
+/**
+ * Bytes are handed over as a copy: a Buffer is often a view on memory that others use, too, and a clone would take all of it along.
+ */
+export function withOwnBytes<T>(value: T): T | Uint8Array<ArrayBuffer> {
+  return value instanceof Uint8Array ? new Uint8Array(value) : value;
+}
+
+/** Bytes that have arrived, in the form that they have without a border in between. */
+export const asBuffer = <T>(value: T): T | Buffer =>
+  value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : value;
+
 /** Requests to another thread, and those that it makes here. */
 export class Calls {
   readonly #post: Post;
@@ -39,7 +50,7 @@ export class Calls {
     signal?.addEventListener("abort", cancel, { once: true });
     this.#pending.set(id, { begun: false, resolve, reject, settled: () => signal?.removeEventListener("abort", cancel) });
     try {
-      this.#post({ t: "call", id, method, args });
+      this.#post({ t: "call", id, method, args: args.map(withOwnBytes) });
     } catch (err) {
       this.#settle(id, () => reject(err));
       return promise;
@@ -61,7 +72,7 @@ export class Calls {
         return;
       }
       case "answer":
-        return this.#settle(message.id, (pending) => pending.resolve(message.value));
+        return this.#settle(message.id, (pending) => pending.resolve(asBuffer(message.value)));
       case "failed":
         return this.#settle(message.id, (pending) => pending.reject(fromWireError(message.error)));
     }
@@ -101,9 +112,8 @@ export class Calls {
     this.#post({ t: "begun", id });
     try {
       const value = await this.#handle(method, args, abort.signal);
-      // Bytes are handed over as a copy: what the other side made them from may be in use elsewhere.
-      const copy = value instanceof Uint8Array ? new Uint8Array(value) : null;
-      this.#post({ t: "answer", id, value: copy ?? value }, copy ? [copy.buffer] : []);
+      const own = withOwnBytes(value);
+      this.#post({ t: "answer", id, value: own }, own instanceof Uint8Array ? [own.buffer as ArrayBuffer] : []);
     } catch (err) {
       this.#post({ t: "failed", id, error: toWireError(err) });
     } finally {

@@ -4,7 +4,7 @@ import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ChannelHost, HookAnswer, HookRequest, Link, OutMedia, Part, SendResult } from "../channel.ts";
 import { pause } from "../pause.ts";
-import { Calls } from "./calls.ts";
+import { Calls, withOwnBytes } from "./calls.ts";
 import { Drain } from "./drain.ts";
 import { fromWireError, NeverBegunError, toWireError } from "./errors.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -57,6 +57,7 @@ export class ThreadRun {
       () => this.#end(new Error(`the channel's thread has not answered for ${LIMITS.isolatedStuckMs / 1_000} s and was ended`)),
     );
     port1.on("message", (message: ToMain) => this.#take(message));
+    port1.on("messageerror", (err: unknown) => this.#end(new Error(`the channel's thread said what cannot be read: ${reasonOf(err)}`)));
     this.#post({ t: "start", start });
   }
 
@@ -85,7 +86,7 @@ export class ThreadRun {
 
   /** Hands in a pushed request. */
   async receive(request: HookRequest): Promise<HookAnswer> {
-    return (await this.#calls.call("receive", [request])) as HookAnswer;
+    return (await this.#calls.call("receive", [{ ...request, body: withOwnBytes(request.body) }])) as HookAnswer;
   }
 
   #post(message: Exclude<ToThread, { t: "call" }>): void {

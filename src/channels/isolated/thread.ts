@@ -15,7 +15,7 @@ import {
   type Target,
   type Vault,
 } from "../channel.ts";
-import { Calls, type CallMessage } from "./calls.ts";
+import { asBuffer, Calls, type CallMessage } from "./calls.ts";
 import { fromWireError, NeverBegunError, toWireError } from "./errors.ts";
 import {
   fromBody,
@@ -41,6 +41,9 @@ export type ThreadDeps = {
 export function serveThread(port: MessagePort, deps: ThreadDeps): void {
   const thread = new Thread(port, deps);
   port.on("message", (message: ToThread) => thread.take(message));
+  port.on("messageerror", (err: unknown) => {
+    throw err;
+  });
 }
 
 type Running = { channel: Channel; account: unknown; host: ChannelHost };
@@ -165,7 +168,8 @@ class Thread {
     if (method === "receive") {
       const running = this.#running;
       if (!running?.channel.receive) throw new NeverBegunError("the account is not running");
-      return await running.channel.receive(running.account, args[0] as HookRequest, running.host);
+      const request = args[0] as HookRequest;
+      return await running.channel.receive(running.account, { ...request, body: asBuffer(request.body) }, running.host);
     }
     const [number, ...rest] = args;
     if (!this.#link || this.#link.number !== number) throw new NeverBegunError("the connection was replaced");
