@@ -4,7 +4,7 @@ import type { Log } from "../core/log.ts";
 import type { Channel, ChannelHost as RunHost, HookAnswer, HookRequest, ChannelEvent, Link, LinkState } from "./channel.ts";
 import { TerminalError } from "./channel.ts";
 import { pause } from "./pause.ts";
-import { isIsolated, type AccountSpec, type AccountStatus, type HostDeps, type Leases } from "./host.ts";
+import type { AccountSpec, AccountStatus, HostDeps, Leases } from "./host.ts";
 
 /** One supervised account. */
 export type Account = {
@@ -29,6 +29,11 @@ const STOP_MS = LIMITS.channelStopMs;
 export function backoffMs(n: number, random: number): number {
   const whole = Math.min(BACKOFF_LAST_MS, BACKOFF_FIRST_MS * 2 ** Math.min(n - 1, 20));
   return Math.round(whole * (0.5 + random / 2));
+}
+
+/** Whether an account is to run in a thread of its own. */
+export function isIsolated(config: unknown): boolean {
+  return typeof config === "object" && config !== null && (config as { isolate?: unknown }).isolate === true;
 }
 
 type Running = { abort: AbortController; ended: Promise<void> };

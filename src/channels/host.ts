@@ -142,11 +142,6 @@ function createLeases(): Leases {
   };
 }
 
-/** Whether an account is to run in a thread of its own. */
-export function isIsolated(config: unknown): boolean {
-  return typeof config === "object" && config !== null && (config as { isolate?: unknown }).isolate === true;
-}
-
 /** Whether two configurations mean the same. Secrets are compared by their text. */
 export function sameValue(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;

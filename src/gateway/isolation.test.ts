@@ -62,6 +62,7 @@ function scene(context: TestContext): Scene {
   copyFileSync(toy, join(stateDir, "channels", "toy.mjs"));
   const made: Pick<Scene, "stored" | "cursors" | "lines" | "said"> = { stored: [], cursors: [], lines: [], said: [] };
   let refusals = 0;
+  const seen = new Set<string>();
   const stops: (() => Promise<void>)[] = [];
   context.after(() => Promise.all(stops.map((stop) => stop())));
   const kept = new Map<string, Uint8Array>();
@@ -71,7 +72,9 @@ function scene(context: TestContext): Scene {
         refusals--;
         throw new GatewayError("UNAVAILABLE", "the disk is full");
       }
-      made.stored.push(...events.map((event) => (event.kind === "message" ? event.text : event.kind)));
+      const fresh = events.filter(({ eventId }) => !seen.has(eventId));
+      for (const { eventId } of fresh) seen.add(eventId);
+      made.stored.push(...fresh.map((event) => (event.kind === "message" ? event.text : event.kind)));
       made.cursors.push(cursor);
     },
     cursor: () => "from before",
@@ -258,6 +261,18 @@ for (const [deed, reason] of ENDS) {
     assert.match(idsOf(await run.send("say:later")), /refused: the channel's thread has ended/);
   });
 }
+
+test("what was stored in the last moment of a thread is taken over, in order", async (t) => {
+  const it = scene(t);
+  const run = await it.start();
+  await assert.rejects(run.send("many-exit:200"));
+  await assert.rejects(run.ended, /exit code 0/);
+  assert.deepEqual(
+    it.stored,
+    Array.from({ length: 200 }, (_, at) => String(at)),
+  );
+  assert.deepEqual(spooled(it.spool), []);
+});
 
 test("a thread that does not end is cut off, and what it was never asked is refused", async (t) => {
   const it = scene(t);

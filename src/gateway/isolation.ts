@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { isIsolated } from "../channels/account.ts";
 import type { Channel } from "../channels/channel.ts";
-import { isIsolated, type AccountSpec } from "../channels/host.ts";
+import type { AccountSpec } from "../channels/host.ts";
 import type { Outside } from "../channels/third-party.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 

@@ -48,6 +48,11 @@ const DEEDS = {
     await Promise.all(Array.from({ length: Number(count) }, (_, at) => host.admit([event(String(at))])));
     return sent("admitted");
   },
+  "many-exit": async ({ host }, count) => {
+    const all = Array.from({ length: Number(count) }, (_, at) => host.admit([event(String(at))]));
+    await Promise.all(all);
+    process.exit(0);
+  },
   nonsense: async ({ host }) => {
     await host.admit([{ kind: "message" }]);
     return sent("admitted");
