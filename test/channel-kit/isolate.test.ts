@@ -89,6 +89,28 @@ describe("isolated accounts", { concurrency: 4 }, () => {
       }
     });
 
+    test(
+      `${id}: without isolate the same acknowledgement waits: what scenario 35 shows is not luck`,
+      { skip, timeout: 180_000 },
+      async (context) => {
+        const play = await open(id, await module.open(), { isolate: false, blockMs: 3_000 });
+        const { stage } = play;
+        try {
+          const before = stage.seen!().taken;
+          if (before === null) return context.skip("this platform asks for no acknowledgement");
+          await block(play);
+          void stage.say(stage.people[0], "direct", "said meanwhile");
+          await until("a main thread that goes on", () => {
+            const { taken } = stage.seen!();
+            return isBlocked(play) ? void assert.equal(taken, before) : true;
+          });
+          await play.hears(/You said: said meanwhile/);
+        } finally {
+          await play.close();
+        }
+      },
+    );
+
     test(`${id}: kill -9 with events that only the thread has stored: all are answered, once`, { skip, timeout: 180_000 }, async () => {
       const play = await open(id, await module.open());
       try {
