@@ -9,7 +9,7 @@ import { stateDir, until } from "../wire/gateway.ts";
 import { playing, type Play, type PlayOptions } from "./play.ts";
 import { proves } from "./proves.ts";
 import { SCENARIOS } from "./scenarios.ts";
-import { abilitiesOf, STAGES, type Given, type Person, type Policy, type Pressable } from "./stage.ts";
+import { describeChannel, STAGES, type Given, type Person, type Policy, type Pressable } from "./stage.ts";
 
 type DeadLetter = { id: string; kind: string; state: string; cause: string; text: string };
 type Status = { channelAccounts: Record<string, { state: string; lastError: string | null; fix?: string }[]> };
@@ -39,33 +39,37 @@ async function offer(it: Play, person: Person, times: number): Promise<Pressable
 /** Plays those of one channel; a file of its own calls it, since all channels together take too long for one. */
 export async function playFeatures(id: string): Promise<void> {
   const { open, skip, rooms, without = {} } = await STAGES[id]!();
-  const abilities = await abilitiesOf(id);
+  const { abilities } = await describeChannel(id);
   const applies = (number: number): boolean => SCENARIOS.find((each) => each.number === number)!.applies(abilities);
   const play = (work: (play: Play, ann: Person, bob: Person) => Promise<void>, policy = OPEN, more: PlayOptions = {}): Promise<void> =>
     playing(id, open, policy, work, { queueMode: "followup", ...more });
 
   describe(id, { skip, concurrency: 2 }, () => {
-    test("scenario 1: bad configuration is refused with its path, and secrets are masked in the status", () =>
-      play(async (it) => {
-        const { secrets, wrong } = it.stage;
-        const ask = (method: string, params: object = {}) => it.operator.request<Record<string, unknown>>(method, params);
-        const shown = async (): Promise<string> =>
-          JSON.stringify([await ask("channels.status"), await ask("config.get"), it.gateway.output()]);
-        const first = await shown();
-        for (const secret of secrets) assert.ok(!first.includes(secret), "a secret is shown");
-        const { hash } = await ask("config.get");
-        const patch = { raw: JSON.stringify({ channels: { [id]: { dmPolicy: "everybody" } } }), baseHash: hash };
-        await assert.rejects(ask("config.patch", patch), new RegExp(`channels\\.${id}\\.dmPolicy`));
-        await it.kill();
-        it.write(OPEN, { [wrong.key]: wrong.value });
-        await it.reach();
-        const row = await until("the refusal", async () =>
-          ((await ask("channels.status")) as unknown as Status).channelAccounts[id]?.find(({ state }) => state === "terminal"),
-        );
-        assert.match(row.lastError ?? "", wrong.told);
-        const second = await shown();
-        if (wrong.hidden) assert.ok(!second.includes(String(wrong.value)), "what is wrong is a secret, too");
-      }));
+    test(
+      "scenario 1: bad configuration is refused with its path, and secrets are masked in the status",
+      { skip: without.config ?? false },
+      () =>
+        play(async (it) => {
+          const { secrets, wrong } = it.stage;
+          const ask = (method: string, params: object = {}) => it.operator.request<Record<string, unknown>>(method, params);
+          const shown = async (): Promise<string> =>
+            JSON.stringify([await ask("channels.status"), await ask("config.get"), it.gateway.output()]);
+          const first = await shown();
+          for (const secret of secrets) assert.ok(!first.includes(secret), "a secret is shown");
+          const { hash } = await ask("config.get");
+          const patch = { raw: JSON.stringify({ channels: { [id]: { dmPolicy: "everybody" } } }), baseHash: hash };
+          await assert.rejects(ask("config.patch", patch), new RegExp(`channels\\.${id}\\.dmPolicy`));
+          await it.kill();
+          it.write(OPEN, { [wrong.key]: wrong.value });
+          await it.reach();
+          const row = await until("the refusal", async () =>
+            ((await ask("channels.status")) as unknown as Status).channelAccounts[id]?.find(({ state }) => state === "terminal"),
+          );
+          assert.match(row.lastError ?? "", wrong.told);
+          const second = await shown();
+          if (wrong.hidden) assert.ok(!second.includes(String(wrong.value)), "what is wrong is a secret, too");
+        }),
+    );
 
     if (rooms)
       test("scenario 6: mention by entity, by pattern and by reply", () =>
@@ -89,16 +93,20 @@ export async function playFeatures(id: string): Promise<void> {
         ));
 
     if (abilities.media.in)
+      test(proves(["media in"], "scenario 28: a picture reaches the model"), () =>
+        play(async (it, ann) => {
+          await it.stage.say(ann, "direct", "look at this", { file: picture });
+          await it.hears(/look at this/);
+          assert.match(JSON.stringify(it.model.requests().at(-1)!.messages), /"image_url"/, "the model sees it");
+        }),
+      );
+
+    if (abilities.media.in)
       test(
-        proves(
-          ["media in"],
-          "scenario 28: a picture reaches the model; what is too large or breaks off is told, what stalls holds up nobody else",
-        ),
+        "scenario 28: what is too large or breaks off is told, what stalls holds up nobody else",
+        { skip: without.downloads ?? false },
         () =>
           play(async (it, ann, bob) => {
-            await it.stage.say(ann, "direct", "look at this", { file: picture });
-            await it.hears(/look at this/);
-            assert.match(JSON.stringify(it.model.requests().at(-1)!.messages), /"image_url"/, "the model sees it");
             await it.stage.say(ann, "direct", "and this?", { file: file("large.zip", { claims: 30 * 1024 * 1024 }) });
             await it.hears(/large\.zip.*could not be fetched: it has 30\.0 MiB/);
             await it.stage.say(ann, "direct", "perhaps this", { file: file("broken.zip") });
@@ -117,7 +125,7 @@ export async function playFeatures(id: string): Promise<void> {
     if (abilities.media.in)
       test(
         "scenario 28: a download that stalls is given up, and the message is answered without it",
-        { skip: process.env["CHANNEL_KIT"] === undefined && "it takes a minute: npm run channel-kit plays it" },
+        { skip: without.downloads ?? (process.env["CHANNEL_KIT"] === undefined && "it takes a minute: npm run channel-kit plays it") },
         () =>
           play(async (it, ann) => {
             await it.stage.say(ann, "direct", "do you have it?", { file: file("stalled.zip") });

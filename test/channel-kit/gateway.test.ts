@@ -11,11 +11,11 @@ type Pairings = { requests: { requestId: string; senderId: string }[] };
 const OPEN: Policy = { dmPolicy: "open", allowFrom: ["*"], room: { allowFrom: ["*"], requireMention: true } };
 
 for (const id of wanted()) {
-  const { open, skip, rooms, threads } = await STAGES[id]!();
+  const { open, skip, rooms, threads, without = {}, marks = { committed: "committed", sent: "part-sent" } } = await STAGES[id]!();
   const play = (policy: Policy, work: (play: Play, ann: Person, bob: Person) => Promise<void>): Promise<void> =>
     playing(id, open, policy, work);
   describe(id, { skip }, () => {
-    test("scenario 3: a stranger gets a pairing code once, is approved, and is then answered", () =>
+    test("scenario 3: a stranger gets a pairing code once, is approved, and is then answered", { skip: without.policy ?? false }, () =>
       play({ dmPolicy: "pairing", room: null }, async (it, ann) => {
         await it.stage.say(ann, "direct", "a secret plan");
         await it.hears(/pairing approve/);
@@ -31,9 +31,10 @@ for (const id of wanted()) {
         await it.hears(/You said: hello apples/);
         assert.equal(it.count(/pairing approve/), 1, "the code is told once");
         assert.equal(it.count(/secret plan|are you there/), 0);
-      }));
+      }),
+    );
 
-    test("scenario 4: allowlist, open and disabled direct messages", () =>
+    test("scenario 4: allowlist, open and disabled direct messages", { skip: without.policy ?? false }, () =>
       play({ dmPolicy: "disabled", room: null }, async (it, ann, bob) => {
         await it.kill();
         it.write({ dmPolicy: "allowlist", allowFrom: [ann.id], room: null });
@@ -54,7 +55,8 @@ for (const id of wanted()) {
         await it.start();
         await it.stage.say(bob, "direct", "open for bob");
         await it.hears(/You said: open for bob/);
-      }));
+      }),
+    );
 
     if (rooms) {
       test("scenario 5: room gate, sender gate and mention gate", () =>
@@ -133,7 +135,7 @@ for (const id of wanted()) {
     test("scenario 14: a crash after the send: no duplicate, or an unknown that is told", () =>
       play(OPEN, async (it, ann) => {
         await it.kill();
-        await it.start("part-sent:1");
+        await it.start(`${marks.sent}:1`);
         await it.sayIntoCrash(ann, "heard once");
         await it.hears(/heard once/);
         await it.quiet();
@@ -142,7 +144,7 @@ for (const id of wanted()) {
         assert.ok(items.every((item) => item.state === "unknown") && items.length <= 1, JSON.stringify(items));
       }));
 
-    test("scenario 15: a crash inside a reply of several parts: it goes on at the right part", () =>
+    test("scenario 15: a crash inside a reply of several parts: it goes on at the right part", { skip: without.parts ?? false }, () =>
       play(OPEN, async (it, ann) => {
         await it.kill();
         await it.start("part-attempting:2");
@@ -154,7 +156,8 @@ for (const id of wanted()) {
         const { items } = await it.operator.request<{ items: { state: string }[] }>("deadletters.list", {});
         if (items.length === 0) assert.equal(words.length, 3_000, "every part is there");
         else assert.ok(items.length === 1 && items[0]!.state === "unknown", "at most the interrupted part is missing, and it is reported");
-      }));
+      }),
+    );
 
     test("scenarios 12 and 16: what the platform delivers again is recognised, also after a crash before the acknowledgement", async (t) => {
       const stage = await open();
@@ -165,7 +168,7 @@ for (const id of wanted()) {
       const it = await Play.open(id, stage, OPEN);
       try {
         await it.kill();
-        await it.start("committed:1");
+        await it.start(`${marks.committed}:1`);
         await it.sayIntoCrash(stage.people[0], "only once");
         await it.hears(/You said: only once/);
         await stage.repeat();

@@ -49,6 +49,8 @@ export class Play {
   #gateway: GatewayUnderTest | null = null;
   #operator: Client | null = null;
   #port: number | undefined;
+  /** There is a block of the configuration, and with it a connection to wait for. */
+  #block = false;
   readonly #options: PlayOptions;
 
   private constructor(id: string, stage: PlatformStage, model: ModelServer, options: PlayOptions) {
@@ -82,6 +84,8 @@ export class Play {
 
   /** Writes the configuration; a running gateway takes it over by itself. `more`: further keys of the channel's block. */
   write({ mentionPatterns, ...policy }: Policy, more: Readonly<Record<string, unknown>> = {}): void {
+    const block = this.stage.config(policy);
+    this.#block = block !== null;
     const { queueMode, tools } = this.#options;
     const config = {
       ...seeing(modelConfig(this.model.url)),
@@ -91,7 +95,7 @@ export class Play {
       },
       session: { dmScope: "per-channel-peer" },
       messages: { ...(queueMode && { queue: { mode: queueMode } }), ...(mentionPatterns && { groupChat: { mentionPatterns } }) },
-      channels: { [this.id]: { ...this.stage.config(policy), ...more } },
+      ...(block && { channels: { [this.id]: { ...block, ...more } } }),
     };
     writeFileSync(join(stateDir(this.#ensureState()), "openclaw.json"), JSON.stringify(config));
   }
@@ -123,10 +127,11 @@ export class Play {
       env: { ...env, ...(crashAt && { OPENCLAW_GATEWAY_CRASH_AT: crashAt }) },
     });
     this.#port = this.gateway.port;
-    this.stage.connected?.(this.gateway.http);
+    this.stage.connected?.(this.gateway.http, this.gateway);
   }
 
   async connected(): Promise<void> {
+    if (!this.#block) return;
     let last: StatusRow | undefined;
     await until(`${this.id} to be connected`, async () => {
       const status = await this.operator.request<{ channelAccounts: Record<string, StatusRow[]> }>("channels.status", {});

@@ -59,7 +59,7 @@ export function toTable(channels: readonly Played[], scenarios: readonly Scenari
     "",
     "Made by `npm run channel-kit -- --write` from the results of the tests; do not edit.",
     "",
-    row(["", ...channels.map(({ id, label }) => `[${label}](${id}.md)`)]),
+    row(["", ...channels.map(({ id, label }) => (id === "webchat" ? label : `[${label}](${id}.md)`))]),
     rule,
     row(["tests passed", ...channels.map(({ verdicts }) => String(verdicts.filter((each) => each.passed && !each.skipped).length))]),
     ...ABILITIES.map((name) => row([name, ...channels.map((each) => (declared(each.abilities).includes(name) ? "yes" : "no"))])),

@@ -9,11 +9,10 @@ import { existsSync, globSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { run } from "node:test";
 import { parseArgs } from "node:util";
-import { channelIds, loadChannel } from "../../src/channels/registry.ts";
 import { killCampaign, obstacles } from "./campaign.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
 import { toTable, unproven, type Played, type Verdict } from "./report.ts";
-import { STAGES } from "./stage.ts";
+import { describeChannel, playable, STAGES } from "./stage.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const { values, positionals } = parseArgs({
@@ -27,9 +26,9 @@ const { values, positionals } = parseArgs({
   },
   allowPositionals: true,
 });
-const unknown = positionals.filter((id) => !channelIds.some((known) => known === id));
-if (unknown.length > 0) refuse(`There is no channel ${unknown.join(", ")}.\nThe channels are ${channelIds.join(", ")}.`);
-const ids = positionals.length > 0 && !values.write ? positionals : [...channelIds];
+const unknown = positionals.filter((id) => !playable.includes(id));
+if (unknown.length > 0) refuse(`There is no channel ${unknown.join(", ")}.\nThe channels are ${playable.join(", ")}.`);
+const ids = positionals.length > 0 && !values.write ? positionals : playable;
 if (values.kills !== undefined) {
   await kill(ids);
   process.exit();
@@ -65,7 +64,8 @@ const COMMON = ["gateway", "kills", "isolate"].map((name) => `test/channel-kit/$
 
 /** All files of the kit that are about one channel. */
 function filesOf(id: string): string[] {
-  const own = [`src/channels/${id}/*.test.ts`, `test/channel-kit/${id}-*.test.ts`, `test/wire/${id}.test.ts`];
+  const page = id === "webchat" ? ["web/{src,test}/**/*.test.ts", "test/wire/official-clients.test.ts"] : [];
+  const own = [`src/channels/${id}/*.test.ts`, `test/channel-kit/${id}-*.test.ts`, `test/wire/${id}.test.ts`, ...page];
   const common = COMMON.filter((name) => Object.hasOwn(STAGES, id) && existsSync(`${root}${name}`));
   return [...globSync(own, { cwd: root }).toSorted(), ...common].map((name) => `${root}${name}`);
 }
@@ -89,7 +89,7 @@ let passed = 0;
 let failed = 0;
 const played: Played[] = [];
 for (const id of ids) {
-  const channel = (await loadChannel(id as (typeof channelIds)[number]))!;
+  const channel = await describeChannel(id);
   const result = await play(id);
   const missing = unproven(channel.abilities, result.verdicts);
   for (const ability of missing) console.log(`  ✗ ${id}: the ability "${ability}" is declared, and no test proves it`);

@@ -1,5 +1,6 @@
+import type { GatewayUnderTest } from "../wire/gateway.ts";
 import type { Abilities } from "../../src/channels/channel.ts";
-import { loadChannel, type channelIds } from "../../src/channels/registry.ts";
+import { channelIds, loadChannel } from "../../src/channels/registry.ts";
 
 /** Somebody on the platform. `id` is how policies and session keys name them. */
 export type Person = { id: string; name: string };
@@ -32,15 +33,15 @@ export type Seen = { changes: number; taken: number | null };
 
 /** A platform with people on it, for tests with the whole process. */
 export type PlatformStage = {
-  /** `channels.<id>`, with that policy. */
-  config(policy: ChannelPolicy): Record<string, unknown>;
+  /** `channels.<id>`, with that policy; null: there is no such block. */
+  config(policy: ChannelPolicy): Record<string, unknown> | null;
   /** Secrets of that block, which must not be shown anywhere. */
   secrets: readonly string[];
   /** A key of that block with a value that the channel refuses, and what its status says of it. */
   wrong: { key: string; value: unknown; told: RegExp; /** The value is a secret itself. */ hidden: boolean };
   people: readonly [ann: Person, bob: Person];
-  /** The gateway listens; platforms that push are told where. */
-  connected?(http: string): void;
+  /** The gateway listens; platforms that push are told where, and clients connect to it. */
+  connected?(http: string, gateway: GatewayUnderTest): void;
   /** Says something. Resolves when the platform has taken it. */
   say(person: Person, where: Where, text: string, options?: SayOptions): void | Promise<void>;
   /** Changes what the person has said last in a direct conversation; takes it back. */
@@ -70,9 +71,31 @@ export type StageModule = {
   keeps: boolean;
   threads: boolean;
   rooms: boolean;
-  /** Why something that others have means nothing here: answering a certain message, or an answer that is shown while it is written. */
-  without?: undefined | { replies?: string; previews?: string };
+  /** Marked points of the gateway at which its way differs from that of the channels. */
+  marks?: undefined | { committed: string; sent: string };
+  /** Why something that others have means nothing here. */
+  without?: undefined | Without;
+  /** For what is no channel of the registry. */
+  abilities?: Abilities;
+  label?: string;
 };
+
+export type Without = Readonly<
+  Partial<
+    Record<
+      /** A block of the configuration; lists of people; answers to a certain message; answers that are shown while they are written. */
+      | "config"
+      | "policy"
+      | "replies"
+      | "previews"
+      /** Files that are fetched; answers of several parts; parts that are sent and may get lost on the way. */
+      | "downloads"
+      | "parts"
+      | "outbox",
+      string
+    >
+  >
+>;
 
 /** Loads the stage of one channel. A channel without one has no tests with the whole process, and the kit says so. */
 export const STAGES: Readonly<Record<string, () => Promise<StageModule>>> = {
@@ -81,10 +104,20 @@ export const STAGES: Readonly<Record<string, () => Promise<StageModule>>> = {
   signal: () => import("./stages/signal.ts"),
   slack: () => import("./stages/slack.ts"),
   telegram: () => import("./stages/telegram.ts"),
+  webchat: () => import("./stages/webchat.ts"),
   webhook: () => import("./stages/webhook.ts"),
 };
 
-export const abilitiesOf = async (id: string): Promise<Abilities> => (await loadChannel(id as (typeof channelIds)[number]))!.abilities;
+/** What can be played: the channels, and what is played like one. */
+export const playable: readonly string[] = [...new Set<string>([...channelIds, ...Object.keys(STAGES)])];
+
+export async function describeChannel(id: string): Promise<{ label: string; abilities: Abilities }> {
+  const channel = await loadChannel(id as (typeof channelIds)[number]);
+  if (channel) return channel;
+  const { label, abilities } = await STAGES[id]!();
+  if (label === undefined || abilities === undefined) throw new Error(`nothing is known about ${id}`);
+  return { label, abilities };
+}
 
 /** The channels that this run is about: those of `CHANNEL_KIT`, or all. */
 export const wanted = (): readonly string[] => {
