@@ -227,6 +227,8 @@ export interface Channel<Account = unknown> {
   readonly abilities: Abilities;
   /** Key of the configuration -> environment variable that stands in for it, for the account `default` only. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Keys beside the required and the secret ones that a person may have to give to connect, such as `transport.url`. */
+  readonly setup?: readonly string[];
   /** Checks and completes one account's configuration (secrets already resolved). Pure. */
   parse(raw: unknown): { account: Account } | { issues: readonly AccountIssue[] };
   /** Identifies the credential, so that one account never runs twice. Never the credential itself. */

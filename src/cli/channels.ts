@@ -1,3 +1,4 @@
+import { channelAccounts } from "../config/accounts.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { checkName } from "./channel-name.ts";
 import { editConfig } from "./config-edit.ts";
@@ -127,7 +128,8 @@ export const channelsStatus: Run = async (invocation) => {
   );
   const rows = accountRows(answer);
   out.result(answer, () => {
-    if (rows.length === 0) return out.line("No channels yet. Add one: openclaw channels add telegram (or discord, slack, irc, webhook)");
+    if (rows.length === 0)
+      return out.line("No channels yet. Add one: openclaw channels add telegram (or discord, slack, signal, irc, webhook)");
     if (!answer.source) return accountTable(out, rows, host.now());
     out.table(
       [{ title: "account" }, { title: "state" }],
@@ -138,24 +140,14 @@ export const channelsStatus: Run = async (invocation) => {
   return failed ? EXIT.failure : EXIT.ok;
 };
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
-
-function accountsOf(value: Record<string, unknown>): Account[] {
-  const ids = isObject(value["accounts"]) ? Object.keys(value["accounts"]) : [];
-  return (ids.length > 0 ? ids : ["default"]).map((accountId) => ({ accountId, enabled: value["enabled"] !== false }));
-}
-
 function fromFiles(invocation: Invocation): ChannelsStatus {
-  const channels = configOf(invocation).config.channels as Readonly<Record<string, unknown>>;
-  const named = Object.entries(channels).filter(([id, value]) => id !== "defaults" && isObject(value)) as [
-    string,
-    Record<string, unknown>,
-  ][];
-  return {
-    source: "files",
-    channelOrder: named.map(([id]) => id),
-    channelAccounts: Object.fromEntries(named.map(([id, value]) => [id, accountsOf(value)])),
-  };
+  const { config } = configOf(invocation);
+  const accounts = Object.keys(config.channels).map((channel): [string, Account[]] => [
+    channel,
+    channelAccounts(config, channel).map(({ id, enabled }) => ({ accountId: id, enabled })),
+  ]);
+  const configured = accounts.filter(([, rows]) => rows.length > 0);
+  return { source: "files", channelOrder: configured.map(([id]) => id), channelAccounts: Object.fromEntries(configured) };
 }
 
 /** `openclaw channels list`: what is configured, running or not. */
@@ -169,7 +161,8 @@ export const channelsList: Run = async (invocation) => {
   );
   const rows = accountRows(answer).map(({ channel, accountId, enabled }) => ({ channel, account: accountId, enabled: enabled !== false }));
   out.result({ channels: rows, ...(answer.source && { source: answer.source }) }, () => {
-    if (rows.length === 0) return out.line("No channels yet. Add one: openclaw channels add telegram (or discord, slack, irc, webhook)");
+    if (rows.length === 0)
+      return out.line("No channels yet. Add one: openclaw channels add telegram (or discord, slack, signal, irc, webhook)");
     out.table(
       [{ title: "channel" }, { title: "account" }, { title: "enabled" }],
       rows.map((row) => [row.channel, row.account, row.enabled ? "yes" : "no"]),

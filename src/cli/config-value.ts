@@ -2,9 +2,12 @@ import { soundsSecret } from "../config/secrets.ts";
 import { parseTree, valueOf, Json5Error } from "../config/json5.ts";
 import { cleanLine } from "./text.ts";
 
-/** What a person types as a value: JSON5 where it is some (numbers, true, [..], {..}, "text"), else text as it stands. */
+/**
+ * What a person types as a value: JSON5 where it is some (numbers, true, [..], {..}, "text"), else text as it stands. A number with a
+ * plus in front is a phone number.
+ */
 export function parseValue(text: string): unknown {
-  if (!/^[[{"'\d+-]|^(true|false|null)$/.test(text.trim())) return text;
+  if (!/^[[{"'\d-]|^(true|false|null)$/.test(text.trim())) return text;
   try {
     return valueOf(parseTree(text));
   } catch (err) {

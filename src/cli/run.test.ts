@@ -372,6 +372,7 @@ for (const [from, to, patch] of PATCHES)
 const VALUES: readonly [text: string, value: unknown][] = [
   ["5", 5],
   ["-1.5", -1.5],
+  ["+15551234567", "+15551234567"],
   ["true", true],
   ["lan", "lan"],
   ["trueish", "trueish"],

@@ -9,18 +9,39 @@ const DEFAULT = "default";
 /** Keys that only the account `default` takes from the channel, as in OpenClaw. */
 const NOT_INHERITED: Readonly<Record<string, readonly string[]>> = { signal: ["transport"] };
 
+/** What makes a connection, by channel: each row is enough. Files of secrets have been read into the key that they stand for. */
+const CONNECTS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  discord: [["token"]],
+  irc: [["host", "nick"]],
+  signal: [["account"]],
+  slack: [["botToken"]],
+  telegram: [["botToken"], ["token"]],
+  webhook: [["secret"]],
+};
+
+const isOther = (row: readonly string[], account: unknown): boolean => isRecord(account) && row.some((key) => account[key] !== undefined);
+
+/**
+ * Whether the channel's own keys are a connection beside the named accounts: they are enough for one, and every named account has
+ * another, so that none of them is the same one once more.
+ */
+function connectsItself(channel: string, shared: Readonly<Record<string, unknown>>, accounts: readonly unknown[]): boolean {
+  const rows = (Object.hasOwn(CONNECTS, channel) ? CONNECTS[channel] : undefined) ?? [];
+  return rows.some((row) => row.every((key) => shared[key] !== undefined) && accounts.every((account) => isOther(row, account)));
+}
+
 /**
  * The accounts of a channel. A key of an account replaces the channel's key as a whole (maps are not merged). The channel's own
- * keys make the account `default` when no account is named, or when all of `ownKeys` are set there (a connection of its own).
- * Empty when the channel is not configured.
+ * keys make the account `default` when no account is named, or when they are a connection of its own: a second account that is
+ * added does not take the first away. Empty when the channel is not configured.
  */
-export function channelAccounts(config: Config, channel: string, ownKeys: readonly string[] = []): readonly AccountConfig[] {
+export function channelAccounts(config: Config, channel: string): readonly AccountConfig[] {
   const block = Object.hasOwn(config.channels, channel) ? config.channels[channel] : undefined;
   if (channel === "defaults" || !isRecord(block)) return [];
   const { accounts, defaultAccount: _, ...shared } = block;
   const named = isRecord(accounts) ? accounts : {};
   const ids = Object.keys(named);
-  const own = ownKeys.length > 0 && ownKeys.every((key) => shared[key] !== undefined);
+  const own = connectsItself(channel, shared, Object.values(named));
   if (ids.length === 0 || (own && !ids.includes(DEFAULT))) ids.unshift(DEFAULT);
   return ids.map((id) => {
     const account = Object.hasOwn(named, id) && isRecord(named[id]) ? named[id] : {};
@@ -32,8 +53,8 @@ export function channelAccounts(config: Config, channel: string, ownKeys: readon
 }
 
 /** The account that is meant where none is named: the configured one, else `default`, else the first. Null without accounts. */
-export function defaultAccountId(config: Config, channel: string, ownKeys: readonly string[] = []): AccountId | null {
-  const ids = channelAccounts(config, channel, ownKeys).map((account) => account.id as string);
+export function defaultAccountId(config: Config, channel: string): AccountId | null {
+  const ids = channelAccounts(config, channel).map((account) => account.id as string);
   const block = Object.hasOwn(config.channels, channel) ? config.channels[channel] : undefined;
   const wanted = isRecord(block) ? block["defaultAccount"] : undefined;
   const id = typeof wanted === "string" && ids.includes(wanted) ? wanted : ids.includes(DEFAULT) ? DEFAULT : ids[0];

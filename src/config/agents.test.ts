@@ -81,7 +81,7 @@ test("accounts take the keys of their channel, and replace them as a whole", () 
       },
     },
   });
-  const accounts = channelAccounts(many, "irc", ["host", "nick"]);
+  const accounts = channelAccounts(many, "irc");
   assert.deepEqual(
     accounts.map(({ id, enabled }) => [id, enabled]),
     [
@@ -94,8 +94,36 @@ test("accounts take the keys of their channel, and replace them as a whole", () 
   assert.equal(defaultAccountId(many, "irc"), "y");
   const both = config({ channels: { irc: { host: "h", nick: "n", accounts: { x: { nick: "x" } } } } });
   assert.deepEqual(
-    channelAccounts(both, "irc", ["host", "nick"]).map(({ id }) => id),
+    channelAccounts(both, "irc").map(({ id }) => id),
     ["default", "x"],
+  );
+  const second = { botToken: "1:a", accounts: { second: { botToken: "2:b" } } };
+  assert.deepEqual(
+    channelAccounts(config({ channels: { telegram: second } }), "telegram").map(({ id, raw }) => [id, raw["botToken"] === undefined]),
+    [
+      ["default", false],
+      ["second", false],
+    ],
+    "a second account does not take the first away",
+  );
+  const shared = { botToken: "1:a", accounts: { only: { dmPolicy: "open" } } };
+  assert.deepEqual(
+    channelAccounts(config({ channels: { telegram: shared } }), "telegram").map(({ id }) => id),
+    ["only"],
+    "an account with the channel's own token is that connection",
+  );
+  const signal = {
+    account: "+15550000001",
+    transport: { kind: "container", url: "http://a" },
+    accounts: { b: { account: "+15550000002" } },
+  };
+  assert.deepEqual(
+    channelAccounts(config({ channels: { signal } }), "signal").map(({ id, raw }) => [id, raw["transport"] !== undefined]),
+    [
+      ["default", true],
+      ["b", false],
+    ],
+    "how Signal is reached is not inherited",
   );
   assert.deepEqual(
     [

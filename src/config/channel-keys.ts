@@ -2,13 +2,13 @@ import { walkSchema } from "./json-schema.ts";
 
 export type ChannelKey = { readonly key: string; readonly help: string; readonly secret: boolean };
 
-/** What the schema says about the keys at the top of a channel's block. */
-export function channelKeys(channel: string): readonly ChannelKey[] {
+/** What the schema says about the keys at the top of a channel's block, and about those of `deeper`, which are within one of them. */
+export function channelKeys(channel: string, deeper: readonly string[] = []): readonly ChannelKey[] {
   const prefix = `channels.${channel}.`;
   const found: ChannelKey[] = [];
   walkSchema((path, node) => {
     const key = path.startsWith(prefix) ? path.slice(prefix.length) : "";
-    if (/^\w+$/.test(key)) found.push({ key, help: node.doc, secret: node.kind === "secret" });
+    if (/^\w+$/.test(key) || deeper.includes(key)) found.push({ key, help: node.doc, secret: node.kind === "secret" });
   });
   return found;
 }

@@ -16,8 +16,8 @@ export type ChannelSetupDeps = {
   load: (channel: string) => Promise<Channel | null>;
   /** The account with `change` put over what is configured, secrets resolved. Null: there is no such account. */
   accountConfig: (channel: Channel, account: string | undefined, change?: Readonly<Record<string, unknown>>) => unknown;
-  /** What the configuration's schema says about the keys at the top of a channel's block. */
-  describe: (channel: string) => readonly { key: string; help: string; secret: boolean }[];
+  /** What the configuration's schema says about the keys at the top of a channel's block, and about those of `deeper`. */
+  describe: (channel: string, deeper: readonly string[]) => readonly { key: string; help: string; secret: boolean }[];
   defaultAccountOf: (channel: string) => string;
   vault: (channel: string, account: string) => Vault;
   host: {
@@ -115,7 +115,8 @@ async function card(deps: ChannelSetupDeps, id: string): Promise<Record<string, 
   const channel = await required(deps, id);
   const parsed = channel.parse({});
   const needed = new Set("issues" in parsed ? parsed.issues.map((issue) => issue.path) : []);
-  const fields = deps.describe(id);
+  const setup = channel.setup ?? [];
+  const fields = deps.describe(id, setup);
   const known = new Set(fields.map((field) => field.key));
   const unnamed = [...needed].filter((key) => !known.has(key) && /^\w+$/.test(key)).map((key) => ({ key, help: "", secret: false }));
   return {
@@ -125,7 +126,7 @@ async function card(deps: ChannelSetupDeps, id: string): Promise<Record<string, 
     abilities: channel.abilities,
     fields: [...fields, ...unnamed]
       .map((field): AccountField => ({ ...field, required: needed.has(field.key) }))
-      .filter((field) => field.required || field.secret)
+      .filter((field) => field.required || field.secret || setup.includes(field.key))
       .toSorted((a, b) => Number(b.required) - Number(a.required)),
   };
 }

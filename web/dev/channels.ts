@@ -10,7 +10,9 @@ export class Channels {
   letters: Params[] = [];
   /** What `config.patch` was asked for. */
   patches: unknown[] = [];
-  readonly #labels: Record<string, string> = { irc: "IRC", telegram: "Telegram", slack: "Slack" };
+  /** Called when the code was scanned. */
+  #scanned: (() => void) | null = null;
+  readonly #labels: Record<string, string> = { irc: "IRC", telegram: "Telegram", signal: "Signal", slack: "Slack" };
 
   fill(now = Date.now()): void {
     const seen = { lastInboundAt: now - 3 * MIN, lastOutboundAt: now - 2 * MIN, queueDepth: 0, outboxWaiting: 0 };
@@ -70,6 +72,12 @@ export class Channels {
       return { ok: true };
     }
     if (method === "channels.catalog") return { channels: CARDS };
+    if (method === "web.login.start") return { connected: false, message: "Scan the code with the app.", qrDataUrl: CODE };
+    if (method === "web.login.wait")
+      return new Promise((resolve) => {
+        this.#scanned = () => resolve({ connected: true, message: "Signed in.", name: "+15550000001" });
+      });
+    if (method === "channels.verify" && params["channel"] === "signal") throw new Error("Signal refuses it: there is no such account");
     if (method === "channels.verify") {
       const { botToken } = params["config"] as { botToken?: string };
       if (botToken !== "good-token") throw new Error("Telegram refuses it: Unauthorized");
@@ -78,10 +86,15 @@ export class Channels {
     if (method === "config.get") return { hash: "h1" };
     if (method === "config.patch") {
       this.patches.push(JSON.parse(String(params["raw"])));
-      this.accounts.set("telegram", [{ accountId: "default", enabled: true, state: "ready", since: Date.now(), lastError: null }]);
+      const [channel] = Object.keys((this.patches.at(-1) as { channels: Params }).channels);
+      this.accounts.set(channel!, [{ accountId: "default", enabled: true, state: "ready", since: Date.now(), lastError: null }]);
       return { ok: true };
     }
     return undefined;
+  }
+
+  scan(): void {
+    this.#scanned?.();
   }
 
   /** Somebody writes to the new bot. */
@@ -96,6 +109,9 @@ function pairing(channel: string, senderId: string, senderLabel: string): Params
   return { requestId: "K7PMQ2XA", channel, channelLabel, accountId: "default", senderId, senderLabel };
 }
 
+/** A picture of one point. */
+const CODE = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs=";
+
 const CARDS = [
   {
     id: "irc",
@@ -105,6 +121,15 @@ const CARDS = [
       { key: "host", help: "Host name of the server.", secret: false, required: true },
       { key: "nick", help: "Nick of the agent.", secret: false, required: true },
       { key: "password", help: "Password of the server.", secret: true, required: false },
+    ],
+  },
+  {
+    id: "signal",
+    label: "Signal",
+    login: true,
+    fields: [
+      { key: "account", help: "The bot's own number.", secret: false, required: true },
+      { key: "transport.url", help: "Where the daemon answers.", secret: false, required: false },
     ],
   },
   { id: "slack", label: "Slack", login: false, fields: [{ key: "botToken", help: "Token of the bot.", secret: true, required: true }] },

@@ -177,7 +177,7 @@ function accept(socket: WebSocket, house: House): void {
       const payload = peer.ready
         ? (answerChannels(house.channels, frame.method, params) ?? answer(house.conversations, peer, frame.method, params))
         : connect(peer, params, house);
-      socket.send(JSON.stringify({ type: "res", id: frame.id, ok: true, payload }));
+      void Promise.resolve(payload).then((value) => socket.send(JSON.stringify({ type: "res", id: frame.id, ok: true, payload: value })));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       socket.send(JSON.stringify({ type: "res", id: frame.id, ok: false, error: error.wire }));

@@ -45,6 +45,7 @@ export type DeadLetter = {
 export type Wizard =
   | { step: "choose" }
   | { step: "enter"; card: Card; values: Readonly<Record<string, string>>; account: string; busy: boolean; error: Problem | null }
+  | { step: "link"; card: Card; account: string; code: string | null; text: string; error: string | null }
   | { step: "test"; card: Card; account: string; name: string; savedAt: number };
 export type Problem = { text: string; fix: string | null };
 
@@ -106,9 +107,17 @@ export function hasArrived(
   return (row?.lastInboundAt ?? 0) >= savedAt || waiting.some((one) => one.channel === card.id && one.accountId === account);
 }
 
-/** What was typed, without what was left empty, as the configuration takes it. */
-export function toBlock(values: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(values).flatMap(([key, value]) => (value.trim() === "" ? [] : [[key, value.trim()]])));
+/** What was typed, without what was left empty, as the configuration takes it: `transport.url` is a key within `transport`. */
+export function toBlock(values: Readonly<Record<string, string>>): Record<string, unknown> {
+  const block: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(values)) {
+    if (value.trim() === "") continue;
+    const path = key.split(".");
+    let at = block;
+    for (const step of path.slice(0, -1)) at = (at[step] ??= {}) as Record<string, unknown>;
+    at[path.at(-1)!] = value.trim();
+  }
+  return block;
 }
 
 /** The patch of the configuration that saves one account. */
@@ -164,6 +173,48 @@ export function nameAccount(account: string): void {
   if (now?.step === "enter") wizard.value = { ...now, account: account.trim(), error: null };
 }
 
+async function save(channel: string, account: string, values: Readonly<Record<string, string>>): Promise<void> {
+  const { hash } = await gateway().request<{ hash?: string }>("config.get", {});
+  await gateway().request("config.patch", {
+    raw: JSON.stringify(toPatch(channel, account, values)),
+    ...(hash === undefined ? {} : { baseHash: hash }),
+  });
+}
+
+type LoginStep = { connected: boolean; failed?: boolean; message: string; name?: string; qrDataUrl?: string };
+
+/** Saves the account as it is, and shows the codes that a phone has to scan until one was. */
+export async function link(): Promise<void> {
+  const now = wizard.value;
+  if (now?.step !== "enter" || now.busy) return;
+  const { card, values } = now;
+  const account = now.account === "" ? "default" : now.account;
+  const params = { channel: card.id, ...(now.account === "" ? {} : { accountId: account }), timeoutMs: 20_000 };
+  let mine: Wizard = { step: "link", card, account, code: null, text: "Asking for a code", error: null };
+  const show = (next: Wizard): void => {
+    mine = next;
+    wizard.value = next;
+  };
+  show(mine);
+  const savedAt = Date.now();
+  try {
+    await save(card.id, now.account, values);
+    let step = await gateway().request<LoginStep>("web.login.start", { ...params, force: true });
+    // Whoever leaves the step stops looking; the login ends by itself.
+    while (wizard.value === mine && !step.connected && step.failed !== true) {
+      show({ step: "link", card, account, code: step.qrDataUrl ?? null, text: step.message, error: null });
+      const seen = step.qrDataUrl === undefined ? {} : { currentQrDataUrl: step.qrDataUrl };
+      step = await gateway().request<LoginStep>("web.login.wait", { ...params, ...seen });
+    }
+    if (wizard.value !== mine) return;
+    if (step.failed === true) throw new Error(step.message);
+    show({ step: "test", card, account, name: step.name ?? card.label, savedAt });
+  } catch (error) {
+    if (wizard.value === mine) show({ step: "link", card, account, code: null, text: "", error: message(error) });
+  }
+  await load();
+}
+
 /** Asks the platform, and saves only what it accepts. */
 export async function connect(): Promise<void> {
   const now = wizard.value;
@@ -176,12 +227,8 @@ export async function connect(): Promise<void> {
       config: toBlock(values),
       ...(account === "" ? {} : { accountId: account }),
     });
-    const { hash } = await gateway().request<{ hash?: string }>("config.get", {});
     const savedAt = Date.now();
-    await gateway().request("config.patch", {
-      raw: JSON.stringify(toPatch(card.id, account, values)),
-      ...(hash === undefined ? {} : { baseHash: hash }),
-    });
+    await save(card.id, account, values);
     wizard.value = { step: "test", card, account: verified.accountId, name: verified.name, savedAt };
     await load();
   } catch (error) {

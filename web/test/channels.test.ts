@@ -94,6 +94,27 @@ describe("channels on the page", () => {
     assert.deepEqual(faults, []);
   });
 
+  test("a phone is linked by a code, and keys within a key are saved there", async () => {
+    const { page, faults } = await open();
+    await page.getByRole("button", { name: "Connect a channel" }).click();
+    await page.getByRole("button", { name: "Signal" }).click();
+    await page.getByLabel("Account").first().fill("+15550000001");
+    await page.getByText("More").click();
+    await page.getByLabel("Transport url").fill("http://127.0.0.1:8080");
+    await page.getByRole("button", { name: "Check and connect" }).click();
+    await page.getByRole("alert").getByText("Signal refuses it: there is no such account").waitFor();
+    assert.deepEqual(gateway.channels.patches, []);
+    await page.getByRole("button", { name: "Save it, and link a phone" }).click();
+    await page.getByAltText("A code for the Signal app").waitFor();
+    await picture(page, "code");
+    assert.deepEqual(gateway.channels.patches, [
+      { channels: { signal: { account: "+15550000001", transport: { url: "http://127.0.0.1:8080" }, enabled: true } } },
+    ]);
+    gateway.channels.scan();
+    await page.getByText("knows it as +15550000001").waitFor();
+    assert.deepEqual(faults, []);
+  });
+
   test("it fits a phone in the dark, and the address leads back to it", async () => {
     gateway.channels.fill();
     const { page } = await open({ width: 360, height: 740, dark: true, touch: true });

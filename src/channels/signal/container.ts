@@ -37,7 +37,11 @@ export class ContainerBackend implements Backend {
 
   async check(signal: AbortSignal): Promise<void> {
     const { url, account } = this.#deps;
-    const about = await this.#call({ url: "/v1/about", signal });
+    const about = await this.#call({ url: "/v1/about", signal }).catch((err: Error) => {
+      throw new (err instanceof NotSentError ? NotSentError : Error)(`the container at ${url} does not answer: ${err.message}`, {
+        cause: err,
+      });
+    });
     const mode = word(record(about.body)?.["mode"]);
     if (about.status !== 200 || mode === "") throw new Error(`what answers at ${url} is no signal-cli-rest-api: status ${about.status}`);
     if (mode !== "json-rpc")

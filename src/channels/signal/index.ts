@@ -39,6 +39,7 @@ export function createSignalChannel({ timings = TIMINGS, clock = systemClock }: 
   return {
     id: asId<ChannelId>("signal"),
     label: "Signal",
+    setup: ["transport.kind", "transport.url", "transport.cliPath"],
     abilities,
     parse: parseSignalAccount,
     identity: signalIdentity,

@@ -42,7 +42,11 @@ export class NativeBackend implements Backend {
 
   async check(signal: AbortSignal): Promise<void> {
     const { url, account } = this.#deps;
-    const answer = await this.#rpc("listAccounts", {}, { signal, general: true });
+    const answer = await this.#rpc("listAccounts", {}, { signal, general: true }).catch((err: Error) => {
+      throw new (err instanceof NotSentError ? NotSentError : Error)(`signal-cli at ${url} does not answer: ${err.message}`, {
+        cause: err,
+      });
+    });
     // A daemon that was started with -a has one account and no list; its notifications say whose they are.
     if (!answer.ok && answer.code === CODE.noMethod) return;
     if (!answer.ok) throw new Error(`signal-cli at ${url} does not list its accounts: ${answer.message}`);

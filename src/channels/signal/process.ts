@@ -133,7 +133,8 @@ async function answering(daemon: Daemon, { startupTimeoutMs }: Managed, clock: C
       // It does not listen yet.
       if (signal.aborted) throw err;
     }
-    await pause(clock, LOOK_MS, signal);
+    // The pause alone keeps no process alive; that the program has ended must not wait for it.
+    await Promise.race([pause(clock, LOOK_MS, signal), daemon.ended]);
   }
   throw new Error(`signal-cli did not answer within ${startupTimeoutMs / 1_000} s; transport.startupTimeoutMs gives it more`);
 }

@@ -26,6 +26,7 @@ export function ConnectChannel(): JSX.Element | null {
       </div>
       {wizard.step === "choose" && <Choose />}
       {wizard.step === "enter" && <Enter wizard={wizard} />}
+      {wizard.step === "link" && <LinkPhone wizard={wizard} />}
       {wizard.step === "test" && <Try wizard={wizard} />}
     </section>
   );
@@ -88,14 +89,41 @@ function Enter({ wizard }: { wizard: Extract<channels.Wizard, { step: "enter" }>
       <button type="submit" class="primary" disabled={busy || !ready}>
         {busy ? `Asking ${card.label}` : "Check and connect"}
       </button>
+      {card.login && error !== null && (
+        <button type="button" class="quiet" disabled={busy || !ready} onClick={() => void channels.link()}>
+          Save it, and link a phone
+        </button>
+      )}
       <p class="hint">It is saved only when {card.label} accepts it. Secrets stay on the gateway and are never shown again.</p>
     </form>
   );
 }
 
+/** The code that a phone has to scan. */
+function LinkPhone({ wizard }: { wizard: Extract<channels.Wizard, { step: "link" }> }): JSX.Element {
+  const { card, code, text, error } = wizard;
+  return (
+    <div class="wizard">
+      {code !== null && <img class="code" src={code} alt={`A code for the ${card.label} app`} />}
+      {error === null ? (
+        <p aria-live="polite">{text}</p>
+      ) : (
+        <div class="problem" role="alert" dir="auto">
+          <p>{error}</p>
+          <p>It is saved; begin again with Connect a channel, or: openclaw channels login {card.id}</p>
+        </div>
+      )}
+      {code !== null && <p class="hint">In {card.label} on the phone: linked devices, add one, and scan.</p>}
+    </div>
+  );
+}
+
 /** `botToken` as a person says it: Bot token. */
 function toWords(key: string): string {
-  const words = key.replaceAll(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+  const words = key
+    .replaceAll(".", " ")
+    .replaceAll(/([a-z])([A-Z])/g, "$1 $2")
+    .toLowerCase();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
@@ -105,7 +133,7 @@ function FieldInput({ field, value }: { field: channels.Field; value: string }):
     <div class="field">
       <label for={id}>
         {toWords(field.key)}
-        {field.help !== "" && <span class="hint"> {field.help}</span>}
+        {field.help !== "" && <span class="hint"> {field.help.replaceAll("`", "")}</span>}
       </label>
       <input
         id={id}
@@ -142,7 +170,7 @@ function Try({ wizard }: { wizard: Extract<channels.Wizard, { step: "test" }> })
           )}
         </Tick>
       </ol>
-      {wizard.card.login && <Command text={`openclaw channels login ${wizard.card.id}`} />}
+      {wizard.card.login && !connected && <Command text={`openclaw channels login ${wizard.card.id}`} />}
       <Pairings only={wizard.card.id} />
     </>
   );
