@@ -373,7 +373,7 @@ export const LIMITS = {
   isolatedPingMs: 5_000,
   isolatedStuckMs: 30_000,
   /** A channel in a thread that has not ended so long after its abort is cut off. Less than channelStopMs. */
-  isolatedStopMs: 1_400,
+  isolatedStopMs: 1_000,
   /** When the connection of a thread has ended: how long requests that are under way may take to be confirmed; then nobody knows. */
   isolatedLingerMs: 5_000,
   /** Log lines of a thread between two pings; more are dropped, counted, and the count is logged. */

@@ -5,12 +5,13 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { channelIds } from "../../src/channels/registry.ts";
 import { spoolPath } from "../../src/gateway/isolation.ts";
 import { startModelServer } from "../model-server.ts";
 import { dropHome, modelConfig, newHome, startGateway, stateDir, until } from "../wire/gateway.ts";
 import { BLOCKED, RELEASED } from "./block-main.ts";
 import { Play } from "./play.ts";
-import { STAGES, wanted, type PlatformStage, type Policy, type StageModule } from "./stage.ts";
+import { STAGES, wanted, withIsolate, type PlatformStage, type Policy, type Seen, type StageModule } from "./stage.ts";
 
 const OPEN: Policy = { dmPolicy: "open", allowFrom: ["*"], room: { allowFrom: ["*"], requireMention: true } };
 const BLOCK_MS = 30_000;
@@ -22,9 +23,7 @@ const blocker = fileURLToPath(new URL("./block-main.ts", import.meta.url));
 
 /** One gateway whose account is isolated, or not, and whose main thread can be blocked. */
 async function open(id: string, stage: PlatformStage, { isolate = true, blockMs = BLOCK_MS } = {}): Promise<Play> {
-  const { config } = stage;
-  stage.config = (policy) => ({ ...config(policy), isolate });
-  return Play.open(id, stage, OPEN, {
+  return Play.open(id, withIsolate(stage, isolate), OPEN, {
     queueMode: "followup",
     env: { NODE_OPTIONS: `--import=${blocker}`, BLOCK_MAIN_MS: String(blockMs) },
   });
@@ -37,20 +36,23 @@ async function block(play: Play): Promise<void> {
 
 const isBlocked = (play: Play): boolean => !play.gateway.output().includes(RELEASED);
 
+const seen = ({ stage }: Play): Seen => stage.seen?.() ?? { changes: 0, taken: null };
+
 /** Says a line and waits until the platform is told that it has arrived. */
 async function sayAndWait(play: Play, text: string): Promise<void> {
   const { stage } = play;
-  const before = stage.seen!().taken;
+  const before = seen(play).taken;
   const said = Promise.resolve(stage.say(stage.people[0], "direct", text));
-  if (before !== null) await until(`the acknowledgement of "${text}"`, () => stage.seen!().taken! > before, ACK_MS);
+  if (before !== null) await until(`the acknowledgement of "${text}"`, () => seen(play).taken! > before, ACK_MS);
   await said;
 }
 
-/** Batches that the thread has stored and the gateway has not taken over. */
+/** Events that the thread has stored and the gateway has not taken over. */
 function spooled({ home, id }: Play): number {
   const db = new DatabaseSync(spoolPath(join(stateDir(home), "gateway"), id, "default"), { readOnly: true });
   try {
-    return Number((db.prepare("SELECT count(*) AS n FROM batch").get() as { n: number }).n);
+    const rows = db.prepare("SELECT body FROM batch").all() as { body: string }[];
+    return rows.reduce((total, { body }) => total + (JSON.parse(body) as { events: unknown[] }).events.length, 0);
   } finally {
     db.close();
   }
@@ -74,7 +76,7 @@ describe("isolated accounts", { concurrency: 4 }, () => {
         await sayAndWait(play, "before it");
         await play.hears(/You said: before it/);
         await play.quiet();
-        const { changes } = play.stage.seen!();
+        const { changes } = seen(play);
         await block(play);
         for (let line = 1; line <= LINES; line++) {
           await sayAndWait(play, `line ${line} of those`);
@@ -84,7 +86,7 @@ describe("isolated accounts", { concurrency: 4 }, () => {
         await until("a main thread that goes on", () => !isBlocked(play), BLOCK_MS);
         await play.hears(new RegExp(`You said: line ${LINES} of those`));
         await play.quiet();
-        assert.equal(play.stage.seen!().changes, changes, "the connection is the same");
+        assert.equal(seen(play).changes, changes, "the connection is the same");
         for (let line = 1; line <= LINES; line++) assert.equal(play.count(new RegExp(`said: line ${line} of those`)), 1, `line ${line}`);
       } finally {
         await play.close();
@@ -98,12 +100,12 @@ describe("isolated accounts", { concurrency: 4 }, () => {
         const play = await open(id, await module.open(), { isolate: false, blockMs: 3_000 });
         const { stage } = play;
         try {
-          const before = stage.seen!().taken;
+          const before = seen(play).taken;
           if (before === null) return context.skip("this platform asks for no acknowledgement");
           await block(play);
           void stage.say(stage.people[0], "direct", "said meanwhile");
           await until("a main thread that goes on", () => {
-            const { taken } = stage.seen!();
+            const { taken } = seen(play);
             return isBlocked(play) ? void assert.equal(taken, before) : true;
           });
           await play.hears(/You said: said meanwhile/);

@@ -57,7 +57,7 @@ export type PlatformStage = {
   heard(): readonly Heard[];
   /** The platform delivers its newest event once more, as after a lost acknowledgement. Absent: it never repeats. */
   repeat?(): void | Promise<void>;
-  /** The bot's connection as the platform sees it. Absent: it has none. */
+  /** The bot's connection as the platform sees it. Absent: it cannot tell. */
   seen?(): Seen;
   close(): Promise<void>;
 };
@@ -97,15 +97,27 @@ export type Without = Readonly<
   >
 >;
 
+/** The stage with its account in a thread of its own, or not. */
+export function withIsolate(stage: PlatformStage, isolate: boolean): PlatformStage {
+  return { ...stage, config: (policy) => ({ ...stage.config(policy), isolate }) };
+}
+
+/** `CHANNEL_KIT_ISOLATE=1`: everything is played with accounts in threads of their own. */
+async function played(module: Promise<StageModule>): Promise<StageModule> {
+  if (process.env["CHANNEL_KIT_ISOLATE"] !== "1") return module;
+  const plain = await module;
+  return { ...plain, open: async (options) => withIsolate(await plain.open(options), true) };
+}
+
 /** Loads the stage of one channel. A channel without one has no tests with the whole process, and the kit says so. */
 export const STAGES: Readonly<Record<string, () => Promise<StageModule>>> = {
-  discord: () => import("./stages/discord.ts"),
-  irc: () => import("./stages/irc.ts"),
-  signal: () => import("./stages/signal.ts"),
-  slack: () => import("./stages/slack.ts"),
-  telegram: () => import("./stages/telegram.ts"),
+  discord: () => played(import("./stages/discord.ts")),
+  irc: () => played(import("./stages/irc.ts")),
+  signal: () => played(import("./stages/signal.ts")),
+  slack: () => played(import("./stages/slack.ts")),
+  telegram: () => played(import("./stages/telegram.ts")),
   webchat: () => import("./stages/webchat.ts"),
-  webhook: () => import("./stages/webhook.ts"),
+  webhook: () => played(import("./stages/webhook.ts")),
 };
 
 /** What can be played: the channels, and what is played like one. */
