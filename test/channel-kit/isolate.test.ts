@@ -59,10 +59,10 @@ function spooled({ home, id }: Play): number {
 }
 
 /** Why a channel cannot show it, or false. */
-const skipped = (id: string, { skip }: StageModule): string | false =>
-  skip ||
-  (id === "webchat" && "it is served by the gateway's own port, which is the main thread's") ||
-  (id === "webhook" && "the platform calls the gateway's own port, which is the main thread's");
+const skipped = (id: string, { skip }: StageModule): string | false => {
+  if (!channelIds.some((known) => known === id)) return "it is no channel";
+  return skip || (id === "webhook" && "the platform calls the gateway's own port, which is the main thread's");
+};
 
 const modules = await Promise.all(wanted().map(async (id) => ({ id, module: await STAGES[id]!() })));
 
