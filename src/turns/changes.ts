@@ -124,7 +124,7 @@ export function deleteStep(deps: ChangeDeps, source: Source, event: InboundDelet
       for (const { tell, outcome } of dropped) tell(outcome);
       tellChanged(turns, changed);
     },
-    undo: () => turns.adopt(dropped.map(({ row }) => row).filter((row) => row.state === "queued")),
+    undo: () => turns.adopt(dropped.map(({ row }) => row).filter((row) => row.state === "queued" && turns.find(row.runId) !== undefined)),
   };
 }
 

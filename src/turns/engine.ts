@@ -84,8 +84,8 @@ export class Turns {
   readonly #waiters = new Map<RunId, Set<(outcome: Outcome) => void>>();
   /** Lanes whose first message is in a commit that is under way. */
   readonly #claims = new Set<SessionKey>();
-  /** Messages that were let go between being written and getting into their lane. */
-  readonly #letGo = new Set<RunId>();
+  /** Messages that are written and not in their lane yet; those that are let go meanwhile never get there. */
+  readonly #arriving = new Map<RunId, { key: SessionKey; letGo: boolean }>();
   /** Lanes that wait for a quiet moment, with the cancel function of their timer. */
   readonly #quiet = new Map<SessionKey, () => void>();
   #running = 0;
@@ -169,9 +169,12 @@ export class Turns {
           outcome: null,
         });
         message = this.#addUserMessage(submission, runId, session, now);
+        if (!submission.park) this.#arriving.set(runId, { key: submission.sessionKey, letGo: false });
       },
       afterCommit: () => {
         if (known) return toAdmitted(known, true);
+        const letGo = this.#arriving.get(runId)?.letGo === true;
+        this.#arriving.delete(runId);
         this.options.mark("admitted");
         this.options.metrics.count("gateway_turns_admitted_total", { channel: submission.channel });
         this.#announce(message!, "message");
@@ -179,12 +182,13 @@ export class Turns {
         const { sessionKey, agentId } = submission;
         if (submission.park) return { runId, sessionKey, agentId, duplicate: false, state: "parked", outcome: null };
         const quietUntil = submission.queueMode === "collect" ? now + this.options.quietMs(submission.channel) : 0;
-        this.#enqueue(sessionKey, { runId, mode: submission.queueMode, kind: payload.kind, quietUntil }, atOnce);
+        if (!letGo) this.#enqueue(sessionKey, { runId, mode: submission.queueMode, kind: payload.kind, quietUntil }, atOnce);
+        else if (atOnce) this.#claims.delete(sessionKey);
         return { runId, sessionKey, agentId, duplicate: false, state: "running", outcome: null };
       },
       undo: () => {
         if (atOnce) this.#claims.delete(submission.sessionKey);
-        this.#letGo.delete(runId);
+        this.#arriving.delete(runId);
       },
     };
   }
@@ -334,27 +338,28 @@ export class Turns {
    */
   abort(sessionKey: SessionKey, runId: RunId | undefined, cause: "user" | "interrupt"): RunId[] {
     const lane = this.#lanes.get(sessionKey);
-    if (!lane) return [];
-    const waiting = lane.waiting.filter((each) => runId === undefined || each.runId === runId);
-    lane.waiting = lane.waiting.filter((each) => !waiting.includes(each));
-    const active = lane.active;
+    const isMeant = (id: RunId): boolean => (runId ?? id) === id;
+    const arriving = [...this.#arriving].filter(([id, { key }]) => key === sessionKey && isMeant(id));
+    for (const [, message] of arriving) message.letGo = true;
+    const waiting = [...(lane?.waiting.map((each) => each.runId).filter(isMeant) ?? []), ...arriving.map(([id]) => id)];
+    if (lane) lane.waiting = lane.waiting.filter((each) => !waiting.includes(each.runId));
+    const active = lane?.active;
     const hit =
       active && (runId === undefined || active.runIds.includes(runId) || active.steered.includes(runId)) && !active.abort.signal.aborted;
     if (hit) {
       active.abortCause = cause;
       active.abort.abort();
     }
-    for (const each of waiting) void this.#endWaiting(each.runId, sessionKey);
-    return [...(hit ? active.runIds : []), ...waiting.map((each) => each.runId)];
+    for (const each of waiting) void this.#endWaiting(each, sessionKey);
+    return [...(hit ? active.runIds : []), ...waiting];
   }
 
   /** Takes a waiting message out of its lane, for a caller that ends it on disk and then tells so; null when a turn has it already. */
   letGo({ runId, sessionKey, agentId, state }: InboxRow): ((outcome: Outcome) => void) | null {
     const lane = this.#lanes.get(sessionKey);
-    if (state !== "parked" && !lane?.waiting.some((each) => each.runId === runId)) {
-      if (lane?.active && [...lane.active.runIds, ...lane.active.steered].includes(runId)) return null;
-      this.#letGo.add(runId);
-    }
+    const arriving = this.#arriving.get(runId);
+    if (state !== "parked" && !arriving && !lane?.waiting.some((each) => each.runId === runId)) return null;
+    if (arriving) arriving.letGo = true;
     if (lane) lane.waiting = lane.waiting.filter((each) => each.runId !== runId);
     return (outcome) => this.#tellEnd({ runId, sessionKey, agentId }, 1, outcome);
   }
@@ -494,7 +499,6 @@ export class Turns {
   }
 
   #enqueue(key: SessionKey, waiting: Waiting, started: boolean, later = false): void {
-    if (this.#letGo.delete(waiting.runId)) return;
     const lane = this.#laneOf(key);
     // Nothing runs or waits: there is no turn to wait for others with.
     const alone = !lane.active && lane.waiting.length === 0;

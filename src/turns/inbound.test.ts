@@ -108,3 +108,20 @@ test("a message for an agent that does not exist is set aside with its payload",
   assert.equal(bench.runtime.prompts.length, 0);
   bench.close();
 });
+
+test("a /stop in the batch that brings messages stops them, and what comes after it runs", async () => {
+  const bench = openDoor({ ...open, messages: { queue: { mode: "followup" } } });
+  const batch = [event("1", "first"), event("2", "second"), event("3", "/stop"), event("4", "after")];
+  bench.store.all("PRAGMA query_only=ON");
+  await assert.rejects(bench.door.admit(irc, account, batch));
+  bench.store.all("PRAGMA query_only=OFF");
+  await bench.door.admit(irc, account, batch);
+  await until(() => bench.runtime.prompts.length === 1);
+  await until(() => bench.turns.options.inbox.byEvent("irc", "default", "4")?.state === "done");
+  assert.deepEqual(
+    bench.runtime.prompts.map((prompt) => prompt.text),
+    ["after"],
+  );
+  for (const id of ["1", "2"]) assert.equal(bench.turns.options.inbox.byEvent("irc", "default", id)!.state, "aborted");
+  bench.close();
+});

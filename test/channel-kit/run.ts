@@ -1,11 +1,13 @@
 // Puts channels through the whole kit: their own tests, the scripted platform against its official library, the scenarios with the
 // whole process, and random kills.
-//   npm run channel-kit -- [CHANNEL...] [--write]
+//   npm run channel-kit -- [CHANNEL...] [--write] [--results DIR]
 //   npm run channel-kit -- [CHANNEL...] --kills N [--seed N] [--jobs N] [--main FILE] [--keep DIR]
-// --write brings the table of docs/channels/README.md up to date; then every channel has to be played.
+// --write brings the table of docs/channels/README.md up to date; then every channel has to be played. --results: how each channel went is
+// kept there, and with --write a channel that is there already is not played again, so that a table can be made in several goes.
 // --kills plays nothing but random kills, of the built gateway: N for each channel, in homes of 100, so many at once as --jobs says. Their
 // seeds are counted up from the first. --keep: what a home with faults has stored is copied there.
-import { existsSync, globSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "node:test";
 import { parseArgs } from "node:util";
@@ -18,6 +20,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 const { values, positionals } = parseArgs({
   options: {
     write: { type: "boolean", default: false },
+    results: { type: "string" },
     kills: { type: "string" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     jobs: { type: "string", default: "1" },
@@ -85,12 +88,23 @@ async function play(id: string): Promise<{ verdicts: Verdict[]; passed: number; 
   return { verdicts, passed: verdicts.filter((each) => each.passed && each.skipped === undefined).length, failed };
 }
 
+async function playOrRead(id: string): ReturnType<typeof play> {
+  const { results, write } = values;
+  if (results === undefined) return play(id);
+  const file = join(results, `${id}.json`);
+  if (write && existsSync(file)) return JSON.parse(readFileSync(file, "utf8")) as Awaited<ReturnType<typeof play>>;
+  const result = await play(id);
+  mkdirSync(results, { recursive: true });
+  writeFileSync(file, JSON.stringify(result));
+  return result;
+}
+
 let passed = 0;
 let failed = 0;
 const played: Played[] = [];
 for (const id of ids) {
   const channel = await describeChannel(id);
-  const result = await play(id);
+  const result = await playOrRead(id);
   const missing = unproven(channel.abilities, result.verdicts);
   for (const ability of missing) console.log(`  ✗ ${id}: the ability "${ability}" is declared, and no test proves it`);
   passed += result.passed;
