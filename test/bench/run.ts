@@ -1,9 +1,10 @@
-// node test/bench/run.ts [--runs N] [--only start,turn,...]: prints CPU seconds and PSS with their spread, beside the budget.
+// node test/bench/run.ts [--runs N] [--only start,turn,channels]: prints CPU seconds and PSS with their spread, beside the budget.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { STAGES } from "../channel-kit/stage.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
 import { descendants, dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "../wire/gateway.ts";
 
@@ -65,6 +66,66 @@ async function benchStart(): Promise<void> {
     }
     client.close();
     await gateway.kill();
+    dropHome(home);
+  }
+}
+
+/** Time in which a channel that is connected may still be loading. */
+const SETTLED_MS = 2_500;
+
+/** What channels add to a gateway that is connected to their scripted servers, beyond one without channels. */
+async function benchChannels(): Promise<void> {
+  const main = ["telegram", "discord", "slack", "signal"];
+  const sets = [
+    [],
+    main,
+    ...Object.keys(STAGES)
+      .filter((id) => id !== "webchat")
+      .map((id) => [id]),
+  ];
+  for (let run = 0; run < runs + 1; run++) {
+    const bare = { cpu: 0, pss: 0 };
+    for (const ids of sets) {
+      const { cpu, pss } = await costOf(ids);
+      if (ids.length === 0) Object.assign(bare, { cpu, pss });
+      else if (run > 0) {
+        const name = ids.length === 1 ? ids[0]! : ids.join(", ");
+        const isMain = ids === main;
+        record(`added by ${name}`, "MiB PSS", pss - bare.pss, isMain ? 40 : undefined);
+        record(`added by ${name} until connected`, "s CPU", cpu - bare.cpu, isMain ? 0.15 : undefined);
+      }
+    }
+  }
+}
+
+async function costOf(ids: readonly string[]): Promise<{ cpu: number; pss: number }> {
+  const home = newHome();
+  const modules = await Promise.all(ids.map((id) => STAGES[id]!()));
+  const stages = await Promise.all(modules.map((module) => module.open()));
+  const channels = Object.fromEntries(ids.map((id, at) => [id, stages[at]!.config({ dmPolicy: "open", allowFrom: ["*"], room: null })]));
+  const gateway = await startGateway({
+    main: DIST,
+    env: { NODE_COMPILE_CACHE: join(stateDir(shared), "cache") },
+    config: { channels },
+    home,
+  });
+  try {
+    for (const stage of stages) stage.connected?.(gateway.http);
+    const client = await gateway.connect({ scopes: ["operator.read"] });
+    await until("all channels", async () => {
+      const { channelAccounts } = await client.request<{ channelAccounts: Record<string, { connected?: boolean }[]> }>(
+        "channels.status",
+        {},
+      );
+      return ids.every((id) => channelAccounts[id]?.[0]?.connected);
+    });
+    await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
+    const cost = { cpu: cpuOf(gateway.pid), pss: pssOf(gateway.pid) };
+    client.close();
+    return cost;
+  } finally {
+    await gateway.kill();
+    for (const stage of stages) await stage.close();
     dropHome(home);
   }
 }
@@ -235,6 +296,7 @@ const wanted = (name: string): boolean => !only || only.includes(name);
 try {
   if (wanted("start")) await benchStart();
   if (wanted("turn")) await benchTurns(model);
+  if (wanted("channels")) await benchChannels();
   print();
   if (values.json) writeFileSync("bench.json", JSON.stringify(figures, null, 2));
 } finally {
