@@ -254,6 +254,8 @@ export const LIMITS = {
   channelBackoffLastMs: 300_000,
   /** Body of a request that a chat platform pushes; a larger one is refused. */
   hookBodyBytes: 1_048_576,
+  /** Time for a connection to a platform's HTTP API to be made, in ms; then nothing was sent. */
+  channelConnectMs: 10_000,
   /** One request to a platform's HTTP API, in ms; then its fate is unknown. */
   channelApiMs: 30_000,
   /** One answer of a platform's HTTP API; a longer one is a failure. */

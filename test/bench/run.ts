@@ -110,7 +110,7 @@ async function costOf(ids: readonly string[]): Promise<{ cpu: number; pss: numbe
     home,
   });
   try {
-    for (const stage of stages) stage.connected?.(gateway.http);
+    for (const stage of stages) stage.connected?.(gateway.http, gateway);
     const client = await gateway.connect({ scopes: ["operator.read"] });
     await until("all channels", async () => {
       const { channelAccounts } = await client.request<{ channelAccounts: Record<string, { connected?: boolean }[]> }>(

@@ -72,7 +72,8 @@ export class SignalServer {
   readonly #wss = new WebSocketServer({ noServer: true });
   #wire: "up" | "close" | "silent" = "up";
   #clock = Date.now();
-  #scanned: (() => void) | null = null;
+  /** The number of the phone that scans the code. */
+  #scanned = Promise.withResolvers<string>();
 
   static async start(port = 0): Promise<SignalServer> {
     const server = new SignalServer();
@@ -190,7 +191,7 @@ export class SignalServer {
   /** Somebody scans the code, with the phone of that number. */
   scan(number = NUMBER): void {
     this.accounts.add(number);
-    this.#scanned?.();
+    this.#scanned.resolve(number);
   }
 
   drop(how: "close" | "silent"): void {
@@ -310,11 +311,7 @@ export class SignalServer {
     const general = GENERAL[method];
     if (general) {
       if (this.only !== null && method !== "version") throw new RpcError(-32_601, "Method not implemented");
-      return general(
-        this.accounts,
-        () => new Promise<string>((resolve) => (this.#scanned = () => resolve([...this.accounts].at(-1)!))),
-        params,
-      );
+      return general(this.accounts, () => this.#scanned.promise.finally(() => (this.#scanned = Promise.withResolvers())), params);
     }
     if (!COMMANDS.has(method)) throw new RpcError(-32_601, "Method not implemented");
     if (this.only === null && account === undefined) throw new RpcError(-32_602, "Method requires valid account parameter");

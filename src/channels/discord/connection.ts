@@ -2,6 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/log.ts";
 import type { Secret } from "../../core/secret.ts";
 import { TerminalError } from "../channel.ts";
+import { isOpen, openWebSocket, type WebSocket } from "../socket.ts";
 import type { Frame } from "./inbound.ts";
 import type { SessionInfo } from "./state.ts";
 import { OP, record, textOf, type Json } from "./wire.ts";
@@ -84,15 +85,20 @@ export function openSocket(url: string, clock: Clock, timeoutMs: number, signal:
   const address = new URL(url);
   address.searchParams.set("v", "10");
   address.searchParams.set("encoding", "json");
-  const socket = new WebSocket(address);
+  const socket = openWebSocket(address, timeoutMs);
   const fail = (why: Error): void => {
     reject(why);
-    socket.close();
+    socket.terminate();
   };
   const abort = (): void => fail(signal.reason as Error);
   const cancel = clock.after(timeoutMs, () => fail(new Error("Discord could not be reached in time")));
-  socket.addEventListener("open", () => resolve(socket), { once: true });
-  socket.addEventListener("error", () => reject(new Error("the connection to Discord could not be made")), { once: true });
+  socket.once("open", () => {
+    // What comes before somebody reads would be lost.
+    socket.pause();
+    resolve(socket);
+  });
+  // Also later: an error that nobody listens to would end the process.
+  socket.on("error", () => reject(new Error("the connection to Discord could not be made")));
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
   return promise.finally(() => {
@@ -117,7 +123,6 @@ export class GatewayConnection {
   #intervalMs = 0;
   #answered = true;
   #invalid = 0;
-  readonly #listeners = new AbortController();
 
   constructor(socket: WebSocket, deps: ConnectionDeps) {
     this.#socket = socket;
@@ -127,10 +132,10 @@ export class GatewayConnection {
     this.ready = this.#greeted.promise;
     // Whoever waits for the greeting also waits for the end.
     this.ready.catch(() => undefined);
-    const { signal } = this.#listeners;
-    socket.addEventListener("message", (event) => this.#read(event.data), { signal });
-    socket.addEventListener("close", (event) => this.close(closeError(event.code, event.reason)), { signal });
-    socket.addEventListener("error", () => this.close(new Error("the connection to Discord was lost")), { signal });
+    socket.resume();
+    socket.on("message", (data) => this.#open && this.#read(String(data)));
+    socket.once("close", (code, reason) => this.close(closeError(code, String(reason))));
+    socket.on("error", () => this.close(new Error("the connection to Discord was lost")));
     const cancel = deps.clock.after(deps.timings.connectMs, () => this.close(new Error("Discord did not answer the login in time")));
     void this.ready.then(cancel, cancel);
   }
@@ -145,14 +150,13 @@ export class GatewayConnection {
     this.#open = false;
     this.#beat?.();
     this.#pause?.();
-    this.#listeners.abort();
     this.#end.resolve(cause);
     this.#greeted.reject(cause);
     this.#socket.close(CLOSE_RESUMABLE, "bye");
   }
 
   #write(op: number, d: unknown): void {
-    if (this.#open && this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ op, d }));
+    if (this.#open && isOpen(this.#socket)) this.#socket.send(JSON.stringify({ op, d }));
   }
 
   #read(data: unknown): void {

@@ -14,6 +14,7 @@ import { Places } from "./places.ts";
 import { Receiver } from "./receiver.ts";
 import { Rest, sentence } from "./rest.ts";
 import { fromCursor, type SessionInfo } from "./state.ts";
+import type { WebSocket } from "../socket.ts";
 import { isSnowflake, record, textOf } from "./wire.ts";
 
 export const abilities: Abilities = {

@@ -4,6 +4,7 @@ import { asId, type MessageId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import { NotSentError, readBytes } from "../api.ts";
+import { openHttp, type HttpAnswer } from "../http.ts";
 import type { Link, MediaRef, Part, SendResult, Target } from "../channel.ts";
 import type { DiscordAccount } from "./config.ts";
 import { fromVia } from "./inbound.ts";
@@ -130,13 +131,13 @@ export class DiscordLink implements Link {
     if (ref.sizeBytes !== null && ref.sizeBytes > most) throw new Error(`the file is larger than ${most} bytes`);
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.channelApiMs)]);
     const first = await this.#fetchFile(ref.url, deadline);
-    if (first.ok) return readBytes(first, most);
-    await first.body?.cancel();
+    if (first.status === 200) return readBytes(first, most);
+    first.cancel();
     if (first.status !== 403 && first.status !== 404) throw new Error(`Discord does not give the file (${first.status})`);
     // Addresses of files expire after a day.
     const second = await this.#fetchFile(await this.#renewed(ref.url, deadline), deadline);
-    if (second.ok) return readBytes(second, most);
-    await second.body?.cancel();
+    if (second.status === 200) return readBytes(second, most);
+    second.cancel();
     throw new Error(`Discord does not give the file any more (${second.status})`);
   }
 
@@ -147,12 +148,12 @@ export class DiscordLink implements Link {
   }
 
   /** Without credentials, and only from where Discord keeps files: the address came with a message. */
-  #fetchFile(address: string, signal: AbortSignal): Promise<Response> {
+  #fetchFile(address: string, signal: AbortSignal): Promise<HttpAnswer> {
     const url = URL.canParse(address) ? new URL(address) : null;
     const isOurs = url?.origin === new URL(this.#deps.account.apiRoot).origin;
     const isDiscords = url?.protocol === "https:" && FILE_HOSTS.has(url.host);
     if (!url || (!isOurs && !isDiscords)) throw new Error("the file is not kept by Discord");
-    return fetch(url, { signal, redirect: "error" });
+    return openHttp({ url, signal });
   }
 
   #problem(part: Part): string | null {

@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
+import { Form } from "../api.ts";
 import type { Part } from "../channel.ts";
+import { encodeForm } from "../http.ts";
 import { toStyled } from "../markdown.ts";
 
 /** Characters of one message, in UTF-16 units. */
@@ -119,11 +121,14 @@ function chunks<T>(items: readonly T[], size: number): readonly (readonly T[])[]
 }
 
 /** A body with one file beside it. */
-export async function withFile(body: object, media: NonNullable<Part["media"]>): Promise<FormData> {
-  const form = new FormData();
+export async function withFile(body: object, media: NonNullable<Part["media"]>): Promise<Form> {
   const name = media.name.replaceAll(/[^\p{L}\p{N}._ -]/gu, "_").slice(-200) || "file";
-  form.set("payload_json", JSON.stringify({ ...body, attachments: [{ id: 0, filename: name }] }));
-  const bytes = (await media.read()) as Uint8Array<ArrayBuffer>;
-  form.set("files[0]", new Blob([bytes], { type: media.mimeType }), name);
-  return form;
+  const payload = JSON.stringify({ ...body, attachments: [{ id: 0, filename: name }] });
+  const file = { name, mimeType: media.mimeType, bytes: await media.read() };
+  return new Form(
+    encodeForm([
+      { name: "payload_json", value: payload },
+      { name: "files[0]", file },
+    ]),
+  );
 }

@@ -4,7 +4,7 @@ import type { Channel } from "../channel.ts";
 import { TIMINGS } from "./connection.ts";
 import { createSignalChannel } from "./index.ts";
 
-const timings = { ...TIMINGS, streamQuietMs: 400, socketQuietMs: 400, openMs: 1_000, storeMs: 20 };
+const timings = { ...TIMINGS, streamQuietMs: 1_500, socketQuietMs: 1_500, openMs: 1_000, storeMs: 20 };
 const signal = createSignalChannel({ timings }) as Channel;
 
 /** The conformance suite, over the daemon and over the container. */

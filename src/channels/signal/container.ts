@@ -1,10 +1,11 @@
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { Clock } from "../../core/clock.ts";
 import { asId, type MessageId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { callApi, causeOf, NotSentError, readBytes, type ApiAnswer, type ApiRequest } from "../api.ts";
 import { TerminalError, type ChannelHost, type SendResult, type Target } from "../channel.ts";
+import { openHttp } from "../http.ts";
 import { pause } from "../pause.ts";
+import { openWebSocket } from "../socket.ts";
 import { list, record, word, type Raw } from "../raw.ts";
 import { refused, type Backend, type Draft, type Outcome } from "./api.ts";
 import type { SignalAccount } from "./config.ts";
@@ -56,7 +57,7 @@ export class ContainerBackend implements Backend {
 
   async *listen(signal: AbortSignal, opened: () => void, alive: () => void): AsyncIterable<readonly unknown[]> {
     const { url, account, clock, quietMs, openMs } = this.#deps;
-    const socket = new WebSocket(`${url.replace(/^http/, "ws")}/v1/receive/${encodeURIComponent(account.number)}`);
+    const socket = openWebSocket(`${url.replace(/^http/, "ws")}/v1/receive/${encodeURIComponent(account.number)}`, openMs);
     const waiting: unknown[] = [];
     let over: Error | null = null;
     let wake: (() => void) | null = null;
@@ -64,7 +65,7 @@ export class ContainerBackend implements Backend {
     const end = (cause: Error): void => {
       over ??= cause;
       cancel?.();
-      if (socket.readyState !== WebSocket.CLOSED) socket.close();
+      socket.terminate();
       wake?.();
     };
     const watch = (ms: number): void => {
@@ -75,26 +76,21 @@ export class ContainerBackend implements Backend {
       watch(quietMs);
       alive();
     };
-    const onPing = (message: unknown): void => {
-      if ((message as { websocket?: WebSocket }).websocket === socket) seen();
-    };
     const onAbort = (): void => end(new Error("stopped"));
-    subscribe("undici:websocket:ping", onPing);
     signal.addEventListener("abort", onAbort, { once: true });
-    socket.addEventListener("open", () => {
+    socket.on("ping", seen);
+    socket.on("open", () => {
       seen();
       opened();
     });
-    socket.addEventListener("message", ({ data }) => {
+    socket.on("message", (data) => {
       seen();
       waiting.push(parsed(String(data)));
       if (waiting.length >= LIMITS.signalPendingEvents) end(new Error("more came than could be stored; the rest waits at Signal"));
       wake?.();
     });
-    socket.addEventListener("error", (event) =>
-      end(new Error(causeOf((event as Event & { error?: unknown }).error ?? new Error("the socket failed")))),
-    );
-    socket.addEventListener("close", ({ code }) => end(new Error(`the container has closed the connection (${code})`)));
+    socket.on("error", (err) => end(new Error(causeOf(err))));
+    socket.on("close", (code) => end(new Error(`the container has closed the connection (${code})`)));
     watch(openMs);
     try {
       for (;;) {
@@ -104,7 +100,6 @@ export class ContainerBackend implements Backend {
         else await new Promise<void>((resolve) => (wake = resolve));
       }
     } finally {
-      unsubscribe("undici:websocket:ping", onPing);
       signal.removeEventListener("abort", onAbort);
       end(new Error("the connection was left"));
     }
@@ -156,12 +151,12 @@ export class ContainerBackend implements Backend {
   }
 
   async file(query: URLSearchParams, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
-    const response = await fetch(`${this.#deps.url}/v1/attachments/${encodeURIComponent(query.get("id") ?? "")}`, {
-      redirect: "manual",
+    const response = await openHttp({
+      url: `${this.#deps.url}/v1/attachments/${encodeURIComponent(query.get("id") ?? "")}`,
       signal: AbortSignal.any([signal, AbortSignal.timeout(LIMITS.signalSendMs)]),
     });
     if (response.status === 200) return readBytes(response, maxBytes);
-    await response.body?.cancel();
+    response.cancel();
     throw new Error(`the container does not give the file: status ${response.status}`);
   }
 

@@ -2,6 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { asId, type MessageId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { causeOf, NotSentError, readBytes } from "../api.ts";
+import { openHttp } from "../http.ts";
 import { TerminalError, type ChannelHost, type OutMedia, type SendResult, type Target } from "../channel.ts";
 import { list, record, word, type Raw } from "../raw.ts";
 import { refused, type Backend, type Draft, type Outcome } from "./api.ts";
@@ -64,16 +65,16 @@ export class NativeBackend implements Backend {
     };
     watch();
     try {
-      const response = await fetch(`${url}/api/v1/events?account=${encodeURIComponent(account.number)}`, {
+      const response = await openHttp({
+        url: `${url}/api/v1/events?account=${encodeURIComponent(account.number)}`,
         headers: { accept: "text/event-stream" },
-        redirect: "manual",
         signal: AbortSignal.any([signal, quiet.signal]),
       });
       if (response.status === 400) throw notLinked(account.number, `signal-cli at ${url}`);
       if (response.status !== 200) throw unlike(url, response.status);
       opened();
       const cutter = new EventCutter(LIMITS.signalEventBytes);
-      for await (const chunk of response.body ?? []) {
+      for await (const chunk of response.body) {
         watch();
         alive();
         const events = cutter.push(chunk);
@@ -211,11 +212,11 @@ export class NativeBackend implements Backend {
       params: options.general ? params : { account: account.number, ...params },
     });
     const deadline = AbortSignal.timeout(options.timeoutMs ?? LIMITS.channelApiMs);
-    const response = await fetchOnce(`${url}/api/v1/rpc`, {
+    const response = await openHttp({
+      url: `${url}/api/v1/rpc`,
       method: "POST",
       headers: { "content-type": "application/json" },
-      body,
-      redirect: "manual",
+      body: Buffer.from(body),
       signal: AbortSignal.any([options.signal, deadline]),
     });
     const bytes = await readBytes(response, options.maxAnswer ?? LIMITS.channelAnswerBytes);
@@ -235,18 +236,6 @@ function toAnswer(answer: Raw | null, url: string): Answer {
   }
   if (!answer || !("result" in answer)) throw new Error(`what answers at ${url} does not speak JSON-RPC`);
   return { ok: true, result: answer["result"] };
-}
-
-/** `fetch` with the two kinds of failure that delivery knows. */
-async function fetchOnce(url: string, init: RequestInit): Promise<Response> {
-  try {
-    return await fetch(url, init);
-  } catch (err) {
-    const code = (err as { cause?: { code?: string } }).cause?.code ?? "";
-    if (["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"].includes(code))
-      throw new NotSentError(causeOf(err), { cause: err });
-    throw new Error(causeOf(err), { cause: err });
-  }
 }
 
 const unlike = (url: string, status: number): Error =>

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import type { Clock } from "../../core/clock.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { TerminalError, type ChannelHost } from "../channel.ts";
+import { openHttp } from "../http.ts";
 import { pause } from "../pause.ts";
 import type { SignalAccount, Transport } from "./config.ts";
 import { notLinked } from "./native.ts";
@@ -126,8 +127,11 @@ async function answering(daemon: Daemon, { startupTimeoutMs }: Managed, clock: C
     if (over) throw over as Error;
     if (signal.aborted) throw new Error("stopped");
     try {
-      const response = await fetch(`${daemon.url}/api/v1/check`, { signal: AbortSignal.any([signal, AbortSignal.timeout(2_000)]) });
-      await response.body?.cancel();
+      const response = await openHttp({
+        url: `${daemon.url}/api/v1/check`,
+        signal: AbortSignal.any([signal, AbortSignal.timeout(2_000)]),
+      });
+      response.cancel();
       if (response.status === 200) return;
     } catch (err) {
       // It does not listen yet.

@@ -2,6 +2,7 @@ import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { callApi, causeOf, NotSentError, readBytes, retryAfterMs } from "../api.ts";
 import { TerminalError } from "../channel.ts";
+import { openHttp } from "../http.ts";
 import type { SlackAccount } from "./config.ts";
 
 export type Raw = Readonly<Record<string, unknown>>;
@@ -75,12 +76,12 @@ export class SlackApi {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.slackFileMs)]);
     return this.#clean(async () => {
       const headers = { authorization: `Bearer ${this.#account.botToken.reveal()}` };
-      const response = await fetch(url, { redirect: "manual", headers, signal: limit });
+      const response = await openHttp({ url, headers, signal: limit });
       const type = response.headers.get("content-type") ?? "";
       // Without the scope Slack answers with the page of a login instead of an error.
       if (response.status === 200 && !(type.startsWith("text/html") && !/\.html?$/i.test(new URL(url).pathname)))
         return readBytes(response, maxBytes);
-      await response.body?.cancel();
+      response.cancel();
       throw new Error(`Slack does not give the file (${response.status}); the app needs the scope files:read`);
     });
   }

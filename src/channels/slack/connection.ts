@@ -1,11 +1,11 @@
 import { isLoopback } from "../address.ts";
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { GatewayError, reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { TerminalError } from "../channel.ts";
 import { record, TOKEN_ERRORS, type Raw } from "./api.ts";
 import { type Intake, type Session } from "./intake.ts";
 import { pause } from "../pause.ts";
+import { isOpen, openWebSocket, type WebSocket } from "../socket.ts";
 
 export type Timings = {
   /** Time for a socket to be opened and to say hello. */
@@ -59,19 +59,13 @@ const SOCKET_ERRORS: ReadonlySet<string> = new Set([
  */
 export async function listen(deps: Deps, ready: () => void): Promise<void> {
   const { signal, clock, timings, intake, fail } = deps;
-  const pings = new WeakMap<WebSocket, () => void>();
-  const onPing = (message: unknown): void => {
-    const { websocket } = message as { websocket?: WebSocket };
-    if (websocket) pings.get(websocket)?.();
-  };
   const open = new Set<Socket>();
   const connect = async (): Promise<Socket> => {
-    const socket = await openSocket(deps, pings);
+    const socket = await openSocket(deps);
     open.add(socket);
     void socket.ended.then(() => open.delete(socket));
     return socket;
   };
-  subscribe("undici:websocket:ping", onPing);
   try {
     let current = await connect();
     ready();
@@ -88,7 +82,6 @@ export async function listen(deps: Deps, ready: () => void): Promise<void> {
       else void pause(clock, why === "quiet" ? 0 : timings.lingerMs, signal).then(() => old.close());
     }
   } finally {
-    unsubscribe("undici:websocket:ping", onPing);
     for (const socket of open) socket.close();
   }
 }
@@ -124,9 +117,9 @@ async function addressOf({ api, host, signal, timings, apiRoot }: Deps): Promise
   return url.href;
 }
 
-async function openSocket(deps: Deps, pings: WeakMap<WebSocket, () => void>): Promise<Socket> {
+async function openSocket(deps: Deps): Promise<Socket> {
   const { host, clock, timings, signal } = deps;
-  const socket = new WebSocket(await addressOf(deps));
+  const socket = openWebSocket(await addressOf(deps), timings.openMs);
   const hello = Promise.withResolvers<void>();
   const leaving = Promise.withResolvers<"refresh" | "quiet">();
   const ended = Promise.withResolvers<string>();
@@ -144,10 +137,11 @@ async function openSocket(deps: Deps, pings: WeakMap<WebSocket, () => void>): Pr
     hello.reject(new Error(`Slack has closed the connection: ${cause}`));
   };
   const close = (): void => {
-    if (socket.readyState < WebSocket.CLOSING) socket.close(1000);
+    if (isOpen(socket)) socket.close(1000);
+    else socket.terminate();
     end("we have closed it");
   };
-  socket.addEventListener("message", ({ data }) => {
+  socket.on("message", (data) => {
     const frame = parse(data);
     if (frame["type"] === "hello") {
       deadline();
@@ -159,9 +153,9 @@ async function openSocket(deps: Deps, pings: WeakMap<WebSocket, () => void>): Pr
     } else take(deps, socket, frame);
     alive();
   });
-  socket.addEventListener("close", ({ code, reason }) => end(reasonOf(`${code} ${reason}`.trim())));
-  socket.addEventListener("error", () => end("the connection broke"));
-  pings.set(socket, alive);
+  socket.on("close", (code, reason) => end(reasonOf(`${code} ${String(reason)}`.trim())));
+  socket.on("error", () => end("the connection broke"));
+  socket.on("ping", alive);
   try {
     await Promise.race([hello.promise, aborted(signal)]);
     if (signal.aborted) throw new Error("the connection has ended");
@@ -169,7 +163,7 @@ async function openSocket(deps: Deps, pings: WeakMap<WebSocket, () => void>): Pr
     close();
     throw err;
   }
-  return { leaving: leaving.promise, ended: ended.promise, isOpen: () => socket.readyState === WebSocket.OPEN, close };
+  return { leaving: leaving.promise, ended: ended.promise, isOpen: () => isOpen(socket), close };
 }
 
 function parse(data: unknown): Raw {
@@ -194,7 +188,7 @@ function take({ intake, signal, fail }: Deps, socket: WebSocket, frame: Raw): vo
   if (typeof id !== "string" && frame["payload"] === undefined) return;
   intake.take(frame["payload"]).then(
     () => {
-      if (typeof id === "string" && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ envelope_id: id }));
+      if (typeof id === "string" && isOpen(socket)) socket.send(JSON.stringify({ envelope_id: id }));
     },
     (err: unknown) => {
       if (!signal.aborted) fail(err);

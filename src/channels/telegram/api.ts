@@ -1,6 +1,7 @@
 import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { callApi, causeOf, NotSentError, readBytes } from "../api.ts";
+import { callApi, causeOf, Form, NotSentError, readBytes } from "../api.ts";
+import { encodeForm, openHttp } from "../http.ts";
 import type { TelegramAccount } from "./config.ts";
 
 /** A refusal. `code` is the HTTP status where the body says nothing; `foreign`: it is not the Bot API that speaks, but something in between. */
@@ -52,9 +53,9 @@ export class BotApi {
     const url = `${this.#account.apiRoot}/file/bot${this.#account.token.reveal()}/${path}`;
     const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.telegramFileMs)]);
     try {
-      const response = await fetch(url, { redirect: "manual", signal: limit });
+      const response = await openHttp({ url, signal: limit });
       if (response.status === 200) return await readBytes(response, maxBytes);
-      await response.body?.cancel();
+      response.cancel();
       throw new Error(`Telegram does not give the file (${response.status})`);
     } catch (err) {
       throw this.#failure(err);
@@ -70,12 +71,11 @@ export class BotApi {
   readonly #clean = (text: string): string => text.replaceAll(this.#account.token.reveal(), "[token]");
 }
 
-function form(params: Params, { field, name, mimeType, bytes }: Upload): FormData {
-  const data = new FormData();
-  for (const [key, value] of Object.entries(params))
-    if (value !== undefined) data.set(key, typeof value === "object" ? JSON.stringify(value) : String(value));
-  data.set(field, new Blob([bytes as Uint8Array<ArrayBuffer>], { type: mimeType }), name);
-  return data;
+function form(params: Params, { field, name, mimeType, bytes }: Upload): Form {
+  const values = Object.entries(params).flatMap(([key, value]) =>
+    value === undefined ? [] : [{ name: key, value: typeof value === "object" ? JSON.stringify(value) : String(value) }],
+  );
+  return new Form(encodeForm([...values, { name: field, file: { name, mimeType, bytes } }]));
 }
 
 function toAnswer(status: number, body: unknown, clean: (text: string) => string): Answer {

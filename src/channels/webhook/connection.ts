@@ -2,6 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { asId, type MessageId } from "../../core/ids.ts";
 import { callApi, NotSentError, readBytes, retryAfterMs, type ApiAnswer } from "../api.ts";
 import type { ChannelHost, Link, MediaRef, Part, SendResult, Target } from "../channel.ts";
+import { openHttp } from "../http.ts";
 import type { WebhookAccount } from "./config.ts";
 import { idsOf, toButtons, toFile, toPlace, type WireEvent } from "./outbound.ts";
 import { sign } from "./signature.ts";
@@ -57,9 +58,9 @@ export class WebhookLink implements Link {
     const url = URL.parse(ref.url);
     if (!outboundUrl || url?.origin !== new URL(outboundUrl).origin)
       throw new Error("files are fetched only from the origin of channels.webhook.outboundUrl");
-    const response = await fetch(url, { headers: this.#headers(`get:${url.pathname}`, new Uint8Array()), redirect: "manual", signal });
+    const response = await openHttp({ url, headers: this.#headers(`get:${url.pathname}`, new Uint8Array()), signal });
     if (response.status === 200) return readBytes(response, maxBytes);
-    await response.body?.cancel();
+    response.cancel();
     throw new Error(`the peer answered ${response.status}`);
   }
 

@@ -1,0 +1,129 @@
+import { randomUUID } from "node:crypto";
+import { Agent as HttpAgent, request as requestHttp, type ClientRequest, type IncomingMessage } from "node:http";
+import { Agent as HttpsAgent, request as requestHttps } from "node:https";
+import type { Socket } from "node:net";
+import { VERSION } from "../core/version.ts";
+import { LIMITS } from "../core/limits.ts";
+import { reasonOf } from "../core/errors.ts";
+
+/**
+ * HTTP to platforms over Node's own streams. `fetch` would load a second client into every process with a channel, which is more memory and
+ * start-up time than all the rest of a channel.
+ */
+
+/** The request certainly did not reach the platform (no address, refused, no TLS): it may be repeated. */
+export class NotSentError extends Error {
+  override readonly name = "NotSentError";
+}
+
+export type HttpRequest = {
+  method?: string;
+  url: string | URL;
+  headers?: Readonly<Record<string, string>>;
+  body?: Uint8Array | undefined;
+  /** Ends the request and the reading of its answer. */
+  signal: AbortSignal;
+};
+
+/** An answer whose body has not been read yet: read it, or `cancel`. */
+export type HttpAnswer = {
+  status: number;
+  headers: { get(name: string): string | null };
+  body: AsyncIterable<Uint8Array>;
+  cancel(): void;
+};
+
+/** A connection that is not used for so long is closed by us, before the platform does it while we write. */
+const IDLE_MS = 4_000;
+const agents = {
+  "http:": new HttpAgent({ keepAlive: true, timeout: IDLE_MS }),
+  "https:": new HttpsAgent({ keepAlive: true, timeout: IDLE_MS }),
+};
+
+/**
+ * Sends one request and resolves with the head of its answer, whatever the status. Redirects are not followed, so that a credential
+ * never leaves its origin. Throws NotSentError when nothing was written for certain; any other error means that nobody knows.
+ */
+export function openHttp({ method = "GET", url, headers, body, signal }: HttpRequest): Promise<HttpAnswer> {
+  const address = new URL(url);
+  const secure = address.protocol === "https:";
+  if (!secure && address.protocol !== "http:") return Promise.reject(new NotSentError(`${address.protocol} is no web address`));
+  const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
+  const request = (secure ? requestHttps : requestHttp)(address, {
+    method,
+    agent: agents[secure ? "https:" : "http:"],
+    headers: {
+      "user-agent": `openclaw-gateway/${VERSION}`,
+      accept: "*/*",
+      ...headers,
+      ...((body || method !== "GET") && { "content-length": String(body?.length ?? 0) }),
+    },
+  });
+  let connected = false;
+  let answer: IncomingMessage | null = null;
+  watchConnection(request, secure, () => (connected = true));
+  const onAbort = (): void => {
+    const reason = signal.reason instanceof Error ? signal.reason : new Error(reasonOf(signal.reason));
+    answer?.destroy(reason);
+    request.destroy(reason);
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  request.once("close", () => signal.removeEventListener("abort", onAbort));
+  request.on("error", (err) => reject(connected ? err : new NotSentError(reasonOf(err), { cause: err })));
+  request.once("response", (response) => {
+    answer = response;
+    resolve(toAnswer(response));
+  });
+  if (signal.aborted) onAbort();
+  else request.end(body);
+  return promise;
+}
+
+/** Says when the connection stands, and gives up on one that does not. */
+function watchConnection(request: ClientRequest, secure: boolean, onConnected: () => void): void {
+  request.once("socket", (socket: Socket) => {
+    if (request.reusedSocket || !socket.connecting) return onConnected();
+    const late = setTimeout(() => request.destroy(new Error("the connection could not be made in time")), LIMITS.channelConnectMs);
+    const done = (): void => clearTimeout(late);
+    socket.once(secure ? "secureConnect" : "connect", () => {
+      done();
+      onConnected();
+    });
+    socket.once("close", done);
+  });
+}
+
+function toAnswer(response: IncomingMessage): HttpAnswer {
+  return {
+    status: response.statusCode ?? 0,
+    headers: {
+      get(name) {
+        const value = response.headers[name.toLowerCase()];
+        return value === undefined ? null : Array.isArray(value) ? value.join(", ") : value;
+      },
+    },
+    body: response as AsyncIterable<Uint8Array>,
+    cancel: () => void response.destroy(),
+  };
+}
+
+/** One field of a form: a text, or a file. */
+export type FormField = { name: string; value: string } | { name: string; file: { name: string; mimeType: string; bytes: Uint8Array } };
+
+/** A form with files, ready to be sent. */
+export type EncodedForm = { body: Uint8Array; type: string };
+
+const quoted = (text: string): string => `"${text.replaceAll("\r", "%0D").replaceAll("\n", "%0A").replaceAll('"', "%22")}"`;
+
+/** Encodes a form as multipart/form-data (RFC 7578). */
+export function encodeForm(fields: readonly FormField[]): EncodedForm {
+  const boundary = `form-${randomUUID()}`;
+  const chunks = fields.flatMap((field): Uint8Array[] => {
+    const head = `--${boundary}\r\ncontent-disposition: form-data; name=${quoted(field.name)}`;
+    if ("value" in field) return [Buffer.from(`${head}\r\n\r\n${field.value}\r\n`)];
+    const { name, mimeType, bytes } = field.file;
+    const type = /^[\w.+-]+\/[\w.+-]+$/.test(mimeType) ? mimeType : "application/octet-stream";
+    return [Buffer.from(`${head}; filename=${quoted(name)}\r\ncontent-type: ${type}\r\n\r\n`), bytes, Buffer.from("\r\n")];
+  });
+  return { body: Buffer.concat([...chunks, Buffer.from(`--${boundary}--\r\n`)]), type: `multipart/form-data; boundary=${boundary}` };
+}
