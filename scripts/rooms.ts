@@ -42,8 +42,9 @@ const MAY: Record<string, readonly string[]> = {
 /** module -> the rooms that may import it. */
 const OWNER: Record<string, readonly string[]> = {
   "node:sqlite": ["store"],
-  ws: ["server", "client"],
-  "node:http": ["server", "tools"],
+  ws: ["server", "client", "channels/socket.ts"],
+  "node:http": ["server", "tools", "channels/http.ts"],
+  "node:https": ["server", "tools", "channels/http.ts"],
   "node:child_process": ["agents", "tools", "remote", "channels", "cli"],
 };
 
@@ -57,7 +58,8 @@ function checkImport(file: string, parts: readonly string[], spec: string): void
   const room = parts[0]!;
   if (!spec.startsWith(".")) {
     const owners = OWNER[spec];
-    if (owners && !owners.includes(room) && !file.endsWith(".test.ts")) offend(file, `only ${owners.join(", ")} may import ${spec}`);
+    const mayImport = owners === undefined || owners.includes(room) || owners.includes(parts.join("/")) || file.endsWith(".test.ts");
+    if (!mayImport) offend(file, `only ${owners.join(", ")} may import ${spec}`);
     return;
   }
   const to = relative("src", resolve(dirname(file), spec)).split(sep);
