@@ -2,8 +2,8 @@
 // whole process, and random kills.
 //   npm run channel-kit -- [CHANNEL...] [--write] [--results DIR]
 //   npm run channel-kit -- [CHANNEL...] --kills N [--seed N] [--jobs N] [--main FILE] [--keep DIR]
-// --write brings the table of docs/channels/README.md up to date; then every channel has to be played. --results: how each channel went is
-// kept there, and with --write a channel that is there already is not played again, so that a table can be made in several goes.
+// --write brings the table of docs/channels/README.md up to date; then every channel has to be played. --results: how a channel
+// has passed is kept there, and with --write such a channel is not played again, so that a table can be made in several goes.
 // --kills plays nothing but random kills, of the built gateway: N for each channel, in homes of 100, so many at once as --jobs says. Their
 // seeds are counted up from the first. --keep: what a home with faults has stored is copied there.
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -94,6 +94,7 @@ async function playOrRead(id: string): ReturnType<typeof play> {
   const file = join(results, `${id}.json`);
   if (write && existsSync(file)) return JSON.parse(readFileSync(file, "utf8")) as Awaited<ReturnType<typeof play>>;
   const result = await play(id);
+  if (result.failed > 0) return result;
   mkdirSync(results, { recursive: true });
   writeFileSync(file, JSON.stringify(result));
   return result;
