@@ -6,7 +6,9 @@ import type { Abilities, Channel } from "./channel.ts";
  * through one. What is exported here is a promise to others.
  */
 
-export { callApi, causeOf, NotSentError, readBytes, retryAfterMs } from "./api.ts";
+export { callApi, causeOf, Form, NotSentError, readBytes, retryAfterMs } from "./api.ts";
+export { encodeForm, openHttp } from "./http.ts";
+export type { FormField, HttpAnswer, HttpRequest } from "./http.ts";
 export type { ApiAnswer, ApiRequest } from "./api.ts";
 export { TerminalError, UnknowableError } from "./channel.ts";
 export type * from "./channel.ts";
