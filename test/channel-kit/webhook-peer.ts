@@ -12,6 +12,8 @@ type Said = {
   files: string[];
   buttons?: readonly (readonly { text: string; token: string }[])[];
 };
+/** A peer that pushes waits so long for a gateway that is away. */
+const PATIENCE_MS = 120_000;
 type Answer = { status: number; body: string; headers?: Record<string, string> };
 type Failure = { times: number; how: number | "cut" | "cut-after"; headers?: Record<string, string> };
 
@@ -81,7 +83,7 @@ export class WebhookPeer {
   }
 
   async #post({ id, body }: { id: string; body: string }): Promise<void> {
-    for (const end = Date.now() + 30_000; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
+    for (const end = Date.now() + PATIENCE_MS; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
       try {
         const answer = await fetch(this.door, { method: "POST", body, headers: this.sign(id, body) });
         if (answer.status === 200) return;

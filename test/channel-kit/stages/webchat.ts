@@ -11,7 +11,7 @@ type History = { kind?: "delta" | "reset"; deltaCursor?: string; messages?: (Row
 type Sent = { key: string; params: Record<string, unknown> };
 
 const LOOK_MS = 30;
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 120_000;
 const textOf = ({ content }: Row): string => (typeof content === "string" ? content : content.map(({ text = "" }) => text).join(""));
 
 /** Somebody with the page open: connects again whenever the gateway is back, and looks into the transcript of a session. */
