@@ -13,7 +13,7 @@ import { channelAccounts, defaultAccountId } from "../config/accounts.ts";
 import { modelAliases, resolveAgent } from "../config/agents.ts";
 import { CHAT_COMMANDS } from "../core/commands.ts";
 import { GatewayError } from "../core/errors.ts";
-import { asId, type AccountId, type ChannelId, type SessionKey } from "../core/ids.ts";
+import { asId, type AccountId, type ChannelId, type ChatId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { VERSION } from "../core/version.ts";
 import { takeEvents } from "../methods/status.ts";
@@ -225,7 +225,7 @@ export class Conversations {
       now: clock.now,
       owners: () => this.#core.config.commands.ownerAllowFrom.map(String),
       status: () => this.channels.status(),
-      toTarget: (channel, account, to) => this.toTarget(channel, account, to, undefined),
+      toTarget: (channel, account, person) => this.toPerson(channel, account, person),
       say: (id, target, text) => this.turns.addIntent(id, null, target, text, clock.now()),
       deliver: (target) => this.delivery.wake(conversationOf(target)),
       publish: (text) => this.onAlarm(text),
@@ -274,16 +274,28 @@ export class Conversations {
 
   /** A recipient as people write it. Throws when the channel does not exist or the text names nobody. */
   toTarget(channel: string, account: string | undefined, to: string, thread: string | undefined): Target {
-    const known = this.#known.get(channel);
-    if (!known)
-      throw new GatewayError("INVALID_REQUEST", `the channel ${JSON.stringify(channel.slice(0, 40))} is not configured`, {
-        fix: "`openclaw channels list` shows the channels.",
-      });
+    const known = this.#configured(channel);
     const id = account ?? defaultAccountId(this.#core.config, channel) ?? "default";
     const bare = to.trim().replace(new RegExp(`^${channel}:`, "i"), "");
     const chat = known.toChat(bare);
     if (!chat) throw new GatewayError("INVALID_REQUEST", `${JSON.stringify(to.slice(0, 80))} is no recipient on ${channel}`);
     return { channel: asId<ChannelId>(channel), account: asId<AccountId>(id), chat, ...(thread ? { thread } : {}) };
+  }
+
+  /** The direct conversation with a person, by the id that access lists and pairings name. */
+  toPerson(channel: string, account: string, person: string): Target {
+    const known = this.#configured(channel);
+    const bare = person.trim().replace(new RegExp(`^${channel}:`, "i"), "");
+    const id = asId<ChatId>(known.canonicalId?.(bare) ?? bare);
+    return { channel: asId<ChannelId>(channel), account: asId<AccountId>(account), chat: { kind: "direct", id } };
+  }
+
+  #configured(channel: string): Channel {
+    const known = this.#known.get(channel);
+    if (known) return known;
+    throw new GatewayError("INVALID_REQUEST", `the channel ${JSON.stringify(channel.slice(0, 40))} is not configured`, {
+      fix: "`openclaw channels list` shows the channels.",
+    });
   }
 
   /** Loads the configured channels: their abilities are needed to cut replies, also those that an earlier process left. */

@@ -302,7 +302,7 @@ export class Methods {
   async #notifyApproved(request: PairingRequest): Promise<"sent" | "unsupported" | "failed"> {
     const { channel, account, sender } = request;
     try {
-      const target = this.chats.toTarget(channel, account, sender, undefined);
+      const target = this.chats.toPerson(channel, account, sender);
       await this.core.store.write(() =>
         this.chats.turns.addIntent(
           `paired:${request.channel}:${request.account}:${request.sender}:${request.createdAt}`,
