@@ -119,6 +119,8 @@ test("at a refresh our client has no moment without a socket; the official one i
   const rig = await openRig(createSlackChannel({ timings: { ...TIMINGS, lingerMs: 100 } }) as Channel, one.config());
   await rig.state("ready");
   const official = client(two);
+  let connects = 0;
+  official.on("connected", () => connects++);
   await official.start();
   const [ours, theirs] = await Promise.all([refreshed(one, 3, 5_000), refreshed(two, 1, 200)]);
   // How long it is for the official one is its own matter: it is told, not asserted.
@@ -126,6 +128,8 @@ test("at a refresh our client has no moment without a socket; the official one i
     `without a socket at refreshes, in ms: ours ${JSON.stringify(ours)}, official ${JSON.stringify(theirs.map(Math.round))}`,
   );
   assert.deepEqual(ours, []);
+  // Left while it is still connecting, it would reject a promise of its own half a minute later.
+  await until(() => connects === 2, "the official client to know that it is connected again");
   await official.disconnect();
   await rig.close();
   await Promise.all([one.close(), two.close()]);
