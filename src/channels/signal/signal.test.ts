@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -444,6 +446,27 @@ test("a signal-cli that does not want to end is killed", { skip }, () =>
     const { pid } = startedIn(dir);
     await rig.close();
     assert.equal(isAlive(pid), false);
+  }),
+);
+
+test("a signal-cli of ours does not outlive a gateway that is killed", { skip }, () =>
+  withProgram({ ignoresTerm: true }, async (config, dir) => {
+    const code = `
+      import { openRig } from ${JSON.stringify(new URL("../../../test/channel-kit/rig.ts", import.meta.url).href)};
+      import { createSignalChannel } from ${JSON.stringify(new URL("index.ts", import.meta.url).href)};
+      const rig = await openRig(createSignalChannel(), ${JSON.stringify(config)});
+      await rig.state("ready");
+      console.log("ready");`;
+    const gateway = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(gateway.stdout, "data");
+    const { pid } = startedIn(dir);
+    assert.equal(isAlive(pid), true);
+    gateway.kill("SIGKILL");
+    await once(gateway, "exit");
+    for (const end = Date.now() + 10_000; isAlive(pid);) {
+      assert.ok(Date.now() < end, "the program still runs");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }),
 );
 
