@@ -1,4 +1,3 @@
-import type { MessageId } from "../../core/ids.ts";
 import type { OutMedia, SendResult, Target } from "../channel.ts";
 import type { Ref } from "./ids.ts";
 
@@ -33,4 +32,3 @@ export interface Backend {
 }
 
 export const refused = (reason: string, retryable: boolean): Outcome => ({ state: "refused", retryable, reason });
-export const sentAs = (ids: readonly MessageId[]): Outcome => ({ state: "sent", ids });

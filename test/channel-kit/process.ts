@@ -4,13 +4,14 @@ import { describe, test } from "node:test";
 import { contextOf } from "../model-server.ts";
 import { until } from "../wire/gateway.ts";
 import { Play, playing } from "./play.ts";
-import { STAGES, wanted, type Person, type Policy } from "./stage.ts";
+import { STAGES, type Person, type Policy } from "./stage.ts";
 
 type Pairings = { requests: { requestId: string; senderId: string }[] };
 
 const OPEN: Policy = { dmPolicy: "open", allowFrom: ["*"], room: { allowFrom: ["*"], requireMention: true } };
 
-for (const id of wanted()) {
+/** Plays the scenarios that need the whole process, for one channel. */
+export async function playProcess(id: string): Promise<void> {
   const { open, skip, rooms, threads, without = {}, marks = { committed: "committed", sent: "part-sent" } } = await STAGES[id]!();
   const play = (policy: Policy, work: (play: Play, ann: Person, bob: Person) => Promise<void>): Promise<void> =>
     playing(id, open, policy, work);

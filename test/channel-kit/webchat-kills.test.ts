@@ -1,0 +1,3 @@
+import { playKills } from "./random-kills.ts";
+
+await playKills("webchat");

@@ -1,0 +1,3 @@
+import { playProcess } from "./process.ts";
+
+await playProcess("webhook");
