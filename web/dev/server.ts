@@ -73,6 +73,13 @@ export type DevGateway = {
   close: () => Promise<void>;
 };
 
+/** Closes a socket in order: everything that was said before arrives. */
+const leave = (socket: WebSocket): Promise<void> =>
+  new Promise((resolve) => {
+    socket.once("close", () => resolve());
+    socket.close(1001);
+  });
+
 /** Starts on a free port of the loopback interface, or on `port`. */
 export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGateway> {
   const peers = new Set<Peer>();
@@ -135,7 +142,11 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
       for (const peer of peers) if (peer.ready) push(peer, event, payload);
     },
     cut: drop,
-    down: shut,
+    down: async () => {
+      // A socket that is torn down may take with it what was just said.
+      await Promise.all([...peers].map((peer) => leave(peer.socket)));
+      await shut();
+    },
     up: () => listen(at),
     close: async () => {
       drop();
