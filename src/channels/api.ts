@@ -1,8 +1,9 @@
 import { LIMITS } from "../core/limits.ts";
 import { reasonOf } from "../core/errors.ts";
-import { openHttp, type EncodedForm, type HttpAnswer } from "./http.ts";
+import { Form, openHttp, type HttpAnswer } from "./http.ts";
+import { fromJson } from "./raw.ts";
 
-export { NotSentError } from "./http.ts";
+export { Form, NotSentError } from "./http.ts";
 
 /** An answer of a platform's HTTP API, whatever its status. */
 export type ApiAnswer = {
@@ -21,15 +22,6 @@ export type ApiRequest = {
   /** The whole exchange has to end by then, in ms. Default LIMITS.channelApiMs. */
   timeoutMs?: number;
 };
-
-/** A form with files as the body of a request; see `encodeForm`. */
-export class Form {
-  readonly encoded: EncodedForm;
-
-  constructor(encoded: EncodedForm) {
-    this.encoded = encoded;
-  }
-}
 
 /** The last cause of a failure in a few words. */
 export function causeOf(err: unknown): string {
@@ -58,7 +50,7 @@ export async function callApi(request: ApiRequest): Promise<ApiAnswer> {
 
 async function encode(body: unknown): Promise<{ payload?: Uint8Array; type?: string }> {
   if (body === undefined) return {};
-  if (body instanceof Form) return { payload: body.encoded.body, type: body.encoded.type };
+  if (body instanceof Form) return { payload: body.bytes, type: body.type };
   if (body instanceof URLSearchParams)
     return { payload: Buffer.from(body.toString()), type: "application/x-www-form-urlencoded;charset=UTF-8" };
   if (body instanceof Uint8Array) return { payload: body, type: "application/octet-stream" };
@@ -71,14 +63,7 @@ async function encode(body: unknown): Promise<{ payload?: Uint8Array; type?: str
 }
 
 function parse(bytes: Uint8Array): unknown {
-  if (bytes.length === 0) return null;
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8");
-  try {
-    return JSON.parse(text);
-  } catch (err) {
-    if (err instanceof SyntaxError) return text;
-    throw err;
-  }
+  return bytes.length === 0 ? null : fromJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8"));
 }
 
 /** The body of an answer; rejects as soon as it is longer than `maxBytes`, and stops reading. Also takes what `fetch` gives. */

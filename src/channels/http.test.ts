@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { createServer as createTcp, type AddressInfo } from "node:net";
 import { test } from "node:test";
 import { callApi, Form, NotSentError, readBytes } from "./api.ts";
-import { encodeForm, openHttp } from "./http.ts";
+import { openHttp } from "./http.ts";
 
 const { signal } = new AbortController();
 
@@ -102,7 +102,7 @@ test("a file that is longer than allowed is not read to its end", () =>
 
 test("a form is read as it was meant, whatever its names say", async () => {
   const bytes = Buffer.from([0, 255, 13, 10, 45, 45]);
-  const { body, type } = encodeForm([
+  const { bytes: body, type } = new Form([
     { name: "caption", value: "ü 🦞\r\nline" },
     { name: "document", file: { name: 'a"b\r\nü.bin', mimeType: "text/x;evil: 1", bytes } },
   ]);
@@ -122,7 +122,7 @@ test("forms of ours and of the platform are sent as forms", () =>
     async (url) => {
       const theirs = new FormData();
       theirs.set("a", "1");
-      for (const body of [theirs, new Form(encodeForm([{ name: "a", value: "1" }]))]) {
+      for (const body of [theirs, new Form([{ name: "a", value: "1" }])]) {
         const [type, text] = (await callApi({ url, body, signal })).body as [string, string];
         assert.match(type, /^multipart\/form-data; boundary=/);
         assert.match(text, /name="a"\r\n\r\n1\r\n/);

@@ -110,20 +110,23 @@ function toAnswer(response: IncomingMessage): HttpAnswer {
 /** One field of a form: a text, or a file. */
 export type FormField = { name: string; value: string } | { name: string; file: { name: string; mimeType: string; bytes: Uint8Array } };
 
-/** A form with files, ready to be sent. */
-export type EncodedForm = { body: Uint8Array; type: string };
-
 const quoted = (text: string): string => `"${text.replaceAll("\r", "%0D").replaceAll("\n", "%0A").replaceAll('"', "%22")}"`;
 
-/** Encodes a form as multipart/form-data (RFC 7578). */
-export function encodeForm(fields: readonly FormField[]): EncodedForm {
-  const boundary = `form-${randomUUID()}`;
-  const chunks = fields.flatMap((field): Uint8Array[] => {
-    const head = `--${boundary}\r\ncontent-disposition: form-data; name=${quoted(field.name)}`;
-    if ("value" in field) return [Buffer.from(`${head}\r\n\r\n${field.value}\r\n`)];
-    const { name, mimeType, bytes } = field.file;
-    const type = /^[\w.+-]+\/[\w.+-]+$/.test(mimeType) ? mimeType : "application/octet-stream";
-    return [Buffer.from(`${head}; filename=${quoted(name)}\r\ncontent-type: ${type}\r\n\r\n`), bytes, Buffer.from("\r\n")];
-  });
-  return { body: Buffer.concat([...chunks, Buffer.from(`--${boundary}--\r\n`)]), type: `multipart/form-data; boundary=${boundary}` };
+/** A form with files as the body of a request: multipart/form-data (RFC 7578). */
+export class Form {
+  readonly type: string;
+  readonly bytes: Uint8Array;
+
+  constructor(fields: readonly FormField[]) {
+    const boundary = `form-${randomUUID()}`;
+    const chunks = fields.flatMap((field): Uint8Array[] => {
+      const head = `--${boundary}\r\ncontent-disposition: form-data; name=${quoted(field.name)}`;
+      if ("value" in field) return [Buffer.from(`${head}\r\n\r\n${field.value}\r\n`)];
+      const { name, mimeType, bytes } = field.file;
+      const type = /^[\w.+-]+\/[\w.+-]+$/.test(mimeType) ? mimeType : "application/octet-stream";
+      return [Buffer.from(`${head}; filename=${quoted(name)}\r\ncontent-type: ${type}\r\n\r\n`), bytes, Buffer.from("\r\n")];
+    });
+    this.type = `multipart/form-data; boundary=${boundary}`;
+    this.bytes = Buffer.concat([...chunks, Buffer.from(`--${boundary}--\r\n`)]);
+  }
 }

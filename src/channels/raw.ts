@@ -8,6 +8,16 @@ export const list = (value: unknown): readonly unknown[] => (Array.isArray(value
 /** The text itself; empty for everything that is none. */
 export const word = (value: unknown): string => (typeof value === "string" ? value : "");
 
+/** What a text says as JSON; the text itself when it is none. */
+export function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (err) {
+    if (err instanceof SyntaxError) return text;
+    throw err;
+  }
+}
+
 /** An object, or an error that says what is missing. */
 export function need(value: unknown, what: string): Raw {
   const found = record(value);

@@ -7,7 +7,7 @@ import type { Abilities, Channel } from "./channel.ts";
  */
 
 export { callApi, causeOf, Form, NotSentError, readBytes, retryAfterMs } from "./api.ts";
-export { encodeForm, openHttp } from "./http.ts";
+export { openHttp } from "./http.ts";
 export type { FormField, HttpAnswer, HttpRequest } from "./http.ts";
 export type { ApiAnswer, ApiRequest } from "./api.ts";
 export { TerminalError, UnknowableError } from "./channel.ts";

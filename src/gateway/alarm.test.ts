@@ -31,7 +31,7 @@ function rig(owners: readonly string[]) {
       now: () => clock.now,
       owners: () => owners,
       status: () => [...accounts.values()],
-      toTarget: (channel, account, to) => {
+      toPerson: (channel, account, to) => {
         if (to === "nobody") throw new Error("no such recipient");
         return { channel: asId(channel), account: asId(account), chat: { kind: "direct", id: asId(to) } };
       },

@@ -13,7 +13,7 @@ export type AlarmDeps = {
   owners: () => readonly string[];
   status: () => readonly AccountStatus[];
   /** Throws when the text names nobody there. */
-  toTarget: (channel: string, account: string, to: string) => Target;
+  toPerson: (channel: string, account: string, to: string) => Target;
   /** Writes the notice into the outbox, inside a `write`; delivery begins with `deliver`. */
   say: (id: string, target: Target, text: string) => void;
   deliver: (target: Target) => void;
@@ -90,7 +90,7 @@ export class Alarm {
       const account = ready.find((each) => each.channel === channel?.toLowerCase());
       if (!account || id === undefined || id === "*") continue;
       try {
-        return this.#deps.toTarget(account.channel, account.account, id);
+        return this.#deps.toPerson(account.channel, account.account, id);
       } catch (err) {
         this.#deps.log.warn("an entry of commands.ownerAllowFrom cannot be written to", { channel: account.channel, cause: reasonOf(err) });
       }

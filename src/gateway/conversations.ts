@@ -225,7 +225,7 @@ export class Conversations {
       now: clock.now,
       owners: () => this.#core.config.commands.ownerAllowFrom.map(String),
       status: () => this.channels.status(),
-      toTarget: (channel, account, person) => this.toPerson(channel, account, person),
+      toPerson: this.toPerson.bind(this),
       say: (id, target, text) => this.turns.addIntent(id, null, target, text, clock.now()),
       deliver: (target) => this.delivery.wake(conversationOf(target)),
       publish: (text) => this.onAlarm(text),

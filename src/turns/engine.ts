@@ -21,6 +21,7 @@ import type { AgentSettings } from "./settings.ts";
 import type { LiveReplies } from "./live.ts";
 import { addIntent, conversationOf, type Extras, type OutboundOptions } from "./outbound.ts";
 import { shownTextOf, titleOf, toAdmitted, toPayload, type Admitted, type Payload, type Submission } from "./submission.ts";
+import { addMessage, addReply, addUserMessage, type Reply } from "./transcript.ts";
 import { noticeFor, runTurn } from "./turn.ts";
 
 export type TurnsOptions = OutboundOptions & {
@@ -168,7 +169,7 @@ export class Turns {
           startedAt: atOnce ? now : null,
           outcome: null,
         });
-        message = this.#addUserMessage(submission, runId, session, now);
+        message = addUserMessage(this.options, { submission, runId, session, now });
         if (!submission.park) this.#arriving.set(runId, { key: submission.sessionKey, letGo: false });
       },
       afterCommit: () => {
@@ -223,7 +224,10 @@ export class Turns {
           startedAt: now,
           outcome,
         });
-        added = [this.#addUserMessage(submission, runId, session, now), this.addReply({ runId, session, text, now, origin: "command" })];
+        added = [
+          addUserMessage(this.options, { submission, runId, session, now }),
+          this.addReply({ runId, session, text, now, origin: "command" }),
+        ];
         if (submission.target) this.addIntent(runId, submission.sessionKey, submission.target, text, now);
         sessions.patch(submission.sessionKey, { updated_at: now });
       },
@@ -282,49 +286,14 @@ export class Turns {
     return session;
   }
 
-  #addUserMessage(submission: Submission, runId: RunId, session: SessionRow, now: number): Message {
-    const images = submission.images.map((image) => ({ type: "image" as const, ...image }));
-    const shown = shownTextOf(submission);
-    const content = images.length > 0 ? [{ type: "text" as const, text: shown }, ...images] : shown;
-    return this.addMessage({
-      id: this.options.newId(),
-      sessionKey: submission.sessionKey,
-      sessionId: session.session_id,
-      runId,
-      idempotencyKey: `${submission.eventId}:user`,
-      at: now,
-      body: { role: "user", content, provenance: submission.provenance },
-    });
-  }
-
   /** Stores a message; inside a `store.write`. */
   addMessage(message: NewMessage): Message {
-    return { ...message, seq: this.options.messages.add(message) };
+    return addMessage(this.options, message);
   }
 
   /** Stores a text that the gateway itself says in a session; inside a `store.write`. */
-  addReply(reply: {
-    runId: RunId | null;
-    session: SessionRow;
-    text: string;
-    now: number;
-    origin: "command" | "notice" | "inject";
-  }): Message {
-    const message = this.addMessage({
-      id: this.options.newId(),
-      sessionKey: reply.session.key,
-      sessionId: reply.session.session_id,
-      runId: reply.runId,
-      idempotencyKey: reply.runId && `${reply.runId}:assistant`,
-      at: reply.now,
-      body: { role: "assistant", content: [{ type: "text", text: reply.text }], stopReason: "stop", origin: reply.origin },
-    });
-    this.options.sessions.patch(reply.session.key, {
-      preview: reply.text.slice(0, 160),
-      last_message_at: reply.now,
-      updated_at: reply.now,
-    });
-    return message;
+  addReply(reply: Reply): Message {
+    return addReply(this.options, reply);
   }
 
   /** Writes what is to be said on a channel, with files and buttons; inside a `store.write`. With a session it is a reply. */

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { Form } from "../api.ts";
 import type { Part } from "../channel.ts";
-import { encodeForm } from "../http.ts";
 import { toStyled } from "../markdown.ts";
 
 /** Characters of one message, in UTF-16 units. */
@@ -125,10 +124,8 @@ export async function withFile(body: object, media: NonNullable<Part["media"]>):
   const name = media.name.replaceAll(/[^\p{L}\p{N}._ -]/gu, "_").slice(-200) || "file";
   const payload = JSON.stringify({ ...body, attachments: [{ id: 0, filename: name }] });
   const file = { name, mimeType: media.mimeType, bytes: await media.read() };
-  return new Form(
-    encodeForm([
-      { name: "payload_json", value: payload },
-      { name: "files[0]", file },
-    ]),
-  );
+  return new Form([
+    { name: "payload_json", value: payload },
+    { name: "files[0]", file },
+  ]);
 }

@@ -1,5 +1,17 @@
-import type { OutMedia, SendResult, Target } from "../channel.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { ChannelHost, OutMedia, SendResult, Target } from "../channel.ts";
+import type { SignalAccount } from "./config.ts";
 import type { Ref } from "./ids.ts";
+
+/** What both ways of reaching Signal are made with. */
+export type BackendDeps = {
+  url: string;
+  account: SignalAccount;
+  host: Pick<ChannelHost, "limited">;
+  clock: Clock;
+  /** Nothing read for so long: the connection is dead. */
+  quietMs: number;
+};
 
 /** A text in both ways in which a backend may want it. */
 export type Draft = {

@@ -101,7 +101,7 @@ function transport(value: unknown, issues: Issues): Transport {
 export function parseSignalAccount(value: unknown): { account: SignalAccount } | { issues: readonly AccountIssue[] } {
   const issues: Issues = [];
   const raw = record(value) ?? {};
-  const number = word(raw["account"]).replaceAll(/[\s()-]/g, "");
+  const number = String(raw["account"] ?? "").replaceAll(/[\s()-]/g, "");
   if (!NUMBER.test(number))
     issues.push({
       path: "account",

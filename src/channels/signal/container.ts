@@ -1,28 +1,17 @@
-import type { Clock } from "../../core/clock.ts";
 import { asId, type MessageId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { callApi, causeOf, NotSentError, readBytes, type ApiAnswer, type ApiRequest } from "../api.ts";
-import { TerminalError, type ChannelHost, type SendResult, type Target } from "../channel.ts";
+import { TerminalError, type SendResult, type Target } from "../channel.ts";
 import { openHttp } from "../http.ts";
 import { pause } from "../pause.ts";
 import { openWebSocket } from "../socket.ts";
-import { list, record, word, type Raw } from "../raw.ts";
-import { refused, type Backend, type Draft, type Outcome } from "./api.ts";
-import type { SignalAccount } from "./config.ts";
+import { fromJson, list, record, word, type Raw } from "../raw.ts";
+import { refused, type Backend, type BackendDeps, type Draft, type Outcome } from "./api.ts";
 import { authorOf, isGroup, toRecipient, type Ref } from "./ids.ts";
-import { notLinked, toDataUri } from "./native.ts";
+import { NotLinkedError, toDataUri } from "./native.ts";
 import { toMarked, toVisible } from "./outbound.ts";
 
-type Deps = {
-  url: string;
-  account: SignalAccount;
-  host: Pick<ChannelHost, "limited">;
-  clock: Clock;
-  /** Nothing read for so long, although the container pings every 54 s: the socket is dead. */
-  quietMs: number;
-  /** Time for the socket to be opened. */
-  openMs: number;
-};
+type Deps = BackendDeps & { /** Time for the socket to be opened. */ openMs: number };
 
 /** Refusals in which nothing was sent. After every other one nobody knows, since the container says 400 to all of them. */
 const NOT_SENT =
@@ -52,7 +41,7 @@ export class ContainerBackend implements Backend {
       );
     const accounts = await this.#call({ url: "/v1/accounts", signal });
     if (accounts.status !== 200) throw new Error(`the container at ${url} does not list its accounts: status ${accounts.status}`);
-    if (!list(accounts.body).includes(account.number)) throw notLinked(account.number, `the container at ${url}`);
+    if (!list(accounts.body).includes(account.number)) throw new NotLinkedError(account.number, `the container at ${url}`);
   }
 
   async *listen(signal: AbortSignal, opened: () => void, alive: () => void): AsyncIterable<readonly unknown[]> {
@@ -85,7 +74,7 @@ export class ContainerBackend implements Backend {
     });
     socket.on("message", (data) => {
       seen();
-      waiting.push(parsed(String(data)));
+      waiting.push(fromJson(String(data)));
       if (waiting.length >= LIMITS.signalPendingEvents) end(new Error("more came than could be stored; the rest waits at Signal"));
       wake?.();
     });
@@ -215,12 +204,3 @@ function toAddress({ chat }: Pick<Target, "chat">): string {
 }
 
 const errorOf = ({ status, body }: ApiAnswer): string => word((record(body) as Raw | null)?.["error"]) || `status ${status}`;
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (err) {
-    if (err instanceof SyntaxError) return text;
-    throw err;
-  }
-}

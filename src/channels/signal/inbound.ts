@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
 import type { ChannelEvent, Inbound, MediaKind, MediaRef, Place, Sender } from "../channel.ts";
-import { list, need, record, word, type Raw } from "../raw.ts";
+import { fromJson, list, need, record, word, type Raw } from "../raw.ts";
 import { canonicalSignalId, type SignalAccount } from "./config.ts";
 import { toMessageId } from "./ids.ts";
 
@@ -27,7 +27,7 @@ export function decode(notification: unknown, facts: Facts): readonly ChannelEve
 
 /** Reads a notification again that was kept as unreadable. */
 export function reread(raw: string): ChannelEvent | null {
-  const kept = record(parseOrNull(raw));
+  const kept = record(fromJson(raw));
   const self = record(kept?.["self"]);
   if (!kept || !self) return null;
   const facts: Facts = {
@@ -36,15 +36,6 @@ export function reread(raw: string): ChannelEvent | null {
     now: Date.now(),
   };
   return decode(kept["notification"], facts).find((event) => event.kind !== "unreadable") ?? null;
-}
-
-function parseOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (err) {
-    if (err instanceof SyntaxError) return null;
-    throw err;
-  }
 }
 
 function unreadable(notification: unknown, { self, account, now }: Facts, cause: string): ChannelEvent {

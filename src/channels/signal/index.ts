@@ -2,7 +2,7 @@ import { systemClock, type Clock } from "../../core/clock.ts";
 import { asId, type ChannelId } from "../../core/ids.ts";
 import { silentLog } from "../../core/log.ts";
 import { LIMITS } from "../../core/limits.ts";
-import type { Abilities, Channel, ChannelHost, Link, LoginStep } from "../channel.ts";
+import { TerminalError, type Abilities, type Channel, type ChannelHost, type Link, type LoginStep } from "../channel.ts";
 import type { Backend } from "./api.ts";
 import { canonicalSignalId, parseSignalAccount, signalIdentity, type SignalAccount } from "./config.ts";
 import { receive, TIMINGS, type Timings } from "./connection.ts";
@@ -10,7 +10,7 @@ import { ContainerBackend } from "./container.ts";
 import { toSignalChat } from "./ids.ts";
 import { reread } from "./inbound.ts";
 import { SignalLink } from "./link.ts";
-import { NativeBackend } from "./native.ts";
+import { NativeBackend, NotLinkedError } from "./native.ts";
 import { toVisible } from "./outbound.ts";
 import { startDaemon, type Daemon } from "./process.ts";
 
@@ -29,6 +29,9 @@ export const abilities: Abilities = {
   polls: true,
   events: ["edit", "delete", "reaction"],
 };
+
+const LINK_FIRST =
+  "Save it all the same (--no-verify; on the page: Save it, and link a phone), then: openclaw channels login signal. Or register the number with signal-cli.";
 
 type Options = { timings?: Timings; clock?: Clock };
 type Deps = { timings: Timings; clock: Clock };
@@ -49,7 +52,12 @@ export function createSignalChannel({ timings = TIMINGS, clock = systemClock }: 
     toChat: toSignalChat,
     run: (account, host, live, signal) => serve(account, host, live, signal, deps),
     async verify(account, signal) {
-      await withBackend(account, { log: silentLog, limited: () => undefined }, signal, deps, false, (backend) => backend.check(signal));
+      try {
+        await withBackend(account, { log: silentLog, limited: () => undefined }, signal, deps, false, (backend) => backend.check(signal));
+      } catch (err) {
+        // What is not saved cannot be linked: here the way is another than for an account that runs.
+        throw err instanceof NotLinkedError ? new TerminalError(err.message, LINK_FIRST) : err;
+      }
       return { name: account.number };
     },
     async login(account, _vault, show, signal) {

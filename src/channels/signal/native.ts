@@ -1,24 +1,14 @@
-import type { Clock } from "../../core/clock.ts";
 import { asId, type MessageId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { causeOf, NotSentError, readBytes } from "../api.ts";
 import { openHttp } from "../http.ts";
-import { TerminalError, type ChannelHost, type OutMedia, type SendResult, type Target } from "../channel.ts";
-import { list, record, word, type Raw } from "../raw.ts";
-import { refused, type Backend, type Draft, type Outcome } from "./api.ts";
-import type { SignalAccount } from "./config.ts";
+import { TerminalError, type OutMedia, type SendResult, type Target } from "../channel.ts";
+import { fromJson, list, record, word, type Raw } from "../raw.ts";
+import { refused, type Backend, type BackendDeps, type Draft, type Outcome } from "./api.ts";
 import { authorOf, isGroup, toRecipient, type Ref } from "./ids.ts";
 import { toRanges } from "./outbound.ts";
 import { EventCutter } from "./sse.ts";
 
-type Deps = {
-  url: string;
-  account: SignalAccount;
-  host: Pick<ChannelHost, "limited">;
-  clock: Clock;
-  /** Nothing read for so long, although signal-cli writes a comment every 15 s: the stream is dead. */
-  quietMs: number;
-};
 type Answer = { ok: true; result: unknown } | { ok: false; code: number; message: string; results: readonly Raw[] };
 
 /** Codes of signal-cli and of JSON-RPC. */
@@ -26,18 +16,22 @@ const CODE = { user: -1, untrusted: -4, rateLimit: -5, noMethod: -32_601, params
 /** Java's names for failures in which not a byte has left. */
 const UNSENT = /\((?:UnknownHostException|ConnectException|NoRouteToHostException|ConnectTimeoutException|PortUnreachableException)\)/;
 
-export const notLinked = (number: string, where: string): TerminalError =>
-  new TerminalError(
-    `${where} has no account ${number}`,
-    "Link it: openclaw channels login signal (or register the number with signal-cli), then: openclaw channels start signal",
-  );
+/** The number is not one of those that signal-cli holds. */
+export class NotLinkedError extends TerminalError {
+  constructor(number: string, where: string) {
+    super(
+      `${where} has no account ${number}`,
+      "Link it: openclaw channels login signal (or register the number with signal-cli), then: openclaw channels start signal",
+    );
+  }
+}
 
 /** A signal-cli daemon: requests as JSON-RPC, notifications as server-sent events. */
 export class NativeBackend implements Backend {
-  readonly #deps: Deps;
+  readonly #deps: BackendDeps;
   #requests = 0;
 
-  constructor(deps: Deps) {
+  constructor(deps: BackendDeps) {
     this.#deps = deps;
   }
 
@@ -52,7 +46,7 @@ export class NativeBackend implements Backend {
     if (!answer.ok && answer.code === CODE.noMethod) return;
     if (!answer.ok) throw new Error(`signal-cli at ${url} does not list its accounts: ${answer.message}`);
     if (!list(answer.result).some((each) => record(each)?.["number"] === account.number))
-      throw notLinked(account.number, `signal-cli at ${url}`);
+      throw new NotLinkedError(account.number, `signal-cli at ${url}`);
   }
 
   async *listen(signal: AbortSignal, opened: () => void, alive: () => void): AsyncIterable<readonly unknown[]> {
@@ -70,7 +64,7 @@ export class NativeBackend implements Backend {
         headers: { accept: "text/event-stream" },
         signal: AbortSignal.any([signal, quiet.signal]),
       });
-      if (response.status === 400) throw notLinked(account.number, `signal-cli at ${url}`);
+      if (response.status === 400) throw new NotLinkedError(account.number, `signal-cli at ${url}`);
       if (response.status !== 200) throw unlike(url, response.status);
       opened();
       const cutter = new EventCutter(LIMITS.signalEventBytes);
@@ -78,7 +72,7 @@ export class NativeBackend implements Backend {
         watch();
         alive();
         const events = cutter.push(chunk);
-        if (events.length > 0) yield events.map(parsed);
+        if (events.length > 0) yield events.map(fromJson);
         // Time in which the events were stored is not silence.
         watch();
       }
@@ -223,7 +217,7 @@ export class NativeBackend implements Backend {
     if (response.status >= 300 && response.status < 500)
       return { ok: false, code: CODE.params, message: unlike(url, response.status).message, results: [] };
     if (response.status !== 200) throw unlike(url, response.status);
-    return toAnswer(record(parsed(Buffer.from(bytes).toString("utf8"))), url);
+    return toAnswer(record(fromJson(Buffer.from(bytes).toString("utf8"))), url);
   }
 }
 
@@ -244,15 +238,6 @@ const unlike = (url: string, status: number): Error =>
       ? `signal-cli refuses the host name of ${url} (421): use the address on which it listens`
       : `what answers at ${url} is no signal-cli daemon: status ${status}`,
   );
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (err) {
-    if (err instanceof SyntaxError) return text;
-    throw err;
-  }
-}
 
 const toWhom = (target: Target): Raw => (isGroup(target) ? { groupId: target.chat.id } : { recipient: [toRecipient(target.chat.id)] });
 

@@ -7,7 +7,7 @@ import { TerminalError, type ChannelHost } from "../channel.ts";
 import { openHttp } from "../http.ts";
 import { pause } from "../pause.ts";
 import type { SignalAccount, Transport } from "./config.ts";
-import { notLinked } from "./native.ts";
+import { NotLinkedError } from "./native.ts";
 
 type Managed = Extract<Transport, { kind: "managed-native" }>;
 
@@ -154,7 +154,7 @@ function startFailure(err: Error, cliPath: string): Error {
 function endOf(code: number | null, how: NodeJS.Signals | null, lines: readonly string[], number: string, cliPath: string): Error {
   const last = lines.at(-1) ?? "";
   if (code === 127 || code === 126) return new TerminalError(`${cliPath} cannot be started: ${last.replace(/^.*: /, "")}`, INSTALL);
-  if (lines.some((line) => /is not registered|not linked|Not registered/i.test(line))) return notLinked(number, "signal-cli");
+  if (lines.some((line) => /is not registered|not linked|Not registered/i.test(line))) return new NotLinkedError(number, "signal-cli");
   if (lines.some((line) => /UnsupportedClassVersionError/.test(line)))
     return new TerminalError(
       "signal-cli needs a newer Java",

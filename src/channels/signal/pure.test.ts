@@ -116,6 +116,7 @@ test("wrong keys are named", () => {
   const { account } = full;
   assert.deepEqual(issuesOf({}), ["account"]);
   assert.deepEqual(issuesOf({ account: "5550000001" }), ["account"]);
+  assert.deepEqual(issuesOf({ account: 5_550_000_001 }), ["account"]);
   assert.deepEqual(issuesOf({ account, accountUuid: "me" }), ["accountUuid"]);
   assert.deepEqual(issuesOf({ account, transport: { kind: "pigeon" } }), ["transport.kind"]);
   assert.deepEqual(issuesOf({ account, transport: { kind: "container" } }), ["transport.url"]);

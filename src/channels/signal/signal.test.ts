@@ -361,7 +361,11 @@ test("an account is verified: known, unknown, nobody there", async () => {
       return channel.verify(parsed.account, signal);
     };
     assert.deepEqual(await verify(NUMBER), { name: NUMBER });
-    await assert.rejects(verify("+15550009999"), /has no account/);
+    await assert.rejects(verify("+15550009999"), (err) => {
+      assert.match((err as Error).message, /has no account/);
+      assert.match((err as { fix?: string }).fix!, /--no-verify/, "what is not saved cannot be linked");
+      return true;
+    });
   }
   const parsed = channel.parse(server.config());
   assert.ok("account" in parsed);

@@ -1,7 +1,7 @@
 import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { callApi, causeOf, Form, NotSentError, readBytes } from "../api.ts";
-import { encodeForm, openHttp } from "../http.ts";
+import { openHttp } from "../http.ts";
 import type { TelegramAccount } from "./config.ts";
 
 /** A refusal. `code` is the HTTP status where the body says nothing; `foreign`: it is not the Bot API that speaks, but something in between. */
@@ -75,7 +75,7 @@ function form(params: Params, { field, name, mimeType, bytes }: Upload): Form {
   const values = Object.entries(params).flatMap(([key, value]) =>
     value === undefined ? [] : [{ name: key, value: typeof value === "object" ? JSON.stringify(value) : String(value) }],
   );
-  return new Form(encodeForm([...values, { name: field, file: { name, mimeType, bytes } }]));
+  return new Form([...values, { name: field, file: { name, mimeType, bytes } }]);
 }
 
 function toAnswer(status: number, body: unknown, clean: (text: string) => string): Answer {

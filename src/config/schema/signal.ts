@@ -36,7 +36,7 @@ const transport = group(
 
 const fields = {
   ...conversationFields,
-  account: text("The bot's own number, such as +15551234567."),
+  account: text("The bot's own number, such as +15551234567.", { orNumber: true }),
   accountUuid: text("The bot's own id, by which mentions may name it."),
   transport,
   ignoreAttachments: flag("Fetch no files that people send."),
