@@ -52,7 +52,7 @@ export async function verifyAccount(channel: Channel, raw: unknown, signal: Abor
     }
     const why = deadline.aborted ? `no answer within ${LIMITS.channelVerifyMs / 1_000} s` : reasonOf(err);
     const fix =
-      err instanceof NotSentError || deadline.aborted
+      err instanceof NotSentError || AWAY.has(codeOf(err)) || deadline.aborted
         ? "Check the network of this machine and the address, then try again."
         : "Try again; if it stays, look at the platform's own status page.";
     throw new GatewayError("UNAVAILABLE", withoutSecrets(`${channel.label} could not be asked: ${why}`, raw), {
@@ -61,6 +61,10 @@ export async function verifyAccount(channel: Channel, raw: unknown, signal: Abor
     });
   }
 }
+
+/** Failures of a connection that was never made. */
+const AWAY: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"]);
+const codeOf = (err: unknown): string => String((err as NodeJS.ErrnoException | null)?.code ?? "");
 
 /** Rejects when the signal aborts, so that a channel that ignores its signal holds nobody. */
 function ended(signal: AbortSignal): Promise<never> {

@@ -120,9 +120,8 @@ async function verify(invocation: Invocation, wanted: Wanted): Promise<{ name: s
     const { channel, account, change } = wanted;
     return await link.client.request("channels.verify", { channel, ...(account !== undefined && { accountId: account }), config: change });
   } catch (err) {
-    throw err instanceof ClientError && VERDICTS.has(String(err.details["code"]))
-      ? withSkip(err.answer ?? err.message, err.details["fix"])
-      : toCliError(err, link.target, invocation);
+    const isVerdict = err instanceof ClientError && (VERDICTS.has(String(err.details["code"])) || err.code === "NOT_FOUND");
+    throw isVerdict ? withSkip(err.answer ?? err.message, err.details["fix"]) : toCliError(err, link.target, invocation);
   } finally {
     await link.client.close();
   }

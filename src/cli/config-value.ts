@@ -16,10 +16,12 @@ export function parseValue(text: string): unknown {
   }
 }
 
-/** A value for the screen, cut, and hidden where its key holds a secret. */
+const hide = (key: string, part: unknown): unknown => (typeof part === "string" && soundsSecret(key) ? "(hidden)" : part);
+
+/** A value for the screen, cut, and hidden where its key, or one within it, holds a secret. */
 export function shownValue(key: string, value: unknown): string {
   const last = key.split(".").at(-1) ?? key;
   if (soundsSecret(last)) return "(hidden)";
-  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+  const text = typeof value === "string" ? value : (JSON.stringify(value, hide) ?? "");
   return cleanLine(text).slice(0, 200);
 }

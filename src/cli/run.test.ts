@@ -42,7 +42,8 @@ const METHODS: NonNullable<RoomOptions["methods"]> = {
   },
   "channels.verify": {
     scope: "operator.admin",
-    run: () => {
+    run: (params: { channel?: string }) => {
+      if (params.channel === "nope") throw new GatewayError("NOT_FOUND", 'there is no channel "nope"', { fix: "There are: irc." });
       throw new GatewayError("INVALID_REQUEST", "Telegram refuses it: Unauthorized", {
         details: { code: "CREDENTIAL_REFUSED" },
         fix: "Ask @BotFather.",
@@ -387,6 +388,8 @@ for (const [text, value] of VALUES)
   test(`the value ${text} is read as ${JSON.stringify(value)}`, () => assert.deepEqual(parseValue(text), value));
 test("the value of a secret key is not shown", () => {
   assert.equal(shownValue("gateway.auth.token", "abc"), "(hidden)");
+  const models = { providers: { a: { baseUrl: "http://a", apiKey: "sk-1" } }, maxTokens: 5 };
+  assert.equal(shownValue("models", models), '{"providers":{"a":{"baseUrl":"http://a","apiKey":"(hidden)"}},"maxTokens":5}');
   assert.equal(shownValue("gateway.port", 5), "5");
 });
 
@@ -413,6 +416,12 @@ test("channels add says the same when the gateway asked the platform", async () 
   const refused = await cli(makeState({ running: true, config: {} }), ["channels", "add", "telegram", "--set", "botToken=bad-token"]);
   assert.equal(refused.code, 1);
   assert.equal(refused.err, "✗ Telegram refuses it: Unauthorized\n  Why: nothing was saved.\n  Fix: Ask @BotFather.\n");
+});
+
+test("channels add names the channels that there are, in words of its own", async () => {
+  const refused = await cli(makeState({ running: true, config: {} }), ["channels", "add", "nope", "--set", "a=b"]);
+  assert.equal(refused.code, 1);
+  assert.equal(refused.err, '✗ there is no channel "nope"\n  Why: nothing was saved.\n  Fix: There are: irc.\n');
 });
 
 test("channels add saves nothing that the platform refuses, unless it is told not to ask", async () => {

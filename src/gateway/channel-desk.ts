@@ -34,7 +34,7 @@ export function candidateConfig({ raw, path, env, channel, account, change }: Ac
   const checked = checkText(text, { path, env });
   const wrong = checked.issues.find((issue) => issue.severity === "error" && issue.path.startsWith(`channels.${channel}`));
   if (!wrong) return checked.config;
-  throw new GatewayError("INVALID_REQUEST", `${wrong.path}: ${wrong.message}`, {
+  throw new GatewayError("INVALID_REQUEST", wrong.message.startsWith(wrong.path) ? wrong.message : `${wrong.path}: ${wrong.message}`, {
     details: { code: "ACCOUNT_INCOMPLETE" },
     ...(wrong.fix === undefined ? {} : { fix: wrong.fix }),
   });

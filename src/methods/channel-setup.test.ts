@@ -103,6 +103,10 @@ test("a good credential answers with the bot's name; a bad one says whose fault 
     code("PLATFORM_UNREACHABLE", /ENOTFOUND Check the network/),
   );
   await assert.rejects(
+    verify(fails(Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:1"), { code: "ECONNREFUSED" }))),
+    code("PLATFORM_UNREACHABLE", /ECONNREFUSED 127\.0\.0\.1:1 Check the network/),
+  );
+  await assert.rejects(
     rig().methods["channels.verify"].run({ channel: "none" }, caller),
     (err) => err instanceof GatewayError && err.code === "NOT_FOUND",
   );
