@@ -16,6 +16,8 @@ export type Rig = {
   states: AccountStatus[];
   /** While set, nothing can be stored. */
   failing: { admit: Error | null };
+  /** While `until` is set, what is to be stored waits for it; so many wait. */
+  held: { until: Promise<void> | null; waiting: number };
   until(ready: () => boolean, what: string): Promise<void>;
   state(wanted: AccountStatus["state"]): Promise<AccountStatus>;
   link(): Link;
@@ -29,6 +31,7 @@ export async function openRig(channel: Channel, config: unknown, account = "defa
   const known = new Set<string>();
   const states: AccountStatus[] = [];
   const failing: Rig["failing"] = { admit: null };
+  const held: Rig["held"] = { until: null, waiting: 0 };
   const looks = new Set<() => void>();
   const look = (): void => [...looks].forEach((fn) => fn());
   let cursor: string | null = null;
@@ -36,6 +39,11 @@ export async function openRig(channel: Channel, config: unknown, account = "defa
     load: async (id) => (id === channel.id ? channel : null),
     async admit(channelId, accountId, batch, next) {
       if (failing.admit) throw failing.admit;
+      if (held.until) {
+        held.waiting++;
+        await held.until;
+        held.waiting--;
+      }
       for (const event of batch) {
         const key = `${channelId} ${accountId} ${event.eventId}`;
         if (known.has(key)) continue;
@@ -94,6 +102,7 @@ export async function openRig(channel: Channel, config: unknown, account = "defa
     others,
     states,
     failing,
+    held,
     until,
     async state(wanted) {
       await until(() => host.status()[0]?.state === wanted, `state ${wanted}`);

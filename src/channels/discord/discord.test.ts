@@ -69,6 +69,21 @@ test("our own messages and those of the platform start nothing; a reply to us sa
   assert.deepEqual(rig.events[0]!.replyTo, { id: sent.ids[0], text: "mine", isSelf: true });
 });
 
+test("what comes while the position alone is being stored is handled at once, not with the event after it", async (t) => {
+  const { server, rig } = await open(t);
+  server.push("before");
+  await rig.until(() => rig.events.length === 1, "a first message");
+  const stored = Promise.withResolvers<void>();
+  rig.held.until = stored.promise;
+  await rig.send(room, "mine");
+  await rig.until(() => rig.held.waiting === 1, "the position behind our own message to be stored");
+  server.push("just then");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  rig.held.until = null;
+  stored.resolve();
+  await rig.until(() => rig.events.length === 2, "the message");
+});
+
 test("nothing that is not stored is reported as received, and it comes again after a crash", async (t) => {
   const server = await DiscordServer.start({ heartbeatMs: 100 });
   const rig = await openRig(discord, server.config());

@@ -106,30 +106,39 @@ export class Receiver {
   }
 
   #begin(): void {
-    this.#working ??= this.#work()
-      .catch((err: unknown) => this.#deps.close(err instanceof Error ? err : new Error(reasonOf(err))))
-      .finally(() => {
-        this.#working = null;
-      });
+    this.#working ??= this.#work().catch((err: unknown) => this.#deps.close(err instanceof Error ? err : new Error(reasonOf(err))));
   }
 
   async #work(): Promise<void> {
     // Frames come in bursts: those of one read are stored together.
     await new Promise((resolve) => setImmediate(resolve));
+    try {
+      while (await this.#handleAll()) {
+        if (this.#queue.length > 0) continue;
+        if (this.#state === this.#stored) return;
+        if (!this.#flushing) return this.#flushLater();
+        this.#flushing = false;
+        // What comes while this is stored is handled next.
+        if (!(await this.#commit([], this.#state))) return;
+      }
+    } finally {
+      // In one step with the last look at the queue: what comes from here on begins anew.
+      this.#working = null;
+    }
+  }
+
+  /** False: something could not be stored, and the connection is gone. */
+  async #handleAll(): Promise<boolean> {
     while (this.#queue.length > 0) {
       await this.#mendGap();
       const batch = await this.#prepare();
       const isDue = batch.events.length > 0 || batch.isNewSession;
-      if (isDue && !(await this.#commit(batch.events, batch.state, batch.isNewSession))) return;
+      if (isDue && !(await this.#commit(batch.events, batch.state, batch.isNewSession))) return false;
       this.#state = batch.state;
       this.#queue.splice(0, batch.count);
       for (const interaction of batch.answers) this.#acknowledge(interaction);
     }
-    if (this.#state === this.#stored) return;
-    if (this.#flushing) {
-      this.#flushing = false;
-      await this.#commit([], this.#state);
-    } else this.#flushLater();
+    return true;
   }
 
   #flushLater(): void {
