@@ -324,8 +324,6 @@ export const LIMITS = {
   signalRetryMs: 60_000,
   /** Bytes of one notification of signal-cli; a longer one ends the connection. */
   signalEventBytes: 4 * 1024 * 1024,
-  /** Notifications of the REST container that wait to be stored; with more the socket is closed until they are. */
-  signalPendingEvents: 10_000,
   /** Messages whose text is kept for quoting them; an older one is quoted without its text. */
   signalQuotedTexts: 500,
   /** Last lines of a signal-cli process that are kept to say why it ended. */

@@ -167,7 +167,8 @@ export class Connection implements Waiting {
       may,
       answer: (text) => this.#answer(text),
     };
-    members.add({ peer, caps, socket: this.#socket, seq: 0, topics: new Set(), may } satisfies Member);
+    const local = this.#socket.local && this.#facts.direct;
+    members.add({ peer, caps, socket: this.#socket, local, seq: 0, topics: new Set(), may } satisfies Member);
     deps.joined(peer);
     this.#greet(passed.id, peer, passed.verified);
     for (const data of this.#early.splice(0)) this.#enqueue(data);

@@ -10,6 +10,8 @@ export type Member = {
   readonly peer: Peer;
   readonly caps: ReadonlySet<string>;
   readonly socket: WsSocket;
+  /** The client itself is a process of this machine; behind a proxy of this machine it is somewhere else. */
+  readonly local: boolean;
   /** Sequence number of the last broadcast event. */
   seq: number;
   readonly topics: Set<string>;
@@ -126,8 +128,8 @@ export class Members implements Hub {
    * system itself tells when the other end is gone.
    */
   pingRemote(): void {
-    for (const { socket } of this.#members.values()) {
-      if (socket.local) continue;
+    for (const { socket, local } of this.#members.values()) {
+      if (local) continue;
       if (socket.alive) socket.ping();
       else socket.cut();
     }

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { Channel } from "../../src/channels/channel.ts";
 import { openRig, type Rig } from "./rig.ts";
 import { scenariosFor } from "./scenarios.ts";
+import { virtualTime, type VirtualTime } from "./virtual-time.ts";
 
 /** What the author of a channel supplies: the other side. */
 export type Stage = {
@@ -20,13 +21,26 @@ export type Stage = {
   /** Breaks the connection; `silent`: without telling the client. `heal` mends it. Absent: there is no connection that could break. */
   drop?(how: "close" | "silent"): void | Promise<void>;
   heal?(): void | Promise<void>;
+  /** From now on everything is answered so many milliseconds late, also a new connection. Absent: there is none. */
+  slow?(ms: number): void;
+  /** The platform sends what it should never send. */
+  nonsense(rig: Rig): void | Promise<void>;
   close(): Promise<void>;
 };
+
+/** A channel with the times of the product, and a platform that keeps its own: for what takes hours, in virtual time. */
+export type Patient = { channel: Channel; openStage: () => Promise<Stage> };
 
 type Runner = (rig: Rig, stage: Stage, channel: Channel) => Promise<void>;
 
 /** Scenarios about a connection that breaks. */
 const BREAKING = [17, 19];
+const NO_CONNECTION = "there is no connection that could break";
+const BURST = 5_000;
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+/** How often a platform that never answers is asked in half an hour, at most. */
+const ATTEMPTS = 25;
 
 /** The room-level scenarios that the kit can play on any stage, by number. */
 const RUNNERS: Readonly<Record<number, Runner>> = {
@@ -92,6 +106,28 @@ const RUNNERS: Readonly<Record<number, Runner>> = {
     assert.equal((await old.send({} as never, new AbortController().signal)).state, "refused");
     assert.deepEqual(stage.sent(), []);
   },
+  38: async (rig, stage) => {
+    // The first thousands come while nothing can be stored.
+    const full = Promise.withResolvers<void>();
+    rig.held.until = full.promise;
+    for (let i = 0; i < BURST / 2; i++) stage.push(`n${i}`, rig);
+    await rig.until(() => rig.held.waiting > 0, "the first to be stored");
+    for (let i = BURST / 2; i < BURST; i++) stage.push(`n${i}`, rig);
+    rig.held.until = null;
+    full.resolve();
+    await rig.until(() => rig.events.length >= BURST, "all of them");
+    assert.deepEqual(
+      rig.events.map((event) => event.text),
+      Array.from({ length: BURST }, (_, i) => `n${i}`),
+    );
+  },
+  39: async (rig, stage) => {
+    await stage.nonsense(rig);
+    stage.push("sense", rig);
+    await rig.until(() => rig.events.some((event) => event.text === "sense"), "the message");
+    await delivered(rig, stage, "after the nonsense");
+    assert.equal(rig.host.status()[0]!.reconnects, 0);
+  },
   40: async (rig) => {
     const started = performance.now();
     await rig.close();
@@ -110,8 +146,74 @@ async function delivered(rig: Rig, stage: Stage, text: string): Promise<void> {
   await rig.until(() => stage.sent().includes(text), "the text");
 }
 
-/** Plays every room-level scenario that applies, each on a fresh stage. `skip`: why the other side is missing, or false. */
-export function testChannel(channel: Channel, openStage: () => Promise<Stage>, skip: string | false): void {
+type PatientRunner = (rig: Rig, stage: Stage, time: VirtualTime) => Promise<void>;
+
+/** Scenarios in virtual time. `before`: what is done to the platform before the channel connects. */
+const PATIENT: readonly { name: string; before?: (stage: Stage) => unknown; play: PatientRunner }[] = [
+  {
+    name: "scenario 20: a platform that takes ten seconds for each answer is waited for",
+    before: (stage) => stage.slow!(10_000),
+    async play(rig, _stage, time) {
+      await time.until(() => isReady(rig), "the connection", 3 * MINUTE_MS);
+      assert.equal(rig.host.status()[0]!.reconnects, 0);
+    },
+  },
+  {
+    name: "scenario 20: a platform that does not answer is asked more and more seldom, and is used once it does",
+    before: (stage) => stage.drop!("silent"),
+    async play(rig, stage, time) {
+      const waits = (): number => rig.states.filter(({ state }) => state === "backoff").length;
+      await time.until(() => waits() > 0, "the end of the first attempt", 10 * MINUTE_MS);
+      await time.pass(30 * MINUTE_MS);
+      assert.ok(waits() > 2 && waits() < ATTEMPTS, `${waits()} attempts`);
+      await stage.heal!();
+      await time.until(() => isReady(rig), "the connection", 10 * MINUTE_MS);
+    },
+  },
+  {
+    name: "scenario 21: a day without a word ends no connection",
+    async play(rig, stage, time) {
+      await time.until(() => isReady(rig), "the connection", MINUTE_MS);
+      const before = rig.states.length;
+      await time.pass(DAY_MS);
+      assert.deepEqual(rig.states.slice(before), []);
+      assert.equal(rig.host.status()[0]!.reconnects, 0);
+      stage.push("good morning", rig);
+      await time.until(() => rig.events.length === 1, "the first message of the next day", MINUTE_MS);
+    },
+  },
+];
+
+const isReady = (rig: Rig): boolean => rig.host.status()[0]?.state === "ready";
+
+function testPatience({ channel, openStage }: Patient, skip: string | false): void {
+  for (const { name, before, play } of PATIENT) {
+    test(name, { skip }, async (t) => {
+      const stage = await openStage();
+      if (before && !stage.slow) {
+        await stage.close();
+        return t.skip(NO_CONNECTION);
+      }
+      const time = virtualTime(t);
+      await before?.(stage);
+      const rig = await openRig(channel, stage.config);
+      try {
+        await play(rig, stage, time);
+      } finally {
+        time.end();
+        await rig.close();
+        await stage.close();
+      }
+    });
+  }
+}
+
+/**
+ * Plays every room-level scenario that applies, each on a fresh stage. `skip`: why the other side is missing, or false. `patient`: with
+ * what the scenarios of hours are played.
+ */
+export function testChannel(channel: Channel, openStage: () => Promise<Stage>, skip: string | false, patient?: Patient): void {
+  if (patient) testPatience(patient, skip);
   for (const scenario of scenariosFor(channel.abilities, "room")) {
     const runner = RUNNERS[scenario.number];
     if (!runner) continue;
@@ -119,7 +221,7 @@ export function testChannel(channel: Channel, openStage: () => Promise<Stage>, s
       const stage = await openStage();
       if (BREAKING.includes(scenario.number) && !stage.drop) {
         await stage.close();
-        return t.skip("there is no connection that could break");
+        return t.skip(NO_CONNECTION);
       }
       const rig = await openRig(channel, stage.config);
       try {

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { WebSocketServer, type WebSocket } from "ws";
+import { late } from "./late.ts";
 import { serveFile } from "./serve-file.ts";
 
 type Json = Record<string, unknown>;
@@ -71,6 +72,10 @@ export class DiscordServer {
   readonly threads: Json[] = [];
   commands: Json[] = [];
   port = 0;
+  /** How late everything is answered. */
+  lagMs = 0;
+  /** How far the clock is behind, by which messages are dated. */
+  behindMs = 0;
 
   constructor(options: Options = {}) {
     this.#options = {
@@ -81,7 +86,10 @@ export class DiscordServer {
       noContent: false,
       ...options,
     };
-    this.#ws.on("connection", (socket) => this.#greet(socket));
+    this.#ws.on("connection", async (socket) => {
+      await late(this.lagMs);
+      this.#greet(socket);
+    });
   }
 
   static async start(options?: Options): Promise<DiscordServer> {
@@ -107,8 +115,12 @@ export class DiscordServer {
   }
 
   /** An id of this moment. */
-  id(at = Date.now()): string {
+  id(at = this.#now()): string {
     return String(((BigInt(at) - EPOCH) << 22n) + ++this.#counter);
+  }
+
+  #now(): number {
+    return Date.now() - this.behindMs;
   }
 
   /** The visible messages of the bot, in order. */
@@ -130,7 +142,7 @@ export class DiscordServer {
       channel_id: ROOM,
       content,
       author: alice,
-      timestamp: new Date().toISOString(),
+      timestamp: new Date(this.#now()).toISOString(),
       edited_timestamp: null,
       tts: false,
       mention_everyone: false,
@@ -206,8 +218,11 @@ export class DiscordServer {
     return this.#pushInteraction(3, Date.now(), { message: { id: message }, data, member: { user, roles: [] } });
   }
 
-  fail(operation: Operation, how: Failure, times = 1): void {
-    this.#failures.push({ operation, how, times });
+  /** Returns how often it has happened since. */
+  fail(operation: Operation, how: Failure, times = 1): () => number {
+    const failure = { operation, how, times };
+    this.#failures.push(failure);
+    return () => times - failure.times;
   }
 
   /** Some minutes have passed: a repeated nonce is a new message. */
@@ -342,6 +357,7 @@ export class DiscordServer {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
+    await late(this.lagMs);
     const url = new URL(request.url ?? "/", this.origin);
     if (url.pathname.startsWith("/attachments/")) {
       return serveFile(response, url.pathname.split("/").at(-1)!, this.#files.get(url.pathname));
@@ -461,7 +477,7 @@ export class DiscordServer {
       channel_id: channel,
       content,
       author: botUser(BOT),
-      timestamp: new Date().toISOString(),
+      timestamp: new Date(this.#now()).toISOString(),
       edited_timestamp: null,
       mentions: [],
       mention_roles: [],

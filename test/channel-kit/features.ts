@@ -8,10 +8,9 @@ import { contextOf } from "../model-server.ts";
 import { stateDir, until } from "../wire/gateway.ts";
 import { playing, type Play, type PlayOptions } from "./play.ts";
 import { proves } from "./proves.ts";
-import { SCENARIOS } from "./scenarios.ts";
+import { scenario } from "./scenarios.ts";
 import { describeChannel, STAGES, type Given, type Person, type Policy, type Pressable } from "./stage.ts";
 
-type DeadLetter = { id: string; kind: string; state: string; cause: string; text: string };
 type Status = { channelAccounts: Record<string, { state: string; lastError: string | null; fix?: string }[]> };
 
 const OPEN: Policy = { dmPolicy: "open", allowFrom: ["*"], room: { allowFrom: ["*"], requireMention: true } };
@@ -24,8 +23,6 @@ const file = (name: string, more: Partial<Given> = {}): Given => ({
   ...more,
 });
 
-const deadLetters = async (it: Play): Promise<DeadLetter[]> =>
-  (await it.operator.request<{ items: DeadLetter[] }>("deadletters.list", {})).items;
 const shownToModel = (it: Play): string => it.model.requests().map(contextOf).join("\n");
 const lastContext = (it: Play): string => contextOf(it.model.requests().at(-1)!).join("\n");
 
@@ -40,7 +37,7 @@ async function offer(it: Play, person: Person, times: number): Promise<Pressable
 export async function playFeatures(id: string): Promise<void> {
   const { open, skip, rooms, without = {} } = await STAGES[id]!();
   const { abilities } = await describeChannel(id);
-  const applies = (number: number): boolean => SCENARIOS.find((each) => each.number === number)!.applies(abilities);
+  const applies = (number: number): boolean => scenario(number).applies(abilities);
   const play = (work: (play: Play, ann: Person, bob: Person) => Promise<void>, policy = OPEN, more: PlayOptions = {}): Promise<void> =>
     playing(id, open, policy, work, { queueMode: "followup", ...more });
 
@@ -302,13 +299,13 @@ export async function playFeatures(id: string): Promise<void> {
         await it.hears(/set aside for the operator/);
         await it.stage.say(ann, "direct", "after the poison");
         await it.hears(/You said: after the poison/);
-        const [letter, ...others] = await deadLetters(it);
+        const [letter, ...others] = await it.deadLetters();
         assert.deepEqual([letter?.kind, letter?.text, others.length], ["inbound", "a poison", 0]);
         await it.operator.request("deadletters.retry", { id: letter!.id });
         await it.hears(/You said: a poison/);
         await it.quiet();
         assert.equal(it.count(/You said: a poison/), 1);
-        assert.deepEqual(await deadLetters(it), []);
+        assert.deepEqual(await it.deadLetters(), []);
       }));
 
     test("scenario 34: what cannot be read is kept for the operator, and what comes after it is answered", async (t) => {
@@ -325,11 +322,11 @@ export async function playFeatures(id: string): Promise<void> {
           await it.stage.garble!();
           await it.stage.say(ann, "direct", "after the nonsense");
           await it.hears(/You said: after the nonsense/);
-          const [letter, ...others] = await deadLetters(it);
+          const [letter, ...others] = await it.deadLetters();
           assert.deepEqual([letter?.kind, letter?.state, others.length], ["inbound", "parked", 0]);
           await assert.rejects(it.operator.request("deadletters.retry", { id: letter!.id }), /still cannot be read/);
           await it.operator.request("deadletters.drop", { id: letter!.id });
-          assert.deepEqual(await deadLetters(it), []);
+          assert.deepEqual(await it.deadLetters(), []);
         },
       );
     });

@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import type { Person, PlatformStage, Policy } from "./stage.ts";
 
 type StatusRow = { connected?: boolean; running?: boolean; lastError?: string | null };
+type DeadLetter = { id: string; kind: string; state: string; cause: string; text: string };
 
 export type PlayOptions = {
   queueMode?: "followup";
@@ -166,6 +167,10 @@ export class Play {
 
   count(pattern: RegExp): number {
     return this.stage.heard().filter((each) => pattern.test(each.text)).length;
+  }
+
+  async deadLetters(): Promise<DeadLetter[]> {
+    return (await this.operator.request<{ items: DeadLetter[] }>("deadletters.list", {})).items;
   }
 
   /** Nothing runs, waits or is being sent any more, for a moment. */

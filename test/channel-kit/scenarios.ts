@@ -36,15 +36,15 @@ export const SCENARIOS: readonly Scenario[] = [
   row(15, "gateway", "a crash inside a reply of several parts: it goes on at the right part"),
   row(16, "gateway", "a redelivery after half an hour and after a restart", withAck),
   row(17, "room", "the connection is lost and comes back"),
-  row(18, "room", "a refused resume: the gap is read from the history, old messages are not answered", resumes),
+  row(18, "gateway", "a refused resume: the gap is read from the history, old messages are not answered", resumes),
   row(19, "room", "a half-open socket is noticed within the keep-alive deadline"),
   row(20, "room", "a slow first connect does not start a storm of reconnects"),
   row(21, "room", "a quiet day: no restart"),
   row(22, "room", "a revoked credential is terminal, visible, and not hammered"),
   row(23, "room", "one credential configured twice runs once"),
-  row(24, "room", "the platform asks to slow down: finals are delivered in order", always),
-  row(25, "room", "failures before and after the request was written: refused, and unknown"),
-  row(26, "room", "bad markup falls back to plain text", (abilities) => abilities.markup !== "plain"),
+  row(24, "gateway", "the platform asks to slow down: finals are delivered in order", always),
+  row(25, "gateway", "failures before and after the request was written: refused, and unknown"),
+  row(26, "gateway", "bad markup falls back to plain text", (abilities) => abilities.markup !== "plain"),
   row(27, "room", "texts around the limit, and of every script: within the limit, and complete"),
   row(28, "gateway", "media in and out, too large, stalled", (abilities) => abilities.media.in || abilities.media.out),
   row(29, "gateway", "edits, deletions and reactions as events", (abilities) =>
@@ -52,7 +52,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ),
   row(30, "gateway", "buttons: the right person, the wrong one, twice, expired, after a restart", (abilities) => abilities.buttons),
   row(31, "gateway", "preview, then final: one message is left", (abilities) => abilities.edit),
-  row(32, "room", "our own echo and other bots start no loop"),
+  row(32, "gateway", "our own echo and other bots start no loop"),
   row(33, "gateway", "a room changes its id", (abilities) => abilities.events.includes("move")),
   row(34, "gateway", "a poison event parks, its lane goes on, an operator replays it"),
   row(35, "gateway", "a main loop that is blocked for 30 s loses no connection"),
@@ -62,6 +62,9 @@ export const SCENARIOS: readonly Scenario[] = [
   row(39, "room", "nonsense from the platform ends nothing"),
   row(40, "room", "a stop takes less than two seconds"),
 ];
+
+/** The scenario with that number. */
+export const scenario = (number: number): Scenario => SCENARIOS.find((each) => each.number === number)!;
 
 /** Scenarios of one channel at one level, in order. */
 export function scenariosFor(abilities: Abilities, level: Scenario["level"]): readonly Scenario[] {

@@ -28,7 +28,7 @@ export function createCertificate(): Certificate | null {
   }
 }
 
-export type Script = { on(line: string, say: (line: string) => void, socket: Socket): void };
+export type Script = { on(line: string, say: (line: string) => void, socket: Socket): void | Promise<void> };
 export type ScriptedIrc = { port: number; lines: string[]; sockets: Set<Socket>; close(): Promise<void> };
 
 /** A server that answers each line as the script says. Keeps every line it has read. */
@@ -45,7 +45,7 @@ export async function startScriptedIrc(script: Script, certificate?: Certificate
       buffer = parts.pop() ?? "";
       for (const line of parts) {
         lines.push(line);
-        script.on(line, (text) => socket.write(`${text}\r\n`), socket);
+        void script.on(line, (text) => socket.write(`${text}\r\n`), socket);
       }
     });
   };

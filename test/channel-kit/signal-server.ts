@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { late } from "./late.ts";
 import { readMarks } from "./signal-marks.ts";
 import { WebSocketServer, type WebSocket } from "ws";
 
@@ -59,6 +60,8 @@ export class SignalServer {
   mode = "json-rpc";
   /** Started with -a: it has one account and no list. */
   only: string | null = null;
+  /** How late everything is answered. */
+  lagMs = 0;
   keepAliveMs = 15_000;
   pingMs = 54_000;
   readonly #shown: Shown[] = [];
@@ -83,7 +86,8 @@ export class SignalServer {
       socket.on("error", () => socket.destroy());
       socket.on("close", () => server.#sockets.delete(socket));
     });
-    server.#server.on("upgrade", (request, socket, head) => {
+    server.#server.on("upgrade", async (request, socket, head) => {
+      await late(server.lagMs);
       if (server.#wire === "silent") return;
       server.#wss.handleUpgrade(request, socket, head, (ws) => server.#onSocket(ws, request.url ?? "/"));
     });
@@ -178,8 +182,11 @@ export class SignalServer {
     return this.#readers.size;
   }
 
-  fail(method: string, how: Failure, times = 1): void {
-    this.#failures.set(method, { how, times });
+  /** Returns how often it has happened since. */
+  fail(method: string, how: Failure, times = 1): () => number {
+    const failure = { how, times };
+    this.#failures.set(method, failure);
+    return () => times - failure.times;
   }
 
   /** The phone has unlinked the device. */
@@ -236,6 +243,7 @@ export class SignalServer {
     if (this.#wire === "silent") return;
     const url = new URL(request.url ?? "/", this.url);
     const body = await bodyOf(request);
+    await late(this.lagMs);
     if (this.#wire !== "up") return;
     switch (url.pathname) {
       case "/api/v1/check":

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { WebSocketServer, type WebSocket } from "ws";
+import { late } from "./late.ts";
 import { serveFile } from "./serve-file.ts";
 
 type Json = Record<string, unknown>;
@@ -42,6 +43,7 @@ const BOTS: Readonly<Record<string, { user: string; bot: string; name: string; a
   [OTHER_BOT]: { user: "U000BOT2", bot: "B0000002", name: "other", app: OTHER_APP },
 };
 export const BOT_USER = BOTS[BOT_TOKEN]!.user;
+export const BOT_ID = BOTS[BOT_TOKEN]!.bot;
 
 class Refusal extends Error {
   readonly needed: string | undefined;
@@ -74,6 +76,10 @@ export class SlackServer {
   #newest: Envelope | null = null;
   #deafSince: number | null = null;
   #pings: NodeJS.Timeout | undefined;
+  /** How late everything is answered. */
+  lagMs = 0;
+  /** How far the clock is behind, by which messages are dated. */
+  behindMs = 0;
   /** Seconds that a hello announces. */
   lifetime = 3_600;
   /** Most sockets that were open at the same time. */
@@ -83,7 +89,7 @@ export class SlackServer {
   /** Answers to commands. */
   readonly responses: Json[] = [];
 
-  static async start(): Promise<SlackServer> {
+  static async start({ pingMs = 50 } = {}): Promise<SlackServer> {
     const server = new SlackServer();
     server.#http.on("connection", (socket) => {
       if (server.#wire === "close") return void socket.destroy();
@@ -91,7 +97,8 @@ export class SlackServer {
       socket.on("error", () => socket.destroy());
       socket.on("close", () => server.#connections.delete(socket));
     });
-    server.#http.on("upgrade", (request, socket, head) => {
+    server.#http.on("upgrade", async (request, socket, head) => {
+      await late(server.lagMs);
       const app = new URL(request.url ?? "/", server.url).searchParams.get("app") ?? "";
       server.#wss.handleUpgrade(request, socket, head, (ws) => server.#welcome(ws, app));
     });
@@ -99,7 +106,7 @@ export class SlackServer {
     await new Promise((resolve) => server.#http.once("listening", resolve));
     server.#pings = setInterval(() => {
       if (server.#wire === "up") for (const { ws } of server.#socks) ws.ping("ping");
-    }, 50);
+    }, pingMs);
     return server;
   }
 
@@ -118,7 +125,7 @@ export class SlackServer {
   }
 
   ts(): string {
-    return `${Math.floor(Date.now() / 1_000)}.${String(++this.#number).padStart(6, "0")}`;
+    return `${Math.floor((Date.now() - this.behindMs) / 1_000)}.${String(++this.#number).padStart(6, "0")}`;
   }
 
   /** An event for the app, kept until it is acknowledged. Returns the id of its envelope. */
@@ -200,8 +207,11 @@ export class SlackServer {
     return this.calls.filter((call) => call.method === method);
   }
 
-  fail(method: string, how: Failure, times = 1): void {
-    this.#failures.set(method, { how, times });
+  /** Returns how often it has happened since. */
+  fail(method: string, how: Failure, times = 1): () => number {
+    const failure = { how, times };
+    this.#failures.set(method, failure);
+    return () => times - failure.times;
   }
 
   revoke(token = BOT_TOKEN): void {
@@ -267,6 +277,7 @@ export class SlackServer {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
+    await late(this.lagMs);
     if (this.#wire === "silent") return;
     const url = new URL(request.url ?? "/", this.url);
     const token = (request.headers.authorization ?? "").replace(/^Bearer /, "");

@@ -7,8 +7,8 @@ export type Person = { id: string; name: string };
 export type Where = "direct" | "room" | "thread";
 /** A button under a message, and somebody who presses it. */
 export type Pressable = { text: string; press(person: Person): void | Promise<void> };
-/** One visible message of the bot, as the platform shows it. `to`: the person of a direct chat, else the room. `file`: its name. */
-export type Heard = { where: Where; to: string; text: string; file?: string; buttons?: readonly Pressable[] };
+/** One visible message of the bot, as the platform shows it. `to`: the person of a direct chat, else the room. `file`: its name. `marked`: with bold, code and such. */
+export type Heard = { where: Where; to: string; text: string; file?: string; buttons?: readonly Pressable[]; marked?: boolean };
 /** A file of a person; see serve-file.ts for what its name does. `claims`: its size, as the platform announces it. */
 export type Given = { name: string; mimeType: string; bytes: Buffer; claims?: number };
 /** `mention` addresses the bot as the platform does it; `reply` answers the bot's newest message in the room. */
@@ -30,6 +30,12 @@ export type ChannelPolicy = Omit<Policy, "mentionPatterns">;
 
 /** How often the bot has connected or gone; how many events it has said it has, null where the platform does not ask. Both only grow. */
 export type Seen = { changes: number; taken: number | null };
+
+/**
+ * How a platform fails at what the bot says: it asks to wait for a second at most; it has done nothing, and that is certain, or the gateway
+ * may repeat it; it has done it and the answer is lost; it cannot read the markup.
+ */
+export type Fault = "limit" | "before" | "after" | "markup";
 
 /** A platform with people on it, for tests with the whole process. */
 export type PlatformStage = {
@@ -53,6 +59,14 @@ export type PlatformStage = {
   move?(): void | Promise<void>;
   /** The platform delivers something that cannot be read. */
   garble?(): void | Promise<void>;
+  /** The next `times` messages or edits of the bot fail. Returns how many have. */
+  fail?(how: Fault, times: number): () => number;
+  /** The newest message of the bot in the room comes back to the bot as an event. Absent: the platform never does that. */
+  echo?(): void | Promise<void>;
+  /** Another bot addresses ours in the room. Absent: the platform does not say who is a bot. */
+  bot?(text: string): void | Promise<void>;
+  /** The connection is lost beyond resuming; what the person says meanwhile, so long ago, is in the history only. Absent: there is none. */
+  gap?(person: Person, lines: readonly { text: string; ageMs: number }[]): void | Promise<void>;
   /** Everything that the bot has said, in order; edits and removals count. */
   heard(): readonly Heard[];
   /** The platform delivers its newest event once more, as after a lost acknowledgement. Absent: it never repeats. */
@@ -63,8 +77,8 @@ export type PlatformStage = {
 };
 
 export type StageModule = {
-  /** `impatient`: the platform gives up a connection within seconds, where it can be told so. */
-  open(options?: { impatient?: boolean }): Promise<PlatformStage>;
+  /** `impatient`: the platform gives up a connection within seconds, where it can be told so. `behindMs`: its clock is late until `gap`. */
+  open(options?: { impatient?: boolean; behindMs?: number }): Promise<PlatformStage>;
   /** Why it cannot be played here, or false. */
   skip: string | false;
   /** The platform keeps what is said while nobody is connected. */
@@ -91,11 +105,21 @@ export type Without = Readonly<
       /** Files that are fetched; answers of several parts; parts that are sent and may get lost on the way. */
       | "downloads"
       | "parts"
-      | "outbox",
+      | "outbox"
+      /** Markup that may be refused; other bots that may be let in; a history in which a gap is read. */
+      | "refusals"
+      | "bots"
+      | "history",
       string
     >
   >
 >;
+
+/** The same fault at several operations: how often it has happened in all. */
+export const allOf =
+  (counts: readonly (() => number)[]): (() => number) =>
+  () =>
+    counts.reduce((sum, count) => sum + count(), 0);
 
 /** The stage with its account in a thread of its own, or not. */
 export function withIsolate(stage: PlatformStage, isolate: boolean): PlatformStage {

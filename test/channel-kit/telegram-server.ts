@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { late } from "./late.ts";
 import { serveFile } from "./serve-file.ts";
 import { readHtml } from "./telegram-html.ts";
 
@@ -19,6 +20,8 @@ type Shown = {
   thread?: number;
   reply?: number;
   markup?: unknown;
+  /** There was markup in it. */
+  marked?: boolean;
   file?: string;
   removed?: true;
   reaction?: unknown;
@@ -65,6 +68,8 @@ export class TelegramServer {
   readonly #moved = new Map<string, number>();
   readonly #server = createServer((request, response) => void this.#serve(request, response));
   #wire: "up" | "close" | "silent" = "up";
+  /** How late everything is answered. */
+  lagMs = 0;
   #updates = 5_000;
   #messages = 100;
 
@@ -210,8 +215,11 @@ export class TelegramServer {
     return this.#bots.get(token)!.commands;
   }
 
-  fail(method: string, how: Failure, times = 1): void {
-    this.#failures.set(method, { how, times });
+  /** Returns how often it has happened since. */
+  fail(method: string, how: Failure, times = 1): () => number {
+    const failure = { how, times };
+    this.#failures.set(method, failure);
+    return () => times - failure.times;
   }
 
   /** The token becomes invalid: running polls end with 401, too. */
@@ -255,6 +263,7 @@ export class TelegramServer {
       if (!/^\d+:[\w-]+$/.test(token)) throw new Refusal(404, "Not Found");
       if (!bot) throw new Refusal(401, "Unauthorized");
       const call: Call = { bot: bot.id, method, ...(await readCall(request, url)) };
+      await late(this.lagMs);
       if (this.#wire !== "up") return;
       this.calls.push(call);
       await this.#handle(bot, call, request, response);
@@ -371,6 +380,7 @@ export class TelegramServer {
       if (text === found.text && JSON.stringify(params["reply_markup"]) === JSON.stringify(found.markup))
         throw new Refusal(400, "Bad Request: message is not modified: specified new message content and reply markup are exactly the same");
       found.text = text;
+      found.marked = params["parse_mode"] !== undefined;
       found.markup = params["reply_markup"];
       return toMessage(bot, found);
     }
@@ -398,6 +408,7 @@ export class TelegramServer {
       id: ++this.#messages,
       chat,
       text: text.trim(),
+      marked: params["parse_mode"] !== undefined,
       ...(params["message_thread_id"] !== undefined && { thread: Number(params["message_thread_id"]) }),
       ...(reply?.message_id !== undefined && { reply: reply.message_id }),
       ...(params["reply_markup"] !== undefined && { markup: params["reply_markup"] }),

@@ -15,7 +15,8 @@ type Said = {
 /** A peer that pushes waits so long for a gateway that is away. */
 const PATIENCE_MS = 120_000;
 type Answer = { status: number; body: string; headers?: Record<string, string> };
-type Failure = { times: number; how: number | "cut" | "cut-after"; headers?: Record<string, string> };
+/** `of`: types of requests that fail; all by default. */
+type Failure = { times: number; how: number | "cut" | "cut-after"; headers: Record<string, string>; of: readonly string[] | null };
 
 /** The other side of the webhook channel, written from its documentation alone: a chat that keeps what it is sent. */
 export class WebhookPeer {
@@ -61,8 +62,18 @@ export class WebhookPeer {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  fail(how: Failure["how"], times = 1, headers: Record<string, string> = {}): void {
-    this.#failures.push({ times, how, headers });
+  /** Returns how often it has happened since. */
+  fail(how: Failure["how"], times = 1, headers: Record<string, string> = {}, of: readonly string[] | null = null): () => number {
+    const failure = { times, how, headers, of };
+    this.#failures.push(failure);
+    return () => times - failure.times;
+  }
+
+  #failing(body: string): Failure | undefined {
+    const type = body === "" ? "" : (JSON.parse(body) as { type: string }).type;
+    const failure = this.#failures.find(({ of }) => of === null || of.includes(type));
+    if (failure && --failure.times <= 0) this.#failures = this.#failures.filter((each) => each !== failure);
+    return failure;
   }
 
   sign(id: string, body: string, at = Date.now()): Record<string, string> {
@@ -100,8 +111,7 @@ export class WebhookPeer {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks).toString();
-    const failure = this.#failures[0];
-    if (failure && --failure.times <= 0) this.#failures.shift();
+    const failure = this.#failing(body);
     if (failure?.how === "cut") throw new Error("cut");
     const header = (name: string): string => String(request.headers[`x-webhook-${name}`] ?? "");
     const signed = (secret: string): string =>
@@ -109,7 +119,7 @@ export class WebhookPeer {
         .update(`${header("id")}.${header("timestamp")}.${body}`)
         .digest("hex")}`;
     if (!this.secrets.some((secret) => signed(secret) === header("signature"))) return { status: 401, body: "{}" };
-    if (typeof failure?.how === "number") return { status: failure.how, body: "{}", headers: failure.headers ?? {} };
+    if (typeof failure?.how === "number") return { status: failure.how, body: "{}", headers: failure.headers };
     if (request.method === "GET") return { file: request.url ?? "" };
     const answer = this.#take(JSON.parse(body) as Record<string, unknown>, String(request.headers["idempotency-key"]));
     if (failure?.how === "cut-after") throw new Error("cut");

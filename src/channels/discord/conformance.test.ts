@@ -6,8 +6,8 @@ import { createDiscordChannel } from "./index.ts";
 
 const discord = createDiscordChannel({ timings: { ...TIMINGS, reidentifyMs: 10, cursorMs: 20, storeRetryMs: 20 } }) as Channel;
 
-async function openStage(): Promise<Stage> {
-  const server = await DiscordServer.start();
+async function openStage(heartbeatMs = 400): Promise<Stage> {
+  const server = await DiscordServer.start({ heartbeatMs });
   return {
     config: server.config(),
     otherConfig: server.config({}, OTHER_BOT),
@@ -17,8 +17,15 @@ async function openStage(): Promise<Stage> {
     sent: () => server.sent().map((message) => message.content),
     drop: (how) => server.drop(how),
     heal: () => server.heal(),
+    slow: (ms) => void (server.lagMs = ms),
+    nonsense() {
+      for (const frame of ["{", "[]", "null", { op: 0, s: "x", t: "MESSAGE_CREATE" }, { op: 99, d: {} }]) server.say(frame);
+      server.dispatch("MESSAGE_CREATE", { id: "x", channel_id: ROOM });
+      server.dispatch("MESSAGE_CREATE", { id: "1", channel_id: "../../x", author: { id: "2" } });
+      server.dispatch("NO_SUCH_EVENT", { a: 1 });
+    },
     close: () => server.close(),
   };
 }
 
-testChannel(discord, openStage, false);
+testChannel(discord, openStage, false, { channel: createDiscordChannel() as Channel, openStage: () => openStage(41_250) });

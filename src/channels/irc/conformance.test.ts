@@ -1,20 +1,41 @@
 import { createServer, connect, type AddressInfo, type Socket } from "node:net";
 import { testChannel, type Stage } from "../../../test/channel-kit/conformance.ts";
 import { IrcPeer } from "../../../test/channel-kit/irc-peer.ts";
+import { late } from "../../../test/channel-kit/late.ts";
 import { noNgircd, startNgircd } from "../../../test/channel-kit/ngircd.ts";
+import { startScriptedIrc } from "../../../test/channel-kit/scripted-irc.ts";
 import type { Channel } from "../channel.ts";
 import { TIMINGS } from "./connection.ts";
 import { createIrcChannel } from "./index.ts";
 
 const irc = createIrcChannel({ timings: { ...TIMINGS, quietMs: 400, pongMs: 400, rejoinMs: 50, nickRetryMs: 100 } }) as Channel;
 
+/** What no server should send. */
+const NONSENSE = [
+  "",
+  ":",
+  ":::",
+  "@",
+  ":a",
+  "@=;=; :x",
+  "001",
+  "433",
+  "353 a",
+  "JOIN",
+  ":x!y@z PRIVMSG",
+  ":x!y@z PRIVMSG robot :caf\xe9",
+  "x".repeat(60_000),
+];
+
 /** A real server behind a wire that can be cut or go silent, and a person in the bot's room. */
 async function openStage(): Promise<Stage> {
   const server = await startNgircd({ password: "pw" });
   const peer = await IrcPeer.join(server.port, "person", ["#stage"], "pw");
   const sockets = new Set<Socket>();
+  const clients = new Set<Socket>();
   let silent = false;
   const wire = createServer((client) => {
+    clients.add(client);
     const upstream = connect(server.port, "127.0.0.1");
     for (const [from, to] of [
       [client, upstream],
@@ -47,6 +68,7 @@ async function openStage(): Promise<Stage> {
     sent: () => peer.said().map((line) => line.text),
     drop: (how) => (how === "close" ? cut() : void (silent = true)),
     heal: () => void (silent = false),
+    nonsense: () => clients.forEach((client) => NONSENSE.forEach((line) => client.write(Buffer.from(`${line}\r\n`, "latin1")))),
     async close() {
       peer.close();
       cut();
@@ -56,4 +78,47 @@ async function openStage(): Promise<Stage> {
   };
 }
 
-testChannel(irc, openStage, noNgircd);
+const answer = (line: string, say: (line: string) => void): void => {
+  if (line.startsWith("CAP END")) say(":s 001 bot :hi\r\n:s 376 bot :end");
+  else if (line.startsWith("CAP LS")) say(":s CAP * LS :server-time");
+  else if (line.startsWith("CAP REQ")) say(`:s CAP * ACK :${line.slice(9)}`);
+  else if (line.startsWith("PING")) say(`:s PONG s ${line.slice(5)}`);
+  else if (line.startsWith("JOIN")) say(`:bot!b@h ${line}`);
+};
+
+/** A server of this process, whose time is virtual as well; it is slow where real ones are: before its first word. */
+async function openPatientStage(): Promise<Stage> {
+  let lagMs = 0;
+  let silent = false;
+  const begun = new WeakSet<Socket>();
+  const server = await startScriptedIrc({
+    async on(line, say, socket) {
+      if (silent) return;
+      if (!begun.has(socket)) {
+        begun.add(socket);
+        await late(lagMs);
+      }
+      answer(line, say);
+    },
+  });
+  const config = { host: "127.0.0.1", port: server.port, tls: false, nick: "bot", channels: ["#stage"] };
+  const cut = (): void => server.sockets.forEach((socket) => socket.destroy());
+  return {
+    config,
+    otherConfig: { ...config, nick: "bot2" },
+    refusedConfig: null,
+    chat: { kind: "group", id: "#stage" },
+    push: (text) => server.sockets.forEach((socket) => socket.write(`:al!a@h PRIVMSG #stage :${text}\r\n`)),
+    sent: () => server.lines.filter((line) => line.startsWith("PRIVMSG")),
+    drop: (how) => (how === "close" ? cut() : void (silent = true)),
+    heal() {
+      silent = false;
+      cut();
+    },
+    slow: (ms) => void (lagMs = ms),
+    nonsense: () => undefined,
+    close: () => server.close(),
+  };
+}
+
+testChannel(irc, openStage, noNgircd, { channel: createIrcChannel() as Channel, openStage: openPatientStage });

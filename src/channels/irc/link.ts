@@ -13,10 +13,12 @@ const SENDERS = 1_000;
 /** Nobody has this nick: worth another look after this time. */
 const OFFLINE_RETRY_MS = 60_000;
 
+/** "Try again later" names the command that was refused, all others name whom it was for. */
+const TRY_AGAIN = "263";
 /** Numerics that refuse a message, and whether trying again can help without anybody's doing. */
 const REFUSALS: ReadonlyMap<string, { retryAfterMs: number | null }> = new Map([
   ["401", { retryAfterMs: OFFLINE_RETRY_MS }],
-  ["263", { retryAfterMs: 10_000 }],
+  [TRY_AGAIN, { retryAfterMs: 10_000 }],
   ["403", { retryAfterMs: null }],
   ["404", { retryAfterMs: null }],
   ["407", { retryAfterMs: null }],
@@ -69,7 +71,9 @@ export class IrcLink implements Link {
 
   onRefusal(target: string, code: string, text: string): void {
     const pending = this.#pending;
-    if (!pending || !REFUSALS.has(code) || this.#session.fold(target) !== this.#session.fold(pending.target)) return;
+    if (!pending || !REFUSALS.has(code)) return;
+    const isMeant = code === TRY_AGAIN ? target === "PRIVMSG" : this.#session.fold(target) === this.#session.fold(pending.target);
+    if (!isMeant) return;
     pending.refusals.push({ code, text });
     pending.sending.cancel();
   }

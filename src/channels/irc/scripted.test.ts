@@ -141,6 +141,22 @@ test("a connection that dies after the bytes were written leaves the part unknow
   await server.close();
 });
 
+test("a server that takes no message at the moment refuses it, and it is tried again", async () => {
+  const server = await startScriptedIrc(
+    modern((line, say) => {
+      if (line.startsWith("PRIVMSG")) say(":s 263 bot PRIVMSG :Please wait a while and try again.");
+      return line.startsWith("PRIVMSG");
+    }),
+  );
+  const rig = await openRig(irc, { ...base, port: server.port, channels: ["#a"] });
+  await rig.until(() => server.lines.includes("JOIN #a"), "the join");
+  await rig.state("ready");
+  const refused = await rig.send({ kind: "group", id: "#a" }, "hello");
+  assert.ok(refused.state === "refused" && refused.retryable && refused.retryAfterMs! > 0, JSON.stringify(refused));
+  await rig.close();
+  await server.close();
+});
+
 test("lines that are too long, not UTF-8 or nonsense do not end the connection", async () => {
   const server = await startScriptedIrc(modern());
   const rig = await openRig(irc, { ...base, port: server.port });

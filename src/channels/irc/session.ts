@@ -20,7 +20,7 @@ export type SessionHooks = {
   /** All rooms are joined (null), or not, and why. */
   onRooms(cause: string | null): void;
   onMessage(line: Line): void;
-  /** The server refused something addressed to `target`. */
+  /** The server refused something addressed to `target`, or a command of that name. */
   onRefusal(target: string, code: string, text: string): void;
 };
 
@@ -305,6 +305,7 @@ const HANDLERS: Readonly<Record<string, (session: Session, line: Line) => void>>
   AUTHENTICATE: (session, line) => line.params[0] === "+" && session.authenticate(),
   "001": (session, line) => session.welcome(line),
   "005": (session, line) => session.supports(line),
+  "263": (session, line) => session.refused(line),
   "302": (session, line) => session.userhost(line),
   "376": (session) => session.registered(),
   "396": (session, line) => session.hostChanged(line),

@@ -1,5 +1,5 @@
 import { testChannel, type Stage } from "../../../test/channel-kit/conformance.ts";
-import { ADA, OTHER_NUMBER, SignalServer } from "../../../test/channel-kit/signal-server.ts";
+import { ADA, NUMBER, OTHER_NUMBER, SignalServer } from "../../../test/channel-kit/signal-server.ts";
 import type { Channel } from "../channel.ts";
 import { TIMINGS } from "./connection.ts";
 import { createSignalChannel } from "./index.ts";
@@ -8,10 +8,10 @@ const timings = { ...TIMINGS, streamQuietMs: 1_500, socketQuietMs: 1_500, openMs
 const signal = createSignalChannel({ timings }) as Channel;
 
 /** The conformance suite, over the daemon and over the container. */
-function openStage(kind: "external-native" | "container") {
+function openStage(kind: "external-native" | "container", aliveMs = 100) {
   return async (): Promise<Stage> => {
     const server = await SignalServer.start();
-    server.keepAliveMs = server.pingMs = 100;
+    server.keepAliveMs = server.pingMs = aliveMs;
     return {
       config: server.config(undefined, kind),
       otherConfig: server.config(OTHER_NUMBER, kind),
@@ -21,10 +21,16 @@ function openStage(kind: "external-native" | "container") {
       sent: () => server.sent(),
       drop: (how) => server.drop(how),
       heal: () => server.heal(),
+      slow: (ms) => void (server.lagMs = ms),
+      nonsense() {
+        for (const envelope of [undefined, [], { dataMessage: 5 }]) server.pushRaw({ account: NUMBER, envelope });
+        server.pushRaw({});
+        server.push({ dataMessage: { message: "no sender" } });
+      },
       close: () => server.close(),
     };
   };
 }
 
-testChannel(signal, openStage("external-native"), false);
-testChannel(signal, openStage("container"), false);
+for (const kind of ["external-native", "container"] as const)
+  testChannel(signal, openStage(kind), false, { channel: createSignalChannel() as Channel, openStage: openStage(kind, 15_000) });

@@ -59,7 +59,10 @@ export class ContainerBackend implements Backend {
     };
     const watch = (ms: number): void => {
       cancel?.();
-      if (!over) cancel = clock.after(ms, () => end(new Error(`the container has sent nothing for ${ms / 1_000} s`)));
+      if (over) return;
+      // A socket that we do not read at the moment is not a silent one.
+      const late = (): void => (socket.isPaused ? watch(ms) : end(new Error(`the container has sent nothing for ${ms / 1_000} s`)));
+      cancel = clock.after(ms, late);
     };
     const seen = (): void => {
       watch(quietMs);
@@ -75,7 +78,8 @@ export class ContainerBackend implements Backend {
     socket.on("message", (data) => {
       seen();
       waiting.push(fromJson(String(data)));
-      if (waiting.length >= LIMITS.signalPendingEvents) end(new Error("more came than could be stored; the rest waits at Signal"));
+      // What the container has written it never writes again: it has to wait with the rest until there is room.
+      if (waiting.length >= LIMITS.channelPendingEvents) socket.pause();
       wake?.();
     });
     socket.on("error", (err) => end(new Error(causeOf(err))));
@@ -84,8 +88,10 @@ export class ContainerBackend implements Backend {
     try {
       for (;;) {
         // What was read before the end is still handed over.
-        if (waiting.length > 0) yield waiting.splice(0);
-        else if (over) throw over as Error;
+        if (waiting.length > 0) {
+          yield waiting.splice(0);
+          if (socket.isPaused && waiting.length < LIMITS.channelPendingEvents) socket.resume();
+        } else if (over) throw over as Error;
         else await new Promise<void>((resolve) => (wake = resolve));
       }
     } finally {

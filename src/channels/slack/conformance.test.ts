@@ -8,8 +8,8 @@ const slack = createSlackChannel({
   timings: { ...TIMINGS, openMs: 500, quietMs: 400, lingerMs: 100, retryMs: 20, storeMs: 20 },
 }) as Channel;
 
-async function openStage(): Promise<Stage> {
-  const server = await SlackServer.start();
+async function openStage(pingMs = 50): Promise<Stage> {
+  const server = await SlackServer.start({ pingMs });
   return {
     config: server.config(),
     otherConfig: server.config(OTHER_BOT, OTHER_APP),
@@ -19,8 +19,14 @@ async function openStage(): Promise<Stage> {
     sent: () => server.sent(),
     drop: (how) => server.drop(how),
     heal: () => server.heal(),
+    slow: (ms) => void (server.lagMs = ms),
+    nonsense() {
+      for (const frame of ["no json", "[1]", '{"type":"new_kind"}']) server.raw(frame);
+      server.event({ type: "message", channel: "../x", ts: "1.1", user: "U1", text: "x" });
+      server.event({ type: "channel_rename", channel: {} });
+    },
     close: () => server.close(),
   };
 }
 
-testChannel(slack, openStage, false);
+testChannel(slack, openStage, false, { channel: createSlackChannel() as Channel, openStage: () => openStage(15_000) });

@@ -127,8 +127,12 @@ async function openSocket(deps: Deps): Promise<Socket> {
   let quiet: (() => void) | null = null;
   const alive = (): void => {
     host.alive();
+    watch();
+  };
+  const watch = (): void => {
     quiet?.();
-    quiet = clock.after(timings.quietMs, () => leaving.resolve("quiet"));
+    // A socket that we do not read at the moment is not a silent one.
+    quiet = clock.after(timings.quietMs, () => (socket.isPaused ? watch() : leaving.resolve("quiet")));
   };
   const end = (cause: string): void => {
     deadline();
@@ -137,7 +141,7 @@ async function openSocket(deps: Deps): Promise<Socket> {
     hello.reject(new Error(`Slack has closed the connection: ${cause}`));
   };
   const close = (): void => {
-    if (isOpen(socket)) socket.close(1000);
+    if (isOpen(socket) && !socket.isPaused) socket.close(1000);
     else socket.terminate();
     end("we have closed it");
   };
@@ -182,13 +186,19 @@ function endsAt({ clock, timings, signal }: Deps, hello: Raw, leave: () => void)
   void pause(clock, Math.max(seconds * 500, seconds * 1_000 - timings.marginMs), signal).then(leave);
 }
 
-/** Acknowledges on the socket that has brought the envelope, when it is stored. On a closed one Slack sends it again elsewhere. */
+/**
+ * Acknowledges on the socket that has brought the envelope, when it is stored. On a closed one Slack sends it again elsewhere. While too
+ * many wait, the socket is not read: closing it would bring all of them again.
+ */
 function take({ intake, signal, fail }: Deps, socket: WebSocket, frame: Raw): void {
   const id = frame["envelope_id"];
   if (typeof id !== "string" && frame["payload"] === undefined) return;
-  intake.take(frame["payload"]).then(
+  const stored = intake.take(frame["payload"]);
+  if (intake.isFull) socket.pause();
+  stored.then(
     () => {
       if (typeof id === "string" && isOpen(socket)) socket.send(JSON.stringify({ envelope_id: id }));
+      if (socket.isPaused && !intake.isFull) socket.resume();
     },
     (err: unknown) => {
       if (!signal.aborted) fail(err);

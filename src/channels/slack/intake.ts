@@ -40,9 +40,13 @@ export class Intake {
     return this.#first;
   }
 
-  /** Resolves when the payload is stored; rejects when the connection ends before, or when too many wait. */
+  /** So many wait to be stored that nothing more should be read until some are. */
+  get isFull(): boolean {
+    return this.#waiting >= LIMITS.channelPendingEvents;
+  }
+
+  /** Resolves when the payload is stored; rejects when the connection ends before. */
   take(payload: unknown): Promise<void> {
-    if (this.#waiting >= LIMITS.channelPendingEvents) return Promise.reject(new Error("too many events wait to be stored"));
     return this.#queue(() => this.#keep(decode(payload, this.#session.facts())));
   }
 

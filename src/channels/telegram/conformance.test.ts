@@ -17,8 +17,12 @@ async function openStage(): Promise<Stage> {
     sent: () => server.sent(),
     drop: (how) => server.drop(how),
     heal: () => server.heal(),
+    slow: (ms) => void (server.lagMs = ms),
+    nonsense() {
+      for (const update of [{}, { message: { text: 5 } }, { message: "nonsense" }, { callback_query: [] }]) server.push(update);
+    },
     close: () => server.close(),
   };
 }
 
-testChannel(telegram, openStage, false);
+testChannel(telegram, openStage, false, { channel: createTelegramChannel() as Channel, openStage });

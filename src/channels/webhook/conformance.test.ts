@@ -1,4 +1,6 @@
+import assert from "node:assert/strict";
 import { testChannel, type Stage } from "../../../test/channel-kit/conformance.ts";
+import type { Rig } from "../../../test/channel-kit/rig.ts";
 import { WebhookPeer } from "../../../test/channel-kit/webhook-peer.ts";
 import { asId, type AccountId, type ChannelId } from "../../core/ids.ts";
 import type { Channel } from "../channel.ts";
@@ -12,20 +14,35 @@ async function openStage(): Promise<Stage> {
   const peer = await new WebhookPeer().start();
   peer.secrets.push(OTHER_SECRET);
   let pushed = 0;
+  const receive = (rig: Rig, body: string): ReturnType<Rig["host"]["receive"]> => {
+    const headers = peer.sign(`in-${++pushed}`, body);
+    const request = { method: "POST", path: "/channels/webhook", query: "", headers, body: Buffer.from(body) };
+    return rig.host.receive(asId<ChannelId>("webhook"), asId<AccountId>("default"), request);
+  };
   return {
     config: { secret: peer.secret, outboundUrl: peer.url },
     otherConfig: { secret: OTHER_SECRET, outboundUrl: peer.url },
     refusedConfig: null,
     chat,
-    push(text, rig) {
-      const body = JSON.stringify({ type: "message", chat, sender: { id: chat.id }, text });
-      const headers = peer.sign(`in-${++pushed}`, body);
-      const request = { method: "POST", path: "/channels/webhook", query: "", headers, body: Buffer.from(body) };
-      void rig.host.receive(asId<ChannelId>("webhook"), asId<AccountId>("default"), request);
-    },
+    push: (text, rig) => void receive(rig, JSON.stringify({ type: "message", chat, sender: { id: chat.id }, text })),
     sent: () => peer.messages.map(({ text }) => text),
+    async nonsense(rig) {
+      for (const body of [
+        "",
+        "{",
+        "[]",
+        "null",
+        "5",
+        "{}",
+        '{"type":"message"}',
+        '{"type":"new_kind"}',
+        '{"type":"message","chat":"../x"}',
+      ])
+        assert.equal((await receive(rig, body)).status, 400, body);
+    },
     close: () => peer.close(),
   };
 }
 
-testChannel(createWebhookChannel() as Channel, openStage, false);
+const webhook = createWebhookChannel() as Channel;
+testChannel(webhook, openStage, false, { channel: webhook, openStage });

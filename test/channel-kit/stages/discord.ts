@@ -1,5 +1,6 @@
-import { ALICE, BOB, BOT, DIRECT, DIRECT_BOB, DiscordServer, GUILD, ROOM, THREAD, type Message } from "../discord-server.ts";
-import type { Heard, Person, PlatformStage, StageModule } from "../stage.ts";
+import { ALICE, BOB, BOT, DIRECT, DIRECT_BOB, DiscordServer, GUILD, OTHER_BOT, ROOM, THREAD } from "../discord-server.ts";
+import type { Failure, Message } from "../discord-server.ts";
+import { allOf, type Fault, type Heard, type Person, type PlatformStage, type StageModule } from "../stage.ts";
 
 type Row = { components: { label: string; custom_id: string }[] };
 const people = [
@@ -8,13 +9,21 @@ const people = [
 ] as const;
 const directs: Readonly<Record<string, string>> = { [ALICE]: DIRECT, [BOB]: DIRECT_BOB };
 const userOf = (person: Person) => ({ id: person.id, username: person.name, global_name: null, discriminator: "0", avatar: null });
+const PARROT = { id: OTHER_BOT, username: "parrot", global_name: null, discriminator: "0", avatar: null, bot: true };
+const FAULTS: Readonly<Partial<Record<Fault, Failure>>> = {
+  limit: { status: 429, body: { message: "You are being rate limited.", retry_after: 0.3, global: false } },
+  before: "close-before",
+  after: "close-after",
+};
 const BOT_USER = { id: BOT, username: "robot", discriminator: "0", avatar: null, bot: true };
 
 /** The scripted Discord with one server, one room, one thread in it, and two people. */
-async function open(): Promise<PlatformStage> {
+async function open({ behindMs = 0 }: { behindMs?: number } = {}): Promise<PlatformStage> {
   const server = await DiscordServer.start();
+  server.behindMs = behindMs;
   const last = new Map<string, Message>();
-  const newestInRoom = (): Message => server.sent().findLast((message) => message.channel_id === ROOM)!;
+  const sent = (): readonly Message[] => server.sent().filter(({ author }) => author["id"] === BOT);
+  const newestInRoom = (): Message => sent().findLast((message) => message.channel_id === ROOM)!;
   const { token } = server.config();
   return {
     people,
@@ -46,8 +55,19 @@ async function open(): Promise<PlatformStage> {
     remove: (person) => server.pushDelete(last.get(person.id)!),
     react: (person, emoji) => server.pushReaction(newestInRoom().id, emoji, true, person.id),
     garble: () => server.dispatch("MESSAGE_CREATE", { id: server.id(), channel_id: DIRECT, content: "nobody has written this" }),
+    fail: (how, times) => allOf((["send", "edit"] as const).map((operation) => server.fail(operation, FAULTS[how]!, times))),
+    echo: () => server.dispatch("MESSAGE_CREATE", { ...newestInRoom(), guild_id: GUILD }),
+    bot: (text) => void server.push(`<@${BOT}> ${text}`, { author: PARROT }),
+    gap(person, lines) {
+      for (const { text, ageMs } of lines) {
+        server.behindMs = ageMs;
+        server.push(text, { channel_id: directs[person.id]!, author: userOf(person), quiet: true });
+      }
+      server.behindMs = 0;
+      server.endSessions("quietly");
+    },
     heard: () =>
-      server.sent().map((message): Heard => {
+      sent().map((message): Heard => {
         const { channel_id: channel, content: text } = message;
         const files = (message["files"] as { name: string }[] | undefined) ?? [];
         const rows = (message["components"] as Row[] | undefined) ?? [];
@@ -68,6 +88,7 @@ async function open(): Promise<PlatformStage> {
   };
 }
 
-const stage: StageModule = { open, skip: false, keeps: true, threads: true, rooms: true };
+const without = { refusals: "Discord refuses no markup: what it does not know is shown as it was written" };
+const stage: StageModule = { open, skip: false, keeps: true, threads: true, rooms: true, without };
 export const { skip, keeps, threads, rooms } = stage;
-export { open };
+export { open, without };

@@ -1,7 +1,14 @@
-import type { Heard, Person, PlatformStage, StageModule } from "../stage.ts";
-import { ADA, BOB, GROUP, NUMBER, SELF_UUID, SignalServer } from "../signal-server.ts";
+import type { Fault, Heard, Person, PlatformStage, StageModule } from "../stage.ts";
+import { ADA, BOB, GROUP, NUMBER, SELF_UUID, SignalServer, type Failure, type Human } from "../signal-server.ts";
 
 const HUMANS = [ADA, BOB] as const;
+const SELF: Human = { uuid: SELF_UUID, number: NUMBER, name: "robot" };
+const FAULTS: Readonly<Record<Fault, Failure>> = {
+  limit: { code: -5, message: "Rate limited", results: [{ type: "RATE_LIMIT_FAILURE", retryAfterSeconds: 1 }] },
+  before: { code: -32_603, message: "Failed to send message: chat.signal.org (ConnectException)" },
+  after: "close-after",
+  markup: { code: -1, message: "Invalid style: BOLD" },
+};
 const humanOf = (person: Person) => HUMANS.find(({ uuid }) => person.id === `uuid:${uuid}`)!;
 
 /** The scripted signal-cli with two people, who share a group with the bot. */
@@ -42,9 +49,18 @@ async function open(): Promise<PlatformStage> {
       server.say("", { from: humanOf(person), group: true, message: null, reaction: { emoji, ...target, isRemove: false } });
     },
     garble: () => void server.say("at no time", { timestamp: "nonsense" }),
+    fail: (how, times) => server.fail("send", FAULTS[how], times),
+    // A message of ours that was written on another device, and one that comes as if it were somebody's.
+    echo() {
+      const { at: timestamp, text: message } = newestInRoom();
+      const groupInfo = { groupId: GROUP, groupName: "Room", revision: 3, type: "DELIVER" };
+      const sentMessage = { timestamp, message, expiresInSeconds: 0, viewOnce: false, groupInfo };
+      server.push(server.envelope(SELF, { syncMessage: { sentMessage } }));
+      server.say(message, { from: SELF, group: true });
+    },
     heard: () =>
-      server.shown().map(({ to, text, files }): Heard => {
-        const more = { text, ...(files[0] && { file: files[0].name }) };
+      server.shown().map(({ to, text, files, styles }): Heard => {
+        const more = { text, marked: styles.length > 0, ...(files[0] && { file: files[0].name }) };
         return to === GROUP ? { where: "room", to, ...more } : { where: "direct", to: `uuid:${to}`, ...more };
       }),
     close: () => server.close(),
@@ -52,6 +68,10 @@ async function open(): Promise<PlatformStage> {
 }
 
 /** What waits while nobody listens comes later, but what was written to a listener that dies does not come again. */
-const stage: StageModule = { open, skip: false, keeps: false, threads: false, rooms: true };
+const without = {
+  bots: "Signal does not say who is a bot",
+  history: "Signal keeps what nobody has fetched, and gives it out once",
+};
+const stage: StageModule = { open, skip: false, keeps: false, threads: false, rooms: true, without };
 export const { skip, keeps, threads, rooms } = stage;
-export { open };
+export { open, without };

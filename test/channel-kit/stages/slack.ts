@@ -1,5 +1,5 @@
-import { ADA, APP_TOKEN, BOB, BOT_TOKEN, BOT_USER, DM, DM_BOB, ROOM, SlackServer } from "../slack-server.ts";
-import type { Heard, Person, PlatformStage, StageModule } from "../stage.ts";
+import { ADA, APP_TOKEN, BOB, BOT_ID, BOT_TOKEN, BOT_USER, DM, DM_BOB, ROOM, SlackServer, type Failure } from "../slack-server.ts";
+import { allOf, type Fault, type Heard, type Person, type PlatformStage, type StageModule } from "../stage.ts";
 
 type Json = Record<string, unknown>;
 type Block = { elements?: { type: string; action_id: string; value: string; text: { text: string } }[] };
@@ -12,9 +12,17 @@ const directs: Readonly<Record<string, string>> = { [ADA]: DM, [BOB]: DM_BOB };
 const ROOT = "1700000000.000100";
 const toEmoji: Readonly<Record<string, string>> = { "👍": "+1" };
 
+const FAULTS: Readonly<Record<Fault, Failure>> = {
+  limit: { status: 429, retryAfter: 1 },
+  before: "close-before",
+  after: "close-after",
+  markup: { error: "invalid_message_text" },
+};
+
 /** The scripted Slack with one channel, one thread in it, and two people. */
-async function open(): Promise<PlatformStage> {
+async function open({ behindMs = 0 }: { behindMs?: number } = {}): Promise<PlatformStage> {
   const server = await SlackServer.start();
+  server.behindMs = behindMs;
   const last = new Map<string, Json>();
   const newestInRoom = () => server.shown().findLast(({ channel }) => channel === ROOM)!;
   const change = (person: Person, subtype: string, more: Json): void =>
@@ -52,6 +60,21 @@ async function open(): Promise<PlatformStage> {
       server.event({ type: "reaction_added", user: person.id, reaction: toEmoji[emoji]!, item, event_ts: server.ts() });
     },
     garble: () => void server.event({ type: "message", channel: DM, channel_type: "im", user: ADA, text: "at no time", ts: "nonsense" }),
+    fail: (how, times) => allOf(["chat.postMessage", "chat.update"].map((method) => server.fail(method, FAULTS[how], times))),
+    echo() {
+      const { ts, text } = newestInRoom();
+      server.event({ type: "message", channel: ROOM, channel_type: "channel", user: BOT_USER, bot_id: BOT_ID, ts, text });
+    },
+    bot: (text) => void server.sayInRoom(`<@${BOT_USER}> ${text}`, { user: "U000BOT9", bot_id: "B0000009" }),
+    gap(person, lines) {
+      for (const { text, ageMs } of lines) {
+        server.behindMs = ageMs;
+        server.message({ text, user: person.id, channel: directs[person.id]! });
+      }
+      server.behindMs = 0;
+      server.drop("close");
+      server.heal();
+    },
     heard: () =>
       server.shown().map(({ channel, ts, thread, text, file, blocks }): Heard => {
         const buttons = ((blocks as Block[] | undefined) ?? [])
@@ -68,7 +91,7 @@ async function open(): Promise<PlatformStage> {
                 actions: [{ type: "button", action_id, value }],
               }),
           }));
-        const more = { text, ...(file !== undefined && { file }), ...(buttons.length > 0 && { buttons }) };
+        const more = { text, marked: /[*`]/.test(text), ...(file !== undefined && { file }), ...(buttons.length > 0 && { buttons }) };
         if (channel !== ROOM) return { where: "direct", to: channel === DM ? ADA : BOB, ...more };
         return { where: thread === undefined ? "room" : "thread", to: ROOM, ...more };
       }),

@@ -1,5 +1,5 @@
-import type { Heard, Person, PlatformStage, StageModule } from "../stage.ts";
-import { PERSON, TelegramServer, TOKEN } from "../telegram-server.ts";
+import { allOf, type Fault, type Heard, type Person, type PlatformStage, type StageModule } from "../stage.ts";
+import { PERSON, TelegramServer, TOKEN, type Failure } from "../telegram-server.ts";
 
 type Json = Record<string, unknown>;
 type Markup = { inline_keyboard: { text: string; callback_data: string }[][] };
@@ -9,6 +9,14 @@ const MOVED = { ...ROOM, id: -1_005_678 };
 const TOPIC = 42;
 const MENTION = "@Test_Bot";
 const BOT = { id: Number(TOKEN.split(":")[0]), is_bot: true, first_name: "Test_Bot", username: "Test_Bot" };
+const PARROT = { id: 1009, is_bot: true, first_name: "Parrot", username: "Parrot_Bot" };
+const FAULTS: Readonly<Record<Fault, Failure>> = {
+  limit: { status: 429, description: "Too Many Requests: retry after 1", parameters: { retry_after: 1 } },
+  // Something in between refuses it: Telegram has not seen it.
+  before: { status: 403, page: "<h1>Forbidden</h1>" },
+  after: "close-after",
+  markup: { status: 400, description: "Bad Request: can't parse entities: Unsupported start tag at byte offset 10" },
+};
 const userOf = (person: Person): (typeof USERS)[number] => USERS.find((user) => String(user.id) === person.id)!;
 const directOf = (person: Person): Json => ({ id: userOf(person).id, type: "private", first_name: userOf(person).first_name });
 
@@ -71,8 +79,14 @@ async function open(): Promise<PlatformStage> {
       room = MOVED;
     },
     garble: () => void server.push({ message: server.message({ chat: { id: "nonsense", type: "private" }, text: "x" }) }),
+    fail: (how, times) => allOf(["sendMessage", "editMessageText"].map((method) => server.fail(method, FAULTS[how], times))),
+    echo: () => void server.push({ message: server.message({ from: BOT, chat: room, text: newestInRoom().text }) }),
+    bot(text) {
+      const entities = [{ type: "mention", offset: 0, length: MENTION.length }];
+      server.push({ message: server.message({ from: PARROT, chat: room, text: `${MENTION} ${text}`, entities }) });
+    },
     heard: () =>
-      server.shown().map(({ id, chat, thread, text, file, markup }): Heard => {
+      server.shown().map(({ id, chat, thread, text, file, markup, marked }): Heard => {
         const isRoom = chat === String(ROOM.id) || chat === String(MOVED.id);
         const rows = (markup as Markup | undefined)?.inline_keyboard ?? [];
         const buttons = rows.flat().map((button) => ({
@@ -83,7 +97,14 @@ async function open(): Promise<PlatformStage> {
           },
         }));
         const where = !isRoom ? "direct" : thread === undefined ? "room" : "thread";
-        return { where, to: chat, text, ...(file !== undefined && { file }), ...(buttons.length > 0 && { buttons }) };
+        return {
+          where,
+          to: chat,
+          text,
+          marked: marked === true,
+          ...(file !== undefined && { file }),
+          ...(buttons.length > 0 && { buttons }),
+        };
       }),
     repeat: () => server.again(),
     // Whoever connects begins with getMe.
@@ -92,6 +113,7 @@ async function open(): Promise<PlatformStage> {
   };
 }
 
-const stage: StageModule = { open, skip: false, keeps: true, threads: true, rooms: true };
+const without = { history: "Telegram keeps what nobody has taken, and shows bots no history" };
+const stage: StageModule = { open, skip: false, keeps: true, threads: true, rooms: true, without };
 export const { skip, keeps, threads, rooms } = stage;
-export { open };
+export { open, without };

@@ -120,6 +120,9 @@ const stage: StageModule = {
     downloads: "a picture comes with its message, and nothing is fetched",
     parts: "an answer is one message of the transcript",
     outbox: "an answer is in the transcript, and not sent anywhere",
+    refusals: "the page gets Markdown as it is, and shows what it cannot read as it was written",
+    bots: "only clients with credentials of the gateway write here, and who is a bot is nowhere said",
+    history: "a client sends again what was not taken",
   },
 };
 export const { skip, keeps, threads, rooms, marks, without } = stage;

@@ -1,8 +1,9 @@
-import type { Heard, Person, PlatformStage, Where } from "../stage.ts";
+import type { Fault, Heard, Person, PlatformStage, Where } from "../stage.ts";
 import { WebhookPeer } from "../webhook-peer.ts";
 
 const ROOM = "room-1";
 const THREAD = "thread-1";
+const FAULTS: Readonly<Partial<Record<Fault, number | "cut-after">>> = { limit: 429, before: 503, after: "cut-after" };
 const chatOf = (person: Person, where: Where) => (where === "direct" ? { kind: "direct", id: person.id } : { kind: "group", id: ROOM });
 
 /** A chat of its own behind the documented contract. */
@@ -48,6 +49,20 @@ export async function open(): Promise<PlatformStage> {
     remove: (person) => peer.push({ type: "delete", chat: chatOf(person, "direct"), message: last.get(person.id)! }),
     react: (person, emoji) =>
       peer.push({ type: "reaction", chat: chatOf(person, "room"), sender: person, message: newestInRoom(), emoji, added: true }),
+    fail(how, times) {
+      const headers = how === "limit" ? { "retry-after": "1" } : {};
+      return peer.fail(FAULTS[how]!, times, headers, ["message", "edit"]);
+    },
+    // Nothing of ours comes back: the contract asks a peer for what others say.
+    bot: (text) =>
+      peer.push({
+        type: "message",
+        message: `m${++said}`,
+        chat: { kind: "group", id: ROOM },
+        sender: { id: "u-parrot", name: "Parrot", isBot: true },
+        text,
+        mentionsSelf: true,
+      }),
     heard: () =>
       peer.messages.map((each): Heard => ({
         where: each.thread ? "thread" : each.chat.kind === "direct" ? "direct" : "room",
@@ -70,4 +85,8 @@ export const skip = false;
 export const keeps = true;
 export const threads = true;
 export const rooms = true;
-export const without = { previews: "the contract has no previews: a peer gets complete answers" };
+export const without = {
+  previews: "the contract has no previews: a peer gets complete answers",
+  refusals: "a peer gets Markdown as it is, and the contract knows no refusal of it",
+  history: "a peer sends again what was not taken",
+};

@@ -1,0 +1,3 @@
+import { playBadDays } from "./bad-days.ts";
+
+await playBadDays("webhook");
