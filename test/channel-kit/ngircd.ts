@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer, type AddressInfo } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -8,12 +9,22 @@ const BINARY = "/usr/sbin/ngircd";
 /** Why the real server cannot be used here, or false. For `test(name, { skip }, ...)`. */
 export const noNgircd: string | false = existsSync(BINARY) ? false : `${BINARY} is missing; install the Debian package ngircd`;
 
+/**
+ * A port that nobody listens on, below those that the system gives to connections: one of them would be gone to some client while the
+ * server that was to have it is away.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(10_240, 32_768);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 export type Ngircd = { port: number; stop(signal?: NodeJS.Signals): Promise<void>; restart(): Promise<void>; close(): Promise<void> };
