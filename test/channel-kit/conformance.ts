@@ -29,7 +29,8 @@ export type Stage = {
 };
 
 /** A channel with the times of the product, and a platform that keeps its own: for what takes hours, in virtual time. */
-export type Patient = { channel: Channel; openStage: () => Promise<Stage> };
+export type Patient = { channel: Channel; openStage: () => Promise<PatientStage> };
+export type PatientStage = Pick<Stage, "config" | "push" | "drop" | "heal" | "slow" | "close">;
 
 type Runner = (rig: Rig, stage: Stage, channel: Channel) => Promise<void>;
 
@@ -146,10 +147,10 @@ async function delivered(rig: Rig, stage: Stage, text: string): Promise<void> {
   await rig.until(() => stage.sent().includes(text), "the text");
 }
 
-type PatientRunner = (rig: Rig, stage: Stage, time: VirtualTime) => Promise<void>;
+type PatientRunner = (rig: Rig, stage: PatientStage, time: VirtualTime) => Promise<void>;
 
 /** Scenarios in virtual time. `before`: what is done to the platform before the channel connects. */
-const PATIENT: readonly { name: string; before?: (stage: Stage) => unknown; play: PatientRunner }[] = [
+const PATIENT: readonly { name: string; before?: (stage: PatientStage) => unknown; play: PatientRunner }[] = [
   {
     name: "scenario 20: a platform that takes ten seconds for each answer is waited for",
     before: (stage) => stage.slow!(10_000),

@@ -1,5 +1,5 @@
 import { createServer, connect, type AddressInfo, type Socket } from "node:net";
-import { testChannel, type Stage } from "../../../test/channel-kit/conformance.ts";
+import { testChannel, type PatientStage, type Stage } from "../../../test/channel-kit/conformance.ts";
 import { IrcPeer } from "../../../test/channel-kit/irc-peer.ts";
 import { late } from "../../../test/channel-kit/late.ts";
 import { noNgircd, startNgircd } from "../../../test/channel-kit/ngircd.ts";
@@ -87,7 +87,7 @@ const answer = (line: string, say: (line: string) => void): void => {
 };
 
 /** A server of this process, whose time is virtual as well; it is slow where real ones are: before its first word. */
-async function openPatientStage(): Promise<Stage> {
+async function openPatientStage(): Promise<PatientStage> {
   let lagMs = 0;
   let silent = false;
   const begun = new WeakSet<Socket>();
@@ -105,18 +105,13 @@ async function openPatientStage(): Promise<Stage> {
   const cut = (): void => server.sockets.forEach((socket) => socket.destroy());
   return {
     config,
-    otherConfig: { ...config, nick: "bot2" },
-    refusedConfig: null,
-    chat: { kind: "group", id: "#stage" },
     push: (text) => server.sockets.forEach((socket) => socket.write(`:al!a@h PRIVMSG #stage :${text}\r\n`)),
-    sent: () => server.lines.filter((line) => line.startsWith("PRIVMSG")),
     drop: (how) => (how === "close" ? cut() : void (silent = true)),
     heal() {
       silent = false;
       cut();
     },
     slow: (ms) => void (lagMs = ms),
-    nonsense: () => undefined,
     close: () => server.close(),
   };
 }

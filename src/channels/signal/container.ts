@@ -90,7 +90,10 @@ export class ContainerBackend implements Backend {
         // What was read before the end is still handed over.
         if (waiting.length > 0) {
           yield waiting.splice(0);
-          if (socket.isPaused && waiting.length < LIMITS.channelPendingEvents) socket.resume();
+          if (socket.isPaused && waiting.length < LIMITS.channelPendingEvents) {
+            socket.resume();
+            watch(quietMs);
+          }
         } else if (over) throw over as Error;
         else await new Promise<void>((resolve) => (wake = resolve));
       }

@@ -118,7 +118,7 @@ async function addressOf({ api, host, signal, timings, apiRoot }: Deps): Promise
 }
 
 async function openSocket(deps: Deps): Promise<Socket> {
-  const { host, clock, timings, signal } = deps;
+  const { host, clock, timings, intake, signal } = deps;
   const socket = openWebSocket(await addressOf(deps), timings.openMs);
   const hello = Promise.withResolvers<void>();
   const leaving = Promise.withResolvers<"refresh" | "quiet">();
@@ -133,6 +133,15 @@ async function openSocket(deps: Deps): Promise<Socket> {
     quiet?.();
     // A socket that we do not read at the moment is not a silent one.
     quiet = clock.after(timings.quietMs, () => (socket.isPaused ? watch() : leaving.resolve("quiet")));
+  };
+  /** Too many wait to be stored: the socket is not read until there is room. Closing it would bring all of them again. */
+  const hold = async (room: Promise<void>): Promise<void> => {
+    if (socket.isPaused) return;
+    socket.pause();
+    await room;
+    if (!isOpen(socket)) return;
+    socket.resume();
+    watch();
   };
   const end = (cause: string): void => {
     deadline();
@@ -155,6 +164,7 @@ async function openSocket(deps: Deps): Promise<Socket> {
       if (frame["reason"] === "link_disabled") deps.fail(new TerminalError("Socket Mode was switched off for the app", APP_FIX));
       leaving.resolve("refresh");
     } else take(deps, socket, frame);
+    if (intake.room) void hold(intake.room);
     alive();
   });
   socket.on("close", (code, reason) => end(reasonOf(`${code} ${String(reason)}`.trim())));
@@ -186,19 +196,13 @@ function endsAt({ clock, timings, signal }: Deps, hello: Raw, leave: () => void)
   void pause(clock, Math.max(seconds * 500, seconds * 1_000 - timings.marginMs), signal).then(leave);
 }
 
-/**
- * Acknowledges on the socket that has brought the envelope, when it is stored. On a closed one Slack sends it again elsewhere. While too
- * many wait, the socket is not read: closing it would bring all of them again.
- */
+/** Acknowledges on the socket that has brought the envelope, when it is stored. On a closed one Slack sends it again elsewhere. */
 function take({ intake, signal, fail }: Deps, socket: WebSocket, frame: Raw): void {
   const id = frame["envelope_id"];
   if (typeof id !== "string" && frame["payload"] === undefined) return;
-  const stored = intake.take(frame["payload"]);
-  if (intake.isFull) socket.pause();
-  stored.then(
+  intake.take(frame["payload"]).then(
     () => {
       if (typeof id === "string" && isOpen(socket)) socket.send(JSON.stringify({ envelope_id: id }));
-      if (socket.isPaused && !intake.isFull) socket.resume();
     },
     (err: unknown) => {
       if (!signal.aborted) fail(err);

@@ -25,6 +25,8 @@ export class Intake {
   readonly #first: Promise<void>;
   #tail: Promise<void>;
   #waiting = 0;
+  /** Resolved when there is room again; null while there is. */
+  #room: PromiseWithResolvers<void> | null = null;
 
   constructor(session: Session) {
     this.#session = session;
@@ -40,9 +42,9 @@ export class Intake {
     return this.#first;
   }
 
-  /** So many wait to be stored that nothing more should be read until some are. */
-  get isFull(): boolean {
-    return this.#waiting >= LIMITS.channelPendingEvents;
+  /** While so many wait to be stored that nothing more should be read: what resolves when half of them are. */
+  get room(): Promise<void> | null {
+    return this.#room?.promise ?? null;
   }
 
   /** Resolves when the payload is stored; rejects when the connection ends before. */
@@ -112,10 +114,16 @@ export class Intake {
   }
 
   #queue(run: () => Promise<void>): Promise<void> {
-    this.#waiting++;
-    const done = this.#tail.then(run).finally(() => this.#waiting--);
+    if (++this.#waiting >= LIMITS.channelPendingEvents) this.#room ??= Promise.withResolvers();
+    const done = this.#tail.then(run).finally(() => this.#leave());
     this.#tail = done.catch(() => undefined);
     return done;
+  }
+
+  #leave(): void {
+    if (--this.#waiting > LIMITS.channelPendingEvents / 2) return;
+    this.#room?.resolve();
+    this.#room = null;
   }
 
   async #admit(events: readonly ChannelEvent[]): Promise<void> {
