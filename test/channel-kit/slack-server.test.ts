@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { App, type BlockButtonAction } from "@slack/bolt";
 import { LogLevel, SocketModeClient } from "@slack/socket-mode";
 import { WebClient } from "@slack/web-api";
 import { openRig } from "./rig.ts";
@@ -133,4 +134,41 @@ test("at a refresh our client has no moment without a socket; the official one i
   await official.disconnect();
   await rig.close();
   await Promise.all([one.close(), two.close()]);
+});
+
+test("an app made with Bolt hears messages, commands and buttons, and answers", async (t) => {
+  const own = await SlackServer.start();
+  const app = new App({
+    token: BOT_TOKEN,
+    appToken: APP_TOKEN,
+    socketMode: true,
+    logger: quietLog,
+    clientOptions: { slackApiUrl: `${own.url}/api/` },
+  });
+  t.after(async () => {
+    await app.stop();
+    await own.close();
+  });
+  const heard: unknown[] = [];
+  app.message(async ({ message, say }) => {
+    if ("text" in message) heard.push(message.text);
+    await say("got it");
+  });
+  app.command("/status", async ({ ack, command }) => {
+    heard.push(command.text);
+    await ack();
+  });
+  app.action<BlockButtonAction>("token", async ({ ack, action }) => {
+    heard.push(action.value);
+    await ack();
+  });
+  await app.start();
+  own.say("a message");
+  const place = { user_id: ADA, channel_id: DM, team_id: TEAM, trigger_id: "1.2.3", response_url: `${own.url}/respond` };
+  own.envelope("slash_commands", { ...place, command: "/status", text: "a command" });
+  const action = { type: "button", action_id: "token", block_id: "b", value: "a button" };
+  own.envelope("interactive", { type: "block_actions", user: { id: ADA }, team: { id: TEAM }, channel: { id: DM }, actions: [action] });
+  await until(() => heard.length === 3 && own.waiting() === 0 && own.sent().length === 1, "all three to be acknowledged, and the answer");
+  assert.deepEqual(heard.toSorted(), ["a button", "a command", "a message"]);
+  assert.deepEqual(own.sent(), ["got it"]);
 });
