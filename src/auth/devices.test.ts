@@ -22,7 +22,7 @@ import type { AuthSettings } from "./credentials.ts";
 let dir: string;
 let store: Store;
 let now = 1_000_000;
-const clock = { now: () => now, after: () => () => {} };
+const clock = { now: () => now, monotonic: () => now, after: () => () => {} };
 const ended: string[] = [];
 before(() => {
   dir = mkdtempSync(join(tmpdir(), "auth-"));

@@ -17,6 +17,7 @@ function fakeClock(): Clock & { advance(ms: number): Promise<void> } {
   let counter = 0;
   return {
     now: () => now,
+    monotonic: () => now,
     after(delayMs, fn) {
       const key = ++counter;
       timers.set(key, { at: now + delayMs, fn });

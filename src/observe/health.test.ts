@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createHealth, sampleHealth, type Part } from "./health.ts";
 import { createMetrics } from "./metrics.ts";
 
-const clockAt = (state: { now: number }) => ({ now: () => state.now, after: () => () => {} });
+const clockAt = (state: { now: number }) => ({ now: () => state.now, monotonic: () => state.now, after: () => () => {} });
 
 test("a gateway is ready when its vital parts are, and starting until they report", () => {
   const health = createHealth();

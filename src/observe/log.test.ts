@@ -36,7 +36,7 @@ function open(options: Partial<LogOptions> = {}): Rig {
 }
 
 test("a line is one JSON object with time, level, message and the fields of its rooms", async () => {
-  const { log, lines } = open({ clock: { now: () => Date.UTC(2026, 0, 2, 3, 4, 5, 6), after: () => () => {} } });
+  const { log, lines } = open({ clock: { now: () => Date.UTC(2026, 0, 2, 3, 4, 5, 6), monotonic: () => 0, after: () => () => {} } });
   log.child({ subsystem: "irc", account: "libera" }).info("joined", { room: "#a", users: 3, time: "mine" });
   assert.deepEqual(await lines(), [
     {

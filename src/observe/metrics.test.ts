@@ -112,6 +112,7 @@ test("the event loop is sampled only while somebody looks, and a stall shows", (
   let cancelled = 0;
   const probe = createLoopProbe({
     now: () => 0,
+    monotonic: () => 0,
     after: (_, fn) => {
       timers.push(fn);
       return () => void cancelled++;

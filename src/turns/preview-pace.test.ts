@@ -12,6 +12,9 @@ class Hand implements Clock {
   #now = 1_000_000;
   #timers: { at: number; fn: () => void }[] = [];
 
+  monotonic(): number {
+    return this.now();
+  }
   now(): number {
     return this.#now;
   }

@@ -17,6 +17,7 @@ function createFakeClock(): Clock & { advance(ms: number): void; pending(): numb
   const timers = new Set<{ at: number; fn: () => void }>();
   return {
     now: () => now,
+    monotonic: () => now,
     after: (delayMs, fn) => {
       const timer = { at: now + delayMs, fn };
       timers.add(timer);

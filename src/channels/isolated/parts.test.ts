@@ -67,6 +67,7 @@ function fakeClock(): Clock & { pass(ms: number): void; jump(ms: number): void }
   };
   return {
     now: () => now,
+    monotonic: () => now,
     after(delayMs, fn) {
       const timer = { at: now + delayMs, fn };
       timers.push(timer);

@@ -459,6 +459,7 @@ test("numbers that begin anew after a quiet week are read", async () => {
   let now = Date.now();
   const clock = {
     now: () => now,
+    monotonic: () => now,
     after: (ms: number, fn: () => void) =>
       (
         (timer) => () =>

@@ -1,0 +1,55 @@
+import type { Clock } from "../../src/core/clock.ts";
+
+type Timer = { atMs: number; fn: () => void };
+
+/** A clock that stands still until a test moves it. Wall time and monotonic time are apart, so that a test can set the wall clock. */
+export class FakeClock implements Clock {
+  #wallMs: number;
+  #elapsedMs = 0;
+  #timers: Timer[] = [];
+
+  constructor(wallMs = 1_000_000) {
+    this.#wallMs = wallMs;
+  }
+
+  now(): number {
+    return this.#wallMs + this.#elapsedMs;
+  }
+
+  monotonic(): number {
+    return this.#elapsedMs;
+  }
+
+  after(delayMs: number, fn: () => void): () => void {
+    const timer = { atMs: this.#elapsedMs + Math.max(0, delayMs), fn };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((each) => each !== timer);
+    };
+  }
+
+  /** Lets `ms` pass and runs the timers that come due, in order. */
+  advance(ms: number): void {
+    const end = this.#elapsedMs + ms;
+    for (let next = this.#next(end); next; next = this.#next(end)) {
+      this.#timers = this.#timers.filter((each) => each !== next);
+      this.#elapsedMs = Math.max(this.#elapsedMs, next.atMs);
+      next.fn();
+    }
+    this.#elapsedMs = end;
+  }
+
+  /** Sets the wall clock forward (or back, with a negative value); no interval passes. */
+  jump(ms: number): void {
+    this.#wallMs += ms;
+  }
+
+  /** Delays until the pending timers, in the order in which they were set. */
+  pending(): number[] {
+    return this.#timers.map((timer) => timer.atMs - this.#elapsedMs);
+  }
+
+  #next(end: number): Timer | undefined {
+    return this.#timers.filter((timer) => timer.atMs <= end).toSorted((a, b) => a.atMs - b.atMs)[0];
+  }
+}
