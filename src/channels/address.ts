@@ -1,3 +1,4 @@
+import { parseProxyUrl } from "../core/proxy.ts";
 import type { AccountIssue } from "./channel.ts";
 
 /** Whether a host name means this machine. */
@@ -24,4 +25,13 @@ export function httpsAddress(value: unknown, path: string, issues: AccountIssue[
     fix: "Plain http:// is accepted only for this machine (127.0.0.1, localhost, ::1).",
   });
   return "";
+}
+
+/** The key `proxy` of an account: the address of an HTTP proxy; null without one. */
+export function proxyAddress(value: unknown, issues: AccountIssue[]): string | null {
+  if (value === undefined || value === "") return null;
+  const parsed = typeof value === "string" ? parseProxyUrl(value) : { message: "must be a text", fix: "Write it in quotes." };
+  if ("url" in parsed) return parsed.url.href;
+  issues.push({ path: "proxy", ...parsed });
+  return null;
 }

@@ -18,6 +18,8 @@ export type ApiRequest = {
   headers?: Readonly<Record<string, string>>;
   /** Sent as JSON unless it is a form, a URLSearchParams, or bytes. */
   body?: unknown;
+  /** The HTTP proxy of this account; without it those of the environment count. */
+  proxy?: string | null;
   signal: AbortSignal;
   /** The whole exchange has to end by then, in ms. Default LIMITS.channelApiMs. */
   timeoutMs?: number;
@@ -42,6 +44,7 @@ export async function callApi(request: ApiRequest): Promise<ApiAnswer> {
     url: request.url,
     headers: { ...(type !== undefined && { "content-type": type }), ...request.headers },
     body: payload,
+    proxy: request.proxy ?? null,
     signal,
   });
   const bytes = await readBytes(answer, LIMITS.channelAnswerBytes);

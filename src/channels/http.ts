@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import { VERSION } from "../core/version.ts";
 import { LIMITS } from "../core/limits.ts";
 import { reasonOf } from "../core/errors.ts";
+import { proxyFor, readProxySettings } from "../core/proxy.ts";
 
 /**
  * HTTP to platforms over Node's own streams. `fetch` would load a second client into every process with a channel, which is more memory and
@@ -21,6 +22,8 @@ export type HttpRequest = {
   url: string | URL;
   headers?: Readonly<Record<string, string>>;
   body?: Uint8Array | undefined;
+  /** The HTTP proxy of this account; without it those of the environment count (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`). */
+  proxy?: string | null;
   /** Ends the request and the reading of its answer. */
   signal: AbortSignal;
 };
@@ -35,23 +38,47 @@ export type HttpAnswer = {
 
 /** A connection that is not used for so long is closed by us, before the platform does it while we write. */
 const IDLE_MS = 4_000;
-const agents = {
-  "http:": new HttpAgent({ keepAlive: true, timeout: IDLE_MS }),
-  "https:": new HttpsAgent({ keepAlive: true, timeout: IDLE_MS }),
-};
+const environment = readProxySettings(process.env);
+const agents = new Map<string, HttpAgent>();
+
+/**
+ * The agent for a scheme and a proxy; agents are shared, so that connections are. Requests over https open a tunnel through the proxy
+ * (CONNECT); plain http is forwarded by it. Throws when the proxy that is set cannot be used.
+ */
+export function agentFor(scheme: "http" | "https", proxy: string | null): HttpAgent {
+  const route = proxyFor(scheme, proxy, environment);
+  const key = `${scheme} ${route?.url.href ?? ""} ${route?.noProxy ?? ""}`;
+  let agent = agents.get(key);
+  if (!agent) {
+    const options = {
+      keepAlive: true,
+      timeout: IDLE_MS,
+      ...(route && { proxyEnv: { [`${scheme.toUpperCase()}_PROXY`]: route.url.href, NO_PROXY: route.noProxy } }),
+    };
+    agent = scheme === "https" ? new HttpsAgent(options) : new HttpAgent(options);
+    agents.set(key, agent);
+  }
+  return agent;
+}
 
 /**
  * Sends one request and resolves with the head of its answer, whatever the status. Redirects are not followed, so that a credential
  * never leaves its origin. Throws NotSentError when nothing was written for certain; any other error means that nobody knows.
  */
-export function openHttp({ method = "GET", url, headers, body, signal }: HttpRequest): Promise<HttpAnswer> {
+export function openHttp({ method = "GET", url, headers, body, proxy = null, signal }: HttpRequest): Promise<HttpAnswer> {
   const address = new URL(url);
   const secure = address.protocol === "https:";
   if (!secure && address.protocol !== "http:") return Promise.reject(new NotSentError(`${address.protocol} is no web address`));
+  let agent: HttpAgent;
+  try {
+    agent = agentFor(secure ? "https" : "http", proxy);
+  } catch (err) {
+    return Promise.reject(new NotSentError(reasonOf(err)));
+  }
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
   const request = (secure ? requestHttps : requestHttp)(address, {
     method,
-    agent: agents[secure ? "https:" : "http:"],
+    agent,
     headers: {
       "user-agent": `openclaw-gateway/${VERSION}`,
       accept: "*/*",
@@ -79,16 +106,18 @@ export function openHttp({ method = "GET", url, headers, body, signal }: HttpReq
   return promise;
 }
 
-/** Says when the connection stands, and gives up on one that does not. */
+/** Says when the connection stands, and gives up on one that does not. A tunnel through a proxy is a part of the connection. */
 function watchConnection(request: ClientRequest, secure: boolean, onConnected: () => void): void {
+  const late = setTimeout(() => request.destroy(new Error("the connection could not be made in time")), LIMITS.channelConnectMs);
+  const done = (): void => clearTimeout(late);
+  request.once("close", done);
   request.once("socket", (socket: Socket) => {
-    if (request.reusedSocket || !socket.connecting) return onConnected();
-    const late = setTimeout(() => request.destroy(new Error("the connection could not be made in time")), LIMITS.channelConnectMs);
-    const done = (): void => clearTimeout(late);
-    socket.once(secure ? "secureConnect" : "connect", () => {
+    const connected = (): void => {
       done();
       onConnected();
-    });
+    };
+    if (request.reusedSocket || !socket.connecting) return connected();
+    socket.once(secure ? "secureConnect" : "connect", connected);
     socket.once("close", done);
   });
 }

@@ -1,16 +1,25 @@
 import { WebSocket } from "ws";
 import { VERSION } from "../core/version.ts";
+import { agentFor } from "./http.ts";
 
 /** A WebSocket to a platform. What it is asked for is `ws`'s: Node's own would load a second HTTP client for it. */
 export type { WebSocket } from "ws";
 
-/** Begins to open a socket. `handshakeMs`: it fails by then; an address on another host, to which the platform leads, is not followed. */
-export function openWebSocket(url: string | URL, handshakeMs: number): WebSocket {
+export type WebSocketOptions = {
+  /** It fails by then, in ms. */
+  handshakeMs: number;
+  /** The HTTP proxy of this account; without it `HTTPS_PROXY` and `NO_PROXY` count. For wss:// only: proxies do not forward ws://. */
+  proxy?: string | null;
+};
+
+/** Begins to open a socket. An address on another host, to which the platform leads, is not followed. Throws when the proxy cannot be used. */
+export function openWebSocket(url: string | URL, { handshakeMs, proxy = null }: WebSocketOptions): WebSocket {
   return new WebSocket(url, {
     handshakeTimeout: handshakeMs,
     followRedirects: false,
     perMessageDeflate: false,
     headers: { "user-agent": `openclaw-gateway/${VERSION}` },
+    ...(new URL(url).protocol === "wss:" && { agent: agentFor("https", proxy) }),
   });
 }
 

@@ -2,6 +2,7 @@ import { CliError, EXIT } from "../core/errors.ts";
 import type { Run } from "./command.ts";
 import { checkConfig, checkFiles, checkMachine } from "./doctor-files.ts";
 import { checkGateway } from "./doctor-gateway.ts";
+import { checkProxies } from "./doctor-proxy.ts";
 import type { Finding } from "./doctor-finding.ts";
 import type { Invocation } from "./invocation.ts";
 import { cleanLine, plural } from "./text.ts";
@@ -40,7 +41,14 @@ export const doctor: Run = async (invocation) => {
 
 async function examine(invocation: Invocation): Promise<Finding[]> {
   const findings = checkConfig(invocation);
-  if (!invocation.has("lint")) findings.push(...checkMachine(invocation), ...checkFiles(invocation), ...(await checkGateway(invocation)));
+  if (!invocation.has("lint")) {
+    findings.push(
+      ...checkMachine(invocation),
+      ...checkProxies(invocation.host.env),
+      ...checkFiles(invocation),
+      ...(await checkGateway(invocation)),
+    );
+  }
   return findings.toSorted((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity));
 }
 

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { systemClock } from "../core/clock.ts";
 import { LIMITS } from "../core/limits.ts";
+import { readProxySettings } from "../core/proxy.ts";
 import { randomUUID } from "node:crypto";
 import {
   catalog,
@@ -92,6 +93,7 @@ export class Core {
     this.paths = paths;
     this.#loaded = loaded;
     this.log = log;
+    for (const { name, message, fix } of readProxySettings(process.env).problems) log.warn(`${name} ${message}`, { fix });
     this.bus = new Bus((err, event) => log.error("a listener failed", { event, error: err }));
     this.store = openStore({ dir: paths.gateway, log: log.child({ subsystem: "store" }), mark: this.mark });
     this.sessions = createSessions(this.store);

@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { after, test } from "node:test";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { startHttpProxy } from "../../test/fakes/http-proxy.ts";
+import { readProxySettings } from "../core/proxy.ts";
 import { GatewayError } from "../core/errors.ts";
 import { guardedFetch, type GuardedOptions } from "./guarded-fetch.ts";
-import { isPublicAddress } from "./public-address.ts";
+import { isFetchableAddress, isPublicAddress } from "./public-address.ts";
 
 const closers: (() => void)[] = [];
 after(() => closers.forEach((close) => close()));
@@ -96,4 +101,35 @@ test("a file that is too large is refused by its length, or as soon as it is", a
   await assert.rejects(guardedFetch(`http://public.example:${endless.port}/`, options), code("TOO_LARGE"));
   const missing = await serve((_, response) => void response.writeHead(404).end());
   await assert.rejects(guardedFetch(`http://public.example:${missing.port}/`, options), code("UNAVAILABLE"));
+});
+
+test("a public address of this machine is refused like a private one", () => {
+  assert.ok(isFetchableAddress("93.184.216.34"));
+  assert.ok(!isFetchableAddress("93.184.216.34", ["127.0.0.1", "93.184.216.34"]));
+  assert.ok(!isFetchableAddress("10.0.0.7", []));
+});
+
+const tls = (name: string): string => readFileSync(new URL(`../../test/fakes/tls/${name}.pem`, import.meta.url), "utf8");
+const resolveSites = async (host: string): Promise<readonly string[]> => (host === "files.example.test" ? ["93.184.216.34"] : ["10.0.0.7"]);
+
+test("through a proxy the tunnel leads to the address that was looked at, and what is refused never reaches the proxy", async () => {
+  setDefaultCACertificates([...getCACertificates(), tls("cert")]);
+  const site = createTlsServer({ key: tls("key"), cert: tls("cert") }, (request, response) => response.end(request.headers.host));
+  await new Promise<void>((resolve) => site.listen(0, "127.0.0.1", resolve));
+  closers.push(() => void (site.closeAllConnections(), site.close()));
+  const proxy = await startHttpProxy(() => (site.address() as AddressInfo).port);
+  const env = { HTTPS_PROXY: proxy.url, HTTP_PROXY: proxy.url };
+  const proxied = { maxBytes: 1_000, resolve: resolveSites, proxies: readProxySettings(env) };
+  const got = await guardedFetch("https://files.example.test/a", proxied);
+  assert.equal(Buffer.from(got.bytes).toString(), "files.example.test");
+  await assert.rejects(guardedFetch("https://inside.example.test/", proxied), code("ADDRESS_REFUSED"));
+  await assert.rejects(guardedFetch("http://files.example.test/", proxied), code("ADDRESS_REFUSED"));
+  assert.deepEqual(proxy.asked, ["CONNECT 93.184.216.34:443"]);
+  const broken = { ...proxied, proxies: readProxySettings({ HTTPS_PROXY: "socks5://127.0.0.1:1" }) };
+  await assert.rejects(guardedFetch("https://files.example.test/a", broken), code("UNAVAILABLE"));
+  const direct = { ...options, resolve: async () => ["127.0.0.1"], proxies: readProxySettings({ ...env, NO_PROXY: ".example.test" }) };
+  const { port } = site.address() as AddressInfo;
+  assert.equal((await guardedFetch(`https://files.example.test:${port}/a`, direct)).bytes.length, `files.example.test:${port}`.length);
+  assert.equal(proxy.asked.length, 1);
+  await proxy.close();
 });

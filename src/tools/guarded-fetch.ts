@@ -1,10 +1,11 @@
 import { lookup as systemLookup } from "node:dns/promises";
 import { request as plainRequest, type ClientRequest, type IncomingMessage } from "node:http";
-import { request as tlsRequest } from "node:https";
+import { Agent as TlsAgent, request as tlsRequest } from "node:https";
 import { isIP } from "node:net";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import { isPublicAddress } from "./public-address.ts";
+import { isDirect, proxyFor, readProxySettings, type ProxySettings } from "../core/proxy.ts";
+import { isFetchableAddress } from "./public-address.ts";
 
 export type Fetched = { bytes: Uint8Array; mimeType: string; /** Where the content came from in the end. */ url: string };
 
@@ -13,8 +14,10 @@ export type GuardedOptions = {
   signal?: AbortSignal;
   /** All addresses of a name. Default: the system's resolver. */
   resolve?: (host: string) => Promise<readonly string[]>;
-  /** Which addresses may be connected to. Default: those of the public internet. */
+  /** Which addresses may be connected to. Default: those of the public internet that are not this machine's own. */
   permits?: (address: string) => boolean;
+  /** Default: those of the environment. */
+  proxies?: ProxySettings;
 };
 
 const refused = (message: string): GatewayError =>
@@ -23,13 +26,14 @@ const refused = (message: string): GatewayError =>
 /**
  * The one way in which a URL that somebody else has chosen is fetched. Only http and https, without credentials in the URL. The name is
  * resolved once, every address of it has to be public, and the connection goes to the very address that was looked at; each redirect is
- * looked at in the same way and never leads from https to http. Throws GatewayError ADDRESS_REFUSED, TOO_LARGE or UNAVAILABLE.
+ * looked at in the same way and never leads from https to http. Through a proxy, the tunnel leads to the address that was looked at, so
+ * names have to be resolvable on this machine there as well. Throws GatewayError ADDRESS_REFUSED, TOO_LARGE or UNAVAILABLE.
  */
 export async function guardedFetch(url: string, options: GuardedOptions): Promise<Fetched> {
   const signal = AbortSignal.any([AbortSignal.timeout(LIMITS.guardedFetchMs), ...(options.signal ? [options.signal] : [])]);
   let at = parse(url);
   for (let hop = 0; hop <= LIMITS.guardedFetchRedirects; hop++) {
-    const response = await open(at, await checkedAddress(at, options), signal);
+    const response = await open(at, await checkedAddress(at, options), signal, options.proxies ?? environment);
     const { statusCode = 0, headers } = response;
     if (statusCode >= 300 && statusCode < 400 && headers.location !== undefined) {
       response.destroy();
@@ -56,7 +60,8 @@ function parse(text: string): URL {
 }
 
 /** The address to connect to. Refuses a name when any of its addresses is refused: which one is used must not matter. */
-async function checkedAddress(url: URL, { resolve = systemResolve, permits = isPublicAddress }: GuardedOptions): Promise<string> {
+async function checkedAddress(url: URL, options: GuardedOptions): Promise<string> {
+  const { resolve = systemResolve, permits = isFetchableAddress } = options;
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   let addresses: readonly string[];
   try {
@@ -66,21 +71,43 @@ async function checkedAddress(url: URL, { resolve = systemResolve, permits = isP
   }
   const [first] = addresses;
   if (first === undefined) throw new GatewayError("UNAVAILABLE", `the name ${host} has no address`);
-  if (!addresses.every(permits)) throw refused(`${host} is not on the public internet`);
+  if (!addresses.every((each) => permits(each))) throw refused(`${host} is not on the public internet`);
   return first;
 }
 
 const systemResolve = async (host: string): Promise<readonly string[]> =>
   (await systemLookup(host, { all: true })).map(({ address }) => address);
 
-function open(url: URL, address: string, signal: AbortSignal): Promise<IncomingMessage> {
+const environment = readProxySettings(process.env);
+
+function usableProxy(scheme: "http" | "https", proxies: ProxySettings): ReturnType<typeof proxyFor> {
+  try {
+    return proxyFor(scheme, null, proxies);
+  } catch (err) {
+    throw new GatewayError("UNAVAILABLE", reasonOf(err), { cause: err, fix: "`openclaw doctor` says how to correct it." });
+  }
+}
+
+/** What leads a request through the proxy that is set, to the address that was looked at; null: it goes directly. */
+function tunnelTo(url: URL, address: string, proxies: ProxySettings): { agent: TlsAgent; hostname: string; servername: string } | null {
+  const secure = url.protocol === "https:";
+  const route = usableProxy(secure ? "https" : "http", proxies);
+  if (!route || isDirect(url.hostname, Number(url.port || (secure ? 443 : 80)), route.noProxy)) return null;
+  // A proxy forwards plain http by name, and would resolve it a second time.
+  if (!secure) throw refused("plain http is not fetched through a proxy");
+  return { agent: new TlsAgent({ proxyEnv: { HTTPS_PROXY: route.url.href } }), hostname: address, servername: url.hostname };
+}
+
+function open(url: URL, address: string, signal: AbortSignal, proxies: ProxySettings): Promise<IncomingMessage> {
   const family = isIP(address);
+  const tunnel = tunnelTo(url, address, proxies);
   return new Promise((resolve, reject) => {
     const make = url.protocol === "https:" ? tlsRequest : plainRequest;
     const request: ClientRequest = make(url, {
       agent: false,
+      ...tunnel,
       signal,
-      headers: { accept: "*/*", "accept-encoding": "identity", "user-agent": "openclaw-gateway" },
+      headers: { host: url.host, accept: "*/*", "accept-encoding": "identity", "user-agent": "openclaw-gateway" },
       // The name is not resolved a second time: whoever answers then could say something else.
       lookup: (_host, wanted, done) => {
         if (wanted.all) (done as unknown as (err: null, all: { address: string; family: number }[]) => void)(null, [{ address, family }]);

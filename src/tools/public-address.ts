@@ -1,4 +1,5 @@
 import { BlockList, isIP } from "node:net";
+import { networkInterfaces } from "node:os";
 
 /** Address ranges of IPv4 that belong to nobody on the internet: private, loopback, link-local (and with it metadata services), reserved. */
 const CLOSED_V4: readonly (readonly [network: string, prefix: number])[] = [
@@ -39,3 +40,11 @@ export function isPublicAddress(address: string): boolean {
   if (family === 4) return !closed.check(address, "ipv4");
   return family === 6 && !address.includes("%") && global.check(address, "ipv6") && !closed.check(address, "ipv6");
 }
+
+/** Addresses of this machine. Read at each call: interfaces come and go. */
+const ownAddresses = (): readonly string[] =>
+  Object.values(networkInterfaces()).flatMap((each) => each?.map(({ address }) => address) ?? []);
+
+/** Whether content may be fetched from an address: a public one, and not one of this machine, where only local people should get in. */
+export const isFetchableAddress = (address: string, own: readonly string[] = ownAddresses()): boolean =>
+  isPublicAddress(address) && !own.includes(address);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { LIMITS } from "../../core/limits.ts";
 import { Secret } from "../../core/secret.ts";
-import { isSafeAddress } from "../address.ts";
+import { isSafeAddress, proxyAddress } from "../address.ts";
 import type { AccountIssue } from "../channel.ts";
 import { isSnowflake, record, type Json } from "./wire.ts";
 
@@ -17,6 +17,8 @@ export type DiscordAccount = {
   nativeCommands: boolean;
   /** Bytes of one file, in and out. */
   mediaBytes: number;
+  /** The HTTP proxy through which the platform is reached; null: that of the environment, or none. */
+  proxy: string | null;
 };
 
 const API_ROOT = "https://discord.com/api/v10";
@@ -88,6 +90,7 @@ export function parseDiscordAccount(value: unknown): { account: DiscordAccount }
     intents: { messageContent: parseFlag(record(raw["intents"]) ?? {}, "messageContent", "intents.messageContent", true, issues) },
     nativeCommands: native !== false,
     mediaBytes: typeof megabytes === "number" ? Math.floor(megabytes * MIB) : LIMITS.mediaBytes,
+    proxy: proxyAddress(raw["proxy"], issues),
   };
   return issues.length > 0 ? { issues } : { account };
 }

@@ -79,13 +79,21 @@ export type ConnectionDeps = {
   onInvalid(): void;
 };
 
+export type SocketRequest = {
+  url: string;
+  clock: Clock;
+  timeoutMs: number;
+  /** The HTTP proxy of the account; null: that of the environment, or none. */ proxy: string | null;
+  signal: AbortSignal;
+};
+
 /** Opens a socket; rejects when it does not open in time. */
-export function openSocket(url: string, clock: Clock, timeoutMs: number, signal: AbortSignal): Promise<WebSocket> {
+export function openSocket({ url, clock, timeoutMs, proxy, signal }: SocketRequest): Promise<WebSocket> {
   const { promise, resolve, reject } = Promise.withResolvers<WebSocket>();
   const address = new URL(url);
   address.searchParams.set("v", "10");
   address.searchParams.set("encoding", "json");
-  const socket = openWebSocket(address, timeoutMs);
+  const socket = openWebSocket(address, { handshakeMs: timeoutMs, proxy });
   const fail = (why: Error): void => {
     reject(why);
     socket.terminate();

@@ -95,7 +95,7 @@ async function serve(
     onRefused: () => connection?.close(closeError(4004, "")),
   });
   let connection: GatewayConnection | null = null;
-  const socket = await connect(host.log, rest, state.session, signal, { timings, clock, random });
+  const socket = await connect({ log: host.log, rest, session: state.session, proxy: account.proxy, signal, timings, clock });
   const close = (cause: Error): void => connection?.close(cause);
   const isOpen = (): boolean => connection?.open ?? false;
   const receiver = new Receiver({ host, rest, places, clock, timings, owner, signal, close, isOpen }, state);
@@ -140,17 +140,19 @@ function offerCommands(host: ChannelHost, rest: Rest, receiver: Receiver, app: s
     .catch((err: unknown) => host.log.warn("the slash commands could not be offered", { cause: reasonOf(err) }));
 }
 
+type ConnectDeps = Pick<Tools, "timings" | "clock"> & {
+  log: Log;
+  rest: Rest;
+  session: SessionInfo | null;
+  proxy: string | null;
+  signal: AbortSignal;
+};
+
 /** A socket to the place where the session can be resumed, or to the general one. */
-async function connect(
-  log: Log,
-  rest: Rest,
-  session: SessionInfo | null,
-  signal: AbortSignal,
-  { timings, clock }: Tools,
-): Promise<WebSocket> {
+async function connect({ log, rest, session, proxy, signal, timings, clock }: ConnectDeps): Promise<WebSocket> {
   const open = (url: string): Promise<WebSocket> => {
     if (!isSafeAddress(url, "wss:", "ws:")) throw new Error("Discord named an address that is not encrypted");
-    return openSocket(url, clock, timings.connectMs, signal);
+    return openSocket({ url, clock, timeoutMs: timings.connectMs, proxy, signal });
   };
   if (session) {
     try {

@@ -153,7 +153,7 @@ export class DiscordLink implements Link {
     const isOurs = url?.origin === new URL(this.#deps.account.apiRoot).origin;
     const isDiscords = url?.protocol === "https:" && FILE_HOSTS.has(url.host);
     if (!url || (!isOurs && !isDiscords)) throw new Error("the file is not kept by Discord");
-    return openHttp({ url, signal });
+    return openHttp({ url, proxy: this.#deps.account.proxy, signal });
   }
 
   #problem(part: Part): string | null {

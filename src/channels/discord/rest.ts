@@ -72,6 +72,7 @@ export class Rest {
         ...(isOwn && { authorization: `Bot ${this.#account.token.reveal()}` }),
       },
       ...(body !== undefined && { body }),
+      proxy: this.#account.proxy,
       signal,
     });
     this.#learn(route, key, answer);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { isAbsolute } from "node:path";
-import { isLoopback } from "../address.ts";
+import { isLoopback, proxyAddress } from "../address.ts";
 import type { AccountIssue } from "../channel.ts";
 import { record, word, type Raw } from "../raw.ts";
 
@@ -26,6 +26,8 @@ export type SignalAccount = {
   uuid: string | null;
   transport: Transport;
   ignoreAttachments: boolean;
+  /** The HTTP proxy through which a daemon or container elsewhere is reached; null: that of the environment, or none. */
+  proxy: string | null;
 };
 
 type Issues = AccountIssue[];
@@ -117,6 +119,7 @@ export function parseSignalAccount(value: unknown): { account: SignalAccount } |
     uuid: uuid === "" ? null : uuid,
     transport: transport(raw["transport"], issues),
     ignoreAttachments: raw["ignoreAttachments"] === true,
+    proxy: proxyAddress(raw["proxy"], issues),
   };
   return issues.length > 0 ? { issues } : { account };
 }

@@ -46,7 +46,10 @@ export class ContainerBackend implements Backend {
 
   async *listen(signal: AbortSignal, opened: () => void, alive: () => void): AsyncIterable<readonly unknown[]> {
     const { url, account, clock, quietMs, openMs } = this.#deps;
-    const socket = openWebSocket(`${url.replace(/^http/, "ws")}/v1/receive/${encodeURIComponent(account.number)}`, openMs);
+    const socket = openWebSocket(`${url.replace(/^http/, "ws")}/v1/receive/${encodeURIComponent(account.number)}`, {
+      handshakeMs: openMs,
+      proxy: account.proxy,
+    });
     const waiting: unknown[] = [];
     let over: Error | null = null;
     let wake: (() => void) | null = null;
@@ -151,6 +154,7 @@ export class ContainerBackend implements Backend {
   async file(query: URLSearchParams, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
     const response = await openHttp({
       url: `${this.#deps.url}/v1/attachments/${encodeURIComponent(query.get("id") ?? "")}`,
+      proxy: this.#deps.account.proxy,
       signal: AbortSignal.any([signal, AbortSignal.timeout(LIMITS.signalSendMs)]),
     });
     if (response.status === 200) return readBytes(response, maxBytes);
@@ -178,7 +182,7 @@ export class ContainerBackend implements Backend {
   }
 
   #call(request: ApiRequest): Promise<ApiAnswer> {
-    return callApi({ ...request, url: `${this.#deps.url}${request.url}` });
+    return callApi({ proxy: this.#deps.account.proxy, ...request, url: `${this.#deps.url}${request.url}` });
   }
 
   /** `at`: the message that was meant, where the answer names none. */

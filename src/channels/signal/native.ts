@@ -62,6 +62,7 @@ export class NativeBackend implements Backend {
       const response = await openHttp({
         url: `${url}/api/v1/events?account=${encodeURIComponent(account.number)}`,
         headers: { accept: "text/event-stream" },
+        proxy: account.proxy,
         signal: AbortSignal.any([signal, quiet.signal]),
       });
       if (response.status === 400) throw new NotLinkedError(account.number, `signal-cli at ${url}`);
@@ -211,6 +212,7 @@ export class NativeBackend implements Backend {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: Buffer.from(body),
+      proxy: account.proxy,
       signal: AbortSignal.any([options.signal, deadline]),
     });
     const bytes = await readBytes(response, options.maxAnswer ?? LIMITS.channelAnswerBytes);

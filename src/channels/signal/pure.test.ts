@@ -100,6 +100,7 @@ test("an account is completed", () => {
     uuid: "00000000-0000-4000-8000-00000000000a",
     transport: { kind: "external-native", url: "http://127.0.0.1:8080" },
     ignoreAttachments: false,
+    proxy: null,
   });
   assert.deepEqual(accountOf({ account: "+15550000001" }).transport, {
     kind: "managed-native",

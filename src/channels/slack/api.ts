@@ -60,14 +60,18 @@ export class SlackApi {
   /** Answers a slash command at the address that came with it, where Slack or our own server gave it. */
   async respond(url: string, body: Raw, options: CallOptions): Promise<{ status: number; retryAfterMs: number | null }> {
     if (!this.#isSlack(url, ["hooks.slack.com"])) throw new Error("the address of the command is not one of Slack's");
-    const answer = await this.#clean(() => callApi({ method: "POST", url, body, ...options }));
+    const answer = await this.#clean(() => callApi({ method: "POST", url, body, proxy: this.#account.proxy, ...options }));
     return { status: answer.status, retryAfterMs: retryAfterMs(answer.headers) };
   }
 
   /** Puts bytes at an address that Slack has just given. The token does not go with them. */
   async upload(url: string, bytes: Uint8Array, signal: AbortSignal): Promise<number> {
     if (!this.#isSlack(url, ["files.slack.com"])) throw new Error("the address for the file is not one of Slack's");
-    return (await this.#clean(() => callApi({ method: "POST", url, body: bytes, signal, timeoutMs: LIMITS.slackFileMs }))).status;
+    return (
+      await this.#clean(() =>
+        callApi({ method: "POST", url, body: bytes, proxy: this.#account.proxy, signal, timeoutMs: LIMITS.slackFileMs }),
+      )
+    ).status;
   }
 
   /** Bytes of a private file. */
@@ -76,7 +80,7 @@ export class SlackApi {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.slackFileMs)]);
     return this.#clean(async () => {
       const headers = { authorization: `Bearer ${this.#account.botToken.reveal()}` };
-      const response = await openHttp({ url, headers, signal: limit });
+      const response = await openHttp({ url, headers, proxy: this.#account.proxy, signal: limit });
       const type = response.headers.get("content-type") ?? "";
       // Without the scope Slack answers with the page of a login instead of an error.
       if (response.status === 200 && !(type.startsWith("text/html") && !/\.html?$/i.test(new URL(url).pathname)))
@@ -103,6 +107,7 @@ export class SlackApi {
         url: `${this.#account.apiRoot}/${method}`,
         headers: { authorization: `Bearer ${token}` },
         body: form,
+        proxy: this.#account.proxy,
         signal,
         ...(timeoutMs !== undefined && { timeoutMs }),
       }),

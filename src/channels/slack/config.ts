@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { LIMITS } from "../../core/limits.ts";
 import { Secret } from "../../core/secret.ts";
-import { httpsAddress } from "../address.ts";
+import { httpsAddress, proxyAddress } from "../address.ts";
 import type { AccountIssue } from "../channel.ts";
 
 /** One Slack app in one workspace, complete. */
@@ -15,6 +15,8 @@ export type SlackAccount = {
   command: string | null;
   /** Largest file that is fetched. */
   mediaBytes: number;
+  /** The HTTP proxy through which the platform is reached; null: that of the environment, or none. */
+  proxy: string | null;
 };
 
 type Raw = Readonly<Record<string, unknown>>;
@@ -71,6 +73,7 @@ export function parseSlackAccount(value: unknown): { account: SlackAccount } | {
     apiRoot: httpsAddress(raw["apiRoot"] ?? "https://slack.com/api", "apiRoot", issues).replace(/\/+$/, ""),
     command: command["enabled"] === false ? null : String(name).replace(/^\//, ""),
     mediaBytes: Number(mib) * 1_048_576,
+    proxy: proxyAddress(raw["proxy"], issues),
   };
   return issues.length > 0 ? { issues } : { account };
 }

@@ -40,7 +40,7 @@ type Socket = {
   isOpen: () => boolean;
   close: () => void;
 };
-type Deps = Session & { timings: Timings; intake: Intake; apiRoot: string; fail: (err: unknown) => void };
+type Deps = Session & { timings: Timings; intake: Intake; apiRoot: string; proxy: string | null; fail: (err: unknown) => void };
 
 const APP_FIX =
   "Make an app-level token with the scope connections:write, switch Socket Mode on (api.slack.com/apps), set channels.slack.appToken, then: openclaw channels start slack";
@@ -119,7 +119,7 @@ async function addressOf({ api, host, signal, timings, apiRoot }: Deps): Promise
 
 async function openSocket(deps: Deps): Promise<Socket> {
   const { host, clock, timings, intake, signal } = deps;
-  const socket = openWebSocket(await addressOf(deps), timings.openMs);
+  const socket = openWebSocket(await addressOf(deps), { handshakeMs: timings.openMs, proxy: deps.proxy });
   const hello = Promise.withResolvers<void>();
   const leaving = Promise.withResolvers<"refresh" | "quiet">();
   const ended = Promise.withResolvers<string>();

@@ -96,7 +96,8 @@ async function serve(
       live(link);
       intake.start().catch(fail);
     };
-    if (account.source.mode === "socket") await listen({ ...session, timings, intake, apiRoot: account.apiRoot, fail }, ready);
+    if (account.source.mode === "socket")
+      await listen({ ...session, timings, intake, apiRoot: account.apiRoot, proxy: account.proxy, fail }, ready);
     else {
       known.intakes.set(account, intake);
       ready();

@@ -38,6 +38,7 @@ export class BotApi {
         method: "POST",
         url: `${this.#account.apiRoot}/bot${this.#account.token.reveal()}/${method}`,
         body: upload ? form(params, upload) : params,
+        proxy: this.#account.proxy,
         signal,
         timeoutMs: timeoutMs ?? (upload ? LIMITS.telegramFileMs : this.#account.timeoutMs),
       });
@@ -53,7 +54,7 @@ export class BotApi {
     const url = `${this.#account.apiRoot}/file/bot${this.#account.token.reveal()}/${path}`;
     const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.telegramFileMs)]);
     try {
-      const response = await openHttp({ url, signal: limit });
+      const response = await openHttp({ url, proxy: this.#account.proxy, signal: limit });
       if (response.status === 200) return await readBytes(response, maxBytes);
       response.cancel();
       throw new Error(`Telegram does not give the file (${response.status})`);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { LIMITS } from "../../core/limits.ts";
 import { Secret } from "../../core/secret.ts";
-import { httpsAddress } from "../address.ts";
+import { httpsAddress, proxyAddress } from "../address.ts";
 import type { AccountIssue } from "../channel.ts";
 
 /** One Telegram bot, complete. */
@@ -18,6 +18,8 @@ export type TelegramAccount = {
   readsAlong: boolean;
   /** Deadline of one request. */
   timeoutMs: number;
+  /** The HTTP proxy through which the platform is reached; null: that of the environment, or none. */
+  proxy: string | null;
 };
 
 type Raw = Readonly<Record<string, unknown>>;
@@ -75,6 +77,7 @@ export function parseTelegramAccount(value: unknown): { account: TelegramAccount
     linkPreview: raw["linkPreview"] !== false,
     readsAlong: readsAlong(raw["groups"]),
     timeoutMs: amount(raw, "timeoutSeconds", LIMITS.channelApiMs / 1_000, issues) * 1_000,
+    proxy: proxyAddress(raw["proxy"], issues),
   };
   return issues.length > 0 ? { issues } : { account };
 }

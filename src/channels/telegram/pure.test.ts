@@ -183,6 +183,7 @@ test("an account is completed with what Telegram usually is", () => {
       linkPreview: true,
       readsAlong: false,
       timeoutMs: 30_000,
+      proxy: null,
     },
   );
   assert.ok(!inspect(account, { depth: 9 }).includes("AAabc") && !JSON.stringify(account).includes("AAabc"));

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { Secret } from "../../core/secret.ts";
-import { httpsAddress } from "../address.ts";
+import { httpsAddress, proxyAddress } from "../address.ts";
 import type { AccountIssue } from "../channel.ts";
 
 /** One peer with which signed JSON is exchanged, complete. */
@@ -11,6 +11,8 @@ export type WebhookAccount = {
   accepted: readonly Secret[];
   /** Where our messages go; null: nothing can be said. */
   outboundUrl: string | null;
+  /** The HTTP proxy through which the peer is reached; null: that of the environment, or none. */
+  proxy: string | null;
 };
 
 type Raw = Readonly<Record<string, unknown>>;
@@ -35,8 +37,9 @@ export function parseWebhookAccount(value: unknown): { account: WebhookAccount }
   if (!secret && issues.length === 0) issues.push({ path: "secret", message: "is missing", fix: FIX });
   const url = raw["outboundUrl"];
   const outboundUrl = url === undefined || url === "" ? null : httpsAddress(url, "outboundUrl", issues);
+  const proxy = proxyAddress(raw["proxy"], issues);
   if (issues.length > 0 || !secret) return { issues };
-  return { account: { secret, accepted: previous ? [secret, previous] : [secret], outboundUrl } };
+  return { account: { secret, accepted: previous ? [secret, previous] : [secret], outboundUrl, proxy } };
 }
 
 export function webhookIdentity(account: WebhookAccount): string {

@@ -58,7 +58,8 @@ export class WebhookLink implements Link {
     const url = URL.parse(ref.url);
     if (!outboundUrl || url?.origin !== new URL(outboundUrl).origin)
       throw new Error("files are fetched only from the origin of channels.webhook.outboundUrl");
-    const response = await openHttp({ url, headers: this.#headers(`get:${url.pathname}`, new Uint8Array()), signal });
+    const headers = this.#headers(`get:${url.pathname}`, new Uint8Array());
+    const response = await openHttp({ url, headers, proxy: this.#account.proxy, signal });
     if (response.status === 200) return readBytes(response, maxBytes);
     response.cancel();
     throw new Error(`the peer answered ${response.status}`);
@@ -92,6 +93,7 @@ export class WebhookLink implements Link {
       url: this.#account.outboundUrl!,
       headers: { ...this.#headers(event.key, body), "content-type": "application/json", "idempotency-key": event.key },
       body,
+      proxy: this.#account.proxy,
       signal: AbortSignal.any([signal, this.#signal]),
     });
     this.#host.alive();
@@ -153,6 +155,7 @@ export async function ping(account: WebhookAccount, clock: Clock, signal: AbortS
     url: account.outboundUrl!,
     headers: { ...headers, "content-type": "application/json", "idempotency-key": key },
     body,
+    proxy: account.proxy,
     signal,
   });
   if (status >= 200 && status < 300) return;

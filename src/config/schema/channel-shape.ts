@@ -32,6 +32,10 @@ export const isolate = flag(
   { whenWrong: false },
 );
 
+export const proxy = text(
+  "HTTP proxy through which the platform is reached, such as http://proxy.example:3128. Default: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the environment.",
+);
+
 /** Who is answered where, and how answers look. */
 export const conversationFields = {
   name: text("A note for people: what this connection is."),

@@ -92,6 +92,7 @@ const ircFields = {
 };
 
 const IRC_UNSERVED = [
+  "proxy",
   "replyToMode",
   "configWrites",
   "healthMonitor",

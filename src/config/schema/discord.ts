@@ -1,5 +1,5 @@
 import { toolPolicy } from "./agents.ts";
-import { CLOSED, conversationFields, people, reactionNotifications } from "./channel-shape.ts";
+import { CLOSED, conversationFields, people, proxy, reactionNotifications } from "./channel-shape.ts";
 import { replyFields } from "./session.ts";
 import { amount, flag, group, list, map, opaque, secret, text } from "./shape.ts";
 
@@ -42,6 +42,7 @@ const { groupAllowFrom: _people, ...conversation } = conversationFields;
 
 const discordFields = {
   ...conversation,
+  proxy,
   token: secret("Token of the bot. For the default account, `DISCORD_BOT_TOKEN` stands in for it."),
   applicationId: text("Id of the application; Discord tells it when it is not set.", { orNumber: true, pattern: snowflake }),
   apiRoot: text(
@@ -79,7 +80,6 @@ const discordFields = {
 };
 
 const DISCORD_UNSERVED = [
-  "proxy",
   "mentionAliases",
   "dmHistoryLimit",
   "dms",

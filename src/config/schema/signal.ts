@@ -1,5 +1,5 @@
 import { toolPolicy } from "./agents.ts";
-import { CLOSED, conversationFields, people, reactionNotifications } from "./channel-shape.ts";
+import { CLOSED, conversationFields, people, proxy, reactionNotifications } from "./channel-shape.ts";
 import { replyFields } from "./session.ts";
 import { amount, choice, flag, group, map, text, whole } from "./shape.ts";
 
@@ -36,6 +36,7 @@ const transport = group(
 
 const fields = {
   ...conversationFields,
+  proxy,
   account: text("The bot's own number, such as +15551234567.", { orNumber: true }),
   accountUuid: text("The bot's own id, by which mentions may name it."),
   transport,

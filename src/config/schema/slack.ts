@@ -1,5 +1,5 @@
 import { toolPolicy } from "./agents.ts";
-import { CLOSED, conversationFields, people, reactionNotifications } from "./channel-shape.ts";
+import { CLOSED, conversationFields, people, proxy, reactionNotifications } from "./channel-shape.ts";
 import { replyFields } from "./session.ts";
 import { amount, choice, flag, group, map, opaque, secret, text } from "./shape.ts";
 
@@ -21,6 +21,7 @@ const { groupAllowFrom: _people, ...conversation } = conversationFields;
 
 const slackFields = {
   ...conversation,
+  proxy,
   mode: choice("How events arrive: over sockets that the gateway opens, or as requests that Slack sends.", ["socket", "http"]),
   botToken: secret("Bot token, xoxb-…. For the default account, `SLACK_BOT_TOKEN` stands in for it."),
   appToken: secret(

@@ -1,5 +1,5 @@
 import { toolPolicy } from "./agents.ts";
-import { CLOSED, conversationFields, people, reactionNotifications } from "./channel-shape.ts";
+import { CLOSED, conversationFields, people, proxy, reactionNotifications } from "./channel-shape.ts";
 import { replyFields } from "./session.ts";
 import { amount, flag, group, map, secret, text, whole } from "./shape.ts";
 
@@ -39,6 +39,7 @@ const room = group(
 
 const fields = {
   ...conversationFields,
+  proxy,
   botToken: secret("Token of the bot, from @BotFather."),
   token: secret("The same; of use as `tokenFile`, the path of a file that holds the token, which stands over `botToken`."),
   apiRoot: text("Address of the Bot API, for a server of your own. Plain http:// only on this machine.", { format: "url" }),
@@ -75,7 +76,6 @@ const UNSERVED = [
   "pollingStallThresholdMs",
   "retry",
   "network",
-  "proxy",
   "webhookPath",
   "webhookHost",
   "webhookPort",

@@ -1,5 +1,5 @@
 import { toolPolicy } from "./agents.ts";
-import { CLOSED, conversationFields, people, reactionNotifications } from "./channel-shape.ts";
+import { CLOSED, conversationFields, people, proxy, reactionNotifications } from "./channel-shape.ts";
 import { amount, choice, flag, group, map, secret, text } from "./shape.ts";
 
 const room = group(
@@ -17,6 +17,7 @@ const room = group(
 
 const fields = {
   ...conversationFields,
+  proxy,
   secret: secret("Signs every request in both directions; at least 16 characters. A channel of this gateway, not of OpenClaw."),
   previousSecret: secret("Accepted as well, while the peer changes over to a new `secret`."),
   outboundUrl: text("Address that gets what the agent says. Plain http:// only on this machine.", { format: "url" }),

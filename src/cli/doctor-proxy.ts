@@ -1,0 +1,19 @@
+import { readProxySettings } from "../core/proxy.ts";
+import { ok, type Finding } from "./doctor-finding.ts";
+import type { Invocation } from "./invocation.ts";
+
+/** The proxies of this environment: which are used, and which cannot be. The gateway uses those of its own environment. */
+export function checkProxies(env: Invocation["host"]["env"]): Finding[] {
+  const { http, https, problems } = readProxySettings(env);
+  const used = [https && `https through ${https.host}`, http && `http through ${http.host}`].filter(Boolean).join(", ");
+  return [
+    ...problems.map(({ name, message, fix }): Finding => ({
+      check: "proxy",
+      severity: name.toLowerCase() === "all_proxy" ? "warning" : "problem",
+      title: `${name} ${message}`,
+      ...(name.toLowerCase() !== "all_proxy" && { why: "connections that would go through it fail instead of going around it." }),
+      fix,
+    })),
+    ...(problems.length === 0 ? [ok("proxy", used === "" ? "no proxy is set" : `channels, models and tools connect: ${used}`)] : []),
+  ];
+}
