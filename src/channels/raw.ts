@@ -24,3 +24,6 @@ export function need(value: unknown, what: string): Raw {
   if (!found) throw new Error(`${what} is missing`);
   return found;
 }
+
+/** Whether a number is a moment in milliseconds since the epoch that a Date can hold (ECMA-262, "Time Values and Time Range"). */
+export const isTime = (ms: number): boolean => Number.isFinite(ms) && Math.abs(ms) <= 8.64e15;

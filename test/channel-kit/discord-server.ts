@@ -31,6 +31,7 @@ export const OTHER_BOT = "9000000000000000002";
 export const GUILD = "8000000000000000001";
 export const ROOM = "7000000000000000001";
 export const THREAD = "7000000000000000002";
+export const OWN_ROLE = "5000000000000000009";
 export const DIRECT = "7000000000000000003";
 export const ALICE = "6000000000000000001";
 export const BOB = "6000000000000000002";
@@ -41,6 +42,20 @@ const alice = { id: ALICE, username: "alice", global_name: "Alice", discriminato
 const bob = { id: BOB, username: "bob", global_name: "Bob", discriminator: "0", avatar: null };
 /** The direct conversations that the bot can have. */
 const DIRECTS: Readonly<Record<string, typeof alice>> = { [DIRECT]: alice, [DIRECT_BOB]: bob };
+/** The role that Discord makes for a bot when it joins a server. */
+const ownRole = (bot: string): Json => ({
+  id: OWN_ROLE,
+  name: "openclaw",
+  color: 0,
+  hoist: false,
+  position: 1,
+  permissions: "0",
+  managed: true,
+  mentionable: false,
+  flags: 0,
+  tags: { bot_id: bot },
+});
+
 const botUser = (id: string): Json => ({ id, username: "robot", discriminator: "0", avatar: null, bot: true });
 
 type Reply = { status: number; body?: unknown; headers?: Record<string, string> };
@@ -315,7 +330,7 @@ export class DiscordServer {
       name: "Home",
       owner_id: ALICE,
       member_count: 2,
-      roles: [],
+      roles: [ownRole(bot)],
       emojis: [],
       members: [{ user: botUser(bot), roles: [], joined_at: new Date().toISOString(), deaf: false, mute: false, flags: 0 }],
       channels: [{ id: ROOM, type: 0, name: "general", position: 0, permission_overwrites: [] }],

@@ -4,7 +4,7 @@ import { asId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { proves } from "../../../test/channel-kit/proves.ts";
 import { openRig, type Rig } from "../../../test/channel-kit/rig.ts";
-import { ALICE, DIRECT, DiscordServer, GUILD, ROOM, THREAD } from "../../../test/channel-kit/discord-server.ts";
+import { ALICE, DIRECT, DiscordServer, GUILD, OWN_ROLE, ROOM, THREAD } from "../../../test/channel-kit/discord-server.ts";
 import type { Channel, Part, SendResult, Target } from "../channel.ts";
 import { TIMINGS } from "./connection.ts";
 import { createDiscordChannel } from "./index.ts";
@@ -53,6 +53,26 @@ test("a message says who, where, and whether we were called", async (t) => {
   assert.equal(first!.mentionsSelf, true);
   assert.deepEqual([direct!.chat, direct!.mentionsSelf], [{ kind: "direct", id: ALICE }, true]);
   assert.deepEqual([thread!.chat.id, thread!.thread, thread!.mentionsSelf], [ROOM, { id: THREAD }, false]);
+});
+
+test("the bot's own role calls it, also after a session was resumed", async (t) => {
+  const { server, rig } = await open(t);
+  server.push(`<@&${OWN_ROLE}> hello`, { mention_roles: [OWN_ROLE] });
+  server.push("<@&5000000000000000001> hello", { mention_roles: ["5000000000000000001"] });
+  await rig.until(() => rig.events.length === 2, "two messages");
+  assert.deepEqual(
+    rig.events.map(({ text, mentionsSelf }) => [text, mentionsSelf]),
+    [
+      ["hello", true],
+      ["<@&5000000000000000001> hello", false],
+    ],
+  );
+  const { channel, account } = rig.host.status()[0]!;
+  await rig.host.stop(channel, account);
+  await rig.host.start(channel, account);
+  server.push(`<@&${OWN_ROLE}> again`);
+  await rig.until(() => rig.events.length === 3, "a message of the resumed session");
+  assert.deepEqual([rig.events[2]!.text, rig.events[2]!.mentionsSelf, server.logins.at(-1)!["op"]], ["again", true, 6]);
 });
 
 test("our own messages and those of the platform start nothing; a reply to us says so", async (t) => {

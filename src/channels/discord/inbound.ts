@@ -15,6 +15,8 @@ export type InboundFacts = {
   self: string;
   /** Of the channel that the event names; undefined where nobody knows. */
   place: PlaceInfo | undefined;
+  /** The role of the bot itself in the server of the event: Discord completes `@name` to it. Absent where it is not known. */
+  ownRole?: string;
   /** Names events that carry no id of their own: a resumed session repeats its numbers. */
   session: string;
   now: number;
@@ -122,8 +124,8 @@ function decodeMessage(data: Json, facts: InboundFacts): readonly ChannelEvent[]
   const sender = senderOf(author, record(data["member"]), facts.self);
   const place = placeOf(data, facts, sender.id);
   const media = mediaOf(data);
-  const text = bodyOf(data, facts.self);
-  if (text === "" && media.length === 0 && !callsSelf(data, facts.self)) return [];
+  const text = bodyOf(data, facts);
+  if (text === "" && media.length === 0 && !callsSelf(data, facts)) return [];
   const replyTo = replyOf(data, facts.self);
   const message: Inbound = {
     kind: "message",
@@ -136,29 +138,40 @@ function decodeMessage(data: Json, facts: InboundFacts): readonly ChannelEvent[]
     message: asId<MessageId>(id),
     text,
     media,
-    mentionsSelf: place.chat.kind === "direct" || callsSelf(data, facts.self),
+    mentionsSelf: place.chat.kind === "direct" || callsSelf(data, facts),
     ...(replyTo && { replyTo }),
   };
   return [message];
 }
 
 /** Written into the text, that is: Discord also lists the author of the message that is replied to as mentioned. */
-const callsSelf = (data: Json, self: string): boolean => new RegExp(`<@!?${self}>`).test(textOf(data["content"]));
+const callsSelf = (data: Json, facts: InboundFacts): boolean =>
+  mentionsOf(facts).some((mention) => textOf(data["content"]).includes(mention));
+
+type SelfFacts = Pick<InboundFacts, "self" | "ownRole">;
+
+/** How a text calls the bot: as a person, also with the older mark for nicknames, or by its own role. */
+const mentionsOf = ({ self, ownRole }: SelfFacts): readonly string[] => [
+  `<@${self}>`,
+  `<@!${self}>`,
+  ...(ownRole === undefined ? [] : [`<@&${ownRole}>`]),
+];
 
 function replyOf(data: Json, self: string): Inbound["replyTo"] | null {
   const reference = record(data["message_reference"]);
   if (!reference || !isSnowflake(reference["message_id"]) || (reference["type"] ?? 0) !== 0) return null;
   const original = record(data["referenced_message"]);
-  const text = original ? plainContent(original) : "";
+  const text = original ? plainContent(original) || textOfEmbeds(original) : "";
   const isSelf = record(original?.["author"])?.["id"] === self;
   return { id: asId<MessageId>(reference["message_id"]), ...(text && { text }), isSelf };
 }
 
 /** The text of a message, with what Discord keeps beside it: forwarded messages, stickers, polls, the text of embeds. */
-function bodyOf(data: Json, self: string): string {
-  const parts = [plainContent(data, self)];
+function bodyOf(data: Json, facts: SelfFacts): string {
+  const parts = [plainContent(data, facts)];
   for (const snapshot of records(data["message_snapshots"])) {
-    const forwarded = plainContent(record(snapshot["message"]) ?? {});
+    const message = record(snapshot["message"]) ?? {};
+    const forwarded = [plainContent(message), textOfEmbeds(message)].filter(Boolean).join("\n");
     if (forwarded) parts.push(`[forwarded] ${forwarded}`);
   }
   for (const sticker of records(data["sticker_items"])) parts.push(`[sticker: ${textOf(sticker["name"])}]`);
@@ -168,17 +181,37 @@ function bodyOf(data: Json, self: string): string {
     parts.push(`[poll: ${textOf(record(poll["question"])?.["text"])}] ${answers.join(" / ")}`);
   }
   const found = parts.filter((part) => part !== "");
-  if (found.length > 0) return found.join("\n");
-  const embeds = records(data["embeds"]).map((embed) => [textOf(embed["title"]), textOf(embed["description"])].filter(Boolean).join("\n"));
-  return embeds.filter(Boolean).join("\n");
+  // Embeds of a person's message are previews that Discord makes of its links; those of an app are what it says.
+  const isApp = record(data["author"])?.["bot"] === true || data["webhook_id"] !== undefined;
+  const embeds = found.length === 0 || isApp ? textOfEmbeds(data) : "";
+  return [...found, embeds].filter(Boolean).join("\n");
+}
+
+/** What embeds say: author, title, description and fields. */
+function textOfEmbeds(data: Json): string {
+  const texts = records(data["embeds"]).map((embed) => [
+    textOf(record(embed["author"])?.["name"]),
+    textOf(embed["title"]),
+    textOf(embed["description"]),
+    ...records(embed["fields"]).map((field) => [textOf(field["name"]), textOf(field["value"])].filter(Boolean).join(": ")),
+    textOf(record(embed["footer"])?.["text"]),
+  ]);
+  return texts.flat().filter(Boolean).join("\n");
 }
 
 /** The content, without a leading mention of us, and with the names of other people in place of their numbers. */
-function plainContent(data: Json, self?: string): string {
+function plainContent(data: Json, facts?: SelfFacts): string {
   const names = new Map(records(data["mentions"]).map((user) => [user["id"], textOf(user["global_name"]) || textOf(user["username"])]));
-  let text = textOf(data["content"]);
-  if (self !== undefined) text = text.replace(new RegExp(`^\\s*<@!?${self}>[\\s,:]*`), "");
-  return text
+  const text = textOf(data["content"]);
+  const leading = facts && mentionsOf(facts).find((mention) => text.trimStart().startsWith(mention));
+  return (
+    leading === undefined
+      ? text
+      : text
+          .trimStart()
+          .slice(leading.length)
+          .replace(/^[\s,:]+/, "")
+  )
     .replaceAll(/<@!?(\d{1,20})>/g, (whole, id: string) => (names.get(id) ? `@${names.get(id)}` : whole))
     .replaceAll(/<(a?):(\w+):\d+>/g, ":$2:")
     .trim();
@@ -225,7 +258,7 @@ function decodeEdit(data: Json, facts: InboundFacts): readonly ChannelEvent[] {
       ...placeOf(data, facts, sender.id),
       sender,
       message: asId<MessageId>(id),
-      text: bodyOf(data, facts.self),
+      text: bodyOf(data, facts),
     },
   ];
 }

@@ -28,10 +28,13 @@ const facts = (place?: PlaceInfo): InboundFacts => ({
   origin: "live",
 });
 
-type Case = { name: string; type: string; data: Frame["data"]; place: PlaceInfo | null; want: Record<string, unknown>[] };
-for (const { name, type, data, place, want } of read<Case[]>("01-inbound.json")) {
+type Case = { name: string; type: string; data: Frame["data"]; place: PlaceInfo | null; ownRole?: string; want: Record<string, unknown>[] };
+for (const { name, type, data, place, ownRole, want } of read<Case[]>("01-inbound.json")) {
   test(`inbound: ${name}`, () => {
-    const events = decode({ seq: 7, type, data }, facts(place ?? undefined)) as unknown as Record<string, unknown>[];
+    const events = decode({ seq: 7, type, data }, { ...facts(place ?? undefined), ...(ownRole && { ownRole }) }) as unknown as Record<
+      string,
+      unknown
+    >[];
     assert.equal(events.length, want.length, JSON.stringify(events));
     for (const [index, wanted] of want.entries()) {
       const got = Object.fromEntries(Object.keys(wanted).map((key) => [key, events[index]![key] ?? null]));
@@ -115,6 +118,7 @@ test("the cursor keeps session, ourselves and the known conversations, and belon
     ...withSeen(EMPTY, "5", "100", place),
     session: { id: "s", seq: 4, url: "wss://x" },
     self: { id: "1", name: "b", app: "2" },
+    roles: new Map([["1", "9"]]),
   };
   assert.deepEqual(fromCursor(toCursor(state, "me"), "me"), state);
   for (const bad of [null, "", "{", "[]", "1", toCursor(state, "you")]) assert.deepEqual(fromCursor(bad, "me"), EMPTY);

@@ -7,7 +7,7 @@ import type { Timings } from "./connection.ts";
 import { channelToKnow, decode, INTERACTION, type Frame, type InboundFacts } from "./inbound.ts";
 import { toPlaceInfo, type Places } from "./places.ts";
 import { RestFailure, sentence, type Rest } from "./rest.ts";
-import { toCursor, withoutChat, withOwn, withSeen, type PlaceInfo, type Self, type State } from "./state.ts";
+import { toCursor, withoutChat, withOwn, withOwnRole, withSeen, type PlaceInfo, type Self, type State } from "./state.ts";
 import { isNewer, isSnowflake, record, records, textOf, type Json } from "./wire.ts";
 
 /** Frames that are stored in one transaction. */
@@ -192,12 +192,14 @@ export class Receiver {
     const gone = places.learn(frame.type, frame.data);
     if (gone) batch.state = withoutChat(batch.state, gone.gone);
     const { self, session } = batch.state;
+    const role = self && ownRoleOf(frame, self.id);
+    if (role) batch.state = withOwnRole(batch.state, role.guild, role.id);
     if (self) {
       const own = ownOf(frame, self.id);
       if (own) batch.state = withOwn(batch.state, own.nonce, own.id);
       const channel = channelToKnow(frame, self.id);
       const place = channel === null ? undefined : await this.#placeOf(channel, frame, batch.state);
-      const events = decode(frame, this.#facts(self.id, place, session?.id ?? "", "live"));
+      const events = decode(frame, this.#facts(self.id, place, session?.id ?? "", "live", ownRoleIn(batch.state, frame.data, place)));
       batch.events.push(...events);
       if (frame.type === "INTERACTION_CREATE") batch.answers.push(frame.data);
       else batch.state = remembering(batch.state, events, channel, place);
@@ -205,9 +207,16 @@ export class Receiver {
     if (session) batch.state = { ...batch.state, session: { ...session, seq: Math.max(session.seq, frame.seq) } };
   }
 
-  #facts(self: string, place: PlaceInfo | undefined, session: string, origin: InboundFacts["origin"]): InboundFacts {
+  #facts(
+    self: string,
+    place: PlaceInfo | undefined,
+    session: string,
+    origin: InboundFacts["origin"],
+    ownRole: string | undefined,
+  ): InboundFacts {
+    const now = this.#deps.clock.now();
     // The host puts the account in.
-    return { account: asId<AccountId>("default"), self, place, session, now: this.#deps.clock.now(), origin };
+    return { account: asId<AccountId>("default"), self, place, session, now, origin, ...(ownRole !== undefined && { ownRole }) };
   }
 
   /** What kind of channel an event belongs to: heard of, said by the event, or asked for. */
@@ -250,7 +259,7 @@ export class Receiver {
         after = textOf(newest["id"]);
         const events = page.flatMap((message) => {
           const data = { ...message, channel_id: channel, ...(place.guild !== undefined && { guild_id: place.guild }) };
-          const facts = this.#facts(self.id, place, `${channel}:${textOf(message["id"])}`, "backfill");
+          const facts = this.#facts(self.id, place, `${channel}:${textOf(message["id"])}`, "backfill", ownRoleIn(this.#state, data, place));
           return decode({ seq: 0, type: "MESSAGE_CREATE", data }, facts);
         });
         this.#state = withSeen(this.#state, channel, after, place);
@@ -293,6 +302,21 @@ function ownOf({ type, data }: Frame, self: string | undefined): { nonce: string
   const { nonce, id } = data;
   const isOwn = type === "MESSAGE_CREATE" && self !== undefined && record(data["author"])?.["id"] === self;
   return isOwn && typeof nonce === "string" && isSnowflake(id) ? { nonce, id } : null;
+}
+
+/** The role that Discord manages for the bot itself, where an event tells of the roles of a server. */
+function ownRoleOf({ type, data }: Frame, self: string): { guild: string; id: string } | null {
+  const isChange = type === "GUILD_ROLE_CREATE" || type === "GUILD_ROLE_UPDATE";
+  if (!isChange && type !== "GUILD_CREATE") return null;
+  const guild = isChange ? data["guild_id"] : data["id"];
+  const roles = isChange ? [record(data["role"]) ?? {}] : records(data["roles"]);
+  const id = roles.find((role) => record(role["tags"])?.["bot_id"] === self)?.["id"];
+  return isSnowflake(guild) && isSnowflake(id) ? { guild, id } : null;
+}
+
+function ownRoleIn(state: State, data: Json, place: PlaceInfo | undefined): string | undefined {
+  const guild = data["guild_id"] ?? place?.guild;
+  return isSnowflake(guild) ? state.roles.get(guild) : undefined;
 }
 
 function toSelf(ready: Json): Self | null {

@@ -17,11 +17,13 @@ export type State = {
   known: ReadonlyMap<string, { last: string; place: PlaceInfo }>;
   /** Our own newest messages, by the nonce with which they were sent. */
   own: ReadonlyMap<string, string>;
+  /** The role of the bot itself by server. */
+  roles: ReadonlyMap<string, string>;
   /** Digest of the native commands that Discord has. */
   commands: string | null;
 };
 
-export const EMPTY: State = { session: null, self: null, known: new Map(), own: new Map(), commands: null };
+export const EMPTY: State = { session: null, self: null, known: new Map(), own: new Map(), roles: new Map(), commands: null };
 
 /** The state with one more message seen in a channel. */
 export function withSeen(state: State, channel: string, message: string, place: PlaceInfo): State {
@@ -43,6 +45,14 @@ export function withOwn(state: State, nonce: string, message: string): State {
   return { ...state, own };
 }
 
+/** The state with the bot's own role in a server. */
+export function withOwnRole(state: State, guild: string, role: string): State {
+  if (state.roles.get(guild) === role) return state;
+  const roles = new Map([...state.roles].filter(([each]) => each !== guild)).set(guild, role);
+  if (roles.size > LIMITS.discordKnownChats) roles.delete(roles.keys().next().value!);
+  return { ...state, roles };
+}
+
 /** The state without a channel that is gone or closed to us. */
 export function withoutChat(state: State, channel: string): State {
   if (!state.known.has(channel)) return state;
@@ -54,7 +64,15 @@ export function withoutChat(state: State, channel: string): State {
 /** The state as a cursor. `owner` is the identity of the bot: another bot's session means nothing to us. */
 export function toCursor(state: State, owner: string): string {
   const known = [...state.known].map(([id, { last, place }]) => [id, last, place]);
-  return JSON.stringify({ owner, session: state.session, self: state.self, known, own: [...state.own], commands: state.commands });
+  return JSON.stringify({
+    owner,
+    session: state.session,
+    self: state.self,
+    known,
+    own: [...state.own],
+    roles: [...state.roles],
+    commands: state.commands,
+  });
 }
 
 /** Reads a cursor; what cannot be read, or belongs to another bot, is an empty state. */
@@ -68,19 +86,21 @@ export function fromCursor(cursor: string | null, owner: string): State {
     const [id, last, place] = Array.isArray(entry) ? (entry as unknown[]) : [];
     if (isSnowflake(id) && isSnowflake(last)) known.set(id, { last, place: toPlace(record(place) ?? {}) });
   }
-  const own = (Array.isArray(raw["own"]) ? (raw["own"] as unknown[]) : []).flatMap((entry): [string, string][] => {
-    const [nonce, message] = Array.isArray(entry) ? (entry as unknown[]) : [];
-    return typeof nonce === "string" && isSnowflake(message) ? [[nonce, message]] : [];
-  });
   const { id, seq, url } = session ?? {};
   const isSession = typeof id === "string" && typeof seq === "number" && typeof url === "string";
   return {
     session: isSession ? { id, seq, url } : null,
     self: self && isSnowflake(self["id"]) ? { id: self["id"], name: textOf(self["name"]), app: textOf(self["app"]) } : null,
     known,
-    own: new Map(own),
+    own: pairsOf(raw["own"], (nonce, message) => typeof nonce === "string" && isSnowflake(message)),
+    roles: pairsOf(raw["roles"], (guild, role) => isSnowflake(guild) && isSnowflake(role)),
     commands: typeof raw["commands"] === "string" ? raw["commands"] : null,
   };
+}
+
+function pairsOf(value: unknown, isPair: (key: unknown, value: unknown) => boolean): ReadonlyMap<string, string> {
+  const entries: unknown[] = Array.isArray(value) ? value : [];
+  return new Map(entries.filter((entry): entry is [string, string] => Array.isArray(entry) && isPair(entry[0], entry[1])));
 }
 
 function parsed(cursor: string | null): Json | null {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
 import type { ChannelEvent, Inbound, MediaKind, MediaRef, Place, Sender } from "../channel.ts";
-import { fromJson, list, need, record, word, type Raw } from "../raw.ts";
+import { fromJson, isTime, list, need, record, word, type Raw } from "../raw.ts";
 import { canonicalSignalId, type SignalAccount } from "./config.ts";
 import { toMessageId } from "./ids.ts";
 
@@ -102,7 +102,7 @@ function readMessage(data: Raw, base: Omit<Inbound, "kind" | "text" | "media" | 
 }
 
 const time = (value: unknown, what: string): number => {
-  if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;
+  if (typeof value === "number" && Number.isInteger(value) && value > 0 && isTime(value)) return value;
   throw new Error(`${what} is missing`);
 };
 
@@ -155,7 +155,8 @@ function replyOf(data: Raw, facts: Facts): { replyTo?: NonNullable<Inbound["repl
   const quote = record(data["quote"]);
   if (!quote) return {};
   const id = targetOf(quote, facts, quote["id"], "author");
-  const text = withNames(word(quote["text"]), quote["mentions"], facts).text;
+  const files = list(quote["attachments"]).map((each) => word(record(each)?.["filename"]) || word(record(each)?.["contentType"]) || "file");
+  const text = withNames(word(quote["text"]), quote["mentions"], facts).text || files.map((file) => `[${file}]`).join(" ");
   return { replyTo: { id, ...(text !== "" && { text }), isSelf: isSelf(quote["authorUuid"], quote["authorNumber"], facts) } };
 }
 

@@ -3,6 +3,7 @@ import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
 import type { ChannelEvent, ChatKind, Inbound, MediaKind, MediaRef, Place, Sender } from "../channel.ts";
 import { list, need, record, word, type Raw } from "../raw.ts";
+import { filesOf, textOfAttachments, textOfBlocks } from "./blocks.ts";
 import { ACTION } from "./outbound.ts";
 import { toEmoji } from "./emoji.ts";
 
@@ -88,8 +89,7 @@ function decodeMessage(event: Raw, base: Base, facts: Facts): readonly ChannelEv
   const ts = needTs(event["ts"]);
   const place = placeOf(event, facts);
   const media = mediaOf(event);
-  const said = readText(word(event["text"]), facts.bot);
-  const text = said.text || textOfAttachments(event);
+  const { text, mentionsSelf } = contentOf(event, facts.bot);
   if (text === "" && media.length === 0) return [];
   const parent = word(event["parent_user_id"]);
   const message: Inbound = {
@@ -102,7 +102,7 @@ function decodeMessage(event: Raw, base: Base, facts: Facts): readonly ChannelEv
     message: asId<MessageId>(ts),
     text,
     media,
-    mentionsSelf: place.chat.kind === "direct" || said.mentionsSelf || event["type"] === "app_mention",
+    mentionsSelf: place.chat.kind === "direct" || mentionsSelf || event["type"] === "app_mention",
     ...(place.thread && parent && { replyTo: { id: asId<MessageId>(place.thread.id), isSelf: parent === facts.bot.userId } }),
     sentAt: timeOf(ts),
   };
@@ -112,9 +112,9 @@ function decodeMessage(event: Raw, base: Base, facts: Facts): readonly ChannelEv
 function decodeEdit(event: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
   const message = need(event["message"], "the changed message");
   const before = record(event["previous_message"]);
-  const { text } = readText(word(message["text"]), facts.bot);
-  // Previews of links and new replies change a message, too, and leave its text.
-  if (text === "" || (before && before["text"] === message["text"])) return [];
+  const { text } = contentOf(message, facts.bot);
+  // Previews of links and new replies change a message, too, and leave what it says.
+  if (text === "" || (before && contentOf(before, facts.bot).text === text)) return [];
   const edited = record(message["edited"]);
   const place = placeOf({ ...event, thread_ts: message["thread_ts"], ts: message["ts"] }, facts);
   const at = edited ? needTs(edited["ts"], "edited.ts") : word(event["ts"]);
@@ -231,16 +231,21 @@ function writtenOut(inner: string): string {
     : `${label} (${target})`;
 }
 
-/** Apps often write into attachments only. */
-function textOfAttachments(event: Raw): string {
-  return list(event["attachments"])
-    .map((one) => word(record(one)?.["text"]) || word(record(one)?.["fallback"]))
-    .filter(Boolean)
-    .join("\n");
+/**
+ * What a message says, with the text of its blocks and attachments. `text` repeats the blocks of what a person writes; for an app it is
+ * only the fallback of a notification, so that its blocks are read instead.
+ */
+function contentOf(message: Raw, bot: Bot): { text: string; mentionsSelf: boolean } {
+  const said = readText(word(message["text"]), bot);
+  const read = (markup: string): string => readText(markup, bot).text;
+  const isApp = word(message["bot_id"]) !== "" || message["subtype"] === "bot_message";
+  const blocks = said.text === "" || isApp ? textOfBlocks(message["blocks"], read) : "";
+  const attached = textOfAttachments(message["attachments"], read);
+  return { text: [blocks || said.text, attached].filter(Boolean).join("\n"), mentionsSelf: said.mentionsSelf };
 }
 
 function mediaOf(event: Raw): readonly MediaRef[] {
-  return list(event["files"]).flatMap((value) => {
+  return filesOf(event).flatMap((value) => {
     const file = record(value);
     const url = word(file?.["url_private_download"]) || word(file?.["url_private"]);
     if (!file || url === "" || ["tombstone", "hidden_by_limit", "external"].includes(word(file["mode"]))) return [];

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
 import type { ChannelEvent, ChatKind, Inbound, MediaKind, MediaRef, Place, Sender } from "../channel.ts";
-import { list, need, record, word, type Raw } from "../raw.ts";
+import { isTime, list, need, record, word, type Raw } from "../raw.ts";
 import { readText, type Bot } from "./text.ts";
 
 /** What decoding needs to know beside the update itself. */
@@ -135,7 +135,7 @@ function decodePress(query: Raw, base: Base, facts: Facts): readonly ChannelEven
 const messageId = (message: Raw): MessageId => asId<MessageId>(needId(message["message_id"], "message_id"));
 
 function timeOf(seconds: unknown): number {
-  if (typeof seconds === "number" && Number.isFinite(seconds)) return seconds * 1_000;
+  if (typeof seconds === "number" && isTime(seconds * 1_000)) return seconds * 1_000;
   throw new Error("the date is missing");
 }
 
@@ -177,10 +177,18 @@ function moveOf(message: Raw, chat: ChatId): { kind: "move"; from: ChatId; to: C
 }
 
 function replyOf(message: Raw, bot: Bot): Inbound["replyTo"] | null {
+  const quote = word(record(message["quote"])?.["text"]);
+  const external = record(message["external_reply"]);
+  if (external) {
+    // A message of another chat: Telegram gives what it holds, but its text only as far as it is quoted.
+    const text = quote || describe(external);
+    const id = external["message_id"] ?? message["message_id"];
+    return { id: asId<MessageId>(needId(id, "message_id")), ...(text && { text }), isSelf: false };
+  }
   const earlier = record(message["reply_to_message"]);
   // In a topic every message formally answers the message that opened it.
   if (!earlier || earlier["forum_topic_created"] !== undefined) return null;
-  const text = word(record(message["quote"])?.["text"]) || word(earlier["text"] ?? earlier["caption"]);
+  const text = quote || word(earlier["text"] ?? earlier["caption"]) || describe(earlier);
   const isSelf = String(record(earlier["from"])?.["id"]) === bot.id;
   return { id: messageId(earlier), ...(text && { text }), isSelf };
 }
@@ -207,7 +215,21 @@ function describe(message: Raw): string {
   const dice = record(message["dice"]);
   if (dice) return `[${word(dice["emoji"])} ${Number(dice["value"])}]`;
   const sticker = record(message["sticker"]);
-  return sticker ? `[sticker ${word(sticker["emoji"])}]` : "";
+  if (sticker) return `[sticker ${word(sticker["emoji"])}]`;
+  const checklist = record(message["checklist"]);
+  if (checklist) {
+    const tasks = list(checklist["tasks"]).map((value) => {
+      const task = record(value) ?? {};
+      return `${task["completion_date"] ? "[x]" : "[ ]"} ${word(task["text"])}`;
+    });
+    return [`[checklist ${word(checklist["title"])}]`, ...tasks].join("\n");
+  }
+  const game = record(message["game"]);
+  if (game) return `[game ${word(game["title"])}]`;
+  const invoice = record(message["invoice"]);
+  if (invoice) return `[invoice ${word(invoice["title"])}]`;
+  // The Bot API does not give what a story or paid media show.
+  return record(message["story"]) ? "[story]" : record(message["paid_media"]) ? "[paid media]" : "";
 }
 
 function emojiOf(value: unknown): string {
