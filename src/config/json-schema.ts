@@ -1,3 +1,4 @@
+import { isCommon } from "./common-keys.ts";
 import { parsePath } from "./key-path.ts";
 import { CONFIG } from "./schema.ts";
 import type { Effect, GroupNode, Node } from "./schema/shape.ts";
@@ -17,20 +18,29 @@ const SECRET_REF: Json = {
   additionalProperties: false,
 };
 
-let cached: Json | null = null;
+/** For editors of the file; or for forms of clients, which resolve no references and draw a field for every key that they are given. */
+type Reader = "file" | "form";
+
+const cached: Partial<Record<Reader, Json>> = {};
 
 /** JSON Schema (draft-07) of the whole file. The same object each time; do not change it. */
 export function jsonSchema(): Json {
-  cached ??= {
+  cached.file ??= {
     $schema: "http://json-schema.org/draft-07/schema#",
     title: "openclaw.json",
-    ...toSchema(CONFIG),
+    ...toSchema(CONFIG, "file"),
     definitions: { secretRef: SECRET_REF },
   };
-  return cached;
+  return cached.file;
 }
 
-function toSchema(node: Node): Json {
+/** The schema for forms: without references, and without keys that have no effect here, which are accepted all the same. */
+export function formSchema(): Json {
+  cached.form ??= { $schema: "http://json-schema.org/draft-07/schema#", title: "openclaw.json", ...toSchema(CONFIG, "form") };
+  return cached.form;
+}
+
+function toSchema(node: Node, reader: Reader): Json {
   const about = { description: node.doc, ...("default" in node && node.default !== undefined && { default: node.default }) };
   switch (node.kind) {
     case "text":
@@ -49,15 +59,15 @@ function toSchema(node: Node): Json {
     case "bytes":
       return { ...about, type: ["string", "number"] };
     case "secret":
-      return { ...about, anyOf: [{ type: "string" }, { $ref: "#/definitions/secretRef" }] };
+      return { ...about, anyOf: [{ type: "string" }, reader === "form" ? SECRET_REF : { $ref: "#/definitions/secretRef" }] };
     case "list":
-      return { ...about, type: "array", items: toSchema(node.item) };
+      return { ...about, type: "array", items: toSchema(node.item, reader) };
     case "map":
-      return { ...about, type: "object", additionalProperties: toSchema(node.item) };
+      return { ...about, type: "object", additionalProperties: toSchema(node.item, reader) };
     case "opaque":
       return about;
     case "group":
-      return groupSchema(node);
+      return groupSchema(node, reader);
   }
 }
 
@@ -68,12 +78,13 @@ function textLimits(node: Extract<Node, { kind: "text" }>): Json {
   };
 }
 
-function groupSchema(node: GroupNode): Json {
+function groupSchema(node: GroupNode, reader: Reader): Json {
   const properties: Record<string, unknown> = {};
-  for (const [key, field] of fieldsOf(node)) properties[key] = toSchema(field);
-  for (const key of node.unserved ?? []) properties[key] = {};
+  for (const [key, field] of fieldsOf(node)) properties[key] = toSchema(field, reader);
+  const unserved = node.unserved ?? [];
+  if (reader === "file") for (const key of unserved) properties[key] = {};
   const required = Object.keys(node.fields).filter((key) => node.fields[key]!.required);
-  const rest = node.rest ? toSchema(node.rest.node) : false;
+  const rest = node.rest ? toSchema(node.rest.node, reader) : reader === "form" && unserved.length > 0;
   const schema = { type: "object", properties, additionalProperties: rest, ...(required.length > 0 && { required }) };
   if (node.shorthand === undefined) return { description: node.doc, ...schema };
   return { description: node.doc, anyOf: [{ type: "string" }, schema] };
@@ -89,7 +100,16 @@ function fieldsOf(node: GroupNode): readonly (readonly [string, Node])[] {
   return fields;
 }
 
-type SchemaHint = { readonly label: string; readonly help: string; readonly sensitive?: true };
+type SchemaHint = {
+  readonly label: string;
+  readonly help: string;
+  readonly sensitive?: true;
+  /** False: shown before the advanced settings are unfolded. Clients take an absent value for true. */
+  readonly advanced: boolean;
+  /** The section of the form, and its place among the others. */
+  readonly group?: string;
+  readonly order?: number;
+};
 
 /** How a form shows each key, by its path (`*` for names that people choose). */
 export function schemaHints(): Readonly<Record<string, SchemaHint>> {
@@ -118,11 +138,20 @@ function childrenOf(node: Node): readonly (readonly [string, Node])[] {
   return node.kind === "list" && (node.item.kind === "group" || node.item.kind === "map") ? [["[]", node.item]] : [];
 }
 
+const SECTIONS = Object.keys(CONFIG.fields);
+
 function hintOf(path: string, node: Node): SchemaHint {
   const key = /([^.[\]*]+)[.[\]*]*$/.exec(path)?.[1] ?? path;
   const words = key.replaceAll(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
   const label = words.charAt(0).toUpperCase() + words.slice(1);
-  return { label, help: node.doc, ...(node.kind === "secret" && { sensitive: true as const }) };
+  const order = SECTIONS.indexOf(path);
+  return {
+    label,
+    help: node.doc,
+    advanced: !isCommon(path),
+    ...(node.kind === "secret" && { sensitive: true as const }),
+    ...(order >= 0 && { group: label, order: order + 1 }),
+  };
 }
 
 type ReloadKind = "hot" | "restart" | "none";
@@ -162,7 +191,7 @@ export function lookupSchema(path: string): SchemaLookup | null {
     node = child;
   }
   const hintPath = hintSteps.join(".").replaceAll(".[]", "[]");
-  const { properties: _, items: __, anyOf: ___, ...schema } = toSchema(node) as Record<string, unknown>;
+  const { properties: _, items: __, anyOf: ___, ...schema } = toSchema(node, "form") as Record<string, unknown>;
   if (typeof schema["additionalProperties"] === "object") schema["additionalProperties"] = true;
   const children = childrenOf(node).map(([key, child]) => toChild(key, child, node, path === "." ? "" : path, hintPath, [...steps, key]));
   return { path, schema, reloadKind: RELOAD_KIND[effectAt(CONFIG, steps)], hint: hintOf(hintPath, node), hintPath, children };
@@ -170,7 +199,7 @@ export function lookupSchema(path: string): SchemaLookup | null {
 
 function toChild(key: string, child: Node, parent: Node, path: string, hintPath: string, steps: readonly (string | number)[]): SchemaChild {
   const join = (base: string): string => (key === "[]" ? `${base}[]` : base === "" ? key : `${base}.${key}`);
-  const { type } = toSchema(child) as { type?: string | readonly string[] };
+  const { type } = toSchema(child, "form") as { type?: string | readonly string[] };
   return {
     key,
     path: join(path),

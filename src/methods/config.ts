@@ -1,7 +1,7 @@
 import { mergePatch } from "../config/edit.ts";
 import type { Issue } from "../config/issue.ts";
 import { Json5Error, parseTree, valueOf } from "../config/json5.ts";
-import { jsonSchema, lookupSchema, schemaHints } from "../config/json-schema.ts";
+import { formSchema, lookupSchema, schemaHints } from "../config/json-schema.ts";
 import type { Loaded } from "../config/load.ts";
 import { REDACTED, redactText, redactValue, unredact } from "../config/redact.ts";
 import { GatewayError } from "../core/errors.ts";
@@ -169,7 +169,7 @@ let cachedSchema: Record<string, unknown> | null = null;
 /** The same object each time. */
 function schema(): Record<string, unknown> {
   cachedSchema ??= Object.freeze({
-    schema: jsonSchema(),
+    schema: formSchema(),
     uiHints: schemaHints(),
     version: VERSION,
     generatedAt: new Date().toISOString(),
