@@ -52,6 +52,10 @@ export const LIMITS = {
   toolResultChars: 64_000,
   /** Deltas are joined for this long before they are sent on. */
   deltaCoalesceMs: 40,
+  /** Changes of health within this time are told together. */
+  healthAnnounceMs: 1_000,
+  /** A device that announced itself with system-event is listed this long after its last sign. */
+  beaconMs: 300_000,
   /** Base64 characters of a picture that is kept inside of its row; larger ones become files. */
   inlineImageChars: 8_192,
   /** Attachment sizes, advertised in hello-ok. */

@@ -366,6 +366,7 @@ export class Conversations {
     else health.report(part, status.state === "connecting" ? "starting" : "degraded", status.cause ?? status.state);
     if (status.state === "ready") this.delivery.linked(status.channel, status.account);
     this.#alarm.changed(status);
+    this.#core.bus.emit("channel.changed", { channel: status.channel, account: status.account });
   }
 }
 

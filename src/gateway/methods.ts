@@ -26,6 +26,7 @@ import { devicesMethods } from "../methods/devices.ts";
 import { healthMethods } from "../methods/health.ts";
 import { logsMethods } from "../methods/logs.ts";
 import { listModels, modelsMethods, type ModelsDeps } from "../methods/models.ts";
+import type { Presence } from "../methods/presence.ts";
 import { restartMethods } from "../methods/restart.ts";
 import { routesMethods } from "../methods/routes.ts";
 import { sendMethods } from "../methods/send.ts";
@@ -53,6 +54,9 @@ export type Rooms = {
   auth: Auth;
   hub(): Hub;
   health(): ReturnType<typeof healthMethods>;
+  presence: Presence;
+  /** The presence list has changed by something other than a connection. */
+  presenceChanged(): void;
   reload(): Promise<void>;
   restart(reason: string): void;
   /** Looks for local model servers. */
@@ -235,9 +239,9 @@ export class Methods {
     const { core } = this;
     return {
       now: clock.now,
-      hub: this.#rooms.hub(),
+      presence: this.#rooms.presence,
+      presenceChanged: () => this.#rooms.presenceChanged(),
       startedAt: core.startedAt,
-      instanceId: core.instanceId,
       agents: () => this.agents(),
       sessions: core.sessions,
       storePath: core.store.path,

@@ -21,7 +21,7 @@ import { wireRow } from "../methods/context.ts";
 import { toRequestRow } from "../methods/devices.ts";
 import { healthMethods } from "../methods/health.ts";
 import { runCompletion } from "../methods/openai-port.ts";
-import { presence } from "../methods/status.ts";
+import { isVisible, Presence } from "../methods/presence.ts";
 import { SERVED_EVENTS, startStream } from "../methods/stream.ts";
 import type { Peer } from "../protocol/hub.ts";
 import { SERVER_CAPABILITIES } from "../protocol/methods.ts";
@@ -31,6 +31,7 @@ import type { ServerDeps, Surface } from "../server/ports.ts";
 import { createServer, type Server } from "../server/server.ts";
 import { writeFileAtomic } from "../store/open.ts";
 import { recover } from "../turns/recover.ts";
+import { Announcements } from "./announcements.ts";
 import { Core } from "./core.ts";
 import { Conversations } from "./conversations.ts";
 import { authSettings } from "./settings.ts";
@@ -75,6 +76,8 @@ export class Gateway {
   #refused: readonly Issue[] | null = null;
   readonly #stateVersion = { presence: 1, health: 1 };
   readonly #health: ReturnType<typeof healthMethods>;
+  readonly #presence: Presence;
+  readonly #announce: Announcements;
   #phase: "starting" | "serving" | "stopping" = "starting";
   #stopped: Promise<void> | null = null;
 
@@ -94,8 +97,7 @@ export class Gateway {
     this.chats = new Conversations(core, () => this.#guideFacts());
     this.chats.onAlarm = (text) => {
       this.methods.note(text);
-      this.#health.invalidate();
-      this.server.hub.publish("health", this.#health.snapshot(), { scope: "operator.read" });
+      this.#announce.publishHealth();
     };
     this.#health = healthMethods({
       now: clock.now,
@@ -111,10 +113,28 @@ export class Gateway {
           .filter((issue) => issue.severity === "error")
           .map((issue) => `${issue.path}: ${issue.message}`),
     });
+    this.#presence = new Presence({
+      now: clock.now,
+      hub: () => this.server.hub,
+      startedAt: core.startedAt,
+      instanceId: core.instanceId,
+    });
+    this.#announce = new Announcements({
+      hub: () => this.server.hub,
+      clock,
+      health: this.#health,
+      stateVersion: this.#stateVersion,
+    });
+    core.bus.on("channel.changed", () => this.#announce.healthChanged());
     this.methods = new Methods(core, this.chats, {
       auth: this.auth,
       hub: () => this.server.hub,
       health: () => this.#health,
+      presence: this.#presence,
+      presenceChanged: () => {
+        this.#countPresence(true);
+        this.server.presenceChanged();
+      },
       reload: () => this.reload(),
       restart: (reason) => this.#restart(reason),
       discover: () => this.#discover(core.log),
@@ -140,10 +160,10 @@ export class Gateway {
       capabilities: SERVER_CAPABILITIES,
       snapshot: (peer) => this.#snapshot(peer),
       health: () => this.#health.snapshot(),
-      presence: () => ({ presence: presence(this.methods.statusDeps()) }),
+      presence: () => ({ presence: this.#presence.rows() }),
       stateVersion: () => this.#stateVersion,
-      joined: () => void this.#stateVersion.presence++,
-      left: () => void this.#stateVersion.presence++,
+      joined: (peer) => this.#countPresence(isVisible(peer)),
+      left: (peer) => this.#countPresence(isVisible(peer)),
       readiness: () => core.health.readiness(),
       metricsText: () => core.metrics.render(),
       pageConfig: () => ({
@@ -157,6 +177,12 @@ export class Gateway {
       openai: this.#openai(),
       hook: (channel, account, request) => this.chats.channels.receive(asId<ChannelId>(channel), asId<AccountId>(account), request),
     };
+  }
+
+  /** Counts a change of the presence list; returns whether it was one. */
+  #countPresence(isChange: boolean): boolean {
+    if (isChange) this.#stateVersion.presence++;
+    return isChange;
   }
 
   get url(): string {
@@ -186,7 +212,7 @@ export class Gateway {
     const { core } = this;
     const agent = core.defaultAgent();
     return {
-      presence: presence(this.methods.statusDeps()),
+      presence: this.#presence.rows(),
       health: this.#health.snapshot(),
       stateVersion: { ...this.#stateVersion },
       uptimeMs: clock.now() - core.startedAt,
@@ -248,7 +274,7 @@ export class Gateway {
     if (waiting.length > 0) core.log.warn("these changes need a restart: openclaw gateway restart", { keys: waiting });
     this.#applyAuth();
     applyLogLevels(core.log, core.config, this.#options.verbose);
-    this.#health.invalidate();
+    this.#announce.configChanged(core.paths.config, next.hash);
     await this.chats.apply();
   }
 
@@ -355,6 +381,7 @@ export class Gateway {
     this.#phase = "stopping";
     this.#abort.abort();
     core.log.info("stopping", { reason });
+    this.#announce.stop();
     this.chats.turns.stop();
     // A channel stays connected until what it is sending is confirmed.
     const channels = this.chats.delivery.stop().then(() => this.chats.channels.close());

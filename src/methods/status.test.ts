@@ -21,7 +21,8 @@ import { commandsMethods } from "./commands.ts";
 import { healthMethods } from "./health.ts";
 import { logsMethods } from "./logs.ts";
 import { restartMethods } from "./restart.ts";
-import { presence, queuedEvents, statusMethods, takeEvents } from "./status.ts";
+import { Presence } from "./presence.ts";
+import { queuedEvents, statusMethods, takeEvents } from "./status.ts";
 
 const root = mkdtempSync(join(tmpdir(), "status-test-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -77,6 +78,7 @@ async function rig() {
   const health = createHealth();
   const loop = createLoopProbe();
   const submitted: [string, string][] = [];
+  let changes = 0;
   const facts = createFacts(store);
   const { snapshot, invalidate, methods } = healthMethods({
     now: () => state.now,
@@ -91,9 +93,9 @@ async function rig() {
   });
   const status = statusMethods({
     now: () => state.now,
-    hub: { peers: () => [PEER] },
+    presence: new Presence({ now: () => state.now, hub: () => ({ peers: () => [PEER] }), startedAt: 500, instanceId: "i-1" }),
+    presenceChanged: () => void changes++,
     startedAt: 500,
-    instanceId: "i-1",
     agents,
     sessions,
     storePath: store.path,
@@ -113,7 +115,7 @@ async function rig() {
     loop.stop();
     store.close();
   };
-  return { store, state, health, snapshot, invalidate, methods, status, facts, submitted, close };
+  return { store, state, health, snapshot, invalidate, methods, status, facts, submitted, presenceChanges: () => changes, close };
 }
 
 test("health names what works and what does not, and is computed once a second at most", async () => {
@@ -141,7 +143,7 @@ test("health names what works and what does not, and is computed once a second a
 
 test("status has every key that the official command line reads without asking", async () => {
   const r = await rig();
-  const status = r.status["status"].run() as Record<string, never> & { tasks: { total: number; byStatus: { queued: number } } };
+  const status = r.status["status"].run({}) as Record<string, never> & { tasks: { total: number; byStatus: { queued: number } } };
   assert.equal(status.tasks.total, 0);
   assert.equal(status.tasks.byStatus.queued, 0);
   for (const key of ["heartbeat", "channelSummary", "queuedSystemEvents", "taskAudit", "sessions", "runtimeVersion"])
@@ -153,11 +155,9 @@ test("status has every key that the official command line reads without asking",
 });
 
 test("presence has this gateway first and then its clients", () => {
-  const rows = presence({
-    hub: { peers: () => [PEER, { ...PEER, conn: asId<ConnId>("c3"), connectedAt: 9, device: null }] },
-    startedAt: 1,
-    instanceId: "i",
-  });
+  const cli = { ...PEER, conn: asId<ConnId>("c4"), client: { ...PEER.client, mode: "cli" } };
+  const peers = [PEER, { ...PEER, conn: asId<ConnId>("c3"), connectedAt: 9, device: null }, cli];
+  const rows = new Presence({ now: () => 10, hub: () => ({ peers: () => peers }), startedAt: 1, instanceId: "i" }).rows();
   for (const row of rows) assertFits("PresenceEntry", row);
   assert.deepEqual(
     rows.map((row) => [row["mode"], row["ts"]]),
@@ -167,6 +167,52 @@ test("presence has this gateway first and then its clients", () => {
       ["webchat", 5],
     ],
   );
+});
+
+test("a device that announces itself is listed until it is silent for long, and once when it is connected as well", () => {
+  let now = 10;
+  const peers: Peer[] = [];
+  const presence = new Presence({ now: () => now, hub: () => ({ peers: () => peers }), startedAt: 1, instanceId: "i" });
+  const texts = (): unknown[] =>
+    presence
+      .rows()
+      .slice(1)
+      .map((row) => row["text"]);
+  assert.equal(presence.record({ text: "no device" }), false);
+  assert.equal(presence.record({ text: "Node: attic", instanceId: "a", host: "attic", lastInputSeconds: 3 }), true);
+  now = 20;
+  presence.record({ text: "Node: attic again", instanceId: "a", host: "attic" });
+  presence.record({ text: "Node: cellar", deviceId: PEER.device! });
+  for (const row of presence.rows()) assertFits("PresenceEntry", row);
+  assert.deepEqual(texts(), ["Node: attic again", "Node: cellar"]);
+  peers.push(PEER);
+  assert.ok(!texts().includes("Node: cellar"));
+  now += LIMITS.beaconMs + 1;
+  assert.ok(!texts().includes("Node: attic again"));
+});
+
+test("a beacon with a device changes the presence list; a text alone does not", async () => {
+  const r = await rig();
+  await r.status["system-event"].run({ text: "just a fact" });
+  assert.equal(r.presenceChanges(), 0);
+  await r.status["system-event"].run({ text: "Node: attic", host: "attic" });
+  assert.equal(r.presenceChanges(), 1);
+  r.close();
+});
+
+test("status has what the official command line shows of agents, only when it is asked for", async () => {
+  const r = await rig();
+  assert.equal(r.status["status"].run({})["cliProjection"], undefined);
+  const status = r.status["status"].run({ includeCliProjection: true, includeChannelSummary: false });
+  assert.deepEqual(status["channelSummary"], []);
+  const { agents } = status["cliProjection"] as { agents: { defaultId: string; rows: unknown[] } };
+  assert.deepEqual([agents.defaultId, agents.rows], ["main", [{ id: "main" }]]);
+  const { byAgent } = status["sessions"] as { byAgent: { agentId: string; count: number }[] };
+  assert.deepEqual(
+    byAgent.map(({ agentId, count }) => [agentId, count]),
+    [["main", 1]],
+  );
+  r.close();
 });
 
 test("system events wait in the store for the session that they are for", async () => {
@@ -182,7 +228,7 @@ test("system events wait in the store for the session that they are for", async 
       ["look outside", "agent:main:other"],
     ],
   );
-  assert.deepEqual((r.status["status"].run() as { queuedSystemEvents: string[] }).queuedSystemEvents.length, 2);
+  assert.deepEqual((r.status["status"].run({}) as { queuedSystemEvents: string[] }).queuedSystemEvents.length, 2);
   const taken = await r.store.write(() => takeEvents(r.facts, [null, "agent:main:main"], 3));
   assert.deepEqual(
     taken.map((event) => event.text),

@@ -1,23 +1,25 @@
-import { hostname, networkInterfaces, release, type NetworkInterfaceInfo } from "node:os";
 import { GatewayError } from "../core/errors.ts";
 import type { SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { VERSION } from "../core/version.ts";
-import type { Hub, Peer } from "../protocol/hub.ts";
 import type { Caller, MethodTable } from "../protocol/method.ts";
 import type { Facts } from "../store/facts.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { NO_HEARTBEAT } from "./health.ts";
+import type { Beacon, Presence } from "./presence.ts";
 
 export type StatusDeps = {
   now: () => number;
-  hub: Pick<Hub, "peers">;
+  presence: Presence;
+  /** The presence list has changed; clients are told. */
+  presenceChanged: () => void;
   startedAt: number;
-  /** Stays the same over restarts. */
-  instanceId: string;
   agents: () => readonly { id: string; isDefault: boolean }[];
   sessions: {
-    list(query: { archived?: boolean | "all"; limit: number; offset: number }): { rows: readonly SessionRow[]; total: number };
+    list(query: { agentId?: string; archived?: boolean | "all"; limit: number; offset: number }): {
+      rows: readonly SessionRow[];
+      total: number;
+    };
   };
   storePath: string;
   /** The model of the default agent, and its context window (0: unknown). */
@@ -49,12 +51,13 @@ const RECENT = 10;
 /** status, presence, and the facts that clients leave for the main session. */
 export function statusMethods(deps: StatusDeps) {
   return {
-    status: { scope: "operator.read", run: () => summarise(deps) },
-    "system-presence": { scope: "operator.read", run: () => presence(deps) },
+    status: { scope: "operator.read", run: (params: StatusParams) => summarise(deps, params) },
+    "system-presence": { scope: "operator.read", run: () => deps.presence.rows() },
     "system-event": {
       scope: "operator.admin",
-      run: async ({ text }: { text: string }) => {
-        await queueEvent(deps, text, null);
+      run: async (beacon: Beacon) => {
+        await queueEvent(deps, beacon.text, null);
+        if (deps.presence.record(beacon)) deps.presenceChanged();
         return { ok: true };
       },
     },
@@ -69,6 +72,11 @@ export function statusMethods(deps: StatusDeps) {
     },
   } satisfies MethodTable;
 }
+
+type StatusParams = {
+  /** False: the lines of the channels are left out. */ includeChannelSummary?: boolean;
+  /** True: with what the command line shows of agents and updates. */ includeCliProjection?: boolean;
+};
 
 type WakeParams = { mode: "now" | "next-heartbeat"; text: string; sessionKey?: string; agentId?: string };
 
@@ -126,7 +134,7 @@ export function takeEvents(facts: Facts, sessions: readonly (string | null)[], n
   return taken;
 }
 
-function summarise(deps: StatusDeps): Record<string, unknown> {
+function summarise(deps: StatusDeps, { includeChannelSummary = true, includeCliProjection }: StatusParams): Record<string, unknown> {
   const now = deps.now();
   const { rows, total } = deps.sessions.list({ archived: "all", limit: RECENT, offset: 0 });
   const agents = deps.agents();
@@ -138,7 +146,7 @@ function summarise(deps: StatusDeps): Record<string, unknown> {
       defaultAgentId: agents.find((agent) => agent.isDefault)!.id,
       agents: agents.map((agent) => ({ agentId: agent.id, ...NO_HEARTBEAT, waitingForRoute: false })),
     },
-    channelSummary: deps.channelLines(),
+    channelSummary: includeChannelSummary ? deps.channelLines() : [],
     queuedSystemEvents: queuedEvents(deps.facts).map((event) => event.text),
     degradedSecretOwners: deps.missingSecrets(),
     degradedPlugins: [],
@@ -149,8 +157,27 @@ function summarise(deps: StatusDeps): Record<string, unknown> {
       count: total,
       defaults: { model: model.name, ...(model.contextWindow > 0 ? { contextTokens: model.contextWindow } : {}) },
       recent: rows.map((row) => toRecent(deps, row, now)),
+      byAgent: agents.map(({ id }) => byAgent(deps, id, now)),
     },
+    ...(includeCliProjection && {
+      cliProjection: {
+        agents: {
+          defaultId: agents.find((agent) => agent.isDefault)!.id,
+          ownership: "sole",
+          selectionRequired: false,
+          rows: agents.map(({ id }) => ({ id })),
+        },
+        // Packages are updated by their package manager, clones by git.
+        updateChannel: null,
+        memoryPlugin: { enabled: false, slot: null },
+      },
+    }),
   };
+}
+
+function byAgent(deps: StatusDeps, agentId: string, now: number): Record<string, unknown> {
+  const { rows, total } = deps.sessions.list({ agentId, archived: "all", limit: RECENT, offset: 0 });
+  return { agentId, path: deps.storePath, count: total, recent: rows.map((row) => toRecent(deps, row, now)) };
 }
 
 /** This gateway keeps no background tasks; the official command line reads these keys without asking whether they are there. */
@@ -190,64 +217,5 @@ function toRecent(deps: StatusDeps, row: SessionRow, now: number): Record<string
     model: row.used_model ?? deps.modelOf(row),
     selectedModel: deps.modelOf(row),
     flags: [],
-  };
-}
-
-/** Rows of system-presence and of hello-ok: this gateway first, then the connected clients, newest first. */
-export function presence(deps: Pick<StatusDeps, "hub" | "startedAt" | "instanceId">): Record<string, unknown>[] {
-  const peers = [...deps.hub.peers()].toSorted((a, b) => b.connectedAt - a.connectedAt);
-  return [selfRow(deps), ...peers.slice(0, LIMITS.presenceRows).map(toPeerRow)];
-}
-
-/** Where this machine is. Read again after a while, because networks change; not for each caller, because that is slow. */
-let machine: { host: string; ip: string | undefined; readAt: number } | null = null;
-const MACHINE_MS = 60_000;
-
-function thisMachine(): { host: string; ip: string | undefined } {
-  const now = performance.now();
-  if (!machine || now - machine.readAt > MACHINE_MS) {
-    const interfaces = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-    machine = { host: hostname() || "gateway", ip: ownAddress(interfaces), readAt: now };
-  }
-  return machine;
-}
-
-function selfRow({ startedAt, instanceId }: Pick<StatusDeps, "startedAt" | "instanceId">): Record<string, unknown> {
-  const { host, ip } = thisMachine();
-  return {
-    host,
-    ...(ip === undefined ? {} : { ip }),
-    version: VERSION,
-    platform: `${process.platform} ${release()}`,
-    mode: "gateway",
-    reason: "self",
-    instanceId,
-    text: `Gateway: ${host}${ip === undefined ? "" : ` (${ip})`}, version ${VERSION}`,
-    ts: startedAt,
-  };
-}
-
-/** The address under which others may find this machine; undefined when it has only itself. */
-function ownAddress(interfaces: readonly NetworkInterfaceInfo[]): string | undefined {
-  return interfaces.find((each) => !each.internal && each.family === "IPv4")?.address;
-}
-
-function toPeerRow(peer: Peer): Record<string, unknown> {
-  const { client } = peer;
-  const host = client.displayName || client.id;
-  return {
-    host,
-    ...(client.version ? { version: client.version } : {}),
-    ...(client.platform ? { platform: client.platform } : {}),
-    ...(client.deviceFamily ? { deviceFamily: client.deviceFamily } : {}),
-    mode: client.mode,
-    reason: "connect",
-    ...(peer.device === null ? {} : { deviceId: peer.device }),
-    roles: [peer.role],
-    scopes: [...peer.scopes],
-    instanceId: client.instanceId || peer.conn,
-    text: `${peer.role === "node" ? "Node" : "Client"}: ${host}, mode ${client.mode}`,
-    onlineSince: peer.connectedAt,
-    ts: peer.connectedAt,
   };
 }

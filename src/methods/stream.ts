@@ -26,6 +26,8 @@ type Wire = Record<string, unknown>;
 export const SERVED_EVENTS = [
   "agent",
   "chat",
+  "chat.metadata.changed",
+  "config.changed",
   "connect.challenge",
   "device.pair.requested",
   "device.pair.resolved",

@@ -42,7 +42,7 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   ),
   "sessions.subscribe": object({ includeApprovals: { type: "boolean" } }),
   "set-heartbeats": object({ enabled: { type: "boolean" } }, ["enabled"]),
-  status: object({ includeChannelSummary: { type: "boolean" } }),
+  status: object({ includeChannelSummary: { type: "boolean" }, includeCliProjection: { type: "boolean" } }),
   "system-event": object(
     {
       text: text(8_192),

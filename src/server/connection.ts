@@ -169,8 +169,9 @@ export class Connection implements Waiting {
     };
     const local = this.#socket.local && this.#facts.direct;
     members.add({ peer, caps, socket: this.#socket, local, seq: 0, topics: new Set(), may } satisfies Member);
-    deps.joined(peer);
+    const isShown = deps.joined(peer);
     this.#greet(passed.id, peer, passed.verified);
+    if (isShown) this.#context.presenceChanged();
     for (const data of this.#early.splice(0)) this.#enqueue(data);
   }
 
@@ -186,7 +187,6 @@ export class Connection implements Waiting {
       remote: this.#remote,
     });
     members.publishTo(peer.conn, "health", deps.health(), deps.stateVersion());
-    this.#context.presenceChanged();
   }
 
   #answer(text: string): void {
@@ -295,9 +295,9 @@ export class Connection implements Waiting {
     this.#closed.abort();
     if (!wasOpen || !this.#peer) return;
     members.remove(this.#peer.conn);
-    deps.left(this.#peer);
+    const wasShown = deps.left(this.#peer);
     deps.log[logLevelOf(this.#peer)]("a client went", { conn: this.#peer.conn, code, reason });
-    this.#context.presenceChanged();
+    if (wasShown) this.#context.presenceChanged();
   }
 }
 

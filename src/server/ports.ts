@@ -52,9 +52,9 @@ export type ServerDeps = {
   /** Payload of the `presence` event. */
   presence: () => Record<string, unknown>;
   stateVersion: () => { presence: number; health: number };
-  /** A connection was opened or has ended; both change the presence. */
-  joined: (peer: Peer) => void;
-  left: (peer: Peer) => void;
+  /** A connection was opened or has ended. True: the presence list is another one. */
+  joined: (peer: Peer) => boolean;
+  left: (peer: Peer) => boolean;
   readiness: () => Readiness;
   metricsText: () => string;
   /** Boot data of the page; see `/control-ui-config.json`. */

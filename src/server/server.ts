@@ -21,6 +21,8 @@ export type Listening = {
 };
 
 export type Server = {
+  /** Tells clients soon who is there; changes in quick succession are told together. */
+  presenceChanged(): void;
   /** How events reach the clients. */
   readonly hub: Hub;
   /** The table of HTTP routes. */
@@ -31,6 +33,8 @@ export type Server = {
   stop(reason: string, restartExpectedMs?: number): Promise<void>;
 };
 
+/** The health event comes with every so many ticks, i.e. every minute. */
+const HEALTH_TICKS = 2;
 /** WebSocket paths. */
 const WS_PATHS: ReadonlySet<string> = new Set(["/", "/ws"]);
 
@@ -112,7 +116,7 @@ class GatewayServer implements Server {
       scheduler: this.#scheduler,
       strangers: this.#strangers,
       methodNames: Object.keys(methods).toSorted(),
-      presenceChanged: () => this.#presenceChanged(),
+      presenceChanged: () => this.presenceChanged(),
     };
   }
 
@@ -197,8 +201,13 @@ class GatewayServer implements Server {
 
   /** One timer each for all sockets; they do nothing while nobody is connected. */
   #startTimers(): void {
+    let ticks = 0;
     const tick = setInterval(() => {
-      if (this.hub.size > 0) this.hub.publish("tick", { ts: this.#deps.clock.now() }, { droppable: true });
+      if (this.hub.size === 0) return;
+      this.hub.publish("tick", { ts: this.#deps.clock.now() }, { droppable: true });
+      const stateVersion = this.#deps.stateVersion();
+      if (++ticks % HEALTH_TICKS === 0)
+        this.hub.publish("health", this.#deps.health(), { scope: "operator.read", droppable: true, stateVersion });
     }, LIMITS.tickMs);
     const ping = setInterval(() => this.hub.pingRemote(), LIMITS.pingMs);
     for (const timer of [tick, ping]) {
@@ -207,7 +216,7 @@ class GatewayServer implements Server {
     }
   }
 
-  #presenceChanged(): void {
+  presenceChanged(): void {
     if (this.#stopping) return;
     // What a change costs grows with the square of the clients: the more there are, the more changes are told together.
     const delayMs = Math.min(LIMITS.presenceMs * Math.max(1, this.hub.peers().length / 8), LIMITS.presenceMaxMs);

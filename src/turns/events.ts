@@ -25,6 +25,8 @@ export type TurnEvents = {
   /** A session row was changed or created; `fields` are the columns that differ. */
   "session.changed": { sessionKey: SessionKey; reason: string; fields: readonly (keyof SessionRow)[]; runId?: RunId };
   "session.removed": { sessionKey: SessionKey };
+  /** The connection of a channel account has another state. */
+  "channel.changed": { channel: string; account: string };
   /** A part of a reply left for its channel, or did not. */
   "part.settled": {
     partKey: string;

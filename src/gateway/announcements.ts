@@ -1,0 +1,53 @@
+import type { Clock } from "../core/clock.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Hub } from "../protocol/hub.ts";
+
+export type AnnouncementDeps = {
+  hub: () => Pick<Hub, "publish">;
+  clock: Clock;
+  /** The payload of the `health` event; `invalidate` first drops what is kept of it. */
+  health: { snapshot(): Record<string, unknown>; invalidate(): void };
+  /** Counters that events carry, so that clients see what they have missed. */
+  stateVersion: { presence: number; health: number };
+};
+
+const READ = "operator.read";
+
+/** Events about the gateway itself, so that clients need not ask again and again. */
+export class Announcements {
+  readonly #deps: AnnouncementDeps;
+  #cancelHealth: (() => void) | null = null;
+
+  constructor(deps: AnnouncementDeps) {
+    this.#deps = deps;
+  }
+
+  /** Something that `health` shows is different. Changes in quick succession (all channels of a start) are told together. */
+  healthChanged(): void {
+    this.#deps.health.invalidate();
+    this.#cancelHealth ??= this.#deps.clock.after(LIMITS.healthAnnounceMs, () => {
+      this.#cancelHealth = null;
+      this.publishHealth();
+    });
+  }
+
+  /** Health as it is now, to everybody who may read it. */
+  publishHealth(): void {
+    const { hub, health, stateVersion } = this.#deps;
+    health.invalidate();
+    stateVersion.health++;
+    hub().publish("health", health.snapshot(), { scope: READ, droppable: true, stateVersion });
+  }
+
+  /** Another configuration is in use. What depends on it (agents, models, commands) may be different as well. */
+  configChanged(path: string, hash: string): void {
+    const { hub, clock } = this.#deps;
+    hub().publish("config.changed", { path, hash, ts: clock.now() }, { scope: READ });
+    hub().publish("chat.metadata.changed", {}, { scope: READ });
+    this.healthChanged();
+  }
+
+  stop(): void {
+    this.#cancelHealth?.();
+  }
+}
