@@ -32,6 +32,7 @@ import { routesMethods } from "../methods/routes.ts";
 import { sendMethods } from "../methods/send.ts";
 import { sessionMethods } from "../methods/sessions.ts";
 import { queueEvent, statusMethods, type StatusDeps } from "../methods/status.ts";
+import { systemMethods } from "../methods/system.ts";
 import { guardedFetch } from "../tools/guarded-fetch.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import { queueSettings } from "../routing/queue-mode.ts";
@@ -62,6 +63,8 @@ export type Rooms = {
   /** Looks for local model servers. */
   discover(): Promise<void>;
   address(): { url: string; source: string };
+  /** Where the gateway listens; 0 before that. */
+  port(): number;
 };
 
 /** The methods of the gateway, each with the parts of it that it needs. */
@@ -146,6 +149,13 @@ export class Methods {
       ...channelSetupMethods(this.#channelSetupDeps()),
       ...logsMethods({ file: core.log.file, flush: () => core.log.flush(), recent: (limit) => core.log.recent(limit) }),
       ...restartMethods({ now: clock.now, restart }),
+      ...systemMethods({
+        now: clock.now,
+        startedAt: core.startedAt,
+        bootId: core.bootId,
+        port: () => this.#rooms.port(),
+        stateDir: core.paths.state,
+      }),
       ...routesMethods({
         config: () => core.config as RoutingConfig,
         isPaired: (channel, account, sender) => core.pairings.isPaired(channel, account, sender),

@@ -139,6 +139,7 @@ export class Gateway {
       restart: (reason) => this.#restart(reason),
       discover: () => this.#discover(core.log),
       address: () => this.#address(),
+      port: () => this.port,
     });
     this.server = createServer(this.#serverDeps());
   }
