@@ -2,11 +2,13 @@ import type { AgentRuntime, ContextMessage } from "../agents/runtime.ts";
 import type { Target } from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
+import { contain } from "../core/contain.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type AgentId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
+import type { QueueMode } from "../routing/queue-mode.ts";
 import type { Buttons } from "../store/buttons.ts";
 import type { Inbox, InboxRow, Outcome } from "../store/inbox.ts";
 import type { InlineImage, KeptImage, Media } from "../store/media.ts";
@@ -16,13 +18,17 @@ import type { Sessions, SessionRow } from "../store/sessions.ts";
 import { answerCommand, parseCommand, type Command, type CommandContext } from "./commands.ts";
 import type { RunRef, TurnEvents } from "./events.ts";
 import { toContext } from "./context.ts";
+import { endAsFailed, failureOutcome } from "./failed-run.ts";
+import { grantOf } from "./grant.ts";
 import { nextStep, type Active, type Lane, type Waiting } from "./lane.ts";
 import type { AgentSettings } from "./settings.ts";
 import type { LiveReplies } from "./live.ts";
 import { addIntent, conversationOf, type Extras, type OutboundOptions } from "./outbound.ts";
 import { shownTextOf, titleOf, toAdmitted, toPayload, type Admitted, type Payload, type Submission } from "./submission.ts";
 import { addMessage, addReply, addUserMessage, type Reply } from "./transcript.ts";
-import { noticeFor, runTurn } from "./turn.ts";
+import { runTurn } from "./turn.ts";
+import { Waiters } from "./waiters.ts";
+import { writeWithRetry } from "./write-with-retry.ts";
 
 export type TurnsOptions = OutboundOptions & {
   store: Store;
@@ -82,7 +88,7 @@ export class Turns {
   readonly options: TurnsOptions;
   readonly #lanes = new Map<SessionKey, Lane>();
   readonly #inflight = new Map<RunId, Inflight>();
-  readonly #waiters = new Map<RunId, Set<(outcome: Outcome) => void>>();
+  readonly #waiters: Waiters;
   /** Lanes whose first message is in a commit that is under way. */
   readonly #claims = new Set<SessionKey>();
   /** Messages that are written and not in their lane yet; those that are let go meanwhile never get there. */
@@ -94,6 +100,7 @@ export class Turns {
 
   constructor(options: TurnsOptions) {
     this.options = options;
+    this.#waiters = new Waiters(options.clock);
   }
 
   /** Admits one message: on disk before the promise resolves. Rejects when it cannot be stored, or when its lane is full. */
@@ -183,7 +190,7 @@ export class Turns {
         const { sessionKey, agentId } = submission;
         if (submission.park) return { runId, sessionKey, agentId, duplicate: false, state: "parked", outcome: null };
         const quietUntil = submission.queueMode === "collect" ? now + this.options.quietMs(submission.channel) : 0;
-        if (!letGo) this.#enqueue(sessionKey, { runId, mode: submission.queueMode, kind: payload.kind, quietUntil }, atOnce);
+        if (!letGo) this.#enqueue(sessionKey, { ...toWaiting(runId, payload), quietUntil }, atOnce);
         else if (atOnce) this.#claims.delete(sessionKey);
         return { runId, sessionKey, agentId, duplicate: false, state: "running", outcome: null };
       },
@@ -319,7 +326,7 @@ export class Turns {
       active.abortCause = cause;
       active.abort.abort();
     }
-    for (const each of waiting) void this.#endWaiting(each, sessionKey);
+    for (const each of waiting) this.#contained("to end a waiting message", () => this.#endWaiting(each, sessionKey))();
     return [...(hit ? active.runIds : []), ...waiting];
   }
 
@@ -352,8 +359,11 @@ export class Turns {
     const row = this.options.inbox.byRun<Payload>(runId);
     if (!row) return;
     const outcome: Outcome = { status: "aborted", text: "", stopReason: "aborted", endedAt: this.options.clock.now() };
-    await this.#untilStored(() => this.options.inbox.end(runId, "aborted", outcome));
-    this.#tellEnd({ runId, sessionKey, agentId: row.agentId }, 1, outcome);
+    try {
+      await this.#untilStored(() => this.options.inbox.end(runId, "aborted", outcome));
+    } finally {
+      this.#tellEnd({ runId, sessionKey, agentId: row.agentId }, 1, outcome);
+    }
   }
 
   /** The run as it stands; undefined for ids that were never admitted. */
@@ -381,21 +391,7 @@ export class Turns {
   wait(runId: RunId, timeoutMs: number, signal?: AbortSignal): Promise<Outcome | null> {
     const done = this.find(runId)?.outcome;
     if (done) return Promise.resolve(done);
-    return new Promise((resolve) => {
-      const waiters = this.#waiters.get(runId) ?? new Set();
-      this.#waiters.set(runId, waiters);
-      const settle = (outcome: Outcome | null): void => {
-        cancel();
-        signal?.removeEventListener("abort", onAbort);
-        waiters.delete(settle);
-        if (waiters.size === 0) this.#waiters.delete(runId);
-        resolve(outcome);
-      };
-      const onAbort = (): void => settle(null);
-      const cancel = this.options.clock.after(timeoutMs, () => settle(null));
-      signal?.addEventListener("abort", onAbort, { once: true });
-      waiters.add(settle);
-    });
+    return this.#waiters.wait(runId, timeoutMs, signal);
   }
 
   /** What was said in a session before the given runs, for a runtime that rebuilds its context. */
@@ -411,13 +407,12 @@ export class Turns {
     await this.options.store.write(() =>
       this.options.store.run("UPDATE inbox SET state = 'queued', attempts = 0, ended_at = NULL, outcome = NULL WHERE run_id = ?", runId),
     );
-    this.#enqueue(row.sessionKey, { runId, mode: "followup", kind: row.payload.kind, quietUntil: 0 }, false);
+    this.#enqueue(row.sessionKey, toWaiting(runId, row.payload, "followup"), false);
   }
 
   /** Takes up again what an earlier process left: called once, before the gateway listens. See recover.ts. */
   adopt(rows: readonly InboxRow<Payload>[]): void {
-    for (const { runId, sessionKey, payload } of rows)
-      this.#enqueue(sessionKey, { runId, mode: payload.queueMode, kind: payload.kind, quietUntil: 0 }, false, true);
+    for (const { runId, sessionKey, payload } of rows) this.#enqueue(sessionKey, toWaiting(runId, payload), false, true);
   }
 
   /** Does something with a session while none of its turns runs; messages that come meanwhile wait in the lane. */
@@ -426,7 +421,7 @@ export class Turns {
     for (; lane.active; lane = this.#laneOf(sessionKey)) await lane.active.ended;
     const released = Promise.withResolvers<void>();
     const ended = released.promise;
-    lane.active = { runIds: [], abort: new AbortController(), abortCause: null, prompting: false, steering: false, steered: [], ended };
+    lane.active = { ...toActive([]), ended };
     try {
       return await work();
     } finally {
@@ -478,7 +473,8 @@ export class Turns {
     else this.#pump(lane);
   }
 
-  #pump(lane: Lane): void {
+  /** Carries out what the lane does next. Never throws: it runs in timers and at the end of turns. */
+  readonly #pump = this.#contained("to go on with a session", (lane: Lane): void => {
     if (this.#stopping) return;
     this.#quiet.get(lane.key)?.();
     this.#quiet.delete(lane.key);
@@ -488,14 +484,14 @@ export class Turns {
     else if (step.do === "interrupt") {
       lane.active!.abortCause = "interrupt";
       lane.active!.abort.abort();
-    } else if (step.do === "steer") void this.#steer(lane, step.message);
+    } else if (step.do === "steer") this.#contained("to hand in a message", () => this.#steer(lane, step.message))();
     else if (step.do === "wait")
       this.#quiet.set(
         lane.key,
         this.options.clock.after(step.untilMs - now, () => this.#pump(lane)),
       );
     else if (step.do === "nothing" && !lane.active && lane.waiting.length === 0) this.#lanes.delete(lane.key);
-  }
+  });
 
   /** Hands a waiting message into the running turn; it stays first in the queue when the turn can't take it. */
   async #steer(lane: Lane, message: Waiting): Promise<void> {
@@ -517,6 +513,8 @@ export class Turns {
       }
       lane.waiting = lane.waiting.filter((each) => each.runId !== message.runId);
       active.steered.push(message.runId);
+      // Before the runtime has it: from here on the model may read it.
+      active.grants.push(message.grant);
       const taken = await this.options.runtime.steer(lane.key, {
         runId: message.runId,
         text: agentTextOf(row.payload),
@@ -539,21 +537,13 @@ export class Turns {
     if (!active.steered.includes(message.runId)) return;
     active.steered = active.steered.filter((runId) => runId !== message.runId);
     lane.waiting.unshift(message);
-    void this.#untilStored(() => this.options.inbox.requeue(message.runId));
+    this.#contained("to put a message back", () => this.#untilStored(() => this.options.inbox.requeue(message.runId)))();
   }
 
   #startTurn(lane: Lane, take: readonly Waiting[], stored: boolean): void {
     lane.waiting = lane.waiting.slice(take.length);
     this.#running++;
-    const active: Active = {
-      runIds: take.map((each) => each.runId),
-      abort: new AbortController(),
-      abortCause: null,
-      steered: [],
-      prompting: false,
-      steering: false,
-      ended: Promise.resolve(),
-    };
+    const active = toActive(take);
     lane.active = active;
     active.ended = this.#run(lane, active, stored)
       .catch((err: unknown) => this.#endBroken(lane, active, err))
@@ -565,37 +555,35 @@ export class Turns {
       });
   }
 
-  /** A bug of ours ended the turn: it is told as an error, so that nobody waits for an answer that cannot come. */
+  /** A bug ended the turn: its runs end as failed, so that nobody waits for an answer that cannot come. Never rejects. */
   async #endBroken(lane: Lane, active: Active, err: unknown): Promise<void> {
-    const { clock, inbox, log, sessions } = this.options;
+    const { clock, log } = this.options;
+    const deps: Parameters<typeof endAsFailed>[0] = {
+      turns: this,
+      write: (change) => this.#untilStored(change),
+      emitEnded: (ref, outcome) => this.#tellEnd(ref, 1, outcome),
+    };
     log.error("a turn failed in the gateway itself", { runId: active.runIds[0], error: err });
-    const message = "the gateway failed while this was being answered; its log says why";
     for (const runId of [...active.runIds, ...active.steered]) {
       this.#inflight.delete(runId);
-      const row = this.find(runId);
-      if (!row || (row.outcome && row.state !== "aborted")) continue;
-      const now = clock.now();
-      const outcome: Outcome = { status: "error", text: "", stopReason: "error", endedAt: now, error: { kind: "unknown", message } };
-      const target = row.payload?.target;
-      await this.#untilStored(() => {
-        const session = sessions.get(lane.key);
-        inbox.end(runId, "failed", outcome);
-        if (session) this.addReply({ runId, session, text: noticeFor(outcome), now, origin: "notice" });
-        if (target) this.addIntent(runId, lane.key, target, noticeFor(outcome), now);
-      });
-      this.#tellEnd({ runId, sessionKey: lane.key, agentId: row.agentId }, 1, outcome);
-      if (target) this.options.deliver(conversationOf(target));
+      try {
+        await endAsFailed(deps, lane.key, runId);
+      } catch (failure) {
+        // The row stays as it is: the next start counts one more attempt, until the message becomes a dead letter.
+        log.error("the end of a run could not be stored", { runId, error: failure });
+        this.#waiters.settle(runId, failureOutcome(clock.now()));
+      }
     }
     active.steered = [];
   }
 
   /** A slot is free: lanes that had to wait for one are asked, the longest waiting first. */
-  #pumpWaitingLanes(): void {
+  readonly #pumpWaitingLanes = this.#contained("to start waiting sessions", (): void => {
     for (const lane of this.#lanes.values()) {
       if (this.#running >= this.options.concurrency()) return;
       if (!lane.active && lane.waiting.length > 0) this.#pump(lane);
     }
-  }
+  });
 
   async #run(lane: Lane, active: Active, stored: boolean): Promise<void> {
     const { inbox, clock } = this.options;
@@ -618,20 +606,18 @@ export class Turns {
       announce: (message, reason) => this.#announce(message, reason),
     });
     const returned = back.filter((runId) => !lane.waiting.some((each) => each.runId === runId));
-    lane.waiting.unshift(...returned.map((runId): Waiting => ({ runId, mode: "followup", kind: "message", quietUntil: 0 })));
+    lane.waiting.unshift(...returned.map((runId) => toWaiting(runId, this.find(runId)?.payload ?? null, "followup")));
   }
 
-  /** Tries until the disk takes it: what has happened must be written, and nothing else of the lane may go on before. */
+  /** What has happened must be written, and nothing else of the lane may go on before. Rejects only for a bug in `change`. */
   async #untilStored<T>(change: () => T): Promise<T | undefined> {
-    for (let delayMs = 100; ; delayMs = Math.min(delayMs * 2, 1_000)) {
-      try {
-        return await this.options.store.write(change);
-      } catch (err) {
-        if (this.#stopping) return undefined;
-        this.options.log.error("a turn waits for the store", { cause: reasonOf(err) });
-        await new Promise<void>((resolve) => this.options.clock.after(delayMs, resolve));
-      }
-    }
+    const { store, clock, log } = this.options;
+    return (await writeWithRetry({ store, clock, log, isStopping: () => this.#stopping }, "a turn waits for the store", change))?.value;
+  }
+
+  /** A callback that nobody awaits: its failure is logged and ends nothing else. */
+  #contained<A extends unknown[]>(what: string, fn: (...args: A) => unknown): (...args: A) => void {
+    return contain((err) => this.options.log.error("the gateway itself failed", { what, error: err }), fn);
   }
 
   #announce(message: Message, reason: string): void {
@@ -647,13 +633,33 @@ export class Turns {
   #tellEnd(ref: RunRef, seq: number, outcome: Outcome, mergedInto?: RunId): void {
     this.options.metrics.count("gateway_turns_ended_total", { status: outcome.status });
     this.options.bus.emit("turn.ended", { ...ref, seq, outcome, ...(mergedInto ? { mergedInto } : {}) });
-    for (const settle of this.#waiters.get(ref.runId) ?? []) settle(outcome);
+    this.#waiters.settle(ref.runId, outcome);
   }
 }
 
 /** What the agent reads: the waiting lines of the room first, then the message. */
 export const agentTextOf = (payload: Pick<Payload, "text" | "context" | "attached">): string =>
   payload.context ? `${payload.context}\n\n${shownTextOf(payload)}` : shownTextOf(payload);
+
+/** A stored message as its lane keeps it. */
+const toWaiting = (runId: RunId, payload: Payload | null, mode: QueueMode = payload?.queueMode ?? "followup"): Waiting => ({
+  runId,
+  mode,
+  kind: payload?.kind ?? "message",
+  quietUntil: 0,
+  grant: grantOf(payload),
+});
+
+const toActive = (take: readonly Waiting[]): Active => ({
+  runIds: take.map((each) => each.runId),
+  abort: new AbortController(),
+  abortCause: null,
+  steered: [],
+  grants: take.map((each) => each.grant),
+  prompting: false,
+  steering: false,
+  ended: Promise.resolve(),
+});
 
 /** What names an admitted message, whatever becomes of it. */
 const identityOf = (submission: Submission, runId: RunId, session: SessionRow) => ({

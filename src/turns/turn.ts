@@ -1,4 +1,4 @@
-import type { AgentEvent, Turn } from "../agents/runtime.ts";
+import type { AgentEvent, ToolName, Turn } from "../agents/runtime.ts";
 import type { Button, Target } from "../channels/channel.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { RunId } from "../core/ids.ts";
@@ -10,6 +10,7 @@ import { answerCommand, type Choice } from "./commands.ts";
 import { attachFiles, type Attached } from "./attach.ts";
 import { agentTextOf, conversationOf, type Inflight, type Turns } from "./engine.ts";
 import type { RunRef } from "./events.ts";
+import { intersectGrants } from "./grant.ts";
 import type { Active } from "./lane.ts";
 import type { Live } from "./live.ts";
 import { firstTarget, previewText, type Intent } from "./outbound.ts";
@@ -233,7 +234,7 @@ class RunningTurn {
       images: await this.#turns.loadImages(payloads.flatMap((each) => each.images)),
       models: modelsOf(settings, session, payload.model),
       thinking: thinkingOf(settings, session, payload.thinking),
-      tools: payload.tools,
+      tools: this.#granted(),
       workspace: settings.workspace,
       situation: options.situation(payload, session),
       checkpoint: session.checkpoint,
@@ -247,14 +248,19 @@ class RunningTurn {
     return row.payload.media && attachments ? attachments(row, this.#active.abort.signal) : Promise.resolve(row.payload);
   }
 
+  /** The tools that every message of this turn grants, also one that was handed in while the turn ran. */
+  #granted = (): readonly ToolName[] => intersectGrants(this.#active.grants).tools;
+
   /** The call is on disk before it runs: a crash from here on closes the turn instead of repeating the tool. */
   async #beforeTool(call: { id: string; name: string }): Promise<{ allow: true } | { allow: false; reason: string }> {
-    if (!(this.#row.payload.tools as readonly string[]).includes(call.name))
-      return { allow: false, reason: `the tool ${call.name} is not available in this conversation` };
+    const refused = { allow: false as const, reason: `the tool ${call.name} is not available in this conversation` };
+    const isGranted = (): boolean => (this.#granted() as readonly string[]).includes(call.name);
+    if (!isGranted()) return refused;
     // One after the other: each stores the messages that the one before has not.
     const written = this.#writing.then(() => this.#writeTool());
     this.#writing = written.catch(() => undefined);
     await written;
+    if (!isGranted()) return refused;
     if (this.#active.abort.signal.aborted) return { allow: false, reason: "the turn was stopped" };
     return { allow: true };
   }

@@ -20,7 +20,7 @@ import { Turns } from "../../src/turns/engine.ts";
 import type { TurnEvents } from "../../src/turns/events.ts";
 import type { LiveReplies } from "../../src/turns/live.ts";
 import type { ReplyToMode } from "../../src/turns/outbound.ts";
-import type { Submission } from "../../src/turns/submission.ts";
+import type { Payload, Submission } from "../../src/turns/submission.ts";
 import { FakeRuntime, MODEL } from "./runtime.ts";
 
 export type Bench = {
@@ -48,6 +48,7 @@ export function openBench(
     link?: () => Link | null;
     maxBytes?: number;
     deliver?: (conversation: string) => void;
+    situation?: (payload: Payload) => string;
     live?: (bench: { store: Store; outbox: Outbox; media: Media; bus: Bus<TurnEvents> }) => LiveReplies;
   } = {},
 ): Bench {
@@ -100,7 +101,7 @@ export function openBench(
     deliver: options.deliver ?? (() => {}),
     expired: () => false,
     takeContext: () => null,
-    situation: () => "",
+    situation: (payload) => options.situation?.(payload) ?? "",
     commands: {
       statusLines: (session) => [`session ${session.key}`],
       modelNames: () => ["fake/model", "fake/other"],
