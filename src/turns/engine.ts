@@ -186,7 +186,8 @@ export class Turns {
         this.options.mark("admitted");
         this.options.metrics.count("gateway_turns_admitted_total", { channel: submission.channel });
         this.#announce(message!, "message");
-        if (payload.target && !submission.park) this.options.live?.acknowledge({ agentId: submission.agentId, payload });
+        if (payload.target && !submission.park)
+          this.#contained("to acknowledge a message", () => this.options.live?.acknowledge({ agentId: submission.agentId, payload }))();
         const { sessionKey, agentId } = submission;
         if (submission.park) return { runId, sessionKey, agentId, duplicate: false, state: "parked", outcome: null };
         const quietUntil = submission.queueMode === "collect" ? now + this.options.quietMs(submission.channel) : 0;
