@@ -41,6 +41,10 @@ export const LIMITS = {
   outboundMaxAgeMs: 24 * 3_600_000,
   /** Terminal inbox rows keep their id, for deduplication, this long. */
   dedupeRetentionMs: 30 * 86_400_000,
+  /** Rows that one step removes from each table of ended work; the pause to the next step, and to the next round when none are left. */
+  pruneRows: 500,
+  pruneStepMs: 1_000,
+  pruneEveryMs: 3_600_000,
   /** Characters of one log value; cut, and marked as cut. */
   logValueChars: 2_048,
   /** Bytes of one log line. */

@@ -11,6 +11,7 @@ import type { KeptFile, Media } from "../store/media.ts";
 import { isStorageError } from "../store/disk-error.ts";
 import type { Store } from "../store/open.ts";
 import type { Outbox, OutboxPart, PartState } from "../store/outbox.ts";
+import { containedClock } from "./contained-clock.ts";
 import type { TurnEvents } from "./events.ts";
 import { conversationOf } from "./outbound.ts";
 import { previewKey } from "./preview.ts";
@@ -63,7 +64,7 @@ export class Delivery {
   readonly #abort = new AbortController();
 
   constructor(options: DeliveryOptions) {
-    this.#options = options;
+    this.#options = { ...options, clock: containedClock(options.clock, options.log) };
   }
 
   /** Takes up what an earlier process left. */

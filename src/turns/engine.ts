@@ -17,6 +17,7 @@ import type { Store } from "../store/open.ts";
 import type { Sessions, SessionRow } from "../store/sessions.ts";
 import { answerCommand, parseCommand, type Command, type CommandContext } from "./commands.ts";
 import type { RunRef, TurnEvents } from "./events.ts";
+import { containedClock } from "./contained-clock.ts";
 import { toContext } from "./context.ts";
 import { endAsFailed, failureOutcome } from "./failed-run.ts";
 import { grantOf } from "./grant.ts";
@@ -95,12 +96,15 @@ export class Turns {
   readonly #arriving = new Map<RunId, { key: SessionKey; letGo: boolean }>();
   /** Lanes that wait for a quiet moment, with the cancel function of their timer. */
   readonly #quiet = new Map<SessionKey, () => void>();
+  /** Runs of earlier processes that have one attempt left, and whether one of them runs. */
+  readonly #lastAttempts = new Set<RunId>();
+  #lastAttemptRuns = false;
   #running = 0;
   #stopping = false;
 
   constructor(options: TurnsOptions) {
-    this.options = options;
-    this.#waiters = new Waiters(options.clock);
+    this.options = { ...options, clock: containedClock(options.clock, options.log) };
+    this.#waiters = new Waiters(this.options.clock);
   }
 
   /** Admits one message: on disk before the promise resolves. Rejects when it cannot be stored, or when its lane is full. */
@@ -441,6 +445,9 @@ export class Turns {
   /** No new work; running turns are left as they are on disk, so that the next start resumes or closes them. */
   stop(): void {
     this.#stopping = true;
+    this.#contained("to forgive the attempts of running turns", () =>
+      this.options.store.writeNow(() => this.options.inbox.forgiveRunning()),
+    )();
     for (const cancel of this.#quiet.values()) cancel();
     for (const lane of this.#lanes.values()) {
       lane.waiting = [];
@@ -481,8 +488,9 @@ export class Turns {
     this.#quiet.delete(lane.key);
     const now = this.options.clock.now();
     const step = nextStep(lane, now);
-    if (step.do === "start" && this.#running < this.options.concurrency()) this.#startTurn(lane, step.take, false);
-    else if (step.do === "interrupt") {
+    if (step.do === "start") {
+      if (this.#mayStart(step.take)) this.#startTurn(lane, step.take, false);
+    } else if (step.do === "interrupt") {
       lane.active!.abortCause = "interrupt";
       lane.active!.abort.abort();
     } else if (step.do === "steer") this.#contained("to hand in a message", () => this.#steer(lane, step.message))();
@@ -503,12 +511,12 @@ export class Turns {
     const into = active.runIds[0]!;
     try {
       // Written first: after a crash the message belongs to a run that is resumed or closed, never to both.
-      await this.options.store.write(() => this.options.inbox.merge(message.runId, into));
+      await this.options.store.write(() => this.options.inbox.handIn(message.runId, into));
       // Let go meanwhile: its end is on its way to the disk.
       if (!lane.waiting.some((each) => each.runId === message.runId)) return;
       if (!active.prompting) {
         // The turn's end is on disk or on its way there, without this message.
-        await this.#untilStored(() => this.options.inbox.requeue(message.runId));
+        await this.#untilStored(() => this.options.inbox.takeBack(message.runId));
         message.mode = "followup";
         return;
       }
@@ -538,18 +546,28 @@ export class Turns {
     if (!active.steered.includes(message.runId)) return;
     active.steered = active.steered.filter((runId) => runId !== message.runId);
     lane.waiting.unshift(message);
-    this.#contained("to put a message back", () => this.#untilStored(() => this.options.inbox.requeue(message.runId)))();
+    this.#contained("to put a message back", () => this.#untilStored(() => this.options.inbox.takeBack(message.runId)))();
+  }
+
+  #isLastAttempt = (take: readonly Waiting[]): boolean => take.some((each) => this.#lastAttempts.has(each.runId));
+
+  #mayStart(take: readonly Waiting[]): boolean {
+    return this.#running < this.options.concurrency() && !(this.#lastAttemptRuns && this.#isLastAttempt(take));
   }
 
   #startTurn(lane: Lane, take: readonly Waiting[], stored: boolean): void {
     lane.waiting = lane.waiting.slice(take.length);
     this.#running++;
+    const isLastAttempt = this.#isLastAttempt(take);
+    if (isLastAttempt) this.#lastAttemptRuns = true;
     const active = toActive(take);
     lane.active = active;
     active.ended = this.#run(lane, active, stored)
       .catch((err: unknown) => this.#endBroken(lane, active, err))
       .finally(() => {
         this.#running--;
+        if (isLastAttempt) this.#lastAttemptRuns = false;
+        for (const runId of active.runIds) this.#lastAttempts.delete(runId);
         lane.active = null;
         this.#pump(lane);
         this.#pumpWaitingLanes();

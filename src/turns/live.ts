@@ -3,6 +3,7 @@ import { contain } from "../core/contain.ts";
 import { reasonOf } from "../core/errors.ts";
 import { asId, type AgentId, type MessageId, type RunId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
+import { containedClock } from "./contained-clock.ts";
 import { Preview, type Render, type Wire } from "./preview.ts";
 import type { Payload } from "./submission.ts";
 
@@ -35,7 +36,7 @@ export class LiveReplies {
   readonly #previews = new Map<string, Preview>();
 
   constructor(options: LiveOptions) {
-    this.#options = options;
+    this.#options = { ...options, clock: containedClock(options.clock, options.log) };
   }
 
   /** The signs of a turn that begins; null where its channel has none. Neither it nor what it returns throws: the turn goes on without. */

@@ -1,6 +1,5 @@
 import type { AgentEvent, ToolName, Turn } from "../agents/runtime.ts";
 import type { Button, Target } from "../channels/channel.ts";
-import { contain } from "../core/contain.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { RunId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -306,14 +305,8 @@ class RunningTurn {
     this.#pendingDelta += delta;
     this.#progress.text = visibleText(this.#state);
     if (first) this.#flushText();
-    else this.#cancelFlush ??= this.#turns.options.clock.after(LIMITS.deltaCoalesceMs, this.#flushLater);
+    else this.#cancelFlush ??= this.#turns.options.clock.after(LIMITS.deltaCoalesceMs, () => this.#flushText());
   }
-
-  /** What fails here fails again, and ends the run, when the next event flushes. */
-  readonly #flushLater = contain(
-    (err) => this.#turns.options.log.error("a piece of an answer was not shown", { runId: this.#row.runId, error: err }),
-    () => this.#flushText(),
-  );
 
   #flushText(): void {
     this.#cancelFlush?.();
