@@ -415,9 +415,15 @@ export class Turns {
     this.#enqueue(row.sessionKey, toWaiting(runId, row.payload, "followup"), false);
   }
 
-  /** Takes up again what an earlier process left: called once, before the gateway listens. See recover.ts. */
+  /**
+   * Takes up again what an earlier process left: called once, before the gateway listens. See recover.ts. What ran when that process
+   * ended runs by itself now, and on its last attempt beside no other such run: only what ends the process becomes a dead letter.
+   */
   adopt(rows: readonly InboxRow<Payload>[]): void {
-    for (const { runId, sessionKey, payload } of rows) this.#enqueue(sessionKey, toWaiting(runId, payload), false, true);
+    for (const { runId, sessionKey, payload, attempts } of rows) {
+      if (attempts >= LIMITS.turnAttempts - 1) this.#lastAttempts.add(runId);
+      this.#enqueue(sessionKey, toWaiting(runId, payload, attempts > 0 ? "followup" : payload.queueMode), false, true);
+    }
   }
 
   /** Does something with a session while none of its turns runs; messages that come meanwhile wait in the lane. */
