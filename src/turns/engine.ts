@@ -194,7 +194,7 @@ export class Turns {
           this.#contained("to acknowledge a message", () => this.options.live?.acknowledge({ agentId: submission.agentId, payload }))();
         const { sessionKey, agentId } = submission;
         if (submission.park) return { runId, sessionKey, agentId, duplicate: false, state: "parked", outcome: null };
-        const quietUntil = submission.queueMode === "collect" ? now + this.options.quietMs(submission.channel) : 0;
+        const quietUntil = submission.queueMode === "collect" ? clock.monotonic() + this.options.quietMs(submission.channel) : 0;
         if (!letGo) this.#enqueue(sessionKey, { ...toWaiting(runId, payload), quietUntil }, atOnce);
         else if (atOnce) this.#claims.delete(sessionKey);
         return { runId, sessionKey, agentId, duplicate: false, state: "running", outcome: null };
@@ -492,7 +492,7 @@ export class Turns {
     if (this.#stopping) return;
     this.#quiet.get(lane.key)?.();
     this.#quiet.delete(lane.key);
-    const now = this.options.clock.now();
+    const now = this.options.clock.monotonic();
     const step = nextStep(lane, now);
     if (step.do === "start") {
       if (this.#mayStart(step.take)) this.#startTurn(lane, step.take, false);

@@ -1,5 +1,6 @@
 import type { ToolName } from "../agents/runtime.ts";
 import type { ChannelEvent, Inbound, Target } from "../channels/channel.ts";
+import { contain } from "../core/contain.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type AgentId, type ChannelId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -76,7 +77,10 @@ export class InboundDoor {
     this.#moving = new Map();
     await this.#commit(source, events, steps, cursor);
     if (events.length > 0) this.#options.turns.options.mark("committed");
-    for (const step of steps) step.afterCommit();
+    // Everything is on disk: one event over which this fails keeps neither the others nor the acknowledgement back.
+    const failed = (err: unknown): void =>
+      this.#options.log.error("the gateway failed after it had stored an event", { ...source, error: err });
+    for (const step of steps) contain(failed, step.afterCommit)();
   }
 
   /** An event over which the gateway itself fails is set aside, and the rest of the batch is tried again without it. */
@@ -232,7 +236,7 @@ export class InboundDoor {
     if (!event.sender.isBot) return false;
     const { botLoop } = policyFor(this.#options.config(), source.channel, source.account);
     const pair = [source.channel, source.account, event.chat.id, event.sender.id].join("|");
-    const { answer, began } = this.#bots.judge(pair, botLoop, this.#options.turns.options.clock.now());
+    const { answer, began } = this.#bots.judge(pair, botLoop, this.#options.turns.options.clock.monotonic());
     if (began)
       this.#options.log.warn("another bot gets no answers for a while", {
         ...source,

@@ -8,7 +8,7 @@ export type Waiting = {
   runId: RunId;
   mode: QueueMode;
   kind: "message" | "command";
-  /** Mode `collect`, for messages that came while something else ran or waited: not taken before this moment. 0: at once. */
+  /** Mode `collect`, for messages that came while something else ran or waited: not taken before this monotonic moment. 0: at once. */
   quietUntil: number;
   /** What the message may cause; messages with different grants never share a turn. */
   grant: Grant;
