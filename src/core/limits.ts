@@ -272,6 +272,8 @@ export const LIMITS = {
   fileNameChars: 120,
   /** Longest pause after which a line that a platform has slowed down is looked at again, whatever the platform asked for. */
   pauseMaxMs: 3_600_000,
+  /** Characters that are kept of a message that another one answers. */
+  repliedChars: 4_000,
   /** A conversation over whose replies the gateway itself failed is looked at again after this time. */
   deliveryFailurePauseMs: 60_000,
   /** A preview begins with so many characters, or so long after the first one. */

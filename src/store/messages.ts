@@ -10,6 +10,8 @@ export type Provenance = {
   senderId?: string;
   senderName?: string;
   senderIsOwner: boolean;
+  /** Said in a room: the text begins with the sender's name. */
+  room?: true;
   client?: { id: string; mode: string };
 };
 

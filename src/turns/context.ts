@@ -1,5 +1,6 @@
 import type { ContextMessage } from "../agents/runtime.ts";
 import { textOf, type Message } from "../store/messages.ts";
+import { saidBy } from "./agent-text.ts";
 import { parseCommand } from "./commands.ts";
 
 /**
@@ -8,11 +9,21 @@ import { parseCommand } from "./commands.ts";
  */
 export function toContext(messages: readonly Message[], leaveOut: ReadonlySet<string>): ContextMessage[] {
   const rows = messages.filter((each) => !each.runId || !leaveOut.has(each.runId));
+  const shared = rows.some(isFromOutside);
   return byRun(rows).flatMap((message): ContextMessage[] => {
     const text = textOf(message.body);
     if (text === "" || message.body.role === "toolResult" || isOurs(message)) return [];
-    return [{ role: message.body.role, text, at: message.at }];
+    return [{ role: message.body.role, text: message.body.role === "user" ? toldApart(message, text, shared) : text, at: message.at }];
   });
+}
+
+const isFromOutside = ({ body }: Message): boolean => body.role === "user" && body.provenance.channel !== "webchat";
+
+/** As the agent read it in its own turn. */
+function toldApart({ body }: Message, text: string, shared: boolean): string {
+  if (body.role !== "user") return text;
+  const { channel, room = false } = body.provenance;
+  return saidBy({ text, isOutside: channel !== "webchat", isRoom: room }, shared);
 }
 
 const isOurs = (message: Message): boolean =>

@@ -14,7 +14,9 @@ import type { Inbox, InboxRow, Outcome } from "../store/inbox.ts";
 import type { InlineImage, KeptImage, Media } from "../store/media.ts";
 import type { Message, Messages, NewMessage } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
+import { hasOutsider } from "../store/outsiders.ts";
 import type { Sessions, SessionRow } from "../store/sessions.ts";
+import { ADDRESSED, agentTextOf } from "./agent-text.ts";
 import { answerCommand, parseCommand, type Command, type CommandContext } from "./commands.ts";
 import type { RunRef, TurnEvents } from "./events.ts";
 import { containedClock } from "./contained-clock.ts";
@@ -25,7 +27,7 @@ import { nextStep, type Active, type Lane, type Waiting } from "./lane.ts";
 import type { AgentSettings } from "./settings.ts";
 import type { LiveReplies } from "./live.ts";
 import { addIntent, conversationOf, type Extras, type OutboundOptions } from "./outbound.ts";
-import { shownTextOf, titleOf, toAdmitted, toPayload, type Admitted, type Payload, type Submission } from "./submission.ts";
+import { titleOf, toAdmitted, toPayload, type Admitted, type Payload, type Submission } from "./submission.ts";
 import { addMessage, addReply, addUserMessage, type Reply } from "./transcript.ts";
 import { runTurn } from "./turn.ts";
 import { Waiters } from "./waiters.ts";
@@ -174,7 +176,7 @@ export class Turns {
         const noted = command ? null : this.options.takeContext(submission.sessionKey, now);
         inbox.add({
           ...identityOf(submission, runId, session),
-          payload: noted ? { ...payload, context: [noted, payload.context].filter(Boolean).join("\n\n") } : payload,
+          payload: noted ? { ...payload, context: [noted, payload.context ?? ADDRESSED].join("\n\n") } : payload,
           receivedAt: now,
           state: submission.park ? "parked" : atOnce ? "running" : "queued",
           startedAt: atOnce ? now : null,
@@ -293,7 +295,7 @@ export class Turns {
       updated_at: now,
       archived: 0,
       ...(submission.target ? { target: JSON.stringify(submission.target), channel: submission.target.channel } : {}),
-      ...(session.title ? {} : { title: titleOf(submission.text) }),
+      ...(session.title ? {} : { title: submission.title || titleOf(submission.text) }),
     });
     return session;
   }
@@ -397,6 +399,12 @@ export class Turns {
     const done = this.find(runId)?.outcome;
     if (done) return Promise.resolve(done);
     return this.#waiters.wait(runId, timeoutMs, signal);
+  }
+
+  /** People from outside write in this session: what they and the operator say has to be told apart. */
+  isShared(sessionKey: SessionKey): boolean {
+    const session = this.options.sessions.get(sessionKey);
+    return session !== undefined && session.target !== null && hasOutsider(this.options.store, session, CONTEXT_MESSAGES);
   }
 
   /** What was said in a session before the given runs, for a runtime that rebuilds its context. */
@@ -532,7 +540,7 @@ export class Turns {
       active.grants.push(message.grant);
       const taken = await this.options.runtime.steer(lane.key, {
         runId: message.runId,
-        text: agentTextOf(row.payload),
+        text: agentTextOf(row.payload, this.isShared(lane.key)),
         images: await this.loadImages(row.payload.images),
       });
       if (!taken) this.#unsteer(lane, active, { ...message, mode: "followup" });
@@ -661,10 +669,6 @@ export class Turns {
     this.#waiters.settle(ref.runId, outcome);
   }
 }
-
-/** What the agent reads: the waiting lines of the room first, then the message. */
-export const agentTextOf = (payload: Pick<Payload, "text" | "context" | "attached">): string =>
-  payload.context ? `${payload.context}\n\n${shownTextOf(payload)}` : shownTextOf(payload);
 
 /** A stored message as its lane keeps it. */
 const toWaiting = (runId: RunId, payload: Payload | null, mode: QueueMode = payload?.queueMode ?? "followup"): Waiting => ({

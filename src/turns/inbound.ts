@@ -16,13 +16,16 @@ import type { RoutedMessage, RoutingConfig } from "../routing/types.ts";
 import type { Buttons } from "../store/buttons.ts";
 import type { ChannelState } from "../store/channel-state.ts";
 import type { InboxRow } from "../store/inbox.ts";
-import { toAttached } from "./attachments.ts";
+import { ADDRESSED } from "./agent-text.ts";
+import { attachedLine, toAttached } from "./attachments.ts";
 import { deleteStep, editStep, reactionStep, type ChangeDeps } from "./changes.ts";
 import { conversationOf, type Admission, type Turns } from "./engine.ts";
 import { attributed, messageRef, nameOf, nothing, targetOf, type Source, type Step } from "./inbound-step.ts";
 import { moveStep } from "./moves.ts";
 import { causeOf, isAboutTheEvent, poisonStep } from "./poison.ts";
+import { oneLine, quoteFollowing } from "./outside-text.ts";
 import { pressStep } from "./presses.ts";
+import { repliedTo } from "./replied.ts";
 import type { Payload, Submission } from "./submission.ts";
 
 export type InboundOptions = {
@@ -72,6 +75,9 @@ export class InboundDoor {
 
   async admit(channel: ChannelId, account: AccountId, events: readonly ChannelEvent[], cursor?: string): Promise<void> {
     const source: Source = { channel, account };
+    // The account that connected counts, whatever an event says.
+    const stray = events.find((event) => event.account !== account);
+    if (stray) this.#options.log.warn("an event names another account and is taken for this one", { ...source, event: stray.eventId });
     this.#moving = new Map(events.flatMap((event) => (event.kind === "move" ? [[event.to, event.from] as const] : [])));
     const steps = events.map((event) => this.#safeStep(source, event));
     this.#moving = new Map();
@@ -330,6 +336,7 @@ export class InboundDoor {
         senderId: event.sender.id,
         ...(event.sender.name ? { senderName: event.sender.name } : {}),
         senderIsOwner: decision.authority.owner,
+        ...(event.chat.kind === "direct" ? {} : { room: true as const }),
       },
       target,
       tools: this.#options.toolsFor(to.agentId, decision.roomTools),
@@ -338,6 +345,7 @@ export class InboundDoor {
       model: null,
       thinking: null,
       timeoutMs: null,
+      ...(event.chat.kind !== "direct" && event.chat.title ? { title: oneLine(event.chat.title, 60) } : {}),
       ...(event.mentionsSelf || event.replyTo?.isSelf ? { addressed: true } : {}),
       ...(to.park || this.#options.turns.laneIsFull(to.sessionKey) ? { park: true } : {}),
     };
@@ -351,10 +359,14 @@ export class InboundDoor {
     const text = event.text.slice(0, LIMITS.messageChars - 256);
     const isCommand = decision.authority.commands && this.#options.turns.parse(text) !== null;
     const submission = this.#toSubmission(message, { ...to, text: attributed(event, text, isCommand) });
-    if (isCommand || event.media.length === 0) return this.#options.turns.admission({ ...submission, context });
+    if (isCommand) return this.#options.turns.admission({ ...submission, context });
+    const replied = repliedTo(this.#options, source, event);
+    const files = [...event.media, ...(replied?.pictures ?? [])];
+    const read = { ...submission, context, ...(replied ? { replyTo: replied.message } : {}) };
+    if (files.length === 0) return this.#options.turns.admission(read);
     // What has files is not handed into a running turn, which could not wait for them.
     const queueMode = submission.queueMode === "steer" ? "followup" : submission.queueMode;
-    return this.#options.turns.admission({ ...submission, context, queueMode, ...toAttached(event.media) });
+    return this.#options.turns.admission({ ...read, queueMode, ...toAttached(files) });
   }
 
   #linesFor({ event, target }: Addressed): string | null {
@@ -365,7 +377,7 @@ export class InboundDoor {
     const { channelState, turns } = this.#options;
     const keep = this.#options.historyLimit(source.channel, source.account, agentId);
     if (keep === 0 || event.chat.kind === "direct") return nothing;
-    const text = event.text.slice(0, LIMITS.pendingLineChars);
+    const text = [event.text, ...event.media.map((ref) => attachedLine(ref))].filter(Boolean).join(" ").slice(0, LIMITS.pendingLineChars);
     const line = { sender: nameOf(event.sender), text, at: event.sentAt, message: event.message };
     return {
       ...nothing,
@@ -421,7 +433,7 @@ function contextOf(lines: readonly { sender: string; text: string }[]): string |
   if (lines.length === 0) return null;
   return [
     "[Earlier in this room, not addressed to you]",
-    ...lines.map((line) => `${line.sender}: ${line.text}`),
-    "[Addressed to you]",
+    ...lines.map((line) => quoteFollowing(`${line.sender}: ${line.text}`)),
+    ADDRESSED,
   ].join("\n");
 }

@@ -17,7 +17,7 @@ export type Payload = {
   context: string | null;
   images: readonly KeptImage[];
   /** Files that are fetched when the turn begins; null for each one that is here. */
-  media?: readonly (MediaRef | null)[];
+  media?: readonly (AttachedRef | null)[];
   /** What the agent reads about each file. */
   attached?: readonly string[];
   provenance: Provenance;
@@ -31,8 +31,23 @@ export type Payload = {
   timeoutMs: number | null;
   /** An event that could not be read, as it came; it is never run. `ours`: in our words already. */
   raw?: { text: string; ours: boolean; cut: boolean };
+  /** The earlier message that this one answers, where the channel names one. */
+  replyTo?: RepliedMessage;
   /** The agent was called in a room: by a mention, or by an answer to a message of its own. */
   addressed?: boolean;
+};
+
+/** A file of a message, or of the message that it answers. */
+export type AttachedRef = MediaRef & { ofReplied?: true };
+
+/** An earlier message, as far as its channel gives it. */
+export type RepliedMessage = {
+  /** Empty where it is not known. */
+  text: string;
+  /** Its sender, in one line; null where the channel does not say. */
+  from: string | null;
+  /** It is one of the agent's own. */
+  isSelf: boolean;
 };
 
 /** A message on its way in, from any source: channel, WebChat, RPC, HTTP. */
@@ -47,6 +62,8 @@ export type Submission = Omit<Payload, "kind"> & {
   agentId: AgentId;
   sessionKey: SessionKey;
   chatKind: SessionRow["chat_kind"];
+  /** The name of the room, for a session that has none. */
+  title?: string;
   /** The text is never read as a command. */
   literal?: boolean;
   /** The lane is full: keep the message for an operator instead of refusing it. */
@@ -65,10 +82,15 @@ export type Admitted = {
 
 /** The part of a submission that is stored with the message. */
 export function toPayload(submission: Submission, kind: "message" | "command"): Payload {
-  const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs, addressed, media, attached } =
-    submission;
+  const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
+  const { addressed, media, attached, replyTo } = submission;
   const payload = { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
-  return { ...payload, ...(addressed ? { addressed } : {}), ...(media ? { media, attached: attached ?? [] } : {}) };
+  return {
+    ...payload,
+    ...(addressed ? { addressed } : {}),
+    ...(replyTo ? { replyTo } : {}),
+    ...(media ? { media, attached: attached ?? [] } : {}),
+  };
 }
 
 /** What a person sees of a message in the transcript: the words, and what came with them. */

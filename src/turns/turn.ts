@@ -8,7 +8,8 @@ import type { Message, MessageBody } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { answerCommand, type Choice } from "./commands.ts";
 import { attachFiles, type Attached } from "./attach.ts";
-import { agentTextOf, conversationOf, type Inflight, type Turns } from "./engine.ts";
+import { agentTextOf } from "./agent-text.ts";
+import { conversationOf, type Inflight, type Turns } from "./engine.ts";
 import type { RunRef } from "./events.ts";
 import { intersectGrants } from "./grant.ts";
 import type { Active } from "./lane.ts";
@@ -225,12 +226,13 @@ class RunningTurn {
     const settings = options.settings(this.#row.agentId);
     const rows = [this.#row, ...this.#active.runIds.slice(1).flatMap((runId) => this.#turns.find(runId) ?? [])];
     const payloads = await Promise.all(rows.filter((row) => row.payload !== null).map((row) => this.#withFiles(row)));
+    const shared = this.#turns.isShared(session.key);
     return {
       runId: this.#row.runId,
       sessionKey: this.#row.sessionKey,
       sessionId: session.session_id,
       agentId: this.#row.agentId,
-      text: payloads.map(agentTextOf).join("\n\n"),
+      text: payloads.map((each) => agentTextOf(each, shared)).join("\n\n"),
       images: await this.#turns.loadImages(payloads.flatMap((each) => each.images)),
       models: modelsOf(settings, session, payload.model),
       thinking: thinkingOf(settings, session, payload.thinking),
