@@ -8,7 +8,6 @@ import { asId, type AgentId, type RunId, type SessionKey } from "../core/ids.ts"
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
-import type { QueueMode } from "../routing/queue-mode.ts";
 import type { Buttons } from "../store/buttons.ts";
 import type { Inbox, InboxRow, Outcome } from "../store/inbox.ts";
 import type { InlineImage, KeptImage, Media } from "../store/media.ts";
@@ -16,18 +15,17 @@ import type { Message, Messages, NewMessage } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
 import { hasOutsider } from "../store/outsiders.ts";
 import type { Sessions, SessionRow } from "../store/sessions.ts";
-import { ADDRESSED, agentTextOf } from "./agent-text.ts";
-import { answerCommand, parseCommand, type Command, type CommandContext } from "./commands.ts";
+import { ADDRESSED, agentTextOf, isRoom } from "./agent-text.ts";
+import { answerCommand, parseCommand, roomRefusal, type Command, type CommandContext } from "./commands.ts";
 import type { RunRef, TurnEvents } from "./events.ts";
 import { containedClock } from "./contained-clock.ts";
 import { toContext } from "./context.ts";
 import { endAsFailed, failureOutcome } from "./failed-run.ts";
-import { grantOf } from "./grant.ts";
-import { nextStep, type Active, type Lane, type Waiting } from "./lane.ts";
+import { nextStep, toActive, toWaiting, type Active, type Lane, type Waiting } from "./lane.ts";
 import type { AgentSettings } from "./settings.ts";
 import type { LiveReplies } from "./live.ts";
 import { addIntent, conversationOf, type Extras, type OutboundOptions } from "./outbound.ts";
-import { titleOf, toAdmitted, toPayload, type Admitted, type Payload, type Submission } from "./submission.ts";
+import { identityOf, isSamePerson, titleOf, toAdmitted, toPayload, type Admitted, type Payload, type Submission } from "./submission.ts";
 import { addMessage, addReply, addUserMessage, type Reply } from "./transcript.ts";
 import { runTurn } from "./turn.ts";
 import { Waiters } from "./waiters.ts";
@@ -157,7 +155,10 @@ export class Turns {
     }
     const command = submission.literal ? null : this.parse(submission.text);
     const runId = submission.runId ?? asId<RunId>(this.options.newId());
-    return command?.immediate ? this.#immediate(submission, runId, command) : this.#queued(submission, runId, command);
+    const refusal = command && submission.changes === "own" && isRoom(submission.target) ? roomRefusal(command) : null;
+    return command && (command.immediate || refusal !== null)
+      ? this.#immediate(submission, runId, command, refusal)
+      : this.#queued(submission, runId, command);
   }
 
   #queued(submission: Submission, runId: RunId, command: Command | null): Admission {
@@ -216,7 +217,7 @@ export class Turns {
   }
 
   /** `/stop`, `/status`, `/help`: answered at once, whatever waits or runs in the lane. */
-  #immediate(submission: Submission, runId: RunId, command: Command): Admission {
+  #immediate(submission: Submission, runId: RunId, command: Command, refusal: string | null): Admission {
     const { clock, inbox, sessions } = this.options;
     const now = clock.now();
     let known: InboxRow | undefined;
@@ -227,8 +228,8 @@ export class Turns {
         known = this.#knownEvent(submission, runId);
         if (known) return;
         const session = this.#ensureSession(submission, now);
-        if (command.name === "stop") this.#writeAborted(this.abort(submission.sessionKey, undefined, "user"), now);
-        const text = answerCommand(command, session, this.options.commands).text;
+        const stopped = command.name === "stop" ? this.#stopFor(submission, now) : null;
+        const text = refusal ?? stopped ?? answerCommand(command, session, this.options.commands).text;
         outcome = { status: "ok", text, stopReason: "stop", endedAt: now };
         inbox.add({
           ...identityOf(submission, runId, session),
@@ -263,6 +264,17 @@ export class Turns {
     };
   }
 
+  /** `/stop`: everything of the session, or what belongs to the sender. The text when nothing was stopped; inside a `store.write`. */
+  #stopFor(submission: Submission, now: number): string | null {
+    const { sessionKey } = submission;
+    const isTheirs = (runId: RunId): boolean => submission.changes !== "own" || isSamePerson(submission, this.find(runId)?.payload);
+    const lane = this.#lanes.get(sessionKey);
+    const busy = lane && (lane.waiting.length > 0 || lane.active?.abort.signal.aborted === false);
+    const stopped = this.abort(sessionKey, undefined, "user", isTheirs);
+    this.#writeAborted(stopped, now);
+    return busy && stopped.length === 0 ? "Only an owner may stop an answer to somebody else." : null;
+  }
+
   /** The row of an event that was here before. Throws when the same key now names another message. */
   #knownEvent(submission: Submission, runId: RunId): InboxRow | undefined {
     const row =
@@ -295,7 +307,7 @@ export class Turns {
       updated_at: now,
       archived: 0,
       ...(submission.target ? { target: JSON.stringify(submission.target), channel: submission.target.channel } : {}),
-      ...(session.title ? {} : { title: submission.title || titleOf(submission.text) }),
+      ...(session.title ? {} : { title: titleOf(submission.text) }),
     });
     return session;
   }
@@ -317,18 +329,18 @@ export class Turns {
 
   /**
    * Stops the running turn of a session and lets what waits there go, or only `runId`. Returns the runs that are affected.
-   * The outcome of each follows as `turn.ended`.
+   * The outcome of each follows as `turn.ended`. A turn is stopped only when `may` holds for all of its messages.
    */
-  abort(sessionKey: SessionKey, runId: RunId | undefined, cause: "user" | "interrupt"): RunId[] {
+  abort(sessionKey: SessionKey, runId: RunId | undefined, cause: "user" | "interrupt", may: (id: RunId) => boolean = () => true): RunId[] {
     const lane = this.#lanes.get(sessionKey);
-    const isMeant = (id: RunId): boolean => (runId ?? id) === id;
+    const isMeant = (id: RunId): boolean => (runId ?? id) === id && may(id);
     const arriving = [...this.#arriving].filter(([id, { key }]) => key === sessionKey && isMeant(id));
     for (const [, message] of arriving) message.letGo = true;
     const waiting = [...(lane?.waiting.map((each) => each.runId).filter(isMeant) ?? []), ...arriving.map(([id]) => id)];
     if (lane) lane.waiting = lane.waiting.filter((each) => !waiting.includes(each.runId));
     const active = lane?.active;
-    const hit =
-      active && (runId === undefined || active.runIds.includes(runId) || active.steered.includes(runId)) && !active.abort.signal.aborted;
+    const inTurn = active ? [...active.runIds, ...active.steered] : [];
+    const hit = active && (runId === undefined || inTurn.includes(runId)) && inTurn.every(may) && !active.abort.signal.aborted;
     if (hit) {
       active.abortCause = cause;
       active.abort.abort();
@@ -669,36 +681,5 @@ export class Turns {
     this.#waiters.settle(ref.runId, outcome);
   }
 }
-
-/** A stored message as its lane keeps it. */
-const toWaiting = (runId: RunId, payload: Payload | null, mode: QueueMode = payload?.queueMode ?? "followup"): Waiting => ({
-  runId,
-  mode,
-  kind: payload?.kind ?? "message",
-  quietUntil: 0,
-  grant: grantOf(payload),
-});
-
-const toActive = (take: readonly Waiting[]): Active => ({
-  runIds: take.map((each) => each.runId),
-  abort: new AbortController(),
-  abortCause: null,
-  steered: [],
-  grants: take.map((each) => each.grant),
-  prompting: false,
-  steering: false,
-  ended: Promise.resolve(),
-});
-
-/** What names an admitted message, whatever becomes of it. */
-const identityOf = (submission: Submission, runId: RunId, session: SessionRow) => ({
-  runId,
-  channel: submission.channel,
-  account: submission.account,
-  eventId: submission.eventId,
-  sessionKey: submission.sessionKey,
-  sessionId: session.session_id,
-  agentId: submission.agentId,
-});
 
 export { conversationOf };

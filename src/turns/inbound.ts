@@ -23,7 +23,7 @@ import { conversationOf, type Admission, type Turns } from "./engine.ts";
 import { attributed, messageRef, nameOf, nothing, targetOf, type Source, type Step } from "./inbound-step.ts";
 import { moveStep } from "./moves.ts";
 import { causeOf, isAboutTheEvent, poisonStep } from "./poison.ts";
-import { oneLine, quoteFollowing } from "./outside-text.ts";
+import { quoteFollowing } from "./outside-text.ts";
 import { pressStep } from "./presses.ts";
 import { repliedTo } from "./replied.ts";
 import type { Payload, Submission } from "./submission.ts";
@@ -341,11 +341,11 @@ export class InboundDoor {
       target,
       tools: this.#options.toolsFor(to.agentId, decision.roomTools),
       literal: !decision.authority.commands,
+      changes: decision.authority.changes,
       queueMode: (session?.queue_mode as QueueMode | null) ?? decision.queue.mode,
       model: null,
       thinking: null,
       timeoutMs: null,
-      ...(event.chat.kind !== "direct" && event.chat.title ? { title: oneLine(event.chat.title, 60) } : {}),
       ...(event.mentionsSelf || event.replyTo?.isSelf ? { addressed: true } : {}),
       ...(to.park || this.#options.turns.laneIsFull(to.sessionKey) ? { park: true } : {}),
     };

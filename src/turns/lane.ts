@@ -1,7 +1,8 @@
 import { LIMITS } from "../core/limits.ts";
 import type { RunId, SessionKey } from "../core/ids.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
-import { sameGrant, type Grant } from "./grant.ts";
+import { grantOf, sameGrant, type Grant } from "./grant.ts";
+import type { Payload } from "./submission.ts";
 
 /** A message that waits its turn. Its payload stays on disk until then. */
 export type Waiting = {
@@ -75,3 +76,23 @@ function takeOf(waiting: readonly Waiting[]): Waiting[] {
   const end = waiting.findIndex((each) => each.kind === "command" || each.mode !== "collect" || !sameGrant(each.grant, head.grant));
   return waiting.slice(0, end === -1 ? waiting.length : end);
 }
+
+/** A stored message as its lane keeps it. */
+export const toWaiting = (runId: RunId, payload: Payload | null, mode: QueueMode = payload?.queueMode ?? "followup"): Waiting => ({
+  runId,
+  mode,
+  kind: payload?.kind ?? "message",
+  quietUntil: 0,
+  grant: grantOf(payload),
+});
+
+export const toActive = (take: readonly Waiting[]): Active => ({
+  runIds: take.map((each) => each.runId),
+  abort: new AbortController(),
+  abortCause: null,
+  steered: [],
+  grants: take.map((each) => each.grant),
+  prompting: false,
+  steering: false,
+  ended: Promise.resolve(),
+});

@@ -6,6 +6,7 @@ import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
 import type { KeptImage } from "../store/media.ts";
 import type { Provenance } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
+import { conversationOf } from "./outbound.ts";
 
 /** What is stored with an admitted message; enough to run it after a restart. */
 export type Payload = {
@@ -62,8 +63,8 @@ export type Submission = Omit<Payload, "kind"> & {
   agentId: AgentId;
   sessionKey: SessionKey;
   chatKind: SessionRow["chat_kind"];
-  /** The name of the room, for a session that has none. */
-  title?: string;
+  /** `own`: commands of this sender change only what belongs to the sender. Default: everything. */
+  changes?: "all" | "own";
   /** The text is never read as a command. */
   literal?: boolean;
   /** The lane is full: keep the message for an operator instead of refusing it. */
@@ -93,6 +94,14 @@ export function toPayload(submission: Submission, kind: "message" | "command"): 
   };
 }
 
+type Said = Pick<Payload, "provenance" | "target">;
+
+/** Whether two messages come from one person: in one direct conversation, or from one sender in a room. */
+export function isSamePerson(a: Said, b: Said | null | undefined): boolean {
+  if (!b?.target || !a.target || conversationOf(a.target) !== conversationOf(b.target)) return false;
+  return a.target.chat.kind === "direct" || (a.provenance.senderId !== undefined && a.provenance.senderId === b.provenance.senderId);
+}
+
 /** What a person sees of a message in the transcript: the words, and what came with them. */
 export const shownTextOf = ({ text, attached = [] }: Pick<Payload, "text" | "attached">): string =>
   [text, ...attached].filter(Boolean).join("\n\n");
@@ -113,3 +122,14 @@ export function titleOf(text: string): string | null {
   if (line === "" || line.startsWith("/")) return null;
   return line.length > 60 ? `${line.slice(0, 59)}…` : line;
 }
+
+/** What names an admitted message, whatever becomes of it. */
+export const identityOf = (submission: Submission, runId: RunId, session: SessionRow) => ({
+  runId,
+  channel: submission.channel,
+  account: submission.account,
+  eventId: submission.eventId,
+  sessionKey: submission.sessionKey,
+  sessionId: session.session_id,
+  agentId: submission.agentId,
+});
