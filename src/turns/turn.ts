@@ -1,6 +1,6 @@
 import type { AgentEvent, ToolName, Turn } from "../agents/runtime.ts";
 import type { Button, Target } from "../channels/channel.ts";
-import { GatewayError } from "../core/errors.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
 import type { RunId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
@@ -18,6 +18,7 @@ import { firstTarget, previewText, type Intent } from "./outbound.ts";
 import { emptyTurn, finish, reduce, visibleText, type TurnState } from "./reduce.ts";
 import { modelsOf, thinkingOf } from "./settings.ts";
 import type { Payload } from "./submission.ts";
+import { moveUserMessage } from "./transcript.ts";
 
 /** What the engine lends to one turn. */
 type Loan = {
@@ -298,7 +299,30 @@ class RunningTurn {
       });
     if (event.type === "compaction" && event.phase === "start")
       bus.emit("turn.note", { ...this.#ref, seq: this.#nextSeq(), kind: "compaction", text: event.reason });
-    if (event.type === "steered") this.#taken.add(event.runId);
+    if (event.type === "steered") this.#onSteered(event.runId);
+  }
+
+  /** The message stands in the transcript after what had been said when the agent read it. */
+  #onSteered(runId: RunId): void {
+    this.#taken.add(runId);
+    const upTo = this.#state.rows.length;
+    this.#writing = this.#writing
+      .then(() => this.#writeSteered(runId, upTo))
+      .catch((err: unknown) =>
+        this.#turns.options.log.warn("a message that was handed in keeps its old place", { runId, cause: reasonOf(err) }),
+      );
+  }
+
+  async #writeSteered(runId: RunId, upTo: number): Promise<void> {
+    const { options } = this.#turns;
+    const added = await options.store.write(() => {
+      const rows = this.#storeRows(upTo, false);
+      moveUserMessage(options, runId);
+      return rows;
+    });
+    this.#stored = Math.max(this.#stored, upTo);
+    for (const message of added) this.#loan.announce(message, "message");
+    options.bus.emit("session.changed", { sessionKey: this.#row.sessionKey, reason: "message-changed", fields: ["updated_at"], runId });
   }
 
   /** The first piece goes out at once, the following ones together every LIMITS.deltaCoalesceMs. */
