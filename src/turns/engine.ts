@@ -25,7 +25,16 @@ import { nextStep, toActive, toWaiting, type Active, type Lane, type Waiting } f
 import type { AgentSettings } from "./settings.ts";
 import type { LiveReplies } from "./live.ts";
 import { addIntent, conversationOf, type Extras, type OutboundOptions } from "./outbound.ts";
-import { identityOf, isSamePerson, titleOf, toAdmitted, toPayload, type Admitted, type Payload, type Submission } from "./submission.ts";
+import {
+  identityOf,
+  isSamePerson,
+  sessionTitle,
+  toAdmitted,
+  toPayload,
+  type Admitted,
+  type Payload,
+  type Submission,
+} from "./submission.ts";
 import { addMessage, addReply, addUserMessage, type Reply } from "./transcript.ts";
 import { runTurn } from "./turn.ts";
 import { Waiters } from "./waiters.ts";
@@ -307,7 +316,7 @@ export class Turns {
       updated_at: now,
       archived: 0,
       ...(submission.target ? { target: JSON.stringify(submission.target), channel: submission.target.channel } : {}),
-      ...(session.title ? {} : { title: titleOf(submission.text) }),
+      ...(session.title ? {} : { title: sessionTitle(submission) }),
     });
     return session;
   }

@@ -335,6 +335,7 @@ export class InboundDoor {
         ...source,
         senderId: event.sender.id,
         ...(event.sender.name ? { senderName: event.sender.name } : {}),
+        ...(event.chat.title ? { roomName: event.chat.title } : {}),
         senderIsOwner: decision.authority.owner,
         ...(event.chat.kind === "direct" ? {} : { room: true as const }),
       },

@@ -116,11 +116,19 @@ export const toAdmitted = (row: InboxRow, duplicate: boolean): Admitted => ({
   outcome: row.outcome,
 });
 
-/** A name for a session until somebody gives it one: the first line of its first message. */
-export function titleOf(text: string): string | null {
+/** A name for a session until somebody gives it one: the person or the room on a channel, else the first line of its first message. */
+export function sessionTitle({
+  text,
+  target,
+  chatKind,
+  provenance,
+}: Pick<Submission, "text" | "target" | "chatKind" | "provenance">): string | null {
+  if (target) {
+    const name = chatKind === "direct" ? (provenance.senderName ?? provenance.senderId) : (provenance.roomName ?? target.chat.id);
+    return shortened(name ?? target.chat.id);
+  }
   const line = text.trim().split("\n", 1)[0]!.trim();
-  if (line === "" || line.startsWith("/")) return null;
-  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
+  return line === "" || line.startsWith("/") ? null : shortened(line);
 }
 
 /** What names an admitted message, whatever becomes of it. */
@@ -133,3 +141,5 @@ export const identityOf = (submission: Submission, runId: RunId, session: Sessio
   sessionId: session.session_id,
   agentId: submission.agentId,
 });
+
+const shortened = (name: string): string => (name.length > 60 ? `${name.slice(0, 59)}…` : name);
