@@ -45,10 +45,21 @@ export type Inbound = Event &
     media: readonly MediaRef[];
     /** The bot itself was addressed: native mention, or by name as the platform does it. A native command is one, too. */
     mentionsSelf: boolean;
-    replyTo?: { id: MessageId; text?: string; isSelf: boolean };
+    replyTo?: RepliedTo;
     /** What an answer needs to be shown as the answer to a native command (an interaction's token); goes into `Target.via`. */
     via?: string;
   };
+
+/** The earlier message that a message answers, as far as the platform gives it. */
+export type RepliedTo = {
+  id: MessageId;
+  text?: string;
+  sender?: Pick<Sender, "id" | "name">;
+  /** Its files; pictures reach the agent together with those of the answer. */
+  media?: readonly MediaRef[];
+  /** The bot wrote it. */
+  isSelf: boolean;
+};
 
 /** The text of an earlier message was changed. `text` is the whole new text. */
 export type InboundEdit = Event & Place & { kind: "edit"; sender: Sender; message: MessageId; text: string };

@@ -1,4 +1,9 @@
-/** A typed, synchronous event bus. A listener that throws is a bug: it is reported and the others still run. */
+import { contain } from "./contain.ts";
+
+/**
+ * A typed, synchronous event bus. A listener that throws is a bug: it is reported and the others still run. `emit` never throws and
+ * leaves no rejection unhandled, whatever a listener (or the reporter of its bug) does.
+ */
 export class Bus<Events extends Record<string, unknown>> {
   readonly #listeners = new Map<keyof Events, Set<(payload: never) => void>>();
   readonly #onBug: (err: unknown, event: string) => void;
@@ -16,12 +21,10 @@ export class Bus<Events extends Record<string, unknown>> {
   }
 
   emit<K extends keyof Events & string>(event: K, payload: Events[K]): void {
-    for (const listener of this.#listeners.get(event) ?? []) {
-      try {
-        (listener as (payload: Events[K]) => void)(payload);
-      } catch (err) {
-        this.#onBug(err, event);
-      }
-    }
+    const failed = (err: unknown): void => contain(ignored, this.#onBug)(err, event);
+    for (const listener of this.#listeners.get(event) ?? []) contain(failed, listener as (payload: Events[K]) => unknown)(payload);
   }
 }
+
+/** The reporter of bugs failed as well: there is nobody left to tell. */
+const ignored = (): void => {};

@@ -1,9 +1,14 @@
+/** `turns`: it ends answers; `conversation`: it begins a new one. */
+export type CommandEffect = "none" | "settings" | "conversation" | "turns";
+
 /** One chat command: works in every channel, because the gateway reads it before the agent does. */
 export type ChatCommand = {
   name: string;
   aliases: readonly string[];
   description: string;
   category: "session" | "status" | "options";
+  /** What the command changes; a command of `settings` without an argument only shows them. */
+  effect: CommandEffect;
   /** Answered at once, whatever runs or waits in the session; the others keep their place in the lane. */
   immediate: boolean;
   args: readonly { name: string; description: string; required: boolean; choices?: readonly string[] }[];
@@ -14,23 +19,57 @@ const QUEUE = ["steer", "followup", "collect", "interrupt", "default"];
 
 /** Everything that begins with "/" and that we answer; other text with a slash goes to the agent as it is. */
 export const CHAT_COMMANDS: readonly ChatCommand[] = [
-  { name: "help", aliases: ["commands"], description: "Show what you can say here.", category: "status", immediate: true, args: [] },
-  { name: "status", aliases: [], description: "Show the session, its model and its queue.", category: "status", immediate: true, args: [] },
+  {
+    name: "help",
+    aliases: ["commands"],
+    description: "Show what you can say here.",
+    category: "status",
+    effect: "none",
+    immediate: true,
+    args: [],
+  },
+  {
+    name: "status",
+    aliases: [],
+    description: "Show the session, its model and its queue.",
+    category: "status",
+    effect: "none",
+    immediate: true,
+    args: [],
+  },
   {
     name: "stop",
     aliases: ["abort"],
     description: "Stop the answer that is being written and forget what waits.",
     category: "session",
+    effect: "turns",
     immediate: true,
     args: [],
   },
-  { name: "new", aliases: [], description: "Start a new conversation.", category: "session", immediate: false, args: [] },
-  { name: "reset", aliases: [], description: "Forget this conversation and start again.", category: "session", immediate: false, args: [] },
+  {
+    name: "new",
+    aliases: [],
+    description: "Start a new conversation.",
+    category: "session",
+    effect: "conversation",
+    immediate: false,
+    args: [],
+  },
+  {
+    name: "reset",
+    aliases: [],
+    description: "Forget this conversation and start again.",
+    category: "session",
+    effect: "conversation",
+    immediate: false,
+    args: [],
+  },
   {
     name: "model",
     aliases: [],
     description: "Show or choose the model of this session.",
     category: "options",
+    effect: "settings",
     immediate: false,
     args: [{ name: "model", description: "provider/id, or default", required: false }],
   },
@@ -39,6 +78,7 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
     aliases: ["thinking"],
     description: "Show or set how much the model thinks.",
     category: "options",
+    effect: "settings",
     immediate: false,
     args: [{ name: "level", description: "level, or default", required: false, choices: THINKING }],
   },
@@ -47,6 +87,7 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
     aliases: [],
     description: "Show or set what happens to messages that arrive while an answer is being written.",
     category: "options",
+    effect: "settings",
     immediate: false,
     args: [{ name: "mode", description: "mode, or default", required: false, choices: QUEUE }],
   },
@@ -55,6 +96,7 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
     aliases: [],
     description: "In a group: answer always, or only when mentioned.",
     category: "options",
+    effect: "settings",
     immediate: false,
     args: [{ name: "mode", description: "always or mention", required: false, choices: ["always", "mention"] }],
   },

@@ -41,6 +41,10 @@ export const LIMITS = {
   outboundMaxAgeMs: 24 * 3_600_000,
   /** Terminal inbox rows keep their id, for deduplication, this long. */
   dedupeRetentionMs: 30 * 86_400_000,
+  /** Rows that one step removes from each table of ended work; the pause to the next step, and to the next round when none are left. */
+  pruneRows: 500,
+  pruneStepMs: 1_000,
+  pruneEveryMs: 3_600_000,
   /** Characters of one log value; cut, and marked as cut. */
   logValueChars: 2_048,
   /** Bytes of one log line. */
@@ -272,6 +276,10 @@ export const LIMITS = {
   fileNameChars: 120,
   /** Longest pause after which a line that a platform has slowed down is looked at again, whatever the platform asked for. */
   pauseMaxMs: 3_600_000,
+  /** Characters that are kept of a message that another one answers. */
+  repliedChars: 4_000,
+  /** A conversation over whose replies the gateway itself failed is looked at again after this time. */
+  deliveryFailurePauseMs: 60_000,
   /** A preview begins with so many characters, or so long after the first one. */
   previewFirstChars: 24,
   previewFirstMs: 1_000,

@@ -30,6 +30,7 @@ import { resolveBind } from "../server/listen.ts";
 import type { ServerDeps, Surface } from "../server/ports.ts";
 import { createServer, type Server } from "../server/server.ts";
 import { writeFileAtomic } from "../store/open.ts";
+import { startPruning } from "../turns/pruning.ts";
 import { recover } from "../turns/recover.ts";
 import { Announcements } from "./announcements.ts";
 import { Core } from "./core.ts";
@@ -326,6 +327,7 @@ export class Gateway {
     // Before any channel is connected: what it admits must not be taken for something that an earlier process left.
     await this.chats.prepare();
     const recovery = recover(this.chats.turns, (target) => this.chats.abilities(target.channel));
+    startPruning(this.chats.turns);
     if (Object.values(recovery).some((count) => count > 0)) core.log.warn("an earlier process left work behind", recovery);
     this.chats.delivery.start();
     await this.chats.apply();

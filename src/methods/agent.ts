@@ -61,11 +61,6 @@ export function agentMethods(deps: ChatDeps) {
 
 async function runAgent(deps: ChatDeps, params: AgentParams, caller: Caller): Promise<unknown> {
   const { key, agentId } = sessionOf(deps, params);
-  if (/^\s*\/(new|reset)\s*$/i.test(params.message) && !caller.scopes.has("operator.admin")) {
-    throw new GatewayError("FORBIDDEN", "missing scope: operator.admin", {
-      details: { code: "MISSING_SCOPE", missingScope: "operator.admin", requiredScopes: ["operator.admin"] },
-    });
-  }
   deps.hub.watch(caller.conn, `session:${key}`);
   const channel = params.replyChannel ?? params.channel;
   const to = params.replyTo ?? params.to;

@@ -12,6 +12,7 @@ import { canonicalSessionKey, parseSessionKey, toAgentId } from "../routing/sess
 import type { Provenance } from "../store/messages.ts";
 import type { Messages } from "../store/messages.ts";
 import type { Sessions, SessionRow } from "../store/sessions.ts";
+import { effectOf } from "../turns/commands.ts";
 import type { Turns } from "../turns/engine.ts";
 import { isThinkingLevel, modelsOf } from "../turns/settings.ts";
 import type { Submission } from "../turns/submission.ts";
@@ -130,6 +131,15 @@ export type OperatorMessage = {
   literal?: boolean | undefined;
 };
 
+/** A command that begins a new conversation needs what `sessions.reset` needs, in whatever method and form it comes. */
+function requireCommandScope(deps: ChatDeps, { text, caller }: OperatorMessage): void {
+  const command = deps.turns.parse(text);
+  if (!command || effectOf(command) !== "conversation" || caller.scopes.has("operator.admin")) return;
+  throw new GatewayError("FORBIDDEN", "missing scope: operator.admin", {
+    details: { code: "MISSING_SCOPE", missingScope: "operator.admin", requiredScopes: ["operator.admin"] },
+  });
+}
+
 /** A message of an operator: a client that holds operator.write, so it may use the agent's tools. */
 export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Submission {
   if (message.thinking !== undefined && !isThinkingLevel(message.thinking))
@@ -139,6 +149,7 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
     senderIsOwner: true,
     client: { id: message.caller.client.id, mode: message.caller.client.mode },
   };
+  if (!message.literal) requireCommandScope(deps, message);
   const session = deps.sessions.get(message.key);
   return {
     channel: message.source,

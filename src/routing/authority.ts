@@ -7,6 +7,11 @@ export type Authority = {
   owner: boolean;
   /** Whether a text that begins with a slash is taken as a command: owners, and whom `commands.allowFrom` lists where it is set. */
   commands: boolean;
+  /**
+   * What commands may change: everything, for owners and whom `commands.allowFrom` lists; otherwise the sender's own direct conversation
+   * and the sender's own answers.
+   */
+  changes: "all" | "own";
 };
 
 /** Reads the authority of a sender from the configuration. Only typed ids count, never display names. Pure. */
@@ -16,7 +21,8 @@ export function authorityOf(message: RoutedMessage, facts: SenderFacts, config: 
   const owners = (config.commands?.ownerAllowFrom ?? []).map(String).filter((entry) => entry.trim().toLowerCase().startsWith(prefix));
   const owner = matches(owners).listed;
   const lists = config.commands?.allowFrom;
-  if (owner || !lists) return { owner, commands: true };
+  if (owner) return { owner, commands: true, changes: "all" };
+  if (!lists) return { owner, commands: true, changes: "own" };
   const entries = own(lists, facts.channel) ?? own(lists, "*") ?? [];
-  return { owner, commands: matches(entries.map(String)).listed };
+  return { owner, commands: matches(entries.map(String)).listed, changes: "all" };
 }

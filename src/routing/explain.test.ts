@@ -56,7 +56,7 @@ test("the lines name every step", () => {
     /^agent      ops \(rule: peer\)/m,
     /^session    agent:ops:main$/m,
     /^queue      collect \(from channel\), taken together after 500 ms of quiet$/m,
-    /^sender     not an owner; commands are taken$/m,
+    /^sender     not an owner; commands are taken if they change nothing for others/m,
     /^tools      \{"deny":\["bash"\]\}/m,
     /^           at most, in this room: \{"allow":\["read"\]\}$/m,
     /^warning    mention pattern "\(" is not used/m,

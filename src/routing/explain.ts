@@ -105,8 +105,9 @@ export function explainLines(answer: Explanation, config: RoutingConfig): readon
   lines.push(`session    ${answer.sessionKey ?? "none"}`);
   const { mode, source, debounceMs } = answer.queue;
   lines.push(`queue      ${mode} (from ${source})${mode === "collect" ? `, taken together after ${debounceMs} ms of quiet` : ""}`);
-  const { owner, commands } = answer.authority;
-  lines.push(`sender     ${owner ? "an owner" : "not an owner"}; commands are ${commands ? "taken" : "plain text (commands.allowFrom)"}`);
+  const { owner, commands, changes } = answer.authority;
+  const taken = changes === "all" || !room ? "taken" : "taken if they change nothing for others (ownerAllowFrom, commands.allowFrom)";
+  lines.push(`sender     ${owner ? "an owner" : "not an owner"}; commands are ${commands ? taken : "plain text (commands.allowFrom)"}`);
   lines.push(
     `tools      ${answer.tools === null ? "none for senders of a channel (the agent's `tools` may open some)" : JSON.stringify(answer.tools)}`,
   );

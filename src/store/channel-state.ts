@@ -72,6 +72,15 @@ export function createChannelState(store: Store) {
         message,
       ),
 
+    /** The text of a message of the platform that we sent; undefined when it is none of ours. `chat`: see chatPrefix. */
+    ownText: (chat: string, message: string): string | undefined =>
+      store.get<{ text: string }>(
+        "SELECT text FROM outbox WHERE conversation >= ? AND conversation < ? AND platform_ids IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(platform_ids) WHERE value = ?) LIMIT 1",
+        chat,
+        `${chat}\u{10ffff}`,
+        message,
+      )?.text,
+
     /** The first id that a chat was known by; undefined when it never changed. */
     formerly: ({ channel, account }: Place, chat: string): string | undefined =>
       store.get<{ formerly: string }>(

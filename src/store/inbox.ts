@@ -138,6 +138,20 @@ export function createInbox(store: Store) {
         );
     },
 
+    /** A waiting row goes into the running turn of another one. Counts as an attempt: the runtime gets the message next. */
+    handIn: (runId: RunId, into: RunId): number =>
+      store.run("UPDATE inbox SET state = 'running', attempts = attempts + 1, merged_into = ? WHERE run_id = ?", into, runId),
+
+    /** The running turn did not take the row after all: back to where it waited, without the attempt. */
+    takeBack: (runId: RunId): number =>
+      store.run(
+        "UPDATE inbox SET state = 'queued', attempts = max(attempts - 1, 0), merged_into = NULL WHERE run_id = ? AND outcome IS NULL",
+        runId,
+      ),
+
+    /** An orderly stop is no failed attempt of what runs. */
+    forgiveRunning: (): number => store.run("UPDATE inbox SET attempts = max(attempts - 1, 0) WHERE state = 'running'"),
+
     /** Back to where it waited; what has ended stays ended. */
     requeue: (runId: RunId): number =>
       store.run("UPDATE inbox SET state = 'queued', merged_into = NULL WHERE run_id = ? AND outcome IS NULL", runId),
@@ -167,12 +181,27 @@ export function createInbox(store: Store) {
     oldestOpenAt: (): number | null =>
       store.get<{ at: number | null }>("SELECT min(received_at) AS at FROM inbox WHERE state IN ('queued', 'running')")!.at,
 
-    /** Keeps the ids of ended rows for deduplication but not their payload beyond `before`; then lets the ids go as well. */
-    prune(before: number): number {
-      store.run("DELETE FROM seen_events WHERE at < ?", before);
-      store.run("DELETE FROM session_notes WHERE at < ?", before);
-      store.run("DELETE FROM buttons WHERE expires_at < ?", before);
-      return store.run("DELETE FROM inbox WHERE ended_at < ? AND state NOT IN ('queued', 'running', 'parked')", before);
+    /** Removes at most `limit` rows of each table that nothing needs since `before`. True: more of them are left. */
+    prune(before: number, limit: number): boolean {
+      const removed = [
+        store.run(
+          "DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE ended_at < ? AND state NOT IN ('queued', 'running', 'parked') ORDER BY ended_at LIMIT ?)",
+          before,
+          limit,
+        ),
+        store.run(
+          "DELETE FROM seen_events WHERE (channel, account, event_id) IN (SELECT channel, account, event_id FROM seen_events WHERE at < ? ORDER BY at LIMIT ?)",
+          before,
+          limit,
+        ),
+        store.run(
+          "DELETE FROM buttons WHERE token IN (SELECT token FROM buttons WHERE expires_at < ? ORDER BY expires_at LIMIT ?)",
+          before,
+          limit,
+        ),
+        store.run("DELETE FROM session_notes WHERE at < ? AND seq IN (SELECT seq FROM session_notes ORDER BY seq LIMIT ?)", before, limit),
+      ];
+      return removed.some((count) => count >= limit);
     },
   };
 }

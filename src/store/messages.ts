@@ -9,7 +9,11 @@ export type Provenance = {
   account?: string;
   senderId?: string;
   senderName?: string;
+  /** Name of the room, where the platform gives one. */
+  roomName?: string;
   senderIsOwner: boolean;
+  /** Said in a room: the text begins with the sender's name. */
+  room?: true;
   client?: { id: string; mode: string };
 };
 

@@ -120,7 +120,18 @@ export function createOutbox(store: Store) {
       store.get<{ at: number | null }>("SELECT min(created_at) AS at FROM outbox WHERE state IN ('queued', 'attempting')")!.at,
     previews: createPreviews(store),
 
-    prune: (before: number): number => store.run("DELETE FROM outbox WHERE updated_at < ? AND state IN ('sent', 'dropped')", before),
+    /** Removes at most `limit` parts of each final state. True: more of them are left. */
+    prune: (before: number, limit: number): boolean =>
+      ["sent", "dropped"]
+        .map((state) =>
+          store.run(
+            "DELETE FROM outbox WHERE rowid IN (SELECT rowid FROM outbox WHERE state = ? AND updated_at < ? ORDER BY updated_at LIMIT ?)",
+            state,
+            before,
+            limit,
+          ),
+        )
+        .some((count) => count >= limit),
   };
 }
 

@@ -8,8 +8,8 @@ import type { Inbox, InboxRow } from "../store/inbox.ts";
 import type { KeptImage, Media } from "../store/media.ts";
 import type { Messages } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
-import { oneLine } from "./inbound-step.ts";
-import { shownTextOf, type Payload } from "./submission.ts";
+import { oneLine } from "./outside-text.ts";
+import { shownTextOf, type AttachedRef, type Payload } from "./submission.ts";
 
 export type AttachmentDeps = {
   store: Store;
@@ -62,7 +62,7 @@ function showAttached({ messages }: AttachmentDeps, row: InboxRow<Payload>, payl
 }
 
 /** Null when the turn was stopped meanwhile. */
-async function fetchOne(deps: AttachmentDeps, payload: Payload, ref: MediaRef, signal: AbortSignal): Promise<Fetched | null> {
+async function fetchOne(deps: AttachmentDeps, payload: Payload, ref: AttachedRef, signal: AbortSignal): Promise<Fetched | null> {
   try {
     const bytes = await download(deps, payload.target!, ref, signal);
     return await keep(deps, payload, ref, bytes);
@@ -115,7 +115,7 @@ const whenAborted = (signal: AbortSignal): Promise<never> =>
   });
 
 /** What a file is, is decided by its content; what the sender calls it is only shown. */
-async function keep({ media }: AttachmentDeps, payload: Payload, ref: MediaRef, bytes: Uint8Array): Promise<Fetched> {
+async function keep({ media }: AttachmentDeps, payload: Payload, ref: AttachedRef, bytes: Uint8Array): Promise<Fetched> {
   const picture = imageType(bytes);
   if (picture !== null && bytes.length <= LIMITS.imageBytes) {
     const image = await media.keep({ mimeType: picture, data: Buffer.from(bytes).toString("base64") });
@@ -169,8 +169,8 @@ const typeOf = (ref: MediaRef): string =>
 const baseType = (ref: MediaRef): string => ref.mimeType.split(";", 1)[0]!.trim().toLowerCase();
 
 /** How a file is named to the agent, and in the transcript. Pure. */
-export function attachedLine(ref: MediaRef, bytes: number | null = ref.sizeBytes, type = typeOf(ref), more = ""): string {
-  return `[attached ${ref.kind} ${nameOf(ref)} (${type}${bytes === null ? "" : `, ${sizeOf(bytes)}`})${more}]`;
+export function attachedLine(ref: AttachedRef, bytes: number | null = ref.sizeBytes, type = typeOf(ref), more = ""): string {
+  return `[${ref.ofReplied ? "of the answered message: " : "attached "}${ref.kind} ${nameOf(ref)} (${type}${bytes === null ? "" : `, ${sizeOf(bytes)}`})${more}]`;
 }
 
 function sizeOf(bytes: number): string {
@@ -179,7 +179,7 @@ function sizeOf(bytes: number): string {
 }
 
 /** The files of a message as they are kept until its turn: the first few are fetched, the others are only named. */
-export function toAttached(refs: readonly MediaRef[]): Pick<Payload, "media" | "attached"> {
+export function toAttached(refs: readonly AttachedRef[]): Pick<Payload, "media" | "attached"> {
   if (refs.length === 0) return {};
   const taken = refs.slice(0, LIMITS.messageFiles);
   const left = refs.length - taken.length;

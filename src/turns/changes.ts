@@ -7,19 +7,9 @@ import type { RoutingConfig } from "../routing/types.ts";
 import type { InboxRow, Outcome } from "../store/inbox.ts";
 import type { ChannelState } from "../store/channel-state.ts";
 import { conversationOf, type Turns } from "./engine.ts";
-import {
-  attributed,
-  chatPrefix,
-  messageRef,
-  nameOf,
-  nothing,
-  oneLine,
-  placeTarget,
-  routed,
-  type Source,
-  type Step,
-} from "./inbound-step.ts";
+import { attributed, chatPrefix, messageRef, nameOf, nothing, placeTarget, routed, type Source, type Step } from "./inbound-step.ts";
 import type { RoutedMessage } from "../routing/types.ts";
+import { oneLine } from "./outside-text.ts";
 import { shownTextOf, type Payload } from "./submission.ts";
 
 /** What changes of earlier messages need of the door. */

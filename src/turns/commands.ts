@@ -1,5 +1,5 @@
 import { LIMITS } from "../core/limits.ts";
-import { CHAT_COMMANDS, type ChatCommand } from "../core/commands.ts";
+import { CHAT_COMMANDS, type ChatCommand, type CommandEffect } from "../core/commands.ts";
 import type { SessionPatch, SessionRow } from "../store/sessions.ts";
 import { isThinkingLevel, parseModel } from "./settings.ts";
 
@@ -41,6 +41,22 @@ export function parseCommand(text: string, resetTriggers: readonly string[] = []
   const whole = text.trim().toLowerCase();
   const isTrigger = whole !== "" && resetTriggers.some((trigger) => trigger.trim().toLowerCase() === whole);
   return isTrigger ? { name: "new", immediate: false, arg: "" } : null;
+}
+
+/** What a command changes as it was written. Pure. */
+export function effectOf({ name, arg }: Command): CommandEffect {
+  const effect = byName.get(name)?.effect ?? "none";
+  return effect === "settings" && arg === "" ? "none" : effect;
+}
+
+/**
+ * Why a sender who may change only what is theirs may not use a command in a room, where everybody shares the session; null when they
+ * may. Stopping is limited to their own answers elsewhere. Pure.
+ */
+export function roomRefusal(command: Command): string | null {
+  const effect = effectOf(command);
+  if (effect === "none" || effect === "turns") return null;
+  return `/${command.name} changes this conversation for everybody in it, so only an owner may use it here (commands.ownerAllowFrom or commands.allowFrom).`;
 }
 
 /** What the command says and which columns of the session it changes. Pure, but for what `context` reads. */

@@ -1,17 +1,21 @@
 import { UnknowableError, type Abilities, type Link, type OutMedia, type Part, type SendResult, type Target } from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
+import { contain } from "../core/contain.ts";
 import { reasonOf } from "../core/errors.ts";
 import { asId, type MessageId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { KeptFile, Media } from "../store/media.ts";
+import { isStorageError } from "../store/disk-error.ts";
 import type { Store } from "../store/open.ts";
 import type { Outbox, OutboxPart, PartState } from "../store/outbox.ts";
+import { containedClock } from "./contained-clock.ts";
 import type { TurnEvents } from "./events.ts";
 import { conversationOf } from "./outbound.ts";
 import { previewKey } from "./preview.ts";
+import { writeWithRetry } from "./write-with-retry.ts";
 
 export type DeliveryOptions = {
   store: Store;
@@ -52,7 +56,7 @@ export class Delivery {
   #stopping = false;
   /** Conversations whose account has no connection; looked at again when one comes up. */
   readonly #waiting = new Map<string, Set<string>>();
-  /** Until when a conversation or an account has to wait, and when a conversation is looked at again. */
+  /** Until when (monotonic) a conversation or an account has to wait, and when a conversation is looked at again. */
   readonly #pausedUntil = new Map<string, number>();
   readonly #timers = new Map<string, () => void>();
   /** Parts that wait after an attempt whose end this process has seen: nobody has to be asked what became of it. */
@@ -60,7 +64,7 @@ export class Delivery {
   readonly #abort = new AbortController();
 
   constructor(options: DeliveryOptions) {
-    this.#options = options;
+    this.#options = { ...options, clock: containedClock(options.clock, options.log) };
   }
 
   /** Takes up what an earlier process left. */
@@ -68,16 +72,30 @@ export class Delivery {
     for (const conversation of this.#options.outbox.openConversations()) this.wake(conversation);
   }
 
-  /** Something was written for this conversation. */
-  wake(conversation: string): void {
-    if (this.#busy.has(conversation) || this.#stopping) return;
-    const drained = this.#drain(conversation).finally(() => {
-      this.#busy.delete(conversation);
+  /** Something was written for this conversation. Never throws: it is called from timers and listeners. */
+  readonly wake = contain(
+    (err) => this.#options.log.error("a conversation could not be woken", { error: err }),
+    (conversation: string): void => {
+      if (this.#busy.has(conversation) || this.#stopping) return;
+      this.#busy.set(conversation, this.#serve(conversation));
+    },
+  );
+
+  /** Never rejects. A conversation over which the gateway itself fails pauses, and the others go on. */
+  async #serve(conversation: string): Promise<void> {
+    // The entry in #busy has to be there before the first part ends.
+    await Promise.resolve();
+    try {
+      await this.#drain(conversation);
       if (this.#stopping) return;
       const next = this.#options.outbox.next(conversation);
-      if (next && !this.#timers.has(conversation) && this.#linkOf(next)) this.wake(conversation);
-    });
-    this.#busy.set(conversation, drained);
+      if (next && !this.#timers.has(conversation) && this.#linkOf(next)) setImmediate(() => this.wake(conversation));
+    } catch (err) {
+      this.#options.log.error("the gateway failed over the replies of a conversation", { conversation, error: err });
+      this.#wakeLater(conversation, this.#options.clock.monotonic() + LIMITS.deliveryFailurePauseMs);
+    } finally {
+      this.#busy.delete(conversation);
+    }
   }
 
   /** An account is connected: what waits for it goes out. */
@@ -99,7 +117,7 @@ export class Delivery {
 
   /** Whether the platform has asked to wait before more is sent there. */
   paused(target: Target): boolean {
-    return this.#pauseEnd(target) > this.#options.clock.now();
+    return this.#pauseEnd(target) > this.#options.clock.monotonic();
   }
 
   /** Nothing waits or leaves in this conversation. */
@@ -111,7 +129,7 @@ export class Delivery {
   slowDown(target: Target, result: SendResult): void {
     if (result.state !== "refused" || result.retryAfterMs === undefined) return;
     const key = result.pauses === "account" ? accountKey(target.channel, target.account) : conversationOf(target);
-    this.#pauseUntil(key, this.#options.clock.now() + Math.min(Math.max(result.retryAfterMs, 0), LIMITS.pauseMaxMs));
+    this.#pauseUntil(key, this.#options.clock.monotonic() + Math.min(Math.max(result.retryAfterMs, 0), LIMITS.pauseMaxMs));
   }
 
   #pauseUntil(key: string, at: number): void {
@@ -121,7 +139,7 @@ export class Delivery {
   #pauseEnd(target: Target): number {
     // The usual case costs nothing.
     if (this.#pausedUntil.size === 0) return 0;
-    const now = this.#options.clock.now();
+    const now = this.#options.clock.monotonic();
     let end = 0;
     for (const key of [conversationOf(target), accountKey(target.channel, target.account)]) {
       const at = this.#pausedUntil.get(key) ?? 0;
@@ -134,7 +152,7 @@ export class Delivery {
   /** Looks at a conversation again when its pause is over. */
   #wakeLater(conversation: string, at: number): void {
     this.#timers.get(conversation)?.();
-    const delayMs = Math.max(0, at - this.#options.clock.now());
+    const delayMs = Math.max(0, at - this.#options.clock.monotonic());
     const cancel = this.#options.clock.after(delayMs, () => {
       this.#timers.delete(conversation);
       this.wake(conversation);
@@ -150,8 +168,21 @@ export class Delivery {
       const link = this.#linkOf(part);
       if (this.#tooOld(part)) await this.#settle(part, { state: "parked", cause: "too old to be sent" });
       else if (!link) return this.#await(part);
-      else if (pauseEnd > this.#options.clock.now()) return this.#wakeLater(conversation, pauseEnd);
-      else await this.#attempt(part, link);
+      else if (pauseEnd > this.#options.clock.monotonic()) return this.#wakeLater(conversation, pauseEnd);
+      else await this.#attemptContained(part, link);
+    }
+  }
+
+  /** A part over which the gateway itself fails is set aside for the operator, and the parts behind it go on. */
+  async #attemptContained(part: OutboxPart, link: Link): Promise<void> {
+    const progress = { handedOver: false };
+    try {
+      await this.#attempt(part, link, progress);
+    } catch (err) {
+      const { channel, account } = part.target as Target;
+      this.#options.log.error("the gateway failed over a reply", { channel, account, part: part.partKey, error: err });
+      const state = progress.handedOver ? "unknown" : "parked";
+      await this.#settle(part, { state, cause: `the gateway failed over it: ${reasonOf(err)}` });
     }
   }
 
@@ -171,7 +202,7 @@ export class Delivery {
   }
 
   /** One send. What has to be tried again stays first in its conversation, which pauses. */
-  async #attempt(part: OutboxPart, link: Link): Promise<void> {
+  async #attempt(part: OutboxPart, link: Link, progress: { handedOver: boolean }): Promise<void> {
     const { store, outbox, clock, mark } = this.#options;
     const editOf = await this.#messageToReplace(part, link);
     try {
@@ -179,15 +210,17 @@ export class Delivery {
         if (outbox.attempt(part.partKey, clock.now(), editOf) > 0 && this.#mayReplace(part)) outbox.previews.remove(runOf(part));
       });
     } catch (err) {
+      if (!isStorageError(err)) throw err;
       this.#options.log.error("a reply waits for the store", { cause: reasonOf(err) });
-      return this.#pauseUntil(part.conversation, clock.now() + 1_000);
+      return this.#pauseUntil(part.conversation, clock.monotonic() + 1_000);
     }
     mark("part-attempting");
+    progress.handedOver = true;
     const sent = editOf === null ? await this.#send(part, link) : await this.#replace(part, link, asId<MessageId>(editOf));
     mark("part-sent");
     if (sent.again) return this.#settleAsNew(part);
     await this.#settle(part, sent);
-    if (sent.state === "queued") this.#pauseUntil(part.conversation, clock.now() + (sent.retryInMs ?? backOffMs(part.attempts)));
+    if (sent.state === "queued") this.#pauseUntil(part.conversation, clock.monotonic() + (sent.retryInMs ?? backOffMs(part.attempts)));
   }
 
   /** Only the first part of an answer takes the place of its preview, on a channel that can edit. */
@@ -246,8 +279,8 @@ export class Delivery {
   }
 
   async #settleAsNew(part: OutboxPart): Promise<void> {
-    const { store, outbox, clock } = this.#options;
-    await this.#untilStored(() => outbox.sendAsNew(part.partKey, clock.now()), store);
+    const { outbox, clock } = this.#options;
+    await this.#untilStored(() => outbox.sendAsNew(part.partKey, clock.now()));
   }
 
   async #send(part: OutboxPart, link: Link): Promise<Sent> {
@@ -314,21 +347,13 @@ export class Delivery {
   }
 
   async #settle(part: OutboxPart, sent: Sent): Promise<void> {
-    const { store, outbox, clock, bus, log, metrics } = this.#options;
+    const { bus, log, metrics } = this.#options;
     const { channel, account } = part.target as Target;
-    let told: (() => void) | null = null;
-    const stored = await this.#untilStored(() => {
-      outbox.settle(part.partKey, sent.state, clock.now(), {
-        ...(sent.ids ? { ids: sent.ids } : {}),
-        ...(sent.cause ? { cause: sent.cause } : {}),
-      });
-      if (sent.state === "parked" || sent.state === "unknown")
-        told = this.#options.undelivered(part, sent.state, sent.cause ?? "no reason given");
-    }, store);
+    const stored = await this.#storeFate(part, sent);
     if (!stored) return;
     if (sent.state === "queued" && !sent.untold) this.#tried.add(part.partKey);
     else this.#tried.delete(part.partKey);
-    (told as (() => void) | null)?.();
+    contain((err) => log.error("an undelivered reply was not announced", { part: part.partKey, error: err }), stored.announce)();
     metrics.count("gateway_turns_parts_total", { channel, state: sent.state });
     if (sent.state === "unknown" || sent.state === "parked")
       log.error("a reply was not delivered for certain", { channel, account, part: part.partKey, state: sent.state, cause: sent.cause });
@@ -343,19 +368,32 @@ export class Delivery {
     });
   }
 
-  /** Tries until the disk takes it. False: the gateway stops; the part stays `attempting` and is reported after the restart. */
-  async #untilStored(change: () => unknown, store: Store): Promise<boolean> {
-    const { clock, log } = this.#options;
-    for (let delayMs = 100; ; delayMs = Math.min(delayMs * 2, 1_000)) {
-      try {
-        await store.write(change);
-        return true;
-      } catch (err) {
-        if (this.#abort.signal.aborted) return false;
-        log.error("the fate of a reply waits for the store", { cause: reasonOf(err) });
-        await new Promise<void>((resolve) => clock.after(delayMs, resolve));
-      }
+  /** Null: the gateway stops; the part stays `attempting` and is reported after the restart. */
+  async #storeFate(part: OutboxPart, sent: Sent): Promise<{ announce: () => void } | null> {
+    const { outbox, clock, log, undelivered } = this.#options;
+    let announce: (() => void) | null = null;
+    const settle = (): number =>
+      outbox.settle(part.partKey, sent.state, clock.now(), {
+        ...(sent.ids ? { ids: sent.ids } : {}),
+        ...(sent.cause ? { cause: sent.cause } : {}),
+      });
+    try {
+      const stored = await this.#untilStored(() => {
+        settle();
+        if (sent.state === "parked" || sent.state === "unknown") announce = undelivered(part, sent.state, sent.cause ?? "no reason given");
+      });
+      return stored && { announce: announce ?? (() => {}) };
+    } catch (err) {
+      // Its note in the session cannot be stored: the fate alone is.
+      log.error("an undelivered reply could not be noted in its session", { part: part.partKey, error: err });
+      return (await this.#untilStored(settle)) && { announce: () => {} };
     }
+  }
+
+  #untilStored<T>(change: () => T): Promise<{ value: T } | null> {
+    const { store, clock, log } = this.#options;
+    const isStopping = (): boolean => this.#abort.signal.aborted;
+    return writeWithRetry({ store, clock, log, isStopping }, "the fate of a reply waits for the store", change);
   }
 }
 

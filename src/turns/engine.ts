@@ -2,6 +2,7 @@ import type { AgentRuntime, ContextMessage } from "../agents/runtime.ts";
 import type { Target } from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
+import { contain } from "../core/contain.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type AgentId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -12,17 +13,32 @@ import type { Inbox, InboxRow, Outcome } from "../store/inbox.ts";
 import type { InlineImage, KeptImage, Media } from "../store/media.ts";
 import type { Message, Messages, NewMessage } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
+import { hasOutsider } from "../store/outsiders.ts";
 import type { Sessions, SessionRow } from "../store/sessions.ts";
-import { answerCommand, parseCommand, type Command, type CommandContext } from "./commands.ts";
+import { ADDRESSED, agentTextOf, isRoom } from "./agent-text.ts";
+import { answerCommand, parseCommand, roomRefusal, type Command, type CommandContext } from "./commands.ts";
 import type { RunRef, TurnEvents } from "./events.ts";
+import { containedClock } from "./contained-clock.ts";
 import { toContext } from "./context.ts";
-import { nextStep, type Active, type Lane, type Waiting } from "./lane.ts";
+import { endAsFailed, failureOutcome } from "./failed-run.ts";
+import { nextStep, toActive, toWaiting, type Active, type Lane, type Waiting } from "./lane.ts";
 import type { AgentSettings } from "./settings.ts";
 import type { LiveReplies } from "./live.ts";
 import { addIntent, conversationOf, type Extras, type OutboundOptions } from "./outbound.ts";
-import { shownTextOf, titleOf, toAdmitted, toPayload, type Admitted, type Payload, type Submission } from "./submission.ts";
+import {
+  identityOf,
+  isSamePerson,
+  sessionTitle,
+  toAdmitted,
+  toPayload,
+  type Admitted,
+  type Payload,
+  type Submission,
+} from "./submission.ts";
 import { addMessage, addReply, addUserMessage, type Reply } from "./transcript.ts";
-import { noticeFor, runTurn } from "./turn.ts";
+import { runTurn } from "./turn.ts";
+import { Waiters } from "./waiters.ts";
+import { writeWithRetry } from "./write-with-retry.ts";
 
 export type TurnsOptions = OutboundOptions & {
   store: Store;
@@ -82,18 +98,22 @@ export class Turns {
   readonly options: TurnsOptions;
   readonly #lanes = new Map<SessionKey, Lane>();
   readonly #inflight = new Map<RunId, Inflight>();
-  readonly #waiters = new Map<RunId, Set<(outcome: Outcome) => void>>();
+  readonly #waiters: Waiters;
   /** Lanes whose first message is in a commit that is under way. */
   readonly #claims = new Set<SessionKey>();
   /** Messages that are written and not in their lane yet; those that are let go meanwhile never get there. */
   readonly #arriving = new Map<RunId, { key: SessionKey; letGo: boolean }>();
   /** Lanes that wait for a quiet moment, with the cancel function of their timer. */
   readonly #quiet = new Map<SessionKey, () => void>();
+  /** Runs of earlier processes that have one attempt left, and whether one of them runs. */
+  readonly #lastAttempts = new Set<RunId>();
+  #lastAttemptRuns = false;
   #running = 0;
   #stopping = false;
 
   constructor(options: TurnsOptions) {
-    this.options = options;
+    this.options = { ...options, clock: containedClock(options.clock, options.log) };
+    this.#waiters = new Waiters(this.options.clock);
   }
 
   /** Admits one message: on disk before the promise resolves. Rejects when it cannot be stored, or when its lane is full. */
@@ -144,7 +164,10 @@ export class Turns {
     }
     const command = submission.literal ? null : this.parse(submission.text);
     const runId = submission.runId ?? asId<RunId>(this.options.newId());
-    return command?.immediate ? this.#immediate(submission, runId, command) : this.#queued(submission, runId, command);
+    const refusal = command && submission.changes === "own" && isRoom(submission.target) ? roomRefusal(command) : null;
+    return command && (command.immediate || refusal !== null)
+      ? this.#immediate(submission, runId, command, refusal)
+      : this.#queued(submission, runId, command);
   }
 
   #queued(submission: Submission, runId: RunId, command: Command | null): Admission {
@@ -163,7 +186,7 @@ export class Turns {
         const noted = command ? null : this.options.takeContext(submission.sessionKey, now);
         inbox.add({
           ...identityOf(submission, runId, session),
-          payload: noted ? { ...payload, context: [noted, payload.context].filter(Boolean).join("\n\n") } : payload,
+          payload: noted ? { ...payload, context: [noted, payload.context ?? ADDRESSED].join("\n\n") } : payload,
           receivedAt: now,
           state: submission.park ? "parked" : atOnce ? "running" : "queued",
           startedAt: atOnce ? now : null,
@@ -179,11 +202,12 @@ export class Turns {
         this.options.mark("admitted");
         this.options.metrics.count("gateway_turns_admitted_total", { channel: submission.channel });
         this.#announce(message!, "message");
-        if (payload.target && !submission.park) this.options.live?.acknowledge({ agentId: submission.agentId, payload });
+        if (payload.target && !submission.park)
+          this.#contained("to acknowledge a message", () => this.options.live?.acknowledge({ agentId: submission.agentId, payload }))();
         const { sessionKey, agentId } = submission;
         if (submission.park) return { runId, sessionKey, agentId, duplicate: false, state: "parked", outcome: null };
-        const quietUntil = submission.queueMode === "collect" ? now + this.options.quietMs(submission.channel) : 0;
-        if (!letGo) this.#enqueue(sessionKey, { runId, mode: submission.queueMode, kind: payload.kind, quietUntil }, atOnce);
+        const quietUntil = submission.queueMode === "collect" ? clock.monotonic() + this.options.quietMs(submission.channel) : 0;
+        if (!letGo) this.#enqueue(sessionKey, { ...toWaiting(runId, payload), quietUntil }, atOnce);
         else if (atOnce) this.#claims.delete(sessionKey);
         return { runId, sessionKey, agentId, duplicate: false, state: "running", outcome: null };
       },
@@ -202,7 +226,7 @@ export class Turns {
   }
 
   /** `/stop`, `/status`, `/help`: answered at once, whatever waits or runs in the lane. */
-  #immediate(submission: Submission, runId: RunId, command: Command): Admission {
+  #immediate(submission: Submission, runId: RunId, command: Command, refusal: string | null): Admission {
     const { clock, inbox, sessions } = this.options;
     const now = clock.now();
     let known: InboxRow | undefined;
@@ -213,8 +237,8 @@ export class Turns {
         known = this.#knownEvent(submission, runId);
         if (known) return;
         const session = this.#ensureSession(submission, now);
-        if (command.name === "stop") this.#writeAborted(this.abort(submission.sessionKey, undefined, "user"), now);
-        const text = answerCommand(command, session, this.options.commands).text;
+        const stopped = command.name === "stop" ? this.#stopFor(submission, now) : null;
+        const text = refusal ?? stopped ?? answerCommand(command, session, this.options.commands).text;
         outcome = { status: "ok", text, stopReason: "stop", endedAt: now };
         inbox.add({
           ...identityOf(submission, runId, session),
@@ -249,6 +273,17 @@ export class Turns {
     };
   }
 
+  /** `/stop`: everything of the session, or what belongs to the sender. The text when nothing was stopped; inside a `store.write`. */
+  #stopFor(submission: Submission, now: number): string | null {
+    const { sessionKey } = submission;
+    const isTheirs = (runId: RunId): boolean => submission.changes !== "own" || isSamePerson(submission, this.find(runId)?.payload);
+    const lane = this.#lanes.get(sessionKey);
+    const busy = lane && (lane.waiting.length > 0 || lane.active?.abort.signal.aborted === false);
+    const stopped = this.abort(sessionKey, undefined, "user", isTheirs);
+    this.#writeAborted(stopped, now);
+    return busy && stopped.length === 0 ? "Only an owner may stop an answer to somebody else." : null;
+  }
+
   /** The row of an event that was here before. Throws when the same key now names another message. */
   #knownEvent(submission: Submission, runId: RunId): InboxRow | undefined {
     const row =
@@ -281,7 +316,7 @@ export class Turns {
       updated_at: now,
       archived: 0,
       ...(submission.target ? { target: JSON.stringify(submission.target), channel: submission.target.channel } : {}),
-      ...(session.title ? {} : { title: titleOf(submission.text) }),
+      ...(session.title ? {} : { title: sessionTitle(submission) }),
     });
     return session;
   }
@@ -303,23 +338,23 @@ export class Turns {
 
   /**
    * Stops the running turn of a session and lets what waits there go, or only `runId`. Returns the runs that are affected.
-   * The outcome of each follows as `turn.ended`.
+   * The outcome of each follows as `turn.ended`. A turn is stopped only when `may` holds for all of its messages.
    */
-  abort(sessionKey: SessionKey, runId: RunId | undefined, cause: "user" | "interrupt"): RunId[] {
+  abort(sessionKey: SessionKey, runId: RunId | undefined, cause: "user" | "interrupt", may: (id: RunId) => boolean = () => true): RunId[] {
     const lane = this.#lanes.get(sessionKey);
-    const isMeant = (id: RunId): boolean => (runId ?? id) === id;
+    const isMeant = (id: RunId): boolean => (runId ?? id) === id && may(id);
     const arriving = [...this.#arriving].filter(([id, { key }]) => key === sessionKey && isMeant(id));
     for (const [, message] of arriving) message.letGo = true;
     const waiting = [...(lane?.waiting.map((each) => each.runId).filter(isMeant) ?? []), ...arriving.map(([id]) => id)];
     if (lane) lane.waiting = lane.waiting.filter((each) => !waiting.includes(each.runId));
     const active = lane?.active;
-    const hit =
-      active && (runId === undefined || active.runIds.includes(runId) || active.steered.includes(runId)) && !active.abort.signal.aborted;
+    const inTurn = active ? [...active.runIds, ...active.steered] : [];
+    const hit = active && (runId === undefined || inTurn.includes(runId)) && inTurn.every(may) && !active.abort.signal.aborted;
     if (hit) {
       active.abortCause = cause;
       active.abort.abort();
     }
-    for (const each of waiting) void this.#endWaiting(each, sessionKey);
+    for (const each of waiting) this.#contained("to end a waiting message", () => this.#endWaiting(each, sessionKey))();
     return [...(hit ? active.runIds : []), ...waiting];
   }
 
@@ -352,8 +387,11 @@ export class Turns {
     const row = this.options.inbox.byRun<Payload>(runId);
     if (!row) return;
     const outcome: Outcome = { status: "aborted", text: "", stopReason: "aborted", endedAt: this.options.clock.now() };
-    await this.#untilStored(() => this.options.inbox.end(runId, "aborted", outcome));
-    this.#tellEnd({ runId, sessionKey, agentId: row.agentId }, 1, outcome);
+    try {
+      await this.#untilStored(() => this.options.inbox.end(runId, "aborted", outcome));
+    } finally {
+      this.#tellEnd({ runId, sessionKey, agentId: row.agentId }, 1, outcome);
+    }
   }
 
   /** The run as it stands; undefined for ids that were never admitted. */
@@ -381,21 +419,13 @@ export class Turns {
   wait(runId: RunId, timeoutMs: number, signal?: AbortSignal): Promise<Outcome | null> {
     const done = this.find(runId)?.outcome;
     if (done) return Promise.resolve(done);
-    return new Promise((resolve) => {
-      const waiters = this.#waiters.get(runId) ?? new Set();
-      this.#waiters.set(runId, waiters);
-      const settle = (outcome: Outcome | null): void => {
-        cancel();
-        signal?.removeEventListener("abort", onAbort);
-        waiters.delete(settle);
-        if (waiters.size === 0) this.#waiters.delete(runId);
-        resolve(outcome);
-      };
-      const onAbort = (): void => settle(null);
-      const cancel = this.options.clock.after(timeoutMs, () => settle(null));
-      signal?.addEventListener("abort", onAbort, { once: true });
-      waiters.add(settle);
-    });
+    return this.#waiters.wait(runId, timeoutMs, signal);
+  }
+
+  /** People from outside write in this session: what they and the operator say has to be told apart. */
+  isShared(sessionKey: SessionKey): boolean {
+    const session = this.options.sessions.get(sessionKey);
+    return session !== undefined && session.target !== null && hasOutsider(this.options.store, session, CONTEXT_MESSAGES);
   }
 
   /** What was said in a session before the given runs, for a runtime that rebuilds its context. */
@@ -411,13 +441,18 @@ export class Turns {
     await this.options.store.write(() =>
       this.options.store.run("UPDATE inbox SET state = 'queued', attempts = 0, ended_at = NULL, outcome = NULL WHERE run_id = ?", runId),
     );
-    this.#enqueue(row.sessionKey, { runId, mode: "followup", kind: row.payload.kind, quietUntil: 0 }, false);
+    this.#enqueue(row.sessionKey, toWaiting(runId, row.payload, "followup"), false);
   }
 
-  /** Takes up again what an earlier process left: called once, before the gateway listens. See recover.ts. */
+  /**
+   * Takes up again what an earlier process left: called once, before the gateway listens. See recover.ts. What ran when that process
+   * ended runs by itself now, and on its last attempt beside no other such run: only what ends the process becomes a dead letter.
+   */
   adopt(rows: readonly InboxRow<Payload>[]): void {
-    for (const { runId, sessionKey, payload } of rows)
-      this.#enqueue(sessionKey, { runId, mode: payload.queueMode, kind: payload.kind, quietUntil: 0 }, false, true);
+    for (const { runId, sessionKey, payload, attempts } of rows) {
+      if (attempts >= LIMITS.turnAttempts - 1) this.#lastAttempts.add(runId);
+      this.#enqueue(sessionKey, toWaiting(runId, payload, attempts > 0 ? "followup" : payload.queueMode), false, true);
+    }
   }
 
   /** Does something with a session while none of its turns runs; messages that come meanwhile wait in the lane. */
@@ -426,7 +461,7 @@ export class Turns {
     for (; lane.active; lane = this.#laneOf(sessionKey)) await lane.active.ended;
     const released = Promise.withResolvers<void>();
     const ended = released.promise;
-    lane.active = { runIds: [], abort: new AbortController(), abortCause: null, prompting: false, steering: false, steered: [], ended };
+    lane.active = { ...toActive([]), ended };
     try {
       return await work();
     } finally {
@@ -445,6 +480,9 @@ export class Turns {
   /** No new work; running turns are left as they are on disk, so that the next start resumes or closes them. */
   stop(): void {
     this.#stopping = true;
+    this.#contained("to forgive the attempts of running turns", () =>
+      this.options.store.writeNow(() => this.options.inbox.forgiveRunning()),
+    )();
     for (const cancel of this.#quiet.values()) cancel();
     for (const lane of this.#lanes.values()) {
       lane.waiting = [];
@@ -478,24 +516,26 @@ export class Turns {
     else this.#pump(lane);
   }
 
-  #pump(lane: Lane): void {
+  /** Carries out what the lane does next. Never throws: it runs in timers and at the end of turns. */
+  readonly #pump = this.#contained("to go on with a session", (lane: Lane): void => {
     if (this.#stopping) return;
     this.#quiet.get(lane.key)?.();
     this.#quiet.delete(lane.key);
-    const now = this.options.clock.now();
+    const now = this.options.clock.monotonic();
     const step = nextStep(lane, now);
-    if (step.do === "start" && this.#running < this.options.concurrency()) this.#startTurn(lane, step.take, false);
-    else if (step.do === "interrupt") {
+    if (step.do === "start") {
+      if (this.#mayStart(step.take)) this.#startTurn(lane, step.take, false);
+    } else if (step.do === "interrupt") {
       lane.active!.abortCause = "interrupt";
       lane.active!.abort.abort();
-    } else if (step.do === "steer") void this.#steer(lane, step.message);
+    } else if (step.do === "steer") this.#contained("to hand in a message", () => this.#steer(lane, step.message))();
     else if (step.do === "wait")
       this.#quiet.set(
         lane.key,
         this.options.clock.after(step.untilMs - now, () => this.#pump(lane)),
       );
     else if (step.do === "nothing" && !lane.active && lane.waiting.length === 0) this.#lanes.delete(lane.key);
-  }
+  });
 
   /** Hands a waiting message into the running turn; it stays first in the queue when the turn can't take it. */
   async #steer(lane: Lane, message: Waiting): Promise<void> {
@@ -506,20 +546,22 @@ export class Turns {
     const into = active.runIds[0]!;
     try {
       // Written first: after a crash the message belongs to a run that is resumed or closed, never to both.
-      await this.options.store.write(() => this.options.inbox.merge(message.runId, into));
+      await this.options.store.write(() => this.options.inbox.handIn(message.runId, into));
       // Let go meanwhile: its end is on its way to the disk.
       if (!lane.waiting.some((each) => each.runId === message.runId)) return;
       if (!active.prompting) {
         // The turn's end is on disk or on its way there, without this message.
-        await this.#untilStored(() => this.options.inbox.requeue(message.runId));
+        await this.#untilStored(() => this.options.inbox.takeBack(message.runId));
         message.mode = "followup";
         return;
       }
       lane.waiting = lane.waiting.filter((each) => each.runId !== message.runId);
       active.steered.push(message.runId);
+      // Before the runtime has it: from here on the model may read it.
+      active.grants.push(message.grant);
       const taken = await this.options.runtime.steer(lane.key, {
         runId: message.runId,
-        text: agentTextOf(row.payload),
+        text: agentTextOf(row.payload, this.isShared(lane.key)),
         images: await this.loadImages(row.payload.images),
       });
       if (!taken) this.#unsteer(lane, active, { ...message, mode: "followup" });
@@ -539,63 +581,63 @@ export class Turns {
     if (!active.steered.includes(message.runId)) return;
     active.steered = active.steered.filter((runId) => runId !== message.runId);
     lane.waiting.unshift(message);
-    void this.#untilStored(() => this.options.inbox.requeue(message.runId));
+    this.#contained("to put a message back", () => this.#untilStored(() => this.options.inbox.takeBack(message.runId)))();
+  }
+
+  #isLastAttempt = (take: readonly Waiting[]): boolean => take.some((each) => this.#lastAttempts.has(each.runId));
+
+  #mayStart(take: readonly Waiting[]): boolean {
+    return this.#running < this.options.concurrency() && !(this.#lastAttemptRuns && this.#isLastAttempt(take));
   }
 
   #startTurn(lane: Lane, take: readonly Waiting[], stored: boolean): void {
     lane.waiting = lane.waiting.slice(take.length);
     this.#running++;
-    const active: Active = {
-      runIds: take.map((each) => each.runId),
-      abort: new AbortController(),
-      abortCause: null,
-      steered: [],
-      prompting: false,
-      steering: false,
-      ended: Promise.resolve(),
-    };
+    const isLastAttempt = this.#isLastAttempt(take);
+    if (isLastAttempt) this.#lastAttemptRuns = true;
+    const active = toActive(take);
     lane.active = active;
     active.ended = this.#run(lane, active, stored)
       .catch((err: unknown) => this.#endBroken(lane, active, err))
       .finally(() => {
         this.#running--;
+        if (isLastAttempt) this.#lastAttemptRuns = false;
+        for (const runId of active.runIds) this.#lastAttempts.delete(runId);
         lane.active = null;
         this.#pump(lane);
         this.#pumpWaitingLanes();
       });
   }
 
-  /** A bug of ours ended the turn: it is told as an error, so that nobody waits for an answer that cannot come. */
+  /** A bug ended the turn: its runs end as failed, so that nobody waits for an answer that cannot come. Never rejects. */
   async #endBroken(lane: Lane, active: Active, err: unknown): Promise<void> {
-    const { clock, inbox, log, sessions } = this.options;
+    const { clock, log } = this.options;
+    const deps: Parameters<typeof endAsFailed>[0] = {
+      turns: this,
+      write: (change) => this.#untilStored(change),
+      emitEnded: (ref, outcome) => this.#tellEnd(ref, 1, outcome),
+    };
     log.error("a turn failed in the gateway itself", { runId: active.runIds[0], error: err });
-    const message = "the gateway failed while this was being answered; its log says why";
     for (const runId of [...active.runIds, ...active.steered]) {
       this.#inflight.delete(runId);
-      const row = this.find(runId);
-      if (!row || (row.outcome && row.state !== "aborted")) continue;
-      const now = clock.now();
-      const outcome: Outcome = { status: "error", text: "", stopReason: "error", endedAt: now, error: { kind: "unknown", message } };
-      const target = row.payload?.target;
-      await this.#untilStored(() => {
-        const session = sessions.get(lane.key);
-        inbox.end(runId, "failed", outcome);
-        if (session) this.addReply({ runId, session, text: noticeFor(outcome), now, origin: "notice" });
-        if (target) this.addIntent(runId, lane.key, target, noticeFor(outcome), now);
-      });
-      this.#tellEnd({ runId, sessionKey: lane.key, agentId: row.agentId }, 1, outcome);
-      if (target) this.options.deliver(conversationOf(target));
+      try {
+        await endAsFailed(deps, lane.key, runId);
+      } catch (failure) {
+        // The row stays as it is: the next start counts one more attempt, until the message becomes a dead letter.
+        log.error("the end of a run could not be stored", { runId, error: failure });
+        this.#waiters.settle(runId, failureOutcome(clock.now()));
+      }
     }
     active.steered = [];
   }
 
   /** A slot is free: lanes that had to wait for one are asked, the longest waiting first. */
-  #pumpWaitingLanes(): void {
+  readonly #pumpWaitingLanes = this.#contained("to start waiting sessions", (): void => {
     for (const lane of this.#lanes.values()) {
       if (this.#running >= this.options.concurrency()) return;
       if (!lane.active && lane.waiting.length > 0) this.#pump(lane);
     }
-  }
+  });
 
   async #run(lane: Lane, active: Active, stored: boolean): Promise<void> {
     const { inbox, clock } = this.options;
@@ -618,20 +660,18 @@ export class Turns {
       announce: (message, reason) => this.#announce(message, reason),
     });
     const returned = back.filter((runId) => !lane.waiting.some((each) => each.runId === runId));
-    lane.waiting.unshift(...returned.map((runId): Waiting => ({ runId, mode: "followup", kind: "message", quietUntil: 0 })));
+    lane.waiting.unshift(...returned.map((runId) => toWaiting(runId, this.find(runId)?.payload ?? null, "followup")));
   }
 
-  /** Tries until the disk takes it: what has happened must be written, and nothing else of the lane may go on before. */
+  /** What has happened must be written, and nothing else of the lane may go on before. Rejects only for a bug in `change`. */
   async #untilStored<T>(change: () => T): Promise<T | undefined> {
-    for (let delayMs = 100; ; delayMs = Math.min(delayMs * 2, 1_000)) {
-      try {
-        return await this.options.store.write(change);
-      } catch (err) {
-        if (this.#stopping) return undefined;
-        this.options.log.error("a turn waits for the store", { cause: reasonOf(err) });
-        await new Promise<void>((resolve) => this.options.clock.after(delayMs, resolve));
-      }
-    }
+    const { store, clock, log } = this.options;
+    return (await writeWithRetry({ store, clock, log, isStopping: () => this.#stopping }, "a turn waits for the store", change))?.value;
+  }
+
+  /** A callback that nobody awaits: its failure is logged and ends nothing else. */
+  #contained<A extends unknown[]>(what: string, fn: (...args: A) => unknown): (...args: A) => void {
+    return contain((err) => this.options.log.error("the gateway itself failed", { what, error: err }), fn);
   }
 
   #announce(message: Message, reason: string): void {
@@ -647,23 +687,8 @@ export class Turns {
   #tellEnd(ref: RunRef, seq: number, outcome: Outcome, mergedInto?: RunId): void {
     this.options.metrics.count("gateway_turns_ended_total", { status: outcome.status });
     this.options.bus.emit("turn.ended", { ...ref, seq, outcome, ...(mergedInto ? { mergedInto } : {}) });
-    for (const settle of this.#waiters.get(ref.runId) ?? []) settle(outcome);
+    this.#waiters.settle(ref.runId, outcome);
   }
 }
-
-/** What the agent reads: the waiting lines of the room first, then the message. */
-export const agentTextOf = (payload: Pick<Payload, "text" | "context" | "attached">): string =>
-  payload.context ? `${payload.context}\n\n${shownTextOf(payload)}` : shownTextOf(payload);
-
-/** What names an admitted message, whatever becomes of it. */
-const identityOf = (submission: Submission, runId: RunId, session: SessionRow) => ({
-  runId,
-  channel: submission.channel,
-  account: submission.account,
-  eventId: submission.eventId,
-  sessionKey: submission.sessionKey,
-  sessionId: session.session_id,
-  agentId: submission.agentId,
-});
 
 export { conversationOf };

@@ -1,6 +1,7 @@
 import type { ChannelEvent, Inbound, Place, Sender, Target } from "../channels/channel.ts";
 import { asId, type AccountId, type ChannelId } from "../core/ids.ts";
 import type { RoutedMessage } from "../routing/types.ts";
+import { oneLine, quoteName } from "./outside-text.ts";
 
 /** What one event does: the parts of the transaction of its batch, of the moment after it, and of the moment after it failed. */
 export type Step = { inTransaction: () => void; afterCommit: () => void; undo: () => void };
@@ -32,15 +33,8 @@ export const chatPrefix = ({ channel, account }: Source, chat: string): string =
 /** Names a platform's message: its id alone says too little where every chat counts its own. */
 export const messageRef = (event: { chat: { id: string }; message: string }): string => `${event.chat.id}|${event.message}`;
 
-/** One line without control characters: text from outside cannot look like a line of ours. */
-export const oneLine = (text: string, chars: number): string =>
-  text
-    .replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ")
-    .trim()
-    .slice(0, chars);
-
 /** Who speaks in a room, for the agent. */
-export const nameOf = (sender: Sender): string => oneLine(sender.name ?? sender.id, 64);
+export const nameOf = (sender: Pick<Sender, "id" | "name">): string => quoteName(oneLine(sender.name ?? "", 64) || oneLine(sender.id, 64));
 
 /** A text as the agent reads it: with the name in a room, alone in a direct conversation and where it is a command. */
 export const attributed = (event: Place & { sender: Sender }, text: string, isCommand: boolean): string =>

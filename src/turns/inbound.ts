@@ -1,5 +1,6 @@
 import type { ToolName } from "../agents/runtime.ts";
 import type { ChannelEvent, Inbound, Target } from "../channels/channel.ts";
+import { contain } from "../core/contain.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type AgentId, type ChannelId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -15,13 +16,16 @@ import type { RoutedMessage, RoutingConfig } from "../routing/types.ts";
 import type { Buttons } from "../store/buttons.ts";
 import type { ChannelState } from "../store/channel-state.ts";
 import type { InboxRow } from "../store/inbox.ts";
-import { toAttached } from "./attachments.ts";
+import { ADDRESSED } from "./agent-text.ts";
+import { attachedLine, toAttached } from "./attachments.ts";
 import { deleteStep, editStep, reactionStep, type ChangeDeps } from "./changes.ts";
 import { conversationOf, type Admission, type Turns } from "./engine.ts";
 import { attributed, messageRef, nameOf, nothing, targetOf, type Source, type Step } from "./inbound-step.ts";
 import { moveStep } from "./moves.ts";
 import { causeOf, isAboutTheEvent, poisonStep } from "./poison.ts";
+import { quoteFollowing } from "./outside-text.ts";
 import { pressStep } from "./presses.ts";
+import { repliedTo } from "./replied.ts";
 import type { Payload, Submission } from "./submission.ts";
 
 export type InboundOptions = {
@@ -71,12 +75,18 @@ export class InboundDoor {
 
   async admit(channel: ChannelId, account: AccountId, events: readonly ChannelEvent[], cursor?: string): Promise<void> {
     const source: Source = { channel, account };
+    // The account that connected counts, whatever an event says.
+    const stray = events.find((event) => event.account !== account);
+    if (stray) this.#options.log.warn("an event names another account and is taken for this one", { ...source, event: stray.eventId });
     this.#moving = new Map(events.flatMap((event) => (event.kind === "move" ? [[event.to, event.from] as const] : [])));
     const steps = events.map((event) => this.#safeStep(source, event));
     this.#moving = new Map();
     await this.#commit(source, events, steps, cursor);
     if (events.length > 0) this.#options.turns.options.mark("committed");
-    for (const step of steps) step.afterCommit();
+    // Everything is on disk: one event over which this fails keeps neither the others nor the acknowledgement back.
+    const failed = (err: unknown): void =>
+      this.#options.log.error("the gateway failed after it had stored an event", { ...source, error: err });
+    for (const step of steps) contain(failed, step.afterCommit)();
   }
 
   /** An event over which the gateway itself fails is set aside, and the rest of the batch is tried again without it. */
@@ -232,7 +242,7 @@ export class InboundDoor {
     if (!event.sender.isBot) return false;
     const { botLoop } = policyFor(this.#options.config(), source.channel, source.account);
     const pair = [source.channel, source.account, event.chat.id, event.sender.id].join("|");
-    const { answer, began } = this.#bots.judge(pair, botLoop, this.#options.turns.options.clock.now());
+    const { answer, began } = this.#bots.judge(pair, botLoop, this.#options.turns.options.clock.monotonic());
     if (began)
       this.#options.log.warn("another bot gets no answers for a while", {
         ...source,
@@ -325,11 +335,14 @@ export class InboundDoor {
         ...source,
         senderId: event.sender.id,
         ...(event.sender.name ? { senderName: event.sender.name } : {}),
+        ...(event.chat.title ? { roomName: event.chat.title } : {}),
         senderIsOwner: decision.authority.owner,
+        ...(event.chat.kind === "direct" ? {} : { room: true as const }),
       },
       target,
       tools: this.#options.toolsFor(to.agentId, decision.roomTools),
       literal: !decision.authority.commands,
+      changes: decision.authority.changes,
       queueMode: (session?.queue_mode as QueueMode | null) ?? decision.queue.mode,
       model: null,
       thinking: null,
@@ -347,10 +360,14 @@ export class InboundDoor {
     const text = event.text.slice(0, LIMITS.messageChars - 256);
     const isCommand = decision.authority.commands && this.#options.turns.parse(text) !== null;
     const submission = this.#toSubmission(message, { ...to, text: attributed(event, text, isCommand) });
-    if (isCommand || event.media.length === 0) return this.#options.turns.admission({ ...submission, context });
+    if (isCommand) return this.#options.turns.admission({ ...submission, context });
+    const replied = repliedTo(this.#options, source, event);
+    const files = [...event.media, ...(replied?.pictures ?? [])];
+    const read = { ...submission, context, ...(replied ? { replyTo: replied.message } : {}) };
+    if (files.length === 0) return this.#options.turns.admission(read);
     // What has files is not handed into a running turn, which could not wait for them.
     const queueMode = submission.queueMode === "steer" ? "followup" : submission.queueMode;
-    return this.#options.turns.admission({ ...submission, context, queueMode, ...toAttached(event.media) });
+    return this.#options.turns.admission({ ...read, queueMode, ...toAttached(files) });
   }
 
   #linesFor({ event, target }: Addressed): string | null {
@@ -361,7 +378,7 @@ export class InboundDoor {
     const { channelState, turns } = this.#options;
     const keep = this.#options.historyLimit(source.channel, source.account, agentId);
     if (keep === 0 || event.chat.kind === "direct") return nothing;
-    const text = event.text.slice(0, LIMITS.pendingLineChars);
+    const text = [event.text, ...event.media.map((ref) => attachedLine(ref))].filter(Boolean).join(" ").slice(0, LIMITS.pendingLineChars);
     const line = { sender: nameOf(event.sender), text, at: event.sentAt, message: event.message };
     return {
       ...nothing,
@@ -417,7 +434,7 @@ function contextOf(lines: readonly { sender: string; text: string }[]): string |
   if (lines.length === 0) return null;
   return [
     "[Earlier in this room, not addressed to you]",
-    ...lines.map((line) => `${line.sender}: ${line.text}`),
-    "[Addressed to you]",
+    ...lines.map((line) => quoteFollowing(`${line.sender}: ${line.text}`)),
+    ADDRESSED,
   ].join("\n");
 }

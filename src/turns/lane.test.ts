@@ -2,9 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
+import { NO_GRANT } from "./grant.ts";
 import { nextStep, type Lane, type Waiting } from "./lane.ts";
 
-const collected = (id: string, quietUntil: number): Waiting => ({ runId: asId(id), mode: "collect", kind: "message", quietUntil });
+const collected = (id: string, quietUntil: number): Waiting => ({
+  runId: asId(id),
+  mode: "collect",
+  kind: "message",
+  quietUntil,
+  grant: NO_GRANT,
+});
 const lane = (...waiting: Waiting[]): Lane => ({ key: asId("agent:main:main"), waiting, active: null });
 
 test("collected messages wait until the newest of them is old enough, and are taken together then", () => {
@@ -15,7 +22,7 @@ test("collected messages wait until the newest of them is old enough, and are ta
 });
 
 test("what comes behind the collected messages does not keep them waiting", () => {
-  const followup: Waiting = { runId: asId("c"), mode: "followup", kind: "message", quietUntil: 0 };
+  const followup: Waiting = { runId: asId("c"), mode: "followup", kind: "message", quietUntil: 0, grant: NO_GRANT };
   const step = nextStep(lane(collected("a", 100), followup, collected("d", 900)), 100);
   assert.deepEqual(step.do === "start" && step.take.map((each) => each.runId), ["a"]);
 });

@@ -1,14 +1,18 @@
 import { LIMITS } from "../core/limits.ts";
 import type { RunId, SessionKey } from "../core/ids.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
+import { grantOf, sameGrant, type Grant } from "./grant.ts";
+import type { Payload } from "./submission.ts";
 
 /** A message that waits its turn. Its payload stays on disk until then. */
 export type Waiting = {
   runId: RunId;
   mode: QueueMode;
   kind: "message" | "command";
-  /** Mode `collect`, for messages that came while something else ran or waited: not taken before this moment. 0: at once. */
+  /** Mode `collect`, for messages that came while something else ran or waited: not taken before this monotonic moment. 0: at once. */
   quietUntil: number;
+  /** What the message may cause; messages with different grants never share a turn. */
+  grant: Grant;
 };
 
 /** The turn that runs in a lane. */
@@ -20,6 +24,8 @@ export type Active = {
   abortCause: "user" | "interrupt" | "timeout" | "shutdown" | null;
   /** Messages handed into the running turn; they end with it. */
   steered: RunId[];
+  /** The grants of all messages that the model may have read in this turn, the refused and returned ones included. */
+  grants: Grant[];
   /** True while the runtime has the prompt: only then can a message be handed in. */
   prompting: boolean;
   /** A steer that the runtime has not answered yet; the next one waits for it, to keep the order. */
@@ -49,17 +55,44 @@ export function nextStep(lane: Lane, now: number): Step {
     return untilMs > now && take.length < LIMITS.laneCollected ? { do: "wait", untilMs } : { do: "start", take };
   }
   if (head.kind === "command") return { do: "nothing" };
-  if (head.mode === "interrupt" && !lane.active.abort.signal.aborted) return { do: "interrupt" };
-  if (head.mode === "steer" && canSteer(lane.active)) return { do: "steer", message: head };
+  if (head.mode === "interrupt" && mayInterrupt(head, lane.active)) return { do: "interrupt" };
+  if (head.mode === "steer" && canSteer(head, lane.active)) return { do: "steer", message: head };
   return { do: "nothing" };
 }
 
-const canSteer = (active: Active): boolean => active.prompting && !active.steering && !active.abort.signal.aborted;
+const hasGrantOf = ({ grant }: Waiting, { grants }: Active): boolean => grants.every((each) => sameGrant(each, grant));
 
-/** The head of the queue, together with the following ones where all of them are to be collected into one turn. */
+const canSteer = (message: Waiting, active: Active): boolean =>
+  active.prompting && !active.steering && !active.abort.signal.aborted && hasGrantOf(message, active);
+
+/** Only an owner ends the turn of a message with another grant; everybody else waits for its end. */
+const mayInterrupt = (message: Waiting, active: Active): boolean =>
+  !active.abort.signal.aborted && (message.grant.owner || hasGrantOf(message, active));
+
+/** The head of the queue, together with the following ones where all of them are to be collected into one turn and have one grant. */
 function takeOf(waiting: readonly Waiting[]): Waiting[] {
   const head = waiting[0]!;
   if (head.kind === "command" || head.mode !== "collect") return [head];
-  const end = waiting.findIndex((each) => each.kind === "command" || each.mode !== "collect");
+  const end = waiting.findIndex((each) => each.kind === "command" || each.mode !== "collect" || !sameGrant(each.grant, head.grant));
   return waiting.slice(0, end === -1 ? waiting.length : end);
 }
+
+/** A stored message as its lane keeps it. */
+export const toWaiting = (runId: RunId, payload: Payload | null, mode: QueueMode = payload?.queueMode ?? "followup"): Waiting => ({
+  runId,
+  mode,
+  kind: payload?.kind ?? "message",
+  quietUntil: 0,
+  grant: grantOf(payload),
+});
+
+export const toActive = (take: readonly Waiting[]): Active => ({
+  runIds: take.map((each) => each.runId),
+  abort: new AbortController(),
+  abortCause: null,
+  steered: [],
+  grants: take.map((each) => each.grant),
+  prompting: false,
+  steering: false,
+  ended: Promise.resolve(),
+});

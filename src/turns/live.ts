@@ -1,7 +1,9 @@
 import type { Target } from "../channels/channel.ts";
+import { contain } from "../core/contain.ts";
 import { reasonOf } from "../core/errors.ts";
 import { asId, type AgentId, type MessageId, type RunId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
+import { containedClock } from "./contained-clock.ts";
 import { Preview, type Render, type Wire } from "./preview.ts";
 import type { Payload } from "./submission.ts";
 
@@ -34,17 +36,33 @@ export class LiveReplies {
   readonly #previews = new Map<string, Preview>();
 
   constructor(options: LiveOptions) {
-    this.#options = options;
+    this.#options = { ...options, clock: containedClock(options.clock, options.log) };
   }
 
-  /** The signs of a turn that begins; null where its channel has none. */
+  /** The signs of a turn that begins; null where its channel has none. Neither it nor what it returns throws: the turn goes on without. */
   begin(run: LiveRun): Live | null {
+    try {
+      const live = this.#begin(run);
+      if (!live) return null;
+      const failed = (err: unknown): void => {
+        this.#options.log.error("the signs of a turn are given up", { runId: run.runId, error: err });
+        contain(() => {}, live.stop)();
+      };
+      return { thinking: contain(failed, live.thinking), text: contain(failed, live.text), stop: contain(failed, live.stop) };
+    } catch (err) {
+      this.#options.log.error("the signs of a turn could not be shown", { runId: run.runId, error: err });
+      return null;
+    }
+  }
+
+  #begin(run: LiveRun): Live | null {
     const abilities = this.#options.abilities(run.target.channel);
     if (!abilities || (!abilities.typing && !abilities.edit)) return null;
     const settings = this.#options.settings(run.target, run.agentId);
     const typing = abilities.typing ? this.#typing(run, settings) : null;
     const preview = abilities.edit && settings.preview !== "off" ? this.#preview(run) : null;
     if (!typing && !preview) return null;
+    const failed = (err: unknown): void => this.#options.log.error("a preview was not forgotten", { runId: run.runId, error: err });
     return {
       thinking: () => typing?.on("thinking"),
       text: (text) => {
@@ -55,7 +73,7 @@ export class LiveReplies {
         typing?.stop();
         if (!preview) return;
         preview.stop();
-        void preview.settled().then(() => this.#previews.delete(run.runId));
+        contain(failed, () => preview.settled().then(() => this.#previews.delete(run.runId)))();
       },
     };
   }
@@ -67,23 +85,27 @@ export class LiveReplies {
 
   /** A message was taken: its sender sees a reaction, where one is configured. */
   acknowledge(received: Received): void {
-    this.#react(received, true);
+    this.#reactContained(received, true);
   }
 
   /** The message was answered. */
   answered(received: Received): void {
-    this.#react(received, false);
+    this.#reactContained(received, false);
   }
 
-  #react({ agentId, payload }: Received, on: boolean): void {
+  readonly #reactContained = contain(
+    (err) => this.#options.log.debug("a reaction was not set", { cause: reasonOf(err) }),
+    (received: Received, on: boolean) => this.#react(received, on),
+  );
+
+  async #react({ agentId, payload }: Received, on: boolean): Promise<void> {
     const { target } = payload;
     if (!target?.replyTo || !this.#options.abilities(target.channel)?.reactions) return;
     const { ack } = this.#options.settings(target, agentId);
     if (!ack || (!on && !ack.removeAfterReply) || !inScope(ack.scope, target, payload.addressed === true)) return;
     const link = this.#options.link(target.channel, target.account);
     if (!link?.react || this.#options.paused(target)) return;
-    const failed = (err: unknown): void => this.#options.log.debug("a reaction was not set", { cause: reasonOf(err) });
-    link.react(target, asId<MessageId>(target.replyTo), ack.emoji, on).catch(failed);
+    await link.react(target, asId<MessageId>(target.replyTo), ack.emoji, on);
   }
 
   #preview(run: LiveRun): Preview {
@@ -96,15 +118,20 @@ export class LiveReplies {
     const mode = settings.typing ?? (run.target.chat.kind === "direct" || run.addressed ? "instant" : "message");
     if (mode === "never") return null;
     const { clock, link, paused, log } = this.#options;
-    const until = clock.now() + LIMITS.typingMaxMs;
+    const until = clock.monotonic() + LIMITS.typingMaxMs;
     let cancel: (() => void) | null = null;
     let over = false;
+    const showOnce = contain(
+      (err) => log.debug("typing was not shown", { cause: reasonOf(err) }),
+      () => {
+        const live = link(run.target.channel, run.target.account);
+        return live?.typing && !paused(run.target) ? live.typing(run.target) : undefined;
+      },
+    );
     const show = (): void => {
-      if (over || clock.now() > until) return;
-      const live = link(run.target.channel, run.target.account);
-      if (live?.typing && !paused(run.target))
-        live.typing(run.target).catch((err: unknown) => log.debug("typing was not shown", { cause: reasonOf(err) }));
+      if (over || clock.monotonic() > until) return;
       cancel = clock.after(LIMITS.typingRefreshMs, show);
+      showOnce();
     };
     const on = (moment: TypingMode): void => {
       // Text is a sign of a turn that began to think without saying so.

@@ -77,8 +77,7 @@ function toPayload({ channel, account }: Source, raw: string, ours: boolean): Pa
   };
 }
 
-/** Whether an error says that something about this one event is wrong, and not that nothing can be stored at this moment. */
-export const isAboutTheEvent = (err: unknown): boolean =>
-  err instanceof TypeError || err instanceof RangeError || (err instanceof GatewayError && err.code === "INVALID_REQUEST");
+/** Whether an error is about this one event, and would come again with it. Only UNAVAILABLE is about the moment. */
+export const isAboutTheEvent = (err: unknown): boolean => !(err instanceof GatewayError && err.code === "UNAVAILABLE");
 
 export const causeOf = (err: unknown): string => `the gateway failed over it: ${reasonOf(err)}`;

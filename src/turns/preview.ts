@@ -1,5 +1,6 @@
 import type { Abilities, Link, Part, SendResult, Target } from "../channels/channel.ts";
 import type { Clock } from "../core/clock.ts";
+import { contain } from "../core/contain.ts";
 import { reasonOf } from "../core/errors.ts";
 import { asId, type MessageId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -45,7 +46,8 @@ export class Preview {
   #latest = "";
   #shown = "";
   #firstAt: number | null = null;
-  #lastAt = 0;
+  /** Monotonic; before the first send nothing has to be waited for. */
+  #lastAt = Number.NEGATIVE_INFINITY;
   #pauseMs: number = LIMITS.previewEditMs;
   #cancel: (() => void) | null = null;
   #sending: Promise<void> | null = null;
@@ -61,9 +63,10 @@ export class Preview {
     else if (known) this.#ended = true;
   }
 
+  /** Never throws: a preview over which something fails is given up, and its turn goes on. */
   show(text: string): void {
     this.#latest = text;
-    this.#firstAt ??= this.#wire.clock.now();
+    this.#firstAt ??= this.#wire.clock.monotonic();
     this.#arm();
   }
 
@@ -79,13 +82,24 @@ export class Preview {
     await this.#sending;
   }
 
-  #arm(): void {
+  readonly #arm = contain(
+    (err) => this.#giveUp(err),
+    (): void => this.#armOrGo(),
+  );
+
+  #armOrGo(): void {
     if (this.#ended || this.#sending) return;
     const { clock } = this.#wire;
     const dueAt = this.#id ? this.#lastAt + this.#pauseMs : Math.max(this.#lastAt + this.#pauseMs, this.#firstDueAt());
-    const waitMs = dueAt - clock.now();
+    const waitMs = dueAt - clock.monotonic();
     if (waitMs > 0) {
-      this.#cancel ??= clock.after(waitMs, () => this.#go());
+      this.#cancel ??= clock.after(
+        waitMs,
+        contain(
+          (err) => this.#giveUp(err),
+          () => this.#go(),
+        ),
+      );
       return;
     }
     this.#go();
@@ -104,14 +118,14 @@ export class Preview {
     const { clock, link, paused, idle } = this.#wire;
     const { target } = piece;
     const live = link(target.channel, target.account);
-    this.#lastAt = clock.now();
+    this.#lastAt = clock.monotonic();
     if (!live?.edit || paused(target) || (!this.#id && !idle(conversationOf(target)))) return this.#arm();
     const part: Part = { key: previewKey(this.#runId), target, text: piece.text };
     this.#sending = (this.#id ? this.#edit(live, this.#id, part) : this.#send(live, part))
       .catch((err: unknown) => this.#giveUp(err))
       .finally(() => {
         this.#sending = null;
-        this.#lastAt = clock.now();
+        this.#lastAt = clock.monotonic();
         // What was refused, and what came meanwhile, is shown next time.
         this.#arm();
       });

@@ -23,8 +23,7 @@ type Fate = "resume" | "close" | "park";
 /** What becomes of a message that an earlier process left open. Pure. */
 export function fateOf(row: Pick<Row, "state" | "attempts" | "toolsStarted" | "payload">): Fate {
   if (row.payload === null) return "park";
-  if (row.state === "queued") return "resume";
-  if (row.toolsStarted) return "close";
+  if (row.state === "running" && row.toolsStarted) return "close";
   return row.attempts >= LIMITS.turnAttempts ? "park" : "resume";
 }
 
@@ -41,17 +40,26 @@ export function recover(turns: Turns, abilitiesOf: (target: Target) => { idempot
   const resume = open.filter((row) => fateOf(row) === "resume");
   store.writeNow(() => {
     const now = clock.now();
-    for (const row of open) settle(turns, row, now, recovery);
+    for (const row of open) settleContained(turns, row, now, recovery);
     for (const part of outbox.byState("attempting", 100_000))
       recovery.unknown += settlePart(turns, part, now, abilitiesOf(part.target as Target));
     outbox.previews.removeEnded();
-    inbox.prune(now - LIMITS.dedupeRetentionMs);
-    outbox.prune(now - LIMITS.dedupeRetentionMs);
     store.run("UPDATE sessions SET status = 'done' WHERE status = 'running'");
   });
   recovery.resumed = resume.length;
   turns.adopt(resume);
   return recovery;
+}
+
+/** One row that cannot be settled becomes a dead letter and keeps the gateway from nothing. */
+function settleContained(turns: Turns, row: Row, now: number, recovery: Recovery): void {
+  try {
+    settle(turns, row, now, recovery);
+  } catch (err) {
+    turns.options.log.error("a message of an earlier process could not be settled and was set aside", { runId: row.runId, error: err });
+    const error = { kind: "parked", message: PARKED };
+    turns.options.inbox.end(row.runId, "parked", { status: "error", text: "", stopReason: "error", endedAt: now, error });
+  }
 }
 
 function settle(turns: Turns, row: Row, now: number, recovery: Recovery): void {
@@ -85,9 +93,19 @@ function settle(turns: Turns, row: Row, now: number, recovery: Recovery): void {
 function settlePart(turns: Turns, part: OutboxPart, now: number, abilities: { idempotency: "key" | "lookup" | "none" } | null): number {
   // An edit says the same again, however often it is made.
   const repeatable = part.editOf !== null || (abilities !== null && abilities.idempotency !== "none");
-  const cause = "the gateway stopped while this was being sent";
-  turns.options.outbox.settle(part.partKey, repeatable ? "queued" : "unknown", now, { cause });
+  const state = !repeatable ? "unknown" : part.attempts >= LIMITS.sendAttempts ? "parked" : "queued";
+  const stopped = "the gateway stopped while this was being sent";
+  const cause = state === "parked" ? `gave up after ${part.attempts} attempts: ${stopped}` : stopped;
+  turns.options.outbox.settle(part.partKey, state, now, { cause });
   // Nobody watches yet: the note is found where the reply is.
-  if (!repeatable) noteUndelivered(turns, part, "unknown", cause, now);
-  return repeatable ? 0 : 1;
+  if (state !== "queued") noteUndeliveredContained(turns, part, state, cause, now);
+  return state === "unknown" ? 1 : 0;
+}
+
+function noteUndeliveredContained(turns: Turns, part: OutboxPart, state: "parked" | "unknown", cause: string, now: number): void {
+  try {
+    noteUndelivered(turns, part, state, cause, now);
+  } catch (err) {
+    turns.options.log.error("an undelivered reply could not be noted in its session", { part: part.partKey, error: err });
+  }
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asId } from "../core/ids.ts";
-import { echo, gated } from "../../test/fakes/runtime.ts";
+import { textOf } from "../store/messages.ts";
+import { echo, gated, MODEL, said } from "../../test/fakes/runtime.ts";
 import { message, openBench, until, type Bench } from "../../test/fakes/turns.ts";
 
 const key = asId<never>("agent:main:main");
@@ -25,6 +26,44 @@ test("a message that is handed in while the turn ends is answered by a turn of i
   assert.equal((await outcome(bench, "e2"))?.text, "echo: two");
   assert.equal(bench.turns.find("e2")?.state, "done");
   assert.equal(bench.turns.find("e2")?.mergedInto, null);
+  bench.close();
+});
+
+test("a message that is handed in stands in the transcript and in the rebuilt context where the agent read it", async () => {
+  const bench = openBench();
+  bench.runtime.script = async function* (turn, control) {
+    if (turn.text !== "one") return yield* echo(turn);
+    yield { type: "started", model: MODEL, contextWindow: 1 };
+    yield { type: "text", delta: "first" };
+    await control.gate();
+    yield said("first");
+    for (let steered = await control.steered(); steered; steered = await control.steered()) {
+      yield { type: "steered", runId: asId(steered.runId) };
+      yield said(`then ${steered.text}`);
+    }
+    yield { type: "end", reason: "stop", checkpoint: null };
+  };
+  await bench.turns.submit(message("one", "e1"));
+  await until(() => bench.turns.inflight(key)[0]?.text);
+  let handedIn = 0;
+  const steer = bench.runtime.steer.bind(bench.runtime);
+  bench.runtime.steer = (...args) => {
+    handedIn++;
+    return steer(...args);
+  };
+  await bench.turns.submit(message("two", "e2", { queueMode: "steer" }));
+  await until(() => handedIn === 1);
+  await bench.turns.submit(message("waits", "e3"));
+  bench.runtime.release("e1");
+  await outcome(bench, "e3");
+  const session = bench.turns.options.sessions.get(key)!;
+  const told = bench.turns.options.messages.tail(key, session.session_id, 100).map(({ body }) => `${body.role} ${textOf(body)}`);
+  assert.deepEqual(told, ["user one", "user waits", "assistant first", "user two", "assistant then two", "assistant echo: waits"]);
+  const read = ["one", "first", "two", "then two", "waits", "echo: waits"];
+  assert.deepEqual(
+    bench.turns.contextOf(session).map(({ text }) => text),
+    read,
+  );
   bench.close();
 });
 

@@ -6,6 +6,7 @@ import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
 import type { KeptImage } from "../store/media.ts";
 import type { Provenance } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
+import { conversationOf } from "./outbound.ts";
 
 /** What is stored with an admitted message; enough to run it after a restart. */
 export type Payload = {
@@ -17,7 +18,7 @@ export type Payload = {
   context: string | null;
   images: readonly KeptImage[];
   /** Files that are fetched when the turn begins; null for each one that is here. */
-  media?: readonly (MediaRef | null)[];
+  media?: readonly (AttachedRef | null)[];
   /** What the agent reads about each file. */
   attached?: readonly string[];
   provenance: Provenance;
@@ -31,8 +32,23 @@ export type Payload = {
   timeoutMs: number | null;
   /** An event that could not be read, as it came; it is never run. `ours`: in our words already. */
   raw?: { text: string; ours: boolean; cut: boolean };
+  /** The earlier message that this one answers, where the channel names one. */
+  replyTo?: RepliedMessage;
   /** The agent was called in a room: by a mention, or by an answer to a message of its own. */
   addressed?: boolean;
+};
+
+/** A file of a message, or of the message that it answers. */
+export type AttachedRef = MediaRef & { ofReplied?: true };
+
+/** An earlier message, as far as its channel gives it. */
+export type RepliedMessage = {
+  /** Empty where it is not known. */
+  text: string;
+  /** Its sender, in one line; null where the channel does not say. */
+  from: string | null;
+  /** It is one of the agent's own. */
+  isSelf: boolean;
 };
 
 /** A message on its way in, from any source: channel, WebChat, RPC, HTTP. */
@@ -47,6 +63,8 @@ export type Submission = Omit<Payload, "kind"> & {
   agentId: AgentId;
   sessionKey: SessionKey;
   chatKind: SessionRow["chat_kind"];
+  /** `own`: commands of this sender change only what belongs to the sender. Default: everything. */
+  changes?: "all" | "own";
   /** The text is never read as a command. */
   literal?: boolean;
   /** The lane is full: keep the message for an operator instead of refusing it. */
@@ -65,10 +83,23 @@ export type Admitted = {
 
 /** The part of a submission that is stored with the message. */
 export function toPayload(submission: Submission, kind: "message" | "command"): Payload {
-  const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs, addressed, media, attached } =
-    submission;
+  const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
+  const { addressed, media, attached, replyTo } = submission;
   const payload = { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
-  return { ...payload, ...(addressed ? { addressed } : {}), ...(media ? { media, attached: attached ?? [] } : {}) };
+  return {
+    ...payload,
+    ...(addressed ? { addressed } : {}),
+    ...(replyTo ? { replyTo } : {}),
+    ...(media ? { media, attached: attached ?? [] } : {}),
+  };
+}
+
+type Said = Pick<Payload, "provenance" | "target">;
+
+/** Whether two messages come from one person: in one direct conversation, or from one sender in a room. */
+export function isSamePerson(a: Said, b: Said | null | undefined): boolean {
+  if (!b?.target || !a.target || conversationOf(a.target) !== conversationOf(b.target)) return false;
+  return a.target.chat.kind === "direct" || (a.provenance.senderId !== undefined && a.provenance.senderId === b.provenance.senderId);
 }
 
 /** What a person sees of a message in the transcript: the words, and what came with them. */
@@ -85,9 +116,30 @@ export const toAdmitted = (row: InboxRow, duplicate: boolean): Admitted => ({
   outcome: row.outcome,
 });
 
-/** A name for a session until somebody gives it one: the first line of its first message. */
-export function titleOf(text: string): string | null {
+/** A name for a session until somebody gives it one: the person or the room on a channel, else the first line of its first message. */
+export function sessionTitle({
+  text,
+  target,
+  chatKind,
+  provenance,
+}: Pick<Submission, "text" | "target" | "chatKind" | "provenance">): string | null {
+  if (target) {
+    const name = chatKind === "direct" ? (provenance.senderName ?? provenance.senderId) : (provenance.roomName ?? target.chat.id);
+    return shortened(name ?? target.chat.id);
+  }
   const line = text.trim().split("\n", 1)[0]!.trim();
-  if (line === "" || line.startsWith("/")) return null;
-  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
+  return line === "" || line.startsWith("/") ? null : shortened(line);
 }
+
+/** What names an admitted message, whatever becomes of it. */
+export const identityOf = (submission: Submission, runId: RunId, session: SessionRow) => ({
+  runId,
+  channel: submission.channel,
+  account: submission.account,
+  eventId: submission.eventId,
+  sessionKey: submission.sessionKey,
+  sessionId: session.session_id,
+  agentId: submission.agentId,
+});
+
+const shortened = (name: string): string => (name.length > 60 ? `${name.slice(0, 59)}…` : name);

@@ -29,6 +29,16 @@ export function addUserMessage(deps: Deps, { submission, runId, session, now }: 
   });
 }
 
+/** Puts what a person has said at the end of the transcript, where the agent read it. Rows are never changed: it is taken out and put in again. */
+export function moveUserMessage(deps: Deps, runId: RunId): boolean {
+  const old = deps.messages.byRun(runId).find((message) => message.body.role === "user");
+  if (!old) return false;
+  deps.messages.removeUser(runId);
+  const { seq: _, ...message } = old;
+  addMessage(deps, message);
+  return true;
+}
+
 export type Reply = { runId: RunId | null; session: SessionRow; text: string; now: number; origin: "command" | "notice" | "inject" };
 
 /** Stores a text that the gateway itself says in a session. */

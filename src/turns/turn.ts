@@ -1,6 +1,6 @@
-import type { AgentEvent, Turn } from "../agents/runtime.ts";
+import type { AgentEvent, ToolName, Turn } from "../agents/runtime.ts";
 import type { Button, Target } from "../channels/channel.ts";
-import { GatewayError } from "../core/errors.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
 import type { RunId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
@@ -8,14 +8,17 @@ import type { Message, MessageBody } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { answerCommand, type Choice } from "./commands.ts";
 import { attachFiles, type Attached } from "./attach.ts";
-import { agentTextOf, conversationOf, type Inflight, type Turns } from "./engine.ts";
+import { agentTextOf } from "./agent-text.ts";
+import { conversationOf, type Inflight, type Turns } from "./engine.ts";
 import type { RunRef } from "./events.ts";
+import { intersectGrants } from "./grant.ts";
 import type { Active } from "./lane.ts";
 import type { Live } from "./live.ts";
 import { firstTarget, previewText, type Intent } from "./outbound.ts";
 import { emptyTurn, finish, reduce, visibleText, type TurnState } from "./reduce.ts";
 import { modelsOf, thinkingOf } from "./settings.ts";
 import type { Payload } from "./submission.ts";
+import { moveUserMessage } from "./transcript.ts";
 
 /** What the engine lends to one turn. */
 type Loan = {
@@ -224,16 +227,17 @@ class RunningTurn {
     const settings = options.settings(this.#row.agentId);
     const rows = [this.#row, ...this.#active.runIds.slice(1).flatMap((runId) => this.#turns.find(runId) ?? [])];
     const payloads = await Promise.all(rows.filter((row) => row.payload !== null).map((row) => this.#withFiles(row)));
+    const shared = this.#turns.isShared(session.key);
     return {
       runId: this.#row.runId,
       sessionKey: this.#row.sessionKey,
       sessionId: session.session_id,
       agentId: this.#row.agentId,
-      text: payloads.map(agentTextOf).join("\n\n"),
+      text: payloads.map((each) => agentTextOf(each, shared)).join("\n\n"),
       images: await this.#turns.loadImages(payloads.flatMap((each) => each.images)),
       models: modelsOf(settings, session, payload.model),
       thinking: thinkingOf(settings, session, payload.thinking),
-      tools: payload.tools,
+      tools: this.#granted(),
       workspace: settings.workspace,
       situation: options.situation(payload, session),
       checkpoint: session.checkpoint,
@@ -247,14 +251,19 @@ class RunningTurn {
     return row.payload.media && attachments ? attachments(row, this.#active.abort.signal) : Promise.resolve(row.payload);
   }
 
+  /** The tools that every message of this turn grants, also one that was handed in while the turn ran. */
+  #granted = (): readonly ToolName[] => intersectGrants(this.#active.grants).tools;
+
   /** The call is on disk before it runs: a crash from here on closes the turn instead of repeating the tool. */
   async #beforeTool(call: { id: string; name: string }): Promise<{ allow: true } | { allow: false; reason: string }> {
-    if (!(this.#row.payload.tools as readonly string[]).includes(call.name))
-      return { allow: false, reason: `the tool ${call.name} is not available in this conversation` };
+    const refused = { allow: false as const, reason: `the tool ${call.name} is not available in this conversation` };
+    const isGranted = (): boolean => (this.#granted() as readonly string[]).includes(call.name);
+    if (!isGranted()) return refused;
     // One after the other: each stores the messages that the one before has not.
     const written = this.#writing.then(() => this.#writeTool());
     this.#writing = written.catch(() => undefined);
     await written;
+    if (!isGranted()) return refused;
     if (this.#active.abort.signal.aborted) return { allow: false, reason: "the turn was stopped" };
     return { allow: true };
   }
@@ -290,7 +299,30 @@ class RunningTurn {
       });
     if (event.type === "compaction" && event.phase === "start")
       bus.emit("turn.note", { ...this.#ref, seq: this.#nextSeq(), kind: "compaction", text: event.reason });
-    if (event.type === "steered") this.#taken.add(event.runId);
+    if (event.type === "steered") this.#onSteered(event.runId);
+  }
+
+  /** The message stands in the transcript after what had been said when the agent read it. */
+  #onSteered(runId: RunId): void {
+    this.#taken.add(runId);
+    const upTo = this.#state.rows.length;
+    this.#writing = this.#writing
+      .then(() => this.#writeSteered(runId, upTo))
+      .catch((err: unknown) =>
+        this.#turns.options.log.warn("a message that was handed in keeps its old place", { runId, cause: reasonOf(err) }),
+      );
+  }
+
+  async #writeSteered(runId: RunId, upTo: number): Promise<void> {
+    const { options } = this.#turns;
+    const added = await options.store.write(() => {
+      const rows = this.#storeRows(upTo, false);
+      moveUserMessage(options, runId);
+      return rows;
+    });
+    this.#stored = Math.max(this.#stored, upTo);
+    for (const message of added) this.#loan.announce(message, "message");
+    options.bus.emit("session.changed", { sessionKey: this.#row.sessionKey, reason: "message-changed", fields: ["updated_at"], runId });
   }
 
   /** The first piece goes out at once, the following ones together every LIMITS.deltaCoalesceMs. */

@@ -1,5 +1,6 @@
 import type { ToolName } from "../../src/agents/runtime.ts";
 import type { Abilities, ChannelEvent, Inbound, Link } from "../../src/channels/channel.ts";
+import type { Clock } from "../../src/core/clock.ts";
 import { asId } from "../../src/core/ids.ts";
 import { silentLog, type Log } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
@@ -27,6 +28,7 @@ export function openDoor(
     reread?: (raw: string) => ChannelEvent | null;
     log?: Log;
     abilities?: Abilities;
+    clock?: Clock;
   } = {},
 ): Door {
   const bench = openBench(options);

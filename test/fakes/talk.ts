@@ -1,9 +1,9 @@
 import type { Abilities, Link, Part, SendResult, Target } from "../../src/channels/channel.ts";
-import { systemClock } from "../../src/core/clock.ts";
+import { systemClock, type Clock } from "../../src/core/clock.ts";
 import { asId, type MessageId } from "../../src/core/ids.ts";
-import { silentLog } from "../../src/core/log.ts";
+import { silentLog, type Log } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
-import { Delivery } from "../../src/turns/deliver.ts";
+import { Delivery, type DeliveryOptions } from "../../src/turns/deliver.ts";
 import { LiveReplies, type LiveSettings } from "../../src/turns/live.ts";
 import { noteUndelivered, type ReplyToMode } from "../../src/turns/outbound.ts";
 import { openBench, type Bench } from "./turns.ts";
@@ -90,6 +90,14 @@ export function openTalk(
     chat?: FakeChat;
     link?: Partial<Link>;
     mark?: (point: string) => void;
+    clock?: Clock;
+    log?: Log;
+    split?: (target: unknown, text: string) => readonly string[];
+    concurrency?: number;
+    quietMs?: number;
+    /** Replaces parts of what the deliverer and the signs of a turn ask. */
+    wire?: Partial<Pick<DeliveryOptions, "link" | "abilities" | "undelivered">>;
+    settingsOf?: () => LiveSettings;
   } = {},
 ): Talk {
   const chat = options.chat ?? new FakeChat();
@@ -104,25 +112,32 @@ export function openTalk(
     abilities,
     mark,
     ...(options.dir ? { dir: options.dir } : {}),
+    ...(options.clock ? { clock: options.clock } : {}),
+    ...(options.log ? { log: options.log } : {}),
+    ...(options.split ? { split: options.split } : {}),
+    ...(options.concurrency ? { concurrency: options.concurrency } : {}),
+    ...(options.quietMs ? { quietMs: options.quietMs } : {}),
     ...(options.replyToMode ? { replyToMode: options.replyToMode } : {}),
     deliver: (conversation) => made!.delivery.wake(conversation),
     live: ({ store, outbox, media, bus }) => {
       const link = { ...chat.link, ...options.link };
-      const wire = { store, outbox, clock: systemClock, log: silentLog, mark, link: () => link, abilities: () => abilities };
+      const clock = options.clock ?? systemClock;
+      const log = options.log ?? silentLog;
+      const wire = { store, outbox, clock, log, mark, link: () => link, abilities: () => abilities, ...options.wire };
       const delivery = new Delivery({
         ...wire,
         bus,
         metrics: silentMetrics,
         media,
         previewSettled: (runId) => live.settled(runId),
-        undelivered: (part, state, cause) => noteUndelivered(bench.turns, part, state, cause, Date.now()),
+        undelivered: options.wire?.undelivered ?? ((part, state, cause) => noteUndelivered(bench.turns, part, state, cause, Date.now())),
       });
       const live = new LiveReplies({
         ...wire,
         paused: (target) => delivery.paused(target),
         slowDown: (target, result) => delivery.slowDown(target, result),
         idle: (conversation) => delivery.idle(conversation),
-        settings: () => ({ ...QUIET, ...options.settings }),
+        settings: options.settingsOf ?? (() => ({ ...QUIET, ...options.settings })),
       });
       made = { delivery, live };
       return live;

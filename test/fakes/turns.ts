@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Abilities } from "../../src/channels/channel.ts";
 import { Bus } from "../../src/core/bus.ts";
-import { systemClock } from "../../src/core/clock.ts";
+import { systemClock, type Clock } from "../../src/core/clock.ts";
 import { asId, type AgentId, type SessionKey } from "../../src/core/ids.ts";
-import { silentLog } from "../../src/core/log.ts";
+import { silentLog, type Log } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
 import { createButtons } from "../../src/store/buttons.ts";
 import { createInbox } from "../../src/store/inbox.ts";
@@ -20,7 +20,7 @@ import { Turns } from "../../src/turns/engine.ts";
 import type { TurnEvents } from "../../src/turns/events.ts";
 import type { LiveReplies } from "../../src/turns/live.ts";
 import type { ReplyToMode } from "../../src/turns/outbound.ts";
-import type { Submission } from "../../src/turns/submission.ts";
+import type { Payload, Submission } from "../../src/turns/submission.ts";
 import { FakeRuntime, MODEL } from "./runtime.ts";
 
 export type Bench = {
@@ -48,14 +48,25 @@ export function openBench(
     link?: () => Link | null;
     maxBytes?: number;
     deliver?: (conversation: string) => void;
+    situation?: (payload: Payload) => string;
+    /** Default: the test fails. */
+    onBug?: (err: unknown) => void;
+    /** What the channel makes of an answer. */
+    split?: (target: unknown, text: string) => readonly string[];
+    clock?: Clock;
+    log?: Log;
     live?: (bench: { store: Store; outbox: Outbox; media: Media; bus: Bus<TurnEvents> }) => LiveReplies;
   } = {},
 ): Bench {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "turns-"));
   const store = openStore({ dir, log: silentLog });
-  const bus = new Bus<TurnEvents>((err) => {
-    throw err;
-  });
+  const bus = new Bus<TurnEvents>(
+    options.onBug ??
+      ((err) =>
+        void setImmediate(() => {
+          throw err;
+        })),
+  );
   const events: Bench["events"] = [];
   for (const name of ["turn.started", "turn.text", "turn.tool", "turn.ended", "message.added", "session.changed"] as const)
     bus.on(name, (payload) => events.push({ name, payload: payload as never }));
@@ -85,13 +96,13 @@ export function openBench(
     inbox: createInbox(store),
     outbox,
     media,
-    clock: systemClock,
-    log: silentLog,
+    clock: options.clock ?? systemClock,
+    log: options.log ?? silentLog,
     metrics: silentMetrics,
     newId: () => `id-${stamp}-${++ids}`,
     settings: () => ({ models: [MODEL], thinking: "off", workspace: dir, timeoutMs: 60_000 }),
     concurrency: () => options.concurrency ?? 8,
-    split: (_target, text) => text.split("||"),
+    split: options.split ?? ((_target, text) => text.split("||")),
     replyPrefix: () => options.replyPrefix ?? "",
     abilities: () => options.abilities ?? null,
     replyToMode: () => options.replyToMode ?? "off",
@@ -100,7 +111,7 @@ export function openBench(
     deliver: options.deliver ?? (() => {}),
     expired: () => false,
     takeContext: () => null,
-    situation: () => "",
+    situation: (payload) => options.situation?.(payload) ?? "",
     commands: {
       statusLines: (session) => [`session ${session.key}`],
       modelNames: () => ["fake/model", "fake/other"],

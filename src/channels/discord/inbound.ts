@@ -163,7 +163,20 @@ function replyOf(data: Json, self: string): Inbound["replyTo"] | null {
   const original = record(data["referenced_message"]);
   const text = original ? plainContent(original) || textOfEmbeds(original) : "";
   const isSelf = record(original?.["author"])?.["id"] === self;
-  return { id: asId<MessageId>(reference["message_id"]), ...(text && { text }), isSelf };
+  const author = record(original?.["author"]);
+  const media = original ? mediaOf(original) : [];
+  return {
+    id: asId<MessageId>(reference["message_id"]),
+    ...(text && { text }),
+    ...(author && isSnowflake(author["id"]) && { sender: authorOf(author) }),
+    ...(media.length > 0 && { media }),
+    isSelf,
+  };
+}
+
+function authorOf(author: Json): NonNullable<NonNullable<Inbound["replyTo"]>["sender"]> {
+  const name = textOf(author["global_name"]) || textOf(author["username"]);
+  return { id: asId<SenderId>(textOf(author["id"])), ...(name && { name }) };
 }
 
 /** The text of a message, with what Discord keeps beside it: forwarded messages, stickers, polls, the text of embeds. */

@@ -157,7 +157,9 @@ function replyOf(data: Raw, facts: Facts): { replyTo?: NonNullable<Inbound["repl
   const id = targetOf(quote, facts, quote["id"], "author");
   const files = list(quote["attachments"]).map((each) => word(record(each)?.["filename"]) || word(record(each)?.["contentType"]) || "file");
   const text = withNames(word(quote["text"]), quote["mentions"], facts).text || files.map((file) => `[${file}]`).join(" ");
-  return { replyTo: { id, ...(text !== "" && { text }), isSelf: isSelf(quote["authorUuid"], quote["authorNumber"], facts) } };
+  const own = isSelf(quote["authorUuid"], quote["authorNumber"], facts);
+  const author = own ? null : personId(quote["authorUuid"], quote["authorNumber"] ?? quote["author"]);
+  return { replyTo: { id, ...(text !== "" && { text }), ...(author !== null && { sender: { id: asId<SenderId>(author) } }), isSelf: own } };
 }
 
 function saidIn(data: Raw, facts: Facts): { text: string; mentionsSelf: boolean } {

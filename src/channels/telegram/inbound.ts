@@ -190,7 +190,15 @@ function replyOf(message: Raw, bot: Bot): Inbound["replyTo"] | null {
   if (!earlier || earlier["forum_topic_created"] !== undefined) return null;
   const text = quote || word(earlier["text"] ?? earlier["caption"]) || describe(earlier);
   const isSelf = String(record(earlier["from"])?.["id"]) === bot.id;
-  return { id: messageId(earlier), ...(text && { text }), isSelf };
+  const { id, name } = senderOf(earlier, bot);
+  const media = mediaOf(earlier);
+  return {
+    id: messageId(earlier),
+    ...(text && { text }),
+    sender: { id, ...(name && { name }) },
+    ...(media.length > 0 && { media }),
+    isSelf,
+  };
 }
 
 function saidIn(message: Raw, bot: Bot): { text: string; mentionsSelf: boolean } {

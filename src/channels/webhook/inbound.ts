@@ -1,5 +1,5 @@
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
-import type { ChannelEvent, ChatKind, MediaKind, MediaRef, Place, Sender } from "../channel.ts";
+import type { ChannelEvent, ChatKind, MediaKind, MediaRef, Place, RepliedTo, Sender } from "../channel.ts";
 
 type Raw = Readonly<Record<string, unknown>>;
 
@@ -61,12 +61,12 @@ function senderOf(raw: Raw): Sender {
   };
 }
 
-function mediaOf(raw: Raw): MediaRef[] {
+function mediaOf(raw: Raw, at = ""): MediaRef[] {
   const list = raw["media"] ?? [];
-  if (!Array.isArray(list) || list.length > 20) throw new FieldError("media", "must be a list of at most 20 files");
+  if (!Array.isArray(list) || list.length > 20) throw new FieldError(`${at}media`, "must be a list of at most 20 files");
   return list.map((each, index) => {
-    const path = `media[${index}].`;
-    const item = record(each, `media[${index}]`);
+    const path = `${at}media[${index}].`;
+    const item = record(each, `${at}media[${index}]`);
     const sizeBytes = item["sizeBytes"];
     if (typeof sizeBytes !== "number" || !Number.isSafeInteger(sizeBytes) || sizeBytes < 0)
       throw new FieldError(`${path}sizeBytes`, "must be a whole number");
@@ -76,12 +76,22 @@ function mediaOf(raw: Raw): MediaRef[] {
   });
 }
 
-function replyOf(raw: Raw): { replyTo?: { id: MessageId; text?: string; isSelf: boolean } } {
+function replyOf(raw: Raw): { replyTo?: RepliedTo } {
   if (raw["replyTo"] === undefined) return {};
   const reply = record(raw["replyTo"], "replyTo");
   const quoted = optional(reply, "text", "replyTo.", 10_000);
   const id = asId<MessageId>(text(reply, "id", "replyTo.", 200));
-  return { replyTo: { id, ...(quoted !== undefined && { text: quoted }), isSelf: flag(reply, "isSelf", "replyTo.") } };
+  const sender = reply["sender"] === undefined ? undefined : senderOf(reply);
+  const media = mediaOf(reply, "replyTo.");
+  return {
+    replyTo: {
+      id,
+      ...(quoted !== undefined && { text: quoted }),
+      ...(sender && { sender: { id: sender.id, ...(sender.name !== undefined && { name: sender.name }) } }),
+      ...(media.length > 0 && { media }),
+      isSelf: flag(reply, "isSelf", "replyTo."),
+    },
+  };
 }
 
 /** Facts of the request around the body. */

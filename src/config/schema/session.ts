@@ -148,7 +148,7 @@ export const commands = group(
       },
     ),
     allowFrom: map(
-      "Who may use commands, by channel, or `*` for the other channels. What others write is never taken as a command. Everybody who is answered, when it is not set.",
+      "Who may use commands, by channel, or `*` for the other channels. What others write is never taken as a command. When it is not set, everybody who is answered may use them, but in rooms only owners those that change something; others may stop the answer to themselves.",
       "<channel>",
       list("Ids of people.", text("An id.", { orNumber: true })),
       { optional: true, whenWrong: {} },

@@ -1,0 +1,77 @@
+import type { ToolName } from "../agents/runtime.ts";
+import { conversationOf } from "./outbound.ts";
+import type { Payload } from "./submission.ts";
+
+/** What a message may cause. Fixed when the message is admitted, from the server's own knowledge of its sender. */
+export type Grant = {
+  tools: readonly ToolName[];
+  /** The sender is an owner: a client with operator.write, or a person in `commands.ownerAllowFrom`. */
+  owner: boolean;
+  /** The channel and account that the message came through; the model is told so. */
+  surface: string;
+  /** Where the answer is delivered; null where only the session's clients see it. */
+  conversation: string | null;
+};
+
+type Source = Pick<Payload, "tools" | "provenance" | "target">;
+
+type Field<T> = {
+  of: (source: Source) => T;
+  isSame: (a: T, b: T) => boolean;
+  /** What two messages may both cause. */
+  intersect: (a: T, b: T) => T;
+};
+
+const isEqual = (a: unknown, b: unknown): boolean => a === b;
+
+/** Everything that decides about authority. A field that is missing here does not compile. */
+const FIELDS: { readonly [K in keyof Grant]: Field<Grant[K]> } = {
+  tools: {
+    of: ({ tools }) => [...new Set(tools)],
+    isSame: (a, b) => a.length === b.length && a.every((tool) => b.includes(tool)),
+    intersect: (a, b) => a.filter((tool) => b.includes(tool)),
+  },
+  owner: { of: ({ provenance }) => provenance.senderIsOwner, isSame: isEqual, intersect: (a, b) => a && b },
+  surface: {
+    of: ({ provenance }) => `${provenance.channel}|${provenance.account ?? ""}`,
+    isSame: isEqual,
+    intersect: (a, b) => (a === b ? a : ""),
+  },
+  conversation: {
+    of: ({ target }) => (target === null ? null : conversationOf(target)),
+    isSame: isEqual,
+    intersect: (a, b) => (a === b ? a : null),
+  },
+};
+
+/** The grant of a message that may cause nothing. */
+export const NO_GRANT: Grant = { tools: [], owner: false, surface: "", conversation: null };
+
+/** The grant of a stored message. A payload that cannot be read grants nothing. */
+export function grantOf(payload: Source | null): Grant {
+  if (payload === null) return NO_GRANT;
+  const { tools, owner, surface, conversation } = FIELDS;
+  return { tools: tools.of(payload), owner: owner.of(payload), surface: surface.of(payload), conversation: conversation.of(payload) };
+}
+
+const names = Object.keys(FIELDS) as (keyof Grant)[];
+
+/** Only messages with the same grant are read by the model in one turn. */
+export const sameGrant = (a: Grant, b: Grant): boolean => names.every((name) => isSameField(name, a, b));
+
+const isSameField = <K extends keyof Grant>(name: K, a: Grant, b: Grant): boolean => FIELDS[name].isSame(a[name], b[name]);
+
+/** What a turn may cause that has read the messages of all these grants: nothing that one of them does not allow. */
+export function intersectGrants(grants: readonly Grant[]): Grant {
+  const [first, ...others] = grants;
+  if (!first) return NO_GRANT;
+  return others.reduce(
+    (left, right): Grant => ({
+      tools: FIELDS.tools.intersect(left.tools, right.tools),
+      owner: FIELDS.owner.intersect(left.owner, right.owner),
+      surface: FIELDS.surface.intersect(left.surface, right.surface),
+      conversation: FIELDS.conversation.intersect(left.conversation, right.conversation),
+    }),
+    first,
+  );
+}

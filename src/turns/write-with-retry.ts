@@ -1,0 +1,37 @@
+import type { Clock } from "../core/clock.ts";
+import { reasonOf } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { isStorageError } from "../store/disk-error.ts";
+import type { Store } from "../store/open.ts";
+
+type Deps = {
+  store: Store;
+  clock: Clock;
+  log: Log;
+  /** The gateway stops: the next start finds the rows as they are. */
+  isStopping: () => boolean;
+};
+
+const FIRST_DELAY_MS = 100;
+const MAX_DELAY_MS = 1_000;
+
+/**
+ * Writes until the disk takes it; null when the gateway stops before that. `waiting` is what the log says meanwhile. Rejects for every
+ * error that is not the disk's: trying the same change again cannot help.
+ */
+export async function writeWithRetry<T>(
+  { store, clock, log, isStopping }: Deps,
+  waiting: string,
+  change: () => T,
+): Promise<{ value: T } | null> {
+  for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(delayMs * 2, MAX_DELAY_MS)) {
+    try {
+      return { value: await store.write(change) };
+    } catch (err) {
+      if (!isStorageError(err)) throw err;
+      if (isStopping()) return null;
+      log.error(waiting, { cause: reasonOf(err) });
+      await new Promise<void>((resolve) => clock.after(delayMs, resolve));
+    }
+  }
+}
