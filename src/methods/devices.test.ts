@@ -94,7 +94,9 @@ test("a request is listed, approved by one who holds its scopes, and shown as co
   const [paired] = r.methods["device.pair.list"].run()["paired"] as Record<string, unknown>[];
   assert.equal(paired!["connected"], true);
   assert.ok(!JSON.stringify(paired).includes("Hash"), "hashes of tokens stay inside");
-  const renamed = await r.methods["device.pair.rename"].run({ deviceId: id("a"), label: " my\u202e phone\n" });
+  const label = " my\u202e phone\n";
+  await assert.rejects(() => r.methods["device.pair.rename"].run({ deviceId: id("a"), label }, caller(["operator.pairing"])), forbidden);
+  const renamed = await r.methods["device.pair.rename"].run({ deviceId: id("a"), label }, ADMIN);
   assert.equal(renamed.device["displayName"], "my phone");
   r.close();
 });
