@@ -1,9 +1,11 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server as HttpServer } from "node:http";
+import { createServer as createHttpServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { LIMITS } from "../core/limits.ts";
 import type { Hub } from "../protocol/hub.ts";
 import { hasValidator } from "../protocol/validate.ts";
+import { ByteBudget } from "./budget.ts";
 import { Connection, type ConnectionContext } from "./connection.ts";
+import { CredentialWatch } from "./credential-watch.ts";
 import { Dispatch } from "./dispatch.ts";
 import { withoutBase } from "./exchange.ts";
 import { HttpFront, type HttpRoute } from "./http.ts";
@@ -11,6 +13,7 @@ import { Members } from "./hub.ts";
 import { portHolder, portTaken } from "./listen.ts";
 import type { ServerDeps } from "./ports.ts";
 import { Scheduler } from "./scheduler.ts";
+import { SocketTable } from "./socket-table.ts";
 import { Strangers, type Stranger } from "./strangers.ts";
 import { upgradeFault } from "./ws-socket.ts";
 
@@ -27,12 +30,22 @@ export type Server = {
   readonly routes: readonly HttpRoute[];
   /** Opens the port on every address (port 0: a free one). Throws GatewayError CONFLICT when it is taken. */
   listen(addresses: readonly string[], port: number): Promise<Listening>;
+  /** Ends connections and running requests whose credential has ended (close code 4001). Returns how many. */
+  endInvalid(): number;
   /** Tells the clients, closes everything within LIMITS.stopMs. `restartExpectedMs`: when they may come back. */
   stop(reason: string, restartExpectedMs?: number): Promise<void>;
 };
 
 /** WebSocket paths. */
 const WS_PATHS: ReadonlySet<string> = new Set(["/", "/ws"]);
+
+/** An accepted connection as HTTP sees it. */
+type HttpSocket = {
+  stranger: Stranger;
+  /** Requests on it that are not answered yet, and those of them that showed a good credential. */
+  running: number;
+  proved: number;
+};
 
 /** Builds the server; nothing happens before `listen`. */
 export function createServer(deps: ServerDeps): Server {
@@ -47,8 +60,12 @@ class GatewayServer implements Server {
   readonly #scheduler = new Scheduler();
   readonly #listeners: HttpServer[] = [];
   readonly #timers: NodeJS.Timeout[] = [];
-  /** HTTP connections between their opening and their credential. */
-  readonly #sockets = new Map<Socket, Stranger>();
+  /** Every accepted socket until it is destroyed. */
+  readonly #sockets: SocketTable;
+  /** Those that speak HTTP: not upgraded, and not told goodbye. */
+  readonly #http = new Map<Socket, HttpSocket>();
+  readonly #watch: CredentialWatch;
+  readonly #held = new ByteBudget(LIMITS.heldRequestBytes, LIMITS.heldRequestBytesPerCredential);
   #context: ConnectionContext | null = null;
   #cancelPresence: (() => void) | null = null;
   #stopping = false;
@@ -56,7 +73,10 @@ class GatewayServer implements Server {
   constructor(deps: ServerDeps) {
     this.#deps = deps;
     this.hub = new Members(deps.metrics);
-    this.#front = new HttpFront(deps);
+    this.#watch = new CredentialWatch(deps);
+    this.#front = new HttpFront(deps, { watch: this.#watch, held: this.#held, backlog: this.hub.backlog });
+    this.#sockets = new SocketTable(deps.clock, (why) => deps.metrics.count("gateway_server_sockets_destroyed_total", { why }));
+    deps.metrics.sample("gateway_server_sockets", () => this.#sockets.counts());
     this.#strangers = new Strangers(deps.clock, (why) => deps.metrics.count("gateway_server_strangers_dropped_total", { why }));
     deps.metrics.sample("gateway_server_strangers", () => this.#strangers.size);
   }
@@ -90,11 +110,16 @@ class GatewayServer implements Server {
     return { addresses: opened, port: bound };
   }
 
+  endInvalid(): number {
+    return this.#watch.recheck();
+  }
+
   async stop(reason: string, restartExpectedMs?: number): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
     for (const timer of this.#timers) clearInterval(timer);
     this.#cancelPresence?.();
+    this.#watch.stop();
     this.hub.publish("shutdown", { reason, ...(restartExpectedMs === undefined ? {} : { restartExpectedMs }) }, {});
     this.hub.close(() => true, 1012, "service restart");
     this.#strangers.dropAll();
@@ -111,6 +136,9 @@ class GatewayServer implements Server {
       dispatch,
       scheduler: this.#scheduler,
       strangers: this.#strangers,
+      sockets: this.#sockets,
+      watch: this.#watch,
+      held: this.#held,
       methodNames: Object.keys(methods).toSorted(),
       presenceChanged: () => this.#presenceChanged(),
     };
@@ -128,20 +156,12 @@ class GatewayServer implements Server {
     });
     listener.maxHeadersCount = LIMITS.httpHeaders;
     listener.on("connection", (socket: Socket) => this.#connected(socket));
-    listener.on("request", (request, response) => {
-      const stranger = this.#sockets.get(request.socket);
-      if (stranger) stranger.busy = true;
-      response.on("close", () => this.#answered(request.socket));
-      const proved = (): void => {
-        if (stranger) this.#strangers.remove(stranger);
-      };
-      void this.#front.handle(request, response, proved);
-    });
+    listener.on("request", (request, response) => this.#request(request, response));
     listener.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => this.#upgrade(request, socket, head));
     // Without a listener Node cuts these off without a word.
     listener.on("connect", (_request: IncomingMessage, socket: Socket) => {
       socket.on("error", () => socket.destroy());
-      endRaw(socket, 405, { error: { message: "this is no proxy", type: "method_not_allowed" } });
+      this.#endRaw(socket, 405, { error: { message: "this is no proxy", type: "method_not_allowed" } });
     });
     listener.on("clientError", (err: Error & { code?: string }, socket) => this.#badRequest(err, socket as Socket));
     return listener;
@@ -155,29 +175,55 @@ class GatewayServer implements Server {
       busy: false,
       drop: () => socket.destroy(),
     };
-    this.#sockets.set(socket, stranger);
+    this.#sockets.accept(socket);
+    this.#http.set(socket, { stranger, running: 0, proved: 0 });
     this.#strangers.add(stranger);
-    socket.on("close", () => {
-      this.#sockets.delete(socket);
-      this.#strangers.remove(stranger);
-    });
+    socket.on("close", () => this.#leavesHttp(socket));
   }
 
-  /** The socket is idle again: it starts over, as the newest. */
-  #answered(socket: Socket): void {
-    const stranger = this.#sockets.get(socket);
-    if (!stranger || socket.destroyed) return;
-    this.#strangers.remove(stranger);
-    stranger.busy = false;
-    this.#strangers.add(stranger);
+  /** The socket is no stranger by HTTP's rules any more: it was upgraded, told goodbye, or destroyed. */
+  #leavesHttp(socket: Socket): HttpSocket | undefined {
+    const http = this.#http.get(socket);
+    if (http) this.#strangers.remove(http.stranger);
+    this.#http.delete(socket);
+    return http;
+  }
+
+  #request(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    const http = this.#http.get(socket);
+    // Pipelined behind our last word.
+    if (!http) return void socket.destroy();
+    http.running++;
+    if (http.proved === 0) this.#strangers.occupy(http.stranger);
+    let proved = false;
+    response.on("close", () => this.#answered(socket, http, proved));
+    const prove = (): void => {
+      proved = true;
+      http.proved++;
+      this.#strangers.remove(http.stranger);
+      this.#sockets.move(socket, "exchange");
+    };
+    void this.#front.handle(request, response, prove);
+  }
+
+  /** When nothing is running on it any more, the socket starts over, as the newest stranger. */
+  #answered(socket: Socket, http: HttpSocket, proved: boolean): void {
+    http.running--;
+    if (proved) http.proved--;
+    if (socket.destroyed || !this.#http.has(socket) || http.proved > 0) return;
+    this.#sockets.move(socket, "pre-auth");
+    this.#strangers.remove(http.stranger);
+    http.stranger.busy = false;
+    this.#strangers.add(http.stranger);
+    if (http.running > 0) this.#strangers.occupy(http.stranger);
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    const stranger = this.#sockets.get(socket);
-    this.#sockets.delete(socket);
-    if (stranger) this.#strangers.remove(stranger);
+    const before = this.#leavesHttp(socket);
     socket.on("error", () => socket.destroy());
-    const refuse = (status: number, type: string, message: string): void => endRaw(socket, status, { error: { message, type } });
+    const refuse = (status: number, type: string, message: string): void => this.#endRaw(socket, status, { error: { message, type } });
+    if ((before?.running ?? 0) > 0) return refuse(400, "bad_upgrade", "an upgrade must not follow a request that is not answered yet");
     if (this.#stopping || !this.#context) return refuse(503, "unavailable", "the gateway is not serving");
     const screened = this.#front.screen(request, refuse);
     if (!screened) return;
@@ -190,9 +236,17 @@ class GatewayServer implements Server {
   }
 
   #badRequest(err: Error & { code?: string }, socket: Socket): void {
-    if (!socket.writable) return;
+    if (!socket.writable) return void socket.destroy();
     const status = err.code === "HPE_HEADER_OVERFLOW" ? 431 : err.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400;
-    endRaw(socket, status, { error: { message: "invalid HTTP request", type: "bad_request" } });
+    this.#endRaw(socket, status, { error: { message: "invalid HTTP request", type: "bad_request" } });
+  }
+
+  /** Answers on a socket that has no response object, and lets it go: after a grace it is destroyed, whatever the peer does. */
+  #endRaw(socket: Socket, status: number, body: unknown): void {
+    this.#leavesHttp(socket);
+    socket.end(rawAnswer(status, body));
+    socket.resume();
+    this.#sockets.close(socket);
   }
 
   /** One timer each for all sockets; they do nothing while nobody is connected. */
@@ -251,10 +305,7 @@ const STATUS: Readonly<Record<number, string>> = {
   503: "Service Unavailable",
 };
 
-/** Answers on a socket that has no response object. */
-function endRaw(socket: Socket, status: number, body: unknown): void {
+function rawAnswer(status: number, body: unknown): string {
   const text = JSON.stringify(body);
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS[status]}\r\nContent-Type: application/json; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
-  );
+  return `HTTP/1.1 ${status} ${STATUS[status]}\r\nContent-Type: application/json; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
 }
