@@ -109,34 +109,40 @@ export class Exchange {
 
   /**
    * The request body. Rejects with GatewayError TOO_LARGE, INVALID_REQUEST when it comes too slowly or is cut, UNAVAILABLE when too
-   * much is held already. After a fault of a body the connection closes.
+   * much is held already. After that the connection closes, unless a proved caller only has to send the rest for nothing.
    */
   body(limitBytes: number): Promise<Buffer> {
     const { request } = this;
     const tooLarge = new GatewayError("TOO_LARGE", `the request body is larger than ${limitBytes} bytes`);
     if (Number(request.headers["content-length"] ?? 0) > limitBytes) return Promise.reject(tooLarge);
+    if (request.destroyed) return Promise.reject(new GatewayError("INVALID_REQUEST", "the request body was cut"));
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
       let size = 0;
-      let stopped = false;
-      const slow = setTimeout(() => stop(new GatewayError("INVALID_REQUEST", "the request body came too slowly")), LIMITS.httpBodyMs);
+      let over = false;
+      const slow = setTimeout(() => {
+        this.#last = true;
+        stop(new GatewayError("INVALID_REQUEST", "the request body came too slowly"));
+      }, LIMITS.httpBodyMs);
       const stop = (err: GatewayError): void => {
+        if (over) return;
+        over = true;
         clearTimeout(slow);
-        stopped = true;
         chunks.length = 0;
         this.share?.give();
-        this.#last = true;
         request.pause();
         reject(err);
       };
       request.on("data", (chunk: Buffer) => {
-        if (stopped) return;
+        if (over) return;
         size += chunk.length;
         if (size > limitBytes) stop(tooLarge);
         else if (this.share?.take(chunk.length) === false) stop(noRoom());
         else chunks.push(chunk);
       });
       request.on("end", () => {
+        if (over) return;
+        over = true;
         clearTimeout(slow);
         resolve(Buffer.concat(chunks));
       });
