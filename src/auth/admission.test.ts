@@ -7,11 +7,12 @@ import { systemClock } from "../core/clock.ts";
 import { silentLog } from "../core/log.ts";
 import { Secret } from "../core/secret.ts";
 import { openStore, type Store } from "../store/open.ts";
-import { connectParams, makeDevice, SETTINGS, TOKEN } from "../../test/server-room.ts";
-import type { ConnectClaims, PeerFacts } from "./admission.ts";
+import { connectParams, makeDevice, SETTINGS, TOKEN, type ConnectOverrides } from "../../test/server-room.ts";
+import type { ConnectClaims, PeerFacts, Verified } from "./admission.ts";
 import { isHighEntropy, mint, PREFIX } from "./credentials.ts";
 import { openAuth, type Auth } from "./open.ts";
 import { ForwardingRules } from "./proxy.ts";
+import type { Refusal } from "./refusals.ts";
 
 let dir: string;
 let store: Store;
@@ -37,12 +38,34 @@ const peer = (address: string, more: Partial<PeerFacts> = {}): PeerFacts => ({
   ...more,
 });
 
-async function signIn(facts: PeerFacts, device = makeDevice()): Promise<"in" | string> {
+async function connect(facts: PeerFacts, overrides: ConnectOverrides): Promise<Verified | Refusal> {
   const challenge = { payload: { ts: Date.now(), nonce: "n" } };
-  const claims = connectParams(challenge, { device, auth: { token: TOKEN } }) as unknown as ConnectClaims;
-  const found = await auth.admission.connect(claims, facts, "n");
-  return "refused" in found ? String(found.details["code"]) : "in";
+  return auth.admission.connect(connectParams(challenge, overrides) as unknown as ConnectClaims, facts, "n");
 }
+
+const outcome = (found: Verified | Refusal): string => ("refused" in found ? String(found.details["code"]) : "in");
+
+async function signIn(facts: PeerFacts, device = makeDevice()): Promise<string> {
+  return outcome(await connect(facts, { device, auth: { token: TOKEN } }));
+}
+
+test("a device token is none for another device, and none for another role of its own", async () => {
+  const device = makeDevice();
+  const found = await connect(peer("127.0.0.1"), { device, auth: { token: TOKEN } });
+  assert.ok(!("refused" in found));
+  const token = found.issued!.token.reveal();
+  assert.equal(outcome(await connect(peer("127.0.0.1"), { device, auth: { token } })), "in");
+  const mismatch = "AUTH_DEVICE_TOKEN_MISMATCH";
+  assert.equal(outcome(await connect(peer("127.0.0.1"), { device: makeDevice(), auth: { token } })), mismatch);
+  assert.equal(outcome(await connect(peer("127.0.0.1"), { device, role: "node", scopes: [], auth: { token } })), mismatch);
+});
+
+test("a sign-in link lets in one of those who present it at the same moment", async () => {
+  const { code } = await auth.links.createForOwner();
+  const auths = { auth: { bootstrapToken: code.reveal() } };
+  const found = await Promise.all([1, 2, 3].map(() => connect(peer("127.0.0.1"), { device: makeDevice(), ...auths })));
+  assert.deepEqual(found.map(outcome).toSorted(), ["AUTH_BOOTSTRAP_TOKEN_INVALID", "AUTH_BOOTSTRAP_TOKEN_INVALID", "in"]);
+});
 
 test("the shared token pairs a device at once on loopback only; every other address waits for approval", async () => {
   for (const address of ["127.0.0.1", "127.8.9.1", "::1"]) assert.equal(await signIn(peer(address)), "in", address);

@@ -70,7 +70,8 @@ export class CredentialWatch {
     try {
       this.recheck();
     } finally {
-      const nearest = [...this.#holders].map(({ verified }) => expiryOf(verified)).filter((at) => at !== null);
+      const now = this.#deps.clock.now();
+      const nearest = [...this.#holders].map(({ verified }) => expiryOf(verified)).filter((at) => at !== null && at > now) as number[];
       if (nearest.length > 0) this.#wakeAt(nearest.reduce((a, b) => Math.min(a, b)));
     }
   }
