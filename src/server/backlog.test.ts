@@ -10,7 +10,14 @@ import { Backlog, type Reader } from "./backlog.ts";
 const MIB = 1_048_576;
 
 function reader(backlog: Backlog) {
-  const one = { waitingBytes: 0, ended: false, cut: () => void ((one.ended = true), (one.waitingBytes = 0)) } satisfies Reader & { ended: boolean };
+  const one: Reader & { waitingBytes: number; ended: boolean } = {
+    waitingBytes: 0,
+    ended: false,
+    cut: () => {
+      one.ended = true;
+      one.waitingBytes = 0;
+    },
+  };
   return { one, write: (bytes: number) => ((one.waitingBytes += bytes), backlog.note(one)) };
 }
 

@@ -86,8 +86,9 @@ export class Connection implements Waiting {
     };
     this.#raw = upgrade.socket;
     this.#raw.on("close", () => context.members.backlog.forget(this.#socket));
-    this.#socket = new WsSocket(upgrade.request, upgrade.socket, upgrade.head, {
+    this.#socket = new WsSocket(upgrade.request, upgrade.socket, {
       message: (data) => this.#message(data),
+      broken: (err) => this.broken(err),
       closing: () => context.sockets.close(this.#raw),
       drained: () => this.#drained(),
       allowance: (head, declared) => this.#allowance(head, declared),
@@ -98,11 +99,17 @@ export class Connection implements Waiting {
     context.strangers.add(this.#stranger);
     const challenge = { nonce: this.#nonce, ts: context.deps.clock.now(), capabilities: context.deps.capabilities };
     this.#socket.sendText(encodeEvent("connect.challenge", challenge));
+    // Last: what the client sent along with its upgrade is handled in here.
+    this.#socket.start(upgrade.head);
   }
 
-  /** Ends the connection from our side. */
-  close(code: number, reason: string): void {
-    this.#socket.close(code, reason);
+  /** A defect of ours in handling this connection: it ends, the others go on. */
+  broken(err: unknown): void {
+    this.#context.deps.log.error("a connection failed unexpectedly", {
+      cause: reasonOf(err),
+      stack: err instanceof Error ? err.stack : undefined,
+    });
+    this.#socket.close(1011, "internal error");
   }
 
   startNext(): boolean {
@@ -144,13 +151,7 @@ export class Connection implements Waiting {
       case "challenged":
         this.#state = "connecting";
         this.#context.strangers.occupy(this.#stranger);
-        this.#shakeHands(data).catch((err: unknown) => {
-          this.#context.deps.log.error("a handshake failed unexpectedly", {
-            cause: reasonOf(err),
-            stack: err instanceof Error ? err.stack : undefined,
-          });
-          this.#socket.close(1011, "internal error");
-        });
+        this.#shakeHands(data).catch((err: unknown) => this.broken(err));
         break;
       case "connecting":
         this.#early.push(data);

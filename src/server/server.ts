@@ -1,5 +1,7 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { contain } from "../core/contain.ts";
+import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Hub } from "../protocol/hub.ts";
 import { hasValidator } from "../protocol/validate.ts";
@@ -155,16 +157,30 @@ class GatewayServer implements Server {
       insecureHTTPParser: false,
     });
     listener.maxHeadersCount = LIMITS.httpHeaders;
-    listener.on("connection", (socket: Socket) => this.#connected(socket));
-    listener.on("request", (request, response) => this.#request(request, response));
-    listener.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => this.#upgrade(request, socket, head));
+    listener.on("connection", (socket: Socket) => this.#contained(socket, () => this.#connected(socket)));
+    listener.on("request", (request, response) => this.#contained(request.socket, () => this.#request(request, response)));
+    listener.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) =>
+      this.#contained(socket, () => this.#upgrade(request, socket, head)),
+    );
     // Without a listener Node cuts these off without a word.
-    listener.on("connect", (_request: IncomingMessage, socket: Socket) => {
-      socket.on("error", () => socket.destroy());
-      this.#endRaw(socket, 405, { error: { message: "this is no proxy", type: "method_not_allowed" } });
-    });
-    listener.on("clientError", (err: Error & { code?: string }, socket) => this.#badRequest(err, socket as Socket));
+    listener.on("connect", (_request: IncomingMessage, socket: Socket) => this.#contained(socket, () => this.#refuseProxying(socket)));
+    listener.on("clientError", (err: Error & { code?: string }, socket) =>
+      this.#contained(socket as Socket, () => this.#badRequest(err, socket as Socket)),
+    );
     return listener;
+  }
+
+  /** A defect of ours in handling one socket ends that socket and nothing else. */
+  #contained(socket: Socket, work: () => void): void {
+    contain((err) => {
+      this.#deps.log.error("a connection failed unexpectedly", { cause: reasonOf(err), stack: err instanceof Error ? err.stack : undefined });
+      socket.destroy();
+    }, work)();
+  }
+
+  #refuseProxying(socket: Socket): void {
+    socket.on("error", () => socket.destroy());
+    this.#endRaw(socket, 405, { error: { message: "this is no proxy", type: "method_not_allowed" } });
   }
 
   /** A TCP connection is a stranger until a request on it carries a good credential. */
@@ -251,10 +267,12 @@ class GatewayServer implements Server {
 
   /** One timer each for all sockets; they do nothing while nobody is connected. */
   #startTimers(): void {
-    const tick = setInterval(() => {
+    const late = (err: unknown): void => this.#deps.log.error("a regular task of the server failed", { cause: reasonOf(err) });
+    const tellTime = (): void => {
       if (this.hub.size > 0) this.hub.publish("tick", { ts: this.#deps.clock.now() }, { droppable: true });
-    }, LIMITS.tickMs);
-    const ping = setInterval(() => this.hub.pingRemote(), LIMITS.pingMs);
+    };
+    const tick = setInterval(contain(late, tellTime), LIMITS.tickMs);
+    const ping = setInterval(contain(late, () => this.hub.pingRemote()), LIMITS.pingMs);
     for (const timer of [tick, ping]) {
       timer.unref();
       this.#timers.push(timer);

@@ -210,6 +210,26 @@ test("an upgrade behind a request that is not answered yet is refused", async ()
   await room.stop();
 });
 
+for (const [title, frames] of [
+  ["17 pings", Buffer.concat(Array.from({ length: LIMITS.preAuthFrames + 1 }, () => PING_FRAME))],
+  ["a frame that is none", Buffer.from([0xff, 0x80, 0, 0, 0, 0])],
+  ["a farewell", CLOSE_FRAME],
+] as const)
+  test(`an upgrade with ${title} right behind it, in one piece, is handled like any other`, async () => {
+    const { room, clock, metrics } = await rigged();
+    const socket = tcp({ port: room.port, host: "127.0.0.1", allowHalfOpen: true }, () =>
+      socket.write(Buffer.concat([Buffer.from(upgradeOf("/")), frames])),
+    );
+    socket.on("error", () => {});
+    assert.match(await heard(socket), /^HTTP\/1\.1 101 /);
+    await until(() => metrics.sampled(SOCKETS, "closing") === 1);
+    clock.advance(LIMITS.socketCloseMs);
+    await until(() => metrics.sampled(SOCKETS) === 0);
+    assert.equal(metrics.sampled("gateway_server_strangers"), 0);
+    socket.destroy();
+    await room.stop();
+  });
+
 for (const hosts of [["127.0.0.1", "evil.example"], ["evil.example", "127.0.0.1"], ["127.0.0.1", "127.0.0.1"], []])
   test(`a request with ${hosts.length === 0 ? "no Host" : `the Hosts ${hosts.join(" and ")}`} is refused, and an upgrade as well`, async () => {
     const { room } = await rigged();

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import { contain } from "../core/contain.ts";
 import { LIMITS } from "../core/limits.ts";
 import { WsReceiver } from "./ws-receiver.ts";
 
@@ -46,6 +47,8 @@ export type WsHandlers = {
   allowance(head: Buffer, declared: number | null): number;
   oversized(head: Buffer): void;
   frame(): void;
+  /** A defect of ours while something of the client was handled; it ends this connection and nothing else. */
+  broken(err: unknown): void;
   /** Our last word was written: whoever counts sockets destroys this one after a grace. */
   closing(): void;
   /** The client has taken all that waited. */
@@ -67,8 +70,8 @@ export class WsSocket {
   /** Set by every received frame; cleared by the ping that asks for the next sign of life. */
   alive = true;
 
-  /** Answers the upgrade. `head` is what the client sent behind it. */
-  constructor(request: IncomingMessage, socket: Socket, head: Buffer, handlers: WsHandlers) {
+  /** Answers the upgrade. Nothing of the client is handled before `start`. */
+  constructor(request: IncomingMessage, socket: Socket, handlers: WsHandlers) {
     this.#socket = socket;
     this.#handlers = handlers;
     this.#receiver = new WsReceiver(
@@ -92,13 +95,22 @@ export class WsSocket {
       .digest("base64");
     socket.setNoDelay(true);
     socket.setTimeout(0);
-    socket.on("data", (chunk: Buffer) => this.#receiver.push(chunk));
     socket.on("error", () => socket.destroy());
-    socket.on("end", () => this.#finish());
-    socket.on("drain", () => handlers.drained());
-    socket.on("close", () => this.#end(1006, ""));
+    socket.on(
+      "close",
+      contain(handlers.broken, () => this.#end(1006, "")),
+    );
     this.#write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
-    if (head.length > 0) socket.unshift(head);
+  }
+
+  /** Handles what the client sends; `head` is what came right behind its upgrade. */
+  start(head: Buffer): void {
+    if (this.#ended) return;
+    const contained = (fn: () => void): (() => void) => contain(this.#handlers.broken, fn);
+    this.#socket.on("data", contain(this.#handlers.broken, (chunk: Buffer) => this.#receiver.push(chunk)));
+    this.#socket.on("end", contained(() => this.#finish()));
+    this.#socket.on("drain", contained(() => this.#handlers.drained()));
+    if (head.length > 0) this.#socket.unshift(head);
   }
 
   /** Bytes that the client has not taken yet. */
