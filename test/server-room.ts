@@ -66,15 +66,7 @@ export async function startRoom(options: RoomOptions = {}): Promise<Room> {
     settings: { ...SETTINGS, ...options.settings },
     requested: () => {},
     resolved: () => {},
-    disconnect: (ended) =>
-      void server?.hub.close(
-        (peer) =>
-          "device" in ended
-            ? peer.device === ended.device && (ended.role === null || peer.role === ended.role)
-            : peer.credential === ended.credential,
-        4001,
-        "gateway auth changed",
-      ),
+    disconnect: () => void server?.endInvalid(),
   });
   const methods: MethodTable = {
     health: { scope: "operator.read", run: () => HEALTH },
@@ -105,6 +97,7 @@ export async function startRoom(options: RoomOptions = {}): Promise<Room> {
     pageDir: null,
     openai: null,
     hook: null,
+    screenHook: () => null,
     ...options.deps,
   });
   const { port } = await server.listen(["127.0.0.1"], 0);

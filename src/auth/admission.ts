@@ -1,3 +1,5 @@
+import { admitsUser, sharedSecret, type Basis } from "./basis.ts";
+import { isLoopback } from "./proxy.ts";
 import type { Clock } from "../core/clock.ts";
 import { reasonOf } from "../core/errors.ts";
 import type { DeviceId } from "../core/ids.ts";
@@ -49,6 +51,8 @@ export class Verified {
   readonly device: DeviceId | null;
   /** A device token minted by this sign-in; the peer must be told now, it is never seen again. */
   readonly issued: { token: Secret; issuedAt: number } | null;
+  /** What to ask `Auth.stillValid` with. */
+  readonly basis: Basis;
 
   constructor(key: typeof KEY, fields: Omit<Verified, "scopes"> & { scopes: Iterable<string> }) {
     if (key !== KEY) throw new Error("a verified peer can be made by a sign-in only");
@@ -58,6 +62,7 @@ export class Verified {
     this.credential = fields.credential;
     this.device = fields.device;
     this.issued = fields.issued;
+    this.basis = fields.basis;
   }
 }
 
@@ -125,7 +130,17 @@ export class Admission {
       credential: proof.kind === "shared" ? proof.credential : proof.kind === "device" ? proof.grant.deviceId : proof.row.id,
       device: null,
       issued: null,
+      basis: this.#basis(proof, "operator", proof.kind === "device" ? proof.grant.deviceId : null),
     });
+  }
+
+  /** Taken before anything is awaited: what ends meanwhile must be found out afterwards. */
+  #basis(proof: Proof, role: Role, device: string | null): Basis {
+    return {
+      proof: proofOf(proof),
+      settings: this.#options.settings(),
+      device: device === null ? null : { id: device, role, revision: this.#options.devices.revision(device, role) },
+    };
   }
 
   #device(claims: ConnectClaims, role: Role, nonce: string): ReturnType<typeof verifyDevice> | null {
@@ -179,8 +194,7 @@ export class Admission {
       this.#options.limiter.failed(peer.address, "proxy");
       return REFUSALS.identityMissing();
     }
-    const allowed = this.#options.settings().proxy?.allowUsers ?? [];
-    if (allowed.length > 0 && !allowed.includes(peer.user)) return REFUSALS.userNotAllowed();
+    if (!admitsUser(this.#options.settings(), peer.user)) return REFUSALS.userNotAllowed();
     return { kind: "shared", method: "trusted-proxy", credential: `user:${peer.user}` };
   }
 
@@ -210,28 +224,23 @@ export class Admission {
 
   async #admit(proof: Proof, claims: ConnectClaims, role: Role, device: DeviceId | null, peer: PeerFacts): Promise<Verified | Refusal> {
     if (role === "node" && device === null) return REFUSALS.deviceRequired();
+    const basis = this.#basis(proof, role, device);
     switch (proof.kind) {
       case "service":
         if (role === "node") return REFUSALS.unauthorizedRole(role);
         this.#note(this.#options.tokens.used(proof.row));
-        return verified(role, granted(claims, proof.row.scopes), "service-token", proof.row.id, device, peer);
+        return verified(role, granted(claims, proof.row.scopes), "service-token", proof.row.id, device, peer, basis);
       case "device":
-        return this.#admitDeviceToken(proof.grant, claims, role, device!, peer);
+        return this.#admitDeviceToken(proof.grant, claims, role, device!, peer, basis);
       case "link":
         if (device === null) return REFUSALS.deviceRequired();
-        return this.#admitLink(proof.row, claims, role, device, peer);
+        return this.#admitLink(proof.row, claims, role, device, peer, basis);
       case "shared":
         if (device === null || proof.credential !== "shared") {
-          return verified(
-            role,
-            role === "node" ? [] : cut(claims.scopes ?? [], OPERATOR_SCOPES),
-            proof.method,
-            proof.credential,
-            device,
-            peer,
-          );
+          const scopes = role === "node" ? [] : cut(claims.scopes ?? [], OPERATOR_SCOPES);
+          return verified(role, scopes, proof.method, proof.credential, device, peer, basis);
         }
-        return this.#admitSharedWithDevice(proof.method, claims, role, device, peer);
+        return this.#admitSharedWithDevice(proof.method, claims, role, device, peer, basis);
     }
   }
 
@@ -241,15 +250,23 @@ export class Admission {
     role: Role,
     device: DeviceId,
     peer: PeerFacts,
+    basis: Basis,
   ): Promise<Verified | Refusal> {
     const scopes = granted(claims, grant.scopes);
     const wanted = cut(claims.scopes ?? [], OPERATOR_SCOPES);
     if (wanted.length > 0 && scopes.length === 0) return this.#askForPairing(claims, device, role, "scope-upgrade", peer);
     this.#note(this.#options.devices.seen(grant, "device-token-auth"));
-    return verified(role, scopes, "device-token", device, device, peer);
+    return verified(role, scopes, "device-token", device, device, peer, basis);
   }
 
-  async #admitLink(link: LinkRow, claims: ConnectClaims, role: Role, device: DeviceId, peer: PeerFacts): Promise<Verified | Refusal> {
+  async #admitLink(
+    link: LinkRow,
+    claims: ConnectClaims,
+    role: Role,
+    device: DeviceId,
+    peer: PeerFacts,
+    basis: Basis,
+  ): Promise<Verified | Refusal> {
     if (link.role !== role) {
       this.#options.limiter.failed(peer.address, "link");
       return REFUSALS.linkInvalid();
@@ -259,7 +276,7 @@ export class Admission {
         this.#options.links.consume(link, device),
       );
       const issued = paired.token && { token: paired.token, issuedAt: paired.issuedAt };
-      return verified(role, granted(claims, link.scopes), "bootstrap-token", device, device, peer, issued);
+      return verified(role, granted(claims, link.scopes), "bootstrap-token", device, device, peer, basis, issued);
     } catch (err) {
       if (err instanceof LinkUsed) return REFUSALS.linkInvalid();
       throw err;
@@ -272,19 +289,21 @@ export class Admission {
     role: Role,
     device: DeviceId,
     peer: PeerFacts,
+    basis: Basis,
   ): Promise<Verified | Refusal> {
     const scopes = role === "node" ? [] : cut(claims.scopes ?? [], OPERATOR_SCOPES);
     const grant = this.#options.devices.grant(device, role);
     if (grant && covers(grant.scopes, scopes)) {
       const issued = grant.tokenHash === null ? await this.#options.devices.issueToken(device, role) : null;
       this.#note(this.#options.devices.seen(grant, "shared-auth"));
-      return verified(role, scopes, method, "shared", device, peer, issued);
+      return verified(role, scopes, method, "shared", device, peer, basis, issued);
     }
-    // The shared secret gives these rights to anybody who leaves the device out, so holding it is enough to pair.
-    if (this.#options.settings().pairWithSharedSecret && peer.direct) {
+    // The shared secret gives these rights to anybody who leaves the device out, so on this machine holding it is enough to pair.
+    const here = peer.direct && isLoopback(peer.address);
+    if (this.#options.settings().pairWithSharedSecret && here && this.#options.devices.mayPairSilently(device)) {
       const paired = await this.#options.devices.pair(identity(claims, device, peer), { role, scopes }, "silent");
       const issued = paired.token && { token: paired.token, issuedAt: paired.issuedAt };
-      return verified(role, scopes, method, "shared", device, peer, issued);
+      return verified(role, scopes, method, "shared", device, peer, basis, issued);
     }
     return this.#askForPairing(claims, device, role, grant ? "scope-upgrade" : "not-paired", peer);
   }
@@ -299,9 +318,7 @@ export class Admission {
   }
 
   #expected(): Secret | null {
-    const { mode, token, password } = this.#options.settings();
-    const secret = mode === "password" ? password : token;
-    return secret && !secret.empty ? secret : null;
+    return sharedSecret(this.#options.settings());
   }
 
   #guessable(secret: Secret): boolean {
@@ -332,9 +349,23 @@ function verified(
   credential: string,
   device: DeviceId | null,
   peer: PeerFacts,
+  basis: Basis,
   issued: Verified["issued"] = null,
 ): Verified {
-  return new Verified(KEY, { role, scopes: narrowed(scopes, peer.narrow), method, credential, device, issued });
+  return new Verified(KEY, { role, scopes: narrowed(scopes, peer.narrow), method, credential, device, issued, basis });
+}
+
+function proofOf(proof: Proof): Basis["proof"] {
+  switch (proof.kind) {
+    case "service":
+      return { kind: "service", id: proof.row.id, expiresAt: proof.row.expiresAt };
+    case "device":
+    case "link":
+      return { kind: "device" };
+    case "shared":
+      if (proof.method === "trusted-proxy") return { kind: "user", name: proof.credential.slice("user:".length) };
+      return { kind: proof.method === "none" ? "none" : "shared" };
+  }
 }
 
 function identity(claims: ConnectClaims, id: DeviceId, peer: PeerFacts): { id: DeviceId; publicKey: string; facts: DeviceFacts } {

@@ -51,13 +51,37 @@ export function mint(prefix: string, bits: number): Secret {
 
 /** Below this a credential could be guessed at the speed of a local attacker. */
 const HIGH_ENTROPY_BITS = 96;
+/** Fewer characters than this are not taken for generated, whatever they look like. */
+const GENERATED_CHARS = 32;
+/** What password generators and `openssl rand` give: hex (a UUID too) or base64, both spellings, without separators. */
+const GENERATED_FORM = /^(?:[0-9a-f]{32,}|[0-9A-F]{32,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[A-Za-z0-9+/_-]{32,}={0,2})$/;
+const OWN_FORM = new RegExp(`^(?:${Object.values(PREFIX).join("|")})[A-Za-z0-9_-]{${GENERATED_CHARS},}$`);
 
-/** An upper bound of what the text can carry, from its length and the spread of its characters. */
+/**
+ * Whether guessing the credential is hopeless, so that it needs no lock after wrong guesses. Only forms that a generator makes
+ * count: words stay guessable however many they are, and a run like "abc...z" has the letters of a random text, not its order.
+ */
 export function isHighEntropy(secret: Secret): boolean {
   const text = secret.reveal();
+  if (spreadBits(text) < HIGH_ENTROPY_BITS) return false;
+  if (OWN_FORM.test(text)) return true;
+  return GENERATED_FORM.test(text) && mixes(text);
+}
+
+/** An upper bound of what the text can carry, from its length and the spread of its characters. */
+function spreadBits(text: string): number {
   const counts = new Map<string, number>();
   for (const char of text) counts.set(char, (counts.get(char) ?? 0) + 1);
   let bits = 0;
   for (const count of counts.values()) bits -= count * Math.log2(count / text.length);
-  return bits >= HIGH_ENTROPY_BITS;
+  return bits;
+}
+
+/** Random texts change between capitals, small letters and digits about every second character; words and sequences rarely do. */
+function mixes(text: string): boolean {
+  const kindOf = (char: string): number => (/[a-z]/.test(char) ? 0 : /[A-Z]/.test(char) ? 1 : /[0-9]/.test(char) ? 2 : 3);
+  const kinds = Array.from(text.replaceAll("-", ""), kindOf);
+  const changes = kinds.filter((kind, index) => index > 0 && kind !== kinds[index - 1]).length;
+  const hex = /^[0-9a-f-]+$|^[0-9A-F-]+$/.test(text);
+  return changes >= (kinds.length - 1) * (hex ? 0.25 : 0.4);
 }

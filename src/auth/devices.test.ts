@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import type { GatewayError } from "../core/errors.ts";
 import { asId, type DeviceId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { silentLog } from "../core/log.ts";
@@ -10,7 +11,7 @@ import { Secret } from "../core/secret.ts";
 import { openStore, type Store } from "../store/open.ts";
 import { isHighEntropy, mint, PREFIX } from "./credentials.ts";
 import { devicePayload, verifyDevice } from "./device.ts";
-import { Devices } from "./devices.ts";
+import { Devices, type DeviceFacts } from "./devices.ts";
 import { ensureGatewayToken } from "./gateway-token.ts";
 import { peerKey, SignInLimiter } from "./limiter.ts";
 import { ForwardingRules } from "./proxy.ts";
@@ -45,7 +46,7 @@ const newDevice = () => ({ id: asId<DeviceId>(`device-${++count}`), publicKey: "
 const as = (...scopes: string[]) => ({ scopes: new Set(scopes), device: null });
 const forbidden = { code: "FORBIDDEN" };
 
-test("nobody approves, rotates, revokes or removes what they do not hold themselves", async () => {
+test("nobody approves, rotates, revokes, renames or removes what they do not hold themselves", async () => {
   const devices = open();
   for (const held of OPERATOR_SCOPES) {
     for (const wanted of OPERATOR_SCOPES) {
@@ -61,6 +62,7 @@ test("nobody approves, rotates, revokes or removes what they do not hold themsel
           () => devices.rotate(device.id, "operator", undefined, as(held)),
           () => devices.revoke(device.id, "operator", as(held)),
           () => devices.remove(device.id, as(held)),
+          () => devices.rename(device.id, "mine", as(held)),
         ])
           await assert.rejects(change, forbidden);
       }
@@ -88,6 +90,52 @@ test("rotation narrows, never widens, and gives the text to the device itself on
   assert.deepEqual(devices.grant(device.id, "operator")!.scopes, ["operator.read"]);
   const own = await devices.rotate(device.id, "operator", undefined, { scopes: new Set(["operator.read"]), device: device.id });
   assert.deepEqual(devices.grantOfToken(own.token!.reveal())!.scopes, ["operator.read"]);
+});
+
+test("an approval grants exactly what was shown: asking for anything else makes another request and retires the first", async () => {
+  const resolved: string[] = [];
+  const devices = new Devices({
+    store,
+    clock,
+    events: { requested: () => {}, resolved: ({ requestId, decision }) => resolved.push(`${decision} ${requestId}`), revoked: () => {} },
+  });
+  const device = newDevice();
+  const ask = (scopes: string[], more: Partial<DeviceFacts> = {}, origin: string | null = null) =>
+    devices.request({ ...device, facts: { ...facts, ...more }, origin }, { role: "operator", scopes, reason: "not-paired" });
+  const shown = await ask(["operator.read", "operator.pairing"]);
+  assert.equal((await ask(["operator.pairing", "operator.read"], { remote: "10.0.0.9" })).requestId, shown.requestId, "the same again");
+  for (const change of [
+    () => ask(["operator.admin"]),
+    () => ask(["operator.admin"], { displayName: "The owner's phone" }),
+    () => ask(["operator.admin"], { displayName: "The owner's phone" }, "https://elsewhere.example"),
+  ]) {
+    const before = devices.list().pending.find((each) => each.deviceId === device.id)!;
+    const after = await change();
+    assert.notEqual(after.requestId, before.requestId);
+    assert.ok(resolved.includes(`expired ${before.requestId}`), "whoever shows the old one is told that it ended");
+    const replaced = { code: "NOT_FOUND", message: /was replaced/, details: { code: "PAIRING_REQUEST_REPLACED" } };
+    for (const act of [devices.approve(before.requestId, as("operator.admin")), devices.reject(before.requestId)])
+      await assert.rejects(act, (err: GatewayError) => {
+        assert.equal(err.code, replaced.code);
+        assert.match(err.message, replaced.message);
+        assert.equal(err.details!["code"], replaced.details.code);
+        return true;
+      });
+  }
+  assert.equal(devices.grant(device.id, "operator"), null, "nothing was granted by the retired ids");
+  const open = devices.list().pending.filter((each) => each.deviceId === device.id);
+  assert.deepEqual(open.map((each) => each.scopes), [["operator.admin"]]);
+});
+
+test("a request that changes while it is being approved is not approved", async () => {
+  const devices = open();
+  const device = newDevice();
+  const ask = (scopes: string[]) => devices.request({ ...device, origin: null }, { role: "operator", scopes, reason: "not-paired" });
+  const shown = await ask(["operator.read"]);
+  const [changed, approval] = await Promise.allSettled([ask(["operator.write"]), devices.approve(shown.requestId, as("operator.admin"))]);
+  assert.equal(changed.status, "fulfilled");
+  assert.equal(approval.status, "rejected");
+  assert.equal(devices.grant(device.id, "operator"), null);
 });
 
 test("requests are bounded and end by themselves", async () => {

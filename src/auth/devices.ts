@@ -39,6 +39,12 @@ export class Devices {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #events: DeviceEvents;
+  /** How often the credentials of a device (in a role) were ended since the start; see `revision`. */
+  readonly #endings = new Map<string, number>();
+  /** The shared secret was replaced: devices that it paired silently are refused, also before the store says so. */
+  #silentEnded = false;
+  /** Retired request id -> the request that replaced it, for the answer to whoever still names the old one. */
+  readonly #replaced = new Map<string, string>();
 
   constructor(options: { store: Store; clock: Clock; events: DeviceEvents }) {
     this.#store = options.store;
@@ -57,12 +63,41 @@ export class Devices {
   /** What the device may do in this role, or null when it may nothing. */
   grant(deviceId: string, role: Role): rows.GrantRow | null {
     const grant = rows.findGrant(this.#store, deviceId, role);
-    return grant && grant.revokedAt === null ? grant : null;
+    return grant && grant.revokedAt === null && !this.#endedWithSecret(deviceId) ? grant : null;
   }
 
   /** The grant that a device token stands for. */
   grantOfToken(token: string): rows.GrantRow | null {
-    return token.startsWith(PREFIX.deviceToken) ? (rows.findGrantByToken(this.#store, sha256(token)) ?? null) : null;
+    if (!token.startsWith(PREFIX.deviceToken)) return null;
+    const grant = rows.findGrantByToken(this.#store, sha256(token));
+    return grant && !this.#endedWithSecret(grant.deviceId) ? grant : null;
+  }
+
+  /** Differs from an earlier answer when the credentials of the device in this role were ended in between. */
+  revision(deviceId: string, role: Role): number {
+    return this.#endings.get(`${role} ${deviceId}`) ?? 0;
+  }
+
+  /** Whether the shared secret alone may pair this device, or widen its rights: not once a person has decided about it. */
+  mayPairSilently(deviceId: string): boolean {
+    const device = rows.findDevice(this.#store, deviceId);
+    return device === undefined || device.approvedVia === "silent";
+  }
+
+  /**
+   * Ends every grant that nobody approved but the shared secret, which has been replaced. They are refused at once; `within` is
+   * written in the same transaction. Resolves to the number of grants.
+   */
+  async endSilentGrants(within: () => void): Promise<number> {
+    this.#silentEnded = true;
+    const now = this.#clock.now();
+    const ended = await this.#store.write(() => {
+      within();
+      return rows.revokeGrantsVia(this.#store, "silent", now);
+    });
+    this.#silentEnded = false;
+    for (const { deviceId, role } of ended) this.#end(deviceId, role as Role);
+    return ended.length;
   }
 
   /**
@@ -119,16 +154,21 @@ export class Devices {
     return issued ? { token, issuedAt: now } : null;
   }
 
-  /** Files a request to be approved by somebody; the same device asking again keeps its request id. */
+  /**
+   * Files a request to be approved by somebody. The same device asking for the same again keeps its request id. Asking for
+   * anything else retires the old request: an id names exactly the content that was shown with it.
+   */
   async request(
     device: { id: DeviceId; publicKey: string; facts: rows.DeviceFacts; origin: string | null },
     wanted: { role: Role; scopes: readonly string[]; reason: string },
   ): Promise<rows.DeviceRequestRow> {
     const now = this.#clock.now();
+    let retired: string | null = null;
     const request = await this.#store.write(() => {
       rows.removeOldRequests(this.#store, now - LIMITS.pendingDeviceMs);
-      const row: rows.DeviceRequestRow = {
-        requestId: rows.findRequestOf(this.#store, device.id, wanted.role)?.requestId ?? randomUUID(),
+      const open = rows.findRequestOf(this.#store, device.id, wanted.role);
+      const asked: rows.DeviceRequestRow = {
+        requestId: randomUUID(),
         deviceId: device.id,
         publicKey: device.publicKey,
         role: wanted.role,
@@ -139,9 +179,14 @@ export class Devices {
         isRepair: rows.findDevice(this.#store, device.id) !== undefined,
         createdAt: now,
       };
+      const same = open !== undefined && contentOf(open) === contentOf(asked);
+      retired = same ? null : (open?.requestId ?? null);
+      if (retired !== null) rows.removeRequest(this.#store, retired);
+      const row = same ? { ...asked, requestId: open.requestId } : asked;
       rows.saveRequest(this.#store, row, LIMITS.pendingDevices);
       return row;
     });
+    if (retired !== null) this.#retire(retired, request);
     this.#events.requested(request);
     return request;
   }
@@ -152,7 +197,7 @@ export class Devices {
     this.#mustCover(approver, request.role as Role, request.scopes);
     const device = { id: asId<DeviceId>(request.deviceId), publicKey: request.publicKey, facts: factsOf(request) };
     await this.pair(device, { role: request.role as Role, scopes: request.scopes }, "owner", () => {
-      if (!rows.removeRequest(this.#store, requestId)) throw noRequest(requestId);
+      if (!rows.removeRequest(this.#store, requestId)) throw this.#noRequest(requestId);
     });
     this.#events.resolved({ requestId, deviceId: request.deviceId, decision: "approved" });
     return this.#paired(request.deviceId);
@@ -160,7 +205,8 @@ export class Devices {
 
   async reject(requestId: string): Promise<rows.DeviceRequestRow> {
     const request = this.#openRequest(requestId);
-    await this.#store.write(() => rows.removeRequest(this.#store, requestId));
+    const removed = await this.#store.write(() => rows.removeRequest(this.#store, requestId));
+    if (!removed) throw this.#noRequest(requestId);
     this.#events.resolved({ requestId, deviceId: request.deviceId, decision: "rejected" });
     return request;
   }
@@ -170,10 +216,12 @@ export class Devices {
     const device = this.#paired(deviceId);
     for (const grant of device.grants) this.#mustCover(approver, grant.role as Role, grant.scopes);
     await this.#store.write(() => rows.removeDevice(this.#store, deviceId));
-    this.#events.revoked(asId<DeviceId>(deviceId), null);
+    this.#end(deviceId, null);
   }
 
-  async rename(deviceId: string, label: string): Promise<PairedDevice> {
+  /** Gives the device another name. Names are what people decide by, so this needs the rights of the device as well. */
+  async rename(deviceId: string, label: string, approver: Approver): Promise<PairedDevice> {
+    for (const grant of this.#paired(deviceId).grants) this.#mustCover(approver, grant.role as Role, grant.scopes);
     const renamed = await this.#store.write(() => rows.renameDevice(this.#store, deviceId, label));
     if (!renamed) throw noDevice(deviceId);
     return this.#paired(deviceId);
@@ -202,7 +250,7 @@ export class Devices {
       rows.revokeGrant(this.#store, deviceId, role, now);
       rows.saveGrant(this.#store, { deviceId, role, scopes: narrowed, tokenHash: token && sha256(token.reveal()) }, now);
     });
-    this.#events.revoked(asId<DeviceId>(deviceId), role);
+    this.#end(deviceId, role);
     return { scopes: narrowed, token, rotatedAt: now };
   }
 
@@ -212,7 +260,7 @@ export class Devices {
     this.#mustCover(approver, role, grant.scopes);
     const now = this.#clock.now();
     await this.#store.write(() => rows.revokeGrant(this.#store, deviceId, role, now));
-    this.#events.revoked(asId<DeviceId>(deviceId), role);
+    this.#end(deviceId, role);
     return { revokedAt: now };
   }
 
@@ -223,10 +271,36 @@ export class Devices {
     await this.#store.write(() => rows.markSeen(this.#store, grant.deviceId, grant.role, reason, now));
   }
 
+  #retire(requestId: string, by: rows.DeviceRequestRow): void {
+    this.#replaced.set(requestId, by.requestId);
+    if (this.#replaced.size > LIMITS.pendingDevices) this.#replaced.delete(this.#replaced.keys().next().value!);
+    this.#events.resolved({ requestId, deviceId: by.deviceId, decision: "expired" });
+  }
+
+  #endedWithSecret(deviceId: string): boolean {
+    return this.#silentEnded && rows.findDevice(this.#store, deviceId)?.approvedVia === "silent";
+  }
+
+  /** The credentials of a device have ended; null: in every role. */
+  #end(deviceId: string, role: Role | null): void {
+    for (const each of role === null ? (["operator", "node"] as const) : [role])
+      this.#endings.set(`${each} ${deviceId}`, this.revision(deviceId, each) + 1);
+    this.#events.revoked(asId<DeviceId>(deviceId), role);
+  }
+
   #openRequest(requestId: string): rows.DeviceRequestRow {
     const request = rows.findRequest(this.#store, requestId);
-    if (!request || this.#clock.now() - request.createdAt > LIMITS.pendingDeviceMs) throw noRequest(requestId);
+    if (!request || this.#clock.now() - request.createdAt > LIMITS.pendingDeviceMs) throw this.#noRequest(requestId);
     return request;
+  }
+
+  #noRequest(requestId: string): GatewayError {
+    const by = this.#replaced.get(requestId);
+    if (by === undefined) return noRequest(requestId);
+    return new GatewayError("NOT_FOUND", `pairing request ${requestId} was replaced: the device has asked again, for something else`, {
+      details: { code: "PAIRING_REQUEST_REPLACED", requestId, replacedBy: by },
+      fix: `Look at what it asks for now (openclaw devices list), then approve request ${by}`,
+    });
   }
 
   #paired(deviceId: string): PairedDevice {
@@ -246,6 +320,15 @@ export class Devices {
     const missing = scopes.find((scope) => !covers(approver.scopes, [scope]));
     if (missing !== undefined) throw needs(missing);
   }
+}
+
+/**
+ * What an approver sees of a request and approves with its id. Not the address, the reason and the times: they change when a
+ * device with the same key only tries again.
+ */
+function contentOf(row: rows.DeviceRequestRow): string {
+  const shown = [row.displayName, row.platform, row.deviceFamily, row.clientId, row.clientMode, row.origin, row.isRepair];
+  return JSON.stringify([row.deviceId, row.publicKey, row.role, row.scopes.toSorted(), ...shown]);
 }
 
 const noRequest = (requestId: string): GatewayError =>

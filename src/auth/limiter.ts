@@ -57,9 +57,7 @@ export class SignInLimiter {
   /** Milliseconds until a guessable credential of this kind is checked again; 0 when it is. */
   lockedMs(address: string, kind: CredentialKind): number {
     const now = this.#clock.now();
-    const own = this.#rows.get(`${kind} ${peerKey(address)}`)?.lockedUntil ?? 0;
-    const all = this.#rows.get(`${kind} ${EVERYBODY}`)?.lockedUntil ?? 0;
-    return Math.max(0, own - now, all - now);
+    return Math.max(this.#remainingMs(`${kind} ${peerKey(address)}`, now), this.#remainingMs(`${kind} ${EVERYBODY}`, now));
   }
 
   /** Counts one failed check. Refusals without a check are not counted, so a lock always ends. */
@@ -80,10 +78,18 @@ export class SignInLimiter {
     this.#store.writeNow(() => saveFailures(this.#store, [...this.#rows.values()], now, this.#rate().windowMs));
   }
 
+  /** A lock never outlasts its configured time: the clock may have been set back since it began. */
+  #remainingMs(key: string, now: number): number {
+    const { lockoutMs, windowMs } = this.#rate();
+    const longest = Math.max(lockoutMs, windowMs);
+    return Math.min(longest, Math.max(0, (this.#rows.get(key)?.lockedUntil ?? 0) - now));
+  }
+
   #count(peer: string, kind: CredentialKind, now: number, { maxAttempts, windowMs, lockoutMs }: SignInRate): void {
     const key = `${kind} ${peer}`;
     let row = this.#rows.get(key);
-    if (!row || (now - row.windowStart >= windowMs && row.lockedUntil <= now)) {
+    const past = row !== undefined && now - row.windowStart >= windowMs && row.lockedUntil <= now;
+    if (!row || past || row.windowStart > now) {
       row = { peer, kind, failures: 0, windowStart: now, lockedUntil: 0 };
     }
     row.failures++;

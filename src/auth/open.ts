@@ -1,18 +1,19 @@
 import type { Clock } from "../core/clock.ts";
 import type { DeviceId } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
-import type { Secret } from "../core/secret.ts";
 import type { Store } from "../store/open.ts";
 import { Admission } from "./admission.ts";
 import { SignInLinks } from "./bootstrap.ts";
-import { equals, type AuthSettings } from "./credentials.ts";
+import { stillValid, type Basis } from "./basis.ts";
+import type { AuthSettings } from "./credentials.ts";
 import { Devices, type DeviceEvents, type Role } from "./devices.ts";
 import { SignInLimiter } from "./limiter.ts";
 import { ForwardingRules, type Headers, type Route } from "./proxy.ts";
+import { SharedSecretWatch } from "./secret-watch.ts";
 import { ServiceTokens } from "./tokens.ts";
 
-/** Which sockets must be closed because their credential ended. */
-export type Ended = { device: DeviceId; role: Role | null } | { credential: string };
+/** What has ended. Whoever holds a connection or a running request then asks `stillValid` for each of them. */
+export type Ended = { device: DeviceId; role: Role | null } | { credential: string } | { settings: "changed" };
 
 export type AuthOptions = {
   store: Store;
@@ -22,7 +23,7 @@ export type AuthOptions = {
   /** A device asked to be paired, or was answered. */
   requested: DeviceEvents["requested"];
   resolved: DeviceEvents["resolved"];
-  /** Closes the sockets of an ended credential, at once (close code 4001). */
+  /** Credentials have ended: ends what came in with them, at once (close code 4001). */
   disconnect: (ended: Ended) => void;
 };
 
@@ -35,7 +36,9 @@ export type Auth = {
   readonly admission: Admission;
   /** How a request came here; see ForwardingRules. */
   route(headers: Headers, remote: string): Route;
-  /** Takes new settings over. Sockets that came in with a shared secret which changed are closed. */
+  /** Whether the credential behind a sign-in would still be accepted; asked for sockets and running requests alike. */
+  stillValid(basis: Basis): boolean;
+  /** Takes new settings over. What came in by the old ones only is ended; a new shared secret also ends what the old one paired. */
   configure(settings: AuthSettings): void;
   /** Writes what is still in memory. */
   close(): void;
@@ -50,6 +53,8 @@ export function openAuth(options: AuthOptions): Auth {
   const devices = new Devices({ store, clock, events: { requested: options.requested, resolved: options.resolved, revoked } });
   const tokens = new ServiceTokens({ store, clock, revoked: (credential) => options.disconnect({ credential }) });
   const links = new SignInLinks({ store, clock });
+  const secrets = new SharedSecretWatch({ store, clock, log, devices });
+  secrets.check(settings);
   const admission = new Admission({ settings: () => settings, devices, tokens, links, limiter, clock, log });
   return {
     get settings() {
@@ -60,24 +65,13 @@ export function openAuth(options: AuthOptions): Auth {
     links,
     admission,
     route: (headers, remote) => rules.read(headers, remote),
+    stillValid: (basis) => stillValid(basis, { settings, devices, tokens }),
     configure(next) {
-      const before = settings;
       settings = next;
       rules = new ForwardingRules(next);
-      for (const credential of endedCredentials(before, next)) options.disconnect({ credential });
+      secrets.check(next);
+      options.disconnect({ settings: "changed" });
     },
     close: () => limiter.flush(),
   };
-}
-
-const secretOf = (settings: AuthSettings): Secret | null =>
-  settings.mode === "password" ? settings.password : settings.mode === "token" ? settings.token : null;
-
-function endedCredentials(before: AuthSettings, next: AuthSettings): string[] {
-  const ended: string[] = [];
-  const old = secretOf(before);
-  const now = secretOf(next);
-  if (old && (before.mode !== next.mode || !now || !equals(old.reveal(), now))) ended.push("shared");
-  if (before.mode === "none" && next.mode !== "none") ended.push("none");
-  return ended;
 }

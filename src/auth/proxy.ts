@@ -31,8 +31,15 @@ function addressList(addresses: readonly string[]): BlockList {
 
 const plain = (address: string): string => (address.startsWith("::ffff:") ? address.slice(7) : address);
 
-function isLoopback(address: string): boolean {
+export function isLoopback(address: string): boolean {
   return address === "::1" || (isIP(address) === 4 && address.startsWith("127."));
+}
+
+/** The address of one hop, which some proxies write with a port or in brackets; null for `unknown`, `_hidden` and the like. */
+function hopAddress(hop: string): string | null {
+  const [, bracketed, bare] = /^(?:\[([^\]]{1,64})\](?::\d{1,5})?|(\d[\d.]{6,14}):\d{1,5})$/.exec(hop) ?? [];
+  const address = plain(bracketed ?? bare ?? hop);
+  return isIP(address) === 0 ? null : address;
 }
 
 /** Decides, once per settings, from which peers forwarded headers are believed, and reads them. */
@@ -64,11 +71,19 @@ export class ForwardingRules {
     return version !== 0 && this.#trusted.check(address, version === 4 ? "ipv4" : "ipv6");
   }
 
-  /** The nearest hop that is not one of our proxies. */
+  /**
+   * The nearest hop that is not one of our proxies. Whatever stands left of a hop that cannot be read was not written by a
+   * proxy of ours for certain, so the search ends there.
+   */
   #clientOf(headers: Headers): string | null {
     const value = headers["x-forwarded-for"] ?? headers["x-real-ip"];
-    const hops = (Array.isArray(value) ? value.join(",") : (value ?? "")).split(",").map((hop) => plain(hop.trim()));
-    return hops.findLast((hop) => isIP(hop) !== 0 && !this.#trusts(hop)) ?? null;
+    const hops = (Array.isArray(value) ? value.join(",") : (value ?? "")).split(",");
+    for (const hop of hops.toReversed()) {
+      const address = hopAddress(hop.trim());
+      if (address === null) return null;
+      if (!this.#trusts(address)) return address;
+    }
+    return null;
   }
 
   #userOf(headers: Headers, address: string): string | null {

@@ -71,7 +71,17 @@ export class ServiceTokens {
   find(text: string): rows.ServiceTokenRow | null {
     if (!text.startsWith(PREFIX.serviceToken)) return null;
     const row = rows.findToken(this.#store, sha256(text));
-    return row && (row.expiresAt === null || row.expiresAt > this.#clock.now()) ? row : null;
+    return row && this.#isInTime(row) ? row : null;
+  }
+
+  /** Whether the token with this id is neither revoked nor expired. */
+  isLive(id: string): boolean {
+    const row = rows.findTokenById(this.#store, id);
+    return row !== undefined && this.#isInTime(row);
+  }
+
+  #isInTime(row: rows.ServiceTokenRow): boolean {
+    return row.expiresAt === null || row.expiresAt > this.#clock.now();
   }
 
   /** Notes the use; at most once a minute is written. */

@@ -15,6 +15,7 @@ export type Account = {
   stop(cause: string): Promise<void>;
   link(): Link | null;
   receive(request: HookRequest): Promise<HookAnswer>;
+  missingHeader(headers: HookRequest["headers"]): string | null;
   status(): AccountStatus;
 };
 
@@ -118,10 +119,19 @@ class SupervisedAccount implements Account {
   }
 
   async receive(request: HookRequest): Promise<HookAnswer> {
+    const { channel, account, host } = this.#receiving();
+    return channel.receive!(account, request, host);
+  }
+
+  missingHeader(headers: HookRequest["headers"]): string | null {
+    return this.#receiving().channel.receiveHeaders?.find((name) => !headers[name]) ?? null;
+  }
+
+  #receiving(): Generation {
     const target = this.#current;
     if (!target) throw new GatewayError("UNAVAILABLE", `${this.#name} is not running`, { retryAfterMs: 5_000 });
     if (!target.channel.receive) throw new GatewayError("NOT_FOUND", `${this.#name} takes no requests`);
-    return target.channel.receive(target.account, request, target.host);
+    return target;
   }
 
   async #restart(next: AccountSpec): Promise<void> {

@@ -269,6 +269,8 @@ export interface Channel<Account = unknown> {
    * after `host.admit` has resolved.
    */
   receive?(account: Account, request: HookRequest, host: ChannelHost): Promise<HookAnswer>;
+  /** Headers, in lower case, that every signed request carries: without one of them its body is not even read. Default: none. */
+  readonly receiveHeaders?: readonly string[];
   /** Links a device or signs in with the person's help; what must be kept goes into the vault. */
   login?(account: Account, vault: Vault, show: (step: LoginStep) => void, signal: AbortSignal): Promise<{ name: string }>;
   /** Ends the platform's session on purpose, before the vault is cleared. */

@@ -68,6 +68,8 @@ export type ChannelHost = {
   link(channel: ChannelId, account: AccountId): Link | null;
   /** Hands a pushed request to its account. Throws GatewayError when nobody takes it. */
   receive(channel: ChannelId, account: AccountId, request: HookRequest): Promise<HookAnswer>;
+  /** The header that a pushed request lacks to be genuine, or null. Throws as `receive` does; asked before the body is read. */
+  missingHeader(channel: ChannelId, account: AccountId, headers: HookRequest["headers"]): string | null;
   status(): readonly AccountStatus[];
 };
 
@@ -103,6 +105,7 @@ export function createChannelHost(deps: HostDeps): ChannelHost {
     },
     link: (channel, account) => accounts.get(keyOf(channel, account))?.link() ?? null,
     receive: async (channel, account, request) => find(channel, account).receive(request),
+    missingHeader: (channel, account, headers) => find(channel, account).missingHeader(headers),
     status: () => [...accounts.values()].map((account) => account.status()),
   };
 }

@@ -129,6 +129,10 @@ const MEMBERS: Readonly<Record<string, Check>> = {
     is: "an object of key -> name of a variable",
     ok: (value) => isRecord(value) && Object.values(value).every((name) => typeof name === "string"),
   }),
+  receiveHeaders: optional({
+    is: "a list of names of headers in lower case",
+    ok: (value) => Array.isArray(value) && value.every((name) => typeof name === "string" && /^[a-z0-9-]{1,64}$/.test(name)),
+  }),
   ...Object.fromEntries(["parse", "identity", "run", "verify", "toChat"].map((name) => [name, CALL])),
   ...Object.fromEntries(
     ["rendered", "isAddressed", "canonicalId", "reread", "receive", "login", "logout"].map((name) => [name, optional(CALL)]),

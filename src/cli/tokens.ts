@@ -40,8 +40,9 @@ export const tokensCreate: Run = async (invocation) => {
   const { out } = invocation;
   const name = invocation.arg(0);
   const expires = invocation.text("expires") ?? "90d";
-  const expiresInMs = expires === "never" ? undefined : parseDurationMs(expires, "d");
-  if (expiresInMs === null)
+  const never = expires === "never";
+  const expiresInMs = never ? null : parseDurationMs(expires, "d");
+  if (expiresInMs === null && !never)
     throw new CliError(`--expires ${cleanLine(expires)} is not a time`, {
       why: "it is a number with s, m, h or d.",
       fix: "write it like 90d, 12h or never.",
@@ -51,7 +52,7 @@ export const tokensCreate: Run = async (invocation) => {
   const answer = await callGateway<Created>(invocation, ["operator.admin"], "tokens.create", {
     name,
     scopes,
-    ...(expiresInMs !== undefined && { expiresInMs }),
+    expiresInMs,
   });
   out.result(answer, () => {
     out.note(`Token "${cleanLine(name)}" with ${scopes.join(", ")}. It is shown this once:`);

@@ -8,44 +8,49 @@ import type { Node } from "./schema/shape.ts";
 import { childOf } from "./schema/walk.ts";
 import { soundsSecret } from "./secrets.ts";
 import { applyEdits, type Edit } from "./text-edit.ts";
+import { hideInUrls } from "./url-secrets.ts";
 
 /** What clients see in place of a secret, and send back to keep it. */
 export const REDACTED = "__OPENCLAW_REDACTED__";
 
 const ONLY_VARIABLES = /^(?:\$\{[A-Z_][A-Z0-9_]*\})+$/;
-const URL_WITH_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^/@\s]{0,1024}:[^/@\s]{1,1024}@/i;
 /** A credential that was commented out: a telling name, a colon or equals sign, and the value. */
 const IN_COMMENT =
   /((?:token|secret|passw|passphrase|api[-_]?key|credential|authorization)[\w-]{0,40}["']?\s{0,8}[:=]\s{0,8})("[^"\n]*"|'[^'\n]*'|[^\s,"'}]+)/gi;
 
-/** How far a walk has come: the schema's node (null where it describes nothing), and whether all below is secret. */
-type Where = { readonly node: Node | null; readonly secret: boolean };
+/** How far a walk has come: the schema's node (null where it describes nothing), whether all below is secret, and the last key. */
+type Where = { readonly node: Node | null; readonly secret: boolean; readonly key: string };
 
-const ROOT: Where = { node: CONFIG, secret: false };
+const ROOT: Where = { node: CONFIG, secret: false, key: "" };
 
 function step(where: Where, key: string | number): Where {
   const node = where.node === null ? null : childOf(where.node, key);
   const described = node !== null && node.kind !== "opaque";
   const named = !described && typeof key === "string" && soundsSecret(key);
-  return { node, secret: where.secret || node?.kind === "secret" || named };
+  // Items of a list are what the list is called.
+  return { node, secret: where.secret || node?.kind === "secret" || named, key: typeof key === "string" ? key : where.key };
 }
 
 /** `{ source, provider, id }` names a secret and is none. */
 const isReference = (keys: readonly string[]): boolean => keys.includes("source") && keys.includes("id");
 
-function isHidden(value: unknown, where: Where): boolean {
-  if (typeof value === "string") {
-    if (value === "" || value === REDACTED) return false;
-    return (where.secret && !ONLY_VARIABLES.test(value)) || URL_WITH_PASSWORD.test(value);
-  }
-  return where.secret && typeof value === "number";
+/** What is shown in place of a value, and the texts that it hides; null when the value is shown as it is. */
+type Hiding = { readonly shown: string; readonly secrets: readonly string[] };
+
+function hidingOf(value: unknown, where: Where): Hiding | null {
+  if (typeof value === "number") return where.secret ? { shown: REDACTED, secrets: [String(value)] } : null;
+  if (typeof value !== "string" || value === "" || value === REDACTED) return null;
+  if (where.secret && !ONLY_VARIABLES.test(value)) return { shown: REDACTED, secrets: [value] };
+  const { text, hidden } = hideInUrls(value, where.key, REDACTED);
+  return hidden.length === 0 ? null : { shown: text, secrets: hidden };
 }
 
-type Hidden = { readonly scalar: Scalar; readonly path: KeyPath };
+type Hidden = { readonly scalar: Scalar; readonly path: KeyPath } & Hiding;
 
 function hiddenIn(tree: Tree, where: Where, path: KeyPath, found: Hidden[]): Hidden[] {
   if (tree.kind === "scalar") {
-    if (isHidden(tree.value, where)) found.push({ scalar: tree, path });
+    const hiding = hidingOf(tree.value, where);
+    if (hiding) found.push({ scalar: tree, path, ...hiding });
   } else if (tree.kind === "array") {
     for (const [index, item] of tree.items.entries()) hiddenIn(item, step(where, index), [...path, index], found);
   } else {
@@ -57,7 +62,7 @@ function hiddenIn(tree: Tree, where: Where, path: KeyPath, found: Hidden[]): Hid
 
 function hideInComment(comment: string, secrets: readonly string[]): string {
   if (secrets.length > LIMITS.configCommentSecrets) return comment.startsWith("//") ? `// ${REDACTED}` : `/* ${REDACTED} */`;
-  let out = comment.replaceAll(IN_COMMENT, (_, name: string) => `${name}${REDACTED}`);
+  let out = hideInUrls(comment, "", REDACTED).text.replaceAll(IN_COMMENT, (_, name: string) => `${name}${REDACTED}`);
   for (const secret of secrets) if (secret.length >= 6) out = out.replaceAll(secret, REDACTED);
   return out;
 }
@@ -78,8 +83,8 @@ export function redactText(raw: string): string | null {
 function redactions(raw: string): readonly Edit[] {
   const { root, comments } = parseWithComments(raw);
   const hidden = hiddenIn(root, ROOT, [], []);
-  const secrets = hidden.map(({ scalar }) => String(scalar.value));
-  const edits = hidden.map(({ scalar }) => ({ start: scalar.start, end: scalar.end, text: quoteAs(raw, scalar) }));
+  const secrets = hidden.flatMap((each) => each.secrets);
+  const edits = hidden.map(({ scalar, shown }) => ({ start: scalar.start, end: scalar.end, text: quoteAs(raw, scalar, shown) }));
   for (const comment of comments) {
     const text = raw.slice(comment.start, comment.end);
     const clean = hideInComment(text, secrets);
@@ -88,9 +93,9 @@ function redactions(raw: string): readonly Edit[] {
   return edits;
 }
 
-function quoteAs(raw: string, scalar: Scalar): string {
-  const quote = raw[scalar.start] === "'" ? "'" : '"';
-  return `${quote}${REDACTED}${quote}`;
+function quoteAs(raw: string, scalar: Scalar, shown: string): string {
+  const text = JSON.stringify(shown);
+  return raw[scalar.start] === "'" && !/['"\\]/.test(shown) ? `'${text.slice(1, -1)}'` : text;
 }
 
 /** A copy of a value of the file, or of a Config, with every secret replaced; plain JSON. */
@@ -99,7 +104,9 @@ export function redactValue(value: unknown): unknown {
 }
 
 function redactAt(value: unknown, where: Where): unknown {
-  if (value instanceof Secret || isHidden(value, where)) return REDACTED;
+  if (value instanceof Secret) return REDACTED;
+  const hiding = hidingOf(value, where);
+  if (hiding) return hiding.shown;
   if (Array.isArray(value)) return value.map((item, index) => redactAt(item, step(where, index)));
   if (typeof value !== "object" || value === null) return value;
   if (where.secret && isReference(Object.keys(value))) return { ...value };
@@ -117,7 +124,7 @@ export function unredact(nextRaw: string, currentRaw: string | null): string {
   const next = parse(nextRaw);
   const current = currentRaw === null ? null : parse(currentRaw);
   const edits: Edit[] = [];
-  restore(next.root, current?.root, [], currentRaw ?? "", edits);
+  restore(next.root, current?.root, { path: [], where: ROOT }, currentRaw ?? "", edits);
   if (current) edits.push(...restoredComments(nextRaw, next.comments, currentRaw!, current));
   return applyEdits(nextRaw, edits);
 }
@@ -131,22 +138,29 @@ function parse(raw: string): ReturnType<typeof parseWithComments> {
   }
 }
 
-function restore(next: Tree, current: Tree | undefined, path: KeyPath, currentRaw: string, edits: Edit[]): void {
+type At = { readonly path: KeyPath; readonly where: Where };
+
+const below = ({ path, where }: At, key: string | number): At => ({ path: [...path, key], where: step(where, key) });
+
+function restore(next: Tree, current: Tree | undefined, at: At, currentRaw: string, edits: Edit[]): void {
   if (next.kind === "array") {
     const stored = current?.kind === "array" ? current.items : [];
     const byId = new Map(stored.map((item) => [idOf(item), item]));
     for (const [index, item] of next.items.entries()) {
       const id = idOf(item);
-      restore(item, id === undefined ? stored[index] : byId.get(id), [...path, index], currentRaw, edits);
+      restore(item, id === undefined ? stored[index] : byId.get(id), below(at, index), currentRaw, edits);
     }
   } else if (next.kind === "object") {
     const stored = current?.kind === "object" ? new Map(current.members.map((member) => [member.key, member.value])) : undefined;
-    for (const { key, value } of next.members) restore(value, stored?.get(key), [...path, key], currentRaw, edits);
+    for (const { key, value } of next.members) restore(value, stored?.get(key), below(at, key), currentRaw, edits);
   } else if (typeof next.value === "string" && next.value.includes(REDACTED)) {
     const stored = current?.kind === "scalar" ? current : undefined;
-    if (next.value !== REDACTED || stored === undefined || stored.value === REDACTED) {
-      throw new GatewayError("INVALID_REQUEST", `${formatPath(path)} holds the placeholder of a secret, and there is no secret to keep`, {
-        details: { path: formatPath(path) },
+    // A placeholder of a whole value keeps whatever is stored; one inside of a URL keeps the URL that is shown so.
+    const keeps = next.value === REDACTED || (stored !== undefined && next.value === hidingOf(stored.value, at.where)?.shown);
+    if (!keeps || stored === undefined || stored.value === REDACTED) {
+      const path = formatPath(at.path);
+      throw new GatewayError("INVALID_REQUEST", `${path} holds the placeholder of a secret, and there is no secret to keep`, {
+        details: { path },
         fix: "write the secret itself, or a reference to it",
       });
     }
@@ -162,7 +176,7 @@ function idOf(tree: Tree): string | undefined {
 
 /** Comments that are word for word the hidden form of a stored comment become that comment again. */
 function restoredComments(nextRaw: string, comments: readonly Span[], currentRaw: string, current: ReturnType<typeof parse>): Edit[] {
-  const secrets = hiddenIn(current.root, ROOT, [], []).map(({ scalar }) => String(scalar.value));
+  const secrets = hiddenIn(current.root, ROOT, [], []).flatMap((each) => each.secrets);
   const stored = new Map<string, string[]>();
   for (const { start, end } of current.comments) {
     const text = currentRaw.slice(start, end);

@@ -206,6 +206,25 @@ export const LIMITS = {
   strangers: 512,
   /** WebSocket frames before `connect` is answered; more close the socket with 1008. */
   preAuthFrames: 16,
+  /** A request without a proven credential that is being answered: dropped when it takes longer in all. */
+  preAuthAnswerMs: 60_000,
+  /** How long a socket may stay after our last word to it, and how many that proved nothing may; the oldest is destroyed for another. */
+  socketCloseMs: 1_000,
+  closingSockets: 128,
+  /** An HTTP answer that waits and of which the peer has taken nothing for so long: the connection is destroyed. */
+  unreadAnswerMs: 120_000,
+  /** How often a credential that expires is looked at while something lives by it, at least. */
+  credentialCheckMs: 3_600_000,
+  /** Bytes of answers and events that wait to be read, over all clients; the client with the most is cut. */
+  unreadBytes: 268_435_456,
+  /** Bytes of answers that wait for one client: with more, its further requests are not read until it has read. */
+  pausedReadingBytes: 1_048_576,
+  /** Bytes of requests that are held, over all signed-in clients and of one credential; more are answered UNAVAILABLE with retryAfterMs. */
+  heldRequestBytes: 268_435_456,
+  heldRequestBytesPerCredential: 134_217_728,
+  /** Bytes of request bodies without a proven credential, in total and of one peer; more are answered 503. */
+  unprovedBodyBytes: 16_777_216,
+  unprovedBodyBytesPerPeer: 4_194_304,
   /** Connected clients; more are refused UNAVAILABLE. */
   clients: 10_000,
   /** Time and size of a request head, and its number of headers; then 408 or 431. */
@@ -228,6 +247,8 @@ export const LIMITS = {
   signInPeers: 4_096,
   /** Life of a one-time sign-in link. */
   linkMs: 600_000,
+  /** Life of a named token for which no time is given. */
+  serviceTokenMs: 90 * 86_400_000,
   /** Devices that wait for approval; the oldest is forgotten. And how long they wait. */
   pendingDevices: 64,
   pendingDeviceMs: 86_400_000,

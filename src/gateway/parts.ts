@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { discoverLocalServers, lacksLocalServer } from "../agents/models.ts";
 import type { GuideFacts } from "../agents/pi/guide.ts";
 import { modelName } from "../agents/runtime.ts";
-import { openAuth, type Auth, type Ended } from "../auth/open.ts";
+import { openAuth, type Auth } from "../auth/open.ts";
 import type { GatewayOptions } from "../cli/invocation.ts";
 import { agentIds, resolveAgent } from "../config/agents.ts";
 import { diffConfig, strongestEffect } from "../config/diff.ts";
@@ -56,11 +56,6 @@ function pageDir(): string | null {
   return [join(HERE, "web"), join(HERE, "..", "..", "dist", "web")].find((dir) => existsSync(join(dir, "index.html"))) ?? null;
 }
 
-const isEnded = (peer: Peer, ended: Ended): boolean =>
-  "device" in ended
-    ? peer.device === ended.device && (ended.role === null || peer.role === ended.role)
-    : peer.credential === ended.credential;
-
 /** The rooms put together. `start` may fail; whatever it began, `stop` ends. */
 export class Gateway {
   readonly core: Core;
@@ -93,7 +88,7 @@ export class Gateway {
       settings: authSettings(core, options),
       requested: (request) => this.server.hub.publish("device.pair.requested", toRequestRow(request), { scope: "operator.pairing" }),
       resolved: (answer) => this.server.hub.publish("device.pair.resolved", { ...answer, ts: clock.now() }, { scope: "operator.pairing" }),
-      disconnect: (ended) => void this.server.hub.close((peer) => isEnded(peer, ended), 4001, "credential ended"),
+      disconnect: () => void this.server.endInvalid(),
     });
     this.chats = new Conversations(core, () => this.#guideFacts());
     this.chats.onAlarm = (text) => {
@@ -178,6 +173,8 @@ export class Gateway {
       pageDir: core.config.gateway.controlUi.enabled ? pageDir() : null,
       openai: this.#openai(),
       hook: (channel, account, request) => this.chats.channels.receive(asId<ChannelId>(channel), asId<AccountId>(account), request),
+      screenHook: (channel, account, headers) =>
+        this.chats.channels.missingHeader(asId<ChannelId>(channel), asId<AccountId>(account), headers),
     };
   }
 

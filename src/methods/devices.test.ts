@@ -94,7 +94,9 @@ test("a request is listed, approved by one who holds its scopes, and shown as co
   const [paired] = r.methods["device.pair.list"].run()["paired"] as Record<string, unknown>[];
   assert.equal(paired!["connected"], true);
   assert.ok(!JSON.stringify(paired).includes("Hash"), "hashes of tokens stay inside");
-  const renamed = await r.methods["device.pair.rename"].run({ deviceId: id("a"), label: " my\u202e phone\n" });
+  const label = " my\u202e phone\n";
+  await assert.rejects(() => r.methods["device.pair.rename"].run({ deviceId: id("a"), label }, caller(["operator.pairing"])), forbidden);
+  const renamed = await r.methods["device.pair.rename"].run({ deviceId: id("a"), label }, ADMIN);
   assert.equal(renamed.device["displayName"], "my phone");
   r.close();
 });
@@ -175,6 +177,12 @@ test("a named token is shown once, cannot exceed its maker, and ends with its so
     [["ci", ["operator.read"]]],
   );
   assert.ok(!JSON.stringify(tokens).includes(made.token));
+  const plain = await create({ name: "plain", scopes: ["operator.read"] }, ADMIN);
+  assert.equal(plain.expiresAt! - plain.createdAt, 90 * 86_400_000, "90 days, unless another time is named");
+  const endless = await create({ name: "endless", scopes: ["operator.read"], expiresInMs: null }, ADMIN);
+  assert.equal(endless.expiresAt, null);
+  for (const { id } of [plain, endless]) await r.methods["tokens.revoke"].run({ id });
+  r.ended.length = 0;
   await assert.rejects(() => create({ name: "x", scopes: ["operator.admin"] }, caller(["operator.write"])), forbidden);
   assert.deepEqual(await r.methods["tokens.revoke"].run({ id: made.id }), { id: made.id, revoked: true });
   assert.deepEqual(r.ended, [{ credential: made.id }]);

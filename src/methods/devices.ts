@@ -2,6 +2,7 @@ import type { Auth } from "../auth/open.ts";
 import type { Approver, DeviceRequestRow, PairedDevice, Role } from "../auth/devices.ts";
 import { OPERATOR_SCOPES } from "../auth/scopes.ts";
 import { GatewayError } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Hub } from "../protocol/hub.ts";
 import type { Caller, MethodTable } from "../protocol/method.ts";
 
@@ -40,8 +41,8 @@ export function devicesMethods(deps: DevicesDeps) {
     },
     "device.pair.rename": {
       scope: "operator.pairing",
-      run: async ({ deviceId, label }: { deviceId: string; label: string }) => ({
-        device: toPairedRow(await devices.rename(deviceId, toLabel(label)), connected(deps)),
+      run: async ({ deviceId, label }: { deviceId: string; label: string }, caller: Caller) => ({
+        device: toPairedRow(await devices.rename(deviceId, toLabel(label), toApprover(caller)), connected(deps)),
       }),
     },
     "device.pair.setupCode": { scope: "operator.admin", run: (params: SetupParams, caller: Caller) => setupCode(deps, params, caller) },
@@ -64,9 +65,10 @@ export function devicesMethods(deps: DevicesDeps) {
     },
     "tokens.create": {
       scope: "operator.admin",
-      run: async (params: { name: string; scopes: string[]; expiresInMs?: number }, caller: Caller) => {
+      run: async (params: { name: string; scopes: string[]; expiresInMs?: number | null }, caller: Caller) => {
+        const { expiresInMs = LIMITS.serviceTokenMs, scopes } = params;
         const { row, token } = await tokens.create(
-          { ...params, name: toLabel(params.name) },
+          { name: toLabel(params.name), scopes, ...(expiresInMs === null ? {} : { expiresInMs }) },
           { scopes: caller.scopes, name: nameOf(caller) },
         );
         return { ...row, token: token.reveal() };

@@ -1,6 +1,6 @@
 /** JSON Schema, as far as it is used here. */
 export type JsonSchema = {
-  type?: string;
+  type?: string | readonly string[];
   required?: readonly string[];
   properties?: Readonly<Record<string, JsonSchema>>;
   additionalProperties?: boolean;
@@ -68,7 +68,8 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
     {
       name: text(64),
       scopes: { type: "array", minItems: 1, maxItems: 16, items: text(64) },
-      expiresInMs: { type: "integer", minimum: 60_000 },
+      // Left out: 90 days. Null: the token does not expire.
+      expiresInMs: { type: ["integer", "null"], minimum: 60_000 },
     },
     ["name", "scopes"],
   ),

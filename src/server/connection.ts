@@ -9,11 +9,14 @@ import { LIMITS } from "../core/limits.ts";
 import { encodeError, encodeEvent, encodeResult } from "../protocol/frames.ts";
 import type { Peer } from "../protocol/hub.ts";
 import { NOT_JSON, readFrame, readHead, readLargeFrame } from "../protocol/scan.ts";
+import { Share, type ByteBudget } from "./budget.ts";
+import type { CredentialWatch } from "./credential-watch.ts";
 import { type Asker, type Dispatch, type Request, toRequest } from "./dispatch.ts";
 import { helloOk, shakeHands, toPeer, type Failed, type Passed } from "./handshake.ts";
-import { limitBacklog, type Member, type Members } from "./hub.ts";
+import type { Member, Members } from "./hub.ts";
 import type { ServerDeps } from "./ports.ts";
 import type { Scheduler, Waiting } from "./scheduler.ts";
+import type { SocketTable } from "./socket-table.ts";
 import type { Stranger, Strangers } from "./strangers.ts";
 import { WsSocket } from "./ws-socket.ts";
 
@@ -24,6 +27,10 @@ export type ConnectionContext = {
   dispatch: Dispatch;
   scheduler: Scheduler;
   strangers: Strangers;
+  sockets: SocketTable;
+  watch: CredentialWatch;
+  /** Bytes of requests that are held, over all clients. */
+  held: ByteBudget;
   /** Sorted names of the served methods. */
   methodNames: readonly string[];
   /** The presence has changed; tell the others. */
@@ -38,6 +45,7 @@ export class Connection implements Waiting {
   readonly #facts: PeerFacts;
   readonly #remote: string;
   readonly #socket: WsSocket;
+  readonly #raw: Socket;
   readonly #stranger: Stranger;
   readonly #nonce = randomUUID();
   readonly #closed = new AbortController();
@@ -50,6 +58,14 @@ export class Connection implements Waiting {
   #running = 0;
   #asker: Asker | null = null;
   #peer: Peer | null = null;
+  /** The client has to read before more of its requests are read. */
+  #paused = false;
+  /** What the requests in the queue and in work hold, and the large one that is arriving. */
+  #share: Share | null = null;
+  #arriving = 0;
+  /** The large request that arrives was not refused for its size: there is no room for it. */
+  #noRoom = false;
+  #unwatch: (() => void) | null = null;
 
   constructor(
     context: ConnectionContext,
@@ -68,9 +84,14 @@ export class Connection implements Waiting {
           ? this.#socket.close(1008, "handshake timeout")
           : this.#socket.close(1013, "too many connections that have not signed in"),
     };
-    this.#socket = new WsSocket(upgrade.request, upgrade.socket, upgrade.head, {
+    this.#raw = upgrade.socket;
+    this.#raw.on("close", () => context.members.backlog.forget(this.#socket));
+    this.#socket = new WsSocket(upgrade.request, upgrade.socket, {
       message: (data) => this.#message(data),
-      allowance: (head) => this.#allowance(head),
+      broken: (err) => this.broken(err),
+      closing: () => context.sockets.close(this.#raw),
+      drained: () => this.#drained(),
+      allowance: (head, declared) => this.#allowance(head, declared),
       oversized: (head) => this.#oversized(head),
       frame: () => this.#frame(),
       ended: (code, reason) => this.#ended(code, reason),
@@ -78,15 +99,22 @@ export class Connection implements Waiting {
     context.strangers.add(this.#stranger);
     const challenge = { nonce: this.#nonce, ts: context.deps.clock.now(), capabilities: context.deps.capabilities };
     this.#socket.sendText(encodeEvent("connect.challenge", challenge));
+    // Last: what the client sent along with its upgrade is handled in here.
+    this.#socket.start(upgrade.head);
   }
 
-  /** Ends the connection from our side. */
-  close(code: number, reason: string): void {
-    this.#socket.close(code, reason);
+  /** A defect of ours in handling this connection: it ends, the others go on. */
+  broken(err: unknown): void {
+    this.#context.deps.log.error("a connection failed unexpectedly", {
+      cause: reasonOf(err),
+      stack: err instanceof Error ? err.stack : undefined,
+    });
+    this.#socket.close(1011, "internal error");
   }
 
   startNext(): boolean {
     if (this.#queueHead >= this.#queue.length || this.#running >= LIMITS.connectionConcurrency || !this.#socket.open) return false;
+    if (this.#mustRead()) return false;
     const data = this.#queue[this.#queueHead++]!;
     this.#queuedBytes -= data.length;
     if (this.#queueHead === this.#queue.length) {
@@ -95,6 +123,22 @@ export class Connection implements Waiting {
     }
     this.#start(data);
     return this.#queueHead < this.#queue.length && this.#running < LIMITS.connectionConcurrency;
+  }
+
+  /** A client that does not read its answers gets no more of them: its requests stay where they are, in the end with the client. */
+  #mustRead(): boolean {
+    if (!this.#paused && this.#socket.waitingBytes > LIMITS.pausedReadingBytes) {
+      this.#paused = true;
+      this.#socket.pause();
+    }
+    return this.#paused;
+  }
+
+  #drained(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#socket.resume();
+    this.#context.scheduler.wake(this);
   }
 
   #frame(): void {
@@ -106,14 +150,8 @@ export class Connection implements Waiting {
     switch (this.#state) {
       case "challenged":
         this.#state = "connecting";
-        this.#stranger.busy = true;
-        this.#shakeHands(data).catch((err: unknown) => {
-          this.#context.deps.log.error("a handshake failed unexpectedly", {
-            cause: reasonOf(err),
-            stack: err instanceof Error ? err.stack : undefined,
-          });
-          this.#socket.close(1011, "internal error");
-        });
+        this.#context.strangers.occupy(this.#stranger);
+        this.#shakeHands(data).catch((err: unknown) => this.broken(err));
         break;
       case "connecting":
         this.#early.push(data);
@@ -146,9 +184,14 @@ export class Connection implements Waiting {
     const { deps, members, strangers } = this.#context;
     const peer = toPeer(passed, asId<ConnId>(randomUUID()), this.#remote, deps.clock.now());
     const caps = new Set(passed.params.caps ?? []);
+    // It may have been revoked while the handshake waited for the store.
+    this.#unwatch = this.#context.watch.add(passed.verified, () => this.#socket.close(4001, "credential ended"));
+    if (!this.#unwatch) return this.#socket.close(4001, "credential ended");
     this.#state = "open";
     this.#peer = peer;
+    this.#share = new Share(this.#context.held, peer.credential);
     strangers.remove(this.#stranger);
+    this.#context.sockets.move(this.#raw, "member");
     this.#socket.raiseLimit(LIMITS.frameBytes);
     const held = new Set<string>(OPERATOR_SCOPES.filter((scope) => satisfies(peer.scopes, scope)));
     const may = (scope: string): boolean => held.has(scope);
@@ -192,16 +235,26 @@ export class Connection implements Waiting {
   #answer(text: string): void {
     if (!this.#socket.open) return;
     this.#socket.sendText(text);
-    limitBacklog(this.#socket);
+    this.#context.members.limit(this.#socket);
+    this.#mustRead();
   }
 
-  #allowance(head: Buffer): number {
+  /** The room for a large message is reserved before it is kept. */
+  #allowance(head: Buffer, declared: number | null): number {
     const { method } = readHead(head);
-    return this.#state === "open" && method !== null ? (this.#context.dispatch.limitOf(method) ?? 0) : 0;
+    const limit = this.#state === "open" && method !== null ? (this.#context.dispatch.limitOf(method) ?? 0) : 0;
+    const needed = Math.min(declared ?? limit, limit);
+    if (limit === 0 || (declared !== null && declared > limit)) return limit;
+    this.#noRoom = !this.#share!.take(needed);
+    if (this.#noRoom) return 0;
+    this.#arriving = needed;
+    return limit;
   }
 
   #oversized(head: Buffer): void {
     const { id, method } = readHead(head);
+    this.#arrived();
+    if (this.#noRoom) return this.#context.dispatch.refuse(id, method, noRoom(), this.#asker!);
     const limit = method === null ? null : this.#context.dispatch.limitOf(method);
     const text =
       method === null
@@ -213,7 +266,13 @@ export class Connection implements Waiting {
     this.#context.dispatch.refuse(id, method, new GatewayError("INVALID_REQUEST", text, details), this.#asker!);
   }
 
+  #arrived(): void {
+    this.#share?.give(this.#arriving);
+    this.#arriving = 0;
+  }
+
   #enqueue(data: Buffer): void {
+    this.#arrived();
     const waiting = this.#queue.length - this.#queueHead;
     if (waiting >= LIMITS.connectionQueue || this.#queuedBytes + data.length > LIMITS.connectionQueueBytes) {
       const { id, method } = readHead(data);
@@ -222,6 +281,10 @@ export class Connection implements Waiting {
         details: { code: "CONNECTION_QUEUE_FULL" },
       });
       return this.#context.dispatch.refuse(id, method, busy, this.#asker!);
+    }
+    if (!this.#share!.take(data.length)) {
+      const { id, method } = readHead(data);
+      return this.#context.dispatch.refuse(id, method, noRoom(), this.#asker!);
     }
     this.#queue.push(data);
     this.#queuedBytes += data.length;
@@ -234,26 +297,29 @@ export class Connection implements Waiting {
       void this.#startLarge(data);
       return;
     }
-    let request: Request;
+    let running: Promise<void> | void = undefined;
     try {
-      request = toRequest(readFrame(data));
+      running = this.#run(toRequest(readFrame(data)), data.length);
     } catch (err) {
-      return this.#badFrame(data, err);
+      this.#badFrame(data, err);
     }
-    this.#run(request, data.length);
+    if (running) this.#running++;
+    if (running) void running.then(() => this.#finished(data.length));
+    else this.#share?.give(data.length);
   }
 
   async #startLarge(data: Buffer): Promise<void> {
+    const bytes = data.length;
     try {
-      this.#run(toRequest(await readLargeFrame(data, turnOfTheLoop)), data.length);
+      await this.#run(toRequest(await readLargeFrame(data, turnOfTheLoop)), bytes);
     } catch (err) {
       this.#badFrame(data, err);
     } finally {
-      this.#finished();
+      this.#finished(bytes);
     }
   }
 
-  #run(request: Request, bytes: number): void {
+  #run(request: Request, bytes: number): Promise<void> | void {
     const limit = this.#context.dispatch.limitOf(request.method);
     if (limit !== null && bytes > limit) {
       const error = new GatewayError("INVALID_REQUEST", `invalid ${request.method} request: larger than ${limit} bytes`, {
@@ -261,14 +327,12 @@ export class Connection implements Waiting {
       });
       return this.#context.dispatch.refuse(request.id, request.method, error, this.#asker!);
     }
-    const running = this.#context.dispatch.run(request, this.#asker!);
-    if (!running) return;
-    this.#running++;
-    void running.then(() => this.#finished());
+    return this.#context.dispatch.run(request, this.#asker!);
   }
 
-  #finished(): void {
+  #finished(bytes: number): void {
     this.#running--;
+    this.#share?.give(bytes);
     if (this.#queueHead < this.#queue.length) this.#context.scheduler.wake(this);
   }
 
@@ -289,6 +353,8 @@ export class Connection implements Waiting {
     this.#state = "ended";
     strangers.remove(this.#stranger);
     scheduler.forget(this);
+    this.#unwatch?.();
+    this.#share?.give();
     this.#queue = [];
     this.#queueHead = 0;
     this.#early = [];
@@ -300,6 +366,12 @@ export class Connection implements Waiting {
     if (wasShown) this.#context.presenceChanged();
   }
 }
+
+const noRoom = (): GatewayError =>
+  new GatewayError("UNAVAILABLE", "the gateway holds too many large requests right now; send it again", {
+    retryAfterMs: 1_000,
+    details: { code: "REQUEST_MEMORY_FULL" },
+  });
 
 /** A command of the CLI connects for one request; a line for each would bury the others. */
 const logLevelOf = (peer: Peer): "debug" | "info" => (["cli", "probe"].includes(peer.client.mode) ? "debug" : "info");

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ERRORS, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { Share } from "./budget.ts";
 
 export const PRODUCT = "openclaw-gateway";
 /** Tells our own programs that a gateway of ours answers here. It is no secret and proves nothing. */
@@ -36,18 +37,25 @@ export class Exchange {
   readonly query: URLSearchParams;
   /** Aborts when the client has gone before the answer was complete. */
   readonly signal: AbortSignal;
+  /** Where the bytes of the body are counted while they are held. Set before a route runs. */
+  share: Share | null = null;
+  /** The caller has shown a good credential. */
+  proved = false;
+  readonly #gone = new AbortController();
+  /** The connection is in no state to carry another request. */
+  #last = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, basePath = "") {
     const url = withoutBase(request.url ?? "/", basePath);
     const mark = url.indexOf("?");
-    const gone = new AbortController();
     this.request = request;
     this.response = response;
     this.path = mark < 0 ? url : url.slice(0, mark);
     this.query = new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1));
-    this.signal = gone.signal;
+    this.signal = this.#gone.signal;
     response.on("close", () => {
-      if (!response.writableFinished) gone.abort();
+      if (!response.writableFinished) this.#gone.abort();
+      this.share?.give();
     });
     for (const [name, value] of Object.entries(COMMON_HEADERS)) response.setHeader(name, value);
   }
@@ -68,7 +76,15 @@ export class Exchange {
 
   bytes(status: number, type: string, body: Buffer, headers: Readonly<Record<string, string>> = {}): void {
     if (this.response.headersSent) return;
-    this.response.writeHead(status, { "cache-control": "no-store", ...headers, "content-type": type, "content-length": body.length });
+    // A stranger's body that nobody wants is not read to its end: the connection closes with the answer.
+    const last = this.#last || (!this.proved && hasBody(this.request) && !this.request.complete);
+    this.response.writeHead(status, {
+      "cache-control": "no-store",
+      ...headers,
+      "content-type": type,
+      "content-length": body.length,
+      ...(last ? { connection: "close" } : {}),
+    });
     this.response.end(this.request.method === "HEAD" ? undefined : body);
   }
 
@@ -83,26 +99,50 @@ export class Exchange {
     this.fault(ERRORS[err.code].http, type, err.message, err.fix === undefined ? retry : { ...retry, fix: err.fix });
   }
 
-  /** The request body. Rejects with GatewayError TOO_LARGE, or INVALID_REQUEST when it comes too slowly or is cut. */
+  /** The credential of the caller has ended: what runs for it is aborted, and the connection ends at once. */
+  revoke(): void {
+    this.#last = true;
+    this.#gone.abort();
+    if (this.response.headersSent) this.response.destroy();
+    else this.fault(401, "unauthorized", "the credential has ended");
+  }
+
+  /**
+   * The request body. Rejects with GatewayError TOO_LARGE, INVALID_REQUEST when it comes too slowly or is cut, UNAVAILABLE when too
+   * much is held already. After that the connection closes, unless a proved caller only has to send the rest for nothing.
+   */
   body(limitBytes: number): Promise<Buffer> {
     const { request } = this;
     const tooLarge = new GatewayError("TOO_LARGE", `the request body is larger than ${limitBytes} bytes`);
     if (Number(request.headers["content-length"] ?? 0) > limitBytes) return Promise.reject(tooLarge);
+    if (request.destroyed) return Promise.reject(new GatewayError("INVALID_REQUEST", "the request body was cut"));
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
       let size = 0;
-      const slow = setTimeout(() => stop(new GatewayError("INVALID_REQUEST", "the request body came too slowly")), LIMITS.httpBodyMs);
+      let over = false;
+      const slow = setTimeout(() => {
+        this.#last = true;
+        stop(new GatewayError("INVALID_REQUEST", "the request body came too slowly"));
+      }, LIMITS.httpBodyMs);
       const stop = (err: GatewayError): void => {
+        if (over) return;
+        over = true;
         clearTimeout(slow);
+        chunks.length = 0;
+        this.share?.give();
         request.pause();
         reject(err);
       };
       request.on("data", (chunk: Buffer) => {
+        if (over) return;
         size += chunk.length;
         if (size > limitBytes) stop(tooLarge);
+        else if (this.share?.take(chunk.length) === false) stop(noRoom());
         else chunks.push(chunk);
       });
       request.on("end", () => {
+        if (over) return;
+        over = true;
         clearTimeout(slow);
         resolve(Buffer.concat(chunks));
       });
@@ -110,3 +150,9 @@ export class Exchange {
     });
   }
 }
+
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+
+const noRoom = (): GatewayError =>
+  new GatewayError("UNAVAILABLE", "too many request bodies are held right now; send it again", { retryAfterMs: 5_000 });

@@ -23,11 +23,13 @@ export function hookRoutes(deps: ServerDeps): HttpRoute[] {
     const found = PATH.exec(exchange.path);
     if (!found || !deps.hook) throw new GatewayError("NOT_FOUND", "there is nothing here");
     const [, channel = "", account = "default"] = found;
-    const body = exchange.request.method === "POST" ? await exchange.body(LIMITS.hookBodyBytes) : Buffer.alloc(0);
+    const { method = "GET", url = "" } = exchange.request;
     const headers = Object.fromEntries(
       Object.entries(exchange.request.headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, [value].flat()[0]!]])),
     );
-    const { method = "GET", url = "" } = exchange.request;
+    const missing = deps.screenHook(channel, account, headers);
+    if (missing !== null && method === "POST") return exchange.fault(401, "bad_signature", `the request carries no ${missing} header`);
+    const body = method === "POST" ? await exchange.body(LIMITS.hookBodyBytes) : Buffer.alloc(0);
     const query = url.includes("?") ? url.slice(url.indexOf("?") + 1) : "";
     const answer = await deps
       .hook(channel, account, { method, path: exchange.path, query, headers, body })

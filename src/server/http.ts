@@ -2,6 +2,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { PeerFacts, Verified } from "../auth/admission.ts";
 import { satisfies } from "../auth/scopes.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Backlog } from "./backlog.ts";
+import { ByteBudget, Share } from "./budget.ts";
+import type { CredentialWatch } from "./credential-watch.ts";
 import { Exchange } from "./exchange.ts";
 import { OpenAiRoutes } from "./openai.ts";
 import { hookRoutes } from "./hooks.ts";
@@ -26,6 +30,9 @@ export type HttpRoute = {
 /** What the checks before any route found out; null when the request was refused and answered. */
 export type Screened = { facts: PeerFacts; peer: string };
 
+/** What requests share with the WebSockets of the same server. */
+export type Shared = { watch: CredentialWatch; held: ByteBudget; backlog: Backlog };
+
 /** Routes of the page that the browser may ask for directly. */
 const PAGE_ROUTES = ["/", "/chat", "/chat/*"] as const;
 
@@ -37,9 +44,17 @@ export class HttpFront {
   readonly #page: Page | null;
   readonly #exact = new Map<string, HttpRoute[]>();
   readonly #prefixes: HttpRoute[] = [];
+  readonly #shared: Shared;
+  /** Bodies of requests that have proved nothing. */
+  readonly #unproved = new ByteBudget(LIMITS.unprovedBodyBytes, LIMITS.unprovedBodyBytesPerPeer);
 
-  constructor(deps: ServerDeps) {
+  constructor(deps: ServerDeps, shared: Shared) {
     this.#deps = deps;
+    this.#shared = shared;
+    deps.metrics.sample("gateway_server_held_request_bytes", () => [
+      { labels: { proved: "yes" }, value: shared.held.held },
+      { labels: { proved: "no" }, value: this.#unproved.held },
+    ]);
     this.#startedAt = deps.clock.now();
     this.#page = openPage(deps);
     this.routes = [...this.#probes(), ...this.#observation(), ...this.#pages(), ...new OpenAiRoutes(deps).routes, ...hookRoutes(deps)];
@@ -56,6 +71,11 @@ export class HttpFront {
   screen(request: IncomingMessage, refuse: (status: number, type: string, message: string) => void): Screened | null {
     const surface = this.#deps.surface();
     const { headers, socket } = request;
+    // Node keeps the first; a proxy in front may have looked at another one.
+    if (request.headersDistinct["host"]?.length !== 1) {
+      refuse(400, "bad_request", "a request must have exactly one Host header");
+      return null;
+    }
     if (!hostAllowed(headers.host, socket.localAddress, surface)) {
       refuse(
         403,
@@ -109,13 +129,34 @@ export class HttpFront {
     const route = this.#find(exchange);
     if (!route) return;
     let caller: Verified | null = null;
+    exchange.share = new Share(this.#unproved, screened.peer);
     if (route.auth !== "public" && route.auth !== "static" && route.auth !== "signed") {
       const found = this.#authorize(exchange, screened.facts, route.auth);
       if (!found) return;
       caller = found;
+      const unwatch = this.#shared.watch.add(found, () => exchange.revoke());
+      if (!unwatch) return exchange.revoke();
+      exchange.response.on("close", unwatch);
+      exchange.share = new Share(this.#shared.held, found.credential);
+      exchange.proved = true;
       proved();
     }
     await route.run(exchange, caller);
+    this.#limitBacklog(exchange);
+  }
+
+  /** An answer that its client does not read counts like what waits for a WebSocket. */
+  #limitBacklog({ response }: Exchange): void {
+    if (response.destroyed || response.writableFinished) return;
+    const { backlog } = this.#shared;
+    const reader = {
+      get waitingBytes() {
+        return response.writableFinished ? 0 : Math.max(response.writableLength, response.socket?.writableLength ?? 0);
+      },
+      cut: () => void response.destroy(),
+    };
+    response.on("close", () => backlog.forget(reader));
+    backlog.note(reader);
   }
 
   #find(exchange: Exchange): HttpRoute | null {

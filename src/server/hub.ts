@@ -3,6 +3,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { Metrics } from "../core/metrics.ts";
 import { encodeBroadcast, encodeEvent } from "../protocol/frames.ts";
 import type { Audience, Hub, Peer } from "../protocol/hub.ts";
+import { Backlog } from "./backlog.ts";
 import type { WsSocket } from "./ws-socket.ts";
 
 /** A connection after its handshake, as the hub needs it. */
@@ -27,9 +28,12 @@ export class Members implements Hub {
   readonly #members = new Map<ConnId, Member>();
   readonly #topics = new Map<string, Set<Member>>();
   readonly #metrics: Metrics;
+  /** What waits to be read, of all. */
+  readonly backlog: Backlog;
 
   constructor(metrics: Metrics) {
     this.#metrics = metrics;
+    this.backlog = new Backlog(metrics);
     metrics.sample("gateway_server_clients", () => this.#members.size);
   }
 
@@ -68,7 +72,7 @@ export class Members implements Hub {
       if (encoded.shared) member.socket.sendParts(`${encoded.head}${seq}`, encoded.shared);
       else member.socket.sendText(`${encoded.head}${seq}${encoded.tail}`);
       delivered++;
-      limitBacklog(member.socket);
+      this.limit(member.socket);
     }
     if (delivered > 0) this.#metrics.count("gateway_server_events_total", { event }, delivered);
     if (dropped > 0) this.#metrics.count("gateway_server_events_dropped_total", { event }, dropped);
@@ -78,7 +82,7 @@ export class Members implements Hub {
     const member = this.#members.get(conn);
     if (!member) return;
     member.socket.sendText(encodeEvent(event, payload));
-    limitBacklog(member.socket);
+    this.limit(member.socket);
   }
 
   /** A broadcast event, with `seq`, to one connection only. */
@@ -87,7 +91,7 @@ export class Members implements Hub {
     if (!member) return;
     const { head, tail } = encodeBroadcast(event, payload, stateVersion);
     member.socket.sendText(`${head}${++member.seq}${tail}`);
-    limitBacklog(member.socket);
+    this.limit(member.socket);
   }
 
   watch(conn: ConnId, topic: string): void {
@@ -135,6 +139,15 @@ export class Members implements Hub {
     }
   }
 
+  /** Ends a client that does not read what it asked for: by its own limit, or because it holds the most of what all may hold. */
+  limit(socket: WsSocket): void {
+    if (socket.waitingBytes > LIMITS.clientBufferBytes && socket.open) {
+      this.#metrics.count("gateway_server_slow_clients_ended_total", { why: "own" });
+      socket.close(1008, "slow consumer");
+    }
+    this.backlog.note(socket);
+  }
+
   #hears(member: Member, audience: Audience): boolean {
     if (audience.scope !== undefined && !member.may(audience.scope)) return false;
     return audience.cap === undefined || member.caps.has(audience.cap);
@@ -154,9 +167,4 @@ export class Members implements Hub {
     watchers?.delete(member);
     if (watchers?.size === 0) this.#topics.delete(topic);
   }
-}
-
-/** Ends a client that does not read what it asked for. */
-export function limitBacklog(socket: WsSocket): void {
-  if (socket.waitingBytes > LIMITS.clientBufferBytes) socket.close(1008, "slow consumer");
 }

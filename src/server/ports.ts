@@ -67,6 +67,11 @@ export type ServerDeps = {
   openai: OpenAiPort | null;
   /** Takes what a chat platform pushes; throws NOT_FOUND when no account takes pushes there. Null: nothing does. */
   hook: ((channel: string, account: string, request: HookRequest) => Promise<HookAnswer>) | null;
+  /**
+   * Asked before the body of a push is read: the header without which its signature cannot be good, or null. Throws as `hook` does when
+   * no account takes pushes there.
+   */
+  screenHook: (channel: string, account: string, headers: HookRequest["headers"]) => string | null;
 };
 
 /** A pushed request; `headers` in lower case, the first of each name. */

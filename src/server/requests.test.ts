@@ -48,6 +48,7 @@ const METHODS: MethodTable = {
     },
   },
   "config.set": { scope: "operator.admin", run: () => ({}) },
+  "config.get": { scope: "operator.read", maxBytes: 1_000, run: () => ({}) },
 };
 
 const chat = (message: string): string =>
@@ -193,6 +194,41 @@ describe("requests", () => {
     }
     assert.ok(outcomes.get("ok")! >= LIMITS.connectionQueue, JSON.stringify([...outcomes]));
     flood.close();
+  });
+
+  test("exactly LIMITS.connectionQueue requests of a connection wait, in bytes as well; one more is refused", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gate.opened = promise;
+    const full = await connect(room, { scopes: ["operator.write"] });
+    const wait = (id: string): void => full.send({ type: "req", id, method: "agent.wait", params: { runId: "r" } });
+    for (let i = 0; i < LIMITS.connectionConcurrency; i++) wait(`running${i}`);
+    for (let i = 0; i < LIMITS.connectionQueue; i++) wait(`waiting${i}`);
+    for (let i = 0; i < 3; i++) wait(`refused${i}`);
+    for (let i = 0; i < 3; i++) {
+      const answer = await full.next((frame) => frame.type === "res");
+      assert.deepEqual([answer.id, answer.error!.details!["code"]], [`refused${i}`, "CONNECTION_QUEUE_FULL"]);
+    }
+    full.ws.terminate();
+    const large = await connect(room, { scopes: ["operator.write"] });
+    for (let i = 0; i < LIMITS.connectionConcurrency; i++)
+      large.send({ type: "req", id: `running${i}`, method: "agent.wait", params: { runId: "r" } });
+    for (let i = 0; i < 4; i++) large.send(chat(JSON.stringify("a".repeat(19_000_000))));
+    const answer = await large.next((frame) => frame.type === "res");
+    assert.equal(answer.error!.details!["code"], "CONNECTION_QUEUE_FULL", "the fourth of 19 MB");
+    large.ws.terminate();
+    resolve();
+  });
+
+  test("a request larger than its method allows is refused, also when it is small for others", async () => {
+    const request = (bytes: number): string => `{"type":"req","id":"own","method":"config.get"}`.padEnd(bytes, " ");
+    raw.send(request(1_000));
+    assert.equal((await answerTo(raw, "own")).ok, true);
+    raw.send(request(1_001));
+    assert.deepEqual((await answerTo(raw, "own")).error, {
+      code: "INVALID_REQUEST",
+      message: "invalid config.get request: larger than 1000 bytes",
+      details: { code: "REQUEST_TOO_LARGE", limitBytes: 1_000 },
+    });
   });
 
   test("one client's flood does not push another one's request behind its own", async () => {

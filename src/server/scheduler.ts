@@ -4,6 +4,8 @@ import { LIMITS } from "../core/limits.ts";
 export type Waiting = {
   /** Starts the next request; false when nothing can be started right now. */
   startNext(): boolean;
+  /** What `startNext` threw; it must end this connection and nothing else. */
+  broken(err: unknown): void;
 };
 
 /**
@@ -32,12 +34,21 @@ export class Scheduler {
     for (const connection of this.#ready) {
       this.#ready.delete(connection);
       // Back to the end of the line; a set is walked in the order of insertion, also over what is added meanwhile.
-      if (connection.startNext()) this.#ready.add(connection);
+      if (startsMore(connection)) this.#ready.add(connection);
       if (performance.now() >= until) break;
     }
     if (this.#ready.size > 0 && !this.#scheduled) {
       this.#scheduled = true;
       setImmediate(() => this.#slice());
     }
+  }
+}
+
+function startsMore(connection: Waiting): boolean {
+  try {
+    return connection.startNext();
+  } catch (err) {
+    connection.broken(err);
+    return false;
   }
 }

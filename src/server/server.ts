@@ -1,9 +1,13 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server as HttpServer } from "node:http";
+import { createServer as createHttpServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { contain } from "../core/contain.ts";
+import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Hub } from "../protocol/hub.ts";
 import { hasValidator } from "../protocol/validate.ts";
+import { ByteBudget } from "./budget.ts";
 import { Connection, type ConnectionContext } from "./connection.ts";
+import { CredentialWatch } from "./credential-watch.ts";
 import { Dispatch } from "./dispatch.ts";
 import { withoutBase } from "./exchange.ts";
 import { HttpFront, type HttpRoute } from "./http.ts";
@@ -11,6 +15,7 @@ import { Members } from "./hub.ts";
 import { portHolder, portTaken } from "./listen.ts";
 import type { ServerDeps } from "./ports.ts";
 import { Scheduler } from "./scheduler.ts";
+import { SocketTable } from "./socket-table.ts";
 import { Strangers, type Stranger } from "./strangers.ts";
 import { upgradeFault } from "./ws-socket.ts";
 
@@ -29,6 +34,8 @@ export type Server = {
   readonly routes: readonly HttpRoute[];
   /** Opens the port on every address (port 0: a free one). Throws GatewayError CONFLICT when it is taken. */
   listen(addresses: readonly string[], port: number): Promise<Listening>;
+  /** Ends connections and running requests whose credential has ended (close code 4001). Returns how many. */
+  endInvalid(): number;
   /** Tells the clients, closes everything within LIMITS.stopMs. `restartExpectedMs`: when they may come back. */
   stop(reason: string, restartExpectedMs?: number): Promise<void>;
 };
@@ -37,6 +44,14 @@ export type Server = {
 const HEALTH_TICKS = 2;
 /** WebSocket paths. */
 const WS_PATHS: ReadonlySet<string> = new Set(["/", "/ws"]);
+
+/** An accepted connection as HTTP sees it. */
+type HttpSocket = {
+  stranger: Stranger;
+  /** Requests on it that are not answered yet, and those of them that showed a good credential. */
+  running: number;
+  proved: number;
+};
 
 /** Builds the server; nothing happens before `listen`. */
 export function createServer(deps: ServerDeps): Server {
@@ -51,8 +66,12 @@ class GatewayServer implements Server {
   readonly #scheduler = new Scheduler();
   readonly #listeners: HttpServer[] = [];
   readonly #timers: NodeJS.Timeout[] = [];
-  /** HTTP connections between their opening and their credential. */
-  readonly #sockets = new Map<Socket, Stranger>();
+  /** Every accepted socket until it is destroyed. */
+  readonly #sockets: SocketTable;
+  /** Those that speak HTTP: not upgraded, and not told goodbye. */
+  readonly #http = new Map<Socket, HttpSocket>();
+  readonly #watch: CredentialWatch;
+  readonly #held = new ByteBudget(LIMITS.heldRequestBytes, LIMITS.heldRequestBytesPerCredential);
   #context: ConnectionContext | null = null;
   #cancelPresence: (() => void) | null = null;
   #stopping = false;
@@ -60,7 +79,10 @@ class GatewayServer implements Server {
   constructor(deps: ServerDeps) {
     this.#deps = deps;
     this.hub = new Members(deps.metrics);
-    this.#front = new HttpFront(deps);
+    this.#watch = new CredentialWatch(deps);
+    this.#front = new HttpFront(deps, { watch: this.#watch, held: this.#held, backlog: this.hub.backlog });
+    this.#sockets = new SocketTable(deps.clock, (why) => deps.metrics.count("gateway_server_sockets_destroyed_total", { why }));
+    deps.metrics.sample("gateway_server_sockets", () => this.#sockets.counts());
     this.#strangers = new Strangers(deps.clock, (why) => deps.metrics.count("gateway_server_strangers_dropped_total", { why }));
     deps.metrics.sample("gateway_server_strangers", () => this.#strangers.size);
   }
@@ -94,11 +116,16 @@ class GatewayServer implements Server {
     return { addresses: opened, port: bound };
   }
 
+  endInvalid(): number {
+    return this.#watch.recheck();
+  }
+
   async stop(reason: string, restartExpectedMs?: number): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
     for (const timer of this.#timers) clearInterval(timer);
     this.#cancelPresence?.();
+    this.#watch.stop();
     this.hub.publish("shutdown", { reason, ...(restartExpectedMs === undefined ? {} : { restartExpectedMs }) }, {});
     this.hub.close(() => true, 1012, "service restart");
     this.#strangers.dropAll();
@@ -115,6 +142,9 @@ class GatewayServer implements Server {
       dispatch,
       scheduler: this.#scheduler,
       strangers: this.#strangers,
+      sockets: this.#sockets,
+      watch: this.#watch,
+      held: this.#held,
       methodNames: Object.keys(methods).toSorted(),
       presenceChanged: () => this.presenceChanged(),
     };
@@ -131,24 +161,30 @@ class GatewayServer implements Server {
       insecureHTTPParser: false,
     });
     listener.maxHeadersCount = LIMITS.httpHeaders;
-    listener.on("connection", (socket: Socket) => this.#connected(socket));
-    listener.on("request", (request, response) => {
-      const stranger = this.#sockets.get(request.socket);
-      if (stranger) stranger.busy = true;
-      response.on("close", () => this.#answered(request.socket));
-      const proved = (): void => {
-        if (stranger) this.#strangers.remove(stranger);
-      };
-      void this.#front.handle(request, response, proved);
-    });
-    listener.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => this.#upgrade(request, socket, head));
+    listener.on("connection", (socket: Socket) => this.#contained(socket, () => this.#connected(socket)));
+    listener.on("request", (request, response) => this.#contained(request.socket, () => this.#request(request, response)));
+    listener.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) =>
+      this.#contained(socket, () => this.#upgrade(request, socket, head)),
+    );
     // Without a listener Node cuts these off without a word.
-    listener.on("connect", (_request: IncomingMessage, socket: Socket) => {
-      socket.on("error", () => socket.destroy());
-      endRaw(socket, 405, { error: { message: "this is no proxy", type: "method_not_allowed" } });
-    });
-    listener.on("clientError", (err: Error & { code?: string }, socket) => this.#badRequest(err, socket as Socket));
+    listener.on("connect", (_request: IncomingMessage, socket: Socket) => this.#contained(socket, () => this.#refuseProxying(socket)));
+    listener.on("clientError", (err: Error & { code?: string }, socket) =>
+      this.#contained(socket as Socket, () => this.#badRequest(err, socket as Socket)),
+    );
     return listener;
+  }
+
+  /** A defect of ours in handling one socket ends that socket and nothing else. */
+  #contained(socket: Socket, work: () => void): void {
+    contain((err) => {
+      this.#deps.log.error("a connection failed unexpectedly", { cause: reasonOf(err), stack: err instanceof Error ? err.stack : undefined });
+      socket.destroy();
+    }, work)();
+  }
+
+  #refuseProxying(socket: Socket): void {
+    socket.on("error", () => socket.destroy());
+    this.#endRaw(socket, 405, { error: { message: "this is no proxy", type: "method_not_allowed" } });
   }
 
   /** A TCP connection is a stranger until a request on it carries a good credential. */
@@ -159,29 +195,55 @@ class GatewayServer implements Server {
       busy: false,
       drop: () => socket.destroy(),
     };
-    this.#sockets.set(socket, stranger);
+    this.#sockets.accept(socket);
+    this.#http.set(socket, { stranger, running: 0, proved: 0 });
     this.#strangers.add(stranger);
-    socket.on("close", () => {
-      this.#sockets.delete(socket);
-      this.#strangers.remove(stranger);
-    });
+    socket.on("close", () => this.#leavesHttp(socket));
   }
 
-  /** The socket is idle again: it starts over, as the newest. */
-  #answered(socket: Socket): void {
-    const stranger = this.#sockets.get(socket);
-    if (!stranger || socket.destroyed) return;
-    this.#strangers.remove(stranger);
-    stranger.busy = false;
-    this.#strangers.add(stranger);
+  /** The socket is no stranger by HTTP's rules any more: it was upgraded, told goodbye, or destroyed. */
+  #leavesHttp(socket: Socket): HttpSocket | undefined {
+    const http = this.#http.get(socket);
+    if (http) this.#strangers.remove(http.stranger);
+    this.#http.delete(socket);
+    return http;
+  }
+
+  #request(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    const http = this.#http.get(socket);
+    // Pipelined behind our last word.
+    if (!http) return void socket.destroy();
+    http.running++;
+    if (http.proved === 0) this.#strangers.occupy(http.stranger);
+    let proved = false;
+    response.on("close", () => this.#answered(socket, http, proved));
+    const prove = (): void => {
+      proved = true;
+      http.proved++;
+      this.#strangers.remove(http.stranger);
+      this.#sockets.move(socket, "exchange");
+    };
+    void this.#front.handle(request, response, prove);
+  }
+
+  /** When nothing is running on it any more, the socket starts over, as the newest stranger. */
+  #answered(socket: Socket, http: HttpSocket, proved: boolean): void {
+    http.running--;
+    if (proved) http.proved--;
+    if (socket.destroyed || !this.#http.has(socket) || http.proved > 0) return;
+    this.#sockets.move(socket, "pre-auth");
+    this.#strangers.remove(http.stranger);
+    http.stranger.busy = false;
+    this.#strangers.add(http.stranger);
+    if (http.running > 0) this.#strangers.occupy(http.stranger);
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    const stranger = this.#sockets.get(socket);
-    this.#sockets.delete(socket);
-    if (stranger) this.#strangers.remove(stranger);
+    const before = this.#leavesHttp(socket);
     socket.on("error", () => socket.destroy());
-    const refuse = (status: number, type: string, message: string): void => endRaw(socket, status, { error: { message, type } });
+    const refuse = (status: number, type: string, message: string): void => this.#endRaw(socket, status, { error: { message, type } });
+    if ((before?.running ?? 0) > 0) return refuse(400, "bad_upgrade", "an upgrade must not follow a request that is not answered yet");
     if (this.#stopping || !this.#context) return refuse(503, "unavailable", "the gateway is not serving");
     const screened = this.#front.screen(request, refuse);
     if (!screened) return;
@@ -194,22 +256,32 @@ class GatewayServer implements Server {
   }
 
   #badRequest(err: Error & { code?: string }, socket: Socket): void {
-    if (!socket.writable) return;
+    if (!socket.writable) return void socket.destroy();
     const status = err.code === "HPE_HEADER_OVERFLOW" ? 431 : err.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400;
-    endRaw(socket, status, { error: { message: "invalid HTTP request", type: "bad_request" } });
+    this.#endRaw(socket, status, { error: { message: "invalid HTTP request", type: "bad_request" } });
+  }
+
+  /** Answers on a socket that has no response object, and lets it go: after a grace it is destroyed, whatever the peer does. */
+  #endRaw(socket: Socket, status: number, body: unknown): void {
+    this.#leavesHttp(socket);
+    socket.end(rawAnswer(status, body));
+    socket.resume();
+    this.#sockets.close(socket);
   }
 
   /** One timer each for all sockets; they do nothing while nobody is connected. */
   #startTimers(): void {
+    const late = (err: unknown): void => this.#deps.log.error("a regular task of the server failed", { cause: reasonOf(err) });
     let ticks = 0;
-    const tick = setInterval(() => {
+    const tellTime = (): void => {
       if (this.hub.size === 0) return;
       this.hub.publish("tick", { ts: this.#deps.clock.now() }, { droppable: true });
       const stateVersion = this.#deps.stateVersion();
       if (++ticks % HEALTH_TICKS === 0)
         this.hub.publish("health", this.#deps.health(), { scope: "operator.read", droppable: true, stateVersion });
-    }, LIMITS.tickMs);
-    const ping = setInterval(() => this.hub.pingRemote(), LIMITS.pingMs);
+    };
+    const tick = setInterval(contain(late, tellTime), LIMITS.tickMs);
+    const ping = setInterval(contain(late, () => this.hub.pingRemote()), LIMITS.pingMs);
     for (const timer of [tick, ping]) {
       timer.unref();
       this.#timers.push(timer);
@@ -260,10 +332,7 @@ const STATUS: Readonly<Record<number, string>> = {
   503: "Service Unavailable",
 };
 
-/** Answers on a socket that has no response object. */
-function endRaw(socket: Socket, status: number, body: unknown): void {
+function rawAnswer(status: number, body: unknown): string {
   const text = JSON.stringify(body);
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS[status]}\r\nContent-Type: application/json; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
-  );
+  return `HTTP/1.1 ${status} ${STATUS[status]}\r\nContent-Type: application/json; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
 }

@@ -37,10 +37,16 @@ export class Strangers {
     const peers = this.#perPeer.get(stranger.peer) ?? new Set();
     this.#perPeer.set(stranger.peer, peers);
     peers.add(stranger);
-    this.#all.set(stranger, this.#clock.now() + stranger.deadlineMs);
+    this.#all.set(stranger, this.#clock.monotonic() + stranger.deadlineMs);
     if (peers.size > LIMITS.strangersPerPeer) this.#dropOldest(peers, stranger);
     else if (this.#all.size > LIMITS.strangers) this.#dropOldest(this.#all.keys(), stranger);
     this.#cancelSweep ??= this.#clock.after(1_000, () => this.#sweep());
+  }
+
+  /** It waits for an answer of ours from now on: its place is the last to be taken, and its deadline that of the answer. */
+  occupy(stranger: Stranger): void {
+    stranger.busy = true;
+    if (this.#all.has(stranger)) this.#all.set(stranger, this.#clock.monotonic() + LIMITS.preAuthAnswerMs);
   }
 
   /** It has proved who it is, or it has gone. */
@@ -79,8 +85,8 @@ export class Strangers {
   /** Once a second while there is somebody to watch. */
   #sweep(): void {
     this.#cancelSweep = null;
-    const now = this.#clock.now();
-    for (const [stranger, deadline] of this.#all) if (deadline <= now && !stranger.busy) this.#drop(stranger, "timeout");
+    const now = this.#clock.monotonic();
+    for (const [stranger, deadline] of this.#all) if (deadline <= now) this.#drop(stranger, "timeout");
     if (this.#all.size > 0) this.#cancelSweep ??= this.#clock.after(1_000, () => this.#sweep());
   }
 }

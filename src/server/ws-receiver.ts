@@ -3,8 +3,8 @@ import { LIMITS } from "../core/limits.ts";
 
 /** What a receiver reports. After `failed` or `closed` it reports nothing more. */
 export type WsSink = {
-  /** The head of a message that outgrows `askAboveBytes`: how many bytes it may have. */
-  allowance(head: Buffer): number;
+  /** The head of a message that outgrows `askAboveBytes`: how many bytes it may have. `declared`: its size, null when that is open. */
+  allowance(head: Buffer, declared: number | null): number;
   /** A message was larger than its allowance; the rest of it is thrown away as it arrives. */
   oversized(head: Buffer): void;
   /** A complete text message, valid UTF-8. */
@@ -190,7 +190,10 @@ export class WsReceiver {
     if (this.#declared <= this.#allowed) return;
     if (this.#received < Math.min(LIMITS.frameHeadBytes, this.#declared)) return;
     const head = Buffer.concat(this.#parts);
-    if (this.#allowed === this.#askAboveBytes) this.#allowed = Math.max(this.#sink.allowance(head), this.#askAboveBytes);
+    if (this.#allowed === this.#askAboveBytes) {
+      const whole = this.#fin && this.#fragments === 1 ? this.#declared : null;
+      this.#allowed = Math.max(this.#sink.allowance(head, whole), this.#askAboveBytes);
+    }
     if (this.#dead) return;
     if (this.#declared > this.#allowed) {
       this.#discarding = true;

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import { contain } from "../core/contain.ts";
 import { LIMITS } from "../core/limits.ts";
 import { WsReceiver } from "./ws-receiver.ts";
 
@@ -13,8 +14,6 @@ const PONG = 0x8a;
 const PONG_BACKLOG_BYTES = 65_536;
 /** Frames up to this size leave as one piece; larger ones are not copied once more. */
 const ONE_BUFFER_BYTES = 16_384;
-/** How long a closing socket may take to answer. */
-const CLOSE_GRACE_MS = 1_000;
 
 /** Why an upgrade request is not one, or null. */
 export function upgradeFault(request: IncomingMessage): string | null {
@@ -45,9 +44,15 @@ function closeReason(reason: string): Buffer {
 
 export type WsHandlers = {
   message(data: Buffer): void;
-  allowance(head: Buffer): number;
+  allowance(head: Buffer, declared: number | null): number;
   oversized(head: Buffer): void;
   frame(): void;
+  /** A defect of ours while something of the client was handled; it ends this connection and nothing else. */
+  broken(err: unknown): void;
+  /** Our last word was written: whoever counts sockets destroys this one after a grace. */
+  closing(): void;
+  /** The client has taken all that waited. */
+  drained(): void;
   /** Once, when the connection is over, with the close code that was seen or sent (1006 when there was none). */
   ended(code: number, reason: string): void;
 };
@@ -60,16 +65,18 @@ export class WsSocket {
   #corked = false;
   #closing: { code: number; reason: string } | null = null;
   #ended = false;
+  /** Bytes that the client had taken at the last ping. */
+  #taken = 0;
   /** Set by every received frame; cleared by the ping that asks for the next sign of life. */
   alive = true;
 
-  /** Answers the upgrade. `head` is what the client sent behind it. */
-  constructor(request: IncomingMessage, socket: Socket, head: Buffer, handlers: WsHandlers) {
+  /** Answers the upgrade. Nothing of the client is handled before `start`. */
+  constructor(request: IncomingMessage, socket: Socket, handlers: WsHandlers) {
     this.#socket = socket;
     this.#handlers = handlers;
     this.#receiver = new WsReceiver(
       {
-        allowance: (bytes) => handlers.allowance(bytes),
+        allowance: (bytes, declared) => handlers.allowance(bytes, declared),
         oversized: (bytes) => handlers.oversized(bytes),
         message: (data) => handlers.message(data),
         frame: () => {
@@ -88,12 +95,22 @@ export class WsSocket {
       .digest("base64");
     socket.setNoDelay(true);
     socket.setTimeout(0);
-    socket.on("data", (chunk: Buffer) => this.#receiver.push(chunk));
     socket.on("error", () => socket.destroy());
-    socket.on("end", () => socket.end());
-    socket.on("close", () => this.#end(1006, ""));
+    socket.on(
+      "close",
+      contain(handlers.broken, () => this.#end(1006, "")),
+    );
     this.#write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
-    if (head.length > 0) socket.unshift(head);
+  }
+
+  /** Handles what the client sends; `head` is what came right behind its upgrade. */
+  start(head: Buffer): void {
+    if (this.#ended) return;
+    const contained = (fn: () => void): (() => void) => contain(this.#handlers.broken, fn);
+    this.#socket.on("data", contain(this.#handlers.broken, (chunk: Buffer) => this.#receiver.push(chunk)));
+    this.#socket.on("end", contained(() => this.#finish()));
+    this.#socket.on("drain", contained(() => this.#handlers.drained()));
+    if (head.length > 0) this.#socket.unshift(head);
   }
 
   /** Bytes that the client has not taken yet. */
@@ -139,19 +156,30 @@ export class WsSocket {
     this.#write(shared);
   }
 
+  /** Asks for a sign of life. What the client has read since the last time is one as well: its pong may not be read for now. */
   ping(): void {
-    this.alive = false;
+    const taken = this.#socket.bytesWritten - this.#socket.writableLength;
+    this.alive = this.#socket.isPaused() && taken !== this.#taken;
+    this.#taken = taken;
     this.#write(frameHeader(PING, 0));
   }
 
-  /** Sends what waits and a close frame, then ends. A client that does not answer is cut after a second. */
+  /** Stops and starts reading what the client sends. */
+  pause(): void {
+    if (this.open) this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Sends what waits and a close frame, then ends. A client that does not answer is cut after LIMITS.socketCloseMs. */
   close(code: number, reason: string): void {
     if (this.#ended || this.#closing) return;
     this.#closing = { code, reason };
     this.#receiver.stop();
     this.#writeClose(code, reason);
-    this.#socket.end();
-    setTimeout(() => this.#socket.destroy(), CLOSE_GRACE_MS).unref();
+    this.#finish();
     this.#end(code, reason);
   }
 
@@ -167,8 +195,15 @@ export class WsSocket {
       this.#closing = { code, reason };
       this.#writeClose(code === 1005 ? 1000 : code, "");
     }
-    this.#socket.end();
+    this.#finish();
     this.#end(code, reason);
+  }
+
+  #finish(): void {
+    this.#socket.end();
+    // The rest of what the client sends is thrown away, so that its own end is seen.
+    this.#socket.resume();
+    this.#handlers.closing();
   }
 
   #writeClose(code: number, reason: string): void {

@@ -140,6 +140,17 @@ export function revokeGrant(store: Store, deviceId: string, role: string, at: nu
   );
 }
 
+/** Ends the live grants of devices that were approved in this way, and says which. */
+export function revokeGrantsVia(store: Store, approvedVia: string, at: number): { deviceId: string; role: string }[] {
+  const ended = store.all<{ deviceId: string; role: string }>(
+    `SELECT device_id AS deviceId, role FROM device_grants
+     WHERE revoked_at IS NULL AND device_id IN (SELECT device_id FROM devices WHERE approved_via = ?)`,
+    approvedVia,
+  );
+  for (const { deviceId, role } of ended) revokeGrant(store, deviceId, role, at);
+  return ended;
+}
+
 /** Removes the device, its grants and its requests. */
 export function removeDevice(store: Store, deviceId: string): boolean {
   store.run("DELETE FROM device_grants WHERE device_id = ?", deviceId);
@@ -170,13 +181,13 @@ export function findRequestOf(store: Store, deviceId: string, role: string): Dev
   return raw && toRequest(raw);
 }
 
-/** Inserts the request, or renews the one of the same device and role (its id stays). Keeps at most `most` of them. */
+/** Inserts the request, or renews the one with the same id: its content is the same, only when and from where it came changes. Keeps at most `most`. */
 export function saveRequest(store: Store, request: DeviceRequestRow, most: number): void {
   store.run(
     `INSERT INTO device_requests (request_id, device_id, public_key, role, scopes, reason, display_name, platform, device_family, client_id,
        client_mode, origin, remote, is_repair, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (device_id, role) DO UPDATE SET scopes = excluded.scopes, reason = excluded.reason, created_at = excluded.created_at,
-       display_name = excluded.display_name, remote = excluded.remote, origin = excluded.origin`,
+     ON CONFLICT (request_id) DO UPDATE SET reason = excluded.reason, created_at = excluded.created_at, remote = excluded.remote,
+       is_repair = excluded.is_repair`,
     request.requestId,
     request.deviceId,
     request.publicKey,

@@ -43,6 +43,17 @@ test("an unknown sender gets a code once, and is paired when it is approved", as
   store.close();
 });
 
+test("what was shown with a code is what the code approves: asking again under another name changes nothing", async () => {
+  const { store, pairings } = rig();
+  const code = (await store.write(() => pairings.request("irc", "libera", "eve!e@h", "guest")))!;
+  assert.equal(await store.write(() => pairings.request("irc", "libera", "eve!e@h", "the owner")), null);
+  const [shown] = pairings.pending();
+  assert.deepEqual([shown!.code, shown!.name], [code, "guest"]);
+  const approved = await store.write(() => pairings.approve("irc", "libera", code));
+  assert.deepEqual([approved!.sender, approved!.name], ["eve!e@h", "guest"]);
+  store.close();
+});
+
 test("at most three wait at one account, and a code ends after an hour", async () => {
   const { store, state, pairings } = rig();
   const ask = (sender: string, account = "a") => store.write(() => pairings.request("irc", account, sender, undefined));

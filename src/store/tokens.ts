@@ -56,6 +56,11 @@ export function findToken(store: Store, tokenHash: string): ServiceTokenRow | un
   return raw && withScopes<ServiceTokenRow>(raw);
 }
 
+export function findTokenById(store: Store, id: string): ServiceTokenRow | undefined {
+  const raw = store.get<Omit<ServiceTokenRow, "scopes"> & { scopes: string }>(`SELECT ${TOKEN} FROM service_tokens WHERE id = ?`, id);
+  return raw && withScopes<ServiceTokenRow>(raw);
+}
+
 export function removeToken(store: Store, id: string): boolean {
   return store.run("DELETE FROM service_tokens WHERE id = ?", id) > 0;
 }

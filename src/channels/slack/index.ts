@@ -54,6 +54,7 @@ export function createSlackChannel({ timings = TIMINGS, clock = systemClock }: O
     },
     run: (account, host, live, signal) => serve(account, host, live, signal, { timings, clock, known }),
     verify: async (account, signal) => ({ name: (await whoAmI(new SlackApi(account), signal)).name }),
+    receiveHeaders: ["x-slack-request-timestamp", "x-slack-signature"],
     receive: (account, request, host) => receive(account, request, host, known.intakes.get(account), clock.now()),
   };
 }

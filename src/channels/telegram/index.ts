@@ -62,6 +62,7 @@ export function createTelegramChannel({ timings = TIMINGS, clock = systemClock }
     },
     run: (account, host, live, signal) => serve(account, host, live, signal, { timings, clock, known }),
     verify: async (account, signal) => ({ name: `@${(await whoAmI(new BotApi(account), signal)).username}` }),
+    receiveHeaders: ["x-telegram-bot-api-secret-token"],
     receive: (account, request, host) => receive(account, request, host, known.sessions.get(account)),
   };
 }

@@ -57,6 +57,7 @@ export function createWebhookChannel({ clock = systemClock }: { clock?: Clock } 
       }
       return { name: new URL(account.outboundUrl).host };
     },
+    receiveHeaders: ["x-webhook-id", "x-webhook-timestamp", "x-webhook-signature"],
     receive: (account, request, host) => receive(account, request, host, clock),
   };
 }

@@ -1,0 +1,69 @@
+import type { AuthSettings } from "./credentials.ts";
+import { equals } from "./credentials.ts";
+import type { Devices, Role } from "./devices.ts";
+import type { Secret } from "../core/secret.ts";
+import type { ServiceTokens } from "./tokens.ts";
+
+/** What a sign-in rests on. It is kept with the connection or request, so that one can ask again whether it still holds. */
+export type Basis = {
+  readonly proof:
+    | { readonly kind: "shared" | "none" | "device" }
+    | { readonly kind: "user"; readonly name: string }
+    | { readonly kind: "service"; readonly id: string; readonly expiresAt: number | null };
+  /** The settings that it was checked against. */
+  readonly settings: AuthSettings;
+  /** The device that signed in, and how often its credentials had been ended by then. */
+  readonly device: { readonly id: string; readonly role: Role; readonly revision: number } | null;
+};
+
+/** The shared secret of these settings, or null when they use none. */
+export const sharedSecret = (settings: AuthSettings): Secret | null => {
+  const secret = settings.mode === "password" ? settings.password : settings.mode === "token" ? settings.token : null;
+  return secret && !secret.empty ? secret : null;
+};
+
+/** Whether the credential behind a sign-in would still be accepted. The one place that decides when connections and requests end. */
+export function stillValid(
+  basis: Basis,
+  now: { settings: AuthSettings; devices: Pick<Devices, "grant" | "revision">; tokens: Pick<ServiceTokens, "isLive"> },
+): boolean {
+  const { proof, device } = basis;
+  if (device && now.devices.revision(device.id, device.role) !== device.revision) return false;
+  switch (proof.kind) {
+    case "service":
+      return now.tokens.isLive(proof.id);
+    case "device":
+      return device !== null && now.devices.grant(device.id, device.role) !== null;
+    case "none":
+      return now.settings.mode === "none";
+    case "shared":
+      return basis.settings === now.settings || sameSecret(basis.settings, now.settings);
+    case "user":
+      return basis.settings === now.settings || (sameProxy(basis.settings, now.settings) && admitsUser(now.settings, proof.name));
+  }
+}
+
+/** Whether a user that the proxy names may come in. An empty list admits everybody whom the proxy lets in. */
+export function admitsUser(settings: AuthSettings, user: string): boolean {
+  const allowed = settings.proxy?.allowUsers ?? [];
+  return allowed.length === 0 || allowed.includes(user);
+}
+
+export function sameSecret(before: AuthSettings, next: AuthSettings): boolean {
+  const old = sharedSecret(before);
+  const present = sharedSecret(next);
+  return before.mode === next.mode && old !== null && present !== null && equals(old.reveal(), present);
+}
+
+/** Whether somebody for whom the proxy of `before` vouched would be vouched for in the same way. Further proxies change nothing. */
+function sameProxy(before: AuthSettings, next: AuthSettings): boolean {
+  if (before.mode !== next.mode || !before.proxy || !next.proxy) return false;
+  const trusted = new Set(next.trustedProxies);
+  if (!before.trustedProxies.every((address) => trusted.has(address))) return false;
+  if (before.proxy.userHeader !== next.proxy.userHeader) return false;
+  const required = new Set(before.proxy.requiredHeaders);
+  if (!next.proxy.requiredHeaders.every((header) => required.has(header))) return false;
+  const [old, present] = [before.proxy.secret, next.proxy.secret];
+  if (!old || !present) return old === present || present === null;
+  return old.header === present.header && equals(old.value.reveal(), present.value);
+}

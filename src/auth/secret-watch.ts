@@ -1,0 +1,53 @@
+import { createHmac, randomBytes } from "node:crypto";
+import type { Clock } from "../core/clock.ts";
+import { reasonOf } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { createFacts, type Facts } from "../store/facts.ts";
+import type { Store } from "../store/open.ts";
+import { sharedSecret } from "./basis.ts";
+import type { AuthSettings } from "./credentials.ts";
+import type { Devices } from "./devices.ts";
+
+/** Name of the row with the mark of the last shared secret. */
+const FACT = "auth.sharedSecret";
+
+type Mark = { salt: string; mac: string };
+
+/**
+ * Notices that the shared secret is another one than before, also when it was replaced while the gateway was stopped. What the
+ * old one alone has paired ends with it: a leaked secret must not live on in a device.
+ */
+export class SharedSecretWatch {
+  readonly #options: { store: Store; clock: Clock; log: Log; devices: Devices };
+  readonly #facts: Facts;
+
+  constructor(options: { store: Store; clock: Clock; log: Log; devices: Devices }) {
+    this.#options = options;
+    this.#facts = createFacts(options.store);
+  }
+
+  /** Settings without a shared secret change nothing: the next secret is compared with the last one that there was. */
+  check(settings: AuthSettings): void {
+    const secret = sharedSecret(settings);
+    if (!secret) return;
+    const kept = this.#kept();
+    if (kept && macOf(secret.reveal(), kept.salt) === kept.mac) return;
+    const salt = randomBytes(16).toString("base64url");
+    const mark: Mark = { salt, mac: macOf(secret.reveal(), salt) };
+    const { store, clock, log, devices } = this.#options;
+    const keep = (): void => this.#facts.set(FACT, mark, clock.now());
+    const failed = (err: unknown): void =>
+      log.error("the shared secret was not noted; the devices that it paired stay refused until a restart", { cause: reasonOf(err) });
+    if (!kept) return void store.write(keep).catch(failed);
+    devices.endSilentGrants(keep).then((count) => {
+      if (count > 0) log.warn("the shared secret was replaced: devices that it had paired without approval must sign in again", { count });
+    }, failed);
+  }
+
+  #kept(): Mark | null {
+    const value = this.#facts.get(FACT) as Partial<Mark> | null;
+    return typeof value?.salt === "string" && typeof value.mac === "string" ? (value as Mark) : null;
+  }
+}
+
+const macOf = (secret: string, salt: string): string => createHmac("sha256", salt).update(secret).digest("base64url");
