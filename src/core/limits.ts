@@ -50,6 +50,26 @@ export const LIMITS = {
   logFiles: 4,
   /** Characters of one stored tool result; cut, and marked as cut. */
   toolResultChars: 64_000,
+  /** Characters of one answer, over all messages of its turn; then the turn is stopped and what was said so far is kept. */
+  answerChars: 1_000_000,
+  /** Characters of the thinking of one turn; then the turn is stopped. */
+  thinkingChars: 1_000_000,
+  /** Tool calls of one turn; then the turn is stopped. */
+  turnToolCalls: 500,
+  /** The same tool call with the same arguments in one turn: refused from the first number on, the turn stopped at the second. */
+  toolRepeatsRefused: 10,
+  toolRepeatsStopped: 20,
+  /** Somebody in a chat who waits this long, or will have to, is told once. */
+  waitTellMs: 60_000,
+  /** Characters of the arguments of one tool call; larger ones are dropped and the call is not made. */
+  toolArgumentsChars: 1_000_000,
+  /** Tokens and US dollars that one answer of a model may claim; a larger or odd number is dropped and logged. */
+  usageTokens: 1_000_000_000,
+  usageCostUsd: 1_000_000,
+  /** Characters of a provider's error text that are kept for logs and operators; the rest is cut. */
+  errorDetailChars: 1_000,
+  /** Longest wait that a provider's Retry-After is taken for; a longer one counts as this long. */
+  retryAfterMaxMs: 7 * 86_400_000,
   /** Deltas are joined for this long before they are sent on. */
   deltaCoalesceMs: 40,
   /** Changes of health within this time are told together. */
@@ -224,6 +244,8 @@ export const LIMITS = {
   signInPeers: 4_096,
   /** Life of a one-time sign-in link. */
   linkMs: 600_000,
+  /** Longest life of a named token that expires; a longer one is refused. */
+  tokenLifeMs: 100 * 365 * 86_400_000,
   /** Devices that wait for approval; the oldest is forgotten. And how long they wait. */
   pendingDevices: 64,
   pendingDeviceMs: 86_400_000,

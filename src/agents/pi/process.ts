@@ -180,13 +180,32 @@ export class PiProcess {
       this.#options.log.warn("a record of Pi is not JSON", { pid: this.pid, reason: reasonOf(err) });
       return;
     }
-    if (record.type !== "response") return this.#options.onRecord(record);
+    if (typeof record !== "object" || record === null || typeof record.type !== "string") {
+      this.#options.log.warn("a record of Pi has no type", { pid: this.pid });
+      return;
+    }
+    if (record.type !== "response") return this.#deliver(record);
     const pending = this.#pending.get(String(record.id));
     if (!pending) return this.#options.log.debug("an answer of Pi that nobody waits for", { pid: this.pid, command: record["command"] });
     this.#pending.delete(String(record.id));
     clearTimeout(pending.timer);
     if (record["success"] === true) pending.resolve(record["data"]);
     else pending.reject(new PiRefusal(String(record["error"] ?? "refused")));
+  }
+
+  /** A record whose handling fails ends this process, and with it its turn, and nothing else. */
+  #deliver(record: PiRecord): void {
+    try {
+      this.#options.onRecord(record);
+    } catch (err) {
+      this.#options.log.error("a record of Pi could not be handled; its process is ended", {
+        pid: this.pid,
+        type: record.type,
+        reason: reasonOf(err),
+        stack: err instanceof Error ? err.stack : undefined,
+      });
+      this.kill("SIGKILL", false);
+    }
   }
 
   #watch(resolve: (exit: PiExit) => void): void {

@@ -71,6 +71,9 @@ class ModelUnavailable extends Error {
   }
 }
 
+/** No file stands at this checkpoint: the next turn builds the context from the rows. */
+const REBUILD = "rebuild";
+
 const here = (name: string): string =>
   fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? `./${name}.ts` : `./pi-${name}.mjs`, import.meta.url));
 
@@ -304,7 +307,7 @@ class PiRuntime implements AgentRuntime {
     const failed = result.reason === "error" || result.reason === "crashed";
     const keep = !failed || result.visible;
     const after = keep ? await this.#measure(file) : before;
-    const checkpoint = after && toCheckpoint(after);
+    const checkpoint = result.contextDiffers ? REBUILD : after && toCheckpoint(after);
     if (failed) return { type: "end", reason: "error", checkpoint, error: result.error! };
     return { type: "end", reason: result.reason === "aborted" ? "aborted" : "stop", checkpoint };
   }

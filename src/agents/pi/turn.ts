@@ -1,9 +1,10 @@
 import type { Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import type { AgentEvent, ImageInput, ModelRef, Turn } from "../runtime.ts";
+import { modelName, type AgentEvent, type ImageInput, type ModelRef, type Turn } from "../runtime.ts";
 import { TOOL_QUESTION, TURN_QUESTION, type ToolVerdict, type TurnGrant } from "./extension.ts";
-import { createMapState, toMapped, toTurnError, worthAnotherModel, type Outcome, type TurnError } from "./map.ts";
+import { toWindow } from "./fields.ts";
+import { createMapState, toMapped, toTurnError, worthAnotherModel, type Mapped, type Outcome, type TurnError } from "./map.ts";
 import type { Worker } from "./pool.ts";
 import { PiRefusal, type PiExit, type PiRecord } from "./process.ts";
 
@@ -15,6 +16,8 @@ export type AttemptResult = {
   visible: boolean;
   /** Pi is idle again. */
   settled: boolean;
+  /** Pi's own context holds something else than what was told: it has to be built again from the rows. */
+  contextDiffers?: true;
 };
 
 type Steer = { message: SteerMessage; sent: boolean; resolve: (entered: boolean) => void };
@@ -67,6 +70,8 @@ export type AttemptOptions = {
 
 /** No `agent_start` this long after Pi accepted a prompt means that the prompt may be lost. */
 const START_MS = 5_000;
+/** Kinds of problems of one turn that are logged. */
+const PROBLEMS = 20;
 /** The steps of the ladder: time for an abort to settle, and for each stronger means. */
 const ABORT_MS = 5_000;
 const CLEAR_MS = 1_000;
@@ -87,6 +92,8 @@ export class Attempt {
   #outcome: Outcome | undefined;
   #retryGivenUp: TurnError | undefined;
   #cancelStartCheck: (() => void) | null = null;
+  #contextDiffers = false;
+  readonly #problems = new Set<string>();
 
   constructor(options: AttemptOptions) {
     this.#options = options;
@@ -155,10 +162,11 @@ export class Attempt {
     if (record.type === "extension_ui_request") return void answerQuestion(worker, record, answers, log);
     if (record.type === "agent_start" && !this.#running) {
       this.#running = true;
-      emit({ type: "started", model, contextWindow: worker.contextWindow });
+      emit({ type: "started", model, contextWindow: toWindow(worker.contextWindow) });
       this.#sendSteers();
     }
     const mapped = toMapped(record, this.#map, clock.now());
+    this.#note(mapped);
     if (mapped.outcome) this.#outcome = mapped.outcome;
     if (mapped.userMessage && this.#userMessages++ > 0) this.#steered();
     if (mapped.retry && this.#giveUpRetry(mapped.retry)) return;
@@ -167,6 +175,17 @@ export class Attempt {
       emit(event);
     }
     if (mapped.settled) this.#settle();
+  }
+
+  /** What had to be dropped is said once for each kind of problem of a turn: a stream may repeat it with every record. */
+  #note({ problems, contextDiffers }: Mapped): void {
+    const { log, turn, model } = this.#options;
+    if (contextDiffers) this.#contextDiffers = true;
+    for (const problem of problems ?? []) {
+      if (this.#problems.has(problem) || this.#problems.size >= PROBLEMS) continue;
+      this.#problems.add(problem);
+      log.warn("a model sent something that cannot be kept as it is", { runId: turn.runId, model: modelName(model), problem });
+    }
   }
 
   /** With another model at hand there is no point in waiting long for this one. */
@@ -197,7 +216,7 @@ export class Attempt {
   #finish(result: AttemptResult): void {
     if (this.#closing) return;
     this.#closing = true;
-    this.#done.resolve(result);
+    this.#done.resolve(this.#contextDiffers ? { ...result, contextDiffers: true } : result);
   }
 
   /** clear_queue, abort, then closing stdin, SIGTERM, SIGKILL; each step only when the one before did not help. */
