@@ -76,6 +76,10 @@ export const LIMITS = {
   healthAnnounceMs: 1_000,
   /** A device that announced itself with system-event is listed this long after its last sign. */
   beaconMs: 300_000,
+  /** Characters of whole texts that the stream of one run repeats besides its new pieces; then only as often as it adds up to twice the text. */
+  streamWholeChars: 2_097_152,
+  /** Pause between two pieces of one tool's output that are shown while it runs; those between are left out. */
+  toolUpdateMs: 250,
   /** Base64 characters of a picture that is kept inside of its row; larger ones become files. */
   inlineImageChars: 8_192,
   /** Attachment sizes, advertised in hello-ok. */
