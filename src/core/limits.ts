@@ -59,6 +59,15 @@ export const LIMITS = {
   /** The same tool call with the same arguments in one turn: refused from the first number on, the turn stopped at the second. */
   toolRepeatsRefused: 10,
   toolRepeatsStopped: 20,
+  /** Silence of a model before its first word and after it, where its provider has no `timeoutSeconds`; then the call has failed. */
+  modelFirstTokenMs: 180_000,
+  modelIdleMs: 120_000,
+  /** Clients that watch a turn are told of a wait this often. */
+  waitNoteMs: 20_000,
+  /** Longest wait that a provider may ask for and get within a turn; for a longer one the turn ends with what was asked for. */
+  retryAfterMs: 60_000,
+  /** All waits of one turn that a provider asked for; beyond it the next one counts as too long. */
+  retryAfterTotalMs: 120_000,
   /** Somebody in a chat who waits this long, or will have to, is told once. */
   waitTellMs: 60_000,
   /** Characters of the arguments of one tool call; larger ones are dropped and the call is not made. */
@@ -103,6 +112,12 @@ export const LIMITS = {
   piHeapMib: 256,
   /** Pi processes at the same time; more turns wait for one. */
   piProcesses: 8,
+  /** Pi processes that start at the same time; who waits may be served by one that becomes free first. */
+  piStartsAtOnce: 2,
+  /** Wait of a turn for a Pi process; then it ends as failed. */
+  piWaitMs: 600_000,
+  /** Attempts of a turn whose Pi process ended before anything was said or done. */
+  piTurnTries: 3,
   /** A Pi process that has not said it is ready by then is killed and counted as a crash. */
   piStartMs: 30_000,
   /** Deadline of a Pi command that answers at once; beyond it the process is taken for stuck. */
@@ -119,6 +134,8 @@ export const LIMITS = {
   /** This many crashes within the window stop new processes for a while: turns end as crashed at once. */
   piCrashes: 5,
   piCrashWindowMs: 60_000,
+  /** This many crashes of one session within the window end its turns at once; others go on. */
+  piSessionCrashes: 3,
   /** Delay before a Pi process is started after a crash; doubles from the first to the second with each one. */
   piBackoffMinMs: 250,
   piBackoffMaxMs: 30_000,

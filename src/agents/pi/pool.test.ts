@@ -91,7 +91,7 @@ test("After crashes the next process waits longer each time, then turns are refu
   const delays: number[] = [];
   while (!pool.trouble) {
     await new Promise((resolve) => setTimeout(resolve, 20));
-    const pending = clock.pending().filter((ms) => ms > 0 && ms !== LIMITS.piPingMs);
+    const pending = clock.pending().filter((ms) => ms > 0 && ms <= LIMITS.piBackoffMaxMs && ms !== LIMITS.piPingMs);
     if (pending.length === 0 || pool.size > 0) continue;
     delays.push(pending[0]!);
     clock.advance(pending[0]!);
