@@ -202,13 +202,14 @@ test("tool calls of one turn have a limit, whatever they are, and odd arguments 
   assert.match(new ToolCallLimits().check({ name: "bash", args: deep }).reason!, /nested/);
 });
 
-test("a loop of tool calls ends the turn with a sentence", async () => {
+for (const what of ["a tool", "a tool that does not exist"])
+test(`a loop of calls of ${what} ends the turn with a sentence`, async () => {
   const bench = openBench();
   bench.runtime.script = async function* (turn, { signal }) {
     yield started;
     while (!signal.aborted) {
       const call = { id: "1", name: "bash", args: { command: "ls" } };
-      await turn.beforeTool(call);
+      if (what === "a tool") await turn.beforeTool(call);
       yield { type: "tool", phase: "start", ...call };
       yield { type: "tool", phase: "end", id: "1", name: "bash", result: "", isError: false, durationMs: 1 };
     }

@@ -18,7 +18,7 @@ import { retryText, waitingText, type PresentedEnd } from "./presentable.ts";
 import { emptyTurn, finish, reduce, visibleText, type TurnState } from "./reduce.ts";
 import { modelsOf, thinkingOf } from "./settings.ts";
 import type { Payload } from "./submission.ts";
-import { ToolCallLimits } from "./tool-calls.ts";
+import { ToolCallLimits, type ToolCallVerdict } from "./tool-calls.ts";
 
 /** What the engine lends to one turn. */
 type Loan = {
@@ -66,6 +66,7 @@ class RunningTurn {
   /** How much of the text and of the thinking clients have, and which revision of the text. */
   #shown = { chars: 0, thinking: 0, revision: 0 };
   readonly #calls = new ToolCallLimits();
+  readonly #verdicts = new Map<string, ToolCallVerdict>();
   /** Why the gateway itself stopped the turn. */
   #stopped: TurnFailure | null = null;
   #toldWaiting = false;
@@ -261,8 +262,7 @@ class RunningTurn {
   async #beforeTool(call: { id: string; name: string; args: unknown }): Promise<{ allow: true } | { allow: false; reason: string }> {
     if (!(this.#row.payload.tools as readonly string[]).includes(call.name))
       return { allow: false, reason: `the tool ${call.name} is not available in this conversation` };
-    const verdict = this.#calls.check(call);
-    if (verdict.stop) this.#stop(verdict.stop);
+    const verdict = this.#judge(call);
     if (verdict.reason !== null) return { allow: false, reason: verdict.reason };
     // One after the other: each stores the messages that the one before has not.
     const written = this.#writing.then(() => this.#writeTool());
@@ -292,11 +292,23 @@ class RunningTurn {
     this.#onStreamed(streams);
     if (this.#state.tooLong) this.#stop(tooLongFailure(this.#state.tooLong));
     if (event.type === "thinking") this.#live?.thinking();
+    if (event.type === "tool" && event.phase === "start") this.#judge(event);
+    if (event.type === "tool" && event.phase === "end") this.#verdicts.delete(event.id);
     if (event.type === "tool" && !this.#isTooSoon(event)) bus.emit("turn.tool", { ...this.#ref, seq: this.#nextSeq(), ...withoutType(event) });
     if (event.type === "retry") this.#note("retry", retryText(event));
     if (event.type === "waiting") this.#onWaiting(event);
     if (event.type === "compaction" && event.phase === "start") this.#note("compaction", event.reason);
     if (event.type === "steered") this.#taken.add(event.runId);
+  }
+
+  /** Counts a call once, whether its event or its question comes first. A tool that does not exist has no question. */
+  #judge(call: { id: string; name: string; args: unknown }): ToolCallVerdict {
+    const known = this.#verdicts.get(call.id);
+    if (known) return known;
+    const verdict = this.#calls.check(call);
+    this.#verdicts.set(call.id, verdict);
+    if (verdict.stop) this.#stop(verdict.stop);
+    return verdict;
   }
 
   /** Each update repeats the output so far: some are left out, and the result has everything. */
