@@ -33,14 +33,16 @@ export type MapState = {
   half: { text: string; thinking: string };
   /** The text of a message whose deltas were lists of parts, which Pi joins to "[object Object]"; null for all others. */
   repaired: { text: string; thinking: string } | null;
-  /** The text of the running message. */
+  /** The text of the running message, and the block that it was last added to. */
   streamed: string;
+  block: unknown;
 };
 export const createMapState = (): MapState => ({
   toolStartedAt: new Map(),
   half: { text: "", thinking: "" },
   repaired: null,
   streamed: "",
+  block: undefined,
 });
 
 const ID_CHARS = 256;
@@ -50,7 +52,7 @@ type Context = { state: MapState; now: number; note: Note };
 
 const MAPPERS: Readonly<Record<string, (record: PiRecord, context: Context) => Mapped>> = {
   message_start: (record, { state }) => {
-    Object.assign(state, { half: { text: "", thinking: "" }, repaired: null, streamed: "" });
+    Object.assign(state, { half: { text: "", thinking: "" }, repaired: null, streamed: "", block: undefined });
     return asObject(record["message"])["role"] === "user" ? { events: [], userMessage: true } : { events: [] };
   },
   message_update: (record, context) => ({ events: toDelta(asObject(record["assistantMessageEvent"]), context) }),
@@ -96,7 +98,10 @@ function toDelta(event: Json, { state, note }: Context): AgentEvent[] {
     return [];
   }
   if (isText && typeof delta !== "string") state.repaired ??= { text: state.streamed, thinking: "" };
-  const text = toWholeCharacters(isText ? parts.text : "", "text", state);
+  // Blocks of text are paragraphs, as they are in the complete message.
+  const isNext = isText && state.streamed !== "" && event["contentIndex"] !== state.block;
+  if (isText) state.block = event["contentIndex"];
+  const text = (isNext ? "\n\n" : "") + toWholeCharacters(isText ? parts.text : "", "text", state);
   const thinking = toWholeCharacters(isText ? parts.thinking : parts.text + parts.thinking, "thinking", state);
   state.streamed += text;
   if (isText && state.repaired) {
