@@ -9,7 +9,7 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import type { ProviderTable } from "../models.ts";
-import { loadSystemPrompt, makeWorkspace, type PromptLimits } from "../prompt.ts";
+import { loadSystemPrompt, makeWorkspace, type PromptLimits, type UnreadFile } from "../prompt.ts";
 import { modelName, type AgentEvent, type AgentRuntime, type ModelRef, type RuntimeStatus, type Turn } from "../runtime.ts";
 import type { TurnGrant } from "./extension.ts";
 import {
@@ -102,6 +102,8 @@ class PiRuntime implements AgentRuntime {
   readonly #entry = fileURLToPath(import.meta.resolve("@earendil-works/pi-coding-agent/rpc-entry"));
   /** Where this process has seen session files end; the longest unused are forgotten. */
   readonly #measured = new Map<string, Checkpoint>();
+  /** Workspace files whose absence from the prompt was said. */
+  readonly #unread = new Set<string>();
   #extension: string | null = null;
   #config: { config: PiConfig; generation: string } | null = null;
   #swept: Promise<void> | null = null;
@@ -360,7 +362,17 @@ class PiRuntime implements AgentRuntime {
 
   async #grant(turn: Context, model: ModelRef): Promise<TurnGrant> {
     if (model.provider === GUIDE_PROVIDER) return { system: "", tools: [], facts: this.#options.guideFacts() };
-    return { system: await loadSystemPrompt(turn, this.#options.promptLimits?.(turn.agentId)), tools: turn.tools };
+    const limits = this.#options.promptLimits?.(turn.agentId);
+    const system = await loadSystemPrompt(turn, limits, (unread) => this.#noteUnread(turn.workspace, unread));
+    return { system, tools: turn.tools };
+  }
+
+  /** Said once for each file: every turn would say it again. */
+  #noteUnread(workspace: string, { name, reason }: UnreadFile): void {
+    const key = `${workspace}/${name}: ${reason}`;
+    if (this.#unread.has(key) || this.#unread.size >= LIMITS.workspaceFilesKept) return;
+    this.#unread.add(key);
+    this.#options.log.warn("a workspace file is not read into the system prompt", { workspace, name, reason });
   }
 
   /** Measures a session file and remembers where it ended. */
