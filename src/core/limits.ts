@@ -31,6 +31,10 @@ export const LIMITS = {
   laneCollected: 64,
   /** Turns that run at the same time in the whole gateway; the rest wait in their lanes. */
   concurrentTurns: 8,
+  /** Turns beyond `concurrentTurns` for providers and kinds of conversation of which none runs. */
+  reserveSlots: 2,
+  /** Waiting lanes that are looked at to see who waits for a slot. */
+  slotLanes: 64,
   /** Attempts to run a message before it is parked with its payload kept. */
   turnAttempts: 5,
   /** Attempts to send one part of a reply when the failure is certain and transient. */
@@ -110,8 +114,8 @@ export const LIMITS = {
   piStderrChars: 8_192,
   /** Heap of one Pi process in MiB; beyond it the process dies and its turn ends as crashed. */
   piHeapMib: 256,
-  /** Pi processes at the same time; more turns wait for one. */
-  piProcesses: 8,
+  /** Pi processes at the same time, one for each turn; more turns wait for one. */
+  piProcesses: 10,
   /** Pi processes that start at the same time; who waits may be served by one that becomes free first. */
   piStartsAtOnce: 2,
   /** Wait of a turn for a Pi process; then it ends as failed. */

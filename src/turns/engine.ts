@@ -17,7 +17,8 @@ import { answerCommand, parseCommand, type Command, type CommandContext } from "
 import type { RunRef, TurnEvents } from "./events.ts";
 import { toContext } from "./context.ts";
 import { nextStep, type Active, type Lane, type Waiting } from "./lane.ts";
-import type { AgentSettings } from "./settings.ts";
+import { slotUseOf, type AgentSettings } from "./settings.ts";
+import { Slots, type SlotUse } from "./slots.ts";
 import type { LiveReplies } from "./live.ts";
 import { addIntent, conversationOf, type Extras, type OutboundOptions } from "./outbound.ts";
 import { shownTextOf, titleOf, toAdmitted, toPayload, type Admitted, type Payload, type Submission } from "./submission.ts";
@@ -89,7 +90,7 @@ export class Turns {
   readonly #arriving = new Map<RunId, { key: SessionKey; letGo: boolean }>();
   /** Lanes that wait for a quiet moment, with the cancel function of their timer. */
   readonly #quiet = new Map<SessionKey, () => void>();
-  #running = 0;
+  readonly #slots = new Slots(() => this.options.concurrency());
   #stopping = false;
 
   constructor(options: TurnsOptions) {
@@ -158,8 +159,8 @@ export class Turns {
       inTransaction: () => {
         known = this.#knownEvent(submission, runId);
         if (known) return;
-        atOnce = !submission.park && this.#claim(submission.sessionKey);
         const session = this.#ensureSession(submission, now);
+        atOnce = !submission.park && this.#claim(submission.sessionKey, slotUseOf(this.options, payload, session));
         const noted = command ? null : this.options.takeContext(submission.sessionKey, now);
         inbox.add({
           ...identityOf(submission, runId, session),
@@ -195,8 +196,9 @@ export class Turns {
   }
 
   /** An idle lane takes a message up in the transaction that admits it: one commit instead of two. One message per lane. */
-  #claim(key: SessionKey): boolean {
-    if (this.#lanes.has(key) || this.#claims.has(key) || this.#running + this.#claims.size >= this.options.concurrency()) return false;
+  #claim(key: SessionKey, use: SlotUse): boolean {
+    if (this.#lanes.has(key) || this.#claims.has(key)) return false;
+    if (!this.#slots.mayStart(use, () => this.#waitingUses(key), this.#claims.size)) return false;
     this.#claims.add(key);
     return true;
   }
@@ -484,7 +486,7 @@ export class Turns {
     this.#quiet.delete(lane.key);
     const now = this.options.clock.now();
     const step = nextStep(lane, now);
-    if (step.do === "start" && this.#running < this.options.concurrency()) this.#startTurn(lane, step.take, false);
+    if (step.do === "start" && this.#mayStart(lane)) this.#startTurn(lane, step.take, false);
     else if (step.do === "interrupt") {
       lane.active!.abortCause = "interrupt";
       lane.active!.abort.abort();
@@ -542,9 +544,24 @@ export class Turns {
     void this.#untilStored(() => this.options.inbox.requeue(message.runId));
   }
 
+  #mayStart(lane: Lane): boolean {
+    return this.#slots.mayStart(this.#useOf(lane), () => this.#waitingUses(lane.key));
+  }
+
+  /** What the first message of a lane would take a slot for. */
+  #useOf({ key, waiting }: Lane): SlotUse {
+    const row = waiting[0] && this.find(waiting[0].runId);
+    return slotUseOf(this.options, row?.payload ?? null, this.options.sessions.get(key));
+  }
+
+  #waitingUses(except: SessionKey): SlotUse[] {
+    const lanes = [...this.#lanes.values()].filter((lane) => lane.key !== except && !lane.active && lane.waiting.length > 0);
+    return lanes.slice(0, LIMITS.slotLanes).map((lane) => this.#useOf(lane));
+  }
+
   #startTurn(lane: Lane, take: readonly Waiting[], stored: boolean): void {
+    this.#slots.take(lane.key, this.#useOf(lane));
     lane.waiting = lane.waiting.slice(take.length);
-    this.#running++;
     const active: Active = {
       runIds: take.map((each) => each.runId),
       abort: new AbortController(),
@@ -558,7 +575,7 @@ export class Turns {
     active.ended = this.#run(lane, active, stored)
       .catch((err: unknown) => this.#endBroken(lane, active, err))
       .finally(() => {
-        this.#running--;
+        this.#slots.free(lane.key);
         lane.active = null;
         this.#pump(lane);
         this.#pumpWaitingLanes();
@@ -592,7 +609,7 @@ export class Turns {
   /** A slot is free: lanes that had to wait for one are asked, the longest waiting first. */
   #pumpWaitingLanes(): void {
     for (const lane of this.#lanes.values()) {
-      if (this.#running >= this.options.concurrency()) return;
+      if (this.#slots.held >= this.options.concurrency() + LIMITS.reserveSlots) return;
       if (!lane.active && lane.waiting.length > 0) this.#pump(lane);
     }
   }
