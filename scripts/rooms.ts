@@ -35,7 +35,8 @@ const MAY: Record<string, readonly string[]> = {
   server: ["core", "protocol", "auth", "observe"],
   client: ["core", "protocol"],
   remote: ["core", "config", "client", "observe"],
-  cli: ["core", "config", "store", "client"],
+  // agents: what an agent reads, which `openclaw doctor` checks without a gateway.
+  cli: ["core", "config", "store", "client", "agents"],
   tui: ["core", "client"],
 };
 

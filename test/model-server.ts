@@ -43,6 +43,8 @@ export type RecordedRequest = {
   /** Milliseconds since the epoch. */
   at: number;
   headers: Record<string, string | string[] | undefined>;
+  /** What followed the "?" of the address. */
+  query: string;
   body: Record<string, unknown>;
 };
 
@@ -50,12 +52,19 @@ export type Step =
   | { text: string }
   | { thinking: string }
   | { tool: string; args: unknown }
+  /** A delta as it is, whatever it holds. */
+  | { delta: Record<string, unknown> }
   | { waitMs: number }
   | { until: Promise<unknown> }
   | { do: "hang" | "cut" };
 
 /** What one request gets: an HTTP error, or steps that are streamed in order. */
-export type Reply = { status: number; message: string } | { stall: true } | { steps: Step[]; finish?: string };
+export type Reply =
+  | { status: number; message: string; headers?: Record<string, string> }
+  /** A body of any kind. */
+  | { status: number; body: string; type: string }
+  | { stall: true }
+  | { steps: Step[]; finish?: string; usage?: unknown };
 
 /** Undefined falls through to the directive in the text. */
 export type Behaviour = (request: RecordedRequest, index: number) => Reply | undefined;
@@ -152,8 +161,8 @@ async function readBody(req: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function sendJson(res: ServerResponse, status: number, body: unknown): void {
-  res.writeHead(status, { "content-type": "application/json" });
+function sendJson(res: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}): void {
+  res.writeHead(status, { "content-type": "application/json", ...headers });
   res.end(JSON.stringify(body));
 }
 
@@ -167,6 +176,7 @@ function toRecord(req: IncomingMessage, text: string): RecordedRequest {
     stream: body["stream"] === true,
     at: Date.now(),
     headers: req.headers,
+    query: (req.url ?? "").split("?")[1] ?? "",
     body,
   };
 }
@@ -180,6 +190,7 @@ function usageOf(request: RecordedRequest, steps: readonly Step[]): Record<strin
 
 function toDelta(step: Step, index: number): Record<string, unknown> | undefined {
   if ("text" in step) return { content: step.text };
+  if ("delta" in step) return step.delta;
   if ("thinking" in step) return { reasoning_content: step.thinking };
   if (!("tool" in step)) return undefined;
   const call = { index, id: `call_${index}`, type: "function", function: { name: step.tool, arguments: JSON.stringify(step.args) } };
@@ -225,7 +236,7 @@ async function streamReply(
   const whole = await play(reply.steps, res, (delta) => chunk([{ index: 0, delta, finish_reason: null }]));
   if (!whole) return;
   chunk([{ index: 0, delta: {}, finish_reason: reply.finish ?? finishOf(reply.steps) }]);
-  chunk([], { usage: usageOf(request, reply.steps) });
+  chunk([], { usage: reply.usage ?? usageOf(request, reply.steps) });
   res.end("data: [DONE]\n\n");
 }
 
@@ -283,8 +294,13 @@ export async function startModelServer(options: ModelServerOptions = {}): Promis
     for (const wake of waiters) wake();
     const reply = behaviour?.(record, index) ?? toReply(record);
     if ("stall" in reply) return;
+    if ("body" in reply) {
+      res.writeHead(reply.status, { "content-type": reply.type });
+      return void res.end(reply.body);
+    }
     if ("status" in reply) {
-      return sendJson(res, reply.status, { error: { message: reply.message, type: "scripted", code: null, param: null } });
+      const error = { message: reply.message, type: "scripted", code: null, param: null };
+      return sendJson(res, reply.status, { error }, reply.headers);
     }
     const id = `chatcmpl-${index}`;
     await (record.stream ? streamReply(record, reply, res, id) : sendWhole(record, reply, res, id));

@@ -37,6 +37,8 @@ export const inputOf = (model: ProviderModel): ("text" | "image")[] =>
 /** One entry of `models.providers`. Without `baseUrl` it only gives a key to a provider that Pi knows by name. */
 export type Provider = {
   baseUrl?: string;
+  /** How long a model of it may be silent. */
+  timeoutSeconds?: number;
   /** `openai-completions` (default), `openai-responses`, `anthropic-messages`, `google-generative-ai`, `ollama`, ... */
   api?: string;
   apiKey?: Secret;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { asId } from "../core/ids.ts";
-import { ensureWorkspace, loadSystemPrompt, makeWorkspace, readWorkspace, toSystemPrompt } from "./prompt.ts";
+import { ensureWorkspace, findUnreadFiles, loadSystemPrompt, makeWorkspace, readWorkspace, toSystemPrompt } from "./prompt.ts";
 
 const root = mkdtempSync(join(tmpdir(), "prompt-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -97,4 +97,21 @@ test("A workspace is made with what is missing above it, and one that cannot be 
   await assert.rejects(makeWorkspace(join(root, "file/below")), refused);
   await assert.rejects(makeWorkspace(join(root, "x".repeat(300))), refused);
   if (process.platform === "linux") await assert.rejects(makeWorkspace("/proc/1/workspace"), refused);
+});
+
+test("A workspace file that is there and is not read is named with the reason", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "prompt-unread-"));
+  const outside = mkdtempSync(join(tmpdir(), "prompt-outside-"));
+  writeFileSync(join(outside, "SOUL.md"), "kind");
+  symlinkSync(join(outside, "SOUL.md"), join(dir, "SOUL.md"));
+  symlinkSync(join(dir, "nothing"), join(dir, "USER.md"));
+  mkdirSync(join(dir, "TOOLS.md"));
+  writeFileSync(join(dir, "AGENTS.md"), "work");
+  assert.deepEqual(await findUnreadFiles(dir), [
+    { name: "SOUL.md", reason: "it is a link that leads out of the workspace" },
+    { name: "USER.md", reason: "it is a link to nothing" },
+    { name: "TOOLS.md", reason: "it is no plain file" },
+  ]);
+  assert.deepEqual(await findUnreadFiles(join(dir, "missing")), []);
+  for (const each of [dir, outside]) rmSync(each, { recursive: true });
 });

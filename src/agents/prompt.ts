@@ -21,15 +21,25 @@ async function isInside(root: string, path: string): Promise<boolean> {
   return real.startsWith(root.endsWith(sep) ? root : root + sep);
 }
 
-/** The text of one file, or undefined when it is missing, no plain file, unreadable, or leads out of the workspace. */
-async function readInside(root: string, name: string, limitChars: number): Promise<string | undefined> {
+/** A workspace file that is there and is not read. */
+export type UnreadFile = { name: string; reason: string };
+type Note = (unread: UnreadFile) => void;
+
+/** The text of one file, or undefined when it is missing, no plain file, unreadable, or leads out of the workspace; all but the first are noted. */
+async function readInside(root: string, name: string, limitChars: number, note: Note): Promise<string | undefined> {
   const path = join(root, name);
   try {
-    if (!(await isInside(root, path))) return undefined;
+    if (!(await isInside(root, path))) {
+      note({ name, reason: "it is a link that leads out of the workspace" });
+      return undefined;
+    }
     // Not blocking, so that a named pipe cannot hold the turn; a link is refused when it appears after the check.
     const file = await open(await realpath(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
-      if (!(await file.stat()).isFile()) return undefined;
+      if (!(await file.stat()).isFile()) {
+        note({ name, reason: "it is no plain file" });
+        return undefined;
+      }
       // A character takes at most four bytes; one more than the limit shows that something was cut.
       const bytes = Buffer.alloc((limitChars + 1) * 4);
       const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
@@ -38,7 +48,18 @@ async function readInside(root: string, name: string, limitChars: number): Promi
       await file.close();
     }
   } catch (err) {
-    if (unreadable.has((err as NodeJS.ErrnoException).code ?? "")) return undefined;
+    const code = (err as NodeJS.ErrnoException).code ?? "";
+    if (!unreadable.has(code)) throw err;
+    if (code !== "ENOENT" || (await isLink(path))) note({ name, reason: code === "ENOENT" ? "it is a link to nothing" : `it cannot be read: ${code}` });
+    return undefined;
+  }
+}
+
+async function isLink(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isSymbolicLink();
+  } catch (err) {
+    if (unreadable.has((err as NodeJS.ErrnoException).code ?? "")) return false;
     throw err;
   }
 }
@@ -49,16 +70,16 @@ type Kept = { stamp: string; limitChars: number; text: string | undefined };
 const kept = new Map<string, Kept>();
 
 /** As readInside, but a plain file that is the same as the last time is not opened again. Links are always followed anew. */
-async function readKept(root: string, name: string, limitChars: number): Promise<string | undefined> {
+async function readKept(root: string, name: string, limitChars: number, note: Note): Promise<string | undefined> {
   const path = join(root, name);
   const stamp = await stampOf(path);
   if (stamp === null) {
     kept.delete(path);
-    return readInside(root, name, limitChars);
+    return readInside(root, name, limitChars, note);
   }
   const known = kept.get(path);
   if (known?.stamp === stamp && known.limitChars === limitChars) return known.text;
-  const text = await readInside(root, name, limitChars);
+  const text = await readInside(root, name, limitChars, note);
   if (kept.size >= LIMITS.workspaceFilesKept) kept.delete(kept.keys().next().value!);
   kept.set(path, { stamp, limitChars, text });
   return text;
@@ -81,8 +102,16 @@ export function toCapped(text: string, limitChars: number, name: string): string
   return `${text.slice(0, Math.max(0, limitChars))}\n[${name} is longer than ${limitChars} characters; the rest was left out]`;
 }
 
-/** The workspace files that exist and are not empty, capped one by one and together. */
-export async function readWorkspace(dir: string, limits: PromptLimits = DEFAULT_LIMITS): Promise<WorkspaceFile[]> {
+/** The workspace files that are there and are not read, with the reason. */
+export async function findUnreadFiles(dir: string): Promise<UnreadFile[]> {
+  const unread: UnreadFile[] = [];
+  kept.clear();
+  await readWorkspace(dir, DEFAULT_LIMITS, (file) => unread.push(file));
+  return unread;
+}
+
+/** The workspace files that exist and are not empty, capped one by one and together. `note` is told of those that are not read. */
+export async function readWorkspace(dir: string, limits: PromptLimits = DEFAULT_LIMITS, note: Note = () => {}): Promise<WorkspaceFile[]> {
   let root: string;
   try {
     root = await realpath(dir);
@@ -92,7 +121,7 @@ export async function readWorkspace(dir: string, limits: PromptLimits = DEFAULT_
   }
   const files: WorkspaceFile[] = [];
   let left = limits.totalChars;
-  const texts = await Promise.all(WORKSPACE_FILES.map((name) => readKept(root, name, limits.fileChars)));
+  const texts = await Promise.all(WORKSPACE_FILES.map((name) => readKept(root, name, limits.fileChars, note)));
   for (const [index, name] of WORKSPACE_FILES.entries()) {
     const limit = Math.min(limits.fileChars, left);
     const text = limit > 0 ? texts[index]?.trim() : undefined;
@@ -128,8 +157,9 @@ export function toSystemPrompt(turn: Pick<Turn, "tools" | "situation" | "workspa
 export async function loadSystemPrompt(
   turn: Pick<Turn, "tools" | "situation" | "workspace" | "agentId">,
   limits: PromptLimits = DEFAULT_LIMITS,
+  note: Note = () => {},
 ): Promise<string> {
-  return toSystemPrompt(turn, await readWorkspace(turn.workspace, limits));
+  return toSystemPrompt(turn, await readWorkspace(turn.workspace, limits, note));
 }
 
 const TEMPLATES: Readonly<Record<string, string>> = {

@@ -48,7 +48,37 @@ export type Turn = {
 
 export type Usage = { input: number; output: number; cacheRead: number; cacheWrite: number; totalTokens: number; costUsd: number };
 
-export type ErrorKind = "auth" | "billing" | "rate_limit" | "context_length" | "timeout" | "refusal" | "network" | "crashed" | "unknown";
+export type ErrorKind =
+  | "auth"
+  | "billing"
+  | "rate_limit"
+  | "overloaded"
+  | "context_length"
+  | "model_not_found"
+  | "timeout"
+  | "refusal"
+  | "network"
+  /** The stream ended before the answer was complete. */
+  | "cut"
+  /** What came was no answer: not the format that was agreed on, or nothing at all. */
+  | "bad_answer"
+  /** The answer, the thinking or a tool call was longer than its limit. */
+  | "too_long"
+  /** The model kept calling tools without an end. */
+  | "tool_loop"
+  | "crashed"
+  | "unknown";
+
+/** Why a turn failed. */
+export type TurnFailure = {
+  kind: ErrorKind;
+  message: string;
+  httpStatus?: number;
+  /** How long the provider asked to wait. */
+  retryAfterMs?: number;
+  /** `provider`: `message` is what a provider or its client library said, which is for logs and operators, not for people in a chat. */
+  origin?: "provider";
+};
 
 /** One piece of an assistant message, in order. */
 export type Block =
@@ -67,7 +97,10 @@ export type AgentEvent =
   | { type: "tool"; phase: "end"; id: string; name: string; result: string; isError: boolean; durationMs: number }
   /** A complete assistant message: it will not change any more. A turn with tools has several. */
   | { type: "message"; blocks: readonly Block[]; model: ModelRef; usage: Usage; stopReason: string }
-  | { type: "retry"; attempt: number; maxAttempts: number; delayMs: number; reason: string }
+  /** The last message failed and is asked for again: what it has said is taken back. */
+  | { type: "retry"; attempt: number; maxAttempts: number; delayMs: number; reason: string; kind?: ErrorKind }
+  /** The turn waits for something that takes long; `untilMs` where the end of the wait is known (milliseconds from now). */
+  | { type: "waiting"; for: "model" | "provider" | "process"; forMs: number; untilMs?: number }
   | { type: "compaction"; phase: "start" | "end"; reason: string }
   /** A steered message has entered the context of the running turn. */
   | { type: "steered"; runId: RunId }
@@ -75,7 +108,7 @@ export type AgentEvent =
       type: "end";
       reason: "stop" | "aborted" | "error";
       checkpoint: string | null;
-      error?: { kind: ErrorKind; message: string; httpStatus?: number };
+      error?: TurnFailure;
     };
 
 export type RuntimeStatus = {

@@ -290,3 +290,12 @@ test("forwarded headers count from trusted proxies only, and a proxy on the same
   for (const name of ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"])
     assert.deepEqual(rules.read({ [name]: "1.2.3.4" }, "192.0.2.1"), { via: "refused" }, name);
 });
+
+test("a life that cannot be stored or is no time is refused, and the list of tokens stays readable", async () => {
+  const tokens = new ServiceTokens({ store, clock, revoked: () => {} });
+  const creator = { scopes: new Set(["operator.read"]), name: "test" };
+  for (const expiresInMs of [9e15, 1.5, 0, -1, Number.NaN, LIMITS.tokenLifeMs + 1])
+    await assert.rejects(tokens.create({ name: "odd", scopes: ["operator.read"], expiresInMs }, creator), /`expiresInMs` must be a whole number/);
+  await tokens.create({ name: "long", scopes: ["operator.read"], expiresInMs: LIMITS.tokenLifeMs }, creator);
+  assert.ok(tokens.list().some((row) => row.name === "long"));
+});

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { GatewayError } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Store } from "../store/open.ts";
 import * as rows from "../store/tokens.ts";
@@ -41,6 +42,11 @@ export class ServiceTokens {
         details: { code: "MISSING_SCOPE", missingScope: missing, requiredScopes: [missing] },
       });
     }
+    const life = wanted.expiresInMs;
+    if (life !== undefined && !(Number.isSafeInteger(life) && life > 0 && life <= LIMITS.tokenLifeMs))
+      throw new GatewayError("INVALID_REQUEST", `\`expiresInMs\` must be a whole number from 1 to ${LIMITS.tokenLifeMs}`, {
+        fix: "Leave it out for a token that does not expire.",
+      });
     const now = this.#clock.now();
     const token = mint(PREFIX.serviceToken, 256);
     const row: rows.ServiceTokenRow = {
@@ -49,7 +55,7 @@ export class ServiceTokens {
       scopes: [...new Set(wanted.scopes)],
       createdAt: now,
       createdBy: creator.name,
-      expiresAt: wanted.expiresInMs === undefined ? null : now + wanted.expiresInMs,
+      expiresAt: life === undefined ? null : now + life,
       lastUsedAt: null,
     };
     await this.#store.write(() => rows.insertToken(this.#store, row, sha256(token.reveal())));

@@ -1,5 +1,7 @@
 import { accessSync, chmodSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { findUnreadFiles } from "../agents/prompt.ts";
+import { agentIds, resolveAgent } from "../config/agents.ts";
 import { issueLine } from "../config/issue.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { peekStore } from "../store/peek.ts";
@@ -159,4 +161,22 @@ function checkStore(invocation: Invocation): Finding[] {
       },
     ];
   }
+}
+
+/** Files of each agent's workspace that are there and do not reach the agent. */
+export async function checkWorkspaces(invocation: Invocation): Promise<Finding[]> {
+  const { config } = configOf(invocation);
+  const { state } = pathsOf(invocation);
+  const dirs = new Set(agentIds(config).map((id) => resolveAgent(config, id, state).workspace));
+  const unread = await Promise.all([...dirs].map(async (dir) => (await findUnreadFiles(dir)).map((file) => ({ dir, ...file }))));
+  const findings = unread.flat().map(
+    ({ dir, name, reason }): Finding => ({
+      check: "workspace",
+      severity: "warning",
+      title: `${name} of the workspace ${dir} is not read`,
+      why: `${reason}.`,
+      fix: "replace it by a plain file in the workspace.",
+    }),
+  );
+  return findings.length > 0 ? findings : [ok("workspace", "the files of the workspaces are read")];
 }

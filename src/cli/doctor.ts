@@ -1,6 +1,6 @@
 import { CliError, EXIT } from "../core/errors.ts";
 import type { Run } from "./command.ts";
-import { checkConfig, checkFiles, checkMachine } from "./doctor-files.ts";
+import { checkConfig, checkFiles, checkMachine, checkWorkspaces } from "./doctor-files.ts";
 import { checkGateway } from "./doctor-gateway.ts";
 import { checkProxies } from "./doctor-proxy.ts";
 import type { Finding } from "./doctor-finding.ts";
@@ -46,6 +46,7 @@ async function examine(invocation: Invocation): Promise<Finding[]> {
       ...checkMachine(invocation),
       ...checkProxies(invocation.host.env),
       ...checkFiles(invocation),
+      ...(await checkWorkspaces(invocation)),
       ...(await checkGateway(invocation)),
     );
   }

@@ -31,6 +31,10 @@ export const LIMITS = {
   laneCollected: 64,
   /** Turns that run at the same time in the whole gateway; the rest wait in their lanes. */
   concurrentTurns: 8,
+  /** Turns beyond `concurrentTurns` for providers and kinds of conversation of which none runs. */
+  reserveSlots: 2,
+  /** Waiting lanes that are looked at to see who waits for a slot. */
+  slotLanes: 64,
   /** Attempts to run a message before it is parked with its payload kept. */
   turnAttempts: 5,
   /** Attempts to send one part of a reply when the failure is certain and transient. */
@@ -54,12 +58,45 @@ export const LIMITS = {
   logFiles: 4,
   /** Characters of one stored tool result; cut, and marked as cut. */
   toolResultChars: 64_000,
+  /** Characters of one answer, over all messages of its turn; then the turn is stopped and what was said so far is kept. */
+  answerChars: 1_000_000,
+  /** Characters of the thinking of one turn; then the turn is stopped. */
+  thinkingChars: 1_000_000,
+  /** Tool calls of one turn; then the turn is stopped. */
+  turnToolCalls: 500,
+  /** The same tool call with the same arguments in one turn: refused from the first number on, the turn stopped at the second. */
+  toolRepeatsRefused: 10,
+  toolRepeatsStopped: 20,
+  /** Silence of a model before its first word and after it, where its provider has no `timeoutSeconds`; then the call has failed. */
+  modelFirstTokenMs: 180_000,
+  modelIdleMs: 120_000,
+  /** Clients that watch a turn are told of a wait this often. */
+  waitNoteMs: 20_000,
+  /** Longest wait that a provider may ask for and get within a turn; for a longer one the turn ends with what was asked for. */
+  retryAfterMs: 60_000,
+  /** All waits of one turn that a provider asked for; beyond it the next one counts as too long. */
+  retryAfterTotalMs: 120_000,
+  /** Somebody in a chat who waits this long, or will have to, is told once. */
+  waitTellMs: 60_000,
+  /** Characters of the arguments of one tool call; larger ones are dropped and the call is not made. */
+  toolArgumentsChars: 1_000_000,
+  /** Tokens and US dollars that one answer of a model may claim; a larger or odd number is dropped and logged. */
+  usageTokens: 1_000_000_000,
+  usageCostUsd: 1_000_000,
+  /** Characters of a provider's error text that are kept for logs and operators; the rest is cut. */
+  errorDetailChars: 1_000,
+  /** Longest wait that a provider's Retry-After is taken for; a longer one counts as this long. */
+  retryAfterMaxMs: 7 * 86_400_000,
   /** Deltas are joined for this long before they are sent on. */
   deltaCoalesceMs: 40,
   /** Changes of health within this time are told together. */
   healthAnnounceMs: 1_000,
   /** A device that announced itself with system-event is listed this long after its last sign. */
   beaconMs: 300_000,
+  /** Characters of whole texts that the stream of one run repeats besides its new pieces; then only as often as it adds up to twice the text. */
+  streamWholeChars: 2_097_152,
+  /** Pause between two pieces of one tool's output that are shown while it runs; those between are left out. */
+  toolUpdateMs: 250,
   /** Base64 characters of a picture that is kept inside of its row; larger ones become files. */
   inlineImageChars: 8_192,
   /** Attachment sizes, advertised in hello-ok. */
@@ -81,8 +118,14 @@ export const LIMITS = {
   piStderrChars: 8_192,
   /** Heap of one Pi process in MiB; beyond it the process dies and its turn ends as crashed. */
   piHeapMib: 256,
-  /** Pi processes at the same time; more turns wait for one. */
-  piProcesses: 8,
+  /** Pi processes at the same time, one for each turn; more turns wait for one. */
+  piProcesses: 10,
+  /** Pi processes that start at the same time; who waits may be served by one that becomes free first. */
+  piStartsAtOnce: 2,
+  /** Wait of a turn for a Pi process; then it ends as failed. */
+  piWaitMs: 600_000,
+  /** Attempts of a turn whose Pi process ended before anything was said or done. */
+  piTurnTries: 3,
   /** A Pi process that has not said it is ready by then is killed and counted as a crash. */
   piStartMs: 30_000,
   /** Deadline of a Pi command that answers at once; beyond it the process is taken for stuck. */
@@ -99,6 +142,8 @@ export const LIMITS = {
   /** This many crashes within the window stop new processes for a while: turns end as crashed at once. */
   piCrashes: 5,
   piCrashWindowMs: 60_000,
+  /** This many crashes of one session within the window end its turns at once; others go on. */
+  piSessionCrashes: 3,
   /** Delay before a Pi process is started after a crash; doubles from the first to the second with each one. */
   piBackoffMinMs: 250,
   piBackoffMaxMs: 30_000,
@@ -249,6 +294,8 @@ export const LIMITS = {
   linkMs: 600_000,
   /** Life of a named token for which no time is given. */
   serviceTokenMs: 90 * 86_400_000,
+  /** Longest life of a named token that expires; a longer one is refused. */
+  tokenLifeMs: 100 * 365 * 86_400_000,
   /** Devices that wait for approval; the oldest is forgotten. And how long they wait. */
   pendingDevices: 64,
   pendingDeviceMs: 86_400_000,

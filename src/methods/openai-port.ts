@@ -25,8 +25,15 @@ export type CompletionRequest = {
 
 export type CompletionEvent =
   | { type: "delta"; text: string }
+  | { type: "replaced"; text: string }
   | { type: "tool"; name: string }
-  | { type: "final"; text: string; usage: { inputTokens: number; outputTokens: number }; finishReason: "stop" | "length" }
+  | {
+      type: "final";
+      text: string;
+      usage: { inputTokens: number; outputTokens: number; cachedTokens?: number };
+      finishReason: "stop" | "length" | "content_filter";
+      refusal?: string;
+    }
   | { type: "error"; error: GatewayError };
 
 export type CompletionDeps = ChatDeps & { bus: Bus<TurnEvents> };
@@ -38,7 +45,10 @@ export async function* runCompletion(deps: CompletionDeps, request: CompletionRe
   const runId = asId<RunId>(request.idempotencyKey);
   const events = new Pending();
   const stops = [
-    deps.bus.on("turn.text", (event) => event.runId === runId && events.push({ type: "delta", text: event.delta })),
+    deps.bus.on(
+      "turn.text",
+      (event) => event.runId === runId && events.push({ type: event.replace ? "replaced" : "delta", text: event.delta }),
+    ),
     deps.bus.on(
       "turn.tool",
       (event) => event.runId === runId && event.phase === "start" && events.push({ type: "tool", name: event.name }),
@@ -61,7 +71,6 @@ export async function* runCompletion(deps: CompletionDeps, request: CompletionRe
     });
     const admitted = await deps.turns.submit({ ...submission, context: request.context });
     if (admitted.outcome) {
-      if (admitted.outcome.text) yield { type: "delta", text: admitted.outcome.text };
       yield toEnd(admitted.outcome);
       return;
     }
@@ -81,20 +90,47 @@ const freshSession = (idempotencyKey: string): string => `openai:${createHash("s
 
 type Outcome = TurnEvents["turn.ended"]["outcome"];
 
-const CODES: Readonly<Record<string, ErrorCode>> = { rate_limit: "RATE_LIMITED", context_length: "TOO_LARGE", auth: "UNAVAILABLE" };
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  rate_limit: "RATE_LIMITED",
+  overloaded: "RATE_LIMITED",
+  context_length: "TOO_LARGE",
+  auth: "UNAVAILABLE",
+};
 
 function toEnd(outcome: Outcome): CompletionEvent {
+  const { error } = outcome;
+  // A program reads a refusal and a cut answer from the finish reason; a person reads the note that was added.
+  if (outcome.status === "error" && error?.kind === "refusal")
+    return { type: "final", text: outcome.text, usage: toUsage(outcome.usage), finishReason: "content_filter", refusal: error.message };
   if (outcome.status !== "ok") {
-    const kind = outcome.error?.kind ?? "aborted";
-    const message = outcome.error?.message ?? "the run was stopped";
-    return { type: "error", error: new GatewayError(CODES[kind] ?? "UNAVAILABLE", message, { details: { kind } }) };
+    const kind = error?.kind ?? "aborted";
+    const message = error?.message ?? "the run was stopped";
+    const retryAfterMs = error?.detail?.retryAfterMs;
+    const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
+    return { type: "error", error: new GatewayError(CODES[kind] ?? "UNAVAILABLE", message, { details: { kind }, ...wait }) };
   }
-  const usage = (outcome.usage ?? {}) as { input?: number; output?: number };
+  return { type: "final", text: ownText(outcome), usage: toUsage(outcome.usage), finishReason: finishOf(outcome.stopReason) };
+}
+
+/** What the agent itself said; only an answer that is nothing but a note of the gateway is that note. */
+function ownText({ text, notice }: Outcome): string {
+  if (!notice || !text.endsWith(notice)) return text;
+  return text.slice(0, -notice.length).trimEnd() || text;
+}
+
+function finishOf(stopReason: string): "stop" | "length" | "content_filter" {
+  if (stopReason === "length" || stopReason === "max_tokens") return "length";
+  return stopReason === "content_filter" || stopReason === "refusal" ? "content_filter" : "stop";
+}
+
+/** What went in is counted with what came from the cache and what was written to it, as OpenAI counts it. */
+function toUsage(stored: unknown): { inputTokens: number; outputTokens: number; cachedTokens?: number } {
+  const usage = (stored ?? {}) as { input?: number; output?: number; cacheRead?: number; cacheWrite?: number };
+  const cachedTokens = usage.cacheRead ?? 0;
   return {
-    type: "final",
-    text: outcome.text,
-    usage: { inputTokens: usage.input ?? 0, outputTokens: usage.output ?? 0 },
-    finishReason: outcome.stopReason === "length" ? "length" : "stop",
+    inputTokens: (usage.input ?? 0) + cachedTokens + (usage.cacheWrite ?? 0),
+    outputTokens: usage.output ?? 0,
+    ...(cachedTokens > 0 ? { cachedTokens } : {}),
   };
 }
 

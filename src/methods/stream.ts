@@ -1,5 +1,7 @@
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
+import { LIMITS } from "../core/limits.ts";
+import { clip } from "../core/text.ts";
 import type { Hub } from "../protocol/hub.ts";
 import type { Outcome } from "../store/inbox.ts";
 import type { Message } from "../store/messages.ts";
@@ -43,6 +45,13 @@ export const SERVED_EVENTS = [
 export function startStream(deps: StreamDeps): () => void {
   const { bus, hub, clock } = deps;
   const started = new Map<string, number>();
+  const budgets = new Map<string, WholeTextBudget>();
+  /** The text so far, where its run may still afford to send it; a client without it appends the delta. */
+  const whole = (runId: string, text: string, must = false): { text?: string } => {
+    const budget = budgets.get(runId) ?? new WholeTextBudget();
+    budgets.set(runId, budget);
+    return budget.take(text.length, must) ? { text } : {};
+  };
 
   const chat = (ref: RunRef, seq: number, payload: Wire, droppable = false): void =>
     hub.publish(
@@ -66,10 +75,16 @@ export function startStream(deps: StreamDeps): () => void {
       agent(event, event.seq, "lifecycle", { phase: "model", provider, model: id });
     }),
     bus.on("turn.text", (event) => {
-      chat(event, event.seq, { state: "delta", deltaText: event.delta, message: assistantText(event.text, clock.now()) }, true);
-      agent(event, event.seq, "assistant", { text: event.text, delta: event.delta }, { droppable: true });
+      const replace = event.replace ? { replace: true } : {};
+      const { text } = whole(event.runId, event.text, event.replace);
+      const message = text === undefined ? {} : { message: assistantText(text, clock.now()) };
+      chat(event, event.seq, { state: "delta", deltaText: event.delta, ...replace, ...message }, true);
+      const forAgent = { ...whole(event.runId, event.text), delta: event.delta, ...replace };
+      agent(event, event.seq, "assistant", forAgent, { droppable: true });
     }),
-    bus.on("turn.thinking", (event) => agent(event, event.seq, "thinking", { text: event.text, delta: event.delta }, { droppable: true })),
+    bus.on("turn.thinking", (event) =>
+      agent(event, event.seq, "thinking", { ...whole(event.runId, event.text), delta: event.delta }, { droppable: true }),
+    ),
     bus.on("turn.tool", (event) =>
       agent(event, event.seq, "tool", toolData(event), { cap: "tool-events", droppable: event.phase === "update" }),
     ),
@@ -77,6 +92,7 @@ export function startStream(deps: StreamDeps): () => void {
     bus.on("turn.ended", (event) => {
       const startedAt = started.get(event.runId) ?? event.outcome.endedAt;
       started.delete(event.runId);
+      budgets.delete(event.runId);
       chat(event, event.seq, chatEnd(event.outcome, event.mergedInto !== undefined));
       agent(event, event.seq, "lifecycle", lifecycleEnd(event.outcome, startedAt));
     }),
@@ -111,6 +127,22 @@ export function startStream(deps: StreamDeps): () => void {
   };
 }
 
+/**
+ * Events of a stream carry the text so far besides its newest piece. Sent with every piece, that is quadratic: beyond a fixed
+ * amount for each run, the whole text is sent only as often as it adds up to twice its length.
+ */
+export class WholeTextBudget {
+  #spent = 0;
+
+  /** Whether `chars` may be sent now. `must`: they are sent in any case, and counted. */
+  take(chars: number, must = false): boolean {
+    const allowed = LIMITS.streamWholeChars + 2 * chars;
+    if (!must && this.#spent + chars > allowed) return false;
+    this.#spent += chars;
+    return true;
+  }
+}
+
 const assistantText = (text: string, timestamp: number): Wire => ({ role: "assistant", content: [{ type: "text", text }], timestamp });
 
 function toolData(event: TurnEvents["turn.tool"]): Wire {
@@ -131,12 +163,35 @@ function chatEnd(outcome: Outcome, merged: boolean): Wire {
   const message = outcome.text !== "" && !merged ? { message: assistantText(outcome.text, outcome.endedAt) } : {};
   if (outcome.status === "aborted") return { state: "aborted", stopReason: "rpc", ...message };
   if (outcome.status === "error")
-    return { state: "error", errorMessage: outcome.error?.message ?? "unknown", errorKind: errorKind(outcome.error?.kind), ...message };
+    return {
+      state: "error",
+      errorMessage: outcome.error?.message ?? "unknown",
+      errorKind: errorKind(outcome.error?.kind),
+      ...errorDetail(outcome.error),
+      ...message,
+    };
   return { state: "final", stopReason: outcome.stopReason, ...message, ...(outcome.usage ? { usage: outcome.usage } : {}) };
 }
 
+/** What the provider said, for operators; each field within what the protocol allows. */
+function errorDetail(error: Outcome["error"]): Wire {
+  const detail = error?.detail;
+  if (!error || !detail) return {};
+  const { provider, model, httpStatus, message } = detail;
+  return {
+    errorDetail: {
+      ...(provider ? { provider: clip(provider, 300) } : {}),
+      ...(model ? { model: clip(model, 300) } : {}),
+      ...(httpStatus === undefined ? {} : { httpStatus }),
+      providerErrorType: error.kind,
+      providerErrorMessagePreview: clip(message, 300),
+    },
+  };
+}
+
 const KINDS = ["refusal", "timeout", "rate_limit", "context_length"];
-const errorKind = (kind: string | undefined): string => (kind && KINDS.includes(kind) ? kind : "unknown");
+const errorKind = (kind: string | undefined): string =>
+  kind === "overloaded" ? "rate_limit" : kind && KINDS.includes(kind) ? kind : "unknown";
 
 function lifecycleEnd(outcome: Outcome, startedAt: number): Wire {
   const times = { startedAt, endedAt: outcome.endedAt, executionSettled: true };

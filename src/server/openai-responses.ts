@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { GatewayError } from "../core/errors.ts";
 import type { Exchange } from "./exchange.ts";
-import { collect, EventStream, toOpenAiError, type CompletionEvent, type Usage } from "./openai.ts";
+import { EventStream, relay, toOpenAiError, type CompletionEvent, type Usage } from "./openai.ts";
 
 type Base = { id: string; createdAt: number; model: string };
 type Final = Extract<CompletionEvent, { type: "final" }>;
@@ -18,18 +18,37 @@ const toItem = (id: string, status: string, text: string | null): Record<string,
   content: text === null ? [] : [toText(text)],
 });
 
+/** The item of a finished answer: its text, and why the provider refused more. */
+function toFinalItem(id: string, final: Final): Record<string, unknown> {
+  const status = final.finishReason === "stop" ? "completed" : "incomplete";
+  const item = toItem(id, status, final.text);
+  if (final.refusal === undefined) return item;
+  const said = final.text === "" ? [] : [toText(final.text)];
+  return { ...item, content: [...said, { type: "refusal", refusal: final.refusal }] };
+}
+
+const REASONS = { length: "max_output_tokens", content_filter: "content_filter" } as const;
+
+function toEnd(final: Final): { status: string; details: Record<string, unknown> } {
+  if (final.finishReason === "stop") return { status: "completed", details: {} };
+  return { status: "incomplete", details: { incomplete_details: { reason: REASONS[final.finishReason] } } };
+}
+
 const toText = (text: string): Record<string, unknown> => ({ type: "output_text", text, annotations: [] });
 
 const toUsage = (usage: Usage): Record<string, unknown> => ({
   input_tokens: usage.inputTokens,
   output_tokens: usage.outputTokens,
   total_tokens: usage.inputTokens + usage.outputTokens,
+  ...(usage.cachedTokens === undefined ? {} : { input_tokens_details: { cached_tokens: usage.cachedTokens } }),
 });
 
 /** The whole answer as one `response` object. */
 export function collectResponse(base: Base, final: Final): Record<string, unknown> {
-  return toResponse(base, "completed", [toItem(`msg_${randomUUID()}`, "completed", final.text)], {
+  const { status, details } = toEnd(final);
+  return toResponse(base, status, [toFinalItem(`msg_${randomUUID()}`, final)], {
     output_text: final.text,
+    ...details,
     usage: toUsage(final.usage),
   });
 }
@@ -47,23 +66,21 @@ export async function streamResponse(
   let sequence = 0;
   const send = (type: string, fields: Record<string, unknown>): Promise<void> =>
     stream.data({ type, sequence_number: sequence++, ...fields }, type);
-  let sent = "";
   const delta = async (text: string): Promise<void> => {
-    sent += text;
-    await send("response.output_text.delta", { ...place, delta: text });
+    if (text !== "") await send("response.output_text.delta", { ...place, delta: text });
   };
   try {
     await send("response.created", { response: toResponse(base, "in_progress", []) });
     await send("response.in_progress", { response: toResponse(base, "in_progress", []) });
     await send("response.output_item.added", { output_index: 0, item: toItem(itemId, "in_progress", null) });
     await send("response.content_part.added", { ...place, part: toText("") });
-    const final = await collect(events, delta);
-    if (final.text.startsWith(sent) && final.text.length > sent.length) await delta(final.text.slice(sent.length));
-    const item = toItem(itemId, "completed", final.text);
+    const final = await relay(events, delta);
+    const item = toFinalItem(itemId, final);
+    const { status, details } = toEnd(final);
     await send("response.output_text.done", { ...place, text: final.text });
     await send("response.content_part.done", { ...place, part: toText(final.text) });
     await send("response.output_item.done", { output_index: 0, item });
-    await send("response.completed", { response: toResponse(base, "completed", [item], { usage: toUsage(final.usage) }) });
+    await send(`response.${status}`, { response: toResponse(base, status, [item], { ...details, usage: toUsage(final.usage) }) });
   } catch (err) {
     const { code, message } = toOpenAiError(toExpected(err));
     await send("response.failed", { response: toResponse(base, "failed", [], { error: { code, message } }) });

@@ -5,20 +5,26 @@ import { LIMITS } from "../core/limits.ts";
 import { NOT_JSON, readLargeFrame } from "../protocol/scan.ts";
 import type { Exchange } from "./exchange.ts";
 import type { HttpRoute } from "./http.ts";
+import { CHAT_FIELDS, checkFields, RESPONSES_FIELDS } from "./openai-fields.ts";
 import { toInput, type CompletionInput } from "./openai-input.ts";
 import { collectResponse, streamResponse } from "./openai-responses.ts";
+import { SentText } from "./openai-text.ts";
 import type { ServerDeps } from "./ports.ts";
 
-export type Usage = { inputTokens: number; outputTokens: number };
+/** `inputTokens` are all that went in; `cachedTokens` are those of them that came from the provider's cache. */
+export type Usage = { inputTokens: number; outputTokens: number; cachedTokens?: number };
+export type FinishReason = "stop" | "length" | "content_filter";
 
 /** What one completion tells while it runs. `final` or `error` is the last one; a run that ends without either has failed. */
 export type CompletionEvent =
   /** Text that comes after what was sent before. */
   | { type: "delta"; text: string }
+  /** What was said before is taken back: an attempt failed and is repeated. `text` stands instead. */
+  | { type: "replaced"; text: string }
   /** The agent uses one of its own tools; clients of this API only see that it takes time. */
   | { type: "tool"; name: string }
   /** `text` is the whole answer. */
-  | { type: "final"; text: string; usage: Usage; finishReason: "stop" | "length" }
+  | { type: "final"; text: string; usage: Usage; finishReason: FinishReason; /** Why the provider refused, in a sentence. */ refusal?: string }
   | { type: "error"; error: GatewayError };
 
 export type CompletionRun = CompletionInput & {
@@ -88,11 +94,11 @@ export class EventStream {
   }
 }
 
-export const toOpenAiError = (err: GatewayError): { message: string; type: string; code: string; param: null } => ({
+export const toOpenAiError = (err: GatewayError): { message: string; type: string; code: string; param: string | null } => ({
   message: err.message,
   type: ERRORS[err.code].http < 500 ? (err.code === "RATE_LIMITED" ? "rate_limit_error" : "invalid_request_error") : "server_error",
   code: err.code.toLowerCase(),
-  param: null,
+  param: typeof err.details?.["param"] === "string" ? err.details["param"] : null,
 });
 
 /** `/v1` in OpenAI's shapes. */
@@ -124,6 +130,8 @@ export class OpenAiRoutes {
 
   async chat(exchange: Exchange, caller: Verified): Promise<void> {
     const body = await readBody(exchange);
+    checkFields(body, CHAT_FIELDS);
+    const includeUsage = wantsUsage(body);
     const run = this.#prepare(exchange, caller, body, "messages");
     const id = `chatcmpl_${randomUUID()}`;
     const base = { id, created: Math.floor(this.#deps.clock.now() / 1_000), model: String(body["model"]) };
@@ -133,17 +141,17 @@ export class OpenAiRoutes {
       exchange.json(200, {
         ...base,
         object: "chat.completion",
-        choices: [{ index: 0, message: { role: "assistant", content: final.text }, finish_reason: final.finishReason }],
+        choices: [{ index: 0, message: toAssistant(final), finish_reason: final.finishReason }],
         usage: toUsage(final.usage),
       });
       return;
     }
-    const options = body["stream_options"] as { include_usage?: unknown } | undefined;
-    await this.#streamChat(exchange, events, base, options?.include_usage === true);
+    await this.#streamChat(exchange, events, base, includeUsage);
   }
 
   async respond(exchange: Exchange, caller: Verified): Promise<void> {
     const body = await readBody(exchange);
+    checkFields(body, RESPONSES_FIELDS);
     const run = this.#prepare(exchange, caller, body, "input");
     const base = { id: `resp_${randomUUID()}`, createdAt: Math.floor(this.#deps.clock.now() / 1_000), model: String(body["model"]) };
     const events = this.#port.run(run);
@@ -163,16 +171,13 @@ export class OpenAiRoutes {
       object: "chat.completion.chunk",
       choices: [{ index: 0, delta, finish_reason: finish }],
     });
-    let sent = "";
+    const send = async (text: string): Promise<void> => {
+      if (text !== "") await stream.data(chunk({ content: text }, null));
+    };
     try {
       await stream.data(chunk({ role: "assistant" }, null));
-      const final = await collect(events, async (text) => {
-        sent += text;
-        await stream.data(chunk({ content: text }, null));
-      });
-      // What was corrected after it had been streamed cannot be taken back; what is missing at the end is sent.
-      if (final.text.startsWith(sent) && final.text.length > sent.length)
-        await stream.data(chunk({ content: final.text.slice(sent.length) }, null));
+      const final = await relay(events, send);
+      if (final.refusal !== undefined) await stream.data(chunk({ refusal: final.refusal }, null));
       await stream.data(chunk({}, final.finishReason));
       if (includeUsage) await stream.data({ ...base, object: "chat.completion.chunk", choices: [], usage: toUsage(final.usage) });
       await stream.data("[DONE]");
@@ -187,7 +192,7 @@ export class OpenAiRoutes {
   #prepare(exchange: Exchange, caller: Verified, body: Record<string, unknown>, field: "messages" | "input"): CompletionRun {
     const agentId = this.#agentOf(body["model"], exchange.header("x-openclaw-agent-id"));
     const user = body["user"];
-    if (user !== undefined && (typeof user !== "string" || user.length > 256))
+    if (user !== undefined && user !== null && (typeof user !== "string" || user.length > 256))
       throw new GatewayError("INVALID_REQUEST", "`user` must be a string of at most 256 characters");
     const key = exchange.header("idempotency-key");
     if (key !== undefined && (key === "" || key.length > 256)) throw new GatewayError("INVALID_REQUEST", "invalid idempotency-key");
@@ -198,7 +203,7 @@ export class OpenAiRoutes {
       ...toInput(body, field),
       agentId,
       sessionKey,
-      user: user === undefined || user === "" ? null : user,
+      user: typeof user !== "string" || user === "" ? null : user,
       stream: body["stream"] === true,
       idempotencyKey: key ?? randomUUID(),
       caller: { scopes: caller.scopes, credential: caller.credential },
@@ -266,18 +271,49 @@ const toUsage = (usage: Usage): unknown => ({
   prompt_tokens: usage.inputTokens,
   completion_tokens: usage.outputTokens,
   total_tokens: usage.inputTokens + usage.outputTokens,
+  ...(usage.cachedTokens === undefined ? {} : { prompt_tokens_details: { cached_tokens: usage.cachedTokens } }),
 });
+
+const toAssistant = ({ text, refusal }: Final): unknown => ({
+  role: "assistant",
+  content: refusal !== undefined && text === "" ? null : text,
+  ...(refusal === undefined ? {} : { refusal }),
+});
+
+/** `stream_options.include_usage`; throws for an option that would have no effect. */
+function wantsUsage(body: Record<string, unknown>): boolean {
+  const options = body["stream_options"];
+  if (options === undefined || options === null) return false;
+  const invalid = (text: string): GatewayError => new GatewayError("INVALID_REQUEST", text, { details: { param: "stream_options" } });
+  if (typeof options !== "object") throw invalid("`stream_options` must be an object");
+  const stray = Object.keys(options).find((name) => name !== "include_usage" && name !== "include_obfuscation");
+  if (stray !== undefined) throw invalid(`unsupported field: \`stream_options.${stray.slice(0, 64)}\``);
+  const wanted = (options as { include_usage?: unknown }).include_usage;
+  if (wanted !== undefined && typeof wanted !== "boolean") throw invalid("`stream_options.include_usage` must be true or false");
+  return wanted === true;
+}
 
 type Final = Extract<CompletionEvent, { type: "final" }>;
 
 /** Reads the events to their end. Throws the GatewayError of an `error` event. */
-export async function collect(events: AsyncIterable<CompletionEvent>, onDelta?: (text: string) => Promise<void>): Promise<Final> {
+export async function collect(events: AsyncIterable<CompletionEvent>, onEvent?: (event: CompletionEvent) => Promise<void>): Promise<Final> {
   for await (const event of events) {
     if (event.type === "error") throw event.error;
     if (event.type === "final") return event;
-    if (event.type === "delta" && onDelta) await onDelta(event.text);
+    await onEvent?.(event);
   }
   throw new GatewayError("UNAVAILABLE", "the run ended without an answer");
+}
+
+/** Sends an answer while it comes, each piece once. Throws where a repeated attempt contradicts what was sent. */
+export async function relay(events: AsyncIterable<CompletionEvent>, send: (text: string) => Promise<void>): Promise<Final> {
+  const text = new SentText();
+  const final = await collect(events, async (event) => {
+    if (event.type === "delta") await send(text.add(event.text));
+    else if (event.type === "replaced") await send(text.replace(event.text));
+  });
+  await send(text.end(final.text));
+  return final;
 }
 
 async function readBody(exchange: Exchange): Promise<Record<string, unknown>> {

@@ -8,12 +8,17 @@ import type { Store } from "./open.ts";
  */
 export type InboxState = "queued" | "running" | "done" | "failed" | "aborted" | "merged" | "parked" | "dropped";
 
+/** What a provider said of a failure; for operators, not for people in a chat. */
+export type FailureDetail = { message: string; httpStatus?: number; retryAfterMs?: number; provider?: string; model?: string };
+
 /** How a run ended, as its clients are told; kept so that a repeated request gets the same answer. */
 export type Outcome = {
   status: "ok" | "error" | "aborted";
   text: string;
   stopReason: string;
-  error?: { kind: string; message: string };
+  error?: { kind: string; message: string; detail?: FailureDetail };
+  /** The end of `text` that the gateway added to what the agent said. */
+  notice?: string;
   model?: string;
   usage?: unknown;
   endedAt: number;

@@ -22,7 +22,9 @@ import { containedClock } from "./contained-clock.ts";
 import { toContext } from "./context.ts";
 import { endAsFailed, failureOutcome } from "./failed-run.ts";
 import { nextStep, toActive, toWaiting, type Active, type Lane, type Waiting } from "./lane.ts";
-import type { AgentSettings } from "./settings.ts";
+import { slotUseOf, type AgentSettings } from "./settings.ts";
+import { Slots, type SlotUse } from "./slots.ts";
+import { LastAttempts } from "./last-attempts.ts";
 import type { LiveReplies } from "./live.ts";
 import { addIntent, conversationOf, type Extras, type OutboundOptions } from "./outbound.ts";
 import {
@@ -105,10 +107,8 @@ export class Turns {
   readonly #arriving = new Map<RunId, { key: SessionKey; letGo: boolean }>();
   /** Lanes that wait for a quiet moment, with the cancel function of their timer. */
   readonly #quiet = new Map<SessionKey, () => void>();
-  /** Runs of earlier processes that have one attempt left, and whether one of them runs. */
-  readonly #lastAttempts = new Set<RunId>();
-  #lastAttemptRuns = false;
-  #running = 0;
+  readonly #lastAttempts = new LastAttempts();
+  readonly #slots = new Slots(() => this.options.concurrency());
   #stopping = false;
 
   constructor(options: TurnsOptions) {
@@ -181,8 +181,8 @@ export class Turns {
       inTransaction: () => {
         known = this.#knownEvent(submission, runId);
         if (known) return;
-        atOnce = !submission.park && this.#claim(submission.sessionKey);
         const session = this.#ensureSession(submission, now);
+        atOnce = !submission.park && this.#claim(submission.sessionKey, slotUseOf(this.options, payload, session));
         const noted = command ? null : this.options.takeContext(submission.sessionKey, now);
         inbox.add({
           ...identityOf(submission, runId, session),
@@ -219,8 +219,9 @@ export class Turns {
   }
 
   /** An idle lane takes a message up in the transaction that admits it: one commit instead of two. One message per lane. */
-  #claim(key: SessionKey): boolean {
-    if (this.#lanes.has(key) || this.#claims.has(key) || this.#running + this.#claims.size >= this.options.concurrency()) return false;
+  #claim(key: SessionKey, use: SlotUse): boolean {
+    if (this.#lanes.has(key) || this.#claims.has(key)) return false;
+    if (!this.#slots.mayStart(use, () => this.#waitingUses(key), this.#claims.size)) return false;
     this.#claims.add(key);
     return true;
   }
@@ -450,7 +451,7 @@ export class Turns {
    */
   adopt(rows: readonly InboxRow<Payload>[]): void {
     for (const { runId, sessionKey, payload, attempts } of rows) {
-      if (attempts >= LIMITS.turnAttempts - 1) this.#lastAttempts.add(runId);
+      this.#lastAttempts.add(runId, attempts);
       this.#enqueue(sessionKey, toWaiting(runId, payload, attempts > 0 ? "followup" : payload.queueMode), false, true);
     }
   }
@@ -524,7 +525,7 @@ export class Turns {
     const now = this.options.clock.monotonic();
     const step = nextStep(lane, now);
     if (step.do === "start") {
-      if (this.#mayStart(step.take)) this.#startTurn(lane, step.take, false);
+      if (this.#mayStart(lane, step.take)) this.#startTurn(lane, step.take, false);
     } else if (step.do === "interrupt") {
       lane.active!.abortCause = "interrupt";
       lane.active!.abort.abort();
@@ -584,25 +585,33 @@ export class Turns {
     this.#contained("to put a message back", () => this.#untilStored(() => this.options.inbox.takeBack(message.runId)))();
   }
 
-  #isLastAttempt = (take: readonly Waiting[]): boolean => take.some((each) => this.#lastAttempts.has(each.runId));
+  #mayStart(lane: Lane, take: readonly Waiting[]): boolean {
+    if (this.#lastAttempts.mustWait(take.map((each) => each.runId))) return false;
+    return this.#slots.mayStart(this.#useOf(lane), () => this.#waitingUses(lane.key));
+  }
 
-  #mayStart(take: readonly Waiting[]): boolean {
-    return this.#running < this.options.concurrency() && !(this.#lastAttemptRuns && this.#isLastAttempt(take));
+  /** What the first message of a lane would take a slot for. */
+  #useOf({ key, waiting }: Lane): SlotUse {
+    const row = waiting[0] && this.find(waiting[0].runId);
+    return slotUseOf(this.options, row?.payload ?? null, this.options.sessions.get(key));
+  }
+
+  #waitingUses(except: SessionKey): SlotUse[] {
+    const lanes = [...this.#lanes.values()].filter((lane) => lane.key !== except && !lane.active && lane.waiting.length > 0);
+    return lanes.slice(0, LIMITS.slotLanes).map((lane) => this.#useOf(lane));
   }
 
   #startTurn(lane: Lane, take: readonly Waiting[], stored: boolean): void {
+    this.#slots.take(lane.key, this.#useOf(lane));
     lane.waiting = lane.waiting.slice(take.length);
-    this.#running++;
-    const isLastAttempt = this.#isLastAttempt(take);
-    if (isLastAttempt) this.#lastAttemptRuns = true;
     const active = toActive(take);
+    const attemptEnded = this.#lastAttempts.begin(active.runIds);
     lane.active = active;
     active.ended = this.#run(lane, active, stored)
       .catch((err: unknown) => this.#endBroken(lane, active, err))
       .finally(() => {
-        this.#running--;
-        if (isLastAttempt) this.#lastAttemptRuns = false;
-        for (const runId of active.runIds) this.#lastAttempts.delete(runId);
+        attemptEnded();
+        this.#slots.free(lane.key);
         lane.active = null;
         this.#pump(lane);
         this.#pumpWaitingLanes();
@@ -634,7 +643,7 @@ export class Turns {
   /** A slot is free: lanes that had to wait for one are asked, the longest waiting first. */
   readonly #pumpWaitingLanes = this.#contained("to start waiting sessions", (): void => {
     for (const lane of this.#lanes.values()) {
-      if (this.#running >= this.options.concurrency()) return;
+      if (this.#slots.held >= this.options.concurrency() + LIMITS.reserveSlots) return;
       if (!lane.active && lane.waiting.length > 0) this.#pump(lane);
     }
   });

@@ -10,13 +10,18 @@ export type RunRef = { runId: RunId; sessionKey: SessionKey; agentId: AgentId };
 export type TurnEvents = {
   "turn.started": RunRef & { seq: number; model: string; startedAt: number };
   /** `text` is everything said so far in this run; `delta` its newest piece. */
-  "turn.text": RunRef & { seq: number; delta: string; text: string };
+  "turn.text": RunRef & {
+    seq: number;
+    delta: string;
+    text: string;
+    /** What was shown before is taken back; `delta` is all of `text`. */ replace?: true;
+  };
   "turn.thinking": RunRef & { seq: number; delta: string; text: string };
   "turn.tool":
     | (RunRef & { seq: number; phase: "start"; id: string; name: string; args: unknown })
     | (RunRef & { seq: number; phase: "update"; id: string; name: string; partial: string })
     | (RunRef & { seq: number; phase: "end"; id: string; name: string; result: string; isError: boolean; durationMs: number });
-  /** Something that explains a pause: a retry, a compaction. */
+  /** Something that explains a pause: a retry or another wait, a compaction. */
   "turn.note": RunRef & { seq: number; kind: "retry" | "compaction"; text: string };
   /** The run is over and its outcome is on disk. `mergedInto`: its message was answered by another run. */
   "turn.ended": RunRef & { seq: number; outcome: Outcome; mergedInto?: RunId };

@@ -4,6 +4,7 @@ import type { KeptFile } from "../store/media.ts";
 import type { Outbox, OutboxPart } from "../store/outbox.ts";
 import { withoutFileLines } from "./attach.ts";
 import type { Turns } from "./engine.ts";
+import { isSilent, maySilence } from "./presentable.ts";
 
 /** Which parts of a reply are shown as the answer to the message: none, the first, all, or the first when several messages were answered together. */
 export type ReplyToMode = "off" | "first" | "all" | "batched";
@@ -58,7 +59,7 @@ function piecesOf(options: OutboundOptions, intent: Intent): Piece[] {
   const files = intent.media ?? [];
   const rows = intent.buttons?.filter((row) => row.length > 0) ?? [];
   const shown = [
-    isSilent(reply.text) ? "" : reply.text,
+    isSilent(reply.text) || reply.text.trim() === "" ? "" : reply.text,
     ...(abilities?.media.out ? [] : files.map((file) => `[${file.name}]`)),
     ...(abilities?.buttons ? [] : rows.flat().map((button, index) => `${index + 1}. ${button.text}`)),
   ];
@@ -77,7 +78,7 @@ export function previewText(options: OutboundOptions, intent: Intent): string | 
   const text = withoutFileLines(intent.text);
   const begun = text.trim();
   // A word for the gateway that is not complete yet must not be seen.
-  if (begun === "" || SILENT.startsWith(begun) || (begun.startsWith("[[") && !begun.includes("]]"))) return null;
+  if (begun === "" || maySilence(begun) || (begun.startsWith("[[") && !begun.includes("]]"))) return null;
   return piecesOf(options, { ...intent, text })[0]?.text ?? null;
 }
 
@@ -85,12 +86,6 @@ export function previewText(options: OutboundOptions, intent: Intent): string | 
 export function firstTarget(options: OutboundOptions, intent: Intent): Target {
   return targetFor(options, intent, takeReplyTag(intent.text).to, 0);
 }
-
-const SILENT = "NO_REPLY";
-const isSilent = (text: string): boolean => {
-  const said = text.trim();
-  return said === "" || said === SILENT;
-};
 
 type ReplyTag = { text: string; to: "current" | { id: MessageId } | null };
 

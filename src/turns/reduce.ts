@@ -1,14 +1,31 @@
 import { modelName, type AgentEvent, type Block, type Usage } from "../agents/runtime.ts";
+import { LIMITS } from "../core/limits.ts";
+import { clip } from "../core/text.ts";
 import type { Outcome } from "../store/inbox.ts";
 import type { MessageBody, StoredBlock } from "../store/messages.ts";
+import { presentEnd, toPresentableBlocks, type PresentedEnd } from "./presentable.ts";
+import { noReasoning, separateNext, type ReasoningState } from "./reasoning.ts";
 
 /** Everything known about a running turn. Rebuilt from nothing: a turn that dies is resumed or closed, never continued. */
 export type TurnState = {
   /** Finished text of earlier messages of this turn. */
   said: string;
-  /** Text of the message that is being written. */
+  /** Text of the message that is being written, or of one that has failed and may be asked for again. */
   draft: string;
   thinking: string;
+  /** Where in the draft a model's thinking begins and ends. */
+  reasoning: ReasoningState;
+  /** Counts the times that shown text was taken back or replaced: then it is not the old text with more at its end. */
+  revision: number;
+  /** What had been said before the last message, while that message may still be asked for again. */
+  undo: { said: string; rows: number } | null;
+  /** Attempts of the model that failed and were repeated. */
+  retries: number;
+  toolCalls: number;
+  /** The model has thought, in this message or in an earlier one. */
+  thought: boolean;
+  /** What has grown beyond its limit; the turn is to be stopped. */
+  tooLong: "answer" | "thinking" | null;
   /** Names of the tools that run, by call id. */
   tools: Readonly<Record<string, string>>;
   /** Complete messages that are not stored yet, in order. */
@@ -26,6 +43,13 @@ export const emptyTurn: TurnState = {
   said: "",
   draft: "",
   thinking: "",
+  reasoning: noReasoning,
+  revision: 0,
+  undo: null,
+  retries: 0,
+  toolCalls: 0,
+  thought: false,
+  tooLong: null,
   tools: {},
   rows: [],
   model: null,
@@ -45,25 +69,62 @@ export function reduce(state: TurnState, event: AgentEvent): TurnState {
     case "started":
       return { ...state, model: modelName(event.model), contextWindow: event.contextWindow };
     case "text":
-      return { ...state, draft: state.draft + event.delta };
+      return reduceText(state, event.delta);
     case "thinking":
-      return { ...state, thinking: state.thinking + event.delta };
+      return withThinking(state, event.delta);
     case "tool":
       return reduceTool(state, event);
     case "message":
       return reduceMessage(state, event);
     case "retry":
-      // The failed attempt is not part of the conversation: the next one answers.
-      return { ...state, rows: state.rows.filter((row) => !(row.role === "assistant" && row.stopReason === "error")) };
-    case "compaction":
+      return takeBack(state);
     case "steered":
+      return { ...state, undo: null };
+    case "compaction":
+    case "waiting":
     case "end":
       return state;
   }
 }
 
+function reduceText(state: TurnState, delta: string): TurnState {
+  const { state: reasoning, text, thinking, retract } = separateNext(state.reasoning, delta);
+  const before = retract ? withThinking({ ...state, draft: "", revision: state.revision + 1 }, state.draft) : state;
+  const next = thinking === "" ? before : withThinking(before, thinking);
+  const room = Math.max(0, LIMITS.answerChars - next.said.length - next.draft.length);
+  return {
+    ...next,
+    reasoning,
+    draft: next.draft + clip(text, room),
+    ...(text.length > room ? { tooLong: "answer" as const } : {}),
+  };
+}
+
+function withThinking(state: TurnState, delta: string): TurnState {
+  const room = Math.max(0, LIMITS.thinkingChars - state.thinking.length);
+  return { ...state, thinking: state.thinking + clip(delta, room), ...(delta.length > room ? { tooLong: "thinking" as const } : {}) };
+}
+
+/** The failed attempt is not part of the conversation: the next one answers. All that it has said is taken back. */
+function takeBack(state: TurnState): TurnState {
+  const { undo } = state;
+  const shown = visibleText(state);
+  const next: TurnState = {
+    ...state,
+    said: undo ? undo.said : state.said,
+    rows: undo ? state.rows.slice(0, undo.rows) : state.rows,
+    draft: "",
+    thinking: "",
+    reasoning: noReasoning,
+    undo: null,
+    retries: state.retries + 1,
+  };
+  return shown === visibleText(next) ? next : { ...next, revision: state.revision + 1 };
+}
+
 function reduceTool(state: TurnState, event: Extract<AgentEvent, { type: "tool" }>): TurnState {
-  if (event.phase === "start") return { ...state, tools: { ...state.tools, [event.id]: event.name } };
+  if (event.phase === "start")
+    return { ...state, undo: null, toolCalls: state.toolCalls + 1, tools: { ...state.tools, [event.id]: event.name } };
   if (event.phase === "update") return state;
   const { [event.id]: _done, ...tools } = state.tools;
   const row: MessageBody = {
@@ -78,26 +139,35 @@ function reduceTool(state: TurnState, event: Extract<AgentEvent, { type: "tool" 
 }
 
 function reduceMessage(state: TurnState, event: Extract<AgentEvent, { type: "message" }>): TurnState {
-  const text = textOfBlocks(event.blocks);
+  const blocks = toPresentableBlocks(event.blocks);
+  const room = Math.max(0, LIMITS.answerChars - state.said.length);
+  const text = textOfBlocks(blocks);
+  const kept = clip(text, room);
   const row: MessageBody = {
     role: "assistant",
-    content: event.blocks.map((block): StoredBlock => block),
+    content: blocks.map((block): StoredBlock => block),
     provider: event.model.provider,
     model: event.model.id,
     usage: toWireUsage(event.usage),
     stopReason: event.stopReason,
   };
-  const empty = event.blocks.length === 0;
-  return {
+  // A failed message is a draft until it is known whether it is asked for again.
+  const failed = event.stopReason === "error";
+  const next: TurnState = {
     ...state,
-    said: join(state.said, text),
-    draft: "",
+    said: failed ? state.said : join(state.said, kept),
+    draft: failed ? kept : "",
     thinking: "",
-    rows: empty ? state.rows : [...state.rows, row],
+    reasoning: noReasoning,
+    undo: { said: state.said, rows: state.rows.length },
+    rows: blocks.length === 0 ? state.rows : [...state.rows, row],
     usage: addUsage(state.usage, event.usage),
     contextTokens: event.usage.totalTokens || state.contextTokens,
     stopReason: event.stopReason,
+    thought: state.thought || blocks.some((block) => block.type === "thinking"),
+    ...(text.length > room ? { tooLong: "answer" as const } : {}),
   };
+  return visibleText(next).startsWith(visibleText(state)) ? next : { ...next, revision: state.revision + 1 };
 }
 
 const textOfBlocks = (blocks: readonly Block[]): string =>
@@ -122,29 +192,62 @@ export const toWireUsage = (usage: Usage): Record<string, unknown> => ({
   cost: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, total: usage.costUsd },
 });
 
-export type TurnEnd = { state: TurnState; outcome: Outcome };
+export type TurnEnd = { state: TurnState; outcome: Outcome; presented: PresentedEnd };
 
 /** The last event: what is stored, and what the clients are told. A draft that was cut off is kept as a message of its own. */
-export function finish(state: TurnState, end: Extract<AgentEvent, { type: "end" }>, now: number): TurnEnd {
-  const cut = state.draft !== "" || state.thinking !== "";
+export function finish(before: TurnState, raw: Extract<AgentEvent, { type: "end" }>, now: number): TurnEnd {
+  const state = settleDraft(before);
+  const { model, stopReason: stoppedFor, toolCalls } = state;
+  const facts = {
+    text: visibleText(state),
+    thinking: state.thought || state.thinking !== "",
+    tools: toolCalls,
+    stopReason: stoppedFor,
+    model,
+  };
+  const presented = presentEnd(raw, facts);
+  const { end, notice } = presented;
   const failed = end.reason === "error";
   const stopReason = end.reason === "stop" ? state.stopReason : end.reason;
-  const rows = [...state.rows];
-  const alreadyTold = rows.some((row) => row.role === "assistant" && row.stopReason === end.reason);
-  if ((cut || end.reason !== "stop") && !alreadyTold) rows.push(lastRow(state, stopReason, end.error?.message));
-  const text = visibleText(state);
+  // The row of a failed message is kept where the turn ends with its failure; in every other case the draft says the same.
+  const rows = state.rows.filter((row, at) => failed || at !== state.undo?.rows || row.role !== "assistant" || row.stopReason !== "error");
+  const alreadyTold = rows.findIndex((row) => row.role === "assistant" && row.stopReason === end.reason);
+  const cut = state.draft !== "" || state.thinking !== "";
+  const errorMessage = end.error?.message;
+  if (alreadyTold !== -1) rows[alreadyTold] = { ...(rows[alreadyTold] as AssistantBody), ...(errorMessage ? { errorMessage } : {}) };
+  else if (cut || end.reason !== "stop") rows.push(lastRow(state, stopReason, errorMessage));
+  if (notice) rows.push({ role: "assistant", content: [{ type: "text", text: notice }], stopReason: "stop", origin: "notice" });
+  const text = join(facts.text, notice ?? "");
   const outcome: Outcome = {
     status: failed ? "error" : end.reason === "aborted" ? "aborted" : "ok",
     text,
     stopReason,
     endedAt: now,
     usage: toWireUsage(state.usage),
-    ...(state.model ? { model: state.model } : {}),
+    ...(model ? { model } : {}),
+    ...(notice ? { notice } : {}),
     ...(failed
-      ? { error: { kind: end.error?.kind ?? "unknown", message: end.error?.message ?? "the agent failed without a reason" } }
+      ? {
+          error: {
+            kind: end.error?.kind ?? "unknown",
+            message: errorMessage ?? "the agent failed without a reason",
+            ...detailOf(presented),
+          },
+        }
       : {}),
   };
-  return { state: { ...state, said: text, draft: "", rows }, outcome };
+  return { state: { ...state, said: facts.text, draft: "", rows, undo: null }, outcome, presented };
+}
+
+type AssistantBody = Extract<MessageBody, { role: "assistant" }>;
+
+const detailOf = ({ detail }: PresentedEnd): { detail?: NonNullable<PresentedEnd["detail"]> } => (detail ? { detail } : {});
+
+/** What was held back of the draft because it might have become a tag. */
+function settleDraft(state: TurnState): TurnState {
+  const { text, thinking, retract } = separateNext(state.reasoning, "", true);
+  const before = retract ? withThinking({ ...state, draft: "" }, state.draft) : state;
+  return { ...withThinking(before, thinking), draft: before.draft + text, reasoning: noReasoning };
 }
 
 function lastRow(state: TurnState, stopReason: string, errorMessage: string | undefined): MessageBody {

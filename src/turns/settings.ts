@@ -1,5 +1,8 @@
 import type { ModelRef, ThinkingLevel } from "../agents/runtime.ts";
+import { asId, type AgentId } from "../core/ids.ts";
 import type { SessionRow } from "../store/sessions.ts";
+import type { SlotUse } from "./slots.ts";
+import type { Payload } from "./submission.ts";
 
 /** What the configuration says about one agent at this moment. Read again for every turn, so that a reload takes effect. */
 export type AgentSettings = {
@@ -34,4 +37,16 @@ export function modelsOf(settings: AgentSettings, session: Pick<SessionRow, "mod
 export function thinkingOf(settings: AgentSettings, session: Pick<SessionRow, "thinking">, wish: string | null): ThinkingLevel {
   for (const level of [wish, session.thinking]) if (level && isThinkingLevel(level)) return level;
   return settings.thinking;
+}
+
+/** What a message takes a slot for. */
+export function slotUseOf(
+  options: { settings: (agentId: AgentId) => AgentSettings },
+  payload: Pick<Payload, "model" | "target" | "provenance"> | null,
+  session: Pick<SessionRow, "agent_id" | "model"> | undefined,
+): SlotUse {
+  const [model] = session ? modelsOf(options.settings(asId<AgentId>(session.agent_id)), session, payload?.model ?? null) : [];
+  const room = payload?.target && payload.target.chat.kind !== "direct";
+  const kind = room ? "room" : payload?.provenance.client?.mode === "backend" ? "background" : "direct";
+  return { provider: model?.provider ?? "", kind };
 }

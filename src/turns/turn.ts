@@ -1,7 +1,8 @@
-import type { AgentEvent, ToolName, Turn } from "../agents/runtime.ts";
+import type { AgentEvent, ToolName, Turn, TurnFailure } from "../agents/runtime.ts";
 import type { Button, Target } from "../channels/channel.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import type { RunId } from "../core/ids.ts";
+import { clip } from "../core/text.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
 import type { Message, MessageBody } from "../store/messages.ts";
@@ -15,9 +16,11 @@ import { intersectGrants } from "./grant.ts";
 import type { Active } from "./lane.ts";
 import type { Live } from "./live.ts";
 import { firstTarget, previewText, type Intent } from "./outbound.ts";
+import { retryText, waitingText, type PresentedEnd } from "./presentable.ts";
 import { emptyTurn, finish, reduce, visibleText, type TurnState } from "./reduce.ts";
 import { modelsOf, thinkingOf } from "./settings.ts";
 import type { Payload } from "./submission.ts";
+import { ToolCallLimits, type ToolCallVerdict } from "./tool-calls.ts";
 import { moveUserMessage } from "./transcript.ts";
 
 /** What the engine lends to one turn. */
@@ -63,7 +66,14 @@ class RunningTurn {
   #stored = 0;
   /** Settles when the last tool call that was asked about has been written down. */
   #writing: Promise<unknown> = Promise.resolve();
-  #pendingDelta = "";
+  /** How much of the text and of the thinking clients have, and which revision of the text. */
+  #shown = { chars: 0, thinking: 0, revision: 0 };
+  readonly #calls = new ToolCallLimits();
+  readonly #verdicts = new Map<string, ToolCallVerdict>();
+  /** Why the gateway itself stopped the turn. */
+  #stopped: TurnFailure | null = null;
+  #toldWaiting = false;
+  #toolUpdateAt = -Infinity;
   #cancelFlush: (() => void) | null = null;
   #live: Live | null = null;
   #target: Target | null;
@@ -145,6 +155,7 @@ class RunningTurn {
     const { options } = this.#turns;
     const now = options.clock.now();
     const ended: Outcome = { ...outcome, endedAt: now };
+    this.#logEnd(ended);
     const said = outcome.text || noticeFor(ended);
     let message: Message | undefined;
     let fields: (keyof SessionRow)[] = [];
@@ -255,10 +266,12 @@ class RunningTurn {
   #granted = (): readonly ToolName[] => intersectGrants(this.#active.grants).tools;
 
   /** The call is on disk before it runs: a crash from here on closes the turn instead of repeating the tool. */
-  async #beforeTool(call: { id: string; name: string }): Promise<{ allow: true } | { allow: false; reason: string }> {
+  async #beforeTool(call: { id: string; name: string; args: unknown }): Promise<{ allow: true } | { allow: false; reason: string }> {
     const refused = { allow: false as const, reason: `the tool ${call.name} is not available in this conversation` };
     const isGranted = (): boolean => (this.#granted() as readonly string[]).includes(call.name);
     if (!isGranted()) return refused;
+    const verdict = this.#judge(call);
+    if (verdict.reason !== null) return { allow: false, reason: verdict.reason };
     // One after the other: each stores the messages that the one before has not.
     const written = this.#writing.then(() => this.#writeTool());
     this.#writing = written.catch(() => undefined);
@@ -282,23 +295,19 @@ class RunningTurn {
 
   #on(event: AgentEvent): void {
     const { bus } = this.#turns.options;
+    const streams = event.type === "text" || event.type === "thinking";
+    if (!streams) this.#flush();
     this.#state = reduce(this.#state, event);
-    if (event.type === "text") return this.#onText(event.delta);
-    this.#flushText();
-    if (event.type === "started") return;
+    this.#onStreamed(streams);
+    if (this.#state.tooLong) this.#stop(tooLongFailure(this.#state.tooLong));
     if (event.type === "thinking") this.#live?.thinking();
-    if (event.type === "thinking")
-      bus.emit("turn.thinking", { ...this.#ref, seq: this.#nextSeq(), delta: event.delta, text: this.#state.thinking });
-    if (event.type === "tool") bus.emit("turn.tool", { ...this.#ref, seq: this.#nextSeq(), ...withoutType(event) });
-    if (event.type === "retry")
-      bus.emit("turn.note", {
-        ...this.#ref,
-        seq: this.#nextSeq(),
-        kind: "retry",
-        text: `attempt ${event.attempt} of ${event.maxAttempts}: ${event.reason}`,
-      });
-    if (event.type === "compaction" && event.phase === "start")
-      bus.emit("turn.note", { ...this.#ref, seq: this.#nextSeq(), kind: "compaction", text: event.reason });
+    if (event.type === "tool" && event.phase === "start") this.#judge(event);
+    if (event.type === "tool" && event.phase === "end") this.#verdicts.delete(event.id);
+    if (event.type === "tool" && !this.#isTooSoon(event))
+      bus.emit("turn.tool", { ...this.#ref, seq: this.#nextSeq(), ...withoutType(event) });
+    if (event.type === "retry") this.#note("retry", retryText(event));
+    if (event.type === "waiting") this.#onWaiting(event);
+    if (event.type === "compaction" && event.phase === "start") this.#note("compaction", event.reason);
     if (event.type === "steered") this.#onSteered(event.runId);
   }
 
@@ -325,23 +334,86 @@ class RunningTurn {
     options.bus.emit("session.changed", { sessionKey: this.#row.sessionKey, reason: "message-changed", fields: ["updated_at"], runId });
   }
 
-  /** The first piece goes out at once, the following ones together every LIMITS.deltaCoalesceMs. */
-  #onText(delta: string): void {
-    const first = this.#progress.text === "";
-    this.#pendingDelta += delta;
-    this.#progress.text = visibleText(this.#state);
-    if (first) this.#flushText();
-    else this.#cancelFlush ??= this.#turns.options.clock.after(LIMITS.deltaCoalesceMs, () => this.#flushText());
+  /** Counts a call once, whether its event or its question comes first. A tool that does not exist has no question. */
+  #judge(call: { id: string; name: string; args: unknown }): ToolCallVerdict {
+    const known = this.#verdicts.get(call.id);
+    if (known) return known;
+    const verdict = this.#calls.check(call);
+    this.#verdicts.set(call.id, verdict);
+    if (verdict.stop) this.#stop(verdict.stop);
+    return verdict;
   }
 
-  #flushText(): void {
+  /** Each update repeats the output so far: some are left out, and the result has everything. */
+  #isTooSoon(event: Extract<AgentEvent, { type: "tool" }>): boolean {
+    if (event.phase !== "update") return false;
+    const now = this.#turns.options.clock.monotonic();
+    if (now - this.#toolUpdateAt < LIMITS.toolUpdateMs) return true;
+    this.#toolUpdateAt = now;
+    return false;
+  }
+
+  #note(kind: "retry" | "compaction", text: string): void {
+    this.#turns.options.bus.emit("turn.note", { ...this.#ref, seq: this.#nextSeq(), kind, text });
+  }
+
+  /** Whoever waits is told; in a chat once, and only when it takes long. */
+  #onWaiting(event: Extract<AgentEvent, { type: "waiting" }>): void {
+    const text = waitingText(event);
+    this.#note("retry", text);
+    const target = this.#target;
+    const long = Math.max(event.forMs, event.untilMs ?? 0) >= LIMITS.waitTellMs;
+    if (!target || !long || this.#toldWaiting || this.#progress.text !== "") return;
+    this.#toldWaiting = true;
+    const { options } = this.#turns;
+    const written = options.store.write(() => this.#turns.addIntent(`${this.#row.runId}:waiting`, null, target, text, options.clock.now()));
+    written.then(
+      () => options.deliver(conversationOf(target)),
+      (err: unknown) =>
+        options.log.warn("a person could not be told that a turn takes long", { runId: this.#row.runId, cause: reasonOf(err) }),
+    );
+  }
+
+  /** Ends the turn for a reason of the gateway's own; what was said so far is kept. */
+  #stop(failure: TurnFailure): void {
+    if (this.#stopped) return;
+    this.#stopped = failure;
+    this.#active.abort.abort();
+  }
+
+  /** The first piece goes out at once, the following ones together every LIMITS.deltaCoalesceMs. */
+  #onStreamed(streams: boolean): void {
+    const { revision, thinking } = this.#state;
+    const first = this.#shown.chars === 0;
+    if (thinking.length < this.#shown.thinking) this.#shown.thinking = 0;
+    this.#progress.text = visibleText(this.#state);
+    const changed = revision !== this.#shown.revision || this.#progress.text.length !== this.#shown.chars;
+    if (!changed && thinking.length === this.#shown.thinking) return;
+    if (!streams || (changed && first)) this.#flush();
+    else this.#cancelFlush ??= this.#turns.options.clock.after(LIMITS.deltaCoalesceMs, () => this.#flush());
+  }
+
+  #flush(): void {
     this.#cancelFlush?.();
     this.#cancelFlush = null;
-    if (this.#pendingDelta === "") return;
-    const delta = this.#pendingDelta;
-    this.#pendingDelta = "";
-    this.#live?.text(this.#progress.text);
-    this.#turns.options.bus.emit("turn.text", { ...this.#ref, seq: this.#nextSeq(), delta, text: this.#progress.text });
+    const { bus } = this.#turns.options;
+    const { thinking, revision } = this.#state;
+    const { text } = this.#progress;
+    const before = this.#shown;
+    this.#shown = { chars: text.length, thinking: thinking.length, revision };
+    if (thinking.length > before.thinking)
+      bus.emit("turn.thinking", { ...this.#ref, seq: this.#nextSeq(), delta: thinking.slice(before.thinking), text: thinking });
+    const replace = revision !== before.revision;
+    if (!replace && text.length === before.chars) return;
+    // A preview cannot show nothing.
+    this.#live?.text(text || "…");
+    bus.emit("turn.text", {
+      ...this.#ref,
+      seq: this.#nextSeq(),
+      delta: replace ? text : text.slice(before.chars),
+      text,
+      ...(replace ? { replace } : {}),
+    });
   }
 
   #nextSeq(): number {
@@ -349,7 +421,7 @@ class RunningTurn {
   }
 
   async #finish(end: Extract<AgentEvent, { type: "end" }>): Promise<void> {
-    this.#flushText();
+    this.#flush();
     // Stopping: the rows stay as they are, and the next start resumes or closes the run.
     if (this.#active.abortCause === "shutdown") return void this.#loan.inflight.delete(this.#row.runId);
     await this.#writing;
@@ -362,8 +434,11 @@ class RunningTurn {
             reason: "error" as const,
             error: { kind: "timeout" as const, message: `no answer within ${Math.round(this.#timeoutMs() / 1000)} s` },
           }
-        : end;
-    const { state, outcome } = finish(this.#state, told, now);
+        : this.#stopped && this.#active.abortCause === null
+          ? { ...end, reason: "error" as const, error: this.#stopped }
+          : end;
+    const { state, outcome, presented } = finish(this.#state, told, now);
+    this.#logEnd(outcome, presented);
     this.#state = state;
     let added: Message[] = [];
     options.mark("answered");
@@ -388,6 +463,21 @@ class RunningTurn {
       reason: "run-end",
       fields: ["status", "context_tokens", "used_model", "ended_at"],
       runId: this.#row.runId,
+    });
+  }
+
+  /** One line for each turn that failed or answered oddly: the raw cause, which people in a chat are not told. */
+  #logEnd(outcome: Outcome, presented?: PresentedEnd): void {
+    if (outcome.status !== "error" && !presented?.cause) return;
+    const { error } = outcome;
+    this.#turns.options.log.warn(outcome.status === "error" ? "a turn failed" : "an answer is not as it should be", {
+      sessionKey: this.#row.sessionKey,
+      runId: this.#row.runId,
+      model: this.#state.model ?? outcome.model,
+      kind: error?.kind,
+      status: presented?.detail?.httpStatus,
+      cause: presented?.cause ?? presented?.detail?.message ?? error?.message,
+      attempts: this.#state.retries + 1,
     });
   }
 
@@ -451,11 +541,11 @@ class RunningTurn {
       ended_at: now,
       updated_at: now,
       last_message_at: now,
-      preview: (outcome.text || outcome.error?.message || "").slice(0, 160),
+      preview: clip(outcome.text || outcome.error?.message || "", 160),
       context_window: this.#state.contextWindow || session.context_window,
       context_tokens: this.#state.contextTokens || session.context_tokens,
-      input_tokens: session.input_tokens + this.#state.usage.input,
-      output_tokens: session.output_tokens + this.#state.usage.output,
+      input_tokens: Math.min(session.input_tokens + this.#state.usage.input, Number.MAX_SAFE_INTEGER),
+      output_tokens: Math.min(session.output_tokens + this.#state.usage.output, Number.MAX_SAFE_INTEGER),
       cost_usd: session.cost_usd + this.#state.usage.costUsd,
       ...(this.#state.model ? { used_model: this.#state.model } : {}),
     });
@@ -486,9 +576,25 @@ const errorOutcome = (message: string, endedAt: number): Outcome => ({
   error: { kind: "unknown", message },
 });
 
-const lastAssistant = (rows: readonly MessageBody[]): number => rows.findLastIndex((row) => row.role === "assistant");
+/** The row that counts as the answer: what the agent said, or else what the gateway said for it. */
+function lastAssistant(rows: readonly MessageBody[]): number {
+  const own = rows.findLastIndex((row) => row.role === "assistant" && row.origin === undefined);
+  return own === -1 ? rows.findLastIndex((row) => row.role === "assistant") : own;
+}
+
+const tooLongFailure = (what: "answer" | "thinking"): TurnFailure => ({
+  kind: "too_long",
+  message:
+    what === "answer"
+      ? `The answer was stopped at ${LIMITS.answerChars} characters, which is the most that is kept. Ask for the rest, or for a shorter answer.`
+      : `The model was stopped after it had thought for ${LIMITS.thinkingChars} characters. Ask again, and say more exactly what you want.`,
+});
 
 /** What a person is told when a run could not be answered. */
-export const noticeFor = (outcome: Outcome): string => (outcome.error ? `That did not work: ${outcome.error.message}` : "Stopped.");
+export function noticeFor({ error }: Outcome): string {
+  if (!error) return "Stopped.";
+  // A sentence of its own stands alone.
+  return /^\p{Lu}/u.test(error.message) ? error.message : `That did not work: ${error.message}`;
+}
 
 const joinNotice = (outcome: Outcome): string => (outcome.text ? `${outcome.text}\n\n${noticeFor(outcome)}` : noticeFor(outcome));

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { gated } from "../../test/fakes/runtime.ts";
+import { gated, said } from "../../test/fakes/runtime.ts";
 import { message, openBench, until, type Bench } from "../../test/fakes/turns.ts";
-import { asId } from "../core/ids.ts";
+import { asId, type SessionKey } from "../core/ids.ts";
 import { parseCommand } from "./commands.ts";
 
 const key = asId<never>("agent:main:main");
@@ -83,5 +83,29 @@ test("/model knows the short names of the configuration", async () => {
   const bench = openBench();
   await bench.turns.submit(message("/model QUICK", "e1"));
   assert.match((await outcome(bench, "e1"))!.text, /uses fake\/other/);
+  bench.close();
+});
+
+test("a provider that hangs in every slot does not keep the session of another provider waiting", async () => {
+  const bench = openBench({ concurrency: 2 });
+  bench.runtime.script = async function* (turn, control) {
+    if (turn.models[0]!.provider === "hangs") await control.gate();
+    yield said(`answer to ${turn.text}`);
+    yield { type: "end", reason: "stop", checkpoint: null };
+  };
+  const session = (name: string): SessionKey => asId<SessionKey>(`agent:main:${name}`);
+  for (const name of ["a", "b", "c"]) await bench.turns.submit(message(name, name, { sessionKey: session(name), model: "hangs/model" }));
+  for (const name of ["d", "e"]) {
+    await bench.turns.submit(message(name, name, { sessionKey: session(name), model: "well/model" }));
+    assert.equal((await bench.turns.wait(asId(name), 5_000))?.text, `answer to ${name}`);
+  }
+  assert.deepEqual(
+    bench.runtime.prompts.map((turn) => turn.text),
+    ["a", "b", "d", "e"],
+  );
+  for (const name of ["a", "b"]) bench.runtime.release(name);
+  await until(() => bench.runtime.prompts.length === 5);
+  bench.runtime.release("c");
+  assert.equal((await bench.turns.wait(asId("c"), 5_000))?.text, "answer to c");
   bench.close();
 });

@@ -233,7 +233,10 @@ test("A model that fails ends the run with an error that names its kind", async 
   await call(client, "chat.send", { sessionKey: "agent:main:error", message: "error:401", idempotencyKey: runId });
   const final = await until("the end", () => ended(events, runId));
   assert.equal(final["state"], "error");
-  assert.equal(final["errorMessage"], "401: scripted error 401");
+  assert.match(final["errorMessage"] as string, /^\S+ refused the key of this gateway\./);
+  const detail = final["errorDetail"] as Wire;
+  assert.equal(detail["httpStatus"], 401);
+  assert.match(detail["providerErrorMessagePreview"] as string, /scripted error 401/);
   const { session } = (await call(client, "sessions.describe", { key: "agent:main:error" })) as { session: Wire };
   assert.equal(session["status"], "failed");
 });

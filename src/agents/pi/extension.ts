@@ -1,5 +1,5 @@
 /**
- * Runs inside Pi, loaded with `-e`. Six jobs:
+ * Runs inside Pi, loaded with `-e`. Its jobs:
  *
  * 1. Each run asks the gateway, over Pi's own stdin and stdout, what its system prompt is and which tools are granted.
  *    The question carries an id that Pi makes; text of a sender cannot answer it. No answer means no tools.
@@ -9,9 +9,17 @@
  * 4. When Pi ends, also because the gateway was killed, whatever its tools have started ends with it.
  * 5. The setup guide is registered as a provider.
  * 6. A provider that repeats the key which it refuses does not get it into the transcript, or to whoever asked.
+ * 7. A provider that answers "too many requests" with a time is asked again after that time, within the patience of the turn, and
+ *    the gateway is told. Secret queries of addresses are added here, so that no file holds them.
  */
 import { closeSync, readdirSync, readFileSync } from "node:fs";
 import { GUIDE_MODEL, GUIDE_NAME, GUIDE_PROVIDER, replyOf, type GuideFacts } from "./guide.ts";
+
+/** Names of the keys that carry the secret query of an address. */
+const QUERY_PREFIX = "OPENCLAW_QUERY_";
+
+/** The longest single wait that a provider gets. */
+const LONGEST_WAIT_MS = 60_000;
 
 /** The title of the question; the gateway answers it and cancels every other one. */
 export const TURN_QUESTION = "openclaw:turn";
@@ -19,13 +27,19 @@ export const TURN_QUESTION = "openclaw:turn";
 /** The title of the question before each tool call; `placeholder` carries the call as JSON. */
 export const TOOL_QUESTION = "openclaw:tool";
 
-/** The gateway's answer to the first question, as JSON. */
-export type TurnGrant = { system: string; tools: readonly string[]; facts?: GuideFacts };
+/** The beginning of a notice that a provider asked to wait: ` <ms> waits` or ` <ms> fails`. */
+export const WAIT_NOTICE = "openclaw:wait";
+
+/** The gateway's answer to the first question, as JSON. `patienceMs`: how long a provider may make this turn wait, in all. */
+export type TurnGrant = { system: string; tools: readonly string[]; facts?: GuideFacts; patienceMs?: number };
 /** The gateway's answer to the second one. */
 export type ToolVerdict = { allow: true } | { allow: false; reason: string };
 
 type Context = {
-  ui: { input(title: string, placeholder: string, options?: { signal?: AbortSignal | undefined }): Promise<string | undefined> };
+  ui: {
+    input(title: string, placeholder: string, options?: { signal?: AbortSignal | undefined }): Promise<string | undefined>;
+    notify(message: string, type?: string): void;
+  };
   signal?: AbortSignal | undefined;
 };
 type Handler<E> = (event: E, context: Context) => unknown;
@@ -47,7 +61,16 @@ const SHORTEST_KEY = 8;
 
 /** The extension is loaded again at each change of the session; what it was told once has to outlive that. */
 const MEMORY = Symbol.for("openclaw.pi.extension");
-type Memory = { facts: GuideFacts; granted: ReadonlySet<string>; keys: readonly string[] };
+type Memory = {
+  facts: GuideFacts;
+  granted: ReadonlySet<string>;
+  keys: readonly string[];
+  /** What is left of the time that providers may make this turn wait. */
+  patienceMs: number;
+  notify: (message: string) => void;
+  /** Queries that belong to addresses and are secret. */
+  queries: readonly { base: string; query: string }[];
+};
 
 function memory(): Memory {
   const home = globalThis as { [MEMORY]?: Memory };
@@ -55,9 +78,68 @@ function memory(): Memory {
     const keys = readKeys();
     hideKeys(keys);
     process.once("exit", endLeftovers);
-    home[MEMORY] = { facts: {}, granted: new Set(), keys: Object.values(keys).filter((key) => key.length >= SHORTEST_KEY) };
+    const queries = Object.entries(keys).flatMap(([name, value]) =>
+      name.startsWith(QUERY_PREFIX) ? [JSON.parse(value) as Memory["queries"][number]] : [],
+    );
+    const secrets = Object.values(keys).filter((key) => key.length >= SHORTEST_KEY);
+    home[MEMORY] = { facts: {}, granted: new Set(), keys: secrets, patienceMs: 0, notify: () => {}, queries };
+    wrapFetch(home[MEMORY]);
   }
   return home[MEMORY];
+}
+
+/** The requests of all providers: secret queries are added, and a provider that asks to wait is asked again after that time. */
+function wrapFetch(state: Memory): void {
+  const plain = globalThis.fetch;
+  globalThis.fetch = async (input, init) => {
+    const target = withQuery(input, state.queries);
+    for (;;) {
+      const response = await plain(target, init);
+      const ms = retryAfterOf(response);
+      if (ms === null) return response;
+      const waits = ms <= Math.min(state.patienceMs, LONGEST_WAIT_MS) && canRepeat(target, init);
+      state.notify(`${WAIT_NOTICE} ${ms} ${waits ? "waits" : "fails"}`);
+      if (!waits) return response;
+      state.patienceMs -= ms;
+      await response.body?.cancel();
+      await pause(ms, init?.signal ?? undefined);
+    }
+  };
+}
+
+function withQuery(input: string | URL | Request, queries: Memory["queries"]): string | URL | Request {
+  if (typeof input !== "string" && !(input instanceof URL)) return input;
+  const url = String(input);
+  const found = queries.find(({ base }) => url.startsWith(base));
+  return found ? `${url}${url.includes("?") ? "&" : "?"}${found.query}` : input;
+}
+
+/** What the answer of a provider asks to wait, in milliseconds; null where it asks for nothing. */
+function retryAfterOf({ status, headers }: Response): number | null {
+  if (status !== 429 && status !== 503 && status !== 529) return null;
+  const exact = Number.parseFloat(headers.get("retry-after-ms") ?? "");
+  const given = headers.get("retry-after") ?? "";
+  const seconds = /^\s*\d+(\.\d+)?\s*$/.test(given) ? Number(given) : (Date.parse(given) - Date.now()) / 1_000;
+  const ms = Math.ceil(Number.isNaN(exact) ? seconds * 1_000 : exact);
+  return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, 10 ** 12) : null;
+}
+
+const canRepeat = (input: unknown, init: RequestInit | undefined): boolean =>
+  !(input instanceof Request) && (init?.body === undefined || init.body === null || typeof init.body === "string");
+
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      clearTimeout(timer);
+      reject(signal!.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", leave);
+      resolve();
+    }, ms);
+    if (signal?.aborted) leave();
+    else signal?.addEventListener("abort", leave, { once: true });
+  });
 }
 
 function readKeys(): Record<string, string> {
@@ -121,6 +203,8 @@ export default function extension(pi: PiApi): void {
     const grant = parseGrant(await context.ui.input(TURN_QUESTION, ""));
     state.granted = new Set(grant.tools);
     state.facts = grant.facts ?? {};
+    state.patienceMs = grant.patienceMs ?? 0;
+    state.notify = (message) => context.ui.notify(message, "info");
     pi.setActiveTools(grant.tools);
     return { systemPrompt: grant.system };
   });

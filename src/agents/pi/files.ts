@@ -19,6 +19,25 @@ const PASSED_PATTERN = /^(LC_[A-Z]+|(https?|all|no|ftp)_proxy|(HTTPS?|ALL|NO|FTP
 
 const variablePart = (id: string): string => id.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_");
 
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch (err) {
+    if (err instanceof URIError) return part;
+    throw err;
+  }
+}
+
+/** An address without what is secret in it: a user with a password, and a query. */
+function toPlainUrl(given: string): { url: string; user?: string; query?: string } {
+  const url = URL.parse(given);
+  if (!url || (url.username === "" && url.password === "" && url.search === "")) return { url: given };
+  const user = `${decoded(url.username)}:${decoded(url.password)}`;
+  const query = url.search.slice(1);
+  Object.assign(url, { username: "", password: "", search: "", hash: "" });
+  return { url: url.href, ...(user === ":" ? {} : { user }), ...(query === "" ? {} : { query }) };
+}
+
 /** Ollama's own protocol is not Pi's; it speaks OpenAI's under /v1. */
 function toEndpoint(givenApi: string | undefined, givenUrl: string): { api: string; baseUrl: string } {
   const baseUrl = givenUrl.replace(/\/+$/, "");
@@ -38,7 +57,24 @@ function toPiHeaders(headers: Provider["headers"], prefix: string, keys: Keys): 
   return named.length > 0 ? { headers: Object.fromEntries(named) } : {};
 }
 
+/** The endpoint as it is written down, with what is secret in its address as headers and keys. */
+function toSecretEndpoint(api: string | undefined, given: string, part: string, keys: Keys): Record<string, unknown> & { headers: Keys } {
+  const { url, user, query } = toPlainUrl(given);
+  const endpoint = toEndpoint(api, url);
+  if (query !== undefined) keys[`OPENCLAW_QUERY_${part}`] = JSON.stringify({ base: endpoint.baseUrl, query });
+  if (user === undefined) return { ...endpoint, headers: {} };
+  const variable = `OPENCLAW_LOGIN_${part}`;
+  keys[variable] = `Basic ${Buffer.from(user).toString("base64")}`;
+  return { ...endpoint, headers: { Authorization: `$${variable}` } };
+}
+
 const NO_COST = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
+
+/** A header that the configuration names wins over one that is made from the address. */
+function withHeaders({ headers, ...rest }: Record<string, unknown> & { headers: Keys }, own: { headers?: Keys }): Record<string, unknown> {
+  const all = { ...headers, ...own.headers };
+  return Object.keys(all).length === 0 ? rest : { ...rest, headers: all };
+}
 
 function toPiModel(model: ProviderModel, provider: Provider, prefix: string, keys: Keys): Record<string, unknown> {
   const window = windowOf(model);
@@ -51,8 +87,10 @@ function toPiModel(model: ProviderModel, provider: Provider, prefix: string, key
     contextWindow: window,
     maxTokens: model.maxTokens ?? Math.min(16_384, Math.floor(window / 4)),
     cost: { ...NO_COST, ...model.cost },
-    ...(differs ? toEndpoint(model.api ?? provider.api, model.baseUrl ?? provider.baseUrl!) : {}),
-    ...toPiHeaders(model.headers, prefix, keys),
+    ...withHeaders(
+      differs ? toSecretEndpoint(model.api ?? provider.api, model.baseUrl ?? provider.baseUrl!, prefix, keys) : { headers: {} },
+      toPiHeaders(model.headers, prefix, keys),
+    ),
     ...(model.compat ? { compat: model.compat } : {}),
   };
 }
@@ -64,13 +102,12 @@ function toPiProvider(id: string, provider: Provider, keys: Keys): Record<string
   const part = variablePart(id);
   const key = `OPENCLAW_KEY_${part}`;
   keys[key] = provider.apiKey?.reveal() || "none";
-  const { api, baseUrl } = toEndpoint(provider.api, provider.baseUrl!);
-  const compat = api === "openai-completions" ? { ...PLAIN_COMPAT, ...provider.compat } : provider.compat;
+  const { headers: login, ...endpoint } = toSecretEndpoint(provider.api, provider.baseUrl!, part, keys);
+  const compat = endpoint["api"] === "openai-completions" ? { ...PLAIN_COMPAT, ...provider.compat } : provider.compat;
   return {
-    baseUrl,
-    api,
+    ...endpoint,
     apiKey: `$${key}`,
-    ...toPiHeaders(provider.headers, `OPENCLAW_HEADER_${part}`, keys),
+    ...withHeaders({ headers: login }, toPiHeaders(provider.headers, `OPENCLAW_HEADER_${part}`, keys)),
     ...(provider.authHeader === undefined ? {} : { authHeader: provider.authHeader }),
     ...(compat ? { compat } : {}),
     models: provider.models.map((model, index) => toPiModel(model, provider, `OPENCLAW_HEADER_${part}_M${index}`, keys)),
@@ -118,6 +155,8 @@ export function toPiConfig(table: ProviderTable, env: NodeJS.ProcessEnv, compact
     cacheWarming: "off",
     quietStartup: true,
     retry: { enabled: true, maxRetries: 3, baseDelayMs: 2_000 },
+    // The gateway itself watches for silence, with limits that the configuration knows.
+    httpIdleTimeoutMs: 0,
     compaction: {
       enabled,
       ...(keepRecentTokens === undefined ? {} : { keepRecentTokens }),
@@ -169,6 +208,42 @@ export async function writePiFiles(dirs: PiDirs, config: PiConfig): Promise<void
   for (const dir of [dirs.config, dirs.cache, dirs.temp, dirs.start]) await makePrivate(dir);
   await writeWhenChanged(join(dirs.config, "models.json"), config.models);
   await writeWhenChanged(join(dirs.config, "settings.json"), config.settings);
+}
+
+/** Whether the files and directories that a process needs are there. */
+export async function hasPiFiles(dirs: PiDirs): Promise<boolean> {
+  const wanted = [join(dirs.config, "models.json"), join(dirs.config, "settings.json"), dirs.temp, dirs.start, dirs.cache];
+  try {
+    await Promise.all(wanted.map((path) => stat(path)));
+    return true;
+  } catch (err) {
+    if (["ENOENT", "ENOTDIR"].includes((err as NodeJS.ErrnoException).code ?? "")) return false;
+    throw err;
+  }
+}
+
+/**
+ * What the processes of a state directory are marked with. A random id that is kept in it, together with its path: neither another
+ * directory at the same path (in another mount namespace) nor a copy of it elsewhere has the same mark.
+ */
+export async function familyOf(stateDir: string): Promise<string> {
+  const path = join(stateDir, "gateway", "runner-id");
+  const known = await readId(path);
+  const id = known ?? randomBytes(16).toString("hex");
+  if (known === null) {
+    await makePrivate(dirname(path));
+    await writeWhenChanged(path, `${id}\n`);
+  }
+  return createHash("sha256").update(`${id}\0${stateDir}`).digest("hex").slice(0, 12);
+}
+
+async function readId(path: string): Promise<string | null> {
+  try {
+    return /^[0-9a-f]{32}$/.exec((await readFile(path, "utf8")).trim())?.[0] ?? null;
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw err;
+  }
 }
 
 /** Whole outputs of commands that Pi kept beside a cut one; the agent may still read them for this long. */

@@ -47,7 +47,7 @@ const TABLE: readonly [string, PiRecord, AgentEvent[]][] = [
   [
     "a retry",
     { type: "auto_retry_start", attempt: 1, maxAttempts: 3, delayMs: 2000, errorMessage: "503 busy" },
-    [{ type: "retry", attempt: 1, maxAttempts: 3, delayMs: 2000, reason: "503 busy" }],
+    [{ type: "retry", attempt: 1, maxAttempts: 3, delayMs: 2000, reason: "503 busy", kind: "network" }],
   ],
   ["a compaction", { type: "compaction_start", reason: "threshold" }, [{ type: "compaction", phase: "start", reason: "threshold" }]],
   ["the repetition at the end", { type: "agent_end", messages: [assistant] }, []],
@@ -80,7 +80,7 @@ test("A failed message that said nothing is an outcome, one that said something 
   const failed = { ...assistant, stopReason: "error", errorMessage: "401 no", content: [{ type: "thinking", thinking: "hm" }] };
   const silent = toMapped({ type: "message_end", message: failed }, createMapState(), 0);
   assert.deepEqual(silent.events, []);
-  assert.deepEqual(silent.outcome?.error, { kind: "auth", message: "401 no", httpStatus: 401 });
+  assert.deepEqual(silent.outcome?.error, { kind: "auth", message: "401 no", origin: "provider", httpStatus: 401 });
   const spoken = toMapped({ type: "message_end", message: { ...failed, content: assistant.content } }, createMapState(), 0);
   assert.equal(spoken.events.length, 1);
   assert.equal(spoken.outcome?.stopReason, "error");
@@ -92,12 +92,17 @@ const ERRORS: readonly [string, ErrorKind, number | undefined][] = [
   ["402 Payment Required", "billing", 402],
   ['429 {"error":{"code":"insufficient_quota"}}', "billing", 429],
   ["429 Too Many Requests", "rate_limit", 429],
-  ["529 overloaded_error: Overloaded", "rate_limit", 529],
+  ["529 overloaded_error: Overloaded", "overloaded", 529],
+  ['503 {"error":{"message":"Loading model"}}', "overloaded", 503],
+  ["404 The model `gpt-9` does not exist", "model_not_found", 404],
+  ["403 <!DOCTYPE html><html><title>Attention Required</title></html>", "network", 403],
+  ["Stream ended without finish_reason", "cut", undefined],
+  ["Unexpected token '<' is not valid JSON", "bad_answer", undefined],
   ["500 Internal Server Error", "network", 500],
   ["503 Service Unavailable", "network", 503],
   ["Error: status 502", "network", 502],
   ["fetch failed", "network", undefined],
-  ["terminated", "network", undefined],
+  ["terminated", "cut", undefined],
   ["connect ECONNREFUSED 127.0.0.1:9", "network", undefined],
   ["Request timed out.", "timeout", undefined],
   ["400 This model's maximum context length is 8192 tokens.", "context_length", 400],
@@ -115,8 +120,9 @@ for (const [message, kind, status] of ERRORS) {
 }
 
 test("Another model is tried where it can help, and not where the request itself is at fault", () => {
-  const kinds: ErrorKind[] = ["auth", "billing", "rate_limit", "network", "timeout", "context_length", "refusal", "crashed", "unknown"];
-  assert.deepEqual(kinds.filter(worthAnotherModel), ["auth", "billing", "rate_limit", "network", "timeout"]);
+  const better: ErrorKind[] = ["auth", "billing", "rate_limit", "overloaded", "model_not_found", "network", "timeout", "cut", "bad_answer"];
+  const same: ErrorKind[] = ["context_length", "refusal", "too_long", "tool_loop", "crashed", "unknown"];
+  assert.deepEqual([...better, ...same].filter(worthAnotherModel), better);
 });
 
 test("An empty error text is replaced and a long one is cut", () => {
@@ -130,4 +136,87 @@ test("An empty error text is replaced and a long one is cut", () => {
   ] as const)
     assert.equal(toTurnError(message).message, shown);
   assert.equal(toTurnError("x".repeat(5_000)).message.length, 1_000);
+});
+
+test("The wait that a provider asks for is read from its words, and bounded", () => {
+  const waits = (text: string) => toTurnError(text).retryAfterMs;
+  assert.equal(waits("429 Rate limit reached, please try again in 20s"), 20_000);
+  assert.equal(waits("429: too many requests; try again in 6m0.5s"), 360_500);
+  assert.equal(waits("429 rate limit: retry after 30 seconds"), 30_000);
+  assert.equal(waits("429 rate limit: please retry in 250ms"), 250);
+  assert.equal(waits("Server requested 3600s retry delay (max: 60s). 429 rate limited"), 3_600_000);
+  assert.equal(waits("429 rate limit: try again in 999999999d"), LIMITS.retryAfterMaxMs);
+  assert.equal(waits("429 rate limit: try again soon"), undefined);
+  assert.equal(waits("500 try again in 20s"), undefined);
+});
+
+test("A web page in an error is reduced to its title", () => {
+  const page = `502 <!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>${"<p>x</p>".repeat(500)}</body></html>`;
+  assert.equal(toTurnError(page).message, "502 a web page instead of an answer: 502 Bad Gateway");
+});
+
+const end = (message: object, state = createMapState()) => toMapped({ type: "message_end", message: { ...assistant, ...message } }, state, 0);
+const usageOf = (mapped: ReturnType<typeof end>) => (mapped.events[0] as Extract<AgentEvent, { type: "message" }>).usage;
+
+test("A number that is no count of tokens is dropped and reported, whatever it is", () => {
+  for (const odd of [2 ** 53 + 2, 12.5, -1, 1e300, Number.NaN, Infinity, "12", {}, [], true]) {
+    const mapped = end({ usage: { ...usage, input: odd, totalTokens: odd, cost: { total: typeof odd === "number" ? -1 : odd } } });
+    assert.deepEqual(usageOf(mapped), { input: 0, output: 2, cacheRead: 1, cacheWrite: 0, totalTokens: 0, costUsd: 0 }, String(odd));
+    assert.equal(mapped.problems?.length, 3, String(odd));
+  }
+  assert.equal(usageOf(end({ usage: { input: LIMITS.usageTokens } })).input, LIMITS.usageTokens);
+});
+
+test("Every field of a message has its type and its limit, whatever the record holds", () => {
+  const odd = { provider: { a: 1 }, model: "m".repeat(5_000), stopReason: ["stop"], usage: null, content: [{ type: "text", text: 7 }, null, 3] };
+  const [event] = end(odd).events as Extract<AgentEvent, { type: "message" }>[];
+  assert.deepEqual(event!.blocks, [{ type: "text", text: "" }]);
+  assert.equal(event!.model.provider, "");
+  assert.equal(event!.model.id.length, 256);
+  assert.equal(event!.stopReason, "");
+  const long = end({ content: [{ type: "text", text: "x".repeat(LIMITS.answerChars + 5) }] });
+  assert.equal((long.events[0] as typeof event)!.blocks[0]!.type === "text" && long.problems?.length, 1);
+});
+
+test("Half characters and NUL do not leave the border, and a character split over two deltas stays whole", () => {
+  const state = createMapState();
+  const delta = (text: unknown) => toMapped({ type: "message_update", assistantMessageEvent: { type: "text_delta", delta: text } }, state, 0).events;
+  assert.deepEqual(delta("a\ud83d"), [{ type: "text", delta: "a" }]);
+  assert.deepEqual(delta("\ude00b"), [{ type: "text", delta: "😀b" }]);
+  assert.deepEqual(delta("c\ude00\0d"), [{ type: "text", delta: "c\ufffdd" }]);
+  const [event] = end({ content: [{ type: "text", text: "a\ud800b\0c" }] }).events as Extract<AgentEvent, { type: "message" }>[];
+  assert.deepEqual(event!.blocks, [{ type: "text", text: "a\ufffdbc" }]);
+});
+
+test("Arguments of a tool call that could not be written down are dropped", () => {
+  let deep: unknown = 1;
+  for (let i = 0; i < 100_000; i++) deep = [deep];
+  const args = (value: unknown) => end({ content: [{ type: "toolCall", id: "1", name: "bash", arguments: value }] });
+  for (const value of [deep, { command: "x".repeat(LIMITS.toolArgumentsChars + 1) }]) {
+    const mapped = args(value);
+    assert.deepEqual((mapped.events[0] as Extract<AgentEvent, { type: "message" }>).blocks, [{ type: "toolCall", id: "1", name: "bash", arguments: {} }]);
+    assert.equal(mapped.problems?.length, 1);
+  }
+  assert.equal(args({ command: "ls", "__proto__": 1 }).problems, undefined);
+});
+
+test("An answer that comes as lists of content parts arrives as text, also where Pi has joined it to [object Object]", () => {
+  const state = createMapState();
+  toMapped({ type: "message_start", message: { role: "assistant" } }, state, 0);
+  const delta = (value: unknown) => toMapped({ type: "message_update", assistantMessageEvent: { type: "text_delta", delta: value } }, state, 0).events;
+  assert.deepEqual(delta("All "), [{ type: "text", delta: "All " }]);
+  assert.deepEqual(delta([{ type: "text", text: "of " }]), [{ type: "text", delta: "of " }]);
+  assert.deepEqual(delta([{ type: "thinking", thinking: [{ type: "text", text: "hm" }] }]), [{ type: "thinking", delta: "hm" }]);
+  assert.deepEqual(delta({ type: "text", text: "it" }), [{ type: "text", delta: "it" }]);
+  assert.deepEqual(delta({ a: 1 }), []);
+  const mapped = end({ content: [{ type: "text", text: "All [object Object][object Object][object Object]" }] }, state);
+  assert.deepEqual((mapped.events[0] as Extract<AgentEvent, { type: "message" }>).blocks, [
+    { type: "thinking", thinking: "hm" },
+    { type: "text", text: "All of it" },
+  ]);
+  assert.equal(mapped.contextDiffers, true);
+});
+
+test("A record whose type is a property of every object has no meaning", () => {
+  for (const type of ["constructor", "__proto__", "toString"]) assert.deepEqual(events({ type }), []);
 });

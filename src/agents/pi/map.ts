@@ -1,6 +1,11 @@
 import { LIMITS } from "../../core/limits.ts";
-import type { AgentEvent, Block, ErrorKind, ModelRef, Usage } from "../runtime.ts";
+import { toWellFormed } from "../../core/text.ts";
+import type { AgentEvent, Block, ErrorKind, ModelRef, TurnFailure } from "../runtime.ts";
+import { toTurnError } from "./failure.ts";
+import { asArray, asObject, toArguments, toCount, toParts, toText, toUsage, type Json, type Note } from "./fields.ts";
 import type { PiRecord } from "./process.ts";
+
+export { toTurnError, worthAnotherModel } from "./failure.ts";
 
 /** What one record of Pi means for the turn, besides the events that it becomes. */
 export type Mapped = {
@@ -12,189 +17,196 @@ export type Mapped = {
   /** Pi waits before it tries the same model again. */
   retry?: { attempt: number; error: TurnError };
   settled?: true;
+  /** Fields that were dropped or cut because they could not have been stored or shown. */
+  problems?: readonly string[];
+  /** Pi's own context holds something else than the events: it has to be built again. */
+  contextDiffers?: true;
 };
 
-export type TurnError = { kind: ErrorKind; message: string; httpStatus?: number };
+export type TurnError = TurnFailure;
 export type Outcome = { stopReason: string; error?: TurnError };
 
 /** What the mapping remembers from record to record. */
-export type MapState = { toolStartedAt: Map<string, number> };
-export const createMapState = (): MapState => ({ toolStartedAt: new Map() });
+export type MapState = {
+  toolStartedAt: Map<string, number>;
+  /** The first half of a surrogate pair whose second half comes with the next delta. */
+  half: { text: string; thinking: string };
+  /** The text of a message whose deltas were lists of parts, which Pi joins to "[object Object]"; null for all others. */
+  repaired: { text: string; thinking: string } | null;
+  /** The text of the running message, and the block that it was last added to. */
+  streamed: string;
+  block: unknown;
+};
+export const createMapState = (): MapState => ({
+  toolStartedAt: new Map(),
+  half: { text: "", thinking: "" },
+  repaired: null,
+  streamed: "",
+  block: undefined,
+});
 
-type Json = Record<string, unknown>;
-const object = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {});
-const text = (value: unknown): string => (typeof value === "string" ? value : "");
-const number = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
-const array = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+const ID_CHARS = 256;
+const WORD_CHARS = 64;
 
-const MAPPERS: Record<string, (record: PiRecord, state: MapState, now: number) => Mapped> = {
-  message_start: (record) => (object(record["message"])["role"] === "user" ? { events: [], userMessage: true } : { events: [] }),
-  message_update: (record) => ({ events: toDelta(object(record["assistantMessageEvent"])) }),
-  message_end: (record) => toMessage(object(record["message"])),
+type Context = { state: MapState; now: number; note: Note };
+
+const MAPPERS: Readonly<Record<string, (record: PiRecord, context: Context) => Mapped>> = {
+  message_start: (record, { state }) => {
+    Object.assign(state, { half: { text: "", thinking: "" }, repaired: null, streamed: "", block: undefined });
+    return asObject(record["message"])["role"] === "user" ? { events: [], userMessage: true } : { events: [] };
+  },
+  message_update: (record, context) => ({ events: toDelta(asObject(record["assistantMessageEvent"]), context) }),
+  message_end: (record, context) => toMessage(asObject(record["message"]), context),
   tool_execution_start: toToolStart,
   tool_execution_update: toToolUpdate,
   tool_execution_end: toToolEnd,
   auto_retry_start: toRetry,
-  compaction_start: (record) => ({ events: [{ type: "compaction", phase: "start", reason: text(record["reason"]) }] }),
-  compaction_end: (record) => ({ events: [{ type: "compaction", phase: "end", reason: text(record["reason"]) }] }),
+  compaction_start: (record, { note }) => ({ events: [{ type: "compaction", phase: "start", reason: toWord(record["reason"], note) }] }),
+  compaction_end: toCompactionEnd,
   agent_settled: () => ({ events: [], settled: true }),
 };
 
+const toWord = (value: unknown, note: Note): string => toText(value, WORD_CHARS, "a reason", note);
+const toId = (value: unknown, what: string, note: Note): string => toText(value, ID_CHARS, what, note);
+
 /** Translates one record. Records without a meaning for the caller (also `agent_end`, which repeats everything) give no event. */
 export function toMapped(record: PiRecord, state: MapState, now: number): Mapped {
-  return MAPPERS[record.type]?.(record, state, now) ?? { events: [] };
+  if (!Object.hasOwn(MAPPERS, record.type)) return { events: [] };
+  const problems: string[] = [];
+  const mapped = MAPPERS[record.type]!(record, { state, now, note: (problem) => problems.push(problem) });
+  return problems.length === 0 ? mapped : { ...mapped, problems };
 }
 
-function toDelta(event: Json): AgentEvent[] {
-  const delta = text(event["delta"]);
-  if (delta === "") return [];
-  if (event["type"] === "text_delta") return [{ type: "text", delta }];
-  if (event["type"] === "thinking_delta") return [{ type: "thinking", delta }];
-  return [];
+/** Joins a delta with the half character before it, and keeps back a half one at its end. */
+function toWholeCharacters(delta: string, kind: "text" | "thinking", state: MapState): string {
+  const joined = state.half[kind] + delta;
+  const last = joined.charCodeAt(joined.length - 1);
+  const cut = last >= 0xd800 && last <= 0xdbff;
+  state.half[kind] = cut ? joined.slice(-1) : "";
+  return toWellFormed(cut ? joined.slice(0, -1) : joined);
 }
 
-function toBlock(value: unknown): Block[] {
-  const block = object(value);
-  if (block["type"] === "text") return [{ type: "text", text: text(block["text"]) }];
-  if (block["type"] === "thinking") return [{ type: "thinking", thinking: text(block["thinking"]) }];
+function toDelta(event: Json, { state, note }: Context): AgentEvent[] {
+  const isText = event["type"] === "text_delta";
+  if (!isText && event["type"] !== "thinking_delta") return [];
+  const { delta } = event;
+  if (delta === "" || delta === undefined || delta === null) return [];
+  const parts = toParts(delta);
+  if (!parts) {
+    note("a delta is neither a text nor a list of parts");
+    if (isText) state.repaired ??= { text: state.streamed, thinking: "" };
+    return [];
+  }
+  if (isText && typeof delta !== "string") state.repaired ??= { text: state.streamed, thinking: "" };
+  // Blocks of text are paragraphs, as they are in the complete message.
+  const isNext = isText && state.streamed !== "" && event["contentIndex"] !== state.block;
+  if (isText) state.block = event["contentIndex"];
+  const text = (isNext ? "\n\n" : "") + toWholeCharacters(isText ? parts.text : "", "text", state);
+  const thinking = toWholeCharacters(isText ? parts.thinking : parts.text + parts.thinking, "thinking", state);
+  state.streamed += text;
+  if (isText && state.repaired) {
+    state.repaired.text += text;
+    state.repaired.thinking += thinking;
+  }
+  return [
+    ...(thinking ? [{ type: "thinking" as const, delta: thinking }] : []),
+    ...(text ? [{ type: "text" as const, delta: text }] : []),
+  ];
+}
+
+function toBlock(value: unknown, note: Note): Block[] {
+  const block = asObject(value);
+  if (block["type"] === "text") return [{ type: "text", text: toText(block["text"], LIMITS.answerChars, "an answer", note) }];
+  if (block["type"] === "thinking")
+    return [{ type: "thinking", thinking: toText(block["thinking"], LIMITS.thinkingChars, "the thinking of a model", note) }];
   if (block["type"] !== "toolCall") return [];
-  return [{ type: "toolCall", id: text(block["id"]), name: text(block["name"]), arguments: block["arguments"] }];
+  const name = toId(block["name"], "the name of a tool", note);
+  const args = toArguments(block["arguments"], `the arguments of a call of ${name}`, note);
+  return [{ type: "toolCall", id: toId(block["id"], "the id of a tool call", note), name, arguments: args }];
 }
 
-export function toUsage(value: unknown): Usage {
-  const usage = object(value);
-  return {
-    input: number(usage["input"]),
-    output: number(usage["output"]),
-    cacheRead: number(usage["cacheRead"]),
-    cacheWrite: number(usage["cacheWrite"]),
-    totalTokens: number(usage["totalTokens"]),
-    costUsd: number(object(usage["cost"])["total"]),
-  };
+/** The text blocks of a message that came in parts are replaced by what the parts said. */
+function toBlocks(content: unknown, { state, note }: Context): { blocks: Block[]; contextDiffers: boolean } {
+  const blocks = asArray(content).flatMap((value) => toBlock(value, note));
+  const { repaired } = state;
+  if (!repaired) return { blocks, contextDiffers: false };
+  const rest = blocks.filter((block) => block.type !== "text");
+  const thinking: Block[] = repaired.thinking ? toBlock({ type: "thinking", thinking: repaired.thinking }, note) : [];
+  const text: Block[] = repaired.text ? toBlock({ type: "text", text: repaired.text }, note) : [];
+  const said = [...thinking, ...rest.filter((block) => block.type === "thinking"), ...text];
+  return { blocks: [...said, ...rest.filter((block) => block.type === "toolCall")], contextDiffers: true };
 }
 
 /** A failed message that says and does nothing is no message; its error is the outcome. */
-function toMessage(message: Json): Mapped {
+function toMessage(message: Json, context: Context): Mapped {
+  const { note } = context;
   if (message["role"] !== "assistant") return { events: [] };
-  const stopReason = text(message["stopReason"]);
-  const blocks = array(message["content"]).flatMap(toBlock);
-  const model: ModelRef = { provider: text(message["provider"]), id: text(message["model"]) };
+  const stopReason = toText(message["stopReason"], WORD_CHARS, "a stop reason", note);
+  const { blocks, contextDiffers } = toBlocks(message["content"], context);
+  const model: ModelRef = { provider: toId(message["provider"], "a provider", note), id: toId(message["model"], "a model", note) };
   const failed = stopReason === "error";
-  const outcome: Outcome = failed ? { stopReason, error: toTurnError(text(message["errorMessage"])) } : { stopReason };
+  const outcome: Outcome = failed ? { stopReason, error: toTurnError(toErrorText(message["errorMessage"], note)) } : { stopReason };
   const empty = blocks.every((block) => block.type === "thinking" || (block.type === "text" && block.text === ""));
   if (empty && (failed || stopReason === "aborted")) return { events: [], outcome };
-  return { events: [{ type: "message", blocks, model, usage: toUsage(message["usage"]), stopReason }], outcome };
+  const usage = toUsage(message["usage"], note);
+  return { events: [{ type: "message", blocks, model, usage, stopReason }], outcome, ...(contextDiffers ? { contextDiffers } : {}) };
 }
+
+/** More than is ever shown, so that a long text can still be sorted into a kind. */
+const toErrorText = (value: unknown, note: Note): string => toText(value, 16 * LIMITS.errorDetailChars, "an error text", note);
 
 const cutMark = (chars: number): string => `\n[cut: ${chars} characters in all]`;
 
 /** The text of a tool's result, with its pictures named and its length limited. */
 export function toResultText(result: unknown): string {
-  const parts = array(object(result)["content"]).map((value) => {
-    const part = object(value);
-    return part["type"] === "image" ? "[image]" : text(part["text"]);
+  const parts = asArray(asObject(result)["content"]).map((value) => {
+    const part = asObject(value);
+    if (part["type"] === "image") return "[image]";
+    return typeof part["text"] === "string" ? part["text"] : "";
   });
   const whole = parts.join("\n");
-  return whole.length <= LIMITS.toolResultChars ? whole : whole.slice(0, LIMITS.toolResultChars) + cutMark(whole.length);
+  return toWellFormed(whole.length <= LIMITS.toolResultChars ? whole : whole.slice(0, LIMITS.toolResultChars) + cutMark(whole.length));
 }
 
-function toToolStart(record: PiRecord, state: MapState, now: number): Mapped {
-  const id = text(record["toolCallId"]);
+function toToolStart(record: PiRecord, { state, now, note }: Context): Mapped {
+  const id = toId(record["toolCallId"], "the id of a tool call", note);
+  const name = toId(record["toolName"], "the name of a tool", note);
   state.toolStartedAt.set(id, now);
-  return { events: [{ type: "tool", phase: "start", id, name: text(record["toolName"]), args: record["args"] }] };
+  const args = toArguments(record["args"], `the arguments of a call of ${name}`, note);
+  return { events: [{ type: "tool", phase: "start", id, name, args }] };
 }
 
-function toToolUpdate(record: PiRecord): Mapped {
+function toToolUpdate(record: PiRecord, { note }: Context): Mapped {
   const partial = toResultText(record["partialResult"]);
   if (partial === "") return { events: [] };
-  return { events: [{ type: "tool", phase: "update", id: text(record["toolCallId"]), name: text(record["toolName"]), partial }] };
+  const id = toId(record["toolCallId"], "the id of a tool call", note);
+  return { events: [{ type: "tool", phase: "update", id, name: toId(record["toolName"], "the name of a tool", note), partial }] };
 }
 
-function toToolEnd(record: PiRecord, state: MapState, now: number): Mapped {
-  const id = text(record["toolCallId"]);
+function toToolEnd(record: PiRecord, { state, now, note }: Context): Mapped {
+  const id = toId(record["toolCallId"], "the id of a tool call", note);
   const startedAt = state.toolStartedAt.get(id) ?? now;
   state.toolStartedAt.delete(id);
   const result = toResultText(record["result"]);
-  const name = text(record["toolName"]);
+  const name = toId(record["toolName"], "the name of a tool", note);
   const isError = record["isError"] === true;
-  return { events: [{ type: "tool", phase: "end", id, name, result, isError, durationMs: Math.max(0, now - startedAt) }] };
+  return { events: [{ type: "tool", phase: "end", id, name, result, isError, durationMs: Math.max(0, Math.round(now - startedAt)) }] };
 }
 
-function toRetry(record: PiRecord): Mapped {
-  const error = toTurnError(text(record["errorMessage"]));
-  const attempt = number(record["attempt"]);
-  const maxAttempts = number(record["maxAttempts"]);
-  const delayMs = number(record["delayMs"]);
-  return { events: [{ type: "retry", attempt, maxAttempts, delayMs, reason: error.message }], retry: { attempt, error } };
+function toRetry(record: PiRecord, { note }: Context): Mapped {
+  const error = toTurnError(toErrorText(record["errorMessage"], note));
+  const count = (name: string): number => toCount(record[name], Number.MAX_SAFE_INTEGER, name, note);
+  const attempt = count("attempt");
+  return {
+    events: [{ type: "retry", attempt, maxAttempts: count("maxAttempts"), delayMs: count("delayMs"), reason: error.message, kind: error.kind }],
+    retry: { attempt, error },
+  };
 }
 
-/** What a message says about itself, most specific first. */
-const WORDS: readonly (readonly [ErrorKind, RegExp])[] = [
-  [
-    "context_length",
-    /context[ _-]?(length|window|size)|maximum context|prompt (is )?too long|too many tokens|reduce the length|request_too_large|maximum prompt length|token count .* exceeds/i,
-  ],
-  ["billing", /insufficient[ _](quota|credit|balance|funds)|billing|payment required|out of credits|quota exceeded|credit balance/i],
-  ["rate_limit", /rate.?limit|too many requests|overloaded|resource.?exhausted|high demand/i],
-  [
-    "auth",
-    /no api key|invalid.*(api.?key|token|credential)|incorrect api key|unauthorized|authentication|forbidden|permission denied|model not found|not authorized/i,
-  ],
-  ["refusal", /content.?filter|\brefusal\b|safety|blocked by|policy violation/i],
-  [
-    "network",
-    /fetch failed|network|socket|terminated|econn|enotfound|eai_again|etimedout|connection|ended without|stream ended|other side closed|service unavailable|bad gateway|server error/i,
-  ],
-  ["timeout", /timed? ?out|timeout|deadline/i],
-];
-
-const STATUS: Record<number, ErrorKind> = {
-  401: "auth",
-  402: "billing",
-  403: "auth",
-  404: "auth",
-  408: "timeout",
-  413: "context_length",
-  429: "rate_limit",
-};
-
-/** The status is only believed where providers put it: at the start, or behind a word that announces it. */
-function statusOf(message: string): number | undefined {
-  const match =
-    /^\W*(?:error\W+)?([45]\d\d)\b/i.exec(message) ?? /\b(?:status|http|code|error)\W{0,4}(?:code\W{0,3})?([45]\d\d)\b/i.exec(message);
-  return match ? Number(match[1]) : undefined;
-}
-
-/** A person reads the sentence of an error body (`401: {"message":"..."}`), not the JSON around it. */
-function saidIn(message: string): string {
-  const [, before, body] = /^([^{]{0,80})(\{[^]*\})$/.exec(message) ?? [];
-  if (body === undefined) return message;
-  try {
-    const { message: own, error } = JSON.parse(body) as { message?: unknown; error?: { message?: unknown } };
-    const said = typeof own === "string" ? own : error?.message;
-    return typeof said === "string" && said.trim() !== "" ? `${before}${said.trim()}` : message;
-  } catch {
-    return message; // not JSON after all: it is shown as it came
-  }
-}
-
-/** Sorts a provider's error text into a kind; keeps the text, on few lines and limited. */
-export function toTurnError(message: string): TurnError {
-  const status = statusOf(message);
-  const kind = kindOf(message, status);
-  const shown = (saidIn(message.trim()) || "The model ended with an error and gave no reason.").slice(0, 1_000);
-  return { kind, message: shown, ...(status === undefined ? {} : { httpStatus: status }) };
-}
-
-function kindOf(message: string, status: number | undefined): ErrorKind {
-  const said = WORDS.find(([, words]) => words.test(message))?.[0];
-  if (said === "context_length" || said === "billing") return said;
-  if (status !== undefined && STATUS[status]) return STATUS[status];
-  if (status !== undefined && status >= 500) return said === "rate_limit" ? said : "network";
-  return said ?? "unknown";
-}
-
-/** Another model may do better with these; with the rest it would not, or must not be tried. */
-export function worthAnotherModel(kind: ErrorKind): boolean {
-  return kind === "auth" || kind === "billing" || kind === "rate_limit" || kind === "network" || kind === "timeout";
+/** After some compactions Pi asks the model again: what the cut message has said is taken back, as with every other retry. */
+function toCompactionEnd(record: PiRecord, { note }: Context): Mapped {
+  const end: AgentEvent = { type: "compaction", phase: "end", reason: toWord(record["reason"], note) };
+  if (record["willRetry"] !== true) return { events: [end] };
+  const kind: ErrorKind = "context_length";
+  return { events: [end, { type: "retry", attempt: 1, maxAttempts: 1, delayMs: 0, reason: "the conversation was shortened", kind }] };
 }

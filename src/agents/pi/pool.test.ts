@@ -91,7 +91,7 @@ test("After crashes the next process waits longer each time, then turns are refu
   const delays: number[] = [];
   while (!pool.trouble) {
     await new Promise((resolve) => setTimeout(resolve, 20));
-    const pending = clock.pending().filter((ms) => ms > 0 && ms !== LIMITS.piPingMs);
+    const pending = clock.pending().filter((ms) => ms > 0 && ms <= LIMITS.piBackoffMaxMs && ms !== LIMITS.piPingMs);
     if (pending.length === 0 || pool.size > 0) continue;
     delays.push(pending[0]!);
     clock.advance(pending[0]!);
@@ -160,4 +160,62 @@ if(n++===0)console.log(JSON.stringify({type:"response",id:r.id,success:true,data
   const exit = await worker.process.exited;
   assert.equal(exit.signal, "SIGKILL");
   assert.equal(exit.asked, false);
+});
+
+test("A process that cannot be started is a crash like any other, and stopping meanwhile is safe", async (t) => {
+  const { pool, clock } = makePool(t, { spec: () => Promise.resolve({ generation: "g", args: [], env: {}, keys: {}, cwd: "/nonexistent/x", marker: "m" }) });
+  const refused = pool.acquire("/a").catch((err: Error) => err);
+  while (!pool.trouble) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    if (pool.size === 0) clock.advance(LIMITS.piBackoffMinMs * 8);
+  }
+  assert.match(((await refused) as Error).message, /keeps failing/);
+  assert.match(pool.trouble, /ENOENT/);
+});
+
+test("A pool that is stopped before its first process exists ends at once, also when the process could not be prepared", async (t) => {
+  const prepared = Promise.withResolvers<never>();
+  const { pool } = makePool(t, { spec: () => prepared.promise });
+  pool.start();
+  await pool.stop(100);
+  prepared.reject(new Error("no directory"));
+  await prepared.promise.catch(() => undefined);
+  assert.equal(pool.size, 0);
+});
+
+test("Crashes of one session end its own turns and nobody else's", async (t) => {
+  const { pool, clock } = makePool(t, { max: 4 });
+  for (let i = 0; i < LIMITS.piSessionCrashes; i++) {
+    const worker = await pool.acquire("/bad");
+    worker.process.kill("SIGKILL", false);
+    await worker.process.exited;
+    const waiting = pool.acquire("/other");
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(LIMITS.piBackoffMinMs);
+    pool.release(await waiting);
+  }
+  assert.equal(pool.trouble, undefined);
+  await assert.rejects(pool.acquire("/bad"), /This conversation has made the agent process fail 3 times/);
+  pool.release(await pool.acquire("/good"));
+  clock.advance(LIMITS.piCrashWindowMs);
+  pool.release(await pool.acquire("/bad"));
+});
+
+test("A burst of turns starts two processes at a time, and whoever waits is served by the first that is free", async (t) => {
+  const { pool, launches } = makePool(t, { max: 8 });
+  const before = launches();
+  const turns = Array.from({ length: 10 }, (_, i) => pool.acquire(`/s${i}`));
+  await Promise.all(turns.map(async (turn) => pool.release(await turn)));
+  // Each acquire looks at the specification once, and each start once more.
+  assert.ok(launches() - before - turns.length < 8, String(launches() - before - turns.length));
+});
+
+test("A turn does not wait for a process without an end", async (t) => {
+  const { pool, clock } = makePool(t, { max: 1 });
+  const held = await pool.acquire("/a");
+  const waiting = pool.acquire("/b").catch((err: Error) => err);
+  await new Promise((resolve) => setImmediate(resolve));
+  clock.advance(LIMITS.piWaitMs);
+  assert.match(((await waiting) as Error).message, /No agent process became free within 10 minutes/);
+  pool.release(held);
 });

@@ -31,6 +31,8 @@ export type Worker = {
   thinking: string | null;
   contextWindow: number;
   lastUsed: number;
+  /** The session file for which the process is in use, or was last. */
+  holder: string | null;
   /** The holder's ears. */
   onRecord: ((record: PiRecord) => void) | null;
   onExit: ((exit: PiExit) => void) | null;
@@ -52,6 +54,9 @@ type Waiter = { path: string; resolve: (worker: Worker) => void; reject: (err: E
 const RECYCLE_BYTES = 400 * 1_048_576;
 const PAGE_BYTES = 4_096;
 
+const waitedText = `No agent process became free within ${LIMITS.piWaitMs / 60_000} minutes. Send the message again; \`openclaw doctor\` shows what holds them.`;
+const sessionText = (crashes: number): string =>
+  `This conversation has made the agent process fail ${crashes} times within a minute. Try again in a minute; /new begins without its history.`;
 const crashedText = "The agent process keeps failing. The gateway tries again in a moment; `openclaw doctor` shows why.";
 
 /** Keeps a few Pi processes ready, hands each to one turn at a time, and replaces the ones that fail. */
@@ -59,7 +64,10 @@ export class PiPool {
   readonly #options: PoolOptions;
   readonly #workers = new Set<Worker>();
   readonly #waiters: Waiter[] = [];
-  #crashedAt: number[] = [];
+  /** Crashes within the window, each with the session file that was in use. */
+  #crashes: { at: number; by: string | null }[] = [];
+  /** Launches that have no process yet. */
+  #launching = 0;
   #restarts = 0;
   #nextNumber = 1;
   #lastFailure: string | undefined;
@@ -83,7 +91,7 @@ export class PiPool {
 
   /** Processes in service; those that are being ended do not count. */
   get size(): number {
-    return [...this.#workers].filter((worker) => worker.state !== "ending").length;
+    return [...this.#workers].filter((worker) => worker.state !== "ending").length + this.#launching;
   }
 
   get busy(): number {
@@ -96,7 +104,7 @@ export class PiPool {
 
   /** One sentence while processes keep failing, else undefined. */
   get trouble(): string | undefined {
-    return this.#open ? `The agent process has failed ${this.#crashedAt.length} times within a minute: ${this.#lastFailure}` : undefined;
+    return this.#open ? `The agent process has failed ${this.#crashCount} times within a minute: ${this.#lastFailure}` : undefined;
   }
 
   get ready(): boolean {
@@ -111,10 +119,12 @@ export class PiPool {
     await this.#retireOutdated();
     if (this.#stopped) throw new GatewayError("UNAVAILABLE", "The gateway is shutting down.");
     signal?.throwIfAborted();
+    const own = this.#crashesOf(path);
+    if (own >= LIMITS.piSessionCrashes) throw new GatewayError("UNAVAILABLE", sessionText(own));
     const idle = [...this.#workers].filter((worker) => worker.state === "idle");
     const owner = idle.find((worker) => worker.session === path);
     const chosen = owner ?? idle.toSorted((a, b) => a.lastUsed - b.lastUsed)[0];
-    if (chosen) return this.#hand(chosen);
+    if (chosen) return this.#hand(chosen, path);
     return this.#wait(path, signal);
   }
 
@@ -139,7 +149,7 @@ export class PiPool {
   /** The idle process that has `path` loaded, now busy; for work on the file that needs it out of the way. */
   claimOwner(path: string): Worker | undefined {
     const owner = [...this.#workers].find((worker) => worker.state === "idle" && worker.session === path);
-    return owner && this.#hand(owner);
+    return owner && this.#hand(owner, path);
   }
 
   /** Ends every process; after `graceMs` with force. */
@@ -152,32 +162,41 @@ export class PiPool {
     await Promise.all([...this.#workers].map((worker) => this.discard(worker, graceMs / 2)));
   }
 
-  #hand(worker: Worker): Worker {
+  #hand(worker: Worker, path: string): Worker {
     worker.state = "busy";
+    worker.holder = path;
     return worker;
   }
 
+  /** To whoever has its session loaded in it, else to whoever waits longest. */
   #give(worker: Worker): void {
-    const waiter = this.#waiters.shift();
-    worker.state = waiter ? "busy" : "idle";
-    waiter?.resolve(worker);
+    const owner = this.#waiters.findIndex(({ path }) => path === worker.session);
+    const [waiter] = this.#waiters.splice(Math.max(0, owner), 1);
+    worker.state = "idle";
+    waiter?.resolve(this.#hand(worker, waiter.path));
   }
 
   #wait(path: string, signal: AbortSignal | undefined): Promise<Worker> {
     return new Promise((resolve, reject) => {
-      const leave = (): void => {
+      const leave = (): void => giveUp(signal!.reason as Error);
+      const giveUp = (err: Error): void => {
         const at = this.#waiters.indexOf(waiter);
         if (at !== -1) this.#waiters.splice(at, 1);
-        reject(signal!.reason as Error);
+        waiter.reject(err);
+      };
+      const cancel = this.#options.clock.after(LIMITS.piWaitMs, () => giveUp(new GatewayError("UNAVAILABLE", waitedText)));
+      const done = (): void => {
+        cancel();
+        signal?.removeEventListener("abort", leave);
       };
       const waiter: Waiter = {
         path,
         resolve: (worker) => {
-          signal?.removeEventListener("abort", leave);
+          done();
           resolve(worker);
         },
         reject: (err) => {
-          signal?.removeEventListener("abort", leave);
+          done();
           reject(err);
         },
       };
@@ -187,21 +206,38 @@ export class PiPool {
     });
   }
 
-  /** Crashes within the window; the breaker is open while there are too many. */
+  #recentCrashes(): { at: number; by: string | null }[] {
+    const since = this.#options.clock.monotonic() - LIMITS.piCrashWindowMs;
+    this.#crashes = this.#crashes.filter(({ at }) => at > since);
+    return this.#crashes;
+  }
+
+  /** Crashes within the window that say something about all turns: each session counts once, whatever it does. */
+  get #crashCount(): number {
+    const crashes = this.#recentCrashes();
+    const sessions = new Set(crashes.flatMap(({ by }) => by ?? []));
+    return sessions.size + crashes.filter(({ by }) => by === null).length;
+  }
+
+  #crashesOf(path: string): number {
+    return this.#recentCrashes().filter(({ by }) => by === path).length;
+  }
+
+  /** The breaker is open while there are too many crashes. */
   get #open(): boolean {
-    const since = this.#options.clock.now() - LIMITS.piCrashWindowMs;
-    this.#crashedAt = this.#crashedAt.filter((at) => at > since);
-    return this.#crashedAt.length >= LIMITS.piCrashes;
+    return this.#crashCount >= LIMITS.piCrashes;
   }
 
   /** Starts as many processes as are wanted and allowed, at once or after the back-off. */
   #grow(): void {
     if (this.#stopped || this.#restartPlanned) return;
     if (this.#open && !this.ready) this.#refuseWaiters();
-    const starting = [...this.#workers].filter((worker) => worker.state === "starting").length;
+    const starting = [...this.#workers].filter((worker) => worker.state === "starting").length + this.#launching;
     const serving = this.size;
     const forWarm = this.#started ? this.#options.warm - serving : 0;
-    const wanted = Math.min(Math.max(this.#waiters.length - starting, forWarm), this.#options.max - serving);
+    const asked = Math.max(this.#waiters.length - starting, forWarm);
+    // A start costs more than most turns: who waits is often served by a process that becomes free meanwhile.
+    const wanted = Math.min(asked, this.#options.max - serving, LIMITS.piStartsAtOnce - starting);
     if (wanted <= 0) return;
     const delayMs = this.#backoffMs();
     if (delayMs === 0) {
@@ -216,7 +252,7 @@ export class PiPool {
   }
 
   #backoffMs(): number {
-    const crashes = this.#crashedAt.length;
+    const crashes = this.#crashCount;
     if (crashes === 0) return 0;
     return this.#open ? LIMITS.piBackoffMaxMs : Math.min(LIMITS.piBackoffMaxMs, LIMITS.piBackoffMinMs * 2 ** (crashes - 1));
   }
@@ -225,28 +261,37 @@ export class PiPool {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(new GatewayError("UNAVAILABLE", crashedText));
   }
 
+  /** Never rejects. */
   async #launch(): Promise<void> {
-    const { spec, log, metrics } = this.#options;
+    const { log, metrics } = this.#options;
     let worker: Worker | undefined;
-    const reserved = { state: "starting" } as Worker;
-    this.#workers.add(reserved);
     try {
-      const launch = await spec();
-      this.#workers.delete(reserved);
-      if (this.#stopped) return;
-      worker = this.#spawn(launch);
+      worker = await this.#begin();
+      if (!worker) return;
       await worker.process.request({ type: "get_state" }, LIMITS.piStartMs);
       if (worker.state !== "starting") return;
       log.info("agent process ready", { pid: worker.process.pid });
       metrics.count("gateway_agents_process_starts_total");
       this.#give(worker);
+      this.#grow();
     } catch (err) {
-      this.#workers.delete(reserved);
-      this.#lastFailure = reasonOf(err);
-      log.error("agent process did not start", { reason: reasonOf(err), stderr: worker?.process.stderr });
+      const stderr = worker?.process.stderr;
+      this.#lastFailure = stderr?.split("\n").at(-1) || reasonOf(err);
+      log.error("agent process did not start", { reason: reasonOf(err), stderr });
       // Its exit counts as a crash and plans the next attempt; without a process there is no exit to do so.
       if (worker?.process.alive) worker.process.kill("SIGKILL", false);
-      else if (!worker) this.#crash();
+      else if (!worker) this.#crash(null);
+    }
+  }
+
+  /** A process on its way, which counts from the first moment; undefined when the pool was stopped meanwhile. */
+  async #begin(): Promise<Worker | undefined> {
+    this.#launching++;
+    try {
+      const launch = await this.#options.spec();
+      return this.#stopped ? undefined : this.#spawn(launch);
+    } finally {
+      this.#launching--;
     }
   }
 
@@ -261,6 +306,7 @@ export class PiPool {
       thinking: null,
       contextWindow: 0,
       lastUsed: 0,
+      holder: null,
       onRecord: null,
       onExit: null,
       process: new PiProcess({
@@ -284,19 +330,20 @@ export class PiPool {
   #exit(worker: Worker, exit: PiExit): void {
     this.#workers.delete(worker);
     const wasEnding = worker.state === "ending";
+    const culprit = worker.state === "busy" ? worker.holder : null;
     worker.state = "ending";
     const { onExit } = worker;
     if (!exit.asked && !wasEnding) {
       this.#lastFailure = exit.stderr.split("\n").at(-1) || `exit ${exit.code ?? exit.signal}`;
       const { code, signal, stderr } = exit;
       this.#options.log.error("agent process ended unexpectedly", { pid: worker.process.pid, code, signal, stderr });
-      this.#crash();
+      this.#crash(culprit);
     } else this.#grow();
     onExit?.(exit);
   }
 
-  #crash(): void {
-    this.#crashedAt.push(this.#options.clock.now());
+  #crash(by: string | null): void {
+    this.#crashes.push({ at: this.#options.clock.monotonic(), by });
     this.#restarts++;
     this.#options.metrics.count("gateway_agents_process_crashes_total");
     this.#grow();

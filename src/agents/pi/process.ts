@@ -10,6 +10,9 @@ import { killMarked } from "./orphans.ts";
 export type PiRecord = { type: string; id?: string } & Record<string, unknown>;
 export type PiCommand = { type: string } & Record<string, unknown>;
 
+/** Stands in for a record that was too long to be read. */
+export const SKIPPED_RECORD = "gateway_record_skipped";
+
 export type PiExit = { code: number | null; signal: NodeJS.Signals | null; asked: boolean; stderr: string };
 
 export type PiProcessOptions = {
@@ -55,7 +58,8 @@ export class PiProcess {
   readonly pid: number;
   /** Resolves when the process and everything that it started are gone. Never rejects. */
   readonly exited: Promise<PiExit>;
-  readonly #child: ChildProcess;
+  /** Null where the system could not start one; the exit that follows says why. */
+  readonly #child: ChildProcess | null;
   readonly #options: PiProcessOptions;
   readonly #pending = new Map<string, Pending>();
   #nextId = 1;
@@ -65,20 +69,15 @@ export class PiProcess {
 
   constructor(options: PiProcessOptions) {
     this.#options = options;
-    const [file, args] = toPrivateCommand(options.args);
-    this.#child = spawn(file, args, {
-      cwd: options.cwd,
-      env: options.env,
-      stdio: ["pipe", "pipe", "pipe", "pipe"],
-      detached: true,
-      windowsHide: true,
-    });
-    this.pid = this.#child.pid ?? -1;
-    this.exited = new Promise((resolve) => this.#watch(resolve));
+    const started = start(options);
+    this.#child = started.child;
+    this.pid = this.#child?.pid ?? -1;
+    this.exited = new Promise((resolve) => this.#watch(started, resolve));
     this.#read();
-    const keys = this.#child.stdio[3] as Writable;
-    keys.on("error", (err) => options.log.warn("Pi did not take its keys", { pid: this.pid, reason: reasonOf(err) }));
-    keys.end(JSON.stringify(options.keys));
+    // Without descriptors or memory there is a child without pipes: its `error` follows.
+    const keys = this.#child?.stdio?.[3] as Writable | null | undefined;
+    keys?.on("error", (err) => options.log.warn("Pi did not take its keys", { pid: this.pid, reason: reasonOf(err) }));
+    keys?.end(JSON.stringify(options.keys));
   }
 
   get alive(): boolean {
@@ -117,17 +116,18 @@ export class PiProcess {
   /** The orderly way to end it. The exit that follows does not count as a crash. */
   closeInput(): void {
     this.#asked = true;
-    this.#child.stdin?.end();
+    this.#child?.stdin?.end();
   }
 
-  /** SIGTERM lets Pi end its tools; SIGKILL takes the whole process group. */
+  /** SIGTERM lets Pi end its tools; SIGKILL takes the whole process group. Never throws: it is called where nobody could act on it. */
   kill(signal: "SIGTERM" | "SIGKILL", asked = true): void {
     if (asked) this.#asked = true;
     if (this.#gone || this.pid === -1) return;
     try {
       process.kill(signal === "SIGKILL" ? -this.pid : this.pid, signal);
     } catch (err) {
-      if ((err as NodeJS.ErrnoException).code !== "ESRCH") throw err;
+      if ((err as NodeJS.ErrnoException).code !== "ESRCH")
+        this.#options.log.error("an agent process could not be ended", { pid: this.pid, signal, reason: reasonOf(err) });
     }
   }
 
@@ -152,24 +152,27 @@ export class PiProcess {
   }
 
   #write(value: unknown): void {
-    if (this.#gone || !this.#child.stdin?.writable) return;
+    if (this.#gone || !this.#child?.stdin?.writable) return;
     this.#child.stdin.write(toJsonl(value));
   }
 
   #read(): void {
     const { log } = this.#options;
     const splitter = createJsonlSplitter(LIMITS.piRecordChars);
-    this.#child.stdout?.on("data", (chunk: Buffer) => {
+    this.#child?.stdout?.on("data", (chunk: Buffer) => {
       for (const record of splitter.push(chunk)) {
         if ("text" in record) this.#take(record.text);
-        else log.warn("a record of Pi was too long and was skipped", { pid: this.pid, chars: record.tooLongChars });
+        else {
+          log.warn("a record of Pi was too long and was skipped", { pid: this.pid, chars: record.tooLongChars });
+          this.#deliver({ type: SKIPPED_RECORD, chars: record.tooLongChars });
+        }
       }
     });
-    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    this.#child?.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-LIMITS.piStderrChars);
     });
     // A write to a child that has just died fails here; the exit reports it.
-    this.#child.stdin?.on("error", (err) => log.debug("writing to Pi failed", { pid: this.pid, reason: reasonOf(err) }));
+    this.#child?.stdin?.on("error", (err) => log.debug("writing to Pi failed", { pid: this.pid, reason: reasonOf(err) }));
   }
 
   #take(line: string): void {
@@ -180,7 +183,11 @@ export class PiProcess {
       this.#options.log.warn("a record of Pi is not JSON", { pid: this.pid, reason: reasonOf(err) });
       return;
     }
-    if (record.type !== "response") return this.#options.onRecord(record);
+    if (typeof record !== "object" || record === null || typeof record.type !== "string") {
+      this.#options.log.warn("a record of Pi has no type", { pid: this.pid });
+      return;
+    }
+    if (record.type !== "response") return this.#deliver(record);
     const pending = this.#pending.get(String(record.id));
     if (!pending) return this.#options.log.debug("an answer of Pi that nobody waits for", { pid: this.pid, command: record["command"] });
     this.#pending.delete(String(record.id));
@@ -189,7 +196,22 @@ export class PiProcess {
     else pending.reject(new PiRefusal(String(record["error"] ?? "refused")));
   }
 
-  #watch(resolve: (exit: PiExit) => void): void {
+  /** A record whose handling fails ends this process, and with it its turn, and nothing else. */
+  #deliver(record: PiRecord): void {
+    try {
+      this.#options.onRecord(record);
+    } catch (err) {
+      this.#options.log.error("a record of Pi could not be handled; its process is ended", {
+        pid: this.pid,
+        type: record.type,
+        reason: reasonOf(err),
+        stack: err instanceof Error ? err.stack : undefined,
+      });
+      this.kill("SIGKILL", false);
+    }
+  }
+
+  #watch({ child, problem }: Started, resolve: (exit: PiExit) => void): void {
     const finish = (code: number | null, signal: NodeJS.Signals | null): void => {
       if (this.#gone) return;
       this.#gone = true;
@@ -203,12 +225,31 @@ export class PiProcess {
       // Tools run in process groups of their own, so that a Pi that was killed leaves them behind.
       void killMarked(this.#options.marker, this.#options.log).then(() => resolve(exit));
     };
-    this.#child.once("error", (err) => {
+    if (!child) {
+      this.#stderr = reasonOf(problem);
+      // Not before the owner has this object in hand.
+      setImmediate(() => finish(null, null));
+      return;
+    }
+    child.once("error", (err) => {
       this.#stderr += reasonOf(err);
       finish(null, null);
     });
     // "close" comes after the last record was read; a grandchild that holds the pipe open must not delay it for ever.
-    this.#child.once("close", finish);
-    this.#child.once("exit", (code, signal) => setTimeout(() => finish(code, signal), 200).unref());
+    child.once("close", finish);
+    child.once("exit", (code, signal) => setTimeout(() => finish(code, signal), 200).unref());
+  }
+}
+
+type Started = { child: ChildProcess | null; problem?: unknown };
+
+/** Some failures of `spawn` are thrown, others come as an event of the child. */
+function start(options: PiProcessOptions): Started {
+  const [file, args] = toPrivateCommand(options.args);
+  const { cwd, env } = options;
+  try {
+    return { child: spawn(file, args, { cwd, env, stdio: ["pipe", "pipe", "pipe", "pipe"], detached: true, windowsHide: true }) };
+  } catch (err) {
+    return { child: null, problem: err };
   }
 }

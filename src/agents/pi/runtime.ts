@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { access, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,12 +9,14 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import type { ProviderTable } from "../models.ts";
-import { loadSystemPrompt, makeWorkspace, type PromptLimits } from "../prompt.ts";
+import { loadSystemPrompt, makeWorkspace, type PromptLimits, type UnreadFile } from "../prompt.ts";
 import { modelName, type AgentEvent, type AgentRuntime, type ModelRef, type RuntimeStatus, type Turn } from "../runtime.ts";
 import type { TurnGrant } from "./extension.ts";
 import {
   cleanTemp,
+  familyOf,
   generationOf,
+  hasPiFiles,
   piDirs,
   removeLocks,
   toPiArgs,
@@ -60,6 +62,7 @@ type Context = Omit<Turn, "runId" | "text" | "images" | "beforeTool">;
 type Out = { emit: (event: AgentEvent) => void; drained: () => Promise<void> };
 type Running = { attempt: Attempt | null; abort: AbortController; file: string; done: Promise<void> };
 type Prepared = { checkpoint: Checkpoint };
+type ModelJob = { turn: Turn; model: ModelRef; hasFallback: boolean; mine: Running; out: Out; checkpoint: Checkpoint | null };
 
 /** A provider or model that Pi cannot use, found before anything was asked. */
 class ModelUnavailable extends Error {
@@ -70,6 +73,9 @@ class ModelUnavailable extends Error {
     this.error = error;
   }
 }
+
+/** No file stands at this checkpoint: the next turn builds the context from the rows. */
+const REBUILD = "rebuild";
 
 const here = (name: string): string =>
   fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? `./${name}.ts` : `./pi-${name}.mjs`, import.meta.url));
@@ -92,10 +98,12 @@ class PiRuntime implements AgentRuntime {
   readonly #running = new Map<SessionKey, Running>();
   readonly #agentsDir: string;
   /** Same for every life of the gateway on this state directory, so that leftovers of an earlier one can be found. */
-  readonly #family: string;
+  #family: string | null = null;
   readonly #entry = fileURLToPath(import.meta.resolve("@earendil-works/pi-coding-agent/rpc-entry"));
   /** Where this process has seen session files end; the longest unused are forgotten. */
   readonly #measured = new Map<string, Checkpoint>();
+  /** Workspace files whose absence from the prompt was said. */
+  readonly #unread = new Set<string>();
   #extension: string | null = null;
   #config: { config: PiConfig; generation: string } | null = null;
   #swept: Promise<void> | null = null;
@@ -105,7 +113,6 @@ class PiRuntime implements AgentRuntime {
   constructor(options: PiRuntimeOptions) {
     this.#options = options;
     this.#agentsDir = join(options.stateDir, "gateway", "agents");
-    this.#family = createHash("sha256").update(options.stateDir).digest("hex").slice(0, 12);
     this.#pool = new PiPool({
       spec: () => this.#spec(),
       warm: options.warmProcesses ?? 1,
@@ -159,10 +166,10 @@ class PiRuntime implements AgentRuntime {
     const file = sessionPath(this.#agentsDir, turn.agentId, turn.sessionId);
     if (this.#running.has(turn.sessionKey)) throw new GatewayError("CONFLICT", "A turn is running in this session.", { retryable: true });
     const worker = await this.#pool.acquire(file);
-    const grant = await this.#grant(turn, model);
-    worker.onRecord = (record) =>
-      record.type === "extension_ui_request" && void answerQuestion(worker, record, { grant }, this.#options.log);
     try {
+      const grant = await this.#grant(turn, model);
+      worker.onRecord = (record) =>
+        record.type === "extension_ui_request" && void answerQuestion(worker, record, { grant }, this.#options.log);
       await this.#prepare(worker, turn, file, parseCheckpoint(turn.checkpoint));
       await this.#choose(worker, model, turn.thinking);
       const command = { type: "compact", ...(instructions ? { customInstructions: instructions } : {}) };
@@ -248,27 +255,66 @@ class PiRuntime implements AgentRuntime {
     await makeWorkspace(turn.workspace);
     for (const [index, model] of turn.models.entries()) {
       const hasFallback = index < turn.models.length - 1;
-      const worker = await this.#pool.acquire(mine.file, signal);
+      const run = await this.#tryModel({ turn, model, hasFallback, mine, out, checkpoint });
+      checkpoint = run.checkpoint;
+      last = run.result;
+      const tryNext = last.reason === "error" && !last.visible && worthAnotherModel(last.error!.kind);
+      if (!tryNext || !hasFallback || signal.aborted) break;
+      this.#options.log.warn("a model failed; the next one takes over", {
+        runId: turn.runId,
+        model: modelName(model),
+        next: modelName(turn.models[index + 1]!),
+        kind: last.error!.kind,
+        status: last.error!.httpStatus,
+        reason: last.error!.message,
+      });
+    }
+    return this.#end(last!, turn, checkpoint!, mine.file);
+  }
+
+  /**
+   * One model, with as many processes as it takes: one that ends before anything was said or done costs the turn another try, not
+   * the message.
+   */
+  async #tryModel(job: ModelJob): Promise<{ result: AttemptResult; checkpoint: Checkpoint }> {
+    const { turn, model, hasFallback, mine, out } = job;
+    const { signal } = mine.abort;
+    let { checkpoint } = job;
+    for (let tries = 1; ; tries++) {
+      const again = (): boolean => tries < LIMITS.piTurnTries && !signal.aborted && this.#state !== "stopped";
+      const worker = await this.#acquire(mine.file, signal, out);
       let result: AttemptResult;
       try {
         ({ checkpoint } = await this.#prepare(worker, turn, mine.file, checkpoint));
         result = await this.#attempt(worker, turn, model, hasFallback, mine, out);
       } catch (err) {
         await this.#letGo(worker, err instanceof ModelUnavailable || err instanceof PiRefusal);
-        throw err;
+        // Nothing was asked yet.
+        if (!(err instanceof PiSilence) || !again()) throw err;
+        this.#options.log.warn("an agent process ended before the prompt; another one is used", { runId: turn.runId, reason: err.message });
+        continue;
       }
       await this.#letGo(worker, result.settled);
-      last = result;
-      const tryNext = result.reason === "error" && !result.visible && worthAnotherModel(result.error!.kind);
-      if (!tryNext || !hasFallback || signal.aborted) break;
-      this.#options.log.warn("a model failed; the next one takes over", {
-        runId: turn.runId,
-        model: modelName(model),
-        next: modelName(turn.models[index + 1]!),
-        reason: result.error!.message,
-      });
+      if (result.reason !== "crashed" || result.visible || !again()) return { result, checkpoint: checkpoint! };
+      this.#options.log.warn("an agent process ended before it said anything; another one is used", { runId: turn.runId });
     }
-    return this.#end(last!, turn, checkpoint!, mine.file);
+  }
+
+  /** A process of the pool; whoever waits long for one is told. */
+  async #acquire(file: string, signal: AbortSignal, out: Out): Promise<Worker> {
+    const { clock } = this.#options;
+    const since = clock.monotonic();
+    let cancel = (): void => {};
+    const tell = (): void => {
+      out.emit({ type: "waiting", for: "process", forMs: Math.round(clock.monotonic() - since) });
+      cancel = clock.after(LIMITS.waitNoteMs, tell);
+    };
+    cancel = clock.after(LIMITS.waitNoteMs, tell);
+    try {
+      return await this.#pool.acquire(file, signal);
+    } finally {
+      cancel();
+    }
   }
 
   async #letGo(worker: Worker, fit: boolean): Promise<void> {
@@ -285,12 +331,17 @@ class PiRuntime implements AgentRuntime {
       return { reason: "error", error: err.error, visible: false, settled: true } satisfies AttemptResult;
     }
     const answers: Answers = {
-      grant: await this.#grant(turn, model),
+      grant: { ...(await this.#grant(turn, model)), patienceMs: hasFallback ? 0 : LIMITS.retryAfterTotalMs },
       // The caller writes down what it has seen; the call itself must be part of that.
       beforeTool: (call) => out.drained().then(() => turn.beforeTool(call)),
     };
     const { clock, log } = this.#options;
-    const attempt = new Attempt({ worker, turn, model, answers, hasFallback, signal, emit: out.emit, clock, log });
+    const silenceMs = (this.#options.models()[model.provider]?.timeoutSeconds ?? 0) * 1_000;
+    const limits = {
+      firstTokenMs: silenceMs || LIMITS.modelFirstTokenMs,
+      idleMs: silenceMs || LIMITS.modelIdleMs,
+    };
+    const attempt = new Attempt({ worker, turn, model, answers, hasFallback, signal, emit: out.emit, clock, log, limits });
     mine.attempt = attempt;
     try {
       return await attempt.run();
@@ -304,17 +355,26 @@ class PiRuntime implements AgentRuntime {
     const failed = result.reason === "error" || result.reason === "crashed";
     const keep = !failed || result.visible;
     const after = keep ? await this.#measure(file) : before;
-    const checkpoint = after && toCheckpoint(after);
+    const checkpoint = result.contextDiffers ? REBUILD : after && toCheckpoint(after);
     if (failed) return { type: "end", reason: "error", checkpoint, error: result.error! };
     return { type: "end", reason: result.reason === "aborted" ? "aborted" : "stop", checkpoint };
   }
 
   async #grant(turn: Context, model: ModelRef): Promise<TurnGrant> {
     if (model.provider === GUIDE_PROVIDER) return { system: "", tools: [], facts: this.#options.guideFacts() };
-    return { system: await loadSystemPrompt(turn, this.#options.promptLimits?.(turn.agentId)), tools: turn.tools };
+    const limits = this.#options.promptLimits?.(turn.agentId);
+    const system = await loadSystemPrompt(turn, limits, (unread) => this.#noteUnread(turn.workspace, unread));
+    return { system, tools: turn.tools };
   }
 
-  /** Brings the file to the checkpoint and loads it; resolves to where it stands. Only then may a prompt follow. */
+  /** Said once for each file: every turn would say it again. */
+  #noteUnread(workspace: string, { name, reason }: UnreadFile): void {
+    const key = `${workspace}/${name}: ${reason}`;
+    if (this.#unread.has(key) || this.#unread.size >= LIMITS.workspaceFilesKept) return;
+    this.#unread.add(key);
+    this.#options.log.warn("a workspace file is not read into the system prompt", { workspace, name, reason });
+  }
+
   /** Measures a session file and remembers where it ended. */
   async #measure(file: string): Promise<Checkpoint | null> {
     const checkpoint = await measure(file);
@@ -324,6 +384,7 @@ class PiRuntime implements AgentRuntime {
     return checkpoint;
   }
 
+  /** Brings the file to the checkpoint and loads it; resolves to where it stands. Only then may a prompt follow. */
   async #prepare(worker: Worker, turn: Context, file: string, wanted: Checkpoint | null): Promise<Prepared> {
     const standing = await standingOf(file, wanted, this.#measured.get(file));
     let checkpoint = wanted;
@@ -390,7 +451,7 @@ class PiRuntime implements AgentRuntime {
   /** Before the first process of this life exists, whatever carries the family's mark is a leftover of an earlier one. */
   async #sweep(): Promise<void> {
     const { stateDir, log, clock } = this.#options;
-    await killMarked(`${this.#family}-`, log);
+    await killMarked(`${await this.#ownFamily()}-`, log);
     try {
       await removeLocks(piDirs(stateDir));
       await cleanTemp(piDirs(stateDir), clock.now());
@@ -399,12 +460,17 @@ class PiRuntime implements AgentRuntime {
     }
   }
 
+  async #ownFamily(): Promise<string> {
+    return (this.#family ??= await familyOf(this.#options.stateDir));
+  }
+
   async #spec(): Promise<LaunchSpec> {
     const { stateDir, env } = this.#options;
     const dirs = piDirs(stateDir);
     const config = toPiConfig(this.#options.models(), this.#options.keys?.() ?? env, this.#options.compaction?.());
     const generation = generationOf(config);
-    if (this.#config?.generation !== generation) {
+    // Whoever cleans up by hand may remove the directory of a gateway that runs.
+    if (this.#config?.generation !== generation || !(await hasPiFiles(dirs))) {
       const previous = this.#writing;
       this.#writing = previous.catch(() => undefined).then(() => writePiFiles(dirs, config));
       await this.#writing;
@@ -413,7 +479,7 @@ class PiRuntime implements AgentRuntime {
     this.#swept ??= this.#sweep();
     await this.#swept;
     const extension = (this.#extension ??= await foundExtension());
-    const marker = `${this.#family}-${randomBytes(6).toString("hex")}`;
+    const marker = `${await this.#ownFamily()}-${randomBytes(6).toString("hex")}`;
     return {
       generation,
       args: toPiArgs(this.#entry, extension),

@@ -1,11 +1,14 @@
 import type { Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
-import type { AgentEvent, ImageInput, ModelRef, Turn } from "../runtime.ts";
-import { TOOL_QUESTION, TURN_QUESTION, type ToolVerdict, type TurnGrant } from "./extension.ts";
-import { createMapState, toMapped, toTurnError, worthAnotherModel, type Outcome, type TurnError } from "./map.ts";
+import { modelName, type AgentEvent, type ErrorKind, type ImageInput, type ModelRef, type Turn } from "../runtime.ts";
+import { TOOL_QUESTION, TURN_QUESTION, WAIT_NOTICE, type ToolVerdict, type TurnGrant } from "./extension.ts";
+import { toWindow } from "./fields.ts";
+import { createMapState, toMapped, toTurnError, worthAnotherModel, type Mapped, type Outcome, type TurnError } from "./map.ts";
 import type { Worker } from "./pool.ts";
-import { PiRefusal, type PiExit, type PiRecord } from "./process.ts";
+import { PiRefusal, SKIPPED_RECORD, type PiExit, type PiRecord } from "./process.ts";
+import { ModelWatch, type SilenceLimits } from "./watch.ts";
 
 /** How one attempt with one model went. `aborted` and `crashed` leave the worker unfit unless `settled`. */
 export type AttemptResult = {
@@ -15,6 +18,8 @@ export type AttemptResult = {
   visible: boolean;
   /** Pi is idle again. */
   settled: boolean;
+  /** Pi's own context holds something else than what was told: it has to be built again from the rows. */
+  contextDiffers?: true;
 };
 
 type Steer = { message: SteerMessage; sent: boolean; resolve: (entered: boolean) => void };
@@ -63,10 +68,29 @@ export type AttemptOptions = {
   emit: (event: AgentEvent) => void;
   clock: Clock;
   log: Log;
+  limits: SilenceLimits;
 };
 
 /** No `agent_start` this long after Pi accepted a prompt means that the prompt may be lost. */
 const START_MS = 5_000;
+const TOO_LONG: TurnError = {
+  kind: "too_long",
+  message: "The model sent more in one piece than this gateway reads. Ask for a shorter answer.",
+};
+/** Failures that are tried once more even where another model could take over. */
+const ONCE_MORE = new Set<ErrorKind>(["network", "cut", "overloaded"]);
+/** Failures with which a provider can ask to wait. */
+const WAITED = new Set<ErrorKind>(["rate_limit", "overloaded", "network"]);
+
+/** What the extension says of a wait; null for every other notice. */
+function parseWait(message: unknown): { ms: number; waits: boolean } | null {
+  if (typeof message !== "string" || !message.startsWith(WAIT_NOTICE)) return null;
+  const [, ms, waits] = /^ (\d{1,15}) (waits|fails)$/.exec(message.slice(WAIT_NOTICE.length)) ?? [];
+  return ms === undefined ? null : { ms: Number(ms), waits: waits === "waits" };
+}
+
+/** Kinds of problems of one turn that are logged. */
+const PROBLEMS = 20;
 /** The steps of the ladder: time for an abort to settle, and for each stronger means. */
 const ABORT_MS = 5_000;
 const CLEAR_MS = 1_000;
@@ -87,9 +111,26 @@ export class Attempt {
   #outcome: Outcome | undefined;
   #retryGivenUp: TurnError | undefined;
   #cancelStartCheck: (() => void) | null = null;
+  #contextDiffers = false;
+  readonly #problems = new Set<string>();
+  readonly #watch: ModelWatch;
+  /** Why this attempt was given up by the gateway; its abort counts as this failure. */
+  #failure: TurnError | undefined;
+  /** The wait that the provider asked for and did not get. */
+  #retryAfterMs: number | undefined;
 
   constructor(options: AttemptOptions) {
     this.#options = options;
+    const { clock, limits, emit } = options;
+    this.#watch = new ModelWatch({
+      clock,
+      limits,
+      onWaiting: (forMs) => emit({ type: "waiting", for: "model", forMs }),
+      onSilent: (forMs) => {
+        const message = `the model said nothing for ${Math.round(forMs / 1_000)} s`;
+        this.#fail({ kind: "timeout", message, origin: "provider" });
+      },
+    });
   }
 
   /** Never rejects. */
@@ -104,6 +145,7 @@ export class Attempt {
     const result = await this.#done.promise;
     signal.removeEventListener("abort", abort);
     this.#cancelStartCheck?.();
+    this.#watch.stop();
     await this.#closeSteers(result.settled);
     return result;
   }
@@ -130,7 +172,9 @@ export class Attempt {
       if (err instanceof PiRefusal) {
         const error = toTurnError(err.message);
         this.#finish({ reason: "error", error, visible: this.#visible, settled: true });
-      } else log.debug("the prompt was not answered", { reason: reasonOf(err) });
+      } else if (worker.process.alive) log.debug("the prompt was not answered", { reason: reasonOf(err) });
+      // It ended before this attempt listened: nobody else will say so.
+      else this.#crash({ code: null, signal: null });
     }
   }
 
@@ -152,13 +196,18 @@ export class Attempt {
 
   #hear(record: PiRecord): void {
     const { worker, answers, emit, clock, log, model } = this.#options;
+    this.#watch.heard(record);
+    if (record.type === "extension_ui_request" && record["method"] === "notify") return this.#hearWait(record);
     if (record.type === "extension_ui_request") return void answerQuestion(worker, record, answers, log);
+    if (record.type === SKIPPED_RECORD) return this.#fail(TOO_LONG);
     if (record.type === "agent_start" && !this.#running) {
       this.#running = true;
-      emit({ type: "started", model, contextWindow: worker.contextWindow });
+      this.#watch.start();
+      emit({ type: "started", model, contextWindow: toWindow(worker.contextWindow) });
       this.#sendSteers();
     }
-    const mapped = toMapped(record, this.#map, clock.now());
+    const mapped = toMapped(record, this.#map, clock.monotonic());
+    this.#note(mapped);
     if (mapped.outcome) this.#outcome = mapped.outcome;
     if (mapped.userMessage && this.#userMessages++ > 0) this.#steered();
     if (mapped.retry && this.#giveUpRetry(mapped.retry)) return;
@@ -169,26 +218,70 @@ export class Attempt {
     if (mapped.settled) this.#settle();
   }
 
-  /** With another model at hand there is no point in waiting long for this one. */
+  /** The provider asked to wait: either the extension waits, or the request has failed with what was asked for. */
+  #hearWait(record: PiRecord): void {
+    const wait = parseWait(record["message"]);
+    if (!wait) return;
+    const ms = Math.min(Math.max(0, wait.ms), LIMITS.retryAfterMaxMs);
+    if (!wait.waits) {
+      this.#retryAfterMs = ms;
+      return;
+    }
+    this.#watch.pause(ms);
+    this.#options.emit({ type: "waiting", for: "provider", forMs: 0, untilMs: ms });
+  }
+
+  /** Ends the attempt for a reason of the gateway's own. */
+  #fail(error: TurnError): void {
+    if (this.#failure || this.#closing) return;
+    this.#failure = error;
+    void this.#abort();
+  }
+
+  /** What had to be dropped is said once for each kind of problem of a turn: a stream may repeat it with every record. */
+  #note({ problems, contextDiffers }: Mapped): void {
+    const { log, turn, model } = this.#options;
+    if (contextDiffers) this.#contextDiffers = true;
+    for (const problem of problems ?? []) {
+      if (this.#problems.has(problem) || this.#problems.size >= PROBLEMS) continue;
+      this.#problems.add(problem);
+      log.warn("a model sent something that cannot be kept as it is", { runId: turn.runId, model: modelName(model), problem });
+    }
+  }
+
+  /** With another model at hand there is no point in waiting long for this one, and without one not in asking before the time. */
   #giveUpRetry({ attempt, error }: { attempt: number; error: TurnError }): boolean {
     const { worker, hasFallback, log } = this.#options;
-    if (!hasFallback || this.#visible || !worthAnotherModel(error.kind)) return false;
-    if (error.kind === "network" && attempt < 2) return false;
-    this.#retryGivenUp = error;
+    const waits = this.#withWait(error);
+    const tooLong = (waits.retryAfterMs ?? 0) > LIMITS.retryAfterMs || (this.#retryAfterMs !== undefined && WAITED.has(error.kind));
+    const elsewhere = hasFallback && !this.#visible && worthAnotherModel(error.kind) && !(ONCE_MORE.has(error.kind) && attempt < 2);
+    if (!tooLong && !elsewhere) return false;
+    this.#retryGivenUp = waits;
     worker.process.request({ type: "abort_retry" }).catch((err: unknown) => log.debug("abort_retry failed", { reason: reasonOf(err) }));
     return true;
   }
 
+  #withWait(error: TurnError): TurnError {
+    if (this.#retryAfterMs === undefined || !WAITED.has(error.kind)) return error;
+    return { ...error, retryAfterMs: this.#retryAfterMs };
+  }
+
   #settle(): void {
-    if (this.#aborting) return this.#finish({ reason: "aborted", visible: this.#visible, settled: true });
+    if (this.#aborting) return this.#finishAborted(true);
     const error = this.#retryGivenUp ?? this.#outcome?.error;
-    if (error) return this.#finish({ reason: "error", error, visible: this.#visible, settled: true });
+    if (error) return this.#finish({ reason: "error", error: this.#withWait(error), visible: this.#visible, settled: true });
     const reason = this.#outcome?.stopReason === "aborted" ? "aborted" : "stop";
     this.#finish({ reason, visible: this.#visible, settled: true });
   }
 
-  #crash(exit: PiExit): void {
-    if (this.#aborting) return this.#finish({ reason: "aborted", visible: this.#visible, settled: false });
+  #finishAborted(settled: boolean): void {
+    const failed = this.#failure && !this.#options.signal.aborted;
+    if (failed) this.#finish({ reason: "error", error: this.#failure!, visible: this.#visible, settled });
+    else this.#finish({ reason: "aborted", visible: this.#visible, settled });
+  }
+
+  #crash(exit: Pick<PiExit, "code" | "signal">): void {
+    if (this.#aborting) return this.#finishAborted(false);
     const how = exit.signal ? `signal ${exit.signal}` : `exit code ${exit.code}`;
     const message = `The agent process ended in the middle of the turn (${how}). The answer is incomplete; tools are not run again.`;
     this.#finish({ reason: "crashed", error: { kind: "crashed", message }, visible: this.#visible, settled: false });
@@ -197,7 +290,7 @@ export class Attempt {
   #finish(result: AttemptResult): void {
     if (this.#closing) return;
     this.#closing = true;
-    this.#done.resolve(result);
+    this.#done.resolve(this.#contextDiffers ? { ...result, contextDiffers: true } : result);
   }
 
   /** clear_queue, abort, then closing stdin, SIGTERM, SIGKILL; each step only when the one before did not help. */
@@ -220,7 +313,7 @@ export class Attempt {
 
   /** An abort that arrives before the run begins is answered without an `agent_settled`. */
   #abortedWithoutRun(): void {
-    if (!this.#running) this.#finish({ reason: "aborted", visible: this.#visible, settled: false });
+    if (!this.#running) this.#finishAborted(false);
   }
 
   #sendSteers(): void {
@@ -249,6 +342,8 @@ export class Attempt {
   #steered(): void {
     const steer = this.#steers.shift();
     if (!steer) return;
+    // Another attempt would not know of it.
+    this.#visible = true;
     this.#options.emit({ type: "steered", runId: steer.message.runId });
     steer.resolve(true);
   }

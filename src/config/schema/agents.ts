@@ -295,13 +295,16 @@ const provider = group(
     api: choice("Wire format of the API.", API),
     headers: map("HTTP headers of every request.", "<header>", secretItem("Value of the header.")),
     authHeader: flag("Send the key as `Authorization: Bearer`."),
+    timeoutSeconds: whole(
+      "Longest silence of a model of this provider, before its first word and between two, in seconds. When it is not set, 180 before the first word and 120 after it; a large model on a slow machine may need more.",
+      { min: 1, max: 86_400 },
+    ),
     models: list("Models of the provider.", providerModel, { default: [] }),
   },
   {
     unserved: [
       "auth",
       "maxTokens",
-      "timeoutSeconds",
       "region",
       "injectNumCtxForOpenAICompat",
       "params",

@@ -1,0 +1,91 @@
+import { storableProblem } from "../../core/json.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { clip, toWellFormed } from "../../core/text.ts";
+import type { Usage } from "../runtime.ts";
+
+/**
+ * Reads the fields of a record that a model has had a hand in. Whatever they hold, the result has the promised type and range, so
+ * that it can be stored and read back. What was dropped or cut is reported through `note`.
+ */
+export type Note = (problem: string) => void;
+
+export type Json = Record<string, unknown>;
+export const asObject = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {});
+export const asArray = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+
+export function toText(value: unknown, maxChars: number, what: string, note: Note): string {
+  if (value === undefined || value === null) return "";
+  if (typeof value !== "string") {
+    note(`${what} is not a text`);
+    return "";
+  }
+  if (value.length > maxChars) note(`${what} has ${value.length} characters; ${maxChars} were kept`);
+  return toWellFormed(clip(value, maxChars));
+}
+
+/** A whole number from 0 to `max`; anything else is dropped. */
+export function toCount(value: unknown, max: number, what: string, note: Note): number {
+  if (value === undefined || value === null) return 0;
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && value <= max) return value;
+  note(`${what} is ${typeof value === "number" ? String(value) : `a ${typeof value}`} and was dropped`);
+  return 0;
+}
+
+function toAmount(value: unknown, max: number, what: string, note: Note): number {
+  if (value === undefined || value === null) return 0;
+  if (typeof value === "number" && value >= 0 && value <= max) return value;
+  note(`${what} is ${typeof value === "number" ? String(value) : `a ${typeof value}`} and was dropped`);
+  return 0;
+}
+
+export function toUsage(value: unknown, note: Note): Usage {
+  const usage = asObject(value);
+  const tokens = (name: string): number => toCount(usage[name], LIMITS.usageTokens, `usage.${name}`, note);
+  return {
+    input: tokens("input"),
+    output: tokens("output"),
+    cacheRead: tokens("cacheRead"),
+    cacheWrite: tokens("cacheWrite"),
+    totalTokens: tokens("totalTokens"),
+    costUsd: toAmount(asObject(usage["cost"])["total"], LIMITS.usageCostUsd, "usage.cost.total", note),
+  };
+}
+
+/** The window that a configuration or a model server names: whole tokens; 0 for what is no number of tokens. */
+export function toWindow(value: unknown): number {
+  const tokens = typeof value === "number" ? Math.trunc(value) : 0;
+  return tokens > 0 ? Math.min(tokens, LIMITS.usageTokens) : 0;
+}
+
+const ARGUMENTS = { depth: LIMITS.jsonDepth, chars: LIMITS.toolArgumentsChars };
+
+/** Arguments of a tool call as they were, unless they are nested too deep or too large to be written down. */
+export function toArguments(value: unknown, what: string, note: Note): unknown {
+  const problem = storableProblem(value, ARGUMENTS);
+  if (problem === null) return value;
+  note(`${what} ${problem} and were dropped`);
+  return {};
+}
+
+/** Text of a delta or block that may be a list of content parts, as some providers send it; null where it is neither. */
+export type Parts = { text: string; thinking: string };
+
+export function toParts(value: unknown): Parts | null {
+  if (typeof value === "string") return { text: value, thinking: "" };
+  if (!Array.isArray(value) && (typeof value !== "object" || value === null)) return null;
+  const parts = (Array.isArray(value) ? value : [value]).map(toPart);
+  return parts.every((part) => part === null)
+    ? null
+    : { text: parts.map((part) => part?.text ?? "").join(""), thinking: parts.map((part) => part?.thinking ?? "").join("") };
+}
+
+function toPart(value: unknown): Parts | null {
+  if (typeof value === "string") return { text: value, thinking: "" };
+  const part = asObject(value);
+  if (typeof part["text"] === "string") return { text: part["text"], thinking: "" };
+  const { thinking } = part;
+  if (typeof thinking === "string") return { text: "", thinking };
+  if (!Array.isArray(thinking)) return null;
+  const said = thinking.map((each) => asObject(each)["text"]).filter((each) => typeof each === "string");
+  return { text: "", thinking: said.join("") };
+}

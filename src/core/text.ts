@@ -1,0 +1,12 @@
+/** The first `maxChars` characters; never half of a surrogate pair. */
+export function clip(text: string, maxChars: number): string {
+  if (text.length <= maxChars) return text;
+  const last = text.charCodeAt(maxChars - 1);
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? maxChars - 1 : maxChars);
+}
+
+/** Well-formed UTF-16 without NUL: what every database, encoder and terminal takes. */
+export const toWellFormed = (text: string): string => {
+  const formed = text.isWellFormed() ? text : text.toWellFormed();
+  return formed.includes("\0") ? formed.replaceAll("\0", "") : formed;
+};

@@ -1,0 +1,47 @@
+import { GatewayError } from "../core/errors.ts";
+
+/**
+ * The text of one stream of the OpenAI-compatible API. Nothing that was sent can be taken back there, so an attempt that is
+ * repeated goes on where its text agrees with what was sent, and ends the stream with an error where it does not. Nothing is ever
+ * sent twice.
+ */
+export class SentText {
+  #sent = "";
+  /** The text of the repeated attempt as far as it is known, while it only repeats what was sent. */
+  #again: string | null = null;
+
+  /** The new piece of `delta` that is to be sent; "" for none. */
+  add(delta: string): string {
+    if (this.#again === null) {
+      this.#sent += delta;
+      return delta;
+    }
+    this.#again += delta;
+    if (this.#sent.startsWith(this.#again)) return "";
+    return this.#continue(this.#again);
+  }
+
+  /** What was said is taken back; `text` is what stands instead. */
+  replace(text: string): string {
+    this.#again = "";
+    return this.add(text);
+  }
+
+  /** What is missing when the answer is complete. */
+  end(text: string): string {
+    return this.#continue(text);
+  }
+
+  #continue(text: string): string {
+    if (!text.startsWith(this.#sent))
+      throw new GatewayError(
+        "UNAVAILABLE",
+        "the answer was begun anew after a part of it had been sent, and the new one differs; send the request again",
+        { details: { kind: "cut" } },
+      );
+    const rest = text.slice(this.#sent.length);
+    this.#sent = text;
+    this.#again = null;
+    return rest;
+  }
+}

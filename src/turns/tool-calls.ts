@@ -1,0 +1,41 @@
+import { createHash } from "node:crypto";
+import type { TurnFailure } from "../agents/runtime.ts";
+import { storableProblem } from "../core/json.ts";
+import { LIMITS } from "../core/limits.ts";
+
+export type ToolCallVerdict = {
+  /** Why the call is not made, as the model is told; null: it may be made. */
+  reason: string | null;
+  /** The turn is to be stopped. */
+  stop?: TurnFailure;
+};
+
+/** Counts the tool calls of one turn, so that a model that goes in circles comes to an end. */
+export class ToolCallLimits {
+  #calls = 0;
+  readonly #repeats = new Map<string, number>();
+
+  check({ name, args }: { name: string; args: unknown }): ToolCallVerdict {
+    this.#calls++;
+    if (this.#calls > LIMITS.turnToolCalls) {
+      const message = `The turn was stopped after ${LIMITS.turnToolCalls} tool calls. Ask the agent what it has done so far, or give it a smaller task.`;
+      return { reason: "this turn has made too many tool calls", stop: { kind: "tool_loop", message } };
+    }
+    const problem = storableProblem(args, { depth: LIMITS.jsonDepth, chars: LIMITS.toolArgumentsChars });
+    if (problem) return { reason: `the arguments ${problem}` };
+    const key = createHash("sha256")
+      .update(JSON.stringify([name, args]))
+      .digest("base64");
+    const repeats = (this.#repeats.get(key) ?? 0) + 1;
+    this.#repeats.set(key, repeats);
+    if (repeats >= LIMITS.toolRepeatsStopped) {
+      const message = `The turn was stopped because the model made the same call of ${name} ${repeats} times. Ask again, and say more exactly what you want.`;
+      return { reason: "this call was made too often", stop: { kind: "tool_loop", message } };
+    }
+    if (repeats >= LIMITS.toolRepeatsRefused)
+      return {
+        reason: `this very call was made ${repeats - 1} times in this turn already; do something else, or answer with what you know`,
+      };
+    return { reason: null };
+  }
+}
