@@ -67,6 +67,7 @@ export const SERVED_METHODS = [
   "sessions.preview",
   "sessions.reset",
   "sessions.resolve",
+  "sessions.search",
   "sessions.send",
   "sessions.subscribe",
   "set-heartbeats",
