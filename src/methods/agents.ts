@@ -7,7 +7,7 @@ import type { Config } from "../config/schema.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type AgentId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { MethodTable } from "../protocol/method.ts";
+import type { MethodFamily, Params } from "../protocol/method.ts";
 import { parseSessionKey, toAgentId } from "../routing/session-key.ts";
 import { editConfig, type ConfigDeps } from "./config-edit.ts";
 
@@ -23,8 +23,9 @@ export type AgentsDeps = ConfigDeps & {
   thinkingOf: (model: string | null, agentId: AgentId) => { levels: readonly string[]; default: string };
 };
 
-type CreateParams = { name: string; workspace?: string; model?: string; emoji?: string; avatar?: string };
-type UpdateParams = { agentId: string; name?: string; workspace?: string; model?: string | null; emoji?: string; avatar?: string };
+type CreateParams = Params<"agents.create">;
+type UpdateParams = Params<"agents.update">;
+type DeleteParams = Params<"agents.delete">;
 
 /** agents.*: who can answer. Agents live in the configuration file; sessions of a deleted agent stay readable. */
 export function agentsMethods(deps: AgentsDeps) {
@@ -32,12 +33,12 @@ export function agentsMethods(deps: AgentsDeps) {
     "agents.list": { scope: "operator.read", run: () => list(deps) },
     "agents.create": { scope: "operator.admin", run: (params: CreateParams) => create(deps, params) },
     "agents.update": { scope: "operator.admin", run: (params: UpdateParams) => update(deps, params) },
-    "agents.delete": { scope: "operator.admin", run: (params: { agentId: string; deleteFiles?: boolean }) => remove(deps, params) },
+    "agents.delete": { scope: "operator.admin", run: (params: DeleteParams) => remove(deps, params) },
     "agent.identity.get": {
       scope: "operator.read",
-      run: ({ agentId, sessionKey }: { agentId?: string; sessionKey?: string }) => identity(deps, agentId, sessionKey),
+      run: ({ agentId, sessionKey }: Params<"agent.identity.get">) => identity(deps, agentId, sessionKey),
     },
-  } satisfies MethodTable;
+  } satisfies MethodFamily;
 }
 
 const configOf = (deps: AgentsDeps): Config => deps.loaded().config;
@@ -62,7 +63,8 @@ function toSummary(deps: AgentsDeps, agent: ResolvedAgent): Record<string, unkno
   return {
     id: agent.id,
     kind: "agent",
-    name: agent.name,
+    // Clients show a name of their own for an agent that was given none.
+    ...(agent.name === agent.id ? {} : { name: agent.name }),
     ...(Object.keys(who).length > 0 ? { identity: who } : {}),
     workspace: agent.workspace,
     ...(primary === null ? {} : { model: { primary, fallbacks: agent.models.filter((model) => model !== primary) } }),
@@ -166,7 +168,7 @@ async function update(deps: AgentsDeps, params: UpdateParams): Promise<Record<st
   return { ok: true, agentId: id };
 }
 
-async function remove(deps: AgentsDeps, params: { agentId: string; deleteFiles?: boolean }): Promise<Record<string, unknown>> {
+async function remove(deps: AgentsDeps, params: DeleteParams): Promise<Record<string, unknown>> {
   const config = configOf(deps);
   const id = requireAgent(config, params.agentId);
   refuseNeeded(config, id);

@@ -63,7 +63,7 @@ export function startStream(deps: StreamDeps): () => void {
       const { provider, id } = splitModel(event.model);
       chat(event, event.seq, { state: "status", phase: "starting_model" }, true);
       agent(event, event.seq, "lifecycle", { phase: "start", startedAt: event.startedAt });
-      agent(event, event.seq, "lifecycle", { phase: "model", provider, model: id });
+      agent(event, event.seq + 1, "lifecycle", { phase: "model", provider, model: id });
     }),
     bus.on("turn.text", (event) => {
       chat(event, event.seq, { state: "delta", deltaText: event.delta, message: assistantText(event.text, clock.now()) }, true);
@@ -87,6 +87,7 @@ export function startStream(deps: StreamDeps): () => void {
     bus.on("session.changed", ({ sessionKey, reason, fields, runId }) => {
       const session = deps.session(sessionKey);
       if (!session) return;
+      const row = deps.wireRow(session);
       const phase = reason === "run-start" ? "start" : reason === "run-end" ? "end" : undefined;
       hub.publish(
         "sessions.changed",
@@ -97,7 +98,8 @@ export function startStream(deps: StreamDeps): () => void {
           ...(phase ? { phase } : { reason }),
           ...(runId ? { runId } : {}),
           ts: clock.now(),
-          ...changedFields(deps.wireRow(session), fields),
+          ...changedFields(row, fields),
+          session: row,
         },
         { scope: READ, topics: ["sessions"] },
       );

@@ -22,7 +22,6 @@ const NO_APPROVALS = any("this gateway issues no approvals");
 const ALWAYS_INCLUDED = any("the answer carries it in any case");
 const SAME_COMMANDS = any("the commands are the same for every agent, session and channel");
 const RESTART_REPORT = any("the report about a restart goes to the log, not to a session");
-const PRESENCE = any("presence rows are made from connections only");
 const PI_RUNTIME = when(["pi", null], "every agent runs on pi");
 
 const LIST: ParamRules = {
@@ -378,29 +377,31 @@ const ADMINISTRATION = {
   health: { served: [], ignored: { probe: any("every answer is measured when it is asked for"), includeSensitive: ALWAYS_INCLUDED } },
   "last-heartbeat": { served: [] },
   "logs.tail": { served: ["cursor", "limit", "maxBytes"] },
+  "question.list": { served: [] },
   "route.explain": { served: ["channel", "account", "peer", "group", "text"] },
   "set-heartbeats": { served: ["enabled"] },
-  status: { served: [], ignored: { includeChannelSummary: ALWAYS_INCLUDED } },
+  status: { served: ["includeChannelSummary", "includeCliProjection"] },
   "system-event": {
-    served: ["text"],
-    ignored: {
-      deviceId: PRESENCE,
-      instanceId: PRESENCE,
-      host: PRESENCE,
-      ip: PRESENCE,
-      mode: PRESENCE,
-      version: PRESENCE,
-      platform: PRESENCE,
-      deviceFamily: PRESENCE,
-      modelIdentifier: PRESENCE,
-      lastInputSeconds: PRESENCE,
-      reason: PRESENCE,
-      roles: PRESENCE,
-      scopes: PRESENCE,
-      tags: PRESENCE,
-    },
+    served: [
+      "text",
+      "deviceId",
+      "instanceId",
+      "host",
+      "ip",
+      "mode",
+      "version",
+      "platform",
+      "deviceFamily",
+      "modelIdentifier",
+      "lastInputSeconds",
+      "reason",
+      "roles",
+      "scopes",
+      "tags",
+    ],
   },
   "system-presence": { served: [] },
+  "system.info": { served: [] },
   "tokens.create": { served: ["name", "scopes", "expiresInMs"] },
   "tokens.list": { served: [] },
   "tokens.revoke": { served: ["id"] },

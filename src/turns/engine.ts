@@ -181,6 +181,7 @@ export class Turns {
       inTransaction: () => {
         known = this.#knownEvent(submission, runId);
         if (known) return;
+        submission.guard?.(this.options.sessions.get(submission.sessionKey));
         atOnce = !submission.park && this.#claim(submission.sessionKey);
         const session = this.#ensureSession(submission, now);
         const noted = command ? null : this.options.takeContext(submission.sessionKey, now);
@@ -236,6 +237,7 @@ export class Turns {
       inTransaction: () => {
         known = this.#knownEvent(submission, runId);
         if (known) return;
+        submission.guard?.(this.options.sessions.get(submission.sessionKey));
         const session = this.#ensureSession(submission, now);
         const stopped = command.name === "stop" ? this.#stopFor(submission, now) : null;
         const text = refusal ?? stopped ?? answerCommand(command, session, this.options.commands).text;
@@ -310,7 +312,14 @@ export class Turns {
     });
     // A turn that runs or waits belongs to the old conversation; it is not cut off from it.
     const over = !this.#lanes.has(submission.sessionKey) && this.options.expired(found, now);
-    if (over) sessions.patch(submission.sessionKey, { session_id: this.options.newId(), checkpoint: null, context_tokens: 0, title: null });
+    if (over)
+      sessions.patch(submission.sessionKey, {
+        session_id: this.options.newId(),
+        lifecycle: found.lifecycle + 1,
+        checkpoint: null,
+        context_tokens: 0,
+        title: null,
+      });
     const session = over ? sessions.get(submission.sessionKey)! : found;
     sessions.patch(submission.sessionKey, {
       updated_at: now,
@@ -401,6 +410,16 @@ export class Turns {
 
   inflight(sessionKey: SessionKey): Inflight[] {
     return [...this.#inflight.values()].filter((each) => each.sessionKey === sessionKey);
+  }
+
+  /** The first message of the turn that runs in a session, also before its agent has begun. */
+  running(sessionKey: SessionKey): RunId | undefined {
+    return this.#lanes.get(sessionKey)?.active?.runIds[0];
+  }
+
+  /** Sessions in which a turn runs or waits. */
+  busySessions(): SessionKey[] {
+    return [...this.#lanes.values()].filter((lane) => lane.active || lane.waiting.length > 0).map((lane) => lane.key);
   }
 
   /** Messages that wait behind the running turn of a session. */
@@ -612,13 +631,15 @@ export class Turns {
   /** A bug ended the turn: its runs end as failed, so that nobody waits for an answer that cannot come. Never rejects. */
   async #endBroken(lane: Lane, active: Active, err: unknown): Promise<void> {
     const { clock, log } = this.options;
+    let seq = 1;
     const deps: Parameters<typeof endAsFailed>[0] = {
       turns: this,
       write: (change) => this.#untilStored(change),
-      emitEnded: (ref, outcome) => this.#tellEnd(ref, 1, outcome),
+      emitEnded: (ref, outcome) => this.#tellEnd(ref, seq, outcome),
     };
     log.error("a turn failed in the gateway itself", { runId: active.runIds[0], error: err });
     for (const runId of [...active.runIds, ...active.steered]) {
+      seq = (this.#inflight.get(runId)?.seq ?? 0) + 1;
       this.#inflight.delete(runId);
       try {
         await endAsFailed(deps, lane.key, runId);

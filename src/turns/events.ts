@@ -8,6 +8,7 @@ export type RunRef = { runId: RunId; sessionKey: SessionKey; agentId: AgentId };
 
 /** What the rest of the gateway may know about turns, as it happens. `seq` counts the events of one run from 1. */
 export type TurnEvents = {
+  /** Counts for two: `seq` and the number after it. */
   "turn.started": RunRef & { seq: number; model: string; startedAt: number };
   /** `text` is everything said so far in this run; `delta` its newest piece. */
   "turn.text": RunRef & { seq: number; delta: string; text: string };

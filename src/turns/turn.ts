@@ -15,6 +15,7 @@ import { intersectGrants } from "./grant.ts";
 import type { Active } from "./lane.ts";
 import type { Live } from "./live.ts";
 import { firstTarget, previewText, type Intent } from "./outbound.ts";
+import { isSendDenied, permittedTools } from "./permissions.ts";
 import { emptyTurn, finish, reduce, visibleText, type TurnState } from "./reduce.ts";
 import { modelsOf, thinkingOf } from "./settings.ts";
 import type { Payload } from "./submission.ts";
@@ -91,9 +92,12 @@ class RunningTurn {
     }
     this.#loan.inflight.set(this.#row.runId, this.#progress);
     this.#live = this.#beginLive();
+    const seq = this.#nextSeq();
+    // The start is told as two events: the lifecycle and its model.
+    this.#nextSeq();
     bus.emit("turn.started", {
       ...this.#ref,
-      seq: this.#nextSeq(),
+      seq,
       model: session.model ?? `${turn.models[0]!.provider}/${turn.models[0]!.id}`,
       startedAt: this.#progress.startedAt,
     });
@@ -131,7 +135,14 @@ class RunningTurn {
       { status: "ok", text: answer.text, stopReason: "stop", endedAt: options.clock.now() },
       () => {
         const changes = answer.newSession
-          ? { ...answer.changes, session_id: options.newId(), checkpoint: null, context_tokens: 0, title: null }
+          ? {
+              ...answer.changes,
+              session_id: options.newId(),
+              lifecycle: session.lifecycle + 1,
+              checkpoint: null,
+              context_tokens: 0,
+              title: null,
+            }
           : answer.changes;
         options.sessions.patch(session.key, changes);
         return Object.keys(changes) as (keyof SessionRow)[];
@@ -173,6 +184,7 @@ class RunningTurn {
 
   /** Where the answer goes. Read again when it is written: the chat may have got another id meanwhile. */
   #findTarget(): Target | null {
+    if (isSendDenied(this.#session())) return (this.#target = null);
     this.#target = this.#turns.find(this.#row.runId)?.payload?.target ?? this.#target;
     return this.#target;
   }
@@ -201,7 +213,7 @@ class RunningTurn {
   #beginLive(): Live | null {
     const { runId, agentId, payload } = this.#row;
     const { target } = payload;
-    if (!target || !this.#turns.options.live) return null;
+    if (!target || !this.#turns.options.live || isSendDenied(this.#session())) return null;
     const render = (text: string): { text: string; target: Target } | null => {
       const intent: Intent = { id: runId, sessionKey: this.#row.sessionKey, target, text, at: 0, batched: this.#isBatched() };
       const shown = previewText(this.#turns.options, intent);
@@ -239,7 +251,7 @@ class RunningTurn {
       thinking: thinkingOf(settings, session, payload.thinking),
       tools: this.#granted(),
       workspace: settings.workspace,
-      situation: options.situation(payload, session),
+      situation: [options.situation(payload, session), payload.extraSystem].filter(Boolean).join("\n\n"),
       checkpoint: session.checkpoint,
       history: () => this.#turns.contextOf(session, [...this.#active.runIds, ...this.#active.steered]),
       beforeTool: (call) => this.#beforeTool(call),
@@ -251,8 +263,11 @@ class RunningTurn {
     return row.payload.media && attachments ? attachments(row, this.#active.abort.signal) : Promise.resolve(row.payload);
   }
 
-  /** The tools that every message of this turn grants, also one that was handed in while the turn ran. */
-  #granted = (): readonly ToolName[] => intersectGrants(this.#active.grants).tools;
+  /**
+   * The tools that every message of this turn grants, also one that was handed in while the turn ran, as far as the session permits them
+   * now: it may have become read-only since the turn began.
+   */
+  #granted = (): readonly ToolName[] => permittedTools(this.#session(), intersectGrants(this.#active.grants).tools);
 
   /** The call is on disk before it runs: a crash from here on closes the turn instead of repeating the tool. */
   async #beforeTool(call: { id: string; name: string }): Promise<{ allow: true } | { allow: false; reason: string }> {

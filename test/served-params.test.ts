@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { GatewayError } from "../core/errors.ts";
-import { paramsOf, refusedParams } from "../../scripts/param-schemas.ts";
-import { SERVED_METHODS } from "./methods.ts";
-import { PARAM_RULES } from "./served-params.ts";
-import { checkParams } from "./validate.ts";
+import { GatewayError } from "../src/core/errors.ts";
+import { paramsOf, refusedParams } from "../scripts/param-schemas.ts";
+import { SERVED_METHODS } from "../src/protocol/methods.ts";
+import { PARAM_RULES } from "../src/protocol/served-params.ts";
+import { checkParams } from "../src/protocol/validate.ts";
 
 const notServed = (param: string) => (err: unknown) =>
   err instanceof GatewayError &&
