@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SERVED_EVENTS } from "../src/methods/stream.ts";
-import { SERVED_METHODS, SERVER_CAPABILITIES } from "../src/protocol/methods.ts";
+import { SERVED_METHODS, SERVER_CAPABILITIES, type ServedMethod } from "../src/protocol/methods.ts";
 import { ADDED_PROPERTIES, OWN_SCOPES } from "../src/protocol/params.ts";
 import { PARAM_RULES, type IgnoredParam } from "../src/protocol/served-params.ts";
 import { refusedParams } from "./param-schemas.ts";
@@ -59,7 +59,8 @@ function scopeOf(method: string): string {
 }
 
 function row(method: string): string {
-  const more = Object.keys(ADDED_PROPERTIES[method] ?? {}).map((name) => `\`${name}\``);
+  const refused = refusedParams(method as ServedMethod);
+  const more = Object.keys(ADDED_PROPERTIES[method] ?? {}).filter((name) => !refused.includes(name)).map((name) => `\`${name}\``);
   const since = published[method]?.since.replace("<=", "up to ") ?? "only this gateway";
   return `| \`${method}\` | ${scopeOf(method)} | ${since} | ${more.length > 0 ? `also takes ${more.join(", ")}` : ""} |`;
 }
@@ -100,7 +101,7 @@ const text = [
   "How official clients get along with it is written down in [compatibility.md](compatibility.md).",
   "",
   "Params are checked against the published schema; a property that it does not know is refused. Some released clients send properties",
-  "that the schema does not list yet; the last column names those that are known all the same. [Parameters](#parameters) says which ones have an effect.",
+  "that the schema does not list yet; the last column names those that are taken all the same. [Parameters](#parameters) says which ones have an effect.",
   "",
   "## Methods",
   "",

@@ -45,12 +45,19 @@ export function sendMethods(deps: SendDeps) {
     "message.action": {
       maxBytes: LIMITS.attachmentRequestBytes,
       scope: "operator.write",
-      run: ({ action, ...request }: ActionParams) => act(action, request),
+      run: (params: ActionParams) => act(params.action, params),
     },
     poll: {
       scope: "operator.write",
-      run: ({ channel, accountId, idempotencyKey, ...params }: PollParams) =>
-        act("poll", { channel: channelOf(deps, channel), params, idempotencyKey, ...(accountId === undefined ? {} : { accountId }) }),
+      run: (params: PollParams) => {
+        const { channel, accountId, idempotencyKey, to, question, options, maxSelections, threadId } = params;
+        return act("poll", {
+          channel: channelOf(deps, channel),
+          params: { to, question, options, maxSelections, threadId },
+          idempotencyKey,
+          ...(accountId === undefined ? {} : { accountId }),
+        });
+      },
     },
   } satisfies MethodFamily;
 }

@@ -149,10 +149,15 @@ async function remove(deps: ChatDeps, params: Params<"sessions.delete">): Promis
   const { key } = resolveKey(deps, params.key, params.agentId);
   const session = deps.sessions.get(key);
   if (!session) return { ok: true, key, deleted: false, archived: [] };
-  checkRemovable(deps, key, params);
+  const { expectedSessionId, expectedLifecycleRevision, expectedSessionUpdatedAt, archivedOnly = false } = params;
+  const guards = {
+    archivedOnly,
+    ...(expectedSessionId === undefined ? {} : { expectedSessionId }),
+    ...(expectedLifecycleRevision === undefined ? {} : { expectedLifecycleRevision }),
+  };
+  checkRemovable(deps, key, { ...guards, ...(expectedSessionUpdatedAt === undefined ? {} : { expectedSessionUpdatedAt }) });
   await deps.turns.quiesce(key);
-  // Stopping its turns has changed the session: what the client knew of its times was checked before.
-  const { expectedSessionUpdatedAt: _checked, ...guards } = params;
+  // Stopping its turns changes the time of the session, which is therefore compared before; everything else again in the transaction.
   await deps.turns.exclusively(key, async () => {
     await deps.turns.options.store.write(() => {
       checkRemovable(deps, key, guards);
