@@ -125,6 +125,7 @@ export class Methods {
         home: process.env["HOME"] ?? "/",
         ensureWorkspace: (workspace) => this.ensureWorkspace(workspace),
         modelOf: (agentId) => modelName(core.choice(agentId).primary),
+        toolsOf: (agentId) => core.toolsFor("operator", agentId),
         thinkingOf: (model, agentId) => ({
           levels: model ? core.modelFacts(model).thinkingLevels : ["off"],
           default: core.settings(agentId).thinking,

@@ -1,5 +1,6 @@
 import { access, rename } from "node:fs/promises";
 import { join } from "node:path";
+import type { ToolName } from "../agents/runtime.ts";
 import { agentIds, defaultAgentId, hasAgent, resolveAgent, type ResolvedAgent } from "../config/agents.ts";
 import { getAt, setAt, unsetAt } from "../config/edit.ts";
 import { expandPath } from "../config/paths.ts";
@@ -9,6 +10,7 @@ import { asId, type AgentId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { MethodFamily, Params } from "../protocol/method.ts";
 import { parseSessionKey, toAgentId } from "../routing/session-key.ts";
+import { permittedTools } from "../turns/permissions.ts";
 import { editConfig, type ConfigDeps } from "./config-edit.ts";
 
 export type AgentsDeps = ConfigDeps & {
@@ -19,6 +21,8 @@ export type AgentsDeps = ConfigDeps & {
   ensureWorkspace: (workspace: string) => Promise<void>;
   /** The model that would answer for this agent now, also when none is configured. */
   modelOf: (agentId: AgentId) => string | null;
+  /** The tools of an operator's session with this agent. */
+  toolsOf: (agentId: AgentId) => readonly ToolName[];
   /** Thinking levels of a model, and the one that is used when nobody chooses. */
   thinkingOf: (model: string | null, agentId: AgentId) => { levels: readonly string[]; default: string };
 };
@@ -66,6 +70,7 @@ function toSummary(deps: AgentsDeps, agent: ResolvedAgent): Record<string, unkno
     // Clients show a name of their own for an agent that was given none.
     ...(agent.name === agent.id ? {} : { name: agent.name }),
     ...(Object.keys(who).length > 0 ? { identity: who } : {}),
+    ...defaultMode(deps.toolsOf(agent.id)),
     workspace: agent.workspace,
     ...(primary === null ? {} : { model: { primary, fallbacks: agent.models.filter((model) => model !== primary) } }),
     agentRuntime: { id: "pi", cloudPlacementSupported: false, devicePlacementSupported: false, source: "implicit" },
@@ -73,6 +78,12 @@ function toSummary(deps: AgentsDeps, agent: ResolvedAgent): Record<string, unkno
     thinkingOptions: thinking.levels,
     thinkingDefault: thinking.default,
   };
+}
+
+/** The permission mode that an agent's own tools come to; none where they fit neither. */
+function defaultMode(tools: readonly ToolName[]): Record<string, string> {
+  if (tools.includes("bash") && tools.includes("write")) return { defaultPermissionMode: "full" };
+  return permittedTools({ permission_mode: "read-only" }, tools).length === tools.length ? { defaultPermissionMode: "read-only" } : {};
 }
 
 function toIdentity({ identity }: ResolvedAgent): Record<string, string> {

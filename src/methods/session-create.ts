@@ -8,14 +8,15 @@ import { sessionTitle } from "../turns/submission.ts";
 import { takeAttachments } from "./attachments.ts";
 import { operatorSubmission, requireSession, resolveKey, toolsIn, type ChatDeps } from "./context.ts";
 import { checkPermissionMode } from "./session-guards.ts";
-import { checkModel, checkThinking, entryOf, resolvedModel } from "./session-patch.ts";
+import { checkModel, checkThinking, fullName, entryOf, resolvedModel } from "./session-patch.ts";
 
 type CreateParams = Params<"sessions.create">;
 type Place = ReturnType<typeof resolveKey>;
 
 /** sessions.create: makes a session, or takes up the one that has the key; with a message it runs the first turn. */
 export async function createSession(deps: ChatDeps, params: CreateParams, caller: Caller): Promise<unknown> {
-  checkModel(deps, params.model);
+  const model = fullName(deps, params.model);
+  checkModel(deps, model);
   checkThinking(params.thinkingLevel);
   checkPermissionMode("sessions.create", params.permissionMode, caller);
   const parent = params.parentSessionKey === undefined ? null : requireSession(deps, resolveKey(deps, params.parentSessionKey).key);
@@ -24,7 +25,7 @@ export async function createSession(deps: ChatDeps, params: CreateParams, caller
   const place = placeOf(deps, params, parent);
   // Before anything is stored: files that cannot be used refuse the whole request.
   const files = await takeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, place.key, place.agentId));
-  const session = await store(deps, params, place, parent);
+  const session = await store(deps, params, place, parent, model);
   deps.hub.watch(caller.conn, `session:${place.key}`);
   deps.turns.options.bus.emit("session.changed", { sessionKey: place.key, reason: "create", fields: CREATED });
   if (parent) deps.turns.options.bus.emit("session.changed", { sessionKey: parent.key, reason: "create", fields: [] });
@@ -35,14 +36,15 @@ export async function createSession(deps: ChatDeps, params: CreateParams, caller
     entry: entryOf(deps, session),
     resolved: resolvedModel(deps, session),
   };
-  const { message } = params;
-  if (message === undefined && files.images.length + files.attached.length === 0) return { ...result, runStarted: false };
+  const message = params.message ?? "";
+  // Some clients send an empty first message when the real one follows by itself.
+  if (message.trim() === "" && files.images.length + files.attached.length === 0) return { ...result, runStarted: false };
   try {
     const admitted = await deps.turns.submit(
       operatorSubmission(deps, {
         source: "rpc",
         ...place,
-        text: message ?? "",
+        text: message,
         ...files,
         idempotencyKey: params.idempotencyKey ?? deps.newId(),
         caller,
@@ -92,7 +94,13 @@ function toUuid(text: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-function store(deps: ChatDeps, params: CreateParams, { key, agentId }: Place, parent: SessionRow | null): Promise<SessionRow> {
+function store(
+  deps: ChatDeps,
+  params: CreateParams,
+  { key, agentId }: Place,
+  parent: SessionRow | null,
+  model: string | null | undefined,
+): Promise<SessionRow> {
   const { turns, clock } = deps;
   const now = clock.now();
   return turns.options.store.write(() => {
@@ -111,7 +119,7 @@ function store(deps: ChatDeps, params: CreateParams, { key, agentId }: Place, pa
       ...(params.label === undefined ? {} : { label: params.label }),
       ...(title && !session.title ? { title } : {}),
       ...(params.category === undefined ? {} : { category: params.category }),
-      ...(params.model === undefined ? {} : { model: params.model }),
+      ...(model === undefined ? {} : { model }),
       ...(params.thinkingLevel === undefined ? {} : { thinking: params.thinkingLevel }),
       ...(params.permissionMode === undefined ? {} : { permission_mode: params.permissionMode }),
       ...(parent && parent.key !== key && !known ? { parent_key: parent.key } : {}),

@@ -12,7 +12,7 @@ type PatchParams = Params<"sessions.patch">;
 /** sessions.patch: checks and change are one transaction, so that a guard holds until the change is on disk. */
 export async function patchSession(deps: ChatDeps, params: PatchParams, caller: Caller): Promise<unknown> {
   const { key } = resolveKey(deps, params.key, params.agentId);
-  const model = params.model && !params.model.includes("/") ? nameOf(deps, params.model) : params.model;
+  const model = fullName(deps, params.model);
   checkModel(deps, model);
   checkThinking(params.thinkingLevel);
   checkPermissionMode("sessions.patch", params.permissionMode, caller);
@@ -112,5 +112,8 @@ export function checkThinking(level: string | null | undefined): void {
     throw new GatewayError("INVALID_REQUEST", `unknown thinking level ${JSON.stringify(level.slice(0, 40))}`);
 }
 
-/** Some clients send the model's id without its provider. */
-const nameOf = (deps: ChatDeps, id: string): string => deps.modelNames().find((name) => splitModel(name).id === id) ?? id;
+/** The name of a model with its provider. Some clients send its id alone. */
+export function fullName(deps: ChatDeps, model: string | null | undefined): string | null | undefined {
+  if (!model || model.includes("/")) return model;
+  return deps.modelNames().find((name) => splitModel(name).id === model) ?? model;
+}

@@ -347,3 +347,17 @@ test("sessions.abort stops the running turn, and what waits only when it is aske
   assert.equal((await rig.bench.turns.wait(asId("a3"), 5_000))?.status, "aborted");
   rig.close();
 });
+
+test("a session made with an empty message begins no turn, and one whose message is refused says why", async () => {
+  const rig = openMethods();
+  const empty = await rig.call("sessions.create", { message: "", titleSource: "About boats", model: "other" });
+  assert.equal(empty["runStarted"], false);
+  const entry = empty["entry"] as Record<string, unknown>;
+  assert.deepEqual([entry["displayName"], entry["model"], entry["classification"]], ["About boats", "other", "dashboard"]);
+  await rig.call("sessions.create", { key: "closed" });
+  await rig.call("sessions.patch", { key: "closed", sendPolicy: "deny" });
+  const refused = await rig.call("sessions.create", { key: "closed", message: "hello" });
+  assert.equal(refused["runStarted"], false);
+  assert.match((refused["runError"] as { message: string }).message, /blocked by session policy/);
+  rig.close();
+});
