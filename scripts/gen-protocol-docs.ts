@@ -60,7 +60,9 @@ function scopeOf(method: string): string {
 
 function row(method: string): string {
   const refused = refusedParams(method as ServedMethod);
-  const more = Object.keys(ADDED_PROPERTIES[method] ?? {}).filter((name) => !refused.includes(name)).map((name) => `\`${name}\``);
+  const more = Object.keys(ADDED_PROPERTIES[method] ?? {})
+    .filter((name) => !refused.includes(name))
+    .map((name) => `\`${name}\``);
   const since = published[method]?.since.replace("<=", "up to ") ?? "only this gateway";
   return `| \`${method}\` | ${scopeOf(method)} | ${since} | ${more.length > 0 ? `also takes ${more.join(", ")}` : ""} |`;
 }

@@ -269,6 +269,8 @@ export const LIMITS = {
   sessionIdChars: 256,
   /** Characters of a session key that a client sends; a longer one is refused. */
   sessionKeyChars: 1_024,
+  /** Sessions of one preview; more are refused. */
+  previewKeys: 200,
   /** Messages that a search looks at, the newest matches first; the answer says when there were more. */
   searchMatches: 500,
   /** Words of a search; further ones are left out, and the answer says so. */

@@ -24,8 +24,9 @@ test("an agent without a name has none in the list, so that clients show their o
   assert.equal(rosa!["name"], "Rosa");
 });
 
+const mode = (tools: readonly ToolName[]): unknown => list({}, tools)[0]!["defaultPermissionMode"];
+
 test("the list says which permission mode the tools of an agent come to", () => {
-  const mode = (tools: readonly ToolName[]) => list({}, tools)[0]!["defaultPermissionMode"];
   assert.equal(mode(["read", "write", "edit", "bash"]), "full");
   assert.equal(mode(["read"]), "read-only");
   assert.equal(mode(["read", "edit"]), undefined);

@@ -106,6 +106,8 @@ test("a message for a conversation that is no longer shown is refused", async ()
   rig.close();
 });
 
+const waitingRuns = (page: History): string[] => (page.pendingInputs["items"] as { runId: string }[]).map((item) => item.runId);
+
 test("a history page has texts of the wanted length, and says what became of a client's messages", async () => {
   const rig = openMethods();
   await send(rig, "a long message from a client");
@@ -115,9 +117,8 @@ test("a history page has texts of the wanted length, and says what became of a c
   rig.bench.runtime.script = gated;
   for (const id of ["w1", "w2", "w3"]) await rig.call("chat.send", { sessionKey: "main", message: id, idempotencyKey: id });
   await until(() => rig.bench.turns.inflight(asId("agent:main:main"))[0]?.text);
-  const ids = (page: History) => (page.pendingInputs["items"] as { runId: string }[]).map((item) => item.runId);
   const whole = await history(rig, { inputRunIds: ["w1", "w3", "nobody"] });
-  assert.deepEqual(ids(whole), ["w2", "w3"]);
+  assert.deepEqual(waitingRuns(whole), ["w2", "w3"]);
   const receipts = whole.inputReceipts as { runId: string; state: string; consumedByEventId?: string }[];
   assert.deepEqual(
     receipts.map((receipt) => [receipt.runId, receipt.state]),
@@ -127,7 +128,7 @@ test("a history page has texts of the wanted length, and says what became of a c
     ],
   );
   assert.ok(whole.messages.some((row) => (row["__openclaw"] as { id: string }).id === receipts[0]!.consumedByEventId));
-  assert.deepEqual(ids(await history(rig, { pendingBefore: 2 })), ["w2"]);
+  assert.deepEqual(waitingRuns(await history(rig, { pendingBefore: 2 })), ["w2"]);
   await rig.call("sessions.abort", { key: "main", clearQueued: true });
   await until(() => rig.bench.turns.busySessions().length === 0);
   rig.close();

@@ -146,10 +146,11 @@ test("a key is acted upon once, also across a crash; a certain failure may be re
   store.close();
 });
 
+const unread = (param: string) => (err: unknown) =>
+  err instanceof GatewayError && err.details?.["code"] === "PARAM_NOT_SERVED" && err.details["param"] === param;
+
 test("a param of an action that has no effect is refused by its name; what is off or empty asks for nothing", async () => {
   const { did, run } = rig({});
-  const unread = (param: string) => (err: unknown) =>
-    err instanceof GatewayError && err.details?.["code"] === "PARAM_NOT_SERVED" && err.details["param"] === param;
   const cli = {
     pin: false,
     gifPlayback: false,

@@ -116,6 +116,12 @@ async function poll(params: Params, context: ActionContext): Promise<unknown> {
   const options = (Array.isArray(given) ? given : []).map(String).filter((option) => option.trim() !== "");
   if (options.length < 2) throw invalid("a poll needs at least two options");
   const max = Number(params["maxSelections"] ?? 1);
+  // Platforms know one answer or any number of them.
+  if (max > 1 && max < options.length)
+    throw new GatewayError("INVALID_REQUEST", `a poll of ${options.length} options takes 1 selection or all of them, not ${max}`, {
+      details: { code: "PARAM_NOT_SERVED", method: "poll", param: "maxSelections" },
+      fix: `Set maxSelections to 1 or to ${options.length}.`,
+    });
   const multiple = params["pollMulti"] === true || max > 1;
   return await settled(connected(context, "poll")(target, { question: text(params, "pollQuestion", "question"), options, multiple }));
 }
@@ -187,7 +193,6 @@ const ACTIONS: Readonly<Record<string, Action>> = {
 
 /** Refuses a param by its name when it would have no effect. What is off or empty asks for nothing. */
 function refuseUnread(action: string, { reads }: Action, params: Params): void {
-  const isOff = (value: unknown): boolean => value === false || value === null || value === undefined || value === "" || isEmpty(value);
   const unread = Object.keys(params).find((name) => !reads.includes(name) && !OF_CLIENT.has(name) && !isOff(params[name]));
   if (unread === undefined) return;
   throw new GatewayError("INVALID_REQUEST", `params.${unread.slice(0, 60)} has no effect on the action ${action}`, {
@@ -196,7 +201,8 @@ function refuseUnread(action: string, { reads }: Action, params: Params): void {
   });
 }
 
-const isEmpty = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
+const isOff = (value: unknown): boolean =>
+  value === false || value === null || value === undefined || value === "" || (Array.isArray(value) && value.length === 0);
 
 /** Runs one action. ACTION_NOT_SUPPORTED, with the actions that there are, for what the channel does not have. */
 export async function runAction(channel: string, action: string, params: Params, context: ActionContext): Promise<unknown> {

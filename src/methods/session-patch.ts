@@ -1,5 +1,6 @@
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
+import { missingScope } from "../protocol/errors.ts";
 import type { Caller, Params } from "../protocol/method.ts";
 import type { SessionPatch, SessionRow } from "../store/sessions.ts";
 import { isThinkingLevel, modelsOf } from "../turns/settings.ts";
@@ -17,6 +18,8 @@ export async function patchSession(deps: ChatDeps, params: PatchParams, caller: 
   checkThinking(params.thinkingLevel);
   checkPermissionMode("sessions.patch", params.permissionMode, caller);
   checkVerbose(params.verboseLevel);
+  // Who may only write must not lift what keeps writers out.
+  if (params.sendPolicy !== undefined && !caller.scopes.has("operator.admin")) throw missingScope("operator.admin");
   checkUnreadGuard(params);
   const changes = await deps.turns.options.store.write(() => {
     const session = requireSession(deps, key);

@@ -86,6 +86,11 @@ test("sendPolicy deny keeps messages out of the session, and its answers from th
   await rig.bench.turns.submit(message("from the channel", "e9", { target: target as never }));
   await rig.bench.turns.wait(asId("e9"), 5_000);
   assert.deepEqual(rig.bench.turns.options.outbox.byIntent("e9"), []);
+  const writer = { scopes: new Set(["operator.write", "operator.read"]) };
+  await assert.rejects(
+    rig.call("sessions.patch", { key: "main", sendPolicy: null }, writer),
+    failure((err) => err.code === "FORBIDDEN"),
+  );
   await rig.call("sessions.patch", { key: "main", sendPolicy: null });
   await say(rig, "main", "three");
   assert.equal(texts(rig, "agent:main:main").at(-1), "echo: three");

@@ -103,7 +103,12 @@ async function send(deps: ChatDeps, params: Params<"sessions.send">, caller: Cal
 function preview(deps: ChatDeps, params: Params<"sessions.preview">): unknown {
   const limit = Math.min(params.limit ?? 12, 50);
   const maxChars = Math.min(params.maxChars ?? 240, 2_000);
-  const previews = params.keys.slice(0, 64).map((input) => {
+  if (params.keys.length > LIMITS.previewKeys)
+    throw new GatewayError(
+      "INVALID_REQUEST",
+      `${params.keys.length} sessions are asked for; at most ${LIMITS.previewKeys} go with one request`,
+    );
+  const previews = params.keys.map((input) => {
     const session = deps.sessions.get(resolveKey(deps, input).key);
     if (!session) return { key: input, status: "missing", items: [] };
     const items = deps.messages.tail(session.key, session.session_id, limit).flatMap((message) => previewOf(message, maxChars));
