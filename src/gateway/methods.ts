@@ -34,7 +34,7 @@ import { sessionMethods } from "../methods/sessions.ts";
 import { queueEvent, statusMethods, type StatusDeps } from "../methods/status.ts";
 import { systemMethods } from "../methods/system.ts";
 import { guardedFetch } from "../tools/guarded-fetch.ts";
-import type { MethodTable } from "../protocol/method.ts";
+import type { MethodFamily, MethodTable } from "../protocol/method.ts";
 import { queueSettings } from "../routing/queue-mode.ts";
 import type { RoutingConfig } from "../routing/types.ts";
 import { accountLoads } from "../store/account-load.ts";
@@ -108,10 +108,11 @@ export class Methods {
       }),
       ...deadLetterMethods({ turns: this.chats.turns, reread: (row) => this.chats.inbound.retry(row) }),
       ...this.#adminMethods(),
-    };
+      // What a handler declares of its params has to be what the schema says of them.
+    } satisfies MethodFamily;
   }
 
-  #adminMethods(): MethodTable {
+  #adminMethods() {
     const { core } = this;
     const config = this.#configDeps();
     const restart = ({ reason, delayMs }: { reason: string; delayMs: number }): void =>
