@@ -58,8 +58,8 @@ function toType(schema: JsonSchema): string {
   if (Array.isArray(schema.type)) return (schema.type as string[]).map((type) => toType({ ...schema, type })).join(" | ");
   if (schema.type === "array") return `(${toType(schema.items ?? {})})[]`;
   if (schema.type === "integer") return "number";
-  if (!schema.properties) return "Record<string, unknown>";
   if (schema.type !== "object") return (schema.type as string | undefined) ?? "unknown";
+  if (!schema.properties) return "Record<string, unknown>";
   const required = schema.required ?? [];
   const members = Object.entries(schema.properties).map(([name, each]) => `${name}${required.includes(name) ? "" : "?"}: ${toType(each)}`);
   return `{ ${members.join("; ")} }`;

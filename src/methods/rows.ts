@@ -97,7 +97,7 @@ function displayOf(row: SessionRow, now: number): Wire {
     pinnedAt: row.pinned === 1 ? row.pinned_at : null,
     lastActivityAt: row.ended_at,
   };
-  const shown = row.status_expires_at !== null && row.status_expires_at > now && (row.status_note ?? row.attention) !== null;
+  const shown = row.status_note !== null && row.status_expires_at !== null && row.status_expires_at > now;
   const status = { note: row.status_note, attention: row.attention, expiresAt: row.status_expires_at };
   return { ...present(fields), ...present(times), ...(shown ? { agentStatus: present(status) } : {}) };
 }

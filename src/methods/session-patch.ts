@@ -38,7 +38,7 @@ export async function patchSession(deps: ChatDeps, params: PatchParams, caller: 
 }
 
 function toChanges(session: SessionRow, params: PatchParams, now: number): SessionPatch {
-  const { archived, pinned, unread, statusNote } = params;
+  const { archived, pinned, unread } = params;
   return {
     ...columns(params),
     ...(archived === undefined || archived === (session.archived === 1)
@@ -46,10 +46,25 @@ function toChanges(session: SessionRow, params: PatchParams, now: number): Sessi
       : { archived: archived ? 1 : 0, archived_at: archived ? now : null, lifecycle: session.lifecycle + 1 }),
     ...(pinned === undefined ? {} : { pinned: pinned ? 1 : 0, pinned_at: pinned ? (session.pinned_at ?? now) : null }),
     ...(unread === undefined ? {} : unread ? { marked_unread_at: now } : { marked_unread_at: null, last_read_at: now }),
-    ...(statusNote === null ? { status_note: null, attention: null, status_expires_at: null } : {}),
-    ...(typeof statusNote === "string" || params.attention || params.ttlMinutes !== undefined
-      ? { status_expires_at: now + (params.ttlMinutes ?? LIMITS.statusNoteMinutes) * 60_000 }
-      : {}),
+    ...statusOf(session, params, now),
+  };
+}
+
+/** The status note with its sign and its end. Without a note there is neither. */
+function statusOf(session: SessionRow, { statusNote, attention, ttlMinutes }: PatchParams, now: number): SessionPatch {
+  if (statusNote === undefined && attention === undefined && ttlMinutes === undefined) return {};
+  const note = statusNote === undefined ? session.status_note : (statusNote?.replaceAll(/\s+/g, " ").trim() ?? "") || null;
+  const isOver = statusNote === undefined && (session.status_expires_at ?? 0) <= now;
+  if (note === null && statusNote !== undefined) return { status_note: null, attention: null, status_expires_at: null };
+  if ((note === null || isOver) && attention === null && ttlMinutes === undefined) return {};
+  if (note === null || isOver)
+    throw new GatewayError("INVALID_REQUEST", "attention and ttlMinutes qualify a status note, and the session has none", {
+      fix: "Send statusNote with them.",
+    });
+  return {
+    status_note: note,
+    ...(attention === undefined ? {} : { attention }),
+    status_expires_at: now + (ttlMinutes ?? LIMITS.statusNoteMinutes) * 60_000,
   };
 }
 
@@ -68,8 +83,6 @@ const COLUMNS = {
   category: "category",
   boardFace: "board_face",
   boardPresentation: "board_presentation",
-  statusNote: "status_note",
-  attention: "attention",
 } as const satisfies Partial<Record<keyof PatchParams, keyof SessionPatch>>;
 
 function columns(params: PatchParams): SessionPatch {

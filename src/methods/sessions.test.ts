@@ -119,6 +119,11 @@ test("what people choose to see of a session is stored and comes back in its row
   await rig.call("sessions.patch", { key: "main", icon: null, statusNote: null, verboseLevel: null });
   const cleared = await row(rig, "main");
   for (const name of ["icon", "agentStatus", "verboseLevel"]) assert.ok(!(name in cleared), name);
+  for (const alone of [{ attention: "flag" }, { ttlMinutes: 5 }])
+    await assert.rejects(
+      rig.call("sessions.patch", { key: "main", ...alone }),
+      failure((err) => err.message.includes("status note")),
+    );
   await assert.rejects(
     rig.call("sessions.patch", { key: "main", verboseLevel: "loud" }),
     failure((err) => err.code === "INVALID_REQUEST"),

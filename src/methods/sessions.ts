@@ -170,7 +170,7 @@ async function remove(deps: ChatDeps, params: Params<"sessions.delete">): Promis
     });
     await deps.turns.options.runtime.forget(session.agent_id, session.session_id);
   });
-  deps.turns.options.bus.emit("session.removed", { sessionKey: key });
+  deps.turns.options.bus.emit("session.removed", { sessionKey: key, sessionId: session.session_id });
   return { ok: true, key, deleted: true, archived: [] };
 }
 

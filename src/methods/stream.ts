@@ -104,8 +104,8 @@ export function startStream(deps: StreamDeps): () => void {
         { scope: READ, topics: ["sessions"] },
       );
     }),
-    bus.on("session.removed", ({ sessionKey }) =>
-      hub.publish("sessions.changed", { sessionKey, reason: "delete", ts: clock.now() }, { scope: READ, topics: ["sessions"] }),
+    bus.on("session.removed", ({ sessionKey, sessionId }) =>
+      hub.publish("sessions.changed", { sessionKey, sessionId, reason: "delete", ts: clock.now() }, { scope: READ, topics: ["sessions"] }),
     ),
   ];
   return () => {

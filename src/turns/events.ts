@@ -25,7 +25,7 @@ export type TurnEvents = {
   "message.added": { message: Message };
   /** A session row was changed or created; `fields` are the columns that differ. */
   "session.changed": { sessionKey: SessionKey; reason: string; fields: readonly (keyof SessionRow)[]; runId?: RunId };
-  "session.removed": { sessionKey: SessionKey };
+  "session.removed": { sessionKey: SessionKey; sessionId: string };
   /** The connection of a channel account has another state. */
   "channel.changed": { channel: string; account: string };
   /** A part of a reply left for its channel, or did not. */
