@@ -40,6 +40,7 @@ import type { RoutingConfig } from "../routing/types.ts";
 import { accountLoads } from "../store/account-load.ts";
 import { type OutboxPart } from "../store/outbox.ts";
 import { type PairingRequest } from "../store/pairing.ts";
+import { isServedCommand } from "../turns/commands.ts";
 import { conversationOf } from "../turns/engine.ts";
 import { createVault } from "../store/vault.ts";
 import { accountConfig, candidateConfig } from "./channel-desk.ts";
@@ -163,7 +164,7 @@ export class Methods {
         isPaired: (channel, account, sender) => core.pairings.isPaired(channel, account, sender),
         botFacts: (channel) => ({
           now: clock.now(),
-          isCommand: (text) => this.chats.turns.parse(text) !== null,
+          isCommand: (text) => isServedCommand(this.chats.turns.parse(text)),
           canonicalId: this.chats.canonicalId(channel),
         }),
         isAddressed: (channel, account, text) => this.chats.isAddressed(channel, account, text),

@@ -3,7 +3,10 @@ import { CHAT_COMMANDS, UNSERVED_COMMANDS, type ChatCommand, type CommandEffect 
 import type { SessionPatch, SessionRow } from "../store/sessions.ts";
 import { isThinkingLevel, parseModel } from "./settings.ts";
 
-export type Command = { name: string; immediate: boolean; arg: string };
+export type Command = { name: string; immediate: boolean; arg: string; /** Answered as one that is not served. */ unserved?: true };
+
+/** True for a text that calls for this gateway in a room. A command of the same form may be meant for another bot there. */
+export const isServedCommand = (command: Command | null): boolean => command !== null && !command.unserved;
 
 /** What a command may know about the gateway. */
 export type CommandContext = {
@@ -37,7 +40,7 @@ export function parseCommand(text: string, resetTriggers: readonly string[] = []
   const name = match?.[1]!.toLowerCase() ?? "";
   const command = byName.get(name);
   const arg = match?.[2]!.trim() ?? "";
-  if (UNSERVED_COMMANDS.has(name)) return { name, immediate: true, arg };
+  if (UNSERVED_COMMANDS.has(name)) return { name, immediate: true, arg, unserved: true };
   // "/new idea: ..." is a sentence; a command without arguments stands alone.
   if (command && (command.args.length > 0 || arg === "")) return { name: command.name, immediate: command.immediate, arg };
   const whole = text.trim().toLowerCase();
