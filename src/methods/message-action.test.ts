@@ -165,5 +165,12 @@ test("a param of an action that has no effect is refused by its name; what is of
   for (const [name, value] of Object.entries({ pin: true, silent: true, dryRun: true, asVoice: "yes", effectId: 5, buttons: [[1]] }))
     await assert.rejects(run("send", { message: "hi", ...cli, [name]: value }), unread(`params.${name}`), name);
   await assert.rejects(run("poll", { pollQuestion: "?", pollOption: ["a", "b"], pollDurationHours: 2 }), code("ACTION_NOT_SUPPORTED"));
-  assert.equal(did.length, 1);
+  await run("send", { message: "an answer", replyTo: "m7" });
+  assert.deepEqual(
+    did.map(([, , , replyTo, message]) => [replyTo, message]),
+    [
+      [undefined, "hi"],
+      ["m7", "an answer"],
+    ],
+  );
 });

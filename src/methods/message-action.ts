@@ -145,9 +145,14 @@ const OF_CLIENT: ReadonlySet<string> = new Set(["action", "channel", "json", "ve
 
 const ACTIONS: Readonly<Record<string, Action>> = {
   send: {
-    reads: [...PLACE, ...FILES, "message"],
+    reads: [...PLACE, ...FILES, "message", "replyTo", "replyToId"],
     available: () => true,
-    run: (params, context) => context.send(targetOf(params, context), optional(params, "message") ?? "", params),
+    run: (params, context) => {
+      const replyTo = optional(params, "replyTo") ?? optional(params, "replyToId");
+      const target = targetOf(params, context);
+      const to = replyTo ? { ...target, replyTo: asId<MessageId>(replyTo) } : target;
+      return context.send(to, optional(params, "message") ?? "", params);
+    },
   },
   reply: {
     reads: [...PLACE, ...FILES, ...MESSAGE, "replyTo", "message"],
