@@ -96,7 +96,7 @@ test("a message for a conversation that is no longer shown is refused", async ()
   await assert.rejects(leaf(null), moved);
   await assert.rejects(leaf("unknown"), moved);
   await leaf("unknown", { queueMode: "steer" });
-  await until(() => rig.bench.turns.busySessions().length === 0);
+  await until(() => rig.bench.turns.busy().size === 0);
   await rig.call("sessions.reset", { key: "main" });
   await assert.rejects(leaf(id), moved);
   await assert.rejects(
@@ -130,7 +130,7 @@ test("a history page has texts of the wanted length, and says what became of a c
   assert.ok(whole.messages.some((row) => (row["__openclaw"] as { id: string }).id === receipts[0]!.consumedByEventId));
   assert.deepEqual(waitingRuns(await history(rig, { pendingBefore: 2 })), ["w2"]);
   await rig.call("sessions.abort", { key: "main", clearQueued: true });
-  await until(() => rig.bench.turns.busySessions().length === 0);
+  await until(() => rig.bench.turns.busy().size === 0);
   rig.close();
 });
 

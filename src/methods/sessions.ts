@@ -2,6 +2,7 @@ import { GatewayError } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Caller, MethodFamily, Params } from "../protocol/method.ts";
+import { newConversation } from "../store/sessions.ts";
 import { modelsOf, thinkingOf } from "../turns/settings.ts";
 import { takeAttachments } from "./attachments.ts";
 import { operatorSubmission, requireSession, resolveKey, toolsIn, wireRow, type ChatDeps } from "./context.ts";
@@ -128,12 +129,8 @@ async function reset(deps: ChatDeps, params: Params<"sessions.reset">): Promise<
       const session = requireSession(deps, key);
       checkExpectations(session, params);
       deps.sessions.patch(key, {
-        session_id: deps.newId(),
-        lifecycle: session.lifecycle + 1,
-        checkpoint: null,
-        context_tokens: 0,
+        ...newConversation(session, deps.newId()),
         preview: null,
-        title: null,
         status: "done",
         updated_at: deps.clock.now(),
       });
@@ -225,7 +222,7 @@ async function abort(deps: ChatDeps, params: Params<"sessions.abort">): Promise<
   const row = params.runId === undefined ? undefined : deps.turns.find(params.runId);
   const key: SessionKey | undefined = params.key === undefined ? row?.sessionKey : resolveKey(deps, params.key, params.agentId).key;
   if (!key) throw new GatewayError("INVALID_REQUEST", "one of key and runId is needed, and the run must exist");
-  const runId = params.runId === undefined ? deps.turns.running(key) : asId<RunId>(params.runId);
+  const runId = params.runId === undefined ? deps.turns.busy().get(key) : asId<RunId>(params.runId);
   const isAll = params.runId === undefined && params.clearQueued === true;
   const runIds = isAll ? await deps.turns.abortDurably(key) : runId === undefined ? [] : await deps.turns.abortDurably(key, runId);
   return { ok: true, abortedRunId: runIds[0] ?? null, status: runIds.length > 0 ? "aborted" : "no-active-run", runIds };

@@ -64,6 +64,15 @@ export type SessionRow = {
 
 export type SessionPatch = Partial<Omit<SessionRow, "key">>;
 
+/** What changes when a session begins anew: older messages stay under their old id, and the runtime starts with an empty context. */
+export const newConversation = (session: Pick<SessionRow, "lifecycle">, sessionId: string): SessionPatch => ({
+  session_id: sessionId,
+  lifecycle: session.lifecycle + 1,
+  checkpoint: null,
+  context_tokens: 0,
+  title: null,
+});
+
 export type SessionOrder = "updatedAt" | "lastInteractionAt" | "activity";
 
 /** `activity` has no place for pins: the later of the last message and the end of the last run counts. */

@@ -14,7 +14,7 @@ import type { InlineImage, KeptImage, Media } from "../store/media.ts";
 import type { Message, Messages, NewMessage } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
 import { hasOutsider } from "../store/outsiders.ts";
-import type { Sessions, SessionRow } from "../store/sessions.ts";
+import { newConversation, type Sessions, type SessionRow } from "../store/sessions.ts";
 import { ADDRESSED, agentTextOf, isRoom } from "./agent-text.ts";
 import { answerCommand, parseCommand, roomRefusal, type Command, type CommandContext } from "./commands.ts";
 import type { RunRef, TurnEvents } from "./events.ts";
@@ -181,7 +181,6 @@ export class Turns {
       inTransaction: () => {
         known = this.#knownEvent(submission, runId);
         if (known) return;
-        submission.guard?.(this.options.sessions.get(submission.sessionKey));
         atOnce = !submission.park && this.#claim(submission.sessionKey);
         const session = this.#ensureSession(submission, now);
         const noted = command ? null : this.options.takeContext(submission.sessionKey, now);
@@ -237,7 +236,6 @@ export class Turns {
       inTransaction: () => {
         known = this.#knownEvent(submission, runId);
         if (known) return;
-        submission.guard?.(this.options.sessions.get(submission.sessionKey));
         const session = this.#ensureSession(submission, now);
         const stopped = command.name === "stop" ? this.#stopFor(submission, now) : null;
         const text = refusal ?? stopped ?? answerCommand(command, session, this.options.commands).text;
@@ -286,12 +284,12 @@ export class Turns {
     return busy && stopped.length === 0 ? "Only an owner may stop an answer to somebody else." : null;
   }
 
-  /** The row of an event that was here before. Throws when the same key now names another message. */
+  /** The row of an event that was here before. Throws when the same key now names another message, or the guard refuses a new one. */
   #knownEvent(submission: Submission, runId: RunId): InboxRow | undefined {
     const row =
       this.options.inbox.byEvent<Payload>(submission.channel, submission.account, submission.eventId) ??
       this.options.inbox.byRun<Payload>(runId);
-    if (!row) return undefined;
+    if (!row) return void submission.guard?.(this.options.sessions.get(submission.sessionKey));
     if (row.sessionKey !== submission.sessionKey || (row.payload && row.payload.text !== submission.text)) {
       throw new GatewayError("INVALID_REQUEST", "this idempotency key belongs to another message", {
         details: { code: "IDEMPOTENCY_KEY_REUSED", runId: row.runId },
@@ -312,14 +310,7 @@ export class Turns {
     });
     // A turn that runs or waits belongs to the old conversation; it is not cut off from it.
     const over = !this.#lanes.has(submission.sessionKey) && this.options.expired(found, now);
-    if (over)
-      sessions.patch(submission.sessionKey, {
-        session_id: this.options.newId(),
-        lifecycle: found.lifecycle + 1,
-        checkpoint: null,
-        context_tokens: 0,
-        title: null,
-      });
+    if (over) sessions.patch(submission.sessionKey, newConversation(found, this.options.newId()));
     const session = over ? sessions.get(submission.sessionKey)! : found;
     sessions.patch(submission.sessionKey, {
       updated_at: now,
@@ -412,14 +403,10 @@ export class Turns {
     return [...this.#inflight.values()].filter((each) => each.sessionKey === sessionKey);
   }
 
-  /** The first message of the turn that runs in a session, also before its agent has begun. */
-  running(sessionKey: SessionKey): RunId | undefined {
-    return this.#lanes.get(sessionKey)?.active?.runIds[0];
-  }
-
-  /** Sessions in which a turn runs or waits. */
-  busySessions(): SessionKey[] {
-    return [...this.#lanes.values()].filter((lane) => lane.active || lane.waiting.length > 0).map((lane) => lane.key);
+  /** Sessions in which a turn runs or waits, with the first message of the one that runs, also before its agent has begun. */
+  busy(): Map<SessionKey, RunId | undefined> {
+    const lanes = [...this.#lanes.values()].filter((lane) => lane.active || lane.waiting.length > 0);
+    return new Map(lanes.map((lane) => [lane.key, lane.active?.runIds[0]]));
   }
 
   /** Messages that wait behind the running turn of a session. */
@@ -631,16 +618,13 @@ export class Turns {
   /** A bug ended the turn: its runs end as failed, so that nobody waits for an answer that cannot come. Never rejects. */
   async #endBroken(lane: Lane, active: Active, err: unknown): Promise<void> {
     const { clock, log } = this.options;
-    let seq = 1;
     const deps: Parameters<typeof endAsFailed>[0] = {
       turns: this,
       write: (change) => this.#untilStored(change),
-      emitEnded: (ref, outcome) => this.#tellEnd(ref, seq, outcome),
+      emitEnded: (ref, outcome) => this.#tellEnd(ref, (this.#inflight.get(ref.runId)?.seq ?? 0) + 1, outcome),
     };
     log.error("a turn failed in the gateway itself", { runId: active.runIds[0], error: err });
     for (const runId of [...active.runIds, ...active.steered]) {
-      seq = (this.#inflight.get(runId)?.seq ?? 0) + 1;
-      this.#inflight.delete(runId);
       try {
         await endAsFailed(deps, lane.key, runId);
       } catch (failure) {
@@ -648,6 +632,7 @@ export class Turns {
         log.error("the end of a run could not be stored", { runId, error: failure });
         this.#waiters.settle(runId, failureOutcome(clock.now()));
       }
+      this.#inflight.delete(runId);
     }
     active.steered = [];
   }

@@ -5,7 +5,7 @@ import type { RunId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
 import type { Message, MessageBody } from "../store/messages.ts";
-import type { SessionRow } from "../store/sessions.ts";
+import { newConversation, type SessionRow } from "../store/sessions.ts";
 import { answerCommand, type Choice } from "./commands.ts";
 import { attachFiles, type Attached } from "./attach.ts";
 import { agentTextOf } from "./agent-text.ts";
@@ -134,16 +134,7 @@ class RunningTurn {
     await this.close(
       { status: "ok", text: answer.text, stopReason: "stop", endedAt: options.clock.now() },
       () => {
-        const changes = answer.newSession
-          ? {
-              ...answer.changes,
-              session_id: options.newId(),
-              lifecycle: session.lifecycle + 1,
-              checkpoint: null,
-              context_tokens: 0,
-              title: null,
-            }
-          : answer.changes;
+        const changes = answer.newSession ? { ...answer.changes, ...newConversation(session, options.newId()) } : answer.changes;
         options.sessions.patch(session.key, changes);
         return Object.keys(changes) as (keyof SessionRow)[];
       },
