@@ -3,8 +3,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SERVED_EVENTS } from "../src/methods/stream.ts";
-import { SERVED_METHODS, SERVER_CAPABILITIES } from "../src/protocol/methods.ts";
+import { SERVED_METHODS, SERVER_CAPABILITIES, type ServedMethod } from "../src/protocol/methods.ts";
 import { ADDED_PROPERTIES, OWN_SCOPES } from "../src/protocol/params.ts";
+import { PARAM_RULES, type IgnoredParam } from "../src/protocol/served-params.ts";
+import { refusedParams } from "./param-schemas.ts";
 
 type Published = { methods: Record<string, { scope: string; since: string }> };
 
@@ -57,9 +59,33 @@ function scopeOf(method: string): string {
 }
 
 function row(method: string): string {
-  const more = Object.keys(ADDED_PROPERTIES[method] ?? {}).map((name) => `\`${name}\``);
+  const refused = refusedParams(method as ServedMethod);
+  const more = Object.keys(ADDED_PROPERTIES[method] ?? {})
+    .filter((name) => !refused.includes(name))
+    .map((name) => `\`${name}\``);
   const since = published[method]?.since.replace("<=", "up to ") ?? "only this gateway";
   return `| \`${method}\` | ${scopeOf(method)} | ${since} | ${more.length > 0 ? `also takes ${more.join(", ")}` : ""} |`;
+}
+
+const code = (name: string): string => `\`${name}\``;
+
+/** One row for each method with params that are ignored or refused. */
+function paramRows(): string[] {
+  return [...SERVED_METHODS].toSorted().flatMap((method) => {
+    const { served, ignored = {} } = PARAM_RULES[method];
+    const refused = refusedParams(method);
+    if (refused.length === 0 && Object.keys(ignored).length === 0) return [];
+    return [`| ${code(method)} | ${served.map(code).join(", ")} | ${ignoredText(ignored)} | ${refused.map(code).join(", ")} |`];
+  });
+}
+
+/** Params with the same reason stand together. */
+function ignoredText(ignored: Readonly<Record<string, IgnoredParam>>): string {
+  const groups = Map.groupBy(Object.keys(ignored), (name) => {
+    const { values, why } = ignored[name]!;
+    return `${values === "any" ? "" : ` when ${values.map((value) => code(JSON.stringify(value))).join(" or ")}`} (${why})`;
+  });
+  return [...groups].map(([reason, names]) => `${names.map(code).join(", ")}${reason}`).join("; ");
 }
 
 const families = Map.groupBy([...SERVED_METHODS].toSorted(), familyOf);
@@ -77,7 +103,7 @@ const text = [
   "How official clients get along with it is written down in [compatibility.md](compatibility.md).",
   "",
   "Params are checked against the published schema; a property that it does not know is refused. Some released clients send properties",
-  "that the schema does not list yet; the last column names those that are taken all the same.",
+  "that the schema does not list yet; the last column names those that are taken all the same. [Parameters](#parameters) says which ones have an effect.",
   "",
   "## Methods",
   "",
@@ -93,12 +119,23 @@ const text = [
     ]),
   "`operator.admin` includes every scope; `operator.write` includes `operator.read`.",
   "",
+  "## Parameters",
+  "",
+  "An accepted parameter has its effect. A parameter without an effect here is refused with `INVALID_REQUEST`, and `details.code`",
+  "`PARAM_NOT_SERVED` and `details.param` name it. A few are ignored, because nothing is lost with the values that the table names.",
+  "Methods that are not in the table serve every parameter of their schema.",
+  "",
+  "| Method | Served | Ignored | Refused |",
+  "| --- | --- | --- | --- |",
+  ...paramRows(),
+  "",
   "## Events",
   "",
   SERVED_EVENTS.map((name) => `\`${name}\``).join(", ") + ".",
   "",
   "Streams (`chat`, `agent`, `session.message`) go to the clients that watch the session: those that have sent to it, loaded it, or",
-  "subscribed to it or to all sessions. `sessions.changed` carries the key and only those fields that have changed. `tool` events go to",
+  "subscribed to it or to all sessions. `sessions.changed` carries the key, the fields that have changed, and the whole row as `session`;",
+  "a deletion carries the `sessionId` that was deleted. The `agent` events of a run have distinct `seq` numbers. `tool` events go to",
   "clients with the capability `tool-events`. Events are numbered per connection without gaps; after a gap or a reconnect, load the history",
   "with the cursor of the last one.",
   "",

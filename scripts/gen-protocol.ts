@@ -1,4 +1,4 @@
-// Generates src/protocol/gen: one validator per served method, and the published method -> scope table.
+// Generates src/protocol/gen: one validator per served method, the type of its served params, and the published method -> scope table.
 // The schema and ajv are needed here only; the generated files import nothing.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { Ajv } from "ajv";
 import { buildSync } from "esbuild";
 import { SERVED_METHODS } from "../src/protocol/methods.ts";
-import { ADDED_PROPERTIES, DEFINED_AS, OWN_PARAMS, OWN_SCOPES, type JsonSchema } from "../src/protocol/params.ts";
+import { OWN_SCOPES } from "../src/protocol/params.ts";
+import { checkRules, paramsOf, toParamsType } from "./param-schemas.ts";
 
-type Published = { definitions: Record<string, JsonSchema>; methods: Record<string, { scope: string }> };
+type Published = { methods: Record<string, { scope: string }> };
 
 const require = createRequire(import.meta.url);
 const standalone = require("ajv/dist/standalone").default as (ajv: Ajv, refs: Record<string, string>) => string;
@@ -18,18 +19,6 @@ const target = join(root, "src/protocol/gen");
 // The package does not export its schema file; its version entry tells where the package is.
 const schemaFile = new URL("../protocol.schema.json", import.meta.resolve("@openclaw/gateway-protocol/version"));
 const published = JSON.parse(readFileSync(schemaFile, "utf8")) as Published;
-
-/** `config.schema.lookup` -> `ConfigSchemaLookupParams`. */
-function definitionName(method: string): string {
-  const parts = method.split(/[.-]/).map((part) => part[0]!.toUpperCase() + part.slice(1));
-  return DEFINED_AS[method] ?? `${parts.join("")}Params`;
-}
-
-function paramsOf(method: string): JsonSchema {
-  const schema = OWN_PARAMS[method] ?? published.definitions[definitionName(method)];
-  if (!schema) throw new Error(`no params definition for ${method}: add one to src/protocol/params.ts`);
-  return { ...schema, properties: { ...schema.properties, ...ADDED_PROPERTIES[method] } };
-}
 
 function scopeOf(method: string): string {
   const scope = published.methods[method]?.scope ?? OWN_SCOPES[method];
@@ -45,6 +34,8 @@ function write(name: string, text: string): void {
   renameSync(temporary, path);
 }
 
+const faults = SERVED_METHODS.flatMap(checkRules);
+if (faults.length > 0) throw new Error(`src/protocol/served-params.ts does not fit the schema:\n${faults.join("\n")}`);
 const names = ["connect", ...SERVED_METHODS];
 const ajv = new Ajv({ code: { source: true, esm: true, lines: false }, strict: false, unicode: false, validateFormats: false });
 const exportNames: Record<string, string> = {};
@@ -72,6 +63,10 @@ write(
 export type Validator = { (data: unknown): boolean; errors?: SchemaFault[] | null };
 export declare const VALIDATORS: Record<string, Validator>;
 `,
+);
+write(
+  "params.d.ts",
+  `/** The served params of each method, as its schema declares them. */\nexport type ParamsOf = {\n${SERVED_METHODS.map(toParamsType).join("")}};\n`,
 );
 write("scopes.js", `export const PUBLISHED_SCOPES=${JSON.stringify(scopes)};\n`);
 write("scopes.d.ts", "export declare const PUBLISHED_SCOPES: Readonly<Record<string, string>>;\n");

@@ -17,6 +17,19 @@ export type ChatCommand = {
 const THINKING = ["off", "minimal", "low", "medium", "high", "xhigh", "max"];
 const QUEUE = ["steer", "followup", "collect", "interrupt", "default"];
 
+/**
+ * Commands that official clients offer from lists of their own, and that are not served here. They are answered as such: passed on, an
+ * agent would say that it has done them.
+ */
+export const UNSERVED_COMMANDS: ReadonlySet<string> = new Set(
+  (
+    "acp agents allowlist approve bash btw clear codex compact config context dashboard debug diagnostics dock elev elevated exec export " +
+    "export-session export-trajectory fast focus fork goal id kill learn login loop mcp models name pair plugin plugins reason reasoning " +
+    "redirect restart rewind send session sessions side skill steer subagents tasks tell tools trace trajectory tts unfocus update usage " +
+    "voice whoami"
+  ).split(" "),
+);
+
 /** Everything that begins with "/" and that we answer; other text with a slash goes to the agent as it is. */
 export const CHAT_COMMANDS: readonly ChatCommand[] = [
   {
@@ -75,12 +88,21 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
   },
   {
     name: "think",
-    aliases: ["thinking"],
+    aliases: ["thinking", "t"],
     description: "Show or set how much the model thinks.",
     category: "options",
     effect: "settings",
     immediate: false,
     args: [{ name: "level", description: "level, or default", required: false, choices: THINKING }],
+  },
+  {
+    name: "verbose",
+    aliases: ["v"],
+    description: "Show or set whether clients show the tools of this session.",
+    category: "options",
+    effect: "settings",
+    immediate: false,
+    args: [{ name: "level", description: "off, on, full, or default", required: false, choices: ["off", "on", "full", "default"] }],
   },
   {
     name: "queue",

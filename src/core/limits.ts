@@ -316,6 +316,20 @@ export const LIMITS = {
   sessionIdChars: 256,
   /** Characters of a session key that a client sends; a longer one is refused. */
   sessionKeyChars: 1_024,
+  /** Sessions of one preview; more are refused. */
+  previewKeys: 200,
+  /** Messages that a search looks at, the newest matches first; the answer says when there were more. */
+  searchMatches: 500,
+  /** Words of a search; further ones are left out, and the answer says so. */
+  searchWords: 16,
+  /** Characters of the text around a match. */
+  searchSnippetChars: 160,
+  /** Messages of a conversation that is copied; a longer one is refused. */
+  forkMessages: 5_000,
+  /** How long a status note is shown unless the request says otherwise, in minutes. */
+  statusNoteMinutes: 30,
+  /** Characters of a message that is quoted to the agent when another one answers it; the rest is left out. */
+  quoteChars: 2_000,
   /** Mention patterns of one agent; more are reported and not used. */
   mentionPatterns: 32,
   /** Characters of one mention pattern, and its states when repetitions are written out; a larger one is reported and not used. */

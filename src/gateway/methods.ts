@@ -34,12 +34,13 @@ import { sessionMethods } from "../methods/sessions.ts";
 import { queueEvent, statusMethods, type StatusDeps } from "../methods/status.ts";
 import { systemMethods } from "../methods/system.ts";
 import { guardedFetch } from "../tools/guarded-fetch.ts";
-import type { MethodTable } from "../protocol/method.ts";
+import type { MethodFamily, MethodTable } from "../protocol/method.ts";
 import { queueSettings } from "../routing/queue-mode.ts";
 import type { RoutingConfig } from "../routing/types.ts";
 import { accountLoads } from "../store/account-load.ts";
 import { type OutboxPart } from "../store/outbox.ts";
 import { type PairingRequest } from "../store/pairing.ts";
+import { isServedCommand } from "../turns/commands.ts";
 import { conversationOf } from "../turns/engine.ts";
 import { createVault } from "../store/vault.ts";
 import { accountConfig, candidateConfig } from "./channel-desk.ts";
@@ -108,10 +109,11 @@ export class Methods {
       }),
       ...deadLetterMethods({ turns: this.chats.turns, reread: (row) => this.chats.inbound.retry(row) }),
       ...this.#adminMethods(),
-    };
+      // What a handler declares of its params has to be what the schema says of them.
+    } satisfies MethodFamily;
   }
 
-  #adminMethods(): MethodTable {
+  #adminMethods() {
     const { core } = this;
     const config = this.#configDeps();
     const restart = ({ reason, delayMs }: { reason: string; delayMs: number }): void =>
@@ -125,6 +127,7 @@ export class Methods {
         home: process.env["HOME"] ?? "/",
         ensureWorkspace: (workspace) => this.ensureWorkspace(workspace),
         modelOf: (agentId) => modelName(core.choice(agentId).primary),
+        toolsOf: (agentId) => core.toolsFor("operator", agentId),
         thinkingOf: (model, agentId) => ({
           levels: model ? core.modelFacts(model).thinkingLevels : ["off"],
           default: core.settings(agentId).thinking,
@@ -161,7 +164,7 @@ export class Methods {
         isPaired: (channel, account, sender) => core.pairings.isPaired(channel, account, sender),
         botFacts: (channel) => ({
           now: clock.now(),
-          isCommand: (text) => this.chats.turns.parse(text) !== null,
+          isCommand: (text) => isServedCommand(this.chats.turns.parse(text)),
           canonicalId: this.chats.canonicalId(channel),
         }),
         isAddressed: (channel, account, text) => this.chats.isAddressed(channel, account, text),

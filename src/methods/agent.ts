@@ -1,34 +1,17 @@
 import { GatewayError } from "../core/errors.ts";
-import { asId, type RunId } from "../core/ids.ts";
+import type { Target } from "../channels/channel.ts";
+import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Caller, MethodTable } from "../protocol/method.ts";
+import type { Caller, MethodFamily, Params } from "../protocol/method.ts";
 import { toAgentId } from "../routing/session-key.ts";
 import type { Outcome } from "../store/inbox.ts";
+import type { SessionRow } from "../store/sessions.ts";
 import type { Admitted } from "../turns/submission.ts";
-import { operatorSubmission, resolveKey, toImages, type ChatDeps } from "./context.ts";
+import { takeAttachments } from "./attachments.ts";
+import { operatorSubmission, resolveKey, toolsIn, type ChatDeps } from "./context.ts";
 import { splitModel } from "./rows.ts";
 
-type AgentParams = {
-  message: string;
-  idempotencyKey: string;
-  agentId?: string;
-  sessionKey?: string;
-  sessionId?: string;
-  provider?: string;
-  model?: string;
-  thinking?: string;
-  deliver?: boolean;
-  to?: string;
-  replyTo?: string;
-  channel?: string;
-  replyChannel?: string;
-  accountId?: string;
-  replyAccountId?: string;
-  threadId?: string;
-  attachments?: unknown[];
-  /** Seconds. */
-  timeout?: number;
-};
+type AgentParams = Params<"agent">;
 
 /** Nobody waits for the second answer of `agent` longer than this; the run itself goes on. */
 const WAIT_MS = 86_400_000;
@@ -43,7 +26,7 @@ export function agentMethods(deps: ChatDeps) {
     },
     "agent.wait": {
       scope: "operator.write",
-      run: async ({ runId, timeoutMs }: { runId: string; timeoutMs?: number }, caller: Caller) => {
+      run: async ({ runId, timeoutMs }: Params<"agent.wait">, caller: Caller) => {
         const outcome = await deps.turns.wait(asId<RunId>(runId), Math.min(timeoutMs ?? 30_000, WAIT_MS), caller.signal);
         if (!outcome) return { runId, status: "timeout" };
         return {
@@ -56,23 +39,22 @@ export function agentMethods(deps: ChatDeps) {
         };
       },
     },
-  } satisfies MethodTable;
+  } satisfies MethodFamily;
 }
 
 async function runAgent(deps: ChatDeps, params: AgentParams, caller: Caller): Promise<unknown> {
   const { key, agentId } = sessionOf(deps, params);
   deps.hub.watch(caller.conn, `session:${key}`);
-  const channel = params.replyChannel ?? params.channel;
-  const to = params.replyTo ?? params.to;
-  const target =
-    params.deliver && channel && to ? deps.toTarget(channel, params.replyAccountId ?? params.accountId, to, params.threadId) : null;
+  const target = params.deliver ? targetOf(deps, params, key) : null;
   const admitted = await deps.turns.submit(
     operatorSubmission(deps, {
       source: "rpc",
       key,
       agentId,
       text: params.message,
-      images: toImages(params.attachments),
+      ...(await takeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, key, agentId))),
+      extraSystem: params.extraSystemPrompt,
+      guard: (session) => checkExisting(params, session),
       idempotencyKey: params.idempotencyKey,
       caller,
       thinking: params.thinking,
@@ -81,11 +63,36 @@ async function runAgent(deps: ChatDeps, params: AgentParams, caller: Caller): Pr
       target,
     }),
   );
+  if (params.label !== undefined) await nameSession(deps, key, params.label);
   caller.accept({ runId: admitted.runId, sessionKey: key, agentId, status: "accepted", acceptedAt: deps.clock.now() });
   const startedAt = deps.clock.now();
   const outcome = admitted.outcome ?? (await deps.turns.wait(admitted.runId, WAIT_MS, caller.signal));
   if (!outcome) throw new GatewayError("UNAVAILABLE", "the run is still going on", { details: { runId: admitted.runId } });
   return toResult(deps, admitted, outcome, startedAt);
+}
+
+/** Where the answer is delivered: where the request says, or where the session last talked. */
+function targetOf(deps: ChatDeps, params: AgentParams, key: SessionKey): Target {
+  const channel = params.replyChannel ?? params.channel;
+  const to = params.replyTo ?? params.to;
+  if (channel && to) return deps.toTarget(channel, params.replyAccountId ?? params.accountId, to, params.threadId);
+  const last = deps.sessions.get(key)?.target;
+  if (last && !channel && !to) return JSON.parse(last) as Target;
+  throw new GatewayError("INVALID_REQUEST", "deliver: it is not clear where the answer is to go", {
+    fix: "Name channel and to, or use a session that has talked on a channel.",
+  });
+}
+
+function checkExisting({ expectedExistingSessionId: expected }: AgentParams, session: SessionRow | undefined): void {
+  if (expected === undefined || session?.session_id === expected) return;
+  throw new GatewayError("INVALID_REQUEST", "the session is not the expected one", {
+    details: { code: "SESSION_CHANGED", reason: "session-changed", ...(session ? { sessionId: session.session_id } : {}) },
+  });
+}
+
+async function nameSession(deps: ChatDeps, key: SessionKey, label: string): Promise<void> {
+  await deps.turns.options.store.write(() => deps.sessions.patch(key, { label }));
+  deps.turns.options.bus.emit("session.changed", { sessionKey: key, reason: "patch", fields: ["label"] });
 }
 
 function sessionOf(deps: ChatDeps, params: AgentParams): ReturnType<typeof resolveKey> {

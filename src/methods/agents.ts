@@ -1,5 +1,6 @@
 import { access, rename } from "node:fs/promises";
 import { join } from "node:path";
+import type { ToolName } from "../agents/runtime.ts";
 import { agentIds, defaultAgentId, hasAgent, resolveAgent, type ResolvedAgent } from "../config/agents.ts";
 import { getAt, setAt, unsetAt } from "../config/edit.ts";
 import { expandPath } from "../config/paths.ts";
@@ -7,8 +8,9 @@ import type { Config } from "../config/schema.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type AgentId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { MethodTable } from "../protocol/method.ts";
+import type { MethodFamily, Params } from "../protocol/method.ts";
 import { parseSessionKey, toAgentId } from "../routing/session-key.ts";
+import { permittedTools } from "../turns/permissions.ts";
 import { editConfig, type ConfigDeps } from "./config-edit.ts";
 
 export type AgentsDeps = ConfigDeps & {
@@ -19,12 +21,15 @@ export type AgentsDeps = ConfigDeps & {
   ensureWorkspace: (workspace: string) => Promise<void>;
   /** The model that would answer for this agent now, also when none is configured. */
   modelOf: (agentId: AgentId) => string | null;
+  /** The tools of an operator's session with this agent. */
+  toolsOf: (agentId: AgentId) => readonly ToolName[];
   /** Thinking levels of a model, and the one that is used when nobody chooses. */
   thinkingOf: (model: string | null, agentId: AgentId) => { levels: readonly string[]; default: string };
 };
 
-type CreateParams = { name: string; workspace?: string; model?: string; emoji?: string; avatar?: string };
-type UpdateParams = { agentId: string; name?: string; workspace?: string; model?: string | null; emoji?: string; avatar?: string };
+type CreateParams = Params<"agents.create">;
+type UpdateParams = Params<"agents.update">;
+type DeleteParams = Params<"agents.delete">;
 
 /** agents.*: who can answer. Agents live in the configuration file; sessions of a deleted agent stay readable. */
 export function agentsMethods(deps: AgentsDeps) {
@@ -32,12 +37,12 @@ export function agentsMethods(deps: AgentsDeps) {
     "agents.list": { scope: "operator.read", run: () => list(deps) },
     "agents.create": { scope: "operator.admin", run: (params: CreateParams) => create(deps, params) },
     "agents.update": { scope: "operator.admin", run: (params: UpdateParams) => update(deps, params) },
-    "agents.delete": { scope: "operator.admin", run: (params: { agentId: string; deleteFiles?: boolean }) => remove(deps, params) },
+    "agents.delete": { scope: "operator.admin", run: (params: DeleteParams) => remove(deps, params) },
     "agent.identity.get": {
       scope: "operator.read",
-      run: ({ agentId, sessionKey }: { agentId?: string; sessionKey?: string }) => identity(deps, agentId, sessionKey),
+      run: ({ agentId, sessionKey }: Params<"agent.identity.get">) => identity(deps, agentId, sessionKey),
     },
-  } satisfies MethodTable;
+  } satisfies MethodFamily;
 }
 
 const configOf = (deps: AgentsDeps): Config => deps.loaded().config;
@@ -62,8 +67,10 @@ function toSummary(deps: AgentsDeps, agent: ResolvedAgent): Record<string, unkno
   return {
     id: agent.id,
     kind: "agent",
-    name: agent.name,
+    // Clients show a name of their own for an agent that was given none.
+    ...(agent.name === agent.id ? {} : { name: agent.name }),
     ...(Object.keys(who).length > 0 ? { identity: who } : {}),
+    ...defaultMode(deps.toolsOf(agent.id)),
     workspace: agent.workspace,
     ...(primary === null ? {} : { model: { primary, fallbacks: agent.models.filter((model) => model !== primary) } }),
     agentRuntime: { id: "pi", cloudPlacementSupported: false, devicePlacementSupported: false, source: "implicit" },
@@ -71,6 +78,12 @@ function toSummary(deps: AgentsDeps, agent: ResolvedAgent): Record<string, unkno
     thinkingOptions: thinking.levels,
     thinkingDefault: thinking.default,
   };
+}
+
+/** The permission mode that an agent's own tools come to; none where they fit neither. */
+function defaultMode(tools: readonly ToolName[]): Record<string, string> {
+  if (tools.includes("bash") && tools.includes("write")) return { defaultPermissionMode: "full" };
+  return permittedTools({ permission_mode: "read-only" }, tools).length === tools.length ? { defaultPermissionMode: "read-only" } : {};
 }
 
 function toIdentity({ identity }: ResolvedAgent): Record<string, string> {
@@ -166,7 +179,7 @@ async function update(deps: AgentsDeps, params: UpdateParams): Promise<Record<st
   return { ok: true, agentId: id };
 }
 
-async function remove(deps: AgentsDeps, params: { agentId: string; deleteFiles?: boolean }): Promise<Record<string, unknown>> {
+async function remove(deps: AgentsDeps, params: DeleteParams): Promise<Record<string, unknown>> {
   const config = configOf(deps);
   const id = requireAgent(config, params.agentId);
   refuseNeeded(config, id);

@@ -2,36 +2,20 @@ import { GatewayError } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RawJson } from "../protocol/frames.ts";
-import type { Caller, MethodTable } from "../protocol/method.ts";
-import type { QueueMode } from "../routing/queue-mode.ts";
-import type { Payload } from "../turns/submission.ts";
-import { operatorSubmission, resolveKey, toImages, wireRow, type ChatDeps } from "./context.ts";
-import { toPage, splitModel, toMessageRow, toThinkingLevels } from "./rows.ts";
+import type { Caller, MethodFamily, Params } from "../protocol/method.ts";
+import { parseSessionKey } from "../routing/session-key.ts";
+import { takeAttachments } from "./attachments.ts";
+import { contextOfSend, guardOfSend } from "./chat-context.ts";
+import { operatorSubmission, resolveKey, toolsIn, wireRow, type ChatDeps } from "./context.ts";
+import { cutTexts, toPage, splitModel, toMessageRow, toThinkingLevels } from "./rows.ts";
 import { HistoryPages } from "./history-pages.ts";
+import { inputReceipts, pendingInputs } from "./pending-inputs.ts";
+import { requireShortId } from "./session-list.ts";
 import { toSessionMessage } from "./stream.ts";
 
-type HistoryParams = {
-  sessionKey: string;
-  agentId?: string;
-  sessionId?: string;
-  limit?: number;
-  maxBytes?: number;
-  offset?: number;
-  cursor?: string;
-  messageId?: string;
-};
-type SendParams = {
-  sessionKey: string;
-  agentId?: string;
-  sessionId?: string;
-  message: string;
-  idempotencyKey: string;
-  attachments?: unknown[];
-  thinking?: string;
-  queueMode?: QueueMode;
-  timeoutMs?: number;
-  suppressCommandInterpretation?: boolean;
-};
+type SendParams = Params<"chat.send">;
+/** chat.startup may name the session by a short id instead of its key. */
+type HistoryParams = Params<"chat.startup">;
 
 const HISTORY_LIMIT = 1_000;
 const HISTORY_BYTES = 4_194_304;
@@ -55,7 +39,7 @@ export function chatMethods(deps: ChatMethodsDeps) {
     },
     "chat.abort": {
       scope: "operator.write",
-      run: async ({ sessionKey, agentId, runId }: { sessionKey: string; agentId?: string; runId?: string }) => {
+      run: async ({ sessionKey, agentId, runId }: Params<"chat.abort">) => {
         const { key } = resolveKey(deps, sessionKey, agentId);
         const runIds = await deps.turns.abortDurably(key, runId === undefined ? undefined : asId<RunId>(runId));
         return { ok: true, aborted: runIds.length > 0, runIds };
@@ -63,23 +47,28 @@ export function chatMethods(deps: ChatMethodsDeps) {
     },
     "chat.inject": {
       scope: "operator.admin",
-      run: (params: { sessionKey: string; agentId?: string; message: string; label?: string }) => inject(deps, params),
+      run: (params: Params<"chat.inject">) => inject(deps, params),
     },
     "chat.metadata": {
       scope: "operator.read",
-      run: async ({ agentId }: { agentId?: string }) => ({
-        models: await deps.models(agentId ?? deps.defaultAgent()),
-        commands: deps.commands(),
-      }),
+      run: async ({ agentId, sessionKey }: Params<"chat.metadata">) => {
+        const agent = agentId ?? (sessionKey === undefined ? undefined : parseSessionKey(resolveKey(deps, sessionKey).key)?.agentId);
+        return { models: await deps.models(agent ?? deps.defaultAgent()), commands: deps.commands() };
+      },
     },
-  } satisfies MethodTable;
+  } satisfies MethodFamily;
 }
 
 function history(deps: ChatDeps, pages: HistoryPages, params: HistoryParams, caller: Caller): unknown {
-  const { key } = resolveKey(deps, params.sessionKey, params.agentId);
+  const { key } = resolveKey(deps, keyOf(deps, params), params.agentId);
   deps.hub.watch(caller.conn, `session:${key}`);
   const session = deps.sessions.get(key);
-  const common = { sessionKey: key, defaults: chatDefaults(deps), pendingInputs: pendingInputs(deps, key) };
+  const common = {
+    sessionKey: key,
+    defaults: chatDefaults(deps),
+    pendingInputs: pendingInputs(deps, key, params.pendingBefore),
+    ...(params.inputRunIds ? { inputReceipts: inputReceipts(deps, key, params.inputRunIds) } : {}),
+  };
   if (!session) return { ...common, sessionId: "", messages: [], deltaCursor: toCursor("", 0), hasMore: false, totalMessages: 0 };
   const sessionId = params.sessionId ?? session.session_id;
   const lastSeq = deps.messages.lastSeq(key, sessionId);
@@ -96,13 +85,21 @@ function history(deps: ChatDeps, pages: HistoryPages, params: HistoryParams, cal
   const offset = params.offset ?? 0;
   const before = beforeSeq(deps, key, sessionId, offset, params.messageId);
   const maxBytes = Math.min(params.maxBytes ?? HISTORY_BYTES, HISTORY_BYTES);
-  const page = pages.get([key, sessionId, before, limit, maxBytes, lastSeq].join("|"), () =>
-    toPage(deps.messages.tail(key, sessionId, limit, before).map(toMessageRow), maxBytes),
-  );
+  const { maxChars } = params;
+  const page = pages.get([key, sessionId, before, limit, maxBytes, maxChars, lastSeq].join("|"), () => {
+    const rows = deps.messages.tail(key, sessionId, limit, before).map(toMessageRow);
+    return toPage(maxChars === undefined ? rows : rows.map((row) => cutTexts(row, maxChars)), maxBytes);
+  });
   const next = offset + page.count;
   const hasMore = params.messageId === undefined ? next < total : page.cut || page.count === limit;
   const rest = { ...state, hasMore, ...(hasMore ? { nextOffset: next } : {}), totalMessages: total };
   return new RawJson(`{"messages":${page.json},${JSON.stringify(rest).slice(1)}`);
+}
+
+function keyOf(deps: ChatDeps, { sessionKey, shortId, slugHint, agentId }: HistoryParams): string {
+  if (sessionKey !== undefined) return sessionKey;
+  // The schema asks for one of the two.
+  return requireShortId(deps, shortId!, slugHint, agentId).key;
 }
 
 /** The sequence number below which a page begins: after `offset` newest messages, or around one message. */
@@ -136,13 +133,14 @@ function delta(deps: ChatDeps, key: SessionKey, sessionId: string, cursor: strin
   const rows = deps.messages.after(key, sessionId, known[1], HISTORY_LIMIT + 1);
   if (rows.length > HISTORY_LIMIT) return { kind: "reset" };
   const session = deps.sessions.get(key);
-  const { sessionInfo, deltaCursor, inFlightRun, pendingInputs: pending } = state;
+  const { sessionInfo, deltaCursor, inFlightRun, pendingInputs: pending, inputReceipts: receipts } = state;
   return {
     kind: "delta",
     messages: rows.map((row) => toSessionMessage(row, session)),
     deltaCursor,
     sessionInfo,
     pendingInputs: pending,
+    ...(receipts ? { inputReceipts: receipts } : {}),
     ...(inFlightRun ? { inFlightRun } : {}),
   };
 }
@@ -152,36 +150,11 @@ function inFlight(deps: ChatDeps, key: SessionKey): Record<string, unknown> {
   return run ? { inFlightRun: { runId: run.runId, startedAt: run.startedAt, text: run.text, seq: run.seq } } : {};
 }
 
-/** Messages that wait behind the running turn. They are in the transcript already; this says that they are still to be answered. */
-function pendingInputs(deps: ChatDeps, key: SessionKey): { items: unknown[]; total: number } {
-  const waiting = deps.turns.waiting(key);
-  const items = waiting.slice(0, 50).flatMap((runId) => {
-    const row = deps.turns.find(runId);
-    return row
-      ? [
-          {
-            id: runId,
-            runId,
-            message: { role: "user", content: (row.payload as Payload | null)?.text ?? "", timestamp: row.receivedAt },
-            acceptedAt: row.receivedAt,
-            state: "queued",
-          },
-        ]
-      : [];
-  });
-  return { items, total: waiting.length };
-}
-
 async function send(deps: ChatDeps, params: SendParams, caller: Caller): Promise<unknown> {
   const { key, agentId } = resolveKey(deps, params.sessionKey, params.agentId);
-  const images = toImages(params.attachments);
-  if (params.message.trim() === "" && images.length === 0) throw new GatewayError("INVALID_REQUEST", "the message is empty");
-  const stored = deps.sessions.get(key);
-  if (params.sessionId && stored && stored.session_id !== params.sessionId) {
-    throw new GatewayError("INVALID_REQUEST", "this session was reset since it was loaded; load it again", {
-      details: { code: "SESSION_CHANGED", sessionId: stored.session_id },
-    });
-  }
+  const files = await takeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, key, agentId));
+  if (params.message.trim() === "" && files.images.length + files.attached.length === 0)
+    throw new GatewayError("INVALID_REQUEST", "the message is empty");
   deps.hub.watch(caller.conn, `session:${key}`);
   const admitted = await deps.turns.submit(
     operatorSubmission(deps, {
@@ -189,7 +162,9 @@ async function send(deps: ChatDeps, params: SendParams, caller: Caller): Promise
       key,
       agentId,
       text: params.message,
-      images,
+      ...files,
+      context: contextOfSend(deps, key, params),
+      guard: guardOfSend(deps, params),
       idempotencyKey: params.idempotencyKey,
       caller,
       queueMode: params.queueMode,
@@ -208,7 +183,7 @@ async function send(deps: ChatDeps, params: SendParams, caller: Caller): Promise
   };
 }
 
-async function inject(deps: ChatDeps, params: { sessionKey: string; agentId?: string; message: string; label?: string }): Promise<unknown> {
+async function inject(deps: ChatDeps, params: Params<"chat.inject">): Promise<unknown> {
   const { key } = resolveKey(deps, params.sessionKey, params.agentId);
   const { store, bus } = deps.turns.options;
   const text = params.label ? `[${params.label}] ${params.message}` : params.message;

@@ -48,6 +48,7 @@ function rig(text: string | null = "{}") {
       mkdirSync(workspace, { recursive: true });
       workspaces.push(workspace);
     },
+    toolsOf: () => [],
     modelOf: () => "mock/mock-1",
     thinkingOf: () => ({ levels: ["off", "low"], default: "off" }),
     thinkingDefault: () => "off",

@@ -1,14 +1,14 @@
-import type { ImageInput, ToolName } from "../agents/runtime.ts";
+import type { ToolName } from "../agents/runtime.ts";
 import type { Target } from "../channels/channel.ts";
 import type { Clock } from "../core/clock.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import { asId } from "../core/ids.ts";
-import { LIMITS } from "../core/limits.ts";
 import type { Hub } from "../protocol/hub.ts";
 import type { Caller } from "../protocol/method.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
 import { canonicalSessionKey, parseSessionKey, toAgentId } from "../routing/session-key.ts";
+import type { KeptImage } from "../store/media.ts";
 import type { Provenance } from "../store/messages.ts";
 import type { Messages } from "../store/messages.ts";
 import type { Sessions, SessionRow } from "../store/sessions.ts";
@@ -16,7 +16,8 @@ import { effectOf } from "../turns/commands.ts";
 import type { Turns } from "../turns/engine.ts";
 import { isThinkingLevel, modelsOf } from "../turns/settings.ts";
 import type { Submission } from "../turns/submission.ts";
-import { toSessionRow, type SessionFacts } from "./rows.ts";
+import { isSendDenied, permittedTools } from "../turns/permissions.ts";
+import { toSessionRow, type RowOptions, type SessionFacts } from "./rows.ts";
 
 /** What the methods about conversations need. */
 export type ChatDeps = {
@@ -66,9 +67,14 @@ export function requireSession(deps: ChatDeps, key: SessionKey): SessionRow {
   return session;
 }
 
-/** A row of `sessions.list` for one stored session. */
-export function wireRow(deps: ChatDeps, row: SessionRow): Record<string, unknown> {
-  return toSessionRow(row, factsOf(deps, row));
+/** A row of `sessions.list` for one stored session. A list names the children, which are then read once for all of its rows. */
+export function wireRow(
+  deps: ChatDeps,
+  row: SessionRow,
+  options: RowOptions = {},
+  children: readonly string[] = deps.sessions.childrenOf(row.key),
+): Record<string, unknown> {
+  return toSessionRow(row, factsOf(deps, row, children), options);
 }
 
 export function currentModel(deps: ChatDeps, row: Pick<SessionRow, "agent_id" | "model">): string {
@@ -76,7 +82,7 @@ export function currentModel(deps: ChatDeps, row: Pick<SessionRow, "agent_id" | 
   return `${model.provider}/${model.id}`;
 }
 
-function factsOf(deps: ChatDeps, row: SessionRow): SessionFacts {
+function factsOf(deps: ChatDeps, row: SessionRow, children: readonly string[]): SessionFacts {
   const model = currentModel(deps, row);
   const facts = deps.modelFacts(model);
   return {
@@ -88,31 +94,9 @@ function factsOf(deps: ChatDeps, row: SessionRow): SessionFacts {
     queueMode: deps.queueMode(row.channel),
     activeRuns: deps.turns.inflight(row.key),
     waiting: deps.turns.waiting(row.key).length,
+    children,
+    now: deps.clock.now(),
   };
-}
-
-export type Attachment = { type?: string; mimeType?: string; fileName?: string; content?: unknown };
-
-/** Images of a request; base64, with or without a data: prefix. Throws INVALID_REQUEST for anything that cannot be used. */
-export function toImages(attachments: readonly unknown[] | undefined): ImageInput[] {
-  return (attachments ?? []).map((raw, index) => {
-    const { mimeType, content } = raw as Attachment;
-    if (typeof content !== "string" || typeof mimeType !== "string")
-      throw new GatewayError("INVALID_REQUEST", `attachment ${index + 1} has no content or no mimeType`);
-    if (!/^image\/(png|jpeg|gif|webp)$/.test(mimeType)) {
-      throw new GatewayError(
-        "INVALID_REQUEST",
-        `attachment ${index + 1} is ${mimeType.slice(0, 60)}; only PNG, JPEG, GIF and WebP images are taken`,
-      );
-    }
-    const data = content.replace(/^data:[^,]{0,100},/, "");
-    if (Buffer.byteLength(data, "base64") > LIMITS.imageBytes)
-      throw new GatewayError("INVALID_REQUEST", `attachment ${index + 1} is larger than ${LIMITS.imageBytes} bytes`);
-    // Whatever is not base64 is left out by the decoder, so that the lengths differ.
-    if (data === "" || data.includes("-") || data.includes("_") || Buffer.from(data, "base64").length !== Buffer.byteLength(data, "base64"))
-      throw new GatewayError("INVALID_REQUEST", `attachment ${index + 1} is not base64`);
-    return { mimeType, data };
-  });
 }
 
 export type OperatorMessage = {
@@ -120,7 +104,14 @@ export type OperatorMessage = {
   key: SessionKey;
   agentId: AgentId;
   text: string;
-  images: readonly ImageInput[];
+  images: readonly KeptImage[];
+  /** What the agent reads about each attached file. */
+  attached?: readonly string[];
+  /** What the agent reads before the message. */
+  context?: string | null;
+  /** Added to the system prompt of this run. */
+  extraSystem?: string | undefined;
+  guard?: (session: SessionRow | undefined) => void;
   idempotencyKey: string;
   caller: Pick<Caller, "client" | "scopes">;
   queueMode?: QueueMode | undefined;
@@ -151,6 +142,11 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
   };
   if (!message.literal) requireCommandScope(deps, message);
   const session = deps.sessions.get(message.key);
+  const isCommand = !message.literal && deps.turns.parse(message.text) !== null;
+  const guard = (current: SessionRow | undefined): void => {
+    if (!isCommand && isSendDenied(current)) throw sendDenied();
+    message.guard?.(current);
+  };
   return {
     channel: message.source,
     account: "",
@@ -160,8 +156,9 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
     sessionKey: message.key,
     chatKind: session?.chat_kind ?? "direct",
     text: message.text,
-    context: null,
+    context: message.context ?? null,
     images: message.images,
+    guard,
     provenance,
     target: message.target ?? null,
     tools: deps.operatorTools(message.agentId),
@@ -170,5 +167,17 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
     thinking: message.thinking ?? null,
     timeoutMs: message.timeoutMs ?? null,
     ...(message.literal ? { literal: true } : {}),
+    ...(message.attached?.length ? { attached: message.attached } : {}),
+    ...(message.extraSystem ? { extraSystem: message.extraSystem } : {}),
   };
 }
+
+const sendDenied = (): GatewayError =>
+  new GatewayError("INVALID_REQUEST", "send blocked by session policy", {
+    details: { code: "SEND_DENIED" },
+    fix: 'sessions.patch with sendPolicy "allow" lifts it.',
+  });
+
+/** The tools that an operator's message has in a session at this moment. */
+export const toolsIn = (deps: ChatDeps, key: SessionKey, agentId: AgentId): readonly ToolName[] =>
+  permittedTools(deps.sessions.get(key), deps.operatorTools(agentId));

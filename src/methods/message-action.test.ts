@@ -145,3 +145,32 @@ test("a key is acted upon once, also across a crash; a certain failure may be re
   assert.equal(times, 2);
   store.close();
 });
+
+const unread = (param: string) => (err: unknown) =>
+  err instanceof GatewayError && err.details?.["code"] === "PARAM_NOT_SERVED" && err.details["param"] === param;
+
+test("a param of an action that has no effect is refused by its name; what is off or empty asks for nothing", async () => {
+  const { did, run } = rig({});
+  const cli = {
+    pin: false,
+    gifPlayback: false,
+    forceDocument: false,
+    silent: false,
+    json: false,
+    dryRun: false,
+    verbose: true,
+    __agentId: "main",
+  };
+  await run("send", { message: "hi", ...cli });
+  for (const [name, value] of Object.entries({ pin: true, silent: true, dryRun: true, asVoice: "yes", effectId: 5, buttons: [[1]] }))
+    await assert.rejects(run("send", { message: "hi", ...cli, [name]: value }), unread(`params.${name}`), name);
+  await assert.rejects(run("poll", { pollQuestion: "?", pollOption: ["a", "b"], pollDurationHours: 2 }), code("ACTION_NOT_SUPPORTED"));
+  await run("send", { message: "an answer", replyTo: "m7" });
+  assert.deepEqual(
+    did.map(([, , , replyTo, message]) => [replyTo, message]),
+    [
+      [undefined, "hi"],
+      ["m7", "an answer"],
+    ],
+  );
+});

@@ -18,6 +18,8 @@ export type ActionContext = {
 };
 
 type Action = {
+  /** Names in `params` that have an effect. */
+  reads: readonly string[];
   /** Whether the channel has it at all. */
   available: (can: Abilities | null, link: Link | null) => boolean;
   run: (params: Params, context: ActionContext) => Promise<unknown>;
@@ -114,6 +116,12 @@ async function poll(params: Params, context: ActionContext): Promise<unknown> {
   const options = (Array.isArray(given) ? given : []).map(String).filter((option) => option.trim() !== "");
   if (options.length < 2) throw invalid("a poll needs at least two options");
   const max = Number(params["maxSelections"] ?? 1);
+  // Platforms know one answer or any number of them.
+  if (max > 1 && max < options.length)
+    throw new GatewayError("INVALID_REQUEST", `a poll of ${options.length} options takes 1 selection or all of them, not ${max}`, {
+      details: { code: "PARAM_NOT_SERVED", method: "poll", param: "maxSelections" },
+      fix: `Set maxSelections to 1 or to ${options.length}.`,
+    });
   const multiple = params["pollMulti"] === true || max > 1;
   return await settled(connected(context, "poll")(target, { question: text(params, "pollQuestion", "question"), options, multiple }));
 }
@@ -128,12 +136,26 @@ const has =
   (can: Abilities | null, link: Link | null): boolean =>
     link ? link[name] !== undefined : can !== null && ability(can);
 
+/** Where something is done; every action reads these. */
+const PLACE = ["to", "target", "accountId", "threadId"];
+const MESSAGE = ["messageId", "message_id"];
+const FILES = ["media", "mediaUrl", "path", "filePath", "mediaUrls", "buffer", "filename", "contentType"];
+/** What the official command line sends with every action: its own settings, and names that the request has already. */
+const OF_CLIENT: ReadonlySet<string> = new Set(["action", "channel", "json", "verbose", "__sessionKey", "__agentId"]);
+
 const ACTIONS: Readonly<Record<string, Action>> = {
   send: {
+    reads: [...PLACE, ...FILES, "message", "replyTo", "replyToId"],
     available: () => true,
-    run: (params, context) => context.send(targetOf(params, context), optional(params, "message") ?? "", params),
+    run: (params, context) => {
+      const replyTo = optional(params, "replyTo") ?? optional(params, "replyToId");
+      const target = targetOf(params, context);
+      const to = replyTo ? { ...target, replyTo: asId<MessageId>(replyTo) } : target;
+      return context.send(to, optional(params, "message") ?? "", params);
+    },
   },
   reply: {
+    reads: [...PLACE, ...FILES, ...MESSAGE, "replyTo", "message"],
     available: () => true,
     run: (params, context) =>
       context.send(
@@ -142,31 +164,58 @@ const ACTIONS: Readonly<Record<string, Action>> = {
         params,
       ),
   },
-  edit: { available: has("edit", (can) => can.edit), run: edit },
+  edit: { reads: [...PLACE, ...MESSAGE, "message", "text"], available: has("edit", (can) => can.edit), run: edit },
   delete: {
+    reads: [...PLACE, ...MESSAGE],
     available: has("remove"),
     run: (params, context) => done(connected(context, "remove")(targetOf(params, context), messageOf(params))),
   },
   react: {
+    reads: [...PLACE, ...MESSAGE, "emoji", "remove"],
     available: has("react", (can) => can.reactions),
     run: (params, context) =>
       done(connected(context, "react")(targetOf(params, context), messageOf(params), text(params, "emoji"), params["remove"] !== true)),
   },
-  pin: { available: has("pin"), run: pin(true) },
-  unpin: { available: has("pin"), run: pin(false) },
-  "thread-create": { available: has("openThread"), run: openThread },
+  pin: { reads: [...PLACE, ...MESSAGE], available: has("pin"), run: pin(true) },
+  unpin: { reads: [...PLACE, ...MESSAGE], available: has("pin"), run: pin(false) },
+  "thread-create": {
+    reads: [...PLACE, ...FILES, "messageId", "threadName", "name", "message"],
+    available: has("openThread"),
+    run: openThread,
+  },
   "thread-reply": {
+    reads: [...PLACE, ...FILES, "message"],
     available: has("openThread"),
     run: (params, context) =>
       context.send({ ...targetOf(params, context), thread: text(params, "threadId") }, text(params, "message"), params),
   },
-  poll: { available: has("poll", (can) => can.polls), run: poll },
+  poll: {
+    reads: [...PLACE, "pollQuestion", "question", "pollOption", "options", "maxSelections", "pollMulti"],
+    available: has("poll", (can) => can.polls),
+    run: poll,
+  },
 };
+
+/** Refuses a param by its name when it would have no effect. What is off or empty asks for nothing. */
+function refuseUnread(action: string, { reads }: Action, params: Params): void {
+  const unread = Object.keys(params).find((name) => !reads.includes(name) && !OF_CLIENT.has(name) && !isOff(params[name]));
+  if (unread === undefined) return;
+  throw new GatewayError("INVALID_REQUEST", `params.${unread.slice(0, 60)} has no effect on the action ${action}`, {
+    details: { code: "PARAM_NOT_SERVED", method: "message.action", param: `params.${unread.slice(0, 60)}` },
+    fix: `Leave it out; ${action} reads ${reads.join(", ")}.`,
+  });
+}
+
+const isOff = (value: unknown): boolean =>
+  value === false || value === null || value === undefined || value === "" || (Array.isArray(value) && value.length === 0);
 
 /** Runs one action. ACTION_NOT_SUPPORTED, with the actions that there are, for what the channel does not have. */
 export async function runAction(channel: string, action: string, params: Params, context: ActionContext): Promise<unknown> {
   const found = Object.hasOwn(ACTIONS, action) ? ACTIONS[action]! : undefined;
-  if (found?.available(context.abilities, context.link)) return await found.run(params, context);
+  if (found?.available(context.abilities, context.link)) {
+    refuseUnread(action, found, params);
+    return await found.run(params, context);
+  }
   const there = Object.keys(ACTIONS).filter((name) => ACTIONS[name]!.available(context.abilities, context.link));
   throw new GatewayError(
     "INVALID_REQUEST",

@@ -2,7 +2,8 @@ import { agentIds, defaultAgentId, hasAgent, modelAliases, resolveAgent } from "
 import { getAt, setAt } from "../config/edit.ts";
 import type { Config } from "../config/schema.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { MethodTable } from "../protocol/method.ts";
+import type { MethodFamily, Params } from "../protocol/method.ts";
+import { parseSessionKey } from "../routing/session-key.ts";
 import { editConfig, type ConfigDeps } from "./config-edit.ts";
 
 /** One model that the agents room knows of. */
@@ -29,20 +30,23 @@ export type ModelsDeps = ConfigDeps & {
   thinkingDefault: (agentId: string) => string;
 };
 
-type ListParams = { agentId?: string; view?: "default" | "configured" | "provider-config" | "all"; provider?: string; refresh?: boolean };
+type ListParams = Params<"models.list">;
 
 /** models.*: what can answer, and which one does. */
 export function modelsMethods(deps: ModelsDeps) {
   return {
     "models.list": { scope: "operator.read", run: (params: ListParams) => listModels(deps, params) },
-    "models.set": { scope: "operator.admin", run: (params: { model: string; agentId?: string }) => setModel(deps, params) },
-  } satisfies MethodTable;
+    "models.set": { scope: "operator.admin", run: (params: Params<"models.set">) => setModel(deps, params) },
+  } satisfies MethodFamily;
 }
 
 /** Shape of models.list, and of the models in chat.metadata. */
 export async function listModels(deps: ModelsDeps, params: ListParams): Promise<{ models: Record<string, unknown>[] }> {
   const { config } = deps.loaded();
-  const agentId = requireAgent(config, params.agentId);
+  const agentId = requireAgent(
+    config,
+    params.agentId ?? (params.sessionKey === undefined ? undefined : parseSessionKey(params.sessionKey)?.agentId),
+  );
   const agent = resolveAgent(config, agentId, deps.stateDir);
   const current = deps.modelOf(agentId);
   const wanted = new Set(agentIds(config).flatMap((id) => resolveAgent(config, id, deps.stateDir).models));

@@ -15,7 +15,17 @@ export type SessionFacts = {
   queueMode: string;
   activeRuns: readonly Inflight[];
   waiting: number;
+  /** Sessions below this one. */
+  children: readonly string[];
+  now: number;
 };
+
+/** What a list leaves out of its rows on request. */
+export type RowOptions = { derivedTitles?: boolean; lastMessage?: boolean };
+
+/** Names one life of a session: another one after each reset, archiving and restoration, and for a session that was made again. */
+export const lifecycleRevision = (row: Pick<SessionRow, "created_at" | "lifecycle">): string =>
+  `${row.created_at.toString(36)}-${row.lifecycle}`;
 
 type Wire = Record<string, unknown>;
 
@@ -28,7 +38,7 @@ export const splitModel = (name: string): { provider: string; id: string } => {
 export const toThinkingLevels = (levels: readonly string[]): { id: string; label: string }[] => levels.map((id) => ({ id, label: id }));
 
 /** A session row as protocol v4 shows it. */
-export function toSessionRow(row: SessionRow, facts: SessionFacts): Wire {
+export function toSessionRow(row: SessionRow, facts: SessionFacts, options: RowOptions = {}): Wire {
   const { provider, id } = splitModel(facts.model);
   const kind = classify(row.key, facts.mainKey);
   const group = row.chat_kind !== "direct" && row.chat_kind !== "global";
@@ -44,14 +54,19 @@ export function toSessionRow(row: SessionRow, facts: SessionFacts): Wire {
     visibility: "shared",
     sharingRole: "admin",
     channel: row.channel,
-    ...labelsOf(row, kind.classification),
+    ...labelsOf(row, kind.classification, options),
+    ...displayOf(row, facts.now),
+    ...settingsOf(row),
+    ...relativesOf(row, facts.children),
+    lifecycleRevision: lifecycleRevision(row),
+    snapshotAt: facts.now,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     lastInteractionAt: row.last_message_at || row.updated_at,
     lastReadAt: row.last_read_at,
     archived: row.archived === 1,
     pinned: row.pinned === 1,
-    unread: row.last_message_at > row.last_read_at,
+    unread: row.marked_unread_at !== null || row.last_message_at > row.last_read_at,
     thinkingLevels: toThinkingLevels(facts.thinkingLevels),
     thinkingOptions: facts.thinkingLevels,
     thinkingDefault: facts.thinkingDefault,
@@ -72,20 +87,51 @@ export function toSessionRow(row: SessionRow, facts: SessionFacts): Wire {
   };
 }
 
-function labelsOf(row: SessionRow, classification: string): Wire {
+/** What people have chosen to see of a session. A status note is over when its time is. */
+function displayOf(row: SessionRow, now: number): Wire {
+  const fields = { icon: row.icon, color: row.color, category: row.category, boardFace: row.board_face };
+  const times = {
+    boardPresentation: row.board_presentation,
+    markedUnreadAt: row.marked_unread_at,
+    archivedAt: row.archived === 1 ? row.archived_at : null,
+    pinnedAt: row.pinned === 1 ? row.pinned_at : null,
+    lastActivityAt: row.ended_at,
+  };
+  const shown = row.status_note !== null && row.status_expires_at !== null && row.status_expires_at > now;
+  const status = { note: row.status_note, attention: row.attention, expiresAt: row.status_expires_at };
+  return { ...present(fields), ...present(times), ...(shown ? { agentStatus: present(status) } : {}) };
+}
+
+const settingsOf = (row: SessionRow): Wire => ({
+  ...present({ permissionMode: row.permission_mode, sendPolicy: row.send_policy, verboseLevel: row.verbose_level }),
+  permissionModePending: false,
+});
+
+const relativesOf = (row: SessionRow, children: readonly string[]): Wire => ({
+  ...(row.parent_key ? { parentSessionKey: row.parent_key } : {}),
+  ...(row.parent_key && row.forked_from
+    ? { forkedFromParent: true, forkSource: { sessionKey: row.parent_key, sessionId: row.forked_from } }
+    : {}),
+  ...(children.length > 0 ? { childSessions: children } : {}),
+});
+
+const present = (fields: Readonly<Record<string, unknown>>): Wire =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
+
+function labelsOf(row: SessionRow, classification: string, { derivedTitles = true, lastMessage = true }: RowOptions): Wire {
   const name = row.label ?? (classification === "main" ? null : row.title);
   return {
     ...(row.label ? { label: row.label } : {}),
     ...(name ? { displayName: name } : {}),
-    ...(row.title ? { derivedTitle: row.title } : {}),
-    ...(row.preview ? { lastMessagePreview: row.preview } : {}),
+    ...(row.title && derivedTitles ? { derivedTitle: row.title } : {}),
+    ...(row.preview && lastMessage ? { lastMessagePreview: row.preview } : {}),
   };
 }
 
 function runsOf(row: SessionRow, facts: SessionFacts): Wire {
   const active = facts.activeRuns.length > 0;
   return {
-    status: active ? "running" : row.status === "error" ? "failed" : row.status,
+    status: active ? "running" : facts.waiting > 0 ? "queued" : row.status === "error" ? "failed" : row.status,
     hasActiveRun: active,
     activeRunIds: facts.activeRuns.map((run) => run.runId),
     queuedInputs: facts.waiting,
@@ -98,7 +144,23 @@ function runsOf(row: SessionRow, facts: SessionFacts): Wire {
 
 /** Which wire fields each column decides: `sessions.changed` carries these and no others. */
 const FIELDS: Partial<Record<keyof SessionRow, readonly string[]>> = {
-  session_id: ["sessionId"],
+  session_id: ["sessionId", "lifecycleRevision"],
+  lifecycle: ["lifecycleRevision"],
+  icon: ["icon"],
+  color: ["color"],
+  category: ["category"],
+  board_face: ["boardFace"],
+  board_presentation: ["boardPresentation"],
+  status_note: ["agentStatus"],
+  attention: ["agentStatus"],
+  status_expires_at: ["agentStatus"],
+  permission_mode: ["permissionMode"],
+  send_policy: ["sendPolicy"],
+  verbose_level: ["verboseLevel"],
+  parent_key: ["parentSessionKey", "forkedFromParent", "forkSource"],
+  marked_unread_at: ["markedUnreadAt", "unread"],
+  archived_at: ["archivedAt"],
+  pinned_at: ["pinnedAt"],
   label: ["label", "displayName"],
   title: ["displayName", "derivedTitle"],
   updated_at: ["updatedAt"],
@@ -108,7 +170,7 @@ const FIELDS: Partial<Record<keyof SessionRow, readonly string[]>> = {
   archived: ["archived"],
   pinned: ["pinned"],
   status: ["status", "hasActiveRun", "activeRunIds", "startedAt", "endedAt", "runtimeMs", "abortedLastRun", "lastRunId", "queuedInputs"],
-  ended_at: ["endedAt", "runtimeMs"],
+  ended_at: ["endedAt", "runtimeMs", "lastActivityAt"],
   model: ["model", "modelProvider", "modelOverrideSource"],
   used_model: ["model", "modelProvider"],
   thinking: ["thinkingLevel"],
@@ -181,6 +243,14 @@ const toBlock = (block: StoredBlock): Wire =>
   block.type === "image" && "file" in block
     ? { type: "image", mimeType: block.mimeType, sizeBytes: block.sizeBytes, omitted: true }
     : { ...block };
+
+/** A transcript row whose texts have at most `maxChars` characters each. */
+export function cutTexts(row: Wire, maxChars: number): Wire {
+  const cut = (text: unknown): unknown => (typeof text === "string" && text.length > maxChars ? `${text.slice(0, maxChars)}…` : text);
+  const { content } = row;
+  if (!Array.isArray(content)) return { ...row, content: cut(content) };
+  return { ...row, content: content.map((block: Wire) => ("text" in block ? { ...block, text: cut(block["text"]) } : block)) };
+}
 
 /** The newest rows that fit into `maxBytes` when they are written as JSON; always at least the newest one. */
 export function toPage(rows: readonly Wire[], maxBytes: number): HistoryPage {

@@ -2,44 +2,18 @@ import type { Abilities, Link, Target } from "../channels/channel.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type MessageId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { MethodTable } from "../protocol/method.ts";
+import type { MethodFamily, Params } from "../protocol/method.ts";
 import type { Facts } from "../store/facts.ts";
 import type { OutboxPart } from "../store/outbox.ts";
 import { conversationOf } from "../turns/engine.ts";
-import type { ChatDeps } from "./context.ts";
+import { requireSession, resolveKey, type ChatDeps } from "./context.ts";
 import { runAction, type ActionContext } from "./message-action.ts";
 import { createOnce } from "./once.ts";
 import { hasMedia, takeMedia, type MediaDeps, type MediaParams } from "./send-media.ts";
 
-type SendParams = MediaParams & {
-  to: string;
-  message?: string;
-  agentId?: string;
-  channel?: string;
-  accountId?: string;
-  threadId?: string;
-  replyToId?: string;
-  idempotencyKey: string;
-};
-type ActionParams = {
-  channel: string;
-  action: string;
-  params: Record<string, unknown>;
-  reply?: { replyToId: string };
-  accountId?: string;
-  agentId?: string;
-  idempotencyKey: string;
-};
-type PollParams = {
-  to: string;
-  question: string;
-  options: string[];
-  maxSelections?: number;
-  threadId?: string;
-  channel?: string;
-  accountId?: string;
-  idempotencyKey: string;
-};
+type SendParams = Params<"send">;
+type ActionParams = Params<"message.action">;
+type PollParams = Params<"poll">;
 
 export type SendDeps = ChatDeps & {
   /** Resolves when every part of the intent is settled, or after `timeoutMs`. */
@@ -71,14 +45,21 @@ export function sendMethods(deps: SendDeps) {
     "message.action": {
       maxBytes: LIMITS.attachmentRequestBytes,
       scope: "operator.write",
-      run: ({ action, ...request }: ActionParams) => act(action, request),
+      run: (params: ActionParams) => act(params.action, params),
     },
     poll: {
       scope: "operator.write",
-      run: ({ channel, accountId, idempotencyKey, ...params }: PollParams) =>
-        act("poll", { channel: channelOf(deps, channel), params, idempotencyKey, ...(accountId === undefined ? {} : { accountId }) }),
+      run: (params: PollParams) => {
+        const { channel, accountId, idempotencyKey, to, question, options, maxSelections, threadId } = params;
+        return act("poll", {
+          channel: channelOf(deps, channel),
+          params: { to, question, options, maxSelections, threadId },
+          idempotencyKey,
+          ...(accountId === undefined ? {} : { accountId }),
+        });
+      },
     },
-  } satisfies MethodTable;
+  } satisfies MethodFamily;
 }
 
 const SAID = new Set(["send", "reply", "thread-reply"]);
@@ -120,7 +101,8 @@ async function send(deps: SendDeps, params: SendParams): Promise<unknown> {
   return await say(deps, { ...target, ...replyTo }, params.message ?? "", params.idempotencyKey, params.to, params);
 }
 
-type Attached = MediaParams & { agentId?: string };
+/** `sessionKey`: the session whose transcript keeps what was said. */
+type Attached = MediaParams & { agentId?: string; sessionKey?: string };
 
 async function say(deps: SendDeps, target: Target, message: string, key: string, to: string, attached: Attached): Promise<unknown> {
   const withMedia = hasMedia(attached);
@@ -130,10 +112,24 @@ async function say(deps: SendDeps, target: Target, message: string, key: string,
   const { turns } = deps;
   const intentId = `send:${key}`;
   const isKnown = (): boolean => turns.options.outbox.byIntent(intentId).length > 0;
+  const session =
+    attached.sessionKey === undefined ? null : requireSession(deps, resolveKey(deps, attached.sessionKey, attached.agentId).key);
   const media = withMedia && !isKnown() ? await takeMedia(attached, deps.mediaFor(attached.agentId)) : [];
-  await turns.options.store.write(() => {
-    if (!isKnown()) turns.addIntent(intentId, null, target, message, deps.clock.now(), media.length > 0 ? { media } : {});
+  const mirrored = await turns.options.store.write(() => {
+    if (isKnown()) return null;
+    turns.addIntent(intentId, null, target, message, deps.clock.now(), media.length > 0 ? { media } : {});
+    return session && message.trim()
+      ? turns.addReply({ runId: null, session, text: message, now: deps.clock.now(), origin: "inject" })
+      : null;
   });
+  if (mirrored) {
+    turns.options.bus.emit("message.added", { message: mirrored });
+    turns.options.bus.emit("session.changed", {
+      sessionKey: mirrored.sessionKey,
+      reason: "send",
+      fields: ["updated_at", "preview", "last_message_at"],
+    });
+  }
   turns.options.deliver(conversationOf(target));
   return toReceipt(key, target.channel, to, await deps.settled(intentId, WAIT_MS));
 }

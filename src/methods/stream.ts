@@ -72,7 +72,7 @@ export function startStream(deps: StreamDeps): () => void {
       const { provider, id } = splitModel(event.model);
       chat(event, event.seq, { state: "status", phase: "starting_model" }, true);
       agent(event, event.seq, "lifecycle", { phase: "start", startedAt: event.startedAt });
-      agent(event, event.seq, "lifecycle", { phase: "model", provider, model: id });
+      agent(event, event.seq + 1, "lifecycle", { phase: "model", provider, model: id });
     }),
     bus.on("turn.text", (event) => {
       const replace = event.replace ? { replace: true } : {};
@@ -103,6 +103,7 @@ export function startStream(deps: StreamDeps): () => void {
     bus.on("session.changed", ({ sessionKey, reason, fields, runId }) => {
       const session = deps.session(sessionKey);
       if (!session) return;
+      const row = deps.wireRow(session);
       const phase = reason === "run-start" ? "start" : reason === "run-end" ? "end" : undefined;
       hub.publish(
         "sessions.changed",
@@ -113,13 +114,14 @@ export function startStream(deps: StreamDeps): () => void {
           ...(phase ? { phase } : { reason }),
           ...(runId ? { runId } : {}),
           ts: clock.now(),
-          ...changedFields(deps.wireRow(session), fields),
+          ...changedFields(row, fields),
+          session: row,
         },
         { scope: READ, topics: ["sessions"] },
       );
     }),
-    bus.on("session.removed", ({ sessionKey }) =>
-      hub.publish("sessions.changed", { sessionKey, reason: "delete", ts: clock.now() }, { scope: READ, topics: ["sessions"] }),
+    bus.on("session.removed", ({ sessionKey, sessionId }) =>
+      hub.publish("sessions.changed", { sessionKey, sessionId, reason: "delete", ts: clock.now() }, { scope: READ, topics: ["sessions"] }),
     ),
   ];
   return () => {

@@ -1,4 +1,9 @@
 import type { ConnId, DeviceId } from "../core/ids.ts";
+import type { ParamsOf } from "./gen/params.js";
+import type { ServedMethod } from "./methods.ts";
+
+/** Params of one method, as the schema declares what is served of them. */
+export type Params<M extends ServedMethod> = ParamsOf[M];
 
 /** Scopes of protocol v4. `admin` satisfies every other; `write` satisfies `read`. */
 export type Scope =
@@ -35,6 +40,11 @@ export type Method = {
   maxBytes?: number;
   /** Checked params (the generated validators have already refused anything off-schema). May be a promise. */
   run(params: never, caller: Caller): unknown;
+};
+
+/** Some of the served methods, with their params typed by the schema. */
+export type MethodFamily = {
+  readonly [M in ServedMethod]?: Omit<Method, "run"> & { run: (params: Params<M>, caller: Caller) => unknown };
 };
 
 /** The served methods by name. This table is the advertised list. */

@@ -67,6 +67,7 @@ export const SERVED_METHODS = [
   "sessions.preview",
   "sessions.reset",
   "sessions.resolve",
+  "sessions.search",
   "sessions.send",
   "sessions.subscribe",
   "set-heartbeats",
@@ -86,6 +87,6 @@ export type ServedMethod = (typeof SERVED_METHODS)[number];
 
 /**
  * Promises beyond the list of methods, named in hello-ok. Clients ask for the first one before they use models.list: the list
- * that it gives is the one that turns use.
+ * that it gives is the one that turns use. The second one: sessions.patch compares `expectedMarkedUnreadAt`, and rows have `markedUnreadAt`.
  */
-export const SERVER_CAPABILITIES: readonly string[] = ["published-model-catalog"];
+export const SERVER_CAPABILITIES: readonly string[] = ["published-model-catalog", "session-unread-ack-contract"];

@@ -6,6 +6,9 @@ export type JsonSchema = {
   additionalProperties?: boolean;
   items?: JsonSchema;
   enum?: readonly (string | number)[];
+  const?: string | number | boolean;
+  anyOf?: readonly JsonSchema[];
+  patternProperties?: Readonly<Record<string, JsonSchema>>;
   minLength?: number;
   maxLength?: number;
   minimum?: number;
@@ -40,7 +43,6 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
     { channel: text(64), account: text(128), peer: text(512), group: { type: "boolean" }, text: { type: "string", maxLength: 8_192 } },
     ["channel", "account", "peer"],
   ),
-  "sessions.subscribe": object({ includeApprovals: { type: "boolean" } }),
   "set-heartbeats": object({ enabled: { type: "boolean" } }, ["enabled"]),
   status: object({ includeChannelSummary: { type: "boolean" }, includeCliProjection: { type: "boolean" } }),
   "system-event": object(
@@ -81,23 +83,103 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
 export const DEFINED_AS: Readonly<Record<string, string>> = {
   "agent.identity.get": "AgentIdentityParams",
   "chat.startup": "ChatHistoryParams",
+  "sessions.subscribe": "SessionsListParams",
+};
+
+/** Methods that take one of several sets of required params, where the published definition knows one. */
+export const REQUIRED_SETS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  "chat.startup": [["sessionKey"], ["shortId", "agentId"]],
+};
+
+/** Params that hold the params of another method, and are checked by the rules of that one. */
+export const NESTED_PARAMS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "sessions.search": { scope: "sessions.list" },
+};
+
+const flag: JsonSchema = { type: "boolean" };
+const nullable = (schema: JsonSchema): JsonSchema => ({ anyOf: [schema, { type: "null" }] });
+const mentions: JsonSchema = { type: "array", maxItems: 256, items: { type: "object" } };
+
+const LIST_PROPERTIES: Readonly<Record<string, JsonSchema>> = {
+  hasBoard: flag,
+  activeOnly: flag,
+  excludeSubagents: flag,
+  excludeCron: flag,
+  excludeSystem: flag,
+  includeActivitySummary: flag,
+  projectId: text(512),
+  workspaceDir: text(4_096),
+  group: { type: "string", maxLength: 512 },
+  pinned: flag,
+  profileRelation: object({ profileId: text(512), relationship: { type: "string", enum: ["owned", "created", "involving"] } }, [
+    "profileId",
+    "relationship",
+  ]),
+  sortBy: { type: "string", enum: ["activity", "lastInteractionAt", "updatedAt"] },
 };
 
 /** Properties, or values of properties, that released clients send although the published schema does not know them yet. */
 export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, JsonSchema>>>> = {
+  "agents.update": { agentRuntime: text(128) },
   connect: { modelCatalog: object({ sessionKey: key, agentId: text(128) }) },
-  "models.list": { provider: text(128), includeDetails: { type: "boolean" }, sessionKey: key, agentId: text(128) },
-  "sessions.describe": { agentId: text(128) },
-  "sessions.list": {
-    hasBoard: { type: "boolean" },
-    excludeSubagents: { type: "boolean" },
-    includeActivitySummary: { type: "boolean" },
-    sortBy: { type: "string", enum: ["activity", "lastInteractionAt", "updatedAt"] },
-  },
-  "web.login.start": { channel: text(64) },
-  "web.login.wait": { channel: text(64) },
   "chat.history": { maxBytes: { type: "integer", minimum: 1 } },
-  "chat.startup": { maxBytes: { type: "integer", minimum: 1 } },
+  "chat.metadata": { authProfileId: text(256) },
+  "chat.send": {
+    mentions,
+    workContext: object(
+      {
+        page: text(64),
+        title: { type: "string", maxLength: 96 },
+        sessionKey: { type: "string", maxLength: 192 },
+        sessionId: { type: "string", maxLength: 64 },
+        agentId: { type: "string", maxLength: 64 },
+        workspace: { type: "string", maxLength: 224 },
+        file: { type: "string", maxLength: 224 },
+        selection: { type: "string", maxLength: 640 },
+      },
+      ["page"],
+    ),
+    __controlUiReconnectResume: flag,
+  },
+  "chat.startup": { maxBytes: { type: "integer", minimum: 1 }, shortId: text(64), slugHint: text(512) },
+  "models.list": {
+    provider: text(128),
+    includeDetails: flag,
+    includeDefaultModels: flag,
+    sessionKey: key,
+    agentId: text(128),
+    authProfileId: text(256),
+  },
+  "sessions.create": {
+    titleSource: { type: "string", maxLength: 1_000 },
+    agentRuntime: text(128),
+    timeoutMs: { type: "integer", minimum: 0 },
+    mentions,
+    repository: { type: "object" },
+    worktreeSource: text(32),
+    worktreeBaseRef: { type: "string", maxLength: 1_024 },
+    projectId: { type: "string", maxLength: 512 },
+    projectGitUrl: { type: "string", maxLength: 2_048 },
+    execNode: { type: "string", maxLength: 512 },
+    cwd: { type: "string", maxLength: 4_096 },
+  },
+  "sessions.describe": { agentId: text(128) },
+  "sessions.list": LIST_PROPERTIES,
+  "sessions.patch": {
+    expectedSandboxMode: nullable({ type: "string", const: "off" }),
+    expectedNativeRuntimeConsent: nullable(text(512)),
+    autoLabel: nullable(text(512)),
+    boardPresentation: nullable({ type: "string", enum: ["split", "expanded"] }),
+    sandboxMode: nullable({ type: "string", const: "off" }),
+    nativeRuntimeConsent: nullable(text(512)),
+    agentRuntime: nullable(text(128)),
+  },
+  "sessions.reset": { expectedSessionId: text(128) },
+  "sessions.resolve": { reference: object({ key: text(512), slug: text(512) }, ["key"]) },
+  "sessions.send": { mentions },
+  "sessions.subscribe": { ...LIST_PROPERTIES, includeApprovals: flag },
+  "web.login.start": { channel: text(64) },
+  "web.login.wait": { channel: text(64), sessionKey: key },
 };
 
 /** Scopes of served methods that the published table does not list. */

@@ -219,7 +219,19 @@ function foldRest(rest: string): string {
 
 export type KeyClass = {
   kind: "direct" | "group" | "global" | "unknown";
-  classification: "main" | "direct" | "group" | "tui" | "cron" | "explicit" | "hook" | "subagent" | "acp" | "openai" | "custom";
+  classification:
+    | "main"
+    | "direct"
+    | "group"
+    | "tui"
+    | "cron"
+    | "explicit"
+    | "hook"
+    | "subagent"
+    | "acp"
+    | "openai"
+    | "dashboard"
+    | "custom";
 };
 
 const PREFIXES: readonly (readonly [string, KeyClass["classification"]])[] = [
@@ -233,6 +245,7 @@ const PREFIXES: readonly (readonly [string, KeyClass["classification"]])[] = [
   ["openai:", "openai"],
   ["openai-user:", "openai"],
   ["openresponses:", "openai"],
+  ["dashboard:", "dashboard"],
 ];
 
 /** What a canonical key stands for, by its form alone. */

@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { RunId, SessionKey } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { KeptImage } from "./media.ts";
 import type { Store } from "./open.ts";
 
@@ -49,6 +50,9 @@ export type Message = {
   at: number;
   body: MessageBody;
 };
+
+/** A message that a search has found; a higher score fits better. */
+export type MessageHit = { message: Message; score: number };
 
 export type NewMessage = Omit<Message, "seq">;
 
@@ -121,6 +125,45 @@ export function createMessages(store: Store) {
     },
 
     byRun: (runId: string): Message[] => store.all<Row>("SELECT * FROM messages WHERE run_id = ? ORDER BY seq", runId).flatMap(toMessage),
+
+    /** Copies one conversation to another session, up to and with `upToSeq`. Inside a `store.write`. Returns how many messages. */
+    copy: (from: { key: string; sessionId: string; upToSeq: number }, to: { key: string; sessionId: string }): number =>
+      store.run(
+        "INSERT INTO messages (id, session_key, session_id, run_id, idempotency_key, role, body, at, crc) SELECT lower(hex(randomblob(16))), ?, ?, NULL, NULL, role, body, at, crc FROM messages WHERE session_key = ? AND session_id = ? AND seq <= ? ORDER BY seq",
+        to.key,
+        to.sessionId,
+        from.key,
+        from.sessionId,
+        from.upToSeq,
+      ),
+
+    /** `seq` of the last answer whose run has ended; 0 when there is none. */
+    lastAnswerSeq: (sessionKey: string, sessionId: string): number =>
+      store.get<{ seq: number | null }>(
+        "SELECT max(seq) AS seq FROM messages WHERE session_key = ? AND session_id = ? AND role = 'assistant' AND idempotency_key LIKE '%:assistant'",
+        sessionKey,
+        sessionId,
+      )!.seq ?? 0,
+
+    /**
+     * Messages that contain every word, each as the beginning of one. The newest LIMITS.searchMatches matches count, so that a common
+     * word costs no more than a rare one; `complete` is false when there were more.
+     */
+    search(words: readonly string[], limit: number, filter: (sessionKey: string) => boolean): { hits: MessageHit[]; complete: boolean } {
+      if (words.length === 0) return { hits: [], complete: true };
+      const match = words.map((word) => `"${word.replaceAll('"', '""')}"*`).join(" ");
+      const rows = store.all<Row & { score: number }>(
+        "SELECT m.*, f.score FROM (SELECT rowid AS seq, -bm25(message_search) AS score FROM message_search WHERE message_search MATCH ? ORDER BY rowid DESC LIMIT ?) f JOIN messages m ON m.seq = f.seq JOIN sessions s ON s.key = m.session_key",
+        match,
+        LIMITS.searchMatches,
+      );
+      const hits = rows
+        .filter((row) => filter(row.session_key))
+        .toSorted((a, b) => b.score - a.score || b.seq - a.seq)
+        .slice(0, limit)
+        .flatMap((row) => toMessage(row).map((message) => ({ message, score: row.score })));
+      return { hits, complete: rows.length < LIMITS.searchMatches };
+    },
 
     count: (sessionKey: string, sessionId: string): number =>
       store.get<{ n: number }>("SELECT count(*) AS n FROM messages WHERE session_key = ? AND session_id = ?", sessionKey, sessionId)!.n,

@@ -91,9 +91,12 @@ function openDamaged(path: string): DatabaseSync | null {
 }
 
 const tablesOf = (db: DatabaseSync): string[] =>
-  (db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").all() as { name: string }[]).map(
-    (row) => row.name,
-  );
+  // Search indexes fill themselves from the rows that are copied.
+  (
+    db.prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'").all() as {
+      name: string;
+    }[]
+  ).map((row) => row.name);
 
 function columnsOf(db: DatabaseSync, table: string): string[] {
   try {

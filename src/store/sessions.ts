@@ -38,9 +38,49 @@ export type SessionRow = {
   cost_usd: number;
   /** JSON Target of the last channel conversation. */
   target: string | null;
+  /** Counts resets, archivings and restorations: who holds an older number has not seen the last of them. */
+  lifecycle: number;
+  /** `read-only`: no tool that writes or executes; `full` and null: what the agent is granted. */
+  permission_mode: string | null;
+  /** `deny`: nothing is sent into the session by clients, and nothing goes out to its channel. */
+  send_policy: string | null;
+  verbose_level: string | null;
+  /** The session under which this one is listed. */
+  parent_key: string | null;
+  /** `session_id` of the parent's conversation that was copied. */
+  forked_from: string | null;
+  marked_unread_at: number | null;
+  archived_at: number | null;
+  pinned_at: number | null;
+  icon: string | null;
+  color: string | null;
+  category: string | null;
+  board_face: string | null;
+  board_presentation: string | null;
+  status_note: string | null;
+  attention: string | null;
+  status_expires_at: number | null;
 };
 
 export type SessionPatch = Partial<Omit<SessionRow, "key">>;
+
+/** What changes when a session begins anew: older messages stay under their old id, and the runtime starts with an empty context. */
+export const newConversation = (session: Pick<SessionRow, "lifecycle">, sessionId: string): SessionPatch => ({
+  session_id: sessionId,
+  lifecycle: session.lifecycle + 1,
+  checkpoint: null,
+  context_tokens: 0,
+  title: null,
+});
+
+export type SessionOrder = "updatedAt" | "lastInteractionAt" | "activity";
+
+/** `activity` has no place for pins: the later of the last message and the end of the last run counts. */
+const ORDERS: Readonly<Record<SessionOrder, string>> = {
+  updatedAt: "pinned DESC, updated_at DESC",
+  lastInteractionAt: "pinned DESC, last_message_at DESC, updated_at DESC, key",
+  activity: "max(last_message_at, coalesce(ended_at, 0)) DESC, updated_at DESC, key",
+};
 
 export type SessionQuery = {
   agentId?: string;
@@ -52,6 +92,16 @@ export type SessionQuery = {
   agents?: readonly string[];
   /** Only sessions in which something was said. */
   withMessages?: boolean;
+  /** Only sessions of this category; the empty text means those of none. */
+  category?: string;
+  pinned?: boolean;
+  boardFace?: string;
+  /** Only these sessions. */
+  keys?: readonly string[];
+  /** Leaves out keys whose part after the agent begins so. */
+  without?: readonly string[];
+  /** Default `updatedAt`: pinned first, then by last change. */
+  order?: SessionOrder;
   limit: number;
   offset: number;
 };
@@ -96,7 +146,7 @@ export function createSessions(store: Store) {
     list(query: SessionQuery): { rows: SessionRow[]; total: number } {
       const { where, params } = filterOf(query);
       const rows = store.all<SessionRow>(
-        `SELECT * FROM sessions ${where} ORDER BY pinned DESC, updated_at DESC LIMIT ? OFFSET ?`,
+        `SELECT * FROM sessions ${where} ORDER BY ${ORDERS[query.order ?? "updatedAt"]} LIMIT ? OFFSET ?`,
         ...params,
         query.limit,
         query.offset,
@@ -110,10 +160,34 @@ export function createSessions(store: Store) {
     countByAgent: (agentId: string): number =>
       store.get<{ n: number }>("SELECT count(*) AS n FROM sessions WHERE agent_id = ?", agentId)!.n,
 
-    remove(key: string): boolean {
-      store.run("DELETE FROM messages WHERE session_key = ?", key);
+    /** Removes the session, and what was said in it unless `keepMessages`. Its children stay, under no parent. */
+    remove(key: string, keepMessages = false): boolean {
+      if (!keepMessages) store.run("DELETE FROM messages WHERE session_key = ?", key);
+      store.run("UPDATE sessions SET parent_key = NULL WHERE parent_key = ?", key);
       return store.run("DELETE FROM sessions WHERE key = ?", key) > 0;
     },
+
+    /** Keys of the sessions below each parent. */
+    children(): Map<string, string[]> {
+      const rows = store.all<{ parent_key: string; key: string }>(
+        "SELECT parent_key, key FROM sessions WHERE parent_key IS NOT NULL ORDER BY parent_key, key",
+      );
+      const map = new Map<string, string[]>();
+      for (const { parent_key: parent, key } of rows) map.set(parent, [...(map.get(parent) ?? []), key]);
+      return map;
+    },
+
+    childrenOf: (key: string): string[] =>
+      store.all<{ key: string }>("SELECT key FROM sessions WHERE parent_key = ? ORDER BY key", key).map((row) => row.key),
+
+    /** Sessions of an agent whose key ends with a uuid that begins so, dashes left out. */
+    byUuidPrefix: (agentId: string | undefined, prefix: string, limit: number): SessionRow[] =>
+      store.all<SessionRow>(
+        "SELECT * FROM sessions WHERE (?1 IS NULL OR agent_id = ?1) AND replace(substr(key, -36), '-', '') LIKE ?2 ORDER BY updated_at DESC LIMIT ?3",
+        agentId ?? null,
+        `${prefix}%`,
+        limit,
+      ),
   };
 }
 
@@ -128,6 +202,11 @@ function filterOf(query: SessionQuery): { where: string; params: (string | numbe
   if (query.agentId !== undefined) add("agent_id = ?", query.agentId);
   if (query.agents !== undefined) add(`agent_id IN (${query.agents.map(() => "?").join(", ")})`, ...query.agents);
   if (query.withMessages) add("last_message_at > 0");
+  if (query.category !== undefined) add("coalesce(category, '') = ?", query.category);
+  if (query.pinned !== undefined) add("pinned = ?", query.pinned ? 1 : 0);
+  if (query.boardFace !== undefined) add("coalesce(board_face, 'chat') = ?", query.boardFace);
+  if (query.keys !== undefined) add(`key IN (${query.keys.map(() => "?").join(", ")})`, ...query.keys);
+  for (const prefix of query.without ?? []) add("key NOT LIKE ? ESCAPE '\\'", `agent:%:${prefix}%`);
   if (query.label !== undefined) add("label = ?", query.label);
   if (query.updatedAfter !== undefined) add("updated_at >= ?", query.updatedAfter);
   if (query.search) {

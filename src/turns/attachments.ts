@@ -23,6 +23,9 @@ export type AttachmentDeps = {
   maxBytes: (target: Target) => number;
 };
 
+/** What is said about a file before it is here. */
+export type FileRef = Pick<AttachedRef, "kind" | "name" | "mimeType" | "sizeBytes" | "ofReplied">;
+
 /** What became of one file: its words for the agent, and the picture where it is one. */
 type Fetched = { text: string; image?: KeptImage };
 
@@ -115,7 +118,12 @@ const whenAborted = (signal: AbortSignal): Promise<never> =>
   });
 
 /** What a file is, is decided by its content; what the sender calls it is only shown. */
-async function keep({ media }: AttachmentDeps, payload: Payload, ref: AttachedRef, bytes: Uint8Array): Promise<Fetched> {
+export async function keep(
+  { media }: Pick<AttachmentDeps, "media">,
+  payload: Pick<Payload, "tools" | "attached">,
+  ref: FileRef,
+  bytes: Uint8Array,
+): Promise<Fetched> {
   const picture = imageType(bytes);
   if (picture !== null && bytes.length <= LIMITS.imageBytes) {
     const image = await media.keep({ mimeType: picture, data: Buffer.from(bytes).toString("base64") });
@@ -142,7 +150,7 @@ export function imageType(bytes: Uint8Array): string | null {
 
 const TEXT_TYPE = /^(?:text\/[\w.+-]+|application\/(?:json|csv|xml|yaml|x-yaml|toml)|[\w.+-]+\/[\w.+-]+\+json)$/i;
 const TEXT_NAME = /\.(?:txt|md|csv|tsv|json|jsonl|log|ya?ml|toml|xml)$/i;
-const isTextLike = (ref: MediaRef): boolean =>
+const isTextLike = (ref: FileRef): boolean =>
   TEXT_TYPE.test(typeOf(ref)) || (typeOf(ref) === "application/octet-stream" && TEXT_NAME.test(ref.name));
 
 /** Null when the bytes are no text after all. */
@@ -163,13 +171,13 @@ function fenced(head: string, text: string): string {
   return `${head}\n${fence}\n${text.replace(/\n$/, "")}\n${fence}`;
 }
 
-const nameOf = (ref: MediaRef): string => JSON.stringify(oneLine(ref.name, 120) || "without a name");
-const typeOf = (ref: MediaRef): string =>
+const nameOf = (ref: FileRef): string => JSON.stringify(oneLine(ref.name, 120) || "without a name");
+const typeOf = (ref: FileRef): string =>
   /^[\w.+-]{1,64}\/[\w.+-]{1,64}$/.test(baseType(ref)) ? baseType(ref) : "application/octet-stream";
-const baseType = (ref: MediaRef): string => ref.mimeType.split(";", 1)[0]!.trim().toLowerCase();
+const baseType = (ref: FileRef): string => ref.mimeType.split(";", 1)[0]!.trim().toLowerCase();
 
 /** How a file is named to the agent, and in the transcript. Pure. */
-export function attachedLine(ref: AttachedRef, bytes: number | null = ref.sizeBytes, type = typeOf(ref), more = ""): string {
+export function attachedLine(ref: FileRef, bytes: number | null = ref.sizeBytes, type = typeOf(ref), more = ""): string {
   return `[${ref.ofReplied ? "of the answered message: " : "attached "}${ref.kind} ${nameOf(ref)} (${type}${bytes === null ? "" : `, ${sizeOf(bytes)}`})${more}]`;
 }
 

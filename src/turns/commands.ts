@@ -1,9 +1,12 @@
 import { LIMITS } from "../core/limits.ts";
-import { CHAT_COMMANDS, type ChatCommand, type CommandEffect } from "../core/commands.ts";
+import { CHAT_COMMANDS, UNSERVED_COMMANDS, type ChatCommand, type CommandEffect } from "../core/commands.ts";
 import type { SessionPatch, SessionRow } from "../store/sessions.ts";
 import { isThinkingLevel, parseModel } from "./settings.ts";
 
-export type Command = { name: string; immediate: boolean; arg: string };
+export type Command = { name: string; immediate: boolean; arg: string; /** Answered as one that is not served. */ unserved?: true };
+
+/** True for a text that calls for this gateway in a room. A command of the same form may be meant for another bot there. */
+export const isServedCommand = (command: Command | null): boolean => command !== null && !command.unserved;
 
 /** What a command may know about the gateway. */
 export type CommandContext = {
@@ -33,9 +36,11 @@ const byName = new Map<string, ChatCommand>(
  * that is one of `resetTriggers` (case and blanks around it do not matter) is `/new`. Pure.
  */
 export function parseCommand(text: string, resetTriggers: readonly string[] = []): Command | null {
-  const match = /^\s*\/([a-z]{1,20})(?:@\S{1,64})?(?::|\s+|$)([^]*)$/i.exec(text);
-  const command = match && byName.get(match[1]!.toLowerCase());
+  const match = /^\s*\/([a-z][a-z_-]{0,30})(?:@\S{1,64})?(?::|\s+|$)([^]*)$/i.exec(text);
+  const name = match?.[1]!.toLowerCase() ?? "";
+  const command = byName.get(name);
   const arg = match?.[2]!.trim() ?? "";
+  if (UNSERVED_COMMANDS.has(name)) return { name, immediate: true, arg, unserved: true };
   // "/new idea: ..." is a sentence; a command without arguments stands alone.
   if (command && (command.args.length > 0 || arg === "")) return { name: command.name, immediate: command.immediate, arg };
   const whole = text.trim().toLowerCase();
@@ -75,12 +80,14 @@ export function answerCommand(command: Command, session: SessionRow, context: Co
       return answerModel(command.arg, session, context);
     case "think":
       return answerThink(command.arg, session);
+    case "verbose":
+      return answerVerbose(command.arg, session);
     case "queue":
       return answerQueue(command.arg, session);
     case "activation":
       return answerActivation(command.arg, session);
     default:
-      return { text: `/${command.name} is not available here.`, changes: {} };
+      return { text: `/${command.name} is not served here; /help lists the commands that are.`, changes: {} };
   }
 }
 
@@ -123,6 +130,14 @@ function answerThink(arg: string, session: SessionRow): CommandAnswer {
   if (!isThinkingLevel(level))
     return { text: `"${arg.slice(0, 40)}" is not a level. Levels: off, minimal, low, medium, high, xhigh, max.`, changes: {} };
   return { text: `Thinking is ${level} from the next message on.`, changes: { thinking: level } };
+}
+
+function answerVerbose(arg: string, session: SessionRow): CommandAnswer {
+  const level = arg.toLowerCase();
+  if (level === "") return { text: `Verbose: ${session.verbose_level ?? "default"}. Set it with /verbose off, on or full.`, changes: {} };
+  if (level === "default") return { text: "This session follows each client's own choice again.", changes: { verbose_level: null } };
+  if (!["off", "on", "full"].includes(level)) return { text: `"${arg.slice(0, 40)}" is not a level. Levels: off, on, full.`, changes: {} };
+  return { text: `Verbose is ${level} for this session.`, changes: { verbose_level: level } };
 }
 
 const QUEUE_MODES = ["steer", "followup", "collect", "interrupt"];

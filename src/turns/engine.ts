@@ -14,7 +14,7 @@ import type { InlineImage, KeptImage, Media } from "../store/media.ts";
 import type { Message, Messages, NewMessage } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
 import { hasOutsider } from "../store/outsiders.ts";
-import type { Sessions, SessionRow } from "../store/sessions.ts";
+import { newConversation, type Sessions, type SessionRow } from "../store/sessions.ts";
 import { ADDRESSED, agentTextOf, isRoom } from "./agent-text.ts";
 import { answerCommand, parseCommand, roomRefusal, type Command, type CommandContext } from "./commands.ts";
 import type { RunRef, TurnEvents } from "./events.ts";
@@ -285,12 +285,12 @@ export class Turns {
     return busy && stopped.length === 0 ? "Only an owner may stop an answer to somebody else." : null;
   }
 
-  /** The row of an event that was here before. Throws when the same key now names another message. */
+  /** The row of an event that was here before. Throws when the same key now names another message, or the guard refuses a new one. */
   #knownEvent(submission: Submission, runId: RunId): InboxRow | undefined {
     const row =
       this.options.inbox.byEvent<Payload>(submission.channel, submission.account, submission.eventId) ??
       this.options.inbox.byRun<Payload>(runId);
-    if (!row) return undefined;
+    if (!row) return void submission.guard?.(this.options.sessions.get(submission.sessionKey));
     if (row.sessionKey !== submission.sessionKey || (row.payload && row.payload.text !== submission.text)) {
       throw new GatewayError("INVALID_REQUEST", "this idempotency key belongs to another message", {
         details: { code: "IDEMPOTENCY_KEY_REUSED", runId: row.runId },
@@ -311,7 +311,7 @@ export class Turns {
     });
     // A turn that runs or waits belongs to the old conversation; it is not cut off from it.
     const over = !this.#lanes.has(submission.sessionKey) && this.options.expired(found, now);
-    if (over) sessions.patch(submission.sessionKey, { session_id: this.options.newId(), checkpoint: null, context_tokens: 0, title: null });
+    if (over) sessions.patch(submission.sessionKey, newConversation(found, this.options.newId()));
     const session = over ? sessions.get(submission.sessionKey)! : found;
     sessions.patch(submission.sessionKey, {
       updated_at: now,
@@ -402,6 +402,12 @@ export class Turns {
 
   inflight(sessionKey: SessionKey): Inflight[] {
     return [...this.#inflight.values()].filter((each) => each.sessionKey === sessionKey);
+  }
+
+  /** Sessions in which a turn runs or waits, with the first message of the one that runs, also before its agent has begun. */
+  busy(): Map<SessionKey, RunId | undefined> {
+    const lanes = [...this.#lanes.values()].filter((lane) => lane.active || lane.waiting.length > 0);
+    return new Map(lanes.map((lane) => [lane.key, lane.active?.runIds[0]]));
   }
 
   /** Messages that wait behind the running turn of a session. */
@@ -624,11 +630,10 @@ export class Turns {
     const deps: Parameters<typeof endAsFailed>[0] = {
       turns: this,
       write: (change) => this.#untilStored(change),
-      emitEnded: (ref, outcome) => this.#tellEnd(ref, 1, outcome),
+      emitEnded: (ref, outcome) => this.#tellEnd(ref, (this.#inflight.get(ref.runId)?.seq ?? 0) + 1, outcome),
     };
     log.error("a turn failed in the gateway itself", { runId: active.runIds[0], error: err });
     for (const runId of [...active.runIds, ...active.steered]) {
-      this.#inflight.delete(runId);
       try {
         await endAsFailed(deps, lane.key, runId);
       } catch (failure) {
@@ -636,6 +641,7 @@ export class Turns {
         log.error("the end of a run could not be stored", { runId, error: failure });
         this.#waiters.settle(runId, failureOutcome(clock.now()));
       }
+      this.#inflight.delete(runId);
     }
     active.steered = [];
   }

@@ -8,6 +8,7 @@ export type RunRef = { runId: RunId; sessionKey: SessionKey; agentId: AgentId };
 
 /** What the rest of the gateway may know about turns, as it happens. `seq` counts the events of one run from 1. */
 export type TurnEvents = {
+  /** Counts for two: `seq` and the number after it. */
   "turn.started": RunRef & { seq: number; model: string; startedAt: number };
   /** `text` is everything said so far in this run; `delta` its newest piece. */
   "turn.text": RunRef & {
@@ -29,7 +30,7 @@ export type TurnEvents = {
   "message.added": { message: Message };
   /** A session row was changed or created; `fields` are the columns that differ. */
   "session.changed": { sessionKey: SessionKey; reason: string; fields: readonly (keyof SessionRow)[]; runId?: RunId };
-  "session.removed": { sessionKey: SessionKey };
+  "session.removed": { sessionKey: SessionKey; sessionId: string };
   /** The connection of a channel account has another state. */
   "channel.changed": { channel: string; account: string };
   /** A part of a reply left for its channel, or did not. */

@@ -19,6 +19,7 @@ import type { InboxRow } from "../store/inbox.ts";
 import { ADDRESSED } from "./agent-text.ts";
 import { attachedLine, toAttached } from "./attachments.ts";
 import { deleteStep, editStep, reactionStep, type ChangeDeps } from "./changes.ts";
+import { isServedCommand } from "./commands.ts";
 import { conversationOf, type Admission, type Turns } from "./engine.ts";
 import { attributed, messageRef, nameOf, nothing, targetOf, type Source, type Step } from "./inbound-step.ts";
 import { moveStep } from "./moves.ts";
@@ -200,7 +201,7 @@ export class InboundDoor {
           paired: (sender) => pairing.isPaired(channel, account, sender),
           bot: {
             now: turns.options.clock.now(),
-            isCommand: (text) => turns.parse(text) !== null,
+            isCommand: (text) => isServedCommand(turns.parse(text)),
             canonicalId: this.#options.canonicalId(channel),
             roomAdmitsMembers: this.#options.roomAdmitsMembers(channel),
             activation,

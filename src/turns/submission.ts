@@ -36,6 +36,8 @@ export type Payload = {
   replyTo?: RepliedMessage;
   /** The agent was called in a room: by a mention, or by an answer to a message of its own. */
   addressed?: boolean;
+  /** What an operator adds to the system prompt of this run. */
+  extraSystem?: string;
 };
 
 /** A file of a message, or of the message that it answers. */
@@ -65,6 +67,8 @@ export type Submission = Omit<Payload, "kind"> & {
   chatKind: SessionRow["chat_kind"];
   /** `own`: commands of this sender change only what belongs to the sender. Default: everything. */
   changes?: "all" | "own";
+  /** Checks the session as it is in the transaction that admits the message; throws to refuse it. Not asked about a repeated event. */
+  guard?: (session: SessionRow | undefined) => void;
   /** The text is never read as a command. */
   literal?: boolean;
   /** The lane is full: keep the message for an operator instead of refusing it. */
@@ -84,13 +88,15 @@ export type Admitted = {
 /** The part of a submission that is stored with the message. */
 export function toPayload(submission: Submission, kind: "message" | "command"): Payload {
   const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
-  const { addressed, media, attached, replyTo } = submission;
+  const { addressed, media, attached, replyTo, extraSystem } = submission;
   const payload = { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
   return {
     ...payload,
     ...(addressed ? { addressed } : {}),
     ...(replyTo ? { replyTo } : {}),
-    ...(media ? { media, attached: attached ?? [] } : {}),
+    ...(media ? { media } : {}),
+    ...(media || attached?.length ? { attached: attached ?? [] } : {}),
+    ...(extraSystem ? { extraSystem } : {}),
   };
 }
 

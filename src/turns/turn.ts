@@ -6,7 +6,7 @@ import { clip } from "../core/text.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
 import type { Message, MessageBody } from "../store/messages.ts";
-import type { SessionRow } from "../store/sessions.ts";
+import { newConversation, type SessionRow } from "../store/sessions.ts";
 import { answerCommand, type Choice } from "./commands.ts";
 import { attachFiles, type Attached } from "./attach.ts";
 import { agentTextOf } from "./agent-text.ts";
@@ -17,6 +17,7 @@ import type { Active } from "./lane.ts";
 import type { Live } from "./live.ts";
 import { firstTarget, previewText, type Intent } from "./outbound.ts";
 import { retryText, waitingText, type PresentedEnd } from "./presentable.ts";
+import { isSendDenied, permittedTools } from "./permissions.ts";
 import { emptyTurn, finish, reduce, visibleText, type TurnState } from "./reduce.ts";
 import { modelsOf, thinkingOf } from "./settings.ts";
 import type { Payload } from "./submission.ts";
@@ -101,9 +102,12 @@ class RunningTurn {
     }
     this.#loan.inflight.set(this.#row.runId, this.#progress);
     this.#live = this.#beginLive();
+    const seq = this.#nextSeq();
+    // The start is told as two events: the lifecycle and its model.
+    this.#nextSeq();
     bus.emit("turn.started", {
       ...this.#ref,
-      seq: this.#nextSeq(),
+      seq,
       model: session.model ?? `${turn.models[0]!.provider}/${turn.models[0]!.id}`,
       startedAt: this.#progress.startedAt,
     });
@@ -140,9 +144,7 @@ class RunningTurn {
     await this.close(
       { status: "ok", text: answer.text, stopReason: "stop", endedAt: options.clock.now() },
       () => {
-        const changes = answer.newSession
-          ? { ...answer.changes, session_id: options.newId(), checkpoint: null, context_tokens: 0, title: null }
-          : answer.changes;
+        const changes = answer.newSession ? { ...answer.changes, ...newConversation(session, options.newId()) } : answer.changes;
         options.sessions.patch(session.key, changes);
         return Object.keys(changes) as (keyof SessionRow)[];
       },
@@ -184,6 +186,7 @@ class RunningTurn {
 
   /** Where the answer goes. Read again when it is written: the chat may have got another id meanwhile. */
   #findTarget(): Target | null {
+    if (isSendDenied(this.#session())) return (this.#target = null);
     this.#target = this.#turns.find(this.#row.runId)?.payload?.target ?? this.#target;
     return this.#target;
   }
@@ -212,7 +215,7 @@ class RunningTurn {
   #beginLive(): Live | null {
     const { runId, agentId, payload } = this.#row;
     const { target } = payload;
-    if (!target || !this.#turns.options.live) return null;
+    if (!target || !this.#turns.options.live || isSendDenied(this.#session())) return null;
     const render = (text: string): { text: string; target: Target } | null => {
       const intent: Intent = { id: runId, sessionKey: this.#row.sessionKey, target, text, at: 0, batched: this.#isBatched() };
       const shown = previewText(this.#turns.options, intent);
@@ -250,7 +253,7 @@ class RunningTurn {
       thinking: thinkingOf(settings, session, payload.thinking),
       tools: this.#granted(),
       workspace: settings.workspace,
-      situation: options.situation(payload, session),
+      situation: [options.situation(payload, session), payload.extraSystem].filter(Boolean).join("\n\n"),
       checkpoint: session.checkpoint,
       history: () => this.#turns.contextOf(session, [...this.#active.runIds, ...this.#active.steered]),
       beforeTool: (call) => this.#beforeTool(call),
@@ -262,8 +265,11 @@ class RunningTurn {
     return row.payload.media && attachments ? attachments(row, this.#active.abort.signal) : Promise.resolve(row.payload);
   }
 
-  /** The tools that every message of this turn grants, also one that was handed in while the turn ran. */
-  #granted = (): readonly ToolName[] => intersectGrants(this.#active.grants).tools;
+  /**
+   * The tools that every message of this turn grants, also one that was handed in while the turn ran, as far as the session permits them
+   * now: it may have become read-only since the turn began.
+   */
+  #granted = (): readonly ToolName[] => permittedTools(this.#session(), intersectGrants(this.#active.grants).tools);
 
   /** The call is on disk before it runs: a crash from here on closes the turn instead of repeating the tool. */
   async #beforeTool(call: { id: string; name: string; args: unknown }): Promise<{ allow: true } | { allow: false; reason: string }> {

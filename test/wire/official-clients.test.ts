@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import {
@@ -198,6 +198,26 @@ test("Tool events go to a client that asked for them, and to no other", async ()
   assert.equal(phases.at(-1), "result");
   assert.deepEqual(tools(asked.events)[0]!["args"], { command: "echo hello" });
   assert.deepEqual(tools(other.events), []);
+});
+
+test("A read-only session runs no command, whatever the model asks for", async () => {
+  const { client, events } = await official();
+  const key = "agent:main:careful";
+  const made = (name: string): string => join(home, name);
+  const run = async (name: string): Promise<void> => {
+    const runId = randomUUID();
+    await call(client, "chat.send", { sessionKey: key, message: `tool:bash:touch ${made(name)}`, idempotencyKey: runId });
+    await until("the end", () => ended(events, runId));
+  };
+  await run("allowed");
+  await call(client, "sessions.patch", { key, permissionMode: "read-only" });
+  await run("denied");
+  await call(client, "sessions.patch", { key, permissionMode: null });
+  await run("allowed-again");
+  assert.deepEqual(
+    ["allowed", "denied", "allowed-again"].map((name) => existsSync(made(name))),
+    [true, false, true],
+  );
 });
 
 test("A stream reaches the clients that watch the session, and no others", async () => {

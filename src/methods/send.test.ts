@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { callerOf, openMethods } from "../../test/fakes/methods.ts";
+import { GatewayError } from "../core/errors.ts";
+import { createFacts } from "../store/facts.ts";
+import { textOf } from "../store/messages.ts";
+import { checkParams } from "../protocol/validate.ts";
+import { sendMethods } from "./send.ts";
+
+function rig() {
+  const chats = openMethods();
+  const { outbox, store } = chats.bench.turns.options;
+  const methods = sendMethods({
+    ...chats.deps,
+    settled: async (intentId) => outbox.byIntent(intentId),
+    onlyChannel: () => "irc",
+    link: () => null,
+    abilities: () => null,
+    facts: createFacts(store),
+    mediaFor: () => {
+      throw new Error("no files here");
+    },
+  });
+  const send = (params: Record<string, unknown>): Promise<unknown> =>
+    Promise.resolve(methods.send.run(checkParams("send", { to: "alice", idempotencyKey: "k1", ...params }) as never)).then(
+      (answer: unknown) => answer,
+    );
+  return { chats, outbox, send };
+}
+
+test("a message that is sent for a session stands in its transcript, once", async () => {
+  const { chats, outbox, send } = rig();
+  await chats.call("sessions.create", { key: "main" }, callerOf());
+  for (let times = 0; times < 2; times++) await send({ message: "hello there", sessionKey: "main" });
+  assert.equal(outbox.byIntent("send:k1").length, 1);
+  const session = chats.deps.sessions.get("agent:main:main")!;
+  assert.deepEqual(
+    chats.deps.messages.tail(session.key, session.session_id, 10).map((message) => textOf(message.body)),
+    ["hello there"],
+  );
+  await assert.rejects(send({ message: "x", sessionKey: "nobody", idempotencyKey: "k2" }), /there is no session/);
+  assert.equal(outbox.byIntent("send:k2").length, 0);
+  chats.close();
+});
+
+test("ways of sending that no channel is asked for are refused by name", () => {
+  const { chats, send } = rig();
+  for (const [param, value] of Object.entries({ asVoice: true, forceDocument: true, gifPlayback: true, silent: true, parseMode: "HTML" }))
+    assert.throws(
+      () => send({ message: "x", [param]: value }),
+      (err: unknown) => err instanceof GatewayError && err.details?.["param"] === param,
+      param,
+    );
+  chats.close();
+});

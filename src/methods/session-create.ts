@@ -1,0 +1,153 @@
+import { createHash } from "node:crypto";
+import { GatewayError } from "../core/errors.ts";
+import type { SessionKey } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Caller, Params } from "../protocol/method.ts";
+import type { SessionRow } from "../store/sessions.ts";
+import { sessionTitle } from "../turns/submission.ts";
+import { takeAttachments } from "./attachments.ts";
+import { operatorSubmission, requireSession, resolveKey, toolsIn, type ChatDeps } from "./context.ts";
+import { checkPermissionMode } from "./session-guards.ts";
+import { checkModel, checkThinking, fullName, entryOf, resolvedModel } from "./session-patch.ts";
+
+type CreateParams = Params<"sessions.create">;
+type Place = ReturnType<typeof resolveKey>;
+
+/** sessions.create: makes a session, or takes up the one that has the key; with a message it runs the first turn. */
+export async function createSession(deps: ChatDeps, params: CreateParams, caller: Caller): Promise<unknown> {
+  const model = fullName(deps, params.model);
+  checkModel(deps, model);
+  checkThinking(params.thinkingLevel);
+  checkPermissionMode("sessions.create", params.permissionMode, caller);
+  const parent = params.parentSessionKey === undefined ? null : requireSession(deps, resolveKey(deps, params.parentSessionKey).key);
+  if (params.fork && !parent) throw new GatewayError("INVALID_REQUEST", "fork needs parentSessionKey");
+  if (params.forkFrom !== undefined && !params.fork) throw new GatewayError("INVALID_REQUEST", "forkFrom needs fork");
+  const place = placeOf(deps, params, parent);
+  // Before anything is stored: files that cannot be used refuse the whole request.
+  const files = await takeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, place.key, place.agentId));
+  const session = await store(deps, params, place, parent, model);
+  deps.hub.watch(caller.conn, `session:${place.key}`);
+  deps.turns.options.bus.emit("session.changed", { sessionKey: place.key, reason: "create", fields: CREATED });
+  if (parent) deps.turns.options.bus.emit("session.changed", { sessionKey: parent.key, reason: "create", fields: [] });
+  const result = {
+    ok: true,
+    key: place.key,
+    sessionId: session.session_id,
+    entry: entryOf(deps, session),
+    resolved: resolvedModel(deps, session),
+  };
+  const message = params.message ?? "";
+  // Some clients send an empty first message when the real one follows by itself.
+  if (message.trim() === "" && files.images.length + files.attached.length === 0) return { ...result, runStarted: false };
+  try {
+    const admitted = await deps.turns.submit(
+      operatorSubmission(deps, {
+        source: "rpc",
+        ...place,
+        text: message,
+        ...files,
+        idempotencyKey: params.idempotencyKey ?? deps.newId(),
+        caller,
+        timeoutMs: params.timeoutMs,
+      }),
+    );
+    return { ...result, runStarted: true, runId: admitted.runId };
+  } catch (err) {
+    if (!(err instanceof GatewayError)) throw err;
+    // The session is there: the client keeps the message and sends it again to this key.
+    return {
+      ...result,
+      runStarted: false,
+      runError: { code: err.code, message: err.message, ...(err.details ? { details: err.details } : {}) },
+    };
+  }
+}
+
+const CREATED: readonly (keyof SessionRow)[] = [
+  "label",
+  "title",
+  "category",
+  "updated_at",
+  "status",
+  "model",
+  "thinking",
+  "permission_mode",
+  "parent_key",
+];
+
+/** A key that the client leaves to us: the same one when the same request comes again. */
+function placeOf(deps: ChatDeps, params: CreateParams, parent: SessionRow | null): Place {
+  const agentId = params.agentId ?? (params.key === undefined ? parent?.agent_id : undefined);
+  if (params.key !== undefined) return resolveKey(deps, params.key, agentId);
+  const { idempotencyKey } = params;
+  const uuid = idempotencyKey === undefined ? deps.newId() : toUuid(`${agentId ?? ""}|${idempotencyKey}`);
+  return resolveKey(deps, `dashboard:${uuid}`, agentId);
+}
+
+/** The title that a first message with this text would give. */
+const titleFrom = (text: string): string | null =>
+  sessionTitle({ text, target: null, chatKind: "direct", provenance: { channel: "webchat", senderIsOwner: true } });
+
+/** A uuid (version 8) that stands for a text. */
+function toUuid(text: string): string {
+  const hex = createHash("sha256").update(text).digest("hex");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+function store(
+  deps: ChatDeps,
+  params: CreateParams,
+  { key, agentId }: Place,
+  parent: SessionRow | null,
+  model: string | null | undefined,
+): Promise<SessionRow> {
+  const { turns, clock } = deps;
+  const now = clock.now();
+  return turns.options.store.write(() => {
+    const known = deps.sessions.get(key);
+    if (params.fork && known) {
+      // The same request again has been done already.
+      if (known.parent_key === parent!.key && known.forked_from !== null && params.idempotencyKey !== undefined) return known;
+      throw new GatewayError("CONFLICT", `there is a session ${key} already`, { fix: "Leave the key out, or choose another one." });
+    }
+    const session =
+      known ?? turns.options.sessions.ensure(key, { sessionId: deps.newId(), agentId, chatKind: "direct", channel: "webchat", now });
+    const title = params.displayName ?? titleFrom(params.titleSource ?? "");
+    deps.sessions.patch(key, {
+      updated_at: now,
+      ...(session.archived === 1 ? { archived: 0, archived_at: null, lifecycle: session.lifecycle + 1 } : {}),
+      ...(params.label === undefined ? {} : { label: params.label }),
+      ...(title && !session.title ? { title } : {}),
+      ...(params.category === undefined ? {} : { category: params.category }),
+      ...(model === undefined ? {} : { model }),
+      ...(params.thinkingLevel === undefined ? {} : { thinking: params.thinkingLevel }),
+      ...(params.permissionMode === undefined ? {} : { permission_mode: params.permissionMode }),
+      ...(parent && parent.key !== key && !known ? { parent_key: parent.key } : {}),
+    });
+    if (params.fork) fork(deps, params, parent!, { key, sessionId: session.session_id });
+    return requireSession(deps, key);
+  });
+}
+
+/** Copies what was said in the parent, as it stands in this transaction, and what the next turn there would run with. */
+function fork(deps: ChatDeps, params: CreateParams, parent: SessionRow, to: { key: SessionKey; sessionId: string }): void {
+  const current = requireSession(deps, parent.key);
+  const { session_id: sessionId } = current;
+  const count = deps.messages.count(parent.key, sessionId);
+  if (count > LIMITS.forkMessages)
+    throw new GatewayError("INVALID_REQUEST", `the conversation has ${count} messages; at most ${LIMITS.forkMessages} can be copied`, {
+      fix: "Begin a new session, and tell it what it has to know.",
+    });
+  const upToSeq = params.forkFrom === undefined ? Number.MAX_SAFE_INTEGER : deps.messages.lastAnswerSeq(parent.key, sessionId);
+  deps.messages.copy({ key: parent.key, sessionId, upToSeq }, to);
+  deps.sessions.patch(to.key, {
+    forked_from: sessionId,
+    preview: current.preview,
+    last_message_at: current.last_message_at,
+    last_read_at: current.last_message_at,
+    ...(requireSession(deps, to.key).title ? {} : { title: current.title }),
+    ...(params.model === undefined ? { model: current.model } : {}),
+    ...(params.thinkingLevel === undefined ? { thinking: current.thinking } : {}),
+    ...(params.permissionMode === undefined ? { permission_mode: current.permission_mode } : {}),
+  });
+}

@@ -1,0 +1,18 @@
+ALTER TABLE sessions ADD COLUMN lifecycle INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN permission_mode TEXT;
+ALTER TABLE sessions ADD COLUMN send_policy TEXT;
+ALTER TABLE sessions ADD COLUMN verbose_level TEXT;
+ALTER TABLE sessions ADD COLUMN parent_key TEXT;
+ALTER TABLE sessions ADD COLUMN forked_from TEXT;
+ALTER TABLE sessions ADD COLUMN marked_unread_at INTEGER;
+ALTER TABLE sessions ADD COLUMN archived_at INTEGER;
+ALTER TABLE sessions ADD COLUMN pinned_at INTEGER;
+ALTER TABLE sessions ADD COLUMN icon TEXT;
+ALTER TABLE sessions ADD COLUMN color TEXT;
+ALTER TABLE sessions ADD COLUMN category TEXT;
+ALTER TABLE sessions ADD COLUMN board_face TEXT;
+ALTER TABLE sessions ADD COLUMN board_presentation TEXT;
+ALTER TABLE sessions ADD COLUMN status_note TEXT;
+ALTER TABLE sessions ADD COLUMN attention TEXT;
+ALTER TABLE sessions ADD COLUMN status_expires_at INTEGER;
+CREATE INDEX sessions_parent ON sessions (parent_key, key) WHERE parent_key IS NOT NULL;
