@@ -150,6 +150,17 @@ export const LIMITS = {
   seriesPerMetric: 256,
   /** Answers of `health` and `status` are reused this long. */
   healthCacheMs: 1_000,
+  /** A store up to this size is checked completely before the start; a larger one in steps after it. */
+  storeFullCheckBytes: 33_554_432,
+  /** Records of one step of that check, and the pause after it. */
+  storeCheckRows: 32,
+  storeCheckPauseMs: 20,
+  /** Pause between tries to write while the store refuses writes. */
+  storeProbeMs: 1_000,
+  /** After a write, the ledger of the store is brought up to date once within this time; damage in between is counted less exactly. */
+  storeLedgerMs: 5_000,
+  /** Unreadable records that are named in the log in one run of the gateway; more are left out without a line. */
+  storeRecordsTold: 1_000,
   /** Lines and bytes that `logs.tail` returns when the client names no limit. */
   logTailLines: 500,
   logTailBytes: 250_000,

@@ -1,4 +1,5 @@
 import type { AgentId, SessionKey } from "../core/ids.ts";
+import { readRow, readRows } from "./guard.ts";
 import type { Store } from "./open.ts";
 
 /** One conversation with one agent. The row is the truth; everything else about a session can be rebuilt from rows. */
@@ -60,7 +61,8 @@ export type Sessions = ReturnType<typeof createSessions>;
 
 /** The sessions table. Functions that change rows run inside a `store.write`. */
 export function createSessions(store: Store) {
-  const get = (key: string): SessionRow | undefined => store.get<SessionRow>("SELECT * FROM sessions WHERE key = ?", key);
+  const one = (row: SessionRow | undefined): SessionRow | undefined => readRow(store, row, nameOf, checkRow);
+  const get = (key: string): SessionRow | undefined => one(store.get<SessionRow>("SELECT * FROM sessions WHERE key = ?", key));
 
   function patch(key: string, changes: SessionPatch): void {
     const names = Object.keys(changes).filter((name) => changes[name as keyof SessionPatch] !== undefined);
@@ -72,7 +74,7 @@ export function createSessions(store: Store) {
   return {
     get,
     patch,
-    bySessionId: (id: string): SessionRow | undefined => store.get<SessionRow>("SELECT * FROM sessions WHERE session_id = ?", id),
+    bySessionId: (id: string): SessionRow | undefined => one(store.get<SessionRow>("SELECT * FROM sessions WHERE session_id = ?", id)),
 
     /** The row for `key`, created when it does not exist. */
     ensure(
@@ -92,29 +94,72 @@ export function createSessions(store: Store) {
       return get(key)!;
     },
 
-    /** Rows by last activity, newest first, with the number of rows that match without the limit. */
+    /** Pinned rows first, then by last activity, newest first, with the number of rows that match without the limit. */
     list(query: SessionQuery): { rows: SessionRow[]; total: number } {
-      const { where, params } = filterOf(query);
-      const rows = store.all<SessionRow>(
-        `SELECT * FROM sessions ${where} ORDER BY pinned DESC, updated_at DESC LIMIT ? OFFSET ?`,
-        ...params,
-        query.limit,
-        query.offset,
-      );
-      const total = store.get<{ n: number }>(`SELECT count(*) AS n FROM sessions ${where}`, ...params)!.n;
-      return { rows, total };
+      const rows = store.all<SessionRow>(...listStatement(query));
+      const total = countOf(store, query);
+      return { rows: readRows(store, rows, nameOf, checkRow), total };
     },
 
-    count: (): number => store.get<{ n: number }>("SELECT count(*) AS n FROM sessions")!.n,
+    count: (): number => sumOf(store, "SELECT sum(rows) AS n FROM session_counts"),
 
-    countByAgent: (agentId: string): number =>
-      store.get<{ n: number }>("SELECT count(*) AS n FROM sessions WHERE agent_id = ?", agentId)!.n,
+    countByAgent: (agentId: string): number => sumOf(store, "SELECT sum(rows) AS n FROM session_counts WHERE agent_id = ?", agentId),
 
     remove(key: string): boolean {
       store.run("DELETE FROM messages WHERE session_key = ?", key);
       return store.run("DELETE FROM sessions WHERE key = ?", key) > 0;
     },
   };
+}
+
+const nameOf = (row: SessionRow): string => `sessions ${row.key}`;
+
+const NUMBERS = [
+  "created_at",
+  "updated_at",
+  "last_read_at",
+  "last_message_at",
+  "archived",
+  "pinned",
+  "context_window",
+  "context_tokens",
+  "input_tokens",
+  "output_tokens",
+  "cost_usd",
+] as const;
+
+/** Throws TypeError for a row whose content is damaged. */
+function checkRow(row: SessionRow): SessionRow {
+  const wrong = NUMBERS.find((name) => typeof row[name] !== "number") ?? TEXTS.find((name) => typeof row[name] !== "string");
+  if (wrong !== undefined) throw new TypeError(`${wrong} has a value of another type`);
+  return row;
+}
+const TEXTS = ["key", "session_id", "agent_id", "chat_kind", "channel", "status"] as const;
+
+const sumOf = (store: Store, sql: string, ...params: (string | number)[]): number => store.get<{ n: number | null }>(sql, ...params)?.n ?? 0;
+
+const ORDER = "ORDER BY pinned DESC, updated_at DESC";
+
+/**
+ * The statement of a page, always along an index. Without a choice about the archive it is two statements in one, each in order, which
+ * SQLite merges.
+ */
+export function listStatement(query: SessionQuery): [sql: string, ...params: (string | number)[]] {
+  const sets = query.archived === "all" ? [false, true] : [query.archived ?? false];
+  const parts = sets.map((archived) => filterOf({ ...query, archived }));
+  const selects = parts.map(({ where }) => `SELECT * FROM sessions ${where}`).join(" UNION ALL ");
+  return [`${selects} ${ORDER} LIMIT ? OFFSET ?`, ...parts.flatMap(({ params }) => params), query.limit, query.offset];
+}
+
+/** From the counts that are kept, unless the query asks for something that is not counted. */
+function countOf(store: Store, query: SessionQuery): number {
+  if (query.label !== undefined || query.updatedAfter !== undefined || query.search) {
+    const { where, params } = filterOf(query);
+    return sumOf(store, `SELECT count(*) AS n FROM sessions ${where}`, ...params);
+  }
+  const { where, params } = filterOf({ ...query, withMessages: false });
+  const spoken = query.withMessages ? `${where ? " AND" : "WHERE"} has_messages = 1` : "";
+  return sumOf(store, `SELECT sum(rows) AS n FROM session_counts ${where}${spoken}`, ...params);
 }
 
 function filterOf(query: SessionQuery): { where: string; params: (string | number)[] } {
