@@ -135,6 +135,8 @@ export const LIMITS = {
   patternChars: 512,
   /** Changes of the configuration file within this time are taken as one. */
   configDebounceMs: 200,
+  /** Where the system does not report changes of the configuration, the file is looked at this often. */
+  configPollMs: 30_000,
   /** Log lines are gathered for this long before they are written; an error is written at once. */
   logFlushMs: 100,
   /** Bytes of log lines that wait for the disk; more are dropped, counted, and the count is logged. */
@@ -150,6 +152,14 @@ export const LIMITS = {
   seriesPerMetric: 256,
   /** Answers of `health` and `status` are reused this long. */
   healthCacheMs: 1_000,
+  /** What a turn needs before its model is asked is tried at most this often, when somebody looks at the health. */
+  preparationCheckMs: 5_000,
+  /** Pause between tries to write owner.json on a full disk. */
+  ownerNoteRetryMs: 5_000,
+  /** Free space of the state directory's disk below which the gateway counts as degraded. */
+  diskLowBytes: 104_857_600,
+  /** Pause between tries to take up what an earlier process left, while the store refuses writes. */
+  recoveryRetryMs: 1_000,
   /** A store up to this size is checked completely before the start; a larger one in steps after it. */
   storeFullCheckBytes: 33_554_432,
   /** Records of one step of that check, and the pause after it. */

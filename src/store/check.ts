@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import type { Clock } from "../core/clock.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -47,8 +48,12 @@ function checkMessage(store: Store, row: { rowid_: number; body?: unknown; crc?:
   if (typeof row.body !== "string" || crc32(row.body) !== row.crc) store.unreadable(`messages ${row.rowid_}`, "its checksum does not fit");
 }
 
-/** Checks the store in the background, with a pause after each step. Returns the function that ends it. */
+/**
+ * Checks a store that was too large to be checked before the start, with a pause after each step. Returns the function that
+ * ends it.
+ */
 export function checkInBackground(store: Store, clock: Clock, log: Log): () => void {
+  if ((statSync(store.path, { throwIfNoEntry: false })?.size ?? 0) <= LIMITS.storeFullCheckBytes) return () => {};
   const steps = checkSteps(store);
   let cancel = (): void => {};
   const step = (): void => {
