@@ -41,7 +41,10 @@ async function launch(options: GatewayOptions, restart: (reason: string) => void
 }
 
 /** Ends what a start has begun. What fails here is logged, and does not hide why the start failed. */
-async function endAfter(first: unknown, { core, gateway, log }: { core?: Core | undefined; gateway?: Gateway | undefined; log: RootLog }): Promise<void> {
+async function endAfter(
+  first: unknown,
+  { core, gateway, log }: { core?: Core | undefined; gateway?: Gateway | undefined; log: RootLog },
+): Promise<void> {
   try {
     if (gateway) await gateway.stop("start failed");
     else core?.store.close();

@@ -12,15 +12,13 @@ const WHY: Readonly<Record<string, string>> = {
 export function checkEnvironmentOf(invocation: Invocation): Finding[] {
   const { env } = invocation.host;
   const referenced = new Set((configOf(invocation).raw ?? "").match(/OPENCLAW_[A-Z0-9_]+/g));
-  const findings = checkEnvironment(env, referenced).map(
-    ({ name, message, fix }): Finding => ({
-      check: name === "TZ" ? "time-zone" : `environment:${name}`,
-      severity: "warning",
-      title: message,
-      why: WHY[name] ?? (name.startsWith("OPENCLAW_") ? "no part of this program reads it." : "requests that should go through it cannot."),
-      fix,
-    }),
-  );
+  const findings = checkEnvironment(env, referenced).map(({ name, message, fix }): Finding => ({
+    check: name === "TZ" ? "time-zone" : `environment:${name}`,
+    severity: "warning",
+    title: message,
+    why: WHY[name] ?? (name.startsWith("OPENCLAW_") ? "no part of this program reads it." : "requests that should go through it cannot."),
+    fix,
+  }));
   return findings.some((finding) => finding.check === "time-zone")
     ? findings
     : [...findings, ok("time-zone", `the time zone is ${systemTimeZone(env).name}`)];

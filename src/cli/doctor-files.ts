@@ -82,7 +82,10 @@ export function checkMachine(invocation: Invocation): Finding[] {
       why: `${state} is on that disk; with none left, no message can be accepted.`,
       fix: "free some space.",
     }),
-    ...[existing, ...["gateway", "gateway/logs", "gateway/pi", "gateway/cache", "gateway/media", "workspace"].map((name) => join(state, name))]
+    ...[
+      existing,
+      ...["gateway", "gateway/logs", "gateway/pi", "gateway/cache", "gateway/media", "workspace"].map((name) => join(state, name)),
+    ]
       .filter((path, index) => index === 0 || existsSync(path))
       .map((path) =>
         unless(isWritable(path), "state-writable", `${path} is writable`, {

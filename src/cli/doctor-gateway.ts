@@ -20,7 +20,15 @@ export async function checkGateway(invocation: Invocation): Promise<Finding[]> {
     if (!(err instanceof CliError)) throw err;
     const check = isAway(err) ? "gateway-running" : "gateway-access";
     const why = err.why ?? "without an answer nothing about its channels, models and messages can be checked.";
-    return [{ check, severity: "problem", title: err.message, why, fix: err.fix ?? "openclaw gateway starts it; openclaw logs says how it ended." }];
+    return [
+      {
+        check,
+        severity: "problem",
+        title: err.message,
+        why,
+        fix: err.fix ?? "openclaw gateway starts it; openclaw logs says how it ended.",
+      },
+    ];
   }
   const { client, target } = link;
   try {

@@ -72,7 +72,11 @@ export function proxyUrl(name: string, value: string): string | null {
 function checkProxy(name: string, value: string | undefined): EnvironmentIssue[] {
   if (!value?.trim() || proxyUrl(name, value) !== null) return [];
   return [
-    { name, message: `${name} is set and is no proxy URL; it is ignored`, fix: `Set ${name} to a URL such as http://proxy.example:3128, or unset it.` },
+    {
+      name,
+      message: `${name} is set and is no proxy URL; it is ignored`,
+      fix: `Set ${name} to a URL such as http://proxy.example:3128, or unset it.`,
+    },
   ];
 }
 

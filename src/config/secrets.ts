@@ -172,7 +172,8 @@ const isTrusted = (uid: number): boolean => uid === 0 || uid === process.getuid?
 function openProblem(path: string, err: unknown): string {
   const code = codeOf(err);
   if (code === "ENOENT") return `${path} does not exist`;
-  if (code === "ELOOP") return `${path} is a symbolic link out of its directory, or to a file that others may write; name the file that it points to`;
+  if (code === "ELOOP")
+    return `${path} is a symbolic link out of its directory, or to a file that others may write; name the file that it points to`;
   return `${path} cannot be read: ${code}`;
 }
 

@@ -29,7 +29,10 @@ test("whatever TZ holds, the name is one that Intl accepts, and a value that can
     if (name !== null) assert.equal(zone.name, name, TZ);
     assert.ok(isTimeZone(zone.name), TZ);
     if (TZ !== undefined) assert.equal(zone.problem === null, sound, TZ);
-    assert.equal(checkEnvironment(TZ === undefined ? {} : { TZ }).some((issue) => issue.name === "TZ"), zone.problem !== null);
+    assert.equal(
+      checkEnvironment(TZ === undefined ? {} : { TZ }).some((issue) => issue.name === "TZ"),
+      zone.problem !== null,
+    );
   }
 });
 
@@ -41,7 +44,14 @@ test("a file of zones is named by where it lies", () => {
 });
 
 test("variables of ours that nobody reads are named with what was meant; the ones that the configuration refers to are not", () => {
-  const env = { OPENCLAW_STATEDIR: "x", OPENCLAW_TOKEN: "y", OPENCLAW_MINE: "z", OPENCLAW_STATE_DIR: "/s", HTTP_PROXY: "proxy:3128", ALL_PROXY: "%" };
+  const env = {
+    OPENCLAW_STATEDIR: "x",
+    OPENCLAW_TOKEN: "y",
+    OPENCLAW_MINE: "z",
+    OPENCLAW_STATE_DIR: "/s",
+    HTTP_PROXY: "proxy:3128",
+    ALL_PROXY: "%",
+  };
   const issues = checkEnvironment(env, new Set(["OPENCLAW_MINE"]));
   assert.deepEqual(
     issues.map(({ name, fix }) => [name, /Use (\S+)\./.exec(fix)?.[1]]),
@@ -54,7 +64,14 @@ test("variables of ours that nobody reads are named with what was meant; the one
 });
 
 test("what would end an agent's process is taken out of the environment, and a proxy without a scheme gets one", () => {
-  const env: Record<string, string | undefined> = { TZ: "UTC+8", http_proxy: "::::", HTTPS_PROXY: "socks5://p:1", HTTP_PROXY: "proxy:3128", ALL_PROXY: "socks5h://p:1", https_proxy: "" };
+  const env: Record<string, string | undefined> = {
+    TZ: "UTC+8",
+    http_proxy: "::::",
+    HTTPS_PROXY: "socks5://p:1",
+    HTTP_PROXY: "proxy:3128",
+    ALL_PROXY: "socks5h://p:1",
+    https_proxy: "",
+  };
   normalizeEnvironment(env);
   assert.deepEqual(env, { TZ: "UTC", HTTP_PROXY: "http://proxy:3128", ALL_PROXY: "socks5h://p:1" });
 });

@@ -165,6 +165,8 @@ export const LIMITS = {
   /** Records of one step of that check, and the pause after it. */
   storeCheckRows: 32,
   storeCheckPauseMs: 20,
+  /** The answer of `config.get` is reused this long while the file does not change. */
+  configAnswerMs: 10_000,
   /** Pause between tries to write while the store refuses writes. */
   storeProbeMs: 1_000,
   /** After a write, the ledger of the store is brought up to date once within this time; damage in between is counted less exactly. */
@@ -312,6 +314,14 @@ export const LIMITS = {
   channelAnswerBytes: 16 * 1024 * 1024,
   /** One received file; larger ones are named to the agent and not fetched. */
   mediaBytes: 20 * 1024 * 1024,
+  /** Kept files that nothing refers to are looked for this long after a start, and then this often. */
+  mediaSweepFirstMs: 600_000,
+  mediaSweepEveryMs: 21_600_000,
+  /** A file that is younger than this may belong to a row that is still being written; it stays. */
+  mediaGraceMs: 3_600_000,
+  /** Rows that one step of that search reads, and the pause after it. */
+  mediaSweepRows: 64,
+  mediaSweepPauseMs: 10,
   /** Files of one answer; further `MEDIA:` lines stay text. */
   answerFiles: 10,
   /** Characters of the name of a sent file; the rest is cut. */

@@ -30,7 +30,7 @@ import { createButtons } from "../store/buttons.ts";
 import { createChannelState } from "../store/channel-state.ts";
 import { createFacts } from "../store/facts.ts";
 import { createInbox } from "../store/inbox.ts";
-import { Media } from "../store/media.ts";
+import { Media, type MediaQuota } from "../store/media.ts";
 import { createMessages } from "../store/messages.ts";
 import { createNotes } from "../store/notes.ts";
 import { openStore, type Store } from "../store/open.ts";
@@ -109,7 +109,7 @@ export class Core {
     this.channelState = createChannelState(this.store);
     this.buttons = createButtons(this.store);
     this.notes = createNotes(this.store);
-    this.media = new Media(join(paths.gateway, "media"));
+    this.media = new Media(join(paths.gateway, "media"), () => this.#mediaQuota(), clock.now);
     this.facts = createFacts(this.store);
     this.pairings = createPairings(this.store, { newCode: createPairingCode, now: clock.now });
     this.instanceId = this.#keptInstanceId();
@@ -122,6 +122,11 @@ export class Core {
   hideSecrets(): void {
     this.log.protectAll(this.loaded.config);
     this.log.setPatterns(this.loaded.config.logging.redactPatterns);
+  }
+
+  #mediaQuota(): MediaQuota {
+    const { maxTotalBytes, maxAccountBytesPerDay } = this.config.gateway.media;
+    return { totalBytes: maxTotalBytes, accountBytesPerDay: maxAccountBytesPerDay };
   }
 
   /** Names this installation, the same over restarts. */

@@ -32,6 +32,7 @@ import { resolveBind } from "../server/listen.ts";
 import type { ServerDeps, Surface } from "../server/ports.ts";
 import { createServer, type Server } from "../server/server.ts";
 import { checkInBackground } from "../store/check.ts";
+import { sweepInBackground } from "../store/media-sweep.ts";
 import { writeFileAtomic } from "../store/open.ts";
 import type { StoreCondition } from "../store/store.ts";
 import type { Readiness } from "../observe/health.ts";
@@ -89,7 +90,8 @@ export class Gateway {
   #tookUp = false;
   #phase: "starting" | "serving" | "stopping" = "starting";
   #stopped: Promise<void> | null = null;
-  #endCheck = (): void => {};
+  /** Each ends one thing that is done in the background. */
+  #background: (() => void)[] = [];
 
   constructor(core: Core, options: GatewayOptions, restart: (reason: string) => void) {
     this.core = core;
@@ -355,7 +357,8 @@ export class Gateway {
         JSON.stringify({ pid: process.pid, port: this.port, url: this.url, startedAt: core.startedAt }),
       );
     } catch (err) {
-      if (!again) core.log.warn("owner.json could not be written; commands look for the gateway at its configured port", { cause: reasonOf(err) });
+      if (!again)
+        core.log.warn("owner.json could not be written; commands look for the gateway at its configured port", { cause: reasonOf(err) });
       clock.after(LIMITS.ownerNoteRetryMs, () => this.#noteOwner(true));
     }
   }
@@ -375,7 +378,10 @@ export class Gateway {
       core.log.error("channels wait until the store accepts writes", { cause: err.message, ...(err.fix ? { fix: err.fix } : {}) });
       clock.after(
         LIMITS.recoveryRetryMs,
-        contain((failure) => core.log.error("what an earlier process left could not be taken up", { error: failure }), () => this.#takeUp()),
+        contain(
+          (failure) => core.log.error("what an earlier process left could not be taken up", { error: failure }),
+          () => this.#takeUp(),
+        ),
       );
       return;
     }
@@ -396,7 +402,11 @@ export class Gateway {
       },
       onPolling: (err) => this.#onPolling(err),
     });
-    this.#endCheck = checkInBackground(core.store, clock, core.log.child({ subsystem: "store" }));
+    const storeLog = core.log.child({ subsystem: "store" });
+    this.#background = [
+      checkInBackground(core.store, clock, storeLog),
+      sweepInBackground({ store: core.store, media: core.media, clock, log: storeLog }),
+    ];
     void this.#preparation.check();
     saveLastGood(core.loaded, core.paths.lastGood).catch(complain("the last good configuration could not be kept"));
     const agent = core.defaultAgent();
@@ -434,7 +444,13 @@ export class Gateway {
       "the place of the store": () => core.store.checkPlace(),
       "the session's row": () =>
         core.store.rehearse(() => {
-          core.sessions.ensure(key, { sessionId: key, agentId: core.defaultAgent(), chatKind: "direct", channel: "probe", now: clock.now() });
+          core.sessions.ensure(key, {
+            sessionId: key,
+            agentId: core.defaultAgent(),
+            chatKind: "direct",
+            channel: "probe",
+            now: clock.now(),
+          });
           core.sessions.patch(key, { status: "running" });
           if (!core.sessions.get(key)) throw new GatewayError("UNAVAILABLE", "a row that was written cannot be read");
         }),
@@ -454,7 +470,9 @@ export class Gateway {
       disk: () => {
         const { bavail, bsize } = statfsSync(core.paths.gateway);
         const free = bavail * bsize;
-        return free >= LIMITS.diskLowBytes ? null : `${Math.floor(free / 1_048_576)} MB of disk are free. Free some space: without any, no message can be stored`;
+        return free >= LIMITS.diskLowBytes
+          ? null
+          : `${Math.floor(free / 1_048_576)} MB of disk are free. Free some space: without any, no message can be stored`;
       },
     };
   }
@@ -510,7 +528,7 @@ export class Gateway {
       step("the server", () => this.server.stop(reason, restartExpectedMs)),
       step("the agents", () => this.chats.runtime.stop()),
     ]);
-    this.#endCheck();
+    for (const end of this.#background) end();
     await step("sign-in", () => this.auth.close());
     await step("the loop probe", () => core.loop.stop());
     await step("owner.json", () => this.#removeNote());

@@ -17,7 +17,10 @@ export function* checkSteps(store: Store): Generator<void> {
   );
   for (const { name, wr } of tables) {
     yield* checkTable(store, { name, rowids: wr === 0 });
-    for (const index of store.all<{ name: string }>("SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL", name)) {
+    for (const index of store.all<{ name: string }>(
+      "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
+      name,
+    )) {
       yield;
       // A partial index can only be named in a query with its condition; its table has been read already.
       if (!isPartial(store, index.name)) store.all(`SELECT count(*) FROM ${name} INDEXED BY ${index.name}`);

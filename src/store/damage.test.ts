@@ -1,6 +1,22 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { chmodSync, closeSync, cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -135,7 +151,10 @@ test("a large store with most of its pages damaged starts with the rest", (t) =>
   const dir = directory(t);
   const path = filled(dir, 6_000);
   const pages = statSync(path).size / PAGE;
-  overwrite(path, Array.from({ length: pages - 60 }, (_, index) => index + 60).filter((page) => page % 8 !== 0));
+  overwrite(
+    path,
+    Array.from({ length: pages - 60 }, (_, index) => index + 60).filter((page) => page % 8 !== 0),
+  );
   const store = open(dir, { repair: true });
   assert.ok(kept(store) > 200);
   assert.ok(store.losses!.tables["messages"]!.lost >= 6_000 - kept(store));
@@ -275,10 +294,16 @@ test("a directory, a dead link and a foreign file in the place of the store are 
   assert.throws(() => open(dir), { code: "UNAVAILABLE", message: /it is a directory/ });
   rmSync(join(dir, "gateway.db"), { recursive: true });
   symlinkSync("/nonexistent/x.db", join(dir, "gateway.db"));
-  assert.throws(() => open(dir), (err: { message: string; fix?: string }) => /link/.test(err.message) && err.fix !== undefined);
+  assert.throws(
+    () => open(dir),
+    (err: { message: string; fix?: string }) => /link/.test(err.message) && err.fix !== undefined,
+  );
   const file = join(dir, "file");
   writeFileSync(file, "");
-  assert.throws(() => open(join(file, "gateway")), (err: { fix?: string }) => /Move that file away/.test(err.fix ?? ""));
+  assert.throws(
+    () => open(join(file, "gateway")),
+    (err: { fix?: string }) => /Move that file away/.test(err.fix ?? ""),
+  );
 });
 
 test("a second process that looks at the store moves nothing and leaves no file", (t) => {
@@ -288,7 +313,10 @@ test("a second process that looks at the store moves nothing and leaves no file"
   const { losses } = store;
   assert.equal(losses, null);
   store.close();
-  assert.deepEqual(readdirSync(dir), before.filter((name) => !/-(wal|shm)$/.test(name)));
+  assert.deepEqual(
+    readdirSync(dir),
+    before.filter((name) => !/-(wal|shm)$/.test(name)),
+  );
 });
 
 test("a state directory that is removed while the store is open is written again, with everything", async (t) => {
@@ -312,7 +340,10 @@ test("a store whose file was replaced refuses writes and says why", async (t) =>
   add(store, 0, 1);
   rmSync(store.path);
   writeFileSync(store.path, "somebody else's");
-  await assert.rejects(store.write(() => undefined), { code: "UNAVAILABLE", message: /was replaced/ });
+  await assert.rejects(
+    store.write(() => undefined),
+    { code: "UNAVAILABLE", message: /was replaced/ },
+  );
   assert.equal(store.condition.state, "failing");
   assert.throws(() => store.checkPlace());
   assert.equal(readFileSync(store.path, "utf8"), "somebody else's");
@@ -332,7 +363,21 @@ test("a refused write makes the store failing until one succeeds, also when nobo
   });
   const { page_count: pages } = store.get<{ page_count: number }>("PRAGMA page_count")!;
   store.all(`PRAGMA max_page_count=${pages}`);
-  await assert.rejects(store.write(() => add.length && createMessages(store).add({ id: "big", sessionKey: KEY, sessionId: "s", runId: null, idempotencyKey: null, at: 1, body: { role: "assistant", content: [{ type: "text", text: "y".repeat(100_000) }] } })));
+  await assert.rejects(
+    store.write(
+      () =>
+        add.length &&
+        createMessages(store).add({
+          id: "big",
+          sessionKey: KEY,
+          sessionId: "s",
+          runId: null,
+          idempotencyKey: null,
+          at: 1,
+          body: { role: "assistant", content: [{ type: "text", text: "y".repeat(100_000) }] },
+        }),
+    ),
+  );
   store.all("PRAGMA max_page_count=1000000");
   await ready;
   assert.deepEqual(seen, ["failing the disk is full", "ready"]);

@@ -78,7 +78,12 @@ export function countDevices(store: Store): number {
 }
 
 export function listGrants(store: Store, deviceId: string): GrantRow[] {
-  return readRows(store, store.all<RawGrant>(`SELECT ${GRANT} FROM device_grants WHERE device_id = ? ORDER BY role`, deviceId), grantName, toGrant);
+  return readRows(
+    store,
+    store.all<RawGrant>(`SELECT ${GRANT} FROM device_grants WHERE device_id = ? ORDER BY role`, deviceId),
+    grantName,
+    toGrant,
+  );
 }
 
 export function findGrant(store: Store, deviceId: string, role: string): GrantRow | undefined {

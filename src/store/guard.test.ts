@@ -25,7 +25,13 @@ function fresh(t: TestContext): { store: Store; errors: string[] } {
   return { store, errors };
 }
 
-const newSession = (n: number) => ({ sessionId: `s${n}`, agentId: asId<never>(`agent${n % 3}`), chatKind: "direct" as const, channel: "x", now: n });
+const newSession = (n: number) => ({
+  sessionId: `s${n}`,
+  agentId: asId<never>(`agent${n % 3}`),
+  chatKind: "direct" as const,
+  channel: "x",
+  now: n,
+});
 
 test("a number beyond 2^53 costs no list: it is cut, and its row is named once", (t) => {
   const { store, errors } = fresh(t);
@@ -56,10 +62,19 @@ test("a row whose JSON is none costs that row: lists, the queue of replies and t
     store.run("UPDATE service_tokens SET scopes = 'null' WHERE id = 'a'");
   });
   assert.equal(outbox.next("c")?.partKey, "b");
-  assert.deepEqual(outbox.byState("queued", 10).map((part) => part.partKey), ["b"]);
-  assert.deepEqual(listTokens(store).map((token) => token.id), ["b"]);
+  assert.deepEqual(
+    outbox.byState("queued", 10).map((part) => part.partKey),
+    ["b"],
+  );
+  assert.deepEqual(
+    listTokens(store).map((token) => token.id),
+    ["b"],
+  );
   assert.equal(accountLoads(store)[0]?.outboxWaiting, 1);
-  assert.deepEqual(errors.map((line) => /"record":"([^"]+)"/.exec(line)?.[1]), ["outbox a", "service_tokens a"]);
+  assert.deepEqual(
+    errors.map((line) => /"record":"([^"]+)"/.exec(line)?.[1]),
+    ["outbox a", "service_tokens a"],
+  );
 });
 
 test("a message and an outcome that were changed on disk cost themselves only", (t) => {
@@ -88,14 +103,26 @@ test("a message and an outcome that were changed on disk cost themselves only", 
     store.run("UPDATE messages SET body = 'x' WHERE id = 'm2'");
     store.run("UPDATE inbox SET outcome = '{' WHERE run_id = 'm2'");
   });
-  assert.deepEqual(messages.tail("k", "s", 10).map((each) => each.id), ["m1", "m3"]);
+  assert.deepEqual(
+    messages.tail("k", "s", 10).map((each) => each.id),
+    ["m1", "m3"],
+  );
   assert.equal(messages.byId("m2"), undefined);
-  assert.deepEqual(inbox.open().map((each) => each.runId), ["m1", "m2", "m3"]);
+  assert.deepEqual(
+    inbox.open().map((each) => each.runId),
+    ["m1", "m2", "m3"],
+  );
 });
 
 test("pages of the session list go along an index, without a scan and without a sort", (t) => {
   const { store } = fresh(t);
-  for (const query of [{}, { agentId: "a" }, { archived: "all" as const }, { archived: "all" as const, agentId: "a" }, { withMessages: true }]) {
+  for (const query of [
+    {},
+    { agentId: "a" },
+    { archived: "all" as const },
+    { archived: "all" as const, agentId: "a" },
+    { withMessages: true },
+  ]) {
     const [sql, ...params] = listStatement({ limit: 100, offset: 0, ...query });
     const plan = store.all<{ detail: string }>(`EXPLAIN QUERY PLAN ${sql}`, ...params).map((step) => step.detail);
     assert.ok(!plan.some((step) => /SCAN|TEMP B-TREE/.test(step)), `${JSON.stringify(query)}: ${plan.join("; ")}`);
@@ -118,7 +145,14 @@ test("counts of sessions follow every change, also one that is undone", async (t
       throw new Error("undone");
     }),
   );
-  for (const query of [{}, { archived: "all" as const }, { archived: true }, { agentId: "agent1" }, { withMessages: true }, { agents: ["agent1", "agent2"] }]) {
+  for (const query of [
+    {},
+    { archived: "all" as const },
+    { archived: true },
+    { agentId: "agent1" },
+    { withMessages: true },
+    { agents: ["agent1", "agent2"] },
+  ]) {
     const { rows, total } = sessions.list({ limit: 100, offset: 0, ...query });
     assert.equal(total, rows.length, JSON.stringify(query));
   }

@@ -41,7 +41,12 @@ export function readRows<Raw, Out>(source: Source, rows: readonly Raw[], keyOf: 
 }
 
 /** `readRows` for at most one row. */
-export function readRow<Raw, Out>(source: Source, raw: Raw | undefined, keyOf: (raw: Raw) => unknown, read: (raw: Raw) => Out): Out | undefined {
+export function readRow<Raw, Out>(
+  source: Source,
+  raw: Raw | undefined,
+  keyOf: (raw: Raw) => unknown,
+  read: (raw: Raw) => Out,
+): Out | undefined {
   return raw === undefined ? undefined : readRows(source, [raw], keyOf, read)[0];
 }
 

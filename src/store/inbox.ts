@@ -124,8 +124,7 @@ export function createInbox(store: Store) {
     byRun: <P>(runId: string): InboxRow<P> | undefined => one(store.get<Raw>("SELECT * FROM inbox WHERE run_id = ?", runId)),
 
     /** Everything that still has to happen, in order of admission. */
-    open: <P>(): InboxRow<P>[] =>
-      many(store.all<Raw>("SELECT * FROM inbox WHERE state IN ('queued', 'running') ORDER BY seq")),
+    open: <P>(): InboxRow<P>[] => many(store.all<Raw>("SELECT * FROM inbox WHERE state IN ('queued', 'running') ORDER BY seq")),
 
     parked: <P>(limit: number): InboxRow<P>[] =>
       many(store.all<Raw>("SELECT * FROM inbox WHERE state = 'parked' ORDER BY seq LIMIT ?", limit)),
@@ -162,8 +161,7 @@ export function createInbox(store: Store) {
     merge: (runId: RunId, into: RunId): number =>
       store.run("UPDATE inbox SET state = 'running', merged_into = ? WHERE run_id = ?", into, runId),
 
-    mergedOf: <P>(into: RunId): InboxRow<P>[] =>
-      many(store.all<Raw>("SELECT * FROM inbox WHERE merged_into = ? ORDER BY seq", into)),
+    mergedOf: <P>(into: RunId): InboxRow<P>[] => many(store.all<Raw>("SELECT * FROM inbox WHERE merged_into = ? ORDER BY seq", into)),
 
     toolsStarted: (runId: RunId): number => store.run("UPDATE inbox SET tools_started = 1 WHERE run_id = ?", runId),
 

@@ -1,4 +1,16 @@
-import { chmodSync, closeSync, existsSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { GatewayError, reasonOf } from "../core/errors.ts";
@@ -110,7 +122,8 @@ function lossesByLedger(db: DatabaseSync, ledger: Ledger | null): Losses | null 
   }
   raiseNumbers(db, ledger!.tables);
   const kept = Object.values(now).reduce((sum, { rows }) => sum + (rows ?? 0), 0);
-  const cause = kept === 0 ? "the store is empty although it had records" : "the store lacks its last changes: its write-ahead log is missing";
+  const cause =
+    kept === 0 ? "the store is empty although it had records" : "the store lacks its last changes: its write-ahead log is missing";
   // Changes after the last count are not in the ledger.
   return { damagedFile: null, cause, kept, lost, exact: false, damagedPages: 0, tables };
 }
@@ -120,10 +133,9 @@ function raiseNumbers(db: DatabaseSync, known: KnownTables): void {
   for (const [name, { last }] of Object.entries(known)) {
     if (last === null) continue;
     db.prepare("DELETE FROM sqlite_sequence WHERE name = ? AND seq < ?").run(name, last);
-    db.prepare("INSERT INTO sqlite_sequence (name, seq) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)").run(
-      name,
-      last,
-    );
+    db.prepare(
+      "INSERT INTO sqlite_sequence (name, seq) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)",
+    ).run(name, last);
   }
 }
 

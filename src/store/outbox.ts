@@ -88,7 +88,10 @@ export function createOutbox(store: Store) {
     next(conversation: string): OutboxPart | undefined {
       const first = store.get<Raw>("SELECT * FROM outbox WHERE conversation = ? AND state = 'queued' ORDER BY rowid LIMIT 1", conversation);
       if (first === undefined) return undefined;
-      return one(first) ?? many(store.all<Raw>("SELECT * FROM outbox WHERE conversation = ? AND state = 'queued' ORDER BY rowid", conversation))[0];
+      return (
+        one(first) ??
+        many(store.all<Raw>("SELECT * FROM outbox WHERE conversation = ? AND state = 'queued' ORDER BY rowid", conversation))[0]
+      );
     },
 
     get: (partKey: string): OutboxPart | undefined => one(store.get<Raw>("SELECT * FROM outbox WHERE part_key = ?", partKey)),

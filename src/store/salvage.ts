@@ -28,7 +28,15 @@ type Table = {
 };
 
 /** Credentials and admissions: a stale page must not bring back what was revoked. */
-const REACHABLE_ONLY = new Set(["devices", "device_grants", "device_requests", "service_tokens", "sign_in_links", "paired_senders", "vault"]);
+const REACHABLE_ONLY = new Set([
+  "devices",
+  "device_grants",
+  "device_requests",
+  "service_tokens",
+  "sign_in_links",
+  "paired_senders",
+  "vault",
+]);
 
 /**
  * Copies every readable record of a damaged database into `target`, which has the current schema and is empty. The pages are
@@ -54,7 +62,8 @@ export function salvage(damagedFile: string, target: DatabaseSync, known: KnownT
     const damaged = [...walks.values()].some((each) => each.damagedPages > 0);
     if (damaged) adoptStrays(image, walk.visited, writers);
     target.exec("DELETE FROM sqlite_sequence");
-    for (const table of tables) settleTable(table, target, { writer: writers.get(table.name)!, walk: walks.get(table.name)!, known, losses });
+    for (const table of tables)
+      settleTable(table, target, { writer: writers.get(table.name)!, walk: walks.get(table.name)!, known, losses });
     losses.damagedPages += walk.damagedPages + image.wal.damagedFrames;
     target.exec("COMMIT");
   } finally {
@@ -113,7 +122,9 @@ function tablesOf(db: DatabaseSync): Table[] {
 const DERIVED = new Set(["row_counts", "session_counts"]);
 
 function toTable(db: DatabaseSync, name: string, rowids: boolean): Table {
-  const info = db.prepare(`SELECT name, type, "notnull" AS required, dflt_value IS NULL AS bare, pk AS key FROM pragma_table_info('${name}')`);
+  const info = db.prepare(
+    `SELECT name, type, "notnull" AS required, dflt_value IS NULL AS bare, pk AS key FROM pragma_table_info('${name}')`,
+  );
   const columns = (info.all() as { name: string; type: string; required: number; bare: number; key: number }[]).map((column) => ({
     ...column,
     required: column.required === 1 && column.bare === 1,

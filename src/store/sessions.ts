@@ -101,6 +101,12 @@ export function createSessions(store: Store) {
       return { rows: readRows(store, rows, nameOf, checkRow), total };
     },
 
+    /** What was used last, pinned first, of one agent or of all, the archive included: along an index, and only two columns. */
+    recent(agentId: string | undefined, limit: number): Pick<SessionRow, "key" | "updated_at">[] {
+      const [sql, ...params] = listStatement({ ...(agentId === undefined ? {} : { agentId }), archived: "all", limit, offset: 0 }, RECENT);
+      return store.all(sql, ...params);
+    },
+
     count: (): number => sumOf(store, "SELECT sum(rows) AS n FROM session_counts"),
 
     countByAgent: (agentId: string): number => sumOf(store, "SELECT sum(rows) AS n FROM session_counts WHERE agent_id = ?", agentId),
@@ -136,18 +142,20 @@ function checkRow(row: SessionRow): SessionRow {
 }
 const TEXTS = ["key", "session_id", "agent_id", "chat_kind", "channel", "status"] as const;
 
-const sumOf = (store: Store, sql: string, ...params: (string | number)[]): number => store.get<{ n: number | null }>(sql, ...params)?.n ?? 0;
+const sumOf = (store: Store, sql: string, ...params: (string | number)[]): number =>
+  store.get<{ n: number | null }>(sql, ...params)?.n ?? 0;
 
+const RECENT = "key, updated_at, pinned";
 const ORDER = "ORDER BY pinned DESC, updated_at DESC";
 
 /**
  * The statement of a page, always along an index. Without a choice about the archive it is two statements in one, each in order, which
  * SQLite merges.
  */
-export function listStatement(query: SessionQuery): [sql: string, ...params: (string | number)[]] {
+export function listStatement(query: SessionQuery, columns = "*"): [sql: string, ...params: (string | number)[]] {
   const sets = query.archived === "all" ? [false, true] : [query.archived ?? false];
   const parts = sets.map((archived) => filterOf({ ...query, archived }));
-  const selects = parts.map(({ where }) => `SELECT * FROM sessions ${where}`).join(" UNION ALL ");
+  const selects = parts.map(({ where }) => `SELECT ${columns} FROM sessions ${where}`).join(" UNION ALL ");
   return [`${selects} ${ORDER} LIMIT ? OFFSET ?`, ...parts.flatMap(({ params }) => params), query.limit, query.offset];
 }
 

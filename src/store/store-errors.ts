@@ -17,7 +17,8 @@ const CANNOT_OPEN = 14;
 const NOT_A_DATABASE = 26;
 
 /** The disk failed the whole transaction, not one change of it. */
-export const isDiskFailure = (err: unknown): boolean => [FULL, IO, CORRUPT, NOT_A_DATABASE, READ_ONLY, CANNOT_OPEN].includes(sqliteCode(err));
+export const isDiskFailure = (err: unknown): boolean =>
+  [FULL, IO, CORRUPT, NOT_A_DATABASE, READ_ONLY, CANNOT_OPEN].includes(sqliteCode(err));
 export const isDamage = (err: unknown): boolean => sqliteCode(err) === CORRUPT || sqliteCode(err) === NOT_A_DATABASE;
 export const isBusy = (err: unknown): boolean => sqliteCode(err) === BUSY;
 /** "no such table" and the like: only for a file that was just opened, where it means that the schema is not ours. */

@@ -312,7 +312,7 @@ export class Store {
     if (!seen) return this.#putBack(this.#owned);
     throw new GatewayError("UNAVAILABLE", `the file ${this.path} was replaced while the gateway runs; nothing is stored any more`, {
       retryAfterMs: LIMITS.storeProbeMs,
-      details: { code: "STATE_DIR_REPLACED" },
+      details: { code: "STORAGE_REPLACED" },
       fix: "openclaw gateway restart, which uses the file that is there now.",
     });
   }
@@ -382,4 +382,3 @@ export function tableFacts(db: DatabaseSync): KnownTables {
     tables.map(({ name, rootpage }) => [name, { rows: rows.get(name) ?? null, last: last.get(name) ?? null, root: rootpage }]),
   );
 }
-

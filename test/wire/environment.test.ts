@@ -16,7 +16,8 @@ const isRoot = process.getuid?.() === 0;
 /** A user id that no list of users has. */
 const NOBODY_LISTED = 54_321;
 /** Whether another user may run this program at all: a clone in a private directory cannot. */
-const hasOtherUser = isRoot && spawnSync(process.execPath, [MAIN, "--version"], { uid: NOBODY_LISTED, gid: NOBODY_LISTED, cwd: "/" }).status === 0;
+const hasOtherUser =
+  isRoot && spawnSync(process.execPath, [MAIN, "--version"], { uid: NOBODY_LISTED, gid: NOBODY_LISTED, cwd: "/" }).status === 0;
 
 function home(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), "environment-"));
@@ -28,11 +29,19 @@ function home(t: TestContext): string {
 }
 
 /** Starts the real command with exactly this environment; `via` names the programs before it. */
-async function start(t: TestContext, dir: string, env: Env, options: { uid?: number; via?: string[]; args?: string[] } = {}): Promise<Started> {
+async function start(
+  t: TestContext,
+  dir: string,
+  env: Env,
+  options: { uid?: number; via?: string[]; args?: string[] } = {},
+): Promise<Started> {
   const port = await freePort();
   const command = [...(options.via ?? []), process.execPath, MAIN, "gateway", "--port", String(port), "--json", ...(options.args ?? [])];
   const base: Env = { PATH: process.env["PATH"], HOME: dir, OPENCLAW_DISCOVER_LOCAL_MODELS: "0" };
-  const whole = Object.fromEntries(Object.entries({ ...base, ...env }).filter(([, value]) => value !== undefined)) as Record<string, string>;
+  const whole = Object.fromEntries(Object.entries({ ...base, ...env }).filter(([, value]) => value !== undefined)) as Record<
+    string,
+    string
+  >;
   const child = spawn(command[0]!, command.slice(1), {
     env: whole,
     stdio: ["ignore", "pipe", "pipe"],
@@ -53,10 +62,14 @@ async function start(t: TestContext, dir: string, env: Env, options: { uid?: num
 const listens = (started: Started): Promise<unknown> => {
   let ended: number | null | undefined;
   void started.code.then((code) => (ended = code));
-  return until("the gateway listens", () => {
-    if (ended !== undefined) throw new Error(`it ended with ${ended}:\n${started.output()}`);
-    return /"ok":true/.test(started.output().replaceAll(" ", ""));
-  }, 60_000);
+  return until(
+    "the gateway listens",
+    () => {
+      if (ended !== undefined) throw new Error(`it ended with ${ended}:\n${started.output()}`);
+      return /"ok":true/.test(started.output().replaceAll(" ", ""));
+    },
+    60_000,
+  );
 };
 
 type Ready = { ready: boolean; failing: string[]; degraded: string[]; parts: { name: string; state: string; cause: string | null }[] };
@@ -107,17 +120,21 @@ test("with odd values in the whole environment it answers, and says what is set 
   assert.doesNotMatch(started.output(), /secret-value-1/);
 });
 
-test("without HOME and without an entry in the list of users it says what to set, or uses the state directory", { skip: !hasOtherUser }, async (t) => {
-  const dir = home(t);
-  chownSync(dir, NOBODY_LISTED, NOBODY_LISTED);
-  const lost = await start(t, dir, { HOME: undefined }, { uid: NOBODY_LISTED });
-  assert.equal(await lost.code, 78);
-  assert.match(lost.output(), /there is no home directory/);
-  assert.match(lost.output(), /OPENCLAW_STATE_DIR/);
-  const found = await start(t, dir, { HOME: undefined, OPENCLAW_STATE_DIR: join(dir, "state") }, { uid: NOBODY_LISTED });
-  await listens(found);
-  assert.equal((await readyz(found)).ready, true);
-});
+test(
+  "without HOME and without an entry in the list of users it says what to set, or uses the state directory",
+  { skip: !hasOtherUser },
+  async (t) => {
+    const dir = home(t);
+    chownSync(dir, NOBODY_LISTED, NOBODY_LISTED);
+    const lost = await start(t, dir, { HOME: undefined }, { uid: NOBODY_LISTED });
+    assert.equal(await lost.code, 78);
+    assert.match(lost.output(), /there is no home directory/);
+    assert.match(lost.output(), /OPENCLAW_STATE_DIR/);
+    const found = await start(t, dir, { HOME: undefined, OPENCLAW_STATE_DIR: join(dir, "state") }, { uid: NOBODY_LISTED });
+    await listens(found);
+    assert.equal((await readyz(found)).ready, true);
+  },
+);
 
 for (const [what, where] of [
   ["a file", (dir: string) => (writeFileSync(join(dir, "file"), ""), join(dir, "file"))],
@@ -163,8 +180,7 @@ const mounted = (dir: string, options: string): boolean => {
   mkdirSync(join(dir, "disk"), { recursive: true });
   return spawnSync("mount", ["-t", "tmpfs", "-o", options, "none", join(dir, "disk")]).status === 0;
 };
-const remount = (dir: string, how: string): void =>
-  assert.equal(spawnSync("mount", ["-o", `remount,${how}`, join(dir, "disk")]).status, 0);
+const remount = (dir: string, how: string): void => assert.equal(spawnSync("mount", ["-o", `remount,${how}`, join(dir, "disk")]).status, 0);
 
 test("on a full disk it starts, says so, leaves nothing half written, and goes on when there is space", { skip: !isRoot }, async (t) => {
   const dir = home(t);
@@ -181,10 +197,14 @@ test("on a full disk it starts, says so, leaves nothing half written, and goes o
   const full = await readyz(second);
   assert.deepEqual(full.failing, ["store"]);
   assert.match(full.parts.find((part) => part.name === "store")!.cause!, /disk is full.*Free some space/);
-  const doctor = spawnSync(process.execPath, [MAIN, "doctor", "--json", "--url", `ws://127.0.0.1:${second.port}`, "--token-file", join(state, "gateway", "token")], {
-    env: { PATH: process.env["PATH"]!, HOME: dir, OPENCLAW_STATE_DIR: state },
-    encoding: "utf8",
-  });
+  const doctor = spawnSync(
+    process.execPath,
+    [MAIN, "doctor", "--json", "--url", `ws://127.0.0.1:${second.port}`, "--token-file", join(state, "gateway", "token")],
+    {
+      env: { PATH: process.env["PATH"]!, HOME: dir, OPENCLAW_STATE_DIR: state },
+      encoding: "utf8",
+    },
+  );
   assert.match(doctor.stdout, /"part:store"/);
   rmSync(join(dir, "disk", "fill"));
   await until("the store accepts writes again", async () => (await readyz(second)).ready);
@@ -216,7 +236,9 @@ test("with few file descriptors it starts, and turns say so instead of ending th
   const dir = home(t);
   const started = await start(t, dir, {}, { via: ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh"] });
   await listens(started);
-  const sockets = await Promise.allSettled(Array.from({ length: 60 }, () => fetch(`http://127.0.0.1:${started.port}/healthz`, { signal: AbortSignal.timeout(2_000) })));
+  const sockets = await Promise.allSettled(
+    Array.from({ length: 60 }, () => fetch(`http://127.0.0.1:${started.port}/healthz`, { signal: AbortSignal.timeout(2_000) })),
+  );
   assert.ok(sockets.some((each) => each.status === "fulfilled"));
   await until("it is ready after the flood", async () => (await readyz(started).catch(() => null))?.ready);
   assert.equal(started.child.exitCode, null);
@@ -239,7 +261,10 @@ test("--force does not touch a process that has the noted id by chance, and take
   mkdirSync(gateway, { recursive: true, mode: 0o700 });
   const bystander = spawn("sleep", ["60"], { stdio: "ignore" });
   t.after(() => bystander.kill("SIGKILL"));
-  writeFileSync(join(gateway, "owner.json"), JSON.stringify({ pid: bystander.pid, port: 1, url: "ws://127.0.0.1:1", startedAt: Date.now() }));
+  writeFileSync(
+    join(gateway, "owner.json"),
+    JSON.stringify({ pid: bystander.pid, port: 1, url: "ws://127.0.0.1:1", startedAt: Date.now() }),
+  );
   const first = await start(t, dir, {}, { args: ["--force"] });
   await listens(first);
   assert.equal(bystander.exitCode ?? bystander.signalCode, null);
