@@ -14,8 +14,7 @@ export const TIME_ZONE_FIX = "Set TZ to a name such as Europe/Berlin or UTC, or 
 
 export function isTimeZone(name: string): boolean {
   try {
-    new Intl.DateTimeFormat("en", { timeZone: name });
-    return name !== "Etc/Unknown";
+    return Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "Etc/Unknown";
   } catch (err) {
     if (err instanceof RangeError) return false;
     throw err;

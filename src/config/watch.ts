@@ -22,7 +22,8 @@ export type WatchOptions = {
 export function watchConfig(path: string, options: WatchOptions): void {
   const { signal, clock = systemClock } = options;
   if (signal.aborted) return;
-  let cancel = (): void => {};
+  let cancel = nothing;
+  let cancelDebounce = nothing;
   let watchers: FSWatcher[] = [];
   const close = (): void => {
     for (const watcher of watchers) watcher.close();
@@ -36,7 +37,6 @@ export function watchConfig(path: string, options: WatchOptions): void {
       options.onChange();
     });
   };
-  let cancelDebounce = (): void => {};
   let told = false;
   const poll = (err: Error): void => {
     close();
@@ -69,6 +69,8 @@ export function watchConfig(path: string, options: WatchOptions): void {
   };
   signal.addEventListener("abort", stop, { once: true });
 }
+
+const nothing = (): void => {};
 
 function watchOne(file: string, changed: () => void, failed: (err: Error) => void, begin: typeof watch): FSWatcher {
   const name = basename(file);

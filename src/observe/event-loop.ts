@@ -31,6 +31,7 @@ function anchor(): Anchor {
   return { at: performance.now(), loop: performance.eventLoopUtilization(), cpu: process.cpuUsage() };
 }
 
+const nothing = (): void => {};
 type IntervalHistogram = ReturnType<typeof monitorEventLoopDelay>;
 
 /** Delays of one window, in the runtime's own histogram: no stall falls between two samples of it. */
@@ -50,7 +51,7 @@ export function createLoopProbe(clock: Clock = systemClock): LoopProbe {
   let newer = older;
   /** Of the window since `older`, and of the one since `newer`. */
   let [earlier, current]: [IntervalHistogram | null, IntervalHistogram | null] = [null, null];
-  let cancel = (): void => {};
+  let cancel = nothing;
 
   const stop = (): void => {
     cancel();
@@ -81,9 +82,10 @@ export function createLoopProbe(clock: Clock = systemClock): LoopProbe {
 
 type Delays = { p99Ms: number; maxMs: number };
 
+const delay = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
+
 /** The histograms hold intervals between two looks: what exceeds the wanted one is the delay. Of two windows the worse one counts. */
 function delaysOf(windows: readonly (IntervalHistogram | null)[]): Delays {
-  const delay = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
   const known = windows.filter((window) => window !== null && window.count > 0);
   return {
     p99Ms: Math.max(0, ...known.map((window) => delay(window!.percentile(99)))),

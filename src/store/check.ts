@@ -51,6 +51,8 @@ function checkMessage(store: Store, row: { rowid_: number; body?: unknown; crc?:
   if (typeof row.body !== "string" || crc32(row.body) !== row.crc) store.unreadable(`messages ${row.rowid_}`, "its checksum does not fit");
 }
 
+const nothing = (): void => {};
+
 /**
  * Checks a store that was too large to be checked before the start, with a pause after each step. Returns the function that
  * ends it.
@@ -58,7 +60,7 @@ function checkMessage(store: Store, row: { rowid_: number; body?: unknown; crc?:
 export function checkInBackground(store: Store, clock: Clock, log: Log): () => void {
   if ((statSync(store.path, { throwIfNoEntry: false })?.size ?? 0) <= LIMITS.storeFullCheckBytes) return () => {};
   const steps = checkSteps(store);
-  let cancel = (): void => {};
+  let cancel = nothing;
   const step = (): void => {
     try {
       if (steps.next().done || store.damage !== null) return log.info("the store was checked", { damage: store.damage });

@@ -68,11 +68,13 @@ export async function sweepMedia(
   return removed;
 }
 
+const nothing = (): void => {};
+
 /** Sweeps some time after the start and then now and then. Returns the function that ends it. */
 export function sweepInBackground(deps: { store: Store; media: Media; clock: Clock; log: Log }): () => void {
   const { clock, log } = deps;
   const stop = new AbortController();
-  let cancel = (): void => {};
+  let cancel = nothing;
   const pause = (): Promise<void> => new Promise((resolve) => void clock.after(LIMITS.mediaSweepPauseMs, resolve));
   const run = async (): Promise<void> => {
     try {

@@ -22,6 +22,7 @@ export type KeptFile = {
 /** How much is kept. A file that would exceed it is refused. */
 export type MediaQuota = { totalBytes: number; /** Received from one account within a day (UTC). */ accountBytesPerDay: number };
 
+const nothing = (): void => {};
 const DAY_MS = 86_400_000;
 
 /**
@@ -92,7 +93,7 @@ export class Media {
   async #keepBytes(what: string, bytes: Uint8Array, account: string | undefined): Promise<string> {
     const file = Buffer.from(await crypto.subtle.digest("SHA-256", new Uint8Array(bytes))).toString("hex");
     if (await this.#isKept(file, bytes.length)) return file;
-    let giveBack = (): void => {};
+    let giveBack = nothing;
     try {
       giveBack = await this.#reserve(what, bytes.length, account);
       await this.#write(file, bytes);
