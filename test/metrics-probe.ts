@@ -25,6 +25,8 @@ export class MetricsProbe implements Metrics {
   sampled(name: string, label?: string): number {
     const value = this.#samples.get(name)?.() ?? 0;
     if (typeof value === "number") return value;
-    return value.filter(({ labels }) => label === undefined || Object.values(labels).includes(label)).reduce((sum, each) => sum + each.value, 0);
+    return value
+      .filter(({ labels }) => label === undefined || Object.values(labels).includes(label))
+      .reduce((sum, each) => sum + each.value, 0);
   }
 }

@@ -20,7 +20,15 @@ let auth: Auth;
 before(() => {
   dir = mkdtempSync(join(tmpdir(), "admission-"));
   store = openStore({ dir, log: silentLog });
-  auth = openAuth({ store, clock: systemClock, log: silentLog, settings: SETTINGS, requested: () => {}, resolved: () => {}, disconnect: () => {} });
+  auth = openAuth({
+    store,
+    clock: systemClock,
+    log: silentLog,
+    settings: SETTINGS,
+    requested: () => {},
+    resolved: () => {},
+    disconnect: () => {},
+  });
 });
 after(() => {
   auth.close();

@@ -124,7 +124,10 @@ test("an approval grants exactly what was shown: asking for anything else makes 
   }
   assert.equal(devices.grant(device.id, "operator"), null, "nothing was granted by the retired ids");
   const open = devices.list().pending.filter((each) => each.deviceId === device.id);
-  assert.deepEqual(open.map((each) => each.scopes), [["operator.admin"]]);
+  assert.deepEqual(
+    open.map((each) => each.scopes),
+    [["operator.admin"]],
+  );
 });
 
 test("a request that changes while it is being approved is not approved", async () => {

@@ -16,7 +16,7 @@ export function checkEnvironmentOf(invocation: Invocation): Finding[] {
     check: name === "TZ" ? "time-zone" : `environment:${name}`,
     severity: "warning",
     title: message,
-    why: WHY[name] ?? (name.startsWith("OPENCLAW_") ? "no part of this program reads it." : "requests that should go through it cannot."),
+    why: WHY[name] ?? "no part of this program reads it.",
     fix,
   }));
   return findings.some((finding) => finding.check === "time-zone")

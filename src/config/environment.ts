@@ -20,7 +20,6 @@ const KNOWN = [
   "OPENCLAW_RUNNER",
   "OPENCLAW_GATEWAY_CRASH_AT",
 ] as const;
-const PROXIES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] as const;
 
 /** What people write for which of ours. */
 const MEANT: Readonly<Record<string, string>> = {
@@ -52,49 +51,17 @@ export function checkEnvironment(env: Env, referenced: ReadonlySet<string> = new
       fix: meantBy(name) ?? "Unset it; the documentation of the configuration names the variables that are read.",
     }));
   const zone = systemTimeZone(env);
-  return [
-    ...unknown,
-    ...PROXY_NAMES.flatMap((name) => checkProxy(name, env[name])),
-    ...(zone.problem === null ? [] : [{ name: "TZ", message: `${zone.problem}; UTC is used`, fix: TIME_ZONE_FIX }]),
-  ];
+  return [...unknown, ...(zone.problem === null ? [] : [{ name: "TZ", message: `${zone.problem}; UTC is used`, fix: TIME_ZONE_FIX }])];
 }
 
 const isKnown = (name: string): boolean => (KNOWN as readonly string[]).includes(name) || /^OPENCLAW_(KEY|HEADER|REDACTED)_/.test(name);
 
-/** A proxy as the HTTP clients here understand it; null for what is no proxy. A host without a scheme gets `http://`, as in curl. */
-export function proxyUrl(name: string, value: string): string | null {
-  const text = value.includes("://") ? value : `http://${value}`;
-  const url = URL.parse(text);
-  const schemes = /^all_proxy$/i.test(name) ? /^(https?|socks[45]?[ah]?):$/ : /^https?:$/;
-  return url && schemes.test(url.protocol) && url.hostname !== "" ? text : null;
-}
-
-function checkProxy(name: string, value: string | undefined): EnvironmentIssue[] {
-  if (!value?.trim() || proxyUrl(name, value) !== null) return [];
-  return [
-    {
-      name,
-      message: `${name} is set and is no proxy URL; it is ignored`,
-      fix: `Set ${name} to a URL such as http://proxy.example:3128, or unset it.`,
-    },
-  ];
-}
-
-const PROXY_NAMES = PROXIES.flatMap((name) => [name, name.toLowerCase()]);
-
 /**
- * Replaces what would end or confuse the programs that inherit `env` (agents among them): a time zone that Intl does not know, and
- * proxies that are none.
+ * Replaces a time zone that Intl does not know, so that the programs that inherit `env` (agents among them) have the same one as this
+ * process.
  */
 export function normalizeEnvironment(env: Record<string, string | undefined>): void {
   if (env["TZ"] !== undefined) env["TZ"] = systemTimeZone(env).name;
-  for (const name of PROXY_NAMES) {
-    const value = env[name];
-    if (value === undefined) continue;
-    const url = value.trim() === "" ? null : proxyUrl(name, value.trim());
-    if (url === null) delete env[name];
-    else env[name] = url;
-  }
 }
 
 function meantBy(name: string): string | null {

@@ -31,7 +31,8 @@ test("a password, a user, query values and fragments of an address are hidden, t
 test("the path of an address is hidden where whoever knows it may post there", () => {
   for (const key of ["outboundUrl", "webhookUrl", "webhook_url", "callbackUrl", "notifyUrl", "webhook", "pushEndpoint"])
     assert.equal(shown("https://hooks.example/services/T0/B0/x", key), "https://hooks.example/*", key);
-  for (const key of ["baseUrl", "url", "publicOrigin", "host"]) assert.equal(shown("https://h.example/services/x", key), "https://h.example/services/x", key);
+  for (const key of ["baseUrl", "url", "publicOrigin", "host"])
+    assert.equal(shown("https://h.example/services/x", key), "https://h.example/services/x", key);
 });
 
 const RAW = `{
@@ -46,7 +47,9 @@ test("no part of a configured address that may be a credential is shown, and sen
   assert.doesNotMatch(text, /canary/);
   assert.match(text, /'http:\/\/h:9\/v1\?api_key=__OPENCLAW_REDACTED__'/);
   assert.equal(unredact(text, RAW), RAW);
-  const value = redactValue({ models: { providers: { q: { baseUrl: "http://h/v1?k=canary" } } } }) as { models: { providers: { q: { baseUrl: string } } } };
+  const value = redactValue({ models: { providers: { q: { baseUrl: "http://h/v1?k=canary" } } } }) as {
+    models: { providers: { q: { baseUrl: string } } };
+  };
   assert.equal(value.models.providers.q.baseUrl, `http://h/v1?k=${REDACTED}`);
 });
 
@@ -58,6 +61,12 @@ test("an address that a client changed around its placeholder is refused, so tha
 test("texts that are made to be slow are hidden as well", () => {
   // One that is not linear would not come to its end.
   const n = 200_000;
-  for (const text of ["http://".repeat(n), "a".repeat(n * 7), `http://${"a:".repeat(n)}`, `http://h/?${"a=b&".repeat(n)}`, `x://${"/".repeat(n)}`])
+  for (const text of [
+    "http://".repeat(n),
+    "a".repeat(n * 7),
+    `http://${"a:".repeat(n)}`,
+    `http://h/?${"a=b&".repeat(n)}`,
+    `x://${"/".repeat(n)}`,
+  ])
     assert.ok(shown(text).length <= text.length);
 });

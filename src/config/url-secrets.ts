@@ -19,13 +19,16 @@ export function hideInUrls(text: string, key: string, placeholder: string): { te
     return placeholder;
   };
   const secretPath = SECRET_ADDRESS.test(key);
-  const out = text.replaceAll(
-    ADDRESS,
-    (_, scheme: string, authority: string, path = "", query = "", fragment = "") =>
-      // A password with a slash or question mark in it ends the authority too early: nothing of such an address is shown.
-      PORT_IS_NONE.test(authority)
-        ? scheme + hide(authority + path + query + fragment)
-        : scheme + hideUser(authority, hide) + hidePath(path, secretPath, hide) + hideQuery(query, hide) + fragment.slice(0, 1) + hide(fragment.slice(1)),
+  const out = text.replaceAll(ADDRESS, (_, scheme: string, authority: string, path = "", query = "", fragment = "") =>
+    // A password with a slash or question mark in it ends the authority too early: nothing of such an address is shown.
+    PORT_IS_NONE.test(authority)
+      ? scheme + hide(authority + path + query + fragment)
+      : scheme +
+        hideUser(authority, hide) +
+        hidePath(path, secretPath, hide) +
+        hideQuery(query, hide) +
+        fragment.slice(0, 1) +
+        hide(fragment.slice(1)),
   );
   return { text: out, hidden };
 }

@@ -17,6 +17,7 @@ import { saveLastGood } from "../config/load.ts";
 import { watchConfig } from "../config/watch.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
+import { readProxySettings } from "../core/proxy.ts";
 import { silentLog, type Log } from "../core/log.ts";
 import { VERSION } from "../core/version.ts";
 import { wireRow } from "../methods/context.ts";
@@ -466,6 +467,10 @@ export class Gateway {
       log: () => {
         const { cause } = core.log.loss();
         return cause && `log lines are lost: ${cause}. Make ${join(core.paths.gateway, "logs")} writable`;
+      },
+      proxy: () => {
+        const [problem] = readProxySettings(process.env).problems.filter(({ name }) => name.toLowerCase() !== "all_proxy");
+        return problem ? `${problem.name} ${problem.message}. ${problem.fix}` : null;
       },
       disk: () => {
         const { bavail, bsize } = statfsSync(core.paths.gateway);

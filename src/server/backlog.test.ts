@@ -26,7 +26,11 @@ test("when all readers together hold too much, the one with the most ends first,
   const backlog = new Backlog(metrics);
   const readers = Array.from({ length: 8 }, () => reader(backlog));
   for (const [index, each] of readers.entries()) each.write((30 + index) * MIB);
-  assert.deepEqual(readers.map(({ one }) => one.ended), [false, false, false, false, false, false, false, true], "sum 268 MiB");
+  assert.deepEqual(
+    readers.map(({ one }) => one.ended),
+    [false, false, false, false, false, false, false, true],
+    "sum 268 MiB",
+  );
   assert.equal(metrics.sampled("gateway_server_unread_bytes"), (30 + 31 + 32 + 33 + 34 + 35 + 36) * MIB);
   assert.equal(metrics.counted("gateway_server_slow_clients_ended_total", { why: "total" }), 1);
 });
@@ -88,7 +92,10 @@ test("requests of a client that does not read its answers are not read, and run 
 test("an HTTP answer that is not read counts as well, and is freed with its connection", async () => {
   const metrics = new MetricsProbe();
   const room = await startRoom({ deps: { metrics, metricsText: () => "x".repeat(20 * MIB) } });
-  const { token } = await room.auth.tokens.create({ name: "n", scopes: ["operator.read"] }, { scopes: new Set(["operator.admin"]), name: "t" });
+  const { token } = await room.auth.tokens.create(
+    { name: "n", scopes: ["operator.read"] },
+    { scopes: new Set(["operator.admin"]), name: "t" },
+  );
   const socket = tcp(room.port, "127.0.0.1", () =>
     socket.write(`GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token.reveal()}\r\n\r\n`),
   );

@@ -74,7 +74,8 @@ test("bodies without a credential hold a bounded number of bytes, in total and o
   const body = Buffer.alloc(MIB - 1, "x");
   const callers: Peer[] = [];
   for (let each = 1; each <= 8; each++)
-    for (let i = 0; i < 12; i++) callers.push(peer(room.port, `127.0.0.${each + 1}`, push("/channels/webhook", MIB, "X-Sign: s\r\n"), body));
+    for (let i = 0; i < 12; i++)
+      callers.push(peer(room.port, `127.0.0.${each + 1}`, push("/channels/webhook", MIB, "X-Sign: s\r\n"), body));
   let most = 0;
   const refused = (): Peer[] => callers.filter((caller) => caller.socket.destroyed);
   await until(() => {

@@ -62,7 +62,13 @@ export class CredentialWatch {
     // Expiry is wall time, which may jump: a far one is looked at again on the way.
     const delayMs = Math.min(Math.max(0, at - this.#deps.clock.now()), LIMITS.credentialCheckMs);
     const failed = (err: unknown): void => this.#deps.log.error("ended credentials could not be looked for", { cause: reasonOf(err) });
-    this.#next = { at, cancel: this.#deps.clock.after(delayMs, contain(failed, () => this.#expired())) };
+    this.#next = {
+      at,
+      cancel: this.#deps.clock.after(
+        delayMs,
+        contain(failed, () => this.#expired()),
+      ),
+    };
   }
 
   #expired(): void {

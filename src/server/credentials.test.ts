@@ -50,8 +50,7 @@ async function rest(response: Response): Promise<{ text: string; cut: boolean }>
   }
 }
 
-const endsWith4001 = async (raw: Raw): Promise<void> =>
-  assert.deepEqual(await raw.end(), { code: 4001, reason: "credential ended" });
+const endsWith4001 = async (raw: Raw): Promise<void> => assert.deepEqual(await raw.end(), { code: 4001, reason: "credential ended" });
 
 describe("what ends with its credential", () => {
   test("connections and streams of a named token end when it expires, at once, and no others", async () => {
@@ -88,7 +87,10 @@ describe("what ends with its credential", () => {
     await room.auth.tokens.revoke(row.id);
     assert.ok((await rest(stream)).cut);
     assert.equal((await whole).status, 401);
-    assert.deepEqual(runs.map((run) => run.signal.aborted), [true, true, false]);
+    assert.deepEqual(
+      runs.map((run) => run.signal.aborted),
+      [true, true, false],
+    );
     await other.body!.cancel();
     await room.stop();
   });
@@ -145,7 +147,12 @@ describe("what ends with its credential", () => {
   });
 
   test("a user of the proxy ends when taken out of allowUsers, or when the proxy vouches in another way", async () => {
-    const proxy = { userHeader: "x-user", requiredHeaders: ["x-checked"], allowUsers: ["ann", "eve"], secret: { header: "x-proxy", value: new Secret("s") } };
+    const proxy = {
+      userHeader: "x-user",
+      requiredHeaders: ["x-checked"],
+      allowUsers: ["ann", "eve"],
+      secret: { header: "x-proxy", value: new Secret("s") },
+    };
     const settings: AuthSettings = { ...SETTINGS, mode: "trusted-proxy", token: null, proxy, trustedProxies: ["127.0.0.1"] };
     const headers = (user: string) => ({ "x-user": user, "x-checked": "1", "x-proxy": "s", "x-forwarded-for": "203.0.113.5" });
     const ending: AuthSettings[] = [
@@ -162,7 +169,11 @@ describe("what ends with its credential", () => {
       const room = await startRoom({ settings, deps: { openai } });
       const [ann, eve] = await Promise.all(["ann", "eve"].map((user) => connect(room, { auth: {} }, headers(user))));
       const stream = await streamFrom(room, "-", headers("eve"));
-      room.auth.configure({ ...settings, trustedProxies: ["127.0.0.1", "10.0.0.1"], proxy: { ...proxy, allowUsers: ["eve", "ann", "bob"] } });
+      room.auth.configure({
+        ...settings,
+        trustedProxies: ["127.0.0.1", "10.0.0.1"],
+        proxy: { ...proxy, allowUsers: ["eve", "ann", "bob"] },
+      });
       assert.equal((await eve!.call("health")).ok, true, "further proxies and users change nothing");
       room.auth.configure(change);
       await endsWith4001(eve!);
@@ -214,7 +225,11 @@ describe("devices that the shared secret has paired without approval", () => {
     assert.equal(await again(silent, token), false, "refused at once, also before it is written");
     await endsWith4001(raw);
     assert.equal(await again(linked, linkedToken), true, "a device that the owner let in by a link stays");
-    assert.equal((await tryConnect(room, { device: silent, auth: { token: NEXT.reveal() } })).answer.ok, true, "with the new one it comes back");
+    assert.equal(
+      (await tryConnect(room, { device: silent, auth: { token: NEXT.reveal() } })).answer.ok,
+      true,
+      "with the new one it comes back",
+    );
     await room.stop();
   });
 
@@ -240,7 +255,12 @@ describe("devices that the shared secret has paired without approval", () => {
     const room = await startRoom();
     const device = makeDevice();
     const request = await room.auth.devices.request(
-      { id: asId<DeviceId>(device.id), publicKey: device.publicKey, facts: { displayName: null, platform: null, deviceFamily: null, clientId: null, clientMode: null, remote: null }, origin: null },
+      {
+        id: asId<DeviceId>(device.id),
+        publicKey: device.publicKey,
+        facts: { displayName: null, platform: null, deviceFamily: null, clientId: null, clientMode: null, remote: null },
+        origin: null,
+      },
       { role: "operator", scopes: ["operator.read"], reason: "not-paired" },
     );
     await room.auth.devices.approve(request.requestId, ADMIN);

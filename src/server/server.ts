@@ -177,7 +177,10 @@ class GatewayServer implements Server {
   /** A defect of ours in handling one socket ends that socket and nothing else. */
   #contained(socket: Socket, work: () => void): void {
     contain((err) => {
-      this.#deps.log.error("a connection failed unexpectedly", { cause: reasonOf(err), stack: err instanceof Error ? err.stack : undefined });
+      this.#deps.log.error("a connection failed unexpectedly", {
+        cause: reasonOf(err),
+        stack: err instanceof Error ? err.stack : undefined,
+      });
       socket.destroy();
     }, work)();
   }
@@ -281,7 +284,10 @@ class GatewayServer implements Server {
         this.hub.publish("health", this.#deps.health(), { scope: "operator.read", droppable: true, stateVersion });
     };
     const tick = setInterval(contain(late, tellTime), LIMITS.tickMs);
-    const ping = setInterval(contain(late, () => this.hub.pingRemote()), LIMITS.pingMs);
+    const ping = setInterval(
+      contain(late, () => this.hub.pingRemote()),
+      LIMITS.pingMs,
+    );
     for (const timer of [tick, ping]) {
       timer.unref();
       this.#timers.push(timer);

@@ -18,7 +18,8 @@ function stubborn(port: number, text: string): Socket {
   return socket;
 }
 
-const heard = (socket: Socket): Promise<string> => new Promise((resolve) => socket.once("data", (data: Buffer) => resolve(data.toString())));
+const heard = (socket: Socket): Promise<string> =>
+  new Promise((resolve) => socket.once("data", (data: Buffer) => resolve(data.toString())));
 
 async function until(done: () => boolean): Promise<void> {
   while (!done()) await new Promise((resolve) => setImmediate(resolve));
@@ -38,7 +39,12 @@ test("320 refused upgrades whose peers never close are all destroyed, and a hold
   const { room, clock, metrics } = await rigged();
   const before = handles();
   const peers: Socket[] = [];
-  const refused = [upgradeOf("/nowhere"), upgradeOf("/", "Origin: null\r\nX-Forwarded-For: 1.2.3.4\r\n"), "CONNECT a:1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "nonsense\r\n\r\n"];
+  const refused = [
+    upgradeOf("/nowhere"),
+    upgradeOf("/", "Origin: null\r\nX-Forwarded-For: 1.2.3.4\r\n"),
+    "CONNECT a:1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    "nonsense\r\n\r\n",
+  ];
   for (let round = 0; round < 8; round++) {
     const some = Array.from({ length: 40 }, (_, i) => stubborn(room.port, refused[i % refused.length]!));
     await Promise.all(some.map(heard));
@@ -64,40 +70,64 @@ const PING_FRAME = Buffer.from([0x89, 0x80, 0, 0, 0, 0]);
 const stays: [string, (room: Room) => Promise<Socket>, number][] = [
   ["sent nothing", async (room) => stubborn(room.port, ""), LIMITS.httpHeadMs + 1_000],
   ["sent half a head", async (room) => stubborn(room.port, "GET / HTTP/1.1\r\nHost:"), LIMITS.httpHeadMs + 1_000],
-  ["keeps its connection after an answer", async (room) => {
-    const socket = stubborn(room.port, "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-    await heard(socket);
-    return socket;
-  }, LIMITS.httpHeadMs + 1_000],
-  ["does not answer the challenge", async (room) => {
-    const socket = stubborn(room.port, upgradeOf("/"));
-    await heard(socket);
-    return socket;
-  }, LIMITS.handshakeMs + 1_000],
-  ["said goodbye and stays", async (room) => {
-    const socket = stubborn(room.port, upgradeOf("/"));
-    await heard(socket);
-    socket.write(CLOSE_FRAME);
-    return socket;
-  }, 0],
-  ["broke the protocol and stays", async (room) => {
-    const socket = stubborn(room.port, upgradeOf("/"));
-    await heard(socket);
-    socket.write(Buffer.from([0xff, 0x80, 0, 0, 0, 0]));
-    return socket;
-  }, 0],
-  ["ended its half and stays", async (room) => {
-    const socket = stubborn(room.port, upgradeOf("/"));
-    await heard(socket);
-    socket.write(PING_FRAME);
-    socket.end();
-    return socket;
-  }, 0],
-  ["keeps sending a body that nobody reads", async (room) => {
-    const socket = stubborn(room.port, "POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000000\r\n\r\nx");
-    await heard(socket);
-    return socket;
-  }, 0],
+  [
+    "keeps its connection after an answer",
+    async (room) => {
+      const socket = stubborn(room.port, "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+      await heard(socket);
+      return socket;
+    },
+    LIMITS.httpHeadMs + 1_000,
+  ],
+  [
+    "does not answer the challenge",
+    async (room) => {
+      const socket = stubborn(room.port, upgradeOf("/"));
+      await heard(socket);
+      return socket;
+    },
+    LIMITS.handshakeMs + 1_000,
+  ],
+  [
+    "said goodbye and stays",
+    async (room) => {
+      const socket = stubborn(room.port, upgradeOf("/"));
+      await heard(socket);
+      socket.write(CLOSE_FRAME);
+      return socket;
+    },
+    0,
+  ],
+  [
+    "broke the protocol and stays",
+    async (room) => {
+      const socket = stubborn(room.port, upgradeOf("/"));
+      await heard(socket);
+      socket.write(Buffer.from([0xff, 0x80, 0, 0, 0, 0]));
+      return socket;
+    },
+    0,
+  ],
+  [
+    "ended its half and stays",
+    async (room) => {
+      const socket = stubborn(room.port, upgradeOf("/"));
+      await heard(socket);
+      socket.write(PING_FRAME);
+      socket.end();
+      return socket;
+    },
+    0,
+  ],
+  [
+    "keeps sending a body that nobody reads",
+    async (room) => {
+      const socket = stubborn(room.port, "POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000000\r\n\r\nx");
+      await heard(socket);
+      return socket;
+    },
+    0,
+  ],
 ];
 
 for (const [title, open, deadlineMs] of stays) {
@@ -118,7 +148,10 @@ for (const [title, open, deadlineMs] of stays) {
 
 test("a member whose credential ends is destroyed even when it does not close", async () => {
   const { room, clock, metrics } = await rigged();
-  const { row, token } = await room.auth.tokens.create({ name: "n", scopes: ["operator.read"] }, { scopes: new Set(["operator.admin"]), name: "t" });
+  const { row, token } = await room.auth.tokens.create(
+    { name: "n", scopes: ["operator.read"] },
+    { scopes: new Set(["operator.admin"]), name: "t" },
+  );
   const member = await connect(room, { auth: { token: token.reveal() } });
   member.ws.pause();
   await room.auth.tokens.revoke(row.id);
@@ -160,7 +193,8 @@ test("a stream whose client does not read ends after its deadline, and one that 
     last = sent;
     for (let i = 0; i < 200; i++) await new Promise((resolve) => setImmediate(resolve));
   }
-  for (let passedMs = 0; passedMs <= LIMITS.unreadAnswerMs * 2; passedMs += LIMITS.unreadAnswerMs / 4) clock.advance(LIMITS.unreadAnswerMs / 4);
+  for (let passedMs = 0; passedMs <= LIMITS.unreadAnswerMs * 2; passedMs += LIMITS.unreadAnswerMs / 4)
+    clock.advance(LIMITS.unreadAnswerMs / 4);
   await until(() => metrics.sampled(SOCKETS, "exchange") === 1);
   assert.equal(metrics.counted("gateway_server_sockets_destroyed_total", { why: "stalled" }), 1);
   gate.resolve();

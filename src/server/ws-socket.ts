@@ -107,9 +107,18 @@ export class WsSocket {
   start(head: Buffer): void {
     if (this.#ended) return;
     const contained = (fn: () => void): (() => void) => contain(this.#handlers.broken, fn);
-    this.#socket.on("data", contain(this.#handlers.broken, (chunk: Buffer) => this.#receiver.push(chunk)));
-    this.#socket.on("end", contained(() => this.#finish()));
-    this.#socket.on("drain", contained(() => this.#handlers.drained()));
+    this.#socket.on(
+      "data",
+      contain(this.#handlers.broken, (chunk: Buffer) => this.#receiver.push(chunk)),
+    );
+    this.#socket.on(
+      "end",
+      contained(() => this.#finish()),
+    );
+    this.#socket.on(
+      "drain",
+      contained(() => this.#handlers.drained()),
+    );
     if (head.length > 0) this.#socket.unshift(head);
   }
 

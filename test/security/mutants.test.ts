@@ -23,6 +23,7 @@ for (const { file, text, broken, tests, title, breaks } of MUTANTS)
     if (file.endsWith(".ts")) stripTypeScriptTypes(changed);
     for (const each of tests) {
       assert.ok(existsSync(join(root, each)), each);
-      if (title !== undefined) assert.ok(read(each).includes(title) || tests.some((other) => read(other).includes(title)), `${each}: ${title}`);
+      if (title !== undefined)
+        assert.ok(read(each).includes(title) || tests.some((other) => read(other).includes(title)), `${each}: ${title}`);
     }
   });

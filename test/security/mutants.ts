@@ -117,7 +117,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 2,
     breaks: "a method needs its scope",
     file: "src/server/dispatch.ts",
-    text: "if (found.scope !== \"node\" && found.scope !== \"dynamic\" && !asker.may(found.scope)) throw missingScope(found.scope);",
+    text: 'if (found.scope !== "node" && found.scope !== "dynamic" && !asker.may(found.scope)) throw missingScope(found.scope);',
     broken: "",
     tests: [REQUESTS],
     title: "a missing scope",
@@ -454,7 +454,7 @@ export const MUTANTS: readonly Mutant[] = [
     breaks: "nothing else fetches",
     file: "src/methods/send-media.ts",
     text: "await deps.fetch(url, LIMITS.mediaBytes);",
-    broken: "await fetch(url).then(async (r) => ({ bytes: new Uint8Array(await r.arrayBuffer()), mimeType: \"\", url }));",
+    broken: 'await fetch(url).then(async (r) => ({ bytes: new Uint8Array(await r.arrayBuffer()), mimeType: "", url }));',
     tests: ["test/security/network-callers.test.ts"],
   },
   {
@@ -636,7 +636,7 @@ export const MUTANTS: readonly Mutant[] = [
     breaks: "who was shown with a code is who it admits",
     file: "src/store/pairing.ts",
     text: "|| waiting.some((each) => each.sender === sender)) return null;",
-    broken: ") return null;\n      store.run(\"DELETE FROM pairing_requests WHERE sender = ?\", sender);",
+    broken: ') return null;\n      store.run("DELETE FROM pairing_requests WHERE sender = ?", sender);',
     tests: ["src/store/pairing.test.ts"],
   },
   {

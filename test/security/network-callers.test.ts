@@ -30,8 +30,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
 };
 
 /** Imports of types send nothing. */
-const withoutTypes = (text: string): string =>
-  text.replaceAll(/\bimport type [^;]*;/g, "").replaceAll(/\btype \w+\s*,?\s*/g, "");
+const withoutTypes = (text: string): string => text.replaceAll(/\bimport type [^;]*;/g, "").replaceAll(/\btype \w+\s*,?\s*/g, "");
 
 export const opensConnections = (text: string): boolean => WAYS.some((way) => way.test(withoutTypes(text)));
 
@@ -66,6 +65,12 @@ test("every way to the network is recognised", () => {
     "navigator.sendBeacon(url)",
   ])
     assert.ok(opensConnections(text), text);
-  for (const text of ['import type { Socket } from "node:net";', 'import { isIP } from "node:net";', "deps.fetch(url)", "prefetch(x)", 'import { createServer } from "node:http";'])
+  for (const text of [
+    'import type { Socket } from "node:net";',
+    'import { isIP } from "node:net";',
+    "deps.fetch(url)",
+    "prefetch(x)",
+    'import { createServer } from "node:http";',
+  ])
     assert.ok(!opensConnections(text), text);
 });

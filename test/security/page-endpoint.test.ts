@@ -11,7 +11,10 @@ const sources = globSync("**/*.{ts,tsx}", { cwd: web })
 
 test("the page's client is made once, with the host of the page", () => {
   const makers = sources.filter(({ text }) => text.includes("new GatewayClient("));
-  assert.deepEqual(makers.map(({ file }) => file), ["boot.ts"]);
+  assert.deepEqual(
+    makers.map(({ file }) => file),
+    ["boot.ts"],
+  );
   const { text } = makers[0]!;
   const urls = [...text.matchAll(/\b(?:const|let) url = (.*);/g)].map((match) => match[1]);
   assert.deepEqual(urls, ['`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${basePath()}`']);
@@ -26,7 +29,12 @@ test("the page's sockets go to the address that the client was made with", () =>
 test("the page reads no query of its address, and of the fragment only a session, a view and a one-time code", () => {
   for (const { file, text } of sources) {
     assert.doesNotMatch(text, /URLSearchParams|searchParams|gatewayUrl|document\.referrer|window\.name/, file);
-    for (const [use] of text.matchAll(/.*location\.search.*/g)) assert.match(use, /replaceState\(null, "", location\.pathname \+ location\.search\)/, file);
-    assert.doesNotMatch(text, /(?<![\w.])addEventListener\("message"|window\.addEventListener\("message"/, `${file} takes messages of other pages`);
+    for (const [use] of text.matchAll(/.*location\.search.*/g))
+      assert.match(use, /replaceState\(null, "", location\.pathname \+ location\.search\)/, file);
+    assert.doesNotMatch(
+      text,
+      /(?<![\w.])addEventListener\("message"|window\.addEventListener\("message"/,
+      `${file} takes messages of other pages`,
+    );
   }
 });
