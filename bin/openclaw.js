@@ -1,17 +1,17 @@
 #!/usr/bin/env node
 // The installed command. Plain JavaScript for Node 18 and newer: under an older Node than the gateway needs, it goes on with the pinned one.
-import { lstatSync, mkdirSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import module from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cacheDir } from "./cache-dir.js";
+import { cacheDir, makeDir } from "./cache-dir.js";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** A directory of compiled code runs as this user: it is used only when nobody else can write to it. */
 function enableCompileCache(dir) {
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    makeDir(dir, 0o700);
     const seen = lstatSync(dir);
     const safe = seen.isDirectory() && (seen.mode & 0o077) === 0 && seen.uid === process.getuid?.();
     if (safe) module.enableCompileCache(dir);
@@ -23,12 +23,13 @@ function enableCompileCache(dir) {
 const say = (text) => void process.stderr.write(`openclaw: this is Node ${process.versions.node}; getting ${text}\n`);
 
 if (Number(process.versions.node.split(".")[0]) >= 24) {
-  enableCompileCache(join(cacheDir(), "compiled"));
+  const cache = cacheDir();
+  if (cache !== null) enableCompileCache(join(cache, "compiled"));
   await import("../dist/main.js");
 } else {
-  const { ensurePinnedNode, reportFailure, runInPlace } = await import("./toolchain.js");
+  const { ensurePinnedNode, noCacheDir, reportFailure, runInPlace } = await import("./toolchain.js");
   try {
-    const node = await ensurePinnedNode(cacheDir(), say);
+    const node = await ensurePinnedNode(cacheDir() ?? noCacheDir(), say);
     process.exitCode = await runInPlace(node, [join(root, "bin", "openclaw.js"), ...process.argv.slice(2)]);
   } catch (err) {
     process.exitCode = reportFailure(err);

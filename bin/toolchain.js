@@ -15,6 +15,7 @@ import {
 import { constants as os } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { makeDir } from "./cache-dir.js";
 
 export const NODE_MAJOR = 24;
 
@@ -77,7 +78,7 @@ export async function ensurePinnedNode(dir, say) {
     const done = say(`Node ${pinned.version} (${pinned.name} from npm, about 45 MB)`);
     const fresh = `${home}.${process.pid}.tmp`;
     rmSync(fresh, { recursive: true, force: true });
-    mkdirSync(fresh, { recursive: true });
+    makeDir(fresh);
     try {
       for (const name of ["package.json", "package-lock.json"]) {
         copyFileSync(fileURLToPath(new URL(`../toolchain/${name}`, import.meta.url)), join(fresh, name));
@@ -166,18 +167,47 @@ function isStale(path) {
   return !(pid > 0 && isAlive(pid));
 }
 
+function prepare(dir) {
+  try {
+    makeDir(dir);
+  } catch (err) {
+    throw cannotWrite(dir, err);
+  }
+}
+
+const REFUSED = ["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "ENOENT"];
+
+/** An error of the system about a directory, as people are told of it; anything else is itself. */
+function cannotWrite(dir, err) {
+  if (!REFUSED.includes(err.code)) return err;
+  return new SetupError(`cannot write to ${dir}`, {
+    why: `the system says ${err.code}; what is fetched and built is kept there.`,
+    fix:
+      err.code === "ENOSPC" || err.code === "EDQUOT"
+        ? "free some space and start again."
+        : "let the owner of that directory start it once, or make it belong to this user.",
+  });
+}
+
+export function noCacheDir() {
+  throw new SetupError("there is no directory for the pinned Node", {
+    why: "HOME and XDG_CACHE_HOME are not set, and the system's list of users has no entry for this user.",
+    fix: `set HOME or XDG_CACHE_HOME, or start with Node ${NODE_MAJOR} or newer.`,
+  });
+}
+
 /**
  * Runs `work` while this process holds the lock directory `path`; waits for another start that holds it. A lock whose owner
  * died is broken: moving the directory away succeeds for one breaker only.
  */
 export async function withLock(path, say, work) {
-  mkdirSync(join(path, ".."), { recursive: true });
+  prepare(join(path, ".."));
   for (let told = false; ;) {
     try {
       mkdirSync(path);
       break;
     } catch (err) {
-      if (err.code !== "EEXIST") throw err;
+      if (err.code !== "EEXIST") throw cannotWrite(join(path, ".."), err);
     }
     if (isStale(path)) {
       breakLock(path);

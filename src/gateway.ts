@@ -1,8 +1,10 @@
 import { systemClock } from "./core/clock.ts";
-import { mkdirSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import type { GatewayOptions, RunningGateway } from "./cli/invocation.ts";
 import { isAlive, readOwner } from "./cli/owner.ts";
 import { type Loaded } from "./config/load.ts";
+import { checkEnvironment, normalizeEnvironment } from "./config/environment.ts";
+import { makeDir } from "./config/make-dir.ts";
 import { createPaths, tracesOfOriginal, type Paths } from "./config/paths.ts";
 import { CliError, EXIT, GatewayError, reasonOf } from "./core/errors.ts";
 import { VERSION } from "./core/version.ts";
@@ -11,43 +13,71 @@ import { Core } from "./gateway/core.ts";
 import { readConfig } from "./gateway/settings.ts";
 import { openGatewayLog } from "./gateway/settings.ts";
 import { Gateway } from "./gateway/parts.ts";
+import { unusableDir } from "./store/store-errors.ts";
 
 const clock = systemClock;
 
 /** Builds and starts one gateway. Whatever it began is ended when it fails. */
-async function launch(options: GatewayOptions, restart: (reason: string) => void): Promise<Gateway> {
+async function launch(options: GatewayOptions, restart: (reason: string) => void, repair = false): Promise<Gateway> {
   const paths = createPaths({ ...process.env, ...(options.configPath ? { OPENCLAW_CONFIG_PATH: options.configPath } : {}) });
-  mkdirSync(paths.gateway, { recursive: true, mode: 0o700 });
+  makeGatewayDir(paths);
   const loaded = readConfig(paths);
   const log = openGatewayLog(paths, loaded.config, options.verbose);
+  tellEnvironment(loaded, log);
   tellConfig(loaded, paths, log);
   let core: Core | undefined;
   let gateway: Gateway | undefined;
   try {
-    core = await openCore(paths, loaded, log, options);
+    core = await openCore(paths, loaded, log, { ...options, repair });
     gateway = new Gateway(core, options, restart);
     await gateway.start();
     return gateway;
   } catch (err) {
-    if (gateway) await gateway.stop("start failed");
-    else core?.store.close();
-    await log.close();
+    await endAfter(err, { core, gateway, log });
+    // Damage that only showed when the rows were read: the file is rebuilt, once.
+    if (core?.store.damage && !repair) return await launch(options, restart, true);
     throw toCliError(err);
   }
 }
 
+/** Ends what a start has begun. What fails here is logged, and does not hide why the start failed. */
+async function endAfter(
+  first: unknown,
+  { core, gateway, log }: { core?: Core | undefined; gateway?: Gateway | undefined; log: RootLog },
+): Promise<void> {
+  try {
+    if (gateway) await gateway.stop("start failed");
+    else core?.store.close();
+    await log.close();
+  } catch (err) {
+    process.stderr.write(`after the start had failed (${reasonOf(first)}), ending failed as well: ${reasonOf(err)}\n`);
+  }
+}
+
+function makeGatewayDir(paths: Paths): void {
+  try {
+    makeDir(paths.gateway);
+    accessSync(paths.gateway, constants.W_OK | constants.X_OK);
+  } catch (err) {
+    throw toCliError(unusableDir(paths.gateway, err));
+  }
+}
+
 /** Opens the store; with `--force` a gateway of ours that owns it is asked to stop first. */
-async function openCore(paths: Paths, loaded: Loaded, log: RootLog, options: GatewayOptions): Promise<Core> {
+async function openCore(paths: Paths, loaded: Loaded, log: RootLog, options: GatewayOptions & { repair: boolean }): Promise<Core> {
+  // Null also for a note whose process id belongs to another program by now, or to this process.
   const owner = readOwner(paths.gateway);
   if (owner && options.force) await takeOver(owner.pid, log);
   try {
-    return new Core(paths, loaded, log);
+    return new Core(paths, loaded, log, { repair: options.repair });
   } catch (err) {
     if (!(err instanceof GatewayError) || err.details?.["code"] !== "STATE_DIR_OWNED") throw err;
     const who = owner ? `a gateway is running already (pid ${owner.pid}, ${owner.url})` : `another process owns ${paths.gateway}`;
     throw new CliError(who, {
       why: `${paths.state} has one owner at a time.`,
-      fix: "openclaw gateway stop, or start this one with --force to take over",
+      fix: owner
+        ? "openclaw gateway stop, or start this one with --force to take over"
+        : `end the process that has ${paths.gateway}/gateway.db open (fuser shows it), or use another OPENCLAW_STATE_DIR`,
       exit: EXIT.unavailable,
       cause: err,
     });
@@ -58,16 +88,33 @@ const TAKE_OVER_MS = 5_000;
 
 async function takeOver(pid: number, log: RootLog): Promise<void> {
   log.warn("taking over from a running gateway", { pid });
-  process.kill(pid, "SIGTERM");
-  const end = clock.now() + TAKE_OVER_MS;
+  try {
+    process.kill(pid, "SIGTERM");
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === "ESRCH") return;
+    throw new CliError(`the running gateway (pid ${pid}) cannot be stopped`, {
+      why: "it belongs to another user.",
+      fix: `run this as that user, or: sudo kill ${pid}`,
+      exit: EXIT.noPermission,
+      cause: err,
+    });
+  }
+  const end = clock.monotonic() + TAKE_OVER_MS;
   while (isAlive(pid)) {
-    if (clock.now() > end)
+    if (clock.monotonic() > end)
       throw new CliError(`the running gateway (pid ${pid}) does not stop`, {
         fix: `kill -9 ${pid} (nothing that was acknowledged is lost)`,
         exit: EXIT.unavailable,
       });
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** Says what is set and has no effect, and takes out what the programs below this process would stumble over. */
+function tellEnvironment(loaded: Loaded, log: RootLog): void {
+  const referenced = new Set((loaded.raw ?? "").match(/OPENCLAW_[A-Z0-9_]+/g));
+  for (const { message, fix } of checkEnvironment(process.env, referenced)) log.warn(message, { fix });
+  normalizeEnvironment(process.env);
 }
 
 function tellConfig(loaded: Loaded, paths: Paths, log: RootLog): void {
@@ -86,10 +133,16 @@ function tellConfig(loaded: Loaded, paths: Paths, log: RootLog): void {
     log.info("an installation of OpenClaw uses this state directory too; its files are not touched", { found: traces });
 }
 
+const EXITS: Readonly<Record<string, number>> = { BIND_WITHOUT_AUTH: EXIT.config };
+/** Neither heals by itself: a supervisor should not try for ever. */
+const NO_PERMISSION = ["EACCES", "EPERM", "EROFS"];
+
 function toCliError(err: unknown): unknown {
   if (!(err instanceof GatewayError)) return err;
-  const code = err.details?.["code"];
-  const exit = code === "PORT_TAKEN" ? EXIT.unavailable : code === "BIND_WITHOUT_AUTH" ? EXIT.config : EXIT.failure;
+  const code = String(err.details?.["code"] ?? "");
+  const system = String(err.details?.["system"] ?? "");
+  const unavailable = err.code === "UNAVAILABLE" || err.code === "CONFLICT" ? EXIT.unavailable : EXIT.failure;
+  const exit = NO_PERMISSION.includes(system) ? EXIT.noPermission : (EXITS[code] ?? unavailable);
   return new CliError(err.message, { ...(err.fix ? { fix: err.fix } : {}), exit, cause: err });
 }
 
@@ -98,17 +151,30 @@ async function bannerOf(gateway: Gateway): Promise<string[]> {
   const { core } = gateway;
   const problems = core.loaded.issues.filter((issue) => issue.severity === "error").length;
   return [
-    `OpenClaw Gateway ${VERSION} listens on ${gateway.url}`,
+    `OpenClaw Gateway ${VERSION} listens on ${[gateway.url, ...gateway.outerUrls].join(", ")}`,
     `Model     ${core.choice(core.defaultAgent()).note}`,
-    `Open      ${await gateway.signInLink()}`,
-    "          (signs in one browser, once, within 10 minutes; openclaw dashboard makes another)",
+    ...(await linkLines(gateway)),
     ...(gateway.auth.settings.mode === "none"
       ? ["Warning   Authentication is off: every program on this machine can use this gateway."]
       : []),
+    ...(core.store.condition.state === "ready" ? [] : [`Warning   Store: ${core.store.condition.cause}`]),
     ...(problems > 0
       ? [`Config    ${problems} ${problems === 1 ? "error" : "errors"} in ${core.paths.config}; openclaw config validate lists them`]
       : []),
   ];
+}
+
+/** The link is kept in the store: while that refuses writes there is none, and the gateway starts nevertheless. */
+async function linkLines(gateway: Gateway): Promise<string[]> {
+  try {
+    return [
+      `Open      ${await gateway.signInLink()}`,
+      "          (signs in one browser, once, within 10 minutes; openclaw dashboard makes another)",
+    ];
+  } catch (err) {
+    if (!(err instanceof GatewayError)) throw err;
+    return [`Open      no sign-in link can be made now: ${err.message}; openclaw dashboard makes one later`];
+  }
 }
 
 /**

@@ -50,7 +50,8 @@ async function readInside(root: string, name: string, limitChars: number, note: 
   } catch (err) {
     const code = (err as NodeJS.ErrnoException).code ?? "";
     if (!unreadable.has(code)) throw err;
-    if (code !== "ENOENT" || (await isLink(path))) note({ name, reason: code === "ENOENT" ? "it is a link to nothing" : `it cannot be read: ${code}` });
+    if (code !== "ENOENT" || (await isLink(path)))
+      note({ name, reason: code === "ENOENT" ? "it is a link to nothing" : `it cannot be read: ${code}` });
     return undefined;
   }
 }

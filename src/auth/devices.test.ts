@@ -298,7 +298,10 @@ test("a life that cannot be stored or is no time is refused, and the list of tok
   const tokens = new ServiceTokens({ store, clock, revoked: () => {} });
   const creator = { scopes: new Set(["operator.read"]), name: "test" };
   for (const expiresInMs of [9e15, 1.5, 0, -1, Number.NaN, LIMITS.tokenLifeMs + 1])
-    await assert.rejects(tokens.create({ name: "odd", scopes: ["operator.read"], expiresInMs }, creator), /`expiresInMs` must be a whole number/);
+    await assert.rejects(
+      tokens.create({ name: "odd", scopes: ["operator.read"], expiresInMs }, creator),
+      /`expiresInMs` must be a whole number/,
+    );
   await tokens.create({ name: "long", scopes: ["operator.read"], expiresInMs: LIMITS.tokenLifeMs }, creator);
   assert.ok(tokens.list().some((row) => row.name === "long"));
 });

@@ -1,9 +1,12 @@
-import { accessSync, chmodSync, constants, existsSync, statfsSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { accessSync, chmodSync, constants, existsSync, readdirSync, statfsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { findUnreadFiles } from "../agents/prompt.ts";
 import { agentIds, resolveAgent } from "../config/agents.ts";
 import { issueLine } from "../config/issue.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
+import { silentLog } from "../core/log.ts";
+import { readLedger, rowsIn } from "../store/ledger.ts";
+import { ledgerPath } from "../store/open.ts";
 import { peekStore } from "../store/peek.ts";
 import { ok, unless, type Finding } from "./doctor-finding.ts";
 import type { Invocation } from "./invocation.ts";
@@ -23,6 +26,10 @@ export function checkConfig(invocation: Invocation): Finding[] {
       check: "config",
       severity: issue.severity === "error" ? "problem" : "warning",
       title: issueLine(path, { ...issue, fix: "" }),
+      why:
+        issue.severity === "error"
+          ? "what is written there is not used; the default of the key is."
+          : "it is valid, and has no effect or another one than it seems.",
       fix: issue.fix ?? "openclaw config validate shows the line; openclaw config schema <key> tells what is possible.",
     }));
   if (findings.length === 0) findings.push(ok("config", exists ? `${path} is valid` : "no configuration file: the defaults hold"));
@@ -77,12 +84,19 @@ export function checkMachine(invocation: Invocation): Finding[] {
       why: `${state} is on that disk; with none left, no message can be accepted.`,
       fix: "free some space.",
     }),
-    unless(isWritable(existing), "state-writable", `${existing} is writable`, {
-      severity: "problem",
-      title: `${existing} is not writable`,
-      why: "the gateway keeps its messages there.",
-      fix: `make it belong to this user, or set OPENCLAW_STATE_DIR.`,
-    }),
+    ...[
+      existing,
+      ...["gateway", "gateway/logs", "gateway/pi", "gateway/cache", "gateway/media", "workspace"].map((name) => join(state, name)),
+    ]
+      .filter((path, index) => index === 0 || existsSync(path))
+      .map((path) =>
+        unless(isWritable(path), "state-writable", `${path} is writable`, {
+          severity: "problem",
+          title: `${path} is not a directory that this user may write to`,
+          why: "the gateway keeps its files there, and stops working without them.",
+          fix: `make it belong to this user (chown -R), mount it writable, or set OPENCLAW_STATE_DIR.`,
+        }),
+      ),
   ];
 }
 
@@ -92,13 +106,14 @@ function firstExisting(path: string): string {
   return at;
 }
 
+/** Making a file in a directory needs both. */
 function isWritable(path: string): boolean {
   try {
-    accessSync(path, constants.W_OK);
-    return true;
+    accessSync(path, constants.W_OK | constants.X_OK);
+    return statSync(path).isDirectory();
   } catch (err) {
     const { code } = err as NodeJS.ErrnoException;
-    if (code === "EACCES" || code === "EROFS" || code === "EPERM") return false;
+    if (code === "EACCES" || code === "EROFS" || code === "EPERM" || code === "ENOTDIR") return false;
     throw err;
   }
 }
@@ -114,11 +129,11 @@ export function checkFiles(invocation: Invocation): Finding[] {
     [tokenPath(paths), 0o600],
   ];
   const findings = files.filter(([path]) => existsSync(path)).map(([path, mode]) => checkMode(path, mode));
-  return [...findings, ...checkStore(invocation)];
+  return [...findings, ...checkStore(invocation), ...checkDamagedCopies(paths.gateway)];
 }
 
 function checkMode(path: string, wanted: number): Finding {
-  const mode = statSync(path).mode & 0o777;
+  const mode = (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
   const octal = wanted.toString(8);
   return unless((mode & 0o077) === 0, "permissions", `${path} is private`, {
     severity: "warning",
@@ -129,13 +144,41 @@ function checkMode(path: string, wanted: number): Finding {
   });
 }
 
+/** No store, or an empty one, is right only for a gateway that has stored nothing yet. */
+function checkMissing(gateway: string): Finding {
+  const rows = rowsIn(readLedger(ledgerPath(gateway), silentLog));
+  return unless(rows === 0, "store", "no messages are stored yet", {
+    severity: "problem",
+    title: `${join(gateway, "gateway.db")} is missing or empty, and ${rows} records were in it`,
+    why: "the ledger beside it knows of them; the file was removed, or its disk is not mounted.",
+    fix: "mount the disk or restore a backup before the next start, which begins with an empty store.",
+  });
+}
+
+const DAMAGED = /^gateway\.db\.damaged-[^.]+$/;
+
+function checkDamagedCopies(gateway: string): Finding[] {
+  if (!existsSync(gateway) || !statSync(gateway).isDirectory()) return [];
+  const copies = readdirSync(gateway).filter((name) => DAMAGED.test(name));
+  if (copies.length === 0) return [];
+  return [
+    {
+      check: "damaged-copies",
+      severity: "warning",
+      title: `${copies.length === 1 ? "a damaged copy" : `${copies.length} damaged copies`} of the store ${copies.length === 1 ? "is" : "are"} kept in ${gateway}`,
+      why: `the store was repaired (${copies.at(-1)}); openclaw logs has what was lost, and the copy has what could not be read.`,
+      fix: "look at the disk (smartctl, dmesg), and delete the copy once you have recovered what you need.",
+    },
+  ];
+}
+
 function checkStore(invocation: Invocation): Finding[] {
   const { gateway } = pathsOf(invocation);
   // A running gateway owns the file and reports about it itself.
   if (readOwner(gateway)) return [];
   try {
     const store = peekStore(gateway);
-    if (!store) return [ok("store", "no messages are stored yet")];
+    if (!store) return [checkMissing(gateway)];
     try {
       const row = store.get<{ quick_check: string }>("PRAGMA quick_check(1)");
       return [
@@ -169,14 +212,12 @@ export async function checkWorkspaces(invocation: Invocation): Promise<Finding[]
   const { state } = pathsOf(invocation);
   const dirs = new Set(agentIds(config).map((id) => resolveAgent(config, id, state).workspace));
   const unread = await Promise.all([...dirs].map(async (dir) => (await findUnreadFiles(dir)).map((file) => ({ dir, ...file }))));
-  const findings = unread.flat().map(
-    ({ dir, name, reason }): Finding => ({
-      check: "workspace",
-      severity: "warning",
-      title: `${name} of the workspace ${dir} is not read`,
-      why: `${reason}.`,
-      fix: "replace it by a plain file in the workspace.",
-    }),
-  );
+  const findings = unread.flat().map(({ dir, name, reason }): Finding => ({
+    check: "workspace",
+    severity: "warning",
+    title: `${name} of the workspace ${dir} is not read`,
+    why: `${reason}.`,
+    fix: "replace it by a plain file in the workspace.",
+  }));
   return findings.length > 0 ? findings : [ok("workspace", "the files of the workspaces are read")];
 }

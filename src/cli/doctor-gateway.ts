@@ -19,7 +19,16 @@ export async function checkGateway(invocation: Invocation): Promise<Finding[]> {
   } catch (err) {
     if (!(err instanceof CliError)) throw err;
     const check = isAway(err) ? "gateway-running" : "gateway-access";
-    return [{ check, severity: "problem", title: err.message, ...(err.why && { why: err.why }), ...(err.fix && { fix: err.fix }) }];
+    const why = err.why ?? "without an answer nothing about its channels, models and messages can be checked.";
+    return [
+      {
+        check,
+        severity: "problem",
+        title: err.message,
+        why,
+        fix: err.fix ?? "openclaw gateway starts it; openclaw logs says how it ended.",
+      },
+    ];
   }
   const { client, target } = link;
   try {
@@ -75,7 +84,7 @@ const checkHealth = (client: Client): Promise<Finding[]> =>
               check: `part:${part.name}`,
               severity: part.state === "failing" ? "problem" : "warning",
               title: `${part.name} is ${part.state}`,
-              ...(part.cause && { why: `${part.cause}.` }),
+              why: part.cause ? `${part.cause}.` : "it has not said why.",
               fix: "openclaw logs --level warn --limit 20",
             },
       );
@@ -85,6 +94,7 @@ const checkHealth = (client: Client): Promise<Finding[]> =>
           unless(well, "health", "the gateway is well", {
             severity: "problem",
             title: "the gateway says that it is not well",
+            why: "a part that it cannot do without does not work.",
             fix: "openclaw logs --level error --limit 20",
           }),
         ];
@@ -103,6 +113,7 @@ const checkChannels = (client: Client, now: number): Promise<Finding[]> =>
         return unless(row.connected === true && row.state !== "degraded", `channel:${row.name}`, `${row.name} is connected`, {
           severity: stuck ? "problem" : "warning",
           title: `${row.name} is ${accountText(row, now)}`,
+          why: "messages to and from it wait as long as it is not connected.",
           fix: row.fix ?? (stuck ? "openclaw logs --level warn --limit 20 shows why; it is tried again for ever" : WAIT_FIX),
         });
       }),

@@ -11,7 +11,10 @@ export function checkProxies(env: Invocation["host"]["env"]): Finding[] {
       check: "proxy",
       severity: name.toLowerCase() === "all_proxy" ? "warning" : "problem",
       title: `${name} ${message}`,
-      ...(name.toLowerCase() !== "all_proxy" && { why: "connections that would go through it fail instead of going around it." }),
+      why:
+        name.toLowerCase() === "all_proxy"
+          ? "only HTTP_PROXY and HTTPS_PROXY are used here."
+          : "connections that would go through it fail instead of going around it.",
       fix,
     })),
     ...(problems.length === 0 ? [ok("proxy", used === "" ? "no proxy is set" : `channels, models and tools connect: ${used}`)] : []),

@@ -1,5 +1,6 @@
 import { CliError, EXIT } from "../core/errors.ts";
 import type { Run } from "./command.ts";
+import { checkEnvironmentOf } from "./doctor-environment.ts";
 import { checkConfig, checkFiles, checkMachine, checkWorkspaces } from "./doctor-files.ts";
 import { checkGateway } from "./doctor-gateway.ts";
 import { checkProxies } from "./doctor-proxy.ts";
@@ -26,12 +27,12 @@ export const doctor: Run = async (invocation) => {
       problems,
       warnings,
       fine,
-      findings: findings.map(({ repair, ...rest }) => ({ ...rest, ...(repair && { repair: repair.plan }) })),
+      findings: findings.map((each) => ("repair" in each && each.repair ? { ...each, repair: each.repair.plan } : each)),
     },
     () => {
       for (const each of findings.filter((finding) => finding.severity !== "ok")) show(each, invocation);
       out.line(`${plural(problems, "problem")}, ${plural(warnings, "warning")}, ${fine} ok`);
-      const mendable = findings.filter((each) => each.repair).length;
+      const mendable = findings.filter((each) => "repair" in each && each.repair).length;
       if (mendable > 0 && !invocation.has("fix"))
         out.note(`${mendable === 1 ? "One of them" : `${mendable} of them`} can be repaired: openclaw doctor --fix`);
     },
@@ -40,7 +41,7 @@ export const doctor: Run = async (invocation) => {
 };
 
 async function examine(invocation: Invocation): Promise<Finding[]> {
-  const findings = checkConfig(invocation);
+  const findings = [...checkConfig(invocation), ...checkEnvironmentOf(invocation)];
   if (!invocation.has("lint")) {
     findings.push(
       ...checkMachine(invocation),
@@ -53,16 +54,17 @@ async function examine(invocation: Invocation): Promise<Finding[]> {
   return findings.toSorted((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity));
 }
 
-function show({ severity, title, why, fix }: Finding, { out }: Invocation): void {
-  const [style, mark] = MARKS[severity];
-  out.paragraph(`${out.paint(style, mark)} ${cleanLine(title)}`, "  ");
-  if (why) out.paragraph(`  Why: ${cleanLine(why)}`, "  ");
-  if (fix) out.paragraph(`  Fix: ${cleanLine(fix)}`, "  ");
+function show(finding: Finding, { out }: Invocation): void {
+  const [style, mark] = MARKS[finding.severity];
+  out.paragraph(`${out.paint(style, mark)} ${cleanLine(finding.title)}`, "  ");
+  if (finding.severity === "ok") return;
+  out.paragraph(`  Why: ${cleanLine(finding.why)}`, "  ");
+  out.paragraph(`  Fix: ${cleanLine(finding.fix)}`, "  ");
 }
 
 /** Shows the plan, asks, and carries it out. False when there was nothing to do. */
 async function repair(findings: readonly Finding[], invocation: Invocation): Promise<boolean> {
-  const repairs = findings.flatMap((finding) => finding.repair ?? []);
+  const repairs = findings.flatMap((finding) => ("repair" in finding && finding.repair ? [finding.repair] : []));
   if (repairs.length === 0) return false;
   const { out } = invocation;
   out.note("The plan:");

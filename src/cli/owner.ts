@@ -1,21 +1,95 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 
 /** What the running gateway says about itself in `<state>/gateway/owner.json`. */
 export type Owner = { readonly pid: number; readonly port: number; readonly url: string; readonly startedAt: number };
 
-/** The owner of the state directory, or null when none is written down or the process is gone. */
+/**
+ * The owner of the state directory; null when none is written down, when the process is gone, or when its id belongs to another
+ * program by now (or to the process that asks: in a container every gateway has the same id).
+ */
 export function readOwner(gatewayDir: string): Owner | null {
-  let text: string;
+  const owner = readNote(join(gatewayDir, "owner.json"));
+  return owner && owner.pid !== process.pid && isAlive(owner.pid) && isGatewayOf(owner, gatewayDir) ? owner : null;
+}
+
+/** The process id in an owner.json, whoever has it now. */
+export const notedPid = (path: string): number | null => readNote(path)?.pid ?? null;
+
+function readNote(path: string): Owner | null {
   try {
-    text = readFileSync(join(gatewayDir, "owner.json"), "utf8");
+    return parseOwner(readFileSync(path, "utf8"));
   } catch (err) {
     const { code } = err as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR" || code === "EACCES") return null;
+    if (code === "ENOENT" || code === "ENOTDIR" || code === "EACCES" || code === "EISDIR") return null;
     throw err;
   }
-  const owner = parseOwner(text);
-  return owner && isAlive(owner.pid) ? owner : null;
+}
+
+/**
+ * Whether the process is a gateway of this directory. On Linux: it holds the store open; where its files may not be looked at, its
+ * command line is a gateway's and it is not younger than the note. Elsewhere the note is believed.
+ */
+function isGatewayOf(owner: Owner, gatewayDir: string): boolean {
+  if (process.platform !== "linux") return true;
+  const open = openFiles(owner.pid);
+  if (open !== null) return open.some((file) => file.replace(/ \(deleted\)$/, "") === storeOf(gatewayDir));
+  const line = readOrNull(`/proc/${owner.pid}/cmdline`);
+  if (line === null) return true;
+  const isGateway = /\bgateway\b/.test(line.replaceAll("\0", " ")) && /node|openclaw/.test(line);
+  return isGateway && !isYounger(owner);
+}
+
+function storeOf(gatewayDir: string): string {
+  try {
+    return join(realpathSync(gatewayDir), "gateway.db");
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === undefined) throw err;
+    return join(gatewayDir, "gateway.db");
+  }
+}
+
+/** Null when the system does not show them: the process belongs to somebody else. */
+function openFiles(pid: number): string[] | null {
+  try {
+    const dir = `/proc/${pid}/fd`;
+    return readdirSync(dir).flatMap((fd) => {
+      try {
+        return [readlinkSync(join(dir, fd))];
+      } catch {
+        return []; // closed while it was looked at
+      }
+    });
+  } catch (err) {
+    if (["EACCES", "EPERM"].includes((err as NodeJS.ErrnoException).code ?? "")) return null;
+    return [];
+  }
+}
+
+/** Times in /proc are in ticks of this length. */
+const TICKS_PER_SECOND = 100;
+/** The clock of the note and that of the system differ by this much at most. */
+const SLACK_MS = 5_000;
+
+/** Whether the process began after the note was written: then the id was given out again. */
+function isYounger({ pid, startedAt }: Owner): boolean {
+  const stat = readOrNull(`/proc/${pid}/stat`);
+  const boot = /^btime (\d+)$/m.exec(readOrNull("/proc/stat") ?? "")?.[1];
+  // The name of the program may contain spaces and parentheses.
+  const ticks = stat
+    ?.slice(stat.lastIndexOf(")") + 2)
+    .split(" ")
+    .at(19);
+  if (!ticks || !boot || startedAt === 0) return false;
+  return Number(boot) * 1_000 + (Number(ticks) / TICKS_PER_SECOND) * 1_000 > startedAt + SLACK_MS;
+}
+
+function readOrNull(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return null; // gone, or not to be seen by this user
+  }
 }
 
 function parseOwner(text: string): Owner | null {

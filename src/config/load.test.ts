@@ -243,10 +243,18 @@ test("references to secrets are resolved by source, and what cannot be resolved 
   writeFileSync(join(directory, "all.json"), JSON.stringify({ irc: { "a/b": "from-json" } }));
   writeFileSync(join(directory, "one"), "from-one\r\n");
   writeFileSync(join(directory, "big"), "x".repeat(LIMITS.secretFileBytes + 1));
-  symlinkSync(join(directory, "one"), join(directory, "link"));
+  symlinkSync("/etc/hostname", join(directory, "link"));
+  mkdirSync(join(directory, "mount", "..v1"), { recursive: true });
+  writeFileSync(join(directory, "mount", "..v1", "token"), "from-mount\n");
+  writeFileSync(join(directory, "mount", "..v1", "open"), "x");
+  chmodSync(join(directory, "mount", "..v1", "open"), 0o666);
+  symlinkSync("..v1", join(directory, "mount", "..data"));
+  for (const name of ["token", "open"]) symlinkSync(`..data/${name}`, join(directory, "mount", name));
+  symlinkSync("../one", join(directory, "mount", "outside"));
   const providers = {
     vault: { source: "file", path: join(directory, "all.json"), mode: "json" },
     single: { source: "file", path: join(directory, "one"), mode: "singleValue" },
+    mounted: { source: "file", path: join(directory, "mount", "token"), mode: "singleValue" },
     few: { source: "env", allowlist: ["ALLOWED"] },
   };
   const cases: [unknown, string | RegExp][] = [
@@ -257,6 +265,7 @@ test("references to secrets are resolved by source, and what cannot be resolved 
     [ref("file", "vault", "/irc/a~1b"), "from-json"],
     [ref("file", "vault", "/irc/none"), /has no text at/],
     [ref("file", "single", "value"), "from-one"],
+    [ref("file", "mounted", "value"), "from-mount"],
     [ref("file", "nowhere", "x"), /does not name a file/],
     [ref("exec", "run", "x"), /source "exec" cannot be read here/],
     [ref("store", "keep", "boom"), /source "store" cannot be read here/],
@@ -277,6 +286,8 @@ test("references to secrets are resolved by source, and what cannot be resolved 
   }
   for (const [file, expected] of [
     ["link", /symbolic link/],
+    ["mount/open", /symbolic link/],
+    ["mount/outside", /symbolic link/],
     ["big", /larger than/],
     [".", /not a regular file/],
     ["none", /does not exist/],

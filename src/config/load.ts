@@ -1,12 +1,12 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { homedir } from "node:os";
 import { dirname } from "node:path";
 import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
 import { writeAtomic } from "./atomic-file.ts";
 import { check, type CheckContext } from "./check.ts";
 import { checkConsistency } from "./consistency.ts";
+import { homeOf } from "./environment.ts";
 import { Findings, type Issue } from "./issue.ts";
 import { Json5Error, memberOf, parseTree, type ObjectTree, type Tree } from "./json5.ts";
 import { expandPath } from "./paths.ts";
@@ -158,8 +158,8 @@ function readTree(text: string, findings: Findings): ObjectTree | null {
 }
 
 function createContext(tree: ObjectTree, findings: Findings, options: Omit<LoadOptions, "lastGoodPath">): CheckContext {
-  const home = options.home ?? homedir();
   const base = dirname(options.path);
+  const home = options.home ?? homeOf(options.env) ?? base;
   const toPath = (text: string): string => expandPath(text, home, base);
   const { env } = options;
   const silent = new Findings("");

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { CliError, EXIT } from "../core/errors.ts";
+import { homeOf } from "./environment.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -23,11 +24,19 @@ export function expandPath(path: string, home: string, base: string): string {
   return trimmed.startsWith("~/") ? join(home, trimmed.slice(2)) : resolve(base, trimmed);
 }
 
-/** Paths from `OPENCLAW_STATE_DIR`, `OPENCLAW_CONFIG_PATH` and `HOME`. Touches no file. */
+/** Paths from `OPENCLAW_STATE_DIR`, `OPENCLAW_CONFIG_PATH` and `HOME`. Touches no file. Throws CliError when they name no directory. */
 export function createPaths(env: Env, cwd: string = process.cwd()): Paths {
-  const home = env["OPENCLAW_HOME"]?.trim() || env["HOME"]?.trim() || homedir();
   const stateDir = env["OPENCLAW_STATE_DIR"]?.trim();
   const configPath = env["OPENCLAW_CONFIG_PATH"]?.trim();
+  // Without a home directory, `~` is the state directory where that is named.
+  const home = homeOf(env) ?? (stateDir && !stateDir.startsWith("~") ? resolve(cwd, stateDir) : null);
+  if (home === null) {
+    throw new CliError("there is no home directory", {
+      why: "HOME is not set, and the system's list of users has no entry for this user.",
+      fix: "set HOME, or set OPENCLAW_STATE_DIR to a directory that this user may write to",
+      exit: EXIT.config,
+    });
+  }
   const state = stateDir ? expandPath(stateDir, home, cwd) : join(home, ".openclaw");
   const gateway = join(state, "gateway");
   return {

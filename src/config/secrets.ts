@@ -1,4 +1,5 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, realpathSync } from "node:fs";
+import { dirname, sep } from "node:path";
 import { LIMITS } from "../core/limits.ts";
 import { reasonOf } from "../core/errors.ts";
 import { memberOf, type ObjectTree } from "./json5.ts";
@@ -122,11 +123,14 @@ function fromJson(text: string, id: string, path: string): Lookup {
   return typeof value === "string" ? { text: value } : { problem: `${path} has no text at "${id}"` };
 }
 
-/** Reads a regular file. Links, devices and pipes are refused: they would make the secret depend on somebody else. */
+/**
+ * Reads a regular file. Devices and pipes are refused, and so are links, which would make the secret depend on somebody else; but
+ * for those that orchestrators make: from a mounted directory to a file inside of it.
+ */
 function readSecretFile(path: string, limitBytes: number): Lookup {
   let descriptor: number;
   try {
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    descriptor = openSync(innerTarget(path) ?? path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (err) {
     return { problem: openProblem(path, err) };
   }
@@ -150,10 +154,26 @@ function readSecretFile(path: string, limitBytes: number): Lookup {
   }
 }
 
+/**
+ * What a link points to, when that lies below the link's own directory, and link and file belong to this user or to root and nobody
+ * else may write the file. Null for everything else, links that lead out of the directory among them.
+ */
+function innerTarget(path: string): string | null {
+  const link = lstatSync(path, { throwIfNoEntry: false });
+  if (!link?.isSymbolicLink() || !isTrusted(link.uid)) return null;
+  const real = realpathSync(path);
+  if (!real.startsWith(realpathSync(dirname(path)) + sep)) return null;
+  const file = lstatSync(real);
+  return isTrusted(file.uid) && (file.mode & 0o002) === 0 ? real : null;
+}
+
+const isTrusted = (uid: number): boolean => uid === 0 || uid === process.getuid?.();
+
 function openProblem(path: string, err: unknown): string {
   const code = codeOf(err);
   if (code === "ENOENT") return `${path} does not exist`;
-  if (code === "ELOOP") return `${path} is a symbolic link; name the file that it points to`;
+  if (code === "ELOOP")
+    return `${path} is a symbolic link out of its directory, or to a file that others may write; name the file that it points to`;
   return `${path} cannot be read: ${code}`;
 }
 

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { FakeClock } from "../../test/fakes/clock.ts";
 import { LIMITS } from "../core/limits.ts";
 import { watchConfig } from "./watch.ts";
 
@@ -13,14 +14,13 @@ test("writes, replacements and the first write are seen once each, other files a
   const stop = new AbortController();
   let seen = 0;
   let wake: (() => void) | undefined;
-  watchConfig(
-    path,
-    () => {
+  watchConfig(path, {
+    onChange: () => {
       seen++;
       wake?.();
     },
-    stop.signal,
-  );
+    signal: stop.signal,
+  });
   const change = async (write: () => void): Promise<void> => {
     const next = new Promise<void>((resolve) => {
       wake = resolve;
@@ -59,7 +59,7 @@ test("a change of the file behind a link is seen", async () => {
   const stop = new AbortController();
   const keepAlive = setTimeout(() => {}, 20_000);
   await new Promise<void>((resolve) => {
-    watchConfig(path, resolve, stop.signal);
+    watchConfig(path, { onChange: resolve, signal: stop.signal });
     writeFileSync(join(directory, "real", "mine.json"), "{a:1}");
   });
   clearTimeout(keepAlive);
@@ -67,6 +67,65 @@ test("a change of the file behind a link is seen", async () => {
   rmSync(directory, { recursive: true });
 });
 
-test("a directory that does not exist cannot be watched", () => {
-  assert.throws(() => watchConfig("/nonexistent/openclaw.json", () => {}, new AbortController().signal), /ENOENT/);
+test("a file that is reached over two links and an exchanged directory is seen", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "config-watch-"));
+  for (const version of ["one", "two"]) {
+    mkdirSync(join(directory, "mount", `..${version}`), { recursive: true });
+    writeFileSync(join(directory, "mount", `..${version}`, "openclaw.json"), version);
+  }
+  symlinkSync("..one", join(directory, "mount", "..data"));
+  symlinkSync("..data/openclaw.json", join(directory, "mount", "openclaw.json"));
+  symlinkSync("mount/openclaw.json", join(directory, "openclaw.json"));
+  const stop = new AbortController();
+  const keepAlive = setTimeout(() => {}, 20_000);
+  for (const version of ["..two", "..one"]) {
+    await new Promise<void>((resolve) => {
+      const once = new AbortController();
+      watchConfig(join(directory, "openclaw.json"), { onChange: () => (once.abort(), resolve()), signal: once.signal });
+      symlinkSync(version, join(directory, "mount", "..next"));
+      renameSync(join(directory, "mount", "..next"), join(directory, "mount", "..data"));
+    });
+  }
+  clearTimeout(keepAlive);
+  stop.abort();
+  rmSync(directory, { recursive: true });
 });
+
+for (const [why, options] of [
+  ["the directory does not exist", {}],
+  [
+    "the system has no watches left",
+    {
+      watch: () => {
+        throw Object.assign(new Error("no space left"), { code: "ENOSPC" });
+      },
+    },
+  ],
+] as const) {
+  test(`when ${why}, that is said once and the file is looked at now and then`, () => {
+    const directory = mkdtempSync(join(tmpdir(), "config-watch-"));
+    const path = join(directory, ...("watch" in options ? [] : ["sub"]), "openclaw.json");
+    const clock = new FakeClock();
+    const stop = new AbortController();
+    const said: string[] = [];
+    let changes = 0;
+    watchConfig(path, {
+      signal: stop.signal,
+      clock,
+      onChange: () => void changes++,
+      onPolling: (err) => void said.push(String((err as NodeJS.ErrnoException).code)),
+      ...(options as object),
+    });
+    mkdirSync(dirname(path), { recursive: true });
+    clock.advance(LIMITS.configPollMs);
+    assert.equal(changes, 0);
+    writeFileSync(path, "{}");
+    clock.advance(LIMITS.configPollMs);
+    clock.advance(LIMITS.configPollMs);
+    assert.equal(changes, 1);
+    stop.abort();
+    assert.deepEqual(clock.pending(), []);
+    assert.equal(said.length, 1);
+    rmSync(directory, { recursive: true });
+  });
+}

@@ -180,6 +180,8 @@ export const LIMITS = {
   patternChars: 512,
   /** Changes of the configuration file within this time are taken as one. */
   configDebounceMs: 200,
+  /** Where the system does not report changes of the configuration, the file is looked at this often. */
+  configPollMs: 30_000,
   /** Log lines are gathered for this long before they are written; an error is written at once. */
   logFlushMs: 100,
   /** Bytes of log lines that wait for the disk; more are dropped, counted, and the count is logged. */
@@ -195,6 +197,27 @@ export const LIMITS = {
   seriesPerMetric: 256,
   /** Answers of `health` and `status` are reused this long. */
   healthCacheMs: 1_000,
+  /** What a turn needs before its model is asked is tried at most this often, when somebody looks at the health. */
+  preparationCheckMs: 5_000,
+  /** Pause between tries to write owner.json on a full disk. */
+  ownerNoteRetryMs: 5_000,
+  /** Free space of the state directory's disk below which the gateway counts as degraded. */
+  diskLowBytes: 104_857_600,
+  /** Pause between tries to take up what an earlier process left, while the store refuses writes. */
+  recoveryRetryMs: 1_000,
+  /** A store up to this size is checked completely before the start; a larger one in steps after it. */
+  storeFullCheckBytes: 33_554_432,
+  /** Records of one step of that check, and the pause after it. */
+  storeCheckRows: 32,
+  storeCheckPauseMs: 20,
+  /** The answer of `config.get` is reused this long while the file does not change. */
+  configAnswerMs: 10_000,
+  /** Pause between tries to write while the store refuses writes. */
+  storeProbeMs: 1_000,
+  /** After a write, the ledger of the store is brought up to date once within this time; damage in between is counted less exactly. */
+  storeLedgerMs: 5_000,
+  /** Unreadable records that are named in the log in one run of the gateway; more are left out without a line. */
+  storeRecordsTold: 1_000,
   /** Lines and bytes that `logs.tail` returns when the client names no limit. */
   logTailLines: 500,
   logTailBytes: 250_000,
@@ -352,6 +375,14 @@ export const LIMITS = {
   channelAnswerBytes: 16 * 1024 * 1024,
   /** One received file; larger ones are named to the agent and not fetched. */
   mediaBytes: 20 * 1024 * 1024,
+  /** Kept files that nothing refers to are looked for this long after a start, and then this often. */
+  mediaSweepFirstMs: 600_000,
+  mediaSweepEveryMs: 21_600_000,
+  /** A file that is younger than this may belong to a row that is still being written; it stays. */
+  mediaGraceMs: 3_600_000,
+  /** Rows that one step of that search reads, and the pause after it. */
+  mediaSweepRows: 64,
+  mediaSweepPauseMs: 10,
   /** Files of one answer; further `MEDIA:` lines stay text. */
   answerFiles: 10,
   /** Characters of the name of a sent file; the rest is cut. */

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { tableOf, type ProviderTable } from "../agents/models.ts";
 import type { GuideFacts } from "../agents/pi/guide.ts";
 import { createPiRuntime } from "../agents/pi/runtime.ts";
+import { loadSystemPrompt, makeWorkspace } from "../agents/prompt.ts";
 import { type AgentRuntime } from "../agents/runtime.ts";
 import { TerminalError, type Abilities, type Channel, type Target } from "../channels/channel.ts";
 import { createChannelHost, type AccountSpec, type AccountStatus, type ChannelHost } from "../channels/host.ts";
@@ -13,7 +14,7 @@ import { channelAccounts, defaultAccountId } from "../config/accounts.ts";
 import { modelAliases, resolveAgent } from "../config/agents.ts";
 import { CHAT_COMMANDS } from "../core/commands.ts";
 import { GatewayError } from "../core/errors.ts";
-import { asId, type AccountId, type ChannelId, type ChatId, type SessionKey } from "../core/ids.ts";
+import { asId, type AccountId, type AgentId, type ChannelId, type ChatId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { VERSION } from "../core/version.ts";
 import { takeEvents } from "../methods/status.ts";
@@ -335,6 +336,20 @@ export class Conversations {
     const parts = chunk === null ? [text] : splitText(text, { unit: "utf16", value: chunk }).map((piece) => piece.text);
     const rendered = this.#known.get(target.channel)?.rendered;
     return parts.flatMap((part) => splitText(part, abilities.maxText, rendered ? { render: rendered } : {}).map((piece) => piece.text));
+  }
+
+  /** Builds what the model of an agent is told, as a turn would. Throws what would end the turn. */
+  async rehearse(agentId: AgentId): Promise<void> {
+    const core = this.#core;
+    const situation = today(clock.now(), core.timeZone());
+    const { workspace, models } = core.settings(agentId);
+    if (models.length === 0) throw new GatewayError("UNAVAILABLE", `no model can be chosen for the agent ${agentId}`);
+    const agent = resolveAgent(core.config, agentId, core.paths.state);
+    await makeWorkspace(workspace);
+    await loadSystemPrompt(
+      { tools: core.toolsFor("operator", agentId), situation, workspace, agentId },
+      { fileChars: agent.bootstrapMaxChars, totalChars: agent.bootstrapTotalMaxChars },
+    );
   }
 
   /** Facts for the system prompt. Set by the server; nothing that a sender wrote. */

@@ -30,10 +30,11 @@ import { createButtons } from "../store/buttons.ts";
 import { createChannelState } from "../store/channel-state.ts";
 import { createFacts } from "../store/facts.ts";
 import { createInbox } from "../store/inbox.ts";
-import { Media } from "../store/media.ts";
+import { Media, type MediaQuota } from "../store/media.ts";
 import { createMessages } from "../store/messages.ts";
 import { createNotes } from "../store/notes.ts";
 import { openStore, type Store } from "../store/open.ts";
+import { systemTimeZone } from "../config/time-zone.ts";
 import { createOutbox } from "../store/outbox.ts";
 import { createPairings } from "../store/pairing.ts";
 import { createSessions, type SessionRow } from "../store/sessions.ts";
@@ -60,6 +61,10 @@ const THINKING = ["off", "minimal", "low", "medium", "high"];
 
 /** Asked for once: it takes the processor a third of a millisecond, and every turn wants it. */
 let systemZone: string | undefined;
+
+export type CoreOptions = {
+  /** An earlier start has met damage in the store: rebuild it. */ repair?: boolean;
+};
 
 /** The rows and rooms that exist before anything listens. Created without effects beyond the state directory. */
 export class Core {
@@ -89,13 +94,14 @@ export class Core {
   /** What follows from the configuration for each agent; forgotten when that or the found servers change. */
   readonly #derived = new Map<string, Derived>();
 
-  constructor(paths: Paths, loaded: Loaded, log: RootLog) {
+  constructor(paths: Paths, loaded: Loaded, log: RootLog, { repair = false }: CoreOptions = {}) {
     this.paths = paths;
     this.#loaded = loaded;
     this.log = log;
     for (const { name, message, fix } of readProxySettings(process.env).problems) log.warn(`${name} ${message}`, { fix });
     this.bus = new Bus((err, event) => log.error("a listener failed", { event, error: err }));
-    this.store = openStore({ dir: paths.gateway, log: log.child({ subsystem: "store" }), mark: this.mark });
+    this.store = openStore({ dir: paths.gateway, log: log.child({ subsystem: "store" }), mark: this.mark, repair });
+    this.store.onCondition = ({ state, cause }) => this.health.report("store", state, cause ?? undefined);
     this.sessions = createSessions(this.store);
     this.messages = createMessages(this.store);
     this.inbox = createInbox(this.store);
@@ -103,7 +109,7 @@ export class Core {
     this.channelState = createChannelState(this.store);
     this.buttons = createButtons(this.store);
     this.notes = createNotes(this.store);
-    this.media = new Media(join(paths.gateway, "media"));
+    this.media = new Media(join(paths.gateway, "media"), () => this.#mediaQuota(), clock.now);
     this.facts = createFacts(this.store);
     this.pairings = createPairings(this.store, { newCode: createPairingCode, now: clock.now });
     this.instanceId = this.#keptInstanceId();
@@ -116,6 +122,11 @@ export class Core {
   hideSecrets(): void {
     this.log.protectAll(this.loaded.config);
     this.log.setPatterns(this.loaded.config.logging.redactPatterns);
+  }
+
+  #mediaQuota(): MediaQuota {
+    const { maxTotalBytes, maxAccountBytesPerDay } = this.config.gateway.media;
+    return { totalBytes: maxTotalBytes, accountBytesPerDay: maxAccountBytesPerDay };
   }
 
   /** Names this installation, the same over restarts. */
@@ -241,6 +252,6 @@ export class Core {
   }
 
   timeZone(): string {
-    return this.config.agents.defaults.userTimezone ?? (systemZone ??= Intl.DateTimeFormat().resolvedOptions().timeZone);
+    return this.config.agents.defaults.userTimezone ?? (systemZone ??= systemTimeZone(process.env).name);
   }
 }

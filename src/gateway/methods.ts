@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { systemClock } from "../core/clock.ts";
 import { randomUUID } from "node:crypto";
 import { GUIDE } from "../agents/models.ts";
@@ -68,6 +69,20 @@ export type Rooms = {
   port(): number;
 };
 
+/** A file that was written this long ago at least has had its last change within the precision of its times. */
+const SETTLED_MS = 1_000;
+
+function fileStamp(path: string, now: number): string | null {
+  try {
+    const seen = statSync(path, { throwIfNoEntry: false, bigint: true });
+    if (!seen) return "absent";
+    const settled = now - Number(seen.mtimeNs / 1_000_000n) >= SETTLED_MS;
+    return settled ? `${seen.dev}:${seen.ino}:${seen.size}:${seen.mtimeNs}:${seen.ctimeNs}` : null;
+  } catch {
+    return null; // the answer itself says why the file cannot be read
+  }
+}
+
 /** The methods of the gateway, each with the parts of it that it needs. */
 export class Methods {
   readonly core: Core;
@@ -119,7 +134,7 @@ export class Methods {
     const restart = ({ reason, delayMs }: { reason: string; delayMs: number }): void =>
       void clock.after(delayMs, () => this.#rooms.restart(reason));
     return {
-      ...configMethods({ ...config, now: clock.now, restart }),
+      ...configMethods({ ...config, now: clock.now, fileStamp: () => fileStamp(core.paths.config, clock.now()), restart }),
       ...agentsMethods({
         ...config,
         now: clock.now,

@@ -1,8 +1,10 @@
-import { asId, type AccountId, type ChannelId } from "../core/ids.ts";
+import { asId, type AccountId, type ChannelId, type SessionKey } from "../core/ids.ts";
+import { contain } from "../core/contain.ts";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../core/clock.ts";
-import { existsSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, existsSync, openSync, rmSync, statfsSync } from "node:fs";
+import { devNull } from "node:os";
+import { dirname, join } from "node:path";
 import { discoverLocalServers, lacksLocalServer } from "../agents/models.ts";
 import type { GuideFacts } from "../agents/pi/guide.ts";
 import { modelName } from "../agents/runtime.ts";
@@ -13,8 +15,9 @@ import { diffConfig, strongestEffect } from "../config/diff.ts";
 import type { Issue } from "../config/issue.ts";
 import { saveLastGood } from "../config/load.ts";
 import { watchConfig } from "../config/watch.ts";
-import { reasonOf } from "../core/errors.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
+import { readProxySettings } from "../core/proxy.ts";
 import { silentLog, type Log } from "../core/log.ts";
 import { VERSION } from "../core/version.ts";
 import { wireRow } from "../methods/context.ts";
@@ -29,7 +32,14 @@ import { mainKeyOf } from "../routing/session-key.ts";
 import { resolveBind } from "../server/listen.ts";
 import type { ServerDeps, Surface } from "../server/ports.ts";
 import { createServer, type Server } from "../server/server.ts";
+import { checkInBackground } from "../store/check.ts";
+import { sweepInBackground } from "../store/media-sweep.ts";
 import { writeFileAtomic } from "../store/open.ts";
+import type { StoreCondition } from "../store/store.ts";
+import type { Readiness } from "../observe/health.ts";
+import { notedPid } from "../cli/owner.ts";
+import { ownHost, outerHosts } from "./addresses.ts";
+import { Preparation } from "./preparation.ts";
 import { startPruning } from "../turns/pruning.ts";
 import { recover } from "../turns/recover.ts";
 import { Announcements } from "./announcements.ts";
@@ -65,6 +75,8 @@ export class Gateway {
   readonly methods: Methods;
   /** Set when it listens. */
   port = 0;
+  /** The addresses that are listened on; empty until then. */
+  #bound: readonly string[] = [];
   readonly #options: GatewayOptions;
   readonly #restart: (reason: string) => void;
   readonly #abort = new AbortController();
@@ -74,8 +86,13 @@ export class Gateway {
   readonly #health: ReturnType<typeof healthMethods>;
   readonly #presence: Presence;
   readonly #announce: Announcements;
+  readonly #preparation: Preparation;
+  /** Whether channels may be connected; see `#takeUp`. */
+  #tookUp = false;
   #phase: "starting" | "serving" | "stopping" = "starting";
   #stopped: Promise<void> | null = null;
+  /** Each ends one thing that is done in the background. */
+  #background: (() => void)[] = [];
 
   constructor(core: Core, options: GatewayOptions, restart: (reason: string) => void) {
     this.core = core;
@@ -90,6 +107,7 @@ export class Gateway {
       resolved: (answer) => this.server.hub.publish("device.pair.resolved", { ...answer, ts: clock.now() }, { scope: "operator.pairing" }),
       disconnect: () => void this.server.endInvalid(),
     });
+    this.#preparation = new Preparation({ clock, health: core.health, steps: this.#preparationSteps(), notes: this.#preparationNotes() });
     this.chats = new Conversations(core, () => this.#guideFacts());
     this.chats.onAlarm = (text) => {
       this.methods.note(text);
@@ -97,7 +115,7 @@ export class Gateway {
     };
     this.#health = healthMethods({
       now: clock.now,
-      readiness: () => core.health.readiness(),
+      readiness: () => this.#readiness(),
       loop: core.loop,
       channels: () => this.chats.channels.status(),
       labelOf: (channel) => this.chats.label(channel),
@@ -161,7 +179,7 @@ export class Gateway {
       stateVersion: () => this.#stateVersion,
       joined: (peer) => this.#countPresence(isVisible(peer)),
       left: (peer) => this.#countPresence(isVisible(peer)),
-      readiness: () => core.health.readiness(),
+      readiness: () => this.#readiness(),
       metricsText: () => core.metrics.render(),
       pageConfig: () => ({
         basePath: core.config.gateway.controlUi.basePath.replace(/\/+$/, ""),
@@ -185,11 +203,16 @@ export class Gateway {
   }
 
   get url(): string {
-    return `ws://127.0.0.1:${this.port}`;
+    return `ws://${ownHost(this.#bound)}:${this.port}`;
   }
 
   get http(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `http://${ownHost(this.#bound)}:${this.port}`;
+  }
+
+  /** Where other machines reach it; empty when it listens on loopback only. */
+  get outerUrls(): string[] {
+    return outerHosts(this.#bound).map((host) => `ws://${host}:${this.port}`);
   }
 
   #openai(): ServerDeps["openai"] {
@@ -274,7 +297,7 @@ export class Gateway {
     this.#applyAuth();
     applyLogLevels(core.log, core.config, this.#options.verbose);
     this.#announce.configChanged(core.paths.config, next.hash);
-    await this.chats.apply();
+    if (this.#tookUp) await this.chats.apply();
   }
 
   /** Authentication is never switched off while it runs: whether that is safe depends on the address, and is decided at the start. */
@@ -296,11 +319,10 @@ export class Gateway {
     const { core } = this;
     core.health.require("store");
     core.health.require("server");
-    core.health.report(
-      "store",
-      core.store.losses ? "degraded" : "ready",
-      core.store.losses ? `repaired; ${core.store.losses.lost} records were lost` : undefined,
-    );
+    core.health.require("turns");
+    core.health.report("turns", "ready");
+    core.health.report("store", core.store.condition.state, core.store.condition.cause ?? undefined);
+    core.store.onCondition = ({ state, cause }) => this.#onStore(state, cause);
     startStream({
       bus: core.bus,
       hub: this.server.hub,
@@ -314,41 +336,155 @@ export class Gateway {
       host: gateway.customBindHost ?? null,
       authenticated: this.auth.settings.mode !== "none",
     });
-    const { port } = await this.server.listen(addresses, this.#options.port ?? gateway.port);
+    const { port, addresses: bound } = await this.server.listen(addresses, this.#options.port ?? gateway.port);
     this.port = port;
-    writeFileAtomic(
-      join(core.paths.gateway, "owner.json"),
-      JSON.stringify({ pid: process.pid, port, url: this.url, startedAt: core.startedAt }),
-    );
+    this.#bound = bound;
+    this.#noteOwner();
     this.chats.runtime.start();
-    // Before any channel is connected: what it admits must not be taken for something that an earlier process left.
     await this.chats.prepare();
-    const recovery = recover(this.chats.turns, (target) => this.chats.abilities(target.channel));
-    startPruning(this.chats.turns);
-    if (Object.values(recovery).some((count) => count > 0)) core.log.warn("an earlier process left work behind", recovery);
-    this.chats.delivery.start();
-    await this.chats.apply();
+    await this.#takeUp();
     core.health.report("server", "ready");
     this.#phase = "serving";
     this.#later();
+  }
+
+  /** The note for people and the command line, which find the gateway by it. It needs disk space, and nothing depends on it. */
+  #noteOwner(again = false): void {
+    const { core } = this;
+    if (this.#abort.signal.aborted) return;
+    try {
+      writeFileAtomic(
+        join(core.paths.gateway, "owner.json"),
+        JSON.stringify({ pid: process.pid, port: this.port, url: this.url, startedAt: core.startedAt }),
+      );
+    } catch (err) {
+      if (!again)
+        core.log.warn("owner.json could not be written; commands look for the gateway at its configured port", { cause: reasonOf(err) });
+      clock.after(LIMITS.ownerNoteRetryMs, () => this.#noteOwner(true));
+    }
+  }
+
+  /**
+   * Takes up what an earlier process left, then connects the channels: what those admit must not be taken for something that was
+   * left. While the store refuses writes, both wait; reading works meanwhile.
+   */
+  async #takeUp(): Promise<void> {
+    const { core } = this;
+    if (this.#abort.signal.aborted) return;
+    try {
+      const recovery = recover(this.chats.turns, (target) => this.chats.abilities(target.channel));
+      if (Object.values(recovery).some((count) => count > 0)) core.log.warn("an earlier process left work behind", recovery);
+    } catch (err) {
+      if (!(err instanceof GatewayError) || err.code !== "UNAVAILABLE" || core.store.damage !== null) throw err;
+      core.log.error("channels wait until the store accepts writes", { cause: err.message, ...(err.fix ? { fix: err.fix } : {}) });
+      clock.after(
+        LIMITS.recoveryRetryMs,
+        contain(
+          (failure) => core.log.error("what an earlier process left could not be taken up", { error: failure }),
+          () => this.#takeUp(),
+        ),
+      );
+      return;
+    }
+    startPruning(this.chats.turns);
+    this.chats.delivery.start();
+    await this.chats.apply();
+    this.#tookUp = true;
   }
 
   /** What nobody waits for: watching the configuration, looking for local models, the workspace of the default agent. */
   #later(): void {
     const { core } = this;
     const complain = (what: string) => (err: unknown) => core.log.warn(what, { cause: reasonOf(err) });
-    watchConfig(
-      core.paths.config,
-      () => {
+    watchConfig(core.paths.config, {
+      signal: this.#abort.signal,
+      onChange: () => {
         if (core.config.gateway.reload.mode !== "off") this.reload().catch(complain("the configuration could not be reloaded"));
       },
-      this.#abort.signal,
-      complain("the configuration is no longer watched"),
-    );
+      onPolling: (err) => this.#onPolling(err),
+    });
+    const storeLog = core.log.child({ subsystem: "store" });
+    this.#background = [
+      checkInBackground(core.store, clock, storeLog),
+      sweepInBackground({ store: core.store, media: core.media, clock, log: storeLog }),
+    ];
+    void this.#preparation.check();
     saveLastGood(core.loaded, core.paths.lastGood).catch(complain("the last good configuration could not be kept"));
     const agent = core.defaultAgent();
     this.methods.ensureWorkspace(core.settings(agent).workspace).catch(complain("the workspace could not be prepared"));
     void this.#watchLocal(core.log);
+  }
+
+  /** The system does not report changes of the configuration, e.g. because its limit of watches is used up. */
+  #onPolling(err: Error): void {
+    const { core } = this;
+    const { code } = err as NodeJS.ErrnoException;
+    const fix =
+      code === "ENOSPC" || code === "EMFILE"
+        ? "Raise fs.inotify.max_user_watches and max_user_instances, then openclaw gateway restart."
+        : `Make ${dirname(core.paths.config)} a directory that this user may read, then openclaw gateway restart.`;
+    const cause = `changes of the configuration are not reported by the system (${code ?? reasonOf(err)}); the file is looked at every ${LIMITS.configPollMs / 1_000} s`;
+    core.log.warn(cause, { path: core.paths.config, fix });
+    core.health.report("config-watch", "degraded", `${cause}. ${fix}`);
+  }
+
+  /** A store that is too damaged to be written is repaired by a start: the gateway does that by itself, once. */
+  #onStore(state: StoreCondition["state"], cause: string | null): void {
+    const { core } = this;
+    core.health.report("store", state, cause ?? undefined);
+    this.#health.invalidate();
+    if (state !== "failing" || core.store.damage === null || this.#phase !== "serving") return;
+    this.#restart("the store is damaged and is repaired");
+  }
+
+  /** What every turn needs before its model is asked. */
+  #preparationSteps(): Record<string, () => void | Promise<void>> {
+    const { core } = this;
+    const key = asId<SessionKey>("agent:readiness:probe");
+    return {
+      "the place of the store": () => core.store.checkPlace(),
+      "the session's row": () =>
+        core.store.rehearse(() => {
+          core.sessions.ensure(key, {
+            sessionId: key,
+            agentId: core.defaultAgent(),
+            chatKind: "direct",
+            channel: "probe",
+            now: clock.now(),
+          });
+          core.sessions.patch(key, { status: "running" });
+          if (!core.sessions.get(key)) throw new GatewayError("UNAVAILABLE", "a row that was written cannot be read");
+        }),
+      "what the model is told": () => this.chats.rehearse(core.defaultAgent()),
+      "the descriptor for an agent's process": () => closeSync(openSync(devNull, "r")),
+    };
+  }
+
+  /** What is worth a word and holds up no turn. */
+  #preparationNotes(): Record<string, () => string | null> {
+    const { core } = this;
+    return {
+      log: () => {
+        const { cause } = core.log.loss();
+        return cause && `log lines are lost: ${cause}. Make ${join(core.paths.gateway, "logs")} writable`;
+      },
+      proxy: () => {
+        const [problem] = readProxySettings(process.env).problems.filter(({ name }) => name.toLowerCase() !== "all_proxy");
+        return problem ? `${problem.name} ${problem.message}. ${problem.fix}` : null;
+      },
+      disk: () => {
+        const { bavail, bsize } = statfsSync(core.paths.gateway);
+        const free = bavail * bsize;
+        return free >= LIMITS.diskLowBytes
+          ? null
+          : `${Math.floor(free / 1_048_576)} MB of disk are free. Free some space: without any, no message can be stored`;
+      },
+    };
+  }
+
+  #readiness(): Readiness {
+    if (this.#phase === "serving") this.#preparation.look();
+    return this.core.health.readiness();
   }
 
   /** While a model that should answer is missing, a server that is started later is found by itself. */
@@ -381,16 +517,34 @@ export class Gateway {
     this.#phase = "stopping";
     this.#abort.abort();
     core.log.info("stopping", { reason });
-    this.#announce.stop();
-    this.chats.turns.stop();
+    // What fails while it ends is said and holds up nothing: least of all the first error, which may be why it ends.
+    const step = async (what: string, work: () => unknown): Promise<void> => {
+      try {
+        await work();
+      } catch (err) {
+        core.log.error(`${what} could not be ended in order`, { error: err });
+      }
+    };
+    await step("announcements", () => this.#announce.stop());
+    await step("turns", () => this.chats.turns.stop());
     // A channel stays connected until what it is sending is confirmed.
-    const channels = this.chats.delivery.stop().then(() => this.chats.channels.close());
-    await Promise.all([channels, this.server.stop(reason, restartExpectedMs), this.chats.runtime.stop()]);
-    this.auth.close();
-    core.loop.stop();
-    rmSync(join(core.paths.gateway, "owner.json"), { force: true });
-    core.store.close();
+    await Promise.all([
+      step("channels", () => this.chats.delivery.stop().then(() => this.chats.channels.close())),
+      step("the server", () => this.server.stop(reason, restartExpectedMs)),
+      step("the agents", () => this.chats.runtime.stop()),
+    ]);
+    for (const end of this.#background) end();
+    await step("sign-in", () => this.auth.close());
+    await step("the loop probe", () => core.loop.stop());
+    await step("owner.json", () => this.#removeNote());
+    await step("the store", () => core.store.close());
     await core.log.close();
+  }
+
+  /** Another gateway may have the directory by now. */
+  #removeNote(): void {
+    const path = join(this.core.paths.gateway, "owner.json");
+    if (notedPid(path) === process.pid) rmSync(path, { force: true });
   }
 
   async #discover(log: Log): Promise<void> {

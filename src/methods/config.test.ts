@@ -33,15 +33,18 @@ function rig(text: string | null = "{}") {
   const env = { KEY: "from-environment" };
   const read = (): Loaded => loadConfig({ path, env, home: dir });
   let loaded = read();
+  let stamp: string | null = null;
+  let reads = 0;
   const restarts: { reason: string; delayMs: number }[] = [];
   const workspaces: string[] = [];
   const deps = {
     now: () => 1_000,
-    read,
+    read: () => (reads++, read()),
     loaded: () => loaded,
     reload: async () => void (loaded = read()),
     writeOptions: { env, home: dir },
     restart: (request: { reason: string; delayMs: number }) => restarts.push(request),
+    fileStamp: () => stamp,
     stateDir: dir,
     home: dir,
     ensureWorkspace: async (workspace: string) => {
@@ -63,6 +66,8 @@ function rig(text: string | null = "{}") {
     agents: agentsMethods(deps),
     models: modelsMethods(deps),
     file: () => readFileSync(path, "utf8"),
+    reads: () => reads,
+    setStamp: (next: string | null) => void (stamp = next),
   };
 }
 
@@ -90,6 +95,18 @@ test("config.get shows the file and what came of it, and no secret", () => {
   const resolved = answer["resolved"] as { gateway: { bind: string } };
   assert.equal(resolved.gateway.bind, "loopback");
   assert.equal((answer["config"] as { gateway: { bind?: string } }).gateway.bind, undefined);
+});
+
+test("config.get reads a file again only when it may have changed", () => {
+  const r = rig(FILE);
+  const looks = (stamp: string | null): number => {
+    const before = r.reads();
+    r.setStamp(stamp);
+    get(r);
+    get(r);
+    return r.reads() - before;
+  };
+  assert.deepEqual([looks("one"), looks("two"), looks(null), looks("two")], [1, 1, 2, 1]);
 });
 
 test("a patch keeps comments and secrets, and says what it changed", async () => {

@@ -12,6 +12,8 @@ import { editConfig, type ConfigDeps, type Edited } from "./config-edit.ts";
 
 export type ConfigMethodsDeps = ConfigDeps & {
   now: () => number;
+  /** Changes whenever the file may have changed; null while that cannot be told. */
+  fileStamp: () => string | null;
   /** Restarts the gateway after `delayMs`. */
   restart: (request: { reason: string; delayMs: number }) => void;
 };
@@ -27,7 +29,7 @@ const RESTART_DELAY_MS = 1_000;
 export function configMethods(deps: ConfigMethodsDeps) {
   const maxBytes = LIMITS.configFileBytes * 2;
   return {
-    "config.get": { scope: "operator.read", run: () => get(deps) },
+    "config.get": { scope: "operator.read", run: keptAnswer(deps) },
     "config.set": { scope: "operator.admin", maxBytes, run: (params: WriteParams) => replace(deps, params, "config.set", null) },
     "config.apply": {
       scope: "operator.admin",
@@ -47,6 +49,23 @@ export function configMethods(deps: ConfigMethodsDeps) {
       },
     },
   } satisfies MethodTable;
+}
+
+/**
+ * Reading and hiding a large configuration takes tens of milliseconds, so the answer is kept while neither the file nor the
+ * configuration in use changes, for LIMITS.configAnswerMs at most: files that it refers to may change without it.
+ */
+function keptAnswer(deps: ConfigMethodsDeps): () => Record<string, unknown> {
+  let kept: { stamp: string; used: Loaded; at: number; answer: Record<string, unknown> } | null = null;
+  return () => {
+    const stamp = deps.fileStamp();
+    const now = deps.now();
+    const fresh = kept && kept.stamp === stamp && kept.used === deps.loaded() && now >= kept.at && now - kept.at < LIMITS.configAnswerMs;
+    if (fresh) return kept!.answer;
+    const answer = get(deps);
+    kept = stamp === null ? null : { stamp, used: deps.loaded(), at: now, answer };
+    return answer;
+  };
 }
 
 function get(deps: ConfigMethodsDeps): Record<string, unknown> {

@@ -14,10 +14,9 @@ export type HealthDeps = {
   labelOf: (channel: string) => string | undefined;
   agents: () => readonly { id: string; name: string; isDefault: boolean }[];
   sessions: {
-    list(query: { agentId?: string; archived?: boolean | "all"; limit: number; offset: number }): {
-      rows: readonly SessionRow[];
-      total: number;
-    };
+    recent(agentId: string | undefined, limit: number): readonly Pick<SessionRow, "key" | "updated_at">[];
+    count(): number;
+    countByAgent(agentId: string): number;
   };
   /** File that holds the sessions. */
   storePath: string;
@@ -97,10 +96,12 @@ function summarise(deps: HealthDeps, now: number): HealthSummary {
 export const NO_HEARTBEAT = { enabled: false, every: "disabled", everyMs: null } as const;
 
 function recentSessions(deps: HealthDeps, now: number, agentId?: string): Record<string, unknown> {
-  const { rows, total } = deps.sessions.list({ ...(agentId === undefined ? {} : { agentId }), archived: "all", limit: RECENT, offset: 0 });
+  const { sessions, storePath } = deps;
   return {
-    path: deps.storePath,
-    count: total,
-    recent: rows.map((row) => ({ key: row.key, updatedAt: row.updated_at, age: Math.max(0, now - row.updated_at) })),
+    path: storePath,
+    count: agentId === undefined ? sessions.count() : sessions.countByAgent(agentId),
+    recent: sessions
+      .recent(agentId, RECENT)
+      .map((row) => ({ key: row.key, updatedAt: row.updated_at, age: Math.max(0, now - row.updated_at) })),
   };
 }

@@ -97,7 +97,11 @@ test("usage and finish reason reach the caller as OpenAI counts and names them",
 });
 
 test("a refusal is a finish reason, a limit has its wait, and the provider's words stay here", async () => {
-  const failure = (kind: ErrorKind, more = {}): AgentEvent => ({ ...end, reason: "error", error: { kind, message: "raw words", origin: "provider", ...more } });
+  const failure = (kind: ErrorKind, more = {}): AgentEvent => ({
+    ...end,
+    reason: "error",
+    error: { kind, message: "raw words", origin: "provider", ...more },
+  });
   const refused = (await play([started, failure("refusal")])).at(-1)!;
   assert.ok(refused.type === "final" && refused.finishReason === "content_filter" && /content filter/.test(refused.refusal!));
   const limited = (await play([started, failure("rate_limit", { retryAfterMs: 90_000 })])).at(-1)!;
@@ -108,5 +112,8 @@ test("a refusal is a finish reason, a limit has its wait, and the provider's wor
 test("a repeated attempt takes back what was said", async () => {
   const retry: AgentEvent = { type: "retry", attempt: 1, maxAttempts: 3, delayMs: 0, reason: "x" };
   const out = await play([started, { type: "text", delta: "half" }, retry, { type: "text", delta: "all" }, spoken("all"), end]);
-  assert.deepEqual(out.map((event) => event.type), ["delta", "replaced", "delta", "final"]);
+  assert.deepEqual(
+    out.map((event) => event.type),
+    ["delta", "replaced", "delta", "final"],
+  );
 });

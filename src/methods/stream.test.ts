@@ -73,5 +73,11 @@ test("an error carries the sentence for people, and the provider's words apart f
   bus.emit("turn.ended", { ...ref, seq: 1, outcome: { status: "error", text: "", stopReason: "error", endedAt: 1, error } });
   const chat = published.find(({ event }) => event === "chat")!.payload;
   assert.equal(chat["errorMessage"], "p refused the key.");
-  assert.deepEqual(chat["errorDetail"], { provider: "p", model: "m", httpStatus: 401, providerErrorType: "auth", providerErrorMessagePreview: "401 no" });
+  assert.deepEqual(chat["errorDetail"], {
+    provider: "p",
+    model: "m",
+    httpStatus: 401,
+    providerErrorType: "auth",
+    providerErrorMessagePreview: "401 no",
+  });
 });

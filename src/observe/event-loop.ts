@@ -1,4 +1,4 @@
-import { performance } from "node:perf_hooks";
+import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { systemClock, type Clock } from "../core/clock.ts";
 
 /** How the event loop did in the last `intervalMs`. Shape of `eventLoop` in channels.status and of /readyz. */
@@ -18,9 +18,10 @@ type Anchor = { at: number; loop: ReturnType<typeof performance.eventLoopUtiliza
 
 /** Readings reach back at least this far, however many people look. */
 const WINDOW_MS = 15_000;
-/** Delays are sampled this long after somebody looked, then sampling stops. */
+/** Delays are measured this long after somebody looked, then measuring stops. */
 const ARMED_MS = 300_000;
-const SAMPLE_MS = 1_000;
+/** How often the runtime looks at its loop: a delay is known to within this, and each look costs about ten microseconds. */
+const RESOLUTION_MS = 100;
 const DEGRADED_DELAY_MS = 500;
 const DEGRADED_UTILIZATION = 0.95;
 
@@ -30,55 +31,72 @@ function anchor(): Anchor {
   return { at: performance.now(), loop: performance.eventLoopUtilization(), cpu: process.cpuUsage() };
 }
 
+const nothing = (): void => {};
+type IntervalHistogram = ReturnType<typeof monitorEventLoopDelay>;
+
+/** Delays of one window, in the runtime's own histogram: no stall falls between two samples of it. */
+function beginWindow(): IntervalHistogram {
+  const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  delays.enable();
+  return delays;
+}
+
 /**
  * Watches the event loop without waking an idle process. Utilisation and CPU are counters of the runtime: reading them twice is
- * enough. Delays need a timer: one per second, and only while somebody has looked within the last five minutes. The first
+ * enough. Delays need a timer of the runtime, which runs only while somebody has looked within the last five minutes. The first
  * reading therefore knows utilisation since the start, and no delay yet.
  */
 export function createLoopProbe(clock: Clock = systemClock): LoopProbe {
   let older = anchor();
   let newer = older;
-  let delays: { at: number; ms: number }[] = [];
-  let armedUntil = 0;
-  let cancel: (() => void) | null = null;
+  /** Of the window since `older`, and of the one since `newer`. */
+  let [earlier, current]: [IntervalHistogram | null, IntervalHistogram | null] = [null, null];
+  let cancel = nothing;
 
-  function tick(due: number): void {
-    const now = performance.now();
-    delays.push({ at: now, ms: Math.max(0, now - due) });
-    if (delays.length > (2 * ARMED_MS) / SAMPLE_MS) delays = delays.slice(-ARMED_MS / SAMPLE_MS);
-    cancel = now < armedUntil ? clock.after(SAMPLE_MS, () => tick(now + SAMPLE_MS)) : null;
-  }
+  const stop = (): void => {
+    cancel();
+    earlier?.disable();
+    current?.disable();
+    [earlier, current] = [null, null];
+  };
 
   return {
     read() {
       const now = anchor();
-      armedUntil = now.at + ARMED_MS;
-      cancel ??= clock.after(SAMPLE_MS, () => tick(now.at + SAMPLE_MS));
+      cancel();
+      cancel = clock.after(ARMED_MS, stop);
+      current ??= beginWindow();
+      const delays = delaysOf([earlier, current]);
       if (now.at - newer.at >= WINDOW_MS) {
         older = newer;
         newer = now;
-        delays = delays.filter((delay) => delay.at >= older.at);
+        earlier?.disable();
+        [earlier, current] = [current, beginWindow()];
+        earlier.disable();
       }
-      return toReading(
-        older,
-        now,
-        delays.map((delay) => delay.ms).toSorted((a, b) => a - b),
-      );
+      return toReading(older, now, delays);
     },
-    stop() {
-      cancel?.();
-      cancel = null;
-      armedUntil = 0;
-    },
+    stop,
   };
 }
 
-function toReading(from: Anchor, to: Anchor, sortedDelaysMs: readonly number[]): LoopReading {
+type Delays = { p99Ms: number; maxMs: number };
+
+const delay = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
+
+/** The histograms hold intervals between two looks: what exceeds the wanted one is the delay. Of two windows the worse one counts. */
+function delaysOf(windows: readonly (IntervalHistogram | null)[]): Delays {
+  const known = windows.filter((window) => window !== null && window.count > 0);
+  return {
+    p99Ms: Math.max(0, ...known.map((window) => delay(window!.percentile(99)))),
+    maxMs: Math.max(0, ...known.map((window) => delay(window!.max))),
+  };
+}
+
+function toReading(from: Anchor, to: Anchor, { p99Ms: delayP99Ms, maxMs: delayMaxMs }: Delays): LoopReading {
   const intervalMs = Math.max(1, to.at - from.at);
   const cpuMs = (to.cpu.user + to.cpu.system - from.cpu.user - from.cpu.system) / 1_000;
   const { utilization } = performance.eventLoopUtilization(to.loop, from.loop);
-  const delayMaxMs = sortedDelaysMs.at(-1) ?? 0;
-  const delayP99Ms = sortedDelaysMs[Math.max(0, Math.ceil(sortedDelaysMs.length * 0.99) - 1)] ?? 0;
   const reasons: LoopReading["reasons"] = [];
   if (delayP99Ms > DEGRADED_DELAY_MS) reasons.push("event_loop_delay");
   if (utilization > DEGRADED_UTILIZATION && intervalMs >= WINDOW_MS) reasons.push("event_loop_utilization");

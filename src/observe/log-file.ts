@@ -136,6 +136,8 @@ export class LogFile {
 
   /** Opens the file where it is not open, and rotates it where it is full. */
   #ready(): void {
+    // Somebody has removed the file or its directory: lines would go nowhere.
+    if (this.#fd !== null && fstatSync(this.#fd).nlink === 0) this.#release();
     if (this.#fd === null) this.#open();
     if (this.#size < this.#fileBytes) return;
     this.#release();

@@ -18,7 +18,12 @@ const problem = (run: () => unknown): string => {
 };
 
 const REFUSED: readonly [string, FieldTable, Record<string, unknown>, RegExp][] = [
-  ["an earlier response", RESPONSES_FIELDS, { previous_response_id: "resp_1" }, /`previous_response_id` is not supported.*x-openclaw-session-key/],
+  [
+    "an earlier response",
+    RESPONSES_FIELDS,
+    { previous_response_id: "resp_1" },
+    /`previous_response_id` is not supported.*x-openclaw-session-key/,
+  ],
   ["a conversation", RESPONSES_FIELDS, { conversation: "conv_1" }, /`conversation` is not supported/],
   ["a background run", RESPONSES_FIELDS, { background: true }, /`background` must be false/],
   ["a stored prompt", RESPONSES_FIELDS, { prompt: { id: "p" } }, /`prompt` is not supported/],
@@ -34,13 +39,31 @@ const REFUSED: readonly [string, FieldTable, Record<string, unknown>, RegExp][] 
 ];
 
 for (const [what, table, body, expected] of REFUSED)
-  test(`${what} is refused with its name`, () => assert.match(problem(() => checkFields(body, table)), expected));
+  test(`${what} is refused with its name`, () =>
+    assert.match(
+      problem(() => checkFields(body, table)),
+      expected,
+    ));
 
 test("what asks for nothing but what happens anyway, and null, is taken", () => {
-  const chat = { n: 1, logprobs: false, modalities: ["text"], response_format: { type: "text" }, stream: false, wibble: null, temperature: 1 };
-  assert.equal(problem(() => checkFields(chat, CHAT_FIELDS)), "");
+  const chat = {
+    n: 1,
+    logprobs: false,
+    modalities: ["text"],
+    response_format: { type: "text" },
+    stream: false,
+    wibble: null,
+    temperature: 1,
+  };
+  assert.equal(
+    problem(() => checkFields(chat, CHAT_FIELDS)),
+    "",
+  );
   const response = { text: { format: { type: "text" }, verbosity: "low" }, background: false, previous_response_id: null, store: true };
-  assert.equal(problem(() => checkFields(response, RESPONSES_FIELDS)), "");
+  assert.equal(
+    problem(() => checkFields(response, RESPONSES_FIELDS)),
+    "",
+  );
 });
 
 test("every field that is accepted without an effect is in docs/clients.md, and no field is in two lists", () => {
@@ -79,23 +102,29 @@ test("every kind of message and item that clients keep from earlier turns is rea
     { role: "user", content: "so?" },
     { role: "developer", content: "be brief" },
   );
-  assert.deepEqual(messages.map(({ role, text }) => `${role}: ${text}`), [
-    "assistant: no",
-    "assistant: never",
-    'assistant: [called f({"a":1})]',
-    "assistant: [called g({})]",
-    "tool: 7",
-    "tool: 8",
-    "user: so?",
-    "system: be brief",
-  ]);
+  assert.deepEqual(
+    messages.map(({ role, text }) => `${role}: ${text}`),
+    [
+      "assistant: no",
+      "assistant: never",
+      'assistant: [called f({"a":1})]',
+      "assistant: [called g({})]",
+      "tool: 7",
+      "tool: 8",
+      "user: so?",
+      "system: be brief",
+    ],
+  );
   const items = [
     { type: "reasoning", summary: [] },
     { type: "function_call", name: "f", arguments: "{}", call_id: "c" },
     { type: "function_call_output", call_id: "c", output: "9" },
     { type: "message", role: "user", content: [{ type: "input_text", text: "so?" }] },
   ];
-  assert.deepEqual(toInput({ input: items, instructions: null }, "input").messages.map(({ text }) => text), ["[called f({})]", "9", "so?"]);
+  assert.deepEqual(
+    toInput({ input: items, instructions: null }, "input").messages.map(({ text }) => text),
+    ["[called f({})]", "9", "so?"],
+  );
 });
 
 test("what cannot have its effect is refused: an answer to continue, unknown items and parts, pictures of others", () => {

@@ -38,12 +38,24 @@ const IGNORED_BY_BOTH = [
 
 export const CHAT_FIELDS: FieldTable = {
   used: ["messages", "model", "stream", "stream_options", "user"],
-  ignored: [...IGNORED_BY_BOTH, "function_call", "functions", "max_completion_tokens", "max_tokens", "prediction", "reasoning_effort", "web_search_options"],
+  ignored: [
+    ...IGNORED_BY_BOTH,
+    "function_call",
+    "functions",
+    "max_completion_tokens",
+    "max_tokens",
+    "prediction",
+    "reasoning_effort",
+    "web_search_options",
+  ],
   checked: {
     n: { allow: (value) => value === 1, must: "be 1: an agent gives one answer" },
     logprobs: { allow: (value) => value === false, must: "be false: there are no log probabilities" },
     top_logprobs: { allow: (value) => value === 0, must: "be 0: there are no log probabilities" },
-    modalities: { allow: (value) => Array.isArray(value) && value.every((each) => each === "text"), must: 'be ["text"]: there is no audio' },
+    modalities: {
+      allow: (value) => Array.isArray(value) && value.every((each) => each === "text"),
+      must: 'be ["text"]: there is no audio',
+    },
     response_format: FORMAT,
   },
 };
@@ -65,7 +77,10 @@ export const RESPONSES_FIELDS: FieldTable = {
 };
 
 const refused = (field: string, text: string, fix?: string): GatewayError =>
-  new GatewayError("INVALID_REQUEST", fix === undefined ? text : `${text} ${fix}`, { details: { param: field }, ...(fix === undefined ? {} : { fix }) });
+  new GatewayError("INVALID_REQUEST", fix === undefined ? text : `${text} ${fix}`, {
+    details: { param: field },
+    ...(fix === undefined ? {} : { fix }),
+  });
 
 /** Throws GatewayError INVALID_REQUEST for the first field that would be without its effect. Null counts as absent. */
 export function checkFields(body: Readonly<Record<string, unknown>>, table: FieldTable): void {
@@ -73,7 +88,12 @@ export function checkFields(body: Readonly<Record<string, unknown>>, table: Fiel
     if (value === null || value === undefined || table.used.includes(field) || table.ignored.includes(field)) continue;
     const check = Object.hasOwn(table.checked, field) ? table.checked[field] : undefined;
     const shown = field.slice(0, 64);
-    if (!check) throw refused(shown, `unsupported field: \`${shown}\`.`, "docs/clients.md lists the fields that are used and those that are ignored.");
+    if (!check)
+      throw refused(
+        shown,
+        `unsupported field: \`${shown}\`.`,
+        "docs/clients.md lists the fields that are used and those that are ignored.",
+      );
     if ("refuse" in check) throw refused(field, `\`${field}\` is not supported: ${check.refuse}.`, check.fix);
     if (!check.allow(value)) throw refused(field, `\`${field}\` must ${check.must}.`, check.fix);
   }

@@ -101,12 +101,14 @@ export function toInput(body: Record<string, unknown>, field: "messages" | "inpu
   if (!Array.isArray(items) || items.length === 0) throw invalid(`\`${field}\` must be a list with at least one message`);
   const read = items.filter((item) => (item as { type?: unknown } | null)?.type !== "reasoning").map(toMessage);
   const { instructions } = body;
-  if (instructions !== undefined && instructions !== null && typeof instructions !== "string") throw invalid("`instructions` must be a text");
+  if (instructions !== undefined && instructions !== null && typeof instructions !== "string")
+    throw invalid("`instructions` must be a text");
   const at = read.findLastIndex(({ message }) => message.role === "user");
   const last = read[at];
   if (!last) throw invalid("there is no user message");
   const after = read.slice(at + 1).find(({ message }) => message.role !== "system");
-  if (after) throw invalid(`the last message must be one of the user: an answer cannot be continued from a message of role ${after.message.role}`);
+  if (after)
+    throw invalid(`the last message must be one of the user: an answer cannot be continued from a message of role ${after.message.role}`);
   if (last.message.text.trim() === "" && last.images.length === 0) throw invalid("the last user message is empty");
   if (last.message.text.length > LIMITS.messageChars) throw invalid(`a message may have at most ${LIMITS.messageChars} characters`);
   const messages = toMarked(read, at);

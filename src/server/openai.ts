@@ -24,7 +24,13 @@ export type CompletionEvent =
   /** The agent uses one of its own tools; clients of this API only see that it takes time. */
   | { type: "tool"; name: string }
   /** `text` is the whole answer. */
-  | { type: "final"; text: string; usage: Usage; finishReason: FinishReason; /** Why the provider refused, in a sentence. */ refusal?: string }
+  | {
+      type: "final";
+      text: string;
+      usage: Usage;
+      finishReason: FinishReason;
+      /** Why the provider refused, in a sentence. */ refusal?: string;
+    }
   | { type: "error"; error: GatewayError };
 
 export type CompletionRun = CompletionInput & {

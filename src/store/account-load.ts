@@ -21,7 +21,8 @@ type Count = { channel: string | null; account: string | null; state: string; n:
 const INBOX = `SELECT channel, account, state, count(*) AS n, min(received_at) AS oldest FROM inbox
   WHERE state IN ('queued', 'running', 'parked') GROUP BY channel, account, state`;
 const OUTBOX = `SELECT json_extract(target, '$.channel') AS channel, json_extract(target, '$.account') AS account, state, count(*) AS n,
-  min(created_at) AS oldest FROM outbox WHERE state IN ('queued', 'attempting', 'parked', 'unknown') GROUP BY 1, 2, 3`;
+  min(created_at) AS oldest FROM outbox
+  WHERE state IN ('queued', 'attempting', 'parked', 'unknown') AND json_valid(target) GROUP BY 1, 2, 3`;
 
 /** One row per account that something waits for; read from the rows, so it is true after a crash as well. */
 export function accountLoads(store: Store): readonly AccountLoad[] {

@@ -1,3 +1,4 @@
+import { parseStrings, readRow, readRows } from "./guard.ts";
 import type { Store } from "./open.ts";
 
 export type DeviceFacts = {
@@ -55,10 +56,12 @@ const REQUEST = `request_id AS requestId, device_id AS deviceId, public_key AS p
 type RawGrant = Omit<GrantRow, "scopes"> & { scopes: string };
 type RawRequest = Omit<DeviceRequestRow, "scopes" | "isRepair"> & { scopes: string; isRepair: number };
 
-const toGrant = (raw: RawGrant): GrantRow => ({ ...raw, scopes: JSON.parse(raw.scopes) as string[] });
+const grantName = (raw: RawGrant): string => `device_grants ${raw.deviceId} ${raw.role}`;
+const requestName = (raw: RawRequest): string => `device_requests ${raw.requestId}`;
+const toGrant = (raw: RawGrant): GrantRow => ({ ...raw, scopes: parseStrings(raw.scopes) });
 const toRequest = (raw: RawRequest): DeviceRequestRow => ({
   ...raw,
-  scopes: JSON.parse(raw.scopes) as string[],
+  scopes: parseStrings(raw.scopes),
   isRepair: raw.isRepair === 1,
 });
 
@@ -75,17 +78,22 @@ export function countDevices(store: Store): number {
 }
 
 export function listGrants(store: Store, deviceId: string): GrantRow[] {
-  return store.all<RawGrant>(`SELECT ${GRANT} FROM device_grants WHERE device_id = ? ORDER BY role`, deviceId).map(toGrant);
+  return readRows(
+    store,
+    store.all<RawGrant>(`SELECT ${GRANT} FROM device_grants WHERE device_id = ? ORDER BY role`, deviceId),
+    grantName,
+    toGrant,
+  );
 }
 
 export function findGrant(store: Store, deviceId: string, role: string): GrantRow | undefined {
   const raw = store.get<RawGrant>(`SELECT ${GRANT} FROM device_grants WHERE device_id = ? AND role = ?`, deviceId, role);
-  return raw && toGrant(raw);
+  return readRow(store, raw, grantName, toGrant);
 }
 
 export function findGrantByToken(store: Store, tokenHash: string): GrantRow | undefined {
   const raw = store.get<RawGrant>(`SELECT ${GRANT} FROM device_grants WHERE token_hash = ? AND revoked_at IS NULL`, tokenHash);
-  return raw && toGrant(raw);
+  return readRow(store, raw, grantName, toGrant);
 }
 
 /** Inserts the device, or refreshes what it said about itself; `approvedVia` and the times of an existing one stay. */
@@ -168,17 +176,17 @@ export function markSeen(store: Store, deviceId: string, role: string, reason: s
 }
 
 export function listRequests(store: Store): DeviceRequestRow[] {
-  return store.all<RawRequest>(`SELECT ${REQUEST} FROM device_requests ORDER BY created_at DESC`).map(toRequest);
+  return readRows(store, store.all<RawRequest>(`SELECT ${REQUEST} FROM device_requests ORDER BY created_at DESC`), requestName, toRequest);
 }
 
 export function findRequest(store: Store, requestId: string): DeviceRequestRow | undefined {
   const raw = store.get<RawRequest>(`SELECT ${REQUEST} FROM device_requests WHERE request_id = ?`, requestId);
-  return raw && toRequest(raw);
+  return readRow(store, raw, requestName, toRequest);
 }
 
 export function findRequestOf(store: Store, deviceId: string, role: string): DeviceRequestRow | undefined {
   const raw = store.get<RawRequest>(`SELECT ${REQUEST} FROM device_requests WHERE device_id = ? AND role = ?`, deviceId, role);
-  return raw && toRequest(raw);
+  return readRow(store, raw, requestName, toRequest);
 }
 
 /** Inserts the request, or renews the one with the same id: its content is the same, only when and from where it came changes. Keeps at most `most`. */

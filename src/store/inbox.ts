@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
+import { readRow, readRows } from "./guard.ts";
 import type { Store } from "./open.ts";
 
 /**
@@ -78,6 +79,9 @@ export type Inbox = ReturnType<typeof createInbox>;
 
 /** The durable inbox. Functions that change rows run inside a `store.write`. */
 export function createInbox(store: Store) {
+  const one = <P>(raw: Raw | undefined): InboxRow<P> | undefined => readRow(store, raw, nameOf, toRow<P>);
+  const many = <P>(rows: readonly Raw[]): InboxRow<P>[] => readRows(store, rows, nameOf, toRow<P>);
+
   return {
     /** False when (channel, account, event id) is already there: a repeat is a no-op. */
     add<P>(row: NewInboxRow<P>): boolean {
@@ -109,9 +113,7 @@ export function createInbox(store: Store) {
 
     /** What was admitted for one message of a platform, oldest first: `ref` is what `nameMessage` was given. */
     byMessage: <P>(channel: string, account: string, ref: string): InboxRow<P>[] =>
-      store
-        .all<Raw>("SELECT * FROM inbox WHERE channel = ? AND account = ? AND message_ref = ? ORDER BY seq", channel, account, ref)
-        .map((raw) => toRow<P>(raw)),
+      many(store.all<Raw>("SELECT * FROM inbox WHERE channel = ? AND account = ? AND message_ref = ? ORDER BY seq", channel, account, ref)),
 
     /** Names the platform's message that an event was about, so that a later change of it finds the row. */
     nameMessage: (channel: string, account: string, eventId: string, ref: string): number =>
@@ -127,11 +129,10 @@ export function createInbox(store: Store) {
     byRun: <P>(runId: string): InboxRow<P> | undefined => one(store.get<Raw>("SELECT * FROM inbox WHERE run_id = ?", runId)),
 
     /** Everything that still has to happen, in order of admission. */
-    open: <P>(): InboxRow<P>[] =>
-      store.all<Raw>("SELECT * FROM inbox WHERE state IN ('queued', 'running') ORDER BY seq").map((raw) => toRow<P>(raw)),
+    open: <P>(): InboxRow<P>[] => many(store.all<Raw>("SELECT * FROM inbox WHERE state IN ('queued', 'running') ORDER BY seq")),
 
     parked: <P>(limit: number): InboxRow<P>[] =>
-      store.all<Raw>("SELECT * FROM inbox WHERE state = 'parked' ORDER BY seq LIMIT ?", limit).map((raw) => toRow<P>(raw)),
+      many(store.all<Raw>("SELECT * FROM inbox WHERE state = 'parked' ORDER BY seq LIMIT ?", limit)),
 
     /** Marks rows as taken up by a turn, one more attempt each. */
     start(runIds: readonly RunId[], at: number): void {
@@ -165,8 +166,7 @@ export function createInbox(store: Store) {
     merge: (runId: RunId, into: RunId): number =>
       store.run("UPDATE inbox SET state = 'running', merged_into = ? WHERE run_id = ?", into, runId),
 
-    mergedOf: <P>(into: RunId): InboxRow<P>[] =>
-      store.all<Raw>("SELECT * FROM inbox WHERE merged_into = ? ORDER BY seq", into).map((raw) => toRow<P>(raw)),
+    mergedOf: <P>(into: RunId): InboxRow<P>[] => many(store.all<Raw>("SELECT * FROM inbox WHERE merged_into = ? ORDER BY seq", into)),
 
     toolsStarted: (runId: RunId): number => store.run("UPDATE inbox SET tools_started = 1 WHERE run_id = ?", runId),
 
@@ -211,7 +211,22 @@ export function createInbox(store: Store) {
   };
 }
 
-const one = <P>(raw: Raw | undefined): InboxRow<P> | undefined => raw && toRow<P>(raw);
+const nameOf = (raw: Raw): string => `inbox ${raw.run_id}`;
+
+/** Null for a payload that is damaged: the row itself still has to be closed by somebody. */
+function payloadOf<P>({ payload, crc }: Raw): P {
+  return typeof payload === "string" && crc32(payload) === crc ? (JSON.parse(payload) as P) : (null as P);
+}
+
+function outcomeOf(text: string | null): Outcome | null {
+  if (text === null) return null;
+  try {
+    return JSON.parse(text) as Outcome;
+  } catch (err) {
+    if (err instanceof SyntaxError) return null;
+    throw err;
+  }
+}
 
 function toRow<P>(raw: Raw): InboxRow<P> {
   return {
@@ -223,7 +238,7 @@ function toRow<P>(raw: Raw): InboxRow<P> {
     sessionKey: raw.session_key as SessionKey,
     sessionId: raw.session_id,
     agentId: raw.agent_id as AgentId,
-    payload: crc32(raw.payload) === raw.crc ? (JSON.parse(raw.payload) as P) : (null as P),
+    payload: payloadOf<P>(raw),
     state: raw.state,
     attempts: raw.attempts,
     toolsStarted: raw.tools_started === 1,
@@ -231,6 +246,6 @@ function toRow<P>(raw: Raw): InboxRow<P> {
     receivedAt: raw.received_at,
     startedAt: raw.started_at,
     endedAt: raw.ended_at,
-    outcome: raw.outcome === null ? null : (JSON.parse(raw.outcome) as Outcome),
+    outcome: outcomeOf(raw.outcome),
   };
 }

@@ -1,9 +1,16 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { asId } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import { silentLog } from "../core/log.ts";
+import { sweepMedia } from "./media-sweep.ts";
 import { Media } from "./media.ts";
+import { createMessages } from "./messages.ts";
+import { openStore } from "./open.ts";
+import { createOutbox } from "./outbox.ts";
 
 const big = Buffer.alloc(200_000, 7).toString("base64");
 
@@ -39,5 +46,79 @@ test("a place that cannot be written is a typed error", async () => {
     new Media(join(dir, "media")).keep({ mimeType: "image/png", data: big }),
     (err: { code?: string }) => err.code === "UNAVAILABLE",
   );
+  rmSync(dir, { recursive: true });
+});
+
+const file = (name: string) => ({ kind: "file" as const, name, mimeType: "application/octet-stream" });
+
+test("the quota of all files and that of an account within a day are kept, also by files that come at once", async () => {
+  const dir = join(mkdtempSync(join(tmpdir(), "media-")), "media");
+  let now = 86_400_000 * 100;
+  const media = new Media(
+    dir,
+    () => ({ totalBytes: 3_000, accountBytesPerDay: 1_500 }),
+    () => now,
+  );
+  const take = (from: string, n: number) => media.keepFile(file("f"), Buffer.alloc(1_000, n), from);
+  const settled = await Promise.allSettled([take("irc/a", 1), take("irc/a", 2)]);
+  assert.deepEqual(settled.map((each) => each.status).toSorted(), ["fulfilled", "rejected"]);
+  await assert.rejects(take("irc/a", 3), { message: /irc\/a in one day/ });
+  await take("irc/b", 4);
+  await assert.doesNotReject(take("irc/b", 4), "what is there already costs nothing");
+  now += 86_400_000;
+  await take("irc/a", 5);
+  await assert.rejects(take("irc/c", 6), { message: /all kept files/ });
+  assert.equal(readdirSync(dir).length, 3);
+  rmSync(dir, { recursive: true });
+});
+
+test("a directory that was removed is made again", async () => {
+  const dir = join(mkdtempSync(join(tmpdir(), "media-")), "media");
+  const media = new Media(dir);
+  const kept = await media.keepFile(file("f"), Buffer.from("one"));
+  rmSync(dir, { recursive: true });
+  assert.equal(await media.has(kept), false);
+  assert.deepEqual(await media.keepFile(file("f"), Buffer.from("one")), kept);
+  assert.equal(await media.has(kept), true);
+  rmSync(dir, { recursive: true });
+});
+
+test("files that no row names are removed, and those of rows, of the last hour and of others stay", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "media-"));
+  const store = openStore({ dir, log: silentLog });
+  const media = new Media(join(dir, "media"));
+  const names: string[] = [];
+  for (let n = 0; n < 4; n++) names.push((await media.keepFile(file("f"), Buffer.from(`content ${n}`))).file);
+  const [inMessage, inOutbox, unused, young] = names as [string, string, string, string];
+  writeFileSync(join(media.dir, "note.txt"), "somebody's");
+  store.writeNow(() => {
+    createMessages(store).add({
+      id: "m",
+      sessionKey: asId("k"),
+      sessionId: "s",
+      runId: null,
+      idempotencyKey: null,
+      at: 1,
+      body: { role: "assistant", content: [{ type: "image", mimeType: "image/png", file: inMessage, sizeBytes: 9 }] },
+    });
+    const part = {
+      partKey: "p",
+      intentId: "i",
+      position: 0,
+      runId: null,
+      sessionKey: null,
+      conversation: "c",
+      target: {},
+      text: "",
+      at: 1,
+    };
+    createOutbox(store).add({ ...part, media: { ...file("f"), sizeBytes: 9, file: inOutbox } });
+  });
+  const old = new Date(Date.now() - 2 * LIMITS.mediaGraceMs);
+  for (const name of ["note.txt", inMessage, inOutbox, unused]) utimesSync(join(media.dir, name), old, old);
+  const removed = await sweepMedia({ store, media, now: Date.now, pause: async () => {} }, new AbortController().signal);
+  assert.deepEqual(removed, { files: 1, bytes: 9 });
+  assert.deepEqual(readdirSync(media.dir).toSorted(), ["note.txt", inMessage, inOutbox, young].toSorted());
+  store.close();
   rmSync(dir, { recursive: true });
 });

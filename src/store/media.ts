@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename, stat } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -19,29 +19,52 @@ export type KeptFile = {
   /** SHA-256, hex. */ file: string;
 };
 
+/** How much is kept. A file that would exceed it is refused. */
+export type MediaQuota = { totalBytes: number; /** Received from one account within a day (UTC). */ accountBytesPerDay: number };
+
+const nothing = (): void => {};
+const DAY_MS = 86_400_000;
+
 /**
  * Pictures of messages. A large one would hold the loop and the store for a tenth of a second at every touch, so it is written
  * to a file of its own, once, before the row that names it; hashing and writing happen off the loop.
  */
 export class Media {
   readonly #dir: string;
+  readonly #quota: () => MediaQuota;
+  readonly #now: () => number;
+  /** Bytes in the directory; null until they are counted. */
+  #total: number | null = null;
+  /** Bytes of each account on `#day`. */
+  #received = new Map<string, number>();
+  #day = 0;
 
-  constructor(dir: string) {
+  constructor(dir: string, quota: () => MediaQuota = () => ({ totalBytes: Infinity, accountBytesPerDay: Infinity }), now = Date.now) {
     this.#dir = dir;
+    this.#quota = quota;
+    this.#now = now;
+  }
+
+  /** Files were removed: what is there is counted again when somebody asks. */
+  forgetSize(): void {
+    this.#total = null;
   }
 
   /** On disk when it resolves. Throws UNAVAILABLE when it cannot be stored. */
-  async keep(image: InlineImage): Promise<KeptImage> {
+  async keep(image: InlineImage, account?: string): Promise<KeptImage> {
     if (image.data.length <= LIMITS.inlineImageChars) return image;
     const bytes = Buffer.from(image.data, "base64");
-    return { mimeType: image.mimeType, file: await this.#keepBytes("the picture", bytes), sizeBytes: bytes.length };
+    return { mimeType: image.mimeType, file: await this.#keepBytes("the picture", bytes, account), sizeBytes: bytes.length };
   }
 
-  /** On disk when it resolves. Throws UNAVAILABLE when it cannot be stored, INVALID_REQUEST when it is too large. */
-  async keepFile(file: Pick<KeptFile, "kind" | "name" | "mimeType">, bytes: Uint8Array): Promise<KeptFile> {
+  /**
+   * On disk when it resolves. Throws UNAVAILABLE when it cannot be stored or the quota is used up, INVALID_REQUEST when it is too
+   * large. `account` names where it was received, e.g. `telegram/default`.
+   */
+  async keepFile(file: Pick<KeptFile, "kind" | "name" | "mimeType">, bytes: Uint8Array, account?: string): Promise<KeptFile> {
     if (bytes.length > LIMITS.mediaBytes)
       throw new GatewayError("INVALID_REQUEST", `the file has ${bytes.length} bytes; at most ${LIMITS.mediaBytes} are taken`);
-    const hash = await this.#keepBytes("the file", bytes);
+    const hash = await this.#keepBytes("the file", bytes, account);
     return { kind: file.kind, name: file.name, mimeType: file.mimeType, sizeBytes: bytes.length, file: hash };
   }
 
@@ -67,11 +90,16 @@ export class Media {
     return this.#dir;
   }
 
-  async #keepBytes(what: string, bytes: Uint8Array): Promise<string> {
+  async #keepBytes(what: string, bytes: Uint8Array, account: string | undefined): Promise<string> {
     const file = Buffer.from(await crypto.subtle.digest("SHA-256", new Uint8Array(bytes))).toString("hex");
+    if (await this.#isKept(file, bytes.length)) return file;
+    let giveBack = nothing;
     try {
+      giveBack = await this.#reserve(what, bytes.length, account);
       await this.#write(file, bytes);
     } catch (err) {
+      if (err instanceof GatewayError) throw err;
+      giveBack();
       throw new GatewayError("UNAVAILABLE", `${what} could not be stored: ${reasonOf(err)}`, {
         cause: err,
         retryAfterMs: 1_000,
@@ -93,20 +121,73 @@ export class Media {
     }
   }
 
-  /** Written beside its place and renamed, so that a file of that name is always whole. */
-  async #write(name: string, bytes: Uint8Array): Promise<void> {
+  /** Its time is renewed, so that no sweep takes it while the row that names it now is being written. */
+  async #isKept(name: string, bytes: number): Promise<boolean> {
     const path = join(this.#dir, name);
     const known = await stat(path).catch(() => null);
-    if (known?.size === bytes.length) return;
+    if (known?.size !== bytes) return false;
+    const now = new Date(this.#now());
+    return await utimes(path, now, now).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Counts the bytes before they are written, so that files at the same time do not exceed the quota together. */
+  async #reserve(what: string, bytes: number, account: string | undefined): Promise<() => void> {
+    const quota = this.#quota();
+    const counted = this.#total ?? (await sizeOf(this.#dir));
+    // From here on nothing waits: what others have reserved meanwhile is in the sum.
+    const total = (this.#total ?? counted) + bytes;
+    if (total > quota.totalBytes) throw overQuota(what, "all kept files", quota.totalBytes, "gateway.media.maxTotalBytes");
+    const day = Math.floor(this.#now() / DAY_MS);
+    if (day !== this.#day) this.#received = new Map();
+    this.#day = day;
+    const received = account === undefined ? 0 : (this.#received.get(account) ?? 0) + bytes;
+    if (received > quota.accountBytesPerDay)
+      throw overQuota(what, `files from ${account} in one day`, quota.accountBytesPerDay, "gateway.media.maxAccountBytesPerDay");
+    this.#total = total;
+    if (account !== undefined) this.#received.set(account, received);
+    return () => {
+      this.#total = null;
+      if (account !== undefined) this.#received.set(account, Math.max(0, (this.#received.get(account) ?? 0) - bytes));
+    };
+  }
+
+  /** Written beside its place and renamed, so that a file of that name is always whole. The directory may have been removed. */
+  async #write(name: string, bytes: Uint8Array): Promise<void> {
+    const path = join(this.#dir, name);
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
     const temporary = `${path}.${crypto.randomUUID()}.tmp`;
-    const file = await open(temporary, "wx", 0o600);
     try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
+      const file = await open(temporary, "wx", 0o600);
+      try {
+        await file.writeFile(bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, path);
+    } catch (err) {
+      await rm(temporary, { force: true });
+      throw err;
     }
-    await rename(temporary, path);
   }
 }
+
+async function sizeOf(dir: string): Promise<number> {
+  const names = await readdir(dir).catch((err: NodeJS.ErrnoException) => {
+    if (err.code === "ENOENT") return [];
+    throw err;
+  });
+  let bytes = 0;
+  for (const name of names) bytes += (await stat(join(dir, name)).catch(() => null))?.size ?? 0;
+  return bytes;
+}
+
+const overQuota = (what: string, whose: string, limit: number, key: string): GatewayError =>
+  new GatewayError("UNAVAILABLE", `${what} was not kept: ${whose} may have ${Math.floor(limit / 1_048_576)} MiB together`, {
+    details: { code: "MEDIA_QUOTA" },
+    retryable: false,
+    fix: `Raise ${key}, or delete sessions whose files are not needed any more.`,
+  });

@@ -92,7 +92,7 @@ test("what is carried over from a damaged store is found again", async () => {
   const { path } = fresh;
   fresh.close();
   const target = new DatabaseSync(path);
-  salvage(join(root, "damaged", "gateway.db"), target);
+  salvage(join(root, "damaged", "gateway.db"), target, null, "a test");
   target.close();
   const repaired = open("fresh");
   assert.deepEqual(found(repaired, "carried"), ["m0"]);

@@ -2,6 +2,7 @@ import { crc32 } from "node:zlib";
 import type { RunId, SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { KeptImage } from "./media.ts";
+import { readRow, readRows } from "./guard.ts";
 import type { Store } from "./open.ts";
 
 export type Provenance = {
@@ -72,6 +73,23 @@ export type Messages = ReturnType<typeof createMessages>;
 
 /** The transcript of every session. `add` runs inside a `store.write`. */
 export function createMessages(store: Store) {
+  const read = (rows: readonly Row[]): Message[] => readRows(store, rows, nameOf, toMessage);
+
+  /**
+   * The rows that `seqs` selects. After damage was met they are read one by one: what lies on a damaged page costs those rows,
+   * and the others are found by the index, or by the table where the index is damaged.
+   */
+  function rowsOf(seqs: string, ...params: (string | number)[]): Row[] {
+    if (store.damage === null) {
+      const rows = store.all<Row>(seqs.replace("SELECT seq", "SELECT *"), ...params);
+      if (store.damage === null) return rows;
+    }
+    const byIndex = store.all<{ seq: number }>(seqs, ...params);
+    const byTable = store.all<{ seq: number }>(seqs.replace("FROM messages", "FROM messages NOT INDEXED"), ...params);
+    const found = byTable.length > byIndex.length ? byTable : byIndex;
+    return found.flatMap(({ seq }) => store.all<Row>("SELECT * FROM messages WHERE seq = ?", seq));
+  }
+
   return {
     /** Appends one message and returns its `seq`. */
     add(message: NewMessage): number {
@@ -96,35 +114,34 @@ export function createMessages(store: Store) {
 
     /** The last `limit` messages of a session before `beforeSeq`, oldest first. */
     tail(sessionKey: string, sessionId: string, limit: number, beforeSeq = Number.MAX_SAFE_INTEGER): Message[] {
-      const rows = store.all<Row>(
-        "SELECT * FROM messages WHERE session_key = ? AND session_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+      const rows = rowsOf(
+        "SELECT seq FROM messages WHERE session_key = ? AND session_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
         sessionKey,
         sessionId,
         beforeSeq,
         limit,
       );
-      return rows.toReversed().flatMap(toMessage);
+      return read(rows.toReversed());
     },
 
     /** Messages after `afterSeq`, oldest first. */
     after(sessionKey: string, sessionId: string, afterSeq: number, limit: number): Message[] {
-      return store
-        .all<Row>(
-          "SELECT * FROM messages WHERE session_key = ? AND session_id = ? AND seq > ? ORDER BY seq LIMIT ?",
+      return read(
+        rowsOf(
+          "SELECT seq FROM messages WHERE session_key = ? AND session_id = ? AND seq > ? ORDER BY seq LIMIT ?",
           sessionKey,
           sessionId,
           afterSeq,
           limit,
-        )
-        .flatMap(toMessage);
+        ),
+      );
     },
 
     byId(id: string): Message | undefined {
-      const row = store.get<Row>("SELECT * FROM messages WHERE id = ?", id);
-      return row && toMessage(row)[0];
+      return readRow(store, store.get<Row>("SELECT * FROM messages WHERE id = ?", id), nameOf, toMessage);
     },
 
-    byRun: (runId: string): Message[] => store.all<Row>("SELECT * FROM messages WHERE run_id = ? ORDER BY seq", runId).flatMap(toMessage),
+    byRun: (runId: string): Message[] => read(rowsOf("SELECT seq FROM messages WHERE run_id = ? ORDER BY seq", runId)),
 
     /** Copies one conversation to another session, up to and with `upToSeq`. Inside a `store.write`. Returns how many messages. */
     copy: (from: { key: string; sessionId: string; upToSeq: number }, to: { key: string; sessionId: string }): number =>
@@ -161,7 +178,10 @@ export function createMessages(store: Store) {
         .filter((row) => filter(row.session_key))
         .toSorted((a, b) => b.score - a.score || b.seq - a.seq)
         .slice(0, limit)
-        .flatMap((row) => toMessage(row).map((message) => ({ message, score: row.score })));
+        .flatMap((row) => {
+          const message = readRow(store, row, nameOf, toMessage);
+          return message ? [{ message, score: row.score }] : [];
+        });
       return { hits, complete: rows.length < LIMITS.searchMatches };
     },
 
@@ -177,21 +197,21 @@ export function createMessages(store: Store) {
   };
 }
 
-/** A row whose checksum does not fit is damaged: it is left out, and the rest of the transcript stays readable. */
-function toMessage(row: Row): Message[] {
-  if (crc32(row.body) !== row.crc) return [];
-  return [
-    {
-      seq: row.seq,
-      id: row.id,
-      sessionKey: row.session_key as SessionKey,
-      sessionId: row.session_id,
-      runId: row.run_id as RunId | null,
-      idempotencyKey: row.idempotency_key,
-      at: row.at,
-      body: JSON.parse(row.body) as MessageBody,
-    },
-  ];
+const nameOf = (row: Row): string => `messages ${row.seq}`;
+
+/** Throws for a row whose checksum does not fit: it is left out, and the rest of the transcript stays readable. */
+function toMessage(row: Row): Message {
+  if (crc32(row.body) !== row.crc) throw new TypeError("the checksum does not fit");
+  return {
+    seq: row.seq,
+    id: row.id,
+    sessionKey: row.session_key as SessionKey,
+    sessionId: row.session_id,
+    runId: row.run_id as RunId | null,
+    idempotencyKey: row.idempotency_key,
+    at: row.at,
+    body: JSON.parse(row.body) as MessageBody,
+  };
 }
 
 /** The plain text of a message: what a person would read. */

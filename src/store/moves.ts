@@ -10,7 +10,7 @@ type Move = { channel: string; account: string; from: string; to: string };
 export function moveRows(store: Store, move: Move, begins: { from: string; to: string }): string[] {
   const { channel, account, from, to } = move;
   store.run(
-    `UPDATE sessions SET target = json_set(target, '$.chat.id', ?) WHERE target IS NOT NULL AND json_extract(target, '$.channel') = ? AND json_extract(target, '$.account') = ? AND json_extract(target, '$.chat.id') = ?`,
+    `UPDATE sessions SET target = json_set(target, '$.chat.id', ?) WHERE target IS NOT NULL AND json_valid(target) AND json_extract(target, '$.channel') = ? AND json_extract(target, '$.account') = ? AND json_extract(target, '$.chat.id') = ?`,
     to,
     channel,
     account,
@@ -21,14 +21,14 @@ export function moveRows(store: Store, move: Move, begins: { from: string; to: s
   const renamed = "? || substr(conversation, ?)";
   const rest = begins.from.length + 1;
   store.run(
-    `UPDATE outbox SET conversation = ${renamed}, target = json_set(target, '$.chat.id', ?) WHERE ${inRange} AND state <> 'attempting'`,
+    `UPDATE outbox SET conversation = ${renamed}, target = json_set(target, '$.chat.id', ?) WHERE ${inRange} AND state <> 'attempting' AND json_valid(target)`,
     begins.to,
     rest,
     to,
     ...range,
   );
   store.run(
-    `UPDATE previews SET conversation = ${renamed}, target = json_set(target, '$.chat.id', ?) WHERE ${inRange}`,
+    `UPDATE previews SET conversation = ${renamed}, target = json_set(target, '$.chat.id', ?) WHERE ${inRange} AND json_valid(target)`,
     begins.to,
     rest,
     to,

@@ -1,236 +1,191 @@
 import {
+  chmodSync,
   closeSync,
   existsSync,
-  fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
-  writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { GatewayError, reasonOf } from "../core/errors.ts";
-import type { Log } from "../core/log.ts";
+import { LIMITS } from "../core/limits.ts";
+import { readLedger, rowsIn, type KnownTables, type Ledger } from "./ledger.ts";
+import { PageImage, scanWal } from "./page-image.ts";
 import { salvage, type Losses } from "./salvage.ts";
+import { describeLosses, Store, tableFacts, type StoreOptions } from "./store.ts";
+import { damage, isBusy, isDamage, isForeignSchema, sqliteCode, toStoreError, unusableDir } from "./store-errors.ts";
 
-type Job = { run: () => unknown; resolve: (value: never) => void; reject: (err: unknown) => void };
-export type Row = Record<string, SQLInputValue>;
+export { writeFileAtomic } from "./atomic-write.ts";
+export { Store, type Row, type StoreOptions } from "./store.ts";
 
-export type StoreOptions = {
-  /** Directory of the gateway's own files; created 0700. */ dir: string;
-  log: Log;
-  /** Marks for crash tests. */ mark?: (point: string) => void;
-};
+const SUFFIXES = ["", "-wal", "-shm"] as const;
 
-/**
- * The one SQLite file of the gateway and its one writer. Reads are synchronous. Writes are collected for one turn of the event
- * loop and committed together with one fsync: when the promise of `write` resolves, the change survives a power cut.
- */
-export class Store {
-  readonly path: string;
-  /** What a damaged file has cost; null when the file was whole. */
-  readonly losses: Losses | null;
-  readonly #log: Log;
-  readonly #mark: (point: string) => void;
-  #db: DatabaseSync;
-  #statements = new Map<string, StatementSync>();
-  #jobs: Job[] = [];
-  #scheduled = false;
-  #closed = false;
-
-  constructor(path: string, db: DatabaseSync, losses: Losses | null, options: StoreOptions) {
-    this.path = path;
-    this.losses = losses;
-    this.#db = db;
-    this.#log = options.log;
-    this.#mark = options.mark ?? (() => {});
-  }
-
-  /** Rows of a query; parameters by position. */
-  all<R>(sql: string, ...params: SQLInputValue[]): R[] {
-    return this.#prepare(sql).all(...params) as R[];
-  }
-
-  /** The first row, or undefined. */
-  get<R>(sql: string, ...params: SQLInputValue[]): R | undefined {
-    return this.#prepare(sql).get(...params) as R | undefined;
-  }
-
-  /** Changes rows; only inside `write` or `writeNow`. Returns how many rows changed. */
-  run(sql: string, ...params: SQLInputValue[]): number {
-    return Number(this.#prepare(sql).run(...params).changes);
-  }
-
-  /**
-   * Runs `change` in the next group commit and resolves with its value once that is on disk. A change that throws is undone
-   * alone; the others of the group stay. Rejects with UNAVAILABLE when the disk refuses: then nothing of it is stored.
-   */
-  write<T>(change: () => T): Promise<T> {
-    if (this.#closed) return Promise.reject(new GatewayError("UNAVAILABLE", "the gateway is stopping"));
-    return new Promise<T>((resolve, reject) => {
-      this.#jobs.push({ run: change, resolve: resolve as (value: never) => void, reject });
-      if (this.#scheduled) return;
-      this.#scheduled = true;
-      setImmediate(() => this.#commit());
-    });
-  }
-
-  /** Commits everything that waits, together with `change`, before it returns. For start-up and shutdown only: it blocks. */
-  writeNow<T>(change: () => T): T {
-    let result: { value: T } | undefined;
-    let failure: unknown;
-    this.#jobs.push({ run: change, resolve: (value: T) => void (result = { value }), reject: (err) => void (failure = err) });
-    this.#commit();
-    if (!result) throw failure;
-    return result.value;
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#commit();
-    this.#closed = true;
-    this.#statements.clear();
-    this.#db.close();
-  }
-
-  #prepare(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (!statement) {
-      statement = this.#db.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
-  }
-
-  #commit(): void {
-    this.#scheduled = false;
-    const jobs = this.#jobs;
-    if (jobs.length === 0) return;
-    this.#jobs = [];
-    const settled: (() => void)[] = [];
-    try {
-      this.run("BEGIN IMMEDIATE");
-      for (const job of jobs) settled.push(this.#runJob(job));
-      this.#mark("before-commit");
-      this.run("COMMIT");
-      this.#mark("after-commit");
-    } catch (err) {
-      this.#rollback();
-      const failure = toStoreError(err);
-      this.#log.error("the store refused a write", { cause: reasonOf(err), writes: jobs.length });
-      for (const job of jobs) job.reject(failure);
-      return;
-    }
-    for (const settle of settled) settle();
-  }
-
-  #runJob(job: Job): () => void {
-    this.run("SAVEPOINT job");
-    try {
-      const value = job.run();
-      this.run("RELEASE job");
-      return () => job.resolve(value as never);
-    } catch (err) {
-      if (isDiskFailure(err)) throw err;
-      this.run("ROLLBACK TO job");
-      this.run("RELEASE job");
-      return () => job.reject(err);
-    }
-  }
-
-  #rollback(): void {
-    try {
-      this.#db.exec("ROLLBACK");
-    } catch (err) {
-      // SQLite has already rolled back by itself after a full disk; anything else is worth a line.
-      this.#log.debug("rollback", { cause: reasonOf(err) });
-    }
-  }
-}
-
-/** The numeric SQLite result code of an error, without its extension bits; 0 for other errors. */
-function sqliteCode(err: unknown): number {
-  const code = (err as { errcode?: number }).errcode;
-  return typeof code === "number" ? code & 0xff : 0;
-}
-const FULL = 13;
-const IO = 10;
-const CORRUPT = 11;
-const NOT_A_DATABASE = 26;
-const BUSY = 5;
-
-const isDiskFailure = (err: unknown): boolean => [FULL, IO, CORRUPT, NOT_A_DATABASE].includes(sqliteCode(err));
-
-function toStoreError(err: unknown): GatewayError {
-  const code = sqliteCode(err);
-  if (code === FULL) {
-    return new GatewayError("UNAVAILABLE", "the disk is full; nothing was stored", {
-      cause: err,
-      retryAfterMs: 1_000,
-      details: { code: "STORAGE_FULL" },
-      fix: "Free some space on the disk of the state directory; the gateway goes on by itself.",
-    });
-  }
-  return new GatewayError("UNAVAILABLE", "the store could not write; nothing was stored", {
-    cause: err,
-    retryAfterMs: 1_000,
-    details: { code: "STORAGE_FAILED" },
-  });
-}
+export const ledgerPath = (dir: string): string => join(dir, "store-ledger.json");
 
 /**
  * Opens (and creates, migrates, repairs) the store. A damaged file is set aside and every readable record is carried over.
- * Throws GatewayError CONFLICT when another process owns the directory.
+ * Throws GatewayError CONFLICT when another process owns the directory, UNAVAILABLE when the directory cannot be used.
  */
 export function openStore(options: StoreOptions): Store {
-  mkdirSync(options.dir, { recursive: true, mode: 0o700 });
-  const path = join(options.dir, "gateway.db");
-  let losses: Losses | null = null;
-  let db = tryOpen(path, options.log);
+  const { dir, log } = options;
+  const path = join(dir, "gateway.db");
+  prepareDir(dir, path);
+  refuseOwned(path);
+  finishRepair(path);
+  const ledger = readLedger(ledgerPath(dir), log);
+  const before = options.repair ? "an earlier start has met damage in it" : signOfDamage(path, ledger);
+  let [db, losses] = before === null ? [open(path, options), null] : ["damaged" as const, null as Losses | null];
   if (db === "damaged") {
-    losses = repair(path, options);
-    const reopened = tryOpen(path, options.log);
-    if (reopened === "damaged")
+    losses = repair(path, options, { ledger, cause: before ?? "its content is not that of a sound database" });
+    db = open(path, options);
+    if (db === "damaged")
       throw new GatewayError("UNAVAILABLE", `the store ${path} cannot be repaired`, {
         fix: `Move ${path} away; the gateway then starts with an empty store.`,
       });
-    db = reopened;
   }
-  return new Store(path, db, losses, options);
+  losses ??= lossesByLedger(db, ledger);
+  if (losses?.damagedFile === null) log.error(`the store has lost records: ${describeLosses(losses)}`, { path });
+  const store = new Store(path, db, losses, options, { ledgerPath: ledgerPath(dir), open: connect });
+  store.writeLedger();
+  return store;
 }
 
-/** A file up to this size is checked completely at every start; a larger one when a read fails. */
-const FULL_CHECK_BYTES = 33_554_432;
+function prepareDir(dir: string, path: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    const seen = lstatSync(path, { throwIfNoEntry: false });
+    if (seen?.isDirectory()) throw unusable(path, "it is a directory, not a file", "Move that directory away.");
+    if (seen?.isSymbolicLink() && !existsSync(path))
+      throw unusable(path, "it is a link to a file that does not exist", "Mount or restore what the link points to, or remove the link.");
+    // Made before SQLite opens it, so that the file and its journal are readable by their owner only.
+    if (!seen) return;
+    closeSync(openSync(path, "r+"));
+  } catch (err) {
+    throw err instanceof GatewayError ? err : unusableDir(dir, err);
+  }
+}
 
-function tryOpen(path: string, log: Log): DatabaseSync | "damaged" {
+const unusable = (path: string, why: string, fix: string): GatewayError =>
+  new GatewayError("UNAVAILABLE", `the store ${path} cannot be used: ${why}`, { details: { code: "STATE_DIR_UNUSABLE" }, fix });
+
+/** Looks whether another process holds the lock, before anything is moved. Any other answer is for the real opening. */
+function refuseOwned(path: string): void {
+  // SQLite would delete the write-ahead log beside an empty file; the file of a gateway that runs is never empty.
+  if (!statSync(path, { throwIfNoEntry: false })?.size) return;
+  const hadIndex = existsSync(`${path}-shm`);
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { readOnly: true });
+    db.prepare("PRAGMA schema_version").get();
+  } catch (err) {
+    if (isBusy(err)) throw owned(err);
+  } finally {
+    db?.close();
+  }
+  // Made by this look: an owner keeps the index of its log in memory.
+  if (!hadIndex) rmSync(`${path}-shm`, { force: true });
+}
+
+const owned = (cause: unknown): GatewayError =>
+  new GatewayError("CONFLICT", "another process owns this state directory", { cause, details: { code: "STATE_DIR_OWNED" } });
+
+/** What shows before SQLite looks, because SQLite would accept it, and drop what it does not see. */
+function signOfDamage(path: string, ledger: Ledger | null): string | null {
+  if (ledger?.damaged) return `damage was met while it was in use: ${ledger.damaged}`;
+  const wal = scanWal(`${path}-wal`);
+  if (wal.commitsAfterDamage > 1) return `${wal.damagedFrames} pages of its write-ahead log are damaged`;
+  const bytes = statSync(path, { throwIfNoEntry: false })?.size ?? null;
+  if (!bytes && wal.pages.size > 0) return bytes === null ? "the database file is missing" : "the database file is empty";
+  return null;
+}
+
+/** A file that SQLite accepts and that has less than was written down. Nothing can be carried over; what is gone is said. */
+function lossesByLedger(db: DatabaseSync, ledger: Ledger | null): Losses | null {
+  if (rowsIn(ledger) === 0) return null;
+  const now = tableFacts(db);
+  const behind = Object.entries(ledger!.tables).filter(([name, facts]) => (facts.last ?? 0) > (now[name]?.last ?? 0));
+  if (behind.length === 0) return null;
+  const tables: Losses["tables"] = {};
+  let lost = 0;
+  for (const [name, facts] of Object.entries(ledger!.tables)) {
+    const kept = now[name]?.rows ?? 0;
+    const numbers = (facts.last ?? 0) - (now[name]?.last ?? 0);
+    const missing = facts.last === null ? (facts.rows ?? 0) - kept : Math.min(numbers, facts.rows ?? numbers);
+    tables[name] = { kept, lost: Math.max(0, missing) };
+    lost += Math.max(0, missing);
+  }
+  raiseNumbers(db, ledger!.tables);
+  const kept = Object.values(now).reduce((sum, { rows }) => sum + (rows ?? 0), 0);
+  const cause =
+    kept === 0 ? "the store is empty although it had records" : "the store lacks its last changes: its write-ahead log is missing";
+  // Changes after the last count are not in the ledger.
+  return { damagedFile: null, cause, kept, lost, exact: false, damagedPages: 0, tables };
+}
+
+/** A number is never used twice, also not that of a lost record. */
+function raiseNumbers(db: DatabaseSync, known: KnownTables): void {
+  for (const [name, { last }] of Object.entries(known)) {
+    if (last === null) continue;
+    db.prepare("DELETE FROM sqlite_sequence WHERE name = ? AND seq < ?").run(name, last);
+    db.prepare(
+      "INSERT INTO sqlite_sequence (name, seq) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)",
+    ).run(name, last);
+  }
+}
+
+function connect(path: string): DatabaseSync {
+  const db = new DatabaseSync(path);
+  try {
+    // The exclusive lock is the ownership of the state directory: the system releases it when the process dies.
+    db.exec(
+      "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4000; PRAGMA journal_size_limit=16777216;",
+    );
+    return db;
+  } catch (err) {
+    db.close();
+    throw err;
+  }
+}
+
+function open(path: string, { log, fullCheckBytes = LIMITS.storeFullCheckBytes }: StoreOptions): DatabaseSync | "damaged" {
   let db: DatabaseSync | undefined;
   try {
     const existed = existsSync(path);
     // Made before SQLite opens it, so that the file and its journal are readable by their owner only.
     if (!existed) closeSync(openSync(path, "a", 0o600));
-    db = new DatabaseSync(path);
-    // The exclusive lock is the ownership of the state directory: the system releases it when the process dies.
-    db.exec(
-      "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4000; PRAGMA journal_size_limit=16777216;",
-    );
+    db = connect(path);
     migrate(db);
-    if (existed && statSync(path).size <= FULL_CHECK_BYTES && !isWhole(db))
-      throw Object.assign(new Error("integrity check failed"), { errcode: CORRUPT });
+    if (existed && statSync(path).size <= fullCheckBytes && !isWhole(db)) throw damage("integrity check failed");
+    // Reads the counts, which a sound store has.
+    tableFacts(db);
     return db;
   } catch (err) {
     db?.close();
-    const code = sqliteCode(err);
-    if (code === BUSY)
-      throw new GatewayError("CONFLICT", "another process owns this state directory", { cause: err, details: { code: "STATE_DIR_OWNED" } });
-    if (code === CORRUPT || code === NOT_A_DATABASE || (code === 1 && existsSync(path))) {
+    if (isBusy(err)) throw owned(err);
+    if (isDamage(err) || (isForeignSchema(err) && existsSync(path))) {
       log.error("the store is damaged", { path, cause: reasonOf(err) });
       return "damaged";
     }
-    throw err;
+    if (sqliteCode(err) !== 0) throw startError(path, err);
+    if (err instanceof GatewayError) throw err;
+    throw (err as NodeJS.ErrnoException).code ? unusableDir(dirname(path), err) : err;
   }
+}
+
+/** The words of a refused write, for somebody who starts the gateway. */
+function startError(path: string, err: unknown): GatewayError {
+  const known = toStoreError(err);
+  return new GatewayError("UNAVAILABLE", `the store ${path} cannot be opened: ${known.message.replace("; nothing was stored", "")}`, {
+    cause: err,
+    details: { ...known.details, system: reasonOf(err) },
+    ...(known.fix ? { fix: known.fix.replace("; the gateway goes on by itself", ", and start again") } : {}),
+  });
 }
 
 function isWhole(db: DatabaseSync): boolean {
@@ -252,40 +207,74 @@ function migrate(db: DatabaseSync): void {
   const { user_version: at } = db.prepare("PRAGMA user_version").get() as { user_version: number };
   const steps = migrations();
   const latest = steps.at(-1)!.version;
-  if (at > latest) {
-    throw new GatewayError("UNAVAILABLE", `the store was written by a later release (format ${at}, this one knows ${latest})`, {
-      fix: "Start the later release, or use another OPENCLAW_STATE_DIR.",
-    });
-  }
+  if (at > latest) throw laterRelease(at, latest);
   for (const step of steps.filter((each) => each.version > at)) {
     const sql = readFileSync(new URL(step.name, migrationsDir), "utf8");
     db.exec(`BEGIN IMMEDIATE;\n${sql}\nPRAGMA user_version=${step.version};\nCOMMIT;`);
   }
 }
 
-/** Sets the damaged files aside, carries over what can be read, and puts the result in their place. */
-function repair(path: string, options: StoreOptions): Losses {
-  const stamp = new Date().toISOString().replaceAll(/[:.]/g, "-");
-  const damaged = `${path}.damaged-${stamp}`;
-  for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, damaged + suffix);
-  const target = new DatabaseSync(path);
+const laterRelease = (at: number, latest: number): GatewayError =>
+  new GatewayError("UNAVAILABLE", `the store was written by a later release (format ${at}, this one knows ${latest})`, {
+    fix: "Start the later release, or use another OPENCLAW_STATE_DIR.",
+  });
+
+const MAGIC = Buffer.from("SQLite format 3\0");
+const USER_VERSION_AT = 60;
+
+/** Rows of a later release would lose what this one does not know of. */
+function refuseLaterRelease(path: string): void {
+  const image = new PageImage(path);
   try {
-    target.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
-    migrate(target);
-    const losses = salvage(damaged, target);
-    options.log.error("the store was repaired", { kept: losses.kept, lost: losses.lost, damagedFile: damaged });
-    return losses;
+    const header = image.page(1);
+    const at = header.subarray(0, MAGIC.length).equals(MAGIC) ? header.readUInt32BE(USER_VERSION_AT) : 0;
+    const latest = migrations().at(-1)!.version;
+    // A number that no release of ours can have reached is damage.
+    if (at > latest && at < 10_000) throw laterRelease(at, latest);
   } finally {
-    target.close();
+    image.close();
   }
 }
 
-/** Writes a small file so that it is either the old or the new one after a crash. Mode 0600. */
-export function writeFileAtomic(path: string, text: string): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, text, { mode: 0o600 });
-  const fd = openSync(temporary, "r+");
-  fsyncSync(fd);
-  closeSync(fd);
-  renameSync(temporary, path);
+/**
+ * Builds a whole database beside the damaged one, sets the damaged files aside and puts the new one in their place. A crash at any
+ * point leaves either the damaged files where they were, or a finished new one, which the next start puts into place.
+ */
+function repair(path: string, options: StoreOptions, known: { ledger: Ledger | null; cause: string }): Losses {
+  refuseLaterRelease(path);
+  const building = `${path}.rebuilding`;
+  const built = `${path}.rebuilt`;
+  for (const suffix of SUFFIXES) rmSync(building + suffix, { force: true });
+  const damaged = `${path}.damaged-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
+  let losses: Losses;
+  try {
+    closeSync(openSync(building, "ax", 0o600));
+    const target = new DatabaseSync(building);
+    try {
+      target.exec("PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL;");
+      migrate(target);
+      losses = { ...salvage(path, target, known.ledger?.tables ?? null, known.cause), damagedFile: damaged };
+    } finally {
+      target.close();
+    }
+    renameSync(building, built);
+    for (const suffix of SUFFIXES) setAside(path + suffix, damaged + suffix);
+    renameSync(built, path);
+  } catch (err) {
+    throw sqliteCode(err) === 0 ? err : startError(path, err);
+  }
+  options.log.error(`the store was ${describeLosses(losses)}`, { kept: losses.kept, lost: losses.lost, tables: losses.tables });
+  return losses;
+}
+
+function setAside(file: string, damaged: string): void {
+  if (!existsSync(file)) return;
+  chmodSync(file, 0o600);
+  renameSync(file, damaged);
+}
+
+/** A repair that was interrupted between its last two steps. */
+function finishRepair(path: string): void {
+  if (existsSync(path) || !existsSync(`${path}.rebuilt`)) return;
+  renameSync(`${path}.rebuilt`, path);
 }

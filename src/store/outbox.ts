@@ -1,3 +1,4 @@
+import { parseStrings, readRow, readRows } from "./guard.ts";
 import type { KeptFile } from "./media.ts";
 import type { Store } from "./open.ts";
 import { createPreviews } from "./previews.ts";
@@ -52,6 +53,9 @@ export type Outbox = ReturnType<typeof createOutbox>;
 
 /** The durable outbox: what is to be said on a channel, written before the network is touched. */
 export function createOutbox(store: Store) {
+  const one = (raw: Raw | undefined): OutboxPart | undefined => readRow(store, raw, nameOf, toPart);
+  const many = (rows: readonly Raw[]): OutboxPart[] => readRows(store, rows, nameOf, toPart);
+
   return {
     add(
       part: Pick<OutboxPart, "partKey" | "intentId" | "position" | "runId" | "sessionKey" | "conversation" | "target" | "text"> &
@@ -80,15 +84,21 @@ export function createOutbox(store: Store) {
     openConversations: (): string[] =>
       store.all<{ conversation: string }>("SELECT DISTINCT conversation FROM outbox WHERE state = 'queued'").map((row) => row.conversation),
 
-    /** The next part of a conversation. */
-    next: (conversation: string): OutboxPart | undefined =>
-      one(store.get<Raw>("SELECT * FROM outbox WHERE conversation = ? AND state = 'queued' ORDER BY rowid LIMIT 1", conversation)),
+    /** The next part of a conversation; one that cannot be read does not hold up the others. */
+    next(conversation: string): OutboxPart | undefined {
+      const first = store.get<Raw>("SELECT * FROM outbox WHERE conversation = ? AND state = 'queued' ORDER BY rowid LIMIT 1", conversation);
+      if (first === undefined) return undefined;
+      return (
+        one(first) ??
+        many(store.all<Raw>("SELECT * FROM outbox WHERE conversation = ? AND state = 'queued' ORDER BY rowid", conversation))[0]
+      );
+    },
 
     get: (partKey: string): OutboxPart | undefined => one(store.get<Raw>("SELECT * FROM outbox WHERE part_key = ?", partKey)),
     byIntent: (intentId: string): OutboxPart[] =>
-      store.all<Raw>("SELECT * FROM outbox WHERE intent_id = ? ORDER BY position", intentId).map(toPart),
+      many(store.all<Raw>("SELECT * FROM outbox WHERE intent_id = ? ORDER BY position", intentId)),
     byState: (state: PartState, limit: number): OutboxPart[] =>
-      store.all<Raw>("SELECT * FROM outbox WHERE state = ? ORDER BY updated_at DESC LIMIT ?", state, limit).map(toPart),
+      many(store.all<Raw>("SELECT * FROM outbox WHERE state = ? ORDER BY updated_at DESC LIMIT ?", state, limit)),
 
     /** A part is about to be handed to its channel: as a new message, or in place of `editOf`. */
     attempt: (partKey: string, at: number, editOf: string | null = null): number =>
@@ -135,7 +145,7 @@ export function createOutbox(store: Store) {
   };
 }
 
-const one = (raw: Raw | undefined): OutboxPart | undefined => raw && toPart(raw);
+const nameOf = (raw: Raw): string => `outbox ${raw.part_key}`;
 
 function toPart(raw: Raw): OutboxPart {
   return {
@@ -154,7 +164,7 @@ function toPart(raw: Raw): OutboxPart {
     attempts: raw.attempts,
     createdAt: raw.created_at,
     updatedAt: raw.updated_at,
-    platformIds: raw.platform_ids ? (JSON.parse(raw.platform_ids) as string[]) : [],
+    platformIds: raw.platform_ids ? parseStrings(raw.platform_ids) : [],
     cause: raw.cause,
   };
 }

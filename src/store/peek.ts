@@ -1,9 +1,9 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { GatewayError } from "../core/errors.ts";
 import { silentLog } from "../core/log.ts";
-import { Store } from "./open.ts";
+import { Store } from "./store.ts";
 
 /**
  * Opens the store in `dir` to look at it while no gateway runs: nothing is created, migrated, repaired or changed. Null when there
@@ -11,7 +11,8 @@ import { Store } from "./open.ts";
  */
 export function peekStore(dir: string): Store | null {
   const path = join(dir, "gateway.db");
-  if (!existsSync(path)) return null;
+  // SQLite would take an empty file for a database, and remove the write-ahead log beside it.
+  if (!statSync(path, { throwIfNoEntry: false })?.size) return null;
   try {
     const db = new DatabaseSync(path, { readOnly: true });
     db.prepare("PRAGMA user_version").get();

@@ -1,3 +1,4 @@
+import { readRow } from "./guard.ts";
 import type { Store } from "./open.ts";
 
 /**
@@ -20,7 +21,7 @@ export function createPreviews(store: Store) {
   return {
     get(runId: string): PreviewRow | undefined {
       const raw = store.get<Raw>("SELECT * FROM previews WHERE run_id = ?", runId);
-      return raw && toRow(raw);
+      return readRow(store, raw, (each) => `previews ${each.run_id}`, toRow);
     },
 
     /** A preview is about to be sent; inside a `store.write`, like all that changes. */

@@ -1,197 +1,230 @@
-import { closeSync, copyFileSync, existsSync, openSync, readSync, rmSync, statSync, truncateSync, writeSync } from "node:fs";
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { crc32 } from "node:zlib";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { freePages, newWalk, records, strayRecords, type StoredRecord, type Value, type Walk } from "./btree.ts";
+import type { KnownTables } from "./ledger.ts";
+import { PageImage } from "./page-image.ts";
 
-/** How many records of each table were carried over, and how many are known to be lost. */
-export type Losses = { damagedFile: string; kept: number; lost: number; tables: Record<string, { kept: number; lost: number }> };
+/** What damage has cost. */
+export type Losses = {
+  /** Where the damaged file lies now; null when there is none, because it was missing or empty. */
+  damagedFile: string | null;
+  /** Why the file could not be used as it was. */
+  cause: string;
+  kept: number;
+  /** Records that are known to be lost: counted outside of the file, or seen unreadable. */
+  lost: number;
+  /** False: there may be more, because pages are gone and nothing outside of the file says what was on them. */
+  exact: boolean;
+  damagedPages: number;
+  tables: Record<string, { kept: number; lost: number }>;
+};
 
-type Source = { db: DatabaseSync; table: string; columns: string };
+type Column = { name: string; type: string; required: boolean; key: number };
+type Table = {
+  name: string;
+  /** In the order of the record. */ columns: readonly Column[];
+  rowids: boolean;
+  /** Column that is the rowid itself. */ alias: string | null;
+};
+
+/** Credentials and admissions: a stale page must not bring back what was revoked. */
+const REACHABLE_ONLY = new Set([
+  "devices",
+  "device_grants",
+  "device_requests",
+  "service_tokens",
+  "sign_in_links",
+  "paired_senders",
+  "vault",
+]);
 
 /**
- * Copies every readable row of a damaged database into `target`, which has the current schema and is empty. Rows are read by
- * key in ever smaller ranges, so that a damaged page costs only the rows on it. Never throws for damage.
+ * Copies every readable record of a damaged database into `target`, which has the current schema and is empty. The pages are
+ * read without SQLite, so a damaged page costs only what is on it; where a tree begins is known from the file's schema or from
+ * `known`. Never throws for damage.
  */
-export function salvage(damagedFile: string, target: DatabaseSync): Losses {
-  const losses: Losses = { damagedFile, kept: 0, lost: 0, tables: {} };
-  const working = workingCopy(damagedFile, headerOf(target));
-  const db = openDamaged(working);
+export function salvage(damagedFile: string, target: DatabaseSync, known: KnownTables | null, cause: string): Losses {
+  const losses: Losses = { damagedFile, cause, kept: 0, lost: 0, exact: true, damagedPages: 0, tables: {} };
+  const image = new PageImage(damagedFile);
+  const tables = tablesOf(target);
+  const writers = new Map(tables.map((table) => [table.name, new Writer(target, table)]));
   try {
-    for (const table of db ? tablesOf(target) : []) {
-      const count = copyTable(db!, target, table);
-      losses.tables[table] = count;
-      losses.kept += count.kept;
-      losses.lost += count.lost;
+    target.exec("BEGIN");
+    const { roots, walk } = readRoots(image, known);
+    const walks = new Map<string, Walk>();
+    for (const table of tables) {
+      const root = roots.get(table.name);
+      const own = newWalk(walk.visited);
+      walks.set(table.name, own);
+      if (root === undefined) own.damagedPages++;
+      else for (const record of records(image, root, table.rowids, own)) writers.get(table.name)!.add(record);
     }
+    const damaged = [...walks.values()].some((each) => each.damagedPages > 0);
+    if (damaged) adoptStrays(image, walk.visited, writers);
+    target.exec("DELETE FROM sqlite_sequence");
+    for (const table of tables)
+      settleTable(table, target, { writer: writers.get(table.name)!, walk: walks.get(table.name)!, known, losses });
+    losses.damagedPages += walk.damagedPages + image.wal.damagedFrames;
+    target.exec("COMMIT");
   } finally {
-    db?.close();
-    for (const suffix of ["", "-wal", "-shm"]) rmSync(working + suffix, { force: true });
+    image.close();
   }
   return losses;
 }
 
-const HEADER_BYTES = 100;
-
-/** The first bytes of a sound database of ours: but for a few counters they are the same in every one. */
-function headerOf(db: DatabaseSync): Buffer {
-  db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-  return readStart(db.location()!);
+function settleTable(
+  table: Table,
+  target: DatabaseSync,
+  from: { writer: Writer; walk: Walk; known: KnownTables | null; losses: Losses },
+): void {
+  const { writer, walk, losses } = from;
+  const facts = from.known?.[table.name];
+  const seen = writer.refused + walk.damagedRecords;
+  // Records that came after the last count make the difference smaller than the loss.
+  const counted = facts?.rows ?? null;
+  const lost = Math.max(seen, (counted ?? 0) - writer.kept);
+  if (walk.damagedPages > 0 && counted === null) losses.exact = false;
+  losses.damagedPages += walk.damagedPages;
+  losses.tables[table.name] = { kept: writer.kept, lost };
+  losses.kept += writer.kept;
+  losses.lost += lost;
+  if (table.alias === null) return;
+  // A number is never used twice, also not that of a lost record.
+  const last = Math.max(writer.highest, facts?.last ?? 0);
+  if (last > 0 && autoincrements(target, table.name))
+    target.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)").run(table.name, last);
 }
 
-function readStart(path: string): Buffer {
-  const header = Buffer.alloc(HEADER_BYTES);
-  const fd = openSync(path, "r");
-  readSync(fd, header, 0, HEADER_BYTES, 0);
-  closeSync(fd);
-  return header;
+const autoincrements = (db: DatabaseSync, table: string): boolean =>
+  /AUTOINCREMENT/i.test((db.prepare("SELECT sql FROM sqlite_schema WHERE name = ?").get(table) as { sql: string }).sql);
+
+/** Where the tree of each table begins. */
+function readRoots(image: PageImage, known: KnownTables | null): { roots: Map<string, number>; walk: Walk } {
+  const roots = new Map<string, number>();
+  for (const [name, facts] of Object.entries(known ?? {})) if (facts.root !== null) roots.set(name, facts.root);
+  const walk = newWalk();
+  for (const { values } of records(image, 1, true, walk)) {
+    const [type, name, , root] = values;
+    if (type === "table" && typeof name === "string" && typeof root === "number") roots.set(name, root);
+  }
+  walk.visited.add(1);
+  return { roots, walk };
+}
+
+function tablesOf(db: DatabaseSync): Table[] {
+  const names = db
+    .prepare("SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'")
+    .all() as { name: string; wr: number }[];
+  // Counts are made again by the triggers while the rows are written.
+  return names.filter(({ name }) => !DERIVED.has(name)).map(({ name, wr }) => toTable(db, name, wr === 0));
+}
+
+const DERIVED = new Set(["row_counts", "session_counts"]);
+
+function toTable(db: DatabaseSync, name: string, rowids: boolean): Table {
+  const info = db.prepare(
+    `SELECT name, type, "notnull" AS required, dflt_value IS NULL AS bare, pk AS key FROM pragma_table_info('${name}')`,
+  );
+  const columns = (info.all() as { name: string; type: string; required: number; bare: number; key: number }[]).map((column) => ({
+    ...column,
+    required: column.required === 1 && column.bare === 1,
+  }));
+  const keys = columns.filter((column) => column.key > 0).toSorted((a, b) => a.key - b.key);
+  const alias = rowids && keys.length === 1 && keys[0]!.type === "INTEGER" ? keys[0]!.name : null;
+  return { name, rowids, alias, columns: rowids ? columns : [...keys, ...columns.filter((column) => column.key === 0)] };
+}
+
+/** Writes the records of one table. A record of an older release is shorter: its last columns have their defaults. */
+class Writer {
+  readonly table: Table;
+  kept = 0;
+  /** Records that were read and break a rule of the schema, or their own checksum. */
+  refused = 0;
+  highest = 0;
+  readonly #db: DatabaseSync;
+  readonly #inserts = new Map<number, StatementSync>();
+
+  constructor(db: DatabaseSync, table: Table) {
+    this.#db = db;
+    this.table = table;
+  }
+
+  /** `stray`: from a page that no tree reaches; it may be older than what is in the table, which stays. */
+  add(record: StoredRecord, stray = false): void {
+    const { columns, rowids } = this.table;
+    const row = record.values.slice(0, columns.length).map((value, index) => this.#valueOf(record, value, columns[index]!));
+    if (rowids && typeof record.rowid === "number") this.highest = Math.max(this.highest, record.rowid);
+    try {
+      if (!isIntact(this.table.name, columns, row)) throw new Error("the checksum does not fit");
+      const changed = this.#insert(row.length).run(...(rowids ? [record.rowid!, ...row] : row)).changes;
+      if (Number(changed) > 0) this.kept++;
+      else if (!stray) this.refused++;
+    } catch {
+      // Damaged content: it breaks a type or a rule of the schema. Counted by the caller's report.
+      if (!stray) this.refused++;
+    }
+  }
+
+  #valueOf(record: StoredRecord, value: Value, column: Column): SQLInputValue {
+    if (column.name === this.table.alias) return record.rowid;
+    // Whole numbers of a REAL column are stored as integers.
+    return column.type === "REAL" && typeof value === "bigint" ? Number(value) : value;
+  }
+
+  #insert(count: number): StatementSync {
+    let insert = this.#inserts.get(count);
+    if (!insert) {
+      const names = this.table.columns.slice(0, count).map((column) => column.name);
+      const all = this.table.rowids ? ["rowid", ...names] : names;
+      insert = this.#db.prepare(`INSERT OR IGNORE INTO ${this.table.name} (${all.join(", ")}) VALUES (${all.map(() => "?").join(", ")})`);
+      this.#inserts.set(count, insert);
+    }
+    return insert;
+  }
+}
+
+/** A message whose checksum does not fit is lost; a damaged payload of the inbox is kept, because an operator has to see it. */
+function isIntact(table: string, columns: readonly Column[], row: readonly SQLInputValue[]): boolean {
+  if (table !== "messages") return true;
+  const at = (name: string): SQLInputValue => row[columns.findIndex((column) => column.name === name)] ?? null;
+  const body = at("body");
+  return typeof body === "string" && crc32(body) === at("crc");
 }
 
 /**
- * The damaged file stays as it is, for an expert. In the copy, a header that is none is replaced by `sound`, and a file that was
- * cut is filled up: SQLite would refuse either as a whole.
+ * Gives records of unreachable pages to the table that they can only belong to. What they say may be old: messages that waited are
+ * parked, and replies that were to be sent count as unknown, so that nothing is done twice.
  */
-function workingCopy(damagedFile: string, sound: Buffer): string {
-  const working = `${damagedFile}.working`;
-  for (const suffix of ["", "-wal"]) if (existsSync(damagedFile + suffix)) copyFileSync(damagedFile + suffix, working + suffix);
-  const bytes = statSync(working).size;
-  if (!isHeader(readStart(working), sound) && bytes > HEADER_BYTES) writeHeader(working, sound, bytes);
-  const header = readStart(working);
-  const wholeBytes = pageBytesOf(header) * header.readUInt32BE(28);
-  if (wholeBytes > bytes && wholeBytes < bytes * 64) truncateSync(working, wholeBytes);
-  return working;
-}
-
-const pageBytesOf = (header: Buffer): number => (header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16));
-
-/** Magic, page size and the fixed bytes up to the counters are those of a database of ours, and so are format and encoding. */
-const isHeader = (header: Buffer, sound: Buffer): boolean =>
-  header.subarray(0, 24).equals(sound.subarray(0, 24)) &&
-  header.subarray(44, 48).equals(sound.subarray(44, 48)) &&
-  header.readUInt32BE(56) === 1;
-
-/** Free pages are forgotten: nothing is written to this copy. */
-function writeHeader(path: string, sound: Buffer, bytes: number): void {
-  const header = Buffer.from(sound);
-  header.writeUInt32BE(Math.ceil(bytes / pageBytesOf(sound)), 28);
-  header.writeBigUInt64BE(0n, 32);
-  const fd = openSync(path, "r+");
-  writeSync(fd, header, 0, HEADER_BYTES, 0);
-  closeSync(fd);
-}
-
-function openDamaged(path: string): DatabaseSync | null {
-  let db: DatabaseSync | undefined;
-  try {
-    db = new DatabaseSync(path);
-    db.prepare("SELECT count(*) FROM sqlite_schema").get();
-    return db;
-  } catch {
-    // Not even the schema can be read: nothing is left to carry over. The file stays where it is, for an expert.
-    db?.close();
-    return null;
+function adoptStrays(image: PageImage, visited: ReadonlySet<number>, writers: ReadonlyMap<string, Writer>): void {
+  const candidates = [...writers.values()].filter(({ table }) => table.rowids && !REACHABLE_ONLY.has(table.name));
+  for (const page of strayRecords(image, visited, freePages(image))) {
+    const fitting = candidates.filter(({ table }) => page.length > 0 && page.every((record) => fits(table, record)));
+    if (fitting.length !== 1) continue;
+    const { table } = fitting[0]!;
+    for (const record of page) fitting[0]!.add({ ...record, values: asPast(table, record.values) }, true);
   }
 }
 
-const tablesOf = (db: DatabaseSync): string[] =>
-  // Search indexes fill themselves from the rows that are copied.
-  (
-    db.prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'").all() as {
-      name: string;
-    }[]
-  ).map((row) => row.name);
-
-function columnsOf(db: DatabaseSync, table: string): string[] {
-  try {
-    return (db.prepare(`SELECT name FROM pragma_table_info('${table}')`).all() as { name: string }[]).map((row) => row.name);
-  } catch {
-    return []; // the table's definition is unreadable: it counts as absent
-  }
+function fits({ columns, alias }: Table, { values }: StoredRecord): boolean {
+  if (values.length > columns.length) return false;
+  return columns.every((column, index) => {
+    const value = values[index];
+    if (value === undefined) return !column.required;
+    if (column.name === alias) return value === null;
+    if (value === null) return !column.required && column.key === 0;
+    if (column.type === "TEXT") return typeof value === "string";
+    if (column.type === "BLOB") return value instanceof Uint8Array;
+    return typeof value === "number" || typeof value === "bigint";
+  });
 }
 
-function copyTable(from: DatabaseSync, to: DatabaseSync, table: string): { kept: number; lost: number } {
-  const present = new Set(columnsOf(from, table));
-  const columns = columnsOf(to, table).filter((name) => present.has(name));
-  if (columns.length === 0) return { kept: 0, lost: 0 };
-  const insert = to.prepare(`INSERT OR IGNORE INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`);
-  const source: Source = { db: from, table, columns: columns.join(", ") };
-  const tally = { kept: 0, lost: 0 };
-  const keep = (row: Record<string, SQLInputValue>): void => {
-    try {
-      insert.run(...columns.map((name) => row[name] ?? null));
-      tally.kept++;
-    } catch {
-      tally.lost++; // the row reads, but breaks a rule of the schema: damaged content
-    }
-  };
-  to.exec("BEGIN");
-  if (hasRowid(from, table)) copyByRowid(source, keep, tally);
-  else copyInOrder(source, keep, tally);
-  to.exec("COMMIT");
-  return tally;
-}
+const PAST: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  inbox: { queued: "parked", running: "parked" },
+  outbox: { queued: "unknown", attempting: "unknown" },
+};
 
-function hasRowid(db: DatabaseSync, table: string): boolean {
-  try {
-    db.prepare(`SELECT rowid FROM ${table} LIMIT 1`).all();
-    return true;
-  } catch (err) {
-    return !/no such column/.test(String(err));
-  }
-}
-
-type Keep = (row: Record<string, SQLInputValue>) => void;
-type Tally = { lost: number };
-
-function copyInOrder(source: Source, keep: Keep, tally: Tally): void {
-  try {
-    for (const row of source.db.prepare(`SELECT ${source.columns} FROM ${source.table}`).iterate())
-      keep(row as Record<string, SQLInputValue>);
-  } catch {
-    tally.lost++; // everything after the damaged page; how many rows that were cannot be known
-  }
-}
-
-function copyByRowid(source: Source, keep: Keep, tally: Tally): void {
-  const highest = edge(source, "max");
-  const lowest = edge(source, "min") ?? 1;
-  if (highest === null) return copyInOrder(source, keep, tally);
-  const pending: [number, number][] = [[lowest, highest]];
-  while (pending.length > 0) {
-    const [low, high] = pending.pop()!;
-    const rows = readRange(source, low, high);
-    if (rows) rows.forEach(keep);
-    else if (low === high) tally.lost++;
-    else {
-      const middle = Math.floor((low + high) / 2);
-      pending.push([middle + 1, high], [low, middle]);
-    }
-  }
-}
-
-function edge(source: Source, which: "min" | "max"): number | null {
-  try {
-    const row = source.db.prepare(`SELECT ${which}(rowid) AS value FROM ${source.table}`).get() as { value: number | null };
-    return row.value;
-  } catch {
-    return which === "max" ? highestFromSequence(source) : null;
-  }
-}
-
-/** The right edge of the tree is damaged; AUTOINCREMENT tables know their highest key from elsewhere. */
-function highestFromSequence(source: Source): number | null {
-  try {
-    const row = source.db.prepare("SELECT seq FROM sqlite_sequence WHERE name = ?").get(source.table) as { seq: number } | undefined;
-    return row?.seq ?? null;
-  } catch {
-    return null;
-  }
-}
-
-function readRange(source: Source, low: number, high: number): Record<string, SQLInputValue>[] | null {
-  try {
-    return source.db.prepare(`SELECT ${source.columns} FROM ${source.table} WHERE rowid BETWEEN ? AND ?`).all(low, high) as Record<
-      string,
-      SQLInputValue
-    >[];
-  } catch {
-    return null;
-  }
+function asPast(table: Table, values: readonly Value[]): readonly Value[] {
+  const past = PAST[table.name];
+  const state = table.columns.findIndex((column) => column.name === "state");
+  return past ? values.map((value, index) => (index === state && typeof value === "string" ? (past[value] ?? value) : value)) : values;
 }

@@ -1,4 +1,5 @@
 import type { AgentId, SessionKey } from "../core/ids.ts";
+import { readRow, readRows } from "./guard.ts";
 import type { Store } from "./open.ts";
 
 /** One conversation with one agent. The row is the truth; everything else about a session can be rebuilt from rows. */
@@ -110,7 +111,8 @@ export type Sessions = ReturnType<typeof createSessions>;
 
 /** The sessions table. Functions that change rows run inside a `store.write`. */
 export function createSessions(store: Store) {
-  const get = (key: string): SessionRow | undefined => store.get<SessionRow>("SELECT * FROM sessions WHERE key = ?", key);
+  const one = (row: SessionRow | undefined): SessionRow | undefined => readRow(store, row, nameOf, checkRow);
+  const get = (key: string): SessionRow | undefined => one(store.get<SessionRow>("SELECT * FROM sessions WHERE key = ?", key));
 
   function patch(key: string, changes: SessionPatch): void {
     const names = Object.keys(changes).filter((name) => changes[name as keyof SessionPatch] !== undefined);
@@ -122,7 +124,7 @@ export function createSessions(store: Store) {
   return {
     get,
     patch,
-    bySessionId: (id: string): SessionRow | undefined => store.get<SessionRow>("SELECT * FROM sessions WHERE session_id = ?", id),
+    bySessionId: (id: string): SessionRow | undefined => one(store.get<SessionRow>("SELECT * FROM sessions WHERE session_id = ?", id)),
 
     /** The row for `key`, created when it does not exist. */
     ensure(
@@ -142,23 +144,22 @@ export function createSessions(store: Store) {
       return get(key)!;
     },
 
-    /** Rows by last activity, newest first, with the number of rows that match without the limit. */
+    /** Pinned rows first, then by last activity, newest first, with the number of rows that match without the limit. */
     list(query: SessionQuery): { rows: SessionRow[]; total: number } {
-      const { where, params } = filterOf(query);
-      const rows = store.all<SessionRow>(
-        `SELECT * FROM sessions ${where} ORDER BY ${ORDERS[query.order ?? "updatedAt"]} LIMIT ? OFFSET ?`,
-        ...params,
-        query.limit,
-        query.offset,
-      );
-      const total = store.get<{ n: number }>(`SELECT count(*) AS n FROM sessions ${where}`, ...params)!.n;
-      return { rows, total };
+      const rows = store.all<SessionRow>(...listStatement(query));
+      const total = countOf(store, query);
+      return { rows: readRows(store, rows, nameOf, checkRow), total };
     },
 
-    count: (): number => store.get<{ n: number }>("SELECT count(*) AS n FROM sessions")!.n,
+    /** What was used last, pinned first, of one agent or of all, the archive included: along an index, and only two columns. */
+    recent(agentId: string | undefined, limit: number): Pick<SessionRow, "key" | "updated_at">[] {
+      const [sql, ...params] = listStatement({ ...(agentId === undefined ? {} : { agentId }), archived: "all", limit, offset: 0 }, RECENT);
+      return store.all(sql, ...params);
+    },
 
-    countByAgent: (agentId: string): number =>
-      store.get<{ n: number }>("SELECT count(*) AS n FROM sessions WHERE agent_id = ?", agentId)!.n,
+    count: (): number => sumOf(store, "SELECT sum(rows) AS n FROM session_counts"),
+
+    countByAgent: (agentId: string): number => sumOf(store, "SELECT sum(rows) AS n FROM session_counts WHERE agent_id = ?", agentId),
 
     /** Removes the session, and what was said in it unless `keepMessages`. Its children stay, under no parent. */
     remove(key: string, keepMessages = false): boolean {
@@ -182,13 +183,72 @@ export function createSessions(store: Store) {
 
     /** Sessions of an agent whose key ends with a uuid that begins so, dashes left out. */
     byUuidPrefix: (agentId: string | undefined, prefix: string, limit: number): SessionRow[] =>
-      store.all<SessionRow>(
-        "SELECT * FROM sessions WHERE (?1 IS NULL OR agent_id = ?1) AND replace(substr(key, -36), '-', '') LIKE ?2 ORDER BY updated_at DESC LIMIT ?3",
-        agentId ?? null,
-        `${prefix}%`,
-        limit,
+      readRows(
+        store,
+        store.all<SessionRow>(
+          "SELECT * FROM sessions WHERE (?1 IS NULL OR agent_id = ?1) AND replace(substr(key, -36), '-', '') LIKE ?2 ORDER BY updated_at DESC LIMIT ?3",
+          agentId ?? null,
+          `${prefix}%`,
+          limit,
+        ),
+        nameOf,
+        checkRow,
       ),
   };
+}
+
+const nameOf = (row: SessionRow): string => `sessions ${row.key}`;
+
+const NUMBERS = [
+  "created_at",
+  "updated_at",
+  "last_read_at",
+  "last_message_at",
+  "archived",
+  "pinned",
+  "context_window",
+  "context_tokens",
+  "input_tokens",
+  "output_tokens",
+  "cost_usd",
+] as const;
+
+/** Throws TypeError for a row whose content is damaged. */
+function checkRow(row: SessionRow): SessionRow {
+  const wrong = NUMBERS.find((name) => typeof row[name] !== "number") ?? TEXTS.find((name) => typeof row[name] !== "string");
+  if (wrong !== undefined) throw new TypeError(`${wrong} has a value of another type`);
+  return row;
+}
+const TEXTS = ["key", "session_id", "agent_id", "chat_kind", "channel", "status"] as const;
+
+const sumOf = (store: Store, sql: string, ...params: (string | number)[]): number =>
+  store.get<{ n: number | null }>(sql, ...params)?.n ?? 0;
+
+const RECENT = "key, updated_at, pinned";
+
+/**
+ * The statement of a page. In the usual order it goes along an index: without a choice about the archive it is two statements in one,
+ * each in order, which SQLite merges.
+ */
+export function listStatement(query: SessionQuery, columns = "*"): [sql: string, ...params: (string | number)[]] {
+  const { order = "updatedAt" } = query;
+  const sets = query.archived === "all" && order === "updatedAt" ? [false, true] : [query.archived ?? false];
+  const parts = sets.map((archived) => filterOf({ ...query, archived }));
+  const selects = parts.map(({ where }) => `SELECT ${columns} FROM sessions ${where}`).join(" UNION ALL ");
+  return [`${selects} ORDER BY ${ORDERS[order]} LIMIT ? OFFSET ?`, ...parts.flatMap(({ params }) => params), query.limit, query.offset];
+}
+
+const UNCOUNTED = ["label", "updatedAfter", "category", "pinned", "boardFace", "keys"] as const;
+
+/** From the counts that are kept, unless the query asks for something that is not counted. */
+function countOf(store: Store, query: SessionQuery): number {
+  if (UNCOUNTED.some((name) => query[name] !== undefined) || query.search || query.without?.length) {
+    const { where, params } = filterOf(query);
+    return sumOf(store, `SELECT count(*) AS n FROM sessions ${where}`, ...params);
+  }
+  const { where, params } = filterOf({ ...query, withMessages: false });
+  const spoken = query.withMessages ? `${where ? " AND" : "WHERE"} has_messages = 1` : "";
+  return sumOf(store, `SELECT sum(rows) AS n FROM session_counts ${where}${spoken}`, ...params);
 }
 
 function filterOf(query: SessionQuery): { where: string; params: (string | number)[] } {

@@ -1,3 +1,4 @@
+import { parseStrings, readRow, readRows } from "./guard.ts";
 import type { Store } from "./open.ts";
 
 export type ServiceTokenRow = {
@@ -27,7 +28,10 @@ const LINK = `id, role, scopes, created_at AS createdAt, created_by AS createdBy
   used_by AS usedBy`;
 
 const withScopes = <T extends { scopes: string[] }>(raw: Omit<T, "scopes"> & { scopes: string }): T =>
-  ({ ...raw, scopes: JSON.parse(raw.scopes) as string[] }) as unknown as T;
+  ({ ...raw, scopes: parseStrings(raw.scopes) }) as unknown as T;
+
+type RawToken = Omit<ServiceTokenRow, "scopes"> & { scopes: string };
+const tokenName = (raw: RawToken): string => `service_tokens ${raw.id}`;
 
 export function insertToken(store: Store, token: ServiceTokenRow, tokenHash: string): void {
   store.run(
@@ -43,17 +47,13 @@ export function insertToken(store: Store, token: ServiceTokenRow, tokenHash: str
 }
 
 export function listTokens(store: Store): ServiceTokenRow[] {
-  return store
-    .all<Omit<ServiceTokenRow, "scopes"> & { scopes: string }>(`SELECT ${TOKEN} FROM service_tokens ORDER BY created_at DESC`)
-    .map((raw) => withScopes<ServiceTokenRow>(raw));
+  const rows = store.all<RawToken>(`SELECT ${TOKEN} FROM service_tokens ORDER BY created_at DESC`);
+  return readRows(store, rows, tokenName, withScopes<ServiceTokenRow>);
 }
 
 export function findToken(store: Store, tokenHash: string): ServiceTokenRow | undefined {
-  const raw = store.get<Omit<ServiceTokenRow, "scopes"> & { scopes: string }>(
-    `SELECT ${TOKEN} FROM service_tokens WHERE token_hash = ?`,
-    tokenHash,
-  );
-  return raw && withScopes<ServiceTokenRow>(raw);
+  const raw = store.get<RawToken>(`SELECT ${TOKEN} FROM service_tokens WHERE token_hash = ?`, tokenHash);
+  return readRow(store, raw, tokenName, withScopes<ServiceTokenRow>);
 }
 
 export function findTokenById(store: Store, id: string): ServiceTokenRow | undefined {
@@ -85,7 +85,7 @@ export function insertLink(store: Store, link: LinkRow, codeHash: string): void 
 
 export function findLink(store: Store, codeHash: string): LinkRow | undefined {
   const raw = store.get<Omit<LinkRow, "scopes"> & { scopes: string }>(`SELECT ${LINK} FROM sign_in_links WHERE code_hash = ?`, codeHash);
-  return raw && withScopes<LinkRow>(raw);
+  return readRow(store, raw, (each) => `sign_in_links ${each.id}`, withScopes<LinkRow>);
 }
 
 /** Uses the link up; false when it was used or has expired meanwhile. */

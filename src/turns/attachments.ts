@@ -120,19 +120,20 @@ const whenAborted = (signal: AbortSignal): Promise<never> =>
 /** What a file is, is decided by its content; what the sender calls it is only shown. */
 export async function keep(
   { media }: Pick<AttachmentDeps, "media">,
-  payload: Pick<Payload, "tools" | "attached">,
+  payload: Pick<Payload, "tools" | "attached"> & { target?: Payload["target"] },
   ref: FileRef,
   bytes: Uint8Array,
 ): Promise<Fetched> {
+  const from = payload.target ? `${payload.target.channel}/${payload.target.account}` : undefined;
   const picture = imageType(bytes);
   if (picture !== null && bytes.length <= LIMITS.imageBytes) {
-    const image = await media.keep({ mimeType: picture, data: Buffer.from(bytes).toString("base64") });
+    const image = await media.keep({ mimeType: picture, data: Buffer.from(bytes).toString("base64") }, from);
     return { text: attachedLine(ref, bytes.length, picture), image };
   }
   const text = isTextLike(ref) && bytes.length <= LIMITS.inlineFileBytes ? toText(bytes) : null;
   const used = (payload.attached ?? []).reduce((sum, each) => sum + each.length, 0);
   if (text !== null && used + text.length <= LIMITS.inlineFilesChars) return { text: fenced(attachedLine(ref, bytes.length), text) };
-  const { file } = await media.keepFile({ kind: ref.kind, name: nameOf(ref), mimeType: typeOf(ref) }, bytes);
+  const { file } = await media.keepFile({ kind: ref.kind, name: nameOf(ref), mimeType: typeOf(ref) }, bytes, from);
   // Without tools the agent could do nothing with it, but repeat it to somebody.
   const where = payload.tools.length > 0 ? `, stored at ${join(media.dir, file)}` : "";
   return { text: attachedLine(ref, bytes.length, typeOf(ref), where) };

@@ -14,7 +14,10 @@ const WORDS: readonly (readonly [ErrorKind, RegExp])[] = [
   ],
   ["overloaded", /overloaded|high demand|at capacity|loading model|model is (still )?loading/i],
   ["rate_limit", /rate.?limit|too many requests|resource.?exhausted|retry delay/i],
-  ["model_not_found", /model.{0,80}(not found|does not exist|not exist|no longer available)|(unknown|no such|invalid) model|model_not_found/i],
+  [
+    "model_not_found",
+    /model.{0,80}(not found|does not exist|not exist|no longer available)|(unknown|no such|invalid) model|model_not_found/i,
+  ],
   [
     "auth",
     /no api key|invalid.*(api.?key|token|credential)|incorrect api key|unauthorized|authentication|forbidden|permission denied|not authorized/i,
@@ -22,10 +25,7 @@ const WORDS: readonly (readonly [ErrorKind, RegExp])[] = [
   ["refusal", /content.?filter|\brefusal\b|safety|blocked by|policy violation/i],
   ["cut", /terminated|ended without|stream ended|ended before|other side closed|socket hang up|premature|connection was closed|aborted/i],
   ["bad_answer", /unexpected token|not valid json|could not parse|malformed|unexpected end of json/i],
-  [
-    "network",
-    /fetch failed|network|socket|econn|enotfound|eai_again|etimedout|connection|service unavailable|bad gateway|server error/i,
-  ],
+  ["network", /fetch failed|network|socket|econn|enotfound|eai_again|etimedout|connection|service unavailable|bad gateway|server error/i],
   ["timeout", /timed? ?out|timeout|deadline/i],
 ];
 
@@ -74,9 +74,10 @@ const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h:
 
 /** How long the provider asks to wait, where its text says so: "try again in 6m0s", "retry after 30 seconds". */
 function retryAfterOf(message: string): number | undefined {
-  const said = /(?:again in|retry after|retry in|retry-after:?|requested)\s{1,4}((?:\d{1,9}(?:\.\d{1,9})?\s?(?:ms|milliseconds?|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?)\b\s?|\d{1,9}(?:\.\d{1,9})?(?=[a-z])[a-z]{1,2}){1,4})/i.exec(
-    message,
-  )?.[1];
+  const said =
+    /(?:again in|retry after|retry in|retry-after:?|requested)\s{1,4}((?:\d{1,9}(?:\.\d{1,9})?\s?(?:ms|milliseconds?|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?)\b\s?|\d{1,9}(?:\.\d{1,9})?(?=[a-z])[a-z]{1,2}){1,4})/i.exec(
+      message,
+    )?.[1];
   if (said === undefined) return undefined;
   let total = 0;
   for (const [, amount, unit] of said.matchAll(/(\d+(?:\.\d+)?)\s?([a-z]+)/gi)) {

@@ -155,7 +155,8 @@ test("A web page in an error is reduced to its title", () => {
   assert.equal(toTurnError(page).message, "502 a web page instead of an answer: 502 Bad Gateway");
 });
 
-const end = (message: object, state = createMapState()) => toMapped({ type: "message_end", message: { ...assistant, ...message } }, state, 0);
+const end = (message: object, state = createMapState()) =>
+  toMapped({ type: "message_end", message: { ...assistant, ...message } }, state, 0);
 const usageOf = (mapped: ReturnType<typeof end>) => (mapped.events[0] as Extract<AgentEvent, { type: "message" }>).usage;
 
 test("A number that is no count of tokens is dropped and reported, whatever it is", () => {
@@ -168,7 +169,13 @@ test("A number that is no count of tokens is dropped and reported, whatever it i
 });
 
 test("Every field of a message has its type and its limit, whatever the record holds", () => {
-  const odd = { provider: { a: 1 }, model: "m".repeat(5_000), stopReason: ["stop"], usage: null, content: [{ type: "text", text: 7 }, null, 3] };
+  const odd = {
+    provider: { a: 1 },
+    model: "m".repeat(5_000),
+    stopReason: ["stop"],
+    usage: null,
+    content: [{ type: "text", text: 7 }, null, 3],
+  };
   const [event] = end(odd).events as Extract<AgentEvent, { type: "message" }>[];
   assert.deepEqual(event!.blocks, [{ type: "text", text: "" }]);
   assert.equal(event!.model.provider, "");
@@ -180,7 +187,8 @@ test("Every field of a message has its type and its limit, whatever the record h
 
 test("Half characters and NUL do not leave the border, and a character split over two deltas stays whole", () => {
   const state = createMapState();
-  const delta = (text: unknown) => toMapped({ type: "message_update", assistantMessageEvent: { type: "text_delta", delta: text } }, state, 0).events;
+  const delta = (text: unknown) =>
+    toMapped({ type: "message_update", assistantMessageEvent: { type: "text_delta", delta: text } }, state, 0).events;
   assert.deepEqual(delta("a\ud83d"), [{ type: "text", delta: "a" }]);
   assert.deepEqual(delta("\ude00b"), [{ type: "text", delta: "😀b" }]);
   assert.deepEqual(delta("c\ude00\0d"), [{ type: "text", delta: "c\ufffdd" }]);
@@ -194,16 +202,19 @@ test("Arguments of a tool call that could not be written down are dropped", () =
   const args = (value: unknown) => end({ content: [{ type: "toolCall", id: "1", name: "bash", arguments: value }] });
   for (const value of [deep, { command: "x".repeat(LIMITS.toolArgumentsChars + 1) }]) {
     const mapped = args(value);
-    assert.deepEqual((mapped.events[0] as Extract<AgentEvent, { type: "message" }>).blocks, [{ type: "toolCall", id: "1", name: "bash", arguments: {} }]);
+    assert.deepEqual((mapped.events[0] as Extract<AgentEvent, { type: "message" }>).blocks, [
+      { type: "toolCall", id: "1", name: "bash", arguments: {} },
+    ]);
     assert.equal(mapped.problems?.length, 1);
   }
-  assert.equal(args({ command: "ls", "__proto__": 1 }).problems, undefined);
+  assert.equal(args({ command: "ls", __proto__: 1 }).problems, undefined);
 });
 
 test("An answer that comes as lists of content parts arrives as text, also where Pi has joined it to [object Object]", () => {
   const state = createMapState();
   toMapped({ type: "message_start", message: { role: "assistant" } }, state, 0);
-  const delta = (value: unknown) => toMapped({ type: "message_update", assistantMessageEvent: { type: "text_delta", delta: value } }, state, 0).events;
+  const delta = (value: unknown) =>
+    toMapped({ type: "message_update", assistantMessageEvent: { type: "text_delta", delta: value } }, state, 0).events;
   assert.deepEqual(delta("All "), [{ type: "text", delta: "All " }]);
   assert.deepEqual(delta([{ type: "text", text: "of " }]), [{ type: "text", delta: "of " }]);
   assert.deepEqual(delta([{ type: "thinking", thinking: [{ type: "text", text: "hm" }] }]), [{ type: "thinking", delta: "hm" }]);

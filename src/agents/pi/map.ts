@@ -108,10 +108,7 @@ function toDelta(event: Json, { state, note }: Context): AgentEvent[] {
     state.repaired.text += text;
     state.repaired.thinking += thinking;
   }
-  return [
-    ...(thinking ? [{ type: "thinking" as const, delta: thinking }] : []),
-    ...(text ? [{ type: "text" as const, delta: text }] : []),
-  ];
+  return [...(thinking ? [{ type: "thinking" as const, delta: thinking }] : []), ...(text ? [{ type: "text" as const, delta: text }] : [])];
 }
 
 function toBlock(value: unknown, note: Note): Block[] {
@@ -198,7 +195,9 @@ function toRetry(record: PiRecord, { note }: Context): Mapped {
   const count = (name: string): number => toCount(record[name], Number.MAX_SAFE_INTEGER, name, note);
   const attempt = count("attempt");
   return {
-    events: [{ type: "retry", attempt, maxAttempts: count("maxAttempts"), delayMs: count("delayMs"), reason: error.message, kind: error.kind }],
+    events: [
+      { type: "retry", attempt, maxAttempts: count("maxAttempts"), delayMs: count("delayMs"), reason: error.message, kind: error.kind },
+    ],
     retry: { attempt, error },
   };
 }

@@ -120,7 +120,10 @@ test("An answer that comes as lists of parts arrives as text, and the next turn'
 
 test("A model that is silent for longer than its provider may be ends the call, and the next model answers", async () => {
   replies({ stall: true });
-  const models = [{ provider: "brief", id: "test-model" }, { provider: "test", id: "test-model" }];
+  const models = [
+    { provider: "brief", id: "test-model" },
+    { provider: "test", id: "test-model" },
+  ];
   const { text, events } = await play(turnOf("hello", { models }));
   assert.equal(text, "all of it");
   assert.deepEqual(

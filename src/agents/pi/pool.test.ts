@@ -163,7 +163,9 @@ if(n++===0)console.log(JSON.stringify({type:"response",id:r.id,success:true,data
 });
 
 test("A process that cannot be started is a crash like any other, and stopping meanwhile is safe", async (t) => {
-  const { pool, clock } = makePool(t, { spec: () => Promise.resolve({ generation: "g", args: [], env: {}, keys: {}, cwd: "/nonexistent/x", marker: "m" }) });
+  const { pool, clock } = makePool(t, {
+    spec: () => Promise.resolve({ generation: "g", args: [], env: {}, keys: {}, cwd: "/nonexistent/x", marker: "m" }),
+  });
   const refused = pool.acquire("/a").catch((err: Error) => err);
   while (!pool.trouble) {
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -66,8 +66,12 @@ test("Without descriptors a start is an exit, not the end of the gateway", { ski
     await started.exited;
     await started.end(10);
     console.log("done");`;
-  const { stdout } = await promisify(execFile)("/bin/sh", ["-c", 'ulimit -n 64; exec "$@"', "sh", process.execPath, "--input-type=module", "-e", script], {
-    cwd: fileURLToPath(new URL(".", import.meta.url)),
-  });
+  const { stdout } = await promisify(execFile)(
+    "/bin/sh",
+    ["-c", 'ulimit -n 64; exec "$@"', "sh", process.execPath, "--input-type=module", "-e", script],
+    {
+      cwd: fileURLToPath(new URL(".", import.meta.url)),
+    },
+  );
   assert.match(stdout, /^made -1\nexit .*E[MN]FILE.*\ndone\n$/);
 });

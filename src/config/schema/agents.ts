@@ -302,16 +302,7 @@ const provider = group(
     models: list("Models of the provider.", providerModel, { default: [] }),
   },
   {
-    unserved: [
-      "auth",
-      "maxTokens",
-      "region",
-      "injectNumCtxForOpenAICompat",
-      "params",
-      "agentRuntime",
-      "localService",
-      "request",
-    ],
+    unserved: ["auth", "maxTokens", "region", "injectNumCtxForOpenAICompat", "params", "agentRuntime", "localService", "request"],
   },
 );
 

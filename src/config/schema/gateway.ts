@@ -1,4 +1,4 @@
-import { choice, flag, group, list, secret, text, whole } from "./shape.ts";
+import { bytes, choice, flag, group, list, secret, text, whole } from "./shape.ts";
 
 const auth = group(
   "Who may connect to the gateway's port.",
@@ -121,6 +121,14 @@ export const gateway = group(
       text("An address or network."),
       { default: [], whenWrong: [], effect: "applied" },
     ),
+    media: group("Files that people send and agents make, kept in the state directory.", {
+      maxTotalBytes: bytes("All kept files together; more are refused. What no message refers to any more is removed by itself.", {
+        default: "2gb",
+      }),
+      maxAccountBytesPerDay: bytes("Files received from one account of a channel in one day (UTC); more are refused.", {
+        default: "512mb",
+      }),
+    }),
     controlUi,
     http,
     remote: group(

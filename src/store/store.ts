@@ -1,0 +1,384 @@
+import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, rmSync, statSync, type Stats } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { GatewayError, reasonOf } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import { boundRow, isOutOfRange } from "./guard.ts";
+import { writeLedger, type KnownTables } from "./ledger.ts";
+import type { Losses } from "./salvage.ts";
+import { isDamage, isDiskFailure, sqliteCode, toStoreError } from "./store-errors.ts";
+
+type Job = { run: () => unknown; resolve: (value: never) => void; reject: (err: unknown) => void };
+export type Row = Record<string, SQLInputValue>;
+
+export type StoreOptions = {
+  /** Directory of the gateway's own files; created 0700. */ dir: string;
+  log: Log;
+  /** Marks for crash tests. */ mark?: (point: string) => void;
+  /** A file up to this size is checked completely before it is used; a larger one in steps while the gateway runs. */
+  fullCheckBytes?: number;
+  /** Rebuild the file even where it looks whole: an earlier start has met damage in it. */ repair?: boolean;
+};
+
+/** What the store is worth at this moment. `failing`: writes are refused. `degraded`: some records cannot be read, or were lost. */
+export type StoreCondition = { state: "ready" | "degraded" | "failing"; cause: string | null };
+
+/** What the gateway's own store has, and a look at somebody else's has not. */
+export type StoreOwnership = { ledgerPath: string; open: (path: string) => DatabaseSync };
+
+/**
+ * The one SQLite file of the gateway and its one writer. Reads are synchronous. Writes are collected for one turn of the event
+ * loop and committed together with one fsync: when the promise of `write` resolves, the change survives a power cut.
+ */
+export class Store {
+  readonly path: string;
+  /** What a damaged or missing file has cost; null when the file was whole. */
+  readonly losses: Losses | null;
+  /** Called when the condition has changed. */
+  onCondition: (condition: StoreCondition) => void = () => {};
+  readonly #log: Log;
+  readonly #mark: (point: string) => void;
+  readonly #owned: StoreOwnership | null;
+  #db: DatabaseSync;
+  #file: Pick<Stats, "dev" | "ino"> | null;
+  #statements = new Map<string, StatementSync>();
+  #jobs: Job[] = [];
+  #scheduled = false;
+  #closed = false;
+  /** Why the last write was refused; null when it was stored. */
+  #refusal: string | null = null;
+  #damage: string | null = null;
+  readonly #told = new Set<string>();
+  #probe: NodeJS.Timeout | undefined;
+  #ledgerTimer: NodeJS.Timeout | undefined;
+
+  constructor(path: string, db: DatabaseSync, losses: Losses | null, options: StoreOptions, owned: StoreOwnership | null = null) {
+    this.path = path;
+    this.losses = losses;
+    this.#db = db;
+    this.#log = options.log;
+    this.#mark = options.mark ?? (() => {});
+    this.#owned = owned;
+    this.#file = statOrNull(path);
+  }
+
+  /** Damage that was met since the start; the next start repairs the file. */
+  get damage(): string | null {
+    return this.#damage;
+  }
+
+  get condition(): StoreCondition {
+    if (this.#refusal !== null) return { state: "failing", cause: this.#refusal };
+    if (this.#damage !== null)
+      return { state: "degraded", cause: `some records cannot be read: ${this.#damage}; openclaw gateway restart repairs the store` };
+    return this.losses ? { state: "degraded", cause: describeLosses(this.losses) } : { state: "ready", cause: null };
+  }
+
+  /**
+   * Rows of a query; parameters by position. A number that JavaScript cannot hold is cut to the nearest that a date can have, and
+   * what lies behind a damaged page is left out; both are reported.
+   */
+  all<R>(sql: string, ...params: SQLInputValue[]): R[] {
+    const statement = this.#prepare(sql);
+    try {
+      return statement.all(...params) as R[];
+    } catch (err) {
+      return this.#readable(sql, params, err) as R[];
+    }
+  }
+
+  /** The first row, or undefined. Throws UNAVAILABLE when it lies on a damaged page. */
+  get<R>(sql: string, ...params: SQLInputValue[]): R | undefined {
+    const statement = this.#prepare(sql);
+    try {
+      return statement.get(...params) as R | undefined;
+    } catch (err) {
+      if (isDamage(err)) {
+        this.noteDamage(reasonOf(err));
+        throw unreadable(err);
+      }
+      return this.#readable(sql, params, err)[0] as R | undefined;
+    }
+  }
+
+  #readable(sql: string, params: readonly SQLInputValue[], err: unknown): Row[] {
+    if (!isOutOfRange(err) && !isDamage(err)) throw err;
+    const statement = this.#db.prepare(sql);
+    statement.setReadBigInts(true);
+    const rows: Row[] = [];
+    try {
+      for (const row of statement.iterate(...params)) {
+        const { row: bounded, outside } = boundRow(row as Row);
+        if (outside.length > 0) this.unreadable(bounded, `numbers out of range: ${outside.join(", ")}`);
+        rows.push(bounded);
+      }
+    } catch (failure) {
+      if (!isDamage(failure)) throw failure;
+      this.noteDamage(reasonOf(failure));
+    }
+    return rows;
+  }
+
+  /** Says once that a record cannot be used as it is, with what names it. */
+  unreadable(key: Row | string, cause: string): void {
+    const name = typeof key === "string" ? key : JSON.stringify(Object.values(key).find((value) => value !== null) ?? "?").slice(0, 120);
+    if (this.#told.has(name) || this.#told.size >= LIMITS.storeRecordsTold) return;
+    this.#told.add(name);
+    this.#log.error("a record of the store cannot be read as it is", { record: name, cause });
+  }
+
+  /** Damage was met in a running store. It is written down, so that the next start repairs the file. */
+  noteDamage(cause: string): void {
+    if (this.#damage !== null) return;
+    this.#damage = cause;
+    this.#log.error("the store is damaged: some records cannot be read; openclaw gateway restart repairs it", { path: this.path, cause });
+    this.writeLedger();
+    this.onCondition(this.condition);
+  }
+
+  /** Changes rows; only inside `write` or `writeNow`. Returns how many rows changed. */
+  run(sql: string, ...params: SQLInputValue[]): number {
+    return Number(this.#prepare(sql).run(...params).changes);
+  }
+
+  /**
+   * Runs `change` in the next group commit and resolves with its value once that is on disk. A change that throws is undone
+   * alone; the others of the group stay. Rejects with UNAVAILABLE when the disk refuses: then nothing of it is stored.
+   */
+  write<T>(change: () => T): Promise<T> {
+    if (this.#closed) return Promise.reject(new GatewayError("UNAVAILABLE", "the gateway is stopping"));
+    return new Promise<T>((resolve, reject) => {
+      this.#jobs.push({ run: change, resolve: resolve as (value: never) => void, reject });
+      if (this.#scheduled) return;
+      this.#scheduled = true;
+      setImmediate(() => this.#commit());
+    });
+  }
+
+  /** Commits everything that waits, together with `change`, before it returns. For start-up and shutdown only: it blocks. */
+  writeNow<T>(change: () => T): T {
+    let result: { value: T } | undefined;
+    let failure: unknown;
+    this.#jobs.push({ run: change, resolve: (value: T) => void (result = { value }), reject: (err) => void (failure = err) });
+    this.#commit();
+    if (!result) throw failure;
+    return result.value;
+  }
+
+  /** Runs `change` as a write would and undoes it: whether it works, without storing anything. Throws what it throws. */
+  rehearse(change: () => void): void {
+    if (this.#closed) throw new GatewayError("UNAVAILABLE", "the gateway is stopping");
+    this.#ensureFile();
+    this.run("BEGIN IMMEDIATE");
+    try {
+      change();
+    } finally {
+      this.#rollback();
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#commit();
+    this.#closed = true;
+    clearTimeout(this.#probe);
+    clearTimeout(this.#ledgerTimer);
+    this.writeLedger();
+    this.#statements.clear();
+    this.#db.close();
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (!statement) {
+      statement = this.#db.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  #commit(): void {
+    this.#scheduled = false;
+    const jobs = this.#jobs;
+    if (jobs.length === 0) return;
+    this.#jobs = [];
+    const settled: (() => void)[] = [];
+    try {
+      this.#ensureFile();
+      this.run("BEGIN IMMEDIATE");
+      for (const job of jobs) settled.push(this.#runJob(job));
+      this.#mark("before-commit");
+      this.run("COMMIT");
+      this.#mark("after-commit");
+    } catch (err) {
+      this.#rollback();
+      const failure = toStoreError(err);
+      this.#log.error("the store refused a write", { cause: reasonOf(err), writes: jobs.length });
+      if (isDamage(err)) this.noteDamage(reasonOf(err));
+      this.#refused(failure);
+      for (const job of jobs) job.reject(failure);
+      return;
+    }
+    this.#accepted();
+    for (const settle of settled) settle();
+  }
+
+  #runJob(job: Job): () => void {
+    this.run("SAVEPOINT job");
+    try {
+      const value = job.run();
+      this.run("RELEASE job");
+      return () => job.resolve(value as never);
+    } catch (err) {
+      if (isDiskFailure(err)) throw err;
+      if (sqliteCode(err) !== 0) this.#log.error("a change does not fit the store and was undone", { error: err });
+      this.run("ROLLBACK TO job");
+      this.run("RELEASE job");
+      return () => job.reject(err);
+    }
+  }
+
+  #rollback(): void {
+    try {
+      this.#db.exec("ROLLBACK");
+    } catch (err) {
+      // SQLite has already rolled back by itself after a full disk; anything else is worth a line.
+      this.#log.debug("rollback", { cause: reasonOf(err) });
+    }
+  }
+
+  /** From now on until a write succeeds the store counts as failing; that is tried once per second, also when nobody writes. */
+  #refused(failure: GatewayError): void {
+    const before = this.#refusal;
+    this.#refusal = failure.fix ? `${failure.message}. ${failure.fix}` : failure.message;
+    if (before !== this.#refusal) this.onCondition(this.condition);
+    if (this.#closed) return;
+    clearTimeout(this.#probe);
+    this.#probe = setTimeout(() => this.#tryWrite(), LIMITS.storeProbeMs);
+    this.#probe.unref();
+  }
+
+  #tryWrite(): void {
+    if (this.#closed || this.#refusal === null) return;
+    const note = (): void => void this.run("INSERT OR REPLACE INTO facts (name, value, updated_at) VALUES ('write-probe', '1', 0)");
+    this.write(note).catch((err: unknown) => this.#log.debug("the store still refuses writes", { cause: reasonOf(err) }));
+  }
+
+  #accepted(): void {
+    if (this.#refusal !== null) {
+      this.#refusal = null;
+      clearTimeout(this.#probe);
+      this.#log.warn("the store accepts writes again");
+      this.onCondition(this.condition);
+    }
+    if (!this.#owned || this.#ledgerTimer || this.#closed) return;
+    this.#ledgerTimer = setTimeout(() => {
+      this.#ledgerTimer = undefined;
+      this.writeLedger();
+    }, LIMITS.storeLedgerMs);
+    this.#ledgerTimer.unref();
+  }
+
+  /** Writes down outside of the file what is in it: the only way to know later what damage has cost. */
+  writeLedger(): void {
+    if (!this.#owned) return;
+    try {
+      writeLedger(this.#owned.ledgerPath, { at: Date.now(), tables: tableFacts(this.#db), damaged: this.#damage }, this.#log);
+    } catch (err) {
+      if (!isDamage(err)) throw err;
+      // The counts themselves lie on a damaged page: the ledger keeps the older ones.
+      this.noteDamage(reasonOf(err));
+    }
+  }
+
+  /**
+   * Whether what is written lands where the next start looks. Puts the file back when it was removed; throws UNAVAILABLE when
+   * another one lies in its place, because nothing that is acknowledged now would be found again.
+   */
+  checkPlace(): void {
+    try {
+      this.#ensureFile();
+    } catch (err) {
+      this.#refused(toStoreError(err));
+      throw err;
+    }
+  }
+
+  #ensureFile(): void {
+    if (!this.#owned || !this.#file) return;
+    const seen = statOrNull(this.path);
+    if (seen && seen.ino === this.#file.ino && seen.dev === this.#file.dev) return;
+    if (!seen) return this.#putBack(this.#owned);
+    throw new GatewayError("UNAVAILABLE", `the file ${this.path} was replaced while the gateway runs; nothing is stored any more`, {
+      retryAfterMs: LIMITS.storeProbeMs,
+      details: { code: "STORAGE_REPLACED" },
+      fix: "openclaw gateway restart, which uses the file that is there now.",
+    });
+  }
+
+  /** The directory or the file was removed. Everything is still in the open file: it is written to its place again. */
+  #putBack({ open }: StoreOwnership): void {
+    const copy = `${this.path}.restored`;
+    mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
+    rmSync(copy, { force: true });
+    const fd = openSync(copy, "ax", 0o600);
+    try {
+      this.#db.exec(`VACUUM INTO '${copy.replaceAll("'", "''")}'`);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    // Fails when somebody else has put a file there meanwhile.
+    linkSync(copy, this.path);
+    rmSync(copy);
+    this.#statements.clear();
+    this.#db.close();
+    this.#db = open(this.path);
+    this.#file = statOrNull(this.path);
+    this.#log.error("the state directory was removed while the gateway runs; the store was written there again", { path: this.path });
+    this.writeLedger();
+  }
+}
+
+function statOrNull(path: string): Stats | null {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) ?? null;
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === "ENOTDIR") return null;
+    throw err;
+  }
+}
+
+const unreadable = (cause: unknown): GatewayError =>
+  new GatewayError("UNAVAILABLE", "this record lies on a damaged page of the store", {
+    cause,
+    details: { code: "STORAGE_DAMAGED" },
+    retryable: false,
+    fix: "openclaw gateway restart repairs the store and says what is lost.",
+  });
+
+/** What was lost, in one sentence. Never "0" unless that is known. */
+export function describeLosses(losses: Losses): string {
+  const { lost, exact, cause, damagedFile, damagedPages } = losses;
+  const count = exact ? `${lost} records were lost` : `at least ${lost} records were lost, and ${damagedPages} pages cannot be read`;
+  return damagedFile === null ? `${cause}; ${count}` : `repaired (${cause}); ${count}; the damaged file is kept as ${damagedFile}`;
+}
+
+/** Tables without a counter of their own that are small enough to be counted. */
+const COUNTED = ["devices", "device_grants", "service_tokens", "paired_senders", "facts", "cursors", "vault"];
+
+/** What the ledger keeps of each table. */
+export function tableFacts(db: DatabaseSync): KnownTables {
+  const all = <R>(sql: string): R[] => db.prepare(sql).all() as R[];
+  const rows = new Map(all<{ name: string; rows: number }>("SELECT name, rows FROM row_counts").map((each) => [each.name, each.rows]));
+  for (const { rows: n } of all<{ rows: number | null }>("SELECT sum(rows) AS rows FROM session_counts")) rows.set("sessions", n ?? 0);
+  for (const name of COUNTED) rows.set(name, all<{ n: number }>(`SELECT count(*) AS n FROM ${name}`)[0]!.n);
+  const last = new Map(all<{ name: string; seq: number }>("SELECT name, seq FROM sqlite_sequence").map((each) => [each.name, each.seq]));
+  const tables = all<{ name: string; rootpage: number }>(
+    "SELECT name, rootpage FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+  );
+  return Object.fromEntries(
+    tables.map(({ name, rootpage }) => [name, { rows: rows.get(name) ?? null, last: last.get(name) ?? null, root: rootpage }]),
+  );
+}
