@@ -186,28 +186,7 @@ export function createInbox(store: Store) {
     oldestOpenAt: (): number | null =>
       store.get<{ at: number | null }>("SELECT min(received_at) AS at FROM inbox WHERE state IN ('queued', 'running')")!.at,
 
-    /** Removes at most `limit` rows of each table that nothing needs since `before`. True: more of them are left. */
-    prune(before: number, limit: number): boolean {
-      const removed = [
-        store.run(
-          "DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE ended_at < ? AND state NOT IN ('queued', 'running', 'parked') ORDER BY ended_at LIMIT ?)",
-          before,
-          limit,
-        ),
-        store.run(
-          "DELETE FROM seen_events WHERE (channel, account, event_id) IN (SELECT channel, account, event_id FROM seen_events WHERE at < ? ORDER BY at LIMIT ?)",
-          before,
-          limit,
-        ),
-        store.run(
-          "DELETE FROM buttons WHERE token IN (SELECT token FROM buttons WHERE expires_at < ? ORDER BY expires_at LIMIT ?)",
-          before,
-          limit,
-        ),
-        store.run("DELETE FROM session_notes WHERE at < ? AND seq IN (SELECT seq FROM session_notes ORDER BY seq LIMIT ?)", before, limit),
-      ];
-      return removed.some((count) => count >= limit);
-    },
+    prune: (before: number, limit: number): boolean => pruneEnded(store, before, limit),
   };
 }
 
@@ -227,6 +206,29 @@ function outcomeOf(text: string | null): Outcome | null {
     throw err;
   }
 }
+/** Removes at most `limit` rows of each table that nothing needs since `before`. True: more of them are left. */
+function pruneEnded(store: Store, before: number, limit: number): boolean {
+  const removed = [
+    store.run(
+      "DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE ended_at < ? AND state NOT IN ('queued', 'running', 'parked') ORDER BY ended_at LIMIT ?)",
+      before,
+      limit,
+    ),
+    store.run(
+      "DELETE FROM seen_events WHERE (channel, account, event_id) IN (SELECT channel, account, event_id FROM seen_events WHERE at < ? ORDER BY at LIMIT ?)",
+      before,
+      limit,
+    ),
+    store.run(
+      "DELETE FROM buttons WHERE token IN (SELECT token FROM buttons WHERE expires_at < ? ORDER BY expires_at LIMIT ?)",
+      before,
+      limit,
+    ),
+    store.run("DELETE FROM session_notes WHERE at < ? AND seq IN (SELECT seq FROM session_notes ORDER BY seq LIMIT ?)", before, limit),
+  ];
+  return removed.some((count) => count >= limit);
+}
+
 
 function toRow<P>(raw: Raw): InboxRow<P> {
   return {

@@ -19,6 +19,13 @@ const boom = (): never => {
   throw new RangeError("boom");
 };
 
+/** Makes parts of every text but those with a word in them. */
+const failingOver =
+  (word: string) =>
+  (_target: unknown, text: string): string[] =>
+    text.includes(word) ? boom() : [text];
+const eight = (): number => 8;
+
 /** A log that tests can look at. */
 function recorder(): { log: Log; errors: string[] } {
   const errors: string[] = [];
@@ -72,8 +79,7 @@ test("a listener that throws does not end the turn that it listens to", async ()
 
 test("an answer that cannot be made into parts ends its run at once, frees its slot and is not tried for ever", async () => {
   const { log, errors } = recorder();
-  const split = (_target: unknown, text: string): string[] => (text.includes("bomb") ? boom() : [text]);
-  const talk = openTalk({ split, log, concurrency: 1 });
+  const talk = openTalk({ split: failingOver("bomb"), log, concurrency: 1 });
   await talk.turns.submit(fromChat("bomb", "e1"));
   const end = await outcome(talk, "e1");
   assert.equal(end?.status, "error");
@@ -167,8 +173,7 @@ for (const when of ["at once", "in its timer"] as const) {
   test(`a preview that cannot be rendered is given up and the answer comes (${when})`, async () => {
     const { log, errors } = recorder();
     const clock = new FakeClock();
-    const split = (_target: unknown, text: string): string[] => (text.includes("word") ? boom() : [text]);
-    const talk = openTalk({ split, log, clock, settings: { preview: "partial", typing: "instant" } });
+    const talk = openTalk({ split: failingOver("word"), log, clock, settings: { preview: "partial", typing: "instant" } });
     talk.runtime.script = async function* (turn, control) {
       if (when === "in its timer") yield { type: "text", delta: "word" };
       yield* previewed(turn, control);
@@ -258,7 +263,7 @@ test("a quiet timer and a handed-in message that fail leave their message waitin
   const { log, errors } = recorder();
   const clock = new FakeClock();
   const talk = openTalk({ log, clock, quietMs: 1_000 });
-  let concurrency: () => number = () => 8;
+  let concurrency = eight;
   talk.turns.options.concurrency = () => concurrency();
   talk.runtime.script = gated;
   talk.runtime.steer = boom;
@@ -275,7 +280,7 @@ test("a quiet timer and a handed-in message that fail leave their message waitin
   concurrency = boom;
   clock.advance(1_000);
   assert.deepEqual(talk.turns.waiting(asId("agent:main:e1")), ["e3"]);
-  concurrency = () => 8;
+  concurrency = eight;
   await assertOthersGoOn(talk);
   assert.equal((await outcome(talk, "e3"))?.text, "echo: three");
   talk.close();

@@ -46,12 +46,14 @@ function random(seed: number): (below: number) => number {
   };
 }
 
+const readers = (text: string): string[] => [...text.matchAll(/from (\w+)/g)].map((found) => found[1]!);
+const step = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 type Observed = { readers: string[]; situation: string; tools: readonly ToolName[]; ran: ToolName[] };
 
 /** A model that tries every tool after each message that it reads. */
 function obedient(observed: Observed[]) {
   return async function* (turn: Bench["runtime"]["prompts"][number], control: Control): AsyncGenerator<AgentEvent, void, void> {
-    const readers = (text: string): string[] => [...text.matchAll(/from (\w+)/g)].map((found) => found[1]!);
     const seen: Observed = { readers: readers(turn.text), situation: turn.situation, tools: turn.tools, ran: [] };
     observed.push(seen);
     yield { type: "started", model: MODEL, contextWindow: 1 };
@@ -91,7 +93,6 @@ async function play(seed: number): Promise<{ observed: Observed[]; joined: numbe
   let bench = openBench({ situation });
   bench.runtime.script = obedient(observed);
   const sent: string[] = [];
-  const step = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   for (let n = 0; n < 12; n++) {
     const name = names[next(names.length)]!;
     const id = `s${seed}-${n}`;

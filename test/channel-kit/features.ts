@@ -207,33 +207,37 @@ export async function playFeatures(id: string): Promise<void> {
       test(
         proves(["buttons", "event press"], "scenario 30: buttons: the right person, the wrong one, twice, expired, after a restart"),
         () =>
-          play(async (it, ann, bob) => {
-            const chosen = /This session uses /;
-            const first = await offer(it, ann, 1);
-            await first.press(bob);
-            await it.quiet();
-            assert.equal(it.count(chosen), 0, "only who asked may press");
-            await first.press(ann);
-            await it.hears(chosen);
-            await first.press(ann);
-            await it.quiet();
-            assert.equal(it.count(chosen), 1, "a press counts once");
-            const second = await offer(it, ann, 2);
-            await it.kill();
-            await it.start();
-            await second.press(ann);
-            await it.hears(chosen, 2);
-            const third = await offer(it, ann, 3);
-            await it.kill();
-            expireButtons(it);
-            await it.start();
-            await third.press(ann);
-            await it.hears(/no longer valid/);
-            await third.press(ann);
-            await it.quiet();
-            assert.equal(it.count(/no longer valid/), 1, "it is told once");
-            assert.equal(it.count(chosen), 2);
-          }),
+          play(
+            async (it, ann, bob) => {
+              const chosen = /This session uses /;
+              const first = await offer(it, ann, 1);
+              await first.press(bob);
+              await it.quiet();
+              assert.equal(it.count(chosen), 0, "only who asked may press");
+              await first.press(ann);
+              await it.hears(chosen);
+              await first.press(ann);
+              await it.quiet();
+              assert.equal(it.count(chosen), 1, "a press counts once");
+              const second = await offer(it, ann, 2);
+              await it.kill();
+              await it.start();
+              await second.press(ann);
+              await it.hears(chosen, 2);
+              const third = await offer(it, ann, 3);
+              await it.kill();
+              expireButtons(it);
+              await it.start();
+              await third.press(ann);
+              await it.hears(/no longer valid/);
+              await third.press(ann);
+              await it.quiet();
+              assert.equal(it.count(/no longer valid/), 1, "it is told once");
+              assert.equal(it.count(chosen), 2);
+            },
+            OPEN,
+            { commandsForAll: true },
+          ),
       );
 
     if (applies(31))

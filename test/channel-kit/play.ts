@@ -9,6 +9,8 @@ type StatusRow = { connected?: boolean; running?: boolean; lastError?: string | 
 type DeadLetter = { id: string; kind: string; state: string; cause: string; text: string };
 
 export type PlayOptions = {
+  /** Everybody may use the commands that change a room, which are the owners' otherwise. */
+  commandsForAll?: boolean;
   queueMode?: "followup";
   /** Tools that people on the channel have. */
   tools?: readonly string[];
@@ -87,7 +89,7 @@ export class Play {
   write({ mentionPatterns, ...policy }: Policy, more: Readonly<Record<string, unknown>> = {}): void {
     const block = this.stage.config(policy);
     this.#block = block !== null;
-    const { queueMode, tools } = this.#options;
+    const { queueMode, tools, commandsForAll } = this.#options;
     const config = {
       ...seeing(modelConfig(this.model.url)),
       agents: {
@@ -95,6 +97,7 @@ export class Play {
         ...(tools && { entries: { main: { tools: { allow: tools } } } }),
       },
       session: { dmScope: "per-channel-peer" },
+      ...(commandsForAll && { commands: { allowFrom: { "*": ["*"] } } }),
       messages: { ...(queueMode && { queue: { mode: queueMode } }), ...(mentionPatterns && { groupChat: { mentionPatterns } }) },
       ...(block && { channels: { [this.id]: { ...block, ...more } } }),
     };
