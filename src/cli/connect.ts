@@ -2,6 +2,7 @@ import { CliError, EXIT } from "../core/errors.ts";
 import { openClient, type Client, type ClientOptions } from "../client/client.ts";
 import { ClientError } from "../client/errors.ts";
 import type { Invocation } from "./invocation.ts";
+import { readOwner } from "./owner.ts";
 import { pathsOf, reachOf, resolveTarget, tokenPath, type Target } from "./target.ts";
 
 export type Scope = "operator.read" | "operator.write" | "operator.admin" | "operator.approvals" | "operator.pairing";
@@ -39,6 +40,7 @@ export async function toClientOptions(invocation: Invocation, target: Target, op
   return {
     url: target.url,
     credentials,
+    ...(target.identity && { identity: target.identity }),
     scopes: options.scopes,
     caps: options.caps ?? [],
     signal: invocation.host.signal,
@@ -118,6 +120,13 @@ export function toCliError(err: unknown, target: Target, invocation: Invocation)
         : "check the address, and that the gateway runs there: openclaw gateway status";
       return make(`no gateway at ${target.url}`, `${err.message} (the address is ${target.urlFrom}).`, fix, EXIT.unavailable);
     }
+    case "unproven":
+      return make(
+        `what listens at ${target.url} is not the gateway of ${pathsOf(invocation).state}`,
+        unprovenWhy(invocation),
+        `restart the gateway: openclaw gateway stop, then openclaw gateway. For a gateway that you trust: --url ${target.url} --token-file <file>`,
+        EXIT.unavailable,
+      );
     case "timeout":
       return make(
         `the gateway at ${target.url} is too slow`,
@@ -165,6 +174,17 @@ function toRequestFailure(err: ClientError, make: (what: string, why: string, fi
       ? "openclaw logs --limit 20 shows what the gateway knows."
       : `try again in ${Math.ceil(err.retryAfterMs / 1_000)} s.`;
   return make(err.message, why, fix ?? retry, EXIT.failure);
+}
+
+function unprovenWhy(invocation: Invocation): string {
+  const owner = readOwner(pathsOf(invocation).gateway);
+  const cause =
+    owner === null
+      ? "no gateway of this state directory is running, so another program has its port"
+      : owner.identityKey === null
+        ? `the gateway with pid ${owner.pid} is older than this command and cannot prove who it is`
+        : "it did not prove that it holds the key in owner.json";
+  return `${cause}. No credential and no message was sent.`;
 }
 
 function pairingWhy(err: ClientError): string {

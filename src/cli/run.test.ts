@@ -6,6 +6,7 @@ import { Readable } from "node:stream";
 import { after, test } from "node:test";
 import { startRoom, TOKEN, type Room, type RoomOptions } from "../../test/server-room.ts";
 import { GatewayError } from "../core/errors.ts";
+import { Secret } from "../core/secret.ts";
 import type { GatewayOptions } from "./invocation.ts";
 import { runCli } from "./run.ts";
 import { toGatewayUrl, reachOf } from "./target.ts";
@@ -52,7 +53,8 @@ const METHODS: NonNullable<RoomOptions["methods"]> = {
   },
 };
 
-const room: Room = await startRoom({ methods: METHODS });
+const IDENTITY = new Secret("identity-key-of-the-room");
+const room: Room = await startRoom({ methods: METHODS, deps: { identityKey: IDENTITY } });
 const home = mkdtempSync(join(tmpdir(), "openclaw-cli-"));
 after(async () => {
   await room.stop();
@@ -67,7 +69,7 @@ function makeState(options: { running?: boolean; token?: string; config?: unknow
   if (options.running) {
     writeFileSync(
       join(state, "gateway/owner.json"),
-      JSON.stringify({ pid: process.pid, port: room.port, url: room.url, startedAt: Date.now() }),
+      JSON.stringify({ pid: process.pid, port: room.port, url: room.url, startedAt: Date.now(), identityKey: IDENTITY.reveal() }),
     );
     writeFileSync(join(state, "gateway/token"), options.token ?? TOKEN, { mode: 0o600 });
   }

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { asId, type AccountId, type ChannelId } from "../core/ids.ts";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../core/clock.ts";
@@ -16,6 +17,7 @@ import { watchConfig } from "../config/watch.ts";
 import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { silentLog, type Log } from "../core/log.ts";
+import { Secret } from "../core/secret.ts";
 import { VERSION } from "../core/version.ts";
 import { wireRow } from "../methods/context.ts";
 import { toRequestRow } from "../methods/devices.ts";
@@ -68,6 +70,7 @@ export class Gateway {
   readonly #options: GatewayOptions;
   readonly #restart: (reason: string) => void;
   readonly #abort = new AbortController();
+  readonly #identityKey = new Secret(randomBytes(32).toString("base64url"));
   /** What is wrong with the file since it was edited, when it could not be taken over. */
   #refused: readonly Issue[] | null = null;
   readonly #stateVersion = { presence: 1, health: 1 };
@@ -149,6 +152,7 @@ export class Gateway {
       metrics: core.metrics,
       version: VERSION,
       bootId: core.bootId,
+      identityKey: this.#identityKey,
       surface: () => this.#surface(),
       phase: () => this.#phase,
       methods: () => this.methods.table(),
@@ -318,7 +322,7 @@ export class Gateway {
     this.port = port;
     writeFileAtomic(
       join(core.paths.gateway, "owner.json"),
-      JSON.stringify({ pid: process.pid, port, url: this.url, startedAt: core.startedAt }),
+      JSON.stringify({ pid: process.pid, port, url: this.url, startedAt: core.startedAt, identityKey: this.#identityKey.reveal() }),
     );
     this.chats.runtime.start();
     // Before any channel is connected: what it admits must not be taken for something that an earlier process left.
