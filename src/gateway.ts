@@ -101,7 +101,7 @@ async function bannerOf(gateway: Gateway): Promise<string[]> {
     `OpenClaw Gateway ${VERSION} listens on ${gateway.url}`,
     `Model     ${core.choice(core.defaultAgent()).note}`,
     `Open      ${await gateway.signInLink()}`,
-    "          (signs in one browser, once, within 10 minutes; openclaw dashboard makes another)",
+    "          (one-time sign-in link, valid for 10 minutes; get another with: openclaw dashboard)",
     ...(gateway.auth.settings.mode === "none"
       ? ["Warning   Authentication is off: every program on this machine can use this gateway."]
       : []),

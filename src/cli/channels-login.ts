@@ -1,8 +1,8 @@
 import { CliError } from "../core/errors.ts";
 import { qrText } from "../core/qr.ts";
-import { checkName } from "./channel-name.ts";
 import type { Run } from "./command.ts";
 import { callGateway, withGateway } from "./connect.ts";
+import { checkAccount, checkChannel } from "./known.ts";
 import { cleanLine } from "./text.ts";
 
 type Step = {
@@ -18,8 +18,8 @@ type Step = {
 /** `openclaw channels login <channel>`: shows each code until it is scanned. */
 export const channelsLogin: Run = async (invocation) => {
   const { out } = invocation;
-  const channel = checkName(invocation.arg(0), "channel");
-  const account = invocation.text("account");
+  const channel = checkChannel(invocation, invocation.arg(0));
+  const account = checkAccount(invocation, channel, invocation.text("account"));
   const params = { channel, ...(account !== undefined && { accountId: account }) };
   const end = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
     let step = await client.request<Step>("web.login.start", { ...params, force: invocation.has("force") });
@@ -47,17 +47,17 @@ type LoggedOut = { channel: string; accountId: string; cause?: string };
 /** `openclaw channels logout <channel>` */
 export const channelsLogout: Run = async (invocation) => {
   const { out } = invocation;
-  const channel = checkName(invocation.arg(0), "channel");
-  const account = invocation.text("account");
-  await invocation.confirm(`Log ${channel}${account === undefined ? "" : `/${account}`} out and forget what it keeps?`);
+  const channel = checkChannel(invocation, invocation.arg(0));
+  const account = checkAccount(invocation, channel, invocation.text("account"));
+  await invocation.confirm(`Log ${channel}${account === undefined ? "" : `/${account}`} out and delete its saved session?`);
   const answer = await callGateway<LoggedOut>(invocation, ["operator.admin"], "channels.logout", {
     channel,
     ...(account !== undefined && { accountId: account }),
   });
   out.result(answer, () => {
-    out.line(`${answer.channel}/${answer.accountId} is logged out and stopped; what it kept is gone.`);
-    if (answer.cause !== undefined) out.note(`The platform did not confirm it: ${cleanLine(answer.cause)}`);
-    out.note(`Its configuration stays; openclaw channels remove ${channel} takes that away, too.`);
+    out.line(`Logged out of ${answer.channel}/${answer.accountId}; its saved session was deleted.`);
+    if (answer.cause !== undefined) out.note(`The platform did not confirm the logout: ${cleanLine(answer.cause)}`);
+    out.note(`The configuration stays; to remove it: openclaw channels remove ${channel}`);
   });
 };
 
@@ -66,15 +66,15 @@ const switched =
   (method: "channels.start" | "channels.stop", done: string): Run =>
   async (invocation) => {
     const { out } = invocation;
-    const channel = checkName(invocation.arg(0), "channel");
-    const account = invocation.text("account");
+    const channel = checkChannel(invocation, invocation.arg(0));
+    const account = checkAccount(invocation, channel, invocation.text("account"));
     const answer = await callGateway<{ accountIds: string[] }>(invocation, ["operator.admin"], method, {
       channel,
       ...(account !== undefined && { accountId: account }),
     });
     out.result(answer, () => {
       for (const id of answer.accountIds) out.line(`${channel}/${id} ${done}.`);
-      out.note("openclaw channels status shows how it goes.");
+      out.note("To follow it: openclaw channels status");
     });
   };
 

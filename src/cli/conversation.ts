@@ -149,14 +149,12 @@ export class Conversation {
   #show(turn: Turn, state: string, cause: string | undefined): void {
     const { out } = this.#invocation;
     if (out.json) {
-      out.raw(
-        `${JSON.stringify({ runId: turn.runId, sessionKey: this.#sessionKey, state, text: turn.text, ...(cause && { error: cause }) })}\n`,
-      );
+      out.data({ runId: turn.runId, sessionKey: this.#sessionKey, state, text: turn.text, ...(cause && { error: cause }) });
       return;
     }
     if (turn.printed > 0) out.line();
     if (state === "aborted") out.note("(stopped)");
-    if (state === "error") out.note(`${out.paint("red", "✗")} ${cleanLine(cause ?? "the turn failed")}`);
+    if (state === "error") out.note(`${out.paint("red", "✗")} ${cleanLine(cause ?? "The reply failed.")}`);
   }
 
   /** After a reconnect: waits for the turn and prints what was missed. */

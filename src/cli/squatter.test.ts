@@ -38,7 +38,10 @@ function makeState(owner: unknown, config: Record<string, unknown> = {}): string
   const state = join(home, `state-${count++}`);
   mkdirSync(join(state, "gateway"), { recursive: true, mode: 0o700 });
   writeFileSync(join(state, "gateway/token"), TOKEN, { mode: 0o600 });
-  writeFileSync(join(state, "openclaw.json"), JSON.stringify({ gateway: { port }, channels: { irc: { host: "h", nick: "n" } }, ...config }));
+  writeFileSync(
+    join(state, "openclaw.json"),
+    JSON.stringify({ gateway: { port }, channels: { irc: { host: "h", nick: "n" } }, ...config }),
+  );
   if (owner !== null) writeFileSync(join(state, "gateway/owner.json"), JSON.stringify(owner));
   return state;
 }
@@ -81,7 +84,10 @@ for (const [name, words, env, config] of CREDENTIALS) {
     const { code, err } = await callCli(makeState(null, config), ["health", ...words], { env });
     assert.deepEqual(frames, []);
     assert.equal(code, 69);
-    assert.match(err, /is not the gateway of .*\n {2}Why: no gateway of this state directory is running, .*No credential and no message was sent\.\n {2}Fix: .*--url/);
+    assert.match(
+      err,
+      /is not the gateway of .*\n {2}Why: no gateway of this state directory is running, .*No credential and no message was sent\.\n {2}Fix: .*--url/,
+    );
   });
 }
 

@@ -49,8 +49,8 @@ export const health: Run = async (invocation) => {
     const word = !answer.ok
       ? out.paint("red", "not usable")
       : degraded.length > 0
-        ? out.paint("yellow", "works, but not everything is well")
-        : out.paint("green", "well");
+        ? out.paint("yellow", "running with problems")
+        : out.paint("green", "healthy");
     out.line(`The gateway at ${target.url} is ${word}.`);
     for (const part of partsToShow(answer, invocation.has("verbose"))) out.line(partLine(part, host.now()));
     if (!answer.ok || degraded.length > 0) out.note("Next: openclaw doctor");
@@ -192,7 +192,7 @@ function show(facts: Facts, invocation: Invocation): void {
   const { gateway, config } = facts;
   const mark = gateway.usable ? out.paint("green", "●") : out.paint("red", "●");
   out.line(
-    `${mark} ${gateway.usable ? `The gateway runs at ${gateway.url}` : gateway.running ? `The gateway at ${gateway.url} is not usable` : `No gateway runs at ${gateway.url}`}.`,
+    `${mark} ${gateway.usable ? `Gateway running at ${gateway.url}` : gateway.running ? `The gateway at ${gateway.url} is not usable` : `No gateway is running at ${gateway.url}`}.`,
   );
   const issues = [config.errors && plural(config.errors, "error"), config.warnings && plural(config.warnings, "warning")]
     .filter(Boolean)
@@ -205,12 +205,12 @@ function show(facts: Facts, invocation: Invocation): void {
   );
   if (facts.sessions !== null)
     rows.push([
-      "conversations",
+      "sessions",
       facts.sessions === 0 ? "none yet" : `${facts.sessions}, last ${formatAge(facts.recent[0]?.updatedAt, host.now())}`,
     ]);
   if (gateway.usable)
     rows.push(["channels", facts.channels.length === 0 ? "none: only the page and the command line" : `${facts.channels.length}`]);
-  rows.push(["config", `${config.path}${config.exists ? "" : " (not there: defaults)"}${issues ? `, ${issues}` : ""}`]);
+  rows.push(["config", `${config.path}${config.exists ? "" : " (does not exist: defaults)"}${issues ? `, ${issues}` : ""}`]);
   out.pairs(rows);
   if (!invocation.has("all")) for (const channel of facts.channels) out.paragraph(cleanLine(`  ${channel.name}: ${channel.state}`), "    ");
   for (const problem of facts.problems) out.paragraph(`${out.paint("yellow", "!")} ${cleanLine(problem)}`, "  ");
@@ -240,7 +240,7 @@ function showAll(facts: Facts, { out, host }: Invocation): void {
   for (const part of facts.parts ?? []) out.line(partLine(part, host.now()));
   out.pairs([
     ["found by", facts.gateway.urlFrom],
-    ["state", `${facts.state}${existsSync(facts.state) ? "" : " (not there yet)"}`],
+    ["state", `${facts.state}${existsSync(facts.state) ? "" : " (does not exist yet)"}`],
     ["config from", facts.config.source],
     ["command line", `${facts.cli.version}, Node ${facts.cli.node}, ${facts.cli.platform}`],
     ...(facts.eventLoop ? [["event loop", loopLine(facts.eventLoop)] as [string, string]] : []),
@@ -249,7 +249,7 @@ function showAll(facts: Facts, { out, host }: Invocation): void {
   out.line();
   out.table(
     [
-      { title: "conversation", cut: true },
+      { title: "session", cut: true },
       { title: "model", cut: true },
       { title: "context", align: "right" },
       { title: "last", align: "right" },

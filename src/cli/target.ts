@@ -57,12 +57,24 @@ export function resolveTarget(invocation: Invocation): Target {
   const { config } = configOf(invocation);
   if (config.gateway.mode === "remote" && config.gateway.remote.url) {
     const url = toGatewayUrl(config.gateway.remote.url, "gateway.remote.url");
-    return { url, urlFrom: `gateway.remote.url in ${paths.config}`, local: false, identity: null, ...(given ?? remoteCredentials(config.gateway.remote)) };
+    return {
+      url,
+      urlFrom: `gateway.remote.url in ${paths.config}`,
+      local: false,
+      identity: null,
+      ...(given ?? remoteCredentials(config.gateway.remote)),
+    };
   }
   const credentials = given ?? localCredentials(invocation, paths);
   const identity = identityOf(paths);
   if (owner)
-    return { url: toGatewayUrl(owner.url, "owner.json"), urlFrom: `the gateway with pid ${owner.pid}`, local: true, identity, ...credentials };
+    return {
+      url: toGatewayUrl(owner.url, "owner.json"),
+      urlFrom: `the gateway with pid ${owner.pid}`,
+      local: true,
+      identity,
+      ...credentials,
+    };
   const urlFrom = config.gateway.port === 18_789 ? "the default port" : `gateway.port in ${paths.config}`;
   // Without a credential there is nothing to protect: a gateway of another state directory may answer without one.
   const needsProof = credentials.credentialFrom !== null;

@@ -329,7 +329,7 @@ export class Gateway {
     await this.chats.prepare();
     const recovery = recover(this.chats.turns, (target) => this.chats.abilities(target.channel));
     startPruning(this.chats.turns);
-    if (Object.values(recovery).some((count) => count > 0)) core.log.warn("an earlier process left work behind", recovery);
+    if (Object.values(recovery).some((count) => count > 0)) core.log.warn("resumed work that a crash or restart interrupted", recovery);
     this.chats.delivery.start();
     await this.chats.apply();
     core.health.report("server", "ready");

@@ -231,7 +231,7 @@ export class Connection implements Waiting {
   #greet(id: string, peer: Peer, verified: Verified): void {
     const { deps, members } = this.#context;
     this.#socket.sendText(encodeResult(id, helloOk(deps, peer, verified, this.#context.methodNames)));
-    deps.log[logLevelOf(peer)]("a client connected", {
+    deps.log[logLevelOf(peer)]("client connected", {
       conn: peer.conn,
       client: `${peer.client.id}/${peer.client.mode}`,
       role: peer.role,
@@ -372,7 +372,7 @@ export class Connection implements Waiting {
     if (!wasOpen || !this.#peer) return;
     members.remove(this.#peer.conn);
     const wasShown = deps.left(this.#peer);
-    deps.log[logLevelOf(this.#peer)]("a client went", { conn: this.#peer.conn, code, reason });
+    deps.log[logLevelOf(this.#peer)]("client disconnected", { conn: this.#peer.conn, code, reason });
     if (wasShown) this.#context.presenceChanged();
   }
 }
