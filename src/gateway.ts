@@ -7,6 +7,7 @@ import { createPaths, tracesOfOriginal, type Paths } from "./config/paths.ts";
 import { CliError, EXIT, GatewayError, reasonOf } from "./core/errors.ts";
 import { VERSION } from "./core/version.ts";
 import { type RootLog } from "./observe/log.ts";
+import { logIssues } from "./gateway/config-log.ts";
 import { Core } from "./gateway/core.ts";
 import { readConfig } from "./gateway/settings.ts";
 import { openGatewayLog } from "./gateway/settings.ts";
@@ -71,13 +72,7 @@ async function takeOver(pid: number, log: RootLog): Promise<void> {
 }
 
 function tellConfig(loaded: Loaded, paths: Paths, log: RootLog): void {
-  for (const issue of loaded.issues) {
-    const level = issue.severity === "error" ? "error" : issue.severity === "warning" ? "warn" : "info";
-    log[level](
-      `${paths.config}${issue.line ? `:${issue.line}` : ""}: ${issue.path ? `${issue.path}: ` : ""}${issue.message}`,
-      issue.fix ? { fix: issue.fix } : {},
-    );
-  }
+  logIssues(log, paths.config, loaded.issues);
   if (loaded.source === "last-good")
     log.error("the configuration file cannot be used; the last good one is in use", { path: paths.config });
   if (loaded.source === "defaults") log.error("the configuration file cannot be used; safe defaults are in use", { path: paths.config });

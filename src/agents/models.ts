@@ -344,11 +344,15 @@ async function probe(each: Probe, log: Log): Promise<LocalServer | undefined> {
     if (!usable || usable.length === 0) return undefined;
     return { product: each.product, label: each.label, provider: { baseUrl: `${base}/v1`, api: "openai-completions", models: usable } };
   } catch (err) {
-    // Nothing listens there, or it is something else: the usual case.
+    // Nothing listens there: the usual case, and no line of the log.
+    if (isRefused(err)) return undefined;
     log.debug("no model server", { product: each.product, port: each.port, reason: reasonOf(err) });
     return undefined;
   }
 }
+
+const isRefused = (err: unknown): boolean =>
+  err instanceof Error && (err.cause as NodeJS.ErrnoException | undefined)?.code === "ECONNREFUSED";
 
 /** Pure: whether a model that should answer can only come from a server on this machine that is not known yet. */
 export function lacksLocalServer(inputs: ModelInputs): boolean {

@@ -1,3 +1,4 @@
+import { formatPath } from "../config/key-path.ts";
 import { CliError } from "../core/errors.ts";
 import { qrText } from "../core/qr.ts";
 import type { Run } from "./command.ts";
@@ -63,7 +64,7 @@ export const channelsLogout: Run = async (invocation) => {
 
 /** `openclaw channels start <channel>` and `openclaw channels stop <channel>`: the accounts that are running, not the configuration. */
 const switched =
-  (method: "channels.start" | "channels.stop", done: string): Run =>
+  (method: "channels.start" | "channels.stop", done: string, lasts: (keys: readonly string[]) => string | null): Run =>
   async (invocation) => {
     const { out } = invocation;
     const channel = checkChannel(invocation, invocation.arg(0));
@@ -74,9 +75,14 @@ const switched =
     });
     out.result(answer, () => {
       for (const id of answer.accountIds) out.line(`${channel}/${id} ${done}.`);
-      out.note("To follow it: openclaw channels status");
+      const note = lasts(account === undefined ? ["channels", channel] : ["channels", channel, "accounts", account]);
+      out.note(note ?? "To follow it: openclaw channels status");
     });
   };
 
-export const channelsStart: Run = switched("channels.start", "is being started");
-export const channelsStop: Run = switched("channels.stop", "is stopped until it is started again");
+export const channelsStart: Run = switched("channels.start", "is starting", () => null);
+export const channelsStop: Run = switched(
+  "channels.stop",
+  "stopped",
+  (keys) => `It starts again with the gateway. To keep it off: openclaw config set ${formatPath([...keys, "enabled"])} false`,
+);

@@ -3,7 +3,7 @@ import { CONFIG } from "../config/schema.ts";
 import { getAt } from "../config/edit.ts";
 import type { Issue } from "../config/issue.ts";
 import { formatPath, parsePath, type KeyPath } from "../config/key-path.ts";
-import { redactValue } from "../config/redact.ts";
+import { REDACTED, redactValue } from "../config/redact.ts";
 import { CliError, EXIT, GatewayError } from "../core/errors.ts";
 import { editConfig, refuseTypos } from "./config-edit.ts";
 import { parseValueAt, shownValue } from "./config-value.ts";
@@ -38,7 +38,13 @@ export const configGet: Run = async (invocation) => {
   }
   const shown = value ?? fallback;
   if (out.json) return out.data(shown);
-  out.line(typeof shown === "string" ? cleanLine(shown) : toSafeJson(shown, 2));
+  const hidden = JSON.stringify(shown).includes(REDACTED);
+  if (shown === REDACTED) {
+    out.line("(secret: set, not shown)");
+    return out.note(`To change it: openclaw config set ${cleanLine(invocation.arg(0))} --stdin`);
+  }
+  out.line(typeof shown === "string" ? cleanLine(shown) : toSafeJson(shown, 2).replaceAll(`"${REDACTED}"`, "(secret: set, not shown)"));
+  if (hidden) out.note("Secrets that are set are not shown; one that is not set does not appear.");
   if (value === undefined) out.note("This is the default; the file does not set it.");
 };
 

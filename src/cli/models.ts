@@ -81,21 +81,7 @@ export const modelsStatus: Run = async (invocation) => {
   const status = await gatewayOrFiles<ModelStatus>(
     invocation,
     ["operator.read"],
-    async ({ client }) => {
-      const [{ agents, defaultId }, providers] = await Promise.all([
-        client.request<{ defaultId: string; agents: AgentModels[] }>("agents.list"),
-        providersOf(client),
-      ]);
-      const agent = agents.find((each) => each.id === (agentId?.toLowerCase() ?? defaultId));
-      if (!agent)
-        throw unknownAgent(
-          agentId ?? defaultId,
-          agents.map((each) => each.id),
-        );
-      const { models } = await client.request<ModelsList>("models.list", { view: "all", ...(agentId && { agentId: agent.id }) });
-      const configured = [agent.model?.primary, ...(agent.model?.fallbacks ?? [])].filter((name) => name !== undefined);
-      return { agent: agent.id, configured, models, ...judge(configured, models, providers, true) };
-    },
+    ({ client }) => readModelStatus(client, agentId),
     () => {
       if (agentId !== undefined && !hasAgent(config, agentId)) throw unknownAgent(agentId, agentIds(config));
       const agent = resolveAgent(config, agentId ?? defaultAgentId(config), pathsOf(invocation).state);
@@ -123,6 +109,20 @@ export const modelsStatus: Run = async (invocation) => {
   });
   return status.canAnswer === false ? EXIT.failure : EXIT.ok;
 };
+
+/** The models of an agent of a running gateway, and whether they can answer. */
+export async function readModelStatus(client: Client, agentId?: string): Promise<ModelStatus> {
+  const [{ agents, defaultId }, providers] = await Promise.all([
+    client.request<{ defaultId: string; agents: AgentModels[] }>("agents.list"),
+    providersOf(client),
+  ]);
+  const agent = agents.find((each) => each.id === (agentId?.toLowerCase() ?? defaultId));
+  const ids = agents.map((each) => each.id);
+  if (!agent) throw unknownAgent(agentId ?? defaultId, ids);
+  const { models } = await client.request<ModelsList>("models.list", { view: "all", ...(agentId && { agentId: agent.id }) });
+  const configured = [agent.model?.primary, ...(agent.model?.fallbacks ?? [])].filter((name) => name !== undefined);
+  return { agent: agent.id, configured, models, ...judge(configured, models, providers, true) };
+}
 
 /** The providers of the gateway's own configuration; none when it does not say. */
 async function providersOf(client: Client): Promise<Providers> {

@@ -35,6 +35,7 @@ import { writeFileAtomic } from "../store/open.ts";
 import { startPruning } from "../turns/pruning.ts";
 import { recover } from "../turns/recover.ts";
 import { Announcements } from "./announcements.ts";
+import { logIssues, newIssues } from "./config-log.ts";
 import { Core } from "./core.ts";
 import { Conversations } from "./conversations.ts";
 import { authSettings } from "./settings.ts";
@@ -259,10 +260,10 @@ export class Gateway {
   async reload(): Promise<void> {
     const { core } = this;
     const next = readConfig(core.paths);
+    const told = this.#refused ?? core.loaded.issues;
     this.#refused = null;
     if (next.hash === core.loaded.hash) return this.#health.invalidate();
-    for (const issue of next.issues)
-      core.log.warn("configuration", { path: issue.path, line: issue.line, message: issue.message, severity: issue.severity });
+    logIssues(core.log, core.paths.config, newIssues(told, next.issues));
     if (next.source !== "file" && next.source !== "missing") {
       this.#refused = next.issues;
       this.#health.invalidate();
