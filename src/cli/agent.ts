@@ -41,7 +41,8 @@ export const agent: Run = async (invocation) => {
   const replies = answer.result?.payloads ?? [];
   out.result(answer, () => {
     for (const { text, mediaUrl } of replies) {
-      if (text) out.line(cleanText(text));
+      // The cause of a failure is told once, below.
+      if (text && !(answer.status !== "ok" && (text === answer.error || text === answer.summary))) out.line(cleanText(text));
       if (mediaUrl) out.line(cleanText(mediaUrl));
     }
     if (replies.length === 0 && answer.status === "ok") out.note("The agent gave no reply.");

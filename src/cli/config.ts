@@ -99,9 +99,8 @@ export const configSet: Run = async (invocation) => {
   });
   const effect = effectAt(CONFIG, path);
   out.result({ ok: true, path: formatPath(path), where, effect }, () => {
-    out.line(
-      `${formatPath(path)} = ${invocation.has("stdin") ? "(from standard input)" : shownValue(formatPath(path), value)} in ${where}`,
-    );
+    out.line(`${formatPath(path)} = ${invocation.has("stdin") ? "(hidden)" : shownValue(formatPath(path), value)}`);
+    out.note(`Saved in ${where}.`);
     out.note(EFFECTS[effect]);
   });
 };

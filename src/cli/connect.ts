@@ -161,17 +161,18 @@ export function toCliError(err: unknown, target: Target, invocation: Invocation)
 
 function toRequestFailure(err: ClientError, make: (what: string, why: string, fix: string, exit: number) => CliError): CliError {
   const fix = typeof err.details["fix"] === "string" ? err.details["fix"] : undefined;
+  const what = err.answer ?? err.message;
   if (err.code === "FORBIDDEN" || err.code === "UNAUTHORIZED") {
     const needed = err.details["missingScope"];
     const why = typeof needed === "string" ? `the credential does not grant ${needed}.` : "the credential does not allow it.";
-    return make(err.message, why, fix ?? "use a token with that scope: openclaw tokens create --scope <scope>", EXIT.noPermission);
+    return make(what, why, fix ?? "use a token with that scope: openclaw tokens create --scope <scope>", EXIT.noPermission);
   }
   if (/unknown method/.test(err.message))
-    return make(err.message, "this gateway does not have that method.", "openclaw gateway status shows its version.", EXIT.failure);
+    return make(what, "this gateway does not have that method.", "openclaw gateway status shows its version.", EXIT.failure);
   const why = err.code ? `the gateway answered ${err.reason ?? err.code}.` : "the gateway gave no reason.";
   const retry =
     err.retryAfterMs === undefined ? "openclaw logs --limit 20 may show more." : `try again in ${Math.ceil(err.retryAfterMs / 1_000)} s.`;
-  return make(err.message, why, fix ?? retry, EXIT.failure);
+  return make(what, why, fix ?? retry, EXIT.failure);
 }
 
 function unprovenWhy(invocation: Invocation): string {

@@ -37,6 +37,7 @@ const TYPED: readonly [name: string, keys: readonly string[], saved: string][] =
   ["a paste and Enter", ["sk-ant-1", "\r"], "sk-ant-1"],
   ["a paste with its line break", ["sk-ant-2\r"], "sk-ant-2"],
   ["a paste and Ctrl-D", ["sk-ant-3", "\u0004"], "sk-ant-3"],
+  ["a paste and Ctrl-D before the question", ["sk-ant-5\u0000"], "sk-ant-5"],
   ["keys and a backspace", ["s", "k", "x", "\u007f", "-4", "\r"], "sk-4"],
   ["a paste of several lines", ["-----BEGIN\rabc\r-----END\r"], "-----BEGIN\nabc\n-----END"],
 ];

@@ -70,7 +70,8 @@ export async function readText(invocation: Invocation, flag: string): Promise<st
 }
 
 const CTRL_C = "\u0003";
-const CTRL_D = "\u0004";
+/** Ctrl-D, and what the terminal driver makes of one that was typed before the question was asked. */
+const CTRL_D: ReadonlySet<string> = new Set(["\u0004", "\u0000"]);
 const BACKSPACE = /[\u0008\u007f]/;
 
 /**
@@ -89,7 +90,7 @@ export async function readSecret({ host, out }: Invocation, question: string): P
         const chars = [...String(chunk)];
         for (const [index, char] of chars.entries()) {
           if (char === CTRL_C) return end(() => reject(new Cancelled(EXIT.interrupted)));
-          if (char === CTRL_D) return end(() => resolve(typed));
+          if (CTRL_D.has(char)) return end(() => resolve(typed));
           if (BACKSPACE.test(char)) typed = [...typed].slice(0, -1).join("");
           else if ((char !== "\r" && char !== "\n") || index < chars.length - 1) typed += char === "\r" ? "\n" : char;
         }

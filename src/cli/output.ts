@@ -3,7 +3,7 @@ import { cleanLine, cleanText, toSafeJson, cutText, padText, textWidth, wrapText
 /** Where a command writes. Tests hand in their own. */
 export type Streams = {
   readonly stdout: { write(text: string): unknown; isTTY?: boolean; columns?: number };
-  readonly stderr: { write(text: string): unknown; isTTY?: boolean };
+  readonly stderr: { write(text: string): unknown; isTTY?: boolean; columns?: number };
 };
 
 export type Column = {
@@ -53,9 +53,13 @@ export class Output {
     this.#streams.stdout.write(this.#safe(text));
   }
 
-  /** About the result, and not part of it: goes to stderr. */
+  /** About the result, and not part of it: goes to stderr, wrapped at words. A command alone stays one line, to be copied. */
   note(text: string): void {
-    this.#streams.stderr.write(`${this.#safe(text)}\n`);
+    const { isTTY, columns = 80 } = this.#streams.stderr;
+    const isCommand = /^ *(?:Fix: )?openclaw [^.;]*$/.test(text);
+    const indent = `${/^ */.exec(text)![0]}  `;
+    const lines = isTTY && !isCommand ? text.split("\n").flatMap((line) => wrapText(line, Math.max(40, columns), indent)) : [text];
+    this.#streams.stderr.write(`${this.#safe(lines.join("\n"))}\n`);
   }
 
   /** Whatever a command forgot to clean cannot steer the terminal: of all control sequences only our own colours pass. */

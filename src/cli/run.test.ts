@@ -184,7 +184,7 @@ test("gateway.remote is asked when the mode is remote", async () => {
 test("an answer of the gateway becomes what, why and fix", async () => {
   const { code, err } = await cli(makeState({ running: true }), ["route", "explain", "irc", "default", "bob"]);
   assert.equal(code, 1);
-  assert.match(err, /^✗ route\.explain: there is no channel xyz\n {2}Why: the gateway answered NOT_FOUND\.\n {2}Fix: .+\n$/);
+  assert.match(err, /^✗ there is no channel xyz\n {2}Why: the gateway answered NOT_FOUND\.\n {2}Fix: .+\n$/);
 });
 
 test("a method that is not served says so", async () => {

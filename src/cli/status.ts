@@ -201,7 +201,7 @@ function show(facts: Facts, invocation: Invocation): void {
   const { gateway, config } = facts;
   const mark = gateway.usable ? out.paint("green", "●") : out.paint("red", "●");
   out.line(
-    `${mark} ${gateway.usable ? `Gateway running at ${gateway.url}` : gateway.running ? `The gateway at ${gateway.url} is not usable` : `No gateway is running at ${gateway.url}`}.`,
+    `${mark} ${gateway.usable ? `Gateway running at ${gateway.url}` : gateway.running ? `The gateway at ${gateway.url} is not usable` : `No gateway is running at ${gateway.url}`}`,
   );
   const rows: [string, string][] = [];
   if (gateway.version) rows.push(["version", `${gateway.version}, up ${formatDuration(gateway.uptimeMs ?? 0)}`]);
