@@ -1,5 +1,8 @@
 import type { Invocation } from "./invocation.ts";
 
+/** What a value names, where that depends on the installation; completion asks for it. */
+export type NameKind = "account" | "agent" | "channel" | "device" | "key" | "model" | "request" | "session" | "token";
+
 export type Flag = {
   /** Without the dashes. */
   readonly name: string;
@@ -7,6 +10,7 @@ export type Flag = {
   /** Placeholder of its value in the help; a flag without one is a switch. */
   readonly value?: string;
   readonly choices?: readonly string[];
+  readonly names?: NameKind;
   /** The value is a whole number within these. */
   readonly range?: readonly [min: number, max: number];
   /** May be given several times. */
@@ -15,7 +19,13 @@ export type Flag = {
 };
 
 /** `<name>` is needed, `[name]` is not, `[name...]` takes the rest. */
-export type Argument = { readonly name: string; readonly needed: boolean; readonly rest?: boolean; readonly choices?: readonly string[] };
+export type Argument = {
+  readonly name: string;
+  readonly needed: boolean;
+  readonly rest?: boolean;
+  readonly choices?: readonly string[];
+  readonly names?: NameKind;
+};
 
 /** Exit code; undefined means 0. */
 export type Run = (invocation: Invocation) => Promise<number | void> | number | void;

@@ -68,7 +68,7 @@ function findCommand(words: readonly string[], family: readonly Command[]): Comm
 }
 
 function unknownCommand(word: string, commands: readonly Command[]): CliError {
-  const names = [...new Set(commands.map((command) => command.words[0]!))];
+  const names = [...new Set(commands.map((command) => command.words[0]!))].filter((name) => !name.startsWith("__"));
   const meant = suggest(word, names);
   const fix = meant ? `openclaw ${meant}` : "openclaw --help lists all commands.";
   return usage(`Unknown command "${cleanLine(word)}".${meant ? ` Did you mean "${meant}"?` : ""}`, undefined, fix);

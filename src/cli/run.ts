@@ -5,14 +5,14 @@ import { Invocation, type Host } from "./invocation.ts";
 import { Output } from "./output.ts";
 import { parseArgv, type Parsed } from "./parse.ts";
 import { cleanLine } from "./text.ts";
-import { COMMANDS } from "./table.ts";
+import { COMMANDS, HIDDEN_COMMANDS } from "./table.ts";
 
 /** Runs one command line. Never throws; resolves to the exit code of the process. */
 export async function runCli(argv: readonly string[], host: Host): Promise<number> {
   const color = !host.env["NO_COLOR"] && host.env["TERM"] !== "dumb" && !argv.includes("--no-color");
   const out = new Output(host.streams, { json: argv.includes("--json"), color });
   try {
-    return await runParsed(parseArgv(argv, COMMANDS), out, host);
+    return await runParsed(parseArgv(argv, [...COMMANDS, ...HIDDEN_COMMANDS]), out, host);
   } catch (err) {
     return report(err, out, host);
   }

@@ -1,11 +1,11 @@
 import type { Command, Flag } from "./command.ts";
 
 const YES: Flag = { name: "yes", short: "y", help: "Skip the confirmation." };
-const AGENT: Flag = { name: "agent", value: "id", help: "Agent (default: the default agent)." };
+const AGENT: Flag = { name: "agent", value: "id", names: "agent", help: "Agent (default: the default agent)." };
 const THINKING = ["off", "minimal", "low", "medium", "high", "xhigh", "adaptive", "max", "ultra"] as const;
 const BINDING: readonly Flag[] = [
-  { name: "channel", value: "id", help: "Channel, such as irc." },
-  { name: "account", value: "id", help: "Account of the channel (default: all of them)." },
+  { name: "channel", value: "id", names: "channel", help: "Channel, such as irc." },
+  { name: "account", value: "id", names: "account", help: "Account of the channel (default: all of them)." },
   { name: "peer", value: "kind:id", help: "One chat: direct:<id>, group:<id> or channel:<id>." },
   { name: "guild", value: "id", help: "One guild or server." },
   { name: "role", value: "id", many: true, help: "Role in the guild; may be repeated." },
@@ -105,7 +105,7 @@ const talk: readonly Command[] = [
     args: [{ name: "message", needed: false, rest: true }],
     flags: [
       AGENT,
-      { name: "session-key", value: "key", help: "Session to continue (default: the agent's main session)." },
+      { name: "session-key", value: "key", names: "session", help: "Session to continue (default: the agent's main session)." },
       { name: "thinking", value: "level", choices: THINKING, help: "Reasoning effort of the model." },
     ],
     remote: true,
@@ -124,7 +124,7 @@ const talk: readonly Command[] = [
     flags: [
       { name: "message", short: "m", value: "text", help: "Message text; - reads standard input, or the terminal until Ctrl-D." },
       AGENT,
-      { name: "session-key", value: "key", help: "Session of the message (default: the agent's main session)." },
+      { name: "session-key", value: "key", names: "session", help: "Session of the message (default: the agent's main session)." },
       { name: "session-id", value: "id", help: "Session by its id." },
       { name: "thinking", value: "level", choices: THINKING, help: "Reasoning effort of the model." },
       { name: "timeout", value: "s", range: [1, 86_400], help: "Time limit of the reply in seconds (default: 600)." },
@@ -139,8 +139,8 @@ const talk: readonly Command[] = [
     group: "Talk",
     summary: "Send a message through a channel, as the bot.",
     flags: [
-      { name: "channel", value: "id", help: "Channel, such as irc." },
-      { name: "account", value: "id", help: "Account of the channel." },
+      { name: "channel", value: "id", names: "channel", help: "Channel, such as irc." },
+      { name: "account", value: "id", names: "account", help: "Account of the channel." },
       { name: "to", value: "target", help: "A person, group or #channel, as the platform names it." },
       { name: "message", short: "m", value: "text", help: "Message text; - reads standard input, or the terminal until Ctrl-D." },
     ],
@@ -205,8 +205,8 @@ const see: readonly Command[] = [
     group: "See",
     summary: "Explain which agent and session a message is routed to.",
     args: [
-      { name: "channel", needed: true },
-      { name: "account", needed: true },
+      { name: "channel", needed: true, names: "channel" },
+      { name: "account", needed: true, names: "account" },
       { name: "peer", needed: true },
     ],
     flags: [
@@ -236,7 +236,7 @@ const see: readonly Command[] = [
   {
     words: ["sessions", "show"],
     summary: "Show a session and its last messages.",
-    args: [{ name: "key", needed: true }],
+    args: [{ name: "key", needed: true, names: "session" }],
     flags: [{ name: "limit", short: "n", value: "rows", range: [1, 1_000], help: "Number of messages (default: 20)." }],
     remote: true,
     examples: ["openclaw sessions show agent:main:main"],
@@ -245,7 +245,7 @@ const see: readonly Command[] = [
   {
     words: ["sessions", "delete"],
     summary: "Permanently delete a session and its messages.",
-    args: [{ name: "key", needed: true }],
+    args: [{ name: "key", needed: true, names: "session" }],
     flags: [YES],
     remote: true,
     examples: ["openclaw sessions delete agent:main:old --yes"],
@@ -305,7 +305,7 @@ const setUp: readonly Command[] = [
     args: [{ name: "name", needed: true }],
     flags: [
       { name: "workspace", value: "dir", help: "Directory of its files (default: next to the others)." },
-      { name: "model", value: "model", help: "Model, as provider/model." },
+      { name: "model", value: "model", names: "model", help: "Model, as provider/model." },
     ],
     remote: true,
     examples: ["openclaw agents add work --model anthropic/claude-sonnet-5"],
@@ -314,7 +314,7 @@ const setUp: readonly Command[] = [
   {
     words: ["agents", "delete"],
     summary: "Remove an agent from the configuration; its files stay unless --files is given.",
-    args: [{ name: "id", needed: true }],
+    args: [{ name: "id", needed: true, names: "agent" }],
     flags: [{ name: "files", help: "Delete its workspace as well." }, YES],
     remote: true,
     examples: ["openclaw agents delete work --yes"],
@@ -323,7 +323,7 @@ const setUp: readonly Command[] = [
   {
     words: ["agents", "bind"],
     summary: "Route a channel, account or chat to an agent.",
-    args: [{ name: "id", needed: true }],
+    args: [{ name: "id", needed: true, names: "agent" }],
     flags: BINDING,
     remote: true,
     examples: ["openclaw agents bind work --channel irc --peer channel:#team"],
@@ -332,7 +332,7 @@ const setUp: readonly Command[] = [
   {
     words: ["agents", "unbind"],
     summary: "Remove bindings of an agent.",
-    args: [{ name: "id", needed: true }],
+    args: [{ name: "id", needed: true, names: "agent" }],
     flags: [...BINDING, { name: "all", help: "All bindings of this agent." }],
     remote: true,
     examples: ["openclaw agents unbind work --channel irc"],
@@ -362,7 +362,7 @@ const setUp: readonly Command[] = [
   {
     words: ["models", "set"],
     summary: "Choose the model that answers.",
-    args: [{ name: "model", needed: true }],
+    args: [{ name: "model", needed: true, names: "model" }],
     flags: [AGENT, { name: "force", help: "Save a model that no provider lists." }],
     remote: true,
     examples: ["openclaw models set anthropic/claude-sonnet-5"],
@@ -388,7 +388,7 @@ const setUp: readonly Command[] = [
   {
     words: ["channels", "add"],
     summary: "Add a channel or account; saved after the platform accepts it.",
-    args: [{ name: "channel", needed: true }],
+    args: [{ name: "channel", needed: true, names: "channel" }],
     flags: [
       { name: "account", value: "id", help: "Account name (only if you connect more than one)." },
       { name: "token", value: "token", help: "Bot token. Prefer --token-stdin: command-line values are visible in the process list." },
@@ -410,9 +410,9 @@ const setUp: readonly Command[] = [
   {
     words: ["channels", "login"],
     summary: "Log in to a channel by scanning a code, where the platform requires it.",
-    args: [{ name: "channel", needed: true }],
+    args: [{ name: "channel", needed: true, names: "channel" }],
     flags: [
-      { name: "account", value: "id", help: "Account (default: the default account)." },
+      { name: "account", value: "id", names: "account", help: "Account (default: the default account)." },
       { name: "force", help: "Start over, even if a login is in progress." },
     ],
     remote: true,
@@ -422,8 +422,8 @@ const setUp: readonly Command[] = [
   {
     words: ["channels", "logout"],
     summary: "Log an account out of the platform, stop it, and delete its saved session.",
-    args: [{ name: "channel", needed: true }],
-    flags: [{ name: "account", value: "id", help: "Account (default: the default account)." }, YES],
+    args: [{ name: "channel", needed: true, names: "channel" }],
+    flags: [{ name: "account", value: "id", names: "account", help: "Account (default: the default account)." }, YES],
     remote: true,
     examples: ["openclaw channels logout telegram --yes"],
     load: async () => (await import("./channels-login.ts")).channelsLogout,
@@ -431,8 +431,8 @@ const setUp: readonly Command[] = [
   {
     words: ["channels", "start"],
     summary: "Start the stopped accounts of a channel, or retry after a failure that needed your action.",
-    args: [{ name: "channel", needed: true }],
-    flags: [{ name: "account", value: "id", help: "Only this account." }],
+    args: [{ name: "channel", needed: true, names: "channel" }],
+    flags: [{ name: "account", value: "id", names: "account", help: "Only this account." }],
     remote: true,
     examples: ["openclaw channels start telegram"],
     load: async () => (await import("./channels-login.ts")).channelsStart,
@@ -440,8 +440,8 @@ const setUp: readonly Command[] = [
   {
     words: ["channels", "stop"],
     summary: "Stop the accounts of a channel until the next start of the gateway; the configuration stays as it is.",
-    args: [{ name: "channel", needed: true }],
-    flags: [{ name: "account", value: "id", help: "Only this account." }],
+    args: [{ name: "channel", needed: true, names: "channel" }],
+    flags: [{ name: "account", value: "id", names: "account", help: "Only this account." }],
     remote: true,
     examples: ["openclaw channels stop irc --account work"],
     load: async () => (await import("./channels-login.ts")).channelsStop,
@@ -449,8 +449,8 @@ const setUp: readonly Command[] = [
   {
     words: ["channels", "remove"],
     summary: "Remove a channel, or an account of it, from the configuration.",
-    args: [{ name: "channel", needed: true }],
-    flags: [{ name: "account", value: "id", help: "Only this account." }, YES],
+    args: [{ name: "channel", needed: true, names: "channel" }],
+    flags: [{ name: "account", value: "id", names: "account", help: "Only this account." }, YES],
     remote: true,
     examples: ["openclaw channels remove irc --account work"],
     load: async () => (await import("./channels.ts")).channelsRemove,
@@ -459,7 +459,7 @@ const setUp: readonly Command[] = [
     words: ["config", "get"],
     group: "Set up",
     summary: "Show the configuration or one key; secrets are hidden.",
-    args: [{ name: "path", needed: false }],
+    args: [{ name: "path", needed: false, names: "key" }],
     remote: true,
     examples: ["openclaw config get gateway.port"],
     load: async () => (await import("./config.ts")).configGet,
@@ -468,7 +468,7 @@ const setUp: readonly Command[] = [
     words: ["config", "set"],
     summary: "Set a key; comments and everything else stay as they are.",
     args: [
-      { name: "path", needed: true },
+      { name: "path", needed: true, names: "key" },
       { name: "value", needed: false },
     ],
     flags: [
@@ -483,7 +483,7 @@ const setUp: readonly Command[] = [
   {
     words: ["config", "unset"],
     summary: "Remove a key.",
-    args: [{ name: "path", needed: true }],
+    args: [{ name: "path", needed: true, names: "key" }],
     remote: true,
     examples: ["openclaw config unset gateway.bind"],
     load: async () => (await import("./config.ts")).configUnset,
@@ -497,7 +497,7 @@ const setUp: readonly Command[] = [
   {
     words: ["config", "schema"],
     summary: "Describe a key, or print the JSON Schema of the whole file.",
-    args: [{ name: "path", needed: false }],
+    args: [{ name: "path", needed: false, names: "key" }],
     examples: ["openclaw config schema gateway.bind", "openclaw config schema > openclaw.schema.json"],
     load: async () => (await import("./config.ts")).configSchema,
   },
@@ -514,7 +514,7 @@ const access: readonly Command[] = [
     words: ["pairing", "list"],
     group: "Access",
     summary: "List people who wrote to the bot and await approval.",
-    args: [{ name: "channel", needed: false }],
+    args: [{ name: "channel", needed: false, names: "channel" }],
     remote: true,
     isDefault: true,
     examples: ["openclaw pairing list"],
@@ -524,11 +524,11 @@ const access: readonly Command[] = [
     words: ["pairing", "approve"],
     summary: "Approve the person with this code.",
     args: [
-      { name: "channel", needed: true },
+      { name: "channel", needed: true, names: "channel" },
       { name: "code", needed: true },
     ],
     flags: [
-      { name: "account", value: "id", help: "Account of the channel." },
+      { name: "account", value: "id", names: "account", help: "Account of the channel." },
       { name: "notify", help: "Notify the person." },
     ],
     remote: true,
@@ -539,10 +539,10 @@ const access: readonly Command[] = [
     words: ["pairing", "dismiss"],
     summary: "Dismiss a request without approving it.",
     args: [
-      { name: "channel", needed: true },
+      { name: "channel", needed: true, names: "channel" },
       { name: "code", needed: true },
     ],
-    flags: [{ name: "account", value: "id", help: "Account of the channel." }],
+    flags: [{ name: "account", value: "id", names: "account", help: "Account of the channel." }],
     remote: true,
     examples: ["openclaw pairing dismiss irc 7Q4M2XKD"],
     load: async () => (await import("./pairing.ts")).pairingDismiss,
@@ -559,7 +559,7 @@ const access: readonly Command[] = [
   {
     words: ["devices", "approve"],
     summary: "Approve a pending device.",
-    args: [{ name: "request", needed: false }],
+    args: [{ name: "request", needed: false, names: "request" }],
     flags: [{ name: "latest", help: "The most recent request." }],
     remote: true,
     examples: ["openclaw devices approve --latest"],
@@ -568,7 +568,7 @@ const access: readonly Command[] = [
   {
     words: ["devices", "reject"],
     summary: "Reject a pending device.",
-    args: [{ name: "request", needed: true }],
+    args: [{ name: "request", needed: true, names: "request" }],
     remote: true,
     examples: ["openclaw devices reject 0c1f"],
     load: async () => (await import("./devices.ts")).devicesReject,
@@ -576,7 +576,7 @@ const access: readonly Command[] = [
   {
     words: ["devices", "remove"],
     summary: "Remove a paired device; its connections are closed immediately.",
-    args: [{ name: "device", needed: true }],
+    args: [{ name: "device", needed: true, names: "device" }],
     flags: [YES],
     remote: true,
     examples: ["openclaw devices remove 9be2 --yes"],
@@ -585,7 +585,7 @@ const access: readonly Command[] = [
   {
     words: ["devices", "rotate"],
     summary: "Issue a new token to a device; the old one is revoked immediately.",
-    args: [{ name: "device", needed: true }],
+    args: [{ name: "device", needed: true, names: "device" }],
     flags: [{ name: "role", value: "role", choices: ["operator", "node"], help: "Which of its tokens (default: operator)." }],
     remote: true,
     examples: ["openclaw devices rotate 9be2"],
@@ -594,7 +594,7 @@ const access: readonly Command[] = [
   {
     words: ["devices", "revoke"],
     summary: "Revoke a device's token; the device stays listed.",
-    args: [{ name: "device", needed: true }],
+    args: [{ name: "device", needed: true, names: "device" }],
     flags: [{ name: "role", value: "role", choices: ["operator", "node"], help: "Which of its tokens (default: operator)." }],
     remote: true,
     examples: ["openclaw devices revoke 9be2"],
@@ -624,7 +624,7 @@ const access: readonly Command[] = [
   {
     words: ["tokens", "revoke"],
     summary: "Revoke a token by name or id; its connections are closed immediately.",
-    args: [{ name: "token", needed: true }],
+    args: [{ name: "token", needed: true, names: "token" }],
     remote: true,
     examples: ["openclaw tokens revoke grafana"],
     load: async () => (await import("./tokens.ts")).tokensRevoke,
@@ -648,3 +648,17 @@ const access: readonly Command[] = [
 
 /** Every command. Plain data: help, completion, did-you-mean and the parser read it; the code of a command is loaded when it runs. */
 export const COMMANDS: readonly Command[] = [...gateway, ...talk, ...see, ...setUp, ...access];
+
+/** Commands for programs: not in help, documents and completion. */
+export const HIDDEN_COMMANDS: readonly Command[] = [
+  {
+    words: ["__complete"],
+    summary: "Print the names that can stand at a place of the command line, for completion.",
+    args: [
+      { name: "names", needed: true },
+      { name: "words", needed: false, rest: true },
+    ],
+    examples: ["openclaw __complete agent"],
+    load: async () => (await import("./complete.ts")).complete,
+  },
+];
