@@ -31,7 +31,7 @@ export class Output {
   constructor(streams: Streams, options: { json: boolean; color: boolean }) {
     this.#streams = streams;
     this.json = options.json;
-    this.width = streams.stdout.isTTY ? Math.max(40, streams.stdout.columns ?? 80) : null;
+    this.width = streams.stdout.isTTY ? Math.max(40, streams.stdout.columns || 80) : null;
     this.#color = options.color && streams.stdout.isTTY === true;
   }
 
@@ -55,10 +55,10 @@ export class Output {
 
   /** About the result, and not part of it: goes to stderr, wrapped at words. A command alone stays one line, to be copied. */
   note(text: string): void {
-    const { isTTY, columns = 80 } = this.#streams.stderr;
+    const { isTTY, columns } = this.#streams.stderr;
     const isCommand = /^ *(?:Fix: )?openclaw [^.;]*$/.test(text);
     const indent = `${/^ */.exec(text)![0]}  `;
-    const lines = isTTY && !isCommand ? text.split("\n").flatMap((line) => wrapText(line, Math.max(40, columns), indent)) : [text];
+    const lines = isTTY && !isCommand ? text.split("\n").flatMap((line) => wrapText(line, Math.max(40, columns || 80), indent)) : [text];
     this.#streams.stderr.write(`${this.#safe(lines.join("\n"))}\n`);
   }
 
