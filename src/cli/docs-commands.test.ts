@@ -62,7 +62,7 @@ const complain = ({ at, command, inline }: Found): string[] => {
   try {
     const parsed = parseArgv(wordsOf(command), COMMANDS);
     const key = parsed.kind === "run" && parsed.command.words[0] === "config" ? parsed.args[0] : undefined;
-    if (key !== undefined && !/^[<[]\w+[\]>]$/.test(key) && lookupSchema(key) === null) return [`${at}: there is no key ${key}`];
+    if (key !== undefined && !/^(?:[<[]\w+[\]>]|[A-Z]+)$/.test(key) && lookupSchema(key) === null) return [`${at}: there is no key ${key}`];
     if (parsed.kind === "help" && !/(--help|help|-h)\b/.test(command) && !COMMANDS.some(({ words }) => words[0] === command))
       return [`${at}: openclaw ${command}: only shows the help`];
     return [];
