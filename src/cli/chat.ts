@@ -72,7 +72,7 @@ async function converse(invocation: Invocation, conversation: Conversation, leav
     lines.close();
     leave.abort();
   }
-  return failed ? EXIT.failure : EXIT.ok;
+  return failed ? conversation.failureExit : EXIT.ok;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Client, ServerEvent } from "../client/client.ts";
+import { EXIT } from "../core/errors.ts";
 import { ClientError } from "../client/errors.ts";
 import type { Invocation } from "./invocation.ts";
 import { cleanLine, cleanText } from "./text.ts";
@@ -25,6 +26,7 @@ export class Conversation {
   readonly #turns = new Map<string, Turn>();
   #client: Client | null = null;
   #sessionKey = "";
+  #exit: number = EXIT.failure;
   #connected: Promise<Client>;
   #onConnected: (client: Client) => void = () => {};
 
@@ -35,6 +37,11 @@ export class Conversation {
 
   get sessionKey(): string {
     return this.#sessionKey;
+  }
+
+  /** The exit code of a conversation in which a message failed. */
+  get failureExit(): number {
+    return this.#exit;
   }
 
   get busy(): boolean {
@@ -72,7 +79,8 @@ export class Conversation {
       return state === "final";
     } catch (err) {
       if (!(err instanceof ClientError) || err.kind !== "request") throw err;
-      out.note(`${out.paint("red", "✗")} ${cleanLine(err.message)}`);
+      if (err.code === "FORBIDDEN" || err.code === "UNAUTHORIZED") this.#exit = EXIT.noPermission;
+      this.#show(turn, "error", err.answer ?? err.message);
       return false;
     } finally {
       this.#turns.delete(runId);

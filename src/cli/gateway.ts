@@ -102,10 +102,13 @@ export const gatewayProbe: Run = async (invocation) => {
   throw failure;
 };
 
+/** A credential that holds fewer is granted what it holds; the gateway then says which one a method lacks. */
+const ALL_SCOPES: readonly Scope[] = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"];
+
 /** `openclaw gateway call <method>` */
 export const gatewayCall: Run = async (invocation) => {
   const params = await readParams(invocation);
-  const scopes = invocation.has("scope") ? (invocation.list("scope") as Scope[]) : (["operator.admin"] as const);
+  const scopes = invocation.has("scope") ? (invocation.list("scope") as Scope[]) : ALL_SCOPES;
   const answer = await withGateway(invocation, { scopes }, ({ client }) =>
     client.request(invocation.arg(0), params, invocation.has("expect-final") ? { onAccepted: () => {} } : {}),
   );

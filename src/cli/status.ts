@@ -232,7 +232,7 @@ function show(facts: Facts, invocation: Invocation): void {
         : facts.sessions === 0
           ? "openclaw chat, or openclaw dashboard"
           : undefined);
-  if (next) out.note(`Next: ${next}`);
+  if (next) out.note(next.startsWith("start ") ? `S${next.slice(1)}` : `Next: ${next}`);
 }
 
 function configText({ path, exists, errors, warnings }: NonNullable<Facts["config"]>): string {

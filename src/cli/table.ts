@@ -66,7 +66,7 @@ const gateway: readonly Command[] = [
     args: [{ name: "method", needed: true }],
     flags: [
       { name: "params", value: "json", help: "Parameters as a JSON object; - reads standard input, or the terminal until Ctrl-D." },
-      { name: "scope", value: "scope", many: true, help: "Scope to request (default: operator.admin)." },
+      { name: "scope", value: "scope", many: true, help: "Scope to request (default: all that the credential holds)." },
       { name: "expect-final", help: "Wait for the second answer of a two-stage method, such as agent." },
     ],
     remote: true,
