@@ -10,9 +10,10 @@ import { COMMANDS } from "./table.ts";
 
 const hasBash = spawnSync("bash", ["-c", "complete -p >/dev/null 2>&1 || true"]).status === 0;
 
+const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
 /** What bash offers for the last word of a command line; `program` stands for openclaw. */
 function bashOffers(words: readonly string[], program = ""): string[] {
-  const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
   const script = `${completionScript("bash")}
 ${program}
 COMP_LINE=${quote(words.join(" "))}

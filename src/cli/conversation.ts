@@ -67,7 +67,6 @@ export class Conversation {
   /** Sends a message and resolves when its turn has ended: true when it ended well. */
   async say(message: string): Promise<boolean> {
     const runId = randomUUID();
-    const { out } = this.#invocation;
     const ended = new Promise<{ state: string; cause: string | undefined }>((resolve) => {
       this.#turns.set(runId, { runId, text: "", printed: 0, end: (state, cause) => resolve({ state, cause }) });
     });

@@ -27,8 +27,10 @@ async function setKey(dir: string, ...keys: string[]): Promise<{ call: CliCall; 
   const call = await callCli(dir, ["config", "set", KEY, "--stdin"], { host: { stdin: keyboard } });
   let saved: unknown = null;
   if (call.code === 0) {
-    const file = JSON.parse(readFileSync(join(dir, "openclaw.json"), "utf8")) as Record<string, any>;
-    saved = file["models"].providers.anthropic.apiKey;
+    const file = JSON.parse(readFileSync(join(dir, "openclaw.json"), "utf8")) as {
+      models: { providers: { anthropic: { apiKey: unknown } } };
+    };
+    saved = file.models.providers.anthropic.apiKey;
   }
   return { call, keyboard, saved };
 }

@@ -72,6 +72,7 @@ export async function readText(invocation: Invocation, flag: string): Promise<st
 const CTRL_C = "\u0003";
 /** Ctrl-D, and what the terminal driver makes of one that was typed before the question was asked. */
 const CTRL_D: ReadonlySet<string> = new Set(["\u0004", "\u0000"]);
+// oxlint-disable-next-line no-control-regex
 const BACKSPACE = /[\u0008\u007f]/;
 
 /**
