@@ -9,6 +9,7 @@ import { createPaths, tracesOfOriginal, type Paths } from "./config/paths.ts";
 import { CliError, EXIT, GatewayError, reasonOf } from "./core/errors.ts";
 import { VERSION } from "./core/version.ts";
 import { type RootLog } from "./observe/log.ts";
+import { logIssues } from "./gateway/config-log.ts";
 import { Core } from "./gateway/core.ts";
 import { readConfig } from "./gateway/settings.ts";
 import { openGatewayLog } from "./gateway/settings.ts";
@@ -118,13 +119,7 @@ function tellEnvironment(loaded: Loaded, log: RootLog): void {
 }
 
 function tellConfig(loaded: Loaded, paths: Paths, log: RootLog): void {
-  for (const issue of loaded.issues) {
-    const level = issue.severity === "error" ? "error" : issue.severity === "warning" ? "warn" : "info";
-    log[level](
-      `${paths.config}${issue.line ? `:${issue.line}` : ""}: ${issue.path ? `${issue.path}: ` : ""}${issue.message}`,
-      issue.fix ? { fix: issue.fix } : {},
-    );
-  }
+  logIssues(log, paths.config, loaded.issues);
   if (loaded.source === "last-good")
     log.error("the configuration file cannot be used; the last good one is in use", { path: paths.config });
   if (loaded.source === "defaults") log.error("the configuration file cannot be used; safe defaults are in use", { path: paths.config });
@@ -169,7 +164,7 @@ async function linkLines(gateway: Gateway): Promise<string[]> {
   try {
     return [
       `Open      ${await gateway.signInLink()}`,
-      "          (signs in one browser, once, within 10 minutes; openclaw dashboard makes another)",
+      "          (one-time sign-in link, valid for 10 minutes; get another with: openclaw dashboard)",
     ];
   } catch (err) {
     if (!(err instanceof GatewayError)) throw err;

@@ -116,6 +116,16 @@ test("A server that only speaks OpenAI's protocol is not identified", async () =
   );
 });
 
+test("A port where nothing listens is no line of the log", async () => {
+  const lines: string[] = [];
+  const log = { ...silentLog, debug: (message: string) => void lines.push(message) };
+  const server = await start();
+  await server.close();
+  const probes = PROBES.map((probe) => ({ ...probe, port: server.port }));
+  assert.deepEqual(await discoverLocalServers({}, log, probes), []);
+  assert.deepEqual(lines, []);
+});
+
 test("The search can be turned off", async () => {
   const server = await start({ product: "ollama" });
   const probes = PROBES.map((probe) => ({ ...probe, port: server.port }));

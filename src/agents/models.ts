@@ -1,5 +1,6 @@
 import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
+import { KEY_VARIABLES } from "../core/provider-keys.ts";
 import type { Log } from "../core/log.ts";
 import type { Secret } from "../core/secret.ts";
 import { GUIDE_MODEL, GUIDE_NAME, GUIDE_PROVIDER } from "./pi/guide.ts";
@@ -50,28 +51,6 @@ export type Provider = {
 };
 
 export type ProviderTable = Readonly<Record<string, Provider>>;
-
-/** Variable that holds the key of a provider that Pi knows by name. */
-export const KEY_VARIABLES: Readonly<Record<string, string>> = {
-  anthropic: "ANTHROPIC_API_KEY",
-  openai: "OPENAI_API_KEY",
-  google: "GEMINI_API_KEY",
-  openrouter: "OPENROUTER_API_KEY",
-  groq: "GROQ_API_KEY",
-  xai: "XAI_API_KEY",
-  mistral: "MISTRAL_API_KEY",
-  deepseek: "DEEPSEEK_API_KEY",
-  cerebras: "CEREBRAS_API_KEY",
-  zai: "ZAI_API_KEY",
-  moonshotai: "MOONSHOT_API_KEY",
-  "kimi-coding": "KIMI_API_KEY",
-  minimax: "MINIMAX_API_KEY",
-  "vercel-ai-gateway": "AI_GATEWAY_API_KEY",
-  huggingface: "HF_TOKEN",
-  together: "TOGETHER_API_KEY",
-  fireworks: "FIREWORKS_API_KEY",
-  nvidia: "NVIDIA_API_KEY",
-};
 
 /** Everything of the gateway's environment that a provider may need; nothing else of it reaches one. */
 export const PROVIDER_VARIABLES: readonly string[] = [
@@ -367,11 +346,15 @@ async function probe(each: Probe, log: Log): Promise<LocalServer | undefined> {
     if (!usable || usable.length === 0) return undefined;
     return { product: each.product, label: each.label, provider: { baseUrl: `${base}/v1`, api: "openai-completions", models: usable } };
   } catch (err) {
-    // Nothing listens there, or it is something else: the usual case.
+    // Nothing listens there: the usual case, and no line of the log.
+    if (isRefused(err)) return undefined;
     log.debug("no model server", { product: each.product, port: each.port, reason: reasonOf(err) });
     return undefined;
   }
 }
+
+const isRefused = (err: unknown): boolean =>
+  err instanceof Error && (err.cause as NodeJS.ErrnoException | undefined)?.code === "ECONNREFUSED";
 
 /** Pure: whether a model that should answer can only come from a server on this machine that is not known yet. */
 export function lacksLocalServer(inputs: ModelInputs): boolean {

@@ -161,7 +161,7 @@ test("tokens and links give at most what their maker holds, and end in time", as
     for (const wanted of OPERATOR_SCOPES) {
       const maker = { scopes: new Set([held]), name: "m" };
       const makes = [
-        () => tokens.create({ name: "n", scopes: [wanted] }, maker),
+        () => tokens.create({ name: `${held} ${wanted}`, scopes: [wanted] }, maker),
         () => links.create({ role: "operator", scopes: [wanted] }, maker),
       ];
       for (const make of makes) {
@@ -186,11 +186,22 @@ test("tokens and links give at most what their maker holds, and end in time", as
   assert.equal(links.find(code.reveal()), null);
 });
 
+test("a name is given to one token at a time", async () => {
+  const tokens = new ServiceTokens({ store, clock, revoked: () => {} });
+  const maker = { scopes: new Set(["operator.read"]), name: "m" };
+  const wanted = { name: "twice", scopes: ["operator.read"] };
+  const both = await Promise.allSettled([tokens.create(wanted, maker), tokens.create(wanted, maker)]);
+  assert.deepEqual(both.map((each) => each.status).toSorted(), ["fulfilled", "rejected"]);
+  await assert.rejects(() => tokens.create(wanted, maker), { code: "CONFLICT", fix: /openclaw tokens revoke twice/ });
+  await tokens.revoke(tokens.list().find((each) => each.name === "twice")!.id);
+  await tokens.create(wanted, maker);
+});
+
 test("no credential is stored as text", async () => {
   const devices = open();
   const { token } = await devices.pair(newDevice(), { role: "operator", scopes: [] }, "silent");
   const service = await new ServiceTokens({ store, clock, revoked: () => {} }).create(
-    { name: "n", scopes: ["operator.read"] },
+    { name: "stored", scopes: ["operator.read"] },
     { scopes: new Set(["operator.admin"]), name: "m" },
   );
   const link = await new SignInLinks({ store, clock }).createForOwner();

@@ -6,7 +6,7 @@ import type { Secret } from "../core/secret.ts";
 import type { Store } from "../store/open.ts";
 import * as rows from "../store/tokens.ts";
 import { mint, PREFIX, sha256 } from "./credentials.ts";
-import { covers, isScope } from "./scopes.ts";
+import { covers, isScope, OPERATOR_SCOPES } from "./scopes.ts";
 
 export type { ServiceTokenRow } from "../store/tokens.ts";
 
@@ -35,7 +35,10 @@ export class ServiceTokens {
     creator: { scopes: ReadonlySet<string>; name: string },
   ): Promise<{ row: rows.ServiceTokenRow; token: Secret }> {
     const unknown = wanted.scopes.find((scope) => !isScope(scope));
-    if (unknown !== undefined) throw new GatewayError("INVALID_REQUEST", `unknown scope: ${unknown.slice(0, 64)}`);
+    if (unknown !== undefined)
+      throw new GatewayError("INVALID_REQUEST", `unknown scope: ${unknown.slice(0, 64)}`, {
+        fix: `Valid scopes: ${OPERATOR_SCOPES.join(", ")}.`,
+      });
     const missing = wanted.scopes.find((scope) => !covers(creator.scopes, [scope]));
     if (missing !== undefined) {
       throw new GatewayError("FORBIDDEN", `missing scope: ${missing}`, {
@@ -58,7 +61,13 @@ export class ServiceTokens {
       expiresAt: life === undefined ? null : now + life,
       lastUsedAt: null,
     };
-    await this.#store.write(() => rows.insertToken(this.#store, row, sha256(token.reveal())));
+    await this.#store.write(() => {
+      if (rows.listTokens(this.#store).some((each) => each.name === row.name))
+        throw new GatewayError("CONFLICT", `there is already a token named ${row.name.slice(0, 64)}`, {
+          fix: `Choose another name, or first: openclaw tokens revoke ${row.name.slice(0, 64)}`,
+        });
+      rows.insertToken(this.#store, row, sha256(token.reveal()));
+    });
     return { row, token };
   }
 

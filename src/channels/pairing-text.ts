@@ -28,7 +28,7 @@ export function pairingText(request: {
   const account = request.account === "default" ? "" : ` --account ${request.account}`;
   const minutes = Math.max(1, Math.round(request.expiresInMs / 60_000));
   return [
-    "Hello. This assistant answers only people whom its owner has approved, and it does not know you yet.",
+    "Hi! This assistant only replies to people its owner has approved.",
     `Your pairing code: ${request.code}`,
     `Your id here: ${request.sender.replaceAll(/\p{Cc}/gu, "").slice(0, 200)}`,
     `If you know the owner, pass the code on. The owner approves it with: openclaw pairing approve ${request.channel} ${request.code}${account}`,

@@ -23,8 +23,8 @@ export function parseAccount<A>(channel: Channel<A>, raw: unknown): A {
   const parsed = channel.parse(raw);
   if ("account" in parsed) return parsed.account;
   const [first] = parsed.issues;
-  const text = parsed.issues.map(({ path, message }) => `${path}: ${message}`).join("; ");
-  throw new GatewayError("INVALID_REQUEST", withoutSecrets(`the account is not complete: ${text}`, raw), {
+  const text = parsed.issues.map(({ path, message }) => `${path} ${message}`).join("; ");
+  throw new GatewayError("INVALID_REQUEST", withoutSecrets(text, raw), {
     details: {
       code: "ACCOUNT_INCOMPLETE",
       issues: parsed.issues.map(({ path, message }) => ({ path, message: withoutSecrets(message, raw) })),
@@ -45,7 +45,7 @@ export async function verifyAccount(channel: Channel, raw: unknown, signal: Abor
     return await Promise.race([channel.verify(account, whole), ended(whole)]);
   } catch (err) {
     if (err instanceof TerminalError) {
-      throw new GatewayError("INVALID_REQUEST", withoutSecrets(`${channel.label} refuses it: ${reasonOf(err)}`, raw), {
+      throw new GatewayError("INVALID_REQUEST", withoutSecrets(rejectedText(channel.label, reasonOf(err)), raw), {
         details: { code: "CREDENTIAL_REFUSED" },
         fix: withoutSecrets(err.fix, raw),
       });
@@ -55,12 +55,16 @@ export async function verifyAccount(channel: Channel, raw: unknown, signal: Abor
       err instanceof NotSentError || AWAY.has(codeOf(err)) || deadline.aborted
         ? "Check the network of this machine and the address, then try again."
         : "Try again; if it stays, look at the platform's own status page.";
-    throw new GatewayError("UNAVAILABLE", withoutSecrets(`${channel.label} could not be asked: ${why}`, raw), {
+    throw new GatewayError("UNAVAILABLE", withoutSecrets(`Can't reach ${channel.label}: ${why}`, raw), {
       details: { code: "PLATFORM_UNREACHABLE" },
       fix,
     });
   }
 }
+
+/** The platform's reason; most of them name the platform themselves. */
+const rejectedText = (label: string, reason: string): string =>
+  reason.toLowerCase().startsWith(label.toLowerCase()) ? reason : `${label} rejected this account: ${reason}`;
 
 /** Failures of a connection that was never made. */
 const AWAY: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"]);

@@ -43,7 +43,7 @@ export const agentsList: Run = async (invocation) => {
     ]);
     out.table([{ title: "agent" }, { title: "name", cut: true }, { title: "model", cut: true }, { title: "workspace", cut: true }], rows);
     if (wantsBindings) showBindings(answer, invocation);
-    out.note("* answers where no binding names another.");
+    out.note("* default agent: receives everything that no binding routes elsewhere.");
   });
 };
 
@@ -53,7 +53,7 @@ function showBindings(answer: AgentsList, { out }: Invocation): void {
     const rules = (agent.bindings ?? []).map(bindingText);
     if (agent.id === answer.defaultId) rules.push("everything else");
     out.line(`${out.paint("bold", cleanLine(agent.id))}`);
-    for (const rule of rules.length > 0 ? rules : ["nothing leads here"]) out.line(`  ${cleanLine(rule)}`);
+    for (const rule of rules.length > 0 ? rules : ["no bindings"]) out.line(`  ${cleanLine(rule)}`);
   }
 }
 
@@ -94,8 +94,7 @@ export const agentsAdd: Run = async (invocation) => {
     (request) => request("agents.create", { name, ...(workspace && { workspace }), ...(model && { model }) }),
     async () => {
       const { config } = configOf(invocation);
-      if (agentIds(config).some((each) => each === id))
-        throw new CliError(`there is an agent ${id} already`, { fix: "openclaw agents list" });
+      if (agentIds(config).some((each) => each === id)) throw new CliError(`agent ${id} already exists`, { fix: "openclaw agents list" });
       const entry = { ...(id !== name && { name }), ...(workspace && { workspace }), ...(model && { model: { primary: model } }) };
       await editConfig(invocation, (edit) => {
         // The first entry would replace the agent that exists without one.
@@ -107,7 +106,7 @@ export const agentsAdd: Run = async (invocation) => {
   );
   out.result(answer, () => {
     out.line(`Added the agent ${cleanLine(answer.agentId ?? id)}.`);
-    out.note(`Lead a chat to it: openclaw agents bind ${cleanLine(answer.agentId ?? id)} --channel irc`);
+    out.note(`Route a chat to it: openclaw agents bind ${cleanLine(answer.agentId ?? id)} --channel irc`);
   });
 };
 
@@ -129,7 +128,7 @@ export const agentsDelete: Run = async (invocation) => {
         });
       const { config } = configOf(invocation);
       if (!Object.hasOwn(config.agents.entries, id))
-        throw new CliError(`there is no agent ${cleanLine(id)} in the configuration`, { fix: "openclaw agents list" });
+        throw new CliError(`no agent ${cleanLine(id)} in the configuration`, { fix: "openclaw agents list" });
       await editConfig(invocation, (edit) => edit.unset(["agents", "entries", id]));
       return { ok: true, agentId: id };
     },
@@ -146,7 +145,7 @@ async function withAgents<T>(invocation: Invocation, work: (request: Request) =>
     link = await connectGateway(invocation, { scopes: ["operator.admin"] });
   } catch (err) {
     if (!(err instanceof CliError) || !isAway(err) || invocation.has("url")) throw err;
-    invocation.out.note(`The gateway is not running; ${pathsOf(invocation).config} is changed.`);
+    invocation.out.note(`Gateway not running; changing ${pathsOf(invocation).config}.`);
     return await files();
   }
   try {

@@ -2,6 +2,7 @@ import type { Binding } from "../config/schema.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { editConfig } from "./config-edit.ts";
 import type { Run } from "./command.ts";
+import { checkAccount, checkChannel, unknownName } from "./known.ts";
 import type { Invocation } from "./invocation.ts";
 import { cleanLine, plural } from "./text.ts";
 
@@ -22,9 +23,12 @@ export function bindingText({ match }: Pick<Binding, "match">): string {
 function matchOf(invocation: Invocation): Match {
   const peer = invocation.text("peer");
   const roles = invocation.list("role");
+  const channel = invocation.text("channel");
+  const known = channel === undefined ? undefined : checkChannel(invocation, channel);
+  const account = invocation.text("account");
   const named: Match = {
-    channel: invocation.text("channel"),
-    accountId: invocation.text("account"),
+    channel: known,
+    accountId: known === undefined ? account : checkAccount(invocation, known, account),
     guildId: invocation.text("guild"),
     teamId: invocation.text("team"),
   };
@@ -38,8 +42,8 @@ function matchOf(invocation: Invocation): Match {
 function parsePeer(text: string): { kind: string; id: string } {
   const [, kind, id] = /^(direct|group|channel):(.+)$/.exec(text) ?? [];
   if (kind && id) return { kind, id };
-  throw new CliError(`--peer ${cleanLine(text)} names no chat`, {
-    why: "it is written kind:id.",
+  throw new CliError(`--peer ${cleanLine(text)} is not a chat`, {
+    why: "the format is kind:id.",
     fix: "for example --peer direct:alice, --peer group:1234 or --peer channel:#team",
     exit: EXIT.usage,
   });
@@ -63,11 +67,11 @@ export const agentsBind: Run = async (invocation) => {
     });
   let isNew = true;
   const where = await editConfig(invocation, (edit) => {
-    checkAgent(agentId, edit.get(["agents", "entries"]), edit.get(["agents", "list"]));
+    requireAgent(agentId, edit.get(["agents", "entries"]), edit.get(["agents", "list"]));
     const bindings = listOf(edit.get("bindings"));
     const same = bindings.find((each) => sortedJson(each.match) === sortedJson(match));
     if (same && same.agentId.toLowerCase() !== agentId) {
-      throw new CliError(`${bindingText({ match } as Binding)} leads to ${cleanLine(same.agentId)} already`, {
+      throw new CliError(`${bindingText({ match } as Binding)} already goes to agent ${cleanLine(same.agentId)}`, {
         why: "two rules with the same match cannot both win.",
         fix: `first: openclaw agents unbind ${cleanLine(same.agentId)} --channel ${String(match["channel"])}`,
       });
@@ -76,23 +80,22 @@ export const agentsBind: Run = async (invocation) => {
     if (isNew) edit.set(["bindings", bindings.length], { agentId, match });
   });
   out.result({ ok: true, agentId, match, added: isNew, where }, () =>
-    out.line(`${bindingText({ match } as Binding)} ${isNew ? "leads" : "led already"} to ${cleanLine(agentId)} (${where}).`),
+    out.line(
+      `Messages from ${bindingText({ match } as Binding)} ${isNew ? "now" : "already"} go to agent ${cleanLine(agentId)} (${where}).`,
+    ),
   );
 };
 
 const listOf = (value: unknown): Binding[] => (Array.isArray(value) ? (value as Binding[]) : []);
 
-function checkAgent(agentId: string, entries: unknown, list: unknown): void {
+/** In the text that is edited: it may be that of a gateway elsewhere. */
+function requireAgent(agentId: string, entries: unknown, list: unknown): void {
   const ids = [
-    ...Object.keys((entries as object | undefined) ?? {}),
+    ...(typeof entries === "object" && entries !== null ? Object.keys(entries) : []),
     ...(Array.isArray(list) ? (list as { id?: string }[]).map((each) => each.id ?? "") : []),
   ].map((id) => id.toLowerCase());
   if (ids.includes(agentId) || (ids.length === 0 && agentId === "main")) return;
-  throw new CliError(`there is no agent ${cleanLine(agentId)}`, {
-    why: `there are: ${ids.join(", ") || "main"}.`,
-    fix: `openclaw agents add ${cleanLine(agentId)}`,
-    exit: EXIT.usage,
-  });
+  throw unknownName("agent", agentId, ids.length > 0 ? ids : ["main"], `openclaw agents add ${cleanLine(agentId)}`);
 }
 
 /** `openclaw agents unbind <id>` */
@@ -101,8 +104,8 @@ export const agentsUnbind: Run = async (invocation) => {
   const agentId = invocation.arg(0).toLowerCase();
   const match = matchOf(invocation);
   if (Object.keys(match).length === 0 && !invocation.has("all")) {
-    throw new CliError("it is not clear which rules are meant", {
-      why: "no flag narrows them down.",
+    throw new CliError("no rules selected", {
+      why: "no flag says which bindings to remove.",
       fix: `openclaw agents list --bindings shows them; --all removes every rule of ${cleanLine(agentId)}.`,
       exit: EXIT.usage,
     });
@@ -118,8 +121,7 @@ export const agentsUnbind: Run = async (invocation) => {
     // From the end, so that the positions of the others stay.
     for (const each of removed.toReversed()) edit.unset(["bindings", bindings.indexOf(each)]);
   });
-  if (removed.length === 0)
-    throw new CliError(`no rule like that leads to ${cleanLine(agentId)}`, { fix: "openclaw agents list --bindings" });
+  if (removed.length === 0) throw new CliError(`No such rule for agent ${cleanLine(agentId)}`, { fix: "openclaw agents list --bindings" });
   out.result({ ok: true, agentId, removed: removed.map((each) => each.match), where }, () => {
     out.line(`Removed ${plural(removed.length, "rule")} from ${where}:`);
     for (const each of removed) out.line(`  ${cleanLine(bindingText(each))}`);

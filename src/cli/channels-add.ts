@@ -1,12 +1,13 @@
 import { tokenKey, channelKeys } from "../config/channel-keys.ts";
 import { CliError, EXIT, GatewayError } from "../core/errors.ts";
 import { ClientError } from "../client/errors.ts";
-import { checkName } from "./channel-name.ts";
-import { editConfig, type Edit } from "./config-edit.ts";
-import { parseValue, shownValue } from "./config-value.ts";
+import { channelLabel, checkName } from "./channel-name.ts";
+import { checkChannel } from "./known.ts";
+import { editConfig, refuseTypos, type Edit } from "./config-edit.ts";
+import { parseValueAt, shownValue } from "./config-value.ts";
 import type { Run } from "./command.ts";
 import { connectGateway, isAway, toCliError, type Link } from "./connect.ts";
-import { readInput, readSecret } from "./input.ts";
+import { readSecret, readSecretInput } from "./input.ts";
 import type { Invocation } from "./invocation.ts";
 import { configOf, pathsOf, resolveTarget } from "./target.ts";
 import { cleanLine } from "./text.ts";
@@ -18,19 +19,22 @@ export const channelsAdd: Run = async (given) => {
   // Here --token is the bot's; the gateway's own comes from the files or the environment.
   const invocation = given.without("token");
   const { out } = invocation;
-  const channel = checkName(invocation.arg(0), "channel");
+  const channel = checkChannel(invocation, invocation.arg(0));
   const account = invocation.text("account");
   if (account !== undefined) checkName(account, "account");
   const settings = await settingsOf(given, channel, account);
+  refuseTypos(invocation, (edit) => {
+    for (const [path, value] of settings) edit.set(["channels", channel, ...path], value);
+  });
   const checked = invocation.has("no-verify") ? null : await verify(invocation, { channel, account, change: toBlock(settings) });
   const where = await save(invocation, channel, account, settings);
   const name = `${channel}${account === undefined ? "" : `/${account}`}`;
   out.result({ ok: true, channel, ...(account && { account }), ...(checked && { name: checked.name }), where }, () => {
-    if (checked) out.line(`${name} is ${cleanLine(checked.name)}; the platform accepts it.`);
+    if (checked) out.line(acceptedText(channel, checked.name));
     out.line(`Added ${name} to ${where}.`);
     for (const [path, value] of settings) out.line(`  ${path.join(".")} = ${shown(channel, path, value)}`);
-    if (!checked) return out.note("See it connect: openclaw channels status");
-    out.note(`Next: write to ${cleanLine(checked.name)} there, then: openclaw pairing list`);
+    if (!checked) return out.note("To see it connect: openclaw channels status");
+    out.note(`Next: send a message to ${cleanLine(checked.name)}, then: openclaw pairing list`);
   });
 };
 
@@ -62,24 +66,28 @@ function toBlock(settings: readonly Setting[]): Record<string, unknown> {
 
 /** The keys that were given. A terminal is asked for the token when the channel has one and none was given. */
 async function settingsOf(invocation: Invocation, channel: string, account: string | undefined): Promise<Setting[]> {
-  const settings: Setting[] = invocation.list("set").map(parseSetting);
+  const settings: Setting[] = invocation.list("set").map((text) => parseSetting(channel, text));
   const secret = invocation.text("secret-stdin");
-  if (secret !== undefined) settings.push([secret.split("."), await readInput(invocation)]);
+  if (secret !== undefined) settings.push([secret.split("."), await readSecretInput(invocation, `${secret} of ${channel}`)]);
   const key = tokenKey(channel);
-  const token = invocation.text("token") ?? (invocation.has("token-stdin") ? await readInput(invocation) : undefined);
+  const token =
+    invocation.text("token") ?? (invocation.has("token-stdin") ? await readSecretInput(invocation, `Token of ${channel}`) : undefined);
   if (token !== undefined) return [...settings, [[needKey(channel, key)], token.trim()]];
   const has = settings.some(([path]) => path[0] === key) || isConfigured(invocation, channel, account, key);
   if (key === null || has || secret !== undefined || !invocation.host.stdin.isTTY || !invocation.out.interactive || invocation.out.json)
     return settings;
-  const typed = await readSecret(invocation, `${key} of ${channel} (not shown; Enter for none): `);
+  const typed = await readSecret(
+    invocation,
+    `${channelLabel(channel)} ${key === "botToken" ? "bot token" : key} (hidden; press Enter to skip): `,
+  );
   return typed === "" ? settings : [...settings, [[key], typed]];
 }
 
 function needKey(channel: string, key: string | null): string {
   if (key !== null) return key;
-  throw new CliError(`it is not clear which key the token of ${channel} is`, {
-    why: "the channel has no key, or several, for it.",
-    fix: "name it: --secret-stdin <key>",
+  throw new CliError(`${channelLabel(channel)} has no single key for a token`, {
+    why: "it needs no token, or more than one.",
+    fix: "name the key: --secret-stdin <key>",
     exit: EXIT.usage,
   });
 }
@@ -91,11 +99,12 @@ function isConfigured(invocation: Invocation, channel: string, account: string |
   return key !== null && isObject(own) && own[key] !== undefined;
 }
 
-function parseSetting(text: string): Setting {
+function parseSetting(channel: string, text: string): Setting {
   const at = text.indexOf("=");
-  if (at > 0) return [text.slice(0, at).split("."), parseValue(text.slice(at + 1))];
+  const path = text.slice(0, Math.max(0, at)).split(".");
+  if (at > 0) return [path, parseValueAt(["channels", channel, ...path], text.slice(at + 1))];
   throw new CliError(`--set ${cleanLine(text)} has no value`, {
-    why: "it is written key=value.",
+    why: "the format is key=value.",
     fix: "for example --set nick=mybot",
     exit: EXIT.usage,
   });
@@ -137,6 +146,12 @@ async function verifyHere(invocation: Invocation, wanted: Wanted): Promise<{ nam
     throw err;
   }
 }
+
+/** `Telegram accepted the token (bot @My_Bot).` */
+const acceptedText = (channel: string, name: string): string =>
+  !/token$/i.test(tokenKey(channel) ?? "")
+    ? `Verified with ${channelLabel(channel)}: ${cleanLine(name)}`
+    : `${channelLabel(channel)} accepted the token (bot ${cleanLine(name)}).`;
 
 const withSkip = (what: string, fix: unknown): CliError =>
   new CliError(what, {

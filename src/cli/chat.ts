@@ -6,6 +6,7 @@ import { Conversation } from "./conversation.ts";
 import type { Run } from "./command.ts";
 import { toCliError, toClientOptions } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
+import { checkAgent } from "./known.ts";
 import { resolveTarget } from "./target.ts";
 import { cleanLine, formatDuration } from "./text.ts";
 
@@ -13,6 +14,7 @@ import { cleanLine, formatDuration } from "./text.ts";
 export const chat: Run = async (invocation) => {
   const { out, host } = invocation;
   const target = resolveTarget(invocation);
+  checkAgent(invocation, invocation.text("agent"));
   const leave = new AbortController();
   const onAbort = (): void => leave.abort();
   host.signal.addEventListener("abort", onAbort, { once: true });
@@ -31,7 +33,7 @@ export const chat: Run = async (invocation) => {
           // Before the first connection there is nobody to wait for.
           if (talk === null) throw err;
           conversation.detach();
-          out.note(`(${cleanLine(err.message)}; trying again in ${formatDuration(retryInMs)})`);
+          out.note(`(${cleanLine(err.message)}; retrying in ${formatDuration(retryInMs)})`);
         },
       },
       leave.signal,
@@ -61,7 +63,8 @@ async function converse(invocation: Invocation, conversation: Conversation, leav
   };
   lines.on("SIGINT", onInterrupt);
   leave.signal.addEventListener("abort", () => lines.close(), { once: true });
-  if (interactive) out.note(`Conversation ${cleanLine(conversation.sessionKey)}. /help lists commands; Ctrl-C stops a turn, then leaves.`);
+  if (interactive)
+    out.note(`Session ${cleanLine(conversation.sessionKey)}. /help lists commands; Ctrl-C stops a reply, a second Ctrl-C leaves.`);
   let failed = false;
   try {
     failed = await readLines(lines, conversation, { opening: invocation.args.join(" ").trim(), interactive });
@@ -69,7 +72,7 @@ async function converse(invocation: Invocation, conversation: Conversation, leav
     lines.close();
     leave.abort();
   }
-  return failed ? EXIT.failure : EXIT.ok;
+  return failed ? conversation.failureExit : EXIT.ok;
 }
 
 /**

@@ -1,5 +1,8 @@
 import type { Invocation } from "./invocation.ts";
 
+/** What a value names, where that depends on the installation; completion asks for it. */
+export type NameKind = "account" | "agent" | "channel" | "device" | "key" | "model" | "request" | "session" | "token";
+
 export type Flag = {
   /** Without the dashes. */
   readonly name: string;
@@ -7,6 +10,7 @@ export type Flag = {
   /** Placeholder of its value in the help; a flag without one is a switch. */
   readonly value?: string;
   readonly choices?: readonly string[];
+  readonly names?: NameKind;
   /** The value is a whole number within these. */
   readonly range?: readonly [min: number, max: number];
   /** May be given several times. */
@@ -15,7 +19,13 @@ export type Flag = {
 };
 
 /** `<name>` is needed, `[name]` is not, `[name...]` takes the rest. */
-export type Argument = { readonly name: string; readonly needed: boolean; readonly rest?: boolean; readonly choices?: readonly string[] };
+export type Argument = {
+  readonly name: string;
+  readonly needed: boolean;
+  readonly rest?: boolean;
+  readonly choices?: readonly string[];
+  readonly names?: NameKind;
+};
 
 /** Exit code; undefined means 0. */
 export type Run = (invocation: Invocation) => Promise<number | void> | number | void;
@@ -32,6 +42,8 @@ export type Command = {
   /** `true`: the family's name alone means this command. */
   readonly isDefault?: boolean;
   readonly examples: readonly string[];
+  /** With --json it prints one value per line. */
+  readonly jsonLines?: boolean;
   /** More about it, below the flags of its help. */
   readonly notes?: readonly string[];
   /** Loads the one file that does it. */
@@ -39,17 +51,21 @@ export type Command = {
 };
 
 export const COMMON_FLAGS: readonly Flag[] = [
-  { name: "json", help: "Print one JSON value, for programs." },
-  { name: "no-color", help: "No colour (NO_COLOR does the same; a pipe never gets any)." },
+  { name: "json", help: "Print one JSON value." },
+  { name: "no-color", help: "No color (NO_COLOR does the same; a pipe never gets any)." },
   { name: "help", short: "h", help: "Show this help." },
 ];
 
 export const REMOTE_FLAGS: readonly Flag[] = [
-  { name: "url", value: "url", help: "Gateway to ask (default: the one of this machine, or gateway.remote)." },
-  { name: "token", value: "token", help: "Its token; OPENCLAW_GATEWAY_TOKEN keeps it out of the process list." },
-  { name: "token-file", value: "file", help: "File that holds its token." },
-  { name: "password-file", value: "file", help: "File that holds its password." },
-  { name: "timeout", value: "ms", range: [1, 86_400_000], help: "Longest time for one answer, in milliseconds." },
+  { name: "url", value: "url", help: "Gateway to use (default: this machine's, or gateway.remote)." },
+  {
+    name: "token",
+    value: "token",
+    help: "Gateway token. Prefer OPENCLAW_GATEWAY_TOKEN: command-line values are visible in the process list.",
+  },
+  { name: "token-file", value: "file", help: "File that contains the gateway token." },
+  { name: "password-file", value: "file", help: "File that contains the gateway password." },
+  { name: "timeout", value: "ms", range: [1, 86_400_000], help: "Request timeout in milliseconds; connecting has its own limit of 10 s." },
 ];
 
 /** All flags that a command takes. */

@@ -1,107 +1,212 @@
 import { COMMANDS } from "./table.ts";
-import { flagsOf, type Command } from "./command.ts";
+import { flagsOf, type Command, type Flag, type NameKind } from "./command.ts";
 import type { Run } from "./command.ts";
 
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 type Shell = (typeof SHELLS)[number];
 
-/** One place where a word is completed: after `words`, these may come. */
-type Place = { readonly words: string; readonly next: readonly string[]; readonly flags: readonly string[] };
+/** What can stand at one place: words that the table knows, or names that `openclaw __complete` knows. */
+type Offer = { readonly words: readonly string[]; readonly names?: NameKind | undefined };
 
-/** All places of the table, the empty one first. */
-function places(commands: readonly Command[]): Place[] {
-  const out: Place[] = [
-    { words: "", next: [...new Set(commands.map((command) => command.words[0]!))].toSorted(), flags: ["--help", "--version"] },
-  ];
-  const families = Map.groupBy(commands, (command) => command.words[0]!);
-  for (const [name, family] of families) {
-    const own = family.find((command) => command.words.length === 1) ?? family.find((command) => command.isDefault);
-    const subcommands = family.map((command) => command.words[1]).filter((word) => word !== undefined);
-    out.push({ words: name, next: [...new Set([...subcommands, ...choicesOf(own)])], flags: flagWords(own) });
-    for (const command of family) {
-      if (command.words.length > 1) out.push({ words: command.words.join(" "), next: choicesOf(command), flags: flagWords(command) });
-    }
+const NOTHING: Offer = { words: [] };
+
+/** What the value of a flag, or an argument, can be; null: anything, such as a file. */
+const offerOf = (value: { choices?: readonly string[]; names?: NameKind } | undefined): Offer | null =>
+  value?.choices ? { words: value.choices } : value?.names ? { words: [], names: value.names } : null;
+
+/** Every place of a command line, by its key: `<command>|<number of arguments before>` or `<command> --flag`. */
+function placesOf(commands: readonly Command[]): Map<string, Offer> {
+  const places = new Map<string, Offer>();
+  places.set("|0", { words: [...new Set(commands.map((command) => command.words[0]!))].toSorted() });
+  for (const [name, family] of Map.groupBy(commands, (command) => command.words[0]!)) {
+    const own = family.find((command) => command.words.length === 1);
+    const subcommands = family.flatMap((command) => command.words.slice(1, 2));
+    const first = offerOf(own?.args?.[0]) ?? NOTHING;
+    places.set(`${name}|0`, { words: [...new Set([...subcommands, ...first.words])], names: first.names });
+    for (const command of family) addCommand(places, command, command.words.join(" "));
+    const fallback = own ?? family.find((command) => command.isDefault);
+    if (fallback && !own) addFlags(places, fallback, name);
   }
-  return out;
+  return places;
 }
 
-const choicesOf = (command: Command | undefined): readonly string[] => command?.args?.[0]?.choices ?? [];
-const flagWords = (command: Command | undefined): string[] => (command ? flagsOf(command).map((flag) => `--${flag.name}`) : ["--help"]);
+function addCommand(places: Map<string, Offer>, command: Command, path: string): void {
+  for (const [index, arg] of (command.args ?? []).entries()) {
+    const offer = offerOf(arg);
+    if (offer && !places.has(`${path}|${index}`)) places.set(`${path}|${index}`, offer);
+  }
+  addFlags(places, command, path);
+}
 
-/** The script that teaches a shell our commands. Made from the table of commands; it starts no process while one types. */
+function addFlags(places: Map<string, Offer>, command: Command, path: string): void {
+  for (const flag of flagsOf(command)) {
+    const offer = offerOf(flag);
+    if (offer) for (const name of namesOf(flag)) places.set(`${path} ${name}`, offer);
+  }
+}
+
+const namesOf = ({ name, short }: Flag): string[] => [`--${name}`, ...(short ? [`-${short}`] : [])];
+const flagWords = (command: Command): string =>
+  flagsOf(command)
+    .map((flag) => `--${flag.name}`)
+    .join(" ");
+
+/** The flags of each command; a family's name alone has those of the command that it means. */
+function flagLists(commands: readonly Command[]): Map<string, string> {
+  const lists = new Map<string, string>([["", "--help --version"]]);
+  for (const command of commands) lists.set(command.words.join(" "), flagWords(command));
+  for (const [name, family] of Map.groupBy(commands, (command) => command.words[0]!)) {
+    const meant = family.find((command) => command.isDefault);
+    if (!lists.has(name)) lists.set(name, meant ? flagWords(meant) : "--help");
+  }
+  return lists;
+}
+
+/** Flags whose value is the next word. */
+const valued = (commands: readonly Command[]): string[] => [
+  ...new Set(commands.flatMap((command) => flagsOf(command).filter((flag) => flag.value !== undefined)).flatMap(namesOf)),
+];
+
+/** The script that teaches a shell our commands, made from the table. It starts a process only for names that the table cannot know. */
 export function completionScript(shell: Shell, commands: readonly Command[] = COMMANDS): string {
   if (shell === "fish") return fish(commands);
-  const cases = places(commands).map(({ words, next, flags }) => `    "${words}") next="${next.join(" ")}"; flags="${flags.join(" ")}" ;;`);
-  const body = ['  case "$path" in', ...cases, '    *) next=; flags="--help" ;;', "  esac"];
-  return shell === "bash" ? bash(body) : zsh(body);
+  const parts = {
+    valued: ` ${valued(commands).join(" ")} `,
+    paths: `|${commands.map((command) => command.words.join(" ")).join("|")}|`,
+    flags: [...flagLists(commands)].map(([path, flags]) => `    "${path}") flags="${flags}" ;;`).join("\n"),
+    places: [...placesOf(commands)]
+      .map(([place, { words, names }]) => `    "${place}") next="${words.join(" ")}"; names="${names ?? ""}" ;;`)
+      .join("\n"),
+  };
+  return shell === "bash" ? bash(parts) : zsh(parts);
 }
 
-function bash(body: readonly string[]): string {
+type Parts = { readonly valued: string; readonly paths: string; readonly flags: string; readonly places: string };
+
+// Values that a program printed are compared and quoted, never handed to `compgen -W`, which would expand them.
+function bash({ valued, paths, flags, places }: Parts): string {
   return `# bash completion for openclaw: eval "$(openclaw completion bash)"
 _openclaw() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" path= word next flags index
-  for ((index = 1; index < COMP_CWORD; index++)); do
-    word="\${COMP_WORDS[index]}"
-    case "$word" in -*) continue ;; esac
-    case "$path" in *" "*) break ;; esac
-    path="\${path:+$path }$word"
+  local typed="\${COMP_LINE:0:COMP_POINT}" path= previous= word= next= names= flags= place= value= current index
+  local -a words=() given=() offers=()
+  read -ra words <<< "$typed"
+  case "$typed" in *[[:space:]]) words+=("") ;; esac
+  current="\${words[\${#words[@]}-1]}"
+  for ((index = 1; index < \${#words[@]} - 1; index++)); do
+    word="\${words[index]}"
+    if [ -n "$previous" ]; then previous=; continue; fi
+    case "$word" in
+      -*) case "${valued}" in *" $word "*) previous="$word" ;; esac; continue ;;
+    esac
+    if [ -z "$path" ]; then path="$word"; continue; fi
+    case "${paths}" in
+      *"|$path $word|"*) [ \${#given[@]} -eq 0 ] && path="$path $word" && continue ;;
+    esac
+    given+=("$word")
   done
-${body.join("\n")}
-  case "$current" in
-    -*) COMPREPLY=($(compgen -W "$flags" -- "$current")) ;;
-    *) COMPREPLY=($(compgen -W "$next" -- "$current")) ;;
+  case "$path" in
+${flags}
+    *) flags="--help" ;;
   esac
+  case "$current" in
+    -*=*) previous="\${current%%=*}"; current="\${current#*=}" ;;
+  esac
+  if [ -n "$previous" ]; then place="$path $previous"; else place="$path|\${#given[@]}"; fi
+  case "$place" in
+${places}
+  esac
+  COMPREPLY=()
+  case "$previous$current" in -*) [ -z "$previous" ] && next="$flags" names= ;; esac
+  for value in $next; do offers+=("$value"); done
+  if [ -n "$names" ]; then
+    while IFS= read -r value; do offers+=("$value"); done < <("\${words[0]}" __complete "$names" -- "\${given[@]}" "\${words[@]:1}" 2>/dev/null)
+  fi
+  # The shell takes a colon or an equals sign for the end of a word: what stands before it is there already.
+  local before=
+  case "$COMP_WORDBREAKS" in *:*) before="\${current%"\${current##*:}"}" ;; esac
+  for value in "\${offers[@]}"; do
+    case "$value" in "$current"*) printf -v value '%q' "\${value#"$before"}"; COMPREPLY+=("$value") ;; esac
+  done
 }
 complete -o default -F _openclaw openclaw
 `;
 }
 
-function zsh(body: readonly string[]): string {
+function zsh({ valued, paths, flags, places }: Parts): string {
   return `#compdef openclaw
 # zsh completion for openclaw: eval "$(openclaw completion zsh)"
 _openclaw() {
-  local path= word next flags
+  local line= previous= word= next= names= flags= place= current="\${words[CURRENT]}"
+  local -a given offers
   local -i index
   for ((index = 2; index < CURRENT; index++)); do
     word="\${words[index]}"
-    case "$word" in -*) continue ;; esac
-    case "$path" in *" "*) break ;; esac
-    path="\${path:+$path }$word"
+    if [[ -n "$previous" ]]; then previous=; continue; fi
+    case "$word" in
+      -*) case "${valued}" in *" $word "*) previous="$word" ;; esac; continue ;;
+    esac
+    if [[ -z "$line" ]]; then line="$word"; continue; fi
+    case "${paths}" in
+      *"|$line $word|"*) if (( \${#given} == 0 )); then line="$line $word"; continue; fi ;;
+    esac
+    given+=("$word")
   done
-${body.join("\n")}
-  case "\${words[CURRENT]}" in
-    -*) compadd -- \${=flags} ;;
-    *) if [ -n "$next" ]; then compadd -- \${=next}; else _files; fi ;;
+  case "$line" in
+${flags}
+    *) flags="--help" ;;
   esac
+  case "$current" in
+    -*=*) previous="\${current%%=*}"; compset -P '*=' ;;
+  esac
+  if [[ -n "$previous" ]]; then place="$line $previous"; else place="$line|\${#given}"; fi
+  case "$place" in
+${places}
+  esac
+  if [[ -z "$previous" && "$current" == -* ]]; then
+    compadd -- \${=flags}
+    return
+  fi
+  offers=(\${=next})
+  if [[ -n "$names" ]]; then offers+=("\${(@f)$("\${words[1]}" __complete "$names" -- "\${given[@]}" "\${(@)words[2,CURRENT]}" 2>/dev/null)}"); fi
+  if (( \${#offers} )); then compadd -- "\${(@)offers:#}"; else _files; fi
 }
 compdef _openclaw openclaw
-`.replaceAll(/\bpath\b/g, "line");
+`;
 }
 
 const quoted = (text: string): string => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+const fishNames = (names: NameKind): string => `(openclaw __complete ${names} -- (commandline -opc) 2>/dev/null)`;
 
 function fish(commands: readonly Command[]): string {
   const lines = ["# fish completion for openclaw: openclaw completion fish | source", "complete -c openclaw -f"];
   for (const [name, family] of Map.groupBy(commands, (command) => command.words[0]!)) {
     const first = family.find((command) => command.words.length === 1) ?? family[0]!;
+    const subcommands = family.flatMap((command) => command.words.slice(1, 2));
     lines.push(`complete -c openclaw -n __fish_use_subcommand -a ${name} -d ${quoted(first.summary)}`);
+    const inFamily = `__fish_seen_subcommand_from ${name}`;
+    const open = subcommands.length === 0 ? inFamily : `${inFamily}; and not __fish_seen_subcommand_from ${subcommands.join(" ")}`;
     for (const command of family) {
       const [, sub] = command.words;
-      const seen =
-        sub === undefined
-          ? `__fish_seen_subcommand_from ${name}`
-          : `__fish_seen_subcommand_from ${name}; and __fish_seen_subcommand_from ${sub}`;
-      if (sub !== undefined)
-        lines.push(`complete -c openclaw -n ${quoted(`__fish_seen_subcommand_from ${name}`)} -a ${sub} -d ${quoted(command.summary)}`);
+      if (sub !== undefined) lines.push(`complete -c openclaw -n ${quoted(open)} -a ${sub} -d ${quoted(command.summary)}`);
+      const seen = sub === undefined ? open : `${inFamily}; and __fish_seen_subcommand_from ${sub}`;
+      for (const arg of command.args ?? []) {
+        const values = fishValues(arg);
+        if (values !== null) lines.push(`complete -c openclaw -n ${quoted(seen)} -a ${quoted(values)}`);
+      }
       for (const flag of command.flags ?? []) {
-        const takes = flag.value === undefined ? "" : flag.choices ? ` -x -a ${quoted(flag.choices.join(" "))}` : " -r";
-        lines.push(
-          `complete -c openclaw -n ${quoted(seen)} -l ${flag.name}${flag.short ? ` -s ${flag.short}` : ""}${takes} -d ${quoted(flag.help)}`,
-        );
+        const values = fishValues(flag);
+        const takes = flag.value === undefined ? "" : values === null ? " -r" : ` -x -a ${quoted(values)}`;
+        const short = flag.short ? ` -s ${flag.short}` : "";
+        lines.push(`complete -c openclaw -n ${quoted(seen)} -l ${flag.name}${short}${takes} -d ${quoted(flag.help)}`);
       }
     }
   }
   return `${lines.join("\n")}\n`;
+}
+
+function fishValues(value: { choices?: readonly string[]; names?: NameKind }): string | null {
+  if (value.choices) return value.choices.join(" ");
+  return value.names ? fishNames(value.names) : null;
 }
 
 /** `openclaw completion <shell>` */

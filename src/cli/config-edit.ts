@@ -1,6 +1,8 @@
 import { getAt, mergePatch, setAt, unsetAt, writeConfig, type PathLike } from "../config/edit.ts";
 import type { Issue } from "../config/issue.ts";
-import { CliError } from "../core/errors.ts";
+import { checkText } from "../config/load.ts";
+import { formatPath, parsePath } from "../config/key-path.ts";
+import { CliError, EXIT } from "../core/errors.ts";
 import { withGateway } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
 import { configOf, pathsOf, resolveTarget } from "./target.ts";
@@ -25,6 +27,27 @@ export async function editConfig(invocation: Invocation, change: (edit: Edit) =>
     (invocation.text("url") !== undefined || target.urlFrom.startsWith("gateway.remote") || target.urlFrom === "OPENCLAW_GATEWAY_URL");
   return isElsewhere ? await editRemote(invocation, change) : await editFile(invocation, change);
 }
+
+/** Throws CliError (exit 2) when a change sets a key that the schema does not know and that is near one that it knows. */
+export function refuseTypos(invocation: Invocation, change: (edit: Edit) => void): void {
+  const { env } = invocation.host;
+  const { config: path } = pathsOf(invocation);
+  const typo = checkText(collect("", change), { env, path }).issues.find((issue) => issue.suggestion !== undefined && isUnknownKey(issue));
+  if (typo)
+    throw new CliError(`Unknown key "${cleanLine(typo.path)}". Did you mean "${nearName(typo)}"?`, {
+      why: "nothing was changed.",
+      fix: "correct the name; openclaw config set <key> <value> --force saves a key that is not known.",
+      exit: EXIT.usage,
+    });
+}
+
+/** The whole path with the name that was probably meant. */
+function nearName({ path, suggestion = "" }: Issue): string {
+  const steps = parsePath(path) ?? [];
+  return formatPath([...steps.slice(0, -1), suggestion]);
+}
+
+const isUnknownKey = (issue: Issue): boolean => issue.severity === "warning" && issue.message.includes("is not a known key");
 
 function collect(text: string, change: (edit: Edit) => void): string {
   let current = text;

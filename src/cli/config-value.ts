@@ -1,3 +1,7 @@
+import type { KeyPath } from "../config/key-path.ts";
+import { CONFIG } from "../config/schema.ts";
+import type { Node } from "../config/schema/shape.ts";
+import { childOf } from "../config/schema/walk.ts";
 import { soundsSecret } from "../config/secrets.ts";
 import { parseTree, valueOf, Json5Error } from "../config/json5.ts";
 import { cleanLine } from "./text.ts";
@@ -14,6 +18,17 @@ export function parseValue(text: string): unknown {
     if (err instanceof Json5Error) return text;
     throw err;
   }
+}
+
+/** The same for the key at `path`: what looks like a number or a flag is text where the schema wants text, such as a token of digits. */
+export function parseValueAt(path: KeyPath, text: string): unknown {
+  const value = parseValue(text);
+  if (typeof value === "object" && value !== null) return value;
+  if (typeof value === "string") return value;
+  let node: Node | null = CONFIG;
+  for (const step of path) node = node && childOf(node, step);
+  const wantsText = node?.kind === "secret" || node?.kind === "text" || (node?.kind === "choice" && node.values.includes(text));
+  return wantsText ? text : value;
 }
 
 const hide = (key: string, part: unknown): unknown => (typeof part === "string" && soundsSecret(key) ? "(hidden)" : part);

@@ -3,23 +3,23 @@ import { CONFIG } from "../config/schema.ts";
 import { getAt } from "../config/edit.ts";
 import type { Issue } from "../config/issue.ts";
 import { formatPath, parsePath, type KeyPath } from "../config/key-path.ts";
-import { redactValue } from "../config/redact.ts";
+import { REDACTED, redactValue } from "../config/redact.ts";
 import { CliError, EXIT, GatewayError } from "../core/errors.ts";
-import { editConfig } from "./config-edit.ts";
-import { parseValue, shownValue } from "./config-value.ts";
+import { editConfig, refuseTypos } from "./config-edit.ts";
+import { parseValueAt, shownValue } from "./config-value.ts";
 import type { Run } from "./command.ts";
 import { withGateway } from "./connect.ts";
-import { readInput } from "./input.ts";
+import { readSecretInput } from "./input.ts";
 import type { Invocation } from "./invocation.ts";
 import { configOf, pathsOf, resolveTarget } from "./target.ts";
-import { cleanLine, plural } from "./text.ts";
+import { cleanLine, plural, toSafeJson } from "./text.ts";
 
 function pathOf(invocation: Invocation): KeyPath {
   const text = invocation.arg(0);
   const path = parsePath(text);
   if (path && path.length > 0) return path;
   throw new CliError(`"${cleanLine(text)}" is not a key`, {
-    why: "keys are joined by dots.",
+    why: "the parts of a key are joined by dots.",
     fix: "write it like gateway.port or bindings[0].agentId",
     exit: EXIT.usage,
   });
@@ -32,13 +32,19 @@ export const configGet: Run = async (invocation) => {
   const { value, fallback } = await readConfigured(invocation, path);
   if (value === undefined && fallback === undefined) {
     throw new CliError(`${cleanLine(invocation.arg(0))} is not set`, {
-      why: "it is not in the file and has no default.",
-      fix: `openclaw config schema ${cleanLine(invocation.arg(0))} tells what it is.`,
+      why: "it is not in the file, and it has no default.",
+      fix: `openclaw config schema ${cleanLine(invocation.arg(0))} describes it.`,
     });
   }
   const shown = value ?? fallback;
   if (out.json) return out.data(shown);
-  out.line(typeof shown === "string" ? cleanLine(shown) : JSON.stringify(shown, null, 2));
+  const hidden = JSON.stringify(shown).includes(REDACTED);
+  if (shown === REDACTED) {
+    out.line("(secret: set, not shown)");
+    return out.note(`To change it: openclaw config set ${cleanLine(invocation.arg(0))} --stdin`);
+  }
+  out.line(typeof shown === "string" ? cleanLine(shown) : toSafeJson(shown, 2).replaceAll(`"${REDACTED}"`, "(secret: set, not shown)"));
+  if (hidden) out.note("Secrets that are set are not shown; one that is not set does not appear.");
   if (value === undefined) out.note("This is the default; the file does not set it.");
 };
 
@@ -70,31 +76,31 @@ function walk(value: unknown, path: KeyPath): unknown {
 }
 
 const EFFECTS = {
-  applied: "A running gateway applies it at once.",
-  "restart-channel": "A running gateway reconnects that channel.",
-  "restart-gateway": "It counts from the next start: openclaw gateway restart",
+  applied: "Applied immediately by a running gateway.",
+  "restart-channel": "The channel will reconnect.",
+  "restart-gateway": "Takes effect after a restart: openclaw gateway restart",
 } as const;
 
 /** `openclaw config set <path> <value>` */
 export const configSet: Run = async (invocation) => {
   const { out } = invocation;
   const path = pathOf(invocation);
-  const text = invocation.has("stdin") ? await readInput(invocation) : invocation.args[1];
+  const text = invocation.has("stdin") ? await readSecretInput(invocation, formatPath(path)) : invocation.args[1];
   if (text === undefined)
     throw new CliError(`${formatPath(path)} needs a value`, {
       why: "none was given.",
       fix: `openclaw config set ${formatPath(path)} <value>; --stdin reads it from standard input.`,
       exit: EXIT.usage,
     });
-  const value = invocation.has("stdin") || invocation.has("string") ? text : parseValue(text);
+  const value = invocation.has("stdin") || invocation.has("string") ? text : parseValueAt(path, text);
+  if (!invocation.has("force")) refuseTypos(invocation, (edit) => edit.set(path, value));
   const where = await editConfig(invocation, (edit) => edit.set(path, value)).catch((err: unknown) => {
     throw err instanceof GatewayError && err.code === "INVALID_REQUEST" && err.fix === undefined ? toRefusal(err, path) : err;
   });
   const effect = effectAt(CONFIG, path);
   out.result({ ok: true, path: formatPath(path), where, effect }, () => {
-    out.line(
-      `${formatPath(path)} = ${invocation.has("stdin") ? "(from standard input)" : shownValue(formatPath(path), value)} in ${where}`,
-    );
+    out.line(`${formatPath(path)} = ${invocation.has("stdin") ? "(hidden)" : shownValue(formatPath(path), value)}`);
+    out.note(`Saved in ${where}.`);
     out.note(EFFECTS[effect]);
   });
 };
@@ -102,7 +108,7 @@ export const configSet: Run = async (invocation) => {
 const toRefusal = (err: GatewayError, path: KeyPath): CliError =>
   new CliError(err.message, {
     why: "nothing was changed.",
-    fix: `openclaw config schema ${formatPath(path)} tells what is possible.`,
+    fix: `openclaw config schema ${formatPath(path)} shows the possible values.`,
     exit: EXIT.config,
     cause: err,
   });
@@ -126,7 +132,7 @@ export const configUnset: Run = async (invocation) => {
 export const configFile: Run = (invocation) => {
   const { config, exists } = { config: pathsOf(invocation).config, exists: configOf(invocation).exists };
   invocation.out.result({ path: config, exists }, () => invocation.out.line(config));
-  if (!exists && !invocation.out.json) invocation.out.note("It is not there yet; the defaults hold. openclaw config set makes it.");
+  if (!exists && !invocation.out.json) invocation.out.note("It does not exist yet; the defaults apply. openclaw config set creates it.");
 };
 
 /** `openclaw config validate` */
@@ -137,7 +143,7 @@ export const configValidate: Run = (invocation) => {
   const warnings = loaded.issues.filter((issue) => issue.severity === "warning").length;
   out.result({ ok: errors === 0, path: loaded.path, exists: loaded.exists, source: loaded.source, issues: loaded.issues }, () => {
     for (const issue of loaded.issues) showIssue(invocation, loaded.path, issue);
-    if (!loaded.exists) out.line(`${loaded.path} is not there; the defaults hold.`);
+    if (!loaded.exists) out.line(`${loaded.path} does not exist; the defaults apply.`);
     else out.line(`${loaded.path}: ${plural(errors, "error")}, ${plural(warnings, "warning")}`);
   });
   return errors === 0 ? EXIT.ok : EXIT.config;
@@ -169,11 +175,11 @@ export const configSchema: Run = async (invocation) => {
       enum: choices,
     } = found.schema as { description?: string; type?: string | string[]; default?: unknown; enum?: unknown[] };
     const rows: [string, string][] = [["key", found.path]];
-    if (description) rows.push(["means", description]);
+    if (description) rows.push(["description", description]);
     if (type) rows.push(["type", [type].flat().join(" or ")]);
     if (choices) rows.push(["one of", choices.join(", ")]);
     if (fallback !== undefined) rows.push(["default", JSON.stringify(fallback)]);
-    rows.push(["change", EFFECTS[effectAt(CONFIG, parsePath(path.replaceAll("[]", "[0]")) ?? [])]]);
+    rows.push(["takes effect", EFFECTS[effectAt(CONFIG, parsePath(path.replaceAll("[]", "[0]")) ?? [])]]);
     out.pairs(rows);
     if (found.children.length === 0) return;
     out.line();
@@ -191,8 +197,7 @@ async function unknownKey(path: string): Promise<CliError> {
   const siblings = lookupSchema(parent)?.children.map((child) => child.key) ?? [];
   const meant = suggest(path.split(".").at(-1)!, siblings);
   const whole = meant && (parent === "." ? meant : `${parent}.${meant}`);
-  return new CliError(`there is no key ${cleanLine(path)}`, {
-    ...(whole && { why: `did you mean ${whole}?` }),
+  return new CliError(`Unknown key "${cleanLine(path)}".${whole ? ` Did you mean "${whole}"?` : ""}`, {
     fix: whole ? `openclaw config schema ${whole}` : `openclaw config schema ${parent} lists the keys there.`,
     exit: EXIT.usage,
   });

@@ -2,6 +2,7 @@ import { CliError, EXIT } from "../core/errors.ts";
 import { openClient, type Client, type ClientOptions } from "../client/client.ts";
 import { ClientError } from "../client/errors.ts";
 import type { Invocation } from "./invocation.ts";
+import { readOwner } from "./owner.ts";
 import { pathsOf, reachOf, resolveTarget, tokenPath, type Target } from "./target.ts";
 
 export type Scope = "operator.read" | "operator.write" | "operator.admin" | "operator.approvals" | "operator.pairing";
@@ -39,11 +40,12 @@ export async function toClientOptions(invocation: Invocation, target: Target, op
   return {
     url: target.url,
     credentials,
+    ...(target.identity && { identity: target.identity }),
     scopes: options.scopes,
     caps: options.caps ?? [],
     signal: invocation.host.signal,
     ...(device && { device: device.identity }),
-    ...(timeoutMs !== undefined && { connectTimeoutMs: Math.min(timeoutMs, 10_000), requestTimeoutMs: timeoutMs }),
+    ...(timeoutMs !== undefined && { requestTimeoutMs: timeoutMs }),
   };
 }
 
@@ -92,7 +94,7 @@ export async function gatewayOrFiles<T>(
   } catch (err) {
     const target = resolveTarget(invocation);
     if (!target.local || !(err instanceof CliError) || !isAway(err)) throw err;
-    invocation.out.note(`The gateway is not running; this is read from the files in ${pathsOf(invocation).state}.`);
+    invocation.out.note(`Gateway not running; showing saved data from ${pathsOf(invocation).state}.`);
     return await files(target);
   }
   try {
@@ -114,35 +116,42 @@ export function toCliError(err: unknown, target: Target, invocation: Invocation)
   switch (err.kind) {
     case "unreachable": {
       const fix = target.local
-        ? "start it: openclaw gateway"
+        ? "start one with: openclaw gateway"
         : "check the address, and that the gateway runs there: openclaw gateway status";
-      return make(`no gateway at ${target.url}`, `${err.message} (the address is ${target.urlFrom}).`, fix, EXIT.unavailable);
+      return make(`No gateway is running at ${target.url}`, `${err.message} (address from ${target.urlFrom}).`, fix, EXIT.unavailable);
     }
+    case "unproven":
+      return make(
+        `The program at ${target.url} is not the gateway of ${pathsOf(invocation).state}`,
+        unprovenWhy(invocation),
+        `restart the gateway: openclaw gateway stop, then openclaw gateway. For a gateway that you trust: --url ${target.url} --token-file <file>`,
+        EXIT.unavailable,
+      );
     case "timeout":
       return make(
-        `the gateway at ${target.url} is too slow`,
+        `The gateway at ${target.url} did not answer in time`,
         `${err.message}.`,
-        "look at its log: openclaw logs --limit 50; or wait longer: --timeout 60000",
+        "openclaw logs --limit 50 may show the cause; --timeout 60000 waits longer.",
         EXIT.unavailable,
       );
     case "starting":
-      return make(`the gateway at ${target.url} is not ready`, `${err.message}.`, "try again in a second.", EXIT.unavailable);
+      return make(`The gateway at ${target.url} is not ready`, `${err.message}.`, "try again in a second.", EXIT.unavailable);
     case "closed":
       return make(
-        "the connection to the gateway ended",
+        "The connection to the gateway was lost",
         `${err.message}.`,
         "openclaw gateway status shows whether it still runs.",
         EXIT.unavailable,
       );
     case "pairing":
-      return make("the gateway does not know this device yet", pairingWhy(err), pairingFix(err), EXIT.noPermission);
+      return make("This device is not approved yet", pairingWhy(err), pairingFix(err), EXIT.noPermission);
     case "auth":
-      return make("the gateway refused the credential", authWhy(err, target), authFix(err, target, invocation), EXIT.noPermission);
+      return make("The gateway rejected the credential", authWhy(err, target), authFix(err, target, invocation), EXIT.noPermission);
     case "handshake":
       return make(
-        `the gateway at ${target.url} refused the connection`,
+        `The gateway at ${target.url} refused the connection`,
         `${err.message}.`,
-        "openclaw --version here, and the gateway's own version, should fit together.",
+        "use the same version here and there: openclaw --version",
         EXIT.failure,
       );
     case "request":
@@ -152,24 +161,34 @@ export function toCliError(err: unknown, target: Target, invocation: Invocation)
 
 function toRequestFailure(err: ClientError, make: (what: string, why: string, fix: string, exit: number) => CliError): CliError {
   const fix = typeof err.details["fix"] === "string" ? err.details["fix"] : undefined;
+  const what = err.answer ?? err.message;
   if (err.code === "FORBIDDEN" || err.code === "UNAUTHORIZED") {
     const needed = err.details["missingScope"];
     const why = typeof needed === "string" ? `the credential does not grant ${needed}.` : "the credential does not allow it.";
-    return make(err.message, why, fix ?? "use a token with that scope: openclaw tokens create --scope <scope>", EXIT.noPermission);
+    return make(what, why, fix ?? "use a token with that scope: openclaw tokens create --scope <scope>", EXIT.noPermission);
   }
   if (/unknown method/.test(err.message))
-    return make(err.message, "this gateway does not serve it.", "openclaw gateway status shows its version.", EXIT.failure);
+    return make(what, "this gateway does not have that method.", "openclaw gateway status shows its version.", EXIT.failure);
   const why = err.code ? `the gateway answered ${err.reason ?? err.code}.` : "the gateway gave no reason.";
   const retry =
-    err.retryAfterMs === undefined
-      ? "openclaw logs --limit 20 shows what the gateway knows."
-      : `try again in ${Math.ceil(err.retryAfterMs / 1_000)} s.`;
-  return make(err.message, why, fix ?? retry, EXIT.failure);
+    err.retryAfterMs === undefined ? "openclaw logs --limit 20 may show more." : `try again in ${Math.ceil(err.retryAfterMs / 1_000)} s.`;
+  return make(what, why, fix ?? retry, EXIT.failure);
+}
+
+function unprovenWhy(invocation: Invocation): string {
+  const owner = readOwner(pathsOf(invocation).gateway);
+  const cause =
+    owner === null
+      ? "no gateway of this state directory is running, so another program has its port"
+      : owner.identityKey === null
+        ? `the gateway with pid ${owner.pid} is older than this command and cannot prove who it is`
+        : "it did not prove that it holds the key in owner.json";
+  return `${cause}. No credential and no message was sent.`;
 }
 
 function pairingWhy(err: ClientError): string {
   const id = err.details["requestId"];
-  return typeof id === "string" ? `it waits for approval (request ${id}).` : `${err.message}.`;
+  return typeof id === "string" ? `its request ${id} is pending.` : `${err.message}.`;
 }
 
 function pairingFix(err: ClientError): string {
@@ -179,7 +198,7 @@ function pairingFix(err: ClientError): string {
 
 function authWhy(err: ClientError, target: Target): string {
   if (err.reason === "AUTH_RATE_LIMITED") return "there were too many wrong attempts.";
-  return target.credentialFrom === null ? "none was sent, and it expects one." : `${target.credentialFrom} was sent: ${err.message}.`;
+  return target.credentialFrom === null ? "it requires one, and none was sent." : `${target.credentialFrom} was sent: ${err.message}.`;
 }
 
 function authFix(err: ClientError, target: Target, invocation: Invocation): string {

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Client, ServerEvent } from "../client/client.ts";
+import { EXIT } from "../core/errors.ts";
 import { ClientError } from "../client/errors.ts";
 import type { Invocation } from "./invocation.ts";
 import { cleanLine, cleanText } from "./text.ts";
@@ -25,6 +26,7 @@ export class Conversation {
   readonly #turns = new Map<string, Turn>();
   #client: Client | null = null;
   #sessionKey = "";
+  #exit: number = EXIT.failure;
   #connected: Promise<Client>;
   #onConnected: (client: Client) => void = () => {};
 
@@ -35,6 +37,11 @@ export class Conversation {
 
   get sessionKey(): string {
     return this.#sessionKey;
+  }
+
+  /** The exit code of a conversation in which a message failed. */
+  get failureExit(): number {
+    return this.#exit;
   }
 
   get busy(): boolean {
@@ -60,7 +67,6 @@ export class Conversation {
   /** Sends a message and resolves when its turn has ended: true when it ended well. */
   async say(message: string): Promise<boolean> {
     const runId = randomUUID();
-    const { out } = this.#invocation;
     const ended = new Promise<{ state: string; cause: string | undefined }>((resolve) => {
       this.#turns.set(runId, { runId, text: "", printed: 0, end: (state, cause) => resolve({ state, cause }) });
     });
@@ -72,7 +78,8 @@ export class Conversation {
       return state === "final";
     } catch (err) {
       if (!(err instanceof ClientError) || err.kind !== "request") throw err;
-      out.note(`${out.paint("red", "✗")} ${cleanLine(err.message)}`);
+      if (err.code === "FORBIDDEN" || err.code === "UNAUTHORIZED") this.#exit = EXIT.noPermission;
+      this.#show(turn, "error", err.answer ?? err.message);
       return false;
     } finally {
       this.#turns.delete(runId);
@@ -149,14 +156,12 @@ export class Conversation {
   #show(turn: Turn, state: string, cause: string | undefined): void {
     const { out } = this.#invocation;
     if (out.json) {
-      out.raw(
-        `${JSON.stringify({ runId: turn.runId, sessionKey: this.#sessionKey, state, text: turn.text, ...(cause && { error: cause }) })}\n`,
-      );
+      out.data({ runId: turn.runId, sessionKey: this.#sessionKey, state, text: turn.text, ...(cause && { error: cause }) });
       return;
     }
     if (turn.printed > 0) out.line();
     if (state === "aborted") out.note("(stopped)");
-    if (state === "error") out.note(`${out.paint("red", "✗")} ${cleanLine(cause ?? "the turn failed")}`);
+    if (state === "error") out.note(`${out.paint("red", "✗")} ${cleanLine(cause ?? "The reply failed.")}`);
   }
 
   /** After a reconnect: waits for the turn and prints what was missed. */

@@ -14,17 +14,18 @@ export const dashboard: Run = async (invocation) => {
   );
   const url = answer.joinUrl ?? answer.url ?? answer.setupUrl;
   if (!url || !/^https?:\/\//.test(url)) {
-    throw new CliError("the gateway gave no link", {
+    throw new CliError("The gateway returned no link", {
       why: "its answer to device.pair.setupCode has no web address.",
-      fix: "is the page switched off? openclaw config get gateway.controlUi.enabled",
+      fix: "check that the page is enabled: openclaw config get gateway.controlUi.enabled",
     });
   }
   const validMs = answer.expiresInMs ?? (answer.expiresAtMs === undefined ? undefined : answer.expiresAtMs - host.now());
   const opened = !invocation.has("no-open") && !out.json && out.interactive && (await openBrowser(url));
   out.result({ ...answer, url }, () => {
     out.line(url);
-    const valid = validMs === undefined ? "" : ` within ${formatDuration(validMs)}`;
-    out.note(opened ? `Opened in your browser. The link works once${valid}.` : `Open it${valid}; it works once and signs that browser in.`);
+    // The clock of the gateway is a few milliseconds ahead or behind.
+    const valid = validMs === undefined ? "" : `Valid for ${formatDuration(Math.round(validMs / 60_000) * 60_000)}, one use.`;
+    out.note(`${opened ? "Opened in your browser. " : ""}${valid}`);
   });
 };
 

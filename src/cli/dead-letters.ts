@@ -22,7 +22,7 @@ export const deadLettersList: Run = async (invocation) => {
   const { items } = await callGateway<{ items: DeadLetter[] }>(invocation, ["operator.read"], "deadletters.list");
   const shown = items.slice(0, invocation.number("limit") ?? 50);
   out.result({ items: shown, total: items.length }, () => {
-    if (shown.length === 0) return out.line("None: every message has been handled.");
+    if (shown.length === 0) return out.line("No undelivered messages.");
     const rows = shown.map((each) => [
       each.id,
       wayOf(each),
@@ -34,7 +34,7 @@ export const deadLettersList: Run = async (invocation) => {
     out.table(
       [
         { title: "id", cut: true },
-        { title: "way", cut: true },
+        { title: "direction", cut: true },
         { title: "since" },
         { title: "tries", align: "right" },
         { title: "cause", cut: true },
@@ -42,7 +42,7 @@ export const deadLettersList: Run = async (invocation) => {
       ],
       rows,
     );
-    out.note(`${plural(items.length, "message")}. Try one again: openclaw dead-letters retry ${cleanLine(shown[0]!.id)}`);
+    out.note(`${plural(items.length, "message")}. Retry one with: openclaw dead-letters retry ${cleanLine(shown[0]!.id)}`);
   });
 };
 
@@ -57,11 +57,11 @@ export const deadLettersShow: Run = async (invocation) => {
   out.result(answer, () => {
     out.pairs([
       ["id", item.id],
-      ["way", wayOf(item)],
+      ["direction", wayOf(item)],
       ["account", item.account ?? "-"],
-      ["conversation", item.sessionKey ?? "-"],
+      ["session", item.sessionKey ?? "-"],
       ["since", formatAge(item.at, host.now())],
-      ["state", item.state === "unknown" ? "unknown: it may have arrived" : (item.state ?? "-")],
+      ["state", item.state === "unknown" ? "unknown: may have been delivered" : (item.state ?? "-")],
       ["tries", String(item.attempts ?? "-")],
       ["cause", item.cause ?? "-"],
     ]);
@@ -74,13 +74,13 @@ export const deadLettersShow: Run = async (invocation) => {
 export const deadLettersRetry: Run = async (invocation) => {
   const id = invocation.arg(0);
   const answer = await callGateway(invocation, ["operator.admin"], "deadletters.retry", { id });
-  invocation.out.result(answer, () => invocation.out.line(`${cleanLine(id)} is tried again.`));
+  invocation.out.result(answer, () => invocation.out.line(`${cleanLine(id)} will be retried.`));
 };
 
 /** `openclaw dead-letters drop <id>` */
 export const deadLettersDrop: Run = async (invocation) => {
   const id = invocation.arg(0);
-  await invocation.confirm(`Give up the message ${cleanLine(id)} for good?`);
+  await invocation.confirm(`Discard message ${cleanLine(id)} permanently?`);
   const answer = await callGateway(invocation, ["operator.admin"], "deadletters.drop", { id });
-  invocation.out.result(answer, () => invocation.out.line(`Dropped ${cleanLine(id)}.`));
+  invocation.out.result(answer, () => invocation.out.line(`Discarded ${cleanLine(id)}.`));
 };

@@ -54,7 +54,7 @@ export const devicesList: Run = async (invocation) => {
           { title: "name", cut: true },
           { title: "system", cut: true },
           { title: "role" },
-          { title: "asks for", cut: true },
+          { title: "requested", cut: true },
           { title: "since", align: "right" },
         ],
         rows,
@@ -75,13 +75,13 @@ export const devicesList: Run = async (invocation) => {
           { title: "device" },
           { title: "name", cut: true },
           { title: "system", cut: true },
-          { title: "may", cut: true },
+          { title: "scopes", cut: true },
           { title: "seen", align: "right" },
         ],
         rows,
       );
     }
-    if (list.pending[0]) out.note(`Let one in: openclaw devices approve ${short(list.pending[0].requestId)}`);
+    if (list.pending[0]) out.note(`Approve with: openclaw devices approve ${short(list.pending[0].requestId)}`);
   });
 };
 
@@ -95,12 +95,12 @@ export const devicesApprove: Run = async (invocation) => {
     const request =
       wanted === undefined
         ? onlyOrLatest(pending, invocation)
-        : pick(pending, "requestId", wanted, "device waits with the request", "openclaw devices list");
+        : pick(pending, "requestId", wanted, "pending request", "openclaw devices list");
     return { request, result: await client.request("device.pair.approve", { requestId: request.requestId }) };
   });
   out.result(result, () =>
     out.line(
-      `${cleanLine(request.displayName ?? request.clientId ?? short(request.deviceId))} may connect, with: ${scopesText(request.scopes)}.`,
+      `${cleanLine(request.displayName ?? request.clientId ?? short(request.deviceId))} approved with scopes: ${scopesText(request.scopes)}.`,
     ),
   );
 };
@@ -108,14 +108,14 @@ export const devicesApprove: Run = async (invocation) => {
 function onlyOrLatest(pending: readonly Pending[], invocation: Invocation): Pending {
   const latest = pending.toSorted((a, b) => (b.ts ?? 0) - (a.ts ?? 0))[0];
   if (!latest)
-    throw new CliError("no device waits", {
-      why: "every request has been answered, or has expired.",
+    throw new CliError("no pending request", {
+      why: "all requests were answered or have expired.",
       fix: "connect with the device, then try again.",
       exit: EXIT.failure,
     });
   if (pending.length === 1 || invocation.has("latest")) return latest;
-  throw new CliError(`${pending.length} devices wait`, {
-    why: "it is not clear which one is meant.",
+  throw new CliError(`${pending.length} devices are waiting`, {
+    why: "the command does not say which one to approve.",
     fix: "openclaw devices list, then openclaw devices approve <request>",
     exit: EXIT.usage,
   });
@@ -127,31 +127,31 @@ function pick<K extends string, T extends Record<K, string>>(rows: readonly T[],
   const exact = found.find((row) => row[key] === prefix) ?? (found.length === 1 ? found[0] : undefined);
   if (exact) return exact;
   if (found.length === 0) throw new CliError(`no ${noun} ${cleanLine(prefix)}`, { why: "it may have been answered already.", fix });
-  throw new CliError(`${cleanLine(prefix)} fits ${found.length} of them`, {
-    why: "it is not clear which one is meant.",
+  throw new CliError(`${cleanLine(prefix)} matches ${found.length} ids`, {
+    why: "the id is ambiguous.",
     fix: "write more of the id.",
     exit: EXIT.usage,
   });
 }
 
 const findDevice = async (client: Client, prefix: string): Promise<Paired> =>
-  pick((await client.request<DeviceList>("device.pair.list")).paired, "deviceId", prefix, "device has the id", "openclaw devices list");
+  pick((await client.request<DeviceList>("device.pair.list")).paired, "deviceId", prefix, "device", "openclaw devices list");
 
 /** `openclaw devices reject <request>` */
 export const devicesReject: Run = async (invocation) => {
   const { out } = invocation;
   const { request, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
     const { pending } = await client.request<DeviceList>("device.pair.list");
-    const request = pick(pending, "requestId", invocation.arg(0), "device waits with the request", "openclaw devices list");
+    const request = pick(pending, "requestId", invocation.arg(0), "pending request", "openclaw devices list");
     return { request, result: await client.request("device.pair.reject", { requestId: request.requestId }) };
   });
-  out.result(result, () => out.line(`${cleanLine(request.displayName ?? request.clientId ?? short(request.deviceId))} was turned away.`));
+  out.result(result, () => out.line(`${cleanLine(request.displayName ?? request.clientId ?? short(request.deviceId))} was rejected.`));
 };
 
 /** `openclaw devices remove <device>` */
 export const devicesRemove: Run = async (invocation) => {
   const { out } = invocation;
-  await invocation.confirm(`Remove the device ${cleanLine(invocation.arg(0))}? Its connections end at once.`);
+  await invocation.confirm(`Remove the device ${cleanLine(invocation.arg(0))}? Its connections are closed immediately.`);
   const { device, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
     const device = await findDevice(client, invocation.arg(0));
     return { device, result: await client.request("device.pair.remove", { deviceId: device.deviceId }) };
@@ -170,7 +170,7 @@ export const devicesRotate: Run = async (invocation) => {
     return { device, result: await client.request<{ token?: string }>("device.token.rotate", { deviceId: device.deviceId, role }) };
   });
   out.result(result, () => {
-    out.note(`${nameOf(device)} has another token; the old one has ended.${result.token ? " It is shown this once:" : ""}`);
+    out.note(`${nameOf(device)} has a new token; the old one is revoked.${result.token ? " Copy it now; it won't be shown again:" : ""}`);
     if (result.token) out.line(result.token);
   });
 };
@@ -183,5 +183,5 @@ export const devicesRevoke: Run = async (invocation) => {
     const device = await findDevice(client, invocation.arg(0));
     return { device, result: await client.request("device.token.revoke", { deviceId: device.deviceId, role }) };
   });
-  out.result(result, () => out.line(`${nameOf(device)} has no ${role} token any more.`));
+  out.result(result, () => out.line(`${nameOf(device)} no longer has a ${role} token.`));
 };

@@ -126,7 +126,7 @@ const checkModels = (client: Client): Promise<Finding[]> =>
       unless(real.length > 0, "model", `${plural(real.length, "model")} can answer`, {
         severity: "warning",
         title: "no model is connected; the scripted setup guide answers",
-        why: "there is no provider in the configuration, no key in the environment, and no local server.",
+        why: "no provider in the configuration has a key and a model, no key is in the environment, and no local server runs.",
         fix: "set a key such as ANTHROPIC_API_KEY and restart, or start Ollama; openclaw models list shows what is found.",
       }),
     ];

@@ -18,7 +18,7 @@ export const gatewayStop: Run = async (invocation) => {
   const paths = pathsOf(invocation);
   const owner = readOwner(paths.gateway);
   if (!owner || !isGateway(owner.pid)) {
-    out.result({ ok: true, stopped: false }, () => out.line(`No gateway runs for ${paths.state}.`));
+    out.result({ ok: true, stopped: false }, () => out.line(`No gateway is running for ${paths.state}.`));
     return EXIT.ok;
   }
   const started = host.now();
@@ -74,7 +74,7 @@ export const gatewayRestart: Run = async (invocation) => {
   const { version } = client.hello.server;
   await client.close();
   const took = host.now() - started;
-  out.result({ ok: true, version, tookMs: took }, () => out.line(`Restarted: version ${version} answers after ${formatDuration(took)}.`));
+  out.result({ ok: true, version, tookMs: took }, () => out.line(`Restarted in ${formatDuration(took)} (version ${version}).`));
 };
 
 /** Connects until a gateway with another boot id answers. */

@@ -28,7 +28,7 @@ export const gatewayStatus: Run = async (invocation) => {
     ...(owner && { pid: owner.pid, startedAt: owner.startedAt }),
   };
   out.result(facts, () => {
-    out.line(`${out.paint("green", "●")} The gateway runs at ${target.url}.`);
+    out.line(`${out.paint("green", "●")} Gateway running at ${target.url}`);
     out.pairs([
       ["version", `${server.version}, protocol ${protocol}`],
       [
@@ -39,8 +39,8 @@ export const gatewayStatus: Run = async (invocation) => {
       ],
       ...(owner ? [["process", String(owner.pid)] as const] : []),
       ["found by", target.urlFrom],
-      ["signed in with", target.credentialFrom ?? "nothing: it asks for none"],
-      ["may", auth.scopes.join(", ") || "nothing"],
+      ["signed in with", target.credentialFrom ?? "nothing (no credential required)"],
+      ["scopes", auth.scopes.join(", ") || "nothing"],
     ]);
   });
   return EXIT.ok;
@@ -80,7 +80,7 @@ export const gatewayProbe: Run = async (invocation) => {
     await measure(
       "health",
       () => client.request<{ ok?: boolean }>("health"),
-      (health) => (health.ok === false ? "answers, and says that it is not well" : "ok"),
+      (health) => (health.ok === false ? "answers, but reports problems" : "ok"),
     );
     await measure(
       "round trip",
@@ -102,10 +102,13 @@ export const gatewayProbe: Run = async (invocation) => {
   throw failure;
 };
 
+/** A credential that holds fewer is granted what it holds; the gateway then says which one a method lacks. */
+const ALL_SCOPES: readonly Scope[] = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"];
+
 /** `openclaw gateway call <method>` */
 export const gatewayCall: Run = async (invocation) => {
   const params = await readParams(invocation);
-  const scopes = invocation.has("scope") ? (invocation.list("scope") as Scope[]) : (["operator.admin"] as const);
+  const scopes = invocation.has("scope") ? (invocation.list("scope") as Scope[]) : ALL_SCOPES;
   const answer = await withGateway(invocation, { scopes }, ({ client }) =>
     client.request(invocation.arg(0), params, invocation.has("expect-final") ? { onAccepted: () => {} } : {}),
   );
@@ -115,7 +118,7 @@ export const gatewayCall: Run = async (invocation) => {
 async function readParams(invocation: Invocation): Promise<unknown> {
   const given = invocation.text("params");
   if (given === undefined) return {};
-  const text = given === "-" ? await readInput(invocation) : given;
+  const text = given === "-" ? await readInput(invocation, "Type the parameters as JSON") : given;
   try {
     return JSON.parse(text);
   } catch (err) {

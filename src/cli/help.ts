@@ -3,10 +3,10 @@ import { suggest } from "../config/suggest.ts";
 import { COMMON_FLAGS, nameOf, REMOTE_FLAGS, usageOf, type Command, type Flag } from "./command.ts";
 import type { Output } from "./output.ts";
 import { COMMANDS } from "./table.ts";
-import { padText, wrapText } from "./text.ts";
+import { cleanLine, padText, wrapText } from "./text.ts";
 
-/** Help is read in narrow terminals and in mails. */
-const WIDTH = 80;
+/** Help is read in pipes and in mails as well. */
+const WIDEST = 80;
 
 /** Prints the overview, the help of a family, or that of one command. Returns the exit code. */
 export function showHelp(words: readonly string[], out: Output): number {
@@ -14,20 +14,19 @@ export function showHelp(words: readonly string[], out: Output): number {
     out.data(COMMANDS.filter((command) => words.every((word, index) => command.words[index] === word)).map(toData));
     return EXIT.ok;
   }
-  for (const line of helpLines(words)) out.line(line);
+  for (const line of helpLines(words, Math.min(WIDEST, out.width ?? WIDEST))) out.line(line);
   return EXIT.ok;
 }
 
 /** The lines of the help. Throws CliError when there is no such command. */
-export function helpLines(words: readonly string[]): string[] {
-  if (words.length === 0) return overview();
+export function helpLines(words: readonly string[], width = WIDEST): string[] {
+  if (words.length === 0) return overview(width);
   const exact = COMMANDS.find((command) => nameOf(command) === words.join(" "));
   const family = COMMANDS.filter((command) => command.words[0] === words[0]);
-  if (exact && (words.length > 1 || family.length === 1)) return commandHelp(exact);
-  if (words.length === 1 && family.length > 0) return familyHelp(words[0]!, family, exact);
+  if (exact && (words.length > 1 || family.length === 1)) return commandHelp(exact, width);
+  if (words.length === 1 && family.length > 0) return familyHelp(words[0]!, family, exact, width);
   const meant = suggest(words.join(" "), COMMANDS.map(nameOf));
-  throw new CliError(`there is no command "${words.join(" ")}"`, {
-    ...(meant && { why: `did you mean "${meant}"?` }),
+  throw new CliError(`Unknown command "${cleanLine(words.join(" "))}".${meant ? ` Did you mean "${meant}"?` : ""}`, {
     fix: meant ? `openclaw ${meant} --help` : "openclaw --help lists all commands.",
     exit: EXIT.usage,
   });
@@ -44,28 +43,40 @@ function toData({ words, summary, args, flags, remote, examples }: Command): unk
 }
 
 /** Two columns: a term, and its text wrapped beside it. */
-function columns(rows: readonly (readonly [term: string, text: string])[], gap = 2): string[] {
-  const width = Math.min(30, Math.max(...rows.map(([term]) => term.length)));
-  const indent = " ".repeat(width + 2 + gap);
+function columns(rows: readonly (readonly [term: string, text: string])[], width: number): string[] {
+  const gap = 2;
+  const terms = Math.min(Math.floor(width * 0.375), Math.max(...rows.map(([term]) => term.length)));
+  const indent = " ".repeat(terms + 2 + gap);
   return rows.flatMap(([term, text]) => {
-    const lead = `  ${padText(term, width)}${" ".repeat(gap)}`;
-    if (term.length > width) return [`  ${term}`, ...wrapText(indent + text, WIDTH, indent)];
-    const [first = "", ...rest] = wrapText(text, WIDTH, indent, lead.length);
+    const lead = `  ${padText(term, terms)}${" ".repeat(gap)}`;
+    if (term.length > terms) return [`  ${term}`, ...wrapText(indent + text, width, indent)];
+    const [first = "", ...rest] = wrapText(text, width, indent, lead.length);
     return [lead + first, ...rest];
   });
 }
 
-function overview(): string[] {
-  const lines = ["openclaw: a gateway between chats, clients, tools and AI agents.", "", "Usage: openclaw <command> [flags]"];
+function overview(width: number): string[] {
+  const lines = [
+    ...wrapText("openclaw: a gateway between chats, clients, tools and AI agents.", width),
+    "",
+    "Usage: openclaw <command> [flags]",
+  ];
   const groups = Map.groupBy(
     COMMANDS.filter((command) => command.group !== undefined),
     (command) => command.group!,
   );
   for (const [group, commands] of groups) {
-    lines.push("", group, ...columns(commands.map((command) => [command.words[0]!, overviewText(command)])));
+    lines.push(
+      "",
+      group,
+      ...columns(
+        commands.map((command): [string, string] => [command.words[0]!, overviewText(command)]),
+        width,
+      ),
+    );
   }
-  lines.push("", "Every command", ...columns(COMMON_FLAGS.map(flagRow)));
-  lines.push("", "Start here: openclaw gateway     One command: openclaw <command> --help");
+  lines.push("", "Every command", ...columns(COMMON_FLAGS.map(flagRow), width));
+  lines.push("", ...wrapText("Start here: openclaw gateway. Help of one command: openclaw <command> --help", width));
   return lines;
 }
 
@@ -76,16 +87,16 @@ const overviewText = (command: Command): string => {
 
 /** What a family of commands is about. */
 const FAMILIES: Readonly<Record<string, string>> = {
-  gateway: "Run the gateway, look at it, stop it, call its methods.",
+  gateway: "Run, inspect, stop and restart the gateway; call its methods.",
   agents: "List, add and remove agents, and bind them to chats.",
-  sessions: "List, show and delete conversations.",
-  models: "Which models there are, which one answers; choose another.",
-  channels: "Chat channels: state, add, remove.",
-  pairing: "People who wrote to the bot and wait for approval.",
-  devices: "Browsers and apps that may connect: approve, revoke.",
+  sessions: "List, show and delete sessions.",
+  models: "List models, show which one answers, choose another.",
+  channels: "Chat channels: status, add, remove, log in, start, stop.",
+  pairing: "Approve or dismiss people who wrote to the bot.",
+  devices: "Approve, remove and revoke browsers, apps and nodes.",
   tokens: "Named tokens for services: create, list, revoke.",
   config: "Read, change and check openclaw.json.",
-  "dead-letters": "Messages that could not be handled: show, retry, drop.",
+  "dead-letters": "Undelivered messages: show, retry, discard.",
 };
 
 const flagRow = (flag: Flag): [string, string] => {
@@ -95,7 +106,7 @@ const flagRow = (flag: Flag): [string, string] => {
   return [`${short}--${flag.name}${value}`, flag.help + choices];
 };
 
-function familyHelp(name: string, family: readonly Command[], exact: Command | undefined): string[] {
+function familyHelp(name: string, family: readonly Command[], exact: Command | undefined, width: number): string[] {
   const lines = [FAMILIES[name] ?? family[0]!.summary, "", `Usage: openclaw ${name} <command> [flags]`, ""];
   lines.push(
     ...columns(
@@ -103,9 +114,10 @@ function familyHelp(name: string, family: readonly Command[], exact: Command | u
         [...command.words.slice(1), ...argWords(command)].join(" ") || name,
         command.summary + (command.isDefault ? " (default)" : ""),
       ]),
+      width,
     ),
   );
-  if (exact) lines.push("", ...commandHelp(exact).slice(2));
+  if (exact) lines.push("", ...commandHelp(exact, width).slice(2));
   else
     lines.push(
       "",
@@ -120,19 +132,19 @@ function familyHelp(name: string, family: readonly Command[], exact: Command | u
 const argWords = (command: Command): string[] =>
   (command.args ?? []).map(({ name, needed, rest }) => (needed ? `<${name}${rest ? "..." : ""}>` : `[${name}]`));
 
-function commandHelp(command: Command): string[] {
-  const lines = [...wrapText(command.summary, WIDTH), "", ...wrapText(`Usage: ${usageOf(command)}`, WIDTH, "  ")];
+function commandHelp(command: Command, width: number): string[] {
+  const lines = [...wrapText(command.summary, width), "", ...wrapText(`Usage: ${usageOf(command)}`, width, "  ")];
   for (const arg of command.args ?? [])
-    if (arg.choices) lines.push(...wrapText(`  <${arg.name}> is one of ${arg.choices.join(", ")}.`, WIDTH, "  "));
-  if (command.flags?.length) lines.push("", "Flags", ...columns(command.flags.map(flagRow)));
+    if (arg.choices) lines.push(...wrapText(`  <${arg.name}> is one of ${arg.choices.join(", ")}.`, width, "  "));
+  if (command.flags?.length) lines.push("", "Flags", ...columns(command.flags.map(flagRow), width));
   if (command.remote)
     lines.push(
       "",
       "Which gateway",
-      ...columns(REMOTE_FLAGS.filter((flag) => !command.flags?.some((own) => own.name === flag.name)).map(flagRow)),
+      ...columns(REMOTE_FLAGS.filter((flag) => !command.flags?.some((own) => own.name === flag.name)).map(flagRow), width),
     );
-  lines.push("", "Every command", ...columns(COMMON_FLAGS.map(flagRow)));
-  for (const note of command.notes ?? []) lines.push("", ...wrapText(note, WIDTH));
+  lines.push("", "Every command", ...columns(COMMON_FLAGS.map(flagRow), width));
+  for (const note of command.notes ?? []) lines.push("", ...wrapText(note, width));
   lines.push("", command.examples.length > 1 ? "Examples" : "Example", ...command.examples.map((example) => `  ${example}`));
   return lines;
 }

@@ -1,3 +1,4 @@
+import { Cancelled } from "./cancelled.ts";
 import type { Output, Streams } from "./output.ts";
 import type { Values } from "./parse.ts";
 import { CliError, EXIT } from "../core/errors.ts";
@@ -110,6 +111,6 @@ export class Invocation {
     } finally {
       prompt.close();
     }
-    throw new CliError("nothing was changed", { why: "the question was not answered with yes." });
+    throw new Cancelled();
   }
 }

@@ -10,7 +10,7 @@ import { gatewayOrFiles, toCliError, toClientOptions } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
 import type { Output, Style } from "./output.ts";
 import { configOf, pathsOf, resolveTarget } from "./target.ts";
-import { cleanLine, formatDuration } from "./text.ts";
+import { cleanLine, formatDuration, safeJsonLine } from "./text.ts";
 
 type Tail = { file: string; cursor: number; lines: string[]; reset?: boolean; skippedBytes?: number };
 type Line = { time?: string; level?: string; message?: string; subsystem?: string } & Record<string, unknown>;
@@ -41,7 +41,9 @@ function show(lines: readonly string[], invocation: Invocation): void {
   for (const text of lines) {
     const line = parseLine(text);
     if ((RANK[line?.level ?? "error"] ?? 3) < least) continue;
-    out.line(out.json ? text : line ? toText(line, out) : cleanLine(text));
+    if (!out.json) out.line(line ? toText(line, out) : cleanLine(text));
+    else if (line) out.line(safeJsonLine(text));
+    else out.data({ message: text });
   }
 }
 
@@ -74,7 +76,7 @@ async function follow(invocation: Invocation, limit: number): Promise<number> {
   let cursor: number | undefined;
   const read = async (client: Client): Promise<void> => {
     const tail = await client.request<Tail>("logs.tail", cursor === undefined ? { limit } : { cursor, limit: 5_000 });
-    if (tail.skippedBytes) out.note(`(${tail.skippedBytes} bytes were written too fast to show)`);
+    if (tail.skippedBytes) out.note(`(${tail.skippedBytes} bytes skipped: the log grew too fast)`);
     cursor = tail.cursor;
     show(tail.lines, invocation);
   };
@@ -88,7 +90,7 @@ async function follow(invocation: Invocation, limit: number): Promise<number> {
     }, POLL_MS);
     void client.closed.then(() => clearInterval(timer));
   };
-  const onDown = (err: ClientError, retryInMs: number): void => out.note(`(${err.message}; trying again in ${formatDuration(retryInMs)})`);
+  const onDown = (err: ClientError, retryInMs: number): void => out.note(`(${err.message}; retrying in ${formatDuration(retryInMs)})`);
   try {
     await keepConnected(await toClientOptions(invocation, target, { scopes: ["operator.read"] }), { onOpen, onDown }, host.signal);
   } catch (err) {

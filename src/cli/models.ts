@@ -1,26 +1,16 @@
 import { agentIds, defaultAgentId, hasAgent, resolveAgent } from "../config/agents.ts";
 import { CliError, EXIT } from "../core/errors.ts";
-import { suggest } from "../config/suggest.ts";
 import { editConfig } from "./config-edit.ts";
 import type { Run } from "./command.ts";
-import { gatewayOrFiles, withGateway } from "./connect.ts";
+import { gatewayOrFiles } from "./connect.ts";
+import { checkModel, modelName, type Model, type ModelCheck, type Providers } from "./model-check.ts";
+import type { Client } from "../client/client.ts";
+import { checkAgent, unknownAgent } from "./known.ts";
 import type { Invocation } from "./invocation.ts";
 import { configOf, pathsOf } from "./target.ts";
 import { cleanLine } from "./text.ts";
 
-type Model = {
-  id: string;
-  name?: string;
-  provider?: string;
-  contextWindow?: number;
-  reasoning?: boolean;
-  tags?: string[];
-  available?: boolean;
-  reason?: string;
-};
 type ModelsList = { models: Model[]; source?: string };
-
-const nameOf = ({ id, provider }: Model): string => (provider && !id.startsWith(`${provider}/`) ? `${provider}/${id}` : id);
 
 /** `openclaw models list` */
 export const modelsList: Run = async (invocation) => {
@@ -36,11 +26,11 @@ export const modelsList: Run = async (invocation) => {
     if (answer.models.length === 0)
       return out.line("No models. Set a key, e.g. ANTHROPIC_API_KEY, or start a local server such as Ollama.");
     const rows = answer.models.map((model) => [
-      nameOf(model),
+      modelName(model),
       model.name ?? "-",
       model.contextWindow ? `${Math.round(model.contextWindow / 1_000)}k` : "-",
       model.reasoning ? "yes" : "no",
-      model.available === false ? (model.reason ?? "no") : "yes",
+      model.available === false ? "no key" : "yes",
       (model.tags ?? []).join(" "),
     ]);
     out.table(
@@ -48,7 +38,7 @@ export const modelsList: Run = async (invocation) => {
         { title: "model", cut: true },
         { title: "name", cut: true },
         { title: "context", align: "right" },
-        { title: "thinks" },
+        { title: "reasoning" },
         { title: "available", cut: true },
         { title: "" },
       ],
@@ -70,7 +60,18 @@ function modelsFromFiles(invocation: Invocation): ModelsList {
   return { source: "files", models };
 }
 
-type ModelStatus = { agent: string; configured: readonly string[]; answers: string | null; models: Model[]; source?: string };
+type ModelStatus = {
+  agent: string;
+  configured: readonly string[];
+  /** What would answer now. */
+  answers: string | null;
+  /** Whether the configured model can; null when it cannot be told. */
+  canAnswer: boolean | null;
+  checks: readonly ModelCheck[];
+  models: Model[];
+  source?: string;
+};
+type AgentModels = { id: string; model?: { primary?: string; fallbacks?: string[] } };
 
 /** `openclaw models status` */
 export const modelsStatus: Run = async (invocation) => {
@@ -80,48 +81,67 @@ export const modelsStatus: Run = async (invocation) => {
   const status = await gatewayOrFiles<ModelStatus>(
     invocation,
     ["operator.read"],
-    async ({ client }) => {
-      const { models } = await client.request<ModelsList>("models.list", agentId ? { agentId } : {});
-      const { agents, defaultId } = await client.request<{
-        defaultId: string;
-        agents: { id: string; model?: { primary?: string; fallbacks?: string[] } }[];
-      }>("agents.list");
-      const agent = agents.find((each) => each.id === (agentId ?? defaultId));
-      if (!agent)
-        throw unknownAgent(
-          agentId ?? defaultId,
-          agents.map((each) => each.id),
-        );
-      const configured = [agent.model?.primary, ...(agent.model?.fallbacks ?? [])].filter((name) => name !== undefined);
-      const answers =
-        models.find((model) => model.tags?.includes("default") && model.available !== false) ??
-        models.find((model) => configured.includes(nameOf(model)));
-      return { agent: agent.id, configured, answers: answers ? nameOf(answers) : (configured[0] ?? null), models };
-    },
+    ({ client }) => readModelStatus(client, agentId),
     () => {
       if (agentId !== undefined && !hasAgent(config, agentId)) throw unknownAgent(agentId, agentIds(config));
       const agent = resolveAgent(config, agentId ?? defaultAgentId(config), pathsOf(invocation).state);
-      return { source: "files", agent: agent.id, configured: agent.models, answers: agent.models[0] ?? null, models: [] };
+      const { models } = modelsFromFiles(invocation);
+      return {
+        source: "files",
+        agent: agent.id,
+        configured: agent.models,
+        models,
+        ...judge(agent.models, models, config.models.providers, false),
+      };
     },
   );
   out.result(status, () => {
     out.pairs([
       ["agent", status.agent],
       ["configured", status.configured.join(", then ") || "nothing: the gateway looks for keys and local servers"],
-      ["answers", status.answers ?? "decided when the gateway starts"],
+      ["answers", status.answers ?? (status.source ? "decided when the gateway starts" : "nothing")],
     ]);
-    for (const model of status.models.filter((each) => each.available === false))
-      out.line(`! ${cleanLine(nameOf(model))} is not available${model.reason ? `: ${cleanLine(model.reason)}` : ""}`);
+    for (const { model, problem, fix } of status.checks) {
+      if (problem === undefined) continue;
+      out.paragraph(`${out.paint("red", "✗")} ${cleanLine(model)} cannot answer: ${problem}.`, "  ");
+      if (fix) out.paragraph(`  Fix: ${fix}`, "  ");
+    }
   });
+  return status.canAnswer === false ? EXIT.failure : EXIT.ok;
 };
 
-function unknownAgent(id: string, known: readonly string[]): CliError {
-  const meant = suggest(id, known);
-  return new CliError(`there is no agent ${cleanLine(id)}`, {
-    why: meant ? `did you mean ${meant}?` : `there are: ${known.join(", ")}.`,
-    fix: "openclaw agents list",
-    exit: EXIT.usage,
-  });
+/** The models of an agent of a running gateway, and whether they can answer. */
+export async function readModelStatus(client: Client, agentId?: string): Promise<ModelStatus> {
+  const [{ agents, defaultId }, providers] = await Promise.all([
+    client.request<{ defaultId: string; agents: AgentModels[] }>("agents.list"),
+    providersOf(client),
+  ]);
+  const agent = agents.find((each) => each.id === (agentId?.toLowerCase() ?? defaultId));
+  const ids = agents.map((each) => each.id);
+  if (!agent) throw unknownAgent(agentId ?? defaultId, ids);
+  const { models } = await client.request<ModelsList>("models.list", { view: "all", ...(agentId && { agentId: agent.id }) });
+  const configured = [agent.model?.primary, ...(agent.model?.fallbacks ?? [])].filter((name) => name !== undefined);
+  return { agent: agent.id, configured, models, ...judge(configured, models, providers, true) };
+}
+
+/** The providers of the gateway's own configuration; none when it does not say. */
+async function providersOf(client: Client): Promise<Providers> {
+  const { parsed } = await client.request<{ parsed?: { models?: { providers?: Providers } } | null }>("config.get");
+  return parsed?.models?.providers ?? {};
+}
+
+/** What answers: the first configured model that can, or, when none is configured, what the gateway chose by itself. */
+function judge(
+  configured: readonly string[],
+  models: readonly Model[],
+  providers: Providers,
+  running: boolean,
+): Pick<ModelStatus, "answers" | "canAnswer" | "checks"> {
+  const checks = configured.map((name) => checkModel(name, models, providers, running));
+  const able = checks.find((check) => check.canAnswer !== false);
+  if (checks.length > 0) return { answers: able?.model ?? null, canAnswer: able ? able.canAnswer : false, checks };
+  const chosen = models.find((model) => model.tags?.includes("default"));
+  return { answers: running && chosen ? modelName(chosen) : null, canAnswer: running ? chosen !== undefined : null, checks };
 }
 
 /** `openclaw models set <model>` */
@@ -134,7 +154,13 @@ export const modelsSet: Run = async (invocation) => {
       fix: "openclaw models list shows them.",
       exit: EXIT.usage,
     });
-  const agent = invocation.text("agent");
+  const agent = checkAgent(invocation, invocation.text("agent"));
+  const check = await checkWanted(invocation, model);
+  if (!check.isKnown && !invocation.has("force"))
+    throw new CliError(`${cleanLine(model)} cannot answer: ${check.problem ?? "it is not known"}`, {
+      why: "nothing was changed.",
+      fix: `${check.fix ?? "openclaw models list --all"} To save it anyway: --force`,
+    });
   const path =
     agent === undefined ? ["agents", "defaults", "model", "primary"] : ["agents", "entries", agent.toLowerCase(), "model", "primary"];
   const parent = path.slice(0, -1);
@@ -144,20 +170,23 @@ export const modelsSet: Run = async (invocation) => {
     if (typeof value === "object" && value !== null) edit.set(path, model);
     else edit.set(parent, { primary: model });
   });
-  const known = await withGateway(invocation, { scopes: ["operator.read"] }, ({ client }) =>
-    client.request<ModelsList>("models.list", { view: "all" }),
-  ).then(
-    ({ models }) => models.some((each) => nameOf(each) === model),
-    (err: unknown) => {
-      if (err instanceof CliError && err.exit === EXIT.unavailable) return null;
-      throw err;
-    },
-  );
-  out.result({ ok: true, model, ...(agent && { agent }), where, known }, () => {
+  out.result({ ok: true, model, ...(agent && { agent }), where, known: check.isKnown, canAnswer: check.canAnswer }, () => {
     out.line(
       `${agent === undefined ? "Agents" : `Agent ${cleanLine(agent)}`} will use ${cleanLine(model)} from the next message on (${where}).`,
     );
-    if (known === false)
-      out.note(`Note: no provider offers ${cleanLine(model)} at the moment. openclaw models list --all shows what there is.`);
+    if (check.problem) out.note(`Warning: it cannot answer yet: ${check.problem}. Fix: ${check.fix ?? ""}`);
   });
 };
+
+/** Asks the gateway, which knows keys and local servers; the files when it does not run. */
+async function checkWanted(invocation: Invocation, model: string): Promise<ModelCheck> {
+  return await gatewayOrFiles<ModelCheck>(
+    invocation,
+    ["operator.read"],
+    async ({ client }) => {
+      const [{ models }, providers] = await Promise.all([client.request<ModelsList>("models.list", { view: "all" }), providersOf(client)]);
+      return checkModel(model, models, providers, true);
+    },
+    () => checkModel(model, modelsFromFiles(invocation).models, configOf(invocation).config.models.providers, false),
+  );
+}

@@ -29,16 +29,43 @@ for (const columns of [40, 60, 80, 200]) {
     const { out, text } = terminal(columns);
     out.table(COLUMNS, ROWS);
     for (const line of text().trimEnd().split("\n")) assert.ok(textWidth(line) <= columns, `${textWidth(line)}: ${line}`);
-    assert.equal(text().includes("…"), columns < 88);
+    assert.equal(text().includes("…"), columns === 80);
+    for (const [key] of ROWS) assert.match(text(), new RegExp(`^${key}`, "m"), "what one copies is whole");
   });
 }
 
-test("columns that may not be cut keep their width, even when the terminal is too small", () => {
-  assert.deepEqual(fitWidths([{ title: "a" }, { title: "b", cut: true }], [["x".repeat(50), "y".repeat(50)]], 40), [50, 8]);
+test("in a narrow terminal a table becomes a list that keeps every cell", () => {
+  const { out, text } = terminal(60);
+  out.table(COLUMNS, [...ROWS, ["agent:main:irc:direct:somebody-with-a-rather-long-name-on-irc", "-", ""]]);
+  assert.equal(
+    text(),
+    [
+      "a",
+      "  title  a rather long title that does not fit into a narrow",
+      "         terminal at all",
+      "  n      1",
+      "longer-key",
+      "  title  日本語のタイトル",
+      "  n      1234",
+      "agent:main:irc:direct:somebody-with-a-rather-long-name-on-irc",
+      "",
+    ].join("\n"),
+  );
+});
+
+test("the first column keeps its width, and a table that cannot fit is none", () => {
+  const columns = [
+    { title: "a", cut: true },
+    { title: "b", cut: true },
+  ];
+  assert.deepEqual(fitWidths(columns, [["x".repeat(50), "y".repeat(50)]], 70), [50, 18]);
+  assert.equal(fitWidths(columns, [["x".repeat(70), "y".repeat(50)]], 70), null);
+  assert.equal(fitWidths(columns, [["x".repeat(50), "y".repeat(50)]], 60), null);
 });
 
 test("text from outside cannot steer the terminal", () => {
   assert.equal(cleanLine("a\u001b[31mred\u0007\r\nb\u202ec"), "a[31mred bc");
+  assert.equal(cleanLine("a\u061c\u200e\u200f\ufeffb\u009b31m"), "ab31m");
   assert.equal(cleanText("a\r\nb\u001b]0;title\u0007\tc"), "a\nb]0;title\tc");
   const { out, text } = terminal(80, { color: true });
   out.table([{ title: "t" }], [["\u001b[2Jgone\nnext"]]);

@@ -1,8 +1,16 @@
 import { readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
 import { join } from "node:path";
+import { Secret } from "../core/secret.ts";
 
 /** What the running gateway says about itself in `<state>/gateway/owner.json`. */
-export type Owner = { readonly pid: number; readonly port: number; readonly url: string; readonly startedAt: number };
+export type Owner = {
+  readonly pid: number;
+  readonly port: number;
+  readonly url: string;
+  readonly startedAt: number;
+  /** What the gateway proves its identity with; null: it was started by a version that wrote none. */
+  readonly identityKey: Secret | null;
+};
 
 /**
  * The owner of the state directory; null when none is written down, when the process is gone, or when its id belongs to another
@@ -94,9 +102,11 @@ function readOrNull(path: string): string | null {
 
 function parseOwner(text: string): Owner | null {
   try {
-    const { pid, port, url, startedAt } = JSON.parse(text) as Partial<Owner>;
+    const { pid, port, url, startedAt, identityKey } = JSON.parse(text) as Record<string, unknown>;
     const whole = typeof pid === "number" && Number.isSafeInteger(pid) && pid > 0 && typeof port === "number" && typeof url === "string";
-    return whole ? { pid, port, url, startedAt: typeof startedAt === "number" ? startedAt : 0 } : null;
+    if (!whole) return null;
+    const key = typeof identityKey === "string" && identityKey !== "" ? new Secret(identityKey) : null;
+    return { pid, port, url, startedAt: typeof startedAt === "number" ? startedAt : 0, identityKey: key };
   } catch (err) {
     if (err instanceof SyntaxError) return null;
     throw err;

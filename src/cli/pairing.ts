@@ -3,6 +3,8 @@ import { peekStore } from "../store/peek.ts";
 import type { Client } from "../client/client.ts";
 import type { Run } from "./command.ts";
 import { gatewayOrFiles, withGateway } from "./connect.ts";
+import { channelLabel } from "./channel-name.ts";
+import { checkAccount, checkChannel } from "./known.ts";
 import type { Invocation } from "./invocation.ts";
 import { pathsOf } from "./target.ts";
 import { cleanLine, formatAge } from "./text.ts";
@@ -33,7 +35,7 @@ const codeOf = (request: Request): string => request.code ?? request.requestId ?
 /** `openclaw pairing list` */
 export const pairingList: Run = async (invocation) => {
   const { out, host } = invocation;
-  const channel = invocation.args[0];
+  const channel = invocation.args[0] === undefined ? undefined : checkChannel(invocation, invocation.args[0]);
   const answer = await gatewayOrFiles<PairingList>(
     invocation,
     ["operator.pairing"],
@@ -42,7 +44,7 @@ export const pairingList: Run = async (invocation) => {
   );
   out.result(answer, () => {
     const [first] = answer.requests;
-    if (!first) return out.line("Nobody waits for approval.");
+    if (!first) return out.line("No pending requests.");
     const rows = answer.requests.map((request) => [
       codeOf(request),
       request.channel,
@@ -58,11 +60,11 @@ export const pairingList: Run = async (invocation) => {
         { title: "account" },
         { title: "sender", cut: true },
         { title: "name", cut: true },
-        { title: "asked", align: "right" },
+        { title: "requested", align: "right" },
       ],
       rows,
     );
-    out.note(`Let one in: openclaw pairing approve ${cleanLine(first.channel)} ${cleanLine(codeOf(first))}`);
+    out.note(`Approve with: openclaw pairing approve ${cleanLine(first.channel)} ${cleanLine(codeOf(first))}`);
   });
 };
 
@@ -85,15 +87,19 @@ function pairingFromFiles(invocation: Invocation, channel: string | undefined): 
 }
 
 /** `openclaw pairing approve <channel> <code>` */
-export const pairingApprove: Run = (invocation) => answer(invocation, "channels.pairing.approve", "may talk to the bot");
+export const pairingApprove: Run = (invocation) =>
+  answer(invocation, "channels.pairing.approve", (who, channel) => `Approved: ${who} can now message the bot on ${channelLabel(channel)}.`);
 
 /** `openclaw pairing dismiss <channel> <code>` */
-export const pairingDismiss: Run = (invocation) => answer(invocation, "channels.pairing.dismiss", "is forgotten");
+export const pairingDismiss: Run = (invocation) =>
+  answer(invocation, "channels.pairing.dismiss", (who, channel) => `Dismissed the request of ${who} on ${channelLabel(channel)}.`);
 
-async function answer(invocation: Invocation, method: string, outcome: string): Promise<void> {
+async function answer(invocation: Invocation, method: string, outcome: (who: string, channel: string) => string): Promise<void> {
   const { out } = invocation;
+  const channel = checkChannel(invocation, invocation.arg(0));
+  const account = checkAccount(invocation, channel, invocation.text("account"));
   const { request, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
-    const request = await findRequest(client, invocation);
+    const request = await findRequest(client, channel, account, invocation.arg(1));
     const params = {
       channel: request.channel,
       accountId: request.accountId ?? request.account ?? "default",
@@ -102,24 +108,24 @@ async function answer(invocation: Invocation, method: string, outcome: string): 
     return { request, result: await client.request(method, { ...params, ...(invocation.has("notify") && { notify: true }) }) };
   });
   const who = cleanLine(request.senderName ?? request.senderLabel ?? request.name ?? request.senderId ?? request.sender ?? codeOf(request));
-  out.result(result, () => out.line(`${who} on ${cleanLine(request.channel)} ${outcome}.`));
+  out.result(result, () => out.line(outcome(who, cleanLine(request.channel))));
 }
 
 /** Codes are typed from a screen: case and dashes do not matter. */
 const plain = (text: string): string => text.toUpperCase().replaceAll(/[^A-Z0-9]/g, "");
 
 /** The request with the code, in any case and with or without dashes; or with the id. */
-async function findRequest(client: Client, invocation: Invocation): Promise<Request> {
-  const [channel, code] = [invocation.arg(0), invocation.arg(1)];
-  const account = invocation.text("account");
+async function findRequest(client: Client, channel: string, account: string | undefined, code: string): Promise<Request> {
   const { requests } = await client.request<PairingList>("channels.pairing.list", { channel, ...(account && { accountId: account }) });
   const found = requests.find((each) =>
     [each.code, each.requestId, each.id].some((text) => text !== undefined && plain(text) === plain(code)),
   );
   if (found) return found;
-  throw new CliError(`nobody waits with the code ${cleanLine(code)} on ${cleanLine(channel)}`, {
+  throw new CliError(`No pending request with code ${cleanLine(code)} on ${cleanLine(channel)}`, {
     why:
-      requests.length === 0 ? "no request is open there; codes expire after an hour." : `${requests.length} other requests are open there.`,
+      requests.length === 0
+        ? "there are none for that channel; codes expire after an hour."
+        : `${requests.length} other ${requests.length === 1 ? "request is" : "requests are"} pending there.`,
     fix: "openclaw pairing list",
     exit: EXIT.failure,
   });

@@ -1,5 +1,6 @@
 import { CliError, EXIT } from "../core/errors.ts";
 import { suggest } from "../config/suggest.ts";
+import { cleanLine } from "./text.ts";
 import { COMMON_FLAGS, flagsOf, nameOf, REMOTE_FLAGS, usageOf, type Argument, type Command, type Flag } from "./command.ts";
 
 export type Values = ReadonlyMap<string, readonly string[]>;
@@ -12,7 +13,8 @@ export type Parsed =
 const VERSION_FLAG: Flag = { name: "version", short: "V", help: "Show the version." };
 const LEADING: readonly Flag[] = [...COMMON_FLAGS, ...REMOTE_FLAGS, VERSION_FLAG];
 
-const usage = (what: string, why: string, fix: string): CliError => new CliError(what, { why, fix, exit: EXIT.usage });
+const usage = (what: string, why: string | undefined, fix: string): CliError =>
+  new CliError(what, { ...(why && { why }), fix, exit: EXIT.usage });
 
 /**
  * Reads the arguments of the process against the table. Pure. Throws CliError (exit 2) with one line what, why and fix, and the
@@ -66,10 +68,10 @@ function findCommand(words: readonly string[], family: readonly Command[]): Comm
 }
 
 function unknownCommand(word: string, commands: readonly Command[]): CliError {
-  const names = [...new Set(commands.map((command) => command.words[0]!))];
+  const names = [...new Set(commands.map((command) => command.words[0]!))].filter((name) => !name.startsWith("__"));
   const meant = suggest(word, names);
   const fix = meant ? `openclaw ${meant}` : "openclaw --help lists all commands.";
-  return usage(`unknown command "${word}"`, meant ? `did you mean "${meant}"?` : "no command has that name.", fix);
+  return usage(`Unknown command "${cleanLine(word)}".${meant ? ` Did you mean "${meant}"?` : ""}`, undefined, fix);
 }
 
 function unknownSubcommand(words: readonly string[], family: readonly Command[]): CliError {
@@ -78,8 +80,8 @@ function unknownSubcommand(words: readonly string[], family: readonly Command[])
   const meant = suggest(word, names);
   const fix = `openclaw ${words[0]} ${meant ?? "--help"}`;
   return usage(
-    `unknown command "${words[0]} ${word}"`,
-    meant ? `did you mean "${words[0]} ${meant}"?` : `there are: ${names.join(", ")}.`,
+    `Unknown command "${words[0]} ${cleanLine(word)}".${meant ? ` Did you mean "${words[0]} ${meant}"?` : ""}`,
+    meant ? undefined : `There are: ${names.join(", ")}.`,
     fix,
   );
 }
@@ -125,9 +127,9 @@ function unknownFlag(name: string, known: readonly Flag[], help: string): CliErr
       )
     : undefined;
   return usage(
-    `unknown flag ${name}`,
-    meant ? `did you mean --${meant}?` : "this command has no such flag.",
-    meant ? `use --${meant}; ${help} lists all flags.` : help,
+    `Unknown flag ${cleanLine(name)}.${meant ? ` Did you mean --${meant}?` : ""}`,
+    undefined,
+    meant ? `use --${meant}; ${help} lists all flags.` : `${help} lists all flags.`,
   );
 }
 
@@ -139,44 +141,40 @@ function switchValue(flag: Flag, inline: string | undefined, help: string): stri
 function valueOf(flag: Flag, text: string | undefined, help: string): string {
   if (text === undefined) throw usage(`--${flag.name} needs a value`, `it is written --${flag.name} <${flag.value}>.`, help);
   if (flag.choices && !flag.choices.includes(text)) {
-    const meant = suggest(text, flag.choices);
-    throw usage(
-      `--${flag.name} ${text} is not possible`,
-      meant ? `did you mean ${meant}?` : "there is no such choice.",
-      `one of ${flag.choices.join(", ")}.`,
-    );
+    throw unknownChoice(flag.name, text, flag.choices);
   }
   if (flag.range) checkRange(flag, flag.range, text);
   return text;
 }
 
+function unknownChoice(noun: string, text: string, choices: readonly string[]): CliError {
+  const meant = suggest(text, choices);
+  const hint = meant ? ` Did you mean "${meant}"?` : "";
+  return new CliError(`Unknown ${noun} "${cleanLine(text)}".${hint}`, { fix: `use one of: ${choices.join(", ")}.`, exit: EXIT.usage });
+}
+
 function checkRange(flag: Flag, [min, max]: readonly [number, number], text: string): void {
   const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (number >= min && number <= max) return;
-  const why = Number.isNaN(number) ? `"${text}" is not a whole number.` : `${text} is out of range.`;
-  throw usage(`--${flag.name} ${text} is not possible`, why, `give a number from ${min} to ${max}.`);
+  const shown = cleanLine(text);
+  const why = Number.isNaN(number) ? `"${shown}" is not a whole number.` : `${shown} is out of range.`;
+  throw usage(`Invalid value for --${flag.name}: ${shown}`, why, `use a number from ${min} to ${max}.`);
 }
 
 function checkArguments(command: Command, given: readonly string[], family: readonly Command[]): void {
   const wanted: readonly Argument[] = command.args ?? [];
   const help = `openclaw ${nameOf(command)} --help`;
   const missing = wanted.find((arg, index) => arg.needed && given[index] === undefined);
-  if (missing)
-    throw usage(`openclaw ${nameOf(command)} needs <${missing.name}>`, `it is used as: ${usageOf(command)}`, command.examples[0] ?? help);
+  if (missing) throw usage(`Missing <${missing.name}>`, `Usage: ${usageOf(command)}`, command.examples[0] ?? help);
   if (given.length > wanted.length && !wanted.at(-1)?.rest) {
     const extra = given[wanted.length]!;
     const isFamily = command.words.length === 1 && family.length > 1;
     if (isFamily) throw unknownSubcommand([command.words[0]!, extra], family);
-    throw usage(`"${extra}" is too much`, `it is used as: ${usageOf(command)}`, help);
+    throw usage(`Unexpected argument "${cleanLine(extra)}"`, `Usage: ${usageOf(command)}`, help);
   }
   for (const [index, arg] of wanted.entries()) {
     const value = given[index];
     if (value === undefined || !arg.choices || arg.choices.includes(value)) continue;
-    const meant = suggest(value, arg.choices);
-    throw usage(
-      `<${arg.name}> cannot be "${value}"`,
-      meant ? `did you mean ${meant}?` : "there is no such choice.",
-      `one of ${arg.choices.join(", ")}.`,
-    );
+    throw unknownChoice(arg.name, value, arg.choices);
   }
 }

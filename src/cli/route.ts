@@ -1,5 +1,6 @@
 import type { Run } from "./command.ts";
 import { callGateway } from "./connect.ts";
+import { checkChannel } from "./known.ts";
 import { cleanLine, cleanText } from "./text.ts";
 
 type Explained = { lines?: readonly string[]; text?: string; explanation?: unknown };
@@ -9,7 +10,7 @@ export const routeExplain: Run = async (invocation) => {
   const { out } = invocation;
   const text = invocation.text("text");
   const answer = await callGateway<Explained>(invocation, ["operator.read"], "route.explain", {
-    channel: invocation.arg(0),
+    channel: checkChannel(invocation, invocation.arg(0)),
     account: invocation.arg(1),
     peer: invocation.arg(2),
     ...(invocation.has("group") && { group: true }),

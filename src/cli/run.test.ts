@@ -6,6 +6,7 @@ import { Readable } from "node:stream";
 import { after, test } from "node:test";
 import { startRoom, TOKEN, type Room, type RoomOptions } from "../../test/server-room.ts";
 import { GatewayError } from "../core/errors.ts";
+import { Secret } from "../core/secret.ts";
 import type { GatewayOptions } from "./invocation.ts";
 import { runCli } from "./run.ts";
 import { toGatewayUrl, reachOf } from "./target.ts";
@@ -44,7 +45,7 @@ const METHODS: NonNullable<RoomOptions["methods"]> = {
     scope: "operator.admin",
     run: (params: { channel?: string }) => {
       if (params.channel === "nope") throw new GatewayError("NOT_FOUND", 'there is no channel "nope"', { fix: "There are: irc." });
-      throw new GatewayError("INVALID_REQUEST", "Telegram refuses it: Unauthorized", {
+      throw new GatewayError("INVALID_REQUEST", "Telegram rejected this account: Unauthorized", {
         details: { code: "CREDENTIAL_REFUSED" },
         fix: "Ask @BotFather.",
       });
@@ -52,7 +53,8 @@ const METHODS: NonNullable<RoomOptions["methods"]> = {
   },
 };
 
-const room: Room = await startRoom({ methods: METHODS });
+const IDENTITY = new Secret("identity-key-of-the-room");
+const room: Room = await startRoom({ methods: METHODS, deps: { identityKey: IDENTITY } });
 const home = mkdtempSync(join(tmpdir(), "openclaw-cli-"));
 after(async () => {
   await room.stop();
@@ -67,7 +69,7 @@ function makeState(options: { running?: boolean; token?: string; config?: unknow
   if (options.running) {
     writeFileSync(
       join(state, "gateway/owner.json"),
-      JSON.stringify({ pid: process.pid, port: room.port, url: room.url, startedAt: Date.now() }),
+      JSON.stringify({ pid: process.pid, port: room.port, url: room.url, startedAt: Date.now(), identityKey: IDENTITY.reveal() }),
     );
     writeFileSync(join(state, "gateway/token"), options.token ?? TOKEN, { mode: 0o600 });
   }
@@ -99,7 +101,7 @@ async function cli(
     },
     verifyChannel: async ({ change }) => {
       if (change["botToken"] === "bad-token")
-        throw new GatewayError("INVALID_REQUEST", "Telegram refuses it: Unauthorized", { fix: "Ask @BotFather." });
+        throw new GatewayError("INVALID_REQUEST", "Telegram rejected this account: Unauthorized", { fix: "Ask @BotFather." });
       return { name: "mybot" };
     },
   });
@@ -125,7 +127,7 @@ test("without a gateway a list comes from the files, and says so", async () => {
   const { code, out, err } = await cli(state, ["agents", "list"]);
   assert.equal(code, 0, err);
   assert.match(out, /work \*/);
-  assert.match(err, /not running; this is read from the files/);
+  assert.match(err, /Gateway not running; showing saved data from/);
 });
 
 test("without a gateway, what only it can do fails with 69 and says how to start it", async () => {
@@ -133,7 +135,7 @@ test("without a gateway, what only it can do fails with 69 and says how to start
   assert.equal(code, 69);
   assert.match(
     err,
-    /^✗ no gateway at ws:\/\/127\.0\.0\.1:1\n {2}Why: nothing listens there \(the address is gateway\.port in .*\)\.\n {2}Fix: start it: openclaw gateway\n$/,
+    /^✗ No gateway is running at ws:\/\/127\.0\.0\.1:1\n {2}Why: nothing listens there \(address from gateway\.port in .*\)\.\n {2}Fix: start one with: openclaw gateway\n$/,
   );
 });
 
@@ -180,22 +182,22 @@ test("gateway.remote is asked when the mode is remote", async () => {
 });
 
 test("an answer of the gateway becomes what, why and fix", async () => {
-  const { code, err } = await cli(makeState({ running: true }), ["route", "explain", "xyz", "default", "bob"]);
+  const { code, err } = await cli(makeState({ running: true }), ["route", "explain", "irc", "default", "bob"]);
   assert.equal(code, 1);
-  assert.match(err, /^✗ route\.explain: there is no channel xyz\n {2}Why: the gateway answered NOT_FOUND\.\n {2}Fix: .+\n$/);
+  assert.match(err, /^✗ there is no channel xyz\n {2}Why: the gateway answered NOT_FOUND\.\n {2}Fix: .+\n$/);
 });
 
 test("a method that is not served says so", async () => {
   const { code, err } = await cli(makeState({ running: true }), ["gateway", "call", "no.such.method"]);
   assert.equal(code, 1);
-  assert.match(err, /does not serve it/);
+  assert.match(err, /does not have that method/);
 });
 
 test("errors with --json are JSON with the exit code", async () => {
   const { code, out } = await cli(makeState({ config: { gateway: { port: 1 } } }), ["health", "--json"]);
   assert.equal(code, 69);
   const { ok, error } = JSON.parse(out) as { ok: boolean; error: { exit: number; fix: string } };
-  assert.deepEqual([ok, error.exit, error.fix], [false, 69, "start it: openclaw gateway"]);
+  assert.deepEqual([ok, error.exit, error.fix], [false, 69, "start one with: openclaw gateway"]);
 });
 
 test("agent prints the reply, and fails when the turn did", async () => {
@@ -405,9 +407,9 @@ test("channels add asks the platform first, saves what it accepts, and never sho
   assert.equal(added.code, 0, added.err);
   assert.match(
     added.out,
-    /irc is mybot; the platform accepts it\.\nAdded irc to .*\n {2}host = irc\.example\.org\n {2}nick = mybot\n {2}password = \(hidden\)/,
+    /Verified with IRC: mybot\nAdded irc to .*\n {2}host = irc\.example\.org\n {2}nick = mybot\n {2}password = \(hidden\)/,
   );
-  assert.match(added.err, /Next: write to mybot there, then: openclaw pairing list/);
+  assert.match(added.err, /Next: send a message to mybot, then: openclaw pairing list/);
   assert.doesNotMatch(added.out + added.err, /hunter2/);
   assert.match(readFileSync(join(state, "openclaw.json"), "utf8"), /hunter2-hunter2/);
 });
@@ -415,13 +417,13 @@ test("channels add asks the platform first, saves what it accepts, and never sho
 test("channels add says the same when the gateway asked the platform", async () => {
   const refused = await cli(makeState({ running: true, config: {} }), ["channels", "add", "telegram", "--set", "botToken=bad-token"]);
   assert.equal(refused.code, 1);
-  assert.equal(refused.err, "✗ Telegram refuses it: Unauthorized\n  Why: nothing was saved.\n  Fix: Ask @BotFather.\n");
+  assert.equal(refused.err, "✗ Telegram rejected this account: Unauthorized\n  Why: nothing was saved.\n  Fix: Ask @BotFather.\n");
 });
 
-test("channels add names the channels that there are, in words of its own", async () => {
+test("channels add names the channels that there are", async () => {
   const refused = await cli(makeState({ running: true, config: {} }), ["channels", "add", "nope", "--set", "a=b"]);
-  assert.equal(refused.code, 1);
-  assert.equal(refused.err, '✗ there is no channel "nope"\n  Why: nothing was saved.\n  Fix: There are: irc.\n');
+  assert.equal(refused.code, 2);
+  assert.match(refused.err, /^✗ Unknown channel "nope"\.\n {2}Why: There are: .*irc.*\.\n {2}Fix: openclaw channels list\n$/);
 });
 
 test("channels add saves nothing that the platform refuses, unless it is told not to ask", async () => {
@@ -429,7 +431,7 @@ test("channels add saves nothing that the platform refuses, unless it is told no
   const words = ["channels", "add", "telegram", "--set", "botToken=bad-token"];
   const refused = await cli(state, words);
   assert.equal(refused.code, 1);
-  assert.equal(refused.err, "✗ Telegram refuses it: Unauthorized\n  Why: nothing was saved.\n  Fix: Ask @BotFather.\n");
+  assert.equal(refused.err, "✗ Telegram rejected this account: Unauthorized\n  Why: nothing was saved.\n  Fix: Ask @BotFather.\n");
   assert.doesNotMatch(readFileSync(join(state, "openclaw.json"), "utf8"), /telegram/);
   const forced = await cli(state, [...words, "--no-verify"]);
   assert.equal(forced.code, 0, forced.err);

@@ -1,16 +1,18 @@
 import { CliError, EXIT, GatewayError, reasonOf } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
+import { Cancelled } from "./cancelled.ts";
 import { Invocation, type Host } from "./invocation.ts";
 import { Output } from "./output.ts";
 import { parseArgv, type Parsed } from "./parse.ts";
-import { COMMANDS } from "./table.ts";
+import { cleanLine } from "./text.ts";
+import { COMMANDS, HIDDEN_COMMANDS } from "./table.ts";
 
 /** Runs one command line. Never throws; resolves to the exit code of the process. */
 export async function runCli(argv: readonly string[], host: Host): Promise<number> {
   const color = !host.env["NO_COLOR"] && host.env["TERM"] !== "dumb" && !argv.includes("--no-color");
   const out = new Output(host.streams, { json: argv.includes("--json"), color });
   try {
-    return await runParsed(parseArgv(argv, COMMANDS), out, host);
+    return await runParsed(parseArgv(argv, [...COMMANDS, ...HIDDEN_COMMANDS]), out, host);
   } catch (err) {
     return report(err, out, host);
   }
@@ -25,6 +27,7 @@ async function runParsed(parsed: Parsed, out: Output, host: Host): Promise<numbe
     const { showHelp } = await import("./help.ts");
     return showHelp(parsed.words, out);
   }
+  out.jsonLines = parsed.command.jsonLines === true;
   const run = await parsed.command.load();
   return (await run(new Invocation(parsed.args, parsed.flags, out, host))) ?? EXIT.ok;
 }
@@ -32,16 +35,22 @@ async function runParsed(parsed: Parsed, out: Output, host: Host): Promise<numbe
 /** One line what, one line why, one line fix. What is not expected shows its stack: it is a bug of ours. */
 function report(err: unknown, out: Output, host: Host): number {
   if (host.signal.aborted) return 130;
-  const failure = toFailure(err);
+  const failure = clean(toFailure(err));
   if (out.json) {
     out.data({ ok: false, error: { message: failure.what, why: failure.why, fix: failure.fix, exit: failure.exit } });
     return failure.exit;
   }
-  out.note(`${out.paint("red", "✗")} ${failure.what}`);
-  if (failure.why) out.note(`  Why: ${failure.why}`);
+  if (err instanceof Cancelled) out.note(err.message);
+  else out.note(`${out.paint("red", "✗")} ${failure.what}`);
+  if (failure.why) out.note(failure.why.startsWith("Usage: ") ? `  ${failure.why}` : `  Why: ${failure.why}`);
   if (failure.fix) out.note(`  Fix: ${failure.fix}`);
   if (failure.stack) out.note(failure.stack);
   return failure.exit;
+}
+
+/** Messages may quote what somebody else wrote. */
+function clean({ what, why, fix, exit, stack }: Failure): Failure {
+  return { what: cleanLine(what), why: why && cleanLine(why), fix: fix && cleanLine(fix), exit, stack };
 }
 
 type Failure = { what: string; why?: string | undefined; fix?: string | undefined; exit: number; stack?: string | undefined };

@@ -1,8 +1,11 @@
-import { EXIT } from "../core/errors.ts";
+import { suggest } from "../config/suggest.ts";
+import { CliError } from "../core/errors.ts";
+import type { Client } from "../client/client.ts";
 import { peekStore } from "../store/peek.ts";
 import { createSessions, type SessionRow } from "../store/sessions.ts";
 import type { Run } from "./command.ts";
-import { callGateway, gatewayOrFiles, withGateway } from "./connect.ts";
+import { gatewayOrFiles, withGateway } from "./connect.ts";
+import { checkAgent } from "./known.ts";
 import type { Invocation } from "./invocation.ts";
 import { pathsOf } from "./target.ts";
 import { cleanLine, cleanText, formatAge, plural } from "./text.ts";
@@ -28,7 +31,7 @@ type SessionsList = { sessions: SessionView[]; totalCount?: number; count?: numb
 /** `openclaw sessions list` */
 export const sessionsList: Run = async (invocation) => {
   const { out, host } = invocation;
-  const agentId = invocation.text("agent");
+  const agentId = checkAgent(invocation, invocation.text("agent"));
   const search = invocation.text("search");
   const query = {
     limit: invocation.number("limit") ?? 50,
@@ -43,7 +46,7 @@ export const sessionsList: Run = async (invocation) => {
     () => sessionsFromFiles(invocation, query),
   );
   out.result(answer, () => {
-    if (answer.sessions.length === 0) return out.line("No conversations yet. Start one: openclaw chat");
+    if (answer.sessions.length === 0) return out.line("No sessions yet. Start one: openclaw chat");
     const rows = answer.sessions.map((row) => [
       row.key,
       titleOf(row),
@@ -63,7 +66,7 @@ export const sessionsList: Run = async (invocation) => {
     );
     const total = answer.totalCount ?? answer.sessions.length;
     if (total > answer.sessions.length)
-      out.note(`${answer.sessions.length} of ${plural(total, "conversation")}; --limit ${Math.min(1_000, total)} shows more.`);
+      out.note(`${answer.sessions.length} of ${plural(total, "session")}; --limit ${Math.min(1_000, total)} shows more.`);
   });
 };
 
@@ -108,7 +111,7 @@ const toView = (row: SessionRow): SessionView => ({
 });
 
 type Part = { type?: string; text?: string; name?: string };
-type Message = { role?: string; content?: string | Part[]; timestamp?: number };
+type Message = { role?: string; content?: string | Part[]; timestamp?: number; stopReason?: string; errorMessage?: string };
 
 /** `openclaw sessions show <key>` */
 export const sessionsShow: Run = async (invocation) => {
@@ -119,6 +122,7 @@ export const sessionsShow: Run = async (invocation) => {
       client.request<{ session: SessionView | null }>("sessions.describe", { key, includeDerivedTitles: true }),
       client.request<{ messages: Message[] }>("chat.history", { sessionKey: key, limit: invocation.number("limit") ?? 20 }),
     ]);
+    if (!described.session && history.messages.length === 0) throw await unknownSession(client, key);
     return { session: described.session, messages: history.messages };
   });
   out.result({ session, messages }, () => {
@@ -141,11 +145,29 @@ export const sessionsShow: Run = async (invocation) => {
           `${cleanLine(message.role ?? "?")}  ${message.timestamp ? new Date(message.timestamp).toLocaleString() : ""}`.trimEnd(),
         ),
       );
-      for (const line of messageText(message).split("\n")) out.paragraph(`  ${line}`, "  ");
+      for (const line of messageText(message).split("\n")) if (line) out.paragraph(`  ${line}`, "  ");
+      const failure = failureOf(message);
+      if (failure) out.paragraph(`  ${out.paint("red", "✗")} ${failure}`, "    ");
     }
   });
-  return session || messages.length > 0 ? EXIT.ok : EXIT.failure;
 };
+
+/** Why a turn ended without a whole reply. */
+function failureOf({ role, stopReason, errorMessage }: Message): string | null {
+  if (role !== "assistant") return null;
+  if (stopReason === "aborted") return "stopped";
+  if (stopReason === "error" || errorMessage) return cleanLine(errorMessage ?? "The reply failed.");
+  return stopReason === "length" ? "cut off: the model's output limit was reached" : null;
+}
+
+async function unknownSession(client: Client, key: string): Promise<CliError> {
+  const { sessions } = await client.request<SessionsList>("sessions.list", { limit: 1_000, archived: "all" });
+  const keys = sessions.map((each) => each.key);
+  const meant = suggest(key, keys);
+  return new CliError(`No session "${cleanLine(key)}".${meant ? ` Did you mean "${cleanLine(meant)}"?` : ""}`, {
+    fix: "openclaw sessions list",
+  });
+}
 
 /** The text of a message; other parts are named. */
 export function messageText({ content }: Message): string {
@@ -163,13 +185,11 @@ export function messageText({ content }: Message): string {
 /** `openclaw sessions delete <key>` */
 export const sessionsDelete: Run = async (invocation) => {
   const key = invocation.arg(0);
-  await invocation.confirm(`Delete the conversation ${cleanLine(key)} with all its messages?`);
-  const answer = await callGateway<{ deleted?: boolean }>(invocation, ["operator.admin"], "sessions.delete", {
-    key,
-    deleteTranscript: true,
+  await invocation.confirm(`This permanently deletes the session ${cleanLine(key)} and its messages. Continue?`);
+  const answer = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
+    const answer = await client.request<{ deleted?: boolean }>("sessions.delete", { key, deleteTranscript: true });
+    if (answer.deleted === false) throw await unknownSession(client, key);
+    return answer;
   });
-  invocation.out.result(answer, () =>
-    invocation.out.line(answer.deleted === false ? `There is no conversation ${cleanLine(key)}.` : `Deleted ${cleanLine(key)}.`),
-  );
-  return answer.deleted === false ? EXIT.failure : EXIT.ok;
+  invocation.out.result(answer, () => invocation.out.line(`Deleted ${cleanLine(key)}.`));
 };

@@ -6,7 +6,8 @@ import { accountRows, accountTable, accountText, type AccountRow, type ChannelsS
 import type { Run } from "./command.ts";
 import { connectGateway, isAway, toCliError, type Link } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
-import { configOf, pathsOf, resolveTarget } from "./target.ts";
+import { readModelStatus } from "./models.ts";
+import { configOf, pathsOf, resolveTarget, type Target } from "./target.ts";
 import { cleanLine, formatAge, formatDuration, plural } from "./text.ts";
 
 type Part = { name: string; state: string; cause?: string | null; since?: number };
@@ -49,8 +50,8 @@ export const health: Run = async (invocation) => {
     const word = !answer.ok
       ? out.paint("red", "not usable")
       : degraded.length > 0
-        ? out.paint("yellow", "works, but not everything is well")
-        : out.paint("green", "well");
+        ? out.paint("yellow", "running with problems")
+        : out.paint("green", "healthy");
     out.line(`The gateway at ${target.url} is ${word}.`);
     for (const part of partsToShow(answer, invocation.has("verbose"))) out.line(partLine(part, host.now()));
     if (!answer.ok || degraded.length > 0) out.note("Next: openclaw doctor");
@@ -76,8 +77,9 @@ type Facts = {
     fix?: string;
     exit?: number;
   };
-  config: { path: string; exists: boolean; source: string; errors: number; warnings: number };
-  state: string;
+  /** Of this machine; null when another gateway is asked. */
+  config: { path: string; exists: boolean; source: string; errors: number; warnings: number } | null;
+  state: string | null;
   model: string | null;
   agents: readonly string[];
   defaultAgent: string;
@@ -116,23 +118,26 @@ async function collect(invocation: Invocation): Promise<Facts> {
   }
 }
 
-function localFacts(invocation: Invocation): Pick<Facts, "config" | "state" | "cli"> {
+function localFacts(invocation: Invocation, target: Target): Pick<Facts, "config" | "state" | "cli"> {
+  const cli = { version: VERSION, node: process.versions.node, platform: `${process.platform}-${process.arch}` };
+  if (!target.local) return { config: null, state: null, cli };
   const paths = pathsOf(invocation);
   const { issues, exists, source } = configOf(invocation);
   const count = (severity: string): number => issues.filter((issue) => issue.severity === severity).length;
   return {
     config: { path: paths.config, exists, source, errors: count("error"), warnings: count("warning") },
     state: paths.state,
-    cli: { version: VERSION, node: process.versions.node, platform: `${process.platform}-${process.arch}` },
+    cli,
   };
 }
 
 async function fromGateway(invocation: Invocation, { client, target }: Link): Promise<Facts> {
-  const [answer, well, channels, agents] = await Promise.all([
+  const [answer, well, channels, agents, models] = await Promise.all([
     client.request<Status>("status"),
     client.request<Health>("health"),
     client.request<ChannelsStatus>("channels.status", invocation.has("deep") ? { probe: true } : {}),
     client.request<{ defaultId: string; agents: { id: string }[] }>("agents.list"),
+    readModelStatus(client),
   ]);
   const degraded = (well.parts ?? []).filter((part) => part.state !== "ready" && !part.name.startsWith("channel:"));
   return {
@@ -144,7 +149,7 @@ async function fromGateway(invocation: Invocation, { client, target }: Link): Pr
       version: client.hello.server.version,
       uptimeMs: client.hello.snapshot.uptimeMs,
     },
-    ...localFacts(invocation),
+    ...localFacts(invocation, target),
     model: answer.sessions?.defaults?.model ?? null,
     agents: agents.agents.map((agent) => agent.id),
     defaultAgent: agents.defaultId,
@@ -153,6 +158,9 @@ async function fromGateway(invocation: Invocation, { client, target }: Link): Pr
     accounts: accountRows(channels),
     channels: accountRows(channels).map((row) => ({ name: row.name, state: accountText(row, invocation.host.now()) })),
     problems: [
+      ...models.checks.flatMap(({ model, problem }) =>
+        problem ? [`${model} cannot answer: ${problem}; openclaw models status shows the fix`] : [],
+      ),
       ...degraded.map((part) => `${part.name}: ${part.cause ?? part.state}`),
       ...(answer.degradedSecretOwners ?? []).map((path) => `the secret ${path} cannot be read`),
     ],
@@ -175,10 +183,11 @@ function fromFiles(invocation: Invocation, err: CliError): Facts {
       ...(err.fix && { fix: err.fix }),
       exit: err.exit,
     },
-    ...localFacts(invocation),
-    model: resolveAgent(config, defaultAgent, pathsOf(invocation).state).models[0] ?? null,
-    agents: agentIds(config),
-    defaultAgent,
+    ...localFacts(invocation, target),
+    // What this machine's file says is about this machine's gateway.
+    model: target.local ? (resolveAgent(config, defaultAgent, pathsOf(invocation).state).models[0] ?? null) : null,
+    agents: target.local ? agentIds(config) : [],
+    defaultAgent: target.local ? defaultAgent : "",
     sessions: null,
     recent: [],
     channels: [],
@@ -192,40 +201,43 @@ function show(facts: Facts, invocation: Invocation): void {
   const { gateway, config } = facts;
   const mark = gateway.usable ? out.paint("green", "●") : out.paint("red", "●");
   out.line(
-    `${mark} ${gateway.usable ? `The gateway runs at ${gateway.url}` : gateway.running ? `The gateway at ${gateway.url} is not usable` : `No gateway runs at ${gateway.url}`}.`,
+    `${mark} ${gateway.usable ? `Gateway running at ${gateway.url}` : gateway.running ? `The gateway at ${gateway.url} is not usable` : `No gateway is running at ${gateway.url}`}`,
   );
-  const issues = [config.errors && plural(config.errors, "error"), config.warnings && plural(config.warnings, "warning")]
-    .filter(Boolean)
-    .join(", ");
   const rows: [string, string][] = [];
   if (gateway.version) rows.push(["version", `${gateway.version}, up ${formatDuration(gateway.uptimeMs ?? 0)}`]);
-  rows.push(
-    ["model", facts.model ?? "none configured"],
-    ["agents", facts.agents.map((id) => (id === facts.defaultAgent ? `${id} (default)` : id)).join(", ")],
-  );
+  if (gateway.usable || config !== null)
+    rows.push(
+      ["model", facts.model ?? "none configured"],
+      ["agents", facts.agents.map((id) => (id === facts.defaultAgent ? `${id} (default)` : id)).join(", ")],
+    );
   if (facts.sessions !== null)
     rows.push([
-      "conversations",
+      "sessions",
       facts.sessions === 0 ? "none yet" : `${facts.sessions}, last ${formatAge(facts.recent[0]?.updatedAt, host.now())}`,
     ]);
   if (gateway.usable)
     rows.push(["channels", facts.channels.length === 0 ? "none: only the page and the command line" : `${facts.channels.length}`]);
-  rows.push(["config", `${config.path}${config.exists ? "" : " (not there: defaults)"}${issues ? `, ${issues}` : ""}`]);
-  out.pairs(rows);
+  if (config) rows.push(["config", configText(config)]);
+  if (rows.length > 0) out.pairs(rows);
   if (!invocation.has("all")) for (const channel of facts.channels) out.paragraph(cleanLine(`  ${channel.name}: ${channel.state}`), "    ");
   for (const problem of facts.problems) out.paragraph(`${out.paint("yellow", "!")} ${cleanLine(problem)}`, "  ");
   if (invocation.has("all")) showAll(facts, invocation);
   if (gateway.problem) out.paragraph(`${out.paint("red", "✗")} ${cleanLine(gateway.problem)}`, "  ");
   const next =
     gateway.fix ??
-    (config.errors > 0
+    (config && config.errors > 0
       ? "openclaw config validate"
       : facts.problems.length > 0
         ? "openclaw doctor"
         : facts.sessions === 0
           ? "openclaw chat, or openclaw dashboard"
           : undefined);
-  if (next) out.note(`Next: ${next}`);
+  if (next) out.note(next.startsWith("start ") ? `S${next.slice(1)}` : `Next: ${next}`);
+}
+
+function configText({ path, exists, errors, warnings }: NonNullable<Facts["config"]>): string {
+  const issues = [errors && plural(errors, "error"), warnings && plural(warnings, "warning")].filter(Boolean).join(", ");
+  return `${path}${exists ? "" : " (does not exist: defaults)"}${issues ? `, ${issues}` : ""}`;
 }
 
 /** How busy the gateway's one thread was lately. */
@@ -240,8 +252,8 @@ function showAll(facts: Facts, { out, host }: Invocation): void {
   for (const part of facts.parts ?? []) out.line(partLine(part, host.now()));
   out.pairs([
     ["found by", facts.gateway.urlFrom],
-    ["state", `${facts.state}${existsSync(facts.state) ? "" : " (not there yet)"}`],
-    ["config from", facts.config.source],
+    ...(facts.state === null ? [] : [["state", `${facts.state}${existsSync(facts.state) ? "" : " (does not exist yet)"}`] as const]),
+    ...(facts.config === null ? [] : [["config from", facts.config.source] as const]),
     ["command line", `${facts.cli.version}, Node ${facts.cli.node}, ${facts.cli.platform}`],
     ...(facts.eventLoop ? [["event loop", loopLine(facts.eventLoop)] as [string, string]] : []),
   ]);
@@ -249,7 +261,7 @@ function showAll(facts: Facts, { out, host }: Invocation): void {
   out.line();
   out.table(
     [
-      { title: "conversation", cut: true },
+      { title: "session", cut: true },
       { title: "model", cut: true },
       { title: "context", align: "right" },
       { title: "last", align: "right" },

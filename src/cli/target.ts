@@ -17,6 +17,8 @@ export type Target = {
   /** The gateway of this state directory: its files may stand in for it. */
   readonly local: boolean;
   readonly credentials: Credentials;
+  /** The key that the listener has to prove before anything is sent to it; null: the person named the address, and it is asked as it is. */
+  readonly identity: (() => Secret | null) | null;
   /** For messages: "the token from --token"; null when nothing is sent. */
   readonly credentialFrom: string | null;
 };
@@ -33,8 +35,12 @@ export function configOf(invocation: Invocation): Loaded {
 }
 
 /**
- * Decides which gateway is meant. A credential is only ever sent to the gateway that it belongs to: with --url, what is in the
- * files of this machine is left out unless the URL is that of this machine's own gateway.
+ * Decides which gateway is meant. A credential is only ever sent to the gateway that it belongs to:
+ * - An address that the person named (--url, OPENCLAW_GATEWAY_URL, gateway.remote.url) gets the credential that was named with it. What is in
+ *   the files of this machine is left out unless it is the address of this machine's own gateway.
+ * - An address that we chose, and every credential from the files of this machine, need a proof: the listener signs a nonce with the key in
+ *   owner.json, which only the running gateway and its user have (core/identity-proof.ts). Without a running gateway there is no such key,
+ *   so whoever has taken its port meanwhile gets nothing: no credential, no message.
  */
 export function resolveTarget(invocation: Invocation): Target {
   const paths = pathsOf(invocation);
@@ -45,19 +51,41 @@ export function resolveTarget(invocation: Invocation): Target {
     const url = toGatewayUrl(named, invocation.text("url") === undefined ? "OPENCLAW_GATEWAY_URL" : "--url");
     const own = owner !== null && toGatewayUrl(owner.url, "owner.json") === url;
     const credentials = given ?? (own ? localCredentials(invocation, paths) : NONE);
-    return { url, urlFrom: invocation.text("url") === undefined ? "OPENCLAW_GATEWAY_URL" : "--url", local: own, ...credentials };
+    const identity = own && given === null ? identityOf(paths) : null;
+    return { url, urlFrom: invocation.text("url") === undefined ? "OPENCLAW_GATEWAY_URL" : "--url", local: own, identity, ...credentials };
   }
   const { config } = configOf(invocation);
   if (config.gateway.mode === "remote" && config.gateway.remote.url) {
     const url = toGatewayUrl(config.gateway.remote.url, "gateway.remote.url");
-    return { url, urlFrom: `gateway.remote.url in ${paths.config}`, local: false, ...(given ?? remoteCredentials(config.gateway.remote)) };
+    return {
+      url,
+      urlFrom: `gateway.remote.url in ${paths.config}`,
+      local: false,
+      identity: null,
+      ...(given ?? remoteCredentials(config.gateway.remote)),
+    };
   }
   const credentials = given ?? localCredentials(invocation, paths);
+  const identity = identityOf(paths);
   if (owner)
-    return { url: toGatewayUrl(owner.url, "owner.json"), urlFrom: `the gateway with pid ${owner.pid}`, local: true, ...credentials };
+    return {
+      url: toGatewayUrl(owner.url, "owner.json"),
+      urlFrom: `the gateway with pid ${owner.pid}`,
+      local: true,
+      identity,
+      ...credentials,
+    };
   const urlFrom = config.gateway.port === 18_789 ? "the default port" : `gateway.port in ${paths.config}`;
-  return { url: `ws://127.0.0.1:${config.gateway.port}`, urlFrom, local: true, ...credentials };
+  // Without a credential there is nothing to protect: a gateway of another state directory may answer without one.
+  const needsProof = credentials.credentialFrom !== null;
+  return { url: `ws://127.0.0.1:${config.gateway.port}`, urlFrom, local: true, identity: needsProof ? identity : null, ...credentials };
 }
+
+/** Read at each connection: a gateway that restarts has another key. */
+const identityOf =
+  (paths: Paths): (() => Secret | null) =>
+  () =>
+    readOwner(paths.gateway)?.identityKey ?? null;
 
 type Found = Pick<Target, "credentials" | "credentialFrom">;
 const NONE: Found = { credentials: {}, credentialFrom: null };

@@ -1,8 +1,20 @@
 // Text for terminals: widths, cutting, wrapping, and taking out what could steer the terminal. Pure.
 
-/** C0, C1, bidirectional overrides and line separators: what text from outside must not send to a terminal. */
+/** C0, C1, bidirectional marks, line separators and the byte order mark: what text from outside must not send to a terminal. */
 // oxlint-disable-next-line no-control-regex
-const STEERING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+const STEERING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g;
+
+/** JSON that cannot steer the terminal: what JSON.stringify lets through of the above is written as an escape, so the value is the same. */
+export function toSafeJson(value: unknown, indent?: number): string {
+  return (JSON.stringify(value, null, indent) ?? "null").replaceAll(JSON_STEERING, escapeChar);
+}
+
+/** A line of JSON from outside in the same way. Escapes are valid wherever these characters can be: within strings. */
+export const safeJsonLine = (line: string): string => line.replaceAll(JSON_STEERING, escapeChar);
+
+const escapeChar = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+// oxlint-disable-next-line no-control-regex
+const JSON_STEERING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g;
 
 /** Text from outside as one line that cannot steer the terminal. */
 export function cleanLine(text: string): string {

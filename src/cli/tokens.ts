@@ -3,6 +3,7 @@ import { CliError, EXIT } from "../core/errors.ts";
 import { parseDurationMs } from "../config/quantity.ts";
 import type { Run } from "./command.ts";
 import { callGateway, withGateway } from "./connect.ts";
+import { unknownName } from "./known.ts";
 import { configOf, pathsOf, tokenPath } from "./target.ts";
 import { cleanLine, formatAge } from "./text.ts";
 
@@ -14,7 +15,7 @@ export const tokensList: Run = async (invocation) => {
   const { out, host } = invocation;
   const answer = await callGateway<{ tokens: TokenRow[] }>(invocation, ["operator.admin"], "tokens.list");
   out.result(answer, () => {
-    if (answer.tokens.length === 0) return out.line("No named tokens. Make one: openclaw tokens create <name> --scope operator.read");
+    if (answer.tokens.length === 0) return out.line("No named tokens. Create one: openclaw tokens create <name> --scope operator.read");
     const rows = answer.tokens.map((each) => [
       each.name,
       each.id,
@@ -26,8 +27,8 @@ export const tokensList: Run = async (invocation) => {
       [
         { title: "name" },
         { title: "id", cut: true },
-        { title: "may", cut: true },
-        { title: "ends" },
+        { title: "scopes", cut: true },
+        { title: "expires" },
         { title: "last used", align: "right" },
       ],
       rows,
@@ -43,8 +44,8 @@ export const tokensCreate: Run = async (invocation) => {
   const never = expires === "never";
   const expiresInMs = never ? null : parseDurationMs(expires, "d");
   if (expiresInMs === null && !never)
-    throw new CliError(`--expires ${cleanLine(expires)} is not a time`, {
-      why: "it is a number with s, m, h or d.",
+    throw new CliError(`--expires ${cleanLine(expires)} is not a duration`, {
+      why: "the format is a number with s, m, h or d.",
       fix: "write it like 90d, 12h or never.",
       exit: EXIT.usage,
     });
@@ -55,7 +56,7 @@ export const tokensCreate: Run = async (invocation) => {
     expiresInMs,
   });
   out.result(answer, () => {
-    out.note(`Token "${cleanLine(name)}" with ${scopes.join(", ")}. It is shown this once:`);
+    out.note(`Token "${cleanLine(name)}" with ${scopes.join(", ")}. Copy it now; it won't be shown again:`);
     out.line(answer.token ?? "-");
   });
 };
@@ -66,18 +67,20 @@ export const tokensRevoke: Run = async (invocation) => {
   const wanted = invocation.arg(0);
   const { token, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
     const { tokens } = await client.request<{ tokens: TokenRow[] }>("tokens.list");
-    const named = tokens.filter((each) => each.id === wanted || each.name === wanted);
+    const byId = tokens.filter((each) => each.id === wanted);
+    const named = byId.length > 0 ? byId : tokens.filter((each) => each.name === wanted);
     const [token] = named;
-    if (!token) throw new CliError(`there is no token ${cleanLine(wanted)}`, { fix: "openclaw tokens list" });
+    const names = tokens.map((each) => each.name);
+    if (!token) throw unknownName("token", wanted, names, "openclaw tokens list", EXIT.failure);
     if (named.length > 1)
-      throw new CliError(`${named.length} tokens are called ${cleanLine(wanted)}`, {
-        why: "it is not clear which one is meant.",
-        fix: "use the id that openclaw tokens list shows.",
+      throw new CliError(`${named.length} tokens are named ${cleanLine(wanted)}`, {
+        why: "the name is ambiguous.",
+        fix: `use an id: ${named.map((each) => `openclaw tokens revoke ${cleanLine(each.id)}`).join(", or ")}`,
         exit: EXIT.usage,
       });
     return { token, result: await client.request("tokens.revoke", { id: token.id }) };
   });
-  out.result(result, () => out.line(`Token "${cleanLine(token.name)}" has ended, and its connections with it.`));
+  out.result(result, () => out.line(`Token "${cleanLine(token.name)}" revoked; its connections are closed.`));
 };
 
 /** `openclaw token`: the one command that prints the gateway's own token. */
@@ -93,8 +96,8 @@ export const token: Run = (invocation) => {
   }
   const found = auth.token?.reveal() ?? readToken(tokenPath(paths));
   if (!found)
-    throw new CliError("there is no token yet", {
-      why: "the gateway makes one when it starts for the first time.",
+    throw new CliError("no token yet", {
+      why: "the gateway creates one at its first start.",
       fix: "start it: openclaw gateway",
     });
   out.result({ token: found, source: auth.token ? paths.config : tokenPath(paths) }, () => out.line(found));

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import WebSocket from "ws";
+import { isProofOf, NONCE_HEADER, PROOF_HEADER, type Endpoint } from "../core/identity-proof.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
 import { PROTOCOL_VERSION, VERSION } from "../core/version.ts";
@@ -18,6 +19,11 @@ export type ClientOptions = {
   credentials?: Credentials;
   /** Proves a device key besides the credential; a remote gateway asks for it. */
   device?: DeviceIdentity;
+  /**
+   * The key of the gateway that is meant, asked for at each connection. Nothing is sent to a listener that does not prove that it holds
+   * this key; null: to no listener at all.
+   */
+  identity?: () => Secret | null;
   /** How the gateway's lists show this client. */
   client?: { id?: string; mode?: string; displayName?: string; instanceId?: string };
   role?: "operator" | "node";
@@ -60,7 +66,7 @@ type Waiting = {
 type Answer = { id: string; ok: boolean; payload?: unknown; error?: WireError };
 
 /**
- * Connects and resolves after hello-ok. Rejects with ClientError: `unreachable`, `auth`, `pairing`, `starting`, `handshake` or
+ * Connects and resolves after hello-ok. Rejects with ClientError: `unreachable`, `unproven`, `auth`, `pairing`, `starting`, `handshake` or
  * `timeout`. The connection is the caller's to close.
  */
 export function openClient(options: ClientOptions): Promise<Client> {
@@ -92,7 +98,13 @@ export class Client {
     this.#options = options;
     this.#settle = settle;
     const timeoutMs = options.connectTimeoutMs ?? LIMITS.clientConnectMs;
-    this.#socket = toSocket(options.url, timeoutMs);
+    const nonce = randomUUID().replaceAll("-", "");
+    this.#socket = toSocket(options.url, timeoutMs, options.identity ? { [NONCE_HEADER]: nonce } : {});
+    this.#socket.on("upgrade", ({ headers, socket }: Upgrade) => {
+      const key = options.identity?.();
+      if (key === undefined || (key !== null && isProofOf(headers[PROOF_HEADER], key, nonce, remoteEnd(socket)))) return;
+      this.#fail(new ClientError("unproven", "the program that listens there did not prove that it is this gateway"));
+    });
     const deadline = setTimeout(() => this.#fail(new ClientError("timeout", `no handshake within ${timeoutMs} ms`)), timeoutMs);
     const onAbort = (): void => this.#fail(new ClientError("closed", "cancelled"));
     options.signal?.addEventListener("abort", onAbort, { once: true });
@@ -243,9 +255,15 @@ export class Client {
   }
 }
 
-function toSocket(url: string, timeoutMs: number): WebSocket {
+/** The parts of the answer to an upgrade that are looked at. */
+type Upgrade = { headers: Readonly<Record<string, unknown>>; socket: { remoteAddress?: string; remotePort?: number } };
+
+const remoteEnd = ({ remoteAddress, remotePort }: Upgrade["socket"]): Endpoint => ({ address: remoteAddress, port: remotePort });
+
+function toSocket(url: string, timeoutMs: number, headers: Readonly<Record<string, string>>): WebSocket {
   try {
     return new WebSocket(url, {
+      headers,
       perMessageDeflate: false,
       maxPayload: LIMITS.frameBytes,
       handshakeTimeout: timeoutMs,

@@ -2,6 +2,8 @@
 export type ClientErrorKind =
   /** No gateway answered there: refused, unknown host, not a gateway, no handshake in time. */
   | "unreachable"
+  /** Something listens there and did not prove that it is the gateway that is meant; nothing was sent to it. */
+  | "unproven"
   /** The credential was missing, wrong, expired or rate limited. */
   | "auth"
   /** The device is not approved yet; `details.requestId` names the request. */
@@ -52,7 +54,7 @@ export class ClientError extends Error {
     this.code = extra.wire?.code;
     this.answer = extra.wire?.message;
     this.details = extra.wire?.details ?? {};
-    this.retryable = extra.wire?.retryable ?? (kind === "unreachable" || kind === "starting" || kind === "closed");
+    this.retryable = extra.wire?.retryable ?? (kind === "unreachable" || kind === "unproven" || kind === "starting" || kind === "closed");
     this.retryAfterMs = extra.wire?.retryAfterMs;
     this.closeCode = extra.closeCode;
   }

@@ -1,3 +1,4 @@
+import { KEY_VARIABLES } from "../core/provider-keys.ts";
 import { agentIds } from "./agents.ts";
 import type { Findings } from "./issue.ts";
 import { memberOf, type Tree } from "./json5.ts";
@@ -19,6 +20,19 @@ export function checkConsistency(config: Config, tree: Tree, findings: Findings)
     );
   checkAgents(config, tree, warn, findings);
   checkChannels(config, warn);
+  checkProviders(config, warn);
+}
+
+/** A provider whose models the runtime does not know answers nothing until they are listed. */
+function checkProviders({ models }: Config, warn: Warn): void {
+  for (const [id, { baseUrl, api, models: listed }] of Object.entries(models.providers)) {
+    if (listed.length > 0) continue;
+    const at = ["models", "providers", id];
+    const fix = `list them: openclaw config set ${formatPath([...at, "models"])} '[{ id: "<model>" }]'`;
+    if (!Object.hasOwn(KEY_VARIABLES, id)) {
+      if (baseUrl !== undefined) warn(at, "lists no models, so it cannot answer", fix);
+    } else if (api !== undefined) warn([...at, "api"], "has no effect while the provider lists no models", fix);
+  }
 }
 
 type Warn = (path: KeyPath, problem: string, fix: string, suggestion?: string) => void;

@@ -43,7 +43,7 @@ export class GatewayError extends Error {
 }
 
 /** Process exit codes (sysexits): what a script can rely on. */
-export const EXIT = { ok: 0, failure: 1, usage: 2, unavailable: 69, config: 78, noPermission: 77 } as const;
+export const EXIT = { ok: 0, failure: 1, usage: 2, unavailable: 69, config: 78, noPermission: 77, interrupted: 130 } as const;
 
 /** A command-line failure: one line what, one line why, one line fix. */
 export class CliError extends Error {

@@ -340,7 +340,7 @@ export class Methods {
           `paired:${request.channel}:${request.account}:${request.sender}:${request.createdAt}`,
           null,
           target,
-          "You are approved now. Write to me as you like.",
+          "You're approved. Go ahead and send me a message.",
           clock.now(),
         ),
       );

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { asId, type AccountId, type ChannelId, type SessionKey } from "../core/ids.ts";
 import { contain } from "../core/contain.ts";
 import { fileURLToPath } from "node:url";
@@ -19,6 +20,7 @@ import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { readProxySettings } from "../core/proxy.ts";
 import { silentLog, type Log } from "../core/log.ts";
+import { Secret } from "../core/secret.ts";
 import { VERSION } from "../core/version.ts";
 import { wireRow } from "../methods/context.ts";
 import { toRequestRow } from "../methods/devices.ts";
@@ -43,6 +45,7 @@ import { Preparation } from "./preparation.ts";
 import { startPruning } from "../turns/pruning.ts";
 import { recover } from "../turns/recover.ts";
 import { Announcements } from "./announcements.ts";
+import { logIssues, newIssues } from "./config-log.ts";
 import { Core } from "./core.ts";
 import { Conversations } from "./conversations.ts";
 import { authSettings } from "./settings.ts";
@@ -80,6 +83,7 @@ export class Gateway {
   readonly #options: GatewayOptions;
   readonly #restart: (reason: string) => void;
   readonly #abort = new AbortController();
+  readonly #identityKey = new Secret(randomBytes(32).toString("base64url"));
   /** What is wrong with the file since it was edited, when it could not be taken over. */
   #refused: readonly Issue[] | null = null;
   readonly #stateVersion = { presence: 1, health: 1 };
@@ -167,6 +171,7 @@ export class Gateway {
       metrics: core.metrics,
       version: VERSION,
       bootId: core.bootId,
+      identityKey: this.#identityKey,
       surface: () => this.#surface(),
       phase: () => this.#phase,
       methods: () => this.methods.table(),
@@ -278,10 +283,10 @@ export class Gateway {
   async reload(): Promise<void> {
     const { core } = this;
     const next = readConfig(core.paths);
+    const told = this.#refused ?? core.loaded.issues;
     this.#refused = null;
     if (next.hash === core.loaded.hash) return this.#health.invalidate();
-    for (const issue of next.issues)
-      core.log.warn("configuration", { path: issue.path, line: issue.line, message: issue.message, severity: issue.severity });
+    logIssues(core.log, core.paths.config, newIssues(told, next.issues));
     if (next.source !== "file" && next.source !== "missing") {
       this.#refused = next.issues;
       this.#health.invalidate();
@@ -355,7 +360,13 @@ export class Gateway {
     try {
       writeFileAtomic(
         join(core.paths.gateway, "owner.json"),
-        JSON.stringify({ pid: process.pid, port: this.port, url: this.url, startedAt: core.startedAt }),
+        JSON.stringify({
+          pid: process.pid,
+          port: this.port,
+          url: this.url,
+          startedAt: core.startedAt,
+          identityKey: this.#identityKey.reveal(),
+        }),
       );
     } catch (err) {
       if (!again)
@@ -373,7 +384,7 @@ export class Gateway {
     if (this.#abort.signal.aborted) return;
     try {
       const recovery = recover(this.chats.turns, (target) => this.chats.abilities(target.channel));
-      if (Object.values(recovery).some((count) => count > 0)) core.log.warn("an earlier process left work behind", recovery);
+      if (Object.values(recovery).some((count) => count > 0)) core.log.warn("resumed work that a crash or restart interrupted", recovery);
     } catch (err) {
       if (!(err instanceof GatewayError) || err.code !== "UNAVAILABLE" || core.store.damage !== null) throw err;
       core.log.error("channels wait until the store accepts writes", { cause: err.message, ...(err.fix ? { fix: err.fix } : {}) });

@@ -96,7 +96,7 @@ test("a good credential answers with the bot's name; a bad one says whose fault 
   assert.deepEqual(await verify({}), { ok: true, channel: "toy", accountId: "default", name: "toybot" });
   await assert.rejects(
     verify(fails(new TerminalError("s3cr3t-token is not a token", "Ask for a new one."))),
-    code("CREDENTIAL_REFUSED", /Toy refuses it: \[secret\] is not a token Ask for a new one/),
+    code("CREDENTIAL_REFUSED", /Toy rejected this account: \[secret\] is not a token Ask for a new one/),
   );
   await assert.rejects(
     verify(fails(new NotSentError("getaddrinfo ENOTFOUND"))),

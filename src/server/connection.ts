@@ -4,8 +4,10 @@ import type { Socket } from "node:net";
 import type { PeerFacts, Verified } from "../auth/admission.ts";
 import { OPERATOR_SCOPES, satisfies } from "../auth/scopes.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
+import { identityProof, NONCE_HEADER, PROOF_HEADER } from "../core/identity-proof.ts";
 import { asId, type ConnId, type DeviceId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { Secret } from "../core/secret.ts";
 import { encodeError, encodeEvent, encodeResult } from "../protocol/frames.ts";
 import type { Peer } from "../protocol/hub.ts";
 import { NOT_JSON, readFrame, readHead, readLargeFrame } from "../protocol/scan.ts";
@@ -18,7 +20,7 @@ import type { ServerDeps } from "./ports.ts";
 import type { Scheduler, Waiting } from "./scheduler.ts";
 import type { SocketTable } from "./socket-table.ts";
 import type { Stranger, Strangers } from "./strangers.ts";
-import { WsSocket } from "./ws-socket.ts";
+import { WsSocket, type WsHandlers } from "./ws-socket.ts";
 
 /** What all connections of a server share. */
 export type ConnectionContext = {
@@ -36,6 +38,13 @@ export type ConnectionContext = {
   /** The presence has changed; tell the others. */
   presenceChanged(): void;
 };
+
+/** The line of the answer to an upgrade that proves who listens, for a client that asks for it. */
+function proofLine(key: Secret | undefined, { request, socket }: { request: IncomingMessage; socket: Socket }): string {
+  if (!key) return "";
+  const proof = identityProof(key, request.headers[NONCE_HEADER], { address: socket.localAddress, port: socket.localPort });
+  return proof === null ? "" : `${PROOF_HEADER}: ${proof}\r\n`;
+}
 
 const turnOfTheLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -86,7 +95,7 @@ export class Connection implements Waiting {
     };
     this.#raw = upgrade.socket;
     this.#raw.on("close", () => context.members.backlog.forget(this.#socket));
-    this.#socket = new WsSocket(upgrade.request, upgrade.socket, {
+    const handlers: WsHandlers = {
       message: (data) => this.#message(data),
       broken: (err) => this.broken(err),
       closing: () => context.sockets.close(this.#raw),
@@ -95,7 +104,8 @@ export class Connection implements Waiting {
       oversized: (head) => this.#oversized(head),
       frame: () => this.#frame(),
       ended: (code, reason) => this.#ended(code, reason),
-    });
+    };
+    this.#socket = new WsSocket(upgrade.request, upgrade.socket, handlers, proofLine(context.deps.identityKey, upgrade));
     context.strangers.add(this.#stranger);
     const challenge = { nonce: this.#nonce, ts: context.deps.clock.now(), capabilities: context.deps.capabilities };
     this.#socket.sendText(encodeEvent("connect.challenge", challenge));
@@ -221,7 +231,7 @@ export class Connection implements Waiting {
   #greet(id: string, peer: Peer, verified: Verified): void {
     const { deps, members } = this.#context;
     this.#socket.sendText(encodeResult(id, helloOk(deps, peer, verified, this.#context.methodNames)));
-    deps.log[logLevelOf(peer)]("a client connected", {
+    deps.log[logLevelOf(peer)]("client connected", {
       conn: peer.conn,
       client: `${peer.client.id}/${peer.client.mode}`,
       role: peer.role,
@@ -362,7 +372,7 @@ export class Connection implements Waiting {
     if (!wasOpen || !this.#peer) return;
     members.remove(this.#peer.conn);
     const wasShown = deps.left(this.#peer);
-    deps.log[logLevelOf(this.#peer)]("a client went", { conn: this.#peer.conn, code, reason });
+    deps.log[logLevelOf(this.#peer)]("client disconnected", { conn: this.#peer.conn, code, reason });
     if (wasShown) this.#context.presenceChanged();
   }
 }

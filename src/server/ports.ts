@@ -1,6 +1,7 @@
 import type { Metrics } from "../core/metrics.ts";
 import type { Log } from "../core/log.ts";
 import type { Clock } from "../core/clock.ts";
+import type { Secret } from "../core/secret.ts";
 import type { Auth } from "../auth/open.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import type { Peer } from "../protocol/hub.ts";
@@ -39,6 +40,8 @@ export type ServerDeps = {
   bootId: string;
   surface: () => Surface;
   phase: () => Phase;
+  /** Signs the nonce of a client that asks who listens here; see core/identity-proof.ts. Absent: nothing is signed. */
+  identityKey?: Secret;
   /** Asked once, by `listen`. */
   methods: () => MethodTable;
   /** Names of the events that clients may get. */

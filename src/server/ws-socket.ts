@@ -70,8 +70,8 @@ export class WsSocket {
   /** Set by every received frame; cleared by the ping that asks for the next sign of life. */
   alive = true;
 
-  /** Answers the upgrade. Nothing of the client is handled before `start`. */
-  constructor(request: IncomingMessage, socket: Socket, handlers: WsHandlers) {
+  /** Answers the upgrade. Nothing of the client is handled before `start`. `headers` are lines of the answer, each with its line break. */
+  constructor(request: IncomingMessage, socket: Socket, handlers: WsHandlers, headers = "") {
     this.#socket = socket;
     this.#handlers = handlers;
     this.#receiver = new WsReceiver(
@@ -100,7 +100,9 @@ export class WsSocket {
       "close",
       contain(handlers.broken, () => this.#end(1006, "")),
     );
-    this.#write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+    this.#write(
+      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${headers}\r\n`,
+    );
   }
 
   /** Handles what the client sends; `head` is what came right behind its upgrade. */

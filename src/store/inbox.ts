@@ -229,7 +229,6 @@ function pruneEnded(store: Store, before: number, limit: number): boolean {
   return removed.some((count) => count >= limit);
 }
 
-
 function toRow<P>(raw: Raw): InboxRow<P> {
   return {
     seq: raw.seq,

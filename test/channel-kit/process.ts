@@ -29,7 +29,7 @@ export async function playProcess(id: string): Promise<void> {
         assert.equal(it.model.requests().length, 0, "nothing of a stranger reaches a model");
         const { requestId } = requests[0]!;
         await it.operator.request("channels.pairing.approve", { channel: id, accountId: "default", requestId, notify: true });
-        await it.hears(/You are approved now/);
+        await it.hears(/You're approved/);
         await it.stage.say(ann, "direct", "hello apples");
         await it.hears(/You said: hello apples/);
         assert.equal(it.count(/pairing approve/), 1, "the code is told once");

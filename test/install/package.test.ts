@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { after, test } from "node:test";
@@ -23,6 +23,22 @@ function npm(args: readonly string[], cwd: string): { code: number | null; text:
   const { status, stdout, stderr } = spawnSync("npm", [...args, "--no-audit", "--no-fund", "--ignore-scripts"], { cwd, encoding: "utf8" });
   return { code: status, text: `${stdout}${stderr}` };
 }
+
+test("each pinned Node is a release that gets fixes", () => {
+  const manifest = JSON.parse(readFileSync(join(root, "toolchain/package.json"), "utf8")) as {
+    optionalDependencies: Record<string, string>;
+  };
+  const lock = JSON.parse(readFileSync(join(root, "toolchain/package-lock.json"), "utf8")) as {
+    packages: Record<string, { version?: string; integrity?: string }>;
+  };
+  for (const [name, version] of Object.entries(manifest.optionalDependencies)) {
+    const [major = 0, minor = 0] = version.split(".").map(Number);
+    // Releases of Node 24 before 24.18 have faults that a peer can reach.
+    assert.ok(major > 24 || (major === 24 && minor >= 18), `${name} ${version}`);
+    assert.equal(lock.packages[`node_modules/${name}`]?.version, version, `${name} is locked`);
+    assert.match(lock.packages[`node_modules/${name}`]?.integrity ?? "", /^sha512-/);
+  }
+});
 
 const isBuilt = existsSync(join(root, "dist/main.js")) && existsSync(join(root, "dist/web/index.html"));
 

@@ -202,7 +202,7 @@ const stateOf = async (): Promise<unknown> =>
 test("An account is stopped and started again from the command line", { skip }, async () => {
   const stopped = await openclaw(home, "channels", "stop", "irc");
   assert.equal(stopped.code, 0, stopped.stderr);
-  assert.match(stopped.stdout, /irc\/default is stopped/);
+  assert.match(stopped.stdout, /irc\/default stopped/);
   assert.equal(await stateOf(), "stopped");
   assert.equal((await openclaw(home, "channels", "start", "irc", "--account", "nope")).code === 0, false);
   assert.equal((await openclaw(home, "channels", "start", "irc")).code, 0);

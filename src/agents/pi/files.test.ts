@@ -6,7 +6,8 @@ import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { silentLog } from "../../core/log.ts";
 import { Secret } from "../../core/secret.ts";
-import { DEFAULT_MODELS, KEY_VARIABLES, type ProviderTable } from "../models.ts";
+import { KEY_VARIABLES } from "../../core/provider-keys.ts";
+import { DEFAULT_MODELS, type ProviderTable } from "../models.ts";
 import { cleanTemp, generationOf, piDirs, removeLocks, toPiArgs, toPiConfig, toPiEnv, writePiFiles } from "./files.ts";
 import { PiProcess } from "./process.ts";
 

@@ -2,7 +2,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LIMITS } from "../../core/limits.ts";
-import { inputOf, KEY_VARIABLES, PROVIDER_VARIABLES, windowOf, type Provider, type ProviderModel, type ProviderTable } from "../models.ts";
+import { KEY_VARIABLES } from "../../core/provider-keys.ts";
+import { inputOf, PROVIDER_VARIABLES, windowOf, type Provider, type ProviderModel, type ProviderTable } from "../models.ts";
 import { GUIDE_MODEL, GUIDE_PROVIDER } from "./guide.ts";
 import { MARKER_VARIABLE } from "./orphans.ts";
 

@@ -131,7 +131,7 @@ function connect(what: string): string {
   const id = ALIASES[what] ?? what;
   const local = LOCAL[id];
   if (local) {
-    return `${local}\n\nThe gateway finds a server on this machine by itself and offers its models.${next("when it runs, send any message; the model answers in my place.")}`;
+    return `${local}\n\nThe gateway finds a server on this machine by itself and offers its models.${next("when it runs, send any message; the model takes over from me.")}`;
   }
   const provider = PROVIDERS[id];
   if (!provider) {
@@ -146,7 +146,7 @@ function connect(what: string): string {
     `2. On the gateway's machine, run \`openclaw config set models.providers.${id}.apiKey --stdin\` and paste the key there.`,
     `   Or set \`${provider.variable}\` in the environment of the gateway and restart it.`,
     "",
-    `Do not paste the key into this chat.${next("do step 2, then send any message; the model answers in my place.")}`,
+    `Do not paste the key into this chat.${next("do step 2, then send any message; the model takes over from me.")}`,
   ].join("\n");
 }
 
@@ -171,7 +171,7 @@ function logs(facts: GuideFacts): string {
 
 function refuseKey(): string {
   return [
-    "That looks like a key. I do not accept keys in a chat, I have not used it, and I do not repeat it.",
+    "That looks like a key. I don't accept keys in a chat. I haven't used it, and I won't repeat it.",
     "",
     "Chats are stored, and often pass through other people's servers. If it was a real key, revoke it and create another one.",
     "",

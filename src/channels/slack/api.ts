@@ -23,7 +23,7 @@ export const TOKEN_ERRORS: ReadonlySet<string> = new Set([
 /** What a refused token means for the account. */
 export function revoked(cause: string): TerminalError {
   return new TerminalError(
-    `Slack does not accept the bot token (${cause})`,
+    `Slack rejected this token (${cause})`,
     "Install the app again at api.slack.com/apps (OAuth & Permissions), set channels.slack.botToken, then: openclaw channels start slack",
   );
 }

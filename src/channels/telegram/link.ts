@@ -37,7 +37,7 @@ export const isRevoked = ({ code, foreign }: Refusal): boolean => !foreign && (c
 
 export function revoked(): TerminalError {
   return new TerminalError(
-    "Telegram does not accept the bot token",
+    "Telegram rejected this token",
     "Get the valid token from @BotFather (/mybots, API Token), set channels.telegram.botToken, then: openclaw channels start telegram",
   );
 }

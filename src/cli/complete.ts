@@ -1,0 +1,119 @@
+import { agentIds } from "../config/agents.ts";
+import { walkSchema } from "../config/json-schema.ts";
+import { openClient, type Client } from "../client/client.ts";
+import { peekStore } from "../store/peek.ts";
+import type { NameKind, Run } from "./command.ts";
+import { toClientOptions, type Scope } from "./connect.ts";
+import type { Invocation } from "./invocation.ts";
+import { accountNames, channelNames } from "./known.ts";
+import { modelName, type Model } from "./model-check.ts";
+import { configOf, pathsOf, resolveTarget } from "./target.ts";
+import { cleanText } from "./text.ts";
+
+/** A shell waits for the answer while somebody types. */
+const BUDGET_MS = 800;
+const MOST = 500;
+
+/** `openclaw __complete <names> [words...]`: one name per line. Silent and successful when there is nothing to offer, whatever the cause. */
+export const complete: Run = async (invocation) => {
+  const [kind = "", ...words] = invocation.args;
+  let names: readonly string[] = [];
+  try {
+    names = await namesOf(kind as NameKind, words, invocation);
+  } catch {
+    // An error between two keystrokes helps nobody; the command that is being typed will tell it.
+  }
+  // A name that a shell or a terminal could take for something else is not offered.
+  const offered = names.filter((name) => name !== "" && name === cleanText(name) && !name.includes("\n")).slice(0, MOST);
+  for (const name of new Set(offered)) invocation.out.line(name);
+};
+
+async function namesOf(kind: NameKind, words: readonly string[], invocation: Invocation): Promise<readonly string[]> {
+  const { config } = configOf(invocation);
+  switch (kind) {
+    case "agent":
+      return agentIds(config);
+    case "channel":
+      return channelNames(invocation);
+    case "account": {
+      const channels = Object.keys(config.channels).filter((id) => id !== "defaults");
+      const meant = channels.filter((id) => words.includes(id));
+      return (meant.length > 0 ? meant : channels).flatMap((id) => accountNames(config, id));
+    }
+    case "key":
+      return configKeys();
+    case "session":
+      return await ask(invocation, ["operator.read"], listSessions, () => storedSessions(invocation));
+    case "model":
+      return await ask(invocation, ["operator.read"], listModels, () =>
+        Object.entries(config.models.providers).flatMap(([id, { models }]) => models.map((model) => `${id}/${model.id}`)),
+      );
+    case "token":
+      return await ask(invocation, ["operator.admin"], async (client) => {
+        const { tokens } = await client.request<{ tokens: { name: string }[] }>("tokens.list");
+        return tokens.map((each) => each.name);
+      });
+    case "device":
+    case "request":
+      return await ask(invocation, ["operator.pairing"], async (client) => {
+        const { pending, paired } = await client.request<{ pending: { requestId: string }[]; paired: { deviceId: string }[] }>(
+          "device.pair.list",
+        );
+        return kind === "device" ? paired.map((each) => each.deviceId) : pending.map((each) => each.requestId);
+      });
+    default:
+      return [];
+  }
+}
+
+/** This machine's gateway within the budget, else what the files say. */
+async function ask(
+  invocation: Invocation,
+  scopes: readonly Scope[],
+  work: (client: Client) => Promise<readonly string[]>,
+  files: () => readonly string[] = () => [],
+): Promise<readonly string[]> {
+  const target = resolveTarget(invocation);
+  if (!target.local) return [];
+  const signal = AbortSignal.any([AbortSignal.timeout(BUDGET_MS), invocation.host.signal]);
+  const options = await toClientOptions(invocation, target, { scopes });
+  let client: Client;
+  try {
+    client = await openClient({ ...options, signal, connectTimeoutMs: BUDGET_MS, requestTimeoutMs: BUDGET_MS });
+  } catch {
+    return files();
+  }
+  try {
+    return await work(client);
+  } finally {
+    void client.close();
+  }
+}
+
+async function listSessions(client: Client): Promise<string[]> {
+  const { sessions } = await client.request<{ sessions: { key: string }[] }>("sessions.list", { limit: MOST });
+  return sessions.map((each) => each.key);
+}
+
+async function listModels(client: Client): Promise<string[]> {
+  const { models } = await client.request<{ models: Model[] }>("models.list", { view: "all" });
+  return models.map(modelName);
+}
+
+function storedSessions(invocation: Invocation): string[] {
+  const store = peekStore(pathsOf(invocation).gateway);
+  if (!store) return [];
+  try {
+    return store.all<{ key: string }>("SELECT key FROM sessions ORDER BY updated_at DESC LIMIT ?", MOST).map((row) => row.key);
+  } finally {
+    store.close();
+  }
+}
+
+function configKeys(): string[] {
+  const keys: string[] = [];
+  walkSchema((path) => {
+    if (/^[\w.-]+$/.test(path)) keys.push(path);
+  });
+  return keys;
+}

@@ -1,0 +1,80 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { channelAccounts } from "../config/accounts.ts";
+import { agentIds } from "../config/agents.ts";
+import { walkSchema } from "../config/json-schema.ts";
+import type { Config } from "../config/schema.ts";
+import { suggest } from "../config/suggest.ts";
+import { CliError, EXIT } from "../core/errors.ts";
+import { checkName } from "./channel-name.ts";
+import type { Invocation } from "./invocation.ts";
+import { configOf, pathsOf, resolveTarget } from "./target.ts";
+import { cleanLine } from "./text.ts";
+
+// Names that a person can mean, so that a typo is refused before anything is done. What a gateway elsewhere knows, it checks itself.
+
+/** `Unknown channel "ircc". Did you mean "irc"?`, or the names that there are. */
+export function unknownName(noun: string, name: string, known: readonly string[], fix: string, exit: number = EXIT.usage): CliError {
+  const meant = suggest(name, known);
+  const shown = cleanLine(name).slice(0, 100);
+  const what = `Unknown ${noun} "${shown}".${meant ? ` Did you mean "${cleanLine(meant)}"?` : ""}`;
+  const few = known.slice(0, 20).map(cleanLine).join(", ");
+  return new CliError(what, { ...(!meant && few && { why: `There are: ${few}${known.length > 20 ? ", …" : ""}.` }), fix, exit });
+}
+
+/** Channels that this installation can have: built in, configured, or a file in the state directory. */
+export function channelNames(invocation: Invocation): string[] {
+  const names = new Set<string>();
+  walkSchema((path, node) => {
+    const [, id] = /^channels\.(\w+)$/.exec(path) ?? [];
+    if (id && id !== "defaults" && node.kind === "group") names.add(id);
+  });
+  for (const id of Object.keys(configOf(invocation).config.channels)) if (id !== "defaults") names.add(id);
+  for (const file of filesIn(join(pathsOf(invocation).state, "channels"))) {
+    const [, id] = /^([A-Za-z0-9][\w-]*)\.(?:mjs|js|ts)$/.exec(file) ?? [];
+    if (id) names.add(id);
+  }
+  return [...names];
+}
+
+function filesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch (err) {
+    const { code } = err as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR" || code === "EACCES") return [];
+    throw err;
+  }
+}
+
+/** The names of the accounts of a channel; none when it is not configured. */
+export const accountNames = (config: Config, channel: string): string[] => channelAccounts(config, channel).map(({ id }) => id);
+
+/** A channel as it was given. Throws CliError (exit 2) for a name that this machine's gateway does not know. */
+export function checkChannel(invocation: Invocation, text: string): string {
+  checkName(text, "channel");
+  if (!resolveTarget(invocation).local) return text;
+  const known = channelNames(invocation);
+  if (known.includes(text)) return text;
+  throw unknownName("channel", text, known, "openclaw channels list");
+}
+
+/** The account of a channel that is configured. Throws CliError (exit 2) for one that it does not have. */
+export function checkAccount(invocation: Invocation, channel: string, account: string | undefined): string | undefined {
+  if (account === undefined || account === "*") return account;
+  checkName(account, "account");
+  if (!resolveTarget(invocation).local) return account;
+  const known = accountNames(configOf(invocation).config, channel);
+  if (known.length === 0 || known.includes(account)) return account;
+  throw unknownName("account", account, known, `openclaw channels add ${channel} --account ${account}`);
+}
+
+/** An agent as it was given. Throws CliError (exit 2) for one that this machine's gateway does not have. */
+export function checkAgent(invocation: Invocation, id: string | undefined): string | undefined {
+  if (id === undefined || !resolveTarget(invocation).local) return id;
+  const known: readonly string[] = agentIds(configOf(invocation).config);
+  if (known.includes(id.toLowerCase())) return id;
+  throw unknownAgent(id, known);
+}
+
+export const unknownAgent = (id: string, known: readonly string[]): CliError => unknownName("agent", id, known, "openclaw agents list");

@@ -1,0 +1,74 @@
+// Runs commands of our own command line in this process, with streams that remember what was printed.
+import { Readable } from "node:stream";
+import { runCli } from "../src/cli/run.ts";
+import type { Host } from "../src/cli/invocation.ts";
+
+export type CliCall = { code: number; out: string; err: string };
+export type CliCallOptions = {
+  env?: Record<string, string>;
+  input?: string;
+  /** Columns of a terminal; absent: a pipe. */
+  columns?: number;
+  signal?: AbortSignal;
+  host?: Partial<Host>;
+};
+
+/** One command with `state` as its state directory. */
+export async function callCli(state: string, words: readonly string[], options: CliCallOptions = {}): Promise<CliCall> {
+  const call: CliCall = { code: -1, out: "", err: "" };
+  const terminal = options.columns === undefined ? {} : { isTTY: true, columns: options.columns };
+  call.code = await runCli(words, {
+    streams: {
+      stdout: { write: (text: string) => (call.out += text), ...terminal },
+      stderr: { write: (text: string) => (call.err += text) },
+    },
+    stdin: Readable.from(options.input === undefined ? [] : [options.input]),
+    env: { HOME: state, OPENCLAW_STATE_DIR: state, NO_COLOR: "1", ...options.env },
+    cwd: state,
+    now: Date.now,
+    signal: options.signal ?? new AbortController().signal,
+    startGateway: () => Promise.reject(new Error("this test starts no gateway")),
+    verifyChannel: async () => ({ name: "mybot" }),
+    ...options.host,
+  });
+  return call;
+}
+
+/** A value for each argument and each required flag of every command, so that a test can call them all. */
+export const SAMPLE_ARGS: Readonly<Record<string, readonly string[]>> = {
+  "gateway call": ["health"],
+  chat: ["hello"],
+  agent: ["--message", "hello"],
+  "message send": ["--channel", "irc", "--to", "#team", "--message", "hello"],
+  "route explain": ["irc", "default", "alice"],
+  "sessions show": ["agent:main:main"],
+  "sessions delete": ["agent:main:main", "--yes"],
+  "dead-letters show": ["3f2a"],
+  "dead-letters retry": ["3f2a"],
+  "dead-letters drop": ["3f2a", "--yes"],
+  "agents add": ["work"],
+  "agents delete": ["work", "--yes"],
+  "agents bind": ["main", "--channel", "irc"],
+  "agents unbind": ["main", "--channel", "irc"],
+  "models set": ["anthropic/claude-sonnet-5"],
+  "channels add": ["irc", "--set", "host=irc.example.org", "--set", "nick=mybot"],
+  "channels login": ["irc"],
+  "channels logout": ["irc", "--yes"],
+  "channels start": ["irc"],
+  "channels stop": ["irc"],
+  "channels remove": ["irc", "--yes"],
+  "config get": ["gateway.port"],
+  "config set": ["gateway.port", "18800"],
+  "config unset": ["gateway.port"],
+  "config schema": ["gateway.port"],
+  "pairing approve": ["irc", "7Q4M2XKD"],
+  "pairing dismiss": ["irc", "7Q4M2XKD"],
+  "devices approve": ["--latest"],
+  "devices reject": ["0c1f"],
+  "devices remove": ["9be2", "--yes"],
+  "devices rotate": ["9be2"],
+  "devices revoke": ["9be2"],
+  "tokens create": ["grafana"],
+  "tokens revoke": ["grafana"],
+  completion: ["bash"],
+};
