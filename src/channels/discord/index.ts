@@ -53,7 +53,7 @@ export function createDiscordChannel(options: Options = {}): Channel<DiscordAcco
     toChat: toDiscordChat,
     isAddressed(account, text) {
       const self = botIdOf(account);
-      return self !== null && new RegExp(`<@!?${self}>`).test(text);
+      return self !== null && (text.includes(`<@${self}>`) || text.includes(`<@!${self}>`));
     },
     run: (account, host, live, signal) => serve(account, host, live, signal, tools),
     async verify(account, signal) {

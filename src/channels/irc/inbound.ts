@@ -39,16 +39,28 @@ export function parseCtcp(text: string): { command: string; rest: string } | nul
   return found ? { command: found[1]!.toUpperCase(), rest: found[2] ?? "" } : null;
 }
 
-const quoted = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+const NICK_CHAR = /[\p{L}\p{N}_[\]\\{}|^`-]/u;
 
-/** Whether the text calls the bot by its nick, and the text without a leading `nick:`. */
+/** Whether `nick` stands in the text as a word of its own: no character of a nick on either side. Both are folded. */
+function names(text: string, nick: string): boolean {
+  if (nick === "") return false;
+  for (let at = text.indexOf(nick); at >= 0; at = text.indexOf(nick, at + 1)) {
+    const before = [...text.slice(Math.max(0, at - 2), at)].at(-1) ?? "";
+    const after = String.fromCodePoint(text.codePointAt(at + nick.length) ?? 32);
+    if (!NICK_CHAR.test(before) && !NICK_CHAR.test(after)) return true;
+  }
+  return false;
+}
+
+/** Whether the text calls the bot by its nick, and the text without a leading `nick:`. No character of the nick is a pattern. */
 export function address(text: string, facts: Pick<InboundFacts, "nick" | "casemapping">): { mentioned: boolean; text: string } {
-  const fold = (part: string): string => foldName(part, facts.casemapping);
-  const nick = fold(facts.nick);
-  const word = new RegExp(`(^|[^\\p{L}\\p{N}_\\[\\]\\\\{}|^\`-])${quoted(nick)}($|[^\\p{L}\\p{N}_\\[\\]\\\\{}|^\`-])`, "u");
-  if (!word.test(fold(text))) return { mentioned: false, text };
-  const lead = new RegExp(`^@?${quoted(nick)}[:,]\\s*`, "u").exec(fold(text));
-  const rest = lead ? text.slice(lead[0].length).trim() : text;
+  const folded = foldName(text, facts.casemapping);
+  const nick = foldName(facts.nick, facts.casemapping);
+  if (!names(folded, nick)) return { mentioned: false, text };
+  const from = folded.startsWith("@") ? 1 : 0;
+  const end = from + nick.length;
+  const isLead = folded.startsWith(nick, from) && (text[end] === ":" || text[end] === ",");
+  const rest = isLead ? text.slice(end + 1).trim() : text;
   return { mentioned: true, text: rest || text };
 }
 
