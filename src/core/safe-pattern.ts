@@ -347,7 +347,7 @@ type Thread = { index: number; start: number };
 function charStates(program: readonly State[], starts: Int32Array): Thread[] {
   const threads: Thread[] = [];
   for (let index = 0; index < program.length; index++) if (starts[index]! >= 0) threads.push({ index, start: starts[index]! });
-  return threads.sort((a, b) => a.start - b.start);
+  return threads.toSorted((a, b) => a.start - b.start);
 }
 
 /** Follows everything that costs no character; the first thread to reach a state has the earliest start. */

@@ -2,6 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/log.ts";
 import type { Secret } from "../../core/secret.ts";
 import { TerminalError } from "../channel.ts";
+import type { Fail } from "../containment.ts";
 import { isOpen, openWebSocket, type WebSocket } from "../socket.ts";
 import type { Frame } from "./inbound.ts";
 import type { SessionInfo } from "./state.ts";
@@ -85,15 +86,17 @@ export type SocketRequest = {
   timeoutMs: number;
   /** The HTTP proxy of the account; null: that of the environment, or none. */ proxy: string | null;
   signal: AbortSignal;
+  /** Takes what a listener of the socket throws. */
+  onFailure: Fail;
 };
 
 /** Opens a socket; rejects when it does not open in time. */
-export function openSocket({ url, clock, timeoutMs, proxy, signal }: SocketRequest): Promise<WebSocket> {
+export function openSocket({ url, clock, timeoutMs, proxy, signal, onFailure }: SocketRequest): Promise<WebSocket> {
   const { promise, resolve, reject } = Promise.withResolvers<WebSocket>();
   const address = new URL(url);
   address.searchParams.set("v", "10");
   address.searchParams.set("encoding", "json");
-  const socket = openWebSocket(address, { handshakeMs: timeoutMs, proxy });
+  const socket = openWebSocket(address, { handshakeMs: timeoutMs, proxy, fail: onFailure });
   const fail = (why: Error): void => {
     reject(why);
     socket.terminate();

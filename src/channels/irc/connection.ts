@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import type { Clock } from "../../core/clock.ts";
+import { contain } from "../../core/contain.ts";
 import { TerminalError } from "../channel.ts";
 import type { IrcAccount } from "./config.ts";
 import { parseLine, type Line } from "./line.ts";
@@ -78,6 +79,10 @@ export type ConnectionDeps = {
   timings: Timings;
   clock: Clock;
   onLine(line: Line): void;
+  /** A line could not be handled. It is skipped. */
+  onUnreadable(text: string, cause: unknown): void;
+  /** A callback of the connection has thrown. */
+  fail(err: unknown): void;
   /** Bytes were read: proof of life. */
   onRead(): void;
 };
@@ -112,9 +117,19 @@ export class Connection {
     this.#deps = deps;
     this.#tokens = deps.flood.burst;
     this.#refilledAt = this.#lastReadAt = deps.clock.now();
-    socket.on("data", (chunk: Buffer) => this.#read(chunk));
-    socket.on("error", (err) => this.close(err));
-    socket.on("close", () => this.close(new Error("the server closed the connection")));
+    const { fail } = deps;
+    socket.on(
+      "data",
+      contain(fail, (chunk: Buffer) => this.#read(chunk)),
+    );
+    socket.on(
+      "error",
+      contain(fail, (err: Error) => this.close(err)),
+    );
+    socket.on(
+      "close",
+      contain(fail, () => this.close(new Error("the server closed the connection"))),
+    );
     this.#watchQuiet();
   }
 
@@ -248,8 +263,13 @@ export class Connection {
   }
 
   #line(bytes: Buffer): void {
-    const line = parseLine(toText(bytes).replace(/\r$/, ""));
-    if (line) this.#deps.onLine(line);
+    const text = toText(bytes).replace(/\r$/, "");
+    try {
+      const line = parseLine(text);
+      if (line) this.#deps.onLine(line);
+    } catch (err) {
+      this.#deps.onUnreadable(text, err);
+    }
   }
 }
 

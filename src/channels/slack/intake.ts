@@ -128,8 +128,18 @@ export class Intake {
 
   async #admit(events: readonly ChannelEvent[]): Promise<void> {
     if (events.length === 0) return;
+    await this.#session.host.admit(events, this.#cursorAfter(events));
+  }
+
+  /** Events are stored with the old cursor rather than not at all: the history is then read again from there. */
+  #cursorAfter(events: readonly ChannelEvent[]): string | undefined {
     const { host, facts } = this.#session;
-    await host.admit(events, advance(host.cursor(), facts().bot.teamId, events));
+    try {
+      return advance(host.cursor(), facts().bot.teamId, events);
+    } catch (err) {
+      host.log.error("the position in the history could not be advanced", { error: err });
+      return undefined;
+    }
   }
 
   /** Tries for ever: without a place for them, nothing more may be acknowledged. */
