@@ -272,7 +272,8 @@ class SupervisedAccount implements Account {
     try {
       const running = runOwned(host.fail, async () => impl.run(parsed, host, (link) => runUnowned(() => onLive(link)), run.signal));
       await Promise.race([running, this.#afterFailure(failed.promise, running, run)]);
-      return failure ? (failure as { cause: unknown }).cause : new Error("the connection ended");
+      if (failure) throw (failure as { cause: unknown }).cause;
+      return new Error("the connection ended");
     } catch (err) {
       // A run that was aborted because of a failure ends in its own way; the failure is the reason.
       const reason: unknown = failure ? (failure as { cause: unknown }).cause : err;

@@ -82,7 +82,7 @@ export class WebhookLink implements Link {
     return {
       "x-webhook-id": safe,
       "x-webhook-timestamp": timestamp,
-      "x-webhook-signature": sign(this.#account.secret, safe, timestamp, body),
+      "x-webhook-signature": sign(this.#account.secret, "from-gateway", safe, timestamp, body),
     };
   }
 
@@ -148,7 +148,7 @@ export async function ping(account: WebhookAccount, clock: Clock, signal: AbortS
   const headers = {
     "x-webhook-id": key,
     "x-webhook-timestamp": timestamp,
-    "x-webhook-signature": sign(account.secret, key, timestamp, body),
+    "x-webhook-signature": sign(account.secret, "from-gateway", key, timestamp, body),
   };
   const { status } = await callApi({
     method: "POST",
