@@ -231,9 +231,9 @@ class SupervisedAccount implements Account {
     for (let failures = 0; !signal.aborted;) {
       this.#set("connecting");
       let readyAt: number | null = null;
-      const reason = await this.#attempt(impl, parsed, signal, () => (readyAt ??= clock.now()));
+      const reason = await this.#attempt(impl, parsed, signal, () => (readyAt ??= clock.monotonic()));
       if (signal.aborted) return;
-      if (readyAt !== null && clock.now() - readyAt >= STABLE_MS) failures = 0;
+      if (readyAt !== null && clock.monotonic() - readyAt >= STABLE_MS) failures = 0;
       failures++;
       this.#status.reconnects++;
       metrics.count("gateway_channels_reconnects_total", { channel: impl.id });

@@ -134,6 +134,8 @@ export class GatewayConnection {
   #intervalMs = 0;
   #answered = true;
   #invalid = 0;
+  /** Cancels the deadline for READY or RESUMED. */
+  #late: (() => void) | null = null;
 
   constructor(socket: WebSocket, deps: ConnectionDeps) {
     this.#socket = socket;
@@ -147,8 +149,7 @@ export class GatewayConnection {
     socket.on("message", (data) => this.#open && this.#read(String(data)));
     socket.once("close", (code, reason) => this.close(closeError(code, String(reason))));
     socket.on("error", () => this.close(new Error("the connection to Discord was lost")));
-    const cancel = deps.clock.after(deps.timings.connectMs, () => this.close(new Error("Discord did not answer the login in time")));
-    void this.ready.then(cancel, cancel);
+    this.#awaitLogin();
   }
 
   get open(): boolean {
@@ -161,9 +162,16 @@ export class GatewayConnection {
     this.#open = false;
     this.#beat?.();
     this.#pause?.();
+    this.#late?.();
     this.#end.resolve(cause);
     this.#greeted.reject(cause);
     this.#socket.close(CLOSE_RESUMABLE, "bye");
+  }
+
+  #awaitLogin(): void {
+    this.#late?.();
+    const { clock, timings } = this.#deps;
+    this.#late = clock.after(timings.connectMs, () => this.close(new Error("Discord did not answer the login in time")));
   }
 
   #write(op: number, d: unknown): void {
@@ -199,7 +207,10 @@ export class GatewayConnection {
     if (typeof s !== "number" || typeof t !== "string")
       return this.#deps.log.warn("Discord sent an event without a number; it was dropped");
     this.#deps.onFrame({ seq: s, type: t, data });
-    if (t === "READY" || t === "RESUMED") this.#greeted.resolve();
+    if (t !== "READY" && t !== "RESUMED") return;
+    this.#late?.();
+    this.#late = null;
+    this.#greeted.resolve();
   }
 
   #hello(data: Json): void {
@@ -237,6 +248,7 @@ export class GatewayConnection {
     if (this.#invalid > INVALID_SESSIONS) return this.close(new SessionLostError("Discord refused every new session"));
     this.#resume = null;
     this.#deps.onInvalid();
+    this.#awaitLogin();
     const { reidentifyMs } = this.#deps.timings;
     this.#pause = this.#deps.clock.after(reidentifyMs * (1 + this.#deps.random()), () => this.#login());
   }

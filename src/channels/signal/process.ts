@@ -132,8 +132,8 @@ async function stop(child: ChildProcess): Promise<void> {
 async function answering(daemon: Daemon, { startupTimeoutMs }: Managed, clock: Clock, signal: AbortSignal): Promise<void> {
   let over: Error | null = null;
   void daemon.ended.then((cause) => (over = cause));
-  const until = clock.now() + startupTimeoutMs;
-  while (clock.now() < until) {
+  const until = clock.monotonic() + startupTimeoutMs;
+  while (clock.monotonic() < until) {
     if (over) throw over as Error;
     if (signal.aborted) throw new Error("stopped");
     try {

@@ -65,7 +65,7 @@ export async function poll(session: Session): Promise<void> {
   let healthy = true;
   while (!signal.aborted) {
     const offset = offsetOf(host.cursor(), bot, clock.now());
-    const asked = clock.now();
+    const asked = clock.monotonic();
     const params = {
       limit: BATCH,
       timeout: Math.ceil(timings.pollMs / 1_000),
@@ -84,7 +84,7 @@ export async function poll(session: Session): Promise<void> {
     healthy = true;
     conflicts = 0;
     const updates = await whole(session, params, listOf(answer));
-    if (updates.length === 0 && clock.now() - asked < timings.idleMs) await pause(clock, timings.idleMs, signal);
+    if (updates.length === 0 && clock.monotonic() - asked < timings.idleMs) await pause(clock, timings.idleMs, signal);
     await take(session, updates);
   }
 }
