@@ -1,4 +1,4 @@
-/** What stands beside a run of marks. `joined`: a letter of a script that joins words to marks without a blank, such as Han or Arabic. */
+/** What stands beside a run of marks. `joined`: a letter of a script that joins words to marks without a blank, such as Han or Arabic, or a pictograph. */
 type Beside = "blank" | "punctuation" | "joined" | "other";
 
 const BLANK = /\s/u;
@@ -15,7 +15,7 @@ function kindOf(char: string | undefined): Beside {
   const code = char.codePointAt(0)!;
   if (code < 128) return /[A-Za-z\d]/.test(char) ? "other" : "punctuation";
   if (WIDE.test(char)) return "joined";
-  if (PICTOGRAPH.test(char) || code === 0xfe0f || code === 0x200d) return "other";
+  if (PICTOGRAPH.test(char) || code === 0xfe0f || code === 0x200d) return "joined";
   if (PUNCTUATION.test(char)) return "punctuation";
   return LETTER.test(char) && !SPACED_LETTER.test(char) ? "joined" : "other";
 }
@@ -33,7 +33,7 @@ function charAfter(text: string, at: number): string | undefined {
 
 /**
  * Whether the marks in [from, to) may begin or end a style: CommonMark's rules of flanking, except that a letter of a script without
- * blanks between words counts like a blank beside punctuation, that pictographs are no punctuation, and that one `*` between
+ * blanks between words counts like a blank beside punctuation, that pictographs count like such letters, and that one `*` between
  * digits, or letters of a script with blanks between words, multiplies.
  */
 export function flanking(text: string, from: number, to: number, char: string): { canOpen: boolean; canClose: boolean } {
