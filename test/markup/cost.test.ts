@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toHtml as toPageHtml } from "../../web/src/markdown.ts";
-import { toDiscord } from "./discord/outbound.ts";
-import { toLines, toPlain as toIrc } from "./irc/outbound.ts";
-import { toStyled } from "./markdown.ts";
-import { toMarked, toRanges, toVisible as toSignal } from "./signal/outbound.ts";
-import { toBlocks, toMrkdwn, toPlain as toSlackPlain } from "./slack/outbound.ts";
-import { splitText } from "./split.ts";
-import { toHtml, toPlain, toVisible } from "./telegram/outbound.ts";
+import { toDiscord } from "../../src/channels/discord/outbound.ts";
+import { toLines, toPlain as toIrc } from "../../src/channels/irc/outbound.ts";
+import { toStyled } from "../../src/channels/markdown.ts";
+import { toMarked, toRanges, toVisible as toSignal } from "../../src/channels/signal/outbound.ts";
+import { toBlocks, toMrkdwn, toPlain as toSlackPlain } from "../../src/channels/slack/outbound.ts";
+import { splitText } from "../../src/channels/split.ts";
+import { toHtml, toPlain, toVisible } from "../../src/channels/telegram/outbound.ts";
 
 /** Every mark of Markdown, whole and in halves, alone and nested. Each is repeated until the text is long. */
 const MARKS: readonly string[] = [

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toHtml as toPageHtml } from "../../web/src/markdown.ts";
-import { toDiscord } from "./discord/outbound.ts";
-import { toPlain as toIrc } from "./irc/outbound.ts";
-import { toMarked, toRanges } from "./signal/outbound.ts";
-import { toMrkdwn } from "./slack/outbound.ts";
-import { toHtml, toVisible } from "./telegram/outbound.ts";
+import { toDiscord } from "../../src/channels/discord/outbound.ts";
+import { toPlain as toIrc } from "../../src/channels/irc/outbound.ts";
+import { toMarked, toRanges } from "../../src/channels/signal/outbound.ts";
+import { toMrkdwn } from "../../src/channels/slack/outbound.ts";
+import { toHtml, toVisible } from "../../src/channels/telegram/outbound.ts";
 
 /** One sentence in each script: what stands before, inside (with punctuation at its edges) and behind a bold stretch, without blanks. */
 const SCRIPTS: readonly (readonly [script: string, before: string, bold: string, after: string])[] = [
