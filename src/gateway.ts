@@ -10,6 +10,7 @@ import { CliError, EXIT, GatewayError, reasonOf } from "./core/errors.ts";
 import { VERSION } from "./core/version.ts";
 import { type RootLog } from "./observe/log.ts";
 import { logIssues } from "./gateway/config-log.ts";
+import { failOwner } from "./channels/containment.ts";
 import { Core } from "./gateway/core.ts";
 import { readConfig } from "./gateway/settings.ts";
 import { openGatewayLog } from "./gateway/settings.ts";
@@ -193,6 +194,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     });
   };
   current = await launch(options, restart);
+  process.on("uncaughtException", (err, origin) => {
+    if (failOwner(err)) return;
+    exitWithCause(current, err, origin);
+  });
   return {
     url: current.url,
     port: current.port,
@@ -200,6 +205,19 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     ended: ended.promise,
     stop: (reason) => current.stop(reason),
   };
+}
+
+/**
+ * After an error that nothing has caught, the state of the process is unknown: it says why and ends, and whoever supervises it starts it
+ * again. What matters is on disk.
+ */
+function exitWithCause({ core }: Gateway, err: unknown, origin: string): never {
+  try {
+    core.log.error("an error that nothing has caught ends the gateway", { origin, error: err });
+    process.stderr.write(`the gateway ends: ${err instanceof Error ? (err.stack ?? err.message) : reasonOf(err)}\n`);
+  } finally {
+    process.exit(EXIT.failure);
+  }
 }
 
 /** How soon clients may come back after a restart that was asked for. */

@@ -3,6 +3,7 @@ import { GatewayError, reasonOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Channel, ChannelHost as RunHost, HookAnswer, HookRequest, ChannelEvent, Link, LinkState } from "./channel.ts";
 import { TerminalError } from "./channel.ts";
+import { runOwned, runUnowned, type Fail } from "./containment.ts";
 import { pause } from "./pause.ts";
 import type { AccountSpec, AccountStatus, HostDeps, Leases } from "./host.ts";
 
@@ -101,9 +102,11 @@ class SupervisedAccount implements Account {
     this.#status.reconnects = 0;
     const mine: Running = { abort: new AbortController(), ended: Promise.resolve() };
     this.#running = mine;
-    mine.ended = this.#supervise(this.#spec, mine.abort.signal).finally(() => {
-      if (this.#running === mine) this.#running = null;
-    });
+    mine.ended = this.#supervise(this.#spec, mine.abort.signal)
+      .catch((err: unknown) => this.#log.error("an account could not be supervised", { error: err }))
+      .finally(() => {
+        if (this.#running === mine) this.#running = null;
+      });
   }
 
   stop(cause: string): Promise<void> {
@@ -115,12 +118,12 @@ class SupervisedAccount implements Account {
     this.#spec = next;
     this.#status.enabled = next.enabled;
     this.#status.isolated = isIsolated(next.config);
-    if (changed) void this.#restart(next);
+    if (changed) this.#restart(next).catch((err: unknown) => this.#log.error("an account could not be restarted", { error: err }));
   }
 
   async receive(request: HookRequest): Promise<HookAnswer> {
     const { channel, account, host } = this.#receiving();
-    return channel.receive!(account, request, host);
+    return runOwned(host.fail, async () => channel.receive!(account, request, host));
   }
 
   missingHeader(headers: HookRequest["headers"]): string | null {
@@ -228,9 +231,9 @@ class SupervisedAccount implements Account {
     for (let failures = 0; !signal.aborted;) {
       this.#set("connecting");
       let readyAt: number | null = null;
-      const reason = await this.#attempt(impl, parsed, signal, () => (readyAt ??= clock.now()));
+      const reason = await this.#attempt(impl, parsed, signal, () => (readyAt ??= clock.monotonic()));
       if (signal.aborted) return;
-      if (readyAt !== null && clock.now() - readyAt >= STABLE_MS) failures = 0;
+      if (readyAt !== null && clock.monotonic() - readyAt >= STABLE_MS) failures = 0;
       failures++;
       this.#status.reconnects++;
       metrics.count("gateway_channels_reconnects_total", { channel: impl.id });
@@ -247,23 +250,35 @@ class SupervisedAccount implements Account {
     const forward = (): void => run.abort(signal.reason);
     signal.addEventListener("abort", forward, { once: true });
     const isCurrent = (): boolean => this.#current === generation && !signal.aborted;
-    const host = this.#hostFor(isCurrent, () => generation.revoked);
+    const failed = Promise.withResolvers<never>();
+    // Without a failure nobody is told.
+    failed.promise.catch(() => undefined);
+    let failure: { cause: unknown } | null = null;
+    const onFail = (cause: unknown): void => {
+      failure ??= { cause };
+      failed.reject(cause);
+    };
+    const host = this.#hostFor(isCurrent, () => generation.revoked, onFail);
     const generation: Generation = { host, channel: impl, account: parsed, revoked: false };
     this.#current = generation;
     const onLive = (link: Link | null): void => {
       if (!isCurrent()) return;
-      this.#live = link && guarded(link, isCurrent, () => (this.#status.lastWriteAt = this.#deps.clock.now()));
+      this.#live = link && guarded(link, isCurrent, () => (this.#status.lastWriteAt = this.#deps.clock.now()), host.fail);
       if (link) onReady();
       const { state } = this.#status;
       if (link && state === "connecting") this.#set("ready");
       else if (!link && (state === "ready" || state === "degraded")) this.#set("connecting");
     };
     try {
-      await impl.run(parsed, host, onLive, run.signal);
+      const running = runOwned(host.fail, async () => impl.run(parsed, host, (link) => runUnowned(() => onLive(link)), run.signal));
+      await Promise.race([running, this.#afterFailure(failed.promise, running, run)]);
+      if (failure) throw (failure as { cause: unknown }).cause;
       return new Error("the connection ended");
     } catch (err) {
-      if (err instanceof TerminalError) throw err;
-      return err;
+      // A run that was aborted because of a failure ends in its own way; the failure is the reason.
+      const reason: unknown = failure ? (failure as { cause: unknown }).cause : err;
+      if (reason instanceof TerminalError) throw reason;
+      return reason;
     } finally {
       signal.removeEventListener("abort", forward);
       generation.revoked = true;
@@ -275,7 +290,22 @@ class SupervisedAccount implements Account {
     }
   }
 
-  #hostFor(isCurrent: () => boolean, isRevoked: () => boolean): RunHost {
+  /** Ends a run whose callback has failed, and waits for it, so that it does not stand beside the next one. Rejects with the failure. */
+  async #afterFailure(failed: Promise<never>, running: Promise<void>, run: AbortController): Promise<never> {
+    const err: unknown = await failed.catch((reason: unknown) => reason);
+    run.abort(err);
+    const ended = await Promise.race([
+      running.then(
+        () => true,
+        () => true,
+      ),
+      pause(this.#deps.clock, STOP_MS).then(() => false),
+    ]);
+    if (!ended) this.#log.warn("the failed connection did not end in time and was left alone");
+    throw err;
+  }
+
+  #hostFor(isCurrent: () => boolean, isRevoked: () => boolean, onFail: Fail): RunHost {
     const { admit, cursor, clock, metrics, vault } = this.#deps;
     const { channel, account } = this.#spec;
     const status = this.#status;
@@ -286,7 +316,7 @@ class SupervisedAccount implements Account {
         // The host knows whose events these are; a channel cannot write for another account.
         const owned = events.map((event) => ({ ...event, account }));
         const began = performance.now();
-        await admit(channel, account, owned, next);
+        await runUnowned(() => admit(channel, account, owned, next));
         metrics.observe("gateway_channels_admit_seconds", (performance.now() - began) / 1_000, { channel, account });
         status.lastEventAt = status.lastReadAt = clock.now();
         metrics.count("gateway_channels_events_total", { channel }, events.length);
@@ -296,11 +326,18 @@ class SupervisedAccount implements Account {
         if (isCurrent()) status.lastReadAt = clock.now();
       },
       state: (state, cause) => {
-        if (isCurrent()) this.#set(state, cause ?? null);
+        if (isCurrent()) runUnowned(() => this.#set(state, cause ?? null));
       },
       limited: () => {
         status.rateLimits++;
         metrics.count("gateway_channels_rate_limits_total", { channel });
+      },
+      fail: (err) => {
+        metrics.count("gateway_channels_failures_total", { channel });
+        // What the platform did to the connection is a cause like any other; everything else is a bug.
+        if (!(err instanceof TerminalError))
+          this.#log.error("a callback of the channel failed; the account connects again", { error: err });
+        onFail(err);
       },
       commands: this.#deps.commands,
       log: this.#log,
@@ -310,24 +347,30 @@ class SupervisedAccount implements Account {
 }
 
 /** The link as senders get it: bound, and refusing once its connection was replaced. */
-function guarded(link: Link, isCurrent: () => boolean, onWrite: () => void): Link {
+function guarded(link: Link, isCurrent: () => boolean, onWrite: () => void, fail: Fail): Link {
+  /** What a call of the gateway starts inside of the channel belongs to the account as well. */
+  const owned = <A extends unknown[], T>(method: (...args: A) => T): ((...args: A) => T) => {
+    const bound = method.bind(link);
+    return (...args) => runOwned(fail, () => bound(...args));
+  };
+  const send = owned(link.send);
   const copy: Link = {
     async send(part, signal) {
       if (!isCurrent()) return { state: "refused", retryable: true, reason: "the connection was replaced" };
-      const result = await link.send(part, signal);
+      const result = await send(part, signal);
       if (result.state === "sent") onWrite();
       return result;
     },
   };
-  if (link.typing) copy.typing = link.typing.bind(link);
-  if (link.edit) copy.edit = link.edit.bind(link);
-  if (link.react) copy.react = link.react.bind(link);
-  if (link.remove) copy.remove = link.remove.bind(link);
-  if (link.pin) copy.pin = link.pin.bind(link);
-  if (link.openThread) copy.openThread = link.openThread.bind(link);
-  if (link.poll) copy.poll = link.poll.bind(link);
-  if (link.download) copy.download = link.download.bind(link);
-  if (link.lookup) copy.lookup = link.lookup.bind(link);
+  if (link.typing) copy.typing = owned(link.typing);
+  if (link.edit) copy.edit = owned(link.edit);
+  if (link.react) copy.react = owned(link.react);
+  if (link.remove) copy.remove = owned(link.remove);
+  if (link.pin) copy.pin = owned(link.pin);
+  if (link.openThread) copy.openThread = owned(link.openThread);
+  if (link.poll) copy.poll = owned(link.poll);
+  if (link.download) copy.download = owned(link.download);
+  if (link.lookup) copy.lookup = owned(link.lookup);
   return copy;
 }
 

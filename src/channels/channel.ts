@@ -188,6 +188,11 @@ export interface ChannelHost {
   state(state: Exclude<LinkState, "stopped" | "backoff">, cause?: string): void;
   /** The platform asked to slow down; for status and metrics. */
   limited(): void;
+  /**
+   * Ends this connection with what a callback of it has thrown: it is logged and counted, `run` is aborted, and called again after a
+   * pause. For code that nobody awaits: timers, listeners of sockets. Never throws.
+   */
+  fail(err: unknown): void;
   /** The chat commands that a platform may offer natively; handed in again as messages with the text "/name arguments". */
   readonly commands: readonly { name: string; description: string }[];
   readonly log: Log;

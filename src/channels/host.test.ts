@@ -345,3 +345,33 @@ test("configurations are compared by meaning, secrets by their text", () => {
     assert.equal(sameValue(a, b), false);
   }
 });
+
+test("a callback that fails ends its connection, which is made again after a pause", async () => {
+  const { runs, host, spec, clock, path } = scene();
+  await host.apply([spec({ token: "a" }), spec({ token: "b" }, "other")]);
+  await settle();
+  for (const run of runs) run.live(link);
+  const [first, other] = runs;
+  first!.host.fail(new TypeError("a bug"));
+  first!.host.fail(new TypeError("a second one"));
+  await settle();
+  assert.equal(first!.signal.aborted, true);
+  assert.equal(other!.signal.aborted, false);
+  const [status] = host.status();
+  assert.deepEqual([status!.state, status!.cause], ["backoff", "a bug"]);
+  await clock.advance(60_000);
+  assert.equal(runs.length, 3, path());
+  await host.close();
+});
+
+test("a failed connection that does not end is left alone, and the next one is made", async () => {
+  const { runs, host, spec, clock } = scene();
+  await host.apply([spec({ token: "a", stubborn: true })]);
+  await settle();
+  runs[0]!.host.fail(new Error("a bug"));
+  await clock.advance(60_000);
+  assert.equal(runs.length, 2);
+  await assert.rejects(runs[0]!.host.admit([event]), /replaced/);
+  runs[1]!.end();
+  await host.close();
+});

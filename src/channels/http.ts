@@ -6,6 +6,7 @@ import { VERSION } from "../core/version.ts";
 import { LIMITS } from "../core/limits.ts";
 import { reasonOf } from "../core/errors.ts";
 import { proxyFor, readProxySettings } from "../core/proxy.ts";
+import { containListeners } from "./containment.ts";
 
 /**
  * HTTP to platforms over Node's own streams. `fetch` would load a second client into every process with a channel, which is more memory and
@@ -76,16 +77,22 @@ export function openHttp({ method = "GET", url, headers, body, proxy = null, sig
     return Promise.reject(new NotSentError(reasonOf(err)));
   }
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
-  const request = (secure ? requestHttps : requestHttp)(address, {
-    method,
-    agent,
-    headers: {
-      "user-agent": `openclaw-gateway/${VERSION}`,
-      accept: "*/*",
-      ...headers,
-      ...((body || method !== "GET") && { "content-length": String(body?.length ?? 0) }),
+  const request = containListeners(
+    (secure ? requestHttps : requestHttp)(address, {
+      method,
+      agent,
+      headers: {
+        "user-agent": `openclaw-gateway/${VERSION}`,
+        accept: "*/*",
+        ...headers,
+        ...((body || method !== "GET") && { "content-length": String(body?.length ?? 0) }),
+      },
+    }),
+    (err) => {
+      reject(err);
+      request.destroy();
     },
-  });
+  );
   let connected = false;
   let answer: IncomingMessage | null = null;
   watchConnection(request, secure, () => (connected = true));

@@ -1,4 +1,5 @@
-import { lexer, type Token, type Tokens } from "marked";
+import { parseMarkdown, type Block } from "../core/markdown/blocks.ts";
+import { parseInline, type Definitions } from "../core/markdown/inline.ts";
 
 /** How a stretch of text looks. `link` carries its address in `info`, `block` (a code block) its language. */
 export type Style = "bold" | "italic" | "strike" | "code" | "block" | "link" | "quote" | "heading";
@@ -9,154 +10,199 @@ export type Styled = { text: string; spans: readonly Span[] };
 
 /**
  * Markdown as plain text with spans: what every platform's own markup is made from. Lists become lines with a mark, tables become
- * lines with bars, HTML stays as text. Pure; never throws.
+ * lines with bars, HTML stays as text. Pure; never throws. Linear in the text, and spans nest at most MAX_BLOCK_DEPTH +
+ * MAX_INLINE_DEPTH + 1 deep: what is nested deeper stays as it was written.
  */
 export function toStyled(markdown: string): Styled {
-  const writer = new Writer();
-  writer.blocks(lexer(markdown, { gfm: true, breaks: true }));
+  const { blocks, definitions } = parseMarkdown(markdown);
+  const writer = new Writer(definitions);
+  writer.blocks(blocks.map(({ block }) => block));
   return writer.done();
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'" };
-/** marked escapes some texts of its tokens for HTML. */
-const unescaped = (text: string): string => text.replaceAll(/&(?:amp|lt|gt|quot|#39);/g, (entity) => ENTITIES[entity]!);
+/** The text of one line of Markdown without its markup; `link` writes a link whose label differs from its address. Pure. */
+export function toInlineText(markdown: string, link: (label: string, href: string) => string = (label) => label): string {
+  let text = "";
+  let label: { from: number; href: string } | null = null;
+  for (const token of parseInline(markdown)) {
+    if (token.type === "text" || token.type === "code") text += token.text;
+    else if (token.type === "break") text += " ";
+    else if (token.type === "image") text += token.alt === "" ? token.href : link(token.alt, token.href);
+    else if (token.style === "link" && token.type === "open") label = { from: text.length, href: token.href ?? "" };
+    else if (token.style === "link" && label) {
+      const written = text.slice(label.from);
+      const isSame = written === label.href || `mailto:${written}` === label.href || `http://${written}` === label.href;
+      text = text.slice(0, label.from) + (written === "" ? label.href : isSame ? written : link(written, label.href));
+      label = null;
+    }
+  }
+  return text;
+}
+
+const STYLES = { strong: "bold", em: "italic", strike: "strike", link: "link" } as const;
+const SAFE_LINK = /^(?:https?|mailto|tel|tg|ftp|xmpp|irc|ircs):/i;
 
 class Writer {
-  #text = "";
+  readonly #definitions: Definitions;
+  /** The text in pieces: the whole is never looked at before it is finished. */
+  readonly #pieces: string[] = [];
+  #length = 0;
   readonly #spans: Span[] = [];
+  /** Where a quote begins that has no block yet: no empty line in front of its first one. */
+  #quoteAt = -1;
+  /** The first span of the newest block: the only ones that may reach into blanks at the end. */
+  #blockSpans = 0;
+
+  constructor(definitions: Definitions) {
+    this.#definitions = definitions;
+  }
 
   done(): Styled {
-    const text = this.#text.trimEnd();
-    const spans = this.#spans
-      .map((span) => ({ ...span, end: Math.min(span.end, text.length) }))
-      .filter((span) => span.start < span.end)
-      .toSorted((a, b) => a.start - b.start || b.end - a.end);
-    return { text, spans };
+    this.#trimEnd();
+    return { text: this.#pieces.join(""), spans: this.#spans.filter((span) => span.start < span.end) };
   }
 
-  blocks(tokens: readonly Token[]): void {
-    for (const token of tokens) this.#block(token);
-  }
-
-  #block(token: Token): void {
-    switch (token.type) {
-      case "space":
-        return;
-      case "heading":
-        this.#gap();
-        return this.#styled("heading", () => this.#inline(token.tokens ?? []));
-      case "code":
-        this.#gap();
-        return this.#styled("block", () => (this.#text += (token as Tokens.Code).text), (token as Tokens.Code).lang?.trim().split(/\s/)[0]);
-      case "blockquote":
-        this.#gap();
-        return this.#styled("quote", () => this.blocks(token.tokens ?? []));
-      case "list":
-        this.#gap();
-        return this.#list(token as Tokens.List, "");
-      case "table":
-        this.#gap();
-        return this.#table(token as Tokens.Table);
-      case "hr":
-        this.#gap();
-        this.#text += "———";
-        return;
-      case "paragraph":
-        this.#gap();
-        return this.#inline(token.tokens ?? []);
-      default:
-        this.#gap();
-        if ("tokens" in token && token.tokens) this.#inline(token.tokens);
-        else this.#text += ("text" in token ? String(token.text) : token.raw).trimEnd();
+  blocks(blocks: readonly Block[]): void {
+    for (const block of blocks) {
+      this.#gap();
+      this.#block(block);
     }
+  }
+
+  #block(block: Block): void {
+    this.#blockSpans = this.#spans.length;
+    switch (block.type) {
+      case "heading":
+        return this.#styled("heading", () => this.#inline(block.text));
+      case "code":
+        return this.#styled("block", () => this.#write(block.text.trimEnd()), block.language.split(/\s/)[0]);
+      case "quote":
+        return this.#styled("quote", () => {
+          this.#quoteAt = this.#length;
+          this.blocks(block.blocks);
+          this.#trimEnd();
+        });
+      case "list":
+        return this.#list(block, "");
+      case "table":
+        return this.#table(block);
+      case "rule":
+        return this.#write("———");
+      case "html":
+        return this.#write(block.text);
+      case "paragraph":
+        return this.#inline(block.text);
+    }
+  }
+
+  #write(text: string): void {
+    if (text === "") return;
+    this.#pieces.push(text);
+    this.#length += text.length;
   }
 
   /** An empty line between blocks; nothing at the start of a text or of a quote. */
   #gap(): void {
-    if (this.#text === "" || this.#spans.some((span) => span.start === this.#text.length && span.end === -1)) return;
-    const text = this.#text.trimEnd();
-    for (const span of this.#spans) span.end = Math.min(span.end, text.length);
-    this.#text = `${text}\n\n`;
+    if (this.#length === 0 || this.#length === this.#quoteAt) return;
+    this.#trimEnd();
+    this.#write("\n\n");
   }
 
-  #list(list: Tokens.List, indent: string): void {
-    list.items.forEach((item, index) => {
-      if (index > 0) this.#text += "\n";
-      const box = item.task ? (item.checked ? "☑ " : "☐ ") : "";
-      this.#text += `${indent}${list.ordered ? `${Number(list.start || 1) + index}.` : "•"} ${box}`;
-      let first = true;
-      for (const token of item.tokens) {
-        if (token.type === "checkbox") continue;
-        if (token.type === "list") {
-          this.#text += "\n";
-          this.#list(token as Tokens.List, `${indent}  `);
-        } else if (token.type === "text" || token.type === "paragraph") {
-          if (!first) this.#text += `\n${indent}  `;
-          this.#inline(token.tokens ?? []);
-        } else if (token.type !== "space") {
-          this.#text += "\n";
-          if (token.type === "code") this.#styled("block", () => (this.#text += token.text), token.lang);
-          else this.#block(token);
-        }
-        first = false;
-      }
-    });
+  #trimEnd(): void {
+    const before = this.#length;
+    while (this.#pieces.length > 0) {
+      const last = this.#pieces.pop()!;
+      const kept = last.trimEnd();
+      this.#length -= last.length - kept.length;
+      if (kept === "") continue;
+      this.#pieces.push(kept);
+      break;
+    }
+    if (this.#length === before) return;
+    for (let i = this.#spans.length - 1; i >= this.#blockSpans; i--) {
+      const span = this.#spans[i]!;
+      span.end = Math.min(span.end, this.#length);
+    }
   }
 
-  #table(table: Tokens.Table): void {
-    [table.header, ...table.rows].forEach((row, index) => {
-      if (index > 0) this.#text += "\n";
-      row.forEach((cell, column) => {
-        if (column > 0) this.#text += " | ";
-        if (index === 0) this.#styled("bold", () => this.#inline(cell.tokens));
-        else this.#inline(cell.tokens);
+  #list(list: Block & { type: "list" }, indent: string): void {
+    list.items.forEach(({ checked, blocks }, index) => {
+      if (index > 0) this.#write("\n");
+      const box = checked === null ? "" : checked ? "☑ " : "☐ ";
+      this.#write(`${indent}${list.ordered ? `${list.start + index}.` : "•"} ${box}`);
+      blocks.forEach((block, at) => {
+        if (at > 0 || block.type === "list" || block.type === "code") this.#write("\n");
+        if (block.type === "list") return this.#list(block, `${indent}  `);
+        if (at > 0 && block.type === "paragraph") this.#write(`${indent}  `);
+        this.#block(block);
       });
     });
   }
 
-  #inline(tokens: readonly Token[]): void {
-    for (const token of tokens) this.#span(token);
+  #table({ header, rows }: Block & { type: "table" }): void {
+    [header, ...rows].forEach((row, index) => {
+      if (index > 0) this.#write("\n");
+      row.forEach((cell, column) => {
+        if (column > 0) this.#write(" | ");
+        if (index === 0) this.#styled("bold", () => this.#inline(cell));
+        else this.#inline(cell);
+      });
+    });
   }
 
-  #span(token: Token): void {
-    const nested = (): void => this.#inline("tokens" in token ? (token.tokens ?? []) : []);
-    switch (token.type) {
-      case "strong":
-        return this.#styled("bold", nested);
-      case "em":
-        return this.#styled("italic", nested);
-      case "del":
-        return this.#styled("strike", nested);
-      case "codespan":
-        return this.#styled("code", () => (this.#text += (token as Tokens.Codespan).text));
-      case "link":
-        return this.#link(token as Tokens.Link);
-      case "image":
-        return this.#link({ ...token, tokens: [] } as unknown as Tokens.Link);
-      case "br":
-        this.#text += "\n";
-        return;
-      case "escape":
-        this.#text += unescaped((token as Tokens.Escape).text);
-        return;
-      default:
-        if ("tokens" in token && token.tokens) nested();
-        else this.#text += token.type === "text" ? unescaped((token as Tokens.Text).text) : token.raw;
+  #inline(text: string): void {
+    /** The open spans; null for a link that is none, whose label stays. */
+    const open: (Span | null)[] = [];
+    for (const token of parseInline(text, this.#definitions)) {
+      switch (token.type) {
+        case "text":
+          this.#write(token.text);
+          break;
+        case "break":
+          this.#write("\n");
+          break;
+        case "code":
+          this.#styled("code", () => this.#write(token.text));
+          break;
+        case "image":
+          this.#image(token.alt, token.href);
+          break;
+        case "open":
+          open.push(token.style === "link" ? this.#openLink(token.href ?? "") : this.#open(STYLES[token.style]));
+          break;
+        case "close":
+          this.#closeInline(open.pop() ?? null);
+      }
     }
   }
 
-  #link({ href, text, tokens }: Tokens.Link): void {
-    const safe = /^(?:https?|mailto|tel|tg|ftp|xmpp|irc|ircs):/i.test(href);
-    const label = (): void => (tokens.length > 0 ? this.#inline(tokens) : void (this.#text += text || href));
-    if (safe) this.#styled("link", label, href);
-    else label();
+  #image(alt: string, href: string): void {
+    const span = this.#openLink(href);
+    this.#write(alt || href);
+    if (span) span.end = this.#length;
+  }
+
+  #openLink(href: string): Span | null {
+    return SAFE_LINK.test(href) ? this.#open("link", href) : null;
+  }
+
+  #closeInline(span: Span | null): void {
+    if (!span) return;
+    // A link without a label is shown by its address.
+    if (span.style === "link" && span.start === this.#length) this.#write(span.info ?? "");
+    span.end = this.#length;
+  }
+
+  #open(style: Style, info?: string): Span {
+    const span: Span = { start: this.#length, end: -1, style, ...(info && { info }) };
+    this.#spans.push(span);
+    return span;
   }
 
   #styled(style: Style, write: () => void, info?: string): void {
-    const span: Span = { start: this.#text.length, end: -1, style, ...(info && { info }) };
-    this.#spans.push(span);
+    const span = this.#open(style, info);
     write();
-    span.end = this.#text.length;
+    span.end = this.#length;
   }
 }
 

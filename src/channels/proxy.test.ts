@@ -34,7 +34,7 @@ test("requests and sockets of an account open a tunnel through its proxy, with i
   const own = proxy.url.replace("http://", "http://user:word@");
   const { body } = await callApi({ url: "https://api.example.test/x?y=1", proxy: own, signal });
   assert.deepEqual(body, { path: "/x?y=1" });
-  const socket = openWebSocket("wss://gateway.example.test/", { handshakeMs: 5_000, proxy: own });
+  const socket = openWebSocket("wss://gateway.example.test/", { handshakeMs: 5_000, proxy: own, fail: (err) => assert.ifError(err) });
   const text = await new Promise<string>((resolve, reject) => {
     socket.once("message", (data: Buffer) => resolve(data.toString()));
     socket.once("error", reject);

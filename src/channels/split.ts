@@ -19,22 +19,26 @@ const LAST_RESORT_WINDOW = 64;
 /**
  * Cuts a text into parts of at most `limit`, preferring the end of a paragraph, a line, a sentence, a word, in that order. A cut
  * never goes through a surrogate pair, and through a grapheme only when one alone is longer than the limit. Between two parts
- * only white space is dropped. A limit smaller than one character still makes progress, one character at a time.
+ * only white space is dropped. A limit smaller than one character still makes progress, one character at a time. Linear in the text when
+ * `render` is: each piece of it is rendered a bounded number of times.
  */
 export function splitText(text: string, limit: Abilities["maxText"], options: SplitOptions = {}): readonly Piece[] {
-  const render = options.render ?? ((part: string): string => part);
-  const sizeOf = (part: string): number => (limit.unit === "utf8" ? Buffer.byteLength(render(part)) : render(part).length);
+  const { render } = options;
+  const shown = (part: string): string => (render ? render(part) : part);
+  const measure: Measure = {
+    sizeOf: (part) => (limit.unit === "utf8" ? Buffer.byteLength(shown(part)) : shown(part).length),
+    value: limit.value,
+    fences: options.fences ?? true,
+    // Rendering costs more than a part that is a little shorter than it could be.
+    enough: render ? Math.floor(limit.value * 0.9) : limit.value,
+    textEnd: text.trimEnd().length,
+    charsPerUnit: 1,
+  };
   const pieces: Piece[] = [];
   let start = skipBlank(text, 0);
   let fence: Fence | null = null;
-  while (start < text.length) {
-    const opening: string = fence ? `${fence.mark}${fence.info}\n` : "";
-    const last = opening + text.slice(start).trimEnd();
-    if (sizeOf(last) <= limit.value) {
-      pieces.push({ text: last, start, end: start + last.length - opening.length });
-      break;
-    }
-    const cut = cutPiece(text, start, fence, { sizeOf, value: limit.value, fences: options.fences ?? true });
+  while (start < measure.textEnd) {
+    const cut = cutPiece(text, start, fence, measure);
     pieces.push(cut.piece);
     fence = cut.fence;
     start = fence ? skipNewline(text, cut.piece.end) : skipBlank(text, cut.piece.end);
@@ -42,43 +46,68 @@ export function splitText(text: string, limit: Abilities["maxText"], options: Sp
   return pieces;
 }
 
-type Measure = { sizeOf: (part: string) => number; value: number; fences: boolean };
+type Measure = {
+  sizeOf: (part: string) => number;
+  value: number;
+  fences: boolean;
+  /** A part of this size is not made longer. */
+  enough: number;
+  /** Where the text ends without the blanks behind it. */
+  textEnd: number;
+  /** Characters of the source for one unit of size, as the last part had it. */
+  charsPerUnit: number;
+};
+
+/** Breaks that are tried one after the other before the part is halved instead. */
+const BREAK_TRIES = 8;
 
 function cutPiece(text: string, start: number, before: Fence | null, measure: Measure): { piece: Piece; fence: Fence | null } {
   const opening = before ? `${before.mark}${before.info}\n` : "";
   // The longest fence that may have to be closed is not known before the cut, so its room is measured with every candidate.
   const built = (end: number): { text: string; fence: Fence | null } => {
     const body = text.slice(start, end);
-    const after = measure.fences ? fenceAfter(body, before) : null;
+    // The end of the text needs no closing mark.
+    const after = measure.fences && end < measure.textEnd ? fenceAfter(body, before) : null;
     return { text: opening + body + (after ? `${body.endsWith("\n") ? "" : "\n"}${after.mark}` : ""), fence: after };
   };
-  const fits = (end: number): boolean => measure.sizeOf(built(end).text) <= measure.value;
-  const most = largestFitting(text, start, fits);
+  const sizeAt = (end: number): number => measure.sizeOf(built(end).text);
+  const fits = (end: number): boolean => sizeAt(end) <= measure.value;
+  const most = largestFitting(start, sizeAt, measure);
+  if (most >= measure.textEnd) return { piece: { text: built(most).text, start, end: most }, fence: null };
   let end = most <= start ? onePoint(text, start) : breakBefore(text, start, most);
   // Closing a fence may need more room at a shorter cut than at a longer one that ends behind the fence.
-  while (end > onePoint(text, start) && !fits(trimmedEnd(text, start, end))) end = previousBreak(text, start, end);
+  for (let tries = 0; end > onePoint(text, start) && !fits(trimmedEnd(text, start, end)); tries++)
+    end = previousBreak(text, start, tries < BREAK_TRIES ? end : start + ((end - start) >>> 1) + 1);
   const bodyEnd = Math.max(trimmedEnd(text, start, end), onePoint(text, start));
   const done = built(bodyEnd);
-  if (measure.sizeOf(done.text) > measure.value && (opening || done.fence)) {
+  const size = measure.sizeOf(done.text);
+  if (size > measure.value && (opening || done.fence)) {
     // Not even one character fits beside the fence marks: go on without them.
     return cutPiece(text, start, null, { ...measure, fences: false });
   }
+  measure.charsPerUnit = (bodyEnd - start) / Math.max(1, size);
   return { piece: { text: done.text, start, end: bodyEnd }, fence: done.fence };
 }
 
-/** The end of the longest prefix that fits, found by doubling and halving, so that a long text is not measured again and again. */
-function largestFitting(text: string, start: number, fits: (end: number) => boolean): number {
+/**
+ * The end of a prefix that fits and is not much shorter than the longest that does. The first guess is as dense as the last part was, and
+ * each further one is as dense as what was measured, so that a long text is not measured again and again.
+ */
+function largestFitting(start: number, sizeAt: (end: number) => number, { value, enough, textEnd, charsPerUnit }: Measure): number {
   let low = start;
-  let high = start + 1;
-  while (high < text.length && fits(high)) {
-    low = high;
-    high = Math.min(text.length, start + (high - start) * 2);
-  }
-  if (high >= text.length && fits(text.length)) return text.length;
-  while (high - low > 1) {
-    const middle = (low + high) >>> 1;
-    if (fits(middle)) low = middle;
-    else high = middle;
+  let high = textEnd + 1;
+  let guess = start + Math.max(1, Math.ceil(value * charsPerUnit));
+  for (let round = 0; high - low > 1; round++) {
+    const at = Math.max(low + 1, Math.min(high - 1, guess));
+    const size = sizeAt(at);
+    const fits = size <= value;
+    if (fits) low = at;
+    else high = at;
+    if (fits && (at === textEnd || size >= enough)) break;
+    const scaled = start + Math.floor(((at - start) * (value + enough)) / 2 / Math.max(1, size));
+    // An even density is found at once; an uneven one by halving.
+    if (round < 4) guess = fits ? Math.min(Math.max(scaled, at + 1), start + (at - start) * 8) : scaled;
+    else guess = high > textEnd ? start + (at - start) * 2 : (low + high) >>> 1;
   }
   return low;
 }
@@ -139,10 +168,11 @@ function skipBlank(text: string, at: number): number {
   return at;
 }
 
-/** Inside code, blanks at the start of a line are content: only the line's end is dropped. */
-function skipNewline(text: string, at: number): number {
-  while (at < text.length && /[ \t]/.test(text[at]!) && /^[ \t]*\n/.test(text.slice(at, at + 1_000))) at++;
-  return text[at] === "\n" ? at + 1 : at;
+/** Inside code, blanks at the start of a line are content: only the line's end, and blanks in front of it, are dropped. */
+function skipNewline(text: string, from: number): number {
+  let at = from;
+  while (text[at] === " " || text[at] === "\t") at++;
+  return text[at] === "\n" ? at + 1 : from;
 }
 
 function trimmedEnd(text: string, start: number, end: number): number {
@@ -152,6 +182,7 @@ function trimmedEnd(text: string, start: number, end: number): number {
 
 /** The code fence that is open at the end of `body`, given the one that was open before it. */
 function fenceAfter(body: string, before: Fence | null): Fence | null {
+  if (!body.includes("```") && !body.includes("~~~")) return before;
   let open = before;
   for (const line of body.split("\n")) {
     const found = /^ {0,3}(`{3,}|~{3,})([^\n]*)$/.exec(line);

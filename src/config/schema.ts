@@ -15,9 +15,13 @@ const logging = group(
     maxFileBytes: bytes("Size at which a new file is begun.", { default: "16mb", effect: "restart-gateway" }),
     consoleLevel: choice("Least severity that is shown on the terminal; `warn` when it is not set, `debug` with `--verbose`.", LEVELS),
     consoleStyle: choice("How the terminal shows it.", ["pretty", "json"], { effect: "restart-gateway" }),
-    redactPatterns: list("Regular expressions; what they match is never written.", text("A regular expression.", { format: "regex" }), {
-      default: [],
-    }),
+    redactPatterns: list(
+      "Regular expressions; what they match is never written. Letters match in both cases. Look-around, back-references and `\\p{…}` are not supported: matching takes linear time.",
+      text("A regular expression.", { format: "regex" }),
+      {
+        default: [],
+      },
+    ),
   },
   { unserved: ["audit", "redactSensitive"] },
 );

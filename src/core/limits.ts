@@ -428,6 +428,8 @@ export const LIMITS = {
   slackRowButtons: 25,
   /** One file from or to Slack, in ms; then it has failed. And the largest that is sent; larger ones are refused. */
   slackFileMs: 120_000,
+  /** Download of one file from the peer of a webhook; beyond it the file is not given. */
+  webhookFileMs: 120_000,
   slackUploadBytes: 100 * 1024 * 1024,
   /** Pause after "ratelimited" without a time. */
   slackRetryMs: 5_000,

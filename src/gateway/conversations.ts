@@ -278,7 +278,7 @@ export class Conversations {
   toTarget(channel: string, account: string | undefined, to: string, thread: string | undefined): Target {
     const known = this.#configured(channel);
     const id = account ?? defaultAccountId(this.#core.config, channel) ?? "default";
-    const bare = to.trim().replace(new RegExp(`^${channel}:`, "i"), "");
+    const bare = withoutChannel(to, channel);
     const chat = known.toChat(bare);
     if (!chat) throw new GatewayError("INVALID_REQUEST", `${JSON.stringify(to.slice(0, 80))} is no recipient on ${channel}`);
     return { channel: asId<ChannelId>(channel), account: asId<AccountId>(id), chat, ...(thread ? { thread } : {}) };
@@ -287,7 +287,7 @@ export class Conversations {
   /** The direct conversation with a person, by the id that access lists and pairings name. */
   toPerson(channel: string, account: string, person: string): Target {
     const known = this.#configured(channel);
-    const bare = person.trim().replace(new RegExp(`^${channel}:`, "i"), "");
+    const bare = withoutChannel(person, channel);
     const id = asId<ChatId>(known.canonicalId?.(bare) ?? bare);
     return { channel: asId<ChannelId>(channel), account: asId<AccountId>(account), chat: { kind: "direct", id } };
   }
@@ -390,6 +390,13 @@ export class Conversations {
 let dayFormat: { timeZone: string; format: Intl.DateTimeFormat } | undefined;
 
 /** The day, and not the time: what changes with every turn would spoil the providers' prompt caches. */
+/** A recipient without the channel's name in front (`irc:#room`). */
+function withoutChannel(text: string, channel: string): string {
+  const bare = text.trim();
+  const prefix = `${channel}:`;
+  return bare.toLowerCase().startsWith(prefix.toLowerCase()) ? bare.slice(prefix.length) : bare;
+}
+
 function today(now: number, timeZone: string): string {
   if (dayFormat?.timeZone !== timeZone) dayFormat = { timeZone, format: new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeZone }) };
   const day = dayFormat.format.format(now);

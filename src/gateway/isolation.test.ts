@@ -81,6 +81,7 @@ function scene(context: TestContext): Scene {
     alive: () => void made.said.push("alive"),
     state: (state, cause) => void made.said.push(`${state}: ${cause}`),
     limited: () => void made.said.push("limited"),
+    fail: (err) => void made.said.push(`failed: ${String(err)}`),
     commands: [{ name: "help", description: "Helps." }],
     log: recorder(made.lines),
     vault: {

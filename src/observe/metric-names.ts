@@ -16,6 +16,7 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_channels_accounts_count: "Channel accounts, by state of their link.",
   gateway_channels_events_total: "Events that channels read from their platforms.",
   gateway_channels_rate_limits_total: "How often a platform asked a channel to slow down.",
+  gateway_channels_failures_total: "Connections that ended because a callback of the channel threw: bugs.",
   gateway_channels_reconnects_total: "Connections of a channel account that ended and are tried again.",
   gateway_channels_state_changes_total: "Changes of a channel account's link, by the state after.",
   gateway_log_lines_lost_total: "Log lines that never reached the disk.",

@@ -1,3 +1,5 @@
+import { LIMITS } from "../core/limits.ts";
+import { compilePattern, type SafePattern } from "../core/safe-pattern.ts";
 import { Secret } from "../core/secret.ts";
 
 /** What stands in the place of a credential. */
@@ -54,7 +56,7 @@ export class KnownSecrets {
   readonly #limit: number;
   readonly #spellings = new Set<string>();
   #pattern: RegExp | null = null;
-  #shapes: readonly RegExp[] = [];
+  #shapes: readonly SafePattern[] = [];
 
   /** `limit`: how many secrets are remembered; the oldest is forgotten first, the shapes above still apply to it. */
   constructor(limit: number) {
@@ -82,35 +84,28 @@ export class KnownSecrets {
   }
 
   /**
-   * Further shapes, as sources of regular expressions, in place of those given before. A source that is no expression, or that
-   * matches the empty text, is left out.
+   * Further shapes, as sources of regular expressions, in place of those given before. They are matched in linear time. A source that
+   * `compilePattern` refuses is left out; the check of the configuration has named it.
    */
   setPatterns(sources: readonly string[]): void {
-    this.#shapes = sources.map(toPattern).filter((pattern) => pattern !== null && !"".match(pattern)) as RegExp[];
+    const limits = { patternChars: LIMITS.patternChars, textChars: Infinity };
+    this.#shapes = sources.flatMap((source) => {
+      const result = compilePattern(source, limits);
+      return "pattern" in result ? [result.pattern] : [];
+    });
   }
 
   hide(text: string): string {
     let safe = text;
-    for (const shape of this.#shapes) safe = safe.replace(shape, HIDDEN);
+    for (const shape of this.#shapes) safe = shape.replace(safe, HIDDEN);
     if (this.#spellings.size === 0) return safe;
     // Longest first, so that a secret which contains another one is hidden whole.
-    const literals = (): string[] => [...this.#spellings].toSorted((a, b) => b.length - a.length).map(toLiteralPattern);
+    const literals = (): string[] => [...this.#spellings].toSorted((a, b) => b.length - a.length).map((text) => RegExp.escape(text));
     this.#pattern ??= new RegExp(literals().join("|"), "g");
     return safe.replace(this.#pattern, HIDDEN);
   }
 }
 const SPELLINGS = 5;
-
-function toPattern(source: string): RegExp | null {
-  try {
-    return new RegExp(source, "gi");
-  } catch (err) {
-    if (err instanceof SyntaxError) return null;
-    throw err;
-  }
-}
-
-const toLiteralPattern = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 
 /** One text, safe to print: credentials hidden, every character visible, at most `limitChars` long (then marked as cut). */
 export function toSafeText(text: string, limitChars: number, known?: KnownSecrets): string {

@@ -1,7 +1,7 @@
 import type { ChannelId, SenderId } from "../core/ids.ts";
 import { placeOf, roomRule, type AccountPolicy, type FoundRule } from "./account-policy.ts";
 import { patternsApply } from "./mention.ts";
-import type { SafePattern } from "./safe-pattern.ts";
+import type { SafePattern } from "../core/safe-pattern.ts";
 import { own, type RoutedMessage, type RoutingConfig } from "./types.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { LIMITS } from "../core/limits.ts";
 import type { AccountPolicy } from "./account-policy.ts";
-import { compilePattern, type SafePattern } from "./safe-pattern.ts";
+import { compilePattern, type SafePattern } from "../core/safe-pattern.ts";
 import { own, type AgentEntry, type RoutingConfig } from "./types.ts";
 
 /** Patterns of one agent or of the whole gateway that are looked at; the rest are reported as problems. */
@@ -8,6 +8,7 @@ const PATTERNS = LIMITS.mentionPatterns;
 
 export type MentionPatterns = { patterns: readonly SafePattern[]; problems: readonly { source: string; problem: string }[] };
 
+/** As `compilePattern` reads it: every escaped sign means itself. */
 const escape = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 
 /** What calls an agent by its own name when nothing is configured: the identity's name as a word, and its emoji. */

@@ -26,6 +26,8 @@ export class WebhookPeer {
   /** Visible messages, in order. */
   readonly messages: Said[] = [];
   readonly events: Record<string, unknown>[] = [];
+  /** Every request with a body, as it came. */
+  readonly requests: { headers: Record<string, string>; body: string }[] = [];
   readonly files = new Map<string, Buffer>();
   /** Where the gateway takes requests. */
   door = "";
@@ -78,7 +80,7 @@ export class WebhookPeer {
 
   sign(id: string, body: string, at = Date.now()): Record<string, string> {
     const timestamp = String(Math.floor(at / 1_000));
-    const signature = `v1=${createHmac("sha256", this.secret).update(`${id}.${timestamp}.${body}`).digest("hex")}`;
+    const signature = `v2=${createHmac("sha256", this.secret).update(`to-gateway.${id}.${timestamp}.${body}`).digest("hex")}`;
     return { "x-webhook-id": id, "x-webhook-timestamp": timestamp, "x-webhook-signature": signature };
   }
 
@@ -111,12 +113,13 @@ export class WebhookPeer {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks).toString();
+    if (body !== "") this.requests.push({ headers: request.headers as Record<string, string>, body });
     const failure = this.#failing(body);
     if (failure?.how === "cut") throw new Error("cut");
     const header = (name: string): string => String(request.headers[`x-webhook-${name}`] ?? "");
     const signed = (secret: string): string =>
-      `v1=${createHmac("sha256", secret)
-        .update(`${header("id")}.${header("timestamp")}.${body}`)
+      `v2=${createHmac("sha256", secret)
+        .update(`from-gateway.${header("id")}.${header("timestamp")}.${body}`)
         .digest("hex")}`;
     if (!this.secrets.some((secret) => signed(secret) === header("signature"))) return { status: 401, body: "{}" };
     if (typeof failure?.how === "number") return { status: failure.how, body: "{}", headers: failure.headers };

@@ -1,17 +1,23 @@
 // Sends odd frames and requests to a gateway for as long as asked.
 //   npm run fuzz -- [--minutes M] [--seed N] [--main FILE]
+// Or odd events to every channel, over its real connection to a scripted platform:
+//   npm run fuzz -- --channels [--events N] [--seed N]
 import { parseArgs } from "node:util";
 import { FuzzCampaign } from "./campaign.ts";
+import { FUZZED_CHANNELS, fuzzChannel } from "./channels.ts";
 
 const { values } = parseArgs({
   options: {
     minutes: { type: "string", default: "5" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     main: { type: "string" },
+    channels: { type: "boolean", default: false },
+    events: { type: "string", default: "100000" },
   },
 });
 const seed = Number(values.seed);
 console.log(`seed ${seed}`);
+if (values.channels) process.exit(await fuzzChannels(Number(values.events)));
 const summary = await new FuzzCampaign({
   seed,
   limitMs: Number(values.minutes) * 60_000,
@@ -29,3 +35,16 @@ console.log(`resident memory: ${Math.round(residentMib.before)} MiB before, ${Ma
 const total = messages + handshakes + violations + requests;
 console.log(`${total - faults.length} passed, ${faults.length} failed`);
 process.exitCode = faults.length > 0 ? 1 : 0;
+
+/** The same number of events for each channel. Gives the exit code. */
+async function fuzzChannels(events: number): Promise<number> {
+  let failed = 0;
+  for (const channel of FUZZED_CHANNELS) {
+    const { pushed, stored, faults } = await fuzzChannel(channel, Math.ceil(events / FUZZED_CHANNELS.length), seed);
+    console.log(`${channel}: ${pushed} events, stored ${JSON.stringify(stored)}`);
+    for (const fault of faults) console.log(`  FAULT ${fault}`);
+    failed += faults.length;
+  }
+  console.log(failed === 0 ? "nothing failed" : `${failed} faults (seed ${seed})`);
+  return failed === 0 ? 0 : 1;
+}

@@ -83,3 +83,29 @@ test("a growing text keeps the blocks that are finished", () => {
 test("an unfinished code block is code already", () => {
   assert.match(toHtml("```js\nconst a"), /<pre[^>]*><code>const a<\/code>/);
 });
+
+test("numbers with tildes and stars keep their characters, and words of every script take emphasis", () => {
+  assert.equal(toHtml("大约1~3个月，5~10元"), "<p>大约1~3个月，5~10元</p>\n");
+  assert.equal(toHtml("5*3*2 and ~~old~~"), "<p>5*3*2 and <del>old</del></p>\n");
+  assert.equal(toHtml("这是**“重点”**内容"), "<p>这是<strong>“重点”</strong>内容</p>\n");
+  assert.equal(toHtml('و**"نص"**هنا'), "<p>و<strong>&quot;نص&quot;</strong>هنا</p>\n");
+});
+
+test("lists, quotes and task boxes", () => {
+  assert.equal(toHtml("- a\n- [x] b"), "<ul>\n<li>a</li>\n<li>☑ b</li>\n</ul>\n");
+  assert.equal(toHtml("3. a\n\n   b"), '<ol start="3">\n<li><p>a</p>\n<p>b</p>\n</li>\n</ol>\n');
+  assert.equal(toHtml("> a\n> b"), "<blockquote>\n<p>a<br>b</p>\n</blockquote>\n");
+});
+
+test("nesting without end becomes text", () => {
+  const html = toHtml(`${"> ".repeat(12_000)}a`);
+  assert.equal(html.split("<blockquote>").length, 33);
+  assert.ok(html.includes("&gt; a</p>"));
+});
+
+test("a block with more elements than a browser lays out at once is shown as it was written", () => {
+  assert.match(toHtml("_a_ ".repeat(20_000)), /^<div class="code">.*_a_ _a_/s);
+  const blocks = toMarkdownBlocks("# a\n".repeat(5_000));
+  assert.equal(blocks.length, 2_001);
+  assert.equal(blocks.at(-1)!.toHtml().split("# a").length, 3_001);
+});

@@ -2,6 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/log.ts";
 import type { Secret } from "../../core/secret.ts";
 import { TerminalError } from "../channel.ts";
+import type { Fail } from "../containment.ts";
 import { isOpen, openWebSocket, type WebSocket } from "../socket.ts";
 import type { Frame } from "./inbound.ts";
 import type { SessionInfo } from "./state.ts";
@@ -85,15 +86,17 @@ export type SocketRequest = {
   timeoutMs: number;
   /** The HTTP proxy of the account; null: that of the environment, or none. */ proxy: string | null;
   signal: AbortSignal;
+  /** Takes what a listener of the socket throws. */
+  onFailure: Fail;
 };
 
 /** Opens a socket; rejects when it does not open in time. */
-export function openSocket({ url, clock, timeoutMs, proxy, signal }: SocketRequest): Promise<WebSocket> {
+export function openSocket({ url, clock, timeoutMs, proxy, signal, onFailure }: SocketRequest): Promise<WebSocket> {
   const { promise, resolve, reject } = Promise.withResolvers<WebSocket>();
   const address = new URL(url);
   address.searchParams.set("v", "10");
   address.searchParams.set("encoding", "json");
-  const socket = openWebSocket(address, { handshakeMs: timeoutMs, proxy });
+  const socket = openWebSocket(address, { handshakeMs: timeoutMs, proxy, fail: onFailure });
   const fail = (why: Error): void => {
     reject(why);
     socket.terminate();
@@ -131,6 +134,8 @@ export class GatewayConnection {
   #intervalMs = 0;
   #answered = true;
   #invalid = 0;
+  /** Cancels the deadline for READY or RESUMED. */
+  #late: (() => void) | null = null;
 
   constructor(socket: WebSocket, deps: ConnectionDeps) {
     this.#socket = socket;
@@ -144,8 +149,7 @@ export class GatewayConnection {
     socket.on("message", (data) => this.#open && this.#read(String(data)));
     socket.once("close", (code, reason) => this.close(closeError(code, String(reason))));
     socket.on("error", () => this.close(new Error("the connection to Discord was lost")));
-    const cancel = deps.clock.after(deps.timings.connectMs, () => this.close(new Error("Discord did not answer the login in time")));
-    void this.ready.then(cancel, cancel);
+    this.#awaitLogin();
   }
 
   get open(): boolean {
@@ -158,9 +162,16 @@ export class GatewayConnection {
     this.#open = false;
     this.#beat?.();
     this.#pause?.();
+    this.#late?.();
     this.#end.resolve(cause);
     this.#greeted.reject(cause);
     this.#socket.close(CLOSE_RESUMABLE, "bye");
+  }
+
+  #awaitLogin(): void {
+    this.#late?.();
+    const { clock, timings } = this.#deps;
+    this.#late = clock.after(timings.connectMs, () => this.close(new Error("Discord did not answer the login in time")));
   }
 
   #write(op: number, d: unknown): void {
@@ -196,7 +207,10 @@ export class GatewayConnection {
     if (typeof s !== "number" || typeof t !== "string")
       return this.#deps.log.warn("Discord sent an event without a number; it was dropped");
     this.#deps.onFrame({ seq: s, type: t, data });
-    if (t === "READY" || t === "RESUMED") this.#greeted.resolve();
+    if (t !== "READY" && t !== "RESUMED") return;
+    this.#late?.();
+    this.#late = null;
+    this.#greeted.resolve();
   }
 
   #hello(data: Json): void {
@@ -234,6 +248,7 @@ export class GatewayConnection {
     if (this.#invalid > INVALID_SESSIONS) return this.close(new SessionLostError("Discord refused every new session"));
     this.#resume = null;
     this.#deps.onInvalid();
+    this.#awaitLogin();
     const { reidentifyMs } = this.#deps.timings;
     this.#pause = this.#deps.clock.after(reidentifyMs * (1 + this.#deps.random()), () => this.#login());
   }

@@ -33,20 +33,23 @@ export function decode(frame: Frame, facts: InboundFacts): readonly ChannelEvent
   try {
     return decoder(frame.data, facts, frame);
   } catch (err) {
-    // The token of an interaction is good for answering in our name.
-    const { token: _token, ...data } = frame.data;
-    return [
-      {
-        kind: "unreadable",
-        eventId: `u:${local(frame, facts)}`,
-        account: facts.account,
-        sentAt: facts.now,
-        origin: facts.origin,
-        raw: JSON.stringify({ frame: { ...frame, data }, facts }).slice(0, LIMITS.discordRawChars),
-        cause: `${frame.type}: ${reasonOf(err)}`,
-      },
-    ];
+    return [unreadable(frame, facts, err)];
   }
+}
+
+/** A dispatch that could not be read, kept with what is needed to read it again. */
+export function unreadable(frame: Frame, facts: InboundFacts, err: unknown): ChannelEvent {
+  // The token of an interaction is good for answering in our name.
+  const { token: _token, ...data } = frame.data;
+  return {
+    kind: "unreadable",
+    eventId: `u:${local(frame, facts)}`,
+    account: facts.account,
+    sentAt: facts.now,
+    origin: facts.origin,
+    raw: JSON.stringify({ frame: { ...frame, data }, facts }).slice(0, LIMITS.discordRawChars),
+    cause: `${frame.type}: ${reasonOf(err)}`,
+  };
 }
 
 /** Reads an event again that could not be read; null when it still cannot, or was too long to be kept whole. Pure. */

@@ -2,8 +2,9 @@ import { isSafeAddress } from "../address.ts";
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { GatewayError, reasonOf } from "../../core/errors.ts";
 import { asId, type ChannelId, type ChatId } from "../../core/ids.ts";
-import type { Log } from "../../core/log.ts";
+import { contain } from "../../core/contain.ts";
 import type { Abilities, Channel, ChannelHost, Link } from "../channel.ts";
+import { containedClock } from "../containment.ts";
 import { digestOf, registerCommands, toSlashCommands } from "./commands.ts";
 import { canonicalDiscordId, discordIdentity, intentBits, parseDiscordAccount, type DiscordAccount } from "./config.ts";
 import { closeError, GatewayConnection, openSocket, SessionLostError, TIMINGS, type Timings } from "./connection.ts";
@@ -53,7 +54,7 @@ export function createDiscordChannel(options: Options = {}): Channel<DiscordAcco
     toChat: toDiscordChat,
     isAddressed(account, text) {
       const self = botIdOf(account);
-      return self !== null && new RegExp(`<@!?${self}>`).test(text);
+      return self !== null && (text.includes(`<@${self}>`) || text.includes(`<@!${self}>`));
     },
     run: (account, host, live, signal) => serve(account, host, live, signal, tools),
     async verify(account, signal) {
@@ -84,8 +85,9 @@ async function serve(
   host: ChannelHost,
   live: (link: Link | null) => void,
   signal: AbortSignal,
-  { timings, clock, random }: Tools,
+  { timings, clock: plainClock, random }: Tools,
 ): Promise<void> {
+  const clock = containedClock(plainClock, host.fail);
   const owner = discordIdentity(account);
   const state = fromCursor(host.cursor(), owner);
   const places = new Places();
@@ -95,7 +97,7 @@ async function serve(
     onRefused: () => connection?.close(closeError(4004, "")),
   });
   let connection: GatewayConnection | null = null;
-  const socket = await connect({ log: host.log, rest, session: state.session, proxy: account.proxy, signal, timings, clock });
+  const socket = await connect({ host, rest, session: state.session, proxy: account.proxy, signal, timings, clock });
   const close = (cause: Error): void => connection?.close(cause);
   const isOpen = (): boolean => connection?.open ?? false;
   const receiver = new Receiver({ host, rest, places, clock, timings, owner, signal, close, isOpen }, state);
@@ -113,16 +115,19 @@ async function serve(
     onInvalid: () => receiver.forgetSession(),
   });
   connection = opened;
-  const stop = (): void => opened.close(new Error("stopped"));
+  const stop = contain(host.fail, () => opened.close(new Error("stopped")));
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();
   const app = (): string => account.applicationId ?? receiver.self?.app ?? "";
-  const greeted = opened.ready.then(() => {
-    live(new DiscordLink({ account, rest, places, clock, log: host.log, app, ownMessage: (nonce) => receiver.ownMessage(nonce) }));
-    if (account.nativeCommands) offerCommands(host, rest, receiver, app(), signal);
-  });
+  const greeted = opened.ready.then(
+    contain(host.fail, () => {
+      live(new DiscordLink({ account, rest, places, clock, log: host.log, app, ownMessage: (nonce) => receiver.ownMessage(nonce) }));
+      if (account.nativeCommands) offerCommands(host, rest, receiver, app(), signal);
+    }),
+    () => undefined,
+  );
   const cause = await opened.closed;
-  await greeted.catch(() => undefined);
+  await greeted;
   signal.removeEventListener("abort", stop);
   live(null);
   if (cause instanceof SessionLostError) receiver.forgetSession();
@@ -141,7 +146,7 @@ function offerCommands(host: ChannelHost, rest: Rest, receiver: Receiver, app: s
 }
 
 type ConnectDeps = Pick<Tools, "timings" | "clock"> & {
-  log: Log;
+  host: Pick<ChannelHost, "log" | "fail">;
   rest: Rest;
   session: SessionInfo | null;
   proxy: string | null;
@@ -149,17 +154,17 @@ type ConnectDeps = Pick<Tools, "timings" | "clock"> & {
 };
 
 /** A socket to the place where the session can be resumed, or to the general one. */
-async function connect({ log, rest, session, proxy, signal, timings, clock }: ConnectDeps): Promise<WebSocket> {
+async function connect({ host, rest, session, proxy, signal, timings, clock }: ConnectDeps): Promise<WebSocket> {
   const open = (url: string): Promise<WebSocket> => {
     if (!isSafeAddress(url, "wss:", "ws:")) throw new Error("Discord named an address that is not encrypted");
-    return openSocket({ url, clock, timeoutMs: timings.connectMs, proxy, signal });
+    return openSocket({ url, clock, timeoutMs: timings.connectMs, proxy, signal, onFailure: host.fail });
   };
   if (session) {
     try {
       return await open(session.url);
     } catch (err) {
       signal.throwIfAborted();
-      log.info("the place where the session was to be resumed is not there; trying the general one", { cause: reasonOf(err) });
+      host.log.info("the place where the session was to be resumed is not there; trying the general one", { cause: reasonOf(err) });
     }
   }
   return open(await gatewayAddress(rest, signal));

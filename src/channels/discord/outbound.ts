@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
+import { isRule, tableCells, tableRule, withoutClosingMarks } from "../../core/markdown/blocks.ts";
 import { Form } from "../api.ts";
 import type { Part } from "../channel.ts";
-import { toStyled } from "../markdown.ts";
+import { toInlineText } from "../markdown.ts";
 
 /** Characters of one message, in UTF-16 units. */
 export const TEXT_LIMIT = 2_000;
@@ -41,30 +42,36 @@ export function toDiscord(markdown: string): string {
 }
 
 function toLine(line: string): string {
-  const heading = /^ {0,3}#{4,6}\s+(.*?)\s*#*\s*$/.exec(line);
-  if (heading) return `**${heading[1]!.replaceAll("**", "")}**`;
-  if (/^ {0,3}([-*_])(?: *\1){2,} *$/.test(line)) return "———";
-  return line
+  const heading = /^ {0,3}#{4,6}(?=\s+\S)/.exec(line)?.[0];
+  if (heading !== undefined) return `**${withoutClosingMarks(line.slice(heading.length).trim()).replaceAll("**", "")}**`;
+  if (/^ {0,3}\S/.test(line) && isRule(line.trim())) return "———";
+  return withPlainStars(line)
     .replace(/^(\s*[-*+]\s+)\[([ xX])\]\s+/, (_, lead: string, box: string) => `${lead}${box === " " ? "☐" : "☑"} `)
     .replaceAll(/!\[([^\][]*)\]\((https?:[^\s()]+)\)/g, (_, label: string, url: string) => (label ? `[${label}](${url})` : url));
 }
 
-const DELIMITERS = /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
+/** Discord reads a `*` between letters or digits as markup, where it multiplies: outside of code it gets a backslash. */
+function withPlainStars(line: string): string {
+  if (!line.includes("*")) return line;
+  const pieces = line.split(/(`+[^`]*`+)/);
+  return pieces.map((piece, index) => (index % 2 === 1 ? piece : piece.replaceAll(MULTIPLIED, "\\*"))).join("");
+}
+
+const WORD = "[\\p{Script=Latin}\\p{Script=Greek}\\p{Script=Cyrillic}\\p{N}]";
+const MULTIPLIED = new RegExp(`(?<=${WORD})\\*(?=${WORD})`, "gu");
+
+/** More columns, and wider ones, are no table that anybody could read; its rows would be padded to many times their length. */
+const TABLE_COLUMNS = 32;
+const COLUMN_CHARS = 60;
 
 function isTableAt(lines: readonly string[], at: number): boolean {
   const next = lines[at + 1];
-  return lines[at]!.includes("|") && next !== undefined && next.includes("|") && DELIMITERS.test(next);
+  if (!lines[at]!.includes("|") || next === undefined || !next.includes("|")) return false;
+  const columns = tableRule(next.trim())?.length ?? 0;
+  return columns > 0 && columns <= TABLE_COLUMNS;
 }
 
-/** The cells of one row; a bar behind a backslash, or in a code span, belongs to its cell. */
-function cellsOf(line: string): readonly string[] {
-  const kept = line.trim().replaceAll(/\\\||`[^`]*`/g, (whole) => (whole === "\\|" ? "\u0000" : whole.replaceAll("|", "\u0000")));
-  return kept
-    .replace(/^\|/, "")
-    .replace(/\|$/, "")
-    .split("|")
-    .map((cell) => toStyled(cell.replaceAll("\u0000", "|").trim()).text.replaceAll("```", "'''"));
-}
+const cellsOf = (line: string): readonly string[] => tableCells(line).map((cell) => toInlineText(cell).replaceAll("```", "'''"));
 
 function tableRows(lines: readonly string[], at: number): { cells: readonly (readonly string[])[]; end: number } {
   let end = at + 2;
@@ -72,14 +79,20 @@ function tableRows(lines: readonly string[], at: number): { cells: readonly (rea
   return { cells: [lines[at]!, ...lines.slice(at + 2, end)].map(cellsOf), end };
 }
 
+const widthOf = (cell: string | undefined): number => (cell === undefined ? 0 : [...cell].length);
+
 function toTable(rows: readonly (readonly string[])[]): readonly string[] {
-  const columns = Math.max(...rows.map((row) => row.length));
-  const widths = Array.from({ length: columns }, (_, column) => Math.max(...rows.map((row) => [...(row[column] ?? "")].length)));
-  const line = (row: readonly string[]): string =>
-    widths
-      .map((width, column) => (row[column] ?? "") + " ".repeat(width - [...(row[column] ?? "")].length))
-      .join(" | ")
-      .trimEnd();
+  const columns = Math.min(
+    TABLE_COLUMNS,
+    rows.reduce((most, row) => Math.max(most, row.length), 0),
+  );
+  const widths = Array.from({ length: columns }, (_, column) =>
+    rows.reduce((most, row) => Math.max(most, Math.min(COLUMN_CHARS, widthOf(row[column]))), 0),
+  );
+  const line = (row: readonly string[]): string => {
+    const even = widths.map((width, column) => (row[column] ?? "") + " ".repeat(Math.max(0, width - widthOf(row[column]))));
+    return [...even, ...row.slice(columns)].join(" | ").trimEnd();
+  };
   const [head, ...body] = rows.map(line);
   return ["```", head!, widths.map((width) => "-".repeat(width)).join("-+-"), ...body, "```"];
 }

@@ -4,7 +4,7 @@ import { asId, type AccountId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ChannelEvent, ChannelHost } from "../channel.ts";
 import type { Timings } from "./connection.ts";
-import { channelToKnow, decode, INTERACTION, type Frame, type InboundFacts } from "./inbound.ts";
+import { channelToKnow, decode, INTERACTION, unreadable, type Frame, type InboundFacts } from "./inbound.ts";
 import { toPlaceInfo, type Places } from "./places.ts";
 import { RestFailure, sentence, type Rest } from "./rest.ts";
 import { toCursor, withoutChat, withOwn, withOwnRole, withSeen, type PlaceInfo, type Self, type State } from "./state.ts";
@@ -188,23 +188,41 @@ export class Receiver {
   }
 
   async #handle(frame: Frame, batch: Batch): Promise<void> {
-    const { places } = this.#deps;
-    const gone = places.learn(frame.type, frame.data);
-    if (gone) batch.state = withoutChat(batch.state, gone.gone);
+    this.#readable(frame, batch, () => {
+      const gone = this.#deps.places.learn(frame.type, frame.data);
+      if (gone) batch.state = withoutChat(batch.state, gone.gone);
+    });
     const { self, session } = batch.state;
-    const role = self && ownRoleOf(frame, self.id);
-    if (role) batch.state = withOwnRole(batch.state, role.guild, role.id);
-    if (self) {
-      const own = ownOf(frame, self.id);
-      if (own) batch.state = withOwn(batch.state, own.nonce, own.id);
-      const channel = channelToKnow(frame, self.id);
-      const place = channel === null ? undefined : await this.#placeOf(channel, frame, batch.state);
-      const events = decode(frame, this.#facts(self.id, place, session?.id ?? "", "live", ownRoleIn(batch.state, frame.data, place)));
-      batch.events.push(...events);
-      if (frame.type === "INTERACTION_CREATE") batch.answers.push(frame.data);
-      else batch.state = remembering(batch.state, events, channel, place);
-    }
+    // Asking for a place may fail because of the network: then the connection ends, and the frame comes again.
+    const channel = self && this.#readable(frame, batch, () => channelToKnow(frame, self.id));
+    const place = channel ? await this.#placeOf(channel, frame, batch.state) : undefined;
+    this.#readable(frame, batch, () => this.#read(frame, batch, channel ?? null, place));
     if (session) batch.state = { ...batch.state, session: { ...session, seq: Math.max(session.seq, frame.seq) } };
+  }
+
+  #read(frame: Frame, batch: Batch, channel: string | null, place: PlaceInfo | undefined): void {
+    const { self, session } = batch.state;
+    if (!self) return;
+    const role = ownRoleOf(frame, self.id);
+    if (role) batch.state = withOwnRole(batch.state, role.guild, role.id);
+    const own = ownOf(frame, self.id);
+    if (own) batch.state = withOwn(batch.state, own.nonce, own.id);
+    const events = decode(frame, this.#facts(self.id, place, session?.id ?? "", "live", ownRoleIn(batch.state, frame.data, place)));
+    batch.events.push(...events);
+    if (frame.type === "INTERACTION_CREATE") batch.answers.push(frame.data);
+    else batch.state = remembering(batch.state, events, channel, place);
+  }
+
+  /** A frame over which our own code stumbles is kept as unreadable: with an error of the connection it would come again without end. */
+  #readable<T>(frame: Frame, batch: Batch, read: () => T): T | null {
+    try {
+      return read();
+    } catch (err) {
+      this.#deps.host.log.error("an event could not be read; it is kept as unreadable", { type: frame.type, error: err });
+      const { self, session } = batch.state;
+      batch.events.push(unreadable(frame, this.#facts(self?.id ?? "", undefined, session?.id ?? "", "live", undefined), err));
+      return null;
+    }
   }
 
   #facts(

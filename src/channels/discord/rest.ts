@@ -107,7 +107,7 @@ export class Rest {
   async #admitted(key: () => string, signal: AbortSignal): Promise<RestAnswer | null> {
     for (;;) {
       if (signal.aborted) throw new NotSentError("cancelled before it was sent");
-      const now = this.#clock.now();
+      const now = this.#clock.monotonic();
       const bucket = this.#buckets.get(key());
       if (bucket && bucket.resetAt <= now) this.#buckets.delete(key());
       const global = this.#globalUntil > now;
@@ -129,7 +129,7 @@ export class Rest {
     const remaining = Number(headers.get("x-ratelimit-remaining") ?? Number.NaN);
     const resetAfter = Number(headers.get("x-ratelimit-reset-after") ?? Number.NaN);
     if (Number.isFinite(remaining) && Number.isFinite(resetAfter))
-      remember(this.#buckets, key(), { remaining, resetAt: this.#clock.now() + Math.ceil(resetAfter * 1_000) });
+      remember(this.#buckets, key(), { remaining, resetAt: this.#clock.monotonic() + Math.ceil(resetAfter * 1_000) });
   }
 
   #judge(answer: ApiAnswer, isOwn: boolean): RestAnswer {
@@ -142,7 +142,7 @@ export class Rest {
       const waitMs = typeof seconds === "number" ? Math.ceil(seconds * 1_000) : (retryAfterMs(headers) ?? 1_000);
       // Without Discord's own words it is the proxy in front of it that has had enough, of all that we send.
       const global = said?.["global"] === true || headers.get("x-ratelimit-scope") === "global" || !said;
-      if (global) this.#globalUntil = Math.max(this.#globalUntil, this.#clock.now() + waitMs);
+      if (global) this.#globalUntil = Math.max(this.#globalUntil, this.#clock.monotonic() + waitMs);
       return { kind: "limited", retryAfterMs: waitMs, global };
     }
     if (status === 401 && isOwn) this.#onRefused();

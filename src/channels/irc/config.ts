@@ -16,6 +16,8 @@ export type IrcAccount = {
   sasl: { user: string; password: Secret } | null;
   nickserv: { service: string; password: Secret; registerEmail: string | null } | null;
   channels: readonly string[];
+  /** Keys of rooms (mode +k), by the name of the room in lower case. */
+  keys: ReadonlyMap<string, Secret>;
   /** Lines that may be sent at once, and the pause for each further one. */
   flood: { burst: number; intervalMs: number };
 };
@@ -72,13 +74,39 @@ function parseChannels(raw: Raw, issues: Issues): readonly string[] {
     issues.push({ path: "channels", message: 'must be a list such as ["#room"]' });
     return [];
   }
-  const names = value.map(String);
-  for (const [index, name] of names.entries()) {
+  const rooms = value.map((each) => splitRoom(String(each)));
+  for (const [index, { name, key }] of rooms.entries()) {
     if (!isTarget(name) || !/^[#&+!]/.test(name)) {
       issues.push({ path: `channels[${index}]`, message: `${JSON.stringify(name)} is not a channel name`, fix: 'Names begin with "#".' });
-    }
+    } else if (key !== "" && !isKey(key))
+      issues.push({ path: `channels[${index}]`, message: "has a key with a blank, a comma or a colon in front" });
   }
-  return names;
+  return rooms.map(({ name }) => name);
+}
+
+/** `#room` or `#room key`. */
+function splitRoom(entry: string): { name: string; key: string } {
+  const at = entry.indexOf(" ");
+  return at < 0 ? { name: entry, key: "" } : { name: entry.slice(0, at), key: entry.slice(at + 1).trim() };
+}
+
+/** A key that stays one parameter of JOIN and cannot become another command. */
+const isKey = (key: string): boolean => /^[^\s,:\p{Cc}][^\s,\p{Cc}]*$/u.test(key) && Buffer.byteLength(key) <= 100;
+
+/** Keys of `groups` stand over those in `channels`. */
+function parseKeys(raw: Raw, issues: Issues): ReadonlyMap<string, Secret> {
+  const keys = new Map<string, Secret>();
+  for (const entry of Array.isArray(raw["channels"]) ? raw["channels"] : []) {
+    const { name, key } = splitRoom(String(entry));
+    if (isKey(key)) keys.set(name.toLowerCase(), new Secret(key));
+  }
+  for (const [name, group] of Object.entries(asRecord(raw["groups"]))) {
+    const path = `groups[${JSON.stringify(name)}].key`;
+    const key = secret(asRecord(group), "key", issues, path);
+    if (key && !isKey(key.reveal())) issues.push({ path, message: "must be one word without a comma, and not begin with a colon" });
+    else if (key) keys.set(name.toLowerCase(), key);
+  }
+  return keys;
 }
 
 function parseNickserv(raw: Raw, issues: Issues): IrcAccount["nickserv"] {
@@ -118,6 +146,7 @@ export function parseIrcAccount(value: unknown): { account: IrcAccount } | { iss
     sasl: parseSasl(raw, nick, issues),
     nickserv: parseNickserv(raw, issues),
     channels: parseChannels(raw, issues),
+    keys: parseKeys(raw, issues),
     flood: {
       burst: number(flood, "burst", { least: 1, most: 100, fallback: 4, path: "flood.burst" }, issues),
       intervalMs: number(flood, "intervalMs", { least: 0, most: 60_000, fallback: 2_000, path: "flood.intervalMs" }, issues),

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import type { Clock } from "../../core/clock.ts";
+import { contain } from "../../core/contain.ts";
 import { TerminalError } from "../channel.ts";
 import type { IrcAccount } from "./config.ts";
 import { parseLine, type Line } from "./line.ts";
@@ -16,8 +17,17 @@ export type Timings = {
   /** Pause before a nick is tried again, and before a room is joined again (doubles up to five minutes). */
   nickRetryMs: number;
   rejoinMs: number;
+  /** A command that the server has not answered by then is taken for unanswered; sending goes on without its answer. */
+  answerMs: number;
 };
-export const TIMINGS: Timings = { connectMs: 30_000, quietMs: 60_000, pongMs: 30_000, nickRetryMs: 60_000, rejoinMs: 5_000 };
+export const TIMINGS: Timings = {
+  connectMs: 30_000,
+  quietMs: 60_000,
+  pongMs: 30_000,
+  nickRetryMs: 60_000,
+  rejoinMs: 5_000,
+  answerMs: 10_000,
+};
 
 /** Bytes of one line with its tags. A longer one is dropped as a whole. */
 const LINE_LIMIT = LIMITS.ircLineBytes;
@@ -78,6 +88,10 @@ export type ConnectionDeps = {
   timings: Timings;
   clock: Clock;
   onLine(line: Line): void;
+  /** A line could not be handled. It is skipped. */
+  onUnreadable(text: string, cause: unknown): void;
+  /** A callback of the connection has thrown. */
+  fail(err: unknown): void;
   /** Bytes were read: proof of life. */
   onRead(): void;
 };
@@ -100,6 +114,9 @@ export class Connection {
   #refilledAt: number;
   #pump: (() => void) | null = null;
   #watch: (() => void) | null = null;
+  /** Lines that the socket has not taken yet, and the deadline for the next of them. */
+  #unwritten = 0;
+  #blocked: (() => void) | null = null;
   #lastReadAt: number;
   #pinged = false;
   #tokenCounter = 0;
@@ -111,10 +128,20 @@ export class Connection {
     this.#socket = socket;
     this.#deps = deps;
     this.#tokens = deps.flood.burst;
-    this.#refilledAt = this.#lastReadAt = deps.clock.now();
-    socket.on("data", (chunk: Buffer) => this.#read(chunk));
-    socket.on("error", (err) => this.close(err));
-    socket.on("close", () => this.close(new Error("the server closed the connection")));
+    this.#refilledAt = this.#lastReadAt = deps.clock.monotonic();
+    const { fail } = deps;
+    socket.on(
+      "data",
+      contain(fail, (chunk: Buffer) => this.#read(chunk)),
+    );
+    socket.on(
+      "error",
+      contain(fail, (err: Error) => this.close(err)),
+    );
+    socket.on(
+      "close",
+      contain(fail, () => this.close(new Error("the server closed the connection"))),
+    );
     this.#watchQuiet();
   }
 
@@ -128,6 +155,7 @@ export class Connection {
     this.#cause = cause;
     this.#watch?.();
     this.#pump?.();
+    this.#blocked?.();
     if (farewell !== undefined && this.#socket.writable) this.#socket.end(`${farewell}\r\n`);
     else this.#socket.destroy();
     // A peer that never closes its side must not keep the socket.
@@ -177,6 +205,12 @@ export class Connection {
     return promise;
   }
 
+  /** The server does not know PING: what it says about it shows that it has handled every line before it. */
+  refusedPing(): void {
+    for (const settle of this.#pongs.values()) settle(null);
+    this.#pongs.clear();
+  }
+
   /** To be called for each PONG. */
   pong(token: string): void {
     const settle = this.#pongs.get(token);
@@ -189,12 +223,12 @@ export class Connection {
     if (on === !this.#socket.isPaused()) return;
     if (on) this.#socket.resume();
     else this.#socket.pause();
-    this.#lastReadAt = this.#deps.clock.now();
+    this.#lastReadAt = this.#deps.clock.monotonic();
   }
 
   #drain(): void {
     const { burst, intervalMs } = this.#deps.flood;
-    const now = this.#deps.clock.now();
+    const now = this.#deps.clock.monotonic();
     if (intervalMs === 0) this.#tokens = Infinity;
     else {
       const fresh = Math.floor((now - this.#refilledAt) / intervalMs);
@@ -206,7 +240,16 @@ export class Connection {
       this.#tokens--;
       sending.written++;
       const isLast = sending.written === sending.total;
-      this.#socket.write(`${line}\r\n`, () => isLast && sending.finish());
+      this.#unwritten++;
+      this.#socket.write(
+        `${line}\r\n`,
+        contain(this.#deps.fail, () => {
+          this.#unwritten--;
+          this.#watchWrites();
+          if (isLast) sending.finish();
+        }),
+      );
+      if (this.#unwritten === 1) this.#watchWrites();
     }
     if (this.#queue.length === 0 || this.#pump || !this.open) return;
     this.#pump = this.#deps.clock.after(Math.max(1, this.#refilledAt + intervalMs - now), () => {
@@ -215,12 +258,21 @@ export class Connection {
     });
   }
 
+  /** A server that reads nothing would hold up everything that is sent, however much it says itself. */
+  #watchWrites(): void {
+    this.#blocked?.();
+    this.#blocked = null;
+    if (this.#unwritten === 0 || !this.open) return;
+    const late = (): void => this.close(new Error("the server does not read what is sent to it"));
+    this.#blocked = this.#deps.clock.after(this.#deps.timings.pongMs, late);
+  }
+
   #watchQuiet(): void {
     const { quietMs, pongMs } = this.#deps.timings;
-    const waitMs = this.#pinged ? pongMs : Math.max(1, this.#lastReadAt + quietMs - this.#deps.clock.now());
+    const waitMs = this.#pinged ? pongMs : Math.max(1, this.#lastReadAt + quietMs - this.#deps.clock.monotonic());
     this.#watch = this.#deps.clock.after(waitMs, () => {
       if (!this.open) return;
-      const quietForMs = this.#deps.clock.now() - this.#lastReadAt;
+      const quietForMs = this.#deps.clock.monotonic() - this.#lastReadAt;
       const due = quietForMs >= quietMs && !this.#socket.isPaused();
       if (this.#pinged && due) return this.close(new Error(`nothing was read for ${Math.round(quietForMs / 1_000)} s`));
       this.#pinged = due;
@@ -230,7 +282,7 @@ export class Connection {
   }
 
   #read(chunk: Buffer): void {
-    this.#lastReadAt = this.#deps.clock.now();
+    this.#lastReadAt = this.#deps.clock.monotonic();
     this.#pinged = false;
     this.#deps.onRead();
     let data = this.#buffer.length > 0 ? Buffer.concat([this.#buffer, chunk]) : chunk;
@@ -248,8 +300,13 @@ export class Connection {
   }
 
   #line(bytes: Buffer): void {
-    const line = parseLine(toText(bytes).replace(/\r$/, ""));
-    if (line) this.#deps.onLine(line);
+    const text = toText(bytes).replace(/\r$/, "");
+    try {
+      const line = parseLine(text);
+      if (line) this.#deps.onLine(line);
+    } catch (err) {
+      this.#deps.onUnreadable(text, err);
+    }
   }
 }
 

@@ -1,7 +1,8 @@
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
-import type { Inbound } from "../channel.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { ChannelEvent, Inbound } from "../channel.ts";
 import { canonicalIrcId } from "./config.ts";
-import { foldName, parsePrefix, type Line } from "./line.ts";
+import { foldName, parseLine, parsePrefix, type Line } from "./line.ts";
 
 /** What the connection knows when a line arrives. */
 export type InboundFacts = {
@@ -39,16 +40,28 @@ export function parseCtcp(text: string): { command: string; rest: string } | nul
   return found ? { command: found[1]!.toUpperCase(), rest: found[2] ?? "" } : null;
 }
 
-const quoted = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+const NICK_CHAR = /[\p{L}\p{N}_[\]\\{}|^`-]/u;
 
-/** Whether the text calls the bot by its nick, and the text without a leading `nick:`. */
+/** Whether `nick` stands in the text as a word of its own: no character of a nick on either side. Both are folded. */
+function names(text: string, nick: string): boolean {
+  if (nick === "") return false;
+  for (let at = text.indexOf(nick); at >= 0; at = text.indexOf(nick, at + 1)) {
+    const before = Array.from(text.slice(Math.max(0, at - 2), at)).at(-1) ?? "";
+    const after = String.fromCodePoint(text.codePointAt(at + nick.length) ?? 32);
+    if (!NICK_CHAR.test(before) && !NICK_CHAR.test(after)) return true;
+  }
+  return false;
+}
+
+/** Whether the text calls the bot by its nick, and the text without a leading `nick:`. No character of the nick is a pattern. */
 export function address(text: string, facts: Pick<InboundFacts, "nick" | "casemapping">): { mentioned: boolean; text: string } {
-  const fold = (part: string): string => foldName(part, facts.casemapping);
-  const nick = fold(facts.nick);
-  const word = new RegExp(`(^|[^\\p{L}\\p{N}_\\[\\]\\\\{}|^\`-])${quoted(nick)}($|[^\\p{L}\\p{N}_\\[\\]\\\\{}|^\`-])`, "u");
-  if (!word.test(fold(text))) return { mentioned: false, text };
-  const lead = new RegExp(`^@?${quoted(nick)}[:,]\\s*`, "u").exec(fold(text));
-  const rest = lead ? text.slice(lead[0].length).trim() : text;
+  const folded = foldName(text, facts.casemapping);
+  const nick = foldName(facts.nick, facts.casemapping);
+  if (!names(folded, nick)) return { mentioned: false, text };
+  const from = folded.startsWith("@") ? 1 : 0;
+  const end = from + nick.length;
+  const isLead = folded.startsWith(nick, from) && (text[end] === ":" || text[end] === ",");
+  const rest = isLead ? text.slice(end + 1).trim() : text;
   return { mentioned: true, text: rest || text };
 }
 
@@ -102,4 +115,17 @@ export function toInbound(line: Line, facts: InboundFacts): Inbound | null {
 function roomOf(to: string, facts: InboundFacts): string | null {
   const name = facts.statusMarks.includes(to[0] ?? " ") && facts.chanTypes.includes(to[1] ?? " ") ? to.slice(1) : to;
   return name !== "" && facts.chanTypes.includes(name[0]!) ? name : null;
+}
+
+/** A line that could not be handled, kept with what is needed to read it again. */
+export function unreadable(line: string, facts: Omit<InboundFacts, "localId">, eventId: string, cause: string): ChannelEvent {
+  const raw = JSON.stringify({ line: line.slice(0, LIMITS.unreadableChars / 2), facts, eventId });
+  return { kind: "unreadable", eventId, account: facts.account, sentAt: facts.now, origin: "live", raw, cause };
+}
+
+/** Reads a line again that was kept as unreadable; null while it still cannot be read. Pure. */
+export function reread(raw: string): ChannelEvent | null {
+  const { line, facts, eventId } = JSON.parse(raw) as { line: string; facts: InboundFacts; eventId: string };
+  const parsed = parseLine(line);
+  return parsed && toInbound(parsed, { ...facts, localId: () => eventId });
 }

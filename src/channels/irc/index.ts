@@ -3,10 +3,12 @@ import { systemClock, type Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
 import { silentLog } from "../../core/log.ts";
 import { asId, type AccountId, type ChannelId, type ChatId } from "../../core/ids.ts";
-import type { Abilities, Channel, ChannelHost, Inbound, Link } from "../channel.ts";
+import { contain } from "../../core/contain.ts";
+import type { Abilities, Channel, ChannelEvent, ChannelHost, Link } from "../channel.ts";
+import { containedClock } from "../containment.ts";
 import { canonicalIrcId, ircIdentity, parseIrcAccount, type IrcAccount } from "./config.ts";
 import { Connection, openSocket, TIMINGS, type Timings } from "./connection.ts";
-import { address, toInbound } from "./inbound.ts";
+import { address, reread, toInbound, unreadable, type InboundFacts } from "./inbound.ts";
 import type { Line } from "./line.ts";
 import { IrcLink } from "./link.ts";
 import { Session } from "./session.ts";
@@ -34,10 +36,13 @@ const STORE_RETRY_MS = 1_000;
 /** How long the answers to JOIN are waited for before the account goes live without them. */
 const ROOMS_MS = 5_000;
 
-type Options = { timings?: Timings; clock?: Clock };
+/** `decode`: what reads messages; tests give one that fails. */
+type Options = { timings?: Timings; clock?: Clock; decode?: typeof toInbound };
+type Tools = Required<Options>;
 
 /** The IRC channel. Tests give it shorter times; the protocol does not change with them. */
-export function createIrcChannel({ timings = TIMINGS, clock = systemClock }: Options = {}): Channel<IrcAccount> {
+export function createIrcChannel({ timings = TIMINGS, clock = systemClock, decode = toInbound }: Options = {}): Channel<IrcAccount> {
+  const tools: Tools = { timings, clock, decode };
   return {
     id: asId<ChannelId>("irc"),
     label: "IRC",
@@ -47,21 +52,23 @@ export function createIrcChannel({ timings = TIMINGS, clock = systemClock }: Opt
     canonicalId: canonicalIrcId,
     toChat: toIrcChat,
     isAddressed: (account, text) => address(text, { nick: account.nick, casemapping: "rfc1459" }).mentioned,
-    run: (account, host, live, signal) => serve(account, host, live, signal, timings, clock),
+    reread,
+    run: (account, host, live, signal) => serve(account, host, live, signal, tools),
     async verify(account, signal) {
+      const done = new AbortController();
       const quiet: ChannelHost = {
         admit: async () => {},
         cursor: () => null,
         alive: () => {},
         state: () => {},
         limited: () => {},
+        fail: (err) => done.abort(err),
         commands: [],
         log: silentLog,
       };
-      const done = new AbortController();
       const name = Promise.withResolvers<string>();
       const lonely = { ...account, channels: [] };
-      const run = serve(lonely, quiet, (link, nick) => link && name.resolve(nick), AbortSignal.any([signal, done.signal]), timings, clock);
+      const run = serve(lonely, quiet, (link, nick) => link && name.resolve(nick), AbortSignal.any([signal, done.signal]), tools);
       try {
         return { name: await Promise.race([name.promise, run.then(() => Promise.reject(new Error("cancelled")))]) };
       } finally {
@@ -83,9 +90,10 @@ async function serve(
   host: ChannelHost,
   live: (link: Link | null, nick: string) => void,
   signal: AbortSignal,
-  timings: Timings,
-  clock: Clock,
+  { timings, clock: plainClock, decode }: Tools,
 ): Promise<void> {
+  const { fail } = host;
+  const clock = containedClock(plainClock, fail);
   const deadline = new AbortController();
   const cancel = clock.after(timings.connectMs, () => deadline.abort(new Error("the server could not be reached in time")));
   const socket = await openSocket(account, AbortSignal.any([signal, deadline.signal])).finally(cancel);
@@ -96,6 +104,8 @@ async function serve(
     clock,
     onRead: () => host.alive(),
     onLine: (line) => session.handle(line),
+    onUnreadable: (text, cause) => keepUnreadable(text, cause),
+    fail,
   });
   const session: Session = new Session({
     account,
@@ -121,15 +131,21 @@ async function serve(
   }
   let counter = 0;
   const localId = (): string => `c:${connection.id}:${++counter}`;
-  function receive(line: Line): void {
+  const factsNow = (): Omit<InboundFacts, "localId"> => {
     const { nick, casemapping, chanTypes, statusMarks } = session;
-    const facts = { account: asId<AccountId>("default"), nick, casemapping, chanTypes, statusMarks, now: clock.now(), localId };
-    const message = toInbound(line, facts);
+    return { account: asId<AccountId>("default"), nick, casemapping, chanTypes, statusMarks, now: clock.now() };
+  };
+  function keepUnreadable(text: string, err: unknown): void {
+    host.log.error("a line could not be handled; it was skipped", { error: err });
+    inbox.add(unreadable(text, factsNow(), localId(), reasonOf(err)));
+  }
+  function receive(line: Line): void {
+    const message = decode(line, { ...factsNow(), localId });
     if (!message) return;
     link.onInbound(message, line);
     if (!message.sender.isSelf) inbox.add(message);
   }
-  const stop = (): void => connection.close(new Error("stopped"), "QUIT :bye");
+  const stop = contain(fail, () => connection.close(new Error("stopped"), "QUIT :bye"));
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();
   else session.begin();
@@ -146,7 +162,7 @@ async function serve(
  * stored is kept and tried again, and reading stops when too many wait.
  */
 function createInbox(host: ChannelHost, clock: Clock, connection: () => Connection) {
-  const waiting: Inbound[] = [];
+  const waiting: ChannelEvent[] = [];
   let storing: Promise<void> | null = null;
   async function store(): Promise<void> {
     while (waiting.length > 0) {
@@ -164,14 +180,16 @@ function createInbox(host: ChannelHost, clock: Clock, connection: () => Connecti
     }
   }
   function begin(): void {
-    storing ??= store().finally(() => {
-      storing = null;
-      if (waiting.length > 0 && connection().open) begin();
-    });
+    storing ??= store()
+      .catch((err: unknown) => host.fail(err))
+      .finally(() => {
+        storing = null;
+        if (waiting.length > 0 && connection().open) begin();
+      });
   }
   return {
-    add(message: Inbound): void {
-      waiting.push(message);
+    add(event: ChannelEvent): void {
+      waiting.push(event);
       if (waiting.length >= PENDING_EVENTS) connection().setReading(false);
       begin();
     },

@@ -13,12 +13,14 @@ const SENDERS = 1_000;
 /** Nobody has this nick: worth another look after this time. */
 const OFFLINE_RETRY_MS = 60_000;
 
-/** "Try again later" names the command that was refused, all others name whom it was for. */
-const TRY_AGAIN = "263";
+/** "Try again later", "unknown command" and "more parameters" name the command that was refused, all others name whom it was for. */
+const COMMAND_REFUSALS: ReadonlySet<string> = new Set(["263", "421", "461"]);
 /** Numerics that refuse a message, and whether trying again can help without anybody's doing. */
 const REFUSALS: ReadonlyMap<string, { retryAfterMs: number | null }> = new Map([
   ["401", { retryAfterMs: OFFLINE_RETRY_MS }],
-  [TRY_AGAIN, { retryAfterMs: 10_000 }],
+  ["263", { retryAfterMs: 10_000 }],
+  ["421", { retryAfterMs: null }],
+  ["461", { retryAfterMs: null }],
   ["403", { retryAfterMs: null }],
   ["404", { retryAfterMs: null }],
   ["407", { retryAfterMs: null }],
@@ -65,14 +67,16 @@ export class IrcLink implements Link {
     }
     if (message.chat.kind !== "direct") return;
     this.#seen.delete(message.chat.id);
-    this.#seen.set(message.chat.id, this.#clock.now());
+    this.#seen.set(message.chat.id, this.#clock.monotonic());
     if (this.#seen.size > SENDERS) this.#seen.delete(this.#seen.keys().next().value!);
   }
 
   onRefusal(target: string, code: string, text: string): void {
     const pending = this.#pending;
     if (!pending || !REFUSALS.has(code)) return;
-    const isMeant = code === TRY_AGAIN ? target === "PRIVMSG" : this.#session.fold(target) === this.#session.fold(pending.target);
+    const isMeant = COMMAND_REFUSALS.has(code)
+      ? target.toUpperCase() === "PRIVMSG"
+      : this.#session.fold(target) === this.#session.fold(pending.target);
     if (!isMeant) return;
     pending.refusals.push({ code, text });
     pending.sending.cancel();
@@ -114,9 +118,11 @@ export class IrcLink implements Link {
     const isRoom = this.#session.chanTypes.includes(target[0] ?? " ");
     if (!isTarget(target) || isRoom !== (chat.kind !== "direct")) return refused(`${JSON.stringify(target)} cannot be addressed`, null);
     if (isRoom && this.#session.isConfigured(target) && !this.#session.isJoined(target)) return refused(`not in ${target}`, 10_000);
-    if (!direct || this.#clock.now() - (this.#seen.get(chat.id) ?? -Infinity) < FRESH_MS) return { target };
+    if (!direct || this.#clock.monotonic() - (this.#seen.get(chat.id) ?? -Infinity) < FRESH_MS) return { target };
     const holder = await this.#session.holderOf(target);
     if (!this.#connection.open) return refused("not connected", 0);
+    if (holder === null)
+      return refused(`the server does not say who ${target} is, so that the answer could reach somebody else`, OFFLINE_RETRY_MS);
     if (holder === "") return refused(`${target} is not online`, OFFLINE_RETRY_MS);
     const { user, host } = parsePrefix(chat.id);
     if (holder.toLowerCase() === `${user}@${host}`.toLowerCase()) return { target };

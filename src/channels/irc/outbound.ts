@@ -1,3 +1,5 @@
+import { isRule, tableCells, withoutClosingMarks } from "../../core/markdown/blocks.ts";
+import { toInlineText } from "../markdown.ts";
 import { splitText } from "../split.ts";
 import { cleanParam, LINE_BYTES } from "./line.ts";
 
@@ -19,45 +21,19 @@ export function toPlain(markdown: string): readonly string[] {
 }
 
 function plainBlock(line: string): readonly string[] {
-  if (line.trim() === "" || /^ {0,3}([-*_])( *\1){2,} *$/.test(line) || /^[\s|:-]*\|[\s|:-]*$/.test(line)) return [];
-  const heading = /^ {0,3}#{1,6}\s+(.*?)\s*#*\s*$/.exec(line);
-  const table = /^\s*\|(.+)\|\s*$/.exec(line);
-  const body = heading
-    ? heading[1]!
-    : table
-      ? table[1]!
-          .split("|")
-          .map((cell) => cell.trim())
-          .join(" | ")
-      : line.replace(/^(\s*)[*+](\s+)/, "$1-$2");
-  const plain = plainInline(body).trimEnd();
+  const text = line.trim();
+  if (text === "" || isRule(text) || (text.includes("|") && /^[\s|:-]+$/.test(text))) return [];
+  const heading = /^ {0,3}#{1,6}(?=\s)/.exec(line)?.[0];
+  const isRow = text.length > 2 && text.startsWith("|") && text.endsWith("|");
+  const body =
+    heading !== undefined
+      ? withoutClosingMarks(line.slice(heading.length).trim())
+      : isRow
+        ? tableCells(text).join(" | ")
+        : line.replace(/^(\s*)[*+](\s+)/, "$1-$2");
+  const indent = /^\s*/.exec(body)![0];
+  const plain = indent + toInlineText(body.slice(indent.length), (label, url) => `${label} (${url})`).trimEnd();
   return plain.trim() === "" ? [] : [plain];
-}
-
-/** Marks inside a line. Code spans and escaped characters are taken out first, so that nothing in them is read as markup. */
-function plainInline(text: string): string {
-  const kept: string[] = [];
-  // Two private-use characters and a number stand for each kept piece; such characters in the text itself are kept the same way.
-  const marked = text.replaceAll(
-    /\\([\\`*_{}[\]()#+.!~>|-])|(`+)([^`]+)\2(?!`)|[\ue000\ue001]/g,
-    (whole, escaped: string | undefined, _marks, code: string | undefined) => {
-      const at = kept.push(escaped ?? (code === undefined ? whole : code.replace(/^ (.*) $/, "$1"))) - 1;
-      return `\ue000${at}\ue001`;
-    },
-  );
-  return plainMarks(marked).replaceAll(/\ue000(\d+)\ue001/g, (_, at: string) => kept[Number(at)] ?? "");
-}
-
-function plainMarks(text: string): string {
-  return text
-    .replaceAll(/!?\[([^\][]*)\]\(<?([^\s()<>]*(?:\([^\s()]*\)[^\s()<>]*)*)>?(?:\s+"[^"]*")?\)/g, (_, label: string, url: string) =>
-      label === "" || label === url ? url : `${label} (${url})`,
-    )
-    .replaceAll(/<((?:https?|mailto):[^\s>]+)>/g, "$1")
-    .replaceAll(/(\*\*|__)(?=\S)(.+?)(?<=\S)\1/g, "$2")
-    .replaceAll(/~~(?=\S)(.+?)(?<=\S)~~/g, "$1")
-    .replaceAll(/(^|[^\p{L}\p{N}*])\*(?=[^\s*])([^*]+?)(?<=\S)\*(?![\p{L}\p{N}*])/gu, "$1$2")
-    .replaceAll(/(^|[^\p{L}\p{N}_])_(?=[^\s_])([^_]+?)(?<=\S)_(?![\p{L}\p{N}_])/gu, "$1$2");
 }
 
 /** Bytes of text in one PRIVMSG, so that the server can put our prefix before it without cutting anything off. */

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Secret } from "../../core/secret.ts";
 import { asId } from "../../core/ids.ts";
 import { canonicalIrcId, ircIdentity, parseIrcAccount } from "./config.ts";
-import { toInbound, type InboundFacts } from "./inbound.ts";
+import { address, toInbound, type InboundFacts } from "./inbound.ts";
 import { foldName, isTarget, parseLine, parsePrefix } from "./line.ts";
 import { textBytes, toLines, toPlain } from "./outbound.ts";
 
@@ -59,6 +59,20 @@ for (const { name, line, want } of read<{ name: string; line: string; want: Want
 for (const { name, markdown, want } of read<{ name: string; markdown: string; want: string[] }[]>("02-outbound.json")) {
   test(`outbound: ${name}`, () => assert.deepEqual(toPlain(markdown), want));
 }
+
+test("a nick with any character is found as a word, and nothing in it is a pattern", () => {
+  for (const nick of ["my-bot", "open-claw", "Guest-123", "a.b", "[bot]", "x{2}", "c^|", "b\\d", "(a+)+", "bot`", "_", "小助手"]) {
+    for (const casemapping of ["ascii", "rfc1459"]) {
+      const of = (text: string) => address(text, { nick, casemapping });
+      assert.deepEqual(of(`${nick}: are you there?`), { mentioned: true, text: "are you there?" }, nick);
+      assert.deepEqual(of(`@${nick.toUpperCase()}, hi`), { mentioned: true, text: "hi" }, nick);
+      assert.deepEqual(of(`hi ${nick}!`), { mentioned: true, text: `hi ${nick}!` });
+      assert.equal(of(`${nick}x and x${nick}: no`).mentioned, false, nick);
+      assert.equal(of("hello everybody").mentioned, false);
+    }
+  }
+  assert.equal(address(": x", { nick: "", casemapping: "ascii" }).mentioned, false);
+});
 
 test("no line of random bytes makes the parser throw", () => {
   let seed = 3;
@@ -147,6 +161,9 @@ const BAD: readonly (readonly [config: object, path: string])[] = [
   [{ host: "h", nick: "b", channels: "#a" }, "channels"],
   [{ host: "h", nick: "b", channels: ["a"] }, "channels[0]"],
   [{ host: "h", nick: "b", channels: ["#a,#b"] }, "channels[0]"],
+  [{ host: "h", nick: "b", channels: ["#a b,c"] }, "channels[0]"],
+  [{ host: "h", nick: "b", channels: ["#a :b"] }, "channels[0]"],
+  [{ host: "h", nick: "b", groups: { "#a": { key: "two words" } } }, 'groups["#a"].key'],
   [{ host: "h", nick: "b", password: "a\r\nQUIT" }, "password"],
   [{ host: "h", nick: "b", password: 7 }, "password"],
   [{ host: "h\nx", nick: "b" }, "host"],

@@ -187,3 +187,80 @@ test("NickServ is asked once the nick is ours, and its password goes to nobody e
   await rig.close();
   await server.close();
 });
+
+const ROOM = { kind: "group" as const, id: "#a" };
+/** Somebody who wrote so long ago that the nick has to be looked up before an answer. */
+const ANN = { kind: "direct" as const, id: "ann!a@h" };
+
+for (const [name, answers] of [
+  ["is silent", () => null],
+  ["knows no USERHOST", (line: string) => (/^(USERHOST|WHOIS) /.test(line) ? `:s 421 bot ${line.split(" ")[0]} :Unknown command` : null)],
+  ["has no time for it", (line: string) => (/^(USERHOST|WHOIS) /.test(line) ? `:s 263 bot ${line.split(" ")[0]} :Try later` : null)],
+  ["wants more parameters", (line: string) => (/^(USERHOST|WHOIS) /.test(line) ? `:s 461 bot ${line.split(" ")[0]} :More` : null)],
+] as const) {
+  test(`a server that does not say who holds a nick (it ${name}) holds up nothing else`, async () => {
+    const server = await startScriptedIrc(
+      modern((line, say) => {
+        const answer = answers(line);
+        if (answer !== null) say(answer);
+        return answer !== null;
+      }, "message-tags"),
+    );
+    const quick = createIrcChannel({ timings: { ...TIMINGS, answerMs: 50 } }) as Channel;
+    const rig = await openRig(quick, { ...base, port: server.port, channels: ["#a"] });
+    await rig.state("ready");
+    const [direct, room] = await Promise.all([rig.send(ANN, "private"), rig.send(ROOM, "public")]);
+    assert.ok(direct.state === "refused" && direct.retryable && /does not say who ann is/.test(direct.reason), JSON.stringify(direct));
+    assert.equal(room.state, "sent");
+    assert.equal(server.lines.filter((line) => line.startsWith("PRIVMSG ann")).length, 0);
+    await rig.close();
+    await server.close();
+  });
+}
+
+test("WHOIS says who holds a nick where USERHOST does not, and a late answer is not taken for the next one", async () => {
+  let held: (() => void) | null = null;
+  const server = await startScriptedIrc(
+    modern((line, say) => {
+      if (line.startsWith("USERHOST")) held ??= () => say(":s 302 bot :");
+      if (line === "WHOIS ann") say(":s 311 bot ann a h * :Ann\r\n:s 318 bot ann :End");
+      if (line === "WHOIS bob") {
+        held?.();
+        say(":s 318 bot bob :End");
+      }
+      return false;
+    }, "message-tags"),
+  );
+  const quick = createIrcChannel({ timings: { ...TIMINGS, answerMs: 50 } }) as Channel;
+  const rig = await openRig(quick, { ...base, port: server.port });
+  await rig.state("ready");
+  assert.equal((await rig.send(ANN, "hello")).state, "sent");
+  const bob = await rig.send({ kind: "direct", id: "bob!b@h" }, "hello");
+  assert.ok(bob.state === "refused" && /bob is not online/.test(bob.reason));
+  await rig.close();
+  await server.close();
+});
+
+test("a room with a key is joined with it, and a JOIN that nobody answers is said again", async () => {
+  let joins = 0;
+  const server = await startScriptedIrc(
+    modern((line, say) => {
+      if (line.startsWith("JOIN #silent")) return ++joins < 2;
+      if (line.startsWith("JOIN "))
+        say(line.endsWith(" sesame") ? `:bot!b@h JOIN ${line.split(" ")[1]}` : `:s 475 bot ${line.split(" ")[1]} :+k`);
+      return line.startsWith("JOIN ");
+    }),
+  );
+  const quick = createIrcChannel({ timings: { ...TIMINGS, answerMs: 50, rejoinMs: 20 } }) as Channel;
+  const rig = await openRig(quick, {
+    ...base,
+    port: server.port,
+    channels: ["#one sesame", "#Two", "#silent"],
+    groups: { "#two": { key: "sesame" } },
+  });
+  await rig.until(() => joins === 2 && rig.host.status()[0]!.state === "ready", "the second JOIN");
+  assert.ok(server.lines.includes("JOIN #one sesame") && server.lines.includes("JOIN #Two sesame"));
+  assert.equal(JSON.stringify(rig.states).includes("sesame"), false);
+  await rig.close();
+  await server.close();
+});

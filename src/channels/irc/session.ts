@@ -36,12 +36,18 @@ export class Session {
   readonly #deps: SessionDeps;
   readonly #offered = new Set<string>();
   readonly #joined = new Set<string>();
-  readonly #userhost: ((reply: string) => void)[] = [];
+  /** The look-up that waits for an answer; look-ups are made one at a time. */
+  #lookup: { command: "USERHOST" | "WHOIS"; nick: string; settle: (holder: string | null) => void } | null = null;
+  /** Answers to USERHOST that came too late to be waited for: each is one that belongs to no later question. */
+  #lateAnswers = 0;
+  /** Commands that the server does not know. */
+  readonly #unknown = new Set<string>();
   #registered = false;
   #nickTries = 0;
   #ownHostBytes = UNKNOWN_HOST_BYTES;
   #rejoins = 0;
   #rejoinTimer: (() => void) | null = null;
+  #joinTimer: (() => void) | null = null;
   #nickTimer: (() => void) | null = null;
   #roomProblem: string | null = null;
   #ctcpAt = -Infinity;
@@ -66,7 +72,8 @@ export class Session {
   end(): void {
     this.#rejoinTimer?.();
     this.#nickTimer?.();
-    for (const settle of this.#userhost.splice(0)) settle("");
+    this.#joinTimer?.();
+    this.#lookup?.settle(null);
   }
 
   fold(name: string): string {
@@ -86,14 +93,27 @@ export class Session {
     return Buffer.byteLength(this.nick) + this.#ownHostBytes;
   }
 
-  /** `user@host` of who holds a nick at this moment; the empty text when nobody does. */
-  async holderOf(nick: string): Promise<string> {
-    const { promise, resolve } = Promise.withResolvers<string>();
-    this.#userhost.push(resolve);
-    this.#deps.connection.send([`USERHOST ${nick}`]);
-    const reply = await promise;
-    const found = /^([^=*]+)\*?=[+-](\S+)$/.exec(reply.trim());
-    return found && this.fold(found[1]!) === this.fold(nick) ? found[2]! : "";
+  /** `user@host` of who holds a nick at this moment; the empty text when nobody does, null when the server does not say. */
+  async holderOf(nick: string): Promise<string | null> {
+    return (await this.#ask("USERHOST", nick)) ?? (await this.#ask("WHOIS", nick));
+  }
+
+  /** One look-up. Null when the server refuses the command, does not know it, or does not answer in time. */
+  async #ask(command: "USERHOST" | "WHOIS", nick: string): Promise<string | null> {
+    const { connection, clock, timings, log } = this.#deps;
+    if (this.#unknown.has(command) || !connection.open) return null;
+    const { promise, resolve } = Promise.withResolvers<string | null>();
+    if (!connection.send([`${command} ${nick}`])) return null;
+    this.#lookup = { command, nick, settle: resolve };
+    const cancel = clock.after(timings.answerMs, () => {
+      log.warn("the server did not answer a look-up in time", { command });
+      if (command === "USERHOST") this.#lateAnswers++;
+      resolve(null);
+    });
+    const holder = await promise;
+    cancel();
+    this.#lookup = null;
+    return holder;
   }
 
   handle(line: Line): void {
@@ -111,8 +131,8 @@ export class Session {
   #answerCtcp(nick: string, { command, rest }: { command: string; rest: string }): void {
     const { clock, connection } = this.#deps;
     const answer = command === "VERSION" ? `OpenClaw Gateway ${VERSION}` : command === "PING" ? cleanParam(rest).slice(0, 100) : null;
-    if (answer === null || !isTarget(nick) || clock.now() - this.#ctcpAt < CTCP_MS) return;
-    this.#ctcpAt = clock.now();
+    if (answer === null || !isTarget(nick) || clock.monotonic() - this.#ctcpAt < CTCP_MS) return;
+    this.#ctcpAt = clock.monotonic();
     connection.send([`NOTICE ${nick} :\u0001${command} ${answer}\u0001`]);
   }
 
@@ -239,8 +259,16 @@ export class Session {
   }
 
   #join(): void {
-    const missing = this.#deps.account.channels.filter((room) => !this.isJoined(room));
-    if (missing.length > 0) this.#deps.connection.send(missing.map((room) => `JOIN ${room}`));
+    const { account, connection, clock, timings } = this.#deps;
+    const missing = account.channels.filter((room) => !this.isJoined(room));
+    if (missing.length === 0) return;
+    connection.send(missing.map((room) => `JOIN ${[room, account.keys.get(room.toLowerCase())?.reveal()].filter(Boolean).join(" ")}`));
+    this.#joinTimer?.();
+    this.#joinTimer = clock.after(timings.answerMs, () => {
+      this.#joinTimer = null;
+      if (account.channels.some((room) => !this.isJoined(room)) && !this.#rejoinTimer)
+        this.#rejoinLater("the server has not answered to JOIN");
+    });
   }
 
   joined(line: Line): void {
@@ -277,8 +305,39 @@ export class Session {
     else if (this.#roomProblem) this.#deps.hooks.onRooms(`not in ${missing.join(", ")} (${this.#roomProblem})`);
   }
 
+  /** `302`: `nick=+user@host`, or nothing when nobody has the nick. */
   userhost(line: Line): void {
-    this.#userhost.shift()?.(line.params.at(-1) ?? "");
+    const reply = (line.params.at(-1) ?? "").trim();
+    const found = /^([^=*]+)\*?=[+-](\S+)$/.exec(reply);
+    const asked = this.#lookup?.command === "USERHOST" ? this.#lookup : null;
+    if (asked && found && this.fold(found[1]!) === this.fold(asked.nick)) return asked.settle(found[2]!);
+    if (this.#lateAnswers > 0) this.#lateAnswers--;
+    else if (reply === "") asked?.settle("");
+  }
+
+  /** `311`: who a nick is, and `318`: the end of that answer. */
+  whois(line: Line): void {
+    const [, nick = "", user = "", host = ""] = line.params;
+    if (this.#lookup?.command !== "WHOIS" || this.fold(nick) !== this.fold(this.#lookup.nick)) return;
+    this.#lookup.settle(line.command === "311" ? `${user}@${host}` : "");
+  }
+
+  /** `421` (unknown), `461` (parameters) and `263` (later) name the command that they refuse. */
+  commandRefused(line: Line): void {
+    const command = (line.params[1] ?? "").toUpperCase();
+    const text = line.params.at(-1) ?? "";
+    if (line.command === "421") this.#unknown.add(command);
+    if (this.#lookup?.command === command) this.#lookup.settle(null);
+    if (command === "JOIN") this.#rejoinLater(`JOIN: ${text}`);
+    if (command === "PING") this.#deps.connection.refusedPing();
+    // The end of the registration is waited for without it.
+    if (command === "CAP" || command === "AUTHENTICATE") this.#refusedAtStart(command, text);
+    this.refused(line);
+  }
+
+  #refusedAtStart(command: string, text: string): void {
+    if (this.#registered || !this.#deps.account.sasl) return;
+    this.#deps.connection.close(new Error(`the server refused ${command}, which the SASL login needs: ${text}`));
   }
 
   hostChanged(line: Line): void {
@@ -305,15 +364,19 @@ const HANDLERS: Readonly<Record<string, (session: Session, line: Line) => void>>
   AUTHENTICATE: (session, line) => line.params[0] === "+" && session.authenticate(),
   "001": (session, line) => session.welcome(line),
   "005": (session, line) => session.supports(line),
-  "263": (session, line) => session.refused(line),
+  "263": (session, line) => session.commandRefused(line),
   "302": (session, line) => session.userhost(line),
+  "311": (session, line) => session.whois(line),
+  "318": (session, line) => session.whois(line),
   "376": (session) => session.registered(),
   "396": (session, line) => session.hostChanged(line),
+  "421": (session, line) => session.commandRefused(line),
   "422": (session) => session.registered(),
   "432": (session, line) => session.nickRefused(line),
   "433": (session, line) => session.nickRefused(line),
   "436": (session, line) => session.nickRefused(line),
   "437": (session, line) => (session.chanTypes.includes(line.params[1]?.[0] ?? " ") ? session.refused(line) : session.nickRefused(line)),
+  "461": (session, line) => session.commandRefused(line),
   "464": (session) => session.terminal("the server refused the password", "Check channels.irc.password."),
   "465": (session, line) => session.terminal(`banned from the server: ${line.params.at(-1) ?? ""}`, "Ask the operators of the network."),
   "903": (session) => session.authenticated(),

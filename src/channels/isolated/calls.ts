@@ -63,7 +63,9 @@ export class Calls {
   take(message: CallMessage): void {
     switch (message.t) {
       case "call":
-        return void this.#run(message.id, message.method, message.args);
+        // Rejects only when the other side is gone, and then nobody waits for the answer.
+        this.#run(message.id, message.method, message.args).catch(() => undefined);
+        return;
       case "cancel":
         return this.#running.get(message.id)?.abort(fromWireError(message.reason));
       case "begun": {

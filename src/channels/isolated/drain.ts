@@ -2,6 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { GatewayError, reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ChannelHost } from "../channel.ts";
+import type { Fail } from "../containment.ts";
 import { pause } from "../pause.ts";
 import { fromBody, type Batch, type SpoolFile } from "./wire.ts";
 
@@ -12,11 +13,13 @@ export class Drain {
   readonly #host: ChannelHost;
   readonly #clock: Clock;
   readonly #done: (seqs: readonly number[]) => void;
+  readonly #fail: Fail;
   readonly #finish = new AbortController();
   #waiting: Waiting[] = [];
   #working: Promise<void> | null = null;
 
-  constructor(host: ChannelHost, clock: Clock, done: (seqs: readonly number[]) => void) {
+  constructor(host: ChannelHost, clock: Clock, done: (seqs: readonly number[]) => void, fail: Fail) {
+    this.#fail = fail;
     this.#host = host;
     this.#clock = clock;
     this.#done = done;
@@ -24,7 +27,9 @@ export class Drain {
 
   add(seq: number, body: string): void {
     this.#waiting.push({ seq, ...fromBody(body) });
-    this.#working ??= this.#work().finally(() => (this.#working = null));
+    this.#working ??= this.#work()
+      .catch(this.#fail)
+      .finally(() => (this.#working = null));
   }
 
   /** Resolves when everything is taken over, or the gateway does not take it: then it stays in the spool. */

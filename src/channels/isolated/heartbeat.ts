@@ -18,7 +18,7 @@ export class Heartbeat {
     this.#clock = clock;
     this.#ping = ping;
     this.#stuck = stuck;
-    this.#last = clock.now();
+    this.#last = clock.monotonic();
     this.#cancel = clock.after(LIMITS.isolatedPingMs, () => this.#round());
   }
 
@@ -31,7 +31,7 @@ export class Heartbeat {
   }
 
   #round(): void {
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     const late = now - this.#last > 2 * LIMITS.isolatedPingMs;
     this.#last = now;
     this.#silent = late ? 0 : this.#silent + 1;

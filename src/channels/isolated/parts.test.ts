@@ -183,7 +183,17 @@ function drained(admit: ChannelHost["admit"]) {
   const clock = fakeClock();
   const done: number[] = [];
   const host = { admit, log: silentLog } as ChannelHost;
-  return { clock, done, host, drain: new Drain(host, clock, (seqs) => done.push(...seqs)) };
+  return {
+    clock,
+    done,
+    host,
+    drain: new Drain(
+      host,
+      clock,
+      (seqs) => done.push(...seqs),
+      (err) => assert.ifError(err),
+    ),
+  };
 }
 
 test("batches that arrive while others are stored are neither lost nor taken for done", async () => {

@@ -1,8 +1,10 @@
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from "node:worker_threads";
 import type { Clock } from "../../core/clock.ts";
+import { contain } from "../../core/contain.ts";
 import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ChannelHost, HookAnswer, HookRequest, Link, OutMedia, Part, SendResult } from "../channel.ts";
+import { containedClock } from "../containment.ts";
 import { pause } from "../pause.ts";
 import { Calls, withOwnBytes } from "./calls.ts";
 import { Drain } from "./drain.ts";
@@ -35,7 +37,9 @@ export class ThreadRun {
 
   constructor(options: ThreadRunOptions) {
     this.#options = options;
-    const { start, entry, host, clock } = options;
+    const { start, entry, host } = options;
+    const fail = (err: unknown): void => this.#end(err instanceof Error ? err : new Error(reasonOf(err)));
+    const clock = containedClock(options.clock, fail);
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     this.#worker = new Worker(entry, {
@@ -45,28 +49,38 @@ export class ThreadRun {
       resourceLimits: { maxOldGenerationSizeMb: LIMITS.isolatedHeapMib, maxYoungGenerationSizeMb: LIMITS.isolatedYoungMib },
     });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", resolve));
-    this.#worker.on("error", (err: unknown) => this.#crashed(err));
+    this.#worker.on(
+      "error",
+      contain(fail, (err: unknown) => this.#crashed(err)),
+    );
     this.#calls = new Calls(
       (message, transfer = []) => port1.postMessage(message, [...transfer]),
       (method, args) => this.#serveThread(method, args),
     );
-    this.#drain = new Drain(host, clock, (seqs) => this.#post({ t: "done", seqs }));
+    this.#drain = new Drain(host, clock, (seqs) => this.#post({ t: "done", seqs }), fail);
     this.#heartbeat = new Heartbeat(
       clock,
       () => this.#post({ t: "ping" }),
       () => this.#end(new Error(`the channel's thread has not answered for ${LIMITS.isolatedStuckMs / 1_000} s and was ended`)),
     );
-    port1.on("message", (message: ToMain) => this.#take(message));
+    // The thread runs the code of others: what it says is not what it ought to be.
+    port1.on(
+      "message",
+      contain(fail, (message: ToMain) => this.#take(message)),
+    );
     port1.on("messageerror", (err: unknown) => this.#end(new Error(`the channel's thread said what cannot be read: ${reasonOf(err)}`)));
     this.#post({ t: "start", start });
   }
 
   /** Resolves when the thread has ended after its channel returned or was stopped; rejects with why it ended otherwise. */
   async serve(signal: AbortSignal): Promise<void> {
-    const stop = (): void => {
+    const { host } = this.#options;
+    const stop = contain(host.fail, () => {
       this.#post({ t: "abort", reason: toWireError(signal.reason) });
-      void pause(this.#options.clock, LIMITS.isolatedStopMs).then(() => this.#end(null));
-    };
+      pause(this.#options.clock, LIMITS.isolatedStopMs)
+        .then(() => this.#end(null))
+        .catch(host.fail);
+    });
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
     try {
@@ -98,7 +112,7 @@ export class ThreadRun {
     for (;;) {
       const rest = receiveMessageOnPort(this.#port) as { message: ToMain } | undefined;
       if (!rest) return;
-      this.#take(rest.message);
+      contain(this.#options.host.fail, () => this.#take(rest.message))();
     }
   }
 
@@ -118,11 +132,12 @@ export class ThreadRun {
       case "limited":
         return host.limited();
       case "log":
-        return host.log[message.level](message.message, message.fields);
+        return LEVELS.has(message.level) ? host.log[message.level](message.message, message.fields) : undefined;
       case "pong":
         return this.#heartbeat.answered();
       case "ended":
-        return void this.#linger(message.error && fromWireError(message.error));
+        this.#linger(message.error && fromWireError(message.error)).catch((err: unknown) => this.#end(err as Error));
+        return;
       default:
         return this.#calls.take(message);
     }
@@ -141,7 +156,7 @@ export class ThreadRun {
 
   #end(reason: Error | null): void {
     if (this.#reason === undefined) this.#reason = reason;
-    void this.#worker.terminate();
+    this.#worker.terminate().catch((err: unknown) => this.#options.host.log.error("a thread could not be ended", { error: err }));
   }
 
   #crashed(err: unknown): void {
@@ -205,6 +220,8 @@ export class ThreadRun {
     return { send: all.send, ...Object.fromEntries(Object.entries(all).filter(([name]) => methods.includes(name))) };
   }
 }
+
+const LEVELS: ReadonlySet<unknown> = new Set(["debug", "info", "warn", "error"]);
 
 /** A request that the thread certainly did not begin with is refused; any other failure stays one, and then nobody knows. */
 async function orRefused(result: Promise<SendResult>): Promise<SendResult> {

@@ -148,6 +148,12 @@ class Thread {
       alive: this.#alive,
       state: (state, cause) => this.#post({ t: "state", state, cause }),
       limited: () => this.#post({ t: "limited" }),
+      // The thread serves this account alone: it ends with its cause, and is started again.
+      fail: (err) => {
+        this.#log.error("a callback of the channel failed; the account connects again", { error: err });
+        this.#abort.abort(err);
+        this.#post({ t: "ended", error: toWireError(err) });
+      },
       commands: start.commands,
       log: this.#log,
       ...(start.vault && { vault }),

@@ -7,7 +7,7 @@ import type { Ref } from "./ids.ts";
 export type BackendDeps = {
   url: string;
   account: SignalAccount;
-  host: Pick<ChannelHost, "limited">;
+  host: Pick<ChannelHost, "limited" | "fail">;
   clock: Clock;
   /** Nothing read for so long: the connection is dead. */
   quietMs: number;

@@ -49,7 +49,12 @@ export async function receive(session: Session, ready: () => void): Promise<void
     const { number, uuid, ignoreAttachments } = account;
     const facts = { self: { number, uuid, ignoreAttachments }, account: asId<AccountId>("default"), now: clock.now() };
     const events = batch.flatMap((each) => decode(each, facts));
-    session.seen(events);
+    try {
+      session.seen(events);
+    } catch (err) {
+      // Signal delivers once: what was read is stored in any case.
+      host.log.error("the events of a batch could not be taken note of", { error: err });
+    }
     for (let at = 0; at < events.length; at += LIMITS.channelPendingEvents)
       await store(session, events.slice(at, at + LIMITS.channelPendingEvents));
   }

@@ -1,4 +1,5 @@
 import { asId, type MessageId } from "../../core/ids.ts";
+import { contain } from "../../core/contain.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { callApi, causeOf, NotSentError, readBytes, type ApiAnswer, type ApiRequest } from "../api.ts";
 import { TerminalError, type SendResult, type Target } from "../channel.ts";
@@ -45,10 +46,14 @@ export class ContainerBackend implements Backend {
   }
 
   async *listen(signal: AbortSignal, opened: () => void, alive: () => void): AsyncIterable<readonly unknown[]> {
-    const { url, account, clock, quietMs, openMs } = this.#deps;
+    const { url, account, clock, quietMs, openMs, host } = this.#deps;
     const socket = openWebSocket(`${url.replace(/^http/, "ws")}/v1/receive/${encodeURIComponent(account.number)}`, {
       handshakeMs: openMs,
       proxy: account.proxy,
+      fail: (err) => {
+        host.fail(err);
+        end(err instanceof Error ? err : new Error(causeOf(err)));
+      },
     });
     const waiting: unknown[] = [];
     let over: Error | null = null;
@@ -71,7 +76,7 @@ export class ContainerBackend implements Backend {
       watch(quietMs);
       alive();
     };
-    const onAbort = (): void => end(new Error("stopped"));
+    const onAbort = contain(host.fail, () => end(new Error("stopped")));
     signal.addEventListener("abort", onAbort, { once: true });
     socket.on("ping", seen);
     socket.on("open", () => {

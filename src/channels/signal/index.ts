@@ -3,6 +3,7 @@ import { asId, type ChannelId } from "../../core/ids.ts";
 import { silentLog } from "../../core/log.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { TerminalError, type Abilities, type Channel, type ChannelHost, type Link, type LoginStep } from "../channel.ts";
+import { containedClock } from "../containment.ts";
 import type { Backend } from "./api.ts";
 import { canonicalSignalId, parseSignalAccount, signalIdentity, type SignalAccount } from "./config.ts";
 import { receive, TIMINGS, type Timings } from "./connection.ts";
@@ -53,7 +54,7 @@ export function createSignalChannel({ timings = TIMINGS, clock = systemClock }: 
     run: (account, host, live, signal) => serve(account, host, live, signal, deps),
     async verify(account, signal) {
       try {
-        await withBackend(account, { log: silentLog, limited: () => undefined }, signal, deps, false, (backend) => backend.check(signal));
+        await withBackend(account, NO_HOST, signal, deps, false, (backend) => backend.check(signal));
       } catch (err) {
         // What is not saved cannot be linked: here the way is another than for an account that runs.
         throw err instanceof NotLinkedError ? new TerminalError(err.message, LINK_FIRST) : err;
@@ -63,7 +64,7 @@ export function createSignalChannel({ timings = TIMINGS, clock = systemClock }: 
     async login(account, _vault, show, signal) {
       const onUri = (uri: string): void => show(stepOf(uri, clock));
       const link = (backend: Backend): Promise<string> => backend.link(onUri, signal);
-      const number = await withBackend(account, { log: silentLog, limited: () => undefined }, signal, deps, true, link);
+      const number = await withBackend(account, NO_HOST, signal, deps, true, link);
       if (number === account.number) return { name: number };
       throw new Error(`the phone that has scanned it is ${number}, and channels.signal.account is ${account.number}: correct that`);
     },
@@ -72,18 +73,21 @@ export function createSignalChannel({ timings = TIMINGS, clock = systemClock }: 
 
 const stepOf = (text: string, clock: Clock): LoginStep => ({ kind: "qr", text, expiresAt: clock.now() + LIMITS.channelLoginMs });
 
-type Hosted = Pick<ChannelHost, "log" | "limited">;
+type Hosted = Pick<ChannelHost, "log" | "limited" | "fail">;
+/** For a look at the platform without an account that runs: whoever waits for its result sees the failure. */
+const NO_HOST: Hosted = { log: silentLog, limited: () => undefined, fail: () => undefined };
 
 /** Works with whatever stands between us and Signal; a daemon of ours runs only so long. */
 async function withBackend<T>(
   account: SignalAccount,
   host: Hosted,
   signal: AbortSignal,
-  { timings, clock }: Deps,
+  { timings, clock: plainClock }: Deps,
   linking: boolean,
   work: (backend: Backend, daemon: Daemon | null) => Promise<T>,
 ): Promise<T> {
   const { transport } = account;
+  const clock = containedClock(plainClock, host.fail);
   const shared = { account, host, clock };
   if (transport.kind === "container")
     return work(new ContainerBackend({ ...shared, url: transport.url, quietMs: timings.socketQuietMs, openMs: timings.openMs }), null);
@@ -108,7 +112,7 @@ async function serve(
   const signal = AbortSignal.any([stop, ended.signal]);
   try {
     await withBackend(account, host, signal, deps, false, async (backend, daemon) => {
-      void daemon?.ended.then((cause) => ended.abort(cause));
+      daemon?.ended.then((cause) => ended.abort(cause)).catch(host.fail);
       // A daemon of ours was started for this account; another is asked whether it has it.
       if (!daemon) await backend.check(signal);
       const link = new SignalLink(backend, host, signal);

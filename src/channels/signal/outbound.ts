@@ -23,19 +23,35 @@ function written(markdown: string): Styled {
     if (style !== "quote") continue;
     for (let at = start; at < end; at = styled.text.indexOf("\n", at) + 1 || end) inserts.push({ at, text: "> ", after: false });
   }
-  inserts.sort((a, b) => a.at - b.at);
+  inserts.sort((a, b) => a.at - b.at || Number(b.after) - Number(a.after));
   let text = "";
   let from = 0;
+  /** Characters that were put in by the end of each insert. */
+  const grown: number[] = [];
   for (const insert of inserts) {
     text += styled.text.slice(from, insert.at) + insert.text;
     from = insert.at;
+    grown.push((grown.at(-1) ?? 0) + insert.text.length);
   }
   text += styled.text.slice(from);
-  // What is put in at the end of a stretch stays outside of it.
-  const moved = (at: number, isEnd: boolean): number =>
-    at +
-    inserts.filter((each) => each.at < at || (each.at === at && !isEnd && !each.after)).reduce((sum, each) => sum + each.text.length, 0);
+  // What is put in at the end of a stretch, or where the next one begins, stays outside of both.
+  const moved = (at: number, isEnd: boolean): number => {
+    const count = lowest(inserts.length, (i) => inserts[i]!.at > at || (inserts[i]!.at === at && isEnd));
+    return at + (grown[count - 1] ?? 0);
+  };
   return { text, spans: styled.spans.map((span) => ({ ...span, start: moved(span.start, false), end: moved(span.end, true) })) };
+}
+
+/** The lowest index below `length` for which a condition holds that holds for all above it as well; `length` when there is none. */
+function lowest(length: number, holds: (index: number) => boolean): number {
+  let low = 0;
+  let high = length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (holds(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** The text as it is shown and counted. */
@@ -64,8 +80,10 @@ const isMark = (letter: string | undefined): boolean => letter !== undefined && 
 export function toMarked(markdown: string): string {
   const { text, ranges } = toRanges(markdown);
   let out = "";
+  let last: string | undefined;
   const write = (piece: string): void => {
-    out += isMark(out.at(-1)) && isMark(piece[0]) ? JOINER + piece : piece;
+    out += isMark(last) && isMark(piece[0]) ? JOINER + piece : piece;
+    last = piece.at(-1) ?? last;
   };
   let at = 0;
   for (const { start, length, style } of ranges.toSorted((a, b) => a.start - b.start || b.length - a.length)) {

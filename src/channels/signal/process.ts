@@ -2,7 +2,9 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import type { Clock } from "../../core/clock.ts";
+import { contain } from "../../core/contain.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { containListeners } from "../containment.ts";
 import { TerminalError, type ChannelHost } from "../channel.ts";
 import { openHttp } from "../http.ts";
 import { pause } from "../pause.ts";
@@ -72,18 +74,26 @@ function environment(): NodeJS.ProcessEnv {
 export async function startDaemon(
   account: SignalAccount,
   transport: Managed,
-  { host, clock, signal, linking = false }: { host: Pick<ChannelHost, "log">; clock: Clock; signal: AbortSignal; linking?: boolean },
+  {
+    host,
+    clock,
+    signal,
+    linking = false,
+  }: { host: Pick<ChannelHost, "log" | "fail">; clock: Clock; signal: AbortSignal; linking?: boolean },
 ): Promise<Daemon> {
   const port = transport.port ?? (await freePort(transport.host));
   const address = `${transport.host.includes(":") ? `[${transport.host}]` : transport.host}:${port}`;
   const args = argumentsOf(transport, account, address, linking);
   const lines: string[] = [];
-  const child = launch(transport.cliPath, args);
-  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    lines.push(...text.split("\n").filter((line) => line.trim() !== ""));
-    lines.splice(0, Math.max(0, lines.length - LIMITS.signalLogLines));
-    host.log.debug("signal-cli", { text: text.trim() });
-  });
+  const child = containListeners(launch(transport.cliPath, args), host.fail);
+  child.stderr?.setEncoding("utf8").on(
+    "data",
+    contain(host.fail, (text: string) => {
+      lines.push(...text.split("\n").filter((line) => line.trim() !== ""));
+      lines.splice(0, Math.max(0, lines.length - LIMITS.signalLogLines));
+      host.log.debug("signal-cli", { text: text.trim() });
+    }),
+  );
   const ended = new Promise<Error>((resolve) => {
     child.once("error", (err) => resolve(startFailure(err, transport.cliPath)));
     child.once("exit", (code, how) => resolve(endOf(code, how, lines, account.number, transport.cliPath)));
@@ -122,8 +132,8 @@ async function stop(child: ChildProcess): Promise<void> {
 async function answering(daemon: Daemon, { startupTimeoutMs }: Managed, clock: Clock, signal: AbortSignal): Promise<void> {
   let over: Error | null = null;
   void daemon.ended.then((cause) => (over = cause));
-  const until = clock.now() + startupTimeoutMs;
-  while (clock.now() < until) {
+  const until = clock.monotonic() + startupTimeoutMs;
+  while (clock.monotonic() < until) {
     if (over) throw over as Error;
     if (signal.aborted) throw new Error("stopped");
     try {

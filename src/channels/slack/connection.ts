@@ -4,6 +4,7 @@ import { LIMITS } from "../../core/limits.ts";
 import { TerminalError } from "../channel.ts";
 import { record, TOKEN_ERRORS, type Raw } from "./api.ts";
 import { type Intake, type Session } from "./intake.ts";
+import { contain } from "../../core/contain.ts";
 import { pause } from "../pause.ts";
 import { isOpen, openWebSocket, type WebSocket } from "../socket.ts";
 
@@ -58,12 +59,15 @@ const SOCKET_ERRORS: ReadonlySet<string> = new Set([
  * without one; the old one is read until it ends. Throws when there was none.
  */
 export async function listen(deps: Deps, ready: () => void): Promise<void> {
-  const { signal, clock, timings, intake, fail } = deps;
+  const { signal, clock, timings, intake, fail, host } = deps;
   const open = new Set<Socket>();
   const connect = async (): Promise<Socket> => {
     const socket = await openSocket(deps);
     open.add(socket);
-    void socket.ended.then(() => open.delete(socket));
+    socket.ended.then(
+      contain(host.fail, () => open.delete(socket)),
+      host.fail,
+    );
     return socket;
   };
   try {
@@ -79,7 +83,10 @@ export async function listen(deps: Deps, ready: () => void): Promise<void> {
       current = next;
       // Slack was faster than we were: what was said in between is in the history.
       if (!old.isOpen()) intake.catchUp().catch(fail);
-      else void pause(clock, why === "quiet" ? 0 : timings.lingerMs, signal).then(() => old.close());
+      else
+        pause(clock, why === "quiet" ? 0 : timings.lingerMs, signal)
+          .then(() => old.close(), host.fail)
+          .catch(host.fail);
     }
   } finally {
     for (const socket of open) socket.close();
@@ -119,7 +126,7 @@ async function addressOf({ api, host, signal, timings, apiRoot }: Deps): Promise
 
 async function openSocket(deps: Deps): Promise<Socket> {
   const { host, clock, timings, intake, signal } = deps;
-  const socket = openWebSocket(await addressOf(deps), { handshakeMs: timings.openMs, proxy: deps.proxy });
+  const socket = openWebSocket(await addressOf(deps), { handshakeMs: timings.openMs, proxy: deps.proxy, fail: host.fail });
   const hello = Promise.withResolvers<void>();
   const leaving = Promise.withResolvers<"refresh" | "quiet">();
   const ended = Promise.withResolvers<string>();
@@ -164,7 +171,7 @@ async function openSocket(deps: Deps): Promise<Socket> {
       if (frame["reason"] === "link_disabled") deps.fail(new TerminalError("Socket Mode was switched off for the app", APP_FIX));
       leaving.resolve("refresh");
     } else take(deps, socket, frame);
-    if (intake.room) void hold(intake.room);
+    if (intake.room) hold(intake.room).catch(host.fail);
     alive();
   });
   socket.on("close", (code, reason) => end(reasonOf(`${code} ${String(reason)}`.trim())));
@@ -190,24 +197,29 @@ function parse(data: unknown): Raw {
 }
 
 /** Slack says at the hello how long the socket will live, about. */
-function endsAt({ clock, timings, signal }: Deps, hello: Raw, leave: () => void): void {
+function endsAt({ clock, timings, signal, host }: Deps, hello: Raw, leave: () => void): void {
   const seconds = record(hello["debug_info"])["approximate_connection_time"];
   if (typeof seconds !== "number" || seconds <= 0) return;
-  void pause(clock, Math.max(seconds * 500, seconds * 1_000 - timings.marginMs), signal).then(leave);
+  pause(clock, Math.max(seconds * 500, seconds * 1_000 - timings.marginMs), signal)
+    .then(leave)
+    .catch(host.fail);
 }
 
 /** Acknowledges on the socket that has brought the envelope, when it is stored. On a closed one Slack sends it again elsewhere. */
-function take({ intake, signal, fail }: Deps, socket: WebSocket, frame: Raw): void {
+function take({ intake, signal, fail, host }: Deps, socket: WebSocket, frame: Raw): void {
   const id = frame["envelope_id"];
   if (typeof id !== "string" && frame["payload"] === undefined) return;
-  intake.take(frame["payload"]).then(
-    () => {
-      if (typeof id === "string" && isOpen(socket)) socket.send(JSON.stringify({ envelope_id: id }));
-    },
-    (err: unknown) => {
-      if (!signal.aborted) fail(err);
-    },
-  );
+  intake
+    .take(frame["payload"])
+    .then(
+      () => {
+        if (typeof id === "string" && isOpen(socket)) socket.send(JSON.stringify({ envelope_id: id }));
+      },
+      (err: unknown) => {
+        if (!signal.aborted) fail(err);
+      },
+    )
+    .catch(host.fail);
 }
 
 function aborted(signal: AbortSignal): Promise<"aborted"> {

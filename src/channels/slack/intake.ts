@@ -65,11 +65,11 @@ export class Intake {
   /** Conversation by conversation, those that were busy last first. */
   async #readGap(): Promise<void> {
     const { host, facts, clock } = this.#session;
-    const until = clock.now() + LIMITS.slackBackfillMs;
+    const until = clock.monotonic() + LIMITS.slackBackfillMs;
     const marks = marksOf(host.cursor(), facts().bot.teamId);
     for (const mark of marks.toReversed()) {
       if (this.#session.signal.aborted) return;
-      if (clock.now() >= until)
+      if (clock.monotonic() >= until)
         return host.log.warn("there was no time to read every conversation after a gap", { conversations: marks.length });
       await this.#readLane(mark, until);
     }
@@ -95,7 +95,7 @@ export class Intake {
       if (!answer.ok) {
         if (TOKEN_ERRORS.has(answer.error)) throw revoked(answer.error);
         const waitMs = answer.retryAfterMs ?? LIMITS.slackRetryMs;
-        if (answer.error === "ratelimited" && clock.now() + waitMs < until) {
+        if (answer.error === "ratelimited" && clock.monotonic() + waitMs < until) {
           host.limited();
           await pause(clock, waitMs, signal);
           continue;
@@ -128,8 +128,18 @@ export class Intake {
 
   async #admit(events: readonly ChannelEvent[]): Promise<void> {
     if (events.length === 0) return;
+    await this.#session.host.admit(events, this.#cursorAfter(events));
+  }
+
+  /** Events are stored with the old cursor rather than not at all: the history is then read again from there. */
+  #cursorAfter(events: readonly ChannelEvent[]): string | undefined {
     const { host, facts } = this.#session;
-    await host.admit(events, advance(host.cursor(), facts().bot.teamId, events));
+    try {
+      return advance(host.cursor(), facts().bot.teamId, events);
+    } catch (err) {
+      host.log.error("the position in the history could not be advanced", { error: err });
+      return undefined;
+    }
   }
 
   /** Tries for ever: without a place for them, nothing more may be acknowledged. */

@@ -65,7 +65,7 @@ export async function poll(session: Session): Promise<void> {
   let healthy = true;
   while (!signal.aborted) {
     const offset = offsetOf(host.cursor(), bot, clock.now());
-    const asked = clock.now();
+    const asked = clock.monotonic();
     const params = {
       limit: BATCH,
       timeout: Math.ceil(timings.pollMs / 1_000),
@@ -84,7 +84,7 @@ export async function poll(session: Session): Promise<void> {
     healthy = true;
     conflicts = 0;
     const updates = await whole(session, params, listOf(answer));
-    if (updates.length === 0 && clock.now() - asked < timings.idleMs) await pause(clock, timings.idleMs, signal);
+    if (updates.length === 0 && clock.monotonic() - asked < timings.idleMs) await pause(clock, timings.idleMs, signal);
     await take(session, updates);
   }
 }
@@ -111,8 +111,19 @@ async function take(session: Session, updates: readonly unknown[]): Promise<void
   const sorted = updates.toSorted((a, b) => (updateId(a) ?? -1) - (updateId(b) ?? -1));
   const last = updateId(sorted.at(-1));
   if (last === null) throw new Error("Telegram's updates have no numbers");
-  const events = joinAlbums(sorted.map((update) => ({ update, events: decode(update, facts()) })));
+  const read = sorted.map((update) => ({ update, events: decode(update, facts()) }));
+  const events = joined(session, read);
   if (await store(session, events, toCursor(bot, last + 1, clock.now()))) confirmPresses(session, sorted);
+}
+
+/** Pictures that cannot be joined to their album are stored one by one: an error here would bring the same updates again without end. */
+function joined({ host }: Session, read: Parameters<typeof joinAlbums>[0]): readonly ChannelEvent[] {
+  try {
+    return joinAlbums(read);
+  } catch (err) {
+    host.log.error("the pictures of an album could not be joined", { error: err });
+    return read.flatMap(({ events }) => events);
+  }
 }
 
 /** Tries for ever: without a place for them, nothing more may be read. False when the connection ends before. */
@@ -139,10 +150,10 @@ export function confirmPresses({ api, host, signal }: Pick<Session, "api" | "hos
     const id = queryId(update);
     if (id === null) continue;
     const failed = (cause: string): void => host.log.debug("a press could not be confirmed", { cause });
-    void api.call("answerCallbackQuery", { callback_query_id: id }, { signal }).then(
-      (answer) => answer.ok || failed(answer.description),
-      (err: unknown) => failed(reasonOf(err)),
-    );
+    api
+      .call("answerCallbackQuery", { callback_query_id: id }, { signal })
+      .then((answer) => answer.ok || failed(answer.description))
+      .catch((err: unknown) => failed(reasonOf(err)));
   }
 }
 

@@ -2,6 +2,7 @@ import { systemClock, type Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type ChatId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { containedClock } from "../containment.ts";
 import type { Abilities, Channel, ChannelHost, HookAnswer, HookRequest, Link } from "../channel.ts";
 import { BotApi } from "./api.ts";
 import { canonicalTelegramId, parseTelegramAccount, telegramIdentity, type TelegramAccount } from "./config.ts";
@@ -88,8 +89,9 @@ async function serve(
   host: ChannelHost,
   live: (link: Link | null) => void,
   stop: AbortSignal,
-  { timings, clock, known }: { timings: Timings; clock: Clock; known: Known },
+  { timings, clock: plainClock, known }: { timings: Timings; clock: Clock; known: Known },
 ): Promise<void> {
+  const clock = containedClock(plainClock, host.fail);
   const ended = new AbortController();
   const signal = AbortSignal.any([stop, ended.signal]);
   const api = new BotApi(account);
@@ -119,7 +121,7 @@ async function serve(
     });
     const ready = (): void => {
       live(link);
-      void offerCommands(session, known.menus);
+      offerCommands(session, known.menus).catch(host.fail);
     };
     if (account.webhook) {
       known.sessions.set(account, session);

@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { asId, type MessageId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { callApi, NotSentError, readBytes, retryAfterMs, type ApiAnswer } from "../api.ts";
 import type { ChannelHost, Link, MediaRef, Part, SendResult, Target } from "../channel.ts";
 import { openHttp } from "../http.ts";
@@ -58,8 +59,9 @@ export class WebhookLink implements Link {
     const url = URL.parse(ref.url);
     if (!outboundUrl || url?.origin !== new URL(outboundUrl).origin)
       throw new Error("files are fetched only from the origin of channels.webhook.outboundUrl");
+    const limit = AbortSignal.any([signal, this.#signal, AbortSignal.timeout(LIMITS.webhookFileMs)]);
     const headers = this.#headers(`get:${url.pathname}`, new Uint8Array());
-    const response = await openHttp({ url, headers, proxy: this.#account.proxy, signal });
+    const response = await openHttp({ url, headers, proxy: this.#account.proxy, signal: limit });
     if (response.status === 200) return readBytes(response, maxBytes);
     response.cancel();
     throw new Error(`the peer answered ${response.status}`);
@@ -82,7 +84,7 @@ export class WebhookLink implements Link {
     return {
       "x-webhook-id": safe,
       "x-webhook-timestamp": timestamp,
-      "x-webhook-signature": sign(this.#account.secret, safe, timestamp, body),
+      "x-webhook-signature": sign(this.#account.secret, "from-gateway", safe, timestamp, body),
     };
   }
 
@@ -148,7 +150,7 @@ export async function ping(account: WebhookAccount, clock: Clock, signal: AbortS
   const headers = {
     "x-webhook-id": key,
     "x-webhook-timestamp": timestamp,
-    "x-webhook-signature": sign(account.secret, key, timestamp, body),
+    "x-webhook-signature": sign(account.secret, "from-gateway", key, timestamp, body),
   };
   const { status } = await callApi({
     method: "POST",

@@ -1,6 +1,16 @@
 import { systemClock, type Clock } from "../../core/clock.ts";
-import { asId, type ChannelId, type ChatId } from "../../core/ids.ts";
-import { TerminalError, type Abilities, type Channel, type ChannelHost, type HookAnswer, type HookRequest } from "../channel.ts";
+import { reasonOf } from "../../core/errors.ts";
+import { asId, type AccountId, type ChannelId, type ChatId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import {
+  TerminalError,
+  type Abilities,
+  type Channel,
+  type ChannelEvent,
+  type ChannelHost,
+  type HookAnswer,
+  type HookRequest,
+} from "../channel.ts";
 import { parseWebhookAccount, webhookIdentity, type WebhookAccount } from "./config.ts";
 import { ping, WebhookLink } from "./connection.ts";
 import { FieldError, toEvent } from "./inbound.ts";
@@ -70,14 +80,25 @@ async function receive(account: WebhookAccount, request: HookRequest, host: Chan
   const why = refusal(account.accepted, signed, request.body, clock.now());
   if (why !== null) return fault(401, "bad_signature", why, "docs/channels/webhook.md says how a request is signed.");
   host.alive();
-  let event;
+  let event: ChannelEvent | null;
   try {
     const body: unknown = JSON.parse(Buffer.from(request.body).toString("utf8"));
     event = toEvent(body, { eventId: id, account: asId("default"), now: clock.now() });
   } catch (err) {
     if (err instanceof FieldError) return fault(400, "bad_field", `${err.path} ${err.message}`);
     if (err instanceof SyntaxError) return fault(400, "bad_json", "the body is not JSON");
-    throw err;
+    // A bug of ours: a refusal would be repeated by the peer without end.
+    host.log.error("an event could not be read; it is kept as unreadable", { error: err });
+    const raw = Buffer.from(request.body).toString("utf8").slice(0, LIMITS.unreadableChars);
+    event = {
+      kind: "unreadable" as const,
+      eventId: id,
+      account: asId<AccountId>("default"),
+      sentAt: clock.now(),
+      origin: "live" as const,
+      raw,
+      cause: reasonOf(err),
+    };
   }
   // The answer comes after the commit: what was answered with 200 is never lost, and everything else may be sent again.
   if (event) await host.admit([event]);

@@ -37,11 +37,17 @@ describe("signatures", () => {
   const secret = new Secret("0123456789abcdef");
   const now = 1_764_000_000_000;
   const body = Buffer.from('{"type":"ping"}');
-  const headers = { id: "e1", timestamp: "1764000000", signature: sign(secret, "e1", "1764000000", body) };
+  const headers = { id: "e1", timestamp: "1764000000", signature: sign(secret, "to-gateway", "e1", "1764000000", body) };
   const refused = (more: Partial<typeof headers>, bytes = body, at = now) => refusal([secret], { ...headers, ...more }, bytes, at);
 
   test("the signature of the documentation", () =>
-    assert.equal(headers.signature, "v1=c9ebe31c0f6ed531d923a03f648919e153f3c0ad297bb8586d365a38d46e8c18"));
+    assert.equal(headers.signature, "v2=6205ec243eb1075e0e84083848e4454668d528877c7e8266ae72fe578b4e1c06"));
+  test("a request of the gateway itself is refused, and so is the version that signs no direction", () => {
+    assert.match(refused({ signature: sign(secret, "from-gateway", "e1", "1764000000", body) })!, /Signature/);
+    // The direction cannot be moved into the id.
+    assert.match(refused({ id: "from-gateway.e1", signature: sign(secret, "from-gateway", "e1", "1764000000", body) })!, /Signature/);
+    assert.match(refused({ signature: headers.signature.replace("v2=", "v1=") })!, /version 1/);
+  });
   test("a good one is accepted", () => assert.equal(refused({}), null));
   test("also with the secret before", () => assert.equal(refusal([new Secret("another-secret-16"), secret], headers, body, now), null));
   test("another body, id, time or secret is refused", () => {

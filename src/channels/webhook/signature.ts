@@ -7,13 +7,16 @@ const ID = /^[A-Za-z0-9_.:-]{1,200}$/;
 
 export type SignedHeaders = { id: string; timestamp: string; signature: string };
 
-/** `v1=` and the HMAC-SHA256, in hex, of `<id>.<timestamp>.<raw body>`. `timestamp` is in whole seconds since 1970. */
-export function sign(secret: Secret, id: string, timestamp: string, body: Uint8Array): string {
-  return `v1=${createHmac("sha256", secret.reveal()).update(`${id}.${timestamp}.`).update(body).digest("hex")}`;
+/** Who a request is for. It is a part of what is signed: both sides share a secret, and neither takes its own request for one of the other. */
+export type Direction = "to-gateway" | "from-gateway";
+
+/** `v2=` and the HMAC-SHA256, in hex, of `<direction>.<id>.<timestamp>.<raw body>`. `timestamp` is in whole seconds since 1970. */
+export function sign(secret: Secret, direction: Direction, id: string, timestamp: string, body: Uint8Array): string {
+  return `v2=${createHmac("sha256", secret.reveal()).update(`${direction}.${id}.${timestamp}.`).update(body).digest("hex")}`;
 }
 
 /**
- * Null when the request is signed with one of the secrets and fresh; else why not. The id is a part of what is signed, so a
+ * Null when the request is signed for us with one of the secrets and fresh; else why not. The id is a part of what is signed, so a
  * replay within the window carries the same id and is recognised as a repeat.
  */
 export function refusal(secrets: readonly Secret[], headers: SignedHeaders, body: Uint8Array, now: number): string | null {
@@ -22,9 +25,10 @@ export function refusal(secrets: readonly Secret[], headers: SignedHeaders, body
   if (!/^\d{10}$/.test(timestamp)) return "X-Webhook-Timestamp is missing or not in whole seconds since 1970";
   if (Math.abs(now - Number(timestamp) * 1_000) > WINDOW_MS)
     return "X-Webhook-Timestamp is more than five minutes away from this machine's clock";
+  if (signature.startsWith("v1=")) return "X-Webhook-Signature is of version 1, which does not sign the direction: sign as version 2 does";
   const given = Buffer.from(signature);
   const fits = secrets.some((secret) => {
-    const wanted = Buffer.from(sign(secret, id, timestamp, body));
+    const wanted = Buffer.from(sign(secret, "to-gateway", id, timestamp, body));
     return wanted.length === given.length && timingSafeEqual(wanted, given);
   });
   return fits ? null : "X-Webhook-Signature does not fit the body";

@@ -55,7 +55,7 @@ describe("what comes in", () => {
   });
   test("is refused when it is forged or old, and nothing is stored", async () => {
     const before = rig.events.length;
-    assert.equal((await push(hello, { ...peer.sign("in-3", hello), "x-webhook-signature": "v1=00" })).status, 401);
+    assert.equal((await push(hello, { ...peer.sign("in-3", hello), "x-webhook-signature": "v2=00" })).status, 401);
     assert.equal((await push(hello, peer.sign("in-3", hello, Date.now() - 301_000))).status, 401);
     assert.equal((await push(hello, {})).status, 401);
     assert.equal(rig.events.length, before);
@@ -188,4 +188,14 @@ test("the clock of the channel is the one it is given", async () => {
   } finally {
     await other.close();
   }
+});
+
+test("a request that the gateway has signed itself is no request to it", async () => {
+  const forged = JSON.stringify({ type: "delete", chat: direct, message: "m1" });
+  peer.events.splice(0);
+  await rig.link().remove!(target, asId<MessageId>("m1")).catch(() => undefined);
+  const own = peer.requests.at(-1)!;
+  assert.equal(own.body.includes('"delete"'), true);
+  assert.equal((await push(own.body, own.headers)).status, 401);
+  assert.equal((await push(forged, peer.sign("in-9", forged))).status, 200);
 });

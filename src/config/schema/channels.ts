@@ -43,6 +43,7 @@ const ircGroup = group(
   {
     enabled: flag("Answer here.", { default: true, whenWrong: false }),
     requireMention: flag("Answer only when the agent is mentioned.", { default: true, whenWrong: true }),
+    key: secret("Key with which the channel is joined (mode +k). A key of this gateway, not of OpenClaw."),
     allowFrom: people("People who are answered here; `groupAllowFrom` when it is not set."),
     tools: toolPolicy("Tools in this channel, at most: never more than the agent's own `tools` grant.", []),
     systemPrompt: text("Added to the instructions of the agent in this channel.", { maxChars: 20_000 }),
@@ -70,7 +71,9 @@ const ircFields = {
   flood,
   channels: list(
     "IRC channels to join.",
-    text("An IRC channel, such as #openclaw.", { pattern: { regex: "[#&+!][^\\s,\\x07]+", is: "a channel like #name" } }),
+    text("An IRC channel, such as #openclaw, or `#openclaw key` for one with a key; `groups.<#channel>.key` keeps the key secret.", {
+      pattern: { regex: "[#&+!][^\\s,\\x07]+(?: [^\\s,:\\x07][^\\s,\\x07]*)?", is: "a channel like #name, or #name and its key" },
+    }),
   ),
   dmPolicy,
   allowFrom: people("People who may write directly."),

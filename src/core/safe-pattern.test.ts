@@ -171,3 +171,48 @@ test("emoji and other characters beyond 16 bits are one character", () => {
   assert.equal(matches("🦞+!", "hi 🦞🦞!"), true);
   assert.equal(matches("[🦀-🦟]", "🦞"), true);
 });
+
+function replace(source: string, text: string): string {
+  const result = compilePattern(source, { patternChars: 512, textChars: Infinity });
+  assert.ok("pattern" in result, source);
+  return result.pattern.replace(text, "#");
+}
+
+test("what any match covers is replaced, in one pass", () => {
+  const cases: readonly (readonly [source: string, text: string, want: string])[] = [
+    ["customer-\\d+", "Customer-123 and customer-4 call", "# and # call"],
+    ["\\d{3}", "12 123 1234", "12 # #"],
+    ["a|abc", "xabcx", "x#x"],
+    ["^key: .*$", "key: 🦞 all", "#"],
+    ["🦞+", "a🦞🦞b🦞", "a#b#"],
+    ["\\bpin\\b", "pin pinned PIN", "# pinned #"],
+    ["nothing", "text", "text"],
+  ];
+  for (const [source, text, want] of cases) assert.equal(replace(source, text), want, source);
+});
+
+test("replacing agrees with the built-in engine where matches do not overlap", () => {
+  const sources = ["a+", "ab", "(ab)+c?", "\\d+x", "x\\w+"];
+  let seed = 3;
+  const random = (n: number): number => (seed = (seed * 48_271) % 2_147_483_647) % n;
+  for (let round = 0; round < 500; round++) {
+    const source = sources[random(sources.length)]!;
+    const text = Array.from({ length: random(20) }, () => "abcx1 "[random(6)]).join("");
+    const result = compilePattern(source);
+    assert.ok("pattern" in result);
+    // Matches side by side are replaced together.
+    const want = text.replaceAll(new RegExp(source, "gi"), "#").replaceAll(/#+/g, "#");
+    assert.equal(result.pattern.replace(text, "#"), want, `${source} in ${text}`);
+  }
+});
+
+test("a pattern that is exponential elsewhere takes a bounded number of steps for each character", () => {
+  for (const source of ["(a+)+$", "(a|a)*b", "(a*)*c", "([a-z]+)*\\d"]) {
+    const result = compilePattern(source, { patternChars: 512, textChars: Infinity });
+    assert.ok("pattern" in result);
+    const before = process.cpuUsage();
+    result.pattern.replace("a".repeat(20_000), "#");
+    // The built-in engine would need longer than the age of the universe.
+    assert.ok(process.cpuUsage(before).user / 1e6 < 20, source);
+  }
+});

@@ -1,4 +1,4 @@
-import { LIMITS } from "../core/limits.ts";
+import { LIMITS } from "./limits.ts";
 
 /**
  * Regular expressions from configuration, matched in time proportional to pattern x text whatever the pattern says: the
@@ -8,16 +8,21 @@ import { LIMITS } from "../core/limits.ts";
  * accepted, they change nothing), and escapes. Back-references and look-around are refused: they are what makes matching expensive.
  * Letters match in both cases.
  */
-export type SafePattern = { readonly source: string; test(text: string): boolean };
+export type SafePattern = {
+  readonly source: string;
+  test(text: string): boolean;
+  /** The text with everything that any match covers replaced. Matches that touch or overlap are replaced together. */
+  replace(text: string, by: string): string;
+};
+/** `patternChars`: a longer pattern is refused. `textChars`: so much of a text is looked at. Default: what calls an agent by its name. */
+export type PatternLimits = { patternChars: number; textChars: number };
 
-/** Characters of a pattern; a longer one is refused. */
-const PATTERN_CHARS = LIMITS.mentionPatternChars;
 /** States after `{m,n}` are written out; more are refused. */
 const STATES = LIMITS.mentionPatternStates;
 /** Nesting of groups; deeper is refused. */
 const DEPTH = 20;
-/** Characters of a text that are looked at. Whoever calls somebody does so near the start. */
-const TEXT_CHARS = LIMITS.mentionTextChars;
+/** Whoever calls somebody does so near the start. */
+const MENTION: PatternLimits = { patternChars: LIMITS.mentionPatternChars, textChars: LIMITS.mentionTextChars };
 
 type CharTest = (char: string) => boolean;
 type Assertion = "start" | "end" | "word" | "notWord";
@@ -43,15 +48,22 @@ function fold(char: string): string {
 }
 
 /** Parses a pattern, or says in one sentence why it is not usable. */
-export function compilePattern(source: string): { pattern: SafePattern } | { problem: string } {
+export function compilePattern(source: string, { patternChars, textChars } = MENTION): { pattern: SafePattern } | { problem: string } {
   if (source.length === 0) return { problem: "the pattern is empty" };
-  if (source.length > PATTERN_CHARS) return { problem: `the pattern is longer than ${PATTERN_CHARS} characters` };
+  if (source.length > patternChars) return { problem: `the pattern is longer than ${patternChars} characters` };
   try {
     const program: State[] = [];
     emit(new Parser(source).whole(), program);
     program.push({ op: "match" });
     if (run(program, [])) return { problem: "the pattern matches the empty text, so it would match everything" };
-    return { pattern: { source, test: (text) => run(program, Array.from(text.slice(0, TEXT_CHARS), fold)) } };
+    const folded = (text: string): string[] => Array.from(text.slice(0, textChars), fold);
+    return {
+      pattern: {
+        source,
+        test: (text) => run(program, folded(text)),
+        replace: (text, by) => replaceRanges(text, covered(program, folded(text)), by),
+      },
+    };
   } catch (err) {
     if (err instanceof PatternError) return { problem: err.message };
     throw err;
@@ -296,4 +308,88 @@ function run(program: readonly State[], text: readonly string[]): boolean {
     current = next;
   }
   return false;
+}
+
+type Range = { start: number; end: number };
+
+/**
+ * What the matches of a pattern cover together, in characters. One pass: for each state only the earliest start is kept that reaches it,
+ * since every later one lies inside of its match.
+ */
+function covered(program: readonly State[], text: readonly string[]): readonly Range[] {
+  const ranges: Range[] = [];
+  const add = (start: number, end: number): void => {
+    let from = start;
+    for (let last = ranges.at(-1); last && last.end >= from; last = ranges.at(-1)) {
+      from = Math.min(from, last.start);
+      ranges.pop();
+    }
+    ranges.push({ start: from, end });
+  };
+  let starts = new Int32Array(program.length).fill(-1);
+  for (let at = 0; at <= text.length; at++) {
+    const begins = spread(program, [...charStates(program, starts), { index: 0, start: at }], text, at);
+    if (begins.match >= 0 && begins.match < at) add(begins.match, at);
+    const char = text[at];
+    if (char === undefined) break;
+    starts = new Int32Array(program.length).fill(-1);
+    for (const { index, start } of begins.waiting) {
+      const state = program[index]!;
+      if (state.op === "char" && state.test(char) && (starts[index + 1] === -1 || starts[index + 1]! > start)) starts[index + 1] = start;
+    }
+  }
+  return ranges;
+}
+
+type Thread = { index: number; start: number };
+
+/** The states that hold a thread, with its start, earliest start first. */
+function charStates(program: readonly State[], starts: Int32Array): Thread[] {
+  const threads: Thread[] = [];
+  for (let index = 0; index < program.length; index++) if (starts[index]! >= 0) threads.push({ index, start: starts[index]! });
+  return threads.toSorted((a, b) => a.start - b.start);
+}
+
+/** Follows everything that costs no character; the first thread to reach a state has the earliest start. */
+function spread(
+  program: readonly State[],
+  threads: readonly Thread[],
+  text: readonly string[],
+  at: number,
+): { waiting: Thread[]; match: number } {
+  const seen = new Uint8Array(program.length);
+  const waiting: Thread[] = [];
+  let match = -1;
+  for (const thread of threads) {
+    const todo = [thread.index];
+    for (let index = todo.pop(); index !== undefined; index = todo.pop()) {
+      if (seen[index]) continue;
+      seen[index] = 1;
+      const state = program[index]!;
+      if (state.op === "match") match = match < 0 ? thread.start : Math.min(match, thread.start);
+      else if (state.op === "char") waiting.push({ index, start: thread.start });
+      else if (state.op === "split") todo.push(...state.to);
+      else if (holds(state.what, text, at)) todo.push(index + 1);
+    }
+  }
+  return { waiting, match };
+}
+
+/** `ranges` count characters, a text counts UTF-16 units. */
+function replaceRanges(text: string, ranges: readonly Range[], by: string): string {
+  if (ranges.length === 0) return text;
+  let out = "";
+  let unit = 0;
+  let char = 0;
+  const skip = (to: number): number => {
+    const from = unit;
+    for (; char < to; char++) unit += text.codePointAt(unit)! > 0xffff ? 2 : 1;
+    return from;
+  };
+  for (const { start, end } of ranges) {
+    const from = skip(start);
+    out += text.slice(from, unit) + by;
+    skip(end);
+  }
+  return out + text.slice(unit);
 }
