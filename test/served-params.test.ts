@@ -150,8 +150,8 @@ const CONFIG = {
   channels: { irc: { host: "irc.invalid", nick: "bot", enabled: false }, telegram: { botToken: "1:a", enabled: false } },
 };
 
-/** Params that a handler passes on as one object, by design: the whole row is what the store keeps. */
-const PASSED_ON: Readonly<Record<string, readonly string[]>> = { "tokens.create": ["scopes", "expiresInMs"] };
+/** Params that a handler keeps as one object, by design: what a device says of itself is shown as it says it. */
+const PASSED_ON: Readonly<Record<string, readonly string[]>> = { "system-event": PARAM_RULES["system-event"].served };
 
 test("each method reads every parameter that it serves", async (t) => {
   const dir = mkdtempSync(join(tmpdir(), "served-params-"));

@@ -33,6 +33,7 @@ const CHANGES: Readonly<Record<string, string>> = {
   think: "/think: high",
   queue: "/queue interrupt",
   activation: "/activation always",
+  verbose: "/verbose full",
 };
 
 test("every command says what it changes, and the tests know all of those that change something", () => {
@@ -49,7 +50,8 @@ for (const [name, text] of Object.entries(CHANGES)) {
     const before = door.turns.options.sessions.get(room)!;
     assert.match(await answerTo(door, "eve", text), /only an owner may use it here/);
     const after = door.turns.options.sessions.get(room)!;
-    const settings = ({ session_id, model, thinking, queue_mode, activation }: typeof before) => [
+    const settings = ({ session_id, model, thinking, queue_mode, activation, verbose_level }: typeof before) => [
+      verbose_level,
       session_id,
       model,
       thinking,

@@ -200,10 +200,11 @@ test("Tool events go to a client that asked for them, and to no other", async ()
   assert.deepEqual(tools(other.events), []);
 });
 
+const made = (name: string): string => join(home, name);
+
 test("A read-only session runs no command, whatever the model asks for", async () => {
   const { client, events } = await official();
   const key = "agent:main:careful";
-  const made = (name: string): string => join(home, name);
   const run = async (name: string): Promise<void> => {
     const runId = randomUUID();
     await call(client, "chat.send", { sessionKey: key, message: `tool:bash:touch ${made(name)}`, idempotencyKey: runId });
