@@ -14,7 +14,7 @@ import { HttpFront, type HttpRoute } from "./http.ts";
 import { Members } from "./hub.ts";
 import { portHolder, portTaken } from "./listen.ts";
 import type { ServerDeps } from "./ports.ts";
-import { Scheduler } from "./scheduler.ts";
+import { Scheduler, type Waiting } from "./scheduler.ts";
 import { SocketTable } from "./socket-table.ts";
 import { Strangers, type Stranger } from "./strangers.ts";
 import { upgradeFault } from "./ws-socket.ts";
@@ -51,7 +51,46 @@ type HttpSocket = {
   /** Requests on it that are not answered yet, and those of them that showed a good credential. */
   running: number;
   proved: number;
+  lane: HttpLane;
 };
+
+/** The requests of one HTTP connection, one after the other: who pipelines thousands, or does not read, delays nobody else. */
+class HttpLane implements Waiting {
+  readonly broken: (err: unknown) => void;
+  readonly #scheduler: Scheduler;
+  readonly #waiting: (() => void)[] = [];
+  #busy = false;
+
+  constructor(scheduler: Scheduler, broken: (err: unknown) => void) {
+    this.#scheduler = scheduler;
+    this.broken = broken;
+  }
+
+  add(work: () => void): void {
+    this.#waiting.push(work);
+    if (!this.#busy) this.#scheduler.wake(this);
+  }
+
+  /** The answer to the request that ran is over. */
+  done(): void {
+    this.#busy = false;
+    if (this.#waiting.length > 0) this.#scheduler.wake(this);
+  }
+
+  startNext(): boolean {
+    const work = this.#busy ? undefined : this.#waiting.shift();
+    if (work) {
+      this.#busy = true;
+      work();
+    }
+    return false;
+  }
+
+  forget(): void {
+    this.#waiting.length = 0;
+    this.#scheduler.forget(this);
+  }
+}
 
 /** Builds the server; nothing happens before `listen`. */
 export function createServer(deps: ServerDeps): Server {
@@ -176,13 +215,12 @@ class GatewayServer implements Server {
 
   /** A defect of ours in handling one socket ends that socket and nothing else. */
   #contained(socket: Socket, work: () => void): void {
-    contain((err) => {
-      this.#deps.log.error("a connection failed unexpectedly", {
-        cause: reasonOf(err),
-        stack: err instanceof Error ? err.stack : undefined,
-      });
-      socket.destroy();
-    }, work)();
+    contain((err) => this.#broken(socket, err), work)();
+  }
+
+  #broken(socket: Socket, err: unknown): void {
+    this.#deps.log.error("a connection failed unexpectedly", { cause: reasonOf(err), stack: err instanceof Error ? err.stack : undefined });
+    socket.destroy();
   }
 
   #refuseProxying(socket: Socket): void {
@@ -199,9 +237,13 @@ class GatewayServer implements Server {
       drop: () => socket.destroy(),
     };
     this.#sockets.accept(socket);
-    this.#http.set(socket, { stranger, running: 0, proved: 0 });
+    const lane = new HttpLane(this.#scheduler, (err) => this.#broken(socket, err));
+    this.#http.set(socket, { stranger, running: 0, proved: 0, lane });
     this.#strangers.add(stranger);
-    socket.on("close", () => this.#leavesHttp(socket));
+    socket.on("close", () => {
+      lane.forget();
+      this.#leavesHttp(socket);
+    });
   }
 
   /** The socket is no stranger by HTTP's rules any more: it was upgraded, told goodbye, or destroyed. */
@@ -227,13 +269,14 @@ class GatewayServer implements Server {
       this.#strangers.remove(http.stranger);
       this.#sockets.move(socket, "exchange");
     };
-    void this.#front.handle(request, response, prove);
+    http.lane.add(() => void this.#front.handle(request, response, prove));
   }
 
   /** When nothing is running on it any more, the socket starts over, as the newest stranger. */
   #answered(socket: Socket, http: HttpSocket, proved: boolean): void {
     http.running--;
     if (proved) http.proved--;
+    http.lane.done();
     if (socket.destroyed || !this.#http.has(socket) || http.proved > 0) return;
     this.#sockets.move(socket, "pre-auth");
     this.#strangers.remove(http.stranger);
