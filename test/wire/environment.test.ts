@@ -67,7 +67,8 @@ async function start(
   child.on("error", (err) => (text += String(err)));
   const code = new Promise<number | null>((resolve) => child.once("close", resolve));
   t.after(async () => {
-    child.kill("SIGTERM");
+    // unshare does not pass SIGTERM on.
+    child.kill(options.via ? "SIGKILL" : "SIGTERM");
     await code;
   });
   return { port, output: () => text, child, code, dir };
