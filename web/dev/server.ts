@@ -7,13 +7,13 @@ import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { extname, join, normalize, sep } from "node:path";
 import { WebSocketServer } from "ws";
-import { Channels } from "./channels.ts";
+import { ChannelRefusal, Channels } from "./channels.ts";
 import { COMMANDS, Conversations, MODELS } from "./conversation.ts";
 import type { AddressInfo, Socket } from "node:net";
 import type { WebSocket } from "ws";
 
 export const CSP =
-  "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; frame-ancestors 'none'";
+  "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'";
 const ROOT = new URL("../../dist/web/", import.meta.url).pathname;
 const TYPES: Record<string, string> = {
   ".html": "text/html; charset=utf-8",
@@ -269,8 +269,8 @@ function answerChannels(channels: Channels, method: string, params: Params): unk
   try {
     return channels.answer(method, params);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new Refusal({ code: "INVALID_REQUEST", message, details: { fix: "Ask @BotFather for a new token." } });
+    if (!(error instanceof ChannelRefusal)) throw error;
+    throw new Refusal({ code: "INVALID_REQUEST", message: error.message, details: error.details });
   }
 }
 
@@ -289,12 +289,12 @@ function answer(all: Conversations, peer: Peer, method: string, params: Params):
     peer.keys.delete(key);
     return { subscribed: false, key };
   }
-  if (method === "sessions.list")
-    return {
-      sessions: [...all.sessions.values()].map((one) => all.toRow(one)),
-      defaults: { model: "guide", modelProvider: "setup-guide" },
-      hasMore: false,
-    };
+  if (method === "sessions.list") return all.list(params);
+  if (method === "chat.media") {
+    const found = all.media(key, String(params["messageId"]), Number(params["index"]));
+    if (found === null) throw invalid("there is no such picture in this session");
+    return found;
+  }
   if (method === "models.list") return { models: MODELS };
   if (method === "commands.list") return { commands: COMMANDS };
   if (method === "chat.startup" || method === "chat.history")
@@ -315,6 +315,7 @@ function answer(all: Conversations, peer: Peer, method: string, params: Params):
     const session = all.ensure(key);
     if ("label" in params) session.label = params["label"] as string | null;
     if ("model" in params) session.model = params["model"] as string | null;
+    if ("pinned" in params) session.pinned = params["pinned"] === true;
     if ("unread" in params) session.unread = params["unread"] === true;
     all.changed(session, "patch");
     return { ok: true, key };

@@ -28,6 +28,8 @@ export type ContentPart = {
   fileName?: string;
 };
 
+export type Usage = { input?: number; output?: number; totalTokens?: number; cost?: { total?: number } };
+
 /** One stored message, as `chat.history` and `session.message` give it. */
 export type Row = {
   role: string;
@@ -37,6 +39,8 @@ export type Row = {
   model?: string;
   stopReason?: string;
   errorMessage?: string;
+  errorKind?: string;
+  errorDetail?: unknown;
   idempotencyKey?: string;
   toolCallId?: string;
   toolName?: string;
@@ -44,7 +48,19 @@ export type Row = {
   durationMs?: number;
   details?: unknown;
   openclawAbort?: unknown;
-  __openclaw?: { id?: string; seq?: number; runId?: string; recordTimestampMs?: number; kind?: string; idempotencyKey?: string };
+  usage?: Usage;
+  __openclaw?: {
+    id?: string;
+    seq?: number;
+    runId?: string;
+    recordTimestampMs?: number;
+    kind?: string;
+    idempotencyKey?: string;
+    senderIsOwner?: boolean;
+    senderId?: string;
+    senderName?: string;
+    transport?: { channel?: string };
+  };
 };
 
 export type AgentEvent = { runId: string; seq: number; stream: string; ts?: number; data?: Record<string, unknown>; sessionKey?: string };
@@ -61,6 +77,7 @@ export type ChatEvent = {
   stopReason?: string;
   errorMessage?: string;
   errorKind?: string;
+  errorDetail?: unknown;
 };
 
 export type InFlightRun = { runId: string; text?: string; seq?: number; startedAt?: number; events?: readonly AgentEvent[] };
@@ -95,22 +112,42 @@ export type SessionRow = {
   model?: string | null;
   modelProvider?: string | null;
   modelOverrideSource?: string | null;
+  effectiveQueueMode?: string;
+  queuedInputs?: number;
+  channel?: string;
+  chatType?: string;
+  inputTokens?: number;
+  outputTokens?: number;
+  /** Tokens of the context, and how many of them fit. */
+  totalTokens?: number;
+  contextTokens?: number;
+  estimatedCostUsd?: number;
   status?: string;
   hasActiveRun?: boolean;
   activeRunIds?: readonly string[];
 };
 
 export type SessionsDefaults = { model?: string | null; modelProvider?: string | null };
-export type SessionsList = { sessions: readonly SessionRow[]; defaults?: SessionsDefaults; hasMore?: boolean };
+export type SessionsList = {
+  sessions: readonly SessionRow[];
+  defaults?: SessionsDefaults;
+  totalCount?: number;
+  nextOffset?: number | null;
+};
 
 export type ModelRow = { id: string; name?: string; provider: string; contextWindow?: number; reasoning?: boolean; available?: boolean };
 export type CommandRow = { name: string; description?: string; textAliases?: readonly string[]; acceptsArgs?: boolean };
 
+/** The parts of a message. Whatever is none is left out: a row of an unknown shape shows less, it does not fail. */
+export function toParts(content: unknown): readonly ContentPart[] {
+  if (typeof content === "string") return [{ type: "text", text: content }];
+  if (!Array.isArray(content)) return [];
+  return content.filter((part): part is ContentPart => typeof part === "object" && part !== null && typeof part.type === "string");
+}
+
 /** Joins the text parts of a message; everything else is left out. */
 export function toText(content: string | readonly ContentPart[] | undefined): string {
-  if (content === undefined) return "";
-  if (typeof content === "string") return content;
-  return content
+  return toParts(content)
     .filter((part) => part.type === "text" && typeof part.text === "string")
     .map((part) => part.text)
     .join("\n\n");

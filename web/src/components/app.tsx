@@ -1,8 +1,11 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
+import { isComposing } from "../keyboard.ts";
 import * as store from "../store.ts";
+import { Boundary } from "./boundary.tsx";
 import { ChannelsView } from "./channels.tsx";
 import { ChatView } from "./chat.tsx";
+import { Confirm } from "./dialog.tsx";
 import { Mark } from "./icons.tsx";
 import { Sidebar } from "./sidebar.tsx";
 import { SignIn } from "./sign-in.tsx";
@@ -23,11 +26,11 @@ function Opening(): JSX.Element {
       <div class="opening-mark">
         <Mark size={44} />
       </div>
-      <h1>{failure?.title ?? (away ? "The gateway does not answer" : "Connecting")}</h1>
-      <p role="status">{failure?.text ?? (away ? "It may be starting, or it may be off. This page keeps trying." : "One moment.")}</p>
+      <h1>{failure?.title ?? (away ? "The gateway is not responding" : "Connecting")}</h1>
+      <p role="status">{failure?.text ?? (away ? "It may be starting or turned off. This page keeps trying." : "One moment.")}</p>
       {away && (
         <p>
-          To start it: <code>openclaw gateway</code>
+          Start it with: <code>openclaw gateway</code>
         </p>
       )}
     </main>
@@ -46,24 +49,68 @@ function Shell(): JSX.Element {
   const open = store.drawerOpen.value;
   return (
     <div class="shell" data-drawer={open ? "open" : "closed"}>
-      <a class="skip" href="#composer">
-        Skip to the message field
-      </a>
-      <Sidebar />
+      {store.view.value === "chat" ? (
+        <a class="skip" href="#composer" data-focus="composer">
+          Skip to the message field
+        </a>
+      ) : (
+        <a class="skip" href="#channels" data-focus="channels-content">
+          Skip to the channels
+        </a>
+      )}
+      <Boundary fallback={<nav class="sidebar" aria-label="Sessions" />}>
+        <Sidebar />
+      </Boundary>
       <div class="scrim" onClick={() => (store.drawerOpen.value = false)} />
-      {store.view.value === "channels" ? <ChannelsView /> : <ChatView />}
+      <Boundary key={store.view.value} fallback={<Broken />}>
+        {store.view.value === "channels" ? <ChannelsView /> : <ChatView />}
+      </Boundary>
       <div class="spoken" aria-live="polite" role="status">
         {store.spoken.value}
       </div>
+      <Question />
       <Toast />
     </div>
   );
 }
 
+/** Instead of a view that cannot be drawn. */
+function Broken(): JSX.Element {
+  return (
+    <main class="opening">
+      <h1>This page has a problem</h1>
+      <p role="alert">Something on it could not be displayed. Your messages are safe on the gateway.</p>
+      <button type="button" class="primary" onClick={() => location.reload()}>
+        Reload
+      </button>
+    </main>
+  );
+}
+
+function Question(): JSX.Element | null {
+  const question = store.question.value;
+  return question && <Confirm {...question} onCancel={() => (store.question.value = null)} />;
+}
+
+const act = (action: store.ToastAction): void => {
+  store.toast.value = null;
+  action.run();
+};
+
 function Toast(): JSX.Element {
+  const toast = store.toast.value;
   return (
     <div class="toast-place" role="status">
-      {store.toast.value !== null && <div class="toast">{store.toast.value}</div>}
+      {toast !== null && (
+        <div class="toast">
+          <span dir="auto">{toast.text}</span>
+          {toast.action !== null && (
+            <button type="button" onClick={() => act(toast.action!)}>
+              {toast.action.label}
+            </button>
+          )}
+        </div>
+      )}
     </div>
   );
 }
@@ -80,21 +127,22 @@ function onKey(event: KeyboardEvent): void {
       requestAnimationFrame(focusFilter);
     }
   }
-  if (event.key === "Escape" && store.drawerOpen.value) store.drawerOpen.value = false;
+  if (event.key === "Escape" && !isComposing(event) && store.drawerOpen.value) store.drawerOpen.value = false;
 }
 
 /** The copy buttons inside rendered Markdown. */
 function onClick(event: MouseEvent): void {
   const target = event.target instanceof Element ? event.target : null;
-  if (target?.getAttribute("href") === "#composer") {
+  const focus = target?.getAttribute("data-focus");
+  if (focus) {
     event.preventDefault();
-    document.getElementById("composer")?.focus();
+    document.getElementById(focus)?.focus();
   }
   const button = target?.closest<HTMLButtonElement>("button[data-copy]");
   const code = button?.closest(".code")?.querySelector("code")?.textContent;
   if (button === null || button === undefined || typeof code !== "string") return;
   void copy(code).then((done) => {
-    button.textContent = done ? "Copied" : "Select it";
+    button.textContent = done ? "Copied" : "Copy failed";
     setTimeout(() => (button.textContent = "Copy"), 1_600);
   });
 }
