@@ -162,28 +162,9 @@ export function createMessages(store: Store) {
         sessionId,
       )!.seq ?? 0,
 
-    /**
-     * Messages that contain every word, each as the beginning of one. The newest LIMITS.searchMatches matches count, so that a common
-     * word costs no more than a rare one; `complete` is false when there were more.
-     */
-    search(words: readonly string[], limit: number, filter: (sessionKey: string) => boolean): { hits: MessageHit[]; complete: boolean } {
-      if (words.length === 0) return { hits: [], complete: true };
-      const match = words.map((word) => `"${word.replaceAll('"', '""')}"*`).join(" ");
-      const rows = store.all<Row & { score: number }>(
-        "SELECT m.*, f.score FROM (SELECT rowid AS seq, -bm25(message_search) AS score FROM message_search WHERE message_search MATCH ? ORDER BY rowid DESC LIMIT ?) f JOIN messages m ON m.seq = f.seq JOIN sessions s ON s.key = m.session_key",
-        match,
-        LIMITS.searchMatches,
-      );
-      const hits = rows
-        .filter((row) => filter(row.session_key))
-        .toSorted((a, b) => b.score - a.score || b.seq - a.seq)
-        .slice(0, limit)
-        .flatMap((row) => {
-          const message = readRow(store, row, nameOf, toMessage);
-          return message ? [{ message, score: row.score }] : [];
-        });
-      return { hits, complete: rows.length < LIMITS.searchMatches };
-    },
+    /** See searchMessages. */
+    search: (words: readonly string[], limit: number, filter: (sessionKey: string) => boolean) =>
+      searchMessages(store, words, limit, filter),
 
     count: (sessionKey: string, sessionId: string): number =>
       store.get<{ n: number }>("SELECT count(*) AS n FROM messages WHERE session_key = ? AND session_id = ?", sessionKey, sessionId)!.n,
@@ -200,6 +181,34 @@ export function createMessages(store: Store) {
 const nameOf = (row: Row): string => `messages ${row.seq}`;
 
 /** Throws for a row whose checksum does not fit: it is left out, and the rest of the transcript stays readable. */
+/**
+ * Messages that contain every word, each as the beginning of one. The newest LIMITS.searchMatches matches count, so that a common
+ * word costs no more than a rare one; `complete` is false when there were more.
+ */
+function searchMessages(
+  store: Store,
+  words: readonly string[],
+  limit: number,
+  filter: (sessionKey: string) => boolean,
+): { hits: MessageHit[]; complete: boolean } {
+  if (words.length === 0) return { hits: [], complete: true };
+  const match = words.map((word) => `"${word.replaceAll('"', '""')}"*`).join(" ");
+  const rows = store.all<Row & { score: number }>(
+    "SELECT m.*, f.score FROM (SELECT rowid AS seq, -bm25(message_search) AS score FROM message_search WHERE message_search MATCH ? ORDER BY rowid DESC LIMIT ?) f JOIN messages m ON m.seq = f.seq JOIN sessions s ON s.key = m.session_key",
+    match,
+    LIMITS.searchMatches,
+  );
+  const hits = rows
+    .filter((row) => filter(row.session_key))
+    .toSorted((a, b) => b.score - a.score || b.seq - a.seq)
+    .slice(0, limit)
+    .flatMap((row) => {
+      const message = readRow(store, row, nameOf, toMessage);
+      return message ? [{ message, score: row.score }] : [];
+    });
+  return { hits, complete: rows.length < LIMITS.searchMatches };
+}
+
 function toMessage(row: Row): Message {
   if (crc32(row.body) !== row.crc) throw new TypeError("the checksum does not fit");
   return {
