@@ -31,6 +31,8 @@ export const LIMITS = {
   laneCollected: 64,
   /** Turns that run at the same time in the whole gateway; the rest wait in their lanes. */
   concurrentTurns: 8,
+  /** Messages of earlier turns that a runtime gets to rebuild its context: enough for any context window. */
+  contextMessages: 2_000,
   /** Turns beyond `concurrentTurns` for providers and kinds of conversation of which none runs. */
   reserveSlots: 2,
   /** Waiting lanes that are looked at to see who waits for a slot. */

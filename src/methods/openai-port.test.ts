@@ -96,12 +96,13 @@ test("usage and finish reason reach the caller as OpenAI counts and names them",
   });
 });
 
+const failure = (kind: ErrorKind, more = {}): AgentEvent => ({
+  ...end,
+  reason: "error",
+  error: { kind, message: "raw words", origin: "provider", ...more },
+});
+
 test("a refusal is a finish reason, a limit has its wait, and the provider's words stay here", async () => {
-  const failure = (kind: ErrorKind, more = {}): AgentEvent => ({
-    ...end,
-    reason: "error",
-    error: { kind, message: "raw words", origin: "provider", ...more },
-  });
   const refused = (await play([started, failure("refusal")])).at(-1)!;
   assert.ok(refused.type === "final" && refused.finishReason === "content_filter" && /content filter/.test(refused.refusal!));
   const limited = (await play([started, failure("rate_limit", { retryAfterMs: 90_000 })])).at(-1)!;

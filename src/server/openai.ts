@@ -286,16 +286,17 @@ const toAssistant = ({ text, refusal }: Final): unknown => ({
   ...(refusal === undefined ? {} : { refusal }),
 });
 
+const invalidOptions = (text: string): GatewayError => new GatewayError("INVALID_REQUEST", text, { details: { param: "stream_options" } });
+
 /** `stream_options.include_usage`; throws for an option that would have no effect. */
 function wantsUsage(body: Record<string, unknown>): boolean {
   const options = body["stream_options"];
   if (options === undefined || options === null) return false;
-  const invalid = (text: string): GatewayError => new GatewayError("INVALID_REQUEST", text, { details: { param: "stream_options" } });
-  if (typeof options !== "object") throw invalid("`stream_options` must be an object");
+  if (typeof options !== "object") throw invalidOptions("`stream_options` must be an object");
   const stray = Object.keys(options).find((name) => name !== "include_usage" && name !== "include_obfuscation");
-  if (stray !== undefined) throw invalid(`unsupported field: \`stream_options.${stray.slice(0, 64)}\``);
+  if (stray !== undefined) throw invalidOptions(`unsupported field: \`stream_options.${stray.slice(0, 64)}\``);
   const wanted = (options as { include_usage?: unknown }).include_usage;
-  if (wanted !== undefined && typeof wanted !== "boolean") throw invalid("`stream_options.include_usage` must be true or false");
+  if (wanted !== undefined && typeof wanted !== "boolean") throw invalidOptions("`stream_options.include_usage` must be true or false");
   return wanted === true;
 }
 

@@ -21,7 +21,7 @@ import type { RunRef, TurnEvents } from "./events.ts";
 import { containedClock } from "./contained-clock.ts";
 import { toContext } from "./context.ts";
 import { endAsFailed, failureOutcome } from "./failed-run.ts";
-import { nextStep, toActive, toWaiting, type Active, type Lane, type Waiting } from "./lane.ts";
+import { nextStep, toActive, toWaiting, waitingLanes, type Active, type Lane, type Waiting } from "./lane.ts";
 import { slotUseOf, type AgentSettings } from "./settings.ts";
 import { Slots, type SlotUse } from "./slots.ts";
 import { LastAttempts } from "./last-attempts.ts";
@@ -88,9 +88,6 @@ export type Admission = {
 };
 
 export type Inflight = { runId: RunId; sessionKey: SessionKey; startedAt: number; text: string; seq: number };
-
-/** Messages of earlier turns that a runtime may need to rebuild its context: enough for any context window. */
-const CONTEXT_MESSAGES = 2_000;
 
 /**
  * The heart: admits messages, keeps one ordered lane per session, runs turns and stores what they say. It calls contracts
@@ -432,12 +429,12 @@ export class Turns {
   /** People from outside write in this session: what they and the operator say has to be told apart. */
   isShared(sessionKey: SessionKey): boolean {
     const session = this.options.sessions.get(sessionKey);
-    return session !== undefined && session.target !== null && hasOutsider(this.options.store, session, CONTEXT_MESSAGES);
+    return session !== undefined && session.target !== null && hasOutsider(this.options.store, session, LIMITS.contextMessages);
   }
 
   /** What was said in a session before the given runs, for a runtime that rebuilds its context. */
   contextOf(session: SessionRow, leaveOut: readonly RunId[] = []): ContextMessage[] {
-    const rows = this.options.messages.tail(session.key, session.session_id, CONTEXT_MESSAGES);
+    const rows = this.options.messages.tail(session.key, session.session_id, LIMITS.contextMessages);
     return toContext(rows, new Set<string>([...leaveOut, ...this.waiting(session.key)]));
   }
 
@@ -597,15 +594,9 @@ export class Turns {
   }
 
   /** What the first message of a lane would take a slot for. */
-  #useOf({ key, waiting }: Lane): SlotUse {
-    const row = waiting[0] && this.find(waiting[0].runId);
-    return slotUseOf(this.options, row?.payload ?? null, this.options.sessions.get(key));
-  }
-
-  #waitingUses(except: SessionKey): SlotUse[] {
-    const lanes = [...this.#lanes.values()].filter((lane) => lane.key !== except && !lane.active && lane.waiting.length > 0);
-    return lanes.slice(0, LIMITS.slotLanes).map((lane) => this.#useOf(lane));
-  }
+  #useOf = ({ key, waiting: [first] }: Lane): SlotUse =>
+    slotUseOf(this.options, first && this.find(first.runId)?.payload, this.options.sessions.get(key));
+  #waitingUses = (except: SessionKey): SlotUse[] => waitingLanes(this.#lanes.values(), except).map(this.#useOf);
 
   #startTurn(lane: Lane, take: readonly Waiting[], stored: boolean): void {
     this.#slots.take(lane.key, this.#useOf(lane));

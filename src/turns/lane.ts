@@ -96,3 +96,7 @@ export const toActive = (take: readonly Waiting[]): Active => ({
   steering: false,
   ended: Promise.resolve(),
 });
+
+/** Other lanes that could start a turn; not more than are worth looking at. */
+export const waitingLanes = (lanes: Iterable<Lane>, except: SessionKey): Lane[] =>
+  [...lanes].filter((lane) => lane.key !== except && !lane.active && lane.waiting.length > 0).slice(0, LIMITS.slotLanes);

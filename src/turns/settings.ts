@@ -42,7 +42,7 @@ export function thinkingOf(settings: AgentSettings, session: Pick<SessionRow, "t
 /** What a message takes a slot for. */
 export function slotUseOf(
   options: { settings: (agentId: AgentId) => AgentSettings },
-  payload: Pick<Payload, "model" | "target" | "provenance"> | null,
+  payload: Pick<Payload, "model" | "target" | "provenance"> | null | undefined,
   session: Pick<SessionRow, "agent_id" | "model"> | undefined,
 ): SlotUse {
   const [model] = session ? modelsOf(options.settings(asId<AgentId>(session.agent_id)), session, payload?.model ?? null) : [];

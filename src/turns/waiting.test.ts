@@ -86,6 +86,8 @@ test("/model knows the short names of the configuration", async () => {
   bench.close();
 });
 
+const session = (name: string): SessionKey => asId<SessionKey>(`agent:main:${name}`);
+
 test("a provider that hangs in every slot does not keep the session of another provider waiting", async () => {
   const bench = openBench({ concurrency: 2 });
   bench.runtime.script = async function* (turn, control) {
@@ -93,7 +95,6 @@ test("a provider that hangs in every slot does not keep the session of another p
     yield said(`answer to ${turn.text}`);
     yield { type: "end", reason: "stop", checkpoint: null };
   };
-  const session = (name: string): SessionKey => asId<SessionKey>(`agent:main:${name}`);
   for (const name of ["a", "b", "c"]) await bench.turns.submit(message(name, name, { sessionKey: session(name), model: "hangs/model" }));
   for (const name of ["d", "e"]) {
     await bench.turns.submit(message(name, name, { sessionKey: session(name), model: "well/model" }));

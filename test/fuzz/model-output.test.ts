@@ -7,6 +7,8 @@ import { createChecker, oddEvents } from "./model-output.ts";
 
 const SEED = 4;
 
+const key = (i: number): SessionKey => asId<SessionKey>(`agent:main:s${i % 5}`);
+
 test("a thousand odd streams of a model neither break nor stall anything between it and people", async () => {
   const random = new Random(SEED);
   const checker = await createChecker();
@@ -23,14 +25,15 @@ test("odd streams end their turns, and all that they leave in the store can be r
   bench.runtime.script = async function* () {
     yield* oddEvents(random);
   };
-  const key = (i: number): SessionKey => asId<SessionKey>(`agent:main:s${i % 5}`);
   for (let i = 0; i < 100; i++) {
     await bench.turns.submit(message("hello", `e${i}`, { sessionKey: key(i) }));
     assert.ok(await bench.turns.wait(asId(`e${i}`), 10_000), `run ${i} has no outcome`);
   }
   for (let i = 0; i < 5; i++) {
     const session = sessions.get(key(i))!;
-    assert.ok([session.input_tokens, session.context_tokens, session.context_window].every((each) => Number.isSafeInteger(each) && each >= 0));
+    assert.ok(
+      [session.input_tokens, session.context_tokens, session.context_window].every((each) => Number.isSafeInteger(each) && each >= 0),
+    );
     assert.equal(messages.tail(key(i), session.session_id, 1_000).filter((each) => each.body.role === "user").length, 20);
   }
   assert.ok(Array.from({ length: 100 }, (_, i) => inbox.byRun(`e${i}`)!.outcome).every((outcome) => outcome !== null));

@@ -57,7 +57,18 @@ const PIECES: readonly string[] = [
 ];
 
 const anything = (random: Random): unknown =>
-  random.pick([null, 7, "text", true, [], {}, [[[]]], { type: "text", text: 3 }, { toString: "x" }, JSON.parse('{"__proto__":{"a":1}}') as unknown]);
+  random.pick([
+    null,
+    7,
+    "text",
+    true,
+    [],
+    {},
+    [[[]]],
+    { type: "text", text: 3 },
+    { toString: "x" },
+    JSON.parse('{"__proto__":{"a":1}}') as unknown,
+  ]);
 
 const mostly = (random: Random, value: unknown): unknown => (random.chance(0.1) ? anything(random) : value);
 
@@ -72,7 +83,9 @@ function deltaOf(random: Random): PiRecord {
 }
 
 function messageOf(random: Random): PiRecord {
-  const usage = Object.fromEntries(["input", "output", "cacheRead", "cacheWrite", "totalTokens"].map((name) => [name, random.pick(NUMBERS)]));
+  const usage = Object.fromEntries(
+    ["input", "output", "cacheRead", "cacheWrite", "totalTokens"].map((name) => [name, random.pick(NUMBERS)]),
+  );
   const block = (): unknown =>
     random.pick([
       { type: "text", text: mostly(random, textOf(random)) },
@@ -97,8 +110,19 @@ function otherOf(random: Random): PiRecord {
     { type: "message_start", message: mostly(random, { role: "assistant" }) },
     { type: "tool_execution_start", toolCallId: mostly(random, "1"), toolName: mostly(random, "bash"), args: anything(random) },
     { type: "tool_execution_update", toolCallId: "1", toolName: "bash", partialResult: anything(random) },
-    { type: "tool_execution_end", toolCallId: mostly(random, "1"), toolName: "bash", result: { content: [{ text: textOf(random) }, anything(random)] } },
-    { type: "auto_retry_start", attempt: random.pick(NUMBERS), maxAttempts: 3, delayMs: random.pick(NUMBERS), errorMessage: mostly(random, "terminated") },
+    {
+      type: "tool_execution_end",
+      toolCallId: mostly(random, "1"),
+      toolName: "bash",
+      result: { content: [{ text: textOf(random) }, anything(random)] },
+    },
+    {
+      type: "auto_retry_start",
+      attempt: random.pick(NUMBERS),
+      maxAttempts: 3,
+      delayMs: random.pick(NUMBERS),
+      errorMessage: mostly(random, "terminated"),
+    },
     { type: "compaction_end", reason: anything(random), willRetry: random.chance(0.5) },
     { type: random.pick(["constructor", "__proto__", "odd"]) },
   ]);
@@ -142,7 +166,8 @@ export async function createChecker(): Promise<Checker> {
         if (event.type === "end") continue;
         state = reduce(state, event);
         const text = visibleText(state);
-        if (state.revision === before.revision && !text.startsWith(shown)) faults.push(`shown text changed without being replaced after ${event.type}`);
+        if (state.revision === before.revision && !text.startsWith(shown))
+          faults.push(`shown text changed without being replaced after ${event.type}`);
         shown = text;
         previewText(preview, { id: "1", sessionKey: asId("s"), target, text, at: 0 });
       }
@@ -174,7 +199,8 @@ function checkChannel(channel: Channel, text: string): string[] {
   const { maxText } = channel.abilities;
   const pieces = splitText(text, maxText, { render });
   const faults: string[] = [];
-  if (rendered > RENDERED_PER_CHAR * (text.length + maxText.value)) faults.push(`${channel.id}: ${rendered} characters rendered for ${text.length}`);
+  if (rendered > RENDERED_PER_CHAR * (text.length + maxText.value))
+    faults.push(`${channel.id}: ${rendered} characters rendered for ${text.length}`);
   for (const piece of pieces) {
     const out = channel.rendered ? channel.rendered(piece.text) : piece.text;
     const size = maxText.unit === "utf8" ? Buffer.byteLength(out) : out.length;

@@ -138,8 +138,9 @@ test("An empty error text is replaced and a long one is cut", () => {
   assert.equal(toTurnError("x".repeat(5_000)).message.length, 1_000);
 });
 
+const waits = (text: string) => toTurnError(text).retryAfterMs;
+
 test("The wait that a provider asks for is read from its words, and bounded", () => {
-  const waits = (text: string) => toTurnError(text).retryAfterMs;
   assert.equal(waits("429 Rate limit reached, please try again in 20s"), 20_000);
   assert.equal(waits("429: too many requests; try again in 6m0.5s"), 360_500);
   assert.equal(waits("429 rate limit: retry after 30 seconds"), 30_000);
@@ -196,10 +197,11 @@ test("Half characters and NUL do not leave the border, and a character split ove
   assert.deepEqual(event!.blocks, [{ type: "text", text: "a\ufffdbc" }]);
 });
 
+const args = (value: unknown) => end({ content: [{ type: "toolCall", id: "1", name: "bash", arguments: value }] });
+
 test("Arguments of a tool call that could not be written down are dropped", () => {
   let deep: unknown = 1;
   for (let i = 0; i < 100_000; i++) deep = [deep];
-  const args = (value: unknown) => end({ content: [{ type: "toolCall", id: "1", name: "bash", arguments: value }] });
   for (const value of [deep, { command: "x".repeat(LIMITS.toolArgumentsChars + 1) }]) {
     const mapped = args(value);
     assert.deepEqual((mapped.events[0] as Extract<AgentEvent, { type: "message" }>).blocks, [

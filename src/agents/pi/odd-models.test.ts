@@ -101,8 +101,14 @@ test("A provider that names a long wait is not asked before it, and the wait is 
   assert.equal(end.error?.retryAfterMs, 3_600_000);
 });
 
+const parts = (text: string) => ({ delta: { content: [{ type: "text", text }] } });
+
+const history = () => [
+  { role: "user" as const, text: "hello", at: 1 },
+  { role: "assistant" as const, text: "all of it", at: 2 },
+];
+
 test("An answer that comes as lists of parts arrives as text, and the next turn's context has the text", async () => {
-  const parts = (text: string) => ({ delta: { content: [{ type: "text", text }] } });
   replies({ steps: [parts("all "), parts("of it")] });
   const first = turnOf("hello");
   const { text, events, end } = await play(first);
@@ -110,10 +116,6 @@ test("An answer that comes as lists of parts arrives as text, and the next turn'
   const message = events.find((event) => event.type === "message");
   assert.deepEqual(message?.blocks, [{ type: "text", text: "all of it" }]);
   server.clear();
-  const history = () => [
-    { role: "user" as const, text: "hello", at: 1 },
-    { role: "assistant" as const, text: "all of it", at: 2 },
-  ];
   await play(turnOf("and now", { sessionId: first.sessionId, checkpoint: end.checkpoint, history }));
   assert.deepEqual(contextOf(server.requests()[0]!), ["user: hello", "assistant: all of it", "user: and now"]);
 });

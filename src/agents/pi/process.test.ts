@@ -53,8 +53,9 @@ test("A record whose handling fails ends its process and nothing else", async ()
   assert.deepEqual([exit.signal, exit.asked], ["SIGKILL", false]);
 });
 
+const url = (name: string): string => new URL(name, import.meta.url).href;
+
 test("Without descriptors a start is an exit, not the end of the gateway", { skip: process.platform !== "linux" }, async () => {
-  const url = (name: string): string => new URL(name, import.meta.url).href;
   const script = `
     const { openSync } = await import("node:fs");
     const { PiProcess } = await import(${JSON.stringify(url("./process.ts"))});

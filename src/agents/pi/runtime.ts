@@ -304,7 +304,7 @@ class PiRuntime implements AgentRuntime {
   async #acquire(file: string, signal: AbortSignal, out: Out): Promise<Worker> {
     const { clock } = this.#options;
     const since = clock.monotonic();
-    let cancel = (): void => {};
+    let cancel: (() => void) | null = null;
     const tell = (): void => {
       out.emit({ type: "waiting", for: "process", forMs: Math.round(clock.monotonic() - since) });
       cancel = clock.after(LIMITS.waitNoteMs, tell);
@@ -313,7 +313,7 @@ class PiRuntime implements AgentRuntime {
     try {
       return await this.#pool.acquire(file, signal);
     } finally {
-      cancel();
+      cancel?.();
     }
   }
 
