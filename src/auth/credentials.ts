@@ -77,9 +77,10 @@ function spreadBits(text: string): number {
   return bits;
 }
 
+const kindOf = (char: string): number => (/[a-z]/.test(char) ? 0 : /[A-Z]/.test(char) ? 1 : /[0-9]/.test(char) ? 2 : 3);
+
 /** Random texts change between capitals, small letters and digits about every second character; words and sequences rarely do. */
 function mixes(text: string): boolean {
-  const kindOf = (char: string): number => (/[a-z]/.test(char) ? 0 : /[A-Z]/.test(char) ? 1 : /[0-9]/.test(char) ? 2 : 3);
   const kinds = Array.from(text.replaceAll("-", ""), kindOf);
   const changes = kinds.filter((kind, index) => index > 0 && kind !== kinds[index - 1]).length;
   const hex = /^[0-9a-f-]+$|^[0-9A-F-]+$/.test(text);

@@ -13,6 +13,8 @@ import type { CompletionRun, OpenAiPort } from "./openai.ts";
 const OWNER = { scopes: new Set(["operator.admin"]), name: "t" };
 const ADMIN = { scopes: new Set(["operator.admin"]), device: null };
 
+const vouched = (user: string) => ({ "x-user": user, "x-checked": "1", "x-proxy": "s", "x-forwarded-for": "203.0.113.5" });
+
 /** A backend whose runs go on until they are aborted. */
 function endless() {
   const runs: CompletionRun[] = [];
@@ -154,7 +156,6 @@ describe("what ends with its credential", () => {
       secret: { header: "x-proxy", value: new Secret("s") },
     };
     const settings: AuthSettings = { ...SETTINGS, mode: "trusted-proxy", token: null, proxy, trustedProxies: ["127.0.0.1"] };
-    const headers = (user: string) => ({ "x-user": user, "x-checked": "1", "x-proxy": "s", "x-forwarded-for": "203.0.113.5" });
     const ending: AuthSettings[] = [
       { ...settings, proxy: { ...proxy, allowUsers: ["ann"] } },
       { ...settings, trustedProxies: ["10.0.0.1"] },
@@ -167,8 +168,8 @@ describe("what ends with its credential", () => {
     for (const [index, change] of ending.entries()) {
       const { openai } = endless();
       const room = await startRoom({ settings, deps: { openai } });
-      const [ann, eve] = await Promise.all(["ann", "eve"].map((user) => connect(room, { auth: {} }, headers(user))));
-      const stream = await streamFrom(room, "-", headers("eve"));
+      const [ann, eve] = await Promise.all(["ann", "eve"].map((user) => connect(room, { auth: {} }, vouched(user))));
+      const stream = await streamFrom(room, "-", vouched("eve"));
       room.auth.configure({
         ...settings,
         trustedProxies: ["127.0.0.1", "10.0.0.1"],
@@ -202,20 +203,20 @@ describe("what ends with its credential", () => {
   });
 });
 
+async function paired(room: Room) {
+  const silent = makeDevice();
+  const { answer } = await tryConnect(room, { device: silent, scopes: ["operator.admin"] });
+  const token = String((answer.payload!["auth"] as Record<string, unknown>)["deviceToken"]);
+  const linked = makeDevice();
+  const { code } = await room.auth.links.createForOwner();
+  const signed = await tryConnect(room, { device: linked, auth: { bootstrapToken: code.reveal() } });
+  const linkedToken = String((signed.answer.payload!["auth"] as Record<string, unknown>)["deviceToken"]);
+  const again = async (device: typeof silent, text: string) => (await tryConnect(room, { device, auth: { token: text } })).answer.ok;
+  return { silent, token, linked, linkedToken, again };
+}
+
 describe("devices that the shared secret has paired without approval", () => {
   const NEXT = new Secret("ocg_another-token-with-a-lot-of-entropy-0123456789abcdef");
-
-  async function paired(room: Room) {
-    const silent = makeDevice();
-    const { answer } = await tryConnect(room, { device: silent, scopes: ["operator.admin"] });
-    const token = String((answer.payload!["auth"] as Record<string, unknown>)["deviceToken"]);
-    const linked = makeDevice();
-    const { code } = await room.auth.links.createForOwner();
-    const signed = await tryConnect(room, { device: linked, auth: { bootstrapToken: code.reveal() } });
-    const linkedToken = String((signed.answer.payload!["auth"] as Record<string, unknown>)["deviceToken"]);
-    const again = async (device: typeof silent, text: string) => (await tryConnect(room, { device, auth: { token: text } })).answer.ok;
-    return { silent, token, linked, linkedToken, again };
-  }
 
   test("end with it when it is replaced while the gateway runs", async () => {
     const room = await startRoom();

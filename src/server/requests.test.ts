@@ -8,6 +8,8 @@ import { connect, makeDevice, startRoom, type Raw, type Room } from "../../test/
 
 const gate = { open: () => {}, opened: Promise.resolve() };
 let aborted = 0;
+/** Calls of agent.wait that have begun. */
+let begun = 0;
 
 /** Served names whose params suit the tests; what they do here is the tests' own. */
 const METHODS: MethodTable = {
@@ -42,6 +44,7 @@ const METHODS: MethodTable = {
   "agent.wait": {
     scope: "operator.write",
     run: async (_params: unknown, caller) => {
+      begun++;
       caller.signal.addEventListener("abort", () => aborted++);
       await gate.opened;
       return { status: "ok" };
@@ -53,6 +56,7 @@ const METHODS: MethodTable = {
 
 const chat = (message: string): string =>
   `{"type":"req","id":"big","method":"chat.send","params":{"sessionKey":"main","idempotencyKey":"k","message":${message}}}`;
+const padded = (bytes: number): string => `{"type":"req","id":"own","method":"config.get"}`.padEnd(bytes, " ");
 const answerTo = (raw: Raw, id: string) => raw.next((frame) => frame.type === "res" && frame.id === id);
 
 describe("requests", () => {
@@ -201,7 +205,12 @@ describe("requests", () => {
     gate.opened = promise;
     const full = await connect(room, { scopes: ["operator.write"] });
     const wait = (id: string): void => full.send({ type: "req", id, method: "agent.wait", params: { runId: "r" } });
+    const running = async (before: number): Promise<void> => {
+      while (begun < before + LIMITS.connectionConcurrency) await raw.call("health");
+    };
+    const first = begun;
     for (let i = 0; i < LIMITS.connectionConcurrency; i++) wait(`running${i}`);
+    await running(first);
     for (let i = 0; i < LIMITS.connectionQueue; i++) wait(`waiting${i}`);
     for (let i = 0; i < 3; i++) wait(`refused${i}`);
     for (let i = 0; i < 3; i++) {
@@ -210,8 +219,10 @@ describe("requests", () => {
     }
     full.ws.terminate();
     const large = await connect(room, { scopes: ["operator.write"] });
+    const second = begun;
     for (let i = 0; i < LIMITS.connectionConcurrency; i++)
       large.send({ type: "req", id: `running${i}`, method: "agent.wait", params: { runId: "r" } });
+    await running(second);
     for (let i = 0; i < 4; i++) large.send(chat(JSON.stringify("a".repeat(19_000_000))));
     const answer = await large.next((frame) => frame.type === "res");
     assert.equal(answer.error!.details!["code"], "CONNECTION_QUEUE_FULL", "the fourth of 19 MB");
@@ -220,10 +231,9 @@ describe("requests", () => {
   });
 
   test("a request larger than its method allows is refused, also when it is small for others", async () => {
-    const request = (bytes: number): string => `{"type":"req","id":"own","method":"config.get"}`.padEnd(bytes, " ");
-    raw.send(request(1_000));
+    raw.send(padded(1_000));
     assert.equal((await answerTo(raw, "own")).ok, true);
-    raw.send(request(1_001));
+    raw.send(padded(1_001));
     assert.deepEqual((await answerTo(raw, "own")).error, {
       code: "INVALID_REQUEST",
       message: "invalid config.get request: larger than 1000 bytes",

@@ -163,6 +163,11 @@ test("a member whose credential ends is destroyed even when it does not close", 
   await room.stop();
 });
 
+const ask = (text: string): string => {
+  const body = JSON.stringify({ model: "openclaw", stream: true, messages: [{ role: "user", content: text }] });
+  return `POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+};
+
 test("a stream whose client does not read ends after its deadline, and one that is only quiet goes on", async () => {
   const gate = Promise.withResolvers<void>();
   let sent = 0;
@@ -179,10 +184,6 @@ test("a stream whose client does not read ends after its deadline, and one that 
     },
   };
   const { room, clock, metrics } = await rigged({ deps: { openai } });
-  const ask = (text: string): string => {
-    const body = JSON.stringify({ model: "openclaw", stream: true, messages: [{ role: "user", content: text }] });
-    return `POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
-  };
   const deaf = stubborn(room.port, ask("flood"));
   const quiet = stubborn(room.port, ask("quiet"));
   await heard(quiet);

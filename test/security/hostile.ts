@@ -16,6 +16,12 @@ const MEMORY_BYTES = 900 * MIB;
 const DISK_BYTES = 64 * MIB;
 const DESCRIPTORS = 1_024;
 
+function patience<T>(what: string, work: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`${what} was not answered in ${WITNESS_MS} ms`)), WITNESS_MS);
+  return Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
+}
+
 export type Act = readonly [title: string, run: (scene: Scene) => Promise<void> | void];
 
 /** One gateway and everything that was opened to it. */
@@ -85,7 +91,13 @@ export class Scene {
 
   upgrade(path = "/", headers: Readonly<Record<string, string>> = {}): string {
     const key = randomBytes(16).toString("base64");
-    return this.head("GET", path, { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key, ...headers });
+    return this.head("GET", path, {
+      Connection: "Upgrade",
+      Upgrade: "websocket",
+      "Sec-WebSocket-Version": "13",
+      "Sec-WebSocket-Key": key,
+      ...headers,
+    });
   }
 
   frame(value: unknown): Buffer {
@@ -106,7 +118,8 @@ export class Scene {
       const read = (data: Buffer): void => {
         const before = heard;
         heard += data.toString("latin1");
-        if (heard.includes("connect.challenge") && !before.includes("connect.challenge")) socket.write(this.request("c", "connect", params));
+        if (heard.includes("connect.challenge") && !before.includes("connect.challenge"))
+          socket.write(this.request("c", "connect", params));
         if (!heard.includes("hello-ok")) return;
         socket.off("data", read);
         if (deaf) socket.pause();
@@ -142,11 +155,6 @@ export class Scene {
 
   /** Fails when a good client is kept out or frozen, or when the gateway holds more than its limits allow. Then everybody else goes. */
   async check(): Promise<void> {
-    const patience = <T>(what: string, work: Promise<T>): Promise<T> => {
-      const late = Promise.withResolvers<never>();
-      const timer = setTimeout(() => late.reject(new Error(`${what} was not answered in ${WITNESS_MS} ms`)), WITNESS_MS);
-      return Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
-    };
     const health = await patience("health", this.#witness.request<{ ok: boolean }>("health"));
     assert.equal(health.ok, true);
     const newcomer = await patience("a new sign-in", this.gateway.connect());

@@ -47,7 +47,6 @@ const STRANGERS = "src/server/strangers.test.ts";
 const BACKLOG = "src/server/backlog.test.ts";
 const SECRET = "src/core/secret.test.ts";
 const FETCH = "src/tools/guarded-fetch.test.ts";
-const ADMIT = "src/routing/admit.test.ts";
 const TOOLS = "src/tools/policy.test.ts";
 
 export const MUTANTS: readonly Mutant[] = [
@@ -437,16 +436,16 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 8,
     breaks: "every address of a name is public",
     file: "src/tools/guarded-fetch.ts",
-    text: "if (!addresses.every(permits)) throw",
-    broken: "if (!addresses.some(permits)) throw",
+    text: "if (!addresses.every((each) => permits(each))) throw",
+    broken: "if (!addresses.some((each) => permits(each))) throw",
     tests: [FETCH],
   },
   {
     invariant: 8,
     breaks: "a redirect is looked at",
     file: "src/tools/guarded-fetch.ts",
-    text: "await open(at, await checkedAddress(at, options), signal);",
-    broken: "await open(at, hop === 0 ? await checkedAddress(at, options) : at.hostname, signal);",
+    text: "await open(at, await checkedAddress(at, options), signal, options.proxies ?? environment);",
+    broken: "await open(at, hop === 0 ? await checkedAddress(at, options) : at.hostname, signal, options.proxies ?? environment);",
     tests: [FETCH],
   },
   {
