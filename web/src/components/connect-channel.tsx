@@ -36,10 +36,10 @@ function Choose(): JSX.Element {
   const cards = channels.catalog.value;
   if (cards.length === 0) return <p class="panel-empty">Reading what there is.</p>;
   return (
-    <ul class="cards">
+    <ul class="channel-tiles">
       {cards.map((card) => (
         <li key={card.id}>
-          <button type="button" class="card" onClick={() => channels.choose(card)}>
+          <button type="button" class="channel-tile" onClick={() => channels.choose(card)}>
             {card.label}
           </button>
         </li>
@@ -104,7 +104,7 @@ function LinkPhone({ wizard }: { wizard: Extract<channels.Wizard, { step: "link"
   const { card, code, text, error } = wizard;
   return (
     <div class="wizard">
-      {code !== null && <img class="code" src={code} alt={`A code for the ${card.label} app`} />}
+      {code !== null && <img class="wizard-code" src={code} alt={`A code for the ${card.label} app`} />}
       {error === null ? (
         <p aria-live="polite">{text}</p>
       ) : (

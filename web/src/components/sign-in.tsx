@@ -19,8 +19,8 @@ export function SignIn(): JSX.Element {
     failure.code === "AUTH_PASSWORD_MISSING";
   return (
     <main class="sign-in">
-      <section class="card" aria-labelledby="sign-in-title">
-        <div class="card-mark">
+      <section class="sign-in-card" aria-labelledby="sign-in-title">
+        <div class="sign-in-mark">
           <Mark size={36} />
         </div>
         <h1 id="sign-in-title">{calm ? "Sign in to your gateway" : failure?.title}</h1>
