@@ -145,6 +145,13 @@ export class Conversations {
     this.ensure("agent:main:main");
   }
 
+  /** Forgets every session but an empty main one. */
+  clear(): void {
+    this.sessions.clear();
+    this.ensure("agent:main:main");
+    this.wordMs = 12;
+  }
+
   ensure(key: string, displayName: string | null = null): Session {
     const known = this.sessions.get(key);
     if (known !== undefined) return known;

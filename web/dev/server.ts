@@ -13,7 +13,7 @@ import type { AddressInfo, Socket } from "node:net";
 import type { WebSocket } from "ws";
 
 export const CSP =
-  "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; frame-ancestors 'none'";
+  "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'";
 const ROOT = new URL("../../dist/web/", import.meta.url).pathname;
 const TYPES: Record<string, string> = {
   ".html": "text/html; charset=utf-8",

@@ -13,6 +13,18 @@ export function takeLinkCode(location: Location, history: History): string | nul
   return code;
 }
 
+/** The session key in an address (`#s=…`); null when there is none, or when it is not valid percent-encoding. */
+export function sessionIn(hash: string): string | null {
+  const key = /^#s=(.+)$/.exec(hash)?.[1];
+  if (key === undefined) return null;
+  try {
+    return decodeURIComponent(key);
+  } catch (error) {
+    console.info("The address names no valid session.", error);
+    return null;
+  }
+}
+
 export class Access {
   #link: string | null = null;
   #typed: string | null;

@@ -1,6 +1,6 @@
 /** Puts the page together: storage, identity, connection, address bar. */
 import { effect } from "@preact/signals";
-import { Access, takeLinkCode } from "./access.ts";
+import { Access, sessionIn, takeLinkCode } from "./access.ts";
 import { CHANNELS_HASH, flush, mainKey, markRead, newId, restoreNewSession, restoreOutbox } from "./actions.ts";
 import { load as loadChannels } from "./channels.ts";
 import { GatewayClient } from "./client.ts";
@@ -23,10 +23,7 @@ function basePath(): string {
   return given.endsWith("/") ? given : `${given}/`;
 }
 
-const sessionInHash = (): string | null => {
-  const key = /^#s=(.+)$/.exec(location.hash)?.[1];
-  return key === undefined ? null : decodeURIComponent(key);
-};
+const sessionInHash = (): string | null => sessionIn(location.hash);
 
 /** Connects and keeps the page in step with the address bar, the network and the eyes of the person. */
 export async function start(): Promise<void> {

@@ -1,7 +1,7 @@
 /** Rows, running turns and messages on their way, as one list of things to show. Pure. */
 import { isActive, toResultText } from "./run.ts";
 import { hasUserRow, isSettled, keyOf, rowId, runOf, seqOf } from "./transcript.ts";
-import { toText } from "./wire.ts";
+import { toParts, toText } from "./wire.ts";
 import type { Run, Tool } from "./run.ts";
 import type { ContentPart, Row } from "./wire.ts";
 
@@ -45,7 +45,7 @@ const known = new WeakMap<Row, { rows: readonly Row[]; key: string; item: Item }
 /** Rows, running turns and messages on their way become one list of things to show, oldest first. */
 export function toItems(rows: readonly Row[], runs: readonly Run[], outbox: readonly Outgoing[]): readonly Item[] {
   const live = new Map(runs.filter((run) => !isSettled(run, rows)).map((run) => [run.runId, run]));
-  const parts = toParts(rows);
+  const parts = toGroups(rows);
   const lastPart = new Map(parts.map((part, at) => [part.kind === "assistant" ? part.runId : undefined, at]));
   const seen = new Set<string>();
   const placed: Placed[] = parts.map((part, at) => {
@@ -78,7 +78,7 @@ export function toItems(rows: readonly Row[], runs: readonly Run[], outbox: read
 
 type Placed = { item: Item; seq: number };
 
-function toParts(rows: readonly Row[]): readonly Part[] {
+function toGroups(rows: readonly Row[]): readonly Part[] {
   const parts: Part[] = [];
   for (const row of rows) {
     if (row.role !== "assistant" && row.role !== "toolResult" && row.role !== "tool") {
@@ -141,7 +141,7 @@ function toPlainItem(kind: "user" | "note", row: Row): Item {
   const atMs = row.timestamp ?? null;
   if (kind === "note") return { kind, key: rowId(row), text: toText(row.content), atMs };
   const key = keyOf(row);
-  const blocks = toBlocks(typeof row.content === "string" ? [{ type: "text", text: row.content }] : row.content, 0);
+  const blocks = toBlocks(toParts(row.content), 0);
   const id = key?.endsWith(":user") === true ? `sent:${key.slice(0, -5)}` : rowId(row);
   return { kind, key: id, blocks, atMs, outgoing: null };
 }
@@ -168,7 +168,7 @@ function toAssistant(rows: readonly Row[], key: string): Answer {
 function withRun(stored: Answer, run: Run, turn: readonly Row[], again: boolean): Answer {
   const whole = run.whole && !again;
   const blocks = whole ? [] : stored.blocks.map((block) => withLiveTool(block, run));
-  const calls = new Set(turn.flatMap((row) => (typeof row.content === "string" ? [] : row.content.map((part) => part.id))));
+  const calls = new Set(turn.flatMap((row) => toParts(row.content).map((part) => part.id)));
   const rest = toLiveBlocks(run, whole ? "" : storedText(turn)).filter(
     (block) => whole || block.type !== "tool" || !calls.has(block.tool.callId),
   );
@@ -235,8 +235,7 @@ function withResults(group: readonly Row[]): readonly Block[] {
   let texts = 0;
   for (const row of group) {
     if (row.role === "assistant") {
-      const parts = typeof row.content === "string" ? [{ type: "text", text: row.content }] : row.content;
-      const added = toBlocks(parts, texts, row.__openclaw?.recordTimestampMs ?? row.timestamp ?? null);
+      const added = toBlocks(toParts(row.content), texts, row.__openclaw?.recordTimestampMs ?? row.timestamp ?? null);
       texts += added.filter((block) => block.type === "text").length;
       blocks.push(...added);
       continue;

@@ -106,11 +106,16 @@ export type SessionsList = { sessions: readonly SessionRow[]; defaults?: Session
 export type ModelRow = { id: string; name?: string; provider: string; contextWindow?: number; reasoning?: boolean; available?: boolean };
 export type CommandRow = { name: string; description?: string; textAliases?: readonly string[]; acceptsArgs?: boolean };
 
+/** The parts of a message. Whatever is none is left out: a row of an unknown shape shows less, it does not fail. */
+export function toParts(content: unknown): readonly ContentPart[] {
+  if (typeof content === "string") return [{ type: "text", text: content }];
+  if (!Array.isArray(content)) return [];
+  return content.filter((part): part is ContentPart => typeof part === "object" && part !== null && typeof part.type === "string");
+}
+
 /** Joins the text parts of a message; everything else is left out. */
 export function toText(content: string | readonly ContentPart[] | undefined): string {
-  if (content === undefined) return "";
-  if (typeof content === "string") return content;
-  return content
+  return toParts(content)
     .filter((part) => part.type === "text" && typeof part.text === "string")
     .map((part) => part.text)
     .join("\n\n");

@@ -1,6 +1,8 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
+import { isComposing } from "../keyboard.ts";
 import * as store from "../store.ts";
+import { Boundary } from "./boundary.tsx";
 import { ChannelsView } from "./channels.tsx";
 import { ChatView } from "./chat.tsx";
 import { Mark } from "./icons.tsx";
@@ -51,12 +53,27 @@ function Shell(): JSX.Element {
       </a>
       <Sidebar />
       <div class="scrim" onClick={() => (store.drawerOpen.value = false)} />
-      {store.view.value === "channels" ? <ChannelsView /> : <ChatView />}
+      <Boundary key={store.view.value} fallback={<Broken />}>
+        {store.view.value === "channels" ? <ChannelsView /> : <ChatView />}
+      </Boundary>
       <div class="spoken" aria-live="polite" role="status">
         {store.spoken.value}
       </div>
       <Toast />
     </div>
+  );
+}
+
+/** Instead of a view that cannot be drawn. */
+function Broken(): JSX.Element {
+  return (
+    <main class="opening">
+      <h1>This page has a problem</h1>
+      <p role="alert">Something on it could not be displayed. Your messages are safe on the gateway.</p>
+      <button type="button" class="primary" onClick={() => location.reload()}>
+        Reload
+      </button>
+    </main>
   );
 }
 
@@ -80,7 +97,7 @@ function onKey(event: KeyboardEvent): void {
       requestAnimationFrame(focusFilter);
     }
   }
-  if (event.key === "Escape" && store.drawerOpen.value) store.drawerOpen.value = false;
+  if (event.key === "Escape" && !isComposing(event) && store.drawerOpen.value) store.drawerOpen.value = false;
 }
 
 /** The copy buttons inside rendered Markdown. */

@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { readDraft, send, stop, writeDraft } from "../actions.ts";
+import { isComposing } from "../keyboard.ts";
 import * as store from "../store.ts";
 import { say } from "../store.ts";
 import { CommandHints, firstCommand } from "./command-hints.tsx";
@@ -37,7 +38,8 @@ export function Composer(): JSX.Element {
   const add = (files: Iterable<File>): void =>
     void readPictures(files, pictures.length).then((read) => setPictures((old) => [...old, ...read]));
   const onKeyDown = (event: KeyboardEvent): void => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    if (isComposing(event)) return;
+    if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       submit();
     }

@@ -1,22 +1,20 @@
-import type { ComponentChildren, JSX } from "preact";
-import { useErrorBoundary, useMemo } from "preact/hooks";
+import type { JSX } from "preact";
+import { useMemo } from "preact/hooks";
 import { toMarkdownBlocks } from "../markdown.ts";
 import { sanitize } from "../sanitize.ts";
+import { Boundary } from "./boundary.tsx";
 import type { MarkdownBlock } from "../markdown.ts";
 
 /** Markdown, block by block: while a text grows, only its last block is drawn again. A text that cannot be drawn is shown as it is. */
 export function MarkdownView({ text }: { text: string }): JSX.Element {
   return (
-    <Fallback text={text}>
+    <Boundary fallback={<PlainText text={text} />}>
       <BlocksView text={text} />
-    </Fallback>
+    </Boundary>
   );
 }
 
-/** Shows the plain text in place of children that throw, so that one message never takes the page with it. */
-function Fallback({ text, children }: { text: string; children: ComponentChildren }): JSX.Element {
-  const [error] = useErrorBoundary((err: unknown) => console.error("a message could not be rendered", err));
-  if (error === undefined) return <>{children}</>;
+function PlainText({ text }: { text: string }): JSX.Element {
   return (
     <div class="prose" dir="auto" data-plain>
       <pre>{text}</pre>

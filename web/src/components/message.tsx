@@ -5,6 +5,7 @@ import { toSafeHref } from "../markdown.ts";
 import { isActive } from "../run.ts";
 import * as store from "../store.ts";
 import { copy } from "./app.tsx";
+import { Boundary } from "./boundary.tsx";
 import { Check, Copy, Warning } from "./icons.tsx";
 import { MarkdownView } from "./markdown-view.tsx";
 import { Thinking, ToolCall } from "./tool-call.tsx";
@@ -23,7 +24,26 @@ const PHASES: Record<string, string> = {
 
 /** One item. The same item gives the same element, so a long conversation costs nothing while its end grows. */
 export function Message({ item }: { item: Item }): JSX.Element {
-  return useMemo(() => <Body item={item} />, [item]);
+  return useMemo(
+    () => (
+      <Boundary fallback={<PlainMessage item={item} />}>
+        <Body item={item} />
+      </Boundary>
+    ),
+    [item],
+  );
+}
+
+/** A message that cannot be drawn as it should be: its words are there all the same. */
+function PlainMessage({ item }: { item: Item }): JSX.Element {
+  return (
+    <article class="message">
+      <p class="hint">This message could not be displayed in full.</p>
+      <p class="plain" dir="auto">
+        {item.kind === "note" ? item.text : textOf(item.blocks)}
+      </p>
+    </article>
+  );
 }
 
 function Body({ item }: { item: Item }): JSX.Element {

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { newSession, openChannels, openSession, remove, rename } from "../actions.ts";
 import { signOut } from "../boot.ts";
 import { troubles } from "../channels.ts";
+import { isComposing } from "../keyboard.ts";
 import { originOf, titleOf, toPlain, toShortTime } from "../sessions.ts";
 import * as store from "../store.ts";
 import { nextTheme, theme } from "../theme.ts";
@@ -59,6 +60,7 @@ export function Sidebar(): JSX.Element {
 }
 
 function onFilterKey(event: KeyboardEvent): void {
+  if (isComposing(event)) return;
   if (event.key === "Escape" && store.filter.value !== "") {
     event.stopPropagation();
     store.filter.value = "";
@@ -173,6 +175,7 @@ function RenameRow({ row, onDone }: { row: SessionRow; onDone: () => void }): JS
         defaultValue={titleOf(row)}
         onBlur={() => finish(true)}
         onKeyDown={(event) => {
+          if (isComposing(event)) return;
           if (event.key === "Enter") finish(true);
           if (event.key === "Escape") {
             event.stopPropagation();
