@@ -7,16 +7,24 @@ import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** Programs of Debian that tests drive, and what is skipped without them. */
-const SERVERS = [
+type Needed = { program: string; dirs: readonly string[]; skips: string; /** When it is not named like the program. */ package?: string };
+
+/** Programs of Debian that tests drive, a font that they show, and what is skipped without them. */
+const SERVERS: readonly Needed[] = [
   { program: "ngircd", dirs: ["/usr/sbin"], skips: "the tests against a real IRC server" },
   { program: "chromium", dirs: ["/usr/bin"], skips: "the tests of the page in a browser" },
-] as const;
+  {
+    program: "DejaVuSans.ttf",
+    package: "fonts-dejavu-core",
+    dirs: ["/usr/share/fonts/truetype/dejavu"],
+    skips: "the comparison of screenshots of the page",
+  },
+];
 
-function isInstalled(program: string, dirs: readonly string[]): boolean {
+function isInstalled({ program, dirs }: Pick<Needed, "program" | "dirs">, mode = constants.X_OK): boolean {
   return [...(process.env["PATH"] ?? "").split(delimiter), ...dirs].some((dir) => {
     try {
-      accessSync(join(dir, program), constants.X_OK);
+      accessSync(join(dir, program), mode);
       return true;
     } catch (err) {
       const { code } = err as NodeJS.ErrnoException;
@@ -28,7 +36,7 @@ function isInstalled(program: string, dirs: readonly string[]): boolean {
 
 /** apt-get as root, or through sudo without a password; null where there is neither. */
 function aptGet(): readonly string[] | null {
-  if (!isInstalled("apt-get", ["/usr/bin"])) return null;
+  if (!isInstalled({ program: "apt-get", dirs: ["/usr/bin"] })) return null;
   if (process.getuid?.() === 0) return ["apt-get"];
   return spawnSync("sudo", ["-n", "true"], { stdio: "ignore" }).status === 0 ? ["sudo", "-n", "apt-get"] : null;
 }
@@ -41,17 +49,18 @@ function run([program, ...args]: readonly string[]): boolean {
 }
 
 function installServers(): void {
-  const missing = SERVERS.filter(({ program, dirs }) => !isInstalled(program, dirs));
+  const isThere = (one: Needed): boolean => isInstalled(one, one.package === undefined ? constants.X_OK : constants.R_OK);
+  const missing = SERVERS.filter((one) => !isThere(one));
   if (missing.length === 0) return;
   const apt = aptGet();
-  const names = missing.map(({ program }) => program);
+  const names = missing.map((one) => one.package ?? one.program);
   if (apt) {
     console.error(`Installing ${names.join(" and ")} from Debian …`);
     if (run([...apt, "update", "-q"])) run([...apt, "install", "-y", "-q", "--no-install-recommends", ...names]);
   }
-  for (const { program, dirs, skips } of missing) {
-    if (!isInstalled(program, dirs))
-      console.error(`Skipped: ${skips}, because ${program} is not installed${apt ? "" : " and there is no apt-get here"}.`);
+  for (const one of missing) {
+    if (!isThere(one))
+      console.error(`Skipped: ${one.skips}, because ${one.program} is not installed${apt ? "" : " and there is no apt-get here"}.`);
   }
 }
 

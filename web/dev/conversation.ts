@@ -1,7 +1,7 @@
 /** The scripted half of the dev server: sessions, stored rows, and turns that stream whether or not anybody is connected. */
 import { randomUUID } from "node:crypto";
 
-export type Row = Record<string, unknown> & { role: string; __openclaw: { id: string; seq: number; runId?: string } };
+export type Row = Record<string, unknown> & { role: string; __openclaw: { id: string; seq: number; runId?: string } & Record<string, unknown> };
 
 export type Session = {
   key: string;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 import type { BrowserContext, Page } from "playwright-core";
 
-const ARGS = [
+export const ARGS = [
   "--headless=new",
   "--no-sandbox",
   "--disable-gpu",

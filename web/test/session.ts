@@ -50,4 +50,5 @@ export async function say(page: Page, text: string): Promise<void> {
 
 export const hasText = (page: Page, selector: string, text: string | RegExp): Promise<void> =>
   page.locator(selector).filter({ hasText: text }).last().waitFor({ timeout: 15_000 });
-export const settled = (page: Page): Promise<void> => page.locator('.message.assistant[data-running="true"]').waitFor({ state: "detached" });
+export const settled = (page: Page): Promise<void> =>
+  page.locator('.message.assistant[data-running="true"]').waitFor({ state: "detached" });

@@ -1,0 +1,251 @@
+/** The states of the page that have a picture, and how each of them comes about. Everything in them is fixed, times included. */
+import type { Page } from "playwright-core";
+import type { DevGateway } from "../dev/server.ts";
+
+export const NOW = Date.UTC(2026, 2, 14, 10, 24);
+const MIN = 60_000;
+const DAY = 86_400_000;
+
+export type State = {
+  name: string;
+  signedIn: boolean;
+  /** Before the page is opened. */
+  fill: (gateway: DevGateway) => void;
+  /** From the open page to the state. */
+  go: (page: Page, gateway: DevGateway) => Promise<void>;
+};
+
+type Row = Record<string, unknown> & { role: string };
+
+const nothing = (): void => {};
+
+/** Puts messages into a session; the last one is of five minutes ago. */
+function fillSession(gateway: DevGateway, key: string, rows: readonly (Row & { at?: number })[], more: Record<string, unknown> = {}): void {
+  const session = gateway.conversations.ensure(key);
+  Object.assign(session, { createdAt: NOW - 9 * DAY, updatedAt: NOW - 5 * MIN, ...more });
+  rows.forEach(({ at, ...row }, index) => {
+    const timestamp = at ?? NOW - 5 * MIN - (rows.length - index) * 1_000;
+    const meta = (row["__openclaw"] ?? {}) as Record<string, unknown>;
+    session.rows.push({ timestamp, ...row, __openclaw: { id: `${key}${index}`, seq: index + 1, recordTimestampMs: timestamp, ...meta } });
+  });
+}
+
+const user = (text: string, more: Record<string, unknown> = {}): Row => ({ role: "user", content: text, ...more });
+const answer = (text: string, more: Record<string, unknown> = {}): Row => ({
+  role: "assistant",
+  content: [{ type: "text", text }],
+  stopReason: "stop",
+  provider: "example",
+  model: "large-1",
+  usage: { input: 620, output: 168, totalTokens: 788, cost: { total: 0.005544 } },
+  ...more,
+});
+
+const MAIN = "agent:main:main";
+
+/** A few other sessions, so that the list has something in every group. */
+function fillList(gateway: DevGateway): void {
+  const others: [string, string, number][] = [
+    ["garden", "Plan the garden", NOW - 2 * 60 * MIN],
+    ["invoice", "Invoice for March", NOW - DAY],
+    ["holiday", "Holiday in Portugal", NOW - 4 * DAY],
+    ["backup", "A backup of the old laptop, and what to do with the photographs on it", NOW - 40 * DAY],
+  ];
+  for (const [name, label, updatedAt] of others) {
+    fillSession(gateway, `agent:main:web-${name}`, [user(`${label}, please`), answer("Done.")], { label, updatedAt });
+  }
+}
+
+const CONVERSATION: readonly (Row & { at?: number })[] = [
+  { ...user("What is the weather like on Sunday?"), at: NOW - DAY - 30 * MIN },
+  { ...answer("Sunny in the morning, **rain from 3 pm**. Take a coat if you are out late."), at: NOW - DAY - 29 * MIN },
+  user("And where is the nearest hardware shop?"),
+  answer("Two are close:\n\n1. *Miller*, 12 minutes on foot, open until 6 pm\n2. *Tools & Co*, 20 minutes, open until 8 pm"),
+];
+
+const TOOL_TURN: readonly Row[] = [
+  user("How full is the disk?"),
+  {
+    role: "assistant",
+    content: [
+      { type: "text", text: "Let me look." },
+      { type: "toolCall", id: "c1", name: "bash", arguments: { command: "df -h /" } },
+    ],
+    stopReason: "toolUse",
+    model: "large-1",
+    __openclaw: { runId: "run1" },
+  },
+  {
+    role: "toolResult",
+    toolCallId: "c1",
+    toolName: "bash",
+    content: [{ type: "text", text: "Filesystem  Size  Used Avail Use%\n/dev/vda1    80G   31G   46G  41% /" }],
+    isError: false,
+    details: { durationMs: 420 },
+    __openclaw: { runId: "run1" },
+  },
+  answer("The disk is **41 % full**: 31 of 80 GB.\n\n| What | Size |\n|:--|--:|\n| sessions | 214 MB |\n| media | 96 MB |", {
+    __openclaw: { runId: "run1" },
+  }),
+];
+
+const main = (rows: readonly (Row & { at?: number })[]) => (gateway: DevGateway) => {
+  fillList(gateway);
+  fillSession(gateway, MAIN, rows);
+};
+const shows = (selector: string, text: string) => async (page: Page) => page.locator(selector).filter({ hasText: text }).last().waitFor();
+
+async function openChannels(page: Page): Promise<void> {
+  const menu = page.getByRole("button", { name: "Sessions" });
+  if (await menu.isVisible()) await menu.click();
+  await page.locator(".to-channels").click();
+  await page.getByRole("heading", { name: "Channels", exact: true }).waitFor();
+  await page.locator(".sidebar").evaluate((bar) => Promise.all(bar.getAnimations().map((one) => one.finished)));
+}
+
+async function openTelegramForm(page: Page): Promise<void> {
+  await openChannels(page);
+  await page.getByRole("button", { name: "Connect a channel" }).click();
+  await page.getByRole("button", { name: /^Telegram/ }).click();
+  await page.locator("#field-botToken").waitFor();
+}
+
+export const STATES: readonly State[] = [
+  { name: "sign-in", signedIn: false, fill: nothing, go: (page) => page.locator("#token").waitFor() },
+  {
+    name: "sign-in-wrong-token",
+    signedIn: false,
+    fill: nothing,
+    go: async (page) => {
+      await page.locator("#token").fill("not-the-token");
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await page.locator("h1", { hasText: "token" }).waitFor();
+    },
+  },
+  {
+    name: "empty",
+    signedIn: true,
+    fill: (gateway) => Object.assign(gateway.conversations.ensure(MAIN), { createdAt: NOW, updatedAt: NOW }),
+    go: (page) => page.locator(".empty").waitFor(),
+  },
+  { name: "conversation", signedIn: true, fill: main(CONVERSATION), go: shows(".message", "Miller") },
+  {
+    name: "long-conversation",
+    signedIn: true,
+    fill: main(
+      Array.from({ length: 120 }, (_, at) => {
+        const row = at % 2 === 0 ? user(`Question ${at / 2 + 1}`) : answer(`Answer ${(at + 1) / 2}. `.repeat(12));
+        return { ...row, at: NOW - (120 - at) * 90 * MIN };
+      }),
+    ),
+    go: async (page) => {
+      await shows(".message", "Answer 60")(page);
+      await page.locator(".messages").evaluate((box) => (box.scrollTop = 2_600));
+      await page.locator(".to-end").waitFor();
+    },
+  },
+  {
+    name: "tool-call",
+    signedIn: true,
+    fill: main(TOOL_TURN),
+    go: async (page) => {
+      await page.locator("details.tool summary").click();
+      await page.locator(".tool-body").waitFor();
+    },
+  },
+  {
+    name: "error",
+    signedIn: true,
+    fill: main([
+      ...CONVERSATION,
+      user("And on Monday?"),
+      answer("", { content: [], stopReason: "error", errorMessage: "401: invalid api key provided", usage: undefined }),
+    ]),
+    go: (page) => page.locator(".fault").waitFor(),
+  },
+  {
+    name: "channel-session",
+    signedIn: true,
+    fill: (gateway) => {
+      fillList(gateway);
+      fillSession(
+        gateway,
+        "agent:main:telegram:direct:4711",
+        [
+          user("hello again, are you there?", {
+            __openclaw: {
+              senderIsOwner: false,
+              senderId: "4711",
+              senderName: "Ada L",
+              transport: { channel: "telegram", accountId: "default" },
+            },
+          }),
+          answer("I am. What can I do for you?"),
+          user("A note from the owner", {
+            __openclaw: { senderIsOwner: true, transport: { clients: [{ id: "webchat-ui", mode: "webchat" }] } },
+          }),
+          answer("Noted."),
+        ],
+        { channel: "telegram", chatType: "direct", displayName: "hello again, are you there?" },
+      );
+    },
+    go: async (page) => {
+      await page.evaluate(() => (location.hash = `#s=${encodeURIComponent("agent:main:telegram:direct:4711")}`));
+      await shows(".message", "Noted.")(page);
+    },
+  },
+  {
+    name: "channels",
+    signedIn: true,
+    fill: (gateway) => {
+      fillList(gateway);
+      gateway.channels.fill(NOW);
+    },
+    go: openChannels,
+  },
+  {
+    name: "wizard-1",
+    signedIn: true,
+    fill: nothing,
+    go: async (page) => {
+      await openChannels(page);
+      await page.getByRole("button", { name: "Connect a channel" }).click();
+      await page.getByRole("button", { name: /^Telegram/ }).waitFor();
+    },
+  },
+  {
+    name: "wizard-2",
+    signedIn: true,
+    fill: nothing,
+    go: async (page) => {
+      await openTelegramForm(page);
+      await page.locator("#field-botToken").fill("wrong");
+      await page.getByRole("button", { name: "Check and connect" }).click();
+      await page.locator(".problem").waitFor();
+    },
+  },
+  {
+    name: "wizard-3",
+    signedIn: true,
+    fill: nothing,
+    go: async (page, gateway) => {
+      await openTelegramForm(page);
+      await page.locator("#field-botToken").fill("good-token");
+      await page.getByRole("button", { name: "Check and connect" }).click();
+      await page.locator('.ticks li[data-done="true"]').nth(1).waitFor();
+      gateway.channels.write();
+      await page.getByText("Your message has arrived").waitFor();
+    },
+  },
+  {
+    name: "offline",
+    signedIn: true,
+    fill: main(CONVERSATION),
+    go: async (page, gateway) => {
+      await shows(".message", "Miller")(page);
+      gateway.announce("shutdown", { reason: "restart", restartExpectedMs: 60_000 });
+      await gateway.down();
+      await page.locator(".banner").waitFor();
+    },
+  },
+];

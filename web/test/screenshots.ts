@@ -1,0 +1,142 @@
+/**
+ * Pictures of every state of the page at two widths and in both themes. `npm run screenshots` compares them with those in
+ * `web/test/screenshots/`, `npm run screenshots -- --update` replaces them.
+ *
+ * What is kept is small: scaled down and with few colours, so that a difference of a few pixels between versions of the browser
+ * does not count, and a box that has moved does.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import { startDevGateway } from "../dev/server.ts";
+import { ARGS } from "./browser.ts";
+import { decodePng, encodePng, toSmall } from "./picture.ts";
+import { NOW, STATES } from "./screenshot-states.ts";
+import type { Browser, Page } from "playwright-core";
+import type { DevGateway } from "../dev/server.ts";
+import type { State } from "./screenshot-states.ts";
+import type { Small } from "./picture.ts";
+
+const KEPT = new URL("screenshots/", import.meta.url).pathname;
+const NEW = new URL("../../.cache/screenshots/", import.meta.url).pathname;
+
+/** The font of the pictures; `scripts/test.ts` installs it. */
+export const FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
+
+const WIDTHS = [
+  { width: 1440, height: 900, scale: 3 },
+  { width: 390, height: 844, scale: 2 },
+] as const;
+type Width = (typeof WIDTHS)[number];
+
+/** A pixel differs when one of its channels does by more than this; a picture, when more than this share of its pixels do. */
+const CHANNEL_STEP = 40;
+const SHARE = 0.006;
+
+export type Difference = { name: string; why: string; file: string };
+
+/** The share of pixels that differ; 1 for pictures of different sizes. */
+export function differenceOf(a: Small, b: Small): number {
+  if (a.width !== b.width || a.height !== b.height) return 1;
+  let differing = 0;
+  for (let at = 0; at < a.rgb.length; at += 3) {
+    const off = Math.max(...[0, 1, 2].map((channel) => Math.abs(a.rgb[at + channel]! - b.rgb[at + channel]!)));
+    if (off > CHANNEL_STEP) differing += 1;
+  }
+  return differing / (a.width * a.height);
+}
+
+/** Takes every picture, and compares it with the kept one or replaces that. */
+export async function checkScreenshots(update: boolean, only: string | null = null): Promise<readonly Difference[]> {
+  const gateway = await startDevGateway();
+  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ARGS });
+  const differences: Difference[] = [];
+  try {
+    for (const width of WIDTHS) {
+      for (const state of STATES.filter((one) => only === null || one.name.includes(only))) {
+        for (const [name, small] of await take(browser, gateway, state, width)) {
+          const found = update ? keep(name, small) : compare(name, small);
+          if (found !== null) differences.push(found);
+        }
+      }
+    }
+  } finally {
+    await browser.close();
+    await gateway.close();
+  }
+  return differences;
+}
+
+async function take(browser: Browser, gateway: DevGateway, state: State, { width, height, scale }: Width): Promise<[string, Small][]> {
+  gateway.refuse(null);
+  gateway.conversations.clear();
+  gateway.channels.clear();
+  const touch = width < 600;
+  const context = await browser.newContext({
+    viewport: { width, height },
+    hasTouch: touch,
+    isMobile: touch,
+    locale: "en-US",
+    timezoneId: "UTC",
+    reducedMotion: "reduce",
+    colorScheme: "light",
+  });
+  try {
+    const page = await context.newPage();
+    await page.clock.setFixedTime(NOW);
+    state.fill(gateway);
+    await page.goto(state.signedIn ? gateway.newLink() : gateway.url);
+    await page.evaluate(useOneFont);
+    if (state.signedIn) await page.locator("#composer").waitFor();
+    await state.go(page, gateway);
+    const taken: [string, Small][] = [];
+    for (const theme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme: theme });
+      const png = await page.screenshot({ animations: "disabled", caret: "hide" });
+      if (process.env["PAGE_PICTURES"] !== undefined) {
+        mkdirSync(process.env["PAGE_PICTURES"], { recursive: true });
+        writeFileSync(join(process.env["PAGE_PICTURES"], `${state.name}-${width}-${theme}.png`), png);
+      }
+      taken.push([`${state.name}-${width}-${theme}`, toSmall(decodePng(png), scale)]);
+    }
+    return taken;
+  } finally {
+    await context.close();
+    await gateway.up().catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== "ERR_SERVER_ALREADY_LISTEN") throw error;
+    });
+  }
+}
+
+/** Runs in the page. */
+function useOneFont(): void {
+  document.documentElement.style.setProperty("--sans", "'DejaVu Sans'");
+  document.documentElement.style.setProperty("--mono", "'DejaVu Sans Mono'");
+}
+
+function keep(name: string, small: Small): null {
+  mkdirSync(KEPT, { recursive: true });
+  const file = join(KEPT, `${name}.png`);
+  // An old picture that is as good stays, so that an update changes only what has changed.
+  if (!existsSync(file) || differenceOf(small, decodePng(readFileSync(file))) > SHARE / 10) writeFileSync(file, encodePng(small));
+  return null;
+}
+
+function compare(name: string, small: Small): Difference | null {
+  const kept = join(KEPT, `${name}.png`);
+  const share = existsSync(kept) ? differenceOf(small, decodePng(readFileSync(kept))) : 1;
+  if (share <= SHARE) return null;
+  mkdirSync(NEW, { recursive: true });
+  const file = join(NEW, `${name}.png`);
+  writeFileSync(file, encodePng(small));
+  const why = existsSync(kept) ? `${(share * 100).toFixed(1)} % of the pixels differ from ${kept}` : `there is no ${kept}`;
+  return { name, why, file };
+}
+
+if (import.meta.main) {
+  const update = process.argv.includes("--update");
+  const differences = await checkScreenshots(update, process.argv.slice(2).find((arg) => !arg.startsWith("--")) ?? null);
+  for (const { name, why, file } of differences) console.error(`${name}: ${why}; the new one is ${file}`);
+  if (differences.length > 0) process.exitCode = 1;
+  else console.log(update ? "The pictures are up to date." : "No picture differs.");
+}
