@@ -67,7 +67,7 @@ class SupervisedAccount implements Account {
     this.#leases = leases;
     this.#name = `${channel}/${account}`;
     this.#log = deps.log.child({ channel, account });
-    const never = { retryAt: null, lastEventAt: null, lastReadAt: null, lastWriteAt: null };
+    const never = { retryAt: null, lastMessageAt: null, lastEventAt: null, lastReadAt: null, lastWriteAt: null };
     const cause = enabled ? null : "disabled in the configuration";
     this.#status = {
       channel,
@@ -318,7 +318,10 @@ class SupervisedAccount implements Account {
         const began = performance.now();
         await runUnowned(() => admit(channel, account, owned, next));
         metrics.observe("gateway_channels_admit_seconds", (performance.now() - began) / 1_000, { channel, account });
-        status.lastEventAt = status.lastReadAt = clock.now();
+        const now = clock.now();
+        status.lastReadAt = now;
+        if (events.length > 0) status.lastEventAt = now;
+        if (events.some((event) => event.kind === "message")) status.lastMessageAt = now;
         metrics.count("gateway_channels_events_total", { channel }, events.length);
       },
       cursor: () => cursor(channel, account),

@@ -323,6 +323,21 @@ test("events carry the account of their host, whatever the channel says", async 
   assert.ok(host.status()[0]!.lastEventAt! > 0);
 });
 
+test("only a message of a person counts as the last message", async () => {
+  const { host, runs, spec } = scene();
+  await host.apply([spec({ token: "1" })]);
+  await settle();
+  await runs[0]!.host.admit([], "c1");
+  const { lastMessageAt, lastEventAt } = host.status()[0]!;
+  assert.deepEqual([lastMessageAt, lastEventAt], [null, null], "a position without an event");
+  const { eventId, account, sentAt, origin } = event;
+  await runs[0]!.host.admit([{ kind: "unreadable", eventId, account, sentAt, origin, raw: "{}", cause: "odd" }]);
+  assert.equal(host.status()[0]!.lastMessageAt, null);
+  assert.ok(host.status()[0]!.lastEventAt! > 0);
+  await runs[0]!.host.admit([event]);
+  assert.ok(host.status()[0]!.lastMessageAt! > 0);
+});
+
 test("requests are refused where nobody takes them", async () => {
   const { host, spec } = scene();
   await host.apply([spec({ token: "1" })]);

@@ -45,7 +45,8 @@ export type AccountStatus = {
   fix: string | null;
   /** When the next attempt starts, in `backoff`. */
   retryAt: number | null;
-  /** Last committed event, last sign of life, last accepted send. */
+  /** Last committed message of a person, last committed event of any kind, last sign of life, last accepted send. */
+  lastMessageAt: number | null;
   lastEventAt: number | null;
   lastReadAt: number | null;
   lastWriteAt: number | null;

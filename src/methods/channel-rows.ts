@@ -27,7 +27,7 @@ export function toAccountRow(status: AccountStatus, load?: AccountLoad): Record<
     reconnectAttempts: status.reconnects,
     lastConnectedAt: isConnected(state) ? status.since : null,
     lastError: status.cause,
-    lastInboundAt: status.lastEventAt,
+    lastInboundAt: status.lastMessageAt,
     lastOutboundAt: status.lastWriteAt,
     lastTransportActivityAt: status.lastReadAt,
     state,

@@ -29,6 +29,7 @@ const account = (name: string, state: AccountStatus["state"], cause: string | nu
   cause,
   fix: state === "terminal" ? "Correct the password." : null,
   retryAt: null,
+  lastMessageAt: null,
   lastEventAt: null,
   lastReadAt: 11,
   lastWriteAt: null,

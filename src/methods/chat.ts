@@ -1,3 +1,4 @@
+import { chatMedia, type ChatMediaParams } from "./chat-media.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -49,6 +50,7 @@ export function chatMethods(deps: ChatMethodsDeps) {
       scope: "operator.admin",
       run: (params: Params<"chat.inject">) => inject(deps, params),
     },
+    "chat.media": { scope: "operator.read", run: (params: ChatMediaParams) => chatMedia(deps, params) },
     "chat.metadata": {
       scope: "operator.read",
       run: async ({ agentId, sessionKey }: Params<"chat.metadata">) => {

@@ -201,6 +201,7 @@ export function toMessageRow(message: Message): Wire {
     const from: Wire = {
       senderIsOwner: provenance.senderIsOwner,
       ...(provenance.senderId ? { senderId: provenance.senderId } : {}),
+      ...(provenance.senderName ? { senderName: provenance.senderName } : {}),
       transport: provenance.client
         ? { clients: [provenance.client] }
         : { channel: provenance.channel, ...(provenance.account ? { accountId: provenance.account } : {}) },

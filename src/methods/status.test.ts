@@ -59,6 +59,7 @@ const ACCOUNT: AccountStatus = {
   cause: "connection refused",
   fix: null,
   retryAt: 99,
+  lastMessageAt: null,
   lastEventAt: null,
   lastReadAt: 7,
   lastWriteAt: null,

@@ -22,6 +22,7 @@ export const SERVED_METHODS = [
   "chat.abort",
   "chat.history",
   "chat.inject",
+  "chat.media",
   "chat.metadata",
   "chat.send",
   "chat.startup",

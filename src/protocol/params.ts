@@ -31,6 +31,10 @@ const key = text(512);
 export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   "channels.catalog": none,
   "channels.verify": object({ channel: text(64), accountId: text(128), config: { type: "object" } }, ["channel"]),
+  "chat.media": object(
+    { sessionKey: key, agentId: text(128), messageId: text(256), index: { type: "integer", minimum: 0, maximum: 1_000 } },
+    ["sessionKey", "messageId", "index"],
+  ),
   "deadletters.drop": object({ id: text(640) }, ["id"]),
   "deadletters.list": none,
   "deadletters.retry": object({ id: text(640) }, ["id"]),
@@ -186,6 +190,7 @@ export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, J
 export const OWN_SCOPES: Readonly<Record<string, string>> = {
   "channels.catalog": "operator.read",
   "channels.verify": "operator.admin",
+  "chat.media": "operator.read",
   "deadletters.drop": "operator.admin",
   "deadletters.list": "operator.read",
   "deadletters.retry": "operator.admin",

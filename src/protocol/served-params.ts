@@ -80,6 +80,7 @@ const CHAT_AND_SESSIONS = {
   "chat.abort": { served: ["sessionKey", "agentId", "runId"], ignored: { preserveSideRuns: any("this gateway has no side runs") } },
   "chat.history": { served: HISTORY },
   "chat.inject": { served: ["sessionKey", "agentId", "message", "label"] },
+  "chat.media": { served: ["sessionKey", "agentId", "messageId", "index"] },
   "chat.metadata": { served: ["agentId", "sessionKey"] },
   "chat.send": {
     served: [

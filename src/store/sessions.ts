@@ -271,7 +271,8 @@ function filterOf(query: SessionQuery): { where: string; params: (string | numbe
   if (query.updatedAfter !== undefined) add("updated_at >= ?", query.updatedAfter);
   if (query.search) {
     const like = `%${query.search.replaceAll(/[%_\\]/g, "\\$&")}%`;
-    add("(key LIKE ? ESCAPE '\\' OR label LIKE ? ESCAPE '\\' OR title LIKE ? ESCAPE '\\')", like, like, like);
+    const columns = ["key", "label", "title", "preview"];
+    add(`(${columns.map((column) => `${column} LIKE ? ESCAPE '\\'`).join(" OR ")})`, ...columns.map(() => like));
   }
   return { where: terms.length > 0 ? `WHERE ${terms.join(" AND ")}` : "", params };
 }

@@ -1,0 +1,25 @@
+import { GatewayError } from "../core/errors.ts";
+import type { StoredBlock } from "../store/messages.ts";
+import { resolveKey, type ChatDeps } from "./context.ts";
+
+export type ChatMediaParams = { sessionKey: string; agentId?: string; messageId: string; index: number };
+
+/** What a browser may show as a picture. Nothing else leaves through this method, whatever a channel has stored. */
+const PICTURES: ReadonlySet<string> = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
+
+const isImage = (block: StoredBlock | undefined): block is Extract<StoredBlock, { type: "image" }> => block?.type === "image";
+
+/**
+ * chat.media: one picture of a message, which the history leaves out when it is large. `index` is its place in the message's content.
+ * Throws NOT_FOUND for a message of another session and for a part that is no picture, UNAVAILABLE when its file is gone.
+ */
+export async function chatMedia(deps: ChatDeps, params: ChatMediaParams): Promise<{ mimeType: string; data: string }> {
+  const { key } = resolveKey(deps, params.sessionKey, params.agentId);
+  const message = deps.messages.byId(params.messageId);
+  const content = message?.sessionKey === key ? message.body.content : undefined;
+  const block = typeof content === "string" ? undefined : content?.[params.index];
+  if (!isImage(block)) throw new GatewayError("NOT_FOUND", "there is no such picture in this session");
+  if (!PICTURES.has(block.mimeType)) throw new GatewayError("NOT_FOUND", "this file is not a picture that can be shown");
+  const { mimeType, data } = await deps.turns.options.media.load(block);
+  return { mimeType, data };
+}
