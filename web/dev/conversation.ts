@@ -1,7 +1,10 @@
 /** The scripted half of the dev server: sessions, stored rows, and turns that stream whether or not anybody is connected. */
 import { randomUUID } from "node:crypto";
 
-export type Row = Record<string, unknown> & { role: string; __openclaw: { id: string; seq: number; runId?: string } & Record<string, unknown> };
+export type Row = Record<string, unknown> & {
+  role: string;
+  __openclaw: { id: string; seq: number; runId?: string } & Record<string, unknown>;
+};
 
 export type Session = {
   key: string;
@@ -9,6 +12,10 @@ export type Session = {
   agentId: string;
   label: string | null;
   displayName: string | null;
+  /** The chat application and the kind of chat, for a session that belongs to one. */
+  channel?: string;
+  chatType?: string;
+  pinned?: boolean;
   model: string | null;
   updatedAt: number;
   createdAt: number;
@@ -38,6 +45,7 @@ export const MODELS = [
 
 export const COMMANDS = [
   { name: "status", description: "Show what the gateway is doing.", textAliases: ["/status"], acceptsArgs: false },
+  { name: "reset", description: "Forget this conversation.", textAliases: ["/reset"], acceptsArgs: false },
   { name: "stop", description: "Stop the running turn.", textAliases: ["/stop"], acceptsArgs: false },
   { name: "model", description: "Show or change the model.", textAliases: ["/model"], acceptsArgs: true },
 ];
@@ -131,6 +139,16 @@ function toScript(message: string): readonly Step[] {
   return [{ do: "say", text: `You said: ${message}` }];
 }
 
+/** Large pictures are not in the history. `kept` is where this server has them. */
+function withoutPictures(row: Row): Row {
+  const { content } = row;
+  if (!Array.isArray(content)) return row;
+  return {
+    ...row,
+    content: content.map((part: { kept?: string }) => (part.kept === undefined ? part : { ...part, kept: undefined, omitted: true })),
+  };
+}
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Conversations {
@@ -184,7 +202,13 @@ export class Conversations {
     session.updatedAt = Date.now();
     this.#emit(
       "session.message",
-      { sessionKey: session.key, message: stored, messageId: stored.__openclaw.id, session: this.toRow(session) },
+      {
+        sessionKey: session.key,
+        sessionId: session.sessionId,
+        message: withoutPictures(stored),
+        messageId: stored.__openclaw.id,
+        session: this.toRow(session),
+      },
       session.key,
     );
     return stored;
@@ -208,12 +232,57 @@ export class Conversations {
       createdAt: session.createdAt,
       unread: session.unread,
       archived: false,
-      pinned: false,
+      pinned: session.pinned === true,
+      channel: session.channel ?? "webchat",
+      chatType: session.chatType ?? "direct",
+      ...this.#spent(session),
       model: model?.id,
       modelProvider: model?.provider,
       hasActiveRun: session.run !== null,
       activeRunIds: session.run === null ? [] : [session.run.runId],
     };
+  }
+
+  /** Tokens and cost of the whole session, and how much of its context is full. */
+  #spent(session: Session): Record<string, unknown> {
+    const used = session.rows.flatMap((row) =>
+      row["usage"] === undefined ? [] : [row["usage"] as { totalTokens: number; cost: { total: number } }],
+    );
+    if (used.length === 0) return {};
+    const tokens = used.reduce((sum, one) => sum + one.totalTokens, 0);
+    const estimatedCostUsd = used.reduce((sum, one) => sum + one.cost.total, 0);
+    return { totalTokens: tokens, contextTokens: 12_800, inputTokens: tokens, outputTokens: 0, estimatedCostUsd };
+  }
+
+  /** Page of the list, newest first, as the gateway gives it. */
+  list({ limit = 100, offset = 0, search = "" }: { limit?: number; offset?: number; search?: string }): Record<string, unknown> {
+    const rows = [...this.sessions.values()]
+      .toSorted((a, b) => b.updatedAt - a.updatedAt)
+      .map((one) => this.toRow(one))
+      .filter((row) => `${String(row["key"])} ${String(row["label"])}`.toLowerCase().includes(search.toLowerCase()));
+    const sessions = rows.slice(offset, offset + limit);
+    const end = offset + sessions.length;
+    return {
+      sessions,
+      totalCount: rows.length,
+      hasMore: end < rows.length,
+      nextOffset: end < rows.length ? end : null,
+      defaults: { model: "guide", modelProvider: "setup-guide" },
+    };
+  }
+
+  /** A picture that the history leaves out. */
+  media(key: string, messageId: string, index: number): unknown {
+    const row = this.sessions.get(key)?.rows.find((one) => one.__openclaw.id === messageId);
+    const part = (row?.["content"] as { mimeType?: string; kept?: string }[] | undefined)?.[index];
+    return part?.kept === undefined ? null : { mimeType: part.mimeType, data: part.kept };
+  }
+
+  /** Another conversation begins in the session: the old rows are out of reach. */
+  renew(session: Session): void {
+    session.sessionId = randomUUID();
+    session.rows = [];
+    this.changed(session, "reset");
   }
 
   changed(session: Session, reason: string): void {
@@ -228,7 +297,7 @@ export class Conversations {
     return {
       sessionKey: session.key,
       sessionId: session.sessionId,
-      messages: session.rows.slice(start, Math.max(0, end)),
+      messages: session.rows.slice(start, Math.max(0, end)).map(withoutPictures),
       hasMore: start > 0,
       nextOffset: start > 0 ? session.rows.length - start : null,
       totalMessages: session.rows.length,
@@ -255,10 +324,21 @@ export class Conversations {
 
   async #turn(session: Session, message: string, runId: string, attachments: readonly unknown[]): Promise<void> {
     while (session.run !== null) await session.run.ended;
+    if (message === "/reset") {
+      this.renew(session);
+      const said = "This is a new conversation. What can I do for you?";
+      this.add(session, { role: "assistant", content: [{ type: "text", text: said }], stopReason: "stop" }, runId);
+      this.#emit(
+        "chat",
+        { runId, sessionKey: session.key, seq: 1, state: "final", message: { role: "assistant", content: said } },
+        session.key,
+      );
+      return;
+    }
     const pictures = attachments.map((one) => ({
       type: "image",
       mimeType: (one as { mimeType: string }).mimeType,
-      data: (one as { content: string }).content,
+      kept: (one as { content: string }).content,
     }));
     this.add(session, {
       role: "user",

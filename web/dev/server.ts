@@ -289,12 +289,12 @@ function answer(all: Conversations, peer: Peer, method: string, params: Params):
     peer.keys.delete(key);
     return { subscribed: false, key };
   }
-  if (method === "sessions.list")
-    return {
-      sessions: [...all.sessions.values()].map((one) => all.toRow(one)),
-      defaults: { model: "guide", modelProvider: "setup-guide" },
-      hasMore: false,
-    };
+  if (method === "sessions.list") return all.list(params);
+  if (method === "chat.media") {
+    const found = all.media(key, String(params["messageId"]), Number(params["index"]));
+    if (found === null) throw invalid("there is no such picture in this session");
+    return found;
+  }
   if (method === "models.list") return { models: MODELS };
   if (method === "commands.list") return { commands: COMMANDS };
   if (method === "chat.startup" || method === "chat.history")
@@ -315,6 +315,7 @@ function answer(all: Conversations, peer: Peer, method: string, params: Params):
     const session = all.ensure(key);
     if ("label" in params) session.label = params["label"] as string | null;
     if ("model" in params) session.model = params["model"] as string | null;
+    if ("pinned" in params) session.pinned = params["pinned"] === true;
     if ("unread" in params) session.unread = params["unread"] === true;
     all.changed(session, "patch");
     return { ok: true, key };

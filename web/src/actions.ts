@@ -4,6 +4,7 @@ import { isLost, RequestError } from "./client.ts";
 import { expectRun, follow, gateway, loadChat, message, show } from "./live.ts";
 import { dropEntry, fromStored, nextEntry, patchEntry, toStored } from "./outbox.ts";
 import * as store from "./store.ts";
+import { keptPictures } from "./store.ts";
 import type { Attachment, Entry } from "./outbox.ts";
 import type { SessionRow } from "./wire.ts";
 
@@ -38,6 +39,7 @@ export function writeDraft(key: string, text: string): void {
 export function restoreOutbox(): void {
   store.outbox.value = fromStored(sessionStorage.getItem(OUTBOX));
   for (const entry of store.outbox.value) {
+    if (entry.attachments.length > 0) store.keepPictures(entry.idempotencyKey, entry.attachments);
     if (entry.create !== null) beginSession(entry.sessionKey, entry.create.agentId);
   }
 }
@@ -94,6 +96,18 @@ export function restoreNewSession(): void {
   if (key !== null && key === store.activeKey.value) beginSession(key, key.split(":")[1] ?? "main");
 }
 
+/** Puts a session to the top of the list, or back to its place. */
+export async function pin(key: string, pinned: boolean): Promise<void> {
+  const before = store.sessions.value;
+  store.sessions.value = before.map((row) => (row.key === key ? { ...row, pinned } : row));
+  try {
+    await gateway().request("sessions.patch", { key, pinned });
+  } catch (error) {
+    store.sessions.value = before;
+    store.say(`${pinned ? "Not pinned" : "Not unpinned"}: ${message(error)}`);
+  }
+}
+
 /** Marks the open session as read, when somebody is looking; once for all messages that come close together. */
 export function markRead(): void {
   clearTimeout(reading);
@@ -107,6 +121,29 @@ function markReadNow(): void {
   gateway()
     .request("sessions.patch", { key: row.key, unread: false })
     .catch((error: unknown) => console.info("Not marked as read:", message(error)));
+}
+
+/**
+ * Takes what was written in the field. `/new` does what the button does, so that this conversation stays in the list; `/reset` asks first.
+ * `onSent` is called when the field may be emptied.
+ */
+export function submit(text: string, attachments: readonly Attachment[], onSent: () => void): void {
+  const command = /^\/(new|reset):?$/i.exec(text.trim())?.[1]?.toLowerCase();
+  const put = (): void => {
+    send(text, attachments);
+    onSent();
+  };
+  if (command === "new") {
+    onSent();
+    newSession();
+  } else if (command === "reset") {
+    store.question.value = {
+      title: "Reset this session?",
+      text: "The agent forgets this conversation, and its messages disappear from the page. To keep it, start a new session instead.",
+      action: "Reset",
+      onConfirm: put,
+    };
+  } else put();
 }
 
 /** Puts a message on its way; it is shown at once and sent when there is a connection. */
@@ -126,8 +163,23 @@ export function send(text: string, attachments: readonly Attachment[]): void {
     afterSeq: store.chat.value.rows.rows.reduce((last, row) => Math.max(last, row.__openclaw?.seq ?? 0), 0),
     create: draft === null ? null : { ...draft, title },
   };
+  if (attachments.length > 0) store.keepPictures(entry.idempotencyKey, attachments);
   setOutbox([...store.outbox.value, entry]);
   void flush();
+}
+
+/** Sends the message before an answer once more. */
+export function sendAgain(answerKey: string): void {
+  const items = store.items.value;
+  const at = items.findIndex((item) => item.key === answerKey);
+  const asked = items.slice(0, at).findLast((item) => item.kind === "user" && (item.sender === null || item.sender.isOwner));
+  if (asked?.kind !== "user") return store.say("There is no message to send again.");
+  const text = asked.blocks.flatMap((block) => (block.type === "text" ? [block.text] : [])).join("\n\n");
+  const pictures = keptPictures(asked.key.replace(/^sent:/, ""));
+  if (pictures.length === 0 && asked.blocks.some((block) => block.type === "image")) {
+    return store.say("The images of that message are no longer in this tab. Attach them again.");
+  }
+  send(text, pictures);
 }
 
 export function retry(idempotencyKey: string): void {

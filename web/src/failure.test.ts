@@ -16,14 +16,14 @@ const fail = (error: WireError, kind: SecretKind = "token"): ReturnType<typeof t
 test("every code of a refused connect has a title, a sentence and a next step", () => {
   const table: [string, SecretKind, "signin" | "wait" | "stop", RegExp][] = [
     ["AUTH_TOKEN_MISSING", "none", "signin", /Sign in/],
-    ["AUTH_TOKEN_MISMATCH", "token", "signin", /token is not right/],
-    ["AUTH_PASSWORD_MISMATCH", "token", "signin", /token is not right/],
+    ["AUTH_TOKEN_MISMATCH", "token", "signin", /token is not correct/],
+    ["AUTH_PASSWORD_MISMATCH", "token", "signin", /token is not correct/],
     ["AUTH_TOKEN_MISMATCH", "device", "signin", /signed out/],
     ["AUTH_DEVICE_TOKEN_MISMATCH", "device", "signin", /signed out/],
     ["AUTH_BOOTSTRAP_TOKEN_INVALID", "link", "signin", /used or has expired/],
     ["DEVICE_IDENTITY_REQUIRED", "token", "signin", /not secure enough/],
     ["DEVICE_AUTH_SIGNATURE_INVALID", "device", "stop", /could not check/],
-    ["DEVICE_AUTH_SIGNATURE_EXPIRED", "device", "wait", /clocks disagree/],
+    ["DEVICE_AUTH_SIGNATURE_EXPIRED", "device", "wait", /clock is off/],
     ["PAIRING_REQUIRED", "token", "wait", /waiting for approval/],
     ["CONTROL_UI_ORIGIN_NOT_ALLOWED", "token", "stop", /not on the gateway's list/],
     ["PROTOCOL_MISMATCH", "token", "stop", /different versions/],
@@ -37,7 +37,7 @@ test("every code of a refused connect has a title, a sentence and a next step", 
     assert.match(failure.title, title, code);
     assert.equal(failure.next, next, code);
     assert.equal(failure.code, code);
-    assert.ok(failure.text.endsWith("."), code);
+    assert.ok(failure.text.endsWith(".") || (failure.text.endsWith(":") && failure.command !== null), code);
   }
 });
 
@@ -45,7 +45,7 @@ test("a pairing request names its command and is tried again calmly", () => {
   const failure = fail(refused("PAIRING_REQUIRED", { requestId: "req-1" }));
   assert.equal(failure.command, "openclaw devices approve req-1");
   assert.ok((failure.retryMs ?? 0) >= 2_000);
-  assert.match(fail(refused("PAIRING_REQUIRED", { requestId: "x", reason: "scope-upgrade" })).title, /More rights/);
+  assert.match(fail(refused("PAIRING_REQUIRED", { requestId: "x", reason: "scope-upgrade" })).title, /Additional access/);
 });
 
 test("the origin that is refused is in the command that allows it", () => {

@@ -51,16 +51,16 @@ const badSecret: Rule = (_error, { kind }) => {
   if (kind === "device") {
     const gone = signin(
       "This browser was signed out",
-      "Its access was revoked, or the gateway's credentials have changed. Sign in again with a fresh link.",
+      "Its access was revoked, or the gateway's credentials have changed. Sign in again with a new link:",
     );
     return { ...gone, forgetDevice: true };
   }
   if (kind === "link") return badLink(_error, { origin: "", kind });
-  return signin("That token is not right", "The gateway refused it. Check that you copied all of it, or print a fresh link.");
+  return signin("That token is not correct", "Check that you copied all of it, or create a new sign-in link with this command:");
 };
 
 const badLink: Rule = () =>
-  signin("This link has been used or has expired", "A sign-in link works once, and only for a short time. Print a fresh one.");
+  signin("This link has been used or has expired", "Sign-in links work once, for 10 minutes. Create a new one with this command:");
 
 const noDevice: Rule = () =>
   signin(
@@ -78,8 +78,8 @@ const badSignature: Rule = () =>
 
 const clock: Rule = () =>
   wait(
-    "The clocks disagree",
-    "The clock of this computer and the gateway's differ by more than two minutes. Set the clock; the page keeps trying.",
+    "This computer's clock is off",
+    "It differs from the gateway's clock by more than two minutes. Set the clock; this page keeps trying.",
     null,
     CLOCK_RETRY_MS,
   );
@@ -87,29 +87,29 @@ const clock: Rule = () =>
 const pairing: Rule = (error) => {
   const id = String(error.details?.["requestId"] ?? "");
   const upgrade = error.details?.["reason"] === "scope-upgrade" || error.details?.["reason"] === "role-upgrade";
-  const title = upgrade ? "More rights are waiting for approval" : "This browser is waiting for approval";
-  const text = "Approve it on the gateway's machine. This page notices by itself when that is done.";
+  const title = upgrade ? "Additional access needs approval" : "This browser is waiting for approval";
+  const text = "Approve it on the gateway's machine; this page continues automatically.";
   return wait(title, text, id === "" ? "openclaw devices list" : `openclaw devices approve ${id}`, error.retryAfterMs ?? PAIRING_RETRY_MS);
 };
 
 const origin: Rule = (_error, context) =>
   stop(
     "This address is not on the gateway's list",
-    `The gateway takes pages only from addresses that it knows, and ${context.origin} is not one of them. Add it, then reload this page.`,
+    `The gateway accepts this page only from allowed addresses, and ${context.origin} is not one of them. Allow it, then reload this page.`,
     `openclaw config set gateway.controlUi.allowedOrigins '["${context.origin}"]'`,
   );
 
 const rateLimited: Rule = (error) =>
   wait(
     "Too many attempts",
-    "The gateway takes a short break from sign-ins from here. The page tries again by itself.",
+    "Sign-ins from here are paused for a short time. This page tries again automatically.",
     null,
     error.retryAfterMs ?? RATE_LIMIT_RETRY_MS,
   );
 
 const protocol: Rule = (error) =>
   stop(
-    "This page and the gateway are of different versions",
+    "This page and the gateway have different versions",
     `The page speaks protocol 4, the gateway ${String(error.details?.["expectedProtocol"] ?? "another one")}. Reload the page; if it stays so, update the gateway.`,
     null,
   );
@@ -163,8 +163,8 @@ function otherRule(error: WireError): Rule {
     const leaving = reason === "gateway-restarting" || reason === "gateway-suspending";
     return () =>
       leaving
-        ? wait("The gateway is restarting", "It finishes what it has begun and comes back in a moment.", null, error.retryAfterMs ?? 1_000)
-        : wait("The gateway is starting", "It is up and almost ready. The page connects by itself.", null, error.retryAfterMs ?? 500);
+        ? wait("The gateway is restarting", "It will be back in a moment.", null, error.retryAfterMs ?? 1_000)
+        : wait("The gateway is starting", "This page connects automatically when it is ready.", null, error.retryAfterMs ?? 500);
   }
   return () => stop("The gateway refused this page", `It said: ${error.message || error.code}. Reload the page to try again.`, null);
 }

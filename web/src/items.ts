@@ -1,5 +1,5 @@
 /** Rows, running turns and messages on their way, as one list of things to show. Pure. */
-import { isActive, toResultText } from "./run.ts";
+import { detailOf, isActive, toResultText } from "./run.ts";
 import { hasUserRow, isSettled, keyOf, rowId, runOf, seqOf } from "./transcript.ts";
 import { toParts, toText } from "./wire.ts";
 import type { Run, Tool } from "./run.ts";
@@ -9,7 +9,15 @@ export type Block =
   | { type: "text"; key: string; text: string }
   | { type: "thinking"; key: string; text: string }
   | { type: "tool"; key: string; tool: Tool }
-  | { type: "image"; key: string; mimeType: string; data: string | null; url: string | null };
+  | { type: "image"; key: string; mimeType: string; data: string | null; url: string | null; source: Source | null };
+
+/** Where a picture that is not in the row can be found: in memory under the key of its message, or at the gateway. */
+export type Source = {
+  sentAs: string | null;
+  /** Its place among the pictures of the message. */ at: number;
+  messageId: string | null;
+  index: number;
+};
 
 export type OutgoingState = "queued" | "sending" | "accepted" | "failed";
 export type Outgoing = {
@@ -23,7 +31,17 @@ export type Outgoing = {
 };
 
 export type Item =
-  | { kind: "user"; key: string; blocks: readonly Block[]; atMs: number | null; outgoing: Outgoing | null }
+  | {
+      kind: "user";
+      key: string;
+      blocks: readonly Block[];
+      atMs: number | null;
+      outgoing: Outgoing | null;
+      /** Who wrote it on a channel; null for what was written on a client such as this page. */
+      sender: Sender | null;
+      /** It waits behind a reply that is still being written. */
+      waits: boolean;
+    }
   | {
       kind: "assistant";
       key: string;
@@ -33,8 +51,16 @@ export type Item =
       run: Run | null;
       end: "stop" | "aborted" | "error";
       error: string | null;
+      /** What the provider or the gateway said about the error, in its own words. */
+      errorDetail: string | null;
+      errorKind: string | null;
+      usage: Spent | null;
     }
   | { kind: "note"; key: string; text: string; atMs: number | null };
+
+export type Sender = { name: string; isOwner: boolean; channel: string };
+/** What a turn has used, all its calls of the model together. */
+export type Spent = { tokens: number; costUsd: number };
 
 /** Rows that belong together: one of the person, one note, or consecutive rows of one turn. */
 type Part = { kind: "user" | "note"; rows: readonly [Row] } | { kind: "assistant"; rows: readonly Row[]; runId: string | undefined };
@@ -68,12 +94,27 @@ export function toItems(rows: readonly Row[], runs: readonly Run[], outbox: read
           );
     return { item, seq: seqOf(first) ?? 0 };
   });
-  return withLive(
+  const items = withLive(
     placed,
     rows,
     [...live.values()].filter((run) => !seen.has(run.runId)),
     outbox,
   );
+  return withWaiting(items, runs);
+}
+
+/** Marks the messages that were written during a reply and are not answered yet. */
+function withWaiting(items: readonly Item[], runs: readonly Run[]): readonly Item[] {
+  const running = runs.find((run) => isActive(run) && run.state !== "waiting") ?? runs.find(isActive);
+  const at = running === undefined ? -1 : items.findIndex((item) => item.key === `sent:${running.runId}`);
+  if (running === undefined || at === -1) return items;
+  const begun = new Set(items.filter((item) => item.kind === "assistant").map((item) => item.key));
+  const over = new Set(runs.filter((run) => !isActive(run)).map((run) => run.runId));
+  return items.map((item, index) => {
+    const runId = item.key.startsWith("sent:") ? item.key.slice(5) : null;
+    const waits = item.kind === "user" && index > at && runId !== null && !begun.has(`run:${runId}`) && !over.has(runId);
+    return waits && item.outgoing?.state !== "failed" ? { ...item, waits } : item;
+  });
 }
 
 type Placed = { item: Item; seq: number };
@@ -129,21 +170,44 @@ function liveItem(run: Run): Item {
     run,
     end: run.state === "aborted" || run.state === "error" ? run.state : "stop",
     error: run.error,
+    errorDetail: run.errorDetail,
+    errorKind: run.errorKind,
+    usage: null,
   };
 }
 
 function toPending(one: Outgoing): Item {
-  const blocks: Block[] = one.text === "" ? [] : [{ type: "text", key: "t0", text: one.text }];
-  return { kind: "user", key: `sent:${one.idempotencyKey}`, blocks, atMs: one.atMs, outgoing: one };
+  const text: Block[] = one.text === "" ? [] : [{ type: "text", key: "t0", text: one.text }];
+  const pictures = Array.from({ length: one.images }, (_, at): Block => {
+    const source = { sentAs: one.idempotencyKey, at, messageId: null, index: 0 };
+    return { type: "image", key: `i${at}`, mimeType: "", data: null, url: null, source };
+  });
+  const blocks = [...text, ...pictures];
+  return { kind: "user", key: `sent:${one.idempotencyKey}`, blocks, atMs: one.atMs, outgoing: one, sender: null, waits: false };
+}
+
+function senderOf(row: Row): Sender | null {
+  const { transport, senderName, senderId, senderIsOwner } = row.__openclaw ?? {};
+  const channel = transport?.channel;
+  if (channel === undefined || channel === "webchat") return null;
+  return { name: senderName ?? senderId ?? "Somebody", isOwner: senderIsOwner === true, channel };
+}
+
+/** In a room each message begins with its sender, for the agent; the page shows the name above it. */
+function withoutName(blocks: readonly Block[], sender: Sender | null): readonly Block[] {
+  const prefix = `${sender?.name ?? ""}: `;
+  const [first, ...rest] = blocks;
+  if (sender === null || first?.type !== "text" || !first.text.startsWith(prefix)) return blocks;
+  return [{ ...first, text: first.text.slice(prefix.length) }, ...rest];
 }
 
 function toPlainItem(kind: "user" | "note", row: Row): Item {
   const atMs = row.timestamp ?? null;
   if (kind === "note") return { kind, key: rowId(row), text: toText(row.content), atMs };
   const key = keyOf(row);
-  const blocks = toBlocks(toParts(row.content), 0);
+  const sender = senderOf(row);
   const id = key?.endsWith(":user") === true ? `sent:${key.slice(0, -5)}` : rowId(row);
-  return { kind, key: id, blocks, atMs, outgoing: null };
+  return { kind, key: id, blocks: withoutName(toBlocks(row, 0), sender), atMs, outgoing: null, sender, waits: false };
 }
 
 type Answer = Extract<Item, { kind: "assistant" }>;
@@ -161,16 +225,33 @@ function toAssistant(rows: readonly Row[], key: string): Answer {
     run: null,
     end: failed ? "error" : aborted ? "aborted" : "stop",
     error: last.errorMessage ?? null,
+    errorDetail: detailOf(last.errorDetail),
+    errorKind: last.errorKind ?? null,
+    usage: spentOn(rows),
   };
+}
+
+function spentOn(rows: readonly Row[]): Spent | null {
+  const used = rows.flatMap(({ usage }) => (usage === undefined ? [] : [usage]));
+  const tokens = used.reduce((sum, usage) => sum + (usage.totalTokens ?? (usage.input ?? 0) + (usage.output ?? 0)), 0);
+  const costUsd = used.reduce((sum, usage) => sum + (usage.cost?.total ?? 0), 0);
+  return tokens === 0 ? null : { tokens, costUsd };
 }
 
 /** The stored part of a turn together with what is live. A turn that was seen from its beginning needs no rows until it ends. */
 function withRun(stored: Answer, run: Run, turn: readonly Row[], again: boolean): Answer {
   const whole = run.whole && !again;
   const blocks = whole ? [] : stored.blocks.map((block) => withLiveTool(block, run));
-  const calls = new Set(turn.flatMap((row) => toParts(row.content).map((part) => part.id)));
+  const calls = new Map<string, number>();
+  for (const id of turn.flatMap((row) => toParts(row.content).map((part) => part.id ?? ""))) calls.set(id, (calls.get(id) ?? 0) + 1);
+  // Some servers number the calls of each request anew, so an id can stand for several calls of a turn.
+  const isStored = (id: string): boolean => {
+    const left = calls.get(id) ?? 0;
+    calls.set(id, left - 1);
+    return left > 0;
+  };
   const rest = toLiveBlocks(run, whole ? "" : storedText(turn)).filter(
-    (block) => whole || block.type !== "tool" || !calls.has(block.tool.callId),
+    (block) => whole || block.type !== "tool" || !isStored(block.tool.callId),
   );
   return {
     ...stored,
@@ -179,6 +260,8 @@ function withRun(stored: Answer, run: Run, turn: readonly Row[], again: boolean)
     run,
     end: run.state === "aborted" || run.state === "error" ? run.state : stored.end,
     error: run.error ?? stored.error,
+    errorDetail: run.errorDetail ?? stored.errorDetail,
+    errorKind: run.errorKind ?? stored.errorKind,
   };
 }
 
@@ -191,7 +274,7 @@ const storedText = (group: readonly Row[]): string =>
 /** A stored call that has no result yet is still running while its turn is. */
 function withLiveTool(block: Block, run: Run | undefined): Block {
   if (block.type !== "tool" || block.tool.state !== "stopped" || run === undefined) return block;
-  const live = run.blocks.find((one) => one.type === "tool" && one.tool.callId === block.tool.callId);
+  const live = run.blocks.findLast((one) => one.type === "tool" && one.tool.callId === block.tool.callId);
   if (live?.type === "tool") return { ...block, tool: live.tool };
   return isActive(run) ? { ...block, tool: { ...block.tool, state: "running" } } : block;
 }
@@ -203,7 +286,7 @@ function toLiveBlocks(run: Run, stored: string): readonly Block[] {
   let thoughts = 0;
   const blocks: Block[] = [];
   for (const block of run.blocks) {
-    if (block.type === "tool") blocks.push({ type: "tool", key: `tool:${block.tool.callId}`, tool: block.tool });
+    if (block.type === "tool") blocks.push({ type: "tool", key: toolKey(block.tool.callId, blocks), tool: block.tool });
     else if (block.type === "thinking") {
       if (stored === "") blocks.push({ type: "thinking", key: `h${thoughts++}`, text: block.text });
     } else {
@@ -235,12 +318,15 @@ function withResults(group: readonly Row[]): readonly Block[] {
   let texts = 0;
   for (const row of group) {
     if (row.role === "assistant") {
-      const added = toBlocks(toParts(row.content), texts, row.__openclaw?.recordTimestampMs ?? row.timestamp ?? null);
+      const added = toBlocks(row, texts, row.__openclaw?.recordTimestampMs ?? row.timestamp ?? null);
       texts += added.filter((block) => block.type === "text").length;
-      blocks.push(...added);
+      for (const block of added) blocks.push(block.type === "tool" ? { ...block, key: toolKey(block.tool.callId, blocks) } : block);
       continue;
     }
-    const at = blocks.findIndex((block) => block.type === "tool" && block.tool.callId === row.toolCallId);
+    // The call of this id that has no result yet.
+    const isOpen = (block: Block): boolean =>
+      block.type === "tool" && block.tool.callId === row.toolCallId && block.tool.state === "stopped";
+    const at = blocks.findIndex(isOpen);
     const call = blocks[at];
     if (call?.type === "tool") blocks[at] = { ...call, tool: withResult(call.tool, row) };
   }
@@ -259,9 +345,19 @@ function withResult(call: Tool, row: Row): Tool {
   };
 }
 
-function toBlocks(parts: readonly ContentPart[], texts: number, atMs: number | null = null): readonly Block[] {
+/** The same id may come twice in one turn; the keys of its blocks may not. */
+function toolKey(callId: string, before: readonly Block[]): string {
+  const same = before.filter((block) => block.type === "tool" && block.tool.callId === callId).length;
+  return `tool:${callId}${same === 0 ? "" : `:${same}`}`;
+}
+
+function toBlocks(row: Row, texts: number, atMs: number | null = null): readonly Block[] {
+  const parts: readonly ContentPart[] = toParts(row.content);
+  const key = keyOf(row);
+  const sentAs = key?.endsWith(":user") === true ? key.slice(0, -5) : null;
   const blocks: Block[] = [];
   let textAt = texts;
+  let pictures = 0;
   parts.forEach((part, at) => {
     if (part.type === "text" && part.text !== undefined) {
       if (part.text.trim() !== "") blocks.push({ type: "text", key: `t${textAt++}`, text: part.text });
@@ -280,7 +376,10 @@ function toBlocks(parts: readonly ContentPart[], texts: number, atMs: number | n
       };
       blocks.push({ type: "tool", key: `tool:${part.id}`, tool });
     } else if (part.type === "image") {
-      blocks.push({ type: "image", key: `i${at}`, mimeType: part.mimeType ?? "image/png", data: part.data ?? null, url: part.url ?? null });
+      const source = { sentAs, at: pictures, messageId: row.__openclaw?.id ?? null, index: at };
+      pictures += 1;
+      const { mimeType = "image/png", data = null, url = null } = part;
+      blocks.push({ type: "image", key: `i${at}`, mimeType, data, url, source });
     }
   });
   return blocks;

@@ -15,6 +15,10 @@ import type { AgentEvent, ChatEvent, CommandRow, EventFrame, HistoryPage, ModelR
 
 const PAGE_ROWS = 80;
 const LIST_ROWS = 300;
+/** The most that the gateway gives at once. */
+const LIST_LIMIT = 1_000;
+const FOUND_ROWS = 100;
+const SEARCH_MS = 150;
 const KEPT_RUNS = 20;
 const KEPT_CHATS = 12;
 const SETTLE_MS = 1_500;
@@ -23,6 +27,7 @@ const RELIST_MS = 250;
 let client: GatewayClient | null = null;
 const followed = new Set<string>();
 let relist: ReturnType<typeof setTimeout> | undefined;
+let searching: ReturnType<typeof setTimeout> | undefined;
 
 export function attach(to: GatewayClient): void {
   client = to;
@@ -169,7 +174,13 @@ function withPage(chat: Chat, page: HistoryPage): Chat {
   const rows = applyNewest(chat.rows, page);
   const running = page.inFlightRun;
   const still = new Set([...(page.sessionInfo?.activeRunIds ?? []), ...(running === undefined ? [] : [running.runId])]);
-  const kept = chat.runs.filter((run) => !isActive(run) || still.has(run.runId) || !hasUserRow(rows.rows, run.runId));
+  const isReset = chat.rows.sessionId !== null && chat.rows.sessionId !== rows.sessionId;
+  const isSent = (run: Run): boolean => store.outbox.value.some((entry) => entry.idempotencyKey === run.runId);
+  const kept = chat.runs.filter((run) => {
+    if (still.has(run.runId)) return true;
+    // After a reset the answers of the conversation before have no place any more.
+    return isReset ? isActive(run) && isSent(run) : !isActive(run) || !hasUserRow(rows.rows, run.runId);
+  });
   const known = kept.find((run) => run.runId === running?.runId);
   const runs = running === undefined || (known !== undefined && !isActive(known)) ? kept : withRun(kept, fromInFlight(known, running));
   return { ...chat, rows, runs, loading: null, loaded: true, stale: false, error: null };
@@ -217,20 +228,67 @@ async function tolerate(call: Promise<unknown>): Promise<void> {
   }
 }
 
-/** Reads the sessions list. */
-export async function loadSessions(): Promise<void> {
-  const list = await gateway().request<SessionsList>("sessions.list", {
-    limit: LIST_ROWS,
+const listSessions = (more: { limit: number; offset?: number; search?: string }): Promise<SessionsList> =>
+  gateway().request<SessionsList>("sessions.list", {
     includeGlobal: true,
     includeUnknown: false,
     includeDerivedTitles: true,
     includeLastMessage: true,
+    ...more,
   });
+
+const restOf = (list: SessionsList): store.Rest => ({ next: list.nextOffset ?? null, total: list.totalCount ?? list.sessions.length });
+
+const withoutRepeats = (rows: readonly SessionRow[]): readonly SessionRow[] => [...new Map(rows.map((row) => [row.key, row])).values()];
+
+/** Reads the sessions list again, as far as it was read before. */
+export async function loadSessions(): Promise<void> {
+  const limit = Math.min(LIST_LIMIT, Math.max(LIST_ROWS, store.sessions.value.length));
+  const list = await listSessions({ limit });
   batch(() => {
     store.sessions.value = list.sessions;
+    store.sessionsRest.value = restOf(list);
     store.defaults.value = list.defaults ?? {};
     store.sessionsLoaded.value = true;
   });
+}
+
+let loadingMore = false;
+
+/** Reads the next part of what the list shows: of all sessions, or of those that were found. */
+export async function loadMoreSessions(): Promise<void> {
+  const words = store.filter.value.trim();
+  const hits = store.found.value;
+  const searching = words !== "" && hits?.words === words;
+  const { next } = searching ? hits.rest : store.sessionsRest.value;
+  if (loadingMore || next === null || !store.online.value || (words !== "" && !searching)) return;
+  loadingMore = true;
+  try {
+    const list = await listSessions({ limit: LIST_ROWS, offset: next, ...(searching ? { search: words } : {}) });
+    if (!searching) {
+      store.sessions.value = withoutRepeats([...list.sessions, ...store.sessions.value]);
+      store.sessionsRest.value = restOf(list);
+    } else if (store.found.value === hits) {
+      store.found.value = { words, rows: withoutRepeats([...hits.rows, ...list.sessions]), rest: restOf(list) };
+    }
+  } catch (error) {
+    if (!isLost(error)) store.say(`More sessions could not be loaded: ${message(error)}`);
+  } finally {
+    loadingMore = false;
+  }
+}
+
+/** Asks the gateway for sessions with these words: the list holds only the newest ones. */
+export function searchSessions(filter: string): void {
+  clearTimeout(searching);
+  const words = filter.trim();
+  if (words === "") return void (store.found.value = null);
+  searching = setTimeout(() => void tolerate(readFound(words)), SEARCH_MS);
+}
+
+async function readFound(words: string): Promise<void> {
+  const list = await listSessions({ limit: FOUND_ROWS, search: words });
+  if (store.filter.value.trim() === words) store.found.value = { words, rows: list.sessions, rest: restOf(list) };
 }
 
 function scheduleList(): void {

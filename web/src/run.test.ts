@@ -120,7 +120,7 @@ test("an end is an end: late events do not bring a run back", () => {
 test("an error keeps what was said and says why", () => {
   const run = applyChat(createRun("r", true), chat(2, "error", { errorMessage: "overloaded" }));
   assert.deepEqual([run.state, run.error], ["error", "overloaded"]);
-  assert.equal(applyChat(createRun("r", true), chat(2, "error")).error, "The turn failed without a reason.");
+  assert.equal(applyChat(createRun("r", true), chat(2, "error")).error, "The agent couldn't reply.");
 });
 
 test("what the server says is running replaces nothing that is already further", () => {

@@ -31,6 +31,10 @@ export type Run = {
   chatSeq: number;
   agentSeq: number;
   error: string | null;
+  errorDetail: string | null;
+  errorKind: string | null;
+  /** When it began, where the gateway says so. */
+  startedAtMs: number | null;
   /** We saw this run from its first event: nothing of it is missing here. */
   whole: boolean;
 };
@@ -46,6 +50,9 @@ export function createRun(runId: string, whole: boolean): Run {
     chatSeq: -1,
     agentSeq: -1,
     error: null,
+    errorDetail: null,
+    errorKind: null,
+    startedAtMs: null,
     whole,
   };
 }
@@ -63,7 +70,7 @@ export function applyChat(run: Run, event: ChatEvent): Run {
   const said = toText(event.message?.content);
   const ended = said === "" ? run : withText(run, said, event.seq);
   const blocks = ended.blocks.map((block) => (block.type === "tool" ? { ...block, tool: stopped(block.tool) } : block));
-  return { ...ended, blocks, state: event.state, phase: null, chatSeq: event.seq, error: errorText(event) };
+  return { ...ended, blocks, state: event.state, phase: null, chatSeq: event.seq, ...errorOf(event) };
 }
 
 function wholeText(run: Run, event: ChatEvent): string {
@@ -72,8 +79,20 @@ function wholeText(run: Run, event: ChatEvent): string {
   return event.replace === true ? (event.deltaText ?? "") : run.text + (event.deltaText ?? "");
 }
 
-function errorText(event: ChatEvent): string | null {
-  return event.state === "error" ? (event.errorMessage ?? "The turn failed without a reason.") : null;
+function errorOf(event: ChatEvent): Pick<Run, "error" | "errorDetail" | "errorKind"> {
+  if (event.state !== "error") return { error: null, errorDetail: null, errorKind: null };
+  return {
+    error: event.errorMessage ?? "The agent couldn't reply.",
+    errorDetail: detailOf(event.errorDetail),
+    errorKind: event.errorKind ?? null,
+  };
+}
+
+/** A text, or something with a `message`. */
+export function detailOf(detail: unknown): string | null {
+  if (typeof detail === "string") return detail === "" ? null : detail;
+  const said = typeof detail === "object" && detail !== null ? (detail as { message?: unknown }).message : undefined;
+  return typeof said === "string" && said !== "" ? said : null;
 }
 
 const stopped = (tool: Tool): Tool => (tool.state === "running" ? { ...tool, state: "stopped" } : tool);
@@ -133,8 +152,12 @@ function withoutEarlier(run: Run, text: string, last: LiveBlock | undefined): st
 function withTool(run: Run, event: AgentEvent, data: Record<string, unknown>): Run {
   const callId = String(data["toolCallId"] ?? "");
   if (callId === "") return run;
-  const at = run.blocks.findIndex((block) => block.type === "tool" && block.tool.callId === callId);
-  const known = run.blocks[at];
+  const last = run.blocks.findLastIndex((block) => block.type === "tool" && block.tool.callId === callId);
+  const found = run.blocks[last];
+  // A second call under the id of one that has ended is another call.
+  const isAnother = data["phase"] === "start" && found?.type === "tool" && found.tool.state !== "running";
+  const at = isAnother ? -1 : last;
+  const known = isAnother ? undefined : found;
   const before: Tool =
     known?.type === "tool"
       ? known.tool
@@ -186,5 +209,5 @@ export function fromInFlight(known: Run | undefined, inFlight: InFlightRun): Run
   const text = inFlight.text ?? "";
   if (text !== "" && !run.text.startsWith(text))
     run = { ...withText(run, text, inFlight.seq ?? Math.max(run.agentSeq, run.chatSeq, 0)), state: "running" };
-  return { ...run, whole: false };
+  return { ...run, startedAtMs: inFlight.startedAt ?? run.startedAtMs, whole: false };
 }

@@ -1,6 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { applyChange, canonicalKey, originOf, restOf, titleOf, toGroups, toPlain, toShortTime, upsert } from "./sessions.ts";
+import {
+  applyChange,
+  canonicalKey,
+  originOf,
+  restOf,
+  titleOf,
+  toGroups,
+  toPlain,
+  toShortTime,
+  upsert,
+  placeOf,
+  toDay,
+} from "./sessions.ts";
 import type { SessionRow } from "./wire.ts";
 
 const NOW = new Date(2026, 5, 17, 15, 0, 0).getTime();
@@ -67,24 +79,50 @@ test("groups are by recency, the filter takes every word", () => {
   const day = 86_400_000;
   const rows = [
     row("agent:main:old", { updatedAt: NOW - 30 * day, label: "Old plan" }),
+    row("agent:main:older", { updatedAt: Date.UTC(2020, 11, 5, 12), label: "Older" }),
+    row("agent:main:yesterday", { updatedAt: NOW - day, label: "Yesterday's" }),
     row("agent:main:week", { updatedAt: NOW - 3 * day, label: "Garden plan" }),
     row("agent:main:today", { updatedAt: NOW - 3_600_000, label: "Garden list" }),
     row("agent:main:main", { isMain: true }),
     row("agent:main:gone", { archived: true }),
   ];
   assert.deepEqual(
-    toGroups(rows, "", NOW).map((group) => [group.title, group.rows.length]),
+    toGroups(rows, "", NOW, { locale: "en-GB" }).map((group) => [group.title, group.rows.length]),
     [
       ["Pinned", 1],
       ["Today", 1],
-      ["Last seven days", 1],
-      ["Earlier", 1],
+      ["Yesterday", 1],
+      ["Previous 7 days", 1],
+      ["May", 1],
+      ["December 2020", 1],
     ],
   );
   assert.deepEqual(
     toGroups(rows, "PLAN gar", NOW).flatMap((group) => group.rows.map((one) => one.key)),
     ["agent:main:week"],
   );
+  const found = new Set(["agent:main:old"]);
+  assert.deepEqual(
+    toGroups(rows, "nowhere", NOW, { found }).flatMap((group) => group.rows.map((one) => one.key)),
+    ["agent:main:old"],
+    "what the gateway has found needs no words",
+  );
+});
+
+test("days have the names that people use", () => {
+  const day = 86_400_000;
+  const names = [0, 1, 3, 20, 400].map((back) => toDay(NOW - back * day, NOW, "en-GB"));
+  assert.deepEqual(names.slice(0, 2), ["Today", "Yesterday"]);
+  assert.match(names[2]!, /day$/);
+  assert.match(names[3]!, /^\d+ May$/);
+  assert.match(names[4]!, /\d{4}$/);
+});
+
+test("a session of a chat application says where it takes place", () => {
+  assert.deepEqual(placeOf(row("k", { channel: "telegram", chatType: "direct" })), { place: "Telegram · direct message", isGroup: false });
+  assert.deepEqual(placeOf(row("k", { channel: "irc", chatType: "group" })), { place: "IRC · group", isGroup: true });
+  assert.equal(placeOf(row("k", { channel: "webchat" })), null);
+  assert.equal(placeOf(row("k", { channel: "telegram", isMain: true })), null);
 });
 
 test("times are short", () => {

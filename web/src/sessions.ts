@@ -90,6 +90,9 @@ const ORIGINS: Record<string, string> = {
   webhook: "webhook",
 };
 
+/** The name of a channel as people write it. */
+export const channelName = (channel: string): string => ORIGINS[channel] ?? channel;
+
 /** Where a session comes from, when that is not this page: a chat network, the terminal, a schedule. */
 export function originOf(row: SessionRow): string | null {
   const rest = restOf(row.key);
@@ -97,40 +100,66 @@ export function originOf(row: SessionRow): string | null {
   return rest === word ? (ORIGINS[word] !== undefined && rest !== word ? (ORIGINS[word] as string) : null) : (ORIGINS[word] ?? null);
 }
 
+/** Channels that are no chat applications. */
+const CLIENTS = new Set(["webchat", "rpc", "http", "internal", "unknown"]);
+
+/** For a session of a chat application: "Telegram · direct message", "IRC · group". */
+export function placeOf(row: SessionRow): { place: string; isGroup: boolean } | null {
+  const { channel = "webchat", chatType = "direct" } = row;
+  if (CLIENTS.has(channel) || row.isMain === true) return null;
+  const isGroup = chatType !== "direct";
+  return { place: `${channelName(channel)} · ${isGroup ? chatType : "direct message"}`, isGroup };
+}
+
 export type SessionGroup = { title: string; rows: readonly SessionRow[] };
 
-const DAY_MS = 86_400_000;
+/** The first moment of the day `back` days before that of `at`. */
+export const startOfDay = (at: number, back = 0): number => {
+  const day = new Date(at);
+  day.setHours(0, 0, 0, 0);
+  day.setDate(day.getDate() - back);
+  return day.getTime();
+};
 
-/** Filtered by the words of `filter`, newest first, in groups a person can scan. */
-export function toGroups(rows: readonly SessionRow[], filter: string, now: number): readonly SessionGroup[] {
+const isThisYear = (at: number, now: number): boolean => new Date(at).getFullYear() === new Date(now).getFullYear();
+
+/** "Today", "Yesterday", "Previous 7 days", then the month. */
+function toSpan(at: number, now: number, locale?: string): string {
+  if (at >= startOfDay(now)) return "Today";
+  if (at >= startOfDay(now, 1)) return "Yesterday";
+  if (at >= startOfDay(now, 7)) return "Previous 7 days";
+  return new Date(at).toLocaleDateString(locale, { month: "long", ...(isThisYear(at, now) ? {} : { year: "numeric" }) });
+}
+
+/** Filtered by the words of `filter`, newest first, in groups a person can scan. Rows in `found` belong to it whatever their words. */
+export function toGroups(
+  rows: readonly SessionRow[],
+  filter: string,
+  now: number,
+  { found = new Set<string>(), locale }: { found?: ReadonlySet<string>; locale?: string } = {},
+): readonly SessionGroup[] {
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = rows
+  const shown = rows
     .filter((row) => row.archived !== true)
     .filter((row) => {
       const text = `${titleOf(row)} ${row.key} ${row.lastMessagePreview ?? ""}`.toLowerCase();
-      return words.every((word) => text.includes(word));
+      return found.has(row.key) || words.every((word) => text.includes(word));
     })
     .toSorted((a, b) => (b.updatedAt ?? 0) - (a.updatedAt ?? 0));
-  const today = new Date(now).setHours(0, 0, 0, 0);
-  const groups = new Map<string, SessionRow[]>([
-    ["Pinned", []],
-    ["Today", []],
-    ["Last seven days", []],
-    ["Earlier", []],
-  ]);
-  for (const row of found) {
-    const at = row.updatedAt ?? row.createdAt ?? 0;
-    const title =
-      row.pinned === true || row.isMain === true
-        ? "Pinned"
-        : at >= today
-          ? "Today"
-          : at >= today - 6 * DAY_MS
-            ? "Last seven days"
-            : "Earlier";
-    groups.get(title)?.push(row);
+  const groups = new Map<string, SessionRow[]>([["Pinned", []]]);
+  for (const row of shown) {
+    const title = row.pinned === true || row.isMain === true ? "Pinned" : toSpan(row.updatedAt ?? row.createdAt ?? 0, now, locale);
+    groups.set(title, [...(groups.get(title) ?? []), row]);
   }
   return [...groups].filter(([, rows]) => rows.length > 0).map(([title, rows]) => ({ title, rows }));
+}
+
+/** "Today", "Yesterday", "Tuesday", "3 February", with the year when it is another one. */
+export function toDay(at: number, now: number, locale?: string): string {
+  if (at >= startOfDay(now)) return "Today";
+  if (at >= startOfDay(now, 1)) return "Yesterday";
+  if (at >= startOfDay(now, 6)) return new Date(at).toLocaleDateString(locale, { weekday: "long" });
+  return new Date(at).toLocaleDateString(locale, { day: "numeric", month: "long", ...(isThisYear(at, now) ? {} : { year: "numeric" }) });
 }
 
 /** "now", "5 min", "14:05", "Mon", "3 Nov". */
@@ -138,8 +167,7 @@ export function toShortTime(at: number, now: number, locale?: string): string {
   const age = now - at;
   if (age < 60_000) return "now";
   if (age < 3_600_000) return `${Math.floor(age / 60_000)} min`;
-  const today = new Date(now).setHours(0, 0, 0, 0);
-  if (at >= today) return new Date(at).toLocaleTimeString(locale, { hour: "numeric", minute: "2-digit" });
-  if (at >= today - 6 * DAY_MS) return new Date(at).toLocaleDateString(locale, { weekday: "short" });
+  if (at >= startOfDay(now)) return new Date(at).toLocaleTimeString(locale, { hour: "numeric", minute: "2-digit" });
+  if (at >= startOfDay(now, 6)) return new Date(at).toLocaleDateString(locale, { weekday: "short" });
   return new Date(at).toLocaleDateString(locale, { day: "numeric", month: "short" });
 }

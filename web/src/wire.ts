@@ -28,6 +28,8 @@ export type ContentPart = {
   fileName?: string;
 };
 
+export type Usage = { input?: number; output?: number; totalTokens?: number; cost?: { total?: number } };
+
 /** One stored message, as `chat.history` and `session.message` give it. */
 export type Row = {
   role: string;
@@ -37,6 +39,8 @@ export type Row = {
   model?: string;
   stopReason?: string;
   errorMessage?: string;
+  errorKind?: string;
+  errorDetail?: unknown;
   idempotencyKey?: string;
   toolCallId?: string;
   toolName?: string;
@@ -44,7 +48,19 @@ export type Row = {
   durationMs?: number;
   details?: unknown;
   openclawAbort?: unknown;
-  __openclaw?: { id?: string; seq?: number; runId?: string; recordTimestampMs?: number; kind?: string; idempotencyKey?: string };
+  usage?: Usage;
+  __openclaw?: {
+    id?: string;
+    seq?: number;
+    runId?: string;
+    recordTimestampMs?: number;
+    kind?: string;
+    idempotencyKey?: string;
+    senderIsOwner?: boolean;
+    senderId?: string;
+    senderName?: string;
+    transport?: { channel?: string };
+  };
 };
 
 export type AgentEvent = { runId: string; seq: number; stream: string; ts?: number; data?: Record<string, unknown>; sessionKey?: string };
@@ -61,6 +77,7 @@ export type ChatEvent = {
   stopReason?: string;
   errorMessage?: string;
   errorKind?: string;
+  errorDetail?: unknown;
 };
 
 export type InFlightRun = { runId: string; text?: string; seq?: number; startedAt?: number; events?: readonly AgentEvent[] };
@@ -95,13 +112,28 @@ export type SessionRow = {
   model?: string | null;
   modelProvider?: string | null;
   modelOverrideSource?: string | null;
+  effectiveQueueMode?: string;
+  queuedInputs?: number;
+  channel?: string;
+  chatType?: string;
+  inputTokens?: number;
+  outputTokens?: number;
+  /** Tokens of the context, and how many of them fit. */
+  totalTokens?: number;
+  contextTokens?: number;
+  estimatedCostUsd?: number;
   status?: string;
   hasActiveRun?: boolean;
   activeRunIds?: readonly string[];
 };
 
 export type SessionsDefaults = { model?: string | null; modelProvider?: string | null };
-export type SessionsList = { sessions: readonly SessionRow[]; defaults?: SessionsDefaults; hasMore?: boolean };
+export type SessionsList = {
+  sessions: readonly SessionRow[];
+  defaults?: SessionsDefaults;
+  totalCount?: number;
+  nextOffset?: number | null;
+};
 
 export type ModelRow = { id: string; name?: string; provider: string; contextWindow?: number; reasoning?: boolean; available?: boolean };
 export type CommandRow = { name: string; description?: string; textAliases?: readonly string[]; acceptsArgs?: boolean };

@@ -96,7 +96,7 @@ describe("the chat page", () => {
     await hasText(page, "h1", "Sign in to your gateway");
     await page.locator("#token").fill("wrong-token-000");
     await page.keyboard.press("Enter");
-    await hasText(page, "h1", "That token is not right");
+    await hasText(page, "h1", "That token is not correct");
     await page.locator("#token").fill(gateway.token);
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.locator("#composer").waitFor();
@@ -203,6 +203,8 @@ describe("the chat page", () => {
     const { page } = await signedIn();
     await say(page, "fail please");
     await hasText(page, ".fault", "The provider answered 529: overloaded.");
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.locator(".message.user").nth(1).waitFor();
   });
 
   test("sessions are made, named, found, and deleted only after a question", async () => {
@@ -300,7 +302,7 @@ describe("the chat page", () => {
     await say(page, "second");
     assert.equal(await page.locator('.message.user[data-state="queued"]').count(), 2);
     await page.waitForTimeout(900);
-    await hasText(page, ".banner", "goes out by itself");
+    await hasText(page, ".banner", "will send automatically");
     await gateway.up();
     await hasText(page, ".message.assistant", "You said: second");
     await settled(page);
@@ -389,8 +391,19 @@ describe("the chat page", () => {
     await page.locator('input[type="file"]').setInputFiles({ name: "dot.png", mimeType: "image/png", buffer: png });
     await page.locator(".pictures img").waitFor();
     await say(page, "look at this");
-    await page.locator(".message.user img.picture").waitFor();
+    const shown = page.locator(".message.user img.picture");
+    await shown.waitFor();
     assert.equal(await page.locator(".pictures img").count(), 0);
+    await settled(page);
+    assert.equal(gateway.calls.filter((call) => call.method === "chat.media").length, 0, "what was sent is still in memory");
+    await page.getByRole("button", { name: "Open the image" }).click();
+    await page.locator(".picture-viewer").waitFor();
+    await page.keyboard.press("Escape");
+    await page.locator(".picture-viewer").waitFor({ state: "detached" });
+    await page.reload();
+    await shown.waitFor();
+    assert.equal(gateway.calls.filter((call) => call.method === "chat.media").length, 1);
+    assert.equal(await shown.evaluate((image: HTMLImageElement) => image.naturalWidth), 1);
   });
 
   test("on a phone the list is a drawer and nothing is wider than the screen", async () => {

@@ -5,6 +5,7 @@ import * as store from "../store.ts";
 import { Boundary } from "./boundary.tsx";
 import { ChannelsView } from "./channels.tsx";
 import { ChatView } from "./chat.tsx";
+import { Confirm } from "./dialog.tsx";
 import { Mark } from "./icons.tsx";
 import { Sidebar } from "./sidebar.tsx";
 import { SignIn } from "./sign-in.tsx";
@@ -25,11 +26,11 @@ function Opening(): JSX.Element {
       <div class="opening-mark">
         <Mark size={44} />
       </div>
-      <h1>{failure?.title ?? (away ? "The gateway does not answer" : "Connecting")}</h1>
-      <p role="status">{failure?.text ?? (away ? "It may be starting, or it may be off. This page keeps trying." : "One moment.")}</p>
+      <h1>{failure?.title ?? (away ? "The gateway is not responding" : "Connecting")}</h1>
+      <p role="status">{failure?.text ?? (away ? "It may be starting or turned off. This page keeps trying." : "One moment.")}</p>
       {away && (
         <p>
-          To start it: <code>openclaw gateway</code>
+          Start it with: <code>openclaw gateway</code>
         </p>
       )}
     </main>
@@ -48,9 +49,15 @@ function Shell(): JSX.Element {
   const open = store.drawerOpen.value;
   return (
     <div class="shell" data-drawer={open ? "open" : "closed"}>
-      <a class="skip" href="#composer">
-        Skip to the message field
-      </a>
+      {store.view.value === "chat" ? (
+        <a class="skip" href="#composer" data-focus="composer">
+          Skip to the message field
+        </a>
+      ) : (
+        <a class="skip" href="#channels" data-focus="channels-content">
+          Skip to the channels
+        </a>
+      )}
       <Sidebar />
       <div class="scrim" onClick={() => (store.drawerOpen.value = false)} />
       <Boundary key={store.view.value} fallback={<Broken />}>
@@ -59,6 +66,7 @@ function Shell(): JSX.Element {
       <div class="spoken" aria-live="polite" role="status">
         {store.spoken.value}
       </div>
+      <Question />
       <Toast />
     </div>
   );
@@ -77,10 +85,29 @@ function Broken(): JSX.Element {
   );
 }
 
+function Question(): JSX.Element | null {
+  const question = store.question.value;
+  return question && <Confirm {...question} onCancel={() => (store.question.value = null)} />;
+}
+
 function Toast(): JSX.Element {
+  const toast = store.toast.value;
+  const act = (action: store.ToastAction): void => {
+    store.toast.value = null;
+    action.run();
+  };
   return (
     <div class="toast-place" role="status">
-      {store.toast.value !== null && <div class="toast">{store.toast.value}</div>}
+      {toast !== null && (
+        <div class="toast">
+          <span dir="auto">{toast.text}</span>
+          {toast.action !== null && (
+            <button type="button" onClick={() => act(toast.action!)}>
+              {toast.action.label}
+            </button>
+          )}
+        </div>
+      )}
     </div>
   );
 }
@@ -103,15 +130,16 @@ function onKey(event: KeyboardEvent): void {
 /** The copy buttons inside rendered Markdown. */
 function onClick(event: MouseEvent): void {
   const target = event.target instanceof Element ? event.target : null;
-  if (target?.getAttribute("href") === "#composer") {
+  const focus = target?.getAttribute("data-focus");
+  if (focus) {
     event.preventDefault();
-    document.getElementById("composer")?.focus();
+    document.getElementById(focus)?.focus();
   }
   const button = target?.closest<HTMLButtonElement>("button[data-copy]");
   const code = button?.closest(".code")?.querySelector("code")?.textContent;
   if (button === null || button === undefined || typeof code !== "string") return;
   void copy(code).then((done) => {
-    button.textContent = done ? "Copied" : "Select it";
+    button.textContent = done ? "Copied" : "Copy failed";
     setTimeout(() => (button.textContent = "Copy"), 1_600);
   });
 }

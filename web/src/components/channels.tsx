@@ -29,7 +29,7 @@ export function ChannelsView(): JSX.Element {
           <h1>Channels</h1>
         </div>
       </header>
-      <div class="channels" tabIndex={-1}>
+      <div class="channels" id="channels-content" tabIndex={-1}>
         <div class="channels-column">
           <Banner />
           {channels.failed.value !== null && (

@@ -1,12 +1,15 @@
+import { Fragment } from "preact";
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { newSession, send } from "../actions.ts";
 import { loadOlder, show } from "../live.ts";
+import { startOfDay, toDay } from "../sessions.ts";
 import * as store from "../store.ts";
 import { Composer } from "./composer.tsx";
 import { ArrowDown, Mark, Menu, Plus } from "./icons.tsx";
-import { Message } from "./message.tsx";
+import { Message, toCost } from "./message.tsx";
 import { Banner } from "./status.tsx";
+import type { Item } from "../items.ts";
 
 /** Closer to the end than this, new text pulls the view along. */
 const NEAR_END_PX = 80;
@@ -19,14 +22,26 @@ export function ChatView(): JSX.Element {
       <Messages key={store.activeKey.value} />
       <div class="bottom">
         <Banner />
+        <Audience />
         <Composer key={store.activeKey.value} />
       </div>
     </main>
   );
 }
 
+/** In a session of a channel: who sees what is written here. */
+function Audience(): JSX.Element | null {
+  const partner = store.partner.value;
+  if (partner === null) return null;
+  return (
+    <p class="audience">
+      Only you and the agent see what you write here.{" "}
+      <bdi>{partner.isGroup ? `The people in ${partner.name} do not.` : `${partner.name} does not.`}</bdi>
+    </p>
+  );
+}
+
 function Head(): JSX.Element {
-  const answering = store.answering.value;
   return (
     <header class="head">
       <button type="button" class="ghost only-phone" aria-label="Sessions" onClick={() => (store.drawerOpen.value = true)}>
@@ -34,25 +49,76 @@ function Head(): JSX.Element {
       </button>
       <div class="head-text">
         <h1 dir="auto">{store.title.value}</h1>
-        {answering !== null && (
-          <p class="head-model" data-scripted={answering.scripted}>
-            {answering.scripted ? (
-              <>
-                <strong>Setup guide</strong>: scripted answers, not an AI model
-              </>
-            ) : (
-              <>
-                Answered by {answering.name} ({answering.provider})
-              </>
-            )}
-          </p>
-        )}
+        <SubTitle />
       </div>
+      <Usage />
       <button type="button" class="ghost only-phone" aria-label="New session" onClick={newSession}>
         <Plus size={20} />
       </button>
     </header>
   );
+}
+
+/** Where the session takes place, and what answers in it. */
+function SubTitle(): JSX.Element | null {
+  const answering = store.answering.value;
+  const partner = store.partner.value;
+  const place = partner === null ? "" : `${partner.place} · `;
+  if (answering === null) return place === "" ? null : <p class="head-model">{partner?.place}</p>;
+  return (
+    <p class="head-model" data-scripted={answering.scripted}>
+      {place}
+      {answering.scripted ? (
+        <>
+          <strong>Setup guide</strong>: scripted answers, not an AI model
+        </>
+      ) : (
+        <>
+          Answered by {answering.name} ({answering.provider})
+        </>
+      )}
+    </p>
+  );
+}
+
+/** How full the context is, and what the session has cost so far. */
+function Usage(): JSX.Element | null {
+  const { totalTokens = 0, contextTokens = 0, inputTokens = 0, outputTokens = 0, estimatedCostUsd = 0 } = store.activeRow.value ?? {};
+  if (totalTokens === 0 && inputTokens + outputTokens === 0) return null;
+  const share = contextTokens > 0 ? Math.min(100, Math.round((totalTokens / contextTokens) * 100)) : null;
+  const title = `Context: ${totalTokens.toLocaleString()}${contextTokens > 0 ? ` of ${contextTokens.toLocaleString()}` : ""} tokens. This session: ${inputTokens.toLocaleString()} in, ${outputTokens.toLocaleString()} out.`;
+  return (
+    <p class="head-usage" title={title}>
+      {share !== null && (
+        <span class="head-context" data-full={share >= 80 || undefined}>
+          <meter min={0} max={100} value={share} aria-label="Context used" />
+          {share} % of context
+        </span>
+      )}
+      {estimatedCostUsd > 0 && <span>{toCost(estimatedCostUsd)}</span>}
+    </p>
+  );
+}
+
+/** The line between the messages of two days; null where none is needed. */
+function DayLine({ atMs, before }: { atMs: number | null; before: number | null }): JSX.Element | null {
+  if (atMs === null) return null;
+  const now = store.clock.value;
+  const isSame = before === null ? startOfDay(atMs) >= startOfDay(now) : startOfDay(atMs) <= startOfDay(before);
+  return isSame ? null : (
+    <p class="day-line">
+      <span>{toDay(atMs, now)}</span>
+    </p>
+  );
+}
+
+/** The time of the nearest item above that has one. */
+function lastTime(items: readonly Item[], at: number): number | null {
+  for (let before = at - 1; before >= 0; before -= 1) {
+    const { atMs } = items[before] as Item;
+    if (atMs !== null) return atMs;
+  }
+  return null;
 }
 
 function Messages(): JSX.Element {
@@ -110,9 +176,12 @@ function Messages(): JSX.Element {
     <div class="messages-frame">
       <div class="messages" ref={scroller} onScroll={onScroll} tabIndex={-1}>
         <div class="column" ref={content}>
-          {chat.rows.hasMore && <div class="older">{chat.loading === "older" ? "Reading older messages" : ""}</div>}
-          {items.map((item) => (
-            <Message key={item.key} item={item} />
+          {chat.rows.hasMore && <div class="older">{chat.loading === "older" ? "Loading older messages…" : ""}</div>}
+          {items.map((item, at) => (
+            <Fragment key={item.key}>
+              <DayLine atMs={item.atMs} before={lastTime(items, at)} />
+              <Message item={item} last={at === items.length - 1} />
+            </Fragment>
           ))}
           {items.length === 0 && <Empty />}
         </div>
@@ -138,10 +207,10 @@ function Empty(): JSX.Element | null {
   if (chat.error !== null) {
     return (
       <div class="empty">
-        <h2>This session could not be read</h2>
+        <h2>This session could not be loaded</h2>
         <p>{chat.error}</p>
         <button type="button" class="primary" onClick={() => void show(store.activeKey.value)}>
-          Read it again
+          Try again
         </button>
       </div>
     );
@@ -151,11 +220,11 @@ function Empty(): JSX.Element | null {
   return (
     <div class="empty">
       <Mark size={40} />
-      <h2>{scripted ? "Your gateway is running" : "What shall we do?"}</h2>
+      <h2>{scripted ? "Your gateway is running" : "How can I help?"}</h2>
       <p>
         {scripted
           ? "No AI model is connected yet. The setup guide answers until there is one, and shows you how."
-          : "Write a message. Everything you and the agent say stays in this session."}
+          : "Messages in this session stay together; the agent remembers them."}
       </p>
       <button
         type="button"

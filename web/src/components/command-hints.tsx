@@ -1,35 +1,41 @@
 import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import * as store from "../store.ts";
 import type { CommandRow } from "../wire.ts";
 
-const SHOWN = 6;
+export const HINTS_ID = "command-hints";
+export const hintId = (at: number): string => `${HINTS_ID}-${at}`;
 
-function toFound(text: string): readonly CommandRow[] {
+/** The commands that a text which begins with a slash could become. */
+export function toFound(text: string): readonly CommandRow[] {
   const typed = /^\/(\S*)$/.exec(text)?.[1];
-  return typed === undefined ? [] : store.commands.value.filter((command) => command.name.startsWith(typed.toLowerCase())).slice(0, SHOWN);
+  return typed === undefined ? [] : store.commands.value.filter((command) => command.name.startsWith(typed.toLowerCase()));
 }
 
-const toInput = (command: CommandRow): string => `/${command.name}${command.acceptsArgs === true ? " " : ""}`;
+/** What the field holds once the command was chosen. */
+export const toInput = (command: CommandRow): string => `/${command.name}${command.acceptsArgs === true ? " " : ""}`;
 
-/** What Tab makes of the typed beginning of a command; null when there is nothing to complete. */
-export function firstCommand(text: string): string | null {
-  const first = toFound(text)[0];
-  return first === undefined || toInput(first) === text ? null : toInput(first);
-}
+type Props = { found: readonly CommandRow[]; chosen: number; onPick: (command: string) => void };
 
-/** While a message begins with a slash: the commands that it could become. */
-export function CommandHints({ text, onPick }: { text: string; onPick: (command: string) => void }): JSX.Element | null {
-  const found = toFound(text);
+/** Over the field, which keeps the keyboard: it says which of them is chosen. */
+export function CommandHints({ found, chosen, onPick }: Props): JSX.Element | null {
+  const list = useRef<HTMLDivElement>(null);
+  useEffect(() => list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" }), [chosen]);
   if (found.length === 0) return null;
   return (
-    <ul class="hints" aria-label="Commands">
-      {found.map((command) => (
-        <li key={command.name}>
-          <button type="button" onClick={() => onPick(toInput(command))}>
-            <strong>/{command.name}</strong> <span>{command.description ?? ""}</span>
-          </button>
-        </li>
+    <div class="hints" id={HINTS_ID} role="listbox" aria-label="Commands" ref={list}>
+      {found.map((command, at) => (
+        <div
+          key={command.name}
+          id={hintId(at)}
+          role="option"
+          aria-selected={at === chosen}
+          onPointerDown={(event) => event.preventDefault()}
+          onClick={() => onPick(toInput(command))}
+        >
+          <strong>/{command.name}</strong> <span>{command.description ?? ""}</span>
+        </div>
       ))}
-    </ul>
+    </div>
   );
 }

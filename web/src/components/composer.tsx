@@ -1,13 +1,14 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { readDraft, send, stop, writeDraft } from "../actions.ts";
+import { readDraft, stop, submit as take, writeDraft } from "../actions.ts";
 import { isComposing } from "../keyboard.ts";
 import * as store from "../store.ts";
 import { say } from "../store.ts";
-import { CommandHints, firstCommand } from "./command-hints.tsx";
+import { CommandHints, hintId, HINTS_ID, toFound, toInput } from "./command-hints.tsx";
 import { Close, Picture, Send, Stop } from "./icons.tsx";
 import { ModelPicker } from "./model-picker.tsx";
 import type { Attachment } from "../outbox.ts";
+import type { CommandRow } from "../wire.ts";
 
 const PICTURES = "image/png,image/jpeg,image/gif,image/webp";
 const MAX_PICTURES = 6;
@@ -30,24 +31,27 @@ export function Composer(): JSX.Element {
   }, []);
   const submit = (): void => {
     if (!mayWrite || (text.trim() === "" && pictures.length === 0)) return;
-    send(text.trim(), pictures);
-    change("");
-    setPictures([]);
+    take(text.trim(), pictures, () => {
+      change("");
+      setPictures([]);
+    });
+    field.current?.focus();
+  };
+  const hints = useHints(text);
+  const pick = (command: string): void => {
+    change(command);
     field.current?.focus();
   };
   const add = (files: Iterable<File>): void =>
     void readPictures(files, pictures.length).then((read) => setPictures((old) => [...old, ...read]));
   const onKeyDown = (event: KeyboardEvent): void => {
     if (isComposing(event)) return;
+    if (hints.onKey(event, pick)) return event.preventDefault();
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       submit();
     }
     if (event.key === "Escape" && store.busy.value) void stop();
-    const command = event.key === "Tab" && !event.shiftKey ? firstCommand(text) : null;
-    if (command === null) return;
-    event.preventDefault();
-    change(command);
   };
   const onPaste = (event: ClipboardEvent): void => {
     const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
@@ -68,7 +72,7 @@ export function Composer(): JSX.Element {
         add(event.dataTransfer?.files ?? []);
       }}
     >
-      <CommandHints text={text} onPick={(command) => (change(command), field.current?.focus())} />
+      <CommandHints found={hints.found} chosen={hints.chosen} onPick={pick} />
       <Pictures pictures={pictures} onRemove={(at) => setPictures(pictures.filter((_, index) => index !== at))} />
       <textarea
         id="composer"
@@ -76,7 +80,9 @@ export function Composer(): JSX.Element {
         rows={1}
         dir="auto"
         aria-label="Message"
-        placeholder={mayWrite ? "Write a message" : "This browser may read, but not write"}
+        aria-controls={hints.found.length > 0 ? HINTS_ID : undefined}
+        aria-activedescendant={hints.found.length > 0 ? hintId(hints.chosen) : undefined}
+        placeholder={mayWrite ? "Write a message" : "This browser has read-only access"}
         disabled={!mayWrite}
         enterkeyhint="send"
         value={text}
@@ -87,11 +93,38 @@ export function Composer(): JSX.Element {
       <div class="composer-row">
         <AttachButton onFiles={add} />
         <ModelPicker />
-        <span class="keys">Enter sends, Shift+Enter breaks the line</span>
+        <span class="keys">Enter to send · Shift+Enter for a new line</span>
         <SendOrStop empty={text.trim() === "" && pictures.length === 0} mayWrite={mayWrite} />
       </div>
     </form>
   );
+}
+
+type Hints = {
+  found: readonly CommandRow[];
+  chosen: number;
+  /** True when the key was for the list. */
+  onKey: (event: KeyboardEvent, pick: (command: string) => void) => boolean;
+};
+
+/** The list of commands while the text begins with a slash: arrows choose, Tab or Enter takes, Escape closes it until the text changes. */
+function useHints(text: string): Hints {
+  const [state, setState] = useState({ text: "", chosen: 0, closed: false });
+  const mine = state.text === text ? state : { text, chosen: 0, closed: false };
+  const all = mine.closed ? [] : toFound(text);
+  const found = all.length === 1 && toInput(all[0]!) === text ? [] : all;
+  const onKey: Hints["onKey"] = (event, pick) => {
+    const command = found[mine.chosen];
+    if (command === undefined) return false;
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    if (step !== 0) setState({ ...mine, chosen: (mine.chosen + step + found.length) % found.length });
+    else if (event.key === "Escape") setState({ ...mine, closed: true });
+    else if (event.shiftKey || (event.key !== "Tab" && event.key !== "Enter")) return false;
+    else if (event.key === "Enter" && `/${command.name}` === text.toLowerCase()) return false;
+    else pick(toInput(command));
+    return true;
+  };
+  return { found, chosen: mine.chosen, onKey };
 }
 
 function useFieldHeight(field: { current: HTMLTextAreaElement | null }, text: string): void {
@@ -132,7 +165,7 @@ function AttachButton({ onFiles }: { onFiles: (files: Iterable<File>) => void })
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
-      <button type="button" class="ghost" aria-label="Attach a picture" title="Attach a picture" onClick={() => input.current?.click()}>
+      <button type="button" class="ghost" aria-label="Attach an image" title="Attach an image" onClick={() => input.current?.click()}>
         <Picture />
       </button>
       <input
@@ -171,9 +204,9 @@ async function readPictures(files: Iterable<File>, already: number): Promise<rea
   const limit = store.hello.value?.policy.attachments?.maxImageBytes ?? DEFAULT_PICTURE_BYTES;
   const read: Attachment[] = [];
   for (const file of files) {
-    if (!PICTURES.split(",").includes(file.type)) say(`${file.name} is not a picture that can be sent.`);
+    if (!PICTURES.split(",").includes(file.type)) say(`${file.name} can't be attached. Only images (PNG, JPEG, GIF, WebP) are supported.`);
     else if (file.size > limit) say(`${file.name} is larger than ${Math.floor(limit / 1_048_576)} MB.`);
-    else if (already + read.length >= MAX_PICTURES) say(`At most ${MAX_PICTURES} pictures go with one message.`);
+    else if (already + read.length >= MAX_PICTURES) say(`You can attach up to ${MAX_PICTURES} images.`);
     else read.push({ type: "image", mimeType: file.type, fileName: file.name, content: await toBase64(file), sizeBytes: file.size });
   }
   return read;

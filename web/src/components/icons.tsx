@@ -33,6 +33,7 @@ export const Plus = path("M12 5v14M5 12h14");
 export const Close = path("M6 6l12 12M18 6L6 18");
 export const Search = path("M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14M20 20l-4-4");
 export const Pencil = path("M4 20l1-4L16 5l3 3L8 19l-4 1M14 7l3 3");
+export const Pin = path("M9 4h6l-1 6 3 3v1H7v-1l3-3-1-6M12 14v6");
 export const Trash = path("M5 7h14M10 7V5h4v2M7 7l1 12h8l1-12M10.5 11v5M13.5 11v5");
 export const Send = path("M12 19V5M6 11l6-6 6 6");
 export const Chevron = path("M9 6l6 6-6 6");

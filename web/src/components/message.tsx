@@ -1,16 +1,20 @@
 import type { JSX } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { discard, retry } from "../actions.ts";
-import { toSafeHref } from "../markdown.ts";
+import { maskKeys } from "../mask.ts";
 import { isActive } from "../run.ts";
+import { channelName } from "../sessions.ts";
 import * as store from "../store.ts";
+import { toRetrying } from "../turn-failure.ts";
 import { copy } from "./app.tsx";
 import { Boundary } from "./boundary.tsx";
 import { Check, Copy, Warning } from "./icons.tsx";
 import { MarkdownView } from "./markdown-view.tsx";
+import { Picture } from "./picture.tsx";
 import { Thinking, ToolCall } from "./tool-call.tsx";
+import { EmptyReply, FailedTurn } from "./turn-end.tsx";
 import type { Run } from "../run.ts";
-import type { Block, Item, Outgoing } from "../items.ts";
+import type { Block, Item, Outgoing, Spent } from "../items.ts";
 
 const PHASES: Record<string, string> = {
   preparing_workspace: "Preparing the workspace",
@@ -23,14 +27,14 @@ const PHASES: Record<string, string> = {
 };
 
 /** One item. The same item gives the same element, so a long conversation costs nothing while its end grows. */
-export function Message({ item }: { item: Item }): JSX.Element {
+export function Message({ item, last }: { item: Item; last: boolean }): JSX.Element {
   return useMemo(
     () => (
       <Boundary fallback={<PlainMessage item={item} />}>
-        <Body item={item} />
+        <Body item={item} last={last} />
       </Boundary>
     ),
-    [item],
+    [item, last],
   );
 }
 
@@ -46,18 +50,29 @@ function PlainMessage({ item }: { item: Item }): JSX.Element {
   );
 }
 
-function Body({ item }: { item: Item }): JSX.Element {
+function Body({ item, last }: { item: Item; last: boolean }): JSX.Element {
   if (item.kind === "note") return <p class="note">{item.text}</p>;
   if (item.kind === "user") return <UserMessage item={item} />;
-  return <AssistantMessage item={item} />;
+  return <AssistantMessage item={item} last={last} />;
 }
 
 function UserMessage({ item }: { item: Extract<Item, { kind: "user" }> }): JSX.Element {
-  const text = textOf(item.blocks);
+  const text = maskKeys(textOf(item.blocks));
   const pictures = item.blocks.filter((block) => block.type === "image");
-  const waiting = item.outgoing;
+  const { outgoing, sender } = item;
+  const foreign = sender !== null && !sender.isOwner;
   return (
-    <article class="message user" aria-label="You" data-state={waiting?.state ?? "stored"}>
+    <article
+      class="message user"
+      aria-label={foreign ? sender.name : "You"}
+      data-state={outgoing?.state ?? "stored"}
+      data-foreign={foreign || undefined}
+    >
+      {sender !== null && (
+        <p class="sender" dir="auto">
+          {foreign ? sender.name : `You · ${channelName(sender.channel)}`}
+        </p>
+      )}
       <div class="bubble">
         {text !== "" && (
           <p class="plain" dir="auto">
@@ -67,16 +82,22 @@ function UserMessage({ item }: { item: Extract<Item, { kind: "user" }> }): JSX.E
         {pictures.map((block) => (
           <Picture key={block.key} block={block} />
         ))}
-        {waiting !== null && waiting.images > 0 && <p class="hint">{waiting.images === 1 ? "1 picture" : `${waiting.images} pictures`}</p>}
       </div>
-      {waiting === null ? <Meta atMs={item.atMs} text={text} model={null} /> : <OutgoingLine waiting={waiting} />}
+      {item.waits && <Waits />}
+      {outgoing !== null ? <OutgoingLine waiting={outgoing} /> : <Meta atMs={item.atMs} text={text} model={null} spent={null} />}
     </article>
   );
 }
 
+/** Under a message that was written while a reply is being written. */
+function Waits(): JSX.Element {
+  const steers = (store.activeRow.value?.effectiveQueueMode ?? "steer") === "steer";
+  return <p class="queue-line">{steers ? "Added to the current reply" : "Queued until the current reply is done"}</p>;
+}
+
 function OutgoingLine({ waiting }: { waiting: Outgoing }): JSX.Element | null {
   // On its way is the normal case and needs no words: a line that comes and goes would make the page jump.
-  if (waiting.state !== "failed") return store.online.value ? null : <div class="meta shown">Waiting for the connection</div>;
+  if (waiting.state !== "failed") return store.online.value ? null : <div class="meta shown">Will send when reconnected</div>;
   return (
     <div class="meta shown failed" role="alert">
       <Warning size={14} />
@@ -91,29 +112,43 @@ function OutgoingLine({ waiting }: { waiting: Outgoing }): JSX.Element | null {
   );
 }
 
-function AssistantMessage({ item }: { item: Extract<Item, { kind: "assistant" }> }): JSX.Element {
+function AssistantMessage({ item, last }: { item: Extract<Item, { kind: "assistant" }>; last: boolean }): JSX.Element {
   const running = item.run !== null && isActive(item.run);
-  const last = item.blocks.at(-1);
-  const silent = running && (last === undefined || last.type === "thinking" || (last.type === "tool" && last.tool.state !== "running"));
+  const end = item.blocks.at(-1);
+  const silent = running && (end === undefined || end.type === "thinking" || (end.type === "tool" && end.tool.state !== "running"));
+  const empty = !running && item.end === "stop" && item.blocks.length === 0;
   return (
     <article class="message assistant" aria-label="Answer" aria-busy={running} data-running={running}>
       {item.blocks.map((block) => (
-        <BlockView key={block.key} block={block} active={running && block === last} />
+        <BlockView key={block.key} block={block} active={running && block === end} />
       ))}
-      {silent && item.run !== null && <Working run={item.run} />}
-      {item.end === "error" && (
-        <p class="fault" role="alert" dir="auto">
-          <Warning size={16} />
-          <span>{item.error ?? "The turn failed."}</span>
-        </p>
-      )}
+      {running && item.run !== null && <Working run={item.run} silent={silent} />}
+      {item.end === "error" && <FailedTurn item={item} last={last} />}
+      {empty && <EmptyReply item={item} last={last} />}
       {item.end === "aborted" && <p class="note-line">Stopped.</p>}
-      {!running && <Meta atMs={item.atMs} text={textOf(item.blocks)} model={item.model} />}
+      {!running && <Meta atMs={item.atMs} text={textOf(item.blocks)} model={item.model} spent={item.usage} />}
     </article>
   );
 }
 
-function Working({ run }: { run: Run }): JSX.Element {
+/** Silence that is longer than this is worth words, also in the middle of an answer. */
+const SILENT_MS = 5_000;
+
+/** What the turn is doing, and for how long nothing has come. Every event makes another `run`, and the clock starts again. */
+function Working({ run, silent }: { run: Run; silent: boolean }): JSX.Element | null {
+  const [since, setSince] = useState(Date.now());
+  const [now, setNow] = useState(since);
+  useEffect(() => {
+    // After a reload the clock goes on where it was, as long as nothing has been said.
+    const start = run.blocks.length === 0 ? Math.min(Date.now(), run.startedAtMs ?? Date.now()) : Date.now();
+    setSince(start);
+    setNow(Date.now());
+    const timer = setInterval(() => setNow(Date.now()), 1_000);
+    return () => clearInterval(timer);
+  }, [run]);
+  const waitedMs = Math.max(0, now - since);
+  if (!silent && waitedMs < SILENT_MS) return null;
+  const tool = run.blocks.findLast((block) => block.type === "tool" && block.tool.state === "running");
   return (
     <p class="working">
       <span class="dots" aria-hidden="true">
@@ -121,9 +156,17 @@ function Working({ run }: { run: Run }): JSX.Element {
         <i />
         <i />
       </span>
-      <span>{run.phase === null ? "Working" : (PHASES[run.phase] ?? (run.phase.includes(" ") ? run.phase : "Working"))}</span>
+      <span>
+        {tool?.type === "tool" ? `Running ${tool.tool.name}` : workingWords(run)}
+        {waitedMs >= SILENT_MS && `, ${Math.floor(waitedMs / 1_000)} s`}
+      </span>
     </p>
   );
+}
+
+function workingWords({ phase }: Run): string {
+  if (phase === null) return "Waiting for the model";
+  return PHASES[phase] ?? (phase.includes(" ") ? toRetrying(phase) : "Waiting for the model");
 }
 
 function BlockView({ block, active }: { block: Block; active: boolean }): JSX.Element {
@@ -133,26 +176,17 @@ function BlockView({ block, active }: { block: Block; active: boolean }): JSX.El
   return <Picture block={block} />;
 }
 
-function Picture({ block }: { block: Extract<Block, { type: "image" }> }): JSX.Element {
-  if (block.data !== null && /^image\/(png|jpeg|gif|webp|avif)$/.test(block.mimeType)) {
-    return <img class="picture" src={`data:${block.mimeType};base64,${block.data}`} alt="Picture" />;
-  }
-  const href = block.url === null ? null : toSafeHref(block.url);
-  if (href === null) return <p class="hint">A picture that cannot be shown here.</p>;
-  return (
-    <a href={href} target="_blank" rel="noopener noreferrer">
-      Picture
-    </a>
-  );
-}
-
 const textOf = (blocks: readonly Block[]): string =>
   blocks
     .filter((block) => block.type === "text")
     .map((block) => block.text)
     .join("\n\n");
 
-function Meta({ atMs, text, model }: { atMs: number | null; text: string; model: string | null }): JSX.Element {
+/** "$0.0055", "$1.20". */
+export const toCost = (usd: number): string => `$${usd >= 1 ? usd.toFixed(2) : usd.toPrecision(2)}`;
+
+function Meta(props: { atMs: number | null; text: string; model: string | null; spent: Spent | null }): JSX.Element {
+  const { atMs, text, model, spent } = props;
   const [copied, setCopied] = useState(false);
   const onCopy = async (): Promise<void> => {
     setCopied(await copy(text));
@@ -167,6 +201,11 @@ function Meta({ atMs, text, model }: { atMs: number | null; text: string; model:
         </time>
       )}
       {model !== null && <span>{store.modelName(model)}</span>}
+      {spent !== null && (
+        <span>
+          {spent.tokens.toLocaleString()} tokens{spent.costUsd > 0 && ` · ${toCost(spent.costUsd)}`}
+        </span>
+      )}
       {text !== "" && (
         <button type="button" class="ghost" aria-label="Copy the text" title="Copy" onClick={onCopy}>
           {copied ? <Check size={14} /> : <Copy size={14} />}

@@ -8,7 +8,8 @@ const SEARCH_FROM = 9;
 
 /** Which model answers in this session, and the others that could. */
 export function ModelPicker(): JSX.Element | null {
-  const [open, setOpen] = useState(false);
+  const open = store.choosingModel.value;
+  const setOpen = (now: boolean): void => void (store.choosingModel.value = now);
   const box = useRef<HTMLDivElement>(null);
   const answering = store.answering.value;
   useEffect(() => {
@@ -95,7 +96,7 @@ function Options({ current, onDone }: { current: string | null; onDone: () => vo
             </button>
           );
         })}
-        {models.length === 0 && <p class="hint">No model has these words.</p>}
+        {models.length === 0 && <p class="hint">No models match “{words}”.</p>}
       </div>
       <button type="button" class="option-default" onClick={() => choose(null)}>
         Use the default

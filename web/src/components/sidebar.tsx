@@ -1,14 +1,17 @@
+import { signal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
-import { newSession, openChannels, openSession, remove, rename } from "../actions.ts";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { newSession, openChannels, openSession, pin, remove, rename } from "../actions.ts";
 import { signOut } from "../boot.ts";
 import { troubles } from "../channels.ts";
 import { isComposing } from "../keyboard.ts";
+import { loadMoreSessions, searchSessions } from "../live.ts";
+import { maskKeys } from "../mask.ts";
 import { originOf, titleOf, toPlain, toShortTime } from "../sessions.ts";
 import * as store from "../store.ts";
 import { nextTheme, theme } from "../theme.ts";
 import { Confirm } from "./dialog.tsx";
-import { Close, Mark, Moon, Pencil, Plug, Plus, Screen, Search, SignOut, Sun, Trash } from "./icons.tsx";
+import { Close, Mark, Moon, Pencil, Pin, Plug, Plus, Screen, Search, SignOut, Sun, Trash } from "./icons.tsx";
 import { Status } from "./status.tsx";
 import type { SessionRow } from "../wire.ts";
 
@@ -18,7 +21,7 @@ export function Sidebar(): JSX.Element {
       <header class="brand">
         <Mark size={24} />
         <span>Gateway</span>
-        <button type="button" class="ghost only-phone" aria-label="Close the list" onClick={() => (store.drawerOpen.value = false)}>
+        <button type="button" class="ghost only-phone" aria-label="Close sidebar" onClick={() => (store.drawerOpen.value = false)}>
           <Close />
         </button>
       </header>
@@ -30,7 +33,7 @@ export function Sidebar(): JSX.Element {
           placeholder="Find a session"
           aria-label="Find a session"
           value={store.filter.value}
-          onInput={(event) => (store.filter.value = event.currentTarget.value)}
+          onInput={(event) => find(event.currentTarget.value)}
           onKeyDown={onFilterKey}
         />
         <kbd>{/Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl "}K</kbd>
@@ -51,41 +54,77 @@ export function Sidebar(): JSX.Element {
           </span>
         )}
       </button>
-      <div class="list">
-        <List />
-      </div>
+      <List />
       <Foot />
     </nav>
   );
+}
+
+/** Filters the list at once, and asks the gateway for sessions that are not in it. */
+function find(words: string): void {
+  store.filter.value = words;
+  searchSessions(words);
 }
 
 function onFilterKey(event: KeyboardEvent): void {
   if (isComposing(event)) return;
   if (event.key === "Escape" && store.filter.value !== "") {
     event.stopPropagation();
-    store.filter.value = "";
+    find("");
+  }
+  if (event.key === "ArrowDown") {
+    event.preventDefault();
+    document.querySelector<HTMLElement>(".list .row-open")?.focus();
   }
   const first = store.groups.value[0]?.rows[0];
   if (event.key === "Enter" && first !== undefined) {
     openSession(first.key);
-    store.filter.value = "";
+    find("");
     document.getElementById("composer")?.focus();
   }
 }
 
+/** Closer to the end of the list than this, the next part is read. */
+const NEAR_END_PX = 400;
+
 function List(): JSX.Element {
+  const list = useRef<HTMLDivElement>(null);
+  const filter = store.filter.value;
+  // The best hits are at the top.
+  useLayoutEffect(() => {
+    if (list.current !== null) list.current.scrollTop = 0;
+  }, [filter]);
+  const onScroll = (): void => {
+    const box = list.current;
+    if (box !== null && box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END_PX) void loadMoreSessions();
+  };
+  return (
+    <div class="list" ref={list} onScroll={onScroll} onKeyDown={onListKey}>
+      <Groups />
+      <Rest />
+    </div>
+  );
+}
+
+function Groups(): JSX.Element {
   const groups = store.groups.value;
-  if (groups.length === 0 && store.filter.value !== "") {
+  const words = store.filter.value.trim();
+  const first = groups[0]?.rows[0]?.key;
+  if (groups.length === 0 && words !== "") {
+    const searched = store.found.value?.words === words || !store.online.value;
     return (
       <div class="list-empty">
-        <p>No session has these words.</p>
-        <button type="button" class="quiet" onClick={() => (store.filter.value = "")}>
+        <p role="status">{searched ? `No sessions match “${words}”` : "Searching…"}</p>
+        <button type="button" class="quiet" onClick={() => find("")}>
           Show all
         </button>
       </div>
     );
   }
-  if (groups.length === 0) return <p class="list-empty">{store.sessionsLoaded.value ? "Sessions appear here." : ""}</p>;
+  if (groups.length === 0) return <p class="list-empty">{store.sessionsLoaded.value ? "No sessions yet." : ""}</p>;
+  const keys = groups.flatMap((group) => group.rows.map((row) => row.key));
+  const held = focusedKey.value;
+  const stop = held !== null && keys.includes(held) ? held : keys.includes(store.activeKey.value) ? store.activeKey.value : first;
   return (
     <>
       {groups.map((group) => (
@@ -93,7 +132,7 @@ function List(): JSX.Element {
           <h2>{group.title}</h2>
           <ul>
             {group.rows.map((row) => (
-              <Row key={row.key} row={row} />
+              <Row key={row.key} row={row} isStop={row.key === stop} />
             ))}
           </ul>
         </section>
@@ -102,16 +141,63 @@ function List(): JSX.Element {
   );
 }
 
-function Row({ row }: { row: SessionRow }): JSX.Element {
+/** How much of the list is here, where that is not all of it. */
+function Rest(): JSX.Element | null {
+  const words = store.filter.value.trim();
+  const hits = store.found.value;
+  if (words !== "" && hits?.words !== words) return null;
+  const rest = words === "" ? store.sessionsRest.value : hits!.rest;
+  if (rest.next === null) return null;
+  return (
+    <p class="list-rest">
+      Showing {words === "" ? store.sessions.value.length : hits!.rows.length} of {rest.total}
+      <button type="button" class="quiet" onClick={() => void loadMoreSessions()}>
+        Load more
+      </button>
+    </p>
+  );
+}
+
+/** The row that Tab stops at; arrow keys move it. */
+const focusedKey = signal<string | null>(null);
+
+function onListKey(event: KeyboardEvent): void {
+  const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+  if (step === 0 && event.key !== "Home" && event.key !== "End") return;
+  if (!(event.target instanceof HTMLElement) || event.target.closest(".row-open, .row-actions") === null) return;
+  event.preventDefault();
+  const rows = [...document.querySelectorAll<HTMLElement>(".list .row-open")];
+  const at = rows.findIndex((row) => row.parentElement?.contains(event.target as Node));
+  const next = event.key === "Home" ? 0 : event.key === "End" ? rows.length - 1 : at + step;
+  if (next < 0) return focusFilter();
+  rows[next]?.focus();
+}
+
+const focusFilter = (): void => document.getElementById("filter")?.focus();
+
+/** What stands in the second line of a row. */
+function previewOf(row: SessionRow): string {
+  if (row.hasActiveRun === true) return "Answering…";
+  return maskKeys(toPlain(row.lastMessagePreview ?? "")) || "No messages yet";
+}
+
+function Row({ row, isStop }: { row: SessionRow; isStop: boolean }): JSX.Element {
   const [editing, setEditing] = useState(false);
   const [asking, setAsking] = useState(false);
   const active = row.key === store.activeKey.value && store.view.value === "chat";
   const origin = originOf(row);
-  const title = titleOf(row);
+  const title = maskKeys(titleOf(row));
+  const tabIndex = isStop ? 0 : -1;
   if (editing) return <RenameRow row={row} onDone={() => setEditing(false)} />;
   return (
-    <li class="row" data-active={active}>
-      <button type="button" class="row-open" aria-current={active ? "page" : undefined} onClick={() => openSession(row.key)}>
+    <li class="row" data-active={active} onFocusCapture={() => (focusedKey.value = row.key)}>
+      <button
+        type="button"
+        class="row-open"
+        tabIndex={tabIndex}
+        aria-current={active ? "page" : undefined}
+        onClick={() => openSession(row.key)}
+      >
         <span class="row-title">
           {row.hasActiveRun === true && <span class="dot" data-state="busy" role="img" aria-label="answering" />}
           {row.unread === true && !active && <span class="dot" data-state="unread" role="img" aria-label="unread" />}
@@ -123,16 +209,31 @@ function Row({ row }: { row: SessionRow }): JSX.Element {
         <span class="row-sub">
           {origin !== null && <span class="tag">{origin}</span>}
           <span class="row-preview" dir="auto">
-            {toPlain(row.lastMessagePreview ?? "") || "Nothing said yet"}
+            {previewOf(row)}
           </span>
         </span>
       </button>
       <span class="row-actions">
-        <button type="button" class="ghost" aria-label={`Rename ${title}`} title="Rename" onClick={() => setEditing(true)}>
+        {row.isMain !== true && <PinButton row={row} title={title} tabIndex={tabIndex} />}
+        <button
+          type="button"
+          class="ghost"
+          tabIndex={tabIndex}
+          aria-label={`Rename ${title}`}
+          title="Rename"
+          onClick={() => setEditing(true)}
+        >
           <Pencil size={15} />
         </button>
         {row.isMain !== true && (
-          <button type="button" class="ghost" aria-label={`Delete ${title}`} title="Delete" onClick={() => setAsking(true)}>
+          <button
+            type="button"
+            class="ghost"
+            tabIndex={tabIndex}
+            aria-label={`Delete ${title}`}
+            title="Delete"
+            onClick={() => setAsking(true)}
+          >
             <Trash size={15} />
           </button>
         )}
@@ -140,13 +241,30 @@ function Row({ row }: { row: SessionRow }): JSX.Element {
       {asking && (
         <Confirm
           title="Delete this session?"
-          text={`“${title}” and its messages go away. The agent forgets what was said in it.`}
+          text={`This permanently deletes “${title}” and its messages.`}
           action="Delete"
           onCancel={() => setAsking(false)}
           onConfirm={() => void remove(row.key)}
         />
       )}
     </li>
+  );
+}
+
+function PinButton({ row, title, tabIndex }: { row: SessionRow; title: string; tabIndex: number }): JSX.Element {
+  const pinned = row.pinned === true;
+  return (
+    <button
+      type="button"
+      class="ghost"
+      tabIndex={tabIndex}
+      aria-pressed={pinned}
+      aria-label={`${pinned ? "Unpin" : "Pin"} ${title}`}
+      title={pinned ? "Unpin" : "Pin"}
+      onClick={() => void pin(row.key, !pinned)}
+    >
+      <Pin size={15} />
+    </button>
   );
 }
 
@@ -193,13 +311,7 @@ function Foot(): JSX.Element {
   return (
     <footer class="foot">
       <Status />
-      <button
-        type="button"
-        class="ghost"
-        onClick={nextTheme}
-        aria-label={`Colours: ${theme.value}. Change`}
-        title={`Colours: ${theme.value}`}
-      >
+      <button type="button" class="ghost" onClick={nextTheme} aria-label={`Theme: ${theme.value}`} title={`Theme: ${theme.value}`}>
         {icon}
       </button>
       <button type="button" class="ghost" onClick={() => setAsking(true)} aria-label="Sign out" title="Sign out">
@@ -208,7 +320,7 @@ function Foot(): JSX.Element {
       {asking && (
         <Confirm
           title="Sign this browser out?"
-          text="You need a fresh link or the token to come back. Your sessions stay on the gateway."
+          text="To sign in again you need a new link or the token. Your sessions stay on the gateway."
           action="Sign out"
           onCancel={() => setAsking(false)}
           onConfirm={() => void signOut()}

@@ -25,7 +25,7 @@ export function SignIn(): JSX.Element {
         </div>
         <h1 id="sign-in-title">{calm ? "Sign in to your gateway" : failure?.title}</h1>
         <p class="lead" role="status">
-          {calm ? "Print a sign-in link on the machine where the gateway runs, and open it in this browser." : failure?.text}
+          {calm ? "On the gateway's machine, create a sign-in link and open it in this browser:" : failure?.text}
         </p>
         {(failure === null ? "openclaw dashboard" : failure.command) !== null && (
           <Command text={failure?.command ?? "openclaw dashboard"} />
@@ -50,7 +50,7 @@ function Waiting({ failure }: { failure: Failure }): JSX.Element {
   return (
     <p class="pulse-line">
       <span class="dot" data-state="busy" />
-      {failure.code === "PAIRING_REQUIRED" ? "Looking for the approval every few seconds" : "Trying again by itself"}
+      {failure.code === "PAIRING_REQUIRED" ? "Checking for approval every few seconds" : "Trying again automatically"}
     </p>
   );
 }
@@ -78,9 +78,9 @@ function TokenForm({ busy }: { busy: boolean }): JSX.Element {
         onInput={(event) => setToken(event.currentTarget.value)}
       />
       <button type="submit" class="primary wide" disabled={busy || token.trim() === ""}>
-        {busy ? "Signing in" : "Sign in"}
+        {busy ? "Signing in…" : "Sign in"}
       </button>
-      <p class="hint">It is used once, to give this browser a key of its own, and is not stored.</p>
+      <p class="hint">Used once to give this browser its own key; not stored.</p>
     </form>
   );
 }
@@ -88,8 +88,8 @@ function TokenForm({ busy }: { busy: boolean }): JSX.Element {
 function Insecure(): JSX.Element {
   return (
     <p class="hint warn">
-      This address is not https or localhost (or the browser is old), so this browser cannot keep a key. Signing in works only if the
-      gateway allows it, and only for this tab.
+      This address is not https or localhost (or the browser is old), so this browser cannot keep a key. You can sign in only if the gateway
+      allows it, and only for this tab.
     </p>
   );
 }

@@ -59,11 +59,11 @@ export function Banner(): JSX.Element | null {
       <span class="dot" data-state={state.dot} />
       <span>
         {state.text}.{" "}
-        {waiting > 0 ? "Your message is kept and goes out by itself." : "You can go on writing; it is sent when the gateway is back."}
+        {waiting > 0 ? "Your message is saved and will send automatically." : "Keep typing; messages send when the gateway is back."}
       </span>
       {link.phase === "waiting" && link.failure === null && (
         <button type="button" class="quiet" onClick={tryAgain}>
-          Now
+          Reconnect now
         </button>
       )}
     </div>

@@ -4,6 +4,8 @@ import type { Tool, ToolState } from "../run.ts";
 
 const WORDS: Record<ToolState, string> = { running: "running", done: "", failed: "failed", stopped: "stopped" };
 
+const DOTS: Record<ToolState, string> = { running: "busy", done: "done", failed: "failed", stopped: "" };
+
 /** "0.2 s", "14 s", "3 min 5 s". */
 export function toDuration(ms: number): string {
   if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
@@ -34,7 +36,7 @@ export function ToolCall({ tool }: { tool: Tool }): JSX.Element {
     <details class="tool" data-state={tool.state}>
       <summary>
         <Chevron size={14} />
-        <span class="dot" data-state={tool.state === "running" ? "busy" : tool.state === "failed" ? "failed" : "done"} />
+        <span class="dot" data-state={DOTS[tool.state]} />
         <span class="tool-name">{tool.name}</span>
         <span class="tool-summary" dir="ltr">
           {toSummary(tool.args)}
@@ -47,15 +49,15 @@ export function ToolCall({ tool }: { tool: Tool }): JSX.Element {
       <div class="tool-body">
         {tool.args !== null && (
           <>
-            <h4>Arguments</h4>
+            <p class="tool-label">Arguments</p>
             <pre tabIndex={0} dir="ltr">
               {toText(tool.args)}
             </pre>
           </>
         )}
-        <h4>{tool.state === "failed" ? "Error" : "Result"}</h4>
+        <p class="tool-label">{tool.state === "failed" ? "Error" : "Result"}</p>
         {tool.result === "" ? (
-          <p class="hint">{tool.state === "running" ? "Nothing yet." : "No output."}</p>
+          <p class="hint">{tool.state === "running" ? "No output yet." : "No output."}</p>
         ) : (
           <pre tabIndex={0} dir="auto">
             {tool.result}
@@ -72,7 +74,7 @@ export function Thinking({ text, active }: { text: string; active: boolean }): J
     <details class="tool thinking">
       <summary>
         <Chevron size={14} />
-        <span class="tool-name">{active ? "Thinking" : "Thoughts"}</span>
+        <span class="tool-name">{active ? "Thinking" : "Reasoning"}</span>
         <span class="tool-summary" dir="auto">
           {text.slice(0, 160)}
         </span>
