@@ -217,11 +217,14 @@ export type LoginStep = { kind: "qr"; text: string; expiresAt: number } | { kind
 /** Thrown by `run` when trying again cannot help: wrong credential, account banned. Everything else is retried for ever. */
 export class TerminalError extends Error {
   readonly fix: string;
+  /** The key of the configuration whose value was refused, where that is known. */
+  readonly key: string | undefined;
 
-  constructor(message: string, fix: string) {
+  constructor(message: string, fix: string, key?: string) {
     super(message);
     this.name = "TerminalError";
     this.fix = fix;
+    this.key = key;
   }
 }
 
@@ -229,6 +232,14 @@ export class TerminalError extends Error {
 export class UnknowableError extends Error {
   override readonly name = "UnknowableError";
 }
+
+/** Where the credential comes from, and how the connection can be tried out; sentences for people. */
+export type SetupGuide = {
+  text: string;
+  link?: { label: string; url: string };
+  /** Default: a message to the bot. */
+  test?: string;
+};
 
 /** One problem in an account's configuration: where, what, and how to mend it. */
 export type AccountIssue = { path: string; message: string; fix?: string };
@@ -243,8 +254,10 @@ export interface Channel<Account = unknown> {
   readonly abilities: Abilities;
   /** Key of the configuration -> environment variable that stands in for it, for the account `default` only. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Keys beside the required and the secret ones that a person may have to give to connect, such as `transport.url`. */
+  /** Keys beside the required ones that a form asks for, such as `transport.url`. Default: every secret one. */
   readonly setup?: readonly string[];
+  /** What a form says to the person who connects an account. */
+  readonly guide?: SetupGuide;
   /** Checks and completes one account's configuration (secrets already resolved). Pure. */
   parse(raw: unknown): { account: Account } | { issues: readonly AccountIssue[] };
   /** Identifies the credential, so that one account never runs twice. Never the credential itself. */

@@ -46,7 +46,7 @@ export async function verifyAccount(channel: Channel, raw: unknown, signal: Abor
   } catch (err) {
     if (err instanceof TerminalError) {
       throw new GatewayError("INVALID_REQUEST", withoutSecrets(rejectedText(channel.label, reasonOf(err)), raw), {
-        details: { code: "CREDENTIAL_REFUSED" },
+        details: { code: "CREDENTIAL_REFUSED", ...(err.key === undefined ? {} : { key: err.key }) },
         fix: withoutSecrets(err.fix, raw),
       });
     }

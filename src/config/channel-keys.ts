@@ -1,6 +1,14 @@
 import { walkSchema } from "./json-schema.ts";
+import type { Node } from "./schema/shape.ts";
 
-export type ChannelKey = { readonly key: string; readonly help: string; readonly secret: boolean };
+export type ChannelKey = {
+  readonly key: string;
+  readonly help: string;
+  readonly secret: boolean;
+  /** What a form needs to know about a value that is no text. */
+  readonly kind?: "number" | "flag" | "choice" | "list";
+  readonly options?: readonly string[];
+};
 
 /** What the schema says about the keys at the top of a channel's block, and about those of `deeper`, which are within one of them. */
 export function channelKeys(channel: string, deeper: readonly string[] = []): readonly ChannelKey[] {
@@ -8,9 +16,14 @@ export function channelKeys(channel: string, deeper: readonly string[] = []): re
   const found: ChannelKey[] = [];
   walkSchema((path, node) => {
     const key = path.startsWith(prefix) ? path.slice(prefix.length) : "";
-    if (/^\w+$/.test(key) || deeper.includes(key)) found.push({ key, help: node.doc, secret: node.kind === "secret" });
+    if (/^\w+$/.test(key) || deeper.includes(key)) found.push({ key, help: node.doc, secret: node.kind === "secret", ...formOf(node) });
   });
   return found;
+}
+
+function formOf(node: Node): Pick<ChannelKey, "kind" | "options"> {
+  if (node.kind === "choice") return { kind: node.kind, options: node.values };
+  return node.kind === "number" || node.kind === "flag" || node.kind === "list" ? { kind: node.kind } : {};
 }
 
 /** The key that "the token" of a channel means; null where it has none, or it cannot be told. */

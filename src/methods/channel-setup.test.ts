@@ -9,6 +9,8 @@ import { silentLog } from "../core/log.ts";
 import { Secret } from "../core/secret.ts";
 import type { Caller } from "../protocol/method.ts";
 import { channel as irc } from "../channels/irc/index.ts";
+import { channelIds, loadChannel } from "../channels/registry.ts";
+import { channelKeys } from "../config/channel-keys.ts";
 import { channelSetupMethods } from "./channel-setup.ts";
 
 const caller: Caller = {
@@ -87,6 +89,33 @@ test("the catalog names each channel with the keys that a person has to give, ne
   assert.deepEqual(
     [toy!.id, toy!.label, toy!.login, toy!.fields],
     ["toy", "Toy", false, [{ key: "token", help: "The token.", secret: true, required: true }]],
+  );
+});
+
+test("a form has what a channel asks for, each with its kind, and no second key for one thing", async () => {
+  const load = async (id: string) => (await loadChannel(asId<ChannelId>(id))) as Channel;
+  const catalog = channelSetupMethods({ ...({} as Parameters<typeof channelSetupMethods>[0]), channelIds, load, describe: channelKeys });
+  type Card = { id: string; guide?: { text: string }; fields: { key: string; kind?: string; options?: string[]; required: boolean }[] };
+  const { channels } = (await catalog["channels.catalog"].run()) as { channels: Card[] };
+  const fieldsOf = (id: string) => channels.find((one) => one.id === id)!.fields.map(({ key, kind }) => [key, kind]);
+  assert.deepEqual(fieldsOf("telegram"), [["botToken", undefined]]);
+  assert.deepEqual(fieldsOf("irc").slice(0, 5), [
+    ["host", undefined],
+    ["nick", undefined],
+    ["port", "number"],
+    ["tls", "flag"],
+    ["channels", "list"],
+  ]);
+  const kind = channels.find((one) => one.id === "signal")!.fields.find((field) => field.key === "transport.kind");
+  assert.deepEqual([kind?.kind, kind?.options], ["choice", ["managed-native", "external-native", "container"]]);
+  for (const { id, guide } of channels) assert.ok(guide?.text.endsWith("."), id);
+});
+
+test("a refused value is named by its key", async () => {
+  const parts = fails(new TerminalError("no such token", "Ask for a new one.", "token"));
+  await assert.rejects(
+    rig(parts).methods["channels.verify"].run({ channel: "toy", config: { token: "s3cr3t-token" } }, caller),
+    (err) => err instanceof GatewayError && err.details?.["key"] === "token",
   );
 });
 

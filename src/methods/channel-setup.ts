@@ -9,7 +9,15 @@ import type { Caller, MethodTable } from "../protocol/method.ts";
 import { createLogins, type LoginAnswer } from "./channel-login.ts";
 
 /** A key of an account that a person has to give. */
-export type AccountField = { key: string; help: string; secret: boolean; required: boolean };
+export type AccountField = {
+  key: string;
+  help: string;
+  secret: boolean;
+  required: boolean;
+  kind?: "number" | "flag" | "choice" | "list";
+  /** The values of a choice. */
+  options?: readonly string[];
+};
 
 export type ChannelSetupDeps = {
   channelIds: readonly string[];
@@ -17,7 +25,7 @@ export type ChannelSetupDeps = {
   /** The account with `change` put over what is configured, secrets resolved. Null: there is no such account. */
   accountConfig: (channel: Channel, account: string | undefined, change?: Readonly<Record<string, unknown>>) => unknown;
   /** What the configuration's schema says about the keys at the top of a channel's block, and about those of `deeper`. */
-  describe: (channel: string, deeper: readonly string[]) => readonly { key: string; help: string; secret: boolean }[];
+  describe: (channel: string, deeper: readonly string[]) => readonly Omit<AccountField, "required">[];
   defaultAccountOf: (channel: string) => string;
   vault: (channel: string, account: string) => Vault;
   host: {
@@ -116,6 +124,8 @@ async function card(deps: ChannelSetupDeps, id: string): Promise<Record<string, 
   const parsed = channel.parse({});
   const needed = new Set("issues" in parsed ? parsed.issues.map((issue) => issue.path) : []);
   const setup = channel.setup ?? [];
+  const isAsked = ({ key, secret }: Pick<AccountField, "key" | "secret">): boolean =>
+    channel.setup === undefined ? secret : setup.includes(key);
   const fields = deps.describe(id, setup);
   const known = new Set(fields.map((field) => field.key));
   const unnamed = [...needed].filter((key) => !known.has(key) && /^\w+$/.test(key)).map((key) => ({ key, help: "", secret: false }));
@@ -124,10 +134,11 @@ async function card(deps: ChannelSetupDeps, id: string): Promise<Record<string, 
     label: channel.label,
     login: channel.login !== undefined,
     abilities: channel.abilities,
+    ...(channel.guide === undefined ? {} : { guide: channel.guide }),
     fields: [...fields, ...unnamed]
       .map((field): AccountField => ({ ...field, required: needed.has(field.key) }))
-      .filter((field) => field.required || field.secret || setup.includes(field.key))
-      .toSorted((a, b) => Number(b.required) - Number(a.required)),
+      .filter((field) => field.required || isAsked(field))
+      .toSorted((a, b) => Number(b.required) - Number(a.required) || setup.indexOf(a.key) - setup.indexOf(b.key)),
   };
 }
 

@@ -44,6 +44,11 @@ export function createDiscordChannel(options: Options = {}): Channel<DiscordAcco
   return {
     id: asId<ChannelId>("discord"),
     label: "Discord",
+    setup: [],
+    guide: {
+      text: "Create an application with a bot, switch the Message Content intent on, invite the bot, and copy its token.",
+      link: { label: "Open the developer portal", url: "https://discord.com/developers/applications" },
+    },
     abilities,
     environment: { token: "DISCORD_BOT_TOKEN" },
     parse: parseDiscordAccount,

@@ -46,6 +46,8 @@ export function createIrcChannel({ timings = TIMINGS, clock = systemClock, decod
   return {
     id: asId<ChannelId>("irc"),
     label: "IRC",
+    setup: ["port", "tls", "channels", "password", "nickserv.password", "sasl.username", "sasl.password"],
+    guide: { text: "The agent joins the server with a nick of its own. Connections are encrypted unless you switch TLS off." },
     abilities,
     parse: parseIrcAccount,
     identity: ircIdentity,

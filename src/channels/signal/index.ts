@@ -43,6 +43,7 @@ export function createSignalChannel({ timings = TIMINGS, clock = systemClock }: 
   return {
     id: asId<ChannelId>("signal"),
     label: "Signal",
+    guide: { text: "The agent needs a phone number of its own, registered or linked with signal-cli." },
     setup: ["transport.kind", "transport.url", "transport.cliPath"],
     abilities,
     parse: parseSignalAccount,

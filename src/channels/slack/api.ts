@@ -25,6 +25,7 @@ export function revoked(cause: string): TerminalError {
   return new TerminalError(
     `Slack rejected this token (${cause})`,
     "Install the app again at api.slack.com/apps (OAuth & Permissions), set channels.slack.botToken, then: openclaw channels start slack",
+    "botToken",
   );
 }
 

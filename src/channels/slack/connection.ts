@@ -2,7 +2,7 @@ import { isLoopback } from "../address.ts";
 import { GatewayError, reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { TerminalError } from "../channel.ts";
-import { record, TOKEN_ERRORS, type Raw } from "./api.ts";
+import { record, TOKEN_ERRORS, type Raw, type SlackApi } from "./api.ts";
 import { type Intake, type Session } from "./intake.ts";
 import { contain } from "../../core/contain.ts";
 import { pause } from "../pause.ts";
@@ -107,10 +107,19 @@ async function replace(deps: Deps, current: Socket, once: boolean, connect: () =
   }
 }
 
+const appTokenRefused = (error: string): TerminalError => new TerminalError(`Slack does not open a socket: ${error}`, APP_FIX, "appToken");
+
+/** Asks for a socket that is not opened. Throws TerminalError for an app-level token that Slack refuses. */
+export async function checkAppToken(api: SlackApi, signal: AbortSignal, timeoutMs: number): Promise<void> {
+  const answer = await api.openSocket({ signal, timeoutMs });
+  if (answer.ok) return;
+  throw SOCKET_ERRORS.has(answer.error) ? appTokenRefused(answer.error) : new Error(`Slack does not open a socket: ${answer.error}`);
+}
+
 async function addressOf({ api, host, signal, timings, apiRoot }: Deps): Promise<string> {
   const answer = await api.openSocket({ signal, timeoutMs: timings.openMs });
   if (!answer.ok) {
-    if (SOCKET_ERRORS.has(answer.error)) throw new TerminalError(`Slack does not open a socket: ${answer.error}`, APP_FIX);
+    if (SOCKET_ERRORS.has(answer.error)) throw appTokenRefused(answer.error);
     if (answer.error !== "ratelimited") throw new Error(`Slack does not open a socket: ${answer.error}`);
     host.limited();
     throw new GatewayError("UNAVAILABLE", "Slack asks to connect more slowly", {

@@ -6,7 +6,7 @@ import { containedClock } from "../containment.ts";
 import type { Abilities, Channel, ChannelHost, HookAnswer, HookRequest, Link } from "../channel.ts";
 import { revoked, SlackApi, TOKEN_ERRORS } from "./api.ts";
 import { canonicalSlackId, parseSlackAccount, slackIdentity, type SlackAccount } from "./config.ts";
-import { listen, TIMINGS, type Timings } from "./connection.ts";
+import { checkAppToken, listen, TIMINGS, type Timings } from "./connection.ts";
 import { isSigned, payloadOf } from "./hook.ts";
 import { kindOf, reread, type Bot } from "./inbound.ts";
 import { Intake, type Session } from "./intake.ts";
@@ -41,6 +41,11 @@ export function createSlackChannel({ timings = TIMINGS, clock = systemClock }: O
   return {
     id: asId<ChannelId>("slack"),
     label: "Slack",
+    setup: [],
+    guide: {
+      text: "Create a Slack app with Socket Mode on, install it, and copy its two tokens.",
+      link: { label: "Open api.slack.com/apps", url: "https://api.slack.com/apps" },
+    },
     abilities,
     environment: { botToken: "SLACK_BOT_TOKEN", appToken: "SLACK_APP_TOKEN" },
     parse: parseSlackAccount,
@@ -54,7 +59,12 @@ export function createSlackChannel({ timings = TIMINGS, clock = systemClock }: O
       return bot !== undefined && text.includes(`<@${bot.userId}>`);
     },
     run: (account, host, live, signal) => serve(account, host, live, signal, { timings, clock, known }),
-    verify: async (account, signal) => ({ name: (await whoAmI(new SlackApi(account), signal)).name }),
+    async verify(account, signal) {
+      const api = new SlackApi(account);
+      const { name } = await whoAmI(api, signal);
+      if (account.source.mode === "socket") await checkAppToken(api, signal, timings.openMs);
+      return { name };
+    },
     receiveHeaders: ["x-slack-request-timestamp", "x-slack-signature"],
     receive: (account, request, host) => receive(account, request, host, known.intakes.get(account), clock.now()),
   };

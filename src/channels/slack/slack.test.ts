@@ -6,7 +6,7 @@ import { proves } from "../../../test/channel-kit/proves.ts";
 import { openRig, type Rig } from "../../../test/channel-kit/rig.ts";
 import { ADA, APP_TOKEN, BOT_TOKEN, BOT_USER, DM, ROOM, SIGNING, SlackServer, TEAM } from "../../../test/channel-kit/slack-server.ts";
 import { asId, type ChatId, type MessageId } from "../../core/ids.ts";
-import { UnknowableError, type Channel, type MediaKind, type OutMedia, type Part, type Target } from "../channel.ts";
+import { TerminalError, UnknowableError, type Channel, type MediaKind, type OutMedia, type Part, type Target } from "../channel.ts";
 import { TIMINGS } from "./connection.ts";
 import { createSlackChannel } from "./index.ts";
 
@@ -427,8 +427,19 @@ test("too many connections: it waits as long as it is told", async () => {
   await server.close();
 });
 
-function parsed(server: SlackServer): never {
-  const result = createSlackChannel().parse({ ...server.config(), appToken: APP_TOKEN });
+test("a wrong app-level token is refused before anything is saved, and named", async () => {
+  const server = await SlackServer.start();
+  try {
+    const refused = (key: string) => (err: unknown) => err instanceof TerminalError && err.key === key;
+    await assert.rejects(createSlackChannel().verify(parsed(server, { appToken: "xapp-1-wrong" }), signal), refused("appToken"));
+    await assert.rejects(createSlackChannel().verify(parsed(server, { botToken: "xoxb-1-wrong" }), signal), refused("botToken"));
+  } finally {
+    await server.close();
+  }
+});
+
+function parsed(server: SlackServer, more: object = {}): never {
+  const result = createSlackChannel().parse({ ...server.config(), appToken: APP_TOKEN, ...more });
   assert.ok("account" in result);
   return result.account as never;
 }

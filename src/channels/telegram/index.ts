@@ -43,6 +43,11 @@ export function createTelegramChannel({ timings = TIMINGS, clock = systemClock }
   return {
     id: asId<ChannelId>("telegram"),
     label: "Telegram",
+    setup: [],
+    guide: {
+      text: "Open @BotFather in Telegram, send /newbot, and copy the token that it gives you.",
+      link: { label: "Open @BotFather", url: "https://t.me/BotFather" },
+    },
     abilities,
     environment: { botToken: "TELEGRAM_BOT_TOKEN" },
     parse: parseTelegramAccount,

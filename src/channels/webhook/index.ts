@@ -41,6 +41,11 @@ export function createWebhookChannel({ clock = systemClock }: { clock?: Clock } 
   return {
     id: asId<ChannelId>("webhook"),
     label: "Webhook",
+    setup: ["outboundUrl"],
+    guide: {
+      text: "Choose a secret that both sides share. Replies go to the outbound URL; without one the webhook only receives.",
+      test: "Post a signed message to the webhook to test it.",
+    },
     abilities,
     environment: { secret: "OPENCLAW_WEBHOOK_SECRET" },
     parse: parseWebhookAccount,
