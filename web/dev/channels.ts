@@ -50,6 +50,7 @@ export class Channels {
     this.pairings = [];
     this.letters = [];
     this.patches = [];
+    this.#next = {};
   }
 
   /** Undefined for a method that is none of these. Throws Error for a refusal. */
@@ -71,26 +72,30 @@ export class Channels {
       this.pairings = this.pairings.filter((one) => one["requestId"] !== params["requestId"]);
       return { ok: true };
     }
+    if (method === "channels.start") return { ok: true };
     if (method === "channels.catalog") return { channels: CARDS };
     if (method === "web.login.start") return { connected: false, message: "Scan the code with the app.", qrDataUrl: CODE };
     if (method === "web.login.wait")
       return new Promise((resolve) => {
         this.#scanned = () => resolve({ connected: true, message: "Signed in.", name: "+15550000001" });
       });
-    if (method === "channels.verify" && params["channel"] === "signal") throw new Error("Signal refuses it: there is no such account");
-    if (method === "channels.verify") {
-      const { botToken } = params["config"] as { botToken?: string };
-      if (botToken !== "good-token") throw new Error("Telegram refuses it: Unauthorized");
-      return { ok: true, channel: params["channel"], accountId: "default", name: "@my_bot" };
-    }
+    if (method === "channels.verify") return verify(String(params["channel"]), params["config"] as Params);
     if (method === "config.get") return { hash: "h1" };
     if (method === "config.patch") {
       this.patches.push(JSON.parse(String(params["raw"])));
       const [channel] = Object.keys((this.patches.at(-1) as { channels: Params }).channels);
-      this.accounts.set(channel!, [{ accountId: "default", enabled: true, state: "ready", since: Date.now(), lastError: null }]);
+      const account = { accountId: "default", enabled: true, state: "ready", since: Date.now(), lastError: null, ...this.#next };
+      this.accounts.set(channel!, [account]);
       return { ok: true };
     }
     return undefined;
+  }
+
+  /** What the next account that is saved will be like. */
+  #next: Params = {};
+
+  becomes(next: Params): void {
+    this.#next = next;
   }
 
   scan(): void {
@@ -100,8 +105,38 @@ export class Channels {
   /** Somebody writes to the new bot. */
   write(): void {
     this.accounts.get("telegram")![0]!["lastInboundAt"] = Date.now();
-    this.pairings = [pairing("telegram", "12345", "Grace")];
+    this.ask();
   }
+
+  /** Somebody whom the owner does not know asks to be let in. */
+  ask(): void {
+    this.pairings = [...this.pairings, pairing("telegram", "12345", "Grace")];
+  }
+}
+
+/** A refusal with the details that the gateway would give. */
+export class ChannelRefusal extends Error {
+  readonly details: Params;
+
+  constructor(message: string, details: Params) {
+    super(message);
+    this.details = details;
+  }
+}
+
+function verify(channel: string, config: Params): unknown {
+  const refuse = (said: string, details: Params): never => {
+    throw new ChannelRefusal(said, { code: "CREDENTIAL_REFUSED", fix: "Ask @BotFather for a new token.", ...details });
+  };
+  if (channel === "signal") refuse("Signal refuses it: there is no such account", { fix: "Register the number first." });
+  if (channel === "slack" && config["appToken"] !== "xapp-good")
+    refuse("Slack refuses it: Slack does not open a socket: invalid_auth", { key: "appToken", fix: "Make an app-level token." });
+  if (channel === "telegram" && !String(config["botToken"]).includes("-")) {
+    const issues = [{ path: "botToken", message: "is not a bot token: those look like 123456789:AbC-d_E" }];
+    throw new ChannelRefusal("the account is not complete", { code: "ACCOUNT_INCOMPLETE", issues });
+  }
+  if (channel === "telegram" && config["botToken"] !== "good-token") refuse("Telegram refuses it: Unauthorized", {});
+  return { ok: true, channel, accountId: "default", name: "@my_bot" };
 }
 
 function pairing(channel: string, senderId: string, senderLabel: string): Params {
@@ -120,6 +155,9 @@ const CARDS = [
     fields: [
       { key: "host", help: "Host name of the server.", secret: false, required: true },
       { key: "nick", help: "Nick of the agent.", secret: false, required: true },
+      { key: "port", help: "Port of the server; 6697 with TLS, 6667 without.", secret: false, required: false, kind: "number" },
+      { key: "tls", help: "Encrypt the connection.", secret: false, required: false, kind: "flag" },
+      { key: "channels", help: "IRC channels to join.", secret: false, required: false, kind: "list" },
       { key: "password", help: "Password of the server.", secret: true, required: false },
     ],
   },
@@ -129,14 +167,38 @@ const CARDS = [
     login: true,
     fields: [
       { key: "account", help: "The bot's own number.", secret: false, required: true },
+      {
+        key: "transport.kind",
+        help: "How Signal is reached.",
+        secret: false,
+        required: false,
+        kind: "choice",
+        options: ["managed-native", "external-native", "container"],
+      },
       { key: "transport.url", help: "Where the daemon answers.", secret: false, required: false },
     ],
   },
-  { id: "slack", label: "Slack", login: false, fields: [{ key: "botToken", help: "Token of the bot.", secret: true, required: true }] },
+  {
+    id: "slack",
+    label: "Slack",
+    login: false,
+    guide: {
+      text: "Create a Slack app with Socket Mode on, and copy its two tokens.",
+      link: { label: "Open api.slack.com/apps", url: "https://api.slack.com/apps" },
+    },
+    fields: [
+      { key: "botToken", help: "Bot token, xoxb-….", secret: true, required: true },
+      { key: "appToken", help: "App-level token, xapp-….", secret: true, required: true },
+    ],
+  },
   {
     id: "telegram",
     label: "Telegram",
     login: false,
+    guide: {
+      text: "Open @BotFather in Telegram, send /newbot, and copy the token that it gives you.",
+      link: { label: "Open @BotFather", url: "https://t.me/BotFather" },
+    },
     fields: [{ key: "botToken", help: "Token of the bot, from @BotFather.", secret: true, required: true }],
   },
 ];

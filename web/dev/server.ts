@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { extname, join, normalize, sep } from "node:path";
 import { WebSocketServer } from "ws";
-import { Channels } from "./channels.ts";
+import { ChannelRefusal, Channels } from "./channels.ts";
 import { COMMANDS, Conversations, MODELS } from "./conversation.ts";
 import type { AddressInfo, Socket } from "node:net";
 import type { WebSocket } from "ws";
@@ -269,8 +269,8 @@ function answerChannels(channels: Channels, method: string, params: Params): unk
   try {
     return channels.answer(method, params);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new Refusal({ code: "INVALID_REQUEST", message, details: { fix: "Ask @BotFather for a new token." } });
+    if (!(error instanceof ChannelRefusal)) throw error;
+    throw new Refusal({ code: "INVALID_REQUEST", message: error.message, details: error.details });
   }
 }
 

@@ -2,7 +2,7 @@
 import { effect } from "@preact/signals";
 import { Access, sessionIn, takeLinkCode } from "./access.ts";
 import { CHANNELS_HASH, flush, mainKey, markRead, newId, restoreNewSession, restoreOutbox } from "./actions.ts";
-import { load as loadChannels } from "./channels.ts";
+import { load as loadChannels, waitingPeople } from "./channels.ts";
 import { GatewayClient } from "./client.ts";
 import { loadIdentity, openVault } from "./device.ts";
 import { attach, loadLists, onEvent, refresh, show } from "./live.ts";
@@ -90,6 +90,7 @@ function listen(): void {
     store.clock.value = Date.now();
     client?.wake();
     markRead();
+    void loadChannels();
   });
   const narrow = matchMedia("(max-width: 48rem)");
   const onWidth = (): void => void (store.narrow.value = narrow.matches);
@@ -97,9 +98,12 @@ function listen(): void {
   onWidth();
   setInterval(() => {
     if (!document.hidden) store.clock.value = Date.now();
+    // Somebody may ask to be let in while nobody looks: the title of the tab says so.
+    void loadChannels();
   }, CLOCK_MS);
   effect(() => {
-    document.title = `${store.view.value === "channels" ? "Channels" : store.title.value} · Gateway`;
+    const waiting = waitingPeople.value > 0 ? `(${waitingPeople.value}) ` : "";
+    document.title = `${waiting}${store.view.value === "channels" ? "Channels" : store.title.value} · Gateway`;
   });
   effect(() => {
     if (store.activeRow.value?.unread === true) markRead();

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hasArrived, stateWords, toAccounts, toBlock, toneOf, toPatch, type Card } from "./channels.ts";
+import { hasArrived, stateWords, toAccounts, toBlock, toneOf, toPatch, type Card, type Field } from "./channels.ts";
 
 const row = (lastInboundAt: number) => [{ channel: "toy", label: "Toy", accountId: "default", lastInboundAt }];
 const card: Card = { id: "toy", label: "Toy", login: false, fields: [] };
 
 test("the state of an account is one word and one tone", () => {
   assert.deepEqual([toneOf({ state: "ready" }), stateWords({ state: "ready" })], ["good", "Connected"]);
-  assert.deepEqual([toneOf({ state: "terminal" }), stateWords({ state: "terminal" })], ["bad", "Needs you"]);
-  assert.deepEqual([toneOf({ state: "ready", enabled: false }), stateWords({ state: "ready", enabled: false })], ["off", "Switched off"]);
+  assert.deepEqual([toneOf({ state: "terminal" }), stateWords({ state: "terminal" })], ["bad", "Action needed"]);
+  assert.deepEqual([toneOf({ state: "ready", enabled: false }), stateWords({ state: "ready", enabled: false })], ["off", "Disabled"]);
 });
 
 test("accounts come in the order of the gateway, with the label of their channel", () => {
@@ -34,6 +34,24 @@ test("what is saved is what was typed, without empty fields, in the block of its
   });
 });
 
+test("numbers, switches and lists are saved as what they are", () => {
+  const field = (key: string, kind?: Field["kind"]): Field => ({
+    key,
+    help: "",
+    secret: false,
+    required: false,
+    ...(kind ? { kind } : {}),
+  });
+  const fields = [field("port", "number"), field("tls", "flag"), field("channels", "list"), field("nick")];
+  assert.deepEqual(toBlock({ port: "6697", tls: "false", channels: "#a, #b #c", nick: "7" }, fields), {
+    port: 6697,
+    tls: false,
+    channels: ["#a", "#b", "#c"],
+    nick: "7",
+  });
+  assert.deepEqual(toBlock({ port: "many" }, fields), { port: "many" });
+});
+
 test("a message from before does not tick the test, a new one or a person who asks does", () => {
   const step = { step: "test", card, account: "default", name: "bot", savedAt: 100 } as const;
   assert.equal(hasArrived(step, row(99), []), false);
@@ -42,4 +60,7 @@ test("a message from before does not tick the test, a new one or a person who as
     hasArrived(step, [], [{ requestId: "1", channel: "toy", channelLabel: "Toy", accountId: "default", senderId: "s", senderLabel: "S" }]),
     true,
   );
+  const old = { requestId: "1", channel: "toy", channelLabel: "Toy", accountId: "default", senderId: "s", senderLabel: "S" };
+  assert.equal(hasArrived(step, [], [{ ...old, createdAt: new Date(99).toISOString() }]), false, "a request from before");
+  assert.equal(hasArrived(step, [], [{ ...old, createdAt: new Date(101).toISOString() }]), true);
 });

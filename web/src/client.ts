@@ -30,6 +30,7 @@ export class RequestError extends Error {
   readonly retryAfterMs: number | undefined;
   /** What the person can do, in the words of the gateway. */
   readonly fix: string | null;
+  readonly details: Readonly<Record<string, unknown>>;
 
   constructor(error: WireError) {
     super(error.message);
@@ -37,7 +38,8 @@ export class RequestError extends Error {
     this.code = error.code;
     this.retryable = error.retryable === true;
     this.retryAfterMs = error.retryAfterMs;
-    const fix = error.details?.["fix"];
+    this.details = error.details ?? {};
+    const { fix } = this.details;
     this.fix = typeof fix === "string" ? fix : null;
   }
 }

@@ -43,31 +43,33 @@ describe("channels on the page", () => {
   test("each account says how it is, why, and what mends it; people who wait are let in, letters are settled", async () => {
     gateway.channels.fill();
     const { page, faults, strays } = await open();
-    const slack = page.locator(".account", { hasText: "Needs you" });
+    const slack = page.locator(".account", { hasText: "Action needed" });
     await slack.waitFor();
-    assert.match(
-      await slack.innerText(),
-      /Slack says that the token was revoked[\s\S]*To mend it: Install the app again[\s\S]*4 waiting\./,
-    );
-    assert.equal(await page.locator(".to-channels .count").innerText(), "1");
+    assert.match(await slack.innerText(), /Slack says that the token was revoked[\s\S]*How to fix: Install the app again[\s\S]*4 waiting/);
+    assert.deepEqual(await page.locator(".to-channels .count").evaluateAll((all) => all.map((one) => one.getAttribute("aria-label"))), [
+      "1 access requests",
+      "1 with problems",
+    ]);
+    assert.match(await page.title(), /^\(1\) Channels/);
+    assert.match(await page.locator(".account", { hasText: "IRC" }).last().innerText(), /Last message in: 3 min ago · out: 2 min ago/);
     await picture(page, "overview-light");
     await page.getByRole("button", { name: "Approve" }).click();
-    await page.getByText("Waiting to be let in").waitFor({ state: "detached" });
+    await page.getByText("Access requests").waitFor({ state: "detached" });
     assert.deepEqual(gateway.calls.findLast((call) => call.method === "channels.pairing.approve")?.params, {
       channel: "irc",
       accountId: "default",
       requestId: "K7PMQ2XA",
       notify: true,
     });
-    await page.getByRole("button", { name: "Drop" }).click();
-    await page.getByRole("dialog").getByRole("button", { name: "Drop" }).click();
-    await page.getByText("Perhaps sent").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Discard" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Discard" }).click();
+    await page.getByText("May have been sent").waitFor({ state: "detached" });
     assert.deepEqual([faults, strays], [[], []]);
   });
 
   test("a channel is connected step by step: a wrong token is told, a good one saved, the first message ticked, its sender let in", async () => {
     const { page, faults } = await open();
-    await page.getByText("None yet.").waitFor();
+    await page.getByText("No channels yet.").waitFor();
     await page.getByRole("button", { name: "Connect a channel" }).click();
     await picture(page, "choose");
     await page.getByRole("button", { name: "Telegram" }).click();
@@ -75,13 +77,18 @@ describe("channels on the page", () => {
     assert.equal(await token.getAttribute("type"), "password");
     await token.fill("bad-token");
     await page.getByRole("button", { name: "Check and connect" }).click();
-    await page.getByRole("alert").getByText("Telegram refuses it: Unauthorized").waitFor();
-    assert.match(await page.getByRole("alert").innerText(), /Ask @BotFather for a new token/);
+    await page.locator(".field-problem", { hasText: "Telegram rejected this token." }).waitFor();
+    assert.equal(await token.getAttribute("aria-invalid"), "true");
+    assert.match(await page.locator(".problem").innerText(), /Ask @BotFather for a new token/);
+    assert.equal(await page.getByRole("link", { name: "Open @BotFather" }).getAttribute("href"), "https://t.me/BotFather");
+    await token.fill("nonsense");
+    await page.getByRole("button", { name: "Check and connect" }).click();
+    await page.locator(".field-problem", { hasText: "That isn't a bot token. Bot tokens look like" }).waitFor();
     await picture(page, "refused");
     assert.deepEqual(gateway.channels.patches, []);
     await token.fill("good-token");
     await page.getByRole("button", { name: "Check and connect" }).click();
-    await page.getByText("knows it as @my_bot").waitFor();
+    await page.getByText("Connected as @my_bot").waitFor();
     assert.deepEqual(gateway.channels.patches, [{ channels: { telegram: { botToken: "good-token", enabled: true } } }]);
     assert.equal(await page.locator('.ticks li[data-done="true"]').count(), 2);
     gateway.channels.write();
@@ -99,10 +106,10 @@ describe("channels on the page", () => {
     await page.getByRole("button", { name: "Connect a channel" }).click();
     await page.getByRole("button", { name: "Signal" }).click();
     await page.getByLabel("Account").first().fill("+15550000001");
-    await page.getByText("More").click();
-    await page.getByLabel("Transport url").fill("http://127.0.0.1:8080");
+    await page.getByText("More options").click();
+    await page.getByLabel("Transport URL").fill("http://127.0.0.1:8080");
     await page.getByRole("button", { name: "Check and connect" }).click();
-    await page.getByRole("alert").getByText("Signal refuses it: there is no such account").waitFor();
+    await page.getByRole("alert").getByText("Signal refused the connection: there is no such account.").waitFor();
     assert.deepEqual(gateway.channels.patches, []);
     await page.getByRole("button", { name: "Save it, and link a phone" }).click();
     await page.getByAltText("A code for the Signal app").waitFor();
@@ -111,14 +118,77 @@ describe("channels on the page", () => {
       { channels: { signal: { account: "+15550000001", transport: { url: "http://127.0.0.1:8080" }, enabled: true } } },
     ]);
     gateway.channels.scan();
-    await page.getByText("knows it as +15550000001").waitFor();
+    await page.getByText("Connected as +15550000001").waitFor();
     assert.deepEqual(faults, []);
+  });
+
+  test("a wrong app token is told under its field; an account that fails after all has a way back", async () => {
+    const { page, faults } = await open();
+    await page.getByRole("button", { name: "Connect a channel" }).click();
+    await page.getByRole("button", { name: "Slack" }).click();
+    await page.getByLabel("Bot token").fill("xoxb-good");
+    await page.getByLabel("App token").fill("xapp-wrong");
+    await page.getByRole("button", { name: "Check and connect" }).click();
+    const problem = page.locator(".field", { has: page.getByLabel("App token") }).locator(".field-problem");
+    await problem.getByText("Slack rejected this app token (invalid_auth).").waitFor();
+    assert.deepEqual(gateway.channels.patches, []);
+    gateway.channels.becomes({
+      state: "terminal",
+      lastError: "the app was removed",
+      fix: "Install it again, then: openclaw channels start slack",
+    });
+    await page.getByLabel("App token").fill("xapp-good");
+    await page.getByRole("button", { name: "Check and connect" }).click();
+    await page
+      .locator(".ticks li[data-failed]", { hasText: "Not connected: the app was removed" })
+      .getByText("Install it again.")
+      .waitFor();
+    await page.getByRole("button", { name: "Back to the form" }).click();
+    assert.equal(await page.getByLabel("App token").inputValue(), "xapp-good");
+    assert.deepEqual(faults, []);
+  });
+
+  test("numbers, switches, lists and choices have their own controls, and are saved as what they are", async () => {
+    const { page, faults } = await open();
+    await page.getByRole("button", { name: "Connect a channel" }).click();
+    await page.getByRole("button", { name: "IRC" }).click();
+    await page.getByLabel("Host").fill("irc.example.org");
+    await page.getByLabel("Nick").fill("claw");
+    await page.getByText("More options").click();
+    await page.getByLabel("Port").fill("6667");
+    await page.getByLabel("TLS", { exact: false }).last().selectOption("Off");
+    await page.getByLabel("Channels").last().fill("#one, #two");
+    await page.getByRole("button", { name: "Check and connect" }).click();
+    await page.getByText("Connected as").waitFor();
+    const irc = { host: "irc.example.org", nick: "claw", port: 6667, tls: false, channels: ["#one", "#two"], enabled: true };
+    assert.deepEqual(gateway.channels.patches, [{ channels: { irc } }]);
+    await page.getByRole("button", { name: "Done" }).click();
+    await page.getByRole("button", { name: "Connect a channel" }).click();
+    await page.getByRole("button", { name: "Signal" }).click();
+    await page.getByText("More options").click();
+    const kinds = await page.getByLabel("Transport kind").locator("option").allInnerTexts();
+    assert.deepEqual(kinds, ["Default", "managed-native", "external-native", "container"]);
+    assert.deepEqual(faults, []);
+  });
+
+  test("whoever asks to be let in is seen in the whole page, and approved in one click", async () => {
+    const { page } = await open();
+    await page.locator(".row", { hasText: "Main" }).locator(".row-open").click();
+    await page.locator("#composer").waitFor();
+    gateway.channels.ask();
+    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    await page.locator(".toast", { hasText: "Grace (Telegram) asks to talk to the agent" }).waitFor();
+    assert.equal(await page.locator('.count[data-kind="people"]').innerText(), "1");
+    assert.match(await page.title(), /^\(1\) Main/);
+    await page.getByRole("button", { name: "Approve" }).click();
+    await page.locator(".count").waitFor({ state: "detached" });
+    assert.equal(gateway.calls.filter((call) => call.method === "channels.pairing.approve").length, 1);
   });
 
   test("it fits a phone in the dark, and the address leads back to it", async () => {
     gateway.channels.fill();
     const { page } = await open({ width: 360, height: 740, dark: true, touch: true });
-    await page.locator(".account", { hasText: "Needs you" }).waitFor();
+    await page.locator(".account", { hasText: "Action needed" }).waitFor();
     await page.waitForFunction(() => document.querySelector(".sidebar")!.getBoundingClientRect().right <= 0);
     await picture(page, "phone-dark");
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);

@@ -34,7 +34,7 @@ export function ChannelsView(): JSX.Element {
           <Banner />
           {channels.failed.value !== null && (
             <p class="warn" role="status">
-              This could not be read: {channels.failed.value}
+              Could not be loaded: {channels.failed.value}
             </p>
           )}
           {channels.wizard.value === null ? <Overview /> : <ConnectChannel />}
@@ -47,9 +47,10 @@ export function ChannelsView(): JSX.Element {
 function Overview(): JSX.Element {
   return (
     <>
+      <Pairings only={null} />
       <section class="panel" aria-labelledby="accounts-title">
         <div class="panel-head">
-          <h2 id="accounts-title">Connected applications</h2>
+          <h2 id="accounts-title">Connected channels</h2>
           {channels.mayAdminister.value && (
             <button type="button" class="primary small" onClick={() => void channels.openWizard()}>
               <Plus size={15} /> Connect a channel
@@ -58,7 +59,6 @@ function Overview(): JSX.Element {
         </div>
         <Accounts />
       </section>
-      <Pairings only={null} />
       <DeadLetters />
     </>
   );
@@ -67,7 +67,9 @@ function Overview(): JSX.Element {
 function Accounts(): JSX.Element {
   const rows = channels.accounts.value;
   if (rows.length === 0) {
-    return <p class="panel-empty">{channels.loaded.value ? "None yet. This page and the command line work without any." : "Reading."}</p>;
+    return (
+      <p class="panel-empty">{channels.loaded.value ? "No channels yet. This page and the command line work without any." : "Loading…"}</p>
+    );
   }
   return (
     <ul>
@@ -100,11 +102,12 @@ function AccountRow({ row }: { row: channels.Account }): JSX.Element {
         {row.lastError && tone !== "good" && <p dir="auto">{row.lastError}</p>}
         {row.fix !== undefined && (
           <p dir="auto">
-            <strong>To mend it:</strong> {row.fix}
+            <strong>How to fix:</strong> {row.fix}
           </p>
         )}
         <p class="hint">
-          Last read: {ago(row.lastInboundAt)}. Last written: {ago(row.lastOutboundAt)}.{waiting > 0 && ` ${waiting} waiting.`}
+          Last message in: {ago(row.lastInboundAt)} · out: {ago(row.lastOutboundAt)}
+          {waiting > 0 && ` · ${waiting} waiting`}
         </p>
       </div>
       {(row.state === "terminal" || row.state === "stopped") && row.enabled !== false && channels.mayAdminister.value && (
@@ -123,15 +126,15 @@ function DeadLetters(): JSX.Element | null {
   return (
     <section class="panel" aria-labelledby="dead-title">
       <div class="panel-head">
-        <h2 id="dead-title">Set aside</h2>
+        <h2 id="dead-title">Undelivered messages</h2>
       </div>
-      <p class="hint">These could not be handled, or nobody knows whether they arrived. They are kept until you decide.</p>
+      <p class="hint">These could not be handled, or it is unknown whether they arrived. They are kept until you decide.</p>
       <ul>
         {items.map((item) => (
           <li class="account" key={item.id}>
             <div class="account-text">
               <p class="account-name">
-                <strong>{item.kind === "inbound" ? "Received" : item.state === "unknown" ? "Perhaps sent" : "Not sent"}</strong>
+                <strong>{item.kind === "inbound" ? "Received" : item.state === "unknown" ? "May have been sent" : "Not sent"}</strong>
                 <span class="tag">
                   {item.channel}
                   {item.account === "" ? "" : `/${item.account}`}
@@ -153,7 +156,7 @@ function DeadLetters(): JSX.Element | null {
                   {item.kind === "inbound" ? "Try again" : "Send again"}
                 </button>
                 <button type="button" class="quiet" onClick={() => setDropping(item.id)}>
-                  Drop
+                  Discard
                 </button>
               </div>
             )}
@@ -162,9 +165,9 @@ function DeadLetters(): JSX.Element | null {
       </ul>
       {dropping !== null && (
         <Confirm
-          title="Drop this message?"
-          text="It is not handled any more, and it leaves this list."
-          action="Drop"
+          title="Discard this message?"
+          text="It will not be handled or sent, and it is removed from this list."
+          action="Discard"
           onCancel={() => setDropping(null)}
           onConfirm={() => void channels.dropLetter(dropping)}
         />

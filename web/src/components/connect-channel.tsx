@@ -1,7 +1,10 @@
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import * as channels from "../channels.ts";
-import { Check } from "./icons.tsx";
+import { toLabel, withoutCommands } from "../setup-problem.ts";
+import { toShortTime } from "../sessions.ts";
+import * as store from "../store.ts";
+import { Check, Close } from "./icons.tsx";
 import { Command } from "./sign-in.tsx";
 
 /** Connecting a channel: choose, prove, try. */
@@ -20,6 +23,11 @@ export function ConnectChannel(): JSX.Element | null {
           {wizard.step === "choose" ? "Connect a channel" : `Connect ${wizard.card.label}`}
         </h2>
         <span class="hint">Step {at} of 3</span>
+        {wizard.step === "enter" && (
+          <button type="button" class="quiet" onClick={() => void channels.openWizard()}>
+            Back
+          </button>
+        )}
         <button type="button" class="quiet" onClick={() => (channels.wizard.value = null)}>
           {wizard.step === "test" ? "Done" : "Cancel"}
         </button>
@@ -34,7 +42,7 @@ export function ConnectChannel(): JSX.Element | null {
 
 function Choose(): JSX.Element {
   const cards = channels.catalog.value;
-  if (cards.length === 0) return <p class="panel-empty">Reading what there is.</p>;
+  if (cards.length === 0) return <p class="panel-empty">Loading channels…</p>;
   return (
     <ul class="channel-tiles">
       {cards.map((card) => (
@@ -58,17 +66,18 @@ function Enter({ wizard }: { wizard: Extract<channels.Wizard, { step: "enter" }>
   const shown = card.fields.filter((field) => field.required);
   const more = card.fields.filter((field) => !field.required);
   const ready = shown.every((field) => (values[field.key] ?? "").trim() !== "");
+  const isWrong = (field: channels.Field): boolean => error?.fields[field.key] !== undefined;
+  const input = (field: channels.Field): JSX.Element => (
+    <FieldInput key={field.key} field={field} value={values[field.key] ?? ""} problem={error?.fields[field.key] ?? null} />
+  );
   return (
     <form class="wizard" onSubmit={submit}>
-      {shown.map((field) => (
-        <FieldInput key={field.key} field={field} value={values[field.key] ?? ""} />
-      ))}
-      <details open={shown.length === 0}>
-        <summary>More</summary>
-        {more.map((field) => (
-          <FieldInput key={field.key} field={field} value={values[field.key] ?? ""} />
-        ))}
-        <label for="account-name">Name of the account, when there are several</label>
+      {card.guide !== undefined && <GuideLine guide={card.guide} />}
+      {shown.map(input)}
+      <details open={shown.length === 0 || more.some(isWrong)}>
+        <summary>More options</summary>
+        {more.map(input)}
+        <label for="account-name">Account name (only if you connect more than one)</label>
         <input
           id="account-name"
           autocomplete="off"
@@ -79,23 +88,37 @@ function Enter({ wizard }: { wizard: Extract<channels.Wizard, { step: "enter" }>
         />
       </details>
       <div role="alert">
-        {error !== null && (
+        {error !== null && (error.text !== null || error.fix !== null) && (
           <div class="problem" dir="auto">
-            <p>{error.text}</p>
+            {error.text !== null && <p>{error.text}</p>}
             {error.fix !== null && <p>{error.fix}</p>}
           </div>
         )}
       </div>
       <button type="submit" class="primary" disabled={busy || !ready}>
-        {busy ? `Asking ${card.label}` : "Check and connect"}
+        {busy ? `Checking with ${card.label}…` : "Check and connect"}
       </button>
       {card.login && error !== null && (
         <button type="button" class="quiet" disabled={busy || !ready} onClick={() => void channels.link()}>
           Save it, and link a phone
         </button>
       )}
-      <p class="hint">It is saved only when {card.label} accepts it. Secrets stay on the gateway and are never shown again.</p>
+      <p class="hint">Saved only after {card.label} confirms it. Secrets stay on the gateway and are never shown again.</p>
     </form>
+  );
+}
+
+/** Where the credential comes from. */
+function GuideLine({ guide }: { guide: channels.Guide }): JSX.Element {
+  return (
+    <p class="wizard-guide">
+      {guide.text}{" "}
+      {guide.link !== undefined && /^https:\/\//.test(guide.link.url) && (
+        <a href={guide.link.url} target="_blank" rel="noopener noreferrer">
+          {guide.link.label}
+        </a>
+      )}
+    </p>
   );
 }
 
@@ -110,85 +133,124 @@ function LinkPhone({ wizard }: { wizard: Extract<channels.Wizard, { step: "link"
       ) : (
         <div class="problem" role="alert" dir="auto">
           <p>{error}</p>
-          <p>It is saved; begin again with Connect a channel, or: openclaw channels login {card.id}</p>
+          <p>The account is saved. To try again, choose Connect a channel.</p>
         </div>
       )}
-      {code !== null && <p class="hint">In {card.label} on the phone: linked devices, add one, and scan.</p>}
+      {code !== null && <p class="hint">In {card.label} on your phone: Linked devices, Link new device, then scan.</p>}
     </div>
   );
 }
 
-/** `botToken` as a person says it: Bot token. */
-function toWords(key: string): string {
-  const words = key
-    .replaceAll(".", " ")
-    .replaceAll(/([a-z])([A-Z])/g, "$1 $2")
-    .toLowerCase();
-  return words.charAt(0).toUpperCase() + words.slice(1);
-}
-
-function FieldInput({ field, value }: { field: channels.Field; value: string }): JSX.Element {
+function FieldInput({ field, value, problem }: { field: channels.Field; value: string; problem: string | null }): JSX.Element {
   const id = `field-${field.key}`;
   return (
     <div class="field">
       <label for={id}>
-        {toWords(field.key)}
+        {toLabel(field.key)}
         {field.help !== "" && <span class="hint"> {field.help.replaceAll("`", "")}</span>}
       </label>
-      <input
-        id={id}
-        {...(field.secret ? { type: "password" as const } : {})}
-        autocomplete="off"
-        autocapitalize="off"
-        spellcheck={false}
-        required={field.required}
-        value={value}
-        onInput={(event) => channels.type(field.key, event.currentTarget.value)}
-      />
+      <FieldControl id={id} field={field} value={value} problem={problem} />
+      {problem !== null && (
+        <p class="field-problem" id={`${id}-problem`} role="alert">
+          {problem}
+        </p>
+      )}
     </div>
+  );
+}
+
+type ControlProps = { id: string; field: channels.Field; value: string; problem: string | null };
+
+function FieldControl({ id, field, value, problem }: ControlProps): JSX.Element {
+  const wrong = problem === null ? {} : { "aria-invalid": true, "aria-describedby": `${id}-problem` };
+  const onInput = (event: { currentTarget: { value: string } }): void => channels.type(field.key, event.currentTarget.value);
+  if (field.kind === "choice" || field.kind === "flag") {
+    const options = field.kind === "flag" ? ["true", "false"] : (field.options ?? []);
+    const words = (option: string): string => (field.kind === "choice" ? option : option === "true" ? "On" : "Off");
+    return (
+      <select id={id} value={value} onInput={onInput} {...wrong}>
+        {!field.required && <option value="">Default</option>}
+        {options.map((option) => (
+          <option key={option} value={option}>
+            {words(option)}
+          </option>
+        ))}
+      </select>
+    );
+  }
+  return (
+    <input
+      id={id}
+      {...(field.secret ? { type: "password" as const } : {})}
+      {...(field.kind === "number" ? { inputMode: "numeric" as const } : {})}
+      {...(field.kind === "list" ? { placeholder: "Separated by commas" } : {})}
+      autocomplete="off"
+      autocapitalize="off"
+      spellcheck={false}
+      required={field.required}
+      value={value}
+      onInput={onInput}
+      {...wrong}
+    />
   );
 }
 
 function Try({ wizard }: { wizard: Extract<channels.Wizard, { step: "test" }> }): JSX.Element {
   const row = channels.accounts.value.find((one) => one.channel === wizard.card.id && one.accountId === wizard.account);
   const connected = row?.state === "ready" || row?.state === "degraded";
+  const failed = row?.state === "terminal";
   const arrived = channels.hasArrived(wizard, channels.accounts.value, channels.pairings.value);
+  const fix = failed && row?.fix !== undefined ? withoutCommands(row.fix) : null;
   return (
     <>
       <ol class="ticks" aria-live="polite">
-        <Tick done>
-          {wizard.card.label} knows it as <strong dir="auto">{wizard.name}</strong>
-        </Tick>
-        <Tick done={connected}>{connected ? "Connected" : `Connecting${row?.lastError ? `: ${row.lastError}` : ""}`}</Tick>
-        <Tick done={arrived}>
-          {arrived ? (
-            "Your message has arrived"
-          ) : (
+        <Tick state="done">{wizard.card.label} accepted the account</Tick>
+        <Tick state={connected ? "done" : failed ? "failed" : "waiting"}>
+          {connected ? (
             <>
-              Write to <strong dir="auto">{wizard.name}</strong> there; this line tells when it arrives
+              Connected as <strong dir="auto">{wizard.name}</strong>
             </>
+          ) : failed ? (
+            `Not connected: ${row?.lastError ?? "unknown cause"}`
+          ) : (
+            `Connecting…${row?.lastError ? ` ${row.lastError}` : ""}`
           )}
+          {fix !== null && <span class="tick-fix">{fix}</span>}
         </Tick>
+        {!failed && <Tick state={arrived ? "done" : "waiting"}>{arrived ? "Your message has arrived" : <TestLine wizard={wizard} />}</Tick>}
       </ol>
+      {!connected && (
+        <button type="button" class="quiet wizard-back" onClick={channels.goBack}>
+          Back to the form
+        </button>
+      )}
       {wizard.card.login && !connected && <Command text={`openclaw channels login ${wizard.card.id}`} />}
       <Pairings only={wizard.card.id} />
     </>
   );
 }
 
-function Tick({
-  done,
-  children,
-}: {
-  done: boolean;
-  children: JSX.Element | JSX.Element[] | string | (JSX.Element | string)[];
-}): JSX.Element {
+function TestLine({ wizard }: { wizard: Extract<channels.Wizard, { step: "test" }> }): JSX.Element {
+  const test = wizard.card.guide?.test;
+  if (test !== undefined) return <>{test}</>;
   return (
-    <li data-done={done}>
-      <span class="tick">{done ? <Check size={14} /> : <span class="dot" data-state="busy" />}</span>
+    <>
+      Send a message to <strong dir="auto">{wizard.name}</strong> to test it
+    </>
+  );
+}
+
+type TickState = "done" | "waiting" | "failed";
+
+function Tick({ state, children }: { state: TickState; children: ComponentChildren }): JSX.Element {
+  return (
+    <li data-done={state === "done"} data-failed={state === "failed" || undefined}>
+      <span class="tick">
+        {state === "done" ? <Check size={14} /> : state === "failed" ? <Close size={14} /> : <span class="dot" data-state="busy" />}
+      </span>
       <span>
         {children}
-        <span class="spoken">{done ? " (done)" : " (waiting)"}</span>
+        <span class="spoken"> ({state})</span>
       </span>
     </li>
   );
@@ -201,7 +263,7 @@ export function Pairings({ only }: { only: string | null }): JSX.Element | null 
   return (
     <section class={only === null ? "panel" : "inset"} aria-labelledby="pairing-title">
       <div class="panel-head">
-        <h2 id="pairing-title">Waiting to be let in</h2>
+        <h2 id="pairing-title">Access requests</h2>
       </div>
       <ul>
         {requests.map((request) => (
@@ -210,6 +272,9 @@ export function Pairings({ only }: { only: string | null }): JSX.Element | null 
               <p class="account-name">
                 <strong dir="auto">{request.senderLabel}</strong>
                 <span class="tag">{request.channelLabel}</span>
+                {request.createdAt !== undefined && (
+                  <span class="hint">{toShortTime(Date.parse(request.createdAt), store.clock.value)}</span>
+                )}
               </p>
               <p class="hint">
                 <span dir="ltr">{request.senderId}</span>, code <code>{request.requestId}</code>

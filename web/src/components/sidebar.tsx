@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { newSession, openChannels, openSession, pin, remove, rename } from "../actions.ts";
 import { signOut } from "../boot.ts";
-import { troubles } from "../channels.ts";
+import { troubles, waitingPeople } from "../channels.ts";
 import { isComposing } from "../keyboard.ts";
 import { loadMoreSessions, searchSessions } from "../live.ts";
 import { maskKeys } from "../mask.ts";
@@ -48,11 +48,18 @@ export function Sidebar(): JSX.Element {
         onClick={openChannels}
       >
         <Plug size={16} /> Channels
-        {troubles.value > 0 && (
-          <span class="count" aria-label={`${troubles.value} need you`}>
-            {troubles.value}
-          </span>
-        )}
+        <span class="counts">
+          {waitingPeople.value > 0 && (
+            <span class="count" data-kind="people" aria-label={`${waitingPeople.value} access requests`}>
+              {waitingPeople.value}
+            </span>
+          )}
+          {troubles.value > 0 && (
+            <span class="count" aria-label={`${troubles.value} with problems`}>
+              {troubles.value}
+            </span>
+          )}
+        </span>
       </button>
       <List />
       <Foot />

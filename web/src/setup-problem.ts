@@ -1,0 +1,93 @@
+/** Why an account could not be connected, in words for the form: under the field it belongs to, and without commands. Pure. */
+import type { Card, Field } from "./channels.ts";
+import type { RequestError } from "./client.ts";
+
+export type Problem = {
+  /** For the form as a whole; null when every problem belongs to a field. */
+  text: string | null;
+  fix: string | null;
+  fields: Readonly<Record<string, string>>;
+};
+
+const CAPITALS: Readonly<Record<string, string>> = { url: "URL", tls: "TLS", sasl: "SASL", cli: "CLI", api: "API", id: "ID" };
+
+/** `botToken` as a person says it: Bot token. */
+export function toLabel(key: string): string {
+  const words = key
+    .replaceAll(".", " ")
+    .replaceAll(/([a-z])([A-Z])/g, "$1 $2")
+    .toLowerCase()
+    .split(" ")
+    .map((word) => CAPITALS[word] ?? word)
+    .join(" ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+const sentence = (text: string): string => {
+  const whole = text.trim().replace(/[.:]$/, "");
+  return `${whole.charAt(0).toUpperCase()}${whole.slice(1)}.`;
+};
+
+/** "is not a bot token: those begin with xoxb-" as it is said under the field itself. */
+export function toFieldWords(label: string, message: string): string {
+  if (message === "is missing") return `Enter the ${label.toLowerCase()}.`;
+  const [, article, thing, those] = /^is not (an?) ([^:]+): those (.+)$/.exec(message) ?? [];
+  if (thing !== undefined) return `That isn't ${article} ${thing}. ${sentence(`${thing}s ${those}`)}`;
+  const [, rest] = /^(?:is not|cannot be) (an? .+)$/.exec(message) ?? [];
+  return rest === undefined ? sentence(message) : sentence(`That isn't ${rest}`);
+}
+
+/** The form is in front of the person: keys of the configuration and commands say nothing to them. */
+export function withoutCommands(fix: string): string | null {
+  const kept = fix
+    .split(/(?<=[.;])\s+/)
+    .map((part) => part.replace(/,?\s*(?:and\s+)?(?:set|into|in)\s+`?channels\.\S+.*$/i, "").replace(/,?\s*then:?\s+`?openclaw .*$/i, ""))
+    .filter((part) => part.trim() !== "" && !/`?openclaw \w|channels\.\w/.test(part))
+    .join(" ");
+  return kept.trim() === "" ? null : sentence(kept);
+}
+
+/** The key that was refused: the named one, else the only secret that is needed. */
+function refusedField(key: unknown, fields: readonly Field[]): Field | undefined {
+  const secrets = fields.filter((field) => field.secret && field.required);
+  return fields.find((field) => field.key === key) ?? (secrets.length === 1 ? secrets[0] : undefined);
+}
+
+/** `error` is what the gateway answered; null for everything else, of which `text` is known. */
+export function toProblem(error: Pick<RequestError, "fix" | "details"> | null, text: string, card: Card): Problem {
+  const { code, issues, key } = error?.details ?? {};
+  const fix = error?.fix ? withoutCommands(error.fix) : null;
+  if (code === "ACCOUNT_INCOMPLETE" && Array.isArray(issues)) return ofIssues(issues as readonly Issue[], card);
+  if (code === "CREDENTIAL_REFUSED") {
+    const field = refusedField(key, card.fields);
+    const said = text.replace(`${card.label} refuses it: `, "");
+    if (field === undefined) return { text: sentence(`${card.label} refused the connection: ${said}`), fix, fields: {} };
+    const reason = /[:(]\s*([a-z]+(?:_[a-z]+)+)\)?$/.exec(said)?.[1];
+    const what = toLabel(field.key)
+      .toLowerCase()
+      .replace(/^bot token$/, "token");
+    return {
+      text: null,
+      fix,
+      fields: { [field.key]: `${card.label} rejected this ${what}${reason === undefined ? "" : ` (${reason})`}.` },
+    };
+  }
+  if (code === "PLATFORM_UNREACHABLE") {
+    const why = text.replace(`${card.label} could not be asked: `, "").replace(/^connect ECONNREFUSED (.*)$/, "connection refused at $1");
+    return { text: `Can't reach ${card.label} (${why}).`, fix, fields: {} };
+  }
+  return { text: sentence(text), fix, fields: {} };
+}
+
+type Issue = { path: string; message: string };
+
+function ofIssues(issues: readonly Issue[], { fields }: Card): Problem {
+  const placed: Record<string, string> = {};
+  const others: string[] = [];
+  for (const { path, message } of issues) {
+    const field = fields.find(({ key }) => path === key || path.startsWith(`${key}[`));
+    if (field === undefined) others.push(`${toLabel(path)}: ${sentence(message)}`);
+    else placed[field.key] ??= toFieldWords(toLabel(field.key), message);
+  }
+  return { text: others.length === 0 ? null : others.join(" "), fix: null, fields: placed };
+}
