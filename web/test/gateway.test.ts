@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { startModelServer } from "../../test/model-server.ts";
 import { dropHome, MAIN, modelConfig, newHome, startGateway } from "../../test/wire/gateway.ts";
 import { openPerson } from "./browser.ts";
+import { encodePng } from "./picture.ts";
 import type { ModelServer } from "../../test/model-server.ts";
 import type { GatewayUnderTest } from "../../test/wire/gateway.ts";
 import type { Person } from "./browser.ts";
@@ -115,6 +116,37 @@ describe("the page on a real gateway", () => {
     await page.reload();
     await answer(page, "You said: and now this");
     assert.deepEqual(await page.locator(".message.user .plain").allInnerTexts(), users);
+  });
+
+  test("a picture that was sent is still shown after a reload, when the history leaves it out", async () => {
+    const { page } = person;
+    await page.getByRole("button", { name: "New session" }).first().click();
+    // Noise, so that the file is larger than what rows keep.
+    const rgb = Uint8Array.from({ length: 120 * 120 * 3 }, (_, at) => ((at * 7_919) ^ (at >> 3)) & 255);
+    const buffer = encodePng({ width: 120, height: 120, rgb });
+    await page.locator('input[type="file"]').setInputFiles({ name: "noise.png", mimeType: "image/png", buffer });
+    await page.locator(".pictures img").waitFor();
+    await say(page, "look at this");
+    await answer(page, "look at this");
+    const picture = page.locator(".message.user img.picture");
+    await picture.waitFor({ timeout: WAIT_MS });
+    await settled(page);
+    await page.reload();
+    await picture.waitFor({ timeout: WAIT_MS });
+    assert.equal(await picture.evaluate((image: HTMLImageElement) => image.naturalWidth), 120);
+  });
+
+  test("/reset leaves nothing of the conversation before", async () => {
+    const { page } = person;
+    await say(page, "/reset");
+    await page.locator("dialog").getByRole("button", { name: "Reset" }).click();
+    await answer(page, "This is a new conversation");
+    await page.locator(".message", { hasText: "look at this" }).first().waitFor({ state: "detached", timeout: WAIT_MS });
+    assert.equal(await page.locator(".message.assistant").count(), 1);
+    await say(page, "after the reset");
+    await answer(page, "You said: after the reset");
+    await settled(page);
+    assert.equal(await page.locator(".message.assistant").count(), 2);
   });
 
   test("kill -9 of the gateway: the written message goes out afterwards, once", async () => {

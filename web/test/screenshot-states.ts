@@ -221,7 +221,7 @@ export const STATES: readonly State[] = [
       await openTelegramForm(page);
       await page.locator("#field-botToken").fill("wrong");
       await page.getByRole("button", { name: "Check and connect" }).click();
-      await page.locator(".problem").waitFor();
+      await page.locator(".field-problem").waitFor();
     },
   },
   {
@@ -243,9 +243,15 @@ export const STATES: readonly State[] = [
     fill: main(CONVERSATION),
     go: async (page, gateway) => {
       await shows(".message", "Miller")(page);
+      // The next attempt to connect hangs, so that the banner stays as it is.
+      await page.evaluate(() => {
+        const { WebSocket: Real } = window;
+        window.WebSocket = new Proxy(Real, { construct: () => ({ addEventListener: () => {}, close: () => {} }) });
+      });
       gateway.announce("shutdown", { reason: "restart", restartExpectedMs: 60_000 });
       await gateway.down();
       await page.locator(".banner").waitFor();
+      await page.getByRole("button", { name: "Reconnect now" }).waitFor({ state: "detached" });
     },
   },
 ];
