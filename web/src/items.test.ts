@@ -6,6 +6,7 @@ import { applyAgent, applyChat, createRun, fromInFlight } from "./run.ts";
 import { hasUserRow } from "./transcript.ts";
 import type { Item, Outgoing } from "./items.ts";
 import type { Run } from "./run.ts";
+import type { AgentEvent, Row } from "./wire.ts";
 
 const sent = (key: string, text: string, state: Outgoing["state"] = "accepted"): Outgoing => ({
   idempotencyKey: key,
@@ -165,6 +166,63 @@ test("what is over keeps its identity, so that it is not drawn again", () => {
   const after = toItems([...rows, row(3, "user", "c")], [live("x")], []);
   assert.equal(before[0], after[0]);
   assert.equal(before[1], after[1]);
+});
+
+test("calls of one turn that share an id keep their own results", () => {
+  const again = (seq: number, text: string): Row => ({ ...call(seq, text), __openclaw: { id: `id${seq}`, seq, runId: "k1" } });
+  const rows = [
+    again(1, "First:"),
+    row(2, "toolResult", "one", { runId: "k1", toolCallId: "c1" }),
+    again(3, "Second:"),
+    row(4, "toolResult", "two", { runId: "k1", toolCallId: "c1" }),
+  ];
+  const [item] = toItems(rows, [], []);
+  assert.ok(item?.kind === "assistant");
+  const tools = item.blocks.flatMap((block) => (block.type === "tool" ? [block] : []));
+  assert.deepEqual(
+    tools.map(({ key, tool }) => [key, tool.result, tool.state]),
+    [
+      ["tool:c1", "one", "done"],
+      ["tool:c1:1", "two", "done"],
+    ],
+  );
+  const event = (seq: number, data: object): AgentEvent => ({
+    runId: "k1",
+    seq,
+    stream: "tool",
+    data: { toolCallId: "c1", name: "exec", ...data },
+  });
+  const live = [
+    event(1, { phase: "start" }),
+    event(2, { phase: "result", result: "one" }),
+    event(3, { phase: "start" }),
+    event(4, { phase: "result", result: "two" }),
+  ].reduce(applyAgent, createRun("k1", true));
+  assert.deepEqual(
+    live.blocks.map((block) => (block.type === "tool" ? block.tool.result : "")),
+    ["one", "two"],
+  );
+});
+
+test("tokens and cost of a turn are those of all its calls of the model", () => {
+  const usage = (totalTokens: number, total: number): Partial<Row> => ({ usage: { totalTokens, cost: { total } } });
+  const rows = [
+    call(1, "Look:", usage(500, 0.002)),
+    row(2, "assistant", "done", { runId: "k1", stopReason: "stop", ...usage(288, 0.001) }),
+  ];
+  const [item] = toItems(rows, [], []);
+  assert.deepEqual(item?.kind === "assistant" && item.usage, { tokens: 788, costUsd: 0.003 });
+});
+
+test("what a person wrote on a channel has a sender, without the name in front of the text", () => {
+  const from = { senderId: "1", senderName: "Ada", senderIsOwner: false, transport: { channel: "irc" } };
+  const base = row(1, "user", "Ada: hello");
+  const [item] = toItems([{ ...base, __openclaw: { ...base.__openclaw, ...from } }], [], []);
+  assert.ok(item?.kind === "user");
+  assert.deepEqual(
+    [item.sender, item.blocks[0]?.type === "text" && item.blocks[0].text],
+    [{ name: "Ada", isOwner: false, channel: "irc" }, "hello"],
+  );
 });
 
 test("a stored call without a result runs as long as its turn does, and was stopped after it", () => {
