@@ -48,8 +48,9 @@ function run([program, ...args]: readonly string[]): boolean {
   return status === 0;
 }
 
+const isThere = (one: Needed): boolean => isInstalled(one, one.package === undefined ? constants.X_OK : constants.R_OK);
+
 function installServers(): void {
-  const isThere = (one: Needed): boolean => isInstalled(one, one.package === undefined ? constants.X_OK : constants.R_OK);
   const missing = SERVERS.filter((one) => !isThere(one));
   if (missing.length === 0) return;
   const apt = aptGet();

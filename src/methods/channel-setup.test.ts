@@ -92,8 +92,9 @@ test("the catalog names each channel with the keys that a person has to give, ne
   );
 });
 
+const load = async (id: string) => (await loadChannel(asId<ChannelId>(id))) as Channel;
+
 test("a form has what a channel asks for, each with its kind, and no second key for one thing", async () => {
-  const load = async (id: string) => (await loadChannel(asId<ChannelId>(id))) as Channel;
   const catalog = channelSetupMethods({ ...({} as Parameters<typeof channelSetupMethods>[0]), channelIds, load, describe: channelKeys });
   type Card = { id: string; guide?: { text: string }; fields: { key: string; kind?: string; options?: string[]; required: boolean }[] };
   const { channels } = (await catalog["channels.catalog"].run()) as { channels: Card[] };

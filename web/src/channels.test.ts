@@ -34,14 +34,15 @@ test("what is saved is what was typed, without empty fields, in the block of its
   });
 });
 
+const field = (key: string, kind?: Field["kind"]): Field => ({
+  key,
+  help: "",
+  secret: false,
+  required: false,
+  ...(kind ? { kind } : {}),
+});
+
 test("numbers, switches and lists are saved as what they are", () => {
-  const field = (key: string, kind?: Field["kind"]): Field => ({
-    key,
-    help: "",
-    secret: false,
-    required: false,
-    ...(kind ? { kind } : {}),
-  });
   const fields = [field("port", "number"), field("tls", "flag"), field("channels", "list"), field("nick")];
   assert.deepEqual(toBlock({ port: "6697", tls: "false", channels: "#a, #b #c", nick: "7" }, fields), {
     port: 6697,

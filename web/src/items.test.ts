@@ -168,8 +168,16 @@ test("what is over keeps its identity, so that it is not drawn again", () => {
   assert.equal(before[1], after[1]);
 });
 
+const again = (seq: number, text: string): Row => ({ ...call(seq, text), __openclaw: { id: `id${seq}`, seq, runId: "k1" } });
+
+const event = (seq: number, data: object): AgentEvent => ({
+  runId: "k1",
+  seq,
+  stream: "tool",
+  data: { toolCallId: "c1", name: "exec", ...data },
+});
+
 test("calls of one turn that share an id keep their own results", () => {
-  const again = (seq: number, text: string): Row => ({ ...call(seq, text), __openclaw: { id: `id${seq}`, seq, runId: "k1" } });
   const rows = [
     again(1, "First:"),
     row(2, "toolResult", "one", { runId: "k1", toolCallId: "c1" }),
@@ -186,12 +194,6 @@ test("calls of one turn that share an id keep their own results", () => {
       ["tool:c1:1", "two", "done"],
     ],
   );
-  const event = (seq: number, data: object): AgentEvent => ({
-    runId: "k1",
-    seq,
-    stream: "tool",
-    data: { toolCallId: "c1", name: "exec", ...data },
-  });
   const live = [
     event(1, { phase: "start" }),
     event(2, { phase: "result", result: "one" }),
@@ -204,8 +206,9 @@ test("calls of one turn that share an id keep their own results", () => {
   );
 });
 
+const usage = (totalTokens: number, total: number): Partial<Row> => ({ usage: { totalTokens, cost: { total } } });
+
 test("tokens and cost of a turn are those of all its calls of the model", () => {
-  const usage = (totalTokens: number, total: number): Partial<Row> => ({ usage: { totalTokens, cost: { total } } });
   const rows = [
     call(1, "Look:", usage(500, 0.002)),
     row(2, "assistant", "done", { runId: "k1", stopReason: "stop", ...usage(288, 0.001) }),

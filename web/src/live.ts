@@ -170,12 +170,13 @@ export async function loadChat(key: string): Promise<void> {
   }
 }
 
+const isSent = (run: Run): boolean => store.outbox.value.some((entry) => entry.idempotencyKey === run.runId);
+
 function withPage(chat: Chat, page: HistoryPage): Chat {
   const rows = applyNewest(chat.rows, page);
   const running = page.inFlightRun;
   const still = new Set([...(page.sessionInfo?.activeRunIds ?? []), ...(running === undefined ? [] : [running.runId])]);
   const isReset = chat.rows.sessionId !== null && chat.rows.sessionId !== rows.sessionId;
-  const isSent = (run: Run): boolean => store.outbox.value.some((entry) => entry.idempotencyKey === run.runId);
   const kept = chat.runs.filter((run) => {
     if (still.has(run.runId)) return true;
     // After a reset the answers of the conversation before have no place any more.

@@ -47,7 +47,7 @@ describe("the page with odd input", () => {
       () =>
         new Promise<string>((resolve) => {
           addEventListener("securitypolicyviolation", (event) => resolve(event.effectiveDirective));
-          new WebSocket("ws://elsewhere.example/");
+          void new WebSocket("ws://elsewhere.example/").readyState;
         }),
     );
     assert.equal(refused, "connect-src");

@@ -12,7 +12,7 @@ import { startDevGateway } from "../dev/server.ts";
 import { ARGS } from "./browser.ts";
 import { decodePng, encodePng, toSmall } from "./picture.ts";
 import { NOW, STATES } from "./screenshot-states.ts";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import type { DevGateway } from "../dev/server.ts";
 import type { State } from "./screenshot-states.ts";
 import type { Small } from "./picture.ts";

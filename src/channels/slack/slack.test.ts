@@ -427,10 +427,11 @@ test("too many connections: it waits as long as it is told", async () => {
   await server.close();
 });
 
+const refused = (key: string) => (err: unknown) => err instanceof TerminalError && err.key === key;
+
 test("a wrong app-level token is refused before anything is saved, and named", async () => {
   const server = await SlackServer.start();
   try {
-    const refused = (key: string) => (err: unknown) => err instanceof TerminalError && err.key === key;
     await assert.rejects(createSlackChannel().verify(parsed(server, { appToken: "xapp-1-wrong" }), signal), refused("appToken"));
     await assert.rejects(createSlackChannel().verify(parsed(server, { botToken: "xoxb-1-wrong" }), signal), refused("botToken"));
   } finally {

@@ -90,12 +90,13 @@ function Question(): JSX.Element | null {
   return question && <Confirm {...question} onCancel={() => (store.question.value = null)} />;
 }
 
+const act = (action: store.ToastAction): void => {
+  store.toast.value = null;
+  action.run();
+};
+
 function Toast(): JSX.Element {
   const toast = store.toast.value;
-  const act = (action: store.ToastAction): void => {
-    store.toast.value = null;
-    action.run();
-  };
   return (
     <div class="toast-place" role="status">
       {toast !== null && (

@@ -113,7 +113,7 @@ function GuideLine({ guide }: { guide: channels.Guide }): JSX.Element {
   return (
     <p class="wizard-guide">
       {guide.text}{" "}
-      {guide.link !== undefined && /^https:\/\//.test(guide.link.url) && (
+      {guide.link !== undefined && guide.link.url.startsWith("https://") && (
         <a href={guide.link.url} target="_blank" rel="noopener noreferrer">
           {guide.link.label}
         </a>

@@ -6,10 +6,11 @@ import { Check, Down } from "./icons.tsx";
 
 const SEARCH_FROM = 9;
 
+const setOpen = (now: boolean): void => void (store.choosingModel.value = now);
+
 /** Which model answers in this session, and the others that could. */
 export function ModelPicker(): JSX.Element | null {
   const open = store.choosingModel.value;
-  const setOpen = (now: boolean): void => void (store.choosingModel.value = now);
   const box = useRef<HTMLDivElement>(null);
   const answering = store.answering.value;
   useEffect(() => {
