@@ -143,10 +143,10 @@ function toScript(message: string): readonly Step[] {
 function withoutPictures(row: Row): Row {
   const { content } = row;
   if (!Array.isArray(content)) return row;
-  return {
-    ...row,
-    content: content.map((part: { kept?: string }) => (part.kept === undefined ? part : { ...part, kept: undefined, omitted: true })),
-  };
+  const shown = content.map((part: { kept?: string } | null) =>
+    part?.kept === undefined ? part : { ...part, kept: undefined, omitted: true },
+  );
+  return { ...row, content: shown };
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

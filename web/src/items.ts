@@ -225,8 +225,8 @@ function toAssistant(rows: readonly Row[], key: string): Answer {
     run: null,
     end: failed ? "error" : aborted ? "aborted" : "stop",
     error: last.errorMessage ?? null,
-    errorDetail: detailOf(last.errorDetail),
-    errorKind: last.errorKind ?? null,
+    errorDetail: detailOf(last.errorDetail).words,
+    errorKind: detailOf(last.errorDetail).kind ?? last.errorKind ?? null,
     usage: spentOn(rows),
   };
 }

@@ -121,6 +121,13 @@ test("an error keeps what was said and says why", () => {
   const run = applyChat(createRun("r", true), chat(2, "error", { errorMessage: "overloaded" }));
   assert.deepEqual([run.state, run.error], ["error", "overloaded"]);
   assert.equal(applyChat(createRun("r", true), chat(2, "error")).error, "The agent couldn't reply.");
+  const failed = applyChat(createRun("r", true), {
+    ...chat(2, "error"),
+    errorMessage: "The provider refused the key.",
+    errorKind: "unknown",
+    errorDetail: { providerErrorType: "auth", providerErrorMessagePreview: "401 no", httpStatus: 401 },
+  });
+  assert.deepEqual([failed.error, failed.errorKind, failed.errorDetail], ["The provider refused the key.", "auth", "401 no"]);
 });
 
 test("what the server says is running replaces nothing that is already further", () => {

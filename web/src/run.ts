@@ -81,18 +81,16 @@ function wholeText(run: Run, event: ChatEvent): string {
 
 function errorOf(event: ChatEvent): Pick<Run, "error" | "errorDetail" | "errorKind"> {
   if (event.state !== "error") return { error: null, errorDetail: null, errorKind: null };
-  return {
-    error: event.errorMessage ?? "The agent couldn't reply.",
-    errorDetail: detailOf(event.errorDetail),
-    errorKind: event.errorKind ?? null,
-  };
+  const { words, kind } = detailOf(event.errorDetail);
+  return { error: event.errorMessage ?? "The agent couldn't reply.", errorDetail: words, errorKind: kind ?? event.errorKind ?? null };
 }
 
-/** A text, or something with a `message`. */
-export function detailOf(detail: unknown): string | null {
-  if (typeof detail === "string") return detail === "" ? null : detail;
-  const said = typeof detail === "object" && detail !== null ? (detail as { message?: unknown }).message : undefined;
-  return typeof said === "string" && said !== "" ? said : null;
+/** The raw words of a provider and the kind of failure, where the gateway tells them apart from its own sentence. */
+export function detailOf(detail: unknown): { words: string | null; kind: string | null } {
+  if (typeof detail === "string") return { words: detail === "" ? null : detail, kind: null };
+  const { message, providerErrorMessagePreview, providerErrorType } = (detail ?? {}) as Record<string, unknown>;
+  const words = [message, providerErrorMessagePreview].find((text) => typeof text === "string" && text !== "");
+  return { words: typeof words === "string" ? words : null, kind: typeof providerErrorType === "string" ? providerErrorType : null };
 }
 
 const stopped = (tool: Tool): Tool => (tool.state === "running" ? { ...tool, state: "stopped" } : tool);

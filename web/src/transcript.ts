@@ -23,10 +23,13 @@ export const seqOf = (row: Row): number | undefined => row.__openclaw?.seq;
 export const keyOf = (row: Row): string | undefined => row.idempotencyKey ?? row.__openclaw?.idempotencyKey;
 export const runOf = (row: Row): string | undefined => row.__openclaw?.runId;
 
+/** What comes from the gateway is shown as far as it can be; a row that is none would take all others with it. */
+const isRow = (row: unknown): row is Row => typeof row === "object" && row !== null && typeof (row as Row).role === "string";
+
 /** Adds or replaces rows by id and keeps them in the order of the server's sequence. */
 export function mergeRows(current: readonly Row[], incoming: readonly Row[]): readonly Row[] {
   const byId = new Map(current.map((row) => [rowId(row), row]));
-  for (const row of incoming) byId.set(rowId(row), row);
+  for (const row of incoming) if (isRow(row)) byId.set(rowId(row), row);
   const merged = [...byId.values()];
   const ordered = merged.every((row) => seqOf(row) !== undefined);
   return ordered ? merged.toSorted((a, b) => (seqOf(a) ?? 0) - (seqOf(b) ?? 0)) : merged;
@@ -38,7 +41,7 @@ export function mergeRows(current: readonly Row[], incoming: readonly Row[]): re
  */
 export function applyNewest(current: Rows, page: HistoryPage): Rows {
   const sessionId = page.sessionId || null;
-  const first = page.messages.find((row) => seqOf(row) !== undefined);
+  const first = page.messages.find((row) => isRow(row) && seqOf(row) !== undefined);
   const sameSession = current.sessionId === sessionId && first !== undefined;
   const older = sameSession ? current.rows.filter((row) => (seqOf(row) ?? Infinity) < (seqOf(first) ?? 0)) : [];
   const kept = older.length > 0;

@@ -62,7 +62,8 @@ describe("the page with odd input", () => {
     add(2, { role: "user", content: "impossible time", timestamp: 1e20 });
     add(3, { content: null });
     add(4, { role: "user", content: [null, 7, { type: "text", text: "odd parts" }] });
-    add(5, { content: "the last" });
+    session.rows.push({ content: "no role", __openclaw: { id: "r5", seq: 5 } } as never);
+    add(6, { content: "the last" });
     const { page } = await stage.signedIn();
     await hasText(page, ".message", "the first");
     await hasText(page, ".message", "impossible time");

@@ -43,7 +43,7 @@ const { groupAllowFrom: _people, ...conversation } = conversationFields;
 const discordFields = {
   ...conversation,
   proxy,
-  token: secret("Token of the bot. For the default account, `DISCORD_BOT_TOKEN` stands in for it."),
+  token: secret("Token of the bot. `DISCORD_BOT_TOKEN` can be set instead (default account only)."),
   applicationId: text("Id of the application; Discord tells it when it is not set.", { orNumber: true, pattern: snowflake }),
   apiRoot: text(
     "Root of the HTTP API with its version, for a server that is compatible with Discord. A key of this gateway, not of OpenClaw.",

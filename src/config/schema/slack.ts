@@ -23,9 +23,9 @@ const slackFields = {
   ...conversation,
   proxy,
   mode: choice("How events arrive: over sockets that the gateway opens, or as requests that Slack sends.", ["socket", "http"]),
-  botToken: secret("Bot token, xoxb-…. For the default account, `SLACK_BOT_TOKEN` stands in for it."),
+  botToken: secret("Bot token, xoxb-…. `SLACK_BOT_TOKEN` can be set instead (default account only)."),
   appToken: secret(
-    "App-level token, xapp-…, with the scope connections:write. For the default account, `SLACK_APP_TOKEN` stands in for it.",
+    "App-level token, xapp-…, with the scope connections:write. `SLACK_APP_TOKEN` can be set instead (default account only).",
   ),
   signingSecret: secret("Signing secret of the app, with `mode: http`."),
   apiRoot: text("Address of the Web API. Plain http:// only on this machine. A key of this gateway, not of OpenClaw.", { format: "url" }),

@@ -58,7 +58,9 @@ function Shell(): JSX.Element {
           Skip to the channels
         </a>
       )}
-      <Sidebar />
+      <Boundary fallback={<nav class="sidebar" aria-label="Sessions" />}>
+        <Sidebar />
+      </Boundary>
       <div class="scrim" onClick={() => (store.drawerOpen.value = false)} />
       <Boundary key={store.view.value} fallback={<Broken />}>
         {store.view.value === "channels" ? <ChannelsView /> : <ChatView />}
