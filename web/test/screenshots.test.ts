@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { decodePng, encodePng, toSmall } from "./picture.ts";
-import { checkScreenshots, differenceOf, FONT } from "./screenshots.ts";
+import { checkScreenshots, differenceOf, FONT, WIDTHS } from "./screenshots.ts";
 import type { Small } from "./picture.ts";
 
 /** A picture with a dark box on a light ground. */
@@ -24,11 +24,10 @@ test("a moved box is a difference, the same one is none, and neither are picture
   assert.equal(differenceOf(box(10), toSmall(box(10), 2)), 1);
 });
 
-test(
-  "every state of the page looks as its kept picture",
-  { skip: existsSync(FONT) ? false : `${FONT} is not installed`, timeout: 280_000 },
-  async () => {
-    const differences = await checkScreenshots(false);
+for (const width of WIDTHS) {
+  const skip = existsSync(FONT) ? false : `${FONT} is not installed`;
+  test(`every state of the page at ${width.width} px looks as its kept picture`, { skip }, async () => {
+    const differences = await checkScreenshots(false, [width]);
     assert.deepEqual(differences, [], "look at the new pictures; when they are right: npm run screenshots -- --update");
-  },
-);
+  });
+}

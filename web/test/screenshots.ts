@@ -23,11 +23,11 @@ const NEW = new URL("../../.cache/screenshots/", import.meta.url).pathname;
 /** The font of the pictures; `scripts/test.ts` installs it. */
 export const FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
 
-const WIDTHS = [
+export const WIDTHS = [
   { width: 1440, height: 900, scale: 3 },
   { width: 390, height: 844, scale: 2 },
 ] as const;
-type Width = (typeof WIDTHS)[number];
+export type Width = (typeof WIDTHS)[number];
 
 /** A pixel differs when one of its channels does by more than this; a picture, when more than this share of its pixels do. */
 const CHANNEL_STEP = 40;
@@ -47,12 +47,16 @@ export function differenceOf(a: Small, b: Small): number {
 }
 
 /** Takes every picture, and compares it with the kept one or replaces that. */
-export async function checkScreenshots(update: boolean, only: string | null = null): Promise<readonly Difference[]> {
+export async function checkScreenshots(
+  update: boolean,
+  widths: readonly Width[] = WIDTHS,
+  only: string | null = null,
+): Promise<readonly Difference[]> {
   const gateway = await startDevGateway();
   const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ARGS });
   const differences: Difference[] = [];
   try {
-    for (const width of WIDTHS) {
+    for (const width of widths) {
       for (const state of STATES.filter((one) => only === null || one.name.includes(only))) {
         for (const [name, small] of await take(browser, gateway, state, width)) {
           const found = update ? keep(name, small) : compare(name, small);
@@ -135,7 +139,7 @@ function compare(name: string, small: Small): Difference | null {
 
 if (import.meta.main) {
   const update = process.argv.includes("--update");
-  const differences = await checkScreenshots(update, process.argv.slice(2).find((arg) => !arg.startsWith("--")) ?? null);
+  const differences = await checkScreenshots(update, WIDTHS, process.argv.slice(2).find((arg) => !arg.startsWith("--")) ?? null);
   for (const { name, why, file } of differences) console.error(`${name}: ${why}; the new one is ${file}`);
   if (differences.length > 0) process.exitCode = 1;
   else console.log(update ? "The pictures are up to date." : "No picture differs.");
