@@ -54,14 +54,14 @@ test("a refused token is said under the field that was refused", () => {
     appToken: "Slack rejected this app token (invalid_auth).",
   });
   assert.equal(
-    toProblem({ fix: null, details: { code: "CREDENTIAL_REFUSED" } }, "IRC refuses it: the nick is taken", irc).text,
+    toProblem({ fix: null, details: { code: "CREDENTIAL_REFUSED" } }, "IRC rejected this account: the nick is taken", irc).text,
     "IRC refused the connection: the nick is taken.",
   );
 });
 
 test("a platform that is away is not the fault of a field", () => {
   const away = { fix: "Check the network of this machine and the address, then try again.", details: { code: "PLATFORM_UNREACHABLE" } };
-  const problem = toProblem(away, "Telegram could not be asked: connect ECONNREFUSED 127.0.0.1:1", telegram);
+  const problem = toProblem(away, "Can't reach Telegram: connect ECONNREFUSED 127.0.0.1:1", telegram);
   assert.equal(problem.text, "Can't reach Telegram (connection refused at 127.0.0.1:1).");
   assert.match(problem.fix!, /^Check the network/);
 });

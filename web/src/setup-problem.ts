@@ -47,6 +47,12 @@ export function withoutCommands(fix: string): string | null {
   return kept.trim() === "" ? null : sentence(kept);
 }
 
+/** The text without the first of these that it begins with. */
+function withoutStart(text: string, starts: readonly string[]): string {
+  const start = starts.find((one) => text.startsWith(one));
+  return start === undefined ? text : text.slice(start.length);
+}
+
 /** The key that was refused: the named one, else the only secret that is needed. */
 function refusedField(key: unknown, fields: readonly Field[]): Field | undefined {
   const secrets = fields.filter((field) => field.secret && field.required);
@@ -60,7 +66,7 @@ export function toProblem(error: Pick<RequestError, "fix" | "details"> | null, t
   if (code === "ACCOUNT_INCOMPLETE" && Array.isArray(issues)) return ofIssues(issues as readonly Issue[], card);
   if (code === "CREDENTIAL_REFUSED") {
     const field = refusedField(key, card.fields);
-    const said = text.replace(`${card.label} refuses it: `, "");
+    const said = withoutStart(text, [`${card.label} rejected this account: `, `${card.label} refuses it: `]);
     if (field === undefined) return { text: sentence(`${card.label} refused the connection: ${said}`), fix, fields: {} };
     const reason = /[:(]\s*([a-z]+(?:_[a-z]+)+)\)?$/.exec(said)?.[1];
     const what = toLabel(field.key)
@@ -73,7 +79,10 @@ export function toProblem(error: Pick<RequestError, "fix" | "details"> | null, t
     };
   }
   if (code === "PLATFORM_UNREACHABLE") {
-    const why = text.replace(`${card.label} could not be asked: `, "").replace(/^connect ECONNREFUSED (.*)$/, "connection refused at $1");
+    const why = withoutStart(text, [`Can't reach ${card.label}: `, `${card.label} could not be asked: `]).replace(
+      /^connect ECONNREFUSED (.*)$/,
+      "connection refused at $1",
+    );
     return { text: `Can't reach ${card.label} (${why}).`, fix, fields: {} };
   }
   return { text: sentence(text), fix, fields: {} };

@@ -5,22 +5,24 @@ import { sanitize } from "../sanitize.ts";
 import { Boundary } from "./boundary.tsx";
 import type { MarkdownBlock } from "../markdown.ts";
 
-/** Markdown, or the plain text where it cannot be read as Markdown. */
+/** Markdown, block by block: while a text grows, only its last block is drawn again. A text that cannot be drawn is shown as it is. */
 export function MarkdownView({ text }: { text: string }): JSX.Element {
-  const plain = (
-    <p class="plain" dir="auto">
-      {text}
-    </p>
-  );
   return (
-    <Boundary fallback={plain}>
-      <Blocks text={text} />
+    <Boundary fallback={<PlainText text={text} />}>
+      <BlocksView text={text} />
     </Boundary>
   );
 }
 
-/** Block by block: while a text grows, only its last block is drawn again. */
-function Blocks({ text }: { text: string }): JSX.Element {
+function PlainText({ text }: { text: string }): JSX.Element {
+  return (
+    <div class="prose" dir="auto" data-plain>
+      <pre>{text}</pre>
+    </div>
+  );
+}
+
+function BlocksView({ text }: { text: string }): JSX.Element {
   const blocks = useMemo(() => toMarkdownBlocks(text), [text]);
   return (
     <div class="prose" dir="auto">
