@@ -166,6 +166,19 @@ test("a setup code works once, holds no more than it should, and its code is beh
   r.close();
 });
 
+test("a picture of the setup code is for another device, and refused where that could not reach the gateway", async () => {
+  const r = rig();
+  const make = r.methods["device.pair.setupCode"].run;
+  await assert.rejects(
+    () => make({ includeQr: true }, ADMIN),
+    (err: unknown) => err instanceof GatewayError && err.details?.["code"] === "SETUP_ADDRESS_LOOPBACK" && err.fix !== undefined,
+  );
+  const made = await make({ includeQr: true, publicUrl: "https://gw.example.net" }, ADMIN);
+  assertFits("DevicePairSetupCodeResult", made);
+  assert.match(String(made["qrDataUrl"]), /^data:image\/png;base64,/);
+  r.close();
+});
+
 test("a named token is shown once, cannot exceed its maker, and ends with its sockets", async () => {
   const r = rig();
   const create = r.methods["tokens.create"].run;

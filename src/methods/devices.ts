@@ -1,10 +1,12 @@
 import type { Auth } from "../auth/open.ts";
 import type { Approver, DeviceRequestRow, PairedDevice, Role } from "../auth/devices.ts";
 import { OPERATOR_SCOPES } from "../auth/scopes.ts";
+import { isLoopback } from "../channels/address.ts";
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Hub } from "../protocol/hub.ts";
 import type { Caller, MethodTable } from "../protocol/method.ts";
+import { qrImage } from "./qr-image.ts";
 
 export type DevicesDeps = {
   auth: Pick<Auth, "devices" | "tokens" | "links" | "settings">;
@@ -13,7 +15,11 @@ export type DevicesDeps = {
   address: () => { url: string; source: string };
 };
 
-type SetupParams = { publicUrl?: string; bootstrapProfile?: "limited" | "node" };
+type SetupParams = {
+  publicUrl?: string;
+  bootstrapProfile?: "limited" | "node";
+  /** A picture for the camera of another device: then the address has to be one that it can reach. */ includeQr?: boolean;
+};
 type TokenParams = { deviceId: string; role: string };
 
 /** device.* and tokens.*: who has credentials of their own. Nobody can give away more than they hold. */
@@ -178,15 +184,18 @@ const LIMITED = ["operator.read", "operator.write"];
  */
 async function setupCode(deps: DevicesDeps, params: SetupParams, caller: Caller): Promise<Record<string, unknown>> {
   const { url, source } = params.publicUrl === undefined ? deps.address() : { url: toOrigin(params.publicUrl), source: "publicUrl" };
+  if (params.includeQr && isLoopback(new URL(url).hostname)) throw unreachable(url);
   const profile = params.bootstrapProfile;
   const role: Role = profile === "node" ? "node" : "operator";
   const scopes = profile === "node" ? [] : profile === "limited" ? LIMITED : OPERATOR_SCOPES;
   const { id, code, expiresAt } = await deps.auth.links.create({ role, scopes }, { scopes: caller.scopes, name: nameOf(caller) });
   const gatewayUrl = url.replace(/^http/, "ws");
   const payload = JSON.stringify({ url: gatewayUrl, bootstrapToken: code.reveal(), expiresAtMs: expiresAt });
+  const setup = Buffer.from(payload).toString("base64url");
   return {
     setupId: id,
-    setupCode: Buffer.from(payload).toString("base64url"),
+    setupCode: setup,
+    ...(params.includeQr && { qrDataUrl: qrImage(setup) }),
     ...(role === "operator" ? { joinUrl: `${url}/#k=${code.reveal()}` } : {}),
     gatewayUrl,
     auth: deps.auth.settings.mode === "password" ? "password" : "token",
@@ -195,6 +204,12 @@ async function setupCode(deps: DevicesDeps, params: SetupParams, caller: Caller)
     expiresAtMs: expiresAt,
   };
 }
+
+const unreachable = (url: string): GatewayError =>
+  new GatewayError("INVALID_REQUEST", `another device cannot reach ${url}, where this gateway listens`, {
+    details: { code: "SETUP_ADDRESS_LOOPBACK" },
+    fix: "Set gateway.bind to lan (openclaw config set gateway.bind lan) or gateway.publicOrigin to the address of your proxy, or name it as publicUrl.",
+  });
 
 /** The http(s) origin of an address that an administrator names. */
 function toOrigin(text: string): string {

@@ -365,10 +365,9 @@ const ADMINISTRATION = {
   "device.pair.remove": { served: ["deviceId"] },
   "device.pair.rename": { served: ["deviceId", "label"] },
   "device.pair.setupCode": {
-    served: ["publicUrl", "bootstrapProfile"],
+    served: ["publicUrl", "bootstrapProfile", "includeQr"],
     ignored: {
       preferRemoteUrl: any("the gateway's own address is the only one unless publicUrl names another"),
-      includeQr: any("the answer has the code as text, and no picture"),
       joinUrl: any("the answer has joinUrl for every operator code"),
     },
   },
