@@ -14,10 +14,11 @@ const isImage = (block: StoredBlock | undefined): block is Extract<StoredBlock, 
  * Throws NOT_FOUND for a message of another session and for a part that is no picture, UNAVAILABLE when its file is gone.
  */
 export async function chatMedia(deps: ChatDeps, params: ChatMediaParams): Promise<{ mimeType: string; data: string }> {
-  const { key } = resolveKey(deps, params.sessionKey, params.agentId);
-  const message = deps.messages.byId(params.messageId);
+  const { sessionKey, agentId, messageId, index } = params;
+  const { key } = resolveKey(deps, sessionKey, agentId);
+  const message = deps.messages.byId(messageId);
   const content = message?.sessionKey === key ? message.body.content : undefined;
-  const block = typeof content === "string" ? undefined : content?.[params.index];
+  const block = typeof content === "string" ? undefined : content?.[index];
   if (!isImage(block)) throw new GatewayError("NOT_FOUND", "there is no such picture in this session");
   if (!PICTURES.has(block.mimeType)) throw new GatewayError("NOT_FOUND", "this file is not a picture that can be shown");
   const { mimeType, data } = await deps.turns.options.media.load(block);
