@@ -86,7 +86,7 @@ test("our own messages and those of the platform start nothing; a reply to us sa
     referenced_message: { id: sent.ids[0], content: "mine", author: { id: "9000000000000000001" } },
   });
   await rig.until(() => rig.events.length === 1, "the reply");
-  assert.deepEqual(rig.events[0]!.replyTo, { id: sent.ids[0], text: "mine", isSelf: true });
+  assert.deepEqual(rig.events[0]!.replyTo, { id: sent.ids[0], text: "mine", sender: { id: "9000000000000000001" }, isSelf: true });
 });
 
 test("what comes while the position alone is being stored is handled at once, not with the event after it", async (t) => {
