@@ -135,7 +135,9 @@ test("completion bodies of one credential, and of all together, are bounded, and
     },
   };
   const room = await startRoom({ deps: { metrics, openai } });
-  const body = Buffer.from(JSON.stringify({ model: "openclaw", messages: [{ role: "user", content: "x" }], metadata: { pad: "y".repeat(24_000_000) } }));
+  const body = Buffer.from(
+    JSON.stringify({ model: "openclaw", messages: [{ role: "user", content: "x" }], metadata: { pad: "y".repeat(24_000_000) } }),
+  );
   const post = `POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Length: ${body.length}\r\n\r\n`;
   const callers: Peer[] = [];
   for (let i = 0; i < 7; i++) {
