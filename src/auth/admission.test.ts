@@ -108,6 +108,8 @@ test("the client of a proxy is the nearest hop that is not ours, with or without
     const route = rules.read({ "x-forwarded-for": header }, "127.0.0.1");
     assert.equal(route.via === "proxy" ? route.address : route.via, address, header);
   }
+  const own = rules.read({ "x-real-ip": "6.6.6.6", "x-forwarded-proto": "https" }, "127.0.0.1");
+  assert.equal(own.via === "proxy" && own.address, "127.0.0.1", "a header that the client may have written counts for nothing");
   const split = rules.read({ "x-forwarded-for": ["6.6.6.6", "203.0.113.5:80"] }, "::ffff:127.0.0.1");
   assert.equal(split.via === "proxy" && split.address, "203.0.113.5");
 });

@@ -73,10 +73,11 @@ export class ForwardingRules {
 
   /**
    * The nearest hop that is not one of our proxies. Whatever stands left of a hop that cannot be read was not written by a
-   * proxy of ours for certain, so the search ends there.
+   * proxy of ours for certain, so the search ends there. `X-Real-IP` is not read: a proxy that does not set it passes on what the client
+   * wrote.
    */
   #clientOf(headers: Headers): string | null {
-    const value = headers["x-forwarded-for"] ?? headers["x-real-ip"];
+    const value = headers["x-forwarded-for"];
     const hops = (Array.isArray(value) ? value.join(",") : (value ?? "")).split(",");
     for (const hop of hops.toReversed()) {
       const address = hopAddress(hop.trim());
