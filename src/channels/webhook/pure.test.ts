@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
@@ -42,11 +43,17 @@ describe("signatures", () => {
 
   test("the signature of the documentation", () =>
     assert.equal(headers.signature, "v2=6205ec243eb1075e0e84083848e4454668d528877c7e8266ae72fe578b4e1c06"));
-  test("a request of the gateway itself is refused, and so is the version that signs no direction", () => {
-    assert.match(refused({ signature: sign(secret, "from-gateway", "e1", "1764000000", body) })!, /Signature/);
-    // The direction cannot be moved into the id.
-    assert.match(refused({ id: "from-gateway.e1", signature: sign(secret, "from-gateway", "e1", "1764000000", body) })!, /Signature/);
-    assert.match(refused({ signature: headers.signature.replace("v2=", "v1=") })!, /version 1/);
+  test("a request of the gateway itself is refused, however its parts are moved", () => {
+    const own = sign(secret, "from-gateway", "e1", "1764000000", body);
+    assert.match(refused({ signature: own })!, /Signature/);
+    assert.match(refused({ id: "from-gateway.e1", signature: own })!, /Signature/);
+    assert.match(refused({ signature: own.replace("v2=", "v1=") })!, /Signature/);
+    assert.match(refused({ id: "from-gateway.e1", signature: own.replace("v2=", "v1=") })!, /direction/);
+  });
+  test("a peer may sign without the direction", () => {
+    const plain = createHmac("sha256", secret.reveal()).update("e1.1764000000.").update(body).digest("hex");
+    assert.equal(refused({ signature: `v1=${plain}` }), null);
+    assert.match(refused({ id: "e2", signature: `v1=${plain}` })!, /Signature/);
   });
   test("a good one is accepted", () => assert.equal(refused({}), null));
   test("also with the secret before", () => assert.equal(refusal([new Secret("another-secret-16"), secret], headers, body, now), null));

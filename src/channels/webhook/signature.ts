@@ -16,6 +16,12 @@ export function sign(secret: Secret, direction: Direction, id: string, timestamp
 }
 
 /**
+ * Version 1, which does not sign the direction. It is taken from peers and never sent, so that no request of ours can come back to us.
+ */
+const signWithoutDirection = (secret: Secret, id: string, timestamp: string, body: Uint8Array): string =>
+  `v1=${createHmac("sha256", secret.reveal()).update(`${id}.${timestamp}.`).update(body).digest("hex")}`;
+
+/**
  * Null when the request is signed for us with one of the secrets and fresh; else why not. The id is a part of what is signed, so a
  * replay within the window carries the same id and is recognised as a repeat.
  */
@@ -25,10 +31,15 @@ export function refusal(secrets: readonly Secret[], headers: SignedHeaders, body
   if (!/^\d{10}$/.test(timestamp)) return "X-Webhook-Timestamp is missing or not in whole seconds since 1970";
   if (Math.abs(now - Number(timestamp) * 1_000) > WINDOW_MS)
     return "X-Webhook-Timestamp is more than five minutes away from this machine's clock";
-  if (signature.startsWith("v1=")) return "X-Webhook-Signature is of version 1, which does not sign the direction: sign as version 2 does";
   const given = Buffer.from(signature);
+  const isVersion1 = signature.startsWith("v1=");
+  // Otherwise a request of ours, with the direction moved into the id, would be one of version 1.
+  if (isVersion1 && /^(?:to|from)-gateway\./.test(id))
+    return "X-Webhook-Id begins with a direction, which version 1 of the signature does not allow";
   const fits = secrets.some((secret) => {
-    const wanted = Buffer.from(sign(secret, "to-gateway", id, timestamp, body));
+    const wanted = Buffer.from(
+      isVersion1 ? signWithoutDirection(secret, id, timestamp, body) : sign(secret, "to-gateway", id, timestamp, body),
+    );
     return wanted.length === given.length && timingSafeEqual(wanted, given);
   });
   return fits ? null : "X-Webhook-Signature does not fit the body";
