@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,12 +29,26 @@ const home = mkdtempSync(join(tmpdir(), "openclaw-squatter-"));
 after(() => {
   squatter.close();
   for (const client of squatter.clients) client.terminate();
+  for (const holder of holders) holder.kill("SIGKILL");
   rmSync(home, { recursive: true, force: true });
 });
 beforeEach(() => void frames.splice(0));
 
+/** Processes that are taken for the gateway of a state directory, because they hold its store open. */
+const holders: ChildProcess[] = [];
+function holderOf(state: string): number {
+  const store = openSync(join(state, "gateway/gateway.db"), "a+");
+  const holder = spawn("sleep", ["600"], { stdio: [store, "ignore", "ignore"] });
+  closeSync(store);
+  holders.push(holder);
+  return holder.pid!;
+}
+
+type OwnerNote = { pid?: number; port: number; url: string; startedAt: number; identityKey?: string };
+
 let count = 0;
-function makeState(owner: unknown, config: Record<string, unknown> = {}): string {
+/** `owner` without a pid: the gateway of this state directory runs. */
+function makeState(owner: OwnerNote | null, config: Record<string, unknown> = {}): string {
   const state = join(home, `state-${count++}`);
   mkdirSync(join(state, "gateway"), { recursive: true, mode: 0o700 });
   writeFileSync(join(state, "gateway/token"), TOKEN, { mode: 0o600 });
@@ -42,7 +56,7 @@ function makeState(owner: unknown, config: Record<string, unknown> = {}): string
     join(state, "openclaw.json"),
     JSON.stringify({ gateway: { port }, channels: { irc: { host: "h", nick: "n" } }, ...config }),
   );
-  if (owner !== null) writeFileSync(join(state, "gateway/owner.json"), JSON.stringify(owner));
+  if (owner !== null) writeFileSync(join(state, "gateway/owner.json"), JSON.stringify({ pid: owner.pid ?? holderOf(state), ...owner }));
   return state;
 }
 
@@ -53,8 +67,8 @@ async function deadPid(): Promise<number> {
   return child.pid!;
 }
 
-const live = { pid: process.pid, port, url, startedAt: 1 };
-const OWNERS: readonly [name: string, owner: unknown][] = [
+const live: OwnerNote = { port, url, startedAt: 1 };
+const OWNERS: readonly [name: string, owner: OwnerNote | null][] = [
   ["without a gateway", null],
   ["after a crash of the gateway", { ...live, pid: await deadPid(), identityKey: "key" }],
   ["with a gateway elsewhere that holds another key", { ...live, identityKey: "key" }],
