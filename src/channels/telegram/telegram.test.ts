@@ -490,7 +490,7 @@ test("verify names the bot, or says what is wrong without the token", async () =
     return telegram.verify(parsed.account, signal);
   };
   assert.deepEqual(await check(TOKEN), { name: "@Test_Bot" });
-  await assert.rejects(check("1009:AAwrong_token"), (err) => /does not accept/.test(String(err)) && !String(err).includes("AAwrong"));
+  await assert.rejects(check("1009:AAwrong_token"), (err) => /rejected this token/.test(String(err)) && !String(err).includes("AAwrong"));
   server.fail("getMe", { status: 500, description: "Internal error for bot1001:AAtest_token-one" });
   await assert.rejects(check(TOKEN), (err) => /Internal error/.test(String(err)) && !String(err).includes("AAtest"));
   await server.close();
