@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, test } from "node:test";
+import { startStoreHolder } from "../../test/fakes/gateway-process.ts";
 import { startRoom, TOKEN, type Room, type RoomOptions } from "../../test/server-room.ts";
 import { GatewayError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
@@ -69,7 +70,13 @@ function makeState(options: { running?: boolean; token?: string; config?: unknow
   if (options.running) {
     writeFileSync(
       join(state, "gateway/owner.json"),
-      JSON.stringify({ pid: process.pid, port: room.port, url: room.url, startedAt: Date.now(), identityKey: IDENTITY.reveal() }),
+      JSON.stringify({
+        pid: startStoreHolder(state),
+        port: room.port,
+        url: room.url,
+        startedAt: Date.now(),
+        identityKey: IDENTITY.reveal(),
+      }),
     );
     writeFileSync(join(state, "gateway/token"), options.token ?? TOKEN, { mode: 0o600 });
   }

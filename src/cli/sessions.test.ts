@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { callCli } from "../../test/cli-call.ts";
+import { startStoreHolder } from "../../test/fakes/gateway-process.ts";
 import { startRoom, TOKEN } from "../../test/server-room.ts";
 import { Secret } from "../core/secret.ts";
 
@@ -43,7 +44,7 @@ mkdirSync(join(state, "gateway"));
 writeFileSync(join(state, "gateway/token"), TOKEN);
 writeFileSync(
   join(state, "gateway/owner.json"),
-  JSON.stringify({ pid: process.pid, port: room.port, url: room.url, startedAt: 1, identityKey: "key" }),
+  JSON.stringify({ pid: startStoreHolder(state), port: room.port, url: room.url, startedAt: 1, identityKey: "key" }),
 );
 after(async () => {
   await room.stop();

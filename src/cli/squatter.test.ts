@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { WebSocket, WebSocketServer } from "ws";
 import { callCli, SAMPLE_ARGS } from "../../test/cli-call.ts";
+import { startStoreHolder } from "../../test/fakes/gateway-process.ts";
 import { startRoom, TOKEN } from "../../test/server-room.ts";
 import { Secret } from "../core/secret.ts";
 import { nameOf } from "./command.ts";
@@ -29,20 +30,9 @@ const home = mkdtempSync(join(tmpdir(), "openclaw-squatter-"));
 after(() => {
   squatter.close();
   for (const client of squatter.clients) client.terminate();
-  for (const holder of holders) holder.kill("SIGKILL");
   rmSync(home, { recursive: true, force: true });
 });
 beforeEach(() => void frames.splice(0));
-
-/** Processes that are taken for the gateway of a state directory, because they hold its store open. */
-const holders: ChildProcess[] = [];
-function holderOf(state: string): number {
-  const store = openSync(join(state, "gateway/gateway.db"), "a+");
-  const holder = spawn("sleep", ["600"], { stdio: [store, "ignore", "ignore"] });
-  closeSync(store);
-  holders.push(holder);
-  return holder.pid!;
-}
 
 type OwnerNote = { pid?: number; port: number; url: string; startedAt: number; identityKey?: string };
 
@@ -56,7 +46,8 @@ function makeState(owner: OwnerNote | null, config: Record<string, unknown> = {}
     join(state, "openclaw.json"),
     JSON.stringify({ gateway: { port }, channels: { irc: { host: "h", nick: "n" } }, ...config }),
   );
-  if (owner !== null) writeFileSync(join(state, "gateway/owner.json"), JSON.stringify({ pid: owner.pid ?? holderOf(state), ...owner }));
+  if (owner !== null)
+    writeFileSync(join(state, "gateway/owner.json"), JSON.stringify({ pid: owner.pid ?? startStoreHolder(state), ...owner }));
   return state;
 }
 
