@@ -618,21 +618,19 @@ export class Turns {
   /** A bug ended the turn: its runs end as failed, so that nobody waits for an answer that cannot come. Never rejects. */
   async #endBroken(lane: Lane, active: Active, err: unknown): Promise<void> {
     const { clock, log } = this.options;
-    const deps: Parameters<typeof endAsFailed>[0] = {
-      turns: this,
-      write: (change) => this.#untilStored(change),
-      emitEnded: (ref, outcome) => this.#tellEnd(ref, (this.#inflight.get(ref.runId)?.seq ?? 0) + 1, outcome),
-    };
+    const write = (change: () => void): Promise<unknown> => this.#untilStored(change);
     log.error("a turn failed in the gateway itself", { runId: active.runIds[0], error: err });
     for (const runId of [...active.runIds, ...active.steered]) {
+      const seq = (this.#inflight.get(runId)?.seq ?? 0) + 1;
+      this.#inflight.delete(runId);
+      const emitEnded = (ref: RunRef, outcome: Outcome): void => this.#tellEnd(ref, seq, outcome);
       try {
-        await endAsFailed(deps, lane.key, runId);
+        await endAsFailed({ turns: this, write, emitEnded }, lane.key, runId);
       } catch (failure) {
         // The row stays as it is: the next start counts one more attempt, until the message becomes a dead letter.
         log.error("the end of a run could not be stored", { runId, error: failure });
         this.#waiters.settle(runId, failureOutcome(clock.now()));
       }
-      this.#inflight.delete(runId);
     }
     active.steered = [];
   }
