@@ -82,7 +82,7 @@ if (built === 0) {
     given.length > 0
       ? given
       : globSync(["src/**/*.test.ts", "test/**/*.test.ts", "web/{src,test}/**/*.test.ts", "web/*.test.ts"], { cwd: root }).toSorted();
-  process.exitCode = await runNode(["--test", "--test-concurrency=2", "--test-timeout=300000", ...files]);
+  process.exitCode = await runNode(["--test", "--test-concurrency=2", "--test-timeout=600000", ...files]);
 } else {
   process.exitCode = built;
 }

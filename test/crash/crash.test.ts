@@ -27,7 +27,7 @@ test("the points at which a crash matters are marked in the source", () => {
     assert.ok(points.includes(point), `${point} is not among ${points.join()}`);
 });
 
-test(`${KILLS} random kills, and one at every marked point, lose nothing and double nothing`, { timeout: 280_000 }, async (context) => {
+test(`${KILLS} random kills, and one at every marked point, lose nothing and double nothing`, { timeout: 560_000 }, async (context) => {
   const points = markedPoints().filter((point) => !needsEdits(point) && (!noNgircd || !needsIrc(point)));
   if (noNgircd) context.diagnostic(`without IRC: ${noNgircd}`);
   const summary = await new Campaign({ seed: SEED, kills: KILLS, points, say: (line) => context.diagnostic(line) }).run();
