@@ -109,3 +109,21 @@ test("a block with more elements than a browser lays out at once is shown as it 
   assert.equal(blocks.length, 2_001);
   assert.equal(blocks.at(-1)!.toHtml().split("# a").length, 3_001);
 });
+
+test("while a text grows, the id of its last block changes with every character that it shows", () => {
+  const text =
+    "Title\n===\n\nwords\n\n```js\na\nb\n```\n\n    code\n    more\n\n<div>\nover</div>\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n- x\n- y\n\n> q\n\nend";
+  const seen = new Map<string, string>();
+  for (let end = 1; end <= text.length; end++) {
+    for (const block of toMarkdownBlocks(text.slice(0, end))) {
+      const name = `${block.key} ${block.id}`;
+      const html = block.toHtml();
+      assert.equal(seen.get(name) ?? html, html, name);
+      seen.set(name, html);
+    }
+  }
+  assert.deepEqual(
+    toMarkdownBlocks(text).map(({ id }) => id.slice(2).split("\n")[0]),
+    ["Title", "words", "```js", "    code", "<div>", "| a | b |", "- x", "> q", "end"],
+  );
+});

@@ -130,6 +130,9 @@ class BlockParser {
   #leaf: Leaf | null = null;
   #depth = 0;
   #lineStart = 0;
+  #previousStart = 0;
+  /** Where the first line of the leaf begins. */
+  #leafStart = 0;
   readonly #definitions = new Map<string, LinkTarget>();
   /** How often each `[label]` stands in the source; counted when it is first needed. */
   #labels: Map<string, number> | null = null;
@@ -143,6 +146,7 @@ class BlockParser {
       const found = this.#source.indexOf("\n", this.#lineStart);
       const end = found < 0 ? this.#source.length : found;
       this.#line(new Line(this.#source.slice(this.#lineStart, end)));
+      this.#previousStart = this.#lineStart;
       this.#lineStart = end + 1;
     }
     this.#closeLeaf();
@@ -217,6 +221,7 @@ class BlockParser {
       if (line.indent >= 4) {
         if (inParagraph) break;
         this.#closeTo(open, false);
+        this.#leafStart = this.#lineStart;
         this.#leaf = { kind: "indented", lines: [line.inner(4)], into: this.#into() };
         return "done";
       }
@@ -267,7 +272,7 @@ class BlockParser {
     const line = rest.trimEnd();
     if (/^(?:=+|-+)$/.test(line) && !this.#isDefinitions(leaf)) {
       this.#leaf = null;
-      this.#push(leaf.into, { type: "heading", level: line[0] === "=" ? 1 : 2, text: leaf.lines.join("\n").trim() });
+      this.#push(leaf.into, { type: "heading", level: line[0] === "=" ? 1 : 2, text: leaf.lines.join("\n").trim() }, this.#leafStart);
       return true;
     }
     const align = tableRule(line);
@@ -275,6 +280,7 @@ class BlockParser {
     if (!header || header.length !== align.length || (header.length < 2 && !leaf.lines.at(-1)!.includes("|"))) return false;
     leaf.lines.pop();
     this.#closeLeaf();
+    this.#leafStart = this.#previousStart;
     this.#leaf = { kind: "table", align, header, rows: [], into: leaf.into };
     return true;
   }
@@ -295,6 +301,7 @@ class BlockParser {
     const mark = /^(?:`{3,}|~{3,})/.exec(rest)?.[0];
     if (mark === undefined || (mark[0] === "`" && rest.includes("`", mark.length))) return false;
     this.#closeTo(open, false);
+    this.#leafStart = this.#lineStart;
     this.#leaf = { kind: "fence", mark, indent: line.indent, language: rest.slice(mark.length).trim(), lines: [], into: this.#into() };
     return true;
   }
@@ -306,6 +313,7 @@ class BlockParser {
     if (!end && !(isBlock && HTML_BLOCKS.has(isBlock[1]!.toLowerCase()))) return false;
     if (inParagraph && !end && isBlock && isBlock[1] === "a") return false;
     this.#closeTo(open, false);
+    this.#leafStart = this.#lineStart;
     this.#leaf = { kind: "html", end, lines: [line.inner(0)], into: this.#into() };
     if (end?.test(rest)) this.#closeLeaf();
     return true;
@@ -398,23 +406,23 @@ class BlockParser {
       this.#leaf = { kind: "paragraph", lines: [line.rest], into: this.#into() };
     }
   }
-  #leafStart = 0;
 
   #closeLeaf(): void {
     const leaf = this.#leaf;
     this.#leaf = null;
     if (!leaf) return;
+    const start = this.#leafStart;
     switch (leaf.kind) {
       case "paragraph":
         return this.#closeParagraph(leaf);
       case "fence":
-        return this.#push(leaf.into, { type: "code", language: leaf.language, text: leaf.lines.join("\n") });
+        return this.#push(leaf.into, { type: "code", language: leaf.language, text: leaf.lines.join("\n") }, start);
       case "indented":
-        return this.#push(leaf.into, { type: "code", language: "", text: leaf.lines.join("\n").replace(/\n+$/, "") });
+        return this.#push(leaf.into, { type: "code", language: "", text: leaf.lines.join("\n").replace(/\n+$/, "") }, start);
       case "html":
-        return this.#push(leaf.into, { type: "html", text: leaf.lines.join("\n").trimEnd() });
+        return this.#push(leaf.into, { type: "html", text: leaf.lines.join("\n").trimEnd() }, start);
       case "table":
-        return this.#push(leaf.into, { type: "table", align: leaf.align, header: leaf.header, rows: leaf.rows });
+        return this.#push(leaf.into, { type: "table", align: leaf.align, header: leaf.header, rows: leaf.rows }, start);
     }
   }
 
