@@ -24,7 +24,7 @@ export type FuzzSummary = {
 /** A frame is answered within this, or its connection ends. Generous: the machine may be busy. */
 const ANSWER_MS = 10_000;
 /** A turn of the loop beyond this is held against what was sent just before it. */
-const STALL_MS = 20;
+const STALL_MS = 50;
 /** Methods that are meant to take their time. */
 const SLOW = /"method":"(agent|agent\.wait|send|message\.action|sessions\.compact|channels\.start|channels\.stop|models\.list)"/;
 const MESSAGES_PER_CONNECTION = 60;
