@@ -11,7 +11,7 @@ const COMMANDS: readonly Command[] = [
   { args: ["status", "--json"], shows: /"defaultId":\s*"main"/ },
   { args: ["agent", "--agent", "main", "--message", "hello from the command line"], shows: /You said: hello from the command line/ },
   { args: ["agents", "list"], shows: /main/ },
-  { args: ["sessions", "list", "--json"], shows: /agent:main/ },
+  { args: ["gateway", "call", "sessions.list"], shows: /agent:main/ },
   { args: ["channels", "status"], shows: /Gateway reachable/i },
   { args: ["models", "list"], shows: /test\/echo|echo/ },
   { args: ["devices", "list"], shows: /device|paired|pending/i },

@@ -6,10 +6,7 @@ import { fileURLToPath } from "node:url";
 /** The release of OpenClaw whose clients are driven. */
 export const RELEASE = "2026.9.6";
 
-export type Official = {
-  /** The entry file of its command line. */ program: string;
-  /** The built files of the Control UI. */ page: string;
-};
+export type Official = { /** The entry file of its command line. */ program: string };
 
 const CACHE = fileURLToPath(new URL("../../.cache/", import.meta.url));
 
@@ -27,7 +24,7 @@ export async function installOfficial(directory = process.env["OFFICIAL_OPENCLAW
     await npm(["install", "--prefix", home, "--no-audit", "--no-fund", "--ignore-scripts", `openclaw@${RELEASE}`]);
     if (!isThere()) throw new Error(`npm reported success, but ${root} is not openclaw ${RELEASE}`);
   }
-  return { program: join(root, "openclaw.mjs"), page: join(root, "dist", "control-ui") };
+  return { program: join(root, "openclaw.mjs") };
 }
 
 function npm(args: readonly string[]): Promise<void> {

@@ -1,10 +1,9 @@
 // Drives OpenClaw's own clients, unmodified, through their main tasks against this gateway:
-//   npm run official [-- --only cli,tui,acp,node,page] [--write]
+//   npm run official [-- --only cli,tui,acp,node] [--write]
 // --write puts the results into docs/compatibility.md. OFFICIAL_OPENCLAW names a directory where openclaw is installed already.
 import { readFileSync, writeFileSync } from "node:fs";
 import { driveAcp, driveNodeHost } from "./agents.ts";
 import { driveCommandLine } from "./command-line.ts";
-import { driveControlUi, servePage } from "./control-ui.ts";
 import { installOfficial, RELEASE } from "./install.ts";
 import { openStage, type Result, type Stage } from "./stage.ts";
 import { driveTui } from "./terminal.ts";
@@ -13,7 +12,7 @@ const DOC = new URL("../../docs/compatibility.md", import.meta.url);
 const BEGIN = "<!-- official clients: begin -->";
 const END = "<!-- official clients: end -->";
 
-const CLIENTS = ["cli", "acp", "node", "tui", "page"] as const;
+const CLIENTS = ["cli", "acp", "node", "tui"] as const;
 
 function wanted(): ReadonlySet<string> {
   const at = process.argv.indexOf("--only");
@@ -23,14 +22,13 @@ function wanted(): ReadonlySet<string> {
   return new Set(names);
 }
 
-async function drive(stage: Stage, clients: ReadonlySet<string>, origin: string): Promise<void> {
+async function drive(stage: Stage, clients: ReadonlySet<string>): Promise<void> {
   const failed = (client: string) => (err: unknown) =>
     void stage.results.push({ client, task: "start", ok: false, seen: err instanceof Error ? err.message.split("\n")[0]! : String(err) });
   if (clients.has("cli")) await driveCommandLine(stage).catch(failed("CLI"));
   if (clients.has("acp")) await driveAcp(stage).catch(failed("ACP bridge"));
   if (clients.has("node")) await driveNodeHost(stage).catch(failed("node host"));
   if (clients.has("tui")) await driveTui(stage).catch(failed("TUI"));
-  if (clients.has("page")) await driveControlUi(stage, origin).catch(failed("Control UI"));
 }
 
 const cell = (text: string): string => text.replaceAll("|", String.raw`\|`);
@@ -51,13 +49,11 @@ function write(results: readonly Result[]): void {
 
 const clients = wanted();
 const official = await installOfficial();
-const page = await servePage(official.page);
-const stage = await openStage(official, page.origin);
+const stage = await openStage(official);
 try {
-  await drive(stage, clients, page.origin);
+  await drive(stage, clients);
 } finally {
   await stage.close();
-  page.close();
 }
 const failures = stage.results.filter(({ ok }) => !ok);
 console.log(`${stage.results.length - failures.length} passed, ${failures.length} failed`);

@@ -22,10 +22,10 @@ export type Stage = {
   close(): Promise<void>;
 };
 
-export async function openStage(official: Official, pageOrigin: string): Promise<Stage> {
+export async function openStage(official: Official): Promise<Stage> {
   const model = await startModelServer();
   const gateway = await startGateway({
-    config: { ...modelConfig(model.url), gateway: { controlUi: { allowedOrigins: [pageOrigin] } } },
+    config: modelConfig(model.url),
   });
   const home = mkdtempSync(join(tmpdir(), "official-"));
   const state = join(home, ".openclaw");
