@@ -5,7 +5,7 @@ import type { Invocation } from "./invocation.ts";
 import { configOf } from "./target.ts";
 
 const WHY: Readonly<Record<string, string>> = {
-  TZ: "the agent is told the day in this time zone, and daily resets follow it.",
+  TZ: "the agent gets the day in this time zone, and daily resets follow it.",
 };
 
 /** Variables that are set and have no effect, or another one than it seems. This command's environment may differ from the gateway's. */

@@ -39,7 +39,7 @@ export function checkExpectations(session: SessionRow | undefined, expected: Exp
     if (session ? isSame(valueOf(session), wanted) : wanted === null) continue;
     throw new GatewayError("INVALID_REQUEST", `the session has changed since it was loaded: ${name} does not match`, {
       details: { code: "SESSION_CHANGED", reason: "session-changed", param: name, ...(session ? { sessionId: session.session_id } : {}) },
-      fix: "Load the session again and decide anew.",
+      fix: "Load the session again, then decide.",
     });
   }
 }

@@ -152,6 +152,6 @@ test("a repeated attempt that says something else ends the stream with an error"
     const text = new SentText();
     text.add("half");
     text.replace("");
-    assert.throws(() => step(text), /was begun anew after a part of it had been sent/);
+    assert.throws(() => step(text), /was restarted after a part of it had been sent/);
   }
 });

@@ -36,7 +36,7 @@ export class SentText {
     if (!text.startsWith(this.#sent))
       throw new GatewayError(
         "UNAVAILABLE",
-        "the answer was begun anew after a part of it had been sent, and the new one differs; send the request again",
+        "the answer was restarted after a part of it had been sent, and the new one differs; send the request again",
         { details: { kind: "cut" } },
       );
     const rest = text.slice(this.#sent.length);
