@@ -208,7 +208,7 @@ const ENTITIES: Readonly<Record<string, string>> = { "&amp;": "&", "&lt;": "<", 
  */
 export function readText(text: string, bot: Bot): { text: string; mentionsSelf: boolean } {
   const own = `<@${bot.userId}>`;
-  const plain = text.replaceAll(/<@([A-Z0-9]+)\|[^>]*>/g, "<@$1>");
+  const plain = text.replaceAll(/<@([A-Z0-9]+)\|[^<>]*>/g, "<@$1>");
   const mentionsSelf = plain.includes(own);
   const stripped = plain.trimStart().startsWith(own)
     ? plain
