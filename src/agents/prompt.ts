@@ -81,7 +81,7 @@ async function readKept(root: string, name: string, limitChars: number, note: No
   const known = kept.get(path);
   if (known?.stamp === stamp && known.limitChars === limitChars) return known.text;
   const text = await readInside(root, name, limitChars, note);
-  if (kept.size >= LIMITS.workspaceFilesKept) kept.delete(kept.keys().next().value!);
+  if (kept.size >= LIMITS.workspaceFilesCached) kept.delete(kept.keys().next().value!);
   kept.set(path, { stamp, limitChars, text });
   return text;
 }

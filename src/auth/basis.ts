@@ -19,7 +19,7 @@ export type Basis = {
 /** The shared secret of these settings, or null when they use none. */
 export const sharedSecret = (settings: AuthSettings): Secret | null => {
   const secret = settings.mode === "password" ? settings.password : settings.mode === "token" ? settings.token : null;
-  return secret && !secret.empty ? secret : null;
+  return secret && !secret.isEmpty ? secret : null;
 };
 
 /** Whether the credential behind a sign-in would still be accepted. The one place that decides when connections and requests end. */

@@ -1,4 +1,4 @@
-import { parseMarkdown, type Block } from "../core/markdown/blocks.ts";
+import { parseMarkdown, type MarkdownBlock } from "../core/markdown/blocks.ts";
 import { parseInline, type Definitions } from "../core/markdown/inline.ts";
 
 /** How a stretch of text looks. `link` carries its address in `info`, `block` (a code block) its language. */
@@ -62,14 +62,14 @@ class Writer {
     return { text: this.#pieces.join(""), spans: this.#spans.filter((span) => span.start < span.end) };
   }
 
-  blocks(blocks: readonly Block[]): void {
+  blocks(blocks: readonly MarkdownBlock[]): void {
     for (const block of blocks) {
       this.#gap();
       this.#block(block);
     }
   }
 
-  #block(block: Block): void {
+  #block(block: MarkdownBlock): void {
     this.#blockSpans = this.#spans.length;
     switch (block.type) {
       case "heading":
@@ -125,7 +125,7 @@ class Writer {
     }
   }
 
-  #list(list: Block & { type: "list" }, indent: string): void {
+  #list(list: MarkdownBlock & { type: "list" }, indent: string): void {
     list.items.forEach(({ checked, blocks }, index) => {
       if (index > 0) this.#write("\n");
       const box = checked === null ? "" : checked ? "☑ " : "☐ ";
@@ -139,7 +139,7 @@ class Writer {
     });
   }
 
-  #table({ header, rows }: Block & { type: "table" }): void {
+  #table({ header, rows }: MarkdownBlock & { type: "table" }): void {
     [header, ...rows].forEach((row, index) => {
       if (index > 0) this.#write("\n");
       row.forEach((cell, column) => {

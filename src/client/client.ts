@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import WebSocket from "ws";
-import { isProofOf, NONCE_HEADER, PROOF_HEADER, type Endpoint } from "../core/identity-proof.ts";
+import { verifyIdentityProof, NONCE_HEADER, PROOF_HEADER, type Endpoint } from "../core/identity-proof.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
 import { PROTOCOL_VERSION, VERSION } from "../core/version.ts";
@@ -102,7 +102,7 @@ export class Client {
     this.#socket = toSocket(options.url, timeoutMs, options.identity ? { [NONCE_HEADER]: nonce } : {});
     this.#socket.on("upgrade", ({ headers, socket }: Upgrade) => {
       const key = options.identity?.();
-      if (key === undefined || (key !== null && isProofOf(headers[PROOF_HEADER], key, nonce, remoteEnd(socket)))) return;
+      if (key === undefined || (key !== null && verifyIdentityProof(headers[PROOF_HEADER], key, nonce, remoteEnd(socket)))) return;
       this.#fail(new ClientError("unproven", "the program that listens there did not prove that it is this gateway"));
     });
     const deadline = setTimeout(() => this.#fail(new ClientError("timeout", `no handshake within ${timeoutMs} ms`)), timeoutMs);

@@ -21,10 +21,10 @@ export class Bus<Events extends Record<string, unknown>> {
   }
 
   emit<K extends keyof Events & string>(event: K, payload: Events[K]): void {
-    const failed = (err: unknown): void => contain(ignored, this.#onBug)(err, event);
+    const failed = (err: unknown): void => contain(noop, this.#onBug)(err, event);
     for (const listener of this.#listeners.get(event) ?? []) contain(failed, listener as (payload: Events[K]) => unknown)(payload);
   }
 }
 
 /** The reporter of bugs failed as well: there is nobody left to tell. */
-const ignored = (): void => {};
+const noop = (): void => {};

@@ -19,7 +19,7 @@ export function identityProof(key: Secret, nonce: unknown, { address = "", port 
   return createHmac("sha256", key.reveal()).update(`openclaw-identity|${nonce}|${plain}|${port}`).digest("base64url");
 }
 
-export function isProofOf(proof: unknown, key: Secret, nonce: string, endpoint: Endpoint): boolean {
+export function verifyIdentityProof(proof: unknown, key: Secret, nonce: string, endpoint: Endpoint): boolean {
   const expected = identityProof(key, nonce, endpoint);
   if (expected === null || typeof proof !== "string" || proof.length !== expected.length) return false;
   return timingSafeEqual(Buffer.from(proof), Buffer.from(expected));

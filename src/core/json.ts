@@ -1,5 +1,5 @@
 /** Why a value that came from outside cannot be written down as JSON, or null. Walks without recursion: the depth is what is being checked. */
-export function storableProblem(value: unknown, limits: { depth: number; chars: number }): string | null {
+export function findStorageProblem(value: unknown, limits: { depth: number; chars: number }): string | null {
   const open: { value: unknown; depth: number }[] = [{ value, depth: 1 }];
   let chars = 0;
   for (let item = open.pop(); item !== undefined; item = open.pop()) {

@@ -28,7 +28,7 @@ export const LIMITS = {
   /** Messages waiting in one session's lane; more are refused UNAVAILABLE (RPC) or parked (channel). */
   laneDepth: 256,
   /** Messages that are collected into one turn while it does not get quiet; with that many the turn begins. */
-  laneCollected: 64,
+  laneBatchMessages: 64,
   /** Turns that run at the same time in the whole gateway; the rest wait in their lanes. */
   concurrentTurns: 8,
   /** Messages of earlier turns that a runtime gets to rebuild its context: enough for any context window. */
@@ -73,13 +73,13 @@ export const LIMITS = {
   modelFirstTokenMs: 180_000,
   modelIdleMs: 120_000,
   /** Clients that watch a turn are told of a wait this often. */
-  waitNoteMs: 20_000,
+  waitEventMs: 20_000,
   /** Longest wait that a provider may ask for and get within a turn; for a longer one the turn ends with what was asked for. */
   retryAfterMs: 60_000,
   /** All waits of one turn that a provider asked for; beyond it the next one counts as too long. */
   retryAfterTotalMs: 120_000,
   /** Somebody in a chat who waits this long, or will have to, is told once. */
-  waitTellMs: 60_000,
+  waitNoticeAfterMs: 60_000,
   /** Characters of the arguments of one tool call; larger ones are dropped and the call is not made. */
   toolArgumentsChars: 1_000_000,
   /** Tokens and US dollars that one answer of a model may claim; a larger or odd number is dropped and logged. */
@@ -123,11 +123,11 @@ export const LIMITS = {
   /** Pi processes at the same time, one for each turn; more turns wait for one. */
   piProcesses: 10,
   /** Pi processes that start at the same time; who waits may be served by one that becomes free first. */
-  piStartsAtOnce: 2,
+  piConcurrentStarts: 2,
   /** Wait of a turn for a Pi process; then it ends as failed. */
   piWaitMs: 600_000,
   /** Attempts of a turn whose Pi process ended before anything was said or done. */
-  piTurnTries: 3,
+  piTurnAttempts: 3,
   /** A Pi process that has not said it is ready by then is killed and counted as a crash. */
   piStartMs: 30_000,
   /** Deadline of a Pi command that answers at once; beyond it the process is taken for stuck. */
@@ -150,14 +150,14 @@ export const LIMITS = {
   piBackoffMinMs: 250,
   piBackoffMaxMs: 30_000,
   /** Session files whose end is remembered; others are read at their next turn. */
-  sessionsMeasured: 1_024,
+  checkpointsCached: 1_024,
   /** Workspace files whose text is kept in memory between turns; beyond it the oldest is read again. */
-  workspaceFilesKept: 256,
+  workspaceFilesCached: 256,
   /** Characters of one workspace file in the system prompt, and of all of them; the rest is cut, and marked as cut. */
   workspaceFileChars: 20_000,
   workspaceChars: 60_000,
   /** Agents whose settings are kept worked out; beyond it they are worked out again. */
-  agentsDerived: 1_024,
+  agentSettingsCached: 1_024,
   /** Time that a local model server has to identify itself. */
   localProbeMs: 300,
   /** Bytes of the answer of a local model server; a longer one does not identify it. */
@@ -202,7 +202,7 @@ export const LIMITS = {
   /** What a turn needs before its model is asked is tried at most this often, when somebody looks at the health. */
   preparationCheckMs: 5_000,
   /** Pause between tries to write owner.json on a full disk. */
-  ownerNoteRetryMs: 5_000,
+  ownerFileRetryMs: 5_000,
   /** Free space of the state directory's disk below which the gateway counts as degraded. */
   diskLowBytes: 104_857_600,
   /** Pause between tries to take up what an earlier process left, while the store refuses writes. */
@@ -219,7 +219,7 @@ export const LIMITS = {
   /** After a write, the ledger of the store is brought up to date once within this time; damage in between is counted less exactly. */
   storeLedgerMs: 5_000,
   /** Unreadable records that are named in the log in one run of the gateway; more are left out without a line. */
-  storeRecordsTold: 1_000,
+  storeRecordsReported: 1_000,
   /** Lines and bytes that `logs.tail` returns when the client names no limit. */
   logTailLines: 500,
   logTailBytes: 250_000,
@@ -390,7 +390,7 @@ export const LIMITS = {
   /** Characters of the name of a sent file; the rest is cut. */
   fileNameChars: 120,
   /** Longest pause after which a line that a platform has slowed down is looked at again, whatever the platform asked for. */
-  pauseMaxMs: 3_600_000,
+  rateLimitPauseMaxMs: 3_600_000,
   /** Characters that are kept of a message that another one answers. */
   repliedChars: 4_000,
   /** A conversation over whose replies the gateway itself failed is looked at again after this time. */
@@ -468,9 +468,9 @@ export const LIMITS = {
   /** `channels.logout`: how long the platform may take to end its session; the credentials here go in any case. */
   channelLogoutMs: 10_000,
   /** Idempotency keys of message actions that are remembered; a repeat of an older one is done again. */
-  actionsRemembered: 500,
+  messageActionsCached: 500,
   /** A channel that stays broken for the same cause is told about once within this time. */
-  alarmQuietMs: 3_600_000,
+  ownerAlertIntervalMs: 3_600_000,
   /** A file that a client names by its address: the whole fetch, and how many redirects it may take; then it is refused. */
   guardedFetchMs: 30_000,
   guardedFetchRedirects: 3,

@@ -11,6 +11,6 @@ export type Log = {
   child(fields: LogFields): Log;
 };
 
-const nothing = (): void => {};
+const noop = (): void => {};
 /** For pure tests and for tools that print by themselves. */
-export const silentLog: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing, child: () => silentLog };
+export const silentLog: Log = { debug: noop, info: noop, warn: noop, error: noop, child: () => silentLog };

@@ -13,5 +13,5 @@ export type Metrics = {
   sample(name: string, read: () => number | readonly { labels: Labels; value: number }[]): void;
 };
 
-const nothing = (): void => {};
-export const silentMetrics: Metrics = { count: nothing, gauge: nothing, observe: nothing, sample: nothing };
+const noop = (): void => {};
+export const silentMetrics: Metrics = { count: noop, gauge: noop, observe: noop, sample: noop };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isDirect, parseProxyUrl, proxyFor, readProxySettings } from "./proxy.ts";
+import { bypassesProxy, parseProxyUrl, proxyFor, readProxySettings } from "./proxy.ts";
 
 test("the environment names a proxy for each scheme, lower-case names first, and this machine is never behind it", () => {
   const settings = readProxySettings({
@@ -63,5 +63,5 @@ test("NO_PROXY names hosts with everything below them, ports, addresses and rang
     ["::1", "[::1]", 443, true],
     ["[::1]:80", "[::1]", 443, false],
   ] as const)
-    assert.equal(isDirect(host, port, noProxy), direct, `${noProxy} ${host}:${port}`);
+    assert.equal(bypassesProxy(host, port, noProxy), direct, `${noProxy} ${host}:${port}`);
 });

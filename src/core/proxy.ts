@@ -71,7 +71,7 @@ export function proxyFor(scheme: "http" | "https", own: string | null, settings:
 }
 
 /** Whether `NO_PROXY` lets a host be reached directly: `*`, names with everything below them, `host:port`, addresses and ranges of IPv4. */
-export function isDirect(hostname: string, port: number, noProxy: string): boolean {
+export function bypassesProxy(hostname: string, port: number, noProxy: string): boolean {
   const host = hostname.toLowerCase().replace(/^\[(.*)\]$/, "$1");
   return noProxy
     .toLowerCase()

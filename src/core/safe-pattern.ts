@@ -53,7 +53,7 @@ export function compilePattern(source: string, { patternChars, textChars } = MEN
   if (source.length > patternChars) return { problem: `the pattern is longer than ${patternChars} characters` };
   try {
     const program: State[] = [];
-    emit(new Parser(source).whole(), program);
+    emit(new PatternParser(source).parse(), program);
     program.push({ op: "match" });
     if (run(program, [])) return { problem: "the pattern matches the empty text, so it would match everything" };
     const folded = (text: string): string[] => Array.from(text.slice(0, textChars), fold);
@@ -61,7 +61,7 @@ export function compilePattern(source: string, { patternChars, textChars } = MEN
       pattern: {
         source,
         test: (text) => run(program, folded(text)),
-        replace: (text, by) => replaceRanges(text, covered(program, folded(text)), by),
+        replace: (text, by) => replaceRanges(text, matchedRanges(program, folded(text)), by),
       },
     };
   } catch (err) {
@@ -72,7 +72,7 @@ export function compilePattern(source: string, { patternChars, textChars } = MEN
 
 class PatternError extends Error {}
 
-class Parser {
+class PatternParser {
   readonly #chars: readonly string[];
   #at = 0;
   #depth = 0;
@@ -81,7 +81,7 @@ class Parser {
     this.#chars = Array.from(source);
   }
 
-  whole(): Tree {
+  parse(): Tree {
     const tree = this.#choice();
     if (this.#at < this.#chars.length) throw new PatternError("there is a closing parenthesis without an opening one");
     return tree;
@@ -271,7 +271,7 @@ function emitRepeat(tree: { item: Tree; min: number; max: number }, program: Sta
   for (const exit of exits) exit.push(program.length);
 }
 
-function holds(what: Assertion, text: readonly string[], at: number): boolean {
+function assertionHolds(what: Assertion, text: readonly string[], at: number): boolean {
   if (what === "start") return at === 0;
   if (what === "end") return at === text.length;
   const edge = isWord(text[at - 1]) !== isWord(text[at]);
@@ -288,7 +288,7 @@ function reach(program: readonly State[], from: number, text: readonly string[],
     if (state.op === "match") return true;
     if (state.op === "char") out.push(index);
     else if (state.op === "split") todo.push(...state.to);
-    else if (holds(state.what, text, at)) todo.push(index + 1);
+    else if (assertionHolds(state.what, text, at)) todo.push(index + 1);
   }
   return false;
 }
@@ -316,7 +316,7 @@ type Range = { start: number; end: number };
  * What the matches of a pattern cover together, in characters. One pass: for each state only the earliest start is kept that reaches it,
  * since every later one lies inside of its match.
  */
-function covered(program: readonly State[], text: readonly string[]): readonly Range[] {
+function matchedRanges(program: readonly State[], text: readonly string[]): readonly Range[] {
   const ranges: Range[] = [];
   const add = (start: number, end: number): void => {
     let from = start;
@@ -369,7 +369,7 @@ function spread(
       if (state.op === "match") match = match < 0 ? thread.start : Math.min(match, thread.start);
       else if (state.op === "char") waiting.push({ index, start: thread.start });
       else if (state.op === "split") todo.push(...state.to);
-      else if (holds(state.what, text, at)) todo.push(index + 1);
+      else if (assertionHolds(state.what, text, at)) todo.push(index + 1);
     }
   }
   return { waiting, match };

@@ -13,7 +13,7 @@ test("reveal gives the text, and nothing else does", () => {
   assert.deepEqual(Object.keys(secret), []);
   assert.deepEqual(Reflect.ownKeys(secret), []);
   assert.deepEqual({ ...secret }, {});
-  assert.deepEqual([secret.empty, new Secret("").empty], [false, true]);
+  assert.deepEqual([secret.isEmpty, new Secret("").isEmpty], [false, true]);
 });
 
 const ways: [string, () => unknown][] = [

@@ -15,7 +15,7 @@ export class Secret {
     return this.#text;
   }
 
-  get empty(): boolean {
+  get isEmpty(): boolean {
     return this.#text.length === 0;
   }
 

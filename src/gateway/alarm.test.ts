@@ -61,7 +61,7 @@ test("the owner is told over another channel, once for each cause, and not again
   assert.deepEqual([r.said.length, r.published.length], [1, 1]);
   await r.change(status("telegram", "terminal", "another bot uses it"));
   assert.deepEqual([r.said.length, r.published.length], [2, 2]);
-  r.clock.now += LIMITS.alarmQuietMs;
+  r.clock.now += LIMITS.ownerAlertIntervalMs;
   r.restart();
   await r.change(status("telegram", "terminal", "another bot uses it"));
   assert.deepEqual([r.said.length, r.published.length], [3, 3]);

@@ -29,7 +29,7 @@ const factOf = (status: AccountStatus): string => `alarm:${nameOf(status)}`;
 
 /**
  * Makes an account that only its owner can mend heard: one notice over another channel, and one event for clients, for each cause. A
- * restart within LIMITS.alarmQuietMs does not repeat it. While no other channel is ready the notice waits.
+ * restart within LIMITS.ownerAlertIntervalMs does not repeat it. While no other channel is ready the notice waits.
  */
 export class Alarm {
   readonly #deps: AlarmDeps;
@@ -64,7 +64,7 @@ export class Alarm {
 
   #isNews(status: AccountStatus): boolean {
     const told = this.#deps.facts.get(factOf(status)) as Told | null;
-    return told?.cause !== (status.cause ?? "") || this.#deps.now() - told.at >= LIMITS.alarmQuietMs;
+    return told?.cause !== (status.cause ?? "") || this.#deps.now() - told.at >= LIMITS.ownerAlertIntervalMs;
   }
 
   async #tell(status: AccountStatus): Promise<void> {

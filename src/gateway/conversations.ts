@@ -12,7 +12,7 @@ import { channelIds, loadChannel } from "../channels/registry.ts";
 import { splitText } from "../channels/split.ts";
 import { channelAccounts, defaultAccountId } from "../config/accounts.ts";
 import { modelAliases, resolveAgent } from "../config/agents.ts";
-import { CHAT_COMMANDS } from "../core/commands.ts";
+import { CHAT_COMMANDS } from "../core/chat-commands.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type AgentId, type ChannelId, type ChatId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";

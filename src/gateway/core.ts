@@ -165,7 +165,7 @@ export class Core {
     const choice = chooseModels(inputs);
     const models = catalog(inputs);
     const derived = { choice, models, settings: this.#settings(agentId, choice) };
-    if (this.#derived.size >= LIMITS.agentsDerived) this.#derived.clear();
+    if (this.#derived.size >= LIMITS.agentSettingsCached) this.#derived.clear();
     this.#derived.set(agentId, derived);
     return derived;
   }

@@ -371,7 +371,7 @@ export class Gateway {
     } catch (err) {
       if (!again)
         core.log.warn("owner.json could not be written; commands look for the gateway at its configured port", { cause: reasonOf(err) });
-      clock.after(LIMITS.ownerNoteRetryMs, () => this.#noteOwner(true));
+      clock.after(LIMITS.ownerFileRetryMs, () => this.#noteOwner(true));
     }
   }
 

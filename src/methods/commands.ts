@@ -1,4 +1,4 @@
-import { CHAT_COMMANDS, type ChatCommand } from "../core/commands.ts";
+import { CHAT_COMMANDS, type ChatCommand } from "../core/chat-commands.ts";
 import type { MethodTable } from "../protocol/method.ts";
 
 type ListParams = { includeArgs?: boolean };

@@ -9,7 +9,7 @@ export type OnceDeps = { facts: Facts; write: <T>(change: () => T) => Promise<T>
 
 /**
  * Does each thing once per key, also across a crash: a repeat gets the first result, and one whose end nobody knows is refused instead of
- * being done again. A failure for certain leaves no trace, so that it may be repeated. The newest LIMITS.actionsRemembered keys count.
+ * being done again. A failure for certain leaves no trace, so that it may be repeated. The newest LIMITS.messageActionsCached keys count.
  */
 export function createOnce(deps: OnceDeps) {
   const running = new Map<string, Promise<unknown>>();
@@ -17,7 +17,7 @@ export function createOnce(deps: OnceDeps) {
   const put = (key: string, entry: Kept | null): Promise<void> =>
     deps.write(() => {
       const others = kept().filter((each) => each.key !== key);
-      deps.facts.set(FACT, [...others, ...(entry ? [entry] : [])].slice(-LIMITS.actionsRemembered), deps.now());
+      deps.facts.set(FACT, [...others, ...(entry ? [entry] : [])].slice(-LIMITS.messageActionsCached), deps.now());
     });
   async function first(key: string, work: () => Promise<unknown>): Promise<unknown> {
     const before = kept().find((each) => each.key === key);

@@ -123,7 +123,7 @@ export class Store {
   /** Says once that a record cannot be used as it is, with what names it. */
   unreadable(key: Row | string, cause: string): void {
     const name = typeof key === "string" ? key : JSON.stringify(Object.values(key).find((value) => value !== null) ?? "?").slice(0, 120);
-    if (this.#told.has(name) || this.#told.size >= LIMITS.storeRecordsTold) return;
+    if (this.#told.has(name) || this.#told.size >= LIMITS.storeRecordsReported) return;
     this.#told.add(name);
     this.#log.error("a record of the store cannot be read as it is", { record: name, cause });
   }

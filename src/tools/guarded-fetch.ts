@@ -4,7 +4,7 @@ import { Agent as TlsAgent, request as tlsRequest } from "node:https";
 import { isIP } from "node:net";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import { isDirect, proxyFor, readProxySettings, type ProxySettings } from "../core/proxy.ts";
+import { bypassesProxy, proxyFor, readProxySettings, type ProxySettings } from "../core/proxy.ts";
 import { isFetchableAddress } from "./public-address.ts";
 
 export type Fetched = { bytes: Uint8Array; mimeType: string; /** Where the content came from in the end. */ url: string };
@@ -92,7 +92,7 @@ function usableProxy(scheme: "http" | "https", proxies: ProxySettings): ReturnTy
 function tunnelTo(url: URL, address: string, proxies: ProxySettings): { agent: TlsAgent; hostname: string; servername: string } | null {
   const secure = url.protocol === "https:";
   const route = usableProxy(secure ? "https" : "http", proxies);
-  if (!route || isDirect(url.hostname, Number(url.port || (secure ? 443 : 80)), route.noProxy)) return null;
+  if (!route || bypassesProxy(url.hostname, Number(url.port || (secure ? 443 : 80)), route.noProxy)) return null;
   // A proxy forwards plain http by name, and would resolve it a second time.
   if (!secure) throw refused("plain http is not fetched through a proxy");
   return { agent: new TlsAgent({ proxyEnv: { HTTPS_PROXY: route.url.href } }), hostname: address, servername: url.hostname };

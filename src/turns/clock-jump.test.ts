@@ -128,8 +128,8 @@ test("a platform that asks for a pause without end is looked at again after the 
   const talk = openTalk({ clock });
   talk.chat.next.send.push(() => refusal(Number.MAX_SAFE_INTEGER));
   await talk.turns.submit(fromChat("hello", "e1"));
-  await until(() => clock.pending().includes(LIMITS.pauseMaxMs));
-  clock.advance(LIMITS.pauseMaxMs);
+  await until(() => clock.pending().includes(LIMITS.rateLimitPauseMaxMs));
+  clock.advance(LIMITS.rateLimitPauseMaxMs);
   await until(() => talk.chat.texts().includes("echo: hello"));
   talk.close();
 });

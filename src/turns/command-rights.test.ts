@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Inbound } from "../channels/channel.ts";
-import { CHAT_COMMANDS } from "../core/commands.ts";
+import { CHAT_COMMANDS } from "../core/chat-commands.ts";
 import { asId } from "../core/ids.ts";
 import type { RoutingConfig } from "../routing/types.ts";
 import { gated } from "../../test/fakes/runtime.ts";

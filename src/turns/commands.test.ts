@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CHAT_COMMANDS, UNSERVED_COMMANDS } from "../core/commands.ts";
+import { CHAT_COMMANDS, UNSERVED_COMMANDS } from "../core/chat-commands.ts";
 import { isServedCommand, parseCommand } from "./commands.ts";
 
 test("a command is served, or one that is known not to be, and never both", () => {

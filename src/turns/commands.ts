@@ -1,5 +1,5 @@
 import { LIMITS } from "../core/limits.ts";
-import { CHAT_COMMANDS, UNSERVED_COMMANDS, type ChatCommand, type CommandEffect } from "../core/commands.ts";
+import { CHAT_COMMANDS, UNSERVED_COMMANDS, type ChatCommand, type CommandEffect } from "../core/chat-commands.ts";
 import type { SessionPatch, SessionRow } from "../store/sessions.ts";
 import { isThinkingLevel, parseModel } from "./settings.ts";
 

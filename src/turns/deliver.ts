@@ -129,7 +129,7 @@ export class Delivery {
   slowDown(target: Target, result: SendResult): void {
     if (result.state !== "refused" || result.retryAfterMs === undefined) return;
     const key = result.pauses === "account" ? accountKey(target.channel, target.account) : conversationOf(target);
-    this.#pauseUntil(key, this.#options.clock.monotonic() + Math.min(Math.max(result.retryAfterMs, 0), LIMITS.pauseMaxMs));
+    this.#pauseUntil(key, this.#options.clock.monotonic() + Math.min(Math.max(result.retryAfterMs, 0), LIMITS.rateLimitPauseMaxMs));
   }
 
   #pauseUntil(key: string, at: number): void {

@@ -28,7 +28,7 @@ test("what comes behind the collected messages does not keep them waiting", () =
 });
 
 test("somebody who never pauses is answered all the same", () => {
-  const many = Array.from({ length: LIMITS.laneCollected }, (_, n) => collected(`m${n}`, 1_000 + n));
+  const many = Array.from({ length: LIMITS.laneBatchMessages }, (_, n) => collected(`m${n}`, 1_000 + n));
   assert.equal(nextStep(lane(...many.slice(1)), 0).do, "wait");
   assert.equal(nextStep(lane(...many), 0).do, "start");
 });

@@ -52,7 +52,7 @@ export function nextStep(lane: Lane, now: number): Step {
     const take = takeOf(lane.waiting);
     const untilMs = Math.max(...take.map((each) => each.quietUntil));
     // Somebody who never pauses is answered all the same.
-    return untilMs > now && take.length < LIMITS.laneCollected ? { do: "wait", untilMs } : { do: "start", take };
+    return untilMs > now && take.length < LIMITS.laneBatchMessages ? { do: "wait", untilMs } : { do: "start", take };
   }
   if (head.kind === "command") return { do: "nothing" };
   if (head.mode === "interrupt" && mayInterrupt(head, lane.active)) return { do: "interrupt" };

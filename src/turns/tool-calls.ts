@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { TurnFailure } from "../agents/runtime.ts";
-import { storableProblem } from "../core/json.ts";
+import { findStorageProblem } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 
 export type ToolCallVerdict = {
@@ -21,7 +21,7 @@ export class ToolCallLimits {
       const message = `The turn was stopped after ${LIMITS.turnToolCalls} tool calls. Ask the agent what it has done so far, or give it a smaller task.`;
       return { reason: "this turn has made too many tool calls", stop: { kind: "tool_loop", message } };
     }
-    const problem = storableProblem(args, { depth: LIMITS.jsonDepth, chars: LIMITS.toolArgumentsChars });
+    const problem = findStorageProblem(args, { depth: LIMITS.jsonDepth, chars: LIMITS.toolArgumentsChars });
     if (problem) return { reason: `the arguments ${problem}` };
     const key = createHash("sha256")
       .update(JSON.stringify([name, args]))

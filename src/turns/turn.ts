@@ -368,7 +368,7 @@ class RunningTurn {
     const text = waitingText(event);
     this.#note("retry", text);
     const target = this.#target;
-    const long = Math.max(event.forMs, event.untilMs ?? 0) >= LIMITS.waitTellMs;
+    const long = Math.max(event.forMs, event.untilMs ?? 0) >= LIMITS.waitNoticeAfterMs;
     if (!target || !long || this.#toldWaiting || this.#progress.text !== "") return;
     this.#toldWaiting = true;
     const { options } = this.#turns;

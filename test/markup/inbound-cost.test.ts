@@ -8,7 +8,25 @@ import { asId, type AccountId } from "../../src/core/ids.ts";
 const CHARS = 400_000;
 /** CPU seconds that no linear reader comes near to at 400,000 characters, on any machine; a quadratic one needs 15 or more. */
 const CPU_SECONDS = 5;
-const UNITS = ["<@U1|", "<@", "<a|b>", "<", "<#C1|", "<!", "&amp;", "&", "<:a:1", "<@!1", "<a:", "\u000304,", "\u0002", " ", ",", ": ", "a"];
+const UNITS = [
+  "<@U1|",
+  "<@",
+  "<a|b>",
+  "<",
+  "<#C1|",
+  "<!",
+  "&amp;",
+  "&",
+  "<:a:1",
+  "<@!1",
+  "<a:",
+  "\u000304,",
+  "\u0002",
+  " ",
+  ",",
+  ": ",
+  "a",
+];
 
 const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   Slack: (text) => readSlack(text, { userId: "U0", botId: null, teamId: "T", name: "b" }),

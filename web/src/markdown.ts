@@ -1,5 +1,5 @@
 /** Markdown to HTML, for text that nobody vouches for. Raw HTML is shown as text, images from elsewhere become links. Needs no DOM. */
-import { parseMarkdown, type Block, type ListItem } from "../../src/core/markdown/blocks.ts";
+import { parseMarkdown, type MarkdownBlock, type ListItem } from "../../src/core/markdown/blocks.ts";
 import { parseInline, type Definitions, type Inline } from "../../src/core/markdown/inline.ts";
 
 const LINK = /^(https?:\/\/|mailto:)/i;
@@ -61,7 +61,7 @@ function codeHtml(text: string, language: string): string {
   return `<div class="code">${head}<pre tabindex="0" dir="ltr"><code>${escapeHtml(text)}</code></pre></div>`;
 }
 
-function tableHtml({ align, header, rows }: Block & { type: "table" }, definitions: Definitions): string {
+function tableHtml({ align, header, rows }: MarkdownBlock & { type: "table" }, definitions: Definitions): string {
   const line = (cells: readonly string[], tag: "th" | "td"): string => {
     const parts = cells.map((cell, at) => `<${tag}${align[at] ? ` align="${align[at]}"` : ""}>${inlineHtml(cell, definitions)}</${tag}>`);
     return `<tr>${parts.join("")}</tr>`;
@@ -82,7 +82,7 @@ function itemHtml({ checked, blocks }: ListItem, loose: boolean, definitions: De
 }
 
 /** The nesting of blocks is bounded by the parser. */
-function blockHtml(block: Block, definitions: Definitions): string {
+function blockHtml(block: MarkdownBlock, definitions: Definitions): string {
   switch (block.type) {
     case "paragraph":
       return `<p>${inlineHtml(block.text, definitions)}</p>\n`;
@@ -111,7 +111,7 @@ const MAX_ELEMENTS = 10_000;
 const MAX_BLOCKS = 2_000;
 
 /** A block within the bounds of the page. */
-function boundedHtml(block: Block, raw: string, definitions: Definitions): string {
+function boundedHtml(block: MarkdownBlock, raw: string, definitions: Definitions): string {
   const html = blockHtml(block, definitions);
   let elements = 0;
   // Text is escaped: every angle bracket begins a tag.
@@ -120,13 +120,13 @@ function boundedHtml(block: Block, raw: string, definitions: Definitions): strin
 }
 
 /** `id` changes when the HTML would. Calling `toHtml` is the expensive part. */
-export type MarkdownBlock = { key: string; id: string; toHtml: () => string };
+export type RenderedBlock = { key: string; id: string; toHtml: () => string };
 
 /**
  * The top-level blocks of a text, so that a growing text only changes its last one. The HTML still goes through the browser's
  * sanitiser: this renderer is the first wall, not the only one. Never throws; linear in the text.
  */
-export function toMarkdownBlocks(text: string): readonly MarkdownBlock[] {
+export function toMarkdownBlocks(text: string): readonly RenderedBlock[] {
   const { blocks, definitions } = parseMarkdown(text);
   const shown = blocks.slice(0, MAX_BLOCKS).map(({ block, raw }, at) => ({
     key: `${at}${block.type}`,

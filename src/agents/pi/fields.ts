@@ -1,4 +1,4 @@
-import { storableProblem } from "../../core/json.ts";
+import { findStorageProblem } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { clip, toWellFormed } from "../../core/text.ts";
 import type { Usage } from "../runtime.ts";
@@ -61,7 +61,7 @@ const ARGUMENTS = { depth: LIMITS.jsonDepth, chars: LIMITS.toolArgumentsChars };
 
 /** Arguments of a tool call as they were, unless they are nested too deep or too large to be written down. */
 export function toArguments(value: unknown, what: string, note: Note): unknown {
-  const problem = storableProblem(value, ARGUMENTS);
+  const problem = findStorageProblem(value, ARGUMENTS);
   if (problem === null) return value;
   note(`${what} ${problem} and were dropped`);
   return {};

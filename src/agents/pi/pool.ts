@@ -237,7 +237,7 @@ export class PiPool {
     const forWarm = this.#started ? this.#options.warm - serving : 0;
     const asked = Math.max(this.#waiters.length - starting, forWarm);
     // A start costs more than most turns: who waits is often served by a process that becomes free meanwhile.
-    const wanted = Math.min(asked, this.#options.max - serving, LIMITS.piStartsAtOnce - starting);
+    const wanted = Math.min(asked, this.#options.max - serving, LIMITS.piConcurrentStarts - starting);
     if (wanted <= 0) return;
     const delayMs = this.#backoffMs();
     if (delayMs === 0) {

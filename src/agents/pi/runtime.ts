@@ -281,7 +281,7 @@ class PiRuntime implements AgentRuntime {
     const { signal } = mine.abort;
     let { checkpoint } = job;
     for (let tries = 1; ; tries++) {
-      const again = (): boolean => tries < LIMITS.piTurnTries && !signal.aborted && this.#state !== "stopped";
+      const again = (): boolean => tries < LIMITS.piTurnAttempts && !signal.aborted && this.#state !== "stopped";
       const worker = await this.#acquire(mine.file, signal, out);
       let result: AttemptResult;
       try {
@@ -307,9 +307,9 @@ class PiRuntime implements AgentRuntime {
     let cancel: (() => void) | null = null;
     const tell = (): void => {
       out.emit({ type: "waiting", for: "process", forMs: Math.round(clock.monotonic() - since) });
-      cancel = clock.after(LIMITS.waitNoteMs, tell);
+      cancel = clock.after(LIMITS.waitEventMs, tell);
     };
-    cancel = clock.after(LIMITS.waitNoteMs, tell);
+    cancel = clock.after(LIMITS.waitEventMs, tell);
     try {
       return await this.#pool.acquire(file, signal);
     } finally {
@@ -370,7 +370,7 @@ class PiRuntime implements AgentRuntime {
   /** Said once for each file: every turn would say it again. */
   #noteUnread(workspace: string, { name, reason }: UnreadFile): void {
     const key = `${workspace}/${name}: ${reason}`;
-    if (this.#unread.has(key) || this.#unread.size >= LIMITS.workspaceFilesKept) return;
+    if (this.#unread.has(key) || this.#unread.size >= LIMITS.workspaceFilesCached) return;
     this.#unread.add(key);
     this.#options.log.warn("a workspace file is not read into the system prompt", { workspace, name, reason });
   }
@@ -379,7 +379,7 @@ class PiRuntime implements AgentRuntime {
   async #measure(file: string): Promise<Checkpoint | null> {
     const checkpoint = await measure(file);
     this.#measured.delete(file);
-    if (this.#measured.size >= LIMITS.sessionsMeasured) this.#measured.delete(this.#measured.keys().next().value!);
+    if (this.#measured.size >= LIMITS.checkpointsCached) this.#measured.delete(this.#measured.keys().next().value!);
     if (checkpoint) this.#measured.set(file, checkpoint);
     return checkpoint;
   }

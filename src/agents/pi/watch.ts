@@ -86,7 +86,7 @@ export class ModelWatch {
 
   #arm(): void {
     const { clock } = this.#options;
-    const due = Math.min(this.#last + this.#limitMs, this.#noted + LIMITS.waitNoteMs);
+    const due = Math.min(this.#last + this.#limitMs, this.#noted + LIMITS.waitEventMs);
     this.#cancel = clock.after(Math.max(due - clock.monotonic(), 0), () => this.#look());
   }
 
@@ -94,7 +94,7 @@ export class ModelWatch {
     const now = this.#options.clock.monotonic();
     if (this.#tools.size > 0) this.#touch();
     else if (now - this.#last >= this.#limitMs) return this.#options.onSilent(now - this.#last);
-    else if (now - this.#noted >= LIMITS.waitNoteMs) {
+    else if (now - this.#noted >= LIMITS.waitEventMs) {
       this.#noted = now;
       this.#options.onWaiting(Math.round(now - this.#last));
     }

@@ -42,7 +42,7 @@ export function intentBits({ intents }: DiscordAccount): number {
 function parseToken(raw: Json, issues: AccountIssue[]): Secret {
   const value = raw["token"];
   const found = value instanceof Secret ? value : typeof value === "string" ? new Secret(value) : null;
-  if (!found || found.empty) {
+  if (!found || found.isEmpty) {
     const wrong = value !== undefined && !found;
     issues.push({
       path: "token",

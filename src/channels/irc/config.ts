@@ -42,7 +42,7 @@ function secret(raw: Raw, key: string, issues: Issues, path = key): Secret | nul
   const value = raw[key];
   const found = value instanceof Secret ? value : typeof value === "string" ? new Secret(value) : null;
   if (value !== undefined && !found) issues.push({ path, message: "must be a text or a secret reference" });
-  if (!found || found.empty) return null;
+  if (!found || found.isEmpty) return null;
   if (!/[\r\n\0]/.test(found.reveal())) return found;
   issues.push({ path, message: "must not contain line ends" });
   return null;

@@ -1,43 +1,49 @@
 import { BacktickRuns, LABEL_CHARS, toLabel, type Definitions, type LinkTarget } from "./inline.ts";
 
 export type Align = "left" | "center" | "right" | null;
-export type ListItem = { /** Null: no task. */ checked: boolean | null; blocks: readonly Block[] };
+export type ListItem = { /** Null: no task. */ checked: boolean | null; blocks: readonly MarkdownBlock[] };
 /** One block. Texts of paragraphs, headings and cells are read by `parseInline`. */
-export type Block =
+export type MarkdownBlock =
   | { type: "paragraph"; text: string }
   | { type: "heading"; level: number; text: string }
   | { type: "code"; language: string; text: string }
-  | { type: "quote"; blocks: readonly Block[] }
+  | { type: "quote"; blocks: readonly MarkdownBlock[] }
   | { type: "list"; ordered: boolean; start: number; loose: boolean; items: readonly ListItem[] }
   | { type: "table"; align: readonly Align[]; header: readonly string[]; rows: readonly (readonly string[])[] }
   | { type: "html"; text: string }
   | { type: "rule" };
 /** `blocks` are those of the top level, each with the piece of the source that it was made from. */
-export type MarkdownDocument = { blocks: readonly { block: Block; raw: string }[]; definitions: Definitions };
+export type MarkdownDocument = { blocks: readonly { block: MarkdownBlock; raw: string }[]; definitions: Definitions };
 
 /** Quotes and lists that are nested deeper stay as they were written. */
 export const MAX_BLOCK_DEPTH = 32;
 
 /** Containers hold blocks; `blank`: an empty line has come since the last one. */
-type Quote = { kind: "quote"; blocks: Block[]; blank: boolean };
+type Quote = { kind: "quote"; blocks: MarkdownBlock[]; blank: boolean };
 type List = {
   kind: "list";
-  blocks: Block[];
+  blocks: MarkdownBlock[];
   blank: boolean;
   mark: string;
-  items: { checked: boolean | null; blocks: Block[] }[];
-  block: Block & { type: "list" };
+  items: { checked: boolean | null; blocks: MarkdownBlock[] }[];
+  block: MarkdownBlock & { type: "list" };
 };
-type Item = { kind: "item"; blocks: Block[]; blank: boolean; indent: number; item: { checked: boolean | null; blocks: Block[] } };
+type Item = {
+  kind: "item";
+  blocks: MarkdownBlock[];
+  blank: boolean;
+  indent: number;
+  item: { checked: boolean | null; blocks: MarkdownBlock[] };
+};
 type Container = Quote | List | Item;
 
 /** The block that lines are added to. */
 type Leaf =
-  | { kind: "paragraph"; lines: string[]; into: Block[] }
-  | { kind: "fence"; mark: string; indent: number; language: string; lines: string[]; into: Block[] }
-  | { kind: "indented"; lines: string[]; into: Block[] }
-  | { kind: "html"; end: RegExp | null; lines: string[]; into: Block[] }
-  | { kind: "table"; align: readonly Align[]; header: readonly string[]; rows: (readonly string[])[]; into: Block[] };
+  | { kind: "paragraph"; lines: string[]; into: MarkdownBlock[] }
+  | { kind: "fence"; mark: string; indent: number; language: string; lines: string[]; into: MarkdownBlock[] }
+  | { kind: "indented"; lines: string[]; into: MarkdownBlock[] }
+  | { kind: "html"; end: RegExp | null; lines: string[]; into: MarkdownBlock[] }
+  | { kind: "table"; align: readonly Align[]; header: readonly string[]; rows: (readonly string[])[]; into: MarkdownBlock[] };
 
 /**
  * Reads Markdown: CommonMark with GitHub's tables, task lists and strike-through. HTML blocks are text. Never throws; time is linear in the
@@ -124,7 +130,7 @@ class Line {
 
 class BlockParser {
   readonly #source: string;
-  readonly #root: Block[] = [];
+  readonly #root: MarkdownBlock[] = [];
   readonly #starts: number[] = [];
   readonly #containers: Container[] = [];
   #leaf: Leaf | null = null;
@@ -243,7 +249,7 @@ class BlockParser {
     const hasRoom = this.#depthOf(open) < MAX_BLOCK_DEPTH;
     if (char === ">" && hasRoom) {
       this.#closeTo(open, false);
-      const blocks: Block[] = [];
+      const blocks: MarkdownBlock[] = [];
       this.#add({ type: "quote", blocks });
       this.#containers.push({ kind: "quote", blocks, blank: false });
       line.take(1);
@@ -336,7 +342,7 @@ class BlockParser {
     const gap = isEmpty || line.indent > 4 ? 1 : line.indent;
     line.skip(gap);
     indent += gap;
-    const blocks: Block[] = [];
+    const blocks: MarkdownBlock[] = [];
     const item = { checked: null as boolean | null, blocks };
     const task = /^\[([ xX])\](?=[ \t])/.exec(line.rest);
     if (task) {
@@ -360,11 +366,11 @@ class BlockParser {
   }
 
   /** Where the next block goes. */
-  #into(): Block[] {
+  #into(): MarkdownBlock[] {
     return this.#containers.at(-1)?.blocks ?? this.#root;
   }
 
-  #add(block: Block): void {
+  #add(block: MarkdownBlock): void {
     if (block.type === "quote") this.#depth++;
     this.#markLoose();
     this.#push(this.#into(), block);
@@ -377,7 +383,7 @@ class BlockParser {
     if (container?.kind === "item" && container.blank && container.blocks.length > 0 && list?.kind === "list") list.block.loose = true;
   }
 
-  #push(into: Block[], block: Block, start = this.#lineStart): void {
+  #push(into: MarkdownBlock[], block: MarkdownBlock, start = this.#lineStart): void {
     if (into === this.#root) this.#starts.push(into.length === 0 ? 0 : Math.max(start, this.#starts.at(-1)!));
     into.push(block);
   }

@@ -1,5 +1,5 @@
 /** What stands beside a run of marks. `joined`: a letter of a script that joins words to marks without a blank, such as Han or Arabic, or a pictograph. */
-type Beside = "blank" | "punctuation" | "joined" | "other";
+type CharacterClass = "blank" | "punctuation" | "joined" | "other";
 
 const BLANK = /\s/u;
 const PICTOGRAPH = /\p{Extended_Pictographic}/u;
@@ -10,7 +10,7 @@ const SPACED_LETTER = /[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}\p{Sc
 const LETTER = /[\p{L}\p{M}]/u;
 const DIGIT = /\p{N}/u;
 
-function kindOf(char: string | undefined): Beside {
+function characterClassOf(char: string | undefined): CharacterClass {
   if (char === undefined || BLANK.test(char)) return "blank";
   const code = char.codePointAt(0)!;
   if (code < 128) return /[A-Za-z\d]/.test(char) ? "other" : "punctuation";
@@ -39,8 +39,8 @@ function charAfter(text: string, at: number): string | undefined {
 export function flanking(text: string, from: number, to: number, char: string): { canOpen: boolean; canClose: boolean } {
   const left = charBefore(text, from);
   const right = charAfter(text, to);
-  const before = kindOf(left);
-  const after = kindOf(right);
+  const before = characterClassOf(left);
+  const after = characterClassOf(right);
   const isLeft = after !== "blank" && (after !== "punctuation" || before !== "other");
   const isRight = before !== "blank" && (before !== "punctuation" || after !== "other");
   if (char === "_") {

@@ -3,7 +3,7 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { lexer, type Token } from "marked";
-import { parseMarkdown, type Block } from "./blocks.ts";
+import { parseMarkdown, type MarkdownBlock } from "./blocks.ts";
 import { parseInline, type Inline } from "./inline.ts";
 
 const TAGS = { strong: "b", em: "i", strike: "s", link: "a" } as const;
@@ -106,7 +106,7 @@ for (const [name, cases] of INLINE) {
 }
 
 /** A block as one short text, with its inline markup unread. */
-function brief(block: Block): string {
+function brief(block: MarkdownBlock): string {
   switch (block.type) {
     case "quote":
       return `q(${block.blocks.map(brief).join(" ")})`;
@@ -204,7 +204,7 @@ function kindsOf(tokens: readonly Token[]): string[] {
   });
 }
 const KINDS: Readonly<Record<string, string>> = { quote: "blockquote", rule: "hr", strike: "del" };
-function ourKinds(blocks: readonly Block[], definitions: ReturnType<typeof parseMarkdown>["definitions"]): string[] {
+function ourKinds(blocks: readonly MarkdownBlock[], definitions: ReturnType<typeof parseMarkdown>["definitions"]): string[] {
   const of = (text: string): string[] =>
     parseInline(text, definitions).flatMap((token): string[] =>
       token.type === "open"

@@ -3,7 +3,7 @@ import { useMemo } from "preact/hooks";
 import { toMarkdownBlocks } from "../markdown.ts";
 import { sanitize } from "../sanitize.ts";
 import { Boundary } from "./boundary.tsx";
-import type { MarkdownBlock } from "../markdown.ts";
+import type { RenderedBlock } from "../markdown.ts";
 
 /** Markdown, block by block: while a text grows, only its last block is drawn again. A text that cannot be drawn is shown as it is. */
 export function MarkdownView({ text }: { text: string }): JSX.Element {
@@ -33,7 +33,7 @@ function BlocksView({ text }: { text: string }): JSX.Element {
   );
 }
 
-function BlockView({ block }: { block: MarkdownBlock }): JSX.Element {
+function BlockView({ block }: { block: RenderedBlock }): JSX.Element {
   const html = useMemo(() => sanitize(block.toHtml()), [block.id]);
   return <div class="block" dir="auto" dangerouslySetInnerHTML={{ __html: html }} />;
 }

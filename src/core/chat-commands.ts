@@ -14,8 +14,8 @@ export type ChatCommand = {
   args: readonly { name: string; description: string; required: boolean; choices?: readonly string[] }[];
 };
 
-const THINKING = ["off", "minimal", "low", "medium", "high", "xhigh", "max"];
-const QUEUE = ["steer", "followup", "collect", "interrupt", "default"];
+const THINKING_CHOICES = ["off", "minimal", "low", "medium", "high", "xhigh", "max"];
+const QUEUE_CHOICES = ["steer", "followup", "collect", "interrupt", "default"];
 
 /**
  * Commands that official clients offer from lists of their own, and that are not served here. They are answered as such: passed on, an
@@ -93,7 +93,7 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
     category: "options",
     effect: "settings",
     immediate: false,
-    args: [{ name: "level", description: "level, or default", required: false, choices: THINKING }],
+    args: [{ name: "level", description: "level, or default", required: false, choices: THINKING_CHOICES }],
   },
   {
     name: "verbose",
@@ -111,7 +111,7 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
     category: "options",
     effect: "settings",
     immediate: false,
-    args: [{ name: "mode", description: "mode, or default", required: false, choices: QUEUE }],
+    args: [{ name: "mode", description: "mode, or default", required: false, choices: QUEUE_CHOICES }],
   },
   {
     name: "activation",
