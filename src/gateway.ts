@@ -15,7 +15,7 @@ import { Core } from "./gateway/core.ts";
 import { readConfig } from "./gateway/settings.ts";
 import { openGatewayLog } from "./gateway/settings.ts";
 import { Gateway } from "./gateway/parts.ts";
-import { unusableDir } from "./store/store-errors.ts";
+import { unusableDirError } from "./store/store-errors.ts";
 
 const clock = systemClock;
 
@@ -61,7 +61,7 @@ function makeGatewayDir(paths: Paths): void {
     makeDir(paths.gateway);
     accessSync(paths.gateway, constants.W_OK | constants.X_OK);
   } catch (err) {
-    throw toCliError(unusableDir(paths.gateway, err));
+    throw toCliError(unusableDirError(paths.gateway, err));
   }
 }
 
@@ -153,7 +153,7 @@ async function bannerOf(gateway: Gateway): Promise<string[]> {
     ...(gateway.auth.settings.mode === "none"
       ? ["Warning   Authentication is off: every program on this machine can use this gateway."]
       : []),
-    ...(core.store.condition.state === "ready" ? [] : [`Warning   Store: ${core.store.condition.cause}`]),
+    ...(core.store.health.state === "ready" ? [] : [`Warning   Store: ${core.store.health.cause}`]),
     ...(problems > 0
       ? [`Config    ${problems} ${problems === 1 ? "error" : "errors"} in ${core.paths.config}; openclaw config validate lists them`]
       : []),

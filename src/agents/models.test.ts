@@ -4,11 +4,11 @@ import { startModelServer, type ModelServer } from "../../test/model-server.ts";
 import { silentLog } from "../core/log.ts";
 import { Secret } from "../core/secret.ts";
 import {
-  catalog,
-  chooseModels,
+  buildModelCatalog,
+  selectModels,
   discoverLocalServers,
   GUIDE,
-  lacksLocalServer,
+  needsLocalServer,
   parseModelName,
   PROBES,
   type ModelInputs,
@@ -26,7 +26,7 @@ async function start(...args: Parameters<typeof startModelServer>): Promise<Mode
 }
 
 test("a listed model can be chosen, when its provider has a key", () => {
-  const list = catalog({ ...none, listed: ["anthropic/claude-opus-5", "nobody/x"], env: { ANTHROPIC_API_KEY: "x" } });
+  const list = buildModelCatalog({ ...none, listed: ["anthropic/claude-opus-5", "nobody/x"], env: { ANTHROPIC_API_KEY: "x" } });
   const found = list.find((entry) => entry.id === "claude-opus-5");
   assert.deepEqual([found?.provider, found?.available], ["anthropic", true]);
   assert.ok(!list.some((entry) => entry.provider === "nobody"));
@@ -34,23 +34,23 @@ test("a listed model can be chosen, when its provider has a key", () => {
 
 test("The order is configuration, environment, local server, guide", () => {
   const all: ModelInputs = { ...none, configured: ["openai/gpt-5.5"], env: { ANTHROPIC_API_KEY: "x" }, local: [ollama] };
-  assert.equal(chooseModels(all).source, "config");
-  assert.equal(chooseModels({ ...all, configured: [] }).source, "environment");
-  assert.equal(chooseModels({ ...all, configured: [], env: {} }).source, "local");
-  const guide = chooseModels(none);
+  assert.equal(selectModels(all).source, "config");
+  assert.equal(selectModels({ ...all, configured: [] }).source, "environment");
+  assert.equal(selectModels({ ...all, configured: [], env: {} }).source, "local");
+  const guide = selectModels(none);
   assert.deepEqual([guide.source, guide.primary], ["guide", GUIDE]);
   assert.match(guide.note, /scripted/);
 });
 
 test("Configured fallbacks keep their order, and a bare id finds its provider", () => {
   const providers = { gw: { baseUrl: "http://127.0.0.1:1/v1", models: [{ id: "big" }] } };
-  const choice = chooseModels({ ...none, providers, configured: ["big", "openrouter/anthropic/claude-sonnet-5"] });
+  const choice = selectModels({ ...none, providers, configured: ["big", "openrouter/anthropic/claude-sonnet-5"] });
   assert.deepEqual(choice.primary, { provider: "gw", id: "big" });
   assert.deepEqual(choice.fallbacks, [{ provider: "openrouter", id: "anthropic/claude-sonnet-5" }]);
 });
 
 test("A key in the environment is said by its variable and its value is nowhere", () => {
-  const choice = chooseModels({ ...none, env: { GEMINI_API_KEY: "canary-1", OPENAI_API_KEY: "canary-2" } });
+  const choice = selectModels({ ...none, env: { GEMINI_API_KEY: "canary-1", OPENAI_API_KEY: "canary-2" } });
   assert.equal(choice.primary.provider, "openai");
   assert.match(choice.note, /OPENAI_API_KEY/);
   assert.deepEqual(choice.fallbacks, [], "no second provider is spent on without being asked");
@@ -58,13 +58,18 @@ test("A key in the environment is said by its variable and its value is nowhere"
 });
 
 test("A configured key without a model counts as configuration", () => {
-  const choice = chooseModels({ ...none, providers: { mistral: { apiKey: new Secret("k"), models: [] } } });
+  const choice = selectModels({ ...none, providers: { mistral: { apiKey: new Secret("k"), models: [] } } });
   assert.deepEqual([choice.source, choice.primary.provider], ["config", "mistral"]);
 });
 
 test("The catalogue lists each model once, tells which can be asked, and ends with the guide", () => {
   const providers = { gw: { baseUrl: "http://127.0.0.1:1/v1", models: [{ id: "big", input: ["text", "image"] as const }] } };
-  const list = catalog({ configured: ["gw/big", "anthropic/claude-opus-5"], providers, env: { OPENAI_API_KEY: "x" }, local: [ollama] });
+  const list = buildModelCatalog({
+    configured: ["gw/big", "anthropic/claude-opus-5"],
+    providers,
+    env: { OPENAI_API_KEY: "x" },
+    local: [ollama],
+  });
   assert.deepEqual(
     list.map((entry) => [`${entry.provider}/${entry.id}`, entry.available]),
     [
@@ -134,12 +139,12 @@ test("The search can be turned off", async () => {
 });
 
 test("A local server is looked for while a model that should answer is missing, also one that is named in the configuration", () => {
-  assert.equal(lacksLocalServer(none), true);
-  assert.equal(lacksLocalServer({ ...none, local: [ollama] }), false);
+  assert.equal(needsLocalServer(none), true);
+  assert.equal(needsLocalServer({ ...none, local: [ollama] }), false);
   const named: ModelInputs = { ...none, configured: ["ollama/qwen3:8b"] };
-  assert.equal(lacksLocalServer(named), true);
-  assert.equal(lacksLocalServer({ ...named, local: [ollama] }), false);
-  assert.equal(lacksLocalServer({ ...named, providers: { ollama: ollama.provider } }), false);
-  assert.equal(lacksLocalServer({ ...none, configured: ["openai/gpt-5.5", "vllm/a"], env: { OPENAI_API_KEY: "x" } }), true);
-  assert.equal(lacksLocalServer({ ...none, configured: ["openai/gpt-5.5"] }), false);
+  assert.equal(needsLocalServer(named), true);
+  assert.equal(needsLocalServer({ ...named, local: [ollama] }), false);
+  assert.equal(needsLocalServer({ ...named, providers: { ollama: ollama.provider } }), false);
+  assert.equal(needsLocalServer({ ...none, configured: ["openai/gpt-5.5", "vllm/a"], env: { OPENAI_API_KEY: "x" } }), true);
+  assert.equal(needsLocalServer({ ...none, configured: ["openai/gpt-5.5"] }), false);
 });

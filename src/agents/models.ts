@@ -29,10 +29,11 @@ export type ProviderModel = {
 const DEFAULT_WINDOW = 128_000;
 
 /** Tokens of one request, as far as the model and the configuration allow. */
-export const windowOf = (model: ProviderModel): number => Math.min(model.contextWindow ?? DEFAULT_WINDOW, model.contextTokens ?? Infinity);
+export const contextWindowOf = (model: ProviderModel): number =>
+  Math.min(model.contextWindow ?? DEFAULT_WINDOW, model.contextTokens ?? Infinity);
 
 /** The kinds of input that the runtime knows. */
-export const inputOf = (model: ProviderModel): ("text" | "image")[] =>
+export const supportedInput = (model: ProviderModel): ("text" | "image")[] =>
   (model.input ?? ["text"]).filter((kind) => kind === "text" || kind === "image");
 
 /** One entry of `models.providers`. Without `baseUrl` it only gives a key to a provider that Pi knows by name. */
@@ -118,7 +119,7 @@ export type ModelInputs = {
   listed?: readonly string[];
 };
 
-export type ModelChoice = {
+export type ModelSelection = {
   primary: ModelRef;
   fallbacks: readonly ModelRef[];
   source: "config" | "environment" | "local" | "guide";
@@ -154,7 +155,7 @@ function toRef(name: string, inputs: ModelInputs): ModelRef | undefined {
   const knows = (id: string): boolean =>
     id in inputs.providers || id in KEY_VARIABLES || inputs.local.some((server) => server.product === id);
   if (ref && knows(ref.provider)) return ref;
-  const owner = Object.entries(tableOf(inputs)).find(([, provider]) => provider.models.some((model) => model.id === name));
+  const owner = Object.entries(toProviderTable(inputs)).find(([, provider]) => provider.models.some((model) => model.id === name));
   return owner ? { provider: owner[0], id: name } : ref;
 }
 
@@ -164,27 +165,27 @@ const environmentKey = (provider: string, env: NodeJS.ProcessEnv): string | unde
 };
 
 /** The table that the runtime gets: what is configured, and the local servers that are not. */
-export function tableOf(inputs: Pick<ModelInputs, "providers" | "local">): ProviderTable {
+export function toProviderTable(inputs: Pick<ModelInputs, "providers" | "local">): ProviderTable {
   const found = inputs.local.map(({ product, provider }) => [product, provider] as const);
   return { ...Object.fromEntries(found), ...inputs.providers };
 }
 
 /** Largest context first among the usable ones, since small windows forget. */
-function localRefs(local: readonly LocalServer[]): ModelRef[] {
+function localModelRefs(local: readonly LocalServer[]): ModelRef[] {
   return local.flatMap(({ product, provider }) =>
-    provider.models.filter((model) => windowOf(model) >= SMALLEST_WINDOW).map((model) => ({ provider: product, id: model.id })),
+    provider.models.filter((model) => contextWindowOf(model) >= SMALLEST_WINDOW).map((model) => ({ provider: product, id: model.id })),
   );
 }
 
 /** Pure: what answers. Configuration, then a key in the environment, then a server on this machine, then the guide. */
-export function chooseModels(inputs: ModelInputs): ModelChoice {
+export function selectModels(inputs: ModelInputs): ModelSelection {
   const [primary, ...fallbacks] = inputs.configured.flatMap((name) => toRef(name, inputs) ?? []);
   if (primary) return { primary, fallbacks, source: "config", note: `${modelName(primary)} answers, as configured.` };
   const keyed = Object.entries(DEFAULT_MODELS).flatMap(([provider, model]) => {
     const hasKey = inputs.providers[provider]?.apiKey !== undefined || environmentKey(provider, inputs.env) !== undefined;
     return hasKey ? [{ provider, id: model.id }] : [];
   });
-  if (keyed[0]) return toKeyedChoice(keyed[0], inputs);
+  if (keyed[0]) return toKeyedSelection(keyed[0], inputs);
   const custom = Object.entries(inputs.providers).flatMap(([provider, { baseUrl, models }]) =>
     baseUrl ? models.map((model) => ({ provider, id: model.id })) : [],
   );
@@ -192,7 +193,7 @@ export function chooseModels(inputs: ModelInputs): ModelChoice {
     const note = `${modelName(custom[0])} answers, the first model under models.providers, because agents.defaults.model is not set.`;
     return { primary: custom[0], fallbacks: [], source: "config", note };
   }
-  const local = localRefs(inputs.local);
+  const local = localModelRefs(inputs.local);
   if (local[0]) {
     const server = inputs.local.find((each) => each.product === local[0]!.provider)!;
     const note = `${modelName(local[0])} answers; ${server.label} was found on this machine and no other model is configured.`;
@@ -206,7 +207,7 @@ export function chooseModels(inputs: ModelInputs): ModelChoice {
   };
 }
 
-function toKeyedChoice(primary: ModelRef, inputs: ModelInputs): ModelChoice {
+function toKeyedSelection(primary: ModelRef, inputs: ModelInputs): ModelSelection {
   const variable = environmentKey(primary.provider, inputs.env);
   const configured = inputs.providers[primary.provider]?.apiKey !== undefined;
   const why = configured ? `models.providers.${primary.provider} has a key` : `${variable} is set in the gateway's environment`;
@@ -220,7 +221,7 @@ function toKeyedChoice(primary: ModelRef, inputs: ModelInputs): ModelChoice {
 }
 
 /** Pure: every model that can be named, for lists and pickers. The guide is last. */
-export function catalog(inputs: ModelInputs): CatalogEntry[] {
+export function buildModelCatalog(inputs: ModelInputs): CatalogEntry[] {
   const entries = new Map<string, CatalogEntry>();
   const add = (provider: string, model: ProviderModel, available: boolean): void => {
     const key = `${provider}/${model.id}`;
@@ -229,14 +230,14 @@ export function catalog(inputs: ModelInputs): CatalogEntry[] {
       id: model.id,
       name: model.name ?? model.id,
       provider,
-      contextWindow: windowOf(model),
+      contextWindow: contextWindowOf(model),
       reasoning: model.reasoning ?? false,
-      input: inputOf(model),
+      input: supportedInput(model),
       available,
     });
   };
   const hasKey = (id: string): boolean => inputs.providers[id]?.apiKey !== undefined || environmentKey(id, inputs.env) !== undefined;
-  for (const [id, provider] of Object.entries(tableOf(inputs))) {
+  for (const [id, provider] of Object.entries(toProviderTable(inputs))) {
     for (const model of provider.models) add(id, model, provider.baseUrl !== undefined || hasKey(id));
   }
   for (const name of [...inputs.configured, ...(inputs.listed ?? [])]) {
@@ -250,7 +251,7 @@ export function catalog(inputs: ModelInputs): CatalogEntry[] {
 }
 
 /** Where a product listens and how it is told apart from anything else that may listen there. */
-export type Probe = {
+export type LocalServerProbe = {
   product: string;
   label: string;
   port: number;
@@ -260,24 +261,26 @@ export type Probe = {
   read: (answer: unknown, list: () => Promise<unknown>) => Promise<ProviderModel[] | undefined>;
 };
 
-type Json = Record<string, unknown>;
-const object = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {});
-const array = (value: unknown): Json[] => (Array.isArray(value) ? value.map(object) : []);
-const count = (value: unknown): { contextWindow?: number } => (typeof value === "number" && value > 0 ? { contextWindow: value } : {});
-const ids = (list: readonly Json[], key: string): string[] => list.map((item) => item[key]).filter((id) => typeof id === "string");
+type JsonObject = Record<string, unknown>;
+const asObject = (value: unknown): JsonObject => (typeof value === "object" && value !== null ? (value as JsonObject) : {});
+const asArray = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.map(asObject) : []);
+const asContextWindow = (value: unknown): { contextWindow?: number } =>
+  typeof value === "number" && value > 0 ? { contextWindow: value } : {};
+const stringsOf = (list: readonly JsonObject[], key: string): string[] =>
+  list.map((item) => item[key]).filter((id) => typeof id === "string");
 const isEmbedding = (id: string): boolean => /embed|rerank|whisper|bge-|minilm/i.test(id);
 
 /** The products that are looked for. */
-export const PROBES: readonly Probe[] = [
+export const PROBES: readonly LocalServerProbe[] = [
   {
     product: "ollama",
     label: "Ollama",
     port: 11_434,
     identify: "/api/tags",
     read: async (answer) => {
-      const list = array(object(answer)["models"]);
-      if (!Array.isArray(object(answer)["models"]) || list.some((item) => typeof item["digest"] !== "string")) return undefined;
-      return ids(list, "name").map((id) => ({ id }));
+      const list = asArray(asObject(answer)["models"]);
+      if (!Array.isArray(asObject(answer)["models"]) || list.some((item) => typeof item["digest"] !== "string")) return undefined;
+      return stringsOf(list, "name").map((id) => ({ id }));
     },
   },
   {
@@ -286,12 +289,14 @@ export const PROBES: readonly Probe[] = [
     port: 1234,
     identify: "/api/v0/models",
     read: async (answer) => {
-      const list = array(object(answer)["data"]);
+      const list = asArray(asObject(answer)["data"]);
       if (list.length === 0 || list.some((item) => !("state" in item) || !("max_context_length" in item))) return undefined;
       const usable = list
         .filter((item) => item["type"] !== "embeddings")
         .toSorted((a, b) => Number(b["state"] === "loaded") - Number(a["state"] === "loaded"));
-      return usable.flatMap((item) => (typeof item["id"] === "string" ? [{ id: item["id"], ...count(item["max_context_length"]) }] : []));
+      return usable.flatMap((item) =>
+        typeof item["id"] === "string" ? [{ id: item["id"], ...asContextWindow(item["max_context_length"]) }] : [],
+      );
     },
   },
   {
@@ -300,9 +305,9 @@ export const PROBES: readonly Probe[] = [
     port: 8080,
     identify: "/props",
     read: async (answer, list) => {
-      const settings = object(object(answer)["default_generation_settings"]);
-      if (!("total_slots" in object(answer)) || !("n_ctx" in settings)) return undefined;
-      return ids(array(object(await list())["data"]), "id").map((id) => ({ id, ...count(settings["n_ctx"]) }));
+      const settings = asObject(asObject(answer)["default_generation_settings"]);
+      if (!("total_slots" in asObject(answer)) || !("n_ctx" in settings)) return undefined;
+      return stringsOf(asArray(asObject(await list())["data"]), "id").map((id) => ({ id, ...asContextWindow(settings["n_ctx"]) }));
     },
   },
   {
@@ -311,16 +316,18 @@ export const PROBES: readonly Probe[] = [
     port: 8000,
     identify: "/version",
     read: async (answer, list) => {
-      if (typeof object(answer)["version"] !== "string") return undefined;
-      const models = array(object(await list())["data"]);
+      if (typeof asObject(answer)["version"] !== "string") return undefined;
+      const models = asArray(asObject(await list())["data"]);
       if (models.length === 0 || models.some((model) => model["owned_by"] !== "vllm")) return undefined;
-      return models.flatMap((model) => (typeof model["id"] === "string" ? [{ id: model["id"], ...count(model["max_model_len"]) }] : []));
+      return models.flatMap((model) =>
+        typeof model["id"] === "string" ? [{ id: model["id"], ...asContextWindow(model["max_model_len"]) }] : [],
+      );
     },
   },
 ];
 
 /** One GET on loopback without any credential; undefined for everything that is not a short JSON answer in time. */
-async function ask(url: string, signal: AbortSignal): Promise<unknown> {
+async function fetchJson(url: string, signal: AbortSignal): Promise<unknown> {
   const response = await fetch(url, { signal, redirect: "error", headers: { accept: "application/json" } });
   if (!response.ok || !response.body) {
     await response.body?.cancel();
@@ -336,12 +343,12 @@ async function ask(url: string, signal: AbortSignal): Promise<unknown> {
   return JSON.parse(Buffer.concat(chunks).toString("utf8")) as unknown;
 }
 
-async function probe(each: Probe, log: Log): Promise<LocalServer | undefined> {
+async function probeServer(each: LocalServerProbe, log: Log): Promise<LocalServer | undefined> {
   const base = `http://127.0.0.1:${each.port}`;
   const signal = AbortSignal.timeout(LIMITS.localProbeMs);
   try {
-    const answer = await ask(base + each.identify, signal);
-    const models = answer === undefined ? undefined : await each.read(answer, () => ask(`${base}/v1/models`, signal));
+    const answer = await fetchJson(base + each.identify, signal);
+    const models = answer === undefined ? undefined : await each.read(answer, () => fetchJson(`${base}/v1/models`, signal));
     const usable = models?.filter((model) => !isEmbedding(model.id));
     if (!usable || usable.length === 0) return undefined;
     return { product: each.product, label: each.label, provider: { baseUrl: `${base}/v1`, api: "openai-completions", models: usable } };
@@ -357,10 +364,10 @@ const isRefused = (err: unknown): boolean =>
   err instanceof Error && (err.cause as NodeJS.ErrnoException | undefined)?.code === "ECONNREFUSED";
 
 /** Pure: whether a model that should answer can only come from a server on this machine that is not known yet. */
-export function lacksLocalServer(inputs: ModelInputs): boolean {
-  const choice = chooseModels(inputs);
+export function needsLocalServer(inputs: ModelInputs): boolean {
+  const choice = selectModels(inputs);
   if (choice.source === "guide") return true;
-  const known = tableOf(inputs);
+  const known = toProviderTable(inputs);
   return [choice.primary, ...choice.fallbacks].some(
     ({ provider }) => !(provider in known) && PROBES.some((each) => each.product === provider),
   );
@@ -370,8 +377,12 @@ export function lacksLocalServer(inputs: ModelInputs): boolean {
  * Looks for model servers on this machine, all at once, each within LIMITS.localProbeMs. Sends GET requests to loopback and
  * nothing else. `OPENCLAW_DISCOVER_LOCAL_MODELS=0` turns it off.
  */
-export async function discoverLocalServers(env: NodeJS.ProcessEnv, log: Log, probes: readonly Probe[] = PROBES): Promise<LocalServer[]> {
+export async function discoverLocalServers(
+  env: NodeJS.ProcessEnv,
+  log: Log,
+  probes: readonly LocalServerProbe[] = PROBES,
+): Promise<LocalServer[]> {
   if (env["OPENCLAW_DISCOVER_LOCAL_MODELS"] === "0") return [];
-  const found = await Promise.all(probes.map((each) => probe(each, log)));
+  const found = await Promise.all(probes.map((each) => probeServer(each, log)));
   return found.filter((server) => server !== undefined);
 }

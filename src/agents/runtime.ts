@@ -30,7 +30,7 @@ export type Turn = {
   /** Absolute path; the agent's files and the working directory of its tools. */
   workspace: string;
   /** Added to the system prompt (who is talking, over which channel); facts from the server, never text of a sender. */
-  situation: string;
+  conversationContext: string;
   /**
    * Where the runtime's own context stood after the last turn that the gateway has stored. Opaque to the caller, made by
    * the runtime in `end.checkpoint`. A context that has run ahead of it (a crash) is cut back to it; one that is behind or
@@ -46,7 +46,7 @@ export type Turn = {
   beforeTool: (call: { id: string; name: string; args: unknown }) => Promise<{ allow: true } | { allow: false; reason: string }>;
 };
 
-export type Usage = { input: number; output: number; cacheRead: number; cacheWrite: number; totalTokens: number; costUsd: number };
+export type TokenUsage = { input: number; output: number; cacheRead: number; cacheWrite: number; totalTokens: number; costUsd: number };
 
 export type ErrorKind =
   | "auth"
@@ -81,7 +81,7 @@ export type TurnFailure = {
 };
 
 /** One piece of an assistant message, in order. */
-export type Block =
+export type ContentBlock =
   | { type: "text"; text: string }
   | { type: "thinking"; thinking: string }
   | { type: "toolCall"; id: string; name: string; arguments: unknown };
@@ -96,7 +96,7 @@ export type AgentEvent =
   | { type: "tool"; phase: "update"; id: string; name: string; partial: string }
   | { type: "tool"; phase: "end"; id: string; name: string; result: string; isError: boolean; durationMs: number }
   /** A complete assistant message: it will not change any more. A turn with tools has several. */
-  | { type: "message"; blocks: readonly Block[]; model: ModelRef; usage: Usage; stopReason: string }
+  | { type: "message"; blocks: readonly ContentBlock[]; model: ModelRef; usage: TokenUsage; stopReason: string }
   /** The last message failed and is asked for again: what it has said is taken back. */
   | { type: "retry"; attempt: number; maxAttempts: number; delayMs: number; reason: string; kind?: ErrorKind }
   /** The turn waits for something that takes long; `untilMs` where the end of the wait is known (milliseconds from now). */

@@ -5,10 +5,10 @@ import { reasonOf } from "../core/errors.ts";
 import type { DeviceId } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
 import type { Secret } from "../core/secret.ts";
-import { LinkUsed, type LinkRow, type SignInLinks } from "./bootstrap.ts";
+import { LinkUsed, type SignInLinkRow, type SignInLinks } from "./bootstrap.ts";
 import { equals, isHighEntropy, PREFIX, type AuthSettings } from "./credentials.ts";
 import { verifyDevice, type DeviceProof } from "./device.ts";
-import type { DeviceFacts, Devices, GrantRow, Role } from "./devices.ts";
+import type { DeviceInfo, Devices, GrantRow, Role } from "./devices.ts";
 import type { CredentialKind, SignInLimiter } from "./limiter.ts";
 import { REFUSALS, type Refusal } from "./refusals.ts";
 import { covers, cut, OPERATOR_SCOPES } from "./scopes.ts";
@@ -74,7 +74,7 @@ type Proof =
   | { kind: "shared"; method: "token" | "password" | "none" | "trusted-proxy"; credential: string }
   | { kind: "service"; row: ServiceTokenRow }
   | { kind: "device"; grant: GrantRow }
-  | { kind: "link"; row: LinkRow };
+  | { kind: "link"; row: SignInLinkRow };
 
 export type AdmissionOptions = {
   settings: () => AuthSettings;
@@ -260,7 +260,7 @@ export class Admission {
   }
 
   async #admitLink(
-    link: LinkRow,
+    link: SignInLinkRow,
     claims: ConnectClaims,
     role: Role,
     device: DeviceId,
@@ -368,7 +368,7 @@ function proofOf(proof: Proof): Basis["proof"] {
   }
 }
 
-function identity(claims: ConnectClaims, id: DeviceId, peer: PeerFacts): { id: DeviceId; publicKey: string; facts: DeviceFacts } {
+function identity(claims: ConnectClaims, id: DeviceId, peer: PeerFacts): { id: DeviceId; publicKey: string; facts: DeviceInfo } {
   const { client } = claims;
   return {
     id,

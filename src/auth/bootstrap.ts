@@ -9,7 +9,7 @@ import { mint, PREFIX, sha256 } from "./credentials.ts";
 import type { Role } from "./devices.ts";
 import { covers, OPERATOR_SCOPES } from "./scopes.ts";
 
-export type { LinkRow } from "../store/tokens.ts";
+export type { SignInLinkRow } from "../store/tokens.ts";
 
 /**
  * One-time sign-in links: a 128-bit code that pairs the one device that presents it first, with the role and scopes that
@@ -39,7 +39,7 @@ export class SignInLinks {
     }
     const now = this.#clock.now();
     const code = mint(PREFIX.link, 128);
-    const row: rows.LinkRow = {
+    const row: rows.SignInLinkRow = {
       id: `l-${randomBytes(6).toString("hex")}`,
       role: grant.role,
       scopes: [...new Set(grant.scopes)],
@@ -49,7 +49,7 @@ export class SignInLinks {
       usedAt: null,
       usedBy: null,
     };
-    await this.#store.write(() => rows.insertLink(this.#store, row, sha256(code.reveal())));
+    await this.#store.write(() => rows.insertSignInLink(this.#store, row, sha256(code.reveal())));
     return { id: row.id, code, expiresAt: row.expiresAt };
   }
 
@@ -59,15 +59,15 @@ export class SignInLinks {
   }
 
   /** The link with this code when it is neither used nor expired. */
-  find(code: string): rows.LinkRow | null {
+  find(code: string): rows.SignInLinkRow | null {
     if (!code.startsWith(PREFIX.link)) return null;
-    const row = rows.findLink(this.#store, sha256(code));
+    const row = rows.findSignInLink(this.#store, sha256(code));
     return row && row.usedAt === null && row.expiresAt > this.#clock.now() ? row : null;
   }
 
   /** Uses the link up; call it inside the transaction that pairs the device. Throws when somebody was faster. */
-  consume(row: rows.LinkRow, deviceId: string): void {
-    if (!rows.consumeLink(this.#store, row.id, deviceId, this.#clock.now())) throw new LinkUsed();
+  consume(row: rows.SignInLinkRow, deviceId: string): void {
+    if (!rows.consumeSignInLink(this.#store, row.id, deviceId, this.#clock.now())) throw new LinkUsed();
   }
 }
 

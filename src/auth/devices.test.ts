@@ -11,7 +11,7 @@ import { Secret } from "../core/secret.ts";
 import { openStore, type Store } from "../store/open.ts";
 import { isHighEntropy, mint, PREFIX } from "./credentials.ts";
 import { devicePayload, verifyDevice } from "./device.ts";
-import { Devices, type DeviceFacts } from "./devices.ts";
+import { Devices, type DeviceInfo } from "./devices.ts";
 import { ensureGatewayToken } from "./gateway-token.ts";
 import { peerKey, SignInLimiter } from "./limiter.ts";
 import { ForwardingRules } from "./proxy.ts";
@@ -100,7 +100,7 @@ test("an approval grants exactly what was shown: asking for anything else makes 
     events: { requested: () => {}, resolved: ({ requestId, decision }) => resolved.push(`${decision} ${requestId}`), revoked: () => {} },
   });
   const device = newDevice();
-  const ask = (scopes: string[], more: Partial<DeviceFacts> = {}, origin: string | null = null) =>
+  const ask = (scopes: string[], more: Partial<DeviceInfo> = {}, origin: string | null = null) =>
     devices.request({ ...device, facts: { ...facts, ...more }, origin }, { role: "operator", scopes, reason: "not-paired" });
   const shown = await ask(["operator.read", "operator.pairing"]);
   assert.equal((await ask(["operator.pairing", "operator.read"], { remote: "10.0.0.9" })).requestId, shown.requestId, "the same again");

@@ -10,7 +10,7 @@ import { mint, PREFIX, sha256 } from "./credentials.ts";
 import { covers, cut } from "./scopes.ts";
 
 export type Role = "operator" | "node";
-export type { DeviceFacts, DeviceRequestRow, DeviceRow, GrantRow } from "../store/devices.ts";
+export type { DeviceInfo, DeviceRequestRow, DeviceRow, GrantRow } from "../store/devices.ts";
 
 /** Who asks for a change: its rights limit what it can give away. */
 export type Approver = { scopes: ReadonlySet<string>; device: DeviceId | null };
@@ -105,7 +105,7 @@ export class Devices {
    * and stops everything when it throws, e.g. because a one-time code was used meanwhile.
    */
   async pair(
-    device: { id: DeviceId; publicKey: string; facts: rows.DeviceFacts },
+    device: { id: DeviceId; publicKey: string; facts: rows.DeviceInfo },
     grant: { role: Role; scopes: readonly string[] },
     approvedVia: "silent" | "link" | "owner",
     within: () => void = () => {},
@@ -159,7 +159,7 @@ export class Devices {
    * anything else retires the old request: an id names exactly the content that was shown with it.
    */
   async request(
-    device: { id: DeviceId; publicKey: string; facts: rows.DeviceFacts; origin: string | null },
+    device: { id: DeviceId; publicKey: string; facts: rows.DeviceInfo; origin: string | null },
     wanted: { role: Role; scopes: readonly string[]; reason: string },
   ): Promise<rows.DeviceRequestRow> {
     const now = this.#clock.now();
@@ -336,7 +336,7 @@ const noRequest = (requestId: string): GatewayError =>
 const noDevice = (deviceId: string): GatewayError =>
   new GatewayError("NOT_FOUND", `no such device: ${deviceId.slice(0, 64)}`, { fix: "See the paired ones: openclaw devices list" });
 
-const factsOf = (row: rows.DeviceFacts): rows.DeviceFacts => ({
+const factsOf = (row: rows.DeviceInfo): rows.DeviceInfo => ({
   displayName: row.displayName,
   platform: row.platform,
   deviceFamily: row.deviceFamily,

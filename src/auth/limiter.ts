@@ -3,7 +3,7 @@ import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { SignInRate } from "./credentials.ts";
-import { loadFailures, saveFailures, type FailureRow } from "../store/limiter.ts";
+import { loadSignInFailures, saveSignInFailures, type SignInFailureRow } from "../store/sign-in-failures.ts";
 import type { Store } from "../store/open.ts";
 
 /** Kinds of credentials; each is counted by itself. */
@@ -39,7 +39,7 @@ export function peerKey(address: string): string {
  * machine the good client would clear the way for the bad one.
  */
 export class SignInLimiter {
-  readonly #rows = new Map<string, FailureRow>();
+  readonly #rows = new Map<string, SignInFailureRow>();
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -51,7 +51,8 @@ export class SignInLimiter {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#log = options.log;
-    for (const row of loadFailures(this.#store, this.#clock.now(), this.#rate().windowMs)) this.#rows.set(`${row.kind} ${row.peer}`, row);
+    for (const row of loadSignInFailures(this.#store, this.#clock.now(), this.#rate().windowMs))
+      this.#rows.set(`${row.kind} ${row.peer}`, row);
   }
 
   /** Milliseconds until a guessable credential of this kind is checked again; 0 when it is. */
@@ -75,7 +76,7 @@ export class SignInLimiter {
     this.#cancelSave();
     this.#cancelSave = null;
     const now = this.#clock.now();
-    this.#store.writeNow(() => saveFailures(this.#store, [...this.#rows.values()], now, this.#rate().windowMs));
+    this.#store.writeNow(() => saveSignInFailures(this.#store, [...this.#rows.values()], now, this.#rate().windowMs));
   }
 
   /** A lock never outlasts its configured time: the clock may have been set back since it began. */
@@ -105,7 +106,7 @@ export class SignInLimiter {
     const now = this.#clock.now();
     const rows = [...this.#rows.values()];
     try {
-      await this.#store.write(() => saveFailures(this.#store, rows, now, this.#rate().windowMs));
+      await this.#store.write(() => saveSignInFailures(this.#store, rows, now, this.#rate().windowMs));
     } catch (err) {
       this.#log.warn("failed sign-ins were not stored; they are forgotten at a restart", { cause: reasonOf(err) });
     }

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { reasonOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { createFacts, type Facts } from "../store/facts.ts";
+import { createKeyValueStore, type KeyValueStore } from "../store/key-value.ts";
 import type { Store } from "../store/open.ts";
 import { sharedSecret } from "./basis.ts";
 import type { AuthSettings } from "./credentials.ts";
@@ -19,11 +19,11 @@ type Mark = { salt: string; mac: string };
  */
 export class SharedSecretWatch {
   readonly #options: { store: Store; clock: Clock; log: Log; devices: Devices };
-  readonly #facts: Facts;
+  readonly #facts: KeyValueStore;
 
   constructor(options: { store: Store; clock: Clock; log: Log; devices: Devices }) {
     this.#options = options;
-    this.#facts = createFacts(options.store);
+    this.#facts = createKeyValueStore(options.store);
   }
 
   /** Settings without a shared secret change nothing: the next secret is compared with the last one that there was. */

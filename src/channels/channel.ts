@@ -66,9 +66,9 @@ export type InboundEdit = Event & Place & { kind: "edit"; sender: Sender; messag
 export type InboundDelete = Event & Place & { kind: "delete"; message: MessageId };
 export type InboundReaction = Event & Place & { kind: "reaction"; sender: Sender; message: MessageId; emoji: string; added: boolean };
 /** A button was pressed. `token` is what `Button.token` said; it is checked by the gateway, never trusted. */
-export type InboundPress = Event & Place & { kind: "press"; sender: Sender; message: MessageId; token: string; via?: string };
+export type InboundPress = Event & Place & { kind: "interaction"; sender: Sender; message: MessageId; token: string; via?: string };
 /** A chat has another id from now on. */
-export type InboundMove = Event & { kind: "move"; from: ChatId; to: ChatId };
+export type InboundMove = Event & { kind: "migration"; from: ChatId; to: ChatId };
 /** An event that `decode` could not read: kept with its payload for an operator, acknowledged like every other. */
 export type InboundUnreadable = Event & { kind: "unreadable"; raw: string; cause: string };
 
@@ -144,7 +144,7 @@ export type Abilities = {
   commands: boolean;
   polls: boolean;
   /** Events beside messages that the channel hands in. */
-  events: readonly ("edit" | "delete" | "reaction" | "press" | "move")[];
+  events: readonly ("edit" | "delete" | "reaction" | "interaction" | "migration")[];
   /** A listed room admits all its members unless it names senders. Default: senders must be listed too. */
   roomAdmitsMembers?: boolean;
 };

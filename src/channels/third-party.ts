@@ -119,7 +119,7 @@ const ABILITIES: Readonly<Record<string, Check>> = {
   buttons: FLAG,
   commands: FLAG,
   polls: FLAG,
-  events: listOf(0, "edit", "delete", "reaction", "press", "move"),
+  events: listOf(0, "edit", "delete", "reaction", "interaction", "migration"),
   roomAdmitsMembers: optional(FLAG),
 };
 

@@ -1,7 +1,7 @@
 import { agentIds } from "../config/agents.ts";
 import { walkSchema } from "../config/json-schema.ts";
 import { openClient, type Client } from "../client/client.ts";
-import { peekStore } from "../store/peek.ts";
+import { openReadonlyStore } from "../store/open-readonly.ts";
 import type { NameKind, Run } from "./command.ts";
 import { toClientOptions, type Scope } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
@@ -101,7 +101,7 @@ async function listModels(client: Client): Promise<string[]> {
 }
 
 function storedSessions(invocation: Invocation): string[] {
-  const store = peekStore(pathsOf(invocation).gateway);
+  const store = openReadonlyStore(pathsOf(invocation).gateway);
   if (!store) return [];
   try {
     return store.all<{ key: string }>("SELECT key FROM sessions ORDER BY updated_at DESC LIMIT ?", MOST).map((row) => row.key);

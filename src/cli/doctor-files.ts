@@ -1,13 +1,13 @@
 import { accessSync, chmodSync, constants, existsSync, readdirSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { findUnreadFiles } from "../agents/prompt.ts";
+import { findUnreadFiles } from "../agents/system-prompt.ts";
 import { agentIds, resolveAgent } from "../config/agents.ts";
 import { issueLine } from "../config/issue.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { silentLog } from "../core/log.ts";
-import { readLedger, rowsIn } from "../store/ledger.ts";
+import { readLedger, countLedgerRows } from "../store/ledger.ts";
 import { ledgerPath } from "../store/open.ts";
-import { peekStore } from "../store/peek.ts";
+import { openReadonlyStore } from "../store/open-readonly.ts";
 import { ok, unless, type Finding } from "./doctor-finding.ts";
 import type { Invocation } from "./invocation.ts";
 import { readOwner } from "./owner.ts";
@@ -146,7 +146,7 @@ function checkMode(path: string, wanted: number): Finding {
 
 /** No store, or an empty one, is right only for a gateway that has stored nothing yet. */
 function checkMissing(gateway: string): Finding {
-  const rows = rowsIn(readLedger(ledgerPath(gateway), silentLog));
+  const rows = countLedgerRows(readLedger(ledgerPath(gateway), silentLog));
   return unless(rows === 0, "store", "no messages are stored yet", {
     severity: "problem",
     title: `${join(gateway, "gateway.db")} is missing or empty, and ${rows} records were in it`,
@@ -177,7 +177,7 @@ function checkStore(invocation: Invocation): Finding[] {
   // A running gateway owns the file and reports about it itself.
   if (readOwner(gateway)) return [];
   try {
-    const store = peekStore(gateway);
+    const store = openReadonlyStore(gateway);
     if (!store) return [checkMissing(gateway)];
     try {
       const row = store.get<{ quick_check: string }>("PRAGMA quick_check(1)");

@@ -1,5 +1,5 @@
 import { CliError, EXIT } from "../core/errors.ts";
-import { peekStore } from "../store/peek.ts";
+import { openReadonlyStore } from "../store/open-readonly.ts";
 import type { Client } from "../client/client.ts";
 import type { Run } from "./command.ts";
 import { gatewayOrFiles, withGateway } from "./connect.ts";
@@ -69,7 +69,7 @@ export const pairingList: Run = async (invocation) => {
 };
 
 function pairingFromFiles(invocation: Invocation, channel: string | undefined): PairingList {
-  const store = peekStore(pathsOf(invocation).gateway);
+  const store = openReadonlyStore(pathsOf(invocation).gateway);
   if (!store) return { source: "files", requests: [] };
   try {
     const rows = store.all<Request & { created_at: number; expires_at: number }>(

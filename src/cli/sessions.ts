@@ -1,7 +1,7 @@
 import { suggest } from "../config/suggest.ts";
 import { CliError } from "../core/errors.ts";
 import type { Client } from "../client/client.ts";
-import { peekStore } from "../store/peek.ts";
+import { openReadonlyStore } from "../store/open-readonly.ts";
 import { createSessions, type SessionRow } from "../store/sessions.ts";
 import type { Run } from "./command.ts";
 import { gatewayOrFiles, withGateway } from "./connect.ts";
@@ -81,7 +81,7 @@ function sessionsFromFiles(
   invocation: Invocation,
   query: { limit: number; agentId?: string; search?: string; archived?: string },
 ): SessionsList {
-  const store = peekStore(pathsOf(invocation).gateway);
+  const store = openReadonlyStore(pathsOf(invocation).gateway);
   if (!store) return { source: "files", sessions: [], totalCount: 0 };
   try {
     const { limit, agentId, search } = query;

@@ -7,7 +7,7 @@ import type { AccountStatus } from "../channels/host.ts";
 import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { silentLog } from "../core/log.ts";
-import { createFacts } from "../store/facts.ts";
+import { createKeyValueStore } from "../store/key-value.ts";
 import { openStore } from "../store/open.ts";
 import { Alarm } from "./alarm.ts";
 
@@ -26,7 +26,7 @@ function rig(owners: readonly string[]) {
   const clock = { now: 10 };
   const start = (): Alarm =>
     new Alarm({
-      facts: createFacts(store),
+      facts: createKeyValueStore(store),
       write: (change) => store.write(change),
       now: () => clock.now,
       owners: () => owners,

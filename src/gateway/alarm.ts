@@ -3,10 +3,10 @@ import type { AccountStatus } from "../channels/host.ts";
 import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
-import type { Facts } from "../store/facts.ts";
+import type { KeyValueStore } from "../store/key-value.ts";
 
 export type AlarmDeps = {
-  facts: Facts;
+  facts: KeyValueStore;
   write: <T>(change: () => T) => Promise<T>;
   now: () => number;
   /** `commands.ownerAllowFrom`: entries like `telegram:12345`. */

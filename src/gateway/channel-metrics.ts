@@ -1,15 +1,15 @@
 import type { AccountStatus } from "../channels/host.ts";
 import type { Metrics } from "../core/metrics.ts";
-import type { AccountLoad } from "../store/account-load.ts";
+import type { AccountBacklog } from "../store/account-backlog.ts";
 
 type Sample = { labels: Record<string, string>; value: number };
 
 /** Figures of each channel account, read from the rows when somebody scrapes. */
 export function sampleChannels(
   metrics: Metrics,
-  { status, loads, now }: { status: () => readonly AccountStatus[]; loads: () => readonly AccountLoad[]; now: () => number },
+  { status, loads, now }: { status: () => readonly AccountStatus[]; loads: () => readonly AccountBacklog[]; now: () => number },
 ): void {
-  const each = (value: (load: AccountLoad) => number | null): Sample[] =>
+  const each = (value: (load: AccountBacklog) => number | null): Sample[] =>
     loads()
       .filter((load) => load.account !== "")
       .flatMap((load) => {
@@ -17,7 +17,7 @@ export function sampleChannels(
         return found === null ? [] : [{ labels: { channel: load.channel, account: load.account }, value: found }];
       });
   const age = (at: number | null): number | null => (at === null ? null : Math.max(0, (now() - at) / 1_000));
-  const byState = (states: Readonly<Record<string, (load: AccountLoad) => number>>): Sample[] =>
+  const byState = (states: Readonly<Record<string, (load: AccountBacklog) => number>>): Sample[] =>
     Object.entries(states).flatMap(([state, count]) => each(count).map(({ labels, value }) => ({ labels: { ...labels, state }, value })));
   metrics.sample("gateway_channels_inbox_rows", () => byState({ waiting: (load) => load.waiting, parked: (load) => load.parked }));
   metrics.sample("gateway_channels_oldest_waiting_seconds", () => each((load) => age(load.oldestWaitingAt)));

@@ -4,7 +4,7 @@ import type { Config } from "../config/schema.ts";
 import { Secret } from "../core/secret.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Target } from "../channels/channel.ts";
-import { policyFor, roomRule } from "../routing/account-policy.ts";
+import { resolveAccountPolicy, findRoomRule } from "../routing/account-policy.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import type { RoutingConfig } from "../routing/types.ts";
 
@@ -47,9 +47,9 @@ export function historyLimit(config: Config, place: Place, agentId: string | nul
 /** What the configuration adds to the instructions in one room; empty for none. */
 export function roomPrompt(config: Config, target: Target, canonicalId: ((id: string) => string) | undefined): string {
   if (target.chat.kind === "direct") return "";
-  const policy = policyFor(config as RoutingConfig, target.channel, target.account);
+  const policy = resolveAccountPolicy(config as RoutingConfig, target.channel, target.account);
   const place = { id: target.chat.id, threadId: target.thread, guildId: target.guildId, parentId: target.parent };
-  return roomRule(policy, place, canonicalId ?? ((id) => id)).rule.systemPrompt ?? "";
+  return findRoomRule(policy, place, canonicalId ?? ((id) => id)).rule.systemPrompt ?? "";
 }
 
 /** A channel's configuration, with credentials from the environment where it has none of its own. */

@@ -4,10 +4,10 @@ import { LIMITS } from "../core/limits.ts";
 import { readProxySettings } from "../core/proxy.ts";
 import { randomUUID } from "node:crypto";
 import {
-  catalog,
-  chooseModels,
+  buildModelCatalog,
+  selectModels,
   type LocalServer,
-  type ModelChoice,
+  type ModelSelection,
   type CatalogEntry,
   type ModelInputs,
   type ProviderTable,
@@ -28,11 +28,11 @@ import { type RootLog } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { createButtons } from "../store/buttons.ts";
 import { createChannelState } from "../store/channel-state.ts";
-import { createFacts } from "../store/facts.ts";
+import { createKeyValueStore } from "../store/key-value.ts";
 import { createInbox } from "../store/inbox.ts";
-import { Media, type MediaQuota } from "../store/media.ts";
+import { MediaStore, type MediaQuota } from "../store/media.ts";
 import { createMessages } from "../store/messages.ts";
-import { createNotes } from "../store/notes.ts";
+import { createSessionNotes } from "../store/session-notes.ts";
 import { openStore, type Store } from "../store/open.ts";
 import { systemTimeZone } from "../config/time-zone.ts";
 import { createOutbox } from "../store/outbox.ts";
@@ -40,12 +40,12 @@ import { createPairings } from "../store/pairing.ts";
 import { createSessions, type SessionRow } from "../store/sessions.ts";
 import { grantTools, restrictTools } from "../tools/policy.ts";
 import type { TurnEvents } from "../turns/events.ts";
-import { isThinkingLevel, modelsOf, type AgentSettings } from "../turns/settings.ts";
+import { isThinkingLevel, resolveModels, type AgentSettings } from "../turns/settings.ts";
 
 const clock = systemClock;
 
 /** Kills the process at a marked point, for the crash tests: `OPENCLAW_GATEWAY_CRASH_AT=<point>[:<n>]`, at its n-th passage. */
-function createMark(setting: string | undefined): (point: string) => void {
+function createCrashPoint(setting: string | undefined): (point: string) => void {
   if (!setting) return () => {};
   const [wanted, nth = "1"] = setting.split(":");
   let left = Number(nth);
@@ -54,7 +54,7 @@ function createMark(setting: string | undefined): (point: string) => void {
   };
 }
 
-type Derived = { choice: ModelChoice; models: readonly CatalogEntry[]; settings: AgentSettings };
+type Derived = { choice: ModelSelection; models: readonly CatalogEntry[]; settings: AgentSettings };
 
 const PLAIN = ["off"];
 const THINKING = ["off", "minimal", "low", "medium", "high"];
@@ -81,11 +81,11 @@ export class Core {
   readonly channelState;
   readonly buttons;
   readonly notes;
-  readonly media: Media;
+  readonly media: MediaStore;
   readonly facts;
   readonly pairings;
   readonly bus: Bus<TurnEvents>;
-  readonly mark = createMark(process.env["OPENCLAW_GATEWAY_CRASH_AT"]);
+  readonly crashPoint = createCrashPoint(process.env["OPENCLAW_GATEWAY_CRASH_AT"]);
   readonly startedAt = clock.now();
   readonly bootId = randomUUID();
   readonly instanceId: string;
@@ -100,17 +100,17 @@ export class Core {
     this.log = log;
     for (const { name, message, fix } of readProxySettings(process.env).problems) log.warn(`${name} ${message}`, { fix });
     this.bus = new Bus((err, event) => log.error("a listener failed", { event, error: err }));
-    this.store = openStore({ dir: paths.gateway, log: log.child({ subsystem: "store" }), mark: this.mark, repair });
-    this.store.onCondition = ({ state, cause }) => this.health.report("store", state, cause ?? undefined);
+    this.store = openStore({ dir: paths.gateway, log: log.child({ subsystem: "store" }), crashPoint: this.crashPoint, repair });
+    this.store.onHealth = ({ state, cause }) => this.health.report("store", state, cause ?? undefined);
     this.sessions = createSessions(this.store);
     this.messages = createMessages(this.store);
     this.inbox = createInbox(this.store);
     this.outbox = createOutbox(this.store);
     this.channelState = createChannelState(this.store);
     this.buttons = createButtons(this.store);
-    this.notes = createNotes(this.store);
-    this.media = new Media(join(paths.gateway, "media"), () => this.#mediaQuota(), clock.now);
-    this.facts = createFacts(this.store);
+    this.notes = createSessionNotes(this.store);
+    this.media = new MediaStore(join(paths.gateway, "media"), () => this.#mediaQuota(), clock.now);
+    this.facts = createKeyValueStore(this.store);
     this.pairings = createPairings(this.store, { newCode: createPairingCode, now: clock.now });
     this.instanceId = this.#keptInstanceId();
     sampleHealth(this.metrics, this.health);
@@ -162,8 +162,8 @@ export class Core {
     const known = this.#derived.get(agentId);
     if (known) return known;
     const inputs = this.modelInputs(agentId);
-    const choice = chooseModels(inputs);
-    const models = catalog(inputs);
+    const choice = selectModels(inputs);
+    const models = buildModelCatalog(inputs);
     const derived = { choice, models, settings: this.#settings(agentId, choice) };
     if (this.#derived.size >= LIMITS.agentSettingsCached) this.#derived.clear();
     this.#derived.set(agentId, derived);
@@ -203,7 +203,7 @@ export class Core {
     return this.config.models.mode === "replace" ? [] : this.local;
   }
 
-  choice(agentId: string): ModelChoice {
+  choice(agentId: string): ModelSelection {
     return this.#of(agentId).choice;
   }
 
@@ -225,7 +225,7 @@ export class Core {
     return { contextWindow: entry?.contextWindow ?? 0, thinkingLevels: entry?.reasoning ? THINKING : PLAIN };
   }
 
-  #settings(agentId: string, choice: ModelChoice): AgentSettings {
+  #settings(agentId: string, choice: ModelSelection): AgentSettings {
     const agent = resolveAgent(this.config, agentId, this.paths.state);
     const seconds = this.config.agents.defaults.timeoutSeconds;
     const thinking = agent.thinking ?? "off";
@@ -239,7 +239,7 @@ export class Core {
   }
 
   currentModel(session: Pick<SessionRow, "agent_id" | "model">): string {
-    return modelName(modelsOf(this.settings(session.agent_id), session, null)[0]!);
+    return modelName(resolveModels(this.settings(session.agent_id), session, null)[0]!);
   }
 
   toolsFor(surface: "operator" | "channel", agentId: AgentId): ReturnType<typeof grantTools> {

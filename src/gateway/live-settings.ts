@@ -1,7 +1,7 @@
 import type { Abilities, Target } from "../channels/channel.ts";
 import { channelAccounts } from "../config/accounts.ts";
 import type { Config } from "../config/schema.ts";
-import type { LiveSettings, PreviewMode } from "../turns/live.ts";
+import type { IndicatorSettings, PreviewMode } from "../turns/turn-indicators.ts";
 import type { ReplyToMode } from "../turns/outbound.ts";
 
 type Place = Pick<Target, "channel" | "account">;
@@ -28,7 +28,7 @@ export function replyToMode(config: Config, place: Place): ReplyToMode {
 }
 
 /** What the configuration says about the signs of life of a turn. */
-export function liveSettings(config: Config, place: Place, abilities: Abilities | null): LiveSettings {
+export function liveSettings(config: Config, place: Place, abilities: Abilities | null): IndicatorSettings {
   const { ackReaction, ackReactionScope, removeAckAfterReply } = config.messages;
   const own = accountSetting(config, place, "ackReaction");
   const emoji = typeof own === "string" ? own : (ackReaction ?? "");

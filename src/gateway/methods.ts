@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { systemClock } from "../core/clock.ts";
 import { randomUUID } from "node:crypto";
 import { GUIDE } from "../agents/models.ts";
-import { ensureWorkspace, makeWorkspace } from "../agents/prompt.ts";
+import { ensureWorkspace, createWorkspaceDir } from "../agents/system-prompt.ts";
 import { modelName } from "../agents/runtime.ts";
 import { channelIds } from "../channels/registry.ts";
 import { type Auth } from "../auth/open.ts";
@@ -38,7 +38,7 @@ import { guardedFetch } from "../tools/guarded-fetch.ts";
 import type { MethodFamily, MethodTable } from "../protocol/method.ts";
 import { queueSettings } from "../routing/queue-mode.ts";
 import type { RoutingConfig } from "../routing/types.ts";
-import { accountLoads } from "../store/account-load.ts";
+import { listAccountBacklogs } from "../store/account-backlog.ts";
 import { type OutboxPart } from "../store/outbox.ts";
 import { type PairingRequest } from "../store/pairing.ts";
 import { isServedCommand } from "../turns/commands.ts";
@@ -154,7 +154,7 @@ export class Methods {
       ...channelsMethods({
         now: clock.now,
         host: this.chats.channels,
-        loads: () => accountLoads(core.store),
+        loads: () => listAccountBacklogs(core.store),
         labelOf: (channel) => this.chats.label(channel),
         defaultAccountOf: (channel) => defaultAccountId(core.config, channel) ?? "default",
         loop: core.loop,
@@ -179,7 +179,7 @@ export class Methods {
         isPaired: (channel, account, sender) => core.pairings.isPaired(channel, account, sender),
         botFacts: (channel) => ({
           now: clock.now(),
-          isCommand: (text) => isServedCommand(this.chats.turns.parse(text)),
+          isCommand: (text) => isServedCommand(this.chats.turns.parseCommand(text)),
           canonicalId: this.chats.canonicalId(channel),
         }),
         isAddressed: (channel, account, text) => this.chats.isAddressed(channel, account, text),
@@ -362,7 +362,7 @@ export class Methods {
   }
 
   async ensureWorkspace(workspace: string): Promise<void> {
-    if (this.core.config.agents.defaults.skipBootstrap) await makeWorkspace(workspace);
+    if (this.core.config.agents.defaults.skipBootstrap) await createWorkspaceDir(workspace);
     else await ensureWorkspace(workspace);
   }
 }

@@ -6,7 +6,7 @@ import { systemClock } from "../core/clock.ts";
 import { closeSync, existsSync, openSync, rmSync, statfsSync } from "node:fs";
 import { devNull } from "node:os";
 import { dirname, join } from "node:path";
-import { discoverLocalServers, lacksLocalServer } from "../agents/models.ts";
+import { discoverLocalServers, needsLocalServer } from "../agents/models.ts";
 import type { GuideFacts } from "../agents/pi/guide.ts";
 import { modelName } from "../agents/runtime.ts";
 import { openAuth, type Auth } from "../auth/open.ts";
@@ -30,14 +30,14 @@ import { isVisible, Presence } from "../methods/presence.ts";
 import { SERVED_EVENTS, startStream } from "../methods/stream.ts";
 import type { Peer } from "../protocol/hub.ts";
 import { SERVER_CAPABILITIES } from "../protocol/methods.ts";
-import { mainKeyOf } from "../routing/session-key.ts";
+import { mainSessionKey } from "../routing/session-key.ts";
 import { resolveBind } from "../server/listen.ts";
 import type { ServerDeps, Surface } from "../server/ports.ts";
 import { createServer, type Server } from "../server/server.ts";
-import { checkInBackground } from "../store/check.ts";
-import { sweepInBackground } from "../store/media-sweep.ts";
+import { startIntegrityCheck } from "../store/integrity-check.ts";
+import { startMediaSweep } from "../store/media-sweep.ts";
 import { writeFileAtomic } from "../store/open.ts";
-import type { StoreCondition } from "../store/store.ts";
+import type { StoreHealth } from "../store/store.ts";
 import type { Readiness } from "../observe/health.ts";
 import { notedPid } from "../cli/owner.ts";
 import { ownHost, outerHosts } from "./addresses.ts";
@@ -250,7 +250,7 @@ export class Gateway {
         ownership: "sole",
         selectionRequired: false,
         mainKey: "main",
-        mainSessionKey: mainKeyOf(agent),
+        mainSessionKey: mainSessionKey(agent),
         scope: core.config.session.scope,
       },
       authMode: this.auth.settings.mode,
@@ -326,8 +326,8 @@ export class Gateway {
     core.health.require("server");
     core.health.require("turns");
     core.health.report("turns", "ready");
-    core.health.report("store", core.store.condition.state, core.store.condition.cause ?? undefined);
-    core.store.onCondition = ({ state, cause }) => this.#onStore(state, cause);
+    core.health.report("store", core.store.health.state, core.store.health.cause ?? undefined);
+    core.store.onHealth = ({ state, cause }) => this.#onStore(state, cause);
     startStream({
       bus: core.bus,
       hub: this.server.hub,
@@ -416,8 +416,8 @@ export class Gateway {
     });
     const storeLog = core.log.child({ subsystem: "store" });
     this.#background = [
-      checkInBackground(core.store, clock, storeLog),
-      sweepInBackground({ store: core.store, media: core.media, clock, log: storeLog }),
+      startIntegrityCheck(core.store, clock, storeLog),
+      startMediaSweep({ store: core.store, media: core.media, clock, log: storeLog }),
     ];
     void this.#preparation.check();
     saveLastGood(core.loaded, core.paths.lastGood).catch(complain("the last good configuration could not be kept"));
@@ -440,7 +440,7 @@ export class Gateway {
   }
 
   /** A store that is too damaged to be written is repaired by a start: the gateway does that by itself, once. */
-  #onStore(state: StoreCondition["state"], cause: string | null): void {
+  #onStore(state: StoreHealth["state"], cause: string | null): void {
     const { core } = this;
     core.health.report("store", state, cause ?? undefined);
     this.#health.invalidate();
@@ -453,9 +453,9 @@ export class Gateway {
     const { core } = this;
     const key = asId<SessionKey>("agent:readiness:probe");
     return {
-      "the place of the store": () => core.store.checkPlace(),
+      "the place of the store": () => core.store.verifyPath(),
       "the session's row": () =>
-        core.store.rehearse(() => {
+        core.store.dryRun(() => {
           core.sessions.ensure(key, {
             sessionId: key,
             agentId: core.defaultAgent(),
@@ -502,7 +502,7 @@ export class Gateway {
   async #watchLocal(log: Log): Promise<void> {
     const { core } = this;
     try {
-      const wanted = core.config.models.mode === "merge" && agentIds(core.config).some((id) => lacksLocalServer(core.modelInputs(id)));
+      const wanted = core.config.models.mode === "merge" && agentIds(core.config).some((id) => needsLocalServer(core.modelInputs(id)));
       if (wanted) await this.#discover(log);
     } catch (err) {
       core.log.warn("local models could not be looked for", { cause: reasonOf(err) });

@@ -4,9 +4,9 @@ import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Caller, MethodFamily, Params } from "../protocol/method.ts";
 import { toAgentId } from "../routing/session-key.ts";
-import type { Outcome } from "../store/inbox.ts";
+import type { RunOutcome } from "../store/inbox.ts";
 import type { SessionRow } from "../store/sessions.ts";
-import type { Admitted } from "../turns/submission.ts";
+import type { SubmitResult } from "../turns/submission.ts";
 import { takeAttachments } from "./attachments.ts";
 import { operatorSubmission, resolveKey, toolsIn, type ChatDeps } from "./context.ts";
 import { splitModel } from "./rows.ts";
@@ -27,7 +27,7 @@ export function agentMethods(deps: ChatDeps) {
     "agent.wait": {
       scope: "operator.write",
       run: async ({ runId, timeoutMs }: Params<"agent.wait">, caller: Caller) => {
-        const outcome = await deps.turns.wait(asId<RunId>(runId), Math.min(timeoutMs ?? 30_000, WAIT_MS), caller.signal);
+        const outcome = await deps.turns.waitForOutcome(asId<RunId>(runId), Math.min(timeoutMs ?? 30_000, WAIT_MS), caller.signal);
         if (!outcome) return { runId, status: "timeout" };
         return {
           runId,
@@ -66,7 +66,7 @@ async function runAgent(deps: ChatDeps, params: AgentParams, caller: Caller): Pr
   if (params.label !== undefined) await nameSession(deps, key, params.label);
   caller.accept({ runId: admitted.runId, sessionKey: key, agentId, status: "accepted", acceptedAt: deps.clock.now() });
   const startedAt = deps.clock.now();
-  const outcome = admitted.outcome ?? (await deps.turns.wait(admitted.runId, WAIT_MS, caller.signal));
+  const outcome = admitted.outcome ?? (await deps.turns.waitForOutcome(admitted.runId, WAIT_MS, caller.signal));
   if (!outcome) throw new GatewayError("UNAVAILABLE", "the run is still going on", { details: { runId: admitted.runId } });
   return toResult(deps, admitted, outcome, startedAt);
 }
@@ -105,11 +105,14 @@ function sessionOf(deps: ChatDeps, params: AgentParams): ReturnType<typeof resol
   return resolveKey(deps, params.to ? `explicit:${params.to}` : "main");
 }
 
-const errorOf = (outcome: Outcome): Record<string, unknown> =>
+const errorOf = (outcome: RunOutcome): Record<string, unknown> =>
   outcome.error ? { error: outcome.error.message, errorKind: outcome.error.kind } : {};
-const replyOf = (outcome: Outcome): Record<string, unknown> => ({ disposition: outcome.text ? "visible" : "silent", text: outcome.text });
+const replyOf = (outcome: RunOutcome): Record<string, unknown> => ({
+  disposition: outcome.text ? "visible" : "silent",
+  text: outcome.text,
+});
 
-function toResult(deps: ChatDeps, admitted: Admitted, outcome: Outcome, startedAt: number): unknown {
+function toResult(deps: ChatDeps, admitted: SubmitResult, outcome: RunOutcome, startedAt: number): unknown {
   const session = deps.sessions.get(admitted.sessionKey);
   const model = splitModel(outcome.model ?? "");
   const failed = outcome.status === "error";

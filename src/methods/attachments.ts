@@ -2,13 +2,13 @@ import { join } from "node:path";
 import type { ToolName } from "../agents/runtime.ts";
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { KeptImage, Media } from "../store/media.ts";
-import { keep, type FileRef } from "../turns/attachments.ts";
+import type { StoredImage, MediaStore } from "../store/media.ts";
+import { saveInboundFile, type FileRef } from "../turns/inbound-media.ts";
 
 type Attachment = { type?: string; mimeType?: string; fileName?: string; content?: unknown };
 
 /** The files of a request as a turn takes them: pictures that models read, and what the agent reads about all others. */
-export type TakenFiles = { images: readonly KeptImage[]; attached: readonly string[] };
+export type TakenFiles = { images: readonly StoredImage[]; attached: readonly string[] };
 
 const invalid = (message: string): GatewayError =>
   new GatewayError("INVALID_REQUEST", message, { details: { code: "ATTACHMENT_NOT_USABLE" } });
@@ -18,7 +18,7 @@ const invalid = (message: string): GatewayError =>
  * agent with tools gets the path of every file. Throws INVALID_REQUEST for what cannot be used, before anything of the request is stored.
  */
 export async function takeAttachments(
-  media: Media,
+  media: MediaStore,
   attachments: readonly unknown[] | undefined,
   tools: readonly ToolName[],
 ): Promise<TakenFiles> {
@@ -26,10 +26,10 @@ export async function takeAttachments(
   if (given.length > LIMITS.messageFiles)
     throw invalid(`the message has ${given.length} attachments; at most ${LIMITS.messageFiles} are taken`);
   const files = given.map((raw, index) => decode(raw as Attachment, index + 1));
-  const images: KeptImage[] = [];
+  const images: StoredImage[] = [];
   const attached: string[] = [];
   for (const { ref, bytes } of files) {
-    const kept = await keep({ media }, { tools, attached }, ref, bytes);
+    const kept = await saveInboundFile({ media }, { tools, attached }, ref, bytes);
     if (kept.image) images.push(kept.image);
     else attached.push(tools.length > 0 ? await withPath(media, ref, bytes, kept.text) : kept.text);
   }
@@ -37,8 +37,8 @@ export async function takeAttachments(
 }
 
 /** A tool may need the file itself also where its text is in the message. */
-async function withPath(media: Media, ref: FileRef, bytes: Uint8Array, text: string): Promise<string> {
-  const { file } = await media.keepFile({ kind: ref.kind, name: ref.name, mimeType: ref.mimeType }, bytes);
+async function withPath(media: MediaStore, ref: FileRef, bytes: Uint8Array, text: string): Promise<string> {
+  const { file } = await media.saveFile({ kind: ref.kind, name: ref.name, mimeType: ref.mimeType }, bytes);
   const path = join(media.dir, file);
   return text.includes(path) ? text : `${text}\n[stored at ${path}]`;
 }

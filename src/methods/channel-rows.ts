@@ -1,5 +1,5 @@
 import type { AccountStatus } from "../channels/host.ts";
-import type { AccountLoad } from "../store/account-load.ts";
+import type { AccountBacklog } from "../store/account-backlog.ts";
 
 /** Words that the published clients know for the health of an account. */
 const HEALTH: Readonly<Record<AccountStatus["state"], string>> = {
@@ -15,7 +15,7 @@ const isRunning = (state: AccountStatus["state"]): boolean => state !== "stopped
 const isConnected = (state: AccountStatus["state"]): boolean => state === "ready" || state === "degraded";
 
 /** One account in channels.status and health. Names up to `lastTransportActivityAt` are the protocol's, the rest is ours. */
-export function toAccountRow(status: AccountStatus, load?: AccountLoad): Record<string, unknown> & { accountId: string } {
+export function toAccountRow(status: AccountStatus, load?: AccountBacklog): Record<string, unknown> & { accountId: string } {
   const { state } = status;
   return {
     accountId: status.account,
@@ -40,7 +40,7 @@ export function toAccountRow(status: AccountStatus, load?: AccountLoad): Record<
   };
 }
 
-function toLoadRow(load: AccountLoad): Record<string, unknown> {
+function toLoadRow(load: AccountBacklog): Record<string, unknown> {
   const { channel: _channel, account: _account, waiting, ...rest } = load;
   return { queueDepth: waiting, ...rest };
 }

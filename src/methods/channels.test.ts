@@ -9,7 +9,7 @@ import { asId, type AccountId, type ChannelId, type ConnId } from "../core/ids.t
 import { silentLog } from "../core/log.ts";
 import { createLoopProbe } from "../observe/event-loop.ts";
 import type { Caller } from "../protocol/method.ts";
-import { emptyLoad } from "../store/account-load.ts";
+import { emptyBacklog } from "../store/account-backlog.ts";
 import { openStore } from "../store/open.ts";
 import { createPairings } from "../store/pairing.ts";
 import { assertFits } from "../../test/result-schema.ts";
@@ -65,7 +65,7 @@ function rig(accounts: readonly AccountStatus[] = [account("oftc", "terminal", "
       start: (channel, name) => void did.push(`start ${channel}/${name}`),
       stop: async (channel, name) => void did.push(`stop ${channel}/${name}`),
     },
-    loads: () => [{ ...emptyLoad("irc", "libera"), waiting: 3, oldestWaitingAt: 7, outboxParked: 1 }],
+    loads: () => [{ ...emptyBacklog("irc", "libera"), waiting: 3, oldestWaitingAt: 7, outboxParked: 1 }],
     labelOf: (id) => (id === "irc" ? "IRC" : undefined),
     defaultAccountOf: () => "libera",
     loop,
@@ -215,9 +215,9 @@ test("route.explain decides as the gateway does and prints its reasons", () => {
   const room = explain({ channel: "irc", account: "default", peer: "#dev", group: true });
   assert.equal(room.route?.agentId, "work");
   assert.ok(room.lines.length > 2 && room.lines.every((line) => !line.includes("\n")));
-  const said = (text: string) => explain({ channel: "irc", account: "default", peer: "#dev", group: true, text }).admission;
+  const said = (text: string) => explain({ channel: "irc", account: "default", peer: "#dev", group: true, text }).access;
   assert.equal(said("hello all").action, "record");
   assert.deepEqual([said("bot: hello").action, said("bot: hello").reason], ["answer", "group-mention"]);
-  assert.equal(explain({ channel: "irc", account: "default", peer: "ann" }).admission.action, "answer");
-  assert.equal(explain({ channel: "irc", account: "default", peer: "bob" }).admission.action, "offer-pairing");
+  assert.equal(explain({ channel: "irc", account: "default", peer: "ann" }).access.action, "answer");
+  assert.equal(explain({ channel: "irc", account: "default", peer: "bob" }).access.action, "offer-pairing");
 });

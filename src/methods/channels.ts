@@ -5,7 +5,7 @@ import type { AccountId, ChannelId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { LoopReading } from "../observe/event-loop.ts";
 import type { Caller, MethodTable } from "../protocol/method.ts";
-import { emptyLoad, type AccountLoad } from "../store/account-load.ts";
+import { emptyBacklog, type AccountBacklog } from "../store/account-backlog.ts";
 import type { PairingRequest, Pairings } from "../store/pairing.ts";
 import { groupByChannel, toAccountRow, toChannelRow } from "./channel-rows.ts";
 
@@ -17,7 +17,7 @@ export type ChannelsDeps = {
     stop(channel: ChannelId, account: AccountId): Promise<void>;
   };
   /** What waits for each account; accounts that nothing waits for may be left out. */
-  loads: () => readonly AccountLoad[];
+  loads: () => readonly AccountBacklog[];
   /** Name of a channel for people; undefined for one that does not exist. */
   labelOf: (channel: string) => string | undefined;
   /** The account that is meant when none is named. */
@@ -103,8 +103,8 @@ function statusOf(deps: ChannelsDeps, only: string | undefined): Status {
   const groups = groupByChannel(deps.host.status().filter((each) => only === undefined || each.channel === only));
   const ids = [...groups.keys()];
   const loads = new Map(deps.loads().map((load) => [JSON.stringify([load.channel, load.account]), load]));
-  const loadOf = ({ channel, account }: AccountStatus): AccountLoad =>
-    loads.get(JSON.stringify([channel, account])) ?? emptyLoad(channel, account);
+  const loadOf = ({ channel, account }: AccountStatus): AccountBacklog =>
+    loads.get(JSON.stringify([channel, account])) ?? emptyBacklog(channel, account);
   const label = (id: string): string => deps.labelOf(id) ?? id;
   const perChannel = <T>(value: (id: string) => T): Record<string, T> => Object.fromEntries(ids.map((id) => [id, value(id)]));
   return {

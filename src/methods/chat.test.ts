@@ -17,7 +17,7 @@ const PNG = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 1, 
 
 async function send(rig: MethodBench, idempotencyKey: string, params: Record<string, unknown> = {}): Promise<void> {
   await rig.call("chat.send", { sessionKey: "main", message: idempotencyKey, idempotencyKey, ...params });
-  await rig.bench.turns.wait(asId(idempotencyKey), 5_000);
+  await rig.bench.turns.waitForOutcome(asId(idempotencyKey), 5_000);
 }
 
 type History = { messages: Record<string, unknown>[]; pendingInputs: Record<string, unknown>; inputReceipts?: unknown };
@@ -96,7 +96,7 @@ test("a message for a conversation that is no longer shown is refused", async ()
   await assert.rejects(leaf(null), moved);
   await assert.rejects(leaf("unknown"), moved);
   await leaf("unknown", { queueMode: "steer" });
-  await until(() => rig.bench.turns.busy().size === 0);
+  await until(() => rig.bench.turns.busySessions().size === 0);
   await rig.call("sessions.reset", { key: "main" });
   await assert.rejects(leaf(id), moved);
   await assert.rejects(
@@ -130,16 +130,16 @@ test("a history page has texts of the wanted length, and says what became of a c
   assert.ok(whole.messages.some((row) => (row["__openclaw"] as { id: string }).id === receipts[0]!.consumedByEventId));
   assert.deepEqual(waitingRuns(await history(rig, { pendingBefore: 2 })), ["w2"]);
   await rig.call("sessions.abort", { key: "main", clearQueued: true });
-  await until(() => rig.bench.turns.busy().size === 0);
+  await until(() => rig.bench.turns.busySessions().size === 0);
   rig.close();
 });
 
 test("agent adds to the system prompt of its run, and delivers where it is told to or not at all", async () => {
   const rig = openMethods();
   await rig.call("agent", { message: "hello", idempotencyKey: "k1", extraSystemPrompt: "Answer in verse.", label: "Verses" });
-  assert.match(rig.bench.runtime.prompts[0]!.situation, /Answer in verse\./);
+  assert.match(rig.bench.runtime.prompts[0]!.conversationContext, /Answer in verse\./);
   await rig.call("agent", { message: "again", idempotencyKey: "k2" });
-  assert.ok(!rig.bench.runtime.prompts[1]!.situation.includes("verse"));
+  assert.ok(!rig.bench.runtime.prompts[1]!.conversationContext.includes("verse"));
   assert.equal(rig.deps.sessions.get("agent:main:main")?.label, "Verses");
   await assert.rejects(
     rig.call("agent", { message: "x", idempotencyKey: "k3", deliver: true }),

@@ -8,13 +8,13 @@ import type { Hub } from "../protocol/hub.ts";
 import type { Caller } from "../protocol/method.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
 import { canonicalSessionKey, parseSessionKey, toAgentId } from "../routing/session-key.ts";
-import type { KeptImage } from "../store/media.ts";
+import type { StoredImage } from "../store/media.ts";
 import type { Provenance } from "../store/messages.ts";
 import type { Messages } from "../store/messages.ts";
 import type { Sessions, SessionRow } from "../store/sessions.ts";
-import { effectOf } from "../turns/commands.ts";
+import { commandEffect } from "../turns/commands.ts";
 import type { Turns } from "../turns/engine.ts";
-import { isThinkingLevel, modelsOf } from "../turns/settings.ts";
+import { isThinkingLevel, resolveModels } from "../turns/settings.ts";
 import type { Submission } from "../turns/submission.ts";
 import { isSendDenied, permittedTools } from "../turns/permissions.ts";
 import { toSessionRow, type RowOptions, type SessionFacts } from "./rows.ts";
@@ -78,7 +78,7 @@ export function wireRow(
 }
 
 export function currentModel(deps: ChatDeps, row: Pick<SessionRow, "agent_id" | "model">): string {
-  const model = modelsOf(deps.turns.options.settings(row.agent_id), row, null)[0]!;
+  const model = resolveModels(deps.turns.options.settings(row.agent_id), row, null)[0]!;
   return `${model.provider}/${model.id}`;
 }
 
@@ -93,7 +93,7 @@ function factsOf(deps: ChatDeps, row: SessionRow, children: readonly string[]): 
     thinkingLevels: facts.thinkingLevels,
     queueMode: deps.queueMode(row.channel),
     activeRuns: deps.turns.inflight(row.key),
-    waiting: deps.turns.waiting(row.key).length,
+    waiting: deps.turns.queuedRuns(row.key).length,
     children,
     now: deps.clock.now(),
   };
@@ -104,7 +104,7 @@ export type OperatorMessage = {
   key: SessionKey;
   agentId: AgentId;
   text: string;
-  images: readonly KeptImage[];
+  images: readonly StoredImage[];
   /** What the agent reads about each attached file. */
   attached?: readonly string[];
   /** What the agent reads before the message. */
@@ -124,8 +124,8 @@ export type OperatorMessage = {
 
 /** A command that begins a new conversation needs what `sessions.reset` needs, in whatever method and form it comes. */
 function requireCommandScope(deps: ChatDeps, { text, caller }: OperatorMessage): void {
-  const command = deps.turns.parse(text);
-  if (!command || effectOf(command) !== "conversation" || caller.scopes.has("operator.admin")) return;
+  const command = deps.turns.parseCommand(text);
+  if (!command || commandEffect(command) !== "conversation" || caller.scopes.has("operator.admin")) return;
   throw new GatewayError("FORBIDDEN", "missing scope: operator.admin", {
     details: { code: "MISSING_SCOPE", missingScope: "operator.admin", requiredScopes: ["operator.admin"] },
   });
@@ -142,7 +142,7 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
   };
   if (!message.literal) requireCommandScope(deps, message);
   const session = deps.sessions.get(message.key);
-  const isCommand = !message.literal && deps.turns.parse(message.text) !== null;
+  const isCommand = !message.literal && deps.turns.parseCommand(message.text) !== null;
   const guard = (current: SessionRow | undefined): void => {
     if (!isCommand && isSendDenied(current)) throw sendDenied();
     message.guard?.(current);
@@ -158,7 +158,7 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
     text: message.text,
     context: message.context ?? null,
     images: message.images,
-    guard,
+    precondition: guard,
     provenance,
     target: message.target ?? null,
     tools: deps.operatorTools(message.agentId),
@@ -166,7 +166,7 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
     model: message.model ?? null,
     thinking: message.thinking ?? null,
     timeoutMs: message.timeoutMs ?? null,
-    ...(message.literal ? { literal: true } : {}),
+    ...(message.literal ? { ignoreCommands: true } : {}),
     ...(message.attached?.length ? { attached: message.attached } : {}),
     ...(message.extraSystem ? { extraSystem: message.extraSystem } : {}),
   };

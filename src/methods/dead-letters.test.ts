@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ChannelEvent } from "../channels/channel.ts";
 import { deadLetterMethods } from "./dead-letters.ts";
-import { account, event, irc, open, openDoor, type Door } from "../../test/fakes/door.ts";
+import { account, event, irc, open, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
 import { until } from "../../test/fakes/turns.ts";
 
 const unreadable = (id: string, raw: string): ChannelEvent => ({
@@ -14,13 +14,13 @@ const unreadable = (id: string, raw: string): ChannelEvent => ({
   sentAt: Date.now(),
   origin: "live",
 });
-const letters = (bench: Door) => deadLetterMethods({ turns: bench.turns, reread: (row) => bench.door.retry(row) });
+const letters = (bench: IngestBench) => deadLetterMethods({ turns: bench.turns, reread: (row) => bench.ingest.retry(row) });
 type Item = { id: string; cause: string; text: string };
 
 test("an event that cannot be read is a dead letter with its payload; the events around it go on", async () => {
-  const bench = openDoor(open);
-  await bench.door.admit(irc, account, [event("1", "before"), unreadable("2", '{"odd":1}'), event("3", "after")], "cursor");
-  await bench.door.admit(irc, account, [unreadable("2", '{"odd":1}')]);
+  const bench = openIngest(open);
+  await bench.ingest.admit(irc, account, [event("1", "before"), unreadable("2", '{"odd":1}'), event("3", "after")], "cursor");
+  await bench.ingest.admit(irc, account, [unreadable("2", '{"odd":1}')]);
   await until(() => bench.runtime.prompts.length === 2);
   const { items } = letters(bench)["deadletters.list"].run() as { items: Item[] };
   assert.deepEqual(
@@ -33,8 +33,8 @@ test("an event that cannot be read is a dead letter with its payload; the events
 
 test("a retry reads the event again; when it can be read, it runs once and is no dead letter any more", async () => {
   let known = false;
-  const bench = openDoor(open, { reread: (raw) => (known ? event("whatever", raw) : null) });
-  await bench.door.admit(irc, account, [unreadable("2", "hello")]);
+  const bench = openIngest(open, { reread: (raw) => (known ? event("whatever", raw) : null) });
+  await bench.ingest.admit(irc, account, [unreadable("2", "hello")]);
   const list = (): Item[] => (letters(bench)["deadletters.list"].run() as { items: Item[] }).items;
   const [item] = list();
   await assert.rejects(letters(bench)["deadletters.retry"].run({ id: item!.id }), /still cannot be read/);
@@ -42,18 +42,18 @@ test("a retry reads the event again; when it can be read, it runs once and is no
   await letters(bench)["deadletters.retry"].run({ id: item!.id });
   await until(() => bench.runtime.prompts[0]?.text === "hello");
   assert.deepEqual(list(), []);
-  await bench.door.admit(irc, account, [unreadable("2", "hello")]);
-  await bench.door.admit(irc, account, [event("2", "hello")]);
+  await bench.ingest.admit(irc, account, [unreadable("2", "hello")]);
+  await bench.ingest.admit(irc, account, [event("2", "hello")]);
   assert.deepEqual(list(), []);
   assert.equal(bench.runtime.prompts.length, 1);
   bench.close();
 });
 
 test("an event over which the gateway itself fails is set aside, and its batch is stored", async () => {
-  const bench = openDoor(open);
+  const bench = openIngest(open);
   const broken = { ...event("2", "x"), sender: undefined } as unknown as ChannelEvent;
   const late = { ...event("3", "x"), text: undefined } as unknown as ChannelEvent;
-  await bench.door.admit(irc, account, [event("1", "before"), broken, late, event("4", "after")], "cursor");
+  await bench.ingest.admit(irc, account, [event("1", "before"), broken, late, event("4", "after")], "cursor");
   await until(() => bench.runtime.prompts.length === 2);
   const { items } = letters(bench)["deadletters.list"].run() as { items: Item[] };
   assert.equal(items.length, 2);

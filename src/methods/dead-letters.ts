@@ -28,7 +28,7 @@ export function deadLetterMethods(deps: DeadLettersDeps) {
 function list(turns: Turns): unknown[] {
   const { inbox, outbox } = turns.options;
   return [
-    ...inbox.parked<Payload>(LIST).map((row) => toInboundItem(row, false)),
+    ...inbox.listDeadLetters<Payload>(LIST).map((row) => toInboundItem(row, false)),
     ...outbox.byState("parked", LIST).map((part) => toOutboundItem(part, false)),
     ...outbox.byState("unknown", LIST).map((part) => toOutboundItem(part, false)),
   ];
@@ -72,7 +72,7 @@ function toOutboundItem(part: OutboxPart, whole: boolean): Record<string, unknow
 type Found = { kind: "in"; row: InboxRow<Payload> } | { kind: "out"; part: OutboxPart };
 
 function lookUp(turns: Turns, id: string): Found {
-  const row = id.startsWith("in:") ? turns.find(id.slice(3)) : undefined;
+  const row = id.startsWith("in:") ? turns.findRun(id.slice(3)) : undefined;
   if (row?.state === "parked") return { kind: "in", row };
   const part = id.startsWith("out:") ? turns.options.outbox.get(id.slice(4)) : undefined;
   if (part && (part.state === "parked" || part.state === "unknown")) return { kind: "out", part };
@@ -91,11 +91,11 @@ async function retry({ turns, reread }: DeadLettersDeps, id: string): Promise<un
   const { store, outbox, clock } = turns.options;
   if (found.kind === "in") {
     if (found.row.payload?.raw) await reread(found.row);
-    else await turns.revive(asId<RunId>(found.row.runId));
+    else await turns.retry(asId<RunId>(found.row.runId));
     return { ok: true, id };
   }
   await store.write(() => outbox.settle(found.part.partKey, "queued", clock.now(), { cause: "sent again by an operator" }));
-  turns.options.deliver(conversationOf(found.part.target as Target));
+  turns.options.wakeDelivery(conversationOf(found.part.target as Target));
   return { ok: true, id };
 }
 

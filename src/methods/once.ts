@@ -1,11 +1,11 @@
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Facts } from "../store/facts.ts";
+import type { KeyValueStore } from "../store/key-value.ts";
 
 type Kept = { key: string; /** Absent while it is not known how it ended. */ result?: unknown };
 const FACT = "message-actions";
 
-export type OnceDeps = { facts: Facts; write: <T>(change: () => T) => Promise<T>; now: () => number };
+export type OnceDeps = { facts: KeyValueStore; write: <T>(change: () => T) => Promise<T>; now: () => number };
 
 /**
  * Does each thing once per key, also across a crash: a repeat gets the first result, and one whose end nobody knows is refused instead of

@@ -1,13 +1,13 @@
 import { asId, type AccountId, type ChannelId, type ChatId, type SenderId } from "../core/ids.ts";
 import type { MethodTable } from "../protocol/method.ts";
-import { decide, explainLines, type Question } from "../routing/explain.ts";
+import { decide, formatDecision, type RoutingInput } from "../routing/decide.ts";
 import type { RoutingConfig } from "../routing/types.ts";
 
 export type RoutesDeps = {
   config: () => RoutingConfig;
   isPaired: (channel: string, account: string, sender: string) => boolean;
   /** How the channel compares ids, and who its owners are. */
-  botFacts: (channel: ChannelId, account: AccountId) => Question["bot"];
+  botFacts: (channel: ChannelId, account: AccountId) => RoutingInput["accessContext"];
   /** Whether the text calls the bot of that account by its name on the platform. */
   isAddressed: (channel: ChannelId, account: AccountId, text: string) => boolean;
   now: () => number;
@@ -23,14 +23,14 @@ export function routesMethods(deps: RoutesDeps) {
       run: (params: ExplainParams) => {
         const config = deps.config();
         const answer = decide(toQuestion(deps, params), config);
-        return { ...answer, lines: explainLines(answer, config) };
+        return { ...answer, lines: formatDecision(answer, config) };
       },
     },
   } satisfies MethodTable;
 }
 
 /** With `group`, `peer` is the room and an unknown person speaks in it; otherwise `peer` is the person. */
-function toQuestion(deps: RoutesDeps, params: ExplainParams): Question {
+function toQuestion(deps: RoutesDeps, params: ExplainParams): RoutingInput {
   const channel = asId<ChannelId>(params.channel);
   const account = asId<AccountId>(params.account);
   return {
@@ -44,7 +44,7 @@ function toQuestion(deps: RoutesDeps, params: ExplainParams): Question {
       sentAt: deps.now(),
       origin: "live",
     },
-    paired: (sender) => deps.isPaired(channel, account, sender),
-    bot: deps.botFacts(channel, account),
+    isPaired: (sender) => deps.isPaired(channel, account, sender),
+    accessContext: deps.botFacts(channel, account),
   };
 }

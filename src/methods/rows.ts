@@ -1,7 +1,7 @@
 import { textOf, type Message, type StoredBlock } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
-import { classify } from "../routing/session-key.ts";
-import type { Inflight } from "../turns/engine.ts";
+import { classifySessionKey } from "../routing/session-key.ts";
+import type { InflightRun } from "../turns/engine.ts";
 import type { HistoryPage } from "./history-pages.ts";
 
 /** Facts about a session that are not in its row. */
@@ -13,7 +13,7 @@ export type SessionFacts = {
   thinkingDefault: string;
   thinkingLevels: readonly string[];
   queueMode: string;
-  activeRuns: readonly Inflight[];
+  activeRuns: readonly InflightRun[];
   waiting: number;
   /** Sessions below this one. */
   children: readonly string[];
@@ -40,7 +40,7 @@ export const toThinkingLevels = (levels: readonly string[]): { id: string; label
 /** A session row as protocol v4 shows it. */
 export function toSessionRow(row: SessionRow, facts: SessionFacts, options: RowOptions = {}): Wire {
   const { provider, id } = splitModel(facts.model);
-  const kind = classify(row.key, facts.mainKey);
+  const kind = classifySessionKey(row.key, facts.mainKey);
   const group = row.chat_kind !== "direct" && row.chat_kind !== "global";
   return {
     key: row.key,

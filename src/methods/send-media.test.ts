@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { silentLog } from "../core/log.ts";
-import { Media } from "../store/media.ts";
+import { MediaStore } from "../store/media.ts";
 import { takeMedia, type MediaDeps } from "./send-media.ts";
 
 const root = mkdtempSync(join(tmpdir(), "send-media-"));
@@ -17,7 +17,7 @@ mkdirSync(workspace);
 writeFileSync(join(workspace, "plan.md"), "# Plan");
 writeFileSync(join(root, "secret.txt"), "secret");
 symlinkSync(join(root, "secret.txt"), join(workspace, "link.txt"));
-const media = new Media(join(root, "media"));
+const media = new MediaStore(join(root, "media"));
 const deps: MediaDeps = {
   workspace,
   media,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { callerOf, openMethods } from "../../test/fakes/methods.ts";
 import { GatewayError } from "../core/errors.ts";
-import { createFacts } from "../store/facts.ts";
+import { createKeyValueStore } from "../store/key-value.ts";
 import { textOf } from "../store/messages.ts";
 import { checkParams } from "../protocol/validate.ts";
 import { sendMethods } from "./send.ts";
@@ -16,7 +16,7 @@ function rig() {
     onlyChannel: () => "irc",
     link: () => null,
     abilities: () => null,
-    facts: createFacts(store),
+    facts: createKeyValueStore(store),
     mediaFor: () => {
       throw new Error("no files here");
     },

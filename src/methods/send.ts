@@ -3,7 +3,7 @@ import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type MessageId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { MethodFamily, Params } from "../protocol/method.ts";
-import type { Facts } from "../store/facts.ts";
+import type { KeyValueStore } from "../store/key-value.ts";
 import type { OutboxPart } from "../store/outbox.ts";
 import { conversationOf } from "../turns/engine.ts";
 import { requireSession, resolveKey, type ChatDeps } from "./context.ts";
@@ -22,7 +22,7 @@ export type SendDeps = ChatDeps & {
   onlyChannel: () => string | null;
   link: (channel: ChannelId, account: AccountId) => Link | null;
   abilities: (channel: string) => Abilities | null;
-  facts: Facts;
+  facts: KeyValueStore;
   /** Where the files of a message may come from; the workspace is that of the agent, or of the default one. */
   mediaFor: (agentId: string | undefined) => MediaDeps;
 };
@@ -130,7 +130,7 @@ async function say(deps: SendDeps, target: Target, message: string, key: string,
       fields: ["updated_at", "preview", "last_message_at"],
     });
   }
-  turns.options.deliver(conversationOf(target));
+  turns.options.wakeDelivery(conversationOf(target));
   return toReceipt(key, target.channel, to, await deps.settled(intentId, WAIT_MS));
 }
 

@@ -37,7 +37,7 @@ export function listSessions(deps: ChatDeps, params: ListParams): Record<string,
 /** The filters as the store knows them; null when no session of this gateway can match. */
 function toQuery(deps: ChatDeps, params: Omit<ListParams, "limit" | "offset">): Omit<SessionQuery, "limit" | "offset"> | null {
   if (asksForOthers(params)) return null;
-  const busy = params.activeOnly ? [...deps.turns.busy().keys()] : undefined;
+  const busy = params.activeOnly ? [...deps.turns.busySessions().keys()] : undefined;
   if (busy?.length === 0) return null;
   const without = [
     ...(params.excludeSubagents ? ["subagent:"] : []),

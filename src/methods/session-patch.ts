@@ -3,7 +3,7 @@ import { LIMITS } from "../core/limits.ts";
 import { missingScope } from "../protocol/errors.ts";
 import type { Caller, Params } from "../protocol/method.ts";
 import type { SessionPatch, SessionRow } from "../store/sessions.ts";
-import { isThinkingLevel, modelsOf } from "../turns/settings.ts";
+import { isThinkingLevel, resolveModels } from "../turns/settings.ts";
 import { requireSession, resolveKey, wireRow, type ChatDeps } from "./context.ts";
 import { splitModel } from "./rows.ts";
 import { checkExpectations, checkPermissionMode } from "./session-guards.ts";
@@ -111,7 +111,7 @@ export const entryOf = (deps: ChatDeps, session: SessionRow): Record<string, unk
 });
 
 export function resolvedModel(deps: ChatDeps, session: SessionRow): { modelProvider: string; model: string } {
-  const model = modelsOf(deps.turns.options.settings(session.agent_id), session, null)[0]!;
+  const model = resolveModels(deps.turns.options.settings(session.agent_id), session, null)[0]!;
   return { modelProvider: model.provider, model: model.id };
 }
 

@@ -18,7 +18,7 @@ const row = async (rig: MethodBench, key: string): Promise<Record<string, unknow
 async function say(rig: MethodBench, sessionKey: string, message: string, more: Record<string, unknown> = {}): Promise<void> {
   const idempotencyKey = `${message}-${Math.random()}`;
   await rig.call("chat.send", { sessionKey, message, idempotencyKey, ...more });
-  await rig.bench.turns.wait(asId(idempotencyKey), 5_000);
+  await rig.bench.turns.waitForOutcome(asId(idempotencyKey), 5_000);
 }
 
 const texts = (rig: MethodBench, key: string): string[] => {
@@ -47,7 +47,7 @@ test("a read-only session has no tool that writes or executes, also in a turn th
     reason: "the tool bash is not available in this conversation",
   });
   rig.bench.runtime.release("k3");
-  await rig.bench.turns.wait(asId("k3"), 5_000);
+  await rig.bench.turns.waitForOutcome(asId("k3"), 5_000);
   rig.close();
 });
 
@@ -84,7 +84,7 @@ test("sendPolicy deny keeps messages out of the session, and its answers from th
   const target = { channel: "irc", account: "default", chat: { kind: "direct", id: "alice" } };
   const { message } = await import("../../test/fakes/turns.ts");
   await rig.bench.turns.submit(message("from the channel", "e9", { target: target as never }));
-  await rig.bench.turns.wait(asId("e9"), 5_000);
+  await rig.bench.turns.waitForOutcome(asId("e9"), 5_000);
   assert.deepEqual(rig.bench.turns.options.outbox.byIntent("e9"), []);
   const writer = { scopes: new Set(["operator.write", "operator.read"]) };
   await assert.rejects(
@@ -224,7 +224,7 @@ test("a fork of the last completed answer leaves out what runs", async () => {
   assert.deepEqual(texts(rig, key), ["one", "echo: one"]);
   await until(() => rig.bench.turns.inflight(asId("agent:main:main"))[0]?.text);
   rig.bench.runtime.release("k2");
-  await rig.bench.turns.wait(asId("k2"), 5_000);
+  await rig.bench.turns.waitForOutcome(asId("k2"), 5_000);
   rig.close();
 });
 
@@ -247,7 +247,7 @@ test("the same creation again is the same session", async () => {
   const [first, second] = [await rig.call("sessions.create", params), await rig.call("sessions.create", params)];
   assert.equal(first["key"], second["key"]);
   assert.equal(first["runId"], second["runId"]);
-  await rig.bench.turns.wait(asId("create-1"), 5_000);
+  await rig.bench.turns.waitForOutcome(asId("create-1"), 5_000);
   assert.deepEqual(texts(rig, String(first["key"])), ["hello", "echo: hello"]);
   rig.close();
 });
@@ -309,7 +309,7 @@ test("the list is filtered and sorted as asked", async () => {
   assert.deepEqual(await keys({ activeOnly: true }), ["one"]);
   await until(() => rig.bench.turns.inflight(asId("agent:main:one"))[0]?.text);
   rig.bench.runtime.release("w1");
-  await rig.bench.turns.wait(asId("w1"), 5_000);
+  await rig.bench.turns.waitForOutcome(asId("w1"), 5_000);
   const named = await first({ sortBy: "activity", includeLastMessage: false, includeDerivedTitles: false });
   assert.ok(!("lastMessagePreview" in named) && !("derivedTitle" in named));
   rig.close();
@@ -354,7 +354,7 @@ test("sessions.abort stops the running turn, and what waits only when it is aske
   await until(() => rig.bench.turns.inflight(asId("agent:main:main"))[0]?.runId === "a2");
   await send("a3");
   assert.deepEqual((await rig.call("sessions.abort", { key: "main", clearQueued: true }))["runIds"], ["a2", "a3"]);
-  assert.equal((await rig.bench.turns.wait(asId("a3"), 5_000))?.status, "aborted");
+  assert.equal((await rig.bench.turns.waitForOutcome(asId("a3"), 5_000))?.status, "aborted");
   rig.close();
 });
 

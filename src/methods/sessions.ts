@@ -2,8 +2,8 @@ import { GatewayError } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Caller, MethodFamily, Params } from "../protocol/method.ts";
-import { newConversation } from "../store/sessions.ts";
-import { modelsOf, thinkingOf } from "../turns/settings.ts";
+import { toNewConversation } from "../store/sessions.ts";
+import { resolveModels, resolveThinking } from "../turns/settings.ts";
 import { takeAttachments } from "./attachments.ts";
 import { operatorSubmission, requireSession, resolveKey, toolsIn, wireRow, type ChatDeps } from "./context.ts";
 import { previewOf } from "./rows.ts";
@@ -123,13 +123,13 @@ async function reset(deps: ChatDeps, params: Params<"sessions.reset">): Promise<
   const { key } = resolveKey(deps, params.key, params.agentId);
   const before = requireSession(deps, key);
   checkExpectations(before, params);
-  await deps.turns.quiesce(key);
-  await deps.turns.exclusively(key, async () => {
+  await deps.turns.drain(key);
+  await deps.turns.withSessionLock(key, async () => {
     await deps.turns.options.store.write(() => {
       const session = requireSession(deps, key);
       checkExpectations(session, params);
       deps.sessions.patch(key, {
-        ...newConversation(session, deps.newId()),
+        ...toNewConversation(session, deps.newId()),
         preview: null,
         status: "done",
         updated_at: deps.clock.now(),
@@ -158,9 +158,9 @@ async function remove(deps: ChatDeps, params: Params<"sessions.delete">): Promis
     ...(expectedLifecycleRevision === undefined ? {} : { expectedLifecycleRevision }),
   };
   checkRemovable(deps, key, { ...guards, ...(expectedSessionUpdatedAt === undefined ? {} : { expectedSessionUpdatedAt }) });
-  await deps.turns.quiesce(key);
+  await deps.turns.drain(key);
   // Stopping its turns changes the time of the session, which is therefore compared before; everything else again in the transaction.
-  await deps.turns.exclusively(key, async () => {
+  await deps.turns.withSessionLock(key, async () => {
     await deps.turns.options.store.write(() => {
       checkRemovable(deps, key, guards);
       deps.sessions.remove(key, params.deleteTranscript === false);
@@ -186,7 +186,7 @@ async function compact(deps: ChatDeps, params: Params<"sessions.compact">): Prom
   requireSession(deps, key);
   if (deps.turns.inflight(key).length > 0)
     throw new GatewayError("UNAVAILABLE", "an answer is being written in this session; stop it or wait for it", { retryAfterMs: 2_000 });
-  return deps.turns.exclusively(key, () => compactIdle(deps, key));
+  return deps.turns.withSessionLock(key, () => compactIdle(deps, key));
 }
 
 async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<unknown> {
@@ -197,13 +197,13 @@ async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<unknown> {
     sessionKey: key,
     sessionId: session.session_id,
     agentId: session.agent_id,
-    models: modelsOf(settings, session, null),
-    thinking: thinkingOf(settings, session, null),
+    models: resolveModels(settings, session, null),
+    thinking: resolveThinking(settings, session, null),
     tools: [],
     workspace: settings.workspace,
-    situation: "",
+    conversationContext: "",
     checkpoint: session.checkpoint,
-    history: () => turns.contextOf(session),
+    history: () => turns.buildContext(session),
   };
   const result = await turns.options.runtime.compact(context, undefined).catch((err: unknown) => {
     if (err instanceof GatewayError && err.details?.["code"] === "NOTHING_TO_COMPACT") return { nothing: err.message };
@@ -219,10 +219,10 @@ async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<unknown> {
 
 /** Stops the running turn, or one run. Messages that wait in the session go on unless `clearQueued`. */
 async function abort(deps: ChatDeps, params: Params<"sessions.abort">): Promise<unknown> {
-  const row = params.runId === undefined ? undefined : deps.turns.find(params.runId);
+  const row = params.runId === undefined ? undefined : deps.turns.findRun(params.runId);
   const key: SessionKey | undefined = params.key === undefined ? row?.sessionKey : resolveKey(deps, params.key, params.agentId).key;
   if (!key) throw new GatewayError("INVALID_REQUEST", "one of key and runId is needed, and the run must exist");
-  const runId = params.runId === undefined ? deps.turns.busy().get(key) : asId<RunId>(params.runId);
+  const runId = params.runId === undefined ? deps.turns.busySessions().get(key) : asId<RunId>(params.runId);
   const isAll = params.runId === undefined && params.clearQueued === true;
   const runIds = isAll ? await deps.turns.abortDurably(key) : runId === undefined ? [] : await deps.turns.abortDurably(key, runId);
   return { ok: true, abortedRunId: runIds[0] ?? null, status: runIds.length > 0 ? "aborted" : "no-active-run", runIds };

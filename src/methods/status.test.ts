@@ -13,7 +13,7 @@ import { createHealth } from "../observe/health.ts";
 import { openLog } from "../observe/log.ts";
 import type { Peer } from "../protocol/hub.ts";
 import type { Caller } from "../protocol/method.ts";
-import { createFacts } from "../store/facts.ts";
+import { createKeyValueStore } from "../store/key-value.ts";
 import { openStore } from "../store/open.ts";
 import { createSessions } from "../store/sessions.ts";
 import { assertFits } from "../../test/result-schema.ts";
@@ -80,7 +80,7 @@ async function rig() {
   const loop = createLoopProbe();
   const submitted: [string, string][] = [];
   let changes = 0;
-  const facts = createFacts(store);
+  const facts = createKeyValueStore(store);
   const { snapshot, invalidate, methods } = healthMethods({
     now: () => state.now,
     readiness: () => health.readiness(),

@@ -3,7 +3,7 @@ import type { SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { VERSION } from "../core/version.ts";
 import type { Caller, MethodTable } from "../protocol/method.ts";
-import type { Facts } from "../store/facts.ts";
+import type { KeyValueStore } from "../store/key-value.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { NO_HEARTBEAT } from "./health.ts";
 import type { Beacon, Presence } from "./presence.ts";
@@ -30,7 +30,7 @@ export type StatusDeps = {
   channelLines: () => readonly string[];
   /** Secrets of the configuration that could not be read, by the path of their key. */
   missingSecrets: () => readonly string[];
-  facts: Facts;
+  facts: KeyValueStore;
   write: <T>(change: () => T) => Promise<T>;
   /** The session that a wake-up without a session means; throws for a key that cannot be one. */
   sessionFor: (sessionKey: string | undefined, agentId: string | undefined) => SessionKey;
@@ -112,7 +112,7 @@ export async function queueEvent(
 }
 
 /** What waits for the main session, oldest first. */
-export function queuedEvents(facts: Facts): SystemEvent[] {
+export function queuedEvents(facts: KeyValueStore): SystemEvent[] {
   const stored = facts.get(EVENTS);
   return Array.isArray(stored) ? (stored as SystemEvent[]) : [];
 }
@@ -121,7 +121,7 @@ export function queuedEvents(facts: Facts): SystemEvent[] {
  * Takes the events of a session (null: those of nobody in particular, which go to the main session), oldest first, so that
  * they go into its next turn. Runs inside the `store.write` that admits the turn.
  */
-export function takeEvents(facts: Facts, sessions: readonly (string | null)[], now: number): SystemEvent[] {
+export function takeEvents(facts: KeyValueStore, sessions: readonly (string | null)[], now: number): SystemEvent[] {
   const queue = queuedEvents(facts);
   const taken = queue.filter((event) => sessions.includes(event.session));
   if (taken.length > 0) {

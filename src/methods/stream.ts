@@ -3,7 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import { LIMITS } from "../core/limits.ts";
 import { clip } from "../core/text.ts";
 import type { Hub } from "../protocol/hub.ts";
-import type { Outcome } from "../store/inbox.ts";
+import type { RunOutcome } from "../store/inbox.ts";
 import type { Message } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { RunRef, TurnEvents } from "../turns/events.ts";
@@ -161,7 +161,7 @@ function toolData(event: TurnEvents["turn.tool"]): Wire {
 }
 
 /** The last `chat` event of a run. A message that was answered within another run ends without a text of its own. */
-function chatEnd(outcome: Outcome, merged: boolean): Wire {
+function chatEnd(outcome: RunOutcome, merged: boolean): Wire {
   const message = outcome.text !== "" && !merged ? { message: assistantText(outcome.text, outcome.endedAt) } : {};
   if (outcome.status === "aborted") return { state: "aborted", stopReason: "rpc", ...message };
   if (outcome.status === "error")
@@ -176,7 +176,7 @@ function chatEnd(outcome: Outcome, merged: boolean): Wire {
 }
 
 /** What the provider said, for operators; each field within what the protocol allows. */
-function errorDetail(error: Outcome["error"]): Wire {
+function errorDetail(error: RunOutcome["error"]): Wire {
   const detail = error?.detail;
   if (!error || !detail) return {};
   const { provider, model, httpStatus, message } = detail;
@@ -195,7 +195,7 @@ const KINDS = ["refusal", "timeout", "rate_limit", "context_length"];
 const errorKind = (kind: string | undefined): string =>
   kind === "overloaded" ? "rate_limit" : kind && KINDS.includes(kind) ? kind : "unknown";
 
-function lifecycleEnd(outcome: Outcome, startedAt: number): Wire {
+function lifecycleEnd(outcome: RunOutcome, startedAt: number): Wire {
   const times = { startedAt, endedAt: outcome.endedAt, executionSettled: true };
   if (outcome.status === "ok") {
     return {

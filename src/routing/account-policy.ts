@@ -1,5 +1,5 @@
 import type { BotLoopSettings } from "./bot-loop.ts";
-import { own, type RoutedMessage, type RoutingConfig } from "./types.ts";
+import { ownProperty, type RoutedMessage, type RoutingConfig } from "./types.ts";
 
 export type DmPolicy = "pairing" | "allowlist" | "open" | "disabled";
 export type GroupPolicyName = "allowlist" | "open" | "disabled";
@@ -37,30 +37,30 @@ export type AccountPolicy = {
   /** Which reactions the agent hears about: on its own messages, on all, or those of `reactionAllowlist`. */
   reactions: "off" | "own" | "all" | "allowlist";
   reactionAllowlist: readonly string[];
-  rooms: Rooms;
+  rooms: AccountRooms;
 };
 
-export type Rooms = {
+export type AccountRooms = {
   groups: Readonly<Record<string, unknown>> | null;
   guilds: Readonly<Record<string, unknown>> | null;
 };
 
-type Block = Readonly<Record<string, unknown>>;
+type ConfigObject = Readonly<Record<string, unknown>>;
 
-function block(value: unknown): Block | null {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Block) : null;
+function asConfigObject(value: unknown): ConfigObject | null {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as ConfigObject) : null;
 }
 
-function list(value: unknown): readonly string[] | undefined {
+function asStringList(value: unknown): readonly string[] | undefined {
   if (!Array.isArray(value)) return undefined;
   return value.filter((item) => typeof item === "string" || typeof item === "number").map((item) => String(item).trim());
 }
 
-function flag(value: unknown): boolean | undefined {
+function asBoolean(value: unknown): boolean | undefined {
   return typeof value === "boolean" ? value : undefined;
 }
 
-function oneOf<T extends string | boolean>(value: unknown, allowed: readonly T[]): T | undefined {
+function asEnum<T extends string | boolean>(value: unknown, allowed: readonly T[]): T | undefined {
   return allowed.find((item) => item === value);
 }
 
@@ -69,72 +69,72 @@ const REACTIONS: readonly AccountPolicy["reactions"][] = ["off", "own", "all", "
 const GROUP: readonly GroupPolicyName[] = ["allowlist", "open", "disabled"];
 
 /** An unreadable policy word closes the door: a spelling mistake must not open a group or start handing out codes. */
-function policyWord<T extends string>(value: unknown, allowed: readonly T[], closed: T): T | undefined {
-  return value === undefined ? undefined : (oneOf(value, allowed) ?? closed);
+function asPolicyName<T extends string>(value: unknown, allowed: readonly T[], closed: T): T | undefined {
+  return value === undefined ? undefined : (asEnum(value, allowed) ?? closed);
 }
 
 /**
  * The rules for one account. Account keys stand over the channel's, the channel's over `channels.defaults`. The maps
  * `groups`, `guilds` and `channels` are replaced as a whole by an account's own, never merged.
  */
-export function policyFor(config: RoutingConfig, channel: string, account: string): AccountPolicy {
-  const defaults = block(own(config.channels, "defaults"));
-  const shared = block(own(config.channels, channel));
-  const single = block(own(block(shared?.["accounts"]), account));
-  const pick = (key: string): unknown => own(single, key) ?? own(shared, key);
-  const withDefault = (key: string): unknown => pick(key) ?? (shared ? own(defaults, key) : undefined);
-  const patterns = block(pick("mentionPatterns"));
-  const implicit = block(pick("implicitMentions")) ?? block(own(defaults, "implicitMentions"));
+export function resolveAccountPolicy(config: RoutingConfig, channel: string, account: string): AccountPolicy {
+  const defaults = asConfigObject(ownProperty(config.channels, "defaults"));
+  const shared = asConfigObject(ownProperty(config.channels, channel));
+  const single = asConfigObject(ownProperty(asConfigObject(shared?.["accounts"]), account));
+  const pick = (key: string): unknown => ownProperty(single, key) ?? ownProperty(shared, key);
+  const withDefault = (key: string): unknown => pick(key) ?? (shared ? ownProperty(defaults, key) : undefined);
+  const patterns = asConfigObject(pick("mentionPatterns"));
+  const implicit = asConfigObject(pick("implicitMentions")) ?? asConfigObject(ownProperty(defaults, "implicitMentions"));
   return {
     configured: shared !== null,
-    dmPolicy: policyWord(withDefault("dmPolicy"), DM, "disabled") ?? "pairing",
-    allowFrom: list(pick("allowFrom")) ?? [],
-    groupPolicy: policyWord(withDefault("groupPolicy"), GROUP, "disabled") ?? "allowlist",
-    groupAllowFrom: list(pick("groupAllowFrom")) ?? null,
-    requireMention: flag(pick("requireMention")) ?? true,
-    allowNames: flag(pick("dangerouslyAllowNameMatching")) ?? false,
+    dmPolicy: asPolicyName(withDefault("dmPolicy"), DM, "disabled") ?? "pairing",
+    allowFrom: asStringList(pick("allowFrom")) ?? [],
+    groupPolicy: asPolicyName(withDefault("groupPolicy"), GROUP, "disabled") ?? "allowlist",
+    groupAllowFrom: asStringList(pick("groupAllowFrom")) ?? null,
+    requireMention: asBoolean(pick("requireMention")) ?? true,
+    allowNames: asBoolean(pick("dangerouslyAllowNameMatching")) ?? false,
     mentionPatterns: {
-      mode: oneOf(patterns?.["mode"], ["allow", "deny"] as const) ?? "allow",
-      allowIn: list(patterns?.["allowIn"]) ?? [],
-      denyIn: list(patterns?.["denyIn"]) ?? [],
+      mode: asEnum(patterns?.["mode"], ["allow", "deny"] as const) ?? "allow",
+      allowIn: asStringList(patterns?.["allowIn"]) ?? [],
+      denyIn: asStringList(patterns?.["denyIn"]) ?? [],
     },
     implicit: {
-      replyToBot: flag(implicit?.["replyToBot"]) ?? true,
-      threadParticipation: flag(implicit?.["threadParticipation"]) ?? true,
+      replyToBot: asBoolean(implicit?.["replyToBot"]) ?? true,
+      threadParticipation: asBoolean(implicit?.["threadParticipation"]) ?? true,
     },
-    allowBots: oneOf(pick("allowBots"), [true, "mentions"] as const) ?? false,
-    botLoop: botLoopOf([defaults, shared, single].map((level) => block(level?.["botLoopProtection"]))),
-    reactions: policyWord(pick("reactionNotifications"), REACTIONS, "off") ?? "own",
-    reactionAllowlist: list(pick("reactionAllowlist")) ?? [],
+    allowBots: asEnum(pick("allowBots"), [true, "mentions"] as const) ?? false,
+    botLoop: resolveBotLoop([defaults, shared, single].map((level) => asConfigObject(level?.["botLoopProtection"]))),
+    reactions: asPolicyName(pick("reactionNotifications"), REACTIONS, "off") ?? "own",
+    reactionAllowlist: asStringList(pick("reactionAllowlist")) ?? [],
     // `channels` is a map of rooms for Slack, and a plain list of rooms to join for IRC.
-    rooms: { groups: block(pick("groups")) ?? block(pick("channels")), guilds: block(pick("guilds")) },
+    rooms: { groups: asConfigObject(pick("groups")) ?? asConfigObject(pick("channels")), guilds: asConfigObject(pick("guilds")) },
   };
 }
 
-const positive = (value: unknown): number | undefined => (typeof value === "number" && value > 0 ? value : undefined);
+const asPositiveNumber = (value: unknown): number | undefined => (typeof value === "number" && value > 0 ? value : undefined);
 
 /** Key by key, the narrower level over the wider one. */
-function botLoopOf(levels: readonly (Block | null)[]): BotLoopSettings {
+function resolveBotLoop(levels: readonly (ConfigObject | null)[]): BotLoopSettings {
   const pick = <T>(key: string, read: (value: unknown) => T | undefined): T | undefined =>
     levels.reduce<T | undefined>((wider, level) => read(level?.[key]) ?? wider, undefined);
   return {
-    enabled: pick("enabled", flag) ?? true,
-    maxEventsPerWindow: pick("maxEventsPerWindow", positive) ?? 20,
-    windowSeconds: pick("windowSeconds", positive) ?? 60,
-    cooldownSeconds: pick("cooldownSeconds", positive) ?? 60,
+    enabled: pick("enabled", asBoolean) ?? true,
+    maxEventsPerWindow: pick("maxEventsPerWindow", asPositiveNumber) ?? 20,
+    windowSeconds: pick("windowSeconds", asPositiveNumber) ?? 60,
+    cooldownSeconds: pick("cooldownSeconds", asPositiveNumber) ?? 60,
   };
 }
 
-function toRule(value: unknown): RoomRule {
-  const room = block(value);
+function toRoomRule(value: unknown): RoomRule {
+  const room = asConfigObject(value);
   const rule: RoomRule = {};
   if (!room) return rule;
-  const enabled = flag(room["enabled"]) ?? flag(room["allow"]);
-  const requireMention = flag(room["requireMention"]);
-  const allowFrom = list(room["allowFrom"]) ?? list(room["users"]);
-  const roles = list(room["roles"]);
+  const enabled = asBoolean(room["enabled"]) ?? asBoolean(room["allow"]);
+  const requireMention = asBoolean(room["requireMention"]);
+  const allowFrom = asStringList(room["allowFrom"]) ?? asStringList(room["users"]);
+  const roles = asStringList(room["roles"]);
   const { tools, systemPrompt } = room;
-  const reactions = policyWord(room["reactionNotifications"], REACTIONS, "off");
+  const reactions = asPolicyName(room["reactionNotifications"], REACTIONS, "off");
   if (reactions !== undefined) rule.reactions = reactions;
   if (enabled !== undefined) rule.enabled = enabled;
   if (requireMention !== undefined) rule.requireMention = requireMention;
@@ -146,7 +146,7 @@ function toRule(value: unknown): RoomRule {
 }
 
 /** A narrow rule over wider ones, key by key. A room that is switched off at any level of its path stays off. */
-function layered(rules: readonly RoomRule[]): RoomRule {
+function mergeRoomRules(rules: readonly RoomRule[]): RoomRule {
   const merged = Object.assign({}, ...rules.toReversed()) as RoomRule;
   if (rules.some((rule) => rule.enabled === false)) merged.enabled = false;
   return merged;
@@ -154,49 +154,49 @@ function layered(rules: readonly RoomRule[]): RoomRule {
 
 export type RoomPlace = {
   id: string;
-  formerly?: string | undefined;
+  previousId?: string | undefined;
   parentId?: string | undefined;
   threadId?: string | undefined;
   guildId?: string | undefined;
 };
 
 /** Where a message was said, for the rule of its room. */
-export const placeOf = (message: RoutedMessage): RoomPlace => ({
+export const toRoomPlace = (message: RoutedMessage): RoomPlace => ({
   id: message.chat.id,
-  formerly: message.chat.formerly,
+  previousId: message.chat.formerly,
   parentId: message.parent?.id,
   threadId: message.thread?.id,
   guildId: message.guildId,
 });
 /** `listed`: the room is named, by its id or by "*"; `exact`: by its own id or its parent's. */
-export type FoundRule = { listed: boolean; exact: boolean; rule: RoomRule };
+export type RoomRuleMatch = { listed: boolean; exact: boolean; rule: RoomRule };
 
-const UNLISTED: FoundRule = { listed: false, exact: false, rule: {} };
+const UNLISTED: RoomRuleMatch = { listed: false, exact: false, rule: {} };
 
 /** The rule that applies to one room. Ids are compared in their canonical form; only the literal "*" is a wildcard. */
-export function roomRule(policy: AccountPolicy, room: RoomPlace, canonical: (id: string) => string): FoundRule {
-  if (!policy.rooms.guilds) return lookup(policy.rooms.groups, room, canonical);
-  const guild = room.guildId === undefined ? undefined : find(policy.rooms.guilds, [room.guildId], canonical);
+export function findRoomRule(policy: AccountPolicy, room: RoomPlace, canonical: (id: string) => string): RoomRuleMatch {
+  if (!policy.rooms.guilds) return lookupRoomRule(policy.rooms.groups, room, canonical);
+  const guild = room.guildId === undefined ? undefined : findEntry(policy.rooms.guilds, [room.guildId], canonical);
   if (!guild) return UNLISTED;
-  const inGuild = toRule(guild.value);
-  const channels = block(block(guild.value)?.["channels"]);
+  const inGuild = toRoomRule(guild.value);
+  const channels = asConfigObject(asConfigObject(guild.value)?.["channels"]);
   if (!channels) return { listed: true, exact: guild.exact, rule: inGuild };
-  const found = lookup(channels, room, canonical);
-  return { ...found, rule: layered([found.rule, inGuild]) };
+  const found = lookupRoomRule(channels, room, canonical);
+  return { ...found, rule: mergeRoomRules([found.rule, inGuild]) };
 }
 
-function lookup(map: Block | null, room: RoomPlace, canonical: (id: string) => string): FoundRule {
-  const ids = [room.id, room.formerly, room.parentId].filter((id) => id !== undefined);
-  const hit = find(map, ids, canonical);
+function lookupRoomRule(map: ConfigObject | null, room: RoomPlace, canonical: (id: string) => string): RoomRuleMatch {
+  const ids = [room.id, room.previousId, room.parentId].filter((id) => id !== undefined);
+  const hit = findEntry(map, ids, canonical);
   if (!hit) return UNLISTED;
-  const topic = room.threadId === undefined ? undefined : own(block(block(hit.value)?.["topics"]), room.threadId);
+  const topic = room.threadId === undefined ? undefined : ownProperty(asConfigObject(asConfigObject(hit.value)?.["topics"]), room.threadId);
   // The wildcard gives defaults to named rooms, but it does not switch them off: naming a room is what admits it.
-  const { enabled: _, ...defaults } = hit.exact ? toRule(own(map, "*")) : {};
-  return { listed: true, exact: hit.exact, rule: layered([toRule(topic), toRule(hit.value), defaults]) };
+  const { enabled: _, ...defaults } = hit.exact ? toRoomRule(ownProperty(map, "*")) : {};
+  return { listed: true, exact: hit.exact, rule: mergeRoomRules([toRoomRule(topic), toRoomRule(hit.value), defaults]) };
 }
 
-function find(
-  map: Block | null,
+function findEntry(
+  map: ConfigObject | null,
   ids: readonly string[],
   canonical: (id: string) => string,
 ): { value: unknown; exact: boolean } | undefined {

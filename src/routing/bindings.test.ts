@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type ChatId, type SenderId } from "../core/ids.ts";
-import { defaultAgent, route, RULES } from "./bindings.ts";
-import type { Binding, RoutedMessage, RoutingConfig } from "./types.ts";
+import { defaultAgent, resolveRoute, BINDING_RULES } from "./bindings.ts";
+import type { RoutingBinding, RoutedMessage, RoutingConfig } from "./types.ts";
 
 function message(patch: Partial<RoutedMessage> = {}): RoutedMessage {
   return {
@@ -19,11 +19,14 @@ function message(patch: Partial<RoutedMessage> = {}): RoutedMessage {
     ...patch,
   };
 }
-const ask = (bindings: readonly Binding[], config: RoutingConfig = {}, patch: Partial<RoutedMessage> = {}, account = "default") =>
-  route({ channel: asId<ChannelId>("discord"), account: asId<AccountId>(account), message: message(patch) }, { ...config, bindings });
+const ask = (bindings: readonly RoutingBinding[], config: RoutingConfig = {}, patch: Partial<RoutedMessage> = {}, account = "default") =>
+  resolveRoute(
+    { channel: asId<ChannelId>("discord"), account: asId<AccountId>(account), message: message(patch) },
+    { ...config, bindings },
+  );
 
 /** One binding for each rule; the agent is named after the rule. */
-const BY_RULE: Readonly<Record<(typeof RULES)[number], Binding["match"] | null>> = {
+const BY_RULE: Readonly<Record<(typeof BINDING_RULES)[number], RoutingBinding["match"] | null>> = {
   peer: { channel: "discord", peer: { kind: "channel", id: "c1" } },
   "parent-peer": { channel: "discord", peer: { kind: "channel", id: "p1" } },
   "peer-wildcard": { channel: "discord", peer: { kind: "channel", id: "*" } },
@@ -34,13 +37,13 @@ const BY_RULE: Readonly<Record<(typeof RULES)[number], Binding["match"] | null>>
   channel: { channel: "discord", accountId: "*" },
   default: null,
 };
-const bindingFor = (rule: (typeof RULES)[number]): Binding[] => {
+const bindingFor = (rule: (typeof BINDING_RULES)[number]): RoutingBinding[] => {
   const match = BY_RULE[rule];
   return match ? [{ agentId: rule, match }] : [];
 };
 
-for (const [i, strong] of RULES.entries()) {
-  for (const weak of RULES.slice(i + 1)) {
+for (const [i, strong] of BINDING_RULES.entries()) {
+  for (const weak of BINDING_RULES.slice(i + 1)) {
     test(`${strong} wins over ${weak} in either order`, () => {
       for (const bindings of [
         [...bindingFor(strong), ...bindingFor(weak)],
@@ -66,7 +69,7 @@ for (const [i, strong] of RULES.entries()) {
   });
 }
 
-const MATCHES: readonly (readonly [name: string, match: Binding["match"], patch: Partial<RoutedMessage>, want: string | null])[] = [
+const MATCHES: readonly (readonly [name: string, match: RoutingBinding["match"], patch: Partial<RoutedMessage>, want: string | null])[] = [
   ["another channel", { channel: "slack", accountId: "*" }, {}, null],
   ["the channel in other letters", { channel: " Discord ", accountId: "*" }, {}, "channel"],
   ["no accountId is the default account", { channel: "discord" }, {}, "account"],

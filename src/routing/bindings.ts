@@ -1,9 +1,9 @@
 import { GatewayError } from "../core/errors.ts";
 import type { AccountId, AgentId, ChannelId } from "../core/ids.ts";
 import { toAgentId } from "./session-key.ts";
-import { own, type Binding, type RoutedMessage, type RoutingConfig } from "./types.ts";
+import { ownProperty, type RoutingBinding, type RoutedMessage, type RoutingConfig } from "./types.ts";
 
-export type RouteInput = {
+export type BindingInput = {
   channel: ChannelId;
   account: AccountId;
   message: RoutedMessage;
@@ -11,18 +11,28 @@ export type RouteInput = {
 };
 
 /** The rule that chose the agent, from the most to the least specific. */
-export const RULES = ["peer", "parent-peer", "peer-wildcard", "guild-roles", "guild", "team", "account", "channel", "default"] as const;
-export type Rule = (typeof RULES)[number];
+export const BINDING_RULES = [
+  "peer",
+  "parent-peer",
+  "peer-wildcard",
+  "guild-roles",
+  "guild",
+  "team",
+  "account",
+  "channel",
+  "default",
+] as const;
+export type BindingRule = (typeof BINDING_RULES)[number];
 
 /** One binding, in the order of the file, with why it won or lost. */
-export type TraceLine = { index: number; agentId: string; verdict: "won" | "lost" | "no-match"; rule: Rule | null; why: string };
+export type BindingTrace = { index: number; agentId: string; verdict: "won" | "lost" | "no-match"; rule: BindingRule | null; why: string };
 
-export type Route = {
+export type AgentRoute = {
   agentId: AgentId;
-  rule: Rule;
+  rule: BindingRule;
   /** Null when no binding matched and the default agent answers. */
-  binding: Binding | null;
-  trace: readonly TraceLine[];
+  binding: RoutingBinding | null;
+  trace: readonly BindingTrace[];
 };
 
 /**
@@ -30,28 +40,28 @@ export type Route = {
  * GatewayError when the winner names an agent that does not exist, or when several agents exist and none is the default under
  * `agents.ownership: "explicit"`: handing a message to some other agent would be worse than saying so.
  */
-export function route(input: RouteInput, config: RoutingConfig): Route {
+export function resolveRoute(input: BindingInput, config: RoutingConfig): AgentRoute {
   const bindings = config.bindings ?? [];
   const verdicts = bindings.map((binding) => matchBinding(binding, input, config));
-  const winner = bestOf(verdicts);
+  const winner = mostSpecificIndex(verdicts);
   const trace = bindings.map((binding, index) => traceLine(binding, index, verdicts, winner));
   if (winner < 0) return { agentId: defaultAgent(config), rule: "default", binding: null, trace };
   const binding = bindings[winner]!;
   return { agentId: knownAgent(binding, winner, config), rule: verdicts[winner]!.rule!, binding, trace };
 }
 
-type Verdict = { rule: Rule | null; why: string };
+type BindingMatch = { rule: BindingRule | null; why: string };
 
-function bestOf(verdicts: readonly Verdict[]): number {
+function mostSpecificIndex(verdicts: readonly BindingMatch[]): number {
   let best = -1;
   for (const [index, { rule }] of verdicts.entries()) {
     if (rule === null) continue;
-    if (best < 0 || RULES.indexOf(rule) < RULES.indexOf(verdicts[best]!.rule!)) best = index;
+    if (best < 0 || BINDING_RULES.indexOf(rule) < BINDING_RULES.indexOf(verdicts[best]!.rule!)) best = index;
   }
   return best;
 }
 
-function traceLine(binding: Binding, index: number, verdicts: readonly Verdict[], winner: number): TraceLine {
+function traceLine(binding: RoutingBinding, index: number, verdicts: readonly BindingMatch[], winner: number): BindingTrace {
   const { rule, why } = verdicts[index]!;
   const line = { index, agentId: String(binding.agentId), rule };
   if (rule === null) return { ...line, verdict: "no-match", why };
@@ -62,24 +72,24 @@ function traceLine(binding: Binding, index: number, verdicts: readonly Verdict[]
 }
 
 /** A group of one platform is a channel of another: for bindings the two are one kind. */
-function kindOf(kind: string): "direct" | "room" | null {
+function peerKindOf(kind: string): "direct" | "room" | null {
   if (kind === "direct" || kind === "dm") return "direct";
   return kind === "group" || kind === "channel" ? "room" : null;
 }
 
-const no = (why: string): Verdict => ({ rule: null, why });
+const noMatch = (why: string): BindingMatch => ({ rule: null, why });
 
-function matchBinding(binding: Binding, input: RouteInput, config: RoutingConfig): Verdict {
+function matchBinding(binding: RoutingBinding, input: BindingInput, config: RoutingConfig): BindingMatch {
   const { match } = binding;
-  if (binding.type !== undefined && binding.type !== "route") return no(`a binding of type "${binding.type}" does not route messages`);
-  if (typeof match?.channel !== "string" || match.channel.trim().toLowerCase() !== input.channel) return no("another channel");
+  if (binding.type !== undefined && binding.type !== "route") return noMatch(`a binding of type "${binding.type}" does not route messages`);
+  if (typeof match?.channel !== "string" || match.channel.trim().toLowerCase() !== input.channel) return noMatch("another channel");
   const account = matchAccount(match.accountId, input, config);
-  if (account === null) return no(`another account (${match.accountId?.trim() || defaultAccount(config, input.channel)})`);
+  if (account === null) return noMatch(`another account (${match.accountId?.trim() || defaultAccount(config, input.channel)})`);
   const { message } = input;
-  if (match.guildId !== undefined && match.guildId !== message.guildId) return no("another guild");
-  if (match.teamId !== undefined && match.teamId !== message.teamId) return no("another team");
+  if (match.guildId !== undefined && match.guildId !== message.guildId) return noMatch("another guild");
+  if (match.teamId !== undefined && match.teamId !== message.teamId) return noMatch("another team");
   const roles = match.roles && match.roles.length > 0 ? match.roles : null;
-  if (roles && !roles.some((role) => message.sender.roles?.includes(role))) return no("the sender has none of the roles");
+  if (roles && !roles.some((role) => message.sender.roles?.includes(role))) return noMatch("the sender has none of the roles");
   if (match.peer) return matchPeer(match.peer, input);
   if (match.guildId !== undefined)
     return roles ? { rule: "guild-roles", why: "guild and role match" } : { rule: "guild", why: "guild matches" };
@@ -89,29 +99,29 @@ function matchBinding(binding: Binding, input: RouteInput, config: RoutingConfig
 }
 
 function defaultAccount(config: RoutingConfig, channel: string): string {
-  const block = own(config.channels, channel) as { defaultAccount?: unknown } | null | undefined;
+  const block = ownProperty(config.channels, channel) as { defaultAccount?: unknown } | null | undefined;
   return typeof block?.defaultAccount === "string" && block.defaultAccount.trim() !== "" ? block.defaultAccount.trim() : "default";
 }
 
 /** No `accountId` means the channel's default account; only "*" means every account. */
-function matchAccount(wanted: string | undefined, input: RouteInput, config: RoutingConfig): "exact" | "any" | null {
+function matchAccount(wanted: string | undefined, input: BindingInput, config: RoutingConfig): "exact" | "any" | null {
   const id = wanted?.trim() ?? "";
   if (id === "*") return "any";
   return (id || defaultAccount(config, input.channel)).toLowerCase() === input.account.toLowerCase() ? "exact" : null;
 }
 
-function matchPeer(peer: { readonly kind: string; readonly id: string | number }, input: RouteInput): Verdict {
+function matchPeer(peer: { readonly kind: string; readonly id: string | number }, input: BindingInput): BindingMatch {
   const { message } = input;
   const canonical = input.canonicalId ?? ((id: string): string => id.trim());
-  const kind = kindOf(String(peer.kind).trim().toLowerCase());
+  const kind = peerKindOf(String(peer.kind).trim().toLowerCase());
   const id = String(peer.id).trim();
   if (kind === null || id === "") return { rule: null, why: "its peer is not usable" };
-  const here = kindOf(message.chat.kind);
+  const here = peerKindOf(message.chat.kind);
   const chat = message.chat.formerly === undefined ? [message.chat.id] : [message.chat.id, message.chat.formerly];
   const ids = here === "direct" ? [message.sender.id, ...(message.sender.aliases ?? []), ...chat] : chat;
   if (kind === here && id !== "*" && ids.some((own) => canonical(own) === canonical(id))) return { rule: "peer", why: "peer matches" };
   const { parent } = message;
-  const parentMatches = parent && id !== "*" && kindOf(parent.kind) === kind && canonical(parent.id) === canonical(id);
+  const parentMatches = parent && id !== "*" && peerKindOf(parent.kind) === kind && canonical(parent.id) === canonical(id);
   if (parentMatches) return { rule: "parent-peer", why: "the thread's parent matches" };
   if (kind === here && id === "*") return { rule: "peer-wildcard", why: `any ${message.chat.kind} chat` };
   return { rule: null, why: kind === here ? "another peer" : "another kind of chat" };
@@ -123,7 +133,7 @@ export function agentIds(config: RoutingConfig): readonly AgentId[] {
   return [...new Set(entries ? Object.keys(entries).map(toAgentId) : (list ?? []).map((entry) => toAgentId(entry.id)))];
 }
 
-function knownAgent(binding: Binding, index: number, config: RoutingConfig): AgentId {
+function knownAgent(binding: RoutingBinding, index: number, config: RoutingConfig): AgentId {
   const id = toAgentId(String(binding.agentId));
   const known = agentIds(config);
   if (known.length === 0 || known.includes(id) || id === "main") return id;

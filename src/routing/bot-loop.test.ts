@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { policyFor } from "./account-policy.ts";
-import { BotLoopGuard, judgeBot, type BotWindow } from "./bot-loop.ts";
+import { resolveAccountPolicy } from "./account-policy.ts";
+import { BotLoopGuard, checkBotLoop, type BotWindow } from "./bot-loop.ts";
 
 const settings = { enabled: true, maxEventsPerWindow: 2, windowSeconds: 60, cooldownSeconds: 30 };
 
 test("the budget of a window, the silence after it, and the end of the silence", () => {
   let window: BotWindow | undefined;
   const at = (seconds: number): string => {
-    const verdict = judgeBot(window, settings, seconds * 1000);
+    const verdict = checkBotLoop(window, settings, seconds * 1000);
     window = verdict.window;
     return `${verdict.answer}${verdict.began ? " began" : ""}`;
   };
@@ -27,21 +27,21 @@ test("the budget of a window, the silence after it, and the end of the silence",
 test("a slow exchange stays under the budget, and the guard can be switched off", () => {
   let window: BotWindow | undefined;
   for (let second = 0; second < 600; second += 31) {
-    const verdict = judgeBot(window, settings, second * 1000);
+    const verdict = checkBotLoop(window, settings, second * 1000);
     assert.equal(verdict.answer, true, `second ${second}`);
     window = verdict.window;
   }
   for (let n = 0; n < 10; n++)
-    assert.equal(judgeBot({ times: [0, 0, 0], silentUntil: 9 }, { ...settings, enabled: false }, 1).answer, true);
+    assert.equal(checkBotLoop({ times: [0, 0, 0], cooldownUntil: 9 }, { ...settings, enabled: false }, 1).answer, true);
 });
 
 test("pairs are counted apart, and the number of remembered pairs is bounded", () => {
   const guard = new BotLoopGuard();
-  for (let n = 0; n < 5; n++) guard.judge("a", settings, 1);
-  assert.equal(guard.judge("a", settings, 1).answer, false);
-  assert.equal(guard.judge("b", settings, 1).answer, true);
-  for (let n = 0; n < 1_000; n++) guard.judge(`pair ${n}`, settings, 1);
-  assert.equal(guard.judge("a", settings, 1).answer, true, "forgotten");
+  for (let n = 0; n < 5; n++) guard.check("a", settings, 1);
+  assert.equal(guard.check("a", settings, 1).answer, false);
+  assert.equal(guard.check("b", settings, 1).answer, true);
+  for (let n = 0; n < 1_000; n++) guard.check(`pair ${n}`, settings, 1);
+  assert.equal(guard.check("a", settings, 1).answer, true, "forgotten");
 });
 
 test("keys of the account stand over the channel's, those over the defaults; what makes no sense is passed over", () => {
@@ -51,11 +51,11 @@ test("keys of the account stand over the channel's, those over the defaults; wha
       irc: { botLoopProtection: { windowSeconds: 20 }, accounts: { a: { botLoopProtection: { enabled: false } } } },
     },
   };
-  assert.deepEqual(policyFor(config, "irc", "a").botLoop, {
+  assert.deepEqual(resolveAccountPolicy(config, "irc", "a").botLoop, {
     enabled: false,
     maxEventsPerWindow: 5,
     windowSeconds: 20,
     cooldownSeconds: 60,
   });
-  assert.equal(policyFor(config, "irc", "b").botLoop.enabled, true);
+  assert.equal(resolveAccountPolicy(config, "irc", "b").botLoop.enabled, true);
 });

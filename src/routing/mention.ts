@@ -1,7 +1,7 @@
 import { LIMITS } from "../core/limits.ts";
 import type { AccountPolicy } from "./account-policy.ts";
 import { compilePattern, type SafePattern } from "../core/safe-pattern.ts";
-import { own, type AgentEntry, type RoutingConfig } from "./types.ts";
+import { ownProperty, type RoutingAgent, type RoutingConfig } from "./types.ts";
 
 /** Patterns of one agent or of the whole gateway that are looked at; the rest are reported as problems. */
 const PATTERNS = LIMITS.mentionPatterns;
@@ -12,7 +12,7 @@ export type MentionPatterns = { patterns: readonly SafePattern[]; problems: read
 const escape = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 
 /** What calls an agent by its own name when nothing is configured: the identity's name as a word, and its emoji. */
-function fromIdentity(agent: AgentEntry | undefined): readonly string[] {
+function identityPatterns(agent: RoutingAgent | undefined): readonly string[] {
   const name = agent?.identity?.name?.trim();
   const emoji = agent?.identity?.emoji?.trim();
   const sources: string[] = [];
@@ -27,8 +27,8 @@ function fromIdentity(agent: AgentEntry | undefined): readonly string[] {
  * none. A pattern that cannot be used is left out and reported, so that one mistake does not silence the others.
  */
 export function mentionPatterns(config: RoutingConfig, agentId: string): MentionPatterns {
-  const agent = own(config.agents?.entries, agentId) ?? config.agents?.list?.find((entry) => entry.id === agentId);
-  const sources = agent?.groupChat?.mentionPatterns ?? config.messages?.groupChat?.mentionPatterns ?? fromIdentity(agent);
+  const agent = ownProperty(config.agents?.entries, agentId) ?? config.agents?.list?.find((entry) => entry.id === agentId);
+  const sources = agent?.groupChat?.mentionPatterns ?? config.messages?.groupChat?.mentionPatterns ?? identityPatterns(agent);
   const patterns: SafePattern[] = [];
   const problems: { source: string; problem: string }[] = [];
   for (const [index, source] of sources.entries()) {
@@ -40,7 +40,7 @@ export function mentionPatterns(config: RoutingConfig, agentId: string): Mention
 }
 
 /** Whether text patterns count in this conversation at all; native mentions always do. `denyIn` wins over `allowIn`. */
-export function patternsApply(policy: AccountPolicy, conversation: readonly string[]): boolean {
+export function mentionPatternsApply(policy: AccountPolicy, conversation: readonly string[]): boolean {
   const { mode, allowIn, denyIn } = policy.mentionPatterns;
   if (conversation.some((id) => denyIn.includes(id))) return false;
   return mode === "allow" || conversation.some((id) => allowIn.includes(id));

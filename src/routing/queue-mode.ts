@@ -1,4 +1,4 @@
-import { own, type QueueConfig } from "./types.ts";
+import { ownProperty, type QueueConfig } from "./types.ts";
 
 export type QueueMode = "steer" | "followup" | "collect" | "interrupt";
 /** What happens to a message that arrives while a turn is running. `source` says which setting decided the mode. */
@@ -19,7 +19,7 @@ const asMs = (value: number | undefined): number | undefined =>
 /** Channel > configuration > steer. Values that make no sense are passed over. */
 export function queueSettings(config: QueueConfig | undefined, channel: string): QueueSettings {
   const chosen: readonly [QueueSettings["source"], QueueMode | undefined][] = [
-    ["channel", asMode(own(config?.byChannel, channel))],
+    ["channel", asMode(ownProperty(config?.byChannel, channel))],
     ["config", asMode(config?.mode)],
     ["default", "steer"],
   ];
@@ -27,6 +27,6 @@ export function queueSettings(config: QueueConfig | undefined, channel: string):
   return {
     mode: mode!,
     source,
-    debounceMs: asMs(own(config?.debounceMsByChannel, channel)) ?? asMs(config?.debounceMs) ?? DEBOUNCE_MS,
+    debounceMs: asMs(ownProperty(config?.debounceMsByChannel, channel)) ?? asMs(config?.debounceMs) ?? DEBOUNCE_MS,
   };
 }

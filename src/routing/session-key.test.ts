@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asId, type AgentId, type ChatId, type SenderId } from "../core/ids.ts";
-import { canonicalSessionKey, classify, linkedIdentity, parseSessionKey, sessionKeyFor, toAgentId } from "./session-key.ts";
+import { canonicalSessionKey, classifySessionKey, linkedIdentity, parseSessionKey, sessionKeyFor, toAgentId } from "./session-key.ts";
 import type { SessionScopes } from "./types.ts";
 
 const main = asId<AgentId>("main");
@@ -162,7 +162,7 @@ for (const [input, want] of CANONICAL)
 test("a configured main name takes the place of main", () => {
   assert.equal(canonicalSessionKey("main", main, "home"), "agent:main:home");
   assert.equal(canonicalSessionKey("agent:work:main", main, "home"), "agent:work:home");
-  assert.deepEqual(classify("agent:work:home", "home"), { kind: "direct", classification: "main" });
+  assert.deepEqual(classifySessionKey("agent:work:home", "home"), { kind: "direct", classification: "main" });
 });
 
 const CLASSES: readonly (readonly [key: string, kind: string, classification: string])[] = [
@@ -186,7 +186,7 @@ const CLASSES: readonly (readonly [key: string, kind: string, classification: st
   ["agent:bad id:x", "unknown", "custom"],
 ];
 for (const [key, kind, classification] of CLASSES)
-  test(`${key} is ${kind}, ${classification}`, () => assert.deepEqual(classify(key), { kind, classification }));
+  test(`${key} is ${kind}, ${classification}`, () => assert.deepEqual(classifySessionKey(key), { kind, classification }));
 
 test("agent ids are made safe", () => {
   const cases = {

@@ -1,7 +1,7 @@
 import { LIMITS } from "../core/limits.ts";
 import { createHash } from "node:crypto";
 import { asId, type AgentId, type SessionKey } from "../core/ids.ts";
-import { own, type DmScope, type GroupScope, type RoutedMessage, type SessionScopes } from "./types.ts";
+import { ownProperty, type DmScope, type GroupScope, type RoutedMessage, type SessionScopes } from "./types.ts";
 
 /** Characters of one id inside a key. A longer id is cut and told apart by a hash, so that keys stay distinct. */
 const ID_CHARS = LIMITS.sessionIdChars;
@@ -13,7 +13,7 @@ const AGENT_CHARS = 64;
  * Channels whose ids mean the same in either case. Every other channel keeps the case of its ids: folding there could give
  * two people one session.
  */
-const FOLDED: ReadonlySet<string> = new Set([
+const CASE_INSENSITIVE_CHANNELS: ReadonlySet<string> = new Set([
   "discord",
   "email",
   "imessage",
@@ -47,19 +47,19 @@ function toAccountPart(account: string): string {
 }
 
 /** The name of an agent's main conversation: `session.mainKey`, else "main". */
-export function mainName(mainKey: string | undefined): string {
-  return encode((mainKey ?? "").trim().toLowerCase()) || "main";
+export function mainKeyName(mainKey: string | undefined): string {
+  return encodeId((mainKey ?? "").trim().toLowerCase()) || "main";
 }
 
-export function mainKeyOf(agentId: AgentId, mainKey?: string): SessionKey {
-  return asId<SessionKey>(`agent:${agentId}:${mainName(mainKey)}`);
+export function mainSessionKey(agentId: AgentId, mainKey?: string): SessionKey {
+  return asId<SessionKey>(`agent:${agentId}:${mainKeyName(mainKey)}`);
 }
 
 /**
  * An id as part of a key. ":" inside ids is normal (Matrix), so it stays, except where it would look like the key's own grammar
  * (`:thread:`, a leading `direct:`); "%" is escaped where it would look like such an escape. Different ids give different parts.
  */
-function encode(id: string): string {
+function encodeId(id: string): string {
   const cut = id.length > ID_CHARS ? `${id.slice(0, ID_CHARS - 33)}~${createHash("sha256").update(id).digest("hex").slice(0, 32)}` : id;
   return cut
     .toWellFormed()
@@ -69,18 +69,18 @@ function encode(id: string): string {
     .replaceAll(/[\p{Cc} ]/gu, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
-function decode(part: string): string {
+function decodeId(part: string): string {
   return part.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
 /** Signal's group ids are base64, the one case-sensitive kind on a folded channel. */
-function keepsCase(channel: string, kind: string): boolean {
-  return !FOLDED.has(channel) || (channel === "signal" && kind === "group");
+function isCaseSensitive(channel: string, kind: string): boolean {
+  return !CASE_INSENSITIVE_CHANNELS.has(channel) || (channel === "signal" && kind === "group");
 }
 
-function idPart(channel: string, kind: string, id: string): string {
+function encodeChatId(channel: string, kind: string, id: string): string {
   const trimmed = id.trim();
-  return encode(keepsCase(channel, kind) ? trimmed : trimmed.toLowerCase()) || "unknown";
+  return encodeId(isCaseSensitive(channel, kind) ? trimmed : trimmed.toLowerCase()) || "unknown";
 }
 
 const DM_SCOPES: readonly DmScope[] = ["main", "per-peer", "per-channel-peer", "per-account-channel-peer"];
@@ -109,19 +109,19 @@ export type SessionPlace = {
 /** The session that a message belongs to. A thread is a session of its own below its chat's, unless the chat is in `main`. */
 export function sessionKeyFor(place: SessionPlace): SessionKey {
   const { agentId, message, session, override } = place;
-  if (session?.scope === "global") return mainKeyOf(agentId);
+  if (session?.scope === "global") return mainSessionKey(agentId);
   const channel = place.channel.trim().toLowerCase() || "unknown";
   // Telegram's forum topics have a word of their own in the key.
   const word = channel === "telegram" && message.chat.kind === "group" ? "topic" : "thread";
-  const thread = message.thread ? `:${word}:${encode(message.thread.id.trim()) || "unknown"}` : "";
+  const thread = message.thread ? `:${word}:${encodeId(message.thread.id.trim()) || "unknown"}` : "";
   if (message.chat.kind === "direct") {
     const base = directKey(place, channel, dmScopeOf(override?.dmScope, session?.dmScope));
-    return base === null ? mainKeyOf(agentId) : asId<SessionKey>(`${base}${thread}`);
+    return base === null ? mainSessionKey(agentId) : asId<SessionKey>(`${base}${thread}`);
   }
-  if (groupScopeOf(override?.groupScope, session?.groupScope) === "main") return mainKeyOf(agentId);
+  if (groupScopeOf(override?.groupScope, session?.groupScope) === "main") return mainSessionKey(agentId);
   const kind = message.chat.kind;
   return asId<SessionKey>(
-    `agent:${agentId}:${channel}:${kind}:${idPart(channel, kind, message.chat.formerly ?? message.chat.id)}${thread}`,
+    `agent:${agentId}:${channel}:${kind}:${encodeChatId(channel, kind, message.chat.formerly ?? message.chat.id)}${thread}`,
   );
 }
 
@@ -129,7 +129,7 @@ function directKey(place: SessionPlace, channel: string, scope: DmScope): string
   if (scope === "main") return null;
   const { agentId, message, session, account } = place;
   const linked = linkedIdentity(session?.identityLinks, channel, [message.sender.id, ...(message.sender.aliases ?? [])]);
-  const peer = linked === null ? idPart(channel, "direct", message.sender.id) : encode(linked.toLowerCase());
+  const peer = linked === null ? encodeChatId(channel, "direct", message.sender.id) : encodeId(linked.toLowerCase());
   if (scope === "per-peer") return `agent:${agentId}:direct:${peer}`;
   if (scope === "per-channel-peer") return `agent:${agentId}:${channel}:direct:${peer}`;
   return `agent:${agentId}:${channel}:${toAccountPart(account)}:direct:${peer}`;
@@ -141,10 +141,10 @@ function directKey(place: SessionPlace, channel: string, scope: DmScope): string
  */
 export function linkedIdentity(links: SessionScopes["identityLinks"], channel: string, ids: readonly string[]): string | null {
   if (!links) return null;
-  const fold = (text: string): string => (keepsCase(channel, "direct") ? text.trim() : text.trim().toLowerCase());
+  const fold = (text: string): string => (isCaseSensitive(channel, "direct") ? text.trim() : text.trim().toLowerCase());
   const wanted = new Set(ids.flatMap((id) => [fold(id), fold(`${channel}:${id}`)]));
   for (const person of Object.keys(links)) {
-    const entries = own(links, person);
+    const entries = ownProperty(links, person);
     if (person.trim() && Array.isArray(entries) && entries.some((entry) => wanted.has(fold(String(entry))))) return person.trim();
   }
   return null;
@@ -167,20 +167,20 @@ export function parseSessionKey(key: string): ParsedSessionKey | null {
   return { agentId: toAgentId(found[1]!), rest, ...(route && { route }) };
 }
 
-const isDirect = (word: string): boolean => word === "direct" || word === "dm";
+const isDirectKind = (word: string): boolean => word === "direct" || word === "dm";
 
 function parseRoute(rest: string): ParsedSessionKey["route"] {
   const at = Math.max(rest.toLowerCase().lastIndexOf(":thread:"), rest.toLowerCase().lastIndexOf(":topic:"));
   const base = at < 0 ? rest : rest.slice(0, at);
-  const thread = at < 0 ? "" : decode(rest.slice(rest.indexOf(":", at + 1) + 1));
+  const thread = at < 0 ? "" : decodeId(rest.slice(rest.indexOf(":", at + 1) + 1));
   const parts = base.split(":");
   const [first = "", second = "", third = ""] = parts.map((part) => part.toLowerCase());
   const tail = thread ? { thread } : {};
-  const idFrom = (index: number): string => decode(parts.slice(index).join(":"));
-  if (isDirect(first) && parts.length >= 2) return { channel: null, account: null, kind: "direct", id: idFrom(1), ...tail };
-  if (parts.length >= 4 && isDirect(third)) return { channel: first, account: parts[1]!, kind: "direct", id: idFrom(3), ...tail };
+  const idFrom = (index: number): string => decodeId(parts.slice(index).join(":"));
+  if (isDirectKind(first) && parts.length >= 2) return { channel: null, account: null, kind: "direct", id: idFrom(1), ...tail };
+  if (parts.length >= 4 && isDirectKind(third)) return { channel: first, account: parts[1]!, kind: "direct", id: idFrom(3), ...tail };
   if (parts.length < 3 || !first || idFrom(2) === "") return undefined;
-  if (isDirect(second)) return { channel: first, account: null, kind: "direct", id: idFrom(2), ...tail };
+  if (isDirectKind(second)) return { channel: first, account: null, kind: "direct", id: idFrom(2), ...tail };
   if (second === "group" || second === "channel") return { channel: first, account: null, kind: second, id: idFrom(2), ...tail };
   return undefined;
 }
@@ -194,16 +194,16 @@ export function canonicalSessionKey(input: string, defaultAgent: AgentId, mainKe
   const text = input.trim();
   const lower = text.toLowerCase();
   if (text.length > KEY_CHARS || /\p{Cc}/u.test(text)) return null;
-  if (lower === "" || lower === "main" || lower === mainName(mainKey)) return mainKeyOf(defaultAgent, mainKey);
-  if (!lower.startsWith("agent:")) return asId<SessionKey>(`agent:${defaultAgent}:${foldRest(text)}`);
+  if (lower === "" || lower === "main" || lower === mainKeyName(mainKey)) return mainSessionKey(defaultAgent, mainKey);
+  if (!lower.startsWith("agent:")) return asId<SessionKey>(`agent:${defaultAgent}:${foldKeyRest(text)}`);
   const parsed = parseSessionKey(text);
   if (!parsed) return null;
-  if (parsed.rest.toLowerCase() === "main") return mainKeyOf(parsed.agentId, mainKey);
-  return asId<SessionKey>(`agent:${parsed.agentId}:${foldRest(parsed.rest)}`);
+  if (parsed.rest.toLowerCase() === "main") return mainSessionKey(parsed.agentId, mainKey);
+  return asId<SessionKey>(`agent:${parsed.agentId}:${foldKeyRest(parsed.rest)}`);
 }
 
 /** Lower case, except the ids of channels that keep it. */
-function foldRest(rest: string): string {
+function foldKeyRest(rest: string): string {
   const route = parseRoute(rest);
   if (!route) return rest.toLowerCase();
   const words = route.channel === null ? 1 : route.account === null ? 2 : 3;
@@ -213,11 +213,11 @@ function foldRest(rest: string): string {
   const threadAt = Math.max(tail.toLowerCase().lastIndexOf(":thread:"), tail.toLowerCase().lastIndexOf(":topic:"));
   const id = threadAt < 0 ? tail : tail.slice(0, threadAt);
   const thread = threadAt < 0 ? "" : tail.slice(threadAt).replace(/^:(thread|topic):/i, (word) => word.toLowerCase());
-  const keep = route.channel === null || keepsCase(route.channel, route.kind);
+  const keep = route.channel === null || isCaseSensitive(route.channel, route.kind);
   return `${head}:${keep ? id : id.toLowerCase()}${thread}`;
 }
 
-export type KeyClass = {
+export type SessionKeyClass = {
   kind: "direct" | "group" | "global" | "unknown";
   classification:
     | "main"
@@ -234,7 +234,7 @@ export type KeyClass = {
     | "custom";
 };
 
-const PREFIXES: readonly (readonly [string, KeyClass["classification"]])[] = [
+const PREFIXES: readonly (readonly [string, SessionKeyClass["classification"]])[] = [
   ["tui-", "tui"],
   ["cron:", "cron"],
   ["explicit:", "explicit"],
@@ -249,12 +249,12 @@ const PREFIXES: readonly (readonly [string, KeyClass["classification"]])[] = [
 ];
 
 /** What a canonical key stands for, by its form alone. */
-export function classify(key: string, mainKey?: string): KeyClass {
+export function classifySessionKey(key: string, mainKey?: string): SessionKeyClass {
   if (key === "global") return { kind: "global", classification: "custom" };
   const parsed = parseSessionKey(key);
   if (!parsed) return { kind: "unknown", classification: "custom" };
   const rest = parsed.rest.toLowerCase();
-  if (rest === mainName(mainKey)) return { kind: "direct", classification: "main" };
+  if (rest === mainKeyName(mainKey)) return { kind: "direct", classification: "main" };
   const known = PREFIXES.find(([prefix]) => rest.startsWith(prefix));
   if (known) return { kind: "direct", classification: known[1] };
   if (!parsed.route) return { kind: "direct", classification: "custom" };

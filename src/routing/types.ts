@@ -5,15 +5,15 @@ export type RoutingConfig = {
   readonly agents?:
     | {
         readonly ownership?: string | undefined;
-        readonly entries?: Readonly<Record<string, AgentEntry | undefined>> | undefined;
+        readonly entries?: Readonly<Record<string, RoutingAgent | undefined>> | undefined;
         /** The older form of `entries`. Read only when `entries` is absent. */
-        readonly list?: readonly (AgentEntry & { readonly id: string })[] | undefined;
+        readonly list?: readonly (RoutingAgent & { readonly id: string })[] | undefined;
       }
     | undefined;
-  readonly bindings?: readonly Binding[] | undefined;
+  readonly bindings?: readonly RoutingBinding[] | undefined;
   readonly session?: SessionScopes | undefined;
   readonly channels?: Readonly<Record<string, unknown>> | undefined;
-  readonly accessGroups?: Readonly<Record<string, AccessGroup | undefined>> | undefined;
+  readonly accessGroups?: Readonly<Record<string, RoutingAccessGroup | undefined>> | undefined;
   readonly commands?:
     | {
         readonly ownerAllowFrom?: readonly (string | number)[] | undefined;
@@ -30,7 +30,7 @@ export type RoutingConfig = {
     | undefined;
 };
 
-export type AgentEntry = {
+export type RoutingAgent = {
   readonly default?: boolean | undefined;
   readonly identity?: { readonly name?: string | undefined; readonly emoji?: string | undefined } | undefined;
   readonly groupChat?: { readonly mentionPatterns?: readonly string[] | undefined } | undefined;
@@ -48,7 +48,7 @@ export type SessionScopes = {
   readonly identityLinks?: Readonly<Record<string, readonly string[] | undefined>> | undefined;
 };
 
-export type Binding = {
+export type RoutingBinding = {
   readonly agentId: string;
   readonly type?: string | undefined;
   readonly comment?: string | undefined;
@@ -63,7 +63,7 @@ export type Binding = {
   readonly session?: { readonly dmScope?: string | undefined; readonly groupScope?: string | undefined } | undefined;
 };
 
-export type AccessGroup = {
+export type RoutingAccessGroup = {
   readonly type?: string | undefined;
   readonly members?: Readonly<Record<string, readonly (string | number)[] | undefined>> | undefined;
 };
@@ -99,6 +99,6 @@ export type RoutedMessage = {
 };
 
 /** A value of a record that may carry hostile keys: only own properties count, so `__proto__` is just a name. */
-export function own<T>(record: Readonly<Record<string, T>> | undefined | null, key: string): T | undefined {
+export function ownProperty<T>(record: Readonly<Record<string, T>> | undefined | null, key: string): T | undefined {
   return record && Object.hasOwn(record, key) ? record[key] : undefined;
 }

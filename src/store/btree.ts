@@ -1,8 +1,8 @@
 import type { PageImage } from "./page-image.ts";
 
-export type Value = null | number | bigint | string | Uint8Array;
+export type SqlValue = null | number | bigint | string | Uint8Array;
 /** One record as it lies on its page. `rowid` is null in the tree of a table WITHOUT ROWID. */
-export type StoredRecord = { rowid: number | bigint | null; values: readonly Value[] };
+export type StoredRecord = { rowid: number | bigint | null; values: readonly SqlValue[] };
 
 const TABLE_LEAF = 0x0d;
 const TABLE_INTERIOR = 0x05;
@@ -11,7 +11,7 @@ const INDEX_INTERIOR = 0x02;
 const FILE_HEADER = 100;
 
 /** Thrown for whatever cannot be read; the page or the record is given up, nothing else. */
-class Unreadable extends Error {}
+class UnreadablePageError extends Error {}
 
 type Page = {
   number: number;
@@ -44,17 +44,17 @@ function varint(bytes: Uint8Array, at: number): [value: bigint, end: number] {
   let value = 0n;
   for (let length = 1; length <= 9; length++) {
     const byte = bytes[at + length - 1];
-    if (byte === undefined) throw new Unreadable("a number goes beyond the page");
+    if (byte === undefined) throw new UnreadablePageError("a number goes beyond the page");
     if (length === 9) return [BigInt.asIntN(64, (value << 8n) | BigInt(byte)), at + 9];
     value = (value << 7n) | BigInt(byte & 0x7f);
     if (byte < 0x80) return [value, at + length];
   }
-  throw new Unreadable("a number does not end");
+  throw new UnreadablePageError("a number does not end");
 }
 
 function size(bytes: Uint8Array, at: number, most: number): [value: number, end: number] {
   const [value, end] = varint(bytes, at);
-  if (value < 0n || value > BigInt(most)) throw new Unreadable("a length that cannot be");
+  if (value < 0n || value > BigInt(most)) throw new UnreadablePageError("a length that cannot be");
   return [Number(value), end];
 }
 
@@ -72,7 +72,7 @@ function payload(image: PageImage, page: Page, at: number, bytes: number): Buffe
   const parts = [local(page, at, here)];
   let next = local(page, at + here, 4).readUInt32BE(0);
   for (let left = bytes - here; left > 0;) {
-    if (next === 0 || next > image.pageCount) throw new Unreadable("a chain of overflow pages is broken");
+    if (next === 0 || next > image.pageCount) throw new UnreadablePageError("a chain of overflow pages is broken");
     const overflow = image.page(next);
     parts.push(overflow.subarray(4, 4 + Math.min(left, usable - 4)));
     left -= usable - 4;
@@ -82,26 +82,26 @@ function payload(image: PageImage, page: Page, at: number, bytes: number): Buffe
 }
 
 function local(page: Page, at: number, bytes: number): Buffer {
-  if (at + bytes > page.bytes.length) throw new Unreadable("a cell goes beyond its page");
+  if (at + bytes > page.bytes.length) throw new UnreadablePageError("a cell goes beyond its page");
   return page.bytes.subarray(at, at + bytes);
 }
 
-const MOST_PAYLOAD = 1_073_741_824;
+const MAX_PAYLOAD = 1_073_741_824;
 const TEXT = new TextDecoder("utf-8", { fatal: true });
 
-function values(record: Buffer): Value[] {
+function values(record: Buffer): SqlValue[] {
   const [headerEnd, start] = size(record, 0, record.length);
-  const out: Value[] = [];
+  const out: SqlValue[] = [];
   let body = headerEnd;
   for (let at = start; at < headerEnd;) {
-    const [type, end] = size(record, at, MOST_PAYLOAD);
+    const [type, end] = size(record, at, MAX_PAYLOAD);
     at = end;
     const bytes = bytesOf(type);
-    if (body + bytes > record.length) throw new Unreadable("a value goes beyond its record");
+    if (body + bytes > record.length) throw new UnreadablePageError("a value goes beyond its record");
     out.push(valueOf(type, record.subarray(body, body + bytes)));
     body += bytes;
   }
-  if (body !== record.length) throw new Unreadable("a record of another length");
+  if (body !== record.length) throw new UnreadablePageError("a record of another length");
   return out;
 }
 
@@ -111,10 +111,10 @@ function bytesOf(type: number): number {
 }
 
 function fail(why: string): never {
-  throw new Unreadable(why);
+  throw new UnreadablePageError(why);
 }
 
-function valueOf(type: number, bytes: Buffer): Value {
+function valueOf(type: number, bytes: Buffer): SqlValue {
   if (type === 0) return null;
   if (type <= 5) return bytes.readIntBE(0, bytes.length);
   if (type === 6) return toNumber(bytes.readBigInt64BE(0));
@@ -124,29 +124,29 @@ function valueOf(type: number, bytes: Buffer): Value {
   try {
     return TEXT.decode(bytes);
   } catch (err) {
-    throw new Unreadable("a text that is not UTF-8", { cause: err });
+    throw new UnreadablePageError("a text that is not UTF-8", { cause: err });
   }
 }
 
 function recordAt(image: PageImage, page: Page, at: number): StoredRecord {
   const skip = page.kind === INDEX_INTERIOR ? 4 : 0;
-  const [bytes, afterSize] = size(page.bytes, at + skip, MOST_PAYLOAD);
+  const [bytes, afterSize] = size(page.bytes, at + skip, MAX_PAYLOAD);
   if (!isTable(page)) return { rowid: null, values: values(payload(image, page, afterSize, bytes)) };
   const [rowid, start] = varint(page.bytes, afterSize);
   return { rowid: toNumber(rowid), values: values(payload(image, page, start, bytes)) };
 }
 
 /** What a walk over a tree met beside records. */
-export type Walk = {
+export type TreeWalk = {
   /** Pages of the tree, each once. */ readonly visited: Set<number>;
   /** Pages that are no part of a tree (any more), or belong to another one. */ damagedPages: number;
   /** Records on readable pages that cannot be read themselves. */ damagedRecords: number;
 };
 
-export const newWalk = (visited = new Set<number>()): Walk => ({ visited, damagedPages: 0, damagedRecords: 0 });
+export const createWalk = (visited = new Set<number>()): TreeWalk => ({ visited, damagedPages: 0, damagedRecords: 0 });
 
 /** Every record of the tree at `root`, in its order; damaged pages and records are counted and passed over. */
-export function* records(image: PageImage, root: number, table: boolean, walk: Walk): Generator<StoredRecord> {
+export function* walkRecords(image: PageImage, root: number, table: boolean, walk: TreeWalk): Generator<StoredRecord> {
   const pending = [root];
   while (pending.length > 0) {
     const at = pending.pop()!;
@@ -168,13 +168,13 @@ export function* records(image: PageImage, root: number, table: boolean, walk: W
   }
 }
 
-function* recordsOn(image: PageImage, page: Page, walk: Walk): Generator<StoredRecord> {
+function* recordsOn(image: PageImage, page: Page, walk: TreeWalk): Generator<StoredRecord> {
   for (const cell of page.cells) {
     let record: StoredRecord;
     try {
       record = recordAt(image, page, cell);
     } catch (err) {
-      if (!(err instanceof Unreadable)) throw err;
+      if (!(err instanceof UnreadablePageError)) throw err;
       walk.damagedRecords++;
       continue;
     }
@@ -183,11 +183,11 @@ function* recordsOn(image: PageImage, page: Page, walk: Walk): Generator<StoredR
 }
 
 /** Records of leaves that no walk has reached, and that are not free; one list for each page. */
-export function* strayRecords(image: PageImage, visited: ReadonlySet<number>, free: ReadonlySet<number>): Generator<StoredRecord[]> {
+export function* unreachableRecords(image: PageImage, visited: ReadonlySet<number>, free: ReadonlySet<number>): Generator<StoredRecord[]> {
   for (let number = 2; number <= image.pageCount; number++) {
     if (visited.has(number) || free.has(number)) continue;
     const page = toPage(image, number);
-    if (page?.kind === TABLE_LEAF) yield [...recordsOn(image, page, newWalk())];
+    if (page?.kind === TABLE_LEAF) yield [...recordsOn(image, page, createWalk())];
   }
 }
 

@@ -53,7 +53,7 @@ export function createButtons(store: Store) {
       ),
 
     /** False when it was used before. Inside the `store.write` that admits what the press says. */
-    use: (token: string, at: number): boolean =>
+    consume: (token: string, at: number): boolean =>
       store.run("UPDATE buttons SET used_at = ? WHERE token = ? AND used_at IS NULL", at, token) > 0,
   };
 }

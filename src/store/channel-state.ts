@@ -2,7 +2,7 @@ import type { Store } from "./open.ts";
 
 /** `message` names the line where a later edit or deletion may look for it. */
 export type PendingLine = { sender: string; text: string; at: number; message?: string };
-type Place = { channel: string; account: string };
+type AccountScope = { channel: string; account: string };
 
 export type ChannelState = ReturnType<typeof createChannelState>;
 
@@ -21,7 +21,7 @@ export function createChannelState(store: Store) {
       ),
 
     /** Keeps the last `keep` lines of a conversation. */
-    addLine(conversation: string, eventId: string, line: PendingLine, keep: number): void {
+    addPendingLine(conversation: string, eventId: string, line: PendingLine, keep: number): void {
       store.run(
         "INSERT INTO group_history (conversation, event_id, sender, text, at, message) VALUES (?, ?, ?, ?, ?, ?)",
         conversation,
@@ -40,21 +40,21 @@ export function createChannelState(store: Store) {
     },
 
     /** Takes the waiting lines of a conversation, oldest first: they go into the next message to the agent. */
-    takeLines(conversation: string): PendingLine[] {
+    takePendingLines(conversation: string): PendingLine[] {
       const lines = store.all<PendingLine>("SELECT sender, text, at FROM group_history WHERE conversation = ? ORDER BY seq", conversation);
       if (lines.length > 0) store.run("DELETE FROM group_history WHERE conversation = ?", conversation);
       return lines;
     },
 
     /** The text of a waiting line; false when it waits no more. */
-    replaceLine: (conversation: string, message: string, text: string): boolean =>
+    replacePendingLine: (conversation: string, message: string, text: string): boolean =>
       store.run("UPDATE group_history SET text = ? WHERE conversation = ? AND message = ?", text, conversation, message) > 0,
 
-    removeLine: (conversation: string, message: string): boolean =>
+    removePendingLine: (conversation: string, message: string): boolean =>
       store.run("DELETE FROM group_history WHERE conversation = ? AND message = ?", conversation, message) > 0,
 
     /** Remembers an event that leaves no row of its own; false when it was here before. */
-    seeEvent: ({ channel, account }: Place, eventId: string, at: number): boolean =>
+    markEventSeen: ({ channel, account }: AccountScope, eventId: string, at: number): boolean =>
       store.run(
         "INSERT INTO seen_events (channel, account, event_id, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         channel,
@@ -63,8 +63,8 @@ export function createChannelState(store: Store) {
         at,
       ) > 0,
 
-    /** The session for which we sent a message of the platform; undefined when it is none of ours. `chat`: see chatPrefix. */
-    ownMessage: (chat: string, message: string): { sessionKey: string | null } | undefined =>
+    /** The session for which we sent a message of the platform; undefined when it is none of ours. `chat`: see conversationPrefix. */
+    findOwnMessage: (chat: string, message: string): { sessionKey: string | null } | undefined =>
       store.get<{ sessionKey: string | null }>(
         "SELECT session_key AS sessionKey FROM outbox WHERE conversation >= ? AND conversation < ? AND platform_ids IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(platform_ids) WHERE value = ?) LIMIT 1",
         chat,
@@ -72,8 +72,8 @@ export function createChannelState(store: Store) {
         message,
       ),
 
-    /** The text of a message of the platform that we sent; undefined when it is none of ours. `chat`: see chatPrefix. */
-    ownText: (chat: string, message: string): string | undefined =>
+    /** The text of a message of the platform that we sent; undefined when it is none of ours. `chat`: see conversationPrefix. */
+    findOwnText: (chat: string, message: string): string | undefined =>
       store.get<{ text: string }>(
         "SELECT text FROM outbox WHERE conversation >= ? AND conversation < ? AND platform_ids IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(platform_ids) WHERE value = ?) LIMIT 1",
         chat,
@@ -82,7 +82,7 @@ export function createChannelState(store: Store) {
       )?.text,
 
     /** The first id that a chat was known by; undefined when it never changed. */
-    formerly: ({ channel, account }: Place, chat: string): string | undefined =>
+    previousChatId: ({ channel, account }: AccountScope, chat: string): string | undefined =>
       store.get<{ formerly: string }>(
         "SELECT formerly FROM chat_aliases WHERE channel = ? AND account = ? AND chat = ?",
         channel,
@@ -91,7 +91,7 @@ export function createChannelState(store: Store) {
       )?.formerly,
 
     /** From now on the chat `formerly` is written `chat`. False when that was known. */
-    moveChat: ({ channel, account }: Place, chat: string, formerly: string, at: number): boolean =>
+    migrateChat: ({ channel, account }: AccountScope, chat: string, formerly: string, at: number): boolean =>
       store.run(
         "INSERT INTO chat_aliases (channel, account, chat, formerly, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         channel,

@@ -1,7 +1,7 @@
-import { parseStrings, readRow, readRows } from "./guard.ts";
+import { parseStrings, decodeRow, decodeRows } from "./row-decoding.ts";
 import type { Store } from "./open.ts";
 
-export type DeviceFacts = {
+export type DeviceInfo = {
   displayName: string | null;
   platform: string | null;
   deviceFamily: string | null;
@@ -10,7 +10,7 @@ export type DeviceFacts = {
   remote: string | null;
 };
 
-export type DeviceRow = DeviceFacts & {
+export type DeviceRow = DeviceInfo & {
   deviceId: string;
   publicKey: string;
   label: string | null;
@@ -32,7 +32,7 @@ export type GrantRow = {
   revokedAt: number | null;
 };
 
-export type DeviceRequestRow = DeviceFacts & {
+export type DeviceRequestRow = DeviceInfo & {
   requestId: string;
   deviceId: string;
   publicKey: string;
@@ -44,33 +44,33 @@ export type DeviceRequestRow = DeviceFacts & {
   createdAt: number;
 };
 
-const FACTS = `display_name AS displayName, platform, device_family AS deviceFamily, client_id AS clientId,
+const INFO_COLUMNS = `display_name AS displayName, platform, device_family AS deviceFamily, client_id AS clientId,
   client_mode AS clientMode, remote`;
-const DEVICE = `device_id AS deviceId, public_key AS publicKey, label, ${FACTS}, approved_via AS approvedVia, created_at AS createdAt,
+const DEVICE_COLUMNS = `device_id AS deviceId, public_key AS publicKey, label, ${INFO_COLUMNS}, approved_via AS approvedVia, created_at AS createdAt,
   approved_at AS approvedAt, last_seen_at AS lastSeenAt, last_seen_reason AS lastSeenReason`;
-const GRANT = `device_id AS deviceId, role, scopes, token_hash AS tokenHash, created_at AS createdAt, rotated_at AS rotatedAt,
+const GRANT_COLUMNS = `device_id AS deviceId, role, scopes, token_hash AS tokenHash, created_at AS createdAt, rotated_at AS rotatedAt,
   last_used_at AS lastUsedAt, revoked_at AS revokedAt`;
-const REQUEST = `request_id AS requestId, device_id AS deviceId, public_key AS publicKey, role, scopes, reason, ${FACTS}, origin,
+const REQUEST_COLUMNS = `request_id AS requestId, device_id AS deviceId, public_key AS publicKey, role, scopes, reason, ${INFO_COLUMNS}, origin,
   is_repair AS isRepair, created_at AS createdAt`;
 
-type RawGrant = Omit<GrantRow, "scopes"> & { scopes: string };
-type RawRequest = Omit<DeviceRequestRow, "scopes" | "isRepair"> & { scopes: string; isRepair: number };
+type GrantSqlRow = Omit<GrantRow, "scopes"> & { scopes: string };
+type DeviceRequestSqlRow = Omit<DeviceRequestRow, "scopes" | "isRepair"> & { scopes: string; isRepair: number };
 
-const grantName = (raw: RawGrant): string => `device_grants ${raw.deviceId} ${raw.role}`;
-const requestName = (raw: RawRequest): string => `device_requests ${raw.requestId}`;
-const toGrant = (raw: RawGrant): GrantRow => ({ ...raw, scopes: parseStrings(raw.scopes) });
-const toRequest = (raw: RawRequest): DeviceRequestRow => ({
+const grantRowKey = (raw: GrantSqlRow): string => `device_grants ${raw.deviceId} ${raw.role}`;
+const requestRowKey = (raw: DeviceRequestSqlRow): string => `device_requests ${raw.requestId}`;
+const toGrant = (raw: GrantSqlRow): GrantRow => ({ ...raw, scopes: parseStrings(raw.scopes) });
+const toRequest = (raw: DeviceRequestSqlRow): DeviceRequestRow => ({
   ...raw,
   scopes: parseStrings(raw.scopes),
   isRepair: raw.isRepair === 1,
 });
 
 export function listDevices(store: Store): DeviceRow[] {
-  return store.all<DeviceRow>(`SELECT ${DEVICE} FROM devices ORDER BY approved_at DESC`);
+  return store.all<DeviceRow>(`SELECT ${DEVICE_COLUMNS} FROM devices ORDER BY approved_at DESC`);
 }
 
 export function findDevice(store: Store, deviceId: string): DeviceRow | undefined {
-  return store.get<DeviceRow>(`SELECT ${DEVICE} FROM devices WHERE device_id = ?`, deviceId);
+  return store.get<DeviceRow>(`SELECT ${DEVICE_COLUMNS} FROM devices WHERE device_id = ?`, deviceId);
 }
 
 export function countDevices(store: Store): number {
@@ -78,22 +78,22 @@ export function countDevices(store: Store): number {
 }
 
 export function listGrants(store: Store, deviceId: string): GrantRow[] {
-  return readRows(
+  return decodeRows(
     store,
-    store.all<RawGrant>(`SELECT ${GRANT} FROM device_grants WHERE device_id = ? ORDER BY role`, deviceId),
-    grantName,
+    store.all<GrantSqlRow>(`SELECT ${GRANT_COLUMNS} FROM device_grants WHERE device_id = ? ORDER BY role`, deviceId),
+    grantRowKey,
     toGrant,
   );
 }
 
 export function findGrant(store: Store, deviceId: string, role: string): GrantRow | undefined {
-  const raw = store.get<RawGrant>(`SELECT ${GRANT} FROM device_grants WHERE device_id = ? AND role = ?`, deviceId, role);
-  return readRow(store, raw, grantName, toGrant);
+  const raw = store.get<GrantSqlRow>(`SELECT ${GRANT_COLUMNS} FROM device_grants WHERE device_id = ? AND role = ?`, deviceId, role);
+  return decodeRow(store, raw, grantRowKey, toGrant);
 }
 
 export function findGrantByToken(store: Store, tokenHash: string): GrantRow | undefined {
-  const raw = store.get<RawGrant>(`SELECT ${GRANT} FROM device_grants WHERE token_hash = ? AND revoked_at IS NULL`, tokenHash);
-  return readRow(store, raw, grantName, toGrant);
+  const raw = store.get<GrantSqlRow>(`SELECT ${GRANT_COLUMNS} FROM device_grants WHERE token_hash = ? AND revoked_at IS NULL`, tokenHash);
+  return decodeRow(store, raw, grantRowKey, toGrant);
 }
 
 /** Inserts the device, or refreshes what it said about itself; `approvedVia` and the times of an existing one stay. */
@@ -176,17 +176,26 @@ export function markSeen(store: Store, deviceId: string, role: string, reason: s
 }
 
 export function listRequests(store: Store): DeviceRequestRow[] {
-  return readRows(store, store.all<RawRequest>(`SELECT ${REQUEST} FROM device_requests ORDER BY created_at DESC`), requestName, toRequest);
+  return decodeRows(
+    store,
+    store.all<DeviceRequestSqlRow>(`SELECT ${REQUEST_COLUMNS} FROM device_requests ORDER BY created_at DESC`),
+    requestRowKey,
+    toRequest,
+  );
 }
 
 export function findRequest(store: Store, requestId: string): DeviceRequestRow | undefined {
-  const raw = store.get<RawRequest>(`SELECT ${REQUEST} FROM device_requests WHERE request_id = ?`, requestId);
-  return readRow(store, raw, requestName, toRequest);
+  const raw = store.get<DeviceRequestSqlRow>(`SELECT ${REQUEST_COLUMNS} FROM device_requests WHERE request_id = ?`, requestId);
+  return decodeRow(store, raw, requestRowKey, toRequest);
 }
 
 export function findRequestOf(store: Store, deviceId: string, role: string): DeviceRequestRow | undefined {
-  const raw = store.get<RawRequest>(`SELECT ${REQUEST} FROM device_requests WHERE device_id = ? AND role = ?`, deviceId, role);
-  return readRow(store, raw, requestName, toRequest);
+  const raw = store.get<DeviceRequestSqlRow>(
+    `SELECT ${REQUEST_COLUMNS} FROM device_requests WHERE device_id = ? AND role = ?`,
+    deviceId,
+    role,
+  );
+  return decodeRow(store, raw, requestRowKey, toRequest);
 }
 
 /** Inserts the request, or renews the one with the same id: its content is the same, only when and from where it came changes. Keeps at most `most`. */

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
-import { readRow, readRows } from "./guard.ts";
+import { decodeRow, decodeRows } from "./row-decoding.ts";
 import type { Store } from "./open.ts";
 
 /**
@@ -13,7 +13,7 @@ export type InboxState = "queued" | "running" | "done" | "failed" | "aborted" | 
 export type FailureDetail = { message: string; httpStatus?: number; retryAfterMs?: number; provider?: string; model?: string };
 
 /** How a run ended, as its clients are told; kept so that a repeated request gets the same answer. */
-export type Outcome = {
+export type RunOutcome = {
   status: "ok" | "error" | "aborted";
   text: string;
   stopReason: string;
@@ -42,7 +42,7 @@ export type InboxRow<P = unknown> = {
   receivedAt: number;
   startedAt: number | null;
   endedAt: number | null;
-  outcome: Outcome | null;
+  outcome: RunOutcome | null;
 };
 
 export type NewInboxRow<P> = Pick<
@@ -51,10 +51,10 @@ export type NewInboxRow<P> = Pick<
 > & {
   state: "queued" | "running" | "done" | "parked";
   startedAt: number | null;
-  outcome: Outcome | null;
+  outcome: RunOutcome | null;
 };
 
-type Raw = {
+type InboxSqlRow = {
   seq: number;
   run_id: string;
   channel: string;
@@ -79,8 +79,8 @@ export type Inbox = ReturnType<typeof createInbox>;
 
 /** The durable inbox. Functions that change rows run inside a `store.write`. */
 export function createInbox(store: Store) {
-  const one = <P>(raw: Raw | undefined): InboxRow<P> | undefined => readRow(store, raw, nameOf, toRow<P>);
-  const many = <P>(rows: readonly Raw[]): InboxRow<P>[] => readRows(store, rows, nameOf, toRow<P>);
+  const one = <P>(raw: InboxSqlRow | undefined): InboxRow<P> | undefined => decodeRow(store, raw, inboxRowKey, toInboxRow<P>);
+  const many = <P>(rows: readonly InboxSqlRow[]): InboxRow<P>[] => decodeRows(store, rows, inboxRowKey, toInboxRow<P>);
 
   return {
     /** False when (channel, account, event id) is already there: a repeat is a no-op. */
@@ -109,14 +109,21 @@ export function createInbox(store: Store) {
     },
 
     byEvent: <P>(channel: string, account: string, eventId: string): InboxRow<P> | undefined =>
-      one(store.get<Raw>("SELECT * FROM inbox WHERE channel = ? AND account = ? AND event_id = ?", channel, account, eventId)),
+      one(store.get<InboxSqlRow>("SELECT * FROM inbox WHERE channel = ? AND account = ? AND event_id = ?", channel, account, eventId)),
 
-    /** What was admitted for one message of a platform, oldest first: `ref` is what `nameMessage` was given. */
+    /** What was admitted for one message of a platform, oldest first: `ref` is what `setMessageRef` was given. */
     byMessage: <P>(channel: string, account: string, ref: string): InboxRow<P>[] =>
-      many(store.all<Raw>("SELECT * FROM inbox WHERE channel = ? AND account = ? AND message_ref = ? ORDER BY seq", channel, account, ref)),
+      many(
+        store.all<InboxSqlRow>(
+          "SELECT * FROM inbox WHERE channel = ? AND account = ? AND message_ref = ? ORDER BY seq",
+          channel,
+          account,
+          ref,
+        ),
+      ),
 
     /** Names the platform's message that an event was about, so that a later change of it finds the row. */
-    nameMessage: (channel: string, account: string, eventId: string, ref: string): number =>
+    setMessageRef: (channel: string, account: string, eventId: string, ref: string): number =>
       store.run("UPDATE inbox SET message_ref = ? WHERE channel = ? AND account = ? AND event_id = ?", ref, channel, account, eventId),
 
     replacePayload<P>(runId: RunId, payload: P): void {
@@ -126,13 +133,13 @@ export function createInbox(store: Store) {
 
     remove: (runId: RunId): boolean => store.run("DELETE FROM inbox WHERE run_id = ?", runId) > 0,
 
-    byRun: <P>(runId: string): InboxRow<P> | undefined => one(store.get<Raw>("SELECT * FROM inbox WHERE run_id = ?", runId)),
+    byRun: <P>(runId: string): InboxRow<P> | undefined => one(store.get<InboxSqlRow>("SELECT * FROM inbox WHERE run_id = ?", runId)),
 
     /** Everything that still has to happen, in order of admission. */
-    open: <P>(): InboxRow<P>[] => many(store.all<Raw>("SELECT * FROM inbox WHERE state IN ('queued', 'running') ORDER BY seq")),
+    listOpen: <P>(): InboxRow<P>[] => many(store.all<InboxSqlRow>("SELECT * FROM inbox WHERE state IN ('queued', 'running') ORDER BY seq")),
 
-    parked: <P>(limit: number): InboxRow<P>[] =>
-      many(store.all<Raw>("SELECT * FROM inbox WHERE state = 'parked' ORDER BY seq LIMIT ?", limit)),
+    listDeadLetters: <P>(limit: number): InboxRow<P>[] =>
+      many(store.all<InboxSqlRow>("SELECT * FROM inbox WHERE state = 'parked' ORDER BY seq LIMIT ?", limit)),
 
     /** Marks rows as taken up by a turn, one more attempt each. */
     start(runIds: readonly RunId[], at: number): void {
@@ -145,18 +152,18 @@ export function createInbox(store: Store) {
     },
 
     /** A waiting row goes into the running turn of another one. Counts as an attempt: the runtime gets the message next. */
-    handIn: (runId: RunId, into: RunId): number =>
+    markSteered: (runId: RunId, into: RunId): number =>
       store.run("UPDATE inbox SET state = 'running', attempts = attempts + 1, merged_into = ? WHERE run_id = ?", into, runId),
 
     /** The running turn did not take the row after all: back to where it waited, without the attempt. */
-    takeBack: (runId: RunId): number =>
+    returnToQueue: (runId: RunId): number =>
       store.run(
         "UPDATE inbox SET state = 'queued', attempts = max(attempts - 1, 0), merged_into = NULL WHERE run_id = ? AND outcome IS NULL",
         runId,
       ),
 
     /** An orderly stop is no failed attempt of what runs. */
-    forgiveRunning: (): number => store.run("UPDATE inbox SET attempts = max(attempts - 1, 0) WHERE state = 'running'"),
+    refundAttempts: (): number => store.run("UPDATE inbox SET attempts = max(attempts - 1, 0) WHERE state = 'running'"),
 
     /** Back to where it waited; what has ended stays ended. */
     requeue: (runId: RunId): number =>
@@ -166,11 +173,12 @@ export function createInbox(store: Store) {
     merge: (runId: RunId, into: RunId): number =>
       store.run("UPDATE inbox SET state = 'running', merged_into = ? WHERE run_id = ?", into, runId),
 
-    mergedOf: <P>(into: RunId): InboxRow<P>[] => many(store.all<Raw>("SELECT * FROM inbox WHERE merged_into = ? ORDER BY seq", into)),
+    listMergedInto: <P>(into: RunId): InboxRow<P>[] =>
+      many(store.all<InboxSqlRow>("SELECT * FROM inbox WHERE merged_into = ? ORDER BY seq", into)),
 
-    toolsStarted: (runId: RunId): number => store.run("UPDATE inbox SET tools_started = 1 WHERE run_id = ?", runId),
+    markToolsStarted: (runId: RunId): number => store.run("UPDATE inbox SET tools_started = 1 WHERE run_id = ?", runId),
 
-    end(runId: RunId, state: InboxState, outcome: Outcome): void {
+    end(runId: RunId, state: InboxState, outcome: RunOutcome): void {
       store.run(
         "UPDATE inbox SET state = ?, ended_at = ?, outcome = ? WHERE run_id = ?",
         state,
@@ -190,17 +198,17 @@ export function createInbox(store: Store) {
   };
 }
 
-const nameOf = (raw: Raw): string => `inbox ${raw.run_id}`;
+const inboxRowKey = (raw: InboxSqlRow): string => `inbox ${raw.run_id}`;
 
 /** Null for a payload that is damaged: the row itself still has to be closed by somebody. */
-function payloadOf<P>({ payload, crc }: Raw): P {
+function decodePayload<P>({ payload, crc }: InboxSqlRow): P {
   return typeof payload === "string" && crc32(payload) === crc ? (JSON.parse(payload) as P) : (null as P);
 }
 
-function outcomeOf(text: string | null): Outcome | null {
+function decodeOutcome(text: string | null): RunOutcome | null {
   if (text === null) return null;
   try {
-    return JSON.parse(text) as Outcome;
+    return JSON.parse(text) as RunOutcome;
   } catch (err) {
     if (err instanceof SyntaxError) return null;
     throw err;
@@ -229,7 +237,7 @@ function pruneEnded(store: Store, before: number, limit: number): boolean {
   return removed.some((count) => count >= limit);
 }
 
-function toRow<P>(raw: Raw): InboxRow<P> {
+function toInboxRow<P>(raw: InboxSqlRow): InboxRow<P> {
   return {
     seq: raw.seq,
     runId: raw.run_id as RunId,
@@ -239,7 +247,7 @@ function toRow<P>(raw: Raw): InboxRow<P> {
     sessionKey: raw.session_key as SessionKey,
     sessionId: raw.session_id,
     agentId: raw.agent_id as AgentId,
-    payload: payloadOf<P>(raw),
+    payload: decodePayload<P>(raw),
     state: raw.state,
     attempts: raw.attempts,
     toolsStarted: raw.tools_started === 1,
@@ -247,6 +255,6 @@ function toRow<P>(raw: Raw): InboxRow<P> {
     receivedAt: raw.received_at,
     startedAt: raw.started_at,
     endedAt: raw.ended_at,
-    outcome: outcomeOf(raw.outcome),
+    outcome: decodeOutcome(raw.outcome),
   };
 }

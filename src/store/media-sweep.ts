@@ -4,30 +4,30 @@ import type { Clock } from "../core/clock.ts";
 import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
-import type { Media } from "./media.ts";
+import type { MediaStore } from "./media.ts";
 import type { Store } from "./store.ts";
 
 /** Where rows name kept files: a table with its key and the column, which holds JSON. */
-const PLACES = [
+const MEDIA_COLUMNS = [
   { table: "messages", key: "seq", column: "body" },
   { table: "inbox", key: "seq", column: "payload" },
   { table: "outbox", key: "rowid", column: "media" },
   { table: "group_history", key: "seq", column: "message" },
 ] as const;
 
-const NAMED = /"file":"([0-9a-f]{64})"/g;
+const FILE_REFERENCE = /"file":"([0-9a-f]{64})"/g;
 const FILE = /^[0-9a-f]{64}$/;
 const LEFTOVER = /^[0-9a-f]{64}\.[0-9a-f-]{36}\.tmp$/;
 
 /** Collects every kept file that a row names, in small steps: yields after each. */
 export function* referencedFiles(store: Store, found: Set<string>): Generator<void> {
-  for (const { table, key, column } of PLACES) {
+  for (const { table, key, column } of MEDIA_COLUMNS) {
     const next = `SELECT ${key} AS at, ${column} AS text FROM ${table} WHERE ${key} > ? ORDER BY ${key} LIMIT ${LIMITS.mediaSweepRows}`;
     for (let after = 0; ;) {
       const rows = store.all<{ at: number; text: string | null }>(next, after);
       yield;
       if (rows.length === 0) break;
-      for (const { text } of rows) for (const [, file] of text?.matchAll(NAMED) ?? []) found.add(file!);
+      for (const { text } of rows) for (const [, file] of text?.matchAll(FILE_REFERENCE) ?? []) found.add(file!);
       after = rows.at(-1)!.at;
     }
   }
@@ -38,7 +38,7 @@ export function* referencedFiles(store: Store, found: Set<string>): Generator<vo
  * LIMITS.mediaGraceMs stays, because its row may still be written. Does nothing while damage hides rows. Resolves to what was removed.
  */
 export async function sweepMedia(
-  deps: { store: Store; media: Media; now: () => number; pause: () => Promise<void> },
+  deps: { store: Store; media: MediaStore; now: () => number; pause: () => Promise<void> },
   signal: AbortSignal,
 ): Promise<{ files: number; bytes: number }> {
   const { store, media } = deps;
@@ -64,17 +64,17 @@ export async function sweepMedia(
     removed.files++;
     removed.bytes += seen.size;
   }
-  media.forgetSize();
+  media.invalidateSize();
   return removed;
 }
 
-const nothing = (): void => {};
+const noop = (): void => {};
 
 /** Sweeps some time after the start and then now and then. Returns the function that ends it. */
-export function sweepInBackground(deps: { store: Store; media: Media; clock: Clock; log: Log }): () => void {
+export function startMediaSweep(deps: { store: Store; media: MediaStore; clock: Clock; log: Log }): () => void {
   const { clock, log } = deps;
   const stop = new AbortController();
-  let cancel = nothing;
+  let cancel = noop;
   const pause = (): Promise<void> => new Promise((resolve) => void clock.after(LIMITS.mediaSweepPauseMs, resolve));
   const run = async (): Promise<void> => {
     try {

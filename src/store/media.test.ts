@@ -7,7 +7,7 @@ import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { silentLog } from "../core/log.ts";
 import { sweepMedia } from "./media-sweep.ts";
-import { Media } from "./media.ts";
+import { MediaStore } from "./media.ts";
 import { createMessages } from "./messages.ts";
 import { openStore } from "./open.ts";
 import { createOutbox } from "./outbox.ts";
@@ -16,26 +16,29 @@ const big = Buffer.alloc(200_000, 7).toString("base64");
 
 test("a small picture stays in its row, a large one becomes one file however often it comes", async () => {
   const dir = join(mkdtempSync(join(tmpdir(), "media-")), "media");
-  const media = new Media(dir);
+  const media = new MediaStore(dir);
   const small = { mimeType: "image/png", data: "AAAA" };
-  assert.deepEqual(await media.keep(small), small);
+  assert.deepEqual(await media.saveImage(small), small);
   const [first, second] = await Promise.all([
-    media.keep({ mimeType: "image/png", data: big }),
-    media.keep({ mimeType: "image/png", data: big }),
+    media.saveImage({ mimeType: "image/png", data: big }),
+    media.saveImage({ mimeType: "image/png", data: big }),
   ]);
   assert.deepEqual(first, second);
   assert.ok("file" in first && first.sizeBytes === 200_000);
   assert.equal(readdirSync(dir).length, 1);
   assert.equal(statSync(join(dir, readdirSync(dir)[0]!)).mode & 0o777, 0o600);
-  assert.deepEqual(await media.load(first), { mimeType: "image/png", data: big });
+  assert.deepEqual(await media.loadImage(first), { mimeType: "image/png", data: big });
   rmSync(dir, { recursive: true });
-  await assert.rejects(media.load(first), /can no longer be read/);
+  await assert.rejects(media.loadImage(first), /can no longer be read/);
 });
 
 test("a name that is no hash is never a path", async () => {
   const dir = mkdtempSync(join(tmpdir(), "media-"));
   writeFileSync(join(dir, "secret"), "x");
-  await assert.rejects(new Media(join(dir, "media")).load({ mimeType: "image/png", file: "../secret", sizeBytes: 1 }), /no valid name/);
+  await assert.rejects(
+    new MediaStore(join(dir, "media")).loadImage({ mimeType: "image/png", file: "../secret", sizeBytes: 1 }),
+    /no valid name/,
+  );
   rmSync(dir, { recursive: true });
 });
 
@@ -43,7 +46,7 @@ test("a place that cannot be written is a typed error", async () => {
   const dir = mkdtempSync(join(tmpdir(), "media-"));
   writeFileSync(join(dir, "media"), "a file, not a directory");
   await assert.rejects(
-    new Media(join(dir, "media")).keep({ mimeType: "image/png", data: big }),
+    new MediaStore(join(dir, "media")).saveImage({ mimeType: "image/png", data: big }),
     (err: { code?: string }) => err.code === "UNAVAILABLE",
   );
   rmSync(dir, { recursive: true });
@@ -54,12 +57,12 @@ const file = (name: string) => ({ kind: "file" as const, name, mimeType: "applic
 test("the quota of all files and that of an account within a day are kept, also by files that come at once", async () => {
   const dir = join(mkdtempSync(join(tmpdir(), "media-")), "media");
   let now = 86_400_000 * 100;
-  const media = new Media(
+  const media = new MediaStore(
     dir,
     () => ({ totalBytes: 3_000, accountBytesPerDay: 1_500 }),
     () => now,
   );
-  const take = (from: string, n: number) => media.keepFile(file("f"), Buffer.alloc(1_000, n), from);
+  const take = (from: string, n: number) => media.saveFile(file("f"), Buffer.alloc(1_000, n), from);
   const settled = await Promise.allSettled([take("irc/a", 1), take("irc/a", 2)]);
   assert.deepEqual(settled.map((each) => each.status).toSorted(), ["fulfilled", "rejected"]);
   await assert.rejects(take("irc/a", 3), { message: /irc\/a in one day/ });
@@ -74,11 +77,11 @@ test("the quota of all files and that of an account within a day are kept, also 
 
 test("a directory that was removed is made again", async () => {
   const dir = join(mkdtempSync(join(tmpdir(), "media-")), "media");
-  const media = new Media(dir);
-  const kept = await media.keepFile(file("f"), Buffer.from("one"));
+  const media = new MediaStore(dir);
+  const kept = await media.saveFile(file("f"), Buffer.from("one"));
   rmSync(dir, { recursive: true });
   assert.equal(await media.has(kept), false);
-  assert.deepEqual(await media.keepFile(file("f"), Buffer.from("one")), kept);
+  assert.deepEqual(await media.saveFile(file("f"), Buffer.from("one")), kept);
   assert.equal(await media.has(kept), true);
   rmSync(dir, { recursive: true });
 });
@@ -86,9 +89,9 @@ test("a directory that was removed is made again", async () => {
 test("files that no row names are removed, and those of rows, of the last hour and of others stay", async () => {
   const dir = mkdtempSync(join(tmpdir(), "media-"));
   const store = openStore({ dir, log: silentLog });
-  const media = new Media(join(dir, "media"));
+  const media = new MediaStore(join(dir, "media"));
   const names: string[] = [];
-  for (let n = 0; n < 4; n++) names.push((await media.keepFile(file("f"), Buffer.from(`content ${n}`))).file);
+  for (let n = 0; n < 4; n++) names.push((await media.saveFile(file("f"), Buffer.from(`content ${n}`))).file);
   const [inMessage, inOutbox, unused, young] = names as [string, string, string, string];
   writeFileSync(join(media.dir, "note.txt"), "somebody's");
   store.writeNow(() => {

@@ -4,14 +4,14 @@ import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 
 /** A picture as rows keep it: small ones inside the row, others as a file that is named by its content. */
-export type KeptImage =
+export type StoredImage =
   | { mimeType: string; /** base64 */ data: string }
   | { mimeType: string; /** SHA-256, hex */ file: string; sizeBytes: number };
 const HASH = /^[0-9a-f]{64}$/;
-export type InlineImage = Extract<KeptImage, { data: string }>;
+export type InlineImage = Extract<StoredImage, { data: string }>;
 
 /** Any other file that is kept: its content lies in the media directory, named by its hash. */
-export type KeptFile = {
+export type StoredFile = {
   kind: "image" | "file" | "audio" | "video";
   name: string;
   mimeType: string;
@@ -22,14 +22,14 @@ export type KeptFile = {
 /** How much is kept. A file that would exceed it is refused. */
 export type MediaQuota = { totalBytes: number; /** Received from one account within a day (UTC). */ accountBytesPerDay: number };
 
-const nothing = (): void => {};
+const noop = (): void => {};
 const DAY_MS = 86_400_000;
 
 /**
  * Pictures of messages. A large one would hold the loop and the store for a tenth of a second at every touch, so it is written
  * to a file of its own, once, before the row that names it; hashing and writing happen off the loop.
  */
-export class Media {
+export class MediaStore {
   readonly #dir: string;
   readonly #quota: () => MediaQuota;
   readonly #now: () => number;
@@ -46,25 +46,25 @@ export class Media {
   }
 
   /** Files were removed: what is there is counted again when somebody asks. */
-  forgetSize(): void {
+  invalidateSize(): void {
     this.#total = null;
   }
 
   /** On disk when it resolves. Throws UNAVAILABLE when it cannot be stored. */
-  async keep(image: InlineImage, account?: string): Promise<KeptImage> {
+  async saveImage(image: InlineImage, account?: string): Promise<StoredImage> {
     if (image.data.length <= LIMITS.inlineImageChars) return image;
     const bytes = Buffer.from(image.data, "base64");
-    return { mimeType: image.mimeType, file: await this.#keepBytes("the picture", bytes, account), sizeBytes: bytes.length };
+    return { mimeType: image.mimeType, file: await this.#saveBytes("the picture", bytes, account), sizeBytes: bytes.length };
   }
 
   /**
    * On disk when it resolves. Throws UNAVAILABLE when it cannot be stored or the quota is used up, INVALID_REQUEST when it is too
    * large. `account` names where it was received, e.g. `telegram/default`.
    */
-  async keepFile(file: Pick<KeptFile, "kind" | "name" | "mimeType">, bytes: Uint8Array, account?: string): Promise<KeptFile> {
+  async saveFile(file: Pick<StoredFile, "kind" | "name" | "mimeType">, bytes: Uint8Array, account?: string): Promise<StoredFile> {
     if (bytes.length > LIMITS.mediaBytes)
       throw new GatewayError("INVALID_REQUEST", `the file has ${bytes.length} bytes; at most ${LIMITS.mediaBytes} are taken`);
-    const hash = await this.#keepBytes("the file", bytes, account);
+    const hash = await this.#saveBytes("the file", bytes, account);
     return { kind: file.kind, name: file.name, mimeType: file.mimeType, sizeBytes: bytes.length, file: hash };
   }
 
@@ -79,7 +79,7 @@ export class Media {
   }
 
   /** Whether a kept file is there, and whole. */
-  async has(file: Pick<KeptFile, "file" | "sizeBytes">): Promise<boolean> {
+  async has(file: Pick<StoredFile, "file" | "sizeBytes">): Promise<boolean> {
     if (!HASH.test(file.file)) return false;
     const known = await stat(join(this.#dir, file.file)).catch(() => null);
     return known?.isFile() === true && known.size === file.sizeBytes;
@@ -90,10 +90,10 @@ export class Media {
     return this.#dir;
   }
 
-  async #keepBytes(what: string, bytes: Uint8Array, account: string | undefined): Promise<string> {
+  async #saveBytes(what: string, bytes: Uint8Array, account: string | undefined): Promise<string> {
     const file = Buffer.from(await crypto.subtle.digest("SHA-256", new Uint8Array(bytes))).toString("hex");
-    if (await this.#isKept(file, bytes.length)) return file;
-    let giveBack = nothing;
+    if (await this.#isStored(file, bytes.length)) return file;
+    let giveBack = noop;
     try {
       giveBack = await this.#reserve(what, bytes.length, account);
       await this.#write(file, bytes);
@@ -110,7 +110,7 @@ export class Media {
   }
 
   /** The picture itself. Throws UNAVAILABLE when its file is gone. */
-  async load(image: KeptImage): Promise<InlineImage> {
+  async loadImage(image: StoredImage): Promise<InlineImage> {
     if ("data" in image) return image;
     if (!HASH.test(image.file)) throw new GatewayError("UNAVAILABLE", "a picture of this message has no valid name");
     try {
@@ -122,7 +122,7 @@ export class Media {
   }
 
   /** Its time is renewed, so that no sweep takes it while the row that names it now is being written. */
-  async #isKept(name: string, bytes: number): Promise<boolean> {
+  async #isStored(name: string, bytes: number): Promise<boolean> {
     const path = join(this.#dir, name);
     const known = await stat(path).catch(() => null);
     if (known?.size !== bytes) return false;
@@ -136,16 +136,16 @@ export class Media {
   /** Counts the bytes before they are written, so that files at the same time do not exceed the quota together. */
   async #reserve(what: string, bytes: number, account: string | undefined): Promise<() => void> {
     const quota = this.#quota();
-    const counted = this.#total ?? (await sizeOf(this.#dir));
+    const counted = this.#total ?? (await directorySize(this.#dir));
     // From here on nothing waits: what others have reserved meanwhile is in the sum.
     const total = (this.#total ?? counted) + bytes;
-    if (total > quota.totalBytes) throw overQuota(what, "all kept files", quota.totalBytes, "gateway.media.maxTotalBytes");
+    if (total > quota.totalBytes) throw quotaError(what, "all kept files", quota.totalBytes, "gateway.media.maxTotalBytes");
     const day = Math.floor(this.#now() / DAY_MS);
     if (day !== this.#day) this.#received = new Map();
     this.#day = day;
     const received = account === undefined ? 0 : (this.#received.get(account) ?? 0) + bytes;
     if (received > quota.accountBytesPerDay)
-      throw overQuota(what, `files from ${account} in one day`, quota.accountBytesPerDay, "gateway.media.maxAccountBytesPerDay");
+      throw quotaError(what, `files from ${account} in one day`, quota.accountBytesPerDay, "gateway.media.maxAccountBytesPerDay");
     this.#total = total;
     if (account !== undefined) this.#received.set(account, received);
     return () => {
@@ -175,7 +175,7 @@ export class Media {
   }
 }
 
-async function sizeOf(dir: string): Promise<number> {
+async function directorySize(dir: string): Promise<number> {
   const names = await readdir(dir).catch((err: NodeJS.ErrnoException) => {
     if (err.code === "ENOENT") return [];
     throw err;
@@ -185,7 +185,7 @@ async function sizeOf(dir: string): Promise<number> {
   return bytes;
 }
 
-const overQuota = (what: string, whose: string, limit: number, key: string): GatewayError =>
+const quotaError = (what: string, whose: string, limit: number, key: string): GatewayError =>
   new GatewayError("UNAVAILABLE", `${what} was not kept: ${whose} may have ${Math.floor(limit / 1_048_576)} MiB together`, {
     details: { code: "MEDIA_QUOTA" },
     retryable: false,

@@ -1,8 +1,8 @@
 import { crc32 } from "node:zlib";
 import type { RunId, SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { KeptImage } from "./media.ts";
-import { readRow, readRows } from "./guard.ts";
+import type { StoredImage } from "./media.ts";
+import { decodeRow, decodeRows } from "./row-decoding.ts";
 import type { Store } from "./open.ts";
 
 export type Provenance = {
@@ -23,7 +23,7 @@ export type StoredBlock =
   | { type: "text"; text: string }
   | { type: "thinking"; thinking: string }
   | { type: "toolCall"; id: string; name: string; arguments: unknown }
-  | ({ type: "image" } & KeptImage);
+  | ({ type: "image" } & StoredImage);
 
 /** What is kept of one message, by role. */
 export type MessageBody =
@@ -57,7 +57,7 @@ export type MessageHit = { message: Message; score: number };
 
 export type NewMessage = Omit<Message, "seq">;
 
-type Row = {
+type MessageSqlRow = {
   seq: number;
   id: string;
   session_key: string;
@@ -73,21 +73,21 @@ export type Messages = ReturnType<typeof createMessages>;
 
 /** The transcript of every session. `add` runs inside a `store.write`. */
 export function createMessages(store: Store) {
-  const read = (rows: readonly Row[]): Message[] => readRows(store, rows, nameOf, toMessage);
+  const read = (rows: readonly MessageSqlRow[]): Message[] => decodeRows(store, rows, messageRowKey, toMessage);
 
   /**
    * The rows that `seqs` selects. After damage was met they are read one by one: what lies on a damaged page costs those rows,
    * and the others are found by the index, or by the table where the index is damaged.
    */
-  function rowsOf(seqs: string, ...params: (string | number)[]): Row[] {
+  function rowsOf(seqs: string, ...params: (string | number)[]): MessageSqlRow[] {
     if (store.damage === null) {
-      const rows = store.all<Row>(seqs.replace("SELECT seq", "SELECT *"), ...params);
+      const rows = store.all<MessageSqlRow>(seqs.replace("SELECT seq", "SELECT *"), ...params);
       if (store.damage === null) return rows;
     }
     const byIndex = store.all<{ seq: number }>(seqs, ...params);
     const byTable = store.all<{ seq: number }>(seqs.replace("FROM messages", "FROM messages NOT INDEXED"), ...params);
     const found = byTable.length > byIndex.length ? byTable : byIndex;
-    return found.flatMap(({ seq }) => store.all<Row>("SELECT * FROM messages WHERE seq = ?", seq));
+    return found.flatMap(({ seq }) => store.all<MessageSqlRow>("SELECT * FROM messages WHERE seq = ?", seq));
   }
 
   return {
@@ -138,7 +138,7 @@ export function createMessages(store: Store) {
     },
 
     byId(id: string): Message | undefined {
-      return readRow(store, store.get<Row>("SELECT * FROM messages WHERE id = ?", id), nameOf, toMessage);
+      return decodeRow(store, store.get<MessageSqlRow>("SELECT * FROM messages WHERE id = ?", id), messageRowKey, toMessage);
     },
 
     byRun: (runId: string): Message[] => read(rowsOf("SELECT seq FROM messages WHERE run_id = ? ORDER BY seq", runId)),
@@ -178,7 +178,7 @@ export function createMessages(store: Store) {
   };
 }
 
-const nameOf = (row: Row): string => `messages ${row.seq}`;
+const messageRowKey = (row: MessageSqlRow): string => `messages ${row.seq}`;
 
 /** Throws for a row whose checksum does not fit: it is left out, and the rest of the transcript stays readable. */
 /**
@@ -193,7 +193,7 @@ function searchMessages(
 ): { hits: MessageHit[]; complete: boolean } {
   if (words.length === 0) return { hits: [], complete: true };
   const match = words.map((word) => `"${word.replaceAll('"', '""')}"*`).join(" ");
-  const rows = store.all<Row & { score: number }>(
+  const rows = store.all<MessageSqlRow & { score: number }>(
     "SELECT m.*, f.score FROM (SELECT rowid AS seq, -bm25(message_search) AS score FROM message_search WHERE message_search MATCH ? ORDER BY rowid DESC LIMIT ?) f JOIN messages m ON m.seq = f.seq JOIN sessions s ON s.key = m.session_key",
     match,
     LIMITS.searchMatches,
@@ -203,13 +203,13 @@ function searchMessages(
     .toSorted((a, b) => b.score - a.score || b.seq - a.seq)
     .slice(0, limit)
     .flatMap((row) => {
-      const message = readRow(store, row, nameOf, toMessage);
+      const message = decodeRow(store, row, messageRowKey, toMessage);
       return message ? [{ message, score: row.score }] : [];
     });
   return { hits, complete: rows.length < LIMITS.searchMatches };
 }
 
-function toMessage(row: Row): Message {
+function toMessage(row: MessageSqlRow): Message {
   if (crc32(row.body) !== row.crc) throw new TypeError("the checksum does not fit");
   return {
     seq: row.seq,

@@ -49,7 +49,7 @@ const kept = (store: Store): number => createMessages(store).tail("agent:main:ma
 test("writes of one turn of the event loop are one commit, and one that throws is undone alone", async () => {
   const dir = temporary();
   const marks: string[] = [];
-  const store = openStore({ ...options(dir), mark: (point) => marks.push(point) });
+  const store = openStore({ ...options(dir), crashPoint: (point) => marks.push(point) });
   const sessions = createSessions(store);
   const fresh = { sessionId: "s", agentId: asId<never>("main"), chatKind: "direct" as const, channel: "x", now: 1 };
   const results = await Promise.allSettled([
@@ -190,7 +190,7 @@ test("a payload that was damaged on disk is known as such, and the others are re
   await store.write(() => [inbox.add(row("a")), inbox.add(row("b"))]);
   await store.write(() => store.run("UPDATE inbox SET payload = '{\"text\":\"forged\"}' WHERE run_id = 'a'"));
   assert.deepEqual(
-    inbox.open<{ text: string }>().map((each) => each.payload),
+    inbox.listOpen<{ text: string }>().map((each) => each.payload),
     [null, { text: "b" }],
   );
   store.close();

@@ -15,14 +15,14 @@ import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import { readLedger, rowsIn, type KnownTables, type Ledger } from "./ledger.ts";
+import { readLedger, countLedgerRows, type KnownTables, type Ledger } from "./ledger.ts";
 import { PageImage, scanWal } from "./page-image.ts";
 import { salvage, type Losses } from "./salvage.ts";
-import { describeLosses, Store, tableFacts, type StoreOptions } from "./store.ts";
-import { damage, isBusy, isDamage, isForeignSchema, sqliteCode, toStoreError, unusableDir } from "./store-errors.ts";
+import { describeLosses, Store, collectTableStats, type StoreOptions } from "./store.ts";
+import { damageError, isBusy, isDamage, isForeignSchema, sqliteCode, toStoreError, unusableDirError } from "./store-errors.ts";
 
 export { writeFileAtomic } from "./atomic-write.ts";
-export { Store, type Row, type StoreOptions } from "./store.ts";
+export { Store, type SqlRow, type StoreOptions } from "./store.ts";
 
 const SUFFIXES = ["", "-wal", "-shm"] as const;
 
@@ -36,10 +36,10 @@ export function openStore(options: StoreOptions): Store {
   const { dir, log } = options;
   const path = join(dir, "gateway.db");
   prepareDir(dir, path);
-  refuseOwned(path);
+  refuseIfLocked(path);
   finishRepair(path);
   const ledger = readLedger(ledgerPath(dir), log);
-  const before = options.repair ? "an earlier start has met damage in it" : signOfDamage(path, ledger);
+  const before = options.repair ? "an earlier start has met damage in it" : detectDamage(path, ledger);
   let [db, losses] = before === null ? [open(path, options), null] : ["damaged" as const, null as Losses | null];
   if (db === "damaged") {
     losses = repair(path, options, { ledger, cause: before ?? "its content is not that of a sound database" });
@@ -60,22 +60,26 @@ function prepareDir(dir: string, path: string): void {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const seen = lstatSync(path, { throwIfNoEntry: false });
-    if (seen?.isDirectory()) throw unusable(path, "it is a directory, not a file", "Move that directory away.");
+    if (seen?.isDirectory()) throw unusableStoreError(path, "it is a directory, not a file", "Move that directory away.");
     if (seen?.isSymbolicLink() && !existsSync(path))
-      throw unusable(path, "it is a link to a file that does not exist", "Mount or restore what the link points to, or remove the link.");
+      throw unusableStoreError(
+        path,
+        "it is a link to a file that does not exist",
+        "Mount or restore what the link points to, or remove the link.",
+      );
     // Made before SQLite opens it, so that the file and its journal are readable by their owner only.
     if (!seen) return;
     closeSync(openSync(path, "r+"));
   } catch (err) {
-    throw err instanceof GatewayError ? err : unusableDir(dir, err);
+    throw err instanceof GatewayError ? err : unusableDirError(dir, err);
   }
 }
 
-const unusable = (path: string, why: string, fix: string): GatewayError =>
+const unusableStoreError = (path: string, why: string, fix: string): GatewayError =>
   new GatewayError("UNAVAILABLE", `the store ${path} cannot be used: ${why}`, { details: { code: "STATE_DIR_UNUSABLE" }, fix });
 
 /** Looks whether another process holds the lock, before anything is moved. Any other answer is for the real opening. */
-function refuseOwned(path: string): void {
+function refuseIfLocked(path: string): void {
   // SQLite would delete the write-ahead log beside an empty file; the file of a gateway that runs is never empty.
   if (!statSync(path, { throwIfNoEntry: false })?.size) return;
   const hadIndex = existsSync(`${path}-shm`);
@@ -84,7 +88,7 @@ function refuseOwned(path: string): void {
     db = new DatabaseSync(path, { readOnly: true });
     db.prepare("PRAGMA schema_version").get();
   } catch (err) {
-    if (isBusy(err)) throw owned(err);
+    if (isBusy(err)) throw lockedError(err);
   } finally {
     db?.close();
   }
@@ -92,11 +96,11 @@ function refuseOwned(path: string): void {
   if (!hadIndex) rmSync(`${path}-shm`, { force: true });
 }
 
-const owned = (cause: unknown): GatewayError =>
+const lockedError = (cause: unknown): GatewayError =>
   new GatewayError("CONFLICT", "another process owns this state directory", { cause, details: { code: "STATE_DIR_OWNED" } });
 
 /** What shows before SQLite looks, because SQLite would accept it, and drop what it does not see. */
-function signOfDamage(path: string, ledger: Ledger | null): string | null {
+function detectDamage(path: string, ledger: Ledger | null): string | null {
   if (ledger?.damaged) return `damage was met while it was in use: ${ledger.damaged}`;
   const wal = scanWal(`${path}-wal`);
   if (wal.commitsAfterDamage > 1) return `${wal.damagedFrames} pages of its write-ahead log are damaged`;
@@ -107,8 +111,8 @@ function signOfDamage(path: string, ledger: Ledger | null): string | null {
 
 /** A file that SQLite accepts and that has less than was written down. Nothing can be carried over; what is gone is said. */
 function lossesByLedger(db: DatabaseSync, ledger: Ledger | null): Losses | null {
-  if (rowsIn(ledger) === 0) return null;
-  const now = tableFacts(db);
+  if (countLedgerRows(ledger) === 0) return null;
+  const now = collectTableStats(db);
   const behind = Object.entries(ledger!.tables).filter(([name, facts]) => (facts.last ?? 0) > (now[name]?.last ?? 0));
   if (behind.length === 0) return null;
   const tables: Losses["tables"] = {};
@@ -120,7 +124,7 @@ function lossesByLedger(db: DatabaseSync, ledger: Ledger | null): Losses | null 
     tables[name] = { kept, lost: Math.max(0, missing) };
     lost += Math.max(0, missing);
   }
-  raiseNumbers(db, ledger!.tables);
+  raiseSequences(db, ledger!.tables);
   const kept = Object.values(now).reduce((sum, { rows }) => sum + (rows ?? 0), 0);
   const cause =
     kept === 0 ? "the store is empty although it had records" : "the store lacks its last changes: its write-ahead log is missing";
@@ -129,7 +133,7 @@ function lossesByLedger(db: DatabaseSync, ledger: Ledger | null): Losses | null 
 }
 
 /** A number is never used twice, also not that of a lost record. */
-function raiseNumbers(db: DatabaseSync, known: KnownTables): void {
+function raiseSequences(db: DatabaseSync, known: KnownTables): void {
   for (const [name, { last }] of Object.entries(known)) {
     if (last === null) continue;
     db.prepare("DELETE FROM sqlite_sequence WHERE name = ? AND seq < ?").run(name, last);
@@ -161,20 +165,20 @@ function open(path: string, { log, fullCheckBytes = LIMITS.storeFullCheckBytes }
     if (!existed) closeSync(openSync(path, "a", 0o600));
     db = connect(path);
     migrate(db);
-    if (existed && statSync(path).size <= fullCheckBytes && !isWhole(db)) throw damage("integrity check failed");
+    if (existed && statSync(path).size <= fullCheckBytes && !isIntact(db)) throw damageError("integrity check failed");
     // Reads the counts, which a sound store has.
-    tableFacts(db);
+    collectTableStats(db);
     return db;
   } catch (err) {
     db?.close();
-    if (isBusy(err)) throw owned(err);
+    if (isBusy(err)) throw lockedError(err);
     if (isDamage(err) || (isForeignSchema(err) && existsSync(path))) {
       log.error("the store is damaged", { path, cause: reasonOf(err) });
       return "damaged";
     }
     if (sqliteCode(err) !== 0) throw startError(path, err);
     if (err instanceof GatewayError) throw err;
-    throw (err as NodeJS.ErrnoException).code ? unusableDir(dirname(path), err) : err;
+    throw (err as NodeJS.ErrnoException).code ? unusableDirError(dirname(path), err) : err;
   }
 }
 
@@ -188,7 +192,7 @@ function startError(path: string, err: unknown): GatewayError {
   });
 }
 
-function isWhole(db: DatabaseSync): boolean {
+function isIntact(db: DatabaseSync): boolean {
   const row = db.prepare("PRAGMA quick_check(1)").get() as { quick_check: string };
   return row.quick_check === "ok";
 }
@@ -207,14 +211,14 @@ function migrate(db: DatabaseSync): void {
   const { user_version: at } = db.prepare("PRAGMA user_version").get() as { user_version: number };
   const steps = migrations();
   const latest = steps.at(-1)!.version;
-  if (at > latest) throw laterRelease(at, latest);
+  if (at > latest) throw newerReleaseError(at, latest);
   for (const step of steps.filter((each) => each.version > at)) {
     const sql = readFileSync(new URL(step.name, migrationsDir), "utf8");
     db.exec(`BEGIN IMMEDIATE;\n${sql}\nPRAGMA user_version=${step.version};\nCOMMIT;`);
   }
 }
 
-const laterRelease = (at: number, latest: number): GatewayError =>
+const newerReleaseError = (at: number, latest: number): GatewayError =>
   new GatewayError("UNAVAILABLE", `the store was written by a later release (format ${at}, this one knows ${latest})`, {
     fix: "Start the later release, or use another OPENCLAW_STATE_DIR.",
   });
@@ -223,14 +227,14 @@ const MAGIC = Buffer.from("SQLite format 3\0");
 const USER_VERSION_AT = 60;
 
 /** Rows of a later release would lose what this one does not know of. */
-function refuseLaterRelease(path: string): void {
+function refuseNewerRelease(path: string): void {
   const image = new PageImage(path);
   try {
     const header = image.page(1);
     const at = header.subarray(0, MAGIC.length).equals(MAGIC) ? header.readUInt32BE(USER_VERSION_AT) : 0;
     const latest = migrations().at(-1)!.version;
     // A number that no release of ours can have reached is damage.
-    if (at > latest && at < 10_000) throw laterRelease(at, latest);
+    if (at > latest && at < 10_000) throw newerReleaseError(at, latest);
   } finally {
     image.close();
   }
@@ -241,7 +245,7 @@ function refuseLaterRelease(path: string): void {
  * point leaves either the damaged files where they were, or a finished new one, which the next start puts into place.
  */
 function repair(path: string, options: StoreOptions, known: { ledger: Ledger | null; cause: string }): Losses {
-  refuseLaterRelease(path);
+  refuseNewerRelease(path);
   const building = `${path}.rebuilding`;
   const built = `${path}.rebuilt`;
   for (const suffix of SUFFIXES) rmSync(building + suffix, { force: true });
@@ -258,7 +262,7 @@ function repair(path: string, options: StoreOptions, known: { ledger: Ledger | n
       target.close();
     }
     renameSync(building, built);
-    for (const suffix of SUFFIXES) setAside(path + suffix, damaged + suffix);
+    for (const suffix of SUFFIXES) quarantineFile(path + suffix, damaged + suffix);
     renameSync(built, path);
   } catch (err) {
     throw sqliteCode(err) === 0 ? err : startError(path, err);
@@ -267,7 +271,7 @@ function repair(path: string, options: StoreOptions, known: { ledger: Ledger | n
   return losses;
 }
 
-function setAside(file: string, damaged: string): void {
+function quarantineFile(file: string, damaged: string): void {
   if (!existsSync(file)) return;
   chmodSync(file, 0o600);
   renameSync(file, damaged);

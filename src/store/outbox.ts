@@ -1,5 +1,5 @@
-import { parseStrings, readRow, readRows } from "./guard.ts";
-import type { KeptFile } from "./media.ts";
+import { parseStrings, decodeRow, decodeRows } from "./row-decoding.ts";
+import type { StoredFile } from "./media.ts";
 import type { Store } from "./open.ts";
 import { createPreviews } from "./previews.ts";
 
@@ -17,7 +17,7 @@ export type OutboxPart = {
   target: unknown;
   /** Empty for a file, and for the end of a preview that is to be taken away. */
   text: string;
-  media: KeptFile | null;
+  media: StoredFile | null;
   buttons: readonly (readonly { text: string; token: string }[])[] | null;
   /** The platform's id of the message that the part takes the place of; null when it is sent as a new one. */
   editOf: string | null;
@@ -29,7 +29,7 @@ export type OutboxPart = {
   cause: string | null;
 };
 
-type Raw = {
+type OutboxSqlRow = {
   part_key: string;
   intent_id: string;
   position: number;
@@ -53,8 +53,8 @@ export type Outbox = ReturnType<typeof createOutbox>;
 
 /** The durable outbox: what is to be said on a channel, written before the network is touched. */
 export function createOutbox(store: Store) {
-  const one = (raw: Raw | undefined): OutboxPart | undefined => readRow(store, raw, nameOf, toPart);
-  const many = (rows: readonly Raw[]): OutboxPart[] => readRows(store, rows, nameOf, toPart);
+  const one = (raw: OutboxSqlRow | undefined): OutboxPart | undefined => decodeRow(store, raw, outboxRowKey, toOutboxPart);
+  const many = (rows: readonly OutboxSqlRow[]): OutboxPart[] => decodeRows(store, rows, outboxRowKey, toOutboxPart);
 
   return {
     add(
@@ -81,27 +81,30 @@ export function createOutbox(store: Store) {
     },
 
     /** Conversations with something left to do, each once. */
-    openConversations: (): string[] =>
+    listOpenConversations: (): string[] =>
       store.all<{ conversation: string }>("SELECT DISTINCT conversation FROM outbox WHERE state = 'queued'").map((row) => row.conversation),
 
     /** The next part of a conversation; one that cannot be read does not hold up the others. */
     next(conversation: string): OutboxPart | undefined {
-      const first = store.get<Raw>("SELECT * FROM outbox WHERE conversation = ? AND state = 'queued' ORDER BY rowid LIMIT 1", conversation);
+      const first = store.get<OutboxSqlRow>(
+        "SELECT * FROM outbox WHERE conversation = ? AND state = 'queued' ORDER BY rowid LIMIT 1",
+        conversation,
+      );
       if (first === undefined) return undefined;
       return (
         one(first) ??
-        many(store.all<Raw>("SELECT * FROM outbox WHERE conversation = ? AND state = 'queued' ORDER BY rowid", conversation))[0]
+        many(store.all<OutboxSqlRow>("SELECT * FROM outbox WHERE conversation = ? AND state = 'queued' ORDER BY rowid", conversation))[0]
       );
     },
 
-    get: (partKey: string): OutboxPart | undefined => one(store.get<Raw>("SELECT * FROM outbox WHERE part_key = ?", partKey)),
+    get: (partKey: string): OutboxPart | undefined => one(store.get<OutboxSqlRow>("SELECT * FROM outbox WHERE part_key = ?", partKey)),
     byIntent: (intentId: string): OutboxPart[] =>
-      many(store.all<Raw>("SELECT * FROM outbox WHERE intent_id = ? ORDER BY position", intentId)),
+      many(store.all<OutboxSqlRow>("SELECT * FROM outbox WHERE intent_id = ? ORDER BY position", intentId)),
     byState: (state: PartState, limit: number): OutboxPart[] =>
-      many(store.all<Raw>("SELECT * FROM outbox WHERE state = ? ORDER BY updated_at DESC LIMIT ?", state, limit)),
+      many(store.all<OutboxSqlRow>("SELECT * FROM outbox WHERE state = ? ORDER BY updated_at DESC LIMIT ?", state, limit)),
 
     /** A part is about to be handed to its channel: as a new message, or in place of `editOf`. */
-    attempt: (partKey: string, at: number, editOf: string | null = null): number =>
+    markAttempting: (partKey: string, at: number, editOf: string | null = null): number =>
       store.run(
         "UPDATE outbox SET state = 'attempting', attempts = attempts + 1, updated_at = ?, edit_of = ? WHERE part_key = ?",
         at,
@@ -145,9 +148,9 @@ export function createOutbox(store: Store) {
   };
 }
 
-const nameOf = (raw: Raw): string => `outbox ${raw.part_key}`;
+const outboxRowKey = (raw: OutboxSqlRow): string => `outbox ${raw.part_key}`;
 
-function toPart(raw: Raw): OutboxPart {
+function toOutboxPart(raw: OutboxSqlRow): OutboxPart {
   return {
     partKey: raw.part_key,
     intentId: raw.intent_id,
@@ -157,7 +160,7 @@ function toPart(raw: Raw): OutboxPart {
     conversation: raw.conversation,
     target: JSON.parse(raw.target),
     text: raw.text,
-    media: raw.media ? (JSON.parse(raw.media) as KeptFile) : null,
+    media: raw.media ? (JSON.parse(raw.media) as StoredFile) : null,
     buttons: raw.buttons ? (JSON.parse(raw.buttons) as OutboxPart["buttons"]) : null,
     editOf: raw.edit_of,
     state: raw.state,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { LIMITS } from "../core/limits.ts";
 import { silentLog } from "../core/log.ts";
-import { createFacts } from "./facts.ts";
+import { createKeyValueStore } from "./key-value.ts";
 import { openStore } from "./open.ts";
 import { createPairings } from "./pairing.ts";
 
@@ -81,13 +81,13 @@ test("a code that is taken is not given twice, and a dismissed request is gone",
 test("facts outlive the process, and a damaged one counts as absent", async () => {
   const dir = join(root, String(made++));
   const store = openStore({ dir, log: silentLog });
-  const facts = createFacts(store);
+  const facts = createKeyValueStore(store);
   await store.write(() => facts.set("heartbeats", { enabled: false }, 1));
   await store.write(() => facts.set("heartbeats", { enabled: true }, 2));
   await store.write(() => store.run("INSERT INTO facts VALUES ('broken', '{', 1)"));
   store.close();
   const again = openStore({ dir, log: silentLog });
-  const reread = createFacts(again);
+  const reread = createKeyValueStore(again);
   assert.deepEqual(reread.get("heartbeats"), { enabled: true });
   assert.equal(reread.get("broken"), null);
   assert.equal(reread.get("never"), null);

@@ -16,7 +16,7 @@ export type PairingRequest = {
 
 export type PairedSender = { channel: string; account: string; sender: string; name: string | null; approvedAt: number };
 
-type Place = { channel?: string | undefined; account?: string | undefined };
+type PairingScope = { channel?: string | undefined; account?: string | undefined };
 
 export type PairingOptions = {
   /** A fresh unguessable code; asked again when it is taken. */
@@ -26,10 +26,10 @@ export type PairingOptions = {
 
 export type Pairings = ReturnType<typeof createPairings>;
 
-const REQUEST = "channel, account, sender, name, code, created_at AS createdAt, expires_at AS expiresAt";
-const AT_PLACE = "(? IS NULL OR channel = ?) AND (? IS NULL OR account = ?)";
+const REQUEST_COLUMNS = "channel, account, sender, name, code, created_at AS createdAt, expires_at AS expiresAt";
+const IN_SCOPE = "(? IS NULL OR channel = ?) AND (? IS NULL OR account = ?)";
 
-const placeParams = ({ channel = undefined, account = undefined }: Place): (string | null)[] => [
+const scopeParams = ({ channel = undefined, account = undefined }: PairingScope): (string | null)[] => [
   channel ?? null,
   channel ?? null,
   account ?? null,
@@ -38,11 +38,11 @@ const placeParams = ({ channel = undefined, account = undefined }: Place): (stri
 
 /** Who may talk to the agent by pairing, and who asks to. Functions that change rows run inside a `store.write`. */
 export function createPairings(store: Store, options: PairingOptions) {
-  const pending = (place: Place = {}): PairingRequest[] =>
+  const pending = (place: PairingScope = {}): PairingRequest[] =>
     store.all<PairingRequest>(
-      `SELECT ${REQUEST} FROM pairing_requests WHERE expires_at > ? AND ${AT_PLACE} ORDER BY created_at LIMIT ?`,
+      `SELECT ${REQUEST_COLUMNS} FROM pairing_requests WHERE expires_at > ? AND ${IN_SCOPE} ORDER BY created_at LIMIT ?`,
       options.now(),
-      ...placeParams(place),
+      ...scopeParams(place),
       LIMITS.pairingListRows,
     );
 
@@ -119,10 +119,10 @@ export function createPairings(store: Store, options: PairingOptions) {
     },
 
     /** Who was admitted, newest first. */
-    paired: (place: Place = {}): PairedSender[] =>
+    paired: (place: PairingScope = {}): PairedSender[] =>
       store.all<PairedSender>(
-        `SELECT channel, account, sender, name, approved_at AS approvedAt FROM paired_senders WHERE ${AT_PLACE} ORDER BY approved_at DESC LIMIT ?`,
-        ...placeParams(place),
+        `SELECT channel, account, sender, name, approved_at AS approvedAt FROM paired_senders WHERE ${IN_SCOPE} ORDER BY approved_at DESC LIMIT ?`,
+        ...scopeParams(place),
         LIMITS.pairingListRows,
       ),
 

@@ -1,4 +1,4 @@
-import { readRow } from "./guard.ts";
+import { decodeRow } from "./row-decoding.ts";
 import type { Store } from "./open.ts";
 
 /**
@@ -13,19 +13,19 @@ export type PreviewRow = {
   messageId: string | null;
 };
 
-type Raw = { run_id: string; conversation: string; target: string; state: PreviewRow["state"]; message_id: string | null };
+type PreviewSqlRow = { run_id: string; conversation: string; target: string; state: PreviewRow["state"]; message_id: string | null };
 
 export type Previews = ReturnType<typeof createPreviews>;
 
 export function createPreviews(store: Store) {
   return {
     get(runId: string): PreviewRow | undefined {
-      const raw = store.get<Raw>("SELECT * FROM previews WHERE run_id = ?", runId);
-      return readRow(store, raw, (each) => `previews ${each.run_id}`, toRow);
+      const raw = store.get<PreviewSqlRow>("SELECT * FROM previews WHERE run_id = ?", runId);
+      return decodeRow(store, raw, (each) => `previews ${each.run_id}`, toPreviewRow);
     },
 
     /** A preview is about to be sent; inside a `store.write`, like all that changes. */
-    attempt: (preview: Pick<PreviewRow, "runId" | "conversation" | "target">, at: number): number =>
+    markAttempting: (preview: Pick<PreviewRow, "runId" | "conversation" | "target">, at: number): number =>
       store.run(
         "INSERT INTO previews (run_id, conversation, target, state, updated_at) VALUES (?, ?, ?, 'attempting', ?) ON CONFLICT DO NOTHING",
         preview.runId,
@@ -34,7 +34,7 @@ export function createPreviews(store: Store) {
         at,
       ),
 
-    sent: (runId: string, messageId: string, at: number): number =>
+    markSent: (runId: string, messageId: string, at: number): number =>
       store.run("UPDATE previews SET state = 'sent', message_id = ?, updated_at = ? WHERE run_id = ?", messageId, at, runId),
 
     remove: (runId: string): number => store.run("DELETE FROM previews WHERE run_id = ?", runId),
@@ -48,7 +48,7 @@ export function createPreviews(store: Store) {
   };
 }
 
-const toRow = (raw: Raw): PreviewRow => ({
+const toPreviewRow = (raw: PreviewSqlRow): PreviewRow => ({
   runId: raw.run_id,
   conversation: raw.conversation,
   target: JSON.parse(raw.target),

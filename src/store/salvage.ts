@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { freePages, newWalk, records, strayRecords, type StoredRecord, type Value, type Walk } from "./btree.ts";
+import { freePages, createWalk, walkRecords, unreachableRecords, type StoredRecord, type SqlValue, type TreeWalk } from "./btree.ts";
 import type { KnownTables } from "./ledger.ts";
 import { PageImage } from "./page-image.ts";
 
@@ -47,23 +47,23 @@ export function salvage(damagedFile: string, target: DatabaseSync, known: KnownT
   const losses: Losses = { damagedFile, cause, kept: 0, lost: 0, exact: true, damagedPages: 0, tables: {} };
   const image = new PageImage(damagedFile);
   const tables = tablesOf(target);
-  const writers = new Map(tables.map((table) => [table.name, new Writer(target, table)]));
+  const writers = new Map(tables.map((table) => [table.name, new TableWriter(target, table)]));
   try {
     target.exec("BEGIN");
     const { roots, walk } = readRoots(image, known);
-    const walks = new Map<string, Walk>();
+    const walks = new Map<string, TreeWalk>();
     for (const table of tables) {
       const root = roots.get(table.name);
-      const own = newWalk(walk.visited);
+      const own = createWalk(walk.visited);
       walks.set(table.name, own);
       if (root === undefined) own.damagedPages++;
-      else for (const record of records(image, root, table.rowids, own)) writers.get(table.name)!.add(record);
+      else for (const record of walkRecords(image, root, table.rowids, own)) writers.get(table.name)!.add(record);
     }
     const damaged = [...walks.values()].some((each) => each.damagedPages > 0);
-    if (damaged) adoptStrays(image, walk.visited, writers);
+    if (damaged) recoverUnreachable(image, walk.visited, writers);
     target.exec("DELETE FROM sqlite_sequence");
     for (const table of tables)
-      settleTable(table, target, { writer: writers.get(table.name)!, walk: walks.get(table.name)!, known, losses });
+      finishTable(table, target, { writer: writers.get(table.name)!, walk: walks.get(table.name)!, known, losses });
     losses.damagedPages += walk.damagedPages + image.wal.damagedFrames;
     target.exec("COMMIT");
   } finally {
@@ -72,10 +72,10 @@ export function salvage(damagedFile: string, target: DatabaseSync, known: KnownT
   return losses;
 }
 
-function settleTable(
+function finishTable(
   table: Table,
   target: DatabaseSync,
-  from: { writer: Writer; walk: Walk; known: KnownTables | null; losses: Losses },
+  from: { writer: TableWriter; walk: TreeWalk; known: KnownTables | null; losses: Losses },
 ): void {
   const { writer, walk, losses } = from;
   const facts = from.known?.[table.name];
@@ -91,19 +91,19 @@ function settleTable(
   if (table.alias === null) return;
   // A number is never used twice, also not that of a lost record.
   const last = Math.max(writer.highest, facts?.last ?? 0);
-  if (last > 0 && autoincrements(target, table.name))
+  if (last > 0 && hasAutoincrement(target, table.name))
     target.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)").run(table.name, last);
 }
 
-const autoincrements = (db: DatabaseSync, table: string): boolean =>
+const hasAutoincrement = (db: DatabaseSync, table: string): boolean =>
   /AUTOINCREMENT/i.test((db.prepare("SELECT sql FROM sqlite_schema WHERE name = ?").get(table) as { sql: string }).sql);
 
 /** Where the tree of each table begins. */
-function readRoots(image: PageImage, known: KnownTables | null): { roots: Map<string, number>; walk: Walk } {
+function readRoots(image: PageImage, known: KnownTables | null): { roots: Map<string, number>; walk: TreeWalk } {
   const roots = new Map<string, number>();
   for (const [name, facts] of Object.entries(known ?? {})) if (facts.root !== null) roots.set(name, facts.root);
-  const walk = newWalk();
-  for (const { values } of records(image, 1, true, walk)) {
+  const walk = createWalk();
+  for (const { values } of walkRecords(image, 1, true, walk)) {
     const [type, name, , root] = values;
     if (type === "table" && typeof name === "string" && typeof root === "number") roots.set(name, root);
   }
@@ -135,7 +135,7 @@ function toTable(db: DatabaseSync, name: string, rowids: boolean): Table {
 }
 
 /** Writes the records of one table. A record of an older release is shorter: its last columns have their defaults. */
-class Writer {
+class TableWriter {
   readonly table: Table;
   kept = 0;
   /** Records that were read and break a rule of the schema, or their own checksum. */
@@ -165,7 +165,7 @@ class Writer {
     }
   }
 
-  #valueOf(record: StoredRecord, value: Value, column: Column): SQLInputValue {
+  #valueOf(record: StoredRecord, value: SqlValue, column: Column): SQLInputValue {
     if (column.name === this.table.alias) return record.rowid;
     // Whole numbers of a REAL column are stored as integers.
     return column.type === "REAL" && typeof value === "bigint" ? Number(value) : value;
@@ -195,17 +195,17 @@ function isIntact(table: string, columns: readonly Column[], row: readonly SQLIn
  * Gives records of unreachable pages to the table that they can only belong to. What they say may be old: messages that waited are
  * parked, and replies that were to be sent count as unknown, so that nothing is done twice.
  */
-function adoptStrays(image: PageImage, visited: ReadonlySet<number>, writers: ReadonlyMap<string, Writer>): void {
+function recoverUnreachable(image: PageImage, visited: ReadonlySet<number>, writers: ReadonlyMap<string, TableWriter>): void {
   const candidates = [...writers.values()].filter(({ table }) => table.rowids && !REACHABLE_ONLY.has(table.name));
-  for (const page of strayRecords(image, visited, freePages(image))) {
-    const fitting = candidates.filter(({ table }) => page.length > 0 && page.every((record) => fits(table, record)));
+  for (const page of unreachableRecords(image, visited, freePages(image))) {
+    const fitting = candidates.filter(({ table }) => page.length > 0 && page.every((record) => matchesSchema(table, record)));
     if (fitting.length !== 1) continue;
     const { table } = fitting[0]!;
-    for (const record of page) fitting[0]!.add({ ...record, values: asPast(table, record.values) }, true);
+    for (const record of page) fitting[0]!.add({ ...record, values: withStaleState(table, record.values) }, true);
   }
 }
 
-function fits({ columns, alias }: Table, { values }: StoredRecord): boolean {
+function matchesSchema({ columns, alias }: Table, { values }: StoredRecord): boolean {
   if (values.length > columns.length) return false;
   return columns.every((column, index) => {
     const value = values[index];
@@ -218,13 +218,13 @@ function fits({ columns, alias }: Table, { values }: StoredRecord): boolean {
   });
 }
 
-const PAST: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+const STALE_STATES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   inbox: { queued: "parked", running: "parked" },
   outbox: { queued: "unknown", attempting: "unknown" },
 };
 
-function asPast(table: Table, values: readonly Value[]): readonly Value[] {
-  const past = PAST[table.name];
+function withStaleState(table: Table, values: readonly SqlValue[]): readonly SqlValue[] {
+  const past = STALE_STATES[table.name];
   const state = table.columns.findIndex((column) => column.name === "state");
   return past ? values.map((value, index) => (index === state && typeof value === "string" ? (past[value] ?? value) : value)) : values;
 }

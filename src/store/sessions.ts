@@ -1,5 +1,5 @@
 import type { AgentId, SessionKey } from "../core/ids.ts";
-import { readRow, readRows } from "./guard.ts";
+import { decodeRow, decodeRows } from "./row-decoding.ts";
 import type { Store } from "./open.ts";
 
 /** One conversation with one agent. The row is the truth; everything else about a session can be rebuilt from rows. */
@@ -66,7 +66,7 @@ export type SessionRow = {
 export type SessionPatch = Partial<Omit<SessionRow, "key">>;
 
 /** What changes when a session begins anew: older messages stay under their old id, and the runtime starts with an empty context. */
-export const newConversation = (session: Pick<SessionRow, "lifecycle">, sessionId: string): SessionPatch => ({
+export const toNewConversation = (session: Pick<SessionRow, "lifecycle">, sessionId: string): SessionPatch => ({
   session_id: sessionId,
   lifecycle: session.lifecycle + 1,
   checkpoint: null,
@@ -111,7 +111,7 @@ export type Sessions = ReturnType<typeof createSessions>;
 
 /** The sessions table. Functions that change rows run inside a `store.write`. */
 export function createSessions(store: Store) {
-  const one = (row: SessionRow | undefined): SessionRow | undefined => readRow(store, row, nameOf, checkRow);
+  const one = (row: SessionRow | undefined): SessionRow | undefined => decodeRow(store, row, sessionRowKey, checkRow);
   const get = (key: string): SessionRow | undefined => one(store.get<SessionRow>("SELECT * FROM sessions WHERE key = ?", key));
 
   function patch(key: string, changes: SessionPatch): void {
@@ -147,8 +147,8 @@ export function createSessions(store: Store) {
     /** Pinned rows first, then by last activity, newest first, with the number of rows that match without the limit. */
     list(query: SessionQuery): { rows: SessionRow[]; total: number } {
       const rows = store.all<SessionRow>(...listStatement(query));
-      const total = countOf(store, query);
-      return { rows: readRows(store, rows, nameOf, checkRow), total };
+      const total = countSessions(store, query);
+      return { rows: decodeRows(store, rows, sessionRowKey, checkRow), total };
     },
 
     /** What was used last, pinned first, of one agent or of all, the archive included: along an index, and only two columns. */
@@ -157,9 +157,9 @@ export function createSessions(store: Store) {
       return store.all(sql, ...params);
     },
 
-    count: (): number => sumOf(store, "SELECT sum(rows) AS n FROM session_counts"),
+    count: (): number => queryNumber(store, "SELECT sum(rows) AS n FROM session_counts"),
 
-    countByAgent: (agentId: string): number => sumOf(store, "SELECT sum(rows) AS n FROM session_counts WHERE agent_id = ?", agentId),
+    countByAgent: (agentId: string): number => queryNumber(store, "SELECT sum(rows) AS n FROM session_counts WHERE agent_id = ?", agentId),
 
     /** Removes the session, and what was said in it unless `keepMessages`. Its children stay, under no parent. */
     remove(key: string, keepMessages = false): boolean {
@@ -183,7 +183,7 @@ export function createSessions(store: Store) {
 
     /** Sessions of an agent whose key ends with a uuid that begins so, dashes left out. */
     byUuidPrefix: (agentId: string | undefined, prefix: string, limit: number): SessionRow[] =>
-      readRows(
+      decodeRows(
         store,
         store.all<SessionRow>(
           "SELECT * FROM sessions WHERE (?1 IS NULL OR agent_id = ?1) AND replace(substr(key, -36), '-', '') LIKE ?2 ORDER BY updated_at DESC LIMIT ?3",
@@ -191,13 +191,13 @@ export function createSessions(store: Store) {
           `${prefix}%`,
           limit,
         ),
-        nameOf,
+        sessionRowKey,
         checkRow,
       ),
   };
 }
 
-const nameOf = (row: SessionRow): string => `sessions ${row.key}`;
+const sessionRowKey = (row: SessionRow): string => `sessions ${row.key}`;
 
 const NUMBERS = [
   "created_at",
@@ -221,7 +221,7 @@ function checkRow(row: SessionRow): SessionRow {
 }
 const TEXTS = ["key", "session_id", "agent_id", "chat_kind", "channel", "status"] as const;
 
-const sumOf = (store: Store, sql: string, ...params: (string | number)[]): number =>
+const queryNumber = (store: Store, sql: string, ...params: (string | number)[]): number =>
   store.get<{ n: number | null }>(sql, ...params)?.n ?? 0;
 
 const RECENT = "key, updated_at, pinned";
@@ -233,7 +233,7 @@ const RECENT = "key, updated_at, pinned";
 export function listStatement(query: SessionQuery, columns = "*"): [sql: string, ...params: (string | number)[]] {
   const { order = "updatedAt" } = query;
   const sets = query.archived === "all" && order === "updatedAt" ? [false, true] : [query.archived ?? false];
-  const parts = sets.map((archived) => filterOf({ ...query, archived }));
+  const parts = sets.map((archived) => toFilter({ ...query, archived }));
   const selects = parts.map(({ where }) => `SELECT ${columns} FROM sessions ${where}`).join(" UNION ALL ");
   return [`${selects} ORDER BY ${ORDERS[order]} LIMIT ? OFFSET ?`, ...parts.flatMap(({ params }) => params), query.limit, query.offset];
 }
@@ -241,17 +241,17 @@ export function listStatement(query: SessionQuery, columns = "*"): [sql: string,
 const UNCOUNTED = ["label", "updatedAfter", "category", "pinned", "boardFace", "keys"] as const;
 
 /** From the counts that are kept, unless the query asks for something that is not counted. */
-function countOf(store: Store, query: SessionQuery): number {
+function countSessions(store: Store, query: SessionQuery): number {
   if (UNCOUNTED.some((name) => query[name] !== undefined) || query.search || query.without?.length) {
-    const { where, params } = filterOf(query);
-    return sumOf(store, `SELECT count(*) AS n FROM sessions ${where}`, ...params);
+    const { where, params } = toFilter(query);
+    return queryNumber(store, `SELECT count(*) AS n FROM sessions ${where}`, ...params);
   }
-  const { where, params } = filterOf({ ...query, withMessages: false });
+  const { where, params } = toFilter({ ...query, withMessages: false });
   const spoken = query.withMessages ? `${where ? " AND" : "WHERE"} has_messages = 1` : "";
-  return sumOf(store, `SELECT sum(rows) AS n FROM session_counts ${where}${spoken}`, ...params);
+  return queryNumber(store, `SELECT sum(rows) AS n FROM session_counts ${where}${spoken}`, ...params);
 }
 
-function filterOf(query: SessionQuery): { where: string; params: (string | number)[] } {
+function toFilter(query: SessionQuery): { where: string; params: (string | number)[] } {
   const terms: string[] = [];
   const params: (string | number)[] = [];
   const add = (term: string, ...values: (string | number)[]): void => {

@@ -19,12 +19,12 @@ test("entries are there in order until they are done, also after it was closed",
   const spool = openSpool(path, silentLog);
   const seqs = await Promise.all(["a", "b", "c"].map((body) => spool.append(body)));
   assert.deepEqual([bodies(spool), seqs], [["a", "b", "c"], seqs.toSorted((x, y) => x - y)]);
-  spool.done([seqs[1]!]);
+  spool.acknowledge([seqs[1]!]);
   spool.close();
   spool.close();
   const again = openSpool(path, silentLog);
   assert.deepEqual(bodies(again), ["a", "c"]);
-  again.done(seqs);
+  again.acknowledge(seqs);
   const later = await again.append("d");
   assert.ok(later > seqs[2]!, "a number is never used twice");
   again.close();
@@ -51,7 +51,7 @@ test("a full spool refuses, and takes more when there is room; what it holds cou
   first.close();
   const spool = openSpool(path, silentLog, 10);
   await assert.rejects(spool.append("y"), /too much waits/);
-  spool.done([1]);
+  spool.acknowledge([1]);
   const settled = await Promise.allSettled(["12345", "67890", "x"].map((body) => spool.append(body)));
   assert.deepEqual(
     settled.map(({ status }) => status),

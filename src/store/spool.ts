@@ -8,7 +8,7 @@ import type { Log } from "../core/log.ts";
 /** One entry of a spool: what it holds is the business of whoever wrote it. */
 export type SpoolRow = { seq: number; body: string };
 
-type Waiting = { body: string; resolve: (seq: number) => void; reject: (err: unknown) => void };
+type PendingAppend = { body: string; resolve: (seq: number) => void; reject: (err: unknown) => void };
 
 const PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=2000; PRAGMA cache_size=-500;";
 const TABLE = "CREATE TABLE IF NOT EXISTS batch (seq INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL) STRICT";
@@ -25,7 +25,7 @@ export class Spool {
   /** Size of each entry that is not done. */
   readonly #sizes = new Map<number, number>();
   #bytes = 0;
-  #waiting: Waiting[] = [];
+  #waiting: PendingAppend[] = [];
   #closed = false;
 
   constructor(db: DatabaseSync, limitBytes: number) {
@@ -61,7 +61,7 @@ export class Spool {
   }
 
   /** Forgets entries. After a power cut they may be there again. */
-  done(seqs: readonly number[]): void {
+  acknowledge(seqs: readonly number[]): void {
     // Not worth an fsync: the next append makes it last.
     this.#db.exec("PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE");
     try {
@@ -95,8 +95,8 @@ export class Spool {
     const group = this.#waiting;
     if (group.length === 0 || this.#closed) return;
     this.#waiting = [];
-    const stored: { seq: number; bytes: number; entry: Waiting }[] = [];
-    const refused: Waiting[] = [];
+    const stored: { seq: number; bytes: number; entry: PendingAppend }[] = [];
+    const refused: PendingAppend[] = [];
     try {
       this.#db.exec("BEGIN IMMEDIATE");
       let total = this.#bytes;
@@ -136,7 +136,7 @@ const DAMAGED = [11, 26];
 /** Opens (and creates) a spool, readable by its owner only. A damaged file is set aside and reported. */
 export function openSpool(path: string, log: Log, limitBytes: number = LIMITS.isolatedSpoolBytes): Spool {
   try {
-    return open(path, limitBytes);
+    return openDatabase(path, limitBytes);
   } catch (err) {
     if (!DAMAGED.includes(((err as { errcode?: number }).errcode ?? 0) & 0xff)) throw err;
     const aside = `${path}.damaged-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
@@ -145,11 +145,11 @@ export function openSpool(path: string, log: Log, limitBytes: number = LIMITS.is
       damagedFile: aside,
       cause: reasonOf(err),
     });
-    return open(path, limitBytes);
+    return openDatabase(path, limitBytes);
   }
 }
 
-function open(path: string, limitBytes: number): Spool {
+function openDatabase(path: string, limitBytes: number): Spool {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   closeSync(openSync(path, "a", 0o600));
   const db = new DatabaseSync(path);

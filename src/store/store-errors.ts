@@ -24,7 +24,7 @@ export const isBusy = (err: unknown): boolean => sqliteCode(err) === BUSY;
 /** "no such table" and the like: only for a file that was just opened, where it means that the schema is not ours. */
 export const isForeignSchema = (err: unknown): boolean => sqliteCode(err) === ERROR;
 
-export const damage = (message: string): Error => Object.assign(new Error(message), { errcode: CORRUPT });
+export const damageError = (message: string): Error => Object.assign(new Error(message), { errcode: CORRUPT });
 
 const RETRY_MS = 1_000;
 
@@ -65,7 +65,7 @@ export function toStoreError(err: unknown): GatewayError {
 }
 
 /** Why the gateway cannot use its directory at all: what, why and fix for the person who starts it. */
-export function unusableDir(path: string, err: unknown): GatewayError {
+export function unusableDirError(path: string, err: unknown): GatewayError {
   const code = (err as NodeJS.ErrnoException).code ?? "";
   const [why, fix] = REASONS[code] ?? [`the system says ${code || String(err)}`, "Look at the path and its file system."];
   return new GatewayError("UNAVAILABLE", `${path} cannot be used: ${why}`, {
@@ -75,10 +75,10 @@ export function unusableDir(path: string, err: unknown): GatewayError {
   });
 }
 
-const OWN = "Make it belong to the user that runs the gateway (chown -R), or set OPENCLAW_STATE_DIR to a directory of that user.";
+const CHOWN_FIX = "Make it belong to the user that runs the gateway (chown -R), or set OPENCLAW_STATE_DIR to a directory of that user.";
 const REASONS: Readonly<Record<string, readonly [why: string, fix: string]>> = {
-  EACCES: ["this user may not write there", OWN],
-  EPERM: ["this user may not write there", OWN],
+  EACCES: ["this user may not write there", CHOWN_FIX],
+  EPERM: ["this user may not write there", CHOWN_FIX],
   EROFS: ["its file system is read-only", "Mount it writable, or set OPENCLAW_STATE_DIR to a directory that can be written."],
   ENOSPC: ["the disk is full", "Free some space on that disk and start again."],
   EDQUOT: ["the disk quota of this user is used up", "Free some space of that user and start again."],

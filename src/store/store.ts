@@ -4,25 +4,25 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlit
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
-import { boundRow, isOutOfRange } from "./guard.ts";
+import { clampRow, isOutOfRange } from "./row-decoding.ts";
 import { writeLedger, type KnownTables } from "./ledger.ts";
 import type { Losses } from "./salvage.ts";
 import { isDamage, isDiskFailure, sqliteCode, toStoreError } from "./store-errors.ts";
 
-type Job = { run: () => unknown; resolve: (value: never) => void; reject: (err: unknown) => void };
-export type Row = Record<string, SQLInputValue>;
+type WriteJob = { run: () => unknown; resolve: (value: never) => void; reject: (err: unknown) => void };
+export type SqlRow = Record<string, SQLInputValue>;
 
 export type StoreOptions = {
   /** Directory of the gateway's own files; created 0700. */ dir: string;
   log: Log;
-  /** Marks for crash tests. */ mark?: (point: string) => void;
+  /** Marks for crash tests. */ crashPoint?: (point: string) => void;
   /** A file up to this size is checked completely before it is used; a larger one in steps while the gateway runs. */
   fullCheckBytes?: number;
   /** Rebuild the file even where it looks whole: an earlier start has met damage in it. */ repair?: boolean;
 };
 
 /** What the store is worth at this moment. `failing`: writes are refused. `degraded`: some records cannot be read, or were lost. */
-export type StoreCondition = { state: "ready" | "degraded" | "failing"; cause: string | null };
+export type StoreHealth = { state: "ready" | "degraded" | "failing"; cause: string | null };
 
 /** What the gateway's own store has, and a look at somebody else's has not. */
 export type StoreOwnership = { ledgerPath: string; open: (path: string) => DatabaseSync };
@@ -36,20 +36,20 @@ export class Store {
   /** What a damaged or missing file has cost; null when the file was whole. */
   readonly losses: Losses | null;
   /** Called when the condition has changed. */
-  onCondition: (condition: StoreCondition) => void = () => {};
+  onHealth: (condition: StoreHealth) => void = () => {};
   readonly #log: Log;
-  readonly #mark: (point: string) => void;
+  readonly #crashPoint: (point: string) => void;
   readonly #owned: StoreOwnership | null;
   #db: DatabaseSync;
   #file: Pick<Stats, "dev" | "ino"> | null;
   #statements = new Map<string, StatementSync>();
-  #jobs: Job[] = [];
+  #jobs: WriteJob[] = [];
   #scheduled = false;
   #closed = false;
   /** Why the last write was refused; null when it was stored. */
-  #refusal: string | null = null;
+  #writeError: string | null = null;
   #damage: string | null = null;
-  readonly #told = new Set<string>();
+  readonly #reported = new Set<string>();
   #probe: NodeJS.Timeout | undefined;
   #ledgerTimer: NodeJS.Timeout | undefined;
 
@@ -58,7 +58,7 @@ export class Store {
     this.losses = losses;
     this.#db = db;
     this.#log = options.log;
-    this.#mark = options.mark ?? (() => {});
+    this.#crashPoint = options.crashPoint ?? (() => {});
     this.#owned = owned;
     this.#file = statOrNull(path);
   }
@@ -68,8 +68,8 @@ export class Store {
     return this.#damage;
   }
 
-  get condition(): StoreCondition {
-    if (this.#refusal !== null) return { state: "failing", cause: this.#refusal };
+  get health(): StoreHealth {
+    if (this.#writeError !== null) return { state: "failing", cause: this.#writeError };
     if (this.#damage !== null)
       return { state: "degraded", cause: `some records cannot be read: ${this.#damage}; openclaw gateway restart repairs the store` };
     return this.losses ? { state: "degraded", cause: describeLosses(this.losses) } : { state: "ready", cause: null };
@@ -84,7 +84,7 @@ export class Store {
     try {
       return statement.all(...params) as R[];
     } catch (err) {
-      return this.#readable(sql, params, err) as R[];
+      return this.#readUndamaged(sql, params, err) as R[];
     }
   }
 
@@ -95,46 +95,46 @@ export class Store {
       return statement.get(...params) as R | undefined;
     } catch (err) {
       if (isDamage(err)) {
-        this.noteDamage(reasonOf(err));
-        throw unreadable(err);
+        this.reportDamage(reasonOf(err));
+        throw damagedPageError(err);
       }
-      return this.#readable(sql, params, err)[0] as R | undefined;
+      return this.#readUndamaged(sql, params, err)[0] as R | undefined;
     }
   }
 
-  #readable(sql: string, params: readonly SQLInputValue[], err: unknown): Row[] {
+  #readUndamaged(sql: string, params: readonly SQLInputValue[], err: unknown): SqlRow[] {
     if (!isOutOfRange(err) && !isDamage(err)) throw err;
     const statement = this.#db.prepare(sql);
     statement.setReadBigInts(true);
-    const rows: Row[] = [];
+    const rows: SqlRow[] = [];
     try {
       for (const row of statement.iterate(...params)) {
-        const { row: bounded, outside } = boundRow(row as Row);
-        if (outside.length > 0) this.unreadable(bounded, `numbers out of range: ${outside.join(", ")}`);
+        const { row: bounded, outside } = clampRow(row as SqlRow);
+        if (outside.length > 0) this.reportUnreadable(bounded, `numbers out of range: ${outside.join(", ")}`);
         rows.push(bounded);
       }
     } catch (failure) {
       if (!isDamage(failure)) throw failure;
-      this.noteDamage(reasonOf(failure));
+      this.reportDamage(reasonOf(failure));
     }
     return rows;
   }
 
   /** Says once that a record cannot be used as it is, with what names it. */
-  unreadable(key: Row | string, cause: string): void {
+  reportUnreadable(key: SqlRow | string, cause: string): void {
     const name = typeof key === "string" ? key : JSON.stringify(Object.values(key).find((value) => value !== null) ?? "?").slice(0, 120);
-    if (this.#told.has(name) || this.#told.size >= LIMITS.storeRecordsReported) return;
-    this.#told.add(name);
+    if (this.#reported.has(name) || this.#reported.size >= LIMITS.storeRecordsReported) return;
+    this.#reported.add(name);
     this.#log.error("a record of the store cannot be read as it is", { record: name, cause });
   }
 
   /** Damage was met in a running store. It is written down, so that the next start repairs the file. */
-  noteDamage(cause: string): void {
+  reportDamage(cause: string): void {
     if (this.#damage !== null) return;
     this.#damage = cause;
     this.#log.error("the store is damaged: some records cannot be read; openclaw gateway restart repairs it", { path: this.path, cause });
     this.writeLedger();
-    this.onCondition(this.condition);
+    this.onHealth(this.health);
   }
 
   /** Changes rows; only inside `write` or `writeNow`. Returns how many rows changed. */
@@ -167,7 +167,7 @@ export class Store {
   }
 
   /** Runs `change` as a write would and undoes it: whether it works, without storing anything. Throws what it throws. */
-  rehearse(change: () => void): void {
+  dryRun(change: () => void): void {
     if (this.#closed) throw new GatewayError("UNAVAILABLE", "the gateway is stopping");
     this.#ensureFile();
     this.run("BEGIN IMMEDIATE");
@@ -208,23 +208,23 @@ export class Store {
       this.#ensureFile();
       this.run("BEGIN IMMEDIATE");
       for (const job of jobs) settled.push(this.#runJob(job));
-      this.#mark("before-commit");
+      this.#crashPoint("before-commit");
       this.run("COMMIT");
-      this.#mark("after-commit");
+      this.#crashPoint("after-commit");
     } catch (err) {
       this.#rollback();
       const failure = toStoreError(err);
       this.#log.error("the store refused a write", { cause: reasonOf(err), writes: jobs.length });
-      if (isDamage(err)) this.noteDamage(reasonOf(err));
-      this.#refused(failure);
+      if (isDamage(err)) this.reportDamage(reasonOf(err));
+      this.#onWriteFailed(failure);
       for (const job of jobs) job.reject(failure);
       return;
     }
-    this.#accepted();
+    this.#onWriteSucceeded();
     for (const settle of settled) settle();
   }
 
-  #runJob(job: Job): () => void {
+  #runJob(job: WriteJob): () => void {
     this.run("SAVEPOINT job");
     try {
       const value = job.run();
@@ -249,28 +249,28 @@ export class Store {
   }
 
   /** From now on until a write succeeds the store counts as failing; that is tried once per second, also when nobody writes. */
-  #refused(failure: GatewayError): void {
-    const before = this.#refusal;
-    this.#refusal = failure.fix ? `${failure.message}. ${failure.fix}` : failure.message;
-    if (before !== this.#refusal) this.onCondition(this.condition);
+  #onWriteFailed(failure: GatewayError): void {
+    const before = this.#writeError;
+    this.#writeError = failure.fix ? `${failure.message}. ${failure.fix}` : failure.message;
+    if (before !== this.#writeError) this.onHealth(this.health);
     if (this.#closed) return;
     clearTimeout(this.#probe);
-    this.#probe = setTimeout(() => this.#tryWrite(), LIMITS.storeProbeMs);
+    this.#probe = setTimeout(() => this.#probeWrite(), LIMITS.storeProbeMs);
     this.#probe.unref();
   }
 
-  #tryWrite(): void {
-    if (this.#closed || this.#refusal === null) return;
+  #probeWrite(): void {
+    if (this.#closed || this.#writeError === null) return;
     const note = (): void => void this.run("INSERT OR REPLACE INTO facts (name, value, updated_at) VALUES ('write-probe', '1', 0)");
     this.write(note).catch((err: unknown) => this.#log.debug("the store still refuses writes", { cause: reasonOf(err) }));
   }
 
-  #accepted(): void {
-    if (this.#refusal !== null) {
-      this.#refusal = null;
+  #onWriteSucceeded(): void {
+    if (this.#writeError !== null) {
+      this.#writeError = null;
       clearTimeout(this.#probe);
       this.#log.warn("the store accepts writes again");
-      this.onCondition(this.condition);
+      this.onHealth(this.health);
     }
     if (!this.#owned || this.#ledgerTimer || this.#closed) return;
     this.#ledgerTimer = setTimeout(() => {
@@ -284,11 +284,11 @@ export class Store {
   writeLedger(): void {
     if (!this.#owned) return;
     try {
-      writeLedger(this.#owned.ledgerPath, { at: Date.now(), tables: tableFacts(this.#db), damaged: this.#damage }, this.#log);
+      writeLedger(this.#owned.ledgerPath, { at: Date.now(), tables: collectTableStats(this.#db), damaged: this.#damage }, this.#log);
     } catch (err) {
       if (!isDamage(err)) throw err;
       // The counts themselves lie on a damaged page: the ledger keeps the older ones.
-      this.noteDamage(reasonOf(err));
+      this.reportDamage(reasonOf(err));
     }
   }
 
@@ -296,11 +296,11 @@ export class Store {
    * Whether what is written lands where the next start looks. Puts the file back when it was removed; throws UNAVAILABLE when
    * another one lies in its place, because nothing that is acknowledged now would be found again.
    */
-  checkPlace(): void {
+  verifyPath(): void {
     try {
       this.#ensureFile();
     } catch (err) {
-      this.#refused(toStoreError(err));
+      this.#onWriteFailed(toStoreError(err));
       throw err;
     }
   }
@@ -309,7 +309,7 @@ export class Store {
     if (!this.#owned || !this.#file) return;
     const seen = statOrNull(this.path);
     if (seen && seen.ino === this.#file.ino && seen.dev === this.#file.dev) return;
-    if (!seen) return this.#putBack(this.#owned);
+    if (!seen) return this.#restoreFile(this.#owned);
     throw new GatewayError("UNAVAILABLE", `the file ${this.path} was replaced while the gateway runs; nothing is stored any more`, {
       retryAfterMs: LIMITS.storeProbeMs,
       details: { code: "STORAGE_REPLACED" },
@@ -318,7 +318,7 @@ export class Store {
   }
 
   /** The directory or the file was removed. Everything is still in the open file: it is written to its place again. */
-  #putBack({ open }: StoreOwnership): void {
+  #restoreFile({ open }: StoreOwnership): void {
     const copy = `${this.path}.restored`;
     mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
     rmSync(copy, { force: true });
@@ -350,7 +350,7 @@ function statOrNull(path: string): Stats | null {
   }
 }
 
-const unreadable = (cause: unknown): GatewayError =>
+const damagedPageError = (cause: unknown): GatewayError =>
   new GatewayError("UNAVAILABLE", "this record lies on a damaged page of the store", {
     cause,
     details: { code: "STORAGE_DAMAGED" },
@@ -369,7 +369,7 @@ export function describeLosses(losses: Losses): string {
 const COUNTED = ["devices", "device_grants", "service_tokens", "paired_senders", "facts", "cursors", "vault"];
 
 /** What the ledger keeps of each table. */
-export function tableFacts(db: DatabaseSync): KnownTables {
+export function collectTableStats(db: DatabaseSync): KnownTables {
   const all = <R>(sql: string): R[] => db.prepare(sql).all() as R[];
   const rows = new Map(all<{ name: string; rows: number }>("SELECT name, rows FROM row_counts").map((each) => [each.name, each.rows]));
   for (const { rows: n } of all<{ rows: number | null }>("SELECT sum(rows) AS rows FROM session_counts")) rows.set("sessions", n ?? 0);

@@ -1,4 +1,4 @@
-import { parseStrings, readRow, readRows } from "./guard.ts";
+import { parseStrings, decodeRow, decodeRows } from "./row-decoding.ts";
 import type { Store } from "./open.ts";
 
 export type ServiceTokenRow = {
@@ -12,7 +12,7 @@ export type ServiceTokenRow = {
   lastUsedAt: number | null;
 };
 
-export type LinkRow = {
+export type SignInLinkRow = {
   id: string;
   role: string;
   scopes: string[];
@@ -23,15 +23,15 @@ export type LinkRow = {
   usedBy: string | null;
 };
 
-const TOKEN = `id, name, scopes, created_at AS createdAt, created_by AS createdBy, expires_at AS expiresAt, last_used_at AS lastUsedAt`;
-const LINK = `id, role, scopes, created_at AS createdAt, created_by AS createdBy, expires_at AS expiresAt, used_at AS usedAt,
+const TOKEN_COLUMNS = `id, name, scopes, created_at AS createdAt, created_by AS createdBy, expires_at AS expiresAt, last_used_at AS lastUsedAt`;
+const LINK_COLUMNS = `id, role, scopes, created_at AS createdAt, created_by AS createdBy, expires_at AS expiresAt, used_at AS usedAt,
   used_by AS usedBy`;
 
 const withScopes = <T extends { scopes: string[] }>(raw: Omit<T, "scopes"> & { scopes: string }): T =>
   ({ ...raw, scopes: parseStrings(raw.scopes) }) as unknown as T;
 
-type RawToken = Omit<ServiceTokenRow, "scopes"> & { scopes: string };
-const tokenName = (raw: RawToken): string => `service_tokens ${raw.id}`;
+type TokenSqlRow = Omit<ServiceTokenRow, "scopes"> & { scopes: string };
+const tokenRowKey = (raw: TokenSqlRow): string => `service_tokens ${raw.id}`;
 
 export function insertToken(store: Store, token: ServiceTokenRow, tokenHash: string): void {
   store.run(
@@ -47,17 +47,20 @@ export function insertToken(store: Store, token: ServiceTokenRow, tokenHash: str
 }
 
 export function listTokens(store: Store): ServiceTokenRow[] {
-  const rows = store.all<RawToken>(`SELECT ${TOKEN} FROM service_tokens ORDER BY created_at DESC`);
-  return readRows(store, rows, tokenName, withScopes<ServiceTokenRow>);
+  const rows = store.all<TokenSqlRow>(`SELECT ${TOKEN_COLUMNS} FROM service_tokens ORDER BY created_at DESC`);
+  return decodeRows(store, rows, tokenRowKey, withScopes<ServiceTokenRow>);
 }
 
 export function findToken(store: Store, tokenHash: string): ServiceTokenRow | undefined {
-  const raw = store.get<RawToken>(`SELECT ${TOKEN} FROM service_tokens WHERE token_hash = ?`, tokenHash);
-  return readRow(store, raw, tokenName, withScopes<ServiceTokenRow>);
+  const raw = store.get<TokenSqlRow>(`SELECT ${TOKEN_COLUMNS} FROM service_tokens WHERE token_hash = ?`, tokenHash);
+  return decodeRow(store, raw, tokenRowKey, withScopes<ServiceTokenRow>);
 }
 
 export function findTokenById(store: Store, id: string): ServiceTokenRow | undefined {
-  const raw = store.get<Omit<ServiceTokenRow, "scopes"> & { scopes: string }>(`SELECT ${TOKEN} FROM service_tokens WHERE id = ?`, id);
+  const raw = store.get<Omit<ServiceTokenRow, "scopes"> & { scopes: string }>(
+    `SELECT ${TOKEN_COLUMNS} FROM service_tokens WHERE id = ?`,
+    id,
+  );
   return raw && withScopes<ServiceTokenRow>(raw);
 }
 
@@ -69,7 +72,7 @@ export function markTokenUsed(store: Store, id: string, at: number): void {
   store.run("UPDATE service_tokens SET last_used_at = ? WHERE id = ?", at, id);
 }
 
-export function insertLink(store: Store, link: LinkRow, codeHash: string): void {
+export function insertSignInLink(store: Store, link: SignInLinkRow, codeHash: string): void {
   store.run("DELETE FROM sign_in_links WHERE expires_at < ?", link.createdAt - 86_400_000);
   store.run(
     "INSERT INTO sign_in_links (id, code_hash, role, scopes, created_at, created_by, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -83,13 +86,16 @@ export function insertLink(store: Store, link: LinkRow, codeHash: string): void 
   );
 }
 
-export function findLink(store: Store, codeHash: string): LinkRow | undefined {
-  const raw = store.get<Omit<LinkRow, "scopes"> & { scopes: string }>(`SELECT ${LINK} FROM sign_in_links WHERE code_hash = ?`, codeHash);
-  return readRow(store, raw, (each) => `sign_in_links ${each.id}`, withScopes<LinkRow>);
+export function findSignInLink(store: Store, codeHash: string): SignInLinkRow | undefined {
+  const raw = store.get<Omit<SignInLinkRow, "scopes"> & { scopes: string }>(
+    `SELECT ${LINK_COLUMNS} FROM sign_in_links WHERE code_hash = ?`,
+    codeHash,
+  );
+  return decodeRow(store, raw, (each) => `sign_in_links ${each.id}`, withScopes<SignInLinkRow>);
 }
 
 /** Uses the link up; false when it was used or has expired meanwhile. */
-export function consumeLink(store: Store, id: string, deviceId: string, at: number): boolean {
+export function consumeSignInLink(store: Store, id: string, deviceId: string, at: number): boolean {
   return (
     store.run(
       "UPDATE sign_in_links SET used_at = ?, used_by = ? WHERE id = ? AND used_at IS NULL AND expires_at > ?",

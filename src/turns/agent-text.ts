@@ -1,34 +1,34 @@
-import { quoteFollowing, quoteLines, quoteStructure } from "./outside-text.ts";
+import { quoteFollowing, quoteLines, quoteStructure } from "./untrusted-text.ts";
 import type { Payload, RepliedMessage } from "./submission.ts";
 
 /** Ends what precedes a message: from here on its sender speaks. */
-export const ADDRESSED = "[Addressed to you]";
+export const ADDRESSED_MARKER = "[Addressed to you]";
 
 /** Stands before an operator's message in a session in which people from outside write as well. */
-const OPERATOR = "[Your operator, in the gateway's own chat]";
+const OPERATOR_MARKER = "[Your operator, in the gateway's own chat]";
 
-type Spoken = Pick<Payload, "text" | "context" | "attached" | "provenance" | "target" | "replyTo">;
+type AgentTextInput = Pick<Payload, "text" | "context" | "attached" | "provenance" | "target" | "replyTo">;
 
 /**
  * What the agent reads of one message: what was waiting for it, the message that it answers, its text, its files. Text from outside
  * cannot imitate the rest. `shared`: people from outside write in this session. Pure.
  */
-export function agentTextOf(payload: Spoken, shared: boolean): string {
+export function toAgentText(payload: AgentTextInput, shared: boolean): string {
   const { text, context, attached = [], provenance, target, replyTo } = payload;
-  const said = saidBy({ text, isOutside: provenance.channel !== "webchat", isRoom: isRoom(target) }, shared);
-  return [context, replyTo && repliedLines(replyTo), said, ...attached].filter(Boolean).join("\n\n");
+  const said = attributeText({ text, isOutside: provenance.channel !== "webchat", isRoom: isRoom(target) }, shared);
+  return [context, replyTo && formatRepliedMessage(replyTo), said, ...attached].filter(Boolean).join("\n\n");
 }
 
 /** The text of one message, told apart from structure and from other people. Pure. */
-export function saidBy({ text, isOutside, isRoom }: { text: string; isOutside: boolean; isRoom: boolean }, shared: boolean): string {
-  if (!isOutside) return shared && text !== "" ? `${OPERATOR}\n${text}` : text;
+export function attributeText({ text, isOutside, isRoom }: { text: string; isOutside: boolean; isRoom: boolean }, shared: boolean): string {
+  if (!isOutside) return shared && text !== "" ? `${OPERATOR_MARKER}\n${text}` : text;
   // In a room the first line begins with the sender's name.
   return isRoom ? quoteFollowing(text) : quoteStructure(text);
 }
 
 export const isRoom = (target: Payload["target"]): boolean => target !== null && target.chat.kind !== "direct";
 
-function repliedLines({ text, from, isSelf }: RepliedMessage): string {
+function formatRepliedMessage({ text, from, isSelf }: RepliedMessage): string {
   const whose = isSelf ? "your message" : from === null ? "an earlier message" : `a message of ${from}`;
   return text === "" ? `[This answers ${whose}]` : `[This answers ${whose}]\n${quoteLines(text)}`;
 }

@@ -1,12 +1,12 @@
 import { LIMITS } from "../core/limits.ts";
 import { CHAT_COMMANDS, UNSERVED_COMMANDS, type ChatCommand, type CommandEffect } from "../core/chat-commands.ts";
 import type { SessionPatch, SessionRow } from "../store/sessions.ts";
-import { isThinkingLevel, parseModel } from "./settings.ts";
+import { isThinkingLevel, parseModelRef } from "./settings.ts";
 
-export type Command = { name: string; immediate: boolean; arg: string; /** Answered as one that is not served. */ unserved?: true };
+export type ParsedCommand = { name: string; immediate: boolean; arg: string; /** Answered as one that is not served. */ unserved?: true };
 
 /** True for a text that calls for this gateway in a room. A command of the same form may be meant for another bot there. */
-export const isServedCommand = (command: Command | null): boolean => command !== null && !command.unserved;
+export const isServedCommand = (command: ParsedCommand | null): boolean => command !== null && !command.unserved;
 
 /** What a command may know about the gateway. */
 export type CommandContext = {
@@ -23,9 +23,9 @@ export type CommandContext = {
 };
 
 /** Something that can be chosen by a button: `value` is the command that it stands for. */
-export type Choice = { text: string; value: string };
+export type CommandChoice = { text: string; value: string };
 
-export type CommandAnswer = { text: string; changes: SessionPatch; newSession?: boolean; choices?: readonly Choice[] };
+export type CommandAnswer = { text: string; changes: SessionPatch; newSession?: boolean; choices?: readonly CommandChoice[] };
 
 const byName = new Map<string, ChatCommand>(
   CHAT_COMMANDS.flatMap((command) => [command.name, ...command.aliases].map((name) => [name, command] as const)),
@@ -35,7 +35,7 @@ const byName = new Map<string, ChatCommand>(
  * A known command at the very start of a text; null for everything else, also for other text that begins with a slash. A text
  * that is one of `resetTriggers` (case and blanks around it do not matter) is `/new`. Pure.
  */
-export function parseCommand(text: string, resetTriggers: readonly string[] = []): Command | null {
+export function parseCommand(text: string, resetTriggers: readonly string[] = []): ParsedCommand | null {
   const match = /^\s*\/([a-z][a-z_-]{0,30})(?:@\S{1,64})?(?::|\s+|$)([^]*)$/i.exec(text);
   const name = match?.[1]!.toLowerCase() ?? "";
   const command = byName.get(name);
@@ -49,7 +49,7 @@ export function parseCommand(text: string, resetTriggers: readonly string[] = []
 }
 
 /** What a command changes as it was written. Pure. */
-export function effectOf({ name, arg }: Command): CommandEffect {
+export function commandEffect({ name, arg }: ParsedCommand): CommandEffect {
   const effect = byName.get(name)?.effect ?? "none";
   return effect === "settings" && arg === "" ? "none" : effect;
 }
@@ -58,14 +58,14 @@ export function effectOf({ name, arg }: Command): CommandEffect {
  * Why a sender who may change only what is theirs may not use a command in a room, where everybody shares the session; null when they
  * may. Stopping is limited to their own answers elsewhere. Pure.
  */
-export function roomRefusal(command: Command): string | null {
-  const effect = effectOf(command);
+export function refuseInRoom(command: ParsedCommand): string | null {
+  const effect = commandEffect(command);
   if (effect === "none" || effect === "turns") return null;
   return `/${command.name} changes this conversation for everybody in it, so only an owner may use it here (commands.ownerAllowFrom or commands.allowFrom).`;
 }
 
 /** What the command says and which columns of the session it changes. Pure, but for what `context` reads. */
-export function answerCommand(command: Command, session: SessionRow, context: CommandContext): CommandAnswer {
+export function answerCommand(command: ParsedCommand, session: SessionRow, context: CommandContext): CommandAnswer {
   switch (command.name) {
     case "help":
       return { text: helpText(), changes: {} };
@@ -111,14 +111,14 @@ function answerModel(arg: string, session: SessionRow, context: CommandContext):
   }
   if (arg === "default") return { text: "This session follows the agent's model again.", changes: { model: null } };
   const wanted = context.modelAliases(session.agent_id).get(arg.toLowerCase()) ?? arg;
-  const name = names.find((each) => each === wanted) ?? onlyMatch(names, wanted);
-  if (!name || !parseModel(name))
+  const name = names.find((each) => each === wanted) ?? findUniqueMatch(names, wanted);
+  if (!name || !parseModelRef(name))
     return { text: `There is no model "${arg.slice(0, 80)}" here. /model lists those that can be chosen.`, changes: {} };
   return { text: `This session uses ${name} from the next message on.`, changes: { model: name } };
 }
 
 /** "haiku" is enough when exactly one model has it in its name. */
-function onlyMatch(names: readonly string[], part: string): string | undefined {
+function findUniqueMatch(names: readonly string[], part: string): string | undefined {
   const hits = names.filter((name) => name.toLowerCase().includes(part.toLowerCase()));
   return hits.length === 1 ? hits[0] : undefined;
 }

@@ -14,7 +14,7 @@ const texts = (bench: Bench): string[] => {
   const session = bench.turns.options.sessions.get(key)!;
   return bench.turns.options.messages.tail(key, session.session_id, 100).map((each) => `${each.body.role}: ${textOf(each.body)}`);
 };
-const outcome = (bench: Bench, runId: string) => bench.turns.wait(asId(runId), 5_000);
+const outcome = (bench: Bench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
 const target = {
   channel: asId<never>("irc"),
   account: asId<never>("default"),
@@ -59,7 +59,7 @@ test("a followup waits while the first turn runs, and comes after its answer in 
   await bench.turns.submit(message("one", "e1"));
   await bench.turns.submit(message("two", "e2"));
   await until(() => bench.turns.inflight(key)[0]?.text);
-  assert.deepEqual(bench.turns.waiting(key), ["e2"]);
+  assert.deepEqual(bench.turns.queuedRuns(key), ["e2"]);
   bench.runtime.release("e1");
   await outcome(bench, "e1");
   await until(() => bench.runtime.prompts.length === 2);
@@ -77,11 +77,11 @@ test("a steered message enters the running turn and ends with it", async () => {
   await bench.turns.submit(message("one", "e1"));
   await until(() => bench.turns.inflight(key)[0]?.text);
   await bench.turns.submit(message("two", "e2", { queueMode: "steer" }));
-  await until(() => bench.turns.find("e2")?.mergedInto === "e1");
+  await until(() => bench.turns.findRun("e2")?.mergedInto === "e1");
   bench.runtime.release("e1");
   assert.equal((await outcome(bench, "e1"))?.text, "half done: one + two");
   assert.equal((await outcome(bench, "e2"))?.text, "half done: one + two");
-  assert.equal(bench.turns.find("e2")?.state, "merged");
+  assert.equal(bench.turns.findRun("e2")?.state, "merged");
   assert.equal(bench.runtime.prompts.length, 1);
   bench.close();
 });
@@ -98,7 +98,7 @@ test("a steered message that the turn did not take gets a turn of its own, once"
   await bench.turns.submit(message("one", "e1"));
   await until(() => bench.turns.inflight(key)[0]?.text);
   await bench.turns.submit(message("two", "e2", { queueMode: "steer" }));
-  await until(() => bench.turns.find("e2")?.mergedInto === "e1");
+  await until(() => bench.turns.findRun("e2")?.mergedInto === "e1");
   bench.runtime.release("e1");
   assert.equal((await outcome(bench, "e2"))?.text, "answer to two");
   assert.deepEqual(
@@ -141,7 +141,7 @@ test("collected messages are answered together", async () => {
   await until(() => bench.turns.inflight(key)[0]?.text);
   bench.runtime.release("e2");
   assert.equal((await outcome(bench, "e3"))?.status, "ok");
-  assert.equal(bench.turns.find("e3")?.state, "merged");
+  assert.equal(bench.turns.findRun("e3")?.state, "merged");
   bench.close();
 });
 
@@ -177,8 +177,8 @@ test("a stop that was answered holds after a crash: the run does not come back",
     recover(after.turns, () => null),
     { resumed: 0, closed: 0, parked: 0, unknown: 0 },
   );
-  assert.equal(after.turns.find("e1")?.outcome?.status, "aborted");
-  assert.equal(after.turns.find("x1")?.outcome?.status, "aborted");
+  assert.equal(after.turns.findRun("e1")?.outcome?.status, "aborted");
+  assert.equal(after.turns.findRun("x1")?.outcome?.status, "aborted");
   after.close();
 });
 
@@ -244,7 +244,7 @@ test("a lane that is full refuses, and loses nothing", async () => {
     bench.turns.submit(message("too many", "x")),
     (err: { details?: { code?: string } }) => err.details?.code === "LANE_FULL",
   );
-  assert.equal(bench.turns.find("x"), undefined);
+  assert.equal(bench.turns.findRun("x"), undefined);
   bench.close();
 });
 
@@ -274,7 +274,7 @@ test("after a crash every open message runs again or is closed visibly, and none
     await new Promise(() => {});
   };
   await before.turns.submit(message("with a tool", "e3", other));
-  await until(() => before.turns.find("e3")?.toolsStarted);
+  await until(() => before.turns.findRun("e3")?.toolsStarted);
   before.store.close();
 
   const after = openBench({ dir: before.dir });
@@ -303,8 +303,8 @@ test("a message that crashes the gateway again and again is parked with its payl
     const bench = openBench({ dir: dir.dir });
     bench.runtime.script = gated;
     recovery = recover(bench.turns, () => null);
-    if (recovery.parked === 0) {
-      await until(() => bench.turns.find("e1")?.state === "running");
+    if (recovery.deadLetters === 0) {
+      await until(() => bench.turns.findRun("e1")?.state === "running");
       bench.store.close();
       continue;
     }
@@ -312,12 +312,12 @@ test("a message that crashes the gateway again and again is parked with its payl
       yield said(`ok ${turn.text}`);
       yield { type: "end", reason: "stop", checkpoint: null };
     };
-    assert.equal(bench.turns.find("e1")?.state, "parked");
-    assert.equal(bench.turns.find("e1")?.payload.text, "poison");
+    assert.equal(bench.turns.findRun("e1")?.state, "parked");
+    assert.equal(bench.turns.findRun("e1")?.payload.text, "poison");
     assert.equal((await outcome(bench, "e2"))?.text, "ok fine");
     bench.close();
   }
-  assert.equal(recovery?.parked, 1);
+  assert.equal(recovery?.deadLetters, 1);
 });
 
 test("what is done with a session exclusively waits for its turn, and messages wait for it", async () => {
@@ -327,7 +327,7 @@ test("what is done with a session exclusively waits for its turn, and messages w
   await bench.turns.submit(message("one", "e1"));
   await until(() => bench.turns.inflight(key)[0]?.text);
   const gate = Promise.withResolvers<void>();
-  const done = bench.turns.exclusively(key, async () => {
+  const done = bench.turns.withSessionLock(key, async () => {
     order.push("exclusive");
     await gate.promise;
   });
@@ -382,6 +382,6 @@ test("a tool that was not granted is not run", async () => {
   await bench.turns.submit(message("hi", "e1", { tools: ["read"] }));
   await outcome(bench, "e1");
   assert.equal((answer as { allow: boolean }).allow, false);
-  assert.equal(bench.turns.find("e1")?.toolsStarted, false);
+  assert.equal(bench.turns.findRun("e1")?.toolsStarted, false);
   bench.close();
 });

@@ -1,5 +1,5 @@
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
-import type { Outcome } from "../store/inbox.ts";
+import type { RunOutcome } from "../store/inbox.ts";
 import type { Message } from "../store/messages.ts";
 import type { PartState } from "../store/outbox.ts";
 import type { SessionRow } from "../store/sessions.ts";
@@ -25,7 +25,7 @@ export type TurnEvents = {
   /** Something that explains a pause: a retry or another wait, a compaction. */
   "turn.note": RunRef & { seq: number; kind: "retry" | "compaction"; text: string };
   /** The run is over and its outcome is on disk. `mergedInto`: its message was answered by another run. */
-  "turn.ended": RunRef & { seq: number; outcome: Outcome; mergedInto?: RunId };
+  "turn.ended": RunRef & { seq: number; outcome: RunOutcome; mergedInto?: RunId };
   /** A message is on disk. */
   "message.added": { message: Message };
   /** A session row was changed or created; `fields` are the columns that differ. */

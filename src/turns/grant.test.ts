@@ -6,7 +6,7 @@ import { asId } from "../core/ids.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
 import { MODEL, said, type Control } from "../../test/fakes/runtime.ts";
 import { message, openBench, until, type Bench } from "../../test/fakes/turns.ts";
-import { grantOf, intersectGrants, NO_GRANT, sameGrant, type Grant } from "./grant.ts";
+import { grantOf, intersectGrants, NO_GRANT, isSameGrant, type Grant } from "./grant.ts";
 import { recover } from "./recover.ts";
 import type { Payload } from "./submission.ts";
 
@@ -54,7 +54,7 @@ type Observed = { readers: string[]; situation: string; tools: readonly ToolName
 /** A model that tries every tool after each message that it reads. */
 function obedient(observed: Observed[]) {
   return async function* (turn: Bench["runtime"]["prompts"][number], control: Control): AsyncGenerator<AgentEvent, void, void> {
-    const seen: Observed = { readers: readers(turn.text), situation: turn.situation, tools: turn.tools, ran: [] };
+    const seen: Observed = { readers: readers(turn.text), situation: turn.conversationContext, tools: turn.tools, ran: [] };
     observed.push(seen);
     yield { type: "started", model: MODEL, contextWindow: 1 };
     yield { type: "text", delta: "x" };
@@ -115,7 +115,7 @@ async function play(seed: number): Promise<{ observed: Observed[]; joined: numbe
   }
   await until(() => {
     for (const { runId } of bench.turns.inflight(key)) bench.runtime.release(runId);
-    return bench.turns.load().lanes === 0;
+    return bench.turns.counts().lanes === 0;
   });
   bench.close();
   return { observed, joined: observed.filter((each) => each.readers.length > 1).length };
@@ -144,10 +144,10 @@ for (const mode of MODES) {
     await bench.turns.submit(message("from eve", "e2", { ...SENDERS["eve"]!, queueMode: mode }));
     await until(() => {
       for (const { runId } of bench.turns.inflight(key)) bench.runtime.release(runId);
-      return bench.turns.find("e2")?.outcome;
+      return bench.turns.findRun("e2")?.outcome;
     });
-    assert.equal(bench.turns.find("e1")?.outcome?.status, "ok", "nobody but an owner ends the turn of somebody else");
-    assert.equal(bench.turns.find("e2")?.mergedInto, null);
+    assert.equal(bench.turns.findRun("e1")?.outcome?.status, "ok", "nobody but an owner ends the turn of somebody else");
+    assert.equal(bench.turns.findRun("e2")?.mergedInto, null);
     assert.deepEqual(
       observed.map(({ readers, ran }) => [readers.join(), new Set(ran).size]),
       [
@@ -163,9 +163,9 @@ test("every field of a grant keeps two messages apart, and limits what both may 
   const base: Grant = { tools: ["read", "bash"], owner: true, surface: "irc|a", conversation: "irc|a|#room|" };
   const others: readonly Partial<Grant>[] = [{ tools: ["read"] }, { owner: false }, { surface: "irc|b" }, { conversation: null }];
   assert.equal(others.length, Object.keys(base).length);
-  assert.ok(sameGrant(base, { ...base, tools: ["bash", "read"] }));
+  assert.ok(isSameGrant(base, { ...base, tools: ["bash", "read"] }));
   for (const other of others) {
-    assert.equal(sameGrant(base, { ...base, ...other }), false, JSON.stringify(other));
+    assert.equal(isSameGrant(base, { ...base, ...other }), false, JSON.stringify(other));
     const both = intersectGrants([base, { ...base, ...other }]);
     assert.ok(both.tools.length <= 2 && (other.owner === undefined || !both.owner));
   }

@@ -13,10 +13,10 @@ export type Grant = {
   conversation: string | null;
 };
 
-type Source = Pick<Payload, "tools" | "provenance" | "target">;
+type GrantSource = Pick<Payload, "tools" | "provenance" | "target">;
 
-type Field<T> = {
-  of: (source: Source) => T;
+type GrantField<T> = {
+  of: (source: GrantSource) => T;
   isSame: (a: T, b: T) => boolean;
   /** What two messages may both cause. */
   intersect: (a: T, b: T) => T;
@@ -25,7 +25,7 @@ type Field<T> = {
 const isEqual = (a: unknown, b: unknown): boolean => a === b;
 
 /** Everything that decides about authority. A field that is missing here does not compile. */
-const FIELDS: { readonly [K in keyof Grant]: Field<Grant[K]> } = {
+const GRANT_FIELDS: { readonly [K in keyof Grant]: GrantField<Grant[K]> } = {
   tools: {
     of: ({ tools }) => [...new Set(tools)],
     isSame: (a, b) => a.length === b.length && a.every((tool) => b.includes(tool)),
@@ -48,18 +48,18 @@ const FIELDS: { readonly [K in keyof Grant]: Field<Grant[K]> } = {
 export const NO_GRANT: Grant = { tools: [], owner: false, surface: "", conversation: null };
 
 /** The grant of a stored message. A payload that cannot be read grants nothing. */
-export function grantOf(payload: Source | null): Grant {
+export function grantOf(payload: GrantSource | null): Grant {
   if (payload === null) return NO_GRANT;
-  const { tools, owner, surface, conversation } = FIELDS;
+  const { tools, owner, surface, conversation } = GRANT_FIELDS;
   return { tools: tools.of(payload), owner: owner.of(payload), surface: surface.of(payload), conversation: conversation.of(payload) };
 }
 
-const names = Object.keys(FIELDS) as (keyof Grant)[];
+const names = Object.keys(GRANT_FIELDS) as (keyof Grant)[];
 
 /** Only messages with the same grant are read by the model in one turn. */
-export const sameGrant = (a: Grant, b: Grant): boolean => names.every((name) => isSameField(name, a, b));
+export const isSameGrant = (a: Grant, b: Grant): boolean => names.every((name) => isSameField(name, a, b));
 
-const isSameField = <K extends keyof Grant>(name: K, a: Grant, b: Grant): boolean => FIELDS[name].isSame(a[name], b[name]);
+const isSameField = <K extends keyof Grant>(name: K, a: Grant, b: Grant): boolean => GRANT_FIELDS[name].isSame(a[name], b[name]);
 
 /** What a turn may cause that has read the messages of all these grants: nothing that one of them does not allow. */
 export function intersectGrants(grants: readonly Grant[]): Grant {
@@ -67,10 +67,10 @@ export function intersectGrants(grants: readonly Grant[]): Grant {
   if (!first) return NO_GRANT;
   return others.reduce(
     (left, right): Grant => ({
-      tools: FIELDS.tools.intersect(left.tools, right.tools),
-      owner: FIELDS.owner.intersect(left.owner, right.owner),
-      surface: FIELDS.surface.intersect(left.surface, right.surface),
-      conversation: FIELDS.conversation.intersect(left.conversation, right.conversation),
+      tools: GRANT_FIELDS.tools.intersect(left.tools, right.tools),
+      owner: GRANT_FIELDS.owner.intersect(left.owner, right.owner),
+      surface: GRANT_FIELDS.surface.intersect(left.surface, right.surface),
+      conversation: GRANT_FIELDS.conversation.intersect(left.conversation, right.conversation),
     }),
     first,
   );

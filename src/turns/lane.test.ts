@@ -3,32 +3,32 @@ import { test } from "node:test";
 import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { NO_GRANT } from "./grant.ts";
-import { nextStep, type Lane, type Waiting } from "./lane.ts";
+import { nextAction, type Lane, type QueuedMessage } from "./lane.ts";
 
-const collected = (id: string, quietUntil: number): Waiting => ({
+const collected = (id: string, quietUntil: number): QueuedMessage => ({
   runId: asId(id),
   mode: "collect",
   kind: "message",
-  quietUntil,
+  debounceUntil: quietUntil,
   grant: NO_GRANT,
 });
-const lane = (...waiting: Waiting[]): Lane => ({ key: asId("agent:main:main"), waiting, active: null });
+const lane = (...waiting: QueuedMessage[]): Lane => ({ key: asId("agent:main:main"), queue: waiting, active: null });
 
 test("collected messages wait until the newest of them is old enough, and are taken together then", () => {
   const both = lane(collected("a", 100), collected("b", 250));
-  assert.deepEqual(nextStep(both, 120), { do: "wait", untilMs: 250 });
-  const step = nextStep(both, 250);
+  assert.deepEqual(nextAction(both, 120), { do: "wait", untilMs: 250 });
+  const step = nextAction(both, 250);
   assert.deepEqual(step.do === "start" && step.take.map((each) => each.runId), ["a", "b"]);
 });
 
 test("what comes behind the collected messages does not keep them waiting", () => {
-  const followup: Waiting = { runId: asId("c"), mode: "followup", kind: "message", quietUntil: 0, grant: NO_GRANT };
-  const step = nextStep(lane(collected("a", 100), followup, collected("d", 900)), 100);
+  const followup: QueuedMessage = { runId: asId("c"), mode: "followup", kind: "message", debounceUntil: 0, grant: NO_GRANT };
+  const step = nextAction(lane(collected("a", 100), followup, collected("d", 900)), 100);
   assert.deepEqual(step.do === "start" && step.take.map((each) => each.runId), ["a"]);
 });
 
 test("somebody who never pauses is answered all the same", () => {
   const many = Array.from({ length: LIMITS.laneBatchMessages }, (_, n) => collected(`m${n}`, 1_000 + n));
-  assert.equal(nextStep(lane(...many.slice(1)), 0).do, "wait");
-  assert.equal(nextStep(lane(...many), 0).do, "start");
+  assert.equal(nextAction(lane(...many.slice(1)), 0).do, "wait");
+  assert.equal(nextAction(lane(...many), 0).do, "start");
 });

@@ -1,22 +1,22 @@
 import { LIMITS } from "../core/limits.ts";
 import type { RunId, SessionKey } from "../core/ids.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
-import { grantOf, sameGrant, type Grant } from "./grant.ts";
+import { grantOf, isSameGrant, type Grant } from "./grant.ts";
 import type { Payload } from "./submission.ts";
 
 /** A message that waits its turn. Its payload stays on disk until then. */
-export type Waiting = {
+export type QueuedMessage = {
   runId: RunId;
   mode: QueueMode;
   kind: "message" | "command";
   /** Mode `collect`, for messages that came while something else ran or waited: not taken before this monotonic moment. 0: at once. */
-  quietUntil: number;
+  debounceUntil: number;
   /** What the message may cause; messages with different grants never share a turn. */
   grant: Grant;
 };
 
 /** The turn that runs in a lane. */
-export type Active = {
+export type ActiveTurn = {
   /** The run itself and those that were collected into it, in order. */
   runIds: RunId[];
   abort: AbortController;
@@ -27,76 +27,80 @@ export type Active = {
   /** The grants of all messages that the model may have read in this turn, the refused and returned ones included. */
   grants: Grant[];
   /** True while the runtime has the prompt: only then can a message be handed in. */
-  prompting: boolean;
+  isPrompting: boolean;
   /** A steer that the runtime has not answered yet; the next one waits for it, to keep the order. */
-  steering: boolean;
+  isSteering: boolean;
   ended: Promise<void>;
 };
 
 /** One session's order of things: at most one turn at a time, the rest waits. Waiting is a state, not a timeout. */
-export type Lane = { key: SessionKey; waiting: Waiting[]; active: Active | null };
+export type Lane = { key: SessionKey; queue: QueuedMessage[]; active: ActiveTurn | null };
 
-export type Step =
+export type LaneAction =
   | { do: "nothing" }
   /** More may come that belongs to the same turn: ask again then. */
   | { do: "wait"; untilMs: number }
-  | { do: "start"; take: Waiting[] }
-  | { do: "steer"; message: Waiting }
+  | { do: "start"; take: QueuedMessage[] }
+  | { do: "steer"; message: QueuedMessage }
   | { do: "interrupt" };
 
 /** What a lane does next. Pure: the engine carries it out and asks again. */
-export function nextStep(lane: Lane, now: number): Step {
-  const head = lane.waiting[0];
+export function nextAction(lane: Lane, now: number): LaneAction {
+  const head = lane.queue[0];
   if (!head) return { do: "nothing" };
   if (!lane.active) {
-    const take = takeOf(lane.waiting);
-    const untilMs = Math.max(...take.map((each) => each.quietUntil));
+    const take = nextBatch(lane.queue);
+    const untilMs = Math.max(...take.map((each) => each.debounceUntil));
     // Somebody who never pauses is answered all the same.
     return untilMs > now && take.length < LIMITS.laneBatchMessages ? { do: "wait", untilMs } : { do: "start", take };
   }
   if (head.kind === "command") return { do: "nothing" };
-  if (head.mode === "interrupt" && mayInterrupt(head, lane.active)) return { do: "interrupt" };
+  if (head.mode === "interrupt" && canInterrupt(head, lane.active)) return { do: "interrupt" };
   if (head.mode === "steer" && canSteer(head, lane.active)) return { do: "steer", message: head };
   return { do: "nothing" };
 }
 
-const hasGrantOf = ({ grant }: Waiting, { grants }: Active): boolean => grants.every((each) => sameGrant(each, grant));
+const hasSameGrant = ({ grant }: QueuedMessage, { grants }: ActiveTurn): boolean => grants.every((each) => isSameGrant(each, grant));
 
-const canSteer = (message: Waiting, active: Active): boolean =>
-  active.prompting && !active.steering && !active.abort.signal.aborted && hasGrantOf(message, active);
+const canSteer = (message: QueuedMessage, active: ActiveTurn): boolean =>
+  active.isPrompting && !active.isSteering && !active.abort.signal.aborted && hasSameGrant(message, active);
 
 /** Only an owner ends the turn of a message with another grant; everybody else waits for its end. */
-const mayInterrupt = (message: Waiting, active: Active): boolean =>
-  !active.abort.signal.aborted && (message.grant.owner || hasGrantOf(message, active));
+const canInterrupt = (message: QueuedMessage, active: ActiveTurn): boolean =>
+  !active.abort.signal.aborted && (message.grant.owner || hasSameGrant(message, active));
 
 /** The head of the queue, together with the following ones where all of them are to be collected into one turn and have one grant. */
-function takeOf(waiting: readonly Waiting[]): Waiting[] {
+function nextBatch(waiting: readonly QueuedMessage[]): QueuedMessage[] {
   const head = waiting[0]!;
   if (head.kind === "command" || head.mode !== "collect") return [head];
-  const end = waiting.findIndex((each) => each.kind === "command" || each.mode !== "collect" || !sameGrant(each.grant, head.grant));
+  const end = waiting.findIndex((each) => each.kind === "command" || each.mode !== "collect" || !isSameGrant(each.grant, head.grant));
   return waiting.slice(0, end === -1 ? waiting.length : end);
 }
 
 /** A stored message as its lane keeps it. */
-export const toWaiting = (runId: RunId, payload: Payload | null, mode: QueueMode = payload?.queueMode ?? "followup"): Waiting => ({
+export const toQueuedMessage = (
+  runId: RunId,
+  payload: Payload | null,
+  mode: QueueMode = payload?.queueMode ?? "followup",
+): QueuedMessage => ({
   runId,
   mode,
   kind: payload?.kind ?? "message",
-  quietUntil: 0,
+  debounceUntil: 0,
   grant: grantOf(payload),
 });
 
-export const toActive = (take: readonly Waiting[]): Active => ({
+export const toActiveTurn = (take: readonly QueuedMessage[]): ActiveTurn => ({
   runIds: take.map((each) => each.runId),
   abort: new AbortController(),
   abortCause: null,
   steered: [],
   grants: take.map((each) => each.grant),
-  prompting: false,
-  steering: false,
+  isPrompting: false,
+  isSteering: false,
   ended: Promise.resolve(),
 });
 
 /** Other lanes that could start a turn; not more than are worth looking at. */
 export const waitingLanes = (lanes: Iterable<Lane>, except: SessionKey): Lane[] =>
-  [...lanes].filter((lane) => lane.key !== except && !lane.active && lane.waiting.length > 0).slice(0, LIMITS.slotLanes);
+  [...lanes].filter((lane) => lane.key !== except && !lane.active && lane.queue.length > 0).slice(0, LIMITS.slotLanes);

@@ -16,12 +16,12 @@ export class LastAttempts {
 
   /** Whether a turn of these runs has to wait for another one. */
   mustWait(runIds: readonly RunId[]): boolean {
-    return this.#running && this.#isOne(runIds);
+    return this.#running && this.#includesLastAttempt(runIds);
   }
 
   /** A turn of these runs begins; what is returned has to be called when it has ended. */
   begin(runIds: readonly RunId[]): () => void {
-    const isOne = this.#isOne(runIds);
+    const isOne = this.#includesLastAttempt(runIds);
     if (isOne) this.#running = true;
     return () => {
       if (isOne) this.#running = false;
@@ -29,7 +29,7 @@ export class LastAttempts {
     };
   }
 
-  #isOne(runIds: readonly RunId[]): boolean {
+  #includesLastAttempt(runIds: readonly RunId[]): boolean {
     return runIds.some((runId) => this.#runs.has(runId));
   }
 }

@@ -9,7 +9,7 @@ import { said } from "../../test/fakes/runtime.ts";
 import { chatTarget, openTalk, type Talk } from "../../test/fakes/talk.ts";
 import { message, until } from "../../test/fakes/turns.ts";
 import { textOf } from "../store/messages.ts";
-import { withoutFileLines } from "./attach.ts";
+import { stripMediaLines } from "./outbound-media.ts";
 import { conversationOf, type ReplyToMode } from "./outbound.ts";
 
 const isSettled = (talk: Talk, id: string): boolean => {
@@ -70,12 +70,12 @@ test("a conversation that may not read files does not get any", async () => {
 });
 
 test("MEDIA lines are not shown in a preview", () => {
-  assert.equal(withoutFileLines("a\nMEDIA:x\n```\nMEDIA:y\n```"), "a\n```\nMEDIA:y\n```");
+  assert.equal(stripMediaLines("a\nMEDIA:x\n```\nMEDIA:y\n```"), "a\n```\nMEDIA:y\n```");
 });
 
 test("a channel without files gets their names, and one without buttons their texts", async () => {
   const talk = openTalk({ abilities: { media: { in: false, out: false }, buttons: false } });
-  const file = await talk.turns.options.media.keepFile({ kind: "file", name: "a.pdf", mimeType: "application/pdf" }, Buffer.from("x"));
+  const file = await talk.turns.options.media.saveFile({ kind: "file", name: "a.pdf", mimeType: "application/pdf" }, Buffer.from("x"));
   const buttons = [[{ text: "Yes", token: "y" }], [{ text: "No", token: "n" }]];
   await say(talk, "s1", "Well?", chatTarget(), { media: [file], buttons });
   await until(() => isSettled(talk, "s1"));
@@ -85,7 +85,7 @@ test("a channel without files gets their names, and one without buttons their te
 
 test("buttons stand under the last text, files come after it, and a file that is gone is set aside", async () => {
   const talk = openTalk();
-  const media = [await talk.turns.options.media.keepFile({ kind: "file", name: "a.txt", mimeType: "text/plain" }, Buffer.from("x"))];
+  const media = [await talk.turns.options.media.saveFile({ kind: "file", name: "a.txt", mimeType: "text/plain" }, Buffer.from("x"))];
   await say(talk, "s1", "one||two", chatTarget(), { media, buttons: [[{ text: "Yes", token: "y" }]] });
   await until(() => isSettled(talk, "s1"));
   assert.deepEqual(
@@ -141,9 +141,9 @@ for (const pauses of ["conversation", "account"] as const)
     await until(() => talk.chat.calls.length === 1);
     first.resolve({ state: "refused", retryable: true, retryAfterMs: 150, pauses, reason: "slow down" });
     await until(() => talk.turns.options.outbox.byIntent("s1")[0]!.state === "queued");
-    assert.equal(talk.delivery.paused(other("alice")), true);
-    assert.equal(talk.delivery.paused(other("bob")), pauses === "account");
-    assert.equal(talk.delivery.paused(other("alice", "second")), false);
+    assert.equal(talk.delivery.isPaused(other("alice")), true);
+    assert.equal(talk.delivery.isPaused(other("bob")), pauses === "account");
+    assert.equal(talk.delivery.isPaused(other("alice", "second")), false);
     await say(talk, "s2", "b1", other("bob"));
     await say(talk, "s3", "c1", other("alice", "second"));
     await until(() => ["s1", "s2", "s3"].every((id) => isSettled(talk, id)));
@@ -170,7 +170,7 @@ test("a failure that may pass is not repeated at once", async () => {
   talk.chat.next.send.push(() => ({ state: "refused", retryable: true, reason: "not now" }));
   await say(talk, "s1", "x", other("alice"));
   await until(() => talk.turns.options.outbox.byIntent("s1")[0]!.cause === "not now");
-  assert.equal(talk.delivery.paused(other("alice")), true);
+  assert.equal(talk.delivery.isPaused(other("alice")), true);
   assert.equal(talk.chat.calls.length, 1);
   talk.close();
 });
@@ -187,6 +187,6 @@ test("a session is told once that its reply did not arrive, and the agent is not
   await until(() =>
     talk.events.some((event) => event.name === "message.added" && (event.payload as { message: unknown }).message !== null),
   );
-  assert.ok(talk.turns.contextOf(session).every((each) => !each.text.includes("not delivered")));
+  assert.ok(talk.turns.buildContext(session).every((each) => !each.text.includes("not delivered")));
   talk.close();
 });

@@ -1,10 +1,10 @@
 import type { Abilities, Button, Target } from "../channels/channel.ts";
 import { asId, type MessageId, type SessionKey } from "../core/ids.ts";
-import type { KeptFile } from "../store/media.ts";
+import type { StoredFile } from "../store/media.ts";
 import type { Outbox, OutboxPart } from "../store/outbox.ts";
-import { withoutFileLines } from "./attach.ts";
+import { stripMediaLines } from "./outbound-media.ts";
 import type { Turns } from "./engine.ts";
-import { isSilent, maySilence } from "./presentable.ts";
+import { isSilentReply, mayBecomeSilentReply } from "./presentation.ts";
 
 /** Which parts of a reply are shown as the answer to the message: none, the first, all, or the first when several messages were answered together. */
 export type ReplyToMode = "off" | "first" | "all" | "batched";
@@ -22,8 +22,8 @@ export type OutboundOptions = {
 };
 
 /** What goes out with a text: files after it, buttons under it. */
-export type Extras = {
-  media?: readonly KeptFile[];
+export type IntentExtras = {
+  media?: readonly StoredFile[];
   buttons?: readonly (readonly Button[])[];
   /** Several messages are answered together. */
   batched?: boolean;
@@ -32,9 +32,9 @@ export type Extras = {
 };
 
 /** One thing to be said on a channel. With a session it is a reply. */
-export type Intent = { id: string; sessionKey: SessionKey | null; target: Target; text: string; at: number } & Extras;
+export type Intent = { id: string; sessionKey: SessionKey | null; target: Target; text: string; at: number } & IntentExtras;
 
-type Piece = Pick<OutboxPart, "text"> & { target: Target } & Partial<Pick<OutboxPart, "media" | "buttons">>;
+type IntentPart = Pick<OutboxPart, "text"> & { target: Target } & Partial<Pick<OutboxPart, "media" | "buttons">>;
 
 /** The line in which the parts of a target leave: one after the other. */
 export const conversationOf = (target: Target): string => [target.channel, target.account, target.chat.id, target.thread ?? ""].join("|");
@@ -43,48 +43,48 @@ export const conversationOf = (target: Target): string => [target.channel, targe
 export function addIntent(options: OutboundOptions, intent: Intent): void {
   const { id, sessionKey, target, at, runId = id } = intent;
   const conversation = conversationOf(target);
-  const add = (piece: Piece, position: number): unknown =>
+  const add = (piece: IntentPart, position: number): unknown =>
     options.outbox.add({ partKey: `${id}:${position}`, intentId: id, position, runId, sessionKey, conversation, at, ...piece });
-  const pieces = piecesOf(options, intent);
+  const pieces = splitIntent(options, intent);
   pieces.forEach(add);
   // Nothing to say, and a preview is on the screen: this part takes it away.
   if (pieces.length === 0 && options.abilities(target.channel)?.edit && options.outbox.previews.get(runId)) add({ target, text: "" }, 0);
 }
 
 /** The pieces of an intent as the channel shows them: text, then files. None when there is nothing to say. */
-function piecesOf(options: OutboundOptions, intent: Intent): Piece[] {
+function splitIntent(options: OutboundOptions, intent: Intent): IntentPart[] {
   const { sessionKey, target } = intent;
   const reply = sessionKey === null ? { text: intent.text, to: null } : takeReplyTag(intent.text);
   const abilities = options.abilities(target.channel);
   const files = intent.media ?? [];
   const rows = intent.buttons?.filter((row) => row.length > 0) ?? [];
   const shown = [
-    isSilent(reply.text) || reply.text.trim() === "" ? "" : reply.text,
+    isSilentReply(reply.text) || reply.text.trim() === "" ? "" : reply.text,
     ...(abilities?.media.out ? [] : files.map((file) => `[${file.name}]`)),
     ...(abilities?.buttons ? [] : rows.flat().map((button, index) => `${index + 1}. ${button.text}`)),
   ];
   const text = shown.length === 1 ? shown[0]! : shown.filter(Boolean).join("\n");
   const prefix = sessionKey === null || text === "" ? "" : options.replyPrefix(target, sessionKey);
-  const pieces: Omit<Piece, "target">[] =
+  const pieces: Omit<IntentPart, "target">[] =
     text === "" ? [] : options.split(target, prefix === "" ? text : `${prefix} ${text}`).map((part) => ({ text: part }));
   const last = pieces.at(-1);
   if (last && rows.length > 0 && abilities?.buttons) last.buttons = rows;
   if (abilities?.media.out) pieces.push(...files.map((media) => ({ text: "", media })));
-  return pieces.map((piece, index) => ({ ...piece, target: targetFor(options, intent, reply.to, index) }));
+  return pieces.map((piece, index) => ({ ...piece, target: toPartTarget(options, intent, reply.to, index) }));
 }
 
 /** The text of the first part if the answer ended here; null while there is nothing to be shown. */
-export function previewText(options: OutboundOptions, intent: Intent): string | null {
-  const text = withoutFileLines(intent.text);
+export function toPreviewText(options: OutboundOptions, intent: Intent): string | null {
+  const text = stripMediaLines(intent.text);
   const begun = text.trim();
   // A word for the gateway that is not complete yet must not be seen.
-  if (begun === "" || maySilence(begun) || (begun.startsWith("[[") && !begun.includes("]]"))) return null;
-  return piecesOf(options, { ...intent, text })[0]?.text ?? null;
+  if (begun === "" || mayBecomeSilentReply(begun) || (begun.startsWith("[[") && !begun.includes("]]"))) return null;
+  return splitIntent(options, { ...intent, text })[0]?.text ?? null;
 }
 
 /** Where the first part of a reply goes, and with it its preview. */
 export function firstTarget(options: OutboundOptions, intent: Intent): Target {
-  return targetFor(options, intent, takeReplyTag(intent.text).to, 0);
+  return toPartTarget(options, intent, takeReplyTag(intent.text).to, 0);
 }
 
 type ReplyTag = { text: string; to: "current" | { id: MessageId } | null };
@@ -98,7 +98,7 @@ function takeReplyTag(text: string): ReplyTag {
 }
 
 /** A tag counts for the first part, whatever the account says. What an operator sends keeps the target that was asked for. */
-function targetFor(options: OutboundOptions, intent: Intent, tag: ReplyTag["to"], position: number): Target {
+function toPartTarget(options: OutboundOptions, intent: Intent, tag: ReplyTag["to"], position: number): Target {
   const { target } = intent;
   if (intent.sessionKey === null) return target;
   if (tag && tag !== "current" && position === 0) return { ...target, replyTo: tag.id };

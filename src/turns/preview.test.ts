@@ -11,7 +11,7 @@ import { recover } from "./recover.ts";
 const PARTIAL = { settings: { preview: "partial" as const } };
 const LONG = "a beginning that is long enough to be shown";
 const target = chatTarget();
-const outcome = (talk: Talk, runId: string) => talk.turns.wait(asId(runId), 5_000);
+const outcome = (talk: Talk, runId: string) => talk.turns.waitForOutcome(asId(runId), 5_000);
 const ask = (talk: Talk, id: string) => talk.turns.submit(message("hi", id, { channel: "chat", account: "default", target }));
 const rows = (talk: Talk): number => talk.store.get<{ n: number }>("SELECT count(*) AS n FROM previews")!.n;
 const isSettled = (talk: Talk, runId: string): boolean => {
@@ -169,7 +169,7 @@ test("after a crash the notice of a closed run takes the place of its preview", 
     await new Promise(() => {});
   };
   await before.turns.submit(message("hi", "e1", { channel: "chat", account: "default", target, tools: ["bash"] }));
-  await until(() => before.turns.options.outbox.previews.get("e1")?.state === "sent" && before.turns.find("e1")?.toolsStarted);
+  await until(() => before.turns.options.outbox.previews.get("e1")?.state === "sent" && before.turns.findRun("e1")?.toolsStarted);
   before.store.close();
   const after = openTalk({ ...PARTIAL, dir: before.dir, chat: before.chat });
   assert.equal(recover(after.turns, () => null).closed, 1);

@@ -10,7 +10,7 @@ import type { Outbox } from "../store/outbox.ts";
 import { conversationOf } from "./outbound.ts";
 
 /** What a preview and the small signs of a turn need of the outside. */
-export type Wire = {
+export type PreviewDeps = {
   store: Store;
   outbox: Outbox;
   clock: Clock;
@@ -18,17 +18,17 @@ export type Wire = {
   link: (channel: string, account: string) => Link | null;
   abilities: (channel: string) => Abilities | null;
   /** The platform has asked to wait: what can be left out is left out. */
-  paused: (target: Target) => boolean;
+  isPaused: (target: Target) => boolean;
   /** Tells the deliverer that the platform asked to slow down. */
-  slowDown: (target: Target, result: SendResult) => void;
+  applyRateLimit: (target: Target, result: SendResult) => void;
   /** Nothing waits or leaves in this conversation, so that a preview does not overtake it. */
-  idle: (conversation: string) => boolean;
+  isIdle: (conversation: string) => boolean;
   /** Marks for crash tests. */
-  mark: (point: string) => void;
+  crashPoint: (point: string) => void;
 };
 
 /** The answer's first part, if it ended here, and where it goes; null while there is nothing to be shown. */
-export type Render = (text: string) => { text: string; target: Target } | null;
+export type RenderPreview = (text: string) => { text: string; target: Target } | null;
 
 /** The key of a preview's send: stable across restarts, and never that of the answer, which may have to be sent beside it. */
 export const previewKey = (runId: string): string => `${runId}:0:preview`;
@@ -38,9 +38,9 @@ export const previewKey = (runId: string): string => `${runId}:0:preview`;
  * dropped except for the knowledge of which message it is, which is on disk before and after the send.
  */
 export class Preview {
-  readonly #wire: Wire;
+  readonly #deps: PreviewDeps;
   readonly #runId: string;
-  readonly #render: Render;
+  readonly #render: RenderPreview;
   readonly #abort = new AbortController();
   #id: MessageId | null = null;
   #latest = "";
@@ -49,12 +49,12 @@ export class Preview {
   /** Monotonic; before the first send nothing has to be waited for. */
   #lastAt = Number.NEGATIVE_INFINITY;
   #pauseMs: number = LIMITS.previewEditMs;
-  #cancel: (() => void) | null = null;
+  #cancelTimer: (() => void) | null = null;
   #sending: Promise<void> | null = null;
   #ended = false;
 
-  constructor(wire: Wire, runId: string, render: Render) {
-    this.#wire = wire;
+  constructor(wire: PreviewDeps, runId: string, render: RenderPreview) {
+    this.#deps = wire;
     this.#runId = runId;
     this.#render = render;
     const known = wire.outbox.previews.get(runId);
@@ -66,15 +66,15 @@ export class Preview {
   /** Never throws: a preview over which something fails is given up, and its turn goes on. */
   show(text: string): void {
     this.#latest = text;
-    this.#firstAt ??= this.#wire.clock.monotonic();
-    this.#arm();
+    this.#firstAt ??= this.#deps.clock.monotonic();
+    this.#schedule();
   }
 
   /** Shows nothing more. What is on its way ends by itself; see `settled`. */
   stop(): void {
     this.#ended = true;
-    this.#cancel?.();
-    this.#cancel = null;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
   }
 
   /** Resolves when nothing of it is on its way. Never rejects. */
@@ -82,44 +82,44 @@ export class Preview {
     await this.#sending;
   }
 
-  readonly #arm = contain(
+  readonly #schedule = contain(
     (err) => this.#giveUp(err),
-    (): void => this.#armOrGo(),
+    (): void => this.#scheduleOrUpdate(),
   );
 
-  #armOrGo(): void {
+  #scheduleOrUpdate(): void {
     if (this.#ended || this.#sending) return;
-    const { clock } = this.#wire;
-    const dueAt = this.#id ? this.#lastAt + this.#pauseMs : Math.max(this.#lastAt + this.#pauseMs, this.#firstDueAt());
+    const { clock } = this.#deps;
+    const dueAt = this.#id ? this.#lastAt + this.#pauseMs : Math.max(this.#lastAt + this.#pauseMs, this.#firstSendAt());
     const waitMs = dueAt - clock.monotonic();
     if (waitMs > 0) {
-      this.#cancel ??= clock.after(
+      this.#cancelTimer ??= clock.after(
         waitMs,
         contain(
           (err) => this.#giveUp(err),
-          () => this.#go(),
+          () => this.#update(),
         ),
       );
       return;
     }
-    this.#go();
+    this.#update();
   }
 
-  #firstDueAt(): number {
+  #firstSendAt(): number {
     return this.#latest.trim().length >= LIMITS.previewFirstChars ? 0 : this.#firstAt! + LIMITS.previewFirstMs;
   }
 
-  #go(): void {
-    this.#cancel?.();
-    this.#cancel = null;
+  #update(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
     if (this.#ended || this.#sending) return;
     const piece = this.#render(this.#latest);
     if (!piece || piece.text === this.#shown) return;
-    const { clock, link, paused, idle } = this.#wire;
+    const { clock, link, isPaused: paused, isIdle: idle } = this.#deps;
     const { target } = piece;
     const live = link(target.channel, target.account);
     this.#lastAt = clock.monotonic();
-    if (!live?.edit || paused(target) || (!this.#id && !idle(conversationOf(target)))) return this.#arm();
+    if (!live?.edit || paused(target) || (!this.#id && !idle(conversationOf(target)))) return this.#schedule();
     const part: Part = { key: previewKey(this.#runId), target, text: piece.text };
     this.#sending = (this.#id ? this.#edit(live, this.#id, part) : this.#send(live, part))
       .catch((err: unknown) => this.#giveUp(err))
@@ -127,20 +127,20 @@ export class Preview {
         this.#sending = null;
         this.#lastAt = clock.monotonic();
         // What was refused, and what came meanwhile, is shown next time.
-        this.#arm();
+        this.#schedule();
       });
   }
 
   #giveUp(err: unknown): void {
     this.stop();
-    this.#wire.log.warn("a preview is given up", { runId: this.#runId, cause: reasonOf(err) });
+    this.#deps.log.warn("a preview is given up", { runId: this.#runId, cause: reasonOf(err) });
   }
 
   async #send(live: Link, part: Part): Promise<void> {
-    const { store, outbox, clock, mark } = this.#wire;
+    const { store, outbox, clock, crashPoint: mark } = this.#deps;
     const runId = this.#runId;
     await store.write(() =>
-      outbox.previews.attempt({ runId, conversation: conversationOf(part.target), target: part.target }, clock.now()),
+      outbox.previews.markAttempting({ runId, conversation: conversationOf(part.target), target: part.target }, clock.now()),
     );
     mark("preview-attempting");
     // The answer is there already: it needs no preview.
@@ -151,16 +151,16 @@ export class Preview {
       const id = result.ids[0];
       this.#id = id;
       this.#shown = part.text;
-      await store.write(() => outbox.previews.sent(runId, id, clock.now()));
+      await store.write(() => outbox.previews.markSent(runId, id, clock.now()));
       return;
     }
     if (result.state === "sent") return this.stop();
     await store.write(() => outbox.previews.remove(runId));
-    this.#refused(part.target, result);
+    this.#onRefused(part.target, result);
   }
 
   async #edit(live: Link, id: MessageId, part: Part): Promise<void> {
-    const { store, outbox, log } = this.#wire;
+    const { store, outbox, log } = this.#deps;
     let result: SendResult;
     try {
       result = await live.edit!(id, part, this.#abort.signal);
@@ -173,12 +173,12 @@ export class Preview {
     else if (result.gone) {
       this.stop();
       await store.write(() => outbox.previews.remove(this.#runId));
-    } else this.#refused(part.target, result);
+    } else this.#onRefused(part.target, result);
   }
 
-  #refused(target: Target, result: Extract<SendResult, { state: "refused" }>): void {
+  #onRefused(target: Target, result: Extract<SendResult, { state: "refused" }>): void {
     if (!result.retryable) return this.stop();
     this.#pauseMs = Math.min(this.#pauseMs * 2, LIMITS.previewEditMaxMs);
-    this.#wire.slowDown(target, result);
+    this.#deps.applyRateLimit(target, result);
   }
 }

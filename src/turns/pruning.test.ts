@@ -28,14 +28,14 @@ test("rows that nothing needs any more are removed while the gateway runs, a bou
   const rows = LIMITS.pruneRows * 2 + 7;
   await fill(bench, rows, 1_000);
   await bench.turns.submit(message("recent", "recent"));
-  await bench.turns.wait(asId("recent"), 5_000);
+  await bench.turns.waitForOutcome(asId("recent"), 5_000);
   startPruning(bench.turns);
   for (const left of [rows - LIMITS.pruneRows, rows - 2 * LIMITS.pruneRows, 0]) {
     clock.advance(LIMITS.pruneStepMs);
     await until(() => count(bench, "inbox") === left + 1 && count(bench, "outbox") === left && clock.pending().length > 0);
   }
   assert.deepEqual(clock.pending(), [LIMITS.pruneEveryMs], "the next round is an hour away");
-  assert.ok(bench.turns.find("recent"));
+  assert.ok(bench.turns.findRun("recent"));
 
   await fill(bench, 3, 1_000);
   clock.advance(LIMITS.pruneEveryMs);

@@ -14,7 +14,7 @@ export function startPruning(turns: Turns): void {
     return outbox.prune(before, LIMITS.pruneRows) || inboxHasMore;
   };
   const step = async (): Promise<void> => {
-    if (turns.stopping) return;
+    if (turns.isStopping) return;
     let hasMore = false;
     try {
       hasMore = await store.write(removeSome);

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { noReasoning, separate, separateNext } from "./reasoning.ts";
+import { initialReasoning, separateReasoning, separateReasoningDelta } from "./reasoning.ts";
 
 /** As it arrives: piece by piece, with what is taken back counted as thinking. */
 function streamed(text: string, pieces: number): { text: string; thinking: string } {
-  let state = noReasoning;
+  let state = initialReasoning;
   let said = "";
   let thinking = "";
   const feed = (delta: string, last = false): void => {
-    const next = separateNext(state, delta, last);
+    const next = separateReasoningDelta(state, delta, last);
     if (next.retract) thinking += said;
     said = (next.retract ? "" : said) + next.text;
     thinking += next.thinking;
@@ -44,14 +44,14 @@ const TABLE: readonly [string, string, text: string, thinking: string][] = [
 
 for (const [what, input, text, thinking] of TABLE)
   test(`what a model thinks is told apart from what it says: ${what}`, () => {
-    assert.deepEqual(separate(input), { text, thinking });
+    assert.deepEqual(separateReasoning(input), { text, thinking });
     for (const pieces of [1, 2, 3, 7]) assert.deepEqual(streamed(input, pieces), { text, thinking }, `in pieces of ${pieces}`);
   });
 
 test("only what can become a tag is held back", () => {
-  const { text, state } = separateNext(noReasoning, "a < b");
+  const { text, state } = separateReasoningDelta(initialReasoning, "a < b");
   assert.equal(text + state.held, "a < b");
-  assert.equal(separateNext(noReasoning, "a <table").text, "a <table");
-  assert.equal(separateNext(noReasoning, "a <thin").state.held, "<thin");
-  assert.ok(separateNext(noReasoning, `<|channel|>analysis${" x".repeat(500)}`).state.held.length < 200);
+  assert.equal(separateReasoningDelta(initialReasoning, "a <table").text, "a <table");
+  assert.equal(separateReasoningDelta(initialReasoning, "a <thin").state.held, "<thin");
+  assert.ok(separateReasoningDelta(initialReasoning, `<|channel|>analysis${" x".repeat(500)}`).state.held.length < 200);
 });

@@ -21,7 +21,7 @@ export type ReasoningState = {
   span: number;
 };
 
-export const noReasoning: ReasoningState = {
+export const initialReasoning: ReasoningState = {
   held: "",
   depth: 0,
   tentative: null,
@@ -34,9 +34,9 @@ export const noReasoning: ReasoningState = {
 };
 
 /** `retract`: what was said before this piece was thinking after all. */
-export type Separated = { state: ReasoningState; text: string; thinking: string; retract: boolean };
+export type SeparatedDelta = { state: ReasoningState; text: string; thinking: string; retract: boolean };
 
-const NAMES = [
+const TAG_NAMES = [
   "think",
   "thinking",
   "antthinking",
@@ -51,23 +51,23 @@ const NAMES = [
   "scratchpad",
 ];
 const TAG = new RegExp(
-  `<\\s{0,4}(/?)\\s{0,4}(?:${NAMES.join("|")})(?:\\s[^<>\\n]{0,64})?>|\\[(/?)think\\]|<\\|(?:begin|(end))_of_thought\\|>|◁(/?)think▷`,
+  `<\\s{0,4}(/?)\\s{0,4}(?:${TAG_NAMES.join("|")})(?:\\s[^<>\\n]{0,64})?>|\\[(/?)think\\]|<\\|(?:begin|(end))_of_thought\\|>|◁(/?)think▷`,
   "iy",
 );
 /** The channels of one family of models: everything up to the final channel is thinking. */
 const CHANNEL = /(?:<\|start\|>assistant)?<\|channel\|>(analysis|commentary|final)[^<\n]{0,64}<\|message\|>|<\|(end|return)\|>/iy;
-const WORDS = ["[think]", "[/think]", "◁think▷", "◁/think▷", "<|begin_of_thought|>", "<|end_of_thought|>", "<|end|>", "<|return|>"];
+const LITERAL_TAGS = ["[think]", "[/think]", "◁think▷", "◁/think▷", "<|begin_of_thought|>", "<|end_of_thought|>", "<|end|>", "<|return|>"];
 const CHANNEL_STARTS = ["<|start|>assistant<|channel|>", "<|channel|>"];
 
 /** Whether more text can make a tag of what `rest` begins with. */
 function mayBecomeTag(rest: string): boolean {
   const text = rest.toLowerCase();
-  if ([...WORDS, ...CHANNEL_STARTS].some((word) => word.startsWith(text))) return true;
+  if ([...LITERAL_TAGS, ...CHANNEL_STARTS].some((word) => word.startsWith(text))) return true;
   const channel = CHANNEL_STARTS.find((start) => text.startsWith(start));
   if (channel) return /^[a-z]{0,12}[^<\n]{0,64}(?:<\|?[a-z]{0,7}\|?)?$/.test(text.slice(channel.length));
   const [, name, more] = /^<[\s/]{0,9}([a-z_:]{0,20})(\s[^<>\n]{0,64})?$/.exec(text) ?? [];
   if (name === undefined) return false;
-  return more === undefined ? NAMES.some((each) => each.startsWith(name)) : NAMES.includes(name);
+  return more === undefined ? TAG_NAMES.some((each) => each.startsWith(name)) : TAG_NAMES.includes(name);
 }
 const PARTIAL_CHARS = 192;
 const NEXT = /[<[◁`~\n]/g;
@@ -85,20 +85,20 @@ function tagAt(text: string, at: number): Tag | null {
 }
 
 /** The next piece of a stream. With `last` nothing is held back, and what was never closed is settled. */
-export function separateNext(before: ReasoningState, delta: string, last = false): Separated {
-  const run = new Run(before, before.held + delta, last);
-  return run.go();
+export function separateReasoningDelta(before: ReasoningState, delta: string, last = false): SeparatedDelta {
+  const run = new ReasoningParser(before, before.held + delta, last);
+  return run.parse();
 }
 
 /** A whole text. */
-export function separate(text: string): { text: string; thinking: string } {
+export function separateReasoning(text: string): { text: string; thinking: string } {
   // Nearly every text: nothing in it can be a tag.
   if (!/[<[◁]/.test(text)) return { text, thinking: "" };
-  const { text: said, thinking } = separateNext(noReasoning, text, true);
+  const { text: said, thinking } = separateReasoningDelta(initialReasoning, text, true);
   return { text: said, thinking };
 }
 
-class Run {
+class ReasoningParser {
   readonly #state: ReasoningState;
   readonly #input: string;
   readonly #last: boolean;
@@ -112,7 +112,7 @@ class Run {
     this.#last = last;
   }
 
-  go(): Separated {
+  parse(): SeparatedDelta {
     const state = this.#state;
     const input = this.#input;
     for (let at = 0; at < input.length;) {
@@ -121,7 +121,7 @@ class Run {
       if (next > at) this.#emit(input.slice(at, next));
       at = next;
       if (at >= input.length) break;
-      const taken = this.#take(at);
+      const taken = this.#consumeSpecial(at);
       if (taken === 0) {
         state.held = input.slice(at);
         break;
@@ -133,25 +133,25 @@ class Run {
   }
 
   /** Deals with a special character; returns how many characters it took, 0 to wait for more. */
-  #take(at: number): number {
+  #consumeSpecial(at: number): number {
     const input = this.#input;
     const char = input[at]!;
     if (char === "\n") {
       this.#newline();
       return 1;
     }
-    if (char === "`" || char === "~") return this.#takeMarker(at, char);
+    if (char === "`" || char === "~") return this.#consumeCodeMarker(at, char);
     const state = this.#state;
     const inCode = state.depth === 0 && (state.fence !== "" || state.span > 0);
     const tag = inCode ? null : tagAt(input, at);
-    if (tag) return this.#takeTag(at, tag);
+    if (tag) return this.#consumeTag(at, tag);
     const rest = input.length - at;
     if (!inCode && !this.#last && rest <= PARTIAL_CHARS && mayBecomeTag(input.slice(at))) return 0;
     this.#emit(char);
     return 1;
   }
 
-  #takeTag(at: number, tag: Tag): number {
+  #consumeTag(at: number, tag: Tag): number {
     const state = this.#state;
     if (tag.kind === "open") {
       if (state.depth === 0) state.tentative = state.lineStart || !state.spoken ? null : this.#input.slice(at, at + tag.length);
@@ -163,17 +163,17 @@ class Run {
       state.depth--;
       if (state.depth > 0 && state.tentative !== null) state.tentative += this.#input.slice(at, at + tag.length);
       if (state.depth === 0) {
-        if (state.tentative !== null) this.#thinking += insideOf(state.tentative);
+        if (state.tentative !== null) this.#thinking += withoutOpeningTag(state.tentative);
         state.tentative = null;
         state.skipSpace = !state.spoken || state.lineStart;
       }
       return tag.length;
     }
-    return this.#takeStrayEnd(at, tag.length);
+    return this.#consumeStrayClosingTag(at, tag.length);
   }
 
   /** A closing tag alone: the opening one was part of the prompt. All that came before it is thinking, where it ends a line or stands on its own. */
-  #takeStrayEnd(at: number, length: number): number {
+  #consumeStrayClosingTag(at: number, length: number): number {
     const state = this.#state;
     const after = this.#input[at + length];
     if (after === undefined && !this.#last) return 0;
@@ -189,7 +189,7 @@ class Run {
   }
 
   /** A run of backticks or tildes: a fence at the start of a line, a code span elsewhere. */
-  #takeMarker(at: number, char: string): number {
+  #consumeCodeMarker(at: number, char: string): number {
     const state = this.#state;
     const input = this.#input;
     let end = at;
@@ -250,4 +250,4 @@ class Run {
 }
 
 /** What stood behind the opening tag with which a tentative piece begins. */
-const insideOf = (piece: string): string => piece.slice(tagAt(piece, 0)?.length ?? 0);
+const withoutOpeningTag = (piece: string): string => piece.slice(tagAt(piece, 0)?.length ?? 0);

@@ -1,15 +1,15 @@
-import { modelName, type AgentEvent, type Block, type Usage } from "../agents/runtime.ts";
+import { modelName, type AgentEvent, type ContentBlock, type TokenUsage } from "../agents/runtime.ts";
 import { LIMITS } from "../core/limits.ts";
 import { clip } from "../core/text.ts";
-import type { Outcome } from "../store/inbox.ts";
+import type { RunOutcome } from "../store/inbox.ts";
 import type { MessageBody, StoredBlock } from "../store/messages.ts";
-import { presentEnd, toPresentableBlocks, type PresentedEnd } from "./presentable.ts";
-import { noReasoning, separateNext, type ReasoningState } from "./reasoning.ts";
+import { presentEnd, toPresentableBlocks, type PresentedEnd } from "./presentation.ts";
+import { initialReasoning, separateReasoningDelta, type ReasoningState } from "./reasoning.ts";
 
 /** Everything known about a running turn. Rebuilt from nothing: a turn that dies is resumed or closed, never continued. */
 export type TurnState = {
   /** Finished text of earlier messages of this turn. */
-  said: string;
+  finishedText: string;
   /** Text of the message that is being written, or of one that has failed and may be asked for again. */
   draft: string;
   thinking: string;
@@ -18,12 +18,12 @@ export type TurnState = {
   /** Counts the times that shown text was taken back or replaced: then it is not the old text with more at its end. */
   revision: number;
   /** What had been said before the last message, while that message may still be asked for again. */
-  undo: { said: string; rows: number } | null;
+  rollback: { said: string; rows: number } | null;
   /** Attempts of the model that failed and were repeated. */
   retries: number;
   toolCalls: number;
   /** The model has thought, in this message or in an earlier one. */
-  thought: boolean;
+  hasThinking: boolean;
   /** What has grown beyond its limit; the turn is to be stopped. */
   tooLong: "answer" | "thinking" | null;
   /** Names of the tools that run, by call id. */
@@ -32,23 +32,23 @@ export type TurnState = {
   rows: readonly MessageBody[];
   model: string | null;
   contextWindow: number;
-  usage: Usage;
+  usage: TokenUsage;
   /** Tokens of the last model call: what the context holds. */
   contextTokens: number;
   stopReason: string;
 };
 
-export const emptyUsage: Usage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, totalTokens: 0, costUsd: 0 };
-export const emptyTurn: TurnState = {
-  said: "",
+export const emptyUsage: TokenUsage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, totalTokens: 0, costUsd: 0 };
+export const initialTurnState: TurnState = {
+  finishedText: "",
   draft: "",
   thinking: "",
-  reasoning: noReasoning,
+  reasoning: initialReasoning,
   revision: 0,
-  undo: null,
+  rollback: null,
   retries: 0,
   toolCalls: 0,
-  thought: false,
+  hasThinking: false,
   tooLong: null,
   tools: {},
   rows: [],
@@ -60,7 +60,7 @@ export const emptyTurn: TurnState = {
 };
 
 /** All that a person has been shown: finished messages, then the draft. */
-export const visibleText = (state: TurnState): string => join(state.said, state.draft);
+export const visibleText = (state: TurnState): string => join(state.finishedText, state.draft);
 const join = (a: string, b: string): string => (a && b ? `${a}\n\n${b}` : a || b);
 
 /** One event in, the next state out. Pure. */
@@ -71,15 +71,15 @@ export function reduce(state: TurnState, event: AgentEvent): TurnState {
     case "text":
       return reduceText(state, event.delta);
     case "thinking":
-      return withThinking(state, event.delta);
+      return appendThinking(state, event.delta);
     case "tool":
       return reduceTool(state, event);
     case "message":
       return reduceMessage(state, event);
     case "retry":
-      return takeBack(state);
+      return rollBackAttempt(state);
     case "steered":
-      return { ...state, undo: null };
+      return { ...state, rollback: null };
     case "compaction":
     case "waiting":
     case "end":
@@ -88,10 +88,10 @@ export function reduce(state: TurnState, event: AgentEvent): TurnState {
 }
 
 function reduceText(state: TurnState, delta: string): TurnState {
-  const { state: reasoning, text, thinking, retract } = separateNext(state.reasoning, delta);
-  const before = retract ? withThinking({ ...state, draft: "", revision: state.revision + 1 }, state.draft) : state;
-  const next = thinking === "" ? before : withThinking(before, thinking);
-  const room = Math.max(0, LIMITS.answerChars - next.said.length - next.draft.length);
+  const { state: reasoning, text, thinking, retract } = separateReasoningDelta(state.reasoning, delta);
+  const before = retract ? appendThinking({ ...state, draft: "", revision: state.revision + 1 }, state.draft) : state;
+  const next = thinking === "" ? before : appendThinking(before, thinking);
+  const room = Math.max(0, LIMITS.answerChars - next.finishedText.length - next.draft.length);
   return {
     ...next,
     reasoning,
@@ -100,23 +100,23 @@ function reduceText(state: TurnState, delta: string): TurnState {
   };
 }
 
-function withThinking(state: TurnState, delta: string): TurnState {
+function appendThinking(state: TurnState, delta: string): TurnState {
   const room = Math.max(0, LIMITS.thinkingChars - state.thinking.length);
   return { ...state, thinking: state.thinking + clip(delta, room), ...(delta.length > room ? { tooLong: "thinking" as const } : {}) };
 }
 
 /** The failed attempt is not part of the conversation: the next one answers. All that it has said is taken back. */
-function takeBack(state: TurnState): TurnState {
-  const { undo } = state;
+function rollBackAttempt(state: TurnState): TurnState {
+  const { rollback: undo } = state;
   const shown = visibleText(state);
   const next: TurnState = {
     ...state,
-    said: undo ? undo.said : state.said,
+    finishedText: undo ? undo.said : state.finishedText,
     rows: undo ? state.rows.slice(0, undo.rows) : state.rows,
     draft: "",
     thinking: "",
-    reasoning: noReasoning,
-    undo: null,
+    reasoning: initialReasoning,
+    rollback: null,
     retries: state.retries + 1,
   };
   return shown === visibleText(next) ? next : { ...next, revision: state.revision + 1 };
@@ -124,7 +124,7 @@ function takeBack(state: TurnState): TurnState {
 
 function reduceTool(state: TurnState, event: Extract<AgentEvent, { type: "tool" }>): TurnState {
   if (event.phase === "start")
-    return { ...state, undo: null, toolCalls: state.toolCalls + 1, tools: { ...state.tools, [event.id]: event.name } };
+    return { ...state, rollback: null, toolCalls: state.toolCalls + 1, tools: { ...state.tools, [event.id]: event.name } };
   if (event.phase === "update") return state;
   const { [event.id]: _done, ...tools } = state.tools;
   const row: MessageBody = {
@@ -140,7 +140,7 @@ function reduceTool(state: TurnState, event: Extract<AgentEvent, { type: "tool" 
 
 function reduceMessage(state: TurnState, event: Extract<AgentEvent, { type: "message" }>): TurnState {
   const blocks = toPresentableBlocks(event.blocks);
-  const room = Math.max(0, LIMITS.answerChars - state.said.length);
+  const room = Math.max(0, LIMITS.answerChars - state.finishedText.length);
   const text = textOfBlocks(blocks);
   const kept = clip(text, room);
   const row: MessageBody = {
@@ -155,25 +155,25 @@ function reduceMessage(state: TurnState, event: Extract<AgentEvent, { type: "mes
   const failed = event.stopReason === "error";
   const next: TurnState = {
     ...state,
-    said: failed ? state.said : join(state.said, kept),
+    finishedText: failed ? state.finishedText : join(state.finishedText, kept),
     draft: failed ? kept : "",
     thinking: "",
-    reasoning: noReasoning,
-    undo: { said: state.said, rows: state.rows.length },
+    reasoning: initialReasoning,
+    rollback: { said: state.finishedText, rows: state.rows.length },
     rows: blocks.length === 0 ? state.rows : [...state.rows, row],
     usage: addUsage(state.usage, event.usage),
     contextTokens: event.usage.totalTokens || state.contextTokens,
     stopReason: event.stopReason,
-    thought: state.thought || blocks.some((block) => block.type === "thinking"),
+    hasThinking: state.hasThinking || blocks.some((block) => block.type === "thinking"),
     ...(text.length > room ? { tooLong: "answer" as const } : {}),
   };
   return visibleText(next).startsWith(visibleText(state)) ? next : { ...next, revision: state.revision + 1 };
 }
 
-const textOfBlocks = (blocks: readonly Block[]): string =>
+const textOfBlocks = (blocks: readonly ContentBlock[]): string =>
   blocks.flatMap((block) => (block.type === "text" && block.text ? [block.text] : [])).join("\n\n");
 
-const addUsage = (a: Usage, b: Usage): Usage => ({
+const addUsage = (a: TokenUsage, b: TokenUsage): TokenUsage => ({
   input: a.input + b.input,
   output: a.output + b.output,
   cacheRead: a.cacheRead + b.cacheRead,
@@ -183,7 +183,7 @@ const addUsage = (a: Usage, b: Usage): Usage => ({
 });
 
 /** Usage as protocol v4 writes it. */
-export const toWireUsage = (usage: Usage): Record<string, unknown> => ({
+export const toWireUsage = (usage: TokenUsage): Record<string, unknown> => ({
   input: usage.input,
   output: usage.output,
   cacheRead: usage.cacheRead,
@@ -192,15 +192,15 @@ export const toWireUsage = (usage: Usage): Record<string, unknown> => ({
   cost: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, total: usage.costUsd },
 });
 
-export type TurnEnd = { state: TurnState; outcome: Outcome; presented: PresentedEnd };
+export type TurnEnd = { state: TurnState; outcome: RunOutcome; presented: PresentedEnd };
 
 /** The last event: what is stored, and what the clients are told. A draft that was cut off is kept as a message of its own. */
-export function finish(before: TurnState, raw: Extract<AgentEvent, { type: "end" }>, now: number): TurnEnd {
+export function finishTurn(before: TurnState, raw: Extract<AgentEvent, { type: "end" }>, now: number): TurnEnd {
   const state = settleDraft(before);
   const { model, stopReason: stoppedFor, toolCalls } = state;
   const facts = {
     text: visibleText(state),
-    thinking: state.thought || state.thinking !== "",
+    thinking: state.hasThinking || state.thinking !== "",
     tools: toolCalls,
     stopReason: stoppedFor,
     model,
@@ -210,15 +210,17 @@ export function finish(before: TurnState, raw: Extract<AgentEvent, { type: "end"
   const failed = end.reason === "error";
   const stopReason = end.reason === "stop" ? state.stopReason : end.reason;
   // The row of a failed message is kept where the turn ends with its failure; in every other case the draft says the same.
-  const rows = state.rows.filter((row, at) => failed || at !== state.undo?.rows || row.role !== "assistant" || row.stopReason !== "error");
+  const rows = state.rows.filter(
+    (row, at) => failed || at !== state.rollback?.rows || row.role !== "assistant" || row.stopReason !== "error",
+  );
   const alreadyTold = rows.findIndex((row) => row.role === "assistant" && row.stopReason === end.reason);
   const cut = state.draft !== "" || state.thinking !== "";
   const errorMessage = end.error?.message;
   if (alreadyTold !== -1) rows[alreadyTold] = { ...(rows[alreadyTold] as AssistantBody), ...(errorMessage ? { errorMessage } : {}) };
-  else if (cut || end.reason !== "stop") rows.push(lastRow(state, stopReason, errorMessage));
+  else if (cut || end.reason !== "stop") rows.push(finalMessage(state, stopReason, errorMessage));
   if (notice) rows.push({ role: "assistant", content: [{ type: "text", text: notice }], stopReason: "stop", origin: "notice" });
   const text = join(facts.text, notice ?? "");
-  const outcome: Outcome = {
+  const outcome: RunOutcome = {
     status: failed ? "error" : end.reason === "aborted" ? "aborted" : "ok",
     text,
     stopReason,
@@ -231,26 +233,26 @@ export function finish(before: TurnState, raw: Extract<AgentEvent, { type: "end"
           error: {
             kind: end.error?.kind ?? "unknown",
             message: errorMessage ?? "the agent failed without a reason",
-            ...detailOf(presented),
+            ...detailField(presented),
           },
         }
       : {}),
   };
-  return { state: { ...state, said: facts.text, draft: "", rows, undo: null }, outcome, presented };
+  return { state: { ...state, finishedText: facts.text, draft: "", rows, rollback: null }, outcome, presented };
 }
 
 type AssistantBody = Extract<MessageBody, { role: "assistant" }>;
 
-const detailOf = ({ detail }: PresentedEnd): { detail?: NonNullable<PresentedEnd["detail"]> } => (detail ? { detail } : {});
+const detailField = ({ detail }: PresentedEnd): { detail?: NonNullable<PresentedEnd["detail"]> } => (detail ? { detail } : {});
 
 /** What was held back of the draft because it might have become a tag. */
 function settleDraft(state: TurnState): TurnState {
-  const { text, thinking, retract } = separateNext(state.reasoning, "", true);
-  const before = retract ? withThinking({ ...state, draft: "" }, state.draft) : state;
-  return { ...withThinking(before, thinking), draft: before.draft + text, reasoning: noReasoning };
+  const { text, thinking, retract } = separateReasoningDelta(state.reasoning, "", true);
+  const before = retract ? appendThinking({ ...state, draft: "" }, state.draft) : state;
+  return { ...appendThinking(before, thinking), draft: before.draft + text, reasoning: initialReasoning };
 }
 
-function lastRow(state: TurnState, stopReason: string, errorMessage: string | undefined): MessageBody {
+function finalMessage(state: TurnState, stopReason: string, errorMessage: string | undefined): MessageBody {
   const content: StoredBlock[] = [];
   if (state.thinking) content.push({ type: "thinking", thinking: state.thinking });
   if (state.draft) content.push({ type: "text", text: state.draft });

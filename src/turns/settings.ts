@@ -1,7 +1,7 @@
 import type { ModelRef, ThinkingLevel } from "../agents/runtime.ts";
 import { asId, type AgentId } from "../core/ids.ts";
 import type { SessionRow } from "../store/sessions.ts";
-import type { SlotUse } from "./slots.ts";
+import type { SlotRequest } from "./slots.ts";
 import type { Payload } from "./submission.ts";
 
 /** What the configuration says about one agent at this moment. Read again for every turn, so that a reload takes effect. */
@@ -14,19 +14,19 @@ export type AgentSettings = {
   timeoutMs: number;
 };
 
-const LEVELS: readonly string[] = ["off", "minimal", "low", "medium", "high", "xhigh", "max"] satisfies readonly ThinkingLevel[];
-export const isThinkingLevel = (value: string): value is ThinkingLevel => LEVELS.includes(value);
+const THINKING_LEVELS: readonly string[] = ["off", "minimal", "low", "medium", "high", "xhigh", "max"] satisfies readonly ThinkingLevel[];
+export const isThinkingLevel = (value: string): value is ThinkingLevel => THINKING_LEVELS.includes(value);
 
 /** `provider/id` -> ModelRef; null when it is not of that form. The id may contain slashes. */
-export function parseModel(name: string): ModelRef | null {
+export function parseModelRef(name: string): ModelRef | null {
   const slash = name.indexOf("/");
   if (slash <= 0 || slash === name.length - 1) return null;
   return { provider: name.slice(0, slash), id: name.slice(slash + 1) };
 }
 
 /** The models of one turn: the run's own wish, then the session's, then the agent's with its fallbacks; each once. */
-export function modelsOf(settings: AgentSettings, session: Pick<SessionRow, "model">, wish: string | null): readonly ModelRef[] {
-  const wanted = [wish, session.model].flatMap((name) => parseModel(name ?? "") ?? []).slice(0, 1);
+export function resolveModels(settings: AgentSettings, session: Pick<SessionRow, "model">, wish: string | null): readonly ModelRef[] {
+  const wanted = [wish, session.model].flatMap((name) => parseModelRef(name ?? "") ?? []).slice(0, 1);
   const seen = new Set<string>();
   return [...wanted, ...settings.models].filter((model) => {
     const name = `${model.provider}/${model.id}`;
@@ -34,18 +34,18 @@ export function modelsOf(settings: AgentSettings, session: Pick<SessionRow, "mod
   });
 }
 
-export function thinkingOf(settings: AgentSettings, session: Pick<SessionRow, "thinking">, wish: string | null): ThinkingLevel {
+export function resolveThinking(settings: AgentSettings, session: Pick<SessionRow, "thinking">, wish: string | null): ThinkingLevel {
   for (const level of [wish, session.thinking]) if (level && isThinkingLevel(level)) return level;
   return settings.thinking;
 }
 
 /** What a message takes a slot for. */
-export function slotUseOf(
+export function toSlotRequest(
   options: { settings: (agentId: AgentId) => AgentSettings },
   payload: Pick<Payload, "model" | "target" | "provenance"> | null | undefined,
   session: Pick<SessionRow, "agent_id" | "model"> | undefined,
-): SlotUse {
-  const [model] = session ? modelsOf(options.settings(asId<AgentId>(session.agent_id)), session, payload?.model ?? null) : [];
+): SlotRequest {
+  const [model] = session ? resolveModels(options.settings(asId<AgentId>(session.agent_id)), session, payload?.model ?? null) : [];
   const room = payload?.target && payload.target.chat.kind !== "direct";
   const kind = room ? "room" : payload?.provenance.client?.mode === "backend" ? "background" : "direct";
   return { provider: model?.provider ?? "", kind };

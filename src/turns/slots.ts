@@ -1,7 +1,7 @@
 import { LIMITS } from "../core/limits.ts";
 
 /** What a turn takes a slot for: which provider it asks first, and who waits for it. */
-export type SlotUse = { provider: string; kind: "direct" | "room" | "background" };
+export type SlotRequest = { provider: string; kind: "direct" | "room" | "background" };
 
 /**
  * The turns that may run at the same time. Shares of them keep one provider, or one kind of conversation, from holding all:
@@ -10,30 +10,30 @@ export type SlotUse = { provider: string; kind: "direct" | "room" | "background"
  * - a provider or a kind that holds none may start one turn beyond the total, up to LIMITS.reserveSlots: a provider that hangs does
  *   not delay the first turn of another one.
  */
-export class Slots {
+export class TurnSlots {
   readonly #total: () => number;
-  readonly #held = new Map<string, SlotUse>();
+  readonly #held = new Map<string, SlotRequest>();
 
   constructor(total: () => number) {
     this.#total = total;
   }
 
-  get held(): number {
+  get heldCount(): number {
     return this.#held.size;
   }
 
-  take(key: string, use: SlotUse): void {
+  acquire(key: string, use: SlotRequest): void {
     this.#held.set(key, use);
   }
 
-  free(key: string): void {
+  release(key: string): void {
     this.#held.delete(key);
   }
 
   /** Whether a turn may start now. `others`: what waits besides it; looked at only when it matters. `claimed`: slots that are promised. */
-  mayStart(use: SlotUse, others: () => readonly SlotUse[], claimed = 0): boolean {
+  canStart(use: SlotRequest, others: () => readonly SlotRequest[], claimed = 0): boolean {
     const total = this.#total();
-    const held = this.held + claimed;
+    const held = this.heldCount + claimed;
     const isNew = this.#count("provider", use) === 0 || this.#count("kind", use) === 0;
     if (held >= total) return isNew && held < total + LIMITS.reserveSlots;
     const half = Math.max(1, Math.floor(total / 2));
@@ -44,7 +44,7 @@ export class Slots {
     return fields.every((field) => !waiting.some((other) => other[field] !== use[field] && this.#count(field, other) < half));
   }
 
-  #count(field: keyof SlotUse, use: SlotUse): number {
+  #count(field: keyof SlotRequest, use: SlotRequest): number {
     let count = 0;
     for (const each of this.#held.values()) if (each[field] === use[field]) count++;
     return count;

@@ -2,8 +2,8 @@ import type { ToolName } from "../agents/runtime.ts";
 import type { MediaRef, Target } from "../channels/channel.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
-import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
-import type { KeptImage } from "../store/media.ts";
+import type { InboxRow, InboxState, RunOutcome } from "../store/inbox.ts";
+import type { StoredImage } from "../store/media.ts";
 import type { Provenance } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { conversationOf } from "./outbound.ts";
@@ -16,9 +16,9 @@ export type Payload = {
   text: string;
   /** Group lines that came before and were not addressed to the agent; given to it as context. */
   context: string | null;
-  images: readonly KeptImage[];
+  images: readonly StoredImage[];
   /** Files that are fetched when the turn begins; null for each one that is here. */
-  media?: readonly (AttachedRef | null)[];
+  media?: readonly (AttachmentRef | null)[];
   /** What the agent reads about each file. */
   attached?: readonly string[];
   provenance: Provenance;
@@ -41,7 +41,7 @@ export type Payload = {
 };
 
 /** A file of a message, or of the message that it answers. */
-export type AttachedRef = MediaRef & { ofReplied?: true };
+export type AttachmentRef = MediaRef & { ofReplied?: true };
 
 /** An earlier message, as far as its channel gives it. */
 export type RepliedMessage = {
@@ -66,23 +66,23 @@ export type Submission = Omit<Payload, "kind"> & {
   sessionKey: SessionKey;
   chatKind: SessionRow["chat_kind"];
   /** `own`: commands of this sender change only what belongs to the sender. Default: everything. */
-  changes?: "all" | "own";
+  commandScope?: "all" | "own";
   /** Checks the session as it is in the transaction that admits the message; throws to refuse it. Not asked about a repeated event. */
-  guard?: (session: SessionRow | undefined) => void;
+  precondition?: (session: SessionRow | undefined) => void;
   /** The text is never read as a command. */
-  literal?: boolean;
+  ignoreCommands?: boolean;
   /** The lane is full: keep the message for an operator instead of refusing it. */
-  park?: boolean;
+  deadLetter?: boolean;
 };
 
-export type Admitted = {
+export type SubmitResult = {
   runId: RunId;
   sessionKey: SessionKey;
   agentId: AgentId;
   /** True: this event was here before; nothing was done. */
   duplicate: boolean;
   state: InboxState;
-  outcome: Outcome | null;
+  outcome: RunOutcome | null;
 };
 
 /** The part of a submission that is stored with the message. */
@@ -100,20 +100,20 @@ export function toPayload(submission: Submission, kind: "message" | "command"): 
   };
 }
 
-type Said = Pick<Payload, "provenance" | "target">;
+type MessageOrigin = Pick<Payload, "provenance" | "target">;
 
 /** Whether two messages come from one person: in one direct conversation, or from one sender in a room. */
-export function isSamePerson(a: Said, b: Said | null | undefined): boolean {
+export function isSameSender(a: MessageOrigin, b: MessageOrigin | null | undefined): boolean {
   if (!b?.target || !a.target || conversationOf(a.target) !== conversationOf(b.target)) return false;
   return a.target.chat.kind === "direct" || (a.provenance.senderId !== undefined && a.provenance.senderId === b.provenance.senderId);
 }
 
 /** What a person sees of a message in the transcript: the words, and what came with them. */
-export const shownTextOf = ({ text, attached = [] }: Pick<Payload, "text" | "attached">): string =>
+export const toTranscriptText = ({ text, attached = [] }: Pick<Payload, "text" | "attached">): string =>
   [text, ...attached].filter(Boolean).join("\n\n");
 
 /** What the source of a message is told about it. */
-export const toAdmitted = (row: InboxRow, duplicate: boolean): Admitted => ({
+export const toSubmitResult = (row: InboxRow, duplicate: boolean): SubmitResult => ({
   runId: row.runId,
   sessionKey: row.sessionKey,
   agentId: row.agentId,
@@ -131,14 +131,14 @@ export function sessionTitle({
 }: Pick<Submission, "text" | "target" | "chatKind" | "provenance">): string | null {
   if (target) {
     const name = chatKind === "direct" ? (provenance.senderName ?? provenance.senderId) : (provenance.roomName ?? target.chat.id);
-    return shortened(name ?? target.chat.id);
+    return truncateTitle(name ?? target.chat.id);
   }
   const line = text.trim().split("\n", 1)[0]!.trim();
-  return line === "" || line.startsWith("/") ? null : shortened(line);
+  return line === "" || line.startsWith("/") ? null : truncateTitle(line);
 }
 
 /** What names an admitted message, whatever becomes of it. */
-export const identityOf = (submission: Submission, runId: RunId, session: SessionRow) => ({
+export const inboxIdentity = (submission: Submission, runId: RunId, session: SessionRow) => ({
   runId,
   channel: submission.channel,
   account: submission.account,
@@ -148,4 +148,4 @@ export const identityOf = (submission: Submission, runId: RunId, session: Sessio
   agentId: submission.agentId,
 });
 
-const shortened = (name: string): string => (name.length > 60 ? `${name.slice(0, 59)}…` : name);
+const truncateTitle = (name: string): string => (name.length > 60 ? `${name.slice(0, 59)}…` : name);

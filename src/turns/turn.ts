@@ -4,33 +4,33 @@ import { GatewayError, reasonOf } from "../core/errors.ts";
 import type { RunId } from "../core/ids.ts";
 import { clip } from "../core/text.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { InboxRow, InboxState, Outcome } from "../store/inbox.ts";
+import type { InboxRow, InboxState, RunOutcome } from "../store/inbox.ts";
 import type { Message, MessageBody } from "../store/messages.ts";
-import { newConversation, type SessionRow } from "../store/sessions.ts";
-import { answerCommand, type Choice } from "./commands.ts";
-import { attachFiles, type Attached } from "./attach.ts";
-import { agentTextOf } from "./agent-text.ts";
-import { conversationOf, type Inflight, type Turns } from "./engine.ts";
+import { toNewConversation, type SessionRow } from "../store/sessions.ts";
+import { answerCommand, type CommandChoice } from "./commands.ts";
+import { collectOutboundMedia, type OutboundMedia } from "./outbound-media.ts";
+import { toAgentText } from "./agent-text.ts";
+import { conversationOf, type InflightRun, type Turns } from "./engine.ts";
 import type { RunRef } from "./events.ts";
 import { intersectGrants } from "./grant.ts";
-import type { Active } from "./lane.ts";
-import type { Live } from "./live.ts";
-import { firstTarget, previewText, type Intent } from "./outbound.ts";
-import { retryText, waitingText, type PresentedEnd } from "./presentable.ts";
+import type { ActiveTurn } from "./lane.ts";
+import type { ActiveIndicators } from "./turn-indicators.ts";
+import { firstTarget, toPreviewText, type Intent } from "./outbound.ts";
+import { retryText, waitingText, type PresentedEnd } from "./presentation.ts";
 import { isSendDenied, permittedTools } from "./permissions.ts";
-import { emptyTurn, finish, reduce, visibleText, type TurnState } from "./reduce.ts";
-import { modelsOf, thinkingOf } from "./settings.ts";
+import { initialTurnState, finishTurn, reduce, visibleText, type TurnState } from "./reduce.ts";
+import { resolveModels, resolveThinking } from "./settings.ts";
 import type { Payload } from "./submission.ts";
 import { ToolCallLimits, type ToolCallVerdict } from "./tool-calls.ts";
 import { moveUserMessage } from "./transcript.ts";
 
 /** What the engine lends to one turn. */
-type Loan = {
-  inflight: Map<RunId, Inflight>;
-  pump: () => void;
-  untilStored: <T>(change: () => T) => Promise<T | undefined>;
-  tellEnd: (ref: RunRef, seq: number, outcome: Outcome, mergedInto?: RunId) => void;
-  announce: (message: Message, reason: string) => void;
+type TurnContext = {
+  inflight: Map<RunId, InflightRun>;
+  pumpLane: () => void;
+  writeWithRetry: <T>(change: () => T) => Promise<T | undefined>;
+  emitEnded: (ref: RunRef, seq: number, outcome: RunOutcome, mergedInto?: RunId) => void;
+  emitMessageAdded: (message: Message, reason: string) => void;
 };
 
 type Row = InboxRow<Payload>;
@@ -39,7 +39,7 @@ type Row = InboxRow<Payload>;
  * Runs one admitted message to its end and stores what came of it. Never rejects for anything that an agent does. Resolves to
  * the runs that were to be handed in but were not taken: they go back into the queue.
  */
-export async function runTurn(turns: Turns, row: Row, active: Active, loan: Loan): Promise<RunId[]> {
+export async function runTurn(turns: Turns, row: Row, active: ActiveTurn, loan: TurnContext): Promise<RunId[]> {
   const turn = new RunningTurn(turns, row, active, loan);
   if (row.payload === null)
     await turn.close({
@@ -50,43 +50,43 @@ export async function runTurn(turns: Turns, row: Row, active: Active, loan: Loan
       error: { kind: "unknown", message: "this message was damaged on disk" },
     });
   else if (row.payload.kind === "command") await turn.runCommand();
-  else await turn.run().finally(() => turn.endLive());
-  return turn.returned;
+  else await turn.run().finally(() => turn.stopIndicators());
+  return turn.returnedRuns;
 }
 
 class RunningTurn {
-  returned: RunId[] = [];
+  returnedRuns: RunId[] = [];
   readonly #turns: Turns;
   readonly #row: Row;
-  readonly #active: Active;
-  readonly #loan: Loan;
+  readonly #active: ActiveTurn;
+  readonly #context: TurnContext;
   readonly #ref: RunRef;
-  readonly #progress: Inflight;
-  readonly #taken = new Set<RunId>();
-  #state: TurnState = emptyTurn;
-  #stored = 0;
+  readonly #inflight: InflightRun;
+  readonly #steeredRuns = new Set<RunId>();
+  #state: TurnState = initialTurnState;
+  #storedRows = 0;
   /** Settles when the last tool call that was asked about has been written down. */
-  #writing: Promise<unknown> = Promise.resolve();
+  #pendingWrite: Promise<unknown> = Promise.resolve();
   /** How much of the text and of the thinking clients have, and which revision of the text. */
-  #shown = { chars: 0, thinking: 0, revision: 0 };
-  readonly #calls = new ToolCallLimits();
+  #emitted = { chars: 0, thinking: 0, revision: 0 };
+  readonly #toolLimits = new ToolCallLimits();
   readonly #verdicts = new Map<string, ToolCallVerdict>();
   /** Why the gateway itself stopped the turn. */
-  #stopped: TurnFailure | null = null;
-  #toldWaiting = false;
+  #stopFailure: TurnFailure | null = null;
+  #waitNoticeSent = false;
   #toolUpdateAt = -Infinity;
   #cancelFlush: (() => void) | null = null;
-  #live: Live | null = null;
+  #indicators: ActiveIndicators | null = null;
   #target: Target | null;
 
-  constructor(turns: Turns, row: Row, active: Active, loan: Loan) {
+  constructor(turns: Turns, row: Row, active: ActiveTurn, loan: TurnContext) {
     this.#turns = turns;
     this.#row = row;
     this.#target = row.payload?.target ?? null;
     this.#active = active;
-    this.#loan = loan;
+    this.#context = loan;
     this.#ref = { runId: row.runId, sessionKey: row.sessionKey, agentId: row.agentId };
-    this.#progress = { runId: row.runId, sessionKey: row.sessionKey, startedAt: turns.options.clock.now(), text: "", seq: 0 };
+    this.#inflight = { runId: row.runId, sessionKey: row.sessionKey, startedAt: turns.options.clock.now(), text: "", seq: 0 };
   }
 
   async run(): Promise<void> {
@@ -95,13 +95,13 @@ class RunningTurn {
     if (!session) return this.close(errorOutcome("the session of this message was deleted", clock.now()));
     let turn: Turn;
     try {
-      turn = await this.#toTurn(session);
+      turn = await this.#buildTurn(session);
     } catch (err) {
       if (!(err instanceof GatewayError)) throw err;
       return this.close(errorOutcome(err.message, clock.now()));
     }
-    this.#loan.inflight.set(this.#row.runId, this.#progress);
-    this.#live = this.#beginLive();
+    this.#context.inflight.set(this.#row.runId, this.#inflight);
+    this.#indicators = this.#startIndicators();
     const seq = this.#nextSeq();
     // The start is told as two events: the lifecycle and its model.
     this.#nextSeq();
@@ -109,15 +109,15 @@ class RunningTurn {
       ...this.#ref,
       seq,
       model: session.model ?? `${turn.models[0]!.provider}/${turn.models[0]!.id}`,
-      startedAt: this.#progress.startedAt,
+      startedAt: this.#inflight.startedAt,
     });
     bus.emit("session.changed", { sessionKey: this.#row.sessionKey, reason: "run-start", fields: ["status"], runId: this.#row.runId });
     const cancelTimeout = clock.after(this.#timeoutMs(), () => {
       this.#active.abortCause ??= "timeout";
       this.#active.abort.abort();
     });
-    this.#active.prompting = true;
-    this.#loan.pump();
+    this.#active.isPrompting = true;
+    this.#context.pumpLane();
     let end: Extract<AgentEvent, { type: "end" }> = {
       type: "end",
       reason: "error",
@@ -126,9 +126,9 @@ class RunningTurn {
     };
     for await (const event of runtime.prompt(turn, this.#active.abort.signal)) {
       if (event.type === "end") end = event;
-      else this.#on(event);
+      else this.#onEvent(event);
     }
-    this.#active.prompting = false;
+    this.#active.isPrompting = false;
     cancelTimeout();
     await this.#finish(end);
   }
@@ -137,14 +137,14 @@ class RunningTurn {
   async runCommand(): Promise<void> {
     const { options } = this.#turns;
     const session = this.#session();
-    const command = this.#turns.parse(this.#row.payload.text);
+    const command = this.#turns.parseCommand(this.#row.payload.text);
     if (!session || !command) return this.close(errorOutcome("this command can no longer be carried out", options.clock.now()));
     const answer = answerCommand(command, session, options.commands);
     if (answer.newSession) await options.runtime.forget(session.agent_id, session.session_id);
     await this.close(
       { status: "ok", text: answer.text, stopReason: "stop", endedAt: options.clock.now() },
       () => {
-        const changes = answer.newSession ? { ...answer.changes, ...newConversation(session, options.newId()) } : answer.changes;
+        const changes = answer.newSession ? { ...answer.changes, ...toNewConversation(session, options.newId()) } : answer.changes;
         options.sessions.patch(session.key, changes);
         return Object.keys(changes) as (keyof SessionRow)[];
       },
@@ -153,15 +153,15 @@ class RunningTurn {
   }
 
   /** Ends the run with a text of the gateway's own. `change` runs in the same transaction and names the session's changed columns. */
-  async close(outcome: Outcome, change?: () => (keyof SessionRow)[], choices: readonly Choice[] = []): Promise<void> {
+  async close(outcome: RunOutcome, change?: () => (keyof SessionRow)[], choices: readonly CommandChoice[] = []): Promise<void> {
     const { options } = this.#turns;
     const now = options.clock.now();
-    const ended: Outcome = { ...outcome, endedAt: now };
+    const ended: RunOutcome = { ...outcome, endedAt: now };
     this.#logEnd(ended);
-    const said = outcome.text || noticeFor(ended);
+    const said = outcome.text || failureNotice(ended);
     let message: Message | undefined;
     let fields: (keyof SessionRow)[] = [];
-    await this.#loan.untilStored(() => {
+    await this.#context.writeWithRetry(() => {
       fields = change?.() ?? [];
       const session = this.#session();
       if (session)
@@ -172,27 +172,27 @@ class RunningTurn {
           now,
           origin: outcome.status === "ok" ? "command" : "notice",
         });
-      this.#endRows(ended, now);
+      this.#endRuns(ended, now);
       const target = this.#findTarget();
       if (target)
         this.#turns.addIntent(this.#row.runId, this.#row.sessionKey, target, said, now, {
           buttons: this.#buttonsFor(choices, target, now),
         });
     });
-    if (message) this.#loan.announce(message, "command");
+    if (message) this.#context.emitMessageAdded(message, "command");
     if (fields.length > 0) options.bus.emit("session.changed", { sessionKey: this.#row.sessionKey, reason: "command", fields });
-    this.#tellAll(ended);
+    this.#emitAllEnded(ended);
   }
 
   /** Where the answer goes. Read again when it is written: the chat may have got another id meanwhile. */
   #findTarget(): Target | null {
     if (isSendDenied(this.#session())) return (this.#target = null);
-    this.#target = this.#turns.find(this.#row.runId)?.payload?.target ?? this.#target;
+    this.#target = this.#turns.findRun(this.#row.runId)?.payload?.target ?? this.#target;
     return this.#target;
   }
 
   /** One button for each choice, where the channel has buttons; only who asked may press. Inside a `store.write`. */
-  #buttonsFor(choices: readonly Choice[], target: Target, now: number): Button[][] {
+  #buttonsFor(choices: readonly CommandChoice[], target: Target, now: number): Button[][] {
     const { buttons, abilities } = this.#turns.options;
     if (choices.length === 0 || !buttons || !abilities(target.channel)?.buttons) return [];
     const tokens = buttons.issue({
@@ -207,21 +207,21 @@ class RunningTurn {
   }
 
   /** Nothing more is shown of the turn as it runs. */
-  endLive(): void {
-    this.#live?.stop();
-    this.#live = null;
+  stopIndicators(): void {
+    this.#indicators?.stop();
+    this.#indicators = null;
   }
 
-  #beginLive(): Live | null {
+  #startIndicators(): ActiveIndicators | null {
     const { runId, agentId, payload } = this.#row;
     const { target } = payload;
-    if (!target || !this.#turns.options.live || isSendDenied(this.#session())) return null;
+    if (!target || !this.#turns.options.indicators || isSendDenied(this.#session())) return null;
     const render = (text: string): { text: string; target: Target } | null => {
       const intent: Intent = { id: runId, sessionKey: this.#row.sessionKey, target, text, at: 0, batched: this.#isBatched() };
-      const shown = previewText(this.#turns.options, intent);
+      const shown = toPreviewText(this.#turns.options, intent);
       return shown === null ? null : { text: shown, target: firstTarget(this.#turns.options, intent) };
     };
-    return this.#turns.options.live.begin({ runId, agentId, target, addressed: payload.addressed === true, render });
+    return this.#turns.options.indicators.begin({ runId, agentId, target, addressed: payload.addressed === true, render });
   }
 
   #isBatched = (): boolean => this.#active.runIds.length > 1;
@@ -235,33 +235,33 @@ class RunningTurn {
     return payload.timeoutMs && payload.timeoutMs > 0 ? payload.timeoutMs : this.#turns.options.settings(agentId).timeoutMs;
   }
 
-  async #toTurn(session: SessionRow): Promise<Turn> {
+  async #buildTurn(session: SessionRow): Promise<Turn> {
     const { options } = this.#turns;
     const { payload } = this.#row;
     const settings = options.settings(this.#row.agentId);
-    const rows = [this.#row, ...this.#active.runIds.slice(1).flatMap((runId) => this.#turns.find(runId) ?? [])];
-    const payloads = await Promise.all(rows.filter((row) => row.payload !== null).map((row) => this.#withFiles(row)));
-    const shared = this.#turns.isShared(session.key);
+    const rows = [this.#row, ...this.#active.runIds.slice(1).flatMap((runId) => this.#turns.findRun(runId) ?? [])];
+    const payloads = await Promise.all(rows.filter((row) => row.payload !== null).map((row) => this.#withMedia(row)));
+    const shared = this.#turns.hasExternalSenders(session.key);
     return {
       runId: this.#row.runId,
       sessionKey: this.#row.sessionKey,
       sessionId: session.session_id,
       agentId: this.#row.agentId,
-      text: payloads.map((each) => agentTextOf(each, shared)).join("\n\n"),
+      text: payloads.map((each) => toAgentText(each, shared)).join("\n\n"),
       images: await this.#turns.loadImages(payloads.flatMap((each) => each.images)),
-      models: modelsOf(settings, session, payload.model),
-      thinking: thinkingOf(settings, session, payload.thinking),
-      tools: this.#granted(),
+      models: resolveModels(settings, session, payload.model),
+      thinking: resolveThinking(settings, session, payload.thinking),
+      tools: this.#grantedTools(),
       workspace: settings.workspace,
-      situation: [options.situation(payload, session), payload.extraSystem].filter(Boolean).join("\n\n"),
+      conversationContext: [options.describeConversation(payload, session), payload.extraSystem].filter(Boolean).join("\n\n"),
       checkpoint: session.checkpoint,
-      history: () => this.#turns.contextOf(session, [...this.#active.runIds, ...this.#active.steered]),
+      history: () => this.#turns.buildContext(session, [...this.#active.runIds, ...this.#active.steered]),
       beforeTool: (call) => this.#beforeTool(call),
     };
   }
 
-  #withFiles(row: Row): Promise<Payload> {
-    const { attachments } = this.#turns.options;
+  #withMedia(row: Row): Promise<Payload> {
+    const { fetchMedia: attachments } = this.#turns.options;
     return row.payload.media && attachments ? attachments(row, this.#active.abort.signal) : Promise.resolve(row.payload);
   }
 
@@ -269,84 +269,84 @@ class RunningTurn {
    * The tools that every message of this turn grants, also one that was handed in while the turn ran, as far as the session permits them
    * now: it may have become read-only since the turn began.
    */
-  #granted = (): readonly ToolName[] => permittedTools(this.#session(), intersectGrants(this.#active.grants).tools);
+  #grantedTools = (): readonly ToolName[] => permittedTools(this.#session(), intersectGrants(this.#active.grants).tools);
 
   /** The call is on disk before it runs: a crash from here on closes the turn instead of repeating the tool. */
   async #beforeTool(call: { id: string; name: string; args: unknown }): Promise<{ allow: true } | { allow: false; reason: string }> {
     const refused = { allow: false as const, reason: `the tool ${call.name} is not available in this conversation` };
-    const isGranted = (): boolean => (this.#granted() as readonly string[]).includes(call.name);
+    const isGranted = (): boolean => (this.#grantedTools() as readonly string[]).includes(call.name);
     if (!isGranted()) return refused;
-    const verdict = this.#judge(call);
+    const verdict = this.#checkToolCall(call);
     if (verdict.reason !== null) return { allow: false, reason: verdict.reason };
     // One after the other: each stores the messages that the one before has not.
-    const written = this.#writing.then(() => this.#writeTool());
-    this.#writing = written.catch(() => undefined);
+    const written = this.#pendingWrite.then(() => this.#storeToolCall());
+    this.#pendingWrite = written.catch(() => undefined);
     await written;
     if (!isGranted()) return refused;
     if (this.#active.abort.signal.aborted) return { allow: false, reason: "the turn was stopped" };
     return { allow: true };
   }
 
-  async #writeTool(): Promise<void> {
+  async #storeToolCall(): Promise<void> {
     const upTo = this.#state.rows.length;
     const added = await this.#turns.options.store.write(() => {
       // A message that was handed in may be what the tool is called for: it must not run again by itself either.
-      for (const runId of [this.#row.runId, ...this.#mergedRuns()]) this.#turns.options.inbox.toolsStarted(runId);
+      for (const runId of [this.#row.runId, ...this.#mergedRuns()]) this.#turns.options.inbox.markToolsStarted(runId);
       return this.#storeRows(upTo, false);
     });
-    this.#stored = upTo;
-    this.#turns.options.mark("tool-written");
-    for (const message of added) this.#loan.announce(message, "message");
+    this.#storedRows = upTo;
+    this.#turns.options.crashPoint("tool-written");
+    for (const message of added) this.#context.emitMessageAdded(message, "message");
   }
 
-  #on(event: AgentEvent): void {
+  #onEvent(event: AgentEvent): void {
     const { bus } = this.#turns.options;
     const streams = event.type === "text" || event.type === "thinking";
     if (!streams) this.#flush();
     this.#state = reduce(this.#state, event);
     this.#onStreamed(streams);
-    if (this.#state.tooLong) this.#stop(tooLongFailure(this.#state.tooLong));
-    if (event.type === "thinking") this.#live?.thinking();
-    if (event.type === "tool" && event.phase === "start") this.#judge(event);
+    if (this.#state.tooLong) this.#abortWith(tooLongFailure(this.#state.tooLong));
+    if (event.type === "thinking") this.#indicators?.thinking();
+    if (event.type === "tool" && event.phase === "start") this.#checkToolCall(event);
     if (event.type === "tool" && event.phase === "end") this.#verdicts.delete(event.id);
     if (event.type === "tool" && !this.#isTooSoon(event))
       bus.emit("turn.tool", { ...this.#ref, seq: this.#nextSeq(), ...withoutType(event) });
-    if (event.type === "retry") this.#note("retry", retryText(event));
+    if (event.type === "retry") this.#emitNote("retry", retryText(event));
     if (event.type === "waiting") this.#onWaiting(event);
-    if (event.type === "compaction" && event.phase === "start") this.#note("compaction", event.reason);
+    if (event.type === "compaction" && event.phase === "start") this.#emitNote("compaction", event.reason);
     if (event.type === "steered") this.#onSteered(event.runId);
   }
 
   /** The message stands in the transcript after what had been said when the agent read it. */
   #onSteered(runId: RunId): void {
-    this.#taken.add(runId);
+    this.#steeredRuns.add(runId);
     const upTo = this.#state.rows.length;
-    this.#writing = this.#writing
-      .then(() => this.#writeSteered(runId, upTo))
+    this.#pendingWrite = this.#pendingWrite
+      .then(() => this.#storeSteered(runId, upTo))
       .catch((err: unknown) =>
         this.#turns.options.log.warn("a message that was handed in keeps its old place", { runId, cause: reasonOf(err) }),
       );
   }
 
-  async #writeSteered(runId: RunId, upTo: number): Promise<void> {
+  async #storeSteered(runId: RunId, upTo: number): Promise<void> {
     const { options } = this.#turns;
     const added = await options.store.write(() => {
       const rows = this.#storeRows(upTo, false);
       moveUserMessage(options, runId);
       return rows;
     });
-    this.#stored = Math.max(this.#stored, upTo);
-    for (const message of added) this.#loan.announce(message, "message");
+    this.#storedRows = Math.max(this.#storedRows, upTo);
+    for (const message of added) this.#context.emitMessageAdded(message, "message");
     options.bus.emit("session.changed", { sessionKey: this.#row.sessionKey, reason: "message-changed", fields: ["updated_at"], runId });
   }
 
   /** Counts a call once, whether its event or its question comes first. A tool that does not exist has no question. */
-  #judge(call: { id: string; name: string; args: unknown }): ToolCallVerdict {
+  #checkToolCall(call: { id: string; name: string; args: unknown }): ToolCallVerdict {
     const known = this.#verdicts.get(call.id);
     if (known) return known;
-    const verdict = this.#calls.check(call);
+    const verdict = this.#toolLimits.check(call);
     this.#verdicts.set(call.id, verdict);
-    if (verdict.stop) this.#stop(verdict.stop);
+    if (verdict.stop) this.#abortWith(verdict.stop);
     return verdict;
   }
 
@@ -359,42 +359,42 @@ class RunningTurn {
     return false;
   }
 
-  #note(kind: "retry" | "compaction", text: string): void {
+  #emitNote(kind: "retry" | "compaction", text: string): void {
     this.#turns.options.bus.emit("turn.note", { ...this.#ref, seq: this.#nextSeq(), kind, text });
   }
 
   /** Whoever waits is told; in a chat once, and only when it takes long. */
   #onWaiting(event: Extract<AgentEvent, { type: "waiting" }>): void {
     const text = waitingText(event);
-    this.#note("retry", text);
+    this.#emitNote("retry", text);
     const target = this.#target;
     const long = Math.max(event.forMs, event.untilMs ?? 0) >= LIMITS.waitNoticeAfterMs;
-    if (!target || !long || this.#toldWaiting || this.#progress.text !== "") return;
-    this.#toldWaiting = true;
+    if (!target || !long || this.#waitNoticeSent || this.#inflight.text !== "") return;
+    this.#waitNoticeSent = true;
     const { options } = this.#turns;
     const written = options.store.write(() => this.#turns.addIntent(`${this.#row.runId}:waiting`, null, target, text, options.clock.now()));
     written.then(
-      () => options.deliver(conversationOf(target)),
+      () => options.wakeDelivery(conversationOf(target)),
       (err: unknown) =>
         options.log.warn("a person could not be told that a turn takes long", { runId: this.#row.runId, cause: reasonOf(err) }),
     );
   }
 
   /** Ends the turn for a reason of the gateway's own; what was said so far is kept. */
-  #stop(failure: TurnFailure): void {
-    if (this.#stopped) return;
-    this.#stopped = failure;
+  #abortWith(failure: TurnFailure): void {
+    if (this.#stopFailure) return;
+    this.#stopFailure = failure;
     this.#active.abort.abort();
   }
 
   /** The first piece goes out at once, the following ones together every LIMITS.deltaCoalesceMs. */
   #onStreamed(streams: boolean): void {
     const { revision, thinking } = this.#state;
-    const first = this.#shown.chars === 0;
-    if (thinking.length < this.#shown.thinking) this.#shown.thinking = 0;
-    this.#progress.text = visibleText(this.#state);
-    const changed = revision !== this.#shown.revision || this.#progress.text.length !== this.#shown.chars;
-    if (!changed && thinking.length === this.#shown.thinking) return;
+    const first = this.#emitted.chars === 0;
+    if (thinking.length < this.#emitted.thinking) this.#emitted.thinking = 0;
+    this.#inflight.text = visibleText(this.#state);
+    const changed = revision !== this.#emitted.revision || this.#inflight.text.length !== this.#emitted.chars;
+    if (!changed && thinking.length === this.#emitted.thinking) return;
     if (!streams || (changed && first)) this.#flush();
     else this.#cancelFlush ??= this.#turns.options.clock.after(LIMITS.deltaCoalesceMs, () => this.#flush());
   }
@@ -404,15 +404,15 @@ class RunningTurn {
     this.#cancelFlush = null;
     const { bus } = this.#turns.options;
     const { thinking, revision } = this.#state;
-    const { text } = this.#progress;
-    const before = this.#shown;
-    this.#shown = { chars: text.length, thinking: thinking.length, revision };
+    const { text } = this.#inflight;
+    const before = this.#emitted;
+    this.#emitted = { chars: text.length, thinking: thinking.length, revision };
     if (thinking.length > before.thinking)
       bus.emit("turn.thinking", { ...this.#ref, seq: this.#nextSeq(), delta: thinking.slice(before.thinking), text: thinking });
     const replace = revision !== before.revision;
     if (!replace && text.length === before.chars) return;
     // A preview cannot show nothing.
-    this.#live?.text(text || "…");
+    this.#indicators?.text(text || "…");
     bus.emit("turn.text", {
       ...this.#ref,
       seq: this.#nextSeq(),
@@ -423,14 +423,14 @@ class RunningTurn {
   }
 
   #nextSeq(): number {
-    return ++this.#progress.seq;
+    return ++this.#inflight.seq;
   }
 
   async #finish(end: Extract<AgentEvent, { type: "end" }>): Promise<void> {
     this.#flush();
     // Stopping: the rows stay as they are, and the next start resumes or closes the run.
-    if (this.#active.abortCause === "shutdown") return void this.#loan.inflight.delete(this.#row.runId);
-    await this.#writing;
+    if (this.#active.abortCause === "shutdown") return void this.#context.inflight.delete(this.#row.runId);
+    await this.#pendingWrite;
     const { options } = this.#turns;
     const now = options.clock.now();
     const told =
@@ -440,30 +440,30 @@ class RunningTurn {
             reason: "error" as const,
             error: { kind: "timeout" as const, message: `no answer within ${Math.round(this.#timeoutMs() / 1000)} s` },
           }
-        : this.#stopped && this.#active.abortCause === null
-          ? { ...end, reason: "error" as const, error: this.#stopped }
+        : this.#stopFailure && this.#active.abortCause === null
+          ? { ...end, reason: "error" as const, error: this.#stopFailure }
           : end;
-    const { state, outcome, presented } = finish(this.#state, told, now);
+    const { state, outcome, presented } = finishTurn(this.#state, told, now);
     this.#logEnd(outcome, presented);
     this.#state = state;
     let added: Message[] = [];
-    options.mark("answered");
+    options.crashPoint("answered");
     const reply = await this.#toReply(outcome);
-    this.endLive();
-    await this.#loan.untilStored(() => {
+    this.stopIndicators();
+    await this.#context.writeWithRetry(() => {
       added = this.#storeRows(state.rows.length, true);
-      this.#endRows(outcome, now);
+      this.#endRuns(outcome, now);
       this.#patchSession(end.checkpoint, outcome, now);
       const { runId, sessionKey } = this.#row;
       const target = this.#findTarget();
       if (target) this.#turns.addIntent(runId, sessionKey, target, reply.text, now, { media: reply.media, batched: this.#isBatched() });
     });
-    this.#stored = state.rows.length;
-    options.mark("stored");
-    this.#loan.inflight.delete(this.#row.runId);
-    for (const message of added) this.#loan.announce(message, "message");
-    options.metrics.observe("gateway_turns_duration_seconds", (now - this.#progress.startedAt) / 1000);
-    this.#tellAll(outcome);
+    this.#storedRows = state.rows.length;
+    options.crashPoint("stored");
+    this.#context.inflight.delete(this.#row.runId);
+    for (const message of added) this.#context.emitMessageAdded(message, "message");
+    options.metrics.observe("gateway_turns_duration_seconds", (now - this.#inflight.startedAt) / 1000);
+    this.#emitAllEnded(outcome);
     options.bus.emit("session.changed", {
       sessionKey: this.#row.sessionKey,
       reason: "run-end",
@@ -473,7 +473,7 @@ class RunningTurn {
   }
 
   /** One line for each turn that failed or answered oddly: the raw cause, which people in a chat are not told. */
-  #logEnd(outcome: Outcome, presented?: PresentedEnd): void {
+  #logEnd(outcome: RunOutcome, presented?: PresentedEnd): void {
     if (outcome.status !== "error" && !presented?.cause) return;
     const { error } = outcome;
     this.#turns.options.log.warn(outcome.status === "error" ? "a turn failed" : "an answer is not as it should be", {
@@ -488,12 +488,12 @@ class RunningTurn {
   }
 
   /** What goes to the channel: the text, and the files that it names where the conversation may read files at all. */
-  async #toReply(outcome: Outcome): Promise<Attached> {
+  async #toReply(outcome: RunOutcome): Promise<OutboundMedia> {
     const { media, log, settings } = this.#turns.options;
     const { payload, agentId } = this.#row;
-    const text = outcome.status === "error" ? joinNotice(outcome) : outcome.text;
+    const text = outcome.status === "error" ? withFailureNotice(outcome) : outcome.text;
     if (!payload.target) return { text, media: [] };
-    return attachFiles(text, { workspace: payload.tools.includes("read") ? settings(agentId).workspace : null, media, log });
+    return collectOutboundMedia(text, { workspace: payload.tools.includes("read") ? settings(agentId).workspace : null, media, log });
   }
 
   /**
@@ -503,7 +503,7 @@ class RunningTurn {
   #storeRows(upTo: number, last: boolean): Message[] {
     const { options } = this.#turns;
     const session = this.#session();
-    const bodies = this.#state.rows.slice(this.#stored, upTo);
+    const bodies = this.#state.rows.slice(this.#storedRows, upTo);
     if (!session) return [];
     return bodies.map((body: MessageBody, index) =>
       this.#turns.addMessage({
@@ -512,7 +512,7 @@ class RunningTurn {
         sessionId: session.session_id,
         runId: this.#row.runId,
         idempotencyKey:
-          last && body.role === "assistant" && this.#stored + index === lastAssistant(this.#state.rows)
+          last && body.role === "assistant" && this.#storedRows + index === lastAssistantIndex(this.#state.rows)
             ? `${this.#row.runId}:assistant`
             : null,
         at: options.clock.now(),
@@ -522,20 +522,20 @@ class RunningTurn {
   }
 
   /** Ends the run and everything that went into it; what was handed in but not taken goes back into the queue. */
-  #endRows(outcome: Outcome, now: number): void {
+  #endRuns(outcome: RunOutcome, now: number): void {
     const { inbox } = this.#turns.options;
     const state: InboxState = outcome.status === "ok" ? "done" : outcome.status === "error" ? "failed" : "aborted";
     inbox.end(this.#row.runId, state, outcome);
     for (const runId of this.#mergedRuns()) inbox.end(runId, "merged", { ...outcome, endedAt: now });
-    this.returned = this.#active.steered.filter((runId) => !this.#taken.has(runId));
-    for (const runId of this.returned) inbox.requeue(runId);
+    this.returnedRuns = this.#active.steered.filter((runId) => !this.#steeredRuns.has(runId));
+    for (const runId of this.returnedRuns) inbox.requeue(runId);
   }
 
   #mergedRuns(): RunId[] {
-    return [...this.#active.runIds.slice(1), ...this.#active.steered.filter((runId) => this.#taken.has(runId))];
+    return [...this.#active.runIds.slice(1), ...this.#active.steered.filter((runId) => this.#steeredRuns.has(runId))];
   }
 
-  #patchSession(checkpoint: string | null, outcome: Outcome, now: number): void {
+  #patchSession(checkpoint: string | null, outcome: RunOutcome, now: number): void {
     const { options } = this.#turns;
     const session = this.#session();
     if (!session) return;
@@ -543,7 +543,7 @@ class RunningTurn {
       checkpoint: checkpoint ?? session.checkpoint,
       status: outcome.status === "ok" ? "done" : outcome.status === "error" ? "error" : "killed",
       last_run_id: this.#row.runId,
-      started_at: this.#progress.startedAt,
+      started_at: this.#inflight.startedAt,
       ended_at: now,
       updated_at: now,
       last_message_at: now,
@@ -557,24 +557,24 @@ class RunningTurn {
     });
   }
 
-  #tellAll(outcome: Outcome): void {
+  #emitAllEnded(outcome: RunOutcome): void {
     const merged = this.#mergedRuns();
     this.#active.steered = [];
-    this.#loan.tellEnd(this.#ref, this.#nextSeq(), outcome);
-    for (const runId of merged) this.#loan.tellEnd({ ...this.#ref, runId }, 1, outcome, this.#row.runId);
+    this.#context.emitEnded(this.#ref, this.#nextSeq(), outcome);
+    for (const runId of merged) this.#context.emitEnded({ ...this.#ref, runId }, 1, outcome, this.#row.runId);
     const { payload, agentId } = this.#row;
     const target = this.#target;
     if (!target) return;
-    this.#turns.options.deliver(conversationOf(target));
-    for (const each of [payload, ...merged.flatMap((runId) => this.#turns.find(runId)?.payload ?? [])])
-      this.#turns.options.live?.answered({ agentId, payload: each });
+    this.#turns.options.wakeDelivery(conversationOf(target));
+    for (const each of [payload, ...merged.flatMap((runId) => this.#turns.findRun(runId)?.payload ?? [])])
+      this.#turns.options.indicators?.onAnswered({ agentId, payload: each });
   }
 }
 
 type WithoutType<T> = T extends unknown ? Omit<T, "type"> : never;
 const withoutType = <T extends { type: string }>({ type: _type, ...rest }: T): WithoutType<T> => rest as WithoutType<T>;
 
-const errorOutcome = (message: string, endedAt: number): Outcome => ({
+const errorOutcome = (message: string, endedAt: number): RunOutcome => ({
   status: "error",
   text: "",
   stopReason: "error",
@@ -583,7 +583,7 @@ const errorOutcome = (message: string, endedAt: number): Outcome => ({
 });
 
 /** The row that counts as the answer: what the agent said, or else what the gateway said for it. */
-function lastAssistant(rows: readonly MessageBody[]): number {
+function lastAssistantIndex(rows: readonly MessageBody[]): number {
   const own = rows.findLastIndex((row) => row.role === "assistant" && row.origin === undefined);
   return own === -1 ? rows.findLastIndex((row) => row.role === "assistant") : own;
 }
@@ -597,10 +597,11 @@ const tooLongFailure = (what: "answer" | "thinking"): TurnFailure => ({
 });
 
 /** What a person is told when a run could not be answered. */
-export function noticeFor({ error }: Outcome): string {
+export function failureNotice({ error }: RunOutcome): string {
   if (!error) return "Stopped.";
   // A sentence of its own stands alone.
   return /^\p{Lu}/u.test(error.message) ? error.message : `That did not work: ${error.message}`;
 }
 
-const joinNotice = (outcome: Outcome): string => (outcome.text ? `${outcome.text}\n\n${noticeFor(outcome)}` : noticeFor(outcome));
+const withFailureNotice = (outcome: RunOutcome): string =>
+  outcome.text ? `${outcome.text}\n\n${failureNotice(outcome)}` : failureNotice(outcome);

@@ -1,10 +1,10 @@
 import type { Clock } from "../core/clock.ts";
 import { reasonOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { isStorageError } from "../store/disk-error.ts";
+import { isStorageError } from "../store/storage-error.ts";
 import type { Store } from "../store/open.ts";
 
-type Deps = {
+type WriteRetryDeps = {
   store: Store;
   clock: Clock;
   log: Log;
@@ -20,7 +20,7 @@ const MAX_DELAY_MS = 1_000;
  * error that is not the disk's: trying the same change again cannot help.
  */
 export async function writeWithRetry<T>(
-  { store, clock, log, isStopping }: Deps,
+  { store, clock, log, isStopping }: WriteRetryDeps,
   waiting: string,
   change: () => T,
 ): Promise<{ value: T } | null> {

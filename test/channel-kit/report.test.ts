@@ -6,7 +6,7 @@ import { SCENARIOS } from "./scenarios.ts";
 import { loadChannel } from "../../src/channels/registry.ts";
 
 const irc = (await loadChannel("irc" as never))!;
-const abilities = { ...irc.abilities, edit: true, typing: true, events: ["press"] as const };
+const abilities = { ...irc.abilities, edit: true, typing: true, events: ["interaction"] as const };
 const played = (verdicts: Played["verdicts"]): Played => ({ id: "x", label: "X", abilities: irc.abilities, verdicts });
 
 const named = (list: readonly Ability[], more: object = {}) => ({ name: proves(list, "a test"), passed: true, ...more });

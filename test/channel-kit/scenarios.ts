@@ -53,7 +53,7 @@ export const SCENARIOS: readonly Scenario[] = [
   row(30, "gateway", "buttons: the right person, the wrong one, twice, expired, after a restart", (abilities) => abilities.buttons),
   row(31, "gateway", "preview, then final: one message is left", (abilities) => abilities.edit),
   row(32, "gateway", "our own echo and other bots start no loop"),
-  row(33, "gateway", "a room changes its id", (abilities) => abilities.events.includes("move")),
+  row(33, "gateway", "a room changes its id", (abilities) => abilities.events.includes("migration")),
   row(34, "gateway", "a poison event parks, its lane goes on, an operator replays it"),
   row(35, "gateway", "a main loop that is blocked for 30 s loses no connection"),
   row(36, "room", "a reload of something else keeps the connection; of the credential it swaps it"),

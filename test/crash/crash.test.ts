@@ -17,7 +17,7 @@ test("the points at which a crash matters are marked in the source", () => {
     "before-commit",
     "after-commit",
     "admitted",
-    "adopted",
+    "run-started",
     "tool-written",
     "answered",
     "stored",

@@ -3,8 +3,8 @@ import { systemClock, type Clock } from "../../src/core/clock.ts";
 import { asId, type MessageId } from "../../src/core/ids.ts";
 import { silentLog, type Log } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
-import { Delivery, type DeliveryOptions } from "../../src/turns/deliver.ts";
-import { LiveReplies, type LiveSettings } from "../../src/turns/live.ts";
+import { Delivery, type DeliveryOptions } from "../../src/turns/delivery.ts";
+import { TurnIndicators, type IndicatorSettings } from "../../src/turns/turn-indicators.ts";
 import { noteUndelivered, type ReplyToMode } from "../../src/turns/outbound.ts";
 import { openBench, type Bench } from "./turns.ts";
 
@@ -76,15 +76,15 @@ export const ABLE: Abilities = {
   events: [],
 };
 
-export const QUIET: LiveSettings = { preview: "off", typing: "never", ack: null };
+export const QUIET: IndicatorSettings = { preview: "off", typing: "never", ack: null };
 
-export type Talk = Bench & { chat: FakeChat; delivery: Delivery; live: LiveReplies; points: string[] };
+export type Talk = Bench & { chat: FakeChat; delivery: Delivery; live: TurnIndicators; points: string[] };
 
 /** A turns room with its deliverer on a scripted chat. */
 export function openTalk(
   options: {
     abilities?: Partial<Abilities>;
-    settings?: Partial<LiveSettings>;
+    settings?: Partial<IndicatorSettings>;
     replyToMode?: ReplyToMode;
     dir?: string;
     chat?: FakeChat;
@@ -96,8 +96,8 @@ export function openTalk(
     concurrency?: number;
     quietMs?: number;
     /** Replaces parts of what the deliverer and the signs of a turn ask. */
-    wire?: Partial<Pick<DeliveryOptions, "link" | "abilities" | "undelivered">>;
-    settingsOf?: () => LiveSettings;
+    wire?: Partial<Pick<DeliveryOptions, "link" | "abilities" | "onUndelivered">>;
+    settingsOf?: () => IndicatorSettings;
   } = {},
 ): Talk {
   const chat = options.chat ?? new FakeChat();
@@ -107,7 +107,7 @@ export function openTalk(
     points.push(point);
     options.mark?.(point);
   };
-  let made: { delivery: Delivery; live: LiveReplies } | undefined;
+  let made: { delivery: Delivery; live: TurnIndicators } | undefined;
   const bench = openBench({
     abilities,
     mark,
@@ -123,20 +123,21 @@ export function openTalk(
       const link = { ...chat.link, ...options.link };
       const clock = options.clock ?? systemClock;
       const log = options.log ?? silentLog;
-      const wire = { store, outbox, clock, log, mark, link: () => link, abilities: () => abilities, ...options.wire };
+      const wire = { store, outbox, clock, log, crashPoint: mark, link: () => link, abilities: () => abilities, ...options.wire };
       const delivery = new Delivery({
         ...wire,
         bus,
         metrics: silentMetrics,
         media,
         previewSettled: (runId) => live.settled(runId),
-        undelivered: options.wire?.undelivered ?? ((part, state, cause) => noteUndelivered(bench.turns, part, state, cause, Date.now())),
+        onUndelivered:
+          options.wire?.onUndelivered ?? ((part, state, cause) => noteUndelivered(bench.turns, part, state, cause, Date.now())),
       });
-      const live = new LiveReplies({
+      const live = new TurnIndicators({
         ...wire,
-        paused: (target) => delivery.paused(target),
-        slowDown: (target, result) => delivery.slowDown(target, result),
-        idle: (conversation) => delivery.idle(conversation),
+        isPaused: (target) => delivery.isPaused(target),
+        applyRateLimit: (target, result) => delivery.applyRateLimit(target, result),
+        isIdle: (conversation) => delivery.isIdle(conversation),
         settings: options.settingsOf ?? (() => ({ ...QUIET, ...options.settings })),
       });
       made = { delivery, live };

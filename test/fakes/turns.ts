@@ -9,16 +9,16 @@ import { silentLog, type Log } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
 import { createButtons } from "../../src/store/buttons.ts";
 import { createInbox } from "../../src/store/inbox.ts";
-import { Media } from "../../src/store/media.ts";
+import { MediaStore } from "../../src/store/media.ts";
 import { createMessages } from "../../src/store/messages.ts";
 import { openStore, type Store } from "../../src/store/open.ts";
 import { createOutbox, type Outbox } from "../../src/store/outbox.ts";
 import { createSessions } from "../../src/store/sessions.ts";
 import type { Link } from "../../src/channels/channel.ts";
-import { fetchAttachments, type AttachmentDeps } from "../../src/turns/attachments.ts";
+import { fetchInboundMedia, type InboundMediaDeps } from "../../src/turns/inbound-media.ts";
 import { Turns } from "../../src/turns/engine.ts";
 import type { TurnEvents } from "../../src/turns/events.ts";
-import type { LiveReplies } from "../../src/turns/live.ts";
+import type { TurnIndicators } from "../../src/turns/turn-indicators.ts";
 import type { ReplyToMode } from "../../src/turns/outbound.ts";
 import type { Payload, Submission } from "../../src/turns/submission.ts";
 import { FakeRuntime, MODEL } from "./runtime.ts";
@@ -55,7 +55,7 @@ export function openBench(
     split?: (target: unknown, text: string) => readonly string[];
     clock?: Clock;
     log?: Log;
-    live?: (bench: { store: Store; outbox: Outbox; media: Media; bus: Bus<TurnEvents> }) => LiveReplies;
+    live?: (bench: { store: Store; outbox: Outbox; media: MediaStore; bus: Bus<TurnEvents> }) => TurnIndicators;
   } = {},
 ): Bench {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "turns-"));
@@ -73,9 +73,9 @@ export function openBench(
   const runtime = new FakeRuntime();
   let ids = 0;
   const outbox = createOutbox(store);
-  const media = new Media(join(dir, "media"));
+  const media = new MediaStore(join(dir, "media"));
   const stamp = Math.random().toString(36).slice(2, 8);
-  const attachments: AttachmentDeps = {
+  const attachments: InboundMediaDeps = {
     store,
     inbox: createInbox(store),
     messages: createMessages(store),
@@ -88,7 +88,7 @@ export function openBench(
   const turns = new Turns({
     store,
     buttons: createButtons(store),
-    attachments: (row, signal) => fetchAttachments(attachments, row, signal),
+    fetchMedia: (row, signal) => fetchInboundMedia(attachments, row, signal),
     bus,
     runtime,
     sessions: createSessions(store),
@@ -106,12 +106,12 @@ export function openBench(
     replyPrefix: () => options.replyPrefix ?? "",
     abilities: () => options.abilities ?? null,
     replyToMode: () => options.replyToMode ?? "off",
-    ...(options.live ? { live: options.live({ store, outbox, media, bus }) } : {}),
-    quietMs: () => options.quietMs ?? 0,
-    deliver: options.deliver ?? (() => {}),
-    expired: () => false,
-    takeContext: () => null,
-    situation: (payload) => options.situation?.(payload) ?? "",
+    ...(options.live ? { indicators: options.live({ store, outbox, media, bus }) } : {}),
+    debounceMs: () => options.quietMs ?? 0,
+    wakeDelivery: options.deliver ?? (() => {}),
+    isExpired: () => false,
+    takePendingContext: () => null,
+    describeConversation: (payload) => options.situation?.(payload) ?? "",
     commands: {
       statusLines: (session) => [`session ${session.key}`],
       modelNames: () => ["fake/model", "fake/other"],
@@ -119,7 +119,7 @@ export function openBench(
       resetTriggers: () => options.resetTriggers ?? [],
       currentModel: (session) => session.model ?? "fake/model",
     },
-    mark: options.mark ?? (() => {}),
+    crashPoint: options.mark ?? (() => {}),
   });
   return {
     dir,

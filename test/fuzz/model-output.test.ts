@@ -27,7 +27,7 @@ test("odd streams end their turns, and all that they leave in the store can be r
   };
   for (let i = 0; i < 100; i++) {
     await bench.turns.submit(message("hello", `e${i}`, { sessionKey: key(i) }));
-    assert.ok(await bench.turns.wait(asId(`e${i}`), 10_000), `run ${i} has no outcome`);
+    assert.ok(await bench.turns.waitForOutcome(asId(`e${i}`), 10_000), `run ${i} has no outcome`);
   }
   for (let i = 0; i < 5; i++) {
     const session = sessions.get(key(i))!;

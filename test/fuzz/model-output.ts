@@ -5,15 +5,15 @@
  *     node test/fuzz/model-output.ts [--count N] [--seed N]
  */
 import { parseArgs } from "node:util";
-import { createMapState, toMapped } from "../../src/agents/pi/map.ts";
+import { createMappingState, mapRecord } from "../../src/agents/pi/event-mapping.ts";
 import type { PiRecord } from "../../src/agents/pi/process.ts";
 import type { AgentEvent } from "../../src/agents/runtime.ts";
 import type { Channel } from "../../src/channels/channel.ts";
 import { channelIds, loadChannel } from "../../src/channels/registry.ts";
 import { splitText } from "../../src/channels/split.ts";
 import { asId } from "../../src/core/ids.ts";
-import { previewText, type OutboundOptions } from "../../src/turns/outbound.ts";
-import { emptyTurn, finish, reduce, visibleText, type TurnState } from "../../src/turns/reduce.ts";
+import { toPreviewText, type OutboundOptions } from "../../src/turns/outbound.ts";
+import { initialTurnState, finishTurn, reduce, visibleText, type TurnState } from "../../src/turns/reduce.ts";
 import { Random } from "../crash/random.ts";
 
 const NUMBERS: readonly unknown[] = [0, 1, -1, 12.5, 2 ** 53 + 2, 1e300, -0, null, "12", "NaN", {}, [], true];
@@ -130,11 +130,11 @@ function otherOf(random: Random): PiRecord {
 
 /** The events that one odd stream becomes. */
 export function oddEvents(random: Random): AgentEvent[] {
-  const state = createMapState();
+  const state = createMappingState();
   const records = Array.from({ length: random.int(1, 20) }, () =>
     random.chance(0.6) ? deltaOf(random) : random.chance(0.5) ? messageOf(random) : otherOf(random),
   );
-  const events = records.flatMap((record, at) => toMapped(record, state, at).events);
+  const events = records.flatMap((record, at) => mapRecord(record, state, at).events);
   const end: AgentEvent = random.pick<AgentEvent>([
     { type: "end", reason: "stop", checkpoint: null },
     { type: "end", reason: "aborted", checkpoint: null },
@@ -159,7 +159,7 @@ export async function createChecker(): Promise<Checker> {
   return {
     check: (events) => {
       const faults: string[] = [];
-      let state: TurnState = emptyTurn;
+      let state: TurnState = initialTurnState;
       let shown = "";
       for (const event of events) {
         const before = state;
@@ -169,9 +169,9 @@ export async function createChecker(): Promise<Checker> {
         if (state.revision === before.revision && !text.startsWith(shown))
           faults.push(`shown text changed without being replaced after ${event.type}`);
         shown = text;
-        previewText(preview, { id: "1", sessionKey: asId("s"), target, text, at: 0 });
+        toPreviewText(preview, { id: "1", sessionKey: asId("s"), target, text, at: 0 });
       }
-      const { outcome, state: last } = finish(state, events.at(-1) as Extract<AgentEvent, { type: "end" }>, 1);
+      const { outcome, state: last } = finishTurn(state, events.at(-1) as Extract<AgentEvent, { type: "end" }>, 1);
       const written = JSON.stringify([outcome, last.rows]);
       if (!written.isWellFormed() || JSON.parse(written) === null) faults.push("what is stored is not well-formed");
       for (const text of [outcome.text, outcome.error?.message ?? ""]) {

@@ -418,10 +418,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     invariant: 7,
     breaks: "an owner is named by an id",
-    file: "src/routing/authority.ts",
+    file: "src/routing/sender-permissions.ts",
     text: "{ allowNames: false }",
     broken: "{ allowNames: true }",
-    tests: ["src/turns/sender-owner.test.ts"],
+    tests: ["src/turns/event-ingest-sender-owner.test.ts"],
   },
   {
     invariant: 7,
@@ -625,10 +625,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     invariant: 12,
     breaks: "a row says truly whether its sender is an owner",
-    file: "src/turns/inbound.ts",
-    text: "senderIsOwner: decision.authority.owner,",
+    file: "src/turns/event-ingest.ts",
+    text: "senderIsOwner: decision.permissions.isOwner,",
     broken: "senderIsOwner: true,",
-    tests: ["src/turns/sender-owner.test.ts"],
+    tests: ["src/turns/event-ingest-sender-owner.test.ts"],
   },
   {
     invariant: 12,

@@ -13,7 +13,7 @@
  *    the gateway is told. Secret queries of addresses are added here, so that no file holds them.
  */
 import { closeSync, readdirSync, readFileSync } from "node:fs";
-import { GUIDE_MODEL, GUIDE_NAME, GUIDE_PROVIDER, replyOf, type GuideFacts } from "./guide.ts";
+import { GUIDE_MODEL, GUIDE_NAME, GUIDE_PROVIDER, guideReply, type GuideFacts } from "./guide.ts";
 
 /** Names of the keys that carry the secret query of an address. */
 const QUERY_PREFIX = "OPENCLAW_QUERY_";
@@ -22,27 +22,27 @@ const QUERY_PREFIX = "OPENCLAW_QUERY_";
 const LONGEST_WAIT_MS = 60_000;
 
 /** The title of the question; the gateway answers it and cancels every other one. */
-export const TURN_QUESTION = "openclaw:turn";
+export const TURN_REQUEST = "openclaw:turn";
 
 /** The title of the question before each tool call; `placeholder` carries the call as JSON. */
-export const TOOL_QUESTION = "openclaw:tool";
+export const TOOL_REQUEST = "openclaw:tool";
 
 /** The beginning of a notice that a provider asked to wait: ` <ms> waits` or ` <ms> fails`. */
 export const WAIT_NOTICE = "openclaw:wait";
 
-/** The gateway's answer to the first question, as JSON. `patienceMs`: how long a provider may make this turn wait, in all. */
-export type TurnGrant = { system: string; tools: readonly string[]; facts?: GuideFacts; patienceMs?: number };
+/** The gateway's answer to the first question, as JSON. `providerWaitMs`: how long a provider may make this turn wait, in all. */
+export type TurnGrant = { system: string; tools: readonly string[]; facts?: GuideFacts; providerWaitMs?: number };
 /** The gateway's answer to the second one. */
 export type ToolVerdict = { allow: true } | { allow: false; reason: string };
 
-type Context = {
+type ExtensionContext = {
   ui: {
     input(title: string, placeholder: string, options?: { signal?: AbortSignal | undefined }): Promise<string | undefined>;
     notify(message: string, type?: string): void;
   };
   signal?: AbortSignal | undefined;
 };
-type Handler<E> = (event: E, context: Context) => unknown;
+type Handler<E> = (event: E, context: ExtensionContext) => unknown;
 type PiApi = {
   on(event: "before_agent_start", handler: Handler<unknown>): void;
   on(event: "tool_call", handler: Handler<{ toolName: string; toolCallId: string; input: unknown }>): void;
@@ -57,39 +57,39 @@ type PiApi = {
 const PRIVATE_VARIABLE = /^(NODE_COMPILE_CACHE|PI_(OFFLINE|TELEMETRY|SKIP_VERSION_CHECK|CODING_AGENT_DIR))$/;
 
 /** Shorter ones ("none", "ollama") are words, and no secrets. */
-const SHORTEST_KEY = 8;
+const MIN_KEY_CHARS = 8;
 
 /** The extension is loaded again at each change of the session; what it was told once has to outlive that. */
-const MEMORY = Symbol.for("openclaw.pi.extension");
-type Memory = {
+const STATE_SYMBOL = Symbol.for("openclaw.pi.extension");
+type ExtensionState = {
   facts: GuideFacts;
   granted: ReadonlySet<string>;
   keys: readonly string[];
   /** What is left of the time that providers may make this turn wait. */
-  patienceMs: number;
+  remainingWaitMs: number;
   notify: (message: string) => void;
   /** Queries that belong to addresses and are secret. */
   queries: readonly { base: string; query: string }[];
 };
 
-function memory(): Memory {
-  const home = globalThis as { [MEMORY]?: Memory };
-  if (!home[MEMORY]) {
+function extensionState(): ExtensionState {
+  const home = globalThis as { [STATE_SYMBOL]?: ExtensionState };
+  if (!home[STATE_SYMBOL]) {
     const keys = readKeys();
     hideKeys(keys);
-    process.once("exit", endLeftovers);
+    process.once("exit", killLeftoverProcesses);
     const queries = Object.entries(keys).flatMap(([name, value]) =>
-      name.startsWith(QUERY_PREFIX) ? [JSON.parse(value) as Memory["queries"][number]] : [],
+      name.startsWith(QUERY_PREFIX) ? [JSON.parse(value) as ExtensionState["queries"][number]] : [],
     );
-    const secrets = Object.values(keys).filter((key) => key.length >= SHORTEST_KEY);
-    home[MEMORY] = { facts: {}, granted: new Set(), keys: secrets, patienceMs: 0, notify: () => {}, queries };
-    wrapFetch(home[MEMORY]);
+    const secrets = Object.values(keys).filter((key) => key.length >= MIN_KEY_CHARS);
+    home[STATE_SYMBOL] = { facts: {}, granted: new Set(), keys: secrets, remainingWaitMs: 0, notify: () => {}, queries };
+    wrapFetch(home[STATE_SYMBOL]);
   }
-  return home[MEMORY];
+  return home[STATE_SYMBOL];
 }
 
 /** The requests of all providers: secret queries are added, and a provider that asks to wait is asked again after that time. */
-function wrapFetch(state: Memory): void {
+function wrapFetch(state: ExtensionState): void {
   const plain = globalThis.fetch;
   globalThis.fetch = async (input, init) => {
     const target = withQuery(input, state.queries);
@@ -97,17 +97,17 @@ function wrapFetch(state: Memory): void {
       const response = await plain(target, init);
       const ms = retryAfterOf(response);
       if (ms === null) return response;
-      const waits = ms <= Math.min(state.patienceMs, LONGEST_WAIT_MS) && canRepeat(target, init);
+      const waits = ms <= Math.min(state.remainingWaitMs, LONGEST_WAIT_MS) && canRepeat(target, init);
       state.notify(`${WAIT_NOTICE} ${ms} ${waits ? "waits" : "fails"}`);
       if (!waits) return response;
-      state.patienceMs -= ms;
+      state.remainingWaitMs -= ms;
       await response.body?.cancel();
-      await pause(ms, init?.signal ?? undefined);
+      await sleep(ms, init?.signal ?? undefined);
     }
   };
 }
 
-function withQuery(input: string | URL | Request, queries: Memory["queries"]): string | URL | Request {
+function withQuery(input: string | URL | Request, queries: ExtensionState["queries"]): string | URL | Request {
   if (typeof input !== "string" && !(input instanceof URL)) return input;
   const url = String(input);
   const found = queries.find(({ base }) => url.startsWith(base));
@@ -127,7 +127,7 @@ function retryAfterOf({ status, headers }: Response): number | null {
 const canRepeat = (input: unknown, init: RequestInit | undefined): boolean =>
   !(input instanceof Request) && (init?.body === undefined || init.body === null || typeof init.body === "string");
 
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const leave = (): void => {
       clearTimeout(timer);
@@ -158,7 +158,7 @@ function hideKeys(keys: Record<string, string>): void {
 }
 
 /** Pi ends the process groups of its tools; this finds what has left them. The mark is inherited by everything it starts. */
-function endLeftovers(): void {
+function killLeftoverProcesses(): void {
   const marker = process.env["OPENCLAW_RUNNER"];
   if (process.platform !== "linux" || !marker) return;
   for (const name of readdirSync("/proc")) {
@@ -175,14 +175,14 @@ function endLeftovers(): void {
 }
 
 /** The same value with each key replaced, wherever it stands in it; the value itself when there is none. */
-function withoutKeys<T>(value: T, keys: readonly string[]): T {
+function redactKeys<T>(value: T, keys: readonly string[]): T {
   let text = JSON.stringify(value);
   const found = keys.map((key) => JSON.stringify(key).slice(1, -1)).filter((key) => text.includes(key));
   for (const key of found) text = text.replaceAll(key, "[secret]");
   return found.length === 0 ? value : (JSON.parse(text) as T);
 }
 
-function parseGrant(answer: string | undefined): TurnGrant {
+function parseTurnGrant(answer: string | undefined): TurnGrant {
   if (answer === undefined) throw new Error("the gateway did not describe the turn");
   return JSON.parse(answer) as TurnGrant;
 }
@@ -190,7 +190,7 @@ function parseGrant(answer: string | undefined): TurnGrant {
 const parseVerdict = (answer: string): ToolVerdict => JSON.parse(answer) as ToolVerdict;
 
 export default function extension(pi: PiApi): void {
-  const state = memory();
+  const state = extensionState();
 
   const withdraw = (): void => {
     state.granted = new Set();
@@ -200,10 +200,10 @@ export default function extension(pi: PiApi): void {
 
   pi.on("before_agent_start", async (_event, context) => {
     withdraw();
-    const grant = parseGrant(await context.ui.input(TURN_QUESTION, ""));
+    const grant = parseTurnGrant(await context.ui.input(TURN_REQUEST, ""));
     state.granted = new Set(grant.tools);
     state.facts = grant.facts ?? {};
-    state.patienceMs = grant.patienceMs ?? 0;
+    state.remainingWaitMs = grant.providerWaitMs ?? 0;
     state.notify = (message) => context.ui.notify(message, "info");
     pi.setActiveTools(grant.tools);
     return { systemPrompt: grant.system };
@@ -211,14 +211,14 @@ export default function extension(pi: PiApi): void {
 
   pi.on("tool_call", async ({ toolName: name, toolCallId: id, input: args }, context) => {
     if (!state.granted.has(name)) return { block: true, reason: `The tool ${name} is not available in this conversation.` };
-    const answer = await context.ui.input(TOOL_QUESTION, JSON.stringify({ id, name, args }), { signal: context.signal });
+    const answer = await context.ui.input(TOOL_REQUEST, JSON.stringify({ id, name, args }), { signal: context.signal });
     const verdict = answer === undefined ? { allow: false as const, reason: "The call was cancelled." } : parseVerdict(answer);
     return verdict.allow ? undefined : { block: true, reason: verdict.reason };
   });
 
   pi.on("message_end", ({ message }) => {
     if (message.role !== "assistant" || message.errorMessage === undefined) return undefined;
-    const shown = withoutKeys(message, state.keys);
+    const shown = redactKeys(message, state.keys);
     return shown === message ? undefined : { message: shown };
   });
 
@@ -245,8 +245,8 @@ export default function extension(pi: PiApi): void {
 }
 
 type GuideModel = { id: string; provider: string; api: string };
-type Part = { type: string; text?: string };
-type Transcript = { messages: readonly { role: string; content: string | readonly Part[] }[] };
+type TextPart = { type: string; text?: string };
+type Transcript = { messages: readonly { role: string; content: string | readonly TextPart[] }[] };
 
 function lastUserText(transcript: Transcript): string {
   const content = transcript.messages.findLast((message) => message.role === "user")?.content ?? "";
@@ -255,7 +255,7 @@ function lastUserText(transcript: Transcript): string {
 
 /** The stream that Pi expects of a provider: an async iterable with `result()`. One delta per paragraph. */
 function streamReply(model: GuideModel, transcript: Transcript, facts: GuideFacts): unknown {
-  const text = replyOf(lastUserText(transcript), facts);
+  const text = guideReply(lastUserText(transcript), facts);
   const cost = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, total: 0 };
   const message = {
     role: "assistant",

@@ -1,19 +1,19 @@
 import { findStorageProblem } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { clip, toWellFormed } from "../../core/text.ts";
-import type { Usage } from "../runtime.ts";
+import type { TokenUsage } from "../runtime.ts";
 
 /**
  * Reads the fields of a record that a model has had a hand in. Whatever they hold, the result has the promised type and range, so
  * that it can be stored and read back. What was dropped or cut is reported through `note`.
  */
-export type Note = (problem: string) => void;
+export type ReportProblem = (problem: string) => void;
 
-export type Json = Record<string, unknown>;
-export const asObject = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {});
+export type JsonObject = Record<string, unknown>;
+export const asObject = (value: unknown): JsonObject => (typeof value === "object" && value !== null ? (value as JsonObject) : {});
 export const asArray = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 
-export function toText(value: unknown, maxChars: number, what: string, note: Note): string {
+export function toStringField(value: unknown, maxChars: number, what: string, note: ReportProblem): string {
   if (value === undefined || value === null) return "";
   if (typeof value !== "string") {
     note(`${what} is not a text`);
@@ -24,21 +24,21 @@ export function toText(value: unknown, maxChars: number, what: string, note: Not
 }
 
 /** A whole number from 0 to `max`; anything else is dropped. */
-export function toCount(value: unknown, max: number, what: string, note: Note): number {
+export function toCount(value: unknown, max: number, what: string, note: ReportProblem): number {
   if (value === undefined || value === null) return 0;
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && value <= max) return value;
   note(`${what} is ${typeof value === "number" ? String(value) : `a ${typeof value}`} and was dropped`);
   return 0;
 }
 
-function toAmount(value: unknown, max: number, what: string, note: Note): number {
+function toNumberField(value: unknown, max: number, what: string, note: ReportProblem): number {
   if (value === undefined || value === null) return 0;
   if (typeof value === "number" && value >= 0 && value <= max) return value;
   note(`${what} is ${typeof value === "number" ? String(value) : `a ${typeof value}`} and was dropped`);
   return 0;
 }
 
-export function toUsage(value: unknown, note: Note): Usage {
+export function toUsage(value: unknown, note: ReportProblem): TokenUsage {
   const usage = asObject(value);
   const tokens = (name: string): number => toCount(usage[name], LIMITS.usageTokens, `usage.${name}`, note);
   return {
@@ -47,12 +47,12 @@ export function toUsage(value: unknown, note: Note): Usage {
     cacheRead: tokens("cacheRead"),
     cacheWrite: tokens("cacheWrite"),
     totalTokens: tokens("totalTokens"),
-    costUsd: toAmount(asObject(usage["cost"])["total"], LIMITS.usageCostUsd, "usage.cost.total", note),
+    costUsd: toNumberField(asObject(usage["cost"])["total"], LIMITS.usageCostUsd, "usage.cost.total", note),
   };
 }
 
 /** The window that a configuration or a model server names: whole tokens; 0 for what is no number of tokens. */
-export function toWindow(value: unknown): number {
+export function toContextWindow(value: unknown): number {
   const tokens = typeof value === "number" ? Math.trunc(value) : 0;
   return tokens > 0 ? Math.min(tokens, LIMITS.usageTokens) : 0;
 }
@@ -60,7 +60,7 @@ export function toWindow(value: unknown): number {
 const ARGUMENTS = { depth: LIMITS.jsonDepth, chars: LIMITS.toolArgumentsChars };
 
 /** Arguments of a tool call as they were, unless they are nested too deep or too large to be written down. */
-export function toArguments(value: unknown, what: string, note: Note): unknown {
+export function toArguments(value: unknown, what: string, note: ReportProblem): unknown {
   const problem = findStorageProblem(value, ARGUMENTS);
   if (problem === null) return value;
   note(`${what} ${problem} and were dropped`);
@@ -68,18 +68,18 @@ export function toArguments(value: unknown, what: string, note: Note): unknown {
 }
 
 /** Text of a delta or block that may be a list of content parts, as some providers send it; null where it is neither. */
-export type Parts = { text: string; thinking: string };
+export type ContentText = { text: string; thinking: string };
 
-export function toParts(value: unknown): Parts | null {
+export function toContentText(value: unknown): ContentText | null {
   if (typeof value === "string") return { text: value, thinking: "" };
   if (!Array.isArray(value) && (typeof value !== "object" || value === null)) return null;
-  const parts = (Array.isArray(value) ? value : [value]).map(toPart);
+  const parts = (Array.isArray(value) ? value : [value]).map(toContentPart);
   return parts.every((part) => part === null)
     ? null
     : { text: parts.map((part) => part?.text ?? "").join(""), thinking: parts.map((part) => part?.thinking ?? "").join("") };
 }
 
-function toPart(value: unknown): Parts | null {
+function toContentPart(value: unknown): ContentText | null {
   if (typeof value === "string") return { text: value, thinking: "" };
   const part = asObject(value);
   if (typeof part["text"] === "string") return { text: part["text"], thinking: "" };

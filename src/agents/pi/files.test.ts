@@ -8,7 +8,7 @@ import { silentLog } from "../../core/log.ts";
 import { Secret } from "../../core/secret.ts";
 import { KEY_VARIABLES } from "../../core/provider-keys.ts";
 import { DEFAULT_MODELS, type ProviderTable } from "../models.ts";
-import { cleanTemp, generationOf, piDirs, removeLocks, toPiArgs, toPiConfig, toPiEnv, writePiFiles } from "./files.ts";
+import { cleanTemp, configGeneration, piDirs, removeLocks, toPiArgs, toPiConfig, toPiEnv, writePiFiles } from "./files.ts";
 import { PiProcess } from "./process.ts";
 
 const root = mkdtempSync(join(tmpdir(), "pi-files-"));
@@ -118,8 +118,8 @@ test("Locks that a killed Pi left are removed, files stay", async () => {
 });
 
 test("A changed key is another generation", () => {
-  assert.equal(generationOf(toPiConfig({}, { XAI_API_KEY: "1" })), generationOf(toPiConfig({}, { XAI_API_KEY: "1", OTHER: "2" })));
-  assert.notEqual(generationOf(toPiConfig({}, { XAI_API_KEY: "1" })), generationOf(toPiConfig({}, { XAI_API_KEY: "2" })));
+  assert.equal(configGeneration(toPiConfig({}, { XAI_API_KEY: "1" })), configGeneration(toPiConfig({}, { XAI_API_KEY: "1", OTHER: "2" })));
+  assert.notEqual(configGeneration(toPiConfig({}, { XAI_API_KEY: "1" })), configGeneration(toPiConfig({}, { XAI_API_KEY: "2" })));
 });
 
 test("Pi knows every default model by the id and the context window that we give", async () => {

@@ -3,7 +3,7 @@ import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "no
 import { dirname, join } from "node:path";
 import { LIMITS } from "../../core/limits.ts";
 import { KEY_VARIABLES } from "../../core/provider-keys.ts";
-import { inputOf, PROVIDER_VARIABLES, windowOf, type Provider, type ProviderModel, type ProviderTable } from "../models.ts";
+import { supportedInput, PROVIDER_VARIABLES, contextWindowOf, type Provider, type ProviderModel, type ProviderTable } from "../models.ts";
 import { GUIDE_MODEL, GUIDE_PROVIDER } from "./guide.ts";
 import { MARKER_VARIABLE } from "./orphans.ts";
 
@@ -11,16 +11,16 @@ import { MARKER_VARIABLE } from "./orphans.ts";
 export type PiConfig = { models: string; settings: string; keys: Record<string, string> };
 
 /** Variables that a tool may need and that carry no secret of the gateway. */
-const PASSED = new Set(
+const ALLOWED_VARIABLES = new Set(
   "PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TERM COLORTERM NODE_EXTRA_CA_CERTS SSL_CERT_FILE SSL_CERT_DIR SystemRoot ComSpec PATHEXT USERPROFILE APPDATA LOCALAPPDATA".split(
     " ",
   ),
 );
-const PASSED_PATTERN = /^(LC_[A-Z]+|(https?|all|no|ftp)_proxy|(HTTPS?|ALL|NO|FTP)_PROXY)$/;
+const ALLOWED_VARIABLE_PATTERN = /^(LC_[A-Z]+|(https?|all|no|ftp)_proxy|(HTTPS?|ALL|NO|FTP)_PROXY)$/;
 
 const variablePart = (id: string): string => id.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_");
 
-function decoded(part: string): string {
+function decodeUrlPart(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch (err) {
@@ -33,7 +33,7 @@ function decoded(part: string): string {
 function toPlainUrl(given: string): { url: string; user?: string; query?: string } {
   const url = URL.parse(given);
   if (!url || (url.username === "" && url.password === "" && url.search === "")) return { url: given };
-  const user = `${decoded(url.username)}:${decoded(url.password)}`;
+  const user = `${decodeUrlPart(url.username)}:${decodeUrlPart(url.password)}`;
   const query = url.search.slice(1);
   Object.assign(url, { username: "", password: "", search: "", hash: "" });
   return { url: url.href, ...(user === ":" ? {} : { user }), ...(query === "" ? {} : { query }) };
@@ -78,13 +78,13 @@ function withHeaders({ headers, ...rest }: Record<string, unknown> & { headers: 
 }
 
 function toPiModel(model: ProviderModel, provider: Provider, prefix: string, keys: Keys): Record<string, unknown> {
-  const window = windowOf(model);
+  const window = contextWindowOf(model);
   const differs = model.api !== undefined || model.baseUrl !== undefined;
   return {
     id: model.id,
     name: model.name || model.id,
     reasoning: model.reasoning ?? false,
-    input: inputOf(model),
+    input: supportedInput(model),
     contextWindow: window,
     maxTokens: model.maxTokens ?? Math.min(16_384, Math.floor(window / 4)),
     cost: { ...NO_COST, ...model.cost },
@@ -116,7 +116,7 @@ function toPiProvider(id: string, provider: Provider, keys: Keys): Record<string
 }
 
 /** How a conversation is shortened by itself. */
-export type Compaction = { enabled: boolean; keepRecentTokens?: number | undefined };
+export type CompactionSettings = { enabled: boolean; keepRecentTokens?: number | undefined };
 
 /** Small context windows need smaller reserves than Pi's, or every turn would start with a compaction. */
 function toCompactionOverrides(
@@ -125,9 +125,9 @@ function toCompactionOverrides(
 ): Record<string, { reserveTokens: number; keepRecentTokens: number }> {
   const small = Object.entries(table).flatMap(([id, provider]) =>
     provider.models
-      .filter((model) => windowOf(model) < 65_536)
+      .filter((model) => contextWindowOf(model) < 65_536)
       .map((model) => {
-        const window = windowOf(model);
+        const window = contextWindowOf(model);
         const keepRecentTokens = Math.min(wanted ?? Infinity, Math.floor(window / 3));
         return [`${id}/${model.id}`, { reserveTokens: Math.floor(window / 4), keepRecentTokens }] as const;
       }),
@@ -136,7 +136,7 @@ function toCompactionOverrides(
 }
 
 /** Pure: the two files and the keys. `env` is where keys of providers are looked for that the table does not give one to. */
-export function toPiConfig(table: ProviderTable, env: NodeJS.ProcessEnv, compaction: Compaction = { enabled: true }): PiConfig {
+export function toPiConfig(table: ProviderTable, env: NodeJS.ProcessEnv, compaction: CompactionSettings = { enabled: true }): PiConfig {
   const keys: Keys = {};
   for (const name of PROVIDER_VARIABLES) if (env[name]) keys[name] = env[name];
   const providers: Record<string, unknown> = {};
@@ -168,7 +168,7 @@ export function toPiConfig(table: ProviderTable, env: NodeJS.ProcessEnv, compact
 }
 
 /** Changes exactly when a running process would be configured differently. */
-export function generationOf(config: PiConfig): string {
+export function configGeneration(config: PiConfig): string {
   return createHash("sha256").update(JSON.stringify(config)).digest("hex").slice(0, 16);
 }
 
@@ -182,7 +182,7 @@ export const piDirs = (stateDir: string): PiDirs => ({
   start: join(stateDir, "gateway", "pi", "start"),
 });
 
-export async function makePrivate(dir: string): Promise<void> {
+export async function makePrivateDir(dir: string): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   await chmod(dir, 0o700);
 }
@@ -206,7 +206,7 @@ export async function writeWhenChanged(path: string, content: string): Promise<b
 
 /** Makes the directories and writes models.json and settings.json where they have changed. */
 export async function writePiFiles(dirs: PiDirs, config: PiConfig): Promise<void> {
-  for (const dir of [dirs.config, dirs.cache, dirs.temp, dirs.start]) await makePrivate(dir);
+  for (const dir of [dirs.config, dirs.cache, dirs.temp, dirs.start]) await makePrivateDir(dir);
   await writeWhenChanged(join(dirs.config, "models.json"), config.models);
   await writeWhenChanged(join(dirs.config, "settings.json"), config.settings);
 }
@@ -227,12 +227,12 @@ export async function hasPiFiles(dirs: PiDirs): Promise<boolean> {
  * What the processes of a state directory are marked with. A random id that is kept in it, together with its path: neither another
  * directory at the same path (in another mount namespace) nor a copy of it elsewhere has the same mark.
  */
-export async function familyOf(stateDir: string): Promise<string> {
+export async function processMarkerOf(stateDir: string): Promise<string> {
   const path = join(stateDir, "gateway", "runner-id");
   const known = await readId(path);
   const id = known ?? randomBytes(16).toString("hex");
   if (known === null) {
-    await makePrivate(dirname(path));
+    await makePrivateDir(dirname(path));
     await writeWhenChanged(path, `${id}\n`);
   }
   return createHash("sha256").update(`${id}\0${stateDir}`).digest("hex").slice(0, 12);
@@ -252,7 +252,7 @@ const TEMP_MAX_AGE_MS = 7 * 86_400_000;
 
 /** Removes old files from Pi's temporary directory, which nobody else empties. */
 export async function cleanTemp(dirs: PiDirs, now: number): Promise<void> {
-  await makePrivate(dirs.temp);
+  await makePrivateDir(dirs.temp);
   for (const entry of await readdir(dirs.temp, { withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(dirs.temp, entry.name);
@@ -265,7 +265,7 @@ export async function cleanTemp(dirs: PiDirs, now: number): Promise<void> {
  * on these directories.
  */
 export async function removeLocks(dirs: PiDirs): Promise<void> {
-  await makePrivate(dirs.config);
+  await makePrivateDir(dirs.config);
   const names = (await readdir(dirs.config)).filter((name) => name.endsWith(".lock"));
   for (const name of names) await rm(join(dirs.config, name), { recursive: true, force: true });
 }
@@ -274,7 +274,7 @@ export async function removeLocks(dirs: PiDirs): Promise<void> {
 export function toPiEnv(env: NodeJS.ProcessEnv, dirs: PiDirs, marker: string): Record<string, string> {
   const passed: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && (PASSED.has(name) || PASSED_PATTERN.test(name))) passed[name] = value;
+    if (value !== undefined && (ALLOWED_VARIABLES.has(name) || ALLOWED_VARIABLE_PATTERN.test(name))) passed[name] = value;
   }
   return {
     ...passed,

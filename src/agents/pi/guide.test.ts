@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { GUIDE_NAME, looksLikeKey, replyOf, type GuideFacts } from "./guide.ts";
+import { GUIDE_NAME, looksLikeKey, guideReply, type GuideFacts } from "./guide.ts";
 
 const facts: GuideFacts = {
   version: "1.2.3",
@@ -36,7 +36,7 @@ const COMMANDS: readonly [string, RegExp][] = [
 
 for (const [text, expected] of COMMANDS) {
   test(`"${text.replace("\n", " / ")}" is answered, as a script, with a next step`, () => {
-    const reply = replyOf(text, facts);
+    const reply = guideReply(text, facts);
     assert.ok(reply.startsWith(`_${GUIDE_NAME}_\n`));
     assert.match(reply, expected);
     assert.match(reply.split("\n\n").at(-1)!, /^\*\*Next step:\*\* /);
@@ -44,7 +44,7 @@ for (const [text, expected] of COMMANDS) {
 }
 
 test("Without facts every command still has an answer", () => {
-  for (const [text] of COMMANDS) assert.doesNotMatch(replyOf(text, {}), /undefined|NaN/);
+  for (const [text] of COMMANDS) assert.doesNotMatch(guideReply(text, {}), /undefined|NaN/);
 });
 
 const KEYS = [
@@ -59,7 +59,7 @@ const KEYS = [
 
 for (const text of KEYS) {
   test(`A message with "${text.slice(0, 18)}..." is taken for a key, refused and not repeated`, () => {
-    const reply = replyOf(text, facts);
+    const reply = guideReply(text, facts);
     assert.match(reply, /don't accept keys in a chat/);
     for (const word of text.split(" ").filter((word) => /\d/.test(word))) assert.ok(!reply.includes(word));
   });

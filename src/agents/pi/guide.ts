@@ -69,7 +69,7 @@ export function looksLikeKey(text: string): boolean {
   return KEY_SHAPES.some((shape) => shape.test(text));
 }
 
-const next = (step: string): string => `\n\n**Next step:** ${step}`;
+const nextStep = (step: string): string => `\n\n**Next step:** ${step}`;
 
 function help(): string {
   const rows = [
@@ -81,10 +81,10 @@ function help(): string {
     ["doctor", "what looks wrong"],
     ["logs", "where to read what happened"],
   ];
-  return `I answer these commands:\n\n${rows.map(([name, what]) => `- \`${name}\`: ${what}`).join("\n")}${next("say `connect` and the name of a provider.")}`;
+  return `I answer these commands:\n\n${rows.map(([name, what]) => `- \`${name}\`: ${what}`).join("\n")}${nextStep("say `connect` and the name of a provider.")}`;
 }
 
-const duration = (seconds: number): string => {
+const formatUptime = (seconds: number): string => {
   if (seconds < 120) return `${Math.round(seconds)} seconds`;
   if (seconds < 7_200) return `${Math.round(seconds / 60)} minutes`;
   return `${Math.round(seconds / 3_600)} hours`;
@@ -92,7 +92,7 @@ const duration = (seconds: number): string => {
 
 function status(facts: GuideFacts): string {
   const lines = [`- Gateway: running${facts.version ? `, version ${facts.version}` : ""}`];
-  if (facts.uptimeSeconds !== undefined) lines.push(`- Up for: ${duration(facts.uptimeSeconds)}`);
+  if (facts.uptimeSeconds !== undefined) lines.push(`- Up for: ${formatUptime(facts.uptimeSeconds)}`);
   if (facts.url) lines.push(`- Address: \`${facts.url}\``);
   if (facts.configPath) lines.push(`- Configuration: \`${facts.configPath}\``);
   if (facts.sessions !== undefined) lines.push(`- Conversations: ${facts.sessions}`);
@@ -103,7 +103,7 @@ function status(facts: GuideFacts): string {
   lines.push(
     usable === 0 ? "- AI model: none connected, so this script answers" : `- AI models: ${usable} connected; this script answers here`,
   );
-  return `${lines.join("\n")}${next("say `connect` and the name of a provider, or `doctor` if something looks wrong.")}`;
+  return `${lines.join("\n")}${nextStep("say `connect` and the name of a provider, or `doctor` if something looks wrong.")}`;
 }
 
 const usableModels = (facts: GuideFacts): readonly { name: string }[] =>
@@ -112,32 +112,32 @@ const usableModels = (facts: GuideFacts): readonly { name: string }[] =>
 function models(facts: GuideFacts): string {
   const usable = usableModels(facts);
   if (usable.length === 0) {
-    return `No AI model is connected. Either of these is enough:\n\n- a key of a provider: ${Object.keys(PROVIDERS).join(", ")}\n- a model server on this machine: ${Object.keys(LOCAL).join(", ")}${next("say `connect anthropic`, `connect ollama`, or another name from the list.")}`;
+    return `No AI model is connected. Either of these is enough:\n\n- a key of a provider: ${Object.keys(PROVIDERS).join(", ")}\n- a model server on this machine: ${Object.keys(LOCAL).join(", ")}${nextStep("say `connect anthropic`, `connect ollama`, or another name from the list.")}`;
   }
   const shown = usable.slice(0, 12).map(({ name }) => `- \`${name}\``);
   if (usable.length > shown.length) shown.push(`- and ${usable.length - shown.length} more`);
-  return `These models can be used:\n\n${shown.join("\n")}${next(`run \`openclaw config set agents.defaults.model ${usable[0]!.name}\` on the gateway's machine.`)}`;
+  return `These models can be used:\n\n${shown.join("\n")}${nextStep(`run \`openclaw config set agents.defaults.model ${usable[0]!.name}\` on the gateway's machine.`)}`;
 }
 
 function channels(facts: GuideFacts): string {
   if (!facts.channels?.length) {
-    return `No chat channel is set up besides this one.${next("add one under `channels` in the configuration; `openclaw channels list` shows the ones that exist.")}`;
+    return `No chat channel is set up besides this one.${nextStep("add one under `channels` in the configuration; `openclaw channels list` shows the ones that exist.")}`;
   }
   const lines = facts.channels.map(({ id, state, detail }) => `- ${id}: ${state}${detail ? ` (${detail})` : ""}`);
-  return `${lines.join("\n")}${next("run `openclaw channels status` on the gateway's machine for details.")}`;
+  return `${lines.join("\n")}${nextStep("run `openclaw channels status` on the gateway's machine for details.")}`;
 }
 
-function connect(what: string): string {
+function connectHelp(what: string): string {
   const id = ALIASES[what] ?? what;
   const local = LOCAL[id];
   if (local) {
-    return `${local}\n\nThe gateway finds a server on this machine by itself and offers its models.${next("when it runs, send any message; the model takes over from me.")}`;
+    return `${local}\n\nThe gateway finds a server on this machine by itself and offers its models.${nextStep("when it runs, send any message; the model takes over from me.")}`;
   }
   const provider = PROVIDERS[id];
   if (!provider) {
     const known = [...Object.keys(PROVIDERS), ...Object.keys(LOCAL)].join(", ");
     const start = what === "" ? "Which provider?" : "I do not know that provider.";
-    return `${start} I can explain: ${known}.${next("say for example `connect anthropic`. Other providers go under `models.providers` in the configuration.")}`;
+    return `${start} I can explain: ${known}.${nextStep("say for example `connect anthropic`. Other providers go under `models.providers` in the configuration.")}`;
   }
   return [
     `**${provider.label}**`,
@@ -146,14 +146,14 @@ function connect(what: string): string {
     `2. On the gateway's machine, run \`openclaw config set models.providers.${id}.apiKey --stdin\` and paste the key there.`,
     `   Or set \`${provider.variable}\` in the environment of the gateway and restart it.`,
     "",
-    `Do not paste the key into this chat.${next("do step 2, then send any message; the model takes over from me.")}`,
+    `Do not paste the key into this chat.${nextStep("do step 2, then send any message; the model takes over from me.")}`,
   ].join("\n");
 }
 
-function pair(facts: GuideFacts): string {
+function pairingHelp(facts: GuideFacts): string {
   const waiting = facts.pendingPairings ?? 0;
   const state = waiting === 0 ? "Nobody is waiting for approval." : `${waiting} waiting for approval.`;
-  return `${state} A person who writes to the assistant for the first time gets a code; the owner approves it on the gateway's machine.${next("run `openclaw pairing list`, then `openclaw pairing approve <channel> <code>`.")}`;
+  return `${state} A person who writes to the assistant for the first time gets a code; the owner approves it on the gateway's machine.${nextStep("run `openclaw pairing list`, then `openclaw pairing approve <channel> <code>`.")}`;
 }
 
 function doctor(facts: GuideFacts): string {
@@ -161,12 +161,12 @@ function doctor(facts: GuideFacts): string {
   const usable = usableModels(facts).length > 0;
   if (!usable) problems.push("No AI model is connected.");
   const found = problems.length === 0 ? "I see nothing wrong." : problems.map((problem) => `- ${problem}`).join("\n");
-  return `${found}${next(usable ? "run `openclaw doctor` on the gateway's machine for a full check." : "say `connect` and the name of a provider.")}`;
+  return `${found}${nextStep(usable ? "run `openclaw doctor` on the gateway's machine for a full check." : "say `connect` and the name of a provider.")}`;
 }
 
 function logs(facts: GuideFacts): string {
   const where = facts.logPath ? `The log file is \`${facts.logPath}\`.` : "The log is in the state directory of the gateway.";
-  return `${where} I do not show log lines in a chat, because others may read along.${next("run `openclaw logs --follow` on the gateway's machine.")}`;
+  return `${where} I do not show log lines in a chat, because others may read along.${nextStep("run `openclaw logs --follow` on the gateway's machine.")}`;
 }
 
 function refuseKey(): string {
@@ -175,14 +175,14 @@ function refuseKey(): string {
     "",
     "Chats are stored, and often pass through other people's servers. If it was a real key, revoke it and create another one.",
     "",
-    `A key goes in on the gateway's machine: \`openclaw config set models.providers.<id>.apiKey --stdin\`, or as an environment variable such as \`ANTHROPIC_API_KEY\`.${next("say `connect` and the name of your provider for the exact command.")}`,
+    `A key goes in on the gateway's machine: \`openclaw config set models.providers.<id>.apiKey --stdin\`, or as an environment variable such as \`ANTHROPIC_API_KEY\`.${nextStep("say `connect` and the name of your provider for the exact command.")}`,
   ].join("\n");
 }
 
-function unknown(facts: GuideFacts): string {
+function unknownCommand(facts: GuideFacts): string {
   if (usableModels(facts).length > 0)
-    return `I am a script and cannot answer that: I only know a few commands.${next("say `models` to choose a model.")}`;
-  return `No AI model is connected yet, so I cannot answer that: I only know a few commands.${next("say `help` for the list, or `connect anthropic`, `connect openai`, `connect ollama` to get a real model.")}`;
+    return `I am a script and cannot answer that: I only know a few commands.${nextStep("say `models` to choose a model.")}`;
+  return `No AI model is connected yet, so I cannot answer that: I only know a few commands.${nextStep("say `help` for the list, or `connect anthropic`, `connect openai`, `connect ollama` to get a real model.")}`;
 }
 
 /** The commands; each takes the facts and the rest of the line. */
@@ -191,18 +191,18 @@ const COMMANDS: Record<string, (facts: GuideFacts, rest: string) => string> = {
   status,
   models,
   channels,
-  connect: (_facts, rest) => connect(rest),
-  pair,
+  connect: (_facts, rest) => connectHelp(rest),
+  pair: pairingHelp,
   doctor,
   logs,
 };
 
 /** The answer to one message. Its first line always says that this is a script. */
-export function replyOf(text: string, facts: GuideFacts): string {
-  return `_${GUIDE_NAME}_\n\n${bodyOf(text, facts)}`;
+export function guideReply(text: string, facts: GuideFacts): string {
+  return `_${GUIDE_NAME}_\n\n${guideBody(text, facts)}`;
 }
 
-function bodyOf(text: string, facts: GuideFacts): string {
+function guideBody(text: string, facts: GuideFacts): string {
   if (looksLikeKey(text)) return refuseKey();
   const line = text.trim().split("\n").at(-1)!.trim();
   const words = line
@@ -212,7 +212,7 @@ function bodyOf(text: string, facts: GuideFacts): string {
     .split(/\s+/);
   const name = words[0]!;
   const rest = words.slice(1).join(" ");
-  if (!Object.hasOwn(COMMANDS, name)) return unknown(facts);
+  if (!Object.hasOwn(COMMANDS, name)) return unknownCommand(facts);
   const takesMore = name === "connect";
-  return takesMore || rest === "" ? COMMANDS[name]!(facts, rest) : unknown(facts);
+  return takesMore || rest === "" ? COMMANDS[name]!(facts, rest) : unknownCommand(facts);
 }

@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startModelServer, type ModelServer } from "../../../test/model-server.ts";
 import { silentLog } from "../../core/log.ts";
-import { killMarked, MARKER_VARIABLE } from "./orphans.ts";
+import { killMarkedProcesses, MARKER_VARIABLE } from "./orphans.ts";
 
 const root = mkdtempSync(join(tmpdir(), "orphans-"));
 let server: ModelServer;
@@ -36,7 +36,7 @@ runtime.start();
 setInterval(() => {}, 1e6);
 const turn = { runId: "r", sessionKey: "agent:main:x", sessionId: "x", agentId: "main", text: ${JSON.stringify(text)}, images: [],
   models: [{ provider: "test", id: "test-model" }], thinking: "off", tools: ["bash"], workspace: ${JSON.stringify(join(root, "workspace"))},
-  situation: "", checkpoint: null, history: () => [], beforeTool: () => Promise.resolve({ allow: true }) };
+  conversationContext: "", checkpoint: null, history: () => [], beforeTool: () => Promise.resolve({ allow: true }) };
 for await (const event of runtime.prompt(turn, new AbortController().signal)) console.log(event.type);
 `;
 
@@ -137,7 +137,7 @@ test(
       () => [stray, other].every(({ pid }) => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("sleep")),
       5_000,
     );
-    assert.equal(await killMarked("family-1-", silentLog), 1);
+    assert.equal(await killMarkedProcesses("family-1-", silentLog), 1);
     assert.equal(await gone, "SIGKILL");
     assert.equal(other.exitCode, null);
     other.kill();

@@ -28,7 +28,7 @@ async function markedProcesses(needle: string): Promise<number[]> {
  * Kills every process of this user whose `OPENCLAW_RUNNER` begins with `marker`; returns how many. This finds what a dead
  * Pi has left behind, also when it has detached itself. Needs /proc: elsewhere it does nothing and returns 0.
  */
-export async function killMarked(marker: string, log: Log): Promise<number> {
+export async function killMarkedProcesses(marker: string, log: Log): Promise<number> {
   if (process.platform !== "linux") return 0;
   try {
     const pids = await markedProcesses(`${MARKER_VARIABLE}=${marker}`);

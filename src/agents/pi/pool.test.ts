@@ -5,7 +5,7 @@ import type { Clock } from "../../core/clock.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { silentLog } from "../../core/log.ts";
 import { silentMetrics } from "../../core/metrics.ts";
-import { PiPool, type PoolOptions } from "./pool.ts";
+import { PiPool, type PiPoolOptions } from "./pool.ts";
 
 /** Answers every command; `exit` ends it with code 3. */
 const ECHO = `let b="";process.stdin.on("data",d=>{b+=d;for(let i;(i=b.indexOf("\\n"))>=0;b=b.slice(i+1)){const r=JSON.parse(b.slice(0,i));
@@ -34,7 +34,7 @@ function createFakeClock(): Clock & { advance(ms: number): void; pending(): numb
   };
 }
 
-function makePool(t: TestContext, more: Partial<PoolOptions> & { script?: () => string; generation?: () => string } = {}) {
+function makePool(t: TestContext, more: Partial<PiPoolOptions> & { script?: () => string; generation?: () => string } = {}) {
   const clock = createFakeClock();
   let launches = 0;
   const pool = new PiPool({
@@ -79,7 +79,7 @@ test("Beyond the limit a turn waits its turn, and can give up waiting", async (t
   await assert.rejects(third, /gave up/);
   pool.release(first);
   assert.equal(await second, first);
-  assert.equal(pool.size, 1);
+  assert.equal(pool.processCount, 1);
 });
 
 test("After crashes the next process waits longer each time, then turns are refused at once", async (t) => {
@@ -89,16 +89,16 @@ test("After crashes the next process waits longer each time, then turns are refu
     (err: Error) => err,
   );
   const delays: number[] = [];
-  while (!pool.trouble) {
+  while (!pool.problem) {
     await new Promise((resolve) => setTimeout(resolve, 20));
     const pending = clock.pending().filter((ms) => ms > 0 && ms <= LIMITS.piBackoffMaxMs && ms !== LIMITS.piPingMs);
-    if (pending.length === 0 || pool.size > 0) continue;
+    if (pending.length === 0 || pool.processCount > 0) continue;
     delays.push(pending[0]!);
     clock.advance(pending[0]!);
   }
   assert.deepEqual(delays, [250, 500, 1_000, 2_000]);
   assert.match((await refused).message, /keeps failing/);
-  assert.match(pool.trouble, /failed 5 times/);
+  assert.match(pool.problem, /failed 5 times/);
   assert.equal(pool.restarts, 5);
 });
 
@@ -106,15 +106,15 @@ test("A pool in trouble recovers when processes start again", async (t) => {
   let broken = true;
   const { pool, clock } = makePool(t, { script: () => (broken ? "process.exit(3)" : ECHO) });
   const refused = pool.acquire("/a").catch((err: Error) => err);
-  while (!pool.trouble) {
+  while (!pool.problem) {
     await new Promise((resolve) => setTimeout(resolve, 20));
-    if (pool.size === 0) clock.advance(LIMITS.piBackoffMinMs * 8);
+    if (pool.processCount === 0) clock.advance(LIMITS.piBackoffMinMs * 8);
   }
   await refused;
   broken = false;
   clock.advance(LIMITS.piCrashWindowMs);
   const worker = await pool.acquire("/b");
-  assert.equal(pool.trouble, undefined);
+  assert.equal(pool.problem, undefined);
   pool.release(worker);
 });
 
@@ -142,8 +142,8 @@ test("Spare processes end after a while without work, the warm one stays", async
   clock.advance(LIMITS.piIdleMs);
   clock.advance(LIMITS.piIdleMs);
   await a.process.exited;
-  assert.equal(pool.size, 1);
-  assert.equal(b.process.alive, true);
+  assert.equal(pool.processCount, 1);
+  assert.equal(b.process.isAlive, true);
 });
 
 test("A busy process that does not answer its ping is killed", async (t) => {
@@ -159,7 +159,7 @@ if(n++===0)console.log(JSON.stringify({type:"response",id:r.id,success:true,data
   t.mock.timers.reset();
   const exit = await worker.process.exited;
   assert.equal(exit.signal, "SIGKILL");
-  assert.equal(exit.asked, false);
+  assert.equal(exit.isExpected, false);
 });
 
 test("A process that cannot be started is a crash like any other, and stopping meanwhile is safe", async (t) => {
@@ -167,12 +167,12 @@ test("A process that cannot be started is a crash like any other, and stopping m
     spec: () => Promise.resolve({ generation: "g", args: [], env: {}, keys: {}, cwd: "/nonexistent/x", marker: "m" }),
   });
   const refused = pool.acquire("/a").catch((err: Error) => err);
-  while (!pool.trouble) {
+  while (!pool.problem) {
     await new Promise((resolve) => setTimeout(resolve, 5));
-    if (pool.size === 0) clock.advance(LIMITS.piBackoffMinMs * 8);
+    if (pool.processCount === 0) clock.advance(LIMITS.piBackoffMinMs * 8);
   }
   assert.match(((await refused) as Error).message, /keeps failing/);
-  assert.match(pool.trouble, /ENOENT/);
+  assert.match(pool.problem, /ENOENT/);
 });
 
 test("A pool that is stopped before its first process exists ends at once, also when the process could not be prepared", async (t) => {
@@ -182,7 +182,7 @@ test("A pool that is stopped before its first process exists ends at once, also 
   await pool.stop(100);
   prepared.reject(new Error("no directory"));
   await prepared.promise.catch(() => undefined);
-  assert.equal(pool.size, 0);
+  assert.equal(pool.processCount, 0);
 });
 
 test("Crashes of one session end its own turns and nobody else's", async (t) => {
@@ -196,7 +196,7 @@ test("Crashes of one session end its own turns and nobody else's", async (t) => 
     clock.advance(LIMITS.piBackoffMinMs);
     pool.release(await waiting);
   }
-  assert.equal(pool.trouble, undefined);
+  assert.equal(pool.problem, undefined);
   await assert.rejects(pool.acquire("/bad"), /This conversation has made the agent process fail 3 times/);
   pool.release(await pool.acquire("/good"));
   clock.advance(LIMITS.piCrashWindowMs);

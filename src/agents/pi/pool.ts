@@ -4,7 +4,7 @@ import { GatewayError, reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
-import { PiProcess, PiSilence, type PiExit, type PiRecord } from "./process.ts";
+import { PiProcess, PiTimeoutError, type PiExit, type PiRecord } from "./process.ts";
 
 /** How processes are started right now. A process whose `generation` is outdated is ended as soon as it is idle. */
 export type LaunchSpec = {
@@ -17,7 +17,7 @@ export type LaunchSpec = {
 };
 
 /** One process of the pool and what it has loaded. Only its holder may talk to it. */
-export type Worker = {
+export type PiWorker = {
   readonly number: number;
   readonly process: PiProcess;
   readonly generation: string;
@@ -38,7 +38,7 @@ export type Worker = {
   onExit: ((exit: PiExit) => void) | null;
 };
 
-export type PoolOptions = {
+export type PiPoolOptions = {
   /** Writes the configuration files when they have changed; cheap when they have not. */
   spec: () => Promise<LaunchSpec>;
   warm: number;
@@ -48,22 +48,22 @@ export type PoolOptions = {
   metrics: Metrics;
 };
 
-type Waiter = { path: string; resolve: (worker: Worker) => void; reject: (err: Error) => void };
+type WorkerWaiter = { path: string; resolve: (worker: PiWorker) => void; reject: (err: Error) => void };
 
 /** Resident memory at which an idle process is replaced. */
 const RECYCLE_BYTES = 400 * 1_048_576;
 const PAGE_BYTES = 4_096;
 
-const waitedText = `No agent process became free within ${LIMITS.piWaitMs / 60_000} minutes. Send the message again; \`openclaw doctor\` shows what holds them.`;
-const sessionText = (crashes: number): string =>
+const waitTimeoutText = `No agent process became free within ${LIMITS.piWaitMs / 60_000} minutes. Send the message again; \`openclaw doctor\` shows what holds them.`;
+const sessionCrashText = (crashes: number): string =>
   `This conversation has made the agent process fail ${crashes} times within a minute. Try again in a minute; /new begins without its history.`;
-const crashedText = "The agent process keeps failing. The gateway tries again in a moment; `openclaw doctor` shows why.";
+const poolCrashText = "The agent process keeps failing. The gateway tries again in a moment; `openclaw doctor` shows why.";
 
 /** Keeps a few Pi processes ready, hands each to one turn at a time, and replaces the ones that fail. */
 export class PiPool {
-  readonly #options: PoolOptions;
-  readonly #workers = new Set<Worker>();
-  readonly #waiters: Waiter[] = [];
+  readonly #options: PiPoolOptions;
+  readonly #workers = new Set<PiWorker>();
+  readonly #waiters: WorkerWaiter[] = [];
   /** Crashes within the window, each with the session file that was in use. */
   #crashes: { at: number; by: string | null }[] = [];
   /** Launches that have no process yet. */
@@ -78,7 +78,7 @@ export class PiPool {
   #cancelEvict: (() => void) | null = null;
   #pings = 0;
 
-  constructor(options: PoolOptions) {
+  constructor(options: PiPoolOptions) {
     this.#options = options;
   }
 
@@ -86,15 +86,15 @@ export class PiPool {
   start(): void {
     this.#started = true;
     this.#schedulePing();
-    this.#grow();
+    this.#scaleUp();
   }
 
   /** Processes in service; those that are being ended do not count. */
-  get size(): number {
+  get processCount(): number {
     return [...this.#workers].filter((worker) => worker.state !== "ending").length + this.#launching;
   }
 
-  get busy(): number {
+  get busyCount(): number {
     return [...this.#workers].filter((worker) => worker.state === "busy").length;
   }
 
@@ -103,11 +103,11 @@ export class PiPool {
   }
 
   /** One sentence while processes keep failing, else undefined. */
-  get trouble(): string | undefined {
-    return this.#open ? `The agent process has failed ${this.#crashCount} times within a minute: ${this.#lastFailure}` : undefined;
+  get problem(): string | undefined {
+    return this.#isBreakerOpen ? `The agent process has failed ${this.#crashCount} times within a minute: ${this.#lastFailure}` : undefined;
   }
 
-  get ready(): boolean {
+  get isReady(): boolean {
     return [...this.#workers].some((worker) => worker.state === "idle" || worker.state === "busy");
   }
 
@@ -115,41 +115,41 @@ export class PiPool {
    * A process for the session file `path`: the one that has it loaded, else the one unused for longest, else a fresh one.
    * Waits while all are busy. Rejects UNAVAILABLE when processes keep failing, and with the signal's reason when aborted.
    */
-  async acquire(path: string, signal?: AbortSignal): Promise<Worker> {
+  async acquire(path: string, signal?: AbortSignal): Promise<PiWorker> {
     await this.#retireOutdated();
     if (this.#stopped) throw new GatewayError("UNAVAILABLE", "The gateway is shutting down.");
     signal?.throwIfAborted();
     const own = this.#crashesOf(path);
-    if (own >= LIMITS.piSessionCrashes) throw new GatewayError("UNAVAILABLE", sessionText(own));
+    if (own >= LIMITS.piSessionCrashes) throw new GatewayError("UNAVAILABLE", sessionCrashText(own));
     const idle = [...this.#workers].filter((worker) => worker.state === "idle");
     const owner = idle.find((worker) => worker.session === path);
     const chosen = owner ?? idle.toSorted((a, b) => a.lastUsed - b.lastUsed)[0];
-    if (chosen) return this.#hand(chosen, path);
+    if (chosen) return this.#assign(chosen, path);
     return this.#wait(path, signal);
   }
 
   /** Gives a process back. The holder must have left it idle; one that is not goes through `discard`. */
-  release(worker: Worker): void {
+  release(worker: PiWorker): void {
     worker.onRecord = null;
     worker.onExit = null;
     worker.lastUsed = this.#options.clock.now();
     if (worker.state !== "busy") return;
-    this.#give(worker);
-    void this.#recycleWhenFat(worker);
+    this.#assignToWaiter(worker);
+    void this.#recycleAboveLimit(worker);
     this.#scheduleEvict();
   }
 
   /** Takes a process out of service that cannot be trusted any more. Resolves when it is gone. */
-  async discard(worker: Worker, graceMs = 1_000): Promise<void> {
+  async discard(worker: PiWorker, graceMs = 1_000): Promise<void> {
     // The holder keeps its ears: a turn that is still running learns from the exit that it is over.
     worker.state = "ending";
     await worker.process.end(graceMs);
   }
 
   /** The idle process that has `path` loaded, now busy; for work on the file that needs it out of the way. */
-  claimOwner(path: string): Worker | undefined {
+  acquireLoaded(path: string): PiWorker | undefined {
     const owner = [...this.#workers].find((worker) => worker.state === "idle" && worker.session === path);
-    return owner && this.#hand(owner, path);
+    return owner && this.#assign(owner, path);
   }
 
   /** Ends every process; after `graceMs` with force. */
@@ -162,21 +162,21 @@ export class PiPool {
     await Promise.all([...this.#workers].map((worker) => this.discard(worker, graceMs / 2)));
   }
 
-  #hand(worker: Worker, path: string): Worker {
+  #assign(worker: PiWorker, path: string): PiWorker {
     worker.state = "busy";
     worker.holder = path;
     return worker;
   }
 
   /** To whoever has its session loaded in it, else to whoever waits longest. */
-  #give(worker: Worker): void {
+  #assignToWaiter(worker: PiWorker): void {
     const owner = this.#waiters.findIndex(({ path }) => path === worker.session);
     const [waiter] = this.#waiters.splice(Math.max(0, owner), 1);
     worker.state = "idle";
-    waiter?.resolve(this.#hand(worker, waiter.path));
+    waiter?.resolve(this.#assign(worker, waiter.path));
   }
 
-  #wait(path: string, signal: AbortSignal | undefined): Promise<Worker> {
+  #wait(path: string, signal: AbortSignal | undefined): Promise<PiWorker> {
     return new Promise((resolve, reject) => {
       const leave = (): void => giveUp(signal!.reason as Error);
       const giveUp = (err: Error): void => {
@@ -184,12 +184,12 @@ export class PiPool {
         if (at !== -1) this.#waiters.splice(at, 1);
         waiter.reject(err);
       };
-      const cancel = this.#options.clock.after(LIMITS.piWaitMs, () => giveUp(new GatewayError("UNAVAILABLE", waitedText)));
+      const cancel = this.#options.clock.after(LIMITS.piWaitMs, () => giveUp(new GatewayError("UNAVAILABLE", waitTimeoutText)));
       const done = (): void => {
         cancel();
         signal?.removeEventListener("abort", leave);
       };
-      const waiter: Waiter = {
+      const waiter: WorkerWaiter = {
         path,
         resolve: (worker) => {
           done();
@@ -202,7 +202,7 @@ export class PiPool {
       };
       signal?.addEventListener("abort", leave, { once: true });
       this.#waiters.push(waiter);
-      this.#grow();
+      this.#scaleUp();
     });
   }
 
@@ -224,16 +224,16 @@ export class PiPool {
   }
 
   /** The breaker is open while there are too many crashes. */
-  get #open(): boolean {
+  get #isBreakerOpen(): boolean {
     return this.#crashCount >= LIMITS.piCrashes;
   }
 
   /** Starts as many processes as are wanted and allowed, at once or after the back-off. */
-  #grow(): void {
+  #scaleUp(): void {
     if (this.#stopped || this.#restartPlanned) return;
-    if (this.#open && !this.ready) this.#refuseWaiters();
+    if (this.#isBreakerOpen && !this.isReady) this.#refuseWaiters();
     const starting = [...this.#workers].filter((worker) => worker.state === "starting").length + this.#launching;
-    const serving = this.size;
+    const serving = this.processCount;
     const forWarm = this.#started ? this.#options.warm - serving : 0;
     const asked = Math.max(this.#waiters.length - starting, forWarm);
     // A start costs more than most turns: who waits is often served by a process that becomes free meanwhile.
@@ -246,7 +246,7 @@ export class PiPool {
     }
     const cancel = this.#options.clock.after(delayMs, () => {
       this.#restartPlanned = null;
-      void this.#launch().then(() => this.#grow());
+      void this.#launch().then(() => this.#scaleUp());
     });
     this.#restartPlanned = cancel;
   }
@@ -254,38 +254,38 @@ export class PiPool {
   #backoffMs(): number {
     const crashes = this.#crashCount;
     if (crashes === 0) return 0;
-    return this.#open ? LIMITS.piBackoffMaxMs : Math.min(LIMITS.piBackoffMaxMs, LIMITS.piBackoffMinMs * 2 ** (crashes - 1));
+    return this.#isBreakerOpen ? LIMITS.piBackoffMaxMs : Math.min(LIMITS.piBackoffMaxMs, LIMITS.piBackoffMinMs * 2 ** (crashes - 1));
   }
 
   #refuseWaiters(): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(new GatewayError("UNAVAILABLE", crashedText));
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(new GatewayError("UNAVAILABLE", poolCrashText));
   }
 
   /** Never rejects. */
   async #launch(): Promise<void> {
     const { log, metrics } = this.#options;
-    let worker: Worker | undefined;
+    let worker: PiWorker | undefined;
     try {
-      worker = await this.#begin();
+      worker = await this.#launchWorker();
       if (!worker) return;
       await worker.process.request({ type: "get_state" }, LIMITS.piStartMs);
       if (worker.state !== "starting") return;
       log.info("agent process ready", { pid: worker.process.pid });
       metrics.count("gateway_agents_process_starts_total");
-      this.#give(worker);
-      this.#grow();
+      this.#assignToWaiter(worker);
+      this.#scaleUp();
     } catch (err) {
       const stderr = worker?.process.stderr;
       this.#lastFailure = stderr?.split("\n").at(-1) || reasonOf(err);
       log.error("agent process did not start", { reason: reasonOf(err), stderr });
       // Its exit counts as a crash and plans the next attempt; without a process there is no exit to do so.
-      if (worker?.process.alive) worker.process.kill("SIGKILL", false);
-      else if (!worker) this.#crash(null);
+      if (worker?.process.isAlive) worker.process.kill("SIGKILL", false);
+      else if (!worker) this.#recordCrash(null);
     }
   }
 
   /** A process on its way, which counts from the first moment; undefined when the pool was stopped meanwhile. */
-  async #begin(): Promise<Worker | undefined> {
+  async #launchWorker(): Promise<PiWorker | undefined> {
     this.#launching++;
     try {
       const launch = await this.#options.spec();
@@ -295,8 +295,8 @@ export class PiPool {
     }
   }
 
-  #spawn(launch: LaunchSpec): Worker {
-    const worker: Worker = {
+  #spawn(launch: LaunchSpec): PiWorker {
+    const worker: PiWorker = {
       number: this.#nextNumber++,
       generation: launch.generation,
       state: "starting",
@@ -312,41 +312,41 @@ export class PiPool {
       process: new PiProcess({
         ...launch,
         log: this.#options.log,
-        onRecord: (record) => this.#hear(worker, record),
-        onExit: (exit) => this.#exit(worker, exit),
+        onRecord: (record) => this.#onRecord(worker, record),
+        onExit: (exit) => this.#onExit(worker, exit),
       }),
     };
     this.#workers.add(worker);
     return worker;
   }
 
-  #hear(worker: Worker, record: PiRecord): void {
+  #onRecord(worker: PiWorker, record: PiRecord): void {
     if (record.type === "extension_error") {
       this.#options.log.error("Pi reported a failure of the gateway's extension", { event: record["event"], reason: record["error"] });
     }
     worker.onRecord?.(record);
   }
 
-  #exit(worker: Worker, exit: PiExit): void {
+  #onExit(worker: PiWorker, exit: PiExit): void {
     this.#workers.delete(worker);
     const wasEnding = worker.state === "ending";
     const culprit = worker.state === "busy" ? worker.holder : null;
     worker.state = "ending";
     const { onExit } = worker;
-    if (!exit.asked && !wasEnding) {
+    if (!exit.isExpected && !wasEnding) {
       this.#lastFailure = exit.stderr.split("\n").at(-1) || `exit ${exit.code ?? exit.signal}`;
       const { code, signal, stderr } = exit;
       this.#options.log.error("agent process ended unexpectedly", { pid: worker.process.pid, code, signal, stderr });
-      this.#crash(culprit);
-    } else this.#grow();
+      this.#recordCrash(culprit);
+    } else this.#scaleUp();
     onExit?.(exit);
   }
 
-  #crash(by: string | null): void {
+  #recordCrash(by: string | null): void {
     this.#crashes.push({ at: this.#options.clock.monotonic(), by });
     this.#restarts++;
     this.#options.metrics.count("gateway_agents_process_crashes_total");
-    this.#grow();
+    this.#scaleUp();
   }
 
   async #retireOutdated(): Promise<void> {
@@ -365,29 +365,29 @@ export class PiPool {
     });
   }
 
-  async #ping(worker: Worker): Promise<void> {
+  async #ping(worker: PiWorker): Promise<void> {
     try {
       await worker.process.request({ type: "get_state" }, LIMITS.piPingAnswerMs);
     } catch (err) {
-      if (!(err instanceof PiSilence) || !worker.process.alive || worker.state === "ending") return;
+      if (!(err instanceof PiTimeoutError) || !worker.process.isAlive || worker.state === "ending") return;
       this.#options.log.error("agent process is stuck and is killed", { pid: worker.process.pid });
       worker.process.kill("SIGKILL", false);
     }
   }
 
   #scheduleEvict(): void {
-    if (this.#cancelEvict || this.#stopped || this.size <= this.#options.warm) return;
+    if (this.#cancelEvict || this.#stopped || this.processCount <= this.#options.warm) return;
     this.#cancelEvict = this.#options.clock.after(LIMITS.piIdleMs, () => {
       this.#cancelEvict = null;
       const { clock, warm } = this.#options;
       const idle = [...this.#workers].filter((worker) => worker.state === "idle").toSorted((a, b) => a.lastUsed - b.lastUsed);
       const spare = idle.filter((worker) => clock.now() - worker.lastUsed >= LIMITS.piIdleMs);
-      for (const worker of spare.slice(0, Math.max(0, this.size - warm))) void this.discard(worker);
+      for (const worker of spare.slice(0, Math.max(0, this.processCount - warm))) void this.discard(worker);
       this.#scheduleEvict();
     });
   }
 
-  async #recycleWhenFat(worker: Worker): Promise<void> {
+  async #recycleAboveLimit(worker: PiWorker): Promise<void> {
     if (process.platform !== "linux") return;
     try {
       const resident = Number((await readFile(`/proc/${worker.process.pid}/statm`, "utf8")).split(" ")[1]) * PAGE_BYTES;

@@ -50,7 +50,7 @@ test("A record whose handling fails ends its process and nothing else", async ()
     },
   });
   const exit = await started.exited;
-  assert.deepEqual([exit.signal, exit.asked], ["SIGKILL", false]);
+  assert.deepEqual([exit.signal, exit.isExpected], ["SIGKILL", false]);
 });
 
 const url = (name: string): string => new URL(name, import.meta.url).href;

@@ -4,7 +4,7 @@ import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import { createJsonlSplitter, toJsonl } from "./jsonl.ts";
-import { killMarked } from "./orphans.ts";
+import { killMarkedProcesses } from "./orphans.ts";
 
 /** One record of Pi: an event, or an answer to a command. */
 export type PiRecord = { type: string; id?: string } & Record<string, unknown>;
@@ -13,7 +13,7 @@ export type PiCommand = { type: string } & Record<string, unknown>;
 /** Stands in for a record that was too long to be read. */
 export const SKIPPED_RECORD = "gateway_record_skipped";
 
-export type PiExit = { code: number | null; signal: NodeJS.Signals | null; asked: boolean; stderr: string };
+export type PiExit = { code: number | null; signal: NodeJS.Signals | null; isExpected: boolean; stderr: string };
 
 export type PiProcessOptions = {
   /** What to run, without `node`: V8 flags, the entry file, its arguments. */
@@ -31,16 +31,16 @@ export type PiProcessOptions = {
 };
 
 /** Pi refused a command; its words. */
-export class PiRefusal extends Error {}
+export class PiCommandError extends Error {}
 /** Pi did not answer in time, or its process is gone. */
-export class PiSilence extends Error {}
+export class PiTimeoutError extends Error {}
 
 /**
  * Pi notices our end by the end of its stdin, but not while it still loads its modules. Where the system can (util-linux, not
  * BusyBox), the kernel tells it: without a handler yet it ends at once, later it ends its tools first. Who has lost us before the
  * kernel was asked has another parent by then.
  */
-const BOUND = `parent=$1; shift
+const LAUNCH_SCRIPT = `parent=$1; shift
 if setpriv --pdeathsig TERM true 2>/dev/null; then
   exec setpriv --pdeathsig TERM /bin/sh -c '[ "$PPID" = "$0" ] || exit 1; exec "$@"' "$parent" "$@"
 fi`;
@@ -48,10 +48,10 @@ fi`;
 /** The child's umask is set on the way, so that ours need not change: everything that it creates is its owner's alone. */
 function toPrivateCommand(args: readonly string[]): [string, readonly string[]] {
   if (process.platform === "win32") return [process.execPath, args];
-  return ["/bin/sh", ["-c", `umask 077\n${BOUND}\nexec "$@"`, "sh", String(process.pid), process.execPath, ...args]];
+  return ["/bin/sh", ["-c", `umask 077\n${LAUNCH_SCRIPT}\nexec "$@"`, "sh", String(process.pid), process.execPath, ...args]];
 }
 
-type Pending = { resolve: (data: unknown) => void; reject: (err: Error) => void; timer: NodeJS.Timeout | undefined };
+type PendingRequest = { resolve: (data: unknown) => void; reject: (err: Error) => void; timer: NodeJS.Timeout | undefined };
 
 /** One stock Pi process in RPC mode. Knows framing, deadlines and signals; knows nothing of sessions or turns. */
 export class PiProcess {
@@ -61,27 +61,27 @@ export class PiProcess {
   /** Null where the system could not start one; the exit that follows says why. */
   readonly #child: ChildProcess | null;
   readonly #options: PiProcessOptions;
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending = new Map<string, PendingRequest>();
   #nextId = 1;
   #stderr = "";
-  #asked = false;
-  #gone = false;
+  #exitExpected = false;
+  #hasExited = false;
 
   constructor(options: PiProcessOptions) {
     this.#options = options;
-    const started = start(options);
+    const started = spawnProcess(options);
     this.#child = started.child;
     this.pid = this.#child?.pid ?? -1;
     this.exited = new Promise((resolve) => this.#watch(started, resolve));
-    this.#read();
+    this.#readStdout();
     // Without descriptors or memory there is a child without pipes: its `error` follows.
     const keys = this.#child?.stdio?.[3] as Writable | null | undefined;
     keys?.on("error", (err) => options.log.warn("Pi did not take its keys", { pid: this.pid, reason: reasonOf(err) }));
     keys?.end(JSON.stringify(options.keys));
   }
 
-  get alive(): boolean {
-    return !this.#gone;
+  get isAlive(): boolean {
+    return !this.#hasExited;
   }
 
   /** The end of what Pi wrote to stderr. */
@@ -90,16 +90,16 @@ export class PiProcess {
   }
 
   /**
-   * Sends one command and resolves to the `data` of its answer. Rejects with PiRefusal when Pi says no and with PiSilence
+   * Sends one command and resolves to the `data` of its answer. Rejects with PiCommandError when Pi says no and with PiTimeoutError
    * when it says nothing for `timeoutMs` (undefined: wait as long as the process lives).
    */
   request(command: PiCommand, timeoutMs: number | undefined = LIMITS.piCommandMs): Promise<unknown> {
-    if (this.#gone) return Promise.reject(new PiSilence("The agent process has ended."));
+    if (this.#hasExited) return Promise.reject(new PiTimeoutError("The agent process has ended."));
     const id = String(this.#nextId++);
     return new Promise((resolve, reject) => {
       const late = (): void => {
         this.#pending.delete(id);
-        reject(new PiSilence(`The agent process did not answer "${command.type}" within ${timeoutMs} ms.`));
+        reject(new PiTimeoutError(`The agent process did not answer "${command.type}" within ${timeoutMs} ms.`));
       };
       const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
       timer?.unref();
@@ -115,14 +115,14 @@ export class PiProcess {
 
   /** The orderly way to end it. The exit that follows does not count as a crash. */
   closeInput(): void {
-    this.#asked = true;
+    this.#exitExpected = true;
     this.#child?.stdin?.end();
   }
 
   /** SIGTERM lets Pi end its tools; SIGKILL takes the whole process group. Never throws: it is called where nobody could act on it. */
   kill(signal: "SIGTERM" | "SIGKILL", asked = true): void {
-    if (asked) this.#asked = true;
-    if (this.#gone || this.pid === -1) return;
+    if (asked) this.#exitExpected = true;
+    if (this.#hasExited || this.pid === -1) return;
     try {
       process.kill(signal === "SIGKILL" ? -this.pid : this.pid, signal);
     } catch (err) {
@@ -134,14 +134,14 @@ export class PiProcess {
   /** Closes stdin, then after `graceMs` each SIGTERM and SIGKILL. Resolves when it is gone. */
   async end(graceMs: number): Promise<void> {
     this.closeInput();
-    if (await this.#goneWithin(graceMs)) return;
+    if (await this.#exitsWithin(graceMs)) return;
     this.kill("SIGTERM");
-    if (await this.#goneWithin(graceMs)) return;
+    if (await this.#exitsWithin(graceMs)) return;
     this.kill("SIGKILL");
     await this.exited;
   }
 
-  async #goneWithin(ms: number): Promise<boolean> {
+  async #exitsWithin(ms: number): Promise<boolean> {
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<false>((resolve) => {
       timer = setTimeout(() => resolve(false), ms);
@@ -152,19 +152,19 @@ export class PiProcess {
   }
 
   #write(value: unknown): void {
-    if (this.#gone || !this.#child?.stdin?.writable) return;
+    if (this.#hasExited || !this.#child?.stdin?.writable) return;
     this.#child.stdin.write(toJsonl(value));
   }
 
-  #read(): void {
+  #readStdout(): void {
     const { log } = this.#options;
     const splitter = createJsonlSplitter(LIMITS.piRecordChars);
     this.#child?.stdout?.on("data", (chunk: Buffer) => {
       for (const record of splitter.push(chunk)) {
-        if ("text" in record) this.#take(record.text);
+        if ("text" in record) this.#onLine(record.text);
         else {
           log.warn("a record of Pi was too long and was skipped", { pid: this.pid, chars: record.tooLongChars });
-          this.#deliver({ type: SKIPPED_RECORD, chars: record.tooLongChars });
+          this.#dispatch({ type: SKIPPED_RECORD, chars: record.tooLongChars });
         }
       }
     });
@@ -175,7 +175,7 @@ export class PiProcess {
     this.#child?.stdin?.on("error", (err) => log.debug("writing to Pi failed", { pid: this.pid, reason: reasonOf(err) }));
   }
 
-  #take(line: string): void {
+  #onLine(line: string): void {
     let record: PiRecord;
     try {
       record = JSON.parse(line) as PiRecord;
@@ -187,17 +187,17 @@ export class PiProcess {
       this.#options.log.warn("a record of Pi has no type", { pid: this.pid });
       return;
     }
-    if (record.type !== "response") return this.#deliver(record);
+    if (record.type !== "response") return this.#dispatch(record);
     const pending = this.#pending.get(String(record.id));
     if (!pending) return this.#options.log.debug("an answer of Pi that nobody waits for", { pid: this.pid, command: record["command"] });
     this.#pending.delete(String(record.id));
     clearTimeout(pending.timer);
     if (record["success"] === true) pending.resolve(record["data"]);
-    else pending.reject(new PiRefusal(String(record["error"] ?? "refused")));
+    else pending.reject(new PiCommandError(String(record["error"] ?? "refused")));
   }
 
   /** A record whose handling fails ends this process, and with it its turn, and nothing else. */
-  #deliver(record: PiRecord): void {
+  #dispatch(record: PiRecord): void {
     try {
       this.#options.onRecord(record);
     } catch (err) {
@@ -211,19 +211,19 @@ export class PiProcess {
     }
   }
 
-  #watch({ child, problem }: Started, resolve: (exit: PiExit) => void): void {
+  #watch({ child, problem }: SpawnResult, resolve: (exit: PiExit) => void): void {
     const finish = (code: number | null, signal: NodeJS.Signals | null): void => {
-      if (this.#gone) return;
-      this.#gone = true;
-      const exit: PiExit = { code, signal, asked: this.#asked, stderr: this.#stderr.trim() };
+      if (this.#hasExited) return;
+      this.#hasExited = true;
+      const exit: PiExit = { code, signal, isExpected: this.#exitExpected, stderr: this.#stderr.trim() };
       for (const pending of this.#pending.values()) {
         clearTimeout(pending.timer);
-        pending.reject(new PiSilence("The agent process has ended."));
+        pending.reject(new PiTimeoutError("The agent process has ended."));
       }
       this.#pending.clear();
       this.#options.onExit(exit);
       // Tools run in process groups of their own, so that a Pi that was killed leaves them behind.
-      void killMarked(this.#options.marker, this.#options.log).then(() => resolve(exit));
+      void killMarkedProcesses(this.#options.marker, this.#options.log).then(() => resolve(exit));
     };
     if (!child) {
       this.#stderr = reasonOf(problem);
@@ -241,10 +241,10 @@ export class PiProcess {
   }
 }
 
-type Started = { child: ChildProcess | null; problem?: unknown };
+type SpawnResult = { child: ChildProcess | null; problem?: unknown };
 
 /** Some failures of `spawn` are thrown, others come as an event of the child. */
-function start(options: PiProcessOptions): Started {
+function spawnProcess(options: PiProcessOptions): SpawnResult {
   const [file, args] = toPrivateCommand(options.args);
   const { cwd, env } = options;
   try {

@@ -77,7 +77,7 @@ function turnOf(text: string, more: Partial<Turn> = {}): Turn {
     thinking: "off",
     tools: [],
     workspace,
-    situation: "A test is talking.",
+    conversationContext: "A test is talking.",
     checkpoint: null,
     history: () => [],
     beforeTool: () => Promise.resolve({ allow: true }),

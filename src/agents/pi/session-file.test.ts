@@ -3,7 +3,15 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileS
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
-import { cut, measure, parseCheckpoint, rebuild, sessionPath, standingOf, toCheckpoint } from "./session-file.ts";
+import {
+  truncateToCheckpoint,
+  measureCheckpoint,
+  parseCheckpoint,
+  rebuildSessionFile,
+  sessionPath,
+  compareWithCheckpoint,
+  toCheckpoint,
+} from "./session-file.ts";
 
 const root = mkdtempSync(join(tmpdir(), "session-file-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -14,7 +22,7 @@ const history = [
 ];
 const make = async (name: string) => {
   const path = sessionPath(root, "main", name);
-  return { path, checkpoint: await rebuild(path, { id: name, cwd: root, startedAt: 0 }, history) };
+  return { path, checkpoint: await rebuildSessionFile(path, { id: name, cwd: root, startedAt: 0 }, history) };
 };
 
 test("A rebuilt file is private and stands where it says", async () => {
@@ -22,8 +30,8 @@ test("A rebuilt file is private and stands where it says", async () => {
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(statSync(dirname(path)).mode & 0o777, 0o700);
   assert.equal(checkpoint.bytes, statSync(path).size);
-  assert.equal(await standingOf(path, checkpoint), "same");
-  assert.deepEqual(await measure(path), checkpoint);
+  assert.equal(await compareWithCheckpoint(path, checkpoint), "same");
+  assert.deepEqual(await measureCheckpoint(path), checkpoint);
   assert.deepEqual(parseCheckpoint(toCheckpoint(checkpoint)), checkpoint);
 });
 
@@ -41,33 +49,35 @@ test("Each entry names its parent", async () => {
 test("A file that has run ahead is recognised and cut back", async () => {
   const { path, checkpoint } = await make("c");
   appendFileSync(path, '{"type":"message","id":"zz"}\n');
-  assert.equal(await standingOf(path, checkpoint), "ahead");
-  await cut(path, checkpoint);
-  assert.equal(await standingOf(path, checkpoint), "same");
+  assert.equal(await compareWithCheckpoint(path, checkpoint), "ahead");
+  await truncateToCheckpoint(path, checkpoint);
+  assert.equal(await compareWithCheckpoint(path, checkpoint), "same");
 });
 
 test("A missing, shorter or altered file is lost, and so is one without a checkpoint", async () => {
   const { path, checkpoint } = await make("d");
-  assert.equal(await standingOf(path, null), "lost");
-  assert.equal(await standingOf(`${path}.none`, checkpoint), "lost");
+  assert.equal(await compareWithCheckpoint(path, null), "lost");
+  assert.equal(await compareWithCheckpoint(`${path}.none`, checkpoint), "lost");
   writeFileSync(path, readFileSync(path, "utf8").slice(0, -3));
-  assert.equal(await standingOf(path, checkpoint), "lost");
+  assert.equal(await compareWithCheckpoint(path, checkpoint), "lost");
   writeFileSync(path, "x".repeat(checkpoint.bytes - 1) + "\n");
-  assert.equal(await standingOf(path, checkpoint), "lost");
+  assert.equal(await compareWithCheckpoint(path, checkpoint), "lost");
 });
 
 test("A torn last line is cut off when a file is measured", async () => {
   const { path, checkpoint } = await make("e");
   appendFileSync(path, '{"type":"message","id":"to');
-  assert.deepEqual(await measure(path), checkpoint);
+  assert.deepEqual(await measureCheckpoint(path), checkpoint);
   assert.equal(statSync(path).size, checkpoint.bytes);
 });
 
 test("A last line larger than the first look is found", async () => {
   const path = sessionPath(root, "main", "f");
-  const checkpoint = await rebuild(path, { id: "f", cwd: root, startedAt: 0 }, [{ role: "user", text: "x".repeat(300_000), at: 0 }]);
-  assert.deepEqual(await measure(path), checkpoint);
-  assert.equal(await standingOf(path, checkpoint), "same");
+  const checkpoint = await rebuildSessionFile(path, { id: "f", cwd: root, startedAt: 0 }, [
+    { role: "user", text: "x".repeat(300_000), at: 0 },
+  ]);
+  assert.deepEqual(await measureCheckpoint(path), checkpoint);
+  assert.equal(await compareWithCheckpoint(path, checkpoint), "same");
 });
 
 test("Ids with path parts are refused", () => {

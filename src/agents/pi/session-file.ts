@@ -11,21 +11,21 @@ import type { ContextMessage } from "../runtime.ts";
 export type Checkpoint = { bytes: number; lastId: string };
 
 /** How a file stands to a checkpoint. `same`: nothing to do. `ahead`: cut it. `lost`: write it anew. */
-export type Standing = "same" | "ahead" | "lost";
+export type CheckpointStatus = "same" | "ahead" | "lost";
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
 /** The last line is looked for in this much; a longer one is read with a second, larger look. */
 const TAIL_BYTES = 4_096;
 
 /** Throws INVALID_REQUEST unless `id` is safe as a part of a path. */
-export function checkId(id: string, what: string): string {
+export function requireSafeId(id: string, what: string): string {
   if (!ID.test(id)) throw new GatewayError("INVALID_REQUEST", `Not a valid ${what}: use letters, digits, "-" and "_".`);
   return id;
 }
 
 /** Where the context of one session lives. Throws INVALID_REQUEST for ids that are not plain names. */
 export function sessionPath(agentsDir: string, agentId: string, sessionId: string): string {
-  return join(agentsDir, checkId(agentId, "agent id"), "sessions", `${checkId(sessionId, "session id")}.jsonl`);
+  return join(agentsDir, requireSafeId(agentId, "agent id"), "sessions", `${requireSafeId(sessionId, "session id")}.jsonl`);
 }
 
 export const toCheckpoint = (checkpoint: Checkpoint): string => `1:${checkpoint.bytes}:${checkpoint.lastId}`;
@@ -76,7 +76,7 @@ function idOf(line: string): string | undefined {
  * Compares a file with the checkpoint that the gateway has stored. `measured`: where this process has seen the file end itself;
  * a file of that size is not opened again.
  */
-export async function standingOf(path: string, checkpoint: Checkpoint | null, measured?: Checkpoint): Promise<Standing> {
+export async function compareWithCheckpoint(path: string, checkpoint: Checkpoint | null, measured?: Checkpoint): Promise<CheckpointStatus> {
   const size = await sizeOf(path);
   if (checkpoint && measured?.lastId === checkpoint.lastId && measured.bytes === checkpoint.bytes && size === checkpoint.bytes)
     return "same";
@@ -87,7 +87,7 @@ export async function standingOf(path: string, checkpoint: Checkpoint | null, me
 }
 
 /** Where the file stands after a turn. A torn last line, left by a crash, is cut off. Null when there is nothing usable. */
-export async function measure(path: string): Promise<Checkpoint | null> {
+export async function measureCheckpoint(path: string): Promise<Checkpoint | null> {
   const size = await sizeOf(path);
   if (size <= 0) return null;
   const last = await lastLine(path, size);
@@ -98,7 +98,7 @@ export async function measure(path: string): Promise<Checkpoint | null> {
 }
 
 /** Cuts a file back to its checkpoint. No process may have it open. */
-export async function cut(path: string, checkpoint: Checkpoint): Promise<void> {
+export async function truncateToCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   await truncate(path, checkpoint.bytes);
 }
 
@@ -134,14 +134,14 @@ export function toSessionLines(sessionId: string, cwd: string, startedAt: number
 }
 
 /** Writes a session file anew (atomically, 0600 in a 0700 directory); resolves to where it stands. */
-export async function rebuild(
+export async function rebuildSessionFile(
   path: string,
   session: { id: string; cwd: string; startedAt: number },
   history: readonly ContextMessage[],
 ): Promise<Checkpoint> {
   const lines = toSessionLines(session.id, session.cwd, session.startedAt, history);
   const text = `${lines.join("\n")}\n`;
-  await replace(path, text);
+  await replaceFile(path, text);
   return { bytes: Buffer.byteLength(text), lastId: idOf(lines.at(-1)!)! };
 }
 
@@ -149,16 +149,16 @@ export async function rebuild(
  * Changes the working directory that the file's header names, when it is another one; tools run where the header says.
  * Resolves to where the file stands then, or to null when nothing had to change. No process may have the file open.
  */
-export async function rehome(path: string, cwd: string): Promise<Checkpoint | null> {
+export async function setWorkingDirectory(path: string, cwd: string): Promise<Checkpoint | null> {
   const text = await readFile(path, "utf8");
   const end = text.indexOf("\n");
   const header = JSON.parse(text.slice(0, end)) as { cwd?: unknown };
   if (header.cwd === cwd) return null;
-  await replace(path, JSON.stringify({ ...header, cwd }) + text.slice(end));
-  return measure(path);
+  await replaceFile(path, JSON.stringify({ ...header, cwd }) + text.slice(end));
+  return measureCheckpoint(path);
 }
 
-async function replace(path: string, text: string): Promise<void> {
+async function replaceFile(path: string, text: string): Promise<void> {
   const dir = dirname(path);
   await mkdir(dir, { recursive: true, mode: 0o700 });
   await chmod(dir, 0o700);

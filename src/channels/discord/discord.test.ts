@@ -584,7 +584,7 @@ test("a press is stored, then confirmed", async (t) => {
   const { token } = server.pushPress("123", "tok_1");
   await rig.until(() => rig.others.length === 1, "the press");
   const [press] = rig.others;
-  assert.ok(press?.kind === "press" && press.token === "tok_1" && press.message === "123" && press.sender.id === ALICE);
+  assert.ok(press?.kind === "interaction" && press.token === "tok_1" && press.message === "123" && press.sender.id === ALICE);
   const confirmed = (): boolean => server.calls.some(({ path, body }) => path.endsWith(`${token}/callback`) && body["type"] === 6);
   await rig.until(confirmed, "the confirmation");
 });

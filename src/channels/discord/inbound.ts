@@ -322,7 +322,7 @@ function decodeInteraction(data: Json, facts: InboundFacts): readonly ChannelEve
   const details = record(data["data"]) ?? {};
   if (type === INTERACTION.press) {
     const message = snowflake(record(data["message"])?.["id"], "the message");
-    return [{ kind: "press", eventId: `i:${id}`, ...base, message: asId<MessageId>(message), token: textOf(details["custom_id"]) }];
+    return [{ kind: "interaction", eventId: `i:${id}`, ...base, message: asId<MessageId>(message), token: textOf(details["custom_id"]) }];
   }
   const values = records(details["options"]).map((option) => String(option["value"] ?? ""));
   const text = [`/${textOf(details["name"])}`, ...values].join(" ").trim();

@@ -31,7 +31,7 @@ export const abilities: Abilities = {
   buttons: true,
   commands: true,
   polls: true,
-  events: ["edit", "delete", "reaction", "press"],
+  events: ["edit", "delete", "reaction", "interaction"],
   roomAdmitsMembers: true,
 };
 

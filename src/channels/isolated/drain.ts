@@ -71,12 +71,12 @@ async function admitAll(host: ChannelHost, group: readonly Batch[]): Promise<voi
 }
 
 /** Takes over what an earlier thread left in its spool. Rejects when the gateway does not take it; nothing is lost then. */
-export async function drainLeftovers(spool: Pick<SpoolFile, "pending" | "done">, host: ChannelHost): Promise<void> {
+export async function drainLeftovers(spool: Pick<SpoolFile, "pending" | "acknowledge">, host: ChannelHost): Promise<void> {
   let group: Waiting[] = [];
   const flush = async (): Promise<void> => {
     if (group.length === 0) return;
     await admitAll(host, group);
-    spool.done(group.map(({ seq }) => seq));
+    spool.acknowledge(group.map(({ seq }) => seq));
     group = [];
   };
   let events = 0;

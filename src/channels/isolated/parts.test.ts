@@ -241,9 +241,9 @@ test("leftovers go in transactions of bounded size, in order, and only what was 
   const total = LIMITS.channelPendingEvents * 2 + 10;
   const rows = Array.from({ length: total }, (_, at) => ({ seq: at + 1, body: toBody([event(String(at))], `c${at}`) }));
   const done: number[] = [];
-  const spool: Pick<SpoolFile, "pending" | "done"> = {
+  const spool: Pick<SpoolFile, "pending" | "acknowledge"> = {
     pending: () => rows.filter(({ seq }) => !done.includes(seq)),
-    done: (seqs) => void done.push(...seqs),
+    acknowledge: (seqs) => void done.push(...seqs),
   };
   const sizes: number[] = [];
   let refuse = true;

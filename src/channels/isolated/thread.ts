@@ -81,7 +81,7 @@ class Thread {
       case "abort":
         return this.#abort.abort(fromWireError(message.reason));
       case "done":
-        return this.#spool?.done(message.seqs);
+        return this.#spool?.acknowledge(message.seqs);
       case "ping":
         this.#lines.heard();
         return this.#post({ t: "pong" });

@@ -8,7 +8,7 @@ import type { WireError } from "./errors.ts";
 export type SpoolFile = {
   append(body: string): Promise<number>;
   pending(): Iterable<{ seq: number; body: string }>;
-  done(seqs: readonly number[]): void;
+  acknowledge(seqs: readonly number[]): void;
   close(): void;
 };
 

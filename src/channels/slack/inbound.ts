@@ -171,7 +171,7 @@ function decodePress(raw: Raw, base: Base, facts: Facts): readonly ChannelEvent[
   const user = need(raw["user"], "the user");
   const name = word(user["name"]) || word(user["username"]);
   const sender = { id: asId<SenderId>(needId(user["id"], "the user's id")), ...(name && { name }), isBot: false, isSelf: false };
-  return [{ ...base, ...place, kind: "press", sender, message: asId<MessageId>(ts), token: action["value"] }];
+  return [{ ...base, ...place, kind: "interaction", sender, message: asId<MessageId>(ts), token: action["value"] }];
 }
 
 const KINDS: Readonly<Record<string, ChatKind>> = { im: "direct", mpim: "group", channel: "channel", group: "channel" };

@@ -27,7 +27,7 @@ export const abilities: Abilities = {
   buttons: true,
   commands: true,
   polls: false,
-  events: ["edit", "delete", "reaction", "press"],
+  events: ["edit", "delete", "reaction", "interaction"],
   roomAdmitsMembers: true,
 };
 

@@ -233,7 +233,7 @@ play(proves(["commands"], "edits, deletions, reactions, presses, commands"), asy
   await rig.until(() => server.waiting() === 0, "all acknowledged");
   assert.deepEqual(
     rig.others.map(({ kind }) => kind),
-    ["edit", "delete", "reaction", "reaction", "press"],
+    ["edit", "delete", "reaction", "reaction", "interaction"],
   );
   const [said] = rig.events;
   assert.deepEqual([said!.text, said!.mentionsSelf, said!.via], ["/status now", true, `${server.url}/respond`]);

@@ -129,7 +129,7 @@ function decodePress(query: Raw, base: Base, facts: Facts): readonly ChannelEven
   if (!message || typeof query["data"] !== "string") return [];
   const sender = senderOf({ from: query["from"], chat: message["chat"] }, facts.bot);
   const token = query["data"];
-  return [{ ...base, ...placeOf(message), kind: "press", sender, message: messageId(message), token, sentAt: facts.now }];
+  return [{ ...base, ...placeOf(message), kind: "interaction", sender, message: messageId(message), token, sentAt: facts.now }];
 }
 
 const messageId = (message: Raw): MessageId => asId<MessageId>(needId(message["message_id"], "message_id"));
@@ -169,10 +169,10 @@ function senderOf(message: Raw, bot: Bot): Sender {
   return { id: asId<SenderId>(id), ...(name && { name }), isBot: speaker["is_bot"] === true, isSelf: id === bot.id };
 }
 
-function moveOf(message: Raw, chat: ChatId): { kind: "move"; from: ChatId; to: ChatId } | null {
+function moveOf(message: Raw, chat: ChatId): { kind: "migration"; from: ChatId; to: ChatId } | null {
   const { migrate_to_chat_id: to, migrate_from_chat_id: from } = message;
-  if (to !== undefined) return { kind: "move", from: chat, to: asId<ChatId>(needId(to, "migrate_to_chat_id")) };
-  if (from !== undefined) return { kind: "move", from: asId<ChatId>(needId(from, "migrate_from_chat_id")), to: chat };
+  if (to !== undefined) return { kind: "migration", from: chat, to: asId<ChatId>(needId(to, "migrate_to_chat_id")) };
+  if (from !== undefined) return { kind: "migration", from: asId<ChatId>(needId(from, "migrate_from_chat_id")), to: chat };
   return null;
 }
 

@@ -26,7 +26,7 @@ export const abilities: Abilities = {
   buttons: true,
   commands: true,
   polls: true,
-  events: ["edit", "reaction", "press", "move"],
+  events: ["edit", "reaction", "interaction", "migration"],
 };
 
 type Options = { timings?: Timings; clock?: Clock };
@@ -114,7 +114,7 @@ async function serve(
       api,
       host,
       moved: (from, to) => ({
-        kind: "move",
+        kind: "migration",
         eventId: `${bot.id}:move:${from}:${to}`,
         account: facts().account,
         sentAt: clock.now(),

@@ -196,7 +196,7 @@ play("edits, reactions, presses and moves", async (rig, server) => {
   await rig.until(() => rig.others.length === 4, "four events");
   assert.deepEqual(
     rig.others.map((event) => event.kind),
-    ["edit", "reaction", "press", "move"],
+    ["edit", "reaction", "interaction", "migration"],
   );
   await rig.until(() => server.of("answerCallbackQuery").length === 1, "the confirmation of the press");
   assert.equal(server.of("answerCallbackQuery")[0]!.params["callback_query_id"], "q1");
@@ -355,7 +355,7 @@ play("a group that has moved: the part goes to the new id, and the move is told"
     ["-100777", "-100777"],
   );
   assert.deepEqual(
-    rig.others.map((event) => event.kind === "move" && [event.from, event.to]),
+    rig.others.map((event) => event.kind === "migration" && [event.from, event.to]),
     [["-1001234", "-100777"]],
   );
   assert.equal(server.of("sendMessage").length, 3);

@@ -139,7 +139,14 @@ export function toEvent(body: unknown, { eventId, account, now }: RequestFacts):
       };
     }
     case "press":
-      return { kind: "press", ...event, ...placeOf(raw), sender: senderOf(raw), message: message(), token: text(raw, "token", "", 64) };
+      return {
+        kind: "interaction",
+        ...event,
+        ...placeOf(raw),
+        sender: senderOf(raw),
+        message: message(),
+        token: text(raw, "token", "", 64),
+      };
     default:
       throw new FieldError("type", "must be one of message, edit, delete, reaction, press, ping");
   }

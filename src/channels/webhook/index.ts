@@ -29,7 +29,7 @@ export const abilities: Abilities = {
   buttons: true,
   commands: false,
   polls: false,
-  events: ["edit", "delete", "reaction", "press"],
+  events: ["edit", "delete", "reaction", "interaction"],
 };
 
 const answer = (status: number, body: unknown): HookAnswer => ({ status, body: JSON.stringify(body) });

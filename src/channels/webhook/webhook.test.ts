@@ -80,7 +80,7 @@ describe("what comes in", () => {
     }
     assert.deepEqual(
       rig.others.map((each) => each.kind),
-      ["edit", "delete", "reaction", "press"],
+      ["edit", "delete", "reaction", "interaction"],
     );
   });
 });

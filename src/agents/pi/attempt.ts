@@ -1,0 +1,376 @@
+import type { Clock } from "../../core/clock.ts";
+import { reasonOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { Log } from "../../core/log.ts";
+import { modelName, type AgentEvent, type ErrorKind, type ImageInput, type ModelRef, type Turn } from "../runtime.ts";
+import { TOOL_REQUEST, TURN_REQUEST, WAIT_NOTICE, type ToolVerdict, type TurnGrant } from "./extension.ts";
+import { toContextWindow } from "./fields.ts";
+import {
+  createMappingState,
+  mapRecord,
+  classifyProviderError,
+  shouldTryFallback,
+  type MappedRecord,
+  type MessageOutcome,
+  type TurnError,
+} from "./event-mapping.ts";
+import type { PiWorker } from "./pool.ts";
+import { PiCommandError, SKIPPED_RECORD, type PiExit, type PiRecord } from "./process.ts";
+import { ModelWatchdog, type ModelTimeouts } from "./model-watchdog.ts";
+
+/** How one attempt with one model went. `aborted` and `crashed` leave the worker unfit unless `settled`. */
+export type PromptAttemptResult = {
+  reason: "stop" | "aborted" | "error" | "crashed";
+  error?: TurnError;
+  /** Something of it was said or done: it must not be repeated with another model. */
+  visible: boolean;
+  /** Pi is idle again. */
+  settled: boolean;
+  /** Pi's own context holds something else than what was told: it has to be built again from the rows. */
+  contextDiffers?: true;
+};
+
+type PendingSteer = { message: SteerMessage; sent: boolean; resolve: (entered: boolean) => void };
+export type SteerMessage = { runId: Turn["runId"]; text: string; images: readonly ImageInput[] };
+
+/** Pi takes text that begins with "/" for one of its own commands; a space in front makes it text. */
+export const toPlainText = (text: string): string => (text.startsWith("/") ? ` ${text}` : text);
+
+export const toPiImages = (images: readonly ImageInput[]): { type: "image"; data: string; mimeType: string }[] =>
+  images.map(({ data, mimeType }) => ({ type: "image", data, mimeType }));
+
+const BLOCKING = new Set(["select", "confirm", "input", "editor"]);
+
+/** What the gateway says to the questions of the extension. */
+export type ExtensionAnswers = {
+  grant: TurnGrant;
+  /** Undefined where no tool may run. */
+  beforeTool?: (call: { id: string; name: string; args: unknown }) => Promise<ToolVerdict>;
+};
+
+/** Answers the two questions of our extension; every other one is cancelled, as is one whose answer fails. */
+export async function answerExtensionRequest(worker: PiWorker, record: PiRecord, answers: ExtensionAnswers, log: Log): Promise<void> {
+  if (!BLOCKING.has(String(record["method"])) || record.id === undefined) return;
+  let answer: string | undefined;
+  try {
+    if (record["method"] === "input" && record["title"] === TURN_REQUEST) answer = JSON.stringify(answers.grant);
+    if (record["method"] === "input" && record["title"] === TOOL_REQUEST && answers.beforeTool) {
+      answer = JSON.stringify(
+        await answers.beforeTool(JSON.parse(String(record["placeholder"])) as { id: string; name: string; args: unknown }),
+      );
+    }
+  } catch (err) {
+    log.warn("a tool call was not allowed because its check failed", { reason: reasonOf(err) });
+  }
+  worker.process.answer(record.id, answer);
+}
+
+export type PromptAttemptOptions = {
+  worker: PiWorker;
+  turn: Turn;
+  model: ModelRef;
+  answers: ExtensionAnswers;
+  /** Whether another model could take over. */
+  hasFallback: boolean;
+  signal: AbortSignal;
+  emit: (event: AgentEvent) => void;
+  clock: Clock;
+  log: Log;
+  limits: ModelTimeouts;
+};
+
+/** No `agent_start` this long after Pi accepted a prompt means that the prompt may be lost. */
+const START_MS = 5_000;
+const TOO_LONG_ERROR: TurnError = {
+  kind: "too_long",
+  message: "The model sent more in one piece than this gateway reads. Ask for a shorter answer.",
+};
+/** Failures that are tried once more even where another model could take over. */
+const RETRY_ONCE_KINDS = new Set<ErrorKind>(["network", "cut", "overloaded"]);
+/** Failures with which a provider can ask to wait. */
+const PROVIDER_WAIT_KINDS = new Set<ErrorKind>(["rate_limit", "overloaded", "network"]);
+
+/** What the extension says of a wait; null for every other notice. */
+function parseWait(message: unknown): { ms: number; waits: boolean } | null {
+  if (typeof message !== "string" || !message.startsWith(WAIT_NOTICE)) return null;
+  const [, ms, waits] = /^ (\d{1,15}) (waits|fails)$/.exec(message.slice(WAIT_NOTICE.length)) ?? [];
+  return ms === undefined ? null : { ms: Number(ms), waits: waits === "waits" };
+}
+
+/** Kinds of problems of one turn that are logged. */
+const PROBLEMS = 20;
+/** The steps of the ladder: time for an abort to settle, and for each stronger means. */
+const ABORT_MS = 5_000;
+const CLEAR_MS = 1_000;
+
+/** One prompt to one process with one model, from the question to `agent_settled`. */
+export class PromptAttempt {
+  readonly #options: PromptAttemptOptions;
+  readonly #map = createMappingState();
+  readonly #steers: PendingSteer[] = [];
+  readonly #inFlight = new Set<Promise<void>>();
+  readonly #done = Promise.withResolvers<PromptAttemptResult>();
+  #running = false;
+  #closing = false;
+  #visible = false;
+  #userMessages = 0;
+  #resent = false;
+  #aborting = false;
+  #outcome: MessageOutcome | undefined;
+  #retryGivenUp: TurnError | undefined;
+  #cancelStartCheck: (() => void) | null = null;
+  #contextDiffers = false;
+  readonly #problems = new Set<string>();
+  readonly #watchdog: ModelWatchdog;
+  /** Why this attempt was given up by the gateway; its abort counts as this failure. */
+  #failure: TurnError | undefined;
+  /** The wait that the provider asked for and did not get. */
+  #retryAfterMs: number | undefined;
+
+  constructor(options: PromptAttemptOptions) {
+    this.#options = options;
+    const { clock, limits, emit } = options;
+    this.#watchdog = new ModelWatchdog({
+      clock,
+      limits,
+      onWaiting: (forMs) => emit({ type: "waiting", for: "model", forMs }),
+      onTimeout: (forMs) => {
+        const message = `the model said nothing for ${Math.round(forMs / 1_000)} s`;
+        this.#fail({ kind: "timeout", message, origin: "provider" });
+      },
+    });
+  }
+
+  /** Never rejects. */
+  async run(): Promise<PromptAttemptResult> {
+    const { worker, signal } = this.#options;
+    worker.onRecord = (record) => this.#onRecord(record);
+    worker.onExit = (exit) => this.#onExit(exit);
+    const abort = (): void => void this.#abort();
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) this.#finish({ reason: "aborted", visible: false, settled: true });
+    else await this.#prompt();
+    const result = await this.#done.promise;
+    signal.removeEventListener("abort", abort);
+    this.#cancelStartCheck?.();
+    this.#watchdog.stop();
+    await this.#closeSteers(result.settled);
+    return result;
+  }
+
+  /** Resolves to true once the message is in the context, to false once it is certain that it will not be. */
+  steer(message: SteerMessage): Promise<boolean> {
+    if (this.#closing || this.#aborting) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const steer: PendingSteer = { message, sent: false, resolve };
+      this.#steers.push(steer);
+      if (this.#running) this.#sendSteers();
+    });
+  }
+
+  async #prompt(): Promise<void> {
+    const { worker, turn, log } = this.#options;
+    const command = { type: "prompt", message: toPlainText(turn.text), images: toPiImages(turn.images) };
+    try {
+      await worker.process.request(command, undefined);
+      if (this.#running || this.#closing) return;
+      this.#cancelStartCheck?.();
+      this.#cancelStartCheck = this.#options.clock.after(START_MS, () => void this.#checkStart());
+    } catch (err) {
+      if (err instanceof PiCommandError) {
+        const error = classifyProviderError(err.message);
+        this.#finish({ reason: "error", error, visible: this.#visible, settled: true });
+      } else if (worker.process.isAlive) log.debug("the prompt was not answered", { reason: reasonOf(err) });
+      // It ended before this attempt listened: nobody else will say so.
+      else this.#onExit({ code: null, signal: null });
+    }
+  }
+
+  /** A prompt that Pi accepted and then lost is sent once more; a second loss is a crash. */
+  async #checkStart(): Promise<void> {
+    if (this.#running || this.#closing) return;
+    const { worker, log } = this.#options;
+    try {
+      const state = (await worker.process.request({ type: "get_state" })) as { isStreaming?: boolean; isCompacting?: boolean };
+      if (this.#running || this.#closing || state.isStreaming || state.isCompacting) return;
+    } catch (err) {
+      log.debug("the state of a silent process could not be read", { reason: reasonOf(err) });
+    }
+    if (this.#resent || !worker.process.isAlive) return worker.process.kill("SIGKILL", false);
+    this.#resent = true;
+    log.warn("Pi accepted a prompt and did not start; sending it again", { runId: this.#options.turn.runId });
+    await this.#prompt();
+  }
+
+  #onRecord(record: PiRecord): void {
+    const { worker, answers, emit, clock, log, model } = this.#options;
+    this.#watchdog.onRecord(record);
+    if (record.type === "extension_ui_request" && record["method"] === "notify") return this.#onProviderWait(record);
+    if (record.type === "extension_ui_request") return void answerExtensionRequest(worker, record, answers, log);
+    if (record.type === SKIPPED_RECORD) return this.#fail(TOO_LONG_ERROR);
+    if (record.type === "agent_start" && !this.#running) {
+      this.#running = true;
+      this.#watchdog.start();
+      emit({ type: "started", model, contextWindow: toContextWindow(worker.contextWindow) });
+      this.#sendSteers();
+    }
+    const mapped = mapRecord(record, this.#map, clock.monotonic());
+    this.#reportProblems(mapped);
+    if (mapped.outcome) this.#outcome = mapped.outcome;
+    if (mapped.userMessage && this.#userMessages++ > 0) this.#onSteered();
+    if (mapped.retry && this.#shouldAbandonRetry(mapped.retry)) return;
+    for (const event of mapped.events) {
+      if (event.type === "text" || event.type === "tool" || event.type === "message") this.#visible = true;
+      emit(event);
+    }
+    if (mapped.settled) this.#settle();
+  }
+
+  /** The provider asked to wait: either the extension waits, or the request has failed with what was asked for. */
+  #onProviderWait(record: PiRecord): void {
+    const wait = parseWait(record["message"]);
+    if (!wait) return;
+    const ms = Math.min(Math.max(0, wait.ms), LIMITS.retryAfterMaxMs);
+    if (!wait.waits) {
+      this.#retryAfterMs = ms;
+      return;
+    }
+    this.#watchdog.pause(ms);
+    this.#options.emit({ type: "waiting", for: "provider", forMs: 0, untilMs: ms });
+  }
+
+  /** Ends the attempt for a reason of the gateway's own. */
+  #fail(error: TurnError): void {
+    if (this.#failure || this.#closing) return;
+    this.#failure = error;
+    void this.#abort();
+  }
+
+  /** What had to be dropped is said once for each kind of problem of a turn: a stream may repeat it with every record. */
+  #reportProblems({ problems, contextDiffers }: MappedRecord): void {
+    const { log, turn, model } = this.#options;
+    if (contextDiffers) this.#contextDiffers = true;
+    for (const problem of problems ?? []) {
+      if (this.#problems.has(problem) || this.#problems.size >= PROBLEMS) continue;
+      this.#problems.add(problem);
+      log.warn("a model sent something that cannot be kept as it is", { runId: turn.runId, model: modelName(model), problem });
+    }
+  }
+
+  /** With another model at hand there is no point in waiting long for this one, and without one not in asking before the time. */
+  #shouldAbandonRetry({ attempt, error }: { attempt: number; error: TurnError }): boolean {
+    const { worker, hasFallback, log } = this.#options;
+    const waits = this.#withRetryAfter(error);
+    const tooLong =
+      (waits.retryAfterMs ?? 0) > LIMITS.retryAfterMs || (this.#retryAfterMs !== undefined && PROVIDER_WAIT_KINDS.has(error.kind));
+    const elsewhere = hasFallback && !this.#visible && shouldTryFallback(error.kind) && !(RETRY_ONCE_KINDS.has(error.kind) && attempt < 2);
+    if (!tooLong && !elsewhere) return false;
+    this.#retryGivenUp = waits;
+    worker.process.request({ type: "abort_retry" }).catch((err: unknown) => log.debug("abort_retry failed", { reason: reasonOf(err) }));
+    return true;
+  }
+
+  #withRetryAfter(error: TurnError): TurnError {
+    if (this.#retryAfterMs === undefined || !PROVIDER_WAIT_KINDS.has(error.kind)) return error;
+    return { ...error, retryAfterMs: this.#retryAfterMs };
+  }
+
+  #settle(): void {
+    if (this.#aborting) return this.#finishAborted(true);
+    const error = this.#retryGivenUp ?? this.#outcome?.error;
+    if (error) return this.#finish({ reason: "error", error: this.#withRetryAfter(error), visible: this.#visible, settled: true });
+    const reason = this.#outcome?.stopReason === "aborted" ? "aborted" : "stop";
+    this.#finish({ reason, visible: this.#visible, settled: true });
+  }
+
+  #finishAborted(settled: boolean): void {
+    const failed = this.#failure && !this.#options.signal.aborted;
+    if (failed) this.#finish({ reason: "error", error: this.#failure!, visible: this.#visible, settled });
+    else this.#finish({ reason: "aborted", visible: this.#visible, settled });
+  }
+
+  #onExit(exit: Pick<PiExit, "code" | "signal">): void {
+    if (this.#aborting) return this.#finishAborted(false);
+    const how = exit.signal ? `signal ${exit.signal}` : `exit code ${exit.code}`;
+    const message = `The agent process ended in the middle of the turn (${how}). The answer is incomplete; tools are not run again.`;
+    this.#finish({ reason: "crashed", error: { kind: "crashed", message }, visible: this.#visible, settled: false });
+  }
+
+  #finish(result: PromptAttemptResult): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#done.resolve(this.#contextDiffers ? { ...result, contextDiffers: true } : result);
+  }
+
+  /** clear_queue, abort, then closing stdin, SIGTERM, SIGKILL; each step only when the one before did not help. */
+  async #abort(): Promise<void> {
+    if (this.#closing || this.#aborting) return;
+    this.#aborting = true;
+    const { worker, log } = this.#options;
+    const { process } = worker;
+    const quietly = (err: unknown): void => log.debug("a command of the abort failed", { reason: reasonOf(err) });
+    await process.request({ type: "clear_queue" }, CLEAR_MS).catch(quietly);
+    process.request({ type: "abort" }, ABORT_MS).then(() => this.#settleAbortBeforeStart(), quietly);
+    const cancel = this.#options.clock.after(ABORT_MS - CLEAR_MS, () => {
+      if (this.#closing) return;
+      log.warn("the agent process did not stop its turn and is ended", { pid: process.pid });
+      void process.end(1_500);
+    });
+    await this.#done.promise;
+    cancel();
+  }
+
+  /** An abort that arrives before the run begins is answered without an `agent_settled`. */
+  #settleAbortBeforeStart(): void {
+    if (!this.#running) this.#finishAborted(false);
+  }
+
+  #sendSteers(): void {
+    for (const steer of this.#steers) {
+      if (steer.sent || this.#closing) continue;
+      steer.sent = true;
+      const sending = this.#sendSteer(steer);
+      this.#inFlight.add(sending);
+      void sending.then(() => this.#inFlight.delete(sending));
+    }
+  }
+
+  async #sendSteer(steer: PendingSteer): Promise<void> {
+    const { worker, log } = this.#options;
+    const { text, images } = steer.message;
+    try {
+      await worker.process.request({ type: "steer", message: toPlainText(text), images: toPiImages(images) });
+    } catch (err) {
+      log.warn("Pi did not take a message into the running turn", { reason: reasonOf(err) });
+      const at = this.#steers.indexOf(steer);
+      if (at !== -1) this.#steers.splice(at, 1);
+      steer.resolve(false);
+    }
+  }
+
+  #onSteered(): void {
+    const steer = this.#steers.shift();
+    if (!steer) return;
+    // Another attempt would not know of it.
+    this.#visible = true;
+    this.#options.emit({ type: "steered", runId: steer.message.runId });
+    steer.resolve(true);
+  }
+
+  /** What has not entered the context is taken out of Pi's queue before the caller may queue it elsewhere. */
+  async #closeSteers(settled: boolean): Promise<void> {
+    if (this.#steers.length === 0) return;
+    const { worker, log } = this.#options;
+    if (settled && this.#steers.some((steer) => steer.sent)) {
+      try {
+        // Pi handles commands side by side: a steer on its way has to be in the queue before the queue is cleared.
+        await Promise.all(this.#inFlight);
+        await worker.process.request({ type: "clear_queue" });
+      } catch (err) {
+        log.warn("Pi's queue could not be cleared; its process is replaced", { reason: reasonOf(err) });
+        worker.process.kill("SIGKILL");
+      }
+    }
+    for (const steer of this.#steers.splice(0)) steer.resolve(false);
+  }
+}

@@ -1,0 +1,226 @@
+import { LIMITS } from "../../core/limits.ts";
+import { toWellFormed } from "../../core/text.ts";
+import type { AgentEvent, ContentBlock, ErrorKind, ModelRef, TurnFailure } from "../runtime.ts";
+import { classifyProviderError } from "./provider-error.ts";
+import {
+  asArray,
+  asObject,
+  toArguments,
+  toCount,
+  toContentText,
+  toStringField,
+  toUsage,
+  type JsonObject,
+  type ReportProblem,
+} from "./fields.ts";
+import type { PiRecord } from "./process.ts";
+
+export { classifyProviderError, shouldTryFallback } from "./provider-error.ts";
+
+/** What one record of Pi means for the turn, besides the events that it becomes. */
+export type MappedRecord = {
+  events: AgentEvent[];
+  /** A user message has entered the context: the prompt itself first, then each steered message. */
+  userMessage?: true;
+  /** How the last assistant message ended. */
+  outcome?: MessageOutcome;
+  /** Pi waits before it tries the same model again. */
+  retry?: { attempt: number; error: TurnError };
+  settled?: true;
+  /** Fields that were dropped or cut because they could not have been stored or shown. */
+  problems?: readonly string[];
+  /** Pi's own context holds something else than the events: it has to be built again. */
+  contextDiffers?: true;
+};
+
+export type TurnError = TurnFailure;
+export type MessageOutcome = { stopReason: string; error?: TurnError };
+
+/** What the mapping remembers from record to record. */
+export type MappingState = {
+  toolStartedAt: Map<string, number>;
+  /** The first half of a surrogate pair whose second half comes with the next delta. */
+  pendingSurrogate: { text: string; thinking: string };
+  /** The text of a message whose deltas were lists of parts, which Pi joins to "[object Object]"; null for all others. */
+  repaired: { text: string; thinking: string } | null;
+  /** The text of the running message, and the block that it was last added to. */
+  streamed: string;
+  block: unknown;
+};
+export const createMappingState = (): MappingState => ({
+  toolStartedAt: new Map(),
+  pendingSurrogate: { text: "", thinking: "" },
+  repaired: null,
+  streamed: "",
+  block: undefined,
+});
+
+const ID_CHARS = 256;
+const WORD_CHARS = 64;
+
+type MappingContext = { state: MappingState; now: number; note: ReportProblem };
+
+const MAPPERS: Readonly<Record<string, (record: PiRecord, context: MappingContext) => MappedRecord>> = {
+  message_start: (record, { state }) => {
+    Object.assign(state, { half: { text: "", thinking: "" }, repaired: null, streamed: "", block: undefined });
+    return asObject(record["message"])["role"] === "user" ? { events: [], userMessage: true } : { events: [] };
+  },
+  message_update: (record, context) => ({ events: toDelta(asObject(record["assistantMessageEvent"]), context) }),
+  message_end: (record, context) => toMessage(asObject(record["message"]), context),
+  tool_execution_start: toToolStart,
+  tool_execution_update: toToolUpdate,
+  tool_execution_end: toToolEnd,
+  auto_retry_start: toRetry,
+  compaction_start: (record, { note }) => ({ events: [{ type: "compaction", phase: "start", reason: toReason(record["reason"], note) }] }),
+  compaction_end: toCompactionEnd,
+  agent_settled: () => ({ events: [], settled: true }),
+};
+
+const toReason = (value: unknown, note: ReportProblem): string => toStringField(value, WORD_CHARS, "a reason", note);
+const toId = (value: unknown, what: string, note: ReportProblem): string => toStringField(value, ID_CHARS, what, note);
+
+/** Translates one record. Records without a meaning for the caller (also `agent_end`, which repeats everything) give no event. */
+export function mapRecord(record: PiRecord, state: MappingState, now: number): MappedRecord {
+  if (!Object.hasOwn(MAPPERS, record.type)) return { events: [] };
+  const problems: string[] = [];
+  const mapped = MAPPERS[record.type]!(record, { state, now, note: (problem) => problems.push(problem) });
+  return problems.length === 0 ? mapped : { ...mapped, problems };
+}
+
+/** Joins a delta with the half character before it, and keeps back a half one at its end. */
+function joinSurrogates(delta: string, kind: "text" | "thinking", state: MappingState): string {
+  const joined = state.pendingSurrogate[kind] + delta;
+  const last = joined.charCodeAt(joined.length - 1);
+  const cut = last >= 0xd800 && last <= 0xdbff;
+  state.pendingSurrogate[kind] = cut ? joined.slice(-1) : "";
+  return toWellFormed(cut ? joined.slice(0, -1) : joined);
+}
+
+function toDelta(event: JsonObject, { state, note }: MappingContext): AgentEvent[] {
+  const isText = event["type"] === "text_delta";
+  if (!isText && event["type"] !== "thinking_delta") return [];
+  const { delta } = event;
+  if (delta === "" || delta === undefined || delta === null) return [];
+  const parts = toContentText(delta);
+  if (!parts) {
+    note("a delta is neither a text nor a list of parts");
+    if (isText) state.repaired ??= { text: state.streamed, thinking: "" };
+    return [];
+  }
+  if (isText && typeof delta !== "string") state.repaired ??= { text: state.streamed, thinking: "" };
+  // Blocks of text are paragraphs, as they are in the complete message.
+  const isNext = isText && state.streamed !== "" && event["contentIndex"] !== state.block;
+  if (isText) state.block = event["contentIndex"];
+  const text = (isNext ? "\n\n" : "") + joinSurrogates(isText ? parts.text : "", "text", state);
+  const thinking = joinSurrogates(isText ? parts.thinking : parts.text + parts.thinking, "thinking", state);
+  state.streamed += text;
+  if (isText && state.repaired) {
+    state.repaired.text += text;
+    state.repaired.thinking += thinking;
+  }
+  return [...(thinking ? [{ type: "thinking" as const, delta: thinking }] : []), ...(text ? [{ type: "text" as const, delta: text }] : [])];
+}
+
+function toBlock(value: unknown, note: ReportProblem): ContentBlock[] {
+  const block = asObject(value);
+  if (block["type"] === "text") return [{ type: "text", text: toStringField(block["text"], LIMITS.answerChars, "an answer", note) }];
+  if (block["type"] === "thinking")
+    return [{ type: "thinking", thinking: toStringField(block["thinking"], LIMITS.thinkingChars, "the thinking of a model", note) }];
+  if (block["type"] !== "toolCall") return [];
+  const name = toId(block["name"], "the name of a tool", note);
+  const args = toArguments(block["arguments"], `the arguments of a call of ${name}`, note);
+  return [{ type: "toolCall", id: toId(block["id"], "the id of a tool call", note), name, arguments: args }];
+}
+
+/** The text blocks of a message that came in parts are replaced by what the parts said. */
+function toBlocks(content: unknown, { state, note }: MappingContext): { blocks: ContentBlock[]; contextDiffers: boolean } {
+  const blocks = asArray(content).flatMap((value) => toBlock(value, note));
+  const { repaired } = state;
+  if (!repaired) return { blocks, contextDiffers: false };
+  const rest = blocks.filter((block) => block.type !== "text");
+  const thinking: ContentBlock[] = repaired.thinking ? toBlock({ type: "thinking", thinking: repaired.thinking }, note) : [];
+  const text: ContentBlock[] = repaired.text ? toBlock({ type: "text", text: repaired.text }, note) : [];
+  const said = [...thinking, ...rest.filter((block) => block.type === "thinking"), ...text];
+  return { blocks: [...said, ...rest.filter((block) => block.type === "toolCall")], contextDiffers: true };
+}
+
+/** A failed message that says and does nothing is no message; its error is the outcome. */
+function toMessage(message: JsonObject, context: MappingContext): MappedRecord {
+  const { note } = context;
+  if (message["role"] !== "assistant") return { events: [] };
+  const stopReason = toStringField(message["stopReason"], WORD_CHARS, "a stop reason", note);
+  const { blocks, contextDiffers } = toBlocks(message["content"], context);
+  const model: ModelRef = { provider: toId(message["provider"], "a provider", note), id: toId(message["model"], "a model", note) };
+  const failed = stopReason === "error";
+  const outcome: MessageOutcome = failed
+    ? { stopReason, error: classifyProviderError(toErrorText(message["errorMessage"], note)) }
+    : { stopReason };
+  const empty = blocks.every((block) => block.type === "thinking" || (block.type === "text" && block.text === ""));
+  if (empty && (failed || stopReason === "aborted")) return { events: [], outcome };
+  const usage = toUsage(message["usage"], note);
+  return { events: [{ type: "message", blocks, model, usage, stopReason }], outcome, ...(contextDiffers ? { contextDiffers } : {}) };
+}
+
+/** More than is ever shown, so that a long text can still be sorted into a kind. */
+const toErrorText = (value: unknown, note: ReportProblem): string =>
+  toStringField(value, 16 * LIMITS.errorDetailChars, "an error text", note);
+
+const truncationMark = (chars: number): string => `\n[cut: ${chars} characters in all]`;
+
+/** The text of a tool's result, with its pictures named and its length limited. */
+export function toResultText(result: unknown): string {
+  const parts = asArray(asObject(result)["content"]).map((value) => {
+    const part = asObject(value);
+    if (part["type"] === "image") return "[image]";
+    return typeof part["text"] === "string" ? part["text"] : "";
+  });
+  const whole = parts.join("\n");
+  return toWellFormed(
+    whole.length <= LIMITS.toolResultChars ? whole : whole.slice(0, LIMITS.toolResultChars) + truncationMark(whole.length),
+  );
+}
+
+function toToolStart(record: PiRecord, { state, now, note }: MappingContext): MappedRecord {
+  const id = toId(record["toolCallId"], "the id of a tool call", note);
+  const name = toId(record["toolName"], "the name of a tool", note);
+  state.toolStartedAt.set(id, now);
+  const args = toArguments(record["args"], `the arguments of a call of ${name}`, note);
+  return { events: [{ type: "tool", phase: "start", id, name, args }] };
+}
+
+function toToolUpdate(record: PiRecord, { note }: MappingContext): MappedRecord {
+  const partial = toResultText(record["partialResult"]);
+  if (partial === "") return { events: [] };
+  const id = toId(record["toolCallId"], "the id of a tool call", note);
+  return { events: [{ type: "tool", phase: "update", id, name: toId(record["toolName"], "the name of a tool", note), partial }] };
+}
+
+function toToolEnd(record: PiRecord, { state, now, note }: MappingContext): MappedRecord {
+  const id = toId(record["toolCallId"], "the id of a tool call", note);
+  const startedAt = state.toolStartedAt.get(id) ?? now;
+  state.toolStartedAt.delete(id);
+  const result = toResultText(record["result"]);
+  const name = toId(record["toolName"], "the name of a tool", note);
+  const isError = record["isError"] === true;
+  return { events: [{ type: "tool", phase: "end", id, name, result, isError, durationMs: Math.max(0, Math.round(now - startedAt)) }] };
+}
+
+function toRetry(record: PiRecord, { note }: MappingContext): MappedRecord {
+  const error = classifyProviderError(toErrorText(record["errorMessage"], note));
+  const count = (name: string): number => toCount(record[name], Number.MAX_SAFE_INTEGER, name, note);
+  const attempt = count("attempt");
+  return {
+    events: [
+      { type: "retry", attempt, maxAttempts: count("maxAttempts"), delayMs: count("delayMs"), reason: error.message, kind: error.kind },
+    ],
+    retry: { attempt, error },
+  };
+}
+
+/** After some compactions Pi asks the model again: what the cut message has said is taken back, as with every other retry. */
+function toCompactionEnd(record: PiRecord, { note }: MappingContext): MappedRecord {
+  const end: AgentEvent = { type: "compaction", phase: "end", reason: toReason(record["reason"], note) };
+  if (record["willRetry"] !== true) return { events: [end] };
+  const kind: ErrorKind = "context_length";
+  return { events: [end, { type: "retry", attempt: 1, maxAttempts: 1, delayMs: 0, reason: "the conversation was shortened", kind }] };
+}

@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, test } from "node:test";
+import { contextOf, startModelServer, type ModelServer, type Reply } from "../../../test/model-server.ts";
+import { systemClock } from "../../core/clock.ts";
+import { asId } from "../../core/ids.ts";
+import { silentLog } from "../../core/log.ts";
+import { silentMetrics } from "../../core/metrics.ts";
+import type { AgentEvent, AgentRuntime, Turn } from "../runtime.ts";
+import { createPiRuntime } from "./runtime.ts";
+
+const root = mkdtempSync(join(tmpdir(), "pi-odd-"));
+const stateDir = join(root, "state");
+const workspace = join(root, "workspace");
+let server: ModelServer;
+let runtime: AgentRuntime;
+let query = "";
+
+before(async () => {
+  mkdirSync(workspace);
+  server = await startModelServer();
+  runtime = createPiRuntime({
+    stateDir,
+    models: () => ({
+      test: { baseUrl: `${server.url}/v1${query}`, models: [{ id: "test-model" }] },
+      brief: { baseUrl: `${server.url}/v1`, timeoutSeconds: 1, models: [{ id: "test-model" }] },
+    }),
+    env: process.env,
+    guideFacts: () => ({}),
+    log: silentLog,
+    metrics: silentMetrics,
+    clock: systemClock,
+    maxProcesses: 2,
+  });
+  runtime.start();
+});
+afterEach(() => {
+  server.setBehaviour(undefined);
+  server.clear();
+});
+after(async () => {
+  await runtime.stop();
+  await server.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+let counter = 0;
+function turnOf(text: string, more: Partial<Turn> = {}): Turn {
+  const sessionId = more.sessionId ?? `s-${++counter}`;
+  return {
+    runId: asId(`run-${++counter}`),
+    sessionKey: asId(`agent:main:${sessionId}`),
+    sessionId,
+    agentId: asId("main"),
+    text,
+    images: [],
+    models: [{ provider: "test", id: "test-model" }],
+    thinking: "off",
+    tools: [],
+    workspace,
+    conversationContext: "",
+    checkpoint: null,
+    history: () => [],
+    beforeTool: () => Promise.resolve({ allow: true }),
+    ...more,
+  };
+}
+
+async function play(turn: Turn) {
+  const events: AgentEvent[] = [];
+  for await (const event of runtime.prompt(turn, new AbortController().signal)) events.push(event);
+  const end = events.at(-1) as Extract<AgentEvent, { type: "end" }>;
+  const text = events.map((event) => (event.type === "text" ? event.delta : "")).join("");
+  return { events, end, text };
+}
+
+/** The first requests get these replies, the others an answer. */
+const replies = (...list: Reply[]): void => {
+  let asked = 0;
+  server.setBehaviour(() => list[asked++] ?? { steps: [{ text: "all of it" }] });
+};
+
+test("A provider that names a short wait is asked again after it, and whoever waits is told", async () => {
+  replies({ status: 429, message: "Rate limit reached", headers: { "retry-after-ms": "30" } });
+  const { text, events } = await play(turnOf("hello"));
+  assert.equal(text, "all of it");
+  assert.equal(server.requests().length, 2);
+  assert.deepEqual(
+    events.filter(({ type }) => type === "waiting" || type === "retry"),
+    [{ type: "waiting", for: "provider", forMs: 0, untilMs: 30 }],
+  );
+});
+
+test("A provider that names a long wait is not asked before it, and the wait is part of the failure", async () => {
+  server.setBehaviour(() => ({ status: 429, message: "come back in an hour", headers: { "retry-after": "3600" } }));
+  const { end } = await play(turnOf("hello"));
+  assert.equal(server.requests().length, 1);
+  assert.equal(end.error?.kind, "rate_limit");
+  assert.equal(end.error?.retryAfterMs, 3_600_000);
+});
+
+const parts = (text: string) => ({ delta: { content: [{ type: "text", text }] } });
+
+const history = () => [
+  { role: "user" as const, text: "hello", at: 1 },
+  { role: "assistant" as const, text: "all of it", at: 2 },
+];
+
+test("An answer that comes as lists of parts arrives as text, and the next turn's context has the text", async () => {
+  replies({ steps: [parts("all "), parts("of it")] });
+  const first = turnOf("hello");
+  const { text, events, end } = await play(first);
+  assert.equal(text, "all of it");
+  const message = events.find((event) => event.type === "message");
+  assert.deepEqual(message?.blocks, [{ type: "text", text: "all of it" }]);
+  server.clear();
+  await play(turnOf("and now", { sessionId: first.sessionId, checkpoint: end.checkpoint, history }));
+  assert.deepEqual(contextOf(server.requests()[0]!), ["user: hello", "assistant: all of it", "user: and now"]);
+});
+
+test("A model that is silent for longer than its provider may be ends the call, and the next model answers", async () => {
+  replies({ stall: true });
+  const models = [
+    { provider: "brief", id: "test-model" },
+    { provider: "test", id: "test-model" },
+  ];
+  const { text, events } = await play(turnOf("hello", { models }));
+  assert.equal(text, "all of it");
+  assert.deepEqual(
+    events.flatMap((event) => (event.type === "started" ? [event.model.provider] : [])),
+    ["brief", "test"],
+  );
+});
+
+test("A silent model without another one fails as a timeout", async () => {
+  server.setBehaviour(() => ({ steps: [{ text: "half" }, { do: "hang" }] }));
+  const { end, text } = await play(turnOf("hello", { models: [{ provider: "brief", id: "test-model" }] }));
+  assert.equal(text, "half");
+  assert.equal(end.reason, "error");
+  assert.equal(end.error?.kind, "timeout");
+});
+
+test("Odd usage, types and pages neither break the turn nor the process", async () => {
+  const odd: Reply[] = [
+    { steps: [{ text: "ok" }], usage: { prompt_tokens: 12.5, completion_tokens: -2, total_tokens: 2 ** 53 + 2 } },
+    { steps: [{ text: "ok" }], usage: { prompt_tokens: "12", completion_tokens: {}, total_tokens: [] } },
+    { steps: [{ delta: { content: { a: 1 } } }, { text: "ok" }] },
+    { steps: [{ text: "ok" }], finish: "eos" },
+    { status: 403, body: "<!DOCTYPE html><html><title>Attention</title></html>", type: "text/html" },
+    { status: 400, body: "E".repeat(1_000_000), type: "text/plain" },
+  ];
+  for (const reply of odd) {
+    server.setBehaviour(() => reply);
+    const { events, end } = await play(turnOf("hello"));
+    for (const event of events)
+      if (event.type === "message")
+        for (const value of Object.values(event.usage)) assert.ok(value >= 0 && Number.isSafeInteger(value), JSON.stringify(event.usage));
+    assert.ok((end.error?.message.length ?? 0) <= 1_000);
+    assert.ok(!(end.error?.message ?? "").includes("<html"));
+  }
+  server.setBehaviour(undefined);
+  assert.equal((await play(turnOf("still there"))).text, "You said: still there");
+});
+
+test("Directories of Pi that are removed while it runs are made again", async () => {
+  rmSync(join(stateDir, "gateway", "pi"), { recursive: true, force: true });
+  assert.equal((await play(turnOf("hello"))).text, "You said: hello");
+  assert.match(readFileSync(join(stateDir, "gateway", "pi", "models.json"), "utf8"), /test-model/);
+});
+
+test("A secret query of an address reaches the server and no file", async () => {
+  query = "?token=planted-in-the-address";
+  const { text } = await play(turnOf("hello"));
+  assert.equal(text, "You said: hello");
+  assert.equal(server.requests()[0]!.query, "token=planted-in-the-address");
+  const written = readFileSync(join(stateDir, "gateway", "pi", "models.json"), "utf8");
+  assert.doesNotMatch(written, /planted/);
+  query = "";
+});

@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { asId } from "../core/ids.ts";
+import { textOf } from "../store/messages.ts";
+import { echo, MODEL } from "../../test/fakes/runtime.ts";
+import { message, openBench, until } from "../../test/fakes/turns.ts";
+
+const target = {
+  channel: asId<never>("irc"),
+  account: asId<never>("default"),
+  chat: { kind: "direct" as const, id: asId<never>("alice") },
+};
+
+test("a turn that a bug ends is told as an error, in the session and on the channel, and its lane goes on", async () => {
+  const bench = openBench();
+  bench.runtime.script = async function* () {
+    yield { type: "started", model: MODEL, contextWindow: 1 };
+    throw new Error("a bug");
+  };
+  await bench.turns.submit(message("one", "e1", { target }));
+  const outcome = await bench.turns.waitForOutcome(asId("e1"), 5_000);
+  assert.equal(outcome?.status, "error");
+  assert.equal(bench.turns.findRun("e1")?.state, "failed");
+  assert.deepEqual(bench.turns.inflight(asId("agent:main:main")), []);
+  const [, notice] = bench.turns.options.messages.byRun("e1");
+  assert.match(textOf(notice!.body), /did not work/);
+  assert.equal(bench.turns.options.outbox.byIntent("e1").length, 1);
+  bench.runtime.script = echo;
+  await bench.turns.submit(message("two", "e2"));
+  assert.equal((await bench.turns.waitForOutcome(asId("e2"), 5_000))?.text, "echo: two");
+  await until(() => bench.turns.counts().lanes === 0);
+  bench.close();
+});

@@ -1,0 +1,35 @@
+import type { Inbound, MediaRef } from "../channels/channel.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { ChannelState } from "../store/channel-state.ts";
+import type { Turns } from "./engine.ts";
+import { conversationPrefix, messageRef, senderLabel, type ChannelAccount } from "./unit-of-work.ts";
+import type { AttachmentRef, Payload, RepliedMessage } from "./submission.ts";
+
+type RepliedMessageDeps = { turns: Turns; channelState: ChannelState };
+
+/**
+ * The message that another one answers, as the agent reads it, and its pictures. Its text is looked up where the channel names only
+ * its id. Undefined when there is nothing to be told: no such message, nothing known of it, or the one that opened this thread, which
+ * every message of the thread answers. Reads the store.
+ */
+export function resolveRepliedMessage(
+  deps: RepliedMessageDeps,
+  source: ChannelAccount,
+  event: Inbound,
+): { message: RepliedMessage; pictures: readonly AttachmentRef[] } | undefined {
+  const { replyTo } = event;
+  if (!replyTo || replyTo.id === (event.thread?.id as string | undefined)) return undefined;
+  const text = clipRepliedText(replyTo.text ?? storedText(deps, source, event, replyTo.id) ?? "");
+  const pictures = (replyTo.media ?? []).filter(isImage).map((ref): AttachmentRef => ({ ...ref, ofReplied: true }));
+  if (text === "" && pictures.length === 0 && !replyTo.isSelf) return undefined;
+  return { message: { text, from: replyTo.sender ? senderLabel(replyTo.sender) : null, isSelf: replyTo.isSelf }, pictures };
+}
+
+const isImage = (ref: MediaRef): boolean => ref.kind === "image" || /^image\//i.test(ref.mimeType);
+
+function storedText({ turns, channelState }: RepliedMessageDeps, source: ChannelAccount, event: Inbound, id: string): string | undefined {
+  const [received] = turns.options.inbox.byMessage<Payload>(source.channel, source.account, messageRef({ chat: event.chat, message: id }));
+  return received?.payload?.text ?? channelState.findOwnText(conversationPrefix(source, event.chat.id), id);
+}
+
+const clipRepliedText = (text: string): string => (text.length > LIMITS.repliedChars ? `${text.slice(0, LIMITS.repliedChars)}…` : text);

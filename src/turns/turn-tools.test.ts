@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { AgentEvent } from "../agents/runtime.ts";
+import { asId } from "../core/ids.ts";
+import { openBench, message, until, type Bench } from "../../test/fakes/turns.ts";
+import { MODEL, said } from "../../test/fakes/runtime.ts";
+import { recover } from "./recover.ts";
+
+const outcome = (bench: Bench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
+const withBash = { tools: ["bash" as const] };
+const usage = { input: 1, output: 1, cacheRead: 0, cacheWrite: 0, totalTokens: 2, costUsd: 0 };
+const calls = (...ids: string[]): AgentEvent => ({
+  type: "message",
+  blocks: ids.map((id) => ({ type: "toolCall" as const, id, name: "bash", arguments: {} })),
+  model: MODEL,
+  usage,
+  stopReason: "toolUse",
+});
+const result = (id: string): AgentEvent => ({
+  type: "tool",
+  phase: "end",
+  id,
+  name: "bash",
+  result: "done",
+  isError: false,
+  durationMs: 1,
+});
+const ask = { name: "bash", args: {} };
+
+test("a turn with tools has one answer: the last message, however many came before it", async () => {
+  const bench = openBench();
+  bench.runtime.script = async function* (turn) {
+    yield calls("t1");
+    await turn.beforeTool({ id: "t1", ...ask });
+    yield result("t1");
+    yield said("finished");
+    yield { type: "end", reason: "stop", checkpoint: null };
+  };
+  await bench.turns.submit(message("do it", "e1", withBash));
+  await outcome(bench, "e1");
+  const rows = bench.turns.options.messages.byRun("e1");
+  assert.deepEqual(
+    rows.map((row) => [row.body.role, row.idempotencyKey]),
+    [
+      ["user", "e1:user"],
+      ["assistant", null],
+      ["toolResult", null],
+      ["assistant", "e1:assistant"],
+    ],
+  );
+  bench.close();
+});
+
+test("tool calls that are asked about at once store what was said before them once", async () => {
+  const bench = openBench();
+  bench.runtime.script = async function* (turn) {
+    yield calls("t1", "t2");
+    const answers = await Promise.all(["t1", "t2"].map((id) => turn.beforeTool({ id, ...ask })));
+    assert.deepEqual(answers, [{ allow: true }, { allow: true }]);
+    yield result("t1");
+    yield result("t2");
+    yield said("finished");
+    yield { type: "end", reason: "stop", checkpoint: null };
+  };
+  await bench.turns.submit(message("do both", "e1", withBash));
+  await outcome(bench, "e1");
+  const roles = bench.turns.options.messages.byRun("e1").map((row) => row.body.role);
+  assert.deepEqual(roles, ["user", "assistant", "toolResult", "toolResult", "assistant"]);
+  bench.close();
+});
+
+test("a stop while a tool call is written down stores nothing twice and lets no tool run", async () => {
+  const bench = openBench();
+  let answer: unknown;
+  bench.runtime.script = async function* (turn, control) {
+    yield calls("t1");
+    const asked = turn.beforeTool({ id: "t1", ...ask });
+    bench.turns.abort(turn.sessionKey, undefined, "user");
+    assert.ok(control.signal.aborted);
+    void asked.then((given) => (answer = given));
+    yield { type: "end", reason: "aborted", checkpoint: null };
+  };
+  await bench.turns.submit(message("do it", "e1", withBash));
+  assert.equal((await outcome(bench, "e1"))?.status, "aborted");
+  const toolCalls = bench.turns.options.messages.byRun("e1").filter((row) => JSON.stringify(row.body).includes("toolCall"));
+  assert.equal(toolCalls.length, 1);
+  assert.equal((answer as { allow: boolean }).allow, false);
+  bench.close();
+});
+
+test("a message that was handed in, and that a tool was called for, is closed after a crash and not run again", async () => {
+  const before = openBench();
+  before.runtime.script = async function* (turn, control) {
+    yield { type: "started", model: MODEL, contextWindow: 1 };
+    yield { type: "text", delta: "one moment" };
+    await control.gate();
+    const steered = await control.steered();
+    yield { type: "steered", runId: steered!.runId as never };
+    yield calls("t1");
+    await turn.beforeTool({ id: "t1", ...ask });
+    await new Promise(() => {});
+  };
+  await before.turns.submit(message("start", "e1", withBash));
+  await until(() => before.turns.inflight(asId("agent:main:main"))[0]?.text);
+  await before.turns.submit(message("use the tool", "e2", { ...withBash, queueMode: "steer" }));
+  await until(() => before.turns.findRun("e2")?.mergedInto === "e1");
+  before.runtime.release("e1");
+  await until(() => before.turns.findRun("e1")?.toolsStarted);
+  before.store.close();
+
+  const after = openBench({ dir: before.dir });
+  assert.deepEqual(
+    recover(after.turns, () => null),
+    { resumed: 0, closed: 2, parked: 0, unknown: 0 },
+  );
+  assert.equal((await outcome(after, "e2"))?.error?.kind, "interrupted");
+  assert.equal(after.runtime.prompts.length, 0);
+  after.close();
+});

@@ -1,0 +1,48 @@
+import type { ChannelEvent, Inbound, Place, Sender, Target } from "../channels/channel.ts";
+import { asId, type AccountId, type ChannelId } from "../core/ids.ts";
+import type { RoutedMessage } from "../routing/types.ts";
+import { oneLine, quoteName } from "./untrusted-text.ts";
+
+/** What one event does: the parts of the transaction of its batch, of the moment after it, and of the moment after it failed. */
+export type UnitOfWork = { apply: () => void; onCommit: () => void; onRollback: () => void };
+
+export const noWork: UnitOfWork = { apply: () => {}, onCommit: () => {}, onRollback: () => {} };
+
+/** A channel's account: with an event id it names an event for ever. */
+export type ChannelAccount = { channel: ChannelId; account: AccountId };
+
+/** Where the answer to something that happened goes. */
+export const toPlaceTarget = ({ channel, account }: ChannelAccount, event: Place, via?: string): Target => ({
+  channel,
+  account: asId<AccountId>(account),
+  chat: { kind: event.chat.kind, id: event.chat.id },
+  ...(event.thread ? { thread: event.thread.id } : {}),
+  ...(via === undefined ? {} : { via }),
+});
+
+export const toReplyTarget = (source: ChannelAccount, event: Inbound): Target => ({
+  ...toPlaceTarget(source, event, event.via),
+  replyTo: event.message,
+  ...(event.guildId === undefined ? {} : { guildId: event.guildId }),
+  ...(event.parent === undefined ? {} : { parent: event.parent.id }),
+});
+
+/** How every conversation (thread) of a chat begins; see conversationOf. */
+export const conversationPrefix = ({ channel, account }: ChannelAccount, chat: string): string => `${channel}|${account}|${chat}|`;
+
+/** Names a platform's message: its id alone says too little where every chat counts its own. */
+export const messageRef = (event: { chat: { id: string }; message: string }): string => `${event.chat.id}|${event.message}`;
+
+/** Who speaks in a room, for the agent. */
+export const senderLabel = (sender: Pick<Sender, "id" | "name">): string =>
+  quoteName(oneLine(sender.name ?? "", 64) || oneLine(sender.id, 64));
+
+/** A text as the agent reads it: with the name in a room, alone in a direct conversation and where it is a command. */
+export const withSenderLabel = (event: Place & { sender: Sender }, text: string, isCommand: boolean): string =>
+  event.chat.kind === "direct" || isCommand ? text : `${senderLabel(event.sender)}: ${text}`;
+
+/** An event that is no message, as routing reads it: something from this sender in this place. */
+export function toRoutedMessage(event: Extract<ChannelEvent, { sender: Sender }>, more: Partial<RoutedMessage> = {}): RoutedMessage {
+  const { chat, thread, parent, guildId, teamId, sender, sentAt, origin } = event;
+  return { chat, thread, parent, guildId, teamId, sender, sentAt, origin, text: "", mentionsSelf: false, ...more };
+}

@@ -1,0 +1,78 @@
+import type { ToolName } from "../../src/agents/runtime.ts";
+import type { Abilities, ChannelEvent, Inbound, Link } from "../../src/channels/channel.ts";
+import type { Clock } from "../../src/core/clock.ts";
+import { asId } from "../../src/core/ids.ts";
+import { silentLog, type Log } from "../../src/core/log.ts";
+import { silentMetrics } from "../../src/core/metrics.ts";
+import type { RoutingConfig } from "../../src/routing/types.ts";
+import { createButtons, type Buttons } from "../../src/store/buttons.ts";
+import { createChannelState } from "../../src/store/channel-state.ts";
+import { createSessionNotes, type SessionNotes } from "../../src/store/session-notes.ts";
+import { EventIngest } from "../../src/turns/event-ingest.ts";
+import { openBench, type Bench } from "./turns.ts";
+
+export const irc = asId<never>("irc");
+export const account = asId<never>("default");
+
+export type IngestBench = Bench & { ingest: EventIngest; paired: Set<string>; buttons: Buttons; notes: SessionNotes };
+
+/** The inbound door over a real store. `dir`: an existing one, as after a restart. */
+export function openIngest(
+  config: RoutingConfig,
+  options: {
+    dir?: string;
+    link?: () => Link | null;
+    maxBytes?: number;
+    toolsFor?: () => ToolName[];
+    concurrency?: number;
+    reread?: (raw: string) => ChannelEvent | null;
+    log?: Log;
+    abilities?: Abilities;
+    clock?: Clock;
+  } = {},
+): IngestBench {
+  const bench = openBench(options);
+  const paired = new Set<string>();
+  const asked = new Set<string>();
+  const buttons = createButtons(bench.store);
+  const notes = createSessionNotes(bench.store);
+  const door = new EventIngest({
+    turns: bench.turns,
+    channelState: createChannelState(bench.store),
+    config: () => config,
+    toolsFor: options.toolsFor ?? (() => []),
+    historyLimit: () => 3,
+    canonicalId: () => undefined,
+    roomAdmitsMembers: () => false,
+    defaultAgent: () => asId("main"),
+    pairing: {
+      isPaired: (_channel, _account, sender) => paired.has(sender),
+      request: (_channel, _account, sender) => (asked.has(sender) ? null : (asked.add(sender), "CODE1234")),
+      text: (_channel, _account, _sender, code) => `your code: ${code}`,
+    },
+    buttons,
+    addSessionNote: (sessionKey, text) => notes.add(sessionKey, text, 1),
+    reread: () => options.reread,
+    log: options.log ?? silentLog,
+    metrics: silentMetrics,
+  });
+  return { ...bench, ingest: door, paired, buttons, notes };
+}
+
+export const event = (id: string, text: string, more: Partial<Inbound> = {}): Inbound => ({
+  kind: "message",
+  eventId: id,
+  account,
+  chat: { kind: "direct", id: asId("alice") },
+  sender: { id: asId("alice"), name: "Alice", isBot: false, isSelf: false },
+  message: asId(id),
+  text,
+  media: [],
+  mentionsSelf: false,
+  sentAt: Date.now(),
+  origin: "live",
+  ...more,
+});
+export const inRoom = (id: string, text: string, more: Partial<Inbound> = {}): Inbound =>
+  event(id, text, { chat: { kind: "group", id: asId("#room") }, ...more });
+export const open: RoutingConfig = { channels: { irc: { dmPolicy: "open", allowFrom: ["*"], groupPolicy: "open" } } };
