@@ -173,7 +173,7 @@ mkdirSync(dist, { recursive: true });
 try {
   await unlessCurrent(
     "protocol",
-    ["scripts/gen-protocol.ts", "src/protocol/methods.ts", "src/protocol/params.ts", "package-lock.json"],
+    ["scripts/gen-protocol.ts", "src/protocol/served-methods.ts", "src/protocol/param-schemas.ts", "package-lock.json"],
     join(root, "src/protocol/gen/validators.js"),
     () => runNode([join(root, "scripts/gen-protocol.ts")]),
   );

@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SERVED_EVENTS } from "../src/methods/stream.ts";
-import { SERVED_METHODS, SERVER_CAPABILITIES, type ServedMethod } from "../src/protocol/methods.ts";
-import { ADDED_PROPERTIES, OWN_SCOPES } from "../src/protocol/params.ts";
+import { SERVED_METHODS, SERVER_CAPABILITIES, type ServedMethod } from "../src/protocol/served-methods.ts";
+import { ADDED_PROPERTIES, OWN_SCOPES } from "../src/protocol/param-schemas.ts";
 import { PARAM_RULES, type IgnoredParam } from "../src/protocol/served-params.ts";
 import { refusedParams } from "./param-schemas.ts";
 
@@ -93,7 +93,7 @@ const own = SERVED_METHODS.filter((method) => !published[method]);
 const text = [
   "# Protocol",
   "",
-  "<!-- Made by scripts/gen-protocol-docs.ts from src/protocol/methods.ts and the published schema. Run the script after a change there. -->",
+  "<!-- Made by scripts/gen-protocol-docs.ts from src/protocol/served-methods.ts and the published schema. Run the script after a change there. -->",
   "",
   `This gateway speaks version 4 of OpenClaw's published gateway protocol (\`@openclaw/gateway-protocol\` ${version}): frames, handshake, device`,
   "signatures, errors and close codes as published there. `hello-ok` lists exactly the methods below; every other name is answered with",

@@ -5,8 +5,8 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { Ajv } from "ajv";
 import { buildSync } from "esbuild";
-import { SERVED_METHODS } from "../src/protocol/methods.ts";
-import { OWN_SCOPES } from "../src/protocol/params.ts";
+import { SERVED_METHODS } from "../src/protocol/served-methods.ts";
+import { OWN_SCOPES } from "../src/protocol/param-schemas.ts";
 import { checkRules, paramsOf, toParamsType } from "./param-schemas.ts";
 
 type Published = { methods: Record<string, { scope: string }> };
@@ -22,7 +22,7 @@ const published = JSON.parse(readFileSync(schemaFile, "utf8")) as Published;
 
 function scopeOf(method: string): string {
   const scope = published.methods[method]?.scope ?? OWN_SCOPES[method];
-  if (!scope) throw new Error(`no scope for ${method}: add one to src/protocol/params.ts`);
+  if (!scope) throw new Error(`no scope for ${method}: add one to src/protocol/param-schemas.ts`);
   return scope;
 }
 

@@ -1,7 +1,7 @@
 // The schema of each method's params as it is served here: the published one with our additions, and what the rules make of it.
 import { readFileSync } from "node:fs";
-import type { ServedMethod } from "../src/protocol/methods.ts";
-import { ADDED_PROPERTIES, DEFINED_AS, NESTED_PARAMS, OWN_PARAMS, REQUIRED_SETS, type JsonSchema } from "../src/protocol/params.ts";
+import type { ServedMethod } from "../src/protocol/served-methods.ts";
+import { ADDED_PROPERTIES, DEFINED_AS, NESTED_PARAMS, OWN_PARAMS, REQUIRED_SETS, type JsonSchema } from "../src/protocol/param-schemas.ts";
 import { PARAM_RULES } from "../src/protocol/served-params.ts";
 
 // The package does not export its schema file; its version entry tells where the package is.
@@ -16,7 +16,7 @@ function definitionName(method: string): string {
 
 export function paramsOf(method: string): JsonSchema {
   const schema = OWN_PARAMS[method] ?? definitions[definitionName(method)];
-  if (!schema) throw new Error(`no params definition for ${method}: add one to src/protocol/params.ts`);
+  if (!schema) throw new Error(`no params definition for ${method}: add one to src/protocol/param-schemas.ts`);
   const nested = Object.entries(NESTED_PARAMS[method] ?? {}).map(([name, other]) => [name, paramsOf(other)] as const);
   const properties = { ...schema.properties, ...ADDED_PROPERTIES[method], ...Object.fromEntries(nested) };
   const sets = REQUIRED_SETS[method];

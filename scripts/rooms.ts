@@ -72,7 +72,7 @@ function checkImport(file: string, parts: readonly string[], spec: string): void
 
 for (const file of globSync("src/**/*.ts")) {
   const parts = relative("src", file).split(sep);
-  if (parts.length === 1 || parts[0] === "gateway") continue; // main.ts, gateway.ts and its parts compose everything
+  if (parts.length === 1 || parts[0] === "gateway") continue; // main.ts, start-gateway.ts and its parts compose everything
   if (!Object.hasOwn(MAY, parts[0]!)) {
     offend(file, `unknown room "${parts[0]}"`);
     continue;

@@ -7,10 +7,10 @@ import { createPaths } from "../src/config/paths.ts";
 import { GatewayError } from "../src/core/errors.ts";
 import { paramsOf, refusedParams } from "../scripts/param-schemas.ts";
 import { Core } from "../src/gateway/core.ts";
-import { Gateway } from "../src/gateway/parts.ts";
+import { Gateway } from "../src/gateway/gateway.ts";
 import { openGatewayLog, readConfig } from "../src/gateway/settings.ts";
-import { SERVED_METHODS, type ServedMethod } from "../src/protocol/methods.ts";
-import type { JsonSchema } from "../src/protocol/params.ts";
+import { SERVED_METHODS, type ServedMethod } from "../src/protocol/served-methods.ts";
+import type { JsonSchema } from "../src/protocol/param-schemas.ts";
 import { PARAM_RULES } from "../src/protocol/served-params.ts";
 import { checkParams } from "../src/protocol/validate.ts";
 import { callerOf, openMethods } from "./fakes/methods.ts";
@@ -160,7 +160,7 @@ test("each method reads every parameter that it serves", async (t) => {
   writeFileSync(paths.config, JSON.stringify(CONFIG));
   const loaded = readConfig(paths);
   const gateway = new Gateway(new Core(paths, loaded, openGatewayLog(paths, loaded.config, false)), { verbose: false } as never, () => {});
-  await gateway.chats.prepare();
+  await gateway.messaging.loadConfigured();
   const chats = openMethods();
   t.after(async () => {
     await gateway.stop("the test is over");

@@ -13,7 +13,7 @@ import { silentLog, type Log } from "../src/core/log.ts";
 import { silentMetrics } from "../src/core/metrics.ts";
 import { Secret } from "../src/core/secret.ts";
 import type { MethodTable } from "../src/protocol/method.ts";
-import type { ServerDeps, Surface } from "../src/server/ports.ts";
+import type { ServerDeps, OriginPolicy } from "../src/server/deps.ts";
 import { createServer, type Server } from "../src/server/server.ts";
 import { openStore, type Store } from "../src/store/open.ts";
 import { checkFrame } from "./oracle.ts";
@@ -43,7 +43,7 @@ export type Room = {
 
 export type RoomOptions = {
   settings?: Partial<AuthSettings>;
-  surface?: Partial<Surface>;
+  surface?: Partial<OriginPolicy>;
   methods?: MethodTable;
   deps?: Partial<ServerDeps>;
   /** State directory to open again; it is then not removed. */
@@ -66,7 +66,7 @@ export async function startRoom(options: RoomOptions = {}): Promise<Room> {
     settings: { ...SETTINGS, ...options.settings },
     requested: () => {},
     resolved: () => {},
-    disconnect: () => void server?.endInvalid(),
+    onRevoked: () => void server?.closeRevoked(),
   });
   const methods: MethodTable = {
     health: { scope: "operator.read", run: () => HEALTH },
@@ -79,7 +79,7 @@ export async function startRoom(options: RoomOptions = {}): Promise<Room> {
     metrics: silentMetrics,
     version: "0.0.0-test",
     bootId: "boot",
-    surface: () => ({ allowedOrigins: [], publicOrigin: null, hostNames: [], ...options.surface }),
+    originPolicy: () => ({ allowedOrigins: [], publicOrigin: null, hostNames: [], ...options.surface }),
     phase: () => phase.value,
     methods: () => methods,
     events: ["tick", "health"],
@@ -88,16 +88,16 @@ export async function startRoom(options: RoomOptions = {}): Promise<Room> {
     health: () => HEALTH,
     presence: () => ({ presence: [] }),
     stateVersion: () => ({ presence: 0, health: 0 }),
-    joined: () => true,
-    left: () => true,
+    clientConnected: () => true,
+    clientDisconnected: () => true,
     readiness: () => ({ ready: true, failing: [], degraded: [], parts: [] }),
     metricsText: () => "up 1\n",
     pageConfig: () => ({ basePath: "" }),
     basePath: "",
     pageDir: null,
     openai: null,
-    hook: null,
-    screenHook: () => null,
+    receiveWebhook: null,
+    missingWebhookHeader: () => null,
     ...options.deps,
   });
   const { port } = await server.listen(["127.0.0.1"], 0);

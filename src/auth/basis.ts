@@ -1,5 +1,5 @@
 import type { AuthSettings } from "./credentials.ts";
-import { equals } from "./credentials.ts";
+import { secretEquals } from "./credentials.ts";
 import type { Devices, Role } from "./devices.ts";
 import type { Secret } from "../core/secret.ts";
 import type { ServiceTokens } from "./tokens.ts";
@@ -23,7 +23,7 @@ export const sharedSecret = (settings: AuthSettings): Secret | null => {
 };
 
 /** Whether the credential behind a sign-in would still be accepted. The one place that decides when connections and requests end. */
-export function stillValid(
+export function isStillValid(
   basis: Basis,
   now: { settings: AuthSettings; devices: Pick<Devices, "grant" | "revision">; tokens: Pick<ServiceTokens, "isLive"> },
 ): boolean {
@@ -37,26 +37,26 @@ export function stillValid(
     case "none":
       return now.settings.mode === "none";
     case "shared":
-      return basis.settings === now.settings || sameSecret(basis.settings, now.settings);
+      return basis.settings === now.settings || isSameSecret(basis.settings, now.settings);
     case "user":
-      return basis.settings === now.settings || (sameProxy(basis.settings, now.settings) && admitsUser(now.settings, proof.name));
+      return basis.settings === now.settings || (isSameProxy(basis.settings, now.settings) && isUserAllowed(now.settings, proof.name));
   }
 }
 
 /** Whether a user that the proxy names may come in. An empty list admits everybody whom the proxy lets in. */
-export function admitsUser(settings: AuthSettings, user: string): boolean {
+export function isUserAllowed(settings: AuthSettings, user: string): boolean {
   const allowed = settings.proxy?.allowUsers ?? [];
   return allowed.length === 0 || allowed.includes(user);
 }
 
-export function sameSecret(before: AuthSettings, next: AuthSettings): boolean {
+export function isSameSecret(before: AuthSettings, next: AuthSettings): boolean {
   const old = sharedSecret(before);
   const present = sharedSecret(next);
-  return before.mode === next.mode && old !== null && present !== null && equals(old.reveal(), present);
+  return before.mode === next.mode && old !== null && present !== null && secretEquals(old.reveal(), present);
 }
 
 /** Whether somebody for whom the proxy of `before` vouched would be vouched for in the same way. Further proxies change nothing. */
-function sameProxy(before: AuthSettings, next: AuthSettings): boolean {
+function isSameProxy(before: AuthSettings, next: AuthSettings): boolean {
   if (before.mode !== next.mode || !before.proxy || !next.proxy) return false;
   const trusted = new Set(next.trustedProxies);
   if (!before.trustedProxies.every((address) => trusted.has(address))) return false;
@@ -65,5 +65,5 @@ function sameProxy(before: AuthSettings, next: AuthSettings): boolean {
   if (!next.proxy.requiredHeaders.every((header) => required.has(header))) return false;
   const [old, present] = [before.proxy.secret, next.proxy.secret];
   if (!old || !present) return old === present || present === null;
-  return old.header === present.header && equals(old.value.reveal(), present.value);
+  return old.header === present.header && secretEquals(old.value.reveal(), present.value);
 }

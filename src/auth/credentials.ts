@@ -3,7 +3,7 @@ import { Secret } from "../core/secret.ts";
 
 export type AuthMode = "token" | "password" | "none" | "trusted-proxy";
 
-export type ProxySettings = {
+export type TrustedProxySettings = {
   /** Header in which the proxy names the user, lower case. */
   userHeader: string;
   /** Headers that must be there as well, lower case. */
@@ -21,7 +21,7 @@ export type AuthSettings = {
   mode: AuthMode;
   token: Secret | null;
   password: Secret | null;
-  proxy: ProxySettings | null;
+  proxy: TrustedProxySettings | null;
   /** Addresses whose forwarded headers are believed. */
   trustedProxies: readonly string[];
   /** Default: LIMITS.signInFailures, signInWindowMs and signInLockMs. */
@@ -31,14 +31,14 @@ export type AuthSettings = {
 };
 
 /** Prefixes tell the kinds apart, so that a credential in the wrong place is recognised. */
-export const PREFIX = { serviceToken: "oct_", link: "ocl_", deviceToken: "ocd_", gatewayToken: "ocg_" } as const;
+export const TOKEN_PREFIXES = { serviceToken: "oct_", link: "ocl_", deviceToken: "ocd_", gatewayToken: "ocg_" } as const;
 
 export function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
 /** Compares in a time that tells nothing about either text. */
-export function equals(given: string, expected: Secret): boolean {
+export function secretEquals(given: string, expected: Secret): boolean {
   const a = createHash("sha256").update(given).digest();
   const b = createHash("sha256").update(expected.reveal()).digest();
   return timingSafeEqual(a, b);
@@ -55,7 +55,7 @@ const HIGH_ENTROPY_BITS = 96;
 const GENERATED_CHARS = 32;
 /** What password generators and `openssl rand` give: hex (a UUID too) or base64, both spellings, without separators. */
 const GENERATED_FORM = /^(?:[0-9a-f]{32,}|[0-9A-F]{32,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[A-Za-z0-9+/_-]{32,}={0,2})$/;
-const OWN_FORM = new RegExp(`^(?:${Object.values(PREFIX).join("|")})[A-Za-z0-9_-]{${GENERATED_CHARS},}$`);
+const MINTED_FORM = new RegExp(`^(?:${Object.values(TOKEN_PREFIXES).join("|")})[A-Za-z0-9_-]{${GENERATED_CHARS},}$`);
 
 /**
  * Whether guessing the credential is hopeless, so that it needs no lock after wrong guesses. Only forms that a generator makes
@@ -63,13 +63,13 @@ const OWN_FORM = new RegExp(`^(?:${Object.values(PREFIX).join("|")})[A-Za-z0-9_-
  */
 export function isHighEntropy(secret: Secret): boolean {
   const text = secret.reveal();
-  if (spreadBits(text) < HIGH_ENTROPY_BITS) return false;
-  if (OWN_FORM.test(text)) return true;
-  return GENERATED_FORM.test(text) && mixes(text);
+  if (estimateEntropyBits(text) < HIGH_ENTROPY_BITS) return false;
+  if (MINTED_FORM.test(text)) return true;
+  return GENERATED_FORM.test(text) && isMixed(text);
 }
 
 /** An upper bound of what the text can carry, from its length and the spread of its characters. */
-function spreadBits(text: string): number {
+function estimateEntropyBits(text: string): number {
   const counts = new Map<string, number>();
   for (const char of text) counts.set(char, (counts.get(char) ?? 0) + 1);
   let bits = 0;
@@ -77,11 +77,11 @@ function spreadBits(text: string): number {
   return bits;
 }
 
-const kindOf = (char: string): number => (/[a-z]/.test(char) ? 0 : /[A-Z]/.test(char) ? 1 : /[0-9]/.test(char) ? 2 : 3);
+const characterClass = (char: string): number => (/[a-z]/.test(char) ? 0 : /[A-Z]/.test(char) ? 1 : /[0-9]/.test(char) ? 2 : 3);
 
 /** Random texts change between capitals, small letters and digits about every second character; words and sequences rarely do. */
-function mixes(text: string): boolean {
-  const kinds = Array.from(text.replaceAll("-", ""), kindOf);
+function isMixed(text: string): boolean {
+  const kinds = Array.from(text.replaceAll("-", ""), characterClass);
   const changes = kinds.filter((kind, index) => index > 0 && kind !== kinds[index - 1]).length;
   const hex = /^[0-9a-f-]+$|^[0-9A-F-]+$/.test(text);
   return changes >= (kinds.length - 1) * (hex ? 0.25 : 0.4);

@@ -5,7 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 /** What a device signs, as `connect` carries it. */
 export type DeviceProof = { id: string; publicKey: string; signature: string; signedAt: number; nonce: string };
 
-export type SignedFields = {
+export type SignedDeviceFields = {
   clientId: string;
   clientMode: string;
   role: string;
@@ -32,7 +32,7 @@ const FAULTS = {
 const normalized = (text: string | undefined): string => (text ?? "").trim().replaceAll(/[A-Z]/g, (char) => char.toLowerCase());
 
 /** The signed text, version 2 or 3. */
-export function devicePayload(version: 2 | 3, proof: DeviceProof, fields: SignedFields): string {
+export function devicePayload(version: 2 | 3, proof: DeviceProof, fields: SignedDeviceFields): string {
   const common = [
     `v${version}`,
     proof.id,
@@ -54,7 +54,7 @@ export function deviceIdOf(rawPublicKey: Buffer): DeviceId {
 }
 
 /** Checks id, age, nonce and signature (v3, then v2). `nonce` is the one of this connection's challenge. */
-export function verifyDevice(proof: DeviceProof, fields: SignedFields, nonce: string, now: number): DeviceId | DeviceFault {
+export function verifyDevice(proof: DeviceProof, fields: SignedDeviceFields, nonce: string, now: number): DeviceId | DeviceFault {
   const raw = Buffer.from(proof.publicKey, "base64url");
   if (raw.length !== 32) return FAULTS.key;
   if (deviceIdOf(raw) !== proof.id) return FAULTS.id;

@@ -9,14 +9,14 @@ import { LIMITS } from "../core/limits.ts";
 import { silentLog } from "../core/log.ts";
 import { Secret } from "../core/secret.ts";
 import { openStore, type Store } from "../store/open.ts";
-import { isHighEntropy, mint, PREFIX } from "./credentials.ts";
+import { isHighEntropy, mint, TOKEN_PREFIXES } from "./credentials.ts";
 import { devicePayload, verifyDevice } from "./device.ts";
 import { Devices, type DeviceInfo } from "./devices.ts";
 import { ensureGatewayToken } from "./gateway-token.ts";
 import { peerKey, SignInLimiter } from "./limiter.ts";
-import { ForwardingRules } from "./proxy.ts";
+import { TrustedProxies } from "./trusted-proxy.ts";
 import { covers, OPERATOR_SCOPES } from "./scopes.ts";
-import { SignInLinks } from "./bootstrap.ts";
+import { SignInLinks } from "./sign-in-links.ts";
 import { ServiceTokens } from "./tokens.ts";
 import type { AuthSettings } from "./credentials.ts";
 
@@ -181,7 +181,7 @@ test("tokens and links give at most what their maker holds, and end in time", as
   const { code } = await links.createForOwner();
   assert.ok(tokens.find(token.reveal()));
   assert.ok(links.find(code.reveal()));
-  now += LIMITS.linkMs + 1;
+  now += LIMITS.signInLinkMs + 1;
   assert.equal(tokens.find(token.reveal()), null);
   assert.equal(links.find(code.reveal()), null);
 });
@@ -211,15 +211,15 @@ test("no credential is stored as text", async () => {
 
 test("a lock lasts for its time, is not prolonged by refused tries, and counts each kind by itself", () => {
   const limiter = new SignInLimiter({ store, clock, log: silentLog });
-  for (let i = 0; i < LIMITS.signInFailures - 1; i++) limiter.failed("192.0.2.1", "password");
+  for (let i = 0; i < LIMITS.signInFailures - 1; i++) limiter.recordFailure("192.0.2.1", "password");
   assert.equal(limiter.lockedMs("192.0.2.1", "password"), 0);
-  limiter.failed("192.0.2.1", "password");
+  limiter.recordFailure("192.0.2.1", "password");
   assert.equal(limiter.lockedMs("192.0.2.1", "password"), LIMITS.signInLockMs);
   assert.equal(limiter.lockedMs("192.0.2.1", "token"), 0);
   assert.equal(limiter.lockedMs("192.0.2.2", "password"), 0);
   now += LIMITS.signInLockMs;
   assert.equal(limiter.lockedMs("192.0.2.1", "password"), 0);
-  for (let i = 0; i < LIMITS.signInFailuresTotal; i++) limiter.failed(`198.51.${i >> 8}.${i & 255}`, "password");
+  for (let i = 0; i < LIMITS.signInFailuresTotal; i++) limiter.recordFailure(`198.51.${i >> 8}.${i & 255}`, "password");
   assert.ok(limiter.lockedMs("203.0.113.9", "password") > 0, "many peers together are one attacker");
   now += LIMITS.signInWindowMs;
   assert.equal(limiter.lockedMs("203.0.113.9", "password"), 0);
@@ -228,14 +228,14 @@ test("a lock lasts for its time, is not prolonged by refused tries, and counts e
 test("the limits of the configuration count, as they are at the moment", () => {
   let rate = { maxAttempts: 2, windowMs: 5_000, lockoutMs: 0 };
   const limiter = new SignInLimiter({ store, clock, log: silentLog, rate: () => rate });
-  limiter.failed("192.0.2.7", "token");
+  limiter.recordFailure("192.0.2.7", "token");
   assert.equal(limiter.lockedMs("192.0.2.7", "token"), 0);
   now += 1_000;
-  limiter.failed("192.0.2.7", "token");
+  limiter.recordFailure("192.0.2.7", "token");
   assert.equal(limiter.lockedMs("192.0.2.7", "token"), 4_000, "without a time of its own the lock lasts for the rest of the window");
   now += 4_000;
   rate = { maxAttempts: 1, windowMs: 5_000, lockoutMs: 9_000 };
-  limiter.failed("192.0.2.7", "token");
+  limiter.recordFailure("192.0.2.7", "token");
   assert.equal(limiter.lockedMs("192.0.2.7", "token"), 9_000);
 });
 
@@ -255,7 +255,7 @@ test("the generated token is kept, private and hard to guess", () => {
   assert.ok(isHighEntropy(token));
   for (const weak of ["password", "correct horse battery", "a".repeat(500), "0123456789"])
     assert.equal(isHighEntropy(new Secret(weak)), false, weak);
-  assert.ok(isHighEntropy(mint(PREFIX.deviceToken, 256)));
+  assert.ok(isHighEntropy(mint(TOKEN_PREFIXES.deviceToken, 256)));
 });
 
 test("the signed text is what the protocol says, to the byte", () => {
@@ -288,21 +288,21 @@ test("forwarded headers count from trusted proxies only, and a proxy on the same
     pairWithSharedSecret: true,
   };
   const headers = { "x-forwarded-for": "203.0.113.5, 198.51.100.7, 10.1.1.1", "x-user": "ann", "x-proto": "https" };
-  const rules = new ForwardingRules(base);
-  assert.deepEqual(rules.read(headers, "192.0.2.1"), { via: "refused" });
-  assert.deepEqual(rules.read({ "x-user": "ann" }, "192.0.2.1"), { via: "direct", address: "192.0.2.1" });
-  assert.deepEqual(rules.read(headers, "10.2.3.4"), { via: "proxy", address: "198.51.100.7", user: "ann", secure: false });
+  const rules = new TrustedProxies(base);
+  assert.deepEqual(rules.attributePeer(headers, "192.0.2.1"), { via: "refused" });
+  assert.deepEqual(rules.attributePeer({ "x-user": "ann" }, "192.0.2.1"), { via: "direct", address: "192.0.2.1" });
+  assert.deepEqual(rules.attributePeer(headers, "10.2.3.4"), { via: "proxy", address: "198.51.100.7", user: "ann", secure: false });
   const { "x-proto": _, ...lacking } = headers;
-  assert.deepEqual(rules.read(lacking, "10.2.3.4"), { via: "proxy", address: "198.51.100.7", user: null, secure: false });
-  const local = rules.read(headers, "::ffff:127.0.0.1");
+  assert.deepEqual(rules.attributePeer(lacking, "10.2.3.4"), { via: "proxy", address: "198.51.100.7", user: null, secure: false });
+  const local = rules.attributePeer(headers, "::ffff:127.0.0.1");
   assert.ok(local.via === "proxy" && local.user === null);
-  const secret = new ForwardingRules({ ...base, proxy: { ...base.proxy!, secret: { header: "x-secret", value: new Secret("s") } } });
-  const proven = secret.read({ ...headers, "x-secret": "s" }, "127.0.0.1");
+  const secret = new TrustedProxies({ ...base, proxy: { ...base.proxy!, secret: { header: "x-secret", value: new Secret("s") } } });
+  const proven = secret.attributePeer({ ...headers, "x-secret": "s" }, "127.0.0.1");
   assert.ok(proven.via === "proxy" && proven.user === "ann");
-  const wrong = secret.read({ ...headers, "x-secret": "t" }, "10.2.3.4");
+  const wrong = secret.attributePeer({ ...headers, "x-secret": "t" }, "10.2.3.4");
   assert.ok(wrong.via === "proxy" && wrong.user === null);
   for (const name of ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"])
-    assert.deepEqual(rules.read({ [name]: "1.2.3.4" }, "192.0.2.1"), { via: "refused" }, name);
+    assert.deepEqual(rules.attributePeer({ [name]: "1.2.3.4" }, "192.0.2.1"), { via: "refused" }, name);
 });
 
 test("a life that cannot be stored or is no time is refused, and the list of tokens stays readable", async () => {

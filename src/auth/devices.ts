@@ -6,8 +6,8 @@ import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
 import * as rows from "../store/devices.ts";
 import type { Store } from "../store/open.ts";
-import { mint, PREFIX, sha256 } from "./credentials.ts";
-import { covers, cut } from "./scopes.ts";
+import { mint, TOKEN_PREFIXES, sha256 } from "./credentials.ts";
+import { covers, intersectScopes } from "./scopes.ts";
 
 export type Role = "operator" | "node";
 export type { DeviceInfo, DeviceRequestRow, DeviceRow, GrantRow } from "../store/devices.ts";
@@ -29,7 +29,7 @@ type Paired = { deviceId: DeviceId; role: Role; scopes: string[]; token: Secret 
 /** How old the last-seen mark of a device may get before it is written again. */
 const SEEN_MS = 60_000;
 
-const needs = (scope: string): GatewayError =>
+const missingScopeError = (scope: string): GatewayError =>
   new GatewayError("FORBIDDEN", `missing scope: ${scope}`, {
     details: { code: "MISSING_SCOPE", missingScope: scope, requiredScopes: [scope] },
   });
@@ -40,11 +40,11 @@ export class Devices {
   readonly #clock: Clock;
   readonly #events: DeviceEvents;
   /** How often the credentials of a device (in a role) were ended since the start; see `revision`. */
-  readonly #endings = new Map<string, number>();
+  readonly #revisions = new Map<string, number>();
   /** The shared secret was replaced: devices that it paired silently are refused, also before the store says so. */
-  #silentEnded = false;
+  #silentGrantsRevoked = false;
   /** Retired request id -> the request that replaced it, for the answer to whoever still names the old one. */
-  readonly #replaced = new Map<string, string>();
+  readonly #replacedRequests = new Map<string, string>();
 
   constructor(options: { store: Store; clock: Clock; events: DeviceEvents }) {
     this.#store = options.store;
@@ -63,19 +63,19 @@ export class Devices {
   /** What the device may do in this role, or null when it may nothing. */
   grant(deviceId: string, role: Role): rows.GrantRow | null {
     const grant = rows.findGrant(this.#store, deviceId, role);
-    return grant && grant.revokedAt === null && !this.#endedWithSecret(deviceId) ? grant : null;
+    return grant && grant.revokedAt === null && !this.#isRevokedWithSecret(deviceId) ? grant : null;
   }
 
   /** The grant that a device token stands for. */
   grantOfToken(token: string): rows.GrantRow | null {
-    if (!token.startsWith(PREFIX.deviceToken)) return null;
+    if (!token.startsWith(TOKEN_PREFIXES.deviceToken)) return null;
     const grant = rows.findGrantByToken(this.#store, sha256(token));
-    return grant && !this.#endedWithSecret(grant.deviceId) ? grant : null;
+    return grant && !this.#isRevokedWithSecret(grant.deviceId) ? grant : null;
   }
 
   /** Differs from an earlier answer when the credentials of the device in this role were ended in between. */
   revision(deviceId: string, role: Role): number {
-    return this.#endings.get(`${role} ${deviceId}`) ?? 0;
+    return this.#revisions.get(`${role} ${deviceId}`) ?? 0;
   }
 
   /** Whether the shared secret alone may pair this device, or widen its rights: not once a person has decided about it. */
@@ -88,15 +88,15 @@ export class Devices {
    * Ends every grant that nobody approved but the shared secret, which has been replaced. They are refused at once; `within` is
    * written in the same transaction. Resolves to the number of grants.
    */
-  async endSilentGrants(within: () => void): Promise<number> {
-    this.#silentEnded = true;
+  async revokeSilentGrants(within: () => void): Promise<number> {
+    this.#silentGrantsRevoked = true;
     const now = this.#clock.now();
     const ended = await this.#store.write(() => {
       within();
       return rows.revokeGrantsVia(this.#store, "silent", now);
     });
-    this.#silentEnded = false;
-    for (const { deviceId, role } of ended) this.#end(deviceId, role as Role);
+    this.#silentGrantsRevoked = false;
+    for (const { deviceId, role } of ended) this.#revokeCredentials(deviceId, role as Role);
     return ended.length;
   }
 
@@ -123,7 +123,7 @@ export class Devices {
       const before = rows.findGrant(this.#store, device.id, grant.role);
       const live = before?.revokedAt === null ? before : undefined;
       const all = [...new Set([...(live?.scopes ?? []), ...grant.scopes])];
-      if (!live?.tokenHash && approvedVia !== "owner") token = mint(PREFIX.deviceToken, 256);
+      if (!live?.tokenHash && approvedVia !== "owner") token = mint(TOKEN_PREFIXES.deviceToken, 256);
       const tokenHash = token && sha256((token as Secret).reveal());
       rows.saveDevice(this.#store, {
         deviceId: device.id,
@@ -144,7 +144,7 @@ export class Devices {
   /** Mints the token of an approved device that has none yet. */
   async issueToken(deviceId: DeviceId, role: Role): Promise<{ token: Secret; issuedAt: number } | null> {
     const now = this.#clock.now();
-    const token = mint(PREFIX.deviceToken, 256);
+    const token = mint(TOKEN_PREFIXES.deviceToken, 256);
     const issued = await this.#store.write(() => {
       const grant = rows.findGrant(this.#store, deviceId, role);
       if (!grant || grant.revokedAt !== null || grant.tokenHash !== null) return false;
@@ -179,7 +179,7 @@ export class Devices {
         isRepair: rows.findDevice(this.#store, device.id) !== undefined,
         createdAt: now,
       };
-      const same = open !== undefined && contentOf(open) === contentOf(asked);
+      const same = open !== undefined && approvedContentOf(open) === approvedContentOf(asked);
       retired = same ? null : (open?.requestId ?? null);
       if (retired !== null) rows.removeRequest(this.#store, retired);
       const row = same ? { ...asked, requestId: open.requestId } : asked;
@@ -193,38 +193,38 @@ export class Devices {
 
   /** Approves a request. The approver must hold every scope that it grants; a node may be approved by an admin only. */
   async approve(requestId: string, approver: Approver): Promise<PairedDevice> {
-    const request = this.#openRequest(requestId);
-    this.#mustCover(approver, request.role as Role, request.scopes);
+    const request = this.#requireRequest(requestId);
+    this.#requireScopes(approver, request.role as Role, request.scopes);
     const device = { id: asId<DeviceId>(request.deviceId), publicKey: request.publicKey, facts: factsOf(request) };
     await this.pair(device, { role: request.role as Role, scopes: request.scopes }, "owner", () => {
-      if (!rows.removeRequest(this.#store, requestId)) throw this.#noRequest(requestId);
+      if (!rows.removeRequest(this.#store, requestId)) throw this.#requestNotFound(requestId);
     });
     this.#events.resolved({ requestId, deviceId: request.deviceId, decision: "approved" });
-    return this.#paired(request.deviceId);
+    return this.#requireDevice(request.deviceId);
   }
 
   async reject(requestId: string): Promise<rows.DeviceRequestRow> {
-    const request = this.#openRequest(requestId);
+    const request = this.#requireRequest(requestId);
     const removed = await this.#store.write(() => rows.removeRequest(this.#store, requestId));
-    if (!removed) throw this.#noRequest(requestId);
+    if (!removed) throw this.#requestNotFound(requestId);
     this.#events.resolved({ requestId, deviceId: request.deviceId, decision: "rejected" });
     return request;
   }
 
   /** Forgets the device; its tokens end and its sockets are closed. */
   async remove(deviceId: string, approver: Approver): Promise<void> {
-    const device = this.#paired(deviceId);
-    for (const grant of device.grants) this.#mustCover(approver, grant.role as Role, grant.scopes);
+    const device = this.#requireDevice(deviceId);
+    for (const grant of device.grants) this.#requireScopes(approver, grant.role as Role, grant.scopes);
     await this.#store.write(() => rows.removeDevice(this.#store, deviceId));
-    this.#end(deviceId, null);
+    this.#revokeCredentials(deviceId, null);
   }
 
   /** Gives the device another name. Names are what people decide by, so this needs the rights of the device as well. */
   async rename(deviceId: string, label: string, approver: Approver): Promise<PairedDevice> {
-    for (const grant of this.#paired(deviceId).grants) this.#mustCover(approver, grant.role as Role, grant.scopes);
+    for (const grant of this.#requireDevice(deviceId).grants) this.#requireScopes(approver, grant.role as Role, grant.scopes);
     const renamed = await this.#store.write(() => rows.renameDevice(this.#store, deviceId, label));
-    if (!renamed) throw noDevice(deviceId);
-    return this.#paired(deviceId);
+    if (!renamed) throw deviceNotFound(deviceId);
+    return this.#requireDevice(deviceId);
   }
 
   /**
@@ -237,88 +237,88 @@ export class Devices {
     scopes: readonly string[] | undefined,
     approver: Approver,
   ): Promise<{ scopes: string[]; token: Secret | null; rotatedAt: number }> {
-    const grant = this.#liveGrant(deviceId, role);
-    this.#mustCover(approver, role, grant.scopes);
-    const narrowed = scopes === undefined ? grant.scopes : cut(scopes, grant.scopes);
+    const grant = this.#requireGrant(deviceId, role);
+    this.#requireScopes(approver, role, grant.scopes);
+    const narrowed = scopes === undefined ? grant.scopes : intersectScopes(scopes, grant.scopes);
     if (scopes && narrowed.length < new Set(scopes).size) {
       const missing = scopes.find((scope) => !narrowed.includes(scope))!;
-      throw needs(missing);
+      throw missingScopeError(missing);
     }
-    const token = approver.device === deviceId ? mint(PREFIX.deviceToken, 256) : null;
+    const token = approver.device === deviceId ? mint(TOKEN_PREFIXES.deviceToken, 256) : null;
     const now = this.#clock.now();
     await this.#store.write(() => {
       rows.revokeGrant(this.#store, deviceId, role, now);
       rows.saveGrant(this.#store, { deviceId, role, scopes: narrowed, tokenHash: token && sha256(token.reveal()) }, now);
     });
-    this.#end(deviceId, role);
+    this.#revokeCredentials(deviceId, role);
     return { scopes: narrowed, token, rotatedAt: now };
   }
 
   /** Ends what the device may do in this role. */
   async revoke(deviceId: string, role: Role, approver: Approver): Promise<{ revokedAt: number }> {
-    const grant = this.#liveGrant(deviceId, role);
-    this.#mustCover(approver, role, grant.scopes);
+    const grant = this.#requireGrant(deviceId, role);
+    this.#requireScopes(approver, role, grant.scopes);
     const now = this.#clock.now();
     await this.#store.write(() => rows.revokeGrant(this.#store, deviceId, role, now));
-    this.#end(deviceId, role);
+    this.#revokeCredentials(deviceId, role);
     return { revokedAt: now };
   }
 
   /** Notes that the device signed in; at most once a minute is written, and nobody waits for it. */
-  async seen(grant: rows.GrantRow, reason: string): Promise<void> {
+  async recordSeen(grant: rows.GrantRow, reason: string): Promise<void> {
     const now = this.#clock.now();
     if (grant.lastUsedAt !== null && now - grant.lastUsedAt < SEEN_MS) return;
     await this.#store.write(() => rows.markSeen(this.#store, grant.deviceId, grant.role, reason, now));
   }
 
   #retire(requestId: string, by: rows.DeviceRequestRow): void {
-    this.#replaced.set(requestId, by.requestId);
-    if (this.#replaced.size > LIMITS.pendingDevices) this.#replaced.delete(this.#replaced.keys().next().value!);
+    this.#replacedRequests.set(requestId, by.requestId);
+    if (this.#replacedRequests.size > LIMITS.pendingDevices) this.#replacedRequests.delete(this.#replacedRequests.keys().next().value!);
     this.#events.resolved({ requestId, deviceId: by.deviceId, decision: "expired" });
   }
 
-  #endedWithSecret(deviceId: string): boolean {
-    return this.#silentEnded && rows.findDevice(this.#store, deviceId)?.approvedVia === "silent";
+  #isRevokedWithSecret(deviceId: string): boolean {
+    return this.#silentGrantsRevoked && rows.findDevice(this.#store, deviceId)?.approvedVia === "silent";
   }
 
   /** The credentials of a device have ended; null: in every role. */
-  #end(deviceId: string, role: Role | null): void {
+  #revokeCredentials(deviceId: string, role: Role | null): void {
     for (const each of role === null ? (["operator", "node"] as const) : [role])
-      this.#endings.set(`${each} ${deviceId}`, this.revision(deviceId, each) + 1);
+      this.#revisions.set(`${each} ${deviceId}`, this.revision(deviceId, each) + 1);
     this.#events.revoked(asId<DeviceId>(deviceId), role);
   }
 
-  #openRequest(requestId: string): rows.DeviceRequestRow {
+  #requireRequest(requestId: string): rows.DeviceRequestRow {
     const request = rows.findRequest(this.#store, requestId);
-    if (!request || this.#clock.now() - request.createdAt > LIMITS.pendingDeviceMs) throw this.#noRequest(requestId);
+    if (!request || this.#clock.now() - request.createdAt > LIMITS.pendingDeviceMs) throw this.#requestNotFound(requestId);
     return request;
   }
 
-  #noRequest(requestId: string): GatewayError {
-    const by = this.#replaced.get(requestId);
-    if (by === undefined) return noRequest(requestId);
+  #requestNotFound(requestId: string): GatewayError {
+    const by = this.#replacedRequests.get(requestId);
+    if (by === undefined) return requestNotFound(requestId);
     return new GatewayError("NOT_FOUND", `pairing request ${requestId} was replaced: the device has asked again, for something else`, {
       details: { code: "PAIRING_REQUEST_REPLACED", requestId, replacedBy: by },
       fix: `Look at what it asks for now (openclaw devices list), then approve request ${by}`,
     });
   }
 
-  #paired(deviceId: string): PairedDevice {
+  #requireDevice(deviceId: string): PairedDevice {
     const device = rows.findDevice(this.#store, deviceId);
-    if (!device) throw noDevice(deviceId);
+    if (!device) throw deviceNotFound(deviceId);
     return { ...device, grants: rows.listGrants(this.#store, deviceId) };
   }
 
-  #liveGrant(deviceId: string, role: Role): rows.GrantRow {
+  #requireGrant(deviceId: string, role: Role): rows.GrantRow {
     const grant = this.grant(deviceId, role);
-    if (!grant) throw noDevice(deviceId);
+    if (!grant) throw deviceNotFound(deviceId);
     return grant;
   }
 
-  #mustCover(approver: Approver, role: Role, scopes: readonly string[]): void {
-    if (role === "node" && !covers(approver.scopes, ["operator.admin"])) throw needs("operator.admin");
+  #requireScopes(approver: Approver, role: Role, scopes: readonly string[]): void {
+    if (role === "node" && !covers(approver.scopes, ["operator.admin"])) throw missingScopeError("operator.admin");
     const missing = scopes.find((scope) => !covers(approver.scopes, [scope]));
-    if (missing !== undefined) throw needs(missing);
+    if (missing !== undefined) throw missingScopeError(missing);
   }
 }
 
@@ -326,14 +326,14 @@ export class Devices {
  * What an approver sees of a request and approves with its id. Not the address, the reason and the times: they change when a
  * device with the same key only tries again.
  */
-function contentOf(row: rows.DeviceRequestRow): string {
+function approvedContentOf(row: rows.DeviceRequestRow): string {
   const shown = [row.displayName, row.platform, row.deviceFamily, row.clientId, row.clientMode, row.origin, row.isRepair];
   return JSON.stringify([row.deviceId, row.publicKey, row.role, row.scopes.toSorted(), ...shown]);
 }
 
-const noRequest = (requestId: string): GatewayError =>
+const requestNotFound = (requestId: string): GatewayError =>
   new GatewayError("NOT_FOUND", `no pairing request ${requestId.slice(0, 64)}`, { fix: "See the open ones: openclaw devices list" });
-const noDevice = (deviceId: string): GatewayError =>
+const deviceNotFound = (deviceId: string): GatewayError =>
   new GatewayError("NOT_FOUND", `no such device: ${deviceId.slice(0, 64)}`, { fix: "See the paired ones: openclaw devices list" });
 
 const factsOf = (row: rows.DeviceInfo): rows.DeviceInfo => ({

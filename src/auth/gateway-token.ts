@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { GatewayError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { writeFileAtomic } from "../store/open.ts";
-import { mint, PREFIX } from "./credentials.ts";
+import { mint, TOKEN_PREFIXES } from "./credentials.ts";
 
 /**
  * The token of a gateway for which none is configured: generated at the first start and kept in `path`, readable by its owner
@@ -17,7 +17,7 @@ export function ensureGatewayToken(path: string): Secret {
       fix: `Remove ${path}; the gateway generates another token at its next start.`,
     });
   }
-  const token = mint(PREFIX.gatewayToken, 256);
+  const token = mint(TOKEN_PREFIXES.gatewayToken, 256);
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   writeFileAtomic(path, `${token.reveal()}\n`);
   chmodSync(path, 0o600);

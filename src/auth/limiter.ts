@@ -10,7 +10,7 @@ import type { Store } from "../store/open.ts";
 export type CredentialKind = "token" | "password" | "device-token" | "link" | "signature" | "proxy";
 
 /** Counts of all peers together, under a name that no address has. */
-const EVERYBODY = "*";
+const ALL_PEERS = "*";
 
 /** Delay between a failure and the moment when it is on disk; a burst is one write. */
 const SAVE_MS = 1_000;
@@ -39,7 +39,7 @@ export function peerKey(address: string): string {
  * machine the good client would clear the way for the bad one.
  */
 export class SignInLimiter {
-  readonly #rows = new Map<string, SignInFailureRow>();
+  readonly #failures = new Map<string, SignInFailureRow>();
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -52,21 +52,21 @@ export class SignInLimiter {
     this.#clock = options.clock;
     this.#log = options.log;
     for (const row of loadSignInFailures(this.#store, this.#clock.now(), this.#rate().windowMs))
-      this.#rows.set(`${row.kind} ${row.peer}`, row);
+      this.#failures.set(`${row.kind} ${row.peer}`, row);
   }
 
   /** Milliseconds until a guessable credential of this kind is checked again; 0 when it is. */
   lockedMs(address: string, kind: CredentialKind): number {
     const now = this.#clock.now();
-    return Math.max(this.#remainingMs(`${kind} ${peerKey(address)}`, now), this.#remainingMs(`${kind} ${EVERYBODY}`, now));
+    return Math.max(this.#remainingMs(`${kind} ${peerKey(address)}`, now), this.#remainingMs(`${kind} ${ALL_PEERS}`, now));
   }
 
   /** Counts one failed check. Refusals without a check are not counted, so a lock always ends. */
-  failed(address: string, kind: CredentialKind): void {
+  recordFailure(address: string, kind: CredentialKind): void {
     const now = this.#clock.now();
     const rate = this.#rate();
     this.#count(peerKey(address), kind, now, rate);
-    this.#count(EVERYBODY, kind, now, { ...rate, maxAttempts: LIMITS.signInFailuresTotal, lockoutMs: 0 });
+    this.#count(ALL_PEERS, kind, now, { ...rate, maxAttempts: LIMITS.signInFailuresTotal, lockoutMs: 0 });
     this.#cancelSave ??= this.#clock.after(SAVE_MS, () => void this.#save());
   }
 
@@ -76,19 +76,19 @@ export class SignInLimiter {
     this.#cancelSave();
     this.#cancelSave = null;
     const now = this.#clock.now();
-    this.#store.writeNow(() => saveSignInFailures(this.#store, [...this.#rows.values()], now, this.#rate().windowMs));
+    this.#store.writeNow(() => saveSignInFailures(this.#store, [...this.#failures.values()], now, this.#rate().windowMs));
   }
 
   /** A lock never outlasts its configured time: the clock may have been set back since it began. */
   #remainingMs(key: string, now: number): number {
     const { lockoutMs, windowMs } = this.#rate();
     const longest = Math.max(lockoutMs, windowMs);
-    return Math.min(longest, Math.max(0, (this.#rows.get(key)?.lockedUntil ?? 0) - now));
+    return Math.min(longest, Math.max(0, (this.#failures.get(key)?.lockedUntil ?? 0) - now));
   }
 
   #count(peer: string, kind: CredentialKind, now: number, { maxAttempts, windowMs, lockoutMs }: SignInRate): void {
     const key = `${kind} ${peer}`;
-    let row = this.#rows.get(key);
+    let row = this.#failures.get(key);
     const past = row !== undefined && now - row.windowStart >= windowMs && row.lockedUntil <= now;
     if (!row || past || row.windowStart > now) {
       row = { peer, kind, failures: 0, windowStart: now, lockedUntil: 0 };
@@ -96,15 +96,15 @@ export class SignInLimiter {
     row.failures++;
     // Without a lock time of its own the lock lasts for the rest of the window.
     if (row.failures >= maxAttempts) row.lockedUntil = lockoutMs > 0 ? now + lockoutMs : row.windowStart + windowMs;
-    this.#rows.delete(key);
-    this.#rows.set(key, row);
-    if (this.#rows.size > LIMITS.signInPeers) this.#rows.delete(this.#rows.keys().next().value!);
+    this.#failures.delete(key);
+    this.#failures.set(key, row);
+    if (this.#failures.size > LIMITS.signInPeers) this.#failures.delete(this.#failures.keys().next().value!);
   }
 
   async #save(): Promise<void> {
     this.#cancelSave = null;
     const now = this.#clock.now();
-    const rows = [...this.#rows.values()];
+    const rows = [...this.#failures.values()];
     try {
       await this.#store.write(() => saveSignInFailures(this.#store, rows, now, this.#rate().windowMs));
     } catch (err) {

@@ -2,18 +2,18 @@ import type { Clock } from "../core/clock.ts";
 import type { DeviceId } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
 import type { Store } from "../store/open.ts";
-import { Admission } from "./admission.ts";
-import { SignInLinks } from "./bootstrap.ts";
-import { stillValid, type Basis } from "./basis.ts";
+import { Authenticator } from "./authenticator.ts";
+import { SignInLinks } from "./sign-in-links.ts";
+import { isStillValid, type Basis } from "./basis.ts";
 import type { AuthSettings } from "./credentials.ts";
 import { Devices, type DeviceEvents, type Role } from "./devices.ts";
 import { SignInLimiter } from "./limiter.ts";
-import { ForwardingRules, type Headers, type Route } from "./proxy.ts";
+import { TrustedProxies, type RequestHeaders, type PeerAttribution } from "./trusted-proxy.ts";
 import { SharedSecretWatch } from "./secret-watch.ts";
 import { ServiceTokens } from "./tokens.ts";
 
-/** What has ended. Whoever holds a connection or a running request then asks `stillValid` for each of them. */
-export type Ended = { device: DeviceId; role: Role | null } | { credential: string } | { settings: "changed" };
+/** What has ended. Whoever holds a connection or a running request then asks `isStillValid` for each of them. */
+export type RevokedCredential = { device: DeviceId; role: Role | null } | { credential: string } | { settings: "changed" };
 
 export type AuthOptions = {
   store: Store;
@@ -24,7 +24,7 @@ export type AuthOptions = {
   requested: DeviceEvents["requested"];
   resolved: DeviceEvents["resolved"];
   /** Credentials have ended: ends what came in with them, at once (close code 4001). */
-  disconnect: (ended: Ended) => void;
+  onRevoked: (ended: RevokedCredential) => void;
 };
 
 /** Everything that decides who may come in and what they may do. */
@@ -33,11 +33,11 @@ export type Auth = {
   readonly devices: Devices;
   readonly tokens: ServiceTokens;
   readonly links: SignInLinks;
-  readonly admission: Admission;
-  /** How a request came here; see ForwardingRules. */
-  route(headers: Headers, remote: string): Route;
+  readonly authenticator: Authenticator;
+  /** How a request came here; see TrustedProxies. */
+  attributePeer(headers: RequestHeaders, remote: string): PeerAttribution;
   /** Whether the credential behind a sign-in would still be accepted; asked for sockets and running requests alike. */
-  stillValid(basis: Basis): boolean;
+  isStillValid(basis: Basis): boolean;
   /** Takes new settings over. What came in by the old ones only is ended; a new shared secret also ends what the old one paired. */
   configure(settings: AuthSettings): void;
   /** Writes what is still in memory. */
@@ -47,15 +47,15 @@ export type Auth = {
 export function openAuth(options: AuthOptions): Auth {
   const { store, clock, log } = options;
   let settings = options.settings;
-  let rules = new ForwardingRules(settings);
+  let rules = new TrustedProxies(settings);
   const limiter = new SignInLimiter({ store, clock, log, rate: () => settings.rateLimit });
-  const revoked = (device: DeviceId, role: Role | null): void => options.disconnect({ device, role });
+  const revoked = (device: DeviceId, role: Role | null): void => options.onRevoked({ device, role });
   const devices = new Devices({ store, clock, events: { requested: options.requested, resolved: options.resolved, revoked } });
-  const tokens = new ServiceTokens({ store, clock, revoked: (credential) => options.disconnect({ credential }) });
+  const tokens = new ServiceTokens({ store, clock, revoked: (credential) => options.onRevoked({ credential }) });
   const links = new SignInLinks({ store, clock });
   const secrets = new SharedSecretWatch({ store, clock, log, devices });
   secrets.check(settings);
-  const admission = new Admission({ settings: () => settings, devices, tokens, links, limiter, clock, log });
+  const admission = new Authenticator({ settings: () => settings, devices, tokens, links, limiter, clock, log });
   return {
     get settings() {
       return settings;
@@ -63,14 +63,14 @@ export function openAuth(options: AuthOptions): Auth {
     devices,
     tokens,
     links,
-    admission,
-    route: (headers, remote) => rules.read(headers, remote),
-    stillValid: (basis) => stillValid(basis, { settings, devices, tokens }),
+    authenticator: admission,
+    attributePeer: (headers, remote) => rules.attributePeer(headers, remote),
+    isStillValid: (basis) => isStillValid(basis, { settings, devices, tokens }),
     configure(next) {
       settings = next;
-      rules = new ForwardingRules(next);
+      rules = new TrustedProxies(next);
       secrets.check(next);
-      options.disconnect({ settings: "changed" });
+      options.onRevoked({ settings: "changed" });
     },
     close: () => limiter.flush(),
   };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { covers, cut, OPERATOR_SCOPES, satisfies } from "./scopes.ts";
+import { covers, intersectScopes, OPERATOR_SCOPES, satisfies } from "./scopes.ts";
 
 const NAMES = [...OPERATOR_SCOPES, "operator.root", "", "__proto__", "OPERATOR.ADMIN"];
 
@@ -13,14 +13,14 @@ function* sets(): Generator<string[]> {
 test("what is granted was asked for, is known, and is held", () => {
   for (const held of sets()) {
     for (const asked of [[], ...NAMES.map((name) => [name]), NAMES]) {
-      const granted = cut(asked, held);
+      const granted = intersectScopes(asked, held);
       for (const scope of granted) {
         assert.ok(asked.includes(scope));
         assert.ok((OPERATOR_SCOPES as readonly string[]).includes(scope));
         assert.ok(satisfies(held, scope));
       }
       assert.ok(covers(held, granted), "a grant gives nothing that its source does not have");
-      assert.deepEqual(cut(granted, held), granted);
+      assert.deepEqual(intersectScopes(granted, held), granted);
     }
   }
 });
@@ -41,7 +41,7 @@ test("admin includes everything, write includes read and talk, and nothing else 
 test("narrowing never grows: cutting in two steps is within cutting in one", () => {
   for (const held of [["operator.admin"], ["operator.write"], ["operator.read", "operator.pairing"]]) {
     for (const middle of sets()) {
-      for (const scope of cut(OPERATOR_SCOPES, cut(middle, held))) assert.ok(satisfies(held, scope));
+      for (const scope of intersectScopes(OPERATOR_SCOPES, intersectScopes(middle, held))) assert.ok(satisfies(held, scope));
     }
   }
 });

@@ -32,7 +32,7 @@ export function covers(held: Iterable<string>, wanted: Iterable<string>): boolea
 }
 
 /** What is asked for, cut to what `granted` allows; each once, in the order asked. The one place where scopes are decided. */
-export function cut(requested: Iterable<string>, granted: Iterable<string>): string[] {
+export function intersectScopes(requested: Iterable<string>, granted: Iterable<string>): string[] {
   const list = [...granted];
   return [...new Set(requested)].filter((scope) => satisfies(list, scope));
 }

@@ -9,9 +9,9 @@ import type { AuthSettings } from "./credentials.ts";
 import type { Devices } from "./devices.ts";
 
 /** Name of the row with the mark of the last shared secret. */
-const FACT = "auth.sharedSecret";
+const KEY = "auth.sharedSecret";
 
-type Mark = { salt: string; mac: string };
+type SecretFingerprint = { salt: string; mac: string };
 
 /**
  * Notices that the shared secret is another one than before, also when it was replaced while the gateway was stopped. What the
@@ -19,34 +19,34 @@ type Mark = { salt: string; mac: string };
  */
 export class SharedSecretWatch {
   readonly #options: { store: Store; clock: Clock; log: Log; devices: Devices };
-  readonly #facts: KeyValueStore;
+  readonly #keyValue: KeyValueStore;
 
   constructor(options: { store: Store; clock: Clock; log: Log; devices: Devices }) {
     this.#options = options;
-    this.#facts = createKeyValueStore(options.store);
+    this.#keyValue = createKeyValueStore(options.store);
   }
 
   /** Settings without a shared secret change nothing: the next secret is compared with the last one that there was. */
   check(settings: AuthSettings): void {
     const secret = sharedSecret(settings);
     if (!secret) return;
-    const kept = this.#kept();
+    const kept = this.#storedFingerprint();
     if (kept && macOf(secret.reveal(), kept.salt) === kept.mac) return;
     const salt = randomBytes(16).toString("base64url");
-    const mark: Mark = { salt, mac: macOf(secret.reveal(), salt) };
+    const mark: SecretFingerprint = { salt, mac: macOf(secret.reveal(), salt) };
     const { store, clock, log, devices } = this.#options;
-    const keep = (): void => this.#facts.set(FACT, mark, clock.now());
+    const keep = (): void => this.#keyValue.set(KEY, mark, clock.now());
     const failed = (err: unknown): void =>
       log.error("the shared secret was not noted; the devices that it paired stay refused until a restart", { cause: reasonOf(err) });
     if (!kept) return void store.write(keep).catch(failed);
-    devices.endSilentGrants(keep).then((count) => {
+    devices.revokeSilentGrants(keep).then((count) => {
       if (count > 0) log.warn("the shared secret was replaced: devices that it had paired without approval must sign in again", { count });
     }, failed);
   }
 
-  #kept(): Mark | null {
-    const value = this.#facts.get(FACT) as Partial<Mark> | null;
-    return typeof value?.salt === "string" && typeof value.mac === "string" ? (value as Mark) : null;
+  #storedFingerprint(): SecretFingerprint | null {
+    const value = this.#keyValue.get(KEY) as Partial<SecretFingerprint> | null;
+    return typeof value?.salt === "string" && typeof value.mac === "string" ? (value as SecretFingerprint) : null;
   }
 }
 

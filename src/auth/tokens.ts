@@ -5,7 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Store } from "../store/open.ts";
 import * as rows from "../store/tokens.ts";
-import { mint, PREFIX, sha256 } from "./credentials.ts";
+import { mint, TOKEN_PREFIXES, sha256 } from "./credentials.ts";
 import { covers, isScope, OPERATOR_SCOPES } from "./scopes.ts";
 
 export type { ServiceTokenRow } from "../store/tokens.ts";
@@ -17,13 +17,13 @@ const USED_MS = 60_000;
 export class ServiceTokens {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #revoked: (tokenId: string) => void;
+  readonly #onRevoked: (tokenId: string) => void;
 
   /** `revoked` closes the sockets that came in with the token. */
   constructor(options: { store: Store; clock: Clock; revoked: (tokenId: string) => void }) {
     this.#store = options.store;
     this.#clock = options.clock;
-    this.#revoked = options.revoked;
+    this.#onRevoked = options.revoked;
   }
 
   /**
@@ -51,7 +51,7 @@ export class ServiceTokens {
         fix: "Leave it out for a token that does not expire.",
       });
     const now = this.#clock.now();
-    const token = mint(PREFIX.serviceToken, 256);
+    const token = mint(TOKEN_PREFIXES.serviceToken, 256);
     const row: rows.ServiceTokenRow = {
       id: `t-${randomBytes(6).toString("hex")}`,
       name: wanted.name,
@@ -79,28 +79,28 @@ export class ServiceTokens {
   async revoke(id: string): Promise<void> {
     const removed = await this.#store.write(() => rows.removeToken(this.#store, id));
     if (!removed) throw new GatewayError("NOT_FOUND", `no such token: ${id.slice(0, 64)}`, { fix: "See them: openclaw tokens list" });
-    this.#revoked(id);
+    this.#onRevoked(id);
   }
 
   /** The live token with this text, or null. */
   find(text: string): rows.ServiceTokenRow | null {
-    if (!text.startsWith(PREFIX.serviceToken)) return null;
+    if (!text.startsWith(TOKEN_PREFIXES.serviceToken)) return null;
     const row = rows.findToken(this.#store, sha256(text));
-    return row && this.#isInTime(row) ? row : null;
+    return row && this.#isUnexpired(row) ? row : null;
   }
 
   /** Whether the token with this id is neither revoked nor expired. */
   isLive(id: string): boolean {
     const row = rows.findTokenById(this.#store, id);
-    return row !== undefined && this.#isInTime(row);
+    return row !== undefined && this.#isUnexpired(row);
   }
 
-  #isInTime(row: rows.ServiceTokenRow): boolean {
+  #isUnexpired(row: rows.ServiceTokenRow): boolean {
     return row.expiresAt === null || row.expiresAt > this.#clock.now();
   }
 
   /** Notes the use; at most once a minute is written. */
-  async used(row: rows.ServiceTokenRow): Promise<void> {
+  async recordUse(row: rows.ServiceTokenRow): Promise<void> {
     const now = this.#clock.now();
     if (row.lastUsedAt !== null && now - row.lastUsedAt < USED_MS) return;
     await this.#store.write(() => rows.markTokenUsed(this.#store, row.id, now));

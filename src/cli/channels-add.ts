@@ -130,7 +130,7 @@ async function verify(invocation: Invocation, wanted: Wanted): Promise<{ name: s
     return await link.client.request("channels.verify", { channel, ...(account !== undefined && { accountId: account }), config: change });
   } catch (err) {
     const isVerdict = err instanceof ClientError && (VERDICTS.has(String(err.details["code"])) || err.code === "NOT_FOUND");
-    throw isVerdict ? withSkip(err.answer ?? err.message, err.details["fix"]) : toCliError(err, link.target, invocation);
+    throw isVerdict ? withSkip(err.gatewayMessage ?? err.message, err.details["fix"]) : toCliError(err, link.target, invocation);
   } finally {
     await link.client.close();
   }

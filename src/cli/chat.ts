@@ -1,6 +1,6 @@
 import { createInterface, type Interface } from "node:readline";
 import { ClientError } from "../client/errors.ts";
-import { keepConnected } from "../client/keep.ts";
+import { keepConnected } from "../client/reconnect.ts";
 import { EXIT } from "../core/errors.ts";
 import { Conversation } from "./conversation.ts";
 import type { Run } from "./command.ts";
@@ -25,11 +25,11 @@ export const chat: Run = async (invocation) => {
     const held = keepConnected(
       options,
       {
-        onOpen: async (client) => {
+        onConnected: async (client) => {
           await conversation.attach(client);
           talk ??= converse(invocation, conversation, leave);
         },
-        onDown: (err, retryInMs) => {
+        onDisconnected: (err, retryInMs) => {
           // Before the first connection there is nobody to wait for.
           if (talk === null) throw err;
           conversation.detach();

@@ -1,6 +1,6 @@
 import { agentIds } from "../config/agents.ts";
 import { walkSchema } from "../config/json-schema.ts";
-import { openClient, type Client } from "../client/client.ts";
+import { openClient, type ProtocolClient } from "../client/client.ts";
 import { openReadonlyStore } from "../store/open-readonly.ts";
 import type { NameKind, Run } from "./command.ts";
 import { toClientOptions, type Scope } from "./connect.ts";
@@ -70,14 +70,14 @@ async function namesOf(kind: NameKind, words: readonly string[], invocation: Inv
 async function ask(
   invocation: Invocation,
   scopes: readonly Scope[],
-  work: (client: Client) => Promise<readonly string[]>,
+  work: (client: ProtocolClient) => Promise<readonly string[]>,
   files: () => readonly string[] = () => [],
 ): Promise<readonly string[]> {
   const target = resolveTarget(invocation);
   if (!target.local) return [];
   const signal = AbortSignal.any([AbortSignal.timeout(BUDGET_MS), invocation.host.signal]);
   const options = await toClientOptions(invocation, target, { scopes });
-  let client: Client;
+  let client: ProtocolClient;
   try {
     client = await openClient({ ...options, signal, connectTimeoutMs: BUDGET_MS, requestTimeoutMs: BUDGET_MS });
   } catch {
@@ -90,12 +90,12 @@ async function ask(
   }
 }
 
-async function listSessions(client: Client): Promise<string[]> {
+async function listSessions(client: ProtocolClient): Promise<string[]> {
   const { sessions } = await client.request<{ sessions: { key: string }[] }>("sessions.list", { limit: MOST });
   return sessions.map((each) => each.key);
 }
 
-async function listModels(client: Client): Promise<string[]> {
+async function listModels(client: ProtocolClient): Promise<string[]> {
   const { models } = await client.request<{ models: Model[] }>("models.list", { view: "all" });
   return models.map(modelName);
 }

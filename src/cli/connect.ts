@@ -1,5 +1,5 @@
 import { CliError, EXIT } from "../core/errors.ts";
-import { openClient, type Client, type ClientOptions } from "../client/client.ts";
+import { openClient, type ProtocolClient, type ProtocolClientOptions } from "../client/client.ts";
 import { ClientError } from "../client/errors.ts";
 import type { Invocation } from "./invocation.ts";
 import { readOwner } from "./owner.ts";
@@ -10,7 +10,7 @@ export type Scope = "operator.read" | "operator.write" | "operator.admin" | "ope
 export type ConnectOptions = { readonly scopes: readonly Scope[]; readonly caps?: readonly string[] };
 
 /** A connection of one command, and where it leads. */
-export type Link = { readonly client: Client; readonly target: Target };
+export type Link = { readonly client: ProtocolClient; readonly target: Target };
 
 /**
  * Connects to the gateway that is meant. Throws CliError: 69 when it cannot be reached, 77 when it refuses the credential, each
@@ -29,7 +29,7 @@ export async function connectGateway(invocation: Invocation, options: ConnectOpt
 }
 
 /** The options of the connection that `connectGateway` would make; for commands that hold one. */
-export async function toClientOptions(invocation: Invocation, target: Target, options: ConnectOptions): Promise<ClientOptions> {
+export async function toClientOptions(invocation: Invocation, target: Target, options: ConnectOptions): Promise<ProtocolClientOptions> {
   const reach = reachOf(target.url);
   if (target.url.startsWith("ws:") && reach !== "loopback") warnPlain(target, reach, invocation);
   // Key handling costs a few milliseconds, so it is loaded only where it is asked for.
@@ -161,7 +161,7 @@ export function toCliError(err: unknown, target: Target, invocation: Invocation)
 
 function toRequestFailure(err: ClientError, make: (what: string, why: string, fix: string, exit: number) => CliError): CliError {
   const fix = typeof err.details["fix"] === "string" ? err.details["fix"] : undefined;
-  const what = err.answer ?? err.message;
+  const what = err.gatewayMessage ?? err.message;
   if (err.code === "FORBIDDEN" || err.code === "UNAUTHORIZED") {
     const needed = err.details["missingScope"];
     const why = typeof needed === "string" ? `the credential does not grant ${needed}.` : "the credential does not allow it.";

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Client, ServerEvent } from "../client/client.ts";
+import type { ProtocolClient, ServerEvent } from "../client/client.ts";
 import { EXIT } from "../core/errors.ts";
 import { ClientError } from "../client/errors.ts";
 import type { Invocation } from "./invocation.ts";
@@ -24,11 +24,11 @@ const textOf = (content: Content | undefined): string =>
 export class Conversation {
   readonly #invocation: Invocation;
   readonly #turns = new Map<string, Turn>();
-  #client: Client | null = null;
+  #client: ProtocolClient | null = null;
   #sessionKey = "";
   #exit: number = EXIT.failure;
-  #connected: Promise<Client>;
-  #onConnected: (client: Client) => void = () => {};
+  #connected: Promise<ProtocolClient>;
+  #onConnected: (client: ProtocolClient) => void = () => {};
 
   constructor(invocation: Invocation) {
     this.#invocation = invocation;
@@ -49,7 +49,7 @@ export class Conversation {
   }
 
   /** Takes a fresh connection: watches the session, and finds out what became of turns that were running. */
-  async attach(client: Client): Promise<void> {
+  async attach(client: ProtocolClient): Promise<void> {
     this.#sessionKey ||= this.#chooseSession(client);
     client.on((event) => this.#onEvent(event));
     await client.request("sessions.messages.subscribe", { key: this.#sessionKey });
@@ -79,7 +79,7 @@ export class Conversation {
     } catch (err) {
       if (!(err instanceof ClientError) || err.kind !== "request") throw err;
       if (err.code === "FORBIDDEN" || err.code === "UNAUTHORIZED") this.#exit = EXIT.noPermission;
-      this.#show(turn, "error", err.answer ?? err.message);
+      this.#show(turn, "error", err.gatewayMessage ?? err.message);
       return false;
     } finally {
       this.#turns.delete(runId);
@@ -106,11 +106,11 @@ export class Conversation {
     }
   }
 
-  #nextConnection(): Promise<Client> {
+  #nextConnection(): Promise<ProtocolClient> {
     return new Promise((resolve) => (this.#onConnected = resolve));
   }
 
-  #chooseSession(client: Client): string {
+  #chooseSession(client: ProtocolClient): string {
     const named = this.#invocation.text("session-key");
     if (named) return named;
     const agent = this.#invocation.text("agent");
@@ -165,7 +165,7 @@ export class Conversation {
   }
 
   /** After a reconnect: waits for the turn and prints what was missed. */
-  async #recover(client: Client, turn: Turn): Promise<void> {
+  async #recover(client: ProtocolClient, turn: Turn): Promise<void> {
     try {
       const outcome = await client.request<{ status: string; error?: string; terminalReply?: { text?: string } }>(
         "agent.wait",

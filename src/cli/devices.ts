@@ -1,5 +1,5 @@
 import { CliError, EXIT } from "../core/errors.ts";
-import type { Client } from "../client/client.ts";
+import type { ProtocolClient } from "../client/client.ts";
 import type { Run } from "./command.ts";
 import { callGateway, withGateway } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
@@ -134,7 +134,7 @@ function pick<K extends string, T extends Record<K, string>>(rows: readonly T[],
   });
 }
 
-const findDevice = async (client: Client, prefix: string): Promise<Paired> =>
+const findDevice = async (client: ProtocolClient, prefix: string): Promise<Paired> =>
   pick((await client.request<DeviceList>("device.pair.list")).paired, "deviceId", prefix, "device", "openclaw devices list");
 
 /** `openclaw devices reject <request>` */

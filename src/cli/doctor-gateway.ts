@@ -1,7 +1,7 @@
 import { CliError } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
 import { ClientError } from "../client/errors.ts";
-import type { Client } from "../client/client.ts";
+import type { ProtocolClient } from "../client/client.ts";
 import { accountRows, accountText, type ChannelsStatus } from "./channels.ts";
 import { connectGateway, isAway, type Link } from "./connect.ts";
 import { ok, unless, type Finding } from "./doctor-finding.ts";
@@ -55,7 +55,7 @@ export async function checkGateway(invocation: Invocation): Promise<Finding[]> {
 }
 
 /** Findings about one method; a gateway that does not serve it has nothing to say there. */
-async function about<T>(client: Client, method: string, params: unknown, work: (answer: T) => Finding[]): Promise<Finding[]> {
+async function about<T>(client: ProtocolClient, method: string, params: unknown, work: (answer: T) => Finding[]): Promise<Finding[]> {
   if (!client.serves(method)) return [];
   try {
     return work(await client.request<T>(method, params));
@@ -73,7 +73,7 @@ async function about<T>(client: Client, method: string, params: unknown, work: (
   }
 }
 
-const checkHealth = (client: Client): Promise<Finding[]> =>
+const checkHealth = (client: ProtocolClient): Promise<Finding[]> =>
   about<Health>(client, "health", {}, ({ parts = [], ok: well }) => {
     const findings = parts
       .filter((part) => !part.name.startsWith("channel:"))
@@ -104,7 +104,7 @@ const checkHealth = (client: Client): Promise<Finding[]> =>
 const LONG_MS = 15 * 60_000;
 const WAIT_FIX = "openclaw channels status --probe, then openclaw logs --level warn";
 
-const checkChannels = (client: Client, now: number): Promise<Finding[]> =>
+const checkChannels = (client: ProtocolClient, now: number): Promise<Finding[]> =>
   about<ChannelsStatus>(client, "channels.status", {}, (answer) =>
     accountRows(answer)
       .filter((row) => row.enabled !== false)
@@ -119,7 +119,7 @@ const checkChannels = (client: Client, now: number): Promise<Finding[]> =>
       }),
   );
 
-const checkModels = (client: Client): Promise<Finding[]> =>
+const checkModels = (client: ProtocolClient): Promise<Finding[]> =>
   about<{ models: { id: string; provider?: string; available?: boolean }[] }>(client, "models.list", {}, ({ models }) => {
     const real = models.filter((model) => model.available !== false && model.provider !== "guide");
     return [
@@ -132,7 +132,7 @@ const checkModels = (client: Client): Promise<Finding[]> =>
     ];
   });
 
-const checkDeadLetters = (client: Client): Promise<Finding[]> =>
+const checkDeadLetters = (client: ProtocolClient): Promise<Finding[]> =>
   about<{ items: unknown[] }>(client, "deadletters.list", {}, ({ items }) => [
     unless(items.length === 0, "dead-letters", "every message has been handled", {
       severity: "warning",

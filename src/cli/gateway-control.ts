@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { CliError, EXIT } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import { openClient, type Client } from "../client/client.ts";
+import { openClient, type ProtocolClient } from "../client/client.ts";
 import { ClientError } from "../client/errors.ts";
 import type { Run } from "./command.ts";
 import { connectGateway, toCliError, toClientOptions, withGateway } from "./connect.ts";
@@ -78,7 +78,7 @@ export const gatewayRestart: Run = async (invocation) => {
 };
 
 /** Connects until a gateway with another boot id answers. */
-async function waitForOther(invocation: Invocation, before: string | undefined, started: number): Promise<Client> {
+async function waitForOther(invocation: Invocation, before: string | undefined, started: number): Promise<ProtocolClient> {
   const target = resolveTarget(invocation);
   const options = await toClientOptions(invocation, target, { scopes: ["operator.read"] });
   while (invocation.host.now() - started < LIMITS.cliRestartMs) {

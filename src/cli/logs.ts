@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { ClientError } from "../client/errors.ts";
-import { keepConnected } from "../client/keep.ts";
-import type { Client } from "../client/client.ts";
+import { keepConnected } from "../client/reconnect.ts";
+import type { ProtocolClient } from "../client/client.ts";
 import { EXIT } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Run } from "./command.ts";
@@ -74,17 +74,17 @@ async function follow(invocation: Invocation, limit: number): Promise<number> {
   const { out, host } = invocation;
   const target = resolveTarget(invocation);
   let cursor: number | undefined;
-  const read = async (client: Client): Promise<void> => {
+  const read = async (client: ProtocolClient): Promise<void> => {
     const tail = await client.request<Tail>("logs.tail", cursor === undefined ? { limit } : { cursor, limit: 5_000 });
     if (tail.skippedBytes) out.note(`(${tail.skippedBytes} bytes skipped: the log grew too fast)`);
     cursor = tail.cursor;
     show(tail.lines, invocation);
   };
-  const onOpen = async (client: Client): Promise<void> => {
+  const onOpen = async (client: ProtocolClient): Promise<void> => {
     await read(client);
     const timer = setInterval(() => {
       read(client).catch((err: unknown) => {
-        // The loss of the connection is told by onDown; anything else ends this connection, and is told there as well.
+        // The loss of the connection is told by onDisconnected; anything else ends this connection, and is told there as well.
         if (!(err instanceof ClientError && err.kind === "closed")) void client.close();
       });
     }, POLL_MS);
@@ -92,7 +92,11 @@ async function follow(invocation: Invocation, limit: number): Promise<number> {
   };
   const onDown = (err: ClientError, retryInMs: number): void => out.note(`(${err.message}; retrying in ${formatDuration(retryInMs)})`);
   try {
-    await keepConnected(await toClientOptions(invocation, target, { scopes: ["operator.read"] }), { onOpen, onDown }, host.signal);
+    await keepConnected(
+      await toClientOptions(invocation, target, { scopes: ["operator.read"] }),
+      { onConnected: onOpen, onDisconnected: onDown },
+      host.signal,
+    );
   } catch (err) {
     throw toCliError(err, target, invocation);
   }

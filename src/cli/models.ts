@@ -4,7 +4,7 @@ import { editConfig } from "./config-edit.ts";
 import type { Run } from "./command.ts";
 import { gatewayOrFiles } from "./connect.ts";
 import { checkModel, modelName, type Model, type ModelCheck, type Providers } from "./model-check.ts";
-import type { Client } from "../client/client.ts";
+import type { ProtocolClient } from "../client/client.ts";
 import { checkAgent, unknownAgent } from "./known.ts";
 import type { Invocation } from "./invocation.ts";
 import { configOf, pathsOf } from "./target.ts";
@@ -111,7 +111,7 @@ export const modelsStatus: Run = async (invocation) => {
 };
 
 /** The models of an agent of a running gateway, and whether they can answer. */
-export async function readModelStatus(client: Client, agentId?: string): Promise<ModelStatus> {
+export async function readModelStatus(client: ProtocolClient, agentId?: string): Promise<ModelStatus> {
   const [{ agents, defaultId }, providers] = await Promise.all([
     client.request<{ defaultId: string; agents: AgentModels[] }>("agents.list"),
     providersOf(client),
@@ -125,7 +125,7 @@ export async function readModelStatus(client: Client, agentId?: string): Promise
 }
 
 /** The providers of the gateway's own configuration; none when it does not say. */
-async function providersOf(client: Client): Promise<Providers> {
+async function providersOf(client: ProtocolClient): Promise<Providers> {
   const { parsed } = await client.request<{ parsed?: { models?: { providers?: Providers } } | null }>("config.get");
   return parsed?.models?.providers ?? {};
 }

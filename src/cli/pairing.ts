@@ -1,6 +1,6 @@
 import { CliError, EXIT } from "../core/errors.ts";
 import { openReadonlyStore } from "../store/open-readonly.ts";
-import type { Client } from "../client/client.ts";
+import type { ProtocolClient } from "../client/client.ts";
 import type { Run } from "./command.ts";
 import { gatewayOrFiles, withGateway } from "./connect.ts";
 import { channelLabel } from "./channel-name.ts";
@@ -115,7 +115,7 @@ async function answer(invocation: Invocation, method: string, outcome: (who: str
 const plain = (text: string): string => text.toUpperCase().replaceAll(/[^A-Z0-9]/g, "");
 
 /** The request with the code, in any case and with or without dashes; or with the id. */
-async function findRequest(client: Client, channel: string, account: string | undefined, code: string): Promise<Request> {
+async function findRequest(client: ProtocolClient, channel: string, account: string | undefined, code: string): Promise<Request> {
   const { requests } = await client.request<PairingList>("channels.pairing.list", { channel, ...(account && { accountId: account }) });
   const found = requests.find((each) =>
     [each.code, each.requestId, each.id].some((text) => text !== undefined && plain(text) === plain(code)),

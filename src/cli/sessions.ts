@@ -1,6 +1,6 @@
 import { suggest } from "../config/suggest.ts";
 import { CliError } from "../core/errors.ts";
-import type { Client } from "../client/client.ts";
+import type { ProtocolClient } from "../client/client.ts";
 import { openReadonlyStore } from "../store/open-readonly.ts";
 import { createSessions, type SessionRow } from "../store/sessions.ts";
 import type { Run } from "./command.ts";
@@ -160,7 +160,7 @@ function failureOf({ role, stopReason, errorMessage }: Message): string | null {
   return stopReason === "length" ? "cut off: the model's output limit was reached" : null;
 }
 
-async function unknownSession(client: Client, key: string): Promise<CliError> {
+async function unknownSession(client: ProtocolClient, key: string): Promise<CliError> {
   const { sessions } = await client.request<SessionsList>("sessions.list", { limit: 1_000, archived: "all" });
   const keys = sessions.map((each) => each.key);
   const meant = suggest(key, keys);

@@ -5,10 +5,10 @@ import { WebSocketServer, type WebSocket } from "ws";
 import { GatewayError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { startRoom, TOKEN } from "../../test/server-room.ts";
-import { openClient, type ClientOptions, type ServerEvent } from "./client.ts";
+import { openClient, type ProtocolClientOptions, type ServerEvent } from "./client.ts";
 import { createDevice, toDevice } from "./device.ts";
 import { ClientError, type ClientErrorKind } from "./errors.ts";
-import { keepConnected } from "./keep.ts";
+import { keepConnected } from "./reconnect.ts";
 
 const credentials = { token: new Secret(TOKEN) };
 
@@ -33,7 +33,7 @@ const room = await startRoom({
 });
 after(() => room.stop());
 
-const open = (options: Partial<ClientOptions> = {}) =>
+const open = (options: Partial<ProtocolClientOptions> = {}) =>
   openClient({ url: room.url, credentials, scopes: ["operator.read", "operator.write"], ...options });
 
 async function failure(work: Promise<unknown>): Promise<ClientError> {
@@ -222,12 +222,12 @@ test("a kept connection comes back after each loss until it is ended", async () 
   const kept = keepConnected(
     { url: room.url, credentials, scopes: ["operator.read"] },
     {
-      onOpen: (client) => {
+      onConnected: (client) => {
         opened++;
         if (opened === 3) abort.abort();
         else void client.close();
       },
-      onDown: (err) => downs.push(err.kind),
+      onDisconnected: (err) => downs.push(err.kind),
     },
     abort.signal,
   );
@@ -238,7 +238,7 @@ test("a kept connection comes back after each loss until it is ended", async () 
 
 test("a kept connection gives up where another try cannot help", async () => {
   const never = new AbortController();
-  const events = { onOpen: () => assert.fail("it got in"), onDown: () => assert.fail("it tries again") };
+  const events = { onConnected: () => assert.fail("it got in"), onDisconnected: () => assert.fail("it tries again") };
   const err = await failure(keepConnected({ url: room.url, credentials: { token: new Secret("wrong") } }, events, never.signal));
   assert.equal(err.kind, "auth");
 });

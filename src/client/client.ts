@@ -5,7 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
 import { PROTOCOL_VERSION, VERSION } from "../core/version.ts";
 import { toDeviceProof, type DeviceIdentity } from "./device.ts";
-import { ClientError, kindOfRefusal, type WireError } from "./errors.ts";
+import { ClientError, kindOfConnectError, type ResponseError } from "./errors.ts";
 
 export type Credentials = {
   /** Shared token, named token or device token. */
@@ -13,7 +13,7 @@ export type Credentials = {
   password?: Secret;
 };
 
-export type ClientOptions = {
+export type ProtocolClientOptions = {
   /** `ws://` or `wss://`. */
   url: string;
   credentials?: Credentials;
@@ -39,7 +39,7 @@ export type ClientOptions = {
 export type ServerEvent = { event: string; payload: unknown; seq?: number; stateVersion?: { presence: number; health: number } };
 
 /** The parts of hello-ok that a client uses; the rest is there as well. */
-export type Hello = {
+export type GatewayHello = {
   protocol: number;
   server: { version: string; connId: string; bootId?: string };
   features: { methods: string[]; events: string[] };
@@ -56,22 +56,22 @@ export type RequestOptions = {
   onAccepted?: (payload: unknown) => void;
 };
 
-type Waiting = {
+type PendingRequest = {
   method: string;
   resolve: (payload: unknown) => void;
   reject: (err: ClientError) => void;
   onAccepted: ((payload: unknown) => void) | undefined;
   release: () => void;
 };
-type Answer = { id: string; ok: boolean; payload?: unknown; error?: WireError };
+type ResponseFrame = { id: string; ok: boolean; payload?: unknown; error?: ResponseError };
 
 /**
  * Connects and resolves after hello-ok. Rejects with ClientError: `unreachable`, `unproven`, `auth`, `pairing`, `starting`, `handshake` or
  * `timeout`. The connection is the caller's to close.
  */
-export function openClient(options: ClientOptions): Promise<Client> {
+export function openClient(options: ProtocolClientOptions): Promise<ProtocolClient> {
   return new Promise((resolve, reject) => {
-    const client = new Client(options, (err) => {
+    const client = new ProtocolClient(options, (err) => {
       if (err) reject(err);
       else resolve(client);
     });
@@ -79,21 +79,21 @@ export function openClient(options: ClientOptions): Promise<Client> {
 }
 
 /** One connection to a gateway over protocol v4. */
-export class Client {
+export class ProtocolClient {
   readonly url: string;
   /** Resolves once, when the connection has ended for whatever reason. */
   readonly closed: Promise<{ code: number; reason: string }>;
-  readonly #options: ClientOptions;
+  readonly #options: ProtocolClientOptions;
   readonly #socket: WebSocket;
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #pending = new Map<string, PendingRequest>();
   readonly #listeners = new Set<(event: ServerEvent) => void>();
   #settle: ((err?: ClientError) => void) | null;
-  #hello: Hello | null = null;
+  #hello: GatewayHello | null = null;
   #nextId = 1;
   #lastSeenAt = 0;
-  #watch: NodeJS.Timeout | undefined;
+  #tickWatch: NodeJS.Timeout | undefined;
 
-  constructor(options: ClientOptions, settle: (err?: ClientError) => void) {
+  constructor(options: ProtocolClientOptions, settle: (err?: ClientError) => void) {
     this.url = options.url;
     this.#options = options;
     this.#settle = settle;
@@ -111,13 +111,13 @@ export class Client {
     this.closed = new Promise((resolve) => {
       this.#socket.on("close", (code: number, reason: Buffer) => {
         clearTimeout(deadline);
-        clearInterval(this.#watch);
+        clearInterval(this.#tickWatch);
         options.signal?.removeEventListener("abort", onAbort);
         this.#onClose(code, reason.toString());
         resolve({ code, reason: reason.toString() });
       });
     });
-    this.#socket.on("error", (err: NodeJS.ErrnoException) => this.#fail(toUnreachable(err)));
+    this.#socket.on("error", (err: NodeJS.ErrnoException) => this.#fail(toUnreachableError(err)));
     this.#socket.on("message", (data: Buffer) => {
       this.#lastSeenAt = Date.now();
       this.#onFrame(data.toString(), () => clearTimeout(deadline));
@@ -127,7 +127,7 @@ export class Client {
   }
 
   /** What the gateway said about itself and about this connection. */
-  get hello(): Hello {
+  get hello(): GatewayHello {
     if (!this.#hello) throw new ClientError("closed", "not connected yet");
     return this.#hello;
   }
@@ -141,7 +141,7 @@ export class Client {
   request<T = unknown>(method: string, params: unknown = {}, options: RequestOptions = {}): Promise<T> {
     if (!this.#hello || this.#socket.readyState !== WebSocket.OPEN)
       return Promise.reject(new ClientError("closed", "the connection is closed"));
-    return this.#call(method, params, options) as Promise<T>;
+    return this.#send(method, params, options) as Promise<T>;
   }
 
   /** Returns the function that ends the subscription. Events that come before the first listener are gone. */
@@ -158,14 +158,14 @@ export class Client {
     await this.closed;
   }
 
-  #call(method: string, params: unknown, options: RequestOptions): Promise<unknown> {
-    if (this.#waiting.size >= LIMITS.clientPendingRequests)
+  #send(method: string, params: unknown, options: RequestOptions): Promise<unknown> {
+    if (this.#pending.size >= LIMITS.clientPendingRequests)
       return Promise.reject(new ClientError("closed", "too many requests are waiting"));
     const id = `${this.#nextId++}:${randomUUID()}`;
     const timeoutMs = options.timeoutMs ?? this.#options.requestTimeoutMs ?? LIMITS.clientRequestMs;
     return new Promise((resolve, reject) => {
       const drop = (err: ClientError): void => {
-        this.#take(id);
+        this.#takePending(id);
         reject(err);
       };
       const timer =
@@ -178,15 +178,15 @@ export class Client {
         clearTimeout(timer);
         options.signal?.removeEventListener("abort", onAbort);
       };
-      this.#waiting.set(id, { method, resolve, reject, onAccepted: options.onAccepted, release });
+      this.#pending.set(id, { method, resolve, reject, onAccepted: options.onAccepted, release });
       this.#socket.send(JSON.stringify({ type: "req", id, method, params }));
       if (options.signal?.aborted) onAbort();
     });
   }
 
-  #take(id: string): Waiting | undefined {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
+  #takePending(id: string): PendingRequest | undefined {
+    const waiting = this.#pending.get(id);
+    this.#pending.delete(id);
     waiting?.release();
     return waiting;
   }
@@ -199,40 +199,40 @@ export class Client {
       for (const listener of this.#listeners) listener(frame as ServerEvent);
       return;
     }
-    if (frame.type === "res") this.#onAnswer(frame as unknown as Answer);
+    if (frame.type === "res") this.#onResponse(frame as unknown as ResponseFrame);
   }
 
-  #onAnswer(answer: Answer): void {
-    const waiting = this.#waiting.get(answer.id);
+  #onResponse(answer: ResponseFrame): void {
+    const waiting = this.#pending.get(answer.id);
     if (!waiting) return;
     const accepted = answer.ok && (answer.payload as { status?: unknown } | null | undefined)?.status === "accepted";
     if (accepted && waiting.onAccepted) return waiting.onAccepted(answer.payload);
-    this.#take(answer.id);
+    this.#takePending(answer.id);
     if (answer.ok) waiting.resolve(answer.payload);
     else waiting.reject(toRequestError(waiting.method, answer.error));
   }
 
   async #handshake(challenge: { nonce: string; ts: number }, onHello: () => void): Promise<void> {
     try {
-      const hello = (await this.#call("connect", toConnectParams(this.#options, challenge), { timeoutMs: 0 })) as Hello;
+      const hello = (await this.#send("connect", toConnectParams(this.#options, challenge), { timeoutMs: 0 })) as GatewayHello;
       onHello();
       this.#hello = hello;
-      this.#startWatch(hello.policy.tickIntervalMs);
+      this.#startTickWatch(hello.policy.tickIntervalMs);
       this.#settle?.();
       this.#settle = null;
     } catch (err) {
-      if (err instanceof ClientError && err.kind === "request") this.#fail(toRefusal(err));
+      if (err instanceof ClientError && err.kind === "request") this.#fail(toConnectError(err));
       else if (err instanceof ClientError) this.#fail(err);
       else this.#fail(new ClientError("handshake", "the handshake failed", { cause: err }));
     }
   }
 
   /** A gateway that is silent for two ticks is gone even when the system still thinks the connection is up. */
-  #startWatch(tickMs: number): void {
-    this.#watch = setInterval(() => {
+  #startTickWatch(tickMs: number): void {
+    this.#tickWatch = setInterval(() => {
       if (Date.now() - this.#lastSeenAt > 2 * tickMs) this.#socket.terminate();
     }, tickMs);
-    this.#watch.unref();
+    this.#tickWatch.unref();
   }
 
   #fail(err: ClientError): void {
@@ -246,8 +246,8 @@ export class Client {
     const kind = code === 1013 ? "starting" : this.#hello ? "closed" : "unreachable";
     this.#settle?.(new ClientError(kind, `the gateway closed the connection: ${said}`, { closeCode: code }));
     this.#settle = null;
-    for (const id of this.#waiting.keys()) {
-      const waiting = this.#take(id);
+    for (const id of this.#pending.keys()) {
+      const waiting = this.#takePending(id);
       waiting?.reject(
         new ClientError("closed", `${waiting.method}: the connection closed before the answer, ${said}`, { closeCode: code }),
       );
@@ -287,7 +287,7 @@ function parseFrame(text: string): Frame | null {
 }
 
 /** The params of `connect`: who asks, for what, and the proof. */
-function toConnectParams(options: ClientOptions, challenge: { nonce: string; ts: number }): Record<string, unknown> {
+function toConnectParams(options: ProtocolClientOptions, challenge: { nonce: string; ts: number }): Record<string, unknown> {
   const role = options.role ?? "operator";
   const scopes = options.scopes ?? ["operator.read"];
   const client = {
@@ -323,7 +323,7 @@ function toConnectParams(options: ClientOptions, challenge: { nonce: string; ts:
   };
 }
 
-function toUnreachable(err: NodeJS.ErrnoException): ClientError {
+function toUnreachableError(err: NodeJS.ErrnoException): ClientError {
   const status = /Unexpected server response: (\d+)/.exec(err.message);
   if (status)
     return new ClientError("unreachable", `something answers there with HTTP ${status[1]}, but it is not a gateway`, { cause: err });
@@ -349,18 +349,18 @@ function reasonOfCode(err: NodeJS.ErrnoException): string {
   }
 }
 
-function toRequestError(method: string, wire: WireError | undefined): ClientError {
+function toRequestError(method: string, wire: ResponseError | undefined): ClientError {
   const error = wire ?? { code: "UNAVAILABLE", message: "the gateway gave no reason" };
   return new ClientError("request", method === "connect" ? error.message : `${method}: ${error.message}`, { wire: error });
 }
 
-function toRefusal(err: ClientError): ClientError {
-  const wire: WireError = {
+function toConnectError(err: ClientError): ClientError {
+  const wire: ResponseError = {
     code: err.code ?? "UNAVAILABLE",
     message: err.message,
     details: err.details,
     retryable: err.retryable,
     ...(err.retryAfterMs !== undefined && { retryAfterMs: err.retryAfterMs }),
   };
-  return new ClientError(kindOfRefusal(wire), err.message, { wire, cause: err });
+  return new ClientError(kindOfConnectError(wire), err.message, { wire, cause: err });
 }

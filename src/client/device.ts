@@ -12,7 +12,7 @@ export type DeviceIdentity = {
 };
 
 /** What a signature covers besides the key. */
-export type Signed = {
+export type DeviceSignatureInput = {
   clientId: string;
   clientMode: string;
   role: string;
@@ -44,14 +44,14 @@ export function toDevice(privateKey: Secret): DeviceIdentity {
 const lowerAscii = (text: string): string => text.trim().replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 /** The text that is signed, version 3. */
-export function toSignedText(deviceId: string, signed: Signed): string {
+export function toSignedText(deviceId: string, signed: DeviceSignatureInput): string {
   const { clientId, clientMode, role, scopes, signedAtMs, token, nonce } = signed;
   const device = [lowerAscii(signed.platform), lowerAscii(signed.deviceFamily)];
   return ["v3", deviceId, clientId, clientMode, role, scopes.join(","), signedAtMs, token, nonce, ...device].join("|");
 }
 
 /** The `device` member of `connect`. */
-export function toDeviceProof(device: DeviceIdentity, signed: Signed): Record<string, unknown> {
+export function toDeviceProof(device: DeviceIdentity, signed: DeviceSignatureInput): Record<string, unknown> {
   const signature = sign(null, Buffer.from(toSignedText(device.id, signed)), createPrivateKey(device.privateKey.reveal()));
   return {
     id: device.id,

@@ -19,7 +19,7 @@ export type ClientErrorKind =
   /** The connection ended while a request waited. */
   | "closed";
 
-export type WireError = {
+export type ResponseError = {
   code: string;
   message: string;
   details?: Record<string, unknown>;
@@ -30,7 +30,7 @@ export type WireError = {
 type Extra = {
   cause?: unknown;
   /** The gateway's own answer, when it gave one. */
-  wire?: WireError;
+  wire?: ResponseError;
   /** WebSocket close code. */
   closeCode?: number;
 };
@@ -42,7 +42,7 @@ export class ClientError extends Error {
   readonly code: string | undefined;
   readonly details: Readonly<Record<string, unknown>>;
   /** The gateway's own words, without the method that was called. */
-  readonly answer: string | undefined;
+  readonly gatewayMessage: string | undefined;
   readonly retryable: boolean;
   readonly retryAfterMs: number | undefined;
   readonly closeCode: number | undefined;
@@ -52,7 +52,7 @@ export class ClientError extends Error {
     this.name = "ClientError";
     this.kind = kind;
     this.code = extra.wire?.code;
-    this.answer = extra.wire?.message;
+    this.gatewayMessage = extra.wire?.message;
     this.details = extra.wire?.details ?? {};
     this.retryable = extra.wire?.retryable ?? (kind === "unreachable" || kind === "unproven" || kind === "starting" || kind === "closed");
     this.retryAfterMs = extra.wire?.retryAfterMs;
@@ -67,7 +67,7 @@ export class ClientError extends Error {
 }
 
 /** The kind of a refused `connect`, from the gateway's answer. */
-export function kindOfRefusal(wire: WireError): ClientErrorKind {
+export function kindOfConnectError(wire: ResponseError): ClientErrorKind {
   const reason = typeof wire.details?.code === "string" ? wire.details.code : "";
   if (reason === "PAIRING_REQUIRED") return "pairing";
   if (reason.startsWith("AUTH_") || reason.startsWith("DEVICE_") || wire.code === "UNAUTHORIZED") return "auth";

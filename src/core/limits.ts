@@ -272,8 +272,8 @@ export const LIMITS = {
   /** Time that requests are handled before the event loop turns once. */
   dispatchSliceMs: 8,
   /** Sockets that have proved nothing yet, from one peer and in total: the oldest one is dropped for a newcomer. */
-  strangersPerPeer: 64,
-  strangers: 512,
+  preAuthConnectionsPerPeer: 64,
+  preAuthConnections: 512,
   /** WebSocket frames before `connect` is answered; more close the socket with 1008. */
   preAuthFrames: 16,
   /** A request without a proven credential that is being answered: dropped when it takes longer in all. */
@@ -293,8 +293,8 @@ export const LIMITS = {
   heldRequestBytes: 268_435_456,
   heldRequestBytesPerCredential: 134_217_728,
   /** Bytes of request bodies without a proven credential, in total and of one peer; more are answered 503. */
-  unprovedBodyBytes: 16_777_216,
-  unprovedBodyBytesPerPeer: 4_194_304,
+  preAuthBodyBytes: 16_777_216,
+  preAuthBodyBytesPerPeer: 4_194_304,
   /** Connected clients; more are refused UNAVAILABLE. */
   clients: 10_000,
   /** Time and size of a request head, and its number of headers; then 408 or 431. */
@@ -316,7 +316,7 @@ export const LIMITS = {
   /** Peers whose failures are remembered; the oldest is forgotten. */
   signInPeers: 4_096,
   /** Life of a one-time sign-in link. */
-  linkMs: 600_000,
+  signInLinkMs: 600_000,
   /** Life of a named token for which no time is given. */
   serviceTokenMs: 90 * 86_400_000,
   /** Longest life of a named token that expires; a longer one is refused. */

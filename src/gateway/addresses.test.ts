@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { NetworkInterfaceInfo } from "node:os";
 import { test } from "node:test";
-import { outerHosts, ownHost } from "./addresses.ts";
+import { externalHosts, localHost } from "./addresses.ts";
 
 const card = (address: string, family: "IPv4" | "IPv6", internal = false): NetworkInterfaceInfo =>
   ({ address, family, internal }) as NetworkInterfaceInfo;
@@ -22,8 +22,8 @@ test("the addresses that are printed are those that were bound", () => {
     [["100.64.0.1", "::1"], "[::1]", ["100.64.0.1"]],
   ];
   for (const [bound, own, outer] of cases) {
-    assert.equal(ownHost(bound), own, bound.join());
-    assert.deepEqual(outerHosts(bound, CARDS), outer, bound.join());
+    assert.equal(localHost(bound), own, bound.join());
+    assert.deepEqual(externalHosts(bound, CARDS), outer, bound.join());
     assert.doesNotThrow(() => new URL(`http://${own}:18789/`));
   }
 });

@@ -5,16 +5,17 @@ const WILDCARDS: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", ":
 const isLocal = (address: string): boolean => address === "::1" || address.startsWith("127.") || address in WILDCARDS;
 
 /** An address as the host of a URL. */
-export const toHost = (address: string): string => WILDCARDS[address] ?? (isIPv6(address) ? `[${address.replace(/%/, "%25")}]` : address);
+export const toUrlHost = (address: string): string =>
+  WILDCARDS[address] ?? (isIPv6(address) ? `[${address.replace(/%/, "%25")}]` : address);
 
 /** The host under which programs of this machine reach what is bound: a loopback address where there is one. */
-export function ownHost(bound: readonly string[]): string {
+export function localHost(bound: readonly string[]): string {
   const local = bound.find((address) => address === "127.0.0.1") ?? bound.find(isLocal);
-  return toHost(local ?? bound[0] ?? "127.0.0.1");
+  return toUrlHost(local ?? bound[0] ?? "127.0.0.1");
 }
 
 /** Hosts under which other machines reach it; empty when only loopback is bound. */
-export function outerHosts(bound: readonly string[], interfaces = networkInterfaces()): string[] {
+export function externalHosts(bound: readonly string[], interfaces = networkInterfaces()): string[] {
   const all = Object.values(interfaces).flatMap((each) => each ?? []);
   const of = (family: string): string[] =>
     all.filter((each) => !each.internal && each.family === family && !each.address.startsWith("fe80:")).map((each) => each.address);
@@ -23,5 +24,5 @@ export function outerHosts(bound: readonly string[], interfaces = networkInterfa
     if (address === "::") return [...of("IPv4"), ...of("IPv6")];
     return isLocal(address) ? [] : [address];
   });
-  return [...new Set(hosts)].map(toHost);
+  return [...new Set(hosts)].map(toUrlHost);
 }

@@ -8,15 +8,15 @@ import { resolveAccountPolicy, findRoomRule } from "../routing/account-policy.ts
 import { parseSessionKey } from "../routing/session-key.ts";
 import type { RoutingConfig } from "../routing/types.ts";
 
-type Place = Pick<Target, "channel" | "account">;
+type AccountRef = Pick<Target, "channel" | "account">;
 
 /** A key of one account, or of its channel where the account does not have it. */
-function accountSetting(config: Config, { channel, account }: Place, key: string): unknown {
+function accountSetting(config: Config, { channel, account }: AccountRef, key: string): unknown {
   return channelAccounts(config, channel).find(({ id }) => id === account)?.raw[key];
 }
 
 /** Text in front of the replies of a session: of the account, of the channel, or of all; `auto` is the name of the agent. */
-export function replyPrefix(config: Config, target: Place, sessionKey: string, stateDir: string): string {
+export function replyPrefix(config: Config, target: AccountRef, sessionKey: string, stateDir: string): string {
   const own = accountSetting(config, target, "responsePrefix");
   const prefix = typeof own === "string" ? own : (config.messages.responsePrefix ?? "");
   if (prefix !== "auto") return prefix.trim();
@@ -25,19 +25,19 @@ export function replyPrefix(config: Config, target: Place, sessionKey: string, s
 }
 
 /** Characters of one part of a reply; null where only the platform's own limit holds. */
-export function chunkLimit(config: Config, target: Place): number | null {
+export function chunkLimit(config: Config, target: AccountRef): number | null {
   const limit = accountSetting(config, target, "textChunkLimit");
   return typeof limit === "number" ? limit : null;
 }
 
 /** Size of one received file that is fetched: `mediaMaxMb` of the account, never more than the gateway takes. */
-export function mediaMaxBytes(config: Config, place: Place): number {
+export function mediaMaxBytes(config: Config, place: AccountRef): number {
   const limit = accountSetting(config, place, "mediaMaxMb");
   return typeof limit === "number" ? Math.min(LIMITS.mediaBytes, Math.floor(limit * 1024 * 1024)) : LIMITS.mediaBytes;
 }
 
 /** Lines of a room that are kept for the agent: of the account, of the channel, of the agent, or of all. */
-export function historyLimit(config: Config, place: Place, agentId: string | null): number {
+export function historyLimit(config: Config, place: AccountRef, agentId: string | null): number {
   const own = accountSetting(config, place, "historyLimit");
   if (typeof own === "number") return own;
   const agent = agentId === null ? undefined : config.agents.entries[agentId]?.groupChat?.historyLimit;

@@ -54,10 +54,10 @@ function createCrashPoint(setting: string | undefined): (point: string) => void 
   };
 }
 
-type Derived = { choice: ModelSelection; models: readonly CatalogEntry[]; settings: AgentSettings };
+type Derived = { modelSelection: ModelSelection; models: readonly CatalogEntry[]; settings: AgentSettings };
 
-const PLAIN = ["off"];
-const THINKING = ["off", "minimal", "low", "medium", "high"];
+const NO_THINKING_LEVELS = ["off"];
+const REASONING_MODEL_LEVELS = ["off", "minimal", "low", "medium", "high"];
 
 /** Asked for once: it takes the processor a third of a millisecond, and every turn wants it. */
 let systemZone: string | undefined;
@@ -82,7 +82,7 @@ export class Core {
   readonly buttons;
   readonly notes;
   readonly media: MediaStore;
-  readonly facts;
+  readonly keyValue;
   readonly pairings;
   readonly bus: Bus<TurnEvents>;
   readonly crashPoint = createCrashPoint(process.env["OPENCLAW_GATEWAY_CRASH_AT"]);
@@ -90,7 +90,7 @@ export class Core {
   readonly bootId = randomUUID();
   readonly instanceId: string;
   #loaded: Loaded;
-  #local: readonly LocalServer[] = [];
+  #localServers: readonly LocalServer[] = [];
   /** What follows from the configuration for each agent; forgotten when that or the found servers change. */
   readonly #derived = new Map<string, Derived>();
 
@@ -110,17 +110,17 @@ export class Core {
     this.buttons = createButtons(this.store);
     this.notes = createSessionNotes(this.store);
     this.media = new MediaStore(join(paths.gateway, "media"), () => this.#mediaQuota(), clock.now);
-    this.facts = createKeyValueStore(this.store);
+    this.keyValue = createKeyValueStore(this.store);
     this.pairings = createPairings(this.store, { newCode: createPairingCode, now: clock.now });
-    this.instanceId = this.#keptInstanceId();
+    this.instanceId = this.#loadInstanceId();
     sampleHealth(this.metrics, this.health);
     sampleProcess(this.metrics, this.loop, log);
-    this.hideSecrets();
+    this.registerSecrets();
   }
 
   /** Tells the log what it must never show: the secrets of the configuration, and what its patterns match. */
-  hideSecrets(): void {
-    this.log.protectAll(this.loaded.config);
+  registerSecrets(): void {
+    this.log.registerSecrets(this.loaded.config);
     this.log.setPatterns(this.loaded.config.logging.redactPatterns);
   }
 
@@ -130,12 +130,12 @@ export class Core {
   }
 
   /** Names this installation, the same over restarts. */
-  #keptInstanceId(): string {
-    const kept = this.facts.get("instance-id");
+  #loadInstanceId(): string {
+    const kept = this.keyValue.get("instance-id");
     if (typeof kept === "string") return kept;
     const fresh = randomUUID();
     void this.store
-      .write(() => this.facts.set("instance-id", fresh, clock.now()))
+      .write(() => this.keyValue.set("instance-id", fresh, clock.now()))
       .catch((err: unknown) => this.log.warn("the instance id could not be kept", { cause: reasonOf(err) }));
     return fresh;
   }
@@ -149,22 +149,22 @@ export class Core {
     this.#derived.clear();
   }
 
-  get local(): readonly LocalServer[] {
-    return this.#local;
+  get localServers(): readonly LocalServer[] {
+    return this.#localServers;
   }
 
-  set local(found: readonly LocalServer[]) {
-    this.#local = found;
+  set localServers(found: readonly LocalServer[]) {
+    this.#localServers = found;
     this.#derived.clear();
   }
 
-  #of(agentId: string): Derived {
+  #derivedFor(agentId: string): Derived {
     const known = this.#derived.get(agentId);
     if (known) return known;
     const inputs = this.modelInputs(agentId);
     const choice = selectModels(inputs);
     const models = buildModelCatalog(inputs);
-    const derived = { choice, models, settings: this.#settings(agentId, choice) };
+    const derived = { modelSelection: choice, models, settings: this.#settings(agentId, choice) };
     if (this.#derived.size >= LIMITS.agentSettingsCached) this.#derived.clear();
     this.#derived.set(agentId, derived);
     return derived;
@@ -186,7 +186,7 @@ export class Core {
       configured: agent.models,
       providers: config.models.providers as ProviderTable,
       env: this.providerEnv(),
-      local: this.usableLocal(),
+      local: this.usableLocalServers(),
       listed: [...Object.keys(config.agents.defaults.models), ...Object.keys(config.agents.entries[agentId]?.models ?? {})],
     };
   }
@@ -199,21 +199,21 @@ export class Core {
   }
 
   /** The local servers that may be used without being configured. */
-  usableLocal(): readonly LocalServer[] {
-    return this.config.models.mode === "replace" ? [] : this.local;
+  usableLocalServers(): readonly LocalServer[] {
+    return this.config.models.mode === "replace" ? [] : this.localServers;
   }
 
-  choice(agentId: string): ModelSelection {
-    return this.#of(agentId).choice;
+  modelSelection(agentId: string): ModelSelection {
+    return this.#derivedFor(agentId).modelSelection;
   }
 
   settings(agentId: string): AgentSettings {
-    return this.#of(agentId).settings;
+    return this.#derivedFor(agentId).settings;
   }
 
   /** Every model that can be named for this agent. */
   models(agentId: string): readonly CatalogEntry[] {
-    return this.#of(agentId).models;
+    return this.#derivedFor(agentId).models;
   }
 
   modelNames(agentId: string): readonly string[] {
@@ -222,7 +222,7 @@ export class Core {
 
   modelFacts(name: string): { contextWindow: number; thinkingLevels: readonly string[] } {
     const entry = this.models(this.defaultAgent()).find((each) => `${each.provider}/${each.id}` === name);
-    return { contextWindow: entry?.contextWindow ?? 0, thinkingLevels: entry?.reasoning ? THINKING : PLAIN };
+    return { contextWindow: entry?.contextWindow ?? 0, thinkingLevels: entry?.reasoning ? REASONING_MODEL_LEVELS : NO_THINKING_LEVELS };
   }
 
   #settings(agentId: string, choice: ModelSelection): AgentSettings {

@@ -21,7 +21,7 @@ import { chatMethods } from "../methods/chat.ts";
 import { commandsMethods, listCommands } from "../methods/commands.ts";
 import type { ConfigDeps } from "../methods/config-edit.ts";
 import { configMethods } from "../methods/config.ts";
-import { operatorSubmission, resolveKey, type ChatDeps } from "../methods/context.ts";
+import { operatorSubmission, resolveKey, type ChatDeps } from "../methods/chat-context.ts";
 import { deadLetterMethods } from "../methods/dead-letters.ts";
 import { devicesMethods } from "../methods/devices.ts";
 import { healthMethods } from "../methods/health.ts";
@@ -32,7 +32,7 @@ import { restartMethods } from "../methods/restart.ts";
 import { routesMethods } from "../methods/routes.ts";
 import { sendMethods } from "../methods/send.ts";
 import { sessionMethods } from "../methods/sessions.ts";
-import { queueEvent, statusMethods, type StatusDeps } from "../methods/status.ts";
+import { enqueueSystemEvent, statusMethods, type StatusDeps } from "../methods/status.ts";
 import { systemMethods } from "../methods/system.ts";
 import { guardedFetch } from "../tools/guarded-fetch.ts";
 import type { MethodFamily, MethodTable } from "../protocol/method.ts";
@@ -44,16 +44,16 @@ import { type PairingRequest } from "../store/pairing.ts";
 import { isServedCommand } from "../turns/commands.ts";
 import { conversationOf } from "../turns/engine.ts";
 import { createVault } from "../store/vault.ts";
-import { accountConfig, candidateConfig } from "./channel-desk.ts";
+import { accountConfig, candidateConfig } from "./channel-account-config.ts";
 import type { Core } from "./core.ts";
-import type { Conversations } from "./conversations.ts";
+import type { Messaging } from "./messaging.ts";
 import { readConfig } from "./settings.ts";
 import type { Hub } from "../protocol/hub.ts";
 
 const clock = systemClock;
 
 /** What the methods need of the gateway beside its rows and conversations. */
-export type Rooms = {
+export type GatewayMethodsDeps = {
   auth: Auth;
   hub(): Hub;
   health(): ReturnType<typeof healthMethods>;
@@ -63,20 +63,20 @@ export type Rooms = {
   reload(): Promise<void>;
   restart(reason: string): void;
   /** Looks for local model servers. */
-  discover(): Promise<void>;
+  discoverLocalModels(): Promise<void>;
   address(): { url: string; source: string };
   /** Where the gateway listens; 0 before that. */
   port(): number;
 };
 
 /** A file that was written this long ago at least has had its last change within the precision of its times. */
-const SETTLED_MS = 1_000;
+const MTIME_PRECISION_MS = 1_000;
 
 function fileStamp(path: string, now: number): string | null {
   try {
     const seen = statSync(path, { throwIfNoEntry: false, bigint: true });
     if (!seen) return "absent";
-    const settled = now - Number(seen.mtimeNs / 1_000_000n) >= SETTLED_MS;
+    const settled = now - Number(seen.mtimeNs / 1_000_000n) >= MTIME_PRECISION_MS;
     return settled ? `${seen.dev}:${seen.ino}:${seen.size}:${seen.mtimeNs}:${seen.ctimeNs}` : null;
   } catch {
     return null; // the answer itself says why the file cannot be read
@@ -84,22 +84,22 @@ function fileStamp(path: string, now: number): string | null {
 }
 
 /** The methods of the gateway, each with the parts of it that it needs. */
-export class Methods {
+export class GatewayMethods {
   readonly core: Core;
-  readonly chats: Conversations;
-  readonly #rooms: Rooms;
+  readonly messaging: Messaging;
+  readonly #deps: GatewayMethodsDeps;
 
-  constructor(core: Core, chats: Conversations, rooms: Rooms) {
+  constructor(core: Core, messaging: Messaging, rooms: GatewayMethodsDeps) {
     this.core = core;
-    this.chats = chats;
-    this.#rooms = rooms;
+    this.messaging = messaging;
+    this.#deps = rooms;
   }
 
   /** All methods by name: this table is the advertised list. */
   table(): MethodTable {
     const chat = this.chatDeps();
     return {
-      ...this.#rooms.health().methods,
+      ...this.#deps.health().methods,
       ...statusMethods(this.statusDeps()),
       ...chatMethods({
         ...chat,
@@ -110,11 +110,11 @@ export class Methods {
       ...agentMethods(chat),
       ...sendMethods({
         ...chat,
-        settled: (intentId, timeoutMs) => this.#settled(intentId, timeoutMs),
+        waitUntilSettled: (intentId, timeoutMs) => this.#waitUntilSettled(intentId, timeoutMs),
         onlyChannel: () => this.#onlyChannel(),
-        link: (channel, account) => this.chats.channels.link(channel, account),
-        abilities: (channel) => this.chats.abilities(channel),
-        facts: this.core.facts,
+        link: (channel, account) => this.messaging.channels.link(channel, account),
+        abilities: (channel) => this.messaging.abilities(channel),
+        keyValue: this.core.keyValue,
         mediaFor: (agentId) => ({
           workspace: this.core.settings(agentId ?? this.core.defaultAgent()).workspace,
           media: this.core.media,
@@ -122,7 +122,7 @@ export class Methods {
           fetch: (url, maxBytes) => guardedFetch(url, { maxBytes }),
         }),
       }),
-      ...deadLetterMethods({ turns: this.chats.turns, reread: (row) => this.chats.inbound.retry(row) }),
+      ...deadLetterMethods({ turns: this.messaging.turns, reread: (row) => this.messaging.ingest.retry(row) }),
       ...this.#adminMethods(),
       // What a handler declares of its params has to be what the schema says of them.
     } satisfies MethodFamily;
@@ -132,7 +132,7 @@ export class Methods {
     const { core } = this;
     const config = this.#configDeps();
     const restart = ({ reason, delayMs }: { reason: string; delayMs: number }): void =>
-      void clock.after(delayMs, () => this.#rooms.restart(reason));
+      void clock.after(delayMs, () => this.#deps.restart(reason));
     return {
       ...configMethods({ ...config, now: clock.now, fileStamp: () => fileStamp(core.paths.config, clock.now()), restart }),
       ...agentsMethods({
@@ -141,7 +141,7 @@ export class Methods {
         stateDir: core.paths.state,
         home: process.env["HOME"] ?? "/",
         ensureWorkspace: (workspace) => this.ensureWorkspace(workspace),
-        modelOf: (agentId) => modelName(core.choice(agentId).primary),
+        modelOf: (agentId) => modelName(core.modelSelection(agentId).primary),
         toolsOf: (agentId) => core.toolsFor("operator", agentId),
         thinkingOf: (model, agentId) => ({
           levels: model ? core.modelFacts(model).thinkingLevels : ["off"],
@@ -150,12 +150,12 @@ export class Methods {
       }),
       ...modelsMethods(this.#modelsDeps()),
       ...commandsMethods(),
-      ...devicesMethods({ auth: this.#rooms.auth, hub: this.#rooms.hub(), address: () => this.#rooms.address() }),
+      ...devicesMethods({ auth: this.#deps.auth, hub: this.#deps.hub(), address: () => this.#deps.address() }),
       ...channelsMethods({
         now: clock.now,
-        host: this.chats.channels,
-        loads: () => listAccountBacklogs(core.store),
-        labelOf: (channel) => this.chats.label(channel),
+        host: this.messaging.channels,
+        backlogs: () => listAccountBacklogs(core.store),
+        labelOf: (channel) => this.messaging.label(channel),
         defaultAccountOf: (channel) => defaultAccountId(core.config, channel) ?? "default",
         loop: core.loop,
         pairings: core.pairings,
@@ -171,7 +171,7 @@ export class Methods {
         now: clock.now,
         startedAt: core.startedAt,
         bootId: core.bootId,
-        port: () => this.#rooms.port(),
+        port: () => this.#deps.port(),
         stateDir: core.paths.state,
       }),
       ...routesMethods({
@@ -179,24 +179,24 @@ export class Methods {
         isPaired: (channel, account, sender) => core.pairings.isPaired(channel, account, sender),
         botFacts: (channel) => ({
           now: clock.now(),
-          isCommand: (text) => isServedCommand(this.chats.turns.parseCommand(text)),
-          canonicalId: this.chats.canonicalId(channel),
+          isCommand: (text) => isServedCommand(this.messaging.turns.parseCommand(text)),
+          canonicalId: this.messaging.canonicalId(channel),
         }),
-        isAddressed: (channel, account, text) => this.chats.isAddressed(channel, account, text),
+        isAddressed: (channel, account, text) => this.messaging.isAddressed(channel, account, text),
         now: clock.now,
       }),
     };
   }
 
   /** Leaves a line for the next turn of the main session, which `openclaw status` shows until then. */
-  note(text: string): void {
-    queueEvent(this.statusDeps(), text, null).catch((err: unknown) =>
+  queueForMainSession(text: string): void {
+    enqueueSystemEvent(this.statusDeps(), text, null).catch((err: unknown) =>
       this.core.log.warn("an event could not be written down", { cause: reasonOf(err) }),
     );
   }
 
   #channelSetupDeps(): ChannelSetupDeps {
-    const { core, chats } = this;
+    const { core, messaging: chats } = this;
     return {
       channelIds,
       load: (channel) => chats.load(asId<ChannelId>(channel)),
@@ -204,7 +204,7 @@ export class Methods {
         if (!change) return accountConfig(core.config, channel, account, process.env);
         const { raw } = readConfig(core.paths);
         const config = candidateConfig({ raw: raw ?? "", path: core.paths.config, env: process.env, channel: channel.id, account, change });
-        core.log.protectAll(config);
+        core.log.registerSecrets(config);
         return accountConfig(config, channel, account, process.env);
       },
       describe: channelKeys,
@@ -216,12 +216,12 @@ export class Methods {
   }
 
   chatDeps(): ChatDeps {
-    const { core, chats } = this;
+    const { core, messaging: chats } = this;
     return {
       turns: chats.turns,
       sessions: core.sessions,
       messages: core.messages,
-      hub: this.#rooms.hub(),
+      hub: this.#deps.hub(),
       clock,
       newId: randomUUID,
       defaultAgent: () => core.defaultAgent(),
@@ -240,7 +240,7 @@ export class Methods {
     return {
       read: () => readConfig(core.paths),
       loaded: () => core.loaded,
-      reload: () => this.#rooms.reload(),
+      reload: () => this.#deps.reload(),
       writeOptions: { env: process.env },
     };
   }
@@ -251,14 +251,14 @@ export class Methods {
       ...this.#configDeps(),
       stateDir: core.paths.state,
       models: async (refresh) => {
-        if (refresh) await this.#rooms.discover();
+        if (refresh) await this.#deps.discoverLocalModels();
         return core.models(core.defaultAgent()).map((entry) => ({
           ...entry,
-          configured: entry.available && (entry.provider !== GUIDE.provider || core.choice(core.defaultAgent()).source === "guide"),
+          configured: entry.available && (entry.provider !== GUIDE.provider || core.modelSelection(core.defaultAgent()).source === "guide"),
           thinkingLevels: core.modelFacts(`${entry.provider}/${entry.id}`).thinkingLevels,
         }));
       },
-      modelOf: (agentId) => modelName(core.choice(agentId).primary),
+      modelOf: (agentId) => modelName(core.modelSelection(agentId).primary),
       thinkingDefault: (agentId) => core.settings(asId<AgentId>(agentId)).thinking,
     };
   }
@@ -267,26 +267,28 @@ export class Methods {
     const { core } = this;
     return {
       now: clock.now,
-      presence: this.#rooms.presence,
-      presenceChanged: () => this.#rooms.presenceChanged(),
+      presence: this.#deps.presence,
+      presenceChanged: () => this.#deps.presenceChanged(),
       startedAt: core.startedAt,
       agents: () => this.agents(),
       sessions: core.sessions,
       storePath: core.store.path,
       defaultModel: () => {
-        const name = modelName(core.choice(core.defaultAgent()).primary);
+        const name = modelName(core.modelSelection(core.defaultAgent()).primary);
         return { name, contextWindow: core.modelFacts(name).contextWindow };
       },
       modelOf: (row) => core.currentModel(row),
       channelLines: () =>
-        this.chats.channels.status().map((each) => `${each.channel}/${each.account}: ${each.state}${each.cause ? ` (${each.cause})` : ""}`),
+        this.messaging.channels
+          .status()
+          .map((each) => `${each.channel}/${each.account}: ${each.state}${each.cause ? ` (${each.cause})` : ""}`),
       missingSecrets: () => missingSecrets(core.loaded.issues),
-      facts: core.facts,
+      keyValue: core.keyValue,
       write: (change) => core.store.write(change),
       sessionFor: (sessionKey, agentId) => resolveKey(this.chatDeps(), sessionKey ?? "main", agentId).key,
       submit: async (session, text, caller) => {
         const { agentId } = resolveKey(this.chatDeps(), session);
-        return this.chats.turns.submit(
+        return this.messaging.turns.submit(
           operatorSubmission(this.chatDeps(), {
             source: "rpc",
             key: session,
@@ -303,11 +305,11 @@ export class Methods {
   }
 
   #onlyChannel(): string | null {
-    const ids = [...new Set(this.chats.channels.status().map((each) => each.channel))];
+    const ids = [...new Set(this.messaging.channels.status().map((each) => each.channel))];
     return ids.length === 1 ? ids[0]! : null;
   }
 
-  async #settled(intentId: string, timeoutMs: number): Promise<readonly OutboxPart[]> {
+  async #waitUntilSettled(intentId: string, timeoutMs: number): Promise<readonly OutboxPart[]> {
     const { outbox } = this.core;
     const open = (): boolean => outbox.byIntent(intentId).some((part) => part.state === "queued" || part.state === "attempting");
     if (open()) {
@@ -325,7 +327,7 @@ export class Methods {
   }
 
   async #probe(id: string, account: string, signal: AbortSignal): Promise<{ name: string }> {
-    const channel = await this.chats.load(asId<ChannelId>(id));
+    const channel = await this.messaging.load(asId<ChannelId>(id));
     const raw = channel && accountConfig(this.core.config, channel, account, process.env);
     if (!channel || raw === null) throw new GatewayError("NOT_FOUND", `${id}/${account} is not configured`);
     return await verifyAccount(channel, raw, signal);
@@ -334,9 +336,9 @@ export class Methods {
   async #notifyApproved(request: PairingRequest): Promise<"sent" | "unsupported" | "failed"> {
     const { channel, account, sender } = request;
     try {
-      const target = this.chats.toPerson(channel, account, sender);
+      const target = this.messaging.toPerson(channel, account, sender);
       await this.core.store.write(() =>
-        this.chats.turns.addIntent(
+        this.messaging.turns.addIntent(
           `paired:${request.channel}:${request.account}:${request.sender}:${request.createdAt}`,
           null,
           target,
@@ -344,7 +346,7 @@ export class Methods {
           clock.now(),
         ),
       );
-      this.chats.delivery.wake(conversationOf(target));
+      this.messaging.delivery.wake(conversationOf(target));
       return "sent";
     } catch (err) {
       this.core.log.warn("the approved sender could not be told", { channel, account, cause: reasonOf(err) });

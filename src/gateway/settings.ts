@@ -33,7 +33,7 @@ export function authSettings(core: Core, options: GatewayOptions): AuthSettings 
     return authSettings(core, { ...options, auth: "token" });
   }
   const token = mode === "token" ? (configured ?? ensureGatewayToken(join(core.paths.gateway, "token"))) : configured;
-  for (const secret of [token, password]) if (secret) core.log.protect(secret);
+  for (const secret of [token, password]) if (secret) core.log.registerSecret(secret);
   return {
     mode,
     token,

@@ -2,16 +2,16 @@ import { GatewayError } from "../core/errors.ts";
 import type { Target } from "../channels/channel.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Caller, MethodFamily, Params } from "../protocol/method.ts";
+import type { Caller, MethodFamily, MethodParams } from "../protocol/method.ts";
 import { toAgentId } from "../routing/session-key.ts";
 import type { RunOutcome } from "../store/inbox.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { SubmitResult } from "../turns/submission.ts";
-import { takeAttachments } from "./attachments.ts";
-import { operatorSubmission, resolveKey, toolsIn, type ChatDeps } from "./context.ts";
-import { splitModel } from "./rows.ts";
+import { storeAttachments } from "./attachments.ts";
+import { operatorSubmission, resolveKey, toolsIn, type ChatDeps } from "./chat-context.ts";
+import { splitModel } from "./wire-rows.ts";
 
-type AgentParams = Params<"agent">;
+type AgentParams = MethodParams<"agent">;
 
 /** Nobody waits for the second answer of `agent` longer than this; the run itself goes on. */
 const WAIT_MS = 86_400_000;
@@ -26,7 +26,7 @@ export function agentMethods(deps: ChatDeps) {
     },
     "agent.wait": {
       scope: "operator.write",
-      run: async ({ runId, timeoutMs }: Params<"agent.wait">, caller: Caller) => {
+      run: async ({ runId, timeoutMs }: MethodParams<"agent.wait">, caller: Caller) => {
         const outcome = await deps.turns.waitForOutcome(asId<RunId>(runId), Math.min(timeoutMs ?? 30_000, WAIT_MS), caller.signal);
         if (!outcome) return { runId, status: "timeout" };
         return {
@@ -52,7 +52,7 @@ async function runAgent(deps: ChatDeps, params: AgentParams, caller: Caller): Pr
       key,
       agentId,
       text: params.message,
-      ...(await takeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, key, agentId))),
+      ...(await storeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, key, agentId))),
       extraSystem: params.extraSystemPrompt,
       guard: (session) => checkExisting(params, session),
       idempotencyKey: params.idempotencyKey,

@@ -8,7 +8,7 @@ import type { Config } from "../config/schema.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type AgentId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { MethodFamily, Params } from "../protocol/method.ts";
+import type { MethodFamily, MethodParams } from "../protocol/method.ts";
 import { parseSessionKey, toAgentId } from "../routing/session-key.ts";
 import { permittedTools } from "../turns/permissions.ts";
 import { editConfig, type ConfigDeps } from "./config-edit.ts";
@@ -27,9 +27,9 @@ export type AgentsDeps = ConfigDeps & {
   thinkingOf: (model: string | null, agentId: AgentId) => { levels: readonly string[]; default: string };
 };
 
-type CreateParams = Params<"agents.create">;
-type UpdateParams = Params<"agents.update">;
-type DeleteParams = Params<"agents.delete">;
+type CreateParams = MethodParams<"agents.create">;
+type UpdateParams = MethodParams<"agents.update">;
+type DeleteParams = MethodParams<"agents.delete">;
 
 /** agents.*: who can answer. Agents live in the configuration file; sessions of a deleted agent stay readable. */
 export function agentsMethods(deps: AgentsDeps) {
@@ -40,7 +40,7 @@ export function agentsMethods(deps: AgentsDeps) {
     "agents.delete": { scope: "operator.admin", run: (params: DeleteParams) => remove(deps, params) },
     "agent.identity.get": {
       scope: "operator.read",
-      run: ({ agentId, sessionKey }: Params<"agent.identity.get">) => identity(deps, agentId, sessionKey),
+      run: ({ agentId, sessionKey }: MethodParams<"agent.identity.get">) => identity(deps, agentId, sessionKey),
     },
   } satisfies MethodFamily;
 }
@@ -132,14 +132,14 @@ async function create(deps: AgentsDeps, params: CreateParams): Promise<Record<st
   };
   // Before it is written down: an agent whose workspace cannot be made is not created.
   if (workspace !== undefined) await deps.ensureWorkspace(workspace);
-  const edited = await editConfig(deps, (raw) => setAt(keepMain(raw), ["agents", "entries", id], entry));
+  const edited = await editConfig(deps, (raw) => setAt(ensureMainEntry(raw), ["agents", "entries", id], entry));
   const agent = resolveAgent(edited.loaded.config, id, deps.stateDir);
   await deps.ensureWorkspace(agent.workspace);
   return { ok: true, agentId: id, name: agent.name, workspace: agent.workspace, ...(model === undefined ? {} : { model }) };
 }
 
 /** Without any entry there is an agent `main`. The first entry must not make it disappear. */
-function keepMain(raw: string): string {
+function ensureMainEntry(raw: string): string {
   return entryKeys(raw).length > 0 || listIds(raw).length > 0 ? raw : setAt(raw, ["agents", "entries", "main"], {});
 }
 
@@ -182,7 +182,7 @@ async function update(deps: AgentsDeps, params: UpdateParams): Promise<Record<st
 async function remove(deps: AgentsDeps, params: DeleteParams): Promise<Record<string, unknown>> {
   const config = configOf(deps);
   const id = requireAgent(config, params.agentId);
-  refuseNeeded(config, id);
+  requireDeletable(config, id);
   const { workspace } = resolveAgent(config, id, deps.stateDir);
   let removedBindings = 0;
   const edited = await editConfig(deps, (raw) => {
@@ -192,11 +192,11 @@ async function remove(deps: AgentsDeps, params: DeleteParams): Promise<Record<st
     const text = unsetAt(raw, pathOf(raw, id));
     return removedBindings > 0 ? setAt(text, ["bindings"], kept) : text;
   });
-  const files = params.deleteFiles ? await setAside(deps, edited.loaded.config, workspace) : {};
+  const files = params.deleteFiles ? await archiveWorkspace(deps, edited.loaded.config, workspace) : {};
   return { ok: true, agentId: id, removedBindings, ...files };
 }
 
-function refuseNeeded(config: Config, id: AgentId): void {
+function requireDeletable(config: Config, id: AgentId): void {
   if (agentIds(config).length === 1)
     throw new GatewayError("INVALID_REQUEST", `"${id}" is the only agent`, { fix: "Create another one first." });
   if (defaultAgentId(config) !== id) return;
@@ -214,7 +214,7 @@ const isBoundTo = (binding: unknown, id: AgentId): boolean => {
  * Moves the files of a deleted agent out of the way, beside where they were; nothing is destroyed. Only a directory of our
  * own making that no other agent uses is touched.
  */
-async function setAside(deps: AgentsDeps, config: Config, workspace: string): Promise<Record<string, unknown>> {
+async function archiveWorkspace(deps: AgentsDeps, config: Config, workspace: string): Promise<Record<string, unknown>> {
   const shared = agentIds(config).some((id) => overlaps(resolveAgent(config, id, deps.stateDir).workspace, workspace));
   if (shared) return { removed: [], failed: [{ path: workspace, reason: "another agent uses it" }] };
   if (!workspace.startsWith(join(deps.stateDir, "workspace-"))) {

@@ -8,7 +8,7 @@ import { saveInboundFile, type FileRef } from "../turns/inbound-media.ts";
 type Attachment = { type?: string; mimeType?: string; fileName?: string; content?: unknown };
 
 /** The files of a request as a turn takes them: pictures that models read, and what the agent reads about all others. */
-export type TakenFiles = { images: readonly StoredImage[]; attached: readonly string[] };
+export type StoredAttachments = { images: readonly StoredImage[]; attached: readonly string[] };
 
 const invalid = (message: string): GatewayError =>
   new GatewayError("INVALID_REQUEST", message, { details: { code: "ATTACHMENT_NOT_USABLE" } });
@@ -17,11 +17,11 @@ const invalid = (message: string): GatewayError =>
  * Stores the attachments of a request, which are base64 with or without a `data:` prefix. Small text is given to the agent as it is; an
  * agent with tools gets the path of every file. Throws INVALID_REQUEST for what cannot be used, before anything of the request is stored.
  */
-export async function takeAttachments(
+export async function storeAttachments(
   media: MediaStore,
   attachments: readonly unknown[] | undefined,
   tools: readonly ToolName[],
-): Promise<TakenFiles> {
+): Promise<StoredAttachments> {
   const given = attachments ?? [];
   if (given.length > LIMITS.messageFiles)
     throw invalid(`the message has ${given.length} attachments; at most ${LIMITS.messageFiles} are taken`);

@@ -59,7 +59,7 @@ export function createLogins(deps: { onDone: (key: string) => void }) {
       const before = running.get(start.key);
       if (before && (start.force || before.outcome)) before.abort.abort(new Error("begun again"));
       const login = before && !start.force && !before.outcome ? before : begin(start);
-      if (login.version === 0) await within(login.changed.promise, timeoutMs);
+      if (login.version === 0) await withTimeout(login.changed.promise, timeoutMs);
       return toAnswer(login);
     },
     /** Resolves when the login has ended, or shows something other than `seen`, or after `timeoutMs`. */
@@ -72,7 +72,7 @@ export function createLogins(deps: { onDone: (key: string) => void }) {
         });
       const end = Date.now() + timeoutMs;
       const isNews = (): boolean => login.outcome !== null || (seen !== undefined && shown(login) !== null && shown(login) !== seen);
-      for (let left = timeoutMs; left > 0 && !isNews(); left = end - Date.now()) await within(login.changed.promise, left);
+      for (let left = timeoutMs; left > 0 && !isNews(); left = end - Date.now()) await withTimeout(login.changed.promise, left);
       if (login.outcome && running.get(key) === login) running.delete(key);
       return toAnswer(login);
     },
@@ -101,7 +101,7 @@ function toAnswer(login: Login): LoginAnswer {
   return { connected: false, message: step ? step.text : "Waiting for the platform." };
 }
 
-async function within(promise: Promise<unknown>, timeoutMs: number): Promise<void> {
+async function withTimeout(promise: Promise<unknown>, timeoutMs: number): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
   await Promise.race([promise, late]).finally(() => clearTimeout(timer));

@@ -34,13 +34,13 @@ export function toAccountRow(status: AccountStatus, load?: AccountBacklog): Reco
     since: status.since,
     rateLimits: status.rateLimits,
     ...(status.isolated && { isolated: true }),
-    ...(load && toLoadRow(load)),
+    ...(load && toBacklogRow(load)),
     ...(status.fix === null ? {} : { fix: status.fix }),
     ...(status.retryAt === null ? {} : { retryAt: status.retryAt }),
   };
 }
 
-function toLoadRow(load: AccountBacklog): Record<string, unknown> {
+function toBacklogRow(load: AccountBacklog): Record<string, unknown> {
   const { channel: _channel, account: _account, waiting, ...rest } = load;
   return { queueDepth: waiting, ...rest };
 }

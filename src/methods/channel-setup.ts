@@ -53,13 +53,13 @@ export function channelSetupMethods(deps: ChannelSetupDeps) {
   return {
     "channels.catalog": {
       scope: "operator.read",
-      run: async () => ({ channels: await Promise.all(deps.channelIds.map((id) => card(deps, id))) }),
+      run: async () => ({ channels: await Promise.all(deps.channelIds.map((id) => toCatalogEntry(deps, id))) }),
     },
     "channels.verify": {
       scope: "operator.admin",
       run: async (params: AccountParams & { config?: Record<string, unknown> }, caller: Caller) => {
-        const channel = await required(deps, params.channel);
-        const raw = configured(deps, channel, params.accountId, params.config ?? {});
+        const channel = await requireChannel(deps, params.channel);
+        const raw = requireAccountConfig(deps, channel, params.accountId, params.config ?? {});
         const { name } = await verifyAccount(channel, raw, caller.signal);
         return {
           ok: true,
@@ -74,7 +74,7 @@ export function channelSetupMethods(deps: ChannelSetupDeps) {
       scope: "operator.admin",
       run: async (params: LoginParams): Promise<LoginAnswer> => {
         const { channel, account } = await loginTarget(deps, params);
-        const raw = configured(deps, channel, account);
+        const raw = requireAccountConfig(deps, channel, account);
         return await logins.start(
           {
             channel,
@@ -103,7 +103,7 @@ function isRunning(deps: ChannelSetupDeps, channel: string, account: string): bo
   return deps.host.status().some((each) => each.channel === channel && each.account === account);
 }
 
-async function required(deps: ChannelSetupDeps, id: string): Promise<Channel> {
+async function requireChannel(deps: ChannelSetupDeps, id: string): Promise<Channel> {
   const channel = await deps.load(id);
   if (channel) return channel;
   throw new GatewayError("NOT_FOUND", `there is no channel ${JSON.stringify(id.slice(0, 40))}`, {
@@ -111,7 +111,12 @@ async function required(deps: ChannelSetupDeps, id: string): Promise<Channel> {
   });
 }
 
-function configured(deps: ChannelSetupDeps, channel: Channel, account: string | undefined, change?: Record<string, unknown>): unknown {
+function requireAccountConfig(
+  deps: ChannelSetupDeps,
+  channel: Channel,
+  account: string | undefined,
+  change?: Record<string, unknown>,
+): unknown {
   const raw = deps.accountConfig(channel, account, change);
   if (raw !== null) return raw;
   throw new GatewayError("NOT_FOUND", `${channel.id} has no account "${account ?? deps.defaultAccountOf(channel.id)}"`, {
@@ -119,8 +124,8 @@ function configured(deps: ChannelSetupDeps, channel: Channel, account: string | 
   });
 }
 
-async function card(deps: ChannelSetupDeps, id: string): Promise<Record<string, unknown>> {
-  const channel = await required(deps, id);
+async function toCatalogEntry(deps: ChannelSetupDeps, id: string): Promise<Record<string, unknown>> {
+  const channel = await requireChannel(deps, id);
   const parsed = channel.parse({});
   const needed = new Set("issues" in parsed ? parsed.issues.map((issue) => issue.path) : []);
   const setup = channel.setup ?? [];
@@ -146,7 +151,7 @@ async function card(deps: ChannelSetupDeps, id: string): Promise<Record<string, 
 async function loginTarget(deps: ChannelSetupDeps, params: LoginParams): Promise<{ channel: Channel; account: string }> {
   const named = params.channel;
   const configuredIds = [...new Set(deps.host.status().map((each) => each.channel as string))];
-  const candidates = await Promise.all((named === undefined ? configuredIds : [named]).map((id) => required(deps, id)));
+  const candidates = await Promise.all((named === undefined ? configuredIds : [named]).map((id) => requireChannel(deps, id)));
   const able = named === undefined ? candidates.filter((channel) => channel.login) : candidates;
   const [channel] = able;
   if (!channel || able.length > 1) {
@@ -163,9 +168,9 @@ async function loginTarget(deps: ChannelSetupDeps, params: LoginParams): Promise
 }
 
 async function logout(deps: ChannelSetupDeps, params: AccountParams, cancel: (key: string) => void): Promise<Record<string, unknown>> {
-  const channel = await required(deps, params.channel);
+  const channel = await requireChannel(deps, params.channel);
   const account = params.accountId ?? deps.defaultAccountOf(channel.id);
-  const raw = configured(deps, channel, account);
+  const raw = requireAccountConfig(deps, channel, account);
   cancel(keyOf(channel.id, account));
   if (isRunning(deps, channel.id, account)) await deps.host.stop(channel.id, asId<AccountId>(account));
   const vault = deps.vault(channel.id, account);

@@ -65,7 +65,7 @@ function rig(accounts: readonly AccountStatus[] = [account("oftc", "terminal", "
       start: (channel, name) => void did.push(`start ${channel}/${name}`),
       stop: async (channel, name) => void did.push(`stop ${channel}/${name}`),
     },
-    loads: () => [{ ...emptyBacklog("irc", "libera"), waiting: 3, oldestWaitingAt: 7, outboxParked: 1 }],
+    backlogs: () => [{ ...emptyBacklog("irc", "libera"), waiting: 3, oldestWaitingAt: 7, outboxParked: 1 }],
     labelOf: (id) => (id === "irc" ? "IRC" : undefined),
     defaultAccountOf: () => "libera",
     loop,

@@ -17,7 +17,7 @@ export type ChannelsDeps = {
     stop(channel: ChannelId, account: AccountId): Promise<void>;
   };
   /** What waits for each account; accounts that nothing waits for may be left out. */
-  loads: () => readonly AccountBacklog[];
+  backlogs: () => readonly AccountBacklog[];
   /** Name of a channel for people; undefined for one that does not exist. */
   labelOf: (channel: string) => string | undefined;
   /** The account that is meant when none is named. */
@@ -45,7 +45,7 @@ export function channelsMethods(deps: ChannelsDeps) {
       scope: "operator.read",
       run: async (params: StatusParams, caller: Caller) => {
         const status = statusOf(deps, params.channel);
-        return params.probe ? await probed(deps, status, params.timeoutMs ?? LIMITS.channelVerifyMs, caller.signal) : status;
+        return params.probe ? await probeAccounts(deps, status, params.timeoutMs ?? LIMITS.channelVerifyMs, caller.signal) : status;
       },
     },
     "channels.start": {
@@ -76,7 +76,7 @@ export function channelsMethods(deps: ChannelsDeps) {
       scope: "operator.pairing",
       run: async (params: PairingParams) => {
         const request = await deps.write(() => deps.pairings.dismiss(params.channel, params.accountId, params.requestId));
-        if (!request) throw noRequest(params);
+        if (!request) throw pairingRequestNotFound(params);
         return { requestId: request.code, senderId: request.sender };
       },
     },
@@ -84,7 +84,7 @@ export function channelsMethods(deps: ChannelsDeps) {
 }
 
 /** The status with what each platform says of the credential at this moment; accounts that are switched off are not asked about. */
-async function probed(deps: ChannelsDeps, status: Status, timeoutMs: number, signal: AbortSignal): Promise<Status> {
+async function probeAccounts(deps: ChannelsDeps, status: Status, timeoutMs: number, signal: AbortSignal): Promise<Status> {
   const whole = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   const ask = async (channel: string, row: Record<string, unknown>): Promise<Record<string, unknown>> => {
     if (row["enabled"] === false) return row;
@@ -102,7 +102,7 @@ async function probed(deps: ChannelsDeps, status: Status, timeoutMs: number, sig
 function statusOf(deps: ChannelsDeps, only: string | undefined): Status {
   const groups = groupByChannel(deps.host.status().filter((each) => only === undefined || each.channel === only));
   const ids = [...groups.keys()];
-  const loads = new Map(deps.loads().map((load) => [JSON.stringify([load.channel, load.account]), load]));
+  const loads = new Map(deps.backlogs().map((load) => [JSON.stringify([load.channel, load.account]), load]));
   const loadOf = ({ channel, account }: AccountStatus): AccountBacklog =>
     loads.get(JSON.stringify([channel, account])) ?? emptyBacklog(channel, account);
   const label = (id: string): string => deps.labelOf(id) ?? id;
@@ -187,7 +187,7 @@ async function approve(
 ): Promise<Record<string, unknown>> {
   requireScope(caller, params.bootstrapCommandOwner ? "operator.admin" : "operator.pairing");
   const request = await deps.write(() => deps.pairings.approve(params.channel, params.accountId, params.requestId));
-  if (!request) throw noRequest(params);
+  if (!request) throw pairingRequestNotFound(params);
   return {
     requestId: request.code,
     senderId: request.sender,
@@ -203,7 +203,7 @@ function requireScope(caller: Caller, scope: string): void {
   });
 }
 
-const noRequest = ({ channel, accountId }: PairingParams): GatewayError =>
+const pairingRequestNotFound = ({ channel, accountId }: PairingParams): GatewayError =>
   new GatewayError("NOT_FOUND", `no such pairing request waits at ${channel}/${accountId}`, {
     fix: "It may have expired. `openclaw pairing list` shows those that wait.",
   });

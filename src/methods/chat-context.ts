@@ -1,59 +1,183 @@
+import type { ToolName } from "../agents/runtime.ts";
+import type { Target } from "../channels/channel.ts";
+import type { Clock } from "../core/clock.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { SessionKey } from "../core/ids.ts";
-import { LIMITS } from "../core/limits.ts";
-import type { Params } from "../protocol/method.ts";
-import { textOf } from "../store/messages.ts";
-import type { SessionRow } from "../store/sessions.ts";
-import type { ChatDeps } from "./context.ts";
-import { checkExpectations } from "./session-guards.ts";
+import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
+import { asId } from "../core/ids.ts";
+import type { Hub } from "../protocol/hub.ts";
+import type { Caller } from "../protocol/method.ts";
+import type { QueueMode } from "../routing/queue-mode.ts";
+import { canonicalSessionKey, parseSessionKey, toAgentId } from "../routing/session-key.ts";
+import type { StoredImage } from "../store/media.ts";
+import type { Provenance } from "../store/messages.ts";
+import type { Messages } from "../store/messages.ts";
+import type { Sessions, SessionRow } from "../store/sessions.ts";
+import { commandEffect } from "../turns/commands.ts";
+import type { Turns } from "../turns/engine.ts";
+import { isThinkingLevel, resolveModels } from "../turns/settings.ts";
+import type { Submission } from "../turns/submission.ts";
+import { isSendDenied, permittedTools } from "../turns/permissions.ts";
+import { toSessionRow, type RowOptions, type SessionFacts } from "./wire-rows.ts";
 
-type SendParams = Params<"chat.send">;
+/** What the methods about conversations need. */
+export type ChatDeps = {
+  turns: Turns;
+  sessions: Sessions;
+  messages: Messages;
+  hub: Hub;
+  clock: Clock;
+  newId: () => string;
+  defaultAgent: () => AgentId;
+  agentIds: () => readonly string[];
+  mainKey: () => string | undefined;
+  /** Tools of an operator's session. */
+  operatorTools: (agentId: AgentId) => readonly ToolName[];
+  queueMode: (channel: string) => QueueMode;
+  /** What is known of a model; context window 0 when unknown. */
+  modelFacts: (name: string) => { contextWindow: number; thinkingLevels: readonly string[] };
+  modelNames: () => readonly string[];
+  /** `channel` + a recipient as people write it -> Target. Throws GatewayError when it names nothing. */
+  toTarget: (channel: string, account: string | undefined, to: string, thread: string | undefined) => Target;
+};
 
-/** What the agent reads before the message: the one that it answers, and what the sender looks at. Null when there is neither. */
-export function contextOfSend(deps: ChatDeps, key: SessionKey, { replyToId, workContext }: SendParams): string | null {
-  const parts = [...(replyToId === undefined ? [] : [quote(deps, key, replyToId)]), ...(workContext ? [describeWork(workContext)] : [])];
-  return parts.length === 0 ? null : parts.join("\n\n");
-}
-
-function quote(deps: ChatDeps, key: SessionKey, id: string): string {
-  const message = deps.messages.byId(id);
-  if (!message || message.sessionKey !== key)
-    throw new GatewayError("INVALID_REQUEST", `replyToId: there is no message ${JSON.stringify(id.slice(0, 80))} in this session`);
-  const text = textOf(message.body).slice(0, LIMITS.quoteChars);
-  const who = message.body.role === "user" ? "an earlier message" : "your message";
-  return `[In reply to ${who}]\n${text.replaceAll(/^/gm, "> ")}`;
-}
-
-/** Facts from the sender's page: data of a client, one line each. */
-function describeWork(work: NonNullable<SendParams["workContext"]>): string {
-  const lines = Object.entries(work).map(([name, value]) => `- ${name}: ${JSON.stringify(value)}`);
-  return ["[What the sender looks at]", ...lines].join("\n");
-}
-
-/** Refuses a message that was written for another state of the session. Asked in the transaction that admits it. */
-export function guardOfSend(deps: ChatDeps, params: SendParams): (session: SessionRow | undefined) => void {
-  return (session) => {
-    const { sessionId, expectedPermissionMode, expectedToolOverrides, expectedLeafEntryId } = params;
-    if (sessionId && session && session.session_id !== sessionId) {
-      throw new GatewayError("INVALID_REQUEST", "this session was reset since it was loaded; load it again", {
-        details: { code: "SESSION_CHANGED", reason: "session-changed", sessionId: session.session_id },
-      });
-    }
-    checkExpectations(session, {
-      ...(expectedPermissionMode === undefined ? {} : { expectedPermissionMode }),
-      ...(expectedToolOverrides === undefined ? {} : { expectedToolOverrides }),
+/** The session that a client means. Throws INVALID_REQUEST for a key that cannot be one. */
+export function resolveKey(deps: ChatDeps, input: string, agentId?: string): { key: SessionKey; agentId: AgentId } {
+  const agent = agentId === undefined ? deps.defaultAgent() : toAgentId(agentId);
+  const key = canonicalSessionKey(input, agent, deps.mainKey());
+  const parsed = key && parseSessionKey(key);
+  if (!key || !parsed)
+    throw new GatewayError("INVALID_REQUEST", `invalid session key: ${JSON.stringify(input.slice(0, 80))}`, {
+      fix: "Use `main`, a name, or `agent:<id>:<name>`.",
     });
-    // A message that is handed into a running turn follows that turn, whatever was shown when it was written.
-    if (expectedLeafEntryId !== undefined && params.queueMode !== "steer" && !isLeafKnown(deps, session, expectedLeafEntryId))
-      throw new GatewayError("INVALID_REQUEST", "the conversation is no longer the one that was shown; load it again", {
-        details: { code: "SESSION_CHANGED", reason: "active-leaf-changed" },
-      });
+  if (agentId !== undefined && parsed.agentId !== agent)
+    throw new GatewayError("INVALID_REQUEST", `session ${key} does not belong to agent ${agent}`);
+  if (!deps.agentIds().includes(parsed.agentId)) {
+    throw new GatewayError("INVALID_REQUEST", `unknown agent id "${parsed.agentId}"`, {
+      details: { code: "UNKNOWN_AGENT_ID", agentId: parsed.agentId },
+      fix: "`openclaw agents list` shows the agents.",
+    });
+  }
+  return { key, agentId: parsed.agentId };
+}
+
+/** The stored session, or INVALID_REQUEST. */
+export function requireSession(deps: ChatDeps, key: SessionKey): SessionRow {
+  const session = deps.sessions.get(key);
+  if (!session) throw new GatewayError("INVALID_REQUEST", `there is no session ${key}`, { details: { code: "SESSION_NOT_FOUND" } });
+  return session;
+}
+
+/** A row of `sessions.list` for one stored session. A list names the children, which are then read once for all of its rows. */
+export function wireRow(
+  deps: ChatDeps,
+  row: SessionRow,
+  options: RowOptions = {},
+  children: readonly string[] = deps.sessions.childrenOf(row.key),
+): Record<string, unknown> {
+  return toSessionRow(row, factsOf(deps, row, children), options);
+}
+
+export function currentModel(deps: ChatDeps, row: Pick<SessionRow, "agent_id" | "model">): string {
+  const model = resolveModels(deps.turns.options.settings(row.agent_id), row, null)[0]!;
+  return `${model.provider}/${model.id}`;
+}
+
+function factsOf(deps: ChatDeps, row: SessionRow, children: readonly string[]): SessionFacts {
+  const model = currentModel(deps, row);
+  const facts = deps.modelFacts(model);
+  return {
+    mainKey: deps.mainKey(),
+    model,
+    contextWindow: facts.contextWindow,
+    thinkingDefault: deps.turns.options.settings(row.agent_id).thinking,
+    thinkingLevels: facts.thinkingLevels,
+    queueMode: deps.queueMode(row.channel),
+    activeRuns: deps.turns.inflight(row.key),
+    waiting: deps.turns.queuedRuns(row.key).length,
+    children,
+    now: deps.clock.now(),
   };
 }
 
-/** The conversation has one branch: each message of it that was shown is on it. Null means that it was shown empty. */
-function isLeafKnown(deps: ChatDeps, session: SessionRow | undefined, leaf: string | null): boolean {
-  if (leaf === null) return !session || deps.messages.lastSeq(session.key, session.session_id) === 0;
-  const message = deps.messages.byId(leaf);
-  return message !== undefined && message.sessionKey === session?.key && message.sessionId === session.session_id;
+export type OperatorMessage = {
+  source: "rpc" | "http";
+  key: SessionKey;
+  agentId: AgentId;
+  text: string;
+  images: readonly StoredImage[];
+  /** What the agent reads about each attached file. */
+  attached?: readonly string[];
+  /** What the agent reads before the message. */
+  context?: string | null;
+  /** Added to the system prompt of this run. */
+  extraSystem?: string | undefined;
+  guard?: (session: SessionRow | undefined) => void;
+  idempotencyKey: string;
+  caller: Pick<Caller, "client" | "scopes">;
+  queueMode?: QueueMode | undefined;
+  thinking?: string | undefined;
+  model?: string | undefined;
+  timeoutMs?: number | undefined;
+  target?: Target | null;
+  literal?: boolean | undefined;
+};
+
+/** A command that begins a new conversation needs what `sessions.reset` needs, in whatever method and form it comes. */
+function requireCommandScope(deps: ChatDeps, { text, caller }: OperatorMessage): void {
+  const command = deps.turns.parseCommand(text);
+  if (!command || commandEffect(command) !== "conversation" || caller.scopes.has("operator.admin")) return;
+  throw new GatewayError("FORBIDDEN", "missing scope: operator.admin", {
+    details: { code: "MISSING_SCOPE", missingScope: "operator.admin", requiredScopes: ["operator.admin"] },
+  });
 }
+
+/** A message of an operator: a client that holds operator.write, so it may use the agent's tools. */
+export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Submission {
+  if (message.thinking !== undefined && !isThinkingLevel(message.thinking))
+    throw new GatewayError("INVALID_REQUEST", `unknown thinking level ${JSON.stringify(message.thinking.slice(0, 40))}`);
+  const provenance: Provenance = {
+    channel: "webchat",
+    senderIsOwner: true,
+    client: { id: message.caller.client.id, mode: message.caller.client.mode },
+  };
+  if (!message.literal) requireCommandScope(deps, message);
+  const session = deps.sessions.get(message.key);
+  const isCommand = !message.literal && deps.turns.parseCommand(message.text) !== null;
+  const guard = (current: SessionRow | undefined): void => {
+    if (!isCommand && isSendDenied(current)) throw sendDenied();
+    message.guard?.(current);
+  };
+  return {
+    channel: message.source,
+    account: "",
+    eventId: message.idempotencyKey,
+    runId: asId<RunId>(message.idempotencyKey),
+    agentId: message.agentId,
+    sessionKey: message.key,
+    chatKind: session?.chat_kind ?? "direct",
+    text: message.text,
+    context: message.context ?? null,
+    images: message.images,
+    precondition: guard,
+    provenance,
+    target: message.target ?? null,
+    tools: deps.operatorTools(message.agentId),
+    queueMode: message.queueMode ?? (session?.queue_mode as QueueMode | null) ?? deps.queueMode("webchat"),
+    model: message.model ?? null,
+    thinking: message.thinking ?? null,
+    timeoutMs: message.timeoutMs ?? null,
+    ...(message.literal ? { ignoreCommands: true } : {}),
+    ...(message.attached?.length ? { attached: message.attached } : {}),
+    ...(message.extraSystem ? { extraSystem: message.extraSystem } : {}),
+  };
+}
+
+const sendDenied = (): GatewayError =>
+  new GatewayError("INVALID_REQUEST", "send blocked by session policy", {
+    details: { code: "SEND_DENIED" },
+    fix: 'sessions.patch with sendPolicy "allow" lifts it.',
+  });
+
+/** The tools that an operator's message has in a session at this moment. */
+export const toolsIn = (deps: ChatDeps, key: SessionKey, agentId: AgentId): readonly ToolName[] =>
+  permittedTools(deps.sessions.get(key), deps.operatorTools(agentId));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GatewayError } from "../core/errors.ts";
 import { chatMedia } from "./chat-media.ts";
-import type { ChatDeps } from "./context.ts";
+import type { ChatDeps } from "./chat-context.ts";
 
 const content = [
   { type: "text", text: "look" },

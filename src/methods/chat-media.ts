@@ -1,6 +1,6 @@
 import { GatewayError } from "../core/errors.ts";
 import type { StoredBlock } from "../store/messages.ts";
-import { resolveKey, type ChatDeps } from "./context.ts";
+import { resolveKey, type ChatDeps } from "./chat-context.ts";
 
 export type ChatMediaParams = { sessionKey: string; agentId?: string; messageId: string; index: number };
 

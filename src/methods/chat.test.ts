@@ -8,8 +8,8 @@ import { GatewayError } from "../core/errors.ts";
 import { asId } from "../core/ids.ts";
 import { systemClock } from "../core/clock.ts";
 import { LIMITS } from "../core/limits.ts";
-import { wireRow } from "./context.ts";
-import { startStream } from "./stream.ts";
+import { wireRow } from "./chat-context.ts";
+import { startEventStream } from "./stream.ts";
 
 const failure = (check: (err: GatewayError) => unknown) => (err: unknown) => err instanceof GatewayError && Boolean(check(err));
 const base64 = (data: string | Uint8Array): string => Buffer.from(data).toString("base64");
@@ -157,7 +157,7 @@ test("agent adds to the system prompt of its run, and delivers where it is told 
 test("the agent events of a run are numbered apart", async () => {
   const rig = openMethods();
   const seen: { stream: string; seq: number; phase?: unknown }[] = [];
-  const stop = startStream({
+  const stop = startEventStream({
     bus: rig.bench.bus,
     hub: {
       ...silentHub,
@@ -190,7 +190,7 @@ test("the agent events of a run are numbered apart", async () => {
 test("sessions.changed has the whole row beside the changed fields", async () => {
   const rig = openMethods();
   const rows: Record<string, unknown>[] = [];
-  const stop = startStream({
+  const stop = startEventStream({
     bus: rig.bench.bus,
     hub: {
       ...silentHub,

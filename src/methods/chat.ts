@@ -3,20 +3,20 @@ import { GatewayError } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RawJson } from "../protocol/frames.ts";
-import type { Caller, MethodFamily, Params } from "../protocol/method.ts";
+import type { Caller, MethodFamily, MethodParams } from "../protocol/method.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
-import { takeAttachments } from "./attachments.ts";
-import { contextOfSend, guardOfSend } from "./chat-context.ts";
-import { operatorSubmission, resolveKey, toolsIn, wireRow, type ChatDeps } from "./context.ts";
-import { cutTexts, toPage, splitModel, toMessageRow, toThinkingLevels } from "./rows.ts";
-import { HistoryPages } from "./history-pages.ts";
+import { storeAttachments } from "./attachments.ts";
+import { contextOfSend, guardOfSend } from "./chat-send-context.ts";
+import { operatorSubmission, resolveKey, toolsIn, wireRow, type ChatDeps } from "./chat-context.ts";
+import { truncateTexts, toPage, splitModel, toMessageRow, toThinkingLevels } from "./wire-rows.ts";
+import { HistoryPageCache } from "./history-pages.ts";
 import { inputReceipts, pendingInputs } from "./pending-inputs.ts";
 import { requireShortId } from "./session-list.ts";
 import { toSessionMessage } from "./stream.ts";
 
-type SendParams = Params<"chat.send">;
+type SendParams = MethodParams<"chat.send">;
 /** chat.startup may name the session by a short id instead of its key. */
-type HistoryParams = Params<"chat.startup">;
+type HistoryParams = MethodParams<"chat.startup">;
 
 const HISTORY_LIMIT = 1_000;
 const HISTORY_BYTES = 4_194_304;
@@ -29,7 +29,7 @@ export type ChatMethodsDeps = ChatDeps & {
 
 /** chat.*: the conversation of one session. */
 export function chatMethods(deps: ChatMethodsDeps) {
-  const pages = new HistoryPages();
+  const pages = new HistoryPageCache();
   return {
     "chat.startup": { scope: "operator.read", run: (params: HistoryParams, caller: Caller) => history(deps, pages, params, caller) },
     "chat.history": { scope: "operator.read", run: (params: HistoryParams, caller: Caller) => history(deps, pages, params, caller) },
@@ -40,7 +40,7 @@ export function chatMethods(deps: ChatMethodsDeps) {
     },
     "chat.abort": {
       scope: "operator.write",
-      run: async ({ sessionKey, agentId, runId }: Params<"chat.abort">) => {
+      run: async ({ sessionKey, agentId, runId }: MethodParams<"chat.abort">) => {
         const { key } = resolveKey(deps, sessionKey, agentId);
         const runIds = await deps.turns.abortDurably(key, runId === undefined ? undefined : asId<RunId>(runId));
         return { ok: true, aborted: runIds.length > 0, runIds };
@@ -48,12 +48,12 @@ export function chatMethods(deps: ChatMethodsDeps) {
     },
     "chat.inject": {
       scope: "operator.admin",
-      run: (params: Params<"chat.inject">) => inject(deps, params),
+      run: (params: MethodParams<"chat.inject">) => inject(deps, params),
     },
     "chat.media": { scope: "operator.read", run: (params: ChatMediaParams) => chatMedia(deps, params) },
     "chat.metadata": {
       scope: "operator.read",
-      run: async ({ agentId, sessionKey }: Params<"chat.metadata">) => {
+      run: async ({ agentId, sessionKey }: MethodParams<"chat.metadata">) => {
         const agent = agentId ?? (sessionKey === undefined ? undefined : parseSessionKey(resolveKey(deps, sessionKey).key)?.agentId);
         return { models: await deps.models(agent ?? deps.defaultAgent()), commands: deps.commands() };
       },
@@ -61,7 +61,7 @@ export function chatMethods(deps: ChatMethodsDeps) {
   } satisfies MethodFamily;
 }
 
-function history(deps: ChatDeps, pages: HistoryPages, params: HistoryParams, caller: Caller): unknown {
+function history(deps: ChatDeps, pages: HistoryPageCache, params: HistoryParams, caller: Caller): unknown {
   const { key } = resolveKey(deps, keyOf(deps, params), params.agentId);
   deps.hub.watch(caller.conn, `session:${key}`);
   const session = deps.sessions.get(key);
@@ -90,10 +90,10 @@ function history(deps: ChatDeps, pages: HistoryPages, params: HistoryParams, cal
   const { maxChars } = params;
   const page = pages.get([key, sessionId, before, limit, maxBytes, maxChars, lastSeq].join("|"), () => {
     const rows = deps.messages.tail(key, sessionId, limit, before).map(toMessageRow);
-    return toPage(maxChars === undefined ? rows : rows.map((row) => cutTexts(row, maxChars)), maxBytes);
+    return toPage(maxChars === undefined ? rows : rows.map((row) => truncateTexts(row, maxChars)), maxBytes);
   });
   const next = offset + page.count;
-  const hasMore = params.messageId === undefined ? next < total : page.cut || page.count === limit;
+  const hasMore = params.messageId === undefined ? next < total : page.truncated || page.count === limit;
   const rest = { ...state, hasMore, ...(hasMore ? { nextOffset: next } : {}), totalMessages: total };
   return new RawJson(`{"messages":${page.json},${JSON.stringify(rest).slice(1)}`);
 }
@@ -154,7 +154,7 @@ function inFlight(deps: ChatDeps, key: SessionKey): Record<string, unknown> {
 
 async function send(deps: ChatDeps, params: SendParams, caller: Caller): Promise<unknown> {
   const { key, agentId } = resolveKey(deps, params.sessionKey, params.agentId);
-  const files = await takeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, key, agentId));
+  const files = await storeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, key, agentId));
   if (params.message.trim() === "" && files.images.length + files.attached.length === 0)
     throw new GatewayError("INVALID_REQUEST", "the message is empty");
   deps.hub.watch(caller.conn, `session:${key}`);
@@ -185,7 +185,7 @@ async function send(deps: ChatDeps, params: SendParams, caller: Caller): Promise
   };
 }
 
-async function inject(deps: ChatDeps, params: Params<"chat.inject">): Promise<unknown> {
+async function inject(deps: ChatDeps, params: MethodParams<"chat.inject">): Promise<unknown> {
   const { key } = resolveKey(deps, params.sessionKey, params.agentId);
   const { store, bus } = deps.turns.options;
   const text = params.label ? `[${params.label}] ${params.message}` : params.message;

@@ -14,7 +14,7 @@ export type ConfigDeps = {
   writeOptions: Omit<WriteOptions, "base">;
 };
 
-export type Edited = { loaded: Loaded; changes: readonly Change[]; issues: readonly Issue[]; needsRestart: boolean };
+export type EditedConfig = { loaded: Loaded; changes: readonly Change[]; issues: readonly Issue[]; needsRestart: boolean };
 
 const STALE = "config changed since last load; re-run config.get and retry";
 
@@ -23,7 +23,7 @@ const STALE = "config changed since last load; re-run config.get and retry";
  * is written, the file is replaced as a whole, and the gateway has taken it over when the promise resolves. With `baseHash`
  * the edit is refused (INVALID_REQUEST) when the file is no longer the one that the client has seen.
  */
-export async function editConfig(deps: ConfigDeps, change: (raw: string) => string, baseHash?: string): Promise<Edited> {
+export async function editConfig(deps: ConfigDeps, change: (raw: string) => string, baseHash?: string): Promise<EditedConfig> {
   const current = deps.read();
   if (baseHash !== undefined && baseHash !== current.hash)
     throw new GatewayError("INVALID_REQUEST", STALE, { details: { reason: "stale" } });

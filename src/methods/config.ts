@@ -8,7 +8,7 @@ import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { VERSION } from "../core/version.ts";
 import type { MethodTable } from "../protocol/method.ts";
-import { editConfig, type ConfigDeps, type Edited } from "./config-edit.ts";
+import { editConfig, type ConfigDeps, type EditedConfig } from "./config-edit.ts";
 
 export type ConfigMethodsDeps = ConfigDeps & {
   now: () => number;
@@ -29,7 +29,7 @@ const RESTART_DELAY_MS = 1_000;
 export function configMethods(deps: ConfigMethodsDeps) {
   const maxBytes = LIMITS.configFileBytes * 2;
   return {
-    "config.get": { scope: "operator.read", run: keptAnswer(deps) },
+    "config.get": { scope: "operator.read", run: cachedAnswer(deps) },
     "config.set": { scope: "operator.admin", maxBytes, run: (params: WriteParams) => replace(deps, params, "config.set", null) },
     "config.apply": {
       scope: "operator.admin",
@@ -55,7 +55,7 @@ export function configMethods(deps: ConfigMethodsDeps) {
  * Reading and hiding a large configuration takes tens of milliseconds, so the answer is kept while neither the file nor the
  * configuration in use changes, for LIMITS.configAnswerMs at most: files that it refers to may change without it.
  */
-function keptAnswer(deps: ConfigMethodsDeps): () => Record<string, unknown> {
+function cachedAnswer(deps: ConfigMethodsDeps): () => Record<string, unknown> {
   let kept: { stamp: string; used: Loaded; at: number; answer: Record<string, unknown> } | null = null;
   return () => {
     const stamp = deps.fileStamp();
@@ -156,7 +156,7 @@ function parsePatch(raw: string): unknown {
   }
 }
 
-function toAnswer(deps: ConfigMethodsDeps, edited: Edited, mode: string, restartDelayMs: number | null): Record<string, unknown> {
+function toAnswer(deps: ConfigMethodsDeps, edited: EditedConfig, mode: string, restartDelayMs: number | null): Record<string, unknown> {
   const { loaded, changes, needsRestart } = edited;
   const restarts = needsRestart && restartDelayMs !== null;
   if (restarts) deps.restart({ reason: mode, delayMs: restartDelayMs });

@@ -13,7 +13,7 @@ export type DeadLettersDeps = {
   reread: (row: InboxRow<Payload>) => Promise<void>;
 };
 
-const LIST = 500;
+const LIST_LIMIT = 500;
 
 /** deadletters.*: messages that could not be run and replies of which nobody knows, until an operator decides. */
 export function deadLetterMethods(deps: DeadLettersDeps) {
@@ -28,9 +28,9 @@ export function deadLetterMethods(deps: DeadLettersDeps) {
 function list(turns: Turns): unknown[] {
   const { inbox, outbox } = turns.options;
   return [
-    ...inbox.listDeadLetters<Payload>(LIST).map((row) => toInboundItem(row, false)),
-    ...outbox.byState("parked", LIST).map((part) => toOutboundItem(part, false)),
-    ...outbox.byState("unknown", LIST).map((part) => toOutboundItem(part, false)),
+    ...inbox.listDeadLetters<Payload>(LIST_LIMIT).map((row) => toInboundItem(row, false)),
+    ...outbox.byState("parked", LIST_LIMIT).map((part) => toOutboundItem(part, false)),
+    ...outbox.byState("unknown", LIST_LIMIT).map((part) => toOutboundItem(part, false)),
   ];
 }
 
@@ -69,9 +69,9 @@ function toOutboundItem(part: OutboxPart, whole: boolean): Record<string, unknow
   };
 }
 
-type Found = { kind: "in"; row: InboxRow<Payload> } | { kind: "out"; part: OutboxPart };
+type FoundDeadLetter = { kind: "in"; row: InboxRow<Payload> } | { kind: "out"; part: OutboxPart };
 
-function lookUp(turns: Turns, id: string): Found {
+function lookUp(turns: Turns, id: string): FoundDeadLetter {
   const row = id.startsWith("in:") ? turns.findRun(id.slice(3)) : undefined;
   if (row?.state === "parked") return { kind: "in", row };
   const part = id.startsWith("out:") ? turns.options.outbox.get(id.slice(4)) : undefined;

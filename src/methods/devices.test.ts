@@ -13,7 +13,7 @@ import type { Peer } from "../protocol/hub.ts";
 import type { Caller } from "../protocol/method.ts";
 import { openStore } from "../store/open.ts";
 import { assertFits } from "../../test/result-schema.ts";
-import { devicesMethods, toRequestRow } from "./devices.ts";
+import { devicesMethods, toDeviceRequestRow } from "./devices.ts";
 
 const root = mkdtempSync(join(tmpdir(), "devices-methods-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -49,7 +49,7 @@ function rig() {
     },
     requested: () => {},
     resolved: () => {},
-    disconnect: (what) => ended.push(what),
+    onRevoked: (what) => ended.push(what),
   });
   const peers: Peer[] = [];
   const methods = devicesMethods({
@@ -75,7 +75,7 @@ const forbidden = (err: unknown): boolean => err instanceof GatewayError && err.
 test("a request is listed, approved by one who holds its scopes, and shown as connected when it is", async () => {
   const r = rig();
   const request = await r.ask("a", ["operator.read", "operator.write"]);
-  assertFits("DevicePairRequestedEvent", toRequestRow(request));
+  assertFits("DevicePairRequestedEvent", toDeviceRequestRow(request));
   assert.equal((r.methods["device.pair.list"].run()["pending"] as unknown[]).length, 1);
   const approve = r.methods["device.pair.approve"].run;
   await assert.rejects(() => approve({ requestId: request.requestId }, caller(["operator.pairing"])), forbidden);

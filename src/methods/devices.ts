@@ -31,7 +31,7 @@ export function devicesMethods(deps: DevicesDeps) {
       scope: "operator.pairing",
       run: async ({ requestId }: { requestId: string }, caller: Caller) => ({
         requestId,
-        device: toPairedRow(await devices.approve(requestId, toApprover(caller)), connected(deps)),
+        device: toPairedRow(await devices.approve(requestId, toApprover(caller)), connectedDevices(deps)),
       }),
     },
     "device.pair.reject": {
@@ -48,7 +48,7 @@ export function devicesMethods(deps: DevicesDeps) {
     "device.pair.rename": {
       scope: "operator.pairing",
       run: async ({ deviceId, label }: { deviceId: string; label: string }, caller: Caller) => ({
-        device: toPairedRow(await devices.rename(deviceId, toLabel(label), toApprover(caller)), connected(deps)),
+        device: toPairedRow(await devices.rename(deviceId, toLabel(label), toApprover(caller)), connectedDevices(deps)),
       }),
     },
     "device.pair.setupCode": { scope: "operator.admin", run: (params: SetupParams, caller: Caller) => setupCode(deps, params, caller) },
@@ -75,7 +75,7 @@ export function devicesMethods(deps: DevicesDeps) {
         const { expiresInMs = LIMITS.serviceTokenMs, scopes } = params;
         const { row, token } = await tokens.create(
           { name: toLabel(params.name), scopes, ...(expiresInMs === null ? {} : { expiresInMs }) },
-          { scopes: caller.scopes, name: nameOf(caller) },
+          { scopes: caller.scopes, name: callerNameOf(caller) },
         );
         return { ...row, token: token.reveal() };
       },
@@ -92,7 +92,7 @@ export function devicesMethods(deps: DevicesDeps) {
 }
 
 const toApprover = (caller: Caller): Approver => ({ scopes: caller.scopes, device: caller.device });
-const nameOf = (caller: Caller): string => caller.device ?? caller.client.id;
+const callerNameOf = (caller: Caller): string => caller.device ?? caller.client.id;
 
 function toRole(role: string): Role {
   if (role === "operator" || role === "node") return role;
@@ -106,13 +106,13 @@ function toLabel(text: string): string {
   return label;
 }
 
-const connected = (deps: DevicesDeps): ReadonlySet<string> =>
+const connectedDevices = (deps: DevicesDeps): ReadonlySet<string> =>
   new Set(deps.hub.peers().flatMap((peer) => (peer.device === null ? [] : [peer.device])));
 
 function list(deps: DevicesDeps): Record<string, unknown> {
   const { pending, paired } = deps.auth.devices.list();
-  const here = connected(deps);
-  return { pending: pending.map(toRequestRow), paired: paired.map((device) => toPairedRow(device, here)) };
+  const here = connectedDevices(deps);
+  return { pending: pending.map(toDeviceRequestRow), paired: paired.map((device) => toPairedRow(device, here)) };
 }
 
 /** Fields that are not known are left out, as the protocol does. */
@@ -121,7 +121,7 @@ function present(fields: Readonly<Record<string, unknown>>): Record<string, unkn
 }
 
 /** Shape of a pending row and of the event device.pair.requested. */
-export function toRequestRow(request: DeviceRequestRow): Record<string, unknown> {
+export function toDeviceRequestRow(request: DeviceRequestRow): Record<string, unknown> {
   return {
     requestId: request.requestId,
     deviceId: request.deviceId,
@@ -184,11 +184,11 @@ const LIMITED = ["operator.read", "operator.write"];
  */
 async function setupCode(deps: DevicesDeps, params: SetupParams, caller: Caller): Promise<Record<string, unknown>> {
   const { url, source } = params.publicUrl === undefined ? deps.address() : { url: toOrigin(params.publicUrl), source: "publicUrl" };
-  if (params.includeQr && isLoopback(new URL(url).hostname)) throw unreachable(url);
+  if (params.includeQr && isLoopback(new URL(url).hostname)) throw loopbackAddressError(url);
   const profile = params.bootstrapProfile;
   const role: Role = profile === "node" ? "node" : "operator";
   const scopes = profile === "node" ? [] : profile === "limited" ? LIMITED : OPERATOR_SCOPES;
-  const { id, code, expiresAt } = await deps.auth.links.create({ role, scopes }, { scopes: caller.scopes, name: nameOf(caller) });
+  const { id, code, expiresAt } = await deps.auth.links.create({ role, scopes }, { scopes: caller.scopes, name: callerNameOf(caller) });
   const gatewayUrl = url.replace(/^http/, "ws");
   const payload = JSON.stringify({ url: gatewayUrl, bootstrapToken: code.reveal(), expiresAtMs: expiresAt });
   const setup = Buffer.from(payload).toString("base64url");
@@ -205,7 +205,7 @@ async function setupCode(deps: DevicesDeps, params: SetupParams, caller: Caller)
   };
 }
 
-const unreachable = (url: string): GatewayError =>
+const loopbackAddressError = (url: string): GatewayError =>
   new GatewayError("INVALID_REQUEST", `another device cannot reach ${url}, where this gateway listens`, {
     details: { code: "SETUP_ADDRESS_LOOPBACK" },
     fix: "Set gateway.bind to lan (openclaw config set gateway.bind lan) or gateway.publicOrigin to the address of your proxy, or name it as publicUrl.",

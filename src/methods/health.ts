@@ -42,14 +42,20 @@ export function healthMethods(deps: HealthDeps) {
   };
   const invalidate = (): void => void (cached = null);
   return {
-    snapshot: (): Record<string, unknown> => published(snapshot()),
+    snapshot: (): Record<string, unknown> => toPublishedSummary(snapshot()),
     invalidate,
     methods: { health: { scope: "operator.read", run: snapshot } } satisfies MethodTable,
   };
 }
 
 /** What the published schema knows of a health summary: strict clients refuse a hello-ok with more. There `ok` is true or absent. */
-function published({ failing: _failing, degraded: _degraded, parts: _parts, ok, ...known }: HealthSummary): Record<string, unknown> {
+function toPublishedSummary({
+  failing: _failing,
+  degraded: _degraded,
+  parts: _parts,
+  ok,
+  ...known
+}: HealthSummary): Record<string, unknown> {
   return ok ? { ok, ...known } : known;
 }
 

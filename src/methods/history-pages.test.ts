@@ -1,25 +1,25 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LIMITS } from "../core/limits.ts";
-import { HistoryPages, type HistoryPage } from "./history-pages.ts";
-import { toPage } from "./rows.ts";
+import { HistoryPageCache, type SerializedHistoryPage } from "./history-pages.ts";
+import { toPage } from "./wire-rows.ts";
 
-const page = (json: string): HistoryPage => ({ json, count: 1, cut: false });
+const page = (json: string): SerializedHistoryPage => ({ json, count: 1, truncated: false });
 
 test("a page is made once per name, and again under another name", () => {
-  const pages = new HistoryPages();
+  const pages = new HistoryPageCache();
   let made = 0;
-  const make = (): HistoryPage => page(`[${++made}]`);
+  const make = (): SerializedHistoryPage => page(`[${++made}]`);
   assert.equal(pages.get("s|1", make).json, "[1]");
   assert.equal(pages.get("s|1", make).json, "[1]");
   assert.equal(pages.get("s|2", make).json, "[2]");
 });
 
 test("the pages that were not asked for the longest go first, and a giant one is not kept", () => {
-  const pages = new HistoryPages();
+  const pages = new HistoryPageCache();
   const big = "x".repeat(LIMITS.historyCacheBytes / 5);
   let made = 0;
-  const make = (): HistoryPage => (made++, page(big));
+  const make = (): SerializedHistoryPage => (made++, page(big));
   for (const name of ["a", "b", "c", "d", "e"]) pages.get(name, make);
   pages.get("a", make);
   pages.get("f", make);
@@ -28,7 +28,7 @@ test("the pages that were not asked for the longest go first, and a giant one is
   assert.equal(made, 6, "a was used last, so it stayed");
   pages.get("b", make);
   assert.equal(made, 7, "b had to go");
-  const giant = (): HistoryPage => (made++, page("y".repeat(LIMITS.historyCacheBytes)));
+  const giant = (): SerializedHistoryPage => (made++, page("y".repeat(LIMITS.historyCacheBytes)));
   pages.get("giant", giant);
   pages.get("giant", giant);
   assert.equal(made, 9);

@@ -1,24 +1,24 @@
 import { LIMITS } from "../core/limits.ts";
 
 /** One page of a transcript as it goes over the wire. */
-export type HistoryPage = {
+export type SerializedHistoryPage = {
   /** A JSON array of message rows. */
   json: string;
   /** Messages in it. */
   count: number;
   /** Older messages of the page were left out because it would have been too large. */
-  cut: boolean;
+  truncated: boolean;
 };
 
 /**
  * Pages that were sent already. Stored messages never change, so a page is the same as long as nothing was added: its name
  * holds the last sequence number. Bounded by bytes; the page that was not asked for the longest goes first.
  */
-export class HistoryPages {
-  readonly #pages = new Map<string, HistoryPage>();
+export class HistoryPageCache {
+  readonly #pages = new Map<string, SerializedHistoryPage>();
   #bytes = 0;
 
-  get(name: string, make: () => HistoryPage): HistoryPage {
+  get(name: string, make: () => SerializedHistoryPage): SerializedHistoryPage {
     const known = this.#pages.get(name);
     if (known) {
       this.#pages.delete(name);

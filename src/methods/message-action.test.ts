@@ -11,7 +11,7 @@ import { silentLog } from "../core/log.ts";
 import { createKeyValueStore } from "../store/key-value.ts";
 import { openStore } from "../store/open.ts";
 import { runAction, type ActionContext } from "./message-action.ts";
-import { createOnce } from "./once.ts";
+import { createIdempotency } from "./idempotency.ts";
 
 const root = mkdtempSync(join(tmpdir(), "action-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -124,7 +124,7 @@ test("a refusal, a message that is gone and an unknown end are told apart", asyn
 
 test("a key is acted upon once, also across a crash; a certain failure may be repeated", async () => {
   let store = openStore({ dir: root, log: silentLog });
-  const make = () => createOnce({ facts: createKeyValueStore(store), write: (change) => store.write(change), now: () => 1 });
+  const make = () => createIdempotency({ keyValue: createKeyValueStore(store), write: (change) => store.write(change), now: () => 1 });
   let times = 0;
   const work = async (): Promise<unknown> => ({ n: ++times });
   const once = make();

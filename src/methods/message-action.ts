@@ -3,7 +3,7 @@ import { GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type MessageId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 
-type Params = Readonly<Record<string, unknown>>;
+type ActionParams = Readonly<Record<string, unknown>>;
 
 /** What an action may use of the channel and of the gateway. */
 export type ActionContext = {
@@ -12,7 +12,7 @@ export type ActionContext = {
   /** Throws when the channel does not exist or the text names nobody. */
   target: (to: string, thread: string | undefined) => Target;
   /** Says something through the outbox. */
-  send: (target: Target, message: string, params: Params) => Promise<unknown>;
+  send: (target: Target, message: string, params: ActionParams) => Promise<unknown>;
   split: (target: Target, text: string) => readonly string[];
   key: string;
 };
@@ -22,12 +22,12 @@ type Action = {
   reads: readonly string[];
   /** Whether the channel has it at all. */
   available: (can: Abilities | null, link: Link | null) => boolean;
-  run: (params: Params, context: ActionContext) => Promise<unknown>;
+  run: (params: ActionParams, context: ActionContext) => Promise<unknown>;
 };
 
 const invalid = (message: string): GatewayError => new GatewayError("INVALID_REQUEST", message);
 
-function text(params: Params, ...names: readonly string[]): string {
+function requireText(params: ActionParams, ...names: readonly string[]): string {
   for (const name of names) {
     const value = params[name];
     if (typeof value === "string" && value.trim() !== "") return value;
@@ -36,15 +36,15 @@ function text(params: Params, ...names: readonly string[]): string {
   throw invalid(`params.${names[0]} is missing`);
 }
 
-const optional = (params: Params, name: string): string | undefined =>
+const optional = (params: ActionParams, name: string): string | undefined =>
   typeof params[name] === "string" || typeof params[name] === "number" ? String(params[name]) : undefined;
 
-const targetOf = (params: Params, context: ActionContext): Target =>
-  context.target(text(params, "to", "target"), optional(params, "threadId"));
-const messageOf = (params: Params): MessageId => asId<MessageId>(text(params, "messageId", "message_id"));
+const targetOf = (params: ActionParams, context: ActionContext): Target =>
+  context.target(requireText(params, "to", "target"), optional(params, "threadId"));
+const messageOf = (params: ActionParams): MessageId => asId<MessageId>(requireText(params, "messageId", "message_id"));
 
 /** The connection and one of its functions; UNAVAILABLE while there is none. */
-function connected<K extends keyof Link>(context: ActionContext, name: K): NonNullable<Link[K]> {
+function requireLinkFunction<K extends keyof Link>(context: ActionContext, name: K): NonNullable<Link[K]> {
   const { link } = context;
   if (!link) throw new GatewayError("UNAVAILABLE", "the account is not connected", { fix: "`openclaw channels status` says why." });
   const found = link[name];
@@ -53,7 +53,7 @@ function connected<K extends keyof Link>(context: ActionContext, name: K): NonNu
 }
 
 /** An action whose function the platform answers by succeeding or throwing. */
-async function done(work: Promise<unknown>): Promise<unknown> {
+async function toOkResult(work: Promise<unknown>): Promise<unknown> {
   try {
     await work;
   } catch (err) {
@@ -66,7 +66,7 @@ async function done(work: Promise<unknown>): Promise<unknown> {
   return { ok: true };
 }
 
-async function settled(work: Promise<SendResult>): Promise<unknown> {
+async function toSendResult(work: Promise<SendResult>): Promise<unknown> {
   let result: SendResult;
   try {
     result = await work;
@@ -87,30 +87,30 @@ async function settled(work: Promise<SendResult>): Promise<unknown> {
 
 const deadline = (): AbortSignal => AbortSignal.timeout(LIMITS.channelApiMs);
 
-async function edit(params: Params, context: ActionContext): Promise<unknown> {
+async function edit(params: ActionParams, context: ActionContext): Promise<unknown> {
   const target = targetOf(params, context);
-  const pieces = context.split(target, text(params, "message", "text"));
+  const pieces = context.split(target, requireText(params, "message", "text"));
   if (pieces.length !== 1) throw invalid("the new text is longer than one message of this channel");
   const part: Part = { key: context.key, target, text: pieces[0]! };
-  return await settled(connected(context, "edit")(messageOf(params), part, deadline()));
+  return await toSendResult(requireLinkFunction(context, "edit")(messageOf(params), part, deadline()));
 }
 
-async function openThread(params: Params, context: ActionContext): Promise<unknown> {
+async function openThread(params: ActionParams, context: ActionContext): Promise<unknown> {
   const target = targetOf(params, context);
   const at = optional(params, "messageId");
-  const work = connected(context, "openThread")(
+  const work = requireLinkFunction(context, "openThread")(
     target,
-    text(params, "threadName", "name"),
+    requireText(params, "threadName", "name"),
     at === undefined ? undefined : asId<MessageId>(at),
   );
   let threadId: string | undefined;
-  await done(work.then((id) => (threadId = id)));
+  await toOkResult(work.then((id) => (threadId = id)));
   const message = optional(params, "message");
   if (message?.trim()) await context.send({ ...target, thread: threadId! }, message, params);
   return { ok: true, threadId };
 }
 
-async function poll(params: Params, context: ActionContext): Promise<unknown> {
+async function poll(params: ActionParams, context: ActionContext): Promise<unknown> {
   const target = targetOf(params, context);
   const given = params["pollOption"] ?? params["options"];
   const options = (Array.isArray(given) ? given : []).map(String).filter((option) => option.trim() !== "");
@@ -123,13 +123,15 @@ async function poll(params: Params, context: ActionContext): Promise<unknown> {
       fix: `Set maxSelections to 1 or to ${options.length}.`,
     });
   const multiple = params["pollMulti"] === true || max > 1;
-  return await settled(connected(context, "poll")(target, { question: text(params, "pollQuestion", "question"), options, multiple }));
+  return await toSendResult(
+    requireLinkFunction(context, "poll")(target, { question: requireText(params, "pollQuestion", "question"), options, multiple }),
+  );
 }
 
 const pin =
   (on: boolean) =>
-  (params: Params, context: ActionContext): Promise<unknown> =>
-    done(connected(context, "pin")(targetOf(params, context), messageOf(params), on));
+  (params: ActionParams, context: ActionContext): Promise<unknown> =>
+    toOkResult(requireLinkFunction(context, "pin")(targetOf(params, context), messageOf(params), on));
 
 const has =
   (name: keyof Link, ability: (can: Abilities) => boolean = () => false) =>
@@ -137,15 +139,15 @@ const has =
     link ? link[name] !== undefined : can !== null && ability(can);
 
 /** Where something is done; every action reads these. */
-const PLACE = ["to", "target", "accountId", "threadId"];
-const MESSAGE = ["messageId", "message_id"];
-const FILES = ["media", "mediaUrl", "path", "filePath", "mediaUrls", "buffer", "filename", "contentType"];
+const TARGET_PARAMS = ["to", "target", "accountId", "threadId"];
+const MESSAGE_PARAMS = ["messageId", "message_id"];
+const FILE_PARAMS = ["media", "mediaUrl", "path", "filePath", "mediaUrls", "buffer", "filename", "contentType"];
 /** What the official command line sends with every action: its own settings, and names that the request has already. */
-const OF_CLIENT: ReadonlySet<string> = new Set(["action", "channel", "json", "verbose", "__sessionKey", "__agentId"]);
+const CLIENT_PARAMS: ReadonlySet<string> = new Set(["action", "channel", "json", "verbose", "__sessionKey", "__agentId"]);
 
 const ACTIONS: Readonly<Record<string, Action>> = {
   send: {
-    reads: [...PLACE, ...FILES, "message", "replyTo", "replyToId"],
+    reads: [...TARGET_PARAMS, ...FILE_PARAMS, "message", "replyTo", "replyToId"],
     available: () => true,
     run: (params, context) => {
       const replyTo = optional(params, "replyTo") ?? optional(params, "replyToId");
@@ -155,50 +157,57 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     },
   },
   reply: {
-    reads: [...PLACE, ...FILES, ...MESSAGE, "replyTo", "message"],
+    reads: [...TARGET_PARAMS, ...FILE_PARAMS, ...MESSAGE_PARAMS, "replyTo", "message"],
     available: () => true,
     run: (params, context) =>
       context.send(
-        { ...targetOf(params, context), replyTo: asId<MessageId>(text(params, "messageId", "replyTo")) },
-        text(params, "message"),
+        { ...targetOf(params, context), replyTo: asId<MessageId>(requireText(params, "messageId", "replyTo")) },
+        requireText(params, "message"),
         params,
       ),
   },
-  edit: { reads: [...PLACE, ...MESSAGE, "message", "text"], available: has("edit", (can) => can.edit), run: edit },
+  edit: { reads: [...TARGET_PARAMS, ...MESSAGE_PARAMS, "message", "text"], available: has("edit", (can) => can.edit), run: edit },
   delete: {
-    reads: [...PLACE, ...MESSAGE],
+    reads: [...TARGET_PARAMS, ...MESSAGE_PARAMS],
     available: has("remove"),
-    run: (params, context) => done(connected(context, "remove")(targetOf(params, context), messageOf(params))),
+    run: (params, context) => toOkResult(requireLinkFunction(context, "remove")(targetOf(params, context), messageOf(params))),
   },
   react: {
-    reads: [...PLACE, ...MESSAGE, "emoji", "remove"],
+    reads: [...TARGET_PARAMS, ...MESSAGE_PARAMS, "emoji", "remove"],
     available: has("react", (can) => can.reactions),
     run: (params, context) =>
-      done(connected(context, "react")(targetOf(params, context), messageOf(params), text(params, "emoji"), params["remove"] !== true)),
+      toOkResult(
+        requireLinkFunction(context, "react")(
+          targetOf(params, context),
+          messageOf(params),
+          requireText(params, "emoji"),
+          params["remove"] !== true,
+        ),
+      ),
   },
-  pin: { reads: [...PLACE, ...MESSAGE], available: has("pin"), run: pin(true) },
-  unpin: { reads: [...PLACE, ...MESSAGE], available: has("pin"), run: pin(false) },
+  pin: { reads: [...TARGET_PARAMS, ...MESSAGE_PARAMS], available: has("pin"), run: pin(true) },
+  unpin: { reads: [...TARGET_PARAMS, ...MESSAGE_PARAMS], available: has("pin"), run: pin(false) },
   "thread-create": {
-    reads: [...PLACE, ...FILES, "messageId", "threadName", "name", "message"],
+    reads: [...TARGET_PARAMS, ...FILE_PARAMS, "messageId", "threadName", "name", "message"],
     available: has("openThread"),
     run: openThread,
   },
   "thread-reply": {
-    reads: [...PLACE, ...FILES, "message"],
+    reads: [...TARGET_PARAMS, ...FILE_PARAMS, "message"],
     available: has("openThread"),
     run: (params, context) =>
-      context.send({ ...targetOf(params, context), thread: text(params, "threadId") }, text(params, "message"), params),
+      context.send({ ...targetOf(params, context), thread: requireText(params, "threadId") }, requireText(params, "message"), params),
   },
   poll: {
-    reads: [...PLACE, "pollQuestion", "question", "pollOption", "options", "maxSelections", "pollMulti"],
+    reads: [...TARGET_PARAMS, "pollQuestion", "question", "pollOption", "options", "maxSelections", "pollMulti"],
     available: has("poll", (can) => can.polls),
     run: poll,
   },
 };
 
 /** Refuses a param by its name when it would have no effect. What is off or empty asks for nothing. */
-function refuseUnread(action: string, { reads }: Action, params: Params): void {
-  const unread = Object.keys(params).find((name) => !reads.includes(name) && !OF_CLIENT.has(name) && !isOff(params[name]));
+function refuseUnusedParams(action: string, { reads }: Action, params: ActionParams): void {
+  const unread = Object.keys(params).find((name) => !reads.includes(name) && !CLIENT_PARAMS.has(name) && !isOff(params[name]));
   if (unread === undefined) return;
   throw new GatewayError("INVALID_REQUEST", `params.${unread.slice(0, 60)} has no effect on the action ${action}`, {
     details: { code: "PARAM_NOT_SERVED", method: "message.action", param: `params.${unread.slice(0, 60)}` },
@@ -210,10 +219,10 @@ const isOff = (value: unknown): boolean =>
   value === false || value === null || value === undefined || value === "" || (Array.isArray(value) && value.length === 0);
 
 /** Runs one action. ACTION_NOT_SUPPORTED, with the actions that there are, for what the channel does not have. */
-export async function runAction(channel: string, action: string, params: Params, context: ActionContext): Promise<unknown> {
+export async function runAction(channel: string, action: string, params: ActionParams, context: ActionContext): Promise<unknown> {
   const found = Object.hasOwn(ACTIONS, action) ? ACTIONS[action]! : undefined;
   if (found?.available(context.abilities, context.link)) {
-    refuseUnread(action, found, params);
+    refuseUnusedParams(action, found, params);
     return await found.run(params, context);
   }
   const there = Object.keys(ACTIONS).filter((name) => ACTIONS[name]!.available(context.abilities, context.link));

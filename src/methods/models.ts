@@ -2,7 +2,7 @@ import { agentIds, defaultAgentId, hasAgent, modelAliases, resolveAgent } from "
 import { getAt, setAt } from "../config/edit.ts";
 import type { Config } from "../config/schema.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { MethodFamily, Params } from "../protocol/method.ts";
+import type { MethodFamily, MethodParams } from "../protocol/method.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import { editConfig, type ConfigDeps } from "./config-edit.ts";
 
@@ -30,13 +30,13 @@ export type ModelsDeps = ConfigDeps & {
   thinkingDefault: (agentId: string) => string;
 };
 
-type ListParams = Params<"models.list">;
+type ListParams = MethodParams<"models.list">;
 
 /** models.*: what can answer, and which one does. */
 export function modelsMethods(deps: ModelsDeps) {
   return {
     "models.list": { scope: "operator.read", run: (params: ListParams) => listModels(deps, params) },
-    "models.set": { scope: "operator.admin", run: (params: Params<"models.set">) => setModel(deps, params) },
+    "models.set": { scope: "operator.admin", run: (params: MethodParams<"models.set">) => setModel(deps, params) },
   } satisfies MethodFamily;
 }
 

@@ -1,6 +1,6 @@
 import type { SessionKey } from "../core/ids.ts";
 import type { Payload } from "../turns/submission.ts";
-import type { ChatDeps } from "./context.ts";
+import type { ChatDeps } from "./chat-context.ts";
 
 const PAGE = 50;
 

@@ -22,7 +22,7 @@ export function routesMethods(deps: RoutesDeps) {
       scope: "operator.read",
       run: (params: ExplainParams) => {
         const config = deps.config();
-        const answer = decide(toQuestion(deps, params), config);
+        const answer = decide(toRoutingInput(deps, params), config);
         return { ...answer, lines: formatDecision(answer, config) };
       },
     },
@@ -30,7 +30,7 @@ export function routesMethods(deps: RoutesDeps) {
 }
 
 /** With `group`, `peer` is the room and an unknown person speaks in it; otherwise `peer` is the person. */
-function toQuestion(deps: RoutesDeps, params: ExplainParams): RoutingInput {
+function toRoutingInput(deps: RoutesDeps, params: ExplainParams): RoutingInput {
   const channel = asId<ChannelId>(params.channel);
   const account = asId<AccountId>(params.account);
   return {

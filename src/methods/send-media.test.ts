@@ -8,7 +8,7 @@ import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { silentLog } from "../core/log.ts";
 import { MediaStore } from "../store/media.ts";
-import { takeMedia, type MediaDeps } from "./send-media.ts";
+import { storeMedia, type MediaDeps } from "./send-media.ts";
 
 const root = mkdtempSync(join(tmpdir(), "send-media-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -27,7 +27,7 @@ const deps: MediaDeps = {
 const unusable = (err: unknown): boolean => err instanceof GatewayError && err.details?.["code"] === "MEDIA_NOT_USABLE";
 
 test("data, files of the workspace and fetched addresses become kept files, each with a name and a type", async () => {
-  const kept = await takeMedia(
+  const kept = await storeMedia(
     {
       mediaUrls: [
         `data:image/png;base64,${Buffer.from("abc").toString("base64")}`,
@@ -48,7 +48,7 @@ test("data, files of the workspace and fetched addresses become kept files, each
     ],
   );
   assert.equal(Buffer.from(await media.readFile(kept[1]!.file)).toString(), "# Plan");
-  const [buffer] = await takeMedia({ buffer: Buffer.from("hi").toString("base64"), filename: "note.txt" }, deps);
+  const [buffer] = await storeMedia({ buffer: Buffer.from("hi").toString("base64"), filename: "note.txt" }, deps);
   assert.deepEqual([buffer!.name, buffer!.mimeType], ["note.txt", "text/plain"]);
 });
 
@@ -64,9 +64,9 @@ test("files outside of the workspace, links out of it, other schemes and broken 
     "data:image/png;base64,!!!",
     "missing.md",
   ])
-    await assert.rejects(takeMedia({ mediaUrl }, deps), unusable, mediaUrl);
+    await assert.rejects(storeMedia({ mediaUrl }, deps), unusable, mediaUrl);
   await assert.rejects(
-    takeMedia({ mediaUrls: Array.from({ length: LIMITS.answerFiles + 1 }, (_, at) => `https://a.example/${at}`) }, deps),
+    storeMedia({ mediaUrls: Array.from({ length: LIMITS.answerFiles + 1 }, (_, at) => `https://a.example/${at}`) }, deps),
     unusable,
   );
 });

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { StoredFile, MediaStore } from "../store/media.ts";
-import type { Fetched } from "../tools/guarded-fetch.ts";
+import type { FetchedContent } from "../tools/guarded-fetch.ts";
 import { collectOutboundMedia, describeFile, type MediaRoots } from "../turns/outbound-media.ts";
 
 export type MediaParams = { mediaUrl?: string; mediaUrls?: readonly string[]; buffer?: string; filename?: string; contentType?: string };
@@ -11,7 +11,7 @@ export type MediaParams = { mediaUrl?: string; mediaUrls?: readonly string[]; bu
 export type MediaDeps = MediaRoots & {
   media: MediaStore;
   /** Fetches an address that a client has named; refuses everything that is not on the public internet. */
-  fetch: (url: string, maxBytes: number) => Promise<Fetched>;
+  fetch: (url: string, maxBytes: number) => Promise<FetchedContent>;
 };
 
 const unusable = (message: string): GatewayError => new GatewayError("INVALID_REQUEST", message, { details: { code: "MEDIA_NOT_USABLE" } });
@@ -20,21 +20,21 @@ const unusable = (message: string): GatewayError => new GatewayError("INVALID_RE
 export const hasMedia = ({ mediaUrl, mediaUrls, buffer }: MediaParams): boolean => Boolean(mediaUrl ?? mediaUrls?.length ?? buffer);
 
 /** Takes the files of a request into the media store, in their order. Throws INVALID_REQUEST, TOO_LARGE or UNAVAILABLE. */
-export async function takeMedia(params: MediaParams, deps: MediaDeps): Promise<readonly StoredFile[]> {
+export async function storeMedia(params: MediaParams, deps: MediaDeps): Promise<readonly StoredFile[]> {
   const urls = [...new Set([...(params.mediaUrl ? [params.mediaUrl] : []), ...(params.mediaUrls ?? [])])];
   if (urls.length + (params.buffer ? 1 : 0) > LIMITS.answerFiles) throw unusable(`at most ${LIMITS.answerFiles} files go with one message`);
   const kept: StoredFile[] = [];
-  if (params.buffer) kept.push(await keepBase64(params.buffer, params.contentType, params.filename, deps));
-  for (const url of urls) kept.push(await keepOne(url, params.filename, deps));
+  if (params.buffer) kept.push(await storeBase64(params.buffer, params.contentType, params.filename, deps));
+  for (const url of urls) kept.push(await storeFromUrl(url, params.filename, deps));
   return kept;
 }
 
-async function keepOne(url: string, filename: string | undefined, deps: MediaDeps): Promise<StoredFile> {
+async function storeFromUrl(url: string, filename: string | undefined, deps: MediaDeps): Promise<StoredFile> {
   const data = /^data:([\w.+-]+\/[\w.+-]+)?(?:;[\w-]+=[^;,]*)*;base64,/i.exec(url.slice(0, 500));
-  if (data) return await keepBase64(url.slice(data[0].length), data[1], filename, deps);
+  if (data) return await storeBase64(url.slice(data[0].length), data[1], filename, deps);
   if (/^https?:/i.test(url)) {
     const { bytes, mimeType, url: from } = await deps.fetch(url, LIMITS.mediaBytes);
-    return await deps.media.saveFile(named(filename ?? (basename(new URL(from).pathname) || "file"), mimeType), bytes);
+    return await deps.media.saveFile(toFileKind(filename ?? (basename(new URL(from).pathname) || "file"), mimeType), bytes);
   }
   const path = /^file:/i.test(url) ? toPath(url) : url;
   // One line is one file; the rules for what may be read are those for files that an answer names.
@@ -54,13 +54,13 @@ function toPath(url: string): string {
   }
 }
 
-async function keepBase64(text: string, mimeType: string | undefined, filename: string | undefined, deps: MediaDeps): Promise<StoredFile> {
+async function storeBase64(text: string, mimeType: string | undefined, filename: string | undefined, deps: MediaDeps): Promise<StoredFile> {
   const bytes = Buffer.from(text, "base64");
   if (bytes.length === 0 || bytes.length !== Buffer.byteLength(text, "base64")) throw unusable("the data of the file is not base64");
-  return await deps.media.saveFile(named(filename ?? "file", mimeType), bytes);
+  return await deps.media.saveFile(toFileKind(filename ?? "file", mimeType), bytes);
 }
 
-const ENDINGS: Readonly<Record<string, string>> = {
+const EXTENSIONS: Readonly<Record<string, string>> = {
   "image/png": ".png",
   "image/jpeg": ".jpg",
   "image/gif": ".gif",
@@ -73,9 +73,9 @@ const ENDINGS: Readonly<Record<string, string>> = {
 };
 
 /** What a file is: by its type where the name does not tell. */
-function named(name: string, mimeType: string | undefined): Pick<StoredFile, "kind" | "name" | "mimeType"> {
+function toFileKind(name: string, mimeType: string | undefined): Pick<StoredFile, "kind" | "name" | "mimeType"> {
   const byName = describeFile(name);
   if (byName.mimeType !== "application/octet-stream" || mimeType === undefined) return byName;
   const kind = /^(image|audio|video)\//.exec(mimeType)?.[1] as StoredFile["kind"] | undefined;
-  return { kind: kind ?? "file", name: byName.name + (byName.name.includes(".") ? "" : (ENDINGS[mimeType] ?? "")), mimeType };
+  return { kind: kind ?? "file", name: byName.name + (byName.name.includes(".") ? "" : (EXTENSIONS[mimeType] ?? "")), mimeType };
 }

@@ -12,11 +12,11 @@ function rig() {
   const { outbox, store } = chats.bench.turns.options;
   const methods = sendMethods({
     ...chats.deps,
-    settled: async (intentId) => outbox.byIntent(intentId),
+    waitUntilSettled: async (intentId) => outbox.byIntent(intentId),
     onlyChannel: () => "irc",
     link: () => null,
     abilities: () => null,
-    facts: createKeyValueStore(store),
+    keyValue: createKeyValueStore(store),
     mediaFor: () => {
       throw new Error("no files here");
     },

@@ -2,27 +2,27 @@ import type { Abilities, Link, Target } from "../channels/channel.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type MessageId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { MethodFamily, Params } from "../protocol/method.ts";
+import type { MethodFamily, MethodParams } from "../protocol/method.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
 import type { OutboxPart } from "../store/outbox.ts";
 import { conversationOf } from "../turns/engine.ts";
-import { requireSession, resolveKey, type ChatDeps } from "./context.ts";
+import { requireSession, resolveKey, type ChatDeps } from "./chat-context.ts";
 import { runAction, type ActionContext } from "./message-action.ts";
-import { createOnce } from "./once.ts";
-import { hasMedia, takeMedia, type MediaDeps, type MediaParams } from "./send-media.ts";
+import { createIdempotency } from "./idempotency.ts";
+import { hasMedia, storeMedia, type MediaDeps, type MediaParams } from "./send-media.ts";
 
-type SendParams = Params<"send">;
-type ActionParams = Params<"message.action">;
-type PollParams = Params<"poll">;
+type SendParams = MethodParams<"send">;
+type ActionParams = MethodParams<"message.action">;
+type PollParams = MethodParams<"poll">;
 
 export type SendDeps = ChatDeps & {
   /** Resolves when every part of the intent is settled, or after `timeoutMs`. */
-  settled: (intentId: string, timeoutMs: number) => Promise<readonly OutboxPart[]>;
+  waitUntilSettled: (intentId: string, timeoutMs: number) => Promise<readonly OutboxPart[]>;
   /** The channel that is meant when none is named; null when there is not exactly one. */
   onlyChannel: () => string | null;
   link: (channel: ChannelId, account: AccountId) => Link | null;
   abilities: (channel: string) => Abilities | null;
-  facts: KeyValueStore;
+  keyValue: KeyValueStore;
   /** Where the files of a message may come from; the workspace is that of the agent, or of the default one. */
   mediaFor: (agentId: string | undefined) => MediaDeps;
 };
@@ -32,13 +32,17 @@ const WAIT_MS = 10_000;
 
 /** send, poll and message.action: what an operator does on a channel directly. What is said goes through the outbox, like every reply. */
 export function sendMethods(deps: SendDeps) {
-  const once = createOnce({ facts: deps.facts, write: (change) => deps.turns.options.store.write(change), now: deps.clock.now });
+  const once = createIdempotency({
+    keyValue: deps.keyValue,
+    write: (change) => deps.turns.options.store.write(change),
+    now: deps.clock.now,
+  });
   const act = (action: string, request: Omit<ActionParams, "action">): Promise<unknown> => {
     const { channel, params, idempotencyKey } = request;
     const context = contextOf(deps, request);
     const run = (): Promise<unknown> => runAction(channel, action, params, context);
     // The outbox knows its keys itself, and goes on with what it has.
-    return SAID.has(action) ? run() : once(`${channel} ${action} ${idempotencyKey}`, run);
+    return SEND_ACTIONS.has(action) ? run() : once(`${channel} ${action} ${idempotencyKey}`, run);
   };
   return {
     send: { scope: "operator.write", maxBytes: LIMITS.attachmentRequestBytes, run: (params: SendParams) => send(deps, params) },
@@ -62,7 +66,7 @@ export function sendMethods(deps: SendDeps) {
   } satisfies MethodFamily;
 }
 
-const SAID = new Set(["send", "reply", "thread-reply"]);
+const SEND_ACTIONS = new Set(["send", "reply", "thread-reply"]);
 
 function channelOf(deps: SendDeps, named: string | undefined): string {
   const channel = named ?? deps.onlyChannel();
@@ -89,7 +93,7 @@ function contextOf(deps: SendDeps, request: Omit<ActionParams, "action">): Actio
     send: (target, message) => {
       const replyTo = target.replyTo ?? (request.reply && asId<MessageId>(request.reply.replyToId));
       const files = { ...mediaOf(params), ...(request.agentId === undefined ? {} : { agentId: request.agentId }) };
-      return say(deps, { ...target, ...(replyTo === undefined ? {} : { replyTo }) }, message, key, String(to), files);
+      return sendThroughOutbox(deps, { ...target, ...(replyTo === undefined ? {} : { replyTo }) }, message, key, String(to), files);
     },
   };
 }
@@ -98,13 +102,20 @@ async function send(deps: SendDeps, params: SendParams): Promise<unknown> {
   const channel = channelOf(deps, params.channel);
   const target = deps.toTarget(channel, params.accountId, params.to, params.threadId);
   const replyTo = params.replyToId === undefined ? {} : { replyTo: asId<MessageId>(params.replyToId) };
-  return await say(deps, { ...target, ...replyTo }, params.message ?? "", params.idempotencyKey, params.to, params);
+  return await sendThroughOutbox(deps, { ...target, ...replyTo }, params.message ?? "", params.idempotencyKey, params.to, params);
 }
 
 /** `sessionKey`: the session whose transcript keeps what was said. */
-type Attached = MediaParams & { agentId?: string; sessionKey?: string };
+type SendExtras = MediaParams & { agentId?: string; sessionKey?: string };
 
-async function say(deps: SendDeps, target: Target, message: string, key: string, to: string, attached: Attached): Promise<unknown> {
+async function sendThroughOutbox(
+  deps: SendDeps,
+  target: Target,
+  message: string,
+  key: string,
+  to: string,
+  attached: SendExtras,
+): Promise<unknown> {
   const withMedia = hasMedia(attached);
   if (!message.trim() && !withMedia) throw new GatewayError("INVALID_REQUEST", "the message is empty");
   if (withMedia && deps.abilities(target.channel)?.media.out !== true)
@@ -114,7 +125,7 @@ async function say(deps: SendDeps, target: Target, message: string, key: string,
   const isKnown = (): boolean => turns.options.outbox.byIntent(intentId).length > 0;
   const session =
     attached.sessionKey === undefined ? null : requireSession(deps, resolveKey(deps, attached.sessionKey, attached.agentId).key);
-  const media = withMedia && !isKnown() ? await takeMedia(attached, deps.mediaFor(attached.agentId)) : [];
+  const media = withMedia && !isKnown() ? await storeMedia(attached, deps.mediaFor(attached.agentId)) : [];
   const mirrored = await turns.options.store.write(() => {
     if (isKnown()) return null;
     turns.addIntent(intentId, null, target, message, deps.clock.now(), media.length > 0 ? { media } : {});
@@ -131,7 +142,7 @@ async function say(deps: SendDeps, target: Target, message: string, key: string,
     });
   }
   turns.options.wakeDelivery(conversationOf(target));
-  return toReceipt(key, target.channel, to, await deps.settled(intentId, WAIT_MS));
+  return toReceipt(key, target.channel, to, await deps.waitUntilSettled(intentId, WAIT_MS));
 }
 
 /** The files of an action's params, under the names that clients use for them. */

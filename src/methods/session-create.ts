@@ -2,32 +2,32 @@ import { createHash } from "node:crypto";
 import { GatewayError } from "../core/errors.ts";
 import type { SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Caller, Params } from "../protocol/method.ts";
+import type { Caller, MethodParams } from "../protocol/method.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { sessionTitle } from "../turns/submission.ts";
-import { takeAttachments } from "./attachments.ts";
-import { operatorSubmission, requireSession, resolveKey, toolsIn, type ChatDeps } from "./context.ts";
+import { storeAttachments } from "./attachments.ts";
+import { operatorSubmission, requireSession, resolveKey, toolsIn, type ChatDeps } from "./chat-context.ts";
 import { checkPermissionMode } from "./session-guards.ts";
-import { checkModel, checkThinking, fullName, entryOf, resolvedModel } from "./session-patch.ts";
+import { checkModel, checkThinking, qualifiedModelName, entryOf, resolvedModel } from "./session-patch.ts";
 
-type CreateParams = Params<"sessions.create">;
-type Place = ReturnType<typeof resolveKey>;
+type CreateParams = MethodParams<"sessions.create">;
+type ResolvedKey = ReturnType<typeof resolveKey>;
 
 /** sessions.create: makes a session, or takes up the one that has the key; with a message it runs the first turn. */
 export async function createSession(deps: ChatDeps, params: CreateParams, caller: Caller): Promise<unknown> {
-  const model = fullName(deps, params.model);
+  const model = qualifiedModelName(deps, params.model);
   checkModel(deps, model);
   checkThinking(params.thinkingLevel);
   checkPermissionMode("sessions.create", params.permissionMode, caller);
   const parent = params.parentSessionKey === undefined ? null : requireSession(deps, resolveKey(deps, params.parentSessionKey).key);
   if (params.fork && !parent) throw new GatewayError("INVALID_REQUEST", "fork needs parentSessionKey");
   if (params.forkFrom !== undefined && !params.fork) throw new GatewayError("INVALID_REQUEST", "forkFrom needs fork");
-  const place = placeOf(deps, params, parent);
+  const place = resolveTargetKey(deps, params, parent);
   // Before anything is stored: files that cannot be used refuse the whole request.
-  const files = await takeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, place.key, place.agentId));
-  const session = await store(deps, params, place, parent, model);
+  const files = await storeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, place.key, place.agentId));
+  const session = await storeSession(deps, params, place, parent, model);
   deps.hub.watch(caller.conn, `session:${place.key}`);
-  deps.turns.options.bus.emit("session.changed", { sessionKey: place.key, reason: "create", fields: CREATED });
+  deps.turns.options.bus.emit("session.changed", { sessionKey: place.key, reason: "create", fields: CREATED_COLUMNS });
   if (parent) deps.turns.options.bus.emit("session.changed", { sessionKey: parent.key, reason: "create", fields: [] });
   const result = {
     ok: true,
@@ -63,7 +63,7 @@ export async function createSession(deps: ChatDeps, params: CreateParams, caller
   }
 }
 
-const CREATED: readonly (keyof SessionRow)[] = [
+const CREATED_COLUMNS: readonly (keyof SessionRow)[] = [
   "label",
   "title",
   "category",
@@ -76,7 +76,7 @@ const CREATED: readonly (keyof SessionRow)[] = [
 ];
 
 /** A key that the client leaves to us: the same one when the same request comes again. */
-function placeOf(deps: ChatDeps, params: CreateParams, parent: SessionRow | null): Place {
+function resolveTargetKey(deps: ChatDeps, params: CreateParams, parent: SessionRow | null): ResolvedKey {
   const agentId = params.agentId ?? (params.key === undefined ? parent?.agent_id : undefined);
   if (params.key !== undefined) return resolveKey(deps, params.key, agentId);
   const { idempotencyKey } = params;
@@ -94,10 +94,10 @@ function toUuid(text: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-function store(
+function storeSession(
   deps: ChatDeps,
   params: CreateParams,
-  { key, agentId }: Place,
+  { key, agentId }: ResolvedKey,
   parent: SessionRow | null,
   model: string | null | undefined,
 ): Promise<SessionRow> {
@@ -124,13 +124,13 @@ function store(
       ...(params.permissionMode === undefined ? {} : { permission_mode: params.permissionMode }),
       ...(parent && parent.key !== key && !known ? { parent_key: parent.key } : {}),
     });
-    if (params.fork) fork(deps, params, parent!, { key, sessionId: session.session_id });
+    if (params.fork) forkTranscript(deps, params, parent!, { key, sessionId: session.session_id });
     return requireSession(deps, key);
   });
 }
 
 /** Copies what was said in the parent, as it stands in this transaction, and what the next turn there would run with. */
-function fork(deps: ChatDeps, params: CreateParams, parent: SessionRow, to: { key: SessionKey; sessionId: string }): void {
+function forkTranscript(deps: ChatDeps, params: CreateParams, parent: SessionRow, to: { key: SessionKey; sessionId: string }): void {
   const current = requireSession(deps, parent.key);
   const { session_id: sessionId } = current;
   const count = deps.messages.count(parent.key, sessionId);

@@ -1,10 +1,10 @@
 import { GatewayError } from "../core/errors.ts";
 import { missingScope } from "../protocol/errors.ts";
 import type { Caller } from "../protocol/method.ts";
-import { notServed } from "../protocol/validate.ts";
+import { paramNotServed } from "../protocol/validate.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { PERMISSION_MODES } from "../turns/permissions.ts";
-import { lifecycleRevision } from "./rows.ts";
+import { lifecycleRevision } from "./wire-rows.ts";
 
 /** What a client believes about a session that it changes. */
 export type Expectations = {
@@ -52,7 +52,7 @@ const isSame = (value: unknown, wanted: unknown): boolean =>
 export function checkPermissionMode(method: string, mode: string | null | undefined, caller: Caller): void {
   if (mode === null || mode === undefined) return;
   if (!(PERMISSION_MODES as readonly string[]).includes(mode)) {
-    const { code, message, details } = notServed(method, "permissionMode");
+    const { code, message, details } = paramNotServed(method, "permissionMode");
     throw new GatewayError(code, `${message} with the value ${JSON.stringify(mode.slice(0, 40))}`, {
       ...(details ? { details: { ...details, value: mode } } : {}),
       fix: `Use ${PERMISSION_MODES.join(" or ")}, or null for what the agent is granted.`,

@@ -1,13 +1,13 @@
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Params } from "../protocol/method.ts";
+import type { MethodParams } from "../protocol/method.ts";
 import { parseSessionKey, toAgentId } from "../routing/session-key.ts";
 import { textOf, type MessageHit } from "../store/messages.ts";
 import type { SessionQuery, SessionRow } from "../store/sessions.ts";
 import { chatDefaults } from "./chat.ts";
-import { resolveKey, wireRow, type ChatDeps } from "./context.ts";
+import { resolveKey, wireRow, type ChatDeps } from "./chat-context.ts";
 
-type ListParams = Params<"sessions.list">;
+type ListParams = MethodParams<"sessions.list">;
 
 const LIST_LIMIT = 1_000;
 
@@ -36,7 +36,7 @@ export function listSessions(deps: ChatDeps, params: ListParams): Record<string,
 
 /** The filters as the store knows them; null when no session of this gateway can match. */
 function toQuery(deps: ChatDeps, params: Omit<ListParams, "limit" | "offset">): Omit<SessionQuery, "limit" | "offset"> | null {
-  if (asksForOthers(params)) return null;
+  if (asksForUnsupported(params)) return null;
   const busy = params.activeOnly ? [...deps.turns.busySessions().keys()] : undefined;
   if (busy?.length === 0) return null;
   const without = [
@@ -62,7 +62,7 @@ function toQuery(deps: ChatDeps, params: Omit<ListParams, "limit" | "offset">): 
 }
 
 /** Filters for what no session of this gateway has: child runs, boards, owners among several people. */
-function asksForOthers({
+function asksForUnsupported({
   spawnedBy,
   hasBoard,
   creatorId,
@@ -74,12 +74,12 @@ function asksForOthers({
 }
 
 /** sessions.subscribe: with the params of a list, the first list comes with the answer. */
-export function subscribedList(deps: ChatDeps, params: Params<"sessions.subscribe">): Record<string, unknown> {
+export function subscribedList(deps: ChatDeps, params: MethodParams<"sessions.subscribe">): Record<string, unknown> {
   return Object.keys(params).length === 0 ? { subscribed: true } : { subscribed: true, list: listSessions(deps, params) };
 }
 
 /** sessions.search: what was said, by words. */
-export function searchSessions(deps: ChatDeps, params: Params<"sessions.search">): Record<string, unknown> {
+export function searchSessions(deps: ChatDeps, params: MethodParams<"sessions.search">): Record<string, unknown> {
   const { agentId, sessionKeys, scope } = params;
   if (scope !== undefined && (agentId !== undefined || sessionKeys !== undefined))
     throw new GatewayError("INVALID_REQUEST", "scope excludes agentId and sessionKeys: it has filters of its own");
@@ -138,7 +138,7 @@ function snippetOf(text: string, words: readonly string[]): string {
 }
 
 /** sessions.resolve: the session that one of several names means. */
-export function resolveSession(deps: ChatDeps, params: Params<"sessions.resolve">): unknown {
+export function resolveSession(deps: ChatDeps, params: MethodParams<"sessions.resolve">): unknown {
   if (params.slugHint !== undefined && params.shortId === undefined) throw new GatewayError("INVALID_REQUEST", "slugHint needs shortId");
   const found = findSessions(deps, params);
   if (found.length === 1) return { ok: true, ...toCandidate(found[0]!) };
@@ -162,7 +162,7 @@ export function requireShortId(deps: ChatDeps, shortId: string, slugHint: string
   return found[0];
 }
 
-function findSessions(deps: ChatDeps, params: Params<"sessions.resolve">): SessionRow[] {
+function findSessions(deps: ChatDeps, params: MethodParams<"sessions.resolve">): SessionRow[] {
   const { key, sessionId, label, shortId, reference, agentId } = params;
   const named = [key, sessionId, label, shortId, reference].filter((each) => each !== undefined);
   if (named.length !== 1)

@@ -1,19 +1,19 @@
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { missingScope } from "../protocol/errors.ts";
-import type { Caller, Params } from "../protocol/method.ts";
+import type { Caller, MethodParams } from "../protocol/method.ts";
 import type { SessionPatch, SessionRow } from "../store/sessions.ts";
 import { isThinkingLevel, resolveModels } from "../turns/settings.ts";
-import { requireSession, resolveKey, wireRow, type ChatDeps } from "./context.ts";
-import { splitModel } from "./rows.ts";
+import { requireSession, resolveKey, wireRow, type ChatDeps } from "./chat-context.ts";
+import { splitModel } from "./wire-rows.ts";
 import { checkExpectations, checkPermissionMode } from "./session-guards.ts";
 
-type PatchParams = Params<"sessions.patch">;
+type PatchParams = MethodParams<"sessions.patch">;
 
 /** sessions.patch: checks and change are one transaction, so that a guard holds until the change is on disk. */
 export async function patchSession(deps: ChatDeps, params: PatchParams, caller: Caller): Promise<unknown> {
   const { key } = resolveKey(deps, params.key, params.agentId);
-  const model = fullName(deps, params.model);
+  const model = qualifiedModelName(deps, params.model);
   checkModel(deps, model);
   checkThinking(params.thinkingLevel);
   checkPermissionMode("sessions.patch", params.permissionMode, caller);
@@ -40,7 +40,7 @@ export async function patchSession(deps: ChatDeps, params: PatchParams, caller: 
 function toChanges(session: SessionRow, params: PatchParams, now: number): SessionPatch {
   const { archived, pinned, unread } = params;
   return {
-    ...columns(params),
+    ...toColumns(params),
     ...(archived === undefined || archived === (session.archived === 1)
       ? {}
       : { archived: archived ? 1 : 0, archived_at: archived ? now : null, lifecycle: session.lifecycle + 1 }),
@@ -85,7 +85,7 @@ const COLUMNS = {
   boardPresentation: "board_presentation",
 } as const satisfies Partial<Record<keyof PatchParams, keyof SessionPatch>>;
 
-function columns(params: PatchParams): SessionPatch {
+function toColumns(params: PatchParams): SessionPatch {
   const entries = Object.entries(COLUMNS).map(([param, column]) => [column, params[param as keyof PatchParams]] as const);
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as SessionPatch;
 }
@@ -129,7 +129,7 @@ export function checkThinking(level: string | null | undefined): void {
 }
 
 /** The name of a model with its provider. Some clients send its id alone. */
-export function fullName(deps: ChatDeps, model: string | null | undefined): string | null | undefined {
+export function qualifiedModelName(deps: ChatDeps, model: string | null | undefined): string | null | undefined {
   if (!model || model.includes("/")) return model;
   return deps.modelNames().find((name) => splitModel(name).id === model) ?? model;
 }

@@ -1,12 +1,12 @@
 import { GatewayError } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Caller, MethodFamily, Params } from "../protocol/method.ts";
+import type { Caller, MethodFamily, MethodParams } from "../protocol/method.ts";
 import { toNewConversation } from "../store/sessions.ts";
 import { resolveModels, resolveThinking } from "../turns/settings.ts";
-import { takeAttachments } from "./attachments.ts";
-import { operatorSubmission, requireSession, resolveKey, toolsIn, wireRow, type ChatDeps } from "./context.ts";
-import { previewOf } from "./rows.ts";
+import { storeAttachments } from "./attachments.ts";
+import { operatorSubmission, requireSession, resolveKey, toolsIn, wireRow, type ChatDeps } from "./chat-context.ts";
+import { previewOf } from "./wire-rows.ts";
 import { createSession } from "./session-create.ts";
 import { checkExpectations, type Expectations } from "./session-guards.ts";
 import { listSessions, resolveSession, searchSessions, subscribedList } from "./session-list.ts";
@@ -19,17 +19,17 @@ export function sessionMethods(deps: ChatDeps) {
 
 function readMethods(deps: ChatDeps) {
   return {
-    "sessions.list": { scope: "operator.read", run: (params: Params<"sessions.list">) => listSessions(deps, params) },
+    "sessions.list": { scope: "operator.read", run: (params: MethodParams<"sessions.list">) => listSessions(deps, params) },
     "sessions.subscribe": {
       scope: "operator.read",
-      run: (params: Params<"sessions.subscribe">, caller: Caller) => {
+      run: (params: MethodParams<"sessions.subscribe">, caller: Caller) => {
         deps.hub.watch(caller.conn, "sessions");
         return subscribedList(deps, params);
       },
     },
     "sessions.messages.subscribe": {
       scope: "operator.read",
-      run: ({ key: input, agentId }: Params<"sessions.messages.subscribe">, caller: Caller) => {
+      run: ({ key: input, agentId }: MethodParams<"sessions.messages.subscribe">, caller: Caller) => {
         const { key } = resolveKey(deps, input, agentId);
         deps.hub.watch(caller.conn, `session:${key}`);
         return { subscribed: true, key };
@@ -37,7 +37,7 @@ function readMethods(deps: ChatDeps) {
     },
     "sessions.messages.unsubscribe": {
       scope: "operator.read",
-      run: ({ key: input, agentId }: Params<"sessions.messages.unsubscribe">, caller: Caller) => {
+      run: ({ key: input, agentId }: MethodParams<"sessions.messages.unsubscribe">, caller: Caller) => {
         const { key } = resolveKey(deps, input, agentId);
         deps.hub.unwatch(caller.conn, `session:${key}`);
         return { subscribed: false, key };
@@ -45,15 +45,15 @@ function readMethods(deps: ChatDeps) {
     },
     "sessions.describe": {
       scope: "operator.read",
-      run: ({ key, agentId, includeDerivedTitles, includeLastMessage }: Params<"sessions.describe">) => {
+      run: ({ key, agentId, includeDerivedTitles, includeLastMessage }: MethodParams<"sessions.describe">) => {
         const session = deps.sessions.get(resolveKey(deps, key, agentId).key);
         const options = { derivedTitles: includeDerivedTitles !== false, lastMessage: includeLastMessage !== false };
         return { session: session ? wireRow(deps, session, options) : null };
       },
     },
-    "sessions.preview": { scope: "operator.read", run: (params: Params<"sessions.preview">) => preview(deps, params) },
-    "sessions.resolve": { scope: "operator.read", run: (params: Params<"sessions.resolve">) => resolveSession(deps, params) },
-    "sessions.search": { scope: "operator.read", run: (params: Params<"sessions.search">) => searchSessions(deps, params) },
+    "sessions.preview": { scope: "operator.read", run: (params: MethodParams<"sessions.preview">) => preview(deps, params) },
+    "sessions.resolve": { scope: "operator.read", run: (params: MethodParams<"sessions.resolve">) => resolveSession(deps, params) },
+    "sessions.search": { scope: "operator.read", run: (params: MethodParams<"sessions.search">) => searchSessions(deps, params) },
   } satisfies MethodFamily;
 }
 
@@ -62,25 +62,25 @@ function changeMethods(deps: ChatDeps) {
     "sessions.create": {
       scope: "operator.write",
       maxBytes: LIMITS.attachmentRequestBytes,
-      run: (params: Params<"sessions.create">, caller: Caller) => createSession(deps, params, caller),
+      run: (params: MethodParams<"sessions.create">, caller: Caller) => createSession(deps, params, caller),
     },
     "sessions.patch": {
       scope: "operator.write",
-      run: (params: Params<"sessions.patch">, caller: Caller) => patchSession(deps, params, caller),
+      run: (params: MethodParams<"sessions.patch">, caller: Caller) => patchSession(deps, params, caller),
     },
-    "sessions.reset": { scope: "operator.admin", run: (params: Params<"sessions.reset">) => reset(deps, params) },
-    "sessions.delete": { scope: "operator.admin", run: (params: Params<"sessions.delete">) => remove(deps, params) },
-    "sessions.compact": { scope: "operator.admin", run: (params: Params<"sessions.compact">) => compact(deps, params) },
+    "sessions.reset": { scope: "operator.admin", run: (params: MethodParams<"sessions.reset">) => reset(deps, params) },
+    "sessions.delete": { scope: "operator.admin", run: (params: MethodParams<"sessions.delete">) => remove(deps, params) },
+    "sessions.compact": { scope: "operator.admin", run: (params: MethodParams<"sessions.compact">) => compact(deps, params) },
     "sessions.send": {
       scope: "operator.write",
       maxBytes: LIMITS.attachmentRequestBytes,
-      run: (params: Params<"sessions.send">, caller: Caller) => send(deps, params, caller),
+      run: (params: MethodParams<"sessions.send">, caller: Caller) => send(deps, params, caller),
     },
-    "sessions.abort": { scope: "operator.write", run: (params: Params<"sessions.abort">) => abort(deps, params) },
+    "sessions.abort": { scope: "operator.write", run: (params: MethodParams<"sessions.abort">) => abort(deps, params) },
   } satisfies MethodFamily;
 }
 
-async function send(deps: ChatDeps, params: Params<"sessions.send">, caller: Caller): Promise<unknown> {
+async function send(deps: ChatDeps, params: MethodParams<"sessions.send">, caller: Caller): Promise<unknown> {
   const { key, agentId } = resolveKey(deps, params.key, params.agentId);
   requireSession(deps, key);
   deps.hub.watch(caller.conn, `session:${key}`);
@@ -91,7 +91,7 @@ async function send(deps: ChatDeps, params: Params<"sessions.send">, caller: Cal
       key,
       agentId,
       text,
-      ...(await takeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, key, agentId))),
+      ...(await storeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, key, agentId))),
       idempotencyKey: params.idempotencyKey ?? deps.newId(),
       caller,
       thinking,
@@ -101,7 +101,7 @@ async function send(deps: ChatDeps, params: Params<"sessions.send">, caller: Cal
   return { ok: true, runId: admitted.runId, status: admitted.duplicate ? (admitted.outcome ? "ok" : "in_flight") : "started" };
 }
 
-function preview(deps: ChatDeps, params: Params<"sessions.preview">): unknown {
+function preview(deps: ChatDeps, params: MethodParams<"sessions.preview">): unknown {
   const limit = Math.min(params.limit ?? 12, 50);
   const maxChars = Math.min(params.maxChars ?? 240, 2_000);
   if (params.keys.length > LIMITS.previewKeys)
@@ -119,7 +119,7 @@ function preview(deps: ChatDeps, params: Params<"sessions.preview">): unknown {
 }
 
 /** Forgets the conversation. A session that has changed since it was loaded is left alone, and so are its turns. */
-async function reset(deps: ChatDeps, params: Params<"sessions.reset">): Promise<unknown> {
+async function reset(deps: ChatDeps, params: MethodParams<"sessions.reset">): Promise<unknown> {
   const { key } = resolveKey(deps, params.key, params.agentId);
   const before = requireSession(deps, key);
   checkExpectations(before, params);
@@ -147,7 +147,7 @@ async function reset(deps: ChatDeps, params: Params<"sessions.reset">): Promise<
 }
 
 /** Deletes a session; its messages stay only when `deleteTranscript` is false. */
-async function remove(deps: ChatDeps, params: Params<"sessions.delete">): Promise<unknown> {
+async function remove(deps: ChatDeps, params: MethodParams<"sessions.delete">): Promise<unknown> {
   const { key } = resolveKey(deps, params.key, params.agentId);
   const session = deps.sessions.get(key);
   if (!session) return { ok: true, key, deleted: false, archived: [] };
@@ -181,7 +181,7 @@ function checkRemovable(deps: ChatDeps, key: SessionKey, params: Expectations & 
     });
 }
 
-async function compact(deps: ChatDeps, params: Params<"sessions.compact">): Promise<unknown> {
+async function compact(deps: ChatDeps, params: MethodParams<"sessions.compact">): Promise<unknown> {
   const { key } = resolveKey(deps, params.key, params.agentId);
   requireSession(deps, key);
   if (deps.turns.inflight(key).length > 0)
@@ -218,7 +218,7 @@ async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<unknown> {
 }
 
 /** Stops the running turn, or one run. Messages that wait in the session go on unless `clearQueued`. */
-async function abort(deps: ChatDeps, params: Params<"sessions.abort">): Promise<unknown> {
+async function abort(deps: ChatDeps, params: MethodParams<"sessions.abort">): Promise<unknown> {
   const row = params.runId === undefined ? undefined : deps.turns.findRun(params.runId);
   const key: SessionKey | undefined = params.key === undefined ? row?.sessionKey : resolveKey(deps, params.key, params.agentId).key;
   if (!key) throw new GatewayError("INVALID_REQUEST", "one of key and runId is needed, and the run must exist");

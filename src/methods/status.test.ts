@@ -22,7 +22,7 @@ import { healthMethods } from "./health.ts";
 import { logsMethods } from "./logs.ts";
 import { restartMethods } from "./restart.ts";
 import { Presence } from "./presence.ts";
-import { queuedEvents, statusMethods, takeEvents } from "./status.ts";
+import { listSystemEvents, statusMethods, dequeueSystemEvents } from "./status.ts";
 
 const root = mkdtempSync(join(tmpdir(), "status-test-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -104,7 +104,7 @@ async function rig() {
     modelOf: () => "mock/mock-1",
     channelLines: () => ["IRC: reconnecting"],
     missingSecrets: () => [],
-    facts,
+    keyValue: facts,
     write: (change) => store.write(change),
     sessionFor: (sessionKey) => asId<SessionKey>(sessionKey ?? key),
     submit: async (session, text) => {
@@ -223,20 +223,20 @@ test("system events wait in the store for the session that they are for", async 
   await say("the printer is on fire");
   await r.status["wake"].run({ mode: "next-heartbeat", text: "look outside", sessionKey: "agent:main:other" }, caller());
   assert.deepEqual(
-    queuedEvents(r.facts).map((event) => [event.text, event.session]),
+    listSystemEvents(r.facts).map((event) => [event.text, event.session]),
     [
       ["the printer is on fire", null],
       ["look outside", "agent:main:other"],
     ],
   );
   assert.deepEqual((r.status["status"].run({}) as { queuedSystemEvents: string[] }).queuedSystemEvents.length, 2);
-  const taken = await r.store.write(() => takeEvents(r.facts, [null, "agent:main:main"], 3));
+  const taken = await r.store.write(() => dequeueSystemEvents(r.facts, [null, "agent:main:main"], 3));
   assert.deepEqual(
     taken.map((event) => event.text),
     ["the printer is on fire"],
   );
   assert.deepEqual(
-    queuedEvents(r.facts).map((event) => event.text),
+    listSystemEvents(r.facts).map((event) => event.text),
     ["look outside"],
   );
   await assert.rejects(
@@ -244,7 +244,7 @@ test("system events wait in the store for the session that they are for", async 
     (err: unknown) => err instanceof GatewayError && err.code === "INVALID_REQUEST",
   );
   for (let n = 0; n < LIMITS.systemEvents + 5; n++) await say(`event ${n}`);
-  assert.equal(queuedEvents(r.facts).length, LIMITS.systemEvents);
+  assert.equal(listSystemEvents(r.facts).length, LIMITS.systemEvents);
   r.close();
 });
 

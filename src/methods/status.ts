@@ -30,7 +30,7 @@ export type StatusDeps = {
   channelLines: () => readonly string[];
   /** Secrets of the configuration that could not be read, by the path of their key. */
   missingSecrets: () => readonly string[];
-  facts: KeyValueStore;
+  keyValue: KeyValueStore;
   write: <T>(change: () => T) => Promise<T>;
   /** The session that a wake-up without a session means; throws for a key that cannot be one. */
   sessionFor: (sessionKey: string | undefined, agentId: string | undefined) => SessionKey;
@@ -56,17 +56,17 @@ export function statusMethods(deps: StatusDeps) {
     "system-event": {
       scope: "operator.admin",
       run: async (beacon: Beacon) => {
-        await queueEvent(deps, beacon.text, null);
+        await enqueueSystemEvent(deps, beacon.text, null);
         if (deps.presence.record(beacon)) deps.presenceChanged();
         return { ok: true };
       },
     },
     wake: { scope: "operator.write", run: (params: WakeParams, caller: Caller) => wake(deps, params, caller) },
-    "last-heartbeat": { scope: "operator.read", run: () => deps.facts.get(LAST_HEARTBEAT) },
+    "last-heartbeat": { scope: "operator.read", run: () => deps.keyValue.get(LAST_HEARTBEAT) },
     "set-heartbeats": {
       scope: "operator.admin",
       run: async ({ enabled }: { enabled: boolean }) => {
-        await deps.write(() => deps.facts.set(HEARTBEATS, { enabled }, deps.now()));
+        await deps.write(() => deps.keyValue.set(HEARTBEATS, { enabled }, deps.now()));
         return { ok: true, enabled };
       },
     },
@@ -87,13 +87,13 @@ async function wake(deps: StatusDeps, params: WakeParams, caller: Caller): Promi
     const { runId } = await deps.submit(session, params.text, caller);
     return { ok: true, runId };
   }
-  await queueEvent(deps, params.text, session);
+  await enqueueSystemEvent(deps, params.text, session);
   return { ok: true };
 }
 
 /** Writes a line down for the next turn of a session; null is the main one. Throws INVALID_REQUEST for what cannot be one. */
-export async function queueEvent(
-  deps: Pick<StatusDeps, "write" | "facts" | "now" | "onSystemEvent">,
+export async function enqueueSystemEvent(
+  deps: Pick<StatusDeps, "write" | "keyValue" | "now" | "onSystemEvent">,
   text: string,
   session: string | null,
 ): Promise<void> {
@@ -102,17 +102,17 @@ export async function queueEvent(
   if (line.length > LIMITS.systemEventChars)
     throw new GatewayError("INVALID_REQUEST", `a system event has at most ${LIMITS.systemEventChars} characters`);
   await deps.write(() => {
-    const queue = queuedEvents(deps.facts);
+    const queue = listSystemEvents(deps.keyValue);
     // A client that says the same twice in a row, e.g. after a reconnect, has said it once.
     if (queue.at(-1)?.text === line && queue.at(-1)?.session === session) return;
     queue.push({ text: line, at: deps.now(), session });
-    deps.facts.set(EVENTS, queue.slice(-LIMITS.systemEvents), deps.now());
+    deps.keyValue.set(EVENTS, queue.slice(-LIMITS.systemEvents), deps.now());
   });
   deps.onSystemEvent?.(line);
 }
 
 /** What waits for the main session, oldest first. */
-export function queuedEvents(facts: KeyValueStore): SystemEvent[] {
+export function listSystemEvents(facts: KeyValueStore): SystemEvent[] {
   const stored = facts.get(EVENTS);
   return Array.isArray(stored) ? (stored as SystemEvent[]) : [];
 }
@@ -121,8 +121,8 @@ export function queuedEvents(facts: KeyValueStore): SystemEvent[] {
  * Takes the events of a session (null: those of nobody in particular, which go to the main session), oldest first, so that
  * they go into its next turn. Runs inside the `store.write` that admits the turn.
  */
-export function takeEvents(facts: KeyValueStore, sessions: readonly (string | null)[], now: number): SystemEvent[] {
-  const queue = queuedEvents(facts);
+export function dequeueSystemEvents(facts: KeyValueStore, sessions: readonly (string | null)[], now: number): SystemEvent[] {
+  const queue = listSystemEvents(facts);
   const taken = queue.filter((event) => sessions.includes(event.session));
   if (taken.length > 0) {
     facts.set(
@@ -147,7 +147,7 @@ function summarise(deps: StatusDeps, { includeChannelSummary = true, includeCliP
       agents: agents.map((agent) => ({ agentId: agent.id, ...NO_HEARTBEAT, waitingForRoute: false })),
     },
     channelSummary: includeChannelSummary ? deps.channelLines() : [],
-    queuedSystemEvents: queuedEvents(deps.facts).map((event) => event.text),
+    queuedSystemEvents: listSystemEvents(deps.keyValue).map((event) => event.text),
     degradedSecretOwners: deps.missingSecrets(),
     degradedPlugins: [],
     tasks: NO_TASKS,

@@ -5,7 +5,7 @@ import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Hub } from "../protocol/hub.ts";
 import type { TurnEvents } from "../turns/events.ts";
-import { startStream } from "./stream.ts";
+import { startEventStream } from "./stream.ts";
 
 type Published = { event: string; payload: Record<string, unknown> };
 const ref = { runId: asId<never>("r1"), sessionKey: asId<never>("agent:main:main"), agentId: asId<never>("main") };
@@ -17,7 +17,7 @@ function openStream(): { bus: Bus<TurnEvents>; published: Published[] } {
   const published: Published[] = [];
   const hub = { publish: (event: string, payload: unknown) => published.push({ event, payload: payload as Published["payload"] }) };
   const clock = { now: () => 1, monotonic: () => 1, after: () => () => {} };
-  startStream({ bus, hub: hub as unknown as Hub, clock, session: () => undefined, wireRow: () => ({}) });
+  startEventStream({ bus, hub: hub as unknown as Hub, clock, session: () => undefined, wireRow: () => ({}) });
   return { bus, published };
 }
 

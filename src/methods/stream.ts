@@ -7,7 +7,7 @@ import type { RunOutcome } from "../store/inbox.ts";
 import type { Message } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { RunRef, TurnEvents } from "../turns/events.ts";
-import { changedFields, splitModel, toMessageRow } from "./rows.ts";
+import { changedFields, splitModel, toMessageRow } from "./wire-rows.ts";
 
 export type StreamDeps = {
   bus: Bus<TurnEvents>;
@@ -42,13 +42,13 @@ export const SERVED_EVENTS = [
 ] as const;
 
 /** Turns what happens in the lanes into the events that clients know. Streams go only to clients that watch the session. */
-export function startStream(deps: StreamDeps): () => void {
+export function startEventStream(deps: StreamDeps): () => void {
   const { bus, hub, clock } = deps;
   const started = new Map<string, number>();
-  const budgets = new Map<string, WholeTextBudget>();
+  const budgets = new Map<string, FullTextBudget>();
   /** The text so far, where its run may still afford to send it; a client without it appends the delta. */
   const whole = (runId: string, text: string, must = false): { text?: string } => {
-    const budget = budgets.get(runId) ?? new WholeTextBudget();
+    const budget = budgets.get(runId) ?? new FullTextBudget();
     budgets.set(runId, budget);
     return budget.take(text.length, must) ? { text } : {};
   };
@@ -133,7 +133,7 @@ export function startStream(deps: StreamDeps): () => void {
  * Events of a stream carry the text so far besides its newest piece. Sent with every piece, that is quadratic: beyond a fixed
  * amount for each run, the whole text is sent only as often as it adds up to twice its length.
  */
-export class WholeTextBudget {
+export class FullTextBudget {
   #spent = 0;
 
   /** Whether `chars` may be sent now. `must`: they are sent in any case, and counted. */

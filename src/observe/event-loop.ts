@@ -14,7 +14,7 @@ export type LoopReading = {
   cpuCoreRatio: number;
 };
 
-type Anchor = { at: number; loop: ReturnType<typeof performance.eventLoopUtilization>; cpu: NodeJS.CpuUsage };
+type LoopSnapshot = { at: number; loop: ReturnType<typeof performance.eventLoopUtilization>; cpu: NodeJS.CpuUsage };
 
 /** Readings reach back at least this far, however many people look. */
 const WINDOW_MS = 15_000;
@@ -27,11 +27,11 @@ const DEGRADED_UTILIZATION = 0.95;
 
 export type LoopProbe = { read(): LoopReading; stop(): void };
 
-function anchor(): Anchor {
+function takeSnapshot(): LoopSnapshot {
   return { at: performance.now(), loop: performance.eventLoopUtilization(), cpu: process.cpuUsage() };
 }
 
-const nothing = (): void => {};
+const noop = (): void => {};
 type IntervalHistogram = ReturnType<typeof monitorEventLoopDelay>;
 
 /** Delays of one window, in the runtime's own histogram: no stall falls between two samples of it. */
@@ -47,11 +47,11 @@ function beginWindow(): IntervalHistogram {
  * reading therefore knows utilisation since the start, and no delay yet.
  */
 export function createLoopProbe(clock: Clock = systemClock): LoopProbe {
-  let older = anchor();
+  let older = takeSnapshot();
   let newer = older;
   /** Of the window since `older`, and of the one since `newer`. */
   let [earlier, current]: [IntervalHistogram | null, IntervalHistogram | null] = [null, null];
-  let cancel = nothing;
+  let cancel = noop;
 
   const stop = (): void => {
     cancel();
@@ -62,7 +62,7 @@ export function createLoopProbe(clock: Clock = systemClock): LoopProbe {
 
   return {
     read() {
-      const now = anchor();
+      const now = takeSnapshot();
       cancel();
       cancel = clock.after(ARMED_MS, stop);
       current ??= beginWindow();
@@ -93,7 +93,7 @@ function delaysOf(windows: readonly (IntervalHistogram | null)[]): Delays {
   };
 }
 
-function toReading(from: Anchor, to: Anchor, { p99Ms: delayP99Ms, maxMs: delayMaxMs }: Delays): LoopReading {
+function toReading(from: LoopSnapshot, to: LoopSnapshot, { p99Ms: delayP99Ms, maxMs: delayMaxMs }: Delays): LoopReading {
   const intervalMs = Math.max(1, to.at - from.at);
   const cpuMs = (to.cpu.user + to.cpu.system - from.cpu.user - from.cpu.system) / 1_000;
   const { utilization } = performance.eventLoopUtilization(to.loop, from.loop);

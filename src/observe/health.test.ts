@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createHealth, sampleHealth, type Part } from "./health.ts";
+import { createHealth, sampleHealth, type HealthPart } from "./health.ts";
 import { createMetrics } from "./metrics.ts";
 
 const clockAt = (state: { now: number }) => ({ now: () => state.now, monotonic: () => state.now, after: () => () => {} });
@@ -38,7 +38,7 @@ test("a degraded vital part is named and does not take the gateway down", () => 
 test("listeners hear changes of state only, and the time of a state is kept while it lasts", () => {
   const time = { now: 1_000 };
   const health = createHealth(clockAt(time));
-  const heard: Part[] = [];
+  const heard: HealthPart[] = [];
   health.onChange((part) => heard.push(part));
   health.report("channel:irc/a", "degraded", "first");
   time.now = 2_000;

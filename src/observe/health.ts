@@ -1,12 +1,12 @@
 import { systemClock, type Clock } from "../core/clock.ts";
 import type { Metrics } from "../core/metrics.ts";
 
-type PartState = "starting" | "ready" | "degraded" | "failing";
+type HealthPartState = "starting" | "ready" | "degraded" | "failing";
 
-export type Part = {
+export type HealthPart = {
   /** `store`, `server`, `agents`, `channel:irc/libera`, ... */
   name: string;
-  state: PartState;
+  state: HealthPartState;
   /** Why, when it is not ready; one sentence. */
   cause: string | null;
   /** Since when it is in this state, ms. */
@@ -16,17 +16,17 @@ export type Part = {
 };
 
 /** What /readyz answers. `failing`: vital parts that do not work; `degraded`: everything else that is not well. */
-export type Readiness = { ready: boolean; failing: string[]; degraded: string[]; parts: Part[] };
+export type Readiness = { ready: boolean; failing: string[]; degraded: string[]; parts: HealthPart[] };
 
 export type Health = {
   /** Names a part that the gateway cannot do without. It counts as starting until it reports. */
   require(part: string): void;
-  report(part: string, state: PartState, cause?: string): void;
+  report(part: string, state: HealthPartState, cause?: string): void;
   /** The part does not exist any more, e.g. a channel that was taken out of the configuration. */
   forget(part: string): void;
   readiness(): Readiness;
   /** Called after each change of a state (not of a cause alone). Returns the function that ends it. */
-  onChange(listener: (part: Part) => void): () => void;
+  onChange(listener: (part: HealthPart) => void): () => void;
 };
 
 /**
@@ -34,11 +34,11 @@ export type Health = {
  * not the gateway.
  */
 export function createHealth(clock: Clock = systemClock): Health {
-  const parts = new Map<string, Part>();
+  const parts = new Map<string, HealthPart>();
   const vital = new Set<string>();
-  const listeners = new Set<(part: Part) => void>();
+  const listeners = new Set<(part: HealthPart) => void>();
 
-  function set(name: string, state: PartState, cause: string | null): void {
+  function set(name: string, state: HealthPartState, cause: string | null): void {
     const before = parts.get(name);
     const since = before?.state === state ? before.since : clock.now();
     const part = { name, state, cause: state === "ready" ? null : cause, since, vital: vital.has(name) };
@@ -75,7 +75,7 @@ export function createHealth(clock: Clock = systemClock): Health {
   };
 }
 
-const VALUE: Readonly<Record<PartState, number>> = { ready: 1, degraded: 0.5, starting: 0, failing: 0 };
+const VALUE: Readonly<Record<HealthPartState, number>> = { ready: 1, degraded: 0.5, starting: 0, failing: 0 };
 
 /** Shows the parts in the metrics. */
 export function sampleHealth(metrics: Metrics, health: Health): void {

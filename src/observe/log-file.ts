@@ -45,7 +45,7 @@ export class LogFile {
   }
 
   /** True when no line waits: then there is room again after a flood. */
-  get empty(): boolean {
+  get isEmpty(): boolean {
     return this.#queue.length === 0;
   }
 
@@ -60,8 +60,8 @@ export class LogFile {
     this.#queue.push(line);
     this.#queued += bytes;
     if (this.#inFlight) return; // its end starts the next write
-    if (now) return this.#start();
-    this.#timer ??= setTimeout(() => this.#start(), LIMITS.logFlushMs).unref();
+    if (now) return this.#startWrite();
+    this.#timer ??= setTimeout(() => this.#startWrite(), LIMITS.logFlushMs).unref();
   }
 
   /** Resolves when everything taken so far is written, or lost and counted. */
@@ -69,7 +69,7 @@ export class LogFile {
     if (!this.#inFlight && this.#queue.length === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#waiters.push(resolve);
-      if (!this.#inFlight) this.#start();
+      if (!this.#inFlight) this.#startWrite();
     });
   }
 
@@ -79,9 +79,9 @@ export class LogFile {
       const flying = this.#inFlight;
       if (flying && this.#fd !== null && fstatSync(this.#fd).size < flying.at + flying.batch.length) writeAll(this.#fd, flying.batch);
       this.#inFlight = null;
-      const batch = this.#take();
+      const batch = this.#takeBatch();
       if (batch.lines === 0) return;
-      this.#ready();
+      this.#openOrRotate();
       writeAll(this.#fd!, batch.bytes);
       this.#size += batch.bytes.length;
     } catch (err) {
@@ -96,7 +96,7 @@ export class LogFile {
     this.#release();
   }
 
-  #take(): { bytes: Buffer; lines: number } {
+  #takeBatch(): { bytes: Buffer; lines: number } {
     if (this.#timer) clearTimeout(this.#timer);
     this.#timer = null;
     const lines = this.#queue.length;
@@ -106,14 +106,14 @@ export class LogFile {
     return { bytes, lines };
   }
 
-  #start(): void {
-    const { bytes, lines } = this.#take();
-    if (lines === 0) return this.#settle();
+  #startWrite(): void {
+    const { bytes, lines } = this.#takeBatch();
+    if (lines === 0) return this.#resolveWaiters();
     try {
-      this.#ready();
+      this.#openOrRotate();
     } catch (err) {
-      this.#lose(lines, err);
-      return this.#settle();
+      this.#recordLoss(lines, err);
+      return this.#resolveWaiters();
     }
     this.#inFlight = { batch: bytes, at: this.#size, lines };
     this.#write(this.#fd!, bytes, 0, lines);
@@ -124,18 +124,18 @@ export class LogFile {
       if (this.#fd !== fd) return; // closed or flushed in between
       this.#size += written ?? 0;
       if (err) {
-        this.#lose(lines, err);
+        this.#recordLoss(lines, err);
         this.#release();
       } else if (from + written < bytes.length) return this.#write(fd, bytes, from + written, lines);
       else this.#failure = null;
       this.#inFlight = null;
-      if (this.#queue.length > 0) this.#start();
-      else this.#settle();
+      if (this.#queue.length > 0) this.#startWrite();
+      else this.#resolveWaiters();
     });
   }
 
   /** Opens the file where it is not open, and rotates it where it is full. */
-  #ready(): void {
+  #openOrRotate(): void {
     // Somebody has removed the file or its directory: lines would go nowhere.
     if (this.#fd !== null && fstatSync(this.#fd).nlink === 0) this.#release();
     if (this.#fd === null) this.#open();
@@ -153,11 +153,11 @@ export class LogFile {
     this.#fd = openSync(this.path, "a+", 0o600);
     fchmodSync(this.#fd, 0o600);
     this.#size = fstatSync(this.#fd).size;
-    if (this.#size > 0 && !this.#endsLine()) this.#size += writeSync(this.#fd, "\n");
+    if (this.#size > 0 && !this.#endsWithNewline()) this.#size += writeSync(this.#fd, "\n");
   }
 
   /** False after a crash or a full disk in the middle of a line: what follows must not be glued to it. */
-  #endsLine(): boolean {
+  #endsWithNewline(): boolean {
     const last = Buffer.alloc(1);
     readSync(this.#fd!, last, 0, 1, this.#size - 1);
     return last[0] === 0x0a;
@@ -168,12 +168,12 @@ export class LogFile {
     this.#fd = null;
   }
 
-  #lose(lines: number, err: unknown): void {
+  #recordLoss(lines: number, err: unknown): void {
     this.#dropped += lines;
     this.#failure = reasonOf(err);
   }
 
-  #settle(): void {
+  #resolveWaiters(): void {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const resolve of waiters) resolve();

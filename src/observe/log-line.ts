@@ -2,7 +2,7 @@ import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { LogFields } from "../core/log.ts";
 import { Secret } from "../core/secret.ts";
-import { HIDDEN, isCredentialKey, toSafeField, toSafeText, type KnownSecrets } from "./redact.ts";
+import { REDACTED_TEXT, isCredentialKey, toSafeField, toSafeText, type KnownSecrets } from "./redact.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -30,7 +30,7 @@ export function toEntry(at: number, level: LogLevel, message: string, fields: Lo
 
 /** One line of JSON with its line feed, at most LIMITS.logLineBytes long: fields that do not fit are left out and `cut` says so. */
 export function toJsonLine(entry: LogEntry): string {
-  let line = `{"time":"${entry.time}","level":"${entry.level}","message":${fit(JSON.stringify(entry.message))}`;
+  let line = `{"time":"${entry.time}","level":"${entry.level}","message":${fitLine(JSON.stringify(entry.message))}`;
   let bytes = Buffer.byteLength(line);
   let cut = false;
   for (const [key, value] of Object.entries(entry.fields)) {
@@ -47,7 +47,7 @@ export function toJsonLine(entry: LogEntry): string {
 }
 
 /** A message of many-byte characters can be within its characters and beyond the line: then it is cut harder. */
-function fit(json: string): string {
+function fitLine(json: string): string {
   const limit = LIMITS.logLineBytes - 128;
   if (Buffer.byteLength(json) <= limit) return json;
   return JSON.stringify(`${(JSON.parse(json) as string).slice(0, Math.floor(limit / 6))}...[cut]`);
@@ -75,12 +75,12 @@ function toValue(key: string, value: unknown, depth: number, known: KnownSecrets
 }
 
 function toObject(key: string, value: object, depth: number, known: KnownSecrets): unknown {
-  if (value instanceof Secret) return HIDDEN;
+  if (value instanceof Secret) return REDACTED_TEXT;
   if (value instanceof Error) return toErrorFields(value, depth, known);
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "[invalid date]" : value.toISOString();
   if (value instanceof URL) return toSafeText(value.href, LIMITS.logValueChars, known);
   if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
-  if (isCredentialKey(key) && !Array.isArray(value)) return HIDDEN;
+  if (isCredentialKey(key) && !Array.isArray(value)) return REDACTED_TEXT;
   if (depth >= LIMITS.logValueDepth) return "[deeper]";
   try {
     if (value instanceof Set) return toList(key, [...value], depth, known);

@@ -72,7 +72,7 @@ test("planted credentials never reach the file, the terminal, the memory or a li
   const printed: string[] = [];
   const { log, dir } = open({ terminal: { stream: { write: (text: string) => printed.push(text) }, level: "debug" } });
   log.onLine((line) => printed.push(line));
-  log.protectAll({ channels: { irc: [{ password: new Secret(SECRETS.plain) }] } });
+  log.registerSecrets({ channels: { irc: [{ password: new Secret(SECRETS.plain) }] } });
   const s = SECRETS;
   for (const value of Object.values(s).filter((each) => each !== s.bearer && each !== s.url && each !== s.hex)) {
     log.info(`the value is ${value} here`, { note: `x ${value}`, list: [value], deep: { a: { b: value } }, err: new Error(value) });
@@ -273,8 +273,8 @@ test("a disk that refuses costs lines, which are counted, and never throws", asy
   log.error("lost");
   log.info("lost too");
   await log.flush();
-  assert.deepEqual(log.loss().lines, 2);
-  assert.match(String(log.loss().cause), /EEXIST|ENOTDIR/);
+  assert.deepEqual(log.lostLines().lines, 2);
+  assert.match(String(log.lostLines().cause), /EEXIST|ENOTDIR/);
   rmSync(dir);
   log.info("kept");
   await log.flush();
@@ -299,7 +299,7 @@ test("a flood beyond the queue is dropped and counted, and the lines before it a
     kept.map((line) => line.message),
     Array.from({ length: kept.length }, (_, n) => `n${n}`),
   );
-  assert.equal(log.loss().lines, 2_000 - kept.length);
+  assert.equal(log.lostLines().lines, 2_000 - kept.length);
   assert.ok(kept.length > 100);
 });
 

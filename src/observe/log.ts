@@ -37,9 +37,9 @@ export interface RootLog extends Log {
   setLevel(level: LogLevel | "silent"): void;
   setTerminalLevel(level: LogLevel | "silent"): void;
   /** Hides this secret by its value from now on, wherever it appears. */
-  protect(secret: Secret): void;
+  registerSecret(secret: Secret): void;
   /** The same for every Secret inside of a value, e.g. a configuration. */
-  protectAll(value: unknown): void;
+  registerSecrets(value: unknown): void;
   /** Hides what these regular expressions match, from now on, in place of those given before. */
   setPatterns(sources: readonly string[]): void;
   /** The newest lines as written, oldest first. */
@@ -47,7 +47,7 @@ export interface RootLog extends Log {
   /** Called with each line that is written, without its line feed. Returns the function that ends it. */
   onLine(listener: (line: string) => void): () => void;
   /** Lines that never reached the disk, and why the last write failed. */
-  loss(): { lines: number; cause: string | null };
+  lostLines(): { lines: number; cause: string | null };
   /** Resolves when everything said so far is on the disk, or counted as lost. */
   flush(): Promise<void>;
   /** Writes the rest and ends; later lines go to the terminal only. */
@@ -56,17 +56,17 @@ export interface RootLog extends Log {
 
 /** Opens the log. Nothing is created before the first line; a directory that cannot be written costs the file, not the log. */
 export function openLog(options: LogOptions): RootLog {
-  const sink = new Sink(options);
+  const sink = new LogSink(options);
   return Object.assign(createLog(sink, {}), {
     file: sink.file?.path ?? null,
     setLevel: (level: LogLevel | "silent") => void (sink.level = RANK[level]),
     setTerminalLevel: (level: LogLevel | "silent") => void (sink.terminalLevel = RANK[level]),
-    protect: (secret: Secret) => sink.known.add(secret),
-    protectAll: (value: unknown) => secretsIn(value, (secret) => sink.known.add(secret)),
+    registerSecret: (secret: Secret) => sink.known.add(secret),
+    registerSecrets: (value: unknown) => secretsIn(value, (secret) => sink.known.add(secret)),
     setPatterns: (sources: readonly string[]) => sink.known.setPatterns(sources),
     recent: (limit: number) => (limit > 0 ? sink.recent.slice(-limit) : []),
     onLine: (listener: (line: string) => void) => sink.listen(listener),
-    loss: () => ({ lines: sink.file?.dropped ?? 0, cause: sink.file?.failure ?? null }),
+    lostLines: () => ({ lines: sink.file?.dropped ?? 0, cause: sink.file?.failure ?? null }),
     flush: () => sink.file?.flush() ?? Promise.resolve(),
     close: () => sink.close(),
   });
@@ -78,8 +78,8 @@ function secretsIn(value: unknown, found: (secret: Secret) => void): void {
   else if (typeof value === "object" && value !== null) for (const item of Object.values(value)) secretsIn(item, found);
 }
 
-function createLog(sink: Sink, base: LogFields): Log {
-  const say = (level: LogLevel) => (message: string, fields?: LogFields) => sink.say(level, message, base, fields);
+function createLog(sink: LogSink, base: LogFields): Log {
+  const say = (level: LogLevel) => (message: string, fields?: LogFields) => sink.write(level, message, base, fields);
   return {
     debug: say("debug"),
     info: say("info"),
@@ -90,7 +90,7 @@ function createLog(sink: Sink, base: LogFields): Log {
 }
 
 /** Where lines go: file, terminal, memory, listeners. */
-class Sink {
+class LogSink {
   level: number;
   terminalLevel: number;
   readonly known = new KnownSecrets(LIMITS.knownSecrets);
@@ -113,13 +113,13 @@ class Sink {
     if (this.file) process.once("exit", this.#atExit);
   }
 
-  say(level: LogLevel, message: string, base: LogFields, fields: LogFields | undefined): void {
+  write(level: LogLevel, message: string, base: LogFields, fields: LogFields | undefined): void {
     const rank = RANK[level];
     if (rank < this.level && rank < this.terminalLevel) return;
     const entry = toEntry(this.#clock.now(), level, message, fields ? { ...base, ...fields } : base, this.known);
     const line = toJsonLine(entry);
     if (rank >= this.terminalLevel) this.#print(entry, line);
-    if (rank >= this.level) this.#keep(line, level === "error");
+    if (rank >= this.level) this.#writeToFile(line, level === "error");
   }
 
   listen(listener: (line: string) => void): () => void {
@@ -138,18 +138,18 @@ class Sink {
     terminal.stream.write(terminal.style === "json" ? line : toTerminalLine(entry, this.#colour));
   }
 
-  #keep(line: string, now: boolean): void {
+  #writeToFile(line: string, now: boolean): void {
     this.#reportLoss();
     this.file?.append(line, now);
     const bare = line.slice(0, -1);
     this.recent.push(bare);
     // Trimmed in steps, because shifting a long array for each line costs more than the line.
     if (this.recent.length >= LIMITS.logRecentLines * 2) this.recent.splice(0, this.recent.length - LIMITS.logRecentLines);
-    for (const listener of this.#listeners) this.#tell(listener, bare);
+    for (const listener of this.#listeners) this.#notify(listener, bare);
   }
 
   /** A listener that throws is a bug of its room: it is said once, and the listener gets no more lines. */
-  #tell(listener: (line: string) => void, line: string): void {
+  #notify(listener: (line: string) => void, line: string): void {
     try {
       listener(line);
     } catch (err) {
@@ -161,7 +161,7 @@ class Sink {
   /** Says in the file how many lines are missing, as soon as the disk takes lines again. */
   #reportLoss(): void {
     const file = this.file;
-    if (!file?.empty || file.dropped === this.#reportedLoss || file.failure !== null) return;
+    if (!file?.isEmpty || file.dropped === this.#reportedLoss || file.failure !== null) return;
     const lines = file.dropped - this.#reportedLoss;
     this.#reportedLoss = file.dropped;
     file.append(toJsonLine(toEntry(this.#clock.now(), "warn", "log lines were lost", { lines }, this.known)), false);

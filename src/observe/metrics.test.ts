@@ -98,7 +98,7 @@ test("the process tells its memory, CPU time and event loop", async () => {
   await new Promise((resolve) => setTimeout(resolve, 5));
   const metrics = createMetrics();
   const loop = createLoopProbe();
-  sampleProcess(metrics, loop, { loss: () => ({ lines: 4, cause: null }) });
+  sampleProcess(metrics, loop, { lostLines: () => ({ lines: 4, cause: null }) });
   const { samples } = parse(metrics.render());
   loop.stop();
   assert.ok(valueOf(samples, "process_resident_memory_bytes")! > 10_000_000);

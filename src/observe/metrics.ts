@@ -13,7 +13,7 @@ const BUCKETS: readonly [suffix: string, bounds: readonly number[]][] = [
 type Kind = "counter" | "gauge" | "histogram";
 type Series = { labels: Labels; value: number; buckets: Float64Array | null };
 type Family = { kind: Kind; bounds: readonly number[]; series: Map<string, Series> };
-type Read = () => number | readonly { labels: Labels; value: number }[];
+type SampleReader = () => number | readonly { labels: Labels; value: number }[];
 
 export interface Registry extends Metrics {
   /** The Prometheus text exposition (version 0.0.4), names in alphabetical order. */
@@ -26,7 +26,7 @@ export interface Registry extends Metrics {
  */
 export function createMetrics(): Registry {
   const families = new Map<string, Family>();
-  const samples = new Map<string, Read>();
+  const samples = new Map<string, SampleReader>();
   const at = (name: string, kind: Kind, labels: Labels | undefined): Series | null => seriesOf(families, name, kind, labels ?? NONE);
   return {
     count(name, labels, by = 1) {
@@ -108,7 +108,7 @@ function renderFamily(name: string, family: Family): string {
   return text;
 }
 
-function renderSample(name: string, read: Read): string {
+function renderSample(name: string, read: SampleReader): string {
   const value = read();
   const rows = typeof value === "number" ? [{ labels: NONE, value }] : value.slice(0, LIMITS.seriesPerMetric);
   const head = renderHead(name, name.endsWith("_total") ? "counter" : "gauge");

@@ -6,8 +6,8 @@ import type { LoopProbe } from "./event-loop.ts";
 import type { RootLog } from "./log.ts";
 
 /** Registers what the process itself can tell. Everything is read when somebody scrapes and costs nothing until then. */
-export function sampleProcess(metrics: Metrics, loop: LoopProbe, log: Pick<RootLog, "loss">): void {
-  metrics.sample("gateway_log_lines_lost_total", () => log.loss().lines);
+export function sampleProcess(metrics: Metrics, loop: LoopProbe, log: Pick<RootLog, "lostLines">): void {
+  metrics.sample("gateway_log_lines_lost_total", () => log.lostLines().lines);
   metrics.sample("gateway_build_info", () => [
     { labels: { version: VERSION, protocol: String(PROTOCOL_VERSION), node: process.versions.node }, value: 1 },
   ]);

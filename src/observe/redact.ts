@@ -3,7 +3,7 @@ import { compilePattern, type SafePattern } from "../core/safe-pattern.ts";
 import { Secret } from "../core/secret.ts";
 
 /** What stands in the place of a credential. */
-export const HIDDEN = "[secret]";
+export const REDACTED_TEXT = "[secret]";
 
 /** Look-ahead past the cut: a credential that begins before the cut is still seen whole, and hidden. */
 const OVERLAP_CHARS = 4_096;
@@ -13,19 +13,22 @@ const OVERLAP_CHARS = 4_096;
  * which kind of credential it was.
  */
 const SHAPES: readonly [pattern: RegExp, replacement: string][] = [
-  [/-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]{0,8192}?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|$)/g, HIDDEN],
-  [/\b(Bearer|Basic|Digest)\s+[A-Za-z0-9._~+/=-]{6,}/gi, `$1 ${HIDDEN}`],
-  [/\b(oc[a-z]_)[A-Za-z0-9_-]{6,}/g, `$1${HIDDEN}`],
-  [/\b(sk-|pk-|rk-|gsk_|xai-|hf_|npm_|glpat-|ghp_|gho_|ghs_|ghu_|ghr_|github_pat_|xox[abeprs]-|xapp-)[A-Za-z0-9_-]{8,}/g, `$1${HIDDEN}`],
-  [/\b(AKIA|ASIA)[A-Z0-9]{12,}/g, `$1${HIDDEN}`],
-  [/\b(AIza|ya29\.)[A-Za-z0-9_-]{16,}/g, `$1${HIDDEN}`],
-  [/\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?/g, HIDDEN],
-  [/\b\d{6,12}:[A-Za-z0-9_-]{30,}/g, HIDDEN],
-  [/(\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s/:@"']{0,256}):[^\s/@"']{1,512}@/gi, `$1:${HIDDEN}@`],
-  [/([?#&](?:code|setup|sig|signature|auth|key)=)[^\s"'&]{4,}/gi, `$1${HIDDEN}`],
+  [/-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]{0,8192}?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|$)/g, REDACTED_TEXT],
+  [/\b(Bearer|Basic|Digest)\s+[A-Za-z0-9._~+/=-]{6,}/gi, `$1 ${REDACTED_TEXT}`],
+  [/\b(oc[a-z]_)[A-Za-z0-9_-]{6,}/g, `$1${REDACTED_TEXT}`],
+  [
+    /\b(sk-|pk-|rk-|gsk_|xai-|hf_|npm_|glpat-|ghp_|gho_|ghs_|ghu_|ghr_|github_pat_|xox[abeprs]-|xapp-)[A-Za-z0-9_-]{8,}/g,
+    `$1${REDACTED_TEXT}`,
+  ],
+  [/\b(AKIA|ASIA)[A-Z0-9]{12,}/g, `$1${REDACTED_TEXT}`],
+  [/\b(AIza|ya29\.)[A-Za-z0-9_-]{16,}/g, `$1${REDACTED_TEXT}`],
+  [/\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?/g, REDACTED_TEXT],
+  [/\b\d{6,12}:[A-Za-z0-9_-]{30,}/g, REDACTED_TEXT],
+  [/(\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s/:@"']{0,256}):[^\s/@"']{1,512}@/gi, `$1:${REDACTED_TEXT}@`],
+  [/([?#&](?:code|setup|sig|signature|auth|key)=)[^\s"'&]{4,}/gi, `$1${REDACTED_TEXT}`],
   [
     /((?:pass(?:word|wd|phrase)?|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|authorization|cookie|setup[-_ ]?code|pairing[-_ ]?code)["']?\s{0,4}[=:]\s{0,4}["']?)(?!\[secret\])[^\s"'&,;}\])]{4,}/gi,
-    `$1${HIDDEN}`,
+    `$1${REDACTED_TEXT}`,
   ],
 ];
 
@@ -46,7 +49,7 @@ export function isCredentialKey(key: string): boolean {
 }
 
 /** Makes every character visible: controls, ANSI escapes, bidirectional marks and separators become `\u{...}` in plain text. */
-function toVisible(text: string): string {
+function escapeInvisible(text: string): string {
   if (PLAIN.test(text)) return text;
   return text.replace(INVISIBLE, (char) => NAMED[char] ?? `\\u{${char.codePointAt(0)!.toString(16)}}`);
 }
@@ -95,14 +98,14 @@ export class KnownSecrets {
     });
   }
 
-  hide(text: string): string {
+  redact(text: string): string {
     let safe = text;
-    for (const shape of this.#shapes) safe = shape.replace(safe, HIDDEN);
+    for (const shape of this.#shapes) safe = shape.replace(safe, REDACTED_TEXT);
     if (this.#spellings.size === 0) return safe;
     // Longest first, so that a secret which contains another one is hidden whole.
     const literals = (): string[] => [...this.#spellings].toSorted((a, b) => b.length - a.length).map((text) => RegExp.escape(text));
     this.#pattern ??= new RegExp(literals().join("|"), "g");
-    return safe.replace(this.#pattern, HIDDEN);
+    return safe.replace(this.#pattern, REDACTED_TEXT);
   }
 }
 const SPELLINGS = 5;
@@ -111,16 +114,16 @@ const SPELLINGS = 5;
 export function toSafeText(text: string, limitChars: number, known?: KnownSecrets): string {
   const longer = text.length > limitChars;
   let safe = longer ? text.slice(0, limitChars + OVERLAP_CHARS) : text;
-  if (known) safe = known.hide(safe);
+  if (known) safe = known.redact(safe);
   if (safe.length >= 8) for (const [pattern, replacement] of SHAPES) safe = safe.replace(pattern, replacement);
-  safe = toVisible(safe.toWellFormed());
+  safe = escapeInvisible(safe.toWellFormed());
   if (safe.length <= limitChars && !longer) return safe;
   return `${safe.slice(0, limitChars)}...[cut, ${text.length} characters]`;
 }
 
 /** The text under `key`, safe to print. */
 export function toSafeField(key: string, text: string, limitChars: number, known?: KnownSecrets): string {
-  if (text === "" || text === HIDDEN) return text;
-  if (isCredentialKey(key) || (AMBIGUOUS_KEY.test(key) && OPAQUE_TEXT.test(text))) return HIDDEN;
+  if (text === "" || text === REDACTED_TEXT) return text;
+  if (isCredentialKey(key) || (AMBIGUOUS_KEY.test(key) && OPAQUE_TEXT.test(text))) return REDACTED_TEXT;
   return toSafeText(text, limitChars, known);
 }

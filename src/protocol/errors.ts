@@ -8,7 +8,7 @@ export type WireError = Pick<ErrorShape, "code" | "message" | "retryable" | "ret
  * What a client may know of a failure. An expected one keeps its code, text, details and fix; anything else is a bug: it is
  * logged once with its stack, and the client learns only that it happened.
  */
-export function toWire(err: unknown, log: Log, method: string): WireError {
+export function toErrorPayload(err: unknown, log: Log, method: string): WireError {
   if (!(err instanceof GatewayError)) {
     log.error("a method failed unexpectedly", { method, cause: reasonOf(err), stack: err instanceof Error ? err.stack : undefined });
     return { code: "UNAVAILABLE", message: "internal error", retryable: false };

@@ -1,12 +1,12 @@
 import type { ConnId, DeviceId } from "../core/ids.ts";
 import type { ParamsOf } from "./gen/params.js";
-import type { ServedMethod } from "./methods.ts";
+import type { ServedMethod } from "./served-methods.ts";
 
 /** Params of one method, as the schema declares what is served of them. */
-export type Params<M extends ServedMethod> = ParamsOf[M];
+export type MethodParams<M extends ServedMethod> = ParamsOf[M];
 
 /** Scopes of protocol v4. `admin` satisfies every other; `write` satisfies `read`. */
-export type Scope =
+export type OperatorScope =
   | "operator.read"
   | "operator.write"
   | "operator.admin"
@@ -35,7 +35,7 @@ export type Caller = {
  * hold; `"dynamic"` methods decide in `run` and throw GatewayError FORBIDDEN with details MISSING_SCOPE.
  */
 export type Method = {
-  scope: Scope | "dynamic" | "node";
+  scope: OperatorScope | "dynamic" | "node";
   /** Bytes of the request frame; default LIMITS.requestBytes. */
   maxBytes?: number;
   /** Checked params (the generated validators have already refused anything off-schema). May be a promise. */
@@ -44,7 +44,7 @@ export type Method = {
 
 /** Some of the served methods, with their params typed by the schema. */
 export type MethodFamily = {
-  readonly [M in ServedMethod]?: Omit<Method, "run"> & { run: (params: Params<M>, caller: Caller) => unknown };
+  readonly [M in ServedMethod]?: Omit<Method, "run"> & { run: (params: MethodParams<M>, caller: Caller) => unknown };
 };
 
 /** The served methods by name. This table is the advertised list. */

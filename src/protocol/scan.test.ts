@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LIMITS } from "../core/limits.ts";
-import { JsonScan, readFrame, readHead, readLargeFrame } from "./scan.ts";
+import { JsonScanner, readFrame, readHead, readLargeFrame } from "./scan.ts";
 
 const pause = (): Promise<void> => Promise.resolve();
 
@@ -42,7 +42,7 @@ test("whatever JSON a client may send is read as JSON.parse reads it, in one go 
     const frame = Buffer.from(JSON.stringify(value, null, i % 3));
     assert.deepEqual(readFrame(frame), value);
     assert.deepEqual(await readLargeFrame(frame, pause), value);
-    const scan = new JsonScan(frame);
+    const scan = new JsonScanner(frame);
     while (!scan.step(1 + Math.floor(next() * 50)));
   }
 });

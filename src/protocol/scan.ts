@@ -16,7 +16,7 @@ const LONG_STRING_BYTES = 16_384;
 /** Strings shorter than this are walked in script; longer ones with native search. */
 const SHORT_STRING_BYTES = 48;
 
-const refused = (text: string): GatewayError => new GatewayError("INVALID_REQUEST", `invalid request frame: ${text}`);
+const invalidFrame = (text: string): GatewayError => new GatewayError("INVALID_REQUEST", `invalid request frame: ${text}`);
 /** Thrown for text that is no JSON at all: its sender cannot be answered by id. */
 export const NOT_JSON = "FRAME_NOT_JSON";
 const notJson = (): GatewayError => new GatewayError("INVALID_REQUEST", "invalid request frame: not JSON", { details: { code: NOT_JSON } });
@@ -93,9 +93,9 @@ function decode(frame: Buffer, start: number, end: number): Buffer {
  * first limit, and can stop in between (`step`), so that a large frame never holds the event loop. It does not check the
  * grammar; `JSON.parse` does.
  */
-export class JsonScan {
+export class JsonScanner {
   /** Start and end of the long plain strings, without their quotes. */
-  readonly long: [number, number][] = [];
+  readonly longStrings: [number, number][] = [];
   readonly #frame: Buffer;
   readonly #keys: KeySet;
   readonly #kinds = new Uint8Array(LIMITS.jsonDepth + 1);
@@ -135,12 +135,13 @@ export class JsonScan {
       this.#at++;
     }
     if (this.#stringStart >= 0) throw notJson();
-    if (frame.length - this.#longBytes > LIMITS.parsedBytes) throw refused(`more than ${LIMITS.parsedBytes} bytes beside its attachments`);
+    if (frame.length - this.#longBytes > LIMITS.parsedBytes)
+      throw invalidFrame(`more than ${LIMITS.parsedBytes} bytes beside its attachments`);
     return true;
   }
 
   #open(byte: number): void {
-    if (this.#depth >= LIMITS.jsonDepth) throw refused(`nested deeper than ${LIMITS.jsonDepth} levels`);
+    if (this.#depth >= LIMITS.jsonDepth) throw invalidFrame(`nested deeper than ${LIMITS.jsonDepth} levels`);
     this.#count();
     this.#depth++;
     this.#kinds[this.#depth] = byte;
@@ -160,7 +161,7 @@ export class JsonScan {
   }
 
   #count(): void {
-    if (++this.#nodes > LIMITS.jsonNodes) throw refused(`more than ${LIMITS.jsonNodes} values`);
+    if (++this.#nodes > LIMITS.jsonNodes) throw invalidFrame(`more than ${LIMITS.jsonNodes} values`);
   }
 
   /** Goes to the end of the string, or over its next escape. Returns the work done, in bytes walked. */
@@ -180,9 +181,9 @@ export class JsonScan {
       }
       this.#at = at + 1;
     }
-    if (this.#nextQuote < this.#at) this.#nextQuote = indexOr(frame, QUOTE, this.#at);
+    if (this.#nextQuote < this.#at) this.#nextQuote = indexOfOr(frame, QUOTE, this.#at);
     if (this.#nextQuote === frame.length) throw notJson();
-    if (this.#nextBackslash < this.#at) this.#nextBackslash = indexOr(frame, BACKSLASH, this.#at);
+    if (this.#nextBackslash < this.#at) this.#nextBackslash = indexOfOr(frame, BACKSLASH, this.#at);
     if (this.#nextBackslash < this.#nextQuote) {
       this.#escaped = true;
       this.#at = this.#nextBackslash + 2;
@@ -196,13 +197,13 @@ export class JsonScan {
     const start = this.#stringStart;
     const length = end - start;
     if (this.#keyNext) {
-      if (length > LIMITS.jsonKeyBytes) throw refused(`a key of more than ${LIMITS.jsonKeyBytes} bytes`);
+      if (length > LIMITS.jsonKeyBytes) throw invalidFrame(`a key of more than ${LIMITS.jsonKeyBytes} bytes`);
       if (!this.#keys.add(this.#objects[this.#depth]!, start, end, this.#escaped)) {
-        throw refused(`duplicate key '${this.#frame.toString("utf8", start, Math.min(end, start + 64))}'`);
+        throw invalidFrame(`duplicate key '${this.#frame.toString("utf8", start, Math.min(end, start + 64))}'`);
       }
       this.#keyNext = false;
     } else if (length >= LONG_STRING_BYTES && !this.#escaped && isAscii(this.#frame.subarray(start, end))) {
-      this.long.push([start, end]);
+      this.longStrings.push([start, end]);
       this.#longBytes += length;
     }
     this.#stringStart = -1;
@@ -211,7 +212,7 @@ export class JsonScan {
   }
 }
 
-function indexOr(frame: Buffer, byte: number, from: number): number {
+function indexOfOr(frame: Buffer, byte: number, from: number): number {
   const at = frame.indexOf(byte, from);
   return at < 0 ? frame.length : at;
 }
@@ -226,7 +227,7 @@ function parse(text: string): unknown {
 
 /** Parses a frame of up to LIMITS.requestBytes in one go. Throws GatewayError INVALID_REQUEST. */
 export function readFrame(frame: Buffer): unknown {
-  new JsonScan(frame).step(Infinity);
+  new JsonScanner(frame).step(Infinity);
   return parse(frame.toString("utf8"));
 }
 
@@ -238,14 +239,14 @@ const SLICE_BYTES = 262_144;
  * taken out, made one by one and put back, so that `JSON.parse` sees only the small rest.
  */
 export async function readLargeFrame(frame: Buffer, pause: () => Promise<void>): Promise<unknown> {
-  const scan = new JsonScan(frame);
+  const scan = new JsonScanner(frame);
   while (!scan.step(SLICE_BYTES)) await pause();
   await pause();
   const mark = randomBytes(12).toString("hex");
   const pieces: Buffer[] = [];
   const strings = new Map<string, string>();
   let at = 0;
-  for (const [index, [start, end]] of scan.long.entries()) {
+  for (const [index, [start, end]] of scan.longStrings.entries()) {
     const name = `${mark}:${index}`;
     pieces.push(frame.subarray(at, start), Buffer.from(name));
     strings.set(name, frame.toString("latin1", start, end));
@@ -254,20 +255,20 @@ export async function readLargeFrame(frame: Buffer, pause: () => Promise<void>):
   }
   pieces.push(frame.subarray(at));
   const rest = parse(Buffer.concat(pieces).toString("utf8"));
-  return strings.size === 0 ? rest : putBack(rest, mark, strings);
+  return strings.size === 0 ? rest : restoreStrings(rest, mark, strings);
 }
 
 /** Replaces the marks by the strings that they stand for. Depth and size were limited by the scan. */
-function putBack(value: unknown, mark: string, strings: ReadonlyMap<string, string>): unknown {
+function restoreStrings(value: unknown, mark: string, strings: ReadonlyMap<string, string>): unknown {
   if (typeof value === "string") return value.startsWith(mark) ? (strings.get(value) ?? value) : value;
   if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) value[index] = putBack(item, mark, strings);
+    for (const [index, item] of value.entries()) value[index] = restoreStrings(item, mark, strings);
   } else if (typeof value === "object" && value !== null) {
     const record = value as Record<string, unknown>;
     for (const key of Object.keys(record)) {
       const own = record[key];
       if (typeof own === "string" || typeof own === "object") {
-        const changed = putBack(own, mark, strings);
+        const changed = restoreStrings(own, mark, strings);
         if (changed !== own) Object.defineProperty(record, key, { value: changed, writable: true, enumerable: true, configurable: true });
       }
     }
@@ -275,16 +276,16 @@ function putBack(value: unknown, mark: string, strings: ReadonlyMap<string, stri
   return value;
 }
 
-export type Head = { id: string | null; method: string | null };
+export type FrameHead = { id: string | null; method: string | null };
 
 /**
  * Id and method from the first bytes of a request, before the rest is read or even received: enough to refuse an oversized
  * one with an answer that its sender can match. Null for what does not stand before the params.
  */
-export function readHead(bytes: Buffer): Head {
+export function readHead(bytes: Buffer): FrameHead {
   const text = bytes.toString("latin1", 0, LIMITS.frameHeadBytes);
   const pattern = /\s*[{,]\s*"([a-z]{1,16})"\s*:\s*("(?:[^"\\]|\\.){0,1024}")/y;
-  const head: Head = { id: null, method: null };
+  const head: FrameHead = { id: null, method: null };
   for (let found = pattern.exec(text); found; found = pattern.exec(text)) {
     const [, key, raw] = found as unknown as [string, string, string];
     if (key === "id" || key === "method") head[key] = stringOrNull(Buffer.from(raw, "latin1").toString("utf8"));

@@ -1,4 +1,4 @@
-import type { ServedMethod } from "./methods.ts";
+import type { ServedMethod } from "./served-methods.ts";
 
 /** A parameter without an effect here: the values with which it is accepted, and why nothing is lost with them. */
 export type IgnoredParam = { values: readonly unknown[] | "any"; why: string };

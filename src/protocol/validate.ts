@@ -1,7 +1,7 @@
 import { GatewayError } from "../core/errors.ts";
 import { VALIDATORS, type SchemaFault } from "./gen/validators.js";
-import type { ServedMethod } from "./methods.ts";
-import { NESTED_PARAMS } from "./params.ts";
+import type { ServedMethod } from "./served-methods.ts";
+import { NESTED_PARAMS } from "./param-schemas.ts";
 import { PARAM_RULES, type IgnoredParam } from "./served-params.ts";
 
 /** One schema fault as the protocol words it: `at /client/id: must be ...`, `at root: unexpected property 'x'`. */
@@ -39,7 +39,7 @@ function servedParams(method: string, params: Readonly<Record<string, unknown>>,
     const nested = NESTED_PARAMS[rulesOf]?.[name];
     if (nested !== undefined) kept.push([name, servedParams(method, value as Record<string, unknown>, nested, `/${name}`)]);
     else if (rules.served.includes(name)) kept.push([name, value]);
-    else if (!isIgnored(rules.ignored?.[name], value)) throw notServed(method, name, `${path}/${name}`);
+    else if (!isIgnored(rules.ignored?.[name], value)) throw paramNotServed(method, name, `${path}/${name}`);
   }
   return Object.fromEntries(kept);
 }
@@ -50,7 +50,7 @@ function isIgnored(rule: IgnoredParam | undefined, value: unknown): boolean {
 }
 
 /** The refusal of a parameter, or of a value of it, that would have no effect. */
-export function notServed(method: string, param: string, path = `/${param}`): GatewayError {
+export function paramNotServed(method: string, param: string, path = `/${param}`): GatewayError {
   return new GatewayError("INVALID_REQUEST", `invalid ${method} params: at ${path}: this gateway does not serve it`, {
     details: { code: "PARAM_NOT_SERVED", method, param },
     fix: `Leave ${param} out; docs/protocol.md lists what each method serves.`,

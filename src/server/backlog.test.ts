@@ -5,20 +5,20 @@ import { LIMITS } from "../core/limits.ts";
 import { RawJson } from "../protocol/frames.ts";
 import { MetricsProbe } from "../../test/metrics-probe.ts";
 import { connect, startRoom } from "../../test/server-room.ts";
-import { Backlog, type Reader } from "./backlog.ts";
+import { Backlog, type BacklogClient } from "./backlog.ts";
 
 const MIB = 1_048_576;
 
 function reader(backlog: Backlog) {
-  const one: Reader & { waitingBytes: number; ended: boolean } = {
+  const one: BacklogClient & { waitingBytes: number; ended: boolean } = {
     waitingBytes: 0,
     ended: false,
-    cut: () => {
+    destroy: () => {
       one.ended = true;
       one.waitingBytes = 0;
     },
   };
-  return { one, write: (bytes: number) => ((one.waitingBytes += bytes), backlog.note(one)) };
+  return { one, write: (bytes: number) => ((one.waitingBytes += bytes), backlog.update(one)) };
 }
 
 test("when all readers together hold too much, the one with the most ends first, and only as many as needed", () => {
@@ -32,7 +32,7 @@ test("when all readers together hold too much, the one with the most ends first,
     "sum 268 MiB",
   );
   assert.equal(metrics.sampled("gateway_server_unread_bytes"), (30 + 31 + 32 + 33 + 34 + 35 + 36) * MIB);
-  assert.equal(metrics.counted("gateway_server_slow_clients_ended_total", { why: "total" }), 1);
+  assert.equal(metrics.counted("gateway_server_slow_clients_ended_total", { limit: "total" }), 1);
 });
 
 test("what was read meanwhile, and who has gone, counts no more", () => {

@@ -2,11 +2,11 @@ import { LIMITS } from "../core/limits.ts";
 import type { Metrics } from "../core/metrics.ts";
 
 /** A client that may be slow to read. */
-export type Reader = {
+export type BacklogClient = {
   /** Bytes that it has not taken yet. */
   readonly waitingBytes: number;
   /** Ends it at once, and frees what waits for it. */
-  cut(): void;
+  destroy(): void;
 };
 
 /**
@@ -15,7 +15,7 @@ export type Reader = {
  */
 export class Backlog {
   /** What each had waiting when it was last looked at; at least what it has now, until it is given more. */
-  readonly #known = new Map<Reader, number>();
+  readonly #waitingBytes = new Map<BacklogClient, number>();
   readonly #metrics: Metrics;
   #total = 0;
 
@@ -25,39 +25,39 @@ export class Backlog {
   }
 
   /** Call it after something was written to a reader. */
-  note(reader: Reader): void {
+  update(reader: BacklogClient): void {
     const waiting = reader.waitingBytes;
-    const known = this.#known.get(reader);
+    const known = this.#waitingBytes.get(reader);
     if (waiting === known || (waiting === 0 && known === undefined)) return;
-    this.#known.set(reader, waiting);
+    this.#waitingBytes.set(reader, waiting);
     this.#total += waiting - (known ?? 0);
     if (this.#total > LIMITS.unreadBytes && this.#measure() > LIMITS.unreadBytes) this.#shed();
   }
 
-  forget(reader: Reader): void {
-    this.#total -= this.#known.get(reader) ?? 0;
-    this.#known.delete(reader);
+  forget(reader: BacklogClient): void {
+    this.#total -= this.#waitingBytes.get(reader) ?? 0;
+    this.#waitingBytes.delete(reader);
   }
 
   /** Looks at all again: readers take bytes without a word. */
   #measure(): number {
     this.#total = 0;
-    for (const reader of this.#known.keys()) {
+    for (const reader of this.#waitingBytes.keys()) {
       const waiting = reader.waitingBytes;
-      if (waiting === 0) this.#known.delete(reader);
-      else this.#known.set(reader, waiting);
+      if (waiting === 0) this.#waitingBytes.delete(reader);
+      else this.#waitingBytes.set(reader, waiting);
       this.#total += waiting;
     }
     return this.#total;
   }
 
   #shed(): void {
-    const largestFirst = [...this.#known].toSorted(([, a], [, b]) => b - a);
+    const largestFirst = [...this.#waitingBytes].toSorted(([, a], [, b]) => b - a);
     for (const [reader] of largestFirst) {
       if (this.#total <= LIMITS.unreadBytes) return;
       this.forget(reader);
-      this.#metrics.count("gateway_server_slow_clients_ended_total", { why: "total" });
-      reader.cut();
+      this.#metrics.count("gateway_server_slow_clients_ended_total", { limit: "total" });
+      reader.destroy();
     }
   }
 }

@@ -2,7 +2,7 @@
 export class ByteBudget {
   readonly #total: number;
   readonly #perKey: number;
-  readonly #keys = new Map<string, number>();
+  readonly #heldByKey = new Map<string, number>();
   #held = 0;
 
   constructor(total: number, perKey = total) {
@@ -15,24 +15,24 @@ export class ByteBudget {
   }
 
   /** False, and nothing is taken, when it would be too much. */
-  take(bytes: number, key = ""): boolean {
-    const own = (this.#keys.get(key) ?? 0) + bytes;
+  reserve(bytes: number, key = ""): boolean {
+    const own = (this.#heldByKey.get(key) ?? 0) + bytes;
     if (this.#held + bytes > this.#total || own > this.#perKey) return false;
     this.#held += bytes;
-    this.#keys.set(key, own);
+    this.#heldByKey.set(key, own);
     return true;
   }
 
-  give(bytes: number, key = ""): void {
+  release(bytes: number, key = ""): void {
     this.#held -= bytes;
-    const own = (this.#keys.get(key) ?? 0) - bytes;
-    if (own > 0) this.#keys.set(key, own);
-    else this.#keys.delete(key);
+    const own = (this.#heldByKey.get(key) ?? 0) - bytes;
+    if (own > 0) this.#heldByKey.set(key, own);
+    else this.#heldByKey.delete(key);
   }
 }
 
 /** What one connection or request has taken from a budget. It never gives back more than it took. */
-export class Share {
+export class BudgetShare {
   readonly #budget: ByteBudget;
   readonly #key: string;
   #bytes = 0;
@@ -42,16 +42,16 @@ export class Share {
     this.#key = key;
   }
 
-  take(bytes: number): boolean {
-    if (!this.#budget.take(bytes, this.#key)) return false;
+  reserve(bytes: number): boolean {
+    if (!this.#budget.reserve(bytes, this.#key)) return false;
     this.#bytes += bytes;
     return true;
   }
 
   /** Gives a part back; without a number all of it. */
-  give(bytes = this.#bytes): void {
+  release(bytes = this.#bytes): void {
     const own = Math.min(bytes, this.#bytes);
-    this.#budget.give(own, this.#key);
+    this.#budget.release(own, this.#key);
     this.#bytes -= own;
   }
 }

@@ -1,5 +1,5 @@
 import type { Auth } from "../auth/open.ts";
-import type { Verified } from "../auth/admission.ts";
+import type { Verified } from "../auth/authenticator.ts";
 import type { Clock } from "../core/clock.ts";
 import { contain } from "../core/contain.ts";
 import { reasonOf } from "../core/errors.ts";
@@ -10,15 +10,15 @@ import type { Log } from "../core/log.ts";
 type Holder = { verified: Verified; end: () => void };
 
 /**
- * Ends connections and running requests whose credential has ended. It asks `Auth.stillValid` for every one of them whenever
+ * Ends connections and running requests whose credential has ended. It asks `Auth.isStillValid` for every one of them whenever
  * something has changed, and by a timer at the nearest expiry.
  */
 export class CredentialWatch {
   readonly #holders = new Set<Holder>();
-  readonly #deps: { auth: Pick<Auth, "stillValid">; clock: Clock; log: Log };
+  readonly #deps: { auth: Pick<Auth, "isStillValid">; clock: Clock; log: Log };
   #next: { at: number; cancel: () => void } | null = null;
 
-  constructor(deps: { auth: Pick<Auth, "stillValid">; clock: Clock; log: Log }) {
+  constructor(deps: { auth: Pick<Auth, "isStillValid">; clock: Clock; log: Log }) {
     this.#deps = deps;
   }
 
@@ -31,11 +31,11 @@ export class CredentialWatch {
    * it ends later.
    */
   add(verified: Verified, end: () => void): (() => void) | null {
-    if (!this.#deps.auth.stillValid(verified.basis)) return null;
+    if (!this.#deps.auth.isStillValid(verified.basis)) return null;
     const holder: Holder = { verified, end };
     this.#holders.add(holder);
     const expiresAt = expiryOf(verified);
-    if (expiresAt !== null) this.#wakeAt(expiresAt);
+    if (expiresAt !== null) this.#scheduleRecheck(expiresAt);
     return () => void this.#holders.delete(holder);
   }
 
@@ -43,7 +43,7 @@ export class CredentialWatch {
   recheck(): number {
     let ended = 0;
     for (const holder of this.#holders) {
-      if (this.#deps.auth.stillValid(holder.verified.basis)) continue;
+      if (this.#deps.auth.isStillValid(holder.verified.basis)) continue;
       this.#holders.delete(holder);
       holder.end();
       ended++;
@@ -56,7 +56,7 @@ export class CredentialWatch {
     this.#next = null;
   }
 
-  #wakeAt(at: number): void {
+  #scheduleRecheck(at: number): void {
     if (this.#next && this.#next.at <= at) return;
     this.#next?.cancel();
     // Expiry is wall time, which may jump: a far one is looked at again on the way.
@@ -66,19 +66,19 @@ export class CredentialWatch {
       at,
       cancel: this.#deps.clock.after(
         delayMs,
-        contain(failed, () => this.#expired()),
+        contain(failed, () => this.#onExpiry()),
       ),
     };
   }
 
-  #expired(): void {
+  #onExpiry(): void {
     this.#next = null;
     try {
       this.recheck();
     } finally {
       const now = this.#deps.clock.now();
       const nearest = [...this.#holders].map(({ verified }) => expiryOf(verified)).filter((at) => at !== null && at > now) as number[];
-      if (nearest.length > 0) this.#wakeAt(nearest.reduce((a, b) => Math.min(a, b)));
+      if (nearest.length > 0) this.#scheduleRecheck(nearest.reduce((a, b) => Math.min(a, b)));
     }
   }
 }

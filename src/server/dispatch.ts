@@ -2,26 +2,26 @@ import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
-import { missingScope, toWire } from "../protocol/errors.ts";
+import { missingScope, toErrorPayload } from "../protocol/errors.ts";
 import { encodeError, encodeResult, NO_ID } from "../protocol/frames.ts";
 import type { Caller, MethodTable } from "../protocol/method.ts";
 import { isUsableId } from "../protocol/scan.ts";
 import { checkParams } from "../protocol/validate.ts";
 
 /** A request whose frame was read. */
-export type Request = { id: string; method: string; params: unknown };
+export type RpcRequest = { id: string; method: string; params: unknown };
 
 /** Whoever asks: how to answer it and what it may do. */
-export type Asker = {
+export type Responder = {
   readonly base: Omit<Caller, "accept">;
-  may(scope: string): boolean;
-  answer(text: string): void;
+  hasScope(scope: string): boolean;
+  send(text: string): void;
 };
 
 const FRAME_KEYS: ReadonlySet<string> = new Set(["type", "id", "method", "params", "traceparent"]);
 
 /** Reads a request frame. Throws GatewayError INVALID_REQUEST with the id in `details.id` when it has a usable one. */
-export function toRequest(value: unknown): Request {
+export function toRequest(value: unknown): RpcRequest {
   const frame = value as Record<string, unknown> | null;
   const object = typeof frame === "object" && frame !== null && !Array.isArray(frame);
   const id = object && typeof frame["id"] === "string" && isUsableId(frame["id"]) ? frame["id"] : null;
@@ -40,13 +40,13 @@ export function toRequest(value: unknown): Request {
   return { id, method, params: frame["params"] };
 }
 
-export type DispatchOptions = { methods: MethodTable; log: Log; metrics: Metrics };
+export type DispatcherOptions = { methods: MethodTable; log: Log; metrics: Metrics };
 
 /** Look-up, scope, params, run, answer: the only place where what a method throws is caught. */
-export class Dispatch {
-  readonly #options: DispatchOptions;
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
 
-  constructor(options: DispatchOptions) {
+  constructor(options: DispatcherOptions) {
     this.#options = options;
   }
 
@@ -57,7 +57,7 @@ export class Dispatch {
   }
 
   /** Runs a request and answers it. The promise ends when the answer was given; it never rejects. */
-  run(request: Request, asker: Asker): Promise<void> | void {
+  run(request: RpcRequest, asker: Responder): Promise<void> | void {
     const started = performance.now();
     try {
       const result = this.#start(request, asker);
@@ -74,57 +74,57 @@ export class Dispatch {
   }
 
   /** Refuses a request that was not run at all. */
-  refuse(id: string | null, method: string | null, err: unknown, asker: Pick<Asker, "answer">): void {
-    const error = toWire(err, this.#options.log, this.#label(method ?? ""));
-    asker.answer(encodeError(id ?? NO_ID, error));
-    this.#options.metrics.count("gateway_server_requests_total", { method: this.#label(method ?? ""), outcome: error.code });
+  refuse(id: string | null, method: string | null, err: unknown, asker: Pick<Responder, "send">): void {
+    const error = toErrorPayload(err, this.#options.log, this.#methodLabel(method ?? ""));
+    asker.send(encodeError(id ?? NO_ID, error));
+    this.#options.metrics.count("gateway_server_requests_total", { method: this.#methodLabel(method ?? ""), outcome: error.code });
   }
 
   #find(method: string): MethodTable[string] | undefined {
     return Object.hasOwn(this.#options.methods, method) ? this.#options.methods[method] : undefined;
   }
 
-  #start(request: Request, asker: Asker): unknown {
+  #start(request: RpcRequest, asker: Responder): unknown {
     const { method } = request;
     if (method === "connect") {
-      if (!asker.may("operator.admin")) throw missingScope("operator.admin");
+      if (!asker.hasScope("operator.admin")) throw missingScope("operator.admin");
       throw new GatewayError("INVALID_REQUEST", "connect is the first request of a connection, and the only one");
     }
     const found = this.#find(method);
     if (!found) throw new GatewayError("INVALID_REQUEST", `unknown method: ${method}`);
     const role = found.scope === "node" ? "node" : "operator";
     if (asker.base.role !== role) throw new GatewayError("INVALID_REQUEST", `unauthorized role: ${asker.base.role}`);
-    if (found.scope !== "node" && found.scope !== "dynamic" && !asker.may(found.scope)) throw missingScope(found.scope);
+    if (found.scope !== "node" && found.scope !== "dynamic" && !asker.hasScope(found.scope)) throw missingScope(found.scope);
     const params = checkParams(method, request.params);
-    const accept = (payload: unknown): void => asker.answer(encodeResult(request.id, payload));
+    const accept = (payload: unknown): void => asker.send(encodeResult(request.id, payload));
     return found.run(params as never, { ...asker.base, accept });
   }
 
-  #succeeded(request: Request, asker: Asker, payload: unknown, started: number): void {
+  #succeeded(request: RpcRequest, asker: Responder, payload: unknown, started: number): void {
     let text: string;
     try {
       text = encodeResult(request.id, payload === undefined ? {} : payload);
     } catch (err) {
       return this.#failed(request, asker, err, started);
     }
-    asker.answer(text);
+    asker.send(text);
     this.#measure(request.method, "ok", started);
   }
 
-  #failed(request: Request, asker: Asker, err: unknown, started: number): void {
-    const error = toWire(err, this.#options.log, request.method);
-    asker.answer(encodeError(request.id, error));
+  #failed(request: RpcRequest, asker: Responder, err: unknown, started: number): void {
+    const error = toErrorPayload(err, this.#options.log, request.method);
+    asker.send(encodeError(request.id, error));
     this.#measure(request.method, error.code, started);
   }
 
   #measure(method: string, outcome: string, started: number): void {
-    const label = this.#label(method);
+    const label = this.#methodLabel(method);
     this.#options.metrics.count("gateway_server_requests_total", { method: label, outcome });
     this.#options.metrics.observe("gateway_server_request_seconds", (performance.now() - started) / 1_000, { method: label });
   }
 
   /** Names that a client made up share one label. */
-  #label(method: string): string {
+  #methodLabel(method: string): string {
     return this.#find(method) ? method : "unknown";
   }
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ERRORS, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Share } from "./budget.ts";
+import type { BudgetShare } from "./budget.ts";
 
 export const PRODUCT = "openclaw-gateway";
 /** Tells our own programs that a gateway of ours answers here. It is no secret and proves nothing. */
@@ -22,7 +22,7 @@ const COMMON_HEADERS: Readonly<Record<string, string>> = {
 };
 
 /** The URL of a request as if the gateway lay at the root. A URL outside of the base path is left as it is. */
-export function withoutBase(url: string, basePath: string): string {
+export function stripBasePath(url: string, basePath: string): string {
   if (basePath === "" || !url.startsWith(basePath)) return url;
   const rest = url.slice(basePath.length);
   return rest.startsWith("/") ? rest : rest === "" || rest.startsWith("?") ? `/${rest}` : url;
@@ -38,24 +38,24 @@ export class Exchange {
   /** Aborts when the client has gone before the answer was complete. */
   readonly signal: AbortSignal;
   /** Where the bytes of the body are counted while they are held. Set before a route runs. */
-  share: Share | null = null;
+  budgetShare: BudgetShare | null = null;
   /** The caller has shown a good credential. */
-  proved = false;
-  readonly #gone = new AbortController();
+  authenticated = false;
+  readonly #disconnected = new AbortController();
   /** The connection is in no state to carry another request. */
-  #last = false;
+  #mustClose = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, basePath = "") {
-    const url = withoutBase(request.url ?? "/", basePath);
+    const url = stripBasePath(request.url ?? "/", basePath);
     const mark = url.indexOf("?");
     this.request = request;
     this.response = response;
     this.path = mark < 0 ? url : url.slice(0, mark);
     this.query = new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1));
-    this.signal = this.#gone.signal;
+    this.signal = this.#disconnected.signal;
     response.on("close", () => {
-      if (!response.writableFinished) this.#gone.abort();
-      this.share?.give();
+      if (!response.writableFinished) this.#disconnected.abort();
+      this.budgetShare?.release();
     });
     for (const [name, value] of Object.entries(COMMON_HEADERS)) response.setHeader(name, value);
   }
@@ -77,7 +77,7 @@ export class Exchange {
   bytes(status: number, type: string, body: Buffer, headers: Readonly<Record<string, string>> = {}): void {
     if (this.response.headersSent) return;
     // A stranger's body that nobody wants is not read to its end: the connection closes with the answer.
-    const last = this.#last || (!this.proved && hasBody(this.request) && !this.request.complete);
+    const last = this.#mustClose || (!this.authenticated && hasBody(this.request) && !this.request.complete);
     this.response.writeHead(status, {
       "cache-control": "no-store",
       ...headers,
@@ -89,22 +89,22 @@ export class Exchange {
   }
 
   /** A failure in the shape that OpenAI's clients read as well. */
-  fault(status: number, type: string, message: string, extra: { fix?: string; retryAfterMs?: number } = {}): void {
+  sendError(status: number, type: string, message: string, extra: { fix?: string; retryAfterMs?: number } = {}): void {
     const headers = extra.retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(extra.retryAfterMs / 1_000)) };
     this.json(status, { error: { message, type, ...(extra.fix ? { fix: extra.fix } : {}) } }, headers);
   }
 
-  failed(err: GatewayError, type: string): void {
+  sendGatewayError(err: GatewayError, type: string): void {
     const retry = err.retryAfterMs === undefined ? {} : { retryAfterMs: err.retryAfterMs };
-    this.fault(ERRORS[err.code].http, type, err.message, err.fix === undefined ? retry : { ...retry, fix: err.fix });
+    this.sendError(ERRORS[err.code].http, type, err.message, err.fix === undefined ? retry : { ...retry, fix: err.fix });
   }
 
   /** The credential of the caller has ended: what runs for it is aborted, and the connection ends at once. */
   revoke(): void {
-    this.#last = true;
-    this.#gone.abort();
+    this.#mustClose = true;
+    this.#disconnected.abort();
     if (this.response.headersSent) this.response.destroy();
-    else this.fault(401, "unauthorized", "the credential has ended");
+    else this.sendError(401, "unauthorized", "the credential has ended");
   }
 
   /**
@@ -121,7 +121,7 @@ export class Exchange {
       let size = 0;
       let over = false;
       const slow = setTimeout(() => {
-        this.#last = true;
+        this.#mustClose = true;
         stop(new GatewayError("INVALID_REQUEST", "the request body came too slowly"));
       }, LIMITS.httpBodyMs);
       const stop = (err: GatewayError): void => {
@@ -129,7 +129,7 @@ export class Exchange {
         over = true;
         clearTimeout(slow);
         chunks.length = 0;
-        this.share?.give();
+        this.budgetShare?.release();
         request.pause();
         reject(err);
       };
@@ -137,7 +137,7 @@ export class Exchange {
         if (over) return;
         size += chunk.length;
         if (size > limitBytes) stop(tooLarge);
-        else if (this.share?.take(chunk.length) === false) stop(noRoom());
+        else if (this.budgetShare?.reserve(chunk.length) === false) stop(bodyMemoryFull());
         else chunks.push(chunk);
       });
       request.on("end", () => {
@@ -154,5 +154,5 @@ export class Exchange {
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 
-const noRoom = (): GatewayError =>
+const bodyMemoryFull = (): GatewayError =>
   new GatewayError("UNAVAILABLE", "too many request bodies are held right now; send it again", { retryAfterMs: 5_000 });

@@ -1,21 +1,21 @@
-import type { ConnectClaims, PeerFacts, Verified } from "../auth/admission.ts";
+import type { ConnectClaims, PeerFacts, Verified } from "../auth/authenticator.ts";
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { PROTOCOL_VERSION } from "../core/version.ts";
-import { toWire, type WireError } from "../protocol/errors.ts";
+import { toErrorPayload, type WireError } from "../protocol/errors.ts";
 import type { ConnectParams } from "../protocol/frames.ts";
 import type { Peer } from "../protocol/hub.ts";
 import { mismatchDetails, negotiate } from "../protocol/negotiate.ts";
 import { readFrame } from "../protocol/scan.ts";
 import { checkParams } from "../protocol/validate.ts";
 import { toRequest } from "./dispatch.ts";
-import type { ServerDeps } from "./ports.ts";
+import type { ServerDeps } from "./deps.ts";
 
 /** How a handshake failed: what is answered (nothing when the peer does not speak the protocol) and how the socket closes. */
-export type Failed = { ok: false; id: string | null; error: WireError | null; closeCode: number; closeReason: string };
-export type Passed = { ok: true; id: string; params: ConnectParams; verified: Verified };
+export type HandshakeFailure = { ok: false; id: string | null; error: WireError | null; closeCode: number; closeReason: string };
+export type HandshakeSuccess = { ok: true; id: string; params: ConnectParams; verified: Verified };
 
-const fail = (id: string | null, error: WireError | null, closeCode: number, closeReason: string): Failed => ({
+const fail = (id: string | null, error: WireError | null, closeCode: number, closeReason: string): HandshakeFailure => ({
   ok: false,
   id,
   error,
@@ -24,7 +24,7 @@ const fail = (id: string | null, error: WireError | null, closeCode: number, clo
 });
 
 /** Why nobody can connect right now, or null. */
-function closedDoor(deps: ServerDeps, clients: number): { error: WireError; reason: string } | null {
+function refuseIfNotServing(deps: ServerDeps, clients: number): { error: WireError; reason: string } | null {
   const phase = deps.phase();
   if (phase === "serving" && clients < LIMITS.clients) return null;
   const [text, why, retryAfterMs] =
@@ -37,10 +37,10 @@ function closedDoor(deps: ServerDeps, clients: number): { error: WireError; reas
 }
 
 /** Judges the first frame of a connection. Rejects only for a bug. */
-export async function shakeHands(
+export async function performHandshake(
   frame: Buffer,
   context: { deps: ServerDeps; facts: PeerFacts; nonce: string; clients: number },
-): Promise<Passed | Failed> {
+): Promise<HandshakeSuccess | HandshakeFailure> {
   const { deps, facts, nonce } = context;
   let request;
   try {
@@ -51,17 +51,17 @@ export async function shakeHands(
   }
   const refuse = (error: WireError, closeCode = 1008, closeReason = error.message) => fail(request.id, error, closeCode, closeReason);
   if (request.method !== "connect") return refuse({ code: "INVALID_REQUEST", message: "invalid handshake: first request must be connect" });
-  const closed = closedDoor(deps, context.clients);
+  const closed = refuseIfNotServing(deps, context.clients);
   if (closed) return refuse(closed.error, 1013, closed.reason);
   let params: ConnectParams;
   try {
     params = checkParams("connect", request.params) as ConnectParams;
   } catch (err) {
-    return refuse(toWire(err, deps.log, "connect"));
+    return refuse(toErrorPayload(err, deps.log, "connect"));
   }
   if (negotiate(params, params.client, params.role ?? "operator") === null)
     return refuse({ code: "INVALID_REQUEST", message: "protocol mismatch", details: mismatchDetails(params) }, 1002);
-  const verified = await deps.auth.admission.connect(params as ConnectClaims, facts, nonce);
+  const verified = await deps.auth.authenticator.authenticateConnect(params as ConnectClaims, facts, nonce);
   if (!("refused" in verified)) return { ok: true, id: request.id, params, verified };
   const details = Object.keys(verified.details).length > 0 ? { details: verified.details } : {};
   const later = verified.retryAfterMs === undefined ? {} : { retryable: true, retryAfterMs: Math.ceil(verified.retryAfterMs) };
@@ -69,7 +69,7 @@ export async function shakeHands(
 }
 
 /** The peer as the rest of the gateway sees it: from the verified credential and what the client said about itself. */
-export function toPeer(passed: Passed, conn: Peer["conn"], remote: string, now: number): Peer {
+export function toPeer(passed: HandshakeSuccess, conn: Peer["conn"], remote: string, now: number): Peer {
   const { client } = passed.params;
   const { verified } = passed;
   const optional = Object.fromEntries(
@@ -102,7 +102,9 @@ export function helloOk(deps: ServerDeps, peer: Peer, verified: Verified, method
       role: verified.role,
       scopes: [...verified.scopes],
       // The one place where the text of a device token leaves the gateway.
-      ...(verified.issued ? { deviceToken: verified.issued.token.reveal(), issuedAtMs: verified.issued.issuedAt } : {}),
+      ...(verified.issuedDeviceToken
+        ? { deviceToken: verified.issuedDeviceToken.token.reveal(), issuedAtMs: verified.issuedDeviceToken.issuedAt }
+        : {}),
     },
     policy: {
       maxPayload: LIMITS.frameBytes,

@@ -7,12 +7,12 @@ import { after, before, describe, test } from "node:test";
 import { GatewayError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { BEARER, http, Raw, startRoom, tryConnect, type Answer, type Room } from "../../test/server-room.ts";
-import type { CompletionEvent, CompletionRun, OpenAiPort } from "./openai.ts";
-import type { Readiness } from "./ports.ts";
+import type { CompletionEvent, CompletionRun, OpenAiBackend } from "./openai.ts";
+import type { ReadinessResponse } from "./deps.ts";
 
 const runs: CompletionRun[] = [];
 let script: CompletionEvent[] = [];
-const port: OpenAiPort = {
+const port: OpenAiBackend = {
   routes: { chatCompletions: true, responses: true },
   agents: () => ["main", "work"],
   async *run(run) {
@@ -25,7 +25,7 @@ const port: OpenAiPort = {
   },
 };
 const FINAL: CompletionEvent = { type: "final", text: "Hello there.", usage: { inputTokens: 3, outputTokens: 2 }, finishReason: "stop" };
-const readiness: Readiness = { ready: true, failing: [], degraded: ["irc"], parts: [{ name: "irc", state: "failed" }] };
+const readiness: ReadinessResponse = { ready: true, failing: [], degraded: ["irc"], parts: [{ name: "irc", state: "failed" }] };
 
 let dir: string;
 let room: Room;

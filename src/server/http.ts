@@ -1,16 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { PeerFacts, Verified } from "../auth/admission.ts";
+import type { PeerFacts, Verified } from "../auth/authenticator.ts";
 import { satisfies } from "../auth/scopes.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Backlog } from "./backlog.ts";
-import { ByteBudget, Share } from "./budget.ts";
+import { ByteBudget, BudgetShare } from "./budget.ts";
 import type { CredentialWatch } from "./credential-watch.ts";
 import { Exchange } from "./exchange.ts";
 import { OpenAiRoutes } from "./openai.ts";
-import { hookRoutes } from "./hooks.ts";
-import { hostAllowed, originAllowed } from "./origin.ts";
-import type { ServerDeps } from "./ports.ts";
+import { webhookRoutes } from "./channel-webhooks.ts";
+import { isHostAllowed, isOriginAllowed } from "./origin.ts";
+import type { ServerDeps } from "./deps.ts";
 import { Page } from "./static.ts";
 
 /**
@@ -28,36 +28,42 @@ export type HttpRoute = {
 };
 
 /** What the checks before any route found out; null when the request was refused and answered. */
-export type Screened = { facts: PeerFacts; peer: string };
+export type ScreenedRequest = { facts: PeerFacts; peer: string };
 
 /** What requests share with the WebSockets of the same server. */
-export type Shared = { watch: CredentialWatch; held: ByteBudget; backlog: Backlog };
+export type SharedResources = { credentialWatch: CredentialWatch; requestBudget: ByteBudget; backlog: Backlog };
 
 /** Routes of the page that the browser may ask for directly. */
 const PAGE_ROUTES = ["/", "/chat", "/chat/*"] as const;
 
 /** The HTTP half of the server: screening, one table of routes, everything else is 404. */
-export class HttpFront {
+export class HttpRouter {
   readonly routes: readonly HttpRoute[];
   readonly #deps: ServerDeps;
   readonly #startedAt: number;
   readonly #page: Page | null;
   readonly #exact = new Map<string, HttpRoute[]>();
   readonly #prefixes: HttpRoute[] = [];
-  readonly #shared: Shared;
+  readonly #shared: SharedResources;
   /** Bodies of requests that have proved nothing. */
-  readonly #unproved = new ByteBudget(LIMITS.unprovedBodyBytes, LIMITS.unprovedBodyBytesPerPeer);
+  readonly #preAuthBodies = new ByteBudget(LIMITS.preAuthBodyBytes, LIMITS.preAuthBodyBytesPerPeer);
 
-  constructor(deps: ServerDeps, shared: Shared) {
+  constructor(deps: ServerDeps, shared: SharedResources) {
     this.#deps = deps;
     this.#shared = shared;
     deps.metrics.sample("gateway_server_held_request_bytes", () => [
-      { labels: { proved: "yes" }, value: shared.held.held },
-      { labels: { proved: "no" }, value: this.#unproved.held },
+      { labels: { authenticated: "yes" }, value: shared.requestBudget.held },
+      { labels: { authenticated: "no" }, value: this.#preAuthBodies.held },
     ]);
     this.#startedAt = deps.clock.now();
     this.#page = openPage(deps);
-    this.routes = [...this.#probes(), ...this.#observation(), ...this.#pages(), ...new OpenAiRoutes(deps).routes, ...hookRoutes(deps)];
+    this.routes = [
+      ...this.#probeRoutes(),
+      ...this.#metricsRoutes(),
+      ...this.#pageRoutes(),
+      ...new OpenAiRoutes(deps).routes,
+      ...webhookRoutes(deps),
+    ];
     for (const route of this.routes) {
       if (route.path.endsWith("/*")) this.#prefixes.push(route);
       else this.#exact.set(route.path, [...(this.#exact.get(route.path) ?? []), route]);
@@ -68,15 +74,15 @@ export class HttpFront {
    * The checks that every request and every upgrade passes, before anything is looked up: Host, forwarded headers. An origin
    * that is not allowed is marked; `connect` has its own answer for it. `refuse` answers.
    */
-  screen(request: IncomingMessage, refuse: (status: number, type: string, message: string) => void): Screened | null {
-    const surface = this.#deps.surface();
+  screen(request: IncomingMessage, refuse: (status: number, type: string, message: string) => void): ScreenedRequest | null {
+    const surface = this.#deps.originPolicy();
     const { headers, socket } = request;
     // Node keeps the first; a proxy in front may have looked at another one.
     if (request.headersDistinct["host"]?.length !== 1) {
       refuse(400, "bad_request", "a request must have exactly one Host header");
       return null;
     }
-    if (!hostAllowed(headers.host, socket.localAddress, surface)) {
+    if (!isHostAllowed(headers.host, socket.localAddress, surface)) {
       refuse(
         403,
         "host_not_allowed",
@@ -84,7 +90,7 @@ export class HttpFront {
       );
       return null;
     }
-    const route = this.#deps.auth.route(headers, socket.remoteAddress ?? "");
+    const route = this.#deps.auth.attributePeer(headers, socket.remoteAddress ?? "");
     if (route.via === "refused") {
       refuse(
         403,
@@ -100,8 +106,8 @@ export class HttpFront {
       direct: route.via === "direct",
       user: route.via === "proxy" ? route.user : null,
       origin,
-      originAllowed: origin === null || originAllowed(origin, headers.host!, surface),
-      narrow:
+      originAllowed: origin === null || isOriginAllowed(origin, headers.host!, surface),
+      scopeLimit:
         narrow === undefined
           ? null
           : String(narrow)
@@ -117,28 +123,28 @@ export class HttpFront {
     try {
       await this.#answer(exchange, proved);
     } catch (err) {
-      this.#failed(exchange, err);
+      this.#onError(exchange, err);
     }
   }
 
   async #answer(exchange: Exchange, proved: () => void): Promise<void> {
     const { request } = exchange;
-    const screened = this.screen(request, (status, type, message) => exchange.fault(status, type, message));
+    const screened = this.screen(request, (status, type, message) => exchange.sendError(status, type, message));
     if (!screened) return;
-    if (!screened.facts.originAllowed) return exchange.fault(403, "origin_not_allowed", "this origin is not allowed");
-    const route = this.#find(exchange);
+    if (!screened.facts.originAllowed) return exchange.sendError(403, "origin_not_allowed", "this origin is not allowed");
+    const route = this.#findRoute(exchange);
     if (!route) return;
     let caller: Verified | null = null;
-    exchange.share = new Share(this.#unproved, screened.peer);
+    exchange.budgetShare = new BudgetShare(this.#preAuthBodies, screened.peer);
     if (route.auth !== "public" && route.auth !== "static" && route.auth !== "signed") {
       const found = this.#authorize(exchange, screened.facts, route.auth);
       if (!found) return;
       caller = found;
-      const unwatch = this.#shared.watch.add(found, () => exchange.revoke());
+      const unwatch = this.#shared.credentialWatch.add(found, () => exchange.revoke());
       if (!unwatch) return exchange.revoke();
       exchange.response.on("close", unwatch);
-      exchange.share = new Share(this.#shared.held, found.credential);
-      exchange.proved = true;
+      exchange.budgetShare = new BudgetShare(this.#shared.requestBudget, found.credential);
+      exchange.authenticated = true;
       proved();
     }
     await route.run(exchange, caller);
@@ -153,61 +159,61 @@ export class HttpFront {
       get waitingBytes() {
         return response.writableFinished ? 0 : Math.max(response.writableLength, response.socket?.writableLength ?? 0);
       },
-      cut: () => void response.destroy(),
+      destroy: () => void response.destroy(),
     };
     response.on("close", () => backlog.forget(reader));
-    backlog.note(reader);
+    backlog.update(reader);
   }
 
-  #find(exchange: Exchange): HttpRoute | null {
+  #findRoute(exchange: Exchange): HttpRoute | null {
     const { path } = exchange;
     const candidates = this.#exact.get(path) ?? this.#prefixes.filter((route) => path.startsWith(route.path.slice(0, -1)));
     const asked = exchange.request.method === "HEAD" ? "GET" : exchange.request.method;
     const route = candidates.find((each) => each.method === asked);
     if (route) return route;
     if (this.#page?.has(path) && path !== "/index.html") {
-      if (asked === "GET") return this.#asset(path);
-      exchange.fault(405, "method_not_allowed", "only GET is served here", {});
+      if (asked === "GET") return this.#assetRoute(path);
+      exchange.sendError(405, "method_not_allowed", "only GET is served here", {});
     } else if (candidates.length > 0) {
       exchange.response.setHeader("allow", candidates.map((each) => each.method).join(", "));
-      exchange.fault(405, "method_not_allowed", `only ${candidates.map((each) => each.method).join(", ")} is served here`);
+      exchange.sendError(405, "method_not_allowed", `only ${candidates.map((each) => each.method).join(", ")} is served here`);
     } else {
-      exchange.fault(404, "not_found", "there is nothing here");
+      exchange.sendError(404, "not_found", "there is nothing here");
     }
     return null;
   }
 
   #authorize(exchange: Exchange, facts: PeerFacts, scope: string): Verified | null {
-    const found = this.#deps.auth.admission.bearer(exchange.header("authorization"), facts);
+    const found = this.#deps.auth.authenticator.authenticateBearer(exchange.header("authorization"), facts);
     if ("refused" in found) {
       this.#deps.metrics.count("gateway_server_refused_total", { code: String(found.details["code"] ?? found.code) });
       if (found.retryAfterMs === undefined) {
         exchange.response.setHeader("www-authenticate", "Bearer");
-        exchange.fault(401, "unauthorized", found.message);
+        exchange.sendError(401, "unauthorized", found.message);
       } else {
-        exchange.fault(429, "rate_limited", found.message, { retryAfterMs: found.retryAfterMs });
+        exchange.sendError(429, "rate_limited", found.message, { retryAfterMs: found.retryAfterMs });
       }
       return null;
     }
     if (!satisfies(found.scopes, scope)) {
-      exchange.fault(403, "forbidden", `missing scope: ${scope}`);
+      exchange.sendError(403, "forbidden", `missing scope: ${scope}`);
       return null;
     }
     return found;
   }
 
-  #failed(exchange: Exchange, err: unknown): void {
-    if (err instanceof GatewayError) return exchange.failed(err, "invalid_request_error");
+  #onError(exchange: Exchange, err: unknown): void {
+    if (err instanceof GatewayError) return exchange.sendGatewayError(err, "invalid_request_error");
     this.#deps.log.error("a route failed unexpectedly", {
       path: exchange.path,
       cause: reasonOf(err),
       stack: err instanceof Error ? err.stack : undefined,
     });
     if (exchange.response.headersSent) exchange.response.destroy();
-    else exchange.fault(500, "internal_error", "internal error");
+    else exchange.sendError(500, "internal_error", "internal error");
   }
 
-  #probes(): HttpRoute[] {
+  #probeRoutes(): HttpRoute[] {
     const deps = this.#deps;
     const uptimeMs = (): number => Math.max(0, deps.clock.now() - this.#startedAt);
     const alive = (exchange: Exchange): void => {
@@ -225,7 +231,8 @@ export class HttpFront {
       const ok = deps.phase() === "serving" && state.ready && (!strict || state.degraded.length === 0);
       // Names of channels and accounts are nothing for strangers from elsewhere, also when a proxy of this machine brings them.
       const { remoteAddress, localAddress } = exchange.request.socket;
-      const local = remoteAddress === localAddress && deps.auth.route(exchange.request.headers, remoteAddress ?? "").via === "direct";
+      const local =
+        remoteAddress === localAddress && deps.auth.attributePeer(exchange.request.headers, remoteAddress ?? "").via === "direct";
       exchange.json(ok ? 200 : 503, { ...(local ? state : {}), ready: ok, uptimeMs: uptimeMs() });
     };
     return [
@@ -237,13 +244,13 @@ export class HttpFront {
     ];
   }
 
-  #observation(): HttpRoute[] {
+  #metricsRoutes(): HttpRoute[] {
     const run = (exchange: Exchange): void =>
       exchange.bytes(200, "text/plain; version=0.0.4; charset=utf-8", Buffer.from(this.#deps.metricsText()));
     return ["/metrics", "/api/diagnostics/prometheus"].map((path) => ({ method: "GET", path, auth: "operator.read", run }));
   }
 
-  #pages(): HttpRoute[] {
+  #pageRoutes(): HttpRoute[] {
     const config: HttpRoute = {
       method: "GET",
       path: "/control-ui-config.json",
@@ -256,7 +263,7 @@ export class HttpFront {
     return [config, ...PAGE_ROUTES.map((path): HttpRoute => ({ method: "GET", path, auth: "static", run }))];
   }
 
-  #asset(path: string): HttpRoute {
+  #assetRoute(path: string): HttpRoute {
     return { method: "GET", path, auth: "static", run: (exchange) => this.#page!.serve(exchange, path) };
   }
 }

@@ -7,7 +7,7 @@ import { Backlog } from "./backlog.ts";
 import type { WsSocket } from "./ws-socket.ts";
 
 /** A connection after its handshake, as the hub needs it. */
-export type Member = {
+export type HubClient = {
   readonly peer: Peer;
   readonly caps: ReadonlySet<string>;
   readonly socket: WsSocket;
@@ -17,16 +17,16 @@ export type Member = {
   seq: number;
   readonly topics: Set<string>;
   /** Scopes with what they include, so that a broadcast needs one look-up. */
-  may(scope: string): boolean;
+  hasScope(scope: string): boolean;
 };
 
 /** Events below this size are copied into one buffer per client; larger ones are shared. */
 const COPY_BYTES = 512;
 
 /** Who is connected and who watches what. A payload is encoded once; per client only the sequence number is spliced in. */
-export class Members implements Hub {
-  readonly #members = new Map<ConnId, Member>();
-  readonly #topics = new Map<string, Set<Member>>();
+export class ClientHub implements Hub {
+  readonly #clients = new Map<ConnId, HubClient>();
+  readonly #topics = new Map<string, Set<HubClient>>();
   readonly #metrics: Metrics;
   /** What waits to be read, of all. */
   readonly backlog: Backlog;
@@ -34,22 +34,22 @@ export class Members implements Hub {
   constructor(metrics: Metrics) {
     this.#metrics = metrics;
     this.backlog = new Backlog(metrics);
-    metrics.sample("gateway_server_clients", () => this.#members.size);
+    metrics.sample("gateway_server_clients", () => this.#clients.size);
   }
 
   get size(): number {
-    return this.#members.size;
+    return this.#clients.size;
   }
 
-  add(member: Member): void {
-    this.#members.set(member.peer.conn, member);
+  add(member: HubClient): void {
+    this.#clients.set(member.peer.conn, member);
   }
 
   remove(conn: ConnId): void {
-    const member = this.#members.get(conn);
+    const member = this.#clients.get(conn);
     if (!member) return;
-    this.#members.delete(conn);
-    for (const topic of member.topics) this.#leave(member, topic);
+    this.#clients.delete(conn);
+    for (const topic of member.topics) this.#removeFromTopic(member, topic);
     member.topics.clear();
   }
 
@@ -58,7 +58,7 @@ export class Members implements Hub {
     let delivered = 0;
     let dropped = 0;
     for (const member of this.#candidates(audience.topics)) {
-      if (member.peer.conn === audience.except || !this.#hears(member, audience)) continue;
+      if (member.peer.conn === audience.except || !this.#isRecipient(member, audience)) continue;
       const waiting = member.socket.waitingBytes;
       if (audience.droppable && waiting > LIMITS.clientBufferBytes / 2) {
         dropped++;
@@ -72,30 +72,30 @@ export class Members implements Hub {
       if (encoded.shared) member.socket.sendParts(`${encoded.head}${seq}`, encoded.shared);
       else member.socket.sendText(`${encoded.head}${seq}${encoded.tail}`);
       delivered++;
-      this.limit(member.socket);
+      this.enforceBufferLimit(member.socket);
     }
     if (delivered > 0) this.#metrics.count("gateway_server_events_total", { event }, delivered);
     if (dropped > 0) this.#metrics.count("gateway_server_events_dropped_total", { event }, dropped);
   }
 
   send(conn: ConnId, event: string, payload: unknown): void {
-    const member = this.#members.get(conn);
+    const member = this.#clients.get(conn);
     if (!member) return;
     member.socket.sendText(encodeEvent(event, payload));
-    this.limit(member.socket);
+    this.enforceBufferLimit(member.socket);
   }
 
   /** A broadcast event, with `seq`, to one connection only. */
   publishTo(conn: ConnId, event: string, payload: unknown, stateVersion: { presence: number; health: number }): void {
-    const member = this.#members.get(conn);
+    const member = this.#clients.get(conn);
     if (!member) return;
     const { head, tail } = encodeBroadcast(event, payload, stateVersion);
     member.socket.sendText(`${head}${++member.seq}${tail}`);
-    this.limit(member.socket);
+    this.enforceBufferLimit(member.socket);
   }
 
   watch(conn: ConnId, topic: string): void {
-    const member = this.#members.get(conn);
+    const member = this.#clients.get(conn);
     if (!member || member.topics.has(topic)) return;
     if (member.topics.size >= LIMITS.clientTopics) this.unwatch(conn, member.topics.values().next().value!);
     member.topics.add(topic);
@@ -105,17 +105,17 @@ export class Members implements Hub {
   }
 
   unwatch(conn: ConnId, topic: string): void {
-    const member = this.#members.get(conn);
-    if (member?.topics.delete(topic)) this.#leave(member, topic);
+    const member = this.#clients.get(conn);
+    if (member?.topics.delete(topic)) this.#removeFromTopic(member, topic);
   }
 
   watches(conn: ConnId, topic: string): boolean {
-    return this.#members.get(conn)?.topics.has(topic) ?? false;
+    return this.#clients.get(conn)?.topics.has(topic) ?? false;
   }
 
   close(match: (peer: Peer) => boolean, code: number, reason: string): number {
     let closed = 0;
-    for (const member of this.#members.values()) {
+    for (const member of this.#clients.values()) {
       if (!match(member.peer)) continue;
       member.socket.close(code, reason);
       closed++;
@@ -124,7 +124,7 @@ export class Members implements Hub {
   }
 
   peers(): readonly Peer[] {
-    return Array.from(this.#members.values(), (member) => member.peer);
+    return Array.from(this.#clients.values(), (member) => member.peer);
   }
 
   /**
@@ -132,37 +132,37 @@ export class Members implements Hub {
    * system itself tells when the other end is gone.
    */
   pingRemote(): void {
-    for (const { socket, local } of this.#members.values()) {
+    for (const { socket, local } of this.#clients.values()) {
       if (local) continue;
-      if (socket.alive) socket.ping();
-      else socket.cut();
+      if (socket.isAlive) socket.ping();
+      else socket.destroy();
     }
   }
 
   /** Ends a client that does not read what it asked for: by its own limit, or because it holds the most of what all may hold. */
-  limit(socket: WsSocket): void {
-    if (socket.waitingBytes > LIMITS.clientBufferBytes && socket.open) {
-      this.#metrics.count("gateway_server_slow_clients_ended_total", { why: "own" });
+  enforceBufferLimit(socket: WsSocket): void {
+    if (socket.waitingBytes > LIMITS.clientBufferBytes && socket.isOpen) {
+      this.#metrics.count("gateway_server_slow_clients_ended_total", { limit: "client" });
       socket.close(1008, "slow consumer");
     }
-    this.backlog.note(socket);
+    this.backlog.update(socket);
   }
 
-  #hears(member: Member, audience: Audience): boolean {
-    if (audience.scope !== undefined && !member.may(audience.scope)) return false;
+  #isRecipient(member: HubClient, audience: Audience): boolean {
+    if (audience.scope !== undefined && !member.hasScope(audience.scope)) return false;
     return audience.cap === undefined || member.caps.has(audience.cap);
   }
 
   /** Each connection once, even when it watches several of the topics. */
-  #candidates(topics: readonly string[] | undefined): Iterable<Member> {
-    if (topics === undefined) return this.#members.values();
+  #candidates(topics: readonly string[] | undefined): Iterable<HubClient> {
+    if (topics === undefined) return this.#clients.values();
     if (topics.length === 1) return this.#topics.get(topics[0]!) ?? [];
-    const union = new Set<Member>();
+    const union = new Set<HubClient>();
     for (const topic of topics) for (const member of this.#topics.get(topic) ?? []) union.add(member);
     return union;
   }
 
-  #leave(member: Member, topic: string): void {
+  #removeFromTopic(member: HubClient, topic: string): void {
     const watchers = this.#topics.get(topic);
     watchers?.delete(member);
     if (watchers?.size === 0) this.#topics.delete(topic);

@@ -81,11 +81,11 @@ export type PortHolder = { pid: number | null; command: string | null; ours: boo
 /** Who listens on the port: on Linux by the process table, and whether it is a gateway of ours by its own word. */
 export async function portHolder(host: string, port: number): Promise<PortHolder> {
   const owner = process.platform === "linux" ? listenerOf(port) : null;
-  return { pid: owner?.pid ?? null, command: owner?.command ?? null, ours: await answersAsOurs(host, port) };
+  return { pid: owner?.pid ?? null, command: owner?.command ?? null, ours: await isOurGateway(host, port) };
 }
 
 /** The error for a port that somebody else has. */
-export function portTaken(host: string, port: number, holder: PortHolder): GatewayError {
+export function portTakenError(host: string, port: number, holder: PortHolder): GatewayError {
   const by = holder.pid === null ? "another process" : `process ${holder.pid}${holder.command === null ? "" : ` (${holder.command})`}`;
   return new GatewayError("CONFLICT", `port ${port} on ${host} is taken by ${by}${holder.ours ? ", a gateway like this one" : ""}`, {
     details: { code: "PORT_TAKEN", pid: holder.pid, command: holder.command, ours: holder.ours },
@@ -145,16 +145,16 @@ function linkOf(path: string): string {
 }
 
 /** How long a listener may take to say what it is. */
-const ASK_MS = 150;
+const PROBE_TIMEOUT_MS = 150;
 
-function answersAsOurs(host: string, port: number): Promise<boolean> {
+function isOurGateway(host: string, port: number): Promise<boolean> {
   const target = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
   return new Promise((resolve) => {
-    const request = get({ host: target, port, path: "/healthz", agent: false, timeout: ASK_MS }, (response) => {
+    const request = get({ host: target, port, path: "/healthz", agent: false, timeout: PROBE_TIMEOUT_MS }, (response) => {
       resolve(response.headers[PRODUCT_HEADER] === PRODUCT);
       request.destroy();
     });
-    const deadline = setTimeout(() => request.destroy(), ASK_MS);
+    const deadline = setTimeout(() => request.destroy(), PROBE_TIMEOUT_MS);
     request.on("timeout", () => request.destroy());
     request.on("error", () => resolve(false));
     request.on("close", () => {

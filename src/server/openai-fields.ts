@@ -76,7 +76,7 @@ export const RESPONSES_FIELDS: FieldTable = {
   },
 };
 
-const refused = (field: string, text: string, fix?: string): GatewayError =>
+const fieldRefused = (field: string, text: string, fix?: string): GatewayError =>
   new GatewayError("INVALID_REQUEST", fix === undefined ? text : `${text} ${fix}`, {
     details: { param: field },
     ...(fix === undefined ? {} : { fix }),
@@ -89,14 +89,15 @@ export function checkFields(body: Readonly<Record<string, unknown>>, table: Fiel
     const check = Object.hasOwn(table.checked, field) ? table.checked[field] : undefined;
     const shown = field.slice(0, 64);
     if (!check)
-      throw refused(
+      throw fieldRefused(
         shown,
         `unsupported field: \`${shown}\`.`,
         "docs/clients.md lists the fields that are used and those that are ignored.",
       );
-    if ("refuse" in check) throw refused(field, `\`${field}\` is not supported: ${check.refuse}.`, check.fix);
-    if (!check.allow(value)) throw refused(field, `\`${field}\` must ${check.must}.`, check.fix);
+    if ("refuse" in check) throw fieldRefused(field, `\`${field}\` is not supported: ${check.refuse}.`, check.fix);
+    if (!check.allow(value)) throw fieldRefused(field, `\`${field}\` must ${check.must}.`, check.fix);
   }
   const { stream } = body;
-  if (stream !== undefined && stream !== null && typeof stream !== "boolean") throw refused("stream", "`stream` must be true or false.");
+  if (stream !== undefined && stream !== null && typeof stream !== "boolean")
+    throw fieldRefused("stream", "`stream` must be true or false.");
 }

@@ -10,7 +10,7 @@ export type CompletionInput = {
   images: readonly { mimeType: string; data: string }[];
 };
 
-type Part = { text: string } | { image: { mimeType: string; data: string } };
+type CompletionPart = { text: string } | { image: { mimeType: string; data: string } };
 
 const invalid = (text: string): GatewayError => new GatewayError("INVALID_REQUEST", text);
 const ROLES: Readonly<Record<string, CompletionMessage["role"]>> = {
@@ -23,7 +23,7 @@ const ROLES: Readonly<Record<string, CompletionMessage["role"]>> = {
 };
 
 /** Pictures come as data URLs only: fetching an address that a client names is not this route's business. */
-function toImage(url: unknown): Part {
+function toImage(url: unknown): CompletionPart {
   const match = typeof url === "string" ? /^data:(image\/[a-z0-9.+-]{1,64});base64,/.exec(url.slice(0, 128)) : null;
   if (!match) throw invalid("images must be data URLs: data:image/<type>;base64,...");
   const data = (url as string).slice(match[0].length);
@@ -31,7 +31,7 @@ function toImage(url: unknown): Part {
   return { image: { mimeType: match[1]!, data } };
 }
 
-function toPart(part: unknown): Part {
+function toPart(part: unknown): CompletionPart {
   if (typeof part === "string") return { text: part };
   const { type, text, image_url: image, refusal } = (part ?? {}) as Record<"type" | "text" | "image_url" | "refusal", unknown>;
   switch (type) {
@@ -52,10 +52,10 @@ function toPart(part: unknown): Part {
   }
 }
 
-type Read = { message: CompletionMessage; images: Extract<Part, { image: unknown }>["image"][] };
+type ParsedMessage = { message: CompletionMessage; images: Extract<CompletionPart, { image: unknown }>["image"][] };
 
 /** Calls that an assistant made earlier, in words: the agent behind the route has tools of its own. */
-function callsOf(item: Record<string, unknown>): string[] {
+function toCallTexts(item: Record<string, unknown>): string[] {
   const single = item["function_call"] ? [{ function: item["function_call"] }] : [];
   const listed = Array.isArray(item["tool_calls"]) ? (item["tool_calls"] as unknown[]) : [];
   return [...listed, ...single].map((call) => {
@@ -79,7 +79,7 @@ function toItemMessage(item: Record<string, unknown>): CompletionMessage | null 
   throw invalid(`unsupported item: ${JSON.stringify(String(type).slice(0, 64))}`);
 }
 
-function toMessage(value: unknown): Read {
+function toMessage(value: unknown): ParsedMessage {
   const item = (value ?? {}) as Record<string, unknown>;
   const other = toItemMessage(item);
   if (other) return { message: other, images: [] };
@@ -90,7 +90,7 @@ function toMessage(value: unknown): Read {
   const refusal = typeof item["refusal"] === "string" ? [item["refusal"]] : [];
   const images = parts.flatMap((part) => ("image" in part ? [part.image] : []));
   if (images.length > 0 && known !== "user") throw invalid(`a message of role ${String(role)} cannot have images`);
-  const texts = [...parts.flatMap((part) => ("text" in part ? [part.text] : [])), ...refusal, ...callsOf(item)];
+  const texts = [...parts.flatMap((part) => ("text" in part ? [part.text] : [])), ...refusal, ...toCallTexts(item)];
   return { message: { role: known, text: texts.join("\n") }, images };
 }
 
@@ -111,13 +111,13 @@ export function toInput(body: Record<string, unknown>, field: "messages" | "inpu
     throw invalid(`the last message must be one of the user: an answer cannot be continued from a message of role ${after.message.role}`);
   if (last.message.text.trim() === "" && last.images.length === 0) throw invalid("the last user message is empty");
   if (last.message.text.length > LIMITS.messageChars) throw invalid(`a message may have at most ${LIMITS.messageChars} characters`);
-  const messages = toMarked(read, at);
+  const messages = withImageMarkers(read, at);
   if (field === "input" && typeof instructions === "string") messages.unshift({ role: "system", text: instructions });
   return { messages, images: read.flatMap(({ images }) => images) };
 }
 
 /** The texts with the places of earlier pictures, which the agent gets together with those of the last message. */
-function toMarked(read: readonly Read[], last: number): CompletionMessage[] {
+function withImageMarkers(read: readonly ParsedMessage[], last: number): CompletionMessage[] {
   let count = 0;
   return read.map(({ message, images }, index) => {
     const marks = images.map(() => `[image ${++count}]`);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { GatewayError } from "../core/errors.ts";
 import type { Exchange } from "./exchange.ts";
-import { EventStream, relay, toOpenAiError, type CompletionEvent, type Usage } from "./openai.ts";
+import { SseStream, streamCompletionText, toOpenAiError, type CompletionEvent, type CompletionUsage } from "./openai.ts";
 
 type Base = { id: string; createdAt: number; model: string };
 type Final = Extract<CompletionEvent, { type: "final" }>;
@@ -29,14 +29,14 @@ function toFinalItem(id: string, final: Final): Record<string, unknown> {
 
 const REASONS = { length: "max_output_tokens", content_filter: "content_filter" } as const;
 
-function toEnd(final: Final): { status: string; details: Record<string, unknown> } {
+function toResponseStatus(final: Final): { status: string; details: Record<string, unknown> } {
   if (final.finishReason === "stop") return { status: "completed", details: {} };
   return { status: "incomplete", details: { incomplete_details: { reason: REASONS[final.finishReason] } } };
 }
 
 const toText = (text: string): Record<string, unknown> => ({ type: "output_text", text, annotations: [] });
 
-const toUsage = (usage: Usage): Record<string, unknown> => ({
+const toUsage = (usage: CompletionUsage): Record<string, unknown> => ({
   input_tokens: usage.inputTokens,
   output_tokens: usage.outputTokens,
   total_tokens: usage.inputTokens + usage.outputTokens,
@@ -45,7 +45,7 @@ const toUsage = (usage: Usage): Record<string, unknown> => ({
 
 /** The whole answer as one `response` object. */
 export function collectResponse(base: Base, final: Final): Record<string, unknown> {
-  const { status, details } = toEnd(final);
+  const { status, details } = toResponseStatus(final);
   return toResponse(base, status, [toFinalItem(`msg_${randomUUID()}`, final)], {
     output_text: final.text,
     ...details,
@@ -60,12 +60,12 @@ export async function streamResponse(
   base: Base,
   toExpected: (err: unknown) => GatewayError,
 ): Promise<void> {
-  const stream = new EventStream(exchange);
+  const stream = new SseStream(exchange);
   const itemId = `msg_${randomUUID()}`;
   const place = { item_id: itemId, output_index: 0, content_index: 0 };
   let sequence = 0;
   const send = (type: string, fields: Record<string, unknown>): Promise<void> =>
-    stream.data({ type, sequence_number: sequence++, ...fields }, type);
+    stream.send({ type, sequence_number: sequence++, ...fields }, type);
   const delta = async (text: string): Promise<void> => {
     if (text !== "") await send("response.output_text.delta", { ...place, delta: text });
   };
@@ -74,9 +74,9 @@ export async function streamResponse(
     await send("response.in_progress", { response: toResponse(base, "in_progress", []) });
     await send("response.output_item.added", { output_index: 0, item: toItem(itemId, "in_progress", null) });
     await send("response.content_part.added", { ...place, part: toText("") });
-    const final = await relay(events, delta);
+    const final = await streamCompletionText(events, delta);
     const item = toFinalItem(itemId, final);
-    const { status, details } = toEnd(final);
+    const { status, details } = toResponseStatus(final);
     await send("response.output_text.done", { ...place, text: final.text });
     await send("response.content_part.done", { ...place, part: toText(final.text) });
     await send("response.output_item.done", { output_index: 0, item });

@@ -8,22 +8,22 @@ import { GatewayError } from "../core/errors.ts";
 export class SentText {
   #sent = "";
   /** The text of the repeated attempt as far as it is known, while it only repeats what was sent. */
-  #again: string | null = null;
+  #retryText: string | null = null;
 
   /** The new piece of `delta` that is to be sent; "" for none. */
   add(delta: string): string {
-    if (this.#again === null) {
+    if (this.#retryText === null) {
       this.#sent += delta;
       return delta;
     }
-    this.#again += delta;
-    if (this.#sent.startsWith(this.#again)) return "";
-    return this.#continue(this.#again);
+    this.#retryText += delta;
+    if (this.#sent.startsWith(this.#retryText)) return "";
+    return this.#continue(this.#retryText);
   }
 
   /** What was said is taken back; `text` is what stands instead. */
   replace(text: string): string {
-    this.#again = "";
+    this.#retryText = "";
     return this.add(text);
   }
 
@@ -41,7 +41,7 @@ export class SentText {
       );
     const rest = text.slice(this.#sent.length);
     this.#sent = text;
-    this.#again = null;
+    this.#retryText = null;
     return rest;
   }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Verified } from "../auth/admission.ts";
+import type { Verified } from "../auth/authenticator.ts";
 import { ERRORS, GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { NOT_JSON, readLargeFrame } from "../protocol/scan.ts";
@@ -9,10 +9,10 @@ import { CHAT_FIELDS, checkFields, RESPONSES_FIELDS } from "./openai-fields.ts";
 import { toInput, type CompletionInput } from "./openai-input.ts";
 import { collectResponse, streamResponse } from "./openai-responses.ts";
 import { SentText } from "./openai-text.ts";
-import type { ServerDeps } from "./ports.ts";
+import type { ServerDeps } from "./deps.ts";
 
 /** `inputTokens` are all that went in; `cachedTokens` are those of them that came from the provider's cache. */
-export type Usage = { inputTokens: number; outputTokens: number; cachedTokens?: number };
+export type CompletionUsage = { inputTokens: number; outputTokens: number; cachedTokens?: number };
 export type FinishReason = "stop" | "length" | "content_filter";
 
 /** What one completion tells while it runs. `final` or `error` is the last one; a run that ends without either has failed. */
@@ -27,7 +27,7 @@ export type CompletionEvent =
   | {
       type: "final";
       text: string;
-      usage: Usage;
+      usage: CompletionUsage;
       finishReason: FinishReason;
       /** Why the provider refused, in a sentence. */ refusal?: string;
     }
@@ -49,7 +49,7 @@ export type CompletionRun = CompletionInput & {
 };
 
 /** How completions reach the agents. They enter the same lanes as every other message. */
-export type OpenAiPort = {
+export type OpenAiBackend = {
   /** Which of the routes are served. */
   routes: { chatCompletions: boolean; responses: boolean };
   /** Ids of the agents that can be asked; the first is the default. */
@@ -62,7 +62,7 @@ export type OpenAiPort = {
 const KEEP_ALIVE_MS = 15_000;
 
 /** A server-sent event stream; nothing is written after the client has gone. */
-export class EventStream {
+export class SseStream {
   readonly #exchange: Exchange;
   readonly #keepAlive: NodeJS.Timeout;
 
@@ -74,7 +74,7 @@ export class EventStream {
     this.#keepAlive.unref();
   }
 
-  data(value: unknown, event?: string): Promise<void> {
+  send(value: unknown, event?: string): Promise<void> {
     const name = event === undefined ? "" : `event: ${event}\n`;
     return this.#write(`${name}data: ${typeof value === "string" ? value : JSON.stringify(value)}\n\n`);
   }
@@ -110,18 +110,18 @@ export const toOpenAiError = (err: GatewayError): { message: string; type: strin
 /** `/v1` in OpenAI's shapes. */
 export class OpenAiRoutes {
   readonly routes: readonly HttpRoute[];
-  readonly #port: OpenAiPort;
+  readonly #backend: OpenAiBackend;
   readonly #deps: ServerDeps;
   #running = 0;
 
   constructor(deps: ServerDeps) {
     this.#deps = deps;
-    this.#port = deps.openai!;
+    this.#backend = deps.openai!;
     const post = (path: string, answer: typeof this.chat): HttpRoute => ({
       method: "POST",
       path,
       auth: "operator.write",
-      run: (exchange, caller) => this.#guarded(exchange, () => answer.call(this, exchange, caller!)),
+      run: (exchange, caller) => this.#runWithinLimit(exchange, () => answer.call(this, exchange, caller!)),
     });
     const served = deps.openai?.routes;
     this.routes = served
@@ -141,9 +141,9 @@ export class OpenAiRoutes {
     const run = this.#prepare(exchange, caller, body, "messages");
     const id = `chatcmpl_${randomUUID()}`;
     const base = { id, created: Math.floor(this.#deps.clock.now() / 1_000), model: String(body["model"]) };
-    const events = this.#port.run(run);
+    const events = this.#backend.run(run);
     if (!run.stream) {
-      const final = await collect(events);
+      const final = await collectCompletion(events);
       exchange.json(200, {
         ...base,
         object: "chat.completion",
@@ -160,9 +160,9 @@ export class OpenAiRoutes {
     checkFields(body, RESPONSES_FIELDS);
     const run = this.#prepare(exchange, caller, body, "input");
     const base = { id: `resp_${randomUUID()}`, createdAt: Math.floor(this.#deps.clock.now() / 1_000), model: String(body["model"]) };
-    const events = this.#port.run(run);
-    if (!run.stream) return exchange.json(200, collectResponse(base, await collect(events)));
-    await streamResponse(exchange, events, base, (err) => this.#toExpected(err));
+    const events = this.#backend.run(run);
+    if (!run.stream) return exchange.json(200, collectResponse(base, await collectCompletion(events)));
+    await streamResponse(exchange, events, base, (err) => this.#toGatewayError(err));
   }
 
   async #streamChat(
@@ -171,25 +171,25 @@ export class OpenAiRoutes {
     base: { id: string; created: number; model: string },
     includeUsage: boolean,
   ): Promise<void> {
-    const stream = new EventStream(exchange);
+    const stream = new SseStream(exchange);
     const chunk = (delta: Record<string, unknown>, finish: string | null): unknown => ({
       ...base,
       object: "chat.completion.chunk",
       choices: [{ index: 0, delta, finish_reason: finish }],
     });
     const send = async (text: string): Promise<void> => {
-      if (text !== "") await stream.data(chunk({ content: text }, null));
+      if (text !== "") await stream.send(chunk({ content: text }, null));
     };
     try {
-      await stream.data(chunk({ role: "assistant" }, null));
-      const final = await relay(events, send);
-      if (final.refusal !== undefined) await stream.data(chunk({ refusal: final.refusal }, null));
-      await stream.data(chunk({}, final.finishReason));
-      if (includeUsage) await stream.data({ ...base, object: "chat.completion.chunk", choices: [], usage: toUsage(final.usage) });
-      await stream.data("[DONE]");
+      await stream.send(chunk({ role: "assistant" }, null));
+      const final = await streamCompletionText(events, send);
+      if (final.refusal !== undefined) await stream.send(chunk({ refusal: final.refusal }, null));
+      await stream.send(chunk({}, final.finishReason));
+      if (includeUsage) await stream.send({ ...base, object: "chat.completion.chunk", choices: [], usage: toUsage(final.usage) });
+      await stream.send("[DONE]");
     } catch (err) {
-      await stream.data({ error: toOpenAiError(this.#toExpected(err)) });
-      await stream.data("[DONE]");
+      await stream.send({ error: toOpenAiError(this.#toGatewayError(err)) });
+      await stream.send("[DONE]");
     } finally {
       stream.end();
     }
@@ -226,7 +226,7 @@ export class OpenAiRoutes {
       });
     const id = header ?? named?.[1];
     if (id === undefined || id === "default") return null;
-    if (!this.#port.agents().includes(id)) throw new GatewayError("NOT_FOUND", `there is no agent ${JSON.stringify(id.slice(0, 64))}`);
+    if (!this.#backend.agents().includes(id)) throw new GatewayError("NOT_FOUND", `there is no agent ${JSON.stringify(id.slice(0, 64))}`);
     return id;
   }
 
@@ -236,16 +236,16 @@ export class OpenAiRoutes {
 
   #model(exchange: Exchange): void {
     const id = exchange.path.slice("/v1/models/".length).replaceAll("%2F", "/").replaceAll("%2f", "/");
-    if (!this.#modelIds().includes(id)) return exchange.fault(404, "not_found", "there is no such model");
+    if (!this.#modelIds().includes(id)) return exchange.sendError(404, "not_found", "there is no such model");
     exchange.json(200, toModel(id));
   }
 
   #modelIds(): string[] {
-    return ["openclaw", "openclaw/default", ...this.#port.agents().map((agent) => `openclaw/${agent}`)];
+    return ["openclaw", "openclaw/default", ...this.#backend.agents().map((agent) => `openclaw/${agent}`)];
   }
 
   /** Runs one completion within the limit of them, and answers what it throws in OpenAI's shape. */
-  async #guarded(exchange: Exchange, answer: () => Promise<void>): Promise<void> {
+  async #runWithinLimit(exchange: Exchange, answer: () => Promise<void>): Promise<void> {
     if (this.#running >= LIMITS.httpCompletions) {
       const busy = new GatewayError("RATE_LIMITED", "too many completions are running");
       exchange.json(429, { error: toOpenAiError(busy) }, { "retry-after": "5" });
@@ -255,7 +255,7 @@ export class OpenAiRoutes {
     try {
       await answer();
     } catch (err) {
-      const expected = this.#toExpected(err);
+      const expected = this.#toGatewayError(err);
       const headers: Record<string, string> =
         expected.retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(expected.retryAfterMs / 1_000)) };
       exchange.json(ERRORS[expected.code].http, { error: toOpenAiError(expected) }, headers);
@@ -264,7 +264,7 @@ export class OpenAiRoutes {
     }
   }
 
-  #toExpected(err: unknown): GatewayError {
+  #toGatewayError(err: unknown): GatewayError {
     if (err instanceof GatewayError) return err;
     this.#deps.log.error("a completion failed unexpectedly", { cause: reasonOf(err), stack: err instanceof Error ? err.stack : undefined });
     return new GatewayError("UNAVAILABLE", "internal error", { retryable: false });
@@ -273,7 +273,7 @@ export class OpenAiRoutes {
 
 const toModel = (id: string): unknown => ({ id, object: "model", created: 0, owned_by: "openclaw", permission: [] });
 
-const toUsage = (usage: Usage): unknown => ({
+const toUsage = (usage: CompletionUsage): unknown => ({
   prompt_tokens: usage.inputTokens,
   completion_tokens: usage.outputTokens,
   total_tokens: usage.inputTokens + usage.outputTokens,
@@ -303,7 +303,10 @@ function wantsUsage(body: Record<string, unknown>): boolean {
 type Final = Extract<CompletionEvent, { type: "final" }>;
 
 /** Reads the events to their end. Throws the GatewayError of an `error` event. */
-export async function collect(events: AsyncIterable<CompletionEvent>, onEvent?: (event: CompletionEvent) => Promise<void>): Promise<Final> {
+export async function collectCompletion(
+  events: AsyncIterable<CompletionEvent>,
+  onEvent?: (event: CompletionEvent) => Promise<void>,
+): Promise<Final> {
   for await (const event of events) {
     if (event.type === "error") throw event.error;
     if (event.type === "final") return event;
@@ -313,9 +316,9 @@ export async function collect(events: AsyncIterable<CompletionEvent>, onEvent?: 
 }
 
 /** Sends an answer while it comes, each piece once. Throws where a repeated attempt contradicts what was sent. */
-export async function relay(events: AsyncIterable<CompletionEvent>, send: (text: string) => Promise<void>): Promise<Final> {
+export async function streamCompletionText(events: AsyncIterable<CompletionEvent>, send: (text: string) => Promise<void>): Promise<Final> {
   const text = new SentText();
-  const final = await collect(events, async (event) => {
+  const final = await collectCompletion(events, async (event) => {
     if (event.type === "delta") await send(text.add(event.text));
     else if (event.type === "replaced") await send(text.replace(event.text));
   });

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import type { Surface } from "./ports.ts";
+import type { OriginPolicy } from "./deps.ts";
 
 /** `host` of a Host header or origin, split; null when it is not one. Names in lower case, IPv6 without brackets. */
 export function parseHost(value: string): { name: string; port: string } | null {
@@ -24,7 +24,7 @@ const LOOPBACK: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "::1"])
  * A name is ours when it cannot be pointed at us by somebody else's DNS: loopback names, the address that the socket really
  * has, and what the configuration names.
  */
-export function hostAllowed(host: string | undefined, localAddress: string | undefined, surface: Surface): boolean {
+export function isHostAllowed(host: string | undefined, localAddress: string | undefined, surface: OriginPolicy): boolean {
   const parsed = host === undefined ? null : parseHost(host);
   if (!parsed) return false;
   const { name } = parsed;
@@ -43,16 +43,16 @@ export function hostAllowed(host: string | undefined, localAddress: string | und
  * A page may talk to us when it is our own (the same host and port as the Host header, which was checked before) or when the
  * configuration lists its exact origin.
  */
-export function originAllowed(origin: string, host: string, surface: Surface): boolean {
+export function isOriginAllowed(origin: string, host: string, surface: OriginPolicy): boolean {
   if (!/^https?:\/\//.test(origin)) return false;
   const own = hostOf(origin);
   if (own === null || new URL(origin).origin !== origin.toLowerCase()) return false;
   const listed = surface.publicOrigin === null ? surface.allowedOrigins : [...surface.allowedOrigins, surface.publicOrigin];
-  if (listed.some((each) => normalOrigin(each) === origin.toLowerCase())) return true;
+  if (listed.some((each) => normalizeOrigin(each) === origin.toLowerCase())) return true;
   return own === host.toLowerCase();
 }
 
-function normalOrigin(origin: string): string | null {
+function normalizeOrigin(origin: string): string | null {
   try {
     return new URL(origin).origin.toLowerCase();
   } catch {

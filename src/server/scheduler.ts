@@ -1,11 +1,11 @@
 import { LIMITS } from "../core/limits.ts";
 
 /** A connection with requests that wait. */
-export type Waiting = {
+export type RequestQueue = {
   /** Starts the next request; false when nothing can be started right now. */
   startNext(): boolean;
   /** What `startNext` threw; it must end this connection and nothing else. */
-  broken(err: unknown): void;
+  onError(err: unknown): void;
 };
 
 /**
@@ -13,18 +13,18 @@ export type Waiting = {
  * thousands at once delays another one by a slice, not by its whole queue.
  */
 export class Scheduler {
-  readonly #ready = new Set<Waiting>();
+  readonly #ready = new Set<RequestQueue>();
   #scheduled = false;
 
   /** Puts a connection in line; it may be there already. */
-  wake(connection: Waiting): void {
+  wake(connection: RequestQueue): void {
     this.#ready.add(connection);
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(() => this.#slice());
   }
 
-  forget(connection: Waiting): void {
+  forget(connection: RequestQueue): void {
     this.#ready.delete(connection);
   }
 
@@ -34,7 +34,7 @@ export class Scheduler {
     for (const connection of this.#ready) {
       this.#ready.delete(connection);
       // Back to the end of the line; a set is walked in the order of insertion, also over what is added meanwhile.
-      if (startsMore(connection)) this.#ready.add(connection);
+      if (startNextSafely(connection)) this.#ready.add(connection);
       if (performance.now() >= until) break;
     }
     if (this.#ready.size > 0 && !this.#scheduled) {
@@ -44,11 +44,11 @@ export class Scheduler {
   }
 }
 
-function startsMore(connection: Waiting): boolean {
+function startNextSafely(connection: RequestQueue): boolean {
   try {
     return connection.startNext();
   } catch (err) {
-    connection.broken(err);
+    connection.onError(err);
     return false;
   }
 }

@@ -6,20 +6,20 @@ import { LIMITS } from "../core/limits.ts";
 import type { Hub } from "../protocol/hub.ts";
 import { hasValidator } from "../protocol/validate.ts";
 import { ByteBudget } from "./budget.ts";
-import { Connection, type ConnectionContext } from "./connection.ts";
+import { ClientConnection, type ConnectionContext } from "./connection.ts";
 import { CredentialWatch } from "./credential-watch.ts";
-import { Dispatch } from "./dispatch.ts";
-import { withoutBase } from "./exchange.ts";
-import { HttpFront, type HttpRoute } from "./http.ts";
-import { Members } from "./hub.ts";
-import { portHolder, portTaken } from "./listen.ts";
-import type { ServerDeps } from "./ports.ts";
-import { Scheduler, type Waiting } from "./scheduler.ts";
+import { Dispatcher } from "./dispatch.ts";
+import { stripBasePath } from "./exchange.ts";
+import { HttpRouter, type HttpRoute } from "./http.ts";
+import { ClientHub } from "./hub.ts";
+import { portHolder, portTakenError } from "./listen.ts";
+import type { ServerDeps } from "./deps.ts";
+import { Scheduler, type RequestQueue } from "./scheduler.ts";
 import { SocketTable } from "./socket-table.ts";
-import { Strangers, type Stranger } from "./strangers.ts";
-import { upgradeFault } from "./ws-socket.ts";
+import { PreAuthPool, type PreAuthConnection } from "./pre-auth-connections.ts";
+import { invalidUpgradeReason } from "./ws-socket.ts";
 
-export type Listening = {
+export type ListenResult = {
   /** Addresses that are listened on; the first is the one to tell. */
   addresses: readonly string[];
   port: number;
@@ -33,9 +33,9 @@ export type Server = {
   /** The table of HTTP routes. */
   readonly routes: readonly HttpRoute[];
   /** Opens the port on every address (port 0: a free one). Throws GatewayError CONFLICT when it is taken. */
-  listen(addresses: readonly string[], port: number): Promise<Listening>;
+  listen(addresses: readonly string[], port: number): Promise<ListenResult>;
   /** Ends connections and running requests whose credential has ended (close code 4001). Returns how many. */
-  endInvalid(): number;
+  closeRevoked(): number;
   /** Tells the clients, closes everything within LIMITS.stopMs. `restartExpectedMs`: when they may come back. */
   stop(reason: string, restartExpectedMs?: number): Promise<void>;
 };
@@ -47,23 +47,23 @@ const WS_PATHS: ReadonlySet<string> = new Set(["/", "/ws"]);
 
 /** An accepted connection as HTTP sees it. */
 type HttpSocket = {
-  stranger: Stranger;
+  preAuth: PreAuthConnection;
   /** Requests on it that are not answered yet, and those of them that showed a good credential. */
   running: number;
-  proved: number;
-  lane: HttpLane;
+  authenticated: number;
+  queue: HttpRequestQueue;
 };
 
 /** The requests of one HTTP connection, one after the other: who pipelines thousands, or does not read, delays nobody else. */
-class HttpLane implements Waiting {
-  readonly broken: (err: unknown) => void;
+class HttpRequestQueue implements RequestQueue {
+  readonly onError: (err: unknown) => void;
   readonly #scheduler: Scheduler;
   readonly #waiting: (() => void)[] = [];
   #busy = false;
 
   constructor(scheduler: Scheduler, broken: (err: unknown) => void) {
     this.#scheduler = scheduler;
-    this.broken = broken;
+    this.onError = broken;
   }
 
   add(work: () => void): void {
@@ -72,7 +72,7 @@ class HttpLane implements Waiting {
   }
 
   /** The answer to the request that ran is over. */
-  done(): void {
+  finish(): void {
     this.#busy = false;
     if (this.#waiting.length > 0) this.#scheduler.wake(this);
   }
@@ -98,46 +98,52 @@ export function createServer(deps: ServerDeps): Server {
 }
 
 class GatewayServer implements Server {
-  readonly hub: Members;
+  readonly hub: ClientHub;
   readonly #deps: ServerDeps;
-  readonly #front: HttpFront;
-  readonly #strangers: Strangers;
+  readonly #router: HttpRouter;
+  readonly #preAuthPool: PreAuthPool;
   readonly #scheduler = new Scheduler();
   readonly #listeners: HttpServer[] = [];
   readonly #timers: NodeJS.Timeout[] = [];
   /** Every accepted socket until it is destroyed. */
   readonly #sockets: SocketTable;
   /** Those that speak HTTP: not upgraded, and not told goodbye. */
-  readonly #http = new Map<Socket, HttpSocket>();
-  readonly #watch: CredentialWatch;
-  readonly #held = new ByteBudget(LIMITS.heldRequestBytes, LIMITS.heldRequestBytesPerCredential);
+  readonly #httpSockets = new Map<Socket, HttpSocket>();
+  readonly #credentialWatch: CredentialWatch;
+  readonly #requestBudget = new ByteBudget(LIMITS.heldRequestBytes, LIMITS.heldRequestBytesPerCredential);
   #context: ConnectionContext | null = null;
   #cancelPresence: (() => void) | null = null;
   #stopping = false;
 
   constructor(deps: ServerDeps) {
     this.#deps = deps;
-    this.hub = new Members(deps.metrics);
-    this.#watch = new CredentialWatch(deps);
-    this.#front = new HttpFront(deps, { watch: this.#watch, held: this.#held, backlog: this.hub.backlog });
-    this.#sockets = new SocketTable(deps.clock, (why) => deps.metrics.count("gateway_server_sockets_destroyed_total", { why }));
+    this.hub = new ClientHub(deps.metrics);
+    this.#credentialWatch = new CredentialWatch(deps);
+    this.#router = new HttpRouter(deps, {
+      credentialWatch: this.#credentialWatch,
+      requestBudget: this.#requestBudget,
+      backlog: this.hub.backlog,
+    });
+    this.#sockets = new SocketTable(deps.clock, (why) => deps.metrics.count("gateway_server_sockets_destroyed_total", { reason: why }));
     deps.metrics.sample("gateway_server_sockets", () => this.#sockets.counts());
-    this.#strangers = new Strangers(deps.clock, (why) => deps.metrics.count("gateway_server_strangers_dropped_total", { why }));
-    deps.metrics.sample("gateway_server_strangers", () => this.#strangers.size);
+    this.#preAuthPool = new PreAuthPool(deps.clock, (why) =>
+      deps.metrics.count("gateway_server_preauth_connections_dropped_total", { reason: why }),
+    );
+    deps.metrics.sample("gateway_server_preauth_connections", () => this.#preAuthPool.size);
   }
 
   get routes(): readonly HttpRoute[] {
-    return this.#front.routes;
+    return this.#router.routes;
   }
 
-  async listen(addresses: readonly string[], port: number): Promise<Listening> {
-    this.#prepare();
+  async listen(addresses: readonly string[], port: number): Promise<ListenResult> {
+    this.#createContext();
     let bound = port;
     const opened: string[] = [];
     for (const address of addresses) {
-      const listener = this.#listener();
+      const listener = this.#createListener();
       try {
-        bound = await open(listener, address, bound);
+        bound = await listenOn(listener, address, bound);
       } catch (err) {
         const code = String((err as { code?: unknown }).code);
         // A machine without IPv6 still has its other loopback address; and a free port may be free on the first address only.
@@ -145,7 +151,7 @@ class GatewayServer implements Server {
           opened.length > 0 && (["EADDRNOTAVAIL", "EAFNOSUPPORT"].includes(code) || (port === 0 && code === "EADDRINUSE"));
         if (dispensable) continue;
         await this.#closeListeners();
-        if (code === "EADDRINUSE") throw portTaken(address, bound, await portHolder(address, bound));
+        if (code === "EADDRINUSE") throw portTakenError(address, bound, await portHolder(address, bound));
         throw err;
       }
       this.#listeners.push(listener);
@@ -155,8 +161,8 @@ class GatewayServer implements Server {
     return { addresses: opened, port: bound };
   }
 
-  endInvalid(): number {
-    return this.#watch.recheck();
+  closeRevoked(): number {
+    return this.#credentialWatch.recheck();
   }
 
   async stop(reason: string, restartExpectedMs?: number): Promise<void> {
@@ -164,32 +170,32 @@ class GatewayServer implements Server {
     this.#stopping = true;
     for (const timer of this.#timers) clearInterval(timer);
     this.#cancelPresence?.();
-    this.#watch.stop();
+    this.#credentialWatch.stop();
     this.hub.publish("shutdown", { reason, ...(restartExpectedMs === undefined ? {} : { restartExpectedMs }) }, {});
     this.hub.close(() => true, 1012, "service restart");
-    this.#strangers.dropAll();
+    this.#preAuthPool.dropAll();
     await this.#closeListeners();
   }
 
-  #prepare(): void {
+  #createContext(): void {
     const methods = this.#deps.methods();
     for (const name of Object.keys(methods)) if (!hasValidator(name)) throw new Error(`no validator for the method ${name}`);
-    const dispatch = new Dispatch({ methods, log: this.#deps.log, metrics: this.#deps.metrics });
+    const dispatch = new Dispatcher({ methods, log: this.#deps.log, metrics: this.#deps.metrics });
     this.#context = {
       deps: this.#deps,
-      members: this.hub,
-      dispatch,
+      hub: this.hub,
+      dispatcher: dispatch,
       scheduler: this.#scheduler,
-      strangers: this.#strangers,
+      preAuthPool: this.#preAuthPool,
       sockets: this.#sockets,
-      watch: this.#watch,
-      held: this.#held,
+      credentialWatch: this.#credentialWatch,
+      requestBudget: this.#requestBudget,
       methodNames: Object.keys(methods).toSorted(),
       presenceChanged: () => this.presenceChanged(),
     };
   }
 
-  #listener(): HttpServer {
+  #createListener(): HttpServer {
     const listener = createHttpServer({
       maxHeaderSize: LIMITS.httpHeadBytes,
       headersTimeout: LIMITS.httpHeadMs,
@@ -200,117 +206,120 @@ class GatewayServer implements Server {
       insecureHTTPParser: false,
     });
     listener.maxHeadersCount = LIMITS.httpHeaders;
-    listener.on("connection", (socket: Socket) => this.#contained(socket, () => this.#connected(socket)));
-    listener.on("request", (request, response) => this.#contained(request.socket, () => this.#request(request, response)));
+    listener.on("connection", (socket: Socket) => this.#withErrorBoundary(socket, () => this.#onConnection(socket)));
+    listener.on("request", (request, response) => this.#withErrorBoundary(request.socket, () => this.#onRequest(request, response)));
     listener.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) =>
-      this.#contained(socket, () => this.#upgrade(request, socket, head)),
+      this.#withErrorBoundary(socket, () => this.#onUpgrade(request, socket, head)),
     );
     // Without a listener Node cuts these off without a word.
-    listener.on("connect", (_request: IncomingMessage, socket: Socket) => this.#contained(socket, () => this.#refuseProxying(socket)));
+    listener.on("connect", (_request: IncomingMessage, socket: Socket) =>
+      this.#withErrorBoundary(socket, () => this.#refuseHttpConnect(socket)),
+    );
     listener.on("clientError", (err: Error & { code?: string }, socket) =>
-      this.#contained(socket as Socket, () => this.#badRequest(err, socket as Socket)),
+      this.#withErrorBoundary(socket as Socket, () => this.#onClientError(err, socket as Socket)),
     );
     return listener;
   }
 
   /** A defect of ours in handling one socket ends that socket and nothing else. */
-  #contained(socket: Socket, work: () => void): void {
-    contain((err) => this.#broken(socket, err), work)();
+  #withErrorBoundary(socket: Socket, work: () => void): void {
+    contain((err) => this.#onSocketError(socket, err), work)();
   }
 
-  #broken(socket: Socket, err: unknown): void {
+  #onSocketError(socket: Socket, err: unknown): void {
     this.#deps.log.error("a connection failed unexpectedly", { cause: reasonOf(err), stack: err instanceof Error ? err.stack : undefined });
     socket.destroy();
   }
 
-  #refuseProxying(socket: Socket): void {
+  #refuseHttpConnect(socket: Socket): void {
     socket.on("error", () => socket.destroy());
-    this.#endRaw(socket, 405, { error: { message: "this is no proxy", type: "method_not_allowed" } });
+    this.#respondAndClose(socket, 405, { error: { message: "this is no proxy", type: "method_not_allowed" } });
   }
 
   /** A TCP connection is a stranger until a request on it carries a good credential. */
-  #connected(socket: Socket): void {
-    const stranger: Stranger = {
+  #onConnection(socket: Socket): void {
+    const stranger: PreAuthConnection = {
       peer: socket.remoteAddress ?? "",
       deadlineMs: LIMITS.httpHeadMs,
-      busy: false,
+      awaitingAnswer: false,
       drop: () => socket.destroy(),
     };
     this.#sockets.accept(socket);
-    const lane = new HttpLane(this.#scheduler, (err) => this.#broken(socket, err));
-    this.#http.set(socket, { stranger, running: 0, proved: 0, lane });
-    this.#strangers.add(stranger);
+    const lane = new HttpRequestQueue(this.#scheduler, (err) => this.#onSocketError(socket, err));
+    this.#httpSockets.set(socket, { preAuth: stranger, running: 0, authenticated: 0, queue: lane });
+    this.#preAuthPool.add(stranger);
     socket.on("close", () => {
       lane.forget();
-      this.#leavesHttp(socket);
+      this.#removeHttpSocket(socket);
     });
   }
 
   /** The socket is no stranger by HTTP's rules any more: it was upgraded, told goodbye, or destroyed. */
-  #leavesHttp(socket: Socket): HttpSocket | undefined {
-    const http = this.#http.get(socket);
-    if (http) this.#strangers.remove(http.stranger);
-    this.#http.delete(socket);
+  #removeHttpSocket(socket: Socket): HttpSocket | undefined {
+    const http = this.#httpSockets.get(socket);
+    if (http) this.#preAuthPool.remove(http.preAuth);
+    this.#httpSockets.delete(socket);
     return http;
   }
 
-  #request(request: IncomingMessage, response: ServerResponse): void {
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
-    const http = this.#http.get(socket);
+    const http = this.#httpSockets.get(socket);
     // Pipelined behind our last word.
     if (!http) return void socket.destroy();
     http.running++;
-    if (http.proved === 0) this.#strangers.occupy(http.stranger);
+    if (http.authenticated === 0) this.#preAuthPool.markAwaitingAnswer(http.preAuth);
     let proved = false;
-    response.on("close", () => this.#answered(socket, http, proved));
+    response.on("close", () => this.#onAnswered(socket, http, proved));
     const prove = (): void => {
       proved = true;
-      http.proved++;
-      this.#strangers.remove(http.stranger);
-      this.#sockets.move(socket, "exchange");
+      http.authenticated++;
+      this.#preAuthPool.remove(http.preAuth);
+      this.#sockets.setState(socket, "exchange");
     };
-    http.lane.add(() => void this.#front.handle(request, response, prove));
+    http.queue.add(() => void this.#router.handle(request, response, prove));
   }
 
   /** When nothing is running on it any more, the socket starts over, as the newest stranger. */
-  #answered(socket: Socket, http: HttpSocket, proved: boolean): void {
+  #onAnswered(socket: Socket, http: HttpSocket, proved: boolean): void {
     http.running--;
-    if (proved) http.proved--;
-    http.lane.done();
-    if (socket.destroyed || !this.#http.has(socket) || http.proved > 0) return;
-    this.#sockets.move(socket, "pre-auth");
-    this.#strangers.remove(http.stranger);
-    http.stranger.busy = false;
-    this.#strangers.add(http.stranger);
-    if (http.running > 0) this.#strangers.occupy(http.stranger);
+    if (proved) http.authenticated--;
+    http.queue.finish();
+    if (socket.destroyed || !this.#httpSockets.has(socket) || http.authenticated > 0) return;
+    this.#sockets.setState(socket, "pre-auth");
+    this.#preAuthPool.remove(http.preAuth);
+    http.preAuth.awaitingAnswer = false;
+    this.#preAuthPool.add(http.preAuth);
+    if (http.running > 0) this.#preAuthPool.markAwaitingAnswer(http.preAuth);
   }
 
-  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    const before = this.#leavesHttp(socket);
+  #onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const before = this.#removeHttpSocket(socket);
     socket.on("error", () => socket.destroy());
-    const refuse = (status: number, type: string, message: string): void => this.#endRaw(socket, status, { error: { message, type } });
+    const refuse = (status: number, type: string, message: string): void =>
+      this.#respondAndClose(socket, status, { error: { message, type } });
     if ((before?.running ?? 0) > 0) return refuse(400, "bad_upgrade", "an upgrade must not follow a request that is not answered yet");
     if (this.#stopping || !this.#context) return refuse(503, "unavailable", "the gateway is not serving");
-    const screened = this.#front.screen(request, refuse);
+    const screened = this.#router.screen(request, refuse);
     if (!screened) return;
-    const fault = upgradeFault(request);
+    const fault = invalidUpgradeReason(request);
     if (fault !== null) return refuse(400, "bad_upgrade", fault);
-    const path = withoutBase(request.url ?? "", this.#deps.basePath).split("?")[0]!;
+    const path = stripBasePath(request.url ?? "", this.#deps.basePath).split("?")[0]!;
     if (!WS_PATHS.has(path)) return refuse(404, "not_found", "there is no WebSocket here");
     // eslint-disable-next-line no-new -- it lives by its socket
-    new Connection(this.#context, screened.facts, { request, socket, head, remote: screened.peer });
+    new ClientConnection(this.#context, screened.facts, { request, socket, head, remote: screened.peer });
   }
 
-  #badRequest(err: Error & { code?: string }, socket: Socket): void {
+  #onClientError(err: Error & { code?: string }, socket: Socket): void {
     if (!socket.writable) return void socket.destroy();
     const status = err.code === "HPE_HEADER_OVERFLOW" ? 431 : err.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400;
-    this.#endRaw(socket, status, { error: { message: "invalid HTTP request", type: "bad_request" } });
+    this.#respondAndClose(socket, status, { error: { message: "invalid HTTP request", type: "bad_request" } });
   }
 
   /** Answers on a socket that has no response object, and lets it go: after a grace it is destroyed, whatever the peer does. */
-  #endRaw(socket: Socket, status: number, body: unknown): void {
-    this.#leavesHttp(socket);
-    socket.end(rawAnswer(status, body));
+  #respondAndClose(socket: Socket, status: number, body: unknown): void {
+    this.#removeHttpSocket(socket);
+    socket.end(rawResponse(status, body));
     socket.resume();
     this.#sockets.close(socket);
   }
@@ -361,7 +370,7 @@ class GatewayServer implements Server {
   }
 }
 
-function open(listener: HttpServer, address: string, port: number): Promise<number> {
+function listenOn(listener: HttpServer, address: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     listener.once("error", reject);
     listener.listen({ host: address, port, ipv6Only: address.includes(":") }, () => {
@@ -381,7 +390,7 @@ const STATUS: Readonly<Record<number, string>> = {
   503: "Service Unavailable",
 };
 
-function rawAnswer(status: number, body: unknown): string {
+function rawResponse(status: number, body: unknown): string {
   const text = JSON.stringify(body);
   return `HTTP/1.1 ${status} ${STATUS[status]}\r\nContent-Type: application/json; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
 }

@@ -4,12 +4,12 @@ import { LIMITS } from "../core/limits.ts";
 
 /**
  * What a socket is right now. `pre-auth`: nothing was proved; its deadline is the one of Strangers. `exchange`: a request with a
- * good credential runs; it ends when its answer is not read for too long. `member`: a WebSocket after its handshake, watched by
+ * good credential runs; it ends when its answer is not read for too long. `client`: a WebSocket after its handshake, watched by
  * pings. `closing`: our last word was sent; it is destroyed after a grace, whatever the peer does.
  */
-export type SocketState = "pre-auth" | "exchange" | "member" | "closing";
+export type SocketState = "pre-auth" | "exchange" | "client" | "closing";
 
-const STATES = ["pre-auth", "exchange", "member", "closing"] as const;
+const STATES = ["pre-auth", "exchange", "client", "closing"] as const;
 
 type Entry = { state: SocketState; since: number; flushed: number };
 
@@ -19,17 +19,17 @@ export class SocketTable {
   /** In the order in which they began to close. */
   readonly #closing = new Set<Socket>();
   /** Those of them that had proved nothing: anybody can make them, so their number is bounded. */
-  readonly #closingUnproved = new Set<Socket>();
-  readonly #counts: Record<SocketState, number> = { "pre-auth": 0, exchange: 0, member: 0, closing: 0 };
+  readonly #closingPreAuth = new Set<Socket>();
+  readonly #counts: Record<SocketState, number> = { "pre-auth": 0, exchange: 0, client: 0, closing: 0 };
   readonly #clock: Clock;
-  readonly #ended: (why: "closing" | "crowded" | "stalled") => void;
+  readonly #onDestroyed: (why: "closing" | "evicted" | "stalled") => void;
   #cancelClosing: (() => void) | null = null;
   #cancelStalled: (() => void) | null = null;
 
   /** `ended` is told why a socket was destroyed by the table. */
-  constructor(clock: Clock, ended: (why: "closing" | "crowded" | "stalled") => void) {
+  constructor(clock: Clock, ended: (why: "closing" | "evicted" | "stalled") => void) {
     this.#clock = clock;
-    this.#ended = ended;
+    this.#onDestroyed = ended;
   }
 
   get size(): number {
@@ -52,10 +52,10 @@ export class SocketTable {
   }
 
   /** Nothing leads out of `closing`. */
-  move(socket: Socket, state: SocketState): void {
+  setState(socket: Socket, state: SocketState): void {
     const entry = this.#entries.get(socket);
     if (!entry || entry.state === state || entry.state === "closing") return;
-    if (state === "closing" && entry.state === "pre-auth") this.#closingUnproved.add(socket);
+    if (state === "closing" && entry.state === "pre-auth") this.#closingPreAuth.add(socket);
     this.#counts[entry.state]--;
     this.#counts[state]++;
     entry.state = state;
@@ -67,12 +67,12 @@ export class SocketTable {
 
   /** Our last word is written: what the peer does not take within the grace is lost, and the socket with it. */
   close(socket: Socket): void {
-    this.move(socket, "closing");
+    this.setState(socket, "closing");
   }
 
   #close(socket: Socket): void {
     this.#closing.add(socket);
-    if (this.#closingUnproved.size > LIMITS.closingSockets) this.#destroy(this.#closingUnproved.values().next().value!, "crowded");
+    if (this.#closingPreAuth.size > LIMITS.closingSockets) this.#destroy(this.#closingPreAuth.values().next().value!, "evicted");
     this.#cancelClosing ??= this.#clock.after(LIMITS.socketCloseMs, () => this.#sweepClosing());
   }
 
@@ -105,9 +105,9 @@ export class SocketTable {
     this.#cancelStalled = this.#clock.after(LIMITS.unreadAnswerMs / 4, () => this.#sweepStalled());
   }
 
-  #destroy(socket: Socket, why: "closing" | "crowded" | "stalled"): void {
+  #destroy(socket: Socket, why: "closing" | "evicted" | "stalled"): void {
     this.#forget(socket);
-    this.#ended(why);
+    this.#onDestroyed(why);
     socket.destroy();
   }
 
@@ -116,7 +116,7 @@ export class SocketTable {
     if (!entry) return;
     this.#entries.delete(socket);
     this.#closing.delete(socket);
-    this.#closingUnproved.delete(socket);
+    this.#closingPreAuth.delete(socket);
     this.#counts[entry.state]--;
     if (this.#closing.size === 0) {
       this.#cancelClosing?.();

@@ -86,7 +86,9 @@ export class Page {
     let loaded = this.#loaded.get(file);
     if (!loaded) {
       const body =
-        this.#basePath !== "" && file.endsWith("index.html") ? underBase(readFileSync(file, "utf8"), this.#basePath) : readFileSync(file);
+        this.#basePath !== "" && file.endsWith("index.html")
+          ? injectBasePath(readFileSync(file, "utf8"), this.#basePath)
+          : readFileSync(file);
       loaded = { body, etag: `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"` };
       this.#loaded.set(file, loaded);
     }
@@ -95,7 +97,7 @@ export class Page {
 }
 
 /** The document with the path under which its page finds the gateway. */
-function underBase(html: string, basePath: string): Buffer {
+function injectBasePath(html: string, basePath: string): Buffer {
   const named = html.replace(/ data-base-path="[^"]*"/, "").replace("<html", `<html data-base-path="${basePath}/"`);
   return Buffer.from(named.replaceAll(/(src|href)="(?:\.\/|\/)?(?=[\w-])(?!\w+:)/g, `$1="${basePath}/`));
 }

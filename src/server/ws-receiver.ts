@@ -53,14 +53,14 @@ export class WsReceiver {
   maxMessageBytes: number;
   readonly #askAboveBytes: number;
   readonly #sink: WsSink;
-  #rest: Buffer = NOTHING;
-  #dead = false;
+  #unparsed: Buffer = NOTHING;
+  #stopped = false;
   // The frame that is being read.
   #inFrame = false;
   #opcode = 0;
   #fin = false;
-  #left = 0;
-  #phase = 0;
+  #payloadLeft = 0;
+  #maskOffset = 0;
   #mask: Buffer = NOTHING;
   #control: Buffer[] = [];
   // The message that its frames make up.
@@ -71,7 +71,7 @@ export class WsReceiver {
   #discarding = false;
   #parts: Buffer[] = [];
   #received = 0;
-  #whole: Buffer | null = null;
+  #messageBuffer: Buffer | null = null;
 
   constructor(sink: WsSink, options: { maxMessageBytes: number; askAboveBytes: number }) {
     this.#sink = sink;
@@ -81,37 +81,37 @@ export class WsReceiver {
 
   /** Stops reading; everything that follows is ignored. */
   stop(): void {
-    this.#dead = true;
+    this.#stopped = true;
     this.#reset();
   }
 
   /** Takes what the socket has read. The bytes are changed in place. */
   push(read: Buffer): void {
-    if (this.#dead) return;
-    const chunk = this.#rest.length > 0 ? Buffer.concat([this.#rest, read]) : read;
-    this.#rest = NOTHING;
+    if (this.#stopped) return;
+    const chunk = this.#unparsed.length > 0 ? Buffer.concat([this.#unparsed, read]) : read;
+    this.#unparsed = NOTHING;
     let at = 0;
-    while (!this.#dead) {
+    while (!this.#stopped) {
       if (!this.#inFrame) {
         const used = this.#header(chunk, at);
         if (used === 0) {
-          this.#rest = chunk.subarray(at);
+          this.#unparsed = chunk.subarray(at);
           return;
         }
         at += used;
-        if (this.#dead) return;
+        if (this.#stopped) return;
       }
-      const take = Math.min(this.#left, chunk.length - at);
+      const take = Math.min(this.#payloadLeft, chunk.length - at);
       if (take > 0) {
         const piece = chunk.subarray(at, at + take);
-        unmask(piece, this.#mask, this.#phase);
-        this.#phase += take;
-        this.#left -= take;
+        unmask(piece, this.#mask, this.#maskOffset);
+        this.#maskOffset += take;
+        this.#payloadLeft -= take;
         at += take;
-        this.#piece(piece);
-        if (this.#dead) return;
+        this.#onPayload(piece);
+        if (this.#stopped) return;
       }
-      if (this.#left > 0) return;
+      if (this.#payloadLeft > 0) return;
       this.#inFrame = false;
       this.#endFrame();
     }
@@ -131,26 +131,26 @@ export class WsReceiver {
     const short = second & 0x7f;
     const extended = short === 127 ? 8 : short === 126 ? 2 : 0;
     const size = 2 + extended + 4;
-    if ((second & 0x80) === 0) return this.#bad(1002, "frames from a client must be masked");
+    if ((second & 0x80) === 0) return this.#protocolError(1002, "frames from a client must be masked");
     if (have < size) return 0;
     const length = extended === 8 ? Number(chunk.readBigUInt64BE(at + 2)) : extended === 2 ? chunk.readUInt16BE(at + 2) : short;
     const shortest = length < 126 ? 0 : length < 65_536 ? 2 : 8;
-    if (extended !== shortest) return this.#bad(1002, "the length of a frame must be in its shortest form");
+    if (extended !== shortest) return this.#protocolError(1002, "the length of a frame must be in its shortest form");
     this.#fin = (first & 0x80) !== 0;
     this.#opcode = first & 0x0f;
-    if ((first & 0x70) !== 0) return this.#bad(1002, "extensions were not negotiated");
+    if ((first & 0x70) !== 0) return this.#protocolError(1002, "extensions were not negotiated");
     this.#sink.frame();
-    if (this.#dead) return size;
+    if (this.#stopped) return size;
     this.#mask = chunk.subarray(at + size - 4, at + size);
-    this.#phase = 0;
-    this.#left = length;
+    this.#maskOffset = 0;
+    this.#payloadLeft = length;
     this.#inFrame = true;
     if (this.#opcode >= CLOSE) this.#startControl(length);
     else this.#startData(length);
     return size;
   }
 
-  #bad(code: number, reason: string): number {
+  #protocolError(code: number, reason: string): number {
     this.#fail(code, reason);
     return 1;
   }
@@ -175,15 +175,15 @@ export class WsReceiver {
     if (this.#declared > this.maxMessageBytes) return this.#fail(1009, "message too large");
   }
 
-  #piece(piece: Buffer): void {
+  #onPayload(piece: Buffer): void {
     if (this.#opcode >= CLOSE) this.#control.push(piece);
-    else if (!this.#discarding) this.#keep(piece);
+    else if (!this.#discarding) this.#appendPayload(piece);
   }
 
-  #keep(piece: Buffer): void {
+  #appendPayload(piece: Buffer): void {
     this.#received += piece.length;
-    if (this.#whole) {
-      piece.copy(this.#whole, this.#received - piece.length);
+    if (this.#messageBuffer) {
+      piece.copy(this.#messageBuffer, this.#received - piece.length);
       return;
     }
     this.#parts.push(piece);
@@ -194,15 +194,15 @@ export class WsReceiver {
       const whole = this.#fin && this.#fragments === 1 ? this.#declared : null;
       this.#allowed = Math.max(this.#sink.allowance(head, whole), this.#askAboveBytes);
     }
-    if (this.#dead) return;
+    if (this.#stopped) return;
     if (this.#declared > this.#allowed) {
       this.#discarding = true;
       this.#parts = [];
       this.#sink.oversized(head.subarray(0, LIMITS.frameHeadBytes));
     } else if (this.#fin && this.#fragments === 1) {
       // Its size is known, so that the pages are touched while it arrives and not all at its end.
-      this.#whole = Buffer.allocUnsafeSlow(this.#declared);
-      head.copy(this.#whole);
+      this.#messageBuffer = Buffer.allocUnsafeSlow(this.#declared);
+      head.copy(this.#messageBuffer);
       this.#parts = [];
     } else {
       this.#parts = [head];
@@ -212,7 +212,7 @@ export class WsReceiver {
   #endFrame(): void {
     if (this.#opcode >= CLOSE) return this.#endControl();
     if (!this.#fin) return;
-    const whole = this.#whole;
+    const whole = this.#messageBuffer;
     const data = whole ?? (this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts));
     const discarded = this.#discarding;
     this.#reset();
@@ -241,7 +241,7 @@ export class WsReceiver {
     this.#discarding = false;
     this.#parts = [];
     this.#received = 0;
-    this.#whole = null;
+    this.#messageBuffer = null;
   }
 }
 

@@ -16,7 +16,7 @@ const PONG_BACKLOG_BYTES = 65_536;
 const ONE_BUFFER_BYTES = 16_384;
 
 /** Why an upgrade request is not one, or null. */
-export function upgradeFault(request: IncomingMessage): string | null {
+export function invalidUpgradeReason(request: IncomingMessage): string | null {
   if (request.method !== "GET") return "an upgrade must be a GET";
   if (request.headers.upgrade?.toLowerCase() !== "websocket") return "only websocket upgrades are served";
   if (request.headers["sec-websocket-version"] !== "13") return "websocket version 13 is required";
@@ -48,7 +48,7 @@ export type WsHandlers = {
   oversized(head: Buffer): void;
   frame(): void;
   /** A defect of ours while something of the client was handled; it ends this connection and nothing else. */
-  broken(err: unknown): void;
+  onError(err: unknown): void;
   /** Our last word was written: whoever counts sockets destroys this one after a grace. */
   closing(): void;
   /** The client has taken all that waited. */
@@ -66,9 +66,9 @@ export class WsSocket {
   #closing: { code: number; reason: string } | null = null;
   #ended = false;
   /** Bytes that the client had taken at the last ping. */
-  #taken = 0;
+  #readByPeer = 0;
   /** Set by every received frame; cleared by the ping that asks for the next sign of life. */
-  alive = true;
+  isAlive = true;
 
   /** Answers the upgrade. Nothing of the client is handled before `start`. `headers` are lines of the answer, each with its line break. */
   constructor(request: IncomingMessage, socket: Socket, handlers: WsHandlers, headers = "") {
@@ -80,7 +80,7 @@ export class WsSocket {
         oversized: (bytes) => handlers.oversized(bytes),
         message: (data) => handlers.message(data),
         frame: () => {
-          this.alive = true;
+          this.isAlive = true;
           handlers.frame();
         },
         ping: (data) => this.#pong(data),
@@ -98,7 +98,7 @@ export class WsSocket {
     socket.on("error", () => socket.destroy());
     socket.on(
       "close",
-      contain(handlers.broken, () => this.#end(1006, "")),
+      contain(handlers.onError, () => this.#end(1006, "")),
     );
     this.#write(
       `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${headers}\r\n`,
@@ -108,10 +108,10 @@ export class WsSocket {
   /** Handles what the client sends; `head` is what came right behind its upgrade. */
   start(head: Buffer): void {
     if (this.#ended) return;
-    const contained = (fn: () => void): (() => void) => contain(this.#handlers.broken, fn);
+    const contained = (fn: () => void): (() => void) => contain(this.#handlers.onError, fn);
     this.#socket.on(
       "data",
-      contain(this.#handlers.broken, (chunk: Buffer) => this.#receiver.push(chunk)),
+      contain(this.#handlers.onError, (chunk: Buffer) => this.#receiver.push(chunk)),
     );
     this.#socket.on(
       "end",
@@ -130,11 +130,11 @@ export class WsSocket {
   }
 
   /** The other end is a socket of this machine. */
-  get local(): boolean {
+  get isLocal(): boolean {
     return this.#socket.remoteAddress === this.#socket.localAddress;
   }
 
-  get open(): boolean {
+  get isOpen(): boolean {
     return !this.#ended && this.#closing === null;
   }
 
@@ -170,14 +170,14 @@ export class WsSocket {
   /** Asks for a sign of life. What the client has read since the last time is one as well: its pong may not be read for now. */
   ping(): void {
     const taken = this.#socket.bytesWritten - this.#socket.writableLength;
-    this.alive = this.#socket.isPaused() && taken !== this.#taken;
-    this.#taken = taken;
+    this.isAlive = this.#socket.isPaused() && taken !== this.#readByPeer;
+    this.#readByPeer = taken;
     this.#write(frameHeader(PING, 0));
   }
 
   /** Stops and starts reading what the client sends. */
   pause(): void {
-    if (this.open) this.#socket.pause();
+    if (this.isOpen) this.#socket.pause();
   }
 
   resume(): void {
@@ -195,7 +195,7 @@ export class WsSocket {
   }
 
   /** Ends at once; nothing more is sent. */
-  cut(): void {
+  destroy(): void {
     this.#receiver.stop();
     this.#socket.destroy();
     this.#end(1006, "");

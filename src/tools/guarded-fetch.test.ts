@@ -8,7 +8,7 @@ import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { startHttpProxy } from "../../test/fakes/http-proxy.ts";
 import { readProxySettings } from "../core/proxy.ts";
 import { GatewayError } from "../core/errors.ts";
-import { guardedFetch, type GuardedOptions } from "./guarded-fetch.ts";
+import { guardedFetch, type GuardedFetchOptions } from "./guarded-fetch.ts";
 import { isFetchableAddress, isPublicAddress } from "./public-address.ts";
 
 const closers: (() => void)[] = [];
@@ -31,10 +31,10 @@ const names: Readonly<Record<string, readonly string[]>> = {
   "private.example": ["10.0.0.7"],
   "both.example": ["127.0.0.1", "169.254.169.254"],
 };
-const options: GuardedOptions = {
+const options: GuardedFetchOptions = {
   maxBytes: 1_000,
   resolve: async (host) => names[host] ?? [],
-  permits: (address) => address === "127.0.0.1" || isPublicAddress(address),
+  isAllowed: (address) => address === "127.0.0.1" || isPublicAddress(address),
 };
 const code = (wanted: string) => (err: unknown) => err instanceof GatewayError && (err.details?.["code"] === wanted || err.code === wanted);
 

@@ -7,20 +7,20 @@ import { LIMITS } from "../core/limits.ts";
 import { bypassesProxy, proxyFor, readProxySettings, type ProxySettings } from "../core/proxy.ts";
 import { isFetchableAddress } from "./public-address.ts";
 
-export type Fetched = { bytes: Uint8Array; mimeType: string; /** Where the content came from in the end. */ url: string };
+export type FetchedContent = { bytes: Uint8Array; mimeType: string; /** Where the content came from in the end. */ url: string };
 
-export type GuardedOptions = {
+export type GuardedFetchOptions = {
   maxBytes: number;
   signal?: AbortSignal;
   /** All addresses of a name. Default: the system's resolver. */
   resolve?: (host: string) => Promise<readonly string[]>;
   /** Which addresses may be connected to. Default: those of the public internet that are not this machine's own. */
-  permits?: (address: string) => boolean;
+  isAllowed?: (address: string) => boolean;
   /** Default: those of the environment. */
   proxies?: ProxySettings;
 };
 
-const refused = (message: string): GatewayError =>
+const addressRefused = (message: string): GatewayError =>
   new GatewayError("INVALID_REQUEST", message, { details: { code: "ADDRESS_REFUSED" }, fix: "Use an address of the public internet." });
 
 /**
@@ -29,7 +29,7 @@ const refused = (message: string): GatewayError =>
  * looked at in the same way and never leads from https to http. Through a proxy, the tunnel leads to the address that was looked at, so
  * names have to be resolvable on this machine there as well. Throws GatewayError ADDRESS_REFUSED, TOO_LARGE or UNAVAILABLE.
  */
-export async function guardedFetch(url: string, options: GuardedOptions): Promise<Fetched> {
+export async function guardedFetch(url: string, options: GuardedFetchOptions): Promise<FetchedContent> {
   const signal = AbortSignal.any([AbortSignal.timeout(LIMITS.guardedFetchMs), ...(options.signal ? [options.signal] : [])]);
   let at = parse(url);
   for (let hop = 0; hop <= LIMITS.guardedFetchRedirects; hop++) {
@@ -38,7 +38,7 @@ export async function guardedFetch(url: string, options: GuardedOptions): Promis
     if (statusCode >= 300 && statusCode < 400 && headers.location !== undefined) {
       response.destroy();
       const next = parse(new URL(headers.location, at).href);
-      if (at.protocol === "https:" && next.protocol !== "https:") throw refused("a redirect leads from https to http");
+      if (at.protocol === "https:" && next.protocol !== "https:") throw addressRefused("a redirect leads from https to http");
       at = next;
       continue;
     }
@@ -49,19 +49,19 @@ export async function guardedFetch(url: string, options: GuardedOptions): Promis
     const bytes = await readAll(response, options.maxBytes, at.host);
     return { bytes, mimeType: mimeOf(headers["content-type"]), url: at.href };
   }
-  throw refused("there are too many redirects");
+  throw addressRefused("there are too many redirects");
 }
 
 function parse(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
-  if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) throw refused("only http and https addresses are fetched");
-  if (url.username !== "" || url.password !== "") throw refused("an address with a user name or password is not fetched");
+  if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) throw addressRefused("only http and https addresses are fetched");
+  if (url.username !== "" || url.password !== "") throw addressRefused("an address with a user name or password is not fetched");
   return url;
 }
 
 /** The address to connect to. Refuses a name when any of its addresses is refused: which one is used must not matter. */
-async function checkedAddress(url: URL, options: GuardedOptions): Promise<string> {
-  const { resolve = systemResolve, permits = isFetchableAddress } = options;
+async function checkedAddress(url: URL, options: GuardedFetchOptions): Promise<string> {
+  const { resolve = systemResolve, isAllowed: permits = isFetchableAddress } = options;
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   let addresses: readonly string[];
   try {
@@ -71,7 +71,7 @@ async function checkedAddress(url: URL, options: GuardedOptions): Promise<string
   }
   const [first] = addresses;
   if (first === undefined) throw new GatewayError("UNAVAILABLE", `the name ${host} has no address`);
-  if (!addresses.every((each) => permits(each))) throw refused(`${host} is not on the public internet`);
+  if (!addresses.every((each) => permits(each))) throw addressRefused(`${host} is not on the public internet`);
   return first;
 }
 
@@ -94,7 +94,7 @@ function tunnelTo(url: URL, address: string, proxies: ProxySettings): { agent: T
   const route = usableProxy(secure ? "https" : "http", proxies);
   if (!route || bypassesProxy(url.hostname, Number(url.port || (secure ? 443 : 80)), route.noProxy)) return null;
   // A proxy forwards plain http by name, and would resolve it a second time.
-  if (!secure) throw refused("plain http is not fetched through a proxy");
+  if (!secure) throw addressRefused("plain http is not fetched through a proxy");
   return { agent: new TlsAgent({ proxyEnv: { HTTPS_PROXY: route.url.href } }), hostname: address, servername: url.hostname };
 }
 

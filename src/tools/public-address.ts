@@ -2,7 +2,7 @@ import { BlockList, isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 
 /** Address ranges of IPv4 that belong to nobody on the internet: private, loopback, link-local (and with it metadata services), reserved. */
-const CLOSED_V4: readonly (readonly [network: string, prefix: number])[] = [
+const NON_PUBLIC_V4: readonly (readonly [network: string, prefix: number])[] = [
   ["0.0.0.0", 8],
   ["10.0.0.0", 8],
   ["100.64.0.0", 10],
@@ -20,25 +20,25 @@ const CLOSED_V4: readonly (readonly [network: string, prefix: number])[] = [
   ["240.0.0.0", 4],
 ];
 /** Inside of the global range of IPv6: documentation, and tunnels that lead to an IPv4 address which nobody has looked at. */
-const CLOSED_V6: readonly (readonly [network: string, prefix: number])[] = [
+const NON_PUBLIC_V6: readonly (readonly [network: string, prefix: number])[] = [
   ["2001::", 23],
   ["2001:db8::", 32],
   ["2002::", 16],
   ["3fff::", 20],
 ];
 
-const closed = new BlockList();
-for (const [network, prefix] of CLOSED_V4) closed.addSubnet(network, prefix, "ipv4");
-for (const [network, prefix] of CLOSED_V6) closed.addSubnet(network, prefix, "ipv6");
+const nonPublic = new BlockList();
+for (const [network, prefix] of NON_PUBLIC_V4) nonPublic.addSubnet(network, prefix, "ipv4");
+for (const [network, prefix] of NON_PUBLIC_V6) nonPublic.addSubnet(network, prefix, "ipv6");
 /** All else of IPv6 is local, mapped, translated or not given to anybody. */
-const global = new BlockList();
-global.addSubnet("2000::", 3, "ipv6");
+const globalUnicastV6 = new BlockList();
+globalUnicastV6.addSubnet("2000::", 3, "ipv6");
 
 /** Whether an address is one of the public internet. Anything that is no address is not. */
 export function isPublicAddress(address: string): boolean {
   const family = isIP(address);
-  if (family === 4) return !closed.check(address, "ipv4");
-  return family === 6 && !address.includes("%") && global.check(address, "ipv6") && !closed.check(address, "ipv6");
+  if (family === 4) return !nonPublic.check(address, "ipv4");
+  return family === 6 && !address.includes("%") && globalUnicastV6.check(address, "ipv6") && !nonPublic.check(address, "ipv6");
 }
 
 /** Addresses of this machine. Read at each call: interfaces come and go. */

@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { channelIds } from "../../src/channels/registry.ts";
-import { spoolPath } from "../../src/gateway/isolation.ts";
+import { spoolPath } from "../../src/gateway/channel-worker-host.ts";
 import { startModelServer } from "../model-server.ts";
 import { dropHome, modelConfig, newHome, startGateway, stateDir, until } from "../wire/gateway.ts";
 import { BLOCKED, RELEASED } from "./block-main.ts";

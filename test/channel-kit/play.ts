@@ -1,4 +1,4 @@
-import type { Client } from "../../src/client/client.ts";
+import type { ProtocolClient } from "../../src/client/client.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
 import { dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "../wire/gateway.ts";
 import { join } from "node:path";
@@ -50,7 +50,7 @@ export class Play {
   readonly model: ModelServer;
   readonly home = newHome();
   #gateway: GatewayUnderTest | null = null;
-  #operator: Client | null = null;
+  #operator: ProtocolClient | null = null;
   #port: number | undefined;
   /** There is a block of the configuration, and with it a connection to wait for. */
   #block = false;
@@ -68,7 +68,7 @@ export class Play {
     return this.#gateway;
   }
 
-  get operator(): Client {
+  get operator(): ProtocolClient {
     if (!this.#operator) throw new Error("the gateway was not started");
     return this.#operator;
   }

@@ -4,10 +4,10 @@ import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Client, Credentials } from "../../src/client/client.ts";
+import type { ProtocolClient, Credentials } from "../../src/client/client.ts";
 import { createDevice } from "../../src/client/device.ts";
 import { ClientError } from "../../src/client/errors.ts";
-import { keepConnected } from "../../src/client/keep.ts";
+import { keepConnected } from "../../src/client/reconnect.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { toHtml } from "../../web/src/markdown.ts";
@@ -114,10 +114,10 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
       const hold = sleep(2_000);
       const pipe = await place.pipe({ hold });
       const abort = new AbortController();
-      const opened = Promise.withResolvers<Client>();
+      const opened = Promise.withResolvers<ProtocolClient>();
       const kept = keepConnected(
         { url: pipe.url, credentials: place.shared(), scopes: CHAT },
-        { onOpen: (client) => opened.resolve(client), onDown: (err) => opened.reject(err) },
+        { onConnected: (client) => opened.resolve(client), onDisconnected: (err) => opened.reject(err) },
         abort.signal,
       );
       await (await opened.promise).request("health");
@@ -134,11 +134,11 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
       const token = new Secret(first.hello.auth.deviceToken!);
       await first.close();
       const pipe = await place.pipe();
-      const opened = Promise.withResolvers<Client>();
+      const opened = Promise.withResolvers<ProtocolClient>();
       const down: ClientError[] = [];
       const kept = keepConnected(
         { url: pipe.url, device, credentials: { token }, scopes: CHAT },
-        { onOpen: (client) => opened.resolve(client), onDown: (err) => void down.push(err) },
+        { onConnected: (client) => opened.resolve(client), onDisconnected: (err) => void down.push(err) },
         AbortSignal.timeout(60_000),
       );
       const ending = refusal(kept);
@@ -310,7 +310,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
     const [old, fresh, password] = ["old", "fresh", "password"].map((name) => `${name}-${randomUUID()}`) as [string, string, string];
     await Place.with(
       async (place) => {
-        const enter = (credentials: Credentials, scopes = CHAT): Promise<Client> => place.client({ credentials, scopes });
+        const enter = (credentials: Credentials, scopes = CHAT): Promise<ProtocolClient> => place.client({ credentials, scopes });
         const operator = await enter({ token: new Secret(old) }, ["operator.admin"]);
         const named = await operator.request<{ token: string }>("tokens.create", { name: "program", scopes: ["operator.read"] });
         const program = await enter({ token: new Secret(named.token) });
@@ -445,7 +445,7 @@ async function stopUnderWay(place: Place): Promise<number> {
 }
 
 /** Sends one message after another until the gateway takes none any more. */
-async function writeUntilRefused(client: Client, accepted: string[]): Promise<void> {
+async function writeUntilRefused(client: ProtocolClient, accepted: string[]): Promise<void> {
   for (let at = 0; ; at++) {
     try {
       await send(client, `/status ${at}`, randomUUID(), "agent:main:writer");

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { connect as tcp, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { join } from "node:path";
-import { openClient, type Client, type ClientOptions, type ServerEvent } from "../../src/client/client.ts";
+import { openClient, type ProtocolClient, type ProtocolClientOptions, type ServerEvent } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
@@ -60,7 +60,7 @@ export class Place {
     this.#gateway = await startGateway({ home: this.#home, env: this.#env, ...(port !== undefined && { port }) });
   }
 
-  async client(options: Partial<ClientOptions> = {}): Promise<Client> {
+  async client(options: Partial<ProtocolClientOptions> = {}): Promise<ProtocolClient> {
     const credentials = options.credentials ?? this.shared();
     const client = await openClient({ url: this.gateway.url, scopes: CHAT, ...options, credentials });
     this.#closing.push(() => client.close());
@@ -72,7 +72,7 @@ export class Place {
     return { token: new Secret(this.gateway.token()) };
   }
 
-  async operator(): Promise<Client> {
+  async operator(): Promise<ProtocolClient> {
     const operator = await this.gateway.connect();
     this.#closing.push(() => operator.close());
     return operator;
@@ -191,25 +191,25 @@ class Pipe {
   }
 }
 
-export const send = (client: Client, message: string, key: string = randomUUID(), sessionKey = SESSION): Promise<Sent> =>
+export const send = (client: ProtocolClient, message: string, key: string = randomUUID(), sessionKey = SESSION): Promise<Sent> =>
   client.request<Sent>("chat.send", { sessionKey, message, idempotencyKey: key });
 
-export const history = (client: Client, sessionKey = SESSION): Promise<History> =>
+export const history = (client: ProtocolClient, sessionKey = SESSION): Promise<History> =>
   client.request<History>("chat.history", { sessionKey, limit: 1_000 });
 
 const wordsOf = ({ content }: Row): string => (typeof content === "string" ? content : content.map(({ text = "" }) => text).join(""));
 /** What was said in a session, in order: by the person, and by the agent. */
-export async function said(client: Client, role: "user" | "assistant", sessionKey = SESSION): Promise<string[]> {
+export async function said(client: ProtocolClient, role: "user" | "assistant", sessionKey = SESSION): Promise<string[]> {
   const { messages } = await history(client, sessionKey);
   return messages.filter((row) => row.role === role).map(wordsOf);
 }
 
-export async function answered(client: Client, answer: string, sessionKey = SESSION): Promise<void> {
+export async function answered(client: ProtocolClient, answer: string, sessionKey = SESSION): Promise<void> {
   await until(`the answer ${answer.slice(0, 40)}`, async () => (await said(client, "assistant", sessionKey)).includes(answer), 60_000);
 }
 
 /** Collects the events of one client. */
-export function hear(client: Client): ServerEvent[] {
+export function hear(client: ProtocolClient): ServerEvent[] {
   const events: ServerEvent[] = [];
   client.on((event) => events.push(event));
   return events;
@@ -223,7 +223,7 @@ export const finals = (events: readonly ServerEvent[]): string[] =>
   });
 
 /** How the connection of a client has ended, or will have in a moment. */
-export async function endOf(client: Client): Promise<{ code: number; reason: string }> {
+export async function endOf(client: ProtocolClient): Promise<{ code: number; reason: string }> {
   let end: { code: number; reason: string } | undefined;
   void client.closed.then((it) => (end = it));
   return until("the end of the connection", () => end, 60_000);
@@ -235,7 +235,7 @@ export const refusal = (promise: Promise<unknown>): Promise<ClientError> =>
     (err: unknown) => (err instanceof ClientError ? err : Promise.reject(err)),
   );
 
-export const logged = async (operator: Client): Promise<{ level: string; message: string }[]> =>
+export const logged = async (operator: ProtocolClient): Promise<{ level: string; message: string }[]> =>
   (await operator.request<{ lines: string[] }>("logs.tail", {})).lines.map(
     (line) => JSON.parse(line) as { level: string; message: string },
   );

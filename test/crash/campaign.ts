@@ -4,7 +4,7 @@ import { Ledger } from "./ledger.ts";
 import { Life } from "./life.ts";
 import { Random } from "./random.ts";
 import { Traffic } from "./traffic.ts";
-import type { Client } from "../../src/client/client.ts";
+import type { ProtocolClient } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/errors.ts";
 import { World } from "./world.ts";
 
@@ -159,7 +159,7 @@ export class Campaign {
     } else if (plan.at === "point") this.#summary.points.push(plan.point);
   }
 
-  async #firstClient(life: Life): Promise<Client | null> {
+  async #firstClient(life: Life): Promise<ProtocolClient | null> {
     const client = await life.connect();
     if (!client) return null;
     try {
@@ -173,7 +173,7 @@ export class Campaign {
   }
 
   /** Resolves when nothing runs and nothing waits, or after `limitMs`, or with the end of the life. */
-  async #untilIdle(client: Client, life: Life, limitMs: number): Promise<boolean> {
+  async #untilIdle(client: ProtocolClient, life: Life, limitMs: number): Promise<boolean> {
     const end = Date.now() + limitMs;
     // Between waiting and running a message is in neither list for a moment.
     for (let idle = 0; !life.over && Date.now() < end;) {
@@ -219,7 +219,7 @@ export class Campaign {
     this.#world.renew();
   }
 
-  async #finish(life: Life, client: Client, reported: Set<string>): Promise<void> {
+  async #finish(life: Life, client: ProtocolClient, reported: Set<string>): Promise<void> {
     const traffic = new Traffic(this.#world, this.#ledger, this.#random, life, client);
     const lost = this.#ledger.all("sent");
     this.#summary.retried += lost.length;

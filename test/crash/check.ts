@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import type { Client } from "../../src/client/client.ts";
+import type { ProtocolClient } from "../../src/client/client.ts";
 import { textOf as modelText } from "../model-server.ts";
 import { markersIn, type Ledger } from "./ledger.ts";
 import { BOT, PERSON, type World } from "./world.ts";
@@ -8,7 +8,7 @@ import { BOT, PERSON, type World } from "./world.ts";
 type HistoryRow = { role: string; idempotencyKey?: string; __openclaw: { seq: number } };
 
 /** At the first connect of a life: every acknowledged message is in the transcript once, and none is there twice. */
-export async function checkHistory(client: Client, ledger: Ledger): Promise<void> {
+export async function checkHistory(client: ProtocolClient, ledger: Ledger): Promise<void> {
   const acked = ledger.all("acked").filter((entry) => entry.session !== "");
   for (const session of new Set(acked.map((entry) => (entry.via === "http" ? `http-${entry.session}` : entry.session)))) {
     const messages = await wholeHistory(client, session);
@@ -23,7 +23,7 @@ export async function checkHistory(client: Client, ledger: Ledger): Promise<void
 }
 
 /** A long transcript comes in pages, counted from its end: what is added meanwhile makes them overlap, so rows are told apart by `seq`. */
-async function wholeHistory(client: Client, sessionKey: string): Promise<HistoryRow[]> {
+async function wholeHistory(client: ProtocolClient, sessionKey: string): Promise<HistoryRow[]> {
   const rows = new Map<number, HistoryRow>();
   for (let offset: number | undefined = 0; offset !== undefined;) {
     const page: { messages: HistoryRow[]; nextOffset?: number } = await client.request("chat.history", {

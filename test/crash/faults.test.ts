@@ -16,7 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { Client, ServerEvent } from "../../src/client/client.ts";
+import type { ProtocolClient, ServerEvent } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/errors.ts";
 import { descendants, stateDir, until } from "../wire/gateway.ts";
 import { isRunning, Life } from "./life.ts";
@@ -30,18 +30,18 @@ before(async () => {
 after(() => world.close());
 
 type Waited = { status: string; error?: string; errorKind?: string; terminalReply?: { text: string } };
-const endOf = (client: Client, runId: string): Promise<Waited> =>
+const endOf = (client: ProtocolClient, runId: string): Promise<Waited> =>
   client.request("agent.wait", { runId, timeoutMs: 30_000 }, { timeoutMs: 40_000 });
-const send = (client: Client, key: string, message: string): Promise<{ status: string }> =>
+const send = (client: ProtocolClient, key: string, message: string): Promise<{ status: string }> =>
   client.request("chat.send", { sessionKey: "faults", message, idempotencyKey: key });
 
-async function connected(life: Life): Promise<Client> {
+async function connected(life: Life): Promise<ProtocolClient> {
   const client = await life.connect();
   assert.ok(client, life.output);
   return client;
 }
 
-async function userTexts(client: Client): Promise<string[]> {
+async function userTexts(client: ProtocolClient): Promise<string[]> {
   const { messages } = await client.request<{ messages: { role: string; content: string }[] }>("chat.history", {
     sessionKey: "faults",
     limit: 1_000,
@@ -205,7 +205,7 @@ function fillUp(path: string): void {
 }
 
 /** The store's log has some room of its own, so the first messages after the disk is full may still fit. */
-async function sendUntilRefused(client: Client): Promise<{ acked: string[]; refused: ClientError }> {
+async function sendUntilRefused(client: ProtocolClient): Promise<{ acked: string[]; refused: ClientError }> {
   const acked: string[] = [];
   for (let n = 0; n < 400; n++) {
     const text = `filling ${n} ${"x".repeat(100_000)}`;

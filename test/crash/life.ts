@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openClient, type Client } from "../../src/client/client.ts";
+import { openClient, type ProtocolClient } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { descendants, MAIN } from "../wire/gateway.ts";
@@ -80,7 +80,7 @@ export class Life {
   }
 
   /** A client as soon as one is let in; null when the process ends before. */
-  async connect(): Promise<Client | null> {
+  async connect(): Promise<ProtocolClient | null> {
     if (!(await this.serving)) return null;
     const end = Date.now() + START_MS;
     while (!this.#over) {

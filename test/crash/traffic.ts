@@ -1,4 +1,4 @@
-import { type Client, type ServerEvent } from "../../src/client/client.ts";
+import { type ProtocolClient, type ServerEvent } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/errors.ts";
 import type { Entry, Ledger, Status } from "./ledger.ts";
 import type { Life } from "./life.ts";
@@ -34,11 +34,11 @@ export class Traffic {
   readonly #ledger: Ledger;
   readonly #random: Random;
   readonly #life: Life;
-  readonly #client: Client;
+  readonly #client: ProtocolClient;
   readonly #pending = new Set<Promise<void>>();
   readonly #stopListening: () => void;
 
-  constructor(world: World, ledger: Ledger, random: Random, life: Life, client: Client) {
+  constructor(world: World, ledger: Ledger, random: Random, life: Life, client: ProtocolClient) {
     this.#world = world;
     this.#ledger = ledger;
     this.#random = random;

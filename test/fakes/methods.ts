@@ -3,7 +3,7 @@ import { asId, type AgentId } from "../../src/core/ids.ts";
 import { agentMethods } from "../../src/methods/agent.ts";
 import { chatMethods } from "../../src/methods/chat.ts";
 import { listCommands } from "../../src/methods/commands.ts";
-import type { ChatDeps } from "../../src/methods/context.ts";
+import type { ChatDeps } from "../../src/methods/chat-context.ts";
 import { sessionMethods } from "../../src/methods/sessions.ts";
 import type { Hub } from "../../src/protocol/hub.ts";
 import type { Caller, MethodTable } from "../../src/protocol/method.ts";

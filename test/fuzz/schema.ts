@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { SERVED_METHODS } from "../../src/protocol/methods.ts";
-import { ADDED_PROPERTIES, DEFINED_AS, OWN_PARAMS, type JsonSchema } from "../../src/protocol/params.ts";
+import { SERVED_METHODS } from "../../src/protocol/served-methods.ts";
+import { ADDED_PROPERTIES, DEFINED_AS, OWN_PARAMS, type JsonSchema } from "../../src/protocol/param-schemas.ts";
 import type { Random } from "../crash/random.ts";
 
 type Node = JsonSchema & { anyOf?: readonly Node[]; oneOf?: readonly Node[]; allOf?: readonly Node[]; const?: unknown; $ref?: string };

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { after, before, test } from "node:test";
-import { SERVED_METHODS } from "../../src/protocol/methods.ts";
+import { SERVED_METHODS } from "../../src/protocol/served-methods.ts";
 import { PUBLISHED_SCOPES } from "../../src/protocol/gen/scopes.js";
 import { OPCODE, toBytes } from "../fuzz/raw-socket.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { connect as tcp, type Socket } from "node:net";
 import { join } from "node:path";
-import type { Client } from "../../src/client/client.ts";
+import type { ProtocolClient } from "../../src/client/client.ts";
 import { OPCODE, toBytes } from "../fuzz/raw-socket.ts";
 import { dropHome, newHome, startGateway, stateDir, type GatewayUnderTest } from "../wire/gateway.ts";
 
@@ -28,12 +28,12 @@ export type Act = readonly [title: string, run: (scene: Scene) => Promise<void> 
 export class Scene {
   readonly gateway: GatewayUnderTest;
   readonly home: string;
-  readonly #witness: Client;
+  readonly #witness: ProtocolClient;
   readonly #sockets = new Set<Socket>();
   /** A token that may only read. */
   readonly token: string;
 
-  private constructor(gateway: GatewayUnderTest, home: string, witness: Client, token: string) {
+  private constructor(gateway: GatewayUnderTest, home: string, witness: ProtocolClient, token: string) {
     this.gateway = gateway;
     this.home = home;
     this.#witness = witness;

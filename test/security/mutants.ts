@@ -36,14 +36,14 @@ export const INVARIANTS: Readonly<Record<number, string>> = {
 
 const SCOPES = "src/auth/scopes.test.ts";
 const DEVICES = "src/auth/devices.test.ts";
-const ADMISSION = "src/auth/admission.test.ts";
+const ADMISSION = "src/auth/authenticator.test.ts";
 const HANDSHAKE = "src/server/handshake.test.ts";
 const HTTP = "src/server/http.test.ts";
-const REQUESTS = "src/server/requests.test.ts";
-const SOCKETS = "src/server/sockets.test.ts";
-const BODIES = "src/server/bodies.test.ts";
-const ENDED = "src/server/credentials.test.ts";
-const STRANGERS = "src/server/strangers.test.ts";
+const REQUESTS = "src/server/dispatch.test.ts";
+const SOCKETS = "src/server/server-sockets.test.ts";
+const BODIES = "src/server/http-bodies.test.ts";
+const ENDED = "src/server/credential-watch.test.ts";
+const STRANGERS = "src/server/pre-auth-connections.test.ts";
 const BACKLOG = "src/server/backlog.test.ts";
 const SECRET = "src/core/secret.test.ts";
 const FETCH = "src/tools/guarded-fetch.test.ts";
@@ -61,8 +61,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     invariant: 1,
     breaks: "a header only narrows",
-    file: "src/auth/admission.ts",
-    text: "return narrow === null ? [...scopes] : cut(narrow, scopes);",
+    file: "src/auth/authenticator.ts",
+    text: "return narrow === null ? [...scopes] : intersectScopes(narrow, scopes);",
     broken: "return narrow === null ? [...scopes] : [...narrow];",
     tests: [HANDSHAKE, HTTP],
     title: "narrow",
@@ -71,7 +71,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 1,
     breaks: "nobody approves or changes what they do not hold",
     file: "src/auth/devices.ts",
-    text: "if (missing !== undefined) throw needs(missing);\n  }\n}",
+    text: "if (missing !== undefined) throw missingScopeError(missing);\n  }\n}",
     broken: "}\n}",
     tests: [DEVICES],
     title: "nobody approves",
@@ -80,7 +80,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 1,
     breaks: "a device is renamed by who may change it",
     file: "src/auth/devices.ts",
-    text: "for (const grant of this.#paired(deviceId).grants) this.#mustCover(approver, grant.role as Role, grant.scopes);\n    const renamed",
+    text: "for (const grant of this.#requireDevice(deviceId).grants) this.#requireScopes(approver, grant.role as Role, grant.scopes);\n    const renamed",
     broken: "const renamed",
     tests: [DEVICES],
     title: "nobody approves",
@@ -89,7 +89,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 1,
     breaks: "a node is approved by an admin",
     file: "src/auth/devices.ts",
-    text: 'if (role === "node" && !covers(approver.scopes, ["operator.admin"])) throw needs("operator.admin");',
+    text: 'if (role === "node" && !covers(approver.scopes, ["operator.admin"])) throw missingScopeError("operator.admin");',
     broken: "",
     tests: [DEVICES],
     title: "a node is approved",
@@ -97,7 +97,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     invariant: 1,
     breaks: "a generated credential of another device is none",
-    file: "src/auth/admission.ts",
+    file: "src/auth/authenticator.ts",
     text: 'if (grant && grant.role === role && (device === "bearer" || grant.deviceId === device)) return',
     broken: "if (grant) return",
     tests: [ADMISSION],
@@ -116,7 +116,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 2,
     breaks: "a method needs its scope",
     file: "src/server/dispatch.ts",
-    text: 'if (found.scope !== "node" && found.scope !== "dynamic" && !asker.may(found.scope)) throw missingScope(found.scope);',
+    text: 'if (found.scope !== "node" && found.scope !== "dynamic" && !asker.hasScope(found.scope)) throw missingScope(found.scope);',
     broken: "",
     tests: [REQUESTS],
     title: "a missing scope",
@@ -152,8 +152,8 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 3,
     breaks: "a foreign Host is refused",
     file: "src/server/http.ts",
-    text: "if (!hostAllowed(headers.host, socket.localAddress, surface)) {",
-    broken: "if (!hostAllowed(headers.host, socket.localAddress, surface) && headers.host === undefined) {",
+    text: "if (!isHostAllowed(headers.host, socket.localAddress, surface)) {",
+    broken: "if (!isHostAllowed(headers.host, socket.localAddress, surface) && headers.host === undefined) {",
     tests: [HTTP],
     title: "ost",
   },
@@ -169,7 +169,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     invariant: 3,
     breaks: "forwarded headers of a stranger are refused",
-    file: "src/auth/proxy.ts",
+    file: "src/auth/trusted-proxy.ts",
     text: 'return forwarded ? { via: "refused" } : { via: "direct", address };',
     broken: 'return { via: "direct", address };',
     tests: [HTTP, DEVICES],
@@ -178,7 +178,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     invariant: 3,
     breaks: "the search for the client ends at a hop that cannot be read",
-    file: "src/auth/proxy.ts",
+    file: "src/auth/trusted-proxy.ts",
     text: "if (address === null) return null;",
     broken: "if (address === null) continue;",
     tests: [ADMISSION],
@@ -187,7 +187,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     invariant: 3,
     breaks: "only loopback pairs silently",
-    file: "src/auth/admission.ts",
+    file: "src/auth/authenticator.ts",
     text: "const here = peer.direct && isLoopback(peer.address);",
     broken: "const here = peer.direct;",
     tests: [ADMISSION],
@@ -196,7 +196,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     invariant: 3,
     breaks: "a proxy that says loopback is not this machine",
-    file: "src/auth/admission.ts",
+    file: "src/auth/authenticator.ts",
     text: "const here = peer.direct && isLoopback(peer.address);",
     broken: "const here = isLoopback(peer.address);",
     tests: [ADMISSION],
@@ -261,23 +261,23 @@ export const MUTANTS: readonly Mutant[] = [
   {
     invariant: 5,
     breaks: "one peer has a bounded number of unproved sockets",
-    file: "src/server/strangers.ts",
-    text: "if (peers.size > LIMITS.strangersPerPeer) this.#dropOldest(peers, stranger);\n    else if",
+    file: "src/server/pre-auth-connections.ts",
+    text: "if (peers.size > LIMITS.preAuthConnectionsPerPeer) this.#dropOldest(peers, stranger);\n    else if",
     broken: "if",
     tests: [STRANGERS],
   },
   {
     invariant: 5,
     breaks: "all peers have a bounded number of unproved sockets",
-    file: "src/server/strangers.ts",
-    text: "else if (this.#all.size > LIMITS.strangers) this.#dropOldest(this.#all.keys(), stranger);",
+    file: "src/server/pre-auth-connections.ts",
+    text: "else if (this.#deadlines.size > LIMITS.preAuthConnections) this.#dropOldest(this.#deadlines.keys(), stranger);",
     broken: "",
     tests: [STRANGERS],
   },
   {
     invariant: 5,
     breaks: "unproved sockets have a deadline",
-    file: "src/server/strangers.ts",
+    file: "src/server/pre-auth-connections.ts",
     text: 'if (deadline <= now) this.#drop(stranger, "timeout");',
     broken: "void deadline;",
     tests: [STRANGERS],
@@ -285,9 +285,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     invariant: 5,
     breaks: "so have those that wait for an answer",
-    file: "src/server/strangers.ts",
+    file: "src/server/pre-auth-connections.ts",
     text: 'if (deadline <= now) this.#drop(stranger, "timeout");',
-    broken: 'if (deadline <= now && !stranger.busy) this.#drop(stranger, "timeout");',
+    broken: 'if (deadline <= now && !stranger.awaitingAnswer) this.#drop(stranger, "timeout");',
     tests: [STRANGERS],
   },
   {
@@ -303,8 +303,8 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 5,
     breaks: "closing sockets are destroyed",
     file: "src/server/socket-table.ts",
-    text: "this.#ended(why);\n    socket.destroy();",
-    broken: "this.#ended(why);",
+    text: "this.#onDestroyed(why);\n    socket.destroy();",
+    broken: "this.#onDestroyed(why);",
     tests: [SOCKETS],
     title: "320 refused",
   },
@@ -312,8 +312,8 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 5,
     breaks: "unproved closing sockets are bounded",
     file: "src/server/socket-table.ts",
-    text: "if (this.#closingUnproved.size > LIMITS.closingSockets)",
-    broken: "if (this.#closingUnproved.size < 0)",
+    text: "if (this.#closingPreAuth.size > LIMITS.closingSockets)",
+    broken: "if (this.#closingPreAuth.size < 0)",
     tests: [SOCKETS],
     title: "320 refused",
   },
@@ -339,15 +339,15 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 5,
     breaks: "bodies of one peer are bounded",
     file: "src/server/http.ts",
-    text: "new ByteBudget(LIMITS.unprovedBodyBytes, LIMITS.unprovedBodyBytesPerPeer)",
-    broken: "new ByteBudget(LIMITS.unprovedBodyBytes)",
+    text: "new ByteBudget(LIMITS.preAuthBodyBytes, LIMITS.preAuthBodyBytesPerPeer)",
+    broken: "new ByteBudget(LIMITS.preAuthBodyBytes)",
     tests: [BODIES],
     title: "one peer",
   },
   {
     invariant: 5,
     breaks: "a push without the header of its signature is not read",
-    file: "src/server/hooks.ts",
+    file: "src/server/channel-webhooks.ts",
     text: 'if (missing !== null && method === "POST") return',
     broken: "if (missing === undefined) return",
     tests: [BODIES],
@@ -366,7 +366,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 5,
     breaks: "words are locked after wrong guesses",
     file: "src/auth/credentials.ts",
-    text: "return GENERATED_FORM.test(text) && mixes(text);",
+    text: "return GENERATED_FORM.test(text) && isMixed(text);",
     broken: "return true;",
     tests: [ADMISSION],
     title: "only what a generator",
@@ -384,7 +384,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 6,
     breaks: "a request that was replaced meanwhile is not approved",
     file: "src/auth/devices.ts",
-    text: "if (!rows.removeRequest(this.#store, requestId)) throw this.#noRequest(requestId);\n    });",
+    text: "if (!rows.removeRequest(this.#store, requestId)) throw this.#requestNotFound(requestId);\n    });",
     broken: "rows.removeRequest(this.#store, requestId);\n    });",
     tests: [DEVICES],
     title: "while it is being approved",
@@ -486,7 +486,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 9,
     breaks: "expiry is looked for without an occasion",
     file: "src/server/credential-watch.ts",
-    text: "if (expiresAt !== null) this.#wakeAt(expiresAt);",
+    text: "if (expiresAt !== null) this.#scheduleRecheck(expiresAt);",
     broken: "",
     tests: [ENDED],
     title: "named token",
@@ -495,7 +495,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 9,
     breaks: "another shared secret ends the holders of the old one",
     file: "src/auth/basis.ts",
-    text: "return basis.settings === now.settings || sameSecret(basis.settings, now.settings);",
+    text: "return basis.settings === now.settings || isSameSecret(basis.settings, now.settings);",
     broken: "return true;",
     tests: [ENDED],
     title: "another token",
@@ -513,7 +513,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 9,
     breaks: "who signs in with what has just ended does not get in",
     file: "src/server/credential-watch.ts",
-    text: "if (!this.#deps.auth.stillValid(verified.basis)) return null;",
+    text: "if (!this.#deps.auth.isStillValid(verified.basis)) return null;",
     broken: "",
     tests: [ENDED],
     title: "while its handshake waits",
@@ -522,7 +522,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 9,
     breaks: "devices that a replaced secret had paired end with it",
     file: "src/auth/secret-watch.ts",
-    text: "devices.endSilentGrants(keep)",
+    text: "devices.revokeSilentGrants(keep)",
     broken: "store.write(keep).then(() => 0)",
     tests: [ENDED],
     title: "it was replaced while",
@@ -566,7 +566,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 10,
     breaks: "requests of who does not read are not read",
     file: "src/server/connection.ts",
-    text: "if (this.#mustRead()) return false;",
+    text: "if (this.#applyBackpressure()) return false;",
     broken: "",
     tests: [BACKLOG],
     title: "does not read its answers",
@@ -584,8 +584,8 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 10,
     breaks: "nesting is bounded",
     file: "src/protocol/scan.ts",
-    text: "if (this.#depth >= LIMITS.jsonDepth) throw refused(",
-    broken: "if (this.#depth < 0) throw refused(",
+    text: "if (this.#depth >= LIMITS.jsonDepth) throw invalidFrame(",
+    broken: "if (this.#depth < 0) throw invalidFrame(",
     tests: ["src/protocol/scan.test.ts"],
   },
   {
@@ -616,7 +616,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     invariant: 11,
     breaks: "a link has at most the scopes of its maker",
-    file: "src/auth/bootstrap.ts",
+    file: "src/auth/sign-in-links.ts",
     text: "const missing = needed.find((scope) => !covers(held, [scope]));",
     broken: "const missing = needed.find((scope) => held.length > 99 && !covers(held, [scope]));",
     tests: [DEVICES],

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { Client } from "../../src/client/client.ts";
+import type { ProtocolClient } from "../../src/client/client.ts";
 import { IrcPeer } from "../channel-kit/irc-peer.ts";
 import { noNgircd, startNgircd } from "../channel-kit/ngircd.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
@@ -125,7 +125,7 @@ test("A file that broke while the gateway was down is replaced by the last good 
 
 let model: ModelServer;
 let gateway: GatewayUnderTest;
-let operator: Client;
+let operator: ProtocolClient;
 const home = newHome();
 const base = (): Wire & { agents: { defaults: Wire }; models: { providers: { test: { models: Wire[] } } } } => {
   const config = modelConfig(model.url) as ReturnType<typeof base>;

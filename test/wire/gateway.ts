@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openClient, type Client } from "../../src/client/client.ts";
+import { openClient, type ProtocolClient } from "../../src/client/client.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { freePort } from "../channel-kit/ngircd.ts";
 
@@ -18,7 +18,7 @@ export type GatewayUnderTest = {
   /** Everything that the process printed. */
   output: () => string;
   token: () => string;
-  connect: (options?: { scopes?: string[]; caps?: string[] }) => Promise<Client>;
+  connect: (options?: { scopes?: string[]; caps?: string[] }) => Promise<ProtocolClient>;
   kill: (signal?: NodeJS.Signals) => Promise<void>;
   ended: Promise<number | null>;
 };

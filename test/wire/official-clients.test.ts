@@ -12,7 +12,7 @@ import {
   reduceSessionProjection,
 } from "@openclaw/gateway-client";
 import { OpenClawClient } from "openclaw-node";
-import { SERVED_METHODS } from "../../src/protocol/methods.ts";
+import { SERVED_METHODS } from "../../src/protocol/served-methods.ts";
 import { checkParams } from "../../src/protocol/validate.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
 import { checkAgainst } from "../oracle.ts";

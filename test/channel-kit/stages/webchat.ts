@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Abilities } from "../../../src/channels/channel.ts";
-import type { Client } from "../../../src/client/client.ts";
+import type { ProtocolClient } from "../../../src/client/client.ts";
 import { ClientError } from "../../../src/client/errors.ts";
 import type { GatewayUnderTest } from "../../wire/gateway.ts";
 import type { Heard, Person, PlatformStage, StageModule } from "../stage.ts";
@@ -19,14 +19,14 @@ class Visitor {
   readonly person: Person;
   /** Texts of the agent by the id of their message. */
   readonly texts = new Map<string, string>();
-  #client: Client | null = null;
+  #client: ProtocolClient | null = null;
   #cursor: string | undefined;
 
   constructor(name: string) {
     this.person = { id: `agent:main:${name}`, name };
   }
 
-  async client(gateway: GatewayUnderTest): Promise<Client> {
+  async client(gateway: GatewayUnderTest): Promise<ProtocolClient> {
     if (this.#client?.url === gateway.url) return this.#client;
     const client = await gateway.connect({ scopes: ["operator.read", "operator.write"] });
     this.#client = client;

@@ -1,0 +1,412 @@
+import { isUserAllowed, sharedSecret, type Basis } from "./basis.ts";
+import { isLoopback } from "./trusted-proxy.ts";
+import type { Clock } from "../core/clock.ts";
+import { reasonOf } from "../core/errors.ts";
+import type { DeviceId } from "../core/ids.ts";
+import type { Log } from "../core/log.ts";
+import type { Secret } from "../core/secret.ts";
+import { SignInLinkUsedError, type SignInLinkRow, type SignInLinks } from "./sign-in-links.ts";
+import { secretEquals, isHighEntropy, TOKEN_PREFIXES, type AuthSettings } from "./credentials.ts";
+import { verifyDevice, type DeviceProof } from "./device.ts";
+import type { DeviceInfo, Devices, GrantRow, Role } from "./devices.ts";
+import type { CredentialKind, SignInLimiter } from "./limiter.ts";
+import { AUTH_ERRORS, type AuthFailure } from "./auth-errors.ts";
+import { covers, intersectScopes, OPERATOR_SCOPES } from "./scopes.ts";
+import type { ServiceTokenRow, ServiceTokens } from "./tokens.ts";
+
+/** The params of `connect` that matter here, already checked against their schema. */
+export type ConnectClaims = {
+  client: { id: string; mode: string; version: string; displayName?: string; platform?: string; deviceFamily?: string };
+  role?: string;
+  scopes?: readonly string[];
+  auth?: { token?: string; deviceToken?: string; bootstrapToken?: string; password?: string };
+  device?: DeviceProof;
+};
+
+/** What the server knows about the peer by itself. */
+export type PeerFacts = {
+  /** Address that failures are counted for. */
+  address: string;
+  /** No proxy in between. */
+  direct: boolean;
+  /** User that a trusted proxy vouches for. */
+  user: string | null;
+  origin: string | null;
+  originAllowed: boolean;
+  /** Scopes named by an `x-openclaw-scopes` header; they can only narrow. */
+  scopeLimit: readonly string[] | null;
+};
+
+export type SignInMethod = "token" | "password" | "device-token" | "bootstrap-token" | "service-token" | "none" | "trusted-proxy";
+
+const KEY = Symbol("verified");
+
+/** A peer whose credential was checked. Only this module makes one, and callers are built from nothing else. */
+export class Verified {
+  readonly role: Role;
+  readonly scopes: ReadonlySet<string>;
+  readonly method: SignInMethod;
+  /** Id of the credential: `shared`, a token id, a device id, `none` or `user:<name>`. */
+  readonly credential: string;
+  readonly device: DeviceId | null;
+  /** A device token minted by this sign-in; the peer must be told now, it is never seen again. */
+  readonly issuedDeviceToken: { token: Secret; issuedAt: number } | null;
+  /** What to ask `Auth.isStillValid` with. */
+  readonly basis: Basis;
+
+  constructor(key: typeof KEY, fields: Omit<Verified, "scopes"> & { scopes: Iterable<string> }) {
+    if (key !== KEY) throw new Error("a verified peer can be made by a sign-in only");
+    this.role = fields.role;
+    this.scopes = new Set(fields.scopes);
+    this.method = fields.method;
+    this.credential = fields.credential;
+    this.device = fields.device;
+    this.issuedDeviceToken = fields.issuedDeviceToken;
+    this.basis = fields.basis;
+  }
+}
+
+/** Clients that run in a browser: they must come from an allowed origin. */
+const BROWSER_CLIENTS: ReadonlySet<string> = new Set(["openclaw-control-ui", "webchat-ui", "webchat", "openclaw-browser-copilot"]);
+
+/** What a credential turned out to be. */
+type CredentialProof =
+  | { kind: "shared"; method: "token" | "password" | "none" | "trusted-proxy"; credential: string }
+  | { kind: "service"; row: ServiceTokenRow }
+  | { kind: "device"; grant: GrantRow }
+  | { kind: "link"; row: SignInLinkRow };
+
+export type AuthenticatorOptions = {
+  settings: () => AuthSettings;
+  devices: Devices;
+  tokens: ServiceTokens;
+  links: SignInLinks;
+  limiter: SignInLimiter;
+  clock: Clock;
+  log: Log;
+};
+
+/** The one place where a peer gets in: `connect` for WebSockets, `bearer` for HTTP. */
+export class Authenticator {
+  readonly #options: AuthenticatorOptions;
+  #sharedIsGuessable: { secret: Secret; guessable: boolean } | null = null;
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options;
+  }
+
+  /** Checks a `connect`. `nonce` is the one of this connection's challenge. Never throws for a bad credential. */
+  async authenticateConnect(claims: ConnectClaims, peer: PeerFacts, nonce: string): Promise<Verified | AuthFailure> {
+    const role = claims.role ?? "operator";
+    if (role !== "operator" && role !== "node") return AUTH_ERRORS.invalidRole();
+    if (peer.origin !== null && !peer.originAllowed) return AUTH_ERRORS.origin(peer.origin);
+    const browser = BROWSER_CLIENTS.has(claims.client.id) || claims.client.mode === "webchat";
+    if (browser && peer.origin === null) return AUTH_ERRORS.origin(null);
+    const device = this.#verifyDevice(claims, role, nonce);
+    if (device !== null && typeof device !== "string") {
+      this.#options.limiter.recordFailure(peer.address, "signature");
+      return AUTH_ERRORS.device(device);
+    }
+    const proof = this.#identifyCredential(claims.auth ?? {}, peer, device, role);
+    if ("refused" in proof) return proof;
+    return this.#admit(proof, claims, role, device, peer);
+  }
+
+  /** Checks the `Authorization` header of an HTTP request. */
+  authenticateBearer(authorization: string | undefined, peer: PeerFacts): Verified | AuthFailure {
+    if (peer.origin !== null && !peer.originAllowed) return AUTH_ERRORS.origin(peer.origin);
+    const text = /^Bearer +(\S{1,512})\s*$/i.exec(authorization ?? "")?.[1];
+    const password = this.#options.settings().mode === "password";
+    const presented = text === undefined ? {} : password ? { token: text, password: text } : { token: text };
+    const proof = this.#identifyCredential(presented, peer, "bearer", "operator");
+    if ("refused" in proof) return proof;
+    const grant = proof.kind === "shared" ? OPERATOR_SCOPES : proof.kind === "device" ? proof.grant.scopes : proof.row.scopes;
+    if (proof.kind === "link") return AUTH_ERRORS.deviceRequired();
+    if (proof.kind === "service") this.#writeInBackground(this.#options.tokens.recordUse(proof.row));
+    return new Verified(KEY, {
+      role: "operator",
+      scopes: narrowScopes(grant, peer.scopeLimit),
+      method: proof.kind === "shared" ? proof.method : proof.kind === "device" ? "device-token" : "service-token",
+      credential: proof.kind === "shared" ? proof.credential : proof.kind === "device" ? proof.grant.deviceId : proof.row.id,
+      device: null,
+      issuedDeviceToken: null,
+      basis: this.#basis(proof, "operator", proof.kind === "device" ? proof.grant.deviceId : null),
+    });
+  }
+
+  /** Taken before anything is awaited: what ends meanwhile must be found out afterwards. */
+  #basis(proof: CredentialProof, role: Role, device: string | null): Basis {
+    return {
+      proof: toBasisProof(proof),
+      settings: this.#options.settings(),
+      device: device === null ? null : { id: device, role, revision: this.#options.devices.revision(device, role) },
+    };
+  }
+
+  #verifyDevice(claims: ConnectClaims, role: Role, nonce: string): ReturnType<typeof verifyDevice> | null {
+    if (!claims.device) return null;
+    const { token, deviceToken, bootstrapToken } = claims.auth ?? {};
+    const fields = {
+      clientId: claims.client.id,
+      clientMode: claims.client.mode,
+      role,
+      scopes: claims.scopes ?? [],
+      token: token || deviceToken || bootstrapToken || "",
+      platform: claims.client.platform,
+      deviceFamily: claims.client.deviceFamily,
+    };
+    return verifyDevice(claims.device, fields, nonce, this.#options.clock.now());
+  }
+
+  /** Finds out what was presented. Device tokens need the signature of their device, except as a bearer. */
+  #identifyCredential(
+    auth: NonNullable<ConnectClaims["auth"]>,
+    peer: PeerFacts,
+    device: DeviceId | "bearer" | null,
+    role: Role,
+  ): CredentialProof | AuthFailure {
+    const texts = [auth.token, auth.deviceToken, auth.bootstrapToken].filter((text) => text !== undefined && text !== "") as string[];
+    for (const text of texts) {
+      const proof = this.#findGenerated(text, device, role);
+      if (proof) return proof;
+    }
+    const { mode } = this.#options.settings();
+    if (mode === "none") return { kind: "shared", method: "none", credential: "none" };
+    if (mode === "trusted-proxy") return this.#checkProxyUser(peer);
+    const given = (mode === "password" ? auth.password : auth.token) || undefined;
+    const expected = this.#sharedSecret();
+    if (expected === null) return mode === "password" ? AUTH_ERRORS.passwordNotConfigured() : AUTH_ERRORS.tokenNotConfigured();
+    if (given !== undefined) {
+      const lockedMs = this.#isGuessable(expected) ? this.#options.limiter.lockedMs(peer.address, mode) : 0;
+      if (lockedMs > 0) return AUTH_ERRORS.rateLimited(lockedMs);
+      if (secretEquals(given, expected)) return { kind: "shared", method: mode, credential: "shared" };
+    }
+    return this.#recordFailure(auth, texts, given, peer, device, role);
+  }
+
+  /** Credentials that this gateway has minted: far too many to guess, so they are checked even while guessing is locked. */
+  #findGenerated(text: string, device: DeviceId | "bearer" | null, role: Role): CredentialProof | null {
+    const token = this.#options.tokens.find(text);
+    if (token) return { kind: "service", row: token };
+    const grant = device === null ? null : this.#options.devices.grantOfToken(text);
+    if (grant && grant.role === role && (device === "bearer" || grant.deviceId === device)) return { kind: "device", grant };
+    const link = this.#options.links.find(text);
+    return link ? { kind: "link", row: link } : null;
+  }
+
+  #checkProxyUser(peer: PeerFacts): CredentialProof | AuthFailure {
+    if (peer.user === null) {
+      this.#options.limiter.recordFailure(peer.address, "proxy");
+      return AUTH_ERRORS.identityMissing();
+    }
+    if (!isUserAllowed(this.#options.settings(), peer.user)) return AUTH_ERRORS.userNotAllowed();
+    return { kind: "shared", method: "trusted-proxy", credential: `user:${peer.user}` };
+  }
+
+  /** Which row of the failure table it is. Every failure is counted, whatever was sent. */
+  #recordFailure(
+    auth: NonNullable<ConnectClaims["auth"]>,
+    texts: readonly string[],
+    given: string | undefined,
+    peer: PeerFacts,
+    device: DeviceId | "bearer" | null,
+    role: Role,
+  ): AuthFailure {
+    const password = this.#options.settings().mode === "password";
+    const nothing = texts.length === 0 && !auth.password;
+    if (nothing) {
+      if (device === null) return AUTH_ERRORS.deviceRequired();
+      return password ? AUTH_ERRORS.passwordMissing() : AUTH_ERRORS.tokenMissing();
+    }
+    const kind = credentialKindOf(auth, given, password);
+    this.#options.limiter.recordFailure(peer.address, kind);
+    if (kind === "device-token") return AUTH_ERRORS.deviceTokenMismatch();
+    if (kind === "link") return AUTH_ERRORS.linkInvalid();
+    const known = device !== null && device !== "bearer" && auth.deviceToken === undefined;
+    const canRetry = known && this.#options.devices.grant(device, role)?.tokenHash != null;
+    return password ? AUTH_ERRORS.passwordMismatch(canRetry) : AUTH_ERRORS.tokenMismatch(canRetry);
+  }
+
+  async #admit(
+    proof: CredentialProof,
+    claims: ConnectClaims,
+    role: Role,
+    device: DeviceId | null,
+    peer: PeerFacts,
+  ): Promise<Verified | AuthFailure> {
+    if (role === "node" && device === null) return AUTH_ERRORS.deviceRequired();
+    const basis = this.#basis(proof, role, device);
+    switch (proof.kind) {
+      case "service":
+        if (role === "node") return AUTH_ERRORS.unauthorizedRole(role);
+        this.#writeInBackground(this.#options.tokens.recordUse(proof.row));
+        return toVerified(role, grantedScopes(claims, proof.row.scopes), "service-token", proof.row.id, device, peer, basis);
+      case "device":
+        return this.#admitDeviceToken(proof.grant, claims, role, device!, peer, basis);
+      case "link":
+        if (device === null) return AUTH_ERRORS.deviceRequired();
+        return this.#admitLink(proof.row, claims, role, device, peer, basis);
+      case "shared":
+        if (device === null || proof.credential !== "shared") {
+          const scopes = role === "node" ? [] : intersectScopes(claims.scopes ?? [], OPERATOR_SCOPES);
+          return toVerified(role, scopes, proof.method, proof.credential, device, peer, basis);
+        }
+        return this.#admitSharedWithDevice(proof.method, claims, role, device, peer, basis);
+    }
+  }
+
+  async #admitDeviceToken(
+    grant: GrantRow,
+    claims: ConnectClaims,
+    role: Role,
+    device: DeviceId,
+    peer: PeerFacts,
+    basis: Basis,
+  ): Promise<Verified | AuthFailure> {
+    const scopes = grantedScopes(claims, grant.scopes);
+    const wanted = intersectScopes(claims.scopes ?? [], OPERATOR_SCOPES);
+    if (wanted.length > 0 && scopes.length === 0) return this.#requestPairing(claims, device, role, "scope-upgrade", peer);
+    this.#writeInBackground(this.#options.devices.recordSeen(grant, "device-token-auth"));
+    return toVerified(role, scopes, "device-token", device, device, peer, basis);
+  }
+
+  async #admitLink(
+    link: SignInLinkRow,
+    claims: ConnectClaims,
+    role: Role,
+    device: DeviceId,
+    peer: PeerFacts,
+    basis: Basis,
+  ): Promise<Verified | AuthFailure> {
+    if (link.role !== role) {
+      this.#options.limiter.recordFailure(peer.address, "link");
+      return AUTH_ERRORS.linkInvalid();
+    }
+    try {
+      const paired = await this.#options.devices.pair(toPairingDevice(claims, device, peer), { role, scopes: link.scopes }, "link", () =>
+        this.#options.links.consume(link, device),
+      );
+      const issued = paired.token && { token: paired.token, issuedAt: paired.issuedAt };
+      return toVerified(role, grantedScopes(claims, link.scopes), "bootstrap-token", device, device, peer, basis, issued);
+    } catch (err) {
+      if (err instanceof SignInLinkUsedError) return AUTH_ERRORS.linkInvalid();
+      throw err;
+    }
+  }
+
+  async #admitSharedWithDevice(
+    method: SignInMethod,
+    claims: ConnectClaims,
+    role: Role,
+    device: DeviceId,
+    peer: PeerFacts,
+    basis: Basis,
+  ): Promise<Verified | AuthFailure> {
+    const scopes = role === "node" ? [] : intersectScopes(claims.scopes ?? [], OPERATOR_SCOPES);
+    const grant = this.#options.devices.grant(device, role);
+    if (grant && covers(grant.scopes, scopes)) {
+      const issued = grant.tokenHash === null ? await this.#options.devices.issueToken(device, role) : null;
+      this.#writeInBackground(this.#options.devices.recordSeen(grant, "shared-auth"));
+      return toVerified(role, scopes, method, "shared", device, peer, basis, issued);
+    }
+    // The shared secret gives these rights to anybody who leaves the device out, so on this machine holding it is enough to pair.
+    const here = peer.direct && isLoopback(peer.address);
+    if (this.#options.settings().pairWithSharedSecret && here && this.#options.devices.mayPairSilently(device)) {
+      const paired = await this.#options.devices.pair(toPairingDevice(claims, device, peer), { role, scopes }, "silent");
+      const issued = paired.token && { token: paired.token, issuedAt: paired.issuedAt };
+      return toVerified(role, scopes, method, "shared", device, peer, basis, issued);
+    }
+    return this.#requestPairing(claims, device, role, grant ? "scope-upgrade" : "not-paired", peer);
+  }
+
+  async #requestPairing(claims: ConnectClaims, device: DeviceId, role: Role, reason: string, peer: PeerFacts): Promise<AuthFailure> {
+    const scopes = role === "node" ? [] : intersectScopes(claims.scopes ?? [], OPERATOR_SCOPES);
+    const request = await this.#options.devices.request(
+      { ...toPairingDevice(claims, device, peer), origin: peer.origin },
+      { role, scopes, reason },
+    );
+    return AUTH_ERRORS.pairing(request);
+  }
+
+  #sharedSecret(): Secret | null {
+    return sharedSecret(this.#options.settings());
+  }
+
+  #isGuessable(secret: Secret): boolean {
+    if (this.#options.settings().mode === "password") return true;
+    if (this.#sharedIsGuessable?.secret !== secret) this.#sharedIsGuessable = { secret, guessable: !isHighEntropy(secret) };
+    return this.#sharedIsGuessable.guessable;
+  }
+
+  /** A mark in the store that nobody waits for; a full disk must not keep anybody out. */
+  #writeInBackground(write: Promise<void>): void {
+    write.catch((err: unknown) => this.#options.log.warn("a sign-in was not noted", { cause: reasonOf(err) }));
+  }
+}
+
+/** Scopes of a credential that carries its own: what is asked for, or all of them when nothing is named. */
+function grantedScopes(claims: ConnectClaims, own: readonly string[]): string[] {
+  return intersectScopes(claims.scopes ?? own, own);
+}
+
+function narrowScopes(scopes: readonly string[], narrow: readonly string[] | null): string[] {
+  return narrow === null ? [...scopes] : intersectScopes(narrow, scopes);
+}
+
+function toVerified(
+  role: Role,
+  scopes: readonly string[],
+  method: SignInMethod,
+  credential: string,
+  device: DeviceId | null,
+  peer: PeerFacts,
+  basis: Basis,
+  issued: Verified["issuedDeviceToken"] = null,
+): Verified {
+  return new Verified(KEY, {
+    role,
+    scopes: narrowScopes(scopes, peer.scopeLimit),
+    method,
+    credential,
+    device,
+    issuedDeviceToken: issued,
+    basis,
+  });
+}
+
+function toBasisProof(proof: CredentialProof): Basis["proof"] {
+  switch (proof.kind) {
+    case "service":
+      return { kind: "service", id: proof.row.id, expiresAt: proof.row.expiresAt };
+    case "device":
+    case "link":
+      return { kind: "device" };
+    case "shared":
+      if (proof.method === "trusted-proxy") return { kind: "user", name: proof.credential.slice("user:".length) };
+      return { kind: proof.method === "none" ? "none" : "shared" };
+  }
+}
+
+function toPairingDevice(claims: ConnectClaims, id: DeviceId, peer: PeerFacts): { id: DeviceId; publicKey: string; facts: DeviceInfo } {
+  const { client } = claims;
+  return {
+    id,
+    publicKey: claims.device!.publicKey,
+    facts: {
+      displayName: client.displayName ?? null,
+      platform: client.platform ?? null,
+      deviceFamily: client.deviceFamily ?? null,
+      clientId: client.id,
+      clientMode: client.mode,
+      remote: peer.address,
+    },
+  };
+}
+
+function credentialKindOf(auth: NonNullable<ConnectClaims["auth"]>, given: string | undefined, password: boolean): CredentialKind {
+  const main = auth.token || auth.deviceToken || auth.bootstrapToken || "";
+  if (main.startsWith(TOKEN_PREFIXES.link) || (main !== "" && main === auth.bootstrapToken)) return "link";
+  if (main.startsWith(TOKEN_PREFIXES.deviceToken) || (main !== "" && main === auth.deviceToken && given === undefined))
+    return "device-token";
+  return password || (given === undefined && auth.password) ? "password" : "token";
+}

@@ -1,0 +1,65 @@
+import { LIMITS } from "../core/limits.ts";
+import { ProtocolClient, openClient, type ProtocolClientOptions } from "./client.ts";
+import { ClientError } from "./errors.ts";
+
+export type ReconnectEvents = {
+  /** Called for each connection, also the first. Subscriptions start here; a rejection ends that connection. */
+  onConnected(client: ProtocolClient): void | Promise<void>;
+  /** Called when a connection ended or could not be made, with the time until the next try. */
+  onDisconnected(err: ClientError, retryInMs: number): void;
+};
+
+/**
+ * Holds a connection until `signal` aborts: after each loss it connects again, with a growing, spread delay. Rejects when
+ * another try cannot help (wrong credential, not paired, other protocol); resolves after the abort.
+ */
+export async function keepConnected(options: ProtocolClientOptions, events: ReconnectEvents, signal: AbortSignal): Promise<void> {
+  let failures = 0;
+  while (!signal.aborted) {
+    const err = await connectOnce(options, events, signal, () => (failures = 0));
+    if (signal.aborted) return;
+    if (err.kind === "auth" || err.kind === "pairing" || err.kind === "handshake") throw err;
+    const retryInMs = err.retryAfterMs ?? backoffDelay(failures++);
+    events.onDisconnected(err, retryInMs);
+    await sleep(retryInMs, signal);
+  }
+}
+
+async function connectOnce(
+  options: ProtocolClientOptions,
+  events: ReconnectEvents,
+  signal: AbortSignal,
+  onUp: () => void,
+): Promise<ClientError> {
+  let client: ProtocolClient | undefined;
+  try {
+    client = await openClient({ ...options, signal });
+    await events.onConnected(client);
+    onUp();
+    const { code, reason } = await client.closed;
+    return new ClientError("closed", reason || `the connection closed with code ${code}`, { closeCode: code });
+  } catch (err) {
+    if (err instanceof ClientError) return err;
+    throw err;
+  } finally {
+    await client?.close();
+  }
+}
+
+/** Doubles from LIMITS.clientReconnectMinMs to LIMITS.clientReconnectMaxMs, spread by a quarter so that clients do not come together. */
+function backoffDelay(failures: number): number {
+  const delay = Math.min(LIMITS.clientReconnectMaxMs, LIMITS.clientReconnectMinMs * 2 ** Math.min(failures, 16));
+  return Math.round(delay * (0.75 + Math.random() / 4));
+}
+
+function sleep(delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, delayMs);
+    signal.addEventListener("abort", end, { once: true });
+  });
+}

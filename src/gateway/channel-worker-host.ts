@@ -1,0 +1,34 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { isIsolated } from "../channels/account.ts";
+import type { Channel } from "../channels/channel.ts";
+import type { AccountSpec } from "../channels/host.ts";
+import type { Outside } from "../channels/third-party.ts";
+import { systemClock, type Clock } from "../core/clock.ts";
+
+/** Where the events of an isolated account wait. Account names are of people's choice, so they are not part of the path. */
+export function spoolPath(gatewayDir: string, channel: string, account: string): string {
+  return join(gatewayDir, "isolated", `${channel}-${createHash("sha256").update(account).digest("hex").slice(0, 16)}.db`);
+}
+
+/**
+ * The channel as one account is to run it: in a thread where it is configured so. One that is not isolated any more first takes over what
+ * its thread has left. Everything that this needs is loaded only then.
+ */
+export async function withChannelWorker(
+  channel: Channel,
+  { account, config }: AccountSpec,
+  { gatewayDir, outside, clock = systemClock }: { gatewayDir: string; outside: Outside | null; clock?: Clock },
+): Promise<Channel> {
+  const spool = spoolPath(gatewayDir, channel.id, account);
+  const isolated = isIsolated(config);
+  if (!isolated && !existsSync(spool)) return channel;
+  const [{ isolate, afterIsolation }, { openSpool, removeSpool }] = await Promise.all([
+    import("../channels/isolated/isolate.ts"),
+    import("../store/spool.ts"),
+  ]);
+  const entry = new URL(import.meta.url.endsWith(".ts") ? "./channel-worker.ts" : "./channel-worker.js", import.meta.url);
+  const deps = { account, config, outside, entry, spool, openSpool, removeSpool, clock };
+  return isolated ? isolate(channel, deps) : afterIsolation(channel, deps);
+}

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { configFrom } from "../config/load.ts";
+import { asId } from "../core/ids.ts";
+import { ABLE } from "../../test/fakes/talk.ts";
+import { indicatorSettings, previewMode, replyToMode } from "./indicator-settings.ts";
+
+const { config } = configFrom({
+  agents: { defaults: { typingMode: "thinking" } },
+  messages: { ackReaction: "👀", removeAckAfterReply: true },
+  channels: {
+    chat: {
+      accounts: {
+        plain: {},
+        set: { streaming: { mode: "block" }, replyToMode: "first", ackReaction: "" },
+        wrong: { streaming: { mode: "sometimes" }, replyToMode: 3 },
+      },
+    },
+  },
+});
+const place = (account: string) => ({ channel: asId<never>("chat"), account: asId<never>(account) });
+const shows = { ...ABLE, preview: true };
+
+test("a preview is the wish of the account, then the habit of its channel, and needs edits", () => {
+  assert.equal(previewMode(config, place("set"), ABLE), "block");
+  assert.equal(previewMode(config, place("plain"), shows), "partial");
+  assert.equal(previewMode(config, place("plain"), ABLE), "off");
+  assert.equal(previewMode(config, place("wrong"), ABLE), "off");
+  assert.equal(previewMode(config, place("set"), { ...shows, edit: false }), "off");
+  assert.equal(previewMode(config, place("set"), null), "off");
+});
+
+test("parts of a reply are shown as an answer only where the account says so", () => {
+  assert.equal(replyToMode(config, place("set")), "first");
+  assert.equal(replyToMode(config, place("plain")), "off");
+  assert.equal(replyToMode(config, place("wrong")), "off");
+});
+
+test("the session's typing stands over that of the agents; an account may switch the mark off", () => {
+  assert.deepEqual(indicatorSettings(config, place("plain"), shows), {
+    preview: "partial",
+    typing: "thinking",
+    ack: { emoji: "👀", scope: "group-mentions", removeAfterReply: true },
+  });
+  assert.equal(indicatorSettings(config, place("set"), shows).ack, null);
+  const never = configFrom({ session: { typingMode: "never" }, agents: { defaults: { typingMode: "thinking" } } }).config;
+  assert.equal(indicatorSettings(never, place("plain"), null).typing, "never");
+  assert.equal(indicatorSettings(configFrom({}).config, place("plain"), null).typing, null);
+  assert.equal(
+    indicatorSettings(configFrom({ messages: { ackReactionScope: "x", ackReaction: "👀" } }).config, place("p"), null).ack?.scope,
+    "off",
+  );
+});

@@ -1,0 +1,105 @@
+import type { Target } from "../channels/channel.ts";
+import type { AccountStatus } from "../channels/host.ts";
+import { reasonOf } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import type { KeyValueStore } from "../store/key-value.ts";
+
+export type OwnerAlertsDeps = {
+  keyValue: KeyValueStore;
+  write: <T>(change: () => T) => Promise<T>;
+  now: () => number;
+  /** `commands.ownerAllowFrom`: entries like `telegram:12345`. */
+  owners: () => readonly string[];
+  status: () => readonly AccountStatus[];
+  /** Throws when the text names nobody there. */
+  toPerson: (channel: string, account: string, to: string) => Target;
+  /** Writes the notice into the outbox, inside a `write`; delivery begins with `deliver`. */
+  enqueueNotice: (id: string, target: Target, text: string) => void;
+  deliver: (target: Target) => void;
+  /** Tells the clients that watch, at once. */
+  publish: (text: string) => void;
+  log: Log;
+};
+
+type SentAlert = { cause: string; at: number };
+
+const nameOf = ({ channel, account }: AccountStatus): string => `${channel}/${account}`;
+const alertKeyOf = (status: AccountStatus): string => `alarm:${nameOf(status)}`;
+
+/**
+ * Makes an account that only its owner can mend heard: one notice over another channel, and one event for clients, for each cause. A
+ * restart within LIMITS.ownerAlertIntervalMs does not repeat it. While no other channel is ready the notice waits.
+ */
+export class OwnerAlerts {
+  readonly #deps: OwnerAlertsDeps;
+  readonly #pending = new Map<string, AccountStatus>();
+
+  constructor(deps: OwnerAlertsDeps) {
+    this.#deps = deps;
+  }
+
+  /** To be called after every change of an account's state. Never throws. */
+  onStatus(status: AccountStatus): void {
+    try {
+      this.#handleStatus(status);
+    } catch (err) {
+      this.#deps.log.warn("nobody could be told about a channel", { cause: reasonOf(err) });
+    }
+  }
+
+  #handleStatus(status: AccountStatus): void {
+    const name = nameOf(status);
+    if (status.state === "terminal") {
+      if (this.#isNew(status)) this.#deps.publish(noticeOf(status));
+      this.#pending.set(name, status);
+    } else if (status.state !== "connecting") this.#pending.delete(name);
+    if (status.state !== "terminal" && status.state !== "ready") return;
+    for (const each of this.#pending.values()) {
+      this.#notifyOwner(each).catch((err: unknown) =>
+        this.#deps.log.warn("the owner could not be told about a channel", { cause: reasonOf(err) }),
+      );
+    }
+  }
+
+  #isNew(status: AccountStatus): boolean {
+    const told = this.#deps.keyValue.get(alertKeyOf(status)) as SentAlert | null;
+    return told?.cause !== (status.cause ?? "") || this.#deps.now() - told.at >= LIMITS.ownerAlertIntervalMs;
+  }
+
+  async #notifyOwner(status: AccountStatus): Promise<void> {
+    const { deps, target } = { deps: this.#deps, target: this.#ownerTarget(status) };
+    if (!target) return;
+    this.#pending.delete(nameOf(status));
+    const told = await deps.write(() => {
+      // Looked at and noted in one transaction: a notice is written once, also when two states change together.
+      if (!this.#isNew(status)) return false;
+      const at = deps.now();
+      deps.keyValue.set(alertKeyOf(status), { cause: status.cause ?? "", at } satisfies SentAlert, at);
+      deps.enqueueNotice(`alarm:${nameOf(status)}:${at}`, target, noticeOf(status));
+      return true;
+    });
+    if (told) deps.deliver(target);
+  }
+
+  /** The first owner who can be reached over a ready account other than the broken one. */
+  #ownerTarget(broken: AccountStatus): Target | null {
+    const ready = this.#deps.status().filter((each) => each.state === "ready" && nameOf(each) !== nameOf(broken));
+    for (const entry of this.#deps.owners()) {
+      const [, channel, id] = /^\s*([\w-]+):(.+?)\s*$/.exec(entry) ?? [];
+      const account = ready.find((each) => each.channel === channel?.toLowerCase());
+      if (!account || id === undefined || id === "*") continue;
+      try {
+        return this.#deps.toPerson(account.channel, account.account, id);
+      } catch (err) {
+        this.#deps.log.warn("an entry of commands.ownerAllowFrom cannot be written to", { channel: account.channel, cause: reasonOf(err) });
+      }
+    }
+    return null;
+  }
+}
+
+function noticeOf(status: AccountStatus): string {
+  const cause = status.cause ? `: ${status.cause}` : "";
+  return `The channel ${nameOf(status)} has stopped and needs you${cause}.${status.fix ? ` To mend it: ${status.fix}` : ""}`;
+}

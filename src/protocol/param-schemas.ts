@@ -1,0 +1,209 @@
+/** JSON Schema, as far as it is used here. */
+export type JsonSchema = {
+  type?: string | readonly string[];
+  required?: readonly string[];
+  properties?: Readonly<Record<string, JsonSchema>>;
+  additionalProperties?: boolean;
+  items?: JsonSchema;
+  enum?: readonly (string | number)[];
+  const?: string | number | boolean;
+  anyOf?: readonly JsonSchema[];
+  patternProperties?: Readonly<Record<string, JsonSchema>>;
+  minLength?: number;
+  maxLength?: number;
+  minimum?: number;
+  maximum?: number;
+  minItems?: number;
+  maxItems?: number;
+};
+
+const boundedString = (maxLength: number): JsonSchema => ({ type: "string", minLength: 1, maxLength });
+const objectSchema = (properties: Record<string, JsonSchema>, required: readonly string[] = []): JsonSchema => ({
+  type: "object",
+  required,
+  properties,
+  additionalProperties: false,
+});
+const NO_PARAMS = objectSchema({});
+const sessionKey = boundedString(512);
+
+/** Params of served methods for which the published schema has no definition under the method's own name. */
+export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
+  "channels.catalog": NO_PARAMS,
+  "channels.verify": objectSchema({ channel: boundedString(64), accountId: boundedString(128), config: { type: "object" } }, ["channel"]),
+  "chat.media": objectSchema(
+    { sessionKey, agentId: boundedString(128), messageId: boundedString(256), index: { type: "integer", minimum: 0, maximum: 1_000 } },
+    ["sessionKey", "messageId", "index"],
+  ),
+  "deadletters.drop": objectSchema({ id: boundedString(640) }, ["id"]),
+  "deadletters.list": NO_PARAMS,
+  "deadletters.retry": objectSchema({ id: boundedString(640) }, ["id"]),
+  "deadletters.show": objectSchema({ id: boundedString(640) }, ["id"]),
+  "gateway.restart.request": objectSchema({ reason: boundedString(500), delayMs: { type: "integer", minimum: 0, maximum: 3_600_000 } }),
+  health: objectSchema({ probe: { type: "boolean" }, includeSensitive: { type: "boolean" } }),
+  "last-heartbeat": NO_PARAMS,
+  "models.set": objectSchema({ model: boundedString(256), agentId: boundedString(128) }, ["model"]),
+  "route.explain": objectSchema(
+    {
+      channel: boundedString(64),
+      account: boundedString(128),
+      peer: boundedString(512),
+      group: { type: "boolean" },
+      text: { type: "string", maxLength: 8_192 },
+    },
+    ["channel", "account", "peer"],
+  ),
+  "set-heartbeats": objectSchema({ enabled: { type: "boolean" } }, ["enabled"]),
+  status: objectSchema({ includeChannelSummary: { type: "boolean" }, includeCliProjection: { type: "boolean" } }),
+  "system-event": objectSchema(
+    {
+      text: boundedString(8_192),
+      deviceId: boundedString(128),
+      instanceId: boundedString(128),
+      host: boundedString(256),
+      ip: boundedString(64),
+      mode: boundedString(64),
+      version: boundedString(128),
+      platform: boundedString(128),
+      deviceFamily: boundedString(128),
+      modelIdentifier: boundedString(128),
+      lastInputSeconds: { type: "number", minimum: 0 },
+      reason: boundedString(256),
+      roles: { type: "array", maxItems: 16, items: boundedString(64) },
+      scopes: { type: "array", maxItems: 32, items: boundedString(64) },
+      tags: { type: "array", maxItems: 32, items: boundedString(64) },
+    },
+    ["text"],
+  ),
+  "system-presence": NO_PARAMS,
+  "tokens.create": objectSchema(
+    {
+      name: boundedString(64),
+      scopes: { type: "array", minItems: 1, maxItems: 16, items: boundedString(64) },
+      // Left out: 90 days. Null: the token does not expire.
+      expiresInMs: { type: ["integer", "null"], minimum: 60_000 },
+    },
+    ["name", "scopes"],
+  ),
+  "tokens.list": NO_PARAMS,
+  "tokens.revoke": objectSchema({ id: boundedString(64) }, ["id"]),
+};
+
+/** Methods whose params are defined under another name than their own. */
+export const DEFINED_AS: Readonly<Record<string, string>> = {
+  "agent.identity.get": "AgentIdentityParams",
+  "chat.startup": "ChatHistoryParams",
+  "sessions.subscribe": "SessionsListParams",
+};
+
+/** Methods that take one of several sets of required params, where the published definition knows one. */
+export const REQUIRED_SETS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  "chat.startup": [["sessionKey"], ["shortId", "agentId"]],
+};
+
+/** Params that hold the params of another method, and are checked by the rules of that one. */
+export const NESTED_PARAMS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "sessions.search": { scope: "sessions.list" },
+};
+
+const booleanSchema: JsonSchema = { type: "boolean" };
+const nullable = (schema: JsonSchema): JsonSchema => ({ anyOf: [schema, { type: "null" }] });
+const mentions: JsonSchema = { type: "array", maxItems: 256, items: { type: "object" } };
+
+const LIST_PROPERTIES: Readonly<Record<string, JsonSchema>> = {
+  hasBoard: booleanSchema,
+  activeOnly: booleanSchema,
+  excludeSubagents: booleanSchema,
+  excludeCron: booleanSchema,
+  excludeSystem: booleanSchema,
+  includeActivitySummary: booleanSchema,
+  projectId: boundedString(512),
+  workspaceDir: boundedString(4_096),
+  group: { type: "string", maxLength: 512 },
+  pinned: booleanSchema,
+  profileRelation: objectSchema(
+    { profileId: boundedString(512), relationship: { type: "string", enum: ["owned", "created", "involving"] } },
+    ["profileId", "relationship"],
+  ),
+  sortBy: { type: "string", enum: ["activity", "lastInteractionAt", "updatedAt"] },
+};
+
+/** Properties, or values of properties, that released clients send although the published schema does not know them yet. */
+export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, JsonSchema>>>> = {
+  "agents.update": { agentRuntime: boundedString(128) },
+  connect: { modelCatalog: objectSchema({ sessionKey, agentId: boundedString(128) }) },
+  "chat.history": { maxBytes: { type: "integer", minimum: 1 } },
+  "chat.metadata": { authProfileId: boundedString(256) },
+  "chat.send": {
+    mentions,
+    workContext: objectSchema(
+      {
+        page: boundedString(64),
+        title: { type: "string", maxLength: 96 },
+        sessionKey: { type: "string", maxLength: 192 },
+        sessionId: { type: "string", maxLength: 64 },
+        agentId: { type: "string", maxLength: 64 },
+        workspace: { type: "string", maxLength: 224 },
+        file: { type: "string", maxLength: 224 },
+        selection: { type: "string", maxLength: 640 },
+      },
+      ["page"],
+    ),
+    __controlUiReconnectResume: booleanSchema,
+  },
+  "chat.startup": { maxBytes: { type: "integer", minimum: 1 }, shortId: boundedString(64), slugHint: boundedString(512) },
+  "models.list": {
+    provider: boundedString(128),
+    includeDetails: booleanSchema,
+    includeDefaultModels: booleanSchema,
+    sessionKey,
+    agentId: boundedString(128),
+    authProfileId: boundedString(256),
+  },
+  "sessions.create": {
+    titleSource: { type: "string", maxLength: 1_000 },
+    agentRuntime: boundedString(128),
+    timeoutMs: { type: "integer", minimum: 0 },
+    mentions,
+    repository: { type: "object" },
+    worktreeSource: boundedString(32),
+    worktreeBaseRef: { type: "string", maxLength: 1_024 },
+    projectId: { type: "string", maxLength: 512 },
+    projectGitUrl: { type: "string", maxLength: 2_048 },
+    execNode: { type: "string", maxLength: 512 },
+    cwd: { type: "string", maxLength: 4_096 },
+  },
+  "sessions.describe": { agentId: boundedString(128) },
+  "sessions.list": LIST_PROPERTIES,
+  "sessions.patch": {
+    expectedSandboxMode: nullable({ type: "string", const: "off" }),
+    expectedNativeRuntimeConsent: nullable(boundedString(512)),
+    autoLabel: nullable(boundedString(512)),
+    boardPresentation: nullable({ type: "string", enum: ["split", "expanded"] }),
+    sandboxMode: nullable({ type: "string", const: "off" }),
+    nativeRuntimeConsent: nullable(boundedString(512)),
+    agentRuntime: nullable(boundedString(128)),
+  },
+  "sessions.reset": { expectedSessionId: boundedString(128) },
+  "sessions.resolve": { reference: objectSchema({ key: boundedString(512), slug: boundedString(512) }, ["key"]) },
+  "sessions.send": { mentions },
+  "sessions.subscribe": { ...LIST_PROPERTIES, includeApprovals: booleanSchema },
+  "web.login.start": { channel: boundedString(64) },
+  "web.login.wait": { channel: boundedString(64), sessionKey },
+};
+
+/** Scopes of served methods that the published table does not list. */
+export const OWN_SCOPES: Readonly<Record<string, string>> = {
+  "channels.catalog": "operator.read",
+  "channels.verify": "operator.admin",
+  "chat.media": "operator.read",
+  "deadletters.drop": "operator.admin",
+  "deadletters.list": "operator.read",
+  "deadletters.retry": "operator.admin",
+  "deadletters.show": "operator.read",
+  "models.set": "operator.admin",
+  "route.explain": "operator.read",
+  "tokens.create": "operator.admin",
+  "tokens.list": "operator.admin",
+  "tokens.revoke": "operator.admin",
+};

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LIMITS } from "../core/limits.ts";
+import { FakeClock } from "../../test/fakes/clock.ts";
+import { PreAuthPool, type PreAuthConnection } from "./pre-auth-connections.ts";
+
+function pool() {
+  const clock = new FakeClock();
+  const dropped: string[] = [];
+  const strangers = new PreAuthPool(clock, () => {});
+  const add = (name: string, peer: string, deadlineMs = 10_000): PreAuthConnection => {
+    const stranger: PreAuthConnection = { peer, deadlineMs, awaitingAnswer: false, drop: (why) => dropped.push(`${name} ${why}`) };
+    strangers.add(stranger);
+    return stranger;
+  };
+  return { clock, dropped, strangers, add };
+}
+
+test("one peer has LIMITS.strangersPerPeer places: its oldest goes for its newest, and nobody else's", () => {
+  const { dropped, strangers, add } = pool();
+  add("other", "b");
+  for (let i = 0; i <= LIMITS.preAuthConnectionsPerPeer; i++) add(`a${i}`, "a");
+  assert.deepEqual(dropped, ["a0 evicted"]);
+  assert.equal(strangers.size, LIMITS.preAuthConnectionsPerPeer + 1);
+});
+
+test("all peers together have LIMITS.strangers places: the oldest goes for the newest", () => {
+  const { dropped, strangers, add } = pool();
+  for (let i = 0; i <= LIMITS.preAuthConnections; i++) add(`s${i}`, `peer${i}`);
+  assert.deepEqual(dropped, ["s0 evicted"]);
+  assert.equal(strangers.size, LIMITS.preAuthConnections);
+});
+
+test("one that waits for our answer goes last, but it goes", () => {
+  const { dropped, strangers, add } = pool();
+  const busy = Array.from({ length: LIMITS.preAuthConnectionsPerPeer - 1 }, (_, i) => add(`busy${i}`, "a"));
+  for (const each of busy) strangers.markAwaitingAnswer(each);
+  add("silent", "a");
+  add("next", "a");
+  assert.deepEqual(dropped, ["silent evicted"]);
+  add("last", "a");
+  strangers.markAwaitingAnswer(add("answered", "a"));
+  assert.deepEqual(dropped, ["silent evicted", "next evicted", "last evicted"]);
+  add("newcomer", "a");
+  assert.deepEqual(dropped.at(-1), "busy0 evicted");
+});
+
+test("every one has a deadline, also while it waits for our answer; a clock that is set changes none", () => {
+  const { clock, dropped, strangers, add } = pool();
+  add("silent", "a", 5_000);
+  const busy = add("busy", "b", 5_000);
+  strangers.markAwaitingAnswer(busy);
+  clock.jump(-3_600_000);
+  clock.advance(4_000);
+  assert.deepEqual(dropped, []);
+  clock.advance(2_000);
+  assert.deepEqual(dropped, ["silent timeout"]);
+  clock.jump(7_200_000);
+  clock.advance(LIMITS.preAuthAnswerMs - 8_000);
+  assert.deepEqual(dropped, ["silent timeout"]);
+  clock.advance(4_000);
+  assert.deepEqual(dropped, ["silent timeout", "busy timeout"]);
+  assert.deepEqual([strangers.size, clock.pending()], [0, []]);
+});

@@ -1,0 +1,92 @@
+import type { Clock } from "../core/clock.ts";
+import { LIMITS } from "../core/limits.ts";
+
+/** A socket that has proved nothing yet. */
+export type PreAuthConnection = {
+  /** The same for all sockets of one peer. */
+  peer: string;
+  deadlineMs: number;
+  /** Waits for an answer of ours: dropped only when nobody else can be. */
+  awaitingAnswer: boolean;
+  /** Called when its time is over or its place is needed. */
+  drop(why: "timeout" | "evicted"): void;
+};
+
+/**
+ * Places for sockets without a proven credential. When they are taken the oldest silent one goes, so that a newcomer with a
+ * valid credential always gets in, however many sockets somebody holds open.
+ */
+export class PreAuthPool {
+  /** In the order of arrival. */
+  readonly #deadlines = new Map<PreAuthConnection, number>();
+  readonly #perPeer = new Map<string, Set<PreAuthConnection>>();
+  readonly #clock: Clock;
+  readonly #onDropped: (why: "timeout" | "evicted") => void;
+  #cancelSweep: (() => void) | null = null;
+
+  constructor(clock: Clock, dropped: (why: "timeout" | "evicted") => void) {
+    this.#clock = clock;
+    this.#onDropped = dropped;
+  }
+
+  get size(): number {
+    return this.#deadlines.size;
+  }
+
+  add(stranger: PreAuthConnection): void {
+    const peers = this.#perPeer.get(stranger.peer) ?? new Set();
+    this.#perPeer.set(stranger.peer, peers);
+    peers.add(stranger);
+    this.#deadlines.set(stranger, this.#clock.monotonic() + stranger.deadlineMs);
+    if (peers.size > LIMITS.preAuthConnectionsPerPeer) this.#dropOldest(peers, stranger);
+    else if (this.#deadlines.size > LIMITS.preAuthConnections) this.#dropOldest(this.#deadlines.keys(), stranger);
+    this.#cancelSweep ??= this.#clock.after(1_000, () => this.#sweep());
+  }
+
+  /** It waits for an answer of ours from now on: its place is the last to be taken, and its deadline that of the answer. */
+  markAwaitingAnswer(stranger: PreAuthConnection): void {
+    stranger.awaitingAnswer = true;
+    if (this.#deadlines.has(stranger)) this.#deadlines.set(stranger, this.#clock.monotonic() + LIMITS.preAuthAnswerMs);
+  }
+
+  /** It has proved who it is, or it has gone. */
+  remove(stranger: PreAuthConnection): void {
+    if (!this.#deadlines.delete(stranger)) return;
+    const peers = this.#perPeer.get(stranger.peer)!;
+    peers.delete(stranger);
+    if (peers.size === 0) this.#perPeer.delete(stranger.peer);
+    if (this.#deadlines.size === 0 && this.#cancelSweep) {
+      this.#cancelSweep();
+      this.#cancelSweep = null;
+    }
+  }
+
+  /** Ends all of them, e.g. because the server stops. */
+  dropAll(): void {
+    for (const stranger of this.#deadlines.keys()) this.#drop(stranger, "evicted");
+  }
+
+  #dropOldest(candidates: Iterable<PreAuthConnection>, newcomer: PreAuthConnection): void {
+    let oldestBusy: PreAuthConnection | null = null;
+    for (const stranger of candidates) {
+      if (stranger === newcomer) continue;
+      if (!stranger.awaitingAnswer) return this.#drop(stranger, "evicted");
+      oldestBusy ??= stranger;
+    }
+    if (oldestBusy) this.#drop(oldestBusy, "evicted");
+  }
+
+  #drop(stranger: PreAuthConnection, why: "timeout" | "evicted"): void {
+    this.remove(stranger);
+    this.#onDropped(why);
+    stranger.drop(why);
+  }
+
+  /** Once a second while there is somebody to watch. */
+  #sweep(): void {
+    this.#cancelSweep = null;
+    const now = this.#clock.monotonic();
+    for (const [stranger, deadline] of this.#deadlines) if (deadline <= now) this.#drop(stranger, "timeout");
+    if (this.#deadlines.size > 0) this.#cancelSweep ??= this.#clock.after(1_000, () => this.#sweep());
+  }
+}

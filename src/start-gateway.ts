@@ -1,0 +1,224 @@
+import { systemClock } from "./core/clock.ts";
+import { accessSync, constants } from "node:fs";
+import type { GatewayOptions, RunningGateway } from "./cli/invocation.ts";
+import { isAlive, readOwner } from "./cli/owner.ts";
+import { type Loaded } from "./config/load.ts";
+import { checkEnvironment, normalizeEnvironment } from "./config/environment.ts";
+import { makeDir } from "./config/make-dir.ts";
+import { createPaths, tracesOfOriginal, type Paths } from "./config/paths.ts";
+import { CliError, EXIT, GatewayError, reasonOf } from "./core/errors.ts";
+import { VERSION } from "./core/version.ts";
+import { type RootLog } from "./observe/log.ts";
+import { logIssues } from "./gateway/config-log.ts";
+import { failOwner } from "./channels/containment.ts";
+import { Core } from "./gateway/core.ts";
+import { readConfig } from "./gateway/settings.ts";
+import { openGatewayLog } from "./gateway/settings.ts";
+import { Gateway } from "./gateway/gateway.ts";
+import { unusableDirError } from "./store/store-errors.ts";
+
+const clock = systemClock;
+
+/** Builds and starts one gateway. Whatever it began is ended when it fails. */
+async function launch(options: GatewayOptions, restart: (reason: string) => void, repair = false): Promise<Gateway> {
+  const paths = createPaths({ ...process.env, ...(options.configPath ? { OPENCLAW_CONFIG_PATH: options.configPath } : {}) });
+  makeGatewayDir(paths);
+  const loaded = readConfig(paths);
+  const log = openGatewayLog(paths, loaded.config, options.verbose);
+  logEnvironment(loaded, log);
+  logConfigState(loaded, paths, log);
+  let core: Core | undefined;
+  let gateway: Gateway | undefined;
+  try {
+    core = await openCore(paths, loaded, log, { ...options, repair });
+    gateway = new Gateway(core, options, restart);
+    await gateway.start();
+    return gateway;
+  } catch (err) {
+    await stopAfterFailure(err, { core, gateway, log });
+    // Damage that only showed when the rows were read: the file is rebuilt, once.
+    if (core?.store.damage && !repair) return await launch(options, restart, true);
+    throw toCliError(err);
+  }
+}
+
+/** Ends what a start has begun. What fails here is logged, and does not hide why the start failed. */
+async function stopAfterFailure(
+  first: unknown,
+  { core, gateway, log }: { core?: Core | undefined; gateway?: Gateway | undefined; log: RootLog },
+): Promise<void> {
+  try {
+    if (gateway) await gateway.stop("start failed");
+    else core?.store.close();
+    await log.close();
+  } catch (err) {
+    process.stderr.write(`after the start had failed (${reasonOf(first)}), ending failed as well: ${reasonOf(err)}\n`);
+  }
+}
+
+function makeGatewayDir(paths: Paths): void {
+  try {
+    makeDir(paths.gateway);
+    accessSync(paths.gateway, constants.W_OK | constants.X_OK);
+  } catch (err) {
+    throw toCliError(unusableDirError(paths.gateway, err));
+  }
+}
+
+/** Opens the store; with `--force` a gateway of ours that owns it is asked to stop first. */
+async function openCore(paths: Paths, loaded: Loaded, log: RootLog, options: GatewayOptions & { repair: boolean }): Promise<Core> {
+  // Null also for a note whose process id belongs to another program by now, or to this process.
+  const owner = readOwner(paths.gateway);
+  if (owner && options.force) await takeOver(owner.pid, log);
+  try {
+    return new Core(paths, loaded, log, { repair: options.repair });
+  } catch (err) {
+    if (!(err instanceof GatewayError) || err.details?.["code"] !== "STATE_DIR_OWNED") throw err;
+    const who = owner ? `a gateway is running already (pid ${owner.pid}, ${owner.url})` : `another process owns ${paths.gateway}`;
+    throw new CliError(who, {
+      why: `${paths.state} has one owner at a time.`,
+      fix: owner
+        ? "openclaw gateway stop, or start this one with --force to take over"
+        : `end the process that has ${paths.gateway}/gateway.db open (fuser shows it), or use another OPENCLAW_STATE_DIR`,
+      exit: EXIT.unavailable,
+      cause: err,
+    });
+  }
+}
+
+const TAKE_OVER_MS = 5_000;
+
+async function takeOver(pid: number, log: RootLog): Promise<void> {
+  log.warn("taking over from a running gateway", { pid });
+  try {
+    process.kill(pid, "SIGTERM");
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === "ESRCH") return;
+    throw new CliError(`the running gateway (pid ${pid}) cannot be stopped`, {
+      why: "it belongs to another user.",
+      fix: `run this as that user, or: sudo kill ${pid}`,
+      exit: EXIT.noPermission,
+      cause: err,
+    });
+  }
+  const end = clock.monotonic() + TAKE_OVER_MS;
+  while (isAlive(pid)) {
+    if (clock.monotonic() > end)
+      throw new CliError(`the running gateway (pid ${pid}) does not stop`, {
+        fix: `kill -9 ${pid} (nothing that was acknowledged is lost)`,
+        exit: EXIT.unavailable,
+      });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Says what is set and has no effect, and takes out what the programs below this process would stumble over. */
+function logEnvironment(loaded: Loaded, log: RootLog): void {
+  const referenced = new Set((loaded.raw ?? "").match(/OPENCLAW_[A-Z0-9_]+/g));
+  for (const { message, fix } of checkEnvironment(process.env, referenced)) log.warn(message, { fix });
+  normalizeEnvironment(process.env);
+}
+
+function logConfigState(loaded: Loaded, paths: Paths, log: RootLog): void {
+  logIssues(log, paths.config, loaded.issues);
+  if (loaded.source === "last-good")
+    log.error("the configuration file cannot be used; the last good one is in use", { path: paths.config });
+  if (loaded.source === "defaults") log.error("the configuration file cannot be used; safe defaults are in use", { path: paths.config });
+  const traces = tracesOfOriginal(paths.state);
+  if (traces.length > 0)
+    log.info("an installation of OpenClaw uses this state directory too; its files are not touched", { found: traces });
+}
+
+const EXITS: Readonly<Record<string, number>> = { BIND_WITHOUT_AUTH: EXIT.config };
+/** Neither heals by itself: a supervisor should not try for ever. */
+const NO_PERMISSION = ["EACCES", "EPERM", "EROFS"];
+
+function toCliError(err: unknown): unknown {
+  if (!(err instanceof GatewayError)) return err;
+  const code = String(err.details?.["code"] ?? "");
+  const system = String(err.details?.["system"] ?? "");
+  const unavailable = err.code === "UNAVAILABLE" || err.code === "CONFLICT" ? EXIT.unavailable : EXIT.failure;
+  const exit = NO_PERMISSION.includes(system) ? EXIT.noPermission : (EXITS[code] ?? unavailable);
+  return new CliError(err.message, { ...(err.fix ? { fix: err.fix } : {}), exit, cause: err });
+}
+
+/** Where it listens, which model answers, how to get in. */
+async function bannerOf(gateway: Gateway): Promise<string[]> {
+  const { core } = gateway;
+  const problems = core.loaded.issues.filter((issue) => issue.severity === "error").length;
+  return [
+    `OpenClaw Gateway ${VERSION} listens on ${[gateway.url, ...gateway.externalUrls].join(", ")}`,
+    `Model     ${core.modelSelection(core.defaultAgent()).note}`,
+    ...(await linkLines(gateway)),
+    ...(gateway.auth.settings.mode === "none"
+      ? ["Warning   Authentication is off: every program on this machine can use this gateway."]
+      : []),
+    ...(core.store.health.state === "ready" ? [] : [`Warning   Store: ${core.store.health.cause}`]),
+    ...(problems > 0
+      ? [`Config    ${problems} ${problems === 1 ? "error" : "errors"} in ${core.paths.config}; openclaw config validate lists them`]
+      : []),
+  ];
+}
+
+/** The link is kept in the store: while that refuses writes there is none, and the gateway starts nevertheless. */
+async function linkLines(gateway: Gateway): Promise<string[]> {
+  try {
+    return [
+      `Open      ${await gateway.signInLink()}`,
+      "          (one-time sign-in link, valid for 10 minutes; get another with: openclaw dashboard)",
+    ];
+  } catch (err) {
+    if (!(err instanceof GatewayError)) throw err;
+    return [`Open      no sign-in link can be made now: ${err.message}; openclaw dashboard makes one later`];
+  }
+}
+
+/**
+ * Starts the gateway of this process. Resolves when it listens. Throws CliError (with the exit code) when it cannot: the port
+ * is taken, the state directory has an owner, the bind address would be open to strangers.
+ */
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const ended = Promise.withResolvers<number>();
+  let current: Gateway;
+  let restarting = false;
+  const restart = (reason: string): void => {
+    if (restarting) return;
+    restarting = true;
+    void (async () => {
+      await current.stop(reason, RESTART_EXPECTED_MS);
+      current = await launch(options, restart);
+      restarting = false;
+    })().catch((err: unknown) => {
+      process.stderr.write(`the gateway could not be restarted: ${reasonOf(err)}\n`);
+      ended.resolve(EXIT.failure);
+    });
+  };
+  current = await launch(options, restart);
+  process.on("uncaughtException", (err, origin) => {
+    if (failOwner(err)) return;
+    exitWithCause(current, err, origin);
+  });
+  return {
+    url: current.url,
+    port: current.port,
+    banner: await bannerOf(current),
+    ended: ended.promise,
+    stop: (reason) => current.stop(reason),
+  };
+}
+
+/**
+ * After an error that nothing has caught, the state of the process is unknown: it says why and ends, and whoever supervises it starts it
+ * again. What matters is on disk.
+ */
+function exitWithCause({ core }: Gateway, err: unknown, origin: string): never {
+  try {
+    core.log.error("an error that nothing has caught ends the gateway", { origin, error: err });
+    process.stderr.write(`the gateway ends: ${err instanceof Error ? (err.stack ?? err.message) : reasonOf(err)}\n`);
+  } finally {
+    process.exit(EXIT.failure);
+  }
+}
+
+/** How soon clients may come back after a restart that was asked for. */
+const RESTART_EXPECTED_MS = 1_000;
