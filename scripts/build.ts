@@ -14,7 +14,7 @@ const quiet = process.argv.includes("--quiet");
 /** A gateway that runs from dist/ loads its chunks lazily; those of an earlier build stay this long. */
 const KEEP_OLD_CHUNKS_MS = 24 * 3_600_000;
 
-const say = (text: string): void => {
+const printProgress = (text: string): void => {
   if (!quiet) console.error(text);
 };
 
@@ -42,7 +42,7 @@ function runNode(args: readonly string[], cwd = root): Promise<void> {
 }
 
 /** Runs `work` unless its inputs are those of the last time and its result is still there. */
-async function unlessCurrent(name: string, inputs: readonly string[], result: string, work: () => Promise<void>): Promise<void> {
+async function buildIfStale(name: string, inputs: readonly string[], result: string, work: () => Promise<void>): Promise<void> {
   const stamp = join(root, ".cache", `built-${name}`);
   const hash = hashOf(inputs);
   if (existsSync(result) && existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return;
@@ -66,7 +66,7 @@ const COMMON = {
 } satisfies BuildOptions;
 
 /** Sources that are loaded by another process, as files of their own: name in dist/ -> source. */
-const SEPARATE = { "pi-extension": "src/agents/pi/extension.ts" };
+const SEPARATE_ENTRIES = { "pi-extension": "src/agents/pi/extension.ts" };
 
 async function bundle(): Promise<Metafile["outputs"]> {
   const [gateway, separate] = await Promise.all([
@@ -82,7 +82,7 @@ async function bundle(): Promise<Metafile["outputs"]> {
       chunkNames: "[name]-[hash]",
       banner: { js: 'import { createRequire as toRequire } from "node:module"; const require = toRequire(import.meta.url);' },
     }),
-    build({ ...COMMON, entryPoints: SEPARATE, outdir: "dist", outExtension: { ".js": ".mjs" } }),
+    build({ ...COMMON, entryPoints: SEPARATE_ENTRIES, outdir: "dist", outExtension: { ".js": ".mjs" } }),
   ]);
   writeNotices({ ...gateway.metafile.inputs, ...separate.metafile.inputs });
   return { ...gateway.metafile.outputs, ...separate.metafile.outputs };
@@ -133,7 +133,7 @@ async function emitTypes(): Promise<void> {
     "--strict",
   ];
   const target = ["--target", "es2024", "--module", "nodenext", "--types", "node", "--rootDir", "src", "--outDir", "dist/types"];
-  await unlessCurrent("types", inputs, join(dist, "types/channels/sdk.d.ts"), () =>
+  await buildIfStale("types", inputs, join(dist, "types/channels/sdk.d.ts"), () =>
     runNode([join(root, "node_modules/typescript/bin/tsc"), ...options, ...target, "src/channels/sdk.ts"]),
   );
 }
@@ -145,7 +145,7 @@ function copyMigrations(): void {
 }
 
 /** Removes files of earlier builds: all of them with --clean, else those that no running gateway should need any more. */
-function prune(outputs: Metafile["outputs"]): void {
+function removeOldChunks(outputs: Metafile["outputs"]): void {
   const current = new Set(Object.keys(outputs).map((path) => relative("dist", path)));
   const now = new Date();
   for (const name of readdirSync(dist).filter((each) => /\.m?js$/.test(each))) {
@@ -163,7 +163,7 @@ async function buildPage(): Promise<void> {
   })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(root, join(entry.parentPath, entry.name)));
-  await unlessCurrent("page", inputs, join(dist, "web/index.html"), () =>
+  await buildIfStale("page", inputs, join(dist, "web/index.html"), () =>
     runNode([join(root, "node_modules/vite/bin/vite.js"), "build", "web"]),
   );
 }
@@ -171,7 +171,7 @@ async function buildPage(): Promise<void> {
 const started = Date.now();
 mkdirSync(dist, { recursive: true });
 try {
-  await unlessCurrent(
+  await buildIfStale(
     "protocol",
     ["scripts/gen-protocol.ts", "src/protocol/served-methods.ts", "src/protocol/param-schemas.ts", "package-lock.json"],
     join(root, "src/protocol/gen/validators.js"),
@@ -182,9 +182,9 @@ try {
   await emitTypes();
   copyMigrations();
   await page;
-  prune(outputs);
+  removeOldChunks(outputs);
   const bytes = Object.values(outputs).reduce((sum, output) => sum + output.bytes, 0);
-  say(
+  printProgress(
     `dist/: ${Object.keys(outputs).length} files, ${Math.round(bytes / 1_024)} KB of code, ${((Date.now() - started) / 1_000).toFixed(1)} s`,
   );
 } catch (err) {

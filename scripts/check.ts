@@ -16,7 +16,7 @@ const CHECKS: readonly Check[] = [
   ...(existsSync(join(root, "web/tsconfig.json")) ? [{ name: "types of the page", command: [bin("tsc"), "-p", "web"] }] : []),
   { name: "lint", command: [bin("oxlint"), "--quiet", "src", "test", "scripts", "bin", "web"] },
   { name: "format", command: [bin("oxfmt"), "--check", "src", "test", "scripts", "bin", "web", "knip.json", "package.json"] },
-  { name: "rooms", command: node("scripts/rooms.ts") },
+  { name: "imports", command: node("scripts/check-imports.ts") },
   { name: "unused", command: [bin("knip"), "--no-progress"] },
   { name: "documents from the schema", command: node("scripts/gen-config-docs.ts", "--check") },
   { name: "documents from the methods", command: node("scripts/gen-protocol-docs.ts", "--check") },

@@ -2,14 +2,14 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { COMMON_FLAGS, nameOf, REMOTE_FLAGS, usageOf, type Command, type Flag } from "../src/cli/command.ts";
-import { COMMANDS } from "../src/cli/table.ts";
+import { COMMON_FLAGS, commandName, REMOTE_FLAGS, commandUsage, type CliCommand, type CliFlag } from "../src/cli/command.ts";
+import { COMMANDS } from "../src/cli/command-table.ts";
 
 const file = join(dirname(dirname(fileURLToPath(import.meta.url))), "docs/commands.md");
 
 const escape = (text: string): string => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
 
-function flagTable(flags: readonly Flag[]): string[] {
+function flagTable(flags: readonly CliFlag[]): string[] {
   const rows = flags.map(({ name, short, value, choices, help }) => {
     const written = `${short ? `-${short}, ` : ""}--${name}${value ? ` <${value}>` : ""}`;
     return `| \`${written}\` | ${escape(help)}${choices ? ` One of ${choices.map((each) => `\`${each}\``).join(", ")}.` : ""} |`;
@@ -17,28 +17,28 @@ function flagTable(flags: readonly Flag[]): string[] {
   return ["| Flag | Meaning |", "| --- | --- |", ...rows, ""];
 }
 
-function section(command: Command): string[] {
+function section(command: CliCommand): string[] {
   const lines = [
-    `### openclaw ${nameOf(command)}`,
+    `### openclaw ${commandName(command)}`,
     "",
     command.summary,
     "",
     "```sh",
-    usageOf(command),
+    commandUsage(command),
     ...command.examples.map((example) => `# ${example}`),
     "```",
     "",
   ];
   for (const note of command.notes ?? []) lines.push(note, "");
   if (command.flags?.length) lines.push(...flagTable(command.flags));
-  if (command.remote) lines.push("Asks a gateway: takes the flags of [Which gateway](#which-gateway) as well.", "");
+  if (command.usesGateway) lines.push("Asks a gateway: takes the flags of [Which gateway](#which-gateway) as well.", "");
   return lines;
 }
 
 const text = [
   "# Commands",
   "",
-  "<!-- Made by scripts/gen-cli-docs.ts from src/cli/table.ts. Change the table, then run the script. -->",
+  "<!-- Made by scripts/gen-cli-docs.ts from src/cli/command-table.ts. Change the table, then run the script. -->",
   "",
   "Commands ask the running gateway, also one on another machine; where this machine's own is not running, those that can read the",
   "files of the state directory do so and say it. Results go to standard output, remarks and errors to standard error.",
@@ -64,7 +64,7 @@ const text = [
   "",
   ...flagTable(REMOTE_FLAGS),
   ...[
-    ...Map.groupBy(COMMANDS, (command) => COMMANDS.find((each) => each.words[0] === command.words[0] && each.group !== undefined)!.group!),
+    ...Map.groupBy(COMMANDS, (command) => COMMANDS.find((each) => each.path[0] === command.path[0] && each.group !== undefined)!.group!),
   ].flatMap(([group, commands]) => [`## ${group}`, "", ...commands.flatMap(section)]),
 ].join("\n");
 

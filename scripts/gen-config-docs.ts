@@ -1,7 +1,7 @@
 // Writes docs/configuration.md and schema/openclaw.schema.json from the schema; with --check it only compares.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { keyReference } from "../src/config/docs.ts";
+import { keyReference } from "../src/config/key-reference.ts";
 import { jsonSchema } from "../src/config/json-schema.ts";
 
 const ROOT = join(import.meta.dirname, "..");

@@ -34,8 +34,8 @@ function write(name: string, text: string): void {
   renameSync(temporary, path);
 }
 
-const faults = SERVED_METHODS.flatMap(checkRules);
-if (faults.length > 0) throw new Error(`src/protocol/served-params.ts does not fit the schema:\n${faults.join("\n")}`);
+const problems = SERVED_METHODS.flatMap(checkRules);
+if (problems.length > 0) throw new Error(`src/protocol/served-params.ts does not fit the schema:\n${problems.join("\n")}`);
 const names = ["connect", ...SERVED_METHODS];
 const ajv = new Ajv({ code: { source: true, esm: true, lines: false }, strict: false, unicode: false, validateFormats: false });
 const exportNames: Record<string, string> = {};

@@ -12,7 +12,7 @@ import { INVARIANTS, MUTANTS, type Mutant } from "../test/security/mutants.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** What tests read of the repository. */
-const COPIED = ["src", "test", "web/src", "scripts", "package.json", "tsconfig.json"] as const;
+const COPIED_PATHS = ["src", "test", "web/src", "scripts", "package.json", "tsconfig.json"] as const;
 /** Copies that work side by side. */
 const WORKERS = 2;
 /** A test that waits in vain for what the guard does fails by then. */
@@ -28,7 +28,7 @@ const { values: options } = parseArgs({ options: { seconds: { type: "string" }, 
 
 function copy(): string {
   const dir = mkdtempSync(join(tmpdir(), "mutate-guards-"));
-  for (const path of COPIED) cpSync(join(root, path), join(dir, path), { recursive: true });
+  for (const path of COPIED_PATHS) cpSync(join(root, path), join(dir, path), { recursive: true });
   symlinkSync(join(root, "node_modules"), join(dir, "node_modules"));
   return dir;
 }
@@ -50,7 +50,7 @@ function runTests(dir: string, { tests, title }: Mutant): Promise<number | null>
   });
 }
 
-async function attempt(dir: string, mutant: Mutant): Promise<Outcome> {
+async function testMutant(dir: string, mutant: Mutant): Promise<Outcome> {
   const path = join(dir, mutant.file);
   const source = readFileSync(path, "utf8");
   if (source.split(mutant.text).length !== 2) return "no match";
@@ -79,17 +79,17 @@ function shuffled(mutants: readonly Mutant[]): Mutant[] {
   return order;
 }
 
-const says = ({ invariant, file, breaks }: Mutant): string => `${invariant} ${INVARIANTS[invariant]} ${file} ${breaks}`;
-const chosen = MUTANTS.filter((mutant) => options.only === undefined || says(mutant).includes(options.only));
+const describeOutcome = ({ invariant, file, breaks }: Mutant): string => `${invariant} ${INVARIANTS[invariant]} ${file} ${breaks}`;
+const chosen = MUTANTS.filter((mutant) => options.only === undefined || describeOutcome(mutant).includes(options.only));
 const queue = options.seconds === undefined ? [...chosen] : shuffled(chosen);
 const until = options.seconds === undefined ? Number.POSITIVE_INFINITY : performance.now() + Number(options.seconds) * 1_000;
 const outcomes = new Map<Mutant, Outcome>();
 
-async function work(): Promise<void> {
+async function runWorker(): Promise<void> {
   const dir = copy();
   try {
     for (let mutant = queue.shift(); mutant && performance.now() < until; mutant = queue.shift()) {
-      const outcome = await attempt(dir, mutant);
+      const outcome = await testMutant(dir, mutant);
       outcomes.set(mutant, outcome);
       if (outcome !== "caught") console.log(`${outcome.padEnd(9)} ${mutant.file}: ${mutant.breaks}`);
     }
@@ -98,7 +98,7 @@ async function work(): Promise<void> {
   }
 }
 
-await Promise.all(Array.from({ length: WORKERS }, work));
+await Promise.all(Array.from({ length: WORKERS }, runWorker));
 const count = (wanted: Outcome): number => [...outcomes.values()].filter((outcome) => outcome === wanted).length;
 const missed = count("survived") + count("no match");
 console.log(`${outcomes.size} of ${chosen.length} guards broken: ${count("caught")} caught, ${count("hangs")} by a hang, ${missed} missed`);

@@ -7,10 +7,15 @@ import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-type Needed = { program: string; dirs: readonly string[]; skips: string; /** When it is not named like the program. */ package?: string };
+type RequiredServer = {
+  program: string;
+  dirs: readonly string[];
+  skips: string;
+  /** When it is not named like the program. */ package?: string;
+};
 
 /** Programs of Debian that tests drive, a font that they show, and what is skipped without them. */
-const SERVERS: readonly Needed[] = [
+const REQUIRED_SERVERS: readonly RequiredServer[] = [
   { program: "ngircd", dirs: ["/usr/sbin"], skips: "the tests against a real IRC server" },
   { program: "chromium", dirs: ["/usr/bin"], skips: "the tests of the page in a browser" },
   {
@@ -21,7 +26,7 @@ const SERVERS: readonly Needed[] = [
   },
 ];
 
-function isInstalled({ program, dirs }: Pick<Needed, "program" | "dirs">, mode = constants.X_OK): boolean {
+function isInstalled({ program, dirs }: Pick<RequiredServer, "program" | "dirs">, mode = constants.X_OK): boolean {
   return [...(process.env["PATH"] ?? "").split(delimiter), ...dirs].some((dir) => {
     try {
       accessSync(join(dir, program), mode);
@@ -48,10 +53,10 @@ function run([program, ...args]: readonly string[]): boolean {
   return status === 0;
 }
 
-const isThere = (one: Needed): boolean => isInstalled(one, one.package === undefined ? constants.X_OK : constants.R_OK);
+const fileExists = (one: RequiredServer): boolean => isInstalled(one, one.package === undefined ? constants.X_OK : constants.R_OK);
 
 function installServers(): void {
-  const missing = SERVERS.filter((one) => !isThere(one));
+  const missing = REQUIRED_SERVERS.filter((one) => !fileExists(one));
   if (missing.length === 0) return;
   const apt = aptGet();
   const names = missing.map((one) => one.package ?? one.program);
@@ -60,7 +65,7 @@ function installServers(): void {
     if (run([...apt, "update", "-q"])) run([...apt, "install", "-y", "-q", "--no-install-recommends", ...names]);
   }
   for (const one of missing) {
-    if (!isThere(one))
+    if (!fileExists(one))
       console.error(`Skipped: ${one.skips}, because ${one.program} is not installed${apt ? "" : " and there is no apt-get here"}.`);
   }
 }
@@ -74,13 +79,13 @@ function runNode(args: readonly string[]): Promise<number> {
   });
 }
 
-const given = process.argv.slice(2);
-if (given.length === 0) installServers();
+const testArguments = process.argv.slice(2);
+if (testArguments.length === 0) installServers();
 const built = await runNode([join(root, "scripts/build.ts"), "--quiet"]);
 if (built === 0) {
   const files =
-    given.length > 0
-      ? given
+    testArguments.length > 0
+      ? testArguments
       : globSync(["src/**/*.test.ts", "test/**/*.test.ts", "web/{src,test}/**/*.test.ts", "web/*.test.ts"], { cwd: root }).toSorted();
   process.exitCode = await runNode(["--test", "--test-concurrency=2", "--test-timeout=600000", ...files]);
 } else {

@@ -1,11 +1,11 @@
 import { systemClock } from "./core/clock.ts";
 import { accessSync, constants } from "node:fs";
 import type { GatewayOptions, RunningGateway } from "./cli/invocation.ts";
-import { isAlive, readOwner } from "./cli/owner.ts";
-import { type Loaded } from "./config/load.ts";
+import { isProcessRunning, findRunningGateway } from "./cli/pid-file.ts";
+import { type LoadedConfig } from "./config/load.ts";
 import { checkEnvironment, normalizeEnvironment } from "./config/environment.ts";
-import { makeDir } from "./config/make-dir.ts";
-import { createPaths, tracesOfOriginal, type Paths } from "./config/paths.ts";
+import { ensureDirectory } from "./config/make-dir.ts";
+import { createPaths, findOriginalFiles, type StatePaths } from "./config/paths.ts";
 import { CliError, EXIT, GatewayError, reasonOf } from "./core/errors.ts";
 import { VERSION } from "./core/version.ts";
 import { type RootLog } from "./observe/log.ts";
@@ -56,9 +56,9 @@ async function stopAfterFailure(
   }
 }
 
-function makeGatewayDir(paths: Paths): void {
+function makeGatewayDir(paths: StatePaths): void {
   try {
-    makeDir(paths.gateway);
+    ensureDirectory(paths.gateway);
     accessSync(paths.gateway, constants.W_OK | constants.X_OK);
   } catch (err) {
     throw toCliError(unusableDirError(paths.gateway, err));
@@ -66,9 +66,14 @@ function makeGatewayDir(paths: Paths): void {
 }
 
 /** Opens the store; with `--force` a gateway of ours that owns it is asked to stop first. */
-async function openCore(paths: Paths, loaded: Loaded, log: RootLog, options: GatewayOptions & { repair: boolean }): Promise<Core> {
+async function openCore(
+  paths: StatePaths,
+  loaded: LoadedConfig,
+  log: RootLog,
+  options: GatewayOptions & { repair: boolean },
+): Promise<Core> {
   // Null also for a note whose process id belongs to another program by now, or to this process.
-  const owner = readOwner(paths.gateway);
+  const owner = findRunningGateway(paths.gateway);
   if (owner && options.force) await takeOver(owner.pid, log);
   try {
     return new Core(paths, loaded, log, { repair: options.repair });
@@ -102,7 +107,7 @@ async function takeOver(pid: number, log: RootLog): Promise<void> {
     });
   }
   const end = clock.monotonic() + TAKE_OVER_MS;
-  while (isAlive(pid)) {
+  while (isProcessRunning(pid)) {
     if (clock.monotonic() > end)
       throw new CliError(`the running gateway (pid ${pid}) does not stop`, {
         fix: `kill -9 ${pid} (nothing that was acknowledged is lost)`,
@@ -113,18 +118,18 @@ async function takeOver(pid: number, log: RootLog): Promise<void> {
 }
 
 /** Says what is set and has no effect, and takes out what the programs below this process would stumble over. */
-function logEnvironment(loaded: Loaded, log: RootLog): void {
+function logEnvironment(loaded: LoadedConfig, log: RootLog): void {
   const referenced = new Set((loaded.raw ?? "").match(/OPENCLAW_[A-Z0-9_]+/g));
   for (const { message, fix } of checkEnvironment(process.env, referenced)) log.warn(message, { fix });
   normalizeEnvironment(process.env);
 }
 
-function logConfigState(loaded: Loaded, paths: Paths, log: RootLog): void {
+function logConfigState(loaded: LoadedConfig, paths: StatePaths, log: RootLog): void {
   logIssues(log, paths.config, loaded.issues);
   if (loaded.source === "last-good")
     log.error("the configuration file cannot be used; the last good one is in use", { path: paths.config });
   if (loaded.source === "defaults") log.error("the configuration file cannot be used; safe defaults are in use", { path: paths.config });
-  const traces = tracesOfOriginal(paths.state);
+  const traces = findOriginalFiles(paths.state);
   if (traces.length > 0)
     log.info("an installation of OpenClaw uses this state directory too; its files are not touched", { found: traces });
 }

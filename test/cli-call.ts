@@ -1,7 +1,7 @@
 // Runs commands of our own command line in this process, with streams that remember what was printed.
 import { Readable } from "node:stream";
 import { runCli } from "../src/cli/run.ts";
-import type { Host } from "../src/cli/invocation.ts";
+import type { CliHost } from "../src/cli/invocation.ts";
 
 export type CliCall = { code: number; out: string; err: string };
 export type CliCallOptions = {
@@ -10,7 +10,7 @@ export type CliCallOptions = {
   /** Columns of a terminal; absent: a pipe. */
   columns?: number;
   signal?: AbortSignal;
-  host?: Partial<Host>;
+  host?: Partial<CliHost>;
 };
 
 /** One command with `state` as its state directory. */

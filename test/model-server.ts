@@ -48,7 +48,7 @@ export type RecordedRequest = {
   body: Record<string, unknown>;
 };
 
-export type Step =
+export type ReplyStep =
   | { text: string }
   | { thinking: string }
   | { tool: string; args: unknown }
@@ -59,21 +59,21 @@ export type Step =
   | { do: "hang" | "cut" };
 
 /** What one request gets: an HTTP error, or steps that are streamed in order. */
-export type Reply =
+export type ModelReply =
   | { status: number; message: string; headers?: Record<string, string> }
   /** A body of any kind. */
   | { status: number; body: string; type: string }
   | { stall: true }
-  | { steps: Step[]; finish?: string; usage?: unknown };
+  | { steps: ReplyStep[]; finish?: string; usage?: unknown };
 
 /** Undefined falls through to the directive in the text. */
-export type Behaviour = (request: RecordedRequest, index: number) => Reply | undefined;
+export type ModelBehavior = (request: RecordedRequest, index: number) => ModelReply | undefined;
 
 export type ModelServerOptions = {
   port?: number;
   /** Ids that `/v1/models` lists. */
   models?: readonly string[];
-  behaviour?: Behaviour;
+  behaviour?: ModelBehavior;
   /** When set, a request without `Authorization: Bearer <key>` gets 401. */
   key?: string;
   /** Answers as this product where a prober looks for it, too. */
@@ -89,7 +89,7 @@ export type ModelServer = {
   /** Every path that was asked for, with its method: `GET /v1/models`. */
   paths(): string[];
   clear(): void;
-  setBehaviour(behaviour: Behaviour | undefined): void;
+  setBehaviour(behaviour: ModelBehavior | undefined): void;
   /** Resolves when `count` requests have been recorded since the start or the last `clear()`. */
   waitFor(count: number): Promise<void>;
   close(): Promise<void>;
@@ -124,7 +124,7 @@ const words = (text: string): string[] => text.match(/\s*\S+/g) ?? [];
 const OVERFLOW = "This model's maximum context length is 8192 tokens. Please reduce the length of the messages.";
 
 /** The reply that a user text asks for. */
-export function replyTo(text: string): Reply {
+export function replyTo(text: string): ModelReply {
   const match = [...text.matchAll(DIRECTIVE)].at(-1);
   const echo = `You said: ${text}`;
   if (!match) return { steps: [{ text: "You said: " }, ...words(text).map((word) => ({ text: word }))] };
@@ -143,13 +143,13 @@ export function replyTo(text: string): Reply {
   return { steps: [{ text: "partial " }, { do: head === "hang" ? "hang" : "cut" }] };
 }
 
-function toToolStep(name: string, rest: string): Step {
+function toToolStep(name: string, rest: string): ReplyStep {
   if (name === "bash") return { tool: name, args: { command: rest } };
   if (name === "read") return { tool: name, args: { path: rest } };
   return { tool: name, args: JSON.parse(rest) };
 }
 
-function toReply(request: RecordedRequest): Reply {
+function toReply(request: RecordedRequest): ModelReply {
   const last = request.messages.at(-1);
   if (last?.role === "tool") return { steps: [{ text: `Tool said: ${textOf(last)}` }] };
   return replyTo(textOf(request.messages.findLast((message) => message.role === "user")));
@@ -181,14 +181,14 @@ function toRecord(req: IncomingMessage, text: string): RecordedRequest {
   };
 }
 
-function usageOf(request: RecordedRequest, steps: readonly Step[]): Record<string, number> {
+function usageOf(request: RecordedRequest, steps: readonly ReplyStep[]): Record<string, number> {
   const chars = request.messages.reduce((sum, message) => sum + textOf(message).length, 0);
   const prompt = Math.ceil(chars / 4);
   const completion = steps.filter((step) => "text" in step || "thinking" in step || "tool" in step).length;
   return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
 }
 
-function toDelta(step: Step, index: number): Record<string, unknown> | undefined {
+function toDelta(step: ReplyStep, index: number): Record<string, unknown> | undefined {
   if ("text" in step) return { content: step.text };
   if ("delta" in step) return step.delta;
   if ("thinking" in step) return { reasoning_content: step.thinking };
@@ -198,7 +198,7 @@ function toDelta(step: Step, index: number): Record<string, unknown> | undefined
 }
 
 /** Plays the steps; resolves to false when the client has left or the socket was dropped on purpose. */
-async function play(steps: readonly Step[], res: ServerResponse, emit: (delta: Record<string, unknown>) => void): Promise<boolean> {
+async function play(steps: readonly ReplyStep[], res: ServerResponse, emit: (delta: Record<string, unknown>) => void): Promise<boolean> {
   let calls = 0;
   const gone = new AbortController();
   res.on("close", () => gone.abort());
@@ -223,7 +223,7 @@ async function play(steps: readonly Step[], res: ServerResponse, emit: (delta: R
 
 async function streamReply(
   request: RecordedRequest,
-  reply: Extract<Reply, { steps: Step[] }>,
+  reply: Extract<ModelReply, { steps: ReplyStep[] }>,
   res: ServerResponse,
   id: string,
 ): Promise<void> {
@@ -240,11 +240,11 @@ async function streamReply(
   res.end("data: [DONE]\n\n");
 }
 
-const finishOf = (steps: readonly Step[]): string => (steps.some((step) => "tool" in step) ? "tool_calls" : "stop");
+const finishOf = (steps: readonly ReplyStep[]): string => (steps.some((step) => "tool" in step) ? "tool_calls" : "stop");
 
 async function sendWhole(
   request: RecordedRequest,
-  reply: Extract<Reply, { steps: Step[] }>,
+  reply: Extract<ModelReply, { steps: ReplyStep[] }>,
   res: ServerResponse,
   id: string,
 ): Promise<void> {

@@ -11,7 +11,7 @@ const ajv = new Ajv({ strict: false, allErrors: true });
 const compiled = new Map<string, ValidateFunction>();
 
 /** Fails unless `value`, as it would arrive at a client, fits the published definition, e.g. `AgentsListResult`. */
-export function assertFits(definition: string, value: unknown): void {
+export function assertMatchesResultSchema(definition: string, value: unknown): void {
   assert.ok(protocol.definitions[definition], `the protocol defines ${definition}`);
   let validate = compiled.get(definition);
   if (!validate) {

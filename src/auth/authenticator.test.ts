@@ -7,7 +7,7 @@ import { systemClock } from "../core/clock.ts";
 import { silentLog } from "../core/log.ts";
 import { Secret } from "../core/secret.ts";
 import { openStore, type Store } from "../store/open.ts";
-import { connectParams, makeDevice, SETTINGS, TOKEN, type ConnectOverrides } from "../../test/server-room.ts";
+import { connectParams, makeDevice, SETTINGS, TOKEN, type ConnectOverrides } from "../../test/server-bench.ts";
 import type { ConnectClaims, PeerFacts, Verified } from "./authenticator.ts";
 import { isHighEntropy, mint, TOKEN_PREFIXES } from "./credentials.ts";
 import { openAuth, type Auth } from "./open.ts";

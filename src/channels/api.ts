@@ -1,14 +1,14 @@
 import { LIMITS } from "../core/limits.ts";
 import { reasonOf } from "../core/errors.ts";
-import { Form, openHttp, type HttpAnswer } from "./http.ts";
-import { fromJson } from "./raw.ts";
+import { MultipartForm, openHttp, type HttpResponse } from "./http.ts";
+import { parseJsonOrText } from "./json.ts";
 
-export { Form, NotSentError } from "./http.ts";
+export { MultipartForm, NotSentError } from "./http.ts";
 
 /** An answer of a platform's HTTP API, whatever its status. */
-export type ApiAnswer = {
+export type ApiResponse = {
   status: number;
-  headers: HttpAnswer["headers"];
+  headers: HttpResponse["headers"];
   /** Parsed JSON; the text when it is none; null when it is empty. */ body: unknown;
 };
 
@@ -26,7 +26,7 @@ export type ApiRequest = {
 };
 
 /** The last cause of a failure in a few words. */
-export function causeOf(err: unknown): string {
+export function networkErrorReason(err: unknown): string {
   let at = err;
   while (at instanceof Error && at.cause instanceof Error) at = at.cause;
   return reasonOf(at instanceof AggregateError && at.errors.length > 0 ? at.errors[0] : at);
@@ -36,9 +36,9 @@ export function causeOf(err: unknown): string {
  * One request to a platform. Resolves for every HTTP status. Throws NotSentError when the platform has not seen it for certain; any
  * other error means that nobody knows. Redirects are not followed, so that a credential never leaves its origin.
  */
-export async function callApi(request: ApiRequest): Promise<ApiAnswer> {
+export async function callApi(request: ApiRequest): Promise<ApiResponse> {
   const signal = AbortSignal.any([request.signal, AbortSignal.timeout(request.timeoutMs ?? LIMITS.channelApiMs)]);
-  const { payload, type } = await encode(request.body);
+  const { payload, type } = await encodeBody(request.body);
   const answer = await openHttp({
     method: request.method ?? (request.body === undefined ? "GET" : "POST"),
     url: request.url,
@@ -48,12 +48,12 @@ export async function callApi(request: ApiRequest): Promise<ApiAnswer> {
     signal,
   });
   const bytes = await readBytes(answer, LIMITS.channelAnswerBytes);
-  return { status: answer.status, headers: answer.headers, body: parse(bytes) };
+  return { status: answer.status, headers: answer.headers, body: parseBody(bytes) };
 }
 
-async function encode(body: unknown): Promise<{ payload?: Uint8Array; type?: string }> {
+async function encodeBody(body: unknown): Promise<{ payload?: Uint8Array; type?: string }> {
   if (body === undefined) return {};
-  if (body instanceof Form) return { payload: body.bytes, type: body.type };
+  if (body instanceof MultipartForm) return { payload: body.bytes, type: body.type };
   if (body instanceof URLSearchParams)
     return { payload: Buffer.from(body.toString()), type: "application/x-www-form-urlencoded;charset=UTF-8" };
   if (body instanceof Uint8Array) return { payload: body, type: "application/octet-stream" };
@@ -65,13 +65,13 @@ async function encode(body: unknown): Promise<{ payload?: Uint8Array; type?: str
   return { payload: Buffer.from(JSON.stringify(body)), type: "application/json" };
 }
 
-function parse(bytes: Uint8Array): unknown {
-  return bytes.length === 0 ? null : fromJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8"));
+function parseBody(bytes: Uint8Array): unknown {
+  return bytes.length === 0 ? null : parseJsonOrText(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8"));
 }
 
 /** The body of an answer; rejects as soon as it is longer than `maxBytes`, and stops reading. Also takes what `fetch` gives. */
 export async function readBytes(
-  response: { headers: HttpAnswer["headers"]; body: AsyncIterable<Uint8Array> | null },
+  response: { headers: HttpResponse["headers"]; body: AsyncIterable<Uint8Array> | null },
   maxBytes: number,
 ): Promise<Uint8Array> {
   const announced = Number(response.headers.get("content-length") ?? 0);
@@ -87,7 +87,7 @@ export async function readBytes(
 }
 
 /** Milliseconds of a Retry-After header (seconds, also fractions); null without one. */
-export function retryAfterMs(headers: HttpAnswer["headers"]): number | null {
+export function retryAfterMs(headers: HttpResponse["headers"]): number | null {
   const seconds = Number(headers.get("retry-after") ?? Number.NaN);
   return Number.isFinite(seconds) && seconds >= 0 ? Math.ceil(seconds * 1_000) : null;
 }

@@ -4,7 +4,7 @@ import type { Log } from "../core/log.ts";
 export type ChatKind = "direct" | "group" | "channel";
 
 /** Where something happened. */
-export type Place = {
+export type ChatLocation = {
   chat: { kind: ChatKind; id: ChatId; title?: string };
   /** Thread or topic inside the chat: a lane of its own. */
   thread?: { id: string };
@@ -25,7 +25,7 @@ export type Sender = {
   roles?: readonly string[];
 };
 
-type Event = {
+type EventBase = {
   /** Identifies the event for ever within (channel, account): the deduplication key. */
   eventId: string;
   account: AccountId;
@@ -36,8 +36,8 @@ type Event = {
 };
 
 /** A message as a platform gave it, in our words. Made by the channel's pure `decode`; text in it is data from outside. */
-export type Inbound = Event &
-  Place & {
+export type InboundMessage = EventBase &
+  ChatLocation & {
     kind: "message";
     sender: Sender;
     message: MessageId;
@@ -45,13 +45,13 @@ export type Inbound = Event &
     media: readonly MediaRef[];
     /** The bot itself was addressed: native mention, or by name as the platform does it. A native command is one, too. */
     mentionsSelf: boolean;
-    replyTo?: RepliedTo;
+    replyTo?: QuotedMessage;
     /** What an answer needs to be shown as the answer to a native command (an interaction's token); goes into `Target.via`. */
     via?: string;
   };
 
 /** The earlier message that a message answers, as far as the platform gives it. */
-export type RepliedTo = {
+export type QuotedMessage = {
   id: MessageId;
   text?: string;
   sender?: Pick<Sender, "id" | "name">;
@@ -62,18 +62,20 @@ export type RepliedTo = {
 };
 
 /** The text of an earlier message was changed. `text` is the whole new text. */
-export type InboundEdit = Event & Place & { kind: "edit"; sender: Sender; message: MessageId; text: string };
-export type InboundDelete = Event & Place & { kind: "delete"; message: MessageId };
-export type InboundReaction = Event & Place & { kind: "reaction"; sender: Sender; message: MessageId; emoji: string; added: boolean };
+export type InboundEdit = EventBase & ChatLocation & { kind: "edit"; sender: Sender; message: MessageId; text: string };
+export type InboundDelete = EventBase & ChatLocation & { kind: "delete"; message: MessageId };
+export type InboundReaction = EventBase &
+  ChatLocation & { kind: "reaction"; sender: Sender; message: MessageId; emoji: string; added: boolean };
 /** A button was pressed. `token` is what `Button.token` said; it is checked by the gateway, never trusted. */
-export type InboundPress = Event & Place & { kind: "interaction"; sender: Sender; message: MessageId; token: string; via?: string };
+export type InboundPress = EventBase &
+  ChatLocation & { kind: "interaction"; sender: Sender; message: MessageId; token: string; via?: string };
 /** A chat has another id from now on. */
-export type InboundMove = Event & { kind: "migration"; from: ChatId; to: ChatId };
+export type InboundMove = EventBase & { kind: "migration"; from: ChatId; to: ChatId };
 /** An event that `decode` could not read: kept with its payload for an operator, acknowledged like every other. */
-export type InboundUnreadable = Event & { kind: "unreadable"; raw: string; cause: string };
+export type InboundUnreadable = EventBase & { kind: "unreadable"; raw: string; cause: string };
 
 /** Everything that a channel hands in. */
-export type ChannelEvent = Inbound | InboundEdit | InboundDelete | InboundReaction | InboundPress | InboundMove | InboundUnreadable;
+export type ChannelEvent = InboundMessage | InboundEdit | InboundDelete | InboundReaction | InboundPress | InboundMove | InboundUnreadable;
 
 export type MediaKind = "image" | "file" | "audio" | "video";
 
@@ -88,13 +90,13 @@ export type MediaRef = {
 };
 
 /** A file to be sent. `read` gives its bytes, which are on this machine already. */
-export type OutMedia = { kind: MediaKind; name: string; mimeType: string; sizeBytes: number; read: () => Promise<Uint8Array> };
+export type MediaUpload = { kind: MediaKind; name: string; mimeType: string; sizeBytes: number; read: () => Promise<Uint8Array> };
 
 /** `token` comes back in a press; opaque, at most 48 characters of [A-Za-z0-9_-]. */
 export type Button = { text: string; token: string };
 
 /** Where a reply goes. Stored with the message as JSON, so that it survives a restart. */
-export type Target = {
+export type ReplyTarget = {
   channel: ChannelId;
   account: AccountId;
   chat: { kind: ChatKind; id: ChatId };
@@ -110,7 +112,13 @@ export type Target = {
  * One visible piece of a reply: a text (Markdown), or one file with an optional caption. Its rendered text is within the channel's limits.
  * `key` is stable across retries (idempotency key). It should be one message of the platform.
  */
-export type Part = { key: string; target: Target; text: string; media?: OutMedia; buttons?: readonly (readonly Button[])[] };
+export type OutboundPart = {
+  key: string;
+  target: ReplyTarget;
+  text: string;
+  media?: MediaUpload;
+  buttons?: readonly (readonly Button[])[];
+};
 
 /**
  * `sent`: the platform has it. `refused`: certainly not sent; `retryable` says whether trying again can help, `retryAfterMs` when, and
@@ -119,12 +127,12 @@ export type Part = { key: string; target: Target; text: string; media?: OutMedia
  */
 export type SendResult =
   | { state: "sent"; ids: readonly MessageId[] }
-  | { state: "refused"; retryable: boolean; retryAfterMs?: number; pauses?: "conversation" | "account"; gone?: true; reason: string };
+  | { state: "refused"; retryable: boolean; retryAfterMs?: number; pauses?: "conversation" | "account"; notFound?: true; reason: string };
 
-export type LinkState = "stopped" | "connecting" | "ready" | "degraded" | "backoff" | "terminal";
+export type ConnectionState = "stopped" | "connecting" | "ready" | "degraded" | "backoff" | "terminal";
 
 /** What a channel can do; the core asks for abilities, never for names. */
-export type Abilities = {
+export type ChannelCapabilities = {
   chatKinds: readonly ChatKind[];
   /** Longest text of one part, measured as the platform does after rendering. */
   maxText: { unit: "utf16" | "utf8"; value: number };
@@ -152,29 +160,29 @@ export type Abilities = {
 /** A live connection of one account. One object serves both directions; senders look it up at send time. */
 export interface Link {
   /** Sends one part. See SendResult for what throwing means. */
-  send(part: Part, signal: AbortSignal): Promise<SendResult>;
+  send(part: OutboundPart, signal: AbortSignal): Promise<SendResult>;
   /** Shows "is typing" for some seconds. Droppable; never throws for a refusal. */
-  typing?(target: Target): Promise<void>;
+  typing?(target: ReplyTarget): Promise<void>;
   /** Replaces the text of a message that we sent. */
-  edit?(id: MessageId, part: Part, signal: AbortSignal): Promise<SendResult>;
+  edit?(id: MessageId, part: OutboundPart, signal: AbortSignal): Promise<SendResult>;
   /** Sets (or with `on: false` takes back) our reaction. Throws when it is refused. */
-  react?(target: Target, id: MessageId, emoji: string, on: boolean): Promise<void>;
-  remove?(target: Target, id: MessageId): Promise<void>;
-  pin?(target: Target, id: MessageId, on: boolean): Promise<void>;
+  react?(target: ReplyTarget, id: MessageId, emoji: string, on: boolean): Promise<void>;
+  remove?(target: ReplyTarget, id: MessageId): Promise<void>;
+  pin?(target: ReplyTarget, id: MessageId, on: boolean): Promise<void>;
   /** Opens a thread, at a message where one is given; resolves to its id, for `Target.thread`. */
-  openThread?(target: Target, name: string, at?: MessageId): Promise<string>;
-  poll?(target: Target, poll: { question: string; options: readonly string[]; multiple: boolean }): Promise<SendResult>;
+  openThread?(target: ReplyTarget, name: string, at?: MessageId): Promise<string>;
+  poll?(target: ReplyTarget, poll: { question: string; options: readonly string[]; multiple: boolean }): Promise<SendResult>;
   /** Fetches a file of a received message; rejects when it has more than `maxBytes` or stalls. */
   download?(ref: MediaRef, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
   /**
-   * Finds a part by its key after an attempt of unknown fate; null when it never arrived. Throws UnknowableError when that can never be
+   * Finds a part by its key after an attempt of unknown fate; null when it never arrived. Throws UnknownOutcomeError when that can never be
    * said; any other error is asked again later. Required for idempotency `lookup`.
    */
-  lookup?(part: Part): Promise<readonly MessageId[] | null>;
+  lookup?(part: OutboundPart): Promise<readonly MessageId[] | null>;
 }
 
 /** All that a channel may know about the gateway, for one account. */
-export interface ChannelHost {
+export interface ChannelContext {
   /**
    * Commits the events and the cursor in one transaction, then resolves; only then may the platform be acknowledged. A
    * repeated event id is a no-op. Rejects when nothing was stored (disk full): do not acknowledge, try again.
@@ -183,11 +191,11 @@ export interface ChannelHost {
   /** The last committed cursor; null at the first start. */
   cursor(): string | null;
   /** Proof of transport life: bytes read, a pong, a finished poll. Absence of user messages is never a fault. */
-  alive(): void;
+  reportActivity(): void;
   /** The state of the link, with its cause when it is not ready. `terminal` is for what only the owner can mend. */
-  state(state: Exclude<LinkState, "stopped" | "backoff">, cause?: string): void;
+  setState(state: Exclude<ConnectionState, "stopped" | "backoff">, cause?: string): void;
   /** The platform asked to slow down; for status and metrics. */
-  limited(): void;
+  reportRateLimit(): void;
   /**
    * Ends this connection with what a callback of it has thrown: it is logged and counted, `run` is aborted, and called again after a
    * pause. For code that nobody awaits: timers, listeners of sockets. Never throws.
@@ -197,19 +205,19 @@ export interface ChannelHost {
   readonly commands: readonly { name: string; description: string }[];
   readonly log: Log;
   /** What the platform makes a client keep (a linked device's keys). Present where the gateway offers it. */
-  readonly vault?: Vault;
+  readonly vault?: CredentialVault;
 }
 
 /** Small secrets of one account, kept by the gateway across restarts and updates; only a logout clears them. */
-export interface Vault {
+export interface CredentialVault {
   read(key: string): Promise<Uint8Array | null>;
   write(key: string, value: Uint8Array): Promise<void>;
   clear(): Promise<void>;
 }
 
 /** A request that a platform pushes to us. `body` is raw, so that signatures can be checked. */
-export type HookRequest = { method: string; path: string; query: string; headers: Readonly<Record<string, string>>; body: Uint8Array };
-export type HookAnswer = { status: number; headers?: Readonly<Record<string, string>>; body?: string };
+export type WebhookRequest = { method: string; path: string; query: string; headers: Readonly<Record<string, string>>; body: Uint8Array };
+export type WebhookResponse = { status: number; headers?: Readonly<Record<string, string>>; body?: string };
 
 /** One step of an interactive login: what the person has to scan or open. */
 export type LoginStep = { kind: "qr"; text: string; expiresAt: number } | { kind: "link"; url: string } | { kind: "note"; text: string };
@@ -229,7 +237,7 @@ export class TerminalError extends Error {
 }
 
 /** Thrown by `lookup` when asking again cannot help: the platform has no answer to give, or does not let us ask. */
-export class UnknowableError extends Error {
+export class UnknownOutcomeError extends Error {
   override readonly name = "UnknowableError";
 }
 
@@ -251,7 +259,7 @@ export type AccountIssue = { path: string; message: string; fix?: string };
 export interface Channel<Account = unknown> {
   readonly id: ChannelId;
   readonly label: string;
-  readonly abilities: Abilities;
+  readonly capabilities: ChannelCapabilities;
   /** Key of the configuration -> environment variable that stands in for it, for the account `default` only. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Keys beside the required ones that a form asks for, such as `transport.url`. Default: every secret one. */
@@ -266,13 +274,13 @@ export interface Channel<Account = unknown> {
    * Connects and serves until `signal` aborts or the connection is lost. Calls `live(link)` each time that messages can be
    * sent, and `live(null)` when they cannot.
    */
-  run(account: Account, host: ChannelHost, live: (link: Link | null) => void, signal: AbortSignal): Promise<void>;
+  run(account: Account, host: ChannelContext, live: (link: Link | null) => void, signal: AbortSignal): Promise<void>;
   /** Verifies a credential with the platform, for `channels add`. Resolves to the bot's own name; throws with a clear reason. */
   verify(account: Account, signal: AbortSignal): Promise<{ name: string }>;
   /** The conversation that an operator names, as people write it (a room, a person); null when the text cannot name one. Pure. */
-  toChat(to: string): { kind: ChatKind; id: ChatId } | null;
+  parseChat(to: string): { kind: ChatKind; id: ChatId } | null;
   /** A Markdown text as the platform counts it against `maxText`, so that parts are cut by what is shown. Pure. Default: as it is. */
-  rendered?(text: string): string;
+  toRenderedText?(text: string): string;
   /** Whether a text in a room calls the bot of this account, as `decode` would find; for `route explain`. Pure. Default: never. */
   isAddressed?(account: Account, text: string): boolean;
   /** Brings an id, or an entry of an access list, into the form of `sender.id` and `chat.id`. Pure. Default: unchanged. */
@@ -281,16 +289,16 @@ export interface Channel<Account = unknown> {
    * Reads an event again whose `decode` gave "unreadable", from the `raw` that was handed in; null when it still cannot be read. Asked when
    * an operator retries it, e.g. after an update. Pure.
    */
-  reread?(raw: string): ChannelEvent | null;
+  redecode?(raw: string): ChannelEvent | null;
   /**
    * Takes one pushed request, for channels that are called by their platform. Checks the signature first; answers 2xx only
    * after `host.admit` has resolved.
    */
-  receive?(account: Account, request: HookRequest, host: ChannelHost): Promise<HookAnswer>;
+  handleWebhook?(account: Account, request: WebhookRequest, host: ChannelContext): Promise<WebhookResponse>;
   /** Headers, in lower case, that every signed request carries: without one of them its body is not even read. Default: none. */
-  readonly receiveHeaders?: readonly string[];
+  readonly requiredWebhookHeaders?: readonly string[];
   /** Links a device or signs in with the person's help; what must be kept goes into the vault. */
-  login?(account: Account, vault: Vault, show: (step: LoginStep) => void, signal: AbortSignal): Promise<{ name: string }>;
+  login?(account: Account, vault: CredentialVault, show: (step: LoginStep) => void, signal: AbortSignal): Promise<{ name: string }>;
   /** Ends the platform's session on purpose, before the vault is cleared. */
-  logout?(account: Account, vault: Vault, signal: AbortSignal): Promise<void>;
+  logout?(account: Account, vault: CredentialVault, signal: AbortSignal): Promise<void>;
 }

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
 import { CHANNEL_TARGETS } from "../../test/fuzz/channel-targets.ts";
-import { openRig } from "../../test/channel-kit/rig.ts";
-import { FakeClock } from "../../test/fakes/clock.ts";
+import { openTestHost } from "../../test/channel-kit/test-host.ts";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
-import type { Channel, ChannelHost } from "./channel.ts";
-import { containedClock, containListeners, failOwner, runOwned, runUnowned } from "./containment.ts";
+import type { Channel, ChannelContext } from "./channel.ts";
+import { containedClock, containListeners, failOwner, runWithOwner, runWithoutOwner } from "./containment.ts";
 
 // What is not contained ends the process, and with it the test file: the runner reports an uncaught exception as a failure.
 
@@ -33,11 +33,11 @@ test("what a timer, a listener or its promise throws goes to the account", async
 
 test("an error that nothing has caught belongs to the account whose code has thrown it, and to none in the gateway's own code", () => {
   const failures: unknown[] = [];
-  runOwned(
+  runWithOwner(
     (err) => failures.push(err),
     () => {
       assert.equal(failOwner("mine"), true);
-      runUnowned(() => assert.equal(failOwner("the gateway's"), false));
+      runWithoutOwner(() => assert.equal(failOwner("the gateway's"), false));
     },
   );
   assert.equal(failOwner("nobody's"), false);
@@ -78,11 +78,11 @@ for (const [name, open] of Object.entries(CHANNEL_TARGETS)) {
         return now;
       }),
     );
-    const { run, receive } = target.channel;
-    const sabotaged = (host: ChannelHost): ChannelHost => ({
+    const { run, handleWebhook: receive } = target.channel;
+    const sabotaged = (host: ChannelContext): ChannelContext => ({
       ...host,
-      alive() {
-        if (!broken.alive) return host.alive();
+      reportActivity() {
+        if (!broken.alive) return host.reportActivity();
         broken.alive = false;
         throw new Error("what reads the socket failed");
       },
@@ -94,9 +94,9 @@ for (const [name, open] of Object.entries(CHANNEL_TARGETS)) {
     const channel: Channel = {
       ...target.channel,
       run: (account, host, live, signal) => run(account, sabotaged(host), live, signal),
-      ...(receive && { receive: (account, request, host) => receive(account, request, sabotaged(host)) }),
+      ...(receive && { handleWebhook: (account, request, host) => receive(account, request, sabotaged(host)) }),
     };
-    const rig = await openRig(channel, target.config);
+    const rig = await openTestHost(channel, target.config);
     t.after(async () => {
       await rig.close();
       await target.close();
@@ -121,15 +121,15 @@ for (const [name, open] of Object.entries(CHANNEL_TARGETS)) {
 
 test("a decoder that throws skips its line, which is kept as unreadable", async (t) => {
   const { createIrcChannel } = await import("./irc/index.ts");
-  const { toInbound } = await import("./irc/inbound.ts");
+  const { decodeIrcMessage } = await import("./irc/inbound.ts");
   const target = await CHANNEL_TARGETS["irc"]!(systemClock);
   const irc = createIrcChannel({
     decode(line, facts) {
       if (line.params[1]?.includes("bomb")) throw new SyntaxError("Invalid escape");
-      return toInbound(line, facts);
+      return decodeIrcMessage(line, facts);
     },
   });
-  const rig = await openRig(irc as Channel, target.config);
+  const rig = await openTestHost(irc as Channel, target.config);
   t.after(async () => {
     await rig.close();
     await target.close();
@@ -140,7 +140,7 @@ test("a decoder that throws skips its line, which is kept as unreadable", async 
   await rig.until(() => rig.events.length === 1, "the next message");
   const kept = rig.others.find((event) => event.kind === "unreadable");
   assert.ok(kept?.kind === "unreadable" && /Invalid escape/.test(kept.cause));
-  const again = irc.reread!(kept.raw);
+  const again = irc.redecode!(kept.raw);
   assert.ok(again?.kind === "message" && again.text === "a bomb" && again.eventId === kept.eventId);
   assert.equal(rig.host.status()[0]!.reconnects, 0, "the connection stands");
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTcp, type AddressInfo } from "node:net";
 import { test } from "node:test";
-import { callApi, Form, NotSentError, readBytes } from "./api.ts";
+import { callApi, MultipartForm, NotSentError, readBytes } from "./api.ts";
 import { openHttp } from "./http.ts";
 
 const { signal } = new AbortController();
@@ -102,7 +102,7 @@ test("a file that is longer than allowed is not read to its end", () =>
 
 test("a form is read as it was meant, whatever its names say", async () => {
   const bytes = Buffer.from([0, 255, 13, 10, 45, 45]);
-  const { bytes: body, type } = new Form([
+  const { bytes: body, type } = new MultipartForm([
     { name: "caption", value: "ü 🦞\r\nline" },
     { name: "document", file: { name: 'a"b\r\nü.bin', mimeType: "text/x;evil: 1", bytes } },
   ]);
@@ -122,7 +122,7 @@ test("forms of ours and of the platform are sent as forms", () =>
     async (url) => {
       const theirs = new FormData();
       theirs.set("a", "1");
-      for (const body of [theirs, new Form([{ name: "a", value: "1" }])]) {
+      for (const body of [theirs, new MultipartForm([{ name: "a", value: "1" }])]) {
         const [type, text] = (await callApi({ url, body, signal })).body as [string, string];
         assert.match(type, /^multipart\/form-data; boundary=/);
         assert.match(text, /name="a"\r\n\r\n1\r\n/);

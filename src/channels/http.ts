@@ -30,7 +30,7 @@ export type HttpRequest = {
 };
 
 /** An answer whose body has not been read yet: read it, or `cancel`. */
-export type HttpAnswer = {
+export type HttpResponse = {
   status: number;
   headers: { get(name: string): string | null };
   body: AsyncIterable<Uint8Array>;
@@ -66,7 +66,7 @@ export function agentFor(scheme: "http" | "https", proxy: string | null): HttpAg
  * Sends one request and resolves with the head of its answer, whatever the status. Redirects are not followed, so that a credential
  * never leaves its origin. Throws NotSentError when nothing was written for certain; any other error means that nobody knows.
  */
-export function openHttp({ method = "GET", url, headers, body, proxy = null, signal }: HttpRequest): Promise<HttpAnswer> {
+export function openHttp({ method = "GET", url, headers, body, proxy = null, signal }: HttpRequest): Promise<HttpResponse> {
   const address = new URL(url);
   const secure = address.protocol === "https:";
   if (!secure && address.protocol !== "http:") return Promise.reject(new NotSentError(`${address.protocol} is no web address`));
@@ -76,7 +76,7 @@ export function openHttp({ method = "GET", url, headers, body, proxy = null, sig
   } catch (err) {
     return Promise.reject(new NotSentError(reasonOf(err)));
   }
-  const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
+  const { promise, resolve, reject } = Promise.withResolvers<HttpResponse>();
   const request = containListeners(
     (secure ? requestHttps : requestHttp)(address, {
       method,
@@ -106,7 +106,7 @@ export function openHttp({ method = "GET", url, headers, body, proxy = null, sig
   request.on("error", (err) => reject(connected ? err : new NotSentError(reasonOf(err), { cause: err })));
   request.once("response", (response) => {
     answer = response;
-    resolve(toAnswer(response));
+    resolve(toResponse(response));
   });
   if (signal.aborted) onAbort();
   else request.end(body);
@@ -129,7 +129,7 @@ function watchConnection(request: ClientRequest, secure: boolean, onConnected: (
   });
 }
 
-function toAnswer(response: IncomingMessage): HttpAnswer {
+function toResponse(response: IncomingMessage): HttpResponse {
   return {
     status: response.statusCode ?? 0,
     headers: {
@@ -146,21 +146,21 @@ function toAnswer(response: IncomingMessage): HttpAnswer {
 /** One field of a form: a text, or a file. */
 export type FormField = { name: string; value: string } | { name: string; file: { name: string; mimeType: string; bytes: Uint8Array } };
 
-const quoted = (text: string): string => `"${text.replaceAll("\r", "%0D").replaceAll("\n", "%0A").replaceAll('"', "%22")}"`;
+const quoteParameter = (text: string): string => `"${text.replaceAll("\r", "%0D").replaceAll("\n", "%0A").replaceAll('"', "%22")}"`;
 
 /** A form with files as the body of a request: multipart/form-data (RFC 7578). */
-export class Form {
+export class MultipartForm {
   readonly type: string;
   readonly bytes: Uint8Array;
 
   constructor(fields: readonly FormField[]) {
     const boundary = `form-${randomUUID()}`;
     const chunks = fields.flatMap((field): Uint8Array[] => {
-      const head = `--${boundary}\r\ncontent-disposition: form-data; name=${quoted(field.name)}`;
+      const head = `--${boundary}\r\ncontent-disposition: form-data; name=${quoteParameter(field.name)}`;
       if ("value" in field) return [Buffer.from(`${head}\r\n\r\n${field.value}\r\n`)];
       const { name, mimeType, bytes } = field.file;
       const type = /^[\w.+-]+\/[\w.+-]+$/.test(mimeType) ? mimeType : "application/octet-stream";
-      return [Buffer.from(`${head}; filename=${quoted(name)}\r\ncontent-type: ${type}\r\n\r\n`), bytes, Buffer.from("\r\n")];
+      return [Buffer.from(`${head}; filename=${quoteParameter(name)}\r\ncontent-type: ${type}\r\n\r\n`), bytes, Buffer.from("\r\n")];
     });
     this.type = `multipart/form-data; boundary=${boundary}`;
     this.bytes = Buffer.concat([...chunks, Buffer.from(`--${boundary}--\r\n`)]);

@@ -1,6 +1,6 @@
 import type { ChannelId } from "../core/ids.ts";
 import type { Channel } from "./channel.ts";
-import { loadOutside, type Outside } from "./third-party.ts";
+import { loadChannelPlugin, type ChannelPluginSource } from "./plugin-loader.ts";
 
 /** One line per channel. A channel's code is loaded when one of its accounts is configured, never before. */
 const LOADERS: Readonly<Record<string, () => Promise<{ channel: Channel }>>> = {
@@ -15,21 +15,21 @@ const LOADERS: Readonly<Record<string, () => Promise<{ channel: Channel }>>> = {
 export const channelIds: readonly ChannelId[] = Object.keys(LOADERS) as ChannelId[];
 
 /** What a channel outside of this package may be called; also safe as the name of a file. */
-const OUTSIDE_ID = /^[a-z][a-z0-9-]{0,31}$/;
+const PLUGIN_CHANNEL_ID = /^[a-z][a-z0-9-]{0,31}$/;
 /** Names with a meaning of their own where channels are named. */
 const RESERVED: ReadonlySet<string> = new Set(["defaults", "default", "webchat", "constructor"]);
 
 /** Whether somebody else's channel may have that id: built-in ones cannot be replaced. */
-export function mayBeOutside(id: string): boolean {
-  return OUTSIDE_ID.test(id) && !RESERVED.has(id) && !Object.hasOwn(LOADERS, id);
+export function isPluginChannelId(id: string): boolean {
+  return PLUGIN_CHANNEL_ID.test(id) && !RESERVED.has(id) && !Object.hasOwn(LOADERS, id);
 }
 
 /**
  * The channel with that id, loaded on first use; null when there is none. With `outside` also a channel that is not built in: see
- * `loadOutside` for what is thrown.
+ * `loadChannelPlugin` for what is thrown.
  */
-export async function loadChannel(id: ChannelId, outside?: Outside): Promise<Channel | null> {
+export async function loadChannel(id: ChannelId, outside?: ChannelPluginSource): Promise<Channel | null> {
   const load = Object.hasOwn(LOADERS, id) ? LOADERS[id] : undefined;
   if (load) return (await load()).channel;
-  return outside && mayBeOutside(id) ? await loadOutside(id, outside) : null;
+  return outside && isPluginChannelId(id) ? await loadChannelPlugin(id, outside) : null;
 }

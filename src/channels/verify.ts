@@ -7,15 +7,15 @@ import { TerminalError, type Channel } from "./channel.ts";
 /** Shorter texts are no credentials, and taking them out of a message would make it unreadable. */
 const SECRET_CHARS = 6;
 
-function secretsOf(value: unknown): string[] {
+function collectSecrets(value: unknown): string[] {
   if (value instanceof Secret) return value.reveal().length >= SECRET_CHARS ? [value.reveal()] : [];
   if (typeof value !== "object" || value === null) return [];
-  return Object.values(value).flatMap(secretsOf);
+  return Object.values(value).flatMap(collectSecrets);
 }
 
 /** A text without the secrets of a configuration, whatever a platform or a library has put into it. */
 export function withoutSecrets(text: string, config: unknown): string {
-  return secretsOf(config).reduce((clean, secret) => clean.replaceAll(secret, "[secret]"), text);
+  return collectSecrets(config).reduce((clean, secret) => clean.replaceAll(secret, "[secret]"), text);
 }
 
 /** The account of a channel as configured; INVALID_REQUEST with the first problem, its place and its fix. */
@@ -42,7 +42,7 @@ export async function verifyAccount(channel: Channel, raw: unknown, signal: Abor
   const deadline = AbortSignal.timeout(LIMITS.channelVerifyMs);
   const whole = AbortSignal.any([signal, deadline]);
   try {
-    return await Promise.race([channel.verify(account, whole), ended(whole)]);
+    return await Promise.race([channel.verify(account, whole), untilAborted(whole)]);
   } catch (err) {
     if (err instanceof TerminalError) {
       throw new GatewayError("INVALID_REQUEST", withoutSecrets(rejectedText(channel.label, reasonOf(err)), raw), {
@@ -52,7 +52,7 @@ export async function verifyAccount(channel: Channel, raw: unknown, signal: Abor
     }
     const why = deadline.aborted ? `no answer within ${LIMITS.channelVerifyMs / 1_000} s` : reasonOf(err);
     const fix =
-      err instanceof NotSentError || AWAY.has(codeOf(err)) || deadline.aborted
+      err instanceof NotSentError || UNREACHABLE_CODES.has(errorCodeOf(err)) || deadline.aborted
         ? "Check the network of this machine and the address, then try again."
         : "Try again; if it stays, look at the platform's own status page.";
     throw new GatewayError("UNAVAILABLE", withoutSecrets(`Can't reach ${channel.label}: ${why}`, raw), {
@@ -67,10 +67,17 @@ const rejectedText = (label: string, reason: string): string =>
   reason.toLowerCase().startsWith(label.toLowerCase()) ? reason : `${label} rejected this account: ${reason}`;
 
 /** Failures of a connection that was never made. */
-const AWAY: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"]);
-const codeOf = (err: unknown): string => String((err as NodeJS.ErrnoException | null)?.code ?? "");
+const UNREACHABLE_CODES: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ETIMEDOUT",
+]);
+const errorCodeOf = (err: unknown): string => String((err as NodeJS.ErrnoException | null)?.code ?? "");
 
 /** Rejects when the signal aborts, so that a channel that ignores its signal holds nobody. */
-function ended(signal: AbortSignal): Promise<never> {
+function untilAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true }));
 }

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { CliError, EXIT } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Run } from "./command.ts";
+import type { CommandHandler } from "./command.ts";
 import { withGateway } from "./connect.ts";
-import { checkAgent } from "./known.ts";
-import { readText } from "./input.ts";
-import { cleanText, formatDuration } from "./text.ts";
+import { requireKnownAgent } from "./known-names.ts";
+import { readFlagOrStdin } from "./stdin.ts";
+import { sanitizeText, formatDuration } from "./terminal-text.ts";
 
 type AgentAnswer = {
   runId?: string;
@@ -17,12 +17,12 @@ type AgentAnswer = {
 };
 
 /** `openclaw agent --message` */
-export const agent: Run = async (invocation) => {
+export const agent: CommandHandler = async (invocation) => {
   const { out } = invocation;
-  const message = await readText(invocation, "message");
+  const message = await readFlagOrStdin(invocation, "message");
   const seconds = invocation.number("timeout") ?? LIMITS.cliTurnMs / 1_000;
   const optional = {
-    agentId: checkAgent(invocation, invocation.text("agent")),
+    agentId: requireKnownAgent(invocation, invocation.text("agent")),
     sessionKey: invocation.text("session-key"),
     sessionId: invocation.text("session-id"),
     thinking: invocation.text("thinking"),
@@ -34,7 +34,7 @@ export const agent: Run = async (invocation) => {
     deliver: false,
     ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
   };
-  const answer = await withGateway(invocation.without("timeout"), { scopes: ["operator.write"] }, ({ client }) =>
+  const answer = await withGateway(invocation.clearFlag("timeout"), { scopes: ["operator.write"] }, ({ client }) =>
     // The gateway ends the turn at its deadline and says so; the client's own is a little later.
     client.request<AgentAnswer>("agent", params, { timeoutMs: seconds * 1_000 + 5_000, onAccepted: () => {} }),
   );
@@ -42,8 +42,8 @@ export const agent: Run = async (invocation) => {
   out.result(answer, () => {
     for (const { text, mediaUrl } of replies) {
       // The cause of a failure is told once, below.
-      if (text && !(answer.status !== "ok" && (text === answer.error || text === answer.summary))) out.line(cleanText(text));
-      if (mediaUrl) out.line(cleanText(mediaUrl));
+      if (text && !(answer.status !== "ok" && (text === answer.error || text === answer.summary))) out.line(sanitizeText(text));
+      if (mediaUrl) out.line(sanitizeText(mediaUrl));
     }
     if (replies.length === 0 && answer.status === "ok") out.note("The agent gave no reply.");
   });
@@ -51,7 +51,7 @@ export const agent: Run = async (invocation) => {
   if (out.json) return EXIT.failure;
   const why = answer.error ?? answer.summary ?? `the status is "${answer.status ?? "no status"}"`;
   throw new CliError("The agent couldn't reply", {
-    why: `${cleanText(why).replace(/[.!?]$/, "")}.`,
+    why: `${sanitizeText(why).replace(/[.!?]$/, "")}.`,
     fix:
       answer.status === "timeout"
         ? `give it more than ${formatDuration(seconds * 1_000)}: --timeout ${seconds * 2}`

@@ -2,12 +2,12 @@ import { agentIds, defaultAgentId, resolveAgent } from "../config/agents.ts";
 import type { Binding } from "../config/schema.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { bindingText } from "./bindings.ts";
-import { editConfig } from "./config-edit.ts";
-import type { Run } from "./command.ts";
-import { connectGateway, gatewayOrFiles, isAway, toCliError } from "./connect.ts";
+import { applyConfigEdit } from "./config-edit.ts";
+import type { CommandHandler } from "./command.ts";
+import { connectGateway, gatewayOrFiles, isUnreachable, toCliError } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
-import { configOf, pathsOf } from "./target.ts";
-import { cleanLine } from "./text.ts";
+import { configOf, pathsOf } from "./gateway-target.ts";
+import { sanitizeLine } from "./terminal-text.ts";
 
 type Agent = {
   id: string;
@@ -19,7 +19,7 @@ type Agent = {
 type AgentsList = { defaultId: string; agents: Agent[]; source?: string };
 
 /** `openclaw agents list` */
-export const agentsList: Run = async (invocation) => {
+export const agentsList: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const wantsBindings = invocation.has("bindings");
   const answer = await gatewayOrFiles<AgentsList>(
@@ -41,7 +41,10 @@ export const agentsList: Run = async (invocation) => {
       agent.model?.primary ?? "-",
       agent.workspace ?? "-",
     ]);
-    out.table([{ title: "agent" }, { title: "name", cut: true }, { title: "model", cut: true }, { title: "workspace", cut: true }], rows);
+    out.table(
+      [{ title: "agent" }, { title: "name", truncate: true }, { title: "model", truncate: true }, { title: "workspace", truncate: true }],
+      rows,
+    );
     if (wantsBindings) showBindings(answer, invocation);
     out.note("* default agent: receives everything that no binding routes elsewhere.");
   });
@@ -52,8 +55,8 @@ function showBindings(answer: AgentsList, { out }: Invocation): void {
   for (const agent of answer.agents) {
     const rules = (agent.bindings ?? []).map(bindingText);
     if (agent.id === answer.defaultId) rules.push("everything else");
-    out.line(`${out.paint("bold", cleanLine(agent.id))}`);
-    for (const rule of rules.length > 0 ? rules : ["no bindings"]) out.line(`  ${cleanLine(rule)}`);
+    out.line(`${out.paint("bold", sanitizeLine(agent.id))}`);
+    for (const rule of rules.length > 0 ? rules : ["no bindings"]) out.line(`  ${sanitizeLine(rule)}`);
   }
 }
 
@@ -73,7 +76,7 @@ function agentsFromFiles(invocation: Invocation, wantsBindings: boolean): Agents
 }
 
 /** `openclaw agents add <name>` */
-export const agentsAdd: Run = async (invocation) => {
+export const agentsAdd: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const name = invocation.arg(0);
   const workspace = invocation.text("workspace");
@@ -84,19 +87,19 @@ export const agentsAdd: Run = async (invocation) => {
     .replaceAll(/[^a-z0-9_-]+/g, "-")
     .replaceAll(/^-+|-+$/g, "");
   if (!id)
-    throw new CliError(`"${cleanLine(name)}" cannot be the name of an agent`, {
+    throw new CliError(`"${sanitizeLine(name)}" cannot be the name of an agent`, {
       why: "its id is made of the letters and digits in it, and there are none.",
       fix: "choose another name.",
       exit: EXIT.usage,
     });
-  const answer = await withAgents<{ agentId?: string; workspace?: string }>(
+  const answer = await updateAgentEntries<{ agentId?: string; workspace?: string }>(
     invocation,
     (request) => request("agents.create", { name, ...(workspace && { workspace }), ...(model && { model }) }),
     async () => {
       const { config } = configOf(invocation);
       if (agentIds(config).some((each) => each === id)) throw new CliError(`agent ${id} already exists`, { fix: "openclaw agents list" });
       const entry = { ...(id !== name && { name }), ...(workspace && { workspace }), ...(model && { model: { primary: model } }) };
-      await editConfig(invocation, (edit) => {
+      await applyConfigEdit(invocation, (edit) => {
         // The first entry would replace the agent that exists without one.
         if (Object.keys(config.agents.entries).length === 0) edit.set(["agents", "entries", "main"], { default: true });
         edit.set(["agents", "entries", id], entry);
@@ -105,18 +108,18 @@ export const agentsAdd: Run = async (invocation) => {
     },
   );
   out.result(answer, () => {
-    out.line(`Added the agent ${cleanLine(answer.agentId ?? id)}.`);
-    out.note(`Route a chat to it: openclaw agents bind ${cleanLine(answer.agentId ?? id)} --channel irc`);
+    out.line(`Added the agent ${sanitizeLine(answer.agentId ?? id)}.`);
+    out.note(`Route a chat to it: openclaw agents bind ${sanitizeLine(answer.agentId ?? id)} --channel irc`);
   });
 };
 
 /** `openclaw agents delete <id>` */
-export const agentsDelete: Run = async (invocation) => {
+export const agentsDelete: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const id = invocation.arg(0).toLowerCase();
   const files = invocation.has("files");
-  await invocation.confirm(`Remove the agent ${cleanLine(id)}${files ? " and delete its workspace" : "; its files stay"}?`);
-  const answer = await withAgents(
+  await invocation.confirm(`Remove the agent ${sanitizeLine(id)}${files ? " and delete its workspace" : "; its files stay"}?`);
+  const answer = await updateAgentEntries(
     invocation,
     (request) => request("agents.delete", { agentId: id, deleteFiles: files }),
     async () => {
@@ -128,23 +131,27 @@ export const agentsDelete: Run = async (invocation) => {
         });
       const { config } = configOf(invocation);
       if (!Object.hasOwn(config.agents.entries, id))
-        throw new CliError(`no agent ${cleanLine(id)} in the configuration`, { fix: "openclaw agents list" });
-      await editConfig(invocation, (edit) => edit.unset(["agents", "entries", id]));
+        throw new CliError(`no agent ${sanitizeLine(id)} in the configuration`, { fix: "openclaw agents list" });
+      await applyConfigEdit(invocation, (edit) => edit.unset(["agents", "entries", id]));
       return { ok: true, agentId: id };
     },
   );
-  out.result(answer, () => out.line(`Removed the agent ${cleanLine(id)}.`));
+  out.result(answer, () => out.line(`Removed the agent ${sanitizeLine(id)}.`));
 };
 
-type Request = <T>(method: string, params: unknown) => Promise<T>;
+type GatewayRequest = <T>(method: string, params: unknown) => Promise<T>;
 
 /** Through the gateway, which checks and applies at once; through the file when this machine's gateway is not running. */
-async function withAgents<T>(invocation: Invocation, work: (request: Request) => Promise<T>, files: () => Promise<T>): Promise<T> {
+async function updateAgentEntries<T>(
+  invocation: Invocation,
+  work: (request: GatewayRequest) => Promise<T>,
+  files: () => Promise<T>,
+): Promise<T> {
   let link;
   try {
     link = await connectGateway(invocation, { scopes: ["operator.admin"] });
   } catch (err) {
-    if (!(err instanceof CliError) || !isAway(err) || invocation.has("url")) throw err;
+    if (!(err instanceof CliError) || !isUnreachable(err) || invocation.has("url")) throw err;
     invocation.out.note(`Gateway not running; changing ${pathsOf(invocation).config}.`);
     return await files();
   }

@@ -1,10 +1,10 @@
 import type { Binding } from "../config/schema.ts";
 import { CliError, EXIT } from "../core/errors.ts";
-import { editConfig } from "./config-edit.ts";
-import type { Run } from "./command.ts";
-import { checkAccount, checkChannel, unknownName } from "./known.ts";
+import { applyConfigEdit } from "./config-edit.ts";
+import type { CommandHandler } from "./command.ts";
+import { requireKnownAccount, requireKnownChannel, unknownNameError } from "./known-names.ts";
 import type { Invocation } from "./invocation.ts";
-import { cleanLine, plural } from "./text.ts";
+import { sanitizeLine, plural } from "./terminal-text.ts";
 
 type Match = Record<string, unknown>;
 
@@ -24,11 +24,11 @@ function matchOf(invocation: Invocation): Match {
   const peer = invocation.text("peer");
   const roles = invocation.list("role");
   const channel = invocation.text("channel");
-  const known = channel === undefined ? undefined : checkChannel(invocation, channel);
+  const known = channel === undefined ? undefined : requireKnownChannel(invocation, channel);
   const account = invocation.text("account");
   const named: Match = {
     channel: known,
-    accountId: known === undefined ? account : checkAccount(invocation, known, account),
+    accountId: known === undefined ? account : requireKnownAccount(invocation, known, account),
     guildId: invocation.text("guild"),
     teamId: invocation.text("team"),
   };
@@ -42,7 +42,7 @@ function matchOf(invocation: Invocation): Match {
 function parsePeer(text: string): { kind: string; id: string } {
   const [, kind, id] = /^(direct|group|channel):(.+)$/.exec(text) ?? [];
   if (kind && id) return { kind, id };
-  throw new CliError(`--peer ${cleanLine(text)} is not a chat`, {
+  throw new CliError(`--peer ${sanitizeLine(text)} is not a chat`, {
     why: "the format is kind:id.",
     fix: "for example --peer direct:alice, --peer group:1234 or --peer channel:#team",
     exit: EXIT.usage,
@@ -55,25 +55,25 @@ const sortedJson = (value: unknown): string =>
   );
 
 /** `openclaw agents bind <id>` */
-export const agentsBind: Run = async (invocation) => {
+export const agentsBind: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const agentId = invocation.arg(0).toLowerCase();
   const match = matchOf(invocation);
   if (!match["channel"])
     throw new CliError("--channel is missing", {
       why: "a rule is about a channel.",
-      fix: `openclaw agents bind ${cleanLine(agentId)} --channel irc`,
+      fix: `openclaw agents bind ${sanitizeLine(agentId)} --channel irc`,
       exit: EXIT.usage,
     });
   let isNew = true;
-  const where = await editConfig(invocation, (edit) => {
+  const where = await applyConfigEdit(invocation, (edit) => {
     requireAgent(agentId, edit.get(["agents", "entries"]), edit.get(["agents", "list"]));
     const bindings = listOf(edit.get("bindings"));
     const same = bindings.find((each) => sortedJson(each.match) === sortedJson(match));
     if (same && same.agentId.toLowerCase() !== agentId) {
-      throw new CliError(`${bindingText({ match } as Binding)} already goes to agent ${cleanLine(same.agentId)}`, {
+      throw new CliError(`${bindingText({ match } as Binding)} already goes to agent ${sanitizeLine(same.agentId)}`, {
         why: "two rules with the same match cannot both win.",
-        fix: `first: openclaw agents unbind ${cleanLine(same.agentId)} --channel ${String(match["channel"])}`,
+        fix: `first: openclaw agents unbind ${sanitizeLine(same.agentId)} --channel ${String(match["channel"])}`,
       });
     }
     isNew = same === undefined;
@@ -81,7 +81,7 @@ export const agentsBind: Run = async (invocation) => {
   });
   out.result({ ok: true, agentId, match, added: isNew, where }, () =>
     out.line(
-      `Messages from ${bindingText({ match } as Binding)} ${isNew ? "now" : "already"} go to agent ${cleanLine(agentId)} (${where}).`,
+      `Messages from ${bindingText({ match } as Binding)} ${isNew ? "now" : "already"} go to agent ${sanitizeLine(agentId)} (${where}).`,
     ),
   );
 };
@@ -95,23 +95,23 @@ function requireAgent(agentId: string, entries: unknown, list: unknown): void {
     ...(Array.isArray(list) ? (list as { id?: string }[]).map((each) => each.id ?? "") : []),
   ].map((id) => id.toLowerCase());
   if (ids.includes(agentId) || (ids.length === 0 && agentId === "main")) return;
-  throw unknownName("agent", agentId, ids.length > 0 ? ids : ["main"], `openclaw agents add ${cleanLine(agentId)}`);
+  throw unknownNameError("agent", agentId, ids.length > 0 ? ids : ["main"], `openclaw agents add ${sanitizeLine(agentId)}`);
 }
 
 /** `openclaw agents unbind <id>` */
-export const agentsUnbind: Run = async (invocation) => {
+export const agentsUnbind: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const agentId = invocation.arg(0).toLowerCase();
   const match = matchOf(invocation);
   if (Object.keys(match).length === 0 && !invocation.has("all")) {
     throw new CliError("no rules selected", {
       why: "no flag says which bindings to remove.",
-      fix: `openclaw agents list --bindings shows them; --all removes every rule of ${cleanLine(agentId)}.`,
+      fix: `openclaw agents list --bindings shows them; --all removes every rule of ${sanitizeLine(agentId)}.`,
       exit: EXIT.usage,
     });
   }
   let removed: Binding[] = [];
-  const where = await editConfig(invocation, (edit) => {
+  const where = await applyConfigEdit(invocation, (edit) => {
     const bindings = listOf(edit.get("bindings"));
     removed = bindings.filter(
       (each) =>
@@ -121,9 +121,10 @@ export const agentsUnbind: Run = async (invocation) => {
     // From the end, so that the positions of the others stay.
     for (const each of removed.toReversed()) edit.unset(["bindings", bindings.indexOf(each)]);
   });
-  if (removed.length === 0) throw new CliError(`No such rule for agent ${cleanLine(agentId)}`, { fix: "openclaw agents list --bindings" });
+  if (removed.length === 0)
+    throw new CliError(`No such rule for agent ${sanitizeLine(agentId)}`, { fix: "openclaw agents list --bindings" });
   out.result({ ok: true, agentId, removed: removed.map((each) => each.match), where }, () => {
     out.line(`Removed ${plural(removed.length, "rule")} from ${where}:`);
-    for (const each of removed) out.line(`  ${cleanLine(bindingText(each))}`);
+    for (const each of removed) out.line(`  ${sanitizeLine(bindingText(each))}`);
   });
 };

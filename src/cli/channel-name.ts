@@ -1,13 +1,13 @@
 import { CliError, EXIT } from "../core/errors.ts";
-import { cleanLine } from "./text.ts";
+import { sanitizeLine } from "./terminal-text.ts";
 
 /** A channel as people write its name. */
 export const channelLabel = (id: string): string => (id === "irc" ? "IRC" : id.charAt(0).toUpperCase() + id.slice(1));
 
 /** A name of a channel or an account as it was given. Throws CliError for what can be neither. */
-export function checkName(text: string, what: "account" | "channel"): string {
+export function requireChannelName(text: string, what: "account" | "channel"): string {
   if (/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(text) && text !== "__proto__") return text;
-  throw new CliError(`"${cleanLine(text)}" is not a valid name for ${what === "account" ? "an account" : "a channel"}`, {
+  throw new CliError(`"${sanitizeLine(text)}" is not a valid name for ${what === "account" ? "an account" : "a channel"}`, {
     why: "names consist of letters, digits, - and _.",
     fix: "choose another name.",
     exit: EXIT.usage,

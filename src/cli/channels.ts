@@ -1,15 +1,15 @@
-import { channelAccounts } from "../config/accounts.ts";
+import { channelAccounts } from "../config/channel-accounts.ts";
 import { CliError, EXIT } from "../core/errors.ts";
-import { editConfig } from "./config-edit.ts";
-import type { Run } from "./command.ts";
+import { applyConfigEdit } from "./config-edit.ts";
+import type { CommandHandler } from "./command.ts";
 import { gatewayOrFiles } from "./connect.ts";
 import type { Output } from "./output.ts";
 import type { Invocation } from "./invocation.ts";
-import { configOf } from "./target.ts";
-import { checkAccount, checkChannel } from "./known.ts";
-import { cleanLine, formatAge, formatDuration, plural } from "./text.ts";
+import { configOf } from "./gateway-target.ts";
+import { requireKnownAccount, requireKnownChannel } from "./known-names.ts";
+import { sanitizeLine, formatAge, formatDuration, plural } from "./terminal-text.ts";
 
-export type Account = {
+export type AccountView = {
   accountId: string;
   enabled?: boolean;
   isolated?: boolean;
@@ -37,10 +37,10 @@ export type Account = {
 export type ChannelsStatus = {
   channelOrder: string[];
   channelLabels?: Record<string, string>;
-  channelAccounts: Record<string, Account[]>;
+  channelAccounts: Record<string, AccountView[]>;
   source?: string;
 };
-export type AccountRow = Account & { channel: string; name: string };
+export type AccountRow = AccountView & { channel: string; name: string };
 
 /** One row per account, in the gateway's order. */
 export function accountRows(answer: ChannelsStatus): AccountRow[] {
@@ -50,16 +50,16 @@ export function accountRows(answer: ChannelsStatus): AccountRow[] {
 }
 
 /** The state of an account in words: since when, and why not. */
-export function accountText(row: Account, now: number): string {
+export function accountText(row: AccountView, now: number): string {
   const state = row.state ?? row.healthState ?? (row.connected ? "ready" : "unknown");
   const since = row.since ? sinceText(state, row.since, now) : "";
   const cause = row.lastError && state !== "ready" ? `: ${row.lastError}` : "";
   const retry = row.retryAt && row.retryAt > now ? `; next try in ${formatDuration(row.retryAt - now)}` : "";
   const isolated = row.isolated ? ", isolated" : "";
-  return `${STATE_WORDS[state] ?? state}${since}${isolated}${cause}${retry}`;
+  return `${STATE_TEXT[state] ?? state}${since}${isolated}${cause}${retry}`;
 }
 
-const STATE_WORDS: Readonly<Record<string, string>> = { ready: "connected", terminal: "stopped", backoff: "retrying" };
+const STATE_TEXT: Readonly<Record<string, string>> = { ready: "connected", terminal: "stopped", backoff: "retrying" };
 
 /** "connected for 8 min", "stopped (just now)". */
 function sinceText(state: string, since: number, now: number): string {
@@ -69,7 +69,7 @@ function sinceText(state: string, since: number, now: number): string {
 }
 
 /** How many messages of an account wait, and how many wait for an operator. */
-const parkedOf = (row: Account): number => (row.parked ?? 0) + (row.outboxParked ?? 0) + (row.outboxUnknown ?? 0);
+const deadLetterText = (row: AccountView): number => (row.parked ?? 0) + (row.outboxParked ?? 0) + (row.outboxUnknown ?? 0);
 
 const count = (value: number | undefined): string => (value ? String(value) : "-");
 
@@ -88,27 +88,27 @@ export function accountTable(out: Output, rows: readonly AccountRow[], now: numb
     ],
     rows.map((row) => [
       row.name,
-      stateOf(row) === "ready" ? "ok" : (STATE_WORDS[stateOf(row)] ?? stateOf(row)),
+      stateOf(row) === "ready" ? "ok" : (STATE_TEXT[stateOf(row)] ?? stateOf(row)),
       age(row.since, now),
       age(row.lastInboundAt, now),
       age(row.lastOutboundAt, now),
       count(row.queueDepth),
       count(row.outboxWaiting),
-      count(parkedOf(row)),
+      count(deadLetterText(row)),
     ]),
   );
-  for (const row of rows) for (const line of remarks(row, now)) out.paragraph(cleanLine(`  ${row.name}: ${line}`), "    ");
+  for (const row of rows) for (const line of remarks(row, now)) out.paragraph(sanitizeLine(`  ${row.name}: ${line}`), "    ");
 }
 
 /** Without "ago", which every column would repeat. */
 const age = (at: unknown, now: number): string => formatAge(at, now).replace(/ ago$/, "");
 
-const stateOf = (row: Account): string => row.state ?? row.healthState ?? (row.connected ? "ready" : "unknown");
+const stateOf = (row: AccountView): string => row.state ?? row.healthState ?? (row.connected ? "ready" : "unknown");
 
 /** What a person has to know about an account beside its row. */
 function remarks(row: AccountRow, now: number): string[] {
   const state = stateOf(row);
-  const old = (at: number | null | undefined): boolean => typeof at === "number" && now - at > SLOW_MS;
+  const old = (at: number | null | undefined): boolean => typeof at === "number" && now - at > SLOW_DELIVERY_MS;
   return [
     ...(row.lastError && state !== "ready"
       ? [`${row.lastError}${row.retryAt && row.retryAt > now ? `; next try in ${formatDuration(row.retryAt - now)}` : ""}`]
@@ -121,15 +121,15 @@ function remarks(row: AccountRow, now: number): string[] {
     ...(old(row.outboxOldestAt) ? [`oldest unsent reply: ${formatAge(row.outboxOldestAt, now).replace(/ ago$/, "")}`] : []),
     ...(row.rateLimits ? [`rate limited ${plural(row.rateLimits, "time")} by the platform`] : []),
     ...(row.reconnectAttempts ? [`${plural(row.reconnectAttempts, "reconnect")} since start`] : []),
-    ...(parkedOf(row) > 0 ? ["messages are set aside: openclaw dead-letters list"] : []),
+    ...(deadLetterText(row) > 0 ? ["messages are set aside: openclaw dead-letters list"] : []),
   ];
 }
 
 /** Waiting this long is worth a word. */
-const SLOW_MS = 60_000;
+const SLOW_DELIVERY_MS = 60_000;
 
 /** `openclaw channels status` */
-export const channelsStatus: Run = async (invocation) => {
+export const channelsStatus: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
   const answer = await gatewayOrFiles<ChannelsStatus>(
     invocation,
@@ -153,7 +153,7 @@ export const channelsStatus: Run = async (invocation) => {
 
 function fromFiles(invocation: Invocation): ChannelsStatus {
   const { config } = configOf(invocation);
-  const accounts = Object.keys(config.channels).map((channel): [string, Account[]] => [
+  const accounts = Object.keys(config.channels).map((channel): [string, AccountView[]] => [
     channel,
     channelAccounts(config, channel).map(({ id, enabled }) => ({ accountId: id, enabled })),
   ]);
@@ -162,7 +162,7 @@ function fromFiles(invocation: Invocation): ChannelsStatus {
 }
 
 /** `openclaw channels list`: what is configured, running or not. */
-export const channelsList: Run = async (invocation) => {
+export const channelsList: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const answer = await gatewayOrFiles<ChannelsStatus>(
     invocation,
@@ -182,15 +182,15 @@ export const channelsList: Run = async (invocation) => {
 };
 
 /** `openclaw channels remove <channel>` */
-export const channelsRemove: Run = async (invocation) => {
+export const channelsRemove: CommandHandler = async (invocation) => {
   const { out } = invocation;
-  const channel = checkChannel(invocation, invocation.arg(0));
-  const account = checkAccount(invocation, channel, invocation.text("account"));
+  const channel = requireKnownChannel(invocation, invocation.arg(0));
+  const account = requireKnownAccount(invocation, channel, invocation.text("account"));
   const name = account === undefined ? channel : `${channel}/${account}`;
   await invocation.confirm(`Remove ${name} from the configuration?`);
   const path = ["channels", channel, ...(account === undefined ? [] : ["accounts", account])];
   let found = false;
-  const where = await editConfig(invocation, (edit) => {
+  const where = await applyConfigEdit(invocation, (edit) => {
     found = edit.get(path) !== undefined;
     edit.unset(path);
   });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, test } from "node:test";
-import { dropHome, startGateway } from "../../test/wire/gateway.ts";
+import { dropHome, startGateway } from "../../test/wire/gateway-process.ts";
 import { runCli } from "./run.ts";
 
 const gateway = await startGateway();

@@ -2,23 +2,23 @@ import { createInterface, type Interface } from "node:readline";
 import { ClientError } from "../client/errors.ts";
 import { keepConnected } from "../client/reconnect.ts";
 import { EXIT } from "../core/errors.ts";
-import { Conversation } from "./conversation.ts";
-import type { Run } from "./command.ts";
+import { ChatConversation } from "./chat-conversation.ts";
+import type { CommandHandler } from "./command.ts";
 import { toCliError, toClientOptions } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
-import { checkAgent } from "./known.ts";
-import { resolveTarget } from "./target.ts";
-import { cleanLine, formatDuration } from "./text.ts";
+import { requireKnownAgent } from "./known-names.ts";
+import { resolveTarget } from "./gateway-target.ts";
+import { sanitizeLine, formatDuration } from "./terminal-text.ts";
 
 /** `openclaw chat`: lines in, replies out, until the input ends, /quit, or a second Ctrl-C. */
-export const chat: Run = async (invocation) => {
+export const chat: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
   const target = resolveTarget(invocation);
-  checkAgent(invocation, invocation.text("agent"));
+  requireKnownAgent(invocation, invocation.text("agent"));
   const leave = new AbortController();
   const onAbort = (): void => leave.abort();
   host.signal.addEventListener("abort", onAbort, { once: true });
-  const conversation = new Conversation(invocation);
+  const conversation = new ChatConversation(invocation);
   const options = await toClientOptions(invocation, target, { scopes: ["operator.read", "operator.write"], caps: ["tool-events"] });
   let talk: Promise<number> | null = null;
   try {
@@ -33,7 +33,7 @@ export const chat: Run = async (invocation) => {
           // Before the first connection there is nobody to wait for.
           if (talk === null) throw err;
           conversation.detach();
-          out.note(`(${cleanLine(err.message)}; retrying in ${formatDuration(retryInMs)})`);
+          out.note(`(${sanitizeLine(err.message)}; retrying in ${formatDuration(retryInMs)})`);
         },
       },
       leave.signal,
@@ -49,7 +49,7 @@ export const chat: Run = async (invocation) => {
 };
 
 /** Reads lines and sends them, one turn after the other; a line with a slash overtakes. */
-async function converse(invocation: Invocation, conversation: Conversation, leave: AbortController): Promise<number> {
+async function converse(invocation: Invocation, conversation: ChatConversation, leave: AbortController): Promise<number> {
   const { out, host } = invocation;
   const interactive = host.stdin.isTTY === true && out.interactive && !out.json;
   const lines = createInterface({
@@ -64,7 +64,7 @@ async function converse(invocation: Invocation, conversation: Conversation, leav
   lines.on("SIGINT", onInterrupt);
   leave.signal.addEventListener("abort", () => lines.close(), { once: true });
   if (interactive)
-    out.note(`Session ${cleanLine(conversation.sessionKey)}. /help lists commands; Ctrl-C stops a reply, a second Ctrl-C leaves.`);
+    out.note(`Session ${sanitizeLine(conversation.sessionKey)}. /help lists commands; Ctrl-C stops a reply, a second Ctrl-C leaves.`);
   let failed = false;
   try {
     failed = await readLines(lines, conversation, { opening: invocation.args.join(" ").trim(), interactive });
@@ -81,12 +81,12 @@ async function converse(invocation: Invocation, conversation: Conversation, leav
  */
 function readLines(
   lines: Interface,
-  conversation: Conversation,
+  conversation: ChatConversation,
   { opening, interactive }: { opening: string; interactive: boolean },
 ): Promise<boolean> {
   let failed = false;
   const say = async (text: string): Promise<void> => {
-    if (!(await conversation.say(text))) failed = true;
+    if (!(await conversation.send(text))) failed = true;
     if (interactive) lines.prompt();
   };
   return new Promise((resolve, reject) => {
@@ -96,7 +96,7 @@ function readLines(
       const text = line.trim();
       if (text === "/quit" || text === "/exit") return lines.close();
       if (text === "") return interactive ? lines.prompt() : undefined;
-      if (text.startsWith("/") && conversation.busy) return void conversation.say(text).catch(reject);
+      if (text.startsWith("/") && conversation.busy) return void conversation.send(text).catch(reject);
       queue = queue.then(() => say(text));
       queue.catch(reject);
     });

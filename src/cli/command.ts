@@ -1,44 +1,44 @@
 import type { Invocation } from "./invocation.ts";
 
 /** What a value names, where that depends on the installation; completion asks for it. */
-export type NameKind = "account" | "agent" | "channel" | "device" | "key" | "model" | "request" | "session" | "token";
+export type ValueKind = "account" | "agent" | "channel" | "device" | "key" | "model" | "request" | "session" | "token";
 
-export type Flag = {
+export type CliFlag = {
   /** Without the dashes. */
   readonly name: string;
   readonly short?: string;
   /** Placeholder of its value in the help; a flag without one is a switch. */
   readonly value?: string;
   readonly choices?: readonly string[];
-  readonly names?: NameKind;
+  readonly valueKind?: ValueKind;
   /** The value is a whole number within these. */
   readonly range?: readonly [min: number, max: number];
   /** May be given several times. */
-  readonly many?: boolean;
+  readonly multiple?: boolean;
   readonly help: string;
 };
 
 /** `<name>` is needed, `[name]` is not, `[name...]` takes the rest. */
-export type Argument = {
+export type CliArgument = {
   readonly name: string;
-  readonly needed: boolean;
-  readonly rest?: boolean;
+  readonly required: boolean;
+  readonly variadic?: boolean;
   readonly choices?: readonly string[];
-  readonly names?: NameKind;
+  readonly valueKind?: ValueKind;
 };
 
 /** Exit code; undefined means 0. */
-export type Run = (invocation: Invocation) => Promise<number | void> | number | void;
+export type CommandHandler = (invocation: Invocation) => Promise<number | void> | number | void;
 
-export type Command = {
-  readonly words: readonly string[];
+export type CliCommand = {
+  readonly path: readonly string[];
   /** Heading of the overview; only on the first command of a family. */
   readonly group?: string;
   readonly summary: string;
-  readonly args?: readonly Argument[];
-  readonly flags?: readonly Flag[];
+  readonly args?: readonly CliArgument[];
+  readonly flags?: readonly CliFlag[];
   /** Talks to a gateway: takes --url, --token and the like. */
-  readonly remote?: boolean;
+  readonly usesGateway?: boolean;
   /** `true`: the family's name alone means this command. */
   readonly isDefault?: boolean;
   readonly examples: readonly string[];
@@ -47,16 +47,16 @@ export type Command = {
   /** More about it, below the flags of its help. */
   readonly notes?: readonly string[];
   /** Loads the one file that does it. */
-  readonly load: () => Promise<Run>;
+  readonly load: () => Promise<CommandHandler>;
 };
 
-export const COMMON_FLAGS: readonly Flag[] = [
+export const COMMON_FLAGS: readonly CliFlag[] = [
   { name: "json", help: "Print one JSON value." },
   { name: "no-color", help: "No color (NO_COLOR does the same; a pipe never gets any)." },
   { name: "help", short: "h", help: "Show this help." },
 ];
 
-export const REMOTE_FLAGS: readonly Flag[] = [
+export const REMOTE_FLAGS: readonly CliFlag[] = [
   { name: "url", value: "url", help: "Gateway to use (default: this machine's, or gateway.remote)." },
   {
     name: "token",
@@ -69,18 +69,18 @@ export const REMOTE_FLAGS: readonly Flag[] = [
 ];
 
 /** All flags that a command takes. */
-export function flagsOf(command: Command): readonly Flag[] {
+export function allFlags(command: CliCommand): readonly CliFlag[] {
   const own = command.flags ?? [];
-  const remote = command.remote ? REMOTE_FLAGS.filter((flag) => !own.some((each) => each.name === flag.name)) : [];
+  const remote = command.usesGateway ? REMOTE_FLAGS.filter((flag) => !own.some((each) => each.name === flag.name)) : [];
   return [...own, ...remote, ...COMMON_FLAGS];
 }
 
-export const nameOf = (command: Command): string => command.words.join(" ");
+export const commandName = (command: CliCommand): string => command.path.join(" ");
 
 /** `openclaw logs [flags]` as the first line of the help has it. */
-export function usageOf(command: Command): string {
-  const args = (command.args ?? []).map(({ name, needed, rest }) =>
+export function commandUsage(command: CliCommand): string {
+  const args = (command.args ?? []).map(({ name, required: needed, variadic: rest }) =>
     needed ? `<${name}${rest ? "..." : ""}>` : `[${name}${rest ? "..." : ""}]`,
   );
-  return ["openclaw", ...command.words, ...args, "[flags]"].join(" ");
+  return ["openclaw", ...command.path, ...args, "[flags]"].join(" ");
 }

@@ -2,33 +2,33 @@ import { agentIds } from "../config/agents.ts";
 import { walkSchema } from "../config/json-schema.ts";
 import { openClient, type ProtocolClient } from "../client/client.ts";
 import { openReadonlyStore } from "../store/open-readonly.ts";
-import type { NameKind, Run } from "./command.ts";
-import { toClientOptions, type Scope } from "./connect.ts";
+import type { ValueKind, CommandHandler } from "./command.ts";
+import { toClientOptions, type ConnectScope } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
-import { accountNames, channelNames } from "./known.ts";
-import { modelName, type Model } from "./model-check.ts";
-import { configOf, pathsOf, resolveTarget } from "./target.ts";
-import { cleanText } from "./text.ts";
+import { accountNames, channelNames } from "./known-names.ts";
+import { toModelRef, type ModelView } from "./model-check.ts";
+import { configOf, pathsOf, resolveTarget } from "./gateway-target.ts";
+import { sanitizeText } from "./terminal-text.ts";
 
 /** A shell waits for the answer while somebody types. */
 const BUDGET_MS = 800;
-const MOST = 500;
+const MAX_CANDIDATES = 500;
 
 /** `openclaw __complete <names> [words...]`: one name per line. Silent and successful when there is nothing to offer, whatever the cause. */
-export const complete: Run = async (invocation) => {
+export const complete: CommandHandler = async (invocation) => {
   const [kind = "", ...words] = invocation.args;
   let names: readonly string[] = [];
   try {
-    names = await namesOf(kind as NameKind, words, invocation);
+    names = await candidatesFor(kind as ValueKind, words, invocation);
   } catch {
     // An error between two keystrokes helps nobody; the command that is being typed will tell it.
   }
   // A name that a shell or a terminal could take for something else is not offered.
-  const offered = names.filter((name) => name !== "" && name === cleanText(name) && !name.includes("\n")).slice(0, MOST);
+  const offered = names.filter((name) => name !== "" && name === sanitizeText(name) && !name.includes("\n")).slice(0, MAX_CANDIDATES);
   for (const name of new Set(offered)) invocation.out.line(name);
 };
 
-async function namesOf(kind: NameKind, words: readonly string[], invocation: Invocation): Promise<readonly string[]> {
+async function candidatesFor(kind: ValueKind, words: readonly string[], invocation: Invocation): Promise<readonly string[]> {
   const { config } = configOf(invocation);
   switch (kind) {
     case "agent":
@@ -43,19 +43,19 @@ async function namesOf(kind: NameKind, words: readonly string[], invocation: Inv
     case "key":
       return configKeys();
     case "session":
-      return await ask(invocation, ["operator.read"], listSessions, () => storedSessions(invocation));
+      return await requestWithin(invocation, ["operator.read"], listSessions, () => storedSessions(invocation));
     case "model":
-      return await ask(invocation, ["operator.read"], listModels, () =>
+      return await requestWithin(invocation, ["operator.read"], listModels, () =>
         Object.entries(config.models.providers).flatMap(([id, { models }]) => models.map((model) => `${id}/${model.id}`)),
       );
     case "token":
-      return await ask(invocation, ["operator.admin"], async (client) => {
+      return await requestWithin(invocation, ["operator.admin"], async (client) => {
         const { tokens } = await client.request<{ tokens: { name: string }[] }>("tokens.list");
         return tokens.map((each) => each.name);
       });
     case "device":
     case "request":
-      return await ask(invocation, ["operator.pairing"], async (client) => {
+      return await requestWithin(invocation, ["operator.pairing"], async (client) => {
         const { pending, paired } = await client.request<{ pending: { requestId: string }[]; paired: { deviceId: string }[] }>(
           "device.pair.list",
         );
@@ -67,14 +67,14 @@ async function namesOf(kind: NameKind, words: readonly string[], invocation: Inv
 }
 
 /** This machine's gateway within the budget, else what the files say. */
-async function ask(
+async function requestWithin(
   invocation: Invocation,
-  scopes: readonly Scope[],
+  scopes: readonly ConnectScope[],
   work: (client: ProtocolClient) => Promise<readonly string[]>,
   files: () => readonly string[] = () => [],
 ): Promise<readonly string[]> {
   const target = resolveTarget(invocation);
-  if (!target.local) return [];
+  if (!target.isLocal) return [];
   const signal = AbortSignal.any([AbortSignal.timeout(BUDGET_MS), invocation.host.signal]);
   const options = await toClientOptions(invocation, target, { scopes });
   let client: ProtocolClient;
@@ -91,20 +91,20 @@ async function ask(
 }
 
 async function listSessions(client: ProtocolClient): Promise<string[]> {
-  const { sessions } = await client.request<{ sessions: { key: string }[] }>("sessions.list", { limit: MOST });
+  const { sessions } = await client.request<{ sessions: { key: string }[] }>("sessions.list", { limit: MAX_CANDIDATES });
   return sessions.map((each) => each.key);
 }
 
 async function listModels(client: ProtocolClient): Promise<string[]> {
-  const { models } = await client.request<{ models: Model[] }>("models.list", { view: "all" });
-  return models.map(modelName);
+  const { models } = await client.request<{ models: ModelView[] }>("models.list", { view: "all" });
+  return models.map(toModelRef);
 }
 
 function storedSessions(invocation: Invocation): string[] {
   const store = openReadonlyStore(pathsOf(invocation).gateway);
   if (!store) return [];
   try {
-    return store.all<{ key: string }>("SELECT key FROM sessions ORDER BY updated_at DESC LIMIT ?", MOST).map((row) => row.key);
+    return store.all<{ key: string }>("SELECT key FROM sessions ORDER BY updated_at DESC LIMIT ?", MAX_CANDIDATES).map((row) => row.key);
   } finally {
     store.close();
   }

@@ -1,15 +1,15 @@
 import { getAt, mergePatch, setAt, unsetAt, writeConfig, type PathLike } from "../config/edit.ts";
-import type { Issue } from "../config/issue.ts";
-import { checkText } from "../config/load.ts";
+import type { ConfigIssue } from "../config/issue.ts";
+import { checkConfigText } from "../config/load.ts";
 import { formatPath, parsePath } from "../config/key-path.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { withGateway } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
-import { configOf, pathsOf, resolveTarget } from "./target.ts";
-import { cleanLine } from "./text.ts";
+import { configOf, pathsOf, resolveTarget } from "./gateway-target.ts";
+import { sanitizeLine } from "./terminal-text.ts";
 
 /** Changes of one edit, collected on a text. */
-export type Edit = {
+export type ConfigEdit = {
   get(path: PathLike): unknown;
   set(path: PathLike, value: unknown): void;
   unset(path: PathLike): void;
@@ -20,21 +20,23 @@ export type Edit = {
  * gateway elsewhere, through its methods. Comments stay. Throws when the result would be invalid, or somebody else was faster.
  * Resolves to where it was written.
  */
-export async function editConfig(invocation: Invocation, change: (edit: Edit) => void): Promise<string> {
+export async function applyConfigEdit(invocation: Invocation, change: (edit: ConfigEdit) => void): Promise<string> {
   const target = resolveTarget(invocation);
   const isElsewhere =
-    !target.local &&
+    !target.isLocal &&
     (invocation.text("url") !== undefined || target.urlFrom.startsWith("gateway.remote") || target.urlFrom === "OPENCLAW_GATEWAY_URL");
   return isElsewhere ? await editRemote(invocation, change) : await editFile(invocation, change);
 }
 
 /** Throws CliError (exit 2) when a change sets a key that the schema does not know and that is near one that it knows. */
-export function refuseTypos(invocation: Invocation, change: (edit: Edit) => void): void {
+export function refuseUnknownKeys(invocation: Invocation, change: (edit: ConfigEdit) => void): void {
   const { env } = invocation.host;
   const { config: path } = pathsOf(invocation);
-  const typo = checkText(collect("", change), { env, path }).issues.find((issue) => issue.suggestion !== undefined && isUnknownKey(issue));
+  const typo = checkConfigText(collect("", change), { env, path }).issues.find(
+    (issue) => issue.suggestion !== undefined && isUnknownKey(issue),
+  );
   if (typo)
-    throw new CliError(`Unknown key "${cleanLine(typo.path)}". Did you mean "${nearName(typo)}"?`, {
+    throw new CliError(`Unknown key "${sanitizeLine(typo.path)}". Did you mean "${findSimilarKey(typo)}"?`, {
       why: "nothing was changed.",
       fix: "correct the name; openclaw config set <key> <value> --force saves a key that is not known.",
       exit: EXIT.usage,
@@ -42,14 +44,14 @@ export function refuseTypos(invocation: Invocation, change: (edit: Edit) => void
 }
 
 /** The whole path with the name that was probably meant. */
-function nearName({ path, suggestion = "" }: Issue): string {
+function findSimilarKey({ path, suggestion = "" }: ConfigIssue): string {
   const steps = parsePath(path) ?? [];
   return formatPath([...steps.slice(0, -1), suggestion]);
 }
 
-const isUnknownKey = (issue: Issue): boolean => issue.severity === "warning" && issue.message.includes("is not a known key");
+const isUnknownKey = (issue: ConfigIssue): boolean => issue.severity === "warning" && issue.message.includes("is not a known key");
 
-function collect(text: string, change: (edit: Edit) => void): string {
+function collect(text: string, change: (edit: ConfigEdit) => void): string {
   let current = text;
   change({
     get: (path) => getAt(current, path),
@@ -59,7 +61,7 @@ function collect(text: string, change: (edit: Edit) => void): string {
   return current;
 }
 
-async function editFile(invocation: Invocation, change: (edit: Edit) => void): Promise<string> {
+async function editFile(invocation: Invocation, change: (edit: ConfigEdit) => void): Promise<string> {
   const { config: path } = pathsOf(invocation);
   const loaded = configOf(invocation);
   if (loaded.exists && loaded.raw === null) {
@@ -76,13 +78,13 @@ async function editFile(invocation: Invocation, change: (edit: Edit) => void): P
   return path;
 }
 
-const warningLine = (issue: Issue): string => cleanLine(`${issue.line > 0 ? `line ${issue.line}: ` : ""}${issue.message}`);
+const warningLine = (issue: ConfigIssue): string => sanitizeLine(`${issue.line > 0 ? `line ${issue.line}: ` : ""}${issue.message}`);
 
-async function editRemote(invocation: Invocation, change: (edit: Edit) => void): Promise<string> {
+async function editRemote(invocation: Invocation, change: (edit: ConfigEdit) => void): Promise<string> {
   return await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client, target }) => {
     const { parsed, hash } = await client.request<{ parsed?: unknown; hash?: string }>("config.get");
     const before = JSON.stringify(parsed ?? {});
-    const patch = toPatch(JSON.parse(before), JSON.parse(mergePatch(collect(before, change), {})));
+    const patch = toMergePatch(JSON.parse(before), JSON.parse(mergePatch(collect(before, change), {})));
     if (patch !== undefined)
       await client.request("config.patch", { raw: JSON.stringify(patch), ...(hash !== undefined && { baseHash: hash }) });
     return `the configuration of ${target.url}`;
@@ -92,13 +94,13 @@ async function editRemote(invocation: Invocation, change: (edit: Edit) => void):
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** The JSON merge patch (RFC 7396) that leads from one value to another; undefined when they are equal. Secrets stay out of it unless they changed. */
-export function toPatch(from: unknown, to: unknown): unknown {
+export function toMergePatch(from: unknown, to: unknown): unknown {
   if (!isObject(from) || !isObject(to)) return JSON.stringify(from) === JSON.stringify(to) ? undefined : to;
   const patch: Record<string, unknown> = {};
   for (const key of new Set([...Object.keys(from), ...Object.keys(to)])) {
     if (!Object.hasOwn(to, key)) patch[key] = null;
     else {
-      const part = Object.hasOwn(from, key) ? toPatch(from[key], to[key]) : to[key];
+      const part = Object.hasOwn(from, key) ? toMergePatch(from[key], to[key]) : to[key];
       if (part !== undefined) patch[key] = part;
     }
   }

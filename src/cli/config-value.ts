@@ -1,10 +1,10 @@
 import type { KeyPath } from "../config/key-path.ts";
 import { CONFIG } from "../config/schema.ts";
-import type { Node } from "../config/schema/shape.ts";
-import { childOf } from "../config/schema/walk.ts";
-import { soundsSecret } from "../config/secrets.ts";
+import type { Node } from "../config/schema/types.ts";
+import { childNode } from "../config/schema/walk.ts";
+import { isSecretKey } from "../config/secret-refs.ts";
 import { parseTree, valueOf, Json5Error } from "../config/json5.ts";
-import { cleanLine } from "./text.ts";
+import { sanitizeLine } from "./terminal-text.ts";
 
 /**
  * What a person types as a value: JSON5 where it is some (numbers, true, [..], {..}, "text"), else text as it stands. A number with a
@@ -26,17 +26,17 @@ export function parseValueAt(path: KeyPath, text: string): unknown {
   if (typeof value === "object" && value !== null) return value;
   if (typeof value === "string") return value;
   let node: Node | null = CONFIG;
-  for (const step of path) node = node && childOf(node, step);
-  const wantsText = node?.kind === "secret" || node?.kind === "text" || (node?.kind === "choice" && node.values.includes(text));
+  for (const step of path) node = node && childNode(node, step);
+  const wantsText = node?.kind === "secret" || node?.kind === "string" || (node?.kind === "enum" && node.values.includes(text));
   return wantsText ? text : value;
 }
 
-const hide = (key: string, part: unknown): unknown => (typeof part === "string" && soundsSecret(key) ? "(hidden)" : part);
+const maskSecrets = (key: string, part: unknown): unknown => (typeof part === "string" && isSecretKey(key) ? "(hidden)" : part);
 
 /** A value for the screen, cut, and hidden where its key, or one within it, holds a secret. */
-export function shownValue(key: string, value: unknown): string {
+export function toDisplayValue(key: string, value: unknown): string {
   const last = key.split(".").at(-1) ?? key;
-  if (soundsSecret(last)) return "(hidden)";
-  const text = typeof value === "string" ? value : (JSON.stringify(value, hide) ?? "");
-  return cleanLine(text).slice(0, 200);
+  if (isSecretKey(last)) return "(hidden)";
+  const text = typeof value === "string" ? value : (JSON.stringify(value, maskSecrets) ?? "");
+  return sanitizeLine(text).slice(0, 200);
 }

@@ -1,24 +1,24 @@
-import { effectAt } from "../config/schema/walk.ts";
+import { changeEffectAt } from "../config/schema/walk.ts";
 import { CONFIG } from "../config/schema.ts";
 import { getAt } from "../config/edit.ts";
-import type { Issue } from "../config/issue.ts";
+import type { ConfigIssue } from "../config/issue.ts";
 import { formatPath, parsePath, type KeyPath } from "../config/key-path.ts";
 import { REDACTED, redactValue } from "../config/redact.ts";
 import { CliError, EXIT, GatewayError } from "../core/errors.ts";
-import { editConfig, refuseTypos } from "./config-edit.ts";
-import { parseValueAt, shownValue } from "./config-value.ts";
-import type { Run } from "./command.ts";
+import { applyConfigEdit, refuseUnknownKeys } from "./config-edit.ts";
+import { parseValueAt, toDisplayValue } from "./config-value.ts";
+import type { CommandHandler } from "./command.ts";
 import { withGateway } from "./connect.ts";
-import { readSecretInput } from "./input.ts";
+import { readSecretInput } from "./stdin.ts";
 import type { Invocation } from "./invocation.ts";
-import { configOf, pathsOf, resolveTarget } from "./target.ts";
-import { cleanLine, plural, toSafeJson } from "./text.ts";
+import { configOf, pathsOf, resolveTarget } from "./gateway-target.ts";
+import { sanitizeLine, plural, toSafeJson } from "./terminal-text.ts";
 
 function pathOf(invocation: Invocation): KeyPath {
   const text = invocation.arg(0);
   const path = parsePath(text);
   if (path && path.length > 0) return path;
-  throw new CliError(`"${cleanLine(text)}" is not a key`, {
+  throw new CliError(`"${sanitizeLine(text)}" is not a key`, {
     why: "the parts of a key are joined by dots.",
     fix: "write it like gateway.port or bindings[0].agentId",
     exit: EXIT.usage,
@@ -26,14 +26,14 @@ function pathOf(invocation: Invocation): KeyPath {
 }
 
 /** `openclaw config get [path]`: as it stands in the file; with a running gateway elsewhere, in its file. */
-export const configGet: Run = async (invocation) => {
+export const configGet: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const path = invocation.args[0] === undefined ? null : pathOf(invocation);
   const { value, fallback } = await readConfigured(invocation, path);
   if (value === undefined && fallback === undefined) {
-    throw new CliError(`${cleanLine(invocation.arg(0))} is not set`, {
+    throw new CliError(`${sanitizeLine(invocation.arg(0))} is not set`, {
       why: "it is not in the file, and it has no default.",
-      fix: `openclaw config schema ${cleanLine(invocation.arg(0))} describes it.`,
+      fix: `openclaw config schema ${sanitizeLine(invocation.arg(0))} describes it.`,
     });
   }
   const shown = value ?? fallback;
@@ -41,16 +41,16 @@ export const configGet: Run = async (invocation) => {
   const hidden = JSON.stringify(shown).includes(REDACTED);
   if (shown === REDACTED) {
     out.line("(secret: set, not shown)");
-    return out.note(`To change it: openclaw config set ${cleanLine(invocation.arg(0))} --stdin`);
+    return out.note(`To change it: openclaw config set ${sanitizeLine(invocation.arg(0))} --stdin`);
   }
-  out.line(typeof shown === "string" ? cleanLine(shown) : toSafeJson(shown, 2).replaceAll(`"${REDACTED}"`, "(secret: set, not shown)"));
+  out.line(typeof shown === "string" ? sanitizeLine(shown) : toSafeJson(shown, 2).replaceAll(`"${REDACTED}"`, "(secret: set, not shown)"));
   if (hidden) out.note("Secrets that are set are not shown; one that is not set does not appear.");
   if (value === undefined) out.note("This is the default; the file does not set it.");
 };
 
 async function readConfigured(invocation: Invocation, path: KeyPath | null): Promise<{ value: unknown; fallback: unknown }> {
   const target = resolveTarget(invocation);
-  if (!target.local) {
+  if (!target.isLocal) {
     const { parsed } = await withGateway(invocation, { scopes: ["operator.read"] }, ({ client }) =>
       client.request<{ parsed: unknown }>("config.get"),
     );
@@ -59,12 +59,12 @@ async function readConfigured(invocation: Invocation, path: KeyPath | null): Pro
   const loaded = configOf(invocation);
   const fallback = path === null ? {} : walk(redactValue(loaded.config), path);
   if (loaded.raw === null) return { value: undefined, fallback };
-  const whole = redactValue(readWhole(loaded.raw));
+  const whole = redactValue(readSnapshot(loaded.raw));
   return { value: path === null ? whole : walk(whole, path), fallback };
 }
 
 /** The text as a value; getAt needs a path, so the text is put under one. */
-const readWhole = (raw: string): unknown => getAt(`{ "file": ${raw.trim() || "{}"}\n}`, ["file"]);
+const readSnapshot = (raw: string): unknown => getAt(`{ "file": ${raw.trim() || "{}"}\n}`, ["file"]);
 
 function walk(value: unknown, path: KeyPath): unknown {
   let at = value;
@@ -75,14 +75,14 @@ function walk(value: unknown, path: KeyPath): unknown {
   return at;
 }
 
-const EFFECTS = {
+const EFFECT_TEXT = {
   applied: "Applied immediately by a running gateway.",
   "restart-channel": "The channel will reconnect.",
   "restart-gateway": "Takes effect after a restart: openclaw gateway restart",
 } as const;
 
 /** `openclaw config set <path> <value>` */
-export const configSet: Run = async (invocation) => {
+export const configSet: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const path = pathOf(invocation);
   const text = invocation.has("stdin") ? await readSecretInput(invocation, formatPath(path)) : invocation.args[1];
@@ -93,19 +93,19 @@ export const configSet: Run = async (invocation) => {
       exit: EXIT.usage,
     });
   const value = invocation.has("stdin") || invocation.has("string") ? text : parseValueAt(path, text);
-  if (!invocation.has("force")) refuseTypos(invocation, (edit) => edit.set(path, value));
-  const where = await editConfig(invocation, (edit) => edit.set(path, value)).catch((err: unknown) => {
-    throw err instanceof GatewayError && err.code === "INVALID_REQUEST" && err.fix === undefined ? toRefusal(err, path) : err;
+  if (!invocation.has("force")) refuseUnknownKeys(invocation, (edit) => edit.set(path, value));
+  const where = await applyConfigEdit(invocation, (edit) => edit.set(path, value)).catch((err: unknown) => {
+    throw err instanceof GatewayError && err.code === "INVALID_REQUEST" && err.fix === undefined ? toInvalidConfigError(err, path) : err;
   });
-  const effect = effectAt(CONFIG, path);
+  const effect = changeEffectAt(CONFIG, path);
   out.result({ ok: true, path: formatPath(path), where, effect }, () => {
-    out.line(`${formatPath(path)} = ${invocation.has("stdin") ? "(hidden)" : shownValue(formatPath(path), value)}`);
+    out.line(`${formatPath(path)} = ${invocation.has("stdin") ? "(hidden)" : toDisplayValue(formatPath(path), value)}`);
     out.note(`Saved in ${where}.`);
-    out.note(EFFECTS[effect]);
+    out.note(EFFECT_TEXT[effect]);
   });
 };
 
-const toRefusal = (err: GatewayError, path: KeyPath): CliError =>
+const toInvalidConfigError = (err: GatewayError, path: KeyPath): CliError =>
   new CliError(err.message, {
     why: "nothing was changed.",
     fix: `openclaw config schema ${formatPath(path)} shows the possible values.`,
@@ -114,59 +114,59 @@ const toRefusal = (err: GatewayError, path: KeyPath): CliError =>
   });
 
 /** `openclaw config unset <path>` */
-export const configUnset: Run = async (invocation) => {
+export const configUnset: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const path = pathOf(invocation);
   let found = false;
-  const where = await editConfig(invocation, (edit) => {
+  const where = await applyConfigEdit(invocation, (edit) => {
     found = edit.get(path) !== undefined;
     edit.unset(path);
   });
   out.result({ ok: true, path: formatPath(path), removed: found, where }, () => {
     out.line(found ? `Removed ${formatPath(path)} from ${where}.` : `${formatPath(path)} was not set in ${where}.`);
-    if (found) out.note(EFFECTS[effectAt(CONFIG, path)]);
+    if (found) out.note(EFFECT_TEXT[changeEffectAt(CONFIG, path)]);
   });
 };
 
 /** `openclaw config file` */
-export const configFile: Run = (invocation) => {
+export const configFile: CommandHandler = (invocation) => {
   const { config, exists } = { config: pathsOf(invocation).config, exists: configOf(invocation).exists };
   invocation.out.result({ path: config, exists }, () => invocation.out.line(config));
   if (!exists && !invocation.out.json) invocation.out.note("It does not exist yet; the defaults apply. openclaw config set creates it.");
 };
 
 /** `openclaw config validate` */
-export const configValidate: Run = (invocation) => {
+export const configValidate: CommandHandler = (invocation) => {
   const { out } = invocation;
   const loaded = configOf(invocation);
   const errors = loaded.issues.filter((issue) => issue.severity === "error").length;
   const warnings = loaded.issues.filter((issue) => issue.severity === "warning").length;
   out.result({ ok: errors === 0, path: loaded.path, exists: loaded.exists, source: loaded.source, issues: loaded.issues }, () => {
-    for (const issue of loaded.issues) showIssue(invocation, loaded.path, issue);
+    for (const issue of loaded.issues) printIssue(invocation, loaded.path, issue);
     if (!loaded.exists) out.line(`${loaded.path} does not exist; the defaults apply.`);
     else out.line(`${loaded.path}: ${plural(errors, "error")}, ${plural(warnings, "warning")}`);
   });
   return errors === 0 ? EXIT.ok : EXIT.config;
 };
 
-const MARKS = { error: ["red", "✗"], warning: ["yellow", "!"], info: ["dim", "·"] } as const;
+const SEVERITY_MARKS = { error: ["red", "✗"], warning: ["yellow", "!"], info: ["dim", "·"] } as const;
 
 /** One finding: place and message, then the fix below it. */
-export function showIssue({ out }: Invocation, file: string, issue: Issue): void {
-  const [style, mark] = MARKS[issue.severity];
+export function printIssue({ out }: Invocation, file: string, issue: ConfigIssue): void {
+  const [style, mark] = SEVERITY_MARKS[issue.severity];
   const place = issue.line > 0 ? `${file}:${issue.line}:${issue.column}` : file;
-  out.paragraph(`${out.paint(style, mark)} ${place}  ${cleanLine(issue.message)}`, "  ");
-  if (issue.fix) out.paragraph(`  Fix: ${cleanLine(issue.fix)}`, "  ");
+  out.paragraph(`${out.paint(style, mark)} ${place}  ${sanitizeLine(issue.message)}`, "  ");
+  if (issue.fix) out.paragraph(`  Fix: ${sanitizeLine(issue.fix)}`, "  ");
 }
 
 /** `openclaw config schema [path]` */
-export const configSchema: Run = async (invocation) => {
+export const configSchema: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const { jsonSchema, lookupSchema } = await import("../config/json-schema.ts");
   const path = invocation.args[0];
   if (path === undefined) return out.data(jsonSchema());
   const found = lookupSchema(path);
-  if (!found) throw await unknownKey(path);
+  if (!found) throw await unknownKeyError(path);
   out.result(found, () => {
     const {
       description,
@@ -179,25 +179,25 @@ export const configSchema: Run = async (invocation) => {
     if (type) rows.push(["type", [type].flat().join(" or ")]);
     if (choices) rows.push(["one of", choices.join(", ")]);
     if (fallback !== undefined) rows.push(["default", JSON.stringify(fallback)]);
-    rows.push(["takes effect", EFFECTS[effectAt(CONFIG, parsePath(path.replaceAll("[]", "[0]")) ?? [])]]);
+    rows.push(["takes effect", EFFECT_TEXT[changeEffectAt(CONFIG, parsePath(path.replaceAll("[]", "[0]")) ?? [])]]);
     out.pairs(rows);
     if (found.children.length === 0) return;
     out.line();
     out.table(
-      [{ title: "below it" }, { title: "type", cut: true }],
+      [{ title: "below it" }, { title: "type", truncate: true }],
       found.children.map((child) => [child.key, [child.type ?? "-"].flat().join(" or ")]),
     );
   });
 };
 
-async function unknownKey(path: string): Promise<CliError> {
+async function unknownKeyError(path: string): Promise<CliError> {
   const { lookupSchema } = await import("../config/json-schema.ts");
   const { suggest } = await import("../config/suggest.ts");
   const parent = path.split(".").slice(0, -1).join(".") || ".";
   const siblings = lookupSchema(parent)?.children.map((child) => child.key) ?? [];
   const meant = suggest(path.split(".").at(-1)!, siblings);
   const whole = meant && (parent === "." ? meant : `${parent}.${meant}`);
-  return new CliError(`Unknown key "${cleanLine(path)}".${whole ? ` Did you mean "${whole}"?` : ""}`, {
+  return new CliError(`Unknown key "${sanitizeLine(path)}".${whole ? ` Did you mean "${whole}"?` : ""}`, {
     fix: whole ? `openclaw config schema ${whole}` : `openclaw config schema ${parent} lists the keys there.`,
     exit: EXIT.usage,
   });

@@ -2,26 +2,26 @@ import { CliError, EXIT } from "../core/errors.ts";
 import { openClient, type ProtocolClient, type ProtocolClientOptions } from "../client/client.ts";
 import { ClientError } from "../client/errors.ts";
 import type { Invocation } from "./invocation.ts";
-import { readOwner } from "./owner.ts";
-import { pathsOf, reachOf, resolveTarget, tokenPath, type Target } from "./target.ts";
+import { findRunningGateway } from "./pid-file.ts";
+import { pathsOf, networkReachOf, resolveTarget, tokenPath, type GatewayTarget } from "./gateway-target.ts";
 
-export type Scope = "operator.read" | "operator.write" | "operator.admin" | "operator.approvals" | "operator.pairing";
+export type ConnectScope = "operator.read" | "operator.write" | "operator.admin" | "operator.approvals" | "operator.pairing";
 
-export type ConnectOptions = { readonly scopes: readonly Scope[]; readonly caps?: readonly string[] };
+export type ConnectOptions = { readonly scopes: readonly ConnectScope[]; readonly caps?: readonly string[] };
 
 /** A connection of one command, and where it leads. */
-export type Link = { readonly client: ProtocolClient; readonly target: Target };
+export type GatewayLink = { readonly client: ProtocolClient; readonly target: GatewayTarget };
 
 /**
  * Connects to the gateway that is meant. Throws CliError: 69 when it cannot be reached, 77 when it refuses the credential, each
  * with what was tried, where that came from, and the next command.
  */
-export async function connectGateway(invocation: Invocation, options: ConnectOptions): Promise<Link> {
+export async function connectGateway(invocation: Invocation, options: ConnectOptions): Promise<GatewayLink> {
   const target = resolveTarget(invocation);
   try {
     const client = await openClient(await toClientOptions(invocation, target, options));
     const issued = client.hello.auth.deviceToken;
-    if (issued !== undefined && reachOf(target.url) !== "loopback") await saveDeviceToken(invocation, target.url, issued);
+    if (issued !== undefined && networkReachOf(target.url) !== "loopback") await saveDeviceToken(invocation, target.url, issued);
     return { client, target };
   } catch (err) {
     throw toCliError(err, target, invocation);
@@ -29,9 +29,13 @@ export async function connectGateway(invocation: Invocation, options: ConnectOpt
 }
 
 /** The options of the connection that `connectGateway` would make; for commands that hold one. */
-export async function toClientOptions(invocation: Invocation, target: Target, options: ConnectOptions): Promise<ProtocolClientOptions> {
-  const reach = reachOf(target.url);
-  if (target.url.startsWith("ws:") && reach !== "loopback") warnPlain(target, reach, invocation);
+export async function toClientOptions(
+  invocation: Invocation,
+  target: GatewayTarget,
+  options: ConnectOptions,
+): Promise<ProtocolClientOptions> {
+  const reach = networkReachOf(target.url);
+  if (target.url.startsWith("ws:") && reach !== "loopback") warnUnencrypted(target, reach, invocation);
   // Key handling costs a few milliseconds, so it is loaded only where it is asked for.
   const device = reach === "loopback" ? undefined : (await import("./device-file.ts")).openDevice(pathsOf(invocation).gateway);
   const saved = device?.tokens.get(target.url);
@@ -54,7 +58,7 @@ async function saveDeviceToken(invocation: Invocation, url: string, token: strin
   saveToken(pathsOf(invocation).gateway, url, token);
 }
 
-function warnPlain(target: Target, reach: "private" | "public", invocation: Invocation): void {
+function warnUnencrypted(target: GatewayTarget, reach: "private" | "public", invocation: Invocation): void {
   if (reach === "private")
     return invocation.out.note(`Note: ${target.url} is not encrypted; everybody on that network can read the token.`);
   throw new CliError(`${target.url} is not encrypted`, {
@@ -65,7 +69,7 @@ function warnPlain(target: Target, reach: "private" | "public", invocation: Invo
 }
 
 /** Runs `work` with a connection and closes it afterwards. Its failures are shown like those of connecting. */
-export async function withGateway<T>(invocation: Invocation, options: ConnectOptions, work: (link: Link) => Promise<T>): Promise<T> {
+export async function withGateway<T>(invocation: Invocation, options: ConnectOptions, work: (link: GatewayLink) => Promise<T>): Promise<T> {
   const link = await connectGateway(invocation, options);
   try {
     return await work(link);
@@ -77,23 +81,23 @@ export async function withGateway<T>(invocation: Invocation, options: ConnectOpt
 }
 
 /** One request, connection included. */
-export function callGateway<T>(invocation: Invocation, scopes: readonly Scope[], method: string, params: unknown = {}): Promise<T> {
+export function callGateway<T>(invocation: Invocation, scopes: readonly ConnectScope[], method: string, params: unknown = {}): Promise<T> {
   return withGateway(invocation, { scopes }, ({ client }) => client.request<T>(method, params));
 }
 
 /** `work` with the gateway, or, when this machine's own is not running, `files`; the person is told which. */
 export async function gatewayOrFiles<T>(
   invocation: Invocation,
-  scopes: readonly Scope[],
-  work: (link: Link) => Promise<T>,
-  files: (target: Target) => T | Promise<T>,
+  scopes: readonly ConnectScope[],
+  work: (link: GatewayLink) => Promise<T>,
+  files: (target: GatewayTarget) => T | Promise<T>,
 ): Promise<T> {
-  let link: Link;
+  let link: GatewayLink;
   try {
     link = await connectGateway(invocation, { scopes });
   } catch (err) {
     const target = resolveTarget(invocation);
-    if (!target.local || !(err instanceof CliError) || !isAway(err)) throw err;
+    if (!target.isLocal || !(err instanceof CliError) || !isUnreachable(err)) throw err;
     invocation.out.note(`Gateway not running; showing saved data from ${pathsOf(invocation).state}.`);
     return await files(target);
   }
@@ -107,15 +111,15 @@ export async function gatewayOrFiles<T>(
 }
 
 /** Whether a failure means that no gateway runs there, as opposed to one that refuses or is too slow. */
-export const isAway = (err: CliError): boolean => err.cause instanceof ClientError && err.cause.kind === "unreachable";
+export const isUnreachable = (err: CliError): boolean => err.cause instanceof ClientError && err.cause.kind === "unreachable";
 
 /** Turns what the client room throws into one line what, why and fix. Anything else is passed on. */
-export function toCliError(err: unknown, target: Target, invocation: Invocation): unknown {
+export function toCliError(err: unknown, target: GatewayTarget, invocation: Invocation): unknown {
   if (!(err instanceof ClientError)) return err;
   const make = (what: string, why: string, fix: string, exit: number): CliError => new CliError(what, { why, fix, exit, cause: err });
   switch (err.kind) {
     case "unreachable": {
-      const fix = target.local
+      const fix = target.isLocal
         ? "start one with: openclaw gateway"
         : "check the address, and that the gateway runs there: openclaw gateway status";
       return make(`No gateway is running at ${target.url}`, `${err.message} (address from ${target.urlFrom}).`, fix, EXIT.unavailable);
@@ -123,7 +127,7 @@ export function toCliError(err: unknown, target: Target, invocation: Invocation)
     case "unproven":
       return make(
         `The program at ${target.url} is not the gateway of ${pathsOf(invocation).state}`,
-        unprovenWhy(invocation),
+        identityFailureReason(invocation),
         `restart the gateway: openclaw gateway stop, then openclaw gateway. For a gateway that you trust: --url ${target.url} --token-file <file>`,
         EXIT.unavailable,
       );
@@ -144,9 +148,9 @@ export function toCliError(err: unknown, target: Target, invocation: Invocation)
         EXIT.unavailable,
       );
     case "pairing":
-      return make("This device is not approved yet", pairingWhy(err), pairingFix(err), EXIT.noPermission);
+      return make("This device is not approved yet", pairingReason(err), pairingFix(err), EXIT.noPermission);
     case "auth":
-      return make("The gateway rejected the credential", authWhy(err, target), authFix(err, target, invocation), EXIT.noPermission);
+      return make("The gateway rejected the credential", authReason(err, target), authFix(err, target, invocation), EXIT.noPermission);
     case "handshake":
       return make(
         `The gateway at ${target.url} refused the connection`,
@@ -175,8 +179,8 @@ function toRequestFailure(err: ClientError, make: (what: string, why: string, fi
   return make(what, why, fix ?? retry, EXIT.failure);
 }
 
-function unprovenWhy(invocation: Invocation): string {
-  const owner = readOwner(pathsOf(invocation).gateway);
+function identityFailureReason(invocation: Invocation): string {
+  const owner = findRunningGateway(pathsOf(invocation).gateway);
   const cause =
     owner === null
       ? "no gateway of this state directory is running, so another program has its port"
@@ -186,7 +190,7 @@ function unprovenWhy(invocation: Invocation): string {
   return `${cause}. No credential and no message was sent.`;
 }
 
-function pairingWhy(err: ClientError): string {
+function pairingReason(err: ClientError): string {
   const id = err.details["requestId"];
   return typeof id === "string" ? `its request ${id} is pending.` : `${err.message}.`;
 }
@@ -196,21 +200,21 @@ function pairingFix(err: ClientError): string {
   return `on the gateway's machine: openclaw devices approve ${typeof id === "string" ? id : "<request>"}`;
 }
 
-function authWhy(err: ClientError, target: Target): string {
+function authReason(err: ClientError, target: GatewayTarget): string {
   if (err.reason === "AUTH_RATE_LIMITED") return "there were too many wrong attempts.";
   return target.credentialFrom === null ? "it requires one, and none was sent." : `${target.credentialFrom} was sent: ${err.message}.`;
 }
 
-function authFix(err: ClientError, target: Target, invocation: Invocation): string {
+function authFix(err: ClientError, target: GatewayTarget, invocation: Invocation): string {
   if (err.reason === "AUTH_RATE_LIMITED")
     return `wait ${Math.ceil((err.retryAfterMs ?? 60_000) / 1_000)} s, then use the right credential.`;
   if (target.credentialFrom?.includes("--") || invocation.has("token-file") || invocation.has("password-file"))
-    return target.local
+    return target.isLocal
       ? "leave the flag out: this machine's own gateway needs none."
       : "openclaw token on the gateway's machine prints the right one.";
   if (target.credentialFrom?.includes("OPENCLAW_GATEWAY"))
     return "unset the variable, or set it to what `openclaw token` prints on the gateway's machine.";
-  if (target.local)
+  if (target.isLocal)
     return `openclaw token shows the one in ${tokenPath(pathsOf(invocation))}; a restart of the gateway makes it valid: openclaw gateway restart`;
   return "on the gateway's machine `openclaw token` prints it; hand it over: OPENCLAW_GATEWAY_TOKEN=... or --token-file <file>";
 }

@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
 import { CliError } from "../core/errors.ts";
-import type { Run } from "./command.ts";
+import type { CommandHandler } from "./command.ts";
 import { withGateway } from "./connect.ts";
-import { formatDuration } from "./text.ts";
+import { formatDuration } from "./terminal-text.ts";
 
 type SetupCode = { joinUrl?: string; url?: string; setupUrl?: string; expiresAtMs?: number; expiresInMs?: number };
 
 /** `openclaw dashboard` */
-export const dashboard: Run = async (invocation) => {
+export const dashboard: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
   const answer = await withGateway(invocation, { scopes: ["operator.admin", "operator.pairing"] }, ({ client }) =>
     client.request<SetupCode>("device.pair.setupCode"),

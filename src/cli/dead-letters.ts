@@ -1,6 +1,6 @@
-import type { Run } from "./command.ts";
+import type { CommandHandler } from "./command.ts";
 import { callGateway } from "./connect.ts";
-import { cleanLine, cleanText, formatAge, plural } from "./text.ts";
+import { sanitizeLine, sanitizeText, formatAge, plural } from "./terminal-text.ts";
 
 type DeadLetter = {
   id: string;
@@ -17,7 +17,7 @@ type DeadLetter = {
 };
 
 /** `openclaw dead-letters list` */
-export const deadLettersList: Run = async (invocation) => {
+export const deadLettersList: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
   const { items } = await callGateway<{ items: DeadLetter[] }>(invocation, ["operator.read"], "deadletters.list");
   const shown = items.slice(0, invocation.number("limit") ?? 50);
@@ -25,7 +25,7 @@ export const deadLettersList: Run = async (invocation) => {
     if (shown.length === 0) return out.line("No undelivered messages.");
     const rows = shown.map((each) => [
       each.id,
-      wayOf(each),
+      directionOf(each),
       formatAge(each.at, host.now()),
       String(each.attempts ?? "-"),
       each.cause ?? "-",
@@ -33,31 +33,31 @@ export const deadLettersList: Run = async (invocation) => {
     ]);
     out.table(
       [
-        { title: "id", cut: true },
-        { title: "direction", cut: true },
+        { title: "id", truncate: true },
+        { title: "direction", truncate: true },
         { title: "since" },
         { title: "tries", align: "right" },
-        { title: "cause", cut: true },
-        { title: "text", cut: true },
+        { title: "cause", truncate: true },
+        { title: "text", truncate: true },
       ],
       rows,
     );
-    out.note(`${plural(items.length, "message")}. Retry one with: openclaw dead-letters retry ${cleanLine(shown[0]!.id)}`);
+    out.note(`${plural(items.length, "message")}. Retry one with: openclaw dead-letters retry ${sanitizeLine(shown[0]!.id)}`);
   });
 };
 
-const wayOf = ({ kind, channel, to }: DeadLetter): string =>
+const directionOf = ({ kind, channel, to }: DeadLetter): string =>
   kind === "outbound" ? `to ${to ?? "-"} on ${channel ?? "-"}` : `from ${channel ?? "-"}`;
 
 /** `openclaw dead-letters show <id>` */
-export const deadLettersShow: Run = async (invocation) => {
+export const deadLettersShow: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
   const answer = await callGateway<{ item: DeadLetter }>(invocation, ["operator.read"], "deadletters.show", { id: invocation.arg(0) });
   const { item } = answer;
   out.result(answer, () => {
     out.pairs([
       ["id", item.id],
-      ["direction", wayOf(item)],
+      ["direction", directionOf(item)],
       ["account", item.account ?? "-"],
       ["session", item.sessionKey ?? "-"],
       ["since", formatAge(item.at, host.now())],
@@ -66,21 +66,21 @@ export const deadLettersShow: Run = async (invocation) => {
       ["cause", item.cause ?? "-"],
     ]);
     out.line();
-    out.line(cleanText(item.text ?? ""));
+    out.line(sanitizeText(item.text ?? ""));
   });
 };
 
 /** `openclaw dead-letters retry <id>` */
-export const deadLettersRetry: Run = async (invocation) => {
+export const deadLettersRetry: CommandHandler = async (invocation) => {
   const id = invocation.arg(0);
   const answer = await callGateway(invocation, ["operator.admin"], "deadletters.retry", { id });
-  invocation.out.result(answer, () => invocation.out.line(`${cleanLine(id)} will be retried.`));
+  invocation.out.result(answer, () => invocation.out.line(`${sanitizeLine(id)} will be retried.`));
 };
 
 /** `openclaw dead-letters drop <id>` */
-export const deadLettersDrop: Run = async (invocation) => {
+export const deadLettersDrop: CommandHandler = async (invocation) => {
   const id = invocation.arg(0);
-  await invocation.confirm(`Discard message ${cleanLine(id)} permanently?`);
+  await invocation.confirm(`Discard message ${sanitizeLine(id)} permanently?`);
   const answer = await callGateway(invocation, ["operator.admin"], "deadletters.drop", { id });
-  invocation.out.result(answer, () => invocation.out.line(`Discarded ${cleanLine(id)}.`));
+  invocation.out.result(answer, () => invocation.out.line(`Discarded ${sanitizeLine(id)}.`));
 };

@@ -6,14 +6,14 @@ import { createDevice, toDevice, type DeviceIdentity } from "../client/device.ts
 /** The key of this installation, and the tokens that gateways gave it, each for the gateway that issued it. */
 export type SavedDevice = { readonly identity: DeviceIdentity; readonly tokens: ReadonlyMap<string, Secret> };
 
-const pathIn = (gatewayDir: string): string => join(gatewayDir, "cli-device.json");
+const deviceFilePath = (gatewayDir: string): string => join(gatewayDir, "cli-device.json");
 
 /** Reads the key for gateways on other machines, or makes it. Mode 0600. Throws when the file is damaged: a key is not replaced silently. */
 export function openDevice(gatewayDir: string): SavedDevice {
-  const text = tryRead(pathIn(gatewayDir));
+  const text = tryRead(deviceFilePath(gatewayDir));
   if (text === null) {
     const made = { identity: createDevice(), tokens: new Map<string, Secret>() };
-    write(gatewayDir, made);
+    writeDeviceFile(gatewayDir, made);
     return made;
   }
   const { privateKey, tokens } = JSON.parse(text) as { privateKey: string; tokens: Record<string, string> };
@@ -25,7 +25,7 @@ export function openDevice(gatewayDir: string): SavedDevice {
 export function saveToken(gatewayDir: string, url: string, token: string): void {
   const { identity, tokens } = openDevice(gatewayDir);
   if (tokens.get(url)?.reveal() === token) return;
-  write(gatewayDir, { identity, tokens: new Map([...tokens, [url, new Secret(token)]]) });
+  writeDeviceFile(gatewayDir, { identity, tokens: new Map([...tokens, [url, new Secret(token)]]) });
 }
 
 function tryRead(path: string): string | null {
@@ -37,9 +37,9 @@ function tryRead(path: string): string | null {
   }
 }
 
-function write(gatewayDir: string, device: SavedDevice): void {
+function writeDeviceFile(gatewayDir: string, device: SavedDevice): void {
   mkdirSync(gatewayDir, { recursive: true, mode: 0o700 });
-  const path = pathIn(gatewayDir);
+  const path = deviceFilePath(gatewayDir);
   const tokens = Object.fromEntries([...device.tokens].map(([url, token]) => [url, token.reveal()]));
   const temporary = `${path}.${process.pid}.tmp`;
   writeFileSync(temporary, `${JSON.stringify({ privateKey: device.identity.privateKey.reveal(), tokens }, null, 2)}\n`, { mode: 0o600 });

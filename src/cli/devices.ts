@@ -1,9 +1,9 @@
 import { CliError, EXIT } from "../core/errors.ts";
 import type { ProtocolClient } from "../client/client.ts";
-import type { Run } from "./command.ts";
+import type { CommandHandler } from "./command.ts";
 import { callGateway, withGateway } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
-import { cleanLine, formatAge, plural } from "./text.ts";
+import { sanitizeLine, formatAge, plural } from "./terminal-text.ts";
 
 type Pending = {
   requestId: string;
@@ -29,19 +29,19 @@ type Paired = {
 type DeviceList = { pending: Pending[]; paired: Paired[] };
 
 const PAIRING = ["operator.pairing"] as const;
-const short = (id: string): string => cleanLine(id).slice(0, 12);
+const shortId = (id: string): string => sanitizeLine(id).slice(0, 12);
 const scopesText = (scopes: readonly string[] | undefined): string =>
   (scopes ?? []).map((scope) => scope.replace(/^operator\./, "")).join(" ") || "-";
 
 /** `openclaw devices list` */
-export const devicesList: Run = async (invocation) => {
+export const devicesList: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
   const list = await callGateway<DeviceList>(invocation, PAIRING, "device.pair.list");
   out.result(list, () => {
     if (list.pending.length > 0) {
       out.line(out.paint("bold", `${plural(list.pending.length, "device")} waiting`));
       const rows = list.pending.map((each) => [
-        short(each.requestId),
+        shortId(each.requestId),
         each.displayName ?? each.clientId ?? "-",
         each.platform ?? "-",
         each.role ?? "operator",
@@ -51,10 +51,10 @@ export const devicesList: Run = async (invocation) => {
       out.table(
         [
           { title: "request" },
-          { title: "name", cut: true },
-          { title: "system", cut: true },
+          { title: "name", truncate: true },
+          { title: "system", truncate: true },
           { title: "role" },
-          { title: "requested", cut: true },
+          { title: "requested", truncate: true },
           { title: "since", align: "right" },
         ],
         rows,
@@ -64,7 +64,7 @@ export const devicesList: Run = async (invocation) => {
     if (list.paired.length === 0) out.line("No paired devices. A browser becomes one: openclaw dashboard");
     else {
       const rows = list.paired.map((each) => [
-        short(each.deviceId),
+        shortId(each.deviceId),
         each.label ?? each.displayName ?? each.clientId ?? "-",
         each.platform ?? "-",
         scopesText(each.scopes),
@@ -73,20 +73,20 @@ export const devicesList: Run = async (invocation) => {
       out.table(
         [
           { title: "device" },
-          { title: "name", cut: true },
-          { title: "system", cut: true },
-          { title: "scopes", cut: true },
+          { title: "name", truncate: true },
+          { title: "system", truncate: true },
+          { title: "scopes", truncate: true },
           { title: "seen", align: "right" },
         ],
         rows,
       );
     }
-    if (list.pending[0]) out.note(`Approve with: openclaw devices approve ${short(list.pending[0].requestId)}`);
+    if (list.pending[0]) out.note(`Approve with: openclaw devices approve ${shortId(list.pending[0].requestId)}`);
   });
 };
 
 /** `openclaw devices approve [request]` */
-export const devicesApprove: Run = async (invocation) => {
+export const devicesApprove: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const wanted = invocation.args[0];
   // Nobody can grant more than they hold, so the command asks for everything that it may pass on.
@@ -94,18 +94,18 @@ export const devicesApprove: Run = async (invocation) => {
     const { pending } = await client.request<DeviceList>("device.pair.list");
     const request =
       wanted === undefined
-        ? onlyOrLatest(pending, invocation)
+        ? selectRequest(pending, invocation)
         : pick(pending, "requestId", wanted, "pending request", "openclaw devices list");
     return { request, result: await client.request("device.pair.approve", { requestId: request.requestId }) };
   });
   out.result(result, () =>
     out.line(
-      `${cleanLine(request.displayName ?? request.clientId ?? short(request.deviceId))} approved with scopes: ${scopesText(request.scopes)}.`,
+      `${sanitizeLine(request.displayName ?? request.clientId ?? shortId(request.deviceId))} approved with scopes: ${scopesText(request.scopes)}.`,
     ),
   );
 };
 
-function onlyOrLatest(pending: readonly Pending[], invocation: Invocation): Pending {
+function selectRequest(pending: readonly Pending[], invocation: Invocation): Pending {
   const latest = pending.toSorted((a, b) => (b.ts ?? 0) - (a.ts ?? 0))[0];
   if (!latest)
     throw new CliError("no pending request", {
@@ -126,8 +126,8 @@ function pick<K extends string, T extends Record<K, string>>(rows: readonly T[],
   const found = rows.filter((row) => row[key].toLowerCase().startsWith(prefix.toLowerCase()));
   const exact = found.find((row) => row[key] === prefix) ?? (found.length === 1 ? found[0] : undefined);
   if (exact) return exact;
-  if (found.length === 0) throw new CliError(`no ${noun} ${cleanLine(prefix)}`, { why: "it may have been answered already.", fix });
-  throw new CliError(`${cleanLine(prefix)} matches ${found.length} ids`, {
+  if (found.length === 0) throw new CliError(`no ${noun} ${sanitizeLine(prefix)}`, { why: "it may have been answered already.", fix });
+  throw new CliError(`${sanitizeLine(prefix)} matches ${found.length} ids`, {
     why: "the id is ambiguous.",
     fix: "write more of the id.",
     exit: EXIT.usage,
@@ -138,31 +138,32 @@ const findDevice = async (client: ProtocolClient, prefix: string): Promise<Paire
   pick((await client.request<DeviceList>("device.pair.list")).paired, "deviceId", prefix, "device", "openclaw devices list");
 
 /** `openclaw devices reject <request>` */
-export const devicesReject: Run = async (invocation) => {
+export const devicesReject: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const { request, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
     const { pending } = await client.request<DeviceList>("device.pair.list");
     const request = pick(pending, "requestId", invocation.arg(0), "pending request", "openclaw devices list");
     return { request, result: await client.request("device.pair.reject", { requestId: request.requestId }) };
   });
-  out.result(result, () => out.line(`${cleanLine(request.displayName ?? request.clientId ?? short(request.deviceId))} was rejected.`));
+  out.result(result, () => out.line(`${sanitizeLine(request.displayName ?? request.clientId ?? shortId(request.deviceId))} was rejected.`));
 };
 
 /** `openclaw devices remove <device>` */
-export const devicesRemove: Run = async (invocation) => {
+export const devicesRemove: CommandHandler = async (invocation) => {
   const { out } = invocation;
-  await invocation.confirm(`Remove the device ${cleanLine(invocation.arg(0))}? Its connections are closed immediately.`);
+  await invocation.confirm(`Remove the device ${sanitizeLine(invocation.arg(0))}? Its connections are closed immediately.`);
   const { device, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
     const device = await findDevice(client, invocation.arg(0));
     return { device, result: await client.request("device.pair.remove", { deviceId: device.deviceId }) };
   });
-  out.result(result, () => out.line(`Removed ${nameOf(device)}.`));
+  out.result(result, () => out.line(`Removed ${deviceName(device)}.`));
 };
 
-const nameOf = (device: Paired): string => cleanLine(device.label ?? device.displayName ?? device.clientId ?? short(device.deviceId));
+const deviceName = (device: Paired): string =>
+  sanitizeLine(device.label ?? device.displayName ?? device.clientId ?? shortId(device.deviceId));
 
 /** `openclaw devices rotate <device>` */
-export const devicesRotate: Run = async (invocation) => {
+export const devicesRotate: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const role = invocation.text("role") ?? "operator";
   const { device, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
@@ -170,18 +171,20 @@ export const devicesRotate: Run = async (invocation) => {
     return { device, result: await client.request<{ token?: string }>("device.token.rotate", { deviceId: device.deviceId, role }) };
   });
   out.result(result, () => {
-    out.note(`${nameOf(device)} has a new token; the old one is revoked.${result.token ? " Copy it now; it won't be shown again:" : ""}`);
+    out.note(
+      `${deviceName(device)} has a new token; the old one is revoked.${result.token ? " Copy it now; it won't be shown again:" : ""}`,
+    );
     if (result.token) out.line(result.token);
   });
 };
 
 /** `openclaw devices revoke <device>` */
-export const devicesRevoke: Run = async (invocation) => {
+export const devicesRevoke: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const role = invocation.text("role") ?? "operator";
   const { device, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
     const device = await findDevice(client, invocation.arg(0));
     return { device, result: await client.request("device.token.revoke", { deviceId: device.deviceId, role }) };
   });
-  out.result(result, () => out.line(`${nameOf(device)} no longer has a ${role} token.`));
+  out.result(result, () => out.line(`${deviceName(device)} no longer has a ${role} token.`));
 };

@@ -1,25 +1,25 @@
 import { checkEnvironment } from "../config/environment.ts";
 import { systemTimeZone } from "../config/time-zone.ts";
-import { ok, type Finding } from "./doctor-finding.ts";
+import { okFinding, type DoctorFinding } from "./doctor-finding.ts";
 import type { Invocation } from "./invocation.ts";
-import { configOf } from "./target.ts";
+import { configOf } from "./gateway-target.ts";
 
-const WHY: Readonly<Record<string, string>> = {
+const VARIABLE_REASONS: Readonly<Record<string, string>> = {
   TZ: "the agent gets the day in this time zone, and daily resets follow it.",
 };
 
 /** Variables that are set and have no effect, or another one than it seems. This command's environment may differ from the gateway's. */
-export function checkEnvironmentOf(invocation: Invocation): Finding[] {
+export function checkVariables(invocation: Invocation): DoctorFinding[] {
   const { env } = invocation.host;
   const referenced = new Set((configOf(invocation).raw ?? "").match(/OPENCLAW_[A-Z0-9_]+/g));
-  const findings = checkEnvironment(env, referenced).map(({ name, message, fix }): Finding => ({
+  const findings = checkEnvironment(env, referenced).map(({ name, message, fix }): DoctorFinding => ({
     check: name === "TZ" ? "time-zone" : `environment:${name}`,
     severity: "warning",
     title: message,
-    why: WHY[name] ?? "no part of this program reads it.",
+    why: VARIABLE_REASONS[name] ?? "no part of this program reads it.",
     fix,
   }));
   return findings.some((finding) => finding.check === "time-zone")
     ? findings
-    : [...findings, ok("time-zone", `the time zone is ${systemTimeZone(env).name}`)];
+    : [...findings, okFinding("time-zone", `the time zone is ${systemTimeZone(env).name}`)];
 }

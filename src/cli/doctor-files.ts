@@ -8,19 +8,19 @@ import { silentLog } from "../core/log.ts";
 import { readLedger, countLedgerRows } from "../store/ledger.ts";
 import { ledgerPath } from "../store/open.ts";
 import { openReadonlyStore } from "../store/open-readonly.ts";
-import { ok, unless, type Finding } from "./doctor-finding.ts";
+import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
 import type { Invocation } from "./invocation.ts";
-import { readOwner } from "./owner.ts";
-import { configOf, pathsOf, tokenPath } from "./target.ts";
+import { findRunningGateway } from "./pid-file.ts";
+import { configOf, pathsOf, tokenPath } from "./gateway-target.ts";
 
 const MEGABYTE = 1_048_576;
 const LOW_DISK_MB = 1_024;
 const FULL_DISK_MB = 100;
 
 /** Everything in openclaw.json that is wrong or has no effect, and settings that are valid and unwise. */
-export function checkConfig(invocation: Invocation): Finding[] {
+export function checkConfig(invocation: Invocation): DoctorFinding[] {
   const { issues, config, path, exists, source } = configOf(invocation);
-  const findings: Finding[] = issues
+  const findings: DoctorFinding[] = issues
     .filter((issue) => issue.severity !== "info")
     .map((issue) => ({
       check: "config",
@@ -32,7 +32,7 @@ export function checkConfig(invocation: Invocation): Finding[] {
           : "it is valid, and has no effect or another one than it seems.",
       fix: issue.fix ?? "openclaw config validate shows the line; openclaw config schema <key> tells what is possible.",
     }));
-  if (findings.length === 0) findings.push(ok("config", exists ? `${path} is valid` : "no configuration file: the defaults hold"));
+  if (findings.length === 0) findings.push(okFinding("config", exists ? `${path} is valid` : "no configuration file: the defaults hold"));
   if (source === "last-good" || source === "defaults") {
     findings.push({
       check: "config-source",
@@ -48,13 +48,13 @@ export function checkConfig(invocation: Invocation): Finding[] {
   const { bind, auth } = config.gateway;
   const open = auth.mode === "none";
   findings.push(
-    unless(!open || bind !== "loopback", "auth-none", "clients have to prove themselves", {
+    findingUnless(!open || bind !== "loopback", "auth-none", "clients have to prove themselves", {
       severity: "warning",
       title: "gateway.auth.mode is none",
       why: "every program and every user of this machine may do everything.",
       fix: "openclaw config set gateway.auth.mode token",
     }),
-    unless(!(open && bind !== "loopback"), "auth-exposed", "nobody gets in from the network without a credential", {
+    findingUnless(!(open && bind !== "loopback"), "auth-exposed", "nobody gets in from the network without a credential", {
       severity: "problem",
       title: "the gateway would be open to the network without authentication",
       why: `gateway.bind is ${bind} and gateway.auth.mode is none; it refuses to start like that.`,
@@ -65,20 +65,20 @@ export function checkConfig(invocation: Invocation): Finding[] {
 }
 
 /** Node, disk and the state directory. */
-export function checkMachine(invocation: Invocation): Finding[] {
+export function checkMachine(invocation: Invocation): DoctorFinding[] {
   const { state } = pathsOf(invocation);
   const existing = firstExisting(state);
   const disk = statfsSync(existing);
   const freeMb = Math.floor((disk.bavail * disk.bsize) / MEGABYTE);
   const major = Number(process.versions.node.split(".")[0]);
   return [
-    unless(major >= 24, "node", `Node ${process.versions.node}`, {
+    findingUnless(major >= 24, "node", `Node ${process.versions.node}`, {
       severity: "problem",
       title: `Node ${process.versions.node} is too old`,
       why: "Node 24 or newer is needed.",
       fix: "start through the openclaw launcher, which brings its own.",
     }),
-    unless(freeMb >= LOW_DISK_MB, "disk", `${freeMb} MB of disk are free`, {
+    findingUnless(freeMb >= LOW_DISK_MB, "disk", `${freeMb} MB of disk are free`, {
       severity: freeMb >= FULL_DISK_MB ? "warning" : "problem",
       title: `only ${freeMb} MB of disk are free`,
       why: `${state} is on that disk; with none left, no message can be accepted.`,
@@ -90,7 +90,7 @@ export function checkMachine(invocation: Invocation): Finding[] {
     ]
       .filter((path, index) => index === 0 || existsSync(path))
       .map((path) =>
-        unless(isWritable(path), "state-writable", `${path} is writable`, {
+        findingUnless(isWritable(path), "state-writable", `${path} is writable`, {
           severity: "problem",
           title: `${path} is not a directory that this user may write to`,
           why: "the gateway keeps its files there, and stops working without them.",
@@ -119,7 +119,7 @@ function isWritable(path: string): boolean {
 }
 
 /** Who may read what, and whether the store is whole. */
-export function checkFiles(invocation: Invocation): Finding[] {
+export function checkFiles(invocation: Invocation): DoctorFinding[] {
   const paths = pathsOf(invocation);
   const files: readonly [path: string, mode: number][] = [
     [paths.gateway, 0o700],
@@ -132,10 +132,10 @@ export function checkFiles(invocation: Invocation): Finding[] {
   return [...findings, ...checkStore(invocation), ...checkDamagedCopies(paths.gateway)];
 }
 
-function checkMode(path: string, wanted: number): Finding {
+function checkMode(path: string, wanted: number): DoctorFinding {
   const mode = (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
   const octal = wanted.toString(8);
-  return unless((mode & 0o077) === 0, "permissions", `${path} is private`, {
+  return findingUnless((mode & 0o077) === 0, "permissions", `${path} is private`, {
     severity: "warning",
     title: `other users may ${mode & 0o022 ? "change" : "read"} ${path}`,
     why: `its mode is ${mode.toString(8)}, and it may hold secrets.`,
@@ -145,9 +145,9 @@ function checkMode(path: string, wanted: number): Finding {
 }
 
 /** No store, or an empty one, is right only for a gateway that has stored nothing yet. */
-function checkMissing(gateway: string): Finding {
+function checkMissing(gateway: string): DoctorFinding {
   const rows = countLedgerRows(readLedger(ledgerPath(gateway), silentLog));
-  return unless(rows === 0, "store", "no messages are stored yet", {
+  return findingUnless(rows === 0, "store", "no messages are stored yet", {
     severity: "problem",
     title: `${join(gateway, "gateway.db")} is missing or empty, and ${rows} records were in it`,
     why: "the ledger beside it knows of them; the file was removed, or its disk is not mounted.",
@@ -157,7 +157,7 @@ function checkMissing(gateway: string): Finding {
 
 const DAMAGED = /^gateway\.db\.damaged-[^.]+$/;
 
-function checkDamagedCopies(gateway: string): Finding[] {
+function checkDamagedCopies(gateway: string): DoctorFinding[] {
   if (!existsSync(gateway) || !statSync(gateway).isDirectory()) return [];
   const copies = readdirSync(gateway).filter((name) => DAMAGED.test(name));
   if (copies.length === 0) return [];
@@ -172,17 +172,17 @@ function checkDamagedCopies(gateway: string): Finding[] {
   ];
 }
 
-function checkStore(invocation: Invocation): Finding[] {
+function checkStore(invocation: Invocation): DoctorFinding[] {
   const { gateway } = pathsOf(invocation);
   // A running gateway owns the file and reports about it itself.
-  if (readOwner(gateway)) return [];
+  if (findRunningGateway(gateway)) return [];
   try {
     const store = openReadonlyStore(gateway);
     if (!store) return [checkMissing(gateway)];
     try {
       const row = store.get<{ quick_check: string }>("PRAGMA quick_check(1)");
       return [
-        unless(row?.quick_check === "ok", "store", "the store is whole", {
+        findingUnless(row?.quick_check === "ok", "store", "the store is whole", {
           severity: "problem",
           title: "the store is damaged",
           why: row?.quick_check ?? "it cannot be checked.",
@@ -207,17 +207,17 @@ function checkStore(invocation: Invocation): Finding[] {
 }
 
 /** Files of each agent's workspace that are there and do not reach the agent. */
-export async function checkWorkspaces(invocation: Invocation): Promise<Finding[]> {
+export async function checkWorkspaces(invocation: Invocation): Promise<DoctorFinding[]> {
   const { config } = configOf(invocation);
   const { state } = pathsOf(invocation);
   const dirs = new Set(agentIds(config).map((id) => resolveAgent(config, id, state).workspace));
   const unread = await Promise.all([...dirs].map(async (dir) => (await findUnreadFiles(dir)).map((file) => ({ dir, ...file }))));
-  const findings = unread.flat().map(({ dir, name, reason }): Finding => ({
+  const findings = unread.flat().map(({ dir, name, reason }): DoctorFinding => ({
     check: "workspace",
     severity: "warning",
     title: `${name} of the workspace ${dir} is not read`,
     why: `${reason}.`,
     fix: "replace it by a plain file in the workspace.",
   }));
-  return findings.length > 0 ? findings : [ok("workspace", "the files of the workspaces are read")];
+  return findings.length > 0 ? findings : [okFinding("workspace", "the files of the workspaces are read")];
 }

@@ -1,11 +1,11 @@
-type Check = {
+type DoctorCheck = {
   /** Stable name of the check, for programs. */
   readonly check: string;
   readonly title: string;
 };
 
 /** What is wrong, why that matters or how it came about, and what to do. */
-export type BadFinding = Check & {
+export type BadFinding = DoctorCheck & {
   readonly severity: "problem" | "warning";
   readonly why: string;
   readonly fix: string;
@@ -14,10 +14,10 @@ export type BadFinding = Check & {
 };
 
 /** What one check of `openclaw doctor` found. */
-export type Finding = (Check & { readonly severity: "ok" }) | BadFinding;
+export type DoctorFinding = (DoctorCheck & { readonly severity: "ok" }) | BadFinding;
 
-export const ok = (check: string, title: string): Finding => ({ check, severity: "ok", title });
+export const okFinding = (check: string, title: string): DoctorFinding => ({ check, severity: "ok", title });
 
 /** A finding, or the fact that there is none. */
-export const unless = (fine: boolean, check: string, title: string, bad: Omit<BadFinding, "check">): Finding =>
-  fine ? ok(check, title) : { check, ...bad };
+export const findingUnless = (fine: boolean, check: string, title: string, bad: Omit<BadFinding, "check">): DoctorFinding =>
+  fine ? okFinding(check, title) : { check, ...bad };

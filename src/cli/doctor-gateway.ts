@@ -3,22 +3,22 @@ import { VERSION } from "../core/version.ts";
 import { ClientError } from "../client/errors.ts";
 import type { ProtocolClient } from "../client/client.ts";
 import { accountRows, accountText, type ChannelsStatus } from "./channels.ts";
-import { connectGateway, isAway, type Link } from "./connect.ts";
-import { ok, unless, type Finding } from "./doctor-finding.ts";
+import { connectGateway, isUnreachable, type GatewayLink } from "./connect.ts";
+import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
 import type { Invocation } from "./invocation.ts";
-import { plural } from "./text.ts";
+import { plural } from "./terminal-text.ts";
 
-type Part = { name: string; state: string; cause?: string | null };
-type Health = { ok: boolean; parts?: Part[] };
+type HealthPartRow = { name: string; state: string; cause?: string | null };
+type Health = { ok: boolean; parts?: HealthPartRow[] };
 
 /** What the running gateway says about itself; its absence is a finding as well. */
-export async function checkGateway(invocation: Invocation): Promise<Finding[]> {
-  let link: Link;
+export async function checkGateway(invocation: Invocation): Promise<DoctorFinding[]> {
+  let link: GatewayLink;
   try {
     link = await connectGateway(invocation, { scopes: ["operator.read"] });
   } catch (err) {
     if (!(err instanceof CliError)) throw err;
-    const check = isAway(err) ? "gateway-running" : "gateway-access";
+    const check = isUnreachable(err) ? "gateway-running" : "gateway-access";
     const why = err.why ?? "without an answer nothing about its channels, models and messages can be checked.";
     return [
       {
@@ -40,8 +40,8 @@ export async function checkGateway(invocation: Invocation): Promise<Finding[]> {
       checkDeadLetters(client),
     ]);
     return [
-      ok("gateway-running", `the gateway answers at ${target.url}`),
-      unless(!target.local || version === VERSION, "version", `version ${version}`, {
+      okFinding("gateway-running", `the gateway answers at ${target.url}`),
+      findingUnless(!target.isLocal || version === VERSION, "version", `version ${version}`, {
         severity: "warning",
         title: `the running gateway is version ${version}, this command is ${VERSION}`,
         why: "it was started before the update.",
@@ -55,7 +55,12 @@ export async function checkGateway(invocation: Invocation): Promise<Finding[]> {
 }
 
 /** Findings about one method; a gateway that does not serve it has nothing to say there. */
-async function about<T>(client: ProtocolClient, method: string, params: unknown, work: (answer: T) => Finding[]): Promise<Finding[]> {
+async function describePart<T>(
+  client: ProtocolClient,
+  method: string,
+  params: unknown,
+  work: (answer: T) => DoctorFinding[],
+): Promise<DoctorFinding[]> {
   if (!client.serves(method)) return [];
   try {
     return work(await client.request<T>(method, params));
@@ -73,13 +78,13 @@ async function about<T>(client: ProtocolClient, method: string, params: unknown,
   }
 }
 
-const checkHealth = (client: ProtocolClient): Promise<Finding[]> =>
-  about<Health>(client, "health", {}, ({ parts = [], ok: well }) => {
+const checkHealth = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<Health>(client, "health", {}, ({ parts = [], ok: well }) => {
     const findings = parts
       .filter((part) => !part.name.startsWith("channel:"))
-      .map((part): Finding =>
+      .map((part): DoctorFinding =>
         part.state === "ready"
-          ? ok(`part:${part.name}`, `${part.name} is ready`)
+          ? okFinding(`part:${part.name}`, `${part.name} is ready`)
           : {
               check: `part:${part.name}`,
               severity: part.state === "failing" ? "problem" : "warning",
@@ -91,7 +96,7 @@ const checkHealth = (client: ProtocolClient): Promise<Finding[]> =>
     return findings.length > 0
       ? findings
       : [
-          unless(well, "health", "the gateway is well", {
+          findingUnless(well, "health", "the gateway is well", {
             severity: "problem",
             title: "the gateway says that it is not well",
             why: "a part that it cannot do without does not work.",
@@ -104,13 +109,13 @@ const checkHealth = (client: ProtocolClient): Promise<Finding[]> =>
 const LONG_MS = 15 * 60_000;
 const WAIT_FIX = "openclaw channels status --probe, then openclaw logs --level warn";
 
-const checkChannels = (client: ProtocolClient, now: number): Promise<Finding[]> =>
-  about<ChannelsStatus>(client, "channels.status", {}, (answer) =>
+const checkChannels = (client: ProtocolClient, now: number): Promise<DoctorFinding[]> =>
+  describePart<ChannelsStatus>(client, "channels.status", {}, (answer) =>
     accountRows(answer)
       .filter((row) => row.enabled !== false)
       .map((row) => {
         const stuck = row.state === "terminal" || now - (row.since ?? now) >= LONG_MS;
-        return unless(row.connected === true && row.state !== "degraded", `channel:${row.name}`, `${row.name} is connected`, {
+        return findingUnless(row.connected === true && row.state !== "degraded", `channel:${row.name}`, `${row.name} is connected`, {
           severity: stuck ? "problem" : "warning",
           title: `${row.name} is ${accountText(row, now)}`,
           why: "messages to and from it wait as long as it is not connected.",
@@ -119,11 +124,11 @@ const checkChannels = (client: ProtocolClient, now: number): Promise<Finding[]> 
       }),
   );
 
-const checkModels = (client: ProtocolClient): Promise<Finding[]> =>
-  about<{ models: { id: string; provider?: string; available?: boolean }[] }>(client, "models.list", {}, ({ models }) => {
+const checkModels = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<{ models: { id: string; provider?: string; available?: boolean }[] }>(client, "models.list", {}, ({ models }) => {
     const real = models.filter((model) => model.available !== false && model.provider !== "guide");
     return [
-      unless(real.length > 0, "model", `${plural(real.length, "model")} can answer`, {
+      findingUnless(real.length > 0, "model", `${plural(real.length, "model")} can answer`, {
         severity: "warning",
         title: "no model is connected; the scripted setup guide answers",
         why: "no provider in the configuration has a key and a model, no key is in the environment, and no local server runs.",
@@ -132,9 +137,9 @@ const checkModels = (client: ProtocolClient): Promise<Finding[]> =>
     ];
   });
 
-const checkDeadLetters = (client: ProtocolClient): Promise<Finding[]> =>
-  about<{ items: unknown[] }>(client, "deadletters.list", {}, ({ items }) => [
-    unless(items.length === 0, "dead-letters", "every message has been handled", {
+const checkDeadLetters = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<{ items: unknown[] }>(client, "deadletters.list", {}, ({ items }) => [
+    findingUnless(items.length === 0, "dead-letters", "every message has been handled", {
       severity: "warning",
       title: `${plural(items.length, "message")} could not be handled`,
       why: "several tries failed; they are kept.",

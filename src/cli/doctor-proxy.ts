@@ -1,13 +1,13 @@
 import { readProxySettings } from "../core/proxy.ts";
-import { ok, type Finding } from "./doctor-finding.ts";
+import { okFinding, type DoctorFinding } from "./doctor-finding.ts";
 import type { Invocation } from "./invocation.ts";
 
 /** The proxies of this environment: which are used, and which cannot be. The gateway uses those of its own environment. */
-export function checkProxies(env: Invocation["host"]["env"]): Finding[] {
+export function checkProxies(env: Invocation["host"]["env"]): DoctorFinding[] {
   const { http, https, problems } = readProxySettings(env);
   const used = [https && `https through ${https.host}`, http && `http through ${http.host}`].filter(Boolean).join(", ");
   return [
-    ...problems.map(({ name, message, fix }): Finding => ({
+    ...problems.map(({ name, message, fix }): DoctorFinding => ({
       check: "proxy",
       severity: name.toLowerCase() === "all_proxy" ? "warning" : "problem",
       title: `${name} ${message}`,
@@ -17,6 +17,6 @@ export function checkProxies(env: Invocation["host"]["env"]): Finding[] {
           : "connections that would go through it fail instead of going around it.",
       fix,
     })),
-    ...(problems.length === 0 ? [ok("proxy", used === "" ? "no proxy is set" : `channels, models and tools connect: ${used}`)] : []),
+    ...(problems.length === 0 ? [okFinding("proxy", used === "" ? "no proxy is set" : `channels, models and tools connect: ${used}`)] : []),
   ];
 }

@@ -1,25 +1,25 @@
 import { CliError, EXIT } from "../core/errors.ts";
-import type { Run } from "./command.ts";
-import { checkEnvironmentOf } from "./doctor-environment.ts";
+import type { CommandHandler } from "./command.ts";
+import { checkVariables } from "./doctor-environment.ts";
 import { checkConfig, checkFiles, checkMachine, checkWorkspaces } from "./doctor-files.ts";
 import { checkGateway } from "./doctor-gateway.ts";
 import { checkProxies } from "./doctor-proxy.ts";
-import type { Finding } from "./doctor-finding.ts";
+import type { DoctorFinding } from "./doctor-finding.ts";
 import type { Invocation } from "./invocation.ts";
-import { cleanLine, plural } from "./text.ts";
+import { sanitizeLine, plural } from "./terminal-text.ts";
 
-const MARKS = { problem: ["red", "✗"], warning: ["yellow", "!"], ok: ["green", "✓"] } as const;
+const SEVERITY_MARKS = { problem: ["red", "✗"], warning: ["yellow", "!"], ok: ["green", "✓"] } as const;
 const ORDER = ["problem", "warning", "ok"] as const;
 
 /** `openclaw doctor` */
-export const doctor: Run = async (invocation) => {
+export const doctor: CommandHandler = async (invocation) => {
   const { out } = invocation;
-  let findings = await examine(invocation);
+  let findings = await runChecks(invocation);
   if (invocation.has("fix")) {
     const repaired = await repair(findings, invocation);
-    if (repaired) findings = await examine(invocation);
+    if (repaired) findings = await runChecks(invocation);
   }
-  const count = (severity: Finding["severity"]): number => findings.filter((each) => each.severity === severity).length;
+  const count = (severity: DoctorFinding["severity"]): number => findings.filter((each) => each.severity === severity).length;
   const [problems, warnings, fine] = [count("problem"), count("warning"), count("ok")];
   out.result(
     {
@@ -40,8 +40,8 @@ export const doctor: Run = async (invocation) => {
   return problems === 0 ? EXIT.ok : EXIT.failure;
 };
 
-async function examine(invocation: Invocation): Promise<Finding[]> {
-  const findings = [...checkConfig(invocation), ...checkEnvironmentOf(invocation)];
+async function runChecks(invocation: Invocation): Promise<DoctorFinding[]> {
+  const findings = [...checkConfig(invocation), ...checkVariables(invocation)];
   if (!invocation.has("lint")) {
     findings.push(
       ...checkMachine(invocation),
@@ -54,28 +54,32 @@ async function examine(invocation: Invocation): Promise<Finding[]> {
   return findings.toSorted((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity));
 }
 
-function show(finding: Finding, { out }: Invocation): void {
-  const [style, mark] = MARKS[finding.severity];
-  out.paragraph(`${out.paint(style, mark)} ${cleanLine(finding.title)}`, "  ");
+function show(finding: DoctorFinding, { out }: Invocation): void {
+  const [style, mark] = SEVERITY_MARKS[finding.severity];
+  out.paragraph(`${out.paint(style, mark)} ${sanitizeLine(finding.title)}`, "  ");
   if (finding.severity === "ok") return;
-  out.paragraph(`  Why: ${cleanLine(finding.why)}`, "  ");
-  out.paragraph(`  Fix: ${cleanLine(finding.fix)}`, "  ");
+  out.paragraph(`  Why: ${sanitizeLine(finding.why)}`, "  ");
+  out.paragraph(`  Fix: ${sanitizeLine(finding.fix)}`, "  ");
 }
 
 /** Shows the plan, asks, and carries it out. False when there was nothing to do. */
-async function repair(findings: readonly Finding[], invocation: Invocation): Promise<boolean> {
+async function repair(findings: readonly DoctorFinding[], invocation: Invocation): Promise<boolean> {
   const repairs = findings.flatMap((finding) => ("repair" in finding && finding.repair ? [finding.repair] : []));
   if (repairs.length === 0) return false;
   const { out } = invocation;
   out.note("The plan:");
-  for (const { plan } of repairs) out.note(`  - ${cleanLine(plan)}`);
+  for (const { plan } of repairs) out.note(`  - ${sanitizeLine(plan)}`);
   await invocation.confirm(`Do this?`);
   for (const { plan, run } of repairs) {
     try {
       await run();
     } catch (err) {
       const why = err instanceof Error ? `${err.message}.` : "the system refused.";
-      throw new CliError(`could not ${cleanLine(plan)}`, { why, fix: "do it by hand, or run this as the owner of the files.", cause: err });
+      throw new CliError(`could not ${sanitizeLine(plan)}`, {
+        why,
+        fix: "do it by hand, or run this as the owner of the files.",
+        cause: err,
+      });
     }
   }
   out.note(`Done: ${plural(repairs.length, "repair")}.\n`);

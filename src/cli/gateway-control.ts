@@ -3,20 +3,20 @@ import { CliError, EXIT } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { openClient, type ProtocolClient } from "../client/client.ts";
 import { ClientError } from "../client/errors.ts";
-import type { Run } from "./command.ts";
+import type { CommandHandler } from "./command.ts";
 import { connectGateway, toCliError, toClientOptions, withGateway } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
-import { isAlive, readOwner } from "./owner.ts";
-import { pathsOf, resolveTarget } from "./target.ts";
-import { formatDuration } from "./text.ts";
+import { isProcessRunning, findRunningGateway } from "./pid-file.ts";
+import { pathsOf, resolveTarget } from "./gateway-target.ts";
+import { formatDuration } from "./terminal-text.ts";
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** `openclaw gateway stop` */
-export const gatewayStop: Run = async (invocation) => {
+export const gatewayStop: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
   const paths = pathsOf(invocation);
-  const owner = readOwner(paths.gateway);
+  const owner = findRunningGateway(paths.gateway);
   if (!owner || !isGateway(owner.pid)) {
     out.result({ ok: true, stopped: false }, () => out.line(`No gateway is running for ${paths.state}.`));
     return EXIT.ok;
@@ -32,14 +32,14 @@ export const gatewayStop: Run = async (invocation) => {
       cause: err,
     });
   }
-  while (isAlive(owner.pid)) {
+  while (isProcessRunning(owner.pid)) {
     if (host.now() - started > LIMITS.cliStopMs) {
       throw new CliError(`the gateway (pid ${owner.pid}) has not stopped yet`, {
         why: `${formatDuration(LIMITS.cliStopMs)} have passed.`,
         fix: `look at openclaw logs, or end it: kill -9 ${owner.pid} (nothing that was acknowledged is lost)`,
       });
     }
-    await pause(25);
+    await sleep(25);
   }
   const took = host.now() - started;
   out.result({ ok: true, stopped: true, pid: owner.pid, tookMs: took }, () =>
@@ -63,14 +63,14 @@ function isGateway(pid: number): boolean {
 }
 
 /** `openclaw gateway restart` */
-export const gatewayRestart: Run = async (invocation) => {
+export const gatewayRestart: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
   const started = host.now();
   const before = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
     await client.request("gateway.restart.request", { reason: "openclaw gateway restart" });
     return client.hello.server.bootId;
   });
-  const client = await waitForOther(invocation, before, started);
+  const client = await waitForReplacement(invocation, before, started);
   const { version } = client.hello.server;
   await client.close();
   const took = host.now() - started;
@@ -78,7 +78,7 @@ export const gatewayRestart: Run = async (invocation) => {
 };
 
 /** Connects until a gateway with another boot id answers. */
-async function waitForOther(invocation: Invocation, before: string | undefined, started: number): Promise<ProtocolClient> {
+async function waitForReplacement(invocation: Invocation, before: string | undefined, started: number): Promise<ProtocolClient> {
   const target = resolveTarget(invocation);
   const options = await toClientOptions(invocation, target, { scopes: ["operator.read"] });
   while (invocation.host.now() - started < LIMITS.cliRestartMs) {
@@ -92,7 +92,7 @@ async function waitForOther(invocation: Invocation, before: string | undefined, 
     } catch (err) {
       if (!(err instanceof ClientError) || !err.retryable) throw toCliError(err, target, invocation);
     }
-    await pause(50);
+    await sleep(50);
   }
   const { client } = await connectGateway(invocation, { scopes: ["operator.read"] });
   await client.close();

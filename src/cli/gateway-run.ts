@@ -1,10 +1,10 @@
 import { expandPath } from "../config/paths.ts";
 import { EXIT } from "../core/errors.ts";
-import type { Run } from "./command.ts";
+import type { CommandHandler } from "./command.ts";
 import type { GatewayOptions, Invocation } from "./invocation.ts";
 
 /** `openclaw gateway`: runs until a signal comes or the gateway ends by itself. */
-export const runGateway: Run = async (invocation) => {
+export const runGateway: CommandHandler = async (invocation) => {
   const { host, out } = invocation;
   const gateway = await host.startGateway(toOptions(invocation));
   if (out.json) out.data({ ok: true, url: gateway.url, port: gateway.port, pid: process.pid });

@@ -1,18 +1,18 @@
 import { EXIT, CliError } from "../core/errors.ts";
 import { openClient } from "../client/client.ts";
-import type { Run } from "./command.ts";
-import { connectGateway, toCliError, toClientOptions, withGateway, type Scope } from "./connect.ts";
-import { readInput } from "./input.ts";
+import type { CommandHandler } from "./command.ts";
+import { connectGateway, toCliError, toClientOptions, withGateway, type ConnectScope } from "./connect.ts";
+import { readStdin } from "./stdin.ts";
 import type { Invocation } from "./invocation.ts";
-import { readOwner } from "./owner.ts";
-import { pathsOf, resolveTarget } from "./target.ts";
-import { formatDuration } from "./text.ts";
+import { findRunningGateway } from "./pid-file.ts";
+import { pathsOf, resolveTarget } from "./gateway-target.ts";
+import { formatDuration } from "./terminal-text.ts";
 
 /** `openclaw gateway status` */
-export const gatewayStatus: Run = async (invocation) => {
+export const gatewayStatus: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const target = resolveTarget(invocation);
-  const owner = target.local ? readOwner(pathsOf(invocation).gateway) : null;
+  const owner = target.isLocal ? findRunningGateway(pathsOf(invocation).gateway) : null;
   const { client } = await connectGateway(invocation, { scopes: ["operator.read"] });
   const { server, snapshot, auth, protocol } = client.hello;
   await client.close();
@@ -49,7 +49,7 @@ export const gatewayStatus: Run = async (invocation) => {
 type Step = { step: string; ok: boolean; ms: number; detail: string };
 
 /** `openclaw gateway probe` */
-export const gatewayProbe: Run = async (invocation) => {
+export const gatewayProbe: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const target = resolveTarget(invocation);
   const steps: Step[] = [];
@@ -103,12 +103,12 @@ export const gatewayProbe: Run = async (invocation) => {
 };
 
 /** A credential that holds fewer is granted what it holds; the gateway then says which one a method lacks. */
-const ALL_SCOPES: readonly Scope[] = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"];
+const ALL_SCOPES: readonly ConnectScope[] = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"];
 
 /** `openclaw gateway call <method>` */
-export const gatewayCall: Run = async (invocation) => {
+export const gatewayCall: CommandHandler = async (invocation) => {
   const params = await readParams(invocation);
-  const scopes = invocation.has("scope") ? (invocation.list("scope") as Scope[]) : ALL_SCOPES;
+  const scopes = invocation.has("scope") ? (invocation.list("scope") as ConnectScope[]) : ALL_SCOPES;
   const answer = await withGateway(invocation, { scopes }, ({ client }) =>
     client.request(invocation.arg(0), params, invocation.has("expect-final") ? { onAccepted: () => {} } : {}),
   );
@@ -118,7 +118,7 @@ export const gatewayCall: Run = async (invocation) => {
 async function readParams(invocation: Invocation): Promise<unknown> {
   const given = invocation.text("params");
   if (given === undefined) return {};
-  const text = given === "-" ? await readInput(invocation, "Type the parameters as JSON") : given;
+  const text = given === "-" ? await readStdin(invocation, "Type the parameters as JSON") : given;
   try {
     return JSON.parse(text);
   } catch (err) {

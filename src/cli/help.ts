@@ -1,38 +1,38 @@
 import { CliError, EXIT } from "../core/errors.ts";
 import { suggest } from "../config/suggest.ts";
-import { COMMON_FLAGS, nameOf, REMOTE_FLAGS, usageOf, type Command, type Flag } from "./command.ts";
+import { COMMON_FLAGS, commandName, REMOTE_FLAGS, commandUsage, type CliCommand, type CliFlag } from "./command.ts";
 import type { Output } from "./output.ts";
-import { COMMANDS } from "./table.ts";
-import { cleanLine, padText, wrapText } from "./text.ts";
+import { COMMANDS } from "./command-table.ts";
+import { sanitizeLine, padText, wrapText } from "./terminal-text.ts";
 
 /** Help is read in pipes and in mails as well. */
-const WIDEST = 80;
+const MAX_WIDTH = 80;
 
 /** Prints the overview, the help of a family, or that of one command. Returns the exit code. */
 export function showHelp(words: readonly string[], out: Output): number {
   if (out.json) {
-    out.data(COMMANDS.filter((command) => words.every((word, index) => command.words[index] === word)).map(toData));
+    out.data(COMMANDS.filter((command) => words.every((word, index) => command.path[index] === word)).map(toData));
     return EXIT.ok;
   }
-  for (const line of helpLines(words, Math.min(WIDEST, out.width ?? WIDEST))) out.line(line);
+  for (const line of helpLines(words, Math.min(MAX_WIDTH, out.width ?? MAX_WIDTH))) out.line(line);
   return EXIT.ok;
 }
 
 /** The lines of the help. Throws CliError when there is no such command. */
-export function helpLines(words: readonly string[], width = WIDEST): string[] {
+export function helpLines(words: readonly string[], width = MAX_WIDTH): string[] {
   if (words.length === 0) return overview(width);
-  const exact = COMMANDS.find((command) => nameOf(command) === words.join(" "));
-  const family = COMMANDS.filter((command) => command.words[0] === words[0]);
+  const exact = COMMANDS.find((command) => commandName(command) === words.join(" "));
+  const family = COMMANDS.filter((command) => command.path[0] === words[0]);
   if (exact && (words.length > 1 || family.length === 1)) return commandHelp(exact, width);
   if (words.length === 1 && family.length > 0) return familyHelp(words[0]!, family, exact, width);
-  const meant = suggest(words.join(" "), COMMANDS.map(nameOf));
-  throw new CliError(`Unknown command "${cleanLine(words.join(" "))}".${meant ? ` Did you mean "${meant}"?` : ""}`, {
+  const meant = suggest(words.join(" "), COMMANDS.map(commandName));
+  throw new CliError(`Unknown command "${sanitizeLine(words.join(" "))}".${meant ? ` Did you mean "${meant}"?` : ""}`, {
     fix: meant ? `openclaw ${meant} --help` : "openclaw --help lists all commands.",
     exit: EXIT.usage,
   });
 }
 
-function toData({ words, summary, args, flags, remote, examples }: Command): unknown {
+function toData({ path: words, summary, args, flags, usesGateway: remote, examples }: CliCommand): unknown {
   return {
     command: words.join(" "),
     summary,
@@ -70,7 +70,7 @@ function overview(width: number): string[] {
       "",
       group,
       ...columns(
-        commands.map((command): [string, string] => [command.words[0]!, overviewText(command)]),
+        commands.map((command): [string, string] => [command.path[0]!, overviewText(command)]),
         width,
       ),
     );
@@ -80,9 +80,9 @@ function overview(width: number): string[] {
   return lines;
 }
 
-const overviewText = (command: Command): string => {
-  const family = COMMANDS.filter((each) => each.words[0] === command.words[0]);
-  return family.length > 1 ? (FAMILIES[command.words[0]!] ?? command.summary) : command.summary;
+const overviewText = (command: CliCommand): string => {
+  const family = COMMANDS.filter((each) => each.path[0] === command.path[0]);
+  return family.length > 1 ? (FAMILIES[command.path[0]!] ?? command.summary) : command.summary;
 };
 
 /** What a family of commands is about. */
@@ -99,19 +99,19 @@ const FAMILIES: Readonly<Record<string, string>> = {
   "dead-letters": "Undelivered messages: show, retry, discard.",
 };
 
-const flagRow = (flag: Flag): [string, string] => {
+const flagRow = (flag: CliFlag): [string, string] => {
   const short = flag.short ? `-${flag.short}, ` : "";
   const value = flag.value ? ` <${flag.value}>` : "";
   const choices = flag.choices ? ` One of ${flag.choices.join(", ")}.` : "";
   return [`${short}--${flag.name}${value}`, flag.help + choices];
 };
 
-function familyHelp(name: string, family: readonly Command[], exact: Command | undefined, width: number): string[] {
+function familyHelp(name: string, family: readonly CliCommand[], exact: CliCommand | undefined, width: number): string[] {
   const lines = [FAMILIES[name] ?? family[0]!.summary, "", `Usage: openclaw ${name} <command> [flags]`, ""];
   lines.push(
     ...columns(
       family.map((command) => [
-        [...command.words.slice(1), ...argWords(command)].join(" ") || name,
+        [...command.path.slice(1), ...argText(command)].join(" ") || name,
         command.summary + (command.isDefault ? " (default)" : ""),
       ]),
       width,
@@ -129,15 +129,15 @@ function familyHelp(name: string, family: readonly Command[], exact: Command | u
   return lines;
 }
 
-const argWords = (command: Command): string[] =>
-  (command.args ?? []).map(({ name, needed, rest }) => (needed ? `<${name}${rest ? "..." : ""}>` : `[${name}]`));
+const argText = (command: CliCommand): string[] =>
+  (command.args ?? []).map(({ name, required: needed, variadic: rest }) => (needed ? `<${name}${rest ? "..." : ""}>` : `[${name}]`));
 
-function commandHelp(command: Command, width: number): string[] {
-  const lines = [...wrapText(command.summary, width), "", ...wrapText(`Usage: ${usageOf(command)}`, width, "  ")];
+function commandHelp(command: CliCommand, width: number): string[] {
+  const lines = [...wrapText(command.summary, width), "", ...wrapText(`Usage: ${commandUsage(command)}`, width, "  ")];
   for (const arg of command.args ?? [])
     if (arg.choices) lines.push(...wrapText(`  <${arg.name}> is one of ${arg.choices.join(", ")}.`, width, "  "));
   if (command.flags?.length) lines.push("", "Flags", ...columns(command.flags.map(flagRow), width));
-  if (command.remote)
+  if (command.usesGateway)
     lines.push(
       "",
       "Which gateway",

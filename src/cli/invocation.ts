@@ -1,6 +1,6 @@
-import { Cancelled } from "./cancelled.ts";
+import { CancelledError } from "./cancelled-error.ts";
 import type { Output, Streams } from "./output.ts";
-import type { Values } from "./parse.ts";
+import type { FlagValues } from "./parse.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -41,7 +41,7 @@ export type AccountCandidate = {
 };
 
 /** What the process gives to a command. Tests make their own. */
-export type Host = {
+export type CliHost = {
   readonly streams: Streams;
   readonly stdin: NodeJS.ReadableStream & { isTTY?: boolean };
   readonly env: Env;
@@ -59,10 +59,10 @@ export type Host = {
 export class Invocation {
   readonly args: readonly string[];
   readonly out: Output;
-  readonly host: Host;
-  readonly #flags: Values;
+  readonly host: CliHost;
+  readonly #flags: FlagValues;
 
-  constructor(args: readonly string[], flags: Values, out: Output, host: Host) {
+  constructor(args: readonly string[], flags: FlagValues, out: Output, host: CliHost) {
     this.args = args;
     this.#flags = flags;
     this.out = out;
@@ -70,7 +70,7 @@ export class Invocation {
   }
 
   /** The same call without one of its flags, for a flag that means something else further down. */
-  without(flag: string): Invocation {
+  clearFlag(flag: string): Invocation {
     return new Invocation(this.args, new Map([...this.#flags].filter(([name]) => name !== flag)), this.out, this.host);
   }
 
@@ -111,6 +111,6 @@ export class Invocation {
     } finally {
       prompt.close();
     }
-    throw new Cancelled();
+    throw new CancelledError();
   }
 }

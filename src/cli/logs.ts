@@ -5,23 +5,23 @@ import { keepConnected } from "../client/reconnect.ts";
 import type { ProtocolClient } from "../client/client.ts";
 import { EXIT } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Run } from "./command.ts";
+import type { CommandHandler } from "./command.ts";
 import { gatewayOrFiles, toCliError, toClientOptions } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
-import type { Output, Style } from "./output.ts";
-import { configOf, pathsOf, resolveTarget } from "./target.ts";
-import { cleanLine, formatDuration, safeJsonLine } from "./text.ts";
+import type { Output, TerminalStyle } from "./output.ts";
+import { configOf, pathsOf, resolveTarget } from "./gateway-target.ts";
+import { sanitizeLine, formatDuration, safeJsonLine } from "./terminal-text.ts";
 
 type Tail = { file: string; cursor: number; lines: string[]; reset?: boolean; skippedBytes?: number };
 type Line = { time?: string; level?: string; message?: string; subsystem?: string } & Record<string, unknown>;
 
 const RANK: Readonly<Record<string, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
-const STYLES: Readonly<Record<string, Style>> = { debug: "dim", info: "cyan", warn: "yellow", error: "red" };
+const STYLES: Readonly<Record<string, TerminalStyle>> = { debug: "dim", info: "cyan", warn: "yellow", error: "red" };
 /** How often a log that is followed is asked for more. */
 const POLL_MS = 500;
 
 /** `openclaw logs` */
-export const logs: Run = async (invocation) => {
+export const logs: CommandHandler = async (invocation) => {
   const limit = invocation.number("limit") ?? 50;
   if (invocation.has("follow")) return await follow(invocation, limit);
   const tail = await gatewayOrFiles<Tail>(
@@ -41,7 +41,7 @@ function show(lines: readonly string[], invocation: Invocation): void {
   for (const text of lines) {
     const line = parseLine(text);
     if ((RANK[line?.level ?? "error"] ?? 3) < least) continue;
-    if (!out.json) out.line(line ? toText(line, out) : cleanLine(text));
+    if (!out.json) out.line(line ? toText(line, out) : sanitizeLine(text));
     else if (line) out.line(safeJsonLine(text));
     else out.data({ message: text });
   }
@@ -61,12 +61,12 @@ function parseLine(text: string): Line | null {
 function toText({ time, level = "info", message = "", subsystem, ...fields }: Line, out: Output): string {
   const at = time ? new Date(time) : null;
   const clock = at && !Number.isNaN(at.getTime()) ? at.toTimeString().slice(0, 8) : "--:--:--";
-  const where = subsystem ? `[${cleanLine(subsystem)}] ` : "";
+  const where = subsystem ? `[${sanitizeLine(subsystem)}] ` : "";
   const rest = Object.entries(fields).map(
-    ([key, value]) => `${cleanLine(key)}=${cleanLine(typeof value === "string" ? value : JSON.stringify(value))}`,
+    ([key, value]) => `${sanitizeLine(key)}=${sanitizeLine(typeof value === "string" ? value : JSON.stringify(value))}`,
   );
   const tail = rest.length > 0 ? `  ${out.paint("dim", rest.join(" "))}` : "";
-  return `${out.paint("dim", clock)} ${out.paint(STYLES[level] ?? "cyan", cleanLine(level).toUpperCase().padEnd(5))} ${where}${cleanLine(message)}${tail}`;
+  return `${out.paint("dim", clock)} ${out.paint(STYLES[level] ?? "cyan", sanitizeLine(level).toUpperCase().padEnd(5))} ${where}${sanitizeLine(message)}${tail}`;
 }
 
 /** Shows what comes until Ctrl-C; goes on where it was after the gateway was away. */

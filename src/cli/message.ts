@@ -1,19 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { CliError, EXIT } from "../core/errors.ts";
-import type { Run } from "./command.ts";
+import type { CommandHandler } from "./command.ts";
 import { callGateway } from "./connect.ts";
-import { checkAccount, checkChannel } from "./known.ts";
-import { readText } from "./input.ts";
+import { requireKnownAccount, requireKnownChannel } from "./known-names.ts";
+import { readFlagOrStdin } from "./stdin.ts";
 import type { Invocation } from "./invocation.ts";
-import { cleanLine } from "./text.ts";
+import { sanitizeLine } from "./terminal-text.ts";
 
 /** `openclaw message send` */
-export const messageSend: Run = async (invocation) => {
+export const messageSend: CommandHandler = async (invocation) => {
   const { out } = invocation;
-  const channel = checkChannel(invocation, needed(invocation, "channel", "irc"));
-  const to = needed(invocation, "to", '"#team"');
-  const message = await readText(invocation, "message");
-  const accountId = checkAccount(invocation, channel, invocation.text("account"));
+  const channel = requireKnownChannel(invocation, requireFlag(invocation, "channel", "irc"));
+  const to = requireFlag(invocation, "to", '"#team"');
+  const message = await readFlagOrStdin(invocation, "message");
+  const accountId = requireKnownAccount(invocation, channel, invocation.text("account"));
   const answer = await callGateway<Record<string, unknown>>(invocation, ["operator.write"], "message.action", {
     channel,
     action: "send",
@@ -21,13 +21,13 @@ export const messageSend: Run = async (invocation) => {
     idempotencyKey: randomUUID(),
     ...(accountId && { accountId }),
   });
-  const where = `${cleanLine(to)} on ${cleanLine(channel)}`;
+  const where = `${sanitizeLine(to)} on ${sanitizeLine(channel)}`;
   out.result(answer, () =>
     out.line(answer["status"] === "queued" ? `Queued for ${where}; it will be sent when the channel is ready.` : `Sent to ${where}.`),
   );
 };
 
-function needed(invocation: Invocation, flag: string, example: string): string {
+function requireFlag(invocation: Invocation, flag: string, example: string): string {
   const text = invocation.text(flag);
   if (text) return text;
   throw new CliError(`--${flag} is missing`, {

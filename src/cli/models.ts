@@ -1,19 +1,19 @@
 import { agentIds, defaultAgentId, hasAgent, resolveAgent } from "../config/agents.ts";
 import { CliError, EXIT } from "../core/errors.ts";
-import { editConfig } from "./config-edit.ts";
-import type { Run } from "./command.ts";
+import { applyConfigEdit } from "./config-edit.ts";
+import type { CommandHandler } from "./command.ts";
 import { gatewayOrFiles } from "./connect.ts";
-import { checkModel, modelName, type Model, type ModelCheck, type Providers } from "./model-check.ts";
+import { checkModelAvailability, toModelRef, type ModelView, type ModelCheck, type Providers } from "./model-check.ts";
 import type { ProtocolClient } from "../client/client.ts";
-import { checkAgent, unknownAgent } from "./known.ts";
+import { requireKnownAgent, unknownAgentError } from "./known-names.ts";
 import type { Invocation } from "./invocation.ts";
-import { configOf, pathsOf } from "./target.ts";
-import { cleanLine } from "./text.ts";
+import { configOf, pathsOf } from "./gateway-target.ts";
+import { sanitizeLine } from "./terminal-text.ts";
 
-type ModelsList = { models: Model[]; source?: string };
+type ModelsList = { models: ModelView[]; source?: string };
 
 /** `openclaw models list` */
-export const modelsList: Run = async (invocation) => {
+export const modelsList: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const params = { ...(invocation.has("all") && { view: "all" }), ...(invocation.has("refresh") && { refresh: true }) };
   const answer = await gatewayOrFiles<ModelsList>(
@@ -26,7 +26,7 @@ export const modelsList: Run = async (invocation) => {
     if (answer.models.length === 0)
       return out.line("No models. Set a key, e.g. ANTHROPIC_API_KEY, or start a local server such as Ollama.");
     const rows = answer.models.map((model) => [
-      modelName(model),
+      toModelRef(model),
       model.name ?? "-",
       model.contextWindow ? `${Math.round(model.contextWindow / 1_000)}k` : "-",
       model.reasoning ? "yes" : "no",
@@ -35,11 +35,11 @@ export const modelsList: Run = async (invocation) => {
     ]);
     out.table(
       [
-        { title: "model", cut: true },
-        { title: "name", cut: true },
+        { title: "model", truncate: true },
+        { title: "name", truncate: true },
         { title: "context", align: "right" },
         { title: "reasoning" },
-        { title: "available", cut: true },
+        { title: "available", truncate: true },
         { title: "" },
       ],
       rows,
@@ -68,13 +68,13 @@ type ModelStatus = {
   /** Whether the configured model can; null when it cannot be told. */
   canAnswer: boolean | null;
   checks: readonly ModelCheck[];
-  models: Model[];
+  models: ModelView[];
   source?: string;
 };
 type AgentModels = { id: string; model?: { primary?: string; fallbacks?: string[] } };
 
 /** `openclaw models status` */
-export const modelsStatus: Run = async (invocation) => {
+export const modelsStatus: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const { config } = configOf(invocation);
   const agentId = invocation.text("agent");
@@ -83,7 +83,7 @@ export const modelsStatus: Run = async (invocation) => {
     ["operator.read"],
     ({ client }) => readModelStatus(client, agentId),
     () => {
-      if (agentId !== undefined && !hasAgent(config, agentId)) throw unknownAgent(agentId, agentIds(config));
+      if (agentId !== undefined && !hasAgent(config, agentId)) throw unknownAgentError(agentId, agentIds(config));
       const agent = resolveAgent(config, agentId ?? defaultAgentId(config), pathsOf(invocation).state);
       const { models } = modelsFromFiles(invocation);
       return {
@@ -91,7 +91,7 @@ export const modelsStatus: Run = async (invocation) => {
         agent: agent.id,
         configured: agent.models,
         models,
-        ...judge(agent.models, models, config.models.providers, false),
+        ...toModelStatus(agent.models, models, config.models.providers, false),
       };
     },
   );
@@ -103,7 +103,7 @@ export const modelsStatus: Run = async (invocation) => {
     ]);
     for (const { model, problem, fix } of status.checks) {
       if (problem === undefined) continue;
-      out.paragraph(`${out.paint("red", "✗")} ${cleanLine(model)} cannot answer: ${problem}.`, "  ");
+      out.paragraph(`${out.paint("red", "✗")} ${sanitizeLine(model)} cannot answer: ${problem}.`, "  ");
       if (fix) out.paragraph(`  Fix: ${fix}`, "  ");
     }
   });
@@ -118,10 +118,10 @@ export async function readModelStatus(client: ProtocolClient, agentId?: string):
   ]);
   const agent = agents.find((each) => each.id === (agentId?.toLowerCase() ?? defaultId));
   const ids = agents.map((each) => each.id);
-  if (!agent) throw unknownAgent(agentId ?? defaultId, ids);
+  if (!agent) throw unknownAgentError(agentId ?? defaultId, ids);
   const { models } = await client.request<ModelsList>("models.list", { view: "all", ...(agentId && { agentId: agent.id }) });
   const configured = [agent.model?.primary, ...(agent.model?.fallbacks ?? [])].filter((name) => name !== undefined);
-  return { agent: agent.id, configured, models, ...judge(configured, models, providers, true) };
+  return { agent: agent.id, configured, models, ...toModelStatus(configured, models, providers, true) };
 }
 
 /** The providers of the gateway's own configuration; none when it does not say. */
@@ -131,40 +131,40 @@ async function providersOf(client: ProtocolClient): Promise<Providers> {
 }
 
 /** What answers: the first configured model that can, or, when none is configured, what the gateway chose by itself. */
-function judge(
+function toModelStatus(
   configured: readonly string[],
-  models: readonly Model[],
+  models: readonly ModelView[],
   providers: Providers,
   running: boolean,
 ): Pick<ModelStatus, "answers" | "canAnswer" | "checks"> {
-  const checks = configured.map((name) => checkModel(name, models, providers, running));
+  const checks = configured.map((name) => checkModelAvailability(name, models, providers, running));
   const able = checks.find((check) => check.canAnswer !== false);
   if (checks.length > 0) return { answers: able?.model ?? null, canAnswer: able ? able.canAnswer : false, checks };
   const chosen = models.find((model) => model.tags?.includes("default"));
-  return { answers: running && chosen ? modelName(chosen) : null, canAnswer: running ? chosen !== undefined : null, checks };
+  return { answers: running && chosen ? toModelRef(chosen) : null, canAnswer: running ? chosen !== undefined : null, checks };
 }
 
 /** `openclaw models set <model>` */
-export const modelsSet: Run = async (invocation) => {
+export const modelsSet: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const model = invocation.arg(0);
   if (!/^[^/\s]+\/\S.*$/.test(model))
-    throw new CliError(`"${cleanLine(model)}" is not a model`, {
+    throw new CliError(`"${sanitizeLine(model)}" is not a model`, {
       why: "a model is written provider/model.",
       fix: "openclaw models list shows them.",
       exit: EXIT.usage,
     });
-  const agent = checkAgent(invocation, invocation.text("agent"));
-  const check = await checkWanted(invocation, model);
+  const agent = requireKnownAgent(invocation, invocation.text("agent"));
+  const check = await checkRequestedModel(invocation, model);
   if (!check.isKnown && !invocation.has("force"))
-    throw new CliError(`${cleanLine(model)} cannot answer: ${check.problem ?? "it is not known"}`, {
+    throw new CliError(`${sanitizeLine(model)} cannot answer: ${check.problem ?? "it is not known"}`, {
       why: "nothing was changed.",
       fix: `${check.fix ?? "openclaw models list --all"} To save it anyway: --force`,
     });
   const path =
     agent === undefined ? ["agents", "defaults", "model", "primary"] : ["agents", "entries", agent.toLowerCase(), "model", "primary"];
   const parent = path.slice(0, -1);
-  const where = await editConfig(invocation, (edit) => {
+  const where = await applyConfigEdit(invocation, (edit) => {
     // The short form `model: "x"` cannot take a key; what it says becomes the long form.
     const value = edit.get(parent);
     if (typeof value === "object" && value !== null) edit.set(path, model);
@@ -172,21 +172,21 @@ export const modelsSet: Run = async (invocation) => {
   });
   out.result({ ok: true, model, ...(agent && { agent }), where, known: check.isKnown, canAnswer: check.canAnswer }, () => {
     out.line(
-      `${agent === undefined ? "Agents" : `Agent ${cleanLine(agent)}`} will use ${cleanLine(model)} from the next message on (${where}).`,
+      `${agent === undefined ? "Agents" : `Agent ${sanitizeLine(agent)}`} will use ${sanitizeLine(model)} from the next message on (${where}).`,
     );
     if (check.problem) out.note(`Warning: it cannot answer yet: ${check.problem}. Fix: ${check.fix ?? ""}`);
   });
 };
 
 /** Asks the gateway, which knows keys and local servers; the files when it does not run. */
-async function checkWanted(invocation: Invocation, model: string): Promise<ModelCheck> {
+async function checkRequestedModel(invocation: Invocation, model: string): Promise<ModelCheck> {
   return await gatewayOrFiles<ModelCheck>(
     invocation,
     ["operator.read"],
     async ({ client }) => {
       const [{ models }, providers] = await Promise.all([client.request<ModelsList>("models.list", { view: "all" }), providersOf(client)]);
-      return checkModel(model, models, providers, true);
+      return checkModelAvailability(model, models, providers, true);
     },
-    () => checkModel(model, modelsFromFiles(invocation).models, configOf(invocation).config.models.providers, false),
+    () => checkModelAvailability(model, modelsFromFiles(invocation).models, configOf(invocation).config.models.providers, false),
   );
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fitWidths, Output, type Column } from "./output.ts";
-import { cleanLine, cleanText, cutText, formatAge, formatDuration, padText, textWidth, wrapText } from "./text.ts";
+import { sanitizeLine, sanitizeText, truncateText, formatAge, formatDuration, padText, textWidth, wrapText } from "./terminal-text.ts";
 
 function terminal(columns: number | null, options: { color?: boolean } = {}): { out: Output; text: () => string } {
   let text = "";
@@ -9,7 +9,7 @@ function terminal(columns: number | null, options: { color?: boolean } = {}): { 
   return { out: new Output({ stdout, stderr: { write: () => {} } }, { json: false, color: options.color ?? false }), text: () => text };
 }
 
-const COLUMNS: readonly Column[] = [{ title: "key" }, { title: "title", cut: true }, { title: "n", align: "right" }];
+const COLUMNS: readonly Column[] = [{ title: "key" }, { title: "title", truncate: true }, { title: "n", align: "right" }];
 const ROWS = [
   ["a", "a rather long title that does not fit into a narrow terminal at all", "1"],
   ["longer-key", "日本語のタイトル", "1234"],
@@ -64,9 +64,9 @@ test("the first column keeps its width, and a table that cannot fit is none", ()
 });
 
 test("text from outside cannot steer the terminal", () => {
-  assert.equal(cleanLine("a\u001b[31mred\u0007\r\nb\u202ec"), "a[31mred bc");
-  assert.equal(cleanLine("a\u061c\u200e\u200f\ufeffb\u009b31m"), "ab31m");
-  assert.equal(cleanText("a\r\nb\u001b]0;title\u0007\tc"), "a\nb]0;title\tc");
+  assert.equal(sanitizeLine("a\u001b[31mred\u0007\r\nb\u202ec"), "a[31mred bc");
+  assert.equal(sanitizeLine("a\u061c\u200e\u200f\ufeffb\u009b31m"), "ab31m");
+  assert.equal(sanitizeText("a\r\nb\u001b]0;title\u0007\tc"), "a\nb]0;title\tc");
   const { out, text } = terminal(80, { color: true });
   out.table([{ title: "t" }], [["\u001b[2Jgone\nnext"]]);
   assert.ok(!text().includes("\u001b[2J"));
@@ -84,8 +84,8 @@ test("widths count columns, not characters", () => {
   assert.equal(textWidth("日本"), 4);
   assert.equal(textWidth("🙂"), 2);
   assert.equal(textWidth("e\u0301"), 1);
-  assert.equal(cutText("日本語", 5), "日本…");
-  assert.equal(cutText("abc", 3), "abc");
+  assert.equal(truncateText("日本語", 5), "日本…");
+  assert.equal(truncateText("abc", 3), "abc");
   assert.equal(padText("日", 4, "right"), "  日");
 });
 

@@ -1,4 +1,4 @@
-import { cleanLine, cleanText, toSafeJson, cutText, padText, textWidth, wrapText } from "./text.ts";
+import { sanitizeLine, sanitizeText, toSafeJson, truncateText, padText, textWidth, wrapText } from "./terminal-text.ts";
 
 /** Where a command writes. Tests hand in their own. */
 export type Streams = {
@@ -10,13 +10,13 @@ export type Column = {
   readonly title: string;
   readonly align?: "left" | "right";
   /** May be cut when the terminal is too narrow; others keep their width. The first column is what one copies: it is never cut. */
-  readonly cut?: boolean;
+  readonly truncate?: boolean;
 };
 
 const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const;
-export type Style = keyof typeof CODES;
+export type TerminalStyle = keyof typeof CODES;
 // oxlint-disable-next-line no-control-regex
-const OWN_COLORS = /(\u001b\[(?:0|1|2|31|32|33|36)m)/;
+const ANSI_COLORS = /(\u001b\[(?:0|1|2|31|32|33|36)m)/;
 
 /** The one way from a command to the screen: calm in a terminal, plain in a pipe, one JSON value with --json. */
 export class Output {
@@ -39,7 +39,7 @@ export class Output {
     return this.width !== null;
   }
 
-  paint(style: Style, text: string): string {
+  paint(style: TerminalStyle, text: string): string {
     return this.#color ? `\u001b[${CODES[style]}m${text}\u001b[0m` : text;
   }
 
@@ -64,10 +64,10 @@ export class Output {
 
   /** Whatever a command forgot to clean cannot steer the terminal: of all control sequences only our own colours pass. */
   #safe(text: string): string {
-    if (!this.#color) return cleanText(text);
+    if (!this.#color) return sanitizeText(text);
     return text
-      .split(OWN_COLORS)
-      .map((part, index) => (index % 2 === 1 ? part : cleanText(part)))
+      .split(ANSI_COLORS)
+      .map((part, index) => (index % 2 === 1 ? part : sanitizeText(part)))
       .join("");
   }
 
@@ -97,12 +97,12 @@ export class Output {
    * come from outside: control characters are taken out.
    */
   table(columns: readonly Column[], rows: readonly (readonly string[])[]): void {
-    const cells = rows.map((row) => columns.map((_, index) => cleanLine(row[index] ?? "")));
+    const cells = rows.map((row) => columns.map((_, index) => sanitizeLine(row[index] ?? "")));
     const widths = fitWidths(columns, cells, this.width);
     if (widths === null) return this.#list(columns, cells);
     const format = (row: readonly string[]): string =>
       row
-        .map((cell, index) => padText(cutText(cell, widths[index]!), widths[index]!, columns[index]!.align))
+        .map((cell, index) => padText(truncateText(cell, widths[index]!), widths[index]!, columns[index]!.align))
         .join("  ")
         .trimEnd();
     this.line(this.paint("dim", format(columns.map((column) => column.title))));
@@ -129,15 +129,15 @@ export class Output {
     const width = Math.max(...rows.map(([name]) => textWidth(name)));
     for (const [name, value] of rows) {
       const indent = " ".repeat(width + 2);
-      const lines = wrapText(cleanLine(value), this.width ?? Number.POSITIVE_INFINITY, indent, width + 2);
+      const lines = wrapText(sanitizeLine(value), this.width ?? Number.POSITIVE_INFINITY, indent, width + 2);
       this.line(`${this.paint("dim", padText(name, width))}  ${lines.join("\n").trimStart()}`);
     }
   }
 }
 
-const CUT_MIN = 8;
+const MIN_TRUNCATED_WIDTH = 8;
 /** In a terminal that is narrower than this, a list reads better than cells that are cut. */
-const LIST_BELOW = 70;
+const LIST_LAYOUT_BELOW = 70;
 
 /** Widths of the columns: what they need, less what the widest cuttable ones give up to fit the terminal. Null: it cannot be made to fit. Exported for its table test. */
 export function fitWidths(columns: readonly Column[], cells: readonly (readonly string[])[], limit: number | null): number[] | null {
@@ -145,11 +145,11 @@ export function fitWidths(columns: readonly Column[], cells: readonly (readonly 
   if (limit === null) return widths;
   const gaps = 2 * (columns.length - 1);
   let over = widths.reduce((sum, width) => sum + width, gaps) - limit;
-  if (over > 0 && limit < LIST_BELOW) return null;
+  if (over > 0 && limit < LIST_LAYOUT_BELOW) return null;
   for (; over > 0; over--) {
     let widest = -1;
     for (const [index, column] of columns.entries()) {
-      const mayShrink = index > 0 && column.cut && widths[index]! > CUT_MIN;
+      const mayShrink = index > 0 && column.truncate && widths[index]! > MIN_TRUNCATED_WIDTH;
       if (mayShrink && (widest < 0 || widths[index]! > widths[widest]!)) widest = index;
     }
     if (widest < 0) return null;

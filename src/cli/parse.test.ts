@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CliError, EXIT } from "../core/errors.ts";
-import { flagsOf, nameOf } from "./command.ts";
+import { allFlags, commandName } from "./command.ts";
 import { helpLines } from "./help.ts";
 import { parseArgv } from "./parse.ts";
-import { COMMANDS } from "./table.ts";
-import { textWidth } from "./text.ts";
+import { COMMANDS } from "./command-table.ts";
+import { textWidth } from "./terminal-text.ts";
 
 const split = (line: string): string[] => line.split(" ").filter(Boolean);
 
@@ -47,7 +47,7 @@ for (const [line, command, args, flags] of ACCEPTED) {
     const parsed = parseArgv(split(line), COMMANDS);
     assert.equal(parsed.kind, "run");
     if (parsed.kind !== "run") return;
-    assert.equal(nameOf(parsed.command), command);
+    assert.equal(commandName(parsed.command), command);
     assert.deepEqual(parsed.args, args);
     assert.deepEqual(Object.fromEntries([...parsed.flags].map(([name, values]) => [name, values.at(-1)])), flags);
   });
@@ -103,7 +103,7 @@ test("help and version are found wherever they stand", () => {
 });
 
 test("every command has help within 80 columns, with an example that the parser takes", () => {
-  const pages = [[], ...COMMANDS.map((command) => command.words), ...new Set(COMMANDS.map((command) => command.words[0]!))].map((words) =>
+  const pages = [[], ...COMMANDS.map((command) => command.path), ...new Set(COMMANDS.map((command) => command.path[0]!))].map((words) =>
     [words].flat(),
   );
   for (const words of pages) {
@@ -115,19 +115,19 @@ test("every command has help within 80 columns, with an example that the parser 
       assert.ok(own, example);
       const words = [...own.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, double, single, plain]) => double ?? single ?? plain!);
       const parsed = parseArgv(words, COMMANDS);
-      assert.ok(parsed.kind === "run" && nameOf(parsed.command).startsWith(command.words[0]!), example);
+      assert.ok(parsed.kind === "run" && commandName(parsed.command).startsWith(command.path[0]!), example);
     }
   }
 });
 
 test("names in the table are unique and no command's flags collide", () => {
-  assert.equal(new Set(COMMANDS.map(nameOf)).size, COMMANDS.length);
+  assert.equal(new Set(COMMANDS.map(commandName)).size, COMMANDS.length);
   for (const command of COMMANDS) {
-    const names = flagsOf(command).flatMap(({ name, short }) => (short ? [name, `-${short}`] : [name]));
-    assert.equal(new Set(names).size, names.length, nameOf(command));
+    const names = allFlags(command).flatMap(({ name, short }) => (short ? [name, `-${short}`] : [name]));
+    assert.equal(new Set(names).size, names.length, commandName(command));
   }
 });
 
 test("the code of every command can be loaded", async () => {
-  for (const command of COMMANDS) assert.equal(typeof (await command.load()), "function", nameOf(command));
+  for (const command of COMMANDS) assert.equal(typeof (await command.load()), "function", commandName(command));
 });

@@ -5,17 +5,17 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, test } from "node:test";
 import { startStoreHolder } from "../../test/fakes/gateway-process.ts";
-import { startRoom, TOKEN, type Room, type RoomOptions } from "../../test/server-room.ts";
+import { startServerBench, TOKEN, type ServerBench, type ServerBenchOptions } from "../../test/server-bench.ts";
 import { GatewayError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import type { GatewayOptions } from "./invocation.ts";
 import { runCli } from "./run.ts";
-import { toGatewayUrl, reachOf } from "./target.ts";
-import { toPatch } from "./config-edit.ts";
-import { parseValue, shownValue } from "./config-value.ts";
+import { toGatewayUrl, networkReachOf } from "./gateway-target.ts";
+import { toMergePatch } from "./config-edit.ts";
+import { parseValue, toDisplayValue } from "./config-value.ts";
 
 const DAY = 86_400_000;
-const METHODS: NonNullable<RoomOptions["methods"]> = {
+const METHODS: NonNullable<ServerBenchOptions["methods"]> = {
   "sessions.list": {
     scope: "operator.read",
     run: () => ({ sessions: [{ key: "agent:main:main", derivedTitle: "hi\u001b[2Jthere", status: "done", updatedAt: 1 }], totalCount: 1 }),
@@ -55,7 +55,7 @@ const METHODS: NonNullable<RoomOptions["methods"]> = {
 };
 
 const IDENTITY = new Secret("identity-key-of-the-room");
-const room: Room = await startRoom({ methods: METHODS, deps: { identityKey: IDENTITY } });
+const room: ServerBench = await startServerBench({ methods: METHODS, deps: { identityKey: IDENTITY } });
 const home = mkdtempSync(join(tmpdir(), "openclaw-cli-"));
 after(async () => {
   await room.stop();
@@ -163,7 +163,7 @@ test("a refused token says which one was sent and from where, with 77, and never
 });
 
 test("a token of this machine is not sent to another address", async () => {
-  const other = await startRoom({ methods: METHODS });
+  const other = await startServerBench({ methods: METHODS });
   const { code, err } = await cli(makeState({ running: true }), ["sessions", "--url", other.url]);
   assert.equal(code, 77);
   assert.match(err, /none was sent/);
@@ -366,7 +366,7 @@ const REACH: readonly [url: string, reach: string][] = [
   ["ws://127.example.org", "public"],
   ["ws://10.example.org", "public"],
 ];
-for (const [url, reach] of REACH) test(`${url} is ${reach}`, () => assert.equal(reachOf(url), reach));
+for (const [url, reach] of REACH) test(`${url} is ${reach}`, () => assert.equal(networkReachOf(url), reach));
 
 const PATCHES: readonly [from: unknown, to: unknown, patch: unknown][] = [
   [{ a: 1 }, { a: 1 }, undefined],
@@ -377,7 +377,7 @@ const PATCHES: readonly [from: unknown, to: unknown, patch: unknown][] = [
 ];
 for (const [from, to, patch] of PATCHES)
   test(`from ${JSON.stringify(from)} to ${JSON.stringify(to)} leads ${JSON.stringify(patch)}`, () =>
-    assert.deepEqual(toPatch(from, to), patch));
+    assert.deepEqual(toMergePatch(from, to), patch));
 
 const VALUES: readonly [text: string, value: unknown][] = [
   ["5", 5],
@@ -396,10 +396,10 @@ const VALUES: readonly [text: string, value: unknown][] = [
 for (const [text, value] of VALUES)
   test(`the value ${text} is read as ${JSON.stringify(value)}`, () => assert.deepEqual(parseValue(text), value));
 test("the value of a secret key is not shown", () => {
-  assert.equal(shownValue("gateway.auth.token", "abc"), "(hidden)");
+  assert.equal(toDisplayValue("gateway.auth.token", "abc"), "(hidden)");
   const models = { providers: { a: { baseUrl: "http://a", apiKey: "sk-1" } }, maxTokens: 5 };
-  assert.equal(shownValue("models", models), '{"providers":{"a":{"baseUrl":"http://a","apiKey":"(hidden)"}},"maxTokens":5}');
-  assert.equal(shownValue("gateway.port", 5), "5");
+  assert.equal(toDisplayValue("models", models), '{"providers":{"a":{"baseUrl":"http://a","apiKey":"(hidden)"}},"maxTokens":5}');
+  assert.equal(toDisplayValue("gateway.port", 5), "5");
 });
 
 test("channels add asks the platform first, saves what it accepts, and never shows the secret", async () => {

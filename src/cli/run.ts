@@ -1,14 +1,14 @@
 import { CliError, EXIT, GatewayError, reasonOf } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
-import { Cancelled } from "./cancelled.ts";
-import { Invocation, type Host } from "./invocation.ts";
+import { CancelledError } from "./cancelled-error.ts";
+import { Invocation, type CliHost } from "./invocation.ts";
 import { Output } from "./output.ts";
-import { parseArgv, type Parsed } from "./parse.ts";
-import { cleanLine } from "./text.ts";
-import { COMMANDS, HIDDEN_COMMANDS } from "./table.ts";
+import { parseArgv, type ParsedArgv } from "./parse.ts";
+import { sanitizeLine } from "./terminal-text.ts";
+import { COMMANDS, HIDDEN_COMMANDS } from "./command-table.ts";
 
 /** Runs one command line. Never throws; resolves to the exit code of the process. */
-export async function runCli(argv: readonly string[], host: Host): Promise<number> {
+export async function runCli(argv: readonly string[], host: CliHost): Promise<number> {
   const color = !host.env["NO_COLOR"] && host.env["TERM"] !== "dumb" && !argv.includes("--no-color");
   const out = new Output(host.streams, { json: argv.includes("--json"), color });
   try {
@@ -18,7 +18,7 @@ export async function runCli(argv: readonly string[], host: Host): Promise<numbe
   }
 }
 
-async function runParsed(parsed: Parsed, out: Output, host: Host): Promise<number> {
+async function runParsed(parsed: ParsedArgv, out: Output, host: CliHost): Promise<number> {
   if (parsed.kind === "version") {
     out.result({ version: VERSION }, () => out.line(`openclaw-gateway ${VERSION}`));
     return EXIT.ok;
@@ -33,14 +33,14 @@ async function runParsed(parsed: Parsed, out: Output, host: Host): Promise<numbe
 }
 
 /** One line what, one line why, one line fix. What is not expected shows its stack: it is a bug of ours. */
-function report(err: unknown, out: Output, host: Host): number {
+function report(err: unknown, out: Output, host: CliHost): number {
   if (host.signal.aborted) return 130;
-  const failure = clean(toFailure(err));
+  const failure = cleanMessage(toFailure(err));
   if (out.json) {
     out.data({ ok: false, error: { message: failure.what, why: failure.why, fix: failure.fix, exit: failure.exit } });
     return failure.exit;
   }
-  if (err instanceof Cancelled) out.note(err.message);
+  if (err instanceof CancelledError) out.note(err.message);
   else out.note(`${out.paint("red", "✗")} ${failure.what}`);
   if (failure.why) out.note(failure.why.startsWith("Usage: ") ? `  ${failure.why}` : `  Why: ${failure.why}`);
   if (failure.fix) out.note(`  Fix: ${failure.fix}`);
@@ -49,15 +49,15 @@ function report(err: unknown, out: Output, host: Host): number {
 }
 
 /** Messages may quote what somebody else wrote. */
-function clean({ what, why, fix, exit, stack }: Failure): Failure {
-  return { what: cleanLine(what), why: why && cleanLine(why), fix: fix && cleanLine(fix), exit, stack };
+function cleanMessage({ what, why, fix, exit, stack }: CliFailure): CliFailure {
+  return { what: sanitizeLine(what), why: why && sanitizeLine(why), fix: fix && sanitizeLine(fix), exit, stack };
 }
 
-type Failure = { what: string; why?: string | undefined; fix?: string | undefined; exit: number; stack?: string | undefined };
+type CliFailure = { what: string; why?: string | undefined; fix?: string | undefined; exit: number; stack?: string | undefined };
 
-function toFailure(err: unknown): Failure {
+function toFailure(err: unknown): CliFailure {
   if (err instanceof CliError) return { what: err.message, why: err.why, fix: err.fix, exit: err.exit };
-  if (err instanceof GatewayError) return { what: err.message, fix: err.fix, exit: exitOf(err) };
+  if (err instanceof GatewayError) return { what: err.message, fix: err.fix, exit: exitCodeOf(err) };
   const stack = err instanceof Error ? err.stack : undefined;
   return {
     what: `openclaw ${VERSION} failed unexpectedly`,
@@ -68,7 +68,7 @@ function toFailure(err: unknown): Failure {
   };
 }
 
-function exitOf(err: GatewayError): number {
+function exitCodeOf(err: GatewayError): number {
   const { code } = err;
   if (code === "UNAVAILABLE" || code === "CONFLICT") return EXIT.unavailable;
   if (code === "UNAUTHORIZED" || code === "FORBIDDEN" || code === "NOT_PAIRED") return EXIT.noPermission;

@@ -5,14 +5,14 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { callCli } from "../../test/cli-call.ts";
 import { startStoreHolder } from "../../test/fakes/gateway-process.ts";
-import { startRoom, TOKEN } from "../../test/server-room.ts";
+import { startServerBench, TOKEN } from "../../test/server-bench.ts";
 import { Secret } from "../core/secret.ts";
 
 const KEY = "agent:main:irc:direct:alice";
 const message = (over: Record<string, unknown>): Record<string, unknown> => ({ role: "assistant", content: [], timestamp: 1, ...over });
 const tokens = ["t1", "t2"].map((id) => ({ id, name: "ci", scopes: ["operator.read"] }));
 const revoked: string[] = [];
-const room = await startRoom({
+const room = await startServerBench({
   deps: { identityKey: new Secret("key") },
   methods: {
     "sessions.describe": {

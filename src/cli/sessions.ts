@@ -3,12 +3,12 @@ import { CliError } from "../core/errors.ts";
 import type { ProtocolClient } from "../client/client.ts";
 import { openReadonlyStore } from "../store/open-readonly.ts";
 import { createSessions, type SessionRow } from "../store/sessions.ts";
-import type { Run } from "./command.ts";
+import type { CommandHandler } from "./command.ts";
 import { gatewayOrFiles, withGateway } from "./connect.ts";
-import { checkAgent } from "./known.ts";
+import { requireKnownAgent } from "./known-names.ts";
 import type { Invocation } from "./invocation.ts";
-import { pathsOf } from "./target.ts";
-import { cleanLine, cleanText, formatAge, plural } from "./text.ts";
+import { pathsOf } from "./gateway-target.ts";
+import { sanitizeLine, sanitizeText, formatAge, plural } from "./terminal-text.ts";
 
 /** What is read of a session row of the protocol. */
 export type SessionView = {
@@ -29,9 +29,9 @@ export type SessionView = {
 type SessionsList = { sessions: SessionView[]; totalCount?: number; count?: number; source?: string };
 
 /** `openclaw sessions list` */
-export const sessionsList: Run = async (invocation) => {
+export const sessionsList: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
-  const agentId = checkAgent(invocation, invocation.text("agent"));
+  const agentId = requireKnownAgent(invocation, invocation.text("agent"));
   const search = invocation.text("search");
   const query = {
     limit: invocation.number("limit") ?? 50,
@@ -56,10 +56,10 @@ export const sessionsList: Run = async (invocation) => {
     ]);
     out.table(
       [
-        { title: "key", cut: true },
-        { title: "title", cut: true },
+        { title: "key", truncate: true },
+        { title: "title", truncate: true },
         { title: "state" },
-        { title: "model", cut: true },
+        { title: "model", truncate: true },
         { title: "last", align: "right" },
       ],
       rows,
@@ -110,11 +110,11 @@ const toView = (row: SessionRow): SessionView => ({
   model: row.used_model ?? row.model,
 });
 
-type Part = { type?: string; text?: string; name?: string };
-type Message = { role?: string; content?: string | Part[]; timestamp?: number; stopReason?: string; errorMessage?: string };
+type ContentPart = { type?: string; text?: string; name?: string };
+type Message = { role?: string; content?: string | ContentPart[]; timestamp?: number; stopReason?: string; errorMessage?: string };
 
 /** `openclaw sessions show <key>` */
-export const sessionsShow: Run = async (invocation) => {
+export const sessionsShow: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
   const key = invocation.arg(0);
   const { session, messages } = await withGateway(invocation, { scopes: ["operator.read"] }, async ({ client }) => {
@@ -122,7 +122,7 @@ export const sessionsShow: Run = async (invocation) => {
       client.request<{ session: SessionView | null }>("sessions.describe", { key, includeDerivedTitles: true }),
       client.request<{ messages: Message[] }>("chat.history", { sessionKey: key, limit: invocation.number("limit") ?? 20 }),
     ]);
-    if (!described.session && history.messages.length === 0) throw await unknownSession(client, key);
+    if (!described.session && history.messages.length === 0) throw await unknownSessionError(client, key);
     return { session: described.session, messages: history.messages };
   });
   out.result({ session, messages }, () => {
@@ -142,54 +142,54 @@ export const sessionsShow: Run = async (invocation) => {
       out.line(
         out.paint(
           "bold",
-          `${cleanLine(message.role ?? "?")}  ${message.timestamp ? new Date(message.timestamp).toLocaleString() : ""}`.trimEnd(),
+          `${sanitizeLine(message.role ?? "?")}  ${message.timestamp ? new Date(message.timestamp).toLocaleString() : ""}`.trimEnd(),
         ),
       );
       for (const line of messageText(message).split("\n")) if (line) out.paragraph(`  ${line}`, "  ");
-      const failure = failureOf(message);
+      const failure = failureText(message);
       if (failure) out.paragraph(`  ${out.paint("red", "✗")} ${failure}`, "    ");
     }
   });
 };
 
 /** Why a turn ended without a whole reply. */
-function failureOf({ role, stopReason, errorMessage }: Message): string | null {
+function failureText({ role, stopReason, errorMessage }: Message): string | null {
   if (role !== "assistant") return null;
   if (stopReason === "aborted") return "stopped";
-  if (stopReason === "error" || errorMessage) return cleanLine(errorMessage ?? "The reply failed.");
+  if (stopReason === "error" || errorMessage) return sanitizeLine(errorMessage ?? "The reply failed.");
   return stopReason === "length" ? "cut off: the model's output limit was reached" : null;
 }
 
-async function unknownSession(client: ProtocolClient, key: string): Promise<CliError> {
+async function unknownSessionError(client: ProtocolClient, key: string): Promise<CliError> {
   const { sessions } = await client.request<SessionsList>("sessions.list", { limit: 1_000, archived: "all" });
   const keys = sessions.map((each) => each.key);
   const meant = suggest(key, keys);
-  return new CliError(`No session "${cleanLine(key)}".${meant ? ` Did you mean "${cleanLine(meant)}"?` : ""}`, {
+  return new CliError(`No session "${sanitizeLine(key)}".${meant ? ` Did you mean "${sanitizeLine(meant)}"?` : ""}`, {
     fix: "openclaw sessions list",
   });
 }
 
 /** The text of a message; other parts are named. */
 export function messageText({ content }: Message): string {
-  if (typeof content === "string") return cleanText(content);
+  if (typeof content === "string") return sanitizeText(content);
   const parts = (content ?? []).map((part) =>
     part.type === "text"
-      ? cleanText(part.text ?? "")
+      ? sanitizeText(part.text ?? "")
       : part.type === "thinking"
         ? ""
-        : `[${cleanLine(part.type ?? "part")}${part.name ? ` ${cleanLine(part.name)}` : ""}]`,
+        : `[${sanitizeLine(part.type ?? "part")}${part.name ? ` ${sanitizeLine(part.name)}` : ""}]`,
   );
   return parts.filter(Boolean).join("\n");
 }
 
 /** `openclaw sessions delete <key>` */
-export const sessionsDelete: Run = async (invocation) => {
+export const sessionsDelete: CommandHandler = async (invocation) => {
   const key = invocation.arg(0);
-  await invocation.confirm(`This permanently deletes the session ${cleanLine(key)} and its messages. Continue?`);
+  await invocation.confirm(`This permanently deletes the session ${sanitizeLine(key)} and its messages. Continue?`);
   const answer = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
     const answer = await client.request<{ deleted?: boolean }>("sessions.delete", { key, deleteTranscript: true });
-    if (answer.deleted === false) throw await unknownSession(client, key);
+    if (answer.deleted === false) throw await unknownSessionError(client, key);
     return answer;
   });
-  invocation.out.result(answer, () => invocation.out.line(`Deleted ${cleanLine(key)}.`));
+  invocation.out.result(answer, () => invocation.out.line(`Deleted ${sanitizeLine(key)}.`));
 };

@@ -3,19 +3,19 @@ import { agentIds, defaultAgentId, resolveAgent } from "../config/agents.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
 import { accountRows, accountTable, accountText, type AccountRow, type ChannelsStatus } from "./channels.ts";
-import type { Run } from "./command.ts";
-import { connectGateway, isAway, toCliError, type Link } from "./connect.ts";
+import type { CommandHandler } from "./command.ts";
+import { connectGateway, isUnreachable, toCliError, type GatewayLink } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
 import { readModelStatus } from "./models.ts";
-import { configOf, pathsOf, resolveTarget, type Target } from "./target.ts";
-import { cleanLine, formatAge, formatDuration, plural } from "./text.ts";
+import { configOf, pathsOf, resolveTarget, type GatewayTarget } from "./gateway-target.ts";
+import { sanitizeLine, formatAge, formatDuration, plural } from "./terminal-text.ts";
 
-type Part = { name: string; state: string; cause?: string | null; since?: number };
+type HealthPartRow = { name: string; state: string; cause?: string | null; since?: number };
 type Health = {
   ok: boolean;
   failing?: string[];
   degraded?: string[];
-  parts?: Part[];
+  parts?: HealthPartRow[];
   defaultAgentId?: string;
   agents?: { agentId: string }[];
   eventLoop?: Record<string, unknown>;
@@ -34,7 +34,7 @@ type Status = {
 };
 
 /** `openclaw health` */
-export const health: Run = async (invocation) => {
+export const health: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
   const { client, target } = await connectGateway(invocation, { scopes: ["operator.read"] });
   let answer: Health;
@@ -53,19 +53,20 @@ export const health: Run = async (invocation) => {
         ? out.paint("yellow", "running with problems")
         : out.paint("green", "healthy");
     out.line(`The gateway at ${target.url} is ${word}.`);
-    for (const part of partsToShow(answer, invocation.has("verbose"))) out.line(partLine(part, host.now()));
+    for (const part of visibleParts(answer, invocation.has("verbose"))) out.line(formatPart(part, host.now()));
     if (!answer.ok || degraded.length > 0) out.note("Next: openclaw doctor");
   });
   return answer.ok ? EXIT.ok : EXIT.failure;
 };
 
-const partsToShow = ({ parts = [] }: Health, all: boolean): Part[] => (all ? parts : parts.filter((part) => part.state !== "ready"));
-const partLine = (part: Part, now: number): string =>
-  cleanLine(
+const visibleParts = ({ parts = [] }: Health, all: boolean): HealthPartRow[] =>
+  all ? parts : parts.filter((part) => part.state !== "ready");
+const formatPart = (part: HealthPartRow, now: number): string =>
+  sanitizeLine(
     `  ${part.state === "ready" ? "✓" : "!"} ${part.name}: ${part.state}${part.cause ? `, ${part.cause}` : ""}${part.since ? ` (${formatAge(part.since, now)})` : ""}`,
   );
 
-type Facts = {
+type StatusReport = {
   gateway: {
     running: boolean;
     usable: boolean;
@@ -88,21 +89,21 @@ type Facts = {
   channels: readonly { name: string; state: string }[];
   accounts: readonly AccountRow[];
   problems: readonly string[];
-  parts?: Part[];
+  parts?: HealthPartRow[];
   eventLoop?: Record<string, unknown>;
   cli: { version: string; node: string; platform: string };
 };
 
 /** `openclaw status` */
-export const status: Run = async (invocation) => {
+export const status: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const facts = await collect(invocation);
   out.result(facts, () => show(facts, invocation));
   return facts.gateway.usable ? EXIT.ok : (facts.gateway.exit ?? EXIT.failure);
 };
 
-async function collect(invocation: Invocation): Promise<Facts> {
-  let link: Link;
+async function collect(invocation: Invocation): Promise<StatusReport> {
+  let link: GatewayLink;
   try {
     link = await connectGateway(invocation, { scopes: ["operator.read"] });
   } catch (err) {
@@ -118,9 +119,9 @@ async function collect(invocation: Invocation): Promise<Facts> {
   }
 }
 
-function localFacts(invocation: Invocation, target: Target): Pick<Facts, "config" | "state" | "cli"> {
+function readLocalStatus(invocation: Invocation, target: GatewayTarget): Pick<StatusReport, "config" | "state" | "cli"> {
   const cli = { version: VERSION, node: process.versions.node, platform: `${process.platform}-${process.arch}` };
-  if (!target.local) return { config: null, state: null, cli };
+  if (!target.isLocal) return { config: null, state: null, cli };
   const paths = pathsOf(invocation);
   const { issues, exists, source } = configOf(invocation);
   const count = (severity: string): number => issues.filter((issue) => issue.severity === severity).length;
@@ -131,7 +132,7 @@ function localFacts(invocation: Invocation, target: Target): Pick<Facts, "config
   };
 }
 
-async function fromGateway(invocation: Invocation, { client, target }: Link): Promise<Facts> {
+async function fromGateway(invocation: Invocation, { client, target }: GatewayLink): Promise<StatusReport> {
   const [answer, well, channels, agents, models] = await Promise.all([
     client.request<Status>("status"),
     client.request<Health>("health"),
@@ -149,7 +150,7 @@ async function fromGateway(invocation: Invocation, { client, target }: Link): Pr
       version: client.hello.server.version,
       uptimeMs: client.hello.snapshot.uptimeMs,
     },
-    ...localFacts(invocation, target),
+    ...readLocalStatus(invocation, target),
     model: answer.sessions?.defaults?.model ?? null,
     agents: agents.agents.map((agent) => agent.id),
     defaultAgent: agents.defaultId,
@@ -169,13 +170,13 @@ async function fromGateway(invocation: Invocation, { client, target }: Link): Pr
   };
 }
 
-function fromFiles(invocation: Invocation, err: CliError): Facts {
+function fromFiles(invocation: Invocation, err: CliError): StatusReport {
   const target = resolveTarget(invocation);
   const { config } = configOf(invocation);
   const defaultAgent = defaultAgentId(config);
   return {
     gateway: {
-      running: !isAway(err),
+      running: !isUnreachable(err),
       usable: false,
       url: target.url,
       urlFrom: target.urlFrom,
@@ -183,11 +184,11 @@ function fromFiles(invocation: Invocation, err: CliError): Facts {
       ...(err.fix && { fix: err.fix }),
       exit: err.exit,
     },
-    ...localFacts(invocation, target),
+    ...readLocalStatus(invocation, target),
     // What this machine's file says is about this machine's gateway.
-    model: target.local ? (resolveAgent(config, defaultAgent, pathsOf(invocation).state).models[0] ?? null) : null,
-    agents: target.local ? agentIds(config) : [],
-    defaultAgent: target.local ? defaultAgent : "",
+    model: target.isLocal ? (resolveAgent(config, defaultAgent, pathsOf(invocation).state).models[0] ?? null) : null,
+    agents: target.isLocal ? agentIds(config) : [],
+    defaultAgent: target.isLocal ? defaultAgent : "",
     sessions: null,
     recent: [],
     channels: [],
@@ -196,7 +197,7 @@ function fromFiles(invocation: Invocation, err: CliError): Facts {
   };
 }
 
-function show(facts: Facts, invocation: Invocation): void {
+function show(facts: StatusReport, invocation: Invocation): void {
   const { out, host } = invocation;
   const { gateway, config } = facts;
   const mark = gateway.usable ? out.paint("green", "●") : out.paint("red", "●");
@@ -219,10 +220,11 @@ function show(facts: Facts, invocation: Invocation): void {
     rows.push(["channels", facts.channels.length === 0 ? "none: only the page and the command line" : `${facts.channels.length}`]);
   if (config) rows.push(["config", configText(config)]);
   if (rows.length > 0) out.pairs(rows);
-  if (!invocation.has("all")) for (const channel of facts.channels) out.paragraph(cleanLine(`  ${channel.name}: ${channel.state}`), "    ");
-  for (const problem of facts.problems) out.paragraph(`${out.paint("yellow", "!")} ${cleanLine(problem)}`, "  ");
+  if (!invocation.has("all"))
+    for (const channel of facts.channels) out.paragraph(sanitizeLine(`  ${channel.name}: ${channel.state}`), "    ");
+  for (const problem of facts.problems) out.paragraph(`${out.paint("yellow", "!")} ${sanitizeLine(problem)}`, "  ");
   if (invocation.has("all")) showAll(facts, invocation);
-  if (gateway.problem) out.paragraph(`${out.paint("red", "✗")} ${cleanLine(gateway.problem)}`, "  ");
+  if (gateway.problem) out.paragraph(`${out.paint("red", "✗")} ${sanitizeLine(gateway.problem)}`, "  ");
   const next =
     gateway.fix ??
     (config && config.errors > 0
@@ -235,34 +237,34 @@ function show(facts: Facts, invocation: Invocation): void {
   if (next) out.note(next.startsWith("start ") ? `S${next.slice(1)}` : `Next: ${next}`);
 }
 
-function configText({ path, exists, errors, warnings }: NonNullable<Facts["config"]>): string {
+function configText({ path, exists, errors, warnings }: NonNullable<StatusReport["config"]>): string {
   const issues = [errors && plural(errors, "error"), warnings && plural(warnings, "warning")].filter(Boolean).join(", ");
   return `${path}${exists ? "" : " (does not exist: defaults)"}${issues ? `, ${issues}` : ""}`;
 }
 
 /** How busy the gateway's one thread was lately. */
-function loopLine(loop: unknown): string {
+function formatEventLoop(loop: unknown): string {
   const { delayP99Ms = 0, utilization = 0 } = loop as { delayP99Ms?: number; utilization?: number };
   return `${(utilization * 100).toFixed(1)} % busy, delay p99 ${Math.round(delayP99Ms)} ms`;
 }
 
-function showAll(facts: Facts, { out, host }: Invocation): void {
+function showAll(facts: StatusReport, { out, host }: Invocation): void {
   out.line();
   if (facts.accounts.length > 0) accountTable(out, facts.accounts, host.now());
-  for (const part of facts.parts ?? []) out.line(partLine(part, host.now()));
+  for (const part of facts.parts ?? []) out.line(formatPart(part, host.now()));
   out.pairs([
     ["found by", facts.gateway.urlFrom],
     ...(facts.state === null ? [] : [["state", `${facts.state}${existsSync(facts.state) ? "" : " (does not exist yet)"}`] as const]),
     ...(facts.config === null ? [] : [["config from", facts.config.source] as const]),
     ["command line", `${facts.cli.version}, Node ${facts.cli.node}, ${facts.cli.platform}`],
-    ...(facts.eventLoop ? [["event loop", loopLine(facts.eventLoop)] as [string, string]] : []),
+    ...(facts.eventLoop ? [["event loop", formatEventLoop(facts.eventLoop)] as [string, string]] : []),
   ]);
   if (facts.recent.length === 0) return;
   out.line();
   out.table(
     [
-      { title: "session", cut: true },
-      { title: "model", cut: true },
+      { title: "session", truncate: true },
+      { title: "model", truncate: true },
       { title: "context", align: "right" },
       { title: "last", align: "right" },
     ],

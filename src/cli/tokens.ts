@@ -1,17 +1,17 @@
 import { readFileSync } from "node:fs";
 import { CliError, EXIT } from "../core/errors.ts";
 import { parseDurationMs } from "../config/quantity.ts";
-import type { Run } from "./command.ts";
+import type { CommandHandler } from "./command.ts";
 import { callGateway, withGateway } from "./connect.ts";
-import { unknownName } from "./known.ts";
-import { configOf, pathsOf, tokenPath } from "./target.ts";
-import { cleanLine, formatAge } from "./text.ts";
+import { unknownNameError } from "./known-names.ts";
+import { configOf, pathsOf, tokenPath } from "./gateway-target.ts";
+import { sanitizeLine, formatAge } from "./terminal-text.ts";
 
 type TokenRow = { id: string; name: string; scopes?: string[]; createdAt?: number; expiresAt?: number | null; lastUsedAt?: number | null };
 type Created = TokenRow & { token?: string };
 
 /** `openclaw tokens list` */
-export const tokensList: Run = async (invocation) => {
+export const tokensList: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
   const answer = await callGateway<{ tokens: TokenRow[] }>(invocation, ["operator.admin"], "tokens.list");
   out.result(answer, () => {
@@ -26,8 +26,8 @@ export const tokensList: Run = async (invocation) => {
     out.table(
       [
         { title: "name" },
-        { title: "id", cut: true },
-        { title: "scopes", cut: true },
+        { title: "id", truncate: true },
+        { title: "scopes", truncate: true },
         { title: "expires" },
         { title: "last used", align: "right" },
       ],
@@ -37,14 +37,14 @@ export const tokensList: Run = async (invocation) => {
 };
 
 /** `openclaw tokens create <name>` */
-export const tokensCreate: Run = async (invocation) => {
+export const tokensCreate: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const name = invocation.arg(0);
   const expires = invocation.text("expires") ?? "90d";
   const never = expires === "never";
   const expiresInMs = never ? null : parseDurationMs(expires, "d");
   if (expiresInMs === null && !never)
-    throw new CliError(`--expires ${cleanLine(expires)} is not a duration`, {
+    throw new CliError(`--expires ${sanitizeLine(expires)} is not a duration`, {
       why: "the format is a number with s, m, h or d.",
       fix: "write it like 90d, 12h or never.",
       exit: EXIT.usage,
@@ -56,13 +56,13 @@ export const tokensCreate: Run = async (invocation) => {
     expiresInMs,
   });
   out.result(answer, () => {
-    out.note(`Token "${cleanLine(name)}" with ${scopes.join(", ")}. Copy it now; it won't be shown again:`);
+    out.note(`Token "${sanitizeLine(name)}" with ${scopes.join(", ")}. Copy it now; it won't be shown again:`);
     out.line(answer.token ?? "-");
   });
 };
 
 /** `openclaw tokens revoke <token>`: by name or id. */
-export const tokensRevoke: Run = async (invocation) => {
+export const tokensRevoke: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const wanted = invocation.arg(0);
   const { token, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
@@ -71,20 +71,20 @@ export const tokensRevoke: Run = async (invocation) => {
     const named = byId.length > 0 ? byId : tokens.filter((each) => each.name === wanted);
     const [token] = named;
     const names = tokens.map((each) => each.name);
-    if (!token) throw unknownName("token", wanted, names, "openclaw tokens list", EXIT.failure);
+    if (!token) throw unknownNameError("token", wanted, names, "openclaw tokens list", EXIT.failure);
     if (named.length > 1)
-      throw new CliError(`${named.length} tokens are named ${cleanLine(wanted)}`, {
+      throw new CliError(`${named.length} tokens are named ${sanitizeLine(wanted)}`, {
         why: "the name is ambiguous.",
-        fix: `use an id: ${named.map((each) => `openclaw tokens revoke ${cleanLine(each.id)}`).join(", or ")}`,
+        fix: `use an id: ${named.map((each) => `openclaw tokens revoke ${sanitizeLine(each.id)}`).join(", or ")}`,
         exit: EXIT.usage,
       });
     return { token, result: await client.request("tokens.revoke", { id: token.id }) };
   });
-  out.result(result, () => out.line(`Token "${cleanLine(token.name)}" revoked; its connections are closed.`));
+  out.result(result, () => out.line(`Token "${sanitizeLine(token.name)}" revoked; its connections are closed.`));
 };
 
 /** `openclaw token`: the one command that prints the gateway's own token. */
-export const token: Run = (invocation) => {
+export const token: CommandHandler = (invocation) => {
   const { out } = invocation;
   const paths = pathsOf(invocation);
   const { auth } = configOf(invocation).config.gateway;

@@ -4,7 +4,7 @@ import { after, test } from "node:test";
 import { WebSocketServer, type WebSocket } from "ws";
 import { GatewayError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
-import { startRoom, TOKEN } from "../../test/server-room.ts";
+import { startServerBench, TOKEN } from "../../test/server-bench.ts";
 import { openClient, type ProtocolClientOptions, type ServerEvent } from "./client.ts";
 import { createDevice, toDevice } from "./device.ts";
 import { ClientError, type ClientErrorKind } from "./errors.ts";
@@ -12,7 +12,7 @@ import { keepConnected } from "./reconnect.ts";
 
 const credentials = { token: new Secret(TOKEN) };
 
-const room = await startRoom({
+const room = await startServerBench({
   methods: {
     "sessions.list": { scope: "operator.read", run: () => ({ sessions: [] }) },
     agent: {

@@ -3,13 +3,13 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { channelAccounts, defaultAccountId } from "./accounts.ts";
+import { channelAccounts, defaultAccountId } from "./channel-accounts.ts";
 import { agentIds, defaultAgentId, hasAgent, modelAliases, resolveAgent, type ResolvedAgent } from "./agents.ts";
-import { configFrom } from "./load.ts";
-import { createPaths, tracesOfOriginal } from "./paths.ts";
+import { checkConfigValue } from "./load.ts";
+import { createPaths, findOriginalFiles } from "./paths.ts";
 import { parseBytes, parseDurationMs } from "./quantity.ts";
 
-const config = (value: unknown) => configFrom(value).config;
+const config = (value: unknown) => checkConfigValue(value).config;
 const agent = (agents: unknown, id: string, rest: object = {}): ResolvedAgent => resolveAgent(config({ agents, ...rest }), id, "/state");
 
 test("the default agent is the marked one, else the first, else main", () => {
@@ -150,9 +150,9 @@ test("paths follow the environment", () => {
 test("an installation of the original is noticed and nothing else is", () => {
   const state = mkdtempSync(join(tmpdir(), "config-paths-"));
   mkdirSync(join(state, "gateway"));
-  assert.deepEqual(tracesOfOriginal(state), []);
+  assert.deepEqual(findOriginalFiles(state), []);
   mkdirSync(join(state, "agents"));
-  assert.deepEqual(tracesOfOriginal(state), ["agents"]);
+  assert.deepEqual(findOriginalFiles(state), ["agents"]);
   rmSync(state, { recursive: true });
 });
 

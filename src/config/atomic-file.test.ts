@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { writeAtomic } from "./atomic-file.ts";
-import { makeDir } from "./make-dir.ts";
+import { ensureDirectory } from "./make-dir.ts";
 
 test("a file that is mounted by itself is written in place, and nothing is left beside it", async (t) => {
   const dir = mkdtempSync(join(tmpdir(), "atomic-"));
@@ -25,11 +25,11 @@ test("a file that is mounted by itself is written in place, and nothing is left 
 });
 
 test("a directory that the system does not make is an error, and not an endless wait", () => {
-  assert.throws(() => makeDir("/proc/nothing/below/it"), { code: "ENOENT" });
-  assert.throws(() => makeDir("/dev/null/x"), { code: "EEXIST" });
+  assert.throws(() => ensureDirectory("/proc/nothing/below/it"), { code: "ENOENT" });
+  assert.throws(() => ensureDirectory("/dev/null/x"), { code: "EEXIST" });
   const dir = mkdtempSync(join(tmpdir(), "make-"));
-  makeDir(join(dir, "a", "b"));
-  makeDir(join(dir, "a", "b"));
+  ensureDirectory(join(dir, "a", "b"));
+  ensureDirectory(join(dir, "a", "b"));
   assert.equal(statSync(join(dir, "a", "b")).mode & 0o777, 0o700);
   rmSync(dir, { recursive: true });
 });

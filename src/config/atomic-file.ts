@@ -1,7 +1,7 @@
 import { chmod, copyFile, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { basename, dirname, join } from "node:path";
-import { makeDir } from "./make-dir.ts";
+import { ensureDirectory } from "./make-dir.ts";
 
 const PRIVATE = 0o600;
 
@@ -31,7 +31,7 @@ async function modeOf(path: string): Promise<number | null> {
 export async function writeAtomic(path: string, text: string, backup?: string): Promise<void> {
   const file = await target(path);
   const directory = dirname(file);
-  makeDir(directory);
+  ensureDirectory(directory);
   const mode = await modeOf(file);
   if (backup !== undefined && mode !== null) {
     await copyFile(file, backup);

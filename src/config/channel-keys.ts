@@ -1,12 +1,12 @@
 import { walkSchema } from "./json-schema.ts";
-import type { Node } from "./schema/shape.ts";
+import type { Node } from "./schema/types.ts";
 
 export type ChannelKey = {
   readonly key: string;
   readonly help: string;
   readonly secret: boolean;
   /** What a form needs to know about a value that is no text. */
-  readonly kind?: "number" | "flag" | "choice" | "list";
+  readonly kind?: "number" | "boolean" | "enum" | "array";
   readonly options?: readonly string[];
 };
 
@@ -22,8 +22,8 @@ export function channelKeys(channel: string, deeper: readonly string[] = []): re
 }
 
 function formOf(node: Node): Pick<ChannelKey, "kind" | "options"> {
-  if (node.kind === "choice") return { kind: node.kind, options: node.values };
-  return node.kind === "number" || node.kind === "flag" || node.kind === "list" ? { kind: node.kind } : {};
+  if (node.kind === "enum") return { kind: node.kind, options: node.values };
+  return node.kind === "number" || node.kind === "boolean" || node.kind === "array" ? { kind: node.kind } : {};
 }
 
 /** The key that "the token" of a channel means; null where it has none, or it cannot be told. */

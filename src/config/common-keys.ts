@@ -86,15 +86,15 @@ export const COMMON_KEYS: readonly string[] = [
   "channels.webhook.outboundUrl",
 ];
 
-const common = COMMON_KEYS.map((path) => path.split("."));
+const commonKeys = COMMON_KEYS.map((path) => path.split("."));
 
 /** Whether a path begins as `pattern` does, step by step: it is the key itself, or one above it. */
-const leadsTo = (pattern: readonly string[], steps: readonly string[]): boolean =>
+const isPrefixOf = (pattern: readonly string[], steps: readonly string[]): boolean =>
   steps.length <= pattern.length &&
   steps.every((step, index) => pattern[index] === "*" || pattern[index] === step || pattern[index] === `${step}[]`);
 
 /** Whether forms show a key without unfolding the advanced ones: a common key, or one above it. */
 export function isCommon(path: string): boolean {
   const steps = path.split(".");
-  return common.some((pattern) => leadsTo(pattern, steps));
+  return commonKeys.some((pattern) => isPrefixOf(pattern, steps));
 }

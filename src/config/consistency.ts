@@ -1,12 +1,12 @@
 import { KEY_VARIABLES } from "../core/provider-keys.ts";
 import { agentIds } from "./agents.ts";
-import type { Findings } from "./issue.ts";
+import type { IssueCollector } from "./issue.ts";
 import { memberOf, type Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
 import type { Config } from "./schema.ts";
 
 /** Keys that are right one by one and do not fit together. Only warnings: the parts of the gateway decide what they do then. */
-export function checkConsistency(config: Config, tree: Tree, findings: Findings): void {
+export function checkConsistency(config: Config, tree: Tree, findings: IssueCollector): void {
   const warn = (path: KeyPath, problem: string, fix: string, suggestion?: string): void => {
     findings.add("warning", path, offsetOf(tree, path), () => ({ message: `${formatPath(path)} ${problem}`, fix, suggestion }));
   };
@@ -24,7 +24,7 @@ export function checkConsistency(config: Config, tree: Tree, findings: Findings)
 }
 
 /** A provider whose models the runtime does not know answers nothing until they are listed. */
-function checkProviders({ models }: Config, warn: Warn): void {
+function checkProviders({ models }: Config, warn: WarnFunction): void {
   for (const [id, { baseUrl, api, models: listed }] of Object.entries(models.providers)) {
     if (listed.length > 0) continue;
     const at = ["models", "providers", id];
@@ -35,7 +35,7 @@ function checkProviders({ models }: Config, warn: Warn): void {
   }
 }
 
-type Warn = (path: KeyPath, problem: string, fix: string, suggestion?: string) => void;
+type WarnFunction = (path: KeyPath, problem: string, fix: string, suggestion?: string) => void;
 
 /** Where `path`, or the nearest part of it that is there, begins. */
 function offsetOf(tree: Tree, path: KeyPath): number | null {
@@ -51,7 +51,7 @@ function offsetOf(tree: Tree, path: KeyPath): number | null {
   return offset;
 }
 
-function checkGateway({ gateway }: Config, warn: Warn): void {
+function checkGateway({ gateway }: Config, warn: WarnFunction): void {
   const { auth } = gateway;
   if (gateway.bind === "custom" && gateway.customBindHost === undefined) {
     warn(
@@ -79,7 +79,7 @@ function checkGateway({ gateway }: Config, warn: Warn): void {
   }
 }
 
-function checkAgents(config: Config, tree: Tree, warn: Warn, findings: Findings): void {
+function checkAgents(config: Config, tree: Tree, warn: WarnFunction, findings: IssueCollector): void {
   const ids: readonly string[] = agentIds(config);
   const marked = ids.filter((id) => config.agents.entries[id]?.default === true);
   if (marked.length > 1) {
@@ -90,7 +90,7 @@ function checkAgents(config: Config, tree: Tree, warn: Warn, findings: Findings)
     const value = memberOf(binding, "agentId")?.value;
     const agentId = value?.kind === "scalar" && typeof value.value === "string" ? value.value : "";
     if (agentId === "" || agentId.includes("${") || ids.includes(agentId.toLowerCase())) continue;
-    const near = findings.nearest(agentId, ids);
+    const near = findings.suggest(agentId, ids);
     const hint = near ? `; did you mean "${near}"?` : "";
     warn(
       ["bindings", index, "agentId"],
@@ -101,7 +101,7 @@ function checkAgents(config: Config, tree: Tree, warn: Warn, findings: Findings)
   }
 }
 
-function checkChannels({ channels: { irc } }: Config, warn: Warn): void {
+function checkChannels({ channels: { irc } }: Config, warn: WarnFunction): void {
   if (irc === undefined) return;
   const { accounts, defaultAccount } = irc;
   if (defaultAccount !== undefined && defaultAccount !== "default" && !(defaultAccount in accounts)) {

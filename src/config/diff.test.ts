@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { diffConfig, strongestEffect, type Change } from "./diff.ts";
-import { configFrom } from "./load.ts";
+import { diffConfig, strongestEffect, type ConfigChange } from "./diff.ts";
+import { checkConfigValue } from "./load.ts";
 
 const irc = (extra: object): unknown => ({
   channels: { irc: { host: "h", nick: "n", accounts: { a: { nick: "a" }, b: { nick: "b" } }, ...extra } },
 });
 
-const CASES: { name: string; old: unknown; next: unknown; changes: Change[] }[] = [
+const CASES: { name: string; old: unknown; next: unknown; changes: ConfigChange[] }[] = [
   { name: "nothing", old: irc({}), next: irc({}), changes: [] },
   { name: "the port", old: {}, next: { gateway: { port: 1 } }, changes: [{ path: "gateway.port", effect: "restart-gateway" }] },
   {
@@ -81,12 +81,12 @@ const CASES: { name: string; old: unknown; next: unknown; changes: Change[] }[] 
 
 for (const { name, old, next, changes } of CASES) {
   test(`the change of ${name} has its effect`, () => {
-    assert.deepEqual(diffConfig(configFrom(old).config, configFrom(next).config), changes);
+    assert.deepEqual(diffConfig(checkConfigValue(old).config, checkConfigValue(next).config), changes);
   });
 }
 
 test("the strongest effect decides", () => {
-  const changes: Change[] = [
+  const changes: ConfigChange[] = [
     { path: "a", effect: "applied" },
     { path: "b", effect: "restart-channel" },
   ];

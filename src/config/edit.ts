@@ -1,10 +1,10 @@
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { writeAtomic } from "./atomic-file.ts";
-import type { Issue } from "./issue.ts";
+import type { ConfigIssue } from "./issue.ts";
 import { Json5Error, createLocator, parseTree, valueOf } from "./json5.ts";
 import { formatPath, parsePath, type KeyPath } from "./key-path.ts";
-import { checkText, readTextFile, type LoadOptions } from "./load.ts";
+import { checkConfigText, readTextFile, type LoadOptions } from "./load.ts";
 import { isRecord, rewrite } from "./text-edit.ts";
 
 /** A path as text (`gateway.port`, `channels.irc.groups["#a.b"]`) or as its steps. */
@@ -25,7 +25,7 @@ function toPath(path: PathLike): KeyPath {
 }
 
 /** The value of a whole text. Throws INVALID_REQUEST, with line and column, when it is not JSON5. */
-function read(rawText: string): unknown {
+function parseText(rawText: string): unknown {
   try {
     return valueOf(parseTree(rawText));
   } catch (err) {
@@ -40,11 +40,11 @@ function toGatewayError(err: unknown, text: string): unknown {
 }
 
 /** A blank text counts as an empty object, so that the first edit makes the file. */
-const orEmpty = (rawText: string): string => (/^[\uFEFF\s]*$/.test(rawText) ? EMPTY_TEXT : rawText);
+const emptyObjectIfBlank = (rawText: string): string => (/^[\uFEFF\s]*$/.test(rawText) ? EMPTY_TEXT : rawText);
 
 /** The value as it stands in the text (no defaults, nothing substituted); undefined when it is not there. */
 export function getAt(rawText: string, path: PathLike): unknown {
-  let value = read(orEmpty(rawText));
+  let value = parseText(emptyObjectIfBlank(rawText));
   for (const step of toPath(path)) {
     if (Array.isArray(value)) value = value[Number(step)];
     else if (isRecord(value) && Object.hasOwn(value, step)) value = value[step];
@@ -58,18 +58,18 @@ export function getAt(rawText: string, path: PathLike): unknown {
  * Throws INVALID_REQUEST for a text that is not JSON5, a path that is none, and a position beyond the end of a list.
  */
 export function setAt(rawText: string, path: PathLike, value: unknown): string {
-  const text = orEmpty(rawText);
-  return rewrite(text, withValue(read(text), toPath(path), value, 0));
+  const text = emptyObjectIfBlank(rawText);
+  return rewrite(text, setIn(parseText(text), toPath(path), value, 0));
 }
 
 /** The text without `path`; the same text when it is not there. Throws as setAt does. */
 export function unsetAt(rawText: string, path: PathLike): string {
-  const text = orEmpty(rawText);
-  return rewrite(text, withoutValue(read(text), toPath(path)));
+  const text = emptyObjectIfBlank(rawText);
+  return rewrite(text, unsetIn(parseText(text), toPath(path)));
 }
 
-function withValue(current: unknown, path: KeyPath, value: unknown, depth: number): unknown {
-  if (depth === path.length) return plain(value);
+function setIn(current: unknown, path: KeyPath, value: unknown, depth: number): unknown {
+  if (depth === path.length) return toJsonValue(value);
   const step = path[depth]!;
   if (Array.isArray(current) || (typeof step === "number" && !isRecord(current))) {
     const items: unknown[] = Array.isArray(current) ? [...current] : [];
@@ -79,32 +79,32 @@ function withValue(current: unknown, path: KeyPath, value: unknown, depth: numbe
         fix: `use a number from 0 to ${items.length}; ${items.length} appends`,
       });
     }
-    items[index] = withValue(items[index], path, value, depth + 1);
+    items[index] = setIn(items[index], path, value, depth + 1);
     return items;
   }
   const out: Record<string, unknown> = isRecord(current) ? { ...current } : {};
-  out[step] = withValue(Object.hasOwn(out, step) ? out[step] : undefined, path, value, depth + 1);
+  out[step] = setIn(Object.hasOwn(out, step) ? out[step] : undefined, path, value, depth + 1);
   return out;
 }
 
 /** A value of JSON, as it would arrive over the wire. */
-function plain(value: unknown): unknown {
+function toJsonValue(value: unknown): unknown {
   const text = JSON.stringify(value);
   if (text === undefined) throw new GatewayError("INVALID_REQUEST", "only values of JSON can be set");
   return JSON.parse(text);
 }
 
-function withoutValue(current: unknown, path: KeyPath): unknown {
+function unsetIn(current: unknown, path: KeyPath): unknown {
   const [step, ...rest] = path;
   if (Array.isArray(current)) {
     const index = Number(step);
-    if (rest.length > 0) return current.map((item, at) => (at === index ? withoutValue(item, rest) : item));
+    if (rest.length > 0) return current.map((item, at) => (at === index ? unsetIn(item, rest) : item));
     return current.filter((_, at) => at !== index);
   }
   if (!isRecord(current) || !Object.hasOwn(current, step!)) return current;
   const { [step!]: value, ...others } = current;
   if (rest.length === 0) return others;
-  return { ...current, [step!]: withoutValue(value, rest) };
+  return { ...current, [step!]: unsetIn(value, rest) };
 }
 
 /**
@@ -112,18 +112,18 @@ function withoutValue(current: unknown, path: KeyPath): unknown {
  * at `replacePaths` are replaced, not merged. Throws as setAt does.
  */
 export function mergePatch(rawText: string, patch: unknown, replacePaths: readonly string[] = []): string {
-  const text = orEmpty(rawText);
+  const text = emptyObjectIfBlank(rawText);
   if (!isRecord(patch)) throw new GatewayError("INVALID_REQUEST", "a patch must be an object");
-  return rewrite(text, merge(read(text), patch, "", new Set(replacePaths)));
+  return rewrite(text, mergeObjects(parseText(text), patch, "", new Set(replacePaths)));
 }
 
-function merge(current: unknown, patch: unknown, at: string, replaced: ReadonlySet<string>): unknown {
+function mergeObjects(current: unknown, patch: unknown, at: string, replaced: ReadonlySet<string>): unknown {
   if (!isRecord(patch)) return patch;
   const out: Record<string, unknown> = isRecord(current) && !replaced.has(at) ? { ...current } : {};
   for (const [key, value] of Object.entries(patch)) {
     if (key === "__proto__") continue;
     if (value === null) delete out[key];
-    else out[key] = merge(Object.hasOwn(out, key) ? out[key] : undefined, value, at === "" ? key : `${at}.${key}`, replaced);
+    else out[key] = mergeObjects(Object.hasOwn(out, key) ? out[key] : undefined, value, at === "" ? key : `${at}.${key}`, replaced);
   }
   return out;
 }
@@ -134,29 +134,29 @@ export type WriteOptions = Omit<LoadOptions, "path" | "lastGoodPath"> & {
 };
 
 /** Writes of one file wait for each other, so that the check of `base` still holds when the file is replaced. */
-const queues = new Map<string, Promise<unknown>>();
+const writeQueues = new Map<string, Promise<unknown>>();
 
 /**
  * Checks a text and makes it the configuration file: atomically, durably, with the previous version beside it as `<file>.bak`.
  * Throws INVALID_REQUEST with `details.issues` when the text has errors that the file does not have, and when `base` is no
  * longer what is there; UNAVAILABLE when the file cannot be written. Resolves to what the check found.
  */
-export async function writeConfig(path: string, text: string, options: WriteOptions): Promise<readonly Issue[]> {
-  const before = queues.get(path) ?? Promise.resolve();
+export async function writeConfig(path: string, text: string, options: WriteOptions): Promise<readonly ConfigIssue[]> {
+  const before = writeQueues.get(path) ?? Promise.resolve();
   const mine = before.then(() => replaceConfig(path, text, options));
   const settled = mine.then(
     () => undefined,
     () => undefined,
   );
-  queues.set(path, settled);
+  writeQueues.set(path, settled);
   try {
     return await mine;
   } finally {
-    if (queues.get(path) === settled) queues.delete(path);
+    if (writeQueues.get(path) === settled) writeQueues.delete(path);
   }
 }
 
-async function replaceConfig(path: string, text: string, options: WriteOptions): Promise<readonly Issue[]> {
+async function replaceConfig(path: string, text: string, options: WriteOptions): Promise<readonly ConfigIssue[]> {
   const file = readTextFile(path, LIMITS.configFileBytes);
   const current = "text" in file ? file.text : null;
   if (options.base !== undefined && (options.base !== current || "problem" in file)) {
@@ -164,7 +164,7 @@ async function replaceConfig(path: string, text: string, options: WriteOptions):
       details: { reason: "stale" },
     });
   }
-  const issues = refuseWorse(current, text, path, options);
+  const issues = assertNoNewErrors(current, text, path, options);
   if (text === current) return issues;
   try {
     await writeAtomic(path, text, `${path}.bak`);
@@ -175,14 +175,15 @@ async function replaceConfig(path: string, text: string, options: WriteOptions):
 }
 
 /** What the check of `text` finds. Throws when it has an error that `current` does not have. */
-function refuseWorse(current: string | null, text: string, path: string, options: WriteOptions): readonly Issue[] {
+function assertNoNewErrors(current: string | null, text: string, path: string, options: WriteOptions): readonly ConfigIssue[] {
   if (Buffer.byteLength(text) > LIMITS.configFileBytes) {
     throw new GatewayError("INVALID_REQUEST", `the configuration would be larger than ${LIMITS.configFileBytes} bytes`);
   }
-  const next = checkText(text, { ...options, path });
+  const next = checkConfigText(text, { ...options, path });
   const known = new Set<string>();
-  if (current !== null && next.readable) for (const issue of checkText(current, { ...options, path }).issues) known.add(signature(issue));
-  const worse = next.issues.filter((issue) => issue.severity === "error" && !known.has(signature(issue)));
+  if (current !== null && next.isReadable)
+    for (const issue of checkConfigText(current, { ...options, path }).issues) known.add(issueKey(issue));
+  const worse = next.issues.filter((issue) => issue.severity === "error" && !known.has(issueKey(issue)));
   if (worse.length === 0) return next.issues;
   const [first] = worse;
   throw new GatewayError(
@@ -195,4 +196,4 @@ function refuseWorse(current: string | null, text: string, path: string, options
   );
 }
 
-const signature = (issue: Issue): string => `${issue.severity} ${issue.path} ${issue.message}`;
+const issueKey = (issue: ConfigIssue): string => `${issue.severity} ${issue.path} ${issue.message}`;

@@ -7,7 +7,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 export type EnvironmentIssue = { readonly name: string; readonly message: string; readonly fix: string };
 
 /** Variables of ours that people set. */
-const KNOWN = [
+const KNOWN_VARIABLES = [
   "OPENCLAW_STATE_DIR",
   "OPENCLAW_CONFIG_PATH",
   "OPENCLAW_HOME",
@@ -22,7 +22,7 @@ const KNOWN = [
 ] as const;
 
 /** What people write for which of ours. */
-const MEANT: Readonly<Record<string, string>> = {
+const CORRECTIONS: Readonly<Record<string, string>> = {
   OPENCLAW_TOKEN: "OPENCLAW_GATEWAY_TOKEN",
   OPENCLAW_PASSWORD: "OPENCLAW_GATEWAY_PASSWORD",
   OPENCLAW_CONFIG: "OPENCLAW_CONFIG_PATH",
@@ -48,13 +48,14 @@ export function checkEnvironment(env: Env, referenced: ReadonlySet<string> = new
     .map((name) => ({
       name,
       message: `the environment variable ${name.slice(0, 80)} is set and not used`,
-      fix: meantBy(name) ?? "Unset it; the documentation of the configuration names the variables that are read.",
+      fix: correctionFor(name) ?? "Unset it; the documentation of the configuration names the variables that are read.",
     }));
   const zone = systemTimeZone(env);
   return [...unknown, ...(zone.problem === null ? [] : [{ name: "TZ", message: `${zone.problem}; UTC is used`, fix: TIME_ZONE_FIX }])];
 }
 
-const isKnown = (name: string): boolean => (KNOWN as readonly string[]).includes(name) || /^OPENCLAW_(KEY|HEADER|REDACTED)_/.test(name);
+const isKnown = (name: string): boolean =>
+  (KNOWN_VARIABLES as readonly string[]).includes(name) || /^OPENCLAW_(KEY|HEADER|REDACTED)_/.test(name);
 
 /**
  * Replaces a time zone that Intl does not know, so that the programs that inherit `env` (agents among them) have the same one as this
@@ -64,8 +65,8 @@ export function normalizeEnvironment(env: Record<string, string | undefined>): v
   if (env["TZ"] !== undefined) env["TZ"] = systemTimeZone(env).name;
 }
 
-function meantBy(name: string): string | null {
-  const meant = Object.hasOwn(MEANT, name) ? MEANT[name] : KNOWN.find((each) => distance(each, name) <= 2);
+function correctionFor(name: string): string | null {
+  const meant = Object.hasOwn(CORRECTIONS, name) ? CORRECTIONS[name] : KNOWN_VARIABLES.find((each) => distance(each, name) <= 2);
   return meant === undefined ? null : `Use ${meant}.`;
 }
 
@@ -82,7 +83,7 @@ function distance(a: string, b: string): number {
 }
 
 /** The home directory, or null when the environment names none and this user has no entry in the system's list of users. */
-export function homeOf(env: Env): string | null {
+export function homeDirectory(env: Env): string | null {
   const named = env["OPENCLAW_HOME"]?.trim() || env["HOME"]?.trim();
   if (named) return named;
   try {

@@ -1,10 +1,10 @@
 import { LIMITS } from "../core/limits.ts";
-import { createLocator, type Position } from "./json5.ts";
+import { createLocator, type SourcePosition } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
 import { suggest } from "./suggest.ts";
 
 /** One finding about the configuration file. Line and column count from 1, and are 0 where the file has no such place. */
-export type Issue = {
+export type ConfigIssue = {
   readonly severity: "error" | "warning" | "info";
   /** `gateway.port`; empty for the file as a whole. */
   readonly path: string;
@@ -17,12 +17,12 @@ export type Issue = {
   readonly suggestion?: string;
 };
 
-type Finding = { readonly message: string; readonly fix?: string; readonly suggestion?: string | undefined };
+type IssueDetails = { readonly message: string; readonly fix?: string; readonly suggestion?: string | undefined };
 
 /** Collects issues with their places in one text. The list is bounded; what does not fit is counted in a last entry. */
-export class Findings {
-  readonly #locate: (offset: number) => Position;
-  readonly #issues: Issue[] = [];
+export class IssueCollector {
+  readonly #locate: (offset: number) => SourcePosition;
+  readonly #issues: ConfigIssue[] = [];
   #omitted = 0;
   #suggestions = 0;
   #errors = 0;
@@ -36,19 +36,19 @@ export class Findings {
     return this.#errors;
   }
 
-  get full(): boolean {
+  get isFull(): boolean {
     return this.#issues.length >= LIMITS.configIssues;
   }
 
   /** The known name that an unknown one was meant to be; looks for the first unknown names only. */
-  nearest(name: string, known: readonly string[]): string | undefined {
+  suggest(name: string, known: readonly string[]): string | undefined {
     return this.#suggestions++ < LIMITS.configSuggestions ? suggest(name, known) : undefined;
   }
 
   /** `finding` may be a function, which is called only when there is room. */
-  add(severity: Issue["severity"], path: KeyPath, offset: number | null, finding: Finding | (() => Finding)): void {
+  add(severity: ConfigIssue["severity"], path: KeyPath, offset: number | null, finding: IssueDetails | (() => IssueDetails)): void {
     if (severity === "error") this.#errors++;
-    if (this.full) {
+    if (this.isFull) {
       this.#omitted++;
       return;
     }
@@ -62,7 +62,7 @@ export class Findings {
   }
 
   /** All issues in the order of the file, errors and warnings before notes of the same line. */
-  list(): Issue[] {
+  list(): ConfigIssue[] {
     const issues = this.#issues.toSorted((a, b) => a.line - b.line || a.column - b.column);
     if (this.#omitted > 0) {
       const severity = this.#errors > issues.filter((issue) => issue.severity === "error").length ? "error" : "warning";
@@ -73,7 +73,7 @@ export class Findings {
 }
 
 /** `openclaw.json:3:5: gateway.bnd is not a known key`, as one line for terminal and log. */
-export function issueLine(file: string, issue: Issue): string {
+export function issueLine(file: string, issue: ConfigIssue): string {
   const place = issue.line > 0 ? `${file}:${issue.line}:${issue.column}` : file;
   return `${place}: ${issue.message}${issue.fix ? ` (${issue.fix})` : ""}`;
 }

@@ -6,7 +6,7 @@ import { Ajv } from "ajv";
 import JSON5 from "json5";
 import { setAt } from "./edit.ts";
 import { jsonSchema, lookupSchema, schemaHints, walkSchema } from "./json-schema.ts";
-import { configFrom } from "./load.ts";
+import { checkConfigValue } from "./load.ts";
 
 const validate = new Ajv({ strict: false, allErrors: true }).compile(jsonSchema());
 
@@ -28,7 +28,7 @@ test("the JSON Schema takes what the gateway takes, and refuses what it warns ab
   for (const value of good) {
     assert.ok(validate(value), JSON.stringify(validate.errors));
     assert.deepEqual(
-      configFrom(value, { T: "t", x: "" }).issues.filter(
+      checkConfigValue(value, { T: "t", x: "" }).issues.filter(
         (issue) => issue.severity !== "info" && !/not served|does not exist/.test(issue.message),
       ),
       [],
@@ -44,7 +44,7 @@ test("the JSON Schema takes what the gateway takes, and refuses what it warns ab
   for (const value of bad) {
     assert.equal(validate(value), false, JSON.stringify(value));
     assert.ok(
-      configFrom(value).issues.some((issue) => issue.severity !== "info"),
+      checkConfigValue(value).issues.some((issue) => issue.severity !== "info"),
       JSON.stringify(value),
     );
   }
@@ -61,12 +61,12 @@ test("every default of the schema is a value that the schema takes", () => {
   assert.ok(defaults > 30, String(defaults));
   const value = JSON5.parse(text);
   assert.ok(validate(value), JSON.stringify(validate.errors));
-  const written = configFrom(value);
+  const written = checkConfigValue(value);
   assert.deepEqual(
     written.issues.filter(({ message }) => !message.includes("has no effect")),
     [],
   );
-  assert.deepEqual(written.config.session, configFrom({}).config.session);
+  assert.deepEqual(written.config.session, checkConfigValue({}).config.session);
 });
 
 test("every key has a sentence of its own and a short name", () => {

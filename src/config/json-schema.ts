@@ -1,8 +1,8 @@
 import { isCommon } from "./common-keys.ts";
 import { parsePath } from "./key-path.ts";
 import { CONFIG } from "./schema.ts";
-import type { Effect, GroupNode, Node } from "./schema/shape.ts";
-import { childOf, effectAt, fileKeyOf, fileNode } from "./schema/walk.ts";
+import type { Effect, ObjectNode, Node } from "./schema/types.ts";
+import { childNode, changeEffectAt, secretFileKey, secretFileNode } from "./schema/walk.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -19,9 +19,9 @@ const SECRET_REF: Json = {
 };
 
 /** For editors of the file; or for forms of clients, which resolve no references and draw a field for every key that they are given. */
-type Reader = "file" | "form";
+type SchemaAudience = "file" | "form";
 
-const cached: Partial<Record<Reader, Json>> = {};
+const cached: Partial<Record<SchemaAudience, Json>> = {};
 
 /** JSON Schema (draft-07) of the whole file. The same object each time; do not change it. */
 export function jsonSchema(): Json {
@@ -40,62 +40,62 @@ export function formSchema(): Json {
   return cached.form;
 }
 
-function toSchema(node: Node, reader: Reader): Json {
+function toSchema(node: Node, reader: SchemaAudience): Json {
   const about = { description: node.doc, ...("default" in node && node.default !== undefined && { default: node.default }) };
   switch (node.kind) {
-    case "text":
-      return { ...about, type: node.orNumber ? ["string", "number"] : "string", ...textLimits(node) };
-    case "flag":
+    case "string":
+      return { ...about, type: node.acceptsNumber ? ["string", "number"] : "string", ...textLimits(node) };
+    case "boolean":
       return { ...about, type: "boolean" };
     case "number":
       return {
         ...about,
-        type: node.whole ? "integer" : "number",
+        type: node.integer ? "integer" : "number",
         ...(node.min !== undefined && { minimum: node.min }),
         ...(node.max !== undefined && { maximum: node.max }),
       };
-    case "choice":
+    case "enum":
       return { ...about, type: "string", enum: node.values };
     case "bytes":
       return { ...about, type: ["string", "number"] };
     case "secret":
       return { ...about, anyOf: [{ type: "string" }, reader === "form" ? SECRET_REF : { $ref: "#/definitions/secretRef" }] };
-    case "list":
+    case "array":
       return { ...about, type: "array", items: toSchema(node.item, reader) };
-    case "map":
+    case "record":
       return { ...about, type: "object", additionalProperties: toSchema(node.item, reader) };
-    case "opaque":
+    case "unknown":
       return about;
-    case "group":
+    case "object":
       return groupSchema(node, reader);
   }
 }
 
-function textLimits(node: Extract<Node, { kind: "text" }>): Json {
+function textLimits(node: Extract<Node, { kind: "string" }>): Json {
   return {
     ...(node.pattern && { pattern: `^(?:${node.pattern.regex})$` }),
     ...(node.maxChars !== undefined && { maxLength: node.maxChars }),
   };
 }
 
-function groupSchema(node: GroupNode, reader: Reader): Json {
+function groupSchema(node: ObjectNode, reader: SchemaAudience): Json {
   const properties: Record<string, unknown> = {};
   for (const [key, field] of fieldsOf(node)) properties[key] = toSchema(field, reader);
   const unserved = node.unserved ?? [];
   if (reader === "file") for (const key of unserved) properties[key] = {};
   const required = Object.keys(node.fields).filter((key) => node.fields[key]!.required);
-  const rest = node.rest ? toSchema(node.rest.node, reader) : reader === "form" && unserved.length > 0;
+  const rest = node.additional ? toSchema(node.additional.node, reader) : reader === "form" && unserved.length > 0;
   const schema = { type: "object", properties, additionalProperties: rest, ...(required.length > 0 && { required }) };
   if (node.shorthand === undefined) return { description: node.doc, ...schema };
   return { description: node.doc, anyOf: [{ type: "string" }, schema] };
 }
 
 /** The keys of an object with those that name files of secrets. */
-function fieldsOf(node: GroupNode): readonly (readonly [string, Node])[] {
+function fieldsOf(node: ObjectNode): readonly (readonly [string, Node])[] {
   const fields: [string, Node][] = [];
   for (const [key, field] of Object.entries(node.fields)) {
     fields.push([key, field]);
-    if (field.kind === "secret") fields.push([fileKeyOf(key), fileNode(field)]);
+    if (field.kind === "secret") fields.push([secretFileKey(key), secretFileNode(field)]);
   }
   return fields;
 }
@@ -115,7 +115,7 @@ type SchemaHint = {
 export function schemaHints(): Readonly<Record<string, SchemaHint>> {
   const hints: Record<string, SchemaHint> = {};
   walkSchema((path, node) => {
-    hints[path] = hintOf(path, node);
+    hints[path] = schemaHint(path, node);
   });
   return hints;
 }
@@ -133,14 +133,14 @@ export function walkSchema(visit: (path: string, node: Node, effect: Effect) => 
 }
 
 function childrenOf(node: Node): readonly (readonly [string, Node])[] {
-  if (node.kind === "group") return fieldsOf(node);
-  if (node.kind === "map") return [["*", node.item]];
-  return node.kind === "list" && (node.item.kind === "group" || node.item.kind === "map") ? [["[]", node.item]] : [];
+  if (node.kind === "object") return fieldsOf(node);
+  if (node.kind === "record") return [["*", node.item]];
+  return node.kind === "array" && (node.item.kind === "object" || node.item.kind === "record") ? [["[]", node.item]] : [];
 }
 
 const SECTIONS = Object.keys(CONFIG.fields);
 
-function hintOf(path: string, node: Node): SchemaHint {
+function schemaHint(path: string, node: Node): SchemaHint {
   const key = /([^.[\]*]+)[.[\]*]*$/.exec(path)?.[1] ?? path;
   const words = key.replaceAll(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
   const label = words.charAt(0).toUpperCase() + words.slice(1);
@@ -185,16 +185,16 @@ export function lookupSchema(path: string): SchemaLookup | null {
   let node: Node = CONFIG;
   const hintSteps: string[] = [];
   for (const step of steps) {
-    const child = childOf(node, step);
+    const child = childNode(node, step);
     if (child === null) return null;
-    hintSteps.push(node.kind === "group" ? String(step) : node.kind === "map" ? "*" : "[]");
+    hintSteps.push(node.kind === "object" ? String(step) : node.kind === "record" ? "*" : "[]");
     node = child;
   }
   const hintPath = hintSteps.join(".").replaceAll(".[]", "[]");
   const { properties: _, items: __, anyOf: ___, ...schema } = toSchema(node, "form") as Record<string, unknown>;
   if (typeof schema["additionalProperties"] === "object") schema["additionalProperties"] = true;
   const children = childrenOf(node).map(([key, child]) => toChild(key, child, node, path === "." ? "" : path, hintPath, [...steps, key]));
-  return { path, schema, reloadKind: RELOAD_KIND[effectAt(CONFIG, steps)], hint: hintOf(hintPath, node), hintPath, children };
+  return { path, schema, reloadKind: RELOAD_KIND[changeEffectAt(CONFIG, steps)], hint: schemaHint(hintPath, node), hintPath, children };
 }
 
 function toChild(key: string, child: Node, parent: Node, path: string, hintPath: string, steps: readonly (string | number)[]): SchemaChild {
@@ -204,10 +204,10 @@ function toChild(key: string, child: Node, parent: Node, path: string, hintPath:
     key,
     path: join(path),
     ...(type !== undefined && { type }),
-    required: parent.kind === "group" && child.required === true,
+    required: parent.kind === "object" && child.required === true,
     hasChildren: childrenOf(child).length > 0,
-    reloadKind: RELOAD_KIND[child.effect ?? effectAt(CONFIG, steps.slice(0, -1))],
-    hint: hintOf(join(hintPath), child),
+    reloadKind: RELOAD_KIND[child.effect ?? changeEffectAt(CONFIG, steps.slice(0, -1))],
+    hint: schemaHint(join(hintPath), child),
     hintPath: join(hintPath),
   };
 }

@@ -5,12 +5,12 @@ import { LIMITS } from "../core/limits.ts";
  * rest of the text alone. Depth and number of values are bounded while reading; nothing is evaluated.
  */
 
-export type Span = { readonly start: number; readonly end: number };
-export type Scalar = Span & { readonly kind: "scalar"; readonly value: string | number | boolean | null };
-export type ArrayTree = Span & { readonly kind: "array"; readonly items: readonly Tree[] };
-export type Member = { readonly key: string; readonly keyStart: number; readonly keyEnd: number; readonly value: Tree };
-export type ObjectTree = Span & { readonly kind: "object"; readonly members: readonly Member[] };
-export type Tree = Scalar | ArrayTree | ObjectTree;
+export type SourceSpan = { readonly start: number; readonly end: number };
+export type ScalarTree = SourceSpan & { readonly kind: "scalar"; readonly value: string | number | boolean | null };
+export type ArrayTree = SourceSpan & { readonly kind: "array"; readonly items: readonly Tree[] };
+export type ObjectMember = { readonly key: string; readonly keyStart: number; readonly keyEnd: number; readonly value: Tree };
+export type ObjectTree = SourceSpan & { readonly kind: "object"; readonly members: readonly ObjectMember[] };
+export type Tree = ScalarTree | ArrayTree | ObjectTree;
 
 /** Text that is not JSON5; `offset` counts UTF-16 units from its start. */
 export class Json5Error extends Error {
@@ -30,14 +30,14 @@ const LINE_END = /[\n\r\u2028\u2029]/g;
 const ASCII_KEY = /[A-Za-z_$][\w$]*/y;
 const ESCAPES: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v", "0": "\0" };
 
-class Reader {
+class Json5Parser {
   readonly #text: string;
   /** Collects the places of comments; null when nobody asks for them. */
-  readonly #comments: Span[] | null;
+  readonly #comments: SourceSpan[] | null;
   #at = 0;
   #nodes = 0;
 
-  constructor(text: string, comments: Span[] | null) {
+  constructor(text: string, comments: SourceSpan[] | null) {
     this.#text = text;
     this.#comments = comments;
   }
@@ -97,10 +97,10 @@ class Reader {
     return this.#word(start);
   }
 
-  #word(start: number): Scalar {
+  #word(start: number): ScalarTree {
     NUMBER.lastIndex = start;
     const match = NUMBER.exec(this.#text);
-    let value: Scalar["value"] | undefined;
+    let value: ScalarTree["value"] | undefined;
     let length = 0;
     if (match) {
       length = match[0].length;
@@ -140,7 +140,7 @@ class Reader {
 
   #object(depth: number): ObjectTree {
     const start = this.#at++;
-    const members: Member[] = [];
+    const members: ObjectMember[] = [];
     for (;;) {
       this.#skip();
       if (this.#text[this.#at] === "}") break;
@@ -231,13 +231,13 @@ function toNumber(text: string): number {
 
 /** Reads JSON5 text (a byte order mark is fine). Throws Json5Error. */
 export function parseTree(text: string): Tree {
-  return new Reader(text, null).document();
+  return new Json5Parser(text, null).document();
 }
 
 /** The same, with the places of all comments in order (line comments without the line break). */
-export function parseWithComments(text: string): { readonly root: Tree; readonly comments: readonly Span[] } {
-  const comments: Span[] = [];
-  return { root: new Reader(text, comments).document(), comments };
+export function parseWithComments(text: string): { readonly root: Tree; readonly comments: readonly SourceSpan[] } {
+  const comments: SourceSpan[] = [];
+  return { root: new Json5Parser(text, comments).document(), comments };
 }
 
 /** The plain value of a tree. The last of several equal keys counts; `__proto__` is left out. */
@@ -250,15 +250,15 @@ export function valueOf(tree: Tree): unknown {
 }
 
 /** The member that counts: the last one with this key. */
-export function memberOf(tree: Tree | undefined, key: string): Member | undefined {
+export function memberOf(tree: Tree | undefined, key: string): ObjectMember | undefined {
   return tree?.kind === "object" ? tree.members.findLast((member) => member.key === key) : undefined;
 }
 
 /** Line and column, both from 1; columns count UTF-16 units. */
-export type Position = { readonly line: number; readonly column: number };
+export type SourcePosition = { readonly line: number; readonly column: number };
 
 /** Returns a function that finds lines in `text` without walking it again for each question. */
-export function createLocator(text: string): (offset: number) => Position {
+export function createLocator(text: string): (offset: number) => SourcePosition {
   let starts: number[] | null = null;
   return (offset) => {
     starts ??= lineStarts(text);

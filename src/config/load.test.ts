@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { inspect } from "node:util";
 import { LIMITS } from "../core/limits.ts";
 import { Secret } from "../core/secret.ts";
-import { configFrom, hashOf, loadConfig, saveLastGood } from "./load.ts";
+import { checkConfigValue, hashOf, loadConfig, saveLastGood } from "./load.ts";
 
 const root = mkdtempSync(join(tmpdir(), "config-load-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -223,7 +223,7 @@ test("variables come from the environment, then from env.vars; a missing one cos
     },
     messages: { responsePrefix: "${lower} $5" },
   };
-  const { config, issues } = configFrom(value, { A: "from-env", PORT: "19001", ON: "false" });
+  const { config, issues } = checkConfigValue(value, { A: "from-env", PORT: "19001", ON: "false" });
   assert.equal(config.gateway.auth.token?.reveal(), "x-from-env-from-file");
   assert.equal(config.gateway.auth.password, undefined);
   assert.equal(config.gateway.port, 19_001);
@@ -292,7 +292,7 @@ test("references to secrets are resolved by source, and what cannot be resolved 
     [".", /not a regular file/],
     ["none", /does not exist/],
   ] as const) {
-    const { issues } = configFrom({ gateway: { auth: { tokenFile: join(directory, file) } } });
+    const { issues } = checkConfigValue({ gateway: { auth: { tokenFile: join(directory, file) } } });
     assert.match(issues[0]!.message, expected);
     assert.equal(issues[0]!.path, "gateway.auth.tokenFile");
   }

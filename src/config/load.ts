@@ -4,14 +4,14 @@ import { dirname } from "node:path";
 import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
 import { writeAtomic } from "./atomic-file.ts";
-import { check, type CheckContext } from "./check.ts";
+import { validate, type ValidationContext } from "./validate.ts";
 import { checkConsistency } from "./consistency.ts";
-import { homeOf } from "./environment.ts";
-import { Findings, type Issue } from "./issue.ts";
+import { homeDirectory } from "./environment.ts";
+import { IssueCollector, type ConfigIssue } from "./issue.ts";
 import { Json5Error, memberOf, parseTree, type ObjectTree, type Tree } from "./json5.ts";
 import { expandPath } from "./paths.ts";
 import { CONFIG, type Config } from "./schema.ts";
-import { createSecretSource, type ProviderFacts } from "./secrets.ts";
+import { createSecretResolver, type SecretProvider } from "./secret-refs.ts";
 import { typeName } from "./scalar.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -26,11 +26,11 @@ export type LoadOptions = {
   readonly home?: string;
 };
 
-export type Loaded = {
+export type LoadedConfig = {
   /** Frozen, complete, secrets resolved. */
   readonly config: Config;
   /** In the order of the file. */
-  readonly issues: readonly Issue[];
+  readonly issues: readonly ConfigIssue[];
   /** `missing`: there is no file, and the defaults are used. `defaults`: there is one, and neither it nor a copy can be used. */
   readonly source: "file" | "last-good" | "defaults" | "missing";
   /** The text of the file, with its secrets. Not enumerable: it does not get into JSON, a log or a copy of this object. */
@@ -42,11 +42,11 @@ export type Loaded = {
 };
 
 /** What a text means, whether or not it is the file in use. */
-export type Checked = {
+export type CheckedConfig = {
   readonly config: Config;
-  readonly issues: readonly Issue[];
+  readonly issues: readonly ConfigIssue[];
   /** The text as a whole could be read; single keys may still be wrong. */
-  readonly readable: boolean;
+  readonly isReadable: boolean;
 };
 
 const HASH_KEY = randomBytes(32);
@@ -62,21 +62,21 @@ export function hashOf(raw: string | null): string {
  * Reads the configuration file. Whatever is in it, this returns: a wrong key costs that key, an unreadable file is replaced
  * by the last good copy or the defaults, and every finding says where and what to do. The file is never written.
  */
-export function loadConfig(options: LoadOptions): Loaded {
+export function loadConfig(options: LoadOptions): LoadedConfig {
   const { path } = options;
   const file = readTextFile(path, LIMITS.configFileBytes);
   const raw = "text" in file ? file.text : null;
   const rest = { hash: hashOf(raw), path, exists: !("missing" in file) };
-  if ("missing" in file) return toLoaded(raw, { ...rest, source: "missing", ...pick(checkText("{}", options)) });
-  const checked = "text" in file ? checkText(file.text, options) : null;
-  if (checked?.readable) return toLoaded(raw, { ...rest, source: "file", ...pick(checked) });
-  const problems = checked ? checked.issues : [fileIssue("problem" in file ? file.problem : "cannot be read")];
-  const good = lastGood(options);
+  if ("missing" in file) return toLoaded(raw, { ...rest, source: "missing", ...pick(checkConfigText("{}", options)) });
+  const checked = "text" in file ? checkConfigText(file.text, options) : null;
+  if (checked?.isReadable) return toLoaded(raw, { ...rest, source: "file", ...pick(checked) });
+  const problems = checked ? checked.issues : [createFileIssue("problem" in file ? file.problem : "cannot be read")];
+  const good = loadLastGood(options);
   if (!good) {
-    const fallback = pick(checkText("{}", options));
+    const fallback = pick(checkConfigText("{}", options));
     return toLoaded(raw, { ...rest, source: "defaults", config: fallback.config, issues: problems });
   }
-  const note = fileIssue(`the last good copy is in use: ${options.lastGoodPath}`, "info");
+  const note = createFileIssue(`the last good copy is in use: ${options.lastGoodPath}`, "info");
   return toLoaded(raw, { ...rest, source: "last-good", config: good, issues: [...problems, note] });
 }
 
@@ -84,7 +84,7 @@ export function loadConfig(options: LoadOptions): Loaded {
  * Keeps the text of a good configuration for a day when the file is broken; references to secrets stay references. Does
  * nothing, and resolves to false, for anything but a file without errors.
  */
-export async function saveLastGood(loaded: Loaded, lastGoodPath: string): Promise<boolean> {
+export async function saveLastGood(loaded: LoadedConfig, lastGoodPath: string): Promise<boolean> {
   const good = loaded.source === "file" && loaded.raw !== null && !loaded.issues.some((issue) => issue.severity === "error");
   if (!good) return false;
   const stored = readTextFile(lastGoodPath, LIMITS.configFileBytes);
@@ -92,46 +92,46 @@ export async function saveLastGood(loaded: Loaded, lastGoodPath: string): Promis
   return true;
 }
 
-const pick = ({ config, issues }: Checked): Pick<Checked, "config" | "issues"> => ({ config, issues });
+const pick = ({ config, issues }: CheckedConfig): Pick<CheckedConfig, "config" | "issues"> => ({ config, issues });
 
-function toLoaded(raw: string | null, rest: Omit<Loaded, "raw">): Loaded {
-  return Object.freeze(Object.defineProperty(rest as Loaded, "raw", { value: raw, enumerable: false }));
+function toLoaded(raw: string | null, rest: Omit<LoadedConfig, "raw">): LoadedConfig {
+  return Object.freeze(Object.defineProperty(rest as LoadedConfig, "raw", { value: raw, enumerable: false }));
 }
 
-function fileIssue(message: string, severity: Issue["severity"] = "error"): Issue {
+function createFileIssue(message: string, severity: ConfigIssue["severity"] = "error"): ConfigIssue {
   return { severity, path: "", line: 0, column: 0, message };
 }
 
-function lastGood(options: LoadOptions): Config | null {
+function loadLastGood(options: LoadOptions): Config | null {
   if (options.lastGoodPath === undefined) return null;
   const file = readTextFile(options.lastGoodPath, LIMITS.configFileBytes);
   if (!("text" in file)) return null;
-  const checked = checkText(file.text, options);
-  return checked.readable ? checked.config : null;
+  const checked = checkConfigText(file.text, options);
+  return checked.isReadable ? checked.config : null;
 }
 
 /** Checks a text as if it stood in the file `path`. Pure but for the files that secrets are read from. */
-export function checkText(text: string, options: Omit<LoadOptions, "lastGoodPath">): Checked {
-  const findings = new Findings(text);
-  const tree = readTree(text, findings);
+export function checkConfigText(text: string, options: Omit<LoadOptions, "lastGoodPath">): CheckedConfig {
+  const findings = new IssueCollector(text);
+  const tree = parseConfigTree(text, findings);
   const context = createContext(tree ?? EMPTY, findings, options);
   if (tree === null) {
-    const silent = { ...context, findings: new Findings("") };
-    return { config: finish(check(CONFIG, EMPTY, [], silent), silent), issues: findings.list(), readable: false };
+    const silent = { ...context, findings: new IssueCollector("") };
+    return { config: normalizeAgents(validate(CONFIG, EMPTY, [], silent), silent), issues: findings.list(), isReadable: false };
   }
-  const config = finish(check(CONFIG, tree, [], context), context);
+  const config = normalizeAgents(validate(CONFIG, tree, [], context), context);
   checkConsistency(config, tree, findings);
-  return { config, issues: findings.list(), readable: true };
+  return { config, issues: findings.list(), isReadable: true };
 }
 
 /** The configuration of a plain value, for tests and tools. Throws nothing; `issues` says what was wrong. */
-export function configFrom(value: unknown, env: Env = {}): Checked {
-  return checkText(JSON.stringify(value), { path: "/openclaw.json", env, home: "/" });
+export function checkConfigValue(value: unknown, env: Env = {}): CheckedConfig {
+  return checkConfigText(JSON.stringify(value), { path: "/openclaw.json", env, home: "/" });
 }
 
 const EMPTY: ObjectTree = { kind: "object", start: 0, end: 0, members: [] };
 
-function readTree(text: string, findings: Findings): ObjectTree | null {
+function parseConfigTree(text: string, findings: IssueCollector): ObjectTree | null {
   if (/^[\uFEFF\s]*$/.test(text)) {
     findings.add("error", [], null, { message: "the file is empty", fix: "write {} for a configuration of defaults" });
     return null;
@@ -157,26 +157,26 @@ function readTree(text: string, findings: Findings): ObjectTree | null {
   return null;
 }
 
-function createContext(tree: ObjectTree, findings: Findings, options: Omit<LoadOptions, "lastGoodPath">): CheckContext {
+function createContext(tree: ObjectTree, findings: IssueCollector, options: Omit<LoadOptions, "lastGoodPath">): ValidationContext {
   const base = dirname(options.path);
-  const home = options.home ?? homeOf(options.env) ?? base;
+  const home = options.home ?? homeDirectory(options.env) ?? base;
   const toPath = (text: string): string => expandPath(text, home, base);
   const { env } = options;
-  const silent = new Findings("");
-  const own = createSecretSource((name) => env[name], {});
-  const early: CheckContext = { findings: silent, secrets: own, toPath };
-  const vars = check(CONFIG.fields.env.fields.vars, memberOf(memberOf(tree, "env")?.value, "vars")?.value, [], early) as Record<
+  const silent = new IssueCollector("");
+  const own = createSecretResolver((name) => env[name], {});
+  const early: ValidationContext = { findings: silent, secrets: own, toPath };
+  const vars = validate(CONFIG.fields.env.fields.vars, memberOf(memberOf(tree, "env")?.value, "vars")?.value, [], early) as Record<
     string,
     Secret
   >;
   const providerTree = memberOf(memberOf(tree, "secrets")?.value, "providers")?.value;
-  const providers = check(CONFIG.fields.secrets.fields.providers, providerTree, [], early) as Record<string, ProviderFacts>;
+  const providers = validate(CONFIG.fields.secrets.fields.providers, providerTree, [], early) as Record<string, SecretProvider>;
   const variables = (name: string): string | undefined => env[name] ?? vars[name]?.reveal();
-  return { findings, secrets: createSecretSource(variables, providers), toPath };
+  return { findings, secrets: createSecretResolver(variables, providers), toPath };
 }
 
 /** Turns the older list of agents into entries, and leaves out the bindings of a kind that is not served. */
-function finish(value: unknown, context: CheckContext): Config {
+function normalizeAgents(value: unknown, context: ValidationContext): Config {
   const config = value as Config & { agents: { list?: readonly { id: string }[] } };
   const { list, ...agents } = config.agents;
   const entries = Object.create(null) as Record<string, unknown>;
@@ -188,7 +188,7 @@ function finish(value: unknown, context: CheckContext): Config {
 }
 
 /** Ids of agents do not differ by case, because session keys do not. */
-function addAgent(entries: Record<string, unknown>, id: string, entry: unknown, context: CheckContext): void {
+function addAgent(entries: Record<string, unknown>, id: string, entry: unknown, context: ValidationContext): void {
   const key = id.toLowerCase();
   if (!(key in entries)) entries[key] = entry;
   else
@@ -216,7 +216,7 @@ export function readTextFile(path: string, limitBytes: number): TextFile {
     let length = 0;
     for (let read = -1; read !== 0 && length < buffer.length; length += read)
       read = readSync(descriptor, buffer, length, buffer.length - length, null);
-    return decode(buffer.subarray(0, length), path);
+    return decodeUtf8(buffer.subarray(0, length), path);
   } catch (err) {
     return { problem: `${path} cannot be read: ${(err as NodeJS.ErrnoException).code}` };
   } finally {
@@ -224,7 +224,7 @@ export function readTextFile(path: string, limitBytes: number): TextFile {
   }
 }
 
-function decode(bytes: Buffer, path: string): TextFile {
+function decodeUtf8(bytes: Buffer, path: string): TextFile {
   const utf16 = bytes.length > 1 && ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff));
   if (utf16) return { problem: `${path} is UTF-16; save it as UTF-8` };
   try {

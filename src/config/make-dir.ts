@@ -5,7 +5,7 @@ import { dirname, resolve } from "node:path";
  * Makes a directory (0700) and what is missing above it. Not `recursive`: below /proc and other file systems that refuse new
  * entries with ENOENT, that one never returns. Throws the system's error.
  */
-export function makeDir(path: string): void {
+export function ensureDirectory(path: string): void {
   const missing: string[] = [];
   for (let at = resolve(path); !isDirectory(at); at = dirname(at)) missing.unshift(at);
   for (const each of missing) {

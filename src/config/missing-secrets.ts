@@ -1,11 +1,11 @@
-import type { Issue } from "./issue.ts";
+import type { ConfigIssue } from "./issue.ts";
 import { parsePath, type KeyPath } from "./key-path.ts";
 import { CONFIG } from "./schema.ts";
-import type { Node } from "./schema/shape.ts";
-import { childOf } from "./schema/walk.ts";
+import type { Node } from "./schema/types.ts";
+import { childNode } from "./schema/walk.ts";
 
 /** The keys of credentials that are set and could not be read, by their paths. */
-export function missingSecrets(issues: readonly Pick<Issue, "severity" | "path">[]): string[] {
+export function missingSecrets(issues: readonly Pick<ConfigIssue, "severity" | "path">[]): string[] {
   const wrong = issues.filter((issue) => issue.severity === "error").map((issue) => issue.path);
   return [...new Set(wrong)].filter((path) => isSecret(parsePath(path) ?? []));
 }
@@ -13,9 +13,9 @@ export function missingSecrets(issues: readonly Pick<Issue, "severity" | "path">
 /** Whether the key at `path` holds a credential, or names a file that does. */
 function isSecret(path: KeyPath): boolean {
   const last = path.at(-1);
-  const parent = path.slice(0, -1).reduce<Node | null>((node, step) => node && childOf(node, step), CONFIG);
+  const parent = path.slice(0, -1).reduce<Node | null>((node, step) => node && childNode(node, step), CONFIG);
   if (parent === null || last === undefined) return false;
-  if (childOf(parent, last)?.kind === "secret") return true;
-  const owner = typeof last === "string" && last.endsWith("File") ? childOf(parent, last.slice(0, -4)) : null;
+  if (childNode(parent, last)?.kind === "secret") return true;
+  const owner = typeof last === "string" && last.endsWith("File") ? childNode(parent, last.slice(0, -4)) : null;
   return owner?.kind === "secret";
 }

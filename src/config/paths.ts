@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CliError, EXIT } from "../core/errors.ts";
-import { homeOf } from "./environment.ts";
+import { homeDirectory } from "./environment.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** Where everything lives. All absolute. */
-export type Paths = {
+export type StatePaths = {
   /** State directory; an installation of the original may use it as well. */
   readonly state: string;
   /** The configuration file. */
@@ -25,11 +25,11 @@ export function expandPath(path: string, home: string, base: string): string {
 }
 
 /** Paths from `OPENCLAW_STATE_DIR`, `OPENCLAW_CONFIG_PATH` and `HOME`. Touches no file. Throws CliError when they name no directory. */
-export function createPaths(env: Env, cwd: string = process.cwd()): Paths {
+export function createPaths(env: Env, cwd: string = process.cwd()): StatePaths {
   const stateDir = env["OPENCLAW_STATE_DIR"]?.trim();
   const configPath = env["OPENCLAW_CONFIG_PATH"]?.trim();
   // Without a home directory, `~` is the state directory where that is named.
-  const home = homeOf(env) ?? (stateDir && !stateDir.startsWith("~") ? resolve(cwd, stateDir) : null);
+  const home = homeDirectory(env) ?? (stateDir && !stateDir.startsWith("~") ? resolve(cwd, stateDir) : null);
   if (home === null) {
     throw new CliError("there is no home directory", {
       why: "HOME is not set, and the system's list of users has no entry for this user.",
@@ -52,12 +52,12 @@ export function defaultWorkspace(state: string, agentId: string, isDefault: bool
   return join(state, isDefault ? "workspace" : `workspace-${agentId}`);
 }
 
-const TRACES = ["agents", "credentials", "state", "identity", "devices", "sandboxes", "gateway.token"] as const;
+const ORIGINAL_FILES = ["agents", "credentials", "state", "identity", "devices", "sandboxes", "gateway.token"] as const;
 
 /**
  * Names of files and directories in the state directory that an installation of the original has made; empty when there is
  * none. Only looks.
  */
-export function tracesOfOriginal(state: string): readonly string[] {
-  return TRACES.filter((name) => existsSync(join(state, name)));
+export function findOriginalFiles(state: string): readonly string[] {
+  return ORIGINAL_FILES.filter((name) => existsSync(join(state, name)));
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import JSON5 from "json5";
 import { GatewayError } from "../core/errors.ts";
 import { mergePatch, setAt, unsetAt } from "./edit.ts";
-import { configFrom } from "./load.ts";
+import { checkConfigValue } from "./load.ts";
 import { REDACTED, redactText, redactValue, unredact } from "./redact.ts";
 
 const CANARY = "canary-77aa01";
@@ -99,7 +99,7 @@ test("texts that are made to be slow are hidden in linear time", () => {
   }
   for (const value of ["wss://" + "a:".repeat(size / 2), "a/".repeat(size / 2) + "\n", "x".repeat(size)]) {
     assert.ok(redactText(JSON.stringify({ gateway: { remote: { url: value } }, agents: { defaults: { model: value } } })) !== null);
-    assert.match(configFrom({ agents: { defaults: { model: value } } }).issues[0]!.message, /longer than/);
+    assert.match(checkConfigValue({ agents: { defaults: { model: value } } }).issues[0]!.message, /longer than/);
   }
   const headers = Object.fromEntries(Array.from({ length: 4_000 }, (_, index) => [`h${index}`, `secret-${index}`]));
   const raw = `// about secret-7\n${JSON.stringify({ models: { providers: { p: { headers } } } })}`;
@@ -113,7 +113,7 @@ test("a text that cannot be read is not shown at all", () => {
 });
 
 test("a configuration in use becomes plain JSON with placeholders", () => {
-  const { config } = configFrom(JSON5.parse(RAW.replace("${PW}", "pw-pw-pw")));
+  const { config } = checkConfigValue(JSON5.parse(RAW.replace("${PW}", "pw-pw-pw")));
   const text = JSON.stringify(redactValue(config));
   assert.ok(!text.includes(CANARY));
   assert.ok(!text.includes("[secret]"));

@@ -1,32 +1,32 @@
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { Secret } from "../core/secret.ts";
-import { Json5Error, memberOf, parseWithComments, type Scalar, type Span, type Tree } from "./json5.ts";
+import { Json5Error, memberOf, parseWithComments, type ScalarTree, type SourceSpan, type Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
 import { CONFIG } from "./schema.ts";
-import type { Node } from "./schema/shape.ts";
-import { childOf } from "./schema/walk.ts";
-import { soundsSecret } from "./secrets.ts";
-import { applyEdits, type Edit } from "./text-edit.ts";
-import { hideInUrls } from "./url-secrets.ts";
+import type { Node } from "./schema/types.ts";
+import { childNode } from "./schema/walk.ts";
+import { isSecretKey } from "./secret-refs.ts";
+import { applyEdits, type TextEdit } from "./text-edit.ts";
+import { redactUrls } from "./url-secrets.ts";
 
 /** What clients see in place of a secret, and send back to keep it. */
 export const REDACTED = "__OPENCLAW_REDACTED__";
 
-const ONLY_VARIABLES = /^(?:\$\{[A-Z_][A-Z0-9_]*\})+$/;
+const VARIABLES_ONLY = /^(?:\$\{[A-Z_][A-Z0-9_]*\})+$/;
 /** A credential that was commented out: a telling name, a colon or equals sign, and the value. */
-const IN_COMMENT =
+const SECRET_IN_COMMENT =
   /((?:token|secret|passw|passphrase|api[-_]?key|credential|authorization)[\w-]{0,40}["']?\s{0,8}[:=]\s{0,8})("[^"\n]*"|'[^'\n]*'|[^\s,"'}]+)/gi;
 
 /** How far a walk has come: the schema's node (null where it describes nothing), whether all below is secret, and the last key. */
-type Where = { readonly node: Node | null; readonly secret: boolean; readonly key: string };
+type SchemaPosition = { readonly node: Node | null; readonly secret: boolean; readonly key: string };
 
-const ROOT: Where = { node: CONFIG, secret: false, key: "" };
+const ROOT_POSITION: SchemaPosition = { node: CONFIG, secret: false, key: "" };
 
-function step(where: Where, key: string | number): Where {
-  const node = where.node === null ? null : childOf(where.node, key);
-  const described = node !== null && node.kind !== "opaque";
-  const named = !described && typeof key === "string" && soundsSecret(key);
+function descend(where: SchemaPosition, key: string | number): SchemaPosition {
+  const node = where.node === null ? null : childNode(where.node, key);
+  const described = node !== null && node.kind !== "unknown";
+  const named = !described && typeof key === "string" && isSecretKey(key);
   // Items of a list are what the list is called.
   return { node, secret: where.secret || node?.kind === "secret" || named, key: typeof key === "string" ? key : where.key };
 }
@@ -35,34 +35,34 @@ function step(where: Where, key: string | number): Where {
 const isReference = (keys: readonly string[]): boolean => keys.includes("source") && keys.includes("id");
 
 /** What is shown in place of a value, and the texts that it hides; null when the value is shown as it is. */
-type Hiding = { readonly shown: string; readonly secrets: readonly string[] };
+type Redaction = { readonly shown: string; readonly secrets: readonly string[] };
 
-function hidingOf(value: unknown, where: Where): Hiding | null {
+function redactionFor(value: unknown, where: SchemaPosition): Redaction | null {
   if (typeof value === "number") return where.secret ? { shown: REDACTED, secrets: [String(value)] } : null;
   if (typeof value !== "string" || value === "" || value === REDACTED) return null;
-  if (where.secret && !ONLY_VARIABLES.test(value)) return { shown: REDACTED, secrets: [value] };
-  const { text, hidden } = hideInUrls(value, where.key, REDACTED);
+  if (where.secret && !VARIABLES_ONLY.test(value)) return { shown: REDACTED, secrets: [value] };
+  const { text, hidden } = redactUrls(value, where.key, REDACTED);
   return hidden.length === 0 ? null : { shown: text, secrets: hidden };
 }
 
-type Hidden = { readonly scalar: Scalar; readonly path: KeyPath } & Hiding;
+type RedactedScalar = { readonly scalar: ScalarTree; readonly path: KeyPath } & Redaction;
 
-function hiddenIn(tree: Tree, where: Where, path: KeyPath, found: Hidden[]): Hidden[] {
+function collectRedactions(tree: Tree, where: SchemaPosition, path: KeyPath, found: RedactedScalar[]): RedactedScalar[] {
   if (tree.kind === "scalar") {
-    const hiding = hidingOf(tree.value, where);
+    const hiding = redactionFor(tree.value, where);
     if (hiding) found.push({ scalar: tree, path, ...hiding });
   } else if (tree.kind === "array") {
-    for (const [index, item] of tree.items.entries()) hiddenIn(item, step(where, index), [...path, index], found);
+    for (const [index, item] of tree.items.entries()) collectRedactions(item, descend(where, index), [...path, index], found);
   } else {
     const reference = where.secret && isReference(tree.members.map((member) => member.key));
-    for (const { key, value } of reference ? [] : tree.members) hiddenIn(value, step(where, key), [...path, key], found);
+    for (const { key, value } of reference ? [] : tree.members) collectRedactions(value, descend(where, key), [...path, key], found);
   }
   return found;
 }
 
-function hideInComment(comment: string, secrets: readonly string[]): string {
+function redactComment(comment: string, secrets: readonly string[]): string {
   if (secrets.length > LIMITS.configCommentSecrets) return comment.startsWith("//") ? `// ${REDACTED}` : `/* ${REDACTED} */`;
-  let out = hideInUrls(comment, "", REDACTED).text.replaceAll(IN_COMMENT, (_, name: string) => `${name}${REDACTED}`);
+  let out = redactUrls(comment, "", REDACTED).text.replaceAll(SECRET_IN_COMMENT, (_, name: string) => `${name}${REDACTED}`);
   for (const secret of secrets) if (secret.length >= 6) out = out.replaceAll(secret, REDACTED);
   return out;
 }
@@ -80,38 +80,38 @@ export function redactText(raw: string): string | null {
   }
 }
 
-function redactions(raw: string): readonly Edit[] {
+function redactions(raw: string): readonly TextEdit[] {
   const { root, comments } = parseWithComments(raw);
-  const hidden = hiddenIn(root, ROOT, [], []);
+  const hidden = collectRedactions(root, ROOT_POSITION, [], []);
   const secrets = hidden.flatMap((each) => each.secrets);
   const edits = hidden.map(({ scalar, shown }) => ({ start: scalar.start, end: scalar.end, text: quoteAs(raw, scalar, shown) }));
   for (const comment of comments) {
     const text = raw.slice(comment.start, comment.end);
-    const clean = hideInComment(text, secrets);
+    const clean = redactComment(text, secrets);
     if (clean !== text) edits.push({ ...comment, text: clean });
   }
   return edits;
 }
 
-function quoteAs(raw: string, scalar: Scalar, shown: string): string {
+function quoteAs(raw: string, scalar: ScalarTree, shown: string): string {
   const text = JSON.stringify(shown);
   return raw[scalar.start] === "'" && !/['"\\]/.test(shown) ? `'${text.slice(1, -1)}'` : text;
 }
 
 /** A copy of a value of the file, or of a Config, with every secret replaced; plain JSON. */
 export function redactValue(value: unknown): unknown {
-  return redactAt(value, ROOT);
+  return redactAt(value, ROOT_POSITION);
 }
 
-function redactAt(value: unknown, where: Where): unknown {
+function redactAt(value: unknown, where: SchemaPosition): unknown {
   if (value instanceof Secret) return REDACTED;
-  const hiding = hidingOf(value, where);
+  const hiding = redactionFor(value, where);
   if (hiding) return hiding.shown;
-  if (Array.isArray(value)) return value.map((item, index) => redactAt(item, step(where, index)));
+  if (Array.isArray(value)) return value.map((item, index) => redactAt(item, descend(where, index)));
   if (typeof value !== "object" || value === null) return value;
   if (where.secret && isReference(Object.keys(value))) return { ...value };
   const out: Record<string, unknown> = {};
-  for (const [key, item] of Object.entries(value)) if (key !== "__proto__") out[key] = redactAt(item, step(where, key));
+  for (const [key, item] of Object.entries(value)) if (key !== "__proto__") out[key] = redactAt(item, descend(where, key));
   return out;
 }
 
@@ -123,9 +123,9 @@ export function unredact(nextRaw: string, currentRaw: string | null): string {
   if (!nextRaw.includes(REDACTED)) return nextRaw;
   const next = parse(nextRaw);
   const current = currentRaw === null ? null : parse(currentRaw);
-  const edits: Edit[] = [];
-  restore(next.root, current?.root, { path: [], where: ROOT }, currentRaw ?? "", edits);
-  if (current) edits.push(...restoredComments(nextRaw, next.comments, currentRaw!, current));
+  const edits: TextEdit[] = [];
+  restore(next.root, current?.root, { path: [], where: ROOT_POSITION }, currentRaw ?? "", edits);
+  if (current) edits.push(...restoreComments(nextRaw, next.comments, currentRaw!, current));
   return applyEdits(nextRaw, edits);
 }
 
@@ -138,25 +138,28 @@ function parse(raw: string): ReturnType<typeof parseWithComments> {
   }
 }
 
-type At = { readonly path: KeyPath; readonly where: Where };
+type RestorePosition = { readonly path: KeyPath; readonly where: SchemaPosition };
 
-const below = ({ path, where }: At, key: string | number): At => ({ path: [...path, key], where: step(where, key) });
+const descendRestore = ({ path, where }: RestorePosition, key: string | number): RestorePosition => ({
+  path: [...path, key],
+  where: descend(where, key),
+});
 
-function restore(next: Tree, current: Tree | undefined, at: At, currentRaw: string, edits: Edit[]): void {
+function restore(next: Tree, current: Tree | undefined, at: RestorePosition, currentRaw: string, edits: TextEdit[]): void {
   if (next.kind === "array") {
     const stored = current?.kind === "array" ? current.items : [];
-    const byId = new Map(stored.map((item) => [idOf(item), item]));
+    const byId = new Map(stored.map((item) => [itemIdOf(item), item]));
     for (const [index, item] of next.items.entries()) {
-      const id = idOf(item);
-      restore(item, id === undefined ? stored[index] : byId.get(id), below(at, index), currentRaw, edits);
+      const id = itemIdOf(item);
+      restore(item, id === undefined ? stored[index] : byId.get(id), descendRestore(at, index), currentRaw, edits);
     }
   } else if (next.kind === "object") {
     const stored = current?.kind === "object" ? new Map(current.members.map((member) => [member.key, member.value])) : undefined;
-    for (const { key, value } of next.members) restore(value, stored?.get(key), below(at, key), currentRaw, edits);
+    for (const { key, value } of next.members) restore(value, stored?.get(key), descendRestore(at, key), currentRaw, edits);
   } else if (typeof next.value === "string" && next.value.includes(REDACTED)) {
     const stored = current?.kind === "scalar" ? current : undefined;
     // A placeholder of a whole value keeps whatever is stored; one inside of a URL keeps the URL that is shown so.
-    const keeps = next.value === REDACTED || (stored !== undefined && next.value === hidingOf(stored.value, at.where)?.shown);
+    const keeps = next.value === REDACTED || (stored !== undefined && next.value === redactionFor(stored.value, at.where)?.shown);
     if (!keeps || stored === undefined || stored.value === REDACTED) {
       const path = formatPath(at.path);
       throw new GatewayError("INVALID_REQUEST", `${path} holds the placeholder of a secret, and there is no secret to keep`, {
@@ -169,21 +172,26 @@ function restore(next: Tree, current: Tree | undefined, at: At, currentRaw: stri
 }
 
 /** Items with an id are the same item wherever they stand in their list. */
-function idOf(tree: Tree): string | undefined {
+function itemIdOf(tree: Tree): string | undefined {
   const id = memberOf(tree, "id")?.value;
   return id?.kind === "scalar" && typeof id.value === "string" ? id.value : undefined;
 }
 
 /** Comments that are word for word the hidden form of a stored comment become that comment again. */
-function restoredComments(nextRaw: string, comments: readonly Span[], currentRaw: string, current: ReturnType<typeof parse>): Edit[] {
-  const secrets = hiddenIn(current.root, ROOT, [], []).flatMap((each) => each.secrets);
+function restoreComments(
+  nextRaw: string,
+  comments: readonly SourceSpan[],
+  currentRaw: string,
+  current: ReturnType<typeof parse>,
+): TextEdit[] {
+  const secrets = collectRedactions(current.root, ROOT_POSITION, [], []).flatMap((each) => each.secrets);
   const stored = new Map<string, string[]>();
   for (const { start, end } of current.comments) {
     const text = currentRaw.slice(start, end);
-    const clean = hideInComment(text, secrets);
+    const clean = redactComment(text, secrets);
     if (clean !== text) stored.set(clean, [...(stored.get(clean) ?? []), text]);
   }
-  const edits: Edit[] = [];
+  const edits: TextEdit[] = [];
   for (const { start, end } of comments) {
     const original = stored.get(nextRaw.slice(start, end))?.shift();
     if (original !== undefined) edits.push({ start, end, text: original });

@@ -1,16 +1,18 @@
 import { LIMITS } from "../core/limits.ts";
 import { compilePattern } from "../core/safe-pattern.ts";
-import type { CheckContext } from "./check.ts";
-import type { Scalar, Tree } from "./json5.ts";
+import type { ValidationContext } from "./validate.ts";
+import type { ScalarTree, Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
 import { parseBytes } from "./quantity.ts";
-import type { ChoiceNode, Node, NumberNode, TextNode } from "./schema/shape.ts";
+import type { EnumNode, Node, NumberNode, StringNode } from "./schema/types.ts";
 import { suggest } from "./suggest.ts";
 
 /** Stands for a value that cannot be used; never part of a configuration. */
-export const WRONG: unique symbol = Symbol("wrong");
+export const INVALID: unique symbol = Symbol("wrong");
 
-type Result = { readonly value: unknown } | { readonly problem: string; readonly suggestion?: string | undefined; readonly fix?: string };
+type ScalarResult =
+  | { readonly value: unknown }
+  | { readonly problem: string; readonly suggestion?: string | undefined; readonly fix?: string };
 
 /** `a text`, `a list`, ... for messages. */
 export function typeName(tree: Tree): string {
@@ -20,9 +22,9 @@ export function typeName(tree: Tree): string {
 }
 
 /** Reads a single value; reports what is wrong with it and returns WRONG then. */
-export function readScalar(node: Node, tree: Scalar, path: KeyPath, context: CheckContext): unknown {
+export function readScalar(node: Node, tree: ScalarTree, path: KeyPath, context: ValidationContext): unknown {
   const substituted = typeof tree.value === "string" ? context.secrets.substitute(tree.value) : null;
-  let result: Result;
+  let result: ScalarResult;
   if (substituted && "problem" in substituted) result = { problem: substituted.problem };
   else {
     const fromEnv = substituted !== null && substituted.text !== tree.value;
@@ -37,21 +39,21 @@ export function readScalar(node: Node, tree: Scalar, path: KeyPath, context: Che
     suggestion,
     ...((fix ?? suggestion) && { fix: fix ?? `write "${suggestion}"` }),
   });
-  return WRONG;
+  return INVALID;
 }
 
-type How = { readonly fromEnv: boolean; readonly type: string; readonly context: CheckContext };
+type ScalarOptions = { readonly fromEnv: boolean; readonly type: string; readonly context: ValidationContext };
 
-function convert(node: Node, value: Scalar["value"], how: How): Result {
+function convert(node: Node, value: ScalarTree["value"], how: ScalarOptions): ScalarResult {
   switch (node.kind) {
-    case "text":
-      return toText(node, value, how);
-    case "flag":
-      return toFlag(value, how);
+    case "string":
+      return toStringValue(node, value, how);
+    case "boolean":
+      return toBoolean(value, how);
     case "number":
       return toNumber(node, value, how);
-    case "choice":
-      return toChoice(node, value, how);
+    case "enum":
+      return toEnumValue(node, value, how);
     case "bytes":
       return toBytes(value);
     default:
@@ -59,7 +61,7 @@ function convert(node: Node, value: Scalar["value"], how: How): Result {
   }
 }
 
-function toFlag(value: Scalar["value"], how: How): Result {
+function toBoolean(value: ScalarTree["value"], how: ScalarOptions): ScalarResult {
   if (typeof value === "boolean") return { value };
   if (how.fromEnv && (value === "true" || value === "false")) return { value: value === "true" };
   return {
@@ -68,36 +70,36 @@ function toFlag(value: Scalar["value"], how: How): Result {
   };
 }
 
-function toNumber(node: NumberNode, value: Scalar["value"], how: How): Result {
+function toNumber(node: NumberNode, value: ScalarTree["value"], how: ScalarOptions): ScalarResult {
   const number = how.fromEnv && typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value.trim()) ? Number(value) : value;
-  const kind = node.whole ? "a whole number" : "a number";
+  const kind = node.integer ? "a whole number" : "a number";
   if (typeof number !== "number") {
     const quoted = typeof value === "string" && !how.fromEnv && /^-?\d+(\.\d+)?$/.test(value.trim());
     return { problem: `must be ${kind}, but is ${how.type}`, ...(quoted && { fix: "write it without quotes" }) };
   }
   const { min, max } = node;
   const inRange = Number.isFinite(number) && (min === undefined || number >= min) && (max === undefined || number <= max);
-  if (inRange && (!node.whole || Number.isSafeInteger(number))) return { value: number };
+  if (inRange && (!node.integer || Number.isSafeInteger(number))) return { value: number };
   const least = min === undefined ? "" : max === undefined ? `, at least ${min}` : ` from ${min} to ${max}`;
   return { problem: `must be ${kind}${least}, but is ${number}` };
 }
 
-function toChoice(node: ChoiceNode, value: Scalar["value"], how: How): Result {
+function toEnumValue(node: EnumNode, value: ScalarTree["value"], how: ScalarOptions): ScalarResult {
   if (typeof value === "string" && node.values.includes(value)) return { value };
   const values = node.values.map((one) => `"${one}"`).join(", ");
   if (typeof value !== "string") return { problem: `must be one of ${values}, but is ${how.type}` };
   return { problem: `must be one of ${values}`, suggestion: how.fromEnv ? undefined : suggest(value, node.values) };
 }
 
-function toBytes(value: Scalar["value"]): Result {
+function toBytes(value: ScalarTree["value"]): ScalarResult {
   const parsed = typeof value === "string" || typeof value === "number" ? parseBytes(String(value)) : null;
   return parsed === null ? { problem: "must be a size such as 500mb" } : { value: parsed };
 }
 
-function toText(node: TextNode, value: Scalar["value"], how: How): Result {
-  const text = node.orNumber && typeof value === "number" && Number.isSafeInteger(value) ? String(value) : value;
+function toStringValue(node: StringNode, value: ScalarTree["value"], how: ScalarOptions): ScalarResult {
+  const text = node.acceptsNumber && typeof value === "number" && Number.isSafeInteger(value) ? String(value) : value;
   if (typeof text !== "string") {
-    const unsafe = node.orNumber && typeof value === "number";
+    const unsafe = node.acceptsNumber && typeof value === "number";
     return unsafe
       ? { problem: "is a number that cannot be kept exactly", fix: "put it in quotes" }
       : { problem: `must be a text, but is ${how.type}` };
@@ -105,12 +107,12 @@ function toText(node: TextNode, value: Scalar["value"], how: How): Result {
   if (text.includes("\0")) return { problem: "contains a NUL character" };
   const most = node.maxChars ?? (node.pattern || node.format ? LIMITS.configNameChars : Number.POSITIVE_INFINITY);
   if (text.length > most) return { problem: `is longer than ${most} characters` };
-  if (node.pattern && !new RegExp(`^(?:${node.pattern.regex})$`, "u").test(text)) return { problem: `must be ${node.pattern.is}` };
+  if (node.pattern && !new RegExp(`^(?:${node.pattern.regex})$`, "u").test(text)) return { problem: `must be ${node.pattern.description}` };
   if (node.format === undefined) return { value: text };
   return FORMATS[node.format](text, how.context);
 }
 
-const FORMATS: Readonly<Record<NonNullable<TextNode["format"]>, (text: string, context: CheckContext) => Result>> = {
+const FORMATS: Readonly<Record<NonNullable<StringNode["format"]>, (text: string, context: ValidationContext) => ScalarResult>> = {
   path: (text, context) => (text.trim() === "" ? { problem: "must be a path, but is empty" } : { value: context.toPath(text) }),
   url: (text) => (URL.canParse(text) ? { value: text } : { problem: "must be a complete address, such as https://example.org/v1" }),
   timezone: (text) => {

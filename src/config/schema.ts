@@ -2,22 +2,22 @@ import { agents, models, tools } from "./schema/agents.ts";
 import { channels } from "./schema/channels.ts";
 import { gateway } from "./schema/gateway.ts";
 import { accessGroups, bindings, broadcast, commands, messages, session } from "./schema/session.ts";
-import { bytes, choice, group, list, map, opaque, secretItem, text, whole } from "./schema/shape.ts";
-import type { TypeOf } from "./schema/shape.ts";
+import { bytes, enumOf, object, array, record, unknown, requiredSecret, string, integer } from "./schema/types.ts";
+import type { TypeOf } from "./schema/types.ts";
 
-const LEVELS = ["silent", "fatal", "error", "warn", "info", "debug", "trace"] as const;
+const LOG_LEVELS = ["silent", "fatal", "error", "warn", "info", "debug", "trace"] as const;
 
-const logging = group(
+const logging = object(
   "What is written to the log.",
   {
-    level: choice("Least severity that is written to the file.", LEVELS, { default: "info" }),
-    file: text("Path of the log file; under the state directory when it is not set.", { format: "path", effect: "restart-gateway" }),
+    level: enumOf("Least severity that is written to the file.", LOG_LEVELS, { default: "info" }),
+    file: string("Path of the log file; under the state directory when it is not set.", { format: "path", effect: "restart-gateway" }),
     maxFileBytes: bytes("Size at which a new file is begun.", { default: "16mb", effect: "restart-gateway" }),
-    consoleLevel: choice("Least severity that is shown on the terminal; `warn` when it is not set, `debug` with `--verbose`.", LEVELS),
-    consoleStyle: choice("How the terminal shows it.", ["pretty", "json"], { effect: "restart-gateway" }),
-    redactPatterns: list(
+    consoleLevel: enumOf("Least severity that is shown on the terminal; `warn` when it is not set, `debug` with `--verbose`.", LOG_LEVELS),
+    consoleStyle: enumOf("How the terminal shows it.", ["pretty", "json"], { effect: "restart-gateway" }),
+    redactPatterns: array(
       "Regular expressions; what they match is never written. Letters match in both cases. Look-around, back-references and `\\p{…}` are not supported: matching takes linear time.",
-      text("A regular expression.", { format: "regex" }),
+      string("A regular expression.", { format: "regex" }),
       {
         default: [],
       },
@@ -26,24 +26,24 @@ const logging = group(
   { unserved: ["audit", "redactSensitive"] },
 );
 
-const env = group(
+const env = object(
   "Variables for `${NAME}`, for references to secrets and for the keys of model providers. Tools of the agents do not see them.",
-  { vars: map("Variables by name; the process's own environment wins.", "<NAME>", secretItem("Value of the variable.")) },
+  { vars: record("Variables by name; the process's own environment wins.", "<NAME>", requiredSecret("Value of the variable.")) },
   { unserved: ["shellEnv"] },
 );
 
-const secretProvider = group(
+const secretProvider = object(
   "One source of secrets.",
   {
-    source: choice(
+    source: enumOf(
       "Environment variables, or a file; what refers to a source of the kind `exec` or `store` counts as not set here, and is an error.",
       ["env", "file", "exec", "store"],
       { required: true },
     ),
-    allowlist: list("Names of the variables that may be read (source `env`).", text("Name of a variable.")),
-    path: text("The file (source `file`).", { format: "path" }),
-    mode: choice("`singleValue`: the whole file is the secret; `json`: ids are JSON pointers into it.", ["singleValue", "json"]),
-    maxBytes: whole("Size of the file at most.", { min: 1, max: 20_971_520 }),
+    allowlist: array("Names of the variables that may be read (source `env`).", string("Name of a variable.")),
+    path: string("The file (source `file`).", { format: "path" }),
+    mode: enumOf("`singleValue`: the whole file is the secret; `json`: ids are JSON pointers into it.", ["singleValue", "json"]),
+    maxBytes: integer("Size of the file at most.", { min: 1, max: 20_971_520 }),
   },
   {
     strict: true,
@@ -64,7 +64,7 @@ const secretProvider = group(
 );
 
 /** Top-level keys of OpenClaw that have no effect here. */
-const UNSERVED = [
+const UNSERVED_KEYS = [
   "wizard",
   "diagnostics",
   "update",
@@ -96,11 +96,11 @@ const UNSERVED = [
 ] as const;
 
 /** The whole of `openclaw.json`, as far as this gateway serves it. */
-export const CONFIG = group(
+export const CONFIG = object(
   "Configuration of the gateway.",
   {
-    $schema: text("Address of the JSON Schema, for editors."),
-    meta: opaque("Notes of the program that wrote the file; kept, not used."),
+    $schema: string("Address of the JSON Schema, for editors."),
+    meta: unknown("Notes of the program that wrote the file; kept, not used."),
     gateway,
     agents,
     models,
@@ -114,23 +114,23 @@ export const CONFIG = group(
     tools,
     logging,
     env,
-    secrets: group(
+    secrets: object(
       "Where secrets come from.",
-      { providers: map("Sources by name.", "<name>", secretProvider) },
+      { providers: record("Sources by name.", "<name>", secretProvider) },
       { unserved: ["egressProxy", "defaults"] },
     ),
   },
-  { effect: "applied", unserved: UNSERVED },
+  { effect: "applied", unserved: UNSERVED_KEYS },
 );
 
 /** The configuration in use: checked, completed with defaults, frozen. Secrets are `Secret`, durations are milliseconds. */
-export type Config = Omit<Written, "channels" | "agents"> & {
+export type Config = Omit<WithFileKeys, "channels" | "agents"> & {
   readonly channels: ChannelsConfig;
   /** `entries` has the agents of the older `list` as well; ids are in lower case. */
-  readonly agents: Omit<Written["agents"], "list">;
+  readonly agents: Omit<WithFileKeys["agents"], "list">;
 };
 
-type Written = TypeOf<typeof CONFIG>;
+type WithFileKeys = TypeOf<typeof CONFIG>;
 
 type ServedChannels = NonNullable<TypeOf<typeof channels>>;
 /** Channels that this release does not know are kept as they stand in the file, with their credentials as `Secret`. */

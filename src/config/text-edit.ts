@@ -3,14 +3,14 @@ import { parseTree, valueOf, type ArrayTree, type ObjectTree, type Tree } from "
 
 /** Changes of a JSON5 text that touch only what they must: comments, order, quotes and spacing of the rest stay. */
 
-export type Edit = { readonly start: number; readonly end: number; readonly text: string };
+export type TextEdit = { readonly start: number; readonly end: number; readonly text: string };
 
 /** What the file looks like, so that new lines look the same. */
-type Style = { readonly eol: string; readonly unit: string; readonly bareKeys: boolean };
+type TextLayout = { readonly eol: string; readonly unit: string; readonly bareKeys: boolean };
 
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
 
-function styleOf(text: string, tree: Tree): Style {
+function styleOf(text: string, tree: Tree): TextLayout {
   const members = tree.kind === "object" ? tree.members : [];
   const indent = members[0] ? indentAt(text, members[0].keyStart) : null;
   return {
@@ -33,12 +33,12 @@ function lineIndent(text: string, offset: number): string {
   return /^[ \t]*/.exec(text.slice(start, offset))![0];
 }
 
-function keyText(key: string, style: Style): string {
+function keyText(key: string, style: TextLayout): string {
   return style.bareKeys && IDENTIFIER.test(key) ? key : JSON.stringify(key);
 }
 
 /** A JSON value as text whose lines after the first begin with `indent`. */
-function toText(value: unknown, indent: string, style: Style): string {
+function toText(value: unknown, indent: string, style: TextLayout): string {
   if (typeof value === "number") return String(value);
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   const inner = indent + style.unit;
@@ -56,30 +56,34 @@ function toText(value: unknown, indent: string, style: Style): string {
 }
 
 /** Keeps the kind of quotes that the old text had. */
-function scalarText(value: unknown, old: string, indent: string, style: Style): string {
+function scalarText(value: unknown, old: string, indent: string, style: TextLayout): string {
   if (typeof value !== "string" || !old.startsWith("'")) return toText(value, indent, style);
   return `'${JSON.stringify(value).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 }
 
 /** Members or items of a container, with the places that matter for taking one away or adding one. */
-type Pieces = { readonly spans: readonly { readonly start: number; readonly end: number }[]; readonly start: number; readonly end: number };
+type ContainerPieces = {
+  readonly spans: readonly { readonly start: number; readonly end: number }[];
+  readonly start: number;
+  readonly end: number;
+};
 
-function piecesOf(tree: ObjectTree | ArrayTree): Pieces {
+function piecesOf(tree: ObjectTree | ArrayTree): ContainerPieces {
   const { start, end } = tree;
   if (tree.kind === "array") return { start, end, spans: tree.items };
   return { start, end, spans: tree.members.map((member) => ({ start: member.keyStart, end: member.value.end })) };
 }
 
 /** Writes a new piece whose later lines begin with `indent`. */
-type Write = (indent: string) => string;
+type ValueWriter = (indent: string) => string;
 
-const GAP = /(?:\s+|\/\*[^]*?\*\/|\/\/[^\n\r\u2028\u2029]*)*/y;
+const WHITESPACE_AND_COMMENTS = /(?:\s+|\/\*[^]*?\*\/|\/\/[^\n\r\u2028\u2029]*)*/y;
 const REST_OF_LINE = /[ \t]*(?:\/\*[^\n\r]*?\*\/[ \t]*)*(?:\/\/[^\n\r]*)?/y;
 
 /** The offset of the comma after a piece that ends at `end`, or -1. */
 function commaAfter(text: string, end: number): number {
-  GAP.lastIndex = end;
-  const at = end + (GAP.exec(text)?.[0].length ?? 0);
+  WHITESPACE_AND_COMMENTS.lastIndex = end;
+  const at = end + (WHITESPACE_AND_COMMENTS.exec(text)?.[0].length ?? 0);
   return text[at] === "," ? at : -1;
 }
 
@@ -90,7 +94,7 @@ function afterLineComment(text: string, at: number): number {
   return end === text.length || text[end] === "\n" || text[end] === "\r" ? end : at;
 }
 
-function removal(text: string, span: { start: number; end: number }): Edit {
+function removal(text: string, span: { start: number; end: number }): TextEdit {
   const comma = commaAfter(text, span.end);
   const indent = indentAt(text, span.start);
   const end = comma < 0 ? span.end : comma + 1;
@@ -105,11 +109,17 @@ function removal(text: string, span: { start: number; end: number }): Edit {
 }
 
 /** Takes pieces away and adds others at the end. */
-function editPieces(text: string, pieces: Pieces, removed: ReadonlySet<number>, added: readonly Write[], style: Style): Edit[] {
+function editPieces(
+  text: string,
+  pieces: ContainerPieces,
+  removed: ReadonlySet<number>,
+  added: readonly ValueWriter[],
+  style: TextLayout,
+): TextEdit[] {
   const edits = [...removed].map((index) => removal(text, pieces.spans[index]!));
   const kept = pieces.spans.filter((_, index) => !removed.has(index));
   const last = kept.at(-1);
-  if (last === undefined && isBlank(text, pieces)) return [refill(text, pieces, added, style)];
+  if (last === undefined && isBlank(text, pieces)) return [replaceContents(text, pieces, added, style)];
   const original = pieces.spans.at(-1);
   const trailing = original !== undefined && commaAfter(text, original.end) >= 0;
   if (added.length === 0) {
@@ -122,7 +132,7 @@ function editPieces(text: string, pieces: Pieces, removed: ReadonlySet<number>, 
 }
 
 /** Nothing but white space and commas stands between the pieces. */
-function isBlank(text: string, pieces: Pieces): boolean {
+function isBlank(text: string, pieces: ContainerPieces): boolean {
   let at = pieces.start + 1;
   for (const span of [...pieces.spans, { start: pieces.end - 1, end: pieces.end }]) {
     if (!/^[\s,]*$/.test(text.slice(at, span.start))) return false;
@@ -132,7 +142,7 @@ function isBlank(text: string, pieces: Pieces): boolean {
 }
 
 /** The whole inside of a container, written anew. */
-function refill(text: string, pieces: Pieces, added: readonly Write[], style: Style): Edit {
+function replaceContents(text: string, pieces: ContainerPieces, added: readonly ValueWriter[], style: TextLayout): TextEdit {
   const outer = lineIndent(text, pieces.start);
   const inner = outer + style.unit;
   const body = added.map((write) => style.eol + inner + write(inner)).join(",");
@@ -140,19 +150,19 @@ function refill(text: string, pieces: Pieces, added: readonly Write[], style: St
 }
 
 /** Comments stand in a container that has no pieces left: what is added comes before them. */
-function insertFirst(text: string, pieces: Pieces, added: readonly Write[], style: Style): Edit {
-  const { text: body } = refill(text, pieces, added, style);
+function insertFirst(text: string, pieces: ContainerPieces, added: readonly ValueWriter[], style: TextLayout): TextEdit {
+  const { text: body } = replaceContents(text, pieces, added, style);
   return { start: pieces.start + 1, end: pieces.start + 1, text: body };
 }
 
 function insertion(
   text: string,
-  pieces: Pieces,
+  pieces: ContainerPieces,
   last: { start: number; end: number },
   trailing: boolean,
-  added: readonly Write[],
-  style: Style,
-): Edit[] {
+  added: readonly ValueWriter[],
+  style: TextLayout,
+): TextEdit[] {
   const outer = lineIndent(text, pieces.start);
   const multiline = /[\n\r]/.test(text.slice(pieces.start, pieces.end));
   const inner = indentAt(text, last.start) ?? outer + style.unit;
@@ -171,7 +181,7 @@ function insertion(
 }
 
 /** The edits that turn the value of `tree` into `target`, as few as possible. */
-function reconcile(text: string, tree: Tree, target: unknown, style: Style): Edit[] {
+function reconcile(text: string, tree: Tree, target: unknown, style: TextLayout): TextEdit[] {
   if (isDeepStrictEqual(valueOf(tree), target)) return [];
   if (tree.kind === "object" && isRecord(target)) return reconcileObject(text, tree, target, style);
   if (tree.kind === "array" && Array.isArray(target)) return reconcileArray(text, tree, target, style);
@@ -183,8 +193,8 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function reconcileObject(text: string, tree: ObjectTree, target: Record<string, unknown>, style: Style): Edit[] {
-  const edits: Edit[] = [];
+function reconcileObject(text: string, tree: ObjectTree, target: Record<string, unknown>, style: TextLayout): TextEdit[] {
+  const edits: TextEdit[] = [];
   const removed = new Set<number>();
   const seen = new Set<string>();
   const lastOf = new Map(tree.members.map((member, index) => [member.key, index]));
@@ -201,14 +211,14 @@ function reconcileObject(text: string, tree: ObjectTree, target: Record<string, 
   return [...edits, ...editPieces(text, piecesOf(tree), removed, added, style)];
 }
 
-function reconcileArray(text: string, tree: ArrayTree, target: readonly unknown[], style: Style): Edit[] {
+function reconcileArray(text: string, tree: ArrayTree, target: readonly unknown[], style: TextLayout): TextEdit[] {
   const old = tree.items.map(valueOf);
   const extra = Math.max(0, old.length - target.length);
   let suffix = 0;
   const most = extra > 0 ? target.length : 0;
   while (suffix < most && isDeepStrictEqual(old.at(-1 - suffix), target.at(-1 - suffix))) suffix++;
   const middle = target.length - suffix;
-  const edits: Edit[] = [];
+  const edits: TextEdit[] = [];
   const removed = new Set<number>();
   for (const [index, item] of tree.items.entries()) {
     if (index >= middle && index < middle + extra) removed.add(index);
@@ -219,7 +229,7 @@ function reconcileArray(text: string, tree: ArrayTree, target: readonly unknown[
 }
 
 /** `text` with some of its spans replaced. */
-export function applyEdits(text: string, edits: readonly Edit[]): string {
+export function applyEdits(text: string, edits: readonly TextEdit[]): string {
   const ordered = edits
     .map((edit, order) => ({ ...edit, order }))
     .toSorted((a, b) => a.start - b.start || a.end - b.end || a.order - b.order);

@@ -29,18 +29,18 @@ export function systemTimeZone(env: Env): SystemTimeZone {
   const { TZ } = env;
   if (TZ === undefined) {
     const name = Intl.DateTimeFormat().resolvedOptions().timeZone as string | undefined;
-    return name !== undefined && isTimeZone(name) ? { name, problem: null } : fallback("this machine names no time zone");
+    return name !== undefined && isTimeZone(name) ? { name, problem: null } : fallbackZone("this machine names no time zone");
   }
   const text = TZ.replace(/^:/, "").trim();
-  const name = text.startsWith("/") ? zoneOfFile(text) : text;
+  const name = text.startsWith("/") ? readZoneFile(text) : text;
   if (name !== null && isTimeZone(name)) return { name, problem: null };
-  return fallback(TZ.trim() === "" ? "TZ is set and empty" : `TZ is ${JSON.stringify(TZ.slice(0, 80))}, which names no time zone`);
+  return fallbackZone(TZ.trim() === "" ? "TZ is set and empty" : `TZ is ${JSON.stringify(TZ.slice(0, 80))}, which names no time zone`);
 }
 
-const fallback = (problem: string): SystemTimeZone => ({ name: "UTC", problem });
+const fallbackZone = (problem: string): SystemTimeZone => ({ name: "UTC", problem });
 
 /** Files of zones lie under a directory `zoneinfo`, in which they have their names. */
-function zoneOfFile(path: string): string | null {
+function readZoneFile(path: string): string | null {
   for (const resolve of [realpathSync, readlinkSync]) {
     try {
       const [, name] = /\/zoneinfo\/(?:posix\/|right\/)?(.+)$/.exec(resolve(path)) ?? [];

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hideInUrls } from "./url-secrets.ts";
+import { redactUrls } from "./url-secrets.ts";
 import { redactText, redactValue, REDACTED, unredact } from "./redact.ts";
 
-const shown = (text: string, key = "baseUrl"): string => hideInUrls(text, key, "*").text;
+const shown = (text: string, key = "baseUrl"): string => redactUrls(text, key, "*").text;
 
 test("a password, a user, query values and fragments of an address are hidden, the rest is shown", () => {
   const rows: [string, string][] = [

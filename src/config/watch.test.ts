@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { FakeClock } from "../../test/fakes/clock.ts";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { LIMITS } from "../core/limits.ts";
 import { watchConfig } from "./watch.ts";
 

@@ -3,7 +3,7 @@ import { basename, dirname, resolve } from "node:path";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { LIMITS } from "../core/limits.ts";
 
-export type WatchOptions = {
+export type ConfigWatchOptions = {
   onChange: () => void;
   signal: AbortSignal;
   /** Called once when the system does not (or no longer) report changes: then the file is looked at every `pollMs`. */
@@ -19,11 +19,11 @@ export type WatchOptions = {
  * happens and keeps no process alive. Where changes are not reported, because there is no directory yet or the system has no
  * room, the file is looked at every LIMITS.configPollMs. Never throws.
  */
-export function watchConfig(path: string, options: WatchOptions): void {
+export function watchConfig(path: string, options: ConfigWatchOptions): void {
   const { signal, clock = systemClock } = options;
   if (signal.aborted) return;
-  let cancel = nothing;
-  let cancelDebounce = nothing;
+  let cancel = noop;
+  let cancelDebounce = noop;
   let watchers: FSWatcher[] = [];
   const close = (): void => {
     for (const watcher of watchers) watcher.close();
@@ -43,9 +43,9 @@ export function watchConfig(path: string, options: WatchOptions): void {
     if (signal.aborted) return;
     if (!told) options.onPolling?.(err);
     told = true;
-    let seen = stampOf(path);
+    let seen = fileStamp(path);
     const look = (): void => {
-      const now = stampOf(path);
+      const now = fileStamp(path);
       if (now !== seen) options.onChange();
       seen = now;
       cancel = clock.after(LIMITS.configPollMs, look);
@@ -56,7 +56,7 @@ export function watchConfig(path: string, options: WatchOptions): void {
   const begin = (): void => {
     close();
     try {
-      for (const file of linksTo(path)) watchers.push(watchOne(file, changed, poll, options.watch ?? watch));
+      for (const file of resolveLinkChain(path)) watchers.push(watchOne(file, changed, poll, options.watch ?? watch));
     } catch (err) {
       poll(err as Error);
     }
@@ -70,26 +70,26 @@ export function watchConfig(path: string, options: WatchOptions): void {
   signal.addEventListener("abort", stop, { once: true });
 }
 
-const nothing = (): void => {};
+const noop = (): void => {};
 
 function watchOne(file: string, changed: () => void, failed: (err: Error) => void, begin: typeof watch): FSWatcher {
   const name = basename(file);
   const watcher = begin(dirname(file), { persistent: false }, (_event, entry) => {
-    if (entry === null || entry === name || entry === MOUNTED) changed();
+    if (entry === null || entry === name || entry === CONTAINER_MOUNT) changed();
   });
   watcher.on("error", failed);
   return watcher;
 }
 
 /** Orchestrators mount a file as a link through this one, and exchange only this one. */
-const MOUNTED = "..data";
+const CONTAINER_MOUNT = "..data";
 /** Links that are followed on the way to the file; the rest of a longer chain is not watched. */
-const MOST_LINKS = 16;
+const MAX_LINKS = 16;
 
 /** The path itself, and what each link on the way points to: a change of any of them changes the file. */
-function linksTo(path: string): Set<string> {
+function resolveLinkChain(path: string): Set<string> {
   const files = new Set<string>();
-  for (let at = resolve(path); files.size < MOST_LINKS && !files.has(at);) {
+  for (let at = resolve(path); files.size < MAX_LINKS && !files.has(at);) {
     files.add(at);
     if (!lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink()) break;
     at = resolve(dirname(at), readlinkSync(at));
@@ -98,7 +98,7 @@ function linksTo(path: string): Set<string> {
 }
 
 /** What changes when the file changes. */
-function stampOf(path: string): string {
+function fileStamp(path: string): string {
   try {
     const seen = statSync(path, { throwIfNoEntry: false, bigint: true });
     return seen ? `${seen.dev}:${seen.ino}:${seen.size}:${seen.mtimeNs}:${seen.ctimeNs}` : "absent";

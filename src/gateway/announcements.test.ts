@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeClock } from "../../test/fakes/clock.ts";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { Announcements } from "./announcements.ts";
 
 function open(): { announce: Announcements; clock: FakeClock; sent: [string, unknown][]; state: { ok: boolean } } {

@@ -2,9 +2,9 @@ import type { Channel } from "../channels/channel.ts";
 import { loadChannel } from "../channels/registry.ts";
 import { verifyAccount } from "../channels/verify.ts";
 import type { AccountCandidate } from "../cli/invocation.ts";
-import { channelAccounts, defaultAccountId } from "../config/accounts.ts";
+import { channelAccounts, defaultAccountId } from "../config/channel-accounts.ts";
 import { mergePatch } from "../config/edit.ts";
-import { checkText } from "../config/load.ts";
+import { checkConfigText } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { ChannelId } from "../core/ids.ts";
@@ -31,7 +31,7 @@ export function candidateConfig({ raw, path, env, channel, account, change }: Ac
   const text = mergePatch(raw, {
     channels: { [channel]: account === undefined ? block : { enabled: true, accounts: { [account]: block } } },
   });
-  const checked = checkText(text, { path, env });
+  const checked = checkConfigText(text, { path, env });
   const wrong = checked.issues.find((issue) => issue.severity === "error" && issue.path.startsWith(`channels.${channel}`));
   if (!wrong) return checked.config;
   throw new GatewayError("INVALID_REQUEST", wrong.message.startsWith(wrong.path) ? wrong.message : `${wrong.path}: ${wrong.message}`, {

@@ -1,4 +1,4 @@
-import type { AccountStatus } from "../channels/host.ts";
+import type { AccountStatus } from "../channels/supervisor.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { AccountBacklog } from "../store/account-backlog.ts";
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { configFrom } from "../config/load.ts";
+import { checkConfigValue } from "../config/load.ts";
 import { asId, type AccountId, type ChannelId, type ChatId } from "../core/ids.ts";
 import { Secret } from "../core/secret.ts";
 import { chunkLimit, historyLimit, replyPrefix, roomPrompt, withEnvironment } from "./channel-settings.ts";
 
-const { config, issues } = configFrom({
+const { config, issues } = checkConfigValue({
   agents: { entries: { main: {}, ops: { name: "Ops", groupChat: { historyLimit: 7 } } } },
   messages: { responsePrefix: "auto", groupChat: { historyLimit: 9 } },
   channels: {
@@ -27,7 +27,7 @@ test("the example has no errors", () => assert.deepEqual(issues, []));
 test("the prefix of the account stands over that of all; auto is the agent's name", () => {
   assert.equal(replyPrefix(config, place("a"), "agent:ops:main", "/s"), "[Ops]");
   assert.equal(replyPrefix(config, place("b"), "agent:ops:main", "/s"), "b:");
-  assert.equal(replyPrefix(configFrom({}).config, place("a"), "agent:ops:main", "/s"), "");
+  assert.equal(replyPrefix(checkConfigValue({}).config, place("a"), "agent:ops:main", "/s"), "");
 });
 
 test("the lines of a room that are kept: account, then agent, then all", () => {
@@ -39,7 +39,7 @@ test("the lines of a room that are kept: account, then agent, then all", () => {
 
 test("the length of a part is the account's or the channel's", () => {
   assert.deepEqual([chunkLimit(config, place("a")), chunkLimit(config, place("b"))], [300, 50]);
-  assert.equal(chunkLimit(configFrom({}).config, place("a")), null);
+  assert.equal(chunkLimit(checkConfigValue({}).config, place("a")), null);
 });
 
 test("a room adds its own words to the instructions, or those of all rooms", () => {
@@ -66,7 +66,7 @@ const onDiscord = (id: string) => ({
 
 test("a room of a server, and a thread below it, have the words of that server's room", () => {
   const rooms = { g1: { channels: { c1: { systemPrompt: "Be kind." } } } };
-  const { config: discord } = configFrom({ channels: { discord: { token: "t", guilds: rooms } } });
+  const { config: discord } = checkConfigValue({ channels: { discord: { token: "t", guilds: rooms } } });
   assert.equal(roomPrompt(discord, { ...onDiscord("c1"), guildId: "g1" }, undefined), "Be kind.");
   assert.equal(roomPrompt(discord, { ...onDiscord("t9"), guildId: "g1", parent: asId<ChatId>("c1") }, undefined), "Be kind.");
   assert.equal(roomPrompt(discord, { ...onDiscord("c1"), guildId: "g2" }, undefined), "");

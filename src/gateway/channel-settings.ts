@@ -1,14 +1,14 @@
-import { channelAccounts } from "../config/accounts.ts";
+import { channelAccounts } from "../config/channel-accounts.ts";
 import { resolveAgent } from "../config/agents.ts";
 import type { Config } from "../config/schema.ts";
 import { Secret } from "../core/secret.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Target } from "../channels/channel.ts";
+import type { ReplyTarget } from "../channels/channel.ts";
 import { resolveAccountPolicy, findRoomRule } from "../routing/account-policy.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import type { RoutingConfig } from "../routing/types.ts";
 
-type AccountRef = Pick<Target, "channel" | "account">;
+type AccountRef = Pick<ReplyTarget, "channel" | "account">;
 
 /** A key of one account, or of its channel where the account does not have it. */
 function accountSetting(config: Config, { channel, account }: AccountRef, key: string): unknown {
@@ -45,7 +45,7 @@ export function historyLimit(config: Config, place: AccountRef, agentId: string 
 }
 
 /** What the configuration adds to the instructions in one room; empty for none. */
-export function roomPrompt(config: Config, target: Target, canonicalId: ((id: string) => string) | undefined): string {
+export function roomPrompt(config: Config, target: ReplyTarget, canonicalId: ((id: string) => string) | undefined): string {
   if (target.chat.kind === "direct") return "";
   const policy = resolveAccountPolicy(config as RoutingConfig, target.channel, target.account);
   const place = { id: target.chat.id, threadId: target.thread, guildId: target.guildId, parentId: target.parent };

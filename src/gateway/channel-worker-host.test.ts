@@ -6,15 +6,15 @@ import { after, test, type TestContext } from "node:test";
 import { NotSentError } from "../channels/api.ts";
 import {
   TerminalError,
-  UnknowableError,
+  UnknownOutcomeError,
   type ChannelEvent,
-  type ChannelHost,
+  type ChannelContext,
   type Link,
-  type Part,
+  type OutboundPart,
   type SendResult,
-  type Target,
+  type ReplyTarget,
 } from "../channels/channel.ts";
-import { createChannelHost } from "../channels/host.ts";
+import { createChannelSupervisor } from "../channels/supervisor.ts";
 import { loadChannel } from "../channels/registry.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { GatewayError } from "../core/errors.ts";
@@ -28,8 +28,8 @@ import { withChannelWorker, spoolPath } from "./channel-worker-host.ts";
 const CHANNEL = asId<ChannelId>("toy");
 const ACCOUNT = asId<AccountId>("default");
 const CREDENTIAL = "the-credential-of-the-toy";
-const target = { channel: CHANNEL, account: ACCOUNT, chat: { kind: "direct", id: asId("c") } } as Target;
-const toy = new URL("../../test/fakes/toy-channel.mjs", import.meta.url);
+const target = { channel: CHANNEL, account: ACCOUNT, chat: { kind: "direct", id: asId("c") } } as ReplyTarget;
+const toy = new URL("../../test/fakes/scripted-channel.mjs", import.meta.url);
 
 const root = mkdtempSync(join(tmpdir(), "isolation-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -49,7 +49,7 @@ type Scene = {
 };
 type Running = {
   link: Link;
-  send(text: string, more?: Partial<Part>, signal?: AbortSignal): Promise<SendResult>;
+  send(text: string, more?: Partial<OutboundPart>, signal?: AbortSignal): Promise<SendResult>;
   receive(path: string): Promise<unknown>;
   stop(): Promise<void>;
   /** Settles as `run` does. */
@@ -66,7 +66,7 @@ function scene(context: TestContext): Scene {
   const stops: (() => Promise<void>)[] = [];
   context.after(() => Promise.all(stops.map((stop) => stop())));
   const kept = new Map<string, Uint8Array>();
-  const host: ChannelHost = {
+  const host: ChannelContext = {
     admit: async (events: readonly ChannelEvent[], cursor) => {
       if (refusals > 0) {
         refusals--;
@@ -78,9 +78,9 @@ function scene(context: TestContext): Scene {
       made.cursors.push(cursor);
     },
     cursor: () => "from before",
-    alive: () => void made.said.push("alive"),
-    state: (state, cause) => void made.said.push(`${state}: ${cause}`),
-    limited: () => void made.said.push("limited"),
+    reportActivity: () => void made.said.push("alive"),
+    setState: (state, cause) => void made.said.push(`${state}: ${cause}`),
+    reportRateLimit: () => void made.said.push("limited"),
     fail: (err) => void made.said.push(`failed: ${String(err)}`),
     commands: [{ name: "help", description: "Helps." }],
     log: recorder(made.lines),
@@ -116,7 +116,7 @@ function scene(context: TestContext): Scene {
         link,
         send: (text, more = {}, signal = new AbortController().signal) => link.send({ key: text, target, text, ...more }, signal),
         receive: (path) =>
-          channel.receive!(parsed.account, { method: "POST", path, query: "", headers: {}, body: Buffer.from("body") }, host),
+          channel.handleWebhook!(parsed.account, { method: "POST", path, query: "", headers: {}, body: Buffer.from("body") }, host),
         stop,
         ended,
       };
@@ -188,7 +188,7 @@ test("errors keep their class and what they say", async (t) => {
   assert.ok((await thrown("type")) instanceof TypeError);
   const plain = (await thrown("plain")) as NodeJS.ErrnoException;
   assert.deepEqual([plain.message, plain.code], ["some trouble", "ETROUBLE"]);
-  await assert.rejects(run.link.lookup!({ key: "k", target, text: "x" }), UnknowableError);
+  await assert.rejects(run.link.lookup!({ key: "k", target, text: "x" }), UnknownOutcomeError);
   await run.send("end:terminal");
   await assert.rejects(run.ended, (err: unknown) => err instanceof TerminalError && err.fix === "Ask for mercy.");
 });
@@ -328,9 +328,9 @@ test("the supervisor starts a crashed thread again, and says that the account is
   const stateDir = join(it.spool, "../..");
   const outside = { stateDir };
   const states: string[] = [];
-  const host = createChannelHost({
+  const host = createChannelSupervisor({
     load: (id) => loadChannel(id, outside),
-    enclose: (channel, spec) => withChannelWorker(channel, spec, { gatewayDir: stateDir, outside }),
+    toWorkerChannel: (channel, spec) => withChannelWorker(channel, spec, { gatewayDir: stateDir, outside }),
     admit: async () => undefined,
     cursor: () => null,
     onState: ({ state, cause, isolated }) => states.push(`${state} ${cause ?? ""} ${isolated}`),

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { isIsolated } from "../channels/account.ts";
+import { runsInWorker } from "../channels/account-supervisor.ts";
 import type { Channel } from "../channels/channel.ts";
-import type { AccountSpec } from "../channels/host.ts";
-import type { Outside } from "../channels/third-party.ts";
+import type { AccountSpec } from "../channels/supervisor.ts";
+import type { ChannelPluginSource } from "../channels/plugin-loader.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 
 /** Where the events of an isolated account wait. Account names are of people's choice, so they are not part of the path. */
@@ -19,16 +19,16 @@ export function spoolPath(gatewayDir: string, channel: string, account: string):
 export async function withChannelWorker(
   channel: Channel,
   { account, config }: AccountSpec,
-  { gatewayDir, outside, clock = systemClock }: { gatewayDir: string; outside: Outside | null; clock?: Clock },
+  { gatewayDir, outside, clock = systemClock }: { gatewayDir: string; outside: ChannelPluginSource | null; clock?: Clock },
 ): Promise<Channel> {
   const spool = spoolPath(gatewayDir, channel.id, account);
-  const isolated = isIsolated(config);
+  const isolated = runsInWorker(config);
   if (!isolated && !existsSync(spool)) return channel;
-  const [{ isolate, afterIsolation }, { openSpool, removeSpool }] = await Promise.all([
-    import("../channels/isolated/isolate.ts"),
+  const [{ createWorkerChannel, createSpoolDrainingChannel }, { openSpool, removeSpool }] = await Promise.all([
+    import("../channels/worker/worker-channel.ts"),
     import("../store/spool.ts"),
   ]);
   const entry = new URL(import.meta.url.endsWith(".ts") ? "./channel-worker.ts" : "./channel-worker.js", import.meta.url);
-  const deps = { account, config, outside, entry, spool, openSpool, removeSpool, clock };
-  return isolated ? isolate(channel, deps) : afterIsolation(channel, deps);
+  const deps = { account, config, pluginSource: outside, entry, spoolPath: spool, openSpool, removeSpool, clock };
+  return isolated ? createWorkerChannel(channel, deps) : createSpoolDrainingChannel(channel, deps);
 }

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Issue } from "../config/issue.ts";
+import type { ConfigIssue } from "../config/issue.ts";
 import { silentLog, type Log } from "../core/log.ts";
 import { logIssues, newIssues } from "./config-log.ts";
 
-const issue = (over: Partial<Issue>): Issue => ({
+const issue = (over: Partial<ConfigIssue>): ConfigIssue => ({
   severity: "warning",
   path: "gateway.bnd",
   line: 3,

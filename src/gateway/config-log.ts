@@ -1,8 +1,8 @@
-import type { Issue } from "../config/issue.ts";
+import type { ConfigIssue } from "../config/issue.ts";
 import type { Log } from "../core/log.ts";
 
 /** Logs each finding about the configuration file with its place, at the level of its severity. */
-export function logIssues(log: Log, file: string, issues: readonly Issue[]): void {
+export function logIssues(log: Log, file: string, issues: readonly ConfigIssue[]): void {
   for (const issue of issues) {
     const level = issue.severity === "error" ? "error" : issue.severity === "warning" ? "warn" : "info";
     const place = issue.line > 0 ? `${file}:${issue.line}` : file;
@@ -12,9 +12,9 @@ export function logIssues(log: Log, file: string, issues: readonly Issue[]): voi
 }
 
 /** The findings that `before` did not have: after a reload only these are news. Lines move and do not count. */
-export function newIssues(before: readonly Issue[], after: readonly Issue[]): Issue[] {
+export function newIssues(before: readonly ConfigIssue[], after: readonly ConfigIssue[]): ConfigIssue[] {
   const known = new Set(before.map(signature));
   return after.filter((issue) => !known.has(signature(issue)));
 }
 
-const signature = ({ severity, path, message }: Issue): string => `${severity}|${path}|${message}`;
+const signature = ({ severity, path, message }: ConfigIssue): string => `${severity}|${path}|${message}`;

@@ -13,10 +13,10 @@ import {
   type ProviderTable,
 } from "../agents/models.ts";
 import { modelName } from "../agents/runtime.ts";
-import { createPairingCode } from "../channels/pairing-text.ts";
+import { createPairingCode } from "../channels/pairing-code.ts";
 import { defaultAgentId, resolveAgent } from "../config/agents.ts";
-import { type Loaded } from "../config/load.ts";
-import { type Paths } from "../config/paths.ts";
+import { type LoadedConfig } from "../config/load.ts";
+import { type StatePaths } from "../config/paths.ts";
 import type { Config, ToolPolicy } from "../config/schema.ts";
 import { Bus } from "../core/bus.ts";
 import { reasonOf } from "../core/errors.ts";
@@ -68,7 +68,7 @@ export type CoreOptions = {
 
 /** The rows and rooms that exist before anything listens. Created without effects beyond the state directory. */
 export class Core {
-  readonly paths: Paths;
+  readonly paths: StatePaths;
   readonly log: RootLog;
   readonly metrics = createMetrics();
   readonly health = createHealth(clock);
@@ -89,12 +89,12 @@ export class Core {
   readonly startedAt = clock.now();
   readonly bootId = randomUUID();
   readonly instanceId: string;
-  #loaded: Loaded;
+  #loaded: LoadedConfig;
   #localServers: readonly LocalServer[] = [];
   /** What follows from the configuration for each agent; forgotten when that or the found servers change. */
   readonly #derived = new Map<string, Derived>();
 
-  constructor(paths: Paths, loaded: Loaded, log: RootLog, { repair = false }: CoreOptions = {}) {
+  constructor(paths: StatePaths, loaded: LoadedConfig, log: RootLog, { repair = false }: CoreOptions = {}) {
     this.paths = paths;
     this.#loaded = loaded;
     this.log = log;
@@ -140,11 +140,11 @@ export class Core {
     return fresh;
   }
 
-  get loaded(): Loaded {
+  get loaded(): LoadedConfig {
     return this.#loaded;
   }
 
-  set loaded(next: Loaded) {
+  set loaded(next: LoadedConfig) {
     this.#loaded = next;
     this.#derived.clear();
   }

@@ -13,7 +13,7 @@ import { openAuth, type Auth } from "../auth/open.ts";
 import type { GatewayOptions } from "../cli/invocation.ts";
 import { agentIds, resolveAgent } from "../config/agents.ts";
 import { diffConfig, strongestEffect } from "../config/diff.ts";
-import type { Issue } from "../config/issue.ts";
+import type { ConfigIssue } from "../config/issue.ts";
 import { saveLastGood } from "../config/load.ts";
 import { watchConfig } from "../config/watch.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
@@ -39,7 +39,7 @@ import { startMediaSweep } from "../store/media-sweep.ts";
 import { writeFileAtomic } from "../store/open.ts";
 import type { StoreHealth } from "../store/store.ts";
 import type { Readiness } from "../observe/health.ts";
-import { notedPid } from "../cli/owner.ts";
+import { readPid } from "../cli/pid-file.ts";
 import { localHost, externalHosts } from "./addresses.ts";
 import { TurnReadiness } from "./turn-readiness.ts";
 import { startPruning } from "../turns/pruning.ts";
@@ -85,7 +85,7 @@ export class Gateway {
   readonly #abort = new AbortController();
   readonly #identityKey = new Secret(randomBytes(32).toString("base64url"));
   /** What is wrong with the file since it was edited, when it could not be taken over. */
-  #rejectedIssues: readonly Issue[] | null = null;
+  #rejectedIssues: readonly ConfigIssue[] | null = null;
   readonly #stateVersion = { presence: 1, health: 1 };
   readonly #health: ReturnType<typeof healthMethods>;
   readonly #presence: Presence;
@@ -561,7 +561,7 @@ export class Gateway {
   /** Another gateway may have the directory by now. */
   #removeOwnerFile(): void {
     const path = join(this.core.paths.gateway, "owner.json");
-    if (notedPid(path) === process.pid) rmSync(path, { force: true });
+    if (readPid(path) === process.pid) rmSync(path, { force: true });
   }
 
   async #discoverLocalModels(log: Log): Promise<void> {

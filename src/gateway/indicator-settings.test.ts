@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { configFrom } from "../config/load.ts";
+import { checkConfigValue } from "../config/load.ts";
 import { asId } from "../core/ids.ts";
-import { ABLE } from "../../test/fakes/talk.ts";
+import { ALL_CAPABILITIES } from "../../test/fakes/fake-chat.ts";
 import { indicatorSettings, previewMode, replyToMode } from "./indicator-settings.ts";
 
-const { config } = configFrom({
+const { config } = checkConfigValue({
   agents: { defaults: { typingMode: "thinking" } },
   messages: { ackReaction: "👀", removeAckAfterReply: true },
   channels: {
@@ -19,13 +19,13 @@ const { config } = configFrom({
   },
 });
 const place = (account: string) => ({ channel: asId<never>("chat"), account: asId<never>(account) });
-const shows = { ...ABLE, preview: true };
+const shows = { ...ALL_CAPABILITIES, preview: true };
 
 test("a preview is the wish of the account, then the habit of its channel, and needs edits", () => {
-  assert.equal(previewMode(config, place("set"), ABLE), "block");
+  assert.equal(previewMode(config, place("set"), ALL_CAPABILITIES), "block");
   assert.equal(previewMode(config, place("plain"), shows), "partial");
-  assert.equal(previewMode(config, place("plain"), ABLE), "off");
-  assert.equal(previewMode(config, place("wrong"), ABLE), "off");
+  assert.equal(previewMode(config, place("plain"), ALL_CAPABILITIES), "off");
+  assert.equal(previewMode(config, place("wrong"), ALL_CAPABILITIES), "off");
   assert.equal(previewMode(config, place("set"), { ...shows, edit: false }), "off");
   assert.equal(previewMode(config, place("set"), null), "off");
 });
@@ -43,11 +43,11 @@ test("the session's typing stands over that of the agents; an account may switch
     ack: { emoji: "👀", scope: "group-mentions", removeAfterReply: true },
   });
   assert.equal(indicatorSettings(config, place("set"), shows).ack, null);
-  const never = configFrom({ session: { typingMode: "never" }, agents: { defaults: { typingMode: "thinking" } } }).config;
+  const never = checkConfigValue({ session: { typingMode: "never" }, agents: { defaults: { typingMode: "thinking" } } }).config;
   assert.equal(indicatorSettings(never, place("plain"), null).typing, "never");
-  assert.equal(indicatorSettings(configFrom({}).config, place("plain"), null).typing, null);
+  assert.equal(indicatorSettings(checkConfigValue({}).config, place("plain"), null).typing, null);
   assert.equal(
-    indicatorSettings(configFrom({ messages: { ackReactionScope: "x", ackReaction: "👀" } }).config, place("p"), null).ack?.scope,
+    indicatorSettings(checkConfigValue({ messages: { ackReactionScope: "x", ackReaction: "👀" } }).config, place("p"), null).ack?.scope,
     "off",
   );
 });

@@ -1,10 +1,10 @@
-import type { Abilities, Target } from "../channels/channel.ts";
-import { channelAccounts } from "../config/accounts.ts";
+import type { ChannelCapabilities, ReplyTarget } from "../channels/channel.ts";
+import { channelAccounts } from "../config/channel-accounts.ts";
 import type { Config } from "../config/schema.ts";
 import type { IndicatorSettings, PreviewMode } from "../turns/turn-indicators.ts";
 import type { ReplyToMode } from "../turns/outbound.ts";
 
-type AccountRef = Pick<Target, "channel" | "account">;
+type AccountRef = Pick<ReplyTarget, "channel" | "account">;
 
 const accountSetting = (config: Config, { channel, account }: AccountRef, key: string): unknown =>
   channelAccounts(config, channel).find(({ id }) => id === account)?.raw[key];
@@ -13,7 +13,7 @@ const PREVIEW_MODES: readonly unknown[] = ["off", "partial", "block", "progress"
 const REPLY_MODES: readonly unknown[] = ["off", "first", "all", "batched"] satisfies ReplyToMode[];
 
 /** How an answer is shown while it is written: `streaming.mode` of the account, or what its channel does by default. */
-export function previewMode(config: Config, place: AccountRef, abilities: Abilities | null): PreviewMode {
+export function previewMode(config: Config, place: AccountRef, abilities: ChannelCapabilities | null): PreviewMode {
   if (!abilities?.edit) return "off";
   const streaming = accountSetting(config, place, "streaming");
   const mode = typeof streaming === "object" && streaming !== null ? (streaming as { mode?: unknown }).mode : undefined;
@@ -28,7 +28,7 @@ export function replyToMode(config: Config, place: AccountRef): ReplyToMode {
 }
 
 /** What the configuration says about the signs of life of a turn. */
-export function indicatorSettings(config: Config, place: AccountRef, abilities: Abilities | null): IndicatorSettings {
+export function indicatorSettings(config: Config, place: AccountRef, abilities: ChannelCapabilities | null): IndicatorSettings {
   const { ackReaction, ackReactionScope, removeAckAfterReply } = config.messages;
   const own = accountSetting(config, place, "ackReaction");
   const emoji = typeof own === "string" ? own : (ackReaction ?? "");

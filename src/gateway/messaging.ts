@@ -5,12 +5,12 @@ import type { GuideFacts } from "../agents/pi/guide.ts";
 import { createPiRuntime } from "../agents/pi/runtime.ts";
 import { loadSystemPrompt, createWorkspaceDir } from "../agents/system-prompt.ts";
 import { type AgentRuntime } from "../agents/runtime.ts";
-import { TerminalError, type Abilities, type Channel, type Target } from "../channels/channel.ts";
-import { createChannelHost, type AccountSpec, type AccountStatus, type ChannelHost } from "../channels/host.ts";
-import { pairingText } from "../channels/pairing-text.ts";
+import { TerminalError, type ChannelCapabilities, type Channel, type ReplyTarget } from "../channels/channel.ts";
+import { createChannelSupervisor, type AccountSpec, type AccountStatus, type ChannelSupervisor } from "../channels/supervisor.ts";
+import { pairingMessage } from "../channels/pairing-code.ts";
 import { channelIds, loadChannel } from "../channels/registry.ts";
-import { splitText } from "../channels/split.ts";
-import { channelAccounts, defaultAccountId } from "../config/accounts.ts";
+import { splitText } from "../channels/split-text.ts";
+import { channelAccounts, defaultAccountId } from "../config/channel-accounts.ts";
 import { modelAliases, resolveAgent } from "../config/agents.ts";
 import { CHAT_COMMANDS } from "../core/chat-commands.ts";
 import { GatewayError } from "../core/errors.ts";
@@ -122,7 +122,7 @@ export class Messaging {
   readonly delivery: Delivery;
   readonly indicators: TurnIndicators;
   readonly ingest: EventIngest;
-  readonly channels: ChannelHost;
+  readonly channels: ChannelSupervisor;
   /** Called with one sentence when a channel needs its owner. Set by whoever knows the clients. */
   onOwnerAlert: (text: string) => void = () => {};
   readonly #ownerAlerts: OwnerAlerts;
@@ -184,7 +184,7 @@ export class Messaging {
         isPaired: (channel, account, sender) => core.pairings.isPaired(channel, account, sender),
         request: (channel, account, sender, name) => core.pairings.request(channel, account, sender, name),
         text: (channel, account, sender, code) =>
-          pairingText({
+          pairingMessage({
             code,
             channel: asId<ChannelId>(channel),
             account: asId<AccountId>(account),
@@ -194,14 +194,14 @@ export class Messaging {
       },
       buttons: core.buttons,
       addSessionNote: (sessionKey, text) => core.notes.add(sessionKey, text, clock.now()),
-      reread: (channel) => this.#loadedChannels.get(channel)?.reread,
+      reread: (channel) => this.#loadedChannels.get(channel)?.redecode,
       log: log.child({ subsystem: "inbound" }),
       metrics,
     });
     this.#ownerAlerts = this.#createOwnerAlerts();
-    this.channels = createChannelHost({
+    this.channels = createChannelSupervisor({
       load: (id) => this.load(id),
-      enclose: (channel, spec) =>
+      toWorkerChannel: (channel, spec) =>
         withChannelWorker(channel, spec, {
           gatewayDir: core.paths.gateway,
           outside: pluginSourceOf(core.config, spec.channel, core.paths.state),
@@ -255,8 +255,8 @@ export class Messaging {
     return channel;
   }
 
-  abilities(channel: string): Abilities | null {
-    return this.#loadedChannels.get(channel)?.abilities ?? null;
+  abilities(channel: string): ChannelCapabilities | null {
+    return this.#loadedChannels.get(channel)?.capabilities ?? null;
   }
 
   isAddressed(channel: ChannelId, account: AccountId, text: string): boolean {
@@ -275,17 +275,17 @@ export class Messaging {
   }
 
   /** A recipient as people write it. Throws when the channel does not exist or the text names nobody. */
-  toTarget(channel: string, account: string | undefined, to: string, thread: string | undefined): Target {
+  toTarget(channel: string, account: string | undefined, to: string, thread: string | undefined): ReplyTarget {
     const known = this.#requireChannel(channel);
     const id = account ?? defaultAccountId(this.#core.config, channel) ?? "default";
     const bare = withoutChannel(to, channel);
-    const chat = known.toChat(bare);
+    const chat = known.parseChat(bare);
     if (!chat) throw new GatewayError("INVALID_REQUEST", `${JSON.stringify(to.slice(0, 80))} is no recipient on ${channel}`);
     return { channel: asId<ChannelId>(channel), account: asId<AccountId>(id), chat, ...(thread ? { thread } : {}) };
   }
 
   /** The direct conversation with a person, by the id that access lists and pairings name. */
-  toPerson(channel: string, account: string, person: string): Target {
+  toPerson(channel: string, account: string, person: string): ReplyTarget {
     const known = this.#requireChannel(channel);
     const bare = withoutChannel(person, channel);
     const id = asId<ChatId>(known.canonicalId?.(bare) ?? bare);
@@ -329,12 +329,12 @@ export class Messaging {
     await this.channels.apply(await this.loadConfigured());
   }
 
-  #split(target: Target, text: string): readonly string[] {
+  #split(target: ReplyTarget, text: string): readonly string[] {
     const abilities = this.abilities(target.channel);
     if (!abilities) return [text];
     const chunk = chunkLimit(this.#core.config, target);
     const parts = chunk === null ? [text] : splitText(text, { unit: "utf16", value: chunk }).map((piece) => piece.text);
-    const rendered = this.#loadedChannels.get(target.channel)?.rendered;
+    const rendered = this.#loadedChannels.get(target.channel)?.toRenderedText;
     return parts.flatMap((part) => splitText(part, abilities.maxText, rendered ? { render: rendered } : {}).map((piece) => piece.text));
   }
 

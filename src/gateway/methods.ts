@@ -6,7 +6,7 @@ import { ensureWorkspace, createWorkspaceDir } from "../agents/system-prompt.ts"
 import { modelName } from "../agents/runtime.ts";
 import { channelIds } from "../channels/registry.ts";
 import { type Auth } from "../auth/open.ts";
-import { defaultAccountId } from "../config/accounts.ts";
+import { defaultAccountId } from "../config/channel-accounts.ts";
 import { agentIds, resolveAgent } from "../config/agents.ts";
 import { channelKeys } from "../config/channel-keys.ts";
 import { missingSecrets } from "../config/missing-secrets.ts";

@@ -1,5 +1,5 @@
-import type { Target } from "../channels/channel.ts";
-import type { AccountStatus } from "../channels/host.ts";
+import type { ReplyTarget } from "../channels/channel.ts";
+import type { AccountStatus } from "../channels/supervisor.ts";
 import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
@@ -13,10 +13,10 @@ export type OwnerAlertsDeps = {
   owners: () => readonly string[];
   status: () => readonly AccountStatus[];
   /** Throws when the text names nobody there. */
-  toPerson: (channel: string, account: string, to: string) => Target;
+  toPerson: (channel: string, account: string, to: string) => ReplyTarget;
   /** Writes the notice into the outbox, inside a `write`; delivery begins with `deliver`. */
-  enqueueNotice: (id: string, target: Target, text: string) => void;
-  deliver: (target: Target) => void;
+  enqueueNotice: (id: string, target: ReplyTarget, text: string) => void;
+  deliver: (target: ReplyTarget) => void;
   /** Tells the clients that watch, at once. */
   publish: (text: string) => void;
   log: Log;
@@ -83,7 +83,7 @@ export class OwnerAlerts {
   }
 
   /** The first owner who can be reached over a ready account other than the broken one. */
-  #ownerTarget(broken: AccountStatus): Target | null {
+  #ownerTarget(broken: AccountStatus): ReplyTarget | null {
     const ready = this.#deps.status().filter((each) => each.state === "ready" && nameOf(each) !== nameOf(broken));
     for (const entry of this.#deps.owners()) {
       const [, channel, id] = /^\s*([\w-]+):(.+?)\s*$/.exec(entry) ?? [];

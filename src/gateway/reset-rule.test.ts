@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { configFrom } from "../config/load.ts";
+import { checkConfigValue } from "../config/load.ts";
 import { asId } from "../core/ids.ts";
 import { resetRule } from "./reset-rule.ts";
 
 const direct = { key: asId<never>("agent:main:irc:direct:a"), chat_kind: "direct" as const, channel: "irc" };
 const group = { key: asId<never>("agent:main:irc:group:#a"), chat_kind: "group" as const, channel: "irc" };
 const thread = { key: asId<never>("agent:main:slack:channel:c:thread:1"), chat_kind: "channel" as const, channel: "slack" };
-const rule = (session: unknown, of: Parameters<typeof resetRule>[1]) => resetRule(configFrom({ session }).config, of);
+const rule = (session: unknown, of: Parameters<typeof resetRule>[1]) => resetRule(checkConfigValue({ session }).config, of);
 
 test("nothing is reset where nothing is said", () => {
   assert.deepEqual(rule({}, direct), { mode: "none", atHour: 4, idleMinutes: null });

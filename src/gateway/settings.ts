@@ -4,8 +4,8 @@ import { join } from "node:path";
 import type { AuthSettings } from "../auth/credentials.ts";
 import { ensureGatewayToken } from "../auth/gateway-token.ts";
 import type { GatewayOptions } from "../cli/invocation.ts";
-import { loadConfig, type Loaded } from "../config/load.ts";
-import { type Paths } from "../config/paths.ts";
+import { loadConfig, type LoadedConfig } from "../config/load.ts";
+import { type StatePaths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { CliError, EXIT, reasonOf } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
@@ -85,7 +85,7 @@ function secretFile(path: string | undefined): Secret | null {
   throw new CliError(`${path} is empty`, { why: "it must hold the credential on one line", exit: EXIT.usage });
 }
 
-export function readConfig(paths: Paths): Loaded {
+export function readConfig(paths: StatePaths): LoadedConfig {
   return loadConfig({ path: paths.config, env: process.env, lastGoodPath: paths.lastGood });
 }
 
@@ -115,7 +115,7 @@ export function applyLogLevels(log: RootLog, config: Config, verbose: boolean): 
   log.setTerminalLevel(levels.terminal);
 }
 
-export function openGatewayLog(paths: Paths, config: Config, verbose: boolean): RootLog {
+export function openGatewayLog(paths: StatePaths, config: Config, verbose: boolean): RootLog {
   const { logging } = config;
   const levels = levelsOf(config, verbose);
   return openLog({

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeClock } from "../../test/fakes/clock.ts";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { createHealth } from "../observe/health.ts";

@@ -1,5 +1,5 @@
 import { GatewayError } from "../core/errors.ts";
-import type { Target } from "../channels/channel.ts";
+import type { ReplyTarget } from "../channels/channel.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Caller, MethodFamily, MethodParams } from "../protocol/method.ts";
@@ -72,12 +72,12 @@ async function runAgent(deps: ChatDeps, params: AgentParams, caller: Caller): Pr
 }
 
 /** Where the answer is delivered: where the request says, or where the session last talked. */
-function targetOf(deps: ChatDeps, params: AgentParams, key: SessionKey): Target {
+function targetOf(deps: ChatDeps, params: AgentParams, key: SessionKey): ReplyTarget {
   const channel = params.replyChannel ?? params.channel;
   const to = params.replyTo ?? params.to;
   if (channel && to) return deps.toTarget(channel, params.replyAccountId ?? params.accountId, to, params.threadId);
   const last = deps.sessions.get(key)?.target;
-  if (last && !channel && !to) return JSON.parse(last) as Target;
+  if (last && !channel && !to) return JSON.parse(last) as ReplyTarget;
   throw new GatewayError("INVALID_REQUEST", "deliver: it is not clear where the answer is to go", {
     fix: "Name channel and to, or use a session that has talked on a channel.",
   });

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ToolName } from "../agents/runtime.ts";
-import { configFrom } from "../config/load.ts";
+import { checkConfigValue } from "../config/load.ts";
 import { agentsMethods, type AgentsDeps } from "./agents.ts";
 
 type Agent = Record<string, unknown>;
 
 function list(config: unknown, tools: readonly ToolName[]): Agent[] {
   const deps = {
-    loaded: () => ({ config: configFrom(config).config }),
+    loaded: () => ({ config: checkConfigValue(config).config }),
     stateDir: "/state",
     home: "/home",
     modelOf: () => null,

@@ -1,4 +1,4 @@
-import type { Channel, LoginStep, Vault } from "../channels/channel.ts";
+import type { Channel, LoginStep, CredentialVault } from "../channels/channel.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { qrImage } from "./qr-image.ts";
@@ -13,7 +13,7 @@ type Login = {
   changed: PromiseWithResolvers<void>;
 };
 
-export type LoginStart = { channel: Channel; account: unknown; vault: Vault; key: string; force: boolean };
+export type LoginStart = { channel: Channel; account: unknown; vault: CredentialVault; key: string; force: boolean };
 
 /** What a client is told about a login; `qrDataUrl` and `message` are the protocol's, the rest is ours. */
 export type LoginAnswer = Record<string, unknown> & { message: string; connected: boolean };

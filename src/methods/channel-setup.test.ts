@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NotSentError } from "../channels/api.ts";
-import { TerminalError, type Channel, type LoginStep, type Vault } from "../channels/channel.ts";
-import type { AccountStatus } from "../channels/host.ts";
+import { TerminalError, type Channel, type LoginStep, type CredentialVault } from "../channels/channel.ts";
+import type { AccountStatus } from "../channels/supervisor.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type ConnId } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";
@@ -30,7 +30,7 @@ type Parts = Partial<Pick<Channel<Account>, "verify" | "login" | "logout">>;
 function rig(parts: Parts = {}) {
   const did: string[] = [];
   const kept = new Map<string, Uint8Array>();
-  const vault: Vault = {
+  const vault: CredentialVault = {
     read: async (key) => kept.get(key) ?? null,
     write: async (key, value) => void kept.set(key, value),
     clear: async () => {

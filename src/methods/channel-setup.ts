@@ -1,5 +1,5 @@
-import type { Channel, Vault } from "../channels/channel.ts";
-import type { AccountStatus } from "../channels/host.ts";
+import type { Channel, CredentialVault } from "../channels/channel.ts";
+import type { AccountStatus } from "../channels/supervisor.ts";
 import { parseAccount, verifyAccount, withoutSecrets } from "../channels/verify.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId } from "../core/ids.ts";
@@ -14,7 +14,7 @@ export type AccountField = {
   help: string;
   secret: boolean;
   required: boolean;
-  kind?: "number" | "flag" | "choice" | "list";
+  kind?: "number" | "boolean" | "enum" | "array";
   /** The values of a choice. */
   options?: readonly string[];
 };
@@ -27,7 +27,7 @@ export type ChannelSetupDeps = {
   /** What the configuration's schema says about the keys at the top of a channel's block, and about those of `deeper`. */
   describe: (channel: string, deeper: readonly string[]) => readonly Omit<AccountField, "required">[];
   defaultAccountOf: (channel: string) => string;
-  vault: (channel: string, account: string) => Vault;
+  vault: (channel: string, account: string) => CredentialVault;
   host: {
     status(): readonly AccountStatus[];
     start(channel: ChannelId, account: AccountId): void;
@@ -138,7 +138,7 @@ async function toCatalogEntry(deps: ChannelSetupDeps, id: string): Promise<Recor
     id,
     label: channel.label,
     login: channel.login !== undefined,
-    abilities: channel.abilities,
+    abilities: channel.capabilities,
     ...(channel.guide === undefined ? {} : { guide: channel.guide }),
     fields: [...fields, ...unnamed]
       .map((field): AccountField => ({ ...field, required: needed.has(field.key) }))

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import type { AccountStatus } from "../channels/host.ts";
+import type { AccountStatus } from "../channels/supervisor.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type ConnId } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";
@@ -12,7 +12,7 @@ import type { Caller } from "../protocol/method.ts";
 import { emptyBacklog } from "../store/account-backlog.ts";
 import { openStore } from "../store/open.ts";
 import { createPairings } from "../store/pairing.ts";
-import { assertFits } from "../../test/result-schema.ts";
+import { assertMatchesResultSchema } from "../../test/result-schema.ts";
 import { channelsMethods } from "./channels.ts";
 import { routesMethods } from "./routes.ts";
 
@@ -92,7 +92,7 @@ function rig(accounts: readonly AccountStatus[] = [account("oftc", "terminal", "
 test("channels.status tells each account apart", async () => {
   const r = rig();
   const status = await r.methods["channels.status"].run({}, caller("operator.read"));
-  assertFits("ChannelsStatusResult", status);
+  assertMatchesResultSchema("ChannelsStatusResult", status);
   const rows = (status["channelAccounts"] as { irc: Record<string, unknown>[] }).irc;
   assert.deepEqual(
     rows.map((row) => [row["accountId"], row["healthState"], row["connected"], row["lastError"], row["fix"]]),
@@ -117,7 +117,7 @@ test("channels.status tells each account apart", async () => {
   assert.deepEqual(r.did, [], "no platform is asked unless somebody wants it");
   r.close();
   const none = rig([]);
-  assertFits("ChannelsStatusResult", await none.methods["channels.status"].run({}, caller("operator.read")));
+  assertMatchesResultSchema("ChannelsStatusResult", await none.methods["channels.status"].run({}, caller("operator.read")));
   none.close();
 });
 
@@ -128,7 +128,7 @@ test("with probe the platform is asked about every account that is switched on, 
     { ...account("off", "stopped"), enabled: false } as never,
   ]);
   const status = await r.methods["channels.status"].run({ probe: true }, caller("operator.read"));
-  assertFits("ChannelsStatusResult", status);
+  assertMatchesResultSchema("ChannelsStatusResult", status);
   assert.deepEqual(r.did, ["probe irc/oftc", "probe irc/libera"]);
   assert.deepEqual(
     status.channelAccounts["irc"]!.map((row) => [row["probe"], row["lastProbeAt"]]),
@@ -162,7 +162,7 @@ test("a pairing request is listed, approved once, and the sender is told when as
   const code = await r.store.write(() => r.pairings.request("irc", "libera", "ann", "Ann"));
   await r.store.write(() => r.pairings.request("irc", "libera", "bob", undefined));
   const list = r.methods["channels.pairing.list"].run({});
-  assertFits("ChannelsPairingListResult", list);
+  assertMatchesResultSchema("ChannelsPairingListResult", list);
   assert.deepEqual(
     (list["requests"] as { requestId: string; senderLabel: string }[]).map((each) => [each.requestId, each.senderLabel]),
     [
@@ -172,7 +172,7 @@ test("a pairing request is listed, approved once, and the sender is told when as
   );
   const params = { channel: "irc", accountId: "libera", requestId: code! };
   const approved = await r.methods["channels.pairing.approve"].run({ ...params, notify: true }, caller("operator.pairing"));
-  assertFits("ChannelsPairingApproveResult", approved);
+  assertMatchesResultSchema("ChannelsPairingApproveResult", approved);
   assert.equal(approved["notification"], "sent");
   assert.deepEqual(r.did, ["notify ann"]);
   assert.equal(r.pairings.isPaired("irc", "libera", "ann"), true);
@@ -181,7 +181,7 @@ test("a pairing request is listed, approved once, and the sender is told when as
     (err: unknown) => err instanceof GatewayError && err.code === "NOT_FOUND",
   );
   const dismissed = await r.methods["channels.pairing.dismiss"].run({ ...params, requestId: "CODE2" });
-  assertFits("ChannelsPairingDismissResult", dismissed);
+  assertMatchesResultSchema("ChannelsPairingDismissResult", dismissed);
   assert.equal(r.pairings.isPaired("irc", "libera", "bob"), false);
   r.close();
 });
@@ -195,7 +195,7 @@ test("approving needs the pairing scope, and making an owner needs admin; a refu
   await assert.rejects(() => approve({ ...params, bootstrapCommandOwner: true }, caller("operator.pairing")), refused);
   assert.equal(r.pairings.isPaired("irc", "libera", "ann"), false);
   const answer = await approve({ ...params, bootstrapCommandOwner: true }, caller("operator.admin"));
-  assertFits("ChannelsPairingApproveResult", answer);
+  assertMatchesResultSchema("ChannelsPairingApproveResult", answer);
   assert.equal(answer["commandOwnerBootstrap"], "unavailable");
   r.close();
 });

@@ -1,5 +1,5 @@
 import { satisfies } from "../auth/scopes.ts";
-import type { AccountStatus } from "../channels/host.ts";
+import type { AccountStatus } from "../channels/supervisor.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import type { AccountId, ChannelId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asId } from "../core/ids.ts";
-import { message, openBench } from "../../test/fakes/turns.ts";
+import { message, openTurnBench } from "../../test/fakes/turn-bench.ts";
 import { operatorSubmission, type ChatDeps } from "./chat-context.ts";
 
-const bench = openBench({ resetTriggers: ["start over"] });
+const bench = openTurnBench({ resetTriggers: ["start over"] });
 const deps = {
   turns: bench.turns,
   sessions: bench.turns.options.sessions,

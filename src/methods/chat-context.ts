@@ -1,5 +1,5 @@
 import type { ToolName } from "../agents/runtime.ts";
-import type { Target } from "../channels/channel.ts";
+import type { ReplyTarget } from "../channels/channel.ts";
 import type { Clock } from "../core/clock.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
@@ -37,7 +37,7 @@ export type ChatDeps = {
   modelFacts: (name: string) => { contextWindow: number; thinkingLevels: readonly string[] };
   modelNames: () => readonly string[];
   /** `channel` + a recipient as people write it -> Target. Throws GatewayError when it names nothing. */
-  toTarget: (channel: string, account: string | undefined, to: string, thread: string | undefined) => Target;
+  toTarget: (channel: string, account: string | undefined, to: string, thread: string | undefined) => ReplyTarget;
 };
 
 /** The session that a client means. Throws INVALID_REQUEST for a key that cannot be one. */
@@ -118,7 +118,7 @@ export type OperatorMessage = {
   thinking?: string | undefined;
   model?: string | undefined;
   timeoutMs?: number | undefined;
-  target?: Target | null;
+  target?: ReplyTarget | null;
   literal?: boolean | undefined;
 };
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { gated, said } from "../../test/fakes/runtime.ts";
-import { openMethods, silentHub, type MethodBench } from "../../test/fakes/methods.ts";
-import { until } from "../../test/fakes/turns.ts";
+import { gatedScript, textEvents } from "../../test/fakes/fake-runtime.ts";
+import { openMethodBench, silentHub, type MethodBench } from "../../test/fakes/method-bench.ts";
+import { until } from "../../test/fakes/turn-bench.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId } from "../core/ids.ts";
 import { systemClock } from "../core/clock.ts";
@@ -27,7 +27,7 @@ async function history(rig: MethodBench, params: Record<string, unknown> = {}): 
 }
 
 test("a file of any kind is stored, and an agent with tools gets its path", async () => {
-  const rig = openMethods({ tools: ["read"] });
+  const rig = openMethodBench({ tools: ["read"] });
   const attachments = [
     { fileName: "note.txt", mimeType: "text/plain", content: base64("remember the milk") },
     { fileName: "data.bin", content: `data:application/x-thing;base64,${base64(Uint8Array.from([0, 1, 2, 255]))}` },
@@ -51,7 +51,7 @@ test("a file of any kind is stored, and an agent with tools gets its path", asyn
 });
 
 test("an agent without tools gets no path, and the size and number of files are limited", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   await send(rig, "one", { attachments: [{ fileName: "a.bin", content: base64(Uint8Array.from([0, 255])) }] });
   assert.ok(!rig.bench.runtime.prompts[0]!.text.includes("stored at"));
   const refused = (attachments: unknown[], pattern: RegExp) =>
@@ -71,7 +71,7 @@ test("an agent without tools gets no path, and the size and number of files are 
 });
 
 test("a reply and what the sender looks at are given to the agent as context", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   await send(rig, "one");
   const id = ((await history(rig)).messages[1]!["__openclaw"] as { id: string }).id;
   await send(rig, "two", { replyToId: id, workContext: { page: "sessions", title: "All of them" } });
@@ -86,7 +86,7 @@ test("a reply and what the sender looks at are given to the agent as context", a
 });
 
 test("a message for a conversation that is no longer shown is refused", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   const leaf = (expectedLeafEntryId: string | null, more: Record<string, unknown> = {}) =>
     rig.call("chat.send", { sessionKey: "main", message: "hi", idempotencyKey: `k${Math.random()}`, expectedLeafEntryId, ...more });
   const moved = failure((err) => err.details?.["reason"] === "active-leaf-changed");
@@ -109,12 +109,12 @@ test("a message for a conversation that is no longer shown is refused", async ()
 const waitingRuns = (page: History): string[] => (page.pendingInputs["items"] as { runId: string }[]).map((item) => item.runId);
 
 test("a history page has texts of the wanted length, and says what became of a client's messages", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   await send(rig, "a long message from a client");
   const cut = await history(rig, { maxChars: 6 });
   assert.equal(cut.messages[0]!["content"], "a long…");
   assert.equal((await history(rig)).messages[0]!["content"], "a long message from a client");
-  rig.bench.runtime.script = gated;
+  rig.bench.runtime.script = gatedScript;
   for (const id of ["w1", "w2", "w3"]) await rig.call("chat.send", { sessionKey: "main", message: id, idempotencyKey: id });
   await until(() => rig.bench.turns.inflight(asId("agent:main:main"))[0]?.text);
   const whole = await history(rig, { inputRunIds: ["w1", "w3", "nobody"] });
@@ -135,7 +135,7 @@ test("a history page has texts of the wanted length, and says what became of a c
 });
 
 test("agent adds to the system prompt of its run, and delivers where it is told to or not at all", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   await rig.call("agent", { message: "hello", idempotencyKey: "k1", extraSystemPrompt: "Answer in verse.", label: "Verses" });
   assert.match(rig.bench.runtime.prompts[0]!.conversationContext, /Answer in verse\./);
   await rig.call("agent", { message: "again", idempotencyKey: "k2" });
@@ -155,7 +155,7 @@ test("agent adds to the system prompt of its run, and delivers where it is told 
 });
 
 test("the agent events of a run are numbered apart", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   const seen: { stream: string; seq: number; phase?: unknown }[] = [];
   const stop = startEventStream({
     bus: rig.bench.bus,
@@ -174,7 +174,7 @@ test("the agent events of a run are numbered apart", async () => {
     yield { type: "text", delta: "one" };
     yield { type: "tool", phase: "start", id: "t", name: "read", args: {} };
     yield { type: "tool", phase: "end", id: "t", name: "read", result: "", isError: false, durationMs: 1 };
-    yield said("one");
+    yield textEvents("one");
     yield { type: "end", reason: "stop", checkpoint: null };
   };
   await send(rig, "go");
@@ -188,7 +188,7 @@ test("the agent events of a run are numbered apart", async () => {
 });
 
 test("sessions.changed has the whole row beside the changed fields", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   const rows: Record<string, unknown>[] = [];
   const stop = startEventStream({
     bus: rig.bench.bus,
@@ -211,7 +211,7 @@ test("sessions.changed has the whole row beside the changed fields", async () =>
 });
 
 test("a command that official clients offer and that is not served is answered by the gateway", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   for (const text of ["/send off", "/elevated full", "/goal win", "/reasoning on", "/usage full", "/fast on", "/export-session"]) {
     await send(rig, text);
     const last = (await history(rig)).messages.at(-1)!;

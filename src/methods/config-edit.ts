@@ -1,20 +1,25 @@
-import { diffConfig, strongestEffect, type Change } from "../config/diff.ts";
+import { diffConfig, strongestEffect, type ConfigChange } from "../config/diff.ts";
 import { writeConfig, type WriteOptions } from "../config/edit.ts";
-import type { Issue } from "../config/issue.ts";
-import type { Loaded } from "../config/load.ts";
+import type { ConfigIssue } from "../config/issue.ts";
+import type { LoadedConfig } from "../config/load.ts";
 import { GatewayError } from "../core/errors.ts";
 
 export type ConfigDeps = {
   /** The file as it is at this moment. */
-  read: () => Loaded;
+  read: () => LoadedConfig;
   /** The configuration that the gateway uses. */
-  loaded: () => Loaded;
+  loaded: () => LoadedConfig;
   /** Reads the file again and applies what can be applied; resolves when that is done. */
   reload: () => Promise<void>;
   writeOptions: Omit<WriteOptions, "base">;
 };
 
-export type EditedConfig = { loaded: Loaded; changes: readonly Change[]; issues: readonly Issue[]; needsRestart: boolean };
+export type EditedConfig = {
+  loaded: LoadedConfig;
+  changes: readonly ConfigChange[];
+  issues: readonly ConfigIssue[];
+  needsRestart: boolean;
+};
 
 const STALE = "config changed since last load; re-run config.get and retry";
 

@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { loadConfig, type Loaded } from "../config/load.ts";
+import { loadConfig, type LoadedConfig } from "../config/load.ts";
 import { GatewayError } from "../core/errors.ts";
-import { assertFits } from "../../test/result-schema.ts";
+import { assertMatchesResultSchema } from "../../test/result-schema.ts";
 import { agentsMethods } from "./agents.ts";
 import { configMethods } from "./config.ts";
 import { modelsMethods, type KnownModel } from "./models.ts";
@@ -31,7 +31,7 @@ function rig(text: string | null = "{}") {
   const path = join(dir, "openclaw.json");
   if (text !== null) writeFileSync(path, text);
   const env = { KEY: "from-environment" };
-  const read = (): Loaded => loadConfig({ path, env, home: dir });
+  const read = (): LoadedConfig => loadConfig({ path, env, home: dir });
   let loaded = read();
   let stamp: string | null = null;
   let reads = 0;
@@ -191,31 +191,31 @@ test("the first edit makes the file", async () => {
 test("the schema is small, and each key can be looked up", () => {
   const r = rig();
   const schema = r.config["config.schema"].run();
-  assertFits("ConfigSchemaResponse", schema);
+  assertMatchesResultSchema("ConfigSchemaResponse", schema);
   assert.equal(r.config["config.schema"].run(), schema);
   assert.ok(JSON.stringify(schema).length < 500_000, `${JSON.stringify(schema).length} bytes`);
   const port = r.config["config.schema.lookup"].run({ path: "gateway.port" });
-  assertFits("ConfigSchemaLookupResult", port);
+  assertMatchesResultSchema("ConfigSchemaLookupResult", port);
   assert.equal(port.reloadKind, "restart");
-  assertFits("ConfigSchemaLookupResult", r.config["config.schema.lookup"].run({ path: "gateway" }));
+  assertMatchesResultSchema("ConfigSchemaLookupResult", r.config["config.schema.lookup"].run({ path: "gateway" }));
   assert.throws(() => r.config["config.schema.lookup"].run({ path: "no.such.key" }), fails("INVALID_REQUEST", /not found/));
 });
 
 test("without any entry there is one agent, and the first other one does not replace it", async () => {
   const r = rig("{}");
   const before = r.agents["agents.list"].run();
-  assertFits("AgentsListResult", before);
+  assertMatchesResultSchema("AgentsListResult", before);
   assert.deepEqual(
     (before["agents"] as { id: string }[]).map((each) => each.id),
     ["main"],
   );
   const created = await r.agents["agents.create"].run({ name: "Night Owl", model: "mock/mock-1", emoji: "O" });
-  assertFits("AgentsCreateResult", created);
+  assertMatchesResultSchema("AgentsCreateResult", created);
   assert.equal(created["agentId"], "night-owl");
   assert.equal(created["name"], "Night Owl");
   assert.deepEqual(r.workspaces, [created["workspace"]]);
   const list = r.agents["agents.list"].run();
-  assertFits("AgentsListResult", list);
+  assertMatchesResultSchema("AgentsListResult", list);
   assert.equal(list["defaultId"], "main");
   assert.deepEqual(
     (list["agents"] as { id: string }[]).map((each) => each.id),
@@ -231,18 +231,18 @@ test("an agent is changed and deleted with its bindings, whichever way the file 
     const r = rig(
       `{ /* kept */ agents: ${agents}, bindings: [{ agentId: "work", match: { channel: "irc" } }, { agentId: "main", match: { channel: "irc" } }] }`,
     );
-    assertFits(
+    assertMatchesResultSchema(
       "AgentsUpdateResult",
       await r.agents["agents.update"].run({ agentId: "work", name: "Desk", model: "mock/mock-1", emoji: "D" }),
     );
     assert.match(r.file(), /Desk/);
     const identity = r.agents["agent.identity.get"].run({ agentId: "work" });
-    assertFits("AgentIdentityResult", identity);
+    assertMatchesResultSchema("AgentIdentityResult", identity);
     assert.deepEqual([identity["name"], identity["avatar"]], ["Desk", "D"]);
     await r.agents["agents.update"].run({ agentId: "work", model: null, emoji: "" });
     assert.ok(!r.file().includes("mock-1"));
     const deleted = await r.agents["agents.delete"].run({ agentId: "work" });
-    assertFits("AgentsDeleteResult", deleted);
+    assertMatchesResultSchema("AgentsDeleteResult", deleted);
     assert.equal(deleted["removedBindings"], 1);
     assert.match(r.file(), /kept/);
     assert.deepEqual((r.agents["agents.list"].run()["agents"] as unknown[]).length, 1);
@@ -265,7 +265,7 @@ test("files of a deleted agent are set aside, never destroyed, and never those o
   mkdirSync(own);
   writeFileSync(join(own, "MEMORY.md"), "remember");
   const deleted = await r.agents["agents.delete"].run({ agentId: "own", deleteFiles: true });
-  assertFits("AgentsDeleteResult", deleted);
+  assertMatchesResultSchema("AgentsDeleteResult", deleted);
   assert.deepEqual(deleted["removed"], [{ path: own, method: "trash" }]);
   assert.equal(readFileSync(join(`${own}.deleted-1000`, "MEMORY.md"), "utf8"), "remember");
   mkdirSync(join(r.dir, "workspace"));
@@ -277,13 +277,13 @@ test("files of a deleted agent are set aside, never destroyed, and never those o
 test("models.list shows the configured ones, or all, the answering one first and labelled", async () => {
   const r = rig(FILE);
   const configured = await r.models["models.list"].run({ view: "configured", agentId: "main" });
-  assertFits("ModelsListResult", configured);
+  assertMatchesResultSchema("ModelsListResult", configured);
   assert.deepEqual(
     configured.models.map((each) => [each["id"], each["tags"]]),
     [["mock-1", ["default", "configured"]]],
   );
   const all = await r.models["models.list"].run({ view: "all" });
-  assertFits("ModelsListResult", all);
+  assertMatchesResultSchema("ModelsListResult", all);
   assert.equal(all.models.length, 2);
   const other = await r.models["models.list"].run({ view: "all", provider: "Other" });
   assert.deepEqual(

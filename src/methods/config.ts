@@ -1,8 +1,8 @@
 import { mergePatch } from "../config/edit.ts";
-import type { Issue } from "../config/issue.ts";
+import type { ConfigIssue } from "../config/issue.ts";
 import { Json5Error, parseTree, valueOf } from "../config/json5.ts";
 import { formSchema, lookupSchema, schemaHints } from "../config/json-schema.ts";
-import type { Loaded } from "../config/load.ts";
+import type { LoadedConfig } from "../config/load.ts";
 import { REDACTED, redactText, redactValue, unredact } from "../config/redact.ts";
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -56,7 +56,7 @@ export function configMethods(deps: ConfigMethodsDeps) {
  * configuration in use changes, for LIMITS.configAnswerMs at most: files that it refers to may change without it.
  */
 function cachedAnswer(deps: ConfigMethodsDeps): () => Record<string, unknown> {
-  let kept: { stamp: string; used: Loaded; at: number; answer: Record<string, unknown> } | null = null;
+  let kept: { stamp: string; used: LoadedConfig; at: number; answer: Record<string, unknown> } | null = null;
   return () => {
     const stamp = deps.fileStamp();
     const now = deps.now();
@@ -100,7 +100,7 @@ function get(deps: ConfigMethodsDeps): Record<string, unknown> {
 }
 
 /** A place and what is wrong there. Texts come from the file: a secret cannot be among them, because values are never quoted. */
-const toIssueRow = ({ path, message, line, column, fix, suggestion }: Issue): Record<string, unknown> => ({
+const toIssueRow = ({ path, message, line, column, fix, suggestion }: ConfigIssue): Record<string, unknown> => ({
   path,
   message,
   line,
@@ -110,7 +110,7 @@ const toIssueRow = ({ path, message, line, column, fix, suggestion }: Issue): Re
 });
 
 /** The values as they stand in the file; an empty object when it has none that can be read. */
-function valueInFile(file: Loaded): unknown {
+function valueInFile(file: LoadedConfig): unknown {
   try {
     return file.raw === null ? {} : valueOf(parseTree(file.raw));
   } catch (err) {

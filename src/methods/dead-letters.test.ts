@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ChannelEvent } from "../channels/channel.ts";
 import { deadLetterMethods } from "./dead-letters.ts";
-import { account, event, irc, open, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
-import { until } from "../../test/fakes/turns.ts";
+import { account, event, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
+import { until } from "../../test/fakes/turn-bench.ts";
 
 const unreadable = (id: string, raw: string): ChannelEvent => ({
   kind: "unreadable",
@@ -18,7 +18,7 @@ const letters = (bench: IngestBench) => deadLetterMethods({ turns: bench.turns, 
 type Item = { id: string; cause: string; text: string };
 
 test("an event that cannot be read is a dead letter with its payload; the events around it go on", async () => {
-  const bench = openIngest(open);
+  const bench = openIngest(OPEN_POLICY);
   await bench.ingest.admit(irc, account, [event("1", "before"), unreadable("2", '{"odd":1}'), event("3", "after")], "cursor");
   await bench.ingest.admit(irc, account, [unreadable("2", '{"odd":1}')]);
   await until(() => bench.runtime.prompts.length === 2);
@@ -33,7 +33,7 @@ test("an event that cannot be read is a dead letter with its payload; the events
 
 test("a retry reads the event again; when it can be read, it runs once and is no dead letter any more", async () => {
   let known = false;
-  const bench = openIngest(open, { reread: (raw) => (known ? event("whatever", raw) : null) });
+  const bench = openIngest(OPEN_POLICY, { reread: (raw) => (known ? event("whatever", raw) : null) });
   await bench.ingest.admit(irc, account, [unreadable("2", "hello")]);
   const list = (): Item[] => (letters(bench)["deadletters.list"].run() as { items: Item[] }).items;
   const [item] = list();
@@ -50,7 +50,7 @@ test("a retry reads the event again; when it can be read, it runs once and is no
 });
 
 test("an event over which the gateway itself fails is set aside, and its batch is stored", async () => {
-  const bench = openIngest(open);
+  const bench = openIngest(OPEN_POLICY);
   const broken = { ...event("2", "x"), sender: undefined } as unknown as ChannelEvent;
   const late = { ...event("3", "x"), text: undefined } as unknown as ChannelEvent;
   await bench.ingest.admit(irc, account, [event("1", "before"), broken, late, event("4", "after")], "cursor");

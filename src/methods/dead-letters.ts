@@ -3,7 +3,7 @@ import { asId, type RunId } from "../core/ids.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import type { InboxRow } from "../store/inbox.ts";
 import type { OutboxPart } from "../store/outbox.ts";
-import type { Target } from "../channels/channel.ts";
+import type { ReplyTarget } from "../channels/channel.ts";
 import { conversationOf, type Turns } from "../turns/engine.ts";
 import type { Payload } from "../turns/submission.ts";
 
@@ -52,7 +52,7 @@ function toInboundItem(row: InboxRow<Payload>, whole: boolean): Record<string, u
 }
 
 function toOutboundItem(part: OutboxPart, whole: boolean): Record<string, unknown> {
-  const target = part.target as Target;
+  const target = part.target as ReplyTarget;
   return {
     id: `out:${part.partKey}`,
     kind: "outbound",
@@ -95,7 +95,7 @@ async function retry({ turns, reread }: DeadLettersDeps, id: string): Promise<un
     return { ok: true, id };
   }
   await store.write(() => outbox.settle(found.part.partKey, "queued", clock.now(), { cause: "sent again by an operator" }));
-  turns.options.wakeDelivery(conversationOf(found.part.target as Target));
+  turns.options.wakeDelivery(conversationOf(found.part.target as ReplyTarget));
   return { ok: true, id };
 }
 

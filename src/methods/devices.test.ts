@@ -12,7 +12,7 @@ import { Secret } from "../core/secret.ts";
 import type { Peer } from "../protocol/hub.ts";
 import type { Caller } from "../protocol/method.ts";
 import { openStore } from "../store/open.ts";
-import { assertFits } from "../../test/result-schema.ts";
+import { assertMatchesResultSchema } from "../../test/result-schema.ts";
 import { devicesMethods, toDeviceRequestRow } from "./devices.ts";
 
 const root = mkdtempSync(join(tmpdir(), "devices-methods-"));
@@ -75,7 +75,7 @@ const forbidden = (err: unknown): boolean => err instanceof GatewayError && err.
 test("a request is listed, approved by one who holds its scopes, and shown as connected when it is", async () => {
   const r = rig();
   const request = await r.ask("a", ["operator.read", "operator.write"]);
-  assertFits("DevicePairRequestedEvent", toDeviceRequestRow(request));
+  assertMatchesResultSchema("DevicePairRequestedEvent", toDeviceRequestRow(request));
   assert.equal((r.methods["device.pair.list"].run()["pending"] as unknown[]).length, 1);
   const approve = r.methods["device.pair.approve"].run;
   await assert.rejects(() => approve({ requestId: request.requestId }, caller(["operator.pairing"])), forbidden);
@@ -125,10 +125,10 @@ test("a rotated token is handed to its own device only", async () => {
   await r.methods["device.pair.approve"].run({ requestId: request.requestId }, ADMIN);
   const rotate = r.methods["device.token.rotate"].run;
   const foreign = await rotate({ deviceId: id("c"), role: "operator" }, ADMIN);
-  assertFits("DeviceTokenRotateResult", foreign);
+  assertMatchesResultSchema("DeviceTokenRotateResult", foreign);
   assert.ok(!("token" in foreign));
   const own = await rotate({ deviceId: id("c"), role: "operator" }, caller(["operator.pairing", "operator.read"], id("c")));
-  assertFits("DeviceTokenRotateResult", own);
+  assertMatchesResultSchema("DeviceTokenRotateResult", own);
   assert.match(String((own as { token?: string }).token), /^ocd_/);
   await assert.rejects(
     () => rotate({ deviceId: id("c"), role: "king" }, ADMIN),
@@ -144,18 +144,18 @@ test("a setup code works once, holds no more than it should, and its code is beh
   const r = rig();
   const make = r.methods["device.pair.setupCode"].run;
   const full = await make({}, ADMIN);
-  assertFits("DevicePairSetupCodeResult", full);
+  assertMatchesResultSchema("DevicePairSetupCodeResult", full);
   const { url, bootstrapToken } = JSON.parse(Buffer.from(String(full["setupCode"]), "base64url").toString()) as Record<string, string>;
   assert.equal(url, "ws://127.0.0.1:18789");
   assert.equal(full["joinUrl"], `http://127.0.0.1:18789/#k=${bootstrapToken}`);
   assert.ok(r.auth.links.find(bootstrapToken!)?.scopes.includes("operator.admin"));
   const limited = await make({ bootstrapProfile: "limited", publicUrl: "wss://gw.example.net/path?x=1" }, ADMIN);
-  assertFits("DevicePairSetupCodeResult", limited);
+  assertMatchesResultSchema("DevicePairSetupCodeResult", limited);
   assert.equal(limited["gatewayUrl"], "wss://gw.example.net");
   const code = String(limited["joinUrl"]).split("#k=")[1]!;
   assert.deepEqual(r.auth.links.find(code)?.scopes, ["operator.read", "operator.write"]);
   const node = await make({ bootstrapProfile: "node" }, ADMIN);
-  assertFits("DevicePairSetupCodeResult", node);
+  assertMatchesResultSchema("DevicePairSetupCodeResult", node);
   assert.ok(!("joinUrl" in node));
   await assert.rejects(() => make({}, caller(["operator.read"])), forbidden);
   for (const publicUrl of ["javascript:alert(1)", "file:///etc", "http://me:pw@host", "nonsense"])
@@ -174,7 +174,7 @@ test("a picture of the setup code is for another device, and refused where that 
     (err: unknown) => err instanceof GatewayError && err.details?.["code"] === "SETUP_ADDRESS_LOOPBACK" && err.fix !== undefined,
   );
   const made = await make({ includeQr: true, publicUrl: "https://gw.example.net" }, ADMIN);
-  assertFits("DevicePairSetupCodeResult", made);
+  assertMatchesResultSchema("DevicePairSetupCodeResult", made);
   assert.match(String(made["qrDataUrl"]), /^data:image\/png;base64,/);
   r.close();
 });

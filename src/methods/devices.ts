@@ -1,7 +1,7 @@
 import type { Auth } from "../auth/open.ts";
 import type { Approver, DeviceRequestRow, PairedDevice, Role } from "../auth/devices.ts";
 import { OPERATOR_SCOPES } from "../auth/scopes.ts";
-import { isLoopback } from "../channels/address.ts";
+import { isLoopbackHostname } from "../channels/url.ts";
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Hub } from "../protocol/hub.ts";
@@ -184,7 +184,7 @@ const LIMITED = ["operator.read", "operator.write"];
  */
 async function setupCode(deps: DevicesDeps, params: SetupParams, caller: Caller): Promise<Record<string, unknown>> {
   const { url, source } = params.publicUrl === undefined ? deps.address() : { url: toOrigin(params.publicUrl), source: "publicUrl" };
-  if (params.includeQr && isLoopback(new URL(url).hostname)) throw loopbackAddressError(url);
+  if (params.includeQr && isLoopbackHostname(new URL(url).hostname)) throw loopbackAddressError(url);
   const profile = params.bootstrapProfile;
   const role: Role = profile === "node" ? "node" : "operator";
   const scopes = profile === "node" ? [] : profile === "limited" ? LIMITED : OPERATOR_SCOPES;

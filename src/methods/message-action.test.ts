@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import type { Link, Target } from "../channels/channel.ts";
-import { abilities } from "../channels/irc/index.ts";
+import type { Link, ReplyTarget } from "../channels/channel.ts";
+import { capabilities } from "../channels/irc/index.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type ChatId } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";
@@ -16,7 +16,7 @@ import { createIdempotency } from "./idempotency.ts";
 const root = mkdtempSync(join(tmpdir(), "action-"));
 after(() => rmSync(root, { recursive: true, force: true }));
 
-const target = (to: string, thread?: string): Target => ({
+const target = (to: string, thread?: string): ReplyTarget => ({
   channel: asId<ChannelId>("toy"),
   account: asId<AccountId>("default"),
   chat: { kind: "group", id: asId<ChatId>(to) },
@@ -27,7 +27,7 @@ function rig(link: Partial<Link> | null) {
   const did: unknown[][] = [];
   const context: ActionContext = {
     link: link && ({ send: async () => ({ state: "sent", ids: [] }), ...link } as Link),
-    abilities,
+    abilities: capabilities,
     target,
     split: (_, text) => text.split("|"),
     send: async (where, message) => {
@@ -109,7 +109,7 @@ test("a refusal, a message that is gone and an unknown end are told apart", asyn
     },
   );
   await assert.rejects(
-    edit(async () => ({ state: "refused", retryable: false, gone: true, reason: "deleted" })),
+    edit(async () => ({ state: "refused", retryable: false, notFound: true, reason: "deleted" })),
     (err) => err instanceof GatewayError && err.code === "NOT_FOUND",
   );
   await assert.rejects(

@@ -1,4 +1,4 @@
-import type { Abilities, Link, Part, SendResult, Target } from "../channels/channel.ts";
+import type { ChannelCapabilities, Link, OutboundPart, SendResult, ReplyTarget } from "../channels/channel.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type MessageId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -8,12 +8,12 @@ type ActionParams = Readonly<Record<string, unknown>>;
 /** What an action may use of the channel and of the gateway. */
 export type ActionContext = {
   link: Link | null;
-  abilities: Abilities | null;
+  abilities: ChannelCapabilities | null;
   /** Throws when the channel does not exist or the text names nobody. */
-  target: (to: string, thread: string | undefined) => Target;
+  target: (to: string, thread: string | undefined) => ReplyTarget;
   /** Says something through the outbox. */
-  send: (target: Target, message: string, params: ActionParams) => Promise<unknown>;
-  split: (target: Target, text: string) => readonly string[];
+  send: (target: ReplyTarget, message: string, params: ActionParams) => Promise<unknown>;
+  split: (target: ReplyTarget, text: string) => readonly string[];
   key: string;
 };
 
@@ -21,7 +21,7 @@ type Action = {
   /** Names in `params` that have an effect. */
   reads: readonly string[];
   /** Whether the channel has it at all. */
-  available: (can: Abilities | null, link: Link | null) => boolean;
+  available: (can: ChannelCapabilities | null, link: Link | null) => boolean;
   run: (params: ActionParams, context: ActionContext) => Promise<unknown>;
 };
 
@@ -39,7 +39,7 @@ function requireText(params: ActionParams, ...names: readonly string[]): string 
 const optional = (params: ActionParams, name: string): string | undefined =>
   typeof params[name] === "string" || typeof params[name] === "number" ? String(params[name]) : undefined;
 
-const targetOf = (params: ActionParams, context: ActionContext): Target =>
+const targetOf = (params: ActionParams, context: ActionContext): ReplyTarget =>
   context.target(requireText(params, "to", "target"), optional(params, "threadId"));
 const messageOf = (params: ActionParams): MessageId => asId<MessageId>(requireText(params, "messageId", "message_id"));
 
@@ -77,7 +77,7 @@ async function toSendResult(work: Promise<SendResult>): Promise<unknown> {
     });
   }
   if (result.state === "sent") return { ok: true, messageId: result.ids[0] ?? null, messageIds: result.ids };
-  if (result.gone) throw new GatewayError("NOT_FOUND", `the message is not there any more: ${result.reason}`);
+  if (result.notFound) throw new GatewayError("NOT_FOUND", `the message is not there any more: ${result.reason}`);
   throw new GatewayError("UNAVAILABLE", `not done: ${result.reason}`, {
     retryable: result.retryable,
     details: { code: "OUTBOUND_DELIVERY_FAILED" },
@@ -91,7 +91,7 @@ async function edit(params: ActionParams, context: ActionContext): Promise<unkno
   const target = targetOf(params, context);
   const pieces = context.split(target, requireText(params, "message", "text"));
   if (pieces.length !== 1) throw invalid("the new text is longer than one message of this channel");
-  const part: Part = { key: context.key, target, text: pieces[0]! };
+  const part: OutboundPart = { key: context.key, target, text: pieces[0]! };
   return await toSendResult(requireLinkFunction(context, "edit")(messageOf(params), part, deadline()));
 }
 
@@ -134,8 +134,8 @@ const pin =
     toOkResult(requireLinkFunction(context, "pin")(targetOf(params, context), messageOf(params), on));
 
 const has =
-  (name: keyof Link, ability: (can: Abilities) => boolean = () => false) =>
-  (can: Abilities | null, link: Link | null): boolean =>
+  (name: keyof Link, ability: (can: ChannelCapabilities) => boolean = () => false) =>
+  (can: ChannelCapabilities | null, link: Link | null): boolean =>
     link ? link[name] !== undefined : can !== null && ability(can);
 
 /** Where something is done; every action reads these. */

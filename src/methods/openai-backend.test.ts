@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asId, type AgentId } from "../core/ids.ts";
 import type { AgentEvent, ErrorKind } from "../agents/runtime.ts";
-import { echo, MODEL, said } from "../../test/fakes/runtime.ts";
-import { openBench, type Bench } from "../../test/fakes/turns.ts";
+import { echoScript, MODEL, textEvents } from "../../test/fakes/fake-runtime.ts";
+import { openTurnBench, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { runCompletion, type CompletionDeps, type BackendCompletionEvent, type CompletionRequest } from "./openai-backend.ts";
 
-function depsOf(bench: Bench): CompletionDeps {
+function depsOf(bench: TurnBench): CompletionDeps {
   const main = asId<AgentId>("main");
   let ids = 0;
   const deps: Partial<CompletionDeps> = {
@@ -45,7 +45,7 @@ async function answer(events: AsyncIterable<BackendCompletionEvent>): Promise<st
 }
 
 test("a request that names no session and is repeated with its key gets the same answer and runs once", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   const deps = depsOf(bench);
   assert.equal(await answer(runCompletion(deps, request({}))), "echo: hello");
   assert.equal(await answer(runCompletion(deps, request({}))), "echo: hello");
@@ -55,12 +55,12 @@ test("a request that names no session and is repeated with its key gets the same
 });
 
 test("requests that name no session do not see each other; those of one user do", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   const deps = depsOf(bench);
   const seen: number[] = [];
   bench.runtime.script = (turn) => {
     seen.push(turn.history().length);
-    return echo(turn);
+    return echoScript(turn);
   };
   await answer(runCompletion(deps, request({ idempotencyKey: "a" })));
   await answer(runCompletion(deps, request({ idempotencyKey: "b" })));
@@ -72,10 +72,10 @@ test("requests that name no session do not see each other; those of one user do"
 
 const started = { type: "started" as const, model: MODEL, contextWindow: 1 };
 const end = { type: "end" as const, reason: "stop" as const, checkpoint: null };
-const spoken = (text: string, stopReason = "stop") => ({ ...(said(text) as Extract<AgentEvent, { type: "message" }>), stopReason });
+const spoken = (text: string, stopReason = "stop") => ({ ...(textEvents(text) as Extract<AgentEvent, { type: "message" }>), stopReason });
 
 async function play(events: readonly AgentEvent[]): Promise<BackendCompletionEvent[]> {
-  const bench = openBench();
+  const bench = openTurnBench();
   bench.runtime.script = async function* () {
     yield* events;
   };

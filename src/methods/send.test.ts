@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { callerOf, openMethods } from "../../test/fakes/methods.ts";
+import { callerOf, openMethodBench } from "../../test/fakes/method-bench.ts";
 import { GatewayError } from "../core/errors.ts";
 import { createKeyValueStore } from "../store/key-value.ts";
 import { textOf } from "../store/messages.ts";
@@ -8,7 +8,7 @@ import { checkParams } from "../protocol/validate.ts";
 import { sendMethods } from "./send.ts";
 
 function rig() {
-  const chats = openMethods();
+  const chats = openMethodBench();
   const { outbox, store } = chats.bench.turns.options;
   const methods = sendMethods({
     ...chats.deps,

@@ -1,4 +1,4 @@
-import type { Abilities, Link, Target } from "../channels/channel.ts";
+import type { ChannelCapabilities, Link, ReplyTarget } from "../channels/channel.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type MessageId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -21,7 +21,7 @@ export type SendDeps = ChatDeps & {
   /** The channel that is meant when none is named; null when there is not exactly one. */
   onlyChannel: () => string | null;
   link: (channel: ChannelId, account: AccountId) => Link | null;
-  abilities: (channel: string) => Abilities | null;
+  abilities: (channel: string) => ChannelCapabilities | null;
   keyValue: KeyValueStore;
   /** Where the files of a message may come from; the workspace is that of the agent, or of the default one. */
   mediaFor: (agentId: string | undefined) => MediaDeps;
@@ -80,7 +80,7 @@ function contextOf(deps: SendDeps, request: Omit<ActionParams, "action">): Actio
   const { channel, params, idempotencyKey: key } = request;
   const named = params["accountId"];
   const account = typeof named === "string" ? named : request.accountId;
-  const toTarget = (to: string, thread: string | undefined): Target => deps.toTarget(channel, account, to, thread);
+  const toTarget = (to: string, thread: string | undefined): ReplyTarget => deps.toTarget(channel, account, to, thread);
   // Every action needs a recipient, and the account follows from it.
   const to = params["to"] ?? params["target"];
   const where = typeof to === "string" ? toTarget(to, undefined) : null;
@@ -110,7 +110,7 @@ type SendExtras = MediaParams & { agentId?: string; sessionKey?: string };
 
 async function sendThroughOutbox(
   deps: SendDeps,
-  target: Target,
+  target: ReplyTarget,
   message: string,
   key: string,
   to: string,

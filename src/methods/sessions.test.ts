@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { gated } from "../../test/fakes/runtime.ts";
-import { openMethods, type MethodBench } from "../../test/fakes/methods.ts";
-import { until } from "../../test/fakes/turns.ts";
+import { gatedScript } from "../../test/fakes/fake-runtime.ts";
+import { openMethodBench, type MethodBench } from "../../test/fakes/method-bench.ts";
+import { until } from "../../test/fakes/turn-bench.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId } from "../core/ids.ts";
 import { textOf } from "../store/messages.ts";
@@ -27,7 +27,7 @@ const texts = (rig: MethodBench, key: string): string[] => {
 };
 
 test("a read-only session has no tool that writes or executes, also in a turn that runs already", async () => {
-  const rig = openMethods({ tools: ["read", "write", "edit", "bash"] });
+  const rig = openMethodBench({ tools: ["read", "write", "edit", "bash"] });
   await say(rig, "main", "one");
   assert.deepEqual(rig.bench.runtime.prompts[0]!.tools, ["read", "write", "edit", "bash"]);
   const answer = await rig.call("sessions.patch", { key: "main", permissionMode: "read-only" });
@@ -36,7 +36,7 @@ test("a read-only session has no tool that writes or executes, also in a turn th
   await say(rig, "main", "two");
   assert.deepEqual(rig.bench.runtime.prompts[1]!.tools, ["read"]);
   await rig.call("sessions.patch", { key: "main", permissionMode: null });
-  rig.bench.runtime.script = gated;
+  rig.bench.runtime.script = gatedScript;
   await rig.call("chat.send", { sessionKey: "main", message: "three", idempotencyKey: "k3" });
   const turn = await until(() => rig.bench.runtime.prompts[2]);
   await until(() => rig.bench.turns.inflight(asId("agent:main:main"))[0]?.text);
@@ -52,7 +52,7 @@ test("a read-only session has no tool that writes or executes, also in a turn th
 });
 
 test("a permission mode that is not enforced here is refused, and full access takes an administrator", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   await rig.call("sessions.create", { key: "main" });
   for (const mode of ["guarded", "workspace"]) {
     await assert.rejects(rig.call("sessions.patch", { key: "main", permissionMode: mode }), notServed("permissionMode"));
@@ -72,7 +72,7 @@ test("a permission mode that is not enforced here is refused, and full access ta
 });
 
 test("sendPolicy deny keeps messages out of the session, and its answers from the channel", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   await say(rig, "main", "one");
   await rig.call("sessions.patch", { key: "main", sendPolicy: "deny" });
   const denied = failure((err) => err.code === "INVALID_REQUEST" && err.message.includes("send blocked by session policy"));
@@ -82,7 +82,7 @@ test("sendPolicy deny keeps messages out of the session, and its answers from th
   assert.deepEqual(texts(rig, "agent:main:main"), ["one", "echo: one"]);
   await say(rig, "main", "/status");
   const target = { channel: "irc", account: "default", chat: { kind: "direct", id: "alice" } };
-  const { message } = await import("../../test/fakes/turns.ts");
+  const { message } = await import("../../test/fakes/turn-bench.ts");
   await rig.bench.turns.submit(message("from the channel", "e9", { target: target as never }));
   await rig.bench.turns.waitForOutcome(asId("e9"), 5_000);
   assert.deepEqual(rig.bench.turns.options.outbox.byIntent("e9"), []);
@@ -98,7 +98,7 @@ test("sendPolicy deny keeps messages out of the session, and its answers from th
 });
 
 test("what people choose to see of a session is stored and comes back in its row", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   await rig.call("sessions.create", { key: "main" });
   const shown = {
     icon: "🦀",
@@ -132,7 +132,7 @@ test("what people choose to see of a session is stored and comes back in its row
 });
 
 test("a change that was decided on an older state of the session is refused", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   await rig.call("sessions.create", { key: "main" });
   const { sessionId, lifecycleRevision } = await row(rig, "main");
   const patch = (params: Record<string, unknown>) => rig.call("sessions.patch", { key: "main", ...params });
@@ -150,7 +150,7 @@ test("a change that was decided on an older state of the session is refused", as
 });
 
 test("an automatic acknowledgement does not undo a mark that somebody has set since", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   await say(rig, "main", "one");
   await rig.call("sessions.patch", { key: "main", unread: false });
   assert.equal((await row(rig, "main"))["unread"], false);
@@ -168,7 +168,7 @@ test("an automatic acknowledgement does not undo a mark that somebody has set si
 });
 
 test("sessions.delete removes an archived session only when it is archived, and what it was asked to", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   await say(rig, "work-1", "keep me");
   const key = "agent:main:work-1";
   await assert.rejects(
@@ -188,7 +188,7 @@ test("sessions.delete removes an archived session only when it is archived, and 
 });
 
 test("a fork copies the conversation, stands under its parent, and goes on by itself", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   await say(rig, "main", "one");
   await rig.call("sessions.patch", { key: "main", permissionMode: "read-only" });
   const { key } = (await rig.call("sessions.create", { parentSessionKey: "main", fork: true })) as { key: string };
@@ -214,9 +214,9 @@ test("a fork copies the conversation, stands under its parent, and goes on by it
 });
 
 test("a fork of the last completed answer leaves out what runs", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   await say(rig, "main", "one");
-  rig.bench.runtime.script = gated;
+  rig.bench.runtime.script = gatedScript;
   await rig.call("chat.send", { sessionKey: "main", message: "two", idempotencyKey: "k2" });
   const { key } = (await rig.call("sessions.create", { parentSessionKey: "main", fork: true, forkFrom: "last-completed" })) as {
     key: string;
@@ -229,7 +229,7 @@ test("a fork of the last completed answer leaves out what runs", async () => {
 });
 
 test("a parent that does not exist, and a fork without one, are errors", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   const missing = failure((err) => err.details?.["code"] === "SESSION_NOT_FOUND");
   await assert.rejects(rig.call("sessions.create", { parentSessionKey: "agent:main:nobody", fork: true }), missing);
   await assert.rejects(rig.call("sessions.create", { parentSessionKey: "agent:main:nobody" }), missing);
@@ -242,7 +242,7 @@ test("a parent that does not exist, and a fork without one, are errors", async (
 });
 
 test("the same creation again is the same session", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   const params = { message: "hello", idempotencyKey: "create-1" };
   const [first, second] = [await rig.call("sessions.create", params), await rig.call("sessions.create", params)];
   assert.equal(first["key"], second["key"]);
@@ -253,7 +253,7 @@ test("the same creation again is the same session", async () => {
 });
 
 test("a session is found by its short id, with the name deciding between several", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   const create = async (key: string, label: string) => rig.call("sessions.create", { key, label });
   await create("agent:main:dashboard:a1b2c3d4-0000-4000-8000-000000000001", "Größe of the boat");
   await create("agent:main:dashboard:a1b2c3d4-1111-4000-8000-000000000002", "Other");
@@ -283,7 +283,7 @@ test("a session is found by its short id, with the name deciding between several
 });
 
 test("the list is filtered and sorted as asked", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   await rig.call("sessions.create", { key: "one", category: "Work" });
   await rig.call("sessions.create", { key: "cron:job-1" });
   await rig.call("sessions.create", { key: "subagent:x" });
@@ -304,7 +304,7 @@ test("the list is filtered and sorted as asked", async () => {
   const first = async (params: Record<string, unknown>) => ((await rig.call("sessions.list", params))["sessions"] as { key: string }[])[0]!;
   assert.equal((await first({})).key, "agent:main:one");
   assert.equal((await first({ sortBy: "activity" })).key, "agent:main:hook:y");
-  rig.bench.runtime.script = gated;
+  rig.bench.runtime.script = gatedScript;
   await rig.call("chat.send", { sessionKey: "one", message: "wait", idempotencyKey: "w1" });
   assert.deepEqual(await keys({ activeOnly: true }), ["one"]);
   await until(() => rig.bench.turns.inflight(asId("agent:main:one"))[0]?.text);
@@ -316,7 +316,7 @@ test("the list is filtered and sorted as asked", async () => {
 });
 
 test("a subscription with the params of a list brings the list", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   await rig.call("sessions.create", { key: "one" });
   assert.deepEqual(await rig.call("sessions.subscribe"), { subscribed: true });
   const answer = await rig.call("sessions.subscribe", { limit: 60, ownerFirst: true });
@@ -325,7 +325,7 @@ test("a subscription with the params of a list brings the list", async () => {
 });
 
 test("a search finds what was said, by the beginnings of words, and no more once it is deleted", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   await say(rig, "one", "The Größe of the harbour crane");
   await say(rig, "agent:work:two", "a crane is a bird");
   const found = async (params: Record<string, unknown>) =>
@@ -344,8 +344,8 @@ test("a search finds what was said, by the beginnings of words, and no more once
 });
 
 test("sessions.abort stops the running turn, and what waits only when it is asked to", async () => {
-  const rig = openMethods();
-  rig.bench.runtime.script = gated;
+  const rig = openMethodBench();
+  rig.bench.runtime.script = gatedScript;
   const send = (idempotencyKey: string) => rig.call("chat.send", { sessionKey: "main", message: idempotencyKey, idempotencyKey });
   await send("a1");
   await send("a2");
@@ -359,7 +359,7 @@ test("sessions.abort stops the running turn, and what waits only when it is aske
 });
 
 test("a session made with an empty message begins no turn, and one whose message is refused says why", async () => {
-  const rig = openMethods();
+  const rig = openMethodBench();
   const empty = await rig.call("sessions.create", { message: "", titleSource: "About boats", model: "other" });
   assert.equal(empty["runStarted"], false);
   const entry = empty["entry"] as Record<string, unknown>;

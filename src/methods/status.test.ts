@@ -3,7 +3,7 @@ import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import type { AccountStatus } from "../channels/host.ts";
+import type { AccountStatus } from "../channels/supervisor.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type AgentId, type ChannelId, type ConnId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -16,7 +16,7 @@ import type { Caller } from "../protocol/method.ts";
 import { createKeyValueStore } from "../store/key-value.ts";
 import { openStore } from "../store/open.ts";
 import { createSessions } from "../store/sessions.ts";
-import { assertFits } from "../../test/result-schema.ts";
+import { assertMatchesResultSchema } from "../../test/result-schema.ts";
 import { commandsMethods } from "./commands.ts";
 import { healthMethods } from "./health.ts";
 import { logsMethods } from "./logs.ts";
@@ -159,7 +159,7 @@ test("presence has this gateway first and then its clients", () => {
   const cli = { ...PEER, conn: asId<ConnId>("c4"), client: { ...PEER.client, mode: "cli" } };
   const peers = [PEER, { ...PEER, conn: asId<ConnId>("c3"), connectedAt: 9, device: null }, cli];
   const rows = new Presence({ now: () => 10, hub: () => ({ peers: () => peers }), startedAt: 1, instanceId: "i" }).rows();
-  for (const row of rows) assertFits("PresenceEntry", row);
+  for (const row of rows) assertMatchesResultSchema("PresenceEntry", row);
   assert.deepEqual(
     rows.map((row) => [row["mode"], row["ts"]]),
     [
@@ -184,7 +184,7 @@ test("a device that announces itself is listed until it is silent for long, and 
   now = 20;
   presence.record({ text: "Node: attic again", instanceId: "a", host: "attic" });
   presence.record({ text: "Node: cellar", deviceId: PEER.device! });
-  for (const row of presence.rows()) assertFits("PresenceEntry", row);
+  for (const row of presence.rows()) assertMatchesResultSchema("PresenceEntry", row);
   assert.deepEqual(texts(), ["Node: attic again", "Node: cellar"]);
   peers.push(PEER);
   assert.ok(!texts().includes("Node: cellar"));
@@ -263,11 +263,11 @@ test("logs.tail follows by cursor, gives whole lines only, and starts again afte
   const log = openLog({ dir, level: "info" });
   const tail = logsMethods({ file: log.file, flush: log.flush, recent: log.recent })["logs.tail"].run;
   const empty = await tail({});
-  assertFits("LogsTailResult", empty);
+  assertMatchesResultSchema("LogsTailResult", empty);
   assert.deepEqual(empty.lines, []);
   for (let n = 0; n < 10; n++) log.info(`line ${n}`);
   const first = await tail({ limit: 3 });
-  assertFits("LogsTailResult", first);
+  assertMatchesResultSchema("LogsTailResult", first);
   assert.deepEqual(
     first.lines.map((line) => (JSON.parse(line) as { message: string }).message),
     ["line 7", "line 8", "line 9"],
@@ -295,14 +295,14 @@ test("a gateway without a log file still shows what it remembers", async () => {
   const log = openLog({ dir: null, level: "info" });
   log.info("remembered");
   const answer = await logsMethods({ file: null, flush: log.flush, recent: log.recent })["logs.tail"].run({ limit: 5 });
-  assertFits("LogsTailResult", answer);
+  assertMatchesResultSchema("LogsTailResult", answer);
   assert.match(answer.lines[0]!, /remembered/);
 });
 
 test("the chat commands are listed for menus", () => {
   const list = commandsMethods()["commands.list"].run;
   const full = list({});
-  assertFits("CommandsListResult", full);
+  assertMatchesResultSchema("CommandsListResult", full);
   assert.ok(["new", "stop", "status", "help", "model"].every((name) => full.commands.some((command) => command["name"] === name)));
   assert.ok(full.commands.some((command) => command["args"]));
   assert.ok(list({ includeArgs: false }).commands.every((command) => !command["args"]));

@@ -1,26 +1,26 @@
 import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { test } from "node:test";
-import { assertFits } from "../../test/result-schema.ts";
+import { assertMatchesResultSchema } from "../../test/result-schema.ts";
 import { systemMethods } from "./system.ts";
 
 const deps = { now: () => 5_000, startedAt: 2_000, bootId: "b", port: () => 18_789, stateDir: tmpdir() };
 
 test("system.info describes machine, process and disk as the protocol wants it", () => {
   const info = systemMethods(deps)["system.info"].run();
-  assertFits("SystemInfoResult", info);
+  assertMatchesResultSchema("SystemInfoResult", info);
   assert.deepEqual([info["uptimeMs"], info["port"], info["pid"], info["diskPath"]], [3_000, 18_789, process.pid, tmpdir()]);
   assert.ok(Number(info["diskAvailableBytes"]) > 0);
 });
 
 test("a state directory that is gone costs the figures of its disk only", () => {
   const info = systemMethods({ ...deps, stateDir: "/no/such/directory", port: () => 0 })["system.info"].run();
-  assertFits("SystemInfoResult", info);
+  assertMatchesResultSchema("SystemInfoResult", info);
   assert.deepEqual([info["diskPath"], info["port"]], [undefined, undefined]);
 });
 
 test("no question waits, because no tool asks one", () => {
   const answer = systemMethods(deps)["question.list"].run();
-  assertFits("QuestionListResult", answer);
+  assertMatchesResultSchema("QuestionListResult", answer);
   assert.deepEqual(answer, { questions: [] });
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { LIMITS } from "../core/limits.ts";
-import { FakeClock } from "../../test/fakes/clock.ts";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { createLoopProbe } from "./event-loop.ts";
 import { METRIC_HELP } from "./metric-names.ts";
 import { createMetrics } from "./metrics.ts";

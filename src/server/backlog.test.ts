@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { LIMITS } from "../core/limits.ts";
 import { RawJson } from "../protocol/frames.ts";
 import { MetricsProbe } from "../../test/metrics-probe.ts";
-import { connect, startRoom } from "../../test/server-room.ts";
+import { connect, startServerBench } from "../../test/server-bench.ts";
 import { Backlog, type BacklogClient } from "./backlog.ts";
 
 const MIB = 1_048_576;
@@ -56,7 +56,7 @@ test("requests of a client that does not read its answers are not read, and run 
   let ran = 0;
   const answer = new RawJson(JSON.stringify({ text: "x".repeat(500_000) }));
   const metrics = new MetricsProbe();
-  const room = await startRoom({
+  const room = await startServerBench({
     deps: { metrics },
     methods: {
       status: {
@@ -91,7 +91,7 @@ test("requests of a client that does not read its answers are not read, and run 
 
 test("an HTTP answer that is not read counts as well, and is freed with its connection", async () => {
   const metrics = new MetricsProbe();
-  const room = await startRoom({ deps: { metrics, metricsText: () => "x".repeat(20 * MIB) } });
+  const room = await startServerBench({ deps: { metrics, metricsText: () => "x".repeat(20 * MIB) } });
   const { token } = await room.auth.tokens.create(
     { name: "n", scopes: ["operator.read"] },
     { scopes: new Set(["operator.admin"]), name: "t" },

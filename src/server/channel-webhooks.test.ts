@@ -3,13 +3,13 @@ import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import { startRoom, type Room } from "../../test/server-room.ts";
+import { startServerBench, type ServerBench } from "../../test/server-bench.ts";
 import type { InboundWebhookRequest } from "./deps.ts";
 
-let room: Room;
+let room: ServerBench;
 const seen: { channel: string; account: string; request: InboundWebhookRequest }[] = [];
 before(async () => {
-  room = await startRoom({
+  room = await startServerBench({
     deps: {
       receiveWebhook: async (channel, account, request) => {
         if (channel === "nobody") throw new GatewayError("NOT_FOUND", "no such account");

@@ -6,8 +6,17 @@ import { describe, test } from "node:test";
 import type { AuthSettings } from "../auth/credentials.ts";
 import { asId, type DeviceId } from "../core/ids.ts";
 import { Secret } from "../core/secret.ts";
-import { FakeClock } from "../../test/fakes/clock.ts";
-import { connect, makeDevice, SETTINGS, startRoom, TOKEN, tryConnect, type Raw, type Room } from "../../test/server-room.ts";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
+import {
+  connect,
+  makeDevice,
+  SETTINGS,
+  startServerBench,
+  TOKEN,
+  tryConnect,
+  type RawClient,
+  type ServerBench,
+} from "../../test/server-bench.ts";
 import type { CompletionRun, OpenAiBackend } from "./openai.ts";
 
 const OWNER = { scopes: new Set(["operator.admin"]), name: "t" };
@@ -32,7 +41,7 @@ function endless() {
   return { openai, runs };
 }
 
-async function streamFrom(room: Room, token: string, headers: Record<string, string> = {}, stream = true): Promise<Response> {
+async function streamFrom(room: ServerBench, token: string, headers: Record<string, string> = {}, stream = true): Promise<Response> {
   return fetch(`http://127.0.0.1:${room.port}/v1/chat/completions`, {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, ...headers },
@@ -52,13 +61,13 @@ async function rest(response: Response): Promise<{ text: string; cut: boolean }>
   }
 }
 
-const endsWith4001 = async (raw: Raw): Promise<void> => assert.deepEqual(await raw.end(), { code: 4001, reason: "credential ended" });
+const endsWith4001 = async (raw: RawClient): Promise<void> => assert.deepEqual(await raw.end(), { code: 4001, reason: "credential ended" });
 
 describe("what ends with its credential", () => {
   test("connections and streams of a named token end when it expires, at once, and no others", async () => {
     const clock = new FakeClock();
     const { openai, runs } = endless();
-    const room = await startRoom({ clock, deps: { openai } });
+    const room = await startServerBench({ clock, deps: { openai } });
     const lifeMs = 5 * 3_600_000;
     const short = await room.auth.tokens.create({ name: "n", scopes: ["operator.write"], expiresInMs: lifeMs }, OWNER);
     const long = await room.auth.tokens.create({ name: "long", scopes: ["operator.read"], expiresInMs: lifeMs * 2 }, OWNER);
@@ -80,7 +89,7 @@ describe("what ends with its credential", () => {
 
   test("a revoked token ends its streams, also the answer that had not begun", async () => {
     const { openai, runs } = endless();
-    const room = await startRoom({ deps: { openai } });
+    const room = await startServerBench({ deps: { openai } });
     const { row, token } = await room.auth.tokens.create({ name: "n", scopes: ["operator.write"] }, OWNER);
     const stream = await streamFrom(room, token.reveal());
     const whole = streamFrom(room, token.reveal(), {}, false);
@@ -98,7 +107,7 @@ describe("what ends with its credential", () => {
   });
 
   test("a device that is revoked, rotated or removed ends what came in with it, by its own token or with the shared one", async () => {
-    const room = await startRoom();
+    const room = await startServerBench();
     for (const end of [
       (id: DeviceId) => room.auth.devices.revoke(id, "operator", ADMIN),
       (id: DeviceId) => room.auth.devices.rotate(id, "operator", undefined, ADMIN),
@@ -125,7 +134,7 @@ describe("what ends with its credential", () => {
     ];
     for (const change of changes) {
       const { openai } = endless();
-      const room = await startRoom({ deps: { openai } });
+      const room = await startServerBench({ deps: { openai } });
       const service = await room.auth.tokens.create({ name: "n", scopes: ["operator.read"] }, OWNER);
       const kept = await connect(room, { auth: { token: service.token.reveal() } });
       const raw = await connect(room);
@@ -141,7 +150,7 @@ describe("what ends with its credential", () => {
   });
 
   test("mode none switched off ends those who came in without a credential", async () => {
-    const room = await startRoom({ settings: { mode: "none", token: null } });
+    const room = await startServerBench({ settings: { mode: "none", token: null } });
     const raw = await connect(room, { auth: {} });
     room.auth.configure(SETTINGS);
     await endsWith4001(raw);
@@ -167,7 +176,7 @@ describe("what ends with its credential", () => {
     ];
     for (const [index, change] of ending.entries()) {
       const { openai } = endless();
-      const room = await startRoom({ settings, deps: { openai } });
+      const room = await startServerBench({ settings, deps: { openai } });
       const [ann, eve] = await Promise.all(["ann", "eve"].map((user) => connect(room, { auth: {} }, vouched(user))));
       const stream = await streamFrom(room, "-", vouched("eve"));
       room.auth.configure({
@@ -186,7 +195,7 @@ describe("what ends with its credential", () => {
   });
 
   test("a credential that ends while its handshake waits lets nobody in", async () => {
-    const room = await startRoom();
+    const room = await startServerBench();
     const device = makeDevice();
     const raw = tryConnect(room, { device }).then(
       ({ answer }) => answer.ok,
@@ -203,7 +212,7 @@ describe("what ends with its credential", () => {
   });
 });
 
-async function paired(room: Room) {
+async function paired(room: ServerBench) {
   const silent = makeDevice();
   const { answer } = await tryConnect(room, { device: silent, scopes: ["operator.admin"] });
   const token = String((answer.payload!["auth"] as Record<string, unknown>)["deviceToken"]);
@@ -219,7 +228,7 @@ describe("devices that the shared secret has paired without approval", () => {
   const NEXT = new Secret("ocg_another-token-with-a-lot-of-entropy-0123456789abcdef");
 
   test("end with it when it is replaced while the gateway runs", async () => {
-    const room = await startRoom();
+    const room = await startServerBench();
     const { silent, token, linked, linkedToken, again } = await paired(room);
     const raw = await connect(room, { device: silent, auth: { token } });
     room.auth.configure({ ...SETTINGS, token: NEXT });
@@ -236,16 +245,16 @@ describe("devices that the shared secret has paired without approval", () => {
 
   test("end with it when it was replaced while the gateway was stopped, and stay when it is the same", async () => {
     const dir = mkdtempSync(join(tmpdir(), "rotation-"));
-    let room = await startRoom({ dir });
+    let room = await startServerBench({ dir });
     const { silent, token, linked, linkedToken } = await paired(room);
     const ok = async (device: typeof silent, text: string) => (await tryConnect(room, { device, auth: { token: text } })).answer.ok;
     await room.stop();
-    room = await startRoom({ dir });
+    room = await startServerBench({ dir });
     assert.equal(await ok(silent, token), true);
     await room.stop();
-    room = await startRoom({ dir, settings: { mode: "none", token: null } });
+    room = await startServerBench({ dir, settings: { mode: "none", token: null } });
     await room.stop();
-    room = await startRoom({ dir, settings: { token: NEXT } });
+    room = await startServerBench({ dir, settings: { token: NEXT } });
     assert.equal(await ok(silent, token), false);
     assert.equal(await ok(linked, linkedToken), true);
     await room.stop();
@@ -253,7 +262,7 @@ describe("devices that the shared secret has paired without approval", () => {
   });
 
   test("a device that a person has decided about gets nothing more without a person", async () => {
-    const room = await startRoom();
+    const room = await startServerBench();
     const device = makeDevice();
     const request = await room.auth.devices.request(
       {

@@ -4,7 +4,7 @@ import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RawJson } from "../protocol/frames.ts";
 import type { MethodTable } from "../protocol/method.ts";
-import { connect, makeDevice, startRoom, type Raw, type Room } from "../../test/server-room.ts";
+import { connect, makeDevice, startServerBench, type RawClient, type ServerBench } from "../../test/server-bench.ts";
 
 const gate = { open: () => {}, opened: Promise.resolve() };
 let aborted = 0;
@@ -57,13 +57,13 @@ const METHODS: MethodTable = {
 const chat = (message: string): string =>
   `{"type":"req","id":"big","method":"chat.send","params":{"sessionKey":"main","idempotencyKey":"k","message":${message}}}`;
 const padded = (bytes: number): string => `{"type":"req","id":"own","method":"config.get"}`.padEnd(bytes, " ");
-const answerTo = (raw: Raw, id: string) => raw.next((frame) => frame.type === "res" && frame.id === id);
+const answerTo = (raw: RawClient, id: string) => raw.next((frame) => frame.type === "res" && frame.id === id);
 
 describe("requests", () => {
-  let room: Room;
-  let raw: Raw;
+  let room: ServerBench;
+  let raw: RawClient;
   before(async () => {
-    room = await startRoom({ methods: METHODS });
+    room = await startServerBench({ methods: METHODS });
     raw = await connect(room, { scopes: ["operator.write"] });
   });
   after(() => room.stop());

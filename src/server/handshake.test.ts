@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { GatewayClient } from "@openclaw/gateway-client";
 import { Secret } from "../core/secret.ts";
-import { connect, makeDevice, Raw, startRoom, TOKEN, tryConnect, type ConnectOverrides, type Room } from "../../test/server-room.ts";
+import {
+  connect,
+  makeDevice,
+  RawClient,
+  startServerBench,
+  TOKEN,
+  tryConnect,
+  type ConnectOverrides,
+  type ServerBench,
+} from "../../test/server-bench.ts";
 
 type Row = {
   title: string;
@@ -195,8 +204,8 @@ const ROWS: readonly Row[] = [
 ];
 
 describe("who is refused at the handshake", () => {
-  let room: Room;
-  before(async () => (room = await startRoom()));
+  let room: ServerBench;
+  before(async () => (room = await startServerBench()));
   after(() => room.stop());
 
   for (const row of ROWS) {
@@ -214,7 +223,7 @@ describe("who is refused at the handshake", () => {
   }
 
   test("a first frame that is another method is answered", async () => {
-    const raw = new Raw(room.url);
+    const raw = new RawClient(room.url);
     await raw.next();
     const answer = await raw.call("health");
     assert.equal(answer.error!.message, "invalid handshake: first request must be connect");
@@ -230,7 +239,7 @@ describe("who is refused at the handshake", () => {
   ];
   for (const [title, frame, code, reason] of silent) {
     test(`${title} before connect closes the socket with a reason`, async () => {
-      const raw = new Raw(room.url);
+      const raw = new RawClient(room.url);
       await raw.next();
       raw.send(frame);
       const end = await raw.end();
@@ -241,7 +250,7 @@ describe("who is refused at the handshake", () => {
   }
 
   test("a flood of frames before connect is cut", async () => {
-    const raw = new Raw(room.url);
+    const raw = new RawClient(room.url);
     await raw.next();
     for (let i = 0; i < 40; i++) raw.ws.ping();
     assert.deepEqual(await raw.end(), { code: 1008, reason: "too many frames before the handshake ended" });
@@ -268,8 +277,8 @@ describe("who is refused at the handshake", () => {
 });
 
 describe("who comes in", () => {
-  let room: Room;
-  before(async () => (room = await startRoom()));
+  let room: ServerBench;
+  before(async () => (room = await startServerBench()));
   after(() => room.stop());
 
   for (const version of [2, 3] as const) {
@@ -387,7 +396,7 @@ describe("who comes in", () => {
 });
 
 test("without pairing by the shared secret a device waits for approval, keeps its request, and then comes in", async () => {
-  const room = await startRoom({ settings: { pairWithSharedSecret: false } });
+  const room = await startServerBench({ settings: { pairWithSharedSecret: false } });
   const mine = makeDevice();
   const ask = () => tryConnect(room, { device: mine, scopes: ["operator.read", "operator.write"] });
   const { raw, answer } = await ask();
@@ -408,7 +417,7 @@ test("without pairing by the shared secret a device waits for approval, keeps it
 });
 
 test("a password gateway takes the password, also from a page that fills both fields", async () => {
-  const room = await startRoom({ settings: { mode: "password", token: null, password: new Secret("correct horse") } });
+  const room = await startServerBench({ settings: { mode: "password", token: null, password: new Secret("correct horse") } });
   assert.equal((await tryConnect(room, { auth: { password: "correct horse" } })).answer.ok, true);
   assert.equal((await tryConnect(room, { auth: { token: "correct horse", password: "correct horse" } })).answer.ok, true);
   const wrong = await tryConnect(room, { auth: { password: "wrong" } });
@@ -419,7 +428,7 @@ test("a password gateway takes the password, also from a page that fills both fi
 });
 
 test("rotation, revocation, removal and a changed token close the sockets at once", async () => {
-  const room = await startRoom();
+  const room = await startServerBench();
   const admin = { scopes: new Set(["operator.admin"]), device: null };
   for (const end of [
     (id: string) => room.auth.devices.rotate(id, "operator", undefined, admin),

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { http, startRoom } from "../../test/server-room.ts";
+import { http, startServerBench } from "../../test/server-bench.ts";
 import { stripBasePath } from "./exchange.ts";
 
 test("a URL under the base path is read as if the gateway lay at the root; others are left alone", () => {
@@ -27,7 +27,7 @@ test("the page under a base path names it and loads everything from there", asyn
     '<html data-base-path="/"><script src="./a.js"></script><link href="./b.css"><a href="https://x.example/">x</a></html>',
   );
   writeFileSync(join(dir, "a.js"), "1");
-  const room = await startRoom({ deps: { pageDir: dir, basePath: "/gw" } });
+  const room = await startServerBench({ deps: { pageDir: dir, basePath: "/gw" } });
   const page = await http(room.port, "/gw/");
   assert.equal(page.status, 200);
   assert.equal(

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { MetricsProbe } from "../../test/metrics-probe.ts";
-import { BEARER, connect, http, startRoom, TOKEN } from "../../test/server-room.ts";
+import { BEARER, connect, http, startServerBench, TOKEN } from "../../test/server-bench.ts";
 import { ByteBudget, BudgetShare } from "./budget.ts";
 import type { OpenAiBackend } from "./openai.ts";
 
@@ -33,7 +33,7 @@ const push = (path: string, length: number, more = ""): string =>
 async function pushRoom() {
   const metrics = new MetricsProbe();
   const taken: number[] = [];
-  const room = await startRoom({
+  const room = await startServerBench({
     deps: {
       metrics,
       receiveWebhook: async (_channel, _account, request) => {
@@ -134,7 +134,7 @@ test("completion bodies of one credential, and of all together, are bounded, and
       yield { type: "final", text: "", usage: { inputTokens: 0, outputTokens: 0 }, finishReason: "stop" };
     },
   };
-  const room = await startRoom({ deps: { metrics, openai } });
+  const room = await startServerBench({ deps: { metrics, openai } });
   const body = Buffer.from(
     JSON.stringify({ model: "openclaw", messages: [{ role: "user", content: "x" }], metadata: { pad: "y".repeat(24_000_000) } }),
   );

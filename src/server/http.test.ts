@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { GatewayError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
-import { BEARER, http, Raw, startRoom, tryConnect, type Answer, type Room } from "../../test/server-room.ts";
+import { BEARER, http, RawClient, startServerBench, tryConnect, type HttpResult, type ServerBench } from "../../test/server-bench.ts";
 import type { CompletionEvent, CompletionRun, OpenAiBackend } from "./openai.ts";
 import type { ReadinessResponse } from "./deps.ts";
 
@@ -28,7 +28,7 @@ const FINAL: CompletionEvent = { type: "final", text: "Hello there.", usage: { i
 const readiness: ReadinessResponse = { ready: true, failing: [], degraded: ["irc"], parts: [{ name: "irc", state: "failed" }] };
 
 let dir: string;
-let room: Room;
+let room: ServerBench;
 before(async () => {
   dir = mkdtempSync(join(tmpdir(), "page-"));
   mkdirSync(join(dir, "assets"));
@@ -37,7 +37,7 @@ before(async () => {
   writeFileSync(join(dir, "assets/app-Ab12Cd34.js.br"), "brotli");
   writeFileSync(join(dir, "favicon.svg"), "<svg/>");
   writeFileSync(join(dir, "secret.key"), "never");
-  room = await startRoom({ deps: { openai: port, pageDir: dir, readiness: () => readiness } });
+  room = await startServerBench({ deps: { openai: port, pageDir: dir, readiness: () => readiness } });
 });
 after(async () => {
   await room.stop();
@@ -53,9 +53,9 @@ test("a CONNECT is answered: nothing is a proxy here", async () => {
 });
 
 test("a route of the API that is switched off does not exist, and the other one does", async () => {
-  const half = await startRoom({ deps: { openai: { ...port, routes: { chatCompletions: false, responses: true } } } });
+  const half = await startServerBench({ deps: { openai: { ...port, routes: { chatCompletions: false, responses: true } } } });
   try {
-    const ask = (path: string): Promise<Answer> =>
+    const ask = (path: string): Promise<HttpResult> =>
       http(half.port, path, { method: "POST", body: JSON.stringify({ model: "nothing" }), headers: BEARER });
     assert.equal((await ask("/v1/chat/completions")).status, 404);
     assert.equal((await ask("/v1/responses")).status, 400);
@@ -64,13 +64,13 @@ test("a route of the API that is switched off does not exist, and the other one 
   }
 });
 
-const post = (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> =>
+const post = (path: string, body: unknown, headers: Record<string, string> = {}): Promise<HttpResult> =>
   http(room.port, path, {
     method: "POST",
     body: typeof body === "string" ? body : JSON.stringify(body),
     headers: { ...BEARER, ...headers },
   });
-const events = (answer: Answer): string[] =>
+const events = (answer: HttpResult): string[] =>
   answer.body
     .split("\n\n")
     .filter(Boolean)
@@ -194,7 +194,7 @@ describe("where a request may come from", () => {
   for (const [host, status] of hosts) {
     test(`the host ${JSON.stringify(host)} is answered ${status}, on HTTP and on an upgrade`, async () => {
       assert.equal((await http(room.port, "/healthz", { headers: { host } })).status, status);
-      const raw = new Raw(room.url, { host });
+      const raw = new RawClient(room.url, { host });
       raw.ws.on("unexpected-response", (_request, response) => {
         assert.equal(response.statusCode, 403);
         raw.ws.terminate();
@@ -229,7 +229,7 @@ describe("where a request may come from", () => {
   }
 
   test("configured origins and names are allowed, and only they", async () => {
-    const other = await startRoom({
+    const other = await startServerBench({
       surface: { allowedOrigins: ["https://ui.example"], publicOrigin: "https://gw.example:8443", hostNames: ["box.tail1234.ts.net"] },
     });
     for (const host of ["ui.example", "gw.example:8443", "box.tail1234.ts.net"])
@@ -245,7 +245,7 @@ describe("where a request may come from", () => {
       const answer = await http(room.port, "/healthz", { headers: { ...BEARER, [name]: "127.0.0.1" } });
       assert.equal(answer.status, 403);
       assert.equal(JSON.parse(answer.body).error.type, "proxy_attribution_required");
-      const raw = new Raw(room.url, { [name]: "127.0.0.1" });
+      const raw = new RawClient(room.url, { [name]: "127.0.0.1" });
       const status = await new Promise((resolve) => raw.ws.on("unexpected-response", (_request, response) => resolve(response.statusCode)));
       assert.equal(status, 403);
       raw.ws.terminate();
@@ -253,7 +253,7 @@ describe("where a request may come from", () => {
   }
 
   test("behind a trusted proxy the named user comes in, and a new device there needs approval with a token", async () => {
-    const proxied = await startRoom({
+    const proxied = await startServerBench({
       settings: {
         mode: "trusted-proxy",
         trustedProxies: ["127.0.0.1"],

@@ -2,20 +2,20 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asId, type ConnId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import { connect, startRoom, type Frame, type Raw } from "../../test/server-room.ts";
+import { connect, startServerBench, type Frame, type RawClient } from "../../test/server-bench.ts";
 
-const connOf = (raw: Raw): ConnId => {
+const connOf = (raw: RawClient): ConnId => {
   const hello = raw.frames.find((frame) => frame.payload?.["type"] === "hello-ok")!;
   return asId<ConnId>(String((hello.payload!["server"] as { connId: string }).connId));
 };
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const seqs = (frames: readonly Frame[]): number[] => frames.flatMap((frame) => (frame.seq === undefined ? [] : [frame.seq]));
 
-const names = (raw: Raw): string[] =>
+const names = (raw: RawClient): string[] =>
   raw.frames.flatMap((frame) => (frame.event && !["connect.challenge", "health", "presence"].includes(frame.event) ? [frame.event] : []));
 
 test("a client gets its events once, filtered by scope, topic and capability, numbered without a gap", async () => {
-  const room = await startRoom();
+  const room = await startServerBench();
   const { hub } = room.server;
   const reader = await connect(room, { params: { caps: ["tool-events"] } });
   const pairing = await connect(room, { scopes: ["operator.pairing"] });
@@ -48,7 +48,7 @@ test("a client gets its events once, filtered by scope, topic and capability, nu
 });
 
 test("a client that does not read loses droppable events first, sees no gap, and is cut at the limit", async () => {
-  const room = await startRoom();
+  const room = await startServerBench();
   const { hub } = room.server;
   const slow = await connect(room);
   const good = await connect(room);
@@ -86,7 +86,7 @@ test("a client that does not read loses droppable events first, sees no gap, and
 });
 
 test("stopping tells every client and closes every socket", async () => {
-  const room = await startRoom();
+  const room = await startServerBench();
   const clients = await Promise.all(Array.from({ length: 5 }, () => connect(room)));
   await room.server.stop("update", 2_000);
   for (const client of clients) {

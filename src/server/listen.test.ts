@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { test } from "node:test";
-import { startRoom } from "../../test/server-room.ts";
+import { startServerBench } from "../../test/server-bench.ts";
 import { portHolder, resolveBind } from "./listen.ts";
 
 test("a port that a gateway of ours has is told with its process", async () => {
-  const room = await startRoom();
+  const room = await startServerBench();
   const holder = await portHolder("127.0.0.1", room.port);
   assert.equal(holder.ours, true);
   if (process.platform === "linux") assert.equal(holder.pid, process.pid);
-  const second = await startRoom();
+  const second = await startServerBench();
   await assert.rejects(
     () => second.server.listen(["127.0.0.1"], room.port),
     (err: { code: string; details: Record<string, unknown>; message: string }) => {

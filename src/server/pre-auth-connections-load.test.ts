@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { LIMITS } from "../core/limits.ts";
 import { Secret } from "../core/secret.ts";
-import { BEARER, connect, http, makeDevice, startRoom, TOKEN, tryConnect } from "../../test/server-room.ts";
+import { BEARER, connect, http, makeDevice, startServerBench, TOKEN, tryConnect } from "../../test/server-bench.ts";
 
 const UPGRADE =
   "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
@@ -28,7 +28,7 @@ for (const [title, text] of [
   ["connections that send nothing", ""],
 ] as const) {
   test(`500 ${title} keep nobody out`, async () => {
-    const room = await startRoom();
+    const room = await startServerBench();
     const sockets = await Promise.all(Array.from({ length: 500 }, () => open(room.port, text)));
     for (let i = 0; i < 10; i++) {
       const good = await connect(room);
@@ -42,7 +42,7 @@ for (const [title, text] of [
 }
 
 test("a proven client is never dropped for newcomers", async () => {
-  const room = await startRoom();
+  const room = await startServerBench();
   const good = await connect(room);
   const sockets = await Promise.all(Array.from({ length: LIMITS.preAuthConnectionsPerPeer * 2 }, () => open(room.port, UPGRADE)));
   assert.equal((await good.call("health")).ok, true);
@@ -51,7 +51,7 @@ test("a proven client is never dropped for newcomers", async () => {
 });
 
 test("200 wrong tokens, 50 at a time, are all answered, and a good client gets in between them", async () => {
-  const room = await startRoom();
+  const room = await startServerBench();
   let tried = 0;
   const codes = new Map<string, number>();
   const attacker = async (): Promise<void> => {
@@ -76,7 +76,7 @@ test("200 wrong tokens, 50 at a time, are all answered, and a good client gets i
 test("guessing is stopped on every surface at once and after a restart; what cannot be guessed is still checked", async () => {
   const dir = mkdtempSync(join(tmpdir(), "limiter-"));
   const settings = { token: new Secret("short") };
-  let room = await startRoom({ dir, settings });
+  let room = await startServerBench({ dir, settings });
   const paired = makeDevice();
   const first = await tryConnect(room, { device: paired, auth: { token: "short" } });
   const deviceToken = String((first.answer.payload!["auth"] as Record<string, unknown>)["deviceToken"]);
@@ -101,13 +101,13 @@ test("guessing is stopped on every surface at once and after a restart; what can
     const { code } = await room.auth.links.createForOwner();
     assert.equal((await tryConnect(room, { auth: { bootstrapToken: code.reveal() }, device: makeDevice() })).answer.ok, true);
     await room.stop();
-    if (round === 0) room = await startRoom({ dir, settings });
+    if (round === 0) room = await startServerBench({ dir, settings });
   }
   rmSync(dir, { recursive: true, force: true });
 });
 
 test("a generated token is checked however often somebody failed", async () => {
-  const room = await startRoom();
+  const room = await startServerBench();
   for (let i = 0; i < LIMITS.signInFailures * 2; i++) await tryConnect(room, { auth: { token: "nope" } });
   assert.equal((await tryConnect(room, { auth: { token: TOKEN } })).answer.ok, true);
   assert.equal((await http(room.port, "/metrics", { headers: BEARER })).status, 200);

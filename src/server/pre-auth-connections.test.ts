@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LIMITS } from "../core/limits.ts";
-import { FakeClock } from "../../test/fakes/clock.ts";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { PreAuthPool, type PreAuthConnection } from "./pre-auth-connections.ts";
 
 function pool() {

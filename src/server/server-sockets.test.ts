@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { connect as tcp, type Socket } from "node:net";
 import { test } from "node:test";
 import { LIMITS } from "../core/limits.ts";
-import { FakeClock } from "../../test/fakes/clock.ts";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { MetricsProbe } from "../../test/metrics-probe.ts";
-import { BEARER, connect, http, startRoom, TOKEN, type Room } from "../../test/server-room.ts";
+import { BEARER, connect, http, startServerBench, TOKEN, type ServerBench } from "../../test/server-bench.ts";
 import type { OpenAiBackend } from "./openai.ts";
 
 const SOCKETS = "gateway_server_sockets";
@@ -25,10 +25,12 @@ async function until(done: () => boolean): Promise<void> {
   while (!done()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-async function rigged(deps: Parameters<typeof startRoom>[0] = {}): Promise<{ room: Room; clock: FakeClock; metrics: MetricsProbe }> {
+async function rigged(
+  deps: Parameters<typeof startServerBench>[0] = {},
+): Promise<{ room: ServerBench; clock: FakeClock; metrics: MetricsProbe }> {
   const clock = new FakeClock();
   const metrics = new MetricsProbe();
-  const room = await startRoom({ ...deps, clock, deps: { ...deps.deps, metrics } });
+  const room = await startServerBench({ ...deps, clock, deps: { ...deps.deps, metrics } });
   return { room, clock, metrics };
 }
 
@@ -67,7 +69,7 @@ test("320 refused upgrades whose peers never close are all destroyed, and a hold
 const CLOSE_FRAME = Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
 const PING_FRAME = Buffer.from([0x89, 0x80, 0, 0, 0, 0]);
 
-const stays: [string, (room: Room) => Promise<Socket>, number][] = [
+const stays: [string, (room: ServerBench) => Promise<Socket>, number][] = [
   ["sent nothing", async (room) => stubborn(room.port, ""), LIMITS.httpHeadMs + 1_000],
   ["sent half a head", async (room) => stubborn(room.port, "GET / HTTP/1.1\r\nHost:"), LIMITS.httpHeadMs + 1_000],
   [

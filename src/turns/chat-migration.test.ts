@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ChannelEvent, Inbound, Target } from "../channels/channel.ts";
+import type { ChannelEvent, InboundMessage, ReplyTarget } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
 import type { RoutingConfig } from "../routing/types.ts";
-import { account, event, inRoom, irc, open, openIngest } from "../../test/fakes/event-ingest.ts";
-import { gated } from "../../test/fakes/runtime.ts";
-import { until } from "../../test/fakes/turns.ts";
+import { account, event, inGroup, irc, OPEN_POLICY, openIngest } from "../../test/fakes/event-ingest.ts";
+import { gatedScript } from "../../test/fakes/fake-runtime.ts";
+import { until } from "../../test/fakes/turn-bench.ts";
 
 const move = (id: string, from: string, to: string): ChannelEvent => ({
   kind: "migration",
@@ -17,7 +17,7 @@ const move = (id: string, from: string, to: string): ChannelEvent => ({
   sentAt: Date.now(),
   origin: "live",
 });
-const at = (chat: string): Partial<Inbound> => ({ chat: { kind: "group", id: asId(chat) }, mentionsSelf: true });
+const at = (chat: string): Partial<InboundMessage> => ({ chat: { kind: "group", id: asId(chat) }, mentionsSelf: true });
 
 const rules: RoutingConfig = {
   channels: { irc: { groups: { "-1": {} }, allowFrom: ["alice"] } },
@@ -48,9 +48,9 @@ test("after a move the chat keeps its session, its rules and its agent, also aft
 });
 
 test("what waits for the old id is said at the new one, and lines of the room move along", async () => {
-  const bench = openIngest({ ...open, messages: { queue: { mode: "followup" } } });
-  bench.runtime.script = gated;
-  await bench.ingest.admit(irc, account, [inRoom("0", "unaddressed")]);
+  const bench = openIngest({ ...OPEN_POLICY, messages: { queue: { mode: "followup" } } });
+  bench.runtime.script = gatedScript;
+  await bench.ingest.admit(irc, account, [inGroup("0", "unaddressed")]);
   await bench.ingest.admit(irc, account, [event("1", "first", at("#other"))]);
   await bench.ingest.admit(irc, account, [event("2", "second", at("#other"))]);
   await bench.store.write(() =>
@@ -59,8 +59,8 @@ test("what waits for the old id is said at the new one, and lines of the room mo
   await bench.ingest.admit(irc, account, [move("m1", "#other", "#new"), move("m2", "#room", "#place")]);
   const [part] = bench.turns.options.outbox.byState("queued", 5);
   assert.equal(part!.conversation, "irc|default|#new|");
-  assert.equal((part!.target as Target).chat.id, "#new");
-  const waiting = bench.turns.options.inbox.byEvent<{ target: Target }>("irc", "default", "2")!;
+  assert.equal((part!.target as ReplyTarget).chat.id, "#new");
+  const waiting = bench.turns.options.inbox.byEvent<{ target: ReplyTarget }>("irc", "default", "2")!;
   assert.equal(waiting.payload.target.chat.id, "#new");
   assert.match(bench.turns.options.sessions.get("agent:main:irc:group:#other")!.target!, /"#new"/);
   await bench.ingest.admit(irc, account, [event("3", "now", at("#place"))]);
@@ -70,14 +70,14 @@ test("what waits for the old id is said at the new one, and lines of the room mo
 });
 
 test("a turn that runs while its chat moves is answered at the new id", async () => {
-  const bench = openIngest(open);
-  bench.runtime.script = gated;
+  const bench = openIngest(OPEN_POLICY);
+  bench.runtime.script = gatedScript;
   await bench.ingest.admit(irc, account, [event("1", "slow", at("#old"))]);
   const prompt = await until(() => bench.runtime.prompts[0]);
   await bench.ingest.admit(irc, account, [move("m1", "#old", "#new")]);
   bench.runtime.release(prompt.runId);
   const part = await until(() => bench.turns.options.outbox.byState("queued", 5)[0]);
   assert.equal(part.conversation, "irc|default|#new|");
-  assert.equal((part.target as Target).chat.id, "#new");
+  assert.equal((part.target as ReplyTarget).chat.id, "#new");
   bench.close();
 });

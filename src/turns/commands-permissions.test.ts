@@ -1,21 +1,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Inbound } from "../channels/channel.ts";
+import type { InboundMessage } from "../channels/channel.ts";
 import { CHAT_COMMANDS } from "../core/chat-commands.ts";
 import { asId } from "../core/ids.ts";
 import type { RoutingConfig } from "../routing/types.ts";
-import { gated } from "../../test/fakes/runtime.ts";
-import { account, event, inRoom, irc, open, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
-import { until } from "../../test/fakes/turns.ts";
+import { gatedScript } from "../../test/fakes/fake-runtime.ts";
+import { account, event, inGroup, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
+import { until } from "../../test/fakes/turn-bench.ts";
 import { commandEffect, parseCommand } from "./commands.ts";
 
 const room = asId<never>("agent:main:irc:group:#room");
-const OWNER: RoutingConfig = { ...open, commands: { ownerAllowFrom: ["irc:boss"] } };
-const from = (id: string): Partial<Inbound> => ({ sender: { id: asId(id), name: id, isBot: false, isSelf: false }, mentionsSelf: true });
+const OWNER: RoutingConfig = { ...OPEN_POLICY, commands: { ownerAllowFrom: ["irc:boss"] } };
+const from = (id: string): Partial<InboundMessage> => ({
+  sender: { id: asId(id), name: id, isBot: false, isSelf: false },
+  mentionsSelf: true,
+});
 
 let events = 0;
 /** What the gateway answers to a command in the room. */
-async function answerTo(door: IngestBench, sender: string, text: string, place: typeof inRoom = inRoom): Promise<string> {
+async function answerTo(door: IngestBench, sender: string, text: string, place: typeof inGroup = inGroup): Promise<string> {
   const id = `c${++events}`;
   await door.ingest.admit(irc, account, [place(id, text, { ...from(sender), message: asId(id) })]);
   const row = await until(() => {
@@ -66,7 +69,7 @@ for (const [name, text] of Object.entries(CHANGES)) {
 }
 
 test("a configured list of people who may use commands includes those that change something", async () => {
-  const door = openIngest({ ...open, commands: { allowFrom: { irc: ["carol"] } } });
+  const door = openIngest({ ...OPEN_POLICY, commands: { allowFrom: { irc: ["carol"] } } });
   assert.match(await answerTo(door, "carol", "/queue collect"), /collect/);
   door.close();
 });
@@ -80,10 +83,10 @@ test("in their own direct conversation everybody may change what is theirs", asy
 
 test("in a room a stop ends the sender's own answer only, an owner's stop ends all", async () => {
   const door = openIngest(OWNER);
-  door.runtime.script = gated;
+  door.runtime.script = gatedScript;
   const running = async (sender: string): Promise<string> => {
     const id = `r${++events}`;
-    await door.ingest.admit(irc, account, [inRoom(id, "work", from(sender))]);
+    await door.ingest.admit(irc, account, [inGroup(id, "work", from(sender))]);
     const row = await until(() => door.turns.inflight(room).find((each) => each.text));
     return row.runId;
   };

@@ -4,11 +4,11 @@ import type { AgentEvent } from "../agents/runtime.ts";
 import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { BotLoopGuard } from "../routing/bot-loop.ts";
-import { FakeClock } from "../../test/fakes/clock.ts";
-import { gated, said } from "../../test/fakes/runtime.ts";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
+import { gatedScript, textEvents } from "../../test/fakes/fake-runtime.ts";
 import { account, event, irc, openIngest } from "../../test/fakes/event-ingest.ts";
-import { chatTarget, openTalk, type Talk } from "../../test/fakes/talk.ts";
-import { message, until } from "../../test/fakes/turns.ts";
+import { chatTarget, openChatBench, type ChatBench } from "../../test/fakes/fake-chat.ts";
+import { message, until } from "../../test/fakes/turn-bench.ts";
 
 const HOUR = 3_600_000;
 const NOON = 1_800_000_000_000;
@@ -25,9 +25,9 @@ for (const [direction, jump] of [
   ["forward", HOUR],
   ["back", -HOUR],
 ] as const) {
-  const openAt = (options: Parameters<typeof openTalk>[0] = {}): { talk: Talk; clock: FakeClock } => {
+  const openAt = (options: Parameters<typeof openChatBench>[0] = {}): { talk: ChatBench; clock: FakeClock } => {
     const clock = new FakeClock(NOON);
-    return { clock, talk: openTalk({ clock, ...options }) };
+    return { clock, talk: openChatBench({ clock, ...options }) };
   };
 
   for (const [what, answer, pauseMs] of [
@@ -52,7 +52,7 @@ for (const [direction, jump] of [
 
   test(`a quiet time ends after its length when the clock is set an hour ${direction}`, async () => {
     const { talk, clock } = openAt({ quietMs: 1_000 });
-    talk.runtime.script = gated;
+    talk.runtime.script = gatedScript;
     await talk.turns.submit(fromChat("one", "e1"));
     await until(() => talk.turns.inflight(key)[0]?.text);
     await talk.turns.submit({ ...fromChat("two", "e2"), queueMode: "collect" });
@@ -72,7 +72,7 @@ for (const [direction, jump] of [
         yield { type: "text", delta: text };
         await control.gate();
       }
-      yield said("the end");
+      yield textEvents("the end");
       yield { type: "end", reason: "stop", checkpoint: null };
     };
     await talk.turns.submit(fromChat("go", "e1"));
@@ -125,7 +125,7 @@ for (const [direction, jump] of [
 
 test("a platform that asks for a pause without end is looked at again after the longest pause", async () => {
   const clock = new FakeClock(NOON);
-  const talk = openTalk({ clock });
+  const talk = openChatBench({ clock });
   talk.chat.next.send.push(() => refusal(Number.MAX_SAFE_INTEGER));
   await talk.turns.submit(fromChat("hello", "e1"));
   await until(() => clock.pending().includes(LIMITS.rateLimitPauseMaxMs));

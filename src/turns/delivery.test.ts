@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UnknowableError, type Abilities, type Link, type SendResult } from "../channels/channel.ts";
+import { UnknownOutcomeError, type ChannelCapabilities, type Link, type SendResult } from "../channels/channel.ts";
 import { systemClock } from "../core/clock.ts";
 import { asId } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";
 import { silentMetrics } from "../core/metrics.ts";
-import { openBench, until, type Bench } from "../../test/fakes/turns.ts";
+import { openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { Delivery } from "./delivery.ts";
 import { conversationOf } from "./engine.ts";
 
@@ -14,7 +14,7 @@ const target = (chat: string) => ({
   account: asId<never>("default"),
   chat: { kind: "direct" as const, id: asId<never>(chat) },
 });
-const abilities = (idempotency: Abilities["idempotency"]): Abilities => ({
+const abilities = (idempotency: ChannelCapabilities["idempotency"]): ChannelCapabilities => ({
   chatKinds: ["direct"],
   maxText: { unit: "utf16", value: 100 },
   markup: "plain",
@@ -31,7 +31,7 @@ const abilities = (idempotency: Abilities["idempotency"]): Abilities => ({
 });
 const sent: SendResult = { state: "sent", ids: [asId("m")] };
 
-type Rig = Bench & {
+type Rig = TurnBench & {
   delivery: Delivery;
   sends: string[];
   link: { current: Link | null };
@@ -41,10 +41,10 @@ type Rig = Bench & {
 
 function openRig(
   send: (text: string, attempt: number) => SendResult | Promise<SendResult>,
-  idempotency: Abilities["idempotency"] = "none",
+  idempotency: ChannelCapabilities["idempotency"] = "none",
   lookup?: Link["lookup"],
 ): Rig {
-  const bench = openBench();
+  const bench = openTurnBench();
   const sends: string[] = [];
   const attempts = new Map<string, number>();
   const link: Link = {
@@ -217,7 +217,7 @@ test("while the platform cannot say what became of a part, it is not sent; when 
   rig.delivery.wake(conversationOf(target("alice")));
   await until(() => outbox.get("1:0")!.cause?.includes("busy") === true);
   assert.deepEqual([rig.sends, rig.states()], [[], ["queued", "queued"]]);
-  problem = new UnknowableError("no such scope");
+  problem = new UnknownOutcomeError("no such scope");
   await until(() => rig.states().join() === "unknown,sent");
   assert.deepEqual(rig.sends, ["a2"]);
   rig.close();

@@ -1,4 +1,12 @@
-import { UnknowableError, type Abilities, type Link, type OutMedia, type Part, type SendResult, type Target } from "../channels/channel.ts";
+import {
+  UnknownOutcomeError,
+  type ChannelCapabilities,
+  type Link,
+  type MediaUpload,
+  type OutboundPart,
+  type SendResult,
+  type ReplyTarget,
+} from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import { contain } from "../core/contain.ts";
@@ -26,7 +34,7 @@ export type DeliveryOptions = {
   metrics: Metrics;
   /** The live connection of an account, looked up for each send; null while there is none. */
   link: (channel: string, account: string) => Link | null;
-  abilities: (channel: string) => Abilities | null;
+  abilities: (channel: string) => ChannelCapabilities | null;
   media: MediaStore;
   /** Resolves when nothing of a run's preview is on its way any more. */
   previewSettled: (runId: string) => Promise<void>;
@@ -116,7 +124,7 @@ export class Delivery {
   }
 
   /** Whether the platform has asked to wait before more is sent there. */
-  isPaused(target: Target): boolean {
+  isPaused(target: ReplyTarget): boolean {
     return this.#pauseEnd(target) > this.#options.clock.monotonic();
   }
 
@@ -126,7 +134,7 @@ export class Delivery {
   }
 
   /** Obeys a platform that asks to wait: with this conversation, or with the whole account. */
-  applyRateLimit(target: Target, result: SendResult): void {
+  applyRateLimit(target: ReplyTarget, result: SendResult): void {
     if (result.state !== "refused" || result.retryAfterMs === undefined) return;
     const key = result.pauses === "account" ? accountKey(target.channel, target.account) : conversationOf(target);
     this.#pauseUntil(key, this.#options.clock.monotonic() + Math.min(Math.max(result.retryAfterMs, 0), LIMITS.rateLimitPauseMaxMs));
@@ -136,7 +144,7 @@ export class Delivery {
     if ((this.#pausedUntil.get(key) ?? 0) < at) this.#pausedUntil.set(key, at);
   }
 
-  #pauseEnd(target: Target): number {
+  #pauseEnd(target: ReplyTarget): number {
     // The usual case costs nothing.
     if (this.#pausedUntil.size === 0) return 0;
     const now = this.#options.clock.monotonic();
@@ -164,7 +172,7 @@ export class Delivery {
     while (!this.#stopping) {
       const part = this.#options.outbox.next(conversation);
       if (!part) return;
-      const pauseEnd = this.#pauseEnd(part.target as Target);
+      const pauseEnd = this.#pauseEnd(part.target as ReplyTarget);
       const link = this.#linkOf(part);
       if (this.#isTooOld(part)) await this.#settle(part, { state: "parked", cause: "too old to be sent" });
       else if (!link) return this.#awaitLink(part);
@@ -179,7 +187,7 @@ export class Delivery {
     try {
       await this.#attempt(part, link, progress);
     } catch (err) {
-      const { channel, account } = part.target as Target;
+      const { channel, account } = part.target as ReplyTarget;
       this.#options.log.error("the gateway failed over a reply", { channel, account, part: part.partKey, error: err });
       const state = progress.handedOver ? "unknown" : "parked";
       await this.#settle(part, { state, cause: `the gateway failed over it: ${reasonOf(err)}` });
@@ -187,14 +195,14 @@ export class Delivery {
   }
 
   #linkOf(part: OutboxPart): Link | null {
-    const target = part.target as Target;
+    const target = part.target as ReplyTarget;
     return this.#options.link(target.channel, target.account);
   }
 
   #isTooOld = (part: OutboxPart): boolean => this.#options.clock.now() - part.createdAt > LIMITS.outboundMaxAgeMs;
 
   #awaitLink(part: OutboxPart): void {
-    const { channel, account } = part.target as Target;
+    const { channel, account } = part.target as ReplyTarget;
     const key = accountKey(channel, account);
     const waiting = this.#awaitingLink.get(key) ?? new Set();
     waiting.add(part.conversation);
@@ -226,7 +234,7 @@ export class Delivery {
 
   /** Only the first part of an answer takes the place of its preview, on a channel that can edit. */
   #canReplacePreview = (part: OutboxPart): boolean =>
-    part.position === 0 && this.#options.abilities((part.target as Target).channel)?.edit === true;
+    part.position === 0 && this.#options.abilities((part.target as ReplyTarget).channel)?.edit === true;
 
   /** The message whose place a part takes: that of the answer's preview, also one of an earlier process. */
   async #findMessageToReplace(part: OutboxPart, link: Link): Promise<string | null> {
@@ -236,7 +244,7 @@ export class Delivery {
     const preview = outbox.previews.get(previewRunId(part));
     if (!preview || preview.state === "sent") return preview?.messageId ?? null;
     // Whether the preview arrived is not known. Only a platform that can be asked, or that recognises the repetition, says.
-    const asked: Part = { key: previewKey(previewRunId(part)), target: preview.target as Target, text: part.text || "…" };
+    const asked: OutboundPart = { key: previewKey(previewRunId(part)), target: preview.target as ReplyTarget, text: part.text || "…" };
     const idempotency = this.#options.abilities(asked.target.channel)?.idempotency;
     try {
       if (idempotency === "lookup" && link.lookup) return (await link.lookup(asked))?.[0] ?? null;
@@ -253,13 +261,13 @@ export class Delivery {
   async #replace(part: OutboxPart, link: Link, id: MessageId): Promise<SendOutcome> {
     try {
       if (part.text === "" && !part.media) {
-        await link.remove?.(part.target as Target, id);
+        await link.remove?.(part.target as ReplyTarget, id);
         return { state: "dropped", cause: "nothing was to be said; its preview was taken away" };
       }
       if (part.media || !link.edit) return await this.#deletePreview(part, link, id);
       const result = await link.edit(id, this.#toPart(part), this.#abort.signal);
       if (result.state === "sent") return { state: "sent", ids: result.ids.length > 0 ? result.ids : [id] };
-      if (result.gone) return { state: "queued", resend: true };
+      if (result.notFound) return { state: "queued", resend: true };
       if (!result.retryable) return await this.#deletePreview(part, link, id);
       return this.#fromResult(part, result);
     } catch (err) {
@@ -272,7 +280,7 @@ export class Delivery {
   /** A preview that cannot become the answer makes room for it. */
   async #deletePreview(part: OutboxPart, link: Link, id: MessageId): Promise<SendOutcome> {
     try {
-      await link.remove?.(part.target as Target, id);
+      await link.remove?.(part.target as ReplyTarget, id);
     } catch (err) {
       this.#options.log.warn("a preview was not taken away", { part: part.partKey, cause: reasonOf(err) });
     }
@@ -300,7 +308,7 @@ export class Delivery {
   }
 
   /** What became of an attempt of unknown fate, where the platform can be asked. Null: it has not got the part, or cannot be asked. */
-  async #lookUpAttempt(part: OutboxPart, out: Part, link: Link): Promise<SendOutcome | null> {
+  async #lookUpAttempt(part: OutboxPart, out: OutboundPart, link: Link): Promise<SendOutcome | null> {
     const { idempotency } = this.#options.abilities(out.target.channel) ?? {};
     if (idempotency !== "lookup" || !link.lookup) return null;
     try {
@@ -308,29 +316,29 @@ export class Delivery {
       return ids && { state: "sent", ids };
     } catch (err) {
       const cause = `whether it had arrived could not be found out: ${reasonOf(err)}`;
-      const hopeless = err instanceof UnknowableError || (part.attempts + 1 >= LIMITS.sendAttempts && this.#linkOf(part) !== null);
+      const hopeless = err instanceof UnknownOutcomeError || (part.attempts + 1 >= LIMITS.sendAttempts && this.#linkOf(part) !== null);
       return hopeless ? { state: "unknown", cause } : { state: "queued", cause, outcomePending: true };
     }
   }
 
-  #toPart(part: OutboxPart): Part {
+  #toPart(part: OutboxPart): OutboundPart {
     return {
       key: part.partKey,
-      target: part.target as Target,
+      target: part.target as ReplyTarget,
       text: part.text,
       ...(part.media ? { media: this.#toMedia(part.media) } : {}),
       ...(part.buttons ? { buttons: part.buttons } : {}),
     };
   }
 
-  #toMedia({ kind, name, mimeType, sizeBytes, file }: StoredFile): OutMedia {
+  #toMedia({ kind, name, mimeType, sizeBytes, file }: StoredFile): MediaUpload {
     return { kind, name, mimeType, sizeBytes, read: () => this.#options.media.readFile(file) };
   }
 
   #fromResult(part: OutboxPart, result: SendResult): SendOutcome {
     if (result.state === "sent") return { state: "sent", ids: result.ids };
     if (!result.retryable) return { state: "parked", cause: result.reason };
-    this.applyRateLimit(part.target as Target, result);
+    this.applyRateLimit(part.target as ReplyTarget, result);
     // A platform that says when to come again is obeyed, however often; only the age of the part ends that.
     if (result.retryAfterMs) return { state: "queued", cause: result.reason, retryInMs: 0 };
     // A connection that went away is not an attempt that failed: the part waits for the next one, however long that takes.
@@ -340,7 +348,7 @@ export class Delivery {
   }
 
   /** Nobody knows whether it arrived. Only a platform that recognises a repetition, or can be asked, gets it again. */
-  async #fromUncertain(part: OutboxPart, out: Part, link: Link, cause: string): Promise<SendOutcome> {
+  async #fromUncertain(part: OutboxPart, out: OutboundPart, link: Link, cause: string): Promise<SendOutcome> {
     const idempotency = this.#options.abilities(out.target.channel)?.idempotency ?? "none";
     if (idempotency === "none" || (idempotency === "lookup" && !link.lookup)) return { state: "unknown", cause };
     const found = await this.#lookUpAttempt(part, out, link);
@@ -349,7 +357,7 @@ export class Delivery {
 
   async #settle(part: OutboxPart, sent: SendOutcome): Promise<void> {
     const { bus, log, metrics } = this.#options;
-    const { channel, account } = part.target as Target;
+    const { channel, account } = part.target as ReplyTarget;
     const stored = await this.#storeOutcome(part, sent);
     if (!stored) return;
     if (sent.state === "queued" && !sent.outcomePending) this.#observedAttempts.add(part.partKey);

@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AgentEvent, Turn } from "../agents/runtime.ts";
-import type { Target } from "../channels/channel.ts";
+import type { ReplyTarget } from "../channels/channel.ts";
 import { Bus } from "../core/bus.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { silentLog, type Log } from "../core/log.ts";
-import { echo, gated, MODEL, said } from "../../test/fakes/runtime.ts";
-import { FakeClock } from "../../test/fakes/clock.ts";
-import { account, event, irc, open, openIngest } from "../../test/fakes/event-ingest.ts";
-import { ABLE, chatTarget, openTalk, QUIET, type Talk } from "../../test/fakes/talk.ts";
-import { message, openBench, until, type Bench } from "../../test/fakes/turns.ts";
+import { echoScript, gatedScript, MODEL, textEvents } from "../../test/fakes/fake-runtime.ts";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
+import { account, event, irc, OPEN_POLICY, openIngest } from "../../test/fakes/event-ingest.ts";
+import { ALL_CAPABILITIES, chatTarget, openChatBench, MINIMAL_CAPABILITIES, type ChatBench } from "../../test/fakes/fake-chat.ts";
+import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { conversationOf } from "./engine.ts";
 
-const outcome = (bench: Bench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
+const outcome = (bench: TurnBench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
 const boom = (): never => {
   throw new RangeError("boom");
 };
@@ -34,18 +34,18 @@ function recorder(): { log: Log; errors: string[] } {
   return { log, errors };
 }
 
-const fromChat = (text: string, id: string, more: Partial<Target> = {}) =>
+const fromChat = (text: string, id: string, more: Partial<ReplyTarget> = {}) =>
   message(text, id, {
     channel: "chat",
     account: "default",
     sessionKey: asId(`agent:main:${id}`),
     target: { ...chatTarget(), ...more },
   });
-const inChat = (id: string): { chat: Target["chat"] } => ({ chat: { kind: "direct", id: asId(id) } });
+const inChat = (id: string): { chat: ReplyTarget["chat"] } => ({ chat: { kind: "direct", id: asId(id) } });
 
 /** Another session still gets its answer, on the channel too. */
-async function assertOthersGoOn(talk: Talk): Promise<void> {
-  talk.runtime.script = echo;
+async function assertOthersGoOn(talk: ChatBench): Promise<void> {
+  talk.runtime.script = echoScript;
   const id = `other-${Math.random()}`;
   await talk.turns.submit(fromChat("still here", id, inChat("bob")));
   assert.equal((await outcome(talk, id))?.text, "echo: still here");
@@ -69,7 +69,7 @@ test("a listener that throws or rejects keeps nothing from the others and does n
 
 test("a listener that throws does not end the turn that it listens to", async () => {
   const bugs: unknown[] = [];
-  const bench = openBench({ onBug: (err) => void bugs.push(err) });
+  const bench = openTurnBench({ onBug: (err) => void bugs.push(err) });
   for (const name of ["turn.started", "turn.text", "turn.ended", "message.added", "session.changed"] as const) bench.bus.on(name, boom);
   await bench.turns.submit(message("hello", "e1"));
   assert.equal((await outcome(bench, "e1"))?.text, "echo: hello");
@@ -79,7 +79,7 @@ test("a listener that throws does not end the turn that it listens to", async ()
 
 test("an answer that cannot be made into parts ends its run at once, frees its slot and is not tried for ever", async () => {
   const { log, errors } = recorder();
-  const talk = openTalk({ split: failingOver("bomb"), log, concurrency: 1 });
+  const talk = openChatBench({ split: failingOver("bomb"), log, concurrency: 1 });
   await talk.turns.submit(fromChat("bomb", "e1"));
   const end = await outcome(talk, "e1");
   assert.equal(end?.status, "error");
@@ -94,7 +94,7 @@ test("an answer that cannot be made into parts ends its run at once, frees its s
 
 test("a run whose end cannot be reported either ends with a minimal outcome", async () => {
   const { log } = recorder();
-  const talk = openTalk({ split: boom, log, concurrency: 1 });
+  const talk = openChatBench({ split: boom, log, concurrency: 1 });
   await talk.turns.submit(fromChat("hello", "e1"));
   assert.equal((await outcome(talk, "e1"))?.status, "error");
   assert.equal(talk.turns.findRun("e1")?.state, "failed");
@@ -104,7 +104,7 @@ test("a run whose end cannot be reported either ends with a minimal outcome", as
 });
 
 test("an outcome that cannot be stored is replaced by one that can", async () => {
-  const bench = openBench({ concurrency: 1 });
+  const bench = openTurnBench({ concurrency: 1 });
   const usage = { input: 1n, output: 1, cacheRead: 0, cacheWrite: 0, totalTokens: 2, costUsd: 0 } as never;
   bench.runtime.script = async function* (): AsyncGenerator<AgentEvent, void, void> {
     yield { type: "started", model: MODEL, contextWindow: 1 };
@@ -114,14 +114,14 @@ test("an outcome that cannot be stored is replaced by one that can", async () =>
   await bench.turns.submit(message("hello", "e1"));
   assert.equal((await outcome(bench, "e1"))?.status, "error");
   assert.equal(bench.turns.findRun("e1")?.state, "failed");
-  bench.runtime.script = echo;
+  bench.runtime.script = echoScript;
   await bench.turns.submit(message("next", "e2"));
   assert.equal((await outcome(bench, "e2"))?.text, "echo: next");
   bench.close();
 });
 
 test("only a refusal of the disk is written again", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   const write = bench.store.write.bind(bench.store);
   let refusals = 0;
   bench.runtime.script = async function* () {
@@ -129,7 +129,7 @@ test("only a refusal of the disk is written again", async () => {
       if (refusals++ >= 2) return write(change);
       return Promise.reject(new GatewayError("UNAVAILABLE", "the disk is full", { details: { code: "STORAGE_FULL" } }));
     }) as typeof bench.store.write;
-    yield said("kept");
+    yield textEvents("kept");
     yield { type: "end", reason: "stop", checkpoint: null };
   };
   await bench.turns.submit(message("hello", "e1"));
@@ -139,7 +139,7 @@ test("only a refusal of the disk is written again", async () => {
 });
 
 test("a write that fails for another reason is not repeated, and the run ends in memory even when its end cannot be stored", async () => {
-  const bench = openBench({ concurrency: 1 });
+  const bench = openTurnBench({ concurrency: 1 });
   const write = bench.store.write.bind(bench.store);
   let writes = 0;
   bench.runtime.script = async function* () {
@@ -147,14 +147,14 @@ test("a write that fails for another reason is not repeated, and the run ends in
       writes++;
       return Promise.reject(new TypeError("a bug"));
     }) as typeof bench.store.write;
-    yield said("lost");
+    yield textEvents("lost");
     yield { type: "end", reason: "stop", checkpoint: null };
   };
   await bench.turns.submit(message("hello", "e1"));
   assert.equal((await outcome(bench, "e1"))?.status, "error");
   assert.ok(writes <= 3, `${writes} writes`);
   bench.store.write = write;
-  bench.runtime.script = echo;
+  bench.runtime.script = echoScript;
   await bench.turns.submit(message("next", "e2"));
   assert.equal((await outcome(bench, "e2"))?.text, "echo: next");
   bench.close();
@@ -165,7 +165,7 @@ async function* previewed(turn: Turn, control: { gate: () => Promise<void> }): A
   yield { type: "started", model: MODEL, contextWindow: 1 };
   yield { type: "text", delta: `${turn.text}: ${"word ".repeat(20)}` };
   await control.gate();
-  yield said(`answer to ${turn.text}`);
+  yield textEvents(`answer to ${turn.text}`);
   yield { type: "end", reason: "stop", checkpoint: null };
 }
 
@@ -173,7 +173,7 @@ for (const when of ["at once", "in its timer"] as const) {
   test(`a preview that cannot be rendered is given up and the answer comes (${when})`, async () => {
     const { log, errors } = recorder();
     const clock = new FakeClock();
-    const talk = openTalk({ split: failingOver("word"), log, clock, settings: { preview: "partial", typing: "instant" } });
+    const talk = openChatBench({ split: failingOver("word"), log, clock, settings: { preview: "partial", typing: "instant" } });
     talk.runtime.script = async function* (turn, control) {
       if (when === "in its timer") yield { type: "text", delta: "word" };
       yield* previewed(turn, control);
@@ -195,8 +195,8 @@ test("typing, reactions and settings that throw cost nothing but themselves", as
   const clock = new FakeClock();
   const ack = { emoji: "eyes", scope: "all" as const, removeAfterReply: true };
   const link = { typing: boom, react: boom };
-  const talk = openTalk({ log, clock, link, settings: { typing: "instant", ack } });
-  talk.runtime.script = gated;
+  const talk = openChatBench({ log, clock, link, settings: { typing: "instant", ack } });
+  talk.runtime.script = gatedScript;
   await talk.turns.submit(fromChat("one", "e1"));
   await until(() => talk.turns.inflight(asId("agent:main:e1"))[0]?.text);
   clock.advance(LIMITS.typingRefreshMs * 3);
@@ -205,18 +205,18 @@ test("typing, reactions and settings that throw cost nothing but themselves", as
   await assertOthersGoOn(talk);
   talk.close();
 
-  const broken = openTalk({ log, settingsOf: boom });
+  const broken = openChatBench({ log, settingsOf: boom });
   await broken.turns.submit(fromChat("one", "e1"));
   assert.equal((await outcome(broken, "e1"))?.status, "ok");
   broken.close();
-  assert.deepEqual(QUIET.preview, "off");
+  assert.deepEqual(MINIMAL_CAPABILITIES.preview, "off");
 });
 
 test("a part over which the gateway fails is set aside, and the next part and other conversations go on", async () => {
   const { log, errors } = recorder();
   let failing = true;
-  const abilities = (): typeof ABLE => (failing ? boom() : ABLE);
-  const talk = openTalk({ log, wire: { abilities } });
+  const abilities = (): typeof ALL_CAPABILITIES => (failing ? boom() : ALL_CAPABILITIES);
+  const talk = openChatBench({ log, wire: { abilities } });
   const say = async (id: string, chat: string): Promise<void> => {
     const target = { ...chatTarget(), ...inChat(chat) };
     await talk.store.write(() => talk.turns.addIntent(id, null, target, id, Date.now()));
@@ -236,7 +236,7 @@ test("a part over which the gateway fails is set aside, and the next part and ot
 
 test("a note of an undelivered part that cannot be written leaves its fate on disk", async () => {
   const { log } = recorder();
-  const talk = openTalk({ log, wire: { onUndelivered: boom } });
+  const talk = openChatBench({ log, wire: { onUndelivered: boom } });
   talk.chat.next.send.push(() => Promise.reject(new Error("nobody knows")));
   await talk.turns.submit(fromChat("one", "e1"));
   await until(() => talk.turns.options.outbox.get("e1:0")?.state === "unknown");
@@ -248,8 +248,8 @@ test("a conversation whose loop fails pauses, and is served again", async () => 
   const { log } = recorder();
   const clock = new FakeClock();
   let failures = 1;
-  const chat = { found: null as null | Talk["chat"] };
-  const talk: Talk = openTalk({ log, clock, wire: { link: () => (failures-- > 0 ? boom() : (chat.found!.link as never)) } });
+  const chat = { found: null as null | ChatBench["chat"] };
+  const talk: ChatBench = openChatBench({ log, clock, wire: { link: () => (failures-- > 0 ? boom() : (chat.found!.link as never)) } });
   chat.found = talk.chat;
   await talk.turns.submit(fromChat("one", "e1"));
   await outcome(talk, "e1");
@@ -262,10 +262,10 @@ test("a conversation whose loop fails pauses, and is served again", async () => 
 test("a quiet timer and a handed-in message that fail leave their message waiting, not lost, and other sessions go on", async () => {
   const { log, errors } = recorder();
   const clock = new FakeClock();
-  const talk = openTalk({ log, clock, quietMs: 1_000 });
+  const talk = openChatBench({ log, clock, quietMs: 1_000 });
   let concurrency = eight;
   talk.turns.options.concurrency = () => concurrency();
-  talk.runtime.script = gated;
+  talk.runtime.script = gatedScript;
   talk.runtime.steer = boom;
   const same = { sessionKey: asId<never>("agent:main:e1") };
   await talk.turns.submit(fromChat("one", "e1"));
@@ -273,7 +273,7 @@ test("a quiet timer and a handed-in message that fail leave their message waitin
   await talk.turns.submit({ ...fromChat("two", "e2"), ...same, queueMode: "steer" });
   await until(() => errors.some((line) => line.includes("could not be handed in")));
   await talk.turns.submit({ ...fromChat("three", "e3"), ...same, queueMode: "collect" });
-  talk.runtime.script = echo;
+  talk.runtime.script = echoScript;
   talk.runtime.release("e1");
   assert.equal((await outcome(talk, "e2"))?.text, "echo: two");
   await until(() => clock.pending().includes(1_000));
@@ -287,7 +287,7 @@ test("a quiet timer and a handed-in message that fail leave their message waitin
 });
 
 test("an event over which the gateway fails is set aside whatever the error is, and the account goes on", async () => {
-  const door = openIngest(open, {
+  const door = openIngest(OPEN_POLICY, {
     toolsFor: () => {
       if (door.turns.options.sessions.count() === 0) throw new SyntaxError("a bad pattern");
       return [];

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { gated, said } from "../../test/fakes/runtime.ts";
-import { message, openBench, until, type Bench } from "../../test/fakes/turns.ts";
+import { gatedScript, textEvents } from "../../test/fakes/fake-runtime.ts";
+import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { asId, type SessionKey } from "../core/ids.ts";
 import { parseCommand } from "./commands.ts";
 
 const key = asId<never>("agent:main:main");
-const outcome = (bench: Bench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
+const outcome = (bench: TurnBench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
 const target = {
   channel: asId<never>("irc"),
   account: asId<never>("default"),
@@ -14,8 +14,8 @@ const target = {
 };
 
 test("a collected message that came during a turn waits for a quiet moment, and for what comes meanwhile", async () => {
-  const bench = openBench({ quietMs: 400 });
-  bench.runtime.script = gated;
+  const bench = openTurnBench({ quietMs: 400 });
+  bench.runtime.script = gatedScript;
   await bench.turns.submit(message("one", "e1", { queueMode: "collect" }));
   // The first one finds an idle lane and has nothing to wait for.
   await until(() => bench.turns.inflight(key)[0]?.text);
@@ -34,8 +34,8 @@ test("a collected message that came during a turn waits for a quiet moment, and 
 });
 
 test("what waits for a quiet moment is let go by /stop", async () => {
-  const bench = openBench({ quietMs: 60_000 });
-  bench.runtime.script = gated;
+  const bench = openTurnBench({ quietMs: 60_000 });
+  bench.runtime.script = gatedScript;
   await bench.turns.submit(message("one", "e1"));
   await until(() => bench.turns.inflight(key)[0]?.text);
   await bench.turns.submit(message("two", "e2", { queueMode: "collect" }));
@@ -48,7 +48,7 @@ test("what waits for a quiet moment is let go by /stop", async () => {
 });
 
 test("a configured text starts a conversation anew, whatever its case; a sentence with it does not", async () => {
-  const bench = openBench({ resetTriggers: ["fresh start", "/new"] });
+  const bench = openTurnBench({ resetTriggers: ["fresh start", "/new"] });
   await bench.turns.submit(message("hello", "e1"));
   await outcome(bench, "e1");
   const first = bench.turns.options.sessions.get(key)!.session_id;
@@ -68,7 +68,7 @@ test("a text that is a command already is not taken for another one", () => {
 });
 
 test("a reply on a channel begins with the prefix, also that of a command; what an operator sends does not", async () => {
-  const bench = openBench({ replyPrefix: "[claw]" });
+  const bench = openTurnBench({ replyPrefix: "[claw]" });
   const parts = () => bench.turns.options.outbox.byState("queued", 10).map((part) => part.text);
   await bench.turns.submit(message("hello", "e1", { target }));
   await outcome(bench, "e1");
@@ -80,7 +80,7 @@ test("a reply on a channel begins with the prefix, also that of a command; what 
 });
 
 test("/model knows the short names of the configuration", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   await bench.turns.submit(message("/model QUICK", "e1"));
   assert.match((await outcome(bench, "e1"))!.text, /uses fake\/other/);
   bench.close();
@@ -89,10 +89,10 @@ test("/model knows the short names of the configuration", async () => {
 const session = (name: string): SessionKey => asId<SessionKey>(`agent:main:${name}`);
 
 test("a provider that hangs in every slot does not keep the session of another provider waiting", async () => {
-  const bench = openBench({ concurrency: 2 });
+  const bench = openTurnBench({ concurrency: 2 });
   bench.runtime.script = async function* (turn, control) {
     if (turn.models[0]!.provider === "hangs") await control.gate();
-    yield said(`answer to ${turn.text}`);
+    yield textEvents(`answer to ${turn.text}`);
     yield { type: "end", reason: "stop", checkpoint: null };
   };
   for (const name of ["a", "b", "c"]) await bench.turns.submit(message(name, name, { sessionKey: session(name), model: "hangs/model" }));

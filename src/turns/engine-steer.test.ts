@@ -2,17 +2,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asId } from "../core/ids.ts";
 import { textOf } from "../store/messages.ts";
-import { echo, gated, MODEL, said } from "../../test/fakes/runtime.ts";
-import { message, openBench, until, type Bench } from "../../test/fakes/turns.ts";
+import { echoScript, gatedScript, MODEL, textEvents } from "../../test/fakes/fake-runtime.ts";
+import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 
 const key = asId<never>("agent:main:main");
-const outcome = (bench: Bench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
+const outcome = (bench: TurnBench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
 
 /** A turn that has begun, and what happens at the moment in which a message to be handed in has been admitted. */
-async function atAdmissionOfTheSecond(act: (bench: Bench) => void): Promise<Bench> {
+async function atAdmissionOfTheSecond(act: (bench: TurnBench) => void): Promise<TurnBench> {
   let admitted = 0;
-  const bench = openBench({ mark: (point) => void (point === "admitted" && ++admitted === 2 && act(bench)) });
-  bench.runtime.script = gated;
+  const bench = openTurnBench({ mark: (point) => void (point === "admitted" && ++admitted === 2 && act(bench)) });
+  bench.runtime.script = gatedScript;
   await bench.turns.submit(message("one", "e1"));
   await until(() => bench.turns.inflight(key)[0]?.text);
   await bench.turns.submit(message("two", "e2", { queueMode: "steer" }));
@@ -21,7 +21,7 @@ async function atAdmissionOfTheSecond(act: (bench: Bench) => void): Promise<Benc
 
 test("a message that is handed in while the turn ends is answered by a turn of its own", async () => {
   const bench = await atAdmissionOfTheSecond((at) => at.runtime.release("e1"));
-  bench.runtime.script = echo;
+  bench.runtime.script = echoScript;
   assert.equal((await outcome(bench, "e1"))?.text, "half done: one");
   assert.equal((await outcome(bench, "e2"))?.text, "echo: two");
   assert.equal(bench.turns.findRun("e2")?.state, "done");
@@ -30,16 +30,16 @@ test("a message that is handed in while the turn ends is answered by a turn of i
 });
 
 test("a message that is handed in stands in the transcript and in the rebuilt context where the agent read it", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   bench.runtime.script = async function* (turn, control) {
-    if (turn.text !== "one") return yield* echo(turn);
+    if (turn.text !== "one") return yield* echoScript(turn);
     yield { type: "started", model: MODEL, contextWindow: 1 };
     yield { type: "text", delta: "first" };
     await control.gate();
-    yield said("first");
+    yield textEvents("first");
     for (let steered = await control.steered(); steered; steered = await control.steered()) {
       yield { type: "steered", runId: asId(steered.runId) };
-      yield said(`then ${steered.text}`);
+      yield textEvents(`then ${steered.text}`);
     }
     yield { type: "end", reason: "stop", checkpoint: null };
   };

@@ -3,18 +3,18 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { textOf } from "../store/messages.ts";
-import { gated, said, MODEL } from "../../test/fakes/runtime.ts";
-import { message, openBench, until, type Bench } from "../../test/fakes/turns.ts";
+import { gatedScript, textEvents, MODEL } from "../../test/fakes/fake-runtime.ts";
+import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { recover } from "./recover.ts";
 
 const key = asId<never>("agent:main:main");
-const texts = (bench: Bench): string[] => {
+const texts = (bench: TurnBench): string[] => {
   const session = bench.turns.options.sessions.get(key)!;
   return bench.turns.options.messages.tail(key, session.session_id, 100).map((each) => `${each.body.role}: ${textOf(each.body)}`);
 };
-const outcome = (bench: Bench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
+const outcome = (bench: TurnBench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
 const target = {
   channel: asId<never>("irc"),
   account: asId<never>("default"),
@@ -22,7 +22,7 @@ const target = {
 };
 
 test("an admitted message is on disk before submit resolves, and is answered", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   const admitted = await bench.turns.submit(message("hello", "e1"));
   assert.equal(admitted.duplicate, false);
   assert.deepEqual(texts(bench), ["user: hello"]);
@@ -33,7 +33,7 @@ test("an admitted message is on disk before submit resolves, and is answered", a
 });
 
 test("the same idempotency key gives the same run and its final state, and runs nothing twice", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   await bench.turns.submit(message("hello", "e1"));
   await outcome(bench, "e1");
   const again = await bench.turns.submit(message("hello", "e1"));
@@ -45,7 +45,7 @@ test("the same idempotency key gives the same run and its final state, and runs 
 });
 
 test("two equal events in one commit are one message", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   const [a, b] = await Promise.all([bench.turns.submit(message("hello", "e1")), bench.turns.submit(message("hello", "e1"))]);
   assert.deepEqual([a.duplicate, b.duplicate].toSorted(), [false, true]);
   await outcome(bench, "e1");
@@ -54,8 +54,8 @@ test("two equal events in one commit are one message", async () => {
 });
 
 test("a followup waits while the first turn runs, and comes after its answer in the agent's context", async () => {
-  const bench = openBench();
-  bench.runtime.script = gated;
+  const bench = openTurnBench();
+  bench.runtime.script = gatedScript;
   await bench.turns.submit(message("one", "e1"));
   await bench.turns.submit(message("two", "e2"));
   await until(() => bench.turns.inflight(key)[0]?.text);
@@ -72,8 +72,8 @@ test("a followup waits while the first turn runs, and comes after its answer in 
 });
 
 test("a steered message enters the running turn and ends with it", async () => {
-  const bench = openBench();
-  bench.runtime.script = gated;
+  const bench = openTurnBench();
+  bench.runtime.script = gatedScript;
   await bench.turns.submit(message("one", "e1"));
   await until(() => bench.turns.inflight(key)[0]?.text);
   await bench.turns.submit(message("two", "e2", { queueMode: "steer" }));
@@ -87,12 +87,12 @@ test("a steered message enters the running turn and ends with it", async () => {
 });
 
 test("a steered message that the turn did not take gets a turn of its own, once", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   bench.runtime.script = async function* (turn, control) {
     yield { type: "started", model: MODEL, contextWindow: 1 };
     yield { type: "text", delta: "x" };
     if (turn.text === "one") await control.gate();
-    yield said(`answer to ${turn.text}`);
+    yield textEvents(`answer to ${turn.text}`);
     yield { type: "end", reason: "stop", checkpoint: null };
   };
   await bench.turns.submit(message("one", "e1"));
@@ -111,8 +111,8 @@ test("a steered message that the turn did not take gets a turn of its own, once"
 });
 
 test("interrupt ends the running turn with its partial text kept", async () => {
-  const bench = openBench();
-  bench.runtime.script = gated;
+  const bench = openTurnBench();
+  bench.runtime.script = gatedScript;
   await bench.turns.submit(message("one", "e1"));
   await until(() => bench.turns.inflight(key)[0]?.text);
   await bench.turns.submit(message("two", "e2", { queueMode: "interrupt" }));
@@ -126,8 +126,8 @@ test("interrupt ends the running turn with its partial text kept", async () => {
 });
 
 test("collected messages are answered together", async () => {
-  const bench = openBench();
-  bench.runtime.script = gated;
+  const bench = openTurnBench();
+  bench.runtime.script = gatedScript;
   await bench.turns.submit(message("one", "e1"));
   await until(() => bench.turns.inflight(key)[0]?.text);
   for (const [text, id] of [
@@ -146,8 +146,8 @@ test("collected messages are answered together", async () => {
 });
 
 test("/stop overtakes: it aborts the turn, forgets what waits, and is answered at once", async () => {
-  const bench = openBench();
-  bench.runtime.script = gated;
+  const bench = openTurnBench();
+  bench.runtime.script = gatedScript;
   await bench.turns.submit(message("one", "e1"));
   await bench.turns.submit(message("two", "e2"));
   await until(() => bench.turns.inflight(key)[0]?.text);
@@ -160,7 +160,7 @@ test("/stop overtakes: it aborts the turn, forgets what waits, and is answered a
 });
 
 test("a stop that was answered holds after a crash: the run does not come back", async () => {
-  const before = openBench();
+  const before = openTurnBench();
   before.runtime.script = async function* () {
     yield { type: "started", model: MODEL, contextWindow: 1 };
     await new Promise(() => {});
@@ -172,7 +172,7 @@ test("a stop that was answered holds after a crash: the run does not come back",
   await until(() => before.runtime.prompts.length === 2);
   await before.turns.submit(message("/stop", "x2", { sessionKey: asId("agent:main:other") }));
   before.store.close();
-  const after = openBench({ dir: before.dir });
+  const after = openTurnBench({ dir: before.dir });
   assert.deepEqual(
     recover(after.turns, () => null),
     { resumed: 0, closed: 0, parked: 0, unknown: 0 },
@@ -183,7 +183,7 @@ test("a stop that was answered holds after a crash: the run does not come back",
 });
 
 test("/new keeps its place in the lane and starts an empty conversation", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   await bench.turns.submit(message("hello", "e1"));
   const first = bench.turns.options.sessions.get(key)!.session_id;
   await bench.turns.submit(message("/new", "e2"));
@@ -199,7 +199,7 @@ test("/new keeps its place in the lane and starts an empty conversation", async 
 });
 
 test("/model chooses by a part of the name and refuses what does not exist", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   await bench.turns.submit(message("/model other", "e1"));
   await outcome(bench, "e1");
   assert.equal(bench.turns.options.sessions.get(key)?.model, "fake/other");
@@ -209,7 +209,7 @@ test("/model chooses by a part of the name and refuses what does not exist", asy
 });
 
 test("an answer for a channel is in the outbox in the same commit as the message, in parts and in order", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   await bench.turns.submit(message("a||b", "e1", { channel: "irc", account: "default", target }));
   await outcome(bench, "e1");
   const parts = bench.turns.options.outbox.byIntent("e1");
@@ -224,7 +224,7 @@ test("an answer for a channel is in the outbox in the same commit as the message
 });
 
 test("an agent that fails is told to the person, on the channel as well", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   bench.runtime.script = async function* () {
     yield { type: "end", reason: "error", checkpoint: null, error: { kind: "rate_limit", message: "the provider is busy" } };
   };
@@ -236,8 +236,8 @@ test("an agent that fails is told to the person, on the channel as well", async 
 });
 
 test("a lane that is full refuses, and loses nothing", async () => {
-  const bench = openBench();
-  bench.runtime.script = gated;
+  const bench = openTurnBench();
+  bench.runtime.script = gatedScript;
   await bench.turns.submit(message("first", "e0"));
   await Promise.all(Array.from({ length: 256 }, (_, i) => bench.turns.submit(message(`m${i}`, `w${i}`))));
   await assert.rejects(
@@ -249,8 +249,8 @@ test("a lane that is full refuses, and loses nothing", async () => {
 });
 
 test("no more turns than allowed run at once; the others follow when a slot is free", async () => {
-  const bench = openBench({ concurrency: 2 });
-  bench.runtime.script = gated;
+  const bench = openTurnBench({ concurrency: 2 });
+  bench.runtime.script = gatedScript;
   for (const n of [1, 2, 3]) await bench.turns.submit(message(`m${n}`, `e${n}`, { sessionKey: asId(`agent:main:s${n}`) }));
   await until(() => bench.runtime.prompts.length === 2);
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -262,8 +262,8 @@ test("no more turns than allowed run at once; the others follow when a slot is f
 });
 
 test("after a crash every open message runs again or is closed visibly, and none twice", async () => {
-  const before = openBench();
-  before.runtime.script = gated;
+  const before = openTurnBench();
+  before.runtime.script = gatedScript;
   await before.turns.submit(message("running", "e1"));
   await until(() => before.turns.inflight(key)[0]?.text);
   await before.turns.submit(message("waiting", "e2"));
@@ -277,7 +277,7 @@ test("after a crash every open message runs again or is closed visibly, and none
   await until(() => before.turns.findRun("e3")?.toolsStarted);
   before.store.close();
 
-  const after = openBench({ dir: before.dir });
+  const after = openTurnBench({ dir: before.dir });
   const recovery = recover(after.turns, () => null);
   assert.deepEqual(recovery, { resumed: 2, closed: 1, parked: 0, unknown: 0 });
   assert.equal((await outcome(after, "e1"))?.text, "echo: running");
@@ -293,15 +293,15 @@ test("after a crash every open message runs again or is closed visibly, and none
 });
 
 test("a message that crashes the gateway again and again is parked with its payload, and its lane goes on", async () => {
-  const dir = openBench();
-  dir.runtime.script = gated;
+  const dir = openTurnBench();
+  dir.runtime.script = gatedScript;
   await dir.turns.submit(message("poison", "e1"));
   await dir.turns.submit(message("fine", "e2"));
   dir.store.close();
   let recovery;
   for (let crash = 0; crash < LIMITS.turnAttempts; crash++) {
-    const bench = openBench({ dir: dir.dir });
-    bench.runtime.script = gated;
+    const bench = openTurnBench({ dir: dir.dir });
+    bench.runtime.script = gatedScript;
     recovery = recover(bench.turns, () => null);
     if (recovery.deadLetters === 0) {
       await until(() => bench.turns.findRun("e1")?.state === "running");
@@ -309,7 +309,7 @@ test("a message that crashes the gateway again and again is parked with its payl
       continue;
     }
     bench.runtime.script = async function* (turn) {
-      yield said(`ok ${turn.text}`);
+      yield textEvents(`ok ${turn.text}`);
       yield { type: "end", reason: "stop", checkpoint: null };
     };
     assert.equal(bench.turns.findRun("e1")?.state, "parked");
@@ -321,8 +321,8 @@ test("a message that crashes the gateway again and again is parked with its payl
 });
 
 test("what is done with a session exclusively waits for its turn, and messages wait for it", async () => {
-  const bench = openBench();
-  bench.runtime.script = gated;
+  const bench = openTurnBench();
+  bench.runtime.script = gatedScript;
   const order: string[] = [];
   await bench.turns.submit(message("one", "e1"));
   await until(() => bench.turns.inflight(key)[0]?.text);
@@ -348,7 +348,7 @@ test("what is done with a session exclusively waits for its turn, and messages w
 });
 
 test("a large picture is a file, the agent gets it whole, and a missing one is told", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   const data = Buffer.alloc(120_000, 5).toString("base64");
   await bench.turns.submit(message("look", "e1", { images: [{ mimeType: "image/png", data }] }));
   await outcome(bench, "e1");
@@ -361,7 +361,7 @@ test("a large picture is a file, the agent gets it whole, and a missing one is t
     file?: string;
   };
   assert.match(block.file!, /^[0-9a-f]{64}$/);
-  bench.runtime.script = gated;
+  bench.runtime.script = gatedScript;
   await bench.turns.submit(message("first", "e2"));
   await until(() => bench.turns.inflight(key)[0]?.text);
   await bench.turns.submit(message("again", "e3", { images: [{ mimeType: "image/png", data }] }));
@@ -372,11 +372,11 @@ test("a large picture is a file, the agent gets it whole, and a missing one is t
 });
 
 test("a tool that was not granted is not run", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   let answer: unknown;
   bench.runtime.script = async function* (turn) {
     answer = await turn.beforeTool({ id: "t", name: "bash", args: {} });
-    yield said("ok");
+    yield textEvents("ok");
     yield { type: "end", reason: "stop", checkpoint: null };
   };
   await bench.turns.submit(message("hi", "e1", { tools: ["read"] }));

@@ -1,5 +1,5 @@
 import type { AgentRuntime, ContextMessage } from "../agents/runtime.ts";
-import type { Target } from "../channels/channel.ts";
+import type { ReplyTarget } from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import { contain } from "../core/contain.ts";
@@ -332,7 +332,7 @@ export class Turns {
   }
 
   /** Writes what is to be said on a channel, with files and buttons; inside a `store.write`. With a session it is a reply. */
-  addIntent(id: string, sessionKey: SessionKey | null, target: Target, text: string, at: number, extras: IntentExtras = {}): void {
+  addIntent(id: string, sessionKey: SessionKey | null, target: ReplyTarget, text: string, at: number, extras: IntentExtras = {}): void {
     addIntent(this.options, { id, sessionKey, target, text, at, ...extras });
   }
 

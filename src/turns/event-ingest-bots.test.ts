@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Inbound } from "../channels/channel.ts";
+import type { InboundMessage } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
 import type { RoutingConfig } from "../routing/types.ts";
-import { account, event, inRoom, irc, open, openIngest } from "../../test/fakes/event-ingest.ts";
-import { until } from "../../test/fakes/turns.ts";
+import { account, event, inGroup, irc, OPEN_POLICY, openIngest } from "../../test/fakes/event-ingest.ts";
+import { until } from "../../test/fakes/turn-bench.ts";
 
-const bot: Partial<Inbound> = { sender: { id: asId("robot"), isBot: true, isSelf: false } };
+const bot: Partial<InboundMessage> = { sender: { id: asId("robot"), isBot: true, isSelf: false } };
 const allow = (allowBots: unknown, more: object = {}): RoutingConfig => ({
   channels: { irc: { groupPolicy: "open", dmPolicy: "open", allowFrom: ["*"], allowBots, requireMention: false, ...more } },
 });
@@ -20,8 +20,8 @@ for (const [allowBots, plain, mentioned] of [
 ] as const) {
   test(`allowBots ${allowBots}: a bot gets ${plain} answers, and ${mentioned} when it addresses this one`, async () => {
     const bench = openIngest(allow(allowBots));
-    await bench.ingest.admit(irc, account, [inRoom("1", "beep", bot)]);
-    await bench.ingest.admit(irc, account, [inRoom("2", "beep", { ...bot, mentionsSelf: true })]);
+    await bench.ingest.admit(irc, account, [inGroup("1", "beep", bot)]);
+    await bench.ingest.admit(irc, account, [inGroup("2", "beep", { ...bot, mentionsSelf: true })]);
     assert.equal(bench.turns.options.inbox.byEvent("irc", "default", "1") ? 1 : 0, plain);
     assert.equal(bench.turns.options.inbox.byEvent("irc", "default", "2") ? 1 : 0, mentioned);
     await until(() => bench.runtime.prompts.length === plain + mentioned);
@@ -31,9 +31,9 @@ for (const [allowBots, plain, mentioned] of [
 
 test("a bot that answers every answer is left alone beyond the budget; people and other bots are not", async () => {
   const bench = openIngest(allow(true, { botLoopProtection: { maxEventsPerWindow: 3 } }));
-  for (let n = 0; n < 6; n++) await bench.ingest.admit(irc, account, [inRoom(`b${n}`, "beep", bot)]);
-  await bench.ingest.admit(irc, account, [inRoom("h", "hello")]);
-  await bench.ingest.admit(irc, account, [inRoom("o", "boop", { sender: { id: asId("other"), isBot: true, isSelf: false } })]);
+  for (let n = 0; n < 6; n++) await bench.ingest.admit(irc, account, [inGroup(`b${n}`, "beep", bot)]);
+  await bench.ingest.admit(irc, account, [inGroup("h", "hello")]);
+  await bench.ingest.admit(irc, account, [inGroup("o", "boop", { sender: { id: asId("other"), isBot: true, isSelf: false } })]);
   await until(() => bench.turns.options.inbox.counts().length === 0);
   const taken = (id: string): boolean => bench.turns.options.inbox.byEvent("irc", "default", id) !== undefined;
   assert.deepEqual(["b0", "b1", "b2", "b3", "b4", "b5", "h", "o"].filter(taken), ["b0", "b1", "b2", "h", "o"]);
@@ -42,13 +42,13 @@ test("a bot that answers every answer is left alone beyond the budget; people an
 
 test("a broadcast group: every listed agent gets the message once, in its own session, with the lines before it", async () => {
   const config: RoutingConfig = {
-    ...open,
+    ...OPEN_POLICY,
     agents: { entries: { main: {}, work: {}, fun: {} } },
     broadcast: { strategy: "parallel", "#room": ["work", "fun", "gone", "work"] },
   };
   const bench = openIngest(config);
-  await bench.ingest.admit(irc, account, [inRoom("0", "before")]);
-  const call = inRoom("1", "all of you", { mentionsSelf: true });
+  await bench.ingest.admit(irc, account, [inGroup("0", "before")]);
+  const call = inGroup("1", "all of you", { mentionsSelf: true });
   await bench.ingest.admit(irc, account, [call]);
   await bench.ingest.admit(irc, account, [call]);
   await until(() => bench.turns.options.outbox.byState("queued", 10).length === 2);
@@ -64,15 +64,15 @@ test("a broadcast group: every listed agent gets the message once, in its own se
 });
 
 test("in a thread in which the agent has answered, it need not be called again; a topic is no thread", async () => {
-  const bench = openIngest(open);
+  const bench = openIngest(OPEN_POLICY);
   const thread = { thread: { id: "t" } };
-  await bench.ingest.admit(irc, account, [inRoom("1", "nobody called", thread)]);
+  await bench.ingest.admit(irc, account, [inGroup("1", "nobody called", thread)]);
   assert.equal(bench.runtime.prompts.length, 0);
-  await bench.ingest.admit(irc, account, [inRoom("2", "bot: hi", { ...thread, mentionsSelf: true })]);
+  await bench.ingest.admit(irc, account, [inGroup("2", "bot: hi", { ...thread, mentionsSelf: true })]);
   await until(() => bench.turns.options.inbox.counts().length === 0);
-  await bench.ingest.admit(irc, account, [inRoom("3", "and more", thread)]);
+  await bench.ingest.admit(irc, account, [inGroup("3", "and more", thread)]);
   await until(() => bench.runtime.prompts.length === 2);
-  await bench.ingest.admit(irc, account, [inRoom("4", "elsewhere")]);
+  await bench.ingest.admit(irc, account, [inGroup("4", "elsewhere")]);
   assert.equal(bench.turns.options.inbox.byEvent("irc", "default", "4"), undefined);
   bench.close();
 });

@@ -1,32 +1,32 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Inbound, MediaRef, Place, RepliedTo, Sender, Target } from "../channels/channel.ts";
+import type { InboundMessage, MediaRef, ChatLocation, QuotedMessage, Sender, ReplyTarget } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";
 import type { RoutingConfig } from "../routing/types.ts";
-import { account, event, inRoom, irc, open, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
-import { ABLE } from "../../test/fakes/talk.ts";
-import { until } from "../../test/fakes/turns.ts";
+import { account, event, inGroup, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
+import { ALL_CAPABILITIES } from "../../test/fakes/fake-chat.ts";
+import { until } from "../../test/fakes/turn-bench.ts";
 
 const HOUR = 3_600_000;
 const PICTURE: MediaRef = { kind: "image", name: "cat.png", mimeType: "image/png", sizeBytes: 12, url: "u" };
 const PNG = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0]);
 const bound = (match: object): RoutingConfig => ({
-  ...open,
+  ...OPEN_POLICY,
   agents: { entries: { main: {}, other: {} } },
   bindings: [{ agentId: "other", match: { channel: "irc", ...match } }],
 });
 
 /** What becomes of one event: the prompt, or null when no agent gets it. */
-async function prompt(door: IngestBench, each: Inbound): Promise<IngestBench["runtime"]["prompts"][number] | null> {
+async function prompt(door: IngestBench, each: InboundMessage): Promise<IngestBench["runtime"]["prompts"][number] | null> {
   const before = door.runtime.prompts.length;
   await door.ingest.admit(irc, account, [each]);
   await until(() => door.turns.counts().lanes === 0);
   return door.runtime.prompts[before] ?? null;
 }
-const ask = async (each: Inbound, config = open): Promise<Awaited<ReturnType<typeof prompt>>> => {
+const ask = async (each: InboundMessage, config = OPEN_POLICY): Promise<Awaited<ReturnType<typeof prompt>>> => {
   const door = openIngest(config, {
-    abilities: ABLE,
+    abilities: ALL_CAPABILITIES,
     link: () => ({ send: () => Promise.reject(new Error("no")), download: async () => PNG }),
   });
   const found = await prompt(door, each);
@@ -34,31 +34,33 @@ const ask = async (each: Inbound, config = open): Promise<Awaited<ReturnType<typ
   return found;
 };
 /** Where the answer to one event goes. */
-async function target(each: Inbound): Promise<Target> {
-  const door = openIngest(open);
+async function target(each: InboundMessage): Promise<ReplyTarget> {
+  const door = openIngest(OPEN_POLICY);
   await prompt(door, each);
   const [row] = door.store.all<{ payload: string }>("SELECT payload FROM inbox");
   door.close();
-  return (JSON.parse(row!.payload) as { target: Target }).target;
+  return (JSON.parse(row!.payload) as { target: ReplyTarget }).target;
 }
-const called = (more: Partial<Inbound> = {}, text = "hi"): Inbound => inRoom("m1", text, { mentionsSelf: true, ...more });
-const eve = (more: Partial<Sender>): Pick<Inbound, "sender"> => ({ sender: { id: asId("eve"), isBot: false, isSelf: false, ...more } });
-const answering = (more: Partial<RepliedTo>): Partial<Inbound> => ({
+const called = (more: Partial<InboundMessage> = {}, text = "hi"): InboundMessage => inGroup("m1", text, { mentionsSelf: true, ...more });
+const eve = (more: Partial<Sender>): Pick<InboundMessage, "sender"> => ({
+  sender: { id: asId("eve"), isBot: false, isSelf: false, ...more },
+});
+const answering = (more: Partial<QuotedMessage>): Partial<InboundMessage> => ({
   replyTo: { id: asId("m0"), text: "earlier", isSelf: false, ...more },
 });
 
 type Fields =
-  | keyof Inbound
-  | `chat.${keyof Place["chat"]}`
+  | keyof InboundMessage
+  | `chat.${keyof ChatLocation["chat"]}`
   | `sender.${keyof Sender}`
-  | `replyTo.${keyof RepliedTo}`
+  | `replyTo.${keyof QuotedMessage}`
   | `media.${keyof MediaRef}`;
 
 /** Each field of an event, and what it does. A field that is added to the contract does not compile here until it is used. */
 const USES: Readonly<Record<Exclude<Fields, "chat" | "sender" | "replyTo" | "media">, () => Promise<void>>> = {
   kind: async () => assert.ok(await ask(event("m1", "hi"))),
   eventId: async () => {
-    const door = openIngest(open);
+    const door = openIngest(OPEN_POLICY);
     assert.ok(await prompt(door, event("m1", "hi")));
     assert.equal(await prompt(door, event("m1", "hi")), null, "the same id again is the same event");
     assert.ok(await prompt(door, event("m2", "hi")));
@@ -66,7 +68,7 @@ const USES: Readonly<Record<Exclude<Fields, "chat" | "sender" | "replyTo" | "med
   },
   account: async () => {
     const warnings: string[] = [];
-    const door = openIngest(open, { log: { ...silentLog, warn: (text) => void warnings.push(text) } });
+    const door = openIngest(OPEN_POLICY, { log: { ...silentLog, warn: (text) => void warnings.push(text) } });
     await prompt(door, event("m1", "hi", { account: asId("stray") }));
     assert.equal(door.store.get<{ account: string }>("SELECT account FROM inbox")!.account, "default");
     assert.match(warnings.join(), /names another account/);
@@ -81,7 +83,7 @@ const USES: Readonly<Record<Exclude<Fields, "chat" | "sender" | "replyTo" | "med
   "chat.kind": async () => assert.match((await ask(called()))!.sessionKey, /:group:/),
   "chat.id": async () => assert.match((await ask(called({ chat: { kind: "group", id: asId("#garden") } })))!.sessionKey, /#garden$/),
   "chat.title": async () => {
-    const door = openIngest(open);
+    const door = openIngest(OPEN_POLICY);
     await prompt(door, called({ chat: { kind: "group", id: asId("#room"), title: "Garden club" } }));
     assert.equal(door.turns.options.sessions.get("agent:main:irc:group:#room")!.title, "Garden club");
     door.close();
@@ -120,7 +122,7 @@ const USES: Readonly<Record<Exclude<Fields, "chat" | "sender" | "replyTo" | "med
     ),
   message: async () => {
     assert.equal((await target(called({ message: asId("their-7") }))).replyTo, "their-7");
-    const door = openIngest(open);
+    const door = openIngest(OPEN_POLICY);
     await prompt(door, called({ message: asId("their-7") }));
     assert.equal(door.turns.options.inbox.byMessage("irc", "default", "#room|their-7").length, 1, "a later edit finds it");
     door.close();
@@ -130,8 +132,8 @@ const USES: Readonly<Record<Exclude<Fields, "chat" | "sender" | "replyTo" | "med
   "media.name": async () => assert.match((await ask(event("m1", "see", { media: [PICTURE] })))!.text, /"cat\.png"/),
   "media.mimeType": async () => {
     const media: MediaRef[] = [{ ...PICTURE, kind: "file", mimeType: "application/x-cat", sizeBytes: null }];
-    const door = openIngest(open);
-    await door.ingest.admit(irc, account, [inRoom("k1", "see", { media })]);
+    const door = openIngest(OPEN_POLICY);
+    await door.ingest.admit(irc, account, [inGroup("k1", "see", { media })]);
     assert.match((await prompt(door, called({ eventId: "m2" })))!.text, /see \[attached file "cat\.png" \(application\/x-cat\)\]/);
     door.close();
   },
@@ -143,7 +145,7 @@ const USES: Readonly<Record<Exclude<Fields, "chat" | "sender" | "replyTo" | "med
     assert.ok(await ask(called()));
   },
   "replyTo.id": async () => {
-    const door = openIngest(open);
+    const door = openIngest(OPEN_POLICY);
     await prompt(door, called({ message: asId("m0") }, "the plan"));
     const again = await prompt(door, called({ eventId: "m2", replyTo: { id: asId("m0"), isSelf: false } }, "why?"));
     assert.equal(again!.text, "[This answers an earlier message]\n> Alice: the plan\n\nAlice: why?");

@@ -1,5 +1,5 @@
 import type { ToolName } from "../agents/runtime.ts";
-import type { ChannelEvent, Inbound, Target } from "../channels/channel.ts";
+import type { ChannelEvent, InboundMessage, ReplyTarget } from "../channels/channel.ts";
 import { contain } from "../core/contain.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type AgentId, type ChannelId, type RunId, type SessionKey } from "../core/ids.ts";
@@ -58,7 +58,7 @@ export type EventIngestOptions = {
 };
 
 /** A message on its way to one agent. */
-type RoutedEvent = { source: ChannelAccount; event: Inbound; target: Target; decision: RoutingDecision };
+type RoutedEvent = { source: ChannelAccount; event: InboundMessage; target: ReplyTarget; decision: RoutingDecision };
 
 /**
  * From a channel's events to admitted messages. Everything about one batch, the cursor included, is one transaction: when the
@@ -228,7 +228,7 @@ export class EventIngest {
     return activation || inThread ? ask(activation, inThread) : first;
   }
 
-  #planMessage(source: ChannelAccount, event: Inbound): UnitOfWork {
+  #planMessage(source: ChannelAccount, event: InboundMessage): UnitOfWork {
     const decision = this.decide(source.channel, source.account, event);
     const { reason } = decision.access;
     const action = decision.access.action === "answer" && this.#isBotLoop(source, event) ? "ignore" : decision.access.action;
@@ -245,7 +245,7 @@ export class EventIngest {
   }
 
   /** Two bots that answer each other would never end: beyond a budget the pair gets no answers for a while. */
-  #isBotLoop(source: ChannelAccount, event: Inbound): boolean {
+  #isBotLoop(source: ChannelAccount, event: InboundMessage): boolean {
     if (!event.sender.isBot) return false;
     const { botLoop } = resolveAccountPolicy(this.#options.config(), source.channel, source.account);
     const pair = [source.channel, source.account, event.chat.id, event.sender.id].join("|");
@@ -321,8 +321,8 @@ export class EventIngest {
   #toSubmission(
     message: {
       source: ChannelAccount;
-      event: Pick<Inbound, "eventId" | "sender" | "chat"> & Partial<Pick<Inbound, "mentionsSelf" | "replyTo">>;
-      target: Target;
+      event: Pick<InboundMessage, "eventId" | "sender" | "chat"> & Partial<Pick<InboundMessage, "mentionsSelf" | "replyTo">>;
+      target: ReplyTarget;
       decision: RoutingDecision;
     },
     to: Recipient & { text: string },
@@ -381,7 +381,7 @@ export class EventIngest {
     return event.chat.kind === "direct" ? null : formatPendingLines(this.#options.channelState.takePendingLines(conversationOf(target)));
   }
 
-  #planRecord(source: ChannelAccount, event: Inbound, target: Target, agentId: AgentId | null): UnitOfWork {
+  #planRecord(source: ChannelAccount, event: InboundMessage, target: ReplyTarget, agentId: AgentId | null): UnitOfWork {
     const { channelState, turns } = this.#options;
     const keep = this.#options.historyLimit(source.channel, source.account, agentId);
     if (keep === 0 || event.chat.kind === "direct") return noWork;
@@ -399,7 +399,7 @@ export class EventIngest {
     };
   }
 
-  #planPairing(event: Inbound, target: Target): UnitOfWork {
+  #planPairing(event: InboundMessage, target: ReplyTarget): UnitOfWork {
     const intent = asId<RunId>(`pairing:${target.channel}:${target.account}:${event.eventId}`);
     let offered = false;
     return {

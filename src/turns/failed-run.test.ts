@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asId } from "../core/ids.ts";
 import { textOf } from "../store/messages.ts";
-import { echo, MODEL } from "../../test/fakes/runtime.ts";
-import { message, openBench, until } from "../../test/fakes/turns.ts";
+import { echoScript, MODEL } from "../../test/fakes/fake-runtime.ts";
+import { message, openTurnBench, until } from "../../test/fakes/turn-bench.ts";
 
 const target = {
   channel: asId<never>("irc"),
@@ -12,7 +12,7 @@ const target = {
 };
 
 test("a turn that a bug ends is told as an error, in the session and on the channel, and its lane goes on", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   bench.runtime.script = async function* () {
     yield { type: "started", model: MODEL, contextWindow: 1 };
     throw new Error("a bug");
@@ -25,7 +25,7 @@ test("a turn that a bug ends is told as an error, in the session and on the chan
   const [, notice] = bench.turns.options.messages.byRun("e1");
   assert.match(textOf(notice!.body), /did not work/);
   assert.equal(bench.turns.options.outbox.byIntent("e1").length, 1);
-  bench.runtime.script = echo;
+  bench.runtime.script = echoScript;
   await bench.turns.submit(message("two", "e2"));
   assert.equal((await bench.turns.waitForOutcome(asId("e2"), 5_000))?.text, "echo: two");
   await until(() => bench.turns.counts().lanes === 0);

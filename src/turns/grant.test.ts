@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AgentEvent, ToolName } from "../agents/runtime.ts";
-import type { Target } from "../channels/channel.ts";
+import type { ReplyTarget } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
-import { MODEL, said, type Control } from "../../test/fakes/runtime.ts";
-import { message, openBench, until, type Bench } from "../../test/fakes/turns.ts";
+import { MODEL, textEvents, type PromptControl } from "../../test/fakes/fake-runtime.ts";
+import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { grantOf, intersectGrants, NO_GRANT, isSameGrant, type Grant } from "./grant.ts";
 import { recover } from "./recover.ts";
 import type { Payload } from "./submission.ts";
@@ -14,13 +14,13 @@ const key = asId<never>("agent:main:main");
 const TOOLS: readonly ToolName[] = ["read", "write", "edit", "bash"];
 const MODES: readonly QueueMode[] = ["steer", "followup", "collect", "interrupt"];
 
-const targetOf = (chat: string, kind: Target["chat"]["kind"] = "group"): Target => ({
+const targetOf = (chat: string, kind: ReplyTarget["chat"]["kind"] = "group"): ReplyTarget => ({
   channel: asId("irc"),
   account: asId("default"),
   chat: { kind, id: asId(chat) },
 });
 type Sender = Pick<Payload, "tools" | "provenance" | "target">;
-const fromChannel = (senderId: string, target: Target, more: Partial<Sender> = {}, owner = false): Sender => ({
+const fromChannel = (senderId: string, target: ReplyTarget, more: Partial<Sender> = {}, owner = false): Sender => ({
   tools: [],
   provenance: { channel: "irc", account: "default", senderId, senderIsOwner: owner },
   target,
@@ -53,7 +53,7 @@ type Observed = { readers: string[]; situation: string; tools: readonly ToolName
 
 /** A model that tries every tool after each message that it reads. */
 function obedient(observed: Observed[]) {
-  return async function* (turn: Bench["runtime"]["prompts"][number], control: Control): AsyncGenerator<AgentEvent, void, void> {
+  return async function* (turn: TurnBench["runtime"]["prompts"][number], control: PromptControl): AsyncGenerator<AgentEvent, void, void> {
     const seen: Observed = { readers: readers(turn.text), situation: turn.conversationContext, tools: turn.tools, ran: [] };
     observed.push(seen);
     yield { type: "started", model: MODEL, contextWindow: 1 };
@@ -67,7 +67,7 @@ function obedient(observed: Observed[]) {
       yield { type: "steered", runId: steered.runId as never };
       seen.readers.push(...readers(steered.text));
     }
-    yield said("done");
+    yield textEvents("done");
     yield { type: "end", reason: "stop", checkpoint: null };
   };
 }
@@ -90,7 +90,7 @@ const situation = (payload: Payload): string => JSON.stringify([grantOf(payload)
 async function play(seed: number): Promise<{ observed: Observed[]; joined: number }> {
   const next = random(seed);
   const observed: Observed[] = [];
-  let bench = openBench({ situation });
+  let bench = openTurnBench({ situation });
   bench.runtime.script = obedient(observed);
   const sent: string[] = [];
   for (let n = 0; n < 12; n++) {
@@ -108,7 +108,7 @@ async function play(seed: number): Promise<{ observed: Observed[]; joined: numbe
     for (const { runId } of bench.turns.inflight(key)) if (next(2) === 0) bench.runtime.release(runId);
     if (next(8) === 0) {
       bench.store.close();
-      bench = openBench({ situation, dir: bench.dir });
+      bench = openTurnBench({ situation, dir: bench.dir });
       bench.runtime.script = obedient(observed);
       recover(bench.turns, () => null);
     }
@@ -137,7 +137,7 @@ test("no tool runs that the sender of one of the turn's messages does not have, 
 for (const mode of MODES) {
   test(`a message without tools that arrives during an operator's turn is answered by a turn of its own (${mode})`, async () => {
     const observed: Observed[] = [];
-    const bench = openBench({ situation });
+    const bench = openTurnBench({ situation });
     bench.runtime.script = obedient(observed);
     await bench.turns.submit(message("from operator", "e1", SENDERS["operator"]));
     await until(() => bench.turns.inflight(key)[0]?.text);

@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { Link, MediaRef } from "../channels/channel.ts";
 import { textOf } from "../store/messages.ts";
-import { account, event, inRoom, irc, open, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
-import { gated } from "../../test/fakes/runtime.ts";
-import { until } from "../../test/fakes/turns.ts";
+import { account, event, inGroup, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
+import { gatedScript } from "../../test/fakes/fake-runtime.ts";
+import { until } from "../../test/fakes/turn-bench.ts";
 import { describeAttachment, imageType } from "./inbound-media.ts";
 import type { Payload } from "./submission.ts";
 
@@ -42,7 +42,7 @@ const shown = (bench: IngestBench): unknown[] => {
 
 test("a picture is seen by the agent, a text is read with the message, another file is named; the transcript shows them", async () => {
   const { link } = linkWith({ "a.jpg": PNG, "b.csv": Buffer.from("x,y\n1,```2\n"), "c.pdf": Buffer.from("%PDF") });
-  const bench = openIngest(open, { link, toolsFor: () => ["read"] });
+  const bench = openIngest(OPEN_POLICY, { link, toolsFor: () => ["read"] });
   const media = [ref("a.jpg", "image/jpeg", 16, "image"), ref("b.csv", "text/csv; charset=utf-8", 11), ref("c.pdf", "application/pdf", 4)];
   await bench.ingest.admit(irc, account, [event("1", "look", { media })]);
   const turn = await prompt(bench);
@@ -62,7 +62,7 @@ test("a picture is seen by the agent, a text is read with the message, another f
 
 test("what cannot be fetched is said, and the turn goes on", async () => {
   const { link, asked } = linkWith({ "long.txt": Buffer.from("x".repeat(2_000)), "broken.txt": new Error("410\nGone") });
-  const bench = openIngest(open, { link, maxBytes: 1_000 });
+  const bench = openIngest(OPEN_POLICY, { link, maxBytes: 1_000 });
   const media = [
     ref("big.bin", "x/y", 5_000),
     ref("unknown.bin", "x/y", null),
@@ -84,7 +84,7 @@ test("what cannot be fetched is said, and the turn goes on", async () => {
 test("a file without a use for the agent has no path, names cannot forge lines, and only the first files are taken", async () => {
   const names = Array.from({ length: 12 }, (_, n) => ref(`f${n}"]\n[x`, "application/zip"));
   const { link } = linkWith(Object.fromEntries(names.map(({ name }) => [name, Buffer.from("zip")])));
-  const bench = openIngest(open, { link });
+  const bench = openIngest(OPEN_POLICY, { link });
   await bench.ingest.admit(irc, account, [event("1", "take these", { media: names })]);
   const { text } = await prompt(bench);
   assert.doesNotMatch(text, /stored at/);
@@ -96,13 +96,13 @@ test("a file without a use for the agent has no path, names cannot forge lines, 
 
 test("after a crash only the files that are missing are fetched", async () => {
   const first = linkWith({ "a.txt": Buffer.from("aaa"), "b.txt": "never" });
-  const bench = openIngest(open, { link: first.link });
+  const bench = openIngest(OPEN_POLICY, { link: first.link });
   await bench.ingest.admit(irc, account, [event("1", "two", { media: [ref("a.txt", "text/plain"), ref("b.txt", "text/plain")] })]);
   await until(() => first.asked.length === 2);
   bench.turns.stop();
   bench.store.close();
   const second = linkWith({ "b.txt": Buffer.from("bbb") });
-  const again = openIngest(open, { dir: bench.dir, link: second.link });
+  const again = openIngest(OPEN_POLICY, { dir: bench.dir, link: second.link });
   again.turns.resume(again.turns.options.inbox.listOpen<Payload>());
   const { text } = await prompt(again);
   assert.match(text, /aaa[^]*bbb/);
@@ -112,8 +112,8 @@ test("after a crash only the files that are missing are fetched", async () => {
 
 test("a stop while a file is fetched ends the run", async () => {
   const { link, asked } = linkWith({ "a.txt": "never" });
-  const bench = openIngest(open, { link });
-  bench.runtime.script = gated;
+  const bench = openIngest(OPEN_POLICY, { link });
+  bench.runtime.script = gatedScript;
   await bench.ingest.admit(irc, account, [event("1", "slow", { media: [ref("a.txt", "text/plain")] })]);
   await until(() => asked.length === 1);
   await bench.ingest.admit(irc, account, [event("2", "/stop")]);
@@ -123,10 +123,10 @@ test("a stop while a file is fetched ends the run", async () => {
 
 test("a message with files does not go into a running turn", async () => {
   const { link } = linkWith({ "a.txt": Buffer.from("aaa") });
-  const bench = openIngest({ ...open, messages: { queue: { mode: "steer" } } }, { link });
-  bench.runtime.script = gated;
-  await bench.ingest.admit(irc, account, [inRoom("1", "go", { mentionsSelf: true })]);
-  await bench.ingest.admit(irc, account, [inRoom("2", "and this", { mentionsSelf: true, media: [ref("a.txt", "text/plain")] })]);
+  const bench = openIngest({ ...OPEN_POLICY, messages: { queue: { mode: "steer" } } }, { link });
+  bench.runtime.script = gatedScript;
+  await bench.ingest.admit(irc, account, [inGroup("1", "go", { mentionsSelf: true })]);
+  await bench.ingest.admit(irc, account, [inGroup("2", "and this", { mentionsSelf: true, media: [ref("a.txt", "text/plain")] })]);
   bench.runtime.release((await prompt(bench)).runId);
   assert.match((await prompt(bench, 1)).text, /^Alice: and this\n\n\[attached file "a\.txt"[^]*aaa/);
   bench.close();

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Link, MediaRef, Target } from "../channels/channel.ts";
+import type { Link, MediaRef, ReplyTarget } from "../channels/channel.ts";
 import type { Clock } from "../core/clock.ts";
 import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -18,9 +18,9 @@ export type InboundMediaDeps = {
   media: MediaStore;
   clock: Clock;
   log: Log;
-  link: (target: Target) => Link | null;
+  link: (target: ReplyTarget) => Link | null;
   /** Size of a file that this account takes; never more than LIMITS.mediaBytes. */
-  maxBytes: (target: Target) => number;
+  maxBytes: (target: ReplyTarget) => number;
 };
 
 /** What is said about a file before it is here. */
@@ -80,7 +80,7 @@ async function fetchOne(deps: InboundMediaDeps, payload: Payload, ref: Attachmen
   }
 }
 
-async function download(deps: InboundMediaDeps, target: Target, ref: MediaRef, signal: AbortSignal): Promise<Uint8Array> {
+async function download(deps: InboundMediaDeps, target: ReplyTarget, ref: MediaRef, signal: AbortSignal): Promise<Uint8Array> {
   const maxBytes = Math.min(deps.maxBytes(target), LIMITS.mediaBytes);
   if (ref.sizeBytes === null) throw new Error("its size is not known");
   if (ref.sizeBytes > maxBytes) throw new Error(`it has ${sizeOf(ref.sizeBytes)}, and at most ${sizeOf(maxBytes)} are taken`);
@@ -101,7 +101,7 @@ async function download(deps: InboundMediaDeps, target: Target, ref: MediaRef, s
 }
 
 /** After a restart the message may be here before its connection is. */
-async function linkOf(deps: InboundMediaDeps, target: Target, signal: AbortSignal): Promise<Link> {
+async function linkOf(deps: InboundMediaDeps, target: ReplyTarget, signal: AbortSignal): Promise<Link> {
   for (;;) {
     signal.throwIfAborted();
     const link = deps.link(target);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Abilities, InboundPress } from "../channels/channel.ts";
+import type { ChannelCapabilities, InboundPress } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
-import { account, event, irc, open, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
-import { until } from "../../test/fakes/turns.ts";
+import { account, event, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
+import { until } from "../../test/fakes/turn-bench.ts";
 
 const KEY = asId<never>("agent:main:irc:direct:alice");
 const press = (id: string, token: string, sender = "alice", chat = "alice"): InboundPress => ({
@@ -32,7 +32,7 @@ const issue = (bench: IngestBench, more: { sender?: string | null; ttlMs?: numbe
 const said = (bench: IngestBench): string[] => bench.turns.options.outbox.byState("queued", 50).map((part) => part.text);
 
 test("a press says what its button stands for, once, in the session of the button", async () => {
-  const bench = openIngest(open);
+  const bench = openIngest(OPEN_POLICY);
   const [command, words] = await issue(bench);
   for (const token of [command, words]) assert.match(token!, /^[A-Za-z0-9_-]{16,32}$/);
   await bench.ingest.admit(irc, account, [press("p1", words!)]);
@@ -63,7 +63,7 @@ test("another person, another chat, an unknown token and somebody who is not adm
 });
 
 test("a press that comes too late is told so, once", async () => {
-  const bench = openIngest(open);
+  const bench = openIngest(OPEN_POLICY);
   const [, words] = await issue(bench, { ttlMs: -1 });
   await bench.ingest.admit(irc, account, [press("p1", words!)]);
   await bench.ingest.admit(irc, account, [press("p1", words!), press("p2", words!)]);
@@ -74,13 +74,13 @@ test("a press that comes too late is told so, once", async () => {
 });
 
 test("a press that could not be stored can be pressed again; a button is valid after a restart", async () => {
-  const bench = openIngest(open);
+  const bench = openIngest(OPEN_POLICY);
   const [, words] = await issue(bench, { sender: null });
   bench.store.all("PRAGMA query_only=ON");
   await assert.rejects(bench.ingest.admit(irc, account, [press("p1", words!)]));
   bench.store.all("PRAGMA query_only=OFF");
   bench.store.close();
-  const again = openIngest(open, { dir: bench.dir });
+  const again = openIngest(OPEN_POLICY, { dir: bench.dir });
   await again.ingest.admit(irc, account, [press("p1", words!, "bob")]);
   await until(() => again.runtime.prompts.length === 1);
   await again.ingest.admit(irc, account, [event("after", "next")]);
@@ -88,7 +88,7 @@ test("a press that could not be stored can be pressed again; a button is valid a
   again.close();
 });
 
-const abilities: Abilities = {
+const abilities: ChannelCapabilities = {
   chatKinds: ["direct"],
   maxText: { unit: "utf16", value: 4_000 },
   markup: "plain",
@@ -105,7 +105,7 @@ const abilities: Abilities = {
 };
 
 test("/model offers the models as buttons, and a press chooses one", async () => {
-  const bench = openIngest(open, { abilities });
+  const bench = openIngest(OPEN_POLICY, { abilities });
   await bench.ingest.admit(irc, account, [event("1", "/model")]);
   const part = await until(() => bench.turns.options.outbox.byState("queued", 5)[0]);
   const rows = part.buttons as { text: string; token: string }[][];
@@ -121,7 +121,7 @@ test("/model offers the models as buttons, and a press chooses one", async () =>
 });
 
 test("where a channel has no buttons, /model is answered with the list alone", async () => {
-  const bench = openIngest(open, { abilities: { ...abilities, buttons: false } });
+  const bench = openIngest(OPEN_POLICY, { abilities: { ...abilities, buttons: false } });
   await bench.ingest.admit(irc, account, [event("1", "/model")]);
   const part = await until(() => bench.turns.options.outbox.byState("queued", 5)[0]);
   assert.match(part.text, /- fake\/other$/);

@@ -6,7 +6,7 @@ import type { Buttons, StoredButton } from "../store/buttons.ts";
 import { conversationOf, type PendingSubmission, type Turns } from "./engine.ts";
 import { conversationPrefix, noWork, toPlaceTarget, toRoutedMessage, type ChannelAccount, type UnitOfWork } from "./unit-of-work.ts";
 import type { Submission } from "./submission.ts";
-import type { Target } from "../channels/channel.ts";
+import type { ReplyTarget } from "../channels/channel.ts";
 
 export type InteractionDeps = {
   turns: Turns;
@@ -14,7 +14,7 @@ export type InteractionDeps = {
   canonicalId: (channel: string) => ((id: string) => string) | undefined;
   decide: (source: ChannelAccount, message: RoutedMessage) => RoutingDecision;
   /** The message that the press stands for, from this sender in this place; undefined when no agent answers there. */
-  toSubmission: (event: InboundPress, target: Target, button: StoredButton, decision: RoutingDecision) => Submission;
+  toSubmission: (event: InboundPress, target: ReplyTarget, button: StoredButton, decision: RoutingDecision) => Submission;
   onRefused: (reason: string) => void;
 };
 
@@ -29,7 +29,7 @@ export function planInteraction(deps: InteractionDeps, source: ChannelAccount, e
   if (decision.access.action !== "answer") return noWork;
   const { turns, buttons } = deps;
   let admission: PendingSubmission | undefined;
-  let told: Target | undefined;
+  let told: ReplyTarget | undefined;
   return {
     apply: () => {
       admission = undefined;
@@ -65,7 +65,7 @@ function refusalReason(deps: InteractionDeps, source: ChannelAccount, event: Inb
 }
 
 /** The conversation in which the button was shown, also where the platform does not name its thread with a press. */
-function toButtonTarget(source: ChannelAccount, event: InboundPress, button: StoredButton): Target {
+function toButtonTarget(source: ChannelAccount, event: InboundPress, button: StoredButton): ReplyTarget {
   const target = toPlaceTarget(source, event, event.via);
   const thread = button.conversation.slice(conversationPrefix(source, event.chat.id).length);
   return thread === "" ? target : { ...target, thread };

@@ -3,9 +3,9 @@ import { test } from "node:test";
 import type { InboundDelete, InboundEdit, InboundReaction } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
 import { textOf } from "../store/messages.ts";
-import { account, event, inRoom, irc, open, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
-import { gated } from "../../test/fakes/runtime.ts";
-import { until } from "../../test/fakes/turns.ts";
+import { account, event, inGroup, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
+import { gatedScript } from "../../test/fakes/fake-runtime.ts";
+import { until } from "../../test/fakes/turn-bench.ts";
 
 const alice = { id: asId<never>("alice"), name: "Alice", isBot: false, isSelf: false };
 const direct = { chat: { kind: "direct" as const, id: asId<never>("alice") } };
@@ -47,8 +47,8 @@ const texts = (bench: IngestBench): string[] => {
 
 /** One turn runs, and message 2 waits behind it. */
 async function busy(): Promise<IngestBench & { first: string }> {
-  const bench = openIngest({ ...open, messages: { queue: { mode: "followup" } } });
-  bench.runtime.script = gated;
+  const bench = openIngest({ ...OPEN_POLICY, messages: { queue: { mode: "followup" } } });
+  bench.runtime.script = gatedScript;
   await bench.ingest.admit(irc, account, [event("1", "first")]);
   await bench.ingest.admit(irc, account, [event("2", "secnod")]);
   const first = await until(() => bench.runtime.prompts[0]?.runId);
@@ -84,7 +84,7 @@ test("an edit of a message that runs or was answered is told with the next turn,
   await finish(bench, 2);
   await bench.ingest.admit(irc, account, [edit("e2", "2", "x".repeat(5_000))]);
   bench.store.close();
-  const again = openIngest(open, { dir: bench.dir });
+  const again = openIngest(OPEN_POLICY, { dir: bench.dir });
   await again.ingest.admit(irc, account, [edit("e1", "1", "the\nfirst")]);
   const notes = again.notes.take(KEY);
   assert.equal(notes[0], "[edited message] Alice: the first");
@@ -147,18 +147,18 @@ test("a deletion that could not be stored leaves the message in its lane", async
 });
 
 test("lines that wait in a room are changed and taken back, and a repeat of a line is not kept twice", async () => {
-  const bench = openIngest(open);
-  await bench.ingest.admit(irc, account, [inRoom("1", "one"), inRoom("2", "two"), inRoom("3", "three")]);
-  await bench.ingest.admit(irc, account, [inRoom("3", "three")]);
+  const bench = openIngest(OPEN_POLICY);
+  await bench.ingest.admit(irc, account, [inGroup("1", "one"), inGroup("2", "two"), inGroup("3", "three")]);
+  await bench.ingest.admit(irc, account, [inGroup("3", "three")]);
   await bench.ingest.admit(irc, account, [edit("e", "1", "ONE", room), remove("d", "2", room)]);
-  await bench.ingest.admit(irc, account, [inRoom("4", "bot: hi", { mentionsSelf: true })]);
+  await bench.ingest.admit(irc, account, [inGroup("4", "bot: hi", { mentionsSelf: true })]);
   const prompt = await until(() => bench.runtime.prompts[0]);
   assert.equal(prompt.text, "[Earlier in this room, not addressed to you]\nAlice: ONE\nAlice: three\n[Addressed to you]\n\nAlice: bot: hi");
   bench.close();
 });
 
 test("a reaction to our own message is a note for its session; nothing runs", async () => {
-  const bench = openIngest(open);
+  const bench = openIngest(OPEN_POLICY);
   await bench.ingest.admit(irc, account, [event("1", "hello")]);
   const part = await until(() => bench.turns.options.outbox.byState("queued", 1)[0]);
   await bench.store.write(() => bench.turns.options.outbox.settle(part.partKey, "sent", 1, { ids: ["m-77", "m-78"] }));

@@ -3,24 +3,24 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { ToolName } from "../agents/runtime.ts";
-import type { SendResult, Target } from "../channels/channel.ts";
+import type { SendResult, ReplyTarget } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
-import { said } from "../../test/fakes/runtime.ts";
-import { chatTarget, openTalk, type Talk } from "../../test/fakes/talk.ts";
-import { message, until } from "../../test/fakes/turns.ts";
+import { textEvents } from "../../test/fakes/fake-runtime.ts";
+import { chatTarget, openChatBench, type ChatBench } from "../../test/fakes/fake-chat.ts";
+import { message, until } from "../../test/fakes/turn-bench.ts";
 import { textOf } from "../store/messages.ts";
 import { stripMediaLines } from "./outbound-media.ts";
 import { conversationOf, type ReplyToMode } from "./outbound.ts";
 
-const isSettled = (talk: Talk, id: string): boolean => {
+const isSettled = (talk: ChatBench, id: string): boolean => {
   const parts = talk.turns.options.outbox.byIntent(id);
   return parts.length > 0 && parts.every((part) => part.state !== "queued" && part.state !== "attempting");
 };
 
 /** One message, one answer, delivered. */
-async function converse(talk: Talk, answer: string, more: { target?: Target; tools?: readonly ToolName[] } = {}): Promise<void> {
+async function converse(talk: ChatBench, answer: string, more: { target?: ReplyTarget; tools?: readonly ToolName[] } = {}): Promise<void> {
   talk.runtime.script = async function* () {
-    yield said(answer);
+    yield textEvents(answer);
     yield { type: "end", reason: "stop", checkpoint: null };
   };
   await talk.turns.submit(message("hi", "e1", { channel: "chat", account: "default", target: chatTarget(), ...more }));
@@ -28,13 +28,13 @@ async function converse(talk: Talk, answer: string, more: { target?: Target; too
 }
 
 /** What an operator says, delivered. */
-async function say(talk: Talk, id: string, text: string, target: Target, extras = {}): Promise<void> {
+async function say(talk: ChatBench, id: string, text: string, target: ReplyTarget, extras = {}): Promise<void> {
   await talk.store.write(() => talk.turns.addIntent(id, null, target, text, Date.now(), extras));
   talk.delivery.wake(conversationOf(target));
 }
 
 test("files that an answer names inside of the workspace follow the text", async () => {
-  const talk = openTalk();
+  const talk = openChatBench();
   writeFileSync(join(talk.dir, "cat.png"), "meow");
   mkdirSync(join(talk.dir, "sub"));
   writeFileSync(join(talk.dir, "sub", "notes.txt"), "notes");
@@ -50,7 +50,7 @@ test("files that an answer names inside of the workspace follow the text", async
 });
 
 test("what lies elsewhere, is no file, or is named in code stays text", async () => {
-  const talk = openTalk();
+  const talk = openChatBench();
   symlinkSync("/etc/hostname", join(talk.dir, "link"));
   mkdirSync(join(talk.dir, "folder"));
   const lines = ["MEDIA:/etc/hostname", "MEDIA:link", "MEDIA:folder", "MEDIA:../x", "MEDIA:https://x.example/a.png", "MEDIA:none.png"];
@@ -62,7 +62,7 @@ test("what lies elsewhere, is no file, or is named in code stays text", async ()
 });
 
 test("a conversation that may not read files does not get any", async () => {
-  const talk = openTalk();
+  const talk = openChatBench();
   writeFileSync(join(talk.dir, "secret.txt"), "x");
   await converse(talk, "MEDIA:secret.txt");
   assert.deepEqual(talk.chat.texts(), ["MEDIA:secret.txt"]);
@@ -74,7 +74,7 @@ test("MEDIA lines are not shown in a preview", () => {
 });
 
 test("a channel without files gets their names, and one without buttons their texts", async () => {
-  const talk = openTalk({ abilities: { media: { in: false, out: false }, buttons: false } });
+  const talk = openChatBench({ abilities: { media: { in: false, out: false }, buttons: false } });
   const file = await talk.turns.options.media.saveFile({ kind: "file", name: "a.pdf", mimeType: "application/pdf" }, Buffer.from("x"));
   const buttons = [[{ text: "Yes", token: "y" }], [{ text: "No", token: "n" }]];
   await say(talk, "s1", "Well?", chatTarget(), { media: [file], buttons });
@@ -84,7 +84,7 @@ test("a channel without files gets their names, and one without buttons their te
 });
 
 test("buttons stand under the last text, files come after it, and a file that is gone is set aside", async () => {
-  const talk = openTalk();
+  const talk = openChatBench();
   const media = [await talk.turns.options.media.saveFile({ kind: "file", name: "a.txt", mimeType: "text/plain" }, Buffer.from("x"))];
   await say(talk, "s1", "one||two", chatTarget(), { media, buttons: [[{ text: "Yes", token: "y" }]] });
   await until(() => isSettled(talk, "s1"));
@@ -112,7 +112,7 @@ const THREADING: [ReplyToMode, string, (string | undefined)[]][] = [
 ];
 for (const [mode, answer, expected] of THREADING)
   test(`replyToMode ${mode}, ${JSON.stringify(answer)}: ${expected.join(", ")}`, async () => {
-    const talk = openTalk({ replyToMode: mode });
+    const talk = openChatBench({ replyToMode: mode });
     await converse(talk, answer);
     assert.deepEqual(talk.chat.texts(), ["a", "b"]);
     assert.deepEqual(
@@ -123,18 +123,18 @@ for (const [mode, answer, expected] of THREADING)
   });
 
 test("a tag that is not at the start, or is none, is text", async () => {
-  const talk = openTalk();
+  const talk = openChatBench();
   await converse(talk, "see [[reply_to_current]]");
   assert.deepEqual(talk.chat.texts(), ["see [[reply_to_current]]"]);
   talk.close();
 });
 
-const other = (chat: string, account = "default"): Target =>
+const other = (chat: string, account = "default"): ReplyTarget =>
   chatTarget({ chat: { kind: "direct", id: asId(chat) }, account: asId(account) });
 
 for (const pauses of ["conversation", "account"] as const)
   test(`a platform that asks to wait pauses the ${pauses}, and nothing overtakes`, async () => {
-    const talk = openTalk();
+    const talk = openChatBench();
     const first = Promise.withResolvers<SendResult>();
     talk.chat.next.send.push(() => first.promise);
     await say(talk, "s1", "a1||a2", other("alice"));
@@ -157,7 +157,7 @@ for (const pauses of ["conversation", "account"] as const)
   });
 
 test("a platform that says when to come again is obeyed more often than a failure is repeated", async () => {
-  const talk = openTalk();
+  const talk = openChatBench();
   for (let n = 0; n < 12; n++) talk.chat.next.send.push(() => ({ state: "refused", retryable: true, retryAfterMs: 2, reason: "busy" }));
   await say(talk, "s1", "at last", other("alice"));
   await until(() => isSettled(talk, "s1"));
@@ -166,7 +166,7 @@ test("a platform that says when to come again is obeyed more often than a failur
 });
 
 test("a failure that may pass is not repeated at once", async () => {
-  const talk = openTalk();
+  const talk = openChatBench();
   talk.chat.next.send.push(() => ({ state: "refused", retryable: true, reason: "not now" }));
   await say(talk, "s1", "x", other("alice"));
   await until(() => talk.turns.options.outbox.byIntent("s1")[0]!.cause === "not now");
@@ -176,7 +176,7 @@ test("a failure that may pass is not repeated at once", async () => {
 });
 
 test("a session is told once that its reply did not arrive, and the agent is not", async () => {
-  const talk = openTalk();
+  const talk = openChatBench();
   for (let n = 0; n < 2; n++) talk.chat.next.send.push(() => ({ state: "refused", retryable: false, reason: "blocked" }));
   await converse(talk, "a||b");
   const key = asId<never>("agent:main:main");

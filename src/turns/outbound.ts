@@ -1,4 +1,4 @@
-import type { Abilities, Button, Target } from "../channels/channel.ts";
+import type { ChannelCapabilities, Button, ReplyTarget } from "../channels/channel.ts";
 import { asId, type MessageId, type SessionKey } from "../core/ids.ts";
 import type { StoredFile } from "../store/media.ts";
 import type { Outbox, OutboxPart } from "../store/outbox.ts";
@@ -13,12 +13,12 @@ export type ReplyToMode = "off" | "first" | "all" | "batched";
 export type OutboundOptions = {
   outbox: Outbox;
   /** The text of one reply, cut into pieces that the channel of `target` can show. */
-  split: (target: Target, text: string) => readonly string[];
+  split: (target: ReplyTarget, text: string) => readonly string[];
   /** Text in front of every reply of this session on that channel; empty for none. */
-  replyPrefix: (target: Target, sessionKey: SessionKey) => string;
+  replyPrefix: (target: ReplyTarget, sessionKey: SessionKey) => string;
   /** What the channel can do; null while it is not known. */
-  abilities: (channel: string) => Abilities | null;
-  replyToMode: (target: Target) => ReplyToMode;
+  abilities: (channel: string) => ChannelCapabilities | null;
+  replyToMode: (target: ReplyTarget) => ReplyToMode;
 };
 
 /** What goes out with a text: files after it, buttons under it. */
@@ -32,12 +32,13 @@ export type IntentExtras = {
 };
 
 /** One thing to be said on a channel. With a session it is a reply. */
-export type Intent = { id: string; sessionKey: SessionKey | null; target: Target; text: string; at: number } & IntentExtras;
+export type Intent = { id: string; sessionKey: SessionKey | null; target: ReplyTarget; text: string; at: number } & IntentExtras;
 
-type IntentPart = Pick<OutboxPart, "text"> & { target: Target } & Partial<Pick<OutboxPart, "media" | "buttons">>;
+type IntentPart = Pick<OutboxPart, "text"> & { target: ReplyTarget } & Partial<Pick<OutboxPart, "media" | "buttons">>;
 
 /** The line in which the parts of a target leave: one after the other. */
-export const conversationOf = (target: Target): string => [target.channel, target.account, target.chat.id, target.thread ?? ""].join("|");
+export const conversationOf = (target: ReplyTarget): string =>
+  [target.channel, target.account, target.chat.id, target.thread ?? ""].join("|");
 
 /** Writes what is to be said, in the order in which it is to be said; inside a `store.write`. */
 export function addIntent(options: OutboundOptions, intent: Intent): void {
@@ -83,7 +84,7 @@ export function toPreviewText(options: OutboundOptions, intent: Intent): string 
 }
 
 /** Where the first part of a reply goes, and with it its preview. */
-export function firstTarget(options: OutboundOptions, intent: Intent): Target {
+export function firstTarget(options: OutboundOptions, intent: Intent): ReplyTarget {
   return toPartTarget(options, intent, takeReplyTag(intent.text).to, 0);
 }
 
@@ -98,7 +99,7 @@ function takeReplyTag(text: string): ReplyTag {
 }
 
 /** A tag counts for the first part, whatever the account says. What an operator sends keeps the target that was asked for. */
-function toPartTarget(options: OutboundOptions, intent: Intent, tag: ReplyTag["to"], position: number): Target {
+function toPartTarget(options: OutboundOptions, intent: Intent, tag: ReplyTag["to"], position: number): ReplyTarget {
   const { target } = intent;
   if (intent.sessionKey === null) return target;
   if (tag && tag !== "current" && position === 0) return { ...target, replyTo: tag.id };
@@ -126,7 +127,7 @@ export function noteUndelivered(
   if (!session) return null;
   const before = outbox.byIntent(part.intentId).some((each) => each.partKey !== part.partKey && isUndelivered(each.state));
   if (before) return null;
-  const { channel } = part.target as Target;
+  const { channel } = part.target as ReplyTarget;
   const text =
     state === "parked"
       ? `A reply was not delivered on ${channel}: ${cause}. It waits among the dead letters.`

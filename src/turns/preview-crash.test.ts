@@ -3,11 +3,11 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { Abilities, Link, MediaRef, Part } from "../channels/channel.ts";
+import type { ChannelCapabilities, Link, MediaRef, OutboundPart } from "../channels/channel.ts";
 import { asId, type MessageId } from "../core/ids.ts";
-import { said } from "../../test/fakes/runtime.ts";
-import { ABLE, chatTarget, FakeChat, openTalk, type Talk } from "../../test/fakes/talk.ts";
-import { message, until } from "../../test/fakes/turns.ts";
+import { textEvents } from "../../test/fakes/fake-runtime.ts";
+import { ALL_CAPABILITIES, chatTarget, FakeChat, openChatBench, type ChatBench } from "../../test/fakes/fake-chat.ts";
+import { message, until } from "../../test/fakes/turn-bench.ts";
 import { recover } from "./recover.ts";
 
 const target = chatTarget();
@@ -16,7 +16,7 @@ const never = new Promise<never>(() => {});
 /** A platform that outlives the gateway: it knows every key, and a dead process reaches it no more. */
 function connect(chat: FakeChat, keys: Map<string, MessageId>, isAlive: () => boolean): Link {
   const { send, edit, remove } = chat.link;
-  const put = async (part: Part): Promise<MessageId> => {
+  const put = async (part: OutboundPart): Promise<MessageId> => {
     const known = keys.get(part.key);
     if (known) return known;
     const result = await send(part, new AbortController().signal);
@@ -39,11 +39,11 @@ function begin(
   chat: FakeChat,
   keys: Map<string, MessageId>,
   crashAt: string | null,
-  abilities: Abilities,
+  abilities: ChannelCapabilities,
   answer: string,
 ) {
   let dead = false;
-  let talk: Talk;
+  let talk: ChatBench;
   const left = mkdtempSync(join(tmpdir(), "turns-"));
   const died = Promise.withResolvers<void>();
   const mark = (point: string): void => {
@@ -53,7 +53,7 @@ function begin(
     cpSync(talk.dir, left, { recursive: true });
     died.resolve();
   };
-  talk = openTalk({
+  talk = openChatBench({
     abilities,
     chat,
     link: connect(chat, keys, () => !dead),
@@ -65,13 +65,13 @@ function begin(
     yield { type: "text", delta: "a beginning that is long enough to be shown" };
     await until(() => dead || talk.turns.options.outbox.previews.get("e1")?.state === "sent");
     if (dead) await never;
-    yield said(answer);
+    yield textEvents(answer);
     yield { type: "end", reason: "stop", checkpoint: null };
   };
   return { talk, died: died.promise, left };
 }
 
-const settled = (talk: Talk): boolean => {
+const settled = (talk: ChatBench): boolean => {
   const parts = talk.turns.options.outbox.byIntent("e1");
   return parts.length > 0 && parts.every((part) => part.state !== "queued" && part.state !== "attempting");
 };
@@ -80,14 +80,14 @@ const settled = (talk: Talk): boolean => {
 async function crash(crashAt: string, idempotency: "key" | "lookup", answer: string): Promise<string[]> {
   const chat = new FakeChat();
   const keys = new Map<string, MessageId>();
-  const abilities = { ...ABLE, idempotency };
+  const abilities = { ...ALL_CAPABILITIES, idempotency };
   const first = begin(undefined, chat, keys, crashAt, abilities, answer);
   await first.talk.turns.submit(message("hi", "e1", { channel: "chat", account: "default", target }));
   await first.died;
   await first.talk.delivery.stop();
   const second = begin(first.left, chat, keys, null, abilities, answer);
   second.talk.runtime.script = async function* () {
-    yield said(answer);
+    yield textEvents(answer);
     yield { type: "end", reason: "stop", checkpoint: null };
   };
   recover(second.talk.turns, () => abilities);

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import type { SendResult } from "../channels/channel.ts";
 import type { Clock } from "../core/clock.ts";
 import { silentLog } from "../core/log.ts";
-import { ABLE, chatTarget, FakeChat } from "../../test/fakes/talk.ts";
-import { openBench } from "../../test/fakes/turns.ts";
+import { ALL_CAPABILITIES, chatTarget, FakeChat } from "../../test/fakes/fake-chat.ts";
+import { openTurnBench } from "../../test/fakes/turn-bench.ts";
 import { Preview } from "./preview.ts";
 
 /** Time that only the test moves. */
@@ -41,7 +41,7 @@ class Hand implements Clock {
 }
 
 function open(slowed: SendResult[] = []) {
-  const bench = openBench();
+  const bench = openTurnBench();
   const chat = new FakeChat();
   const clock = new Hand();
   const target = chatTarget();
@@ -53,7 +53,7 @@ function open(slowed: SendResult[] = []) {
       clock,
       log: silentLog,
       link: () => chat.link,
-      abilities: () => ABLE,
+      abilities: () => ALL_CAPABILITIES,
       isPaused: () => false,
       applyRateLimit: (_target, result) => slowed.push(result),
       isIdle: () => !busy.now,

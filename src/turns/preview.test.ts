@@ -2,49 +2,49 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SendResult } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
-import { said, MODEL, type Control } from "../../test/fakes/runtime.ts";
-import { chatTarget, FakeChat, openTalk, type Talk } from "../../test/fakes/talk.ts";
-import { message, until } from "../../test/fakes/turns.ts";
+import { textEvents, MODEL, type PromptControl } from "../../test/fakes/fake-runtime.ts";
+import { chatTarget, FakeChat, openChatBench, type ChatBench } from "../../test/fakes/fake-chat.ts";
+import { message, until } from "../../test/fakes/turn-bench.ts";
 import type { AgentEvent, Turn } from "../agents/runtime.ts";
 import { recover } from "./recover.ts";
 
 const PARTIAL = { settings: { preview: "partial" as const } };
 const LONG = "a beginning that is long enough to be shown";
 const target = chatTarget();
-const outcome = (talk: Talk, runId: string) => talk.turns.waitForOutcome(asId(runId), 5_000);
-const ask = (talk: Talk, id: string) => talk.turns.submit(message("hi", id, { channel: "chat", account: "default", target }));
-const rows = (talk: Talk): number => talk.store.get<{ n: number }>("SELECT count(*) AS n FROM previews")!.n;
-const isSettled = (talk: Talk, runId: string): boolean => {
+const outcome = (talk: ChatBench, runId: string) => talk.turns.waitForOutcome(asId(runId), 5_000);
+const ask = (talk: ChatBench, id: string) => talk.turns.submit(message("hi", id, { channel: "chat", account: "default", target }));
+const rows = (talk: ChatBench): number => talk.store.get<{ n: number }>("SELECT count(*) AS n FROM previews")!.n;
+const isSettled = (talk: ChatBench, runId: string): boolean => {
   const parts = talk.turns.options.outbox.byIntent(runId);
   return parts.length > 0 && parts.every((part) => part.state !== "queued" && part.state !== "attempting");
 };
 
 /** Says the beginning, waits for the test, then answers. */
 const answering = (answer: string, beginning = LONG) =>
-  async function* (_turn: Turn, control: Control): AsyncGenerator<AgentEvent, void, void> {
+  async function* (_turn: Turn, control: PromptControl): AsyncGenerator<AgentEvent, void, void> {
     yield { type: "started", model: MODEL, contextWindow: 1 };
     yield { type: "text", delta: beginning };
     await control.gate();
     if (control.signal.aborted) return yield { type: "end", reason: "aborted", checkpoint: null };
-    yield said(answer);
+    yield textEvents(answer);
     yield { type: "end", reason: "stop", checkpoint: null };
   };
 
 /** A turn with its preview on the screen. */
-async function shown(talk: Talk, answer: string): Promise<void> {
+async function shown(talk: ChatBench, answer: string): Promise<void> {
   talk.runtime.script = answering(answer);
   await ask(talk, "e1");
   await until(() => talk.chat.shown.length === 1 && talk.turns.options.outbox.previews.get("e1")?.state === "sent");
 }
 
-async function answered(talk: Talk): Promise<void> {
+async function answered(talk: ChatBench): Promise<void> {
   await until(() => talk.turns.inflight(asId("agent:main:main"))[0]?.text);
   talk.runtime.release("e1");
   await until(() => isSettled(talk, "e1"));
 }
 
 test("an answer is shown while it is written, and the message becomes the answer", async () => {
-  const talk = openTalk(PARTIAL);
+  const talk = openChatBench(PARTIAL);
   await shown(talk, "the whole answer");
   assert.deepEqual(talk.chat.texts(), [LONG]);
   await answered(talk);
@@ -56,7 +56,7 @@ test("an answer is shown while it is written, and the message becomes the answer
 });
 
 test("only the first part takes the preview's place; the others follow", async () => {
-  const talk = openTalk(PARTIAL);
+  const talk = openChatBench(PARTIAL);
   await shown(talk, "one||two");
   await answered(talk);
   assert.deepEqual(talk.chat.texts(), ["one", "two"]);
@@ -64,7 +64,7 @@ test("only the first part takes the preview's place; the others follow", async (
 });
 
 test("without the wish nothing is shown before the answer", async () => {
-  const talk = openTalk();
+  const talk = openChatBench();
   talk.runtime.script = answering("done");
   await ask(talk, "e1");
   await answered(talk);
@@ -74,12 +74,12 @@ test("without the wish nothing is shown before the answer", async () => {
 
 test("an answer of NO_REPLY takes its preview away, an empty one becomes a sentence in its place", async () => {
   for (const answer of ["NO_REPLY", ""]) {
-    const talk = openTalk(PARTIAL);
+    const talk = openChatBench(PARTIAL);
     talk.runtime.script = async function* (_turn, control) {
       yield { type: "text", delta: LONG };
       await control.gate();
       if (answer) yield { type: "retry", attempt: 1, maxAttempts: 2, delayMs: 0, reason: "again" };
-      yield said(answer);
+      yield textEvents(answer);
       yield { type: "end", reason: "stop", checkpoint: null };
     };
     await ask(talk, "e1");
@@ -93,7 +93,7 @@ test("an answer of NO_REPLY takes its preview away, an empty one becomes a sente
 });
 
 test("a word for the gateway is not shown while it is written", async () => {
-  const talk = openTalk(PARTIAL);
+  const talk = openChatBench(PARTIAL);
   talk.runtime.script = answering("NO_REPLY", "NO_RE");
   await ask(talk, "e1");
   await until(() => talk.turns.inflight(asId("agent:main:main"))[0]?.text);
@@ -105,14 +105,14 @@ test("a word for the gateway is not shown while it is written", async () => {
 });
 
 const refusals: [string, SendResult][] = [
-  ["gone", { state: "refused", retryable: false, gone: true, reason: "no such message" }],
+  ["gone", { state: "refused", retryable: false, notFound: true, reason: "no such message" }],
   ["not to be edited", { state: "refused", retryable: false, reason: "too old" }],
 ];
 for (const [what, refusal] of refusals)
   test(`where the preview is ${what}, the answer is a new message and the only one`, async () => {
-    const talk = openTalk(PARTIAL);
+    const talk = openChatBench(PARTIAL);
     await shown(talk, "the answer");
-    if (refusal.state === "refused" && refusal.gone) talk.chat.shown.splice(0);
+    if (refusal.state === "refused" && refusal.notFound) talk.chat.shown.splice(0);
     talk.chat.next.edit.push(() => refusal);
     await answered(talk);
     assert.deepEqual(talk.chat.texts(), ["the answer"]);
@@ -122,7 +122,7 @@ for (const [what, refusal] of refusals)
   });
 
 test("an edit of which nobody knows is made again: it says the same", async () => {
-  const talk = openTalk(PARTIAL);
+  const talk = openChatBench(PARTIAL);
   await shown(talk, "the answer");
   talk.chat.next.edit.push(() => {
     throw new Error("the socket died");
@@ -133,7 +133,7 @@ test("an edit of which nobody knows is made again: it says the same", async () =
 });
 
 test("an answer that is ready while its preview is on the way waits for it and takes its place", async () => {
-  const talk = openTalk(PARTIAL);
+  const talk = openChatBench(PARTIAL);
   const gate = Promise.withResolvers<SendResult | null>();
   talk.chat.next.send.push(() => gate.promise);
   talk.runtime.script = answering("the answer");
@@ -149,10 +149,10 @@ test("an answer that is ready while its preview is on the way waits for it and t
 });
 
 test("after a crash the run that is taken up again goes on with the same message", async () => {
-  const before = openTalk(PARTIAL);
+  const before = openChatBench(PARTIAL);
   await shown(before, "never");
   before.store.close();
-  const after = openTalk({ ...PARTIAL, dir: before.dir, chat: before.chat });
+  const after = openChatBench({ ...PARTIAL, dir: before.dir, chat: before.chat });
   after.runtime.script = answering("after the crash", `${LONG}, again`);
   recover(after.turns, () => null);
   await until(() => after.chat.texts()[0] === `${LONG}, again`);
@@ -162,7 +162,7 @@ test("after a crash the run that is taken up again goes on with the same message
 });
 
 test("after a crash the notice of a closed run takes the place of its preview", async () => {
-  const before = openTalk(PARTIAL);
+  const before = openChatBench(PARTIAL);
   before.runtime.script = async function* (turn) {
     yield { type: "text", delta: LONG };
     await turn.beforeTool({ id: "t", name: "bash", args: {} });
@@ -171,7 +171,7 @@ test("after a crash the notice of a closed run takes the place of its preview", 
   await before.turns.submit(message("hi", "e1", { channel: "chat", account: "default", target, tools: ["bash"] }));
   await until(() => before.turns.options.outbox.previews.get("e1")?.state === "sent" && before.turns.findRun("e1")?.toolsStarted);
   before.store.close();
-  const after = openTalk({ ...PARTIAL, dir: before.dir, chat: before.chat });
+  const after = openChatBench({ ...PARTIAL, dir: before.dir, chat: before.chat });
   assert.equal(recover(after.turns, () => null).closed, 1);
   after.delivery.start();
   await until(() => isSettled(after, "e1"));
@@ -182,7 +182,7 @@ test("after a crash the notice of a closed run takes the place of its preview", 
 
 test("a preview that was being sent at the crash is found where the platform can be asked", async () => {
   const chat = new FakeChat();
-  const before = openTalk({ ...PARTIAL, chat });
+  const before = openChatBench({ ...PARTIAL, chat });
   const sending = chat.link.send;
   chat.next.send.push(async () => {
     const result = await sending({ key: "x", target, text: LONG }, new AbortController().signal);
@@ -193,7 +193,7 @@ test("a preview that was being sent at the crash is found where the platform can
   await ask(before, "e1");
   await until(() => chat.shown.length === 1);
   const link = { lookup: async () => [asId<never>("m1")] };
-  const after = openTalk({ ...PARTIAL, dir: before.dir, chat, link, abilities: { idempotency: "lookup" } });
+  const after = openChatBench({ ...PARTIAL, dir: before.dir, chat, link, abilities: { idempotency: "lookup" } });
   after.runtime.script = answering("the answer");
   recover(after.turns, () => null);
   await answered(after);
@@ -202,7 +202,7 @@ test("a preview that was being sent at the crash is found where the platform can
 });
 
 test("a platform that asks to wait gets no edits meanwhile, and the answer in the end", async () => {
-  const talk = openTalk(PARTIAL);
+  const talk = openChatBench(PARTIAL);
   talk.chat.next.send.push(() => ({ state: "refused", retryable: true, retryAfterMs: 60, pauses: "account", reason: "slow down" }));
   talk.runtime.script = answering("the answer");
   await ask(talk, "e1");
@@ -215,7 +215,7 @@ test("a platform that asks to wait gets no edits meanwhile, and the answer in th
 });
 
 test("a stopped turn leaves what it had said, in the message that showed it", async () => {
-  const talk = openTalk(PARTIAL);
+  const talk = openChatBench(PARTIAL);
   await shown(talk, "never");
   talk.turns.abort(asId("agent:main:main"), undefined, "user");
   await until(() => isSettled(talk, "e1"));

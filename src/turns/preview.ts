@@ -1,4 +1,4 @@
-import type { Abilities, Link, Part, SendResult, Target } from "../channels/channel.ts";
+import type { ChannelCapabilities, Link, OutboundPart, SendResult, ReplyTarget } from "../channels/channel.ts";
 import type { Clock } from "../core/clock.ts";
 import { contain } from "../core/contain.ts";
 import { reasonOf } from "../core/errors.ts";
@@ -16,11 +16,11 @@ export type PreviewDeps = {
   clock: Clock;
   log: Log;
   link: (channel: string, account: string) => Link | null;
-  abilities: (channel: string) => Abilities | null;
+  abilities: (channel: string) => ChannelCapabilities | null;
   /** The platform has asked to wait: what can be left out is left out. */
-  isPaused: (target: Target) => boolean;
+  isPaused: (target: ReplyTarget) => boolean;
   /** Tells the deliverer that the platform asked to slow down. */
-  applyRateLimit: (target: Target, result: SendResult) => void;
+  applyRateLimit: (target: ReplyTarget, result: SendResult) => void;
   /** Nothing waits or leaves in this conversation, so that a preview does not overtake it. */
   isIdle: (conversation: string) => boolean;
   /** Marks for crash tests. */
@@ -28,7 +28,7 @@ export type PreviewDeps = {
 };
 
 /** The answer's first part, if it ended here, and where it goes; null while there is nothing to be shown. */
-export type RenderPreview = (text: string) => { text: string; target: Target } | null;
+export type RenderPreview = (text: string) => { text: string; target: ReplyTarget } | null;
 
 /** The key of a preview's send: stable across restarts, and never that of the answer, which may have to be sent beside it. */
 export const previewKey = (runId: string): string => `${runId}:0:preview`;
@@ -120,7 +120,7 @@ export class Preview {
     const live = link(target.channel, target.account);
     this.#lastAt = clock.monotonic();
     if (!live?.edit || paused(target) || (!this.#id && !idle(conversationOf(target)))) return this.#schedule();
-    const part: Part = { key: previewKey(this.#runId), target, text: piece.text };
+    const part: OutboundPart = { key: previewKey(this.#runId), target, text: piece.text };
     this.#sending = (this.#id ? this.#edit(live, this.#id, part) : this.#send(live, part))
       .catch((err: unknown) => this.#giveUp(err))
       .finally(() => {
@@ -136,7 +136,7 @@ export class Preview {
     this.#deps.log.warn("a preview is given up", { runId: this.#runId, cause: reasonOf(err) });
   }
 
-  async #send(live: Link, part: Part): Promise<void> {
+  async #send(live: Link, part: OutboundPart): Promise<void> {
     const { store, outbox, clock, crashPoint: mark } = this.#deps;
     const runId = this.#runId;
     await store.write(() =>
@@ -159,7 +159,7 @@ export class Preview {
     this.#onRefused(part.target, result);
   }
 
-  async #edit(live: Link, id: MessageId, part: Part): Promise<void> {
+  async #edit(live: Link, id: MessageId, part: OutboundPart): Promise<void> {
     const { store, outbox, log } = this.#deps;
     let result: SendResult;
     try {
@@ -170,13 +170,13 @@ export class Preview {
       return;
     }
     if (result.state === "sent") this.#shown = part.text;
-    else if (result.gone) {
+    else if (result.notFound) {
       this.stop();
       await store.write(() => outbox.previews.remove(this.#runId));
     } else this.#onRefused(part.target, result);
   }
 
-  #onRefused(target: Target, result: Extract<SendResult, { state: "refused" }>): void {
+  #onRefused(target: ReplyTarget, result: Extract<SendResult, { state: "refused" }>): void {
     if (!result.retryable) return this.stop();
     this.#pauseMs = Math.min(this.#pauseMs * 2, LIMITS.previewEditMaxMs);
     this.#deps.applyRateLimit(target, result);

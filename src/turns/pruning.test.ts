@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import { FakeClock } from "../../test/fakes/clock.ts";
-import { message, openBench, until, type Bench } from "../../test/fakes/turns.ts";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
+import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { startPruning } from "./pruning.ts";
 
-const count = (bench: Bench, table: string): number => bench.store.get<{ n: number }>(`SELECT count(*) AS n FROM ${table}`)!.n;
+const count = (bench: TurnBench, table: string): number => bench.store.get<{ n: number }>(`SELECT count(*) AS n FROM ${table}`)!.n;
 
-async function fill(bench: Bench, rows: number, at: number): Promise<void> {
+async function fill(bench: TurnBench, rows: number, at: number): Promise<void> {
   const { inbox, outbox } = bench.turns.options;
   await bench.store.write(() => {
     for (let n = 0; n < rows; n++) {
@@ -24,7 +24,7 @@ async function fill(bench: Bench, rows: number, at: number): Promise<void> {
 
 test("rows that nothing needs any more are removed while the gateway runs, a bounded number per step", async () => {
   const clock = new FakeClock(LIMITS.dedupeRetentionMs * 2);
-  const bench = openBench({ clock });
+  const bench = openTurnBench({ clock });
   const rows = LIMITS.pruneRows * 2 + 7;
   await fill(bench, rows, 1_000);
   await bench.turns.submit(message("recent", "recent"));
@@ -46,7 +46,7 @@ test("rows that nothing needs any more are removed while the gateway runs, a bou
 
 test("what is open or waits for an operator is kept, however old it is", async () => {
   const clock = new FakeClock(LIMITS.dedupeRetentionMs * 2);
-  const bench = openBench({ clock });
+  const bench = openTurnBench({ clock });
   await fill(bench, 3, 1_000);
   await bench.store.write(() => {
     bench.store.run("UPDATE inbox SET state = 'parked' WHERE run_id = 'old-0'");

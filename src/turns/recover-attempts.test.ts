@@ -2,16 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import { echo, MODEL, type Control } from "../../test/fakes/runtime.ts";
-import { message, openBench, until, type Bench } from "../../test/fakes/turns.ts";
+import { echoScript, MODEL, type PromptControl } from "../../test/fakes/fake-runtime.ts";
+import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { recover } from "./recover.ts";
 
 const keyOf = (name: string): never => asId<never>(`agent:main:${name}`);
-const attempts = (bench: Bench, runId: string): number | undefined => bench.turns.findRun(runId)?.attempts;
+const attempts = (bench: TurnBench, runId: string): number | undefined => bench.turns.findRun(runId)?.attempts;
 
 /** Ends the process over a text, everything else waits for the test. */
 const dyingOver = (poison: string, die: () => void) =>
-  async function* (turn: Bench["runtime"]["prompts"][number], control: Control) {
+  async function* (turn: TurnBench["runtime"]["prompts"][number], control: PromptControl) {
     if (turn.text.includes(poison)) {
       die();
       await new Promise(() => {});
@@ -28,10 +28,10 @@ const dyingOver = (poison: string, die: () => void) =>
   };
 
 /** Starts the gateway again and again until nothing ends it any more; the state of each run at the end. */
-async function liveThrough(dir: string, poison: string, runIds: readonly string[]): Promise<{ deaths: number; bench: Bench }> {
+async function liveThrough(dir: string, poison: string, runIds: readonly string[]): Promise<{ deaths: number; bench: TurnBench }> {
   for (let deaths = 0; ; deaths++) {
     assert.ok(deaths <= LIMITS.turnAttempts * 2, "the gateway dies for ever");
-    const bench = openBench({ dir });
+    const bench = openTurnBench({ dir });
     let dead = false;
     bench.runtime.script = dyingOver(poison, () => {
       dead = true;
@@ -49,7 +49,7 @@ async function liveThrough(dir: string, poison: string, runIds: readonly string[
 }
 
 test("a start is stored before the runtime is asked, for a message that is collected or handed in as well", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   const seen: Record<string, number | undefined> = {};
   bench.runtime.script = async function* (turn, control) {
     for (const id of turn.text.split("\n\n")) seen[id] = attempts(bench, id);
@@ -83,7 +83,7 @@ test("a start is stored before the runtime is asked, for a message that is colle
 });
 
 test("a message that ends the process before its prompt becomes a dead letter, and those that ran beside it do not", async () => {
-  const first = openBench();
+  const first = openTurnBench();
   let dead = false;
   first.runtime.script = dyingOver("poison", () => {
     dead = true;
@@ -102,7 +102,7 @@ test("a message that ends the process before its prompt becomes a dead letter, a
 });
 
 test("a message that ends the process when it is handed in does not take the running turn with it", async () => {
-  const first = openBench();
+  const first = openTurnBench();
   let dead = false;
   first.runtime.script = dyingOver("poison", () => {
     dead = true;
@@ -121,12 +121,12 @@ test("a message that ends the process when it is handed in does not take the run
 });
 
 test("an orderly stop is no failed attempt, however often it comes", async () => {
-  const { dir, store, turns } = openBench();
+  const { dir, store, turns } = openTurnBench();
   await turns.submit(message("first", "e0"));
   await turns.waitForOutcome(asId("e0"), 5_000);
   store.close();
   for (let restart = 0; restart < LIMITS.turnAttempts * 2; restart++) {
-    const bench = openBench({ dir });
+    const bench = openTurnBench({ dir });
     bench.runtime.script = async function* () {
       yield { type: "started", model: MODEL, contextWindow: 1 };
       await new Promise(() => {});
@@ -137,15 +137,15 @@ test("an orderly stop is no failed attempt, however often it comes", async () =>
     bench.turns.stop();
     bench.store.close();
   }
-  const last = openBench({ dir });
-  last.runtime.script = echo;
+  const last = openTurnBench({ dir });
+  last.runtime.script = echoScript;
   recover(last.turns, () => null);
   assert.equal((await last.turns.waitForOutcome(asId("e1"), 5_000))?.text, "echo: long");
   last.close();
 });
 
 test("a part whose sending ends the process again and again is set aside", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   const target = { channel: asId<never>("irc"), account: asId<never>("a"), chat: { kind: "direct" as const, id: asId<never>("alice") } };
   await bench.store.write(() => bench.turns.addIntent("x", null, target, "poison", 1));
   const { outbox } = bench.turns.options;
@@ -160,7 +160,7 @@ test("a part whose sending ends the process again and again is set aside", async
 });
 
 test("one row that cannot be settled does not keep the gateway from starting", async () => {
-  const before = openBench();
+  const before = openTurnBench();
   before.runtime.script = async function* (turn) {
     yield { type: "started", model: MODEL, contextWindow: 1 };
     await turn.beforeTool({ id: "t", name: "bash", args: {} });
@@ -171,7 +171,7 @@ test("one row that cannot be settled does not keep the gateway from starting", a
   await until(() => before.turns.findRun("e1")?.toolsStarted);
   await before.turns.submit(message("waits", "e2"));
   before.store.close();
-  const after = openBench({
+  const after = openTurnBench({
     dir: before.dir,
     split: () => {
       throw new RangeError("no such text");

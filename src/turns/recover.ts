@@ -1,7 +1,7 @@
 import { LIMITS } from "../core/limits.ts";
 import type { InboxRow, RunOutcome } from "../store/inbox.ts";
 import type { OutboxPart } from "../store/outbox.ts";
-import type { Target } from "../channels/channel.ts";
+import type { ReplyTarget } from "../channels/channel.ts";
 import type { Turns } from "./engine.ts";
 import { noteUndelivered } from "./outbound.ts";
 import type { Payload } from "./submission.ts";
@@ -32,7 +32,10 @@ const INTERRUPTED_TEXT =
 const DEAD_LETTER_TEXT = "This message could not be answered after several attempts. It was set aside for the operator.";
 
 /** Brings the rows of an earlier process into order: called once at start-up, before anything is accepted. */
-export function recover(turns: Turns, abilitiesOf: (target: Target) => { idempotency: "key" | "lookup" | "none" } | null): RecoverySummary {
+export function recover(
+  turns: Turns,
+  abilitiesOf: (target: ReplyTarget) => { idempotency: "key" | "lookup" | "none" } | null,
+): RecoverySummary {
   const { store, inbox, outbox, clock } = turns.options;
   const recovery: RecoverySummary = { resumed: 0, closed: 0, deadLetters: 0, unknown: 0 };
   const open = inbox.listOpen<Payload>();
@@ -42,7 +45,7 @@ export function recover(turns: Turns, abilitiesOf: (target: Target) => { idempot
     const now = clock.now();
     for (const row of open) recoverRunContained(turns, row, now, recovery);
     for (const part of outbox.byState("attempting", 100_000))
-      recovery.unknown += recoverPart(turns, part, now, abilitiesOf(part.target as Target));
+      recovery.unknown += recoverPart(turns, part, now, abilitiesOf(part.target as ReplyTarget));
     outbox.previews.removeEnded();
     store.run("UPDATE sessions SET status = 'done' WHERE status = 'running'");
   });

@@ -1,4 +1,4 @@
-import type { Inbound, MediaRef } from "../channels/channel.ts";
+import type { InboundMessage, MediaRef } from "../channels/channel.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ChannelState } from "../store/channel-state.ts";
 import type { Turns } from "./engine.ts";
@@ -15,7 +15,7 @@ type RepliedMessageDeps = { turns: Turns; channelState: ChannelState };
 export function resolveRepliedMessage(
   deps: RepliedMessageDeps,
   source: ChannelAccount,
-  event: Inbound,
+  event: InboundMessage,
 ): { message: RepliedMessage; pictures: readonly AttachmentRef[] } | undefined {
   const { replyTo } = event;
   if (!replyTo || replyTo.id === (event.thread?.id as string | undefined)) return undefined;
@@ -27,7 +27,12 @@ export function resolveRepliedMessage(
 
 const isImage = (ref: MediaRef): boolean => ref.kind === "image" || /^image\//i.test(ref.mimeType);
 
-function storedText({ turns, channelState }: RepliedMessageDeps, source: ChannelAccount, event: Inbound, id: string): string | undefined {
+function storedText(
+  { turns, channelState }: RepliedMessageDeps,
+  source: ChannelAccount,
+  event: InboundMessage,
+  id: string,
+): string | undefined {
   const [received] = turns.options.inbox.byMessage<Payload>(source.channel, source.account, messageRef({ chat: event.chat, message: id }));
   return received?.payload?.text ?? channelState.findOwnText(conversationPrefix(source, event.chat.id), id);
 }

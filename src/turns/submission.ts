@@ -1,5 +1,5 @@
 import type { ToolName } from "../agents/runtime.ts";
-import type { MediaRef, Target } from "../channels/channel.ts";
+import type { MediaRef, ReplyTarget } from "../channels/channel.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
 import type { InboxRow, InboxState, RunOutcome } from "../store/inbox.ts";
@@ -23,7 +23,7 @@ export type Payload = {
   attached?: readonly string[];
   provenance: Provenance;
   /** Where the answer is delivered; null when it only goes to the session's clients. */
-  target: Target | null;
+  target: ReplyTarget | null;
   tools: readonly ToolName[];
   queueMode: QueueMode;
   /** Overrides for this run only. */

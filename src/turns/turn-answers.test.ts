@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AgentEvent, ErrorKind } from "../agents/runtime.ts";
-import { said, MODEL } from "../../test/fakes/runtime.ts";
-import { message, openBench, until, type Bench } from "../../test/fakes/turns.ts";
+import { textEvents, MODEL } from "../../test/fakes/fake-runtime.ts";
+import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { textOf } from "../store/messages.ts";
@@ -14,12 +14,12 @@ const target = { channel: asId<never>("irc"), account: asId<never>("default"), c
 const started: AgentEvent = { type: "started", model: MODEL, contextWindow: 1000 };
 const end: AgentEvent = { type: "end", reason: "stop", checkpoint: null };
 const text = (delta: string): AgentEvent => ({ type: "text", delta });
-const failed = (words: string): AgentEvent => ({ ...(said(words) as Extract<AgentEvent, { type: "message" }>), stopReason: "error" });
+const failed = (words: string): AgentEvent => ({ ...(textEvents(words) as Extract<AgentEvent, { type: "message" }>), stopReason: "error" });
 const retry: AgentEvent = { type: "retry", attempt: 1, maxAttempts: 3, delayMs: 0, reason: "terminated", kind: "cut" };
 
 /** Runs one message whose turn has these events. */
 async function play(events: readonly AgentEvent[], more: Parameters<typeof message>[2] = {}) {
-  const bench = openBench();
+  const bench = openTurnBench();
   const texts: TurnEvents["turn.text"][] = [];
   bench.bus.on("turn.text", (event) => texts.push(event));
   const warnings: { message: string; fields: Record<string, unknown> }[] = [];
@@ -36,7 +36,7 @@ async function play(events: readonly AgentEvent[], more: Parameters<typeof messa
   return { outcome, sent, rows, texts, warnings };
 }
 
-function rowsOf(bench: Bench): string[] {
+function rowsOf(bench: TurnBench): string[] {
   const session = bench.turns.options.sessions.get(key)!;
   return bench.turns.options.messages.tail(key, session.session_id, 100).map((each) => `${each.body.role}: ${textOf(each.body)}`);
 }
@@ -55,7 +55,7 @@ test("what a failed attempt said is in no record once another one answers", asyn
       started,
       ...attempt,
       text("half of it, and the rest"),
-      said("half of it, and the rest"),
+      textEvents("half of it, and the rest"),
       end,
     ]);
     assert.equal(outcome.text, "half of it, and the rest");
@@ -72,7 +72,16 @@ test("what was said before a tool stays when the message after it is asked for a
     { type: "tool", phase: "start", ...call, args: {} },
     { type: "tool", phase: "end", ...call, result: "ok", isError: false, durationMs: 1 },
   ];
-  const { outcome, rows } = await play([started, said("I look."), ...tool, text("It"), failed("It"), retry, said("It is there."), end]);
+  const { outcome, rows } = await play([
+    started,
+    textEvents("I look."),
+    ...tool,
+    text("It"),
+    failed("It"),
+    retry,
+    textEvents("It is there."),
+    end,
+  ]);
   assert.equal(outcome.text, "I look.\n\nIt is there.");
   assert.deepEqual(rows, ["user: hello", "assistant: I look.", "toolResult: ok", "assistant: It is there."]);
 });
@@ -120,7 +129,7 @@ test("the provider's words are in the outcome's detail and in the log, never in 
 });
 
 test("an answer of reasoning only is told as one, and the reasoning is kept", async () => {
-  const { outcome, sent, rows, texts } = await play([started, text("<think>secret</think>"), said("<think>secret</think>"), end]);
+  const { outcome, sent, rows, texts } = await play([started, text("<think>secret</think>"), textEvents("<think>secret</think>"), end]);
   assert.equal(outcome.status, "error");
   assert.deepEqual(sent, [
     "The model thought about it and then gave no answer. Send the message again, or choose another model with /model.",
@@ -130,7 +139,7 @@ test("an answer of reasoning only is told as one, and the reasoning is kept", as
 
 test("reasoning in the text reaches nobody, also while it is being written", async () => {
   const pieces = ["<th", "ink>sec", "ret</thi", "nk>\n\nThe ", "answer"].map(text);
-  const { outcome, sent, rows, texts } = await play([started, ...pieces, said("<think>secret</think>\n\nThe answer"), end]);
+  const { outcome, sent, rows, texts } = await play([started, ...pieces, textEvents("<think>secret</think>\n\nThe answer"), end]);
   assert.equal(outcome.text, "The answer");
   assert.deepEqual(sent, ["The answer"]);
   assert.deepEqual(rows, ["user: hello", "assistant: The answer"]);
@@ -139,7 +148,7 @@ test("reasoning in the text reaches nobody, also while it is being written", asy
 });
 
 test("an answer that was cut by the model's limit says so on the channel, and the note is not part of the agent's words", async () => {
-  const cut: AgentEvent = { ...(said("half of it") as Extract<AgentEvent, { type: "message" }>), stopReason: "length" };
+  const cut: AgentEvent = { ...(textEvents("half of it") as Extract<AgentEvent, { type: "message" }>), stopReason: "length" };
   const { outcome, sent, rows } = await play([started, text("half of it"), cut, end]);
   assert.equal(outcome.status, "ok");
   assert.match(sent.join(), /^half of it\n\n\(The answer ends here because the model reached its output limit/);
@@ -149,14 +158,14 @@ test("an answer that was cut by the model's limit says so on the channel, and th
 });
 
 test("NO_REPLY stays silent", async () => {
-  const { outcome, sent, warnings } = await play([started, said("NO_REPLY"), end]);
+  const { outcome, sent, warnings } = await play([started, textEvents("NO_REPLY"), end]);
   assert.equal(outcome.status, "ok");
   assert.deepEqual([sent, warnings], [[], []]);
 });
 
 test("an answer without an end is stopped at the limit, with what was said so far", async () => {
   let stopped = false;
-  const bench = openBench();
+  const bench = openTurnBench();
   bench.runtime.script = async function* (_turn, { signal }) {
     yield started;
     for (let i = 0; i < 1_000 && !signal.aborted; i++) yield text("x".repeat(10_000));
@@ -173,7 +182,7 @@ test("an answer without an end is stopped at the limit, with what was said so fa
 });
 
 test("thinking without an end is stopped at its limit", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   bench.runtime.script = async function* (_turn, { signal }) {
     yield started;
     for (let i = 0; i < 1_000 && !signal.aborted; i++) yield { type: "thinking", delta: "x".repeat(10_000) };
@@ -185,12 +194,12 @@ test("thinking without an end is stopped at its limit", async () => {
 });
 
 test("a person in a chat is told once that a turn takes long", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   bench.runtime.script = async function* (_turn, control) {
     yield started;
     for (const forMs of [20_000, 60_000, 90_000]) yield { type: "waiting", for: "model", forMs };
     await control.gate();
-    yield said("late");
+    yield textEvents("late");
     yield end;
   };
   await bench.turns.submit(message("hello", "e1", { target }));
@@ -229,7 +238,7 @@ test("tool calls of one turn have a limit, whatever they are, and odd arguments 
 
 for (const what of ["a tool", "a tool that does not exist"])
   test(`a loop of calls of ${what} ends the turn with a sentence`, async () => {
-    const bench = openBench();
+    const bench = openTurnBench();
     bench.runtime.script = async function* (turn, { signal }) {
       yield started;
       while (!signal.aborted) {

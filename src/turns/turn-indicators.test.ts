@@ -2,30 +2,30 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AgentEvent, Turn } from "../agents/runtime.ts";
 import { asId } from "../core/ids.ts";
-import { said, type Control } from "../../test/fakes/runtime.ts";
-import { chatTarget, openTalk, type Talk } from "../../test/fakes/talk.ts";
-import { message, until } from "../../test/fakes/turns.ts";
+import { textEvents, type PromptControl } from "../../test/fakes/fake-runtime.ts";
+import { chatTarget, openChatBench, type ChatBench } from "../../test/fakes/fake-chat.ts";
+import { message, until } from "../../test/fakes/turn-bench.ts";
 import type { AckScope, TypingMode } from "./turn-indicators.ts";
 
 const key = asId<never>("agent:main:main");
 
 /** Waits, thinks, waits, says a word, waits, answers. */
-async function* slowly(_turn: Turn, control: Control): AsyncGenerator<AgentEvent, void, void> {
+async function* slowly(_turn: Turn, control: PromptControl): AsyncGenerator<AgentEvent, void, void> {
   await control.gate();
   yield { type: "thinking", delta: "hm" };
   await control.gate();
   yield { type: "text", delta: "well" };
   await control.gate();
-  yield said("well then");
+  yield textEvents("well then");
   yield { type: "end", reason: "stop", checkpoint: null };
 }
 
-const settled = (talk: Talk): boolean => talk.turns.options.outbox.byIntent("e1").some((part) => part.state === "sent");
-const typed = (talk: Talk): boolean => talk.chat.calls.includes("typing");
+const settled = (talk: ChatBench): boolean => talk.turns.options.outbox.byIntent("e1").some((part) => part.state === "sent");
+const typed = (talk: ChatBench): boolean => talk.chat.calls.includes("typing");
 
 /** In which moment typing began: with the turn, a thought, the first text, or never. */
 async function typingBegins(mode: TypingMode | null, place: { kind?: "direct" | "group"; addressed?: boolean }): Promise<string> {
-  const talk = openTalk({ settings: { typing: mode } });
+  const talk = openChatBench({ settings: { typing: mode } });
   talk.runtime.script = slowly;
   const { addressed = false, kind = "direct" } = place;
   await talk.turns.submit(
@@ -61,7 +61,7 @@ test("typing begins when the configuration says, and by itself where the agent w
 test("a channel without typing, edits and reactions is asked for nothing", async () => {
   const abilities = { typing: false, edit: false, reactions: false };
   const ack = { emoji: "👀", scope: "all" as const, removeAfterReply: true };
-  const talk = openTalk({ abilities, settings: { typing: "instant", preview: "partial", ack } });
+  const talk = openChatBench({ abilities, settings: { typing: "instant", preview: "partial", ack } });
   await talk.turns.submit(message("hi", "e1", { channel: "chat", account: "default", target: chatTarget() }));
   await until(() => settled(talk));
   assert.deepEqual(talk.chat.calls, ["send echo: hi"]);
@@ -69,7 +69,7 @@ test("a channel without typing, edits and reactions is asked for nothing", async
 });
 
 async function reactions(scope: AckScope, place: { kind: "direct" | "group"; addressed?: boolean }, removeAfterReply = false) {
-  const talk = openTalk({ settings: { ack: { emoji: "👀", scope, removeAfterReply } } });
+  const talk = openChatBench({ settings: { ack: { emoji: "👀", scope, removeAfterReply } } });
   const { kind, addressed = false } = place;
   await talk.turns.submit(
     message("hi", "e1", { channel: "chat", account: "default", target: chatTarget({ kind }), ...(addressed ? { addressed } : {}) }),
@@ -92,7 +92,7 @@ test("a message is marked where the configuration says, and the mark goes after 
 });
 
 test("what can be left out is left out while the platform asks to wait", async () => {
-  const talk = openTalk({ settings: { typing: "instant", ack: { emoji: "👀", scope: "all", removeAfterReply: false } } });
+  const talk = openChatBench({ settings: { typing: "instant", ack: { emoji: "👀", scope: "all", removeAfterReply: false } } });
   talk.delivery.applyRateLimit(chatTarget(), {
     state: "refused",
     retryable: true,

@@ -1,4 +1,4 @@
-import type { Target } from "../channels/channel.ts";
+import type { ReplyTarget } from "../channels/channel.ts";
 import { contain } from "../core/contain.ts";
 import { reasonOf } from "../core/errors.ts";
 import { asId, type AgentId, type MessageId, type RunId } from "../core/ids.ts";
@@ -21,12 +21,12 @@ export type IndicatorSettings = {
   ack: { emoji: string; scope: AckScope; removeAfterReply: boolean } | null;
 };
 
-export type IndicatorOptions = PreviewDeps & { settings: (target: Target, agentId: AgentId) => IndicatorSettings };
+export type IndicatorOptions = PreviewDeps & { settings: (target: ReplyTarget, agentId: AgentId) => IndicatorSettings };
 
 /** What a person sees of a running turn before its answer is there. */
 export type ActiveIndicators = { thinking: () => void; text: (text: string) => void; stop: () => void };
 
-export type IndicatedRun = { runId: RunId; agentId: AgentId; target: Target; addressed: boolean; render: RenderPreview };
+export type IndicatedRun = { runId: RunId; agentId: AgentId; target: ReplyTarget; addressed: boolean; render: RenderPreview };
 
 type AcknowledgedMessage = { agentId: AgentId; payload: Pick<Payload, "target" | "addressed"> };
 
@@ -148,7 +148,7 @@ export class TurnIndicators {
   }
 }
 
-function isInAckScope(scope: AckScope, target: Target, addressed: boolean): boolean {
+function isInAckScope(scope: AckScope, target: ReplyTarget, addressed: boolean): boolean {
   const direct = target.chat.kind === "direct";
   if (scope === "all") return true;
   if (scope === "direct") return direct;

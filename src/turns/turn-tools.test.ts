@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AgentEvent } from "../agents/runtime.ts";
 import { asId } from "../core/ids.ts";
-import { openBench, message, until, type Bench } from "../../test/fakes/turns.ts";
-import { MODEL, said } from "../../test/fakes/runtime.ts";
+import { openTurnBench, message, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
+import { MODEL, textEvents } from "../../test/fakes/fake-runtime.ts";
 import { recover } from "./recover.ts";
 
-const outcome = (bench: Bench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
+const outcome = (bench: TurnBench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
 const withBash = { tools: ["bash" as const] };
 const usage = { input: 1, output: 1, cacheRead: 0, cacheWrite: 0, totalTokens: 2, costUsd: 0 };
 const calls = (...ids: string[]): AgentEvent => ({
@@ -28,12 +28,12 @@ const result = (id: string): AgentEvent => ({
 const ask = { name: "bash", args: {} };
 
 test("a turn with tools has one answer: the last message, however many came before it", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   bench.runtime.script = async function* (turn) {
     yield calls("t1");
     await turn.beforeTool({ id: "t1", ...ask });
     yield result("t1");
-    yield said("finished");
+    yield textEvents("finished");
     yield { type: "end", reason: "stop", checkpoint: null };
   };
   await bench.turns.submit(message("do it", "e1", withBash));
@@ -52,14 +52,14 @@ test("a turn with tools has one answer: the last message, however many came befo
 });
 
 test("tool calls that are asked about at once store what was said before them once", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   bench.runtime.script = async function* (turn) {
     yield calls("t1", "t2");
     const answers = await Promise.all(["t1", "t2"].map((id) => turn.beforeTool({ id, ...ask })));
     assert.deepEqual(answers, [{ allow: true }, { allow: true }]);
     yield result("t1");
     yield result("t2");
-    yield said("finished");
+    yield textEvents("finished");
     yield { type: "end", reason: "stop", checkpoint: null };
   };
   await bench.turns.submit(message("do both", "e1", withBash));
@@ -70,7 +70,7 @@ test("tool calls that are asked about at once store what was said before them on
 });
 
 test("a stop while a tool call is written down stores nothing twice and lets no tool run", async () => {
-  const bench = openBench();
+  const bench = openTurnBench();
   let answer: unknown;
   bench.runtime.script = async function* (turn, control) {
     yield calls("t1");
@@ -89,7 +89,7 @@ test("a stop while a tool call is written down stores nothing twice and lets no 
 });
 
 test("a message that was handed in, and that a tool was called for, is closed after a crash and not run again", async () => {
-  const before = openBench();
+  const before = openTurnBench();
   before.runtime.script = async function* (turn, control) {
     yield { type: "started", model: MODEL, contextWindow: 1 };
     yield { type: "text", delta: "one moment" };
@@ -108,7 +108,7 @@ test("a message that was handed in, and that a tool was called for, is closed af
   await until(() => before.turns.findRun("e1")?.toolsStarted);
   before.store.close();
 
-  const after = openBench({ dir: before.dir });
+  const after = openTurnBench({ dir: before.dir });
   assert.deepEqual(
     recover(after.turns, () => null),
     { resumed: 0, closed: 2, parked: 0, unknown: 0 },

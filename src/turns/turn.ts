@@ -1,5 +1,5 @@
 import type { AgentEvent, ToolName, Turn, TurnFailure } from "../agents/runtime.ts";
-import type { Button, Target } from "../channels/channel.ts";
+import type { Button, ReplyTarget } from "../channels/channel.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import type { RunId } from "../core/ids.ts";
 import { clip } from "../core/text.ts";
@@ -77,7 +77,7 @@ class RunningTurn {
   #toolUpdateAt = -Infinity;
   #cancelFlush: (() => void) | null = null;
   #indicators: ActiveIndicators | null = null;
-  #target: Target | null;
+  #target: ReplyTarget | null;
 
   constructor(turns: Turns, row: Row, active: ActiveTurn, loan: TurnContext) {
     this.#turns = turns;
@@ -185,14 +185,14 @@ class RunningTurn {
   }
 
   /** Where the answer goes. Read again when it is written: the chat may have got another id meanwhile. */
-  #findTarget(): Target | null {
+  #findTarget(): ReplyTarget | null {
     if (isSendDenied(this.#session())) return (this.#target = null);
     this.#target = this.#turns.findRun(this.#row.runId)?.payload?.target ?? this.#target;
     return this.#target;
   }
 
   /** One button for each choice, where the channel has buttons; only who asked may press. Inside a `store.write`. */
-  #buttonsFor(choices: readonly CommandChoice[], target: Target, now: number): Button[][] {
+  #buttonsFor(choices: readonly CommandChoice[], target: ReplyTarget, now: number): Button[][] {
     const { buttons, abilities } = this.#turns.options;
     if (choices.length === 0 || !buttons || !abilities(target.channel)?.buttons) return [];
     const tokens = buttons.issue({
@@ -216,7 +216,7 @@ class RunningTurn {
     const { runId, agentId, payload } = this.#row;
     const { target } = payload;
     if (!target || !this.#turns.options.indicators || isSendDenied(this.#session())) return null;
-    const render = (text: string): { text: string; target: Target } | null => {
+    const render = (text: string): { text: string; target: ReplyTarget } | null => {
       const intent: Intent = { id: runId, sessionKey: this.#row.sessionKey, target, text, at: 0, batched: this.#isBatched() };
       const shown = toPreviewText(this.#turns.options, intent);
       return shown === null ? null : { text: shown, target: firstTarget(this.#turns.options, intent) };

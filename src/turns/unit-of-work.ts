@@ -1,4 +1,4 @@
-import type { ChannelEvent, Inbound, Place, Sender, Target } from "../channels/channel.ts";
+import type { ChannelEvent, InboundMessage, ChatLocation, Sender, ReplyTarget } from "../channels/channel.ts";
 import { asId, type AccountId, type ChannelId } from "../core/ids.ts";
 import type { RoutedMessage } from "../routing/types.ts";
 import { oneLine, quoteName } from "./untrusted-text.ts";
@@ -12,7 +12,7 @@ export const noWork: UnitOfWork = { apply: () => {}, onCommit: () => {}, onRollb
 export type ChannelAccount = { channel: ChannelId; account: AccountId };
 
 /** Where the answer to something that happened goes. */
-export const toPlaceTarget = ({ channel, account }: ChannelAccount, event: Place, via?: string): Target => ({
+export const toPlaceTarget = ({ channel, account }: ChannelAccount, event: ChatLocation, via?: string): ReplyTarget => ({
   channel,
   account: asId<AccountId>(account),
   chat: { kind: event.chat.kind, id: event.chat.id },
@@ -20,7 +20,7 @@ export const toPlaceTarget = ({ channel, account }: ChannelAccount, event: Place
   ...(via === undefined ? {} : { via }),
 });
 
-export const toReplyTarget = (source: ChannelAccount, event: Inbound): Target => ({
+export const toReplyTarget = (source: ChannelAccount, event: InboundMessage): ReplyTarget => ({
   ...toPlaceTarget(source, event, event.via),
   replyTo: event.message,
   ...(event.guildId === undefined ? {} : { guildId: event.guildId }),
@@ -38,7 +38,7 @@ export const senderLabel = (sender: Pick<Sender, "id" | "name">): string =>
   quoteName(oneLine(sender.name ?? "", 64) || oneLine(sender.id, 64));
 
 /** A text as the agent reads it: with the name in a room, alone in a direct conversation and where it is a command. */
-export const withSenderLabel = (event: Place & { sender: Sender }, text: string, isCommand: boolean): string =>
+export const withSenderLabel = (event: ChatLocation & { sender: Sender }, text: string, isCommand: boolean): string =>
   event.chat.kind === "direct" || isCommand ? text : `${senderLabel(event.sender)}: ${text}`;
 
 /** An event that is no message, as routing reads it: something from this sender in this place. */

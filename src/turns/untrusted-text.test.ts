@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Inbound } from "../channels/channel.ts";
+import type { InboundMessage } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
-import { gated } from "../../test/fakes/runtime.ts";
-import { account, event, inRoom, irc, open, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
-import { message, until } from "../../test/fakes/turns.ts";
+import { gatedScript } from "../../test/fakes/fake-runtime.ts";
+import { account, event, inGroup, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
+import { message, until } from "../../test/fakes/turn-bench.ts";
 import { ADDRESSED_MARKER } from "./agent-text.ts";
 import { quoteFollowing, quoteLines, quoteName, quoteStructure } from "./untrusted-text.ts";
 
@@ -18,9 +18,10 @@ const forgery = (end: string): string => ["hello", ...FORGED].join(end);
 const believed = (text: string): string[] =>
   text.split(/\r\n|[\n\r\v\f\u0085\u2028\u2029]/u).filter((line) => FORGED.includes(line.trim()));
 
-const mentioned = (id: string, text: string, more: Partial<Inbound> = {}): Inbound => inRoom(id, text, { mentionsSelf: true, ...more });
+const mentioned = (id: string, text: string, more: Partial<InboundMessage> = {}): InboundMessage =>
+  inGroup(id, text, { mentionsSelf: true, ...more });
 
-async function promptAfter(door: IngestBench, ...events: Inbound[]): Promise<string> {
+async function promptAfter(door: IngestBench, ...events: InboundMessage[]): Promise<string> {
   const before = door.runtime.prompts.length;
   for (const each of events) await door.ingest.admit(irc, account, [each]);
   return (await until(() => door.runtime.prompts[before])).text;
@@ -32,7 +33,7 @@ const SOURCES: Readonly<Record<string, { honest: string[]; unless?: string; read
     "a message in a room": { honest: [], read: (door, text) => promptAfter(door, mentioned("m1", text)) },
     "a kept line of a room": {
       honest: [ADDRESSED_MARKER],
-      read: (door, text) => promptAfter(door, inRoom("k1", text), mentioned("m1", "hi")),
+      read: (door, text) => promptAfter(door, inGroup("k1", text), mentioned("m1", "hi")),
     },
     "the name of a sender": {
       honest: [],
@@ -44,7 +45,7 @@ const SOURCES: Readonly<Record<string, { honest: string[]; unless?: string; read
       read: (door, text) =>
         promptAfter(
           door,
-          inRoom("k1", "psst", { sender: { id: asId("x"), name: text, isBot: false, isSelf: false } }),
+          inGroup("k1", "psst", { sender: { id: asId("x"), name: text, isBot: false, isSelf: false } }),
           mentioned("m1", "hi"),
         ),
     },
@@ -89,7 +90,7 @@ const SOURCES: Readonly<Record<string, { honest: string[]; unless?: string; read
       read: async (door, text) => {
         await promptAfter(door, mentioned("m1", "hi"));
         await until(() => door.turns.counts().lanes === 0);
-        const { kind: _, media: _m, mentionsSelf: _s, ...place } = inRoom("x1", text, { message: asId("m1") });
+        const { kind: _, media: _m, mentionsSelf: _s, ...place } = inGroup("x1", text, { message: asId("m1") });
         await door.ingest.admit(irc, account, [{ ...place, kind: "edit" }]);
         // The bench takes notes for no prompt: they are what a prompt would hold.
         return door.notes
@@ -101,13 +102,13 @@ const SOURCES: Readonly<Record<string, { honest: string[]; unless?: string; read
     "an edit of a message that waits": {
       honest: [],
       read: async (door, text) => {
-        door.runtime.script = gated;
+        door.runtime.script = gatedScript;
         await promptAfter(door, mentioned("m1", "first"));
         const session = asId<never>("agent:main:irc:group:#room");
         await until(() => door.turns.inflight(session)[0]?.text);
         await door.store.write(() => door.turns.options.sessions.patch(session, { queue_mode: "followup" }));
         await door.ingest.admit(irc, account, [mentioned("m2", "second")]);
-        const { kind: _, media: _m, mentionsSelf: _s, ...place } = inRoom("x1", text, { message: asId("m2") });
+        const { kind: _, media: _m, mentionsSelf: _s, ...place } = inGroup("x1", text, { message: asId("m2") });
         await door.ingest.admit(irc, account, [{ ...place, kind: "edit" }]);
         door.runtime.release(door.turns.inflight(session)[0]!.runId);
         return (await until(() => door.runtime.prompts[1])).text;
@@ -129,7 +130,7 @@ const SOURCES: Readonly<Record<string, { honest: string[]; unless?: string; read
 for (const [source, { honest, unless, read }] of Object.entries(SOURCES)) {
   test(`${source} cannot imitate a line of the gateway or of another person`, async () => {
     for (const text of [...ENDS.map(forgery), ...FORGED].filter((each) => each !== unless)) {
-      const door = openIngest(open);
+      const door = openIngest(OPEN_POLICY);
       assert.deepEqual(believed(await read(door, text)), honest, JSON.stringify(text));
       door.close();
     }
@@ -137,7 +138,7 @@ for (const [source, { honest, unless, read }] of Object.entries(SOURCES)) {
 }
 
 test("the words of an operator and of a person are told apart in the person's own session, whatever the person writes", async () => {
-  const door = openIngest(open);
+  const door = openIngest(OPEN_POLICY);
   await promptAfter(door, event("m1", "hello"));
   await until(() => door.turns.counts().lanes === 0);
   const sessionKey = asId<never>("agent:main:irc:direct:alice");

@@ -4,9 +4,18 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { STAGES } from "../channel-kit/stage.ts";
+import { HARNESSES } from "../channel-kit/platform-harness.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
-import { descendants, dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "../wire/gateway.ts";
+import {
+  descendants,
+  dropHome,
+  modelConfig,
+  newHome,
+  startGateway,
+  stateDir,
+  until,
+  type GatewayUnderTest,
+} from "../wire/gateway-process.ts";
 
 const DIST = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 
@@ -79,7 +88,7 @@ async function benchChannels(): Promise<void> {
   const sets = [
     [],
     main,
-    ...Object.keys(STAGES)
+    ...Object.keys(HARNESSES)
       .filter((id) => id !== "webchat")
       .map((id) => [id]),
   ];
@@ -100,7 +109,7 @@ async function benchChannels(): Promise<void> {
 
 async function costOf(ids: readonly string[]): Promise<{ cpu: number; pss: number }> {
   const home = newHome();
-  const modules = await Promise.all(ids.map((id) => STAGES[id]!()));
+  const modules = await Promise.all(ids.map((id) => HARNESSES[id]!()));
   const stages = await Promise.all(modules.map((module) => module.open()));
   const channels = Object.fromEntries(ids.map((id, at) => [id, stages[at]!.config({ dmPolicy: "open", allowFrom: ["*"], room: null })]));
   const gateway = await startGateway({
@@ -110,7 +119,7 @@ async function costOf(ids: readonly string[]): Promise<{ cpu: number; pss: numbe
     home,
   });
   try {
-    for (const stage of stages) stage.connected?.(gateway.http, gateway);
+    for (const stage of stages) stage.onGatewayListening?.(gateway.http, gateway);
     const client = await gateway.connect({ scopes: ["operator.read"] });
     await until("all channels", async () => {
       const { channelAccounts } = await client.request<{ channelAccounts: Record<string, { connected?: boolean }[]> }>(

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Channel } from "../../src/channels/channel.ts";
-import { openRig, type Rig } from "./rig.ts";
+import { openTestHost, type TestHost } from "./test-host.ts";
 import { scenariosFor } from "./scenarios.ts";
 import { virtualTime, type VirtualTime } from "./virtual-time.ts";
 
 /** What the author of a channel supplies: the other side. */
-export type Stage = {
+export type ConformancePlatform = {
   config: object;
   /** A second configuration with another credential, for the swap. */
   otherConfig: object;
@@ -15,7 +15,7 @@ export type Stage = {
   /** Chat to write to. */
   chat: { kind: "direct" | "group" | "channel"; id: string };
   /** Says something to the bot, as a person. */
-  push(text: string, rig: Rig): void;
+  push(text: string, rig: TestHost): void;
   /** Visible texts that the bot has sent, in order. */
   sent(): readonly string[];
   /** Breaks the connection; `silent`: without telling the client. `heal` mends it. Absent: there is no connection that could break. */
@@ -24,18 +24,18 @@ export type Stage = {
   /** From now on everything is answered so many milliseconds late, also a new connection. Absent: there is none. */
   slow?(ms: number): void;
   /** The platform sends what it should never send. */
-  nonsense(rig: Rig): void | Promise<void>;
+  sendMalformed(rig: TestHost): void | Promise<void>;
   close(): Promise<void>;
 };
 
 /** A channel with the times of the product, and a platform that keeps its own: for what takes hours, in virtual time. */
-export type Patient = { channel: Channel; openStage: () => Promise<PatientStage> };
-export type PatientStage = Pick<Stage, "config" | "push" | "drop" | "heal" | "slow" | "close">;
+export type ConformanceSubject = { channel: Channel; openStage: () => Promise<ReconnectPlatform> };
+export type ReconnectPlatform = Pick<ConformancePlatform, "config" | "push" | "drop" | "heal" | "slow" | "close">;
 
-type Runner = (rig: Rig, stage: Stage, channel: Channel) => Promise<void>;
+type Runner = (rig: TestHost, stage: ConformancePlatform, channel: Channel) => Promise<void>;
 
 /** Scenarios about a connection that breaks. */
-const BREAKING = [17, 19];
+const CONNECTION_FAULTS = [17, 19];
 const NO_CONNECTION = "there is no connection that could break";
 const BURST = 5_000;
 const MINUTE_MS = 60_000;
@@ -78,7 +78,7 @@ const RUNNERS: Readonly<Record<number, Runner>> = {
     assert.equal(rig.host.status()[0]!.state, "ready");
   },
   27: async (rig, stage, channel) => {
-    const { value } = channel.abilities.maxText;
+    const { value } = channel.capabilities.maxText;
     for (const text of ["a".repeat(value - 1), "b".repeat(value), "ü🦞 ".repeat(Math.floor(value / 8)), "עברית ".repeat(50)]) {
       const before = stage.sent().length;
       const result = await rig.send(stage.chat, text);
@@ -110,11 +110,11 @@ const RUNNERS: Readonly<Record<number, Runner>> = {
   38: async (rig, stage) => {
     // The first thousands come while nothing can be stored.
     const full = Promise.withResolvers<void>();
-    rig.held.until = full.promise;
+    rig.stalled.until = full.promise;
     for (let i = 0; i < BURST / 2; i++) stage.push(`n${i}`, rig);
-    await rig.until(() => rig.held.waiting > 0, "the first to be stored");
+    await rig.until(() => rig.stalled.waiting > 0, "the first to be stored");
     for (let i = BURST / 2; i < BURST; i++) stage.push(`n${i}`, rig);
-    rig.held.until = null;
+    rig.stalled.until = null;
     full.resolve();
     await rig.until(() => rig.events.length >= BURST, "all of them");
     assert.deepEqual(
@@ -123,7 +123,7 @@ const RUNNERS: Readonly<Record<number, Runner>> = {
     );
   },
   39: async (rig, stage) => {
-    await stage.nonsense(rig);
+    await stage.sendMalformed(rig);
     stage.push("sense", rig);
     await rig.until(() => rig.events.some((event) => event.text === "sense"), "the message");
     await delivered(rig, stage, "after the nonsense");
@@ -136,7 +136,7 @@ const RUNNERS: Readonly<Record<number, Runner>> = {
   },
 };
 
-async function delivered(rig: Rig, stage: Stage, text: string): Promise<void> {
+async function delivered(rig: TestHost, stage: ConformancePlatform, text: string): Promise<void> {
   let result = await rig.send(stage.chat, text);
   // A channel may still be joining its room; a refusal says so, and promises that nothing was sent.
   while (result.state === "refused" && result.retryable) {
@@ -147,10 +147,10 @@ async function delivered(rig: Rig, stage: Stage, text: string): Promise<void> {
   await rig.until(() => stage.sent().includes(text), "the text");
 }
 
-type PatientRunner = (rig: Rig, stage: PatientStage, time: VirtualTime) => Promise<void>;
+type ReconnectRunner = (rig: TestHost, stage: ReconnectPlatform, time: VirtualTime) => Promise<void>;
 
 /** Scenarios in virtual time. `before`: what is done to the platform before the channel connects. */
-const PATIENT: readonly { name: string; before?: (stage: PatientStage) => unknown; play: PatientRunner }[] = [
+const RECONNECT_RUNNERS: readonly { name: string; before?: (stage: ReconnectPlatform) => unknown; play: ReconnectRunner }[] = [
   {
     name: "scenario 20: a platform that takes ten seconds for each answer is waited for",
     before: (stage) => stage.slow!(10_000),
@@ -185,10 +185,10 @@ const PATIENT: readonly { name: string; before?: (stage: PatientStage) => unknow
   },
 ];
 
-const isReady = (rig: Rig): boolean => rig.host.status()[0]?.state === "ready";
+const isReady = (rig: TestHost): boolean => rig.host.status()[0]?.state === "ready";
 
-function testPatience({ channel, openStage }: Patient, skip: string | false): void {
-  for (const { name, before, play } of PATIENT) {
+function testReconnects({ channel, openStage }: ConformanceSubject, skip: string | false): void {
+  for (const { name, before, play } of RECONNECT_RUNNERS) {
     test(name, { skip }, async (t) => {
       const stage = await openStage();
       if (before && !stage.slow) {
@@ -197,7 +197,7 @@ function testPatience({ channel, openStage }: Patient, skip: string | false): vo
       }
       const time = virtualTime(t);
       await before?.(stage);
-      const rig = await openRig(channel, stage.config);
+      const rig = await openTestHost(channel, stage.config);
       try {
         await play(rig, stage, time);
       } finally {
@@ -213,18 +213,23 @@ function testPatience({ channel, openStage }: Patient, skip: string | false): vo
  * Plays every room-level scenario that applies, each on a fresh stage. `skip`: why the other side is missing, or false. `patient`: with
  * what the scenarios of hours are played.
  */
-export function testChannel(channel: Channel, openStage: () => Promise<Stage>, skip: string | false, patient?: Patient): void {
-  if (patient) testPatience(patient, skip);
-  for (const scenario of scenariosFor(channel.abilities, "room")) {
+export function testConformance(
+  channel: Channel,
+  openStage: () => Promise<ConformancePlatform>,
+  skip: string | false,
+  patient?: ConformanceSubject,
+): void {
+  if (patient) testReconnects(patient, skip);
+  for (const scenario of scenariosFor(channel.capabilities, "room")) {
     const runner = RUNNERS[scenario.number];
     if (!runner) continue;
     test(`scenario ${scenario.number}: ${scenario.name}`, { skip }, async (t) => {
       const stage = await openStage();
-      if (BREAKING.includes(scenario.number) && !stage.drop) {
+      if (CONNECTION_FAULTS.includes(scenario.number) && !stage.drop) {
         await stage.close();
         return t.skip(NO_CONNECTION);
       }
-      const rig = await openRig(channel, stage.config);
+      const rig = await openTestHost(channel, stage.config);
       try {
         await rig.state("ready");
         await runner(rig, stage, channel);
@@ -238,7 +243,7 @@ export function testChannel(channel: Channel, openStage: () => Promise<Stage>, s
     const stage = await openStage();
     try {
       if (!stage.refusedConfig) return t.skip("the platform looks at the credential of each message, and at none before");
-      const rig = await openRig(channel, stage.refusedConfig);
+      const rig = await openTestHost(channel, stage.refusedConfig);
       const status = await rig.state("terminal");
       assert.ok(status.cause && status.fix);
       assert.equal(status.reconnects, 0);

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { WebSocketServer, type WebSocket } from "ws";
-import { late } from "./late.ts";
+import { delayResponse } from "./response-delay.ts";
 import { serveFile } from "./serve-file.ts";
 
 type Json = Record<string, unknown>;
@@ -102,7 +102,7 @@ export class DiscordServer {
       ...options,
     };
     this.#ws.on("connection", async (socket) => {
-      await late(this.lagMs);
+      await delayResponse(this.lagMs);
       this.#greet(socket);
     });
   }
@@ -372,7 +372,7 @@ export class DiscordServer {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    await late(this.lagMs);
+    await delayResponse(this.lagMs);
     const url = new URL(request.url ?? "/", this.origin);
     if (url.pathname.startsWith("/attachments/")) {
       return serveFile(response, url.pathname.split("/").at(-1)!, this.#files.get(url.pathname));

@@ -1,29 +1,42 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { proves, type Ability } from "./proves.ts";
-import { cellOf, declared, scenariosOf, toTable, unproven, type Played } from "./report.ts";
+import { covers, type CapabilityName } from "./coverage.ts";
+import { cellOf, declaredCapabilities, scenarioResults, toTable, uncoveredCapabilities, type ChannelReport } from "./report.ts";
 import { SCENARIOS } from "./scenarios.ts";
 import { loadChannel } from "../../src/channels/registry.ts";
 
 const irc = (await loadChannel("irc" as never))!;
-const abilities = { ...irc.abilities, edit: true, typing: true, events: ["interaction"] as const };
-const played = (verdicts: Played["verdicts"]): Played => ({ id: "x", label: "X", abilities: irc.abilities, verdicts });
+const abilities = { ...irc.capabilities, edit: true, typing: true, events: ["interaction"] as const };
+const played = (verdicts: ChannelReport["results"]): ChannelReport => ({
+  id: "x",
+  label: "X",
+  capabilities: irc.capabilities,
+  results: verdicts,
+});
 
-const named = (list: readonly Ability[], more: object = {}) => ({ name: proves(list, "a test"), passed: true, ...more });
+const named = (list: readonly CapabilityName[], more: object = {}) => ({ name: covers(list, "a test"), passed: true, ...more });
 
 test("the numbers of scenarios are read from the names of tests", () => {
-  assert.deepEqual(scenariosOf("scenario 3: a stranger"), [3]);
-  assert.deepEqual(scenariosOf("scenarios 12 and 16: again"), [12, 16]);
-  assert.deepEqual(scenariosOf("refused (scenario 22)"), [22]);
-  assert.deepEqual(scenariosOf("3 messages"), []);
+  assert.deepEqual(scenarioResults("scenario 3: a stranger"), [3]);
+  assert.deepEqual(scenarioResults("scenarios 12 and 16: again"), [12, 16]);
+  assert.deepEqual(scenarioResults("refused (scenario 22)"), [22]);
+  assert.deepEqual(scenarioResults("3 messages"), []);
 });
 
 test("an ability that is declared and that no passed test says it proves is a failure, whatever the tests are called", () => {
-  assert.deepEqual(declared(abilities), ["edit", "typing", "event press"]);
-  assert.deepEqual(unproven(abilities, [named(["edit"])]), ["typing", "event press"]);
-  assert.deepEqual(unproven(abilities, [named(["typing"], { passed: false }), named(["edit", "event press"])]), ["typing"]);
-  assert.deepEqual(unproven(abilities, [named(["edit", "typing", "event press"], { skipped: "no server" })]), declared(abilities));
-  assert.deepEqual(unproven(abilities, [{ name: "edit, typing, event press: a press is an edit", passed: true }]), declared(abilities));
+  assert.deepEqual(declaredCapabilities(abilities), ["edit", "typing", "event interaction"]);
+  assert.deepEqual(uncoveredCapabilities(abilities, [named(["edit"])]), ["typing", "event interaction"]);
+  assert.deepEqual(uncoveredCapabilities(abilities, [named(["typing"], { passed: false }), named(["edit", "event interaction"])]), [
+    "typing",
+  ]);
+  assert.deepEqual(
+    uncoveredCapabilities(abilities, [named(["edit", "typing", "event interaction"], { skipped: "no server" })]),
+    declaredCapabilities(abilities),
+  );
+  assert.deepEqual(
+    uncoveredCapabilities(abilities, [{ name: "edit, typing, event interaction: a press is an edit", passed: true }]),
+    declaredCapabilities(abilities),
+  );
 });
 
 test("why something was not played is told under the table", () => {

@@ -1,45 +1,47 @@
-import type { Abilities } from "../../src/channels/channel.ts";
-import { ABILITIES, provenBy, type Ability } from "./proves.ts";
+import type { ChannelCapabilities } from "../../src/channels/channel.ts";
+import { CAPABILITIES, coveredBy, type CapabilityName } from "./coverage.ts";
 import type { Scenario } from "./scenarios.ts";
 
 /** One test that was played. `skipped`: why it was not. */
-export type Verdict = { name: string; passed: boolean; skipped?: string };
-export type Played = { id: string; label: string; abilities: Abilities; verdicts: readonly Verdict[] };
+export type TestResult = { name: string; passed: boolean; skipped?: string };
+export type ChannelReport = { id: string; label: string; capabilities: ChannelCapabilities; results: readonly TestResult[] };
 
 /** The abilities that a channel declares, in the words of the report. */
-export function declared(abilities: Abilities): Ability[] {
+export function declaredCapabilities(abilities: ChannelCapabilities): CapabilityName[] {
   const { media, events, ...flags } = abilities;
   const has: Readonly<Record<string, unknown>> = { ...flags, "media in": media.in, "media out": media.out };
-  return ABILITIES.filter((name) => has[name] === true || events.some((event) => name === `event ${event}`));
+  return CAPABILITIES.filter((name) => has[name] === true || events.some((event) => name === `event ${event}`));
 }
 
 /** Abilities that no passed test of the channel says it proves. */
-export function unproven(abilities: Abilities, verdicts: readonly Verdict[]): Ability[] {
-  const proven = new Set(verdicts.filter((each) => each.passed && each.skipped === undefined).flatMap(({ name }) => provenBy(name)));
-  return declared(abilities).filter((name) => !proven.has(name));
+export function uncoveredCapabilities(abilities: ChannelCapabilities, verdicts: readonly TestResult[]): CapabilityName[] {
+  const proven = new Set(verdicts.filter((each) => each.passed && each.skipped === undefined).flatMap(({ name }) => coveredBy(name)));
+  return declaredCapabilities(abilities).filter((name) => !proven.has(name));
 }
 
 /** Numbers of the scenarios that a test's name claims to play. */
-export function scenariosOf(name: string): number[] {
+export function scenarioResults(name: string): number[] {
   const list = /\bscenarios? ((?:\d+(?:, | and )?)+)/.exec(name)?.[1] ?? "";
   return (list.match(/\d+/g) ?? []).map(Number);
 }
 
 /** How one scenario went: passed, failed, does not apply here, or is not played by a test of its own. */
-export function cellOf(played: Played, scenario: Scenario): "✓" | "✗" | "n/a" | "·" {
-  const mine = played.verdicts.filter((each) => scenariosOf(each.name).includes(scenario.number));
+export function cellOf(played: ChannelReport, scenario: Scenario): "✓" | "✗" | "n/a" | "·" {
+  const mine = played.results.filter((each) => scenarioResults(each.name).includes(scenario.number));
   if (mine.some((each) => !each.passed)) return "✗";
   if (mine.some((each) => each.skipped === undefined)) return "✓";
-  return mine.length > 0 || !scenario.applies(played.abilities) ? "n/a" : "·";
+  return mine.length > 0 || !scenario.applies(played.capabilities) ? "n/a" : "·";
 }
 
 /** Why scenarios that apply to a channel were not played there: number, channels, reason. */
-function reasons(channels: readonly Played[], scenarios: readonly Scenario[]): string[] {
+function reasons(channels: readonly ChannelReport[], scenarios: readonly Scenario[]): string[] {
   return scenarios.flatMap((scenario) => {
     const mine = channels
       .filter((each) => cellOf(each, scenario) === "n/a")
-      .flatMap(({ label, verdicts }) => {
-        const skipped = verdicts.find((each) => scenariosOf(each.name).includes(scenario.number) && each.skipped !== undefined)?.skipped;
+      .flatMap(({ label, results: verdicts }) => {
+        const skipped = verdicts.find(
+          (each) => scenarioResults(each.name).includes(scenario.number) && each.skipped !== undefined,
+        )?.skipped;
         return skipped === undefined || skipped === "" ? [] : [{ label, skipped }];
       });
     return [...Map.groupBy(mine, ({ skipped }) => skipped)].map(
@@ -51,7 +53,7 @@ function reasons(channels: readonly Played[], scenarios: readonly Scenario[]): s
 const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
 
 /** The page of the results, in Markdown. */
-export function toTable(channels: readonly Played[], scenarios: readonly Scenario[]): string {
+export function toTable(channels: readonly ChannelReport[], scenarios: readonly Scenario[]): string {
   const rule = row(["---", ...channels.map(() => "---")]);
   const skipped = reasons(channels, scenarios);
   return [
@@ -61,16 +63,21 @@ export function toTable(channels: readonly Played[], scenarios: readonly Scenari
     "",
     row(["", ...channels.map(({ id, label }) => (id === "webchat" ? label : `[${label}](${id}.md)`))]),
     rule,
-    row(["tests passed", ...channels.map(({ verdicts }) => String(verdicts.filter((each) => each.passed && !each.skipped).length))]),
-    ...ABILITIES.map((name) => row([name, ...channels.map((each) => (declared(each.abilities).includes(name) ? "yes" : "no"))])),
+    row([
+      "tests passed",
+      ...channels.map(({ results: verdicts }) => String(verdicts.filter((each) => each.passed && !each.skipped).length)),
+    ]),
+    ...CAPABILITIES.map((name) =>
+      row([name, ...channels.map((each) => (declaredCapabilities(each.capabilities).includes(name) ? "yes" : "no"))]),
+    ),
     row([
       "a repeated send",
-      ...channels.map((each) => ({ key: "is recognised", lookup: "is looked up", none: "is reported" })[each.abilities.idempotency]),
+      ...channels.map((each) => ({ key: "is recognised", lookup: "is looked up", none: "is reported" })[each.capabilities.idempotency]),
     ]),
     row([
       "an event is confirmed",
       ...channels.map(
-        (each) => ({ cursor: "by a cursor", event: "one by one", session: "by the session", none: "not at all" })[each.abilities.ack],
+        (each) => ({ cursor: "by a cursor", event: "one by one", session: "by the session", none: "not at all" })[each.capabilities.ack],
       ),
     ]),
     "",
@@ -83,7 +90,7 @@ export function toTable(channels: readonly Played[], scenarios: readonly Scenari
     ...scenarios.map((scenario) => row([`${scenario.number}. ${scenario.name}`, ...channels.map((each) => cellOf(each, scenario))])),
     row([
       "random kills",
-      ...channels.map((each) => (each.verdicts.some((one) => /random kills/.test(one.name) && one.passed && !one.skipped) ? "✓" : "·")),
+      ...channels.map((each) => (each.results.some((one) => /random kills/.test(one.name) && one.passed && !one.skipped) ? "✓" : "·")),
     ]),
     ...(skipped.length > 0 ? ["", "What means nothing on a platform, and why:", "", ...skipped] : []),
   ].join("\n");

@@ -11,10 +11,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "node:test";
 import { parseArgs } from "node:util";
-import { killCampaign, obstacles } from "./campaign.ts";
+import { runCrashCampaign, missingPrerequisites } from "./crash-campaign.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
-import { toTable, unproven, type Played, type Verdict } from "./report.ts";
-import { describeChannel, playable, STAGES } from "./stage.ts";
+import { toTable, uncoveredCapabilities, type ChannelReport, type TestResult } from "./report.ts";
+import { describeChannel, testableChannels, HARNESSES } from "./platform-harness.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const { values, positionals } = parseArgs({
@@ -29,9 +29,9 @@ const { values, positionals } = parseArgs({
   },
   allowPositionals: true,
 });
-const unknown = positionals.filter((id) => !playable.includes(id));
-if (unknown.length > 0) refuse(`There is no channel ${unknown.join(", ")}.\nThe channels are ${playable.join(", ")}.`);
-const ids = positionals.length > 0 && !values.write ? positionals : playable;
+const unknown = positionals.filter((id) => !testableChannels.includes(id));
+if (unknown.length > 0) refuse(`There is no channel ${unknown.join(", ")}.\nThe channels are ${testableChannels.join(", ")}.`);
+const ids = positionals.length > 0 && !values.write ? positionals : testableChannels;
 if (values.kills !== undefined) {
   await kill(ids);
   process.exit();
@@ -50,10 +50,10 @@ function positive(name: "kills" | "seed" | "jobs"): number {
 async function kill(victims: readonly string[]): Promise<void> {
   const options = { ids: victims, kills: positive("kills"), seed: positive("seed"), jobs: positive("jobs"), main: values.main };
   if (!existsSync(values.main)) refuse(`${values.main} is missing.\n\`npm run build\` makes dist/main.js.`);
-  const missing = await obstacles(victims);
+  const missing = await missingPrerequisites(victims);
   if (missing.length > 0) refuse(`These cannot be played here:\n  ${missing.join("\n  ")}`);
   console.log(`seed ${options.seed}`);
-  const { passed, failed } = await killCampaign({
+  const { passed, failed } = await runCrashCampaign({
     ...options,
     ...(values.keep && { keep: values.keep }),
     say: (line) => console.log(line),
@@ -63,19 +63,19 @@ async function kill(victims: readonly string[]): Promise<void> {
 }
 
 /** Tests that are about every channel with a stage. */
-const COMMON = ["test/channel-kit/isolate.test.ts"];
+const COMMON = ["test/channel-kit/channel-worker.test.ts"];
 
 /** All files of the kit that are about one channel. */
 function filesOf(id: string): string[] {
   const page = id === "webchat" ? ["web/{src,test}/**/*.test.ts", "test/wire/official-clients.test.ts"] : [];
   const own = [`src/channels/${id}/*.test.ts`, `test/channel-kit/${id}-*.test.ts`, `test/wire/${id}.test.ts`, ...page];
-  const common = COMMON.filter((name) => Object.hasOwn(STAGES, id) && existsSync(`${root}${name}`));
+  const common = COMMON.filter((name) => Object.hasOwn(HARNESSES, id) && existsSync(`${root}${name}`));
   return [...globSync(own, { cwd: root }).toSorted(), ...common].map((name) => `${root}${name}`);
 }
 
-async function play(id: string): Promise<{ verdicts: Verdict[]; passed: number; failed: number }> {
+async function play(id: string): Promise<{ verdicts: TestResult[]; passed: number; failed: number }> {
   process.env["CHANNEL_KIT"] = id;
-  const verdicts: Verdict[] = [];
+  const verdicts: TestResult[] = [];
   for await (const { type, data } of run({ files: filesOf(id), concurrency: 2, timeout: 900_000 })) {
     if (type !== "test:pass" && type !== "test:fail") continue;
     const isSuite = (data.details as { type?: string }).type === "suite" || existsSync(data.name);
@@ -102,15 +102,15 @@ async function playOrRead(id: string): ReturnType<typeof play> {
 
 let passed = 0;
 let failed = 0;
-const played: Played[] = [];
+const played: ChannelReport[] = [];
 for (const id of ids) {
   const channel = await describeChannel(id);
   const result = await playOrRead(id);
-  const missing = unproven(channel.abilities, result.verdicts);
+  const missing = uncoveredCapabilities(channel.capabilities, result.verdicts);
   for (const ability of missing) console.log(`  ✗ ${id}: the ability "${ability}" is declared, and no test proves it`);
   passed += result.passed;
   failed += result.failed + missing.length;
-  played.push({ id, label: channel.label, abilities: channel.abilities, verdicts: result.verdicts });
+  played.push({ id, label: channel.label, capabilities: channel.capabilities, results: result.verdicts });
   console.log(`${result.failed + missing.length === 0 ? "✓" : "✗"} ${channel.label}: ${result.passed} passed, ${result.failed} failed`);
 }
 const scenarios: readonly Scenario[] = SCENARIOS;

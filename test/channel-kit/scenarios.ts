@@ -1,15 +1,15 @@
-import type { Abilities } from "../../src/channels/channel.ts";
+import type { ChannelCapabilities } from "../../src/channels/channel.ts";
 
 /**
  * What every channel must stand. `level`: `room` scenarios need a channel under its host and a journal in memory; `gateway` scenarios
  * need the whole process, since they are about turns, restarts or policy. `applies` says for which abilities a scenario means something.
  */
-export type Scenario = { number: number; name: string; level: "room" | "gateway"; applies: (abilities: Abilities) => boolean };
+export type Scenario = { number: number; name: string; level: "room" | "gateway"; applies: (abilities: ChannelCapabilities) => boolean };
 
 const always = (): boolean => true;
-const withAck = (abilities: Abilities): boolean => abilities.ack !== "none";
-const resumes = (abilities: Abilities): boolean => abilities.ack === "session" || abilities.ack === "cursor";
-const withRooms = (abilities: Abilities): boolean => abilities.chatKinds.some((kind) => kind !== "direct");
+const withAck = (abilities: ChannelCapabilities): boolean => abilities.ack !== "none";
+const resumes = (abilities: ChannelCapabilities): boolean => abilities.ack === "session" || abilities.ack === "cursor";
+const withRooms = (abilities: ChannelCapabilities): boolean => abilities.chatKinds.some((kind) => kind !== "direct");
 
 const row = (number: number, level: Scenario["level"], name: string, applies: Scenario["applies"] = always): Scenario => ({
   number,
@@ -67,6 +67,6 @@ export const SCENARIOS: readonly Scenario[] = [
 export const scenario = (number: number): Scenario => SCENARIOS.find((each) => each.number === number)!;
 
 /** Scenarios of one channel at one level, in order. */
-export function scenariosFor(abilities: Abilities, level: Scenario["level"]): readonly Scenario[] {
+export function scenariosFor(abilities: ChannelCapabilities, level: Scenario["level"]): readonly Scenario[] {
   return SCENARIOS.filter((scenario) => scenario.level === level && scenario.applies(abilities));
 }

@@ -1,3 +1,3 @@
-import { playFeatures } from "./features.ts";
+import { defineFeatureTests } from "./features.ts";
 
-await playFeatures("signal");
+await defineFeatureTests("signal");

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { late } from "./late.ts";
-import { readMarks } from "./signal-marks.ts";
+import { delayResponse } from "./response-delay.ts";
+import { parseStyles } from "./signal-styles.ts";
 import { WebSocketServer, type WebSocket } from "ws";
 
 type Json = Record<string, unknown>;
@@ -87,7 +87,7 @@ export class SignalServer {
       socket.on("close", () => server.#sockets.delete(socket));
     });
     server.#server.on("upgrade", async (request, socket, head) => {
-      await late(server.lagMs);
+      await delayResponse(server.lagMs);
       if (server.#wire === "silent") return;
       server.#wss.handleUpgrade(request, socket, head, (ws) => server.#onSocket(ws, request.url ?? "/"));
     });
@@ -243,7 +243,7 @@ export class SignalServer {
     if (this.#wire === "silent") return;
     const url = new URL(request.url ?? "/", this.url);
     const body = await bodyOf(request);
-    await late(this.lagMs);
+    await delayResponse(this.lagMs);
     if (this.#wire !== "up") return;
     switch (url.pathname) {
       case "/api/v1/check":
@@ -435,7 +435,7 @@ function toCommand(path: string, rest: readonly string[], body: Json): { method:
   const given = (method: string, status: number, params: Json) => ({ method, status, params: { account, ...whom, ...params } });
   switch (path) {
     case "POST /v2/send": {
-      const marked = body["text_mode"] === "styled" ? readMarks(String(body["message"])) : { text: String(body["message"]), styles: [] };
+      const marked = body["text_mode"] === "styled" ? parseStyles(String(body["message"])) : { text: String(body["message"]), styles: [] };
       return given("send", 201, {
         message: marked.text,
         textStyle: marked.styles,

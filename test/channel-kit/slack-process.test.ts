@@ -1,3 +1,3 @@
-import { playProcess } from "./process.ts";
+import { defineProcessTests } from "./process.ts";
 
-await playProcess("slack");
+await defineProcessTests("slack");

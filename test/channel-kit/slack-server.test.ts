@@ -3,10 +3,10 @@ import { after, before, test } from "node:test";
 import { App, type BlockButtonAction } from "@slack/bolt";
 import { LogLevel, SocketModeClient } from "@slack/socket-mode";
 import { WebClient } from "@slack/web-api";
-import { openRig } from "./rig.ts";
+import { openTestHost } from "./test-host.ts";
 import { ADA, APP_TOKEN, BOT_TOKEN, DM, ROOM, SlackServer, TEAM } from "./slack-server.ts";
 import type { Channel } from "../../src/channels/channel.ts";
-import { TIMINGS } from "../../src/channels/slack/connection.ts";
+import { SLACK_TIMINGS } from "../../src/channels/slack/socket-mode.ts";
 import { createSlackChannel } from "../../src/channels/slack/index.ts";
 
 /** Slack's own libraries drive the scripted server: what they accept here, they would accept from Slack. */
@@ -117,7 +117,7 @@ async function refreshed(at: SlackServer, times: number, graceMs: number): Promi
 
 test("at a refresh our client has no moment without a socket; the official one is measured beside it", async (context) => {
   const [one, two] = [await SlackServer.start(), await SlackServer.start()];
-  const rig = await openRig(createSlackChannel({ timings: { ...TIMINGS, lingerMs: 100 } }) as Channel, one.config());
+  const rig = await openTestHost(createSlackChannel({ timings: { ...SLACK_TIMINGS, lingerMs: 100 } }) as Channel, one.config());
   await rig.state("ready");
   const official = client(two);
   let connects = 0;

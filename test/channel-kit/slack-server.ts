@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { WebSocketServer, type WebSocket } from "ws";
-import { late } from "./late.ts";
+import { delayResponse } from "./response-delay.ts";
 import { serveFile } from "./serve-file.ts";
 
 type Json = Record<string, unknown>;
@@ -98,7 +98,7 @@ export class SlackServer {
       socket.on("close", () => server.#connections.delete(socket));
     });
     server.#http.on("upgrade", async (request, socket, head) => {
-      await late(server.lagMs);
+      await delayResponse(server.lagMs);
       const app = new URL(request.url ?? "/", server.url).searchParams.get("app") ?? "";
       server.#wss.handleUpgrade(request, socket, head, (ws) => server.#welcome(ws, app));
     });
@@ -277,7 +277,7 @@ export class SlackServer {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
-    await late(this.lagMs);
+    await delayResponse(this.lagMs);
     if (this.#wire === "silent") return;
     const url = new URL(request.url ?? "/", this.url);
     const token = (request.headers.authorization ?? "").replace(/^Bearer /, "");

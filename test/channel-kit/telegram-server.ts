@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { late } from "./late.ts";
+import { delayResponse } from "./response-delay.ts";
 import { serveFile } from "./serve-file.ts";
 import { readHtml } from "./telegram-html.ts";
 
@@ -263,7 +263,7 @@ export class TelegramServer {
       if (!/^\d+:[\w-]+$/.test(token)) throw new Refusal(404, "Not Found");
       if (!bot) throw new Refusal(401, "Unauthorized");
       const call: Call = { bot: bot.id, method, ...(await readCall(request, url)) };
-      await late(this.lagMs);
+      await delayResponse(this.lagMs);
       if (this.#wire !== "up") return;
       this.calls.push(call);
       await this.#handle(bot, call, request, response);

@@ -10,15 +10,29 @@ import { ClientError } from "../../src/client/errors.ts";
 import { keepConnected } from "../../src/client/reconnect.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import { Secret } from "../../src/core/secret.ts";
-import { toHtml } from "../../web/src/markdown.ts";
-import { Random } from "../crash/random.ts";
-import { connectParams, nextMessage } from "../fuzz/frames.ts";
+import { markdownToHtml } from "../../web/src/markdown-html.ts";
+import { SeededRandom } from "../crash/seeded-random.ts";
+import { connectParams, generateMessage } from "../fuzz/frames.ts";
 import { RawSocket } from "../fuzz/raw-socket.ts";
-import { nextViolation } from "../fuzz/violations.ts";
+import { generateViolation } from "../fuzz/protocol-violations.ts";
 import { contextOf, textOf } from "../model-server.ts";
-import { connect as connectRaw, type Frame } from "../server-room.ts";
-import { descendants, until } from "../wire/gateway.ts";
-import { answered, CHAT, endOf, finals, hear, history, logged, Place, refusal, said, send, SESSION, type Wire } from "./webchat-place.ts";
+import { connect as connectRaw, type Frame } from "../server-bench.ts";
+import { descendants, until } from "../wire/gateway-process.ts";
+import {
+  untilAnswered,
+  CHAT,
+  endOf,
+  finalEvents,
+  subscribeEvents,
+  history,
+  logged,
+  WebchatBench,
+  rejectionOf,
+  userMessages,
+  send,
+  SESSION,
+  type Wire,
+} from "./webchat-bench.ts";
 
 const FOLLOWUP = { messages: { queue: { mode: "followup" } } };
 const authOf = (settings: Wire, more: Wire = {}): Wire => ({ gateway: { auth: settings }, ...more });
@@ -32,28 +46,28 @@ const dawdling = (ms: number): Record<string, string> => {
 
 describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
   test("scenario 2: a first start with nothing but a model is ready, and the first message is answered", () =>
-    Place.with(async (place) => {
+    WebchatBench.with(async (place) => {
       assert.equal((await fetch(`${place.gateway.http}/readyz`)).status, 200);
       const client = await place.client();
       assert.deepEqual(client.hello.auth.scopes.toSorted(), CHAT);
       assert.deepEqual((await history(client)).messages, []);
       assert.equal((await send(client, "hello")).status, "started");
-      await answered(client, "You said: hello");
-      assert.deepEqual(await said(client, "user"), ["hello"]);
+      await untilAnswered(client, "You said: hello");
+      assert.deepEqual(await userMessages(client, "user"), ["hello"]);
       assert.equal(place.model.requests().length, 1);
     }));
 
   test("scenario 10: ten quick messages keep their order, and each is answered once", () =>
-    Place.with(
+    WebchatBench.with(
       async (place) => {
         const client = await place.client();
         const texts = Array.from({ length: 10 }, (_, at) => `number ${at}`);
         const sent = await Promise.all(texts.map((text) => send(client, text)));
         assert.ok(sent.every(({ status }) => status === "started"));
-        await answered(client, "You said: number 9");
-        assert.deepEqual(await said(client, "user"), texts);
+        await untilAnswered(client, "You said: number 9");
+        assert.deepEqual(await userMessages(client, "user"), texts);
         assert.deepEqual(
-          await said(client, "assistant"),
+          await userMessages(client, "assistant"),
           texts.map((text) => `You said: ${text}`),
         );
         assert.deepEqual(
@@ -65,41 +79,41 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
     ));
 
   test("scenario 17: a connection that is lost in the middle of an answer comes back to the same answer", () =>
-    Place.with(async (place) => {
+    WebchatBench.with(async (place) => {
       const rest = Promise.withResolvers<void>();
       place.model.setBehaviour(() => ({ steps: [{ text: "the first half" }, { until: rest.promise }, { text: " and the second" }] }));
       const pipe = await place.pipe();
       const before = await place.client({ url: pipe.url });
-      const events = hear(before);
+      const events = subscribeEvents(before);
       const key = randomUUID();
       await send(before, "tell me", key);
       await until("the first half", () => JSON.stringify(events).includes("the first half"));
-      pipe.cut();
+      pipe.disconnect();
       assert.equal((await endOf(before)).code, 1006);
       const after = await place.client({ url: pipe.url });
-      const later = hear(after);
+      const later = subscribeEvents(after);
       assert.equal((await send(after, "tell me", key)).status, "in_flight");
       assert.equal((await history(after)).inFlightRun?.text, "the first half");
       rest.resolve();
-      await until("the end of the answer", () => finals(later).length > 0);
-      assert.deepEqual(finals(later), ["the first half and the second"]);
+      await until("the end of the answer", () => finalEvents(later).length > 0);
+      assert.deepEqual(finalEvents(later), ["the first half and the second"]);
       assert.equal((await send(after, "tell me", key)).status, "ok");
-      assert.deepEqual(await said(after, "user"), ["tell me"]);
-      assert.deepEqual(await said(after, "assistant"), ["the first half and the second"]);
+      assert.deepEqual(await userMessages(after, "user"), ["tell me"]);
+      assert.deepEqual(await userMessages(after, "assistant"), ["the first half and the second"]);
       assert.equal(place.model.requests().length, 1);
     }));
 
   test("scenarios 19 and 21: a half-open connection is noticed at both ends, a quiet one is kept", () =>
-    Place.with(
+    WebchatBench.with(
       async (place) => {
         const elsewhere = { from: "127.0.0.2" };
         const pipes = await Promise.all([place.pipe(elsewhere), place.pipe({ forwardedFor: "203.0.113.7" })]);
         const halfOpen = await Promise.all(pipes.map(({ url }) => place.client({ url })));
         const quiet = [await place.client(), await place.client({ url: (await place.pipe(elsewhere)).url })];
-        const ticks = quiet.map(hear);
+        const ticks = quiet.map(subscribeEvents);
         const clients = (): Promise<number> => place.metric(/^gateway_server_clients /);
         assert.equal(await clients(), 4);
-        for (const pipe of pipes) pipe.lose("requests", "answers");
+        for (const pipe of pipes) pipe.dropMessages("requests", "answers");
         await until("the gateway to notice", async () => (await clients()) === 2, 60_000);
         for (const client of halfOpen) assert.equal((await endOf(client)).code, 1006);
         await until("some more ticks", () => ticks.every((each) => each.filter(({ event }) => event === "tick").length >= 4), 60_000);
@@ -110,7 +124,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
     ));
 
   test("scenario 20: a gateway that is slow to answer is waited for, on one connection", () =>
-    Place.with(async (place) => {
+    WebchatBench.with(async (place) => {
       const hold = sleep(2_000);
       const pipe = await place.pipe({ hold });
       const abort = new AbortController();
@@ -127,7 +141,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
     }));
 
   test("scenario 22: a revoked device is out at once, is told why, and does not come again", () =>
-    Place.with(async (place) => {
+    WebchatBench.with(async (place) => {
       const operator = await place.operator();
       const device = createDevice();
       const first = await place.client({ device });
@@ -141,7 +155,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
         { onConnected: (client) => opened.resolve(client), onDisconnected: (err) => void down.push(err) },
         AbortSignal.timeout(60_000),
       );
-      const ending = refusal(kept);
+      const ending = rejectionOf(kept);
       await send(await opened.promise, "still welcome");
       await operator.request("device.token.revoke", { deviceId: device.id, role: "operator" });
       const refused = await ending;
@@ -156,35 +170,35 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
     }));
 
   test("scenario 23: two clients with one credential are both served, and what both send counts once", () =>
-    Place.with(
+    WebchatBench.with(
       async (place) => {
         const device = createDevice();
         const first = await place.client({ device });
         const credentials = { token: new Secret(first.hello.auth.deviceToken!) };
         const second = await place.client({ device, credentials });
         const third = await place.client({ device, credentials });
-        const heard = [second, third].map(hear);
+        const heard = [second, third].map(subscribeEvents);
         const key = randomUUID();
         const both = await Promise.all([second, third].map((client) => send(client, "from both", key)));
         assert.equal(both.filter(({ status }) => status === "started").length, 1);
         await Promise.all([send(second, "from the second"), send(third, "from the third")]);
-        await until("three answers at both", () => heard.every((events) => finals(events).length === 3));
-        assert.deepEqual(finals(heard[0]!), finals(heard[1]!));
+        await until("three answers at both", () => heard.every((events) => finalEvents(events).length === 3));
+        assert.deepEqual(finalEvents(heard[0]!), finalEvents(heard[1]!));
         const expected = ["You said: from both", "You said: from the second", "You said: from the third"];
-        assert.deepEqual((await said(first, "assistant")).toSorted(), expected);
+        assert.deepEqual((await userMessages(first, "assistant")).toSorted(), expected);
         assert.equal(place.model.requests().length, 3);
       },
       { config: FOLLOWUP },
     ));
 
   test("scenario 24: a client that takes its answers slowly gets each of them, in order", () =>
-    Place.with(async (place) => {
+    WebchatBench.with(async (place) => {
       // More than the system takes for somebody who does not read.
       const padding = "x".repeat(300_000);
       place.model.setBehaviour((request) => ({ steps: [{ text: `${contextOf(request).at(-1)} ${padding}` }] }));
       const pipe = await place.pipe();
       const slow = await place.client({ url: pipe.url });
-      const events = hear(slow);
+      const events = subscribeEvents(slow);
       const texts = Array.from({ length: 6 }, (_, at) => `number ${at}`);
       for (const text of texts) await history(slow, text);
       const resume = pipe.stall();
@@ -193,11 +207,11 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
         await send(writer, text, randomUUID(), text);
         await place.settled();
       }
-      assert.deepEqual(finals(events), []);
+      assert.deepEqual(finalEvents(events), []);
       resume();
-      await until("all answers", () => finals(events).length === texts.length);
+      await until("all answers", () => finalEvents(events).length === texts.length);
       assert.deepEqual(
-        finals(events).map((text) => text.replace(` ${padding}`, "")),
+        finalEvents(events).map((text) => text.replace(` ${padding}`, "")),
         texts.map((text) => `user: ${text}`),
       );
       const numbers = events.flatMap(({ seq }) => (seq === undefined ? [] : [seq]));
@@ -209,7 +223,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
     }));
 
   test("scenario 25: a message whose fate is unknown is sent again with its key, and counts once", () =>
-    Place.with(async (place) => {
+    WebchatBench.with(async (place) => {
       const pipe = await place.pipe();
       const watcher = await place.client();
       for (const [way, repeated] of [
@@ -219,11 +233,11 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
         const key = randomUUID();
         const text = `without ${way}`;
         const cutOff = await place.client({ url: pipe.url });
-        pipe.lose(way);
-        const fate = refusal(send(cutOff, text, key));
-        if (way === "answers") await answered(watcher, `You said: ${text}`);
+        pipe.dropMessages(way);
+        const fate = rejectionOf(send(cutOff, text, key));
+        if (way === "answers") await untilAnswered(watcher, `You said: ${text}`);
         else await sleep(200);
-        pipe.cut();
+        pipe.disconnect();
         const { kind, retryable } = await fate;
         assert.deepEqual([kind, retryable], ["closed", true]);
         const again = await place.client({ url: pipe.url });
@@ -232,33 +246,33 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
           repeated.some((each) => each === status),
           `${text}: ${status}`,
         );
-        await answered(again, `You said: ${text}`);
+        await untilAnswered(again, `You said: ${text}`);
       }
       const texts = ["without requests", "without answers"];
-      assert.deepEqual(await said(watcher, "user"), texts);
+      assert.deepEqual(await userMessages(watcher, "user"), texts);
       assert.equal(place.model.requests().length, texts.length);
       await place.gateway.kill("SIGKILL");
-      const gone = await refusal(place.client());
+      const gone = await rejectionOf(place.client());
       assert.deepEqual([gone.kind, gone.retryable], ["unreachable", true], "for certain, nothing was sent");
     }));
 
   test("scenario 26: an answer with bad markup is kept as it was written, and the page shows all its words", () =>
-    Place.with(async (place) => {
+    WebchatBench.with(async (place) => {
       const words = ["half", "bold", "open", "link", "cell", "code"];
       const bad = "# half\n**bold <b>_open [link](http://\n| cell\n|-\n> - ```js\ncode\n<script>";
       place.model.setBehaviour(() => ({ steps: [{ text: bad }] }));
       const client = await place.client();
-      const events = hear(client);
+      const events = subscribeEvents(client);
       await send(client, "write it badly");
-      await until("the answer", () => finals(events).length > 0);
-      assert.deepEqual([finals(events), await said(client, "assistant")], [[bad], [bad]]);
-      const html = toHtml(bad);
+      await until("the answer", () => finalEvents(events).length > 0);
+      assert.deepEqual([finalEvents(events), await userMessages(client, "assistant")], [[bad], [bad]]);
+      const html = markdownToHtml(bad);
       for (const word of words) assert.ok(html.includes(word), `${word} in ${html}`);
       assert.doesNotMatch(html, /<script|<b>/);
     }));
 
   test("scenario 27: texts of every script are kept complete up to the limit; beyond it nothing is kept", () =>
-    Place.with(
+    WebchatBench.with(
       async (place) => {
         place.model.setBehaviour(() => ({ steps: [{ text: "read" }] }));
         const client = await place.client();
@@ -274,15 +288,15 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
           const session = `agent:main:length-${at}`;
           const key = randomUUID();
           await send(client, text, key, session);
-          await answered(client, "read", session);
-          assert.ok((await said(client, "user", session))[0] === text, `text ${at} in the transcript`);
+          await untilAnswered(client, "read", session);
+          assert.ok((await userMessages(client, "user", session))[0] === text, `text ${at} in the transcript`);
           // Half of a pair is no character, and is left out for the model.
           const shown = textOf(place.model.requests().at(-1)!.messages.at(-1));
           assert.ok(shown === text.replaceAll(/\p{Surrogate}/gu, ""), `text ${at} as the model was shown it`);
           assert.equal((await send(client, text, key, session)).status, "ok", "the same text under the same key is the same message");
         }
         const session = "agent:main:too-long";
-        const refused = await refusal(send(client, whole(LIMITS.messageChars + 1), randomUUID(), session));
+        const refused = await rejectionOf(send(client, whole(LIMITS.messageChars + 1), randomUUID(), session));
         assert.equal(refused.code, "INVALID_REQUEST");
         assert.match(refused.message, /the message has 400001 characters; at most 400000 are taken/);
         assert.deepEqual((await history(client, session)).messages, []);
@@ -292,23 +306,23 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
     ));
 
   test("scenario 32: what the agent says, or is said in its name, starts no turn and is no command", () =>
-    Place.with(async (place) => {
+    WebchatBench.with(async (place) => {
       const operator = await place.operator();
       const client = await place.client();
       place.model.setBehaviour(() => ({ steps: [{ text: "/new" }] }));
       await send(client, "say it");
-      await answered(client, "/new");
+      await untilAnswered(client, "/new");
       for (const message of ["/stop", "/new", "a note, You said: nothing"])
         await operator.request("chat.inject", { sessionKey: SESSION, message });
       await place.settled();
-      assert.deepEqual(await said(client, "user"), ["say it"]);
-      assert.deepEqual(await said(client, "assistant"), ["/new", "/stop", "/new", "a note, You said: nothing"]);
+      assert.deepEqual(await userMessages(client, "user"), ["say it"]);
+      assert.deepEqual(await userMessages(client, "assistant"), ["/new", "/stop", "/new", "a note, You said: nothing"]);
       assert.equal(place.model.requests().length, 1);
     }));
 
   test("scenario 36: a reload of something else keeps the connections; of the credential it ends those that came with it", async () => {
     const [old, fresh, password] = ["old", "fresh", "password"].map((name) => `${name}-${randomUUID()}`) as [string, string, string];
-    await Place.with(
+    await WebchatBench.with(
       async (place) => {
         const enter = (credentials: Credentials, scopes = CHAT): Promise<ProtocolClient> => place.client({ credentials, scopes });
         const operator = await enter({ token: new Secret(old) }, ["operator.admin"]);
@@ -319,17 +333,17 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
         place.write(authOf({ mode: "token", token: old }, { messages: { responsePrefix: "[claw]" } }));
         await until("the reload", async () => (await logged(before)).some(({ message }) => message === "configuration reloaded"));
         await send(before, "after the reload");
-        await answered(before, "You said: after the reload");
+        await untilAnswered(before, "You said: after the reload");
 
         place.write(authOf({ mode: "token", token: fresh }));
         assert.deepEqual(await endOf(before), { code: 4001, reason: "credential ended" });
-        assert.equal((await refusal(enter({ token: new Secret(old) }))).reason, "AUTH_TOKEN_MISMATCH");
+        assert.equal((await rejectionOf(enter({ token: new Secret(old) }))).reason, "AUTH_TOKEN_MISMATCH");
         const after = await enter({ token: new Secret(fresh) });
-        assert.deepEqual(await said(after, "user"), ["after the reload"]);
+        assert.deepEqual(await userMessages(after, "user"), ["after the reload"]);
 
         place.write(authOf({ mode: "password", password }));
         assert.equal((await endOf(after)).code, 4001);
-        assert.equal((await refusal(enter({ token: new Secret(fresh) }))).kind, "auth");
+        assert.equal((await rejectionOf(enter({ token: new Secret(fresh) }))).kind, "auth");
         await (await enter({ password: new Secret(password) })).request("health");
         await program.request("health");
       },
@@ -341,7 +355,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
     const stops: number[] = [];
     // The machine may be busy with something else; a stop that waits for something takes its time at each try.
     while (stops.length < 3 && !stops.some((ms) => ms < 2_000))
-      await Place.with(async (place) => void stops.push(await stopUnderWay(place)));
+      await WebchatBench.with(async (place) => void stops.push(await stopUnderWay(place)));
     assert.ok(
       stops.some((ms) => ms < 2_000),
       `${stops.join(", ")} ms`,
@@ -349,7 +363,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
   });
 
   test("scenario 38: of a burst of 5,000 messages each is taken once, now or when it is sent again", { timeout: 120_000 }, () =>
-    Place.with(
+    WebchatBench.with(
       async (place) => {
         place.model.setBehaviour(() => ({ steps: [{ text: "read" }] }));
         const before = residentMib(place);
@@ -362,7 +376,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
         await burst.repeat(500);
         const client = await place.client();
         for (const [session, texts] of burst.sessions) {
-          assert.deepEqual((await said(client, "user", session)).toSorted(), texts.toSorted(), session);
+          assert.deepEqual((await userMessages(client, "user", session)).toSorted(), texts.toSorted(), session);
           const last = place.model.requests().findLast((request) => contextOf(request).join("\n").includes(`<${session} `))!;
           const shown = contextOf(last).flatMap((line) => line.match(/<[^>]+>/g) ?? []);
           assert.deepEqual(shown.toSorted(), texts.toSorted(), `${session}, as the model was shown it`);
@@ -374,10 +388,10 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
   );
 
   test("scenario 39: nonsense ends at most the connection that sent it, and is no fault of the gateway", { timeout: 120_000 }, () =>
-    Place.with(async (place) => {
+    WebchatBench.with(async (place) => {
       const operator = await place.operator();
       const witness = await place.client();
-      const random = new Random(39);
+      const random = new SeededRandom(39);
       for (const { what, text, expected } of NONSENSE) {
         const raw = await enterRaw(place);
         raw.text(text);
@@ -386,7 +400,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
         raw.drop();
       }
       for (let at = 0; at < 60; at++) {
-        const { what, bytes, outcome } = nextViolation(random);
+        const { what, bytes, outcome } = generateViolation(random);
         const raw = await enterRaw(place);
         raw.write(bytes);
         if (outcome === "end") assert.ok(await raw.until(() => raw.ended, 10_000), what);
@@ -396,11 +410,11 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
       let raw = await enterRaw(place);
       for (let at = 0; at < 300; at++) {
         if (raw.ended) raw = await enterRaw(place);
-        raw.text(nextMessage(`fuzz-${at}`, random, 0.02).bytes);
+        raw.text(generateMessage(`fuzz-${at}`, random, 0.02).bytes);
       }
       raw.drop();
       await send(witness, "still here?", randomUUID(), "agent:main:witness");
-      await answered(witness, "You said: still here?", "agent:main:witness");
+      await untilAnswered(witness, "You said: still here?", "agent:main:witness");
       const faults = (await logged(operator)).filter(({ level }) => level === "error");
       assert.deepEqual(faults, []);
       assert.doesNotMatch(place.gateway.output(), /uncaught|unhandled|a defect|TypeError|RangeError/i);
@@ -409,10 +423,10 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
 });
 
 /** Stops a gateway that has everything to do; resolves to the milliseconds from the signal to the end of the process. */
-async function stopUnderWay(place: Place): Promise<number> {
+async function stopUnderWay(place: WebchatBench): Promise<number> {
   const { gateway, model } = place;
   const client = await place.client();
-  const events = hear(client);
+  const events = subscribeEvents(client);
   const halfSent = await enterRaw(place);
   halfSent.write(Buffer.from([0x81, 0xfe]));
   const stranger = await RawSocket.open(gateway.port);
@@ -420,7 +434,7 @@ async function stopUnderWay(place: Place): Promise<number> {
   await until("the answer to begin", () => JSON.stringify(events).includes("a long answer"));
   const { runId } = await send(client, "hang", randomUUID(), "agent:main:waiting");
   await model.waitFor(2);
-  const waiting = refusal(client.request("agent.wait", { runId, timeoutMs: 60_000 }, { timeoutMs: 0 }));
+  const waiting = rejectionOf(client.request("agent.wait", { runId, timeoutMs: 60_000 }, { timeoutMs: 0 }));
   const processes = [gateway.pid, ...descendants(gateway.pid)];
   assert.ok(processes.length > 1, "there are processes of agents");
   const accepted: string[] = [];
@@ -438,7 +452,7 @@ async function stopUnderWay(place: Place): Promise<number> {
   await until("the end of all its processes", () => processes.every((pid) => !existsSync(`/proc/${pid}`)));
 
   await place.start();
-  const kept = await said(await place.client(), "user", "agent:main:writer");
+  const kept = await userMessages(await place.client(), "user", "agent:main:writer");
   for (const text of accepted) assert.equal(kept.filter((each) => each === text).length, 1, text);
   assert.ok(kept.length <= accepted.length + 1, "beside what was acknowledged at most the one that was under way");
   return ms;
@@ -457,10 +471,10 @@ async function writeUntilRefused(client: ProtocolClient, accepted: string[]): Pr
   }
 }
 
-const memoryOf = (place: Place, key: "VmRSS" | "VmHWM"): number =>
+const memoryOf = (place: WebchatBench, key: "VmRSS" | "VmHWM"): number =>
   Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${place.gateway.pid}/status`, "utf8"))![1]) / 1_024;
-const residentMib = (place: Place): number => memoryOf(place, "VmRSS");
-const mostResidentMib = (place: Place): number => memoryOf(place, "VmHWM");
+const residentMib = (place: WebchatBench): number => memoryOf(place, "VmRSS");
+const mostResidentMib = (place: WebchatBench): number => memoryOf(place, "VmHWM");
 
 /** Many messages at once, on one connection, whatever the gateway says about it. */
 class Burst {
@@ -486,7 +500,7 @@ class Burst {
     this.#left = [...this.#all];
   }
 
-  static async open(place: Place, size: { messages: number; sessions: number }): Promise<Burst> {
+  static async open(place: WebchatBench, size: { messages: number; sessions: number }): Promise<Burst> {
     const raw = await connectRaw(place.gateway, { auth: { token: place.gateway.token() }, scopes: CHAT });
     let round = 0;
     return new Burst(async (frames) => {
@@ -521,18 +535,18 @@ class Burst {
 }
 
 /** A socket that has signed in and can then do anything. */
-async function enterRaw({ gateway }: Place): Promise<RawSocket> {
+async function enterRaw({ gateway }: WebchatBench): Promise<RawSocket> {
   const raw = await RawSocket.open(gateway.port);
   raw.text(JSON.stringify({ type: "req", id: "c", method: "connect", params: { ...connectParams(gateway.token()), scopes: CHAT } }));
-  assert.ok(await raw.until(() => JSON.stringify(raw.heard).includes("hello-ok"), 10_000), JSON.stringify(raw.heard));
-  raw.heard.length = 0;
+  assert.ok(await raw.until(() => JSON.stringify(raw.received).includes("hello-ok"), 10_000), JSON.stringify(raw.received));
+  raw.received.length = 0;
   return raw;
 }
 
 /** The answer, or how the connection has ended. */
 async function fateOf(raw: RawSocket): Promise<string> {
   const answer = (): string | undefined =>
-    raw.heard.flatMap((each) => ("text" in each && each.text.includes('"res"') ? [each.text] : []))[0];
+    raw.received.flatMap((each) => ("text" in each && each.text.includes('"res"') ? [each.text] : []))[0];
   await raw.until(() => raw.ended || answer() !== undefined, 10_000);
   return answer() ?? (raw.ended ? `ended ${raw.ending.code} ${raw.ending.reason}` : "nothing");
 }

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { serveFile } from "./serve-file.ts";
 
-type Said = {
+type WebhookMessage = {
   id: string;
   key: string;
   text: string;
@@ -24,7 +24,7 @@ export class WebhookPeer {
   /** What messages to us may be signed with. */
   readonly secrets: string[];
   /** Visible messages, in order. */
-  readonly messages: Said[] = [];
+  readonly messages: WebhookMessage[] = [];
   readonly events: Record<string, unknown>[] = [];
   /** Every request with a body, as it came. */
   readonly requests: { headers: Record<string, string>; body: string }[] = [];
@@ -132,7 +132,7 @@ export class WebhookPeer {
   #take(event: Record<string, unknown>, key: string): Answer {
     const known = this.#byKey.get(key);
     if (known) return { status: 200, body: known };
-    const { type, chat, thread, text, message, media, buttons } = event as unknown as Said & {
+    const { type, chat, thread, text, message, media, buttons } = event as unknown as WebhookMessage & {
       type: string;
       message: string;
       media?: { name: string; data: string }[];

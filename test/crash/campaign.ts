@@ -1,12 +1,12 @@
 import { cpSync } from "node:fs";
-import { checkClosing, checkHistory, type Closing } from "./check.ts";
-import { Ledger } from "./ledger.ts";
-import { Life } from "./life.ts";
-import { Random } from "./random.ts";
-import { Traffic } from "./traffic.ts";
+import { checkFinalState, checkHistory, type FinalState } from "./invariants.ts";
+import { MessageLedger } from "./message-ledger.ts";
+import { GatewayRun } from "./gateway-run.ts";
+import { SeededRandom } from "./seeded-random.ts";
+import { TrafficGenerator } from "./traffic.ts";
 import type { ProtocolClient } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/errors.ts";
-import { World } from "./world.ts";
+import { CrashBench } from "./crash-bench.ts";
 
 /** How long the end of a process may be seen after the end of its sockets. */
 const EXIT_SEEN_MS = 5_000;
@@ -60,19 +60,19 @@ type Plan =
   | { at: "point"; point: string; nth: number };
 
 /** Kills the gateway again and again while it is used, and looks after what it has promised. */
-export class Campaign {
+export class CrashCampaign {
   readonly #options: CampaignOptions;
-  readonly #random: Random;
-  readonly #ledger = new Ledger();
+  readonly #random: SeededRandom;
+  readonly #ledger = new MessageLedger();
   readonly #summary: Summary;
-  readonly #say: (line: string) => void;
-  #world!: World;
+  readonly #report: (line: string) => void;
+  #world!: CrashBench;
   #starts: number[] = [];
 
   constructor(options: CampaignOptions) {
     this.#options = options;
-    this.#random = new Random(options.seed);
-    this.#say = options.say ?? (() => {});
+    this.#random = new SeededRandom(options.seed);
+    this.#report = options.say ?? (() => {});
     this.#summary = {
       seed: options.seed,
       kills: 0,
@@ -84,18 +84,18 @@ export class Campaign {
       parts: {},
       toolRuns: 0,
       resumeMs: [],
-      faults: this.#ledger.faults,
+      faults: this.#ledger.violations,
     };
   }
 
   async run(): Promise<Summary> {
-    this.#world = await World.open();
+    this.#world = await CrashBench.open();
     const deadline = Date.now() + (this.#options.limitMs ?? Number.MAX_SAFE_INTEGER);
     try {
       let onThisHome = 0;
       for (const plan of this.#plans()) {
         if (Date.now() > deadline) break;
-        await this.#live(plan);
+        await this.#runOnce(plan);
         if (++onThisHome < LIVES_PER_HOME) continue;
         await this.#close();
         onThisHome = 0;
@@ -120,10 +120,10 @@ export class Campaign {
     }
   }
 
-  async #live(plan: Plan): Promise<void> {
+  async #runOnce(plan: Plan): Promise<void> {
     const { main } = this.#options;
-    const faults = this.#ledger.faults.length;
-    const life = new Life(this.#world, {
+    const faults = this.#ledger.violations.length;
+    const life = new GatewayRun(this.#world, {
       ...(plan.at === "point" ? { crashAt: `${plan.point}:${plan.nth}` } : {}),
       ...(main ? { main } : {}),
     });
@@ -131,20 +131,22 @@ export class Campaign {
     try {
       if (plan.at === "start") await Promise.race([sleep(plan.afterMs), life.ended]);
       else await this.#use(life, plan);
-      if (life.over && !life.signal) this.#ledger.fault(`the gateway ended by itself (${life.exitCode}):\n${life.output.slice(-2_000)}`);
+      if (life.over && !life.signal)
+        this.#ledger.reportViolation(`the gateway ended by itself (${life.exitCode}):\n${life.output.slice(-2_000)}`);
     } finally {
       const orphans = await life.end("SIGKILL");
-      if (orphans.length > 0) this.#ledger.fault(`${orphans.length} children outlived the gateway by more than a second`);
+      if (orphans.length > 0) this.#ledger.reportViolation(`${orphans.length} children outlived the gateway by more than a second`);
     }
     this.#summary.kills++;
-    for (const fault of this.#ledger.faults.slice(faults)) this.#say(`  life ${this.#summary.kills} (${JSON.stringify(plan)}): ${fault}`);
-    if (this.#summary.kills % 10 === 0) this.#say(`${this.#summary.kills} kills, ${this.#ledger.faults.length} faults`);
+    for (const fault of this.#ledger.violations.slice(faults))
+      this.#report(`  life ${this.#summary.kills} (${JSON.stringify(plan)}): ${fault}`);
+    if (this.#summary.kills % 10 === 0) this.#report(`${this.#summary.kills} kills, ${this.#ledger.violations.length} faults`);
   }
 
-  async #use(life: Life, plan: Exclude<Plan, { at: "start" }>): Promise<void> {
+  async #use(life: GatewayRun, plan: Exclude<Plan, { at: "start" }>): Promise<void> {
     const client = await this.#firstClient(life);
     if (client) {
-      const traffic = new Traffic(this.#world, this.#ledger, this.#random, life, client);
+      const traffic = new TrafficGenerator(this.#world, this.#ledger, this.#random, life, client);
       // With what earlier lives left out of the way, the kill hits fresh turns on a warm agent.
       if (plan.at === "warm") await this.#untilIdle(client, life, 10_000);
       traffic.begin();
@@ -159,7 +161,7 @@ export class Campaign {
     } else if (plan.at === "point") this.#summary.points.push(plan.point);
   }
 
-  async #firstClient(life: Life): Promise<ProtocolClient | null> {
+  async #firstClient(life: GatewayRun): Promise<ProtocolClient | null> {
     const client = await life.connect();
     if (!client) return null;
     try {
@@ -173,7 +175,7 @@ export class Campaign {
   }
 
   /** Resolves when nothing runs and nothing waits, or after `limitMs`, or with the end of the life. */
-  async #untilIdle(client: ProtocolClient, life: Life, limitMs: number): Promise<boolean> {
+  async #untilIdle(client: ProtocolClient, life: GatewayRun, limitMs: number): Promise<boolean> {
     const end = Date.now() + limitMs;
     // Between waiting and running a message is in neither list for a moment.
     for (let idle = 0; !life.over && Date.now() < end;) {
@@ -193,9 +195,9 @@ export class Campaign {
 
   /** The last life on a home: nobody comes at first, then lost answers are asked for again, then everything ends and is compared. */
   async #close(): Promise<void> {
-    const faults = this.#ledger.faults.length;
+    const faults = this.#ledger.violations.length;
     const { main } = this.#options;
-    const life = new Life(this.#world, main ? { main } : {});
+    const life = new GatewayRun(this.#world, main ? { main } : {});
     this.#starts.push(life.startedAt);
     const reported = new Set<string>();
     try {
@@ -207,24 +209,24 @@ export class Campaign {
     } finally {
       const began = Date.now();
       await life.end("SIGTERM");
-      if (Date.now() - began > 5_000) this.#ledger.fault(`SIGTERM took ${Date.now() - began} ms`);
+      if (Date.now() - began > 5_000) this.#ledger.reportViolation(`SIGTERM took ${Date.now() - began} ms`);
     }
-    this.#add(checkClosing(this.#world, this.#ledger, this.#starts, reported));
-    for (const fault of this.#ledger.faults.slice(faults)) this.#say(`  at the end of a home: ${fault}`);
+    this.#add(checkFinalState(this.#world, this.#ledger, this.#starts, reported));
+    for (const fault of this.#ledger.violations.slice(faults)) this.#report(`  at the end of a home: ${fault}`);
     const { keepDir } = this.#options;
-    if (keepDir && this.#ledger.faults.length > faults) cpSync(this.#world.home, keepDir, { recursive: true });
+    if (keepDir && this.#ledger.violations.length > faults) cpSync(this.#world.home, keepDir, { recursive: true });
     this.#summary.acked += this.#ledger.all("acked").length;
     this.#ledger.clear();
     this.#starts = [];
-    this.#world.renew();
+    this.#world.reset();
   }
 
-  async #finish(life: Life, client: ProtocolClient, reported: Set<string>): Promise<void> {
-    const traffic = new Traffic(this.#world, this.#ledger, this.#random, life, client);
+  async #finish(life: GatewayRun, client: ProtocolClient, reported: Set<string>): Promise<void> {
+    const traffic = new TrafficGenerator(this.#world, this.#ledger, this.#random, life, client);
     const lost = this.#ledger.all("sent");
     this.#summary.retried += lost.length;
     for (const entry of lost) traffic.send(entry);
-    if (!(await this.#untilIdle(client, life, DRAIN_MS))) this.#ledger.fault(`work was left after ${DRAIN_MS} ms`);
+    if (!(await this.#untilIdle(client, life, DRAIN_MS))) this.#ledger.reportViolation(`work was left after ${DRAIN_MS} ms`);
     await traffic.settle();
     // Deliveries come after the ends of their runs.
     for (let seen = -1; seen !== (this.#world.irc?.peer.lines.length ?? 0); await sleep(300))
@@ -234,7 +236,7 @@ export class Campaign {
     await client.close();
   }
 
-  #add(closing: Closing): void {
+  #add(closing: FinalState): void {
     add(this.#summary.runs, closing.runs);
     add(this.#summary.parts, closing.parts);
     this.#summary.toolRuns += closing.toolRuns;

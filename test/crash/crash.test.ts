@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Campaign } from "./campaign.ts";
-import { markedPoints } from "./points.ts";
+import { CrashCampaign } from "./campaign.ts";
+import { findCrashPoints } from "./crash-points.ts";
 import { noNgircd } from "../channel-kit/ngircd.ts";
 
 const SEED = 20_261;
@@ -12,7 +12,7 @@ const needsIrc = (point: string): boolean => point.startsWith("part-") || point 
 const needsEdits = (point: string): boolean => point.startsWith("preview-");
 
 test("the points at which a crash matters are marked in the source", () => {
-  const points = markedPoints();
+  const points = findCrashPoints();
   for (const point of [
     "before-commit",
     "after-commit",
@@ -28,9 +28,9 @@ test("the points at which a crash matters are marked in the source", () => {
 });
 
 test(`${KILLS} random kills, and one at every marked point, lose nothing and double nothing`, { timeout: 560_000 }, async (context) => {
-  const points = markedPoints().filter((point) => !needsEdits(point) && (!noNgircd || !needsIrc(point)));
+  const points = findCrashPoints().filter((point) => !needsEdits(point) && (!noNgircd || !needsIrc(point)));
   if (noNgircd) context.diagnostic(`without IRC: ${noNgircd}`);
-  const summary = await new Campaign({ seed: SEED, kills: KILLS, points, say: (line) => context.diagnostic(line) }).run();
+  const summary = await new CrashCampaign({ seed: SEED, kills: KILLS, points, say: (line) => context.diagnostic(line) }).run();
   assert.deepEqual(summary.faults, []);
   assert.deepEqual(summary.missed, []);
   assert.deepEqual(summary.points.toSorted(), points.toSorted());

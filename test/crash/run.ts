@@ -2,8 +2,8 @@
 //   npm run crash -- [--kills N] [--seed N] [--minutes M] [--jobs N] [--main FILE] [--keep DIR]
 // With --jobs several homes are used at once, each with its own gateway and a seed of its own, counted up from the first.
 import { parseArgs } from "node:util";
-import { Campaign, type Summary } from "./campaign.ts";
-import { markedPoints } from "./points.ts";
+import { CrashCampaign, type Summary } from "./campaign.ts";
+import { findCrashPoints } from "./crash-points.ts";
 
 const { values } = parseArgs({
   options: {
@@ -23,9 +23,9 @@ console.log(`seed ${seed}`);
 const started = Date.now();
 const jobs = Number(values.jobs);
 // Previews are edits, and IRC has none: src/turns/preview-crash.test.ts dies at those points.
-const points = markedPoints().filter((point) => !point.startsWith("preview-"));
-const campaign = (job: number): Campaign =>
-  new Campaign({
+const points = findCrashPoints().filter((point) => !point.startsWith("preview-"));
+const campaign = (job: number): CrashCampaign =>
+  new CrashCampaign({
     seed: seed + job,
     kills: Math.ceil(Number(values.kills) / jobs),
     points: job === 0 ? points : [],

@@ -1,9 +1,9 @@
 import { type ProtocolClient, type ServerEvent } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/errors.ts";
-import type { Entry, Ledger, Status } from "./ledger.ts";
-import type { Life } from "./life.ts";
-import type { Random } from "./random.ts";
-import { BOT, PERSON, ROOM, type World } from "./world.ts";
+import type { LedgerEntry, MessageLedger, MessageStatus } from "./message-ledger.ts";
+import type { GatewayRun } from "./gateway-run.ts";
+import type { SeededRandom } from "./seeded-random.ts";
+import { BOT, PERSON, ROOM, type CrashBench } from "./crash-bench.ts";
 
 const SESSIONS = ["a", "b", "c"] as const;
 /** No new messages while so many wait: every one of them costs a turn. */
@@ -29,22 +29,22 @@ const MIX = {
 type Kind = keyof typeof MIX;
 
 /** What clients and people do during one life of the gateway. Everything that is heard goes into the ledger. */
-export class Traffic {
-  readonly #world: World;
-  readonly #ledger: Ledger;
-  readonly #random: Random;
-  readonly #life: Life;
+export class TrafficGenerator {
+  readonly #world: CrashBench;
+  readonly #ledger: MessageLedger;
+  readonly #random: SeededRandom;
+  readonly #life: GatewayRun;
   readonly #client: ProtocolClient;
   readonly #pending = new Set<Promise<void>>();
   readonly #stopListening: () => void;
 
-  constructor(world: World, ledger: Ledger, random: Random, life: Life, client: ProtocolClient) {
+  constructor(world: CrashBench, ledger: MessageLedger, random: SeededRandom, life: GatewayRun, client: ProtocolClient) {
     this.#world = world;
     this.#ledger = ledger;
     this.#random = random;
     this.#life = life;
     this.#client = client;
-    this.#stopListening = client.on((event) => this.#hear(event));
+    this.#stopListening = client.on((event) => this.#onEvent(event));
   }
 
   /** One of everything that leads to a marked point. */
@@ -73,7 +73,7 @@ export class Traffic {
 
   act(kind: Kind): void {
     if (kind === "retry") return this.#retry();
-    if (kind === "irc-direct" || kind === "irc-room") return this.#sayOnIrc(kind);
+    if (kind === "irc-direct" || kind === "irc-room") return this.#sendOnIrc(kind);
     this.send(this.#ledger.add(this.#entry(kind)));
   }
 
@@ -84,7 +84,7 @@ export class Traffic {
     if (known.length > 0) this.send(this.#random.pick(lost.length > 0 && this.#random.chance(0.7) ? lost : known));
   }
 
-  #entry(kind: Exclude<Kind, "retry" | "irc-direct" | "irc-room">): Entry {
+  #entry(kind: Exclude<Kind, "retry" | "irc-direct" | "irc-room">): LedgerEntry {
     const marker = this.#ledger.nextMarker();
     const session = this.#random.pick(SESSIONS);
     const tool = `tool:bash:echo ${marker} | tee -a ${this.#world.toolLog}`;
@@ -115,52 +115,52 @@ export class Traffic {
     }
   }
 
-  #sayOnIrc(kind: "irc-direct" | "irc-room"): void {
+  #sendOnIrc(kind: "irc-direct" | "irc-room"): void {
     const marker = this.#ledger.nextMarker();
     if (kind === "irc-direct") this.#world.irc?.peer.say(BOT, `from irc ${marker}`);
     else this.#world.irc?.peer.say(ROOM, `${BOT}: from the room ${marker}`);
   }
 
   /** Sends a message, for the first time or again. */
-  send(entry: Entry): void {
+  send(entry: LedgerEntry): void {
     const sending = this.#send(entry).catch((err: unknown) => this.#failed(entry, err));
     this.#pending.add(sending);
     void sending.finally(() => this.#pending.delete(sending));
   }
 
-  #send(entry: Entry): Promise<void> {
+  #send(entry: LedgerEntry): Promise<void> {
     if (entry.via === "chat") return this.#sendChat(entry);
     return entry.via === "agent" ? this.#sendAgent(entry) : this.#sendHttp(entry);
   }
 
-  async #sendChat(entry: Entry): Promise<void> {
+  async #sendChat(entry: LedgerEntry): Promise<void> {
     const answer = await this.#client.request<{ runId: string; status: string }>("chat.send", {
       sessionKey: entry.session,
       message: entry.text,
       idempotencyKey: entry.key,
       ...(entry.queueMode ? { queueMode: entry.queueMode } : {}),
     });
-    if (answer.runId !== entry.key) this.#ledger.fault(`${entry.key}: became the run ${answer.runId}`);
+    if (answer.runId !== entry.key) this.#ledger.reportViolation(`${entry.key}: became the run ${answer.runId}`);
     const before = entry.state;
     entry.state = "acked";
     if (answer.status === "ok" || answer.status === "error" || answer.status === "aborted")
       this.#ledger.ended(entry.key, answer.status, null);
     else if (entry.outcome && before === "acked" && answer.status === "started")
-      this.#ledger.fault(`${entry.key}: had ended ${entry.outcome.status} and was started again`);
+      this.#ledger.reportViolation(`${entry.key}: had ended ${entry.outcome.status} and was started again`);
   }
 
-  async #sendAgent(entry: Entry): Promise<void> {
+  async #sendAgent(entry: LedgerEntry): Promise<void> {
     type Result = { runId: string; status: "ok" | "error"; summary: string; result: { payloads: { text: string }[] } };
     const irc = entry.to && this.#world.irc ? { deliver: true, channel: "irc", to: entry.to } : {};
     const params = { sessionKey: entry.session, message: entry.text, idempotencyKey: entry.key, ...irc };
     const answer = await this.#client.request<Result>("agent", params, { timeoutMs: 0, onAccepted: () => (entry.state = "acked") });
     entry.state = "acked";
-    if (answer.runId !== entry.key) this.#ledger.fault(`${entry.key}: became the run ${answer.runId}`);
-    const status: Status = answer.status === "error" ? "error" : answer.summary === "aborted" ? "aborted" : "ok";
+    if (answer.runId !== entry.key) this.#ledger.reportViolation(`${entry.key}: became the run ${answer.runId}`);
+    const status: MessageStatus = answer.status === "error" ? "error" : answer.summary === "aborted" ? "aborted" : "ok";
     this.#ledger.ended(entry.key, status, status === "ok" ? answer.result.payloads.map((part) => part.text).join("\n\n") : null);
   }
 
-  async #sendHttp(entry: Entry): Promise<void> {
+  async #sendHttp(entry: LedgerEntry): Promise<void> {
     const response = await fetch(`http://127.0.0.1:${this.#world.port}/v1/chat/completions`, {
       method: "POST",
       headers: {
@@ -176,23 +176,23 @@ export class Traffic {
       entry.state = "acked";
       this.#ledger.ended(entry.key, "ok", body.choices[0]!.message.content);
     } else if (body.error?.code === "invalid_request") {
-      this.#ledger.fault(`${entry.key}: refused over HTTP: ${body.error.message}`);
+      this.#ledger.reportViolation(`${entry.key}: refused over HTTP: ${body.error.message}`);
     }
   }
 
-  #failed(entry: Entry, err: unknown): void {
+  #failed(entry: LedgerEntry, err: unknown): void {
     if (this.#life.over || (err instanceof ClientError && err.kind === "closed")) return;
     if (err instanceof ClientError && err.kind === "request") {
       // A full lane is a clear refusal; of everything else the client only knows that it has to ask again.
-      if (err.code !== "UNAVAILABLE") this.#ledger.fault(`${entry.key}: refused: ${err.message}`);
+      if (err.code !== "UNAVAILABLE") this.#ledger.reportViolation(`${entry.key}: refused: ${err.message}`);
       return;
     }
     // The other end died while it was being asked: fetch says so in many words.
     if (err instanceof TypeError || err instanceof SyntaxError) return;
-    this.#ledger.fault(`${entry.key}: ${String(err)}`);
+    this.#ledger.reportViolation(`${entry.key}: ${String(err)}`);
   }
 
-  #hear({ event, payload }: ServerEvent): void {
+  #onEvent({ event, payload }: ServerEvent): void {
     if (event !== "chat") return;
     const { runId, state, message } = payload as { runId: string; state: string; message?: { content: { text?: string }[] } };
     const text = message?.content.map((block) => block.text ?? "").join("") ?? null;

@@ -1,5 +1,5 @@
 import type { ToolName } from "../../src/agents/runtime.ts";
-import type { Abilities, ChannelEvent, Inbound, Link } from "../../src/channels/channel.ts";
+import type { ChannelCapabilities, ChannelEvent, InboundMessage, Link } from "../../src/channels/channel.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { asId } from "../../src/core/ids.ts";
 import { silentLog, type Log } from "../../src/core/log.ts";
@@ -9,12 +9,12 @@ import { createButtons, type Buttons } from "../../src/store/buttons.ts";
 import { createChannelState } from "../../src/store/channel-state.ts";
 import { createSessionNotes, type SessionNotes } from "../../src/store/session-notes.ts";
 import { EventIngest } from "../../src/turns/event-ingest.ts";
-import { openBench, type Bench } from "./turns.ts";
+import { openTurnBench, type TurnBench } from "./turn-bench.ts";
 
 export const irc = asId<never>("irc");
 export const account = asId<never>("default");
 
-export type IngestBench = Bench & { ingest: EventIngest; paired: Set<string>; buttons: Buttons; notes: SessionNotes };
+export type IngestBench = TurnBench & { ingest: EventIngest; paired: Set<string>; buttons: Buttons; notes: SessionNotes };
 
 /** The inbound door over a real store. `dir`: an existing one, as after a restart. */
 export function openIngest(
@@ -27,11 +27,11 @@ export function openIngest(
     concurrency?: number;
     reread?: (raw: string) => ChannelEvent | null;
     log?: Log;
-    abilities?: Abilities;
+    abilities?: ChannelCapabilities;
     clock?: Clock;
   } = {},
 ): IngestBench {
-  const bench = openBench(options);
+  const bench = openTurnBench(options);
   const paired = new Set<string>();
   const asked = new Set<string>();
   const buttons = createButtons(bench.store);
@@ -59,7 +59,7 @@ export function openIngest(
   return { ...bench, ingest: door, paired, buttons, notes };
 }
 
-export const event = (id: string, text: string, more: Partial<Inbound> = {}): Inbound => ({
+export const event = (id: string, text: string, more: Partial<InboundMessage> = {}): InboundMessage => ({
   kind: "message",
   eventId: id,
   account,
@@ -73,6 +73,6 @@ export const event = (id: string, text: string, more: Partial<Inbound> = {}): In
   origin: "live",
   ...more,
 });
-export const inRoom = (id: string, text: string, more: Partial<Inbound> = {}): Inbound =>
+export const inGroup = (id: string, text: string, more: Partial<InboundMessage> = {}): InboundMessage =>
   event(id, text, { chat: { kind: "group", id: asId("#room") }, ...more });
-export const open: RoutingConfig = { channels: { irc: { dmPolicy: "open", allowFrom: ["*"], groupPolicy: "open" } } };
+export const OPEN_POLICY: RoutingConfig = { channels: { irc: { dmPolicy: "open", allowFrom: ["*"], groupPolicy: "open" } } };

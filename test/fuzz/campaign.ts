@@ -1,10 +1,10 @@
-import { checkFrame } from "../oracle.ts";
-import { Random } from "../crash/random.ts";
-import { connectParams, firstMessage, LARGE_ATTACHMENT, nextMessage, type Message } from "./frames.ts";
+import { assertValidFrame } from "../protocol-oracle.ts";
+import { SeededRandom } from "../crash/seeded-random.ts";
+import { connectParams, generateFirstMessage, LARGE_ATTACHMENT, generateMessage, type Message } from "./frames.ts";
 import { exchange, nextAttack } from "./http.ts";
-import { RawSocket, toBytes, type Heard } from "./raw-socket.ts";
-import { Target } from "./target.ts";
-import { nextViolation } from "./violations.ts";
+import { RawSocket, toBytes, type ReceivedFrame } from "./raw-socket.ts";
+import { FuzzTarget } from "./target.ts";
+import { generateViolation } from "./protocol-violations.ts";
 
 export type FuzzOptions = { seed: number; limitMs: number; main?: string; say?: (line: string) => void };
 export type FuzzSummary = {
@@ -35,15 +35,15 @@ type Frame = { type?: string; id?: string; ok?: boolean; error?: { code?: string
 /** Throws everything at one gateway and watches that it answers, stays quick and stays alive. */
 export class FuzzCampaign {
   readonly #options: FuzzOptions;
-  readonly #random: Random;
+  readonly #random: SeededRandom;
   readonly #summary: FuzzSummary;
-  #target!: Target;
+  #target!: FuzzTarget;
   #count = 0;
   #stallsSeen = 0;
 
   constructor(options: FuzzOptions) {
     this.#options = options;
-    this.#random = new Random(options.seed);
+    this.#random = new SeededRandom(options.seed);
     this.#summary = {
       seed: options.seed,
       messages: 0,
@@ -58,7 +58,7 @@ export class FuzzCampaign {
   }
 
   async run(): Promise<FuzzSummary> {
-    this.#target = await Target.start(this.#options.main);
+    this.#target = await FuzzTarget.start(this.#options.main);
     try {
       await this.#warmUp();
       const end = Date.now() + this.#options.limitMs;
@@ -104,9 +104,9 @@ export class FuzzCampaign {
     for (let times = 0; times < 3; times++) {
       const socket = await this.#connected();
       if (!socket) continue;
-      const random = new Random(times);
+      const random = new SeededRandom(times);
       for (let n = 0; n < 40; n++) {
-        socket.text(nextMessage(`warm-${times}-${n}`, random, 0.2).bytes);
+        socket.text(generateMessage(`warm-${times}-${n}`, random, 0.2).bytes);
         await sleep(2);
       }
       socket.drop();
@@ -125,16 +125,16 @@ export class FuzzCampaign {
 
   async #connected(): Promise<RawSocket | null> {
     const socket = await RawSocket.open(this.#target.port);
-    if (socket.ended || !(await socket.until(() => socket.heard.length > 0, ANSWER_MS))) {
+    if (socket.ended || !(await socket.until(() => socket.received.length > 0, ANSWER_MS))) {
       if (!this.#target.over) this.#fault("a good client", `was not let in: ${socket.head.split("\r\n")[0]}`);
       return null;
     }
     socket.text(JSON.stringify({ type: "req", id: "hello", method: "connect", params: connectParams(this.#target.token()) }));
-    const greeted = (): boolean => socket.heard.some((each) => "text" in each && each.text.includes('"hello-ok"'));
+    const greeted = (): boolean => socket.received.some((each) => "text" in each && each.text.includes('"hello-ok"'));
     await socket.until(() => greeted() || socket.ended, ANSWER_MS);
     if (greeted()) return socket;
     if (!this.#target.over)
-      this.#fault("a good client", `was refused: ${JSON.stringify(socket.ending)} ${JSON.stringify(socket.heard).slice(0, 500)}`);
+      this.#fault("a good client", `was refused: ${JSON.stringify(socket.ending)} ${JSON.stringify(socket.received).slice(0, 500)}`);
     socket.drop();
     return null;
   }
@@ -144,7 +144,7 @@ export class FuzzCampaign {
     const socket = await this.#connected();
     if (!socket) return;
     for (let n = 0; n < MESSAGES_PER_CONNECTION && !socket.ended; n++) {
-      const message = nextMessage(`m${++this.#count}`, this.#random, 0.08);
+      const message = generateMessage(`m${++this.#count}`, this.#random, 0.08);
       await this.#sendAndWatch(socket, message);
     }
     socket.drop();
@@ -152,11 +152,11 @@ export class FuzzCampaign {
 
   async #sendAndWatch(socket: RawSocket, message: Message): Promise<void> {
     this.#summary.messages++;
-    const from = socket.heard.length;
+    const from = socket.received.length;
     const stalls = this.#target.stalls.length;
     socket.text(message.bytes);
     if (SLOW.test(message.bytes.toString("latin1", 0, 4_096))) return this.#checkHeard(socket, from, message.what);
-    const answered = await socket.until(() => socket.ended || answerIn(socket.heard.slice(from), message.bytes), ANSWER_MS);
+    const answered = await socket.until(() => socket.ended || answerIn(socket.received.slice(from), message.bytes), ANSWER_MS);
     this.#checkHeard(socket, from, message.what);
     if (!answered && !this.#target.over) this.#fault(message.what, `no answer and no end: ${preview(message.bytes)}`);
     if (socket.ended) this.#checkEnding(socket, message.what);
@@ -174,10 +174,10 @@ export class FuzzCampaign {
       if (!socket) return;
       await sleep(50);
       const since = this.#target.stalls.length;
-      const heard = socket.heard.length;
+      const heard = socket.received.length;
       const bytes = withFreshId(message.bytes, `r${++this.#count}`);
       socket.text(bytes);
-      await socket.until(() => socket.ended || answerIn(socket.heard.slice(heard), bytes), ANSWER_MS);
+      await socket.until(() => socket.ended || answerIn(socket.received.slice(heard), bytes), ANSWER_MS);
       await sleep(50);
       ms = Math.min(ms, longest(since));
       socket.drop();
@@ -189,10 +189,10 @@ export class FuzzCampaign {
 
   /** Every frame that comes is as the published schema says. */
   #checkHeard(socket: RawSocket, from: number, what: string): void {
-    for (const each of socket.heard.slice(from)) {
+    for (const each of socket.received.slice(from)) {
       if (!("text" in each)) continue;
       try {
-        checkFrame(JSON.parse(each.text) as Record<string, unknown>);
+        assertValidFrame(JSON.parse(each.text) as Record<string, unknown>);
       } catch (err) {
         this.#fault(what, `led to a frame that is not valid: ${String(err).slice(0, 600)}`);
       }
@@ -214,15 +214,15 @@ export class FuzzCampaign {
   async #handshake(): Promise<void> {
     this.#summary.handshakes++;
     const socket = await RawSocket.open(this.#target.port);
-    await socket.until(() => socket.heard.length > 0, ANSWER_MS);
-    const from = socket.heard.length;
-    const message = firstMessage(this.#target.token(), this.#random);
+    await socket.until(() => socket.received.length > 0, ANSWER_MS);
+    const from = socket.received.length;
+    const message = generateFirstMessage(this.#target.token(), this.#random);
     const stalls = this.#target.stalls.length;
     socket.text(message.bytes);
-    const answered = await socket.until(() => socket.ended || socket.heard.length > from, ANSWER_MS);
+    const answered = await socket.until(() => socket.ended || socket.received.length > from, ANSWER_MS);
     if (!answered && !this.#target.over) this.#fault(message.what, `before connect: no answer and no end: ${preview(message.bytes)}`);
     this.#checkHeard(socket, from, message.what);
-    const inside = socket.heard.some((each) => "text" in each && each.text.includes('"hello-ok"'));
+    const inside = socket.received.some((each) => "text" in each && each.text.includes('"hello-ok"'));
     if (inside && !message.bytes.includes(this.#target.token()))
       this.#fault(message.what, `was let in without a credential: ${preview(message.bytes)}`);
     if (!inside) {
@@ -241,9 +241,9 @@ export class FuzzCampaign {
     const inside = this.#random.chance(0.5);
     const socket = inside ? await this.#connected() : await RawSocket.open(this.#target.port);
     if (!socket) return;
-    const violation = nextViolation(this.#random);
+    const violation = generateViolation(this.#random);
     const what = `${violation.what} ${inside ? "after" : "before"} connect`;
-    await socket.until(() => socket.heard.length > 0, ANSWER_MS);
+    await socket.until(() => socket.received.length > 0, ANSWER_MS);
     socket.write(violation.bytes);
     if (violation.outcome === "end") {
       await socket.until(() => socket.ended, ANSWER_MS);
@@ -254,7 +254,7 @@ export class FuzzCampaign {
       const payload = Buffer.from(`p${this.#summary.violations}`);
       socket.write(toBytes({ opcode: 9, payload }));
       const served = await socket.until(
-        () => socket.ended || socket.heard.some((each) => "pong" in each && each.pong.equals(payload)),
+        () => socket.ended || socket.received.some((each) => "pong" in each && each.pong.equals(payload)),
         ANSWER_MS,
       );
       if (!served || socket.ended) this.#fault(what, `no pong; ${JSON.stringify(socket.ending)}`);
@@ -283,10 +283,10 @@ export class FuzzCampaign {
   async #checkGoodClient(): Promise<void> {
     const socket = await this.#connected();
     if (!socket) return;
-    const from = socket.heard.length;
+    const from = socket.received.length;
     socket.text(JSON.stringify({ type: "req", id: "good", method: "sessions.list", params: {} }));
     const served = await socket.until(
-      () => socket.heard.slice(from).some((each) => "text" in each && each.text.includes('"good"')),
+      () => socket.received.slice(from).some((each) => "text" in each && each.text.includes('"good"')),
       ANSWER_MS,
     );
     if (!served) this.#fault("a good client", "is not served at the end");
@@ -295,7 +295,7 @@ export class FuzzCampaign {
 }
 
 /** Whether one of the frames answers the message: by an id that stands in it, or by any refusal where none can be read. */
-function answerIn(heard: readonly Heard[], message: Buffer): boolean {
+function answerIn(heard: readonly ReceivedFrame[], message: Buffer): boolean {
   const ids = idsOf(message);
   return heard.some((each) => {
     if (!("text" in each)) return false;

@@ -1,19 +1,19 @@
 import type { Channel } from "../../src/channels/channel.ts";
 import { createDiscordChannel } from "../../src/channels/discord/index.ts";
-import { TIMINGS as DISCORD } from "../../src/channels/discord/connection.ts";
+import { DISCORD_TIMINGS as DISCORD } from "../../src/channels/discord/gateway-connection.ts";
 import { createIrcChannel } from "../../src/channels/irc/index.ts";
-import { TIMINGS as IRC } from "../../src/channels/irc/connection.ts";
+import { IRC_TIMINGS as IRC } from "../../src/channels/irc/connection.ts";
 import { createSignalChannel } from "../../src/channels/signal/index.ts";
-import { TIMINGS as SIGNAL } from "../../src/channels/signal/connection.ts";
+import { SIGNAL_TIMINGS as SIGNAL } from "../../src/channels/signal/connection.ts";
 import { createSlackChannel } from "../../src/channels/slack/index.ts";
-import { TIMINGS as SLACK } from "../../src/channels/slack/connection.ts";
+import { SLACK_TIMINGS as SLACK } from "../../src/channels/slack/socket-mode.ts";
 import { createTelegramChannel } from "../../src/channels/telegram/index.ts";
-import { TIMINGS as TELEGRAM } from "../../src/channels/telegram/connection.ts";
+import { TELEGRAM_TIMINGS as TELEGRAM } from "../../src/channels/telegram/updates.ts";
 import { createWebhookChannel } from "../../src/channels/webhook/index.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { asId, type AccountId } from "../../src/core/ids.ts";
 import { DiscordServer } from "../channel-kit/discord-server.ts";
-import type { Rig } from "../channel-kit/rig.ts";
+import type { TestHost } from "../channel-kit/test-host.ts";
 import { startScriptedIrc } from "../channel-kit/scripted-irc.ts";
 import { NUMBER, SignalServer } from "../channel-kit/signal-server.ts";
 import { SlackServer } from "../channel-kit/slack-server.ts";
@@ -29,9 +29,9 @@ export type ChannelTarget = {
   /** What the platform sends for a message of a person: the shape from which odd events are made. */
   sample(text: string): Json;
   /** Sends one event, whatever it is. Resolves when the platform has sent it. */
-  push(event: unknown, rig: Rig): void | Promise<void>;
+  push(event: unknown, rig: TestHost): void | Promise<void>;
   /** A person says something in a direct conversation. */
-  say(text: string, rig: Rig): void | Promise<void>;
+  say(text: string, rig: TestHost): void | Promise<void>;
   /** Events that the channel has not told the platform to have arrived; null where the platform is not told. */
   unacknowledged(): number | null;
   close(): Promise<void>;
@@ -175,7 +175,7 @@ const webhookSample = (text: string): Json => ({
 async function webhook(clock: Clock): Promise<ChannelTarget> {
   const peer = await new WebhookPeer().start();
   let count = 0;
-  const push = async (event: unknown, rig: Rig): Promise<void> => {
+  const push = async (event: unknown, rig: TestHost): Promise<void> => {
     const body = JSON.stringify(event) ?? "null";
     const headers = peer.sign(`e-${++count}`, body);
     const request = { method: "POST", path: "/", query: "", headers, body: Buffer.from(body) };

@@ -1,6 +1,6 @@
-import type { Channel, ChannelHost } from "../../src/channels/channel.ts";
+import type { Channel, ChannelContext } from "../../src/channels/channel.ts";
 import { systemClock } from "../../src/core/clock.ts";
-import { openRig, type Rig } from "../channel-kit/rig.ts";
+import { openTestHost, type TestHost } from "../channel-kit/test-host.ts";
 import { CHANNEL_TARGETS, type ChannelTarget } from "./channel-targets.ts";
 
 export type ChannelFuzzSummary = {
@@ -89,7 +89,7 @@ export async function fuzzChannel(name: string, events: number, seed: number): P
   const random: Random = (below) => (below <= 0 ? 0 : (state = (state * 48_271) % 2_147_483_647) % below);
   const faults: string[] = [];
   const target = await CHANNEL_TARGETS[name]!(systemClock);
-  const rig = await openRig(
+  const rig = await openTestHost(
     watched(target.channel, (err) => faults.push(`a callback threw: ${err instanceof Error ? err.stack : String(err)}`)),
     target.config,
   );
@@ -120,35 +120,35 @@ export async function fuzzChannel(name: string, events: number, seed: number): P
 
 /** The channel, with a host that tells of failures. */
 function watched(channel: Channel, onFailure: (err: unknown) => void): Channel {
-  const told = (host: ChannelHost): ChannelHost => ({
+  const told = (host: ChannelContext): ChannelContext => ({
     ...host,
     fail(err) {
       onFailure(err);
       host.fail(err);
     },
   });
-  const { receive } = channel;
+  const { handleWebhook: receive } = channel;
   return {
     ...channel,
     run: (account, host, live, signal) => channel.run(account, told(host), live, signal),
-    ...(receive && { receive: (account, request, host) => receive(account, request, told(host)) }),
+    ...(receive && { handleWebhook: (account, request, host) => receive(account, request, told(host)) }),
   };
 }
 
-async function expectMessage(target: ChannelTarget, rig: Rig, text: string): Promise<void> {
+async function expectMessage(target: ChannelTarget, rig: TestHost, text: string): Promise<void> {
   await target.say(text, rig);
   await rig.until(() => rig.events.some((event) => event.text.endsWith(text)), `"${text}" after odd events`);
 }
 
 /** While nothing can be stored, the platform is told of nothing. */
-async function expectNothingAcknowledged(target: ChannelTarget, rig: Rig, faults: string[]): Promise<void> {
+async function expectNothingAcknowledged(target: ChannelTarget, rig: TestHost, faults: string[]): Promise<void> {
   if (target.unacknowledged() === null) return;
   await rig.until(() => target.unacknowledged() === 0, "the acknowledgements");
-  rig.failing.admit = new Error("disk full");
+  rig.failures.admit = new Error("disk full");
   await target.say("while the disk is full", rig);
   await rig.state("degraded");
   if (target.unacknowledged() !== 1) faults.push("an event was acknowledged that is not stored");
-  rig.failing.admit = null;
+  rig.failures.admit = null;
   await rig.until(() => rig.events.some(({ text }) => text.endsWith("while the disk is full")), "the message after the disk was full");
   await rig.state("ready");
 }

@@ -1,5 +1,5 @@
-import type { Random } from "../crash/random.ts";
-import { PARAMS, valueOf } from "./schema.ts";
+import type { SeededRandom } from "../crash/seeded-random.ts";
+import { PARAMS, generateValue } from "./schema-values.ts";
 
 /** One text message of a client. */
 export type Message = { what: string; bytes: Buffer };
@@ -11,7 +11,7 @@ const METHODS = [...PARAMS.keys()].filter((method) => !LEFT_OUT.has(method));
 export const LARGE_ATTACHMENT = "a large attachment";
 
 const HUGE = 300_000;
-const strange = (random: Random): unknown =>
+const oddValue = (random: SeededRandom): unknown =>
   random.pick<() => unknown>([
     () => null,
     () => true,
@@ -41,24 +41,24 @@ const strange = (random: Random): unknown =>
   ])();
 
 /** Changes a value somewhere, in place where it is an object or a list. */
-function mutate(value: unknown, random: Random, depth = 0): unknown {
-  if (typeof value !== "object" || value === null || random.chance(0.15)) return strange(random);
+function mutate(value: unknown, random: SeededRandom, depth = 0): unknown {
+  if (typeof value !== "object" || value === null || random.chance(0.15)) return oddValue(random);
   const box = value as Record<string, unknown>;
   const keys = Object.keys(box);
   const action = random.weighted({ change: 5, remove: 2, add: 2, deeper: depth < 6 ? 3 : 0 });
   if (keys.length === 0 || action === "add") {
     const name = random.pick(["extra", "__proto__", "constructor", "toString", "", "\u0000", "é", "sessionKey", "limit", "a".repeat(300)]);
-    Object.defineProperty(box, name, { value: strange(random), enumerable: true, configurable: true, writable: true });
+    Object.defineProperty(box, name, { value: oddValue(random), enumerable: true, configurable: true, writable: true });
     return value;
   }
   const key = random.pick(keys);
   if (action === "remove") delete box[key];
-  else box[key] = action === "deeper" ? mutate(box[key], random, depth + 1) : strange(random);
+  else box[key] = action === "deeper" ? mutate(box[key], random, depth + 1) : oddValue(random);
   return value;
 }
 
 /** Changes the text itself: what a JSON writer would never write. */
-function mangle(text: string, random: Random): Buffer {
+function corruptBytes(text: string, random: SeededRandom): Buffer {
   const bytes = Buffer.from(text);
   const at = random.int(0, Math.max(0, bytes.length - 1));
   return random.pick<() => Buffer>([
@@ -81,7 +81,7 @@ function mangle(text: string, random: Random): Buffer {
 }
 
 /** What is large: each within or beyond a limit of size, depth or number. */
-function large(id: string, random: Random): { what: string; text: string } {
+function large(id: string, random: SeededRandom): { what: string; text: string } {
   const method = random.pick(METHODS);
   const frame = (params: string, name = method): string => `{"type":"req","id":"${id}","method":"${name}","params":${params}}`;
   const depth = random.pick([60, 70, 5_000, 60_000]);
@@ -139,19 +139,19 @@ function large(id: string, random: Random): { what: string; text: string } {
 }
 
 /** A message for a client that is connected. `largeShare`: how many of them are large. */
-export function nextMessage(id: string, random: Random, largeShare: number): Message {
+export function generateMessage(id: string, random: SeededRandom, largeShare: number): Message {
   if (random.chance(largeShare)) {
     const { what, text } = large(id, random);
     return { what, bytes: Buffer.from(text) };
   }
   const method = random.pick(METHODS);
-  let params = valueOf(PARAMS.get(method)!, random);
+  let params = generateValue(PARAMS.get(method)!, random);
   const kind = random.weighted({ valid: 2, mutated: 6, mangled: 3, bytes: 1 });
   if (kind === "mutated") for (let times = random.int(1, 3); times > 0; times--) params = mutate(params, random);
   const text = JSON.stringify({ type: "req", id, method, params }) ?? "";
   if (kind === "bytes")
     return { what: "random bytes", bytes: Buffer.from(Array.from({ length: random.int(0, 200) }, () => random.int(0, 255))) };
-  return { what: `${kind} ${method}`, bytes: kind === "mangled" ? mangle(text, random) : Buffer.from(text) };
+  return { what: `${kind} ${method}`, bytes: kind === "mangled" ? corruptBytes(text, random) : Buffer.from(text) };
 }
 
 /** Params of a good `connect`. */
@@ -166,11 +166,11 @@ export const connectParams = (token: string): Record<string, unknown> => ({
 });
 
 /** A first message: a `connect` that is changed somewhere, or something else altogether. */
-export function firstMessage(token: string, random: Random): Message {
+export function generateFirstMessage(token: string, random: SeededRandom): Message {
   const kind = random.weighted({ mutated: 5, mangled: 3, other: 2 });
-  if (kind === "other") return nextMessage("first", random, 0.1);
+  if (kind === "other") return generateMessage("first", random, 0.1);
   let params: unknown = connectParams(random.chance(0.5) ? token : "wrong");
   if (kind === "mutated") for (let times = random.int(1, 3); times > 0; times--) params = mutate(params, random);
   const text = JSON.stringify({ type: "req", id: "first", method: "connect", params });
-  return { what: `${kind} connect`, bytes: kind === "mangled" ? mangle(text, random) : Buffer.from(text) };
+  return { what: `${kind} connect`, bytes: kind === "mangled" ? corruptBytes(text, random) : Buffer.from(text) };
 }

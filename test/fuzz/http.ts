@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import type { Random } from "../crash/random.ts";
+import type { SeededRandom } from "../crash/seeded-random.ts";
 
 export type HttpAttack = { what: string; bytes: Buffer; /** The request is not complete: there may be no answer. */ open?: boolean };
 export type HttpAnswer = { status: number; head: string; body: string; ended: boolean };
@@ -59,7 +59,7 @@ const METHODS = [
   "",
 ] as const;
 
-function headerLines(port: number, token: string, random: Random): string[] {
+function headerLines(port: number, token: string, random: SeededRandom): string[] {
   const lines = [
     random.pick([
       `Host: 127.0.0.1:${port}`,
@@ -124,7 +124,7 @@ const BODIES = [
 ] as const;
 
 /** One request, most of them wrong somewhere. */
-export function nextAttack(port: number, token: string, random: Random): HttpAttack {
+export function nextAttack(port: number, token: string, random: SeededRandom): HttpAttack {
   const method = random.chance(0.6) ? random.pick(["GET", "POST"]) : random.pick(METHODS);
   const path = random.pick(PATHS);
   const lines = headerLines(port, token, random);

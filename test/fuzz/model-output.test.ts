@@ -1,29 +1,29 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asId, type SessionKey } from "../../src/core/ids.ts";
-import { Random } from "../crash/random.ts";
-import { message, openBench } from "../fakes/turns.ts";
-import { createChecker, oddEvents } from "./model-output.ts";
+import { SeededRandom } from "../crash/seeded-random.ts";
+import { message, openTurnBench } from "../fakes/turn-bench.ts";
+import { createChecker, generateEvents } from "./model-output.ts";
 
 const SEED = 4;
 
 const key = (i: number): SessionKey => asId<SessionKey>(`agent:main:s${i % 5}`);
 
 test("a thousand odd streams of a model neither break nor stall anything between it and people", async () => {
-  const random = new Random(SEED);
+  const random = new SeededRandom(SEED);
   const checker = await createChecker();
   for (let i = 0; i < 1_000; i++) {
-    const events = oddEvents(random);
+    const events = generateEvents(random);
     assert.deepEqual(checker.check(events), [], JSON.stringify(events).slice(0, 2_000));
   }
 });
 
 test("odd streams end their turns, and all that they leave in the store can be read back", async () => {
-  const random = new Random(SEED + 1);
-  const bench = openBench();
+  const random = new SeededRandom(SEED + 1);
+  const bench = openTurnBench();
   const { sessions, messages, inbox } = bench.turns.options;
   bench.runtime.script = async function* () {
-    yield* oddEvents(random);
+    yield* generateEvents(random);
   };
   for (let i = 0; i < 100; i++) {
     await bench.turns.submit(message("hello", `e${i}`, { sessionKey: key(i) }));

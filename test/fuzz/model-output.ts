@@ -10,11 +10,11 @@ import type { PiRecord } from "../../src/agents/pi/process.ts";
 import type { AgentEvent } from "../../src/agents/runtime.ts";
 import type { Channel } from "../../src/channels/channel.ts";
 import { channelIds, loadChannel } from "../../src/channels/registry.ts";
-import { splitText } from "../../src/channels/split.ts";
+import { splitText } from "../../src/channels/split-text.ts";
 import { asId } from "../../src/core/ids.ts";
 import { toPreviewText, type OutboundOptions } from "../../src/turns/outbound.ts";
 import { initialTurnState, finishTurn, reduce, visibleText, type TurnState } from "../../src/turns/reduce.ts";
-import { Random } from "../crash/random.ts";
+import { SeededRandom } from "../crash/seeded-random.ts";
 
 const NUMBERS: readonly unknown[] = [0, 1, -1, 12.5, 2 ** 53 + 2, 1e300, -0, null, "12", "NaN", {}, [], true];
 const PIECES: readonly string[] = [
@@ -56,7 +56,7 @@ const PIECES: readonly string[] = [
   "- ".repeat(30),
 ];
 
-const anything = (random: Random): unknown =>
+const anything = (random: SeededRandom): unknown =>
   random.pick([
     null,
     7,
@@ -70,19 +70,19 @@ const anything = (random: Random): unknown =>
     JSON.parse('{"__proto__":{"a":1}}') as unknown,
   ]);
 
-const mostly = (random: Random, value: unknown): unknown => (random.chance(0.1) ? anything(random) : value);
+const mostly = (random: SeededRandom, value: unknown): unknown => (random.chance(0.1) ? anything(random) : value);
 
-function textOf(random: Random): string {
+function textOf(random: SeededRandom): string {
   return Array.from({ length: random.int(0, 12) }, () => random.pick(PIECES)).join("");
 }
 
-function deltaOf(random: Random): PiRecord {
+function deltaOf(random: SeededRandom): PiRecord {
   const type = random.pick(["text_delta", "text_delta", "text_delta", "thinking_delta", "toolcall_delta", "odd"]);
   const delta = random.chance(0.1) ? [{ type: "text", text: textOf(random) }, anything(random)] : mostly(random, textOf(random));
   return { type: "message_update", assistantMessageEvent: mostly(random, { type, delta, contentIndex: mostly(random, random.int(0, 3)) }) };
 }
 
-function messageOf(random: Random): PiRecord {
+function messageOf(random: SeededRandom): PiRecord {
   const usage = Object.fromEntries(
     ["input", "output", "cacheRead", "cacheWrite", "totalTokens"].map((name) => [name, random.pick(NUMBERS)]),
   );
@@ -105,7 +105,7 @@ function messageOf(random: Random): PiRecord {
   return { type: "message_end", message: mostly(random, message) };
 }
 
-function otherOf(random: Random): PiRecord {
+function otherOf(random: SeededRandom): PiRecord {
   return random.pick<PiRecord>([
     { type: "message_start", message: mostly(random, { role: "assistant" }) },
     { type: "tool_execution_start", toolCallId: mostly(random, "1"), toolName: mostly(random, "bash"), args: anything(random) },
@@ -129,7 +129,7 @@ function otherOf(random: Random): PiRecord {
 }
 
 /** The events that one odd stream becomes. */
-export function oddEvents(random: Random): AgentEvent[] {
+export function generateEvents(random: SeededRandom): AgentEvent[] {
   const state = createMappingState();
   const records = Array.from({ length: random.int(1, 20) }, () =>
     random.chance(0.6) ? deltaOf(random) : random.chance(0.5) ? messageOf(random) : otherOf(random),
@@ -143,10 +143,10 @@ export function oddEvents(random: Random): AgentEvent[] {
   return [{ type: "started", model: { provider: "p", id: "m" }, contextWindow: 1 }, ...events, end];
 }
 
-export type Checker = { check: (events: readonly AgentEvent[]) => string[] };
+export type OutputChecker = { check: (events: readonly AgentEvent[]) => string[] };
 
 /** Looks for what must not happen, whatever a model says. */
-export async function createChecker(): Promise<Checker> {
+export async function createChecker(): Promise<OutputChecker> {
   const channels = (await Promise.all(channelIds.map((id) => loadChannel(id)))).filter((each): each is Channel => each !== null);
   const preview: OutboundOptions = {
     outbox: undefined as never,
@@ -194,15 +194,15 @@ function checkChannel(channel: Channel, text: string): string[] {
   let rendered = 0;
   const render = (part: string): string => {
     rendered += part.length;
-    return channel.rendered ? channel.rendered(part) : part;
+    return channel.toRenderedText ? channel.toRenderedText(part) : part;
   };
-  const { maxText } = channel.abilities;
+  const { maxText } = channel.capabilities;
   const pieces = splitText(text, maxText, { render });
   const faults: string[] = [];
   if (rendered > RENDERED_PER_CHAR * (text.length + maxText.value))
     faults.push(`${channel.id}: ${rendered} characters rendered for ${text.length}`);
   for (const piece of pieces) {
-    const out = channel.rendered ? channel.rendered(piece.text) : piece.text;
+    const out = channel.toRenderedText ? channel.toRenderedText(piece.text) : piece.text;
     const size = maxText.unit === "utf8" ? Buffer.byteLength(out) : out.length;
     if (size > maxText.value) faults.push(`${channel.id}: a part has ${size} of ${maxText.value}`);
     if (!out.isWellFormed()) faults.push(`${channel.id}: half a character in a part`);
@@ -214,11 +214,11 @@ if (import.meta.main) {
   const { values } = parseArgs({
     options: { count: { type: "string", default: "20000" }, seed: { type: "string", default: String(Date.now() % 1_000_000) } },
   });
-  const random = new Random(Number(values.seed));
+  const random = new SeededRandom(Number(values.seed));
   const checker = await createChecker();
   let failed = 0;
   for (let i = 0; i < Number(values.count); i++) {
-    const events = oddEvents(random);
+    const events = generateEvents(random);
     const faults = checker.check(events);
     if (faults.length === 0) continue;
     failed++;

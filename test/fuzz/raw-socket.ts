@@ -33,11 +33,11 @@ export function toBytes(frame: FrameParts): Buffer {
   return Buffer.concat([head, mask, body]);
 }
 
-export type Heard = { text: string } | { pong: Buffer } | { ended: true; code: number; reason: string };
+export type ReceivedFrame = { text: string } | { pong: Buffer } | { ended: true; code: number; reason: string };
 
 /** A WebSocket client that can do everything wrong. */
 export class RawSocket {
-  readonly heard: Heard[] = [];
+  readonly received: ReceivedFrame[] = [];
   readonly #socket: Socket;
   #rest: Buffer = Buffer.alloc(0);
   #upgraded = false;
@@ -110,7 +110,7 @@ export class RawSocket {
     return true;
   }
 
-  #told(): void {
+  #notify(): void {
     const wake = this.#wake;
     this.#wake = null;
     wake?.();
@@ -118,8 +118,8 @@ export class RawSocket {
 
   #end(): void {
     this.#ended = true;
-    this.heard.push({ ended: true, ...this.ending });
-    this.#told();
+    this.received.push({ ended: true, ...this.ending });
+    this.#notify();
   }
 
   #read(chunk: Buffer): void {
@@ -128,12 +128,12 @@ export class RawSocket {
       const at = this.#rest.indexOf("\r\n\r\n");
       if (at < 0) return;
       this.head = this.#rest.toString("latin1", 0, at);
-      if (!this.head.startsWith("HTTP/1.1 101")) return this.#told();
+      if (!this.head.startsWith("HTTP/1.1 101")) return this.#notify();
       this.#rest = this.#rest.subarray(at + 4);
       this.#upgraded = true;
     }
     while (this.#frame());
-    this.#told();
+    this.#notify();
   }
 
   #frame(): boolean {
@@ -147,8 +147,8 @@ export class RawSocket {
     const payload = Buffer.from(data.subarray(2 + form, 2 + form + length));
     this.#rest = data.subarray(2 + form + length);
     const opcode = data[0]! & 0x0f;
-    if (opcode === OPCODE.text) this.heard.push({ text: payload.toString("utf8") });
-    else if (opcode === OPCODE.pong) this.heard.push({ pong: payload });
+    if (opcode === OPCODE.text) this.received.push({ text: payload.toString("utf8") });
+    else if (opcode === OPCODE.pong) this.received.push({ pong: payload });
     else if (opcode === OPCODE.ping) this.write(toBytes({ opcode: OPCODE.pong, payload }));
     else if (opcode === OPCODE.close) {
       this.#close =

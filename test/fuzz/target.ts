@@ -6,15 +6,15 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../channel-kit/ngircd.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
-import { dropHome, MAIN, modelConfig, newHome, stateDir } from "../wire/gateway.ts";
+import { dropHome, MAIN, modelConfig, newHome, stateDir } from "../wire/gateway-process.ts";
 
-const PROBE = fileURLToPath(new URL("./probe.ts", import.meta.url));
+const PROBE = fileURLToPath(new URL("./event-loop-probe.ts", import.meta.url));
 
 /** One turn of the gateway's loop that took long: milliseconds of CPU, and when it ended. */
 export type Stall = { at: number; ms: number };
 
 /** A gateway under fire, watched from inside. */
-export class Target {
+export class FuzzTarget {
   readonly port: number;
   readonly stalls: Stall[] = [];
   readonly #child: ChildProcess;
@@ -48,7 +48,7 @@ export class Target {
     });
   }
 
-  static async start(main: string = MAIN): Promise<Target> {
+  static async start(main: string = MAIN): Promise<FuzzTarget> {
     const [port, model, home] = [await freePort(), await startModelServer(), newHome()];
     mkdirSync(stateDir(home), { recursive: true });
     const config = {
@@ -57,7 +57,7 @@ export class Target {
       gateway: { http: { endpoints: { chatCompletions: { enabled: true }, responses: { enabled: true } } } },
     };
     writeFileSync(join(stateDir(home), "openclaw.json"), JSON.stringify(config));
-    const target = new Target(port, model, home, main);
+    const target = new FuzzTarget(port, model, home, main);
     while (!/"url"\s*:/.test(target.#output)) {
       if (target.#over) throw new Error(`the gateway did not start:\n${target.#output}`);
       await new Promise((resolve) => setTimeout(resolve, 20));

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { toHtml as toPageHtml } from "../../web/src/markdown.ts";
+import { markdownToHtml as toPageHtml } from "../../web/src/markdown-html.ts";
 import { toDiscord } from "../../src/channels/discord/outbound.ts";
-import { toLines, toPlain as toIrc } from "../../src/channels/irc/outbound.ts";
-import { toStyled } from "../../src/channels/markdown.ts";
-import { toMarked, toRanges, toVisible as toSignal } from "../../src/channels/signal/outbound.ts";
-import { toBlocks, toMrkdwn, toPlain as toSlackPlain } from "../../src/channels/slack/outbound.ts";
-import { splitText } from "../../src/channels/split.ts";
-import { toHtml, toPlain, toVisible } from "../../src/channels/telegram/outbound.ts";
+import { splitIntoLines, toPlainIrc as toIrc } from "../../src/channels/irc/outbound.ts";
+import { parseStyledText } from "../../src/channels/styled-text.ts";
+import { toMarkedSignal, toTextStyles, toVisibleSignal as toSignal } from "../../src/channels/signal/outbound.ts";
+import { toBlocks, toMrkdwn, toPlainSlack as toSlackPlain } from "../../src/channels/slack/outbound.ts";
+import { splitText } from "../../src/channels/split-text.ts";
+import { toTelegramHtml, toPlainTelegram, toVisibleTelegram } from "../../src/channels/telegram/outbound.ts";
 
 /** Every mark of Markdown, whole and in halves, alone and nested. Each is repeated until the text is long. */
 const MARKS: readonly string[] = [
@@ -101,18 +101,18 @@ function withinBudget(name: string, text: string, work: (text: string) => unknow
 }
 
 test("400,000 characters of every mark, flat and nested, are read in linear time and nothing throws", () => {
-  for (const text of texts(CHARS)) withinBudget("toStyled", text, toStyled);
+  for (const text of texts(CHARS)) withinBudget("toStyled", text, parseStyledText);
 });
 
 const RENDERERS: Readonly<Record<string, (text: string) => unknown>> = {
   "The page": toPageHtml,
-  "Telegram's HTML": toHtml,
-  "Telegram's plain text": (text) => toPlain(text, 4_096),
+  "Telegram's HTML": toTelegramHtml,
+  "Telegram's plain text": (text) => toPlainTelegram(text, 4_096),
   "Slack's mrkdwn": toMrkdwn,
   "Slack's plain text": toSlackPlain,
   "Discord's Markdown": toDiscord,
-  "Signal's ranges": toRanges,
-  "Signal's marks": toMarked,
+  "Signal's ranges": toTextStyles,
+  "Signal's marks": toMarkedSignal,
   "IRC's text": toIrc,
 };
 for (const [name, work] of Object.entries(RENDERERS)) {
@@ -124,7 +124,7 @@ for (const [name, work] of Object.entries(RENDERERS)) {
 
 test("texts of every mark are cut in a bounded number of renderings for each character", () => {
   const cuts: readonly [name: string, value: number, render: (text: string) => string][] = [
-    ["Telegram", 4_096, toVisible],
+    ["Telegram", 4_096, toVisibleTelegram],
     ["Slack", 4_000, toMrkdwn],
     ["Discord", 2_000, toDiscord],
     ["Signal", 2_000, toSignal],
@@ -145,17 +145,17 @@ test("texts of every mark are cut in a bounded number of renderings for each cha
 
 test("400,000 characters are cut for every channel, also where a part holds little of what is written", () => {
   for (const text of ["_a_", "[a](https://example.org/a-long-address) ", "e\u0301", "\n "].map((unit) => long(unit, CHARS))) {
-    withinBudget("Telegram", text, (part) => splitText(part, { unit: "utf16", value: 4_096 }, { render: toVisible }));
-    withinBudget("IRC", text, (part) => toLines(part, "#room", 80));
+    withinBudget("Telegram", text, (part) => splitText(part, { unit: "utf16", value: 4_096 }, { render: toVisibleTelegram }));
+    withinBudget("IRC", text, (part) => splitIntoLines(part, "#room", 80));
     withinBudget("bytes", text, (part) => splitText(part, { unit: "utf8", value: 1_600 }));
   }
   withinBudget("Slack", long("_a_", CHARS), (part) => toBlocks(part, []));
 });
 
 test("what is nested too deeply stays as it was written", () => {
-  assert.match(toStyled(`${">".repeat(3_072)}a`).text, />{3040}a$/);
+  assert.match(parseStyledText(`${">".repeat(3_072)}a`).text, />{3040}a$/);
   for (const pair of NESTED) {
-    const { text } = toStyled(nested(pair, 3_000));
+    const { text } = parseStyledText(nested(pair, 3_000));
     assert.ok(text.includes("x"), pair[0]);
   }
 });
@@ -169,11 +169,11 @@ test("no word of a long text is lost, whatever marks stand around it", () => {
   for (let round = 0; round < 20; round++) {
     const text = words.map((word) => `${units[random(units.length)]!}${random(3) ? "" : " "}${word}`).join(random(2) ? " " : "\n");
     const outputs: Readonly<Record<string, string>> = {
-      toStyled: toStyled(text).text,
+      toStyled: parseStyledText(text).text,
       page: toPageHtml(text),
-      Telegram: toHtml(text),
+      Telegram: toTelegramHtml(text),
       Slack: toMrkdwn(text),
-      Signal: toMarked(text),
+      Signal: toMarkedSignal(text),
       Discord: toDiscord(text),
       IRC: toIrc(text).join("\n"),
     };

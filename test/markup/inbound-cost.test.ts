@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decode as decodeDiscord } from "../../src/channels/discord/inbound.ts";
+import { decodeDiscordEvent as decodeDiscord } from "../../src/channels/discord/inbound.ts";
 import { stripFormatting } from "../../src/channels/irc/inbound.ts";
-import { readText as readSlack } from "../../src/channels/slack/inbound.ts";
+import { readSlackText as readSlack } from "../../src/channels/slack/inbound.ts";
 import { asId, type AccountId } from "../../src/core/ids.ts";
 
 const CHARS = 400_000;

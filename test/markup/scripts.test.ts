@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { toHtml as toPageHtml } from "../../web/src/markdown.ts";
+import { markdownToHtml as toPageHtml } from "../../web/src/markdown-html.ts";
 import { toDiscord } from "../../src/channels/discord/outbound.ts";
-import { toPlain as toIrc } from "../../src/channels/irc/outbound.ts";
-import { toMarked, toRanges } from "../../src/channels/signal/outbound.ts";
+import { toPlainIrc as toIrc } from "../../src/channels/irc/outbound.ts";
+import { toMarkedSignal, toTextStyles } from "../../src/channels/signal/outbound.ts";
 import { toMrkdwn } from "../../src/channels/slack/outbound.ts";
-import { toHtml, toVisible } from "../../src/channels/telegram/outbound.ts";
+import { toTelegramHtml, toVisibleTelegram } from "../../src/channels/telegram/outbound.ts";
 
 /** One sentence in each script: what stands before, inside (with punctuation at its edges) and behind a bold stretch, without blanks. */
 const SCRIPTS: readonly (readonly [script: string, before: string, bold: string, after: string])[] = [
@@ -24,11 +24,11 @@ for (const [script, before, bold, after] of SCRIPTS) {
   test(`bold in ${script} is bold on every channel and on the page`, () => {
     const markdown = `${before}**${bold}**${after}`;
     const plain = before + bold + after;
-    assert.equal(toHtml(markdown), `${before}<b>${bold}</b>${after}`);
-    assert.equal(toVisible(markdown), plain);
+    assert.equal(toTelegramHtml(markdown), `${before}<b>${bold}</b>${after}`);
+    assert.equal(toVisibleTelegram(markdown), plain);
     assert.equal(toMrkdwn(markdown), `${before}*${bold}*${after}`);
-    assert.deepEqual(toRanges(markdown), { text: plain, ranges: [{ start: before.length, length: bold.length, style: "BOLD" }] });
-    assert.equal(toMarked(markdown), markdown);
+    assert.deepEqual(toTextStyles(markdown), { text: plain, ranges: [{ start: before.length, length: bold.length, style: "BOLD" }] });
+    assert.equal(toMarkedSignal(markdown), markdown);
     assert.equal(toDiscord(markdown), markdown);
     assert.deepEqual(toIrc(markdown), [plain]);
     assert.equal(toPageHtml(markdown), `<p>${before}<strong>${bold.replaceAll("'", "&#39;")}</strong>${after}</p>\n`);
@@ -51,10 +51,10 @@ const PLAIN: readonly string[] = [
 ];
 for (const text of PLAIN) {
   test(`${text} keeps its characters everywhere`, () => {
-    assert.equal(toVisible(text), text);
-    assert.equal(toHtml(text), text);
+    assert.equal(toVisibleTelegram(text), text);
+    assert.equal(toTelegramHtml(text), text);
     assert.equal(toMrkdwn(text), text);
-    assert.deepEqual(toRanges(text), { text, ranges: [] });
+    assert.deepEqual(toTextStyles(text), { text, ranges: [] });
     assert.deepEqual(toIrc(text), [text]);
     assert.equal(toPageHtml(text), `<p>${text}</p>\n`);
     // Discord reads a star between letters or digits as markup: a backslash keeps it.
@@ -94,10 +94,10 @@ test("random markup in six scripts makes no renderer throw, and every letter is 
       "",
     );
     const outputs = [
-      toVisible(text),
-      toHtml(text),
+      toVisibleTelegram(text),
+      toTelegramHtml(text),
       toMrkdwn(text),
-      toMarked(text),
+      toMarkedSignal(text),
       toDiscord(text),
       toIrc(text).join("\n"),
       toPageHtml(text),

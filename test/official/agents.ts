@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { until } from "../wire/gateway.ts";
-import type { Stage } from "./stage.ts";
+import { until } from "../wire/gateway-process.ts";
+import type { OfficialBench } from "./official-bench.ts";
 
 type Json = Record<string, unknown>;
 
 /** `openclaw acp`: an editor's way to an agent, JSON-RPC over stdio. */
-export async function driveAcp(stage: Stage): Promise<void> {
+export async function driveAcp(stage: OfficialBench): Promise<void> {
   const { official, env, gateway } = stage;
   const child = spawn(process.execPath, [official.program, "acp", "--url", gateway.url, "--token", gateway.token()], {
     env,
@@ -50,7 +50,7 @@ export async function driveAcp(stage: Stage): Promise<void> {
 }
 
 /** `openclaw node run`: a machine that offers itself to the gateway. */
-export async function driveNodeHost(stage: Stage): Promise<void> {
+export async function driveNodeHost(stage: OfficialBench): Promise<void> {
   const { official, env, gateway } = stage;
   const { hostname, port } = new URL(gateway.url);
   const args = [official.program, "node", "run", "--host", hostname, "--port", port, "--display-name", "attic"];

@@ -1,4 +1,4 @@
-import { expectText, runOfficial, type Stage } from "./stage.ts";
+import { expectText, runOfficial, type OfficialBench } from "./official-bench.ts";
 
 type Command = { args: readonly string[]; shows: RegExp };
 
@@ -20,7 +20,7 @@ const COMMANDS: readonly Command[] = [
   { args: ["system", "heartbeat", "last"], shows: /null|none|\{/i },
 ];
 
-export async function driveCommandLine(stage: Stage): Promise<void> {
+export async function driveCommandLine(stage: OfficialBench): Promise<void> {
   for (const { args, shows } of COMMANDS) {
     await stage.task("CLI", `openclaw ${args.join(" ")}`, async () => {
       const { code, out, err } = await runOfficial(stage, args);

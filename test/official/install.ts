@@ -6,12 +6,12 @@ import { fileURLToPath } from "node:url";
 /** The release of OpenClaw whose clients are driven. */
 export const RELEASE = "2026.9.6";
 
-export type Official = { /** The entry file of its command line. */ program: string };
+export type OfficialInstall = { /** The entry file of its command line. */ program: string };
 
 const CACHE = fileURLToPath(new URL("../../.cache/", import.meta.url));
 
 /** OpenClaw from npm, below `.cache/` (about 650 MB), without its install scripts. Installed once for each release. */
-export async function installOfficial(directory = process.env["OFFICIAL_OPENCLAW"]): Promise<Official> {
+export async function installOfficial(directory = process.env["OFFICIAL_OPENCLAW"]): Promise<OfficialInstall> {
   const home = directory ?? join(CACHE, `official-${RELEASE}`);
   const root = join(home, "node_modules", "openclaw");
   const isThere = (): boolean => {

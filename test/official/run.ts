@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { driveAcp, driveNodeHost } from "./agents.ts";
 import { driveCommandLine } from "./command-line.ts";
 import { installOfficial, RELEASE } from "./install.ts";
-import { openStage, type Result, type Stage } from "./stage.ts";
+import { openOfficialBench, type Result, type OfficialBench } from "./official-bench.ts";
 import { driveTui } from "./terminal.ts";
 
 const DOC = new URL("../../docs/compatibility.md", import.meta.url);
@@ -22,7 +22,7 @@ function wanted(): ReadonlySet<string> {
   return new Set(names);
 }
 
-async function drive(stage: Stage, clients: ReadonlySet<string>): Promise<void> {
+async function drive(stage: OfficialBench, clients: ReadonlySet<string>): Promise<void> {
   const failed = (client: string) => (err: unknown) =>
     void stage.results.push({ client, task: "start", ok: false, seen: err instanceof Error ? err.message.split("\n")[0]! : String(err) });
   if (clients.has("cli")) await driveCommandLine(stage).catch(failed("CLI"));
@@ -49,7 +49,7 @@ function write(results: readonly Result[]): void {
 
 const clients = wanted();
 const official = await installOfficial();
-const stage = await openStage(official);
+const stage = await openOfficialBench(official);
 try {
   await drive(stage, clients);
 } finally {

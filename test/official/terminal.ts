@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { until } from "../wire/gateway.ts";
-import type { Stage } from "./stage.ts";
+import { until } from "../wire/gateway-process.ts";
+import type { OfficialBench } from "./official-bench.ts";
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** `openclaw tui` in tmux, on a server of its own. */
-export async function driveTui(stage: Stage): Promise<void> {
+export async function driveTui(stage: OfficialBench): Promise<void> {
   const { official, env, gateway } = stage;
   const tmux = (...args: string[]): string => {
     const { stdout, stderr, status, error } = spawnSync("tmux", ["-L", `official-${process.pid}`, ...args], { env, encoding: "utf8" });

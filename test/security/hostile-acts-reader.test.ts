@@ -6,14 +6,14 @@ import { SERVED_METHODS } from "../../src/protocol/served-methods.ts";
 import { PUBLISHED_SCOPES } from "../../src/protocol/gen/scopes.js";
 import { OPCODE, toBytes } from "../fuzz/raw-socket.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
-import { modelConfig } from "../wire/gateway.ts";
-import { Scene, type Act } from "./hostile.ts";
+import { modelConfig } from "../wire/gateway-process.ts";
+import { AttackBench, type HostileAct } from "./attack-bench.ts";
 
-let scene: Scene;
+let scene: AttackBench;
 let model: ModelServer;
 before(async () => {
   model = await startModelServer({ models: ["echo"] });
-  scene = await Scene.open({ ...modelConfig(model.url), gateway: { http: { endpoints: { chatCompletions: { enabled: true } } } } });
+  scene = await AttackBench.open({ ...modelConfig(model.url), gateway: { http: { endpoints: { chatCompletions: { enabled: true } } } } });
 });
 after(async () => {
   await scene.close();
@@ -39,7 +39,7 @@ const begun = (method: string, bytes: number, sent: number): Buffer => {
 
 const piece = (opcode: number): Buffer => toBytes({ opcode, payload: Buffer.from("x"), fin: false });
 
-const ACTS: readonly Act[] = [
+const ACTS: readonly HostileAct[] = [
   [
     "calls every method, and gets nothing that changes something",
     async () => {

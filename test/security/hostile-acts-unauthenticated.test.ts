@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { OPCODE, toBytes } from "../fuzz/raw-socket.ts";
-import { Scene, type Act } from "./hostile.ts";
+import { AttackBench, type HostileAct } from "./attack-bench.ts";
 
 const WEBHOOK_SECRET = "0123456789abcdef0123456789abcdef";
-let scene: Scene;
+let scene: AttackBench;
 before(async () => {
-  scene = await Scene.open({ channels: { webhook: { secret: WEBHOOK_SECRET } } });
+  scene = await AttackBench.open({ channels: { webhook: { secret: WEBHOOK_SECRET } } });
 });
 after(() => scene.close());
 
@@ -25,7 +25,7 @@ const connectFrame = (params: Record<string, unknown>): Buffer =>
 const afterUpgrade = (...frames: Buffer[]): Buffer => Buffer.concat([Buffer.from(scene.upgrade()), ...frames]);
 const MIB = 1_048_576;
 
-const ACTS: readonly Act[] = [
+const ACTS: readonly HostileAct[] = [
   ["opens 600 connections and says nothing", async () => void (await scene.peers(600, () => ""))],
   ["sends 200 half heads", async () => void (await scene.peers(200, () => "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: "))],
   ["keeps 400 refused upgrades open", async () => void (await scene.peers(400, () => scene.upgrade("/nowhere")))],

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { PERSON, TelegramServer, TOKEN } from "../channel-kit/telegram-server.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
-import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "../wire/gateway.ts";
+import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "../wire/gateway-process.ts";
 
 const WITNESS = { ...PERSON, id: 9, first_name: "Wim", username: "wim" };
 const ROOM = { id: -1_001_234, type: "supergroup", title: "Room" };

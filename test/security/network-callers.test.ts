@@ -22,7 +22,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/agents/models.ts": "asks servers of this machine, at addresses that are constants, whether they are model servers",
   "src/channels/http.ts": "the API of a platform; addresses come from the configuration and from the platform",
   "src/channels/irc/connection.ts": "the configured IRC server",
-  "src/channels/socket.ts": "the socket of a platform",
+  "src/channels/websocket.ts": "the socket of a platform",
   "src/client/client.ts": "our client, to the gateway that its user names",
   "src/server/listen.ts": "asks the holder of our own port whether it is a gateway",
   "src/tools/guarded-fetch.ts": "the guarded function itself",

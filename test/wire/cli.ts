@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { tmpdir } from "node:os";
-import { MAIN } from "./gateway.ts";
+import { MAIN } from "./gateway-process.ts";
 
 export type CliRun = { code: number | null; stdout: string; stderr: string };
 

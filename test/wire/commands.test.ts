@@ -4,10 +4,10 @@ import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import type { ProtocolClient, ServerEvent } from "../../src/client/client.ts";
-import { IrcPeer } from "../channel-kit/irc-peer.ts";
+import { IrcClient } from "../channel-kit/irc-client.ts";
 import { noNgircd, startNgircd, type Ngircd } from "../channel-kit/ngircd.ts";
 import { contextOf, startModelServer, type ModelServer } from "../model-server.ts";
-import { descendants, dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway.ts";
+import { descendants, dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway-process.ts";
 
 type Wire = Record<string, unknown>;
 
@@ -15,7 +15,7 @@ let model: ModelServer;
 let irc: Ngircd | undefined;
 let gateway: GatewayUnderTest;
 let operator: ProtocolClient;
-let ann: IrcPeer;
+let ann: IrcClient;
 const home = newHome();
 const events: ServerEvent[] = [];
 
@@ -45,7 +45,7 @@ before(async () => {
     const status = await operator.request<{ channelAccounts: Record<string, Wire[]> }>("channels.status");
     return status.channelAccounts["irc"]?.[0]?.["connected"];
   });
-  ann = await IrcPeer.join(irc.port, "ann");
+  ann = await IrcClient.join(irc.port, "ann");
 });
 
 after(async () => {

@@ -5,10 +5,10 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, sy
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { ProtocolClient } from "../../src/client/client.ts";
-import { IrcPeer } from "../channel-kit/irc-peer.ts";
+import { IrcClient } from "../channel-kit/irc-client.ts";
 import { noNgircd, startNgircd } from "../channel-kit/ngircd.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
-import { dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "./gateway.ts";
+import { dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "./gateway-process.ts";
 
 type Wire = Record<string, unknown>;
 
@@ -222,7 +222,7 @@ const connected = (id: string): Promise<unknown> => until(`${id} connected`, asy
 test("An IRC account that is added, changed or removed starts, restarts or ends only itself", { skip: noNgircd }, async () => {
   const irc = await startNgircd();
   const account = (nick: string, more: Wire = {}): Wire => ({ nick, host: "127.0.0.1", port: irc.port, tls: false, ...more });
-  const watcher = await IrcPeer.join(irc.port, "watcher");
+  const watcher = await IrcClient.join(irc.port, "watcher");
   const ison = async (nick: string, there: boolean): Promise<unknown> =>
     until(`${nick} ${there ? "there" : "gone"}`, async () => {
       const before = watcher.lines.length;

@@ -21,7 +21,7 @@ import { test, type TestContext } from "node:test";
 import { openClient } from "../../src/client/client.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { freePort } from "../channel-kit/ngircd.ts";
-import { MAIN, until } from "./gateway.ts";
+import { MAIN, until } from "./gateway-process.ts";
 
 type Env = Record<string, string | undefined>;
 type Started = { port: number; output: () => string; child: ChildProcess; code: Promise<number | null>; dir: string };

@@ -5,8 +5,8 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { contextOf, startModelServer, systemOf, type ModelServer } from "../model-server.ts";
-import { http, type Answer } from "../server-room.ts";
-import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway.ts";
+import { http, type HttpResult } from "../server-bench.ts";
+import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway-process.ts";
 
 type Wire = Record<string, unknown>;
 type Completion = { object: string; choices: { message: { content: string }; finish_reason: string }[]; usage: Record<string, number> };
@@ -35,9 +35,9 @@ const headers = (more: Record<string, string> = {}): Record<string, string> => (
   "content-type": "application/json",
   ...more,
 });
-const post = (path: string, body: unknown, more: Record<string, string> = {}): Promise<Answer> =>
+const post = (path: string, body: unknown, more: Record<string, string> = {}): Promise<HttpResult> =>
   http(gateway.port, path, { method: "POST", headers: headers(more), body: typeof body === "string" ? body : JSON.stringify(body) });
-const get = (path: string): Promise<Answer> => http(gateway.port, path, { headers: headers() });
+const get = (path: string): Promise<HttpResult> => http(gateway.port, path, { headers: headers() });
 const say = (text: string, rest: Wire = {}): Wire => ({ model: "openclaw", messages: [{ role: "user", content: text }], ...rest });
 /** The data of each event of a stream. */
 const dataOf = (body: string): string[] => [...body.matchAll(/^data: (.*)$/gm)].map((match) => match[1]!);
@@ -160,7 +160,8 @@ test("Earlier messages of the request are shown to the agent", async () => {
     assert.ok(shown.includes(text), text);
 });
 
-const onlyOnce = (): Promise<Answer> => post("/v1/chat/completions", say("only once", { user: "idem" }), { "idempotency-key": "key-1" });
+const onlyOnce = (): Promise<HttpResult> =>
+  post("/v1/chat/completions", say("only once", { user: "idem" }), { "idempotency-key": "key-1" });
 
 test("The same idempotency key is one run with one answer", async () => {
   model.clear();

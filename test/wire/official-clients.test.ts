@@ -15,9 +15,9 @@ import { OpenClawClient } from "openclaw-node";
 import { SERVED_METHODS } from "../../src/protocol/served-methods.ts";
 import { checkParams } from "../../src/protocol/validate.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
-import { checkAgainst } from "../oracle.ts";
-import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway.ts";
-import { startTap, type Tap, type TapFrame } from "./tap.ts";
+import { assertMatchesSchema } from "../protocol-oracle.ts";
+import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway-process.ts";
+import { startRecordingProxy, type RecordingProxy, type RecordedFrame } from "./recording-proxy.ts";
 
 type Wire = Record<string, unknown>;
 type Event = { event: string; payload?: unknown; seq?: number };
@@ -26,14 +26,14 @@ const SCOPES = ["operator.admin", "operator.read", "operator.write", "operator.p
 
 let model: ModelServer;
 let gateway: GatewayUnderTest;
-let tap: Tap;
+let tap: RecordingProxy;
 const home = newHome();
 const open = new Set<GatewayClient>();
 
 before(async () => {
   model = await startModelServer();
   gateway = await startGateway({ home, config: modelConfig(model.url) });
-  tap = await startTap(gateway.url);
+  tap = await startRecordingProxy(gateway.url);
 });
 
 after(async () => {
@@ -144,7 +144,7 @@ test("A message sent with chat.send comes back as deltas and one final, in order
   const startup = await call(client, "chat.startup", { sessionKey: "agent:main:main", limit: 80, maxBytes: 262_144 });
   assert.deepEqual(startup["messages"], history["messages"]);
   const cursor = await call(client, "chat.history", { sessionKey: "main", cursor: history["deltaCursor"] });
-  checkAgainst("ChatHistoryCursorResult", cursor);
+  assertMatchesSchema("ChatHistoryCursorResult", cursor);
   assert.deepEqual(cursor["messages"], []);
 });
 
@@ -443,6 +443,6 @@ test("Every request that official clients were seen to send is accepted", () => 
 
 test("Every frame that the gateway sent to these clients is as the published schema says", () => {
   assert.deepEqual(tap.faults, []);
-  const unsolicited = tap.received.filter((frame: TapFrame) => frame.type === "event" && frame.event === "sessions.changed");
+  const unsolicited = tap.received.filter((frame: RecordedFrame) => frame.type === "event" && frame.event === "sessions.changed");
   assert.ok(unsolicited.length > 5 && tap.received.length > 200, "there was something to check");
 });

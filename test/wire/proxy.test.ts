@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { startHttpProxy, type HttpProxy } from "../fakes/http-proxy.ts";
 import { startModelServer } from "../model-server.ts";
-import { dropHome, modelConfig, startGateway, until } from "./gateway.ts";
+import { dropHome, modelConfig, startGateway, until } from "./gateway-process.ts";
 
 const closers: (() => unknown)[] = [];
 after(async () => {

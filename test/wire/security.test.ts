@@ -6,12 +6,12 @@ import { join, relative } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
 import { PUBLISHED_SCOPES } from "../../src/protocol/gen/scopes.js";
-import { IrcPeer } from "../channel-kit/irc-peer.ts";
+import { IrcClient } from "../channel-kit/irc-client.ts";
 import { noNgircd, startNgircd, type Ngircd } from "../channel-kit/ngircd.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
-import { connect, http, makeDevice, tryConnect, Raw, type Answer, type Frame } from "../server-room.ts";
+import { connect, http, makeDevice, tryConnect, RawClient, type HttpResult, type Frame } from "../server-bench.ts";
 import { openclaw } from "./cli.ts";
-import { descendants, dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "./gateway.ts";
+import { descendants, dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "./gateway-process.ts";
 
 type Wire = Record<string, unknown>;
 
@@ -32,13 +32,13 @@ const seen: { where: string; text: string }[] = [];
 /** Secrets that were handed out on purpose, once, with the frame that did it. */
 const issued = new Map<string, string>();
 
-const raws: Raw[] = [];
-async function open(token: string, scopes: string[], overrides: Parameters<typeof connect>[1] = {}): Promise<Raw> {
+const raws: RawClient[] = [];
+async function open(token: string, scopes: string[], overrides: Parameters<typeof connect>[1] = {}): Promise<RawClient> {
   const raw = await connect(gateway, { auth: { token }, scopes, ...overrides });
   raws.push(raw);
   return raw;
 }
-async function ask(method: string, path: string, headers: Record<string, string> = {}, body?: string): Promise<Answer> {
+async function ask(method: string, path: string, headers: Record<string, string> = {}, body?: string): Promise<HttpResult> {
   const answer = await http(gateway.port, path, { method, headers, ...(body === undefined ? {} : { body }) });
   seen.push({ where: `${method} ${path}`, text: JSON.stringify(answer) });
   return answer;
@@ -130,16 +130,17 @@ after(async () => {
 });
 
 /** A frame that has come or will come. */
-const frameOf = (raw: Raw, what: string, match: (frame: Frame) => boolean): Promise<Frame> => until(what, () => raw.frames.find(match));
+const frameOf = (raw: RawClient, what: string, match: (frame: Frame) => boolean): Promise<Frame> =>
+  until(what, () => raw.frames.find(match));
 const ENDS = ["final", "error", "aborted"];
-const runOver = (raw: Raw, runId: string): Promise<Frame> =>
+const runOver = (raw: RawClient, runId: string): Promise<Frame> =>
   frameOf(
     raw,
     `the end of ${runId}`,
     ({ event, payload: chat }) => event === "chat" && chat!["runId"] === runId && ENDS.includes(String(chat!["state"])),
   );
 
-async function driveChat(raw: Raw): Promise<void> {
+async function driveChat(raw: RawClient): Promise<void> {
   await raw.call("sessions.subscribe");
   const texts = [
     "hello",
@@ -157,7 +158,7 @@ async function driveChat(raw: Raw): Promise<void> {
   await frameOf(raw, "the second answer", (frame) => frame.type === "res" && frame.payload?.["status"] === "error");
 }
 
-async function driveMethods(raw: Raw): Promise<void> {
+async function driveMethods(raw: RawClient): Promise<void> {
   for (const [method, params] of [
     ["health", { probe: true }],
     ["status", {}],
@@ -244,7 +245,7 @@ test("No secret that was planted or handed out is found in what the gateway wrot
   raws.push((await tryConnect(gateway, { auth: { token: guess } })).raw, (await tryConnect(gateway, { auth: { password: guess } })).raw);
   await ask("GET", "/v1/models", bearer(guess));
   if (irc) {
-    const peer = await IrcPeer.join(irc.port, "ann", [], planted.get("irc server password")!);
+    const peer = await IrcClient.join(irc.port, "ann", [], planted.get("irc server password")!);
     peer.say("claw", "leak the key");
     await peer.until(() => peer.said().some((each) => each.from === "claw"), "an answer");
     seen.push({ where: "irc", text: peer.lines.join("\n") });
@@ -332,7 +333,7 @@ test("What the gateway keeps can be read by its owner only", () => {
 });
 
 /** The scopes that hello-ok named. */
-const grantedTo = (raw: Raw): unknown =>
+const grantedTo = (raw: RawClient): unknown =>
   (raw.frames.find((frame) => frame.payload?.["type"] === "hello-ok")!.payload!["auth"] as Wire)["scopes"];
 
 test("Each method asks for the scope of the published table", async () => {
@@ -359,7 +360,7 @@ test("Each method asks for the scope of the published table", async () => {
 
 test("A method before connect, or from a node, is refused", async () => {
   for (const method of ["health", "config.get", "chat.send"]) {
-    const raw = new Raw(gateway.url);
+    const raw = new RawClient(gateway.url);
     await raw.next();
     raw.send({ type: "req", id: "1", method, params: {} });
     assert.equal((await raw.next((frame) => frame.id === "1")).ok, false);

@@ -4,10 +4,10 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { ProtocolClient } from "../../src/client/client.ts";
-import { IrcPeer } from "../channel-kit/irc-peer.ts";
+import { IrcClient } from "../channel-kit/irc-client.ts";
 import { noNgircd, startNgircd, type Ngircd } from "../channel-kit/ngircd.ts";
 import { startModelServer, systemOf, type ModelServer } from "../model-server.ts";
-import { dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "./gateway.ts";
+import { dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "./gateway-process.ts";
 
 type Wire = Record<string, unknown>;
 
@@ -15,7 +15,7 @@ let irc: Ngircd;
 let model: ModelServer;
 let gateway: GatewayUnderTest;
 let operator: ProtocolClient;
-let ann: IrcPeer;
+let ann: IrcClient;
 const home = newHome();
 const workspace = join(home, "workspace");
 const skip = noNgircd;
@@ -84,7 +84,7 @@ before(async () => {
     const status = await operator.request<{ channelAccounts: Record<string, { connected?: boolean }[]> }>("channels.status", {});
     return status.channelAccounts["irc"]?.[0]?.connected;
   });
-  ann = await IrcPeer.join(irc.port, "ann", ["#lab"]);
+  ann = await IrcClient.join(irc.port, "ann", ["#lab"]);
 });
 
 after(async () => {
@@ -126,7 +126,7 @@ test("Replies carry the prefix and are cut to the configured length", { skip }, 
 });
 
 test("A configured text starts anew, where the sender may give commands; in the words of others it is a message", { skip }, async () => {
-  const bob = await IrcPeer.join(irc.port, "bob");
+  const bob = await IrcClient.join(irc.port, "bob");
   const heard = (): string[] => bob.said().map((each) => each.text);
   bob.say("claw", "Start over");
   await bob.until(() => heard().includes("[claw] You said: Start over"), "an answer of the model");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { PERSON, TelegramServer, TOKEN } from "../channel-kit/telegram-server.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
-import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway.ts";
+import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway-process.ts";
 
 let telegram: TelegramServer;
 let model: ModelServer;

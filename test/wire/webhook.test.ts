@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { WebhookPeer } from "../channel-kit/webhook-peer.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
-import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway.ts";
+import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway-process.ts";
 
 const guide = readFileSync(new URL("../../docs/channels/webhook.md", import.meta.url), "utf8");
 const lines = /```sh\n(BODY=[\s\S]+?)\n```/.exec(guide)![1]!;

@@ -1,18 +1,18 @@
 /** What the person does. */
 import { batch } from "@preact/signals";
-import { isLost, RequestError } from "./client.ts";
-import { expectRun, follow, gateway, loadChat, message, show } from "./live.ts";
-import { dropEntry, fromStored, nextEntry, patchEntry, toStored } from "./outbox.ts";
-import * as store from "./store.ts";
-import { keptPictures } from "./store.ts";
-import type { Attachment, Entry } from "./outbox.ts";
-import type { SessionRow } from "./wire.ts";
+import { isConnectionLost, RequestError } from "./client.ts";
+import { expectRun, subscribe, requireClient, loadChat, errorMessage, showSession } from "./sync.ts";
+import { removeEntry, deserializeEntries, nextEntry, patchEntry, serializeEntries } from "./outbox.ts";
+import * as store from "./state.ts";
+import { rememberedPictures } from "./state.ts";
+import type { Attachment, OutboxEntry } from "./outbox.ts";
+import type { SessionListRow } from "./protocol-types.ts";
 
-const OUTBOX = "gateway.outbox";
-const DRAFT = "gateway.draft:";
+const OUTBOX_KEY = "gateway.outbox";
+const DRAFT_KEY_PREFIX = "gateway.draft:";
 const NEW_SESSION = "gateway.newSession";
 const RETRY_MS = 1_500;
-const READ_MS = 600;
+const MARK_READ_DELAY_MS = 600;
 const TITLE_CHARS = 60;
 
 export const CHANNELS_HASH = "#channels";
@@ -27,31 +27,31 @@ export function newId(): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20)}`;
 }
 
-export const readDraft = (key: string): string => sessionStorage.getItem(DRAFT + key) ?? "";
+export const readDraft = (key: string): string => sessionStorage.getItem(DRAFT_KEY_PREFIX + key) ?? "";
 
 /** Keeps what is typed, per session, for this tab. */
 export function writeDraft(key: string, text: string): void {
-  if (text === "") sessionStorage.removeItem(DRAFT + key);
-  else sessionStorage.setItem(DRAFT + key, text);
+  if (text === "") sessionStorage.removeItem(DRAFT_KEY_PREFIX + key);
+  else sessionStorage.setItem(DRAFT_KEY_PREFIX + key, text);
 }
 
 /** What a reload of the tab interrupted is sent again, under its old key. */
 export function restoreOutbox(): void {
-  store.outbox.value = fromStored(sessionStorage.getItem(OUTBOX));
+  store.outbox.value = deserializeEntries(sessionStorage.getItem(OUTBOX_KEY));
   for (const entry of store.outbox.value) {
-    if (entry.attachments.length > 0) store.keepPictures(entry.idempotencyKey, entry.attachments);
+    if (entry.attachments.length > 0) store.rememberPictures(entry.idempotencyKey, entry.attachments);
     if (entry.create !== null) beginSession(entry.sessionKey, entry.create.agentId);
   }
 }
 
-function setOutbox(entries: readonly Entry[]): void {
+function setOutbox(entries: readonly OutboxEntry[]): void {
   store.outbox.value = entries;
   const unsent = entries.filter((entry) => entry.state !== "accepted");
   try {
-    sessionStorage.setItem(OUTBOX, toStored(unsent, true));
+    sessionStorage.setItem(OUTBOX_KEY, serializeEntries(unsent, true));
   } catch (error) {
     console.info("The pictures in the outbox are too large to survive a reload of this tab.", error);
-    sessionStorage.setItem(OUTBOX, toStored(unsent, false));
+    sessionStorage.setItem(OUTBOX_KEY, serializeEntries(unsent, false));
   }
 }
 
@@ -64,7 +64,7 @@ export function openSession(key: string): void {
   });
   const hash = `#s=${encodeURIComponent(key)}`;
   if (location.hash !== hash) history.pushState(null, "", hash);
-  void show(key);
+  void showSession(key);
   markRead();
 }
 
@@ -101,26 +101,26 @@ export async function pin(key: string, pinned: boolean): Promise<void> {
   const before = store.sessions.value;
   store.sessions.value = before.map((row) => (row.key === key ? { ...row, pinned } : row));
   try {
-    await gateway().request("sessions.patch", { key, pinned });
+    await requireClient().request("sessions.patch", { key, pinned });
   } catch (error) {
     store.sessions.value = before;
-    store.say(`${pinned ? "Not pinned" : "Not unpinned"}: ${message(error)}`);
+    store.showToast(`${pinned ? "Not pinned" : "Not unpinned"}: ${errorMessage(error)}`);
   }
 }
 
 /** Marks the open session as read, when somebody is looking; once for all messages that come close together. */
 export function markRead(): void {
   clearTimeout(reading);
-  reading = setTimeout(markReadNow, READ_MS);
+  reading = setTimeout(markReadNow, MARK_READ_DELAY_MS);
 }
 
 function markReadNow(): void {
   const row = store.activeRow.value;
-  if (row?.unread !== true || row.hasActiveRun === true || document.hidden || !store.online.value) return;
+  if (row?.unread !== true || row.hasActiveRun === true || document.hidden || !store.isOnline.value) return;
   store.sessions.value = store.sessions.value.map((one) => (one.key === row.key ? { ...one, unread: false } : one));
-  gateway()
+  requireClient()
     .request("sessions.patch", { key: row.key, unread: false })
-    .catch((error: unknown) => console.info("Not marked as read:", message(error)));
+    .catch((error: unknown) => console.info("Not marked as read:", errorMessage(error)));
 }
 
 /**
@@ -137,7 +137,7 @@ export function submit(text: string, attachments: readonly Attachment[], onSent:
     onSent();
     newSession();
   } else if (command === "reset") {
-    store.question.value = {
+    store.confirmQuestion.value = {
       title: "Reset this session?",
       text: "The agent forgets this conversation, and its messages disappear from the page. To keep it, start a new session instead.",
       action: "Reset",
@@ -149,9 +149,9 @@ export function submit(text: string, attachments: readonly Attachment[], onSent:
 /** Puts a message on its way; it is shown at once and sent when there is a connection. */
 export function send(text: string, attachments: readonly Attachment[]): void {
   const key = store.activeKey.value;
-  const draft = store.chat.value.draft;
+  const draft = store.activeChat.value.draft;
   const title = text.trim().split("\n")[0]?.slice(0, TITLE_CHARS) || "Picture";
-  const entry: Entry = {
+  const entry: OutboxEntry = {
     idempotencyKey: newId(),
     sessionKey: key,
     text,
@@ -160,24 +160,24 @@ export function send(text: string, attachments: readonly Attachment[]): void {
     state: "queued",
     error: null,
     atMs: Date.now(),
-    afterSeq: store.chat.value.rows.rows.reduce((last, row) => Math.max(last, row.__openclaw?.seq ?? 0), 0),
+    afterSeq: store.activeChat.value.rows.rows.reduce((last, row) => Math.max(last, row.__openclaw?.seq ?? 0), 0),
     create: draft === null ? null : { ...draft, title },
   };
-  if (attachments.length > 0) store.keepPictures(entry.idempotencyKey, attachments);
+  if (attachments.length > 0) store.rememberPictures(entry.idempotencyKey, attachments);
   setOutbox([...store.outbox.value, entry]);
   void flush();
 }
 
 /** Sends the message before an answer once more. */
-export function sendAgain(answerKey: string): void {
+export function resend(answerKey: string): void {
   const items = store.items.value;
   const at = items.findIndex((item) => item.key === answerKey);
   const asked = items.slice(0, at).findLast((item) => item.kind === "user" && (item.sender === null || item.sender.isOwner));
-  if (asked?.kind !== "user") return store.say("There is no message to send again.");
+  if (asked?.kind !== "user") return store.showToast("There is no message to send again.");
   const text = asked.blocks.flatMap((block) => (block.type === "text" ? [block.text] : [])).join("\n\n");
-  const pictures = keptPictures(asked.key.replace(/^sent:/, ""));
+  const pictures = rememberedPictures(asked.key.replace(/^sent:/, ""));
   if (pictures.length === 0 && asked.blocks.some((block) => block.type === "image")) {
-    return store.say("The images of that message are no longer in this tab. Attach them again.");
+    return store.showToast("The images of that message are no longer in this tab. Attach them again.");
   }
   send(text, pictures);
 }
@@ -187,8 +187,8 @@ export function retry(idempotencyKey: string): void {
   void flush();
 }
 
-export function discard(idempotencyKey: string): void {
-  setOutbox(dropEntry(store.outbox.value, idempotencyKey));
+export function discardMessage(idempotencyKey: string): void {
+  setOutbox(removeEntry(store.outbox.value, idempotencyKey));
   void flush();
 }
 
@@ -197,7 +197,7 @@ export async function flush(): Promise<void> {
   if (flushing) return;
   flushing = true;
   try {
-    for (let entry = nextEntry(store.outbox.value); entry !== undefined && store.online.value; entry = nextEntry(store.outbox.value)) {
+    for (let entry = nextEntry(store.outbox.value); entry !== undefined && store.isOnline.value; entry = nextEntry(store.outbox.value)) {
       const sent = await sendOne(entry);
       if (!sent) break;
     }
@@ -207,12 +207,12 @@ export async function flush(): Promise<void> {
 }
 
 /** Returns false when the queue has to wait. */
-async function sendOne(entry: Entry): Promise<boolean> {
+async function sendOne(entry: OutboxEntry): Promise<boolean> {
   const key = entry.idempotencyKey;
   setOutbox(patchEntry(store.outbox.value, key, { state: "sending" }));
   try {
     await createSession(entry);
-    const answer = await gateway().request<{ runId: string; status: string }>("chat.send", {
+    const answer = await requireClient().request<{ runId: string; status: string }>("chat.send", {
       sessionKey: entry.sessionKey,
       message: entry.text,
       idempotencyKey: key,
@@ -230,34 +230,34 @@ async function sendOne(entry: Entry): Promise<boolean> {
   }
 }
 
-function onSendError(entry: Entry, error: unknown): boolean {
+function onSendError(entry: OutboxEntry, error: unknown): boolean {
   const known = error instanceof RequestError ? error : null;
-  if (isLost(error) || known?.retryable === true) {
+  if (isConnectionLost(error) || known?.retryable === true) {
     setOutbox(patchEntry(store.outbox.value, entry.idempotencyKey, { state: "queued" }));
-    if (!isLost(error)) setTimeout(() => void flush(), known?.retryAfterMs ?? RETRY_MS);
+    if (!isConnectionLost(error)) setTimeout(() => void flush(), known?.retryAfterMs ?? RETRY_MS);
     return false;
   }
   if (known === null) console.error("The message could not be sent.", error);
-  setOutbox(patchEntry(store.outbox.value, entry.idempotencyKey, { state: "failed", error: message(error) }));
+  setOutbox(patchEntry(store.outbox.value, entry.idempotencyKey, { state: "failed", error: errorMessage(error) }));
   return true;
 }
 
-async function createSession(entry: Entry): Promise<void> {
+async function createSession(entry: OutboxEntry): Promise<void> {
   const wanted = entry.create;
   if (wanted === null || store.chats.value.get(entry.sessionKey)?.draft === null) return;
   try {
-    await gateway().request("sessions.create", {
+    await requireClient().request("sessions.create", {
       key: entry.sessionKey,
       agentId: wanted.agentId,
       displayName: wanted.title,
       ...(wanted.model === null ? {} : { model: wanted.model }),
     });
   } catch (error) {
-    if (isLost(error)) throw error;
+    if (isConnectionLost(error)) throw error;
     // The session comes into being with the message as well; only its title and model choice are lost.
-    console.info("The session was not made ahead of its first message:", message(error));
+    console.info("The session was not made ahead of its first message:", errorMessage(error));
   }
-  const row: SessionRow = {
+  const row: SessionListRow = {
     key: entry.sessionKey,
     agentId: wanted.agentId,
     displayName: wanted.title,
@@ -269,36 +269,36 @@ async function createSession(entry: Entry): Promise<void> {
     if (sessionStorage.getItem(NEW_SESSION) === entry.sessionKey) sessionStorage.removeItem(NEW_SESSION);
     if (!store.sessions.value.some((one) => one.key === row.key)) store.sessions.value = [row, ...store.sessions.value];
   });
-  if (store.activeKey.value === entry.sessionKey) await follow(entry.sessionKey);
+  if (store.activeKey.value === entry.sessionKey) await subscribe(entry.sessionKey);
 }
 
 /** Stops whatever runs in the open session. */
 export async function stop(): Promise<void> {
   try {
-    await gateway().request("chat.abort", { sessionKey: store.activeKey.value });
+    await requireClient().request("chat.abort", { sessionKey: store.activeKey.value });
   } catch (error) {
-    store.say(isLost(error) ? "Not stopped: there is no connection." : `Not stopped: ${message(error)}`);
+    store.showToast(isConnectionLost(error) ? "Not stopped: there is no connection." : `Not stopped: ${errorMessage(error)}`);
   }
 }
 
 /** Gives a session a name; an empty one takes it away. */
-export async function rename(key: string, label: string): Promise<void> {
+export async function renameSession(key: string, label: string): Promise<void> {
   const name = label.trim() === "" ? null : label.trim();
   const before = store.sessions.value;
   store.sessions.value = before.map((row) => (row.key === key ? { ...row, label: name } : row));
   try {
-    await gateway().request("sessions.patch", { key, label: name });
+    await requireClient().request("sessions.patch", { key, label: name });
   } catch (error) {
     store.sessions.value = before;
-    store.say(`Not renamed: ${message(error)}`);
+    store.showToast(`Not renamed: ${errorMessage(error)}`);
   }
 }
 
-export async function remove(key: string): Promise<void> {
+export async function deleteSession(key: string): Promise<void> {
   try {
-    await gateway().request("sessions.delete", { key });
+    await requireClient().request("sessions.delete", { key });
   } catch (error) {
-    return store.say(`Not deleted: ${message(error)}`);
+    return store.showToast(`Not deleted: ${errorMessage(error)}`);
   }
   batch(() => {
     store.sessions.value = store.sessions.value.filter((row) => row.key !== key);
@@ -313,18 +313,18 @@ export async function remove(key: string): Promise<void> {
 /** `ref` is `provider/id`; null goes back to the default. */
 export async function chooseModel(ref: string | null): Promise<void> {
   const key = store.activeKey.value;
-  if (store.chat.value.draft !== null) {
+  if (store.activeChat.value.draft !== null) {
     return store.patchChat(key, (chat) => ({ ...chat, draft: chat.draft && { ...chat.draft, model: ref } }));
   }
   try {
     // A session without a message may not exist yet; then it is made with its model.
-    if (store.activeRow.value === undefined && ref !== null) await gateway().request("sessions.create", { key, model: ref });
-    else await gateway().request("sessions.patch", { key, model: ref });
+    if (store.activeRow.value === undefined && ref !== null) await requireClient().request("sessions.create", { key, model: ref });
+    else await requireClient().request("sessions.patch", { key, model: ref });
     const [provider, ...id] = ref?.split("/") ?? [];
     const chosen = { model: ref === null ? null : id.join("/"), modelProvider: provider ?? null };
     store.sessions.value = store.sessions.value.map((row) => (row.key === key ? { ...row, ...chosen } : row));
   } catch (error) {
-    store.say(`The model was not changed: ${message(error)}`);
+    store.showToast(`The model was not changed: ${errorMessage(error)}`);
   }
 }
 

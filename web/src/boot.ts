@@ -1,20 +1,20 @@
 /** Puts the page together: storage, identity, connection, address bar. */
 import { effect } from "@preact/signals";
-import { Access, sessionIn, takeLinkCode } from "./access.ts";
+import { CredentialStore, sessionKeyFromHash, takeLinkCode } from "./credentials.ts";
 import { CHANNELS_HASH, flush, mainKey, markRead, newId, restoreNewSession, restoreOutbox } from "./actions.ts";
-import { load as loadChannels, waitingPeople } from "./channels.ts";
+import { loadChannels, pairingCount } from "./channel-setup.ts";
 import { GatewayClient } from "./client.ts";
-import { loadIdentity, openVault } from "./device.ts";
-import { attach, loadLists, onEvent, refresh, show } from "./live.ts";
-import { requeue } from "./outbox.ts";
-import * as store from "./store.ts";
-import type { Link } from "./client.ts";
+import { loadIdentity, openKeyVault } from "./device-identity.ts";
+import { setClient, loadLists, onEvent, refreshAll, showSession } from "./sync.ts";
+import { requeueEntries } from "./outbox.ts";
+import * as store from "./state.ts";
+import type { ConnectionStatus } from "./client.ts";
 
 declare const __PAGE_VERSION__: string;
 
 const CLOCK_MS = 30_000;
 
-let access: Access | null = null;
+let access: CredentialStore | null = null;
 let client: GatewayClient | null = null;
 
 /** Where the gateway serves this page, with a slash at both ends. */
@@ -23,15 +23,15 @@ function basePath(): string {
   return given.endsWith("/") ? given : `${given}/`;
 }
 
-const sessionInHash = (): string | null => sessionIn(location.hash);
+const sessionInHash = (): string | null => sessionKeyFromHash(location.hash);
 
 /** Connects and keeps the page in step with the address bar, the network and the eyes of the person. */
 export async function start(): Promise<void> {
   const code = takeLinkCode(location, history);
-  const vault = await openVault(basePath());
-  access = new Access(vault, sessionStorage);
+  const vault = await openKeyVault(basePath());
+  access = new CredentialStore(vault, sessionStorage);
   await access.load();
-  if (code !== null) access.useLink(code);
+  if (code !== null) access.setLinkCode(code);
   const identity = await loadIdentity(vault);
   store.hasIdentity.value = identity !== null;
   store.activeKey.value = sessionInHash() ?? "";
@@ -47,25 +47,25 @@ export async function start(): Promise<void> {
     access,
     onLink,
     onEvent,
-    onGap: () => void refresh(),
+    onGap: () => void refreshAll(),
   });
-  attach(client);
+  setClient(client);
   client.start();
-  listen();
+  addListeners();
 }
 
-function onLink(link: Link): void {
-  const before = store.link.value;
-  store.link.value = link;
+function onLink(link: ConnectionStatus): void {
+  const before = store.connection.value;
+  store.connection.value = link;
   if (link.phase === "online") void onOnline(link);
-  else if (before.phase === "online") store.outbox.value = requeue(store.outbox.value);
+  else if (before.phase === "online") store.outbox.value = requeueEntries(store.outbox.value);
   if (link.phase === "waiting") store.restarting.value = link.restarting || store.restarting.value;
   if (link.phase === "stopped" || (link.phase === "waiting" && link.failure?.code === "PAIRING_REQUIRED")) {
     store.askSignIn.value = true;
   }
 }
 
-async function onOnline(link: Extract<Link, { phase: "online" }>): Promise<void> {
+async function onOnline(link: Extract<ConnectionStatus, { phase: "online" }>): Promise<void> {
   store.hello.value = link.hello;
   store.restarting.value = false;
   store.askSignIn.value = false;
@@ -73,14 +73,14 @@ async function onOnline(link: Extract<Link, { phase: "online" }>): Promise<void>
     store.activeKey.value = mainKey();
     if (location.hash !== CHANNELS_HASH) history.replaceState(null, "", `#s=${encodeURIComponent(mainKey())}`);
   }
-  await refresh();
+  await refreshAll();
   markRead();
   await flush();
   await loadLists();
   await loadChannels();
 }
 
-function listen(): void {
+function addListeners(): void {
   addEventListener("online", () => client?.wake());
   addEventListener("pageshow", () => client?.wake());
   addEventListener("hashchange", onHash);
@@ -93,7 +93,7 @@ function listen(): void {
     void loadChannels();
   });
   const narrow = matchMedia("(max-width: 48rem)");
-  const onWidth = (): void => void (store.narrow.value = narrow.matches);
+  const onWidth = (): void => void (store.isNarrow.value = narrow.matches);
   narrow.addEventListener("change", onWidth);
   onWidth();
   setInterval(() => {
@@ -102,7 +102,7 @@ function listen(): void {
     void loadChannels();
   }, CLOCK_MS);
   effect(() => {
-    const waiting = waitingPeople.value > 0 ? `(${waitingPeople.value}) ` : "";
+    const waiting = pairingCount.value > 0 ? `(${pairingCount.value}) ` : "";
     document.title = `${waiting}${store.view.value === "channels" ? "Channels" : store.title.value} · Gateway`;
   });
   effect(() => {
@@ -113,24 +113,24 @@ function listen(): void {
 function onHash(): void {
   const code = takeLinkCode(location, history);
   if (code !== null) {
-    access?.useLink(code);
+    access?.setLinkCode(code);
     return client?.start();
   }
   store.view.value = location.hash === CHANNELS_HASH ? "channels" : "chat";
   const key = sessionInHash();
   if (key === null || key === store.activeKey.value) return;
   store.activeKey.value = key;
-  void show(key);
+  void showSession(key);
 }
 
 /** Signs in with what was typed. */
 export function signIn(token: string): void {
-  access?.useTyped(token);
+  access?.setTypedSecret(token);
   client?.start();
 }
 
 /** Tries again with whatever there is. */
-export const tryAgain = (): void => client?.start();
+export const reconnect = (): void => client?.start();
 
 /** Forgets what this browser was given and goes back to the sign-in screen. */
 export async function signOut(): Promise<void> {

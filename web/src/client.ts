@@ -1,11 +1,11 @@
 /** A protocol v4 client for browsers: one socket, a signed handshake, requests, events in order, calm reconnects. */
 import { backoffMs } from "./backoff.ts";
-import { toSignedText } from "./device.ts";
-import { toFailure } from "./failure.ts";
-import type { Access, Secret } from "./access.ts";
-import type { Identity } from "./device.ts";
-import type { Failure } from "./failure.ts";
-import type { EventFrame, Hello, ResponseFrame, ServerFrame, WireError } from "./wire.ts";
+import { deviceSignaturePayload } from "./device-identity.ts";
+import { toConnectFailure } from "./connect-failure.ts";
+import type { CredentialStore, PageCredential } from "./credentials.ts";
+import type { PageDeviceIdentity } from "./device-identity.ts";
+import type { ConnectFailure } from "./connect-failure.ts";
+import type { EventFrame, HelloPayload, ResponseFrame, ServerFrame, ProtocolError } from "./protocol-types.ts";
 
 const CLIENT_ID = "webchat-ui";
 const CLIENT_MODE = "webchat";
@@ -15,13 +15,13 @@ const CAPS = ["tool-events", "session-scoped-events"];
 const HANDSHAKE_MS = 15_000;
 const REQUEST_MS = 30_000;
 const DEFAULT_TICK_MS = 30_000;
-const SILENT_TICKS = 2.2;
+const MISSED_TICKS = 2.2;
 
-export type Link =
+export type ConnectionStatus =
   | { phase: "connecting"; attempt: number }
-  | { phase: "online"; hello: Hello }
-  | { phase: "waiting"; attempt: number; retryAtMs: number; failure: Failure | null; restarting: boolean }
-  | { phase: "stopped"; failure: Failure };
+  | { phase: "online"; hello: HelloPayload }
+  | { phase: "waiting"; attempt: number; retryAtMs: number; failure: ConnectFailure | null; restarting: boolean }
+  | { phase: "stopped"; failure: ConnectFailure };
 
 /** A refused request (`code` from the server) or a lost connection (`code` is CONNECTION_LOST). */
 export class RequestError extends Error {
@@ -32,7 +32,7 @@ export class RequestError extends Error {
   readonly fix: string | null;
   readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(error: WireError) {
+  constructor(error: ProtocolError) {
     super(error.message);
     this.name = "RequestError";
     this.code = error.code;
@@ -44,39 +44,40 @@ export class RequestError extends Error {
   }
 }
 
-export const isLost = (error: unknown): boolean => error instanceof RequestError && error.code === "CONNECTION_LOST";
-const lost = (): RequestError => new RequestError({ code: "CONNECTION_LOST", message: "The connection was lost before the answer came." });
+export const isConnectionLost = (error: unknown): boolean => error instanceof RequestError && error.code === "CONNECTION_LOST";
+const connectionLostError = (): RequestError =>
+  new RequestError({ code: "CONNECTION_LOST", message: "The connection was lost before the answer came." });
 
-export type ClientOptions = {
+export type GatewayClientOptions = {
   url: string;
   version: string;
   instanceId: string;
-  identity: Identity | null;
-  access: Access;
-  onLink: (link: Link) => void;
+  identity: PageDeviceIdentity | null;
+  access: CredentialStore;
+  onLink: (link: ConnectionStatus) => void;
   onEvent: (event: EventFrame) => void;
   /** Events were missed: what is shown must be read again. */
   onGap: () => void;
 };
 
-type Waiting = { resolve: (payload: unknown) => void; reject: (error: Error) => void; timer: ReturnType<typeof setTimeout> };
+type PendingRequest = { resolve: (payload: unknown) => void; reject: (error: Error) => void; timer: ReturnType<typeof setTimeout> };
 
 export class GatewayClient {
-  readonly #options: ClientOptions;
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #options: GatewayClientOptions;
+  readonly #waiting = new Map<string, PendingRequest>();
   #socket: WebSocket | null = null;
-  #hello: Hello | null = null;
+  #hello: HelloPayload | null = null;
   #attempt = 0;
   #nextId = 1;
   #seq = 0;
   #restarting = false;
   /** The gateway has asked for a break; nothing shortens it. */
-  #banned = false;
-  #heardAtMs = 0;
+  #retryNotBefore = false;
+  #lastReceivedAtMs = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(options: ClientOptions) {
+  constructor(options: GatewayClientOptions) {
     this.#options = options;
   }
 
@@ -88,37 +89,37 @@ export class GatewayClient {
 
   stop(): void {
     clearTimeout(this.#retry);
-    this.#drop(1000);
+    this.#closeSocket(1000);
   }
 
   /** A hint that the network is back, or that somebody looks at the page: do not wait for the timer. */
   wake(): void {
     if (this.#retry !== undefined) {
-      if (this.#banned) return;
+      if (this.#retryNotBefore) return;
       this.#attempt = 0;
       this.#open();
-    } else if (this.#hello !== null && Date.now() - this.#heardAtMs > this.#tickMs()) {
+    } else if (this.#hello !== null && Date.now() - this.#lastReceivedAtMs > this.#tickMs()) {
       this.#probe();
     }
   }
 
   /** Resolves to the payload; rejects with RequestError. */
   request<T>(method: string, params: unknown, timeoutMs = REQUEST_MS): Promise<T> {
-    if (this.#hello === null) return Promise.reject(lost());
+    if (this.#hello === null) return Promise.reject(connectionLostError());
     return this.#send(method, params, timeoutMs) as Promise<T>;
   }
 
   #open(): void {
     clearTimeout(this.#retry);
     this.#retry = undefined;
-    this.#drop(1000);
+    this.#closeSocket(1000);
     this.#options.onLink({ phase: "connecting", attempt: this.#attempt });
     const socket = new WebSocket(this.#options.url);
     this.#socket = socket;
-    const deadline = setTimeout(() => this.#abandon(socket), HANDSHAKE_MS);
+    const deadline = setTimeout(() => this.#rejectPending(socket), HANDSHAKE_MS);
     socket.addEventListener("message", (message) => {
       if (socket !== this.#socket || typeof message.data !== "string") return;
-      this.#heardAtMs = Date.now();
+      this.#lastReceivedAtMs = Date.now();
       const frame = JSON.parse(message.data) as ServerFrame;
       if (frame.type === "event" && frame.event === "connect.challenge") void this.#connect(socket, frame, deadline);
       else if (frame.type === "event") this.#receive(frame);
@@ -126,7 +127,7 @@ export class GatewayClient {
     });
     socket.addEventListener("close", (event) => {
       clearTimeout(deadline);
-      if (socket === this.#socket) this.#closed(event);
+      if (socket === this.#socket) this.#onClose(event);
     });
   }
 
@@ -134,26 +135,26 @@ export class GatewayClient {
     const secret = this.#options.access.current();
     try {
       const params = await this.#toConnectParams(secret, challenge.payload as { nonce: string; ts: number });
-      const hello = (await this.#send("connect", params, HANDSHAKE_MS)) as Hello;
+      const hello = (await this.#send("connect", params, HANDSHAKE_MS)) as HelloPayload;
       clearTimeout(deadline);
-      await this.#options.access.accepted(hello.auth.deviceToken);
+      await this.#options.access.onAccepted(hello.auth.deviceToken);
       if (socket !== this.#socket) return;
       this.#hello = hello;
       this.#attempt = 0;
       this.#restarting = false;
-      this.#watchSilence();
+      this.#checkHeartbeat();
       this.#options.onLink({ phase: "online", hello });
     } catch (error) {
       if (socket !== this.#socket) return;
-      if (error instanceof RefusedConnect) await this.#refused(error.wire, secret);
-      else if (!isLost(error)) {
+      if (error instanceof ConnectRejectedError) await this.#onConnectRejected(error.wire, secret);
+      else if (!isConnectionLost(error)) {
         console.error("The handshake failed.", error);
-        this.#abandon(socket);
+        this.#rejectPending(socket);
       }
     }
   }
 
-  async #toConnectParams(secret: Secret, challenge: { nonce: string; ts: number }): Promise<unknown> {
+  async #toConnectParams(secret: PageCredential, challenge: { nonce: string; ts: number }): Promise<unknown> {
     const { identity, version, instanceId } = this.#options;
     const platform = navigator.platform || "browser";
     const fields = {
@@ -169,7 +170,7 @@ export class GatewayClient {
       publicKey: identity.publicKey,
       signedAt: challenge.ts,
       nonce: challenge.nonce,
-      signature: await identity.sign(toSignedText(identity.id, { ...fields, token: secret.value, platform })),
+      signature: await identity.sign(deviceSignaturePayload(identity.id, { ...fields, token: secret.value, platform })),
     };
     return {
       minProtocol: 4,
@@ -192,20 +193,20 @@ export class GatewayClient {
     };
   }
 
-  async #refused(wire: WireError, secret: Secret): Promise<void> {
-    const failure = toFailure(wire, { origin: location.origin, kind: secret.kind });
-    this.#drop(1000);
-    if (failure.next === "signin") {
-      const another = await this.#options.access.refused(secret.kind, failure.forgetDevice);
+  async #onConnectRejected(wire: ProtocolError, secret: PageCredential): Promise<void> {
+    const failure = toConnectFailure(wire, { origin: location.origin, kind: secret.kind });
+    this.#closeSocket(1000);
+    if (failure.action === "signin") {
+      const another = await this.#options.access.onRefused(secret.kind, failure.clearDevice);
       if (another) return this.#open();
       return this.#options.onLink({ phase: "stopped", failure });
     }
-    if (failure.next === "stop") return this.#options.onLink({ phase: "stopped", failure });
-    this.#wait(failure);
+    if (failure.action === "stop") return this.#options.onLink({ phase: "stopped", failure });
+    this.#scheduleReconnect(failure);
   }
 
-  #wait(failure: Failure | null): void {
-    this.#banned = failure?.code === "AUTH_RATE_LIMITED";
+  #scheduleReconnect(failure: ConnectFailure | null): void {
+    this.#retryNotBefore = failure?.code === "AUTH_RATE_LIMITED";
     const delayMs = failure?.retryMs ?? backoffMs(this.#attempt, Math.random());
     this.#options.onLink({
       phase: "waiting",
@@ -218,21 +219,21 @@ export class GatewayClient {
     this.#retry = setTimeout(() => this.#open(), delayMs);
   }
 
-  #closed(event: CloseEvent): void {
+  #onClose(event: CloseEvent): void {
     if (event.code === 1012 || event.code === 1013) this.#restarting = true;
-    this.#drop(1000);
-    this.#wait(null);
+    this.#closeSocket(1000);
+    this.#scheduleReconnect(null);
   }
 
   /** Gives up on a socket that no longer answers, without waiting for its close event: a dead network never sends one. */
-  #abandon(socket: WebSocket | null): void {
+  #rejectPending(socket: WebSocket | null): void {
     if (socket === null || socket !== this.#socket) return;
-    this.#drop(4000);
-    this.#wait(null);
+    this.#closeSocket(4000);
+    this.#scheduleReconnect(null);
   }
 
   /** Lets go of the socket; every open request fails as lost. */
-  #drop(code: number): void {
+  #closeSocket(code: number): void {
     clearTimeout(this.#watch);
     const socket = this.#socket;
     this.#socket = null;
@@ -243,13 +244,13 @@ export class GatewayClient {
     this.#waiting.clear();
     for (const waiting of open) {
       clearTimeout(waiting.timer);
-      waiting.reject(lost());
+      waiting.reject(connectionLostError());
     }
   }
 
   #send(method: string, params: unknown, timeoutMs: number): Promise<unknown> {
     const socket = this.#socket;
-    if (socket?.readyState !== WebSocket.OPEN) return Promise.reject(lost());
+    if (socket?.readyState !== WebSocket.OPEN) return Promise.reject(connectionLostError());
     const id = `${this.#nextId++}:${this.#options.instanceId}`;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -268,7 +269,7 @@ export class GatewayClient {
     clearTimeout(waiting.timer);
     const error = frame.error ?? { code: "UNAVAILABLE", message: "The gateway refused without a reason." };
     if (frame.ok) waiting.resolve(frame.payload);
-    else waiting.reject(this.#hello === null ? new RefusedConnect(error) : new RequestError(error));
+    else waiting.reject(this.#hello === null ? new ConnectRejectedError(error) : new RequestError(error));
   }
 
   #receive(frame: EventFrame): void {
@@ -286,33 +287,33 @@ export class GatewayClient {
   }
 
   /** The gateway ticks; when it has been silent for two ticks, the connection is dead even if nobody said so. */
-  #watchSilence(): void {
+  #checkHeartbeat(): void {
     clearTimeout(this.#watch);
-    const allowedMs = this.#tickMs() * SILENT_TICKS;
-    const silentMs = Date.now() - this.#heardAtMs;
-    if (silentMs >= allowedMs) return this.#abandon(this.#socket);
-    this.#watch = setTimeout(() => this.#watchSilence(), allowedMs - silentMs + 50);
+    const allowedMs = this.#tickMs() * MISSED_TICKS;
+    const silentMs = Date.now() - this.#lastReceivedAtMs;
+    if (silentMs >= allowedMs) return this.#rejectPending(this.#socket);
+    this.#watch = setTimeout(() => this.#checkHeartbeat(), allowedMs - silentMs + 50);
   }
 
   /** Asks for a sign of life and reconnects when none comes. */
   #probe(): void {
     const socket = this.#socket;
     this.request("health", {}, 4_000).catch((error: unknown) => {
-      if (error instanceof RequestError && error.code === "TIMEOUT") this.#abandon(socket);
+      if (error instanceof RequestError && error.code === "TIMEOUT") this.#rejectPending(socket);
     });
   }
 }
 
-class RefusedConnect extends RequestError {
-  readonly wire: WireError;
+class ConnectRejectedError extends RequestError {
+  readonly wire: ProtocolError;
 
-  constructor(wire: WireError) {
+  constructor(wire: ProtocolError) {
     super(wire);
     this.wire = wire;
   }
 }
 
-function toAuth(secret: Secret): Record<string, string> {
+function toAuth(secret: PageCredential): Record<string, string> {
   if (secret.kind === "link") return { bootstrapToken: secret.value };
   if (secret.kind === "device") return { token: secret.value, deviceToken: secret.value };
   // One field takes both: the gateway compares with whichever it is configured for.

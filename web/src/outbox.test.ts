@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { dropEntry, fromStored, nextEntry, patchEntry, requeue, toStored } from "./outbox.ts";
-import type { Entry } from "./outbox.ts";
+import { removeEntry, deserializeEntries, nextEntry, patchEntry, requeueEntries, serializeEntries } from "./outbox.ts";
+import type { OutboxEntry } from "./outbox.ts";
 
-const entry = (idempotencyKey: string, extra: Partial<Entry> = {}): Entry => ({
+const entry = (idempotencyKey: string, extra: Partial<OutboxEntry> = {}): OutboxEntry => ({
   idempotencyKey,
   sessionKey: "s",
   text: idempotencyKey,
@@ -26,11 +26,11 @@ test("the messages of a session go one after the other", () => {
 test("a failed message holds back its own session only", () => {
   const entries = [entry("a", { state: "failed" }), entry("b"), entry("c", { sessionKey: "t" })];
   assert.equal(nextEntry(entries)?.idempotencyKey, "c");
-  assert.equal(nextEntry(dropEntry(entries, "a"))?.idempotencyKey, "b");
+  assert.equal(nextEntry(removeEntry(entries, "a"))?.idempotencyKey, "b");
 });
 
 test("after a lost connection everything unanswered goes again, under its key", () => {
-  const entries = requeue([entry("a", { state: "sending" }), entry("b", { state: "accepted" }), entry("c", { state: "failed" })]);
+  const entries = requeueEntries([entry("a", { state: "sending" }), entry("b", { state: "accepted" }), entry("c", { state: "failed" })]);
   assert.deepEqual(
     entries.map((one) => [one.idempotencyKey, one.state]),
     [
@@ -45,16 +45,16 @@ test("a reload of the tab keeps the outbox; nonsense in the storage is an empty 
   const picture = { type: "image", mimeType: "image/png", fileName: "a.png", content: "AA==", sizeBytes: 1 } as const;
   const entries = [entry("a", { state: "sending" }), entry("b", { attachments: [picture] })];
   assert.deepEqual(
-    fromStored(toStored(entries, true)).map((one) => [one.idempotencyKey, one.state]),
+    deserializeEntries(serializeEntries(entries, true)).map((one) => [one.idempotencyKey, one.state]),
     [
       ["a", "queued"],
       ["b", "queued"],
     ],
   );
-  assert.equal(fromStored(toStored(entries, false)).length, 1);
-  assert.deepEqual(fromStored(null), []);
-  assert.deepEqual(fromStored("{"), []);
-  assert.deepEqual(fromStored('[1,{"text":"x"}]'), []);
+  assert.equal(deserializeEntries(serializeEntries(entries, false)).length, 1);
+  assert.deepEqual(deserializeEntries(null), []);
+  assert.deepEqual(deserializeEntries("{"), []);
+  assert.deepEqual(deserializeEntries('[1,{"text":"x"}]'), []);
 });
 
 test("a change touches one entry", () => {

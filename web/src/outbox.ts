@@ -1,30 +1,30 @@
 /** Messages that the server has not stored yet. Each keeps its idempotency key for life, so sending it again is harmless. Pure. */
-import type { Outgoing } from "./items.ts";
+import type { OutgoingMessage } from "./transcript-items.ts";
 
 export type Attachment = { type: "image"; mimeType: string; fileName: string; content: string; sizeBytes: number };
 
-export type Entry = Outgoing & {
+export type OutboxEntry = OutgoingMessage & {
   sessionKey: string;
   /** Set for the first message of a session that does not exist on the server yet. */
   create: { agentId: string; title: string; model: string | null } | null;
   attachments: readonly Attachment[];
 };
 
-export const patchEntry = (entries: readonly Entry[], key: string, change: Partial<Entry>): readonly Entry[] =>
+export const patchEntry = (entries: readonly OutboxEntry[], key: string, change: Partial<OutboxEntry>): readonly OutboxEntry[] =>
   entries.map((entry) => (entry.idempotencyKey === key ? { ...entry, ...change } : entry));
 
-export const dropEntry = (entries: readonly Entry[], key: string): readonly Entry[] =>
+export const removeEntry = (entries: readonly OutboxEntry[], key: string): readonly OutboxEntry[] =>
   entries.filter((entry) => entry.idempotencyKey !== key);
 
 /** After a lost connection nobody knows what arrived: everything without an answer goes again, under its old key. */
-export const requeue = (entries: readonly Entry[]): readonly Entry[] =>
+export const requeueEntries = (entries: readonly OutboxEntry[]): readonly OutboxEntry[] =>
   entries.map((entry) => (entry.state === "sending" ? { ...entry, state: "queued" } : entry));
 
 /**
  * The next entry to send: the oldest queued one whose session has nothing in flight and nothing failed before it, so that the messages
  * of one session arrive in the order in which they were written.
  */
-export function nextEntry(entries: readonly Entry[]): Entry | undefined {
+export function nextEntry(entries: readonly OutboxEntry[]): OutboxEntry | undefined {
   return entries.find(
     (entry, at) =>
       entry.state === "queued" &&
@@ -33,13 +33,13 @@ export function nextEntry(entries: readonly Entry[]): Entry | undefined {
 }
 
 /** For storage in this tab. Attachments stay behind when they do not fit. */
-export function toStored(entries: readonly Entry[], withAttachments: boolean): string {
+export function serializeEntries(entries: readonly OutboxEntry[], withAttachments: boolean): string {
   const kept = entries.filter((entry) => withAttachments || entry.attachments.length === 0);
   return JSON.stringify(kept);
 }
 
 /** What an earlier life of this tab had not sent. Anything unreadable is an empty list. */
-export function fromStored(text: string | null): readonly Entry[] {
+export function deserializeEntries(text: string | null): readonly OutboxEntry[] {
   if (text === null) return [];
   let parsed: unknown;
   try {
@@ -48,10 +48,10 @@ export function fromStored(text: string | null): readonly Entry[] {
     console.warn("The stored outbox is unreadable and is left out.", error);
     return [];
   }
-  return Array.isArray(parsed) ? requeue(parsed.filter(isEntry)) : [];
+  return Array.isArray(parsed) ? requeueEntries(parsed.filter(isEntry)) : [];
 }
 
-function isEntry(value: unknown): value is Entry {
+function isEntry(value: unknown): value is OutboxEntry {
   if (typeof value !== "object" || value === null) return false;
   const entry = value as Record<string, unknown>;
   return (

@@ -1,24 +1,24 @@
 /** Why an account could not be connected, in words for the form: under the field it belongs to, and without commands. Pure. */
-import type { Card, Field } from "./channels.ts";
+import type { ChannelCard, SetupField } from "./channel-setup.ts";
 import type { RequestError } from "./client.ts";
 
-export type Problem = {
+export type SetupProblem = {
   /** For the form as a whole; null when every problem belongs to a field. */
   text: string | null;
   fix: string | null;
   fields: Readonly<Record<string, string>>;
 };
 
-const CAPITALS: Readonly<Record<string, string>> = { url: "URL", tls: "TLS", sasl: "SASL", cli: "CLI", api: "API", id: "ID" };
+const ABBREVIATIONS: Readonly<Record<string, string>> = { url: "URL", tls: "TLS", sasl: "SASL", cli: "CLI", api: "API", id: "ID" };
 
 /** `botToken` as a person says it: Bot token. */
-export function toLabel(key: string): string {
+export function toFieldLabel(key: string): string {
   const words = key
     .replaceAll(".", " ")
     .replaceAll(/([a-z])([A-Z])/g, "$1 $2")
     .toLowerCase()
     .split(" ")
-    .map((word) => CAPITALS[word] ?? word)
+    .map((word) => ABBREVIATIONS[word] ?? word)
     .join(" ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
@@ -29,7 +29,7 @@ const sentence = (text: string): string => {
 };
 
 /** "is not a bot token: those begin with xoxb-" as it is said under the field itself. */
-export function toFieldWords(label: string, message: string): string {
+export function toFieldMessage(label: string, message: string): string {
   if (message === "is missing") return `Enter the ${label.toLowerCase()}.`;
   const [, article, thing, those] = /^is not (an?) ([^:]+): those (.+)$/.exec(message) ?? [];
   if (thing !== undefined) return `That isn't ${article} ${thing}. ${sentence(`${thing}s ${those}`)}`;
@@ -54,22 +54,22 @@ function withoutStart(text: string, starts: readonly string[]): string {
 }
 
 /** The key that was refused: the named one, else the only secret that is needed. */
-function refusedField(key: unknown, fields: readonly Field[]): Field | undefined {
+function invalidField(key: unknown, fields: readonly SetupField[]): SetupField | undefined {
   const secrets = fields.filter((field) => field.secret && field.required);
   return fields.find((field) => field.key === key) ?? (secrets.length === 1 ? secrets[0] : undefined);
 }
 
 /** `error` is what the gateway answered; null for everything else, of which `text` is known. */
-export function toProblem(error: Pick<RequestError, "fix" | "details"> | null, text: string, card: Card): Problem {
+export function toSetupProblem(error: Pick<RequestError, "fix" | "details"> | null, text: string, card: ChannelCard): SetupProblem {
   const { code, issues, key } = error?.details ?? {};
   const fix = error?.fix ? withoutCommands(error.fix) : null;
   if (code === "ACCOUNT_INCOMPLETE" && Array.isArray(issues)) return ofIssues(issues as readonly Issue[], card);
   if (code === "CREDENTIAL_REFUSED") {
-    const field = refusedField(key, card.fields);
+    const field = invalidField(key, card.fields);
     const said = withoutStart(text, [`${card.label} rejected this account: `, `${card.label} refuses it: `]);
     if (field === undefined) return { text: sentence(`${card.label} refused the connection: ${said}`), fix, fields: {} };
     const reason = /[:(]\s*([a-z]+(?:_[a-z]+)+)\)?$/.exec(said)?.[1];
-    const what = toLabel(field.key)
+    const what = toFieldLabel(field.key)
       .toLowerCase()
       .replace(/^bot token$/, "token");
     return {
@@ -90,13 +90,13 @@ export function toProblem(error: Pick<RequestError, "fix" | "details"> | null, t
 
 type Issue = { path: string; message: string };
 
-function ofIssues(issues: readonly Issue[], { fields }: Card): Problem {
+function ofIssues(issues: readonly Issue[], { fields }: ChannelCard): SetupProblem {
   const placed: Record<string, string> = {};
   const others: string[] = [];
   for (const { path, message } of issues) {
     const field = fields.find(({ key }) => path === key || path.startsWith(`${key}[`));
-    if (field === undefined) others.push(`${toLabel(path)}: ${sentence(message)}`);
-    else placed[field.key] ??= toFieldWords(toLabel(field.key), message);
+    if (field === undefined) others.push(`${toFieldLabel(path)}: ${sentence(message)}`);
+    else placed[field.key] ??= toFieldMessage(toFieldLabel(field.key), message);
   }
   return { text: others.length === 0 ? null : others.join(" "), fix: null, fields: placed };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { toRetrying, toTurnFailure } from "./turn-failure.ts";
+import { toRetryText, toTurnFailure } from "./turn-failure.ts";
 
 test("raw errors become a sentence with one action, and stay readable below", () => {
   const cases: readonly [string, RegExp, string][] = [
@@ -26,6 +26,6 @@ test("a sentence of the gateway is shown as it is, with its details folded", () 
 });
 
 test("a retry says what happened and which attempt it is", () => {
-  assert.equal(toRetrying("attempt 2 of 3: 429: too many"), "The model is busy. Retrying, attempt 2 of 3");
-  assert.equal(toRetrying("Waiting for the provider"), "Waiting for the provider");
+  assert.equal(toRetryText("attempt 2 of 3: 429: too many"), "The model is busy. Retrying, attempt 2 of 3");
+  assert.equal(toRetryText("Waiting for the provider"), "Waiting for the provider");
 });

@@ -1,6 +1,6 @@
 /** A failed turn in words for the person in front of the page, with the one thing that helps. Pure. */
 export type FailureAction = "retry" | "model" | "key";
-export type TurnFailure = {
+export type TurnFailureView = {
   sentence: string;
   action: FailureAction;
   /** The raw words, for those who want them. */ details: string | null;
@@ -40,7 +40,7 @@ const SENTENCES: Readonly<Record<Kind, readonly [string, FailureAction]>> = {
 const isKind = (text: string | null): text is Kind => text !== null && text !== "unknown" && Object.hasOwn(SENTENCES, text);
 
 /** What a raw text says about itself, the most specific first. */
-const WORDS: readonly (readonly [Kind, RegExp])[] = [
+const KIND_PATTERNS: readonly (readonly [Kind, RegExp])[] = [
   ["billing", /\b402\b|insufficient[ _](quota|credit|balance|funds)|billing|credit balance/i],
   ["context_length", /\b413\b|context[ _-]?(length|window)|prompt (is )?too long|too many tokens/i],
   ["auth", /\b40[13]\b|api.?key|unauthori[sz]ed|authentication|forbidden/i],
@@ -54,20 +54,20 @@ const WORDS: readonly (readonly [Kind, RegExp])[] = [
 ];
 
 /** A status, JSON, HTML or a name from a program: nothing that a person was meant to read. */
-const RAW = /^\W*(?:error\W+)?\d{3}\b|[{}<>]|[a-z]_[a-z]|\bE[A-Z]{4,}\b|^(?:fetch failed|terminated|socket hang up)/i;
+const RAW_ERROR = /^\W*(?:error\W+)?\d{3}\b|[{}<>]|[a-z]_[a-z]|\bE[A-Z]{4,}\b|^(?:fetch failed|terminated|socket hang up)/i;
 
 /** `message` and `kind` as the gateway gives them; `detail` when it tells the raw words apart. */
-export function toTurnFailure(message: string | null, kind: string | null, detail: string | null): TurnFailure {
+export function toTurnFailure(message: string | null, kind: string | null, detail: string | null): TurnFailureView {
   const said = message?.trim() ?? "";
-  const found = isKind(kind) ? kind : (WORDS.find(([, words]) => words.test(`${said} ${detail ?? ""}`))?.[0] ?? "unknown");
+  const found = isKind(kind) ? kind : (KIND_PATTERNS.find(([, words]) => words.test(`${said} ${detail ?? ""}`))?.[0] ?? "unknown");
   const [sentence, action] = SENTENCES[found];
   if (said === "") return { sentence, action, details: detail };
-  if (RAW.test(said)) return { sentence, action, details: detail ?? said };
+  if (RAW_ERROR.test(said)) return { sentence, action, details: detail ?? said };
   return { sentence: said, action, details: detail };
 }
 
 /** "attempt 2 of 3: 429: …" as a sentence; any other text as it is. */
-export function toRetrying(text: string): string {
+export function toRetryText(text: string): string {
   const [, attempt, all, why] = /^attempt (\d+) of (\d+)(?:: ?(.*))?$/is.exec(text) ?? [];
   if (attempt === undefined) return text;
   const { sentence } = toTurnFailure(why ?? null, null, null);

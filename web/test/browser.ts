@@ -16,20 +16,20 @@ export const ARGS = [
   "--disable-sync",
 ];
 
-export type Person = {
+export type BrowserUser = {
   page: Page;
   context: BrowserContext;
   /** Errors of the page and refusals of its content security policy. */
-  faults: string[];
+  errors: string[];
   /** Requests to anywhere else than the gateway. */
-  strays: string[];
+  unexpectedRequests: string[];
   close: () => Promise<void>;
 };
 
-export type Look = { width?: number; height?: number; dark?: boolean; touch?: boolean };
+export type BrowserProfile = { width?: number; height?: number; dark?: boolean; touch?: boolean };
 
 /** Opens a browser with nothing in it. */
-export async function openPerson(origin: string, look: Look = {}): Promise<Person> {
+export async function openBrowserUser(origin: string, look: BrowserProfile = {}): Promise<BrowserUser> {
   const profile = await mkdtemp(join(tmpdir(), "page-test-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: "/usr/bin/chromium",
@@ -54,8 +54,8 @@ export async function openPerson(origin: string, look: Look = {}): Promise<Perso
   return {
     page,
     context,
-    faults,
-    strays,
+    errors: faults,
+    unexpectedRequests: strays,
     close: async () => {
       await context.close();
       await rm(profile, { recursive: true, force: true });

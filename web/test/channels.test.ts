@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { startDevGateway } from "../dev/server.ts";
-import { openPerson } from "./browser.ts";
+import { openBrowserUser } from "./browser.ts";
 import type { DevGateway } from "../dev/server.ts";
-import type { Look, Person } from "./browser.ts";
+import type { BrowserProfile, BrowserUser } from "./browser.ts";
 import type { Page } from "playwright-core";
 
 /** `PAGE_PICTURES=<folder>` keeps a picture of every look. */
@@ -15,7 +15,7 @@ const picture = async (page: Page, name: string): Promise<void> => {
 
 describe("channels on the page", () => {
   let gateway: DevGateway;
-  const people: Person[] = [];
+  const people: BrowserUser[] = [];
   before(async () => {
     if (pictures !== undefined) mkdirSync(pictures, { recursive: true });
     gateway = await startDevGateway();
@@ -29,8 +29,8 @@ describe("channels on the page", () => {
     await gateway.close();
   });
 
-  async function open(look: Look = {}): Promise<Person> {
-    const one = await openPerson(new URL(gateway.url).origin, look);
+  async function open(look: BrowserProfile = {}): Promise<BrowserUser> {
+    const one = await openBrowserUser(new URL(gateway.url).origin, look);
     people.push(one);
     await one.page.goto(gateway.newLink());
     await one.page.locator("#composer").waitFor();
@@ -42,7 +42,7 @@ describe("channels on the page", () => {
 
   test("each account says how it is, why, and what mends it; people who wait are let in, letters are settled", async () => {
     gateway.channels.fill();
-    const { page, faults, strays } = await open();
+    const { page, errors: faults, unexpectedRequests: strays } = await open();
     const slack = page.locator(".account", { hasText: "Action needed" });
     await slack.waitFor();
     assert.match(await slack.innerText(), /Slack says that the token was revoked[\s\S]*How to fix: Install the app again[\s\S]*4 waiting/);
@@ -68,7 +68,7 @@ describe("channels on the page", () => {
   });
 
   test("a channel is connected step by step: a wrong token is told, a good one saved, the first message ticked, its sender let in", async () => {
-    const { page, faults } = await open();
+    const { page, errors: faults } = await open();
     await page.getByText("No channels yet.").waitFor();
     await page.getByRole("button", { name: "Connect a channel" }).click();
     await picture(page, "choose");
@@ -102,7 +102,7 @@ describe("channels on the page", () => {
   });
 
   test("a phone is linked by a code, and keys within a key are saved there", async () => {
-    const { page, faults } = await open();
+    const { page, errors: faults } = await open();
     await page.getByRole("button", { name: "Connect a channel" }).click();
     await page.getByRole("button", { name: "Signal" }).click();
     await page.getByLabel("Account").first().fill("+15550000001");
@@ -123,7 +123,7 @@ describe("channels on the page", () => {
   });
 
   test("a wrong app token is told under its field; an account that fails after all has a way back", async () => {
-    const { page, faults } = await open();
+    const { page, errors: faults } = await open();
     await page.getByRole("button", { name: "Connect a channel" }).click();
     await page.getByRole("button", { name: "Slack" }).click();
     await page.getByLabel("Bot token").fill("xoxb-good");
@@ -149,7 +149,7 @@ describe("channels on the page", () => {
   });
 
   test("numbers, switches, lists and choices have their own controls, and are saved as what they are", async () => {
-    const { page, faults } = await open();
+    const { page, errors: faults } = await open();
     await page.getByRole("button", { name: "Connect a channel" }).click();
     await page.getByRole("button", { name: "IRC" }).click();
     await page.getByLabel("Host").fill("irc.example.org");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { hasText, say, settled, startPageTest } from "./session.ts";
-import type { PageTest } from "./session.ts";
+import { hasText, sendMessage, untilIdle, startPageTest } from "./page-session.ts";
+import type { PageTest } from "./page-session.ts";
 
 const DAY = 86_400_000;
 const MAIN = "agent:main:main";
@@ -28,9 +28,9 @@ describe("sessions and conversations on the page", () => {
 
   test("/new starts another session, as the button does, and keeps this one", async () => {
     const { page } = await stage.signedIn();
-    await say(page, "alpha");
+    await sendMessage(page, "alpha");
     await hasText(page, ".message.assistant", "You said: alpha");
-    await say(page, "/new");
+    await sendMessage(page, "/new");
     await hasText(page, ".head h1", "New session");
     assert.equal(await page.locator(".message").count(), 0);
     assert.equal(stage.gateway.calls.filter((call) => call.params["message"] === "/new").length, 0);
@@ -41,11 +41,11 @@ describe("sessions and conversations on the page", () => {
   test("/reset asks first, and then nothing of the old conversation stays", async () => {
     const { page } = await stage.signedIn();
     for (const text of ["alpha", "beta", "gamma"]) {
-      await say(page, text);
+      await sendMessage(page, text);
       await hasText(page, ".message.assistant", `You said: ${text}`);
-      await settled(page);
+      await untilIdle(page);
     }
-    await say(page, "/reset");
+    await sendMessage(page, "/reset");
     await page.getByRole("button", { name: "Cancel" }).click();
     assert.equal(await page.locator("#composer").inputValue(), "/reset");
     assert.equal(await page.locator(".message").count(), 6);
@@ -82,7 +82,7 @@ describe("sessions and conversations on the page", () => {
     addSession("agent:main:web-2", "Second", Date.now() - 2_000);
     const { page } = await stage.signedIn();
     await hasText(page, ".row-preview", "No messages yet");
-    await say(page, "answer slowly please");
+    await sendMessage(page, "answer slowly please");
     await hasText(page, ".row-preview", "Answering…");
     assert.equal(await page.locator('.row-open[tabindex="0"]').count(), 1);
     await page.locator('.row-open[tabindex="0"]').focus();
@@ -140,9 +140,9 @@ describe("sessions and conversations on the page", () => {
   test("a message that is written during an answer says what becomes of it", async () => {
     stage.gateway.conversations.wordMs = 40;
     const { page } = await stage.signedIn();
-    await say(page, "answer slowly please");
+    await sendMessage(page, "answer slowly please");
     await hasText(page, ".message.assistant", "word2");
-    await say(page, "and this");
+    await sendMessage(page, "and this");
     await hasText(page, ".queue-line", /Added to the current reply|Queued/);
     await hasText(page, ".message.assistant", "You said: and this");
     assert.equal(await page.locator(".queue-line").count(), 0);

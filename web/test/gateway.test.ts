@@ -4,12 +4,12 @@ import { execFile } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { startModelServer } from "../../test/model-server.ts";
-import { dropHome, MAIN, modelConfig, newHome, startGateway } from "../../test/wire/gateway.ts";
-import { openPerson } from "./browser.ts";
-import { encodePng } from "./picture.ts";
+import { dropHome, MAIN, modelConfig, newHome, startGateway } from "../../test/wire/gateway-process.ts";
+import { openBrowserUser } from "./browser.ts";
+import { encodePng } from "./png.ts";
 import type { ModelServer } from "../../test/model-server.ts";
-import type { GatewayUnderTest } from "../../test/wire/gateway.ts";
-import type { Person } from "./browser.ts";
+import type { GatewayUnderTest } from "../../test/wire/gateway-process.ts";
+import type { BrowserUser } from "./browser.ts";
 import type { Page } from "playwright-core";
 
 const WAIT_MS = 30_000;
@@ -39,13 +39,13 @@ const settled = (page: Page): Promise<void> =>
 describe("the page on a real gateway", () => {
   let models: ModelServer;
   let gateway: GatewayUnderTest;
-  let person: Person;
+  let person: BrowserUser;
   const home = newHome();
 
   before(async () => {
     models = await startModelServer();
     gateway = await startGateway({ home, config: modelConfig(models.url) });
-    person = await openPerson(gateway.http);
+    person = await openBrowserUser(gateway.http);
     await person.page.goto(await linkOf(gateway));
     await person.page.locator("#composer").waitFor();
   });
@@ -192,7 +192,7 @@ describe("the page on a real gateway", () => {
   });
 
   test("nothing on the page broke the content security policy or went elsewhere", () => {
-    assert.deepEqual(person.faults, []);
-    assert.deepEqual(person.strays, []);
+    assert.deepEqual(person.errors, []);
+    assert.deepEqual(person.unexpectedRequests, []);
   });
 });

@@ -1,21 +1,21 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { startDevGateway } from "../dev/server.ts";
-import { openPerson } from "./browser.ts";
+import { openBrowserUser } from "./browser.ts";
 import type { DevGateway } from "../dev/server.ts";
-import type { Look, Person } from "./browser.ts";
+import type { BrowserProfile, BrowserUser } from "./browser.ts";
 import type { Page } from "playwright-core";
 
 let gateway: DevGateway;
-const people: Person[] = [];
+const people: BrowserUser[] = [];
 
-async function person(look: Look = {}): Promise<Person> {
-  const one = await openPerson(new URL(gateway.url).origin, look);
+async function person(look: BrowserProfile = {}): Promise<BrowserUser> {
+  const one = await openBrowserUser(new URL(gateway.url).origin, look);
   people.push(one);
   return one;
 }
 
-async function signedIn(look: Look = {}): Promise<Person> {
+async function signedIn(look: BrowserProfile = {}): Promise<BrowserUser> {
   const one = await person(look);
   await one.page.goto(gateway.newLink());
   await one.page.locator("#composer").waitFor();
@@ -53,7 +53,7 @@ describe("the chat page", () => {
   });
 
   test("a one-time link signs in once, leaves the address bar and is not needed again", async () => {
-    const { page, faults, strays } = await signedIn();
+    const { page, errors: faults, unexpectedRequests: strays } = await signedIn();
     assert.doesNotMatch(page.url(), /k=/);
     const first = gateway.connects.at(-1) as { auth: Record<string, string>; client: { id: string; mode: string }; caps: string[] };
     assert.deepEqual(Object.keys(first.auth), ["bootstrapToken"]);
@@ -91,7 +91,7 @@ describe("the chat page", () => {
   });
 
   test("a token signs in; a wrong one is refused in words, and none of it is stored", async () => {
-    const { page, faults } = await person();
+    const { page, errors: faults } = await person();
     await page.goto(gateway.url);
     await hasText(page, "h1", "Sign in to your gateway");
     await page.locator("#token").fill("wrong-token-000");
@@ -150,7 +150,7 @@ describe("the chat page", () => {
 
   test("an answer streams in, is complete, and appears exactly once", async () => {
     gateway.conversations.wordMs = 30;
-    const { page, faults } = await signedIn();
+    const { page, errors: faults } = await signedIn();
     await say(page, "answer slowly please");
     await hasText(page, '.message.assistant[data-running="true"]', "word3");
     assert.equal(await page.locator(".message.assistant", { hasText: "end-of-answer" }).count(), 0);
@@ -346,7 +346,7 @@ describe("the chat page", () => {
   });
 
   test("hostile text does nothing: no script runs, nothing is fetched, no link leads anywhere but out", async () => {
-    const { page, faults, strays } = await signedIn();
+    const { page, errors: faults, unexpectedRequests: strays } = await signedIn();
     await say(page, "<img src=x onerror=\"window.__hacked='me'\"> attack me");
     await hasText(page, ".message.assistant", "over");
     await settled(page);
@@ -422,13 +422,13 @@ describe("the chat page", () => {
   test("it works under a base path", async () => {
     const under = await startDevGateway(0, "/gw/");
     try {
-      const one = await openPerson(new URL(under.url).origin);
+      const one = await openBrowserUser(new URL(under.url).origin);
       people.push(one);
       await one.page.goto(under.newLink());
       await one.page.locator("#composer").waitFor();
       await say(one.page, "hello there");
       await hasText(one.page, ".message.assistant", "You said: hello there");
-      assert.deepEqual(one.faults, []);
+      assert.deepEqual(one.errors, []);
     } finally {
       await under.close();
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { hasText, say, settled, startPageTest } from "./session.ts";
-import type { PageTest } from "./session.ts";
+import { hasText, sendMessage, untilIdle, startPageTest } from "./page-session.ts";
+import type { PageTest } from "./page-session.ts";
 
 describe("the page with odd input", () => {
   let stage: PageTest;
@@ -23,17 +23,17 @@ describe("the page with odd input", () => {
     await press("Enter", { keyCode: 229 });
     assert.equal(await page.locator("#composer").inputValue(), "half a text");
     assert.equal(await page.locator(".message.user").count(), 0);
-    await say(page, "answer slowly please");
+    await sendMessage(page, "answer slowly please");
     await hasText(page, ".message.assistant", "word2");
     await press("Escape", { isComposing: true });
     await press("Escape", { keyCode: 229 });
     await hasText(page, ".message.assistant", "end-of-answer");
-    await settled(page);
+    await untilIdle(page);
     assert.equal(stage.gateway.calls.filter((call) => call.method === "chat.abort").length, 0);
   });
 
   test("an address that is not valid percent-encoding opens the main session", async () => {
-    const { page, faults } = await stage.signedIn();
+    const { page, errors: faults } = await stage.signedIn();
     await page.goto("about:blank");
     await page.goto(`${stage.gateway.url}#s=%E0%A4%A`);
     await page.locator("#composer").waitFor();
@@ -69,7 +69,7 @@ describe("the page with odd input", () => {
     await hasText(page, ".message", "impossible time");
     await hasText(page, ".message", "odd parts");
     await hasText(page, ".message", "the last");
-    await say(page, "and on it goes");
+    await sendMessage(page, "and on it goes");
     await hasText(page, ".message.assistant", "You said: and on it goes");
   });
 });

@@ -6,13 +6,13 @@ export const NOW = Date.UTC(2026, 2, 14, 10, 24);
 const MIN = 60_000;
 const DAY = 86_400_000;
 
-export type State = {
+export type ScreenshotState = {
   name: string;
   signedIn: boolean;
   /** Before the page is opened. */
-  fill: (gateway: DevGateway) => void;
+  setUp: (gateway: DevGateway) => void;
   /** From the open page to the state. */
-  go: (page: Page, gateway: DevGateway) => Promise<void>;
+  navigate: (page: Page, gateway: DevGateway) => Promise<void>;
 };
 
 type Row = Record<string, unknown> & { role: string };
@@ -89,11 +89,12 @@ const TOOL_TURN: readonly Row[] = [
   }),
 ];
 
-const main = (rows: readonly (Row & { at?: number })[]) => (gateway: DevGateway) => {
+const mainSession = (rows: readonly (Row & { at?: number })[]) => (gateway: DevGateway) => {
   fillList(gateway);
   fillSession(gateway, MAIN, rows);
 };
-const shows = (selector: string, text: string) => async (page: Page) => page.locator(selector).filter({ hasText: text }).last().waitFor();
+const untilVisible = (selector: string, text: string) => async (page: Page) =>
+  page.locator(selector).filter({ hasText: text }).last().waitFor();
 
 async function openChannels(page: Page): Promise<void> {
   const menu = page.getByRole("button", { name: "Sessions" });
@@ -110,13 +111,13 @@ async function openTelegramForm(page: Page): Promise<void> {
   await page.locator("#field-botToken").waitFor();
 }
 
-export const STATES: readonly State[] = [
-  { name: "sign-in", signedIn: false, fill: nothing, go: (page) => page.locator("#token").waitFor() },
+export const STATES: readonly ScreenshotState[] = [
+  { name: "sign-in", signedIn: false, setUp: nothing, navigate: (page) => page.locator("#token").waitFor() },
   {
     name: "sign-in-wrong-token",
     signedIn: false,
-    fill: nothing,
-    go: async (page) => {
+    setUp: nothing,
+    navigate: async (page) => {
       await page.locator("#token").fill("not-the-token");
       await page.getByRole("button", { name: "Sign in" }).click();
       await page.locator("h1", { hasText: "token" }).waitFor();
@@ -125,21 +126,21 @@ export const STATES: readonly State[] = [
   {
     name: "empty",
     signedIn: true,
-    fill: (gateway) => Object.assign(gateway.conversations.ensure(MAIN), { createdAt: NOW, updatedAt: NOW }),
-    go: (page) => page.locator(".empty").waitFor(),
+    setUp: (gateway) => Object.assign(gateway.conversations.ensure(MAIN), { createdAt: NOW, updatedAt: NOW }),
+    navigate: (page) => page.locator(".empty").waitFor(),
   },
-  { name: "conversation", signedIn: true, fill: main(CONVERSATION), go: shows(".message", "Miller") },
+  { name: "conversation", signedIn: true, setUp: mainSession(CONVERSATION), navigate: untilVisible(".message", "Miller") },
   {
     name: "long-conversation",
     signedIn: true,
-    fill: main(
+    setUp: mainSession(
       Array.from({ length: 120 }, (_, at) => {
         const row = at % 2 === 0 ? user(`Question ${at / 2 + 1}`) : answer(`Answer ${(at + 1) / 2}. `.repeat(12));
         return { ...row, at: NOW - (120 - at) * 90 * MIN };
       }),
     ),
-    go: async (page) => {
-      await shows(".message", "Answer 60")(page);
+    navigate: async (page) => {
+      await untilVisible(".message", "Answer 60")(page);
       await page.locator(".messages").evaluate((box) => (box.scrollTop = 2_600));
       await page.locator(".to-end").waitFor();
     },
@@ -147,8 +148,8 @@ export const STATES: readonly State[] = [
   {
     name: "tool-call",
     signedIn: true,
-    fill: main(TOOL_TURN),
-    go: async (page) => {
+    setUp: mainSession(TOOL_TURN),
+    navigate: async (page) => {
       await page.locator("details.tool summary").click();
       await page.locator(".tool-body").waitFor();
     },
@@ -156,17 +157,17 @@ export const STATES: readonly State[] = [
   {
     name: "error",
     signedIn: true,
-    fill: main([
+    setUp: mainSession([
       ...CONVERSATION,
       user("And on Monday?"),
       answer("", { content: [], stopReason: "error", errorMessage: "401: invalid api key provided", usage: undefined }),
     ]),
-    go: (page) => page.locator(".fault").waitFor(),
+    navigate: (page) => page.locator(".fault").waitFor(),
   },
   {
     name: "channel-session",
     signedIn: true,
-    fill: (gateway) => {
+    setUp: (gateway) => {
       fillList(gateway);
       fillSession(
         gateway,
@@ -189,25 +190,25 @@ export const STATES: readonly State[] = [
         { channel: "telegram", chatType: "direct", displayName: "hello again, are you there?" },
       );
     },
-    go: async (page) => {
+    navigate: async (page) => {
       await page.evaluate(() => (location.hash = `#s=${encodeURIComponent("agent:main:telegram:direct:4711")}`));
-      await shows(".message", "Noted.")(page);
+      await untilVisible(".message", "Noted.")(page);
     },
   },
   {
     name: "channels",
     signedIn: true,
-    fill: (gateway) => {
+    setUp: (gateway) => {
       fillList(gateway);
       gateway.channels.fill(NOW);
     },
-    go: openChannels,
+    navigate: openChannels,
   },
   {
     name: "wizard-1",
     signedIn: true,
-    fill: nothing,
-    go: async (page) => {
+    setUp: nothing,
+    navigate: async (page) => {
       await openChannels(page);
       await page.getByRole("button", { name: "Connect a channel" }).click();
       await page.getByRole("button", { name: /^Telegram/ }).waitFor();
@@ -216,8 +217,8 @@ export const STATES: readonly State[] = [
   {
     name: "wizard-2",
     signedIn: true,
-    fill: nothing,
-    go: async (page) => {
+    setUp: nothing,
+    navigate: async (page) => {
       await openTelegramForm(page);
       await page.locator("#field-botToken").fill("wrong");
       await page.getByRole("button", { name: "Check and connect" }).click();
@@ -227,8 +228,8 @@ export const STATES: readonly State[] = [
   {
     name: "wizard-3",
     signedIn: true,
-    fill: nothing,
-    go: async (page, gateway) => {
+    setUp: nothing,
+    navigate: async (page, gateway) => {
       await openTelegramForm(page);
       await page.locator("#field-botToken").fill("good-token");
       await page.getByRole("button", { name: "Check and connect" }).click();
@@ -240,9 +241,9 @@ export const STATES: readonly State[] = [
   {
     name: "offline",
     signedIn: true,
-    fill: main(CONVERSATION),
-    go: async (page, gateway) => {
-      await shows(".message", "Miller")(page);
+    setUp: mainSession(CONVERSATION),
+    navigate: async (page, gateway) => {
+      await untilVisible(".message", "Miller")(page);
       // The next attempt to connect hangs, so that the banner stays as it is.
       await page.evaluate(() => {
         const { WebSocket: Real } = window;

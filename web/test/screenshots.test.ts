@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
-import { decodePng, encodePng, toSmall } from "./picture.ts";
-import { checkScreenshots, differenceOf, FONT, WIDTHS } from "./screenshots.ts";
-import type { Small } from "./picture.ts";
+import { decodePng, encodePng, toThumbnail } from "./png.ts";
+import { checkScreenshots, findDifference, FONT, WIDTHS } from "./screenshots.ts";
+import type { Thumbnail } from "./png.ts";
 
 /** A picture with a dark box on a light ground. */
-function box(left: number): Small {
+function box(left: number): Thumbnail {
   const [width, height] = [60, 40];
   const rgb = new Uint8Array(width * height * 3).fill(238);
   for (let y = 10; y < 30; y += 1) for (let x = left; x < left + 20; x += 1) rgb.fill(34, (y * width + x) * 3, (y * width + x) * 3 + 3);
@@ -15,13 +15,13 @@ function box(left: number): Small {
 
 test("a picture survives being written and read", () => {
   assert.deepEqual(decodePng(encodePng(box(10))), box(10));
-  assert.equal(toSmall(box(10), 2).width, 30);
+  assert.equal(toThumbnail(box(10), 2).width, 30);
 });
 
 test("a moved box is a difference, the same one is none, and neither are pictures of two sizes the same", () => {
-  assert.equal(differenceOf(box(10), box(10)), 0);
-  assert.ok(differenceOf(box(10), box(14)) > 0.05);
-  assert.equal(differenceOf(box(10), toSmall(box(10), 2)), 1);
+  assert.equal(findDifference(box(10), box(10)), 0);
+  assert.ok(findDifference(box(10), box(14)) > 0.05);
+  assert.equal(findDifference(box(10), toThumbnail(box(10), 2)), 1);
 });
 
 for (const width of WIDTHS) {

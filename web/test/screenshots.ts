@@ -10,15 +10,15 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { startDevGateway } from "../dev/server.ts";
 import { ARGS } from "./browser.ts";
-import { decodePng, encodePng, toSmall } from "./picture.ts";
+import { decodePng, encodePng, toThumbnail } from "./png.ts";
 import { NOW, STATES } from "./screenshot-states.ts";
 import type { Browser } from "playwright-core";
 import type { DevGateway } from "../dev/server.ts";
-import type { State } from "./screenshot-states.ts";
-import type { Small } from "./picture.ts";
+import type { ScreenshotState } from "./screenshot-states.ts";
+import type { Thumbnail } from "./png.ts";
 
-const KEPT = new URL("screenshots/", import.meta.url).pathname;
-const NEW = new URL("../../.cache/screenshots/", import.meta.url).pathname;
+const BASELINE_DIR = new URL("screenshots/", import.meta.url).pathname;
+const OUTPUT_DIR = new URL("../../.cache/screenshots/", import.meta.url).pathname;
 
 /** The font of the pictures; `scripts/test.ts` installs it. */
 export const FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
@@ -36,7 +36,7 @@ const SHARE = 0.006;
 export type Difference = { name: string; why: string; file: string };
 
 /** The share of pixels that differ; 1 for pictures of different sizes. */
-export function differenceOf(a: Small, b: Small): number {
+export function findDifference(a: Thumbnail, b: Thumbnail): number {
   if (a.width !== b.width || a.height !== b.height) return 1;
   let differing = 0;
   for (let at = 0; at < a.rgb.length; at += 3) {
@@ -59,7 +59,7 @@ export async function checkScreenshots(
     for (const width of widths) {
       for (const state of STATES.filter((one) => only === null || one.name.includes(only))) {
         for (const [name, small] of await take(browser, gateway, state, width)) {
-          const found = update ? keep(name, small) : compare(name, small);
+          const found = update ? saveBaseline(name, small) : compare(name, small);
           if (found !== null) differences.push(found);
         }
       }
@@ -71,7 +71,12 @@ export async function checkScreenshots(
   return differences;
 }
 
-async function take(browser: Browser, gateway: DevGateway, state: State, { width, height, scale }: Width): Promise<[string, Small][]> {
+async function take(
+  browser: Browser,
+  gateway: DevGateway,
+  state: ScreenshotState,
+  { width, height, scale }: Width,
+): Promise<[string, Thumbnail][]> {
   gateway.refuse(null);
   gateway.conversations.clear();
   gateway.channels.clear();
@@ -88,12 +93,12 @@ async function take(browser: Browser, gateway: DevGateway, state: State, { width
   try {
     const page = await context.newPage();
     await page.clock.setFixedTime(NOW);
-    state.fill(gateway);
+    state.setUp(gateway);
     await page.goto(state.signedIn ? gateway.newLink() : gateway.url);
     await page.evaluate(useOneFont);
     if (state.signedIn) await page.locator("#composer").waitFor();
-    await state.go(page, gateway);
-    const taken: [string, Small][] = [];
+    await state.navigate(page, gateway);
+    const taken: [string, Thumbnail][] = [];
     for (const theme of ["light", "dark"] as const) {
       await page.emulateMedia({ colorScheme: theme });
       const png = await page.screenshot({ animations: "disabled", caret: "hide" });
@@ -101,7 +106,7 @@ async function take(browser: Browser, gateway: DevGateway, state: State, { width
         mkdirSync(process.env["PAGE_PICTURES"], { recursive: true });
         writeFileSync(join(process.env["PAGE_PICTURES"], `${state.name}-${width}-${theme}.png`), png);
       }
-      taken.push([`${state.name}-${width}-${theme}`, toSmall(decodePng(png), scale)]);
+      taken.push([`${state.name}-${width}-${theme}`, toThumbnail(decodePng(png), scale)]);
     }
     return taken;
   } finally {
@@ -118,20 +123,20 @@ function useOneFont(): void {
   document.documentElement.style.setProperty("--mono", "'DejaVu Sans Mono'");
 }
 
-function keep(name: string, small: Small): null {
-  mkdirSync(KEPT, { recursive: true });
-  const file = join(KEPT, `${name}.png`);
+function saveBaseline(name: string, small: Thumbnail): null {
+  mkdirSync(BASELINE_DIR, { recursive: true });
+  const file = join(BASELINE_DIR, `${name}.png`);
   // An old picture that is as good stays, so that an update changes only what has changed.
-  if (!existsSync(file) || differenceOf(small, decodePng(readFileSync(file))) > SHARE / 10) writeFileSync(file, encodePng(small));
+  if (!existsSync(file) || findDifference(small, decodePng(readFileSync(file))) > SHARE / 10) writeFileSync(file, encodePng(small));
   return null;
 }
 
-function compare(name: string, small: Small): Difference | null {
-  const kept = join(KEPT, `${name}.png`);
-  const share = existsSync(kept) ? differenceOf(small, decodePng(readFileSync(kept))) : 1;
+function compare(name: string, small: Thumbnail): Difference | null {
+  const kept = join(BASELINE_DIR, `${name}.png`);
+  const share = existsSync(kept) ? findDifference(small, decodePng(readFileSync(kept))) : 1;
   if (share <= SHARE) return null;
-  mkdirSync(NEW, { recursive: true });
-  const file = join(NEW, `${name}.png`);
+  mkdirSync(OUTPUT_DIR, { recursive: true });
+  const file = join(OUTPUT_DIR, `${name}.png`);
   writeFileSync(file, encodePng(small));
   const why = existsSync(kept) ? `${(share * 100).toFixed(1)} % of the pixels differ from ${kept}` : `there is no ${kept}`;
   return { name, why, file };

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
-import { contextOf, startModelServer, type ModelServer, type Reply } from "../../../test/model-server.ts";
+import { contextOf, startModelServer, type ModelServer, type ModelReply } from "../../../test/model-server.ts";
 import { systemClock } from "../../core/clock.ts";
 import { asId } from "../../core/ids.ts";
 import { silentLog } from "../../core/log.ts";
@@ -77,7 +77,7 @@ async function play(turn: Turn) {
 }
 
 /** The first requests get these replies, the others an answer. */
-const replies = (...list: Reply[]): void => {
+const replies = (...list: ModelReply[]): void => {
   let asked = 0;
   server.setBehaviour(() => list[asked++] ?? { steps: [{ text: "all of it" }] });
 };
@@ -143,7 +143,7 @@ test("A silent model without another one fails as a timeout", async () => {
 });
 
 test("Odd usage, types and pages neither break the turn nor the process", async () => {
-  const odd: Reply[] = [
+  const odd: ModelReply[] = [
     { steps: [{ text: "ok" }], usage: { prompt_tokens: 12.5, completion_tokens: -2, total_tokens: 2 ** 53 + 2 } },
     { steps: [{ text: "ok" }], usage: { prompt_tokens: "12", completion_tokens: {}, total_tokens: [] } },
     { steps: [{ delta: { content: { a: 1 } } }, { text: "ok" }] },

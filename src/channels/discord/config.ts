@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { LIMITS } from "../../core/limits.ts";
 import { Secret } from "../../core/secret.ts";
-import { isSafeAddress, proxyAddress } from "../address.ts";
+import { isSafeUrl, parseProxySetting } from "../url.ts";
 import type { AccountIssue } from "../channel.ts";
-import { isSnowflake, record, type Json } from "./wire.ts";
+import { isSnowflake, asObject, type DiscordObject } from "./protocol.ts";
 
 /** One bot, complete. */
 export type DiscordAccount = {
@@ -39,7 +39,7 @@ export function intentBits({ intents }: DiscordAccount): number {
   return Object.values(always).reduce((bits, bit) => bits | bit, intents.messageContent ? messageContent : 0);
 }
 
-function parseToken(raw: Json, issues: AccountIssue[]): Secret {
+function parseToken(raw: DiscordObject, issues: AccountIssue[]): Secret {
   const value = raw["token"];
   const found = value instanceof Secret ? value : typeof value === "string" ? new Secret(value) : null;
   if (!found || found.isEmpty) {
@@ -60,7 +60,7 @@ function parseToken(raw: Json, issues: AccountIssue[]): Secret {
   return found;
 }
 
-function parseFlag(raw: Json, key: string, path: string, fallback: boolean, issues: AccountIssue[]): boolean {
+function parseFlag(raw: DiscordObject, key: string, path: string, fallback: boolean, issues: AccountIssue[]): boolean {
   const value = raw[key] ?? fallback;
   if (typeof value === "boolean") return value;
   issues.push({ path, message: "must be true or false" });
@@ -70,16 +70,16 @@ function parseFlag(raw: Json, key: string, path: string, fallback: boolean, issu
 /** Checks and completes an account. Secrets are resolved; pure. */
 export function parseDiscordAccount(value: unknown): { account: DiscordAccount } | { issues: readonly AccountIssue[] } {
   const issues: AccountIssue[] = [];
-  const raw = record(value) ?? {};
+  const raw = asObject(value) ?? {};
   const token = parseToken(raw, issues);
   const id = raw["applicationId"];
   const applicationId = id === undefined || id === "" ? null : String(id);
   if (applicationId !== null && !isSnowflake(applicationId))
     issues.push({ path: "applicationId", message: "must be the number of the application, in quotes" });
   const apiRoot = String(raw["apiRoot"] ?? API_ROOT).replace(/\/+$/, "");
-  if (!isSafeAddress(apiRoot, "https:", "http:"))
+  if (!isSafeUrl(apiRoot, "https:", "http:"))
     issues.push({ path: "apiRoot", message: "must be an https address", fix: "Leave it out for Discord itself." });
-  const native = record(raw["commands"])?.["native"];
+  const native = asObject(raw["commands"])?.["native"];
   const megabytes = raw["mediaMaxMb"];
   if (megabytes !== undefined && !(typeof megabytes === "number" && megabytes > 0))
     issues.push({ path: "mediaMaxMb", message: "must be a number above 0" });
@@ -87,10 +87,10 @@ export function parseDiscordAccount(value: unknown): { account: DiscordAccount }
     token,
     applicationId,
     apiRoot,
-    intents: { messageContent: parseFlag(record(raw["intents"]) ?? {}, "messageContent", "intents.messageContent", true, issues) },
+    intents: { messageContent: parseFlag(asObject(raw["intents"]) ?? {}, "messageContent", "intents.messageContent", true, issues) },
     nativeCommands: native !== false,
     mediaBytes: typeof megabytes === "number" ? Math.floor(megabytes * MIB) : LIMITS.mediaBytes,
-    proxy: proxyAddress(raw["proxy"], issues),
+    proxy: parseProxySetting(raw["proxy"], issues),
   };
   return issues.length > 0 ? { issues } : { account };
 }

@@ -2,19 +2,29 @@ import { createHash } from "node:crypto";
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
-import type { ChannelEvent, Inbound, MediaKind, MediaRef, Place, Sender } from "../channel.ts";
-import type { PlaceInfo } from "./state.ts";
-import { CHANNEL_TYPE, isSnowflake, isThread, madeAt, record, records, snowflake, textOf, type Json } from "./wire.ts";
+import type { ChannelEvent, InboundMessage, MediaKind, MediaRef, ChatLocation, Sender } from "../channel.ts";
+import type { ChannelInfo } from "./state.ts";
+import {
+  CHANNEL_TYPE,
+  isSnowflake,
+  isThread,
+  snowflakeTime,
+  asObject,
+  asObjects,
+  requireSnowflake,
+  textOf,
+  type DiscordObject,
+} from "./protocol.ts";
 
 /** One dispatch of the gateway. */
-export type Frame = { seq: number; type: string; data: Json };
+export type GatewayFrame = { seq: number; type: string; data: DiscordObject };
 
 /** What the connection knows when an event arrives. */
-export type InboundFacts = {
+export type DiscordDecodeContext = {
   account: AccountId;
   self: string;
   /** Of the channel that the event names; undefined where nobody knows. */
-  place: PlaceInfo | undefined;
+  place: ChannelInfo | undefined;
   /** The role of the bot itself in the server of the event: Discord completes `@name` to it. Absent where it is not known. */
   ownRole?: string;
   /** Names events that carry no id of their own: a resumed session repeats its numbers. */
@@ -24,26 +34,26 @@ export type InboundFacts = {
 };
 
 /** Messages that people write; all others tell of joins, pins, boosts and the like. */
-const WRITTEN: ReadonlySet<unknown> = new Set([0, 19, 20, 23]);
+const TEXT_MESSAGE_TYPES: ReadonlySet<unknown> = new Set([0, 19, 20, 23]);
 
 /** A dispatch in our words: none, one, or (for a bulk deletion) many events. Pure; never throws. */
-export function decode(frame: Frame, facts: InboundFacts): readonly ChannelEvent[] {
+export function decodeDiscordEvent(frame: GatewayFrame, facts: DiscordDecodeContext): readonly ChannelEvent[] {
   const decoder = Object.hasOwn(DECODERS, frame.type) ? DECODERS[frame.type] : undefined;
   if (!decoder) return [];
   try {
     return decoder(frame.data, facts, frame);
   } catch (err) {
-    return [unreadable(frame, facts, err)];
+    return [unreadableDiscordEvent(frame, facts, err)];
   }
 }
 
 /** A dispatch that could not be read, kept with what is needed to read it again. */
-export function unreadable(frame: Frame, facts: InboundFacts, err: unknown): ChannelEvent {
+export function unreadableDiscordEvent(frame: GatewayFrame, facts: DiscordDecodeContext, err: unknown): ChannelEvent {
   // The token of an interaction is good for answering in our name.
   const { token: _token, ...data } = frame.data;
   return {
     kind: "unreadable",
-    eventId: `u:${local(frame, facts)}`,
+    eventId: `u:${localEventId(frame, facts)}`,
     account: facts.account,
     sentAt: facts.now,
     origin: facts.origin,
@@ -53,24 +63,24 @@ export function unreadable(frame: Frame, facts: InboundFacts, err: unknown): Cha
 }
 
 /** Reads an event again that could not be read; null when it still cannot, or was too long to be kept whole. Pure. */
-export function reread(raw: string): ChannelEvent | null {
+export function redecodeDiscordEvent(raw: string): ChannelEvent | null {
   if (raw.length >= LIMITS.discordRawChars) return null;
-  const { frame, facts } = JSON.parse(raw) as { frame: Frame; facts: InboundFacts };
-  const [event] = decode(frame, facts);
+  const { frame, facts } = JSON.parse(raw) as { frame: GatewayFrame; facts: DiscordDecodeContext };
+  const [event] = decodeDiscordEvent(frame, facts);
   return event === undefined || event.kind === "unreadable" ? null : event;
 }
 
 /** The channel whose kind has to be known before the event can be decoded; null where it need not. */
-export function channelToKnow({ type, data }: Frame, self: string): string | null {
+export function requiredChannelId({ type, data }: GatewayFrame, self: string): string | null {
   if (!Object.hasOwn(DECODERS, type) || !isSnowflake(data["channel_id"])) return null;
-  if (record(data["author"])?.["id"] === self || data["user_id"] === self) return null;
+  if (asObject(data["author"])?.["id"] === self || data["user_id"] === self) return null;
   return data["channel_id"];
 }
 
-const local = (frame: Frame, facts: InboundFacts): string =>
+const localEventId = (frame: GatewayFrame, facts: DiscordDecodeContext): string =>
   `${createHash("sha256").update(facts.session).digest("hex").slice(0, 16)}:${frame.seq}`;
 
-type Decoder = (data: Json, facts: InboundFacts, frame: Frame) => readonly ChannelEvent[];
+type Decoder = (data: DiscordObject, facts: DiscordDecodeContext, frame: GatewayFrame) => readonly ChannelEvent[];
 
 const DECODERS: Readonly<Record<string, Decoder>> = {
   MESSAGE_CREATE: (data, facts) => decodeMessage(data, facts),
@@ -83,8 +93,8 @@ const DECODERS: Readonly<Record<string, Decoder>> = {
 };
 
 /** Where an event happened. A thread is a lane of its own inside its channel; a direct conversation is its other person. */
-function placeOf(data: Json, { place }: InboundFacts, author?: string): Place {
-  const channel = snowflake(data["channel_id"], "the channel");
+function placeOf(data: DiscordObject, { place }: DiscordDecodeContext, author?: string): ChatLocation {
+  const channel = requireSnowflake(data["channel_id"], "the channel");
   const guild = isSnowflake(data["guild_id"]) ? data["guild_id"] : place?.guild;
   if (guild === undefined && place?.type !== CHANNEL_TYPE.groupDirect) {
     const peer = place?.peer ?? author;
@@ -101,8 +111,8 @@ function placeOf(data: Json, { place }: InboundFacts, author?: string): Place {
   };
 }
 
-function senderOf(user: Json, member: Json | null, self: string): Sender {
-  const id = snowflake(user["id"], "the sender");
+function senderOf(user: DiscordObject, member: DiscordObject | null, self: string): Sender {
+  const id = requireSnowflake(user["id"], "the sender");
   const roles = Array.isArray(member?.["roles"]) ? member["roles"].filter(isSnowflake) : null;
   const name = textOf(member?.["nick"]) || textOf(user["global_name"]) || textOf(user["username"]);
   return {
@@ -116,21 +126,21 @@ function senderOf(user: Json, member: Json | null, self: string): Sender {
 
 function timeOf(value: unknown, id: string): number {
   const time = Date.parse(textOf(value));
-  return Number.isNaN(time) ? madeAt(id) : time;
+  return Number.isNaN(time) ? snowflakeTime(id) : time;
 }
 
-function decodeMessage(data: Json, facts: InboundFacts): readonly ChannelEvent[] {
-  const id = snowflake(data["id"], "the message");
-  const author = record(data["author"]);
+function decodeMessage(data: DiscordObject, facts: DiscordDecodeContext): readonly ChannelEvent[] {
+  const id = requireSnowflake(data["id"], "the message");
+  const author = asObject(data["author"]);
   if (!author) throw new Error("the message has no author");
-  if (!WRITTEN.has(data["type"] ?? 0) || author["id"] === facts.self) return [];
-  const sender = senderOf(author, record(data["member"]), facts.self);
+  if (!TEXT_MESSAGE_TYPES.has(data["type"] ?? 0) || author["id"] === facts.self) return [];
+  const sender = senderOf(author, asObject(data["member"]), facts.self);
   const place = placeOf(data, facts, sender.id);
   const media = mediaOf(data);
-  const text = bodyOf(data, facts);
-  if (text === "" && media.length === 0 && !callsSelf(data, facts)) return [];
+  const text = textContent(data, facts);
+  if (text === "" && media.length === 0 && !mentionsSelf(data, facts)) return [];
   const replyTo = replyOf(data, facts.self);
-  const message: Inbound = {
+  const message: InboundMessage = {
     kind: "message",
     eventId: `m:${id}`,
     account: facts.account,
@@ -141,32 +151,32 @@ function decodeMessage(data: Json, facts: InboundFacts): readonly ChannelEvent[]
     message: asId<MessageId>(id),
     text,
     media,
-    mentionsSelf: place.chat.kind === "direct" || callsSelf(data, facts),
+    mentionsSelf: place.chat.kind === "direct" || mentionsSelf(data, facts),
     ...(replyTo && { replyTo }),
   };
   return [message];
 }
 
 /** Written into the text, that is: Discord also lists the author of the message that is replied to as mentioned. */
-const callsSelf = (data: Json, facts: InboundFacts): boolean =>
+const mentionsSelf = (data: DiscordObject, facts: DiscordDecodeContext): boolean =>
   mentionsOf(facts).some((mention) => textOf(data["content"]).includes(mention));
 
-type SelfFacts = Pick<InboundFacts, "self" | "ownRole">;
+type SelfContext = Pick<DiscordDecodeContext, "self" | "ownRole">;
 
 /** How a text calls the bot: as a person, also with the older mark for nicknames, or by its own role. */
-const mentionsOf = ({ self, ownRole }: SelfFacts): readonly string[] => [
+const mentionsOf = ({ self, ownRole }: SelfContext): readonly string[] => [
   `<@${self}>`,
   `<@!${self}>`,
   ...(ownRole === undefined ? [] : [`<@&${ownRole}>`]),
 ];
 
-function replyOf(data: Json, self: string): Inbound["replyTo"] | null {
-  const reference = record(data["message_reference"]);
+function replyOf(data: DiscordObject, self: string): InboundMessage["replyTo"] | null {
+  const reference = asObject(data["message_reference"]);
   if (!reference || !isSnowflake(reference["message_id"]) || (reference["type"] ?? 0) !== 0) return null;
-  const original = record(data["referenced_message"]);
+  const original = asObject(data["referenced_message"]);
   const text = original ? plainContent(original) || textOfEmbeds(original) : "";
-  const isSelf = record(original?.["author"])?.["id"] === self;
-  const author = record(original?.["author"]);
+  const isSelf = asObject(original?.["author"])?.["id"] === self;
+  const author = asObject(original?.["author"]);
   const media = original ? mediaOf(original) : [];
   return {
     id: asId<MessageId>(reference["message_id"]),
@@ -177,47 +187,47 @@ function replyOf(data: Json, self: string): Inbound["replyTo"] | null {
   };
 }
 
-function authorOf(author: Json): NonNullable<NonNullable<Inbound["replyTo"]>["sender"]> {
+function authorOf(author: DiscordObject): NonNullable<NonNullable<InboundMessage["replyTo"]>["sender"]> {
   const name = textOf(author["global_name"]) || textOf(author["username"]);
   return { id: asId<SenderId>(textOf(author["id"])), ...(name && { name }) };
 }
 
 /** The text of a message, with what Discord keeps beside it: forwarded messages, stickers, polls, the text of embeds. */
-function bodyOf(data: Json, facts: SelfFacts): string {
+function textContent(data: DiscordObject, facts: SelfContext): string {
   const parts = [plainContent(data, facts)];
-  for (const snapshot of records(data["message_snapshots"])) {
-    const message = record(snapshot["message"]) ?? {};
+  for (const snapshot of asObjects(data["message_snapshots"])) {
+    const message = asObject(snapshot["message"]) ?? {};
     const forwarded = [plainContent(message), textOfEmbeds(message)].filter(Boolean).join("\n");
     if (forwarded) parts.push(`[forwarded] ${forwarded}`);
   }
-  for (const sticker of records(data["sticker_items"])) parts.push(`[sticker: ${textOf(sticker["name"])}]`);
-  const poll = record(data["poll"]);
+  for (const sticker of asObjects(data["sticker_items"])) parts.push(`[sticker: ${textOf(sticker["name"])}]`);
+  const poll = asObject(data["poll"]);
   if (poll) {
-    const answers = records(poll["answers"]).map((answer) => textOf(record(answer["poll_media"])?.["text"]));
-    parts.push(`[poll: ${textOf(record(poll["question"])?.["text"])}] ${answers.join(" / ")}`);
+    const answers = asObjects(poll["answers"]).map((answer) => textOf(asObject(answer["poll_media"])?.["text"]));
+    parts.push(`[poll: ${textOf(asObject(poll["question"])?.["text"])}] ${answers.join(" / ")}`);
   }
   const found = parts.filter((part) => part !== "");
   // Embeds of a person's message are previews that Discord makes of its links; those of an app are what it says.
-  const isApp = record(data["author"])?.["bot"] === true || data["webhook_id"] !== undefined;
+  const isApp = asObject(data["author"])?.["bot"] === true || data["webhook_id"] !== undefined;
   const embeds = found.length === 0 || isApp ? textOfEmbeds(data) : "";
   return [...found, embeds].filter(Boolean).join("\n");
 }
 
 /** What embeds say: author, title, description and fields. */
-function textOfEmbeds(data: Json): string {
-  const texts = records(data["embeds"]).map((embed) => [
-    textOf(record(embed["author"])?.["name"]),
+function textOfEmbeds(data: DiscordObject): string {
+  const texts = asObjects(data["embeds"]).map((embed) => [
+    textOf(asObject(embed["author"])?.["name"]),
     textOf(embed["title"]),
     textOf(embed["description"]),
-    ...records(embed["fields"]).map((field) => [textOf(field["name"]), textOf(field["value"])].filter(Boolean).join(": ")),
-    textOf(record(embed["footer"])?.["text"]),
+    ...asObjects(embed["fields"]).map((field) => [textOf(field["name"]), textOf(field["value"])].filter(Boolean).join(": ")),
+    textOf(asObject(embed["footer"])?.["text"]),
   ]);
   return texts.flat().filter(Boolean).join("\n");
 }
 
 /** The content, without a leading mention of us, and with the names of other people in place of their numbers. */
-function plainContent(data: Json, facts?: SelfFacts): string {
-  const names = new Map(records(data["mentions"]).map((user) => [user["id"], textOf(user["global_name"]) || textOf(user["username"])]));
+function plainContent(data: DiscordObject, facts?: SelfContext): string {
+  const names = new Map(asObjects(data["mentions"]).map((user) => [user["id"], textOf(user["global_name"]) || textOf(user["username"])]));
   const text = textOf(data["content"]);
   const leading = facts && mentionsOf(facts).find((mention) => text.trimStart().startsWith(mention));
   return (
@@ -233,9 +243,9 @@ function plainContent(data: Json, facts?: SelfFacts): string {
     .trim();
 }
 
-function mediaOf(data: Json): readonly MediaRef[] {
-  const snapshots = records(data["message_snapshots"]).flatMap((snapshot) => records(record(snapshot["message"])?.["attachments"]));
-  return [...records(data["attachments"]), ...snapshots].flatMap((file): MediaRef[] => {
+function mediaOf(data: DiscordObject): readonly MediaRef[] {
+  const snapshots = asObjects(data["message_snapshots"]).flatMap((snapshot) => asObjects(asObject(snapshot["message"])?.["attachments"]));
+  return [...asObjects(data["attachments"]), ...snapshots].flatMap((file): MediaRef[] => {
     const url = textOf(file["url"]);
     if (url === "") return [];
     const mimeType = textOf(file["content_type"]).split(";")[0]!.trim() || "application/octet-stream";
@@ -258,12 +268,12 @@ function kindOf(mimeType: string): MediaKind {
 }
 
 /** Discord also sends an update when it has looked up a link, or a message was pinned: then nothing was edited. */
-function decodeEdit(data: Json, facts: InboundFacts): readonly ChannelEvent[] {
-  const id = snowflake(data["id"], "the message");
-  const author = record(data["author"]);
+function decodeEdit(data: DiscordObject, facts: DiscordDecodeContext): readonly ChannelEvent[] {
+  const id = requireSnowflake(data["id"], "the message");
+  const author = asObject(data["author"]);
   const at = Date.parse(textOf(data["edited_timestamp"]));
   if (!author || author["id"] === facts.self || Number.isNaN(at) || typeof data["content"] !== "string") return [];
-  const sender = senderOf(author, record(data["member"]), facts.self);
+  const sender = senderOf(author, asObject(data["member"]), facts.self);
   return [
     {
       kind: "edit",
@@ -274,33 +284,33 @@ function decodeEdit(data: Json, facts: InboundFacts): readonly ChannelEvent[] {
       ...placeOf(data, facts, sender.id),
       sender,
       message: asId<MessageId>(id),
-      text: bodyOf(data, facts),
+      text: textContent(data, facts),
     },
   ];
 }
 
-function deletion(data: Json, message: unknown, facts: InboundFacts): ChannelEvent {
-  const id = snowflake(message, "the message");
+function deletion(data: DiscordObject, message: unknown, facts: DiscordDecodeContext): ChannelEvent {
+  const id = requireSnowflake(message, "the message");
   const base = { eventId: `d:${id}`, account: facts.account, sentAt: facts.now, origin: facts.origin };
   return { kind: "delete", ...base, ...placeOf(data, facts), message: asId<MessageId>(id) };
 }
 
-function decodeReaction(data: Json, facts: InboundFacts, frame: Frame, added: boolean): readonly ChannelEvent[] {
-  const user = snowflake(data["user_id"], "the person");
+function decodeReaction(data: DiscordObject, facts: DiscordDecodeContext, frame: GatewayFrame, added: boolean): readonly ChannelEvent[] {
+  const user = requireSnowflake(data["user_id"], "the person");
   if (user === facts.self) return [];
-  const emoji = record(data["emoji"]) ?? {};
+  const emoji = asObject(data["emoji"]) ?? {};
   const name = textOf(emoji["name"]);
-  const member = record(data["member"]);
+  const member = asObject(data["member"]);
   return [
     {
       kind: "reaction",
-      eventId: `r:${local(frame, facts)}`,
+      eventId: `r:${localEventId(frame, facts)}`,
       account: facts.account,
       sentAt: facts.now,
       origin: facts.origin,
       ...placeOf(data, facts, user),
-      sender: senderOf(record(member?.["user"]) ?? { id: user }, member, facts.self),
-      message: asId<MessageId>(snowflake(data["message_id"], "the message")),
+      sender: senderOf(asObject(member?.["user"]) ?? { id: user }, member, facts.self),
+      message: asId<MessageId>(requireSnowflake(data["message_id"], "the message")),
       emoji: isSnowflake(emoji["id"]) ? `${name}:${emoji["id"]}` : name,
       added,
     },
@@ -308,32 +318,32 @@ function decodeReaction(data: Json, facts: InboundFacts, frame: Frame, added: bo
 }
 
 /** What was asked of us by a slash command or a button. */
-export const INTERACTION = { command: 2, press: 3 } as const;
+export const INTERACTION_TYPE = { applicationCommand: 2, messageComponent: 3 } as const;
 
-function decodeInteraction(data: Json, facts: InboundFacts): readonly ChannelEvent[] {
+function decodeInteraction(data: DiscordObject, facts: DiscordDecodeContext): readonly ChannelEvent[] {
   const type = data["type"];
-  if (type !== INTERACTION.command && type !== INTERACTION.press) return [];
-  const id = snowflake(data["id"], "the interaction");
-  const member = record(data["member"]);
-  const user = record(member?.["user"]) ?? record(data["user"]);
+  if (type !== INTERACTION_TYPE.applicationCommand && type !== INTERACTION_TYPE.messageComponent) return [];
+  const id = requireSnowflake(data["id"], "the interaction");
+  const member = asObject(data["member"]);
+  const user = asObject(member?.["user"]) ?? asObject(data["user"]);
   if (!user) throw new Error("the interaction names nobody");
   const sender = senderOf(user, member, facts.self);
-  const base = { account: facts.account, sentAt: madeAt(id), origin: facts.origin, ...placeOf(data, facts, sender.id), sender };
-  const details = record(data["data"]) ?? {};
-  if (type === INTERACTION.press) {
-    const message = snowflake(record(data["message"])?.["id"], "the message");
+  const base = { account: facts.account, sentAt: snowflakeTime(id), origin: facts.origin, ...placeOf(data, facts, sender.id), sender };
+  const details = asObject(data["data"]) ?? {};
+  if (type === INTERACTION_TYPE.messageComponent) {
+    const message = requireSnowflake(asObject(data["message"])?.["id"], "the message");
     return [{ kind: "interaction", eventId: `i:${id}`, ...base, message: asId<MessageId>(message), token: textOf(details["custom_id"]) }];
   }
-  const values = records(details["options"]).map((option) => String(option["value"] ?? ""));
+  const values = asObjects(details["options"]).map((option) => String(option["value"] ?? ""));
   const text = [`/${textOf(details["name"])}`, ...values].join(" ").trim();
-  const via = toVia(id, textOf(data["token"]));
+  const via = encodeInteractionRef(id, textOf(data["token"]));
   return [{ kind: "message", eventId: `i:${id}`, ...base, message: asId<MessageId>(id), text, media: [], mentionsSelf: true, via }];
 }
 
-const toVia = (id: string, token: string): string => `${id}:${token}`;
+const encodeInteractionRef = (id: string, token: string): string => `${id}:${token}`;
 
 /** The interaction that `via` names; null when it is none. */
-export function fromVia(via: string | undefined): { id: string; token: string } | null {
+export function decodeInteractionRef(via: string | undefined): { id: string; token: string } | null {
   const found = /^(\d{1,20}):([\w=-]{1,1000})$/.exec(via ?? "");
   return found ? { id: found[1]!, token: found[2]! } : null;
 }

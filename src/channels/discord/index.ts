@@ -1,24 +1,31 @@
-import { isSafeAddress } from "../address.ts";
+import { isSafeUrl } from "../url.ts";
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { GatewayError, reasonOf } from "../../core/errors.ts";
 import { asId, type ChannelId, type ChatId } from "../../core/ids.ts";
 import { contain } from "../../core/contain.ts";
-import type { Abilities, Channel, ChannelHost, Link } from "../channel.ts";
+import type { ChannelCapabilities, Channel, ChannelContext, Link } from "../channel.ts";
 import { containedClock } from "../containment.ts";
-import { digestOf, registerCommands, toSlashCommands } from "./commands.ts";
+import { commandsDigest, registerCommands, toSlashCommands } from "./slash-commands.ts";
 import { canonicalDiscordId, discordIdentity, intentBits, parseDiscordAccount, type DiscordAccount } from "./config.ts";
-import { closeError, GatewayConnection, openSocket, SessionLostError, TIMINGS, type Timings } from "./connection.ts";
-import { reread } from "./inbound.ts";
+import {
+  closeError,
+  GatewayConnection,
+  openGatewaySocket,
+  SessionLostError,
+  DISCORD_TIMINGS,
+  type DiscordTimings,
+} from "./gateway-connection.ts";
+import { redecodeDiscordEvent } from "./inbound.ts";
 import { DiscordLink } from "./link.ts";
 import { TEXT_LIMIT, toDiscord } from "./outbound.ts";
-import { Places } from "./places.ts";
-import { Receiver } from "./receiver.ts";
-import { Rest, sentence } from "./rest.ts";
-import { fromCursor, type SessionInfo } from "./state.ts";
-import type { WebSocket } from "../socket.ts";
-import { isSnowflake, record, textOf } from "./wire.ts";
+import { DiscordChannelCache } from "./channel-cache.ts";
+import { EventReceiver } from "./event-receiver.ts";
+import { RestClient, describeFailure } from "./rest-client.ts";
+import { decodeDiscordCursor, type SessionInfo } from "./state.ts";
+import type { WebSocket } from "../websocket.ts";
+import { isSnowflake, asObject, textOf } from "./protocol.ts";
 
-export const abilities: Abilities = {
+export const capabilities: ChannelCapabilities = {
   chatKinds: ["direct", "group", "channel"],
   maxText: { unit: "utf16", value: TEXT_LIMIT },
   markup: "markdown",
@@ -35,12 +42,12 @@ export const abilities: Abilities = {
   roomAdmitsMembers: true,
 };
 
-type Options = { timings?: Timings; clock?: Clock; random?: () => number };
-type Tools = { timings: Timings; clock: Clock; random: () => number };
+type Options = { timings?: DiscordTimings; clock?: Clock; random?: () => number };
+type DiscordDeps = { timings: DiscordTimings; clock: Clock; random: () => number };
 
 /** The Discord channel. Tests give it shorter times; the protocol does not change with them. */
 export function createDiscordChannel(options: Options = {}): Channel<DiscordAccount> {
-  const tools: Tools = { timings: TIMINGS, clock: systemClock, random: Math.random, ...options };
+  const tools: DiscordDeps = { timings: DISCORD_TIMINGS, clock: systemClock, random: Math.random, ...options };
   return {
     id: asId<ChannelId>("discord"),
     label: "Discord",
@@ -49,24 +56,24 @@ export function createDiscordChannel(options: Options = {}): Channel<DiscordAcco
       text: "Create an application with a bot, switch the Message Content intent on, invite the bot, and copy its token.",
       link: { label: "Open the developer portal", url: "https://discord.com/developers/applications" },
     },
-    abilities,
+    capabilities,
     environment: { token: "DISCORD_BOT_TOKEN" },
     parse: parseDiscordAccount,
     identity: discordIdentity,
     canonicalId: canonicalDiscordId,
-    rendered: toDiscord,
-    reread,
-    toChat: toDiscordChat,
+    toRenderedText: toDiscord,
+    redecode: redecodeDiscordEvent,
+    parseChat: toDiscordChat,
     isAddressed(account, text) {
       const self = botIdOf(account);
       return self !== null && (text.includes(`<@${self}>`) || text.includes(`<@!${self}>`));
     },
-    run: (account, host, live, signal) => serve(account, host, live, signal, tools),
+    run: (account, host, live, signal) => runDiscord(account, host, live, signal, tools),
     async verify(account, signal) {
-      const rest = new Rest(account, tools.clock, { onLimited: () => {}, onRefused: () => {} });
+      const rest = new RestClient(account, tools.clock, { onLimited: () => {}, onRefused: () => {} });
       const answer = await rest.call({ method: "GET", path: "/users/@me", signal });
-      if (answer.kind === "ok") return { name: textOf(record(answer.body)?.["username"]) };
-      throw answer.kind === "failed" && answer.status === 401 ? closeError(4004, "") : new Error(sentence(answer));
+      if (answer.kind === "ok") return { name: textOf(asObject(answer.body)?.["username"]) };
+      throw answer.kind === "failed" && answer.status === 401 ? closeError(4004, "") : new Error(describeFailure(answer));
     },
   };
 }
@@ -78,34 +85,34 @@ function botIdOf(account: DiscordAccount): string | null {
 }
 
 /** `user:<id>` or `<@id>` for a person; `channel:<id>`, `<#id>` or the bare id for a channel or a thread. */
-function toDiscordChat(to: string): ReturnType<Channel["toChat"]> {
+function toDiscordChat(to: string): ReturnType<Channel["parseChat"]> {
   const id = canonicalDiscordId(to);
   if (!isSnowflake(id)) return null;
   const isPerson = /^(?:discord:)?user:|^<@[!\d]/i.test(to.trim());
   return { kind: isPerson ? "direct" : "channel", id: asId<ChatId>(id) };
 }
 
-async function serve(
+async function runDiscord(
   account: DiscordAccount,
-  host: ChannelHost,
+  host: ChannelContext,
   live: (link: Link | null) => void,
   signal: AbortSignal,
-  { timings, clock: plainClock, random }: Tools,
+  { timings, clock: plainClock, random }: DiscordDeps,
 ): Promise<void> {
   const clock = containedClock(plainClock, host.fail);
   const owner = discordIdentity(account);
-  const state = fromCursor(host.cursor(), owner);
-  const places = new Places();
+  const state = decodeDiscordCursor(host.cursor(), owner);
+  const places = new DiscordChannelCache();
   for (const [id, { place }] of state.known) places.set(id, place);
-  const rest = new Rest(account, clock, {
-    onLimited: () => host.limited(),
+  const rest = new RestClient(account, clock, {
+    onLimited: () => host.reportRateLimit(),
     onRefused: () => connection?.close(closeError(4004, "")),
   });
   let connection: GatewayConnection | null = null;
-  const socket = await connect({ host, rest, session: state.session, proxy: account.proxy, signal, timings, clock });
+  const socket = await connectGateway({ host, rest, session: state.session, proxy: account.proxy, signal, timings, clock });
   const close = (cause: Error): void => connection?.close(cause);
   const isOpen = (): boolean => connection?.open ?? false;
-  const receiver = new Receiver({ host, rest, places, clock, timings, owner, signal, close, isOpen }, state);
+  const receiver = new EventReceiver({ host, rest, places, clock, timings, owner, signal, close, isOpen }, state);
   const opened = new GatewayConnection(socket, {
     token: account.token,
     intents: intentBits(account),
@@ -116,7 +123,7 @@ async function serve(
     resume: state.session,
     stored: () => receiver.storedSeq(),
     onFrame: (frame) => receiver.add(frame),
-    onRead: () => host.alive(),
+    onRead: () => host.reportActivity(),
     onInvalid: () => receiver.forgetSession(),
   });
   connection = opened;
@@ -127,7 +134,7 @@ async function serve(
   const greeted = opened.ready.then(
     contain(host.fail, () => {
       live(new DiscordLink({ account, rest, places, clock, log: host.log, app, ownMessage: (nonce) => receiver.ownMessage(nonce) }));
-      if (account.nativeCommands) offerCommands(host, rest, receiver, app(), signal);
+      if (account.nativeCommands) syncCommands(host, rest, receiver, app(), signal);
     }),
     () => undefined,
   );
@@ -136,33 +143,33 @@ async function serve(
   signal.removeEventListener("abort", stop);
   live(null);
   if (cause instanceof SessionLostError) receiver.forgetSession();
-  await receiver.settled();
+  await receiver.untilIdle();
   if (!signal.aborted) throw cause;
 }
 
 /** A failure costs nothing but the list of commands that Discord shows; it is tried again with the next connection. */
-function offerCommands(host: ChannelHost, rest: Rest, receiver: Receiver, app: string, signal: AbortSignal): void {
+function syncCommands(host: ChannelContext, rest: RestClient, receiver: EventReceiver, app: string, signal: AbortSignal): void {
   const commands = toSlashCommands(host.commands);
-  const digest = digestOf(commands);
+  const digest = commandsDigest(commands);
   if (!isSnowflake(app) || receiver.commands === digest) return;
   registerCommands(rest, app, commands, signal)
     .then(() => receiver.change((state) => ({ ...state, commands: digest })))
     .catch((err: unknown) => host.log.warn("the slash commands could not be offered", { cause: reasonOf(err) }));
 }
 
-type ConnectDeps = Pick<Tools, "timings" | "clock"> & {
-  host: Pick<ChannelHost, "log" | "fail">;
-  rest: Rest;
+type ConnectDeps = Pick<DiscordDeps, "timings" | "clock"> & {
+  host: Pick<ChannelContext, "log" | "fail">;
+  rest: RestClient;
   session: SessionInfo | null;
   proxy: string | null;
   signal: AbortSignal;
 };
 
 /** A socket to the place where the session can be resumed, or to the general one. */
-async function connect({ host, rest, session, proxy, signal, timings, clock }: ConnectDeps): Promise<WebSocket> {
+async function connectGateway({ host, rest, session, proxy, signal, timings, clock }: ConnectDeps): Promise<WebSocket> {
   const open = (url: string): Promise<WebSocket> => {
-    if (!isSafeAddress(url, "wss:", "ws:")) throw new Error("Discord named an address that is not encrypted");
-    return openSocket({ url, clock, timeoutMs: timings.connectMs, proxy, signal, onFailure: host.fail });
+    if (!isSafeUrl(url, "wss:", "ws:")) throw new Error("Discord named an address that is not encrypted");
+    return openGatewaySocket({ url, clock, timeoutMs: timings.connectMs, proxy, signal, onFailure: host.fail });
   };
   if (session) {
     try {
@@ -172,15 +179,15 @@ async function connect({ host, rest, session, proxy, signal, timings, clock }: C
       host.log.info("the place where the session was to be resumed is not there; trying the general one", { cause: reasonOf(err) });
     }
   }
-  return open(await gatewayAddress(rest, signal));
+  return open(await fetchGatewayUrl(rest, signal));
 }
 
-async function gatewayAddress(rest: Rest, signal: AbortSignal): Promise<string> {
+async function fetchGatewayUrl(rest: RestClient, signal: AbortSignal): Promise<string> {
   const answer = await rest.call({ method: "GET", path: "/gateway/bot", signal });
-  if (answer.kind === "limited") throw new GatewayError("RATE_LIMITED", sentence(answer), { retryAfterMs: answer.retryAfterMs });
-  if (answer.kind === "failed") throw answer.status === 401 ? closeError(4004, "") : new Error(sentence(answer));
-  const body = record(answer.body) ?? {};
-  const starts = record(body["session_start_limit"]);
+  if (answer.kind === "limited") throw new GatewayError("RATE_LIMITED", describeFailure(answer), { retryAfterMs: answer.retryAfterMs });
+  if (answer.kind === "failed") throw answer.status === 401 ? closeError(4004, "") : new Error(describeFailure(answer));
+  const body = asObject(answer.body) ?? {};
+  const starts = asObject(body["session_start_limit"]);
   const waitMs = starts?.["reset_after"];
   if (starts?.["remaining"] === 0 && typeof waitMs === "number")
     throw new GatewayError("RATE_LIMITED", "the bot has started too many sessions today", { retryAfterMs: waitMs });

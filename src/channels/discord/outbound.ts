@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { isRule, tableCells, tableRule, withoutClosingMarks } from "../../core/markdown/blocks.ts";
-import { Form } from "../api.ts";
-import type { Part } from "../channel.ts";
-import { toInlineText } from "../markdown.ts";
+import { MultipartForm } from "../api.ts";
+import type { OutboundPart } from "../channel.ts";
+import { toPlainInlineText } from "../styled-text.ts";
 
 /** Characters of one message, in UTF-16 units. */
 export const TEXT_LIMIT = 2_000;
-const BUTTONS_IN_ROW = 5;
-const ROWS = 5;
+const MAX_BUTTONS_PER_ROW = 5;
+const MAX_ACTION_ROWS = 5;
 const LABEL_CHARS = 80;
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})([^\n]*)$/;
@@ -36,29 +36,29 @@ export function toDiscord(markdown: string): string {
       const rows = tableRows(lines, at);
       out.push(...toTable(rows.cells));
       at = rows.end - 1;
-    } else out.push(toLine(line));
+    } else out.push(toDiscordLine(line));
   }
   return out.join("\n").trim();
 }
 
-function toLine(line: string): string {
+function toDiscordLine(line: string): string {
   const heading = /^ {0,3}#{4,6}(?=\s+\S)/.exec(line)?.[0];
   if (heading !== undefined) return `**${withoutClosingMarks(line.slice(heading.length).trim()).replaceAll("**", "")}**`;
   if (/^ {0,3}\S/.test(line) && isRule(line.trim())) return "———";
-  return withPlainStars(line)
+  return escapeMultiplication(line)
     .replace(/^(\s*[-*+]\s+)\[([ xX])\]\s+/, (_, lead: string, box: string) => `${lead}${box === " " ? "☐" : "☑"} `)
     .replaceAll(/!\[([^\][]*)\]\((https?:[^\s()]+)\)/g, (_, label: string, url: string) => (label ? `[${label}](${url})` : url));
 }
 
 /** Discord reads a `*` between letters or digits as markup, where it multiplies: outside of code it gets a backslash. */
-function withPlainStars(line: string): string {
+function escapeMultiplication(line: string): string {
   if (!line.includes("*")) return line;
   const pieces = line.split(/(`+[^`]*`+)/);
-  return pieces.map((piece, index) => (index % 2 === 1 ? piece : piece.replaceAll(MULTIPLIED, "\\*"))).join("");
+  return pieces.map((piece, index) => (index % 2 === 1 ? piece : piece.replaceAll(MULTIPLICATION_SIGN, "\\*"))).join("");
 }
 
-const WORD = "[\\p{Script=Latin}\\p{Script=Greek}\\p{Script=Cyrillic}\\p{N}]";
-const MULTIPLIED = new RegExp(`(?<=${WORD})\\*(?=${WORD})`, "gu");
+const WORD_CHAR = "[\\p{Script=Latin}\\p{Script=Greek}\\p{Script=Cyrillic}\\p{N}]";
+const MULTIPLICATION_SIGN = new RegExp(`(?<=${WORD_CHAR})\\*(?=${WORD_CHAR})`, "gu");
 
 /** More columns, and wider ones, are no table that anybody could read; its rows would be padded to many times their length. */
 const TABLE_COLUMNS = 32;
@@ -71,7 +71,7 @@ function isTableAt(lines: readonly string[], at: number): boolean {
   return columns > 0 && columns <= TABLE_COLUMNS;
 }
 
-const cellsOf = (line: string): readonly string[] => tableCells(line).map((cell) => toInlineText(cell).replaceAll("```", "'''"));
+const cellsOf = (line: string): readonly string[] => tableCells(line).map((cell) => toPlainInlineText(cell).replaceAll("```", "'''"));
 
 function tableRows(lines: readonly string[], at: number): { cells: readonly (readonly string[])[]; end: number } {
   let end = at + 2;
@@ -106,15 +106,15 @@ export function nonceOf(key: string): string {
 const MENTIONS = { parse: [], replied_user: true } as const;
 
 /** The text of a part and its buttons, as both a new message and an edit have them. */
-export function toBody(part: Part): { content: string; allowed_mentions: typeof MENTIONS; components?: readonly object[] } {
+export function toMessageBody(part: OutboundPart): { content: string; allowed_mentions: typeof MENTIONS; components?: readonly object[] } {
   const content = toDiscord(part.text);
-  return { content, allowed_mentions: MENTIONS, ...(part.buttons && { components: toRows(part.buttons) }) };
+  return { content, allowed_mentions: MENTIONS, ...(part.buttons && { components: toActionRows(part.buttons) }) };
 }
 
-function toRows(buttons: NonNullable<Part["buttons"]>): readonly object[] {
+function toActionRows(buttons: NonNullable<OutboundPart["buttons"]>): readonly object[] {
   return buttons
-    .flatMap((row) => chunks(row, BUTTONS_IN_ROW))
-    .slice(0, ROWS)
+    .flatMap((row) => chunks(row, MAX_BUTTONS_PER_ROW))
+    .slice(0, MAX_ACTION_ROWS)
     .map((row) => ({
       type: 1,
       components: row.map(({ text, token }) => ({
@@ -133,11 +133,11 @@ function chunks<T>(items: readonly T[], size: number): readonly (readonly T[])[]
 }
 
 /** A body with one file beside it. */
-export async function withFile(body: object, media: NonNullable<Part["media"]>): Promise<Form> {
+export async function toMultipartBody(body: object, media: NonNullable<OutboundPart["media"]>): Promise<MultipartForm> {
   const name = media.name.replaceAll(/[^\p{L}\p{N}._ -]/gu, "_").slice(-200) || "file";
   const payload = JSON.stringify({ ...body, attachments: [{ id: 0, filename: name }] });
   const file = { name, mimeType: media.mimeType, bytes: await media.read() };
-  return new Form([
+  return new MultipartForm([
     { name: "payload_json", value: payload },
     { name: "files[0]", file },
   ]);

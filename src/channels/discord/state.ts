@@ -1,20 +1,20 @@
 import { LIMITS } from "../../core/limits.ts";
-import { isNewer, isSnowflake, record, textOf, type Json } from "./wire.ts";
+import { isNewer, isSnowflake, asObject, textOf, type DiscordObject } from "./protocol.ts";
 
 /** What a channel or thread is. `peer`: the other person of a direct conversation. */
-export type PlaceInfo = { type: number; guild?: string; parent?: string; name?: string; peer?: string };
+export type ChannelInfo = { type: number; guild?: string; parent?: string; name?: string; peer?: string };
 export type SessionInfo = { id: string; seq: number; url: string };
-export type Self = { id: string; name: string; app: string };
+export type BotIdentity = { id: string; name: string; app: string };
 
 /**
  * What is known of one bot's connection: the session that can be resumed, who we are, and the last message of each conversation, from
  * which a gap is read. Immutable; it is stored as the cursor, in the same transaction as the events that led to it.
  */
-export type State = {
+export type DiscordState = {
   session: SessionInfo | null;
-  self: Self | null;
+  self: BotIdentity | null;
   /** In order of activity, the least recent first. */
-  known: ReadonlyMap<string, { last: string; place: PlaceInfo }>;
+  known: ReadonlyMap<string, { last: string; place: ChannelInfo }>;
   /** Our own newest messages, by the nonce with which they were sent. */
   own: ReadonlyMap<string, string>;
   /** The role of the bot itself by server. */
@@ -23,10 +23,10 @@ export type State = {
   commands: string | null;
 };
 
-export const EMPTY: State = { session: null, self: null, known: new Map(), own: new Map(), roles: new Map(), commands: null };
+export const EMPTY_STATE: DiscordState = { session: null, self: null, known: new Map(), own: new Map(), roles: new Map(), commands: null };
 
 /** The state with one more message seen in a channel. */
-export function withSeen(state: State, channel: string, message: string, place: PlaceInfo): State {
+export function withSeen(state: DiscordState, channel: string, message: string, place: ChannelInfo): DiscordState {
   const before = state.known.get(channel);
   const known = new Map(state.known);
   known.delete(channel);
@@ -39,14 +39,14 @@ export function withSeen(state: State, channel: string, message: string, place: 
 }
 
 /** The state with a message of our own that has arrived. */
-export function withOwn(state: State, nonce: string, message: string): State {
+export function withOwn(state: DiscordState, nonce: string, message: string): DiscordState {
   const own = new Map([...state.own, [nonce, message] as const]);
   if (own.size > LIMITS.discordOwnMessages) own.delete(own.keys().next().value!);
   return { ...state, own };
 }
 
 /** The state with the bot's own role in a server. */
-export function withOwnRole(state: State, guild: string, role: string): State {
+export function withOwnRole(state: DiscordState, guild: string, role: string): DiscordState {
   if (state.roles.get(guild) === role) return state;
   const roles = new Map([...state.roles].filter(([each]) => each !== guild)).set(guild, role);
   if (roles.size > LIMITS.discordKnownChats) roles.delete(roles.keys().next().value!);
@@ -54,7 +54,7 @@ export function withOwnRole(state: State, guild: string, role: string): State {
 }
 
 /** The state without a channel that is gone or closed to us. */
-export function withoutChat(state: State, channel: string): State {
+export function withoutChat(state: DiscordState, channel: string): DiscordState {
   if (!state.known.has(channel)) return state;
   const known = new Map(state.known);
   known.delete(channel);
@@ -62,7 +62,7 @@ export function withoutChat(state: State, channel: string): State {
 }
 
 /** The state as a cursor. `owner` is the identity of the bot: another bot's session means nothing to us. */
-export function toCursor(state: State, owner: string): string {
+export function encodeDiscordCursor(state: DiscordState, owner: string): string {
   const known = [...state.known].map(([id, { last, place }]) => [id, last, place]);
   return JSON.stringify({
     owner,
@@ -76,15 +76,15 @@ export function toCursor(state: State, owner: string): string {
 }
 
 /** Reads a cursor; what cannot be read, or belongs to another bot, is an empty state. */
-export function fromCursor(cursor: string | null, owner: string): State {
-  const raw = parsed(cursor);
-  if (!raw || raw["owner"] !== owner) return EMPTY;
-  const session = record(raw["session"]);
-  const self = record(raw["self"]);
-  const known = new Map<string, { last: string; place: PlaceInfo }>();
+export function decodeDiscordCursor(cursor: string | null, owner: string): DiscordState {
+  const raw = parseCursorJson(cursor);
+  if (!raw || raw["owner"] !== owner) return EMPTY_STATE;
+  const session = asObject(raw["session"]);
+  const self = asObject(raw["self"]);
+  const known = new Map<string, { last: string; place: ChannelInfo }>();
   for (const entry of Array.isArray(raw["known"]) ? (raw["known"] as unknown[]) : []) {
     const [id, last, place] = Array.isArray(entry) ? (entry as unknown[]) : [];
-    if (isSnowflake(id) && isSnowflake(last)) known.set(id, { last, place: toPlace(record(place) ?? {}) });
+    if (isSnowflake(id) && isSnowflake(last)) known.set(id, { last, place: parseChannelInfo(asObject(place) ?? {}) });
   }
   const { id, seq, url } = session ?? {};
   const isSession = typeof id === "string" && typeof seq === "number" && typeof url === "string";
@@ -92,28 +92,28 @@ export function fromCursor(cursor: string | null, owner: string): State {
     session: isSession ? { id, seq, url } : null,
     self: self && isSnowflake(self["id"]) ? { id: self["id"], name: textOf(self["name"]), app: textOf(self["app"]) } : null,
     known,
-    own: pairsOf(raw["own"], (nonce, message) => typeof nonce === "string" && isSnowflake(message)),
-    roles: pairsOf(raw["roles"], (guild, role) => isSnowflake(guild) && isSnowflake(role)),
+    own: parsePairs(raw["own"], (nonce, message) => typeof nonce === "string" && isSnowflake(message)),
+    roles: parsePairs(raw["roles"], (guild, role) => isSnowflake(guild) && isSnowflake(role)),
     commands: typeof raw["commands"] === "string" ? raw["commands"] : null,
   };
 }
 
-function pairsOf(value: unknown, isPair: (key: unknown, value: unknown) => boolean): ReadonlyMap<string, string> {
+function parsePairs(value: unknown, isPair: (key: unknown, value: unknown) => boolean): ReadonlyMap<string, string> {
   const entries: unknown[] = Array.isArray(value) ? value : [];
   return new Map(entries.filter((entry): entry is [string, string] => Array.isArray(entry) && isPair(entry[0], entry[1])));
 }
 
-function parsed(cursor: string | null): Json | null {
+function parseCursorJson(cursor: string | null): DiscordObject | null {
   if (cursor === null) return null;
   try {
-    return record(JSON.parse(cursor));
+    return asObject(JSON.parse(cursor));
   } catch (err) {
     if (err instanceof SyntaxError) return null;
     throw err;
   }
 }
 
-function toPlace(raw: Json): PlaceInfo {
+function parseChannelInfo(raw: DiscordObject): ChannelInfo {
   const pick = (key: "guild" | "parent" | "name" | "peer"): object => (typeof raw[key] === "string" ? { [key]: raw[key] } : {});
   return { type: typeof raw["type"] === "number" ? raw["type"] : 0, ...pick("guild"), ...pick("parent"), ...pick("name"), ...pick("peer") };
 }

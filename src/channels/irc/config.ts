@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { Secret } from "../../core/secret.ts";
 import type { AccountIssue } from "../channel.ts";
-import { isTarget } from "./line.ts";
+import { isTarget } from "./message-line.ts";
 
 /** One IRC account, complete. */
 export type IrcAccount = {
@@ -22,12 +22,13 @@ export type IrcAccount = {
   flood: { burst: number; intervalMs: number };
 };
 
-type Raw = Readonly<Record<string, unknown>>;
+type JsonObject = Readonly<Record<string, unknown>>;
 type Issues = AccountIssue[];
 
-const asRecord = (value: unknown): Raw => (typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : {});
+const asRecord = (value: unknown): JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
 
-function text(raw: Raw, key: string, issues: Issues, fallback?: string): string {
+function readString(raw: JsonObject, key: string, issues: Issues, fallback?: string): string {
   const value = raw[key];
   if (value === undefined || value === "") {
     if (fallback === undefined) issues.push({ path: key, message: "is missing", fix: `Set channels.irc.${key}.` });
@@ -38,7 +39,7 @@ function text(raw: Raw, key: string, issues: Issues, fallback?: string): string 
   return "";
 }
 
-function secret(raw: Raw, key: string, issues: Issues, path = key): Secret | null {
+function readSecret(raw: JsonObject, key: string, issues: Issues, path = key): Secret | null {
   const value = raw[key];
   const found = value instanceof Secret ? value : typeof value === "string" ? new Secret(value) : null;
   if (value !== undefined && !found) issues.push({ path, message: "must be a text or a secret reference" });
@@ -48,14 +49,19 @@ function secret(raw: Raw, key: string, issues: Issues, path = key): Secret | nul
   return null;
 }
 
-function number(raw: Raw, key: string, range: { least: number; most: number; fallback: number; path?: string }, issues: Issues): number {
+function readInteger(
+  raw: JsonObject,
+  key: string,
+  range: { least: number; most: number; fallback: number; path?: string },
+  issues: Issues,
+): number {
   const value = raw[key] ?? range.fallback;
   if (typeof value === "number" && Number.isInteger(value) && value >= range.least && value <= range.most) return value;
   issues.push({ path: range.path ?? key, message: `must be a whole number from ${range.least} to ${range.most}` });
   return range.fallback;
 }
 
-function parseTls(raw: Raw, issues: Issues): IrcAccount["tls"] {
+function parseTls(raw: JsonObject, issues: Issues): IrcAccount["tls"] {
   const value = raw["tls"] ?? true;
   if (typeof value !== "boolean") issues.push({ path: "tls", message: "must be true or false", fix: "Leave it out for TLS." });
   if (value === false) return false;
@@ -68,62 +74,62 @@ function parseTls(raw: Raw, issues: Issues): IrcAccount["tls"] {
   return { verify: raw["tlsInsecure"] === true ? "none" : "authorities" };
 }
 
-function parseChannels(raw: Raw, issues: Issues): readonly string[] {
+function parseChannels(raw: JsonObject, issues: Issues): readonly string[] {
   const value = raw["channels"] ?? [];
   if (!Array.isArray(value)) {
     issues.push({ path: "channels", message: 'must be a list such as ["#room"]' });
     return [];
   }
-  const rooms = value.map((each) => splitRoom(String(each)));
+  const rooms = value.map((each) => splitChannelKey(String(each)));
   for (const [index, { name, key }] of rooms.entries()) {
     if (!isTarget(name) || !/^[#&+!]/.test(name)) {
       issues.push({ path: `channels[${index}]`, message: `${JSON.stringify(name)} is not a channel name`, fix: 'Names begin with "#".' });
-    } else if (key !== "" && !isKey(key))
+    } else if (key !== "" && !isChannelKey(key))
       issues.push({ path: `channels[${index}]`, message: "has a key with a blank, a comma or a colon in front" });
   }
   return rooms.map(({ name }) => name);
 }
 
 /** `#room` or `#room key`. */
-function splitRoom(entry: string): { name: string; key: string } {
+function splitChannelKey(entry: string): { name: string; key: string } {
   const at = entry.indexOf(" ");
   return at < 0 ? { name: entry, key: "" } : { name: entry.slice(0, at), key: entry.slice(at + 1).trim() };
 }
 
 /** A key that stays one parameter of JOIN and cannot become another command. */
-const isKey = (key: string): boolean => /^[^\s,:\p{Cc}][^\s,\p{Cc}]*$/u.test(key) && Buffer.byteLength(key) <= 100;
+const isChannelKey = (key: string): boolean => /^[^\s,:\p{Cc}][^\s,\p{Cc}]*$/u.test(key) && Buffer.byteLength(key) <= 100;
 
 /** Keys of `groups` stand over those in `channels`. */
-function parseKeys(raw: Raw, issues: Issues): ReadonlyMap<string, Secret> {
+function parseKeys(raw: JsonObject, issues: Issues): ReadonlyMap<string, Secret> {
   const keys = new Map<string, Secret>();
   for (const entry of Array.isArray(raw["channels"]) ? raw["channels"] : []) {
-    const { name, key } = splitRoom(String(entry));
-    if (isKey(key)) keys.set(name.toLowerCase(), new Secret(key));
+    const { name, key } = splitChannelKey(String(entry));
+    if (isChannelKey(key)) keys.set(name.toLowerCase(), new Secret(key));
   }
   for (const [name, group] of Object.entries(asRecord(raw["groups"]))) {
     const path = `groups[${JSON.stringify(name)}].key`;
-    const key = secret(asRecord(group), "key", issues, path);
-    if (key && !isKey(key.reveal())) issues.push({ path, message: "must be one word without a comma, and not begin with a colon" });
+    const key = readSecret(asRecord(group), "key", issues, path);
+    if (key && !isChannelKey(key.reveal())) issues.push({ path, message: "must be one word without a comma, and not begin with a colon" });
     else if (key) keys.set(name.toLowerCase(), key);
   }
   return keys;
 }
 
-function parseNickserv(raw: Raw, issues: Issues): IrcAccount["nickserv"] {
+function parseNickserv(raw: JsonObject, issues: Issues): IrcAccount["nickserv"] {
   const block = asRecord(raw["nickserv"]);
-  const password = secret(block, "password", issues, "nickserv.password");
+  const password = readSecret(block, "password", issues, "nickserv.password");
   if (!password || block["enabled"] === false) return null;
-  const service = text(block, "service", issues, "NickServ");
-  const email = text(block, "registerEmail", issues, "");
+  const service = readString(block, "service", issues, "NickServ");
+  const email = readString(block, "registerEmail", issues, "");
   if (block["register"] === true && !email) issues.push({ path: "nickserv.registerEmail", message: "is needed to register the nick" });
   return { service, password, registerEmail: block["register"] === true && email ? email : null };
 }
 
-function parseSasl(raw: Raw, nick: string, issues: Issues): IrcAccount["sasl"] {
+function parseSasl(raw: JsonObject, nick: string, issues: Issues): IrcAccount["sasl"] {
   const block = asRecord(raw["sasl"]);
-  const password = secret(block, "password", issues, "sasl.password");
+  const password = readSecret(block, "password", issues, "sasl.password");
   if (raw["sasl"] !== undefined && !password) issues.push({ path: "sasl.password", message: "is missing" });
-  return password ? { user: text(block, "username", issues, nick), password } : null;
+  return password ? { user: readString(block, "username", issues, nick), password } : null;
 }
 
 /** Checks and completes an account. Secrets are resolved; pure. */
@@ -131,25 +137,28 @@ export function parseIrcAccount(value: unknown): { account: IrcAccount } | { iss
   const issues: Issues = [];
   const raw = asRecord(value);
   const tls = parseTls(raw, issues);
-  const nick = text(raw, "nick", issues);
+  const nick = readString(raw, "nick", issues);
   if (nick && (!isTarget(nick) || /^[#&+\d-]/.test(nick)))
     issues.push({ path: "nick", message: `${JSON.stringify(nick)} cannot be a nick` });
   const flood = asRecord(raw["flood"]);
   const account: IrcAccount = {
-    host: text(raw, "host", issues),
-    port: number(raw, "port", { least: 1, most: 65_535, fallback: tls ? 6697 : 6667 }, issues),
+    host: readString(raw, "host", issues),
+    port: readInteger(raw, "port", { least: 1, most: 65_535, fallback: tls ? 6697 : 6667 }, issues),
     tls,
     nick,
-    username: text(raw, "username", issues, nick.replaceAll(/[^A-Za-z0-9_-]/g, "").slice(0, 10) || "openclaw").replaceAll(/[\s@!]/g, ""),
-    realname: text(raw, "realname", issues, "OpenClaw"),
-    password: secret(raw, "password", issues),
+    username: readString(raw, "username", issues, nick.replaceAll(/[^A-Za-z0-9_-]/g, "").slice(0, 10) || "openclaw").replaceAll(
+      /[\s@!]/g,
+      "",
+    ),
+    realname: readString(raw, "realname", issues, "OpenClaw"),
+    password: readSecret(raw, "password", issues),
     sasl: parseSasl(raw, nick, issues),
     nickserv: parseNickserv(raw, issues),
     channels: parseChannels(raw, issues),
     keys: parseKeys(raw, issues),
     flood: {
-      burst: number(flood, "burst", { least: 1, most: 100, fallback: 4, path: "flood.burst" }, issues),
-      intervalMs: number(flood, "intervalMs", { least: 0, most: 60_000, fallback: 2_000, path: "flood.intervalMs" }, issues),
+      burst: readInteger(flood, "burst", { least: 1, most: 100, fallback: 4, path: "flood.burst" }, issues),
+      intervalMs: readInteger(flood, "intervalMs", { least: 0, most: 60_000, fallback: 2_000, path: "flood.intervalMs" }, issues),
     },
   };
   return issues.length > 0 ? { issues } : { account };

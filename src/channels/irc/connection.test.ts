@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import { test } from "node:test";
-import { FakeClock } from "../../../test/fakes/clock.ts";
-import { Connection, TIMINGS } from "./connection.ts";
+import { FakeClock } from "../../../test/fakes/fake-clock.ts";
+import { IrcConnection, IRC_TIMINGS } from "./connection.ts";
 
 /** A socket of which the other side is this test. With `blocked` it takes nothing. */
 class FakeSocket extends EventEmitter {
@@ -31,9 +31,9 @@ class FakeSocket extends EventEmitter {
 function open(clock: FakeClock, flood = { burst: 2, intervalMs: 1_000 }) {
   const socket = new FakeSocket();
   const failures: unknown[] = [];
-  const connection = new Connection(socket as unknown as Socket, {
+  const connection = new IrcConnection(socket as unknown as Socket, {
     flood,
-    timings: TIMINGS,
+    timings: IRC_TIMINGS,
     clock,
     onLine: () => undefined,
     onRead: () => undefined,
@@ -65,11 +65,11 @@ for (const jump of [HOUR, -HOUR]) {
     const clock = new FakeClock();
     const { connection, socket } = open(clock);
     clock.jump(jump);
-    clock.advance(TIMINGS.quietMs - 1);
+    clock.advance(IRC_TIMINGS.quietMs - 1);
     assert.equal(connection.open, true);
     socket.emit("data", Buffer.from("PING :x\r\n"));
     clock.jump(jump);
-    clock.advance(TIMINGS.quietMs + TIMINGS.pongMs + 1);
+    clock.advance(IRC_TIMINGS.quietMs + IRC_TIMINGS.pongMs + 1);
     assert.equal(connection.open, false);
   });
 }
@@ -79,7 +79,7 @@ test("a server that takes nothing of what is sent loses its connection", () => {
   const { connection, socket } = open(clock);
   socket.blocked = true;
   connection.send(["hello"]);
-  clock.advance(TIMINGS.pongMs);
+  clock.advance(IRC_TIMINGS.pongMs);
   // It goes on to talk: that it reads nothing is the fault.
   socket.emit("data", Buffer.from("PING :x\r\n"));
   assert.equal(connection.open, false);
@@ -90,9 +90,9 @@ test("what a line makes our code throw goes no further than its line", () => {
   const socket = new FakeSocket();
   const skipped: string[] = [];
   const seen: string[] = [];
-  const connection = new Connection(socket as unknown as Socket, {
+  const connection = new IrcConnection(socket as unknown as Socket, {
     flood: { burst: 1, intervalMs: 1 },
-    timings: TIMINGS,
+    timings: IRC_TIMINGS,
     clock,
     onLine(line) {
       if (line.command === "BOMB") throw new SyntaxError("a bug");

@@ -6,9 +6,9 @@ import type { Clock } from "../../core/clock.ts";
 import { contain } from "../../core/contain.ts";
 import { TerminalError } from "../channel.ts";
 import type { IrcAccount } from "./config.ts";
-import { parseLine, type Line } from "./line.ts";
+import { parseLine, type IrcLine } from "./message-line.ts";
 
-export type Timings = {
+export type IrcTimings = {
   /** TCP, TLS and registration together. */
   connectMs: number;
   /** Nothing read for so long: a PING of our own. Nothing read for `pongMs` after it: the connection is dead. */
@@ -20,7 +20,7 @@ export type Timings = {
   /** A command that the server has not answered by then is taken for unanswered; sending goes on without its answer. */
   answerMs: number;
 };
-export const TIMINGS: Timings = {
+export const IRC_TIMINGS: IrcTimings = {
   connectMs: 30_000,
   quietMs: 60_000,
   pongMs: 30_000,
@@ -35,10 +35,10 @@ const LINE_LIMIT = LIMITS.ircLineBytes;
 const QUEUE_LINES = LIMITS.ircQueueLines;
 
 /** Lines on their way out. `written` counts those that the socket has taken: from then on nobody knows whether the server has them. */
-export type Sending = { readonly total: number; written: number; cancel(): void; readonly done: Promise<void> };
+export type PendingWrite = { readonly total: number; written: number; cancel(): void; readonly done: Promise<void> };
 
 /** Connects, with TLS verified as configured. Throws TerminalError for a pinned certificate that does not match. */
-export async function openSocket(account: IrcAccount, signal: AbortSignal): Promise<Socket> {
+export async function openIrcSocket(account: IrcAccount, signal: AbortSignal): Promise<Socket> {
   const socket = account.tls ? openTls(account) : connectTcp({ host: account.host, port: account.port });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const abort = (): void => reject(signal.reason as Error);
@@ -81,13 +81,13 @@ function checkFingerprint(socket: TLSSocket, wanted: string): void {
   );
 }
 
-type Queued = { line: string; sending: Sending & { finish: () => void } };
+type QueuedLine = { line: string; sending: PendingWrite & { finish: () => void } };
 
-export type ConnectionDeps = {
+export type IrcConnectionDeps = {
   flood: IrcAccount["flood"];
-  timings: Timings;
+  timings: IrcTimings;
   clock: Clock;
-  onLine(line: Line): void;
+  onLine(line: IrcLine): void;
   /** A line could not be handled. It is skipped. */
   onUnreadable(text: string, cause: unknown): void;
   /** A callback of the connection has thrown. */
@@ -97,31 +97,31 @@ export type ConnectionDeps = {
 };
 
 /** One TCP connection: lines in, lines out within the flood limit, and the check that the other side is alive. */
-export class Connection {
+export class IrcConnection {
   /** Distinguishes the local message ids of this connection from those of every other. */
   readonly id = randomBytes(9).toString("base64url");
   /** Resolves to the cause when the connection has ended; never rejects. */
   readonly closed: Promise<Error>;
   readonly #socket: Socket;
-  readonly #deps: ConnectionDeps;
+  readonly #deps: IrcConnectionDeps;
   readonly #end: (cause: Error) => void;
-  readonly #queue: Queued[] = [];
+  readonly #queue: QueuedLine[] = [];
   readonly #pongs = new Map<string, (cause: Error | null) => void>();
   #cause: Error | null = null;
   #buffer: Buffer = Buffer.alloc(0);
   #skipping = false;
   #tokens: number;
   #refilledAt: number;
-  #pump: (() => void) | null = null;
-  #watch: (() => void) | null = null;
+  #cancelPump: (() => void) | null = null;
+  #cancelWatchdog: (() => void) | null = null;
   /** Lines that the socket has not taken yet, and the deadline for the next of them. */
   #unwritten = 0;
-  #blocked: (() => void) | null = null;
+  #onDrain: (() => void) | null = null;
   #lastReadAt: number;
-  #pinged = false;
+  #isPingPending = false;
   #tokenCounter = 0;
 
-  constructor(socket: Socket, deps: ConnectionDeps) {
+  constructor(socket: Socket, deps: IrcConnectionDeps) {
     const { promise, resolve } = Promise.withResolvers<Error>();
     this.closed = promise;
     this.#end = resolve;
@@ -142,7 +142,7 @@ export class Connection {
       "close",
       contain(fail, () => this.close(new Error("the server closed the connection"))),
     );
-    this.#watchQuiet();
+    this.#checkIdle();
   }
 
   get open(): boolean {
@@ -153,9 +153,9 @@ export class Connection {
   close(cause: Error, farewell?: string): void {
     if (this.#cause) return;
     this.#cause = cause;
-    this.#watch?.();
-    this.#pump?.();
-    this.#blocked?.();
+    this.#cancelWatchdog?.();
+    this.#cancelPump?.();
+    this.#onDrain?.();
     if (farewell !== undefined && this.#socket.writable) this.#socket.end(`${farewell}\r\n`);
     else this.#socket.destroy();
     // A peer that never closes its side must not keep the socket.
@@ -167,12 +167,12 @@ export class Connection {
   }
 
   /** Writes a line at once, past the flood limit: for the few lines that the protocol itself needs. */
-  urgent(line: string): void {
+  sendNow(line: string): void {
     if (this.open) this.#socket.write(`${line}\r\n`);
   }
 
   /** Queues lines; they leave in order, and never between the lines of another call. */
-  send(lines: readonly string[]): Sending | null {
+  send(lines: readonly string[]): PendingWrite | null {
     if (!this.open || this.#queue.length + lines.length > QUEUE_LINES) return null;
     const { promise, resolve } = Promise.withResolvers<void>();
     const sending = {
@@ -186,12 +186,12 @@ export class Connection {
       },
     };
     this.#queue.push(...lines.map((line) => ({ line, sending })));
-    this.#drain();
+    this.#flushQueue();
     return sending;
   }
 
   /** Resolves when the server has handled every line written so far; rejects when the connection ends before it says so. */
-  confirm(): Promise<void> {
+  confirmDelivery(): Promise<void> {
     if (this.#cause) return Promise.reject(this.#cause);
     const token = `oc-${++this.#tokenCounter}`;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -201,18 +201,18 @@ export class Connection {
       if (cause) reject(cause);
       else resolve();
     });
-    this.urgent(`PING :${token}`);
+    this.sendNow(`PING :${token}`);
     return promise;
   }
 
   /** The server does not know PING: what it says about it shows that it has handled every line before it. */
-  refusedPing(): void {
+  onPingRefused(): void {
     for (const settle of this.#pongs.values()) settle(null);
     this.#pongs.clear();
   }
 
   /** To be called for each PONG. */
-  pong(token: string): void {
+  onPong(token: string): void {
     const settle = this.#pongs.get(token);
     this.#pongs.delete(token);
     settle?.(null);
@@ -226,7 +226,7 @@ export class Connection {
     this.#lastReadAt = this.#deps.clock.monotonic();
   }
 
-  #drain(): void {
+  #flushQueue(): void {
     const { burst, intervalMs } = this.#deps.flood;
     const now = this.#deps.clock.monotonic();
     if (intervalMs === 0) this.#tokens = Infinity;
@@ -251,39 +251,39 @@ export class Connection {
       );
       if (this.#unwritten === 1) this.#watchWrites();
     }
-    if (this.#queue.length === 0 || this.#pump || !this.open) return;
-    this.#pump = this.#deps.clock.after(Math.max(1, this.#refilledAt + intervalMs - now), () => {
-      this.#pump = null;
-      this.#drain();
+    if (this.#queue.length === 0 || this.#cancelPump || !this.open) return;
+    this.#cancelPump = this.#deps.clock.after(Math.max(1, this.#refilledAt + intervalMs - now), () => {
+      this.#cancelPump = null;
+      this.#flushQueue();
     });
   }
 
   /** A server that reads nothing would hold up everything that is sent, however much it says itself. */
   #watchWrites(): void {
-    this.#blocked?.();
-    this.#blocked = null;
+    this.#onDrain?.();
+    this.#onDrain = null;
     if (this.#unwritten === 0 || !this.open) return;
     const late = (): void => this.close(new Error("the server does not read what is sent to it"));
-    this.#blocked = this.#deps.clock.after(this.#deps.timings.pongMs, late);
+    this.#onDrain = this.#deps.clock.after(this.#deps.timings.pongMs, late);
   }
 
-  #watchQuiet(): void {
+  #checkIdle(): void {
     const { quietMs, pongMs } = this.#deps.timings;
-    const waitMs = this.#pinged ? pongMs : Math.max(1, this.#lastReadAt + quietMs - this.#deps.clock.monotonic());
-    this.#watch = this.#deps.clock.after(waitMs, () => {
+    const waitMs = this.#isPingPending ? pongMs : Math.max(1, this.#lastReadAt + quietMs - this.#deps.clock.monotonic());
+    this.#cancelWatchdog = this.#deps.clock.after(waitMs, () => {
       if (!this.open) return;
       const quietForMs = this.#deps.clock.monotonic() - this.#lastReadAt;
       const due = quietForMs >= quietMs && !this.#socket.isPaused();
-      if (this.#pinged && due) return this.close(new Error(`nothing was read for ${Math.round(quietForMs / 1_000)} s`));
-      this.#pinged = due;
-      if (due) this.urgent("PING :oc-alive");
-      this.#watchQuiet();
+      if (this.#isPingPending && due) return this.close(new Error(`nothing was read for ${Math.round(quietForMs / 1_000)} s`));
+      this.#isPingPending = due;
+      if (due) this.sendNow("PING :oc-alive");
+      this.#checkIdle();
     });
   }
 
   #read(chunk: Buffer): void {
     this.#lastReadAt = this.#deps.clock.monotonic();
-    this.#pinged = false;
+    this.#isPingPending = false;
     this.#deps.onRead();
     let data = this.#buffer.length > 0 ? Buffer.concat([this.#buffer, chunk]) : chunk;
     for (let end = data.indexOf(10); end >= 0 && this.open; end = data.indexOf(10)) {
@@ -300,7 +300,7 @@ export class Connection {
   }
 
   #line(bytes: Buffer): void {
-    const text = toText(bytes).replace(/\r$/, "");
+    const text = decodeLine(bytes).replace(/\r$/, "");
     try {
       const line = parseLine(text);
       if (line) this.#deps.onLine(line);
@@ -310,12 +310,12 @@ export class Connection {
   }
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** UTF-8 where it is valid, else Latin-1, as old clients send it. */
-function toText(bytes: Buffer): string {
+function decodeLine(bytes: Buffer): string {
   try {
-    return utf8.decode(bytes);
+    return strictUtf8.decode(bytes);
   } catch (err) {
     if (err instanceof TypeError) return bytes.toString("latin1");
     throw err;

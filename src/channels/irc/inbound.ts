@@ -1,11 +1,11 @@
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
-import type { ChannelEvent, Inbound } from "../channel.ts";
+import type { ChannelEvent, InboundMessage } from "../channel.ts";
 import { canonicalIrcId } from "./config.ts";
-import { foldName, parseLine, parsePrefix, type Line } from "./line.ts";
+import { casefold, parseLine, parsePrefix, type IrcLine } from "./message-line.ts";
 
 /** What the connection knows when a line arrives. */
-export type InboundFacts = {
+export type IrcDecodeContext = {
   account: AccountId;
   /** Our nick at this moment. */
   nick: string;
@@ -19,7 +19,7 @@ export type InboundFacts = {
 };
 
 /** A server's clock may differ; a message that is older than this was played back from a history. */
-const PLAYBACK_AGE_MS = 120_000;
+const BACKFILL_AGE_MS = 120_000;
 
 const CTCP = "\u0001";
 const COLOUR = new RegExp(`${"\u0003"}(\\d{1,2}(,\\d{1,2})?)?`, "g");
@@ -43,7 +43,7 @@ export function parseCtcp(text: string): { command: string; rest: string } | nul
 const NICK_CHAR = /[\p{L}\p{N}_[\]\\{}|^`-]/u;
 
 /** Whether `nick` stands in the text as a word of its own: no character of a nick on either side. Both are folded. */
-function names(text: string, nick: string): boolean {
+function mentionsNick(text: string, nick: string): boolean {
   if (nick === "") return false;
   for (let at = text.indexOf(nick); at >= 0; at = text.indexOf(nick, at + 1)) {
     const before = Array.from(text.slice(Math.max(0, at - 2), at)).at(-1) ?? "";
@@ -54,10 +54,10 @@ function names(text: string, nick: string): boolean {
 }
 
 /** Whether the text calls the bot by its nick, and the text without a leading `nick:`. No character of the nick is a pattern. */
-export function address(text: string, facts: Pick<InboundFacts, "nick" | "casemapping">): { mentioned: boolean; text: string } {
-  const folded = foldName(text, facts.casemapping);
-  const nick = foldName(facts.nick, facts.casemapping);
-  if (!names(folded, nick)) return { mentioned: false, text };
+export function addressedNick(text: string, facts: Pick<IrcDecodeContext, "nick" | "casemapping">): { mentioned: boolean; text: string } {
+  const folded = casefold(text, facts.casemapping);
+  const nick = casefold(facts.nick, facts.casemapping);
+  if (!mentionsNick(folded, nick)) return { mentioned: false, text };
   const from = folded.startsWith("@") ? 1 : 0;
   const end = from + nick.length;
   const isLead = folded.startsWith(nick, from) && (text[end] === ":" || text[end] === ",");
@@ -69,7 +69,7 @@ export function address(text: string, facts: Pick<InboundFacts, "nick" | "casema
  * A PRIVMSG as a message; null for what is not one (CTCP requests, messages of servers, empty text). NOTICE never comes here: by the
  * protocol's own rule nothing may answer it. Pure.
  */
-export function toInbound(line: Line, facts: InboundFacts): Inbound | null {
+export function decodeIrcMessage(line: IrcLine, facts: IrcDecodeContext): InboundMessage | null {
   const [to = "", raw = ""] = line.params;
   const who = parsePrefix(line.prefix);
   if (line.command !== "PRIVMSG" || !who.user || !who.host) return null;
@@ -77,9 +77,9 @@ export function toInbound(line: Line, facts: InboundFacts): Inbound | null {
   if (raw.startsWith(CTCP) && ctcp?.command !== "ACTION") return null;
   const clean = stripFormatting(ctcp ? `* ${who.nick} ${ctcp.rest}` : raw).trim();
   if (clean === "") return null;
-  const room = roomOf(to, facts);
-  const isSelf = foldName(who.nick, facts.casemapping) === foldName(facts.nick, facts.casemapping);
-  const called = address(clean, facts);
+  const room = channelOf(to, facts);
+  const isSelf = casefold(who.nick, facts.casemapping) === casefold(facts.nick, facts.casemapping);
+  const called = addressedNick(clean, facts);
   const mask = asId<SenderId>(canonicalIrcId(line.prefix));
   const services = line.tags.get("account");
   const sender = services && services !== "*" ? asId<SenderId>(`account:${canonicalIrcId(services)}`) : null;
@@ -107,25 +107,25 @@ export function toInbound(line: Line, facts: InboundFacts): Inbound | null {
     media: [],
     mentionsSelf: room === null || called.mentioned,
     sentAt,
-    origin: facts.now - sentAt > PLAYBACK_AGE_MS ? "backfill" : "live",
+    origin: facts.now - sentAt > BACKFILL_AGE_MS ? "backfill" : "live",
   };
 }
 
 /** The channel that a message went to, or null when it went to us. */
-function roomOf(to: string, facts: InboundFacts): string | null {
+function channelOf(to: string, facts: IrcDecodeContext): string | null {
   const name = facts.statusMarks.includes(to[0] ?? " ") && facts.chanTypes.includes(to[1] ?? " ") ? to.slice(1) : to;
   return name !== "" && facts.chanTypes.includes(name[0]!) ? name : null;
 }
 
 /** A line that could not be handled, kept with what is needed to read it again. */
-export function unreadable(line: string, facts: Omit<InboundFacts, "localId">, eventId: string, cause: string): ChannelEvent {
+export function unreadableIrcEvent(line: string, facts: Omit<IrcDecodeContext, "localId">, eventId: string, cause: string): ChannelEvent {
   const raw = JSON.stringify({ line: line.slice(0, LIMITS.unreadableChars / 2), facts, eventId });
   return { kind: "unreadable", eventId, account: facts.account, sentAt: facts.now, origin: "live", raw, cause };
 }
 
 /** Reads a line again that was kept as unreadable; null while it still cannot be read. Pure. */
-export function reread(raw: string): ChannelEvent | null {
-  const { line, facts, eventId } = JSON.parse(raw) as { line: string; facts: InboundFacts; eventId: string };
+export function redecodeIrcEvent(raw: string): ChannelEvent | null {
+  const { line, facts, eventId } = JSON.parse(raw) as { line: string; facts: IrcDecodeContext; eventId: string };
   const parsed = parseLine(line);
-  return parsed && toInbound(parsed, { ...facts, localId: () => eventId });
+  return parsed && decodeIrcMessage(parsed, { ...facts, localId: () => eventId });
 }

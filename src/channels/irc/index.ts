@@ -4,16 +4,16 @@ import { reasonOf } from "../../core/errors.ts";
 import { silentLog } from "../../core/log.ts";
 import { asId, type AccountId, type ChannelId, type ChatId } from "../../core/ids.ts";
 import { contain } from "../../core/contain.ts";
-import type { Abilities, Channel, ChannelEvent, ChannelHost, Link } from "../channel.ts";
+import type { ChannelCapabilities, Channel, ChannelEvent, ChannelContext, Link } from "../channel.ts";
 import { containedClock } from "../containment.ts";
 import { canonicalIrcId, ircIdentity, parseIrcAccount, type IrcAccount } from "./config.ts";
-import { Connection, openSocket, TIMINGS, type Timings } from "./connection.ts";
-import { address, reread, toInbound, unreadable, type InboundFacts } from "./inbound.ts";
-import type { Line } from "./line.ts";
+import { IrcConnection, openIrcSocket, IRC_TIMINGS, type IrcTimings } from "./connection.ts";
+import { addressedNick, redecodeIrcEvent, decodeIrcMessage, unreadableIrcEvent, type IrcDecodeContext } from "./inbound.ts";
+import type { IrcLine } from "./message-line.ts";
 import { IrcLink } from "./link.ts";
-import { Session } from "./session.ts";
+import { IrcSession } from "./session.ts";
 
-export const abilities: Abilities = {
+export const capabilities: ChannelCapabilities = {
   chatKinds: ["direct", "group"],
   // About four lines: what may be sent at once, and little enough that an interrupted part is a small one.
   maxText: { unit: "utf8", value: 1_600 },
@@ -34,43 +34,47 @@ export const abilities: Abilities = {
 const PENDING_EVENTS = LIMITS.channelPendingEvents;
 const STORE_RETRY_MS = 1_000;
 /** How long the answers to JOIN are waited for before the account goes live without them. */
-const ROOMS_MS = 5_000;
+const JOIN_REPORT_MS = 5_000;
 
 /** `decode`: what reads messages; tests give one that fails. */
-type Options = { timings?: Timings; clock?: Clock; decode?: typeof toInbound };
-type Tools = Required<Options>;
+type Options = { timings?: IrcTimings; clock?: Clock; decode?: typeof decodeIrcMessage };
+type IrcDeps = Required<Options>;
 
 /** The IRC channel. Tests give it shorter times; the protocol does not change with them. */
-export function createIrcChannel({ timings = TIMINGS, clock = systemClock, decode = toInbound }: Options = {}): Channel<IrcAccount> {
-  const tools: Tools = { timings, clock, decode };
+export function createIrcChannel({
+  timings = IRC_TIMINGS,
+  clock = systemClock,
+  decode = decodeIrcMessage,
+}: Options = {}): Channel<IrcAccount> {
+  const tools: IrcDeps = { timings, clock, decode };
   return {
     id: asId<ChannelId>("irc"),
     label: "IRC",
     setup: ["port", "tls", "channels", "password", "nickserv.password", "sasl.username", "sasl.password"],
     guide: { text: "The agent joins the server with a nick of its own. Connections are encrypted unless you switch TLS off." },
-    abilities,
+    capabilities,
     parse: parseIrcAccount,
     identity: ircIdentity,
     canonicalId: canonicalIrcId,
-    toChat: toIrcChat,
-    isAddressed: (account, text) => address(text, { nick: account.nick, casemapping: "rfc1459" }).mentioned,
-    reread,
-    run: (account, host, live, signal) => serve(account, host, live, signal, tools),
+    parseChat: toIrcChat,
+    isAddressed: (account, text) => addressedNick(text, { nick: account.nick, casemapping: "rfc1459" }).mentioned,
+    redecode: redecodeIrcEvent,
+    run: (account, host, live, signal) => runIrc(account, host, live, signal, tools),
     async verify(account, signal) {
       const done = new AbortController();
-      const quiet: ChannelHost = {
+      const quiet: ChannelContext = {
         admit: async () => {},
         cursor: () => null,
-        alive: () => {},
-        state: () => {},
-        limited: () => {},
+        reportActivity: () => {},
+        setState: () => {},
+        reportRateLimit: () => {},
         fail: (err) => done.abort(err),
         commands: [],
         log: silentLog,
       };
       const name = Promise.withResolvers<string>();
       const lonely = { ...account, channels: [] };
-      const run = serve(lonely, quiet, (link, nick) => link && name.resolve(nick), AbortSignal.any([signal, done.signal]), tools);
+      const run = runIrc(lonely, quiet, (link, nick) => link && name.resolve(nick), AbortSignal.any([signal, done.signal]), tools);
       try {
         return { name: await Promise.race([name.promise, run.then(() => Promise.reject(new Error("cancelled")))]) };
       } finally {
@@ -82,34 +86,34 @@ export function createIrcChannel({ timings = TIMINGS, clock = systemClock, decod
 }
 
 /** `#room` or `&room`, else a nick or a whole `nick!user@host`. */
-function toIrcChat(to: string): ReturnType<Channel["toChat"]> {
+function toIrcChat(to: string): ReturnType<Channel["parseChat"]> {
   if (!/^[^\s,:*][^\s,]{0,254}$/.test(to)) return null;
   return /^[#&+!]/.test(to) ? { kind: "group", id: asId<ChatId>(canonicalIrcId(to)) } : { kind: "direct", id: asId<ChatId>(to) };
 }
 
-async function serve(
+async function runIrc(
   account: IrcAccount,
-  host: ChannelHost,
+  host: ChannelContext,
   live: (link: Link | null, nick: string) => void,
   signal: AbortSignal,
-  { timings, clock: plainClock, decode }: Tools,
+  { timings, clock: plainClock, decode }: IrcDeps,
 ): Promise<void> {
   const { fail } = host;
   const clock = containedClock(plainClock, fail);
   const deadline = new AbortController();
   const cancel = clock.after(timings.connectMs, () => deadline.abort(new Error("the server could not be reached in time")));
-  const socket = await openSocket(account, AbortSignal.any([signal, deadline.signal])).finally(cancel);
+  const socket = await openIrcSocket(account, AbortSignal.any([signal, deadline.signal])).finally(cancel);
   const inbox = createInbox(host, clock, () => connection);
-  const connection = new Connection(socket, {
+  const connection = new IrcConnection(socket, {
     flood: account.flood,
     timings,
     clock,
-    onRead: () => host.alive(),
+    onRead: () => host.reportActivity(),
     onLine: (line) => session.handle(line),
     onUnreadable: (text, cause) => keepUnreadable(text, cause),
     fail,
   });
-  const session: Session = new Session({
+  const session: IrcSession = new IrcSession({
     account,
     connection,
     timings,
@@ -118,10 +122,10 @@ async function serve(
     hooks: {
       // "Ready" means that the rooms are joined as well, unless the server leaves us without an answer.
       onRegistered: () =>
-        void clock.after(ROOMS_MS, () => connection.open && !announced && rooms("the server has not answered to JOIN yet")),
-      onRooms: (cause) => rooms(cause),
+        void clock.after(JOIN_REPORT_MS, () => connection.open && !announced && rooms("the server has not answered to JOIN yet")),
+      onChannelsChanged: (cause) => rooms(cause),
       onMessage: (line) => receive(line),
-      onRefusal: (target, code, text) => link.onRefusal(target, code, text),
+      onErrorReply: (target, code, text) => link.onErrorReply(target, code, text),
     },
   });
   const link = new IrcLink(connection, session, clock);
@@ -129,19 +133,19 @@ async function serve(
   function rooms(cause: string | null): void {
     if (!announced) live(link, session.nick);
     announced = true;
-    host.state(cause === null ? "ready" : "degraded", cause ?? undefined);
+    host.setState(cause === null ? "ready" : "degraded", cause ?? undefined);
   }
   let counter = 0;
   const localId = (): string => `c:${connection.id}:${++counter}`;
-  const factsNow = (): Omit<InboundFacts, "localId"> => {
+  const factsNow = (): Omit<IrcDecodeContext, "localId"> => {
     const { nick, casemapping, chanTypes, statusMarks } = session;
     return { account: asId<AccountId>("default"), nick, casemapping, chanTypes, statusMarks, now: clock.now() };
   };
   function keepUnreadable(text: string, err: unknown): void {
     host.log.error("a line could not be handled; it was skipped", { error: err });
-    inbox.add(unreadable(text, factsNow(), localId(), reasonOf(err)));
+    inbox.add(unreadableIrcEvent(text, factsNow(), localId(), reasonOf(err)));
   }
-  function receive(line: Line): void {
+  function receive(line: IrcLine): void {
     const message = decode(line, { ...factsNow(), localId });
     if (!message) return;
     link.onInbound(message, line);
@@ -163,7 +167,7 @@ async function serve(
  * Stores messages in their order, many in one transaction when they come fast. IRC never repeats a message, so one that cannot be
  * stored is kept and tried again, and reading stops when too many wait.
  */
-function createInbox(host: ChannelHost, clock: Clock, connection: () => Connection) {
+function createInbox(host: ChannelContext, clock: Clock, connection: () => IrcConnection) {
   const waiting: ChannelEvent[] = [];
   let storing: Promise<void> | null = null;
   async function store(): Promise<void> {
@@ -175,7 +179,7 @@ function createInbox(host: ChannelHost, clock: Clock, connection: () => Connecti
       } catch (err) {
         host.log.error("messages could not be stored; trying again", { cause: reasonOf(err), waiting: waiting.length });
         if (!connection().open) return;
-        host.state("degraded", `messages cannot be stored: ${reasonOf(err)}`);
+        host.setState("degraded", `messages cannot be stored: ${reasonOf(err)}`);
         await new Promise<void>((resolve) => void clock.after(STORE_RETRY_MS, resolve));
       }
       if (waiting.length < PENDING_EVENTS) connection().setReading(true);

@@ -1,10 +1,10 @@
 import { isRule, tableCells, withoutClosingMarks } from "../../core/markdown/blocks.ts";
-import { toInlineText } from "../markdown.ts";
-import { splitText } from "../split.ts";
-import { cleanParam, LINE_BYTES } from "./line.ts";
+import { toPlainInlineText } from "../styled-text.ts";
+import { splitText } from "../split-text.ts";
+import { sanitizeParam, LINE_BYTES } from "./message-line.ts";
 
 /** Markdown as text that reads well without markup. Code keeps its content, links keep their address, blank lines go. */
-export function toPlain(markdown: string): readonly string[] {
+export function toPlainIrc(markdown: string): readonly string[] {
   const lines: string[] = [];
   let fence: string | null = null;
   for (const line of markdown.split(/\r\n|\r|\n/)) {
@@ -32,21 +32,21 @@ function plainBlock(line: string): readonly string[] {
         ? tableCells(text).join(" | ")
         : line.replace(/^(\s*)[*+](\s+)/, "$1-$2");
   const indent = /^\s*/.exec(body)![0];
-  const plain = indent + toInlineText(body.slice(indent.length), (label, url) => `${label} (${url})`).trimEnd();
+  const plain = indent + toPlainInlineText(body.slice(indent.length), (label, url) => `${label} (${url})`).trimEnd();
   return plain.trim() === "" ? [] : [plain];
 }
 
 /** Bytes of text in one PRIVMSG, so that the server can put our prefix before it without cutting anything off. */
-export function textBytes(target: string, prefixBytes: number): number {
+export function utf8Length(target: string, prefixBytes: number): number {
   return LINE_BYTES - Buffer.byteLength(`:  PRIVMSG ${target} :\r\n`) - prefixBytes;
 }
 
 /** A reply as the texts of its lines, each within the limit. Empty when nothing visible is left. */
-export function toLines(markdown: string, target: string, prefixBytes: number): readonly string[] {
-  const limit = { unit: "utf8" as const, value: Math.max(16, textBytes(target, prefixBytes)) };
-  return toPlain(markdown).flatMap((line) => {
+export function splitIntoLines(markdown: string, target: string, prefixBytes: number): readonly string[] {
+  const limit = { unit: "utf8" as const, value: Math.max(16, utf8Length(target, prefixBytes)) };
+  return toPlainIrc(markdown).flatMap((line) => {
     const indent = /^ */.exec(line)![0].slice(0, 40);
-    const pieces = splitText(cleanParam(line).trim(), { unit: "utf8", value: limit.value - indent.length }, { fences: false });
+    const pieces = splitText(sanitizeParam(line).trim(), { unit: "utf8", value: limit.value - indent.length }, { fences: false });
     return pieces.map((piece) => indent + piece.text);
   });
 }

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { isAbsolute } from "node:path";
-import { isLoopback, proxyAddress } from "../address.ts";
+import { isLoopbackHostname, parseProxySetting } from "../url.ts";
 import type { AccountIssue } from "../channel.ts";
-import { record, word, type Raw } from "../raw.ts";
+import { asObject, asString, type JsonObject } from "../json.ts";
 
 /** How Signal is reached: a signal-cli daemon of ours, one that runs already, or the REST container around one. */
-export type Transport =
+export type SignalTransport =
   | {
       kind: "managed-native";
       cliPath: string;
@@ -24,7 +24,7 @@ export type SignalAccount = {
   number: string;
   /** The bot's own id, where it is known: mentions may name it. */
   uuid: string | null;
-  transport: Transport;
+  transport: SignalTransport;
   ignoreAttachments: boolean;
   /** The HTTP proxy through which a daemon or container elsewhere is reached; null: that of the environment, or none. */
   proxy: string | null;
@@ -32,22 +32,22 @@ export type SignalAccount = {
 
 type Issues = AccountIssue[];
 
-const NUMBER = /^\+[1-9]\d{5,14}$/;
+const PHONE_NUMBER = /^\+[1-9]\d{5,14}$/;
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
-const STARTUP_MS = { least: 1_000, usual: 30_000, most: 120_000 };
+const STARTUP_MS = { min: 1_000, default: 30_000, max: 120_000 };
 
 /** Names of machines in a private network: containers beside us, and addresses that no router forwards. */
 function isPrivate(hostname: string): boolean {
   return (
-    isLoopback(hostname) ||
+    isLoopbackHostname(hostname) ||
     /^[a-z0-9_-]+$/i.test(hostname) ||
     /\.(?:local|internal|lan|home\.arpa)$/i.test(hostname) ||
     /^(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.)/.test(hostname)
   );
 }
 
-function address(raw: Raw, issues: Issues): string {
-  const url = URL.parse(word(raw["url"]));
+function readUrl(raw: JsonObject, issues: Issues): string {
+  const url = URL.parse(asString(raw["url"]));
   const safe = url && url.username === "" && (url.protocol === "https:" || (url.protocol === "http:" && isPrivate(url.hostname)));
   if (safe) return url.href.replace(/\/+$/, "");
   issues.push({
@@ -58,7 +58,7 @@ function address(raw: Raw, issues: Issues): string {
   return "";
 }
 
-function whole(raw: Raw, key: string, least: number, most: number, issues: Issues): number | null {
+function readInteger(raw: JsonObject, key: string, least: number, most: number, issues: Issues): number | null {
   const value = raw[key];
   if (value === undefined) return null;
   if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return value;
@@ -66,17 +66,17 @@ function whole(raw: Raw, key: string, least: number, most: number, issues: Issue
   return null;
 }
 
-function managed(raw: Raw, issues: Issues): Transport {
-  const host = word(raw["httpHost"]) || "127.0.0.1";
-  if (!isLoopback(host))
+function readManagedTransport(raw: JsonObject, issues: Issues): SignalTransport {
+  const host = asString(raw["httpHost"]) || "127.0.0.1";
+  if (!isLoopbackHostname(host))
     issues.push({
       path: "transport.httpHost",
       message: "must be this machine: the daemon asks nobody for a password",
       fix: "Leave it out, or set 127.0.0.1.",
     });
-  const configPath = word(raw["configPath"]) || null;
+  const configPath = asString(raw["configPath"]) || null;
   if (configPath !== null && !isAbsolute(configPath)) issues.push({ path: "transport.configPath", message: "must be a whole path" });
-  const cliPath = word(raw["cliPath"]) || "signal-cli";
+  const cliPath = asString(raw["cliPath"]) || "signal-cli";
   if (cliPath.includes("/") && !isAbsolute(cliPath))
     issues.push({ path: "transport.cliPath", message: "must be a whole path, or a name that is looked up in PATH" });
   return {
@@ -84,42 +84,42 @@ function managed(raw: Raw, issues: Issues): Transport {
     cliPath,
     configPath,
     host,
-    port: whole(raw, "httpPort", 1, 65_535, issues),
-    startupTimeoutMs: whole(raw, "startupTimeoutMs", STARTUP_MS.least, STARTUP_MS.most, issues) ?? STARTUP_MS.usual,
+    port: readInteger(raw, "httpPort", 1, 65_535, issues),
+    startupTimeoutMs: readInteger(raw, "startupTimeoutMs", STARTUP_MS.min, STARTUP_MS.max, issues) ?? STARTUP_MS.default,
     ignoreStories: raw["ignoreStories"] !== false,
   };
 }
 
-function transport(value: unknown, issues: Issues): Transport {
-  const raw = record(value) ?? {};
+function readTransport(value: unknown, issues: Issues): SignalTransport {
+  const raw = asObject(value) ?? {};
   const kind = raw["kind"] ?? (raw["url"] === undefined ? "managed-native" : "external-native");
-  if (kind === "managed-native") return managed(raw, issues);
-  if (kind === "external-native" || kind === "container") return { kind, url: address(raw, issues) };
+  if (kind === "managed-native") return readManagedTransport(raw, issues);
+  if (kind === "external-native" || kind === "container") return { kind, url: readUrl(raw, issues) };
   issues.push({ path: "transport.kind", message: "must be managed-native, external-native or container" });
-  return managed({}, issues);
+  return readManagedTransport({}, issues);
 }
 
 /** Checks and completes an account. Pure. */
 export function parseSignalAccount(value: unknown): { account: SignalAccount } | { issues: readonly AccountIssue[] } {
   const issues: Issues = [];
-  const raw = record(value) ?? {};
+  const raw = asObject(value) ?? {};
   const number = String(raw["account"] ?? "").replaceAll(/[\s()-]/g, "");
-  if (!NUMBER.test(number))
+  if (!PHONE_NUMBER.test(number))
     issues.push({
       path: "account",
       message: number === "" ? "is missing" : "is not a phone number in the international form",
       fix: "Set channels.signal.account to the bot's own number, e.g. +15551234567.",
     });
-  const uuid = word(raw["accountUuid"])
+  const uuid = asString(raw["accountUuid"])
     .replace(/^uuid:/, "")
     .toLowerCase();
   if (uuid !== "" && !UUID.test(uuid)) issues.push({ path: "accountUuid", message: "is not the id of an account" });
   const account: SignalAccount = {
     number,
     uuid: uuid === "" ? null : uuid,
-    transport: transport(raw["transport"], issues),
+    transport: readTransport(raw["transport"], issues),
     ignoreAttachments: raw["ignoreAttachments"] === true,
-    proxy: proxyAddress(raw["proxy"], issues),
+    proxy: parseProxySetting(raw["proxy"], issues),
   };
   return issues.length > 0 ? { issues } : { account };
 }

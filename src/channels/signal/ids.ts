@@ -1,18 +1,18 @@
 import { asId, type MessageId } from "../../core/ids.ts";
 import type { ChatId } from "../../core/ids.ts";
-import type { ChatKind, Target } from "../channel.ts";
+import type { ChatKind, ReplyTarget } from "../channel.ts";
 import { canonicalSignalId, type SignalAccount } from "./config.ts";
 
 /** Signal knows a message by its author and the millisecond in which it was written. */
-export type Ref = { at: number; /** Null: we. */ author: string | null };
+export type MessageRef = { at: number; /** Null: we. */ author: string | null };
 
 /** `<ms>` for our own messages, `<ms>@<author>` for those of others. */
-export function toMessageId({ at, author }: Ref): MessageId {
+export function toMessageId({ at, author }: MessageRef): MessageId {
   return asId<MessageId>(author === null ? String(at) : `${at}@${author}`);
 }
 
 /** Null when it is no id of a Signal message. */
-export function fromMessageId(id: string): Ref | null {
+export function fromMessageId(id: string): MessageRef | null {
   const found = /^(\d{1,15})(?:@(.{1,200}))?$/.exec(id);
   return found ? { at: Number(found[1]), author: found[2] ?? null } : null;
 }
@@ -21,9 +21,10 @@ export function fromMessageId(id: string): Ref | null {
 export const toRecipient = (id: string): string => id.replace(/^uuid:/, "");
 
 /** Who is meant when the author is left out: in a direct chat an operator may name the other's message by its time alone. */
-export const authorOf = (ref: Ref, account: SignalAccount): string => (ref.author === null ? account.number : toRecipient(ref.author));
+export const authorRecipient = (ref: MessageRef, account: SignalAccount): string =>
+  ref.author === null ? account.number : toRecipient(ref.author);
 
-export const isGroup = ({ chat }: Pick<Target, "chat">): boolean => chat.kind !== "direct";
+export const isGroup = ({ chat }: Pick<ReplyTarget, "chat">): boolean => chat.kind !== "direct";
 
 /** `+number`, `uuid:<id>` or the id alone, `group:<id>`; each may have `signal:` in front. */
 export function toSignalChat(to: string): { kind: ChatKind; id: ChatId } | null {

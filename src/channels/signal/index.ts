@@ -2,20 +2,20 @@ import { systemClock, type Clock } from "../../core/clock.ts";
 import { asId, type ChannelId } from "../../core/ids.ts";
 import { silentLog } from "../../core/log.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { TerminalError, type Abilities, type Channel, type ChannelHost, type Link, type LoginStep } from "../channel.ts";
+import { TerminalError, type ChannelCapabilities, type Channel, type ChannelContext, type Link, type LoginStep } from "../channel.ts";
 import { containedClock } from "../containment.ts";
-import type { Backend } from "./api.ts";
+import type { SignalBackend } from "./backend.ts";
 import { canonicalSignalId, parseSignalAccount, signalIdentity, type SignalAccount } from "./config.ts";
-import { receive, TIMINGS, type Timings } from "./connection.ts";
-import { ContainerBackend } from "./container.ts";
+import { receiveEvents, SIGNAL_TIMINGS, type SignalTimings } from "./connection.ts";
+import { ContainerBackend } from "./container-backend.ts";
 import { toSignalChat } from "./ids.ts";
-import { reread } from "./inbound.ts";
+import { redecodeSignalEvent } from "./inbound.ts";
 import { SignalLink } from "./link.ts";
-import { NativeBackend, NotLinkedError } from "./native.ts";
-import { toVisible } from "./outbound.ts";
-import { startDaemon, type Daemon } from "./process.ts";
+import { NativeBackend, NotLinkedError } from "./native-backend.ts";
+import { toVisibleSignal } from "./outbound.ts";
+import { startDaemon, type Daemon } from "./daemon-process.ts";
 
-export const abilities: Abilities = {
+export const capabilities: ChannelCapabilities = {
   chatKinds: ["direct", "group"],
   maxText: { unit: "utf16", value: LIMITS.signalTextChars },
   markup: "markdown",
@@ -31,68 +31,68 @@ export const abilities: Abilities = {
   events: ["edit", "delete", "reaction"],
 };
 
-const LINK_FIRST =
+const LINK_FIRST_FIX =
   "Save it all the same (--no-verify; on the page: Save it, and link a phone), then: openclaw channels login signal. Or register the number with signal-cli.";
 
-type Options = { timings?: Timings; clock?: Clock };
-type Deps = { timings: Timings; clock: Clock };
+type Options = { timings?: SignalTimings; clock?: Clock };
+type Deps = { timings: SignalTimings; clock: Clock };
 
 /** The Signal channel. Tests give it shorter times; the protocol does not change with them. */
-export function createSignalChannel({ timings = TIMINGS, clock = systemClock }: Options = {}): Channel<SignalAccount> {
+export function createSignalChannel({ timings = SIGNAL_TIMINGS, clock = systemClock }: Options = {}): Channel<SignalAccount> {
   const deps = { timings, clock };
   return {
     id: asId<ChannelId>("signal"),
     label: "Signal",
     guide: { text: "The agent needs a phone number of its own, registered or linked with signal-cli." },
     setup: ["transport.kind", "transport.url", "transport.cliPath"],
-    abilities,
+    capabilities,
     parse: parseSignalAccount,
     identity: signalIdentity,
     canonicalId: canonicalSignalId,
-    rendered: toVisible,
-    reread,
-    toChat: toSignalChat,
-    run: (account, host, live, signal) => serve(account, host, live, signal, deps),
+    toRenderedText: toVisibleSignal,
+    redecode: redecodeSignalEvent,
+    parseChat: toSignalChat,
+    run: (account, host, live, signal) => runSignal(account, host, live, signal, deps),
     async verify(account, signal) {
       try {
-        await withBackend(account, NO_HOST, signal, deps, false, (backend) => backend.check(signal));
+        await withBackend(account, DETACHED_HOST, signal, deps, false, (backend) => backend.check(signal));
       } catch (err) {
         // What is not saved cannot be linked: here the way is another than for an account that runs.
-        throw err instanceof NotLinkedError ? new TerminalError(err.message, LINK_FIRST) : err;
+        throw err instanceof NotLinkedError ? new TerminalError(err.message, LINK_FIRST_FIX) : err;
       }
       return { name: account.number };
     },
     async login(account, _vault, show, signal) {
-      const onUri = (uri: string): void => show(stepOf(uri, clock));
-      const link = (backend: Backend): Promise<string> => backend.link(onUri, signal);
-      const number = await withBackend(account, NO_HOST, signal, deps, true, link);
+      const onUri = (uri: string): void => show(toLoginStep(uri, clock));
+      const link = (backend: SignalBackend): Promise<string> => backend.linkDevice(onUri, signal);
+      const number = await withBackend(account, DETACHED_HOST, signal, deps, true, link);
       if (number === account.number) return { name: number };
       throw new Error(`the phone that has scanned it is ${number}, and channels.signal.account is ${account.number}: correct that`);
     },
   };
 }
 
-const stepOf = (text: string, clock: Clock): LoginStep => ({ kind: "qr", text, expiresAt: clock.now() + LIMITS.channelLoginMs });
+const toLoginStep = (text: string, clock: Clock): LoginStep => ({ kind: "qr", text, expiresAt: clock.now() + LIMITS.channelLoginMs });
 
-type Hosted = Pick<ChannelHost, "log" | "limited" | "fail">;
+type BackendHost = Pick<ChannelContext, "log" | "reportRateLimit" | "fail">;
 /** For a look at the platform without an account that runs: whoever waits for its result sees the failure. */
-const NO_HOST: Hosted = { log: silentLog, limited: () => undefined, fail: () => undefined };
+const DETACHED_HOST: BackendHost = { log: silentLog, reportRateLimit: () => undefined, fail: () => undefined };
 
 /** Works with whatever stands between us and Signal; a daemon of ours runs only so long. */
 async function withBackend<T>(
   account: SignalAccount,
-  host: Hosted,
+  host: BackendHost,
   signal: AbortSignal,
   { timings, clock: plainClock }: Deps,
   linking: boolean,
-  work: (backend: Backend, daemon: Daemon | null) => Promise<T>,
+  work: (backend: SignalBackend, daemon: Daemon | null) => Promise<T>,
 ): Promise<T> {
   const { transport } = account;
   const clock = containedClock(plainClock, host.fail);
   const shared = { account, host, clock };
   if (transport.kind === "container")
     return work(new ContainerBackend({ ...shared, url: transport.url, quietMs: timings.socketQuietMs, openMs: timings.openMs }), null);
-  const native = (url: string): Backend => new NativeBackend({ ...shared, url, quietMs: timings.streamQuietMs });
+  const native = (url: string): SignalBackend => new NativeBackend({ ...shared, url, quietMs: timings.streamQuietMs });
   if (transport.kind !== "managed-native") return work(native(transport.url), null);
   const daemon = await startDaemon(account, transport, { host, clock, signal, linking });
   try {
@@ -102,9 +102,9 @@ async function withBackend<T>(
   }
 }
 
-async function serve(
+async function runSignal(
   account: SignalAccount,
-  host: ChannelHost,
+  host: ChannelContext,
   live: (link: Link | null) => void,
   stop: AbortSignal,
   deps: Deps,
@@ -118,7 +118,7 @@ async function serve(
       if (!daemon) await backend.check(signal);
       const link = new SignalLink(backend, host, signal);
       const session = { account, backend, host, signal, ...deps, seen: link.onEvents.bind(link) };
-      await receive(session, () => live(link));
+      await receiveEvents(session, () => live(link));
     });
   } catch (err) {
     if (!stop.aborted) throw ended.signal.aborted ? ended.signal.reason : err;

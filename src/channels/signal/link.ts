@@ -1,21 +1,21 @@
 import { reasonOf } from "../../core/errors.ts";
 import type { MessageId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
-import type { ChannelEvent, ChannelHost, Link, MediaRef, Part, SendResult, Target } from "../channel.ts";
-import { refused, type Backend, type Draft } from "./api.ts";
-import { FILE } from "./inbound.ts";
-import { fromMessageId, isGroup, toRecipient, type Ref } from "./ids.ts";
-import { toVisible } from "./outbound.ts";
+import type { ChannelEvent, ChannelContext, Link, MediaRef, OutboundPart, SendResult, ReplyTarget } from "../channel.ts";
+import { refusedSend, type SignalBackend, type MessageDraft } from "./backend.ts";
+import { SIGNAL_FILE_SCHEME } from "./inbound.ts";
+import { fromMessageId, isGroup, toRecipient, type MessageRef } from "./ids.ts";
+import { toVisibleSignal } from "./outbound.ts";
 
 /** The sending side of one connection. Signal has no keys and no look-up: a message that may have left is never repeated. */
 export class SignalLink implements Link {
-  readonly #backend: Backend;
-  readonly #host: ChannelHost;
+  readonly #backend: SignalBackend;
+  readonly #host: ChannelContext;
   readonly #signal: AbortSignal;
   /** Texts of late messages, since a quote carries the text that it quotes. */
   readonly #texts = new Map<MessageId, string>();
 
-  constructor(backend: Backend, host: ChannelHost, signal: AbortSignal) {
+  constructor(backend: SignalBackend, host: ChannelContext, signal: AbortSignal) {
     this.#backend = backend;
     this.#host = host;
     this.#signal = signal;
@@ -23,20 +23,20 @@ export class SignalLink implements Link {
 
   /** Keeps what may be quoted. */
   onEvents(events: readonly ChannelEvent[]): void {
-    for (const event of events) if (event.kind === "message") this.#keep(event.message, event.text);
+    for (const event of events) if (event.kind === "message") this.#rememberText(event.message, event.text);
   }
 
-  async send(part: Part, signal: AbortSignal): Promise<SendResult> {
-    if (signal.aborted) return refused("cancelled before it was sent", true);
+  async send(part: OutboundPart, signal: AbortSignal): Promise<SendResult> {
+    if (signal.aborted) return refusedSend("cancelled before it was sent", true);
     const { media } = part;
-    if (!media && toVisible(part.text).trim() === "") return refused("nothing visible is left of the text", false);
+    if (!media && toVisibleSignal(part.text).trim() === "") return refusedSend("nothing visible is left of the text", false);
     if (media && media.sizeBytes > LIMITS.signalUploadBytes)
-      return refused(`the file is larger than the ${LIMITS.signalUploadBytes} bytes that are sent`, false);
-    let files: Draft["files"] = [];
+      return refusedSend(`the file is larger than the ${LIMITS.signalUploadBytes} bytes that are sent`, false);
+    let files: MessageDraft["files"] = [];
     try {
       if (media) files = [{ media, bytes: await media.read() }];
     } catch (err) {
-      return refused(`the file cannot be read: ${reasonOf(err)}`, false);
+      return refusedSend(`the file cannot be read: ${reasonOf(err)}`, false);
     }
     return this.#deliver(
       { target: part.target, text: part.text, plain: false, files, quote: this.#quoteOf(part.target), edits: null },
@@ -44,17 +44,17 @@ export class SignalLink implements Link {
     );
   }
 
-  async edit(id: MessageId, part: Part, signal: AbortSignal): Promise<SendResult> {
-    if (signal.aborted) return refused("cancelled before it was sent", true);
-    const ref = own(id);
-    if (!ref) return refused("only a message of our own can be edited", false);
-    const draft: Draft = { target: part.target, text: part.text, plain: false, files: [], quote: null, edits: ref.at };
+  async edit(id: MessageId, part: OutboundPart, signal: AbortSignal): Promise<SendResult> {
+    if (signal.aborted) return refusedSend("cancelled before it was sent", true);
+    const ref = requireOwnMessage(id);
+    if (!ref) return refusedSend("only a message of our own can be edited", false);
+    const draft: MessageDraft = { target: part.target, text: part.text, plain: false, files: [], quote: null, edits: ref.at };
     const result = await this.#deliver(draft, signal);
     // A message goes by the time of its first form, whatever becomes of it.
     return result.state === "sent" ? { state: "sent", ids: [id] } : result;
   }
 
-  async typing(target: Target): Promise<void> {
+  async typing(target: ReplyTarget): Promise<void> {
     try {
       await this.#backend.typing(target, this.#signal);
     } catch (err) {
@@ -62,31 +62,31 @@ export class SignalLink implements Link {
     }
   }
 
-  async react(target: Target, id: MessageId, emoji: string, on: boolean): Promise<void> {
-    insist(await this.#backend.react(target, this.#meant(target, id), emoji, on, this.#signal));
+  async react(target: ReplyTarget, id: MessageId, emoji: string, on: boolean): Promise<void> {
+    sendOrThrow(await this.#backend.react(target, this.#toMessageRef(target, id), emoji, on, this.#signal));
   }
 
-  async remove(target: Target, id: MessageId): Promise<void> {
-    const ref = own(id);
+  async remove(target: ReplyTarget, id: MessageId): Promise<void> {
+    const ref = requireOwnMessage(id);
     if (!ref) throw new Error("only a message of our own can be deleted");
-    insist(await this.#backend.remove(target, ref.at, this.#signal));
+    sendOrThrow(await this.#backend.remove(target, ref.at, this.#signal));
   }
 
-  async pin(target: Target, id: MessageId, on: boolean): Promise<void> {
-    insist(await this.#backend.pin(target, this.#meant(target, id), on, this.#signal));
+  async pin(target: ReplyTarget, id: MessageId, on: boolean): Promise<void> {
+    sendOrThrow(await this.#backend.pin(target, this.#toMessageRef(target, id), on, this.#signal));
   }
 
-  poll(target: Target, poll: { question: string; options: readonly string[]; multiple: boolean }): Promise<SendResult> {
+  poll(target: ReplyTarget, poll: { question: string; options: readonly string[]; multiple: boolean }): Promise<SendResult> {
     return this.#backend.poll(target, poll, this.#signal);
   }
 
   async download(ref: MediaRef, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
-    if (!ref.url.startsWith(FILE)) throw new Error("the file is not one of Signal's");
+    if (!ref.url.startsWith(SIGNAL_FILE_SCHEME)) throw new Error("the file is not one of Signal's");
     if (ref.sizeBytes !== null && ref.sizeBytes > maxBytes) throw new Error(`the file is larger than ${maxBytes} bytes`);
-    return this.#backend.file(new URLSearchParams(ref.url.slice(FILE.length)), maxBytes, signal);
+    return this.#backend.downloadFile(new URLSearchParams(ref.url.slice(SIGNAL_FILE_SCHEME.length)), maxBytes, signal);
   }
 
-  async #deliver(draft: Draft, signal: AbortSignal): Promise<SendResult> {
+  async #deliver(draft: MessageDraft, signal: AbortSignal): Promise<SendResult> {
     const either = AbortSignal.any([signal, this.#signal]);
     const { badMarkup, ...first } = await this.#backend.send(draft, either);
     if (!badMarkup || first.state !== "refused") return first;
@@ -95,13 +95,13 @@ export class SignalLink implements Link {
     return second;
   }
 
-  #quoteOf({ replyTo }: Target): Draft["quote"] {
+  #quoteOf({ replyTo }: ReplyTarget): MessageDraft["quote"] {
     const ref = replyTo === undefined ? null : fromMessageId(replyTo);
     return ref && { ...ref, text: this.#texts.get(replyTo!) ?? "" };
   }
 
   /** The message that an operator or the gateway means. In a direct chat a bare time may be the other's message, which was read. */
-  #meant({ chat }: Target, id: MessageId): Ref {
+  #toMessageRef({ chat }: ReplyTarget, id: MessageId): MessageRef {
     const ref = fromMessageId(id);
     if (!ref) throw new Error(`${id} is no id of a Signal message: it is the time in milliseconds, and in groups time@author`);
     const theirs = `${ref.at}@${chat.id}` as MessageId;
@@ -109,7 +109,7 @@ export class SignalLink implements Link {
     return isTheirs ? { at: ref.at, author: toRecipient(chat.id) } : ref;
   }
 
-  #keep(id: MessageId, text: string): void {
+  #rememberText(id: MessageId, text: string): void {
     this.#texts.set(id, text.slice(0, 2_000));
     if (this.#texts.size <= LIMITS.signalQuotedTexts) return;
     const oldest = this.#texts.keys().next();
@@ -117,11 +117,11 @@ export class SignalLink implements Link {
   }
 }
 
-function own(id: MessageId): Ref | null {
+function requireOwnMessage(id: MessageId): MessageRef | null {
   const ref = fromMessageId(id);
   return ref?.author === null ? ref : null;
 }
 
-function insist(result: SendResult): void {
+function sendOrThrow(result: SendResult): void {
   if (result.state === "refused") throw new Error(result.reason);
 }

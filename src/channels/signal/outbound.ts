@@ -1,9 +1,9 @@
-import { toStyled, type Style, type Styled } from "../markdown.ts";
+import { parseStyledText, type TextStyle, type StyledText } from "../styled-text.ts";
 
 /** A stretch of a text, in UTF-16 units as Signal counts. */
-export type Range = { start: number; length: number; style: "BOLD" | "ITALIC" | "STRIKETHROUGH" | "MONOSPACE" };
+export type SignalTextStyle = { start: number; length: number; style: "BOLD" | "ITALIC" | "STRIKETHROUGH" | "MONOSPACE" };
 
-const STYLES: Readonly<Record<Exclude<Style, "link" | "quote">, Range["style"]>> = {
+const STYLES: Readonly<Record<Exclude<TextStyle, "link" | "quote">, SignalTextStyle["style"]>> = {
   bold: "BOLD",
   heading: "BOLD",
   italic: "ITALIC",
@@ -13,8 +13,8 @@ const STYLES: Readonly<Record<Exclude<Style, "link" | "quote">, Range["style"]>>
 };
 
 /** Signal has no links under words: the address stands behind them. Quotes get their sign in front of each line. */
-function written(markdown: string): Styled {
-  const styled = toStyled(markdown);
+function countChars(markdown: string): StyledText {
+  const styled = parseStyledText(markdown);
   const inserts: { at: number; text: string; after: boolean }[] = [];
   for (const { style, start, end, info } of styled.spans) {
     const label = styled.text.slice(start, end);
@@ -36,14 +36,14 @@ function written(markdown: string): Styled {
   text += styled.text.slice(from);
   // What is put in at the end of a stretch, or where the next one begins, stays outside of both.
   const moved = (at: number, isEnd: boolean): number => {
-    const count = lowest(inserts.length, (i) => inserts[i]!.at > at || (inserts[i]!.at === at && isEnd));
+    const count = minLevel(inserts.length, (i) => inserts[i]!.at > at || (inserts[i]!.at === at && isEnd));
     return at + (grown[count - 1] ?? 0);
   };
   return { text, spans: styled.spans.map((span) => ({ ...span, start: moved(span.start, false), end: moved(span.end, true) })) };
 }
 
 /** The lowest index below `length` for which a condition holds that holds for all above it as well; `length` when there is none. */
-function lowest(length: number, holds: (index: number) => boolean): number {
+function minLevel(length: number, holds: (index: number) => boolean): number {
   let low = 0;
   let high = length;
   while (low < high) {
@@ -55,14 +55,14 @@ function lowest(length: number, holds: (index: number) => boolean): number {
 }
 
 /** The text as it is shown and counted. */
-export function toVisible(markdown: string): string {
-  return written(markdown).text;
+export function toVisibleSignal(markdown: string): string {
+  return countChars(markdown).text;
 }
 
 /** Markdown as a plain text with styled stretches: what signal-cli's JSON-RPC takes. */
-export function toRanges(markdown: string): { text: string; ranges: Range[] } {
-  const { text, spans } = written(markdown);
-  const ranges = spans.flatMap(({ style, start, end }): Range[] =>
+export function toTextStyles(markdown: string): { text: string; ranges: SignalTextStyle[] } {
+  const { text, spans } = countChars(markdown);
+  const ranges = spans.flatMap(({ style, start, end }): SignalTextStyle[] =>
     style === "link" || style === "quote" || end <= start ? [] : [{ start, length: end - start, style: STYLES[style] }],
   );
   return { text, ranges };
@@ -70,15 +70,15 @@ export function toRanges(markdown: string): { text: string; ranges: Range[] } {
 
 /** Between two marks that would be read as one of another kind. It is not shown. */
 const JOINER = "\u2060";
-const MARKS: Readonly<Record<Range["style"], string>> = { BOLD: "**", ITALIC: "*", STRIKETHROUGH: "~", MONOSPACE: "`" };
+const MARKS: Readonly<Record<SignalTextStyle["style"], string>> = { BOLD: "**", ITALIC: "*", STRIKETHROUGH: "~", MONOSPACE: "`" };
 
 /** A mark that was written as a letter gets a backslash. */
 const escape = (text: string): string => text.replaceAll(/\*|~|`|\|\|/g, "\\$&");
 const isMark = (letter: string | undefined): boolean => letter !== undefined && "*~`|\\".includes(letter);
 
 /** Markdown in the marks of the REST container, which knows no style inside another: of nested ones the outer counts. */
-export function toMarked(markdown: string): string {
-  const { text, ranges } = toRanges(markdown);
+export function toMarkedSignal(markdown: string): string {
+  const { text, ranges } = toTextStyles(markdown);
   let out = "";
   let last: string | undefined;
   const write = (piece: string): void => {

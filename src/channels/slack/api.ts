@@ -1,16 +1,19 @@
 import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { callApi, causeOf, NotSentError, readBytes, retryAfterMs } from "../api.ts";
+import { callApi, networkErrorReason, NotSentError, readBytes, retryAfterMs } from "../api.ts";
 import { TerminalError } from "../channel.ts";
 import { openHttp } from "../http.ts";
 import type { SlackAccount } from "./config.ts";
 
-export type Raw = Readonly<Record<string, unknown>>;
+export type SlackObject = Readonly<Record<string, unknown>>;
 /** An answer of the Web API. `error` is Slack's word for it; `needed` names missing scopes. */
-export type Answer = { ok: true; body: Raw } | { ok: false; status: number; error: string; detail: string; retryAfterMs: number | null };
+export type SlackApiResponse =
+  | { ok: true; body: SlackObject }
+  | { ok: false; status: number; error: string; detail: string; retryAfterMs: number | null };
 type CallOptions = { signal: AbortSignal; timeoutMs?: number };
 
-export const record = (value: unknown): Raw => (typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : {});
+export const asSlackObject = (value: unknown): SlackObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as SlackObject) : {};
 
 /** Words for a token that will not be accepted again. */
 export const TOKEN_ERRORS: ReadonlySet<string> = new Set([
@@ -21,7 +24,7 @@ export const TOKEN_ERRORS: ReadonlySet<string> = new Set([
   "token_expired",
 ]);
 /** What a refused token means for the account. */
-export function revoked(cause: string): TerminalError {
+export function slackTokenRevokedError(cause: string): TerminalError {
   return new TerminalError(
     `Slack rejected this token (${cause})`,
     "Install the app again at api.slack.com/apps (OAuth & Permissions), set channels.slack.botToken, then: openclaw channels start slack",
@@ -47,21 +50,21 @@ export class SlackApi {
   }
 
   /** Calls one method with the bot's token. Objects among the parameters are sent as JSON, as Slack wants it. */
-  call(method: string, params: Raw, options: CallOptions): Promise<Answer> {
+  call(method: string, params: SlackObject, options: CallOptions): Promise<SlackApiResponse> {
     return this.#call(method, params, this.#account.botToken.reveal(), options);
   }
 
   /** Asks for the address of one more socket. It is a credential: it is for `WebSocket` only. */
-  openSocket(options: CallOptions): Promise<Answer> {
+  openSocket(options: CallOptions): Promise<SlackApiResponse> {
     const { source } = this.#account;
     if (source.mode !== "socket") throw new Error("this account is called by Slack, it has no sockets");
     return this.#call("apps.connections.open", {}, source.appToken.reveal(), options);
   }
 
   /** Answers a slash command at the address that came with it, where Slack or our own server gave it. */
-  async respond(url: string, body: Raw, options: CallOptions): Promise<{ status: number; retryAfterMs: number | null }> {
+  async postToResponseUrl(url: string, body: SlackObject, options: CallOptions): Promise<{ status: number; retryAfterMs: number | null }> {
     if (!this.#isSlack(url, ["hooks.slack.com"])) throw new Error("the address of the command is not one of Slack's");
-    const answer = await this.#clean(() => callApi({ method: "POST", url, body, proxy: this.#account.proxy, ...options }));
+    const answer = await this.#withoutSecrets(() => callApi({ method: "POST", url, body, proxy: this.#account.proxy, ...options }));
     return { status: answer.status, retryAfterMs: retryAfterMs(answer.headers) };
   }
 
@@ -69,17 +72,17 @@ export class SlackApi {
   async upload(url: string, bytes: Uint8Array, signal: AbortSignal): Promise<number> {
     if (!this.#isSlack(url, ["files.slack.com"])) throw new Error("the address for the file is not one of Slack's");
     return (
-      await this.#clean(() =>
+      await this.#withoutSecrets(() =>
         callApi({ method: "POST", url, body: bytes, proxy: this.#account.proxy, signal, timeoutMs: LIMITS.slackFileMs }),
       )
     ).status;
   }
 
   /** Bytes of a private file. */
-  async file(url: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+  async downloadFile(url: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
     if (!this.#isSlack(url, ["files.slack.com"])) throw new Error("the file is not one of Slack's");
     const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.slackFileMs)]);
-    return this.#clean(async () => {
+    return this.#withoutSecrets(async () => {
       const headers = { authorization: `Bearer ${this.#account.botToken.reveal()}` };
       const response = await openHttp({ url, headers, proxy: this.#account.proxy, signal: limit });
       const type = response.headers.get("content-type") ?? "";
@@ -98,11 +101,11 @@ export class SlackApi {
     return asked.protocol === "https:" && asked.port === "" && hosts.includes(asked.hostname);
   }
 
-  async #call(method: string, params: Raw, token: string, { signal, timeoutMs }: CallOptions): Promise<Answer> {
+  async #call(method: string, params: SlackObject, token: string, { signal, timeoutMs }: CallOptions): Promise<SlackApiResponse> {
     const form = new URLSearchParams();
     for (const [key, value] of Object.entries(params))
       if (value !== undefined) form.set(key, typeof value === "object" ? JSON.stringify(value) : String(value));
-    const { status, headers, body } = await this.#clean(() =>
+    const { status, headers, body } = await this.#withoutSecrets(() =>
       callApi({
         method: "POST",
         url: `${this.#account.apiRoot}/${method}`,
@@ -113,13 +116,13 @@ export class SlackApi {
         ...(timeoutMs !== undefined && { timeoutMs }),
       }),
     );
-    const answer = record(body);
+    const answer = asSlackObject(body);
     if (status === 200 && answer["ok"] === true) return { ok: true, body: answer };
     const error = status === 429 ? "ratelimited" : typeof answer["error"] === "string" ? answer["error"] : `HTTP ${status}`;
     const more = [
       answer["needed"],
-      ...(Array.isArray(record(answer["response_metadata"])["messages"])
-        ? (record(answer["response_metadata"])["messages"] as unknown[])
+      ...(Array.isArray(asSlackObject(answer["response_metadata"])["messages"])
+        ? (asSlackObject(answer["response_metadata"])["messages"] as unknown[])
         : []),
     ];
     const detail = more.filter((one) => typeof one === "string" && one !== "").join("; ");
@@ -127,11 +130,11 @@ export class SlackApi {
   }
 
   /** Failures in words; the original, which may know an address, is left behind. */
-  async #clean<T>(run: () => Promise<T>): Promise<T> {
+  async #withoutSecrets<T>(run: () => Promise<T>): Promise<T> {
     try {
       return await run();
     } catch (err) {
-      const text = causeOf(err).replaceAll(/(?:https?|wss?):\/\/\S+/g, "[address]");
+      const text = networkErrorReason(err).replaceAll(/(?:https?|wss?):\/\/\S+/g, "[address]");
       throw err instanceof NotSentError ? new NotSentError(text) : new Error(text);
     }
   }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { LIMITS } from "../../core/limits.ts";
 import { Secret } from "../../core/secret.ts";
-import { httpsAddress, proxyAddress } from "../address.ts";
+import { parseHttpsUrl, parseProxySetting } from "../url.ts";
 import type { AccountIssue } from "../channel.ts";
 
 /** One Slack app in one workspace, complete. */
@@ -19,35 +19,36 @@ export type SlackAccount = {
   proxy: string | null;
 };
 
-type Raw = Readonly<Record<string, unknown>>;
+type JsonObject = Readonly<Record<string, unknown>>;
 type Issues = AccountIssue[];
 
-const asRecord = (value: unknown): Raw => (typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : {});
+const asRecord = (value: unknown): JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
 
-function secret(raw: Raw, key: string, shape: { regex: RegExp; is: string; fix: string }, issues: Issues): Secret {
+function readSecret(raw: JsonObject, key: string, shape: { regex: RegExp; description: string; fix: string }, issues: Issues): Secret {
   const value = raw[key];
   const text = (value instanceof Secret ? value.reveal() : typeof value === "string" ? value : "").trim();
   const { fix } = shape;
   if (value !== undefined && !(value instanceof Secret) && typeof value !== "string")
     issues.push({ path: key, message: "must be a text or a secret reference", fix });
   else if (text === "") issues.push({ path: key, message: "is missing", fix });
-  else if (!shape.regex.test(text)) issues.push({ path: key, message: `is not ${shape.is}`, fix });
+  else if (!shape.regex.test(text)) issues.push({ path: key, message: `is not ${shape.description}`, fix });
   return new Secret(text);
 }
 
-const BOT = {
+const BOT_TOKEN = {
   regex: /^xox[a-z](?:\.[\w-]+)?-[\w-]{1,400}$/,
-  is: "a bot token: those begin with xoxb-",
+  description: "a bot token: those begin with xoxb-",
   fix: "Copy the Bot User OAuth Token from api.slack.com/apps (OAuth & Permissions) into channels.slack.botToken.",
 };
-const APP = {
+const APP_TOKEN = {
   regex: /^xapp-[\w-]{1,400}$/,
-  is: "an app-level token: those begin with xapp-",
+  description: "an app-level token: those begin with xapp-",
   fix: "Make an app-level token with the scope connections:write (Basic Information) and set channels.slack.appToken.",
 };
-const SIGNING = {
+const SIGNING_SECRET = {
   regex: /^\S{8,200}$/,
-  is: "a signing secret",
+  description: "a signing secret",
   fix: "Copy the Signing Secret from api.slack.com/apps (Basic Information) into channels.slack.signingSecret.",
 };
 
@@ -65,15 +66,15 @@ export function parseSlackAccount(value: unknown): { account: SlackAccount } | {
   if (typeof mib !== "number" || !Number.isFinite(mib) || mib <= 0)
     issues.push({ path: "mediaMaxMb", message: "must be a number above 0" });
   const account: SlackAccount = {
-    botToken: secret(raw, "botToken", BOT, issues),
+    botToken: readSecret(raw, "botToken", BOT_TOKEN, issues),
     source:
       mode === "http"
-        ? { mode, signingSecret: secret(raw, "signingSecret", SIGNING, issues) }
-        : { mode: "socket", appToken: secret(raw, "appToken", APP, issues) },
-    apiRoot: httpsAddress(raw["apiRoot"] ?? "https://slack.com/api", "apiRoot", issues).replace(/\/+$/, ""),
+        ? { mode, signingSecret: readSecret(raw, "signingSecret", SIGNING_SECRET, issues) }
+        : { mode: "socket", appToken: readSecret(raw, "appToken", APP_TOKEN, issues) },
+    apiRoot: parseHttpsUrl(raw["apiRoot"] ?? "https://slack.com/api", "apiRoot", issues).replace(/\/+$/, ""),
     command: command["enabled"] === false ? null : String(name).replace(/^\//, ""),
     mediaBytes: Number(mib) * 1_048_576,
-    proxy: proxyAddress(raw["proxy"], issues),
+    proxy: parseProxySetting(raw["proxy"], issues),
   };
   return issues.length > 0 ? { issues } : { account };
 }

@@ -2,12 +2,12 @@ import { LIMITS } from "../../core/limits.ts";
 import type { ChannelEvent, ChatKind } from "../channel.ts";
 
 /** The newest message that is stored from one conversation, or one thread of it. */
-export type Mark = { channel: string; thread: string | null; kind: ChatKind; ts: string };
+export type HistoryPosition = { channel: string; thread: string | null; kind: ChatKind; ts: string };
 const KINDS: readonly ChatKind[] = ["direct", "group", "channel"];
 const TS = /^\d{1,12}\.\d{1,10}$/;
 
 /** The marks of a stored cursor, the quietest first; none when it belongs to another workspace or cannot be read. Pure. */
-export function marksOf(cursor: string | null, team: string): readonly Mark[] {
+export function parseCursor(cursor: string | null, team: string): readonly HistoryPosition[] {
   if (cursor === null) return [];
   let stored: unknown;
   try {
@@ -26,8 +26,8 @@ export function marksOf(cursor: string | null, team: string): readonly Mark[] {
 }
 
 /** The cursor after some more events; the conversation that was quiet longest goes when there are too many. Pure. */
-export function advance(cursor: string | null, team: string, events: readonly ChannelEvent[]): string {
-  const marks = new Map(marksOf(cursor, team).map((mark) => [`${mark.channel}/${mark.thread ?? ""}`, mark]));
+export function advanceCursor(cursor: string | null, team: string, events: readonly ChannelEvent[]): string {
+  const marks = new Map(parseCursor(cursor, team).map((mark) => [`${mark.channel}/${mark.thread ?? ""}`, mark]));
   for (const event of events) {
     if (event.kind !== "message" || !TS.test(event.message)) continue;
     const key = `${event.chat.id}/${event.thread?.id ?? ""}`;

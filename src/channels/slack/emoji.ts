@@ -1,5 +1,5 @@
 /** Emoji that agents and people react with, and Slack's names for them. Others have only Slack's name, between colons. */
-const NAMES: Readonly<Record<string, string>> = {
+const SHORTCODES: Readonly<Record<string, string>> = {
   "👀": "eyes",
   "👍": "+1",
   "👎": "-1",
@@ -51,17 +51,17 @@ const NAMES: Readonly<Record<string, string>> = {
   "🔴": "red_circle",
 };
 const EMOJI: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(Object.entries(NAMES).map(([emoji, name]) => [name, emoji])),
+  ...Object.fromEntries(Object.entries(SHORTCODES).map(([emoji, name]) => [name, emoji])),
   thumbsup: "👍",
   thumbsdown: "👎",
 };
 
 /** Slack's name of an emoji; null when it is not known and is no name between colons. */
-export function toName(emoji: string): string | null {
+export function toShortcode(emoji: string): string | null {
   const named = /^:([a-z0-9_+'-]{1,100}):$/.exec(emoji)?.[1];
   if (named !== undefined) return named;
   const bare = emoji.replaceAll(/\ufe0f|\p{Emoji_Modifier}/gu, "");
-  return Object.hasOwn(NAMES, bare) ? NAMES[bare]! : null;
+  return Object.hasOwn(SHORTCODES, bare) ? SHORTCODES[bare]! : null;
 }
 
 /** The emoji of Slack's name, without the tone of its skin; `:name:` when it is not known. */

@@ -1,25 +1,25 @@
 import { createHash } from "node:crypto";
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
-import type { ChannelEvent, ChatKind, Inbound, MediaKind, MediaRef, Place, Sender } from "../channel.ts";
-import { list, need, record, word, type Raw } from "../raw.ts";
-import { filesOf, textOfAttachments, textOfBlocks } from "./blocks.ts";
-import { ACTION } from "./outbound.ts";
+import type { ChannelEvent, ChatKind, InboundMessage, MediaKind, MediaRef, ChatLocation, Sender } from "../channel.ts";
+import { asArray, requireObject, asObject, asString, type JsonObject } from "../json.ts";
+import { filesOf, textOfAttachments, textOfBlocks } from "./block-text.ts";
+import { BUTTON_ACTION_ID } from "./outbound.ts";
 import { toEmoji } from "./emoji.ts";
 
 /** The bot of an account, as `auth.test` names it. */
-export type Bot = { userId: string; botId: string | null; teamId: string; name: string };
+export type SlackBot = { userId: string; botId: string | null; teamId: string; name: string };
 /** What decoding needs to know beside the payload. `command`: see SlackAccount. */
-export type Facts = { account: AccountId; bot: Bot; command: string | null; now: number; origin?: "live" | "backfill" };
+export type SlackDecodeContext = { account: AccountId; bot: SlackBot; command: string | null; now: number; origin?: "live" | "backfill" };
 
 type Base = { eventId: string; account: AccountId; origin: "live" | "backfill"; sentAt: number };
 
-function needId(value: unknown, what: string): string {
+function requireId(value: unknown, what: string): string {
   if (typeof value === "string" && /^[A-Z][A-Z0-9]{1,30}$/.test(value)) return value;
   throw new Error(`${what} is no id`);
 }
 
-function needTs(value: unknown, what = "ts"): string {
+function requireTs(value: unknown, what = "ts"): string {
   if (typeof value === "string" && /^\d{1,12}\.\d{1,10}$/.test(value)) return value;
   throw new Error(`${what} is no time stamp`);
 }
@@ -30,17 +30,18 @@ const timeOf = (ts: string): number => Math.round(Number(ts) * 1_000);
  * One payload in our words, as a socket or a request brings it: an event, a slash command, an interaction. Kinds that we do not know are
  * nothing; what cannot be read is kept. Pure; never throws.
  */
-export function decode(payload: unknown, facts: Facts): readonly ChannelEvent[] {
-  const raw = record(payload);
+export function decodeSlackEvent(payload: unknown, facts: SlackDecodeContext): readonly ChannelEvent[] {
+  const raw = asObject(payload);
   const { bot } = facts;
   const text = JSON.stringify({ bot, command: facts.command, payload });
-  const id = word(raw?.["event_id"]) || word(raw?.["trigger_id"]) || `x${createHash("sha256").update(text).digest("hex").slice(0, 32)}`;
+  const id =
+    asString(raw?.["event_id"]) || asString(raw?.["trigger_id"]) || `x${createHash("sha256").update(text).digest("hex").slice(0, 32)}`;
   const base: Base = { eventId: `${bot.teamId}:${id}`, account: facts.account, origin: facts.origin ?? "live", sentAt: facts.now };
   try {
     if (!raw) throw new Error("the payload is no object");
-    if (raw["type"] === "event_callback") return decodeEvent(need(raw["event"], "the event"), base, facts);
+    if (raw["type"] === "event_callback") return decodeEvent(requireObject(raw["event"], "the event"), base, facts);
     if (typeof raw["command"] === "string") return decodeCommand(raw, base, facts);
-    if (raw["type"] === "block_actions") return decodePress(raw, base, facts);
+    if (raw["type"] === "block_actions") return decodeBlockAction(raw, base, facts);
     return [];
   } catch (err) {
     return [{ ...base, kind: "unreadable", raw: text, cause: reasonOf(err) }];
@@ -48,20 +49,20 @@ export function decode(payload: unknown, facts: Facts): readonly ChannelEvent[] 
 }
 
 /** A payload again that was kept as unreadable; null while it still cannot be read. Pure. */
-export function reread(kept: string): ChannelEvent | null {
-  const { bot, command, payload } = JSON.parse(kept) as { bot: Bot; command: string | null; payload: unknown };
-  const [event] = decode(payload, { account: asId<AccountId>("default"), bot, command, now: Date.now() });
+export function redecodeSlackEvent(kept: string): ChannelEvent | null {
+  const { bot, command, payload } = JSON.parse(kept) as { bot: SlackBot; command: string | null; payload: unknown };
+  const [event] = decodeSlackEvent(payload, { account: asId<AccountId>("default"), bot, command, now: Date.now() });
   return event === undefined || event.kind === "unreadable" ? null : event;
 }
 
 /** One message of a conversation's history. `kind`: what the conversation is. Pure; never throws. */
-export function decodeHistory(message: unknown, channel: string, kind: ChatKind, facts: Facts): readonly ChannelEvent[] {
+export function decodeHistory(message: unknown, channel: string, kind: ChatKind, facts: SlackDecodeContext): readonly ChannelEvent[] {
   const type = kind === "direct" ? "im" : kind === "group" ? "mpim" : "channel";
-  const event = { ...record(message), type: "message", channel, channel_type: type };
-  return decode({ type: "event_callback", event }, { ...facts, origin: "backfill" });
+  const event = { ...asObject(message), type: "message", channel, channel_type: type };
+  return decodeSlackEvent({ type: "event_callback", event }, { ...facts, origin: "backfill" });
 }
 
-function decodeEvent(event: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
+function decodeEvent(event: JsonObject, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
   switch (event["type"]) {
     case "message":
     case "app_mention":
@@ -75,24 +76,24 @@ function decodeEvent(event: Raw, base: Base, facts: Facts): readonly ChannelEven
 }
 
 /** Subtypes of messages that somebody has said something with. All others tell about the room. */
-const SAID = new Set(["", "file_share", "me_message", "thread_broadcast", "bot_message"]);
+const TEXT_SUBTYPES = new Set(["", "file_share", "me_message", "thread_broadcast", "bot_message"]);
 
-function decodeMessage(event: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
-  const subtype = word(event["subtype"]);
+function decodeMessage(event: JsonObject, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
+  const subtype = asString(event["subtype"]);
   if (subtype === "message_changed") return decodeEdit(event, base, facts);
   if (subtype === "message_deleted") {
-    const earlier = record(event["previous_message"]) ?? {};
-    const message = asId<MessageId>(needTs(event["deleted_ts"], "deleted_ts"));
+    const earlier = asObject(event["previous_message"]) ?? {};
+    const message = asId<MessageId>(requireTs(event["deleted_ts"], "deleted_ts"));
     return [{ ...base, ...placeOf({ ...earlier, ...event, thread_ts: earlier["thread_ts"] }, facts), kind: "delete", message }];
   }
-  if (!SAID.has(subtype)) return [];
-  const ts = needTs(event["ts"]);
+  if (!TEXT_SUBTYPES.has(subtype)) return [];
+  const ts = requireTs(event["ts"]);
   const place = placeOf(event, facts);
   const media = mediaOf(event);
   const { text, mentionsSelf } = contentOf(event, facts.bot);
   if (text === "" && media.length === 0) return [];
-  const parent = word(event["parent_user_id"]);
-  const message: Inbound = {
+  const parent = asString(event["parent_user_id"]);
+  const message: InboundMessage = {
     ...base,
     // A mention comes twice, as message and as app_mention; the history gives it a third time. It is one message.
     eventId: `${facts.bot.teamId}:m:${place.chat.id}:${ts}`,
@@ -109,23 +110,31 @@ function decodeMessage(event: Raw, base: Base, facts: Facts): readonly ChannelEv
   return [message];
 }
 
-function decodeEdit(event: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
-  const message = need(event["message"], "the changed message");
-  const before = record(event["previous_message"]);
+function decodeEdit(event: JsonObject, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
+  const message = requireObject(event["message"], "the changed message");
+  const before = asObject(event["previous_message"]);
   const { text } = contentOf(message, facts.bot);
   // Previews of links and new replies change a message, too, and leave what it says.
   if (text === "" || (before && contentOf(before, facts.bot).text === text)) return [];
-  const edited = record(message["edited"]);
+  const edited = asObject(message["edited"]);
   const place = placeOf({ ...event, thread_ts: message["thread_ts"], ts: message["ts"] }, facts);
-  const at = edited ? needTs(edited["ts"], "edited.ts") : word(event["ts"]);
+  const at = edited ? requireTs(edited["ts"], "edited.ts") : asString(event["ts"]);
   const sender = senderOf(message, facts.bot);
   return [
-    { ...base, ...place, kind: "edit", sender, message: asId<MessageId>(needTs(message["ts"])), text, sentAt: at ? timeOf(at) : facts.now },
+    {
+      ...base,
+      ...place,
+      kind: "edit",
+      sender,
+      message: asId<MessageId>(requireTs(message["ts"])),
+      text,
+      sentAt: at ? timeOf(at) : facts.now,
+    },
   ];
 }
 
-function decodeReaction(event: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
-  const item = need(event["item"], "the item");
+function decodeReaction(event: JsonObject, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
+  const item = requireObject(event["item"], "the item");
   if (item["type"] !== "message") return [];
   return [
     {
@@ -134,68 +143,68 @@ function decodeReaction(event: Raw, base: Base, facts: Facts): readonly ChannelE
       ...placeOf({ channel: item["channel"] }, facts),
       kind: "reaction",
       sender: senderOf(event, facts.bot),
-      message: asId<MessageId>(needTs(item["ts"])),
-      emoji: toEmoji(word(event["reaction"])),
+      message: asId<MessageId>(requireTs(item["ts"])),
+      emoji: toEmoji(asString(event["reaction"])),
       added: event["type"] === "reaction_added",
-      sentAt: timeOf(needTs(event["event_ts"], "event_ts")),
+      sentAt: timeOf(requireTs(event["event_ts"], "event_ts")),
     },
   ];
 }
 
-function decodeCommand(raw: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
+function decodeCommand(raw: JsonObject, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
   if (facts.command === null) return [];
-  const name = word(raw["command"]).replace(/^\//, "");
-  const rest = word(raw["text"]).trim();
+  const name = asString(raw["command"]).replace(/^\//, "");
+  const rest = asString(raw["text"]).trim();
   const text = name === facts.command ? rest : `/${name}${rest && ` ${rest}`}`;
   if (text === "") return [];
   const direct = raw["channel_name"] === "directmessage";
   const place = placeOf({ channel: raw["channel_id"], channel_type: direct ? "im" : undefined }, facts);
-  const name_ = word(raw["user_name"]);
-  const id = needId(raw["user_id"], "user_id");
+  const name_ = asString(raw["user_name"]);
+  const id = requireId(raw["user_id"], "user_id");
   const sender = { id: asId<SenderId>(id), ...(name_ && { name: name_ }), isBot: false, isSelf: false };
-  const via = word(raw["response_url"]);
+  const via = asString(raw["response_url"]);
   const message = asId<MessageId>(base.eventId);
   return [{ ...base, ...place, kind: "message", sender, message, text, media: [], mentionsSelf: true, ...(via && { via }) }];
 }
 
-function decodePress(raw: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
-  const container = record(raw["container"]) ?? {};
-  const action = list(raw["actions"])
-    .map(record)
-    .find((one) => word(one?.["action_id"]).startsWith(ACTION));
+function decodeBlockAction(raw: JsonObject, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
+  const container = asObject(raw["container"]) ?? {};
+  const action = asArray(raw["actions"])
+    .map(asObject)
+    .find((one) => asString(one?.["action_id"]).startsWith(BUTTON_ACTION_ID));
   // Buttons of modals, and those that we did not make, belong to no conversation of ours.
   if (!action || typeof action["value"] !== "string" || container["type"] !== "message") return [];
-  const channel = record(raw["channel"])?.["id"] ?? container["channel_id"];
-  const ts = needTs(container["message_ts"], "message_ts");
+  const channel = asObject(raw["channel"])?.["id"] ?? container["channel_id"];
+  const ts = requireTs(container["message_ts"], "message_ts");
   const place = placeOf({ channel, ts, thread_ts: container["thread_ts"] }, facts);
-  const user = need(raw["user"], "the user");
-  const name = word(user["name"]) || word(user["username"]);
-  const sender = { id: asId<SenderId>(needId(user["id"], "the user's id")), ...(name && { name }), isBot: false, isSelf: false };
+  const user = requireObject(raw["user"], "the user");
+  const name = asString(user["name"]) || asString(user["username"]);
+  const sender = { id: asId<SenderId>(requireId(user["id"], "the user's id")), ...(name && { name }), isBot: false, isSelf: false };
   return [{ ...base, ...place, kind: "interaction", sender, message: asId<MessageId>(ts), token: action["value"] }];
 }
 
 const KINDS: Readonly<Record<string, ChatKind>> = { im: "direct", mpim: "group", channel: "channel", group: "channel" };
 
 /** The kind of a conversation by its id, where Slack does not say it. */
-export const kindOf = (channel: string): ChatKind => (channel.startsWith("D") ? "direct" : "channel");
+export const chatKindOf = (channel: string): ChatKind => (channel.startsWith("D") ? "direct" : "channel");
 
-function placeOf(event: Raw, { bot }: Facts): Place {
-  const id = needId(event["channel"], "channel");
-  const type = word(event["channel_type"]);
-  const kind = Object.hasOwn(KINDS, type) ? KINDS[type]! : kindOf(id);
-  const thread = word(event["thread_ts"]);
+function placeOf(event: JsonObject, { bot }: SlackDecodeContext): ChatLocation {
+  const id = requireId(event["channel"], "channel");
+  const type = asString(event["channel_type"]);
+  const kind = Object.hasOwn(KINDS, type) ? KINDS[type]! : chatKindOf(id);
+  const thread = asString(event["thread_ts"]);
   // The message that opened a thread carries its own time as the thread's.
   const inThread = thread !== "" && thread !== event["ts"];
-  return { chat: { kind, id: asId<ChatId>(id) }, ...(inThread && { thread: { id: needTs(thread, "thread_ts") } }), teamId: bot.teamId };
+  return { chat: { kind, id: asId<ChatId>(id) }, ...(inThread && { thread: { id: requireTs(thread, "thread_ts") } }), teamId: bot.teamId };
 }
 
 /** The person, or the app that wrote: those without a user have the id of their bot. */
-function senderOf(event: Raw, bot: Bot): Sender {
+function senderOf(event: JsonObject, bot: SlackBot): Sender {
   const user = event["user"] ?? event["bot_id"];
-  const id = needId(user, "the sender");
-  const profile = record(event["user_profile"]);
-  const name = word(profile?.["display_name"]) || word(profile?.["real_name"]) || word(event["username"]);
-  const botId = word(event["bot_id"]);
+  const id = requireId(user, "the sender");
+  const profile = asObject(event["user_profile"]);
+  const name = asString(profile?.["display_name"]) || asString(profile?.["real_name"]) || asString(event["username"]);
+  const botId = asString(event["bot_id"]);
   const isSelf = id === bot.userId || (bot.botId !== null && botId === bot.botId);
   return { id: asId<SenderId>(id), ...(name && { name }), isBot: botId !== "" || isSelf, isSelf };
 }
@@ -206,7 +215,7 @@ const ENTITIES: Readonly<Record<string, string>> = { "&amp;": "&", "&lt;": "<", 
  * A text of Slack in plain words: links and names of channels are written out, our own name in front of a text goes, so that a command
  * behind it is found, and the three escaped characters are themselves. Pure.
  */
-export function readText(text: string, bot: Bot): { text: string; mentionsSelf: boolean } {
+export function readSlackText(text: string, bot: SlackBot): { text: string; mentionsSelf: boolean } {
   const own = `<@${bot.userId}>`;
   const plain = text.replaceAll(/<@([A-Z0-9]+)\|[^<>]*>/g, "<@$1>");
   const mentionsSelf = plain.includes(own);
@@ -216,11 +225,11 @@ export function readText(text: string, bot: Bot): { text: string; mentionsSelf: 
         .slice(own.length)
         .replace(/^[\s,:]+/, "") || plain
     : plain;
-  const said = stripped.replaceAll(/<([^<>]*)>/g, (_all, inner: string) => writtenOut(inner));
+  const said = stripped.replaceAll(/<([^<>]*)>/g, (_all, inner: string) => unescapeText(inner));
   return { text: said.replaceAll(/&(?:amp|lt|gt);/g, (entity) => ENTITIES[entity]!), mentionsSelf };
 }
 
-function writtenOut(inner: string): string {
+function unescapeText(inner: string): string {
   const bar = inner.indexOf("|");
   const [target, label] = bar < 0 ? [inner, ""] : [inner.slice(0, bar), inner.slice(bar + 1)];
   if (target.startsWith("#")) return label ? `#${label}` : `<${target}>`;
@@ -235,27 +244,27 @@ function writtenOut(inner: string): string {
  * What a message says, with the text of its blocks and attachments. `text` repeats the blocks of what a person writes; for an app it is
  * only the fallback of a notification, so that its blocks are read instead.
  */
-function contentOf(message: Raw, bot: Bot): { text: string; mentionsSelf: boolean } {
-  const said = readText(word(message["text"]), bot);
-  const read = (markup: string): string => readText(markup, bot).text;
-  const isApp = word(message["bot_id"]) !== "" || message["subtype"] === "bot_message";
+function contentOf(message: JsonObject, bot: SlackBot): { text: string; mentionsSelf: boolean } {
+  const said = readSlackText(asString(message["text"]), bot);
+  const read = (markup: string): string => readSlackText(markup, bot).text;
+  const isApp = asString(message["bot_id"]) !== "" || message["subtype"] === "bot_message";
   const blocks = said.text === "" || isApp ? textOfBlocks(message["blocks"], read) : "";
   const attached = textOfAttachments(message["attachments"], read);
   return { text: [blocks || said.text, attached].filter(Boolean).join("\n"), mentionsSelf: said.mentionsSelf };
 }
 
-function mediaOf(event: Raw): readonly MediaRef[] {
+function mediaOf(event: JsonObject): readonly MediaRef[] {
   return filesOf(event).flatMap((value) => {
-    const file = record(value);
-    const url = word(file?.["url_private_download"]) || word(file?.["url_private"]);
-    if (!file || url === "" || ["tombstone", "hidden_by_limit", "external"].includes(word(file["mode"]))) return [];
-    const mimeType = word(file["mimetype"]) || "application/octet-stream";
+    const file = asObject(value);
+    const url = asString(file?.["url_private_download"]) || asString(file?.["url_private"]);
+    if (!file || url === "" || ["tombstone", "hidden_by_limit", "external"].includes(asString(file["mode"]))) return [];
+    const mimeType = asString(file["mimetype"]) || "application/octet-stream";
     const top = mimeType.split("/")[0]!;
     const kind: MediaKind = top === "image" || top === "audio" || top === "video" ? top : "file";
     return [
       {
         kind,
-        name: word(file["name"]) || word(file["id"]) || "file",
+        name: asString(file["name"]) || asString(file["id"]) || "file",
         mimeType,
         sizeBytes: typeof file["size"] === "number" ? file["size"] : null,
         url,

@@ -3,18 +3,18 @@ import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type ChatId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { containedClock } from "../containment.ts";
-import type { Abilities, Channel, ChannelHost, HookAnswer, HookRequest, Link } from "../channel.ts";
-import { revoked, SlackApi, TOKEN_ERRORS } from "./api.ts";
+import type { ChannelCapabilities, Channel, ChannelContext, WebhookResponse, WebhookRequest, Link } from "../channel.ts";
+import { slackTokenRevokedError, SlackApi, TOKEN_ERRORS } from "./api.ts";
 import { canonicalSlackId, parseSlackAccount, slackIdentity, type SlackAccount } from "./config.ts";
-import { checkAppToken, listen, TIMINGS, type Timings } from "./connection.ts";
-import { isSigned, payloadOf } from "./hook.ts";
-import { kindOf, reread, type Bot } from "./inbound.ts";
-import { Intake, type Session } from "./intake.ts";
-import { pause } from "../pause.ts";
+import { checkAppToken, runSocketMode, SLACK_TIMINGS, type SlackTimings } from "./socket-mode.ts";
+import { verifySignature, parsePayload } from "./http-events.ts";
+import { chatKindOf, redecodeSlackEvent, type SlackBot } from "./inbound.ts";
+import { SlackEventQueue, type SlackSession } from "./event-queue.ts";
+import { sleep } from "../sleep.ts";
 import { reasonFor, SlackLink } from "./link.ts";
 import { toMrkdwn } from "./outbound.ts";
 
-export const abilities: Abilities = {
+export const capabilities: ChannelCapabilities = {
   chatKinds: ["direct", "group", "channel"],
   maxText: { unit: "utf16", value: LIMITS.slackTextChars },
   markup: "markdown",
@@ -31,13 +31,13 @@ export const abilities: Abilities = {
   roomAdmitsMembers: true,
 };
 
-type Options = { timings?: Timings; clock?: Clock };
+type Options = { timings?: SlackTimings; clock?: Clock };
 /** What is known about the apps of this process: by token, for `isAddressed`; what a request needs to be taken; where was sent to. */
-type Known = { bots: Map<string, Bot>; intakes: WeakMap<SlackAccount, Intake> };
+type ChannelCache = { bots: Map<string, SlackBot>; queues: WeakMap<SlackAccount, SlackEventQueue> };
 
 /** The Slack channel. Tests give it shorter times; the protocol does not change with them. */
-export function createSlackChannel({ timings = TIMINGS, clock = systemClock }: Options = {}): Channel<SlackAccount> {
-  const known: Known = { bots: new Map(), intakes: new WeakMap() };
+export function createSlackChannel({ timings = SLACK_TIMINGS, clock = systemClock }: Options = {}): Channel<SlackAccount> {
+  const known: ChannelCache = { bots: new Map(), queues: new WeakMap() };
   return {
     id: asId<ChannelId>("slack"),
     label: "Slack",
@@ -46,52 +46,52 @@ export function createSlackChannel({ timings = TIMINGS, clock = systemClock }: O
       text: "Create a Slack app with Socket Mode on, install it, and copy its two tokens.",
       link: { label: "Open api.slack.com/apps", url: "https://api.slack.com/apps" },
     },
-    abilities,
+    capabilities,
     environment: { botToken: "SLACK_BOT_TOKEN", appToken: "SLACK_APP_TOKEN" },
     parse: parseSlackAccount,
     identity: slackIdentity,
     canonicalId: canonicalSlackId,
-    rendered: toMrkdwn,
-    reread,
-    toChat: toSlackChat,
+    toRenderedText: toMrkdwn,
+    redecode: redecodeSlackEvent,
+    parseChat: toSlackChat,
     isAddressed(account, text) {
       const bot = known.bots.get(slackIdentity(account));
       return bot !== undefined && text.includes(`<@${bot.userId}>`);
     },
-    run: (account, host, live, signal) => serve(account, host, live, signal, { timings, clock, known }),
+    run: (account, host, live, signal) => runSlack(account, host, live, signal, { timings, clock, known }),
     async verify(account, signal) {
       const api = new SlackApi(account);
-      const { name } = await whoAmI(api, signal);
+      const { name } = await fetchBotIdentity(api, signal);
       if (account.source.mode === "socket") await checkAppToken(api, signal, timings.openMs);
       return { name };
     },
-    receiveHeaders: ["x-slack-request-timestamp", "x-slack-signature"],
-    receive: (account, request, host) => receive(account, request, host, known.intakes.get(account), clock.now()),
+    requiredWebhookHeaders: ["x-slack-request-timestamp", "x-slack-signature"],
+    handleWebhook: (account, request, host) => handleWebhook(account, request, host, known.queues.get(account), clock.now()),
   };
 }
 
 /** The id of a conversation, or of a person, whom Slack then opens a direct one with. */
-function toSlackChat(to: string): ReturnType<Channel["toChat"]> {
+function toSlackChat(to: string): ReturnType<Channel["parseChat"]> {
   const id = canonicalSlackId(to);
   if (!/^[CDGUW][A-Z0-9]{2,30}$/.test(id)) return null;
-  return { kind: /^[UW]/.test(id) ? "direct" : kindOf(id), id: asId<ChatId>(id) };
+  return { kind: /^[UW]/.test(id) ? "direct" : chatKindOf(id), id: asId<ChatId>(id) };
 }
 
-async function whoAmI(api: SlackApi, signal: AbortSignal): Promise<Bot> {
+async function fetchBotIdentity(api: SlackApi, signal: AbortSignal): Promise<SlackBot> {
   const answer = await api.call("auth.test", {}, { signal });
-  if (!answer.ok && TOKEN_ERRORS.has(answer.error)) throw revoked(answer.error);
+  if (!answer.ok && TOKEN_ERRORS.has(answer.error)) throw slackTokenRevokedError(answer.error);
   if (!answer.ok) throw new Error(`Slack does not answer for the bot: ${reasonFor(answer)}`);
   const { user_id: userId, bot_id: botId, team_id: teamId, user } = answer.body;
   if (typeof userId !== "string" || typeof teamId !== "string") throw new Error("this is no Web API: auth.test names no bot");
   return { userId, teamId, botId: typeof botId === "string" ? botId : null, name: typeof user === "string" ? user : userId };
 }
 
-async function serve(
+async function runSlack(
   account: SlackAccount,
-  host: ChannelHost,
+  host: ChannelContext,
   live: (link: Link | null) => void,
   stop: AbortSignal,
-  { timings, clock: plainClock, known }: { timings: Timings; clock: Clock; known: Known },
+  { timings, clock: plainClock, known }: { timings: SlackTimings; clock: Clock; known: ChannelCache },
 ): Promise<void> {
   const clock = containedClock(plainClock, host.fail);
   const ended = new AbortController();
@@ -99,66 +99,66 @@ async function serve(
   const fail = (err: unknown): void => ended.abort(err);
   const api = new SlackApi(account);
   try {
-    const bot = await whoAmI(api, signal);
+    const bot = await fetchBotIdentity(api, signal);
     known.bots.set(slackIdentity(account), bot);
     const facts = () => ({ account: asId<AccountId>("default"), bot, command: account.command, now: clock.now() });
-    const session: Session = { api, host, facts, clock, storeMs: timings.storeMs, signal };
-    const intake = new Intake(session);
+    const session: SlackSession = { api, host, decodeContext: facts, clock, storeRetryMs: timings.storeMs, signal };
+    const intake = new SlackEventQueue(session);
     const link = new SlackLink({ account, api, host, userId: bot.userId, now: () => clock.now(), fail });
     const ready = (): void => {
       live(link);
       intake.start().catch(fail);
     };
     if (account.source.mode === "socket")
-      await listen({ ...session, timings, intake, apiRoot: account.apiRoot, proxy: account.proxy, fail }, ready);
+      await runSocketMode({ ...session, timings, intake, apiRoot: account.apiRoot, proxy: account.proxy, fail }, ready);
     else {
-      known.intakes.set(account, intake);
+      known.queues.set(account, intake);
       ready();
-      await watch(session, timings);
+      await watchToken(session, timings);
     }
     if (ended.signal.aborted && !stop.aborted) throw ended.signal.reason;
   } catch (err) {
     if (!stop.aborted) throw ended.signal.aborted ? ended.signal.reason : err;
   } finally {
-    known.intakes.delete(account);
+    known.queues.delete(account);
     ended.abort(new Error("the connection has ended"));
     live(null);
   }
 }
 
 /** Where Slack calls us nothing is held open: the token is tried now and then. */
-async function watch({ api, host, clock, signal }: Session, { checkMs }: Timings): Promise<void> {
+async function watchToken({ api, host, clock, signal }: SlackSession, { checkMs }: SlackTimings): Promise<void> {
   for (;;) {
-    await pause(clock, checkMs, signal);
+    await sleep(clock, checkMs, signal);
     if (signal.aborted) return;
-    await whoAmI(api, signal);
-    host.alive();
+    await fetchBotIdentity(api, signal);
+    host.reportActivity();
   }
 }
 
 /** One pushed payload: the signature first, 200 only when it is stored. Slack repeats everything else. */
-async function receive(
+async function handleWebhook(
   { source }: SlackAccount,
-  request: HookRequest,
-  host: ChannelHost,
-  intake: Intake | undefined,
+  request: WebhookRequest,
+  host: ChannelContext,
+  intake: SlackEventQueue | undefined,
   now: number,
-): Promise<HookAnswer> {
+): Promise<WebhookResponse> {
   if (source.mode !== "http") return { status: 404 };
-  if (!isSigned(request, source.signingSecret, now)) return { status: 401 };
+  if (!verifySignature(request, source.signingSecret, now)) return { status: 401 };
   if (request.method !== "POST") return { status: 405 };
-  const payload = payloadOf(request);
+  const payload = parsePayload(request);
   const { type, challenge } = (typeof payload === "object" && payload !== null ? payload : {}) as { type?: unknown; challenge?: unknown };
   if (type === "url_verification")
     return { status: 200, headers: { "content-type": "text/plain; charset=utf-8" }, body: typeof challenge === "string" ? challenge : "" };
   if (!intake) return { status: 503 };
   try {
-    await intake.offer(payload);
+    await intake.enqueueOnce(payload);
   } catch (err) {
     host.log.error("a pushed event could not be stored; Slack will repeat it", { cause: reasonOf(err) });
     return { status: 503 };
   }
-  host.alive();
+  host.reportActivity();
   return { status: 200 };
 }
 

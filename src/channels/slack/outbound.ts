@@ -1,12 +1,12 @@
 import { LIMITS } from "../../core/limits.ts";
 import type { Button } from "../channel.ts";
-import { render, toStyled, type Span, type Style } from "../markdown.ts";
-import { splitText } from "../split.ts";
+import { renderStyledText, parseStyledText, type StyleSpan, type TextStyle } from "../styled-text.ts";
+import { splitText } from "../split-text.ts";
 
 /** Makes a text safe: Slack reads these three characters as markup, and no others need it. */
 export const escapeText = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
-const MARKS: Readonly<Record<Style, readonly [open: string, close: string]>> = {
+const MARKS: Readonly<Record<TextStyle, readonly [open: string, close: string]>> = {
   bold: ["*", "*"],
   heading: ["*", "*"],
   italic: ["_", "_"],
@@ -17,13 +17,13 @@ const MARKS: Readonly<Record<Style, readonly [open: string, close: string]>> = {
   link: ["", ">"],
 };
 
-function escape(text: string, within: readonly Style[]): string {
+function escape(text: string, within: readonly TextStyle[]): string {
   // A bar or a line break inside a link would end its label.
   const safe = within.includes("link") ? escapeText(text).replaceAll("|", "¦").replaceAll("\n", " ") : escapeText(text);
   return within.includes("quote") ? safe.replaceAll("\n", "\n> ") : safe;
 }
 
-function open({ style, info }: Span): string {
+function open({ style, info }: StyleSpan): string {
   if (style === "link")
     return `<${escapeText(info ?? "")
       .replaceAll("|", "%7C")
@@ -31,14 +31,14 @@ function open({ style, info }: Span): string {
   return MARKS[style][0];
 }
 
-const nameOf = (style: Style): string => (style === "heading" ? "bold" : style);
+const linkText = (style: TextStyle): string => (style === "heading" ? "bold" : style);
 
 /** The same emphasis twice says nothing more, and Slack shows nothing inside code. */
-function withoutRepeats(spans: readonly Span[]): readonly Span[] {
-  const within: Span[] = [];
+function withoutRedundantLinks(spans: readonly StyleSpan[]): readonly StyleSpan[] {
+  const within: StyleSpan[] = [];
   return spans.filter((span) => {
     while (within.length > 0 && within.at(-1)!.end <= span.start) within.pop();
-    const kept = !within.some(({ style }) => nameOf(style) === nameOf(span.style) || style === "code" || style === "block");
+    const kept = !within.some(({ style }) => linkText(style) === linkText(span.style) || style === "code" || style === "block");
     if (kept) within.push(span);
     return kept;
   });
@@ -46,13 +46,13 @@ function withoutRepeats(spans: readonly Span[]): readonly Span[] {
 
 /** Markdown as Slack's mrkdwn. */
 export function toMrkdwn(markdown: string): string {
-  const { text, spans } = toStyled(markdown);
-  return render({ text, spans: withoutRepeats(spans) }, { escape, open, close: ({ style }) => MARKS[style][1] });
+  const { text, spans } = parseStyledText(markdown);
+  return renderStyledText({ text, spans: withoutRedundantLinks(spans) }, { escape, open, close: ({ style }) => MARKS[style][1] });
 }
 
 /** The last resort when markup is refused: no markup, links with their address. Still escaped, since Slack reads it so in any case. */
-export function toPlain(markdown: string): string {
-  const { text, spans } = toStyled(markdown);
+export function toPlainSlack(markdown: string): string {
+  const { text, spans } = parseStyledText(markdown);
   let out = "";
   let at = 0;
   for (const { end, info } of spans.filter(({ style, start, end: last, info: to }) => style === "link" && to !== text.slice(start, last))) {
@@ -64,7 +64,7 @@ export function toPlain(markdown: string): string {
 }
 
 /** In front of the ids of our buttons, so that those of others are told apart. */
-export const ACTION = "openclaw:";
+export const BUTTON_ACTION_ID = "openclaw:";
 
 /** A text with buttons under it as Block Kit. */
 export function toBlocks(markdown: string, rows: readonly (readonly Button[])[]): readonly unknown[] {
@@ -76,7 +76,7 @@ export function toBlocks(markdown: string, rows: readonly (readonly Button[])[])
       type: "actions",
       elements: row.slice(0, LIMITS.slackRowButtons).map(({ text, token }, place) => ({
         type: "button",
-        action_id: `${ACTION}${index}:${place}`,
+        action_id: `${BUTTON_ACTION_ID}${index}:${place}`,
         text: { type: "plain_text", text: [...text].slice(0, 70).join("") || "…", emoji: true },
         value: token,
       })),

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { LIMITS } from "../../core/limits.ts";
 import { Secret } from "../../core/secret.ts";
-import { httpsAddress, proxyAddress } from "../address.ts";
+import { parseHttpsUrl, parseProxySetting } from "../url.ts";
 import type { AccountIssue } from "../channel.ts";
 
 /** One Telegram bot, complete. */
@@ -15,28 +15,29 @@ export type TelegramAccount = {
   webhook: { url: string; secret: Secret } | null;
   linkPreview: boolean;
   /** Some room is to be answered without a mention, which needs a bot that is given every message. */
-  readsAlong: boolean;
+  canReadAllGroupMessages: boolean;
   /** Deadline of one request. */
   timeoutMs: number;
   /** The HTTP proxy through which the platform is reached; null: that of the environment, or none. */
   proxy: string | null;
 };
 
-type Raw = Readonly<Record<string, unknown>>;
+type JsonObject = Readonly<Record<string, unknown>>;
 type Issues = AccountIssue[];
 
-const asRecord = (value: unknown): Raw => (typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : {});
+const asRecord = (value: unknown): JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
 
-function secret(raw: Raw, key: string, issues: Issues): Secret | null {
+function readSecret(raw: JsonObject, key: string, issues: Issues): Secret | null {
   const value = raw[key];
   const found = value instanceof Secret ? value : typeof value === "string" ? new Secret(value) : null;
   if (value !== undefined && !found) issues.push({ path: key, message: "must be a text or a secret reference" });
   return found && found.reveal().trim() !== "" ? new Secret(found.reveal().trim()) : null;
 }
 
-function token(raw: Raw, issues: Issues): { token: Secret; botId: string } {
+function readToken(raw: JsonObject, issues: Issues): { token: Secret; botId: string } {
   // `tokenFile` arrives as `token`; as in OpenClaw it stands over `botToken`.
-  const found = secret(raw, "token", issues) ?? secret(raw, "botToken", issues);
+  const found = readSecret(raw, "token", issues) ?? readSecret(raw, "botToken", issues);
   const fix = "Talk to @BotFather in Telegram, send /newbot or /token, and set channels.telegram.botToken.";
   const botId = found && /^(\d{1,20}):[\w-]{1,128}$/.exec(found.reveal())?.[1];
   if (!found) issues.push({ path: "botToken", message: "is missing", fix });
@@ -44,10 +45,10 @@ function token(raw: Raw, issues: Issues): { token: Secret; botId: string } {
   return { token: found ?? new Secret(""), botId: botId ?? "" };
 }
 
-function webhook(raw: Raw, issues: Issues): TelegramAccount["webhook"] {
+function readWebhook(raw: JsonObject, issues: Issues): TelegramAccount["webhook"] {
   if (raw["webhookUrl"] === undefined || raw["webhookUrl"] === "") return null;
-  const url = httpsAddress(raw["webhookUrl"], "webhookUrl", issues).replace(/\/+$/, "");
-  const found = secret(raw, "webhookSecret", issues);
+  const url = parseHttpsUrl(raw["webhookUrl"], "webhookUrl", issues).replace(/\/+$/, "");
+  const found = readSecret(raw, "webhookSecret", issues);
   if (!found)
     issues.push({ path: "webhookSecret", message: "is needed with webhookUrl", fix: "Set it to a long random text: openssl rand -hex 32" });
   else if (!/^[\w-]{16,256}$/.test(found.reveal()))
@@ -55,15 +56,17 @@ function webhook(raw: Raw, issues: Issues): TelegramAccount["webhook"] {
   return found ? { url, secret: found } : null;
 }
 
-function amount(raw: Raw, key: string, fallback: number, issues: Issues): number {
+function readNumber(raw: JsonObject, key: string, fallback: number, issues: Issues): number {
   const value = raw[key] ?? fallback;
   if (typeof value === "number" && Number.isFinite(value) && value > 0) return value;
   issues.push({ path: key, message: "must be a number above 0" });
   return fallback;
 }
 
-function readsAlong(rules: unknown): boolean {
-  return Object.values(asRecord(rules)).some((rule) => asRecord(rule)["requireMention"] === false || readsAlong(asRecord(rule)["topics"]));
+function requiresGroupMessages(rules: unknown): boolean {
+  return Object.values(asRecord(rules)).some(
+    (rule) => asRecord(rule)["requireMention"] === false || requiresGroupMessages(asRecord(rule)["topics"]),
+  );
 }
 
 /** Checks and completes an account. Secrets are resolved; pure. */
@@ -71,13 +74,13 @@ export function parseTelegramAccount(value: unknown): { account: TelegramAccount
   const issues: Issues = [];
   const raw = asRecord(value);
   const account: TelegramAccount = {
-    ...token(raw, issues),
-    apiRoot: httpsAddress(raw["apiRoot"] ?? "https://api.telegram.org", "apiRoot", issues).replace(/\/+$/, ""),
-    webhook: webhook(raw, issues),
+    ...readToken(raw, issues),
+    apiRoot: parseHttpsUrl(raw["apiRoot"] ?? "https://api.telegram.org", "apiRoot", issues).replace(/\/+$/, ""),
+    webhook: readWebhook(raw, issues),
     linkPreview: raw["linkPreview"] !== false,
-    readsAlong: readsAlong(raw["groups"]),
-    timeoutMs: amount(raw, "timeoutSeconds", LIMITS.channelApiMs / 1_000, issues) * 1_000,
-    proxy: proxyAddress(raw["proxy"], issues),
+    canReadAllGroupMessages: requiresGroupMessages(raw["groups"]),
+    timeoutMs: readNumber(raw, "timeoutSeconds", LIMITS.channelApiMs / 1_000, issues) * 1_000,
+    proxy: parseProxySetting(raw["proxy"], issues),
   };
   return issues.length > 0 ? { issues } : { account };
 }

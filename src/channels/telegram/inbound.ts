@@ -1,25 +1,32 @@
 import { createHash } from "node:crypto";
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
-import type { ChannelEvent, ChatKind, Inbound, MediaKind, MediaRef, Place, Sender } from "../channel.ts";
-import { isTime, list, need, record, word, type Raw } from "../raw.ts";
-import { readText, type Bot } from "./text.ts";
+import type { ChannelEvent, ChatKind, InboundMessage, MediaKind, MediaRef, ChatLocation, Sender } from "../channel.ts";
+import { isTimestamp, asArray, requireObject, asObject, asString, type JsonObject } from "../json.ts";
+import { decodeEntities, type TelegramBot } from "./entities.ts";
 
 /** What decoding needs to know beside the update itself. */
-export type Facts = { account: AccountId; bot: Bot; now: number };
+export type TelegramDecodeContext = { account: AccountId; bot: TelegramBot; now: number };
 
 /** Kinds of updates that are asked for; Telegram leaves out reactions unless they are named. */
-export const UPDATES = ["message", "edited_message", "channel_post", "edited_channel_post", "callback_query", "message_reaction"] as const;
+export const ALLOWED_UPDATES = [
+  "message",
+  "edited_message",
+  "channel_post",
+  "edited_channel_post",
+  "callback_query",
+  "message_reaction",
+] as const;
 
 /** In front of Telegram's file id in `MediaRef.url`. */
-export const FILE = "telegram-file:";
+export const TELEGRAM_FILE_SCHEME = "telegram-file:";
 /** The first topic of a forum. Its messages have no thread id, and must be sent without one. */
-export const GENERAL = "1";
+export const GENERAL_TOPIC_ID = "1";
 
 type Base = { eventId: string; account: AccountId; origin: "live" };
 
 /** Ids have up to 52 bits; a server that writes them as text is understood as well. */
-function needId(value: unknown, what: string): string {
+function requireId(value: unknown, what: string): string {
   if ((typeof value === "number" && Number.isSafeInteger(value)) || (typeof value === "string" && /^-?\d{1,20}$/.test(value)))
     return String(value);
   throw new Error(`${what} is no id`);
@@ -27,18 +34,18 @@ function needId(value: unknown, what: string): string {
 
 /** The number of an update, from which the next offset is made; null when it has none. */
 export function updateId(raw: unknown): number | null {
-  const id = record(raw)?.["update_id"];
+  const id = asObject(raw)?.["update_id"];
   return typeof id === "number" && Number.isSafeInteger(id) && id >= 0 ? id : null;
 }
 
 /** The query to be confirmed after the press was stored; null for other updates. */
-export function queryId(raw: unknown): string | null {
-  const id = record(record(raw)?.["callback_query"])?.["id"];
+export function callbackQueryId(raw: unknown): string | null {
+  const id = asObject(asObject(raw)?.["callback_query"])?.["id"];
   return typeof id === "string" ? id : null;
 }
 
 /** One update in our words. Kinds that we do not know are nothing; what cannot be read is kept. Pure; never throws. */
-export function decode(raw: unknown, facts: Facts): readonly ChannelEvent[] {
+export function decodeTelegramUpdate(raw: unknown, facts: TelegramDecodeContext): readonly ChannelEvent[] {
   const id = updateId(raw);
   // The bot stays with what could not be read: without it nobody can tell later whether it was called.
   const text = JSON.stringify({ bot: facts.bot, update: raw });
@@ -46,40 +53,41 @@ export function decode(raw: unknown, facts: Facts): readonly ChannelEvent[] {
   const base: Base = { eventId: `${facts.bot.id}:${key}`, account: facts.account, origin: "live" };
   try {
     if (id === null) throw new Error("the update has no number");
-    return decodeUpdate(raw as Raw, base, facts);
+    return decodeUpdate(raw as JsonObject, base, facts);
   } catch (err) {
     return [{ ...base, kind: "unreadable", sentAt: facts.now, raw: text, cause: reasonOf(err) }];
   }
 }
 
 /** An update again that was kept as unreadable; null while it still cannot be read. Pure. */
-export function reread(kept: string): ChannelEvent | null {
-  const { bot, update } = JSON.parse(kept) as { bot: Bot; update: unknown };
-  const [event] = decode(update, { account: asId<AccountId>("default"), bot, now: Date.now() });
+export function redecodeTelegramUpdate(kept: string): ChannelEvent | null {
+  const { bot, update } = JSON.parse(kept) as { bot: TelegramBot; update: unknown };
+  const [event] = decodeTelegramUpdate(update, { account: asId<AccountId>("default"), bot, now: Date.now() });
   return event === undefined || event.kind === "unreadable" ? null : event;
 }
 
-function decodeUpdate(update: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
+function decodeUpdate(update: JsonObject, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
   const message = update["message"] ?? update["channel_post"];
-  if (message !== undefined) return decodeMessage(need(message, "the message"), base, facts);
+  if (message !== undefined) return decodeMessage(requireObject(message, "the message"), base, facts);
   const edited = update["edited_message"] ?? update["edited_channel_post"];
-  if (edited !== undefined) return decodeEdit(need(edited, "the edited message"), base, facts);
-  if (update["message_reaction"] !== undefined) return decodeReaction(need(update["message_reaction"], "the reaction"), base, facts);
-  if (update["callback_query"] !== undefined) return decodePress(need(update["callback_query"], "the press"), base, facts);
+  if (edited !== undefined) return decodeEdit(requireObject(edited, "the edited message"), base, facts);
+  if (update["message_reaction"] !== undefined)
+    return decodeReaction(requireObject(update["message_reaction"], "the reaction"), base, facts);
+  if (update["callback_query"] !== undefined) return decodeCallbackQuery(requireObject(update["callback_query"], "the press"), base, facts);
   return [];
 }
 
-function decodeMessage(message: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
+function decodeMessage(message: JsonObject, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
   const place = placeOf(message);
   const sentAt = timeOf(message["date"]);
-  const moved = moveOf(message, place.chat.id);
+  const moved = chatMigrationOf(message, place.chat.id);
   // Both the old and the new room tell about the move: it is one event.
   if (moved) return [{ ...base, ...moved, eventId: `${facts.bot.id}:move:${moved.from}:${moved.to}`, sentAt }];
   const media = mediaOf(message);
-  const said = saidIn(message, facts.bot);
+  const said = textContent(message, facts.bot);
   if (said.text === "" && media.length === 0) return [];
   const reply = replyOf(message, facts.bot);
-  const event: Inbound = {
+  const event: InboundMessage = {
     ...base,
     ...place,
     kind: "message",
@@ -94,8 +102,12 @@ function decodeMessage(message: Raw, base: Base, facts: Facts): readonly Channel
   return [event];
 }
 
-function decodeEdit(message: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
-  const said = readText(word(message["text"] ?? message["caption"]), message["entities"] ?? message["caption_entities"], facts.bot);
+function decodeEdit(message: JsonObject, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
+  const said = decodeEntities(
+    asString(message["text"] ?? message["caption"]),
+    message["entities"] ?? message["caption_entities"],
+    facts.bot,
+  );
   // A live location is edited every few seconds, and has no text.
   if (said.text === "") return [];
   const sentAt = timeOf(message["edit_date"] ?? message["date"]);
@@ -103,14 +115,14 @@ function decodeEdit(message: Raw, base: Base, facts: Facts): readonly ChannelEve
   return [{ ...base, ...placeOf(message), kind: "edit", sender, message: messageId(message), text: said.text, sentAt }];
 }
 
-function decodeReaction(reaction: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
-  const before = list(reaction["old_reaction"]).map(emojiOf);
-  const after = list(reaction["new_reaction"]).map(emojiOf);
+function decodeReaction(reaction: JsonObject, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
+  const before = asArray(reaction["old_reaction"]).map(emojiOf);
+  const after = asArray(reaction["new_reaction"]).map(emojiOf);
   const from = { from: reaction["user"], sender_chat: reaction["actor_chat"], chat: reaction["chat"] };
   const shared = {
     ...base,
     // Telegram does not say in which topic the message is.
-    chat: chatOf(need(reaction["chat"], "the chat")),
+    chat: chatOf(requireObject(reaction["chat"], "the chat")),
     kind: "reaction" as const,
     sender: senderOf(from, facts.bot),
     message: messageId(reaction),
@@ -123,8 +135,8 @@ function decodeReaction(reaction: Raw, base: Base, facts: Facts): readonly Chann
   return changes.map(({ emoji, added }) => ({ ...shared, eventId: `${base.eventId}:${added ? "+" : "-"}${emoji}`, emoji, added }));
 }
 
-function decodePress(query: Raw, base: Base, facts: Facts): readonly ChannelEvent[] {
-  const message = record(query["message"]);
+function decodeCallbackQuery(query: JsonObject, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
+  const message = asObject(query["message"]);
   // Buttons under inline results and games belong to no conversation of ours.
   if (!message || typeof query["data"] !== "string") return [];
   const sender = senderOf({ from: query["from"], chat: message["chat"] }, facts.bot);
@@ -132,64 +144,64 @@ function decodePress(query: Raw, base: Base, facts: Facts): readonly ChannelEven
   return [{ ...base, ...placeOf(message), kind: "interaction", sender, message: messageId(message), token, sentAt: facts.now }];
 }
 
-const messageId = (message: Raw): MessageId => asId<MessageId>(needId(message["message_id"], "message_id"));
+const messageId = (message: JsonObject): MessageId => asId<MessageId>(requireId(message["message_id"], "message_id"));
 
 function timeOf(seconds: unknown): number {
-  if (typeof seconds === "number" && isTime(seconds * 1_000)) return seconds * 1_000;
+  if (typeof seconds === "number" && isTimestamp(seconds * 1_000)) return seconds * 1_000;
   throw new Error("the date is missing");
 }
 
 const KINDS: Readonly<Record<string, ChatKind>> = { private: "direct", group: "group", supergroup: "group", channel: "channel" };
 
-function nameOf(who: Raw): string {
-  const full = [who["first_name"], who["last_name"]].map(word).filter(Boolean).join(" ");
-  return full || word(who["title"]) || word(who["username"]);
+function displayName(who: JsonObject): string {
+  const full = [who["first_name"], who["last_name"]].map(asString).filter(Boolean).join(" ");
+  return full || asString(who["title"]) || asString(who["username"]);
 }
 
-function chatOf(chat: Raw): Place["chat"] {
-  const kind = Object.hasOwn(KINDS, word(chat["type"])) ? KINDS[word(chat["type"])] : undefined;
+function chatOf(chat: JsonObject): ChatLocation["chat"] {
+  const kind = Object.hasOwn(KINDS, asString(chat["type"])) ? KINDS[asString(chat["type"])] : undefined;
   if (!kind) throw new Error(`a chat of the type ${JSON.stringify(chat["type"] ?? null)}`);
-  const title = nameOf(chat);
-  return { kind, id: asId<ChatId>(needId(chat["id"], "chat.id")), ...(title && { title }) };
+  const title = displayName(chat);
+  return { kind, id: asId<ChatId>(requireId(chat["id"], "chat.id")), ...(title && { title }) };
 }
 
-function placeOf(message: Raw): Place {
-  const raw = need(message["chat"], "the chat");
-  const thread = message["is_topic_message"] === true ? needId(message["message_thread_id"], "message_thread_id") : null;
+function placeOf(message: JsonObject): ChatLocation {
+  const raw = requireObject(message["chat"], "the chat");
+  const thread = message["is_topic_message"] === true ? requireId(message["message_thread_id"], "message_thread_id") : null;
   // Outside of forums a thread id only says that somebody replied.
-  const topic = thread ?? (raw["is_forum"] === true && raw["type"] !== "private" ? GENERAL : null);
+  const topic = thread ?? (raw["is_forum"] === true && raw["type"] !== "private" ? GENERAL_TOPIC_ID : null);
   return { chat: chatOf(raw), ...(topic !== null && { thread: { id: topic } }) };
 }
 
 /** The person, or the chat in whose name somebody wrote: an anonymous admin, a linked channel. */
-function senderOf(message: Raw, bot: Bot): Sender {
-  const speaker = record(message["sender_chat"]) ?? record(message["from"]) ?? need(message["chat"], "the sender");
-  const id = needId(speaker["id"], "the sender's id");
-  const name = nameOf(speaker);
+function senderOf(message: JsonObject, bot: TelegramBot): Sender {
+  const speaker = asObject(message["sender_chat"]) ?? asObject(message["from"]) ?? requireObject(message["chat"], "the sender");
+  const id = requireId(speaker["id"], "the sender's id");
+  const name = displayName(speaker);
   return { id: asId<SenderId>(id), ...(name && { name }), isBot: speaker["is_bot"] === true, isSelf: id === bot.id };
 }
 
-function moveOf(message: Raw, chat: ChatId): { kind: "migration"; from: ChatId; to: ChatId } | null {
+function chatMigrationOf(message: JsonObject, chat: ChatId): { kind: "migration"; from: ChatId; to: ChatId } | null {
   const { migrate_to_chat_id: to, migrate_from_chat_id: from } = message;
-  if (to !== undefined) return { kind: "migration", from: chat, to: asId<ChatId>(needId(to, "migrate_to_chat_id")) };
-  if (from !== undefined) return { kind: "migration", from: asId<ChatId>(needId(from, "migrate_from_chat_id")), to: chat };
+  if (to !== undefined) return { kind: "migration", from: chat, to: asId<ChatId>(requireId(to, "migrate_to_chat_id")) };
+  if (from !== undefined) return { kind: "migration", from: asId<ChatId>(requireId(from, "migrate_from_chat_id")), to: chat };
   return null;
 }
 
-function replyOf(message: Raw, bot: Bot): Inbound["replyTo"] | null {
-  const quote = word(record(message["quote"])?.["text"]);
-  const external = record(message["external_reply"]);
+function replyOf(message: JsonObject, bot: TelegramBot): InboundMessage["replyTo"] | null {
+  const quote = asString(asObject(message["quote"])?.["text"]);
+  const external = asObject(message["external_reply"]);
   if (external) {
     // A message of another chat: Telegram gives what it holds, but its text only as far as it is quoted.
-    const text = quote || describe(external);
+    const text = quote || describeContent(external);
     const id = external["message_id"] ?? message["message_id"];
-    return { id: asId<MessageId>(needId(id, "message_id")), ...(text && { text }), isSelf: false };
+    return { id: asId<MessageId>(requireId(id, "message_id")), ...(text && { text }), isSelf: false };
   }
-  const earlier = record(message["reply_to_message"]);
+  const earlier = asObject(message["reply_to_message"]);
   // In a topic every message formally answers the message that opened it.
   if (!earlier || earlier["forum_topic_created"] !== undefined) return null;
-  const text = quote || word(earlier["text"] ?? earlier["caption"]) || describe(earlier);
-  const isSelf = String(record(earlier["from"])?.["id"]) === bot.id;
+  const text = quote || asString(earlier["text"] ?? earlier["caption"]) || describeContent(earlier);
+  const isSelf = String(asObject(earlier["from"])?.["id"]) === bot.id;
   const { id, name } = senderOf(earlier, bot);
   const media = mediaOf(earlier);
   return {
@@ -201,49 +213,49 @@ function replyOf(message: Raw, bot: Bot): Inbound["replyTo"] | null {
   };
 }
 
-function saidIn(message: Raw, bot: Bot): { text: string; mentionsSelf: boolean } {
+function textContent(message: JsonObject, bot: TelegramBot): { text: string; mentionsSelf: boolean } {
   const text = message["text"] ?? message["caption"];
-  if (text !== undefined && text !== "") return readText(word(text), message["entities"] ?? message["caption_entities"], bot);
-  return { text: describe(message), mentionsSelf: false };
+  if (text !== undefined && text !== "") return decodeEntities(asString(text), message["entities"] ?? message["caption_entities"], bot);
+  return { text: describeContent(message), mentionsSelf: false };
 }
 
 /** Content without a text, in words for the agent. */
-function describe(message: Raw): string {
-  const venue = record(message["venue"]);
-  const location = record(venue?.["location"]) ?? record(message["location"]);
+function describeContent(message: JsonObject): string {
+  const venue = asObject(message["venue"]);
+  const location = asObject(venue?.["location"]) ?? asObject(message["location"]);
   if (location) {
-    const name = venue ? ` ${[venue["title"], venue["address"]].map(word).filter(Boolean).join(", ")}` : "";
+    const name = venue ? ` ${[venue["title"], venue["address"]].map(asString).filter(Boolean).join(", ")}` : "";
     return `[location ${Number(location["latitude"])}, ${Number(location["longitude"])}${name}]`;
   }
-  const contact = record(message["contact"]);
-  if (contact) return `[contact ${[nameOf(contact), word(contact["phone_number"])].filter(Boolean).join(", ")}]`;
-  const poll = record(message["poll"]);
+  const contact = asObject(message["contact"]);
+  if (contact) return `[contact ${[displayName(contact), asString(contact["phone_number"])].filter(Boolean).join(", ")}]`;
+  const poll = asObject(message["poll"]);
   if (poll)
-    return `[poll ${[word(poll["question"]), ...list(poll["options"]).map((option) => word(record(option)?.["text"]))].join(" | ")}]`;
-  const dice = record(message["dice"]);
-  if (dice) return `[${word(dice["emoji"])} ${Number(dice["value"])}]`;
-  const sticker = record(message["sticker"]);
-  if (sticker) return `[sticker ${word(sticker["emoji"])}]`;
-  const checklist = record(message["checklist"]);
+    return `[poll ${[asString(poll["question"]), ...asArray(poll["options"]).map((option) => asString(asObject(option)?.["text"]))].join(" | ")}]`;
+  const dice = asObject(message["dice"]);
+  if (dice) return `[${asString(dice["emoji"])} ${Number(dice["value"])}]`;
+  const sticker = asObject(message["sticker"]);
+  if (sticker) return `[sticker ${asString(sticker["emoji"])}]`;
+  const checklist = asObject(message["checklist"]);
   if (checklist) {
-    const tasks = list(checklist["tasks"]).map((value) => {
-      const task = record(value) ?? {};
-      return `${task["completion_date"] ? "[x]" : "[ ]"} ${word(task["text"])}`;
+    const tasks = asArray(checklist["tasks"]).map((value) => {
+      const task = asObject(value) ?? {};
+      return `${task["completion_date"] ? "[x]" : "[ ]"} ${asString(task["text"])}`;
     });
-    return [`[checklist ${word(checklist["title"])}]`, ...tasks].join("\n");
+    return [`[checklist ${asString(checklist["title"])}]`, ...tasks].join("\n");
   }
-  const game = record(message["game"]);
-  if (game) return `[game ${word(game["title"])}]`;
-  const invoice = record(message["invoice"]);
-  if (invoice) return `[invoice ${word(invoice["title"])}]`;
+  const game = asObject(message["game"]);
+  if (game) return `[game ${asString(game["title"])}]`;
+  const invoice = asObject(message["invoice"]);
+  if (invoice) return `[invoice ${asString(invoice["title"])}]`;
   // The Bot API does not give what a story or paid media show.
-  return record(message["story"]) ? "[story]" : record(message["paid_media"]) ? "[paid media]" : "";
+  return asObject(message["story"]) ? "[story]" : asObject(message["paid_media"]) ? "[paid media]" : "";
 }
 
 function emojiOf(value: unknown): string {
-  const raw = need(value, "the reaction");
+  const raw = requireObject(value, "the reaction");
   if (raw["type"] === "paid") return "⭐";
-  return raw["type"] === "custom_emoji" ? `custom:${word(raw["custom_emoji_id"])}` : word(raw["emoji"]);
+  return raw["type"] === "custom_emoji" ? `custom:${asString(raw["custom_emoji_id"])}` : asString(raw["emoji"]);
 }
 
 /** Field of a message -> what it is, and how it is called when it has no name or type of its own. */
@@ -256,33 +268,33 @@ const FILES: readonly (readonly [field: string, kind: MediaKind, mimeType: strin
   ["video_note", "video", "video/mp4", "mp4"],
 ];
 
-function mediaOf(message: Raw): readonly MediaRef[] {
-  const id = word(String(message["message_id"]));
-  const largest = list(message["photo"])
-    .map(record)
+function mediaOf(message: JsonObject): readonly MediaRef[] {
+  const id = asString(String(message["message_id"]));
+  const largest = asArray(message["photo"])
+    .map(asObject)
     .filter((size) => size !== null)
     .toSorted((a, b) => Number(b["width"]) * Number(b["height"]) - Number(a["width"]) * Number(a["height"]))[0];
   if (largest) return [refOf(largest, "image", "image/jpeg", `photo-${id}.jpg`)];
-  const sticker = record(message["sticker"]);
+  const sticker = asObject(message["sticker"]);
   if (sticker && sticker["is_animated"] !== true && sticker["is_video"] !== true)
     return [refOf(sticker, "image", "image/webp", `sticker-${id}.webp`)];
   for (const [field, kind, mimeType, ending] of FILES) {
     // An animation is announced as a document as well: the first field counts.
-    const file = record(message[field]);
+    const file = asObject(message[field]);
     if (file) return [refOf(file, kind, mimeType, `${field.replace("_", "-")}-${id}.${ending}`)];
   }
   return [];
 }
 
-function refOf(file: Raw, kind: MediaKind, mimeType: string, name: string): MediaRef {
-  const fileId = word(file["file_id"]);
+function refOf(file: JsonObject, kind: MediaKind, mimeType: string, name: string): MediaRef {
+  const fileId = asString(file["file_id"]);
   if (!/^[\w-]{1,512}$/.test(fileId)) throw new Error("a file without an id");
-  const type = word(file["mime_type"]) || mimeType;
+  const type = asString(file["mime_type"]) || mimeType;
   return {
     kind: kind === "file" && type.startsWith("image/") ? "image" : kind,
-    name: word(file["file_name"]) || name,
+    name: asString(file["file_name"]) || name,
     mimeType: type,
     sizeBytes: typeof file["file_size"] === "number" ? file["file_size"] : null,
-    url: `${FILE}${fileId}`,
+    url: `${TELEGRAM_FILE_SCHEME}${fileId}`,
   };
 }

@@ -3,16 +3,24 @@ import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type ChatId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { containedClock } from "../containment.ts";
-import type { Abilities, Channel, ChannelHost, HookAnswer, HookRequest, Link } from "../channel.ts";
-import { BotApi } from "./api.ts";
+import type { ChannelCapabilities, Channel, ChannelContext, WebhookResponse, WebhookRequest, Link } from "../channel.ts";
+import { BotApi } from "./bot-api.ts";
 import { canonicalTelegramId, parseTelegramAccount, telegramIdentity, type TelegramAccount } from "./config.ts";
-import { confirmPresses, keepWebhook, poll, sameSecret, TIMINGS, type Session, type Timings } from "./connection.ts";
-import { decode, reread } from "./inbound.ts";
-import { isRevoked, revoked, TelegramLink } from "./link.ts";
-import { toVisible } from "./outbound.ts";
-import type { Bot } from "./text.ts";
+import {
+  answerCallbackQueries,
+  maintainWebhook,
+  pollUpdates,
+  isSameWebhookSecret,
+  TELEGRAM_TIMINGS,
+  type TelegramSession,
+  type TelegramTimings,
+} from "./updates.ts";
+import { decodeTelegramUpdate, redecodeTelegramUpdate } from "./inbound.ts";
+import { isRevoked, telegramTokenRevokedError, TelegramLink } from "./link.ts";
+import { toVisibleTelegram } from "./outbound.ts";
+import type { TelegramBot } from "./entities.ts";
 
-export const abilities: Abilities = {
+export const capabilities: ChannelCapabilities = {
   chatKinds: ["direct", "group", "channel"],
   maxText: { unit: "utf16", value: LIMITS.telegramTextChars },
   markup: "html",
@@ -29,17 +37,17 @@ export const abilities: Abilities = {
   events: ["edit", "reaction", "interaction", "migration"],
 };
 
-type Options = { timings?: Timings; clock?: Clock };
+type Options = { timings?: TelegramTimings; clock?: Clock };
 /** What is known about the bots of this process. */
-type Known = {
-  /** By id, for `isAddressed`. */ bots: Map<string, Bot>;
-  /** What a webhook needs to decode. */ sessions: WeakMap<TelegramAccount, Session>;
+type ChannelCache = {
+  /** By id, for `isAddressed`. */ bots: Map<string, TelegramBot>;
+  /** What a webhook needs to decode. */ sessions: WeakMap<TelegramAccount, TelegramSession>;
   /** Bots whose menu of commands was set. */ menus: Set<string>;
 };
 
 /** The Telegram channel. Tests give it shorter times; the protocol does not change with them. */
-export function createTelegramChannel({ timings = TIMINGS, clock = systemClock }: Options = {}): Channel<TelegramAccount> {
-  const known: Known = { bots: new Map(), sessions: new WeakMap(), menus: new Set() };
+export function createTelegramChannel({ timings = TELEGRAM_TIMINGS, clock = systemClock }: Options = {}): Channel<TelegramAccount> {
+  const known: ChannelCache = { bots: new Map(), sessions: new WeakMap(), menus: new Set() };
   return {
     id: asId<ChannelId>("telegram"),
     label: "Telegram",
@@ -48,14 +56,14 @@ export function createTelegramChannel({ timings = TIMINGS, clock = systemClock }
       text: "Open @BotFather in Telegram, send /newbot, and copy the token that it gives you.",
       link: { label: "Open @BotFather", url: "https://t.me/BotFather" },
     },
-    abilities,
+    capabilities,
     environment: { botToken: "TELEGRAM_BOT_TOKEN" },
     parse: parseTelegramAccount,
     identity: telegramIdentity,
     canonicalId: canonicalTelegramId,
-    rendered: toVisible,
-    reread,
-    toChat: toTelegramChat,
+    toRenderedText: toVisibleTelegram,
+    redecode: redecodeTelegramUpdate,
+    parseChat: toTelegramChat,
     isAddressed(account, text) {
       const bot = known.bots.get(account.botId);
       return (
@@ -66,54 +74,54 @@ export function createTelegramChannel({ timings = TIMINGS, clock = systemClock }
           .some((name) => name.endsWith(`@${bot.username.toLowerCase()}`))
       );
     },
-    run: (account, host, live, signal) => serve(account, host, live, signal, { timings, clock, known }),
-    verify: async (account, signal) => ({ name: `@${(await whoAmI(new BotApi(account), signal)).username}` }),
-    receiveHeaders: ["x-telegram-bot-api-secret-token"],
-    receive: (account, request, host) => receive(account, request, host, known.sessions.get(account)),
+    run: (account, host, live, signal) => runTelegram(account, host, live, signal, { timings, clock, known }),
+    verify: async (account, signal) => ({ name: `@${(await fetchBotIdentity(new BotApi(account), signal)).username}` }),
+    requiredWebhookHeaders: ["x-telegram-bot-api-secret-token"],
+    handleWebhook: (account, request, host) => handleWebhook(account, request, host, known.sessions.get(account)),
   };
 }
 
 /** The numeric id of a person, or of a room with the minus in front of it. */
-function toTelegramChat(to: string): ReturnType<Channel["toChat"]> {
+function toTelegramChat(to: string): ReturnType<Channel["parseChat"]> {
   const id = canonicalTelegramId(to);
   if (!/^-?[1-9]\d{0,19}$/.test(id)) return null;
   return { kind: id.startsWith("-") ? "group" : "direct", id: asId<ChatId>(id) };
 }
 
-async function whoAmI(api: BotApi, signal: AbortSignal): Promise<Bot> {
+async function fetchBotIdentity(api: BotApi, signal: AbortSignal): Promise<TelegramBot> {
   const answer = await api.call("getMe", {}, { signal });
-  if (!answer.ok && isRevoked(answer)) throw revoked();
+  if (!answer.ok && isRevoked(answer)) throw telegramTokenRevokedError();
   if (!answer.ok) throw new Error(`Telegram does not answer for the bot: ${answer.description} (${answer.code})`);
   const me = answer.result as { id?: unknown; username?: unknown; can_read_all_group_messages?: unknown } | null;
   if (typeof me?.id !== "number" || typeof me.username !== "string") throw new Error("this is no Bot API: getMe names no bot");
   return { id: String(me.id), username: me.username, readsAll: me.can_read_all_group_messages !== false };
 }
 
-async function serve(
+async function runTelegram(
   account: TelegramAccount,
-  host: ChannelHost,
+  host: ChannelContext,
   live: (link: Link | null) => void,
   stop: AbortSignal,
-  { timings, clock: plainClock, known }: { timings: Timings; clock: Clock; known: Known },
+  { timings, clock: plainClock, known }: { timings: TelegramTimings; clock: Clock; known: ChannelCache },
 ): Promise<void> {
   const clock = containedClock(plainClock, host.fail);
   const ended = new AbortController();
   const signal = AbortSignal.any([stop, ended.signal]);
   const api = new BotApi(account);
   try {
-    const bot = await whoAmI(api, signal);
+    const bot = await fetchBotIdentity(api, signal);
     known.bots.set(account.botId, bot);
-    if (account.readsAlong && !bot.readsAll)
+    if (account.canReadAllGroupMessages && !bot.readsAll)
       host.log.warn("a room has requireMention: false, but Telegram gives this bot only messages that mention it", {
         fix: "Send /setprivacy to @BotFather, choose Disable, then remove the bot from the group and add it again; or make it an admin.",
       });
     const facts = () => ({ account: asId<AccountId>("default"), bot, now: clock.now() });
-    const session: Session = { api, bot, facts, host, clock, timings, signal };
+    const session: TelegramSession = { api, bot, facts, host, clock, timings, signal };
     const link = new TelegramLink({
       account,
       api,
       host,
-      moved: (from, to) => ({
+      onMigrated: (from, to) => ({
         kind: "migration",
         eventId: `${bot.id}:move:${from}:${to}`,
         account: facts().account,
@@ -126,17 +134,17 @@ async function serve(
     });
     const ready = (): void => {
       live(link);
-      offerCommands(session, known.menus).catch(host.fail);
+      syncCommands(session, known.menus).catch(host.fail);
     };
     if (account.webhook) {
       known.sessions.set(account, session);
-      await keepWebhook(session, account.webhook, ready);
+      await maintainWebhook(session, account.webhook, ready);
     } else {
       // A webhook that is left from before would forbid polling. What waits at Telegram stays there.
       const answer = await api.call("deleteWebhook", {}, { signal });
       if (!answer.ok) throw new Error(`Telegram refused to leave the webhook: ${answer.description}`);
       ready();
-      await poll(session);
+      await pollUpdates(session);
     }
   } catch (err) {
     if (!stop.aborted) throw ended.signal.aborted ? ended.signal.reason : err;
@@ -148,7 +156,7 @@ async function serve(
 }
 
 /** Fills the menu of commands, once for each bot. Nothing depends on it. */
-async function offerCommands({ api, bot, host, signal }: Session, menus: Set<string>): Promise<void> {
+async function syncCommands({ api, bot, host, signal }: TelegramSession, menus: Set<string>): Promise<void> {
   const commands = host.commands
     .filter(({ name }) => /^[a-z0-9_]{1,32}$/.test(name))
     .slice(0, 100)
@@ -165,9 +173,14 @@ async function offerCommands({ api, bot, host, signal }: Session, menus: Set<str
 }
 
 /** One pushed update: the secret first, 200 only when it is stored. Telegram repeats everything else. */
-async function receive(account: TelegramAccount, request: HookRequest, host: ChannelHost, session?: Session): Promise<HookAnswer> {
+async function handleWebhook(
+  account: TelegramAccount,
+  request: WebhookRequest,
+  host: ChannelContext,
+  session?: TelegramSession,
+): Promise<WebhookResponse> {
   if (!account.webhook) return { status: 404 };
-  if (!sameSecret(request.headers["x-telegram-bot-api-secret-token"], account.webhook.secret)) return { status: 401 };
+  if (!isSameWebhookSecret(request.headers["x-telegram-bot-api-secret-token"], account.webhook.secret)) return { status: 401 };
   if (request.method !== "POST") return { status: 405 };
   if (!session) return { status: 503 };
   let update: unknown;
@@ -178,13 +191,13 @@ async function receive(account: TelegramAccount, request: HookRequest, host: Cha
     update = Buffer.from(request.body).toString("utf8");
   }
   try {
-    await host.admit(decode(update, session.facts()));
+    await host.admit(decodeTelegramUpdate(update, session.facts()));
   } catch (err) {
     host.log.error("a pushed message could not be stored; Telegram will repeat it", { cause: reasonOf(err) });
     return { status: 503 };
   }
-  host.alive();
-  confirmPresses(session, [update]);
+  host.reportActivity();
+  answerCallbackQueries(session, [update]);
   return { status: 200 };
 }
 

@@ -1,9 +1,9 @@
-import { render, toStyled, type Span, type Style, type Styled } from "../markdown.ts";
+import { renderStyledText, parseStyledText, type StyleSpan, type TextStyle, type StyledText } from "../styled-text.ts";
 
 const escape = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 const escapeValue = (text: string): string => escape(text).replaceAll('"', "&quot;");
 
-const TAGS: Readonly<Record<Exclude<Style, "link" | "block">, string>> = {
+const TAGS: Readonly<Record<Exclude<TextStyle, "link" | "block">, string>> = {
   bold: "b",
   heading: "b",
   italic: "i",
@@ -12,22 +12,22 @@ const TAGS: Readonly<Record<Exclude<Style, "link" | "block">, string>> = {
   quote: "blockquote",
 };
 
-function open({ style, info }: Span): string {
+function open({ style, info }: StyleSpan): string {
   if (style === "link") return `<a href="${escapeValue(info ?? "")}">`;
   if (style !== "block") return `<${TAGS[style]}>`;
   const language = /^[\w+#.-]{1,40}$/.test(info ?? "") ? info! : null;
   return language ? `<pre><code class="language-${escapeValue(language)}">` : "<pre>";
 }
 
-function close({ style, info }: Span): string {
+function close({ style, info }: StyleSpan): string {
   if (style === "link") return "</a>";
   if (style !== "block") return `</${TAGS[style]}>`;
   return /^[\w+#.-]{1,40}$/.test(info ?? "") ? "</code></pre>" : "</pre>";
 }
 
 /** Telegram knows no quote inside a quote, and the same emphasis twice says nothing more. */
-function withoutRepeats({ text, spans }: Styled): Styled {
-  const within: Span[] = [];
+function withoutRedundantLinks({ text, spans }: StyledText): StyledText {
+  const within: StyleSpan[] = [];
   const kept = spans.filter((span) => {
     while (within.length > 0 && within.at(-1)!.end <= span.start) within.pop();
     const repeated = within.some(({ style }) => tagOf(style) === tagOf(span.style));
@@ -37,21 +37,21 @@ function withoutRepeats({ text, spans }: Styled): Styled {
   return { text, spans: kept };
 }
 
-const tagOf = (style: Style): string => (style === "heading" ? "bold" : style);
+const tagOf = (style: TextStyle): string => (style === "heading" ? "bold" : style);
 
 /** Markdown as Telegram's HTML. */
-export function toHtml(markdown: string): string {
-  return render(withoutRepeats(toStyled(markdown)), { escape, open, close });
+export function toTelegramHtml(markdown: string): string {
+  return renderStyledText(withoutRedundantLinks(parseStyledText(markdown)), { escape, open, close });
 }
 
 /** The text as it is shown and counted: markup is gone, entities are characters. */
-export function toVisible(markdown: string): string {
-  return toStyled(markdown).text;
+export function toVisibleTelegram(markdown: string): string {
+  return parseStyledText(markdown).text;
 }
 
 /** The last resort when the markup is refused: no markup, links with their address where there is room. */
-export function toPlain(markdown: string, limit: number): string {
-  const { text, spans } = toStyled(markdown);
+export function toPlainTelegram(markdown: string, limit: number): string {
+  const { text, spans } = parseStyledText(markdown);
   const links = spans.filter(({ style, start, end, info }) => style === "link" && info !== text.slice(start, end));
   let out = "";
   let at = 0;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { Secret } from "../../core/secret.ts";
-import { httpsAddress, proxyAddress } from "../address.ts";
+import { parseHttpsUrl, parseProxySetting } from "../url.ts";
 import type { AccountIssue } from "../channel.ts";
 
 /** One peer with which signed JSON is exchanged, complete. */
@@ -15,11 +15,11 @@ export type WebhookAccount = {
   proxy: string | null;
 };
 
-type Raw = Readonly<Record<string, unknown>>;
+type JsonObject = Readonly<Record<string, unknown>>;
 const SECRET_CHARS = 16;
 const FIX = "Set channels.webhook.secret to a long random text: openssl rand -hex 32";
 
-function secretOf(raw: Raw, key: string, issues: AccountIssue[]): Secret | null {
+function readSecret(raw: JsonObject, key: string, issues: AccountIssue[]): Secret | null {
   const value = raw[key];
   if (value === undefined) return null;
   const found = value instanceof Secret ? value : typeof value === "string" ? new Secret(value) : null;
@@ -30,14 +30,14 @@ function secretOf(raw: Raw, key: string, issues: AccountIssue[]): Secret | null 
 
 /** Checks and completes an account. Secrets are resolved; pure. Without a secret the door is closed. */
 export function parseWebhookAccount(value: unknown): { account: WebhookAccount } | { issues: readonly AccountIssue[] } {
-  const raw: Raw = typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : {};
+  const raw: JsonObject = typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
   const issues: AccountIssue[] = [];
-  const secret = secretOf(raw, "secret", issues);
-  const previous = secretOf(raw, "previousSecret", issues);
+  const secret = readSecret(raw, "secret", issues);
+  const previous = readSecret(raw, "previousSecret", issues);
   if (!secret && issues.length === 0) issues.push({ path: "secret", message: "is missing", fix: FIX });
   const url = raw["outboundUrl"];
-  const outboundUrl = url === undefined || url === "" ? null : httpsAddress(url, "outboundUrl", issues);
-  const proxy = proxyAddress(raw["proxy"], issues);
+  const outboundUrl = url === undefined || url === "" ? null : parseHttpsUrl(url, "outboundUrl", issues);
+  const proxy = parseProxySetting(raw["proxy"], issues);
   if (issues.length > 0 || !secret) return { issues };
   return { account: { secret, accepted: previous ? [secret, previous] : [secret], outboundUrl, proxy } };
 }

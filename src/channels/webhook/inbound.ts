@@ -1,7 +1,7 @@
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
-import type { ChannelEvent, ChatKind, MediaKind, MediaRef, Place, RepliedTo, Sender } from "../channel.ts";
+import type { ChannelEvent, ChatKind, MediaKind, MediaRef, ChatLocation, QuotedMessage, Sender } from "../channel.ts";
 
-type Raw = Readonly<Record<string, unknown>>;
+type JsonObject = Readonly<Record<string, unknown>>;
 
 /** A field of a request that is missing or wrong; `path` says which. */
 export class FieldError extends Error {
@@ -17,70 +17,70 @@ export class FieldError extends Error {
 const CHAT_KINDS: readonly ChatKind[] = ["direct", "group", "channel"];
 const MEDIA_KINDS: readonly MediaKind[] = ["image", "audio", "video"];
 
-function record(value: unknown, path: string): Raw {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Raw;
+function requireObject(value: unknown, path: string): JsonObject {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
   throw new FieldError(path, "must be an object");
 }
 
-function text(raw: Raw, key: string, path: string, most: number): string {
+function readString(raw: JsonObject, key: string, path: string, most: number): string {
   const value = raw[key];
   if (typeof value === "string" && value !== "" && value.length <= most) return value;
   throw new FieldError(`${path}${key}`, `must be a text of 1 to ${most} characters`);
 }
 
-function optional(raw: Raw, key: string, path: string, most: number): string | undefined {
-  return raw[key] === undefined ? undefined : text(raw, key, path, most);
+function readOptionalString(raw: JsonObject, key: string, path: string, most: number): string | undefined {
+  return raw[key] === undefined ? undefined : readString(raw, key, path, most);
 }
 
-function flag(raw: Raw, key: string, path: string): boolean {
+function readBoolean(raw: JsonObject, key: string, path: string): boolean {
   const value = raw[key] ?? false;
   if (typeof value === "boolean") return value;
   throw new FieldError(`${path}${key}`, "must be true or false");
 }
 
-function placeOf(raw: Raw): Place {
-  const chat = record(raw["chat"], "chat");
+function placeOf(raw: JsonObject): ChatLocation {
+  const chat = requireObject(raw["chat"], "chat");
   const kind = CHAT_KINDS.find((each) => each === chat["kind"]);
   if (!kind) throw new FieldError("chat.kind", `must be one of ${CHAT_KINDS.join(", ")}`);
-  const title = optional(chat, "title", "chat.", 200);
-  const thread = optional(raw, "thread", "", 200);
+  const title = readOptionalString(chat, "title", "chat.", 200);
+  const thread = readOptionalString(raw, "thread", "", 200);
   return {
-    chat: { kind, id: asId<ChatId>(text(chat, "id", "chat.", 200)), ...(title !== undefined && { title }) },
+    chat: { kind, id: asId<ChatId>(readString(chat, "id", "chat.", 200)), ...(title !== undefined && { title }) },
     ...(thread !== undefined && { thread: { id: thread } }),
   };
 }
 
-function senderOf(raw: Raw): Sender {
-  const sender = record(raw["sender"], "sender");
-  const name = optional(sender, "name", "sender.", 200);
+function senderOf(raw: JsonObject): Sender {
+  const sender = requireObject(raw["sender"], "sender");
+  const name = readOptionalString(sender, "name", "sender.", 200);
   return {
-    id: asId<SenderId>(text(sender, "id", "sender.", 200)),
+    id: asId<SenderId>(readString(sender, "id", "sender.", 200)),
     ...(name !== undefined && { name }),
-    isBot: flag(sender, "isBot", "sender."),
+    isBot: readBoolean(sender, "isBot", "sender."),
     isSelf: false,
   };
 }
 
-function mediaOf(raw: Raw, at = ""): MediaRef[] {
+function mediaOf(raw: JsonObject, at = ""): MediaRef[] {
   const list = raw["media"] ?? [];
   if (!Array.isArray(list) || list.length > 20) throw new FieldError(`${at}media`, "must be a list of at most 20 files");
   return list.map((each, index) => {
     const path = `${at}media[${index}].`;
-    const item = record(each, `${at}media[${index}]`);
+    const item = requireObject(each, `${at}media[${index}]`);
     const sizeBytes = item["sizeBytes"];
     if (typeof sizeBytes !== "number" || !Number.isSafeInteger(sizeBytes) || sizeBytes < 0)
       throw new FieldError(`${path}sizeBytes`, "must be a whole number");
-    const mimeType = text(item, "mimeType", path, 100);
+    const mimeType = readString(item, "mimeType", path, 100);
     const kind = MEDIA_KINDS.find((each) => mimeType.startsWith(`${each}/`)) ?? "file";
-    return { kind, name: text(item, "name", path, 200), mimeType, sizeBytes, url: text(item, "url", path, 2_000) };
+    return { kind, name: readString(item, "name", path, 200), mimeType, sizeBytes, url: readString(item, "url", path, 2_000) };
   });
 }
 
-function replyOf(raw: Raw): { replyTo?: RepliedTo } {
+function replyOf(raw: JsonObject): { replyTo?: QuotedMessage } {
   if (raw["replyTo"] === undefined) return {};
-  const reply = record(raw["replyTo"], "replyTo");
-  const quoted = optional(reply, "text", "replyTo.", 10_000);
-  const id = asId<MessageId>(text(reply, "id", "replyTo.", 200));
+  const reply = requireObject(raw["replyTo"], "replyTo");
+  const quoted = readOptionalString(reply, "text", "replyTo.", 10_000);
+  const id = asId<MessageId>(readString(reply, "id", "replyTo.", 200));
   const sender = reply["sender"] === undefined ? undefined : senderOf(reply);
   const media = mediaOf(reply, "replyTo.");
   return {
@@ -89,26 +89,26 @@ function replyOf(raw: Raw): { replyTo?: RepliedTo } {
       ...(quoted !== undefined && { text: quoted }),
       ...(sender && { sender: { id: sender.id, ...(sender.name !== undefined && { name: sender.name }) } }),
       ...(media.length > 0 && { media }),
-      isSelf: flag(reply, "isSelf", "replyTo."),
+      isSelf: readBoolean(reply, "isSelf", "replyTo."),
     },
   };
 }
 
 /** Facts of the request around the body. */
-export type RequestFacts = { eventId: string; account: AccountId; now: number };
+export type WebhookDecodeContext = { eventId: string; account: AccountId; now: number };
 
 /** One request body as an event. Pure. Throws FieldError with the field's path when it is not one; null for a ping. */
-export function toEvent(body: unknown, { eventId, account, now }: RequestFacts): ChannelEvent | null {
-  const raw = record(body, "the body");
+export function decodeWebhookEvent(body: unknown, { eventId, account, now }: WebhookDecodeContext): ChannelEvent | null {
+  const raw = requireObject(body, "the body");
   const event = { eventId, account, sentAt: now, origin: "live" as const };
-  const message = (): MessageId => asId<MessageId>(text(raw, "message", "", 200));
+  const message = (): MessageId => asId<MessageId>(readString(raw, "message", "", 200));
   switch (raw["type"]) {
     case "ping":
       return null;
     case "message": {
       const media = mediaOf(raw);
-      const said = typeof raw["text"] === "string" && media.length > 0 ? raw["text"] : text(raw, "text", "", 100_000);
-      const mentionsSelf = flag(raw, "mentionsSelf", "");
+      const said = typeof raw["text"] === "string" && media.length > 0 ? raw["text"] : readString(raw, "text", "", 100_000);
+      const mentionsSelf = readBoolean(raw, "mentionsSelf", "");
       const id = raw["message"] === undefined ? asId<MessageId>(eventId) : message();
       return {
         kind: "message",
@@ -123,18 +123,25 @@ export function toEvent(body: unknown, { eventId, account, now }: RequestFacts):
       };
     }
     case "edit":
-      return { kind: "edit", ...event, ...placeOf(raw), sender: senderOf(raw), message: message(), text: text(raw, "text", "", 100_000) };
+      return {
+        kind: "edit",
+        ...event,
+        ...placeOf(raw),
+        sender: senderOf(raw),
+        message: message(),
+        text: readString(raw, "text", "", 100_000),
+      };
     case "delete":
       return { kind: "delete", ...event, ...placeOf(raw), message: message() };
     case "reaction": {
-      const added = raw["added"] === undefined || flag(raw, "added", "");
+      const added = raw["added"] === undefined || readBoolean(raw, "added", "");
       return {
         kind: "reaction",
         ...event,
         ...placeOf(raw),
         sender: senderOf(raw),
         message: message(),
-        emoji: text(raw, "emoji", "", 64),
+        emoji: readString(raw, "emoji", "", 64),
         added,
       };
     }
@@ -145,7 +152,7 @@ export function toEvent(body: unknown, { eventId, account, now }: RequestFacts):
         ...placeOf(raw),
         sender: senderOf(raw),
         message: message(),
-        token: text(raw, "token", "", 64),
+        token: readString(raw, "token", "", 64),
       };
     default:
       throw new FieldError("type", "must be one of message, edit, delete, reaction, press, ping");

@@ -4,19 +4,19 @@ import { asId, type AccountId, type ChannelId, type ChatId } from "../../core/id
 import { LIMITS } from "../../core/limits.ts";
 import {
   TerminalError,
-  type Abilities,
+  type ChannelCapabilities,
   type Channel,
   type ChannelEvent,
-  type ChannelHost,
-  type HookAnswer,
-  type HookRequest,
+  type ChannelContext,
+  type WebhookResponse,
+  type WebhookRequest,
 } from "../channel.ts";
 import { parseWebhookAccount, webhookIdentity, type WebhookAccount } from "./config.ts";
-import { ping, WebhookLink } from "./connection.ts";
-import { FieldError, toEvent } from "./inbound.ts";
-import { refusal } from "./signature.ts";
+import { ping, WebhookLink } from "./link.ts";
+import { FieldError, decodeWebhookEvent } from "./inbound.ts";
+import { signatureProblem } from "./signature.ts";
 
-export const abilities: Abilities = {
+export const capabilities: ChannelCapabilities = {
   chatKinds: ["direct", "group", "channel"],
   maxText: { unit: "utf16", value: 16_000 },
   markup: "markdown",
@@ -32,9 +32,9 @@ export const abilities: Abilities = {
   events: ["edit", "delete", "reaction", "interaction"],
 };
 
-const answer = (status: number, body: unknown): HookAnswer => ({ status, body: JSON.stringify(body) });
-const fault = (status: number, code: string, message: string, fix?: string): HookAnswer =>
-  answer(status, { ok: false, error: { code, message, ...(fix && { fix }) } });
+const jsonResponse = (status: number, body: unknown): WebhookResponse => ({ status, body: JSON.stringify(body) });
+const badRequest = (status: number, code: string, message: string, fix?: string): WebhookResponse =>
+  jsonResponse(status, { ok: false, error: { code, message, ...(fix && { fix }) } });
 
 /** The generic webhook channel: signed JSON in, signed JSON out. */
 export function createWebhookChannel({ clock = systemClock }: { clock?: Clock } = {}): Channel<WebhookAccount> {
@@ -46,11 +46,11 @@ export function createWebhookChannel({ clock = systemClock }: { clock?: Clock } 
       text: "Choose a secret that both sides share. Replies go to the outbound URL; without one the webhook only receives.",
       test: "Post a signed message to the webhook to test it.",
     },
-    abilities,
+    capabilities,
     environment: { secret: "OPENCLAW_WEBHOOK_SECRET" },
     parse: parseWebhookAccount,
     identity: webhookIdentity,
-    toChat(to) {
+    parseChat(to) {
       const found = /^(?:(direct|group|channel):)?(\S{1,200})$/.exec(to);
       return found ? { kind: (found[1] ?? "direct") as "direct" | "group" | "channel", id: asId<ChatId>(found[2]!) } : null;
     },
@@ -72,26 +72,31 @@ export function createWebhookChannel({ clock = systemClock }: { clock?: Clock } 
       }
       return { name: new URL(account.outboundUrl).host };
     },
-    receiveHeaders: ["x-webhook-id", "x-webhook-timestamp", "x-webhook-signature"],
-    receive: (account, request, host) => receive(account, request, host, clock),
+    requiredWebhookHeaders: ["x-webhook-id", "x-webhook-timestamp", "x-webhook-signature"],
+    handleWebhook: (account, request, host) => handleWebhook(account, request, host, clock),
   };
 }
 
-async function receive(account: WebhookAccount, request: HookRequest, host: ChannelHost, clock: Clock): Promise<HookAnswer> {
-  if (request.method !== "POST") return fault(405, "method_not_allowed", "only POST is served here");
+async function handleWebhook(
+  account: WebhookAccount,
+  request: WebhookRequest,
+  host: ChannelContext,
+  clock: Clock,
+): Promise<WebhookResponse> {
+  if (request.method !== "POST") return badRequest(405, "method_not_allowed", "only POST is served here");
   const header = (name: string): string => request.headers[`x-webhook-${name}`] ?? "";
   const id = header("id");
   const signed = { id, timestamp: header("timestamp"), signature: header("signature") };
-  const why = refusal(account.accepted, signed, request.body, clock.now());
-  if (why !== null) return fault(401, "bad_signature", why, "docs/channels/webhook.md says how a request is signed.");
-  host.alive();
+  const why = signatureProblem(account.accepted, signed, request.body, clock.now());
+  if (why !== null) return badRequest(401, "bad_signature", why, "docs/channels/webhook.md says how a request is signed.");
+  host.reportActivity();
   let event: ChannelEvent | null;
   try {
     const body: unknown = JSON.parse(Buffer.from(request.body).toString("utf8"));
-    event = toEvent(body, { eventId: id, account: asId("default"), now: clock.now() });
+    event = decodeWebhookEvent(body, { eventId: id, account: asId("default"), now: clock.now() });
   } catch (err) {
-    if (err instanceof FieldError) return fault(400, "bad_field", `${err.path} ${err.message}`);
-    if (err instanceof SyntaxError) return fault(400, "bad_json", "the body is not JSON");
+    if (err instanceof FieldError) return badRequest(400, "bad_field", `${err.path} ${err.message}`);
+    if (err instanceof SyntaxError) return badRequest(400, "bad_json", "the body is not JSON");
     // A bug of ours: a refusal would be repeated by the peer without end.
     host.log.error("an event could not be read; it is kept as unreadable", { error: err });
     const raw = Buffer.from(request.body).toString("utf8").slice(0, LIMITS.unreadableChars);
@@ -107,7 +112,7 @@ async function receive(account: WebhookAccount, request: HookRequest, host: Chan
   }
   // The answer comes after the commit: what was answered with 200 is never lost, and everything else may be sent again.
   if (event) await host.admit([event]);
-  return answer(200, { ok: true });
+  return jsonResponse(200, { ok: true });
 }
 
 export const channel: Channel = createWebhookChannel() as Channel;

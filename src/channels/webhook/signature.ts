@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import type { Secret } from "../../core/secret.ts";
 
 /** How far the clocks of the two sides may be apart, and how long a request can be replayed at most. */
-export const WINDOW_MS = 300_000;
+export const SIGNATURE_WINDOW_MS = 300_000;
 const ID = /^[A-Za-z0-9_.:-]{1,200}$/;
 
 export type SignedHeaders = { id: string; timestamp: string; signature: string };
@@ -25,11 +25,11 @@ const signWithoutDirection = (secret: Secret, id: string, timestamp: string, bod
  * Null when the request is signed for us with one of the secrets and fresh; else why not. The id is a part of what is signed, so a
  * replay within the window carries the same id and is recognised as a repeat.
  */
-export function refusal(secrets: readonly Secret[], headers: SignedHeaders, body: Uint8Array, now: number): string | null {
+export function signatureProblem(secrets: readonly Secret[], headers: SignedHeaders, body: Uint8Array, now: number): string | null {
   const { id, timestamp, signature } = headers;
   if (!ID.test(id)) return "X-Webhook-Id is missing or has characters beside A-Z, a-z, 0-9, _ . : -";
   if (!/^\d{10}$/.test(timestamp)) return "X-Webhook-Timestamp is missing or not in whole seconds since 1970";
-  if (Math.abs(now - Number(timestamp) * 1_000) > WINDOW_MS)
+  if (Math.abs(now - Number(timestamp) * 1_000) > SIGNATURE_WINDOW_MS)
     return "X-Webhook-Timestamp is more than five minutes away from this machine's clock";
   const given = Buffer.from(signature);
   const isVersion1 = signature.startsWith("v1=");

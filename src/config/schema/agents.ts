@@ -1,56 +1,58 @@
-import { amount, choice, flag, group, list, map, opaque, secret, secretItem, text, whole } from "./shape.ts";
+import { number, enumOf, boolean, object, array, record, unknown, secret, requiredSecret, string, integer } from "./types.ts";
 import { typingMode } from "./session.ts";
 
-export const THINKING = ["off", "minimal", "low", "medium", "high", "xhigh", "adaptive", "max", "ultra"] as const;
+export const THINKING_CHOICES = ["off", "minimal", "low", "medium", "high", "xhigh", "adaptive", "max", "ultra"] as const;
 
-const modelName = { regex: "\\S+(/\\S.*)?", is: "a model like provider/model" } as const;
+const modelName = { regex: "\\S+(/\\S.*)?", description: "a model like provider/model" } as const;
 
 const modelChoice = (doc: string) =>
-  group(
+  object(
     doc,
     {
-      primary: text("The model that is asked first, as `provider/model`.", { pattern: modelName }),
-      fallbacks: list(
+      primary: string("The model that is asked first, as `provider/model`.", { pattern: modelName }),
+      fallbacks: array(
         "Models that are asked in this order when the one before fails.",
-        text("A model as `provider/model`.", { pattern: modelName }),
+        string("A model as `provider/model`.", { pattern: modelName }),
       ),
     },
     { optional: true, shorthand: "primary", unserved: ["timeoutMs"] },
   );
 
-const thinking = (doc: string) => choice(`${doc} \`adaptive\` counts as \`medium\`, \`ultra\` as \`max\`.`, THINKING);
+const thinking = (doc: string) => enumOf(`${doc} \`adaptive\` counts as \`medium\`, \`ultra\` as \`max\`.`, THINKING_CHOICES);
 
 /** Which tools an agent, a group or everybody gets. */
 export const toolPolicy = (doc: string, unserved: readonly string[]) =>
-  group(
+  object(
     doc,
     {
-      profile: choice("A named set of tools to start from.", ["minimal", "coding", "messaging", "full"], { whenWrong: "minimal" }),
-      allow: list("Only these tools; an empty list means none.", text("A tool, or a group of tools as `group:name`."), { whenWrong: [] }),
-      alsoAllow: list("Tools to add to the profile.", text("A tool, or a group of tools as `group:name`."), { whenWrong: [] }),
-      deny: list("Never these tools, whatever allows them.", text("A tool, a group of tools as `group:name`, or `*`."), {
-        whenWrong: ["*"],
+      profile: enumOf("A named set of tools to start from.", ["minimal", "coding", "messaging", "full"], { onInvalid: "minimal" }),
+      allow: array("Only these tools; an empty list means none.", string("A tool, or a group of tools as `group:name`."), {
+        onInvalid: [],
+      }),
+      alsoAllow: array("Tools to add to the profile.", string("A tool, or a group of tools as `group:name`."), { onInvalid: [] }),
+      deny: array("Never these tools, whatever allows them.", string("A tool, a group of tools as `group:name`, or `*`."), {
+        onInvalid: ["*"],
         strict: true,
       }),
     },
     { optional: true, unserved },
   );
 
-const catalog = map(
+const catalog = record(
   "More models by `provider/model` that people may choose, with their short names.",
   "<provider/model>",
-  group(
+  object(
     "One model of the catalogue.",
-    { alias: text("Short name for the `/model` command.") },
+    { alias: string("Short name for the `/model` command.") },
     { unserved: ["params", "agentRuntime", "pickerRuntimes", "codeMode", "streaming"] },
   ),
 );
 
-const compaction = group(
+const compaction = object(
   "How a conversation is shortened when it fills the context of the model.",
   {
-    enabled: flag("Shorten by itself when the context is nearly full.", { default: true }),
-    keepRecentTokens: whole("Tokens of the newest part that are kept word for word.", { min: 1 }),
+    enabled: boolean("Shorten by itself when the context is nearly full.", { default: true }),
+    keepRecentTokens: integer("Tokens of the newest part that are kept word for word.", { min: 1 }),
   },
   {
     unserved: [
@@ -72,36 +74,36 @@ const compaction = group(
   },
 );
 
-const identity = group(
+const identity = object(
   "How the agent is shown to people. What it knows of itself stands in its workspace.",
   {
-    name: text("Name that is shown, and that calls the agent in groups where no pattern is set.", { maxChars: 200 }),
-    emoji: text("Emoji that stands for the agent, and that calls it like the name.", { maxChars: 64 }),
-    theme: text("A few words about its manner.", { maxChars: 2_000 }),
-    avatar: text("Picture: a path inside the workspace, or a web address.", { maxChars: 2_000_000 }),
+    name: string("Name that is shown, and that calls the agent in groups where no pattern is set.", { maxChars: 200 }),
+    emoji: string("Emoji that stands for the agent, and that calls it like the name.", { maxChars: 64 }),
+    theme: string("A few words about its manner.", { maxChars: 2_000 }),
+    avatar: string("Picture: a path inside the workspace, or a web address.", { maxChars: 2_000_000 }),
   },
   { optional: true },
 );
 
 const entryFields = {
-  name: text("Name for people; the id when it is not set.", { maxChars: 200 }),
-  description: text("A note for people: what the agent is for.", { maxChars: 4_000 }),
-  default: flag("This agent answers where no binding names another."),
-  workspace: text("Directory of the agent's files and the working directory of its tools.", { format: "path" }),
+  name: string("Name for people; the id when it is not set.", { maxChars: 200 }),
+  description: string("A note for people: what the agent is for.", { maxChars: 4_000 }),
+  default: boolean("This agent answers where no binding names another."),
+  workspace: string("Directory of the agent's files and the working directory of its tools.", { format: "path" }),
   model: modelChoice("The model of this agent, instead of the default one."),
   models: catalog,
   thinkingDefault: thinking("How long the model thinks, unless the session says otherwise."),
-  bootstrapMaxChars: whole("Characters of one workspace file that are read into the system prompt.", { min: 1 }),
-  bootstrapTotalMaxChars: whole("Characters of all workspace files together that are read into the system prompt.", { min: 1 }),
+  bootstrapMaxChars: integer("Characters of one workspace file that are read into the system prompt.", { min: 1 }),
+  bootstrapTotalMaxChars: integer("Characters of all workspace files together that are read into the system prompt.", { min: 1 }),
   identity,
-  groupChat: group(
+  groupChat: object(
     "How the agent behaves in groups.",
     {
-      mentionPatterns: list(
+      mentionPatterns: array(
         "Regular expressions (case does not matter) that count as a mention of this agent.",
-        text("A regular expression.", { format: "regex" }),
+        string("A regular expression.", { format: "regex" }),
       ),
-      historyLimit: whole("Messages of the group that the agent gets as context with a mention.", { min: 0, max: 200 }),
+      historyLimit: integer("Messages of the group that the agent gets as context with a mention.", { min: 0, max: 200 }),
     },
     { optional: true, unserved: ["unmentionedInbound", "visibleReplies"] },
   ),
@@ -147,26 +149,26 @@ const ENTRY_UNSERVED = [
   "sandbox",
 ] as const;
 
-const AGENT_ID = { regex: "[A-Za-z0-9][A-Za-z0-9_-]{0,63}", is: "letters, digits, - and _, at most 64" } as const;
+const AGENT_ID = { regex: "[A-Za-z0-9][A-Za-z0-9_-]{0,63}", description: "letters, digits, - and _, at most 64" } as const;
 
-const defaults = group(
+const defaults = object(
   "What holds for every agent that does not say otherwise.",
   {
     model: modelChoice("The model of every agent that does not name its own."),
     models: catalog,
-    workspace: text("Directory of the default agent's files; `workspace` in the state directory when it is not set.", { format: "path" }),
+    workspace: string("Directory of the default agent's files; `workspace` in the state directory when it is not set.", { format: "path" }),
     thinkingDefault: thinking("How long the model thinks, unless agent or session say otherwise."),
-    timeoutSeconds: whole("Longest time for one turn in seconds; 0 is without end.", { default: 172_800, min: 0 }),
-    maxConcurrent: whole("Turns that run at the same time in the whole gateway.", { default: 8, min: 1, max: 256 }),
-    userTimezone: text("Time zone for the model and for daily resets, such as Europe/Berlin; this machine's when it is not set.", {
+    timeoutSeconds: integer("Longest time for one turn in seconds; 0 is without end.", { default: 172_800, min: 0 }),
+    maxConcurrent: integer("Turns that run at the same time in the whole gateway.", { default: 8, min: 1, max: 256 }),
+    userTimezone: string("Time zone for the model and for daily resets, such as Europe/Berlin; this machine's when it is not set.", {
       format: "timezone",
     }),
-    bootstrapMaxChars: whole("Characters of one workspace file that are read into the system prompt.", { default: 20_000, min: 1 }),
-    bootstrapTotalMaxChars: whole("Characters of all workspace files together that are read into the system prompt.", {
+    bootstrapMaxChars: integer("Characters of one workspace file that are read into the system prompt.", { default: 20_000, min: 1 }),
+    bootstrapTotalMaxChars: integer("Characters of all workspace files together that are read into the system prompt.", {
       default: 60_000,
       min: 1,
     }),
-    skipBootstrap: flag("Do not put template files into a new workspace.", { default: false }),
+    skipBootstrap: boolean("Do not put template files into a new workspace.", { default: false }),
     typingMode: typingMode(
       'When "is typing" is shown: `never`, `instant` with the turn, `thinking` when the model begins to think, `message` with the first text. When it is not set, `instant` where the agent was addressed, else `message`.',
     ),
@@ -220,18 +222,18 @@ const defaults = group(
   },
 );
 
-export const agents = group(
+export const agents = object(
   "The agents that answer.",
   {
     defaults,
-    entries: map("Every agent by its id.", "<id>", group("One agent.", entryFields, { unserved: ENTRY_UNSERVED }), {
+    entries: record("Every agent by its id.", "<id>", object("One agent.", entryFields, { unserved: ENTRY_UNSERVED }), {
       keyPattern: AGENT_ID,
     }),
-    list: list(
+    list: array(
       "The older form of `entries`: a list in which every agent has its id inside.",
-      group(
+      object(
         "One agent.",
-        { id: text("Id of the agent.", { required: true, pattern: AGENT_ID }), ...entryFields },
+        { id: string("Id of the agent.", { required: true, pattern: AGENT_ID }), ...entryFields },
         { unserved: ENTRY_UNSERVED },
       ),
     ),
@@ -239,7 +241,7 @@ export const agents = group(
   { unserved: ["ownership"] },
 );
 
-const API = [
+const MODEL_APIS = [
   "openai-completions",
   "openai-responses",
   "openai-chatgpt-responses",
@@ -253,71 +255,71 @@ const API = [
   "azure-openai-responses",
 ] as const;
 
-const cost = group(
+const cost = object(
   "Price in US dollars per million tokens.",
   {
-    input: amount("Tokens that go in.", { min: 0 }),
-    output: amount("Tokens that come out.", { min: 0 }),
-    cacheRead: amount("Tokens that are read from the provider's cache.", { min: 0 }),
-    cacheWrite: amount("Tokens that are written to the provider's cache.", { min: 0 }),
+    input: number("Tokens that go in.", { min: 0 }),
+    output: number("Tokens that come out.", { min: 0 }),
+    cacheRead: number("Tokens that are read from the provider's cache.", { min: 0 }),
+    cacheWrite: number("Tokens that are written to the provider's cache.", { min: 0 }),
   },
   { optional: true, unserved: ["tieredPricing"] },
 );
 
-const providerModel = group(
+const providerModel = object(
   "One model of the provider.",
   {
-    id: text("Id of the model as the provider names it.", { required: true, pattern: { regex: "\\S.*", is: "a name" } }),
-    name: text("Name for people; the id when it is not set."),
-    api: choice("Wire format of this model, where it differs from the provider's.", API),
-    baseUrl: text("Address of this model, where it differs from the provider's.", { format: "url" }),
-    reasoning: flag("The model can think before it answers.", { default: false }),
-    input: list(
+    id: string("Id of the model as the provider names it.", { required: true, pattern: { regex: "\\S.*", description: "a name" } }),
+    name: string("Name for people; the id when it is not set."),
+    api: enumOf("Wire format of this model, where it differs from the provider's.", MODEL_APIS),
+    baseUrl: string("Address of this model, where it differs from the provider's.", { format: "url" }),
+    reasoning: boolean("The model can think before it answers.", { default: false }),
+    input: array(
       "What the model can read; `video` and `audio` are left out.",
-      choice("A kind of input.", ["text", "image", "video", "audio"]),
+      enumOf("A kind of input.", ["text", "image", "video", "audio"]),
       { default: ["text"] },
     ),
     cost,
-    contextWindow: amount("Tokens that fit into one request.", { min: 1 }),
-    contextTokens: whole("Tokens that are used of the context window.", { min: 1 }),
-    maxTokens: amount("Tokens of one answer at most.", { min: 1 }),
-    headers: map("HTTP headers of this model's requests.", "<header>", secretItem("Value of the header.")),
-    compat: opaque("Differences from the standard wire format, handed to the agent runtime as they are."),
+    contextWindow: number("Tokens that fit into one request.", { min: 1 }),
+    contextTokens: integer("Tokens that are used of the context window.", { min: 1 }),
+    maxTokens: number("Tokens of one answer at most.", { min: 1 }),
+    headers: record("HTTP headers of this model's requests.", "<header>", requiredSecret("Value of the header.")),
+    compat: unknown("Differences from the standard wire format, handed to the agent runtime as they are."),
   },
   { unserved: ["thinkingLevelMap", "params", "agentRuntime", "metadataSource", "mediaInput", "contextWindowSource"] },
 );
 
-const provider = group(
+const provider = object(
   "One place where models are asked.",
   {
-    baseUrl: text("Address of the API, such as http://127.0.0.1:11434/v1.", { format: "url" }),
+    baseUrl: string("Address of the API, such as http://127.0.0.1:11434/v1.", { format: "url" }),
     apiKey: secret("Key for the API."),
-    api: choice("Wire format of the API.", API),
-    headers: map("HTTP headers of every request.", "<header>", secretItem("Value of the header.")),
-    authHeader: flag("Send the key as `Authorization: Bearer`."),
-    timeoutSeconds: whole(
+    api: enumOf("Wire format of the API.", MODEL_APIS),
+    headers: record("HTTP headers of every request.", "<header>", requiredSecret("Value of the header.")),
+    authHeader: boolean("Send the key as `Authorization: Bearer`."),
+    timeoutSeconds: integer(
       "Longest silence of a model of this provider, before its first word and between two, in seconds. When it is not set, 180 before the first word and 120 after it; a large model on a slow machine may need more.",
       { min: 1, max: 86_400 },
     ),
-    models: list("Models of the provider.", providerModel, { default: [] }),
+    models: array("Models of the provider.", providerModel, { default: [] }),
   },
   {
     unserved: ["auth", "maxTokens", "region", "injectNumCtxForOpenAICompat", "params", "agentRuntime", "localService", "request"],
   },
 );
 
-export const models = group(
+export const models = object(
   "Where models come from.",
   {
-    mode: choice(
+    mode: enumOf(
       "`merge` adds the providers below to the built-in ones and to servers that are found on this machine; `replace` uses only those below.",
       ["merge", "replace"],
       {
         default: "merge",
       },
     ),
-    providers: map("Providers by id.", "<id>", provider, {
-      keyPattern: { regex: "[A-Za-z0-9][A-Za-z0-9._-]{0,127}", is: "letters, digits, dots, - and _" },
+    providers: record("Providers by id.", "<id>", provider, {
+      keyPattern: { regex: "[A-Za-z0-9][A-Za-z0-9._-]{0,127}", description: "letters, digits, dots, - and _" },
     }),
   },
   { unserved: ["catalogRefresh", "pricing"] },

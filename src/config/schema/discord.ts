@@ -1,40 +1,40 @@
 import { toolPolicy } from "./agents.ts";
-import { CLOSED, conversationFields, people, proxy, reactionNotifications } from "./channel-shape.ts";
+import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications } from "./channel-fields.ts";
 import { replyFields } from "./session.ts";
-import { amount, flag, group, list, map, opaque, secret, text } from "./shape.ts";
+import { number, boolean, object, array, record, unknown, secret, string } from "./types.ts";
 
-const snowflake = { regex: "\\d{1,20}", is: "a number in quotes, as Discord's developer mode copies it" } as const;
-const roles = (doc: string) => list(doc, text("Id of a role.", { orNumber: true }), { whenWrong: [] });
+const snowflake = { regex: "\\d{1,20}", description: "a number in quotes, as Discord's developer mode copies it" } as const;
+const roles = (doc: string) => array(doc, string("Id of a role.", { acceptsNumber: true }), { onInvalid: [] });
 
-const roomFields = {
-  enabled: flag("Answer here.", { whenWrong: false }),
-  requireMention: flag("Answer only when the bot is mentioned, or its message is replied to.", { whenWrong: true }),
-  users: people("People who are answered here; all members when neither `users` nor `roles` is set."),
+const channelRuleFields = {
+  enabled: boolean("Answer here.", { onInvalid: false }),
+  requireMention: boolean("Answer only when the bot is mentioned, or its message is replied to.", { onInvalid: true }),
+  users: senderList("People who are answered here; all members when neither `users` nor `roles` is set."),
   roles: roles("Members with one of these roles are answered here."),
   tools: toolPolicy("Tools here, at most: never more than the agent's own `tools` grant.", []),
-  systemPrompt: text("Added to the instructions of the agent here.", { maxChars: 20_000 }),
+  systemPrompt: string("Added to the instructions of the agent here.", { maxChars: 20_000 }),
   reactionNotifications,
 };
 
-const channelFields = { ...roomFields, allow: flag("The older word for `enabled`, which stands over it.", { whenWrong: false }) };
+const channelFields = { ...channelRuleFields, allow: boolean("The older word for `enabled`, which stands over it.", { onInvalid: false }) };
 
-const channelRule = group("One channel of a server; its threads follow it.", channelFields, {
+const channelRule = object("One channel of a server; its threads follow it.", channelFields, {
   unserved: ["autoThread", "includeThreadStarter", "skills", "toolsBySender", "ignoreOtherMentions"],
-  whenWrong: CLOSED,
+  onInvalid: CLOSED_GROUP,
 });
 
-const { systemPrompt: _prompt, ...serverFields } = roomFields;
+const { systemPrompt: _prompt, ...serverFields } = channelRuleFields;
 
-const serverRule = group(
+const serverRule = object(
   "One server. Without `channels`, all its channels are answered.",
   {
     ...serverFields,
-    channels: map("Rules for each channel, or `*` for all; only these are answered.", "<channel id>", channelRule, {
+    channels: record("Rules for each channel, or `*` for all; only these are answered.", "<channel id>", channelRule, {
       optional: true,
-      whenWrong: { "*": CLOSED },
+      onInvalid: { "*": CLOSED_GROUP },
     }),
   },
-  { unserved: ["slug", "toolsBySender", "ignoreOtherMentions"], whenWrong: CLOSED },
+  { unserved: ["slug", "toolsBySender", "ignoreOtherMentions"], onInvalid: CLOSED_GROUP },
 );
 
 // Who is answered in a server is said by the server's own rules.
@@ -44,38 +44,38 @@ const discordFields = {
   ...conversation,
   proxy,
   token: secret("Token of the bot. `DISCORD_BOT_TOKEN` can be set instead (default account only)."),
-  applicationId: text("Id of the application; Discord tells it when it is not set.", { orNumber: true, pattern: snowflake }),
-  apiRoot: text(
+  applicationId: string("Id of the application; Discord tells it when it is not set.", { acceptsNumber: true, pattern: snowflake }),
+  apiRoot: string(
     "Root of the HTTP API with its version, for a server that is compatible with Discord. A key of this gateway, not of OpenClaw.",
     {
       format: "url",
     },
   ),
-  intents: group(
+  intents: object(
     "What Discord is asked to send.",
     {
-      messageContent: flag(
+      messageContent: boolean(
         "The text of messages in servers that do not mention the bot. Needs the intent in the developer portal. A key of this gateway, not of OpenClaw.",
       ),
     },
     { optional: true, unserved: ["presence", "guildMembers", "voiceStates"] },
   ),
-  commands: group(
+  commands: object(
     "Chat commands.",
-    { native: flag("Offer them as slash commands, instead of all that the application had registered.") },
+    { native: boolean("Offer them as slash commands, instead of all that the application had registered.") },
     { optional: true, unserved: ["nativeSkills"] },
   ),
-  guilds: map("Rules for each server, or `*` for all.", "<server id>", serverRule, { optional: true, whenWrong: { "*": CLOSED } }),
+  guilds: record("Rules for each server, or `*` for all.", "<server id>", serverRule, { optional: true, onInvalid: { "*": CLOSED_GROUP } }),
   reactionNotifications,
-  reactionAllowlist: people("People whose reactions the agent hears about, with `reactionNotifications: allowlist`."),
-  dangerouslyAllowNameMatching: flag("Let a display name count as an id in allow lists, although anybody can take any name.", {
-    whenWrong: false,
+  reactionAllowlist: senderList("People whose reactions the agent hears about, with `reactionNotifications: allowlist`."),
+  dangerouslyAllowNameMatching: boolean("Let a display name count as an id in allow lists, although anybody can take any name.", {
+    onInvalid: false,
   }),
-  allowBots: opaque(
+  allowBots: unknown(
     "Messages of other bots: `true` answers them as those of people, `mentions` only where they mention this one; anything else ignores them.",
   ),
-  ackReaction: text("Emoji with which a message is marked when it was taken, instead of `messages.ackReaction`.", { maxChars: 64 }),
-  mediaMaxMb: amount("Size of one file in either direction, in MiB.", { min: 0.1, max: 500 }),
+  ackReaction: string("Emoji with which a message is marked when it was taken, instead of `messages.ackReaction`.", { maxChars: 64 }),
+  mediaMaxMb: number("Size of one file in either direction, in MiB.", { min: 0.1, max: 500 }),
   ...replyFields,
 };
 
@@ -114,16 +114,16 @@ const DISCORD_UNSERVED = [
   "contextVisibility",
 ] as const;
 
-export const discord = group(
+export const discord = object(
   "Discord. The keys of the top level hold for every account that does not say otherwise.",
   {
     ...discordFields,
-    accounts: map(
+    accounts: record(
       "Several bots by name, each with the keys of the top level.",
       "<account>",
-      group("One bot.", discordFields, { unserved: DISCORD_UNSERVED }),
+      object("One bot.", discordFields, { unserved: DISCORD_UNSERVED }),
     ),
-    defaultAccount: text("Account that is meant where none is named."),
+    defaultAccount: string("Account that is meant where none is named."),
   },
   { optional: true, unserved: DISCORD_UNSERVED },
 );

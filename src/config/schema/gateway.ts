@@ -1,37 +1,37 @@
-import { bytes, choice, flag, group, list, secret, text, whole } from "./shape.ts";
+import { bytes, enumOf, boolean, object, array, secret, string, integer } from "./types.ts";
 
-const auth = group(
+const auth = object(
   "Who may connect to the gateway's port.",
   {
-    mode: choice(
+    mode: enumOf(
       "How a client proves itself; when it is not set, it follows from which credential is set, and is `token` when none is. `none` holds from the next start on.",
       ["token", "password", "none", "trusted-proxy"],
     ),
     token: secret("The shared token of mode `token`; when it is not set, one is made at the first start and kept in the state directory."),
     password: secret("The shared password of mode `password`."),
-    rateLimit: group("How many wrong credentials one address may try.", {
-      maxAttempts: whole("Wrong attempts within the window before the address has to wait.", { default: 10, min: 1, max: 10_000 }),
-      windowMs: whole("Length of the window in milliseconds.", { default: 60_000, min: 1_000, max: 86_400_000 }),
-      lockoutMs: whole("How long the address has to wait, in milliseconds; with 0 it waits for the rest of the window.", {
+    rateLimit: object("How many wrong credentials one address may try.", {
+      maxAttempts: integer("Wrong attempts within the window before the address has to wait.", { default: 10, min: 1, max: 10_000 }),
+      windowMs: integer("Length of the window in milliseconds.", { default: 60_000, min: 1_000, max: 86_400_000 }),
+      lockoutMs: integer("How long the address has to wait, in milliseconds; with 0 it waits for the rest of the window.", {
         default: 300_000,
         min: 0,
         max: 86_400_000,
       }),
-      exemptLoopback: flag("Has no effect: attempts from this machine are counted like all others.", {
-        notice: "has no effect: failed attempts from loopback are counted like all others",
+      exemptLoopback: boolean("Has no effect: attempts from this machine are counted like all others.", {
+        warning: "has no effect: failed attempts from loopback are counted like all others",
       }),
     }),
-    trustedProxy: group(
+    trustedProxy: object(
       "The headers by which an authenticating reverse proxy names the user (mode `trusted-proxy`).",
       {
-        userHeader: text("Header that carries the user's name.", {
+        userHeader: string("Header that carries the user's name.", {
           required: true,
-          pattern: { regex: "[A-Za-z0-9-]+", is: "a header name" },
+          pattern: { regex: "[A-Za-z0-9-]+", description: "a header name" },
         }),
-        requiredHeaders: list("Headers that must be there as well, or the request is refused.", text("A header name."), { default: [] }),
-        allowUsers: list(
+        requiredHeaders: array("Headers that must be there as well, or the request is refused.", string("A header name."), { default: [] }),
+        allowUsers: array(
           "Users who may come in; an empty list lets in everybody whom the proxy lets in.",
-          text("A user as the proxy names it."),
+          string("A user as the proxy names it."),
           {
             default: [],
           },
@@ -43,18 +43,18 @@ const auth = group(
   { effect: "applied", unserved: ["allowTailscale", "identityScopes"] },
 );
 
-const controlUi = group(
+const controlUi = object(
   "The page that the gateway serves to browsers.",
   {
-    enabled: flag("Serve the page.", { default: true }),
-    basePath: text("Path under which the page is served, without a slash at its end.", {
+    enabled: boolean("Serve the page.", { default: true }),
+    basePath: string("Path under which the page is served, without a slash at its end.", {
       default: "",
-      pattern: { regex: "(/[A-Za-z0-9._~-]+)*/?", is: "a path like /openclaw" },
+      pattern: { regex: "(/[A-Za-z0-9._~-]+)*/?", description: "a path like /openclaw" },
     }),
-    allowedOrigins: list(
+    allowedOrigins: array(
       "Origins of browsers that may connect, besides the gateway's own; `*` allows every origin.",
-      text("An origin, such as https://chat.example.org, or `*`.", { format: "origin" }),
-      { default: [], whenWrong: [], effect: "applied" },
+      string("An origin, such as https://chat.example.org, or `*`.", { format: "origin" }),
+      { default: [], onInvalid: [], effect: "applied" },
     ),
   },
   {
@@ -74,18 +74,18 @@ const controlUi = group(
   },
 );
 
-const http = group(
+const http = object(
   "The HTTP routes of the gateway.",
   {
-    endpoints: group("Routes that can be switched off one by one.", {
-      chatCompletions: group(
+    endpoints: object("Routes that can be switched off one by one.", {
+      chatCompletions: object(
         "`POST /v1/chat/completions`.",
-        { enabled: flag("Serve the route.", { default: true, whenWrong: false }) },
+        { enabled: boolean("Serve the route.", { default: true, onInvalid: false }) },
         { unserved: ["images"] },
       ),
-      responses: group(
+      responses: object(
         "`POST /v1/responses`.",
-        { enabled: flag("Serve the route.", { default: true, whenWrong: false }) },
+        { enabled: boolean("Serve the route.", { default: true, onInvalid: false }) },
         { unserved: ["maxUrlParts", "files", "images"] },
       ),
     }),
@@ -93,11 +93,11 @@ const http = group(
   { unserved: ["securityHeaders"] },
 );
 
-export const gateway = group(
+export const gateway = object(
   "The port, who may connect to it, and what it serves.",
   {
-    port: whole("TCP port for WebSocket and HTTP.", { default: 18_789, min: 1, max: 65_535 }),
-    mode: choice(
+    port: integer("TCP port for WebSocket and HTTP.", { default: 18_789, min: 1, max: 65_535 }),
+    mode: enumOf(
       "`local` runs a gateway on this machine; `remote` makes the command line use the one in `gateway.remote`.",
       ["local", "remote"],
       {
@@ -105,23 +105,23 @@ export const gateway = group(
         effect: "applied",
       },
     ),
-    bind: choice(
+    bind: enumOf(
       "Addresses to listen on: this machine only, all of the local network, the Tailscale address, the best of them, or `customBindHost`.",
       ["loopback", "lan", "tailnet", "auto", "custom"],
       { default: "loopback" },
     ),
-    customBindHost: text("Address to listen on when `bind` is `custom`."),
-    publicOrigin: text("Origin under which people reach the gateway from outside, such as https://chat.example.org.", {
+    customBindHost: string("Address to listen on when `bind` is `custom`."),
+    publicOrigin: string("Origin under which people reach the gateway from outside, such as https://chat.example.org.", {
       format: "origin",
       effect: "applied",
     }),
     auth,
-    trustedProxies: list(
+    trustedProxies: array(
       "Addresses or networks (CIDR) of reverse proxies whose forwarding headers are believed.",
-      text("An address or network."),
-      { default: [], whenWrong: [], effect: "applied" },
+      string("An address or network."),
+      { default: [], onInvalid: [], effect: "applied" },
     ),
-    media: group("Files that people send and agents make, kept in the state directory.", {
+    media: object("Files that people send and agents make, kept in the state directory.", {
       maxTotalBytes: bytes("All kept files together; more are refused. What no message refers to any more is removed by itself.", {
         default: "2gb",
       }),
@@ -131,10 +131,10 @@ export const gateway = group(
     }),
     controlUi,
     http,
-    remote: group(
+    remote: object(
       "The gateway on another machine that the command line uses.",
       {
-        url: text("WebSocket address, such as wss://host.example.org.", { format: "url" }),
+        url: string("WebSocket address, such as wss://host.example.org.", { format: "url" }),
         token: secret("Token for that gateway."),
         password: secret("Password for that gateway."),
       },
@@ -143,10 +143,10 @@ export const gateway = group(
         unserved: ["transport", "remotePort", "edgeAuth", "tlsFingerprint", "sshTarget", "sshIdentity", "sshHostKeyPolicy"],
       },
     ),
-    reload: group(
+    reload: object(
       "What happens when the file changes while the gateway runs.",
       {
-        mode: choice(
+        mode: enumOf(
           "`hybrid` applies what can be applied and says what needs a restart; `off` ignores changes until the next start.",
           ["hybrid", "off"],
           { default: "hybrid" },
@@ -154,15 +154,15 @@ export const gateway = group(
       },
       { effect: "applied", unserved: ["debounceMs", "deferralTimeoutMs"] },
     ),
-    nodes: group(
+    nodes: object(
       "Devices that connect as nodes.",
       {
-        pairing: group(
+        pairing: object(
           "How nodes and clients become known.",
           {
-            autoApproveLocal: flag("Approve a client on this machine without asking, when it holds the shared credential.", {
+            autoApproveLocal: boolean("Approve a client on this machine without asking, when it holds the shared credential.", {
               default: true,
-              whenWrong: false,
+              onInvalid: false,
               effect: "applied",
             }),
           },
@@ -171,11 +171,11 @@ export const gateway = group(
       },
       { unserved: ["browser", "pluginTools", "allowSkills", "commands"] },
     ),
-    tls: group(
+    tls: object(
       "TLS on the gateway's own port.",
       {
-        enabled: flag("Not served yet: put a reverse proxy in front for TLS.", {
-          notice: "is not served yet: put a reverse proxy in front for TLS",
+        enabled: boolean("Not served yet: put a reverse proxy in front for TLS.", {
+          warning: "is not served yet: put a reverse proxy in front for TLS",
         }),
       },
       { optional: true, unserved: ["autoGenerate", "certPath", "keyPath", "caPath"] },

@@ -1,20 +1,20 @@
-import { choice, flag, group, list, map, opaque, text, whole } from "./shape.ts";
+import { enumOf, boolean, object, array, record, unknown, string, integer } from "./types.ts";
 
 const DM_SCOPE = ["main", "per-peer", "per-channel-peer", "per-account-channel-peer"] as const;
 const GROUP_SCOPE = ["main", "per-group"] as const;
 /** When "is typing" is shown. */
-export const typingMode = (doc: string) => choice(doc, ["never", "instant", "thinking", "message"]);
+export const typingMode = (doc: string) => enumOf(doc, ["never", "instant", "thinking", "message"]);
 
 /** Keys that every channel which can edit messages, or answer to one, has among its own. */
 export const replyFields = {
-  streaming: group("How an answer is shown while it is written.", {
-    mode: choice(
+  streaming: object("How an answer is shown while it is written.", {
+    mode: enumOf(
       "`off` shows the answer when it is complete; `partial` shows one message that grows, `block` lets it grow by paragraphs; `progress` is the same as `partial`. The channel's own habit when it is not set.",
       ["off", "partial", "block", "progress"],
-      { whenWrong: "off" },
+      { onInvalid: "off" },
     ),
   }),
-  replyToMode: choice(
+  replyToMode: enumOf(
     "Which parts of a reply are shown as the answer to the message: none (`off`), the `first`, `all`, or the first when several messages were answered together (`batched`). `off` when it is not set.",
     ["off", "first", "all", "batched"],
   ),
@@ -23,60 +23,60 @@ export const replyFields = {
 const QUEUE_MODE = ["steer", "followup", "collect", "interrupt"] as const;
 
 const resetRule = (doc: string, optional: boolean) =>
-  group(
+  object(
     doc,
     {
-      mode: choice(
+      mode: enumOf(
         "`none` never, `daily` at an hour (and after silence, where `idleMinutes` is set), `idle` after silence; as in `session.reset` when it is not set.",
         ["none", "daily", "idle"],
       ),
-      atHour: whole("Hour of the daily reset, 0 to 23, in the time zone of `agents.defaults.userTimezone`.", { min: 0, max: 23 }),
-      idleMinutes: whole("Minutes of silence after which the next message starts anew.", { min: 1 }),
+      atHour: integer("Hour of the daily reset, 0 to 23, in the time zone of `agents.defaults.userTimezone`.", { min: 0, max: 23 }),
+      idleMinutes: integer("Minutes of silence after which the next message starts anew.", { min: 1 }),
     },
     optional ? { optional: true } : {},
   );
 
-const reset = group("When a conversation starts anew by itself.", {
-  mode: choice(
+const reset = object("When a conversation starts anew by itself.", {
+  mode: enumOf(
     "`none` never, `daily` at an hour (and after silence, where `idleMinutes` is set), `idle` after silence. When it is not set, `idle` with `idleMinutes`, else `none`.",
     ["none", "daily", "idle"],
   ),
-  atHour: whole("Hour of the daily reset, 0 to 23, in the time zone of `agents.defaults.userTimezone`.", { default: 4, min: 0, max: 23 }),
-  idleMinutes: whole("Minutes of silence after which the next message starts anew.", { min: 1 }),
+  atHour: integer("Hour of the daily reset, 0 to 23, in the time zone of `agents.defaults.userTimezone`.", { default: 4, min: 0, max: 23 }),
+  idleMinutes: integer("Minutes of silence after which the next message starts anew.", { min: 1 }),
 });
 
-export const session = group(
+export const session = object(
   "Which messages share a conversation, and how long it lasts.",
   {
-    scope: choice(
+    scope: enumOf(
       "`per-sender` keeps people apart; `global` is one conversation with each agent for everybody: its main one.",
       ["per-sender", "global"],
       {
         default: "per-sender",
       },
     ),
-    dmScope: choice("Which direct messages share a conversation.", DM_SCOPE, {
+    dmScope: enumOf("Which direct messages share a conversation.", DM_SCOPE, {
       default: "per-channel-peer",
-      whenWrong: "per-account-channel-peer",
+      onInvalid: "per-account-channel-peer",
     }),
-    groupScope: choice("`per-group` gives every group its own conversation; `main` lets groups share the agent's main one.", GROUP_SCOPE, {
+    groupScope: enumOf("`per-group` gives every group its own conversation; `main` lets groups share the agent's main one.", GROUP_SCOPE, {
       default: "per-group",
     }),
-    identityLinks: map(
+    identityLinks: record(
       "One person on several channels: a name, and the ids that belong to it as `channel:id`.",
       "<name>",
-      list("Ids of the person.", text("An id as `channel:id`.", { orNumber: true })),
+      array("Ids of the person.", string("An id as `channel:id`.", { acceptsNumber: true })),
     ),
     reset,
-    resetByType: group("Other rules for some kinds of chat.", {
+    resetByType: object("Other rules for some kinds of chat.", {
       direct: resetRule("Direct messages.", true),
       group: resetRule("Groups and channels.", true),
       thread: resetRule("Threads and topics.", true),
     }),
-    resetByChannel: map("Other rules for some channels.", "<channel>", resetRule("The rule of the channel.", false)),
-    resetTriggers: list(
+    resetByChannel: record("Other rules for some channels.", "<channel>", resetRule("The rule of the channel.", false)),
+    resetTriggers: array(
       "Messages that start a conversation anew, besides `/new` and `/reset`, which always do. The whole message must be the text; case does not matter.",
-      text("The text."),
+      string("The text."),
       { default: ["/new", "/reset"] },
     ),
     typingMode: typingMode('When "is typing" is shown; `agents.defaults.typingMode` when it is not set.'),
@@ -86,46 +86,49 @@ export const session = group(
   },
 );
 
-export const messages = group(
+export const messages = object(
   "How messages come in and go out.",
   {
-    responsePrefix: text("Text in front of every reply on a channel; `auto` is the name of the agent in brackets.", { maxChars: 200 }),
-    ackReaction: text("Emoji with which a message is marked when it was taken, where the channel has reactions; none when it is not set.", {
-      maxChars: 64,
-    }),
-    ackReactionScope: choice(
+    responsePrefix: string("Text in front of every reply on a channel; `auto` is the name of the agent in brackets.", { maxChars: 200 }),
+    ackReaction: string(
+      "Emoji with which a message is marked when it was taken, where the channel has reactions; none when it is not set.",
+      {
+        maxChars: 64,
+      },
+    ),
+    ackReactionScope: enumOf(
       "Which messages are marked: `group-mentions` those in groups that call the agent, `group-all` all that are answered there, `direct` direct ones, `all`, or none (`off`).",
       ["group-mentions", "group-all", "direct", "all", "off"],
-      { default: "group-mentions", whenWrong: "off" },
+      { default: "group-mentions", onInvalid: "off" },
     ),
-    removeAckAfterReply: flag("Take the mark back when the message was answered.", { default: false }),
-    groupChat: group(
+    removeAckAfterReply: boolean("Take the mark back when the message was answered.", { default: false }),
+    groupChat: object(
       "Behaviour in groups.",
       {
-        mentionPatterns: list(
+        mentionPatterns: array(
           "Regular expressions (case does not matter) that count as a mention of the agent.",
-          text("A regular expression.", { format: "regex" }),
+          string("A regular expression.", { format: "regex" }),
         ),
-        historyLimit: whole("Messages of the group that the agent gets as context with a mention.", { default: 50, min: 0 }),
+        historyLimit: integer("Messages of the group that the agent gets as context with a mention.", { default: 50, min: 0 }),
       },
       { unserved: ["unmentionedInbound", "visibleReplies"] },
     ),
-    queue: group(
+    queue: object(
       "What happens to a message that arrives while the agent is busy.",
       {
-        mode: choice("`steer` into the running turn, `followup` after it, `collect` several into one, or `interrupt` it.", QUEUE_MODE, {
+        mode: enumOf("`steer` into the running turn, `followup` after it, `collect` several into one, or `interrupt` it.", QUEUE_MODE, {
           default: "steer",
         }),
-        byChannel: map("Another mode for some channels.", "<channel>", choice("The mode of the channel.", QUEUE_MODE)),
-        debounceMs: whole("Mode `collect`: quiet time in milliseconds before the messages that waited for a turn are taken together.", {
+        byChannel: record("Another mode for some channels.", "<channel>", enumOf("The mode of the channel.", QUEUE_MODE)),
+        debounceMs: integer("Mode `collect`: quiet time in milliseconds before the messages that waited for a turn are taken together.", {
           default: 500,
           min: 0,
           max: 60_000,
         }),
-        debounceMsByChannel: map(
+        debounceMsByChannel: record(
           "Another quiet time for some channels, in milliseconds.",
           "<channel>",
-          whole("Milliseconds.", { min: 0, max: 60_000 }),
+          integer("Milliseconds.", { min: 0, max: 60_000 }),
         ),
       },
       { unserved: ["cap", "drop"] },
@@ -136,22 +139,22 @@ export const messages = group(
   },
 );
 
-export const commands = group(
+export const commands = object(
   "Commands that begin with a slash.",
   {
-    ownerAllowFrom: list(
+    ownerAllowFrom: array(
       "Ids of the owners, as `channel:id`. The agent is told that they are, and they may always use commands.",
-      text("An id as `channel:id`.", { orNumber: true }),
+      string("An id as `channel:id`.", { acceptsNumber: true }),
       {
         default: [],
-        whenWrong: [],
+        onInvalid: [],
       },
     ),
-    allowFrom: map(
+    allowFrom: record(
       "Who may use commands, by channel, or `*` for the other channels. What others write is never taken as a command. When it is not set, everybody who is answered may use them, but in rooms only owners those that change something; others may stop the answer to themselves.",
       "<channel>",
-      list("Ids of people.", text("An id.", { orNumber: true })),
-      { optional: true, whenWrong: {} },
+      array("Ids of people.", string("An id.", { acceptsNumber: true })),
+      { optional: true, onInvalid: {} },
     ),
   },
   {
@@ -173,40 +176,40 @@ export const commands = group(
   },
 );
 
-const match = group(
+const match = object(
   "Which messages the rule takes; everything that is named must fit.",
   {
-    channel: text("Id of the channel, such as `irc`.", { required: true }),
-    accountId: text("Account of the channel; the default account when it is not set, `*` for all."),
-    peer: group(
+    channel: string("Id of the channel, such as `irc`.", { required: true }),
+    accountId: string("Account of the channel; the default account when it is not set, `*` for all."),
+    peer: object(
       "One chat.",
       {
-        kind: choice("What kind of chat it is.", ["direct", "group", "channel"], { required: true }),
-        id: text("The platform's own id of the chat, or `*`.", { required: true, orNumber: true }),
+        kind: enumOf("What kind of chat it is.", ["direct", "group", "channel"], { required: true }),
+        id: string("The platform's own id of the chat, or `*`.", { required: true, acceptsNumber: true }),
       },
       { optional: true, strict: true },
     ),
-    guildId: text("Id of the server (Discord).", { orNumber: true }),
-    teamId: text("Id of the team (Slack, Teams).", { orNumber: true }),
-    roles: list("Ids of roles; one of them is enough.", text("Id of a role.", { orNumber: true })),
+    guildId: string("Id of the server (Discord).", { acceptsNumber: true }),
+    teamId: string("Id of the team (Slack, Teams).", { acceptsNumber: true }),
+    roles: array("Ids of roles; one of them is enough.", string("Id of a role.", { acceptsNumber: true })),
   },
   { required: true, strict: true },
 );
 
-const binding = group(
+const binding = object(
   "One rule.",
   {
-    type: choice("`route` gives the messages to an agent; rules of the type `acp` have no effect here.", ["route", "acp"], {
+    type: enumOf("`route` gives the messages to an agent; rules of the type `acp` have no effect here.", ["route", "acp"], {
       default: "route",
     }),
-    agentId: text("Id of the agent.", { required: true }),
-    comment: text("A note for people."),
+    agentId: string("Id of the agent.", { required: true }),
+    comment: string("A note for people."),
     match,
-    session: group(
+    session: object(
       "Other conversation scopes for these messages.",
       {
-        dmScope: choice("Which direct messages share a conversation.", DM_SCOPE),
-        groupScope: choice("Which groups share a conversation.", GROUP_SCOPE),
+        dmScope: enumOf("Which direct messages share a conversation.", DM_SCOPE),
+        groupScope: enumOf("Which groups share a conversation.", GROUP_SCOPE),
       },
       { optional: true },
     ),
@@ -214,48 +217,52 @@ const binding = group(
   { strict: true, unserved: ["acp"] },
 );
 
-export const bindings = list("Rules that say which agent answers where; the most specific one wins.", binding, { default: [] });
+export const bindings = array("Rules that say which agent answers where; the most specific one wins.", binding, { default: [] });
 
-export const accessGroups = map(
+export const accessGroups = record(
   "Named sets of people, used in allow lists as `accessGroup:<name>`.",
   "<name>",
-  group(
+  object(
     "One set.",
     {
-      type: choice(
+      type: enumOf(
         "`message.senders` is a list of ids; a set of the type `discord.channelAudience` has nobody in it here.",
         ["message.senders", "discord.channelAudience"],
         { required: true },
       ),
-      members: map("Ids by channel, or `*` for all channels.", "<channel>", list("Ids of people.", text("An id.", { orNumber: true }))),
+      members: record(
+        "Ids by channel, or `*` for all channels.",
+        "<channel>",
+        array("Ids of people.", string("An id.", { acceptsNumber: true })),
+      ),
     },
     { strict: true, unserved: ["membership", "guildId", "channelId"] },
   ),
 );
 
 /** Answers that two bots may exchange. */
-export const botLoopProtection = group(
+export const botLoopProtection = object(
   "Keeps two bots from answering each other without end, where `allowBots` lets other bots in.",
   {
-    enabled: flag("Watch pairs of bots.", { whenWrong: true }),
-    maxEventsPerWindow: whole("Messages of one bot in one chat that are answered within the window.", { min: 1 }),
-    windowSeconds: whole("Length of the window in seconds.", { min: 1 }),
-    cooldownSeconds: whole("How long the bot gets no answers after that, in seconds.", { min: 1 }),
+    enabled: boolean("Watch pairs of bots.", { onInvalid: true }),
+    maxEventsPerWindow: integer("Messages of one bot in one chat that are answered within the window.", { min: 1 }),
+    windowSeconds: integer("Length of the window in seconds.", { min: 1 }),
+    cooldownSeconds: integer("How long the bot gets no answers after that, in seconds.", { min: 1 }),
   },
   { optional: true },
 );
 
 /** Shared by every channel: what holds where the channel itself says nothing. */
-export const channelDefaults = group(
+export const channelDefaults = object(
   "What holds for every channel that does not say otherwise.",
   {
-    dmPolicy: choice("Who may write directly.", ["pairing", "allowlist", "open", "disabled"], { whenWrong: "disabled" }),
-    groupPolicy: choice("Which groups are answered.", ["open", "disabled", "allowlist"], { whenWrong: "disabled" }),
-    implicitMentions: group(
+    dmPolicy: enumOf("Who may write directly.", ["pairing", "allowlist", "open", "disabled"], { onInvalid: "disabled" }),
+    groupPolicy: enumOf("Which groups are answered.", ["open", "disabled", "allowlist"], { onInvalid: "disabled" }),
+    implicitMentions: object(
       "What counts as a mention without the name.",
       {
-        replyToBot: flag("A reply to a message of the agent.", { default: true, whenWrong: false }),
-        threadParticipation: flag("A message in a thread in which the agent has answered.", { default: true, whenWrong: false }),
+        replyToBot: boolean("A reply to a message of the agent.", { default: true, onInvalid: false }),
+        threadParticipation: boolean("A message in a thread in which the agent has answered.", { default: true, onInvalid: false }),
       },
       { unserved: ["quotedBot"] },
     ),
@@ -264,8 +271,8 @@ export const channelDefaults = group(
   { effect: "restart-channel", unserved: ["contextVisibility", "heartbeatVisibility"] },
 );
 
-export const broadcast = map(
+export const broadcast = record(
   "Chats whose messages go to several agents: each has its own session there, and each answers. All answer at the same time; `strategy` has no effect.",
   "<chat id>",
-  opaque("Ids of the agents, as a list."),
+  unknown("Ids of the agents, as a list."),
 );

@@ -1,19 +1,19 @@
 import { toolPolicy } from "./agents.ts";
-import { CLOSED, conversationFields, people, proxy, reactionNotifications } from "./channel-shape.ts";
+import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications } from "./channel-fields.ts";
 import { replyFields } from "./session.ts";
-import { amount, choice, flag, group, map, opaque, secret, text } from "./shape.ts";
+import { number, enumOf, boolean, object, record, unknown, secret, string } from "./types.ts";
 
-const channelRule = group(
+const channelRule = object(
   "One channel or group conversation; its threads follow it.",
   {
-    enabled: flag("Answer here.", { whenWrong: false }),
-    requireMention: flag("Answer only when the app is mentioned, or its message is answered.", { whenWrong: true }),
-    users: people("People who are answered here; all members when it is not set."),
+    enabled: boolean("Answer here.", { onInvalid: false }),
+    requireMention: boolean("Answer only when the app is mentioned, or its message is answered.", { onInvalid: true }),
+    users: senderList("People who are answered here; all members when it is not set."),
     tools: toolPolicy("Tools here, at most: never more than the agent's own `tools` grant.", []),
-    systemPrompt: text("Added to the instructions of the agent here.", { maxChars: 20_000 }),
+    systemPrompt: string("Added to the instructions of the agent here.", { maxChars: 20_000 }),
     reactionNotifications,
   },
-  { unserved: ["allow", "skills", "toolsBySender", "allowBots", "ignoreOtherMentions"], whenWrong: CLOSED },
+  { unserved: ["allow", "skills", "toolsBySender", "allowBots", "ignoreOtherMentions"], onInvalid: CLOSED_GROUP },
 );
 
 // Who is answered in a channel is said by the channel's own rule.
@@ -22,36 +22,36 @@ const { groupAllowFrom: _people, ...conversation } = conversationFields;
 const slackFields = {
   ...conversation,
   proxy,
-  mode: choice("How events arrive: over sockets that the gateway opens, or as requests that Slack sends.", ["socket", "http"]),
+  mode: enumOf("How events arrive: over sockets that the gateway opens, or as requests that Slack sends.", ["socket", "http"]),
   botToken: secret("Bot token, xoxb-…. `SLACK_BOT_TOKEN` can be set instead (default account only)."),
   appToken: secret(
     "App-level token, xapp-…, with the scope connections:write. `SLACK_APP_TOKEN` can be set instead (default account only).",
   ),
   signingSecret: secret("Signing secret of the app, with `mode: http`."),
-  apiRoot: text("Address of the Web API. Plain http:// only on this machine. A key of this gateway, not of OpenClaw.", { format: "url" }),
-  channels: map("Rules for each channel by its id, or `*` for all.", "<channel id>", channelRule, {
+  apiRoot: string("Address of the Web API. Plain http:// only on this machine. A key of this gateway, not of OpenClaw.", { format: "url" }),
+  channels: record("Rules for each channel by its id, or `*` for all.", "<channel id>", channelRule, {
     optional: true,
-    whenWrong: { "*": CLOSED },
+    onInvalid: { "*": CLOSED_GROUP },
   }),
-  requireMention: flag("Answer in channels only when the app is mentioned.", { whenWrong: true }),
-  slashCommand: group(
+  requireMention: boolean("Answer in channels only when the app is mentioned.", { onInvalid: true }),
+  slashCommand: object(
     "Slash commands of the app.",
     {
-      enabled: flag("Take them.", { whenWrong: false }),
-      name: text("The command whose text is the message itself; every other one is `/name arguments`.", { default: "openclaw" }),
+      enabled: boolean("Take them.", { onInvalid: false }),
+      name: string("The command whose text is the message itself; every other one is `/name arguments`.", { default: "openclaw" }),
     },
     { optional: true, unserved: ["sessionPrefix", "ephemeral"] },
   ),
   reactionNotifications,
-  reactionAllowlist: people("People whose reactions the agent hears about, with `reactionNotifications: allowlist`."),
-  dangerouslyAllowNameMatching: flag("Let a display name count as an id in allow lists, although anybody can take any name.", {
-    whenWrong: false,
+  reactionAllowlist: senderList("People whose reactions the agent hears about, with `reactionNotifications: allowlist`."),
+  dangerouslyAllowNameMatching: boolean("Let a display name count as an id in allow lists, although anybody can take any name.", {
+    onInvalid: false,
   }),
-  allowBots: opaque(
+  allowBots: unknown(
     "Messages of other bots: `true` answers them as those of people, `mentions` only where they mention this one; anything else ignores them.",
   ),
-  ackReaction: text("Emoji with which a message is marked when it was taken, instead of `messages.ackReaction`.", { maxChars: 64 }),
-  mediaMaxMb: amount("Size of one received file, in MiB.", { min: 0.1, max: 500 }),
+  ackReaction: string("Emoji with which a message is marked when it was taken, instead of `messages.ackReaction`.", { maxChars: 64 }),
+  mediaMaxMb: number("Size of one received file, in MiB.", { min: 0.1, max: 500 }),
   ...replyFields,
 };
 
@@ -84,16 +84,16 @@ const SLACK_UNSERVED = [
   "unfurlMedia",
 ] as const;
 
-export const slack = group(
+export const slack = object(
   "Slack. The keys of the top level hold for every account that does not say otherwise.",
   {
     ...slackFields,
-    accounts: map(
+    accounts: record(
       "Several apps or workspaces by name, each with the keys of the top level.",
       "<account>",
-      group("One app in one workspace.", slackFields, { unserved: SLACK_UNSERVED }),
+      object("One app in one workspace.", slackFields, { unserved: SLACK_UNSERVED }),
     ),
-    defaultAccount: text("Account that is meant where none is named."),
+    defaultAccount: string("Account that is meant where none is named."),
   },
   { optional: true, unserved: SLACK_UNSERVED },
 );

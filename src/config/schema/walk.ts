@@ -1,37 +1,37 @@
 import type { KeyPath } from "../key-path.ts";
-import type { Effect, GroupNode, Node, TextNode } from "./shape.ts";
+import type { Effect, ObjectNode, Node, StringNode } from "./types.ts";
 
 /** The key that names a file with the secret of `key`. */
-export const fileKeyOf = (key: string): string => `${key}File`;
+export const secretFileKey = (key: string): string => `${key}File`;
 
 /** The node one step below `node`; null where the schema describes nothing. */
-export function childOf(node: Node, step: string | number): Node | null {
-  if (node.kind === "group") return typeof step === "string" ? fieldOf(node, step) : null;
-  if (node.kind === "map") return node.item;
-  if (node.kind === "list") return typeof step === "number" || /^\d+$|^\*$/.test(step) ? node.item : null;
+export function childNode(node: Node, step: string | number): Node | null {
+  if (node.kind === "object") return typeof step === "string" ? fieldNode(node, step) : null;
+  if (node.kind === "record") return node.item;
+  if (node.kind === "array") return typeof step === "number" || /^\d+$|^\*$/.test(step) ? node.item : null;
   return null;
 }
 
-function fieldOf(node: GroupNode, key: string): Node | null {
+function fieldNode(node: ObjectNode, key: string): Node | null {
   if (Object.hasOwn(node.fields, key)) return node.fields[key]!;
   if (node.unserved?.includes(key)) return null;
   const owner = key.endsWith("File") ? key.slice(0, -4) : "";
-  if (Object.hasOwn(node.fields, owner) && node.fields[owner]!.kind === "secret") return fileNode(node.fields[owner]!);
-  return node.rest?.node ?? null;
+  if (Object.hasOwn(node.fields, owner) && node.fields[owner]!.kind === "secret") return secretFileNode(node.fields[owner]!);
+  return node.additional?.node ?? null;
 }
 
 /** The key beside a secret that names a file with it. */
-export function fileNode(secret: Node): TextNode {
+export function secretFileNode(secret: Node): StringNode {
   const effect = secret.effect && { effect: secret.effect };
-  return { kind: "text", doc: `Path of a file that holds it instead. ${secret.doc}`, format: "path", ...effect };
+  return { kind: "string", doc: `Path of a file that holds it instead. ${secret.doc}`, format: "path", ...effect };
 }
 
 /** The effect of a change at `path`: of the deepest place that the schema describes. */
-export function effectAt(root: Node, path: KeyPath): Effect {
+export function changeEffectAt(root: Node, path: KeyPath): Effect {
   let node: Node | null = root;
   let effect = root.effect ?? "applied";
   for (const step of path) {
-    node = childOf(node, step);
+    node = childNode(node, step);
     if (node === null) return effect;
     effect = node.effect ?? effect;
   }

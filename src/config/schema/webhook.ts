@@ -1,18 +1,18 @@
 import { toolPolicy } from "./agents.ts";
-import { CLOSED, conversationFields, people, proxy, reactionNotifications } from "./channel-shape.ts";
-import { amount, choice, flag, group, map, secret, text } from "./shape.ts";
+import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications } from "./channel-fields.ts";
+import { number, enumOf, boolean, object, record, secret, string } from "./types.ts";
 
-const room = group(
+const groupRule = object(
   "One group or channel of the peer.",
   {
-    enabled: flag("Answer here.", { default: true, whenWrong: false }),
-    requireMention: flag("Answer only when the agent is mentioned.", { whenWrong: true }),
-    allowFrom: people("People who are answered here; `groupAllowFrom` when it is not set."),
+    enabled: boolean("Answer here.", { default: true, onInvalid: false }),
+    requireMention: boolean("Answer only when the agent is mentioned.", { onInvalid: true }),
+    allowFrom: senderList("People who are answered here; `groupAllowFrom` when it is not set."),
     tools: toolPolicy("Tools in this room, at most: never more than the agent's own `tools` grant.", []),
-    systemPrompt: text("Added to the instructions of the agent here.", { maxChars: 20_000 }),
+    systemPrompt: string("Added to the instructions of the agent here.", { maxChars: 20_000 }),
     reactionNotifications,
   },
-  { whenWrong: CLOSED },
+  { onInvalid: CLOSED_GROUP },
 );
 
 const fields = {
@@ -20,28 +20,28 @@ const fields = {
   proxy,
   secret: secret("Signs every request in both directions; at least 16 characters. A channel of this gateway, not of OpenClaw."),
   previousSecret: secret("Accepted as well, while the peer changes over to a new `secret`."),
-  outboundUrl: text("Address that gets what the agent says. Plain http:// only on this machine.", { format: "url" }),
-  groups: map("Rules for each group or channel by its id, or `*` for all.", "<chat id>", room, {
+  outboundUrl: string("Address that gets what the agent says. Plain http:// only on this machine.", { format: "url" }),
+  groups: record("Rules for each group or channel by its id, or `*` for all.", "<chat id>", groupRule, {
     optional: true,
-    whenWrong: { "*": CLOSED },
+    onInvalid: { "*": CLOSED_GROUP },
   }),
-  allowBots: flag("Answer other bots, too.", { whenWrong: false }),
+  allowBots: boolean("Answer other bots, too.", { onInvalid: false }),
   reactionNotifications,
-  reactionAllowlist: people("People whose reactions the agent hears about, with `reactionNotifications: allowlist`."),
-  replyToMode: choice(
+  reactionAllowlist: senderList("People whose reactions the agent hears about, with `reactionNotifications: allowlist`."),
+  replyToMode: enumOf(
     "Whether a reply names the message that it answers: never, in its first part (`first`, `batched`), or in every part.",
     ["off", "first", "all", "batched"],
-    { whenWrong: "off" },
+    { onInvalid: "off" },
   ),
-  mediaMaxMb: amount("Largest file that is fetched, in MiB.", { min: 0 }),
+  mediaMaxMb: number("Largest file that is fetched, in MiB.", { min: 0 }),
 };
 
-export const webhook = group(
+export const webhook = object(
   "The generic webhook: signed JSON in and out. The keys of the top level hold for every account that does not say otherwise.",
   {
     ...fields,
-    accounts: map("Several peers by name, each with the keys of the top level.", "<account>", group("One peer.", fields)),
-    defaultAccount: text("Account that is meant where none is named."),
+    accounts: record("Several peers by name, each with the keys of the top level.", "<account>", object("One peer.", fields)),
+    defaultAccount: string("Account that is meant where none is named."),
   },
   { optional: true },
 );

@@ -1,24 +1,24 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { isComposing } from "../keyboard.ts";
-import * as store from "../store.ts";
-import { Boundary } from "./boundary.tsx";
-import { ChannelsView } from "./channels.tsx";
-import { ChatView } from "./chat.tsx";
-import { Confirm } from "./dialog.tsx";
+import * as store from "../state.ts";
+import { ErrorBoundary } from "./error-boundary.tsx";
+import { ChannelsView } from "./channels-view.tsx";
+import { ChatView } from "./chat-view.tsx";
+import { ConfirmDialog } from "./confirm-dialog.tsx";
 import { Mark } from "./icons.tsx";
 import { Sidebar } from "./sidebar.tsx";
 import { SignIn } from "./sign-in.tsx";
 
 export function App(): JSX.Element {
   if (store.askSignIn.value) return <SignIn />;
-  if (store.hello.value === null) return <Opening />;
+  if (store.hello.value === null) return <LoadingScreen />;
   return <Shell />;
 }
 
 /** Before the first connection: quiet for a moment, then a sentence. */
-function Opening(): JSX.Element {
-  const link = store.link.value;
+function LoadingScreen(): JSX.Element {
+  const link = store.connection.value;
   const failure = link.phase === "waiting" ? link.failure : null;
   const away = link.phase === "waiting" && failure === null;
   return (
@@ -58,24 +58,24 @@ function Shell(): JSX.Element {
           Skip to the channels
         </a>
       )}
-      <Boundary fallback={<nav class="sidebar" aria-label="Sessions" />}>
+      <ErrorBoundary fallback={<nav class="sidebar" aria-label="Sessions" />}>
         <Sidebar />
-      </Boundary>
+      </ErrorBoundary>
       <div class="scrim" onClick={() => (store.drawerOpen.value = false)} />
-      <Boundary key={store.view.value} fallback={<Broken />}>
+      <ErrorBoundary key={store.view.value} fallback={<ErrorScreen />}>
         {store.view.value === "channels" ? <ChannelsView /> : <ChatView />}
-      </Boundary>
+      </ErrorBoundary>
       <div class="spoken" aria-live="polite" role="status">
-        {store.spoken.value}
+        {store.liveAnnouncement.value}
       </div>
-      <Question />
+      <ConfirmQuestion />
       <Toast />
     </div>
   );
 }
 
 /** Instead of a view that cannot be drawn. */
-function Broken(): JSX.Element {
+function ErrorScreen(): JSX.Element {
   return (
     <main class="opening">
       <h1>This page has a problem</h1>
@@ -87,12 +87,12 @@ function Broken(): JSX.Element {
   );
 }
 
-function Question(): JSX.Element | null {
-  const question = store.question.value;
-  return question && <Confirm {...question} onCancel={() => (store.question.value = null)} />;
+function ConfirmQuestion(): JSX.Element | null {
+  const question = store.confirmQuestion.value;
+  return question && <ConfirmDialog {...question} onCancel={() => (store.confirmQuestion.value = null)} />;
 }
 
-const act = (action: store.ToastAction): void => {
+const onDocumentAction = (action: store.ToastAction): void => {
   store.toast.value = null;
   action.run();
 };
@@ -105,7 +105,7 @@ function Toast(): JSX.Element {
         <div class="toast">
           <span dir="auto">{toast.text}</span>
           {toast.action !== null && (
-            <button type="button" onClick={() => act(toast.action!)}>
+            <button type="button" onClick={() => onDocumentAction(toast.action!)}>
               {toast.action.label}
             </button>
           )}
@@ -122,7 +122,7 @@ function onKey(event: KeyboardEvent): void {
     event.preventDefault();
     focusFilter();
     // On a narrow screen the list is hidden until the next frame, and what is hidden takes no focus.
-    if (store.narrow.value) {
+    if (store.isNarrow.value) {
       store.drawerOpen.value = true;
       requestAnimationFrame(focusFilter);
     }
@@ -141,14 +141,14 @@ function onClick(event: MouseEvent): void {
   const button = target?.closest<HTMLButtonElement>("button[data-copy]");
   const code = button?.closest(".code")?.querySelector("code")?.textContent;
   if (button === null || button === undefined || typeof code !== "string") return;
-  void copy(code).then((done) => {
+  void copyText(code).then((done) => {
     button.textContent = done ? "Copied" : "Copy failed";
     setTimeout(() => (button.textContent = "Copy"), 1_600);
   });
 }
 
 /** Copies text; false where the browser does not allow it. */
-export async function copy(text: string): Promise<boolean> {
+export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;

@@ -1,24 +1,24 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import * as store from "../store.ts";
-import type { CommandRow } from "../wire.ts";
+import * as store from "../state.ts";
+import type { CommandRow } from "../protocol-types.ts";
 
 export const HINTS_ID = "command-hints";
 export const hintId = (at: number): string => `${HINTS_ID}-${at}`;
 
 /** The commands that a text which begins with a slash could become. */
-export function toFound(text: string): readonly CommandRow[] {
+export function findCommands(text: string): readonly CommandRow[] {
   const typed = /^\/(\S*)$/.exec(text)?.[1];
-  return typed === undefined ? [] : store.commands.value.filter((command) => command.name.startsWith(typed.toLowerCase()));
+  return typed === undefined ? [] : store.commandRows.value.filter((command) => command.name.startsWith(typed.toLowerCase()));
 }
 
 /** What the field holds once the command was chosen. */
-export const toInput = (command: CommandRow): string => `/${command.name}${command.acceptsArgs === true ? " " : ""}`;
+export const toCommandInput = (command: CommandRow): string => `/${command.name}${command.acceptsArgs === true ? " " : ""}`;
 
-type Props = { found: readonly CommandRow[]; chosen: number; onPick: (command: string) => void };
+type CommandHintsProps = { found: readonly CommandRow[]; chosen: number; onPick: (command: string) => void };
 
 /** Over the field, which keeps the keyboard: it says which of them is chosen. */
-export function CommandHints({ found, chosen, onPick }: Props): JSX.Element | null {
+export function CommandHints({ found, chosen, onPick }: CommandHintsProps): JSX.Element | null {
   const list = useRef<HTMLDivElement>(null);
   useEffect(() => list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" }), [chosen]);
   if (found.length === 0) return null;
@@ -31,7 +31,7 @@ export function CommandHints({ found, chosen, onPick }: Props): JSX.Element | nu
           role="option"
           aria-selected={at === chosen}
           onPointerDown={(event) => event.preventDefault()}
-          onClick={() => onPick(toInput(command))}
+          onClick={() => onPick(toCommandInput(command))}
         >
           <strong>/{command.name}</strong> <span>{command.description ?? ""}</span>
         </div>

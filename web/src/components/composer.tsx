@@ -2,13 +2,13 @@ import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { readDraft, stop, submit as take, writeDraft } from "../actions.ts";
 import { isComposing } from "../keyboard.ts";
-import * as store from "../store.ts";
-import { say } from "../store.ts";
-import { CommandHints, hintId, HINTS_ID, toFound, toInput } from "./command-hints.tsx";
+import * as store from "../state.ts";
+import { showToast } from "../state.ts";
+import { CommandHints, hintId, HINTS_ID, findCommands, toCommandInput } from "./command-hints.tsx";
 import { Close, Picture, Send, Stop } from "./icons.tsx";
 import { ModelPicker } from "./model-picker.tsx";
 import type { Attachment } from "../outbox.ts";
-import type { CommandRow } from "../wire.ts";
+import type { CommandRow } from "../protocol-types.ts";
 
 const PICTURES = "image/png,image/jpeg,image/gif,image/webp";
 const MAX_PICTURES = 6;
@@ -20,7 +20,7 @@ export function Composer(): JSX.Element {
   const field = useRef<HTMLTextAreaElement>(null);
   const [text, setText] = useState(() => readDraft(key));
   const [pictures, setPictures] = useState<readonly Attachment[]>([]);
-  const mayWrite = store.mayWrite.value;
+  const mayWrite = store.canWrite.value;
   const change = (next: string): void => {
     setText(next);
     writeDraft(key, next);
@@ -51,7 +51,7 @@ export function Composer(): JSX.Element {
       event.preventDefault();
       submit();
     }
-    if (event.key === "Escape" && store.busy.value) void stop();
+    if (event.key === "Escape" && store.isRunActive.value) void stop();
   };
   const onPaste = (event: ClipboardEvent): void => {
     const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
@@ -100,7 +100,7 @@ export function Composer(): JSX.Element {
   );
 }
 
-type Hints = {
+type CommandHintState = {
   found: readonly CommandRow[];
   chosen: number;
   /** True when the key was for the list. */
@@ -108,12 +108,12 @@ type Hints = {
 };
 
 /** The list of commands while the text begins with a slash: arrows choose, Tab or Enter takes, Escape closes it until the text changes. */
-function useHints(text: string): Hints {
+function useHints(text: string): CommandHintState {
   const [state, setState] = useState({ text: "", chosen: 0, closed: false });
   const mine = state.text === text ? state : { text, chosen: 0, closed: false };
-  const all = mine.closed ? [] : toFound(text);
-  const found = all.length === 1 && toInput(all[0]!) === text ? [] : all;
-  const onKey: Hints["onKey"] = (event, pick) => {
+  const all = mine.closed ? [] : findCommands(text);
+  const found = all.length === 1 && toCommandInput(all[0]!) === text ? [] : all;
+  const onKey: CommandHintState["onKey"] = (event, pick) => {
     const command = found[mine.chosen];
     if (command === undefined) return false;
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
@@ -121,7 +121,7 @@ function useHints(text: string): Hints {
     else if (event.key === "Escape") setState({ ...mine, closed: true });
     else if (event.shiftKey || (event.key !== "Tab" && event.key !== "Enter")) return false;
     else if (event.key === "Enter" && `/${command.name}` === text.toLowerCase()) return false;
-    else pick(toInput(command));
+    else pick(toCommandInput(command));
     return true;
   };
   return { found, chosen: mine.chosen, onKey };
@@ -137,7 +137,7 @@ function useFieldHeight(field: { current: HTMLTextAreaElement | null }, text: st
 }
 
 function SendOrStop({ empty, mayWrite }: { empty: boolean; mayWrite: boolean }): JSX.Element {
-  const busy = store.busy.value;
+  const busy = store.isRunActive.value;
   return (
     <>
       {busy && (
@@ -146,7 +146,7 @@ function SendOrStop({ empty, mayWrite }: { empty: boolean; mayWrite: boolean }):
           class="round stop"
           aria-label="Stop"
           title="Stop (Esc)"
-          disabled={!store.online.value}
+          disabled={!store.isOnline.value}
           onClick={() => void stop()}
         >
           <Stop />
@@ -204,9 +204,10 @@ async function readPictures(files: Iterable<File>, already: number): Promise<rea
   const limit = store.hello.value?.policy.attachments?.maxImageBytes ?? DEFAULT_PICTURE_BYTES;
   const read: Attachment[] = [];
   for (const file of files) {
-    if (!PICTURES.split(",").includes(file.type)) say(`${file.name} can't be attached. Only images (PNG, JPEG, GIF, WebP) are supported.`);
-    else if (file.size > limit) say(`${file.name} is larger than ${Math.floor(limit / 1_048_576)} MB.`);
-    else if (already + read.length >= MAX_PICTURES) say(`You can attach up to ${MAX_PICTURES} images.`);
+    if (!PICTURES.split(",").includes(file.type))
+      showToast(`${file.name} can't be attached. Only images (PNG, JPEG, GIF, WebP) are supported.`);
+    else if (file.size > limit) showToast(`${file.name} is larger than ${Math.floor(limit / 1_048_576)} MB.`);
+    else if (already + read.length >= MAX_PICTURES) showToast(`You can attach up to ${MAX_PICTURES} images.`);
     else read.push({ type: "image", mimeType: file.type, fileName: file.name, content: await toBase64(file), sizeBytes: file.size });
   }
   return read;

@@ -1,11 +1,11 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import * as channels from "../channels.ts";
-import { toLabel, withoutCommands } from "../setup-problem.ts";
-import { toShortTime } from "../sessions.ts";
-import * as store from "../store.ts";
+import * as channels from "../channel-setup.ts";
+import { toFieldLabel, withoutCommands } from "../setup-problem.ts";
+import { toShortTime } from "../session-list.ts";
+import * as store from "../state.ts";
 import { Check, Close } from "./icons.tsx";
-import { Command } from "./sign-in.tsx";
+import { CommandLine } from "./sign-in.tsx";
 
 /** Connecting a channel: choose, prove, try. */
 export function ConnectChannel(): JSX.Element | null {
@@ -32,22 +32,22 @@ export function ConnectChannel(): JSX.Element | null {
           {wizard.step === "test" ? "Done" : "Cancel"}
         </button>
       </div>
-      {wizard.step === "choose" && <Choose />}
-      {wizard.step === "enter" && <Enter wizard={wizard} />}
-      {wizard.step === "link" && <LinkPhone wizard={wizard} />}
-      {wizard.step === "test" && <Try wizard={wizard} />}
+      {wizard.step === "choose" && <ChooseStep />}
+      {wizard.step === "enter" && <EnterStep wizard={wizard} />}
+      {wizard.step === "link" && <LinkStep wizard={wizard} />}
+      {wizard.step === "test" && <TestStep wizard={wizard} />}
     </section>
   );
 }
 
-function Choose(): JSX.Element {
-  const cards = channels.catalog.value;
+function ChooseStep(): JSX.Element {
+  const cards = channels.channelCatalog.value;
   if (cards.length === 0) return <p class="panel-empty">Loading channels…</p>;
   return (
     <ul class="channel-tiles">
       {cards.map((card) => (
         <li key={card.id}>
-          <button type="button" class="channel-tile" onClick={() => channels.choose(card)}>
+          <button type="button" class="channel-tile" onClick={() => channels.chooseChannel(card)}>
             {card.label}
           </button>
         </li>
@@ -58,16 +58,16 @@ function Choose(): JSX.Element {
 
 function submit(event: Event): void {
   event.preventDefault();
-  void channels.connect();
+  void channels.connectChannel();
 }
 
-function Enter({ wizard }: { wizard: Extract<channels.Wizard, { step: "enter" }> }): JSX.Element {
+function EnterStep({ wizard }: { wizard: Extract<channels.SetupWizard, { step: "enter" }> }): JSX.Element {
   const { card, values, busy, error, account } = wizard;
   const shown = card.fields.filter((field) => field.required);
   const more = card.fields.filter((field) => !field.required);
   const ready = shown.every((field) => (values[field.key] ?? "").trim() !== "");
-  const isWrong = (field: channels.Field): boolean => error?.fields[field.key] !== undefined;
-  const input = (field: channels.Field): JSX.Element => (
+  const isWrong = (field: channels.SetupField): boolean => error?.fields[field.key] !== undefined;
+  const input = (field: channels.SetupField): JSX.Element => (
     <FieldInput key={field.key} field={field} value={values[field.key] ?? ""} problem={error?.fields[field.key] ?? null} />
   );
   return (
@@ -99,7 +99,7 @@ function Enter({ wizard }: { wizard: Extract<channels.Wizard, { step: "enter" }>
         {busy ? `Checking with ${card.label}…` : "Check and connect"}
       </button>
       {card.login && error !== null && (
-        <button type="button" class="quiet" disabled={busy || !ready} onClick={() => void channels.link()}>
+        <button type="button" class="quiet" disabled={busy || !ready} onClick={() => void channels.linkDevice()}>
           Save it, and link a phone
         </button>
       )}
@@ -109,7 +109,7 @@ function Enter({ wizard }: { wizard: Extract<channels.Wizard, { step: "enter" }>
 }
 
 /** Where the credential comes from. */
-function GuideLine({ guide }: { guide: channels.Guide }): JSX.Element {
+function GuideLine({ guide }: { guide: channels.SetupGuideText }): JSX.Element {
   return (
     <p class="wizard-guide">
       {guide.text}{" "}
@@ -123,7 +123,7 @@ function GuideLine({ guide }: { guide: channels.Guide }): JSX.Element {
 }
 
 /** The code that a phone has to scan. */
-function LinkPhone({ wizard }: { wizard: Extract<channels.Wizard, { step: "link" }> }): JSX.Element {
+function LinkStep({ wizard }: { wizard: Extract<channels.SetupWizard, { step: "link" }> }): JSX.Element {
   const { card, code, text, error } = wizard;
   return (
     <div class="wizard">
@@ -141,13 +141,13 @@ function LinkPhone({ wizard }: { wizard: Extract<channels.Wizard, { step: "link"
   );
 }
 
-function FieldInput({ field, value, problem }: { field: channels.Field; value: string; problem: string | null }): JSX.Element {
+function FieldInput({ field, value, problem }: { field: channels.SetupField; value: string; problem: string | null }): JSX.Element {
   const id = `field-${field.key}`;
   return (
     <div class="field">
       <label for={id}>
-        {toLabel(field.key)}
-        {field.help !== "" && <span class="hint"> {field.help.replaceAll("`", "")}</span>}
+        {toFieldLabel(field.key)}
+        {field.description !== "" && <span class="hint"> {field.description.replaceAll("`", "")}</span>}
       </label>
       <FieldControl id={id} field={field} value={value} problem={problem} />
       {problem !== null && (
@@ -159,14 +159,14 @@ function FieldInput({ field, value, problem }: { field: channels.Field; value: s
   );
 }
 
-type ControlProps = { id: string; field: channels.Field; value: string; problem: string | null };
+type ControlProps = { id: string; field: channels.SetupField; value: string; problem: string | null };
 
 function FieldControl({ id, field, value, problem }: ControlProps): JSX.Element {
   const wrong = problem === null ? {} : { "aria-invalid": true, "aria-describedby": `${id}-problem` };
-  const onInput = (event: { currentTarget: { value: string } }): void => channels.type(field.key, event.currentTarget.value);
-  if (field.kind === "choice" || field.kind === "flag") {
-    const options = field.kind === "flag" ? ["true", "false"] : (field.options ?? []);
-    const words = (option: string): string => (field.kind === "choice" ? option : option === "true" ? "On" : "Off");
+  const onInput = (event: { currentTarget: { value: string } }): void => channels.setFieldValue(field.key, event.currentTarget.value);
+  if (field.kind === "enum" || field.kind === "boolean") {
+    const options = field.kind === "boolean" ? ["true", "false"] : (field.options ?? []);
+    const words = (option: string): string => (field.kind === "enum" ? option : option === "true" ? "On" : "Off");
     return (
       <select id={id} value={value} onInput={onInput} {...wrong}>
         {!field.required && <option value="">Default</option>}
@@ -183,7 +183,7 @@ function FieldControl({ id, field, value, problem }: ControlProps): JSX.Element 
       id={id}
       {...(field.secret ? { type: "password" as const } : {})}
       {...(field.kind === "number" ? { inputMode: "numeric" as const } : {})}
-      {...(field.kind === "list" ? { placeholder: "Separated by commas" } : {})}
+      {...(field.kind === "array" ? { placeholder: "Separated by commas" } : {})}
       autocomplete="off"
       autocapitalize="off"
       spellcheck={false}
@@ -195,11 +195,11 @@ function FieldControl({ id, field, value, problem }: ControlProps): JSX.Element 
   );
 }
 
-function Try({ wizard }: { wizard: Extract<channels.Wizard, { step: "test" }> }): JSX.Element {
+function TestStep({ wizard }: { wizard: Extract<channels.SetupWizard, { step: "test" }> }): JSX.Element {
   const row = channels.accounts.value.find((one) => one.channel === wizard.card.id && one.accountId === wizard.account);
   const connected = row?.state === "ready" || row?.state === "degraded";
   const failed = row?.state === "terminal";
-  const arrived = channels.hasArrived(wizard, channels.accounts.value, channels.pairings.value);
+  const arrived = channels.hasReceivedMessage(wizard, channels.accounts.value, channels.pairings.value);
   const fix = failed && row?.fix !== undefined ? withoutCommands(row.fix) : null;
   return (
     <>
@@ -224,13 +224,13 @@ function Try({ wizard }: { wizard: Extract<channels.Wizard, { step: "test" }> })
           Back to the form
         </button>
       )}
-      {wizard.card.login && !connected && <Command text={`openclaw channels login ${wizard.card.id}`} />}
-      <Pairings only={wizard.card.id} />
+      {wizard.card.login && !connected && <CommandLine text={`openclaw channels login ${wizard.card.id}`} />}
+      <PairingRequests only={wizard.card.id} />
     </>
   );
 }
 
-function TestLine({ wizard }: { wizard: Extract<channels.Wizard, { step: "test" }> }): JSX.Element {
+function TestLine({ wizard }: { wizard: Extract<channels.SetupWizard, { step: "test" }> }): JSX.Element {
   const test = wizard.card.guide?.test;
   if (test !== undefined) return <>{test}</>;
   return (
@@ -257,7 +257,7 @@ function Tick({ state, children }: { state: TickState; children: ComponentChildr
 }
 
 /** Who asks to be let in, with the two answers. */
-export function Pairings({ only }: { only: string | null }): JSX.Element | null {
+export function PairingRequests({ only }: { only: string | null }): JSX.Element | null {
   const requests = channels.pairings.value.filter((one) => only === null || one.channel === only);
   if (requests.length === 0) return null;
   return (
@@ -281,10 +281,10 @@ export function Pairings({ only }: { only: string | null }): JSX.Element | null 
               </p>
             </div>
             <div class="account-actions">
-              <button type="button" class="primary small" onClick={() => void channels.approve(request)}>
+              <button type="button" class="primary small" onClick={() => void channels.approvePairing(request)}>
                 Approve
               </button>
-              <button type="button" class="quiet" onClick={() => void channels.dismiss(request)}>
+              <button type="button" class="quiet" onClick={() => void channels.dismissPairing(request)}>
                 Dismiss
               </button>
             </div>

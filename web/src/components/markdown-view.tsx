@@ -1,16 +1,16 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import { toMarkdownBlocks } from "../markdown.ts";
+import { splitMarkdownBlocks } from "../markdown-html.ts";
 import { sanitize } from "../sanitize.ts";
-import { Boundary } from "./boundary.tsx";
-import type { RenderedBlock } from "../markdown.ts";
+import { ErrorBoundary } from "./error-boundary.tsx";
+import type { RenderedBlock } from "../markdown-html.ts";
 
 /** Markdown, block by block: while a text grows, only its last block is drawn again. A text that cannot be drawn is shown as it is. */
 export function MarkdownView({ text }: { text: string }): JSX.Element {
   return (
-    <Boundary fallback={<PlainText text={text} />}>
+    <ErrorBoundary fallback={<PlainText text={text} />}>
       <BlocksView text={text} />
-    </Boundary>
+    </ErrorBoundary>
   );
 }
 
@@ -23,7 +23,7 @@ function PlainText({ text }: { text: string }): JSX.Element {
 }
 
 function BlocksView({ text }: { text: string }): JSX.Element {
-  const blocks = useMemo(() => toMarkdownBlocks(text), [text]);
+  const blocks = useMemo(() => splitMarkdownBlocks(text), [text]);
   return (
     <div class="prose" dir="auto">
       {blocks.map((block) => (

@@ -1,22 +1,22 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { discard, retry } from "../actions.ts";
-import { maskKeys } from "../mask.ts";
-import { isActive } from "../run.ts";
-import { channelName } from "../sessions.ts";
-import * as store from "../store.ts";
-import { toRetrying } from "../turn-failure.ts";
-import { copy } from "./app.tsx";
-import { Boundary } from "./boundary.tsx";
+import { discardMessage, retry } from "../actions.ts";
+import { maskKeys } from "../mask-keys.ts";
+import { isActive } from "../live-run.ts";
+import { channelName } from "../session-list.ts";
+import * as store from "../state.ts";
+import { toRetryText } from "../turn-failure.ts";
+import { copyText } from "./app.tsx";
+import { ErrorBoundary } from "./error-boundary.tsx";
 import { Check, Copy, Warning } from "./icons.tsx";
 import { MarkdownView } from "./markdown-view.tsx";
-import { Picture } from "./picture.tsx";
+import { PictureView } from "./picture.tsx";
 import { Thinking, ToolCall } from "./tool-call.tsx";
 import { EmptyReply, FailedTurn } from "./turn-end.tsx";
-import type { Run } from "../run.ts";
-import type { Block, Item, Outgoing, Spent } from "../items.ts";
+import type { RunView } from "../live-run.ts";
+import type { ItemBlock, TranscriptItem, OutgoingMessage, TurnUsage } from "../transcript-items.ts";
 
-const PHASES: Record<string, string> = {
+const PHASE_TEXT: Record<string, string> = {
   preparing_workspace: "Preparing the workspace",
   preparing_context: "Reading the conversation",
   starting_model: "Waiting for the model",
@@ -27,37 +27,37 @@ const PHASES: Record<string, string> = {
 };
 
 /** One item. The same item gives the same element, so a long conversation costs nothing while its end grows. */
-export function Message({ item, last }: { item: Item; last: boolean }): JSX.Element {
+export function MessageView({ item, last }: { item: TranscriptItem; last: boolean }): JSX.Element {
   return useMemo(
     () => (
-      <Boundary fallback={<PlainMessage item={item} />}>
+      <ErrorBoundary fallback={<PlainMessage item={item} />}>
         <Body item={item} last={last} />
-      </Boundary>
+      </ErrorBoundary>
     ),
     [item, last],
   );
 }
 
 /** A message that cannot be drawn as it should be: its words are there all the same. */
-function PlainMessage({ item }: { item: Item }): JSX.Element {
+function PlainMessage({ item }: { item: TranscriptItem }): JSX.Element {
   return (
     <article class="message">
       <p class="hint">This message could not be displayed in full.</p>
       <p class="plain" dir="auto">
-        {item.kind === "note" ? item.text : textOf(item.blocks)}
+        {item.kind === "note" ? item.text : plainTextOf(item.blocks)}
       </p>
     </article>
   );
 }
 
-function Body({ item, last }: { item: Item; last: boolean }): JSX.Element {
+function Body({ item, last }: { item: TranscriptItem; last: boolean }): JSX.Element {
   if (item.kind === "note") return <p class="note">{item.text}</p>;
   if (item.kind === "user") return <UserMessage item={item} />;
   return <AssistantMessage item={item} last={last} />;
 }
 
-function UserMessage({ item }: { item: Extract<Item, { kind: "user" }> }): JSX.Element {
-  const text = maskKeys(textOf(item.blocks));
+function UserMessage({ item }: { item: Extract<TranscriptItem, { kind: "user" }> }): JSX.Element {
+  const text = maskKeys(plainTextOf(item.blocks));
   const pictures = item.blocks.filter((block) => block.type === "image");
   const { outgoing, sender } = item;
   const foreign = sender !== null && !sender.isOwner;
@@ -80,24 +80,24 @@ function UserMessage({ item }: { item: Extract<Item, { kind: "user" }> }): JSX.E
           </p>
         )}
         {pictures.map((block) => (
-          <Picture key={block.key} block={block} />
+          <PictureView key={block.key} block={block} />
         ))}
       </div>
-      {item.waits && <Waits />}
+      {item.waits && <QueuedNotice />}
       {outgoing !== null ? <OutgoingLine waiting={outgoing} /> : <Meta atMs={item.atMs} text={text} model={null} spent={null} />}
     </article>
   );
 }
 
 /** Under a message that was written while a reply is being written. */
-function Waits(): JSX.Element {
+function QueuedNotice(): JSX.Element {
   const steers = (store.activeRow.value?.effectiveQueueMode ?? "steer") === "steer";
   return <p class="queue-line">{steers ? "Added to the current reply" : "Queued until the current reply is done"}</p>;
 }
 
-function OutgoingLine({ waiting }: { waiting: Outgoing }): JSX.Element | null {
+function OutgoingLine({ waiting }: { waiting: OutgoingMessage }): JSX.Element | null {
   // On its way is the normal case and needs no words: a line that comes and goes would make the page jump.
-  if (waiting.state !== "failed") return store.online.value ? null : <div class="meta shown">Will send when reconnected</div>;
+  if (waiting.state !== "failed") return store.isOnline.value ? null : <div class="meta shown">Will send when reconnected</div>;
   return (
     <div class="meta shown failed" role="alert">
       <Warning size={14} />
@@ -105,14 +105,14 @@ function OutgoingLine({ waiting }: { waiting: Outgoing }): JSX.Element | null {
       <button type="button" class="quiet" onClick={() => retry(waiting.idempotencyKey)}>
         Send again
       </button>
-      <button type="button" class="quiet" onClick={() => discard(waiting.idempotencyKey)}>
+      <button type="button" class="quiet" onClick={() => discardMessage(waiting.idempotencyKey)}>
         Discard
       </button>
     </div>
   );
 }
 
-function AssistantMessage({ item, last }: { item: Extract<Item, { kind: "assistant" }>; last: boolean }): JSX.Element {
+function AssistantMessage({ item, last }: { item: Extract<TranscriptItem, { kind: "assistant" }>; last: boolean }): JSX.Element {
   const running = item.run !== null && isActive(item.run);
   const end = item.blocks.at(-1);
   const silent = running && (end === undefined || end.type === "thinking" || (end.type === "tool" && end.tool.state !== "running"));
@@ -126,7 +126,7 @@ function AssistantMessage({ item, last }: { item: Extract<Item, { kind: "assista
       {item.end === "error" && <FailedTurn item={item} last={last} />}
       {empty && <EmptyReply item={item} last={last} />}
       {item.end === "aborted" && <p class="note-line">Stopped.</p>}
-      {!running && <Meta atMs={item.atMs} text={textOf(item.blocks)} model={item.model} spent={item.usage} />}
+      {!running && <Meta atMs={item.atMs} text={plainTextOf(item.blocks)} model={item.model} spent={item.usage} />}
     </article>
   );
 }
@@ -135,7 +135,7 @@ function AssistantMessage({ item, last }: { item: Extract<Item, { kind: "assista
 const SILENT_MS = 5_000;
 
 /** What the turn is doing, and for how long nothing has come. Every event makes another `run`, and the clock starts again. */
-function Working({ run, silent }: { run: Run; silent: boolean }): JSX.Element | null {
+function Working({ run, silent }: { run: RunView; silent: boolean }): JSX.Element | null {
   const [since, setSince] = useState(Date.now());
   const [now, setNow] = useState(since);
   useEffect(() => {
@@ -157,26 +157,26 @@ function Working({ run, silent }: { run: Run; silent: boolean }): JSX.Element | 
         <i />
       </span>
       <span>
-        {tool?.type === "tool" ? `Running ${tool.tool.name}` : workingWords(run)}
+        {tool?.type === "tool" ? `Running ${tool.tool.name}` : workingText(run)}
         {waitedMs >= SILENT_MS && `, ${Math.floor(waitedMs / 1_000)} s`}
       </span>
     </p>
   );
 }
 
-function workingWords({ phase }: Run): string {
+function workingText({ phase }: RunView): string {
   if (phase === null) return "Waiting for the model";
-  return PHASES[phase] ?? (phase.includes(" ") ? toRetrying(phase) : "Waiting for the model");
+  return PHASE_TEXT[phase] ?? (phase.includes(" ") ? toRetryText(phase) : "Waiting for the model");
 }
 
-function BlockView({ block, active }: { block: Block; active: boolean }): JSX.Element {
+function BlockView({ block, active }: { block: ItemBlock; active: boolean }): JSX.Element {
   if (block.type === "text") return <MarkdownView text={block.text} />;
   if (block.type === "tool") return <ToolCall tool={block.tool} />;
   if (block.type === "thinking") return <Thinking text={block.text} active={active} />;
-  return <Picture block={block} />;
+  return <PictureView block={block} />;
 }
 
-const textOf = (blocks: readonly Block[]): string =>
+const plainTextOf = (blocks: readonly ItemBlock[]): string =>
   blocks
     .filter((block) => block.type === "text")
     .map((block) => block.text)
@@ -185,11 +185,11 @@ const textOf = (blocks: readonly Block[]): string =>
 /** "$0.0055", "$1.20". */
 export const toCost = (usd: number): string => `$${usd >= 1 ? usd.toFixed(2) : usd.toPrecision(2)}`;
 
-function Meta(props: { atMs: number | null; text: string; model: string | null; spent: Spent | null }): JSX.Element {
+function Meta(props: { atMs: number | null; text: string; model: string | null; spent: TurnUsage | null }): JSX.Element {
   const { atMs, text, model, spent } = props;
   const [copied, setCopied] = useState(false);
   const onCopy = async (): Promise<void> => {
-    setCopied(await copy(text));
+    setCopied(await copyText(text));
     setTimeout(() => setCopied(false), 1_600);
   };
   const at = atMs === null ? null : new Date(atMs);
@@ -200,7 +200,7 @@ function Meta(props: { atMs: number | null; text: string; model: string | null; 
           {at.toLocaleTimeString(undefined, { hour: "numeric", minute: "2-digit" })}
         </time>
       )}
-      {model !== null && <span>{store.modelName(model)}</span>}
+      {model !== null && <span>{store.modelLabel(model)}</span>}
       {spent !== null && (
         <span>
           {spent.tokens.toLocaleString()} tokens{spent.costUsd > 0 && ` · ${toCost(spent.costUsd)}`}

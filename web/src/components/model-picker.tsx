@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { chooseModel } from "../actions.ts";
-import * as store from "../store.ts";
+import * as store from "../state.ts";
 import { Check, Down } from "./icons.tsx";
 
 const SEARCH_FROM = 9;
@@ -21,7 +21,7 @@ export function ModelPicker(): JSX.Element | null {
     addEventListener("pointerdown", onDown);
     return () => removeEventListener("pointerdown", onDown);
   }, [open]);
-  if (answering === null && store.models.value.length === 0) return null;
+  if (answering === null && store.modelRows.value.length === 0) return null;
   const close = (): void => {
     setOpen(false);
     box.current?.querySelector<HTMLButtonElement>(".model-button")?.focus();
@@ -48,7 +48,7 @@ export function ModelPicker(): JSX.Element | null {
 function Options({ current, onDone }: { current: string | null; onDone: () => void }): JSX.Element {
   const [words, setWords] = useState("");
   const list = useRef<HTMLDivElement>(null);
-  const models = store.models.value.filter((model) =>
+  const models = store.modelRows.value.filter((model) =>
     `${model.name ?? ""} ${model.id} ${model.provider}`.toLowerCase().includes(words.toLowerCase()),
   );
   useEffect(() => {
@@ -69,7 +69,7 @@ function Options({ current, onDone }: { current: string | null; onDone: () => vo
   };
   return (
     <div class="options" ref={list} onKeyDown={onKeyDown}>
-      {store.models.value.length >= SEARCH_FROM && (
+      {store.modelRows.value.length >= SEARCH_FROM && (
         <input
           type="search"
           aria-label="Find a model"

@@ -1,17 +1,17 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { isLost } from "../client.ts";
-import { message } from "../live.ts";
-import { toSafeHref } from "../markdown.ts";
+import { isConnectionLost } from "../client.ts";
+import { errorMessage } from "../sync.ts";
+import { toSafeHref } from "../markdown-html.ts";
 import { sentPicture, storedPicture, toDataUrl } from "../pictures.ts";
-import * as store from "../store.ts";
+import * as store from "../state.ts";
 import { Close } from "./icons.tsx";
-import type { Block } from "../items.ts";
+import type { ItemBlock } from "../transcript-items.ts";
 
-type Image = Extract<Block, { type: "image" }>;
+type Image = Extract<ItemBlock, { type: "image" }>;
 
 /** A picture of a message: from the row, from memory, or from the gateway once it comes into view. */
-export function Picture({ block }: { block: Image }): JSX.Element {
+export function PictureView({ block }: { block: Image }): JSX.Element {
   const { source } = block;
   const known = block.data === null ? null : toDataUrl(block.mimeType, block.data);
   const src = known ?? (source === null ? null : sentPicture(source));
@@ -32,7 +32,7 @@ function StoredPicture({ messageId, index }: { messageId: string; index: number 
   const [src, setSrc] = useState<string | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
   const sessionKey = store.activeKey.value;
-  const online = store.online.value;
+  const online = store.isOnline.value;
   useEffect(() => {
     if (place.current === null || !online) return undefined;
     let gone = false;
@@ -43,7 +43,7 @@ function StoredPicture({ messageId, index }: { messageId: string; index: number 
         setSrc(found);
         setFailure(found === null ? "This kind of image is not displayed." : null);
       } catch (error) {
-        if (!gone && !isLost(error)) setFailure(message(error));
+        if (!gone && !isConnectionLost(error)) setFailure(errorMessage(error));
       }
     };
     const watch = new IntersectionObserver((seen) => {

@@ -1,19 +1,19 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { newSession, openChannels, openSession, pin, remove, rename } from "../actions.ts";
+import { newSession, openChannels, openSession, pin, deleteSession, renameSession } from "../actions.ts";
 import { signOut } from "../boot.ts";
-import { troubles, waitingPeople } from "../channels.ts";
+import { problemCount, pairingCount } from "../channel-setup.ts";
 import { isComposing } from "../keyboard.ts";
-import { loadMoreSessions, searchSessions } from "../live.ts";
-import { maskKeys } from "../mask.ts";
-import { originOf, titleOf, toPlain, toShortTime } from "../sessions.ts";
-import * as store from "../store.ts";
+import { loadMoreSessions, scheduleSessionSearch } from "../sync.ts";
+import { maskKeys } from "../mask-keys.ts";
+import { channelLabelOf, titleOf, stripMarkdown, toShortTime } from "../session-list.ts";
+import * as store from "../state.ts";
 import { nextTheme, theme } from "../theme.ts";
-import { Confirm } from "./dialog.tsx";
+import { ConfirmDialog } from "./confirm-dialog.tsx";
 import { Close, Mark, Moon, Pencil, Pin, Plug, Plus, Screen, Search, SignOut, Sun, Trash } from "./icons.tsx";
-import { Status } from "./status.tsx";
-import type { SessionRow } from "../wire.ts";
+import { ConnectionStatusView } from "./connection-status.tsx";
+import type { SessionListRow } from "../protocol-types.ts";
 
 export function Sidebar(): JSX.Element {
   return (
@@ -33,7 +33,7 @@ export function Sidebar(): JSX.Element {
           placeholder="Find a session"
           aria-label="Find a session"
           value={store.filter.value}
-          onInput={(event) => find(event.currentTarget.value)}
+          onInput={(event) => searchNow(event.currentTarget.value)}
           onKeyDown={onFilterKey}
         />
         <kbd>{/Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl "}K</kbd>
@@ -49,35 +49,35 @@ export function Sidebar(): JSX.Element {
       >
         <Plug size={16} /> Channels
         <span class="counts">
-          {waitingPeople.value > 0 && (
-            <span class="count" data-kind="people" aria-label={`${waitingPeople.value} access requests`}>
-              {waitingPeople.value}
+          {pairingCount.value > 0 && (
+            <span class="count" data-kind="people" aria-label={`${pairingCount.value} access requests`}>
+              {pairingCount.value}
             </span>
           )}
-          {troubles.value > 0 && (
-            <span class="count" aria-label={`${troubles.value} with problems`}>
-              {troubles.value}
+          {problemCount.value > 0 && (
+            <span class="count" aria-label={`${problemCount.value} with problems`}>
+              {problemCount.value}
             </span>
           )}
         </span>
       </button>
       <List />
-      <Foot />
+      <SidebarFooter />
     </nav>
   );
 }
 
 /** Filters the list at once, and asks the gateway for sessions that are not in it. */
-function find(words: string): void {
+function searchNow(words: string): void {
   store.filter.value = words;
-  searchSessions(words);
+  scheduleSessionSearch(words);
 }
 
 function onFilterKey(event: KeyboardEvent): void {
   if (isComposing(event)) return;
   if (event.key === "Escape" && store.filter.value !== "") {
     event.stopPropagation();
-    find("");
+    searchNow("");
   }
   if (event.key === "ArrowDown") {
     event.preventDefault();
@@ -86,7 +86,7 @@ function onFilterKey(event: KeyboardEvent): void {
   const first = store.groups.value[0]?.rows[0];
   if (event.key === "Enter" && first !== undefined) {
     openSession(first.key);
-    find("");
+    searchNow("");
     document.getElementById("composer")?.focus();
   }
 }
@@ -108,7 +108,7 @@ function List(): JSX.Element {
   return (
     <div class="list" ref={list} onScroll={onScroll} onKeyDown={onListKey}>
       <Groups />
-      <Rest />
+      <MoreSessions />
     </div>
   );
 }
@@ -118,11 +118,11 @@ function Groups(): JSX.Element {
   const words = store.filter.value.trim();
   const first = groups[0]?.rows[0]?.key;
   if (groups.length === 0 && words !== "") {
-    const searched = store.found.value?.words === words || !store.online.value;
+    const searched = store.searchResults.value?.words === words || !store.isOnline.value;
     return (
       <div class="list-empty">
         <p role="status">{searched ? `No sessions match “${words}”` : "Searching…"}</p>
-        <button type="button" class="quiet" onClick={() => find("")}>
+        <button type="button" class="quiet" onClick={() => searchNow("")}>
           Show all
         </button>
       </div>
@@ -149,9 +149,9 @@ function Groups(): JSX.Element {
 }
 
 /** How much of the list is here, where that is not all of it. */
-function Rest(): JSX.Element | null {
+function MoreSessions(): JSX.Element | null {
   const words = store.filter.value.trim();
-  const hits = store.found.value;
+  const hits = store.searchResults.value;
   if (words !== "" && hits?.words !== words) return null;
   const rest = words === "" ? store.sessionsRest.value : hits!.rest;
   if (rest.next === null) return null;
@@ -183,16 +183,16 @@ function onListKey(event: KeyboardEvent): void {
 const focusFilter = (): void => document.getElementById("filter")?.focus();
 
 /** What stands in the second line of a row. */
-function previewOf(row: SessionRow): string {
+function previewOf(row: SessionListRow): string {
   if (row.hasActiveRun === true) return "Answering…";
-  return maskKeys(toPlain(row.lastMessagePreview ?? "")) || "No messages yet";
+  return maskKeys(stripMarkdown(row.lastMessagePreview ?? "")) || "No messages yet";
 }
 
-function Row({ row, isStop }: { row: SessionRow; isStop: boolean }): JSX.Element {
+function Row({ row, isStop }: { row: SessionListRow; isStop: boolean }): JSX.Element {
   const [editing, setEditing] = useState(false);
   const [asking, setAsking] = useState(false);
   const active = row.key === store.activeKey.value && store.view.value === "chat";
-  const origin = originOf(row);
+  const origin = channelLabelOf(row);
   const title = maskKeys(titleOf(row));
   const tabIndex = isStop ? 0 : -1;
   if (editing) return <RenameRow row={row} onDone={() => setEditing(false)} />;
@@ -246,19 +246,19 @@ function Row({ row, isStop }: { row: SessionRow; isStop: boolean }): JSX.Element
         )}
       </span>
       {asking && (
-        <Confirm
+        <ConfirmDialog
           title="Delete this session?"
           text={`This permanently deletes “${title}” and its messages.`}
           action="Delete"
           onCancel={() => setAsking(false)}
-          onConfirm={() => void remove(row.key)}
+          onConfirm={() => void deleteSession(row.key)}
         />
       )}
     </li>
   );
 }
 
-function PinButton({ row, title, tabIndex }: { row: SessionRow; title: string; tabIndex: number }): JSX.Element {
+function PinButton({ row, title, tabIndex }: { row: SessionListRow; title: string; tabIndex: number }): JSX.Element {
   const pinned = row.pinned === true;
   return (
     <button
@@ -275,7 +275,7 @@ function PinButton({ row, title, tabIndex }: { row: SessionRow; title: string; t
   );
 }
 
-function RenameRow({ row, onDone }: { row: SessionRow; onDone: () => void }): JSX.Element {
+function RenameRow({ row, onDone }: { row: SessionListRow; onDone: () => void }): JSX.Element {
   const field = useRef<HTMLInputElement>(null);
   const ended = useRef(false);
   useEffect(() => {
@@ -287,7 +287,7 @@ function RenameRow({ row, onDone }: { row: SessionRow; onDone: () => void }): JS
     ended.current = true;
     const name = field.current?.value ?? "";
     onDone();
-    if (save && name.trim() !== titleOf(row)) void rename(row.key, name);
+    if (save && name.trim() !== titleOf(row)) void renameSession(row.key, name);
   };
   return (
     <li class="row" data-active={row.key === store.activeKey.value}>
@@ -312,12 +312,12 @@ function RenameRow({ row, onDone }: { row: SessionRow; onDone: () => void }): JS
   );
 }
 
-function Foot(): JSX.Element {
+function SidebarFooter(): JSX.Element {
   const icon = theme.value === "light" ? <Sun /> : theme.value === "dark" ? <Moon /> : <Screen />;
   const [asking, setAsking] = useState(false);
   return (
     <footer class="foot">
-      <Status />
+      <ConnectionStatusView />
       <button type="button" class="ghost" onClick={nextTheme} aria-label={`Theme: ${theme.value}`} title={`Theme: ${theme.value}`}>
         {icon}
       </button>
@@ -325,7 +325,7 @@ function Foot(): JSX.Element {
         <SignOut />
       </button>
       {asking && (
-        <Confirm
+        <ConfirmDialog
           title="Sign this browser out?"
           text="To sign in again you need a new link or the token. Your sessions stay on the gateway."
           action="Sign out"

@@ -1,17 +1,17 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { signIn, tryAgain } from "../boot.ts";
-import * as store from "../store.ts";
-import { copy } from "./app.tsx";
+import { signIn, reconnect } from "../boot.ts";
+import * as store from "../state.ts";
+import { copyText } from "./app.tsx";
 import { Check, Copy, Mark } from "./icons.tsx";
-import type { Failure } from "../failure.ts";
+import type { ConnectFailure } from "../connect-failure.ts";
 
 /** The way in: a fresh link, or a token. Also the place where a refusal is explained. */
 export function SignIn(): JSX.Element {
-  const link = store.link.value;
+  const link = store.connection.value;
   const failure = link.phase === "stopped" ? link.failure : link.phase === "waiting" ? link.failure : null;
-  const waiting = failure?.next === "wait";
-  const stopped = failure?.next === "stop";
+  const waiting = failure?.action === "wait";
+  const stopped = failure?.action === "stop";
   const calm =
     failure === null ||
     failure.code === "AUTH_TOKEN_MISSING" ||
@@ -28,16 +28,16 @@ export function SignIn(): JSX.Element {
           {calm ? "On the gateway's machine, create a sign-in link and open it in this browser:" : failure?.text}
         </p>
         {(failure === null ? "openclaw dashboard" : failure.command) !== null && (
-          <Command text={failure?.command ?? "openclaw dashboard"} />
+          <CommandLine text={failure?.command ?? "openclaw dashboard"} />
         )}
-        {waiting && <Waiting failure={failure} />}
+        {waiting && <WaitingForApproval failure={failure} />}
         {stopped && (
-          <button type="button" class="primary wide" onClick={tryAgain}>
+          <button type="button" class="primary wide" onClick={reconnect}>
             Try again
           </button>
         )}
         {!waiting && !stopped && <TokenForm busy={link.phase === "connecting"} />}
-        {!store.hasIdentity.value && <Insecure />}
+        {!store.hasIdentity.value && <InsecureNotice />}
       </section>
       <p class="small-print">
         This page talks only to <code>{location.host}</code>.
@@ -46,7 +46,7 @@ export function SignIn(): JSX.Element {
   );
 }
 
-function Waiting({ failure }: { failure: Failure }): JSX.Element {
+function WaitingForApproval({ failure }: { failure: ConnectFailure }): JSX.Element {
   return (
     <p class="pulse-line">
       <span class="dot" data-state="busy" />
@@ -85,7 +85,7 @@ function TokenForm({ busy }: { busy: boolean }): JSX.Element {
   );
 }
 
-function Insecure(): JSX.Element {
+function InsecureNotice(): JSX.Element {
   return (
     <p class="hint warn">
       This address is not https or localhost (or the browser is old), so this browser cannot keep a key. You can sign in only if the gateway
@@ -95,10 +95,10 @@ function Insecure(): JSX.Element {
 }
 
 /** One line for a terminal, with a button that copies it. */
-export function Command({ text }: { text: string }): JSX.Element {
+export function CommandLine({ text }: { text: string }): JSX.Element {
   const [copied, setCopied] = useState(false);
   const onCopy = async (): Promise<void> => {
-    setCopied(await copy(text));
+    setCopied(await copyText(text));
     setTimeout(() => setCopied(false), 1_600);
   };
   return (

@@ -1,13 +1,13 @@
 import type { JSX } from "preact";
 import { Chevron } from "./icons.tsx";
-import type { Tool, ToolState } from "../run.ts";
+import type { LiveTool, ToolState } from "../live-run.ts";
 
-const WORDS: Record<ToolState, string> = { running: "running", done: "", failed: "failed", stopped: "stopped" };
+const STATE_TEXT: Record<ToolState, string> = { running: "running", done: "", failed: "failed", stopped: "stopped" };
 
 const DOTS: Record<ToolState, string> = { running: "busy", done: "done", failed: "failed", stopped: "" };
 
 /** "0.2 s", "14 s", "3 min 5 s". */
-export function toDuration(ms: number): string {
+export function formatToolDuration(ms: number): string {
   if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
   if (ms < 60_000) return `${Math.round(ms / 1000)} s`;
   return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
@@ -31,7 +31,7 @@ function toSummary(args: unknown): string {
 const toText = (args: unknown): string => (typeof args === "string" ? args : JSON.stringify(args, null, 2));
 
 /** One tool call, folded. */
-export function ToolCall({ tool }: { tool: Tool }): JSX.Element {
+export function ToolCall({ tool }: { tool: LiveTool }): JSX.Element {
   return (
     <details class="tool" data-state={tool.state}>
       <summary>
@@ -42,8 +42,8 @@ export function ToolCall({ tool }: { tool: Tool }): JSX.Element {
           {toSummary(tool.args)}
         </span>
         <span class="tool-end">
-          {WORDS[tool.state]}
-          {tool.durationMs !== null && tool.state !== "running" && ` ${toDuration(tool.durationMs)}`}
+          {STATE_TEXT[tool.state]}
+          {tool.durationMs !== null && tool.state !== "running" && ` ${formatToolDuration(tool.durationMs)}`}
         </span>
       </summary>
       <div class="tool-body">

@@ -1,12 +1,12 @@
 import type { JSX } from "preact";
-import { sendAgain } from "../actions.ts";
-import * as store from "../store.ts";
+import { resend } from "../actions.ts";
+import * as store from "../state.ts";
 import { toTurnFailure } from "../turn-failure.ts";
 import { Warning } from "./icons.tsx";
-import { Command } from "./sign-in.tsx";
-import type { Item } from "../items.ts";
+import { CommandLine } from "./sign-in.tsx";
+import type { TranscriptItem } from "../transcript-items.ts";
 
-type Answer = Extract<Item, { kind: "assistant" }>;
+type Answer = Extract<TranscriptItem, { kind: "assistant" }>;
 
 /** A turn that failed: a sentence, the one thing that helps, and the raw words folded. */
 export function FailedTurn({ item, last }: { item: Answer; last: boolean }): JSX.Element {
@@ -19,13 +19,13 @@ export function FailedTurn({ item, last }: { item: Answer; last: boolean }): JSX
         {last && action === "key" && (
           <>
             <p class="hint">Check the key on the gateway's machine:</p>
-            <Command text="openclaw doctor" />
+            <CommandLine text="openclaw doctor" />
           </>
         )}
         {last && (
           <div class="fault-actions">
-            {action === "model" && <ChangeModel />}
-            <TryAgain item={item} />
+            {action === "model" && <ChangeModelButton />}
+            <RetryButton item={item} />
           </div>
         )}
         {details !== null && details !== sentence && (
@@ -43,18 +43,18 @@ export function FailedTurn({ item, last }: { item: Answer; last: boolean }): JSX
 
 /** The turn ended well, and there is nothing in it. */
 export function EmptyReply({ item, last }: { item: Answer; last: boolean }): JSX.Element {
-  return <p class="note-line">The model sent an empty reply. {last && <TryAgain item={item} />}</p>;
+  return <p class="note-line">The model sent an empty reply. {last && <RetryButton item={item} />}</p>;
 }
 
-function TryAgain({ item }: { item: Answer }): JSX.Element {
+function RetryButton({ item }: { item: Answer }): JSX.Element {
   return (
-    <button type="button" class="quiet" disabled={!store.mayWrite.value || store.busy.value} onClick={() => sendAgain(item.key)}>
+    <button type="button" class="quiet" disabled={!store.canWrite.value || store.isRunActive.value} onClick={() => resend(item.key)}>
       Try again
     </button>
   );
 }
 
-function ChangeModel(): JSX.Element {
+function ChangeModelButton(): JSX.Element {
   return (
     <button type="button" class="quiet" onClick={() => (store.choosingModel.value = true)}>
       Change model

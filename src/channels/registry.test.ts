@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { test } from "node:test";
+import { channelIds, loadChannel } from "./registry.ts";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+/** What is no channel, but serves all of them. */
+const OTHERS = ["worker"];
+const folders = readdirSync(here, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && !OTHERS.includes(entry.name))
+  .map((entry) => entry.name);
+
+test("every folder is registered, and every registered channel has a folder", () => {
+  assert.deepEqual([...channelIds].toSorted(), folders.toSorted());
+});
+
+test("an unknown channel is null, whatever its name", async () => {
+  for (const name of ["nope", "__proto__", "constructor", "../irc"]) assert.equal(await loadChannel(name as never), null);
+});
+
+for (const id of channelIds) {
+  test(`${id} has the files that every channel has`, () => {
+    for (const name of ["index.ts", "config.ts", "inbound.ts", "outbound.ts", "README.md", "card.json"])
+      assert.ok(existsSync(`${here}${id}/${name}`), name);
+    const fixtures = readdirSync(`${here}${id}/fixtures`);
+    assert.ok(fixtures.length > 0 && fixtures.every((name) => /^\d{2}-[a-z0-9-]+\.json$/.test(name)), fixtures.join());
+    assert.ok(globSync(`${here}${id}/*.test.ts`).length > 0, "tests");
+  });
+
+  test(`${id}'s card says what its code does`, async () => {
+    const card = JSON.parse(readFileSync(`${here}${id}/card.json`, "utf8")) as Record<string, unknown>;
+    const channel = await loadChannel(id);
+    assert.ok(channel);
+    assert.deepEqual([card["id"], channel.id, card["label"]], [id, id, channel.label]);
+    assert.deepEqual(card["capabilities"], channel.capabilities);
+    assert.ok(existsSync(`${here}../../${String(card["docs"])}`), `${String(card["docs"])} exists`);
+    assert.ok(typeof card["summary"] === "string" && card["summary"].length > 20);
+  });
+
+  test(`${id} promises only operations that fit its abilities, and answers bad configuration with issues`, async () => {
+    const channel = (await loadChannel(id))!;
+    assert.ok(channel.capabilities.maxText.value > 0);
+    for (const raw of [undefined, null, 1, "x", [], {}]) {
+      const result = channel.parse(raw);
+      assert.ok("issues" in result && result.issues.length > 0, JSON.stringify(raw));
+      assert.ok(result.issues.every((issue) => issue.path !== "" && issue.message !== ""));
+    }
+  });
+}

@@ -1,0 +1,527 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
+import { covers } from "../../../test/channel-kit/coverage.ts";
+import { openTestHost, type TestHost } from "../../../test/channel-kit/test-host.ts";
+import { ADA, BOB, GROUP, NUMBER, OTHER_NUMBER, SignalServer, type Failure } from "../../../test/channel-kit/signal-server.ts";
+import { asId, type ChatId, type MessageId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { Channel, LoginStep, MediaKind, MediaUpload, OutboundPart, ReplyTarget } from "../channel.ts";
+import { SIGNAL_TIMINGS } from "./connection.ts";
+import { createSignalChannel } from "./index.ts";
+
+const timings = { ...SIGNAL_TIMINGS, streamQuietMs: 2_000, socketQuietMs: 2_000, openMs: 2_000, storeMs: 20 };
+const channel = createSignalChannel({ timings }) as Channel;
+const signal = new AbortController().signal;
+const ada = { kind: "direct" as const, id: `uuid:${ADA.uuid}` };
+const room = { kind: "group" as const, id: GROUP };
+const KINDS = ["external-native", "container"] as const;
+
+async function scene(
+  kind: (typeof KINDS)[number],
+  run: (rig: TestHost, server: SignalServer) => Promise<void>,
+  more: object,
+): Promise<void> {
+  const server = await SignalServer.start();
+  server.keepAliveMs = server.pingMs = 200;
+  const rig = await openTestHost(channel, { ...server.config(NUMBER, kind), ...more });
+  try {
+    await rig.state("ready");
+    await run(rig, server);
+  } finally {
+    await rig.close();
+    await server.close();
+  }
+}
+
+/** Over the daemon and over the container. */
+function play(
+  name: string,
+  run: (rig: TestHost, server: SignalServer, kind: (typeof KINDS)[number]) => Promise<void>,
+  more: object = {},
+): void {
+  for (const kind of KINDS) test(`${kind}: ${name}`, () => scene(kind, (rig, server) => run(rig, server, kind), more));
+}
+
+const target = (chat: { kind: "direct" | "group"; id: string } = ada, more: Partial<ReplyTarget> = {}): ReplyTarget => ({
+  channel: asId("signal"),
+  account: asId("default"),
+  chat: { kind: chat.kind, id: asId<ChatId>(chat.id) },
+  ...more,
+});
+let keys = 0;
+const part = (text: string, more: Partial<OutboundPart> = {}): OutboundPart => ({ key: `k${++keys}`, target: target(), text, ...more });
+const file = (kind: MediaKind, mimeType: string, content = "bytes", name = "a.bin"): MediaUpload => ({
+  kind,
+  name,
+  mimeType,
+  sizeBytes: content.length,
+  read: async () => Buffer.from(content),
+});
+const ids = (result: { state: string; ids?: readonly MessageId[] }): readonly MessageId[] => {
+  assert.equal(result.state, "sent", inspect(result));
+  return result.ids!;
+};
+const texts = (rig: TestHost): readonly string[] => rig.events.map((event) => event.text);
+
+play("what cannot be stored is kept until it can, in order, and nothing more is read meanwhile", async (rig, server) => {
+  rig.failures.admit = new Error("disk full");
+  server.say("one");
+  server.say("two");
+  assert.match((await rig.state("degraded")).cause!, /disk full/);
+  server.say("three");
+  rig.failures.admit = null;
+  await rig.until(() => rig.events.length === 3, "three messages");
+  assert.deepEqual(texts(rig), ["one", "two", "three"]);
+  await rig.state("ready");
+});
+
+play("a notification that comes twice is one message", async (rig, server) => {
+  const envelope = server.envelope(ADA, { dataMessage: { timestamp: 1_700_000_000_001, message: "once" } });
+  server.push(envelope);
+  server.push(envelope);
+  server.say("next");
+  await rig.until(() => rig.events.length === 2, "two messages");
+  assert.deepEqual(texts(rig), ["once", "next"]);
+});
+
+play("what comes while nobody listens waits", async (rig, server) => {
+  server.drop("close");
+  await rig.until(() => server.listening() === 0, "the loss");
+  server.say("while away");
+  server.heal();
+  await rig.until(() => rig.events.length === 1, "the message");
+});
+
+play("a burst of 5,000 messages is read in order", async (rig, server) => {
+  for (let i = 0; i < 5_000; i++) server.say(`n${i}`);
+  await rig.until(() => rig.events.length === 5_000, "all of them");
+  assert.ok(texts(rig).every((text, i) => text === `n${i}`));
+});
+
+play("nonsense ends nothing (scenario 39)", async (rig, server) => {
+  for (const nonsense of [{}, { account: NUMBER }, { account: NUMBER, envelope: [] }, { account: NUMBER, envelope: { dataMessage: 5 } }])
+    server.pushRaw(nonsense as Record<string, unknown>);
+  server.push({ dataMessage: { message: "no sender" } });
+  server.say("sense");
+  await rig.until(() => rig.events.length === 1, "the message");
+  assert.ok(rig.others.every((event) => event.kind === "unreadable"));
+  assert.equal(rig.host.status()[0]!.reconnects, 0);
+});
+
+play("a text is sent with its styles, to a person and to a group", async (rig, server) => {
+  const [id] = ids(await rig.link().send(part("**bold** and `code`"), signal));
+  ids(await rig.link().send(part("hi all", { target: target(room) }), signal));
+  const [first, second] = server.shown();
+  assert.deepEqual([first!.to, first!.text, first!.styles.map(({ style }) => style)], [ADA.uuid, "bold and code", ["BOLD", "MONOSPACE"]]);
+  assert.equal(String(first!.at), id);
+  assert.deepEqual([second!.to, second!.text], [GROUP, "hi all"]);
+});
+
+play("a reply quotes the message with its text, also one of somebody in a group", async (rig, server) => {
+  const at = server.say("what is it?", { from: BOB, group: true });
+  await rig.until(() => rig.events.length === 1, "the question");
+  const { message } = rig.events[0]!;
+  ids(await rig.link().send(part("this", { target: target(room, { replyTo: message }) }), signal));
+  assert.deepEqual(server.shown()[0]!.quote, { at, author: BOB.uuid, text: "what is it?" });
+});
+
+play("a sent message is edited, and goes by its first time", async (rig, server) => {
+  const [id] = ids(await rig.link().send(part("one"), signal));
+  assert.deepEqual(ids(await rig.link().edit!(id!, part("**two**"), signal)), [id]);
+  assert.deepEqual(ids(await rig.link().edit!(id!, part("three"), signal)), [id]);
+  assert.deepEqual(
+    server.shown().map(({ text, edits }) => [text, edits]),
+    [["three", 2]],
+  );
+  assert.equal((await rig.link().edit!(`1@uuid:${ADA.uuid}` as MessageId, part("x"), signal)).state, "refused");
+});
+
+play(
+  covers(["reactions"], "reactions of the bot name the message's author, in a group and when only its time is known"),
+  async (rig, server) => {
+    const at = server.say("hi", { from: BOB, group: true });
+    const direct = server.say("hello");
+    await rig.until(() => rig.events.length === 2, "the messages");
+    await rig.link().react!(target(room), rig.events[0]!.message, "👀", true);
+    await rig.link().react!(target(room), rig.events[0]!.message, "👀", false);
+    await rig.link().react!(target(), String(direct) as MessageId, "👍", true);
+    const own = ids(await rig.link().send(part("mine"), signal))[0]!;
+    await rig.link().react!(target(), own, "❤", true);
+    const seen = server.reactions.map((each) => [each["emoji"], each["remove"], each["targetTimestamp"], each["targetAuthor"]]);
+    assert.deepEqual(seen, [
+      ["👀", false, at, BOB.uuid],
+      ["👀", true, at, BOB.uuid],
+      ["👍", false, direct, ADA.uuid],
+      ["❤", false, Number(own), NUMBER],
+    ]);
+  },
+);
+
+play("own messages are deleted, those of others are not", async (rig, server) => {
+  const [id] = ids(await rig.link().send(part("oops"), signal));
+  await rig.link().remove!(target(), id!);
+  assert.deepEqual(server.sent(), []);
+  await assert.rejects(rig.link().remove!(target(), `5@uuid:${ADA.uuid}` as MessageId), /our own/);
+});
+
+play(covers(["polls"], "a message is pinned and released, and a poll is opened, in a group"), async (rig, server) => {
+  const [id] = ids(await rig.link().send(part("rules", { target: target(room) }), signal));
+  await rig.link().pin!(target(room), id!, true);
+  assert.equal(server.shown()[0]!.pinned, true);
+  await rig.link().pin!(target(room), id!, false);
+  assert.equal(server.shown()[0]!.pinned, false);
+  ids(await rig.link().poll!(target(room), { question: "Tea?", options: ["yes", "no"], multiple: false }));
+  assert.deepEqual(server.of("sendPollCreate")[0]!["option"], ["yes", "no"]);
+});
+
+play(covers(["typing"], "the typing sign is shown, and its failure is nothing"), async (rig, server) => {
+  await rig.link().typing!(target());
+  server.fail("sendTyping", "close-before");
+  await rig.link().typing!(target());
+  assert.equal(server.of("sendTyping").length, 2);
+});
+
+play("events: edit, deletion and reaction of a person", async (rig, server) => {
+  const at = server.say("one");
+  server.push(server.envelope(ADA, { editMessage: { targetSentTimestamp: at, dataMessage: { timestamp: at + 5, message: "two" } } }));
+  server.push(
+    server.envelope(ADA, {
+      dataMessage: { timestamp: at + 6, reaction: { emoji: "👍", targetAuthorNumber: NUMBER, targetSentTimestamp: 7, isRemove: false } },
+    }),
+  );
+  server.push(server.envelope(ADA, { dataMessage: { timestamp: at + 7, remoteDelete: { timestamp: at } } }));
+  await rig.until(() => rig.others.length === 3, "three events");
+  const { message } = rig.events[0]!;
+  assert.deepEqual(
+    rig.others.map((event) => [event.kind, "message" in event && event.message]),
+    [
+      ["edit", message],
+      ["reaction", "7"],
+      ["delete", message],
+    ],
+  );
+});
+
+play("a file in is fetched, up to its limit", async (rig, server) => {
+  const bytes = Buffer.from("a picture, so to say");
+  server.say("look", { attachments: [server.addFile(bytes)] });
+  server.say("", { from: BOB, group: true, attachments: [server.addFile(bytes, "application/pdf", "b.pdf")] });
+  await rig.until(() => rig.events.length === 2, "the messages");
+  for (const { media } of rig.events) {
+    assert.deepEqual(Buffer.from(await rig.link().download!(media[0]!, 1_000, signal)), bytes);
+    await assert.rejects(rig.link().download!({ ...media[0]!, sizeBytes: null }, 5, signal), /larger/);
+    await assert.rejects(rig.link().download!(media[0]!, 5, signal), /larger/);
+  }
+  const [ref] = rig.events[0]!.media;
+  await assert.rejects(rig.link().download!({ ...ref!, url: "signal:id=none&recipient=x" }, 1_000, signal));
+  await assert.rejects(rig.link().download!({ ...ref!, url: "http://127.0.0.1/x" }, 1_000, signal), /not one of Signal/);
+});
+
+play("a file out arrives with its name, type and caption", async (rig, server) => {
+  ids(await rig.link().send(part("the *plan*", { media: file("file", "application/pdf", "content", "pl;an, ü.pdf") }), signal));
+  const [{ text, files }] = server.shown() as [ReturnType<SignalServer["shown"]>[number]];
+  assert.deepEqual(
+    [text, files[0]!.name, files[0]!.mimeType, files[0]!.bytes.toString()],
+    ["the plan", "pl_an_ ü.pdf", "application/pdf", "content"],
+  );
+  const large = { ...file("file", "text/plain"), sizeBytes: LIMITS.signalUploadBytes + 1 };
+  assert.equal((await rig.link().send(part("", { media: large }), signal)).state, "refused");
+  const gone = { ...file("file", "text/plain"), read: () => Promise.reject(new Error("no such file")) };
+  assert.equal((await rig.link().send(part("", { media: gone }), signal)).state, "refused");
+});
+
+const rateLimit: Failure = {
+  code: -5,
+  message: "Failed to send message due to rate limiting",
+  results: [{ type: "RATE_LIMIT_FAILURE", retryAfterSeconds: 7 }],
+};
+
+test("a rate limit is a refusal with its time; a captcha is named", () =>
+  scene(
+    "external-native",
+    async (rig, server) => {
+      server.fail("send", rateLimit);
+      const first = await rig.link().send(part("x"), signal);
+      assert.ok(first.state === "refused" && first.retryable && first.retryAfterMs === 7_000, inspect(first));
+      server.fail("send", { ...rateLimit, results: [{ type: "RATE_LIMIT_FAILURE", token: "t" }] });
+      const second = await rig.link().send(part("x"), signal);
+      assert.ok(
+        second.state === "refused" && second.retryAfterMs === LIMITS.signalRetryMs && /captcha/.test(second.reason),
+        inspect(second),
+      );
+      assert.equal(rig.host.status()[0]!.rateLimits, 2);
+      assert.deepEqual(server.sent(), []);
+    },
+    {},
+  ));
+
+test("a rate limit of the container is a refusal, too", () =>
+  scene(
+    "container",
+    async (rig, server) => {
+      server.fail("send", rateLimit);
+      const result = await rig.link().send(part("x"), signal);
+      assert.ok(result.state === "refused" && result.retryable && result.retryAfterMs === LIMITS.signalRetryMs, inspect(result));
+    },
+    {},
+  ));
+
+play("what Signal certainly has not sent is refused", async (rig, server) => {
+  const refusals: Failure[] = [
+    { code: -1, message: "Failed to send message: Unregistered user", results: [{ type: "UNREGISTERED_FAILURE" }] },
+    { code: -4, message: "Failed to send message due to untrusted identities", results: [{ type: "IDENTITY_FAILURE" }] },
+    { code: -1, message: "Invalid group id" },
+  ];
+  for (const refusal of refusals) {
+    server.fail("send", refusal);
+    const result = await rig.link().send(part("x"), signal);
+    assert.ok(result.state === "refused" && !result.retryable, inspect(result));
+  }
+  assert.equal((await rig.link().send(part(" "), signal)).state, "refused");
+  assert.equal((await rig.link().send(part("x"), AbortSignal.abort())).state, "refused");
+  assert.deepEqual(server.sent(), []);
+});
+
+play("what may have left is unknown, and never sent again", async (rig, server) => {
+  const failures: Failure[] = [
+    "close-after",
+    "close-before",
+    { code: -1, message: "Failed to send message", results: [{ type: "NETWORK_FAILURE" }] },
+    { code: -32_603, message: "Failed to send message: timeout (IOException)" },
+    { code: -3, message: "IO trouble" },
+  ];
+  for (const failure of failures) {
+    server.fail("send", failure);
+    await assert.rejects(rig.link().send(part("x"), signal), (err) => err instanceof Error, inspect(failure));
+  }
+  assert.equal(server.shown().length, 1, "only what was closed after it took effect");
+});
+
+test("a failure before a byte has left is tried again", () =>
+  scene(
+    "external-native",
+    async (rig, server) => {
+      server.fail("send", { code: -32_603, message: "Failed to send message: chat.signal.org (UnknownHostException)" });
+      const result = await rig.link().send(part("x"), signal);
+      assert.ok(result.state === "refused" && result.retryable, inspect(result));
+      const link = rig.link();
+      await server.close();
+      await rig.until(() => rig.host.status()[0]!.reconnects > 0, "the loss");
+      const away = await link.send(part("x"), signal);
+      assert.ok(away.state === "refused" && away.retryable, inspect(away));
+    },
+    {},
+  ));
+
+test("styles that are not read fall back to plain text (scenario 26)", () =>
+  scene(
+    "external-native",
+    async (rig, server) => {
+      server.fail("send", { code: -1, message: "Invalid style: BOLD" });
+      ids(await rig.link().send(part("**x**"), signal));
+      assert.deepEqual([server.shown()[0]!.text, server.shown()[0]!.styles], ["x", []]);
+    },
+    {},
+  ));
+
+play("a device that was unlinked is terminal, with what mends it", async (rig, server) => {
+  server.unlink();
+  server.drop("close");
+  server.heal();
+  const { cause, fix } = await rig.state("terminal");
+  assert.match(cause!, /has no account/);
+  assert.match(fix!, /channels login signal/);
+});
+
+test("a daemon for another number is terminal: it would be deaf", async () => {
+  const server = await SignalServer.start();
+  server.only = OTHER_NUMBER;
+  const rig = await openTestHost(channel, server.config());
+  await rig.state("ready");
+  server.say("hi", {}, OTHER_NUMBER);
+  assert.match((await rig.state("terminal")).cause!, new RegExp(`serves \\${OTHER_NUMBER}`));
+  await rig.close();
+  await server.close();
+});
+
+test("a container in another mode is terminal", async () => {
+  const server = await SignalServer.start();
+  server.mode = "normal";
+  const rig = await openTestHost(channel, server.config(NUMBER, "container"));
+  assert.match((await rig.state("terminal")).fix!, /MODE=json-rpc/);
+  await rig.close();
+  await server.close();
+});
+
+test("an account is verified: known, unknown, nobody there", async () => {
+  const server = await SignalServer.start();
+  for (const kind of KINDS) {
+    const verify = (number: string): Promise<{ name: string }> => {
+      const parsed = channel.parse(server.config(number, kind));
+      assert.ok("account" in parsed);
+      return channel.verify(parsed.account, signal);
+    };
+    assert.deepEqual(await verify(NUMBER), { name: NUMBER });
+    await assert.rejects(verify("+15550009999"), (err) => {
+      assert.match((err as Error).message, /has no account/);
+      assert.match((err as { fix?: string }).fix!, /--no-verify/, "what is not saved cannot be linked");
+      return true;
+    });
+  }
+  const parsed = channel.parse(server.config());
+  assert.ok("account" in parsed);
+  await server.close();
+  await assert.rejects(channel.verify(parsed.account, signal), /ECONNREFUSED|socket hang up/);
+});
+
+test("a phone that scans the code links its number, over the daemon and the container", async () => {
+  for (const kind of KINDS) {
+    const server = await SignalServer.start();
+    server.accounts.clear();
+    const parsed = channel.parse(server.config(NUMBER, kind));
+    assert.ok("account" in parsed);
+    const steps: LoginStep[] = [];
+    const show = (step: LoginStep): void => {
+      steps.push(step);
+      setTimeout(() => server.scan(NUMBER), 50);
+    };
+    assert.deepEqual(await channel.login!(parsed.account, null as never, show, signal), { name: NUMBER });
+    assert.match((steps[0] as { text: string }).text, /^sgnl:\/\/linkdevice/);
+    await server.close();
+  }
+});
+
+test("another phone than the configured number is named", async () => {
+  const server = await SignalServer.start();
+  server.accounts.clear();
+  const parsed = channel.parse(server.config());
+  assert.ok("account" in parsed);
+  const show = (): void => void setTimeout(() => server.scan(OTHER_NUMBER), 50);
+  await assert.rejects(channel.login!(parsed.account, null as never, show, signal), new RegExp(`\\${OTHER_NUMBER}`));
+  await server.close();
+});
+
+/** A program in place of signal-cli. Not for Windows, whose shell is another. */
+const skip = process.platform === "win32" ? "needs a POSIX shell" : false;
+
+async function withProgram(stage: object, run: (config: object, dir: string) => Promise<void>): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), "signal-cli-"));
+  try {
+    const cliPath = join(dir, "signal-cli");
+    const script = fileURLToPath(new URL("../../../test/channel-kit/signal-cli.ts", import.meta.url));
+    writeFileSync(cliPath, `#!/bin/sh\nexec "${process.execPath}" "${script}" "$@"\n`);
+    chmodSync(cliPath, 0o755);
+    writeFileSync(join(dir, "stage.json"), JSON.stringify(stage));
+    await run({ account: NUMBER, transport: { kind: "managed-native", cliPath, configPath: dir } }, dir);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+type Started = { args: string[]; pid: number; env: string[] };
+const startedIn = (dir: string): Started => JSON.parse(readFileSync(join(dir, "started.json"), "utf8")) as Started;
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+test("a signal-cli of ours is started, used and ended with the connection", { skip }, () =>
+  withProgram({}, async (config, dir) => {
+    process.env["SECRET_OF_THE_GATEWAY"] = "x";
+    const rig = await openTestHost(channel, config);
+    await rig.state("ready");
+    await rig.until(() => rig.events.length === 1, "the message");
+    ids(await rig.link().send(part("hi"), signal));
+    const { args, pid, env } = startedIn(dir);
+    assert.ok(args.includes("on-connection") && args.includes(NUMBER), args.join(" "));
+    assert.ok(!env.includes("SECRET_OF_THE_GATEWAY"));
+    await rig.close();
+    assert.equal(isAlive(pid), false);
+  }),
+);
+
+test("a signal-cli that does not want to end is killed", { skip }, () =>
+  withProgram({ ignoresTerm: true }, async (config, dir) => {
+    const rig = await openTestHost(channel, config);
+    await rig.state("ready");
+    const { pid } = startedIn(dir);
+    await rig.close();
+    assert.equal(isAlive(pid), false);
+  }),
+);
+
+test("a signal-cli of ours does not outlive a gateway that is killed", { skip }, () =>
+  withProgram({ ignoresTerm: true }, async (config, dir) => {
+    const code = `
+      import { openRig } from ${JSON.stringify(new URL("../../../test/channel-kit/test-host.ts", import.meta.url).href)};
+      import { createSignalChannel } from ${JSON.stringify(new URL("index.ts", import.meta.url).href)};
+      const rig = await openRig(createSignalChannel(), ${JSON.stringify(config)});
+      await rig.state("ready");
+      console.log("ready");`;
+    const gateway = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(gateway.stdout, "data");
+    const { pid } = startedIn(dir);
+    assert.equal(isAlive(pid), true);
+    gateway.kill("SIGKILL");
+    await once(gateway, "exit");
+    for (const end = Date.now() + 10_000; isAlive(pid);) {
+      assert.ok(Date.now() < end, "the program still runs");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }),
+);
+
+test("a signal-cli that dies is started again", { skip }, () =>
+  withProgram({}, async (config, dir) => {
+    const rig = await openTestHost(channel, config);
+    await rig.state("ready");
+    const { pid } = startedIn(dir);
+    process.kill(pid, "SIGKILL");
+    await rig.until(() => rig.host.status()[0]!.reconnects > 0, "the loss");
+    await rig.state("ready");
+    assert.notEqual(startedIn(dir).pid, pid);
+    await rig.close();
+  }),
+);
+
+test("why signal-cli does not run is said, with what mends it", { skip }, async () => {
+  const table: [stage: object, state: "terminal" | "backoff", cause: RegExp][] = [
+    [{ fails: "User +15550000001 is not registered." }, "terminal", /has no account \+15550000001/],
+    [{ fails: "java.lang.UnsupportedClassVersionError: org/asamk/signal/Main" }, "terminal", /newer Java/],
+    [{ fails: "Config file is in use by another instance", code: 3 }, "backoff", /in use by another instance/],
+  ];
+  for (const [stage, state, cause] of table)
+    await withProgram(stage, async (config) => {
+      const rig = await openTestHost(channel, config);
+      assert.match((await rig.state(state)).cause!, cause);
+      await rig.close();
+    });
+  const rig = await openTestHost(channel, { account: NUMBER, transport: { cliPath: "/nowhere/signal-cli" } });
+  const { cause, fix } = await rig.state("terminal");
+  assert.match(cause!, /cannot be started/);
+  assert.match(fix!, /Install signal-cli/);
+  await rig.close();
+});
+
+test("a signal-cli of ours links a phone", { skip }, () =>
+  withProgram({}, async (config, dir) => {
+    const parsed = channel.parse(config);
+    assert.ok("account" in parsed);
+    const steps: LoginStep[] = [];
+    assert.deepEqual(await channel.login!(parsed.account, null as never, (step) => steps.push(step), signal), { name: NUMBER });
+    assert.equal(steps.length, 1);
+    assert.equal(isAlive(startedIn(dir).pid), false);
+    assert.ok(existsSync(join(dir, "started.json")) && !startedIn(dir).args.includes("-a"));
+  }),
+);

@@ -1,0 +1,158 @@
+import type { Clock } from "../core/clock.ts";
+import { GatewayError } from "../core/errors.ts";
+import type { AccountId, ChannelId } from "../core/ids.ts";
+import type { Log } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
+import { Secret } from "../core/secret.ts";
+import { superviseAccount, type ManagedAccount } from "./account-supervisor.ts";
+import type { Channel, WebhookResponse, WebhookRequest, ChannelEvent, Link, ConnectionState, CredentialVault } from "./channel.ts";
+
+export type SupervisorDeps = {
+  load(channel: ChannelId): Promise<Channel | null>;
+  /** The channel as one account is to run it: in a thread of its own, where it is configured so. */
+  toWorkerChannel?(channel: Channel, spec: AccountSpec): Promise<Channel>;
+  /** Commits events and cursor in one transaction. Rejects when nothing was stored. */
+  admit(channel: ChannelId, account: AccountId, events: readonly ChannelEvent[], cursor: string | undefined): Promise<void>;
+  cursor(channel: ChannelId, account: AccountId): string | null;
+  /** Called after every change of state. Must not throw. */
+  onState(status: AccountStatus): void;
+  /** See ChannelSupervisor.commands in channel.ts. */
+  commands: readonly { name: string; description: string }[];
+  vault?(channel: ChannelId, account: AccountId): CredentialVault;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  /** A number from 0 up to 1, for jitter. */
+  random(): number;
+};
+
+/** One account as configured: secrets resolved, not yet checked by its channel. */
+export type AccountSpec = { channel: ChannelId; account: AccountId; enabled: boolean; config: unknown };
+
+/** One row of `channels.status`. Times are ms since the epoch; null means never. */
+export type AccountStatus = {
+  channel: ChannelId;
+  account: AccountId;
+  enabled: boolean;
+  /** It runs in a thread of its own. */
+  isolated?: boolean;
+  state: ConnectionState;
+  /** When the state began. */
+  since: number;
+  /** Why, when not ready; one sentence. */
+  cause: string | null;
+  /** What the owner can do, for `terminal`. */
+  fix: string | null;
+  /** When the next attempt starts, in `backoff`. */
+  retryAt: number | null;
+  /** Last committed message of a person, last committed event of any kind, last sign of life, last accepted send. */
+  lastMessageAt: number | null;
+  lastEventAt: number | null;
+  lastReadAt: number | null;
+  lastWriteAt: number | null;
+  /** Attempts after the first of this start. */
+  reconnects: number;
+  /** How often the platform asked to slow down since the start. */
+  rateLimits: number;
+};
+
+export type ChannelSupervisor = {
+  /** Makes the running accounts equal to `specs`: only what is new, gone or different is touched. Resolves when that has begun. */
+  apply(specs: readonly AccountSpec[]): Promise<void>;
+  /** Starts an account that was stopped by hand, or gives a terminal one another chance. */
+  start(channel: ChannelId, account: AccountId): void;
+  /** Stops one account until `start`, also across `apply`. Resolves within 2 s. */
+  stop(channel: ChannelId, account: AccountId): Promise<void>;
+  /** Stops everything. Resolves within 2 s. */
+  close(): Promise<void>;
+  /** The live connection, looked up for each send; null when there is none. */
+  link(channel: ChannelId, account: AccountId): Link | null;
+  /** Hands a pushed request to its account. Throws GatewayError when nobody takes it. */
+  receive(channel: ChannelId, account: AccountId, request: WebhookRequest): Promise<WebhookResponse>;
+  /** The header that a pushed request lacks to be genuine, or null. Throws as `receive` does; asked before the body is read. */
+  missingHeader(channel: ChannelId, account: AccountId, headers: WebhookRequest["headers"]): string | null;
+  status(): readonly AccountStatus[];
+};
+
+const keyOf = (channel: ChannelId, account: AccountId): string => JSON.stringify([channel, account]);
+
+/** Supervises every account of every channel. One misbehaving account never touches another. */
+export function createChannelSupervisor(deps: SupervisorDeps): ChannelSupervisor {
+  const accounts = new Map<string, ManagedAccount>();
+  const leases = createCredentialLeases();
+  const find = (channel: ChannelId, account: AccountId): ManagedAccount => {
+    const found = accounts.get(keyOf(channel, account));
+    if (!found)
+      throw new GatewayError("NOT_FOUND", `${channel} has no account "${account}"`, { fix: "openclaw channels status lists them." });
+    return found;
+  };
+  deps.metrics.sample("gateway_channels_accounts_count", () => countStates(accounts.values()));
+  return {
+    async apply(specs) {
+      const wanted = new Map(specs.map((spec) => [keyOf(spec.channel, spec.account), spec]));
+      const gone = [...accounts].filter(([key]) => !wanted.has(key));
+      for (const [key] of gone) accounts.delete(key);
+      await Promise.all(gone.map(([, account]) => account.stop("removed from the configuration")));
+      for (const [key, spec] of wanted) {
+        const existing = accounts.get(key);
+        if (existing) existing.update(spec, !isSameValue(existing.spec(), spec));
+        else accounts.set(key, superviseAccount(spec, deps, leases));
+      }
+    },
+    start: (channel, account) => find(channel, account).start(),
+    stop: (channel, account) => find(channel, account).stop("stopped by the operator"),
+    async close() {
+      await Promise.all([...accounts.values()].map((account) => account.stop("the gateway stops")));
+    },
+    link: (channel, account) => accounts.get(keyOf(channel, account))?.link() ?? null,
+    receive: async (channel, account, request) => find(channel, account).receive(request),
+    missingHeader: (channel, account, headers) => find(channel, account).missingHeader(headers),
+    status: () => [...accounts.values()].map((account) => account.status()),
+  };
+}
+
+function countStates(accounts: Iterable<ManagedAccount>): readonly { labels: { channel: string; state: string }; value: number }[] {
+  const counts = new Map<string, { labels: { channel: string; state: string }; value: number }>();
+  for (const account of accounts) {
+    const { channel, state } = account.status();
+    const row = counts.get(`${channel} ${state}`) ?? { labels: { channel, state }, value: 0 };
+    row.value++;
+    counts.set(`${channel} ${state}`, row);
+  }
+  return [...counts.values()];
+}
+
+/** Who uses which credential. A credential is free again when its run has really ended, not when it was asked to. */
+export type CredentialLeases = {
+  /** Takes the credential, or says who has it and when that one lets go. */
+  acquire(identity: string, holder: string): { release: () => void } | { holder: string; freed: Promise<void> };
+};
+
+function createCredentialLeases(): CredentialLeases {
+  const held = new Map<string, { holder: string; freed: Promise<void> }>();
+  return {
+    acquire(identity, holder) {
+      const current = held.get(identity);
+      if (current) return current;
+      const freed = Promise.withResolvers<void>();
+      held.set(identity, { holder, freed: freed.promise });
+      return {
+        release: () => {
+          held.delete(identity);
+          freed.resolve();
+        },
+      };
+    },
+  };
+}
+
+/** Whether two configurations mean the same. Secrets are compared by their text. */
+export function isSameValue(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (a instanceof Secret || b instanceof Secret) return a instanceof Secret && b instanceof Secret && a.reveal() === b.reveal();
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null || Array.isArray(a) !== Array.isArray(b)) return false;
+  const left = a as Record<string, unknown>;
+  const right = b as Record<string, unknown>;
+  const keys = Object.keys(left);
+  return keys.length === Object.keys(right).length && keys.every((key) => Object.hasOwn(right, key) && isSameValue(left[key], right[key]));
+}

@@ -1,0 +1,183 @@
+// Accounts in a thread of their own, with the whole process: what happens to the main thread is no matter to the platform.
+import assert from "node:assert/strict";
+import { copyFileSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { channelIds } from "../../src/channels/registry.ts";
+import { spoolPath } from "../../src/gateway/channel-worker-host.ts";
+import { startModelServer } from "../model-server.ts";
+import { dropHome, modelConfig, newHome, startGateway, stateDir, until } from "../wire/gateway-process.ts";
+import { BLOCKED, RELEASED } from "./block-event-loop.ts";
+import { ScenarioRun } from "./scenario-run.ts";
+import {
+  HARNESSES,
+  selectedChannels,
+  withWorker,
+  type PlatformHarness,
+  type ScenarioPolicy,
+  type ConnectionCounts,
+  type HarnessModule,
+} from "./platform-harness.ts";
+
+const OPEN: ScenarioPolicy = { dmPolicy: "open", allowFrom: ["*"], room: { allowFrom: ["*"], requireMention: true } };
+const BLOCK_MS = 30_000;
+/** A busy machine is slow; what counts is that the main thread is still blocked when everything is acknowledged. */
+const ACK_MS = 10_000;
+const LINES = 5;
+
+const blocker = fileURLToPath(new URL("./block-event-loop.ts", import.meta.url));
+
+/** One gateway whose account is isolated, or not, and whose main thread can be blocked. */
+async function open(id: string, stage: PlatformHarness, { isolate = true, blockMs = BLOCK_MS } = {}): Promise<ScenarioRun> {
+  return ScenarioRun.open(id, withWorker(stage, isolate), OPEN, {
+    queueMode: "followup",
+    env: { NODE_OPTIONS: `--import=${blocker}`, BLOCK_MAIN_MS: String(blockMs) },
+  });
+}
+
+async function block(play: ScenarioRun): Promise<void> {
+  process.kill(play.gateway.pid, "SIGUSR2");
+  await until("a blocked main thread", () => play.gateway.output().includes(BLOCKED));
+}
+
+const isBlocked = (play: ScenarioRun): boolean => !play.gateway.output().includes(RELEASED);
+
+const seen = ({ platform: stage }: ScenarioRun): ConnectionCounts => stage.connectionCounts?.() ?? { changes: 0, acknowledged: null };
+
+/** Says a line and waits until the platform is told that it has arrived. */
+async function sayAndWait(play: ScenarioRun, text: string): Promise<void> {
+  const { platform: stage } = play;
+  const before = seen(play).acknowledged;
+  const said = Promise.resolve(stage.sendMessage(stage.users[0], "direct", text));
+  if (before !== null) await until(`the acknowledgement of "${text}"`, () => seen(play).acknowledged! > before, ACK_MS);
+  await said;
+}
+
+/** Events that the thread has stored and the gateway has not taken over. */
+function spooled({ home, id }: ScenarioRun): number {
+  const db = new DatabaseSync(spoolPath(join(stateDir(home), "gateway"), id, "default"), { readOnly: true });
+  try {
+    const rows = db.prepare("SELECT body FROM batch").all() as { body: string }[];
+    return rows.reduce((total, { body }) => total + (JSON.parse(body) as { events: unknown[] }).events.length, 0);
+  } finally {
+    db.close();
+  }
+}
+
+/** Why a channel cannot show it, or false. */
+const skipped = (id: string, { skip }: HarnessModule): string | false => {
+  if (!channelIds.some((known) => known === id)) return "it is no channel";
+  return skip || (id === "webhook" && "the platform calls the gateway's own port, which is the main thread's");
+};
+
+const modules = await Promise.all(selectedChannels().map(async (id) => ({ id, module: await HARNESSES[id]!() })));
+
+describe("isolated accounts", { concurrency: 4 }, () => {
+  for (const { id, module } of modules) {
+    const skip = skipped(id, module);
+
+    test(`scenario 35: ${id}: a main loop that is blocked for 30 s loses no connection`, { skip, timeout: 180_000 }, async () => {
+      const play = await open(id, await module.open({ impatient: true }));
+      try {
+        await sayAndWait(play, "before it");
+        await play.untilAnswered(/You said: before it/);
+        await play.untilIdle();
+        const { changes } = seen(play);
+        await block(play);
+        for (let line = 1; line <= LINES; line++) {
+          await sayAndWait(play, `line ${line} of those`);
+          await new Promise((resolve) => setTimeout(resolve, BLOCK_MS / (LINES + 3)));
+        }
+        assert.ok(isBlocked(play), "all of it was acknowledged while the main thread was blocked");
+        await until("a main thread that goes on", () => !isBlocked(play), BLOCK_MS);
+        await play.untilAnswered(new RegExp(`You said: line ${LINES} of those`));
+        await play.untilIdle();
+        assert.equal(seen(play).changes, changes, "the connection is the same");
+        for (let line = 1; line <= LINES; line++)
+          assert.equal(play.countAnswers(new RegExp(`said: line ${line} of those`)), 1, `line ${line}`);
+      } finally {
+        await play.close();
+      }
+    });
+
+    test(`${id}: without isolate an acknowledgement waits for the main thread`, { skip, timeout: 180_000 }, async (context) => {
+      const play = await open(id, await module.open(), { isolate: false, blockMs: 3_000 });
+      const { platform: stage } = play;
+      try {
+        const before = seen(play).acknowledged;
+        if (before === null) return context.skip("this platform asks for no acknowledgement");
+        await block(play);
+        void stage.sendMessage(stage.users[0], "direct", "said meanwhile");
+        await until("a main thread that goes on", () => {
+          const { acknowledged: taken } = seen(play);
+          return isBlocked(play) ? void assert.equal(taken, before) : true;
+        });
+        await play.untilAnswered(/You said: said meanwhile/);
+      } finally {
+        await play.close();
+      }
+    });
+
+    test(`${id}: kill -9 with events that only the thread has stored: all are answered, once`, { skip, timeout: 180_000 }, async () => {
+      const play = await open(id, await module.open());
+      try {
+        await block(play);
+        for (let line = 1; line <= LINES; line++) await sayAndWait(play, `line ${line} of those`);
+        await until("all of them in the spool", () => spooled(play) >= LINES, ACK_MS);
+        assert.ok(isBlocked(play), "the main thread has not seen them");
+        await play.kill();
+        await play.start();
+        await play.untilAnswered(new RegExp(`You said: line ${LINES} of those`));
+        await play.untilIdle();
+        for (let line = 1; line <= LINES; line++)
+          assert.equal(play.countAnswers(new RegExp(`said: line ${line} of those`)), 1, `line ${line}`);
+      } finally {
+        await play.close();
+      }
+    });
+  }
+});
+
+type Row = { state: string; isolated?: boolean; lastError?: string | null; reconnectAttempts: number };
+type Sent = { messageId?: string };
+
+test(
+  "a channel of somebody else that exits or crashes: the gateway lives on, and the channel comes back",
+  { timeout: 120_000 },
+  async () => {
+    const home = newHome();
+    mkdirSync(join(stateDir(home), "channels"), { recursive: true });
+    copyFileSync(fileURLToPath(new URL("../fakes/scripted-channel.mjs", import.meta.url)), join(stateDir(home), "channels", "toy.mjs"));
+    const model = await startModelServer();
+    const gateway = await startGateway({ home, config: { ...modelConfig(model.url), channels: { toy: { isolate: true, secret: "s" } } } });
+    const operator = await gateway.connect();
+    const status = async (): Promise<Row> =>
+      (await operator.request<{ channelAccounts: Record<string, Row[]> }>("channels.status", {})).channelAccounts["toy"]![0]!;
+    const send = (message: string): Promise<Sent> =>
+      operator.request<Sent>("send", { channel: "toy", to: "somebody", message, idempotencyKey: message });
+    const connected = (times: number): Promise<boolean> =>
+      until(`connection ${times}`, async () => {
+        const { state, reconnectAttempts } = await status();
+        return (state === "ready" || state === "degraded") && reconnectAttempts === times;
+      });
+    try {
+      await connected(0);
+      assert.equal((await status()).isolated, true);
+      for (const [times, deed] of ["exit", "crash", "reject"].entries()) {
+        await assert.rejects(send(deed), /./, "nobody knows what became of it");
+        await connected(times + 1);
+        assert.equal((await send(`say:after ${deed}`)).messageId, `after ${deed}`);
+      }
+      const { items } = await operator.request<{ items: { state: string }[] }>("deadletters.list", {});
+      assert.deepEqual(items.map(({ state }) => state), ["unknown", "unknown", "unknown"]); // prettier-ignore
+      assert.ok(!gateway.output().includes("a defect"), gateway.output());
+    } finally {
+      await operator.close();
+      await gateway.kill();
+      await model.close();
+      dropHome(home);
+    }
+  },
+);

@@ -1,0 +1,3 @@
+import { defineCrashTests } from "./random-crashes.ts";
+
+await defineCrashTests("discord");

@@ -1,0 +1,169 @@
+import type { GatewayUnderTest } from "../wire/gateway-process.ts";
+import type { ChannelCapabilities } from "../../src/channels/channel.ts";
+import { channelIds, loadChannel } from "../../src/channels/registry.ts";
+
+/** Somebody on the platform. `id` is how policies and session keys name them. */
+export type PlatformUser = { id: string; name: string };
+export type ConversationKind = "direct" | "room" | "thread";
+/** A button under a message, and somebody who presses it. */
+export type HarnessButton = { text: string; click(person: PlatformUser): void | Promise<void> };
+/** One visible message of the bot, as the platform shows it. `to`: the person of a direct chat, else the room. `file`: its name. `marked`: with bold, code and such. */
+export type BotMessage = {
+  where: ConversationKind;
+  to: string;
+  text: string;
+  file?: string;
+  buttons?: readonly HarnessButton[];
+  formatted?: boolean;
+};
+/** A file of a person; see serve-file.ts for what its name does. `claims`: its size, as the platform announces it. */
+export type UserFile = { name: string; mimeType: string; bytes: Buffer; claimedSizeBytes?: number };
+/** `mention` addresses the bot as the platform does it; `reply` answers the bot's newest message in the room. */
+export type SendOptions = { mention?: boolean; reply?: boolean; file?: UserFile };
+
+export type ScenarioPolicy = {
+  dmPolicy?: "pairing" | "allowlist" | "open" | "disabled";
+  allowFrom?: readonly string[];
+  /** The rule of the room; null: the room is not listed. */
+  room: { requireMention?: boolean; allowFrom?: readonly string[] } | null;
+  historyLimit?: number;
+  /** `messages.groupChat.mentionPatterns`. */
+  mentionPatterns?: readonly string[];
+  /** Answers are shown while they are written. */
+  preview?: boolean;
+};
+/** What a stage makes the block of its channel of; the rest of the policy is for the whole configuration. */
+export type ChannelPolicy = Omit<ScenarioPolicy, "mentionPatterns">;
+
+/** How often the bot has connected or gone; how many events it has said it has, null where the platform does not ask. Both only grow. */
+export type ConnectionCounts = { changes: number; acknowledged: number | null };
+
+/**
+ * How a platform fails at what the bot says: it asks to wait for a second at most; it has done nothing, and that is certain, or the gateway
+ * may repeat it; it has done it and the answer is lost; it cannot read the markup.
+ */
+export type SendFault = "limit" | "before" | "after" | "markup";
+
+/** A platform with people on it, for tests with the whole process. */
+export type PlatformHarness = {
+  /** `channels.<id>`, with that policy; null: there is no such block. */
+  config(policy: ChannelPolicy): Record<string, unknown> | null;
+  /** Secrets of that block, which must not be shown anywhere. */
+  secrets: readonly string[];
+  /** A key of that block with a value that the channel refuses, and what its status says of it. */
+  invalidSetting: { key: string; value: unknown; message: RegExp; /** The value is a secret itself. */ isSecret: boolean };
+  users: readonly [ann: PlatformUser, bob: PlatformUser];
+  /** The gateway listens; platforms that push are told where, and clients connect to it. */
+  onGatewayListening?(http: string, gateway: GatewayUnderTest): void;
+  /** Says something. Resolves when the platform has taken it. */
+  sendMessage(person: PlatformUser, where: ConversationKind, text: string, options?: SendOptions): void | Promise<void>;
+  /** Changes what the person has said last in a direct conversation; takes it back. */
+  editMessage?(person: PlatformUser, text: string): void | Promise<void>;
+  deleteMessage?(person: PlatformUser): void | Promise<void>;
+  /** Reacts to the newest message of the bot in the room. */
+  react?(person: PlatformUser, emoji: string): void | Promise<void>;
+  /** The room gets another id. */
+  migrateRoom?(): void | Promise<void>;
+  /** The platform delivers something that cannot be read. */
+  sendMalformed?(): void | Promise<void>;
+  /** The next `times` messages or edits of the bot fail. Returns how many have. */
+  failSends?(how: SendFault, times: number): () => number;
+  /** The newest message of the bot in the room comes back to the bot as an event. Absent: the platform never does that. */
+  echoBotMessage?(): void | Promise<void>;
+  /** Another bot addresses ours in the room. Absent: the platform does not say who is a bot. */
+  sendAsOtherBot?(text: string): void | Promise<void>;
+  /** The connection is lost beyond resuming; what the person says meanwhile, so long ago, is in the history only. Absent: there is none. */
+  openHistoryGap?(person: PlatformUser, lines: readonly { text: string; ageMs: number }[]): void | Promise<void>;
+  /** Everything that the bot has said, in order; edits and removals count. */
+  botMessages(): readonly BotMessage[];
+  /** The platform delivers its newest event once more, as after a lost acknowledgement. Absent: it never repeats. */
+  redeliver?(): void | Promise<void>;
+  /** The bot's connection as the platform sees it. Absent: it cannot tell. */
+  connectionCounts?(): ConnectionCounts;
+  close(): Promise<void>;
+};
+
+export type HarnessModule = {
+  /** `impatient`: the platform gives up a connection within seconds, where it can be told so. `behindMs`: its clock is late until `gap`. */
+  open(options?: { impatient?: boolean; behindMs?: number }): Promise<PlatformHarness>;
+  /** Why it cannot be played here, or false. */
+  skip: string | false;
+  /** The platform keeps what is said while nobody is connected. */
+  storesOffline: boolean;
+  threads: boolean;
+  rooms: boolean;
+  /** Marked points of the gateway at which its way differs from that of the channels. */
+  crashPoints?: undefined | { committed: string; sent: string };
+  /** Why something that others have means nothing here. */
+  inapplicable?: undefined | InapplicableFeatures;
+  /** For what is no channel of the registry. */
+  capabilities?: ChannelCapabilities;
+  label?: string;
+};
+
+export type InapplicableFeatures = Readonly<
+  Partial<
+    Record<
+      /** A block of the configuration; lists of people; answers to a certain message; answers that are shown while they are written. */
+      | "config"
+      | "policy"
+      | "replies"
+      | "previews"
+      /** Files that are fetched; answers of several parts; parts that are sent and may get lost on the way. */
+      | "downloads"
+      | "parts"
+      | "outbox"
+      /** Markup that may be refused; other bots that may be let in; a history in which a gap is read. */
+      | "refusals"
+      | "bots"
+      | "history",
+      string
+    >
+  >
+>;
+
+/** The same fault at several operations: how often it has happened in all. */
+export const sumCounters =
+  (counts: readonly (() => number)[]): (() => number) =>
+  () =>
+    counts.reduce((sum, count) => sum + count(), 0);
+
+/** The stage with its account in a thread of its own, or not. */
+export function withWorker(stage: PlatformHarness, isolate: boolean): PlatformHarness {
+  return { ...stage, config: (policy) => ({ ...stage.config(policy), isolate }) };
+}
+
+/** `CHANNEL_KIT_ISOLATE=1`: everything is played with accounts in threads of their own. */
+async function inWorkerIfRequested(module: Promise<HarnessModule>): Promise<HarnessModule> {
+  if (process.env["CHANNEL_KIT_ISOLATE"] !== "1") return module;
+  const plain = await module;
+  return { ...plain, open: async (options) => withWorker(await plain.open(options), true) };
+}
+
+/** Loads the stage of one channel. A channel without one has no tests with the whole process, and the kit says so. */
+export const HARNESSES: Readonly<Record<string, () => Promise<HarnessModule>>> = {
+  discord: () => inWorkerIfRequested(import("./harnesses/discord.ts")),
+  irc: () => inWorkerIfRequested(import("./harnesses/irc.ts")),
+  signal: () => inWorkerIfRequested(import("./harnesses/signal.ts")),
+  slack: () => inWorkerIfRequested(import("./harnesses/slack.ts")),
+  telegram: () => inWorkerIfRequested(import("./harnesses/telegram.ts")),
+  webchat: () => import("./harnesses/webchat.ts"),
+  webhook: () => inWorkerIfRequested(import("./harnesses/webhook.ts")),
+};
+
+/** What can be played: the channels, and what is played like one. */
+export const testableChannels: readonly string[] = [...new Set<string>([...channelIds, ...Object.keys(HARNESSES)])];
+
+export async function describeChannel(id: string): Promise<{ label: string; capabilities: ChannelCapabilities }> {
+  const channel = await loadChannel(id as (typeof channelIds)[number]);
+  if (channel) return channel;
+  const { label, capabilities } = await HARNESSES[id]!();
+  if (label === undefined || capabilities === undefined) throw new Error(`nothing is known about ${id}`);
+  return { label, capabilities };
+}
+
+/** The channels that this run is about: those of `CHANNEL_KIT`, or all. */
+export const selectedChannels = (): readonly string[] => {
+  const named = process.env["CHANNEL_KIT"]?.split(",").filter(Boolean) ?? [];
+  return Object.keys(HARNESSES).filter((id) => named.length === 0 || named.includes(id));
+};

@@ -1,3 +1,0 @@
-import { playKills } from "./random-kills.ts";
-
-await playKills("telegram");

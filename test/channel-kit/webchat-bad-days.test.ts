@@ -1,3 +1,0 @@
-import { playBadDays } from "./bad-days.ts";
-
-await playBadDays("webchat");

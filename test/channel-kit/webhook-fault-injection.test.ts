@@ -1,0 +1,3 @@
+import { defineFaultInjectionTests } from "./fault-injection.ts";
+
+await defineFaultInjectionTests("webhook");

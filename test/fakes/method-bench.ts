@@ -1,0 +1,79 @@
+import { systemClock } from "../../src/core/clock.ts";
+import { asId, type AgentId } from "../../src/core/ids.ts";
+import { agentMethods } from "../../src/methods/agent.ts";
+import { chatMethods } from "../../src/methods/chat.ts";
+import { listCommands } from "../../src/methods/commands.ts";
+import type { ChatDeps } from "../../src/methods/chat-context.ts";
+import { sessionMethods } from "../../src/methods/sessions.ts";
+import type { Hub } from "../../src/protocol/hub.ts";
+import type { Caller, MethodTable } from "../../src/protocol/method.ts";
+import { checkParams } from "../../src/protocol/validate.ts";
+import type { ToolName } from "../../src/agents/runtime.ts";
+import { openTurnBench, type TurnBench } from "./turn-bench.ts";
+
+export type MethodBench = {
+  bench: TurnBench;
+  deps: ChatDeps;
+  table: MethodTable;
+  /** Runs a method as the dispatcher does: params are checked first. */
+  call: (method: string, params?: unknown, caller?: Partial<Caller>) => Promise<Record<string, unknown>>;
+  close: () => void;
+};
+
+const ALL = ["operator.admin", "operator.write", "operator.read"];
+
+export const callerOf = (more: Partial<Caller> = {}): Caller => ({
+  conn: asId("conn-1"),
+  role: "operator",
+  scopes: new Set(ALL),
+  client: { id: "test", mode: "test", version: "1" },
+  caps: new Set(),
+  device: null,
+  signal: new AbortController().signal,
+  accept: () => {},
+  ...more,
+});
+
+export const silentHub: Hub = {
+  publish: () => {},
+  send: () => {},
+  watch: () => {},
+  unwatch: () => {},
+  watches: () => false,
+  close: () => 0,
+  peers: () => [],
+};
+
+/** The methods about conversations over a real store and a scripted runtime. */
+export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: string } = {}): MethodBench {
+  const bench = openTurnBench(options.dir === undefined ? {} : { dir: options.dir });
+  let ids = 0;
+  const deps: ChatDeps = {
+    turns: bench.turns,
+    sessions: bench.turns.options.sessions,
+    messages: bench.turns.options.messages,
+    hub: silentHub,
+    clock: systemClock,
+    newId: () => `00000000-0000-4000-8000-${String(++ids).padStart(12, "0")}`,
+    defaultAgent: () => asId<AgentId>("main"),
+    agentIds: () => ["main", "work"],
+    mainKey: () => undefined,
+    operatorTools: () => options.tools ?? [],
+    queueMode: () => "followup",
+    modelFacts: () => ({ contextWindow: 1_000, thinkingLevels: ["off", "high"] }),
+    modelNames: () => ["fake/model", "fake/other"],
+    toTarget: (channel, account, to) => ({
+      channel: asId(channel),
+      account: asId(account ?? "default"),
+      chat: { kind: "direct", id: asId(to) },
+    }),
+  };
+  const table: MethodTable = {
+    ...sessionMethods(deps),
+    ...chatMethods({ ...deps, models: async () => [], commands: () => listCommands(true).commands }),
+    ...agentMethods(deps),
+  };
+  const call: MethodBench["call"] = async (method, params = {}, caller = {}) =>
+    (await table[method]!.run(checkParams(method, params) as never, callerOf(caller))) as Record<string, unknown>;
+  return { bench, deps, table, call, close: bench.close };
+}

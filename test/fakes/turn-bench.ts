@@ -1,0 +1,170 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ChannelCapabilities } from "../../src/channels/channel.ts";
+import { Bus } from "../../src/core/bus.ts";
+import { systemClock, type Clock } from "../../src/core/clock.ts";
+import { asId, type AgentId, type SessionKey } from "../../src/core/ids.ts";
+import { silentLog, type Log } from "../../src/core/log.ts";
+import { silentMetrics } from "../../src/core/metrics.ts";
+import { createButtons } from "../../src/store/buttons.ts";
+import { createInbox } from "../../src/store/inbox.ts";
+import { MediaStore } from "../../src/store/media.ts";
+import { createMessages } from "../../src/store/messages.ts";
+import { openStore, type Store } from "../../src/store/open.ts";
+import { createOutbox, type Outbox } from "../../src/store/outbox.ts";
+import { createSessions } from "../../src/store/sessions.ts";
+import type { Link } from "../../src/channels/channel.ts";
+import { fetchInboundMedia, type InboundMediaDeps } from "../../src/turns/inbound-media.ts";
+import { Turns } from "../../src/turns/engine.ts";
+import type { TurnEvents } from "../../src/turns/events.ts";
+import type { TurnIndicators } from "../../src/turns/turn-indicators.ts";
+import type { ReplyToMode } from "../../src/turns/outbound.ts";
+import type { Payload, Submission } from "../../src/turns/submission.ts";
+import { FakeRuntime, MODEL } from "./fake-runtime.ts";
+
+export type TurnBench = {
+  dir: string;
+  store: Store;
+  turns: Turns;
+  runtime: FakeRuntime;
+  bus: Bus<TurnEvents>;
+  events: { name: string; payload: never }[];
+  close: () => void;
+};
+
+/** A turns room with a real store in a temporary directory and a scripted runtime. `dir`: an existing one, as after a crash. */
+export function openTurnBench(
+  options: {
+    dir?: string;
+    concurrency?: number;
+    mark?: (point: string) => void;
+    quietMs?: number;
+    resetTriggers?: readonly string[];
+    replyPrefix?: string;
+    abilities?: ChannelCapabilities;
+    replyToMode?: ReplyToMode;
+    /** The connection that files are fetched over. */
+    link?: () => Link | null;
+    maxBytes?: number;
+    deliver?: (conversation: string) => void;
+    situation?: (payload: Payload) => string;
+    /** Default: the test fails. */
+    onBug?: (err: unknown) => void;
+    /** What the channel makes of an answer. */
+    split?: (target: unknown, text: string) => readonly string[];
+    clock?: Clock;
+    log?: Log;
+    live?: (bench: { store: Store; outbox: Outbox; media: MediaStore; bus: Bus<TurnEvents> }) => TurnIndicators;
+  } = {},
+): TurnBench {
+  const dir = options.dir ?? mkdtempSync(join(tmpdir(), "turns-"));
+  const store = openStore({ dir, log: silentLog });
+  const bus = new Bus<TurnEvents>(
+    options.onBug ??
+      ((err) =>
+        void setImmediate(() => {
+          throw err;
+        })),
+  );
+  const events: TurnBench["events"] = [];
+  for (const name of ["turn.started", "turn.text", "turn.tool", "turn.ended", "message.added", "session.changed"] as const)
+    bus.on(name, (payload) => events.push({ name, payload: payload as never }));
+  const runtime = new FakeRuntime();
+  let ids = 0;
+  const outbox = createOutbox(store);
+  const media = new MediaStore(join(dir, "media"));
+  const stamp = Math.random().toString(36).slice(2, 8);
+  const attachments: InboundMediaDeps = {
+    store,
+    inbox: createInbox(store),
+    messages: createMessages(store),
+    media,
+    clock: systemClock,
+    log: silentLog,
+    link: options.link ?? (() => null),
+    maxBytes: () => options.maxBytes ?? 1_000_000,
+  };
+  const turns = new Turns({
+    store,
+    buttons: createButtons(store),
+    fetchMedia: (row, signal) => fetchInboundMedia(attachments, row, signal),
+    bus,
+    runtime,
+    sessions: createSessions(store),
+    messages: createMessages(store),
+    inbox: createInbox(store),
+    outbox,
+    media,
+    clock: options.clock ?? systemClock,
+    log: options.log ?? silentLog,
+    metrics: silentMetrics,
+    newId: () => `id-${stamp}-${++ids}`,
+    settings: () => ({ models: [MODEL], thinking: "off", workspace: dir, timeoutMs: 60_000 }),
+    concurrency: () => options.concurrency ?? 8,
+    split: options.split ?? ((_target, text) => text.split("||")),
+    replyPrefix: () => options.replyPrefix ?? "",
+    abilities: () => options.abilities ?? null,
+    replyToMode: () => options.replyToMode ?? "off",
+    ...(options.live ? { indicators: options.live({ store, outbox, media, bus }) } : {}),
+    debounceMs: () => options.quietMs ?? 0,
+    wakeDelivery: options.deliver ?? (() => {}),
+    isExpired: () => false,
+    takePendingContext: () => null,
+    describeConversation: (payload) => options.situation?.(payload) ?? "",
+    commands: {
+      statusLines: (session) => [`session ${session.key}`],
+      modelNames: () => ["fake/model", "fake/other"],
+      modelAliases: () => new Map([["quick", "fake/other"]]),
+      resetTriggers: () => options.resetTriggers ?? [],
+      currentModel: (session) => session.model ?? "fake/model",
+    },
+    crashPoint: options.mark ?? (() => {}),
+  });
+  return {
+    dir,
+    store,
+    turns,
+    runtime,
+    bus,
+    events,
+    close: () => {
+      store.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export function message(text: string, eventId: string, more: Partial<Submission> = {}): Submission {
+  return {
+    channel: "rpc",
+    account: "",
+    eventId,
+    runId: asId(eventId),
+    agentId: asId<AgentId>("main"),
+    sessionKey: asId<SessionKey>("agent:main:main"),
+    chatKind: "direct",
+    text,
+    context: null,
+    images: [],
+    provenance: { channel: "webchat", senderIsOwner: true },
+    target: null,
+    tools: [],
+    queueMode: "followup",
+    model: null,
+    thinking: null,
+    timeoutMs: null,
+    ...more,
+  };
+}
+
+/** Waits until `check` gives something; looks once per turn of the event loop. */
+export async function until<T>(check: () => T | undefined | null | false, limitMs = 5_000): Promise<T> {
+  const end = Date.now() + limitMs;
+  for (;;) {
+    const value = check();
+    if (value) return value;
+    if (Date.now() > end) throw new Error("waited in vain");
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}

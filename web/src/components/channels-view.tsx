@@ -1,0 +1,177 @@
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import * as channels from "../channel-setup.ts";
+import { toShortTime } from "../session-list.ts";
+import * as store from "../state.ts";
+import { ConnectChannel, PairingRequests } from "./connect-channel.tsx";
+import { ConfirmDialog } from "./confirm-dialog.tsx";
+import { Menu, Plus } from "./icons.tsx";
+import { Banner } from "./connection-status.tsx";
+
+const READ_MS = 4_000;
+
+/** Everything about chat applications: what is connected, who waits, what could not be delivered. */
+export function ChannelsView(): JSX.Element {
+  useEffect(() => {
+    void channels.loadChannels();
+    const timer = setInterval(() => {
+      if (!document.hidden) void channels.loadChannels();
+    }, READ_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return (
+    <main class="chat" inert={store.isNarrow.value && store.drawerOpen.value}>
+      <header class="head">
+        <button type="button" class="ghost only-phone" aria-label="Sessions" onClick={() => (store.drawerOpen.value = true)}>
+          <Menu size={20} />
+        </button>
+        <div class="head-text">
+          <h1>Channels</h1>
+        </div>
+      </header>
+      <div class="channels" id="channels-content" tabIndex={-1}>
+        <div class="channels-column">
+          <Banner />
+          {channels.failed.value !== null && (
+            <p class="warn" role="status">
+              Could not be loaded: {channels.failed.value}
+            </p>
+          )}
+          {channels.wizard.value === null ? <Overview /> : <ConnectChannel />}
+        </div>
+      </div>
+    </main>
+  );
+}
+
+function Overview(): JSX.Element {
+  return (
+    <>
+      <PairingRequests only={null} />
+      <section class="panel" aria-labelledby="accounts-title">
+        <div class="panel-head">
+          <h2 id="accounts-title">Connected channels</h2>
+          {channels.mayAdminister.value && (
+            <button type="button" class="primary small" onClick={() => void channels.openWizard()}>
+              <Plus size={15} /> Connect a channel
+            </button>
+          )}
+        </div>
+        <Accounts />
+      </section>
+      <DeadLetters />
+    </>
+  );
+}
+
+function Accounts(): JSX.Element {
+  const rows = channels.accounts.value;
+  if (rows.length === 0) {
+    return (
+      <p class="panel-empty">{channels.loaded.value ? "No channels yet. This page and the command line work without any." : "Loading…"}</p>
+    );
+  }
+  return (
+    <ul>
+      {rows.map((row) => (
+        <AccountRow key={`${row.channel}/${row.accountId}`} row={row} />
+      ))}
+    </ul>
+  );
+}
+
+function formatAgo(at: number | null | undefined): string {
+  if (!at) return "never";
+  const text = toShortTime(at, store.clock.value);
+  return text.endsWith(" min") ? `${text} ago` : text;
+}
+
+function AccountRow({ row }: { row: channels.ChannelAccountRow }): JSX.Element {
+  const tone = channels.stateTone(row);
+  const waiting = (row.queueDepth ?? 0) + (row.outboxWaiting ?? 0);
+  return (
+    <li class="account">
+      <span class="dot" data-state={tone === "good" ? "on" : tone === "bad" ? "failed" : tone === "busy" ? "busy" : ""} />
+      <div class="account-text">
+        <p class="account-name">
+          <strong>{row.label}</strong> {row.accountId !== "default" && <span class="tag">{row.accountId}</span>}
+          <span class="account-state" data-tone={tone}>
+            {channels.stateText(row)}
+          </span>
+        </p>
+        {row.lastError && tone !== "good" && <p dir="auto">{row.lastError}</p>}
+        {row.fix !== undefined && (
+          <p dir="auto">
+            <strong>How to fix:</strong> {row.fix}
+          </p>
+        )}
+        <p class="hint">
+          Last message in: {formatAgo(row.lastInboundAt)} · out: {formatAgo(row.lastOutboundAt)}
+          {waiting > 0 && ` · ${waiting} waiting`}
+        </p>
+      </div>
+      {(row.state === "terminal" || row.state === "stopped") && row.enabled !== false && channels.mayAdminister.value && (
+        <button type="button" class="quiet" onClick={() => void channels.startAccount(row)}>
+          {row.state === "terminal" ? "Try again" : "Start"}
+        </button>
+      )}
+    </li>
+  );
+}
+
+function DeadLetters(): JSX.Element | null {
+  const [dropping, setDropping] = useState<string | null>(null);
+  const items = channels.deadLetters.value;
+  if (items.length === 0) return null;
+  return (
+    <section class="panel" aria-labelledby="dead-title">
+      <div class="panel-head">
+        <h2 id="dead-title">Undelivered messages</h2>
+      </div>
+      <p class="hint">These could not be handled, or it is unknown whether they arrived. They are kept until you decide.</p>
+      <ul>
+        {items.map((item) => (
+          <li class="account" key={item.id}>
+            <div class="account-text">
+              <p class="account-name">
+                <strong>{item.kind === "inbound" ? "Received" : item.state === "unknown" ? "May have been sent" : "Not sent"}</strong>
+                <span class="tag">
+                  {item.channel}
+                  {item.account === "" ? "" : `/${item.account}`}
+                </span>
+                <span class="hint">{formatAgo(item.at)}</span>
+              </p>
+              <p class="letter" dir="auto">
+                {item.text || "(no text)"}
+              </p>
+              {item.cause !== null && (
+                <p class="hint" dir="auto">
+                  {item.cause}
+                </p>
+              )}
+            </div>
+            {channels.mayAdminister.value && (
+              <div class="account-actions">
+                <button type="button" class="quiet" onClick={() => void channels.retryDeadLetter(item.id)}>
+                  {item.kind === "inbound" ? "Try again" : "Send again"}
+                </button>
+                <button type="button" class="quiet" onClick={() => setDropping(item.id)}>
+                  Discard
+                </button>
+              </div>
+            )}
+          </li>
+        ))}
+      </ul>
+      {dropping !== null && (
+        <ConfirmDialog
+          title="Discard this message?"
+          text="It will not be handled or sent, and it is removed from this list."
+          action="Discard"
+          onCancel={() => setDropping(null)}
+          onConfirm={() => void channels.dropDeadLetter(dropping)}
+        />
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,160 @@
+/** Everything the page shows, as signals. Changes come from `live.ts` (the gateway) and `actions.ts` (the person). */
+import { computed, signal } from "@preact/signals";
+import { isActive } from "./live-run.ts";
+import { chatLocationOf, titleOf, groupByDate } from "./session-list.ts";
+import { toItems } from "./transcript-items.ts";
+import { NO_ROWS } from "./transcript-rows.ts";
+import type { ConnectionStatus } from "./client.ts";
+import type { Attachment, OutboxEntry } from "./outbox.ts";
+import type { RunView } from "./live-run.ts";
+import type { TranscriptRows } from "./transcript-rows.ts";
+import type { CommandRow, HelloPayload, ModelRow, SessionListRow, SessionsDefaults } from "./protocol-types.ts";
+
+export type ChatState = {
+  rows: TranscriptRows;
+  runs: readonly RunView[];
+  loading: "first" | "older" | null;
+  /** Why the last load failed, for the person; null when it did not. */
+  error: string | null;
+  loaded: boolean;
+  /** Read before the connection was lost: read again when it is opened. */
+  stale: boolean;
+  /** Not on the server yet: it is made with the first message. */
+  draft: { agentId: string; model: string | null } | null;
+};
+
+export const NEW_CHAT: ChatState = { rows: NO_ROWS, runs: [], loading: null, error: null, loaded: false, stale: true, draft: null };
+
+export type ToastAction = { label: string; run: () => void };
+
+/** How much of a list has not been read: `next` is null at its end. */
+export type PageRest = { next: number | null; total: number };
+const NO_REST: PageRest = { next: null, total: 0 };
+
+export const connection = signal<ConnectionStatus>({ phase: "connecting", attempt: 0 });
+export const hello = signal<HelloPayload | null>(null);
+export const restarting = signal(false);
+/** False where the browser cannot keep a device key, so that signing in must be explained differently. */
+export const hasIdentity = signal(true);
+export const askSignIn = signal(false);
+
+export const sessions = signal<readonly SessionListRow[]>([]);
+export const sessionsLoaded = signal(false);
+/** Where the next older part of the list begins, and how many there are in all. */
+export const sessionsRest = signal<PageRest>(NO_REST);
+/** What the gateway found for the words of `filter`, among all sessions; null while nothing was asked. */
+export const searchResults = signal<{ words: string; rows: readonly SessionListRow[]; rest: PageRest } | null>(null);
+export const defaults = signal<SessionsDefaults>({});
+export const filter = signal("");
+export const activeKey = signal("");
+export const chats = signal<ReadonlyMap<string, ChatState>>(new Map());
+export const outbox = signal<readonly OutboxEntry[]>([]);
+export const modelRows = signal<readonly ModelRow[]>([]);
+export const commandRows = signal<readonly CommandRow[]>([]);
+/** What the main part of the page shows. */
+export const view = signal<"chat" | "channels">("chat");
+export const drawerOpen = signal(false);
+/** The list of models is open. */
+export const choosingModel = signal(false);
+/** A question over the page, and what happens after a yes. */
+export const confirmQuestion = signal<{ title: string; text: string; action: string; onConfirm: () => void } | null>(null);
+/** The screen is so narrow that the list lies over the conversation. */
+export const isNarrow = signal(false);
+/** One line at the top for a few seconds, with at most one action. */
+export const toast = signal<{ text: string; action: ToastAction | null } | null>(null);
+/** For screen readers only: what has just been said, once it is complete. */
+export const liveAnnouncement = signal("");
+export const clock = signal(Date.now());
+
+export const isOnline = computed(() => connection.value.phase === "online");
+export const canWrite = computed(() => {
+  const scopes = hello.value?.auth.scopes;
+  return scopes === undefined || scopes.includes("operator.write") || scopes.includes("operator.admin");
+});
+export const groups = computed(() => {
+  const hits = filter.value.trim() === searchResults.value?.words ? (searchResults.value?.rows ?? []) : [];
+  const listed = new Set(sessions.value.map((row) => row.key));
+  const rows = [...sessions.value, ...hits.filter((row) => !listed.has(row.key))];
+  return groupByDate(rows, filter.value, clock.value, { found: new Set(hits.map((row) => row.key)) });
+});
+export const activeChat = computed(() => chats.value.get(activeKey.value) ?? NEW_CHAT);
+export const activeRow = computed(() => sessions.value.find((row) => row.key === activeKey.value));
+export const title = computed(() => {
+  const main = hello.value?.snapshot.sessionDefaults?.mainSessionKey === activeKey.value;
+  const row = activeRow.value;
+  if (row !== undefined) return assistantName.value?.name ?? titleOf(row);
+  return main ? "Main" : activeChat.value.draft === null && activeChat.value.loaded ? titleOf({ key: activeKey.value }) : "New session";
+});
+export const pending = computed(() => outbox.value.filter((entry) => entry.sessionKey === activeKey.value));
+export const items = computed(() => toItems(activeChat.value.rows.rows, activeChat.value.runs, pending.value));
+export const activeRun = computed(() => activeChat.value.runs.findLast(isActive));
+export const isRunActive = computed(() => activeRun.value !== undefined || activeRow.value?.hasActiveRun === true);
+
+/** The person or the room at the other end of a session that belongs to a channel. */
+export const assistantName = computed(() => {
+  const row = activeRow.value;
+  if (row === undefined) return null;
+  const place = chatLocationOf(row);
+  if (place === null) return null;
+  const writer = items.value.findLast((item) => item.kind === "user" && item.sender !== null && !item.sender.isOwner);
+  const named = place.isGroup || row.label ? null : writer?.kind === "user" ? writer.sender?.name : null;
+  return { ...place, name: named ?? titleOf(row) };
+});
+
+/** What answers in the open session: the display name, and whether it is the built-in guide and no AI model. */
+export const answering = computed(() => {
+  const row = activeRow.value;
+  const draft = activeChat.value.draft?.model ?? null;
+  const [draftProvider, ...draftId] = draft?.split("/") ?? [];
+  const provider = draftProvider ?? row?.modelProvider ?? defaults.value.modelProvider ?? null;
+  const id = draft === null ? (row?.model ?? defaults.value.model ?? null) : draftId.join("/");
+  if (id === null || provider === null) return null;
+  const known = modelRows.value.find((model) => model.id === id && model.provider === provider);
+  const scripted = isScripted(`${provider} ${id} ${known?.name ?? ""}`);
+  return { ref: `${provider}/${id}`, name: scripted ? "Setup guide" : (known?.name ?? id), provider, scripted };
+});
+
+export const isScripted = (words: string): boolean => /scripted|setup[ -]?guide/i.test(words);
+
+/** The name that a person knows a model by. */
+export function modelLabel(id: string): string {
+  const known = modelRows.value.find((model) => model.id === id);
+  if (isScripted(`${id} ${known?.provider ?? ""} ${known?.name ?? ""}`)) return "Setup guide";
+  return known?.name ?? id;
+}
+
+/** Pictures that were sent from this tab, by the message they belong to: the history does not repeat large ones. */
+const pictureMemory = new Map<string, readonly Attachment[]>();
+/** Characters of base64 that are kept; the oldest go first. */
+const PICTURE_MEMORY_CHARS = 64_000_000;
+
+export function rememberPictures(idempotencyKey: string, pictures: readonly Attachment[]): void {
+  pictureMemory.set(idempotencyKey, pictures);
+  const sizes = [...pictureMemory].map(([key, all]) => ({ key, chars: all.reduce((sum, one) => sum + one.content.length, 0) }));
+  let chars = sizes.reduce((sum, one) => sum + one.chars, 0);
+  for (const one of sizes) {
+    if (chars <= PICTURE_MEMORY_CHARS) break;
+    pictureMemory.delete(one.key);
+    chars -= one.chars;
+  }
+}
+
+export const rememberedPictures = (idempotencyKey: string): readonly Attachment[] => pictureMemory.get(idempotencyKey) ?? [];
+export const rememberedPicture = (idempotencyKey: string, at: number): Attachment | undefined => rememberedPictures(idempotencyKey)[at];
+
+/** Changes one chat; others keep their identity. */
+export function patchChat(key: string, change: (chat: ChatState) => ChatState): void {
+  const before = chats.value.get(key) ?? NEW_CHAT;
+  const after = change(before);
+  if (after === before) return;
+  chats.value = new Map(chats.value).set(key, after);
+}
+
+let toastTimer: ReturnType<typeof setTimeout> | undefined;
+
+/** Says one line for a few seconds; longer, when there is something to do about it. */
+export function showToast(text: string, action: ToastAction | null = null): void {
+  clearTimeout(toastTimer);
+  toast.value = { text, action };
+  toastTimer = setTimeout(() => (toast.value = null), action === null ? 5_000 : 20_000);
+}
