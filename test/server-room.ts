@@ -95,6 +95,7 @@ export async function startRoom(options: RoomOptions = {}): Promise<Room> {
     pageConfig: () => ({ basePath: "" }),
     basePath: "",
     pageDir: null,
+    sessionHistory: () => null,
     openai: null,
     hook: null,
     screenHook: () => null,

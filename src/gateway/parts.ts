@@ -26,6 +26,7 @@ import { wireRow } from "../methods/context.ts";
 import { toRequestRow } from "../methods/devices.ts";
 import { healthMethods } from "../methods/health.ts";
 import { runCompletion } from "../methods/openai-port.ts";
+import { readSessionHistory } from "../methods/session-history.ts";
 import { isVisible, Presence } from "../methods/presence.ts";
 import { SERVED_EVENTS, startStream } from "../methods/stream.ts";
 import type { Peer } from "../protocol/hub.ts";
@@ -194,6 +195,7 @@ export class Gateway {
       }),
       basePath: core.config.gateway.controlUi.basePath.replace(/\/+$/, ""),
       pageDir: core.config.gateway.controlUi.enabled ? pageDir() : null,
+      sessionHistory: (query) => readSessionHistory(this.methods.chatDeps(), query),
       openai: this.#openai(),
       hook: (channel, account, request) => this.chats.channels.receive(asId<ChannelId>(channel), asId<AccountId>(account), request),
       screenHook: (channel, account, headers) =>

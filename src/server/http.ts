@@ -11,6 +11,7 @@ import { OpenAiRoutes } from "./openai.ts";
 import { hookRoutes } from "./hooks.ts";
 import { hostAllowed, originAllowed } from "./origin.ts";
 import type { ServerDeps } from "./ports.ts";
+import { sessionHistoryRoute } from "./session-history.ts";
 import { Page } from "./static.ts";
 
 /**
@@ -57,7 +58,14 @@ export class HttpFront {
     ]);
     this.#startedAt = deps.clock.now();
     this.#page = openPage(deps);
-    this.routes = [...this.#probes(), ...this.#observation(), ...this.#pages(), ...new OpenAiRoutes(deps).routes, ...hookRoutes(deps)];
+    this.routes = [
+      ...this.#probes(),
+      ...this.#observation(),
+      ...this.#pages(),
+      sessionHistoryRoute(deps.sessionHistory),
+      ...new OpenAiRoutes(deps).routes,
+      ...hookRoutes(deps),
+    ];
     for (const route of this.routes) {
       if (route.path.endsWith("/*")) this.#prefixes.push(route);
       else this.#exact.set(route.path, [...(this.#exact.get(route.path) ?? []), route]);
