@@ -1,9 +1,10 @@
 // Drives OpenClaw's own clients, unmodified, through their main tasks against this gateway:
-//   npm run official [-- --only cli,tui,acp,node] [--write]
+//   npm run official [-- --only cli,tui,acp,node,page] [--write]
 // --write puts the results into docs/compatibility.md. OFFICIAL_OPENCLAW names a directory where openclaw is installed already.
 import { readFileSync, writeFileSync } from "node:fs";
 import { driveAcp, driveNodeHost } from "./agents.ts";
 import { driveCommandLine } from "./command-line.ts";
+import { driveControlUi } from "./control-ui.ts";
 import { installOfficial, RELEASE } from "./install.ts";
 import { openStage, type Result, type Stage } from "./stage.ts";
 import { driveTui } from "./terminal.ts";
@@ -12,7 +13,7 @@ const DOC = new URL("../../docs/compatibility.md", import.meta.url);
 const BEGIN = "<!-- official clients: begin -->";
 const END = "<!-- official clients: end -->";
 
-const CLIENTS = ["cli", "acp", "node", "tui"] as const;
+const CLIENTS = ["cli", "acp", "node", "tui", "page"] as const;
 
 function wanted(): ReadonlySet<string> {
   const at = process.argv.indexOf("--only");
@@ -29,6 +30,7 @@ async function drive(stage: Stage, clients: ReadonlySet<string>): Promise<void> 
   if (clients.has("acp")) await driveAcp(stage).catch(failed("ACP bridge"));
   if (clients.has("node")) await driveNodeHost(stage).catch(failed("node host"));
   if (clients.has("tui")) await driveTui(stage).catch(failed("TUI"));
+  if (clients.has("page")) await driveControlUi(stage).catch(failed("Control UI"));
 }
 
 const cell = (text: string): string => text.replaceAll("|", String.raw`\|`);
