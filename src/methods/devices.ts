@@ -18,7 +18,7 @@ export type DevicesDeps = {
 type SetupParams = {
   publicUrl?: string;
   bootstrapProfile?: "limited" | "node";
-  /** A picture for the camera of another device: then the address has to be one that it can reach. */ includeQr?: boolean;
+  /** False: no picture for the camera of another device, and the address may be one that only this machine reaches. */ includeQr?: boolean;
 };
 type TokenParams = { deviceId: string; role: string };
 
@@ -184,7 +184,8 @@ const LIMITED = ["operator.read", "operator.write"];
  */
 async function setupCode(deps: DevicesDeps, params: SetupParams, caller: Caller): Promise<Record<string, unknown>> {
   const { url, source } = params.publicUrl === undefined ? deps.address() : { url: toOrigin(params.publicUrl), source: "publicUrl" };
-  if (params.includeQr && isLoopback(new URL(url).hostname)) throw unreachable(url);
+  const includeQr = params.includeQr !== false;
+  if (includeQr && isLoopback(new URL(url).hostname)) throw unreachable(url);
   const profile = params.bootstrapProfile;
   const role: Role = profile === "node" ? "node" : "operator";
   const scopes = profile === "node" ? [] : profile === "limited" ? LIMITED : OPERATOR_SCOPES;
@@ -195,7 +196,7 @@ async function setupCode(deps: DevicesDeps, params: SetupParams, caller: Caller)
   return {
     setupId: id,
     setupCode: setup,
-    ...(params.includeQr && { qrDataUrl: qrImage(setup) }),
+    ...(includeQr && { qrDataUrl: qrImage(setup) }),
     ...(role === "operator" ? { joinUrl: `${url}/#k=${code.reveal()}` } : {}),
     gatewayUrl,
     auth: deps.auth.settings.mode === "password" ? "password" : "token",

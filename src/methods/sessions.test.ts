@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gated } from "../../test/fakes/runtime.ts";
-import { openMethods, type MethodBench } from "../../test/fakes/methods.ts";
+import { openMethods, silentHub, type MethodBench } from "../../test/fakes/methods.ts";
 import { until } from "../../test/fakes/turns.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId } from "../core/ids.ts";
@@ -369,5 +369,23 @@ test("a session made with an empty message begins no turn, and one whose message
   const refused = await rig.call("sessions.create", { key: "closed", message: "hello" });
   assert.equal(refused["runStarted"], false);
   assert.match((refused["runError"] as { message: string }).message, /blocked by session policy/);
+  rig.close();
+});
+
+test("a compaction is announced to whoever watches the session, when it begins and when it ends", async () => {
+  const rig = openMethods();
+  await rig.call("sessions.create", { key: "main" });
+  const published: [string, Record<string, unknown>][] = [];
+  rig.deps.hub = { ...silentHub, publish: (event, payload) => void published.push([event, payload as Record<string, unknown>]) };
+  await rig.call("sessions.compact", { key: "main" });
+  const operations = published.filter(([event]) => event === "session.operation").map(([, payload]) => payload);
+  assert.deepEqual(
+    operations.map(({ operation, sessionKey, phase, completed }) => [operation, sessionKey, phase, completed]),
+    [
+      ["compact", "agent:main:main", "start", undefined],
+      ["compact", "agent:main:main", "end", true],
+    ],
+  );
+  assert.equal(operations[0]!["operationId"], operations[1]!["operationId"]);
   rig.close();
 });

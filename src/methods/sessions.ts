@@ -1,7 +1,8 @@
-import { GatewayError } from "../core/errors.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Caller, MethodFamily, Params } from "../protocol/method.ts";
+import { parseSessionKey } from "../routing/session-key.ts";
 import { newConversation } from "../store/sessions.ts";
 import { modelsOf, thinkingOf } from "../turns/settings.ts";
 import { takeAttachments } from "./attachments.ts";
@@ -11,6 +12,7 @@ import { createSession } from "./session-create.ts";
 import { checkExpectations, type Expectations } from "./session-guards.ts";
 import { listSessions, resolveSession, searchSessions, subscribedList } from "./session-list.ts";
 import { entryOf, patchSession, resolvedModel } from "./session-patch.ts";
+import { topicsOf } from "./stream.ts";
 
 /** sessions.*: the list of conversations and what an operator does with them. */
 export function sessionMethods(deps: ChatDeps) {
@@ -186,10 +188,36 @@ async function compact(deps: ChatDeps, params: Params<"sessions.compact">): Prom
   requireSession(deps, key);
   if (deps.turns.inflight(key).length > 0)
     throw new GatewayError("UNAVAILABLE", "an answer is being written in this session; stop it or wait for it", { retryAfterMs: 2_000 });
-  return deps.turns.exclusively(key, () => compactIdle(deps, key));
+  return deps.turns.exclusively(key, async () => {
+    const announce = operationOf(deps, key);
+    announce({ phase: "start" });
+    try {
+      const result = await compactIdle(deps, key);
+      announce({ phase: "end", completed: result.compacted, ...("reason" in result ? { reason: result.reason } : {}) });
+      return result;
+    } catch (err) {
+      announce({ phase: "end", completed: false, reason: reasonOf(err) });
+      throw err;
+    }
+  });
 }
 
-async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<unknown> {
+/** `session.operation` tells whoever watches the session that it is being compacted, and how that ended. */
+function operationOf(deps: ChatDeps, key: SessionKey): (state: Record<string, unknown>) => void {
+  const operation = { operationId: deps.newId(), operation: "compact", sessionKey: key, agentId: parseSessionKey(key)?.agentId };
+  return (state) =>
+    deps.hub.publish(
+      "session.operation",
+      { ...operation, ...state, ts: deps.clock.now() },
+      { scope: "operator.read", topics: topicsOf(key), droppable: true },
+    );
+}
+
+type Compaction =
+  | { ok: true; key: SessionKey; compacted: false; reason: string }
+  | { ok: true; key: SessionKey; compacted: true; result: { summary: string; tokensBefore: number } };
+
+async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<Compaction> {
   const { turns } = deps;
   const session = requireSession(deps, key);
   const settings = turns.options.settings(session.agent_id);

@@ -311,9 +311,9 @@ class RunningTurn {
     if (event.type === "tool" && event.phase === "end") this.#verdicts.delete(event.id);
     if (event.type === "tool" && !this.#isTooSoon(event))
       bus.emit("turn.tool", { ...this.#ref, seq: this.#nextSeq(), ...withoutType(event) });
-    if (event.type === "retry") this.#note("retry", retryText(event));
+    if (event.type === "retry") this.#note({ kind: "retry", text: retryText(event) });
     if (event.type === "waiting") this.#onWaiting(event);
-    if (event.type === "compaction" && event.phase === "start") this.#note("compaction", event.reason);
+    if (event.type === "compaction") this.#note({ kind: "compaction", phase: event.phase });
     if (event.type === "steered") this.#onSteered(event.runId);
   }
 
@@ -359,14 +359,14 @@ class RunningTurn {
     return false;
   }
 
-  #note(kind: "retry" | "compaction", text: string): void {
-    this.#turns.options.bus.emit("turn.note", { ...this.#ref, seq: this.#nextSeq(), kind, text });
+  #note(note: { kind: "retry"; text: string } | { kind: "compaction"; phase: "start" | "end" }): void {
+    this.#turns.options.bus.emit("turn.note", { ...this.#ref, seq: this.#nextSeq(), ...note });
   }
 
   /** Whoever waits is told; in a chat once, and only when it takes long. */
   #onWaiting(event: Extract<AgentEvent, { type: "waiting" }>): void {
     const text = waitingText(event);
-    this.#note("retry", text);
+    this.#note({ kind: "retry", text });
     const target = this.#target;
     const long = Math.max(event.forMs, event.untilMs ?? 0) >= LIMITS.waitTellMs;
     if (!target || !long || this.#toldWaiting || this.#progress.text !== "") return;
