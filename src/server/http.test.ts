@@ -166,6 +166,7 @@ describe("routes", () => {
       const again = await http(room.port, path, { headers: { "if-none-match": String(answer.headers["etag"]) } });
       assert.equal(again.status, 304);
     }
+    assert.equal((await http(room.port, "/chat/app.js")).status, 404, "a script that is not there is not the page");
     const asset = await http(room.port, "/assets/app-Ab12Cd34.js", { headers: { "accept-encoding": "gzip, br" } });
     assert.equal(asset.body, "brotli");
     assert.equal(asset.headers["content-encoding"], "br");

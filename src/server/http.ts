@@ -36,6 +36,7 @@ export type Shared = { watch: CredentialWatch; held: ByteBudget; backlog: Backlo
 
 /** Routes of the page that the browser may ask for directly. */
 const PAGE_ROUTES = ["/", "/chat", "/chat/*"] as const;
+const ASSET = /\.(?:m?js|css|json|map|ico|png|jpe?g|gif|webp|avif|svg|woff2?|wasm|webmanifest)$/i;
 
 /** The HTTP half of the server: screening, one table of routes, everything else is 404. */
 export class HttpFront {
@@ -260,7 +261,11 @@ export class HttpFront {
     };
     const page = this.#page;
     if (!page?.usable) return [config];
-    const run = (exchange: Exchange): void => page.serve(exchange, "/index.html");
+    const run = (exchange: Exchange): void => {
+      // A browser that asks for a script or a picture has no use for the page.
+      if (ASSET.test(exchange.path)) exchange.fault(404, "not_found", "there is nothing here");
+      else page.serve(exchange, "/index.html");
+    };
     return [config, ...PAGE_ROUTES.map((path): HttpRoute => ({ method: "GET", path, auth: "static", run }))];
   }
 
