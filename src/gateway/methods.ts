@@ -25,6 +25,7 @@ import { operatorSubmission, resolveKey, type ChatDeps } from "../methods/contex
 import { deadLetterMethods } from "../methods/dead-letters.ts";
 import { devicesMethods } from "../methods/devices.ts";
 import { healthMethods } from "../methods/health.ts";
+import { mirrorIdentity } from "../methods/identity-file.ts";
 import { logsMethods } from "../methods/logs.ts";
 import { listModels, modelsMethods, type ModelsDeps } from "../methods/models.ts";
 import type { Presence } from "../methods/presence.ts";
@@ -141,6 +142,10 @@ export class Methods {
         stateDir: core.paths.state,
         home: process.env["HOME"] ?? "/",
         ensureWorkspace: (workspace) => this.ensureWorkspace(workspace),
+        mirrorIdentity: (workspace, fields) =>
+          mirrorIdentity(workspace, fields).catch((err: unknown) =>
+            core.log.warn("the identity file was not updated", { workspace, cause: reasonOf(err) }),
+          ),
         modelOf: (agentId) => modelName(core.choice(agentId).primary),
         toolsOf: (agentId) => core.toolsFor("operator", agentId),
         thinkingOf: (model, agentId) => ({
