@@ -23,7 +23,10 @@ test("the pages of a history, newest first, hold every message once", async () =
     cursor = page.nextCursor;
   } while (cursor !== undefined);
   assert.equal(sequences.length, 6);
-  assert.deepEqual(sequences, [...new Set(sequences)].toSorted((a, b) => a - b));
+  assert.deepEqual(
+    sequences,
+    [...new Set(sequences)].toSorted((a, b) => a - b),
+  );
   rig.close();
 });
 

@@ -102,11 +102,6 @@ test("a retry, a compaction and the tokens of a run go out in the streams that o
   );
   assert.deepEqual(
     agent.slice(0, 4).map(({ data }) => data),
-    [
-      { phase: "retrying", message: "The model is busy." },
-      { phase: "start" },
-      { phase: "end", completed: true },
-      { outputTokens: 5 },
-    ],
+    [{ phase: "retrying", message: "The model is busy." }, { phase: "start" }, { phase: "end", completed: true }, { outputTokens: 5 }],
   );
 });

@@ -4,12 +4,13 @@ import { BEARER, http, startRoom, type Answer, type Room } from "../../test/serv
 import type { SessionHistoryQuery } from "./session-history.ts";
 
 const queries: SessionHistoryQuery[] = [];
+const sessionHistory = (query: SessionHistoryQuery): string | null => {
+  queries.push(query);
+  return query.key === "none" ? null : '{"sessionKey":"agent:main:main","items":[],"messages":[],"hasMore":false}';
+};
+
 let room: Room;
 before(async () => {
-  const sessionHistory = (query: SessionHistoryQuery): string | null => {
-    queries.push(query);
-    return query.key === "none" ? null : '{"sessionKey":"agent:main:main","items":[],"messages":[],"hasMore":false}';
-  };
   room = await startRoom({ deps: { sessionHistory } });
 });
 after(() => room.stop());

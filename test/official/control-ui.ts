@@ -113,7 +113,8 @@ class Person {
     try {
       await until(
         `the session ${what}`,
-        async () => isWanted((await client.request<{ session: Record<string, unknown> | null }>("sessions.describe", { key })).session ?? undefined),
+        async () =>
+          isWanted((await client.request<{ session: Record<string, unknown> | null }>("sessions.describe", { key })).session ?? undefined),
         30_000,
       );
     } finally {
@@ -180,7 +181,11 @@ async function driveSessions(person: Person): Promise<void> {
   });
   await person.task("delete", async () => {
     await page.getByRole("button", { name: "Open session menu" }).first().click();
-    await page.locator("wa-dropdown-item").filter({ hasText: /Delete/ }).first().click();
+    await page
+      .locator("wa-dropdown-item")
+      .filter({ hasText: /Delete/ })
+      .first()
+      .click();
     await page.getByRole("button", { name: "Delete", exact: true }).click();
     await person.untilSession(key, "is deleted", (row) => row === undefined);
   });

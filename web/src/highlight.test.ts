@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { highlight, type Piece } from "./highlight.ts";
 
-const marked = (pieces: readonly Piece[]): string =>
-  pieces.map(({ text, kind }) => (kind === null ? text : `<${kind}:${text}>`)).join("");
+const marked = (pieces: readonly Piece[]): string => pieces.map(({ text, kind }) => (kind === null ? text : `<${kind}:${text}>`)).join("");
 
 for (const [language, text, wanted] of [
   ["ts", 'const a = "x"; // why', '<keyword:const> a = <string:"x">; <comment:// why>'],

@@ -52,7 +52,10 @@ test("an attribute cannot be left", () => {
 });
 
 test("code is colored by its language, and stays text", () => {
-  assert.match(toHtml("```js\nconst a = '<b>';\n```"), /<span class="code-keyword">const<\/span> a = <span class="code-string">&#39;&lt;b&gt;&#39;<\/span>;/);
+  assert.match(
+    toHtml("```js\nconst a = '<b>';\n```"),
+    /<span class="code-keyword">const<\/span> a = <span class="code-string">&#39;&lt;b&gt;&#39;<\/span>;/,
+  );
   assert.match(toHtml("```diff\n-a\n+b\n```"), /<span class="code-removed">-a\n<\/span><span class="code-added">\+b<\/span>/);
   assert.doesNotMatch(toHtml("```\nconst a = 1;\n```"), /code-keyword/);
 });
