@@ -33,20 +33,28 @@ async function drive(stage: Stage, clients: ReadonlySet<string>): Promise<void> 
   if (clients.has("page")) await driveControlUi(stage).catch(failed("Control UI"));
 }
 
+/** The clients in the order of the table. */
+const NAMES = ["CLI", "ACP bridge", "node host", "TUI", "Control UI"];
+
 const cell = (text: string): string => text.replaceAll("|", String.raw`\|`);
 
-/** The table of the documentation. */
-function toTable(results: readonly Result[]): string {
-  const rows = results.map(({ client, task, ok, seen }) => `| ${client} | ${cell(task)} | ${ok ? "works" : "fails"} | ${cell(seen)} |`);
+const clientOf = (row: string): string => row.split("|")[1]!.trim();
+
+/** The table of the documentation. Rows of clients that were not driven now stay as they are. */
+function toTable(results: readonly Result[], before: string): string {
+  const driven = new Set(results.map(({ client }) => client));
+  const kept = before.split("\n").filter((line) => /^\| (?!client |-)/.test(line) && !driven.has(clientOf(line)));
+  const now = results.map(({ client, task, ok, seen }) => `| ${client} | ${cell(task)} | ${ok ? "works" : "fails"} | ${cell(seen)} |`);
+  const rows = [...kept, ...now].toSorted((a, b) => NAMES.indexOf(clientOf(a)) - NAMES.indexOf(clientOf(b)));
   return [`Release ${RELEASE}.`, "", "| client | task | result | seen |", "|---|---|---|---|", ...rows].join("\n");
 }
 
 function write(results: readonly Result[]): void {
   const before = readFileSync(DOC, "utf8");
   const [head, rest] = before.split(BEGIN);
-  const tail = rest?.split(END)[1];
-  if (tail === undefined) throw new Error(`docs/compatibility.md has no ${BEGIN} … ${END}`);
-  writeFileSync(DOC, `${head}${BEGIN}\n\n${toTable(results)}\n\n${END}${tail}`);
+  const [table, tail] = rest?.split(END) ?? [];
+  if (table === undefined || tail === undefined) throw new Error(`docs/compatibility.md has no ${BEGIN} … ${END}`);
+  writeFileSync(DOC, `${head}${BEGIN}\n\n${toTable(results, table)}\n\n${END}${tail}`);
 }
 
 const clients = wanted();
