@@ -184,9 +184,8 @@ const LIMITED = ["operator.read", "operator.write"];
  */
 async function setupCode(deps: DevicesDeps, params: SetupParams, caller: Caller): Promise<Record<string, unknown>> {
   const { url, source } = params.publicUrl === undefined ? deps.address() : { url: toOrigin(params.publicUrl), source: "publicUrl" };
-  const includeQr = params.includeQr !== false;
+  const { bootstrapProfile: profile, includeQr = true } = params;
   if (includeQr && isLoopback(new URL(url).hostname)) throw unreachable(url);
-  const profile = params.bootstrapProfile;
   const role: Role = profile === "node" ? "node" : "operator";
   const scopes = profile === "node" ? [] : profile === "limited" ? LIMITED : OPERATOR_SCOPES;
   const { id, code, expiresAt } = await deps.auth.links.create({ role, scopes }, { scopes: caller.scopes, name: nameOf(caller) });
