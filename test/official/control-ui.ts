@@ -190,6 +190,7 @@ async function driveSessions(person: Person): Promise<void> {
     await person.untilSession(key, "is deleted", (row) => row === undefined);
   });
   await person.task("/sessions finds words in transcripts", async () => {
+    await person.open("/sessions", /agent:main:main/);
     await page.getByLabel("Search session transcripts").fill("hello");
     await page.getByRole("button", { name: "Search", exact: true }).click();
     await person.shows(/hello from the page/);
