@@ -19,6 +19,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { test, type TestContext } from "node:test";
 import { asId } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";
@@ -199,6 +200,32 @@ test("one message on a damaged page costs itself; the others of its session are 
   const listed = kept(store);
   assert.ok(listed > 950 && listed < 1_000, `${listed} of 1000`);
   store.close();
+});
+
+test("a store from which a table, an index or a trigger is gone is made whole again, with what its pages still hold", (t) => {
+  const parts = (path: string, sql: string): { type: string; name: string }[] => {
+    const db = new DatabaseSync(path);
+    const rows = db.prepare(sql).all() as { type: string; name: string }[];
+    db.close();
+    return rows;
+  };
+  const all = "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name";
+  const whole = parts(filled(directory(t), 1), all);
+  for (const type of ["table", "index", "trigger"]) assert.ok(whole.some((part) => part.type === type));
+  const tables = whole.filter(({ name }) => ["messages", "outbox", "facts"].includes(name));
+  const others = ["index", "trigger"].flatMap((type) => whole.filter((part) => part.type === type).slice(0, 3));
+  for (const { type, name } of [...tables, ...others]) {
+    const dir = directory(t);
+    const path = filled(dir, 50);
+    parts(path, `DROP ${type} ${name}`);
+    const causes: unknown[] = [];
+    const store = open(dir, { log: { ...silentLog, error: (_message, fields) => void causes.push(fields?.["cause"]) } });
+    add(store, 100, 101);
+    if (type !== "table") assert.equal(kept(store), 51, `${type} ${name}`);
+    assert.match(String(causes[0]), new RegExp(`${type} ${name}`));
+    store.close();
+    assert.deepEqual(parts(path, all), whole, `${type} ${name}`);
+  }
 });
 
 test("a missing or empty store is said, with the number of records that the ledger knows", (t) => {
