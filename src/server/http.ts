@@ -40,6 +40,7 @@ const PAGE_ROUTES = ["/", "/chat", "/chat/*"] as const;
 export class HttpFront {
   readonly routes: readonly HttpRoute[];
   readonly #deps: ServerDeps;
+  /** Monotonic. */
   readonly #startedAt: number;
   readonly #page: Page | null;
   readonly #exact = new Map<string, HttpRoute[]>();
@@ -55,7 +56,7 @@ export class HttpFront {
       { labels: { proved: "yes" }, value: shared.held.held },
       { labels: { proved: "no" }, value: this.#unproved.held },
     ]);
-    this.#startedAt = deps.clock.now();
+    this.#startedAt = deps.clock.monotonic();
     this.#page = openPage(deps);
     this.routes = [...this.#probes(), ...this.#observation(), ...this.#pages(), ...new OpenAiRoutes(deps).routes, ...hookRoutes(deps)];
     for (const route of this.routes) {
@@ -209,7 +210,7 @@ export class HttpFront {
 
   #probes(): HttpRoute[] {
     const deps = this.#deps;
-    const uptimeMs = (): number => Math.max(0, deps.clock.now() - this.#startedAt);
+    const uptimeMs = (): number => Math.round(deps.clock.monotonic() - this.#startedAt);
     const alive = (exchange: Exchange): void => {
       const phase = deps.phase();
       if (phase === "serving") exchange.json(200, { ok: true, status: "live" });
