@@ -110,7 +110,7 @@ export class Core {
     this.channelState = createChannelState(this.store);
     this.buttons = createButtons(this.store);
     this.notes = createNotes(this.store);
-    this.media = new Media(join(paths.gateway, "media"), () => this.#mediaQuota(), clock.now);
+    this.media = new Media(join(paths.gateway, "media"), () => this.#mediaQuota(), clock.now, log);
     this.facts = createFacts(this.store);
     this.pairings = createPairings(this.store, { newCode: createPairingCode, now: clock.now });
     this.instanceId = this.#keptInstanceId();

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { silentLog } from "../../core/log.ts";
 import { Secret } from "../../core/secret.ts";
 import { KEY_VARIABLES } from "../../core/provider-keys.ts";
 import { DEFAULT_MODELS, type ProviderTable } from "../models.ts";
-import { cleanTemp, generationOf, piDirs, removeLocks, toPiArgs, toPiConfig, toPiEnv, writePiFiles } from "./files.ts";
+import { cleanTemp, generationOf, hasPiFiles, piDirs, removeLocks, toPiArgs, toPiConfig, toPiEnv, writePiFiles } from "./files.ts";
 import { PiProcess } from "./process.ts";
 
 const root = mkdtempSync(join(tmpdir(), "pi-files-"));
@@ -149,5 +149,17 @@ test("Pi knows every default model by the id and the context window that we give
     const { contextWindow, reasoning, input } = known;
     const { name: _name, id: _id, ...claimed } = wanted;
     assert.deepEqual({ contextWindow, reasoning, input }, claimed, `${provider}/${wanted.id}`);
+  }
+});
+
+test("a file in the place of one of the directories does not keep Pi's files from being written", async () => {
+  for (const wrong of ["pi", "cache", "cache/pi", "pi/tmp", "pi/start"]) {
+    const state = mkdtempSync(join(tmpdir(), "files-wrong-"));
+    after(() => rmSync(state, { recursive: true, force: true }));
+    const path = join(state, "gateway", wrong);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, "{{{");
+    await writePiFiles(piDirs(state), toPiConfig(table, {}));
+    assert.ok(await hasPiFiles(piDirs(state)), wrong);
   }
 });
