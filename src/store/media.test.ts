@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -50,7 +50,7 @@ test("a name that is no hash is never a path", async () => {
 
 test("a place that cannot be written is a typed error", async () => {
   const dir = mkdtempSync(join(tmpdir(), "media-"));
-  writeFileSync(join(dir, "media"), "a file, not a directory");
+  symlinkSync(join(dir, "nowhere"), join(dir, "media"));
   await assert.rejects(
     new Media(join(dir, "media")).keep({ mimeType: "image/png", data: big }),
     (err: { code?: string }) => err.code === "UNAVAILABLE",

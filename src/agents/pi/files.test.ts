@@ -8,7 +8,18 @@ import { silentLog } from "../../core/log.ts";
 import { Secret } from "../../core/secret.ts";
 import { KEY_VARIABLES } from "../../core/provider-keys.ts";
 import { DEFAULT_MODELS, type ProviderTable } from "../models.ts";
-import { cleanTemp, generationOf, hasPiFiles, piDirs, removeLocks, toPiArgs, toPiConfig, toPiEnv, writePiFiles } from "./files.ts";
+import {
+  cleanTemp,
+  generationOf,
+  hasPiFiles,
+  piDirs,
+  removeLocks,
+  setAsideUnreadable,
+  toPiArgs,
+  toPiConfig,
+  toPiEnv,
+  writePiFiles,
+} from "./files.ts";
 import { PiProcess } from "./process.ts";
 
 const root = mkdtempSync(join(tmpdir(), "pi-files-"));
@@ -162,4 +173,25 @@ test("a file in the place of one of the directories does not keep Pi's files fro
     await writePiFiles(piDirs(state), toPiConfig(table, {}));
     assert.ok(await hasPiFiles(piDirs(state)), wrong);
   }
+});
+
+test("files of Pi that are no JSON are renamed and said; others stay", async () => {
+  const dirs = piDirs(mkdtempSync(join(tmpdir(), "files-unreadable-")));
+  after(() => rmSync(dirname(dirname(dirs.config)), { recursive: true, force: true }));
+  mkdirSync(dirs.config, { recursive: true });
+  const auth = join(dirs.config, "auth.json");
+  writeFileSync(join(dirs.config, "models-store.json"), "{}");
+  for (const text of ["{{{", "", "[]", "null"]) {
+    writeFileSync(auth, text);
+    const said: unknown[] = [];
+    await setAsideUnreadable(dirs, { warn: (_message, fields) => void said.push(fields) });
+    const { path, keptAs } = said[0] as { path: string; keptAs: string };
+    assert.equal(path, auth);
+    assert.equal(readFileSync(keptAs, "utf8"), text);
+    rmSync(keptAs);
+    assert.deepEqual(readdirSync(dirs.config), ["models-store.json"]);
+  }
+  writeFileSync(auth, '{"a":1}');
+  await setAsideUnreadable(dirs, { warn: () => assert.fail("both are readable") });
+  assert.equal(readFileSync(auth, "utf8"), '{"a":1}');
 });

@@ -257,6 +257,41 @@ export async function cleanTemp(dirs: PiDirs, now: number, log: Pick<Log, "warn"
   }
 }
 
+/** The files that Pi itself writes. The gateway's keys are not in them. */
+const OWN_FILES = ["auth.json", "models-store.json"];
+
+/**
+ * Renames those of Pi's own files that are no JSON, as a power cut may leave them: Pi would refuse every model, and makes them again when
+ * they are missing. Only while no Pi runs on these directories.
+ */
+export async function setAsideUnreadable(dirs: PiDirs, log: Pick<Log, "warn"> = silentLog): Promise<void> {
+  for (const path of OWN_FILES.map((name) => join(dirs.config, name))) {
+    const text = await readIfThere(path);
+    if (text === null || isJsonObject(text)) continue;
+    const keptAs = `${path}.unreadable-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
+    await rename(path, keptAs);
+    log.warn("a file of the agent could not be read and was renamed", { path, keptAs });
+  }
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw err;
+  }
+}
+
+function isJsonObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Removes the locks that a killed Pi left beside its files: the next one would wait half a minute for them. Only while no Pi runs
  * on these directories.

@@ -19,6 +19,7 @@ import {
   hasPiFiles,
   piDirs,
   removeLocks,
+  setAsideUnreadable,
   toPiArgs,
   toPiConfig,
   toPiEnv,
@@ -454,6 +455,7 @@ class PiRuntime implements AgentRuntime {
     await killMarked(`${await this.#ownFamily()}-`, log);
     try {
       await removeLocks(piDirs(stateDir), this.#options.log);
+      await setAsideUnreadable(piDirs(stateDir), this.#options.log);
       await cleanTemp(piDirs(stateDir), clock.now(), this.#options.log);
     } catch (err) {
       log.warn("leftovers of an earlier agent process could not be removed", { reason: reasonOf(err) });
