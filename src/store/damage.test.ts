@@ -202,6 +202,44 @@ test("one message on a damaged page costs itself; the others of its session are 
   store.close();
 });
 
+test("records that came after the last count are counted when they are lost, and nothing is called exact", (t) => {
+  const dir = directory(t);
+  const path = filled(dir, 1_000);
+  const ledger = readFileSync(join(dir, "store-ledger.json"));
+  const store = open(dir);
+  add(store, 1_000, 1_200);
+  store.close();
+  writeFileSync(join(dir, "store-ledger.json"), ledger);
+  overwrite(path, [100, 101, 102, 150, 151]);
+  const repaired = open(dir);
+  const { lost } = repaired.losses!.tables["messages"]!;
+  assert.ok(lost > 0);
+  assert.equal(lost, 1_200 - kept(repaired));
+  assert.equal(repaired.losses!.exact, false);
+  repaired.close();
+});
+
+test("messages whose session is lost are found in a session again", (t) => {
+  const dir = directory(t);
+  const path = filled(dir, 10);
+  const db = new DatabaseSync(path);
+  db.exec("INSERT INTO sessions (key, session_id, agent_id, created_at, updated_at) VALUES ('agent:main:kept', 'k', 'main', 1, 1)");
+  db.exec("DELETE FROM sessions WHERE key = 'agent:main:main'");
+  // Any damage: the store is built again.
+  db.exec("DROP INDEX sessions_id");
+  db.close();
+  const store = open(dir);
+  const sessions = createSessions(store);
+  assert.equal(sessions.get(asId("agent:main:kept"))?.session_id, "k");
+  const again = sessions.get(KEY)!;
+  assert.deepEqual(
+    [again.session_id, again.agent_id, again.chat_kind, again.channel, again.updated_at],
+    ["s", "main", "direct", "webchat", 9],
+  );
+  assert.equal(kept(store), 10);
+  store.close();
+});
+
 test("a store from which a table, an index or a trigger is gone is made whole again, with what its pages still hold", (t) => {
   const parts = (path: string, sql: string): { type: string; name: string }[] => {
     const db = new DatabaseSync(path);
