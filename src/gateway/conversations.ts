@@ -249,7 +249,7 @@ export class Conversations {
     metrics.sample("gateway_turns_inbox_rows", () => toSamples(inbox.counts()));
     metrics.sample("gateway_turns_outbox_rows", () => toSamples(outbox.counts()));
     metrics.sample("gateway_turns_oldest_open_seconds", () => ageSeconds(inbox.oldestOpenAt()));
-    sampleChannels(metrics, { status: () => this.channels.status(), loads: () => accountLoads(this.#core.store), now: clock.now });
+    sampleChannels(metrics, { status: () => this.channels.status(), loads: () => accountLoads(this.#core.store), clock });
     metrics.sample("gateway_turns_outbox_oldest_seconds", () => ageSeconds(outbox.oldestQueuedAt()));
   }
 
