@@ -189,7 +189,9 @@ test("the main session of an agent cannot be deleted; reset is offered, and it i
   for (const key of ["main", "agent:main:main"])
     await assert.rejects(
       rig.call("sessions.delete", { key }),
-      failure((err) => err.code === "INVALID_REQUEST" && err.details?.["code"] === "SESSION_IS_MAIN" && err.fix?.includes("sessions.reset")),
+      failure(
+        (err) => err.code === "INVALID_REQUEST" && err.details?.["code"] === "SESSION_IS_MAIN" && err.fix?.includes("sessions.reset"),
+      ),
     );
   assert.deepEqual(texts(rig, "agent:main:main"), ["one", "echo: one"]);
   rig.close();

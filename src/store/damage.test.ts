@@ -240,29 +240,31 @@ test("messages whose session is lost are found in a session again", (t) => {
   store.close();
 });
 
+/** Runs one statement on a closed store. */
+function onFile(path: string, sql: string): { type: string; name: string }[] {
+  const db = new DatabaseSync(path);
+  const rows = db.prepare(sql).all() as { type: string; name: string }[];
+  db.close();
+  return rows;
+}
+
 test("a store from which a table, an index or a trigger is gone is made whole again, with what its pages still hold", (t) => {
-  const parts = (path: string, sql: string): { type: string; name: string }[] => {
-    const db = new DatabaseSync(path);
-    const rows = db.prepare(sql).all() as { type: string; name: string }[];
-    db.close();
-    return rows;
-  };
   const all = "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name";
-  const whole = parts(filled(directory(t), 1), all);
+  const whole = onFile(filled(directory(t), 1), all);
   for (const type of ["table", "index", "trigger"]) assert.ok(whole.some((part) => part.type === type));
   const tables = whole.filter(({ name }) => ["messages", "outbox", "facts"].includes(name));
   const others = ["index", "trigger"].flatMap((type) => whole.filter((part) => part.type === type).slice(0, 3));
   for (const { type, name } of [...tables, ...others]) {
     const dir = directory(t);
     const path = filled(dir, 50);
-    parts(path, `DROP ${type} ${name}`);
+    onFile(path, `DROP ${type} ${name}`);
     const causes: unknown[] = [];
     const store = open(dir, { log: { ...silentLog, error: (_message, fields) => void causes.push(fields?.["cause"]) } });
     add(store, 100, 101);
     if (type !== "table") assert.equal(kept(store), 51, `${type} ${name}`);
     assert.match(String(causes[0]), new RegExp(`${type} ${name}`));
     store.close();
-    assert.deepEqual(parts(path, all), whole, `${type} ${name}`);
+    assert.deepEqual(onFile(path, all), whole, `${type} ${name}`);
   }
 });
 

@@ -59,12 +59,12 @@ export class LiveReplies {
   waiting(run: Omit<LiveRun, "render">): () => void {
     const failed = (err: unknown): void =>
       this.#options.log.debug("typing was not shown to a waiting person", { runId: run.runId, cause: reasonOf(err) });
-    let stop = (): void => {};
+    let typing: { stop: () => void } | null = null;
     contain(failed, () => {
       if (!this.#options.abilities(run.target.channel)?.typing) return;
-      stop = this.#typing(run, this.#options.settings(run.target, run.agentId))?.stop ?? stop;
+      typing = this.#typing(run, this.#options.settings(run.target, run.agentId));
     })();
-    return contain(failed, () => stop());
+    return contain(failed, () => typing?.stop());
   }
 
   #begin(run: LiveRun): Live | null {

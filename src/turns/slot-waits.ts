@@ -56,7 +56,7 @@ export class SlotWaits {
   }
 
   stop(): void {
-    for (const key of [...this.#waits.keys()]) this.#end(key);
+    for (const key of this.#waits.keys()) this.#end(key);
   }
 
   load(): { sessions: number; longestMs: number } {
