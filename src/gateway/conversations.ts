@@ -48,14 +48,18 @@ const clock = systemClock;
 function statusLines(core: Core, turns: () => Turns, session: SessionRow): string[] {
   const load = turns().load();
   const waiting = turns().waiting(session.key).length;
+  const slots = turns().slotWaits();
   const tokens = session.context_tokens > 0 ? `${session.context_tokens} of ${session.context_window || "?"} tokens` : "empty";
   return [
-    `Gateway ${VERSION}, up ${duration(clock.now() - core.startedAt)}, ${load.running} ${load.running === 1 ? "turn" : "turns"} running`,
+    `Gateway ${VERSION}, up ${duration(core.uptimeMs())}, ${load.running} ${load.running === 1 ? "turn" : "turns"} running`,
     `Agent: ${session.agent_id}`,
     `Session: ${session.key}`,
     `Model: ${core.currentModel(session)}`,
     `Context: ${tokens}`,
     `Queue: ${session.queue_mode ?? queueSettings(core.config.messages.queue, session.channel).mode}, ${waiting} waiting`,
+    ...(slots.sessions > 0
+      ? [`Busy: ${slots.sessions} ${slots.sessions === 1 ? "session waits" : "sessions wait"} for other turns to end`]
+      : []),
   ];
 }
 
@@ -240,11 +244,12 @@ export class Conversations {
     const { metrics, inbox, outbox } = this.#core;
     metrics.sample("gateway_turns_running", () => this.turns.load().running);
     metrics.sample("gateway_turns_waiting", () => this.turns.load().waiting);
+    metrics.sample("gateway_turns_slot_waits", () => this.turns.slotWaits().sessions);
     metrics.sample("gateway_turns_lanes", () => this.turns.load().lanes);
     metrics.sample("gateway_turns_inbox_rows", () => toSamples(inbox.counts()));
     metrics.sample("gateway_turns_outbox_rows", () => toSamples(outbox.counts()));
     metrics.sample("gateway_turns_oldest_open_seconds", () => ageSeconds(inbox.oldestOpenAt()));
-    sampleChannels(metrics, { status: () => this.channels.status(), loads: () => accountLoads(this.#core.store), now: clock.now });
+    sampleChannels(metrics, { status: () => this.channels.status(), loads: () => accountLoads(this.#core.store), clock });
     metrics.sample("gateway_turns_outbox_oldest_seconds", () => ageSeconds(outbox.oldestQueuedAt()));
   }
 

@@ -173,8 +173,7 @@ export class Methods {
       ...logsMethods({ file: core.log.file, flush: () => core.log.flush(), recent: (limit) => core.log.recent(limit) }),
       ...restartMethods({ now: clock.now, restart }),
       ...systemMethods({
-        now: clock.now,
-        startedAt: core.startedAt,
+        uptimeMs: () => core.uptimeMs(),
         bootId: core.bootId,
         port: () => this.#rooms.port(),
         stateDir: core.paths.state,
@@ -274,7 +273,7 @@ export class Methods {
       now: clock.now,
       presence: this.#rooms.presence,
       presenceChanged: () => this.#rooms.presenceChanged(),
-      startedAt: core.startedAt,
+      uptimeMs: () => core.uptimeMs(),
       agents: () => this.agents(),
       sessions: core.sessions,
       storePath: core.store.path,
@@ -286,6 +285,7 @@ export class Methods {
       channelLines: () =>
         this.chats.channels.status().map((each) => `${each.channel}/${each.account}: ${each.state}${each.cause ? ` (${each.cause})` : ""}`),
       missingSecrets: () => missingSecrets(core.loaded.issues),
+      slotWaits: () => this.chats.turns.slotWaits(),
       facts: core.facts,
       write: (change) => core.store.write(change),
       sessionFor: (sessionKey, agentId) => resolveKey(this.chatDeps(), sessionKey ?? "main", agentId).key,

@@ -244,7 +244,7 @@ export class Gateway {
       presence: this.#presence.rows(),
       health: this.#health.snapshot(),
       stateVersion: { ...this.#stateVersion },
-      uptimeMs: clock.now() - core.startedAt,
+      uptimeMs: core.uptimeMs(),
       suspension: { phase: "accepting" },
       sessionDefaults: {
         defaultAgentId: agent,
@@ -264,7 +264,7 @@ export class Gateway {
     const { core } = this;
     return {
       version: VERSION,
-      uptimeSeconds: Math.floor((clock.now() - core.startedAt) / 1000),
+      uptimeSeconds: Math.floor(core.uptimeMs() / 1000),
       url: this.url,
       configPath: core.paths.config,
       ...(core.log.file ? { logPath: core.log.file } : {}),

@@ -167,6 +167,36 @@ test("an automatic acknowledgement does not undo a mark that somebody has set si
   rig.close();
 });
 
+test("archiving a session stops its running turn and what waits in it", async () => {
+  const rig = openMethods();
+  rig.bench.runtime.script = gated;
+  const { turns } = rig.bench;
+  await rig.call("chat.send", { sessionKey: "side", message: "one", idempotencyKey: "k1" });
+  const key = asId<never>("agent:main:side");
+  await until(() => turns.inflight(key)[0]?.text);
+  await rig.call("chat.send", { sessionKey: "side", message: "two", idempotencyKey: "k2" });
+  await rig.call("sessions.patch", { key: "side", label: "still running" });
+  assert.equal(turns.inflight(key).length, 1);
+  await rig.call("sessions.patch", { key: "side", archived: true });
+  for (const runId of ["k1", "k2"]) assert.equal((await turns.wait(asId(runId), 5_000))?.status, "aborted", runId);
+  assert.equal((await row(rig, "side"))["archived"], true);
+  rig.close();
+});
+
+test("the main session of an agent cannot be deleted; reset is offered, and it is untouched", async () => {
+  const rig = openMethods();
+  await say(rig, "main", "one");
+  for (const key of ["main", "agent:main:main"])
+    await assert.rejects(
+      rig.call("sessions.delete", { key }),
+      failure(
+        (err) => err.code === "INVALID_REQUEST" && err.details?.["code"] === "SESSION_IS_MAIN" && err.fix?.includes("sessions.reset"),
+      ),
+    );
+  assert.deepEqual(texts(rig, "agent:main:main"), ["one", "echo: one"]);
+  rig.close();
+});
+
 test("sessions.delete removes an archived session only when it is archived, and what it was asked to", async () => {
   const rig = openMethods();
   await say(rig, "work-1", "keep me");
@@ -208,7 +238,7 @@ test("a fork copies the conversation, stands under its parent, and goes on by it
     ["one", "echo: one"],
   );
   assert.deepEqual(texts(rig, "agent:main:main"), ["one", "echo: one"]);
-  await rig.call("sessions.delete", { key: "main" });
+  await rig.deps.turns.options.store.write(() => rig.deps.sessions.remove(asId("agent:main:main"), false));
   assert.ok(!("parentSessionKey" in (await row(rig, key))));
   rig.close();
 });

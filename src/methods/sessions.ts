@@ -153,6 +153,11 @@ async function remove(deps: ChatDeps, params: Params<"sessions.delete">): Promis
   const { key } = resolveKey(deps, params.key, params.agentId);
   const session = deps.sessions.get(key);
   if (!session) return { ok: true, key, deleted: false, archived: [] };
+  if (key === resolveKey(deps, "main", session.agent_id).key)
+    throw new GatewayError("INVALID_REQUEST", `the main session (${key}) cannot be deleted: its agent would have none`, {
+      details: { code: "SESSION_IS_MAIN" },
+      fix: "Use sessions.reset (or /new) to begin a new conversation in it.",
+    });
   const { expectedSessionId, expectedLifecycleRevision, expectedSessionUpdatedAt, archivedOnly = false } = params;
   const guards = {
     archivedOnly,

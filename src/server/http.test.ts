@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { GatewayError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
+import { FakeClock } from "../../test/fakes/clock.ts";
 import { BEARER, http, Raw, startRoom, tryConnect, type Answer, type Room } from "../../test/server-room.ts";
 import type { CompletionEvent, CompletionRun, OpenAiPort } from "./openai.ts";
 import type { Readiness } from "./ports.ts";
@@ -252,6 +253,17 @@ describe("where a request may come from", () => {
       raw.ws.terminate();
     });
   }
+
+  for (const jump of [3_600_000, -3_600_000])
+    test(`the uptime is the time that passed when the clock is set by ${jump / 60_000} minutes`, async () => {
+      const clock = new FakeClock(1_800_000_000_000);
+      const room = await startRoom({ clock });
+      clock.advance(5_000);
+      clock.jump(jump);
+      const { uptimeMs } = JSON.parse((await http(room.port, "/readyz")).body) as { uptimeMs: number };
+      assert.equal(uptimeMs, 5_000);
+      await room.stop();
+    });
 
   test("behind a trusted proxy the named user comes in, and a new device there needs approval with a token", async () => {
     const proxied = await startRoom({

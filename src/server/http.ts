@@ -42,6 +42,7 @@ const ASSET = /\.(?:m?js|css|json|map|ico|png|jpe?g|gif|webp|avif|svg|woff2?|was
 export class HttpFront {
   readonly routes: readonly HttpRoute[];
   readonly #deps: ServerDeps;
+  /** Monotonic. */
   readonly #startedAt: number;
   readonly #page: Page | null;
   readonly #exact = new Map<string, HttpRoute[]>();
@@ -57,7 +58,7 @@ export class HttpFront {
       { labels: { proved: "yes" }, value: shared.held.held },
       { labels: { proved: "no" }, value: this.#unproved.held },
     ]);
-    this.#startedAt = deps.clock.now();
+    this.#startedAt = deps.clock.monotonic();
     this.#page = openPage(deps);
     this.routes = [
       ...this.#probes(),
@@ -218,7 +219,7 @@ export class HttpFront {
 
   #probes(): HttpRoute[] {
     const deps = this.#deps;
-    const uptimeMs = (): number => Math.max(0, deps.clock.now() - this.#startedAt);
+    const uptimeMs = (): number => Math.round(deps.clock.monotonic() - this.#startedAt);
     const alive = (exchange: Exchange): void => {
       const phase = deps.phase();
       if (phase === "serving") exchange.json(200, { ok: true, status: "live" });

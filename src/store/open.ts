@@ -162,6 +162,8 @@ function open(path: string, { log, fullCheckBytes = LIMITS.storeFullCheckBytes }
     db = connect(path);
     migrate(db);
     if (existed && statSync(path).size <= fullCheckBytes && !isWhole(db)) throw damage("integrity check failed");
+    const missing = existed ? missingParts(db) : [];
+    if (missing.length > 0) throw damage(`${missing.join(", ")} missing`);
     // Reads the counts, which a sound store has.
     tableFacts(db);
     return db;
@@ -212,6 +214,26 @@ function migrate(db: DatabaseSync): void {
     const sql = readFileSync(new URL(step.name, migrationsDir), "utf8");
     db.exec(`BEGIN IMMEDIATE;\n${sql}\nPRAGMA user_version=${step.version};\nCOMMIT;`);
   }
+}
+
+/**
+ * Tables, indexes and triggers that the migrations make and the file does not have: all pages of such a file may be sound. Their names
+ * are read from the text of the migrations, because running them costs more than the rest of the opening.
+ */
+function missingParts(db: DatabaseSync): string[] {
+  const expected = new Map<string, string>();
+  for (const { name: file } of migrations()) {
+    const sql = readFileSync(new URL(file, migrationsDir), "utf8").replaceAll(/--.*$/gm, "");
+    for (const [, verb, type, name] of sql.matchAll(
+      /\b(CREATE|DROP)\s+(?:UNIQUE\s+)?(TABLE|INDEX|TRIGGER)\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(\w+)/gi,
+    )) {
+      if (verb!.toUpperCase() === "CREATE") expected.set(name!, `${type!.toLowerCase()} ${name}`);
+      else expected.delete(name!);
+    }
+  }
+  const found = db.prepare("SELECT name FROM sqlite_schema").all() as { name: string }[];
+  for (const { name } of found) expected.delete(name);
+  return [...expected.values()];
 }
 
 const laterRelease = (at: number, latest: number): GatewayError =>

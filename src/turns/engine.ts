@@ -1,32 +1,26 @@
-import type { AgentRuntime, ContextMessage } from "../agents/runtime.ts";
+import type { ContextMessage } from "../agents/runtime.ts";
 import type { Target } from "../channels/channel.ts";
-import type { Bus } from "../core/bus.ts";
-import type { Clock } from "../core/clock.ts";
 import { contain } from "../core/contain.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
-import { asId, type AgentId, type RunId, type SessionKey } from "../core/ids.ts";
+import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Log } from "../core/log.ts";
-import type { Metrics } from "../core/metrics.ts";
-import type { Buttons } from "../store/buttons.ts";
-import type { Inbox, InboxRow, Outcome } from "../store/inbox.ts";
-import type { InlineImage, KeptImage, Media } from "../store/media.ts";
-import type { Message, Messages, NewMessage } from "../store/messages.ts";
-import type { Store } from "../store/open.ts";
+import type { InboxRow, Outcome } from "../store/inbox.ts";
+import type { InlineImage, KeptImage } from "../store/media.ts";
+import type { Message, NewMessage } from "../store/messages.ts";
 import { hasOutsider } from "../store/outsiders.ts";
-import { newConversation, type Sessions, type SessionRow } from "../store/sessions.ts";
+import { newConversation, type SessionRow } from "../store/sessions.ts";
 import { ADDRESSED, agentTextOf, isRoom } from "./agent-text.ts";
-import { answerCommand, parseCommand, roomRefusal, type Command, type CommandContext } from "./commands.ts";
-import type { RunRef, TurnEvents } from "./events.ts";
+import { answerCommand, parseCommand, roomRefusal, type Command } from "./commands.ts";
+import type { RunRef } from "./events.ts";
 import { containedClock } from "./contained-clock.ts";
 import { toContext } from "./context.ts";
 import { endAsFailed, failureOutcome } from "./failed-run.ts";
 import { nextStep, toActive, toWaiting, waitingLanes, type Active, type Lane, type Waiting } from "./lane.ts";
-import { slotUseOf, type AgentSettings } from "./settings.ts";
+import { slotUseOf } from "./settings.ts";
+import { SlotWaits } from "./slot-waits.ts";
 import { Slots, type SlotUse } from "./slots.ts";
 import { LastAttempts } from "./last-attempts.ts";
-import type { LiveReplies } from "./live.ts";
-import { addIntent, conversationOf, type Extras, type OutboundOptions } from "./outbound.ts";
+import { addIntent, conversationOf, type Extras } from "./outbound.ts";
 import {
   identityOf,
   isSamePerson,
@@ -39,46 +33,9 @@ import {
 } from "./submission.ts";
 import { addMessage, addReply, addUserMessage, type Reply } from "./transcript.ts";
 import { runTurn } from "./turn.ts";
+import type { TurnsOptions } from "./turns-options.ts";
 import { Waiters } from "./waiters.ts";
 import { writeWithRetry } from "./write-with-retry.ts";
-
-export type TurnsOptions = OutboundOptions & {
-  store: Store;
-  sessions: Sessions;
-  messages: Messages;
-  inbox: Inbox;
-  media: Media;
-  runtime: AgentRuntime;
-  bus: Bus<TurnEvents>;
-  clock: Clock;
-  log: Log;
-  metrics: Metrics;
-  /** A fresh unguessable id. */
-  newId: () => string;
-  settings: (agentId: AgentId) => AgentSettings;
-  /** Turns that may run at the same time. */
-  concurrency: () => number;
-  /** How long it must have been quiet before collected messages of this channel are taken, in milliseconds. */
-  quietMs: (channel: string) => number;
-  /** Called when parts for a conversation have been stored. */
-  deliver: (conversation: string) => void;
-  /** Whether the conversation is over by itself (daily or idle reset); the next message starts a new one. */
-  expired: (session: SessionRow, now: number) => boolean;
-  /** What the session should know with its next message (queued system events); taken within the transaction that admits it. */
-  takeContext: (sessionKey: SessionKey, now: number) => string | null;
-  /** Facts about who talks from where, for the system prompt; never text of a sender. */
-  situation: (payload: Payload, session: SessionRow) => string;
-  /** What `/status`, `/help` and `/model` say. */
-  commands: CommandContext;
-  /** What a person sees of a turn before its answer; absent where nothing is to be seen. */
-  live?: LiveReplies;
-  /** Buttons under answers; absent where none are shown. */
-  buttons?: Buttons;
-  /** The files of a message, fetched before its turn begins; absent where none come in. */
-  attachments?: (row: InboxRow<Payload>, signal: AbortSignal) => Promise<Payload>;
-  /** Marks for crash tests. */
-  mark: (point: string) => void;
-};
 
 /** The step between a decision and its transaction: `inTransaction` runs inside a `store.write`, `afterCommit` once it is on disk. */
 export type Admission = {
@@ -106,11 +63,13 @@ export class Turns {
   readonly #quiet = new Map<SessionKey, () => void>();
   readonly #lastAttempts = new LastAttempts();
   readonly #slots = new Slots(() => this.options.concurrency());
+  readonly #slotWaits: SlotWaits;
   #stopping = false;
 
   constructor(options: TurnsOptions) {
     this.options = { ...options, clock: containedClock(options.clock, options.log) };
     this.#waiters = new Waiters(this.options.clock);
+    this.#slotWaits = new SlotWaits(this.options);
   }
 
   /** Admits one message: on disk before the promise resolves. Rejects when it cannot be stored, or when its lane is full. */
@@ -344,7 +303,7 @@ export class Turns {
     const arriving = [...this.#arriving].filter(([id, { key }]) => key === sessionKey && isMeant(id));
     for (const [, message] of arriving) message.letGo = true;
     const waiting = [...(lane?.waiting.map((each) => each.runId).filter(isMeant) ?? []), ...arriving.map(([id]) => id)];
-    if (lane) lane.waiting = lane.waiting.filter((each) => !waiting.includes(each.runId));
+    if (lane) this.#withdraw(lane, waiting);
     const active = lane?.active;
     const inTurn = active ? [...active.runIds, ...active.steered] : [];
     const hit = active && (runId === undefined || inTurn.includes(runId)) && inTurn.every(may) && !active.abort.signal.aborted;
@@ -356,13 +315,20 @@ export class Turns {
     return [...(hit ? active.runIds : []), ...waiting];
   }
 
+  /** Takes messages out of the queue of a lane, and its name off the list of those who wait. */
+  #withdraw(lane: Lane, runIds: readonly RunId[]): void {
+    lane.waiting = lane.waiting.filter((each) => !runIds.includes(each.runId));
+    this.#slotWaits.settle(lane);
+    if (!lane.active) setImmediate(() => this.#pump(lane));
+  }
+
   /** Takes a waiting message out of its lane, for a caller that ends it on disk and then tells so; null when a turn has it already. */
   letGo({ runId, sessionKey, agentId, state }: InboxRow): ((outcome: Outcome) => void) | null {
     const lane = this.#lanes.get(sessionKey);
     const arriving = this.#arriving.get(runId);
     if (state !== "parked" && !arriving && !lane?.waiting.some((each) => each.runId === runId)) return null;
     if (arriving) arriving.letGo = true;
-    if (lane) lane.waiting = lane.waiting.filter((each) => each.runId !== runId);
+    if (lane) this.#withdraw(lane, [runId]);
     return (outcome) => this.#tellEnd({ runId, sessionKey, agentId }, 1, outcome);
   }
 
@@ -417,6 +383,11 @@ export class Turns {
     let waiting = 0;
     for (const lane of this.#lanes.values()) waiting += lane.waiting.length;
     return { lanes: this.#lanes.size, running: this.#inflight.size, waiting };
+  }
+
+  /** Sessions whose next message has no slot, and how long the first of them has waited. */
+  slotWaits(): { sessions: number; longestMs: number } {
+    return this.#slotWaits.load();
   }
 
   /** Resolves with the outcome of a run, at once when it is over; null after `timeoutMs` or when `signal` aborts. */
@@ -488,6 +459,7 @@ export class Turns {
       this.options.store.writeNow(() => this.options.inbox.forgiveRunning()),
     )();
     for (const cancel of this.#quiet.values()) cancel();
+    this.#slotWaits.stop();
     for (const lane of this.#lanes.values()) {
       lane.waiting = [];
       if (!lane.active) continue;
@@ -529,6 +501,7 @@ export class Turns {
     const step = nextStep(lane, now);
     if (step.do === "start") {
       if (this.#mayStart(lane, step.take)) this.#startTurn(lane, step.take, false);
+      else this.#slotWaits.begin(lane, (runId) => this.find(runId));
     } else if (step.do === "interrupt") {
       lane.active!.abortCause = "interrupt";
       lane.active!.abort.abort();
@@ -604,6 +577,7 @@ export class Turns {
     const active = toActive(take);
     const attemptEnded = this.#lastAttempts.begin(active.runIds);
     lane.active = active;
+    this.#slotWaits.settle(lane);
     active.ended = this.#run(lane, active, stored)
       .catch((err: unknown) => this.#endBroken(lane, active, err))
       .finally(() => {

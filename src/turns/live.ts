@@ -55,6 +55,18 @@ export class LiveReplies {
     }
   }
 
+  /** A message waits for its turn: its sender sees typing, where the configuration shows it from the start. Returns what ends it; never throws. */
+  waiting(run: Omit<LiveRun, "render">): () => void {
+    const failed = (err: unknown): void =>
+      this.#options.log.debug("typing was not shown to a waiting person", { runId: run.runId, cause: reasonOf(err) });
+    let typing: { stop: () => void } | null = null;
+    contain(failed, () => {
+      if (!this.#options.abilities(run.target.channel)?.typing) return;
+      typing = this.#typing(run, this.#options.settings(run.target, run.agentId));
+    })();
+    return contain(failed, () => typing?.stop());
+  }
+
   #begin(run: LiveRun): Live | null {
     const abilities = this.#options.abilities(run.target.channel);
     if (!abilities || (!abilities.typing && !abilities.edit)) return null;
@@ -114,7 +126,7 @@ export class LiveReplies {
     return preview;
   }
 
-  #typing(run: LiveRun, settings: LiveSettings): { on: (moment: TypingMode) => void; stop: () => void } | null {
+  #typing(run: Omit<LiveRun, "render">, settings: LiveSettings): { on: (moment: TypingMode) => void; stop: () => void } | null {
     const mode = settings.typing ?? (run.target.chat.kind === "direct" || run.addressed ? "instant" : "message");
     if (mode === "never") return null;
     const { clock, link, paused, log } = this.#options;

@@ -40,6 +40,7 @@ export function openBench(
     concurrency?: number;
     mark?: (point: string) => void;
     quietMs?: number;
+    timeoutMs?: number;
     resetTriggers?: readonly string[];
     replyPrefix?: string;
     abilities?: Abilities;
@@ -100,7 +101,7 @@ export function openBench(
     log: options.log ?? silentLog,
     metrics: silentMetrics,
     newId: () => `id-${stamp}-${++ids}`,
-    settings: () => ({ models: [MODEL], thinking: "off", workspace: dir, timeoutMs: 60_000 }),
+    settings: () => ({ models: [MODEL], thinking: "off", workspace: dir, timeoutMs: options.timeoutMs ?? 60_000 }),
     concurrency: () => options.concurrency ?? 8,
     split: options.split ?? ((_target, text) => text.split("||")),
     replyPrefix: () => options.replyPrefix ?? "",

@@ -19,6 +19,7 @@ import {
   hasPiFiles,
   piDirs,
   removeLocks,
+  setAsideUnreadable,
   toPiArgs,
   toPiConfig,
   toPiEnv,
@@ -394,7 +395,7 @@ class PiRuntime implements AgentRuntime {
       if (standing === "ahead") await cut(file, wanted!);
       else {
         const session = { id: turn.sessionId, cwd: turn.workspace, startedAt: this.#options.clock.now() };
-        checkpoint = await rebuild(file, session, turn.history());
+        checkpoint = await rebuild(file, session, turn.history(), this.#options.log);
       }
     }
     if (worker.session === file && worker.cwd !== turn.workspace) await this.#park(worker);
@@ -453,8 +454,9 @@ class PiRuntime implements AgentRuntime {
     const { stateDir, log, clock } = this.#options;
     await killMarked(`${await this.#ownFamily()}-`, log);
     try {
-      await removeLocks(piDirs(stateDir));
-      await cleanTemp(piDirs(stateDir), clock.now());
+      await removeLocks(piDirs(stateDir), this.#options.log);
+      await setAsideUnreadable(piDirs(stateDir), this.#options.log);
+      await cleanTemp(piDirs(stateDir), clock.now(), this.#options.log);
     } catch (err) {
       log.warn("leftovers of an earlier agent process could not be removed", { reason: reasonOf(err) });
     }
@@ -472,7 +474,7 @@ class PiRuntime implements AgentRuntime {
     // Whoever cleans up by hand may remove the directory of a gateway that runs.
     if (this.#config?.generation !== generation || !(await hasPiFiles(dirs))) {
       const previous = this.#writing;
-      this.#writing = previous.catch(() => undefined).then(() => writePiFiles(dirs, config));
+      this.#writing = previous.catch(() => undefined).then(() => writePiFiles(dirs, config, this.#options.log));
       await this.#writing;
       this.#config = { config, generation };
     }
