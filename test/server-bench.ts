@@ -95,6 +95,7 @@ export async function startServerBench(options: ServerBenchOptions = {}): Promis
     pageConfig: () => ({ basePath: "" }),
     basePath: "",
     pageDir: null,
+    sessionHistory: () => null,
     openai: null,
     receiveWebhook: null,
     missingWebhookHeader: () => null,

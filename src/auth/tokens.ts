@@ -48,7 +48,7 @@ export class ServiceTokens {
     const life = wanted.expiresInMs;
     if (life !== undefined && !(Number.isSafeInteger(life) && life > 0 && life <= LIMITS.tokenLifeMs))
       throw new GatewayError("INVALID_REQUEST", `\`expiresInMs\` must be a whole number from 1 to ${LIMITS.tokenLifeMs}`, {
-        fix: "Leave it out for a token that does not expire.",
+        fix: `Leave it out for ${LIMITS.serviceTokenMs / 86_400_000} days, or send null for a token that does not expire.`,
       });
     const now = this.#clock.now();
     const token = mint(TOKEN_PREFIXES.serviceToken, 256);

@@ -24,6 +24,11 @@ function check(text: string, limit: Limit, options: SplitOptions = {}): readonly
   return pieces;
 }
 
+/** Repeatable random numbers below `n`. */
+function seeded(seed: number): (n: number) => number {
+  return (n) => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) % n;
+}
+
 const texts = (text: string, value: number, options?: SplitOptions): readonly string[] =>
   check(text, { unit: "utf16", value }, options).map((piece) => piece.text);
 
@@ -93,8 +98,7 @@ test("a limit below the fence marks still makes progress", () => {
 });
 
 test("random texts rejoin to their source", () => {
-  let seed = 7;
-  const random = (n: number): number => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) % n;
+  const random = seeded(7);
   const words = [
     "a",
     "word",
@@ -123,13 +127,32 @@ test("random texts rejoin to their source", () => {
   }
 });
 
-test("50,000 characters are cut in one pass without measuring everything again", () => {
-  let measured = 0;
-  const render = (text: string): string => {
-    measured += text.length;
-    return text;
-  };
-  const pieces = check("lorem ipsum dolor sit amet. ".repeat(1_800), { unit: "utf16", value: 2_000 }, { render });
-  assert.ok(pieces.length < 40);
-  assert.ok(measured < 50_400 * 60, `${measured} characters measured`);
+for (const [what, sample] of [
+  ["plain words", "lorem ipsum dolor sit amet. "],
+  ["markup", "**bold** and _italic_ with `code` and [a link](https://example.org/a).\n"],
+  ["text that grows", "a < b & c > d. "],
+  ["code blocks", "```ts\nconst a = 1;\n```\n\ntext\n\n"],
+] as const)
+  test(`64,000 characters of ${what} are rendered about once while they are cut`, () => {
+    const text = sample.repeat(Math.ceil(64_000 / sample.length));
+    for (const value of [2_000, 4_000, 8_000]) {
+      let rendered = 0;
+      const render = (part: string): string => {
+        rendered += part.length;
+        return toHtml(part);
+      };
+      const parts = splitText(text, { unit: "utf16", value }, { render });
+      assert.ok(rendered <= text.length * 1.5, `${rendered} of ${text.length} characters rendered at ${value}`);
+      const fill = parts.slice(0, -1).map((part) => toHtml(part.text).length / value);
+      assert.ok(Math.min(...fill) >= 0.75, `a part is filled to ${Math.min(...fill)} only`);
+    }
+  });
+
+test("random texts that change their length when rendered keep the limit and lose nothing", () => {
+  const random = seeded(7);
+  const words = ["**b**", "a<b", "&", "`c`", "[l](https://e.org/x)", "\n", "\n\n", "```\n", "word", "emoji😀", "> q\n", "* "];
+  for (let round = 0; round < 300; round++) {
+    const text = Array.from({ length: random(300) }, () => words[random(words.length)] + (random(3) ? " " : "")).join("");
+    check(text, { unit: random(2) ? "utf8" : "utf16", value: 120 + random(400) }, { render: toHtml });
+  }
 });

@@ -31,6 +31,7 @@ export function splitText(text: string, limit: ChannelCapabilities["maxText"], o
     fences: options.fences ?? true,
     // Rendering costs more than a part that is a little shorter than it could be.
     enough: render ? Math.floor(limit.value * 0.9) : limit.value,
+    isRendered: render !== undefined,
     textEnd: text.trimEnd().length,
     charsPerUnit: 1,
   };
@@ -52,6 +53,8 @@ type Measure = {
   fences: boolean;
   /** A part of this size is not made longer. */
   enough: number;
+  /** Measuring costs as much as rendering: a cut that is good enough is measured once. */
+  isRendered: boolean;
   /** Where the text ends without the blanks behind it. */
   textEnd: number;
   /** Characters of the source for one unit of size, as the last part had it. */
@@ -61,7 +64,13 @@ type Measure = {
 /** Breaks that are tried one after the other before the part is halved instead. */
 const BREAK_TRIES = 8;
 
-function splitOff(text: string, start: number, before: Fence | null, measure: Measure): { piece: TextPiece; fence: Fence | null } {
+/** How full the first guess aims to make a rendered part, and from which size on it is taken. */
+const GUESS_AIM = 0.97;
+const GUESS_FILL = 0.8;
+
+type Cut = { piece: TextPiece; fence: Fence | null };
+
+function splitOff(text: string, start: number, before: Fence | null, measure: Measure): Cut {
   const opening = before ? `${before.mark}${before.info}\n` : "";
   // The longest fence that may have to be closed is not known before the cut, so its room is measured with every candidate.
   const built = (end: number): { text: string; fence: Fence | null } => {
@@ -70,8 +79,22 @@ function splitOff(text: string, start: number, before: Fence | null, measure: Me
     const after = measure.fences && end < measure.textEnd ? fenceAfter(body, before) : null;
     return { text: opening + body + (after ? `${body.endsWith("\n") ? "" : "\n"}${after.mark}` : ""), fence: after };
   };
-  const sizeAt = (end: number): number => measure.sizeOf(built(end).text);
+  const sizes = new Map<number, number>();
+  const sizeAt = (end: number): number => {
+    const size = sizes.get(end) ?? measure.sizeOf(built(end).text);
+    sizes.set(end, size);
+    return size;
+  };
   const fits = (end: number): boolean => sizeAt(end) <= measure.value;
+  const finish = (end: number, { text: done, fence }: { text: string; fence: Fence | null }, size: number): Cut => {
+    measure.charsPerUnit = (end - start) / Math.max(1, size);
+    return { piece: { text: done, start, end }, fence };
+  };
+  const guessed = measure.isRendered ? guessedCut(text, start, measure) : null;
+  if (guessed !== null) {
+    const size = sizeAt(guessed);
+    if (size <= measure.value && size >= measure.value * GUESS_FILL) return finish(guessed, built(guessed), size);
+  }
   const most = largestFitting(start, sizeAt, measure);
   if (most >= measure.textEnd) return { piece: { text: built(most).text, start, end: most }, fence: null };
   let end = most <= start ? codePointLength(text, start) : breakBefore(text, start, most);
@@ -80,13 +103,20 @@ function splitOff(text: string, start: number, before: Fence | null, measure: Me
     end = previousBreak(text, start, tries < BREAK_TRIES ? end : start + ((end - start) >>> 1) + 1);
   const bodyEnd = Math.max(trimmedEnd(text, start, end), codePointLength(text, start));
   const done = built(bodyEnd);
-  const size = measure.sizeOf(done.text);
+  const size = sizeAt(bodyEnd);
   if (size > measure.value && (opening || done.fence)) {
     // Not even one character fits beside the fence marks: go on without them.
     return splitOff(text, start, null, { ...measure, fences: false });
   }
-  measure.charsPerUnit = (bodyEnd - start) / Math.max(1, size);
-  return { piece: { text: done.text, start, end: bodyEnd }, fence: done.fence };
+  return finish(bodyEnd, done, size);
+}
+
+/** A cut at a break that is as far away as the density of the last part suggests; null where the text may end before it. */
+function guessedCut(text: string, start: number, { value, textEnd, charsPerUnit }: Measure): number | null {
+  const most = start + Math.floor(value * GUESS_AIM * charsPerUnit);
+  if (most <= start || most >= textEnd) return null;
+  const end = trimmedEnd(text, start, breakBefore(text, start, most));
+  return end > start ? end : null;
 }
 
 /**

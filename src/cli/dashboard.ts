@@ -10,7 +10,7 @@ type SetupCode = { joinUrl?: string; url?: string; setupUrl?: string; expiresAtM
 export const dashboard: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
   const answer = await withGateway(invocation, { scopes: ["operator.admin", "operator.pairing"] }, ({ client }) =>
-    client.request<SetupCode>("device.pair.setupCode"),
+    client.request<SetupCode>("device.pair.setupCode", { includeQr: false }),
   );
   const url = answer.joinUrl ?? answer.url ?? answer.setupUrl;
   if (!url || !/^https?:\/\//.test(url)) {

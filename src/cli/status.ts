@@ -26,6 +26,7 @@ type Status = {
   channelSummary?: string[];
   degradedSecretOwners?: string[];
   queuedSystemEvents?: string[];
+  slotWaits?: { sessions: number; longestMs: number };
   sessions?: {
     count?: number;
     defaults?: { model?: string };
@@ -86,6 +87,8 @@ type StatusReport = {
   defaultAgent: string;
   sessions: number | null;
   recent: NonNullable<NonNullable<Status["sessions"]>["recent"]>;
+  /** Sessions that wait for a slot; null when no gateway was asked. */
+  slotWaits: { sessions: number; longestMs: number } | null;
   channels: readonly { name: string; state: string }[];
   accounts: readonly AccountRow[];
   problems: readonly string[];
@@ -156,6 +159,7 @@ async function fromGateway(invocation: Invocation, { client, target }: GatewayLi
     defaultAgent: agents.defaultId,
     sessions: answer.sessions?.count ?? null,
     recent: answer.sessions?.recent ?? [],
+    slotWaits: answer.slotWaits ?? null,
     accounts: accountRows(channels),
     channels: accountRows(channels).map((row) => ({ name: row.name, state: accountText(row, invocation.host.now()) })),
     problems: [
@@ -191,6 +195,7 @@ function fromFiles(invocation: Invocation, err: CliError): StatusReport {
     defaultAgent: target.isLocal ? defaultAgent : "",
     sessions: null,
     recent: [],
+    slotWaits: null,
     channels: [],
     accounts: [],
     problems: [],
@@ -216,6 +221,7 @@ function show(facts: StatusReport, invocation: Invocation): void {
       "sessions",
       facts.sessions === 0 ? "none yet" : `${facts.sessions}, last ${formatAge(facts.recent[0]?.updatedAt, host.now())}`,
     ]);
+  if (facts.slotWaits && facts.slotWaits.sessions > 0) rows.push(["waiting", waitingLine(facts.slotWaits)]);
   if (gateway.usable)
     rows.push(["channels", facts.channels.length === 0 ? "none: only the page and the command line" : `${facts.channels.length}`]);
   if (config) rows.push(["config", configText(config)]);
@@ -235,6 +241,11 @@ function show(facts: StatusReport, invocation: Invocation): void {
           ? "openclaw chat, or openclaw dashboard"
           : undefined);
   if (next) out.note(next.startsWith("start ") ? `S${next.slice(1)}` : `Next: ${next}`);
+}
+
+/** Who waits because all turns that may run at the same time are running. */
+function waitingLine({ sessions, longestMs }: { sessions: number; longestMs: number }): string {
+  return `${plural(sessions, "session")} for a free slot (agents.defaults.maxConcurrent), the first since ${formatDuration(longestMs)}`;
 }
 
 function configText({ path, exists, errors, warnings }: NonNullable<StatusReport["config"]>): string {

@@ -51,6 +51,8 @@ export const LIMITS = {
   pruneRows: 500,
   pruneStepMs: 1_000,
   pruneEveryMs: 3_600_000,
+  /** Figures for `/metrics` that take queries or the kernel's time are read at most this often. */
+  metricsReadMs: 1_000,
   /** Characters of one log value; cut, and marked as cut. */
   logValueChars: 2_048,
   /** Bytes of one log line. */

@@ -1,5 +1,7 @@
 import type { AccountStatus } from "../channels/supervisor.ts";
+import type { Clock } from "../core/clock.ts";
 import type { Metrics } from "../core/metrics.ts";
+import { remembered } from "../core/remembered.ts";
 import type { AccountBacklog } from "../store/account-backlog.ts";
 
 type Sample = { labels: Record<string, string>; value: number };
@@ -7,8 +9,9 @@ type Sample = { labels: Record<string, string>; value: number };
 /** Figures of each channel account, read from the rows when somebody scrapes. */
 export function sampleChannels(
   metrics: Metrics,
-  { status, loads, now }: { status: () => readonly AccountStatus[]; loads: () => readonly AccountBacklog[]; now: () => number },
+  { status, loads: read, clock }: { status: () => readonly AccountStatus[]; loads: () => readonly AccountBacklog[]; clock: Clock },
 ): void {
+  const loads = remembered(read, clock);
   const each = (value: (load: AccountBacklog) => number | null): Sample[] =>
     loads()
       .filter((load) => load.account !== "")
@@ -16,7 +19,7 @@ export function sampleChannels(
         const found = value(load);
         return found === null ? [] : [{ labels: { channel: load.channel, account: load.account }, value: found }];
       });
-  const age = (at: number | null): number | null => (at === null ? null : Math.max(0, (now() - at) / 1_000));
+  const age = (at: number | null): number | null => (at === null ? null : Math.max(0, (clock.now() - at) / 1_000));
   const byState = (states: Readonly<Record<string, (load: AccountBacklog) => number>>): Sample[] =>
     Object.entries(states).flatMap(([state, count]) => each(count).map(({ labels, value }) => ({ labels: { ...labels, state }, value })));
   metrics.sample("gateway_channels_inbox_rows", () => byState({ waiting: (load) => load.waiting, parked: (load) => load.parked }));

@@ -45,7 +45,7 @@ type Scene = {
   /** Makes the gateway refuse to store so many times. */
   refuse(times: number): void;
   /** Starts the account; resolves when it can send. */
-  start(options?: { isolate?: boolean; config?: object; clock?: Clock }): Promise<Running>;
+  start(options?: { isolate?: boolean; config?: object; clock?: Clock; host?: Partial<ChannelContext> }): Promise<Running>;
 };
 type Running = {
   link: Link;
@@ -94,7 +94,7 @@ function scene(context: TestContext): Scene {
     ...made,
     spool: spoolPath(stateDir, CHANNEL, ACCOUNT),
     refuse: (times) => void (refusals = times),
-    async start({ isolate = true, config = {}, clock = systemClock } = {}) {
+    async start({ isolate = true, config = {}, clock = systemClock, host: own = {} } = {}) {
       const outside = { stateDir };
       const raw = { isolate, secret: new Secret(CREDENTIAL), ...config };
       const loaded = (await loadChannel(CHANNEL, outside))!;
@@ -104,7 +104,7 @@ function scene(context: TestContext): Scene {
       assert.ok("account" in parsed);
       const abort = new AbortController();
       const live = Promise.withResolvers<Link>();
-      const ended = channel.run(parsed.account, host, (link) => link && live.resolve(link), abort.signal);
+      const ended = channel.run(parsed.account, { ...host, ...own }, (link) => link && live.resolve(link), abort.signal);
       ended.catch(() => undefined);
       const stop = async (): Promise<void> => {
         abort.abort(new Error("the test stops it"));
@@ -286,6 +286,45 @@ test("a thread that does not end is cut off, and what it was never asked is refu
   assert.match(idsOf(await behind), /^refused/);
   const stubborn = await it.start({ config: { stubborn: true } });
   await stubborn.stop();
+});
+
+for (const deed of ["crash", "reject", "exit", "fill", "end:plain"])
+  test(`a thread that ends by "${deed}" ends its own account only`, async (t) => {
+    const other = await scene(t).start();
+    const run = await scene(t).start();
+    run.send(deed).catch(() => undefined);
+    await assert.rejects(run.ended, (err: unknown) => err instanceof Error);
+    assert.equal(idsOf(await other.send("say:still here")), "still here");
+  });
+
+for (const callback of ["alive", "state"] as const)
+  test(`what the gateway's own "${callback}" throws for a thread ends its account only`, async (t) => {
+    const other = await scene(t).start();
+    const broken = (): never => {
+      throw new TypeError(`a bug in ${callback}`);
+    };
+    await assert.rejects(
+      scene(t)
+        .start({ host: { [callback]: broken } })
+        .then(({ ended }) => ended),
+      new RegExp(`a bug in ${callback}`),
+    );
+    assert.equal(idsOf(await other.send("say:still here")), "still here");
+  });
+
+test("events for which the gateway's own admission throws stay in the spool, are said and offered again", async (t) => {
+  const it = scene(t);
+  let throws = 1;
+  const admitted: number[] = [];
+  const admit = (events: readonly ChannelEvent[]): Promise<void> => {
+    if (throws-- > 0) throw new TypeError("a bug in admit");
+    admitted.push(events.length);
+    return Promise.resolve();
+  };
+  const run = await it.start({ host: { admit } });
+  assert.equal(idsOf(await run.send("admit:one")), "after one");
+  await until("the event", () => admitted.length === 1);
+  assert.match(it.lines.join("\n"), /warn .*not taken over yet .*a bug in admit/);
 });
 
 test("an endless loop in a thread is noticed, and ends it", async (t) => {

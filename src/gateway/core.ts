@@ -87,6 +87,7 @@ export class Core {
   readonly bus: Bus<TurnEvents>;
   readonly crashPoint = createCrashPoint(process.env["OPENCLAW_GATEWAY_CRASH_AT"]);
   readonly startedAt = clock.now();
+  readonly #started = clock.monotonic();
   readonly bootId = randomUUID();
   readonly instanceId: string;
   #loaded: LoadedConfig;
@@ -109,7 +110,7 @@ export class Core {
     this.channelState = createChannelState(this.store);
     this.buttons = createButtons(this.store);
     this.notes = createSessionNotes(this.store);
-    this.media = new MediaStore(join(paths.gateway, "media"), () => this.#mediaQuota(), clock.now);
+    this.media = new MediaStore(join(paths.gateway, "media"), () => this.#mediaQuota(), clock.now, log);
     this.keyValue = createKeyValueStore(this.store);
     this.pairings = createPairings(this.store, { newCode: createPairingCode, now: clock.now });
     this.instanceId = this.#loadInstanceId();
@@ -249,6 +250,11 @@ export class Core {
   /** The tools that senders of a channel have with this agent, as far as the room leaves them. */
   channelTools(agentId: AgentId, room: unknown): ReturnType<typeof grantTools> {
     return restrictTools(this.toolsFor("channel", agentId), (room ?? undefined) as ToolPolicy | undefined);
+  }
+
+  /** Time since the start, whatever happens to the wall clock meanwhile. */
+  uptimeMs(): number {
+    return Math.round(clock.monotonic() - this.#started);
   }
 
   timeZone(): string {

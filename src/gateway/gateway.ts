@@ -26,6 +26,7 @@ import { wireRow } from "../methods/chat-context.ts";
 import { toDeviceRequestRow } from "../methods/devices.ts";
 import { healthMethods } from "../methods/health.ts";
 import { runCompletion } from "../methods/openai-backend.ts";
+import { readSessionHistory } from "../methods/session-history.ts";
 import { isVisible, Presence } from "../methods/presence.ts";
 import { SERVED_EVENTS, startEventStream } from "../methods/stream.ts";
 import type { Peer } from "../protocol/hub.ts";
@@ -199,6 +200,7 @@ export class Gateway {
       }),
       basePath: core.config.gateway.controlUi.basePath.replace(/\/+$/, ""),
       pageDir: core.config.gateway.controlUi.enabled ? pageDir() : null,
+      sessionHistory: (query) => readSessionHistory(this.methods.chatDeps(), query),
       openai: this.#openai(),
       receiveWebhook: (channel, account, request) =>
         this.messaging.channels.receive(asId<ChannelId>(channel), asId<AccountId>(account), request),
@@ -248,7 +250,7 @@ export class Gateway {
       presence: this.#presence.rows(),
       health: this.#health.snapshot(),
       stateVersion: { ...this.#stateVersion },
-      uptimeMs: clock.now() - core.startedAt,
+      uptimeMs: core.uptimeMs(),
       suspension: { phase: "accepting" },
       sessionDefaults: {
         defaultAgentId: agent,
@@ -268,7 +270,7 @@ export class Gateway {
     const { core } = this;
     return {
       version: VERSION,
-      uptimeSeconds: Math.floor((clock.now() - core.startedAt) / 1000),
+      uptimeSeconds: Math.floor(core.uptimeMs() / 1000),
       url: this.url,
       configPath: core.paths.config,
       ...(core.log.file ? { logPath: core.log.file } : {}),

@@ -48,14 +48,18 @@ const clock = systemClock;
 function statusLines(core: Core, turns: () => Turns, session: SessionRow): string[] {
   const load = turns().counts();
   const waiting = turns().queuedRuns(session.key).length;
+  const slots = turns().slotWaits();
   const tokens = session.context_tokens > 0 ? `${session.context_tokens} of ${session.context_window || "?"} tokens` : "empty";
   return [
-    `Gateway ${VERSION}, up ${uptimeText(clock.now() - core.startedAt)}, ${load.running} ${load.running === 1 ? "turn" : "turns"} running`,
+    `Gateway ${VERSION}, up ${uptimeText(core.uptimeMs())}, ${load.running} ${load.running === 1 ? "turn" : "turns"} running`,
     `Agent: ${session.agent_id}`,
     `Session: ${session.key}`,
     `Model: ${core.currentModel(session)}`,
     `Context: ${tokens}`,
     `Queue: ${session.queue_mode ?? queueSettings(core.config.messages.queue, session.channel).mode}, ${waiting} waiting`,
+    ...(slots.sessions > 0
+      ? [`Busy: ${slots.sessions} ${slots.sessions === 1 ? "session waits" : "sessions wait"} for other turns to end`]
+      : []),
   ];
 }
 
@@ -145,24 +149,24 @@ export class Messaging {
       bus,
       clock,
       metrics,
-      crashPoint: mark,
+      mark,
       runtime: this.runtime,
       log: log.child({ subsystem: "turns" }),
       newId: randomUUID,
       settings: (agentId) => core.settings(agentId),
       concurrency: () => core.config.agents.defaults.maxConcurrent,
       split: (target, text) => this.#split(target, text),
-      indicators: this.indicators,
+      live: this.indicators,
       abilities: (channel) => this.abilities(channel),
       replyToMode: (target) => replyToMode(core.config, target),
       replyPrefix: (target, sessionKey) => replyPrefix(core.config, target, sessionKey, core.paths.state),
-      debounceMs: (channel) => queueSettings(core.config.messages.queue, channel).debounceMs,
-      wakeDelivery: (conversation) => this.delivery.wake(conversation),
-      isExpired: (session, now) => isExpired(resetRule(core.config, session), session.last_message_at, now, () => core.timeZone()),
-      takePendingContext: (sessionKey, now) => systemEvents(core, sessionKey, now),
-      describeConversation: (payload, session) => this.#situation(payload, session),
+      quietMs: (channel) => queueSettings(core.config.messages.queue, channel).debounceMs,
+      deliver: (conversation) => this.delivery.wake(conversation),
+      expired: (session, now) => isExpired(resetRule(core.config, session), session.last_message_at, now, () => core.timeZone()),
+      takeContext: (sessionKey, now) => systemEvents(core, sessionKey, now),
+      situation: (payload, session) => this.#situation(payload, session),
       buttons: core.buttons,
-      fetchMedia: (row, signal) => fetchInboundMedia(this.#attachmentDeps(), row, signal),
+      attachments: (row, signal) => fetchInboundMedia(this.#attachmentDeps(), row, signal),
       commands: {
         statusLines: (session) => statusLines(core, () => this.turns, session),
         modelNames: (agentId) => core.modelNames(agentId),
@@ -240,11 +244,12 @@ export class Messaging {
     const { metrics, inbox, outbox } = this.#core;
     metrics.sample("gateway_turns_running", () => this.turns.counts().running);
     metrics.sample("gateway_turns_waiting", () => this.turns.counts().waiting);
+    metrics.sample("gateway_turns_slot_waits", () => this.turns.slotWaits().sessions);
     metrics.sample("gateway_turns_lanes", () => this.turns.counts().lanes);
     metrics.sample("gateway_turns_inbox_rows", () => toSamples(inbox.counts()));
     metrics.sample("gateway_turns_outbox_rows", () => toSamples(outbox.counts()));
     metrics.sample("gateway_turns_oldest_open_seconds", () => ageSeconds(inbox.oldestOpenAt()));
-    sampleChannels(metrics, { status: () => this.channels.status(), loads: () => listAccountBacklogs(this.#core.store), now: clock.now });
+    sampleChannels(metrics, { status: () => this.channels.status(), loads: () => listAccountBacklogs(this.#core.store), clock });
     metrics.sample("gateway_turns_outbox_oldest_seconds", () => ageSeconds(outbox.oldestQueuedAt()));
   }
 

@@ -25,6 +25,7 @@ import { operatorSubmission, resolveKey, type ChatDeps } from "../methods/chat-c
 import { deadLetterMethods } from "../methods/dead-letters.ts";
 import { devicesMethods } from "../methods/devices.ts";
 import { healthMethods } from "../methods/health.ts";
+import { mirrorIdentity } from "../methods/identity-file.ts";
 import { logsMethods } from "../methods/logs.ts";
 import { listModels, modelsMethods, type ModelsDeps } from "../methods/models.ts";
 import type { Presence } from "../methods/presence.ts";
@@ -141,6 +142,10 @@ export class GatewayMethods {
         stateDir: core.paths.state,
         home: process.env["HOME"] ?? "/",
         ensureWorkspace: (workspace) => this.ensureWorkspace(workspace),
+        mirrorIdentity: (workspace, fields) =>
+          mirrorIdentity(workspace, fields).catch((err: unknown) =>
+            core.log.warn("the identity file was not updated", { workspace, cause: reasonOf(err) }),
+          ),
         modelOf: (agentId) => modelName(core.modelSelection(agentId).primary),
         toolsOf: (agentId) => core.toolsFor("operator", agentId),
         thinkingOf: (model, agentId) => ({
@@ -168,8 +173,7 @@ export class GatewayMethods {
       ...logsMethods({ file: core.log.file, flush: () => core.log.flush(), recent: (limit) => core.log.recent(limit) }),
       ...restartMethods({ now: clock.now, restart }),
       ...systemMethods({
-        now: clock.now,
-        startedAt: core.startedAt,
+        uptimeMs: () => core.uptimeMs(),
         bootId: core.bootId,
         port: () => this.#deps.port(),
         stateDir: core.paths.state,
@@ -269,7 +273,7 @@ export class GatewayMethods {
       now: clock.now,
       presence: this.#deps.presence,
       presenceChanged: () => this.#deps.presenceChanged(),
-      startedAt: core.startedAt,
+      uptimeMs: () => core.uptimeMs(),
       agents: () => this.agents(),
       sessions: core.sessions,
       storePath: core.store.path,
@@ -283,6 +287,7 @@ export class GatewayMethods {
           .status()
           .map((each) => `${each.channel}/${each.account}: ${each.state}${each.cause ? ` (${each.cause})` : ""}`),
       missingSecrets: () => missingSecrets(core.loaded.issues),
+      slotWaits: () => this.messaging.turns.slotWaits(),
       keyValue: core.keyValue,
       write: (change) => core.store.write(change),
       sessionFor: (sessionKey, agentId) => resolveKey(this.chatDeps(), sessionKey ?? "main", agentId).key,

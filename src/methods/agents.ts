@@ -12,6 +12,7 @@ import type { MethodFamily, MethodParams } from "../protocol/method.ts";
 import { parseSessionKey, toAgentId } from "../routing/session-key.ts";
 import { permittedTools } from "../turns/permissions.ts";
 import { editConfig, type ConfigDeps } from "./config-edit.ts";
+import type { IdentityFields } from "./identity-file.ts";
 
 export type AgentsDeps = ConfigDeps & {
   now: () => number;
@@ -19,6 +20,8 @@ export type AgentsDeps = ConfigDeps & {
   home: string;
   /** Makes the directory of an agent and its first files, where they are missing. */
   ensureWorkspace: (workspace: string) => Promise<void>;
+  /** Writes name and emoji into the identity file of the workspace. Never throws: the configuration, which takes precedence, is saved already. */
+  mirrorIdentity: (workspace: string, fields: IdentityFields) => Promise<void>;
   /** The model that would answer for this agent now, also when none is configured. */
   modelOf: (agentId: AgentId) => string | null;
   /** The tools of an operator's session with this agent. */
@@ -162,7 +165,7 @@ async function update(deps: AgentsDeps, params: UpdateParams): Promise<Record<st
   const workspace = params.workspace === undefined ? undefined : toWorkspace(deps, params.workspace);
   const model = typeof params.model === "string" ? toModel(params.model) : params.model;
   if (workspace !== undefined) await deps.ensureWorkspace(workspace);
-  await editConfig(deps, (raw) => {
+  const edited = await editConfig(deps, (raw) => {
     const at = pathOf(raw, id);
     let text = raw;
     const put = (path: readonly string[], value: string | null | undefined): void => {
@@ -176,6 +179,7 @@ async function update(deps: AgentsDeps, params: UpdateParams): Promise<Record<st
     put(["identity", "avatar"], params.avatar);
     return text;
   });
+  await deps.mirrorIdentity(resolveAgent(edited.loaded.config, id, deps.stateDir).workspace, params);
   return { ok: true, agentId: id };
 }
 

@@ -108,6 +108,20 @@ test("a message for a conversation that is no longer shown is refused", async ()
 
 const waitingRuns = (page: History): string[] => (page.pendingInputs["items"] as { runId: string }[]).map((item) => item.runId);
 
+test("a message that was removed from the middle is in no page any more", async () => {
+  const rig = openMethodBench();
+  for (const text of ["one", "two"]) await send(rig, text);
+  const texts = async (): Promise<unknown[]> => (await history(rig)).messages.map((row) => row["content"]);
+  const before = await texts();
+  const first = (await history(rig)).messages.find((row) => row["content"] === "one")!;
+  rig.deps.messages.removeUser((first["__openclaw"] as { runId: string }).runId);
+  assert.deepEqual(
+    await texts(),
+    before.filter((content) => content !== "one"),
+  );
+  rig.close();
+});
+
 test("a history page has texts of the wanted length, and says what became of a client's messages", async () => {
   const rig = openMethodBench();
   await send(rig, "a long message from a client");

@@ -88,7 +88,7 @@ function history(deps: ChatDeps, pages: HistoryPageCache, params: HistoryParams,
   const before = beforeSeq(deps, key, sessionId, offset, params.messageId);
   const maxBytes = Math.min(params.maxBytes ?? HISTORY_BYTES, HISTORY_BYTES);
   const { maxChars } = params;
-  const page = pages.get([key, sessionId, before, limit, maxBytes, maxChars, lastSeq].join("|"), () => {
+  const page = pages.get([key, sessionId, before, limit, maxBytes, maxChars, lastSeq, total].join("|"), () => {
     const rows = deps.messages.tail(key, sessionId, limit, before).map(toMessageRow);
     return toPage(maxChars === undefined ? rows : rows.map((row) => truncateTexts(row, maxChars)), maxBytes);
   });

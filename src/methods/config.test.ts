@@ -8,6 +8,7 @@ import { GatewayError } from "../core/errors.ts";
 import { assertMatchesResultSchema } from "../../test/result-schema.ts";
 import { agentsMethods } from "./agents.ts";
 import { configMethods } from "./config.ts";
+import { mirrorIdentity } from "./identity-file.ts";
 import { modelsMethods, type KnownModel } from "./models.ts";
 
 const root = mkdtempSync(join(tmpdir(), "config-methods-"));
@@ -47,6 +48,7 @@ function rig(text: string | null = "{}") {
     fileStamp: () => stamp,
     stateDir: dir,
     home: dir,
+    mirrorIdentity,
     ensureWorkspace: async (workspace: string) => {
       mkdirSync(workspace, { recursive: true });
       workspaces.push(workspace);
@@ -231,10 +233,15 @@ test("an agent is changed and deleted with its bindings, whichever way the file 
     const r = rig(
       `{ /* kept */ agents: ${agents}, bindings: [{ agentId: "work", match: { channel: "irc" } }, { agentId: "main", match: { channel: "irc" } }] }`,
     );
+    const { agents: rows } = r.agents["agents.list"].run() as { agents: { id: string; workspace: string }[] };
+    const { workspace } = rows.find((row) => row.id === "work")!;
+    mkdirSync(workspace, { recursive: true });
+    writeFileSync(join(workspace, "IDENTITY.md"), "- Name: (choose one)\n");
     assertMatchesResultSchema(
       "AgentsUpdateResult",
       await r.agents["agents.update"].run({ agentId: "work", name: "Desk", model: "mock/mock-1", emoji: "D" }),
     );
+    assert.equal(readFileSync(join(workspace, "IDENTITY.md"), "utf8"), "- Name: Desk\n- Emoji: D\n");
     assert.match(r.file(), /Desk/);
     const identity = r.agents["agent.identity.get"].run({ agentId: "work" });
     assertMatchesResultSchema("AgentIdentityResult", identity);

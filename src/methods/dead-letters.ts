@@ -95,7 +95,7 @@ async function retry({ turns, reread }: DeadLettersDeps, id: string): Promise<un
     return { ok: true, id };
   }
   await store.write(() => outbox.settle(found.part.partKey, "queued", clock.now(), { cause: "sent again by an operator" }));
-  turns.options.wakeDelivery(conversationOf(found.part.target as ReplyTarget));
+  turns.options.deliver(conversationOf(found.part.target as ReplyTarget));
   return { ok: true, id };
 }
 

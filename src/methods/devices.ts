@@ -18,7 +18,7 @@ export type DevicesDeps = {
 type SetupParams = {
   publicUrl?: string;
   bootstrapProfile?: "limited" | "node";
-  /** A picture for the camera of another device: then the address has to be one that it can reach. */ includeQr?: boolean;
+  /** False: no picture for the camera of another device, and the address may be one that only this machine reaches. */ includeQr?: boolean;
 };
 type TokenParams = { deviceId: string; role: string };
 
@@ -184,8 +184,8 @@ const LIMITED = ["operator.read", "operator.write"];
  */
 async function setupCode(deps: DevicesDeps, params: SetupParams, caller: Caller): Promise<Record<string, unknown>> {
   const { url, source } = params.publicUrl === undefined ? deps.address() : { url: toOrigin(params.publicUrl), source: "publicUrl" };
-  if (params.includeQr && isLoopbackHostname(new URL(url).hostname)) throw loopbackAddressError(url);
-  const profile = params.bootstrapProfile;
+  const { bootstrapProfile: profile, includeQr = true } = params;
+  if (includeQr && isLoopbackHostname(new URL(url).hostname)) throw loopbackAddressError(url);
   const role: Role = profile === "node" ? "node" : "operator";
   const scopes = profile === "node" ? [] : profile === "limited" ? LIMITED : OPERATOR_SCOPES;
   const { id, code, expiresAt } = await deps.auth.links.create({ role, scopes }, { scopes: caller.scopes, name: callerNameOf(caller) });
@@ -195,7 +195,7 @@ async function setupCode(deps: DevicesDeps, params: SetupParams, caller: Caller)
   return {
     setupId: id,
     setupCode: setup,
-    ...(params.includeQr && { qrDataUrl: qrImage(setup) }),
+    ...(includeQr && { qrDataUrl: qrImage(setup) }),
     ...(role === "operator" ? { joinUrl: `${url}/#k=${code.reveal()}` } : {}),
     gatewayUrl,
     auth: deps.auth.settings.mode === "password" ? "password" : "token",

@@ -11,8 +11,8 @@ export type SerializedHistoryPage = {
 };
 
 /**
- * Pages that were sent already. Stored messages never change, so a page is the same as long as nothing was added: its name
- * holds the last sequence number. Bounded by bytes; the page that was not asked for the longest goes first.
+ * Pages that were sent already. Stored messages never change, so a page is the same as long as nothing was added or removed: its
+ * name holds the last sequence number and the number of messages. Bounded by bytes; the page that was not asked for the longest goes first.
  */
 export class HistoryPageCache {
   readonly #pages = new Map<string, SerializedHistoryPage>();

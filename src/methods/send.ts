@@ -141,7 +141,7 @@ async function sendThroughOutbox(
       fields: ["updated_at", "preview", "last_message_at"],
     });
   }
-  turns.options.wakeDelivery(conversationOf(target));
+  turns.options.deliver(conversationOf(target));
   return toReceipt(key, target.channel, to, await deps.waitUntilSettled(intentId, WAIT_MS));
 }
 

@@ -33,6 +33,8 @@ export async function patchSession(deps: ChatDeps, params: PatchParams, caller: 
   });
   const fields = Object.keys(changes) as (keyof SessionRow)[];
   if (fields.length > 0) deps.turns.options.bus.emit("session.changed", { sessionKey: key, reason: "patch", fields });
+  // What is put away is not worked on any more.
+  if (changes.archived === 1) await deps.turns.abortDurably(key);
   const stored = requireSession(deps, key);
   return { ok: true, path: deps.turns.options.store.path, key, entry: entryOf(deps, stored), resolved: resolvedModel(deps, stored) };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gatedScript } from "../../test/fakes/fake-runtime.ts";
-import { openMethodBench, type MethodBench } from "../../test/fakes/method-bench.ts";
+import { openMethodBench, silentHub, type MethodBench } from "../../test/fakes/method-bench.ts";
 import { until } from "../../test/fakes/turn-bench.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId } from "../core/ids.ts";
@@ -167,6 +167,36 @@ test("an automatic acknowledgement does not undo a mark that somebody has set si
   rig.close();
 });
 
+test("archiving a session stops its running turn and what waits in it", async () => {
+  const rig = openMethodBench();
+  rig.bench.runtime.script = gatedScript;
+  const { turns } = rig.bench;
+  await rig.call("chat.send", { sessionKey: "side", message: "one", idempotencyKey: "k1" });
+  const key = asId<never>("agent:main:side");
+  await until(() => turns.inflight(key)[0]?.text);
+  await rig.call("chat.send", { sessionKey: "side", message: "two", idempotencyKey: "k2" });
+  await rig.call("sessions.patch", { key: "side", label: "still running" });
+  assert.equal(turns.inflight(key).length, 1);
+  await rig.call("sessions.patch", { key: "side", archived: true });
+  for (const runId of ["k1", "k2"]) assert.equal((await turns.waitForOutcome(asId(runId), 5_000))?.status, "aborted", runId);
+  assert.equal((await row(rig, "side"))["archived"], true);
+  rig.close();
+});
+
+test("the main session of an agent cannot be deleted; reset is offered, and it is untouched", async () => {
+  const rig = openMethodBench();
+  await say(rig, "main", "one");
+  for (const key of ["main", "agent:main:main"])
+    await assert.rejects(
+      rig.call("sessions.delete", { key }),
+      failure(
+        (err) => err.code === "INVALID_REQUEST" && err.details?.["code"] === "SESSION_IS_MAIN" && err.fix?.includes("sessions.reset"),
+      ),
+    );
+  assert.deepEqual(texts(rig, "agent:main:main"), ["one", "echo: one"]);
+  rig.close();
+});
+
 test("sessions.delete removes an archived session only when it is archived, and what it was asked to", async () => {
   const rig = openMethodBench();
   await say(rig, "work-1", "keep me");
@@ -208,7 +238,7 @@ test("a fork copies the conversation, stands under its parent, and goes on by it
     ["one", "echo: one"],
   );
   assert.deepEqual(texts(rig, "agent:main:main"), ["one", "echo: one"]);
-  await rig.call("sessions.delete", { key: "main" });
+  await rig.deps.turns.options.store.write(() => rig.deps.sessions.remove(asId("agent:main:main"), false));
   assert.ok(!("parentSessionKey" in (await row(rig, key))));
   rig.close();
 });
@@ -369,5 +399,23 @@ test("a session made with an empty message begins no turn, and one whose message
   const refused = await rig.call("sessions.create", { key: "closed", message: "hello" });
   assert.equal(refused["runStarted"], false);
   assert.match((refused["runError"] as { message: string }).message, /blocked by session policy/);
+  rig.close();
+});
+
+test("a compaction is announced to whoever watches the session, when it begins and when it ends", async () => {
+  const rig = openMethodBench();
+  await rig.call("sessions.create", { key: "main" });
+  const published: [string, Record<string, unknown>][] = [];
+  rig.deps.hub = { ...silentHub, publish: (event, payload) => void published.push([event, payload as Record<string, unknown>]) };
+  await rig.call("sessions.compact", { key: "main" });
+  const operations = published.filter(([event]) => event === "session.operation").map(([, payload]) => payload);
+  assert.deepEqual(
+    operations.map(({ operation, sessionKey, phase, completed }) => [operation, sessionKey, phase, completed]),
+    [
+      ["compact", "agent:main:main", "start", undefined],
+      ["compact", "agent:main:main", "end", true],
+    ],
+  );
+  assert.equal(operations[0]!["operationId"], operations[1]!["operationId"]);
   rig.close();
 });

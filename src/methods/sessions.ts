@@ -1,7 +1,8 @@
-import { GatewayError } from "../core/errors.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Caller, MethodFamily, MethodParams } from "../protocol/method.ts";
+import { parseSessionKey } from "../routing/session-key.ts";
 import { toNewConversation } from "../store/sessions.ts";
 import { resolveModels, resolveThinking } from "../turns/settings.ts";
 import { storeAttachments } from "./attachments.ts";
@@ -11,6 +12,7 @@ import { createSession } from "./session-create.ts";
 import { checkExpectations, type Expectations } from "./session-guards.ts";
 import { listSessions, resolveSession, searchSessions, subscribedList } from "./session-list.ts";
 import { entryOf, patchSession, resolvedModel } from "./session-patch.ts";
+import { topicsOf } from "./stream.ts";
 
 /** sessions.*: the list of conversations and what an operator does with them. */
 export function sessionMethods(deps: ChatDeps) {
@@ -151,6 +153,11 @@ async function remove(deps: ChatDeps, params: MethodParams<"sessions.delete">): 
   const { key } = resolveKey(deps, params.key, params.agentId);
   const session = deps.sessions.get(key);
   if (!session) return { ok: true, key, deleted: false, archived: [] };
+  if (key === resolveKey(deps, "main", session.agent_id).key)
+    throw new GatewayError("INVALID_REQUEST", `the main session (${key}) cannot be deleted: its agent would have none`, {
+      details: { code: "SESSION_IS_MAIN" },
+      fix: "Use sessions.reset (or /new) to begin a new conversation in it.",
+    });
   const { expectedSessionId, expectedLifecycleRevision, expectedSessionUpdatedAt, archivedOnly = false } = params;
   const guards = {
     archivedOnly,
@@ -186,10 +193,36 @@ async function compact(deps: ChatDeps, params: MethodParams<"sessions.compact">)
   requireSession(deps, key);
   if (deps.turns.inflight(key).length > 0)
     throw new GatewayError("UNAVAILABLE", "an answer is being written in this session; stop it or wait for it", { retryAfterMs: 2_000 });
-  return deps.turns.withSessionLock(key, () => compactIdle(deps, key));
+  return deps.turns.withSessionLock(key, async () => {
+    const announce = operationOf(deps, key);
+    announce({ phase: "start" });
+    try {
+      const result = await compactIdle(deps, key);
+      announce({ phase: "end", completed: result.compacted, ...("reason" in result ? { reason: result.reason } : {}) });
+      return result;
+    } catch (err) {
+      announce({ phase: "end", completed: false, reason: reasonOf(err) });
+      throw err;
+    }
+  });
 }
 
-async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<unknown> {
+/** `session.operation` tells whoever watches the session that it is being compacted, and how that ended. */
+function operationOf(deps: ChatDeps, key: SessionKey): (state: Record<string, unknown>) => void {
+  const operation = { operationId: deps.newId(), operation: "compact", sessionKey: key, agentId: parseSessionKey(key)?.agentId };
+  return (state) =>
+    deps.hub.publish(
+      "session.operation",
+      { ...operation, ...state, ts: deps.clock.now() },
+      { scope: "operator.read", topics: topicsOf(key), droppable: true },
+    );
+}
+
+type Compaction =
+  | { ok: true; key: SessionKey; compacted: false; reason: string }
+  | { ok: true; key: SessionKey; compacted: true; result: { summary: string; tokensBefore: number } };
+
+async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<Compaction> {
   const { turns } = deps;
   const session = requireSession(deps, key);
   const settings = turns.options.settings(session.agent_id);

@@ -75,7 +75,7 @@ async function rig() {
   const key = asId<SessionKey>("agent:main:main");
   const agentId = asId<AgentId>("main");
   await store.write(() => sessions.ensure(key, { sessionId: "s1", agentId, chatKind: "direct", channel: "webchat", now: 1_000 }));
-  const state = { now: 2_000, accounts: [ACCOUNT] as AccountStatus[] };
+  const state = { now: 2_000, slotWaits: { sessions: 0, longestMs: 0 }, accounts: [ACCOUNT] as AccountStatus[] };
   const health = createHealth();
   const loop = createLoopProbe();
   const submitted: [string, string][] = [];
@@ -96,7 +96,7 @@ async function rig() {
     now: () => state.now,
     presence: new Presence({ now: () => state.now, hub: () => ({ peers: () => [PEER] }), startedAt: 500, instanceId: "i-1" }),
     presenceChanged: () => void changes++,
-    startedAt: 500,
+    uptimeMs: () => 1_500,
     agents,
     sessions,
     storePath: store.path,
@@ -104,6 +104,7 @@ async function rig() {
     modelOf: () => "mock/mock-1",
     channelLines: () => ["IRC: reconnecting"],
     missingSecrets: () => [],
+    slotWaits: () => state.slotWaits,
     keyValue: facts,
     write: (change) => store.write(change),
     sessionFor: (sessionKey) => asId<SessionKey>(sessionKey ?? key),
@@ -190,6 +191,13 @@ test("a device that announces itself is listed until it is silent for long, and 
   assert.ok(!texts().includes("Node: cellar"));
   now += LIMITS.beaconMs + 1;
   assert.ok(!texts().includes("Node: attic again"));
+});
+
+test("status says how many sessions wait for a slot, and since when", async () => {
+  const r = await rig();
+  r.state.slotWaits = { sessions: 3, longestMs: 70_000 };
+  assert.deepEqual(r.status["status"].run({})["slotWaits"], { sessions: 3, longestMs: 70_000 });
+  r.close();
 });
 
 test("a beacon with a device changes the presence list; a text alone does not", async () => {

@@ -13,7 +13,7 @@ export type StatusDeps = {
   presence: Presence;
   /** The presence list has changed; clients are told. */
   presenceChanged: () => void;
-  startedAt: number;
+  uptimeMs: () => number;
   agents: () => readonly { id: string; isDefault: boolean }[];
   sessions: {
     list(query: { agentId?: string; archived?: boolean | "all"; limit: number; offset: number }): {
@@ -28,6 +28,8 @@ export type StatusDeps = {
   modelOf: (row: SessionRow) => string;
   /** One line per channel, for people. */
   channelLines: () => readonly string[];
+  /** Sessions whose next message has no slot to run in, and how long the first of them has waited. */
+  slotWaits: () => { sessions: number; longestMs: number };
   /** Secrets of the configuration that could not be read, by the path of their key. */
   missingSecrets: () => readonly string[];
   keyValue: KeyValueStore;
@@ -141,13 +143,14 @@ function summarise(deps: StatusDeps, { includeChannelSummary = true, includeCliP
   const model = deps.defaultModel();
   return {
     runtimeVersion: VERSION,
-    uptimeMs: now - deps.startedAt,
+    uptimeMs: deps.uptimeMs(),
     heartbeat: {
       defaultAgentId: agents.find((agent) => agent.isDefault)!.id,
       agents: agents.map((agent) => ({ agentId: agent.id, ...NO_HEARTBEAT, waitingForRoute: false })),
     },
     channelSummary: includeChannelSummary ? deps.channelLines() : [],
     queuedSystemEvents: listSystemEvents(deps.keyValue).map((event) => event.text),
+    slotWaits: deps.slotWaits(),
     degradedSecretOwners: deps.missingSecrets(),
     degradedPlugins: [],
     tasks: NO_TASKS,

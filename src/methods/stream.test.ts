@@ -81,3 +81,27 @@ test("an error carries the sentence for people, and the provider's words apart f
     providerErrorMessagePreview: "401 no",
   });
 });
+
+test("a retry, a compaction and the tokens of a run go out in the streams that official clients read, numbered apart", () => {
+  const { bus, published } = openStream();
+  bus.emit("turn.note", { ...ref, seq: 1, kind: "retry", text: "The model is busy." });
+  bus.emit("turn.note", { ...ref, seq: 2, kind: "compaction", phase: "start" });
+  bus.emit("turn.note", { ...ref, seq: 3, kind: "compaction", phase: "end" });
+  const usage = { input: 7, output: 5, cacheRead: 0, cacheWrite: 0, totalTokens: 12, costUsd: 0 };
+  bus.emit("turn.ended", { ...ref, seq: 4, outcome: { status: "ok", text: "done", stopReason: "stop", endedAt: 1, usage } });
+  const agent = published.filter(({ event }) => event === "agent").map(({ payload }) => payload);
+  assert.deepEqual(
+    agent.map(({ seq, stream }) => [seq, stream]),
+    [
+      [1, "run_status"],
+      [2, "compaction"],
+      [3, "compaction"],
+      [4, "usage"],
+      [5, "lifecycle"],
+    ],
+  );
+  assert.deepEqual(
+    agent.slice(0, 4).map(({ data }) => data),
+    [{ phase: "retrying", message: "The model is busy." }, { phase: "start" }, { phase: "end", completed: true }, { outputTokens: 5 }],
+  );
+});

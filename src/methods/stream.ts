@@ -1,3 +1,4 @@
+import type { TokenUsage } from "../agents/runtime.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -36,6 +37,7 @@ export const SERVED_EVENTS = [
   "health",
   "presence",
   "session.message",
+  "session.operation",
   "sessions.changed",
   "shutdown",
   "tick",
@@ -88,13 +90,18 @@ export function startEventStream(deps: StreamDeps): () => void {
     bus.on("turn.tool", (event) =>
       agent(event, event.seq, "tool", toolData(event), { cap: "tool-events", droppable: event.phase === "update" }),
     ),
-    bus.on("turn.note", (event) => agent(event, event.seq, event.kind, { phase: event.kind, text: event.text }, { droppable: true })),
+    bus.on("turn.note", (event) => {
+      if (event.kind === "retry") agent(event, event.seq, "run_status", { phase: "retrying", message: event.text }, { droppable: true });
+      else agent(event, event.seq, "compaction", { phase: event.phase, ...(event.phase === "end" ? { completed: true } : {}) });
+    }),
     bus.on("turn.ended", (event) => {
       const startedAt = started.get(event.runId) ?? event.outcome.endedAt;
       started.delete(event.runId);
       budgets.delete(event.runId);
       chat(event, event.seq, chatEnd(event.outcome, event.mergedInto !== undefined));
-      agent(event, event.seq, "lifecycle", lifecycleEnd(event.outcome, startedAt));
+      const outputTokens = (event.outcome.usage as Partial<TokenUsage> | undefined)?.output;
+      if (outputTokens !== undefined) agent(event, event.seq, "usage", { outputTokens });
+      agent(event, event.seq + (outputTokens === undefined ? 0 : 1), "lifecycle", lifecycleEnd(event.outcome, startedAt));
     }),
     bus.on("message.added", ({ message }) => {
       const session = deps.session(message.sessionKey);

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { assertMatchesResultSchema } from "../../test/result-schema.ts";
 import { systemMethods } from "./system.ts";
 
-const deps = { now: () => 5_000, startedAt: 2_000, bootId: "b", port: () => 18_789, stateDir: tmpdir() };
+const deps = { uptimeMs: () => 3_000, bootId: "b", port: () => 18_789, stateDir: tmpdir() };
 
 test("system.info describes machine, process and disk as the protocol wants it", () => {
   const info = systemMethods(deps)["system.info"].run();

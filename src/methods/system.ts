@@ -3,8 +3,7 @@ import { arch, availableParallelism, cpus, freemem, hostname, loadavg, platform,
 import type { MethodTable } from "../protocol/method.ts";
 
 export type SystemDeps = {
-  now: () => number;
-  startedAt: number;
+  uptimeMs: () => number;
   /** Differs at every start. */
   bootId: string;
   /** Port of the gateway; 0 before it listens. */
@@ -22,7 +21,7 @@ export function systemMethods(deps: SystemDeps) {
   } satisfies MethodTable;
 }
 
-function info({ now, startedAt, bootId, port, stateDir }: SystemDeps): Record<string, unknown> {
+function info({ uptimeMs, bootId, port, stateDir }: SystemDeps): Record<string, unknown> {
   const host = hostname();
   const [cpu] = cpus();
   return {
@@ -36,7 +35,7 @@ function info({ now, startedAt, bootId, port, stateDir }: SystemDeps): Record<st
     nodeVersion: process.version,
     pid: process.pid,
     processInstanceId: bootId,
-    uptimeMs: now() - startedAt,
+    uptimeMs: uptimeMs(),
     cpuCount: availableParallelism(),
     ...(cpu && { cpuModel: cpu.model }),
     loadAverage: loadavg(),

@@ -43,6 +43,7 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_turns_duration_seconds: "Time from the start of a turn to its end.",
   gateway_turns_ended_total: "Turns that ended, by status.",
   gateway_turns_inbox_rows: "Messages that are not answered yet, by state; parked ones wait for an operator.",
+  gateway_turns_slot_waits: "Sessions whose next message waits because no turn may start.",
   gateway_turns_lanes: "Sessions with a turn that runs or waits.",
   gateway_turns_oldest_open_seconds: "Age of the oldest message that is not answered yet.",
   gateway_turns_outbox_oldest_seconds: "Age of the oldest part of a reply that is not sent yet.",

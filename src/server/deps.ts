@@ -6,6 +6,7 @@ import type { Auth } from "../auth/open.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import type { Peer } from "../protocol/hub.ts";
 import type { OpenAiBackend } from "./openai.ts";
+import type { SessionHistoryReader } from "./session-history.ts";
 
 /** Whether `connect` works. */
 export type Phase = "starting" | "serving" | "stopping";
@@ -66,6 +67,8 @@ export type ServerDeps = {
   basePath: string;
   /** Directory of the built page; null when there is none. */
   pageDir: string | null;
+  /** Reads a page of the history of a session for `GET /sessions/{key}/history`. */
+  sessionHistory: SessionHistoryReader;
   /** Null: the OpenAI-compatible routes are off. */
   openai: OpenAiBackend | null;
   /** Takes what a chat platform pushes; throws NOT_FOUND when no account takes pushes there. Null: nothing does. */

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { GatewayError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { BEARER, http, RawClient, startServerBench, tryConnect, type HttpResult, type ServerBench } from "../../test/server-bench.ts";
 import type { CompletionEvent, CompletionRun, OpenAiBackend } from "./openai.ts";
 import type { ReadinessResponse } from "./deps.ts";
@@ -166,6 +167,7 @@ describe("routes", () => {
       const again = await http(room.port, path, { headers: { "if-none-match": String(answer.headers["etag"]) } });
       assert.equal(again.status, 304);
     }
+    assert.equal((await http(room.port, "/chat/app.js")).status, 404, "a script that is not there is not the page");
     const asset = await http(room.port, "/assets/app-Ab12Cd34.js", { headers: { "accept-encoding": "gzip, br" } });
     assert.equal(asset.body, "brotli");
     assert.equal(asset.headers["content-encoding"], "br");
@@ -251,6 +253,17 @@ describe("where a request may come from", () => {
       raw.ws.terminate();
     });
   }
+
+  for (const jump of [3_600_000, -3_600_000])
+    test(`the uptime is the time that passed when the clock is set by ${jump / 60_000} minutes`, async () => {
+      const clock = new FakeClock(1_800_000_000_000);
+      const room = await startServerBench({ clock });
+      clock.advance(5_000);
+      clock.jump(jump);
+      const { uptimeMs } = JSON.parse((await http(room.port, "/readyz")).body) as { uptimeMs: number };
+      assert.equal(uptimeMs, 5_000);
+      await room.stop();
+    });
 
   test("behind a trusted proxy the named user comes in, and a new device there needs approval with a token", async () => {
     const proxied = await startServerBench({

@@ -11,6 +11,7 @@ import { OpenAiRoutes } from "./openai.ts";
 import { webhookRoutes } from "./channel-webhooks.ts";
 import { isHostAllowed, isOriginAllowed } from "./origin.ts";
 import type { ServerDeps } from "./deps.ts";
+import { sessionHistoryRoute } from "./session-history.ts";
 import { Page } from "./static.ts";
 
 /**
@@ -35,11 +36,13 @@ export type SharedResources = { credentialWatch: CredentialWatch; requestBudget:
 
 /** Routes of the page that the browser may ask for directly. */
 const PAGE_ROUTES = ["/", "/chat", "/chat/*"] as const;
+const ASSET = /\.(?:m?js|css|json|map|ico|png|jpe?g|gif|webp|avif|svg|woff2?|wasm|webmanifest)$/i;
 
 /** The HTTP half of the server: screening, one table of routes, everything else is 404. */
 export class HttpRouter {
   readonly routes: readonly HttpRoute[];
   readonly #deps: ServerDeps;
+  /** Monotonic. */
   readonly #startedAt: number;
   readonly #page: Page | null;
   readonly #exact = new Map<string, HttpRoute[]>();
@@ -55,12 +58,13 @@ export class HttpRouter {
       { labels: { authenticated: "yes" }, value: shared.requestBudget.held },
       { labels: { authenticated: "no" }, value: this.#preAuthBodies.held },
     ]);
-    this.#startedAt = deps.clock.now();
+    this.#startedAt = deps.clock.monotonic();
     this.#page = openPage(deps);
     this.routes = [
       ...this.#probeRoutes(),
       ...this.#metricsRoutes(),
       ...this.#pageRoutes(),
+      sessionHistoryRoute(deps.sessionHistory),
       ...new OpenAiRoutes(deps).routes,
       ...webhookRoutes(deps),
     ];
@@ -215,7 +219,7 @@ export class HttpRouter {
 
   #probeRoutes(): HttpRoute[] {
     const deps = this.#deps;
-    const uptimeMs = (): number => Math.max(0, deps.clock.now() - this.#startedAt);
+    const uptimeMs = (): number => Math.round(deps.clock.monotonic() - this.#startedAt);
     const alive = (exchange: Exchange): void => {
       const phase = deps.phase();
       if (phase === "serving") exchange.json(200, { ok: true, status: "live" });
@@ -259,7 +263,11 @@ export class HttpRouter {
     };
     const page = this.#page;
     if (!page?.usable) return [config];
-    const run = (exchange: Exchange): void => page.serve(exchange, "/index.html");
+    const run = (exchange: Exchange): void => {
+      // A browser that asks for a script or a picture has no use for the page.
+      if (ASSET.test(exchange.path)) exchange.sendError(404, "not_found", "there is nothing here");
+      else page.serve(exchange, "/index.html");
+    };
     return [config, ...PAGE_ROUTES.map((path): HttpRoute => ({ method: "GET", path, auth: "static", run }))];
   }
 

@@ -45,7 +45,7 @@ export async function sweepMedia(
   const before = deps.now() - LIMITS.mediaGraceMs;
   const removed = { files: 0, bytes: 0 };
   const names = await readdir(media.dir).catch((err: NodeJS.ErrnoException) => {
-    if (err.code === "ENOENT") return [];
+    if (err.code === "ENOENT" || err.code === "ENOTDIR") return [];
     throw err;
   });
   if (names.length === 0) return removed;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -32,6 +32,15 @@ test("a small picture stays in its row, a large one becomes one file however oft
   await assert.rejects(media.loadImage(first), /can no longer be read/);
 });
 
+test("a picture is kept although a file stands in the place of the directory", async () => {
+  const root = mkdtempSync(join(tmpdir(), "media-"));
+  writeFileSync(join(root, "media"), "");
+  const media = new MediaStore(join(root, "media"));
+  const kept = await media.saveImage({ mimeType: "image/png", data: big });
+  assert.deepEqual(await media.loadImage(kept), { mimeType: "image/png", data: big });
+  rmSync(root, { recursive: true });
+});
+
 test("a name that is no hash is never a path", async () => {
   const dir = mkdtempSync(join(tmpdir(), "media-"));
   writeFileSync(join(dir, "secret"), "x");
@@ -44,7 +53,7 @@ test("a name that is no hash is never a path", async () => {
 
 test("a place that cannot be written is a typed error", async () => {
   const dir = mkdtempSync(join(tmpdir(), "media-"));
-  writeFileSync(join(dir, "media"), "a file, not a directory");
+  symlinkSync(join(dir, "nowhere"), join(dir, "media"));
   await assert.rejects(
     new MediaStore(join(dir, "media")).saveImage({ mimeType: "image/png", data: big }),
     (err: { code?: string }) => err.code === "UNAVAILABLE",

@@ -1,7 +1,9 @@
-import { mkdir, open, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { open, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
+import { silentLog, type Log } from "../core/log.ts";
+import { makePrivateDir } from "../core/private-dir.ts";
 
 /** A picture as rows keep it: small ones inside the row, others as a file that is named by its content. */
 export type StoredImage =
@@ -33,16 +35,23 @@ export class MediaStore {
   readonly #dir: string;
   readonly #quota: () => MediaQuota;
   readonly #now: () => number;
+  readonly #log: Pick<Log, "warn">;
   /** Bytes in the directory; null until they are counted. */
   #total: number | null = null;
   /** Bytes of each account on `#day`. */
   #received = new Map<string, number>();
   #day = 0;
 
-  constructor(dir: string, quota: () => MediaQuota = () => ({ totalBytes: Infinity, accountBytesPerDay: Infinity }), now = Date.now) {
+  constructor(
+    dir: string,
+    quota: () => MediaQuota = () => ({ totalBytes: Infinity, accountBytesPerDay: Infinity }),
+    now = Date.now,
+    log: Pick<Log, "warn"> = silentLog,
+  ) {
     this.#dir = dir;
     this.#quota = quota;
     this.#now = now;
+    this.#log = log;
   }
 
   /** Files were removed: what is there is counted again when somebody asks. */
@@ -157,7 +166,7 @@ export class MediaStore {
   /** Written beside its place and renamed, so that a file of that name is always whole. The directory may have been removed. */
   async #write(name: string, bytes: Uint8Array): Promise<void> {
     const path = join(this.#dir, name);
-    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    await makePrivateDir(this.#dir, this.#log);
     const temporary = `${path}.${crypto.randomUUID()}.tmp`;
     try {
       const file = await open(temporary, "wx", 0o600);
@@ -177,7 +186,7 @@ export class MediaStore {
 
 async function directorySize(dir: string): Promise<number> {
   const names = await readdir(dir).catch((err: NodeJS.ErrnoException) => {
-    if (err.code === "ENOENT") return [];
+    if (err.code === "ENOENT" || err.code === "ENOTDIR") return [];
     throw err;
   });
   let bytes = 0;

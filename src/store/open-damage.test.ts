@@ -19,6 +19,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { test, type TestContext } from "node:test";
 import { asId } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";
@@ -199,6 +200,72 @@ test("one message on a damaged page costs itself; the others of its session are 
   const listed = kept(store);
   assert.ok(listed > 950 && listed < 1_000, `${listed} of 1000`);
   store.close();
+});
+
+test("records that came after the last count are counted when they are lost, and nothing is called exact", (t) => {
+  const dir = directory(t);
+  const path = filled(dir, 1_000);
+  const ledger = readFileSync(join(dir, "store-ledger.json"));
+  const store = open(dir);
+  add(store, 1_000, 1_200);
+  store.close();
+  writeFileSync(join(dir, "store-ledger.json"), ledger);
+  overwrite(path, [100, 101, 102, 150, 151]);
+  const repaired = open(dir);
+  const { lost } = repaired.losses!.tables["messages"]!;
+  assert.ok(lost > 0);
+  assert.equal(lost, 1_200 - kept(repaired));
+  assert.equal(repaired.losses!.exact, false);
+  repaired.close();
+});
+
+test("messages whose session is lost are found in a session again", (t) => {
+  const dir = directory(t);
+  const path = filled(dir, 10);
+  const db = new DatabaseSync(path);
+  db.exec("INSERT INTO sessions (key, session_id, agent_id, created_at, updated_at) VALUES ('agent:main:kept', 'k', 'main', 1, 1)");
+  db.exec("DELETE FROM sessions WHERE key = 'agent:main:main'");
+  // Any damage: the store is built again.
+  db.exec("DROP INDEX sessions_id");
+  db.close();
+  const store = open(dir);
+  const sessions = createSessions(store);
+  assert.equal(sessions.get(asId("agent:main:kept"))?.session_id, "k");
+  const again = sessions.get(KEY)!;
+  assert.deepEqual(
+    [again.session_id, again.agent_id, again.chat_kind, again.channel, again.updated_at],
+    ["s", "main", "direct", "webchat", 9],
+  );
+  assert.equal(kept(store), 10);
+  store.close();
+});
+
+/** Runs one statement on a closed store. */
+function onFile(path: string, sql: string): { type: string; name: string }[] {
+  const db = new DatabaseSync(path);
+  const rows = db.prepare(sql).all() as { type: string; name: string }[];
+  db.close();
+  return rows;
+}
+
+test("a store from which a table, an index or a trigger is gone is made whole again, with what its pages still hold", (t) => {
+  const all = "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name";
+  const whole = onFile(filled(directory(t), 1), all);
+  for (const type of ["table", "index", "trigger"]) assert.ok(whole.some((part) => part.type === type));
+  const tables = whole.filter(({ name }) => ["messages", "outbox", "facts"].includes(name));
+  const others = ["index", "trigger"].flatMap((type) => whole.filter((part) => part.type === type).slice(0, 3));
+  for (const { type, name } of [...tables, ...others]) {
+    const dir = directory(t);
+    const path = filled(dir, 50);
+    onFile(path, `DROP ${type} ${name}`);
+    const causes: unknown[] = [];
+    const store = open(dir, { log: { ...silentLog, error: (_message, fields) => void causes.push(fields?.["cause"]) } });
+    add(store, 100, 101);
+    if (type !== "table") assert.equal(kept(store), 51, `${type} ${name}`);
+    assert.match(String(causes[0]), new RegExp(`${type} ${name}`));
+    store.close();
+    assert.deepEqual(onFile(path, all), whole, `${type} ${name}`);
+  }
 });
 
 test("a missing or empty store is said, with the number of records that the ledger knows", (t) => {

@@ -166,6 +166,8 @@ function open(path: string, { log, fullCheckBytes = LIMITS.storeFullCheckBytes }
     db = connect(path);
     migrate(db);
     if (existed && statSync(path).size <= fullCheckBytes && !isIntact(db)) throw damageError("integrity check failed");
+    const missing = existed ? missingParts(db) : [];
+    if (missing.length > 0) throw damageError(`${missing.join(", ")} missing`);
     // Reads the counts, which a sound store has.
     collectTableStats(db);
     return db;
@@ -216,6 +218,26 @@ function migrate(db: DatabaseSync): void {
     const sql = readFileSync(new URL(step.name, migrationsDir), "utf8");
     db.exec(`BEGIN IMMEDIATE;\n${sql}\nPRAGMA user_version=${step.version};\nCOMMIT;`);
   }
+}
+
+/**
+ * Tables, indexes and triggers that the migrations make and the file does not have: all pages of such a file may be sound. Their names
+ * are read from the text of the migrations, because running them costs more than the rest of the opening.
+ */
+function missingParts(db: DatabaseSync): string[] {
+  const expected = new Map<string, string>();
+  for (const { name: file } of migrations()) {
+    const sql = readFileSync(new URL(file, migrationsDir), "utf8").replaceAll(/--.*$/gm, "");
+    for (const [, verb, type, name] of sql.matchAll(
+      /\b(CREATE|DROP)\s+(?:UNIQUE\s+)?(TABLE|INDEX|TRIGGER)\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(\w+)/gi,
+    )) {
+      if (verb!.toUpperCase() === "CREATE") expected.set(name!, `${type!.toLowerCase()} ${name}`);
+      else expected.delete(name!);
+    }
+  }
+  const found = db.prepare("SELECT name FROM sqlite_schema").all() as { name: string }[];
+  for (const { name } of found) expected.delete(name);
+  return [...expected.values()];
 }
 
 const newerReleaseError = (at: number, latest: number): GatewayError =>

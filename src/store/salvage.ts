@@ -64,6 +64,7 @@ export function salvage(damagedFile: string, target: DatabaseSync, known: KnownT
     target.exec("DELETE FROM sqlite_sequence");
     for (const table of tables)
       finishTable(table, target, { writer: writers.get(table.name)!, walk: walks.get(table.name)!, known, losses });
+    restoreSessions(target);
     losses.damagedPages += walk.damagedPages + image.wal.damagedFrames;
     target.exec("COMMIT");
   } finally {
@@ -80,10 +81,11 @@ function finishTable(
   const { writer, walk, losses } = from;
   const facts = from.known?.[table.name];
   const seen = writer.refused + walk.damagedRecords;
-  // Records that came after the last count make the difference smaller than the loss.
   const counted = facts?.rows ?? null;
-  const lost = Math.max(seen, (counted ?? 0) - writer.kept);
-  if (walk.damagedPages > 0 && counted === null) losses.exact = false;
+  // Numbers that were given after the last count; records that were removed after it are taken for lost.
+  const later = counted !== null && facts?.last != null ? Math.max(0, writer.highestKept - facts.last) : 0;
+  const lost = Math.max(seen, (counted ?? 0) + later - writer.kept);
+  if (later > 0 || (walk.damagedPages > 0 && counted === null)) losses.exact = false;
   losses.damagedPages += walk.damagedPages;
   losses.tables[table.name] = { kept: writer.kept, lost };
   losses.kept += writer.kept;
@@ -93,6 +95,23 @@ function finishTable(
   const last = Math.max(writer.highest, facts?.last ?? 0);
   if (last > 0 && hasAutoincrement(target, table.name))
     target.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)").run(table.name, last);
+}
+
+/**
+ * Messages whose session is lost would be on disk and in no list: each such session is made again from its last message. Its settings
+ * are gone, as they are when the next message makes it.
+ */
+function restoreSessions(target: DatabaseSync): void {
+  target.exec(`
+    INSERT INTO sessions (key, session_id, agent_id, chat_kind, channel, created_at, updated_at, last_message_at)
+    SELECT session_key, session_id, substr(session_key, 7, instr(substr(session_key, 7), ':') - 1),
+      CASE WHEN session_key LIKE '%:group:%' THEN 'group' WHEN session_key LIKE '%:channel:%' THEN 'channel' ELSE 'direct' END,
+      coalesce((SELECT json_extract(own.body, '$.provenance.channel') FROM messages own
+        WHERE own.session_key = messages.session_key AND own.role = 'user' ORDER BY own.seq DESC LIMIT 1), 'webchat'),
+      min(at), max(at), max(at)
+    FROM messages JOIN (SELECT max(seq) AS last FROM messages GROUP BY session_key) ON seq = last
+    WHERE session_key LIKE 'agent:_%:_%' AND session_key NOT IN (SELECT key FROM sessions)
+    GROUP BY session_key`);
 }
 
 const hasAutoincrement = (db: DatabaseSync, table: string): boolean =>
@@ -141,6 +160,7 @@ class TableWriter {
   /** Records that were read and break a rule of the schema, or their own checksum. */
   refused = 0;
   highest = 0;
+  highestKept = 0;
   readonly #db: DatabaseSync;
   readonly #inserts = new Map<number, StatementSync>();
 
@@ -157,8 +177,10 @@ class TableWriter {
     try {
       if (!isIntact(this.table.name, columns, row)) throw new Error("the checksum does not fit");
       const changed = this.#insert(row.length).run(...(rowids ? [record.rowid!, ...row] : row)).changes;
-      if (Number(changed) > 0) this.kept++;
-      else if (!stray) this.refused++;
+      if (Number(changed) > 0) {
+        this.kept++;
+        if (rowids && typeof record.rowid === "number") this.highestKept = Math.max(this.highestKept, record.rowid);
+      } else if (!stray) this.refused++;
     } catch {
       // Damaged content: it breaks a type or a rule of the schema. Counted by the caller's report.
       if (!stray) this.refused++;

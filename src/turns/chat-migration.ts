@@ -34,7 +34,7 @@ export function planChatMigration(deps: ChatMigrationDeps, source: ChannelAccoun
         to: event.to,
         fix: `Write ${event.to} instead of ${event.from} in channels.${source.channel} and in bindings.`,
       });
-      for (const conversation of open) turns.options.wakeDelivery(conversation);
+      for (const conversation of open) turns.options.deliver(conversation);
     },
   };
 }

@@ -1,32 +1,26 @@
-import type { AgentRuntime, ContextMessage } from "../agents/runtime.ts";
+import type { ContextMessage } from "../agents/runtime.ts";
 import type { ReplyTarget } from "../channels/channel.ts";
-import type { Bus } from "../core/bus.ts";
-import type { Clock } from "../core/clock.ts";
 import { contain } from "../core/contain.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
-import { asId, type AgentId, type RunId, type SessionKey } from "../core/ids.ts";
+import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Log } from "../core/log.ts";
-import type { Metrics } from "../core/metrics.ts";
-import type { Buttons } from "../store/buttons.ts";
-import type { Inbox, InboxRow, RunOutcome } from "../store/inbox.ts";
-import type { InlineImage, StoredImage, MediaStore } from "../store/media.ts";
-import type { Message, Messages, NewMessage } from "../store/messages.ts";
-import type { Store } from "../store/open.ts";
+import type { InboxRow, RunOutcome } from "../store/inbox.ts";
+import type { InlineImage, StoredImage } from "../store/media.ts";
+import type { Message, NewMessage } from "../store/messages.ts";
 import { hasExternalSender } from "../store/external-senders.ts";
-import { toNewConversation, type Sessions, type SessionRow } from "../store/sessions.ts";
+import { toNewConversation, type SessionRow } from "../store/sessions.ts";
 import { ADDRESSED_MARKER, toAgentText, isRoom } from "./agent-text.ts";
-import { answerCommand, parseCommand, refuseInRoom, type ParsedCommand, type CommandContext } from "./commands.ts";
-import type { RunRef, TurnEvents } from "./events.ts";
+import { answerCommand, parseCommand, refuseInRoom, type ParsedCommand } from "./commands.ts";
+import type { RunRef } from "./events.ts";
 import { containedClock } from "./contained-clock.ts";
 import { buildContext } from "./conversation-context.ts";
 import { endAsFailed, failureOutcome } from "./failed-run.ts";
 import { nextAction, toActiveTurn, toQueuedMessage, waitingLanes, type ActiveTurn, type Lane, type QueuedMessage } from "./lane.ts";
-import { toSlotRequest, type AgentSettings } from "./settings.ts";
+import { toSlotRequest } from "./settings.ts";
+import { SlotWaits } from "./slot-waits.ts";
 import { TurnSlots, type SlotRequest } from "./slots.ts";
 import { LastAttempts } from "./last-attempts.ts";
-import type { TurnIndicators } from "./turn-indicators.ts";
-import { addIntent, conversationOf, type IntentExtras, type OutboundOptions } from "./outbound.ts";
+import { addIntent, conversationOf, type IntentExtras } from "./outbound.ts";
 import {
   inboxIdentity,
   isSameSender,
@@ -39,46 +33,9 @@ import {
 } from "./submission.ts";
 import { addMessage, addReply, addUserMessage, type GatewayReply } from "./transcript.ts";
 import { runTurn } from "./turn.ts";
+import type { TurnsOptions } from "./turns-options.ts";
 import { OutcomeWaiters } from "./outcome-waiters.ts";
 import { writeWithRetry } from "./write-with-retry.ts";
-
-export type TurnsOptions = OutboundOptions & {
-  store: Store;
-  sessions: Sessions;
-  messages: Messages;
-  inbox: Inbox;
-  media: MediaStore;
-  runtime: AgentRuntime;
-  bus: Bus<TurnEvents>;
-  clock: Clock;
-  log: Log;
-  metrics: Metrics;
-  /** A fresh unguessable id. */
-  newId: () => string;
-  settings: (agentId: AgentId) => AgentSettings;
-  /** Turns that may run at the same time. */
-  concurrency: () => number;
-  /** How long it must have been quiet before collected messages of this channel are taken, in milliseconds. */
-  debounceMs: (channel: string) => number;
-  /** Called when parts for a conversation have been stored. */
-  wakeDelivery: (conversation: string) => void;
-  /** Whether the conversation is over by itself (daily or idle reset); the next message starts a new one. */
-  isExpired: (session: SessionRow, now: number) => boolean;
-  /** What the session should know with its next message (queued system events); taken within the transaction that admits it. */
-  takePendingContext: (sessionKey: SessionKey, now: number) => string | null;
-  /** Facts about who talks from where, for the system prompt; never text of a sender. */
-  describeConversation: (payload: Payload, session: SessionRow) => string;
-  /** What `/status`, `/help` and `/model` say. */
-  commands: CommandContext;
-  /** What a person sees of a turn before its answer; absent where nothing is to be seen. */
-  indicators?: TurnIndicators;
-  /** Buttons under answers; absent where none are shown. */
-  buttons?: Buttons;
-  /** The files of a message, fetched before its turn begins; absent where none come in. */
-  fetchMedia?: (row: InboxRow<Payload>, signal: AbortSignal) => Promise<Payload>;
-  /** Marks for crash tests. */
-  crashPoint: (point: string) => void;
-};
 
 /** The step between a decision and its transaction: `apply` runs inside a `store.write`, `onCommit` once it is on disk. */
 export type PendingSubmission = {
@@ -106,11 +63,13 @@ export class Turns {
   readonly #debounceTimers = new Map<SessionKey, () => void>();
   readonly #lastAttempts = new LastAttempts();
   readonly #slots = new TurnSlots(() => this.options.concurrency());
+  readonly #slotWaits: SlotWaits;
   #stopping = false;
 
   constructor(options: TurnsOptions) {
     this.options = { ...options, clock: containedClock(options.clock, options.log) };
     this.#waiters = new OutcomeWaiters(this.options.clock);
+    this.#slotWaits = new SlotWaits(this.options);
   }
 
   /** Admits one message: on disk before the promise resolves. Rejects when it cannot be stored, or when its lane is full. */
@@ -180,7 +139,7 @@ export class Turns {
         if (known) return;
         const session = this.#ensureSession(submission, now);
         atOnce = !submission.deadLetter && this.#reserveLane(submission.sessionKey, toSlotRequest(this.options, payload, session));
-        const noted = command ? null : this.options.takePendingContext(submission.sessionKey, now);
+        const noted = command ? null : this.options.takeContext(submission.sessionKey, now);
         inbox.add({
           ...inboxIdentity(submission, runId, session),
           payload: noted ? { ...payload, context: [noted, payload.context ?? ADDRESSED_MARKER].join("\n\n") } : payload,
@@ -196,16 +155,14 @@ export class Turns {
         if (known) return toSubmitResult(known, true);
         const letGo = this.#uncommittedRuns.get(runId)?.letGo === true;
         this.#uncommittedRuns.delete(runId);
-        this.options.crashPoint("admitted");
+        this.options.mark("admitted");
         this.options.metrics.count("gateway_turns_admitted_total", { channel: submission.channel });
         this.#emitMessageAdded(message!, "message");
         if (payload.target && !submission.deadLetter)
-          this.#contained("to acknowledge a message", () =>
-            this.options.indicators?.acknowledge({ agentId: submission.agentId, payload }),
-          )();
+          this.#contained("to acknowledge a message", () => this.options.live?.acknowledge({ agentId: submission.agentId, payload }))();
         const { sessionKey, agentId } = submission;
         if (submission.deadLetter) return { runId, sessionKey, agentId, duplicate: false, state: "parked", outcome: null };
-        const quietUntil = submission.queueMode === "collect" ? clock.monotonic() + this.options.debounceMs(submission.channel) : 0;
+        const quietUntil = submission.queueMode === "collect" ? clock.monotonic() + this.options.quietMs(submission.channel) : 0;
         if (!letGo) this.#enqueue(sessionKey, { ...toQueuedMessage(runId, payload), debounceUntil: quietUntil }, atOnce);
         else if (atOnce) this.#laneReservations.delete(sessionKey);
         return { runId, sessionKey, agentId, duplicate: false, state: "running", outcome: null };
@@ -259,7 +216,7 @@ export class Turns {
         if (known) return toSubmitResult(known, true);
         for (const message of added) this.#emitMessageAdded(message, "command");
         this.#emitEnded({ runId, sessionKey: submission.sessionKey, agentId: submission.agentId }, 1, outcome!);
-        if (submission.target) this.options.wakeDelivery(conversationOf(submission.target));
+        if (submission.target) this.options.deliver(conversationOf(submission.target));
         return {
           runId,
           sessionKey: submission.sessionKey,
@@ -309,7 +266,7 @@ export class Turns {
       now,
     });
     // A turn that runs or waits belongs to the old conversation; it is not cut off from it.
-    const over = !this.#lanes.has(submission.sessionKey) && this.options.isExpired(found, now);
+    const over = !this.#lanes.has(submission.sessionKey) && this.options.expired(found, now);
     if (over) sessions.patch(submission.sessionKey, toNewConversation(found, this.options.newId()));
     const session = over ? sessions.get(submission.sessionKey)! : found;
     sessions.patch(submission.sessionKey, {
@@ -346,7 +303,7 @@ export class Turns {
     const arriving = [...this.#uncommittedRuns].filter(([id, { key }]) => key === sessionKey && isMeant(id));
     for (const [, message] of arriving) message.letGo = true;
     const waiting = [...(lane?.queue.map((each) => each.runId).filter(isMeant) ?? []), ...arriving.map(([id]) => id)];
-    if (lane) lane.queue = lane.queue.filter((each) => !waiting.includes(each.runId));
+    if (lane) this.#withdraw(lane, waiting);
     const active = lane?.active;
     const inTurn = active ? [...active.runIds, ...active.steered] : [];
     const hit = active && (runId === undefined || inTurn.includes(runId)) && inTurn.every(may) && !active.abort.signal.aborted;
@@ -358,13 +315,20 @@ export class Turns {
     return [...(hit ? active.runIds : []), ...waiting];
   }
 
+  /** Takes messages out of the queue of a lane, and its name off the list of those who wait. */
+  #withdraw(lane: Lane, runIds: readonly RunId[]): void {
+    lane.queue = lane.queue.filter((each) => !runIds.includes(each.runId));
+    this.#slotWaits.settle(lane);
+    if (!lane.active) setImmediate(() => this.#pump(lane));
+  }
+
   /** Takes a waiting message out of its lane, for a caller that ends it on disk and then tells so; null when a turn has it already. */
   dequeue({ runId, sessionKey, agentId, state }: InboxRow): ((outcome: RunOutcome) => void) | null {
     const lane = this.#lanes.get(sessionKey);
     const arriving = this.#uncommittedRuns.get(runId);
     if (state !== "parked" && !arriving && !lane?.queue.some((each) => each.runId === runId)) return null;
     if (arriving) arriving.letGo = true;
-    if (lane) lane.queue = lane.queue.filter((each) => each.runId !== runId);
+    if (lane) this.#withdraw(lane, [runId]);
     return (outcome) => this.#emitEnded({ runId, sessionKey, agentId }, 1, outcome);
   }
 
@@ -419,6 +383,11 @@ export class Turns {
     let waiting = 0;
     for (const lane of this.#lanes.values()) waiting += lane.queue.length;
     return { lanes: this.#lanes.size, running: this.#inflight.size, waiting };
+  }
+
+  /** Sessions whose next message has no slot, and how long the first of them has waited. */
+  slotWaits(): { sessions: number; longestMs: number } {
+    return this.#slotWaits.load();
   }
 
   /** Resolves with the outcome of a run, at once when it is over; null after `timeoutMs` or when `signal` aborts. */
@@ -490,6 +459,7 @@ export class Turns {
       this.options.store.writeNow(() => this.options.inbox.refundAttempts()),
     )();
     for (const cancel of this.#debounceTimers.values()) cancel();
+    this.#slotWaits.stop();
     for (const lane of this.#lanes.values()) {
       lane.queue = [];
       if (!lane.active) continue;
@@ -531,6 +501,7 @@ export class Turns {
     const step = nextAction(lane, now);
     if (step.do === "start") {
       if (this.#mayStart(lane, step.take)) this.#startTurn(lane, step.take, false);
+      else this.#slotWaits.begin(lane, (runId) => this.findRun(runId));
     } else if (step.do === "interrupt") {
       lane.active!.abortCause = "interrupt";
       lane.active!.abort.abort();
@@ -606,6 +577,7 @@ export class Turns {
     const active = toActiveTurn(take);
     const attemptEnded = this.#lastAttempts.begin(active.runIds);
     lane.active = active;
+    this.#slotWaits.settle(lane);
     active.ended = this.#run(lane, active, stored)
       .catch((err: unknown) => this.#endAsFailed(lane, active, err))
       .finally(() => {
@@ -654,7 +626,7 @@ export class Turns {
         for (const other of others) inbox.merge(other, first);
       });
     }
-    this.options.crashPoint("run-started");
+    this.options.mark("run-started");
     if (this.#stopping) return;
     const row = this.findRun(first);
     if (!row) return;

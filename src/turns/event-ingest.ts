@@ -83,7 +83,7 @@ export class EventIngest {
     const steps = events.map((event) => this.#planContained(source, event));
     this.#pendingMigrations = new Map();
     await this.#commit(source, events, steps, cursor);
-    if (events.length > 0) this.#options.turns.options.crashPoint("committed");
+    if (events.length > 0) this.#options.turns.options.mark("committed");
     // Everything is on disk: one event over which this fails keeps neither the others nor the acknowledgement back.
     const failed = (err: unknown): void =>
       this.#options.log.error("the gateway failed after it had stored an event", { ...source, error: err });
@@ -417,7 +417,7 @@ export class EventIngest {
         );
       },
       onCommit: () => {
-        if (offered) this.#options.turns.options.wakeDelivery(conversationOf(target));
+        if (offered) this.#options.turns.options.deliver(conversationOf(target));
       },
     };
   }

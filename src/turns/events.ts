@@ -23,7 +23,7 @@ export type TurnEvents = {
     | (RunRef & { seq: number; phase: "update"; id: string; name: string; partial: string })
     | (RunRef & { seq: number; phase: "end"; id: string; name: string; result: string; isError: boolean; durationMs: number });
   /** Something that explains a pause: a retry or another wait, a compaction. */
-  "turn.note": RunRef & { seq: number; kind: "retry" | "compaction"; text: string };
+  "turn.note": RunRef & { seq: number } & ({ kind: "retry"; text: string } | { kind: "compaction"; phase: "start" | "end" });
   /** The run is over and its outcome is on disk. `mergedInto`: its message was answered by another run. */
   "turn.ended": RunRef & { seq: number; outcome: RunOutcome; mergedInto?: RunId };
   /** A message is on disk. */

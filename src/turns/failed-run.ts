@@ -22,7 +22,7 @@ type FailedRunDeps = {
  * is left as it is. Rejects when not even the end can be stored.
  */
 export async function endAsFailed({ turns, write, emitEnded }: FailedRunDeps, sessionKey: SessionKey, runId: RunId): Promise<void> {
-  const { clock, inbox, log, sessions, wakeDelivery: deliver } = turns.options;
+  const { clock, inbox, log, sessions, deliver } = turns.options;
   const row = turns.findRun(runId);
   if (!row || (row.outcome && row.state !== "aborted")) return;
   const now = clock.now();

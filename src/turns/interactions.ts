@@ -51,7 +51,7 @@ export function planInteraction(deps: InteractionDeps, source: ChannelAccount, e
     },
     onCommit: () => {
       admission?.onCommit();
-      if (told) turns.options.wakeDelivery(conversationOf(told));
+      if (told) turns.options.deliver(conversationOf(told));
     },
     onRollback: () => admission?.onRollback(),
   };

@@ -174,6 +174,10 @@ export function waitingText(event: Extract<AgentEvent, { type: "waiting" }>): st
   return `The model has not said anything for ${describeDuration(event.forMs)}. /stop ends the wait.`;
 }
 
+/** Said once to somebody whose message waits for a slot. */
+export const SLOT_WAIT_TEXT =
+  "The agent is busy with other conversations. Your message is in line and will be answered; /stop withdraws it.";
+
 /** A retry, as whoever waits is told of it. */
 export function retryText(event: Extract<AgentEvent, { type: "retry" }>): string {
   const why = event.kind ? RETRY_TEXTS[event.kind] : undefined;

@@ -19,6 +19,7 @@ test("a session of a channel is named after the person or the room, not after th
 test("every other session is named after its first line, and not after a command", () => {
   const page: Named = { text: "plan the garden\nwith roses", target: null, chatKind: "direct", provenance: from({}) };
   assert.equal(sessionTitle(page), "plan the garden");
+  assert.equal(sessionTitle({ ...page, text: "[Working directory: ~/garden]\n\nplan the garden" }), "plan the garden");
   assert.equal(sessionTitle({ ...page, text: "/status" }), null);
   assert.equal(sessionTitle({ ...page, text: "x".repeat(80) })?.length, 60);
 });

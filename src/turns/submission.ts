@@ -133,7 +133,12 @@ export function sessionTitle({
     const name = chatKind === "direct" ? (provenance.senderName ?? provenance.senderId) : (provenance.roomName ?? target.chat.id);
     return truncateTitle(name ?? target.chat.id);
   }
-  const line = text.trim().split("\n", 1)[0]!.trim();
+  // Editors put the directory in which they were opened in front of what the person wrote.
+  const line = text
+    .trimStart()
+    .replace(/^\[Working directory: [^\]\n]*\]\s*/, "")
+    .split("\n", 1)[0]!
+    .trim();
   return line === "" || line.startsWith("/") ? null : truncateTitle(line);
 }
 

@@ -55,6 +55,18 @@ export class TurnIndicators {
     }
   }
 
+  /** A message waits for its turn: its sender sees typing, where the configuration shows it from the start. Returns what ends it; never throws. */
+  waiting(run: Omit<IndicatedRun, "render">): () => void {
+    const failed = (err: unknown): void =>
+      this.#options.log.debug("typing was not shown to a waiting person", { runId: run.runId, cause: reasonOf(err) });
+    let typing: { stop: () => void } | null = null;
+    contain(failed, () => {
+      if (!this.#options.abilities(run.target.channel)?.typing) return;
+      typing = this.#typing(run, this.#options.settings(run.target, run.agentId));
+    })();
+    return contain(failed, () => typing?.stop());
+  }
+
   #begin(run: IndicatedRun): ActiveIndicators | null {
     const abilities = this.#options.abilities(run.target.channel);
     if (!abilities || (!abilities.typing && !abilities.edit)) return null;
@@ -114,7 +126,7 @@ export class TurnIndicators {
     return preview;
   }
 
-  #typing(run: IndicatedRun, settings: IndicatorSettings): { on: (moment: TypingMode) => void; stop: () => void } | null {
+  #typing(run: Omit<IndicatedRun, "render">, settings: IndicatorSettings): { on: (moment: TypingMode) => void; stop: () => void } | null {
     const mode = settings.typing ?? (run.target.chat.kind === "direct" || run.addressed ? "instant" : "message");
     if (mode === "never") return null;
     const { clock, link, isPaused: paused, log } = this.#options;

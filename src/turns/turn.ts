@@ -215,13 +215,13 @@ class RunningTurn {
   #startIndicators(): ActiveIndicators | null {
     const { runId, agentId, payload } = this.#row;
     const { target } = payload;
-    if (!target || !this.#turns.options.indicators || isSendDenied(this.#session())) return null;
+    if (!target || !this.#turns.options.live || isSendDenied(this.#session())) return null;
     const render = (text: string): { text: string; target: ReplyTarget } | null => {
       const intent: Intent = { id: runId, sessionKey: this.#row.sessionKey, target, text, at: 0, batched: this.#isBatched() };
       const shown = toPreviewText(this.#turns.options, intent);
       return shown === null ? null : { text: shown, target: firstTarget(this.#turns.options, intent) };
     };
-    return this.#turns.options.indicators.begin({ runId, agentId, target, addressed: payload.addressed === true, render });
+    return this.#turns.options.live.begin({ runId, agentId, target, addressed: payload.addressed === true, render });
   }
 
   #isBatched = (): boolean => this.#active.runIds.length > 1;
@@ -253,7 +253,7 @@ class RunningTurn {
       thinking: resolveThinking(settings, session, payload.thinking),
       tools: this.#grantedTools(),
       workspace: settings.workspace,
-      conversationContext: [options.describeConversation(payload, session), payload.extraSystem].filter(Boolean).join("\n\n"),
+      conversationContext: [options.situation(payload, session), payload.extraSystem].filter(Boolean).join("\n\n"),
       checkpoint: session.checkpoint,
       history: () => this.#turns.buildContext(session, [...this.#active.runIds, ...this.#active.steered]),
       beforeTool: (call) => this.#beforeTool(call),
@@ -261,7 +261,7 @@ class RunningTurn {
   }
 
   #withMedia(row: Row): Promise<Payload> {
-    const { fetchMedia: attachments } = this.#turns.options;
+    const { attachments } = this.#turns.options;
     return row.payload.media && attachments ? attachments(row, this.#active.abort.signal) : Promise.resolve(row.payload);
   }
 
@@ -295,7 +295,7 @@ class RunningTurn {
       return this.#storeRows(upTo, false);
     });
     this.#storedRows = upTo;
-    this.#turns.options.crashPoint("tool-written");
+    this.#turns.options.mark("tool-written");
     for (const message of added) this.#context.emitMessageAdded(message, "message");
   }
 
@@ -311,9 +311,9 @@ class RunningTurn {
     if (event.type === "tool" && event.phase === "end") this.#verdicts.delete(event.id);
     if (event.type === "tool" && !this.#isTooSoon(event))
       bus.emit("turn.tool", { ...this.#ref, seq: this.#nextSeq(), ...withoutType(event) });
-    if (event.type === "retry") this.#emitNote("retry", retryText(event));
+    if (event.type === "retry") this.#emitNote({ kind: "retry", text: retryText(event) });
     if (event.type === "waiting") this.#onWaiting(event);
-    if (event.type === "compaction" && event.phase === "start") this.#emitNote("compaction", event.reason);
+    if (event.type === "compaction") this.#emitNote({ kind: "compaction", phase: event.phase });
     if (event.type === "steered") this.#onSteered(event.runId);
   }
 
@@ -359,14 +359,14 @@ class RunningTurn {
     return false;
   }
 
-  #emitNote(kind: "retry" | "compaction", text: string): void {
-    this.#turns.options.bus.emit("turn.note", { ...this.#ref, seq: this.#nextSeq(), kind, text });
+  #emitNote(note: { kind: "retry"; text: string } | { kind: "compaction"; phase: "start" | "end" }): void {
+    this.#turns.options.bus.emit("turn.note", { ...this.#ref, seq: this.#nextSeq(), ...note });
   }
 
   /** Whoever waits is told; in a chat once, and only when it takes long. */
   #onWaiting(event: Extract<AgentEvent, { type: "waiting" }>): void {
     const text = waitingText(event);
-    this.#emitNote("retry", text);
+    this.#emitNote({ kind: "retry", text });
     const target = this.#target;
     const long = Math.max(event.forMs, event.untilMs ?? 0) >= LIMITS.waitNoticeAfterMs;
     if (!target || !long || this.#waitNoticeSent || this.#inflight.text !== "") return;
@@ -374,7 +374,7 @@ class RunningTurn {
     const { options } = this.#turns;
     const written = options.store.write(() => this.#turns.addIntent(`${this.#row.runId}:waiting`, null, target, text, options.clock.now()));
     written.then(
-      () => options.wakeDelivery(conversationOf(target)),
+      () => options.deliver(conversationOf(target)),
       (err: unknown) =>
         options.log.warn("a person could not be told that a turn takes long", { runId: this.#row.runId, cause: reasonOf(err) }),
     );
@@ -447,7 +447,7 @@ class RunningTurn {
     this.#logEnd(outcome, presented);
     this.#state = state;
     let added: Message[] = [];
-    options.crashPoint("answered");
+    options.mark("answered");
     const reply = await this.#toReply(outcome);
     this.stopIndicators();
     await this.#context.writeWithRetry(() => {
@@ -459,7 +459,7 @@ class RunningTurn {
       if (target) this.#turns.addIntent(runId, sessionKey, target, reply.text, now, { media: reply.media, batched: this.#isBatched() });
     });
     this.#storedRows = state.rows.length;
-    options.crashPoint("stored");
+    options.mark("stored");
     this.#context.inflight.delete(this.#row.runId);
     for (const message of added) this.#context.emitMessageAdded(message, "message");
     options.metrics.observe("gateway_turns_duration_seconds", (now - this.#inflight.startedAt) / 1000);
@@ -565,9 +565,9 @@ class RunningTurn {
     const { payload, agentId } = this.#row;
     const target = this.#target;
     if (!target) return;
-    this.#turns.options.wakeDelivery(conversationOf(target));
+    this.#turns.options.deliver(conversationOf(target));
     for (const each of [payload, ...merged.flatMap((runId) => this.#turns.findRun(runId)?.payload ?? [])])
-      this.#turns.options.indicators?.onAnswered({ agentId, payload: each });
+      this.#turns.options.live?.onAnswered({ agentId, payload: each });
   }
 }
 

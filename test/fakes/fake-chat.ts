@@ -95,6 +95,7 @@ export function openChatBench(
     split?: (target: unknown, text: string) => readonly string[];
     concurrency?: number;
     quietMs?: number;
+    timeoutMs?: number;
     /** Replaces parts of what the deliverer and the signs of a turn ask. */
     wire?: Partial<Pick<DeliveryOptions, "link" | "abilities" | "onUndelivered">>;
     settingsOf?: () => IndicatorSettings;
@@ -117,6 +118,7 @@ export function openChatBench(
     ...(options.split ? { split: options.split } : {}),
     ...(options.concurrency ? { concurrency: options.concurrency } : {}),
     ...(options.quietMs ? { quietMs: options.quietMs } : {}),
+    ...(options.timeoutMs ? { timeoutMs: options.timeoutMs } : {}),
     ...(options.replyToMode ? { replyToMode: options.replyToMode } : {}),
     deliver: (conversation) => made!.delivery.wake(conversation),
     live: ({ store, outbox, media, bus }) => {

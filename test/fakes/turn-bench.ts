@@ -40,6 +40,7 @@ export function openTurnBench(
     concurrency?: number;
     mark?: (point: string) => void;
     quietMs?: number;
+    timeoutMs?: number;
     resetTriggers?: readonly string[];
     replyPrefix?: string;
     abilities?: ChannelCapabilities;
@@ -88,7 +89,7 @@ export function openTurnBench(
   const turns = new Turns({
     store,
     buttons: createButtons(store),
-    fetchMedia: (row, signal) => fetchInboundMedia(attachments, row, signal),
+    attachments: (row, signal) => fetchInboundMedia(attachments, row, signal),
     bus,
     runtime,
     sessions: createSessions(store),
@@ -100,18 +101,18 @@ export function openTurnBench(
     log: options.log ?? silentLog,
     metrics: silentMetrics,
     newId: () => `id-${stamp}-${++ids}`,
-    settings: () => ({ models: [MODEL], thinking: "off", workspace: dir, timeoutMs: 60_000 }),
+    settings: () => ({ models: [MODEL], thinking: "off", workspace: dir, timeoutMs: options.timeoutMs ?? 60_000 }),
     concurrency: () => options.concurrency ?? 8,
     split: options.split ?? ((_target, text) => text.split("||")),
     replyPrefix: () => options.replyPrefix ?? "",
     abilities: () => options.abilities ?? null,
     replyToMode: () => options.replyToMode ?? "off",
-    ...(options.live ? { indicators: options.live({ store, outbox, media, bus }) } : {}),
-    debounceMs: () => options.quietMs ?? 0,
-    wakeDelivery: options.deliver ?? (() => {}),
-    isExpired: () => false,
-    takePendingContext: () => null,
-    describeConversation: (payload) => options.situation?.(payload) ?? "",
+    ...(options.live ? { live: options.live({ store, outbox, media, bus }) } : {}),
+    quietMs: () => options.quietMs ?? 0,
+    deliver: options.deliver ?? (() => {}),
+    expired: () => false,
+    takeContext: () => null,
+    situation: (payload) => options.situation?.(payload) ?? "",
     commands: {
       statusLines: (session) => [`session ${session.key}`],
       modelNames: () => ["fake/model", "fake/other"],
@@ -119,7 +120,7 @@ export function openTurnBench(
       resetTriggers: () => options.resetTriggers ?? [],
       currentModel: (session) => session.model ?? "fake/model",
     },
-    crashPoint: options.mark ?? (() => {}),
+    mark: options.mark ?? (() => {}),
   });
   return {
     dir,

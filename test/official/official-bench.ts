@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startModelServer, type ModelServer } from "../model-server.ts";
+import { freePort } from "../channel-kit/ngircd.ts";
 import { dropHome, modelConfig, startGateway, type GatewayUnderTest } from "../wire/gateway-process.ts";
 import type { OfficialInstall } from "./install.ts";
 
@@ -14,6 +15,9 @@ export type OfficialBench = {
   official: OfficialInstall;
   gateway: GatewayUnderTest;
   model: ModelServer;
+  /** Where the Control UI is served; the gateway allows this origin. */
+  pagePort: number;
+  pageOrigin: string;
   /** Environment of the official programs: a home of their own, nothing of this user's. */
   env: Record<string, string>;
   results: Result[];
@@ -24,8 +28,14 @@ export type OfficialBench = {
 
 export async function openOfficialBench(official: OfficialInstall): Promise<OfficialBench> {
   const model = await startModelServer();
+  const pagePort = await freePort();
+  const pageOrigin = `http://127.0.0.1:${pagePort}`;
   const gateway = await startGateway({
-    config: modelConfig(model.url),
+    config: {
+      ...modelConfig(model.url),
+      gateway: { controlUi: { allowedOrigins: [pageOrigin] } },
+      channels: { irc: { enabled: false, host: "irc.invalid", nick: "bot" } },
+    },
   });
   const home = mkdtempSync(join(tmpdir(), "official-"));
   const state = join(home, ".openclaw");
@@ -45,6 +55,8 @@ export async function openOfficialBench(official: OfficialInstall): Promise<Offi
     official,
     gateway,
     model,
+    pagePort,
+    pageOrigin,
     env,
     results,
     async task(client, task, run) {

@@ -1,9 +1,10 @@
 // Drives OpenClaw's own clients, unmodified, through their main tasks against this gateway:
-//   npm run official [-- --only cli,tui,acp,node] [--write]
+//   npm run official [-- --only cli,tui,acp,node,page] [--write]
 // --write puts the results into docs/compatibility.md. OFFICIAL_OPENCLAW names a directory where openclaw is installed already.
 import { readFileSync, writeFileSync } from "node:fs";
 import { driveAcp, driveNodeHost } from "./agents.ts";
 import { driveCommandLine } from "./command-line.ts";
+import { driveControlUi } from "./control-ui.ts";
 import { installOfficial, RELEASE } from "./install.ts";
 import { openOfficialBench, type Result, type OfficialBench } from "./official-bench.ts";
 import { driveTui } from "./terminal.ts";
@@ -12,7 +13,7 @@ const DOC = new URL("../../docs/compatibility.md", import.meta.url);
 const BEGIN = "<!-- official clients: begin -->";
 const END = "<!-- official clients: end -->";
 
-const CLIENTS = ["cli", "acp", "node", "tui"] as const;
+const CLIENTS = ["cli", "acp", "node", "tui", "page"] as const;
 
 function wanted(): ReadonlySet<string> {
   const at = process.argv.indexOf("--only");
@@ -29,22 +30,31 @@ async function drive(stage: OfficialBench, clients: ReadonlySet<string>): Promis
   if (clients.has("acp")) await driveAcp(stage).catch(failed("ACP bridge"));
   if (clients.has("node")) await driveNodeHost(stage).catch(failed("node host"));
   if (clients.has("tui")) await driveTui(stage).catch(failed("TUI"));
+  if (clients.has("page")) await driveControlUi(stage).catch(failed("Control UI"));
 }
+
+/** The clients in the order of the table. */
+const NAMES = ["CLI", "ACP bridge", "node host", "TUI", "Control UI"];
 
 const cell = (text: string): string => text.replaceAll("|", String.raw`\|`);
 
-/** The table of the documentation. */
-function toTable(results: readonly Result[]): string {
-  const rows = results.map(({ client, task, ok, seen }) => `| ${client} | ${cell(task)} | ${ok ? "works" : "fails"} | ${cell(seen)} |`);
+const clientOf = (row: string): string => row.split("|")[1]!.trim();
+
+/** The table of the documentation. Rows of clients that were not driven now stay as they are. */
+function toTable(results: readonly Result[], before: string): string {
+  const driven = new Set(results.map(({ client }) => client));
+  const kept = before.split("\n").filter((line) => /^\| (?!client |-)/.test(line) && !driven.has(clientOf(line)));
+  const now = results.map(({ client, task, ok, seen }) => `| ${client} | ${cell(task)} | ${ok ? "works" : "fails"} | ${cell(seen)} |`);
+  const rows = [...kept, ...now].toSorted((a, b) => NAMES.indexOf(clientOf(a)) - NAMES.indexOf(clientOf(b)));
   return [`Release ${RELEASE}.`, "", "| client | task | result | seen |", "|---|---|---|---|", ...rows].join("\n");
 }
 
 function write(results: readonly Result[]): void {
   const before = readFileSync(DOC, "utf8");
   const [head, rest] = before.split(BEGIN);
-  const tail = rest?.split(END)[1];
-  if (tail === undefined) throw new Error(`docs/compatibility.md has no ${BEGIN} … ${END}`);
-  writeFileSync(DOC, `${head}${BEGIN}\n\n${toTable(results)}\n\n${END}${tail}`);
+  const [table, tail] = rest?.split(END) ?? [];
+  if (table === undefined || tail === undefined) throw new Error(`docs/compatibility.md has no ${BEGIN} … ${END}`);
+  writeFileSync(DOC, `${head}${BEGIN}\n\n${toTable(results, table)}\n\n${END}${tail}`);
 }
 
 const clients = wanted();

@@ -285,6 +285,12 @@ export class Conversations {
     this.changed(session, "reset");
   }
 
+  /** A message is taken out of the transcript, as when its sender deletes it. */
+  removeMessage(session: Session, messageId: string): void {
+    session.rows = session.rows.filter((row) => row.__openclaw.id !== messageId);
+    this.changed(session, "message-changed");
+  }
+
   changed(session: Session, reason: string): void {
     const { key, ...fields } = this.toRow(session);
     this.#emit("sessions.changed", { sessionKey: key, reason, ts: Date.now(), ...fields }, session.key);

@@ -52,7 +52,7 @@ const field = (key: string, kind?: SetupField["kind"]): SetupField => ({
 });
 
 test("numbers, switches and lists are saved as what they are", () => {
-  const fields = [field("port", "number"), field("tls", "flag"), field("channels", "list"), field("nick")];
+  const fields = [field("port", "number"), field("tls", "boolean"), field("channels", "array"), field("nick")];
   assert.deepEqual(toBlock({ port: "6697", tls: "false", channels: "#a, #b #c", nick: "7" }, fields), {
     port: 6697,
     tls: false,

@@ -158,7 +158,12 @@ test("thinking that counts from the beginning of the turn is not repeated", () =
   assert.deepEqual(shape(run), ["(First)", "[exec running]", "(Then more)"]);
 });
 
-test("a retry says in words why nothing comes", () => {
-  const run = applyAgent(createRun("r", true), agent(1, "retry", { phase: "retry", text: "The provider is busy; trying again in 2 s" }));
-  assert.equal(run.phase, "The provider is busy; trying again in 2 s");
+test("a retry or a compaction says in words why nothing comes", () => {
+  const message = "The provider is busy; trying again in 2 s";
+  let run = applyAgent(createRun("r", true), agent(1, "run_status", { phase: "retrying", message }));
+  assert.equal(run.phase, message);
+  run = applyAgent(run, agent(2, "compaction", { phase: "start" }));
+  assert.equal(run.phase, "compacting");
+  run = applyAgent(run, agent(3, "compaction", { phase: "end", completed: true }));
+  assert.equal(run.phase, null);
 });

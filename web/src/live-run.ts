@@ -118,9 +118,8 @@ export function applyAgent(run: RunView, event: AgentEventPayload): RunView {
   if (event.stream === "tool") return withTool({ ...next, state: "running", phase: null }, event, data);
   if (event.stream === "thinking" || event.stream === "reasoning")
     return withThinking({ ...next, state: "running", phase: null }, event, data);
-  // A retry or a compaction says in words why nothing comes.
-  if ((event.stream === "retry" || event.stream === "compaction") && typeof data["text"] === "string")
-    return { ...next, phase: data["text"] };
+  if (event.stream === "run_status" && typeof data["message"] === "string") return { ...next, phase: data["message"] };
+  if (event.stream === "compaction") return { ...next, phase: data["phase"] === "start" ? "compacting" : null };
   if (event.stream === "lifecycle" && data["phase"] === "model" && typeof data["model"] === "string") {
     return { ...next, model: data["model"] };
   }

@@ -1,6 +1,7 @@
 /** Markdown to HTML, for text that nobody vouches for. Raw HTML is shown as text, images from elsewhere become links. Needs no DOM. */
 import { parseMarkdown, type MarkdownBlock, type ListItem } from "../../src/core/markdown/blocks.ts";
 import { parseInline, type Definitions, type Inline } from "../../src/core/markdown/inline.ts";
+import { highlight } from "./highlight.ts";
 
 const LINK = /^(https?:\/\/|mailto:)/i;
 const PICTURE = /^data:image\/(png|jpeg|gif|webp|avif);base64,[a-z0-9+/=\s]+$/i;
@@ -27,11 +28,15 @@ const TAGS = { strong: "strong", em: "em", strike: "del" } as const;
 
 function toPicture(token: Inline & { type: "image" }): string {
   const { href, alt, title } = token;
-  if (PICTURE.test(href)) return `<img src="${escapeHtml(href)}" alt="${escapeHtml(alt)}">`;
-  const safe = toSafeHref(href);
   const name = alt === "" ? "Picture" : alt;
+  // Data that is no picture shows its name.
+  if (PICTURE.test(href)) return `<img src="${escapeHtml(href)}" alt="${escapeHtml(name)}">`;
+  const safe = toSafeHref(href);
   return safe === null ? escapeHtml(name) : anchor(safe, `${escapeHtml(name)} (picture at ${escapeHtml(hostOf(safe))})`, title);
 }
+
+/** A file of the gateway's machine cannot be opened from here: its address stands behind the label. */
+const refusedAddress = (href: string): string => (/^file:/i.test(href) ? ` (<code>${escapeHtml(href)}</code>)` : "");
 
 function inlineHtml(text: string, definitions: Definitions): string {
   let html = "";
@@ -46,7 +51,7 @@ function inlineHtml(text: string, definitions: Definitions): string {
     else if (token.style === "link") {
       const href = toSafeHref(token.href ?? "");
       if (href !== null) html += anchorStart(href, token.title);
-      ends.push(href === null ? "" : "</a>");
+      ends.push(href === null ? refusedAddress(token.href ?? "") : "</a>");
     } else {
       html += `<${TAGS[token.style]}>`;
       ends.push(`</${TAGS[token.style]}>`);
@@ -55,10 +60,15 @@ function inlineHtml(text: string, definitions: Definitions): string {
   return html;
 }
 
+const coloredHtml = (text: string, language: string): string =>
+  highlight(text, language)
+    .map((piece) => (piece.kind === null ? escapeHtml(piece.text) : `<span class="code-${piece.kind}">${escapeHtml(piece.text)}</span>`))
+    .join("");
+
 function codeHtml(text: string, language: string): string {
   const name = /^[\w+#.-]{1,24}/.exec(language)?.[0] ?? "";
   const head = `<div class="code-head"><span>${escapeHtml(name || "text")}</span><button type="button" data-copy="code">Copy</button></div>`;
-  return `<div class="code">${head}<pre tabindex="0" dir="ltr"><code>${escapeHtml(text)}</code></pre></div>`;
+  return `<div class="code">${head}<pre tabindex="0" dir="ltr"><code>${coloredHtml(text, name)}</code></pre></div>`;
 }
 
 function tableHtml({ align, header, rows }: MarkdownBlock & { type: "table" }, definitions: Definitions): string {
@@ -78,7 +88,7 @@ function itemHtml({ checked, blocks }: ListItem, loose: boolean, definitions: De
     const inner = prefix + inlineHtml(block.text, definitions);
     return loose ? `<p>${inner}</p>\n` : inner;
   });
-  return `<li>${parts.join("")}</li>\n`;
+  return `<li${checked === null ? "" : ' class="task"'}>${parts.join("")}</li>\n`;
 }
 
 /** The nesting of blocks is bounded by the parser. */

@@ -24,6 +24,8 @@ import type {
 } from "./protocol-types.ts";
 
 const PAGE_ROWS = 80;
+/** The most that the gateway gives at once. */
+const HISTORY_LIMIT = 1_000;
 const LIST_ROWS = 300;
 /** The most that the gateway gives at once. */
 const LIST_LIMIT = 1_000;
@@ -104,7 +106,9 @@ function onSessions(change: SessionChange): void {
   const key = change.sessionKey === undefined ? undefined : toKey(change.sessionKey);
   if (key === undefined || !store.chats.value.has(key)) return;
   const patch = toSessionPatch(change);
-  if (change.reason === "reset" || isOtherSession(key, patch.sessionId)) void loadChat(key);
+  // A message was removed, rewritten or moved: no event names it, so everything that is shown is read again.
+  if (change.reason === "message-changed") void loadChat(key, store.chats.value.get(key)?.rows.rows.length);
+  else if (change.reason === "reset" || isOtherSession(key, patch.sessionId)) void loadChat(key);
   if (patch.hasActiveRun === false) setTimeout(() => void resyncSession(key), SETTLE_MS);
 }
 
@@ -162,14 +166,15 @@ function reconcileOutbox(key: string): void {
   for (const entry of arrived) store.outbox.value = removeEntry(store.outbox.value, entry.idempotencyKey);
 }
 
-/** Reads the newest page of a session and what is running in it. Never throws: the chat carries the error. */
-export async function loadChat(key: string): Promise<void> {
+/** Reads the newest rows of a session, one page or more, and what is running in it. Never throws: the chat carries the error. */
+export async function loadChat(key: string, rows = PAGE_ROWS): Promise<void> {
   const before = store.chats.value.get(key) ?? store.NEW_CHAT;
   if (before.draft !== null) return;
   store.patchChat(key, (chat) => ({ ...chat, loading: chat.loaded ? chat.loading : "first", error: null }));
   try {
     const method = before.loaded ? "chat.history" : "chat.startup";
-    const page = await requireClient().request<HistoryPayload>(method, { sessionKey: key, limit: PAGE_ROWS });
+    const limit = Math.min(HISTORY_LIMIT, Math.max(PAGE_ROWS, rows));
+    const page = await requireClient().request<HistoryPayload>(method, { sessionKey: key, limit });
     batch(() => {
       store.patchChat(key, (chat) => withPage(chat, page));
       if (page.sessionInfo !== undefined) store.sessions.value = upsertSession(store.sessions.value, { ...page.sessionInfo, key });

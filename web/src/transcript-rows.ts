@@ -38,12 +38,12 @@ export function mergeRows(current: readonly TranscriptRow[], incoming: readonly 
 
 /**
  * Takes the newest page of the history as the truth: from its first message on, what the server does not have goes away. Older
- * pages that were already loaded stay. Another session id means that the session was reset: nothing old stays.
+ * pages that were already loaded stay as long as the server has older messages. Another session id means that the session was reset: nothing old stays.
  */
 export function applyNewestPage(current: TranscriptRows, page: HistoryPayload): TranscriptRows {
   const sessionId = page.sessionId || null;
   const first = page.messages.find((row) => isRow(row) && seqOf(row) !== undefined);
-  const sameSession = current.sessionId === sessionId && first !== undefined;
+  const sameSession = current.sessionId === sessionId && first !== undefined && page.hasMore === true;
   const older = sameSession ? current.rows.filter((row) => (seqOf(row) ?? Infinity) < (seqOf(first) ?? 0)) : [];
   const kept = older.length > 0;
   return {

@@ -96,6 +96,23 @@ describe("sessions and conversations on the page", () => {
     assert.equal(stage.gateway.conversations.sessions.get("agent:main:web-2")?.pinned, true);
   });
 
+  test("a message that is removed on the gateway disappears from the open conversation", async () => {
+    addSession(MAIN, "Main", Date.now());
+    for (const at of [1, 2, 3]) addRow(MAIN, { role: "user", content: `line ${at}`, __openclaw: { id: `m${at}` } });
+    const { page } = await stage.signedIn();
+    await hasText(page, ".message", "line 3");
+    const { conversations } = stage.gateway;
+    for (const [removed, left] of [
+      ["m1", ["line 2", "line 3"]],
+      ["m3", ["line 2"]],
+    ] as const) {
+      conversations.removeMessage(conversations.ensure(MAIN), removed);
+      await page.waitForFunction((count) => document.querySelectorAll(".message").length === count, left.length);
+      const shown = await page.locator(".message").allInnerTexts();
+      for (const [at, text] of left.entries()) assert.match(shown[at]!, new RegExp(text));
+    }
+  });
+
   test("days are told apart in a conversation", async () => {
     const at = Date.now();
     for (const [back, text] of [

@@ -1,14 +1,25 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { silentLog } from "../../core/log.ts";
 import { Secret } from "../../core/secret.ts";
 import { KEY_VARIABLES } from "../../core/provider-keys.ts";
 import { DEFAULT_MODELS, type ProviderTable } from "../models.ts";
-import { cleanTemp, configGeneration, piDirs, removeLocks, toPiArgs, toPiConfig, toPiEnv, writePiFiles } from "./files.ts";
+import {
+  cleanTemp,
+  configGeneration,
+  hasPiFiles,
+  piDirs,
+  removeLocks,
+  setAsideUnreadable,
+  toPiArgs,
+  toPiConfig,
+  toPiEnv,
+  writePiFiles,
+} from "./files.ts";
 import { PiProcess } from "./process.ts";
 
 const root = mkdtempSync(join(tmpdir(), "pi-files-"));
@@ -150,4 +161,37 @@ test("Pi knows every default model by the id and the context window that we give
     const { name: _name, id: _id, ...claimed } = wanted;
     assert.deepEqual({ contextWindow, reasoning, input }, claimed, `${provider}/${wanted.id}`);
   }
+});
+
+test("a file in the place of one of the directories does not keep Pi's files from being written", async () => {
+  for (const wrong of ["pi", "cache", "cache/pi", "pi/tmp", "pi/start"]) {
+    const state = mkdtempSync(join(tmpdir(), "files-wrong-"));
+    after(() => rmSync(state, { recursive: true, force: true }));
+    const path = join(state, "gateway", wrong);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, "{{{");
+    await writePiFiles(piDirs(state), toPiConfig(table, {}));
+    assert.ok(await hasPiFiles(piDirs(state)), wrong);
+  }
+});
+
+test("files of Pi that are no JSON are renamed and said; others stay", async () => {
+  const dirs = piDirs(mkdtempSync(join(tmpdir(), "files-unreadable-")));
+  after(() => rmSync(dirname(dirname(dirs.config)), { recursive: true, force: true }));
+  mkdirSync(dirs.config, { recursive: true });
+  const auth = join(dirs.config, "auth.json");
+  writeFileSync(join(dirs.config, "models-store.json"), "{}");
+  for (const text of ["{{{", "", "[]", "null"]) {
+    writeFileSync(auth, text);
+    const said: unknown[] = [];
+    await setAsideUnreadable(dirs, { warn: (_message, fields) => void said.push(fields) });
+    const { path, keptAs } = said[0] as { path: string; keptAs: string };
+    assert.equal(path, auth);
+    assert.equal(readFileSync(keptAs, "utf8"), text);
+    rmSync(keptAs);
+    assert.deepEqual(readdirSync(dirs.config), ["models-store.json"]);
+  }
+  writeFileSync(auth, '{"a":1}');
+  await setAsideUnreadable(dirs, { warn: () => assert.fail("both are readable") });
+  assert.equal(readFileSync(auth, "utf8"), '{"a":1}');
 });

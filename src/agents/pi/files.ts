@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
-import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LIMITS } from "../../core/limits.ts";
+import { silentLog, type Log } from "../../core/log.ts";
+import { makePrivateDir } from "../../core/private-dir.ts";
 import { KEY_VARIABLES } from "../../core/provider-keys.ts";
 import { supportedInput, PROVIDER_VARIABLES, contextWindowOf, type Provider, type ProviderModel, type ProviderTable } from "../models.ts";
 import { GUIDE_MODEL, GUIDE_PROVIDER } from "./guide.ts";
@@ -182,11 +184,6 @@ export const piDirs = (stateDir: string): PiDirs => ({
   start: join(stateDir, "gateway", "pi", "start"),
 });
 
-export async function makePrivateDir(dir: string): Promise<void> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  await chmod(dir, 0o700);
-}
-
 /** Writes the file atomically with mode 0600 unless it has this content; resolves to whether it wrote. */
 export async function writeWhenChanged(path: string, content: string): Promise<boolean> {
   try {
@@ -205,8 +202,8 @@ export async function writeWhenChanged(path: string, content: string): Promise<b
 }
 
 /** Makes the directories and writes models.json and settings.json where they have changed. */
-export async function writePiFiles(dirs: PiDirs, config: PiConfig): Promise<void> {
-  for (const dir of [dirs.config, dirs.cache, dirs.temp, dirs.start]) await makePrivateDir(dir);
+export async function writePiFiles(dirs: PiDirs, config: PiConfig, log: Pick<Log, "warn"> = silentLog): Promise<void> {
+  for (const dir of [dirs.config, dirs.cache, dirs.temp, dirs.start]) await makePrivateDir(dir, log);
   await writeWhenChanged(join(dirs.config, "models.json"), config.models);
   await writeWhenChanged(join(dirs.config, "settings.json"), config.settings);
 }
@@ -232,7 +229,7 @@ export async function processMarkerOf(stateDir: string): Promise<string> {
   const known = await readId(path);
   const id = known ?? randomBytes(16).toString("hex");
   if (known === null) {
-    await makePrivateDir(dirname(path));
+    await makePrivateDir(dirname(path), silentLog);
     await writeWhenChanged(path, `${id}\n`);
   }
   return createHash("sha256").update(`${id}\0${stateDir}`).digest("hex").slice(0, 12);
@@ -251,8 +248,8 @@ async function readId(path: string): Promise<string | null> {
 const TEMP_MAX_AGE_MS = 7 * 86_400_000;
 
 /** Removes old files from Pi's temporary directory, which nobody else empties. */
-export async function cleanTemp(dirs: PiDirs, now: number): Promise<void> {
-  await makePrivateDir(dirs.temp);
+export async function cleanTemp(dirs: PiDirs, now: number, log: Pick<Log, "warn"> = silentLog): Promise<void> {
+  await makePrivateDir(dirs.temp, log);
   for (const entry of await readdir(dirs.temp, { withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(dirs.temp, entry.name);
@@ -260,12 +257,47 @@ export async function cleanTemp(dirs: PiDirs, now: number): Promise<void> {
   }
 }
 
+/** The files that Pi itself writes. The gateway's keys are not in them. */
+const OWN_FILES = ["auth.json", "models-store.json"];
+
+/**
+ * Renames those of Pi's own files that are no JSON, as a power cut may leave them: Pi would refuse every model, and makes them again when
+ * they are missing. Only while no Pi runs on these directories.
+ */
+export async function setAsideUnreadable(dirs: PiDirs, log: Pick<Log, "warn"> = silentLog): Promise<void> {
+  for (const path of OWN_FILES.map((name) => join(dirs.config, name))) {
+    const text = await readIfThere(path);
+    if (text === null || isJsonObject(text)) continue;
+    const keptAs = `${path}.unreadable-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
+    await rename(path, keptAs);
+    log.warn("a file of the agent could not be read and was renamed", { path, keptAs });
+  }
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw err;
+  }
+}
+
+function isJsonObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Removes the locks that a killed Pi left beside its files: the next one would wait half a minute for them. Only while no Pi runs
  * on these directories.
  */
-export async function removeLocks(dirs: PiDirs): Promise<void> {
-  await makePrivateDir(dirs.config);
+export async function removeLocks(dirs: PiDirs, log: Pick<Log, "warn"> = silentLog): Promise<void> {
+  await makePrivateDir(dirs.config, log);
   const names = (await readdir(dirs.config)).filter((name) => name.endsWith(".lock"));
   for (const name of names) await rm(join(dirs.config, name), { recursive: true, force: true });
 }

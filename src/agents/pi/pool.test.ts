@@ -12,11 +12,13 @@ const ECHO = `let b="";process.stdin.on("data",d=>{b+=d;for(let i;(i=b.indexOf("
 if(r.type==="exit")process.exit(3);console.log(JSON.stringify({type:"response",id:r.id,success:r.type!=="no",error:"no",data:{}}))}}).on("end",()=>process.exit(0))`;
 
 /** Time that stands still until it is moved. */
-function createFakeClock(): Clock & { advance(ms: number): void; pending(): number[] } {
+function createFakeClock(): Clock & { advance(ms: number): void; jump(ms: number): void; pending(): number[] } {
   let now = 1_000_000;
+  let wallMs = 0;
   const timers = new Set<{ at: number; fn: () => void }>();
   return {
-    now: () => now,
+    now: () => now + wallMs,
+    jump: (ms) => void (wallMs += ms),
     monotonic: () => now,
     after: (delayMs, fn) => {
       const timer = { at: now + delayMs, fn };
@@ -144,6 +146,19 @@ test("Spare processes end after a while without work, the warm one stays", async
   await a.process.exited;
   assert.equal(pool.processCount, 1);
   assert.equal(b.process.isAlive, true);
+});
+
+test("A spare process ends after its idle time although the wall clock was set back an hour", async (t) => {
+  const { pool, clock } = makePool(t);
+  pool.start();
+  const [a, b] = await Promise.all([pool.acquire("/a"), pool.acquire("/b")]);
+  pool.release(a);
+  pool.release(b);
+  clock.jump(-3_600_000);
+  clock.advance(LIMITS.piIdleMs);
+  clock.advance(LIMITS.piIdleMs);
+  await Promise.race([a.process.exited, b.process.exited]);
+  assert.equal(pool.processCount, 1);
 });
 
 test("A busy process that does not answer its ping is killed", async (t) => {

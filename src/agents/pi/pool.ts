@@ -30,6 +30,7 @@ export type PiWorker = {
   model: string | null;
   thinking: string | null;
   contextWindow: number;
+  /** Monotonic. */
   lastUsed: number;
   /** The session file for which the process is in use, or was last. */
   holder: string | null;
@@ -132,7 +133,7 @@ export class PiPool {
   release(worker: PiWorker): void {
     worker.onRecord = null;
     worker.onExit = null;
-    worker.lastUsed = this.#options.clock.now();
+    worker.lastUsed = this.#options.clock.monotonic();
     if (worker.state !== "busy") return;
     this.#assignToWaiter(worker);
     void this.#recycleAboveLimit(worker);
@@ -381,7 +382,7 @@ export class PiPool {
       this.#cancelEvict = null;
       const { clock, warm } = this.#options;
       const idle = [...this.#workers].filter((worker) => worker.state === "idle").toSorted((a, b) => a.lastUsed - b.lastUsed);
-      const spare = idle.filter((worker) => clock.now() - worker.lastUsed >= LIMITS.piIdleMs);
+      const spare = idle.filter((worker) => clock.monotonic() - worker.lastUsed >= LIMITS.piIdleMs);
       for (const worker of spare.slice(0, Math.max(0, this.processCount - warm))) void this.discard(worker);
       this.#scheduleEvict();
     });

@@ -19,6 +19,7 @@ import {
   hasPiFiles,
   piDirs,
   removeLocks,
+  setAsideUnreadable,
   toPiArgs,
   toPiConfig,
   toPiEnv,
@@ -405,7 +406,7 @@ class PiRuntime implements AgentRuntime {
       if (standing === "ahead") await truncateToCheckpoint(file, wanted!);
       else {
         const session = { id: turn.sessionId, cwd: turn.workspace, startedAt: this.#options.clock.now() };
-        checkpoint = await rebuildSessionFile(file, session, turn.history());
+        checkpoint = await rebuildSessionFile(file, session, turn.history(), this.#options.log);
       }
     }
     if (worker.session === file && worker.cwd !== turn.workspace) await this.#unloadSession(worker);
@@ -464,8 +465,9 @@ class PiRuntime implements AgentRuntime {
     const { stateDir, log, clock } = this.#options;
     await killMarkedProcesses(`${await this.#loadProcessMarker()}-`, log);
     try {
-      await removeLocks(piDirs(stateDir));
-      await cleanTemp(piDirs(stateDir), clock.now());
+      await removeLocks(piDirs(stateDir), this.#options.log);
+      await setAsideUnreadable(piDirs(stateDir), this.#options.log);
+      await cleanTemp(piDirs(stateDir), clock.now(), this.#options.log);
     } catch (err) {
       log.warn("leftovers of an earlier agent process could not be removed", { reason: reasonOf(err) });
     }
@@ -483,7 +485,7 @@ class PiRuntime implements AgentRuntime {
     // Whoever cleans up by hand may remove the directory of a gateway that runs.
     if (this.#config?.generation !== generation || !(await hasPiFiles(dirs))) {
       const previous = this.#writing;
-      this.#writing = previous.catch(() => undefined).then(() => writePiFiles(dirs, config));
+      this.#writing = previous.catch(() => undefined).then(() => writePiFiles(dirs, config, this.#options.log));
       await this.#writing;
       this.#config = { config, generation };
     }

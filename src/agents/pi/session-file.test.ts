@@ -90,3 +90,12 @@ test("Ids with path parts are refused", () => {
 test("A checkpoint of another make is no checkpoint", () => {
   for (const text of [null, "", "2:5:a", "1:x:a", "1:5:../a"]) assert.equal(parseCheckpoint(text), null);
 });
+
+test("a file in the place of the directory of sessions counts as no session, and the session is written again", async () => {
+  const sessions = join(root, "no-directory");
+  writeFileSync(sessions, "");
+  const path = join(sessions, "s.jsonl");
+  assert.equal(await measureCheckpoint(path), null);
+  const checkpoint = await rebuildSessionFile(path, { id: "s", cwd: root, startedAt: 0 }, [{ role: "user", text: "hello", at: 0 }]);
+  assert.deepEqual(await measureCheckpoint(path), checkpoint);
+});

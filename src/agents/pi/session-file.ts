@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { open, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GatewayError } from "../../core/errors.ts";
+import { silentLog, type Log } from "../../core/log.ts";
+import { makePrivateDir } from "../../core/private-dir.ts";
 import type { ContextMessage } from "../runtime.ts";
 
 /**
@@ -40,7 +42,7 @@ async function sizeOf(path: string): Promise<number> {
   try {
     return (await stat(path)).size;
   } catch (err) {
-    if ((err as NodeJS.ErrnoException).code === "ENOENT") return -1;
+    if (["ENOENT", "ENOTDIR"].includes((err as NodeJS.ErrnoException).code ?? "")) return -1;
     throw err;
   }
 }
@@ -138,9 +140,11 @@ export async function rebuildSessionFile(
   path: string,
   session: { id: string; cwd: string; startedAt: number },
   history: readonly ContextMessage[],
+  log: Pick<Log, "warn"> = silentLog,
 ): Promise<Checkpoint> {
   const lines = toSessionLines(session.id, session.cwd, session.startedAt, history);
   const text = `${lines.join("\n")}\n`;
+  await makePrivateDir(dirname(path), log);
   await replaceFile(path, text);
   return { bytes: Buffer.byteLength(text), lastId: idOf(lines.at(-1)!)! };
 }
@@ -159,9 +163,6 @@ export async function setWorkingDirectory(path: string, cwd: string): Promise<Ch
 }
 
 async function replaceFile(path: string, text: string): Promise<void> {
-  const dir = dirname(path);
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  await chmod(dir, 0o700);
   const part = `${path}.${randomBytes(6).toString("hex")}.part`;
   try {
     await writeFile(part, text, { mode: 0o600, flag: "wx" });

@@ -68,8 +68,15 @@ export const BUTTON_ACTION_ID = "openclaw:";
 
 /** A text with buttons under it as Block Kit. */
 export function toBlocks(markdown: string, rows: readonly (readonly Button[])[]): readonly unknown[] {
-  const pieces = splitText(markdown, { unit: "utf16", value: LIMITS.slackBlockChars }, { render: toMrkdwn });
-  const sections = pieces.map((piece) => ({ type: "section", text: { type: "mrkdwn", text: toMrkdwn(piece.text) } }));
+  // What was rendered to be measured is what is sent.
+  const rendered = new Map<string, string>();
+  const render = (part: string): string => {
+    const text = toMrkdwn(part);
+    rendered.set(part, text);
+    return text;
+  };
+  const pieces = splitText(markdown, { unit: "utf16", value: LIMITS.slackBlockChars }, { render });
+  const sections = pieces.map(({ text }) => ({ type: "section", text: { type: "mrkdwn", text: rendered.get(text) ?? toMrkdwn(text) } }));
   const actions = rows
     .filter((row) => row.length > 0)
     .map((row, index) => ({

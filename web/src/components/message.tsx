@@ -20,6 +20,7 @@ const PHASE_TEXT: Record<string, string> = {
   preparing_workspace: "Preparing the workspace",
   preparing_context: "Reading the conversation",
   starting_model: "Waiting for the model",
+  compacting: "Compacting the conversation",
   naming_worktree: "Preparing the workspace",
   creating_worktree: "Preparing the workspace",
   running_setup: "Preparing the workspace",
