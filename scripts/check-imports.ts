@@ -43,7 +43,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
 /** module -> the rooms that may import it. */
 const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "node:sqlite": ["store"],
-  ws: ["server", "client", "channels/socket.ts"],
+  ws: ["server", "client", "channels/websocket.ts"],
   "node:http": ["server", "tools", "channels/http.ts"],
   "node:https": ["server", "tools", "channels/http.ts"],
   "node:child_process": ["agents", "tools", "remote", "channels", "cli"],

@@ -3,17 +3,17 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { createPaths } from "../config/paths.ts";
-import { GatewayError } from "../core/errors.ts";
-import { paramsOf, refusedParams } from "../../scripts/param-schemas.ts";
-import { Core } from "../gateway/core.ts";
-import { Gateway } from "../gateway/gateway.ts";
-import { openGatewayLog, readConfig } from "../gateway/settings.ts";
-import { SERVED_METHODS, type ServedMethod } from "./served-methods.ts";
-import type { JsonSchema } from "./param-schemas.ts";
-import { PARAM_RULES } from "./served-params.ts";
-import { checkParams } from "./validate.ts";
-import { callerOf, openMethodBench } from "../../test/fakes/method-bench.ts";
+import { createPaths } from "../src/config/paths.ts";
+import { GatewayError } from "../src/core/errors.ts";
+import { paramsOf, refusedParams } from "../scripts/param-schemas.ts";
+import { Core } from "../src/gateway/core.ts";
+import { Gateway } from "../src/gateway/gateway.ts";
+import { openGatewayLog, readConfig } from "../src/gateway/settings.ts";
+import { SERVED_METHODS, type ServedMethod } from "../src/protocol/served-methods.ts";
+import type { JsonSchema } from "../src/protocol/param-schemas.ts";
+import { PARAM_RULES } from "../src/protocol/served-params.ts";
+import { checkParams } from "../src/protocol/validate.ts";
+import { callerOf, openMethodBench } from "./fakes/method-bench.ts";
 
 const notServed = (param: string) => (err: unknown) =>
   err instanceof GatewayError &&
