@@ -464,9 +464,9 @@ test("a signal-cli that does not want to end is killed", { skip }, () =>
 test("a signal-cli of ours does not outlive a gateway that is killed", { skip }, () =>
   withProgram({ ignoresTerm: true }, async (config, dir) => {
     const code = `
-      import { openRig } from ${JSON.stringify(new URL("../../../test/channel-kit/test-host.ts", import.meta.url).href)};
+      import { openTestHost } from ${JSON.stringify(new URL("../../../test/channel-kit/test-host.ts", import.meta.url).href)};
       import { createSignalChannel } from ${JSON.stringify(new URL("index.ts", import.meta.url).href)};
-      const rig = await openRig(createSignalChannel(), ${JSON.stringify(config)});
+      const rig = await openTestHost(createSignalChannel(), ${JSON.stringify(config)});
       await rig.state("ready");
       console.log("ready");`;
     const gateway = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"] });
