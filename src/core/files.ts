@@ -1,0 +1,302 @@
+import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { chmod, copyFile, mkdir, open, readlink, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { basename, dirname, join, resolve, sep } from "node:path";
+
+const PRIVATE_FILE = 0o600;
+const PRIVATE_DIRECTORY = 0o700;
+
+/** The system's code of an error (`ENOENT`), or an empty string. */
+export const errnoOf = (err: unknown): string => String((err as NodeJS.ErrnoException | null)?.code ?? "");
+
+// --- directories
+
+/**
+ * Makes a directory (0700) and what is missing above it. Throws the system's error. Not `recursive`: below /proc and other
+ * file systems that refuse new entries with ENOENT, Node's recursive mkdir never returns.
+ */
+export function ensureDirectorySync(path: string): void {
+  const missing: string[] = [];
+  for (let at = resolve(path); !isDirectorySync(at); at = dirname(at)) missing.unshift(at);
+  for (const each of missing) {
+    try {
+      mkdirSync(each, { mode: PRIVATE_DIRECTORY });
+    } catch (err) {
+      if (errnoOf(err) !== "EEXIST" || !isDirectorySync(each)) throw err;
+    }
+  }
+}
+
+/** As ensureDirectorySync, without blocking. */
+export async function ensureDirectory(path: string): Promise<void> {
+  const missing: string[] = [];
+  for (let at = resolve(path); !(await isDirectory(at)); at = dirname(at)) missing.unshift(at);
+  for (const each of missing) {
+    try {
+      await mkdir(each, { mode: PRIVATE_DIRECTORY });
+    } catch (err) {
+      if (errnoOf(err) !== "EEXIST" || !(await isDirectory(each))) throw err;
+    }
+  }
+}
+
+const isAbsent = (err: unknown): boolean => ["ENOENT", "ENOTDIR"].includes(errnoOf(err));
+
+function isDirectorySync(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (err) {
+    if (isAbsent(err)) return false;
+    throw err;
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (err) {
+    if (isAbsent(err)) return false;
+    throw err;
+  }
+}
+
+// --- atomic, durable writes
+
+export type AtomicWriteOptions = {
+  /** Mode of the file. Default 0600. */
+  mode?: number;
+  /**
+   * The file belongs to a person: an existing file keeps its mode, a symbolic link keeps pointing to the file that is
+   * replaced, and a file that is a mount point is written in place (its previous text lies beside it until that is on disk).
+   */
+  preserve?: boolean;
+  /** Where an existing file is copied (0600) before it is replaced. */
+  backup?: string;
+};
+
+const temporaryName = (path: string): string => join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+
+/**
+ * Replaces a file as a whole: a reader, also one after a crash or power failure, finds the old or the new content. File and
+ * directory are on disk when it resolves. A failed write leaves the old file and no temporary file. The directory must exist.
+ */
+export async function writeFileAtomic(path: string, data: string | Uint8Array, options: AtomicWriteOptions = {}): Promise<void> {
+  const { preserve = false, backup } = options;
+  const target = preserve ? await existingTarget(path) : path;
+  const oldMode = preserve || backup !== undefined ? await modeOf(target) : null;
+  const mode = (preserve ? oldMode : null) ?? options.mode ?? PRIVATE_FILE;
+  if (backup !== undefined && oldMode !== null) {
+    await copyFile(target, backup);
+    await chmod(backup, PRIVATE_FILE);
+  }
+  const temporary = temporaryName(target);
+  try {
+    const handle = await open(temporary, "wx", PRIVATE_FILE);
+    try {
+      await handle.writeFile(data);
+      if (mode !== PRIVATE_FILE) await handle.chmod(mode);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    if (!(await tryReplace(temporary, target, preserve))) {
+      await writeInPlace(target, data, `${temporary.slice(0, -".tmp".length)}.previous`);
+      await rm(temporary, { force: true });
+    }
+  } catch (err) {
+    await rm(temporary, { force: true });
+    throw err;
+  }
+  await syncDirectory(dirname(target));
+}
+
+/** As writeFileAtomic, for code that cannot wait. */
+export function writeFileAtomicSync(path: string, data: string | Uint8Array, { mode = PRIVATE_FILE }: { mode?: number } = {}): void {
+  const temporary = temporaryName(path);
+  try {
+    const descriptor = openSync(temporary, "wx", PRIVATE_FILE);
+    try {
+      writeAllSync(descriptor, typeof data === "string" ? Buffer.from(data) : data);
+      if (mode !== PRIVATE_FILE) fchmodSync(descriptor, mode);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(temporary, path);
+  } catch (err) {
+    rmSync(temporary, { force: true });
+    throw err;
+  }
+  syncDirectorySync(dirname(path));
+}
+
+function writeAllSync(descriptor: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at);
+}
+
+/** The file behind a link; the path itself when it does not exist yet. */
+async function existingTarget(path: string): Promise<string> {
+  return realpath(path).catch((err: unknown) => {
+    if (errnoOf(err) === "ENOENT") return path;
+    throw err;
+  });
+}
+
+async function modeOf(path: string): Promise<number | null> {
+  return stat(path).then(
+    (stats) => stats.mode & 0o777,
+    (err: unknown) => {
+      if (errnoOf(err) === "ENOENT") return null;
+      throw err;
+    },
+  );
+}
+
+/** False for a mount point, which cannot be renamed over, when that is allowed. */
+async function tryReplace(temporary: string, path: string, allowMountPoint: boolean): Promise<boolean> {
+  try {
+    await rename(temporary, path);
+    return true;
+  } catch (err) {
+    if (allowMountPoint && ["EBUSY", "EXDEV"].includes(errnoOf(err))) return false;
+    throw err;
+  }
+}
+
+/** A crash in the middle leaves `previous`, which has the whole old content. */
+async function writeInPlace(path: string, data: string | Uint8Array, previous: string): Promise<void> {
+  await copyFile(path, previous);
+  await chmod(previous, PRIVATE_FILE);
+  await syncPath(previous);
+  const handle = await open(path, "r+");
+  try {
+    const bytes = typeof data === "string" ? Buffer.from(data) : data;
+    for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at, bytes.length - at, at)).bytesWritten;
+    await handle.truncate(bytes.length);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rm(previous, { force: true });
+}
+
+async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Some file systems cannot sync a directory; there a rename is as durable as they make it. */
+const cannotSync = (err: unknown): boolean => ["EINVAL", "ENOTSUP"].includes(errnoOf(err));
+
+/** Makes new, renamed and removed entries of a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  try {
+    await syncPath(path);
+  } catch (err) {
+    if (!cannotSync(err)) throw err;
+  }
+}
+
+export function syncDirectorySync(path: string): void {
+  const descriptor = openSync(path, "r");
+  try {
+    fsyncSync(descriptor);
+  } catch (err) {
+    if (!cannotSync(err)) throw err;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+// --- reading files that others may have placed
+
+/** Never waits for a writer of a named pipe, and fails with ELOOP when the last part of the path is a link. */
+const SAFE_READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** A path that may not be opened: it leads out of its root, or is a device, pipe or directory. */
+export class UnsafePathError extends Error {
+  readonly reason: "outside" | "not-a-file";
+
+  constructor(path: string, reason: "outside" | "not-a-file") {
+    super(reason === "outside" ? `${path} leads out of its directory` : `${path} is not a regular file`);
+    this.name = "UnsafePathError";
+    this.reason = reason;
+  }
+}
+
+/**
+ * Opens a regular file for reading that lies beneath `root`, which must exist. Links inside the root may be used; what they lead to
+ * must lie beneath it too. The opened file itself is checked again, so replacing a part of the path meanwhile gains nothing.
+ * Rejects with UnsafePathError or the system's error. The caller closes the handle.
+ */
+export async function openBeneath(root: string, path: string): Promise<FileHandle> {
+  const realRoot = await realpath(root);
+  const real = await realpath(resolve(realRoot, path));
+  if (!isBeneath(realRoot, real)) throw new UnsafePathError(path, "outside");
+  const handle = await open(real, SAFE_READ);
+  try {
+    if (!(await handle.stat()).isFile()) throw new UnsafePathError(path, "not-a-file");
+    if (!isBeneath(realRoot, await openedPath(handle, real))) throw new UnsafePathError(path, "outside");
+    return handle;
+  } catch (err) {
+    await handle.close();
+    throw err;
+  }
+}
+
+/** Whether `path` lies below `root`; both are absolute and free of links. Pure. */
+export const isBeneath = (root: string, path: string): boolean => path.startsWith(root.endsWith(sep) ? root : root + sep);
+
+/** Where the opened file lies. Without /proc: where `path` leads now, provided that it is still the same file. */
+async function openedPath(handle: FileHandle, path: string): Promise<string> {
+  try {
+    return await readlink(`/proc/self/fd/${handle.fd}`);
+  } catch (err) {
+    if (!isAbsent(err)) throw err;
+  }
+  const [now, there, opened] = [await realpath(path), await stat(path), await handle.stat()];
+  return there.dev === opened.dev && there.ino === opened.ino ? now : "";
+}
+
+/** Opens a regular file for reading; a link in the last part of the path, a device and a pipe are refused. The caller closes it. */
+export function openRegularFileSync(path: string): number {
+  const descriptor = openSync(path, SAFE_READ);
+  if (fstatSync(descriptor).isFile()) return descriptor;
+  closeSync(descriptor);
+  throw new UnsafePathError(path, "not-a-file");
+}
+
+/** Reads at most `maxBytes` from the start of a file. Ask for one more than a limit to see that a file is larger. */
+export async function readAtMost(handle: FileHandle, maxBytes: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(maxBytes);
+  let length = 0;
+  for (let read = -1; read !== 0 && length < maxBytes; length += read)
+    read = (await handle.read(buffer, length, maxBytes - length, length)).bytesRead;
+  return buffer.subarray(0, length);
+}
+
+/** As readAtMost, for a descriptor. */
+export function readAtMostSync(descriptor: number, maxBytes: number): Buffer {
+  const buffer = Buffer.alloc(maxBytes);
+  let length = 0;
+  for (let read = -1; read !== 0 && length < maxBytes; length += read)
+    read = readSync(descriptor, buffer, length, maxBytes - length, length);
+  return buffer.subarray(0, length);
+}
