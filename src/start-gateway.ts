@@ -4,9 +4,9 @@ import type { GatewayOptions, RunningGateway } from "./cli/invocation.ts";
 import { isProcessRunning, findRunningGateway } from "./cli/pid-file.ts";
 import { type LoadedConfig } from "./config/load.ts";
 import { checkEnvironment, normalizeEnvironment } from "./config/environment.ts";
-import { ensureDirectory } from "./config/make-dir.ts";
 import { createPaths, findOriginalFiles, type StatePaths } from "./config/paths.ts";
 import { CliError, EXIT, GatewayError, reasonOf } from "./core/errors.ts";
+import { ensureDirectorySync } from "./core/files.ts";
 import { VERSION } from "./core/version.ts";
 import { type RootLog } from "./observe/log.ts";
 import { logIssues } from "./gateway/config-log.ts";
@@ -58,7 +58,7 @@ async function stopAfterFailure(
 
 function makeGatewayDir(paths: StatePaths): void {
   try {
-    ensureDirectory(paths.gateway);
+    ensureDirectorySync(paths.gateway);
     accessSync(paths.gateway, constants.W_OK | constants.X_OK);
   } catch (err) {
     throw toCliError(unusableDirError(paths.gateway, err));

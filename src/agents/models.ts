@@ -1,4 +1,5 @@
 import { reasonOf } from "../core/errors.ts";
+import { fieldsOf, asArray, type JsonObject } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import { KEY_VARIABLES } from "../core/provider-keys.ts";
 import type { Log } from "../core/log.ts";
@@ -261,11 +262,10 @@ export type LocalServerProbe = {
   read: (answer: unknown, list: () => Promise<unknown>) => Promise<ProviderModel[] | undefined>;
 };
 
-type JsonObject = Record<string, unknown>;
-const asObject = (value: unknown): JsonObject => (typeof value === "object" && value !== null ? (value as JsonObject) : {});
-const asArray = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.map(asObject) : []);
 const asContextWindow = (value: unknown): { contextWindow?: number } =>
   typeof value === "number" && value > 0 ? { contextWindow: value } : {};
+/** Items that are not objects count as empty objects, so that they fail the check of their fields. */
+const objectsIn = (value: unknown): JsonObject[] => asArray(value).map(fieldsOf);
 const stringsOf = (list: readonly JsonObject[], key: string): string[] =>
   list.map((item) => item[key]).filter((id) => typeof id === "string");
 const isEmbedding = (id: string): boolean => /embed|rerank|whisper|bge-|minilm/i.test(id);
@@ -278,8 +278,8 @@ export const PROBES: readonly LocalServerProbe[] = [
     port: 11_434,
     identify: "/api/tags",
     read: async (answer) => {
-      const list = asArray(asObject(answer)["models"]);
-      if (!Array.isArray(asObject(answer)["models"]) || list.some((item) => typeof item["digest"] !== "string")) return undefined;
+      const list = objectsIn(fieldsOf(answer)["models"]);
+      if (!Array.isArray(fieldsOf(answer)["models"]) || list.some((item) => typeof item["digest"] !== "string")) return undefined;
       return stringsOf(list, "name").map((id) => ({ id }));
     },
   },
@@ -289,7 +289,7 @@ export const PROBES: readonly LocalServerProbe[] = [
     port: 1234,
     identify: "/api/v0/models",
     read: async (answer) => {
-      const list = asArray(asObject(answer)["data"]);
+      const list = objectsIn(fieldsOf(answer)["data"]);
       if (list.length === 0 || list.some((item) => !("state" in item) || !("max_context_length" in item))) return undefined;
       const usable = list
         .filter((item) => item["type"] !== "embeddings")
@@ -305,9 +305,9 @@ export const PROBES: readonly LocalServerProbe[] = [
     port: 8080,
     identify: "/props",
     read: async (answer, list) => {
-      const settings = asObject(asObject(answer)["default_generation_settings"]);
-      if (!("total_slots" in asObject(answer)) || !("n_ctx" in settings)) return undefined;
-      return stringsOf(asArray(asObject(await list())["data"]), "id").map((id) => ({ id, ...asContextWindow(settings["n_ctx"]) }));
+      const settings = fieldsOf(fieldsOf(answer)["default_generation_settings"]);
+      if (!("total_slots" in fieldsOf(answer)) || !("n_ctx" in settings)) return undefined;
+      return stringsOf(objectsIn(fieldsOf(await list())["data"]), "id").map((id) => ({ id, ...asContextWindow(settings["n_ctx"]) }));
     },
   },
   {
@@ -316,8 +316,8 @@ export const PROBES: readonly LocalServerProbe[] = [
     port: 8000,
     identify: "/version",
     read: async (answer, list) => {
-      if (typeof asObject(answer)["version"] !== "string") return undefined;
-      const models = asArray(asObject(await list())["data"]);
+      if (typeof fieldsOf(answer)["version"] !== "string") return undefined;
+      const models = objectsIn(fieldsOf(await list())["data"]);
       if (models.length === 0 || models.some((model) => model["owned_by"] !== "vllm")) return undefined;
       return models.flatMap((model) =>
         typeof model["id"] === "string" ? [{ id: model["id"], ...asContextWindow(model["max_model_len"]) }] : [],

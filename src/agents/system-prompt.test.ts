@@ -108,9 +108,9 @@ test("A workspace file that is there and is not read is named with the reason", 
   mkdirSync(join(dir, "TOOLS.md"));
   writeFileSync(join(dir, "AGENTS.md"), "work");
   assert.deepEqual(await findUnreadFiles(dir), [
-    { name: "SOUL.md", reason: "it is a link that leads out of the workspace" },
-    { name: "USER.md", reason: "it is a link to nothing" },
-    { name: "TOOLS.md", reason: "it is no plain file" },
+    { name: "SOUL.md", reason: "it is a link to a file outside the workspace" },
+    { name: "USER.md", reason: "it is a link to a file that does not exist" },
+    { name: "TOOLS.md", reason: "it is not a regular file" },
   ]);
   assert.deepEqual(await findUnreadFiles(join(dir, "missing")), []);
   for (const each of [dir, outside]) rmSync(each, { recursive: true });

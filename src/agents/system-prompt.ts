@@ -1,7 +1,8 @@
 import { constants } from "node:fs";
-import { lstat, mkdir, open, realpath, stat, writeFile } from "node:fs/promises";
-import { dirname, join, resolve, sep } from "node:path";
+import { lstat, realpath, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { GatewayError } from "../core/errors.ts";
+import { ensureDirectory, openBeneath, readAtMost, errnoOf, UnsafePathError } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Turn } from "./runtime.ts";
 
@@ -15,43 +16,30 @@ const DEFAULT_LIMITS: PromptLimits = { fileChars: LIMITS.workspaceFileChars, tot
 
 const unreadable = new Set(["ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP", "EISDIR"]);
 
-/** Whether the opened file, with all links resolved, lies under `root`. */
-async function isInside(root: string, path: string): Promise<boolean> {
-  const real = await realpath(path);
-  return real.startsWith(root.endsWith(sep) ? root : root + sep);
-}
-
-/** A workspace file that is there and is not read. */
+/** A workspace file that exists and is not read. */
 export type UnreadFile = { name: string; reason: string };
 type ReportUnread = (unread: UnreadFile) => void;
 
-/** The text of one file, or undefined when it is missing, no plain file, unreadable, or leads out of the workspace; all but the first are noted. */
+/** The text of one file, or undefined when it is missing, not a regular file, unreadable, or outside the workspace; `note` gets all but the first. */
 async function readInside(root: string, name: string, limitChars: number, note: ReportUnread): Promise<string | undefined> {
   const path = join(root, name);
   try {
-    if (!(await isInside(root, path))) {
-      note({ name, reason: "it is a link that leads out of the workspace" });
-      return undefined;
-    }
-    // Not blocking, so that a named pipe cannot hold the turn; a link is refused when it appears after the check.
-    const file = await open(await realpath(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const file = await openBeneath(root, name);
     try {
-      if (!(await file.stat()).isFile()) {
-        note({ name, reason: "it is no plain file" });
-        return undefined;
-      }
       // A character takes at most four bytes; one more than the limit shows that something was cut.
-      const bytes = Buffer.alloc((limitChars + 1) * 4);
-      const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
-      return new TextDecoder().decode(bytes.subarray(0, bytesRead));
+      return new TextDecoder().decode(await readAtMost(file, (limitChars + 1) * 4));
     } finally {
       await file.close();
     }
   } catch (err) {
-    const code = (err as NodeJS.ErrnoException).code ?? "";
+    if (err instanceof UnsafePathError) {
+      note({ name, reason: err.reason === "outside" ? "it is a link to a file outside the workspace" : "it is not a regular file" });
+      return undefined;
+    }
+    const code = errnoOf(err);
     if (!unreadable.has(code)) throw err;
     if (code !== "ENOENT" || (await isLink(path)))
-      note({ name, reason: code === "ENOENT" ? "it is a link to nothing" : `it cannot be read: ${code}` });
+      note({ name, reason: code === "ENOENT" ? "it is a link to a file that does not exist" : `it cannot be read: ${code}` });
     return undefined;
   }
 }
@@ -60,17 +48,17 @@ async function isLink(path: string): Promise<boolean> {
   try {
     return (await lstat(path)).isSymbolicLink();
   } catch (err) {
-    if (unreadable.has((err as NodeJS.ErrnoException).code ?? "")) return false;
+    if (unreadable.has(errnoOf(err))) return false;
     throw err;
   }
 }
 
 type CachedFile = { stamp: string; limitChars: number; text: string | undefined };
 
-/** Texts of plain files as they were read last. Looked up by every turn, so that a turn reads only what has changed. */
+/** The last text of each regular file. Every turn uses it, so that a turn reads only what has changed. */
 const fileCache = new Map<string, CachedFile>();
 
-/** As readInside, but a plain file that is the same as the last time is not opened again. Links are always followed anew. */
+/** As readInside, but a regular file that has not changed since the last time is not opened again. Links are resolved every time. */
 async function readCached(root: string, name: string, limitChars: number, note: ReportUnread): Promise<string | undefined> {
   const path = join(root, name);
   const stamp = await fileStamp(path);
@@ -86,24 +74,24 @@ async function readCached(root: string, name: string, limitChars: number, note: 
   return text;
 }
 
-/** What changes when a plain file changes; `absent` for a missing one, null for a link and everything that is no plain file. */
+/** Differs after every change of a regular file; `absent` for a missing one, null for links and everything else. */
 async function fileStamp(path: string): Promise<string | null> {
   try {
     const { ino, size, mtimeNs, ctimeNs, mode } = await lstat(path, { bigint: true });
     return (mode & BigInt(constants.S_IFMT)) === BigInt(constants.S_IFREG) ? `${ino}:${size}:${mtimeNs}:${ctimeNs}` : null;
   } catch (err) {
-    if (unreadable.has((err as NodeJS.ErrnoException).code ?? "")) return "absent";
+    if (unreadable.has(errnoOf(err))) return "absent";
     throw err;
   }
 }
 
-/** Cuts a text and says so; nothing of a text that fits is changed. */
+/** Truncates a text and appends a note; a text within the limit is returned unchanged. */
 export function truncateFile(text: string, limitChars: number, name: string): string {
   if (text.length <= limitChars) return text;
   return `${text.slice(0, Math.max(0, limitChars))}\n[${name} is longer than ${limitChars} characters; the rest was left out]`;
 }
 
-/** The workspace files that are there and are not read, with the reason. */
+/** The workspace files that exist and are not read, with the reason. */
 export async function findUnreadFiles(dir: string): Promise<UnreadFile[]> {
   const unread: UnreadFile[] = [];
   fileCache.clear();
@@ -111,7 +99,7 @@ export async function findUnreadFiles(dir: string): Promise<UnreadFile[]> {
   return unread;
 }
 
-/** The workspace files that exist and are not empty, capped one by one and together. `note` is told of those that are not read. */
+/** The workspace files that exist and are not empty, limited one by one and together. `note` is called for files that are not read. */
 export async function readWorkspace(
   dir: string,
   limits: PromptLimits = DEFAULT_LIMITS,
@@ -121,7 +109,7 @@ export async function readWorkspace(
   try {
     root = await realpath(dir);
   } catch (err) {
-    if (unreadable.has((err as NodeJS.ErrnoException).code ?? "")) return [];
+    if (unreadable.has(errnoOf(err))) return [];
     throw err;
   }
   const files: WorkspaceFile[] = [];
@@ -199,15 +187,15 @@ Facts about this machine that help when tools are used: host names, paths, accou
 };
 
 /**
- * Makes a directory (0700) and what is missing above it; one that is there is left as it is. Throws GatewayError
- * INVALID_REQUEST with the system's reason. Not `recursive`: under /proc that never comes back and keeps a thread busy for ever.
+ * Creates a directory (0700) and its missing parents; an existing one is left as it is. Throws GatewayError INVALID_REQUEST
+ * with the system's reason.
  */
 export async function createWorkspaceDir(dir: string): Promise<void> {
   try {
-    await makeDirectory(dir);
+    await ensureDirectory(dir);
   } catch (err) {
-    const { code } = err as NodeJS.ErrnoException;
-    if (code === undefined) throw err;
+    const code = errnoOf(err);
+    if (code === "") throw err;
     throw new GatewayError("INVALID_REQUEST", `the workspace ${dir.slice(0, 200)} cannot be used: ${code}`, {
       cause: err,
       fix: "Choose a directory that the gateway may write to.",
@@ -215,32 +203,9 @@ export async function createWorkspaceDir(dir: string): Promise<void> {
   }
 }
 
-async function makeDirectory(dir: string): Promise<void> {
-  const missing: string[] = [];
-  for (let at = resolve(dir); !(await isDirectory(at)); at = dirname(at)) missing.unshift(at);
-  for (const each of missing) {
-    try {
-      await mkdir(each, { mode: 0o700 });
-    } catch (err) {
-      // Somebody else was quicker, or something that is no directory is in the way.
-      if ((err as NodeJS.ErrnoException).code !== "EEXIST" || !(await isDirectory(each))) throw err;
-    }
-  }
-}
-
-/** False when nothing is there or something else is; the root is always a directory. */
-async function isDirectory(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (err) {
-    if (["ENOENT", "ENOTDIR"].includes((err as NodeJS.ErrnoException).code ?? "")) return false;
-    throw err;
-  }
-}
-
 /**
- * Makes a workspace (0700) and gives a fresh one short templates. Returns the names that were written: a directory that
- * has any workspace file is somebody's and is left alone, and an existing file is never overwritten.
+ * Creates a workspace (0700) and writes short templates into a new one. Returns the names that were written: a directory with any
+ * workspace file belongs to its owner and is left alone, and an existing file is never overwritten.
  */
 export async function ensureWorkspace(dir: string): Promise<string[]> {
   await createWorkspaceDir(dir);

@@ -5,8 +5,9 @@ import { reasonOf } from "../core/errors.ts";
 import type { DeviceId } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
 import type { Secret } from "../core/secret.ts";
+import { secureEquals } from "../core/secure-compare.ts";
 import { SignInLinkUsedError, type SignInLinkRow, type SignInLinks } from "./sign-in-links.ts";
-import { secretEquals, isHighEntropy, TOKEN_PREFIXES, type AuthSettings } from "./credentials.ts";
+import { isHighEntropy, TOKEN_PREFIXES, type AuthSettings } from "./credentials.ts";
 import { verifyDevice, type DeviceProof } from "./device.ts";
 import type { DeviceInfo, Devices, GrantRow, Role } from "./devices.ts";
 import type { CredentialKind, SignInLimiter } from "./limiter.ts";
@@ -179,7 +180,7 @@ export class Authenticator {
     if (given !== undefined) {
       const lockedMs = this.#isGuessable(expected) ? this.#options.limiter.lockedMs(peer.address, mode) : 0;
       if (lockedMs > 0) return AUTH_ERRORS.rateLimited(lockedMs);
-      if (secretEquals(given, expected)) return { kind: "shared", method: mode, credential: "shared" };
+      if (secureEquals(given, expected)) return { kind: "shared", method: mode, credential: "shared" };
     }
     return this.#recordFailure(auth, texts, given, peer, device, role);
   }

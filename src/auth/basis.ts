@@ -1,7 +1,7 @@
 import type { AuthSettings } from "./credentials.ts";
-import { secretEquals } from "./credentials.ts";
 import type { Devices, Role } from "./devices.ts";
 import type { Secret } from "../core/secret.ts";
+import { secureEquals } from "../core/secure-compare.ts";
 import type { ServiceTokens } from "./tokens.ts";
 
 /** What a sign-in rests on. It is kept with the connection or request, so that one can ask again whether it still holds. */
@@ -52,7 +52,7 @@ export function isUserAllowed(settings: AuthSettings, user: string): boolean {
 export function isSameSecret(before: AuthSettings, next: AuthSettings): boolean {
   const old = sharedSecret(before);
   const present = sharedSecret(next);
-  return before.mode === next.mode && old !== null && present !== null && secretEquals(old.reveal(), present);
+  return before.mode === next.mode && old !== null && present !== null && secureEquals(old.reveal(), present);
 }
 
 /** Whether somebody for whom the proxy of `before` vouched would be vouched for in the same way. Further proxies change nothing. */
@@ -65,5 +65,5 @@ function isSameProxy(before: AuthSettings, next: AuthSettings): boolean {
   if (!next.proxy.requiredHeaders.every((header) => required.has(header))) return false;
   const [old, present] = [before.proxy.secret, next.proxy.secret];
   if (!old || !present) return old === present || present === null;
-  return old.header === present.header && secretEquals(old.value.reveal(), present.value);
+  return old.header === present.header && secureEquals(old.value.reveal(), present.value);
 }

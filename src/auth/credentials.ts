@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { Secret } from "../core/secret.ts";
 
 export type AuthMode = "token" | "password" | "none" | "trusted-proxy";
@@ -35,13 +35,6 @@ export const TOKEN_PREFIXES = { serviceToken: "oct_", link: "ocl_", deviceToken:
 
 export function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
-}
-
-/** Compares in a time that tells nothing about either text. */
-export function secretEquals(given: string, expected: Secret): boolean {
-  const a = createHash("sha256").update(given).digest();
-  const b = createHash("sha256").update(expected.reveal()).digest();
-  return timingSafeEqual(a, b);
 }
 
 /** A random credential of `bits` (a multiple of 8) with its prefix. */

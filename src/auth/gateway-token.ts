@@ -1,8 +1,8 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { GatewayError } from "../core/errors.ts";
+import { ensureDirectorySync, writeFileAtomicSync } from "../core/files.ts";
 import { Secret } from "../core/secret.ts";
-import { writeFileAtomic } from "../store/open.ts";
 import { mint, TOKEN_PREFIXES } from "./credentials.ts";
 
 /**
@@ -18,9 +18,8 @@ export function ensureGatewayToken(path: string): Secret {
     });
   }
   const token = mint(TOKEN_PREFIXES.gatewayToken, 256);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  writeFileAtomic(path, `${token.reveal()}\n`);
-  chmodSync(path, 0o600);
+  ensureDirectorySync(dirname(path));
+  writeFileAtomicSync(path, `${token.reveal()}\n`);
   return token;
 }
 

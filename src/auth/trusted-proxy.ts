@@ -1,5 +1,6 @@
 import { BlockList, isIP } from "node:net";
-import { secretEquals, type AuthSettings } from "./credentials.ts";
+import { secureEquals } from "../core/secure-compare.ts";
+import type { AuthSettings } from "./credentials.ts";
 
 export type RequestHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -91,7 +92,7 @@ export class TrustedProxies {
     const proxy = this.#settings.proxy;
     if (this.#settings.mode !== "trusted-proxy" || !proxy) return null;
     if (proxy.secret) {
-      if (!secretEquals(first(headers[proxy.secret.header]) ?? "", proxy.secret.value)) return null;
+      if (!secureEquals(first(headers[proxy.secret.header]) ?? "", proxy.secret.value)) return null;
     } else if (isLoopback(address)) {
       return null;
     }

@@ -1,5 +1,6 @@
 import { tokenKey, channelKeys } from "../config/channel-keys.ts";
 import { CliError, EXIT, GatewayError } from "../core/errors.ts";
+import { isObject } from "../core/json.ts";
 import { ClientError } from "../client/errors.ts";
 import { channelLabel, requireChannelName } from "./channel-name.ts";
 import { requireKnownChannel } from "./known-names.ts";
@@ -46,8 +47,6 @@ function save(invocation: Invocation, channel: string, account: string | undefin
     for (const at of [["channels", channel], base]) if (edit.get([...at, "enabled"]) === false) edit.set([...at, "enabled"], true);
   });
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
 function toDisplaySetting(channel: string, path: readonly string[], value: unknown): string {
   const isSecret = channelKeys(channel).some((each) => each.secret && each.key === path[0]);

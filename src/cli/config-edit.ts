@@ -3,6 +3,7 @@ import type { ConfigIssue } from "../config/issue.ts";
 import { checkConfigText } from "../config/load.ts";
 import { formatPath, parsePath } from "../config/key-path.ts";
 import { CliError, EXIT } from "../core/errors.ts";
+import { isObject } from "../core/json.ts";
 import { withGateway } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
 import { configOf, pathsOf, resolveTarget } from "./gateway-target.ts";
@@ -90,8 +91,6 @@ async function editRemote(invocation: Invocation, change: (edit: ConfigEdit) => 
     return `the configuration of ${target.url}`;
   });
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** The JSON merge patch (RFC 7396) that leads from one value to another; undefined when they are equal. Secrets stay out of it unless they changed. */
 export function toMergePatch(from: unknown, to: unknown): unknown {

@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { writeFileAtomicSync, ensureDirectorySync } from "../core/files.ts";
 import { Secret } from "../core/secret.ts";
 import { createDevice, toDevice, type DeviceIdentity } from "../client/device.ts";
 
@@ -38,10 +39,8 @@ function tryRead(path: string): string | null {
 }
 
 function writeDeviceFile(gatewayDir: string, device: SavedDevice): void {
-  mkdirSync(gatewayDir, { recursive: true, mode: 0o700 });
-  const path = deviceFilePath(gatewayDir);
+  ensureDirectorySync(gatewayDir);
   const tokens = Object.fromEntries([...device.tokens].map(([url, token]) => [url, token.reveal()]));
-  const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, `${JSON.stringify({ privateKey: device.identity.privateKey.reveal(), tokens }, null, 2)}\n`, { mode: 0o600 });
-  renameSync(temporary, path);
+  const content = JSON.stringify({ privateKey: device.identity.privateKey.reveal(), tokens }, null, 2);
+  writeFileAtomicSync(deviceFilePath(gatewayDir), `${content}\n`);
 }

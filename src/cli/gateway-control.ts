@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { sleep } from "../core/async.ts";
+import { foregroundClock } from "../core/clock.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { openClient, type ProtocolClient } from "../client/client.ts";
@@ -9,8 +11,6 @@ import type { Invocation } from "./invocation.ts";
 import { isProcessRunning, findRunningGateway } from "./pid-file.ts";
 import { pathsOf, resolveTarget } from "./gateway-target.ts";
 import { formatDuration } from "./terminal-text.ts";
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** `openclaw gateway stop` */
 export const gatewayStop: CommandHandler = async (invocation) => {
@@ -39,7 +39,7 @@ export const gatewayStop: CommandHandler = async (invocation) => {
         fix: `look at openclaw logs, or end it: kill -9 ${owner.pid} (nothing that was acknowledged is lost)`,
       });
     }
-    await sleep(25);
+    await sleep(foregroundClock, 25);
   }
   const took = host.now() - started;
   out.result({ ok: true, stopped: true, pid: owner.pid, tookMs: took }, () =>
@@ -92,7 +92,7 @@ async function waitForReplacement(invocation: Invocation, before: string | undef
     } catch (err) {
       if (!(err instanceof ClientError) || !err.retryable) throw toCliError(err, target, invocation);
     }
-    await sleep(50);
+    await sleep(foregroundClock, 50);
   }
   const { client } = await connectGateway(invocation, { scopes: ["operator.read"] });
   await client.close();

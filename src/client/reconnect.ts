@@ -1,3 +1,5 @@
+import { sleep, backoffDelay, type BackoffPolicy } from "../core/async.ts";
+import { foregroundClock } from "../core/clock.ts";
 import { LIMITS } from "../core/limits.ts";
 import { ProtocolClient, openClient, type ProtocolClientOptions } from "./client.ts";
 import { ClientError } from "./errors.ts";
@@ -19,9 +21,9 @@ export async function keepConnected(options: ProtocolClientOptions, events: Reco
     const err = await connectOnce(options, events, signal, () => (failures = 0));
     if (signal.aborted) return;
     if (err.kind === "auth" || err.kind === "pairing" || err.kind === "handshake") throw err;
-    const retryInMs = err.retryAfterMs ?? backoffDelay(failures++);
+    const retryInMs = err.retryAfterMs ?? backoffDelay(BACKOFF, failures++, Math.random());
     events.onDisconnected(err, retryInMs);
-    await sleep(retryInMs, signal);
+    await sleep(foregroundClock, retryInMs, signal);
   }
 }
 
@@ -46,20 +48,5 @@ async function connectOnce(
   }
 }
 
-/** Doubles from LIMITS.clientReconnectMinMs to LIMITS.clientReconnectMaxMs, spread by a quarter so that clients do not come together. */
-function backoffDelay(failures: number): number {
-  const delay = Math.min(LIMITS.clientReconnectMaxMs, LIMITS.clientReconnectMinMs * 2 ** Math.min(failures, 16));
-  return Math.round(delay * (0.75 + Math.random() / 4));
-}
-
-function sleep(delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, delayMs);
-    signal.addEventListener("abort", end, { once: true });
-  });
-}
+/** The jitter keeps clients that lost the same gateway from reconnecting all at once. */
+const BACKOFF: BackoffPolicy = { minMs: LIMITS.clientReconnectMinMs, maxMs: LIMITS.clientReconnectMaxMs, jitter: 0.25 };

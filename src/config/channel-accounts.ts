@@ -1,5 +1,6 @@
 import type { AccountId } from "../core/ids.ts";
 import { asId } from "../core/ids.ts";
+import { isObject } from "../core/json.ts";
 import type { Config } from "./schema.ts";
 
 /** One connection of a channel. `raw` is what `Channel.parse` takes: the account's keys over those of the channel. */
@@ -20,7 +21,7 @@ const CONNECTION_KEYS: Readonly<Record<string, readonly (readonly string[])[]>> 
 };
 
 const isOtherChannel = (row: readonly string[], account: unknown): boolean =>
-  isRecord(account) && row.some((key) => account[key] !== undefined);
+  isObject(account) && row.some((key) => account[key] !== undefined);
 
 /**
  * Whether the channel's own keys are a connection beside the named accounts: they are enough for one, and every named account has
@@ -38,14 +39,14 @@ function hasConnectionKeys(channel: string, shared: Readonly<Record<string, unkn
  */
 export function channelAccounts(config: Config, channel: string): readonly AccountConfig[] {
   const block = Object.hasOwn(config.channels, channel) ? config.channels[channel] : undefined;
-  if (channel === "defaults" || !isRecord(block)) return [];
+  if (channel === "defaults" || !isObject(block)) return [];
   const { accounts, defaultAccount: _, ...shared } = block;
-  const named = isRecord(accounts) ? accounts : {};
+  const named = isObject(accounts) ? accounts : {};
   const ids = Object.keys(named);
   const own = hasConnectionKeys(channel, shared, Object.values(named));
   if (ids.length === 0 || (own && !ids.includes(DEFAULT_ACCOUNT))) ids.unshift(DEFAULT_ACCOUNT);
   return ids.map((id) => {
-    const account = Object.hasOwn(named, id) && isRecord(named[id]) ? named[id] : {};
+    const account = Object.hasOwn(named, id) && isObject(named[id]) ? named[id] : {};
     const kept = id === DEFAULT_ACCOUNT ? [] : (NOT_INHERITED[channel] ?? []);
     const base = Object.fromEntries(Object.entries(shared).filter(([key]) => !kept.includes(key)));
     const raw = Object.freeze({ ...base, ...account });
@@ -57,11 +58,7 @@ export function channelAccounts(config: Config, channel: string): readonly Accou
 export function defaultAccountId(config: Config, channel: string): AccountId | null {
   const ids = channelAccounts(config, channel).map((account) => account.id as string);
   const block = Object.hasOwn(config.channels, channel) ? config.channels[channel] : undefined;
-  const wanted = isRecord(block) ? block["defaultAccount"] : undefined;
+  const wanted = isObject(block) ? block["defaultAccount"] : undefined;
   const id = typeof wanted === "string" && ids.includes(wanted) ? wanted : ids.includes(DEFAULT_ACCOUNT) ? DEFAULT_ACCOUNT : ids[0];
   return id === undefined ? null : asId<AccountId>(id);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { isObject as isPlainObject } from "../core/json.ts";
 import { Secret } from "../core/secret.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
 import { CONFIG, type Config } from "./schema.ts";
@@ -48,9 +49,7 @@ function toChange(path: KeyPath): ConfigChange {
   return { ...change, channel, account: named ? account : null };
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Secret);
-}
+const isObject = (value: unknown): value is Record<string, unknown> => isPlainObject(value) && !(value instanceof Secret);
 
 /** Secrets are compared by their text; lists as a whole. */
 function isSameValue(a: unknown, b: unknown): boolean {

@@ -1,11 +1,13 @@
+import { dirname } from "node:path";
 import { GatewayError, reasonOf } from "../core/errors.ts";
+import { writeFileAtomic, ensureDirectory } from "../core/files.ts";
+import { isObject } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
-import { writeAtomic } from "./atomic-file.ts";
 import type { ConfigIssue } from "./issue.ts";
 import { Json5Error, createLocator, parseTree, valueOf } from "./json5.ts";
 import { formatPath, parsePath, type KeyPath } from "./key-path.ts";
 import { checkConfigText, readTextFile, type LoadOptions } from "./load.ts";
-import { isRecord, rewrite } from "./text-edit.ts";
+import { rewrite } from "./text-edit.ts";
 
 /** A path as text (`gateway.port`, `channels.irc.groups["#a.b"]`) or as its steps. */
 export type PathLike = string | KeyPath;
@@ -47,7 +49,7 @@ export function getAt(rawText: string, path: PathLike): unknown {
   let value = parseText(emptyObjectIfBlank(rawText));
   for (const step of toPath(path)) {
     if (Array.isArray(value)) value = value[Number(step)];
-    else if (isRecord(value) && Object.hasOwn(value, step)) value = value[step];
+    else if (isObject(value) && Object.hasOwn(value, step)) value = value[step];
     else return undefined;
   }
   return value;
@@ -71,7 +73,7 @@ export function unsetAt(rawText: string, path: PathLike): string {
 function setIn(current: unknown, path: KeyPath, value: unknown, depth: number): unknown {
   if (depth === path.length) return toJsonValue(value);
   const step = path[depth]!;
-  if (Array.isArray(current) || (typeof step === "number" && !isRecord(current))) {
+  if (Array.isArray(current) || (typeof step === "number" && !isObject(current))) {
     const items: unknown[] = Array.isArray(current) ? [...current] : [];
     const index = Number(step);
     if (!Number.isInteger(index) || index < 0 || index > items.length) {
@@ -82,7 +84,7 @@ function setIn(current: unknown, path: KeyPath, value: unknown, depth: number): 
     items[index] = setIn(items[index], path, value, depth + 1);
     return items;
   }
-  const out: Record<string, unknown> = isRecord(current) ? { ...current } : {};
+  const out: Record<string, unknown> = isObject(current) ? { ...current } : {};
   out[step] = setIn(Object.hasOwn(out, step) ? out[step] : undefined, path, value, depth + 1);
   return out;
 }
@@ -101,7 +103,7 @@ function unsetIn(current: unknown, path: KeyPath): unknown {
     if (rest.length > 0) return current.map((item, at) => (at === index ? unsetIn(item, rest) : item));
     return current.filter((_, at) => at !== index);
   }
-  if (!isRecord(current) || !Object.hasOwn(current, step!)) return current;
+  if (!isObject(current) || !Object.hasOwn(current, step!)) return current;
   const { [step!]: value, ...others } = current;
   if (rest.length === 0) return others;
   return { ...current, [step!]: unsetIn(value, rest) };
@@ -113,13 +115,13 @@ function unsetIn(current: unknown, path: KeyPath): unknown {
  */
 export function mergePatch(rawText: string, patch: unknown, replacePaths: readonly string[] = []): string {
   const text = emptyObjectIfBlank(rawText);
-  if (!isRecord(patch)) throw new GatewayError("INVALID_REQUEST", "a patch must be an object");
+  if (!isObject(patch)) throw new GatewayError("INVALID_REQUEST", "a patch must be an object");
   return rewrite(text, mergeObjects(parseText(text), patch, "", new Set(replacePaths)));
 }
 
 function mergeObjects(current: unknown, patch: unknown, at: string, replaced: ReadonlySet<string>): unknown {
-  if (!isRecord(patch)) return patch;
-  const out: Record<string, unknown> = isRecord(current) && !replaced.has(at) ? { ...current } : {};
+  if (!isObject(patch)) return patch;
+  const out: Record<string, unknown> = isObject(current) && !replaced.has(at) ? { ...current } : {};
   for (const [key, value] of Object.entries(patch)) {
     if (key === "__proto__") continue;
     if (value === null) delete out[key];
@@ -167,7 +169,8 @@ async function replaceConfig(path: string, text: string, options: WriteOptions):
   const issues = assertNoNewErrors(current, text, path, options);
   if (text === current) return issues;
   try {
-    await writeAtomic(path, text, `${path}.bak`);
+    await ensureDirectory(dirname(path));
+    await writeFileAtomic(path, text, { preserve: true, backup: `${path}.bak` });
   } catch (err) {
     throw new GatewayError("UNAVAILABLE", `${path} could not be written: ${reasonOf(err)}`, { cause: err });
   }

@@ -1,9 +1,9 @@
 import { createHmac, randomBytes } from "node:crypto";
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { dirname } from "node:path";
+import { writeFileAtomic, ensureDirectory, readAtMostSync } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
-import { writeAtomic } from "./atomic-file.ts";
 import { validate, type ValidationContext } from "./validate.ts";
 import { checkConsistency } from "./consistency.ts";
 import { homeDirectory } from "./environment.ts";
@@ -88,7 +88,10 @@ export async function saveLastGood(loaded: LoadedConfig, lastGoodPath: string): 
   const good = loaded.source === "file" && loaded.raw !== null && !loaded.issues.some((issue) => issue.severity === "error");
   if (!good) return false;
   const stored = readTextFile(lastGoodPath, LIMITS.configFileBytes);
-  if (!("text" in stored) || stored.text !== loaded.raw) await writeAtomic(lastGoodPath, loaded.raw!);
+  if (!("text" in stored) || stored.text !== loaded.raw) {
+    await ensureDirectory(dirname(lastGoodPath));
+    await writeFileAtomic(lastGoodPath, loaded.raw!, { preserve: true });
+  }
   return true;
 }
 
@@ -212,11 +215,7 @@ export function readTextFile(path: string, limitBytes: number): TextFile {
     if (stats.isDirectory()) return { problem: `${path} is a directory, not a file` };
     if (!stats.isFile()) return { problem: `${path} is not a regular file` };
     if (stats.size > limitBytes) return { problem: `${path} has ${stats.size} bytes; at most ${limitBytes} are read` };
-    const buffer = Buffer.alloc(stats.size);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < buffer.length; length += read)
-      read = readSync(descriptor, buffer, length, buffer.length - length, null);
-    return decodeUtf8(buffer.subarray(0, length), path);
+    return decodeUtf8(readAtMostSync(descriptor, stats.size), path);
   } catch (err) {
     return { problem: `${path} cannot be read: ${(err as NodeJS.ErrnoException).code}` };
   } finally {

@@ -1,7 +1,8 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, realpathSync } from "node:fs";
-import { dirname, sep } from "node:path";
+import { closeSync, lstatSync, realpathSync } from "node:fs";
+import { dirname } from "node:path";
 import { LIMITS } from "../core/limits.ts";
 import { reasonOf } from "../core/errors.ts";
+import { openRegularFileSync, readAtMostSync, UnsafePathError, isBeneath } from "../core/files.ts";
 import { memberOf, type ObjectTree } from "./json5.ts";
 
 /** A reference to a secret that lives elsewhere. */
@@ -130,20 +131,16 @@ function fromJson(text: string, id: string, path: string): SecretLookup {
 function readSecretFile(path: string, limitBytes: number): SecretLookup {
   let descriptor: number;
   try {
-    descriptor = openSync(innerTarget(path) ?? path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    descriptor = openRegularFileSync(innerTarget(path) ?? path);
   } catch (err) {
-    return { problem: openProblem(path, err) };
+    return { problem: err instanceof UnsafePathError ? `${path} is not a regular file` : openProblem(path, err) };
   }
   try {
-    if (!fstatSync(descriptor).isFile()) return { problem: `${path} is not a regular file` };
-    const buffer = Buffer.alloc(limitBytes + 1);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < buffer.length; length += read)
-      read = readSync(descriptor, buffer, length, buffer.length - length, null);
-    if (length > limitBytes) return { problem: `${path} is larger than ${limitBytes} bytes` };
+    const bytes = readAtMostSync(descriptor, limitBytes + 1);
+    if (bytes.length > limitBytes) return { problem: `${path} is larger than ${limitBytes} bytes` };
     return {
-      text: buffer
-        .toString("utf8", 0, length)
+      text: bytes
+        .toString("utf8")
         .replace(/^\uFEFF/, "")
         .replace(/\r?\n$/, ""),
     };
@@ -162,7 +159,7 @@ function innerTarget(path: string): string | null {
   const link = lstatSync(path, { throwIfNoEntry: false });
   if (!link?.isSymbolicLink() || !isTrusted(link.uid)) return null;
   const real = realpathSync(path);
-  if (!real.startsWith(realpathSync(dirname(path)) + sep)) return null;
+  if (!isBeneath(realpathSync(dirname(path)), real)) return null;
   const file = lstatSync(real);
   return isTrusted(file.uid) && (file.mode & 0o002) === 0 ? real : null;
 }

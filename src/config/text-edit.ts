@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { isObject } from "../core/json.ts";
 import { parseTree, valueOf, type ArrayTree, type ObjectTree, type Tree } from "./json5.ts";
 
 /** Changes of a JSON5 text that touch only what they must: comments, order, quotes and spacing of the rest stay. */
@@ -183,14 +184,10 @@ function insertion(
 /** The edits that turn the value of `tree` into `target`, as few as possible. */
 function reconcile(text: string, tree: Tree, target: unknown, style: TextLayout): TextEdit[] {
   if (isDeepStrictEqual(valueOf(tree), target)) return [];
-  if (tree.kind === "object" && isRecord(target)) return reconcileObject(text, tree, target, style);
+  if (tree.kind === "object" && isObject(target)) return reconcileObject(text, tree, target, style);
   if (tree.kind === "array" && Array.isArray(target)) return reconcileArray(text, tree, target, style);
   const old = text.slice(tree.start, tree.end);
   return [{ start: tree.start, end: tree.end, text: scalarText(target, old, lineIndent(text, tree.start), style) }];
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function reconcileObject(text: string, tree: ObjectTree, target: Record<string, unknown>, style: TextLayout): TextEdit[] {

@@ -88,6 +88,23 @@ test("a file of a person keeps its mode and its link, and is copied to the backu
   assert.deepEqual(readdirSync(dir).toSorted(), ["link", "made", "target", "target.bak"]);
 });
 
+test("a file that is mounted by itself is written in place, and nothing is left beside it", async (t) => {
+  const dir = temporaryDir(t);
+  const [outer, inner] = [join(dir, "outer.json"), join(dir, "openclaw.json")];
+  writeFileSync(outer, "the old text, which is longer than the new one", { mode: 0o600 });
+  writeFileSync(inner, "");
+  if (spawnSync("mount", ["--bind", outer, inner]).status !== 0) return t.skip("this user cannot mount");
+  try {
+    await writeFileAtomic(inner, "new", { preserve: true, backup: `${inner}.bak` });
+    assert.equal(readFileSync(outer, "utf8"), "new");
+    assert.equal(readFileSync(`${inner}.bak`, "utf8"), "the old text, which is longer than the new one");
+    assert.equal(statSync(inner).mode & 0o777, 0o600);
+    assert.deepEqual(readdirSync(dir).toSorted(), ["openclaw.json", "openclaw.json.bak", "outer.json"]);
+  } finally {
+    spawnSync("umount", [inner]);
+  }
+});
+
 test("a missing directory is made with its parents, and one that the system refuses is an error", async (t) => {
   const dir = temporaryDir(t);
   for (const ensure of [ensureDirectory, async (path: string) => ensureDirectorySync(path)]) {

@@ -1,5 +1,6 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac } from "node:crypto";
 import type { Secret } from "./secret.ts";
+import { secureEquals } from "./secure-compare.ts";
 
 // How a gateway proves to a command of its own machine that it is the gateway of a state directory, before the command sends anything.
 // The key is new at each start and stands in <state>/gateway/owner.json (0600). Nothing can be guessed from an answer: the key is random.
@@ -21,6 +22,5 @@ export function identityProof(key: Secret, nonce: unknown, { address = "", port 
 
 export function verifyIdentityProof(proof: unknown, key: Secret, nonce: string, endpoint: Endpoint): boolean {
   const expected = identityProof(key, nonce, endpoint);
-  if (expected === null || typeof proof !== "string" || proof.length !== expected.length) return false;
-  return timingSafeEqual(Buffer.from(proof), Buffer.from(expected));
+  return expected !== null && typeof proof === "string" && secureEquals(proof, expected);
 }

@@ -37,7 +37,7 @@ import type { ServerDeps, OriginPolicy } from "../server/deps.ts";
 import { createServer, type Server } from "../server/server.ts";
 import { startIntegrityCheck } from "../store/integrity-check.ts";
 import { startMediaSweep } from "../store/media-sweep.ts";
-import { writeFileAtomic } from "../store/open.ts";
+import { writeFileAtomicSync } from "../core/files.ts";
 import type { StoreHealth } from "../store/store.ts";
 import type { Readiness } from "../observe/health.ts";
 import { readPid } from "../cli/pid-file.ts";
@@ -366,7 +366,7 @@ export class Gateway {
     const { core } = this;
     if (this.#abort.signal.aborted) return;
     try {
-      writeFileAtomic(
+      writeFileAtomicSync(
         join(core.paths.gateway, "owner.json"),
         JSON.stringify({
           pid: process.pid,

@@ -1,6 +1,6 @@
 import { lstat, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeAtomic } from "../config/atomic-file.ts";
+import { writeFileAtomic } from "../core/files.ts";
 
 export type IdentityFields = { name?: string | undefined; emoji?: string | undefined };
 
@@ -34,5 +34,5 @@ export async function mirrorIdentity(workspace: string, fields: IdentityFields):
   if (!found?.isFile() || found.size > MAX_BYTES) return;
   const text = await readFile(path, "utf8");
   const next = withIdentity(text, fields);
-  if (next !== text) await writeAtomic(path, next);
+  if (next !== text) await writeFileAtomic(path, next, { preserve: true });
 }

@@ -1,6 +1,7 @@
-import { closeSync, existsSync, fchmodSync, fstatSync, mkdirSync, openSync, readSync, renameSync, write, writeSync } from "node:fs";
+import { closeSync, existsSync, fchmodSync, fstatSync, openSync, readSync, renameSync, write, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { reasonOf } from "../core/errors.ts";
+import { ensureDirectorySync } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 
 export type LogFileOptions = { path: string; fileBytes?: number; files?: number; queueBytes?: number };
@@ -149,7 +150,7 @@ export class LogFile {
   }
 
   #open(): void {
-    mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
+    ensureDirectorySync(dirname(this.path));
     this.#fd = openSync(this.path, "a+", 0o600);
     fchmodSync(this.#fd, 0o600);
     this.#size = fstatSync(this.#fd).size;

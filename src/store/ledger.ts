@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { reasonOf } from "../core/errors.ts";
+import { writeFileAtomicSync } from "../core/files.ts";
 import type { Log } from "../core/log.ts";
-import { writeFileAtomic } from "./atomic-write.ts";
 
 /** What is known of a table outside of the database file. */
 export type TableStats = {
@@ -51,7 +51,7 @@ export const countLedgerRows = (ledger: Ledger | null): number =>
 /** Never throws: the ledger is a precaution, and what it is about is safe without it. */
 export function writeLedger(path: string, ledger: Ledger, log: Log): void {
   try {
-    writeFileAtomic(path, JSON.stringify(ledger));
+    writeFileAtomicSync(path, JSON.stringify(ledger));
   } catch (err) {
     log.debug("the ledger of the store could not be written", { path, cause: reasonOf(err) });
   }

@@ -1,6 +1,7 @@
-import { open, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { readdir, readFile, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { GatewayError, reasonOf } from "../core/errors.ts";
+import { writeFileAtomic } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import { silentLog, type Log } from "../core/log.ts";
 import { makePrivateDir } from "../core/private-dir.ts";
@@ -167,20 +168,7 @@ export class MediaStore {
   async #write(name: string, bytes: Uint8Array): Promise<void> {
     const path = join(this.#dir, name);
     await makePrivateDir(this.#dir, this.#log);
-    const temporary = `${path}.${crypto.randomUUID()}.tmp`;
-    try {
-      const file = await open(temporary, "wx", 0o600);
-      try {
-        await file.writeFile(bytes);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(temporary, path);
-    } catch (err) {
-      await rm(temporary, { force: true });
-      throw err;
-    }
+    await writeFileAtomic(path, bytes);
   }
 }
 

@@ -1,19 +1,8 @@
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { chmodSync, closeSync, existsSync, lstatSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { GatewayError, reasonOf } from "../core/errors.ts";
+import { ensureDirectorySync } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import { readLedger, countLedgerRows, type KnownTables, type Ledger } from "./ledger.ts";
 import { PageImage, scanWal } from "./page-image.ts";
@@ -21,7 +10,6 @@ import { salvage, type Losses } from "./salvage.ts";
 import { describeLosses, Store, collectTableStats, type StoreOptions } from "./store.ts";
 import { damageError, isBusy, isDamage, isForeignSchema, sqliteCode, toStoreError, unusableDirError } from "./store-errors.ts";
 
-export { writeFileAtomic } from "./atomic-write.ts";
 export { Store, type SqlRow, type StoreOptions } from "./store.ts";
 
 const SUFFIXES = ["", "-wal", "-shm"] as const;
@@ -58,7 +46,7 @@ export function openStore(options: StoreOptions): Store {
 
 function prepareDir(dir: string, path: string): void {
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    ensureDirectorySync(dir);
     const seen = lstatSync(path, { throwIfNoEntry: false });
     if (seen?.isDirectory()) throw unusableStoreError(path, "it is a directory, not a file", "Move that directory away.");
     if (seen?.isSymbolicLink() && !existsSync(path))

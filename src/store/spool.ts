@@ -1,7 +1,8 @@
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from "node:fs";
+import { closeSync, existsSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { GatewayError, reasonOf } from "../core/errors.ts";
+import { ensureDirectorySync } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 
@@ -150,7 +151,7 @@ export function openSpool(path: string, log: Log, limitBytes: number = LIMITS.is
 }
 
 function openDatabase(path: string, limitBytes: number): Spool {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  ensureDirectorySync(dirname(path));
   closeSync(openSync(path, "a", 0o600));
   const db = new DatabaseSync(path);
   try {

@@ -1,7 +1,8 @@
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, rmSync, statSync, type Stats } from "node:fs";
+import { closeSync, fsyncSync, linkSync, openSync, rmSync, statSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { GatewayError, reasonOf } from "../core/errors.ts";
+import { ensureDirectorySync } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import { clampRow, isOutOfRange } from "./row-decoding.ts";
@@ -320,7 +321,7 @@ export class Store {
   /** The directory or the file was removed. Everything is still in the open file: it is written to its place again. */
   #restoreFile({ open }: StoreOwnership): void {
     const copy = `${this.path}.restored`;
-    mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
+    ensureDirectorySync(dirname(this.path));
     rmSync(copy, { force: true });
     const fd = openSync(copy, "ax", 0o600);
     try {

@@ -1,18 +1,9 @@
+import { fieldsOf, asArray, type JsonObject } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { toWellFormed } from "../../core/text.ts";
 import type { AgentEvent, ContentBlock, ErrorKind, ModelRef, TurnFailure } from "../runtime.ts";
 import { classifyProviderError } from "./provider-error.ts";
-import {
-  asArray,
-  asObject,
-  toArguments,
-  toCount,
-  toContentText,
-  toStringField,
-  toUsage,
-  type JsonObject,
-  type ReportProblem,
-} from "./fields.ts";
+import { toArguments, toCount, toContentText, toStringField, toUsage, type ReportProblem } from "./fields.ts";
 import type { PiRecord } from "./process.ts";
 
 export { classifyProviderError, shouldTryFallback } from "./provider-error.ts";
@@ -63,10 +54,10 @@ type MappingContext = { state: MappingState; now: number; note: ReportProblem };
 const MAPPERS: Readonly<Record<string, (record: PiRecord, context: MappingContext) => MappedRecord>> = {
   message_start: (record, { state }) => {
     Object.assign(state, { half: { text: "", thinking: "" }, repaired: null, streamed: "", block: undefined });
-    return asObject(record["message"])["role"] === "user" ? { events: [], userMessage: true } : { events: [] };
+    return fieldsOf(record["message"])["role"] === "user" ? { events: [], userMessage: true } : { events: [] };
   },
-  message_update: (record, context) => ({ events: toDelta(asObject(record["assistantMessageEvent"]), context) }),
-  message_end: (record, context) => toMessage(asObject(record["message"]), context),
+  message_update: (record, context) => ({ events: toDelta(fieldsOf(record["assistantMessageEvent"]), context) }),
+  message_end: (record, context) => toMessage(fieldsOf(record["message"]), context),
   tool_execution_start: toToolStart,
   tool_execution_update: toToolUpdate,
   tool_execution_end: toToolEnd,
@@ -122,7 +113,7 @@ function toDelta(event: JsonObject, { state, note }: MappingContext): AgentEvent
 }
 
 function toBlock(value: unknown, note: ReportProblem): ContentBlock[] {
-  const block = asObject(value);
+  const block = fieldsOf(value);
   if (block["type"] === "text") return [{ type: "text", text: toStringField(block["text"], LIMITS.answerChars, "an answer", note) }];
   if (block["type"] === "thinking")
     return [{ type: "thinking", thinking: toStringField(block["thinking"], LIMITS.thinkingChars, "the thinking of a model", note) }];
@@ -169,8 +160,8 @@ const truncationMark = (chars: number): string => `\n[cut: ${chars} characters i
 
 /** The text of a tool's result, with its pictures named and its length limited. */
 export function toResultText(result: unknown): string {
-  const parts = asArray(asObject(result)["content"]).map((value) => {
-    const part = asObject(value);
+  const parts = asArray(fieldsOf(result)["content"]).map((value) => {
+    const part = fieldsOf(value);
     if (part["type"] === "image") return "[image]";
     return typeof part["text"] === "string" ? part["text"] : "";
   });

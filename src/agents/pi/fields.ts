@@ -1,4 +1,4 @@
-import { findStorageProblem } from "../../core/json.ts";
+import { findStorageProblem, fieldsOf } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { clip, toWellFormed } from "../../core/text.ts";
 import type { TokenUsage } from "../runtime.ts";
@@ -8,10 +8,6 @@ import type { TokenUsage } from "../runtime.ts";
  * that it can be stored and read back. What was dropped or cut is reported through `note`.
  */
 export type ReportProblem = (problem: string) => void;
-
-export type JsonObject = Record<string, unknown>;
-export const asObject = (value: unknown): JsonObject => (typeof value === "object" && value !== null ? (value as JsonObject) : {});
-export const asArray = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 
 export function toStringField(value: unknown, maxChars: number, what: string, note: ReportProblem): string {
   if (value === undefined || value === null) return "";
@@ -39,7 +35,7 @@ function toNumberField(value: unknown, max: number, what: string, note: ReportPr
 }
 
 export function toUsage(value: unknown, note: ReportProblem): TokenUsage {
-  const usage = asObject(value);
+  const usage = fieldsOf(value);
   const tokens = (name: string): number => toCount(usage[name], LIMITS.usageTokens, `usage.${name}`, note);
   return {
     input: tokens("input"),
@@ -47,7 +43,7 @@ export function toUsage(value: unknown, note: ReportProblem): TokenUsage {
     cacheRead: tokens("cacheRead"),
     cacheWrite: tokens("cacheWrite"),
     totalTokens: tokens("totalTokens"),
-    costUsd: toNumberField(asObject(usage["cost"])["total"], LIMITS.usageCostUsd, "usage.cost.total", note),
+    costUsd: toNumberField(fieldsOf(usage["cost"])["total"], LIMITS.usageCostUsd, "usage.cost.total", note),
   };
 }
 
@@ -81,11 +77,11 @@ export function toContentText(value: unknown): ContentText | null {
 
 function toContentPart(value: unknown): ContentText | null {
   if (typeof value === "string") return { text: value, thinking: "" };
-  const part = asObject(value);
+  const part = fieldsOf(value);
   if (typeof part["text"] === "string") return { text: part["text"], thinking: "" };
   const { thinking } = part;
   if (typeof thinking === "string") return { text: "", thinking };
   if (!Array.isArray(thinking)) return null;
-  const said = thinking.map((each) => asObject(each)["text"]).filter((each) => typeof each === "string");
+  const said = thinking.map((each) => fieldsOf(each)["text"]).filter((each) => typeof each === "string");
   return { text: "", thinking: said.join("") };
 }

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
-import { readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { writeFileAtomic } from "../../core/files.ts";
+import { isObject, tryParseJson } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { silentLog, type Log } from "../../core/log.ts";
 import { makePrivateDir } from "../../core/private-dir.ts";
@@ -191,13 +193,7 @@ export async function writeWhenChanged(path: string, content: string): Promise<b
   } catch (err) {
     if ((err as NodeJS.ErrnoException).code !== "ENOENT") throw err;
   }
-  const part = join(dirname(path), `.${randomBytes(6).toString("hex")}.part`);
-  try {
-    await writeFile(part, content, { mode: 0o600, flag: "wx" });
-    await rename(part, path);
-  } finally {
-    await rm(part, { force: true });
-  }
+  await writeFileAtomic(path, content);
   return true;
 }
 
@@ -267,7 +263,7 @@ const OWN_FILES = ["auth.json", "models-store.json"];
 export async function setAsideUnreadable(dirs: PiDirs, log: Pick<Log, "warn"> = silentLog): Promise<void> {
   for (const path of OWN_FILES.map((name) => join(dirs.config, name))) {
     const text = await readIfThere(path);
-    if (text === null || isJsonObject(text)) continue;
+    if (text === null || isObject(tryParseJson(text))) continue;
     const keptAs = `${path}.unreadable-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
     await rename(path, keptAs);
     log.warn("a file of the agent could not be read and was renamed", { path, keptAs });
@@ -280,15 +276,6 @@ async function readIfThere(path: string): Promise<string | null> {
   } catch (err) {
     if ((err as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw err;
-  }
-}
-
-function isJsonObject(text: string): boolean {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value);
-  } catch {
-    return false;
   }
 }
 

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { backoffDelay } from "../../core/async.ts";
 import type { Clock } from "../../core/clock.ts";
 import { GatewayError, reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
@@ -255,7 +256,9 @@ export class PiPool {
   #backoffMs(): number {
     const crashes = this.#crashCount;
     if (crashes === 0) return 0;
-    return this.#isBreakerOpen ? LIMITS.piBackoffMaxMs : Math.min(LIMITS.piBackoffMaxMs, LIMITS.piBackoffMinMs * 2 ** (crashes - 1));
+    return this.#isBreakerOpen
+      ? LIMITS.piBackoffMaxMs
+      : backoffDelay({ minMs: LIMITS.piBackoffMinMs, maxMs: LIMITS.piBackoffMaxMs }, crashes - 1);
   }
 
   #refuseWaiters(): void {

@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
-import { open, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { open, readFile, stat, truncate } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GatewayError } from "../../core/errors.ts";
+import { writeFileAtomic } from "../../core/files.ts";
 import { silentLog, type Log } from "../../core/log.ts";
 import { makePrivateDir } from "../../core/private-dir.ts";
 import type { ContextMessage } from "../runtime.ts";
@@ -145,7 +145,7 @@ export async function rebuildSessionFile(
   const lines = toSessionLines(session.id, session.cwd, session.startedAt, history);
   const text = `${lines.join("\n")}\n`;
   await makePrivateDir(dirname(path), log);
-  await replaceFile(path, text);
+  await writeFileAtomic(path, text);
   return { bytes: Buffer.byteLength(text), lastId: idOf(lines.at(-1)!)! };
 }
 
@@ -158,16 +158,6 @@ export async function setWorkingDirectory(path: string, cwd: string): Promise<Ch
   const end = text.indexOf("\n");
   const header = JSON.parse(text.slice(0, end)) as { cwd?: unknown };
   if (header.cwd === cwd) return null;
-  await replaceFile(path, JSON.stringify({ ...header, cwd }) + text.slice(end));
+  await writeFileAtomic(path, JSON.stringify({ ...header, cwd }) + text.slice(end));
   return measureCheckpoint(path);
-}
-
-async function replaceFile(path: string, text: string): Promise<void> {
-  const part = `${path}.${randomBytes(6).toString("hex")}.part`;
-  try {
-    await writeFile(part, text, { mode: 0o600, flag: "wx" });
-    await rename(part, path);
-  } finally {
-    await rm(part, { force: true });
-  }
 }
