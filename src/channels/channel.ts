@@ -286,10 +286,10 @@ export interface Channel<Account = unknown> {
   /** Brings an id, or an entry of an access list, into the form of `sender.id` and `chat.id`. Pure. Default: unchanged. */
   canonicalId?(id: string): string;
   /**
-   * Reads an event again whose `decode` gave "unreadable", from the `raw` that was handed in; null when it still cannot be read. Asked when
-   * an operator retries it, e.g. after an update. Pure.
+   * Decodes the `raw` of an "unreadable" event again, when an operator retries it (e.g. after an update); null when it still cannot
+   * be decoded. `now` is the current time in milliseconds. Pure.
    */
-  redecode?(raw: string): ChannelEvent | null;
+  redecode?(raw: string, now: number): ChannelEvent | null;
   /**
    * Takes one pushed request, for channels that are called by their platform. Checks the signature first; answers 2xx only
    * after `host.admit` has resolved.

@@ -140,7 +140,7 @@ test("a decoder that throws skips its line, which is kept as unreadable", async 
   await rig.until(() => rig.events.length === 1, "the next message");
   const kept = rig.others.find((event) => event.kind === "unreadable");
   assert.ok(kept?.kind === "unreadable" && /Invalid escape/.test(kept.cause));
-  const again = irc.redecode!(kept.raw);
+  const again = irc.redecode!(kept.raw, 0);
   assert.ok(again?.kind === "message" && again.text === "a bomb" && again.eventId === kept.eventId);
   assert.equal(rig.host.status()[0]!.reconnects, 0, "the connection stands");
 });

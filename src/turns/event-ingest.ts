@@ -52,7 +52,7 @@ export type EventIngestOptions = {
   /** Leaves a line for the next turn of a session. Called inside a transaction. */
   addSessionNote: (sessionKey: string, text: string) => void;
   /** The channel's own second reading of an event; undefined when the channel cannot do that or is not loaded. */
-  reread: (channel: string) => ((raw: string) => ChannelEvent | null) | undefined;
+  reread: (channel: string) => ((raw: string, now: number) => ChannelEvent | null) | undefined;
   log: Log;
   metrics: Metrics;
 };
@@ -171,7 +171,7 @@ export class EventIngest {
     const source: ChannelAccount = { channel: asId<ChannelId>(row.channel), account: asId<AccountId>(row.account) };
     const read = raw.ours ? (text: string) => JSON.parse(text) as ChannelEvent : this.#options.reread(row.channel);
     if (!read) throw new GatewayError("INVALID_REQUEST", `the channel ${row.channel} cannot read an event again`);
-    const event = read(raw.text);
+    const event = read(raw.text, this.#options.turns.options.clock.now());
     if (!event || event.kind === "unreadable")
       throw new GatewayError("INVALID_REQUEST", "the event still cannot be read", { fix: "Drop it, or try again after an update." });
     const step = this.#plan(source, { ...event, eventId: row.eventId, account: source.account });

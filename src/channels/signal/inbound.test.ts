@@ -40,10 +40,10 @@ for (const { name, notification, want } of read<{ name: string; notification: un
 
 test("what was kept as unreadable is read again with the same eyes", () => {
   const raw = JSON.stringify({ notification: read<{ notification: unknown }[]>("01-inbound.json")[0]!.notification, self: facts.self });
-  const event = redecodeSignalEvent(raw);
+  const event = redecodeSignalEvent(raw, facts.now);
   assert.ok(event?.kind === "message" && event.text === "hello");
   for (const nonsense of ["", "null", "{}", "[]", JSON.stringify({ notification: 1, self: facts.self })])
-    assert.equal(redecodeSignalEvent(nonsense), null);
+    assert.equal(redecodeSignalEvent(nonsense, facts.now), null);
 });
 
 test("files are left out where they are not wanted, and named", () => {

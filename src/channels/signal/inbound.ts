@@ -26,14 +26,14 @@ export function decodeSignalEvent(notification: unknown, facts: SignalDecodeCont
 }
 
 /** Reads a notification again that was kept as unreadable. */
-export function redecodeSignalEvent(raw: string): ChannelEvent | null {
+export function redecodeSignalEvent(raw: string, now: number): ChannelEvent | null {
   const kept = asObject(parseJsonOrText(raw));
   const self = asObject(kept?.["self"]);
   if (!kept || !self) return null;
   const facts: SignalDecodeContext = {
     self: { number: asString(self["number"]), uuid: asString(self["uuid"]) || null, ignoreAttachments: self["ignoreAttachments"] === true },
     account: asId<AccountId>("default"),
-    now: Date.now(),
+    now,
   };
   return decodeSignalEvent(kept["notification"], facts).find((event) => event.kind !== "unreadable") ?? null;
 }

@@ -106,8 +106,8 @@ test("what could not be read can be read later", () => {
   const event = { type: "message", channel: "d1", channel_type: "im", user: "U0000007", ts: "1.1", text: "x" };
   const [kept] = decodeSlackEvent({ type: "event_callback", event_id: "Ev1", event }, facts);
   assert.ok(kept?.kind === "unreadable");
-  assert.equal(redecodeSlackEvent(kept.raw), null);
-  assert.equal(redecodeSlackEvent(kept.raw.replace('"d1"', '"D1"'))?.kind, "message");
+  assert.equal(redecodeSlackEvent(kept.raw, 0), null);
+  assert.equal(redecodeSlackEvent(kept.raw.replace('"d1"', '"D1"'), 0)?.kind, "message");
 });
 
 /** A message in a channel. */

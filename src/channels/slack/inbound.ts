@@ -49,9 +49,9 @@ export function decodeSlackEvent(payload: unknown, facts: SlackDecodeContext): r
 }
 
 /** A payload again that was kept as unreadable; null while it still cannot be read. Pure. */
-export function redecodeSlackEvent(kept: string): ChannelEvent | null {
+export function redecodeSlackEvent(kept: string, now: number): ChannelEvent | null {
   const { bot, command, payload } = JSON.parse(kept) as { bot: SlackBot; command: string | null; payload: unknown };
-  const [event] = decodeSlackEvent(payload, { account: asId<AccountId>("default"), bot, command, now: Date.now() });
+  const [event] = decodeSlackEvent(payload, { account: asId<AccountId>("default"), bot, command, now });
   return event === undefined || event.kind === "unreadable" ? null : event;
 }
 

@@ -111,8 +111,8 @@ test("what could not be read can be read later, with the bot of that time", () =
     facts,
   );
   assert.ok(event?.kind === "unreadable");
-  assert.equal(redecodeTelegramUpdate(event.raw), null);
-  const mended = redecodeTelegramUpdate(event.raw.replace("galaxy", "private"));
+  assert.equal(redecodeTelegramUpdate(event.raw, 0), null);
+  const mended = redecodeTelegramUpdate(event.raw.replace("galaxy", "private"), 0);
   assert.deepEqual([mended?.kind, mended?.eventId], ["message", "1001:5"]);
 });
 

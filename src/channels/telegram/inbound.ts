@@ -60,9 +60,9 @@ export function decodeTelegramUpdate(raw: unknown, facts: TelegramDecodeContext)
 }
 
 /** An update again that was kept as unreadable; null while it still cannot be read. Pure. */
-export function redecodeTelegramUpdate(kept: string): ChannelEvent | null {
+export function redecodeTelegramUpdate(kept: string, now: number): ChannelEvent | null {
   const { bot, update } = JSON.parse(kept) as { bot: TelegramBot; update: unknown };
-  const [event] = decodeTelegramUpdate(update, { account: asId<AccountId>("default"), bot, now: Date.now() });
+  const [event] = decodeTelegramUpdate(update, { account: asId<AccountId>("default"), bot, now });
   return event === undefined || event.kind === "unreadable" ? null : event;
 }
 
