@@ -1,8 +1,11 @@
-// Fails when a room imports what it may not, when siblings meet, or when a package is used outside its owner room.
-import { globSync, readFileSync } from "node:fs";
-import { dirname, relative, resolve, sep } from "node:path";
+// Fails when a module imports what it may not, when siblings meet, when a package is used outside its owner, and when files
+// import each other in a cycle.
+//   node scripts/check-imports.ts [--draw]   --draw prints the modules and the arrows between them instead
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { findCycles, isTest, moduleOf, readSources, ROOT, type Graph, type SourceFile } from "./source-graph.ts";
 
-/** room -> rooms that it may import. */
+/** module -> modules that it may import. `gateway` and the files beside the modules compose everything. */
 const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   core: [],
   protocol: ["core"],
@@ -13,74 +16,113 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   routing: ["core", "config"],
   observe: ["core", "config"],
   auth: ["core", "config", "store"],
-  schedule: ["core", "config", "store"],
-  nodes: ["core", "store"],
   tools: ["core", "config", "observe"],
   turns: ["core", "config", "routing", "store", "agents", "channels", "observe"],
-  methods: [
-    "core",
-    "config",
-    "protocol",
-    "auth",
-    "store",
-    "routing",
-    "turns",
-    "agents",
-    "channels",
-    "tools",
-    "nodes",
-    "schedule",
-    "observe",
-  ],
+  methods: ["core", "config", "protocol", "auth", "store", "routing", "turns", "agents", "channels", "tools", "observe"],
   server: ["core", "protocol", "auth", "observe"],
   client: ["core", "protocol"],
-  remote: ["core", "config", "client", "observe"],
   // agents: what an agent reads, which `openclaw doctor` checks without a gateway.
   cli: ["core", "config", "store", "client", "agents"],
-  tui: ["core", "client"],
 };
+const COMPOSITION = "gateway";
 
-/** module -> the rooms that may import it. */
+/** package -> the module or file that owns it in each process or thread that may need it. */
 const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "node:sqlite": ["store"],
-  ws: ["server", "client", "channels/websocket.ts"],
-  "node:http": ["server", "tools", "channels/http.ts"],
-  "node:https": ["server", "tools", "channels/http.ts"],
-  "node:child_process": ["agents", "tools", "remote", "channels", "cli"],
+  "node:tls": ["channels/irc/connection.ts"],
+  "node:http": ["server", "tools/guarded-fetch.ts", "channels/http.ts"],
+  "node:https": ["tools/guarded-fetch.ts", "channels/http.ts"],
+  "node:child_process": ["agents/pi/process.ts", "channels/signal/daemon-process.ts", "cli/dashboard.ts"],
+  ws: ["client/client.ts", "channels/websocket.ts"],
+  marked: ["core/markdown"],
 };
 
-let violations = 0;
-function reportViolation(file: string, why: string): void {
-  violations++;
-  console.error(`${file}: ${why}`);
+/** Folders in which files still import each other in a cycle. Nothing may be added. */
+const KNOWN_CYCLES: readonly string[] = [
+  "src/channels/",
+  "src/cli/",
+  "src/config/",
+  "src/methods/",
+  "src/server/",
+  "src/turns/",
+  "test/channel-kit/",
+  "web/src/",
+];
+
+const violations: string[] = [];
+const reportViolation = (file: string, why: string): void => void violations.push(`${file}: ${why}`);
+
+function checkPackages(file: SourceFile): void {
+  const inModule = file.path.slice("src/".length);
+  for (const name of file.packages) {
+    const owners = PACKAGE_OWNERS[name];
+    if (owners && !owners.some((owner) => inModule === owner || inModule.startsWith(`${owner}/`)))
+      reportViolation(file.path, `only ${owners.join(", ")} may import ${name}`);
+  }
 }
 
-function checkImport(file: string, parts: readonly string[], spec: string): void {
-  const room = parts[0]!;
-  if (!spec.startsWith(".")) {
-    const owners = PACKAGE_OWNERS[spec];
-    const mayImport = owners === undefined || owners.includes(room) || owners.includes(parts.join("/")) || file.endsWith(".test.ts");
-    if (!mayImport) reportViolation(file, `only ${owners.join(", ")} may import ${spec}`);
-    return;
+function checkArrows(file: SourceFile, module: string): void {
+  const allowed = ALLOWED_IMPORTS[module];
+  if (!allowed) return reportViolation(file.path, `unknown module "${module}"; declare what it may import`);
+  for (const target of file.imports) {
+    if (isTest(file.path) && target.startsWith("test/")) continue;
+    const to = moduleOf(target);
+    if (to === null) reportViolation(file.path, `imports ${target}, outside of src`);
+    else if (to !== module && !allowed.includes(to)) reportViolation(file.path, `${module} may not import ${to}`);
+    else if (to === module) checkSiblings(file.path, target);
   }
-  const to = relative("src", resolve(dirname(file), spec)).split(sep);
-  if (to[0] === "..") return reportViolation(file, `imports ${spec}, outside of src`);
-  if (to[0] !== room && !ALLOWED_IMPORTS[room]!.includes(to[0]!)) reportViolation(file, `${room} may not import ${to[0]}`);
-  const siblings = room === to[0] && parts.length > 2 && to.length > 2 && to[1] !== parts[1];
-  if (siblings) reportViolation(file, `${room}/${parts[1]} may not import its sibling ${room}/${to[1]}`);
 }
 
-for (const file of globSync("src/**/*.ts")) {
-  const parts = relative("src", file).split(sep);
-  if (parts.length === 1 || parts[0] === "gateway") continue; // main.ts, start-gateway.ts and its parts compose everything
-  if (!Object.hasOwn(ALLOWED_IMPORTS, parts[0]!)) {
-    reportViolation(file, `unknown room "${parts[0]}"`);
-    continue;
-  }
-  const test = file.endsWith(".test.ts");
-  for (const [, spec] of readFileSync(file, "utf8").matchAll(/(?:\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']/g)) {
-    if (test && spec!.includes("/test/")) continue; // fakes
-    checkImport(file, parts, spec!);
+/** Folders inside a module do not know each other. */
+function checkSiblings(path: string, target: string): void {
+  const [, module, from, ...below] = path.split("/");
+  const [, , to, ...belowTarget] = target.split("/");
+  if (below.length > 0 && belowTarget.length > 0 && from !== to)
+    reportViolation(path, `${module}/${from} may not import its sibling ${module}/${to}`);
+}
+
+function checkCycles(graph: Graph): void {
+  for (const cycle of findCycles(graph)) {
+    const isKnown = KNOWN_CYCLES.some((folder) => cycle.every((path) => path.startsWith(folder)));
+    if (!isKnown) reportViolation(cycle[0]!, `imports itself through ${cycle.slice(1).join(", ")}`);
   }
 }
-process.exit(violations ? 1 : 0);
+
+/** One line for each module: what it imports, with the number of imports. */
+function draw(graph: Graph): void {
+  const arrows = new Map<string, Map<string, number>>();
+  for (const file of graph.values()) {
+    const from = moduleOf(file.path);
+    if (from === null || isTest(file.path)) continue;
+    const counts = arrows.get(from) ?? new Map<string, number>();
+    arrows.set(from, counts);
+    for (const target of file.imports) {
+      const to = moduleOf(target);
+      if (to !== null && to !== from) counts.set(to, (counts.get(to) ?? 0) + 1);
+    }
+  }
+  const rows = [...arrows].toSorted(([, a], [, b]) => a.size - b.size);
+  for (const [from, counts] of rows) {
+    const targets = [...counts].toSorted(([, a], [, b]) => b - a).map(([to, count]) => `${to} ${count}`);
+    console.log(`${from.padEnd(18)} ${targets.length > 0 ? `-> ${targets.join(", ")}` : "imports nothing"}`);
+  }
+  const total = rows.reduce((sum, [, counts]) => sum + [...counts.values()].reduce((all, count) => all + count, 0), 0);
+  console.log(`${rows.length} modules, ${rows.reduce((sum, [, counts]) => sum + counts.size, 0)} arrows, ${total} imports between modules`);
+}
+
+const graph = readSources();
+if (process.argv.includes("--draw")) {
+  draw(graph);
+} else {
+  for (const module of Object.keys(ALLOWED_IMPORTS))
+    if (!existsSync(join(ROOT, "src", module))) reportViolation("scripts/check-imports.ts", `there is no module "${module}"`);
+  for (const file of graph.values()) {
+    const module = moduleOf(file.path);
+    if (module === null) continue;
+    if (!isTest(file.path)) checkPackages(file);
+    if (module !== COMPOSITION && file.path.split("/").length > 2) checkArrows(file, module);
+  }
+  checkCycles(graph);
+  for (const line of violations) console.error(line);
+  process.exitCode = violations.length > 0 ? 1 : 0;
+}
