@@ -72,7 +72,6 @@ const SPELLINGS: Readonly<Record<string, string>> = {
 
 /** Places whose texts are still to be rewritten. The list only gets shorter. */
 const NOT_YET: readonly string[] = [
-  "CHANGELOG.md",
   "CONTRIBUTING.md",
   "bin/openclaw.js",
   "bin/toolchain.js",
@@ -85,15 +84,12 @@ const NOT_YET: readonly string[] = [
   "docs/channels/telegram.md",
   "docs/channels/webhook.md",
   "docs/channels/write-your-own.md",
-  "docs/clients.md",
   "docs/compatibility.md",
   "docs/configuration.md",
   "docs/decisions/0001-own-config-schema.md",
   "docs/decisions/0002-websocket-frames.md",
   "docs/decisions/0003-one-commit-per-tick.md",
   "docs/decisions/0006-resume-or-close.md",
-  "docs/getting-started.md",
-  "docs/operations.md",
   "docs/protocol.md",
   "docs/security.md",
   "scripts/build.ts",
