@@ -23,7 +23,7 @@ export async function defineProcessTests(id: string): Promise<void> {
   const play = (policy: ScenarioPolicy, work: (play: ScenarioRun, ann: PlatformUser, bob: PlatformUser) => Promise<void>): Promise<void> =>
     runScenario(id, open, policy, work);
   describe(id, { skip }, () => {
-    test("scenario 3: a stranger gets a pairing code once, is approved, and is then answered", { skip: without.policy ?? false }, () =>
+    test("scenario 3: an unknown sender gets a pairing code once, is approved, and is then answered", { skip: without.policy ?? false }, () =>
       play({ dmPolicy: "pairing", room: null }, async (it, ann) => {
         await it.platform.sendMessage(ann, "direct", "a secret plan");
         await it.untilAnswered(/pairing approve/);
@@ -101,7 +101,7 @@ export async function defineProcessTests(id: string): Promise<void> {
     }
 
     if (threads) {
-      test("scenario 8: a thread is a lane of its own and is answered in the thread", () =>
+      test("scenario 8: a thread has its own session and is answered in the thread", () =>
         play(OPEN, async (it, ann) => {
           await it.platform.sendMessage(ann, "room", "said in the room", { mention: true });
           await it.untilAnswered(/said in the room/);
@@ -142,7 +142,7 @@ export async function defineProcessTests(id: string): Promise<void> {
         assert.equal(it.countAnswers(/survive this/), 1);
       }));
 
-    test("scenario 14: a crash after the send: no duplicate, or an unknown that is told", () =>
+    test("scenario 14: a crash after the send: no duplicate, or reported as unknown", () =>
       play(OPEN, async (it, ann) => {
         await it.kill();
         await it.start(`${marks.sent}:1`);
@@ -154,7 +154,7 @@ export async function defineProcessTests(id: string): Promise<void> {
         assert.ok(items.every((item) => item.state === "unknown") && items.length <= 1, JSON.stringify(items));
       }));
 
-    test("scenario 15: a crash inside a reply of several parts: it goes on at the right part", { skip: without.parts ?? false }, () =>
+    test("scenario 15: a crash within a reply of several parts: it continues at the right part", { skip: without.parts ?? false }, () =>
       play(OPEN, async (it, ann) => {
         await it.kill();
         await it.start("part-attempting:2");
