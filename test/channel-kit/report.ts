@@ -76,9 +76,7 @@ export function toTable(channels: readonly ChannelReport[], scenarios: readonly 
     ]),
     row([
       "acknowledgement of events",
-      ...channels.map(
-        (each) => ({ cursor: "by cursor", event: "one by one", session: "by session", none: "none" })[each.capabilities.ack],
-      ),
+      ...channels.map((each) => ({ cursor: "by cursor", event: "one by one", session: "by session", none: "none" })[each.capabilities.ack]),
     ]),
     "",
     "## Scenarios",
