@@ -1,5 +1,5 @@
-// Types, lint, format, import arrows of the rooms, unused exports, and documents that are made from the code. All of them run,
-// so that one call shows everything; the exit code is 1 when any of them fails.
+// Types, lint, format, imports between modules, prose, unused exports and generated documents. All of them run, so that one call
+// reports every problem; the exit code is 1 when any of them fails.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -17,6 +17,7 @@ const CHECKS: readonly Check[] = [
   { name: "lint", command: [bin("oxlint"), "--quiet", "src", "test", "scripts", "bin", "web"] },
   { name: "format", command: [bin("oxfmt"), "--check", "src", "test", "scripts", "bin", "web", "knip.json", "package.json"] },
   { name: "imports", command: node("scripts/check-imports.ts") },
+  { name: "prose", command: node("scripts/check-prose.ts") },
   { name: "unused", command: [bin("knip"), "--no-progress"] },
   { name: "documents from the schema", command: node("scripts/gen-config-docs.ts", "--check") },
   { name: "documents from the methods", command: node("scripts/gen-protocol-docs.ts", "--check") },

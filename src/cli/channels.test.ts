@@ -43,7 +43,7 @@ test("accounts fit 80 columns whatever their names and causes, and what is wrong
     lines.every((line) => line.length <= 80),
     text,
   );
-  assert.match(lines[0]!, /^account +state +since +in +out +queue +unsent +set aside$/);
+  assert.match(lines[0]!, /^account +state +since +in +out +queue +unsent +dead$/);
   assert.match(lines[1]!, /^telegram\/default +ok +48 min +59 min +59 min +12 +345 +3$/);
   assert.match(lines[2]!, /^discord\/of-somebody +stopped +5 s +- +- +- +- +-$/);
   assert.match(text, /telegram\/default: rate limited 3 times by the platform/);

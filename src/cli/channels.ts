@@ -84,7 +84,7 @@ export function accountTable(out: Output, rows: readonly AccountRow[], now: numb
       { title: "out", align: "right" },
       { title: "queue", align: "right" },
       { title: "unsent", align: "right" },
-      { title: "set aside", align: "right" },
+      { title: "dead", align: "right" },
     ],
     rows.map((row) => [
       row.name,
@@ -121,7 +121,7 @@ function remarks(row: AccountRow, now: number): string[] {
     ...(old(row.outboxOldestAt) ? [`oldest unsent reply: ${formatAge(row.outboxOldestAt, now).replace(/ ago$/, "")}`] : []),
     ...(row.rateLimits ? [`rate limited ${plural(row.rateLimits, "time")} by the platform`] : []),
     ...(row.reconnectAttempts ? [`${plural(row.reconnectAttempts, "reconnect")} since start`] : []),
-    ...(deadLetterText(row) > 0 ? ["messages are set aside: openclaw dead-letters list"] : []),
+    ...(deadLetterText(row) > 0 ? ["there are dead letters: openclaw dead-letters list"] : []),
   ];
 }
 

@@ -293,7 +293,7 @@ const CONSISTENCY: readonly [unknown, RegExp][] = [
 
 test("every key that the page about IRC lists is read", () => {
   const page = readFileSync(new URL("../../docs/channels/irc.md", import.meta.url), "utf8");
-  const table = page.slice(page.indexOf("## Keys"), page.indexOf("## Who is who"));
+  const table = page.slice(page.indexOf("## Configuration"), page.indexOf("## Identifiers"));
   // The first column: names, with a key inside a group as `group.key` or, after the first one, as `.key`.
   const names = [...table.matchAll(/^\| (`[^|]+) \|/gm)].flatMap((row) => [...row[1]!.matchAll(/`([a-zA-Z]+)/g)].map((name) => name[1]!));
   assert.ok(names.includes("flood") && names.includes("tlsFingerprint"), names.join());

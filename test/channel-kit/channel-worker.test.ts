@@ -68,8 +68,8 @@ function spooled({ home, id }: ScenarioRun): number {
 
 /** Why a channel cannot show it, or false. */
 const skipped = (id: string, { skip }: HarnessModule): string | false => {
-  if (!channelIds.some((known) => known === id)) return "it is no channel";
-  return skip || (id === "webhook" && "the platform calls the gateway's own port, which is the main thread's");
+  if (!channelIds.some((known) => known === id)) return "it is not a channel";
+  return skip || (id === "webhook" && "the platform calls the gateway's own port, which the main thread serves");
 };
 
 const modules = await Promise.all(selectedChannels().map(async (id) => ({ id, module: await HARNESSES[id]!() })));

@@ -18,7 +18,7 @@ export type ConformancePlatform = {
   push(text: string, rig: TestHost): void;
   /** Visible texts that the bot has sent, in order. */
   sent(): readonly string[];
-  /** Breaks the connection; `silent`: without telling the client. `heal` mends it. Absent: there is no connection that could break. */
+  /** Breaks the connection; `silent`: without telling the client. `heal` mends it. Absent: there is no connection. */
   drop?(how: "close" | "silent"): void | Promise<void>;
   heal?(): void | Promise<void>;
   /** From now on everything is answered so many milliseconds late, also a new connection. Absent: there is none. */
@@ -36,7 +36,7 @@ type Runner = (rig: TestHost, stage: ConformancePlatform, channel: Channel) => P
 
 /** Scenarios about a connection that breaks. */
 const CONNECTION_FAULTS = [17, 19];
-const NO_CONNECTION = "there is no connection that could break";
+const NO_CONNECTION = "there is no connection";
 const BURST = 5_000;
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -242,7 +242,7 @@ export function testConformance(
   test("a refused credential is terminal and is tried once (scenario 22)", { skip }, async (t) => {
     const stage = await openStage();
     try {
-      if (!stage.refusedConfig) return t.skip("the platform looks at the credential of each message, and at none before");
+      if (!stage.refusedConfig) return t.skip("the credential is checked with each message only");
       const rig = await openTestHost(channel, stage.refusedConfig);
       const status = await rig.state("terminal");
       assert.ok(status.cause && status.fix);

@@ -252,7 +252,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
 
     if (applies(31))
       test(
-        covers(["edit"], "scenario 31: preview, then final: one message is left, also after a crash with the preview on screen"),
+        covers(["edit"], "scenario 31: preview, then final: one message remains, also after a crash with the preview on screen"),
         (t) => {
           if (without.previews !== undefined) return t.skip(without.previews);
           return play(
@@ -296,7 +296,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
         }),
       );
 
-    test("scenario 34: a poison event parks, its lane goes on, an operator replays it", () =>
+    test("scenario 34: a failing event becomes a dead letter, its lane continues, an operator retries it", () =>
       play(async (it, ann) => {
         await it.kill();
         await it.start("adopted:1");

@@ -23,25 +23,28 @@ export async function defineProcessTests(id: string): Promise<void> {
   const play = (policy: ScenarioPolicy, work: (play: ScenarioRun, ann: PlatformUser, bob: PlatformUser) => Promise<void>): Promise<void> =>
     runScenario(id, open, policy, work);
   describe(id, { skip }, () => {
-    test("scenario 3: a stranger gets a pairing code once, is approved, and is then answered", { skip: without.policy ?? false }, () =>
-      play({ dmPolicy: "pairing", room: null }, async (it, ann) => {
-        await it.platform.sendMessage(ann, "direct", "a secret plan");
-        await it.untilAnswered(/pairing approve/);
-        await it.platform.sendMessage(ann, "direct", "are you there?");
-        const { requests } = await it.operator.request<Pairings>("channels.pairing.list", {});
-        assert.deepEqual(
-          requests.map((each) => each.senderId),
-          [ann.id],
-        );
-        assert.equal(it.model.requests().length, 0, "nothing of a stranger reaches a model");
-        const { requestId } = requests[0]!;
-        await it.operator.request("channels.pairing.approve", { channel: id, accountId: "default", requestId, notify: true });
-        await it.untilAnswered(/You're approved/);
-        await it.platform.sendMessage(ann, "direct", "hello apples");
-        await it.untilAnswered(/You said: hello apples/);
-        assert.equal(it.countAnswers(/pairing approve/), 1, "the code is told once");
-        assert.equal(it.countAnswers(/secret plan|are you there/), 0);
-      }),
+    test(
+      "scenario 3: an unknown sender gets a pairing code once, is approved, and is then answered",
+      { skip: without.policy ?? false },
+      () =>
+        play({ dmPolicy: "pairing", room: null }, async (it, ann) => {
+          await it.platform.sendMessage(ann, "direct", "a secret plan");
+          await it.untilAnswered(/pairing approve/);
+          await it.platform.sendMessage(ann, "direct", "are you there?");
+          const { requests } = await it.operator.request<Pairings>("channels.pairing.list", {});
+          assert.deepEqual(
+            requests.map((each) => each.senderId),
+            [ann.id],
+          );
+          assert.equal(it.model.requests().length, 0, "nothing of a stranger reaches a model");
+          const { requestId } = requests[0]!;
+          await it.operator.request("channels.pairing.approve", { channel: id, accountId: "default", requestId, notify: true });
+          await it.untilAnswered(/You're approved/);
+          await it.platform.sendMessage(ann, "direct", "hello apples");
+          await it.untilAnswered(/You said: hello apples/);
+          assert.equal(it.countAnswers(/pairing approve/), 1, "the code is told once");
+          assert.equal(it.countAnswers(/secret plan|are you there/), 0);
+        }),
     );
 
     test("scenario 4: allowlist, open and disabled direct messages", { skip: without.policy ?? false }, () =>
@@ -101,7 +104,7 @@ export async function defineProcessTests(id: string): Promise<void> {
     }
 
     if (threads) {
-      test("scenario 8: a thread is a lane of its own and is answered in the thread", () =>
+      test("scenario 8: a thread has its own session and is answered in the thread", () =>
         play(OPEN, async (it, ann) => {
           await it.platform.sendMessage(ann, "room", "said in the room", { mention: true });
           await it.untilAnswered(/said in the room/);
@@ -142,7 +145,7 @@ export async function defineProcessTests(id: string): Promise<void> {
         assert.equal(it.countAnswers(/survive this/), 1);
       }));
 
-    test("scenario 14: a crash after the send: no duplicate, or an unknown that is told", () =>
+    test("scenario 14: a crash after the send: no duplicate, or reported as unknown", () =>
       play(OPEN, async (it, ann) => {
         await it.kill();
         await it.start(`${marks.sent}:1`);
@@ -154,7 +157,7 @@ export async function defineProcessTests(id: string): Promise<void> {
         assert.ok(items.every((item) => item.state === "unknown") && items.length <= 1, JSON.stringify(items));
       }));
 
-    test("scenario 15: a crash inside a reply of several parts: it goes on at the right part", { skip: without.parts ?? false }, () =>
+    test("scenario 15: a crash within a reply of several parts: it continues at the right part", { skip: without.parts ?? false }, () =>
       play(OPEN, async (it, ann) => {
         await it.kill();
         await it.start("part-attempting:2");

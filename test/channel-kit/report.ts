@@ -57,9 +57,9 @@ export function toTable(channels: readonly ChannelReport[], scenarios: readonly 
   const rule = row(["---", ...channels.map(() => "---")]);
   const skipped = reasons(channels, scenarios);
   return [
-    "# Channels, and what each of them stands",
+    "# Channel support matrix",
     "",
-    "Made by `npm run channel-kit -- --write` from the results of the tests; do not edit.",
+    "Generated from test results by `npm run channel-kit -- --write`; do not edit.",
     "",
     row(["", ...channels.map(({ id, label }) => (id === "webchat" ? label : `[${label}](${id}.md)`))]),
     rule,
@@ -71,19 +71,17 @@ export function toTable(channels: readonly ChannelReport[], scenarios: readonly 
       row([name, ...channels.map((each) => (declaredCapabilities(each.capabilities).includes(name) ? "yes" : "no"))]),
     ),
     row([
-      "a repeated send",
-      ...channels.map((each) => ({ key: "is recognised", lookup: "is looked up", none: "is reported" })[each.capabilities.idempotency]),
+      "repeated send",
+      ...channels.map((each) => ({ key: "deduplicated", lookup: "looked up", none: "reported as unknown" })[each.capabilities.idempotency]),
     ]),
     row([
-      "an event is confirmed",
-      ...channels.map(
-        (each) => ({ cursor: "by a cursor", event: "one by one", session: "by the session", none: "not at all" })[each.capabilities.ack],
-      ),
+      "acknowledgement of events",
+      ...channels.map((each) => ({ cursor: "by cursor", event: "one by one", session: "by session", none: "none" })[each.capabilities.ack]),
     ]),
     "",
     "## Scenarios",
     "",
-    "✓ passed; ✗ failed; n/a: means nothing on this platform; ·: has no test of its own under this number.",
+    "✓ passed; ✗ failed; n/a: not applicable; ·: not covered by a dedicated test.",
     "",
     row(["", ...channels.map(({ label }) => label)]),
     rule,
@@ -92,6 +90,6 @@ export function toTable(channels: readonly ChannelReport[], scenarios: readonly 
       "random kills",
       ...channels.map((each) => (each.results.some((one) => /random kills/.test(one.name) && one.passed && !one.skipped) ? "✓" : "·")),
     ]),
-    ...(skipped.length > 0 ? ["", "What means nothing on a platform, and why:", "", ...skipped] : []),
+    ...(skipped.length > 0 ? ["", "Not applicable:", "", ...skipped] : []),
   ].join("\n");
 }

@@ -95,7 +95,7 @@ async function open({ behindMs = 0 }: { behindMs?: number } = {}): Promise<Platf
   };
 }
 
-const inapplicable = { refusals: "Discord refuses no markup: what it does not know is shown as it was written" };
+const inapplicable = { refusals: "Discord accepts any markup and shows unknown markup as text" };
 const harness: HarnessModule = { open, skip: false, storesOffline: true, threads: true, rooms: true, inapplicable };
 export const { skip, storesOffline, threads, rooms } = harness;
 export { open, inapplicable };

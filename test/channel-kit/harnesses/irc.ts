@@ -84,7 +84,7 @@ async function open({ impatient = false }: { impatient?: boolean } = {}): Promis
 const inapplicable = {
   replies: "IRC has no replies",
   bots: "few servers say who is a bot, and there is no key that lets those in",
-  history: "IRC keeps nothing of what was said while the bot was away",
+  history: "IRC has no history of messages from before the bot connected",
 };
 const harness: HarnessModule = { open, skip: noNgircd, storesOffline: false, threads: false, rooms: true, inapplicable };
 export const { skip, storesOffline, threads, rooms } = harness;

@@ -73,7 +73,7 @@ async function open(): Promise<PlatformHarness> {
 /** What waits while nobody listens comes later, but what was written to a listener that dies does not come again. */
 const inapplicable = {
   bots: "Signal does not say who is a bot",
-  history: "Signal keeps what nobody has fetched, and gives it out once",
+  history: "Signal keeps unfetched messages and delivers them once",
 };
 const harness: HarnessModule = { open, skip: false, storesOffline: false, threads: false, rooms: true, inapplicable: inapplicable };
 export const { skip, storesOffline, threads, rooms } = harness;

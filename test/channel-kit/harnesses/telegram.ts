@@ -120,7 +120,7 @@ async function open(): Promise<PlatformHarness> {
   };
 }
 
-const inapplicable = { history: "Telegram keeps what nobody has taken, and shows bots no history" };
+const inapplicable = { history: "Telegram keeps unacknowledged updates and gives bots no history" };
 const harness: HarnessModule = { open, skip: false, storesOffline: true, threads: true, rooms: true, inapplicable };
 export const { skip, storesOffline, threads, rooms } = harness;
 export { open, inapplicable };

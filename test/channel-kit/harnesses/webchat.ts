@@ -116,13 +116,13 @@ const harness: HarnessModule = {
   crashPoints: { committed: "admitted", sent: "stored" },
   inapplicable: {
     config: "there is nothing to configure",
-    policy: "who may connect is decided by credentials and devices, not by a list of people",
+    policy: "access is decided by credentials and devices, not by access lists",
     downloads: "a picture comes with its message, and nothing is fetched",
     parts: "an answer is one message of the transcript",
     outbox: "an answer is in the transcript, and not sent anywhere",
     refusals: "the page gets Markdown as it is, and shows what it cannot read as it was written",
     bots: "only clients with credentials of the gateway write here, and who is a bot is nowhere said",
-    history: "a client sends again what was not taken",
+    history: "the client resends unacknowledged messages",
   },
 };
 export const { skip, storesOffline, threads, rooms, crashPoints, inapplicable } = harness;

@@ -87,7 +87,7 @@ export const storesOffline = true;
 export const threads = true;
 export const rooms = true;
 export const inapplicable = {
-  previews: "the contract has no previews: a peer gets complete answers",
-  refusals: "a peer gets Markdown as it is, and the contract knows no refusal of it",
-  history: "a peer sends again what was not taken",
+  previews: "the contract has no previews",
+  refusals: "the peer receives Markdown unchanged and cannot reject it",
+  history: "the peer resends unacknowledged events",
 };

@@ -1,0 +1,173 @@
+// Fails on phrases that the project does not use: private idiom, archaic words and British spelling, in documents, comments, strings
+// and test titles. Each rule names the plain term to use instead. Run with file names to check only those.
+import { globSync, readFileSync } from "node:fs";
+
+/** Phrase (a space matches any line break, also within a comment) -> what to write instead. */
+const PHRASES: Readonly<Record<string, string>> = {
+  "(?:is|are|was|were|be|been|being) told": "say who receives what: reported, shown, notified",
+  nobody: "no one, no client, no caller",
+  "(?<!there )is no(?! longer| more| less|,| one|\\.)": "is not a, there is no",
+  "for ever": "forever, indefinitely",
+  "mend(?:s|ed|ing)?": "fix, repair",
+  "stands?(?! (?:for|out|alone|by)|-)": "overrides, replaces, is, holds",
+  "(?:is|are|was|were|be|been|being) said": "say where: logged, reported, documented",
+  "some ?body|any ?body": "someone, anyone, say who",
+  anew: "again",
+  afresh: "again",
+  "(?:in|by) (?:our|its|their|his|your) (?:own )?words": "say which text",
+  "(?:let|lets|letting) go(?: of)?": "release, dequeue",
+  letgo: "release, dequeue",
+  "of use": "useful",
+  whoever: "anyone who, the client that",
+  whichever: "any",
+  lest: "so that ... not",
+  strangers: "pre-auth connections, unknown senders",
+  fate: "outcome",
+  "(?:is|are|was|were) well": "healthy",
+  "older word": "deprecated alias",
+  "set aside": "dead letter, stored for the operator",
+  stranded: "dead letter",
+  "(?<![\"'`])parked(?![\"'`])": "unloaded, dead letter, waiting",
+  untold: "unreported, outcome pending",
+  "means nothing": "not applicable",
+  "the like": "similar",
+  "(?:is|are) to be": "must be, will be",
+  "without a word": "silently",
+  amiss: "wrong",
+  astray: "lost, misdirected",
+  shall: "must, will",
+  thereof: "of it",
+  therein: "in it",
+  wherein: "in which",
+  henceforth: "from now on",
+  "bear with": "tolerate",
+  "come to nothing": "fail",
+  "makes? do with": "uses",
+  "as (?:you|one|it|they) likes?": "freely",
+  "the world": "say which systems",
+};
+
+/** British -> American spelling. */
+const SPELLINGS: Readonly<Record<string, string>> = {
+  "colour(s|ed|ing|less)?": "color",
+  "behaviour(s|al)?": "behavior",
+  "favour(s|ed|ite)?": "favor",
+  "honour(s|ed|ing)?": "honor",
+  "neighbour(s|ing)?": "neighbor",
+  "(re|un)?(recogni|seriali|normali|organi|initiali|authori|summari|synchroni|minimi|optimi|categori|sanitis)s(e|es|ed|ing|ation)": "-ize",
+  "centre(s|d)?": "center",
+  "licence(s)?": "license",
+  "defence(s)?": "defense",
+  "artefact(s)?": "artifact",
+  "catalogue(s)?": "catalog",
+  "grey(s)?": "gray",
+  whilst: "while",
+  amongst: "among",
+  "analys(e|ed|es|ing)(?<!analyses)": "analyze",
+  "labell(ed|ing)": "labeled",
+  "signall(ed|ing)": "signaled",
+  "modell(ed|ing)": "modeled",
+  "programme(s)?": "program",
+};
+
+/** Places whose texts are still to be rewritten. The list only gets shorter. */
+const NOT_YET: readonly string[] = [
+  "CONTRIBUTING.md",
+  "bin/openclaw.js",
+  "bin/toolchain.js",
+  "docs/configuration.md",
+  "docs/protocol.md",
+  "scripts/build.ts",
+  "scripts/gen-config-docs.ts",
+  "scripts/gen-protocol-docs.ts",
+  "src/agents/",
+  "src/auth/",
+  "src/channels/",
+  "src/cli/",
+  "src/client/",
+  "src/config/",
+  "src/core/",
+  "src/gateway/",
+  "src/main.ts",
+  "src/methods/",
+  "src/observe/",
+  "src/protocol/",
+  "src/routing/",
+  "src/server/",
+  "src/start-gateway.ts",
+  "src/store/",
+  "src/tools/",
+  "src/turns/",
+  "test/channel-kit/",
+  "test/crash/",
+  "test/fakes/",
+  "test/fuzz/",
+  "test/markup/",
+  "test/model-server.test.ts",
+  "test/security/",
+  "test/wire/",
+  "web/src/",
+  "web/test/",
+];
+
+/** This file names the phrases; recorded frames, third-party texts and generated code are not ours. */
+const EXCLUDED = ["scripts/check-prose.ts", "src/protocol/gen/", "web/dist/", "web/node_modules/"];
+
+type Rule = { readonly pattern: RegExp; readonly instead: string };
+const toRule = ([phrase, instead]: [string, string]): Rule => ({
+  pattern: new RegExp(`\\b(?:${phrase.replaceAll(" ", "[\\s/*]+")})(?![\\w-])`, "gi"),
+  instead,
+});
+const RULES: readonly Rule[] = [...Object.entries(PHRASES), ...Object.entries(SPELLINGS)].map(toRule);
+
+/** Comments (consecutive lines together) and string literals of a source file. */
+const PROSE = /(?:\/\/[^\n]*(?:\n[ \t]*(?=\/\/))?)+|\/\*[\s\S]*?\*\/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`/g;
+
+export type Finding = { readonly line: number; readonly found: string; readonly instead: string };
+
+/** Every disliked phrase of a text, in the order of the text. */
+export function findIdiom(text: string, isSource: boolean): Finding[] {
+  const passages = isSource ? [...text.matchAll(PROSE)] : [Object.assign([text], { index: 0 })];
+  const findings: (Finding & { at: number })[] = [];
+  for (const passage of passages) {
+    for (const { pattern, instead } of RULES) {
+      for (const match of passage[0]!.matchAll(pattern)) {
+        const at = passage.index + match.index;
+        const line = text.slice(0, at).split("\n").length;
+        findings.push({ at, line, found: match[0].replaceAll(/[\s/*]+/g, " ").trim(), instead });
+      }
+    }
+  }
+  return findings.toSorted((a, b) => a.at - b.at);
+}
+
+const FILES = [
+  "*.md",
+  "docs/**/*.md",
+  "src/**/*.{ts,md,sql}",
+  "web/{src,test}/**/*.{ts,tsx,css}",
+  "web/*.{html,css,ts}",
+  "test/**/*.ts",
+  "scripts/*.{ts,js}",
+  "bin/*.js",
+];
+
+function checkFiles(names: readonly string[]): number {
+  let hits = 0;
+  for (const name of names) {
+    for (const { line, found, instead } of findIdiom(readFileSync(name, "utf8"), /\.(?:ts|js)$/.test(name))) {
+      hits++;
+      console.error(`${name}:${line}: "${found}"; write: ${instead}`);
+    }
+  }
+  return hits;
+}
+
+if (import.meta.main) {
+  const given = process.argv.slice(2);
+  const all = given.length > 0 ? given : [...new Set(globSync(FILES))].toSorted();
+  const names = all.filter((name) => ![...EXCLUDED, ...(given.length > 0 ? [] : NOT_YET)].some((prefix) => name.startsWith(prefix)));
+  const hits = checkFiles(names);
+  if (hits > 0) console.error(`${hits} phrases to rewrite (the list is in scripts/check-prose.ts).`);
+  process.exitCode = hits > 0 ? 1 : 0;
+}
