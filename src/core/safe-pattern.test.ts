@@ -127,7 +127,7 @@ for (const source of ["(a+)+$", "(a|a)*b", "(.*)*x", "([a-z]+)*9", "(a|aa)+$", "
     matches(source, "a".repeat(4_000) + "!");
     matches(source, "x".repeat(4_000));
     const used = process.cpuUsage(started);
-    // The built-in engine would need longer than the age of the universe; the bound is only there to notice that.
+    // The built-in engine does not finish; the bound only detects that.
     assert.ok((used.user + used.system) / 1e6 < 20);
   });
 }
@@ -146,8 +146,8 @@ const REFUSED: readonly (readonly [string, RegExp])[] = [
   ["(a)\\1", /back-reference/],
   ["*a", /nothing to repeat/],
   ["a**", /repeated/],
-  ["[z-a]", /backwards/],
-  ["a{3,1}", /backwards/],
+  ["[z-a]", /wrong order/],
+  ["a{3,1}", /wrong order/],
   ["(?:a{99}){99}", /too large/],
   ["\\p{L}", /not supported/],
   ["\\u{zz}", /not a number/],
@@ -212,7 +212,7 @@ test("a pattern that is exponential elsewhere takes a bounded number of steps fo
     assert.ok("pattern" in result);
     const before = process.cpuUsage();
     result.pattern.replace("a".repeat(20_000), "#");
-    // The built-in engine would need longer than the age of the universe.
+    // The built-in engine does not finish.
     assert.ok(process.cpuUsage(before).user / 1e6 < 20, source);
   }
 });

@@ -1,27 +1,26 @@
 import { LIMITS } from "./limits.ts";
 
 /**
- * Regular expressions from configuration, matched in time proportional to pattern x text whatever the pattern says: the
- * pattern becomes a set of states that advance together (Thompson's construction), so nothing is ever tried twice.
+ * Regular expressions from the configuration, matched in time proportional to pattern x text for every pattern: the pattern
+ * becomes a set of states that advance together (Thompson's construction), so no path is tried twice.
  *
  * Supported: literals, `.`, `^ $ \b \B`, `\d \w \s` and their negations, `[...]`, groups, `|`, `* + ? {m,n}` (lazy marks are
- * accepted, they change nothing), and escapes. Back-references and look-around are refused: they are what makes matching expensive.
- * Letters match in both cases.
+ * accepted and ignored), and escapes. Back-references and look-around are refused, because they cannot be matched in linear time.
+ * Matching ignores case. Why this is not a library: docs/decisions/0010-patterns.md.
  */
 export type SafePattern = {
   readonly source: string;
   test(text: string): boolean;
-  /** The text with everything that any match covers replaced. Matches that touch or overlap are replaced together. */
+  /** Replaces everything that is covered by any match. Matches that touch or overlap are replaced together. */
   replace(text: string, by: string): string;
 };
-/** `patternChars`: a longer pattern is refused. `textChars`: so much of a text is looked at. Default: what calls an agent by its name. */
+/** `patternChars`: a longer pattern is refused. `textChars`: only the start of a text is searched. Default: limits of mention patterns. */
 export type PatternLimits = { patternChars: number; textChars: number };
 
-/** States after `{m,n}` are written out; more are refused. */
+/** Limit of states after `{m,n}` is expanded. */
 const STATES = LIMITS.mentionPatternStates;
-/** Nesting of groups; deeper is refused. */
+/** Limit of nested groups. */
 const DEPTH = 20;
-/** Whoever calls somebody does so near the start. */
 const MENTION: PatternLimits = { patternChars: LIMITS.mentionPatternChars, textChars: LIMITS.mentionTextChars };
 
 type CharTest = (char: string) => boolean;
@@ -31,7 +30,14 @@ type Tree =
   | { type: "assert"; what: Assertion }
   | { type: "sequence" | "choice"; items: Tree[] }
   | { type: "repeat"; item: Tree; min: number; max: number };
-type State = { op: "char"; test: CharTest } | { op: "assert"; what: Assertion } | { op: "split"; to: number[] } | { op: "match" };
+/** `ascii`: the results of `test` for ASCII characters, as far as they are known. */
+type CharState = { op: "char"; test: CharTest; ascii: Uint8Array };
+const [ACCEPTED, REFUSED] = [1, 2];
+type State = CharState | { op: "assert"; what: Assertion } | { op: "split"; to: number[] } | { op: "match" };
+/** Characters of a text, folded to lower case: the string itself when all of them are ASCII. */
+type Chars = ArrayLike<string>;
+/** `first`: the states of the first character of a match; null when an assertion alone can match. */
+type Program = { states: readonly State[]; first: readonly CharState[] | null };
 
 const isWord = (char: string | undefined): boolean => char !== undefined && /^[a-z0-9_]$/i.test(char);
 const CLASSES: Readonly<Record<string, CharTest>> = {
@@ -41,22 +47,27 @@ const CLASSES: Readonly<Record<string, CharTest>> = {
 };
 const CONTROL: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", f: "\f", v: "\v", "0": "\0" };
 
-/** Lower case of one character; characters whose lower case is longer stay as they are. */
+/** Lower case of one character; unchanged when its lower case is longer. */
 function fold(char: string): string {
   const lower = char.toLowerCase();
   return lower.length === char.length ? lower : char;
 }
 
-/** Parses a pattern, or says in one sentence why it is not usable. */
+// oxlint-disable-next-line no-control-regex -- the ASCII characters
+const ASCII_ONLY = /^[\u0000-\u007f]*$/;
+const foldText = (text: string): Chars => (ASCII_ONLY.test(text) ? text.toLowerCase() : Array.from(text, fold));
+
+/** Compiles a pattern, or says in one sentence why it cannot be used. */
 export function compilePattern(source: string, { patternChars, textChars } = MENTION): { pattern: SafePattern } | { problem: string } {
   if (source.length === 0) return { problem: "the pattern is empty" };
   if (source.length > patternChars) return { problem: `the pattern is longer than ${patternChars} characters` };
   try {
-    const program: State[] = [];
-    emit(new PatternParser(source).parse(), program);
-    program.push({ op: "match" });
-    if (run(program, [])) return { problem: "the pattern matches the empty text, so it would match everything" };
-    const folded = (text: string): string[] => Array.from(text.slice(0, textChars), fold);
+    const states: State[] = [];
+    emit(new PatternParser(source).parse(), states);
+    states.push({ op: "match" });
+    const program: Program = { states, first: firstStates(states) };
+    if (run(program, "")) return { problem: "the pattern matches the empty text, so it would match everything" };
+    const folded = (text: string): Chars => foldText(text.slice(0, textChars));
     return {
       pattern: {
         source,
@@ -186,7 +197,7 @@ class PatternParser {
     this.#at++;
     let last = this.#take();
     if (last === "\\") last = this.#take();
-    if (last < char) throw new PatternError(`the range ${char}-${last} runs backwards`);
+    if (last < char) throw new PatternError(`the range ${char}-${last} is in the wrong order`);
     const inRange: CharTest = (c) => c >= char && c <= last;
     return (c) => inRange(c) || inRange(c.toUpperCase());
   }
@@ -204,7 +215,7 @@ class PatternParser {
       this.#at += found[0].length;
       const min = Number(found[1]);
       const max = found[3] !== undefined ? Number(found[3]) : found[2] ? Infinity : min;
-      if (max < min) throw new PatternError("a repetition runs backwards");
+      if (max < min) throw new PatternError("the limits of a repetition are in the wrong order");
       tree = { type: "repeat", item, min, max };
     } else return item;
     if (this.#peek() === "?") this.#at++;
@@ -222,13 +233,45 @@ function literal(char: string): Tree {
   return { type: "char", test: same(char) };
 }
 
+function accepts({ test, ascii }: CharState, char: string): boolean {
+  const code = char.charCodeAt(0);
+  if (code >= 128) return test(char);
+  ascii[code] ||= test(char) ? ACCEPTED : REFUSED;
+  return ascii[code] === ACCEPTED;
+}
+
+/** See Program. Pure. */
+function firstStates(states: readonly State[]): readonly CharState[] | null {
+  const first: CharState[] = [];
+  const seen = new Set<number>();
+  const todo = [0];
+  for (let index = todo.pop(); index !== undefined; index = todo.pop()) {
+    if (seen.has(index)) continue;
+    seen.add(index);
+    const state = states[index]!;
+    if (state.op === "match") return null;
+    if (state.op === "char") first.push(state);
+    else if (state.op === "split") todo.push(...state.to);
+    else todo.push(index + 1);
+  }
+  return first;
+}
+
+/** Whether no match starts at `at`; false when that is not known. */
+function cannotStart({ first }: Program, text: Chars, at: number): boolean {
+  if (first === null || at >= text.length) return false;
+  const char = text[at]!;
+  for (const state of first) if (accepts(state, char)) return false;
+  return true;
+}
+
 function push(program: State[], state: State): number {
-  if (program.length >= STATES) throw new PatternError("the pattern is too large when its repetitions are written out");
+  if (program.length >= STATES) throw new PatternError("the pattern is too large when its repetitions are expanded");
   return program.push(state) - 1;
 }
 
 function emit(tree: Tree, program: State[]): void {
-  if (tree.type === "char") push(program, { op: "char", test: tree.test });
+  if (tree.type === "char") push(program, { op: "char", test: tree.test, ascii: new Uint8Array(128) });
   else if (tree.type === "assert") push(program, { op: "assert", what: tree.what });
   else if (tree.type === "repeat") emitRepeat(tree, program);
   else if (tree.type === "choice") emitChoice(tree.items, program);
@@ -271,15 +314,15 @@ function emitRepeat(tree: { item: Tree; min: number; max: number }, program: Sta
   for (const exit of exits) exit.push(program.length);
 }
 
-function assertionHolds(what: Assertion, text: readonly string[], at: number): boolean {
+function assertionHolds(what: Assertion, text: Chars, at: number): boolean {
   if (what === "start") return at === 0;
   if (what === "end") return at === text.length;
   const edge = isWord(text[at - 1]) !== isWord(text[at]);
   return what === "word" ? edge : !edge;
 }
 
-/** Follows everything that costs no character. `stamp` marks states already reached at this position. */
-function reach(program: readonly State[], from: number, text: readonly string[], at: number, stamp: Int32Array, out: number[]): boolean {
+/** Follows all transitions that consume no character. `stamp` marks the states already reached at this position. */
+function reach(program: readonly State[], from: number, text: Chars, at: number, stamp: Int32Array, out: number[]): boolean {
   const todo = [from];
   for (let index = todo.pop(); index !== undefined; index = todo.pop()) {
     if (stamp[index] === at) continue;
@@ -293,19 +336,22 @@ function reach(program: readonly State[], from: number, text: readonly string[],
   return false;
 }
 
-function run(program: readonly State[], text: readonly string[]): boolean {
-  const stamp = new Int32Array(program.length).fill(-1);
-  let current: number[] = [];
+function run(program: Program, text: Chars): boolean {
+  const { states } = program;
+  const stamp = new Int32Array(states.length).fill(-1);
+  let [current, next]: [number[], number[]] = [[], []];
   for (let at = 0; at <= text.length; at++) {
-    if (reach(program, 0, text, at, stamp, current)) return true;
-    const next: number[] = [];
+    const canStart = !cannotStart(program, text, at);
+    if (!canStart && current.length === 0) continue;
+    if (canStart && reach(states, 0, text, at, stamp, current)) return true;
     const char = text[at];
     if (char === undefined) return false;
     for (const index of current) {
-      const state = program[index]!;
-      if (state.op === "char" && state.test(char) && reach(program, index + 1, text, at + 1, stamp, next)) return true;
+      const state = states[index]!;
+      if (state.op === "char" && accepts(state, char) && reach(states, index + 1, text, at + 1, stamp, next)) return true;
     }
-    current = next;
+    [current, next] = [next, current];
+    next.length = 0;
   }
   return false;
 }
@@ -313,10 +359,10 @@ function run(program: readonly State[], text: readonly string[]): boolean {
 type Range = { start: number; end: number };
 
 /**
- * What the matches of a pattern cover together, in characters. One pass: for each state only the earliest start is kept that reaches it,
- * since every later one lies inside of its match.
+ * The union of all matches, in characters. One pass: for each state only the earliest start that reaches it is kept, because a
+ * match from a later start lies inside the match from the earlier one.
  */
-function matchedRanges(program: readonly State[], text: readonly string[]): readonly Range[] {
+function matchedRanges(program: Program, text: Chars): readonly Range[] {
   const ranges: Range[] = [];
   const add = (start: number, end: number): void => {
     let from = start;
@@ -326,16 +372,22 @@ function matchedRanges(program: readonly State[], text: readonly string[]): read
     }
     ranges.push({ start: from, end });
   };
-  let starts = new Int32Array(program.length).fill(-1);
+  const { states } = program;
+  let starts = new Int32Array(states.length).fill(-1);
+  let isIdle = true;
   for (let at = 0; at <= text.length; at++) {
-    const begins = spread(program, [...charStates(program, starts), { index: 0, start: at }], text, at);
+    if (isIdle && cannotStart(program, text, at)) continue;
+    const begins = spread(states, [...charStates(states, starts), { index: 0, start: at }], text, at);
     if (begins.match >= 0 && begins.match < at) add(begins.match, at);
     const char = text[at];
     if (char === undefined) break;
-    starts = new Int32Array(program.length).fill(-1);
+    starts = new Int32Array(states.length).fill(-1);
+    isIdle = true;
     for (const { index, start } of begins.waiting) {
-      const state = program[index]!;
-      if (state.op === "char" && state.test(char) && (starts[index + 1] === -1 || starts[index + 1]! > start)) starts[index + 1] = start;
+      const state = states[index]!;
+      if (state.op !== "char" || !accepts(state, char)) continue;
+      isIdle = false;
+      if (starts[index + 1] === -1 || starts[index + 1]! > start) starts[index + 1] = start;
     }
   }
   return ranges;
@@ -350,13 +402,8 @@ function charStates(program: readonly State[], starts: Int32Array): Thread[] {
   return threads.toSorted((a, b) => a.start - b.start);
 }
 
-/** Follows everything that costs no character; the first thread to reach a state has the earliest start. */
-function spread(
-  program: readonly State[],
-  threads: readonly Thread[],
-  text: readonly string[],
-  at: number,
-): { waiting: Thread[]; match: number } {
+/** Follows all transitions that consume no character; the first thread to reach a state has the earliest start. */
+function spread(program: readonly State[], threads: readonly Thread[], text: Chars, at: number): { waiting: Thread[]; match: number } {
   const seen = new Uint8Array(program.length);
   const waiting: Thread[] = [];
   let match = -1;
