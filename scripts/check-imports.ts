@@ -35,6 +35,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "node:child_process": ["agents/pi/process.ts", "channels/signal/daemon-process.ts", "cli/dashboard.ts"],
   ws: ["client/client.ts", "channels/websocket.ts"],
   marked: ["core/markdown"],
+  uqr: ["core/qr.ts"],
 };
 
 /** Folders in which files still import each other in a cycle. Nothing may be added. */

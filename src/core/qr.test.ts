@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { qrMatrix, qrText } from "./qr.ts";
 
-/** Each matrix is, module by module, the one that another encoder gives; here as the hash of its rows. */
+/** The hash of the rows of each matrix; the matrices were compared module by module with a second encoder. */
 const KNOWN: readonly (readonly [text: string, size: number, hash: string])[] = [
   ["hello", 21, "8f290f882c94ccf8"],
   ["x".repeat(100), 37, "8329f9290d7ddd42"],
@@ -11,7 +11,7 @@ const KNOWN: readonly (readonly [text: string, size: number, hash: string])[] = 
   ["ü".repeat(400), 97, "a7ddc3ae7568c5ab"],
 ];
 
-test("small and large codes are drawn as the standard says", () => {
+test("small and large texts give the symbols of ISO/IEC 18004", () => {
   for (const [text, size, hash] of KNOWN) {
     const rows = qrMatrix(text)
       .map((row) => row.map(Number).join(""))
