@@ -1,7 +1,7 @@
 import { agentIds, defaultAgentId, resolveAgent } from "../config/agents.ts";
 import type { Binding } from "../config/schema.ts";
 import { CliError, EXIT } from "../core/errors.ts";
-import { bindingText } from "./bindings.ts";
+import { bindingText } from "./agents-bind.ts";
 import { applyConfigEdit } from "./config-edit.ts";
 import type { CommandHandler } from "./command.ts";
 import { connectGateway, gatewayOrFiles, isUnreachable, toCliError } from "./connect.ts";

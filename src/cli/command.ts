@@ -50,6 +50,15 @@ export type CliCommand = {
   readonly load: () => Promise<CommandHandler>;
 };
 
+/** The commands that share a first word, or a single one. */
+export type CommandFamily = {
+  /** What a family of several commands is about. */
+  readonly summary?: string;
+  readonly commands: readonly CliCommand[];
+  /** Commands for programs. */
+  readonly hidden?: readonly CliCommand[];
+};
+
 export const COMMON_FLAGS: readonly CliFlag[] = [
   { name: "json", help: "Print one JSON value." },
   { name: "no-color", help: "No color (NO_COLOR does the same; a pipe never gets any)." },

@@ -14,7 +14,7 @@ const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** What bash offers for the last word of a command line; `program` stands for openclaw. */
 function bashOffers(words: readonly string[], program = ""): string[] {
-  const script = `${completionScript("bash")}
+  const script = `${completionScript("bash", COMMANDS)}
 ${program}
 COMP_LINE=${quote(words.join(" "))}
 COMP_POINT=\${#COMP_LINE}
@@ -95,11 +95,13 @@ for (const [words, offers] of NAMED) {
 
 test("values of flags and names are completed by the other shells, too", () => {
   for (const shell of ["zsh", "fish"] as const) {
-    const script = completionScript(shell);
+    const script = completionScript(shell, COMMANDS);
     assert.match(script, /debug info warn error/);
     assert.match(script, /__complete/);
+    for (const kind of ["account", "agent", "channel", "device", "key", "model", "request", "session", "token"])
+      assert.match(script, shell === "zsh" ? new RegExp(`names="${kind}"`) : new RegExp(`__complete ${kind}`));
   }
-  const bind = completionScript("fish")
+  const bind = completionScript("fish", COMMANDS)
     .split("\n")
     .filter((line) => line.includes("-a bind"));
   assert.match(bind[0]!, /not __fish_seen_subcommand_from .*bind/, "no second subcommand after the first");
@@ -142,7 +144,7 @@ for (const [words, some] of OFFERS) {
 
 for (const shell of SHELLS) {
   test(`the ${shell} script names every command`, () => {
-    const script = completionScript(shell);
+    const script = completionScript(shell, COMMANDS);
     for (const { path: words } of COMMANDS) for (const word of words) assert.ok(script.includes(word), `${word} is missing`);
     assert.ok(!script.includes("undefined"));
   });

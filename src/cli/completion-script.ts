@@ -1,4 +1,3 @@
-import { COMMANDS } from "./command-table.ts";
 import { allFlags, type CliCommand, type CliFlag, type ValueKind } from "./command.ts";
 import type { CommandHandler } from "./command.ts";
 
@@ -11,8 +10,8 @@ type CompletionChoices = { readonly values: readonly string[]; readonly valueKin
 const NOTHING: CompletionChoices = { values: [] };
 
 /** What the value of a flag, or an argument, can be; null: anything, such as a file. */
-const choicesOf = (value: { choices?: readonly string[]; names?: ValueKind } | undefined): CompletionChoices | null =>
-  value?.choices ? { values: value.choices } : value?.names ? { values: [], valueKind: value.names } : null;
+const choicesOf = (value: { choices?: readonly string[]; valueKind?: ValueKind } | undefined): CompletionChoices | null =>
+  value?.choices ? { values: value.choices } : value?.valueKind ? { values: [], valueKind: value.valueKind } : null;
 
 /** Every place of a command line, by its key: `<command>|<number of arguments before>` or `<command> --flag`. */
 function placesOf(commands: readonly CliCommand[]): Map<string, CompletionChoices> {
@@ -68,7 +67,7 @@ const takesValue = (commands: readonly CliCommand[]): string[] => [
 ];
 
 /** The script that teaches a shell our commands, made from the table. It starts a process only for names that the table cannot know. */
-export function completionScript(shell: Shell, commands: readonly CliCommand[] = COMMANDS): string {
+export function completionScript(shell: Shell, commands: readonly CliCommand[]): string {
   if (shell === "fish") return fish(commands);
   const parts = {
     valueFlags: ` ${takesValue(commands).join(" ")} `,
@@ -204,13 +203,15 @@ function fish(commands: readonly CliCommand[]): string {
   return `${lines.join("\n")}\n`;
 }
 
-function fishValues(value: { choices?: readonly string[]; names?: ValueKind }): string | null {
+function fishValues(value: { choices?: readonly string[]; valueKind?: ValueKind }): string | null {
   if (value.choices) return value.choices.join(" ");
-  return value.names ? fishNames(value.names) : null;
+  return value.valueKind ? fishNames(value.valueKind) : null;
 }
 
 /** `openclaw completion <shell>` */
-export const completion: CommandHandler = ({ args, out }) => {
-  const script = completionScript(args[0] as Shell);
-  out.result({ shell: args[0], script }, () => out.raw(script));
-};
+export const completionOf =
+  (commands: readonly CliCommand[]): CommandHandler =>
+  ({ args, out }) => {
+    const script = completionScript(args[0] as Shell, commands);
+    out.result({ shell: args[0], script }, () => out.raw(script));
+  };

@@ -2,7 +2,7 @@ import { CliError, EXIT } from "../core/errors.ts";
 import { suggest } from "../config/suggest.ts";
 import { COMMON_FLAGS, commandName, REMOTE_FLAGS, commandUsage, type CliCommand, type CliFlag } from "./command.ts";
 import type { Output } from "./output.ts";
-import { COMMANDS } from "./command-table.ts";
+import { COMMANDS, FAMILY_SUMMARIES } from "./command-table.ts";
 import { sanitizeLine, padText, wrapText } from "./terminal-text.ts";
 
 /** Help is read in pipes and in mails as well. */
@@ -82,21 +82,7 @@ function overview(width: number): string[] {
 
 const overviewText = (command: CliCommand): string => {
   const family = COMMANDS.filter((each) => each.path[0] === command.path[0]);
-  return family.length > 1 ? (FAMILIES[command.path[0]!] ?? command.summary) : command.summary;
-};
-
-/** What a family of commands is about. */
-const FAMILIES: Readonly<Record<string, string>> = {
-  gateway: "Run, inspect, stop and restart the gateway; call its methods.",
-  agents: "List, add and remove agents, and bind them to chats.",
-  sessions: "List, show and delete sessions.",
-  models: "List models, show which one answers, choose another.",
-  channels: "Chat channels: status, add, remove, log in, start, stop.",
-  pairing: "Approve or dismiss people who wrote to the bot.",
-  devices: "Approve, remove and revoke browsers, apps and nodes.",
-  tokens: "Named tokens for services: create, list, revoke.",
-  config: "Read, change and check openclaw.json.",
-  "dead-letters": "Undelivered messages: show, retry, discard.",
+  return family.length > 1 ? (FAMILY_SUMMARIES.get(command.path[0]!) ?? command.summary) : command.summary;
 };
 
 const flagRow = (flag: CliFlag): [string, string] => {
@@ -107,7 +93,7 @@ const flagRow = (flag: CliFlag): [string, string] => {
 };
 
 function familyHelp(name: string, family: readonly CliCommand[], exact: CliCommand | undefined, width: number): string[] {
-  const lines = [FAMILIES[name] ?? family[0]!.summary, "", `Usage: openclaw ${name} <command> [flags]`, ""];
+  const lines = [FAMILY_SUMMARIES.get(name) ?? family[0]!.summary, "", `Usage: openclaw ${name} <command> [flags]`, ""];
   lines.push(
     ...columns(
       family.map((command) => [

@@ -1,7 +1,9 @@
 import { CancelledError } from "./cancelled-error.ts";
 import type { Output, Streams } from "./output.ts";
-import type { FlagValues } from "./parse.ts";
 import { CliError, EXIT } from "../core/errors.ts";
+
+/** The values of the flags that were given, by name. */
+export type FlagValues = ReadonlyMap<string, readonly string[]>;
 
 export type Env = Readonly<Record<string, string | undefined>>;
 

@@ -1,5 +1,6 @@
 import { CliError, EXIT } from "../core/errors.ts";
 import { suggest } from "../config/suggest.ts";
+import type { FlagValues } from "./invocation.ts";
 import { sanitizeLine } from "./terminal-text.ts";
 import {
   COMMON_FLAGS,
@@ -12,7 +13,6 @@ import {
   type CliFlag,
 } from "./command.ts";
 
-export type FlagValues = ReadonlyMap<string, readonly string[]>;
 export type ParsedArgv =
   | { readonly kind: "run"; readonly command: CliCommand; readonly args: readonly string[]; readonly flags: FlagValues }
   /** `words`: what help is wanted for; empty for the overview. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { IrcClient } from "../channel-kit/irc-client.ts";
 import { freePort, noNgircd, startNgircd, type Ngircd } from "../channel-kit/ngircd.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
+import { seedPiCache } from "../wire/warm-start.ts";
 import { dropHome, modelConfig, newHome, stateDir } from "../wire/gateway-process.ts";
 
 export const BOT = "gw";
@@ -52,6 +53,7 @@ export class CrashBench {
     if (this.home) dropHome(this.home);
     this.home = newHome();
     mkdirSync(stateDir(this.home), { recursive: true });
+    seedPiCache(stateDir(this.home));
     writeFileSync(join(stateDir(this.home), "openclaw.json"), JSON.stringify(this.#config()));
     writeFileSync(this.toolLog, "");
     this.model.clear();

@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { openClient, type ProtocolClient } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { descendants, MAIN } from "../wire/gateway-process.ts";
+import { COMPILE_CACHE } from "../wire/warm-start.ts";
 import type { CrashBench } from "./crash-bench.ts";
 
 const SCOPES = ["operator.admin", "operator.read", "operator.write"];
@@ -34,7 +34,7 @@ export class GatewayRun {
         PATH: process.env["PATH"] ?? "",
         HOME: world.home,
         TMPDIR: tmpdir(),
-        NODE_COMPILE_CACHE: join(world.dir, "compiled"),
+        NODE_COMPILE_CACHE: COMPILE_CACHE,
         OPENCLAW_DISCOVER_LOCAL_MODELS: "0",
         ...(options.crashAt ? { OPENCLAW_GATEWAY_CRASH_AT: options.crashAt } : {}),
         ...options.env,

@@ -6,6 +6,7 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../channel-kit/ngircd.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
+import { COMPILE_CACHE, seedPiCache } from "../wire/warm-start.ts";
 import { dropHome, MAIN, modelConfig, newHome, stateDir } from "../wire/gateway-process.ts";
 
 const PROBE = fileURLToPath(new URL("./event-loop-probe.ts", import.meta.url));
@@ -29,7 +30,13 @@ export class FuzzTarget {
     this.#model = model;
     this.#home = home;
     this.#child = spawn(process.execPath, ["--import", PROBE, main, "gateway", "--port", String(port), "--json"], {
-      env: { PATH: process.env["PATH"] ?? "", HOME: home, TMPDIR: tmpdir(), OPENCLAW_DISCOVER_LOCAL_MODELS: "0" },
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        HOME: home,
+        TMPDIR: tmpdir(),
+        NODE_COMPILE_CACHE: COMPILE_CACHE,
+        OPENCLAW_DISCOVER_LOCAL_MODELS: "0",
+      },
       stdio: ["ignore", "pipe", "pipe", "pipe"],
     });
     for (const stream of [this.#child.stdout!, this.#child.stderr!])
@@ -51,6 +58,7 @@ export class FuzzTarget {
   static async start(main: string = MAIN): Promise<FuzzTarget> {
     const [port, model, home] = [await freePort(), await startModelServer(), newHome()];
     mkdirSync(stateDir(home), { recursive: true });
+    seedPiCache(stateDir(home));
     const config = {
       ...modelConfig(model.url),
       agents: { defaults: { model: { primary: "test/echo" }, maxConcurrent: 1, skipBootstrap: true } },

@@ -1,13 +1,14 @@
 import { spawn } from "node:child_process";
 import { tmpdir } from "node:os";
 import { MAIN } from "./gateway-process.ts";
+import { COMPILE_CACHE } from "./warm-start.ts";
 
 export type CliRun = { code: number | null; stdout: string; stderr: string };
 
 /** Runs one command of our own command line as a process, with `home` as the person's home. */
 export async function openclaw(home: string, ...args: string[]): Promise<CliRun> {
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env["PATH"] ?? "", HOME: home, TMPDIR: tmpdir() },
+    env: { PATH: process.env["PATH"] ?? "", HOME: home, TMPDIR: tmpdir(), NODE_COMPILE_CACHE: COMPILE_CACHE },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const run: CliRun = { code: null, stdout: "", stderr: "" };

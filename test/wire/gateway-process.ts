@@ -1,13 +1,14 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync, existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { openClient, type ProtocolClient } from "../../src/client/client.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { freePort } from "../channel-kit/ngircd.ts";
+import { COMPILE_CACHE, gatewayEntry, keepPiCache, seedPiCache } from "./warm-start.ts";
 
-export const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+/** Entry file of the gateway under test. */
+export const MAIN = gatewayEntry();
 
 export type GatewayUnderTest = {
   url: string;
@@ -50,7 +51,10 @@ export const modelConfig = (modelUrl: string): Record<string, unknown> => ({
 });
 
 export const newHome = (): string => mkdtempSync(join(tmpdir(), "gateway-"));
-export const dropHome = (home: string): void => rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+export function dropHome(home: string): void {
+  keepPiCache(stateDir(home));
+  rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+}
 export const stateDir = (home: string): string => join(home, ".openclaw");
 
 /** Starts the real process on a free port and waits until it says that it listens. */
@@ -58,13 +62,21 @@ export async function startGateway(options: StartOptions = {}): Promise<GatewayU
   const home = options.home ?? newHome();
   const port = options.port ?? (await freePort());
   mkdirSync(stateDir(home), { recursive: true });
+  seedPiCache(stateDir(home));
   if (options.config !== undefined)
     writeFileSync(
       join(stateDir(home), "openclaw.json"),
       typeof options.config === "string" ? options.config : JSON.stringify(options.config, null, 2),
     );
   const child = spawn(process.execPath, [options.main ?? MAIN, "gateway", "--port", String(port), "--json", ...(options.args ?? [])], {
-    env: { PATH: process.env["PATH"] ?? "", HOME: home, TMPDIR: tmpdir(), OPENCLAW_DISCOVER_LOCAL_MODELS: "0", ...options.env },
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      HOME: home,
+      TMPDIR: tmpdir(),
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
+      OPENCLAW_DISCOVER_LOCAL_MODELS: "0",
+      ...options.env,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output = collect(child);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { contextOf, startModelServer, systemOf, type ModelServer } from "../../../test/model-server.ts";
+import { seedPiCache } from "../../../test/wire/warm-start.ts";
 import { systemClock } from "../../core/clock.ts";
 import { asId } from "../../core/ids.ts";
 import { silentLog } from "../../core/log.ts";
@@ -48,6 +49,7 @@ const make = (more: { maxProcesses?: number } = {}): AgentRuntime =>
 
 before(async () => {
   mkdirSync(workspace);
+  seedPiCache(stateDir);
   server = await startModelServer();
   runtime = make();
   runtime.start();

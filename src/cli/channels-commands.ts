@@ -1,0 +1,95 @@
+import type { CommandFamily } from "./command.ts";
+import { YES } from "./shared-flags.ts";
+
+export const channelsCommands: CommandFamily = {
+  summary: "Chat channels: status, add, remove, log in, start, stop.",
+  commands: [
+    {
+      path: ["channels", "status"],
+      group: "Set up",
+      summary: "Show the state of each channel: connected, last message, problems.",
+      flags: [{ name: "probe", help: "Ask each platform as well." }],
+      usesGateway: true,
+      isDefault: true,
+      examples: ["openclaw channels status --probe"],
+      load: async () => (await import("./channels.ts")).channelsStatus,
+    },
+    {
+      path: ["channels", "list"],
+      summary: "List the configured channels and accounts.",
+      usesGateway: true,
+      examples: ["openclaw channels list"],
+      load: async () => (await import("./channels.ts")).channelsList,
+    },
+    {
+      path: ["channels", "add"],
+      summary: "Add a channel or account; saved after the platform accepts it.",
+      args: [{ name: "channel", required: true, valueKind: "channel" }],
+      flags: [
+        { name: "account", value: "id", help: "Account name (only if you connect more than one)." },
+        { name: "token", value: "token", help: "Bot token. Prefer --token-stdin: command-line values are visible in the process list." },
+        { name: "token-stdin", help: "Read the bot token from standard input, or ask for it at a terminal." },
+        { name: "set", value: "key=value", multiple: true, help: "A setting of the channel; may be repeated." },
+        { name: "secret-stdin", value: "key", help: "Read this setting from standard input, or ask for it at a terminal." },
+        { name: "no-verify", help: "Save without asking the platform." },
+      ],
+      usesGateway: true,
+      notes: [
+        "A terminal asks for the bot token if none is given. The gateway's own token comes from OPENCLAW_GATEWAY_TOKEN or --token-file.",
+      ],
+      examples: [
+        "openclaw channels add telegram --token-stdin < token.txt",
+        "openclaw channels add irc --set host=irc.libera.chat --set nick=mybot",
+      ],
+      load: async () => (await import("./channels-add.ts")).channelsAdd,
+    },
+    {
+      path: ["channels", "login"],
+      summary: "Log in to a channel by scanning a code, where the platform requires it.",
+      args: [{ name: "channel", required: true, valueKind: "channel" }],
+      flags: [
+        { name: "account", value: "id", valueKind: "account", help: "Account (default: the default account)." },
+        { name: "force", help: "Start over, even if a login is in progress." },
+      ],
+      usesGateway: true,
+      examples: ["openclaw channels login my-channel"],
+      load: async () => (await import("./channels-login.ts")).channelsLogin,
+    },
+    {
+      path: ["channels", "logout"],
+      summary: "Log an account out of the platform, stop it, and delete its saved session.",
+      args: [{ name: "channel", required: true, valueKind: "channel" }],
+      flags: [{ name: "account", value: "id", valueKind: "account", help: "Account (default: the default account)." }, YES],
+      usesGateway: true,
+      examples: ["openclaw channels logout telegram --yes"],
+      load: async () => (await import("./channels-login.ts")).channelsLogout,
+    },
+    {
+      path: ["channels", "start"],
+      summary: "Start the stopped accounts of a channel, or retry after a failure that needed your action.",
+      args: [{ name: "channel", required: true, valueKind: "channel" }],
+      flags: [{ name: "account", value: "id", valueKind: "account", help: "Only this account." }],
+      usesGateway: true,
+      examples: ["openclaw channels start telegram"],
+      load: async () => (await import("./channels-login.ts")).channelsStart,
+    },
+    {
+      path: ["channels", "stop"],
+      summary: "Stop the accounts of a channel until the next start of the gateway; the configuration stays as it is.",
+      args: [{ name: "channel", required: true, valueKind: "channel" }],
+      flags: [{ name: "account", value: "id", valueKind: "account", help: "Only this account." }],
+      usesGateway: true,
+      examples: ["openclaw channels stop irc --account work"],
+      load: async () => (await import("./channels-login.ts")).channelsStop,
+    },
+    {
+      path: ["channels", "remove"],
+      summary: "Remove a channel, or an account of it, from the configuration.",
+      args: [{ name: "channel", required: true, valueKind: "channel" }],
+      flags: [{ name: "account", value: "id", valueKind: "account", help: "Only this account." }, YES],
+      usesGateway: true,
+      examples: ["openclaw channels remove irc --account work"],
+      load: async () => (await import("./channels.ts")).channelsRemove,
+    },
+  ],
+};

@@ -1,0 +1,80 @@
+import type { CliFlag, CommandFamily } from "./command.ts";
+
+const RUN_FLAGS: readonly CliFlag[] = [
+  { name: "port", short: "p", value: "port", range: [0, 65_535], help: "TCP port; 0 picks a free one (default: gateway.port, 18789)." },
+  { name: "bind", value: "where", choices: ["loopback", "lan", "tailnet", "auto", "custom"], help: "Addresses to listen on." },
+  { name: "auth", value: "mode", choices: ["token", "password", "none", "trusted-proxy"], help: "How clients authenticate." },
+  { name: "token-file", value: "file", help: "File with the token that clients must send." },
+  { name: "password-file", value: "file", help: "File with the password that clients must send." },
+  { name: "config", value: "file", help: "Another openclaw.json (OPENCLAW_CONFIG_PATH does the same)." },
+  { name: "verbose", short: "v", help: "Log each connection and each reply." },
+  { name: "force", help: "Take over from a running gateway of this state directory." },
+];
+
+export const gatewayCommands: CommandFamily = {
+  summary: "Run, inspect, stop and restart the gateway; call its methods.",
+  commands: [
+    {
+      path: ["gateway"],
+      group: "Run",
+      summary: "Run the gateway in this terminal until Ctrl-C.",
+      flags: RUN_FLAGS,
+      examples: ["openclaw gateway --port 18789 --verbose"],
+      load: async () => (await import("./gateway-run.ts")).runGateway,
+    },
+    {
+      path: ["gateway", "run"],
+      summary: "The same as openclaw gateway.",
+      flags: RUN_FLAGS,
+      examples: ["openclaw gateway run"],
+      load: async () => (await import("./gateway-run.ts")).runGateway,
+    },
+    {
+      path: ["gateway", "status"],
+      summary: "Show whether the gateway is running, where, since when, and with which scopes it lets you in.",
+      usesGateway: true,
+      examples: ["openclaw gateway status"],
+      load: async () => (await import("./gateway.ts")).gatewayStatus,
+    },
+    {
+      path: ["gateway", "health"],
+      summary: "Show the health of the running gateway.",
+      usesGateway: true,
+      examples: ["openclaw gateway health --json"],
+      load: async () => (await import("./status.ts")).health,
+    },
+    {
+      path: ["gateway", "probe"],
+      summary: "Connect step by step and show the time of each step.",
+      usesGateway: true,
+      examples: ["openclaw gateway probe --url wss://host.example.org"],
+      load: async () => (await import("./gateway.ts")).gatewayProbe,
+    },
+    {
+      path: ["gateway", "call"],
+      summary: "Call a method of the protocol and print its answer as JSON.",
+      args: [{ name: "method", required: true }],
+      flags: [
+        { name: "params", value: "json", help: "Parameters as a JSON object; - reads standard input, or the terminal until Ctrl-D." },
+        { name: "scope", value: "scope", multiple: true, help: "Scope to request (default: all that the credential holds)." },
+        { name: "expect-final", help: "Wait for the second answer of a two-stage method, such as agent." },
+      ],
+      usesGateway: true,
+      examples: ["openclaw gateway call sessions.list --params '{\"limit\":5}'"],
+      load: async () => (await import("./gateway.ts")).gatewayCall,
+    },
+    {
+      path: ["gateway", "stop"],
+      summary: "Stop this machine's gateway.",
+      examples: ["openclaw gateway stop"],
+      load: async () => (await import("./gateway-control.ts")).gatewayStop,
+    },
+    {
+      path: ["gateway", "restart"],
+      summary: "Restart the gateway; unfinished replies resume.",
+      usesGateway: true,
+      examples: ["openclaw gateway restart"],
+      load: async () => (await import("./gateway-control.ts")).gatewayRestart,
+    },
+  ],
+};
