@@ -1,17 +1,17 @@
 import type { Store } from "./open.ts";
 
-/** What waits for one account of a channel: messages that came in, and replies that go out. Times are ms since the epoch. */
+/** Inbox rows and outbox parts that wait for one channel account. Times are ms since the epoch. */
 export type AccountBacklog = {
   channel: string;
   account: string;
-  /** Messages that are written down and not answered yet, and since when the oldest waits. */
+  /** Stored messages without an answer, and the time of the oldest. */
   waiting: number;
   oldestWaitingAt: number | null;
-  /** Messages that could not be run; they wait for an operator. */
+  /** Dead letters of the inbox; they wait for an operator. */
   parked: number;
   outboxWaiting: number;
   outboxOldestAt: number | null;
-  /** Parts of replies that were refused for good, and those of which nobody knows. */
+  /** Parts of replies that failed permanently, and those with an unknown outcome. */
   outboxParked: number;
   outboxUnknown: number;
 };
@@ -24,7 +24,7 @@ const OUTBOX = `SELECT json_extract(target, '$.channel') AS channel, json_extrac
   min(created_at) AS oldest FROM outbox
   WHERE state IN ('queued', 'attempting', 'parked', 'unknown') AND json_valid(target) GROUP BY 1, 2, 3`;
 
-/** One row per account that something waits for; read from the rows, so it is true after a crash as well. */
+/** One row per account with a backlog; read from the tables, so it is also correct after a crash. */
 export function listAccountBacklogs(store: Store): readonly AccountBacklog[] {
   const loads = new Map<string, AccountBacklog>();
   const of = ({ channel, account }: BacklogCount): AccountBacklog => {

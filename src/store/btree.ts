@@ -1,7 +1,7 @@
 import type { PageImage } from "./page-image.ts";
 
 export type SqlValue = null | number | bigint | string | Uint8Array;
-/** One record as it lies on its page. `rowid` is null in the tree of a table WITHOUT ROWID. */
+/** One record as stored on its page. `rowid` is null in the tree of a table WITHOUT ROWID. */
 export type StoredRecord = { rowid: number | bigint | null; values: readonly SqlValue[] };
 
 const TABLE_LEAF = 0x0d;
@@ -10,7 +10,7 @@ const INDEX_LEAF = 0x0a;
 const INDEX_INTERIOR = 0x02;
 const FILE_HEADER = 100;
 
-/** Thrown for whatever cannot be read; the page or the record is given up, nothing else. */
+/** Thrown for unreadable data; only the page or the record is skipped. */
 class UnreadablePageError extends Error {}
 
 type Page = {
@@ -21,7 +21,7 @@ type Page = {
   rightmost: number;
 };
 
-/** A page as a node of a tree, or null when its content is none. */
+/** A page as a node of a tree, or null when its content is not a node. */
 function toPage(image: PageImage, number: number): Page | null {
   const bytes = image.page(number);
   const start = number === 1 ? FILE_HEADER : 0;
@@ -39,7 +39,7 @@ function toPage(image: PageImage, number: number): Page | null {
 const isLeaf = (page: Page): boolean => page.kind === TABLE_LEAF || page.kind === INDEX_LEAF;
 const isTable = (page: Page): boolean => page.kind === TABLE_LEAF || page.kind === TABLE_INTERIOR;
 
-/** A number of one to nine bytes, and where it ends. */
+/** A varint of one to nine bytes, and its end offset. */
 function varint(bytes: Uint8Array, at: number): [value: bigint, end: number] {
   let value = 0n;
   for (let length = 1; length <= 9; length++) {
@@ -61,7 +61,7 @@ function size(bytes: Uint8Array, at: number, most: number): [value: number, end:
 const toNumber = (value: bigint): number | bigint =>
   value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value;
 
-/** The payload of a cell, with what lies on overflow pages. */
+/** The payload of a cell, including its overflow pages. */
 function payload(image: PageImage, page: Page, at: number, bytes: number): Buffer {
   const usable = image.pageBytes;
   const most = isTable(page) ? usable - 35 : Math.floor(((usable - 12) * 64) / 255) - 23;
@@ -136,16 +136,16 @@ function recordAt(image: PageImage, page: Page, at: number): StoredRecord {
   return { rowid: toNumber(rowid), values: values(payload(image, page, start, bytes)) };
 }
 
-/** What a walk over a tree met beside records. */
+/** Result of a walk over a tree, besides its records. */
 export type TreeWalk = {
   /** Pages of the tree, each once. */ readonly visited: Set<number>;
-  /** Pages that are no part of a tree (any more), or belong to another one. */ damagedPages: number;
-  /** Records on readable pages that cannot be read themselves. */ damagedRecords: number;
+  /** Pages that belong to no tree, or to another one. */ damagedPages: number;
+  /** Unreadable records on readable pages. */ damagedRecords: number;
 };
 
 export const createWalk = (visited = new Set<number>()): TreeWalk => ({ visited, damagedPages: 0, damagedRecords: 0 });
 
-/** Every record of the tree at `root`, in its order; damaged pages and records are counted and passed over. */
+/** Every record of the tree at `root`, in order; damaged pages and records are counted and skipped. */
 export function* walkRecords(image: PageImage, root: number, table: boolean, walk: TreeWalk): Generator<StoredRecord> {
   const pending = [root];
   while (pending.length > 0) {
@@ -182,7 +182,7 @@ function* recordsOn(image: PageImage, page: Page, walk: TreeWalk): Generator<Sto
   }
 }
 
-/** Records of leaves that no walk has reached, and that are not free; one list for each page. */
+/** Records of leaf pages that no walk has reached and that are not free; one list per page. */
 export function* unreachableRecords(image: PageImage, visited: ReadonlySet<number>, free: ReadonlySet<number>): Generator<StoredRecord[]> {
   for (let number = 2; number <= image.pageCount; number++) {
     if (visited.has(number) || free.has(number)) continue;
@@ -191,7 +191,7 @@ export function* unreachableRecords(image: PageImage, visited: ReadonlySet<numbe
   }
 }
 
-/** Pages of the list of free pages, as far as it can be followed. */
+/** Pages of the freelist, as far as it is readable. */
 export function freePages(image: PageImage): Set<number> {
   const free = new Set<number>();
   let trunk = image.page(1).readUInt32BE(32);

@@ -3,12 +3,12 @@ import type { SessionKey } from "../core/ids.ts";
 import type { Store } from "./open.ts";
 
 export type NewButtons = {
-  /** Where the buttons are shown; a press from anywhere else is nobody's. See conversationOf. */
+  /** Where the buttons are shown; a click from anywhere else is ignored. See conversationOf. */
   conversation: string;
   sessionKey: SessionKey;
-  /** The one person whose press counts; null for everybody who is answered there. */
+  /** The only person whose click counts; null for everyone who is answered there. */
   sender: string | null;
-  /** What a press says, as if the presser had written it; one button each. */
+  /** The text that a click sends as if the person had written it; one per button. */
   values: readonly string[];
   ttlMs: number;
   now: number;
@@ -26,7 +26,7 @@ export type StoredButton = {
 
 export type Buttons = ReturnType<typeof createButtons>;
 
-/** Buttons under our messages. What a press means stays here; the platform only gets a token that nobody can guess. */
+/** Buttons under sent messages. The value of a click stays here; the platform only gets an unguessable token. */
 export function createButtons(store: Store) {
   return {
     /** Stores one button for each value; its tokens in the same order ([A-Za-z0-9_-], 24 characters). Inside a `store.write`. */
@@ -52,7 +52,7 @@ export function createButtons(store: Store) {
         token,
       ),
 
-    /** False when it was used before. Inside the `store.write` that admits what the press says. */
+    /** False when it was used before. Runs inside the `store.write` that admits the click. */
     consume: (token: string, at: number): boolean =>
       store.run("UPDATE buttons SET used_at = ? WHERE token = ? AND used_at IS NULL", at, token) > 0,
   };

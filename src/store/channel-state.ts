@@ -1,12 +1,12 @@
 import type { Store } from "./open.ts";
 
-/** `message` names the line where a later edit or deletion may look for it. */
+/** `message`: id by which a later edit or deletion finds the line. */
 export type PendingLine = { sender: string; text: string; at: number; message?: string };
 type AccountScope = { channel: string; account: string };
 
 export type ChannelState = ReturnType<typeof createChannelState>;
 
-/** What the gateway keeps for channels beside messages: cursors, and group lines that were not addressed to the agent. */
+/** Channel data other than messages: cursors, and group lines that were not addressed to the agent. */
 export function createChannelState(store: Store) {
   return {
     cursor: (channel: string, account: string): string | null =>
@@ -39,21 +39,21 @@ export function createChannelState(store: Store) {
       );
     },
 
-    /** Takes the waiting lines of a conversation, oldest first: they go into the next message to the agent. */
+    /** Removes and returns the pending lines of a conversation, oldest first, for the next message to the agent. */
     takePendingLines(conversation: string): PendingLine[] {
       const lines = store.all<PendingLine>("SELECT sender, text, at FROM group_history WHERE conversation = ? ORDER BY seq", conversation);
       if (lines.length > 0) store.run("DELETE FROM group_history WHERE conversation = ?", conversation);
       return lines;
     },
 
-    /** The text of a waiting line; false when it waits no more. */
+    /** Changes the text of a pending line; false when it is no longer pending. */
     replacePendingLine: (conversation: string, message: string, text: string): boolean =>
       store.run("UPDATE group_history SET text = ? WHERE conversation = ? AND message = ?", text, conversation, message) > 0,
 
     removePendingLine: (conversation: string, message: string): boolean =>
       store.run("DELETE FROM group_history WHERE conversation = ? AND message = ?", conversation, message) > 0,
 
-    /** Remembers an event that leaves no row of its own; false when it was here before. */
+    /** Records the id of an event without a row of its own; false when it is a repeat. */
     markEventSeen: ({ channel, account }: AccountScope, eventId: string, at: number): boolean =>
       store.run(
         "INSERT INTO seen_events (channel, account, event_id, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -63,7 +63,7 @@ export function createChannelState(store: Store) {
         at,
       ) > 0,
 
-    /** The session for which we sent a message of the platform; undefined when it is none of ours. `chat`: see conversationPrefix. */
+    /** The session of a message that the gateway sent; undefined for other messages. `chat`: see conversationPrefix. */
     findOwnMessage: (chat: string, message: string): { sessionKey: string | null } | undefined =>
       store.get<{ sessionKey: string | null }>(
         "SELECT session_key AS sessionKey FROM outbox WHERE conversation >= ? AND conversation < ? AND platform_ids IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(platform_ids) WHERE value = ?) LIMIT 1",
@@ -72,7 +72,7 @@ export function createChannelState(store: Store) {
         message,
       ),
 
-    /** The text of a message of the platform that we sent; undefined when it is none of ours. `chat`: see conversationPrefix. */
+    /** The text of a message that the gateway sent; undefined for other messages. `chat`: see conversationPrefix. */
     findOwnText: (chat: string, message: string): string | undefined =>
       store.get<{ text: string }>(
         "SELECT text FROM outbox WHERE conversation >= ? AND conversation < ? AND platform_ids IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(platform_ids) WHERE value = ?) LIMIT 1",
@@ -81,7 +81,7 @@ export function createChannelState(store: Store) {
         message,
       )?.text,
 
-    /** The first id that a chat was known by; undefined when it never changed. */
+    /** The first known id of a chat; undefined when it never changed. */
     previousChatId: ({ channel, account }: AccountScope, chat: string): string | undefined =>
       store.get<{ formerly: string }>(
         "SELECT formerly FROM chat_aliases WHERE channel = ? AND account = ? AND chat = ?",
@@ -90,7 +90,7 @@ export function createChannelState(store: Store) {
         chat,
       )?.formerly,
 
-    /** From now on the chat `formerly` is written `chat`. False when that was known. */
+    /** Records that the chat `formerly` has the new id `chat`. False when that was known. */
     migrateChat: ({ channel, account }: AccountScope, chat: string, formerly: string, at: number): boolean =>
       store.run(
         "INSERT INTO chat_aliases (channel, account, chat, formerly, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",

@@ -4,8 +4,8 @@ import type { Store } from "./open.ts";
 type ChatMigration = { channel: string; account: string; from: string; to: string };
 
 /**
- * Addresses everything that still is to be said or done in a chat to its new id; inside a `store.write`. `begins` is how conversations of
- * the chat begin. What is being sent at this moment stays as it is. Returns the conversations that have something to send.
+ * Moves pending work of a chat to its new id; inside a `store.write`. `begins` is the prefix of the conversations of
+ * the chat. Parts that are being sent are not changed. Returns the conversations with parts to send.
  */
 export function migrateChatRows(store: Store, move: ChatMigration, begins: { from: string; to: string }): string[] {
   const { channel, account, from, to } = move;
@@ -46,7 +46,7 @@ export function migrateChatRows(store: Store, move: ChatMigration, begins: { fro
     .map((row) => row.conversation);
 }
 
-/** Messages that wait or run: their answers go to the new id. Payloads carry a checksum, so they are written anew. */
+/** Queued and running messages: their answers go to the new id. Payloads have a checksum, so they are rewritten. */
 function migrateInboxRows(store: Store, { channel, account, from, to }: ChatMigration): void {
   const rows = store.all<{ run_id: string; payload: string; crc: number }>(
     "SELECT run_id, payload, crc FROM inbox WHERE state IN ('queued', 'running', 'parked') AND channel = ? AND account = ?",

@@ -96,7 +96,7 @@ export function findGrantByToken(store: Store, tokenHash: string): GrantRow | un
   return decodeRow(store, raw, grantRowKey, toGrant);
 }
 
-/** Inserts the device, or refreshes what it said about itself; `approvedVia` and the times of an existing one stay. */
+/** Inserts the device, or updates its self-description; `approvedVia` and the times of an existing one stay. */
 export function saveDevice(store: Store, device: Omit<DeviceRow, "label" | "lastSeenAt" | "lastSeenReason">): void {
   store.run(
     `INSERT INTO devices (device_id, public_key, display_name, platform, device_family, client_id, client_mode, remote, approved_via,
@@ -118,7 +118,7 @@ export function saveDevice(store: Store, device: Omit<DeviceRow, "label" | "last
   );
 }
 
-/** Sets what the device may do in `role`. A token that it already has stays valid when `tokenHash` is null. */
+/** Sets the grant of the device for `role`. An existing token stays valid when `tokenHash` is null. */
 export function saveGrant(
   store: Store,
   grant: { deviceId: string; role: string; scopes: readonly string[]; tokenHash: string | null },
@@ -148,7 +148,7 @@ export function revokeGrant(store: Store, deviceId: string, role: string, at: nu
   );
 }
 
-/** Ends the live grants of devices that were approved in this way, and says which. */
+/** Revokes the active grants of devices that were approved in this way, and returns them. */
 export function revokeGrantsVia(store: Store, approvedVia: string, at: number): { deviceId: string; role: string }[] {
   const ended = store.all<{ deviceId: string; role: string }>(
     `SELECT device_id AS deviceId, role FROM device_grants
@@ -198,7 +198,7 @@ export function findRequestOf(store: Store, deviceId: string, role: string): Dev
   return decodeRow(store, raw, requestRowKey, toRequest);
 }
 
-/** Inserts the request, or renews the one with the same id: its content is the same, only when and from where it came changes. Keeps at most `most`. */
+/** Inserts the request, or updates time and origin of the one with the same id, whose content is equal. Keeps at most `most`. */
 export function saveRequest(store: Store, request: DeviceRequestRow, most: number): void {
   store.run(
     `INSERT INTO device_requests (request_id, device_id, public_key, role, scopes, reason, display_name, platform, device_family, client_id,

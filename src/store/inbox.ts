@@ -4,21 +4,21 @@ import { decodeRow, decodeRows } from "./row-decoding.ts";
 import type { Store } from "./open.ts";
 
 /**
- * Life of an admitted message: queued -> running -> done | failed | aborted; `merged` went into another run; `parked` could
- * not be run and waits, payload kept, for an operator; `dropped` was given up by an operator.
+ * States of an admitted message: queued -> running -> done | failed | aborted. `merged`: taken into another run. `parked`: a dead
+ * letter that waits, with its payload, for an operator. `dropped`: discarded by an operator.
  */
 export type InboxState = "queued" | "running" | "done" | "failed" | "aborted" | "merged" | "parked" | "dropped";
 
-/** What a provider said of a failure; for operators, not for people in a chat. */
+/** The provider's error text; for operators, not for people in a chat. */
 export type FailureDetail = { message: string; httpStatus?: number; retryAfterMs?: number; provider?: string; model?: string };
 
-/** How a run ended, as its clients are told; kept so that a repeated request gets the same answer. */
+/** How a run ended, as reported to its clients; kept so that a repeated request gets the same answer. */
 export type RunOutcome = {
   status: "ok" | "error" | "aborted";
   text: string;
   stopReason: string;
   error?: { kind: string; message: string; detail?: FailureDetail };
-  /** The end of `text` that the gateway added to what the agent said. */
+  /** The end of `text` that the gateway added to the agent's answer. */
   notice?: string;
   model?: string;
   usage?: unknown;
@@ -111,7 +111,7 @@ export function createInbox(store: Store) {
     byEvent: <P>(channel: string, account: string, eventId: string): InboxRow<P> | undefined =>
       one(store.get<InboxSqlRow>("SELECT * FROM inbox WHERE channel = ? AND account = ? AND event_id = ?", channel, account, eventId)),
 
-    /** What was admitted for one message of a platform, oldest first: `ref` is what `setMessageRef` was given. */
+    /** Rows that were admitted for one platform message, oldest first; `ref` as passed to `setMessageRef`. */
     byMessage: <P>(channel: string, account: string, ref: string): InboxRow<P>[] =>
       many(
         store.all<InboxSqlRow>(
@@ -122,7 +122,7 @@ export function createInbox(store: Store) {
         ),
       ),
 
-    /** Names the platform's message that an event was about, so that a later change of it finds the row. */
+    /** Stores the platform's message of an event, so that a later edit of it finds the row. */
     setMessageRef: (channel: string, account: string, eventId: string, ref: string): number =>
       store.run("UPDATE inbox SET message_ref = ? WHERE channel = ? AND account = ? AND event_id = ?", ref, channel, account, eventId),
 
@@ -135,13 +135,13 @@ export function createInbox(store: Store) {
 
     byRun: <P>(runId: string): InboxRow<P> | undefined => one(store.get<InboxSqlRow>("SELECT * FROM inbox WHERE run_id = ?", runId)),
 
-    /** Everything that still has to happen, in order of admission. */
+    /** All unfinished rows, in order of admission. */
     listOpen: <P>(): InboxRow<P>[] => many(store.all<InboxSqlRow>("SELECT * FROM inbox WHERE state IN ('queued', 'running') ORDER BY seq")),
 
     listDeadLetters: <P>(limit: number): InboxRow<P>[] =>
       many(store.all<InboxSqlRow>("SELECT * FROM inbox WHERE state = 'parked' ORDER BY seq LIMIT ?", limit)),
 
-    /** Marks rows as taken up by a turn, one more attempt each. */
+    /** Marks rows as taken by a turn, with one more attempt each. */
     start(runIds: readonly RunId[], at: number): void {
       for (const runId of runIds)
         store.run(
@@ -151,25 +151,25 @@ export function createInbox(store: Store) {
         );
     },
 
-    /** A waiting row goes into the running turn of another one. Counts as an attempt: the runtime gets the message next. */
+    /** Steers a queued row into a running turn. Counts as an attempt, because the runtime gets the message next. */
     markSteered: (runId: RunId, into: RunId): number =>
       store.run("UPDATE inbox SET state = 'running', attempts = attempts + 1, merged_into = ? WHERE run_id = ?", into, runId),
 
-    /** The running turn did not take the row after all: back to where it waited, without the attempt. */
+    /** The running turn did not take the row: back to the queue, without the attempt. */
     returnToQueue: (runId: RunId): number =>
       store.run(
         "UPDATE inbox SET state = 'queued', attempts = max(attempts - 1, 0), merged_into = NULL WHERE run_id = ? AND outcome IS NULL",
         runId,
       ),
 
-    /** An orderly stop is no failed attempt of what runs. */
+    /** An orderly stop does not count as a failed attempt. */
     refundAttempts: (): number => store.run("UPDATE inbox SET attempts = max(attempts - 1, 0) WHERE state = 'running'"),
 
-    /** Back to where it waited; what has ended stays ended. */
+    /** Back to the queue; finished rows stay finished. */
     requeue: (runId: RunId): number =>
       store.run("UPDATE inbox SET state = 'queued', merged_into = NULL WHERE run_id = ? AND outcome IS NULL", runId),
 
-    /** A row that belongs to the run of another one; it ends together with it. */
+    /** A row that was taken into another run and ends with it. */
     merge: (runId: RunId, into: RunId): number =>
       store.run("UPDATE inbox SET state = 'running', merged_into = ? WHERE run_id = ?", into, runId),
 
@@ -200,7 +200,7 @@ export function createInbox(store: Store) {
 
 const inboxRowKey = (raw: InboxSqlRow): string => `inbox ${raw.run_id}`;
 
-/** Null for a payload that is damaged: the row itself still has to be closed by somebody. */
+/** Null for a damaged payload: the row itself must still be closed. */
 function decodePayload<P>({ payload, crc }: InboxSqlRow): P {
   return typeof payload === "string" && crc32(payload) === crc ? (JSON.parse(payload) as P) : (null as P);
 }
@@ -214,7 +214,7 @@ function decodeOutcome(text: string | null): RunOutcome | null {
     throw err;
   }
 }
-/** Removes at most `limit` rows of each table that nothing needs since `before`. True: more of them are left. */
+/** Removes at most `limit` rows of each table that are not needed since `before`. True: more are left. */
 function pruneEnded(store: Store, before: number, limit: number): boolean {
   const removed = [
     store.run(

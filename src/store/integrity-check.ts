@@ -8,8 +8,8 @@ import type { Store } from "./store.ts";
 type Table = { name: string; rowids: boolean };
 
 /**
- * Reads a whole store in small steps: each yields after LIMITS.storeCheckRows records. Records whose checksum does not fit are
- * reported; damage of pages ends the table, because the repair of the next start counts what is lost.
+ * Reads a whole store in small steps: each yields after LIMITS.storeCheckRows records. Records whose checksum does not match are
+ * reported; a damaged page ends the table, because the repair of the next start counts the losses.
  */
 export function* integritySteps(store: Store): Generator<void> {
   const tables = store.all<{ name: string; wr: number }>(
@@ -55,8 +55,8 @@ function checkMessage(store: Store, row: { rowid_: number; body?: unknown; crc?:
 const noop = (): void => {};
 
 /**
- * Checks a store that was too large to be checked before the start, with a pause after each step. Returns the function that
- * ends it.
+ * Checks a store that was too large for a check before the start, with a pause after each step. Returns a function that
+ * stops it.
  */
 export function startIntegrityCheck(store: Store, clock: Clock, log: Log): () => void {
   if ((statSync(store.path, { throwIfNoEntry: false })?.size ?? 0) <= LIMITS.storeFullCheckBytes) return () => {};

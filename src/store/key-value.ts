@@ -2,10 +2,10 @@ import type { Store } from "./open.ts";
 
 export type KeyValueStore = ReturnType<typeof createKeyValueStore>;
 
-/** Small values that outlive a restart, by name. Values are JSON. `set` and `remove` run inside a `store.write`. */
+/** Small persistent JSON values by name. `set` and `remove` run inside a `store.write`. */
 export function createKeyValueStore(store: Store) {
   return {
-    /** Null when there is none. A value that is damaged counts as absent. */
+    /** Null when absent. A damaged value counts as absent. */
     get(name: string): unknown {
       const row = store.get<{ value: string }>("SELECT value FROM facts WHERE name = ?", name);
       if (!row) return null;

@@ -3,19 +3,19 @@ import { reasonOf } from "../core/errors.ts";
 import { writeFileAtomicSync } from "../core/files.ts";
 import type { Log } from "../core/log.ts";
 
-/** What is known of a table outside of the database file. */
+/** Facts about a table that are stored outside the database file. */
 export type TableStats = {
   /** Null for a table whose rows are not counted. */ rows: number | null;
-  /** The highest number that was given to a record; null for a table that numbers none. */ last: number | null;
-  /** Page on which the tree of the table begins. */ root: number | null;
+  /** The highest number given to a record; null for a table without numbers. */ last: number | null;
+  /** Root page of the table. */ root: number | null;
 };
 export type KnownTables = Readonly<Record<string, TableStats>>;
 
 export type Ledger = {
-  /** When it was written, ms. */
+  /** Time of writing, ms. */
   at: number;
   tables: KnownTables;
-  /** Set when damage was seen in a running store: the next start repairs it. */
+  /** Set when damage was found in a running store: the next start repairs it. */
   damaged: string | null;
 };
 
@@ -23,7 +23,7 @@ const isCount = (value: unknown): value is number => typeof value === "number" &
 
 const asCount = (value: unknown): number | null => (isCount(value) ? value : null);
 
-/** Null when there is none, or none that can be used: then nothing is known outside of the file. */
+/** Null when absent or unusable: then nothing is known outside the file. */
 export function readLedger(path: string, log: Log): Ledger | null {
   try {
     return parseLedger(JSON.parse(readFileSync(path, "utf8")));
@@ -44,11 +44,11 @@ function parseLedger(value: Partial<Ledger> | null): Ledger | null {
   return { at: isCount(value.at) ? value.at : 0, tables, damaged: typeof value.damaged === "string" ? value.damaged : null };
 }
 
-/** How many records the ledger knows of. */
+/** Number of records that the ledger lists. */
 export const countLedgerRows = (ledger: Ledger | null): number =>
   Object.values(ledger?.tables ?? {}).reduce((sum, { rows }) => sum + (rows ?? 0), 0);
 
-/** Never throws: the ledger is a precaution, and what it is about is safe without it. */
+/** Never throws: the ledger is a precaution; the data is safe without it. */
 export function writeLedger(path: string, ledger: Ledger, log: Log): void {
   try {
     writeFileAtomicSync(path, JSON.stringify(ledger));

@@ -7,7 +7,7 @@ import type { Log } from "../core/log.ts";
 import type { MediaStore } from "./media.ts";
 import type { Store } from "./store.ts";
 
-/** Where rows name kept files: a table with its key and the column, which holds JSON. */
+/** Where rows refer to files: a table with its key and the column, which holds JSON. */
 const MEDIA_COLUMNS = [
   { table: "messages", key: "seq", column: "body" },
   { table: "inbox", key: "seq", column: "payload" },
@@ -19,7 +19,7 @@ const FILE_REFERENCE = /"file":"([0-9a-f]{64})"/g;
 const FILE = /^[0-9a-f]{64}$/;
 const LEFTOVER = /^[0-9a-f]{64}\.[0-9a-f-]{36}\.tmp$/;
 
-/** Collects every kept file that a row names, in small steps: yields after each. */
+/** Collects every file that a row refers to, in small steps: yields after each. */
 export function* referencedFiles(store: Store, found: Set<string>): Generator<void> {
   for (const { table, key, column } of MEDIA_COLUMNS) {
     const next = `SELECT ${key} AS at, ${column} AS text FROM ${table} WHERE ${key} > ? ORDER BY ${key} LIMIT ${LIMITS.mediaSweepRows}`;
@@ -34,8 +34,8 @@ export function* referencedFiles(store: Store, found: Set<string>): Generator<vo
 }
 
 /**
- * Removes kept files that no row names (any more): of deleted sessions, of dropped messages. A file that is younger than
- * LIMITS.mediaGraceMs stays, because its row may still be written. Does nothing while damage hides rows. Resolves to what was removed.
+ * Removes files that no row refers to: of deleted sessions, of dropped messages. A file that is younger than
+ * LIMITS.mediaGraceMs stays, because its row may not be written yet. Does nothing while damage hides rows. Resolves to the result.
  */
 export async function sweepMedia(
   deps: { store: Store; media: MediaStore; now: () => number; pause: () => Promise<void> },
@@ -70,7 +70,7 @@ export async function sweepMedia(
 
 const noop = (): void => {};
 
-/** Sweeps some time after the start and then now and then. Returns the function that ends it. */
+/** Sweeps some time after the start and then periodically. Returns a function that stops it. */
 export function startMediaSweep(deps: { store: Store; media: MediaStore; clock: Clock; log: Log }): () => void {
   const { clock, log } = deps;
   const stop = new AbortController();

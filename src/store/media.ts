@@ -6,14 +6,14 @@ import { LIMITS } from "../core/limits.ts";
 import { silentLog, type Log } from "../core/log.ts";
 import { makePrivateDir } from "../core/private-dir.ts";
 
-/** A picture as rows keep it: small ones inside the row, others as a file that is named by its content. */
+/** An image as rows store it: small ones inside the row, others as a file named by its content hash. */
 export type StoredImage =
   | { mimeType: string; /** base64 */ data: string }
   | { mimeType: string; /** SHA-256, hex */ file: string; sizeBytes: number };
 const HASH = /^[0-9a-f]{64}$/;
 export type InlineImage = Extract<StoredImage, { data: string }>;
 
-/** Any other file that is kept: its content lies in the media directory, named by its hash. */
+/** Any other stored file: its content is in the media directory, named by its hash. */
 export type StoredFile = {
   kind: "image" | "file" | "audio" | "video";
   name: string;
@@ -22,22 +22,22 @@ export type StoredFile = {
   /** SHA-256, hex. */ file: string;
 };
 
-/** How much is kept. A file that would exceed it is refused. */
+/** Limits of the media directory. A file that would exceed them is refused. */
 export type MediaQuota = { totalBytes: number; /** Received from one account within a day (UTC). */ accountBytesPerDay: number };
 
 const noop = (): void => {};
 const DAY_MS = 86_400_000;
 
 /**
- * Pictures of messages. A large one would hold the loop and the store for a tenth of a second at every touch, so it is written
- * to a file of its own, once, before the row that names it; hashing and writing happen off the loop.
+ * Images of messages. A large one would block the event loop and the store for a tenth of a second on each access, so it is written
+ * once to a separate file, before the row that refers to it; hashing and writing happen off the event loop.
  */
 export class MediaStore {
   readonly #dir: string;
   readonly #quota: () => MediaQuota;
   readonly #now: () => number;
   readonly #log: Pick<Log, "warn">;
-  /** Bytes in the directory; null until they are counted. */
+  /** Bytes in the directory; null until counted. */
   #total: number | null = null;
   /** Bytes of each account on `#day`. */
   #received = new Map<string, number>();
@@ -55,7 +55,7 @@ export class MediaStore {
     this.#log = log;
   }
 
-  /** Files were removed: what is there is counted again when somebody asks. */
+  /** Files were removed: the bytes are counted again on demand. */
   invalidateSize(): void {
     this.#total = null;
   }
@@ -78,7 +78,7 @@ export class MediaStore {
     return { kind: file.kind, name: file.name, mimeType: file.mimeType, sizeBytes: bytes.length, file: hash };
   }
 
-  /** The content of a kept file. Throws UNAVAILABLE when it is gone. */
+  /** The content of a stored file. Throws UNAVAILABLE when it is missing. */
   async readFile(file: string): Promise<Uint8Array> {
     if (!HASH.test(file)) throw new GatewayError("UNAVAILABLE", "a kept file has no valid name");
     try {
@@ -88,14 +88,14 @@ export class MediaStore {
     }
   }
 
-  /** Whether a kept file is there, and whole. */
+  /** Whether a stored file exists and is complete. */
   async has(file: Pick<StoredFile, "file" | "sizeBytes">): Promise<boolean> {
     if (!HASH.test(file.file)) return false;
     const known = await stat(join(this.#dir, file.file)).catch(() => null);
     return known?.isFile() === true && known.size === file.sizeBytes;
   }
 
-  /** The directory of kept files. */
+  /** The directory of stored files. */
   get dir(): string {
     return this.#dir;
   }
@@ -119,7 +119,7 @@ export class MediaStore {
     return file;
   }
 
-  /** The picture itself. Throws UNAVAILABLE when its file is gone. */
+  /** The image content. Throws UNAVAILABLE when its file is missing. */
   async loadImage(image: StoredImage): Promise<InlineImage> {
     if ("data" in image) return image;
     if (!HASH.test(image.file)) throw new GatewayError("UNAVAILABLE", "a picture of this message has no valid name");
@@ -131,7 +131,7 @@ export class MediaStore {
     }
   }
 
-  /** Its time is renewed, so that no sweep takes it while the row that names it now is being written. */
+  /** Updates the file time, so that no sweep removes the file while a new row that refers to it is being written. */
   async #isStored(name: string, bytes: number): Promise<boolean> {
     const path = join(this.#dir, name);
     const known = await stat(path).catch(() => null);
@@ -143,11 +143,11 @@ export class MediaStore {
     );
   }
 
-  /** Counts the bytes before they are written, so that files at the same time do not exceed the quota together. */
+  /** Counts the bytes before they are written, so that concurrent files do not exceed the quota together. */
   async #reserve(what: string, bytes: number, account: string | undefined): Promise<() => void> {
     const quota = this.#quota();
     const counted = this.#total ?? (await directorySize(this.#dir));
-    // From here on nothing waits: what others have reserved meanwhile is in the sum.
+    // No await from here on, so the sum includes all concurrent reservations.
     const total = (this.#total ?? counted) + bytes;
     if (total > quota.totalBytes) throw quotaError(what, "all kept files", quota.totalBytes, "gateway.media.maxTotalBytes");
     const day = Math.floor(this.#now() / DAY_MS);
@@ -164,7 +164,7 @@ export class MediaStore {
     };
   }
 
-  /** Written beside its place and renamed, so that a file of that name is always whole. The directory may have been removed. */
+  /** Written to a temporary file and renamed, so that a file of that name is always complete. The directory may have been removed. */
   async #write(name: string, bytes: Uint8Array): Promise<void> {
     const path = join(this.#dir, name);
     await makePrivateDir(this.#dir, this.#log);

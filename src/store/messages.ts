@@ -11,10 +11,10 @@ export type Provenance = {
   account?: string;
   senderId?: string;
   senderName?: string;
-  /** Name of the room, where the platform gives one. */
+  /** Name of the room, if the platform provides one. */
   roomName?: string;
   senderIsOwner: boolean;
-  /** Said in a room: the text begins with the sender's name. */
+  /** Written in a room: the text begins with the sender's name. */
   room?: true;
   client?: { id: string; mode: string };
 };
@@ -25,7 +25,7 @@ export type StoredBlock =
   | { type: "toolCall"; id: string; name: string; arguments: unknown }
   | ({ type: "image" } & StoredImage);
 
-/** What is kept of one message, by role. */
+/** Stored content of one message, by role. */
 export type MessageBody =
   | { role: "user"; content: string | readonly StoredBlock[]; provenance: Provenance }
   | {
@@ -52,7 +52,7 @@ export type Message = {
   body: MessageBody;
 };
 
-/** A message that a search has found; a higher score fits better. */
+/** A search result; a higher score is a better match. */
 export type MessageHit = { message: Message; score: number };
 
 export type NewMessage = Omit<Message, "seq">;
@@ -76,8 +76,8 @@ export function createMessages(store: Store) {
   const read = (rows: readonly MessageSqlRow[]): Message[] => decodeRows(store, rows, messageRowKey, toMessage);
 
   /**
-   * The rows that `seqs` selects. After damage was met they are read one by one: what lies on a damaged page costs those rows,
-   * and the others are found by the index, or by the table where the index is damaged.
+   * The rows that `seqs` selects. If damage was found they are read one by one: a damaged page affects only its own rows,
+   * and the others are found by the index, or by the table if the index is damaged.
    */
   function rowsOf(seqs: string, ...params: (string | number)[]): MessageSqlRow[] {
     if (store.damage === null) {
@@ -109,7 +109,7 @@ export function createMessages(store: Store) {
       return store.get<{ seq: number }>("SELECT last_insert_rowid() AS seq")!.seq;
     },
 
-    /** Forgets what the person wrote for one run; the rest of the run stays. Rows are never changed, so an edit adds a new one. */
+    /** Deletes the person's message of one run; the rest of the run stays. Rows are never changed, so an edit adds a new one. */
     removeUser: (runId: string): number => store.run("DELETE FROM messages WHERE run_id = ? AND role = 'user'", runId),
 
     /** The last `limit` messages of a session before `beforeSeq`, oldest first. */
@@ -143,7 +143,7 @@ export function createMessages(store: Store) {
 
     byRun: (runId: string): Message[] => read(rowsOf("SELECT seq FROM messages WHERE run_id = ? ORDER BY seq", runId)),
 
-    /** Copies one conversation to another session, up to and with `upToSeq`. Inside a `store.write`. Returns how many messages. */
+    /** Copies one conversation to another session, up to and including `upToSeq`. Inside a `store.write`. Returns how many messages. */
     copy: (from: { key: string; sessionId: string; upToSeq: number }, to: { key: string; sessionId: string }): number =>
       store.run(
         "INSERT INTO messages (id, session_key, session_id, run_id, idempotency_key, role, body, at, crc) SELECT lower(hex(randomblob(16))), ?, ?, NULL, NULL, role, body, at, crc FROM messages WHERE session_key = ? AND session_id = ? AND seq <= ? ORDER BY seq",
@@ -180,10 +180,10 @@ export function createMessages(store: Store) {
 
 const messageRowKey = (row: MessageSqlRow): string => `messages ${row.seq}`;
 
-/** Throws for a row whose checksum does not fit: it is left out, and the rest of the transcript stays readable. */
+/** Throws for a row whose checksum does not match: it is left out, and the rest of the transcript stays readable. */
 /**
- * Messages that contain every word, each as the beginning of one. The newest LIMITS.searchMatches matches count, so that a common
- * word costs no more than a rare one; `complete` is false when there were more.
+ * Messages that contain every search word as a prefix of a word. The newest LIMITS.searchMatches matches count, so that a common
+ * word costs no more than a rare one; `complete` is false if there were more.
  */
 function searchMessages(
   store: Store,
@@ -223,7 +223,7 @@ function toMessage(row: MessageSqlRow): Message {
   };
 }
 
-/** The plain text of a message: what a person would read. */
+/** The plain text of a message, as a person reads it. */
 export function textOf(body: MessageBody): string {
   if (typeof body.content === "string") return body.content;
   return body.content.flatMap((block) => (block.type === "text" ? [block.text] : [])).join("\n\n");

@@ -6,12 +6,12 @@ import { silentLog } from "../core/log.ts";
 import { Store } from "./store.ts";
 
 /**
- * Opens the store in `dir` to look at it while no gateway runs: nothing is created, migrated, repaired or changed. Null when there
+ * Opens the store in `dir` for reading while no gateway runs: nothing is created, migrated, repaired or changed. Null when there
  * is none yet. Throws GatewayError UNAVAILABLE when it cannot be read, e.g. because a gateway owns it.
  */
 export function openReadonlyStore(dir: string): Store | null {
   const path = join(dir, "gateway.db");
-  // SQLite would take an empty file for a database, and remove the write-ahead log beside it.
+  // SQLite would treat an empty file as a database and remove its write-ahead log.
   if (!statSync(path, { throwIfNoEntry: false })?.size) return null;
   try {
     const db = new DatabaseSync(path, { readOnly: true });

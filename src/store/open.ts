@@ -17,7 +17,7 @@ const SUFFIXES = ["", "-wal", "-shm"] as const;
 export const ledgerPath = (dir: string): string => join(dir, "store-ledger.json");
 
 /**
- * Opens (and creates, migrates, repairs) the store. A damaged file is set aside and every readable record is carried over.
+ * Opens (and creates, migrates, repairs) the store. A damaged file is renamed, and every readable record is copied to a new one.
  * Throws GatewayError CONFLICT when another process owns the directory, UNAVAILABLE when the directory cannot be used.
  */
 export function openStore(options: StoreOptions): Store {
@@ -55,7 +55,7 @@ function prepareDir(dir: string, path: string): void {
         "it is a link to a file that does not exist",
         "Mount or restore what the link points to, or remove the link.",
       );
-    // Made before SQLite opens it, so that the file and its journal are readable by their owner only.
+    // Created before SQLite opens it, so that only the owner can read the file and its journal.
     if (!seen) return;
     closeSync(openSync(path, "r+"));
   } catch (err) {
@@ -66,9 +66,9 @@ function prepareDir(dir: string, path: string): void {
 const unusableStoreError = (path: string, why: string, fix: string): GatewayError =>
   new GatewayError("UNAVAILABLE", `the store ${path} cannot be used: ${why}`, { details: { code: "STATE_DIR_UNUSABLE" }, fix });
 
-/** Looks whether another process holds the lock, before anything is moved. Any other answer is for the real opening. */
+/** Checks whether another process holds the lock, before files are moved. Other errors are left to the actual opening. */
 function refuseIfLocked(path: string): void {
-  // SQLite would delete the write-ahead log beside an empty file; the file of a gateway that runs is never empty.
+  // SQLite would delete the write-ahead log of an empty file; the file of a running gateway is never empty.
   if (!statSync(path, { throwIfNoEntry: false })?.size) return;
   const hadIndex = existsSync(`${path}-shm`);
   let db: DatabaseSync | undefined;
@@ -80,14 +80,14 @@ function refuseIfLocked(path: string): void {
   } finally {
     db?.close();
   }
-  // Made by this look: an owner keeps the index of its log in memory.
+  // Created by this check: an owner keeps the index of its log in memory.
   if (!hadIndex) rmSync(`${path}-shm`, { force: true });
 }
 
 const lockedError = (cause: unknown): GatewayError =>
   new GatewayError("CONFLICT", "another process owns this state directory", { cause, details: { code: "STATE_DIR_OWNED" } });
 
-/** What shows before SQLite looks, because SQLite would accept it, and drop what it does not see. */
+/** Damage that must be detected before SQLite opens the file, because SQLite would accept it and drop data. */
 function detectDamage(path: string, ledger: Ledger | null): string | null {
   if (ledger?.damaged) return `damage was met while it was in use: ${ledger.damaged}`;
   const wal = scanWal(`${path}-wal`);
@@ -97,7 +97,7 @@ function detectDamage(path: string, ledger: Ledger | null): string | null {
   return null;
 }
 
-/** A file that SQLite accepts and that has less than was written down. Nothing can be carried over; what is gone is said. */
+/** A valid file with fewer records than the ledger lists. Nothing can be recovered; the loss is reported. */
 function lossesByLedger(db: DatabaseSync, ledger: Ledger | null): Losses | null {
   if (countLedgerRows(ledger) === 0) return null;
   const now = collectTableStats(db);
@@ -120,7 +120,7 @@ function lossesByLedger(db: DatabaseSync, ledger: Ledger | null): Losses | null 
   return { damagedFile: null, cause, kept, lost, exact: false, damagedPages: 0, tables };
 }
 
-/** A number is never used twice, also not that of a lost record. */
+/** A number is never reused, not even that of a lost record. */
 function raiseSequences(db: DatabaseSync, known: KnownTables): void {
   for (const [name, { last }] of Object.entries(known)) {
     if (last === null) continue;
@@ -134,7 +134,7 @@ function raiseSequences(db: DatabaseSync, known: KnownTables): void {
 function connect(path: string): DatabaseSync {
   const db = new DatabaseSync(path);
   try {
-    // The exclusive lock is the ownership of the state directory: the system releases it when the process dies.
+    // The exclusive lock is the ownership of the state directory: the operating system releases it when the process ends.
     db.exec(
       "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4000; PRAGMA journal_size_limit=16777216;",
     );
@@ -149,14 +149,14 @@ function open(path: string, { log, fullCheckBytes = LIMITS.storeFullCheckBytes }
   let db: DatabaseSync | undefined;
   try {
     const existed = existsSync(path);
-    // Made before SQLite opens it, so that the file and its journal are readable by their owner only.
+    // Created before SQLite opens it, so that only the owner can read the file and its journal.
     if (!existed) closeSync(openSync(path, "a", 0o600));
     db = connect(path);
     migrate(db);
     if (existed && statSync(path).size <= fullCheckBytes && !isIntact(db)) throw damageError("integrity check failed");
     const missing = existed ? missingParts(db) : [];
     if (missing.length > 0) throw damageError(`${missing.join(", ")} missing`);
-    // Reads the counts, which a sound store has.
+    // Reads the counts, which an intact store has.
     collectTableStats(db);
     return db;
   } catch (err) {
@@ -172,7 +172,7 @@ function open(path: string, { log, fullCheckBytes = LIMITS.storeFullCheckBytes }
   }
 }
 
-/** The words of a refused write, for somebody who starts the gateway. */
+/** The text of a rejected write, for the person who starts the gateway. */
 function startError(path: string, err: unknown): GatewayError {
   const known = toStoreError(err);
   return new GatewayError("UNAVAILABLE", `the store ${path} cannot be opened: ${known.message.replace("; nothing was stored", "")}`, {
@@ -209,7 +209,7 @@ function migrate(db: DatabaseSync): void {
 }
 
 /**
- * Tables, indexes and triggers that the migrations make and the file does not have: all pages of such a file may be sound. Their names
+ * Tables, indexes and triggers that the migrations create and the file lacks: all pages of such a file may be intact. Their names
  * are read from the text of the migrations, because running them costs more than the rest of the opening.
  */
 function missingParts(db: DatabaseSync): string[] {
@@ -236,14 +236,14 @@ const newerReleaseError = (at: number, latest: number): GatewayError =>
 const MAGIC = Buffer.from("SQLite format 3\0");
 const USER_VERSION_AT = 60;
 
-/** Rows of a later release would lose what this one does not know of. */
+/** This release would lose data in rows of a later release. */
 function refuseNewerRelease(path: string): void {
   const image = new PageImage(path);
   try {
     const header = image.page(1);
     const at = header.subarray(0, MAGIC.length).equals(MAGIC) ? header.readUInt32BE(USER_VERSION_AT) : 0;
     const latest = migrations().at(-1)!.version;
-    // A number that no release of ours can have reached is damage.
+    // A number that no release can have reached is damage.
     if (at > latest && at < 10_000) throw newerReleaseError(at, latest);
   } finally {
     image.close();
@@ -251,8 +251,8 @@ function refuseNewerRelease(path: string): void {
 }
 
 /**
- * Builds a whole database beside the damaged one, sets the damaged files aside and puts the new one in their place. A crash at any
- * point leaves either the damaged files where they were, or a finished new one, which the next start puts into place.
+ * Builds a complete database beside the damaged one, renames the damaged files and moves the new one to their place. A crash at any
+ * point leaves either the damaged files in place, or a complete new file, which the next start moves into place.
  */
 function repair(path: string, options: StoreOptions, known: { ledger: Ledger | null; cause: string }): Losses {
   refuseNewerRelease(path);

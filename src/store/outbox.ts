@@ -15,11 +15,11 @@ export type OutboxPart = {
   /** channel|account|chat|thread: parts of one conversation are sent strictly in order. */
   conversation: string;
   target: unknown;
-  /** Empty for a file, and for the end of a preview that is to be taken away. */
+  /** Empty for a file, and for a preview that will be deleted. */
   text: string;
   media: StoredFile | null;
   buttons: readonly (readonly { text: string; token: string }[])[] | null;
-  /** The platform's id of the message that the part takes the place of; null when it is sent as a new one. */
+  /** The platform's id of the message that the part replaces; null when it is sent as a new message. */
   editOf: string | null;
   state: PartState;
   attempts: number;
@@ -51,7 +51,7 @@ type OutboxSqlRow = {
 
 export type Outbox = ReturnType<typeof createOutbox>;
 
-/** The durable outbox: what is to be said on a channel, written before the network is touched. */
+/** The durable outbox: outgoing messages, written before any network call. */
 export function createOutbox(store: Store) {
   const one = (raw: OutboxSqlRow | undefined): OutboxPart | undefined => decodeRow(store, raw, outboxRowKey, toOutboxPart);
   const many = (rows: readonly OutboxSqlRow[]): OutboxPart[] => decodeRows(store, rows, outboxRowKey, toOutboxPart);
@@ -80,11 +80,11 @@ export function createOutbox(store: Store) {
       return added > 0;
     },
 
-    /** Conversations with something left to do, each once. */
+    /** Conversations with unfinished parts, each once. */
     listOpenConversations: (): string[] =>
       store.all<{ conversation: string }>("SELECT DISTINCT conversation FROM outbox WHERE state = 'queued'").map((row) => row.conversation),
 
-    /** The next part of a conversation; one that cannot be read does not hold up the others. */
+    /** The next part of a conversation; an unreadable part does not block the others. */
     next(conversation: string): OutboxPart | undefined {
       const first = store.get<OutboxSqlRow>(
         "SELECT * FROM outbox WHERE conversation = ? AND state = 'queued' ORDER BY rowid LIMIT 1",
@@ -103,7 +103,7 @@ export function createOutbox(store: Store) {
     byState: (state: PartState, limit: number): OutboxPart[] =>
       many(store.all<OutboxSqlRow>("SELECT * FROM outbox WHERE state = ? ORDER BY updated_at DESC LIMIT ?", state, limit)),
 
-    /** A part is about to be handed to its channel: as a new message, or in place of `editOf`. */
+    /** A part is about to be sent: as a new message, or as an edit of `editOf`. */
     markAttempting: (partKey: string, at: number, editOf: string | null = null): number =>
       store.run(
         "UPDATE outbox SET state = 'attempting', attempts = attempts + 1, updated_at = ?, edit_of = ? WHERE part_key = ?",
@@ -112,7 +112,7 @@ export function createOutbox(store: Store) {
         partKey,
       ),
 
-    /** What the part was to take the place of is not there: it goes out as a new message. */
+    /** The message that the part should replace does not exist: it is sent as a new message. */
     sendAsNew: (partKey: string, at: number): number =>
       store.run("UPDATE outbox SET state = 'queued', edit_of = NULL, updated_at = ? WHERE part_key = ?", at, partKey),
 
@@ -133,7 +133,7 @@ export function createOutbox(store: Store) {
       store.get<{ at: number | null }>("SELECT min(created_at) AS at FROM outbox WHERE state IN ('queued', 'attempting')")!.at,
     previews: createPreviews(store),
 
-    /** Removes at most `limit` parts of each final state. True: more of them are left. */
+    /** Removes at most `limit` parts of each final state. True: more are left. */
     prune: (before: number, limit: number): boolean =>
       ["sent", "dropped"]
         .map((state) =>

@@ -6,16 +6,16 @@ const WAL_MAGIC = 0x377f0682;
 /** The page size of every database that this gateway creates. */
 export const PAGE_BYTES = 4_096;
 
-/** What the write-ahead log holds, by its checksums. */
+/** Content of the write-ahead log, by its checksums. */
 export type WalScan = {
   /** Page number -> offset of its newest committed content. */
   readonly pages: ReadonlyMap<number, number>;
   /** Size of the database after the last commit, in pages. */
   readonly pageCount: number;
-  /** Frames whose checksum does not fit although later ones do. */
+  /** Frames whose checksum does not match although later ones do. */
   readonly damagedFrames: number;
   /**
-   * Complete commits after the first damaged frame. A power cut can tear the last commit, which nobody was told of; two
+   * Complete commits after the first damaged frame. A power failure can tear the last, unacknowledged commit; two
    * or more prove that acknowledged commits follow the damage, which SQLite would drop.
    */
   readonly commitsAfterDamage: number;
@@ -37,7 +37,7 @@ function checksum(bytes: Buffer, [first, second]: Sums): Sums {
   return [a, b];
 }
 
-/** Reads a write-ahead log and goes on after damaged frames: each frame carries the sum that the next one continues. */
+/** Reads a write-ahead log and continues after damaged frames: each frame has the sum that the next one continues. */
 export function scanWal(path: string, pageBytes = PAGE_BYTES): WalScan {
   if (!existsSync(path)) return EMPTY;
   const fd = openSync(path, "r");
@@ -93,7 +93,7 @@ const sumsFit = (header: Buffer): boolean => {
 };
 const frameSums = (frame: Buffer, running: Sums): Sums => checksum(frame.subarray(FRAME_HEADER), checksum(frame.subarray(0, 8), running));
 
-/** The pages of a database file with its write-ahead log laid over them. Numbers start at 1, as in the file format. */
+/** The pages of a database file with its write-ahead log applied. Numbers start at 1, as in the file format. */
 export class PageImage {
   readonly pageBytes = PAGE_BYTES;
   readonly pageCount: number;
@@ -109,7 +109,7 @@ export class PageImage {
     this.pageCount = Math.max(inFile, this.wal.pageCount, ...this.wal.pages.keys());
   }
 
-  /** A copy of a page; one that the file does not have is all zeros. */
+  /** A copy of a page; zeros for a page beyond the end of the file. */
   page(number: number): Buffer {
     const page = Buffer.alloc(PAGE_BYTES);
     const inLog = this.wal.pages.get(number);

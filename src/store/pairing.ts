@@ -1,14 +1,14 @@
 import { LIMITS } from "../core/limits.ts";
 import type { Store } from "./open.ts";
 
-/** Somebody who wrote to the agent and is not known. */
+/** An unknown sender who wrote to the agent. */
 export type PairingRequest = {
   channel: string;
   account: string;
   sender: string;
-  /** As the sender calls themselves; text from outside. */
+  /** Name that the sender chose; untrusted text. */
   name: string | null;
-  /** Told to the sender, once; names the request. */
+  /** Sent to the sender once; identifies the request. */
   code: string;
   createdAt: number;
   expiresAt: number;
@@ -19,7 +19,7 @@ export type PairedSender = { channel: string; account: string; sender: string; n
 type PairingScope = { channel?: string | undefined; account?: string | undefined };
 
 export type PairingOptions = {
-  /** A fresh unguessable code; asked again when it is taken. */
+  /** A new unguessable code; called again if it exists already. */
   newCode: () => string;
   now: () => number;
 };
@@ -36,7 +36,7 @@ const scopeParams = ({ channel = undefined, account = undefined }: PairingScope)
   account ?? null,
 ];
 
-/** Who may talk to the agent by pairing, and who asks to. Functions that change rows run inside a `store.write`. */
+/** Paired senders and pairing requests. Functions that change rows run inside a `store.write`. */
 export function createPairings(store: Store, options: PairingOptions) {
   const pending = (place: PairingScope = {}): PairingRequest[] =>
     store.all<PairingRequest>(
@@ -69,7 +69,7 @@ export function createPairings(store: Store, options: PairingOptions) {
       store.get("SELECT 1 FROM paired_senders WHERE channel = ? AND account = ? AND sender = ?", channel, account, sender) !== undefined,
 
     /**
-     * The code for a sender who asks for the first time; null when one was told already and still holds, when the sender is
+     * The code for a new request; null when the sender has a valid code already, when the sender is
      * paired, or when LIMITS.pairingPendingPerAccount others wait.
      */
     request(channel: string, account: string, sender: string, name: string | undefined): string | null {
@@ -92,10 +92,10 @@ export function createPairings(store: Store, options: PairingOptions) {
       return code;
     },
 
-    /** Requests that wait, oldest first. */
+    /** Pending requests, oldest first. */
     pending,
 
-    /** Admits the sender of a request, named by its code. Undefined when there is none (any more). */
+    /** Approves the sender of a request by its code. Undefined when there is no such request. */
     approve(channel: string, account: string, code: string): PairingRequest | undefined {
       const request = find(channel, account, code);
       if (!request) return undefined;
@@ -111,14 +111,14 @@ export function createPairings(store: Store, options: PairingOptions) {
       return request;
     },
 
-    /** Forgets a request without admitting its sender, who may ask again. */
+    /** Discards a request without approval; the sender may ask again. */
     dismiss(channel: string, account: string, code: string): PairingRequest | undefined {
       const request = find(channel, account, code);
       if (request) forget(request);
       return request;
     },
 
-    /** Who was admitted, newest first. */
+    /** Paired senders, newest first. */
     paired: (place: PairingScope = {}): PairedSender[] =>
       store.all<PairedSender>(
         `SELECT channel, account, sender, name, approved_at AS approvedAt FROM paired_senders WHERE ${IN_SCOPE} ORDER BY approved_at DESC LIMIT ?`,
@@ -126,7 +126,7 @@ export function createPairings(store: Store, options: PairingOptions) {
         LIMITS.pairingListRows,
       ),
 
-    /** Takes the admission back; false when there was none. */
+    /** Removes a pairing; false when there was none. */
     unpair: (channel: string, account: string, sender: string): boolean =>
       store.run("DELETE FROM paired_senders WHERE channel = ? AND account = ? AND sender = ?", channel, account, sender) > 0,
   };

@@ -2,8 +2,8 @@ import { decodeRow } from "./row-decoding.ts";
 import type { Store } from "./open.ts";
 
 /**
- * A message that shows an answer while it is being written. `attempting`: handed to the platform, its id is not known.
- * The row is there from before the send until the answer's first part takes the message over.
+ * A message that shows an answer while it is being written. `attempting`: sent to the platform, its id is not known yet.
+ * The row exists from before the send until the answer's first part replaces the message.
  */
 export type PreviewRow = {
   runId: string;
@@ -24,7 +24,7 @@ export function createPreviews(store: Store) {
       return decodeRow(store, raw, (each) => `previews ${each.run_id}`, toPreviewRow);
     },
 
-    /** A preview is about to be sent; inside a `store.write`, like all that changes. */
+    /** A preview is about to be sent; inside a `store.write`, like all functions that change rows. */
     markAttempting: (preview: Pick<PreviewRow, "runId" | "conversation" | "target">, at: number): number =>
       store.run(
         "INSERT INTO previews (run_id, conversation, target, state, updated_at) VALUES (?, ?, ?, 'attempting', ?) ON CONFLICT DO NOTHING",
@@ -39,7 +39,7 @@ export function createPreviews(store: Store) {
 
     remove: (runId: string): number => store.run("DELETE FROM previews WHERE run_id = ?", runId),
 
-    /** Rows whose run has ended without anything to say on the channel: what was shown stays as it is. */
+    /** Rows whose run ended without a message for the channel: the preview stays unchanged. */
     removeEnded: (): number =>
       store.run(
         `DELETE FROM previews WHERE run_id NOT IN (SELECT run_id FROM inbox WHERE state IN ('queued', 'running'))

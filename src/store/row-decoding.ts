@@ -2,13 +2,13 @@ import type { SQLInputValue } from "node:sqlite";
 
 type SqlRow = Record<string, SQLInputValue>;
 
-/** The last moment that a Date can have, ms; also a safe integer, so that a cut value is good for a count and for a time. */
+/** The latest time of a Date, ms; also a safe integer, so that a clamped value is valid as a count and as a time. */
 const MAX_DATE_MS = 8_640_000_000_000_000;
 
 /** node:sqlite refuses a whole row for one integer beyond 2^53. */
 export const isOutOfRange = (err: unknown): boolean => (err as { code?: string } | null)?.code === "ERR_OUT_OF_RANGE";
 
-/** A row that was read with big integers, with numbers again; `outside` names the columns whose value had to be cut. */
+/** Converts the big integers of a row to numbers; `outside` lists the columns whose value was clamped. */
 export function clampRow(row: SqlRow): { row: SqlRow; outside: string[] } {
   const outside: string[] = [];
   const out: SqlRow = {};
@@ -23,10 +23,10 @@ export function clampRow(row: SqlRow): { row: SqlRow; outside: string[] } {
   return { row: out, outside };
 }
 
-/** Where rows come from: it says once what cannot be read. */
+/** The source of rows: it reports each unreadable record once. */
 type RowSource = { reportUnreadable(key: string, cause: string): void };
 
-/** Turns rows into what they mean. A row that cannot be turned costs that row only, and is reported by its key. */
+/** Decodes rows. A row that cannot be decoded is skipped and reported by its key. */
 export function decodeRows<Raw, Out>(
   source: RowSource,
   rows: readonly Raw[],
@@ -62,5 +62,5 @@ export function parseStrings(text: string): string[] {
   throw new TypeError("a list of texts was expected");
 }
 
-/** JSON that is none, or a value of another type than the column's. */
+/** Invalid JSON, or a value of another type than the column's. */
 const isContentError = (err: unknown): err is Error => err instanceof SyntaxError || err instanceof TypeError || err instanceof RangeError;

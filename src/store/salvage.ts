@@ -4,16 +4,16 @@ import { freePages, createWalk, walkRecords, unreachableRecords, type StoredReco
 import type { KnownTables } from "./ledger.ts";
 import { PageImage } from "./page-image.ts";
 
-/** What damage has cost. */
+/** The losses caused by damage. */
 export type Losses = {
-  /** Where the damaged file lies now; null when there is none, because it was missing or empty. */
+  /** Path of the damaged file; null when it was missing or empty. */
   damagedFile: string | null;
-  /** Why the file could not be used as it was. */
+  /** Why the file was unusable. */
   cause: string;
   kept: number;
-  /** Records that are known to be lost: counted outside of the file, or seen unreadable. */
+  /** Records known to be lost: counted by the ledger, or found unreadable. */
   lost: number;
-  /** False: there may be more, because pages are gone and nothing outside of the file says what was on them. */
+  /** False: there may be more, because pages are missing and the ledger does not list their content. */
   exact: boolean;
   damagedPages: number;
   tables: Record<string, { kept: number; lost: number }>;
@@ -27,7 +27,7 @@ type Table = {
   /** Column that is the rowid itself. */ alias: string | null;
 };
 
-/** Credentials and admissions: a stale page must not bring back what was revoked. */
+/** Credentials and pairings: a stale page must not restore a revoked one. */
 const REACHABLE_ONLY = new Set([
   "devices",
   "device_grants",
@@ -40,7 +40,7 @@ const REACHABLE_ONLY = new Set([
 
 /**
  * Copies every readable record of a damaged database into `target`, which has the current schema and is empty. The pages are
- * read without SQLite, so a damaged page costs only what is on it; where a tree begins is known from the file's schema or from
+ * read without SQLite, so a damaged page affects only its own records; the root pages are known from the file's schema or from
  * `known`. Never throws for damage.
  */
 export function salvage(damagedFile: string, target: DatabaseSync, known: KnownTables | null, cause: string): Losses {
@@ -82,7 +82,7 @@ function finishTable(
   const facts = from.known?.[table.name];
   const seen = writer.refused + walk.damagedRecords;
   const counted = facts?.rows ?? null;
-  // Numbers that were given after the last count; records that were removed after it are taken for lost.
+  // Numbers that were given after the last count; records that were removed after it count as lost.
   const later = counted !== null && facts?.last != null ? Math.max(0, writer.highestKept - facts.last) : 0;
   const lost = Math.max(seen, (counted ?? 0) + later - writer.kept);
   if (later > 0 || (walk.damagedPages > 0 && counted === null)) losses.exact = false;
@@ -91,15 +91,15 @@ function finishTable(
   losses.kept += writer.kept;
   losses.lost += lost;
   if (table.alias === null) return;
-  // A number is never used twice, also not that of a lost record.
+  // A number is never reused, not even that of a lost record.
   const last = Math.max(writer.highest, facts?.last ?? 0);
   if (last > 0 && hasAutoincrement(target, table.name))
     target.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)").run(table.name, last);
 }
 
 /**
- * Messages whose session is lost would be on disk and in no list: each such session is made again from its last message. Its settings
- * are gone, as they are when the next message makes it.
+ * Messages of a lost session would be in no list: each such session is recreated from its last message. Its settings
+ * are lost, as if the next message had created it.
  */
 function restoreSessions(target: DatabaseSync): void {
   target.exec(`
@@ -117,7 +117,7 @@ function restoreSessions(target: DatabaseSync): void {
 const hasAutoincrement = (db: DatabaseSync, table: string): boolean =>
   /AUTOINCREMENT/i.test((db.prepare("SELECT sql FROM sqlite_schema WHERE name = ?").get(table) as { sql: string }).sql);
 
-/** Where the tree of each table begins. */
+/** Root page of each table. */
 function readRoots(image: PageImage, known: KnownTables | null): { roots: Map<string, number>; walk: TreeWalk } {
   const roots = new Map<string, number>();
   for (const [name, facts] of Object.entries(known ?? {})) if (facts.root !== null) roots.set(name, facts.root);
@@ -134,7 +134,7 @@ function tablesOf(db: DatabaseSync): Table[] {
   const names = db
     .prepare("SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'")
     .all() as { name: string; wr: number }[];
-  // Counts are made again by the triggers while the rows are written.
+  // Triggers recompute the counts while the rows are written.
   return names.filter(({ name }) => !DERIVED.has(name)).map(({ name, wr }) => toTable(db, name, wr === 0));
 }
 
@@ -157,7 +157,7 @@ function toTable(db: DatabaseSync, name: string, rowids: boolean): Table {
 class TableWriter {
   readonly table: Table;
   kept = 0;
-  /** Records that were read and break a rule of the schema, or their own checksum. */
+  /** Readable records that violate a constraint of the schema or their checksum. */
   refused = 0;
   highest = 0;
   highestKept = 0;
@@ -169,7 +169,7 @@ class TableWriter {
     this.table = table;
   }
 
-  /** `stray`: from a page that no tree reaches; it may be older than what is in the table, which stays. */
+  /** `stray`: from a page that no tree reaches; an existing record takes precedence because this one may be older. */
   add(record: StoredRecord, stray = false): void {
     const { columns, rowids } = this.table;
     const row = record.values.slice(0, columns.length).map((value, index) => this.#valueOf(record, value, columns[index]!));
@@ -182,14 +182,14 @@ class TableWriter {
         if (rowids && typeof record.rowid === "number") this.highestKept = Math.max(this.highestKept, record.rowid);
       } else if (!stray) this.refused++;
     } catch {
-      // Damaged content: it breaks a type or a rule of the schema. Counted by the caller's report.
+      // Damaged content: it violates a type or a constraint of the schema. The caller's report counts it.
       if (!stray) this.refused++;
     }
   }
 
   #valueOf(record: StoredRecord, value: SqlValue, column: Column): SQLInputValue {
     if (column.name === this.table.alias) return record.rowid;
-    // Whole numbers of a REAL column are stored as integers.
+    // SQLite stores whole numbers of a REAL column as integers.
     return column.type === "REAL" && typeof value === "bigint" ? Number(value) : value;
   }
 
@@ -205,7 +205,7 @@ class TableWriter {
   }
 }
 
-/** A message whose checksum does not fit is lost; a damaged payload of the inbox is kept, because an operator has to see it. */
+/** A message whose checksum does not match is lost; a damaged inbox payload is kept, so that an operator sees it. */
 function isIntact(table: string, columns: readonly Column[], row: readonly SQLInputValue[]): boolean {
   if (table !== "messages") return true;
   const at = (name: string): SQLInputValue => row[columns.findIndex((column) => column.name === name)] ?? null;
@@ -214,8 +214,8 @@ function isIntact(table: string, columns: readonly Column[], row: readonly SQLIn
 }
 
 /**
- * Gives records of unreachable pages to the table that they can only belong to. What they say may be old: messages that waited are
- * parked, and replies that were to be sent count as unknown, so that nothing is done twice.
+ * Adds records of unreachable pages to the only table that matches them. They may be outdated: queued messages become
+ * dead letters, and queued replies become unknown, so that nothing is done twice.
  */
 function recoverUnreachable(image: PageImage, visited: ReadonlySet<number>, writers: ReadonlyMap<string, TableWriter>): void {
   const candidates = [...writers.values()].filter(({ table }) => table.rowids && !REACHABLE_ONLY.has(table.name));

@@ -3,7 +3,7 @@ import type { Store } from "./open.ts";
 
 export type SessionNotes = ReturnType<typeof createSessionNotes>;
 
-/** What a session should know with its next turn: an edit, a reaction. Functions that change rows run inside a `store.write`. */
+/** Notes for the next turn of a session: an edit, a reaction. Functions that change rows run inside a `store.write`. */
 export function createSessionNotes(store: Store) {
   return {
     /** Keeps the last LIMITS.sessionNotes of a session. */
@@ -22,7 +22,7 @@ export function createSessionNotes(store: Store) {
       );
     },
 
-    /** Takes what waits for a session, oldest first. */
+    /** Removes and returns the notes of a session, oldest first. */
     take(sessionKey: string): string[] {
       const rows = store.all<{ text: string }>("SELECT text FROM session_notes WHERE session_key = ? ORDER BY seq", sessionKey);
       if (rows.length > 0) store.run("DELETE FROM session_notes WHERE session_key = ?", sessionKey);

@@ -2,7 +2,7 @@ import type { AgentId, SessionKey } from "../core/ids.ts";
 import { decodeRow, decodeRows } from "./row-decoding.ts";
 import type { Store } from "./open.ts";
 
-/** One conversation with one agent. The row is the truth; everything else about a session can be rebuilt from rows. */
+/** One session with one agent. The row is authoritative; everything else about a session can be rebuilt from rows. */
 export type SessionRow = {
   key: SessionKey;
   /** Changes at `/new` and `/reset`; older messages stay under their old id. */
@@ -23,14 +23,14 @@ export type SessionRow = {
   last_run_id: string | null;
   started_at: number | null;
   ended_at: number | null;
-  /** Wanted model, `provider/id`; null follows the agent. */
+  /** Selected model, `provider/id`; null uses the agent's. */
   model: string | null;
   /** Model of the last answer. */
   used_model: string | null;
   thinking: string | null;
   queue_mode: string | null;
   activation: string | null;
-  /** Where the runtime's context stands; see agents/runtime Turn.checkpoint. */
+  /** Position of the runtime's context; see agents/runtime Turn.checkpoint. */
   checkpoint: string | null;
   context_window: number;
   context_tokens: number;
@@ -39,11 +39,11 @@ export type SessionRow = {
   cost_usd: number;
   /** JSON Target of the last channel conversation. */
   target: string | null;
-  /** Counts resets, archivings and restorations: who holds an older number has not seen the last of them. */
+  /** Counts resets, archivings and restorations: a client with an older number has not seen the latest one. */
   lifecycle: number;
-  /** `read-only`: no tool that writes or executes; `full` and null: what the agent is granted. */
+  /** `read-only`: no tool that writes or executes; `full` and null: all tools that the agent is granted. */
   permission_mode: string | null;
-  /** `deny`: nothing is sent into the session by clients, and nothing goes out to its channel. */
+  /** `deny`: clients cannot send into the session, and nothing is sent to its channel. */
   send_policy: string | null;
   verbose_level: string | null;
   /** The session under which this one is listed. */
@@ -65,7 +65,7 @@ export type SessionRow = {
 
 export type SessionPatch = Partial<Omit<SessionRow, "key">>;
 
-/** What changes when a session begins anew: older messages stay under their old id, and the runtime starts with an empty context. */
+/** Changes of a session reset: older messages stay under their old id, and the runtime starts with an empty context. */
 export const toNewConversation = (session: Pick<SessionRow, "lifecycle">, sessionId: string): SessionPatch => ({
   session_id: sessionId,
   lifecycle: session.lifecycle + 1,
@@ -76,7 +76,7 @@ export const toNewConversation = (session: Pick<SessionRow, "lifecycle">, sessio
 
 export type SessionOrder = "updatedAt" | "lastInteractionAt" | "activity";
 
-/** `activity` has no place for pins: the later of the last message and the end of the last run counts. */
+/** `activity` ignores pins: the later of the last message and the end of the last run counts. */
 const ORDERS: Readonly<Record<SessionOrder, string>> = {
   updatedAt: "pinned DESC, updated_at DESC",
   lastInteractionAt: "pinned DESC, last_message_at DESC, updated_at DESC, key",
@@ -91,15 +91,15 @@ export type SessionQuery = {
   label?: string;
   /** Only sessions of these agents. */
   agents?: readonly string[];
-  /** Only sessions in which something was said. */
+  /** Only sessions with messages. */
   withMessages?: boolean;
-  /** Only sessions of this category; the empty text means those of none. */
+  /** Only sessions of this category; the empty string selects those without one. */
   category?: string;
   pinned?: boolean;
   boardFace?: string;
   /** Only these sessions. */
   keys?: readonly string[];
-  /** Leaves out keys whose part after the agent begins so. */
+  /** Excludes keys whose part after the agent has this prefix. */
   without?: readonly string[];
   /** Default `updatedAt`: pinned first, then by last change. */
   order?: SessionOrder;
@@ -151,7 +151,7 @@ export function createSessions(store: Store) {
       return { rows: decodeRows(store, rows, sessionRowKey, checkRow), total };
     },
 
-    /** What was used last, pinned first, of one agent or of all, the archive included: along an index, and only two columns. */
+    /** Recently used sessions, pinned first, of one agent or of all, including the archive: by index, and only two columns. */
     recent(agentId: string | undefined, limit: number): Pick<SessionRow, "key" | "updated_at">[] {
       const [sql, ...params] = listStatement({ ...(agentId === undefined ? {} : { agentId }), archived: "all", limit, offset: 0 }, RECENT);
       return store.all(sql, ...params);
@@ -161,7 +161,7 @@ export function createSessions(store: Store) {
 
     countByAgent: (agentId: string): number => queryNumber(store, "SELECT sum(rows) AS n FROM session_counts WHERE agent_id = ?", agentId),
 
-    /** Removes the session, and what was said in it unless `keepMessages`. Its children stay, under no parent. */
+    /** Removes the session and, unless `keepMessages`, its messages. Its children stay, without a parent. */
     remove(key: string, keepMessages = false): boolean {
       if (!keepMessages) store.run("DELETE FROM messages WHERE session_key = ?", key);
       store.run("UPDATE sessions SET parent_key = NULL WHERE parent_key = ?", key);
@@ -181,7 +181,7 @@ export function createSessions(store: Store) {
     childrenOf: (key: string): string[] =>
       store.all<{ key: string }>("SELECT key FROM sessions WHERE parent_key = ? ORDER BY key", key).map((row) => row.key),
 
-    /** Sessions of an agent whose key ends with a uuid that begins so, dashes left out. */
+    /** Sessions of an agent whose key ends with a uuid with this prefix (without dashes). */
     byUuidPrefix: (agentId: string | undefined, prefix: string, limit: number): SessionRow[] =>
       decodeRows(
         store,
@@ -227,7 +227,7 @@ const queryNumber = (store: Store, sql: string, ...params: (string | number)[]):
 const RECENT = "key, updated_at, pinned";
 
 /**
- * The statement of a page. In the usual order it goes along an index: without a choice about the archive it is two statements in one,
+ * The statement of a page. In the default order it uses an index: without a filter for the archive it is a union of two statements,
  * each in order, which SQLite merges.
  */
 export function listStatement(query: SessionQuery, columns = "*"): [sql: string, ...params: (string | number)[]] {
@@ -240,7 +240,7 @@ export function listStatement(query: SessionQuery, columns = "*"): [sql: string,
 
 const UNCOUNTED = ["label", "updatedAfter", "category", "pinned", "boardFace", "keys"] as const;
 
-/** From the counts that are kept, unless the query asks for something that is not counted. */
+/** From the maintained counts, unless the query has a filter that is not counted. */
 function countSessions(store: Store, query: SessionQuery): number {
   if (UNCOUNTED.some((name) => query[name] !== undefined) || query.search || query.without?.length) {
     const { where, params } = toFilter(query);

@@ -2,7 +2,7 @@ import type { Store } from "./open.ts";
 
 export type SignInFailureRow = { peer: string; kind: string; failures: number; windowStart: number; lockedUntil: number };
 
-/** Rows that still matter at `now`; the others are forgotten at the next save. */
+/** Rows that are still relevant at `now`; the next save removes the others. */
 export function loadSignInFailures(store: Store, now: number, windowMs: number): SignInFailureRow[] {
   return store.all<SignInFailureRow>(
     `SELECT peer, kind, failures, window_start AS windowStart, locked_until AS lockedUntil FROM sign_in_failures

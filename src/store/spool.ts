@@ -6,7 +6,7 @@ import { ensureDirectorySync } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 
-/** One entry of a spool: what it holds is the business of whoever wrote it. */
+/** One entry of a spool; its content is opaque. */
 export type SpoolRow = { seq: number; body: string };
 
 type PendingAppend = { body: string; resolve: (seq: number) => void; reject: (err: unknown) => void };
@@ -15,15 +15,15 @@ const PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_t
 const TABLE = "CREATE TABLE IF NOT EXISTS batch (seq INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL) STRICT";
 
 /**
- * A small durable queue in a file of its own, for a thread that may not wait for the store. What `append` has resolved for survives a
- * power cut, until `done` has named it.
+ * A small durable queue in a separate file, for a thread that must not wait for the store. A resolved `append` survives a
+ * power failure until `done` removes the entry.
  */
 export class Spool {
   readonly #db: DatabaseSync;
   readonly #insert: StatementSync;
   readonly #remove: StatementSync;
   readonly #limitBytes: number;
-  /** Size of each entry that is not done. */
+  /** Size of each pending entry. */
   readonly #sizes = new Map<number, number>();
   #bytes = 0;
   #waiting: PendingAppend[] = [];
@@ -40,7 +40,7 @@ export class Spool {
 
   /**
    * Resolves to the number of the entry once it is on disk; entries of one turn of the event loop share an fsync. Rejects with
-   * UNAVAILABLE when nothing was stored: the spool is full, or the disk refuses.
+   * UNAVAILABLE when nothing was stored: the spool is full, or the disk fails.
    */
   append(body: string): Promise<number> {
     if (this.#closed) return Promise.reject(new GatewayError("UNAVAILABLE", "the spool is closed"));
@@ -50,7 +50,7 @@ export class Spool {
     });
   }
 
-  /** Everything that is not done, oldest first. Read one by one, so that a long queue is never in memory twice. */
+  /** All pending entries, oldest first. Read one by one, so that a long queue is never in memory twice. */
   *pending(): Generator<SpoolRow> {
     const next = this.#db.prepare("SELECT seq, body FROM batch WHERE seq > ? ORDER BY seq LIMIT 1");
     for (let at = 0; ;) {
@@ -61,9 +61,9 @@ export class Spool {
     }
   }
 
-  /** Forgets entries. After a power cut they may be there again. */
+  /** Removes entries. After a power failure they may reappear. */
   acknowledge(seqs: readonly number[]): void {
-    // Not worth an fsync: the next append makes it last.
+    // Not worth an fsync: the next append makes it durable.
     this.#db.exec("PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE");
     try {
       for (const seq of seqs) this.#remove.run(seq);
@@ -131,10 +131,10 @@ export class Spool {
   }
 }
 
-/** The SQLite result codes of a file that is damaged or no database. */
+/** SQLite result codes of a file that is damaged or not a database. */
 const DAMAGED = [11, 26];
 
-/** Opens (and creates) a spool, readable by its owner only. A damaged file is set aside and reported. */
+/** Opens (and creates) a spool, readable by its owner only. A damaged file is renamed and reported. */
 export function openSpool(path: string, log: Log, limitBytes: number = LIMITS.isolatedSpoolBytes): Spool {
   try {
     return openDatabase(path, limitBytes);

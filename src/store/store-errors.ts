@@ -21,14 +21,14 @@ export const isDiskFailure = (err: unknown): boolean =>
   [FULL, IO, CORRUPT, NOT_A_DATABASE, READ_ONLY, CANNOT_OPEN].includes(sqliteCode(err));
 export const isDamage = (err: unknown): boolean => sqliteCode(err) === CORRUPT || sqliteCode(err) === NOT_A_DATABASE;
 export const isBusy = (err: unknown): boolean => sqliteCode(err) === BUSY;
-/** "no such table" and the like: only for a file that was just opened, where it means that the schema is not ours. */
+/** "no such table" and similar: only for a file that was just opened, where it means an unexpected schema. */
 export const isForeignSchema = (err: unknown): boolean => sqliteCode(err) === ERROR;
 
 export const damageError = (message: string): Error => Object.assign(new Error(message), { errcode: CORRUPT });
 
 const RETRY_MS = 1_000;
 
-/** What a write is refused with: nothing of it is stored. */
+/** The error of a rejected write: nothing of it is stored. */
 export function toStoreError(err: unknown): GatewayError {
   if (err instanceof GatewayError) return err;
   const code = sqliteCode(err);

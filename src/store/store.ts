@@ -19,22 +19,22 @@ export type StoreOptions = {
   /** Marks for crash tests. */ crashPoint?: (point: string) => void;
   /** A file up to this size is checked completely before it is used; a larger one in steps while the gateway runs. */
   fullCheckBytes?: number;
-  /** Rebuild the file even where it looks whole: an earlier start has met damage in it. */ repair?: boolean;
+  /** Rebuild the file even if it looks intact: an earlier start found damage in it. */ repair?: boolean;
 };
 
-/** What the store is worth at this moment. `failing`: writes are refused. `degraded`: some records cannot be read, or were lost. */
+/** Condition of the store. `failing`: writes are rejected. `degraded`: some records are unreadable or were lost. */
 export type StoreHealth = { state: "ready" | "degraded" | "failing"; cause: string | null };
 
-/** What the gateway's own store has, and a look at somebody else's has not. */
+/** Features of the gateway's own store that a read-only one lacks. */
 export type StoreOwnership = { ledgerPath: string; open: (path: string) => DatabaseSync };
 
 /**
  * The one SQLite file of the gateway and its one writer. Reads are synchronous. Writes are collected for one turn of the event
- * loop and committed together with one fsync: when the promise of `write` resolves, the change survives a power cut.
+ * loop and committed together with one fsync: when the promise of `write` resolves, the change survives a power failure.
  */
 export class Store {
   readonly path: string;
-  /** What a damaged or missing file has cost; null when the file was whole. */
+  /** Losses of a damaged or missing file; null when the file was intact. */
   readonly losses: Losses | null;
   /** Called when the condition has changed. */
   onHealth: (condition: StoreHealth) => void = () => {};
@@ -47,7 +47,7 @@ export class Store {
   #jobs: WriteJob[] = [];
   #scheduled = false;
   #closed = false;
-  /** Why the last write was refused; null when it was stored. */
+  /** Why the last write was rejected; null when it was stored. */
   #writeError: string | null = null;
   #damage: string | null = null;
   readonly #reported = new Set<string>();
@@ -64,7 +64,7 @@ export class Store {
     this.#file = statOrNull(path);
   }
 
-  /** Damage that was met since the start; the next start repairs the file. */
+  /** Damage found since the start; the next start repairs the file. */
   get damage(): string | null {
     return this.#damage;
   }
@@ -77,8 +77,8 @@ export class Store {
   }
 
   /**
-   * Rows of a query; parameters by position. A number that JavaScript cannot hold is cut to the nearest that a date can have, and
-   * what lies behind a damaged page is left out; both are reported.
+   * Rows of a query; parameters by position. A number beyond JavaScript's range is clamped to the range of a date, and
+   * rows on a damaged page are left out; both are reported.
    */
   all<R>(sql: string, ...params: SQLInputValue[]): R[] {
     const statement = this.#prepare(sql);
@@ -89,7 +89,7 @@ export class Store {
     }
   }
 
-  /** The first row, or undefined. Throws UNAVAILABLE when it lies on a damaged page. */
+  /** The first row, or undefined. Throws UNAVAILABLE when it is on a damaged page. */
   get<R>(sql: string, ...params: SQLInputValue[]): R | undefined {
     const statement = this.#prepare(sql);
     try {
@@ -121,7 +121,7 @@ export class Store {
     return rows;
   }
 
-  /** Says once that a record cannot be used as it is, with what names it. */
+  /** Reports an unusable record once, with its key. */
   reportUnreadable(key: SqlRow | string, cause: string): void {
     const name = typeof key === "string" ? key : JSON.stringify(Object.values(key).find((value) => value !== null) ?? "?").slice(0, 120);
     if (this.#reported.has(name) || this.#reported.size >= LIMITS.storeRecordsReported) return;
@@ -129,7 +129,7 @@ export class Store {
     this.#log.error("a record of the store cannot be read as it is", { record: name, cause });
   }
 
-  /** Damage was met in a running store. It is written down, so that the next start repairs the file. */
+  /** Damage was found in a running store. It is recorded, so that the next start repairs the file. */
   reportDamage(cause: string): void {
     if (this.#damage !== null) return;
     this.#damage = cause;
@@ -144,8 +144,8 @@ export class Store {
   }
 
   /**
-   * Runs `change` in the next group commit and resolves with its value once that is on disk. A change that throws is undone
-   * alone; the others of the group stay. Rejects with UNAVAILABLE when the disk refuses: then nothing of it is stored.
+   * Runs `change` in the next group commit and resolves with its value once it is on disk. A change that throws is rolled back
+   * separately from the others of the group. Rejects with UNAVAILABLE when the disk fails: then nothing of it is stored.
    */
   write<T>(change: () => T): Promise<T> {
     if (this.#closed) return Promise.reject(new GatewayError("UNAVAILABLE", "the gateway is stopping"));
@@ -157,7 +157,7 @@ export class Store {
     });
   }
 
-  /** Commits everything that waits, together with `change`, before it returns. For start-up and shutdown only: it blocks. */
+  /** Commits all pending changes and `change` before it returns. Blocks: only for startup and shutdown. */
   writeNow<T>(change: () => T): T {
     let result: { value: T } | undefined;
     let failure: unknown;
@@ -167,7 +167,7 @@ export class Store {
     return result.value;
   }
 
-  /** Runs `change` as a write would and undoes it: whether it works, without storing anything. Throws what it throws. */
+  /** Runs `change` like a write and rolls it back: checks whether it works without storing anything. Rethrows its error. */
   dryRun(change: () => void): void {
     if (this.#closed) throw new GatewayError("UNAVAILABLE", "the gateway is stopping");
     this.#ensureFile();
@@ -244,12 +244,12 @@ export class Store {
     try {
       this.#db.exec("ROLLBACK");
     } catch (err) {
-      // SQLite has already rolled back by itself after a full disk; anything else is worth a line.
+      // SQLite has already rolled back after a full disk; other errors are logged.
       this.#log.debug("rollback", { cause: reasonOf(err) });
     }
   }
 
-  /** From now on until a write succeeds the store counts as failing; that is tried once per second, also when nobody writes. */
+  /** Until a write succeeds the store counts as failing; a write is tried once per second, even without pending changes. */
   #onWriteFailed(failure: GatewayError): void {
     const before = this.#writeError;
     this.#writeError = failure.fix ? `${failure.message}. ${failure.fix}` : failure.message;
@@ -281,21 +281,21 @@ export class Store {
     this.#ledgerTimer.unref();
   }
 
-  /** Writes down outside of the file what is in it: the only way to know later what damage has cost. */
+  /** Writes the ledger outside the file: the only way to determine losses after damage. */
   writeLedger(): void {
     if (!this.#owned) return;
     try {
       writeLedger(this.#owned.ledgerPath, { at: Date.now(), tables: collectTableStats(this.#db), damaged: this.#damage }, this.#log);
     } catch (err) {
       if (!isDamage(err)) throw err;
-      // The counts themselves lie on a damaged page: the ledger keeps the older ones.
+      // The counts themselves are on a damaged page: the ledger keeps the older ones.
       this.reportDamage(reasonOf(err));
     }
   }
 
   /**
-   * Whether what is written lands where the next start looks. Puts the file back when it was removed; throws UNAVAILABLE when
-   * another one lies in its place, because nothing that is acknowledged now would be found again.
+   * Whether the open file is the one that the next start opens. Restores the file when it was removed; throws UNAVAILABLE when
+   * another file has replaced it, because data that is acknowledged now would be lost.
    */
   verifyPath(): void {
     try {
@@ -318,7 +318,7 @@ export class Store {
     });
   }
 
-  /** The directory or the file was removed. Everything is still in the open file: it is written to its place again. */
+  /** The directory or the file was removed. The open file still has all content: it is written again. */
   #restoreFile({ open }: StoreOwnership): void {
     const copy = `${this.path}.restored`;
     ensureDirectorySync(dirname(this.path));
@@ -330,7 +330,7 @@ export class Store {
     } finally {
       closeSync(fd);
     }
-    // Fails when somebody else has put a file there meanwhile.
+    // Fails when another process has created a file there meanwhile.
     linkSync(copy, this.path);
     rmSync(copy);
     this.#statements.clear();
@@ -359,17 +359,17 @@ const damagedPageError = (cause: unknown): GatewayError =>
     fix: "openclaw gateway restart repairs the store and says what is lost.",
   });
 
-/** What was lost, in one sentence. Never "0" unless that is known. */
+/** The losses, in one sentence. "0" only if that is known. */
 export function describeLosses(losses: Losses): string {
   const { lost, exact, cause, damagedFile, damagedPages } = losses;
   const count = exact ? `${lost} records were lost` : `at least ${lost} records were lost, and ${damagedPages} pages cannot be read`;
   return damagedFile === null ? `${cause}; ${count}` : `repaired (${cause}); ${count}; the damaged file is kept as ${damagedFile}`;
 }
 
-/** Tables without a counter of their own that are small enough to be counted. */
+/** Tables without a counter that are small enough to be counted. */
 const COUNTED = ["devices", "device_grants", "service_tokens", "paired_senders", "facts", "cursors", "vault"];
 
-/** What the ledger keeps of each table. */
+/** Ledger entry of each table. */
 export function collectTableStats(db: DatabaseSync): KnownTables {
   const all = <R>(sql: string): R[] => db.prepare(sql).all() as R[];
   const rows = new Map(all<{ name: string; rows: number }>("SELECT name, rows FROM row_counts").map((each) => [each.name, each.rows]));

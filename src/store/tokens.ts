@@ -94,7 +94,7 @@ export function findSignInLink(store: Store, codeHash: string): SignInLinkRow | 
   return decodeRow(store, raw, (each) => `sign_in_links ${each.id}`, withScopes<SignInLinkRow>);
 }
 
-/** Uses the link up; false when it was used or has expired meanwhile. */
+/** Consumes the link; false when it was used or has expired. */
 export function consumeSignInLink(store: Store, id: string, deviceId: string, at: number): boolean {
   return (
     store.run(

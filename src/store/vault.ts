@@ -3,7 +3,7 @@ import { GatewayError } from "../core/errors.ts";
 import type { Store } from "./open.ts";
 
 /**
- * What one account's platform makes a client keep. Nothing in it is ever listed, logged or sent to a client; a write has reached the
+ * Secrets that the platform of one account requires a client to keep. They are never listed, logged or sent to a client; a write has reached the
  * disk when its promise resolves.
  */
 export function createVault(store: Store, channel: string, account: string) {
