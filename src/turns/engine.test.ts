@@ -175,7 +175,7 @@ test("a stop that was answered holds after a crash: the run does not come back",
   const after = openTurnBench({ dir: before.dir });
   assert.deepEqual(
     recover({ ...after, ...after.turns, abilitiesOf: () => null }),
-    { resumed: 0, closed: 0, parked: 0, unknown: 0 },
+    { resumed: 0, closed: 0, deadLetters: 0, unknown: 0 },
   );
   assert.equal(after.turns.runs.find("e1")?.outcome?.status, "aborted");
   assert.equal(after.turns.runs.find("x1")?.outcome?.status, "aborted");
@@ -279,7 +279,7 @@ test("after a crash every open message runs again or is closed visibly, and none
 
   const after = openTurnBench({ dir: before.dir });
   const recovery = recover({ ...after, ...after.turns, abilitiesOf: () => null });
-  assert.deepEqual(recovery, { resumed: 2, closed: 1, parked: 0, unknown: 0 });
+  assert.deepEqual(recovery, { resumed: 2, closed: 1, deadLetters: 0, unknown: 0 });
   assert.equal((await outcome(after, "e1"))?.text, "echo: running");
   assert.equal((await outcome(after, "e2"))?.text, "echo: waiting");
   assert.equal((await outcome(after, "e3"))?.error?.kind, "interrupted");
