@@ -391,7 +391,16 @@ export class Gateway {
     const { core } = this;
     if (this.#abort.signal.aborted) return;
     try {
-      const recovery = recover(this.messaging.turns, (target) => this.messaging.abilities(target.channel));
+      const recovery = recover({
+        store: core.store,
+        inbox: core.inbox,
+        outbox: core.outbox,
+        sessions: core.sessions,
+        ...this.messaging.turns,
+        clock,
+        log: core.log.child({ subsystem: "turns" }),
+        abilitiesOf: (target) => this.messaging.abilities(target.channel),
+      });
       if (Object.values(recovery).some((count) => count > 0)) core.log.warn("resumed work that a crash or restart interrupted", recovery);
     } catch (err) {
       if (!(err instanceof GatewayError) || err.code !== "UNAVAILABLE" || core.store.damage !== null) throw err;
@@ -405,7 +414,9 @@ export class Gateway {
       );
       return;
     }
-    startPruning(this.messaging.turns);
+    const { store, inbox, outbox } = core;
+    const { lanes } = this.messaging.turns;
+    startPruning({ store, inbox, outbox, clock, log: core.log.child({ subsystem: "turns" }), isStopping: () => lanes.isStopping });
     this.messaging.delivery.start();
     await this.messaging.applyConfig();
     this.#channelsStarted = true;
@@ -545,7 +556,7 @@ export class Gateway {
       }
     };
     await step("announcements", () => this.#announcements.stop());
-    await step("turns", () => this.messaging.turns.stop());
+    await step("turns", () => this.messaging.turns.lanes.stop());
     // A channel stays connected until what it is sending is confirmed.
     await Promise.all([
       step("channels", () => this.messaging.delivery.stop().then(() => this.messaging.channels.close())),

@@ -26,11 +26,12 @@ import { type SessionRow } from "../store/sessions.ts";
 import { createVault } from "../store/vault.ts";
 import { Delivery } from "../turns/delivery.ts";
 import { fetchInboundMedia, type InboundMediaDeps } from "../turns/inbound-media.ts";
-import { conversationOf, Turns } from "../turns/engine.ts";
+import { createTurns, type Turns } from "../turns/create-turns.ts";
 import { isExpired } from "../turns/expiry.ts";
-import { EventIngest } from "../turns/event-ingest.ts";
+import { EventIngest } from "../turns/ingest.ts";
 import { TurnIndicators } from "../turns/turn-indicators.ts";
-import { noteUndelivered } from "../turns/outbound.ts";
+import { conversationOf } from "../turns/outbound.ts";
+import { noteUndelivered } from "../turns/undelivered.ts";
 import { quoteFollowing } from "../turns/untrusted-text.ts";
 import type { Payload } from "../turns/submission.ts";
 import { sampleChannels } from "./channel-metrics.ts";
@@ -46,9 +47,10 @@ const clock = systemClock;
 
 /** Words about a session for `/status`. */
 function statusLines(core: Core, turns: () => Turns, session: SessionRow): string[] {
-  const load = turns().counts();
-  const waiting = turns().queuedRuns(session.key).length;
-  const slots = turns().slotWaits();
+  const { lanes } = turns();
+  const load = lanes.load();
+  const waiting = lanes.queuedRuns(session.key).length;
+  const slots = load.slotWaits;
   const tokens = session.context_tokens > 0 ? `${session.context_tokens} of ${session.context_window || "?"} tokens` : "empty";
   return [
     `Gateway ${VERSION}, up ${uptimeText(core.uptimeMs())}, ${load.running} ${load.running === 1 ? "turn" : "turns"} running`,
@@ -107,7 +109,8 @@ function createDelivery(core: Core, chats: () => Messaging): { delivery: Deliver
     metrics,
     media,
     previewSettled: (runId) => live.settled(runId),
-    onUndelivered: (part, state, cause) => noteUndelivered(chats().turns, part, state, cause, clock.now()),
+    onUndelivered: (part, state, cause) =>
+      noteUndelivered({ outbox, sessions: core.sessions, transcript: chats().turns.transcript }, { part, state, cause, now: clock.now() }),
   });
   const live = new TurnIndicators({
     ...wire,
@@ -135,11 +138,11 @@ export class Messaging {
   readonly #loadedChannels = new Map<string, Channel>();
 
   constructor(core: Core, guideFacts: () => GuideFacts) {
-    const { log, metrics, store, bus, sessions, messages, inbox, outbox, crashPoint: mark } = core;
+    const { log, metrics, store, bus, sessions, messages, inbox, outbox, crashPoint } = core;
     this.runtime = createRuntime(core, guideFacts);
     this.#core = core;
     ({ delivery: this.delivery, live: this.indicators } = createDelivery(core, () => this));
-    this.turns = new Turns({
+    this.turns = createTurns({
       store,
       sessions,
       messages,
@@ -149,19 +152,19 @@ export class Messaging {
       bus,
       clock,
       metrics,
-      mark,
+      crashPoint,
       runtime: this.runtime,
       log: log.child({ subsystem: "turns" }),
       newId: randomUUID,
       settings: (agentId) => core.settings(agentId),
       concurrency: () => core.config.agents.defaults.maxConcurrent,
-      split: (target, text) => this.#split(target, text),
+      split: this.split,
       live: this.indicators,
       abilities: (channel) => this.abilities(channel),
       replyToMode: (target) => replyToMode(core.config, target),
       replyPrefix: (target, sessionKey) => replyPrefix(core.config, target, sessionKey, core.paths.state),
       quietMs: (channel) => queueSettings(core.config.messages.queue, channel).debounceMs,
-      deliver: (conversation) => this.delivery.wake(conversation),
+      deliver: this.delivery.wake,
       expired: (session, now) => isExpired(resetRule(core.config, session), session.last_message_at, now, () => core.timeZone()),
       takeContext: (sessionKey, now) => systemEvents(core, sessionKey, now),
       situation: (payload, session) => this.#situation(payload, session),
@@ -176,7 +179,16 @@ export class Messaging {
       },
     });
     this.ingest = new EventIngest({
-      turns: this.turns,
+      ...this.turns,
+      store,
+      sessions,
+      messages,
+      inbox,
+      bus,
+      clock,
+      newId: randomUUID,
+      crashPoint,
+      deliver: this.delivery.wake,
       channelState: core.channelState,
       config: () => core.config as RoutingConfig,
       toolsFor: (agentId, room) => core.channelTools(agentId, room),
@@ -232,7 +244,7 @@ export class Messaging {
       owners: () => this.#core.config.commands.ownerAllowFrom.map(String),
       status: () => this.channels.status(),
       toPerson: this.toPerson.bind(this),
-      enqueueNotice: (id, target, text) => this.turns.addIntent(id, null, target, text, clock.now()),
+      enqueueNotice: (id, target, text) => this.turns.outbound.add({ id, sessionKey: null, target, text, at: clock.now() }),
       deliver: (target) => this.delivery.wake(conversationOf(target)),
       publish: (text) => this.onOwnerAlert(text),
       log: log.child({ subsystem: "channels" }),
@@ -242,10 +254,10 @@ export class Messaging {
   /** Figures about queues, read from the rows when somebody scrapes. */
   #registerMetrics(): void {
     const { metrics, inbox, outbox } = this.#core;
-    metrics.sample("gateway_turns_running", () => this.turns.counts().running);
-    metrics.sample("gateway_turns_waiting", () => this.turns.counts().waiting);
-    metrics.sample("gateway_turns_slot_waits", () => this.turns.slotWaits().sessions);
-    metrics.sample("gateway_turns_lanes", () => this.turns.counts().lanes);
+    metrics.sample("gateway_turns_running", () => this.turns.lanes.load().running);
+    metrics.sample("gateway_turns_waiting", () => this.turns.lanes.load().waiting);
+    metrics.sample("gateway_turns_slot_waits", () => this.turns.lanes.load().slotWaits.sessions);
+    metrics.sample("gateway_turns_lanes", () => this.turns.lanes.load().lanes);
     metrics.sample("gateway_turns_inbox_rows", () => toSamples(inbox.counts()));
     metrics.sample("gateway_turns_outbox_rows", () => toSamples(outbox.counts()));
     metrics.sample("gateway_turns_oldest_open_seconds", () => ageSeconds(inbox.oldestOpenAt()));
@@ -334,14 +346,15 @@ export class Messaging {
     await this.channels.apply(await this.loadConfigured());
   }
 
-  #split(target: ReplyTarget, text: string): readonly string[] {
+  /** The pieces of a text that the channel of `target` can show. */
+  readonly split = (target: ReplyTarget, text: string): readonly string[] => {
     const abilities = this.abilities(target.channel);
     if (!abilities) return [text];
     const chunk = chunkLimit(this.#core.config, target);
     const parts = chunk === null ? [text] : splitText(text, { unit: "utf16", value: chunk }).map((piece) => piece.text);
     const rendered = this.#loadedChannels.get(target.channel)?.toRenderedText;
     return parts.flatMap((part) => splitText(part, abilities.maxText, rendered ? { render: rendered } : {}).map((piece) => piece.text));
-  }
+  };
 
   /** Builds what the model of an agent is told, as a turn would. Throws what would end the turn. */
   async checkSystemPrompt(agentId: AgentId): Promise<void> {
@@ -366,11 +379,11 @@ export class Messaging {
   }
 
   #attachmentDeps(): InboundMediaDeps {
-    const { store, inbox, messages, media, log } = this.#core;
+    const { store, inbox, media, log } = this.#core;
     return {
       store,
       inbox,
-      messages,
+      transcript: this.turns.transcript,
       media,
       clock,
       log: log.child({ subsystem: "inbound" }),

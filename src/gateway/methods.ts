@@ -43,7 +43,7 @@ import { listAccountBacklogs } from "../store/account-backlog.ts";
 import { type OutboxPart } from "../store/outbox.ts";
 import { type PairingRequest } from "../store/pairing.ts";
 import { isServedCommand } from "../turns/commands.ts";
-import { conversationOf } from "../turns/engine.ts";
+import { conversationOf } from "../turns/outbound.ts";
 import { createVault } from "../store/vault.ts";
 import { accountConfig, candidateConfig } from "./channel-account-config.ts";
 import type { Core } from "./core.ts";
@@ -111,6 +111,9 @@ export class GatewayMethods {
       ...agentMethods(chat),
       ...sendMethods({
         ...chat,
+        outbox: this.core.outbox,
+        split: this.messaging.split,
+        deliver: this.messaging.delivery.wake,
         waitUntilSettled: (intentId, timeoutMs) => this.#waitUntilSettled(intentId, timeoutMs),
         onlyChannel: () => this.#onlyChannel(),
         link: (channel, account) => this.messaging.channels.link(channel, account),
@@ -123,7 +126,15 @@ export class GatewayMethods {
           fetch: (url, maxBytes) => guardedFetch(url, { maxBytes }),
         }),
       }),
-      ...deadLetterMethods({ turns: this.messaging.turns, reread: (row) => this.messaging.ingest.retry(row) }),
+      ...deadLetterMethods({
+        store: this.core.store,
+        inbox: this.core.inbox,
+        outbox: this.core.outbox,
+        clock,
+        lanes: this.messaging.turns.lanes,
+        deliver: this.messaging.delivery.wake,
+        reread: (row) => this.messaging.ingest.retry(row),
+      }),
       ...this.#adminMethods(),
       // What a handler declares of its params has to be what the schema says of them.
     } satisfies MethodFamily;
@@ -183,7 +194,7 @@ export class GatewayMethods {
         isPaired: (channel, account, sender) => core.pairings.isPaired(channel, account, sender),
         botFacts: (channel) => ({
           now: clock.now(),
-          isCommand: (text) => isServedCommand(this.messaging.turns.parseCommand(text)),
+          isCommand: (text) => isServedCommand(this.messaging.turns.admission.parseCommand(text)),
           canonicalId: this.messaging.canonicalId(channel),
         }),
         isAddressed: (channel, account, text) => this.messaging.isAddressed(channel, account, text),
@@ -223,8 +234,13 @@ export class GatewayMethods {
     const { core, messaging: chats } = this;
     return {
       turns: chats.turns,
+      store: core.store,
       sessions: core.sessions,
       messages: core.messages,
+      media: core.media,
+      bus: core.bus,
+      runtime: chats.runtime,
+      settings: (agentId) => core.settings(agentId),
       hub: this.#deps.hub(),
       clock,
       newId: randomUUID,
@@ -287,13 +303,13 @@ export class GatewayMethods {
           .status()
           .map((each) => `${each.channel}/${each.account}: ${each.state}${each.cause ? ` (${each.cause})` : ""}`),
       missingSecrets: () => missingSecrets(core.loaded.issues),
-      slotWaits: () => this.messaging.turns.slotWaits(),
+      slotWaits: () => this.messaging.turns.lanes.load().slotWaits,
       keyValue: core.keyValue,
       write: (change) => core.store.write(change),
       sessionFor: (sessionKey, agentId) => resolveKey(this.chatDeps(), sessionKey ?? "main", agentId).key,
       submit: async (session, text, caller) => {
         const { agentId } = resolveKey(this.chatDeps(), session);
-        return this.messaging.turns.submit(
+        return this.messaging.turns.admission.submit(
           operatorSubmission(this.chatDeps(), {
             source: "rpc",
             key: session,
@@ -343,13 +359,13 @@ export class GatewayMethods {
     try {
       const target = this.messaging.toPerson(channel, account, sender);
       await this.core.store.write(() =>
-        this.messaging.turns.addIntent(
-          `paired:${request.channel}:${request.account}:${request.sender}:${request.createdAt}`,
-          null,
+        this.messaging.turns.outbound.add({
+          id: `paired:${request.channel}:${request.account}:${request.sender}:${request.createdAt}`,
+          sessionKey: null,
           target,
-          "You're approved. Go ahead and send me a message.",
-          clock.now(),
-        ),
+          text: "You're approved. Go ahead and send me a message.",
+          at: clock.now(),
+        }),
       );
       this.messaging.delivery.wake(conversationOf(target));
       return "sent";

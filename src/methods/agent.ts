@@ -27,7 +27,7 @@ export function agentMethods(deps: ChatDeps) {
     "agent.wait": {
       scope: "operator.write",
       run: async ({ runId, timeoutMs }: MethodParams<"agent.wait">, caller: Caller) => {
-        const outcome = await deps.turns.waitForOutcome(asId<RunId>(runId), Math.min(timeoutMs ?? 30_000, WAIT_MS), caller.signal);
+        const outcome = await deps.turns.runs.waitForOutcome(asId<RunId>(runId), Math.min(timeoutMs ?? 30_000, WAIT_MS), caller.signal);
         if (!outcome) return { runId, status: "timeout" };
         return {
           runId,
@@ -46,13 +46,13 @@ async function runAgent(deps: ChatDeps, params: AgentParams, caller: Caller): Pr
   const { key, agentId } = sessionOf(deps, params);
   deps.hub.watch(caller.conn, `session:${key}`);
   const target = params.deliver ? targetOf(deps, params, key) : null;
-  const admitted = await deps.turns.submit(
+  const admitted = await deps.turns.admission.submit(
     operatorSubmission(deps, {
       source: "rpc",
       key,
       agentId,
       text: params.message,
-      ...(await storeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, key, agentId))),
+      ...(await storeAttachments(deps.media, params.attachments, toolsIn(deps, key, agentId))),
       extraSystem: params.extraSystemPrompt,
       guard: (session) => checkExisting(params, session),
       idempotencyKey: params.idempotencyKey,
@@ -66,7 +66,7 @@ async function runAgent(deps: ChatDeps, params: AgentParams, caller: Caller): Pr
   if (params.label !== undefined) await nameSession(deps, key, params.label);
   caller.accept({ runId: admitted.runId, sessionKey: key, agentId, status: "accepted", acceptedAt: deps.clock.now() });
   const startedAt = deps.clock.now();
-  const outcome = admitted.outcome ?? (await deps.turns.waitForOutcome(admitted.runId, WAIT_MS, caller.signal));
+  const outcome = admitted.outcome ?? (await deps.turns.runs.waitForOutcome(admitted.runId, WAIT_MS, caller.signal));
   if (!outcome) throw new GatewayError("UNAVAILABLE", "the run is still going on", { details: { runId: admitted.runId } });
   return toResult(deps, admitted, outcome, startedAt);
 }
@@ -91,8 +91,8 @@ function checkExisting({ expectedExistingSessionId: expected }: AgentParams, ses
 }
 
 async function nameSession(deps: ChatDeps, key: SessionKey, label: string): Promise<void> {
-  await deps.turns.options.store.write(() => deps.sessions.patch(key, { label }));
-  deps.turns.options.bus.emit("session.changed", { sessionKey: key, reason: "patch", fields: ["label"] });
+  await deps.store.write(() => deps.sessions.patch(key, { label }));
+  deps.bus.emit("session.changed", { sessionKey: key, reason: "patch", fields: ["label"] });
 }
 
 function sessionOf(deps: ChatDeps, params: AgentParams): ReturnType<typeof resolveKey> {

@@ -7,7 +7,7 @@ import { operatorSubmission, type ChatDeps } from "./chat-context.ts";
 const bench = openTurnBench({ resetTriggers: ["start over"] });
 const deps = {
   turns: bench.turns,
-  sessions: bench.turns.options.sessions,
+  sessions: bench.sessions,
   operatorTools: () => [],
   queueMode: () => "followup",
 } as unknown as ChatDeps;

@@ -1,5 +1,6 @@
-import type { ToolName } from "../agents/runtime.ts";
+import type { AgentRuntime, ToolName } from "../agents/runtime.ts";
 import type { ReplyTarget } from "../channels/channel.ts";
+import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
@@ -8,22 +9,38 @@ import type { Hub } from "../protocol/hub.ts";
 import type { Caller } from "../protocol/method.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
 import { canonicalSessionKey, parseSessionKey, toAgentId } from "../routing/session-key.ts";
-import type { StoredImage } from "../store/media.ts";
+import type { MediaStore, StoredImage } from "../store/media.ts";
 import type { Provenance } from "../store/messages.ts";
 import type { Messages } from "../store/messages.ts";
+import type { Store } from "../store/open.ts";
 import type { Sessions, SessionRow } from "../store/sessions.ts";
 import { commandEffect } from "../turns/commands.ts";
-import type { Turns } from "../turns/engine.ts";
-import { isThinkingLevel, resolveModels } from "../turns/settings.ts";
+import type { Turns } from "../turns/create-turns.ts";
+import type { TurnEvents } from "../turns/events.ts";
+import { isThinkingLevel, resolveModels, type AgentSettings } from "../turns/settings.ts";
 import type { Submission } from "../turns/submission.ts";
 import { isSendDenied, permittedTools } from "../turns/permissions.ts";
 import { toSessionRow, type RowOptions, type SessionFacts } from "./wire-rows.ts";
 
+/** What methods do with messages, lanes, runs and transcripts. */
+export type ChatTurns = {
+  admission: Pick<Turns["admission"], "submit" | "parseCommand">;
+  lanes: Pick<Turns["lanes"], "abort" | "abortDurably" | "busySessions" | "queuedRuns" | "withSessionLock" | "drain">;
+  runs: Pick<Turns["runs"], "find" | "inflight" | "waitForOutcome">;
+  transcript: Pick<Turns["transcript"], "addReply" | "buildContext">;
+  outbound: Pick<Turns["outbound"], "add">;
+};
+
 /** What the methods about conversations need. */
 export type ChatDeps = {
-  turns: Turns;
+  turns: ChatTurns;
+  store: Store;
   sessions: Sessions;
   messages: Messages;
+  media: MediaStore;
+  bus: Bus<TurnEvents>;
+  runtime: Pick<AgentRuntime, "forget" | "compact">;
+  settings: (agentId: AgentId) => AgentSettings;
   hub: Hub;
   clock: Clock;
   newId: () => string;
@@ -78,7 +95,7 @@ export function wireRow(
 }
 
 export function currentModel(deps: ChatDeps, row: Pick<SessionRow, "agent_id" | "model">): string {
-  const model = resolveModels(deps.turns.options.settings(row.agent_id), row, null)[0]!;
+  const model = resolveModels(deps.settings(row.agent_id), row, null)[0]!;
   return `${model.provider}/${model.id}`;
 }
 
@@ -89,11 +106,11 @@ function factsOf(deps: ChatDeps, row: SessionRow, children: readonly string[]): 
     mainKey: deps.mainKey(),
     model,
     contextWindow: facts.contextWindow,
-    thinkingDefault: deps.turns.options.settings(row.agent_id).thinking,
+    thinkingDefault: deps.settings(row.agent_id).thinking,
     thinkingLevels: facts.thinkingLevels,
     queueMode: deps.queueMode(row.channel),
-    activeRuns: deps.turns.inflight(row.key),
-    waiting: deps.turns.queuedRuns(row.key).length,
+    activeRuns: deps.turns.runs.inflight(row.key),
+    waiting: deps.turns.lanes.queuedRuns(row.key).length,
     children,
     now: deps.clock.now(),
   };
@@ -124,7 +141,7 @@ export type OperatorMessage = {
 
 /** A command that begins a new conversation needs what `sessions.reset` needs, in whatever method and form it comes. */
 function requireCommandScope(deps: ChatDeps, { text, caller }: OperatorMessage): void {
-  const command = deps.turns.parseCommand(text);
+  const command = deps.turns.admission.parseCommand(text);
   if (!command || commandEffect(command) !== "conversation" || caller.scopes.has("operator.admin")) return;
   throw new GatewayError("FORBIDDEN", "missing scope: operator.admin", {
     details: { code: "MISSING_SCOPE", missingScope: "operator.admin", requiredScopes: ["operator.admin"] },
@@ -142,7 +159,7 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
   };
   if (!message.literal) requireCommandScope(deps, message);
   const session = deps.sessions.get(message.key);
-  const isCommand = !message.literal && deps.turns.parseCommand(message.text) !== null;
+  const isCommand = !message.literal && deps.turns.admission.parseCommand(message.text) !== null;
   const guard = (current: SessionRow | undefined): void => {
     if (!isCommand && isSendDenied(current)) throw sendDenied();
     message.guard?.(current);

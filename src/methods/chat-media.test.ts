@@ -17,7 +17,7 @@ const deps = {
   messages: {
     byId: (id: string) => (id === "m1" ? { sessionKey: "agent:main:web-1", body: { role: "user", content } } : undefined),
   },
-  turns: { options: { media: { load: async (image: { mimeType: string }) => ({ mimeType: image.mimeType, data: "AAAA" }) } } },
+  media: { loadImage: async (image: { mimeType: string }) => ({ mimeType: image.mimeType, data: "AAAA" }) },
 } as unknown as ChatDeps;
 
 const missing = (err: unknown): boolean => err instanceof GatewayError && err.code === "NOT_FOUND";

@@ -21,6 +21,6 @@ export async function chatMedia(deps: ChatDeps, params: ChatMediaParams): Promis
   const block = typeof content === "string" ? undefined : content?.[index];
   if (!isImage(block)) throw new GatewayError("NOT_FOUND", "there is no such picture in this session");
   if (!PICTURES.has(block.mimeType)) throw new GatewayError("NOT_FOUND", "this file is not a picture that can be shown");
-  const { mimeType, data } = await deps.turns.options.media.loadImage(block);
+  const { mimeType, data } = await deps.media.loadImage(block);
   return { mimeType, data };
 }

@@ -17,7 +17,7 @@ const PNG = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 1, 
 
 async function send(rig: MethodBench, idempotencyKey: string, params: Record<string, unknown> = {}): Promise<void> {
   await rig.call("chat.send", { sessionKey: "main", message: idempotencyKey, idempotencyKey, ...params });
-  await rig.bench.turns.waitForOutcome(asId(idempotencyKey), 5_000);
+  await rig.bench.turns.runs.waitForOutcome(asId(idempotencyKey), 5_000);
 }
 
 type History = { messages: Record<string, unknown>[]; pendingInputs: Record<string, unknown>; inputReceipts?: unknown };
@@ -96,7 +96,7 @@ test("a message for a conversation that is no longer shown is refused", async ()
   await assert.rejects(leaf(null), moved);
   await assert.rejects(leaf("unknown"), moved);
   await leaf("unknown", { queueMode: "steer" });
-  await until(() => rig.bench.turns.busySessions().size === 0);
+  await until(() => rig.bench.turns.lanes.busySessions().size === 0);
   await rig.call("sessions.reset", { key: "main" });
   await assert.rejects(leaf(id), moved);
   await assert.rejects(
@@ -130,7 +130,7 @@ test("a history page has texts of the wanted length, and says what became of a c
   assert.equal((await history(rig)).messages[0]!["content"], "a long message from a client");
   rig.bench.runtime.script = gatedScript;
   for (const id of ["w1", "w2", "w3"]) await rig.call("chat.send", { sessionKey: "main", message: id, idempotencyKey: id });
-  await until(() => rig.bench.turns.inflight(asId("agent:main:main"))[0]?.text);
+  await until(() => rig.bench.turns.runs.inflight(asId("agent:main:main"))[0]?.text);
   const whole = await history(rig, { inputRunIds: ["w1", "w3", "nobody"] });
   assert.deepEqual(waitingRuns(whole), ["w2", "w3"]);
   const receipts = whole.inputReceipts as { runId: string; state: string; consumedByEventId?: string }[];
@@ -144,7 +144,7 @@ test("a history page has texts of the wanted length, and says what became of a c
   assert.ok(whole.messages.some((row) => (row["__openclaw"] as { id: string }).id === receipts[0]!.consumedByEventId));
   assert.deepEqual(waitingRuns(await history(rig, { pendingBefore: 2 })), ["w2"]);
   await rig.call("sessions.abort", { key: "main", clearQueued: true });
-  await until(() => rig.bench.turns.busySessions().size === 0);
+  await until(() => rig.bench.turns.lanes.busySessions().size === 0);
   rig.close();
 });
 
@@ -160,7 +160,7 @@ test("agent adds to the system prompt of its run, and delivers where it is told 
     failure((err) => err.message.startsWith("deliver:")),
   );
   await rig.call("agent", { message: "x", idempotencyKey: "k4", deliver: true, channel: "irc", to: "alice", sessionKey: "main" });
-  assert.equal(rig.bench.turns.options.outbox.byIntent("k4").length, 1);
+  assert.equal(rig.bench.outbox.byIntent("k4").length, 1);
   await assert.rejects(
     rig.call("agent", { message: "x", idempotencyKey: "k5", expectedExistingSessionId: "other" }),
     failure((err) => err.details?.["reason"] === "session-changed"),

@@ -42,7 +42,7 @@ export function chatMethods(deps: ChatMethodsDeps) {
       scope: "operator.write",
       run: async ({ sessionKey, agentId, runId }: MethodParams<"chat.abort">) => {
         const { key } = resolveKey(deps, sessionKey, agentId);
-        const runIds = await deps.turns.abortDurably(key, runId === undefined ? undefined : asId<RunId>(runId));
+        const runIds = await deps.turns.lanes.abortDurably(key, runId === undefined ? undefined : asId<RunId>(runId));
         return { ok: true, aborted: runIds.length > 0, runIds };
       },
     },
@@ -148,17 +148,17 @@ function delta(deps: ChatDeps, key: SessionKey, sessionId: string, cursor: strin
 }
 
 function inFlight(deps: ChatDeps, key: SessionKey): Record<string, unknown> {
-  const run = deps.turns.inflight(key)[0];
+  const run = deps.turns.runs.inflight(key)[0];
   return run ? { inFlightRun: { runId: run.runId, startedAt: run.startedAt, text: run.text, seq: run.seq } } : {};
 }
 
 async function send(deps: ChatDeps, params: SendParams, caller: Caller): Promise<unknown> {
   const { key, agentId } = resolveKey(deps, params.sessionKey, params.agentId);
-  const files = await storeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, key, agentId));
+  const files = await storeAttachments(deps.media, params.attachments, toolsIn(deps, key, agentId));
   if (params.message.trim() === "" && files.images.length + files.attached.length === 0)
     throw new GatewayError("INVALID_REQUEST", "the message is empty");
   deps.hub.watch(caller.conn, `session:${key}`);
-  const admitted = await deps.turns.submit(
+  const admitted = await deps.turns.admission.submit(
     operatorSubmission(deps, {
       source: "rpc",
       key,
@@ -187,12 +187,12 @@ async function send(deps: ChatDeps, params: SendParams, caller: Caller): Promise
 
 async function inject(deps: ChatDeps, params: MethodParams<"chat.inject">): Promise<unknown> {
   const { key } = resolveKey(deps, params.sessionKey, params.agentId);
-  const { store, bus } = deps.turns.options;
+  const { store, bus } = deps;
   const text = params.label ? `[${params.label}] ${params.message}` : params.message;
   const message = await store.write(() => {
     const session = deps.sessions.get(key);
     if (!session) throw new GatewayError("INVALID_REQUEST", `there is no session ${key}`, { details: { code: "SESSION_NOT_FOUND" } });
-    return deps.turns.addReply({ runId: null, session, text, now: deps.clock.now(), origin: "inject" });
+    return deps.turns.transcript.addReply({ runId: null, session, text, now: deps.clock.now(), origin: "inject" });
   });
   bus.emit("message.added", { message });
   bus.emit("session.changed", { sessionKey: key, reason: "inject", fields: ["updated_at", "preview", "last_message_at"] });
@@ -201,7 +201,7 @@ async function inject(deps: ChatDeps, params: MethodParams<"chat.inject">): Prom
 
 /** Model and context of a session that says nothing of its own. */
 export function chatDefaults(deps: ChatDeps): Record<string, unknown> {
-  const settings = deps.turns.options.settings(deps.defaultAgent());
+  const settings = deps.settings(deps.defaultAgent());
   const model = `${settings.models[0]!.provider}/${settings.models[0]!.id}`;
   const facts = deps.modelFacts(model);
   return {

@@ -14,7 +14,7 @@ const unreadable = (id: string, raw: string): ChannelEvent => ({
   sentAt: Date.now(),
   origin: "live",
 });
-const letters = (bench: IngestBench) => deadLetterMethods({ turns: bench.turns, reread: (row) => bench.ingest.retry(row) });
+const letters = (bench: IngestBench) => deadLetterMethods({ ...bench, ...bench.turns, reread: (row) => bench.ingest.retry(row) });
 type Item = { id: string; cause: string; text: string };
 
 test("an event that cannot be read is a dead letter with its payload; the events around it go on", async () => {

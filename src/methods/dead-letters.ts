@@ -1,14 +1,23 @@
+import type { Clock } from "../core/clock.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type RunId } from "../core/ids.ts";
 import type { MethodTable } from "../protocol/method.ts";
-import type { InboxRow } from "../store/inbox.ts";
-import type { OutboxPart } from "../store/outbox.ts";
+import type { Inbox, InboxRow } from "../store/inbox.ts";
+import type { Store } from "../store/open.ts";
+import type { Outbox, OutboxPart } from "../store/outbox.ts";
 import type { ReplyTarget } from "../channels/channel.ts";
-import { conversationOf, type Turns } from "../turns/engine.ts";
+import type { Turns } from "../turns/create-turns.ts";
+import { conversationOf } from "../turns/outbound.ts";
 import type { Payload } from "../turns/submission.ts";
 
 export type DeadLettersDeps = {
-  turns: Turns;
+  lanes: Pick<Turns["lanes"], "retry">;
+  store: Store;
+  inbox: Inbox;
+  outbox: Outbox;
+  clock: Clock;
+  /** Called when parts for a conversation wait to be sent. */
+  deliver: (conversation: string) => void;
   /** Reads an event again that could not be read, and admits it in its place. */
   reread: (row: InboxRow<Payload>) => Promise<void>;
 };
@@ -18,15 +27,14 @@ const LIST_LIMIT = 500;
 /** deadletters.*: messages that could not be run and replies of which nobody knows, until an operator decides. */
 export function deadLetterMethods(deps: DeadLettersDeps) {
   return {
-    "deadletters.list": { scope: "operator.read", run: () => ({ items: list(deps.turns) }) },
-    "deadletters.show": { scope: "operator.read", run: ({ id }: { id: string }) => ({ item: find(deps.turns, id, true) }) },
+    "deadletters.list": { scope: "operator.read", run: () => ({ items: list(deps) }) },
+    "deadletters.show": { scope: "operator.read", run: ({ id }: { id: string }) => ({ item: find(deps, id, true) }) },
     "deadletters.retry": { scope: "operator.admin", run: ({ id }: { id: string }) => retry(deps, id) },
-    "deadletters.drop": { scope: "operator.admin", run: ({ id }: { id: string }) => drop(deps.turns, id) },
+    "deadletters.drop": { scope: "operator.admin", run: ({ id }: { id: string }) => drop(deps, id) },
   } satisfies MethodTable;
 }
 
-function list(turns: Turns): unknown[] {
-  const { inbox, outbox } = turns.options;
+function list({ inbox, outbox }: DeadLettersDeps): unknown[] {
   return [
     ...inbox.listDeadLetters<Payload>(LIST_LIMIT).map((row) => toInboundItem(row, false)),
     ...outbox.byState("parked", LIST_LIMIT).map((part) => toOutboundItem(part, false)),
@@ -71,37 +79,37 @@ function toOutboundItem(part: OutboxPart, whole: boolean): Record<string, unknow
 
 type FoundDeadLetter = { kind: "in"; row: InboxRow<Payload> } | { kind: "out"; part: OutboxPart };
 
-function lookUp(turns: Turns, id: string): FoundDeadLetter {
-  const row = id.startsWith("in:") ? turns.findRun(id.slice(3)) : undefined;
+function lookUp({ inbox, outbox }: DeadLettersDeps, id: string): FoundDeadLetter {
+  const row = id.startsWith("in:") ? inbox.byRun<Payload>(id.slice(3)) : undefined;
   if (row?.state === "parked") return { kind: "in", row };
-  const part = id.startsWith("out:") ? turns.options.outbox.get(id.slice(4)) : undefined;
+  const part = id.startsWith("out:") ? outbox.get(id.slice(4)) : undefined;
   if (part && (part.state === "parked" || part.state === "unknown")) return { kind: "out", part };
   throw new GatewayError("INVALID_REQUEST", `there is no dead letter ${JSON.stringify(id.slice(0, 120))}`, {
     fix: "`openclaw dead-letters list` shows them.",
   });
 }
 
-function find(turns: Turns, id: string, whole: boolean): unknown {
-  const found = lookUp(turns, id);
+function find(deps: DeadLettersDeps, id: string, whole: boolean): unknown {
+  const found = lookUp(deps, id);
   return found.kind === "in" ? toInboundItem(found.row, whole) : toOutboundItem(found.part, whole);
 }
 
-async function retry({ turns, reread }: DeadLettersDeps, id: string): Promise<unknown> {
-  const found = lookUp(turns, id);
-  const { store, outbox, clock } = turns.options;
+async function retry(deps: DeadLettersDeps, id: string): Promise<unknown> {
+  const found = lookUp(deps, id);
+  const { clock, deliver, lanes, outbox, reread, store } = deps;
   if (found.kind === "in") {
     if (found.row.payload?.raw) await reread(found.row);
-    else await turns.retry(asId<RunId>(found.row.runId));
+    else await lanes.retry(asId<RunId>(found.row.runId));
     return { ok: true, id };
   }
   await store.write(() => outbox.settle(found.part.partKey, "queued", clock.now(), { cause: "sent again by an operator" }));
-  turns.options.deliver(conversationOf(found.part.target as ReplyTarget));
+  deliver(conversationOf(found.part.target as ReplyTarget));
   return { ok: true, id };
 }
 
-async function drop(turns: Turns, id: string): Promise<unknown> {
-  const found = lookUp(turns, id);
-  const { store, outbox, inbox, clock } = turns.options;
+async function drop(deps: DeadLettersDeps, id: string): Promise<unknown> {
+  const found = lookUp(deps, id);
+  const { store, outbox, inbox, clock } = deps;
   await store.write(() => {
     const now = clock.now();
     if (found.kind === "out") outbox.settle(found.part.partKey, "dropped", now, { cause: "dropped by an operator" });

@@ -12,7 +12,7 @@ function depsOf(bench: TurnBench): CompletionDeps {
   const deps: Partial<CompletionDeps> = {
     turns: bench.turns,
     bus: bench.bus,
-    sessions: bench.turns.options.sessions,
+    sessions: bench.sessions,
     newId: () => `fresh-${++ids}`,
     defaultAgent: () => main,
     agentIds: () => [main],

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import type { ImageInput } from "../agents/runtime.ts";
-import type { Bus } from "../core/bus.ts";
 import { GatewayError, type ErrorCode } from "../core/errors.ts";
 import { asId, type RunId } from "../core/ids.ts";
 import type { TurnEvents } from "../turns/events.ts";
@@ -36,7 +35,7 @@ export type BackendCompletionEvent =
     }
   | { type: "error"; error: GatewayError };
 
-export type CompletionDeps = ChatDeps & { bus: Bus<TurnEvents> };
+export type CompletionDeps = ChatDeps;
 
 /** Runs one completion through the same lanes as a chat. The last event is `final` or `error`. Throws when it cannot be admitted. */
 export async function* runCompletion(deps: CompletionDeps, request: CompletionRequest): AsyncGenerator<BackendCompletionEvent> {
@@ -55,7 +54,7 @@ export async function* runCompletion(deps: CompletionDeps, request: CompletionRe
     ),
     deps.bus.on("turn.ended", (event) => event.runId === runId && events.push(toFinalEvent(event.outcome))),
   ];
-  const abort = (): void => void deps.turns.abort(key, runId, "user");
+  const abort = (): void => void deps.turns.lanes.abort(key, runId);
   request.signal.addEventListener("abort", abort, { once: true });
   try {
     const submission = operatorSubmission(deps, {
@@ -69,7 +68,7 @@ export async function* runCompletion(deps: CompletionDeps, request: CompletionRe
       queueMode: "followup",
       literal: true,
     });
-    const admitted = await deps.turns.submit({ ...submission, context: request.context });
+    const admitted = await deps.turns.admission.submit({ ...submission, context: request.context });
     if (admitted.outcome) {
       yield toFinalEvent(admitted.outcome);
       return;

@@ -9,11 +9,11 @@ const PAGE = 50;
  * one from which the page before this begins. They are in the transcript already; this says that they are still to be answered.
  */
 export function pendingInputs(deps: ChatDeps, key: SessionKey, before = Number.MAX_SAFE_INTEGER): Record<string, unknown> {
-  const waiting = deps.turns.queuedRuns(key);
+  const waiting = deps.turns.lanes.queuedRuns(key);
   const end = Math.min(waiting.length, before - 1);
   const start = Math.max(0, end - PAGE);
   const items = waiting.slice(start, end).flatMap((runId) => {
-    const row = deps.turns.findRun(runId);
+    const row = deps.turns.runs.find(runId);
     const message = { role: "user", content: (row?.payload as Payload | null)?.text ?? "", timestamp: row?.receivedAt };
     return row ? [{ id: runId, runId, message, acceptedAt: row.receivedAt, state: "queued" }] : [];
   });
@@ -22,9 +22,9 @@ export function pendingInputs(deps: ChatDeps, key: SessionKey, before = Number.M
 
 /** What became of messages that a client has sent, by their runs; unknown ones are left out. */
 export function inputReceipts(deps: ChatDeps, key: SessionKey, runIds: readonly string[]): Record<string, unknown>[] {
-  const waiting = new Set<string>(deps.turns.queuedRuns(key));
+  const waiting = new Set<string>(deps.turns.lanes.queuedRuns(key));
   return runIds.flatMap((runId) => {
-    const row = deps.turns.findRun(runId);
+    const row = deps.turns.runs.find(runId);
     if (row?.sessionKey !== key) return [];
     const message = waiting.has(runId) ? undefined : deps.messages.byRun(runId).find((each) => each.body.role === "user");
     return [message ? { runId, state: "consumed", consumedByEventId: message.id } : { runId, state: "pending" }];

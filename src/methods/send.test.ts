@@ -9,9 +9,12 @@ import { sendMethods } from "./send.ts";
 
 function rig() {
   const chats = openMethodBench();
-  const { outbox, store } = chats.bench.turns.options;
+  const { deliver, outbox, store } = chats.bench;
   const methods = sendMethods({
     ...chats.deps,
+    outbox,
+    deliver,
+    split: (_target, text) => text.split("||"),
     waitUntilSettled: async (intentId) => outbox.byIntent(intentId),
     onlyChannel: () => "irc",
     link: () => null,

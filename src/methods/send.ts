@@ -4,8 +4,8 @@ import { asId, type AccountId, type ChannelId, type MessageId } from "../core/id
 import { LIMITS } from "../core/limits.ts";
 import type { MethodFamily, MethodParams } from "../protocol/method.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
-import type { OutboxPart } from "../store/outbox.ts";
-import { conversationOf } from "../turns/engine.ts";
+import type { Outbox, OutboxPart } from "../store/outbox.ts";
+import { conversationOf, type OutboundDeps } from "../turns/outbound.ts";
 import { requireSession, resolveKey, type ChatDeps } from "./chat-context.ts";
 import { runAction, type ActionContext } from "./message-action.ts";
 import { createIdempotency } from "./idempotency.ts";
@@ -23,6 +23,10 @@ export type SendDeps = ChatDeps & {
   link: (channel: ChannelId, account: AccountId) => Link | null;
   abilities: (channel: string) => ChannelCapabilities | null;
   keyValue: KeyValueStore;
+  outbox: Outbox;
+  split: OutboundDeps["split"];
+  /** Called when parts for a conversation have been stored. */
+  deliver: (conversation: string) => void;
   /** Where the files of a message may come from; the workspace is that of the agent, or of the default one. */
   mediaFor: (agentId: string | undefined) => MediaDeps;
 };
@@ -34,7 +38,7 @@ const WAIT_MS = 10_000;
 export function sendMethods(deps: SendDeps) {
   const once = createIdempotency({
     keyValue: deps.keyValue,
-    write: (change) => deps.turns.options.store.write(change),
+    write: (change) => deps.store.write(change),
     now: deps.clock.now,
   });
   const act = (action: string, request: Omit<ActionParams, "action">): Promise<unknown> => {
@@ -88,7 +92,7 @@ function contextOf(deps: SendDeps, request: Omit<ActionParams, "action">): Actio
     link: where && deps.link(where.channel, where.account),
     abilities: deps.abilities(channel),
     target: toTarget,
-    split: deps.turns.options.split,
+    split: deps.split,
     key,
     send: (target, message) => {
       const replyTo = target.replyTo ?? (request.reply && asId<MessageId>(request.reply.replyToId));
@@ -122,26 +126,26 @@ async function sendThroughOutbox(
     throw new GatewayError("INVALID_REQUEST", "this channel takes text only", { details: { code: "MEDIA_NOT_SUPPORTED" } });
   const { turns } = deps;
   const intentId = `send:${key}`;
-  const isKnown = (): boolean => turns.options.outbox.byIntent(intentId).length > 0;
+  const isKnown = (): boolean => deps.outbox.byIntent(intentId).length > 0;
   const session =
     attached.sessionKey === undefined ? null : requireSession(deps, resolveKey(deps, attached.sessionKey, attached.agentId).key);
   const media = withMedia && !isKnown() ? await storeMedia(attached, deps.mediaFor(attached.agentId)) : [];
-  const mirrored = await turns.options.store.write(() => {
+  const mirrored = await deps.store.write(() => {
     if (isKnown()) return null;
-    turns.addIntent(intentId, null, target, message, deps.clock.now(), media.length > 0 ? { media } : {});
+    turns.outbound.add({ id: intentId, sessionKey: null, target, text: message, at: deps.clock.now(), ...(media.length > 0 ? { media } : {}) });
     return session && message.trim()
-      ? turns.addReply({ runId: null, session, text: message, now: deps.clock.now(), origin: "inject" })
+      ? turns.transcript.addReply({ runId: null, session, text: message, now: deps.clock.now(), origin: "inject" })
       : null;
   });
   if (mirrored) {
-    turns.options.bus.emit("message.added", { message: mirrored });
-    turns.options.bus.emit("session.changed", {
+    deps.bus.emit("message.added", { message: mirrored });
+    deps.bus.emit("session.changed", {
       sessionKey: mirrored.sessionKey,
       reason: "send",
       fields: ["updated_at", "preview", "last_message_at"],
     });
   }
-  turns.options.deliver(conversationOf(target));
+  deps.deliver(conversationOf(target));
   return toReceipt(key, target.channel, to, await deps.waitUntilSettled(intentId, WAIT_MS));
 }
 

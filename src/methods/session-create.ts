@@ -24,11 +24,11 @@ export async function createSession(deps: ChatDeps, params: CreateParams, caller
   if (params.forkFrom !== undefined && !params.fork) throw new GatewayError("INVALID_REQUEST", "forkFrom needs fork");
   const place = resolveTargetKey(deps, params, parent);
   // Before anything is stored: files that cannot be used refuse the whole request.
-  const files = await storeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, place.key, place.agentId));
+  const files = await storeAttachments(deps.media, params.attachments, toolsIn(deps, place.key, place.agentId));
   const session = await storeSession(deps, params, place, parent, model);
   deps.hub.watch(caller.conn, `session:${place.key}`);
-  deps.turns.options.bus.emit("session.changed", { sessionKey: place.key, reason: "create", fields: CREATED_COLUMNS });
-  if (parent) deps.turns.options.bus.emit("session.changed", { sessionKey: parent.key, reason: "create", fields: [] });
+  deps.bus.emit("session.changed", { sessionKey: place.key, reason: "create", fields: CREATED_COLUMNS });
+  if (parent) deps.bus.emit("session.changed", { sessionKey: parent.key, reason: "create", fields: [] });
   const result = {
     ok: true,
     key: place.key,
@@ -40,7 +40,7 @@ export async function createSession(deps: ChatDeps, params: CreateParams, caller
   // Some clients send an empty first message when the real one follows by itself.
   if (message.trim() === "" && files.images.length + files.attached.length === 0) return { ...result, runStarted: false };
   try {
-    const admitted = await deps.turns.submit(
+    const admitted = await deps.turns.admission.submit(
       operatorSubmission(deps, {
         source: "rpc",
         ...place,
@@ -103,7 +103,7 @@ function storeSession(
 ): Promise<SessionRow> {
   const { turns, clock } = deps;
   const now = clock.now();
-  return turns.options.store.write(() => {
+  return deps.store.write(() => {
     const known = deps.sessions.get(key);
     if (params.fork && known) {
       // The same request again has been done already.
@@ -111,7 +111,7 @@ function storeSession(
       throw new GatewayError("CONFLICT", `there is a session ${key} already`, { fix: "Leave the key out, or choose another one." });
     }
     const session =
-      known ?? turns.options.sessions.ensure(key, { sessionId: deps.newId(), agentId, chatKind: "direct", channel: "webchat", now });
+      known ?? deps.sessions.ensure(key, { sessionId: deps.newId(), agentId, chatKind: "direct", channel: "webchat", now });
     const title = params.displayName ?? titleFrom(params.titleSource ?? "");
     deps.sessions.patch(key, {
       updated_at: now,

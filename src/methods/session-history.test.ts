@@ -10,7 +10,7 @@ test("the pages of a history, newest first, hold every message once", async () =
   const rig = openMethodBench();
   for (const text of ["one", "two", "three"]) {
     await rig.call("chat.send", { sessionKey: "main", message: text, idempotencyKey: text });
-    await rig.bench.turns.waitForOutcome(asId(text), 5_000);
+    await rig.bench.turns.runs.waitForOutcome(asId(text), 5_000);
   }
   const sequences: number[] = [];
   let cursor: string | undefined;

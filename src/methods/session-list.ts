@@ -22,7 +22,7 @@ export function listSessions(deps: ChatDeps, params: ListParams): Record<string,
   const options = { derivedTitles: params.includeDerivedTitles !== false, lastMessage: params.includeLastMessage !== false };
   return {
     ts: deps.clock.now(),
-    path: deps.turns.options.store.path,
+    path: deps.store.path,
     count: rows.length,
     totalCount: total,
     limitApplied: limit,
@@ -37,7 +37,7 @@ export function listSessions(deps: ChatDeps, params: ListParams): Record<string,
 /** The filters as the store knows them; null when no session of this gateway can match. */
 function toQuery(deps: ChatDeps, params: Omit<ListParams, "limit" | "offset">): Omit<SessionQuery, "limit" | "offset"> | null {
   if (asksForUnsupported(params)) return null;
-  const busy = params.activeOnly ? [...deps.turns.busySessions().keys()] : undefined;
+  const busy = params.activeOnly ? [...deps.turns.lanes.busySessions().keys()] : undefined;
   if (busy?.length === 0) return null;
   const without = [
     ...(params.excludeSubagents ? ["subagent:"] : []),

@@ -21,7 +21,7 @@ export async function patchSession(deps: ChatDeps, params: PatchParams, caller: 
   // Who may only write must not lift what keeps writers out.
   if (params.sendPolicy !== undefined && !caller.scopes.has("operator.admin")) throw missingScope("operator.admin");
   checkUnreadGuard(params);
-  const changes = await deps.turns.options.store.write(() => {
+  const changes = await deps.store.write(() => {
     const session = requireSession(deps, key);
     checkExpectations(session, params);
     // Somebody has marked it unread since: the client acknowledges what it has seen, and this it has not.
@@ -32,11 +32,11 @@ export async function patchSession(deps: ChatDeps, params: PatchParams, caller: 
     return made;
   });
   const fields = Object.keys(changes) as (keyof SessionRow)[];
-  if (fields.length > 0) deps.turns.options.bus.emit("session.changed", { sessionKey: key, reason: "patch", fields });
+  if (fields.length > 0) deps.bus.emit("session.changed", { sessionKey: key, reason: "patch", fields });
   // What is put away is not worked on any more.
-  if (changes.archived === 1) await deps.turns.abortDurably(key);
+  if (changes.archived === 1) await deps.turns.lanes.abortDurably(key);
   const stored = requireSession(deps, key);
-  return { ok: true, path: deps.turns.options.store.path, key, entry: entryOf(deps, stored), resolved: resolvedModel(deps, stored) };
+  return { ok: true, path: deps.store.path, key, entry: entryOf(deps, stored), resolved: resolvedModel(deps, stored) };
 }
 
 function toChanges(session: SessionRow, params: PatchParams, now: number): SessionPatch {
@@ -113,7 +113,7 @@ export const entryOf = (deps: ChatDeps, session: SessionRow): Record<string, unk
 });
 
 export function resolvedModel(deps: ChatDeps, session: SessionRow): { modelProvider: string; model: string } {
-  const model = resolveModels(deps.turns.options.settings(session.agent_id), session, null)[0]!;
+  const model = resolveModels(deps.settings(session.agent_id), session, null)[0]!;
   return { modelProvider: model.provider, model: model.id };
 }
 

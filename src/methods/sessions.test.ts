@@ -18,7 +18,7 @@ const row = async (rig: MethodBench, key: string): Promise<Record<string, unknow
 async function say(rig: MethodBench, sessionKey: string, message: string, more: Record<string, unknown> = {}): Promise<void> {
   const idempotencyKey = `${message}-${Math.random()}`;
   await rig.call("chat.send", { sessionKey, message, idempotencyKey, ...more });
-  await rig.bench.turns.waitForOutcome(asId(idempotencyKey), 5_000);
+  await rig.bench.turns.runs.waitForOutcome(asId(idempotencyKey), 5_000);
 }
 
 const texts = (rig: MethodBench, key: string): string[] => {
@@ -39,7 +39,7 @@ test("a read-only session has no tool that writes or executes, also in a turn th
   rig.bench.runtime.script = gatedScript;
   await rig.call("chat.send", { sessionKey: "main", message: "three", idempotencyKey: "k3" });
   const turn = await until(() => rig.bench.runtime.prompts[2]);
-  await until(() => rig.bench.turns.inflight(asId("agent:main:main"))[0]?.text);
+  await until(() => rig.bench.turns.runs.inflight(asId("agent:main:main"))[0]?.text);
   assert.ok((await turn.beforeTool({ id: "t1", name: "bash", args: {} })).allow);
   await rig.call("sessions.patch", { key: "main", permissionMode: "read-only" });
   assert.deepEqual(await turn.beforeTool({ id: "t2", name: "bash", args: {} }), {
@@ -47,7 +47,7 @@ test("a read-only session has no tool that writes or executes, also in a turn th
     reason: "the tool bash is not available in this conversation",
   });
   rig.bench.runtime.release("k3");
-  await rig.bench.turns.waitForOutcome(asId("k3"), 5_000);
+  await rig.bench.turns.runs.waitForOutcome(asId("k3"), 5_000);
   rig.close();
 });
 
@@ -83,9 +83,9 @@ test("sendPolicy deny keeps messages out of the session, and its answers from th
   await say(rig, "main", "/status");
   const target = { channel: "irc", account: "default", chat: { kind: "direct", id: "alice" } };
   const { message } = await import("../../test/fakes/turn-bench.ts");
-  await rig.bench.turns.submit(message("from the channel", "e9", { target: target as never }));
-  await rig.bench.turns.waitForOutcome(asId("e9"), 5_000);
-  assert.deepEqual(rig.bench.turns.options.outbox.byIntent("e9"), []);
+  await rig.bench.turns.admission.submit(message("from the channel", "e9", { target: target as never }));
+  await rig.bench.turns.runs.waitForOutcome(asId("e9"), 5_000);
+  assert.deepEqual(rig.bench.outbox.byIntent("e9"), []);
   const writer = { scopes: new Set(["operator.write", "operator.read"]) };
   await assert.rejects(
     rig.call("sessions.patch", { key: "main", sendPolicy: null }, writer),
@@ -173,12 +173,12 @@ test("archiving a session stops its running turn and what waits in it", async ()
   const { turns } = rig.bench;
   await rig.call("chat.send", { sessionKey: "side", message: "one", idempotencyKey: "k1" });
   const key = asId<never>("agent:main:side");
-  await until(() => turns.inflight(key)[0]?.text);
+  await until(() => turns.runs.inflight(key)[0]?.text);
   await rig.call("chat.send", { sessionKey: "side", message: "two", idempotencyKey: "k2" });
   await rig.call("sessions.patch", { key: "side", label: "still running" });
-  assert.equal(turns.inflight(key).length, 1);
+  assert.equal(turns.runs.inflight(key).length, 1);
   await rig.call("sessions.patch", { key: "side", archived: true });
-  for (const runId of ["k1", "k2"]) assert.equal((await turns.waitForOutcome(asId(runId), 5_000))?.status, "aborted", runId);
+  for (const runId of ["k1", "k2"]) assert.equal((await turns.runs.waitForOutcome(asId(runId), 5_000))?.status, "aborted", runId);
   assert.equal((await row(rig, "side"))["archived"], true);
   rig.close();
 });
@@ -238,7 +238,7 @@ test("a fork copies the conversation, stands under its parent, and goes on by it
     ["one", "echo: one"],
   );
   assert.deepEqual(texts(rig, "agent:main:main"), ["one", "echo: one"]);
-  await rig.deps.turns.options.store.write(() => rig.deps.sessions.remove(asId("agent:main:main"), false));
+  await rig.deps.store.write(() => rig.deps.sessions.remove(asId("agent:main:main"), false));
   assert.ok(!("parentSessionKey" in (await row(rig, key))));
   rig.close();
 });
@@ -252,9 +252,9 @@ test("a fork of the last completed answer leaves out what runs", async () => {
     key: string;
   };
   assert.deepEqual(texts(rig, key), ["one", "echo: one"]);
-  await until(() => rig.bench.turns.inflight(asId("agent:main:main"))[0]?.text);
+  await until(() => rig.bench.turns.runs.inflight(asId("agent:main:main"))[0]?.text);
   rig.bench.runtime.release("k2");
-  await rig.bench.turns.waitForOutcome(asId("k2"), 5_000);
+  await rig.bench.turns.runs.waitForOutcome(asId("k2"), 5_000);
   rig.close();
 });
 
@@ -277,7 +277,7 @@ test("the same creation again is the same session", async () => {
   const [first, second] = [await rig.call("sessions.create", params), await rig.call("sessions.create", params)];
   assert.equal(first["key"], second["key"]);
   assert.equal(first["runId"], second["runId"]);
-  await rig.bench.turns.waitForOutcome(asId("create-1"), 5_000);
+  await rig.bench.turns.runs.waitForOutcome(asId("create-1"), 5_000);
   assert.deepEqual(texts(rig, String(first["key"])), ["hello", "echo: hello"]);
   rig.close();
 });
@@ -337,9 +337,9 @@ test("the list is filtered and sorted as asked", async () => {
   rig.bench.runtime.script = gatedScript;
   await rig.call("chat.send", { sessionKey: "one", message: "wait", idempotencyKey: "w1" });
   assert.deepEqual(await keys({ activeOnly: true }), ["one"]);
-  await until(() => rig.bench.turns.inflight(asId("agent:main:one"))[0]?.text);
+  await until(() => rig.bench.turns.runs.inflight(asId("agent:main:one"))[0]?.text);
   rig.bench.runtime.release("w1");
-  await rig.bench.turns.waitForOutcome(asId("w1"), 5_000);
+  await rig.bench.turns.runs.waitForOutcome(asId("w1"), 5_000);
   const named = await first({ sortBy: "activity", includeLastMessage: false, includeDerivedTitles: false });
   assert.ok(!("lastMessagePreview" in named) && !("derivedTitle" in named));
   rig.close();
@@ -379,12 +379,12 @@ test("sessions.abort stops the running turn, and what waits only when it is aske
   const send = (idempotencyKey: string) => rig.call("chat.send", { sessionKey: "main", message: idempotencyKey, idempotencyKey });
   await send("a1");
   await send("a2");
-  await until(() => rig.bench.turns.inflight(asId("agent:main:main"))[0]);
+  await until(() => rig.bench.turns.runs.inflight(asId("agent:main:main"))[0]);
   assert.deepEqual((await rig.call("sessions.abort", { key: "main" }))["runIds"], ["a1"]);
-  await until(() => rig.bench.turns.inflight(asId("agent:main:main"))[0]?.runId === "a2");
+  await until(() => rig.bench.turns.runs.inflight(asId("agent:main:main"))[0]?.runId === "a2");
   await send("a3");
   assert.deepEqual((await rig.call("sessions.abort", { key: "main", clearQueued: true }))["runIds"], ["a2", "a3"]);
-  assert.equal((await rig.bench.turns.waitForOutcome(asId("a3"), 5_000))?.status, "aborted");
+  assert.equal((await rig.bench.turns.runs.waitForOutcome(asId("a3"), 5_000))?.status, "aborted");
   rig.close();
 });
 

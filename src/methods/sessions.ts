@@ -87,13 +87,13 @@ async function send(deps: ChatDeps, params: MethodParams<"sessions.send">, calle
   requireSession(deps, key);
   deps.hub.watch(caller.conn, `session:${key}`);
   const { message: text, thinking, timeoutMs } = params;
-  const admitted = await deps.turns.submit(
+  const admitted = await deps.turns.admission.submit(
     operatorSubmission(deps, {
       source: "rpc",
       key,
       agentId,
       text,
-      ...(await storeAttachments(deps.turns.options.media, params.attachments, toolsIn(deps, key, agentId))),
+      ...(await storeAttachments(deps.media, params.attachments, toolsIn(deps, key, agentId))),
       idempotencyKey: params.idempotencyKey ?? deps.newId(),
       caller,
       thinking,
@@ -125,9 +125,9 @@ async function reset(deps: ChatDeps, params: MethodParams<"sessions.reset">): Pr
   const { key } = resolveKey(deps, params.key, params.agentId);
   const before = requireSession(deps, key);
   checkExpectations(before, params);
-  await deps.turns.drain(key);
-  await deps.turns.withSessionLock(key, async () => {
-    await deps.turns.options.store.write(() => {
+  await deps.turns.lanes.drain(key);
+  await deps.turns.lanes.withSessionLock(key, async () => {
+    await deps.store.write(() => {
       const session = requireSession(deps, key);
       checkExpectations(session, params);
       deps.sessions.patch(key, {
@@ -137,9 +137,9 @@ async function reset(deps: ChatDeps, params: MethodParams<"sessions.reset">): Pr
         updated_at: deps.clock.now(),
       });
     });
-    await deps.turns.options.runtime.forget(before.agent_id, before.session_id);
+    await deps.runtime.forget(before.agent_id, before.session_id);
   });
-  deps.turns.options.bus.emit("session.changed", {
+  deps.bus.emit("session.changed", {
     sessionKey: key,
     reason: params.reason ?? "reset",
     fields: ["session_id", "lifecycle", "context_tokens", "preview", "status", "title", "updated_at"],
@@ -165,16 +165,16 @@ async function remove(deps: ChatDeps, params: MethodParams<"sessions.delete">): 
     ...(expectedLifecycleRevision === undefined ? {} : { expectedLifecycleRevision }),
   };
   checkRemovable(deps, key, { ...guards, ...(expectedSessionUpdatedAt === undefined ? {} : { expectedSessionUpdatedAt }) });
-  await deps.turns.drain(key);
+  await deps.turns.lanes.drain(key);
   // Stopping its turns changes the time of the session, which is therefore compared before; everything else again in the transaction.
-  await deps.turns.withSessionLock(key, async () => {
-    await deps.turns.options.store.write(() => {
+  await deps.turns.lanes.withSessionLock(key, async () => {
+    await deps.store.write(() => {
       checkRemovable(deps, key, guards);
       deps.sessions.remove(key, params.deleteTranscript === false);
     });
-    await deps.turns.options.runtime.forget(session.agent_id, session.session_id);
+    await deps.runtime.forget(session.agent_id, session.session_id);
   });
-  deps.turns.options.bus.emit("session.removed", { sessionKey: key, sessionId: session.session_id });
+  deps.bus.emit("session.removed", { sessionKey: key, sessionId: session.session_id });
   return { ok: true, key, deleted: true, archived: [] };
 }
 
@@ -191,9 +191,9 @@ function checkRemovable(deps: ChatDeps, key: SessionKey, params: Expectations & 
 async function compact(deps: ChatDeps, params: MethodParams<"sessions.compact">): Promise<unknown> {
   const { key } = resolveKey(deps, params.key, params.agentId);
   requireSession(deps, key);
-  if (deps.turns.inflight(key).length > 0)
+  if (deps.turns.runs.inflight(key).length > 0)
     throw new GatewayError("UNAVAILABLE", "an answer is being written in this session; stop it or wait for it", { retryAfterMs: 2_000 });
-  return deps.turns.withSessionLock(key, async () => {
+  return deps.turns.lanes.withSessionLock(key, async () => {
     const announce = operationOf(deps, key);
     announce({ phase: "start" });
     try {
@@ -225,7 +225,7 @@ type Compaction =
 async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<Compaction> {
   const { turns } = deps;
   const session = requireSession(deps, key);
-  const settings = turns.options.settings(session.agent_id);
+  const settings = deps.settings(session.agent_id);
   const context = {
     sessionKey: key,
     sessionId: session.session_id,
@@ -236,27 +236,27 @@ async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<Compaction>
     workspace: settings.workspace,
     conversationContext: "",
     checkpoint: session.checkpoint,
-    history: () => turns.buildContext(session),
+    history: () => turns.transcript.buildContext(session, turns.lanes.queuedRuns(session.key)),
   };
-  const result = await turns.options.runtime.compact(context, undefined).catch((err: unknown) => {
+  const result = await deps.runtime.compact(context, undefined).catch((err: unknown) => {
     if (err instanceof GatewayError && err.details?.["code"] === "NOTHING_TO_COMPACT") return { nothing: err.message };
     throw err;
   });
   if ("nothing" in result) return { ok: true, key, compacted: false, reason: result.nothing };
-  await turns.options.store.write(() =>
+  await deps.store.write(() =>
     deps.sessions.patch(key, { checkpoint: result.checkpoint, context_tokens: 0, updated_at: deps.clock.now() }),
   );
-  turns.options.bus.emit("session.changed", { sessionKey: key, reason: "compact", fields: ["context_tokens", "updated_at"] });
+  deps.bus.emit("session.changed", { sessionKey: key, reason: "compact", fields: ["context_tokens", "updated_at"] });
   return { ok: true, key, compacted: true, result: { summary: result.summary, tokensBefore: result.tokensBefore } };
 }
 
 /** Stops the running turn, or one run. Messages that wait in the session go on unless `clearQueued`. */
 async function abort(deps: ChatDeps, params: MethodParams<"sessions.abort">): Promise<unknown> {
-  const row = params.runId === undefined ? undefined : deps.turns.findRun(params.runId);
+  const row = params.runId === undefined ? undefined : deps.turns.runs.find(params.runId);
   const key: SessionKey | undefined = params.key === undefined ? row?.sessionKey : resolveKey(deps, params.key, params.agentId).key;
   if (!key) throw new GatewayError("INVALID_REQUEST", "one of key and runId is needed, and the run must exist");
-  const runId = params.runId === undefined ? deps.turns.busySessions().get(key) : asId<RunId>(params.runId);
+  const runId = params.runId === undefined ? deps.turns.lanes.busySessions().get(key) : asId<RunId>(params.runId);
   const isAll = params.runId === undefined && params.clearQueued === true;
-  const runIds = isAll ? await deps.turns.abortDurably(key) : runId === undefined ? [] : await deps.turns.abortDurably(key, runId);
+  const runIds = isAll ? await deps.turns.lanes.abortDurably(key) : runId === undefined ? [] : await deps.turns.lanes.abortDurably(key, runId);
   return { ok: true, abortedRunId: runIds[0] ?? null, status: runIds.length > 0 ? "aborted" : "no-active-run", runIds };
 }

@@ -1,7 +1,7 @@
 import { textOf, type Message, type StoredBlock } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { classifySessionKey } from "../routing/session-key.ts";
-import type { InflightRun } from "../turns/engine.ts";
+import type { InflightRun } from "../turns/runs.ts";
 import type { SerializedHistoryPage } from "./history-pages.ts";
 
 /** Facts about a session that are not in its row. */

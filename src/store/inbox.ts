@@ -49,6 +49,8 @@ export type NewInboxRow<P> = Pick<
   InboxRow<P>,
   "runId" | "channel" | "account" | "eventId" | "sessionKey" | "sessionId" | "agentId" | "payload" | "receivedAt"
 > & {
+  /** The platform's message that the event is about; see byMessage. */
+  messageRef?: string | null;
   state: "queued" | "running" | "done" | "parked";
   startedAt: number | null;
   outcome: RunOutcome | null;
@@ -87,8 +89,8 @@ export function createInbox(store: Store) {
     add<P>(row: NewInboxRow<P>): boolean {
       const payload = JSON.stringify(row.payload);
       const added = store.run(
-        `INSERT INTO inbox (run_id, channel, account, event_id, session_key, session_id, agent_id, payload, crc, state, attempts, received_at, started_at, ended_at, outcome)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+        `INSERT INTO inbox (run_id, channel, account, event_id, session_key, session_id, agent_id, payload, crc, state, attempts, received_at, started_at, ended_at, outcome, message_ref)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
         row.runId,
         row.channel,
         row.account,
@@ -104,6 +106,7 @@ export function createInbox(store: Store) {
         row.startedAt,
         row.state === "done" ? row.receivedAt : null,
         row.outcome && JSON.stringify(row.outcome),
+        row.messageRef ?? null,
       );
       return added > 0;
     },
@@ -111,7 +114,7 @@ export function createInbox(store: Store) {
     byEvent: <P>(channel: string, account: string, eventId: string): InboxRow<P> | undefined =>
       one(store.get<InboxSqlRow>("SELECT * FROM inbox WHERE channel = ? AND account = ? AND event_id = ?", channel, account, eventId)),
 
-    /** Rows that were admitted for one platform message, oldest first; `ref` as passed to `setMessageRef`. */
+    /** Rows that were admitted for one platform message, oldest first. */
     byMessage: <P>(channel: string, account: string, ref: string): InboxRow<P>[] =>
       many(
         store.all<InboxSqlRow>(
@@ -121,10 +124,6 @@ export function createInbox(store: Store) {
           ref,
         ),
       ),
-
-    /** Stores the platform's message of an event, so that a later edit of it finds the row. */
-    setMessageRef: (channel: string, account: string, eventId: string, ref: string): number =>
-      store.run("UPDATE inbox SET message_ref = ? WHERE channel = ? AND account = ? AND event_id = ?", ref, channel, account, eventId),
 
     replacePayload<P>(runId: RunId, payload: P): void {
       const text = JSON.stringify(payload);
@@ -161,6 +160,10 @@ export function createInbox(store: Store) {
         "UPDATE inbox SET state = 'queued', attempts = max(attempts - 1, 0), merged_into = NULL WHERE run_id = ? AND outcome IS NULL",
         runId,
       ),
+
+    /** A dead letter waits for a turn again; its attempts are forgotten. */
+    retry: (runId: RunId): number =>
+      store.run("UPDATE inbox SET state = 'queued', attempts = 0, ended_at = NULL, outcome = NULL WHERE run_id = ?", runId),
 
     /** An orderly stop does not count as a failed attempt. */
     refundAttempts: (): number => store.run("UPDATE inbox SET attempts = max(attempts - 1, 0) WHERE state = 'running'"),

@@ -54,15 +54,21 @@ test("what waits for the old id is said at the new one, and lines of the room mo
   await bench.ingest.admit(irc, account, [event("1", "first", at("#other"))]);
   await bench.ingest.admit(irc, account, [event("2", "second", at("#other"))]);
   await bench.store.write(() =>
-    bench.turns.addIntent("x", null, { channel: irc, account, chat: { kind: "group", id: asId("#other") } }, "hello", 1),
+    bench.turns.outbound.add({
+      id: "x",
+      sessionKey: null,
+      target: { channel: irc, account, chat: { kind: "group", id: asId("#other") } },
+      text: "hello",
+      at: 1,
+    }),
   );
   await bench.ingest.admit(irc, account, [move("m1", "#other", "#new"), move("m2", "#room", "#place")]);
-  const [part] = bench.turns.options.outbox.byState("queued", 5);
+  const [part] = bench.outbox.byState("queued", 5);
   assert.equal(part!.conversation, "irc|default|#new|");
   assert.equal((part!.target as ReplyTarget).chat.id, "#new");
-  const waiting = bench.turns.options.inbox.byEvent<{ target: ReplyTarget }>("irc", "default", "2")!;
+  const waiting = bench.inbox.byEvent<{ target: ReplyTarget }>("irc", "default", "2")!;
   assert.equal(waiting.payload.target.chat.id, "#new");
-  assert.match(bench.turns.options.sessions.get("agent:main:irc:group:#other")!.target!, /"#new"/);
+  assert.match(bench.sessions.get("agent:main:irc:group:#other")!.target!, /"#new"/);
   await bench.ingest.admit(irc, account, [event("3", "now", at("#place"))]);
   const prompt = await until(() => bench.runtime.prompts.find((each) => each.text.includes("now")));
   assert.match(prompt.text, /Alice: unaddressed/);
@@ -76,7 +82,7 @@ test("a turn that runs while its chat moves is answered at the new id", async ()
   const prompt = await until(() => bench.runtime.prompts[0]);
   await bench.ingest.admit(irc, account, [move("m1", "#old", "#new")]);
   bench.runtime.release(prompt.runId);
-  const part = await until(() => bench.turns.options.outbox.byState("queued", 5)[0]);
+  const part = await until(() => bench.outbox.byState("queued", 5)[0]);
   assert.equal(part.conversation, "irc|default|#new|");
   assert.equal((part.target as ReplyTarget).chat.id, "#new");
   bench.close();

@@ -22,7 +22,7 @@ async function answerTo(door: IngestBench, sender: string, text: string, place: 
   const id = `c${++events}`;
   await door.ingest.admit(irc, account, [place(id, text, { ...from(sender), message: asId(id) })]);
   const row = await until(() => {
-    const found = door.turns.options.inbox.byEvent("irc", "default", id);
+    const found = door.inbox.byEvent("irc", "default", id);
     return found?.outcome ? found : null;
   });
   return row.outcome!.text;
@@ -50,9 +50,9 @@ for (const [name, text] of Object.entries(CHANGES)) {
   test(`in a room /${name} changes something for an owner, and nothing for anybody else`, async () => {
     const door = openIngest(OWNER);
     assert.equal(await answerTo(door, "eve", "/status"), `session ${room}`, "what changes nothing is for all");
-    const before = door.turns.options.sessions.get(room)!;
+    const before = door.sessions.get(room)!;
     assert.match(await answerTo(door, "eve", text), /only an owner may use it here/);
-    const after = door.turns.options.sessions.get(room)!;
+    const after = door.sessions.get(room)!;
     const settings = ({ session_id, model, thinking, queue_mode, activation, verbose_level }: typeof before) => [
       verbose_level,
       session_id,
@@ -63,7 +63,7 @@ for (const [name, text] of Object.entries(CHANGES)) {
     ];
     assert.deepEqual(settings(after), settings(before));
     assert.doesNotMatch(await answerTo(door, "boss", text), /only an owner/);
-    assert.notDeepEqual(settings(door.turns.options.sessions.get(room)!), settings(before));
+    assert.notDeepEqual(settings(door.sessions.get(room)!), settings(before));
     door.close();
   });
 }
@@ -87,17 +87,17 @@ test("in a room a stop ends the sender's own answer only, an owner's stop ends a
   const running = async (sender: string): Promise<string> => {
     const id = `r${++events}`;
     await door.ingest.admit(irc, account, [inGroup(id, "work", from(sender))]);
-    const row = await until(() => door.turns.inflight(room).find((each) => each.text));
+    const row = await until(() => door.turns.runs.inflight(room).find((each) => each.text));
     return row.runId;
   };
   const first = await running("alice");
   assert.match(await answerTo(door, "eve", "/stop"), /Only an owner may stop/);
-  assert.equal(door.turns.findRun(first)?.outcome, null);
+  assert.equal(door.turns.runs.find(first)?.outcome, null);
   assert.equal(await answerTo(door, "alice", "/stop"), "Stopped.");
-  await until(() => door.turns.findRun(first)?.outcome?.status === "aborted" && door.turns.counts().lanes === 0);
+  await until(() => door.turns.runs.find(first)?.outcome?.status === "aborted" && door.turns.lanes.load().lanes === 0);
   const second = await running("alice");
   assert.equal(await answerTo(door, "boss", "/stop"), "Stopped.");
-  await until(() => door.turns.findRun(second)?.outcome?.status === "aborted");
+  await until(() => door.turns.runs.find(second)?.outcome?.status === "aborted");
   assert.equal(await answerTo(door, "eve", "/stop"), "Stopped.", "nothing runs");
   door.close();
 });

@@ -1,18 +1,19 @@
 import type { InboundUnreadable } from "../channels/channel.ts";
+import type { Clock } from "../core/clock.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type AgentId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
-import type { RunOutcome } from "../store/inbox.ts";
-import type { Turns } from "./engine.ts";
-import { noWork, type ChannelAccount, type UnitOfWork } from "./unit-of-work.ts";
+import type { Inbox, RunOutcome } from "../store/inbox.ts";
+import type { ChannelAccount } from "./event-addressing.ts";
 import type { Payload } from "./submission.ts";
+import { noWork, type UnitOfWork } from "./unit-of-work.ts";
 
-export type DeadLetterDeps = { turns: Turns; defaultAgent: () => AgentId; log: Log };
+export type DeadLetterDeps = { inbox: Inbox; clock: Clock; newId: () => string; defaultAgent: () => AgentId; log: Log };
 
 /**
- * An event that could not be read is kept as it came, as a dead letter: the platform may forget it, and what comes after it goes on.
- * `ours`: the channel could read it, and the gateway failed over it; then `raw` is the event in our words.
+ * An event that could not be read is kept as a dead letter: the platform may forget it, and later events are not delayed. `ours`: the
+ * channel could read it and the gateway failed over it; then `raw` is the decoded event.
  */
 export function planDeadLetter(
   deps: DeadLetterDeps,
@@ -20,7 +21,7 @@ export function planDeadLetter(
   event: Pick<InboundUnreadable, "eventId" | "raw" | "cause">,
   ours: boolean,
 ): UnitOfWork {
-  const { inbox, clock, newId } = deps.turns.options;
+  const { inbox, clock, newId } = deps;
   let added = false;
   return {
     ...noWork,
@@ -50,7 +51,7 @@ export function planDeadLetter(
     },
     onCommit: () => {
       if (added)
-        deps.log.error("an event could not be read and was set aside", {
+        deps.log.error("an event could not be read and became a dead letter", {
           ...source,
           event: event.eventId,
           cause: event.cause,
@@ -77,7 +78,7 @@ function toDeadLetterPayload({ channel, account }: ChannelAccount, raw: string, 
   };
 }
 
-/** Whether an error is about this one event, and would come again with it. Only UNAVAILABLE is about the moment. */
+/** Whether an error is caused by this one event and would repeat with it. Only UNAVAILABLE is temporary. */
 export const isEventFailure = (err: unknown): boolean => !(err instanceof GatewayError && err.code === "UNAVAILABLE");
 
 export const internalFailureCause = (err: unknown): string => `the gateway failed over it: ${reasonOf(err)}`;

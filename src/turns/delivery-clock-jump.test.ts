@@ -37,7 +37,7 @@ for (const [direction, jump] of [
     test(`${what} is tried again after its pause, once, when the clock is set an hour ${direction}`, async () => {
       const { talk, clock } = openAt();
       talk.chat.next.send.push(() => answer);
-      await talk.turns.submit(fromChat("hello", "e1"));
+      await talk.turns.admission.submit(fromChat("hello", "e1"));
       await until(() => clock.pending().includes(pauseMs));
       clock.jump(jump);
       talk.delivery.wake("chat|default|alice|");
@@ -53,9 +53,9 @@ for (const [direction, jump] of [
   test(`a quiet time ends after its length when the clock is set an hour ${direction}`, async () => {
     const { talk, clock } = openAt({ quietMs: 1_000 });
     talk.runtime.script = gatedScript;
-    await talk.turns.submit(fromChat("one", "e1"));
-    await until(() => talk.turns.inflight(key)[0]?.text);
-    await talk.turns.submit({ ...fromChat("two", "e2"), queueMode: "collect" });
+    await talk.turns.admission.submit(fromChat("one", "e1"));
+    await until(() => talk.turns.runs.inflight(key)[0]?.text);
+    await talk.turns.admission.submit({ ...fromChat("two", "e2"), queueMode: "collect" });
     clock.jump(jump);
     talk.runtime.release("e1");
     await until(() => clock.pending().includes(1_000));
@@ -75,13 +75,13 @@ for (const [direction, jump] of [
       yield textEvents("the end");
       yield { type: "end", reason: "stop", checkpoint: null };
     };
-    await talk.turns.submit(fromChat("go", "e1"));
+    await talk.turns.admission.submit(fromChat("go", "e1"));
     await until(() => talk.chat.texts().length === 1);
     const typed = (): number => talk.chat.calls.filter((call) => call === "typing").length;
     const before = typed();
     clock.jump(jump);
     talk.runtime.release("e1");
-    await until(() => talk.turns.inflight(key)[0]?.text.includes("second"));
+    await until(() => talk.turns.runs.inflight(key)[0]?.text.includes("second"));
     clock.advance(LIMITS.deltaCoalesceMs);
     clock.advance(LIMITS.previewEditMs - LIMITS.deltaCoalesceMs - 1);
     assert.ok(!talk.chat.texts()[0]!.includes("second"), "not before its pause is over");
@@ -90,7 +90,7 @@ for (const [direction, jump] of [
     clock.advance(LIMITS.typingRefreshMs);
     assert.ok(typed() > before && typed() <= before + 2, `${typed() - before} signs of typing`);
     talk.runtime.release("e1");
-    await until(() => talk.turns.inflight(key)[0]?.text.includes("third"));
+    await until(() => talk.turns.runs.inflight(key)[0]?.text.includes("third"));
     talk.runtime.release("e1");
     await until(() => talk.chat.texts().includes("the end"));
     talk.close();
@@ -106,7 +106,7 @@ for (const [direction, jump] of [
     let id = 0;
     const prompts = async (): Promise<number> => {
       await door.ingest.admit(irc, account, [event(`b${++id}`, "hi", { ...bot, sentAt: clock.now() })]);
-      await until(() => door.turns.counts().lanes === 0);
+      await until(() => door.turns.lanes.load().lanes === 0);
       return door.runtime.prompts.length;
     };
     const first = await prompts();
@@ -127,7 +127,7 @@ test("a platform that asks for a pause without end is looked at again after the 
   const clock = new FakeClock(NOON);
   const talk = openChatBench({ clock });
   talk.chat.next.send.push(() => refusal(Number.MAX_SAFE_INTEGER));
-  await talk.turns.submit(fromChat("hello", "e1"));
+  await talk.turns.admission.submit(fromChat("hello", "e1"));
   await until(() => clock.pending().includes(LIMITS.rateLimitPauseMaxMs));
   clock.advance(LIMITS.rateLimitPauseMaxMs);
   await until(() => talk.chat.texts().includes("echo: hello"));

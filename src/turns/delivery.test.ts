@@ -7,7 +7,7 @@ import { silentLog } from "../core/log.ts";
 import { silentMetrics } from "../core/metrics.ts";
 import { openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { Delivery } from "./delivery.ts";
-import { conversationOf } from "./engine.ts";
+import { conversationOf } from "./outbound.ts";
 
 const target = (chat: string) => ({
   channel: asId<never>("irc"),
@@ -59,20 +59,20 @@ function openRig(
   const current: Rig["link"] = { current: link };
   const delivery = new Delivery({
     store: bench.store,
-    outbox: bench.turns.options.outbox,
+    outbox: bench.outbox,
     bus: bench.bus,
     clock: systemClock,
     log: silentLog,
     metrics: silentMetrics,
     link: () => current.current,
     abilities: () => abilities(idempotency),
-    media: bench.turns.options.media,
+    media: bench.media,
     previewSettled: async () => {},
     onUndelivered: () => null,
     crashPoint: () => {},
   });
   const say = async (intent: string, chat: string, text: string): Promise<void> => {
-    await bench.store.write(() => bench.turns.addIntent(intent, null, target(chat), text, Date.now()));
+    await bench.store.write(() => bench.turns.outbound.add({ id: intent, sessionKey: null, target: target(chat), text, at: Date.now() }));
     delivery.wake(conversationOf(target(chat)));
   };
   const states = (): string[] => bench.store.all<{ state: string }>("SELECT state FROM outbox ORDER BY rowid").map((row) => row.state);
@@ -141,7 +141,7 @@ test("a refusal that can pass is tried again, one that cannot is set aside with 
   await rig.say("1", "alice", "later");
   await rig.say("2", "bob", "no");
   await until(() => rig.states().join() === "sent,parked");
-  assert.equal(rig.turns.options.outbox.byState("parked", 1)[0]!.cause, "no such person");
+  assert.equal(rig.outbox.byState("parked", 1)[0]!.cause, "no such person");
   assert.equal(rig.sends.filter((text) => text === "later").length, 3);
   rig.close();
 });
@@ -161,7 +161,7 @@ test("what is said while an account has no connection goes out when it has one",
 
 test("a part that is too old is set aside instead of being sent late", async () => {
   const rig = openRig(() => sent);
-  await rig.store.write(() => rig.turns.addIntent("1", null, target("alice"), "yesterday", Date.now() - 25 * 3_600_000));
+  await rig.store.write(() => rig.turns.outbound.add({ id: "1", sessionKey: null, target: target("alice"), text: "yesterday", at: Date.now() - 25 * 3_600_000 }));
   rig.delivery.start();
   await until(() => rig.states().join() === "parked");
   assert.deepEqual(rig.sends, []);
@@ -178,7 +178,7 @@ test("a part that an earlier process was sending is looked up before it is sent 
       return part.text === "a1" ? [asId("found")] : null;
     },
   );
-  const { outbox } = rig.turns.options;
+  const { outbox } = rig;
   const link = rig.link.current;
   rig.link.current = null;
   await rig.say("1", "alice", "a1||a2");
@@ -205,7 +205,7 @@ test("while the platform cannot say what became of a part, it is not sent; when 
     "lookup",
     () => Promise.reject(problem),
   );
-  const { outbox } = rig.turns.options;
+  const { outbox } = rig;
   const link = rig.link.current;
   rig.link.current = null;
   await rig.say("1", "alice", "a1||a2");

@@ -23,7 +23,7 @@ import { containedClock } from "./contained-clock.ts";
 import type { TurnEvents } from "./events.ts";
 import { conversationOf } from "./outbound.ts";
 import { previewKey } from "./preview.ts";
-import { writeWithRetry } from "./write-with-retry.ts";
+import { createRetryingWrite, type RetryingWrite } from "./write-with-retry.ts";
 
 export type DeliveryOptions = {
   store: Store;
@@ -70,9 +70,12 @@ export class Delivery {
   /** Parts that wait after an attempt whose end this process has seen: nobody has to be asked what became of it. */
   readonly #observedAttempts = new Set<string>();
   readonly #abort = new AbortController();
+  readonly #write: RetryingWrite;
 
   constructor(options: DeliveryOptions) {
     this.#options = { ...options, clock: containedClock(options.clock, options.log) };
+    const isStopping = (): boolean => this.#abort.signal.aborted;
+    this.#write = createRetryingWrite({ ...this.#options, isStopping }, "the fate of a reply waits for the store");
   }
 
   /** Takes up what an earlier process left. */
@@ -289,7 +292,7 @@ export class Delivery {
 
   async #requeueAsNew(part: OutboxPart): Promise<void> {
     const { outbox, clock } = this.#options;
-    await this.#writeWithRetry(() => outbox.sendAsNew(part.partKey, clock.now()));
+    await this.#write(() => outbox.sendAsNew(part.partKey, clock.now()));
   }
 
   async #send(part: OutboxPart, link: Link): Promise<SendOutcome> {
@@ -387,7 +390,7 @@ export class Delivery {
         ...(sent.cause ? { cause: sent.cause } : {}),
       });
     try {
-      const stored = await this.#writeWithRetry(() => {
+      const stored = await this.#write(() => {
         settle();
         if (sent.state === "parked" || sent.state === "unknown") announce = undelivered(part, sent.state, sent.cause ?? "no reason given");
       });
@@ -395,14 +398,8 @@ export class Delivery {
     } catch (err) {
       // Its note in the session cannot be stored: the fate alone is.
       log.error("an undelivered reply could not be noted in its session", { part: part.partKey, error: err });
-      return (await this.#writeWithRetry(settle)) && { announce: () => {} };
+      return (await this.#write(settle)) && { announce: () => {} };
     }
-  }
-
-  #writeWithRetry<T>(change: () => T): Promise<{ value: T } | null> {
-    const { store, clock, log } = this.#options;
-    const isStopping = (): boolean => this.#abort.signal.aborted;
-    return writeWithRetry({ store, clock, log, isStopping }, "the fate of a reply waits for the store", change);
   }
 }
 

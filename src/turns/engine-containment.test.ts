@@ -12,9 +12,9 @@ import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { account, event, irc, OPEN_POLICY, openIngest } from "../../test/fakes/event-ingest.ts";
 import { ALL_CAPABILITIES, chatTarget, openChatBench, MINIMAL_CAPABILITIES, type ChatBench } from "../../test/fakes/fake-chat.ts";
 import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
-import { conversationOf } from "./engine.ts";
+import { conversationOf } from "./outbound.ts";
 
-const outcome = (bench: TurnBench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
+const outcome = (bench: TurnBench, runId: string) => bench.turns.runs.waitForOutcome(asId(runId), 5_000);
 const boom = (): never => {
   throw new RangeError("boom");
 };
@@ -47,7 +47,7 @@ const inChat = (id: string): { chat: ReplyTarget["chat"] } => ({ chat: { kind: "
 async function assertOthersGoOn(talk: ChatBench): Promise<void> {
   talk.runtime.script = echoScript;
   const id = `other-${Math.random()}`;
-  await talk.turns.submit(fromChat("still here", id, inChat("bob")));
+  await talk.turns.admission.submit(fromChat("still here", id, inChat("bob")));
   assert.equal((await outcome(talk, id))?.text, "echo: still here");
   await until(() => talk.chat.texts().includes("echo: still here"));
 }
@@ -71,7 +71,7 @@ test("a listener that throws does not end the turn that it listens to", async ()
   const bugs: unknown[] = [];
   const bench = openTurnBench({ onBug: (err) => void bugs.push(err) });
   for (const name of ["turn.started", "turn.text", "turn.ended", "message.added", "session.changed"] as const) bench.bus.on(name, boom);
-  await bench.turns.submit(message("hello", "e1"));
+  await bench.turns.admission.submit(message("hello", "e1"));
   assert.equal((await outcome(bench, "e1"))?.text, "echo: hello");
   assert.ok(bugs.length >= 5);
   bench.close();
@@ -79,14 +79,14 @@ test("a listener that throws does not end the turn that it listens to", async ()
 
 test("an answer that cannot be made into parts ends its run at once, frees its slot and is not tried for ever", async () => {
   const { log, errors } = recorder();
-  const talk = openChatBench({ split: failingOver("bomb"), log, concurrency: 1 });
-  await talk.turns.submit(fromChat("bomb", "e1"));
+  const talk = openChatBench({ split: failingOver("bomb"), log, concurrency: () => 1 });
+  await talk.turns.admission.submit(fromChat("bomb", "e1"));
   const end = await outcome(talk, "e1");
   assert.equal(end?.status, "error");
   assert.match(end!.error!.message, /gateway failed/);
   await until(() => talk.chat.texts().some((text) => text.includes("did not work")));
   assert.equal(errors.filter((line) => line.includes("waits for the store")).length, 0);
-  await talk.turns.submit({ ...fromChat("next", "e2"), sessionKey: asId("agent:main:e1") });
+  await talk.turns.admission.submit({ ...fromChat("next", "e2"), sessionKey: asId("agent:main:e1") });
   assert.equal((await outcome(talk, "e2"))?.text, "echo: next");
   await assertOthersGoOn(talk);
   talk.close();
@@ -94,28 +94,28 @@ test("an answer that cannot be made into parts ends its run at once, frees its s
 
 test("a run whose end cannot be reported either ends with a minimal outcome", async () => {
   const { log } = recorder();
-  const talk = openChatBench({ split: boom, log, concurrency: 1 });
-  await talk.turns.submit(fromChat("hello", "e1"));
+  const talk = openChatBench({ split: boom, log, concurrency: () => 1 });
+  await talk.turns.admission.submit(fromChat("hello", "e1"));
   assert.equal((await outcome(talk, "e1"))?.status, "error");
-  assert.equal(talk.turns.findRun("e1")?.state, "failed");
-  await talk.turns.submit(message("without a channel", "e2"));
+  assert.equal(talk.turns.runs.find("e1")?.state, "failed");
+  await talk.turns.admission.submit(message("without a channel", "e2"));
   assert.equal((await outcome(talk, "e2"))?.status, "ok");
   talk.close();
 });
 
 test("an outcome that cannot be stored is replaced by one that can", async () => {
-  const bench = openTurnBench({ concurrency: 1 });
+  const bench = openTurnBench({ concurrency: () => 1 });
   const usage = { input: 1n, output: 1, cacheRead: 0, cacheWrite: 0, totalTokens: 2, costUsd: 0 } as never;
   bench.runtime.script = async function* (): AsyncGenerator<AgentEvent, void, void> {
     yield { type: "started", model: MODEL, contextWindow: 1 };
     yield { type: "message", blocks: [{ type: "text", text: "x" }], model: MODEL, usage, stopReason: "stop" };
     yield { type: "end", reason: "stop", checkpoint: null };
   };
-  await bench.turns.submit(message("hello", "e1"));
+  await bench.turns.admission.submit(message("hello", "e1"));
   assert.equal((await outcome(bench, "e1"))?.status, "error");
-  assert.equal(bench.turns.findRun("e1")?.state, "failed");
+  assert.equal(bench.turns.runs.find("e1")?.state, "failed");
   bench.runtime.script = echoScript;
-  await bench.turns.submit(message("next", "e2"));
+  await bench.turns.admission.submit(message("next", "e2"));
   assert.equal((await outcome(bench, "e2"))?.text, "echo: next");
   bench.close();
 });
@@ -132,14 +132,14 @@ test("only a refusal of the disk is written again", async () => {
     yield textEvents("kept");
     yield { type: "end", reason: "stop", checkpoint: null };
   };
-  await bench.turns.submit(message("hello", "e1"));
+  await bench.turns.admission.submit(message("hello", "e1"));
   assert.equal((await outcome(bench, "e1"))?.text, "kept");
   assert.equal(refusals, 3);
   bench.close();
 });
 
 test("a write that fails for another reason is not repeated, and the run ends in memory even when its end cannot be stored", async () => {
-  const bench = openTurnBench({ concurrency: 1 });
+  const bench = openTurnBench({ concurrency: () => 1 });
   const write = bench.store.write.bind(bench.store);
   let writes = 0;
   bench.runtime.script = async function* () {
@@ -150,12 +150,12 @@ test("a write that fails for another reason is not repeated, and the run ends in
     yield textEvents("lost");
     yield { type: "end", reason: "stop", checkpoint: null };
   };
-  await bench.turns.submit(message("hello", "e1"));
+  await bench.turns.admission.submit(message("hello", "e1"));
   assert.equal((await outcome(bench, "e1"))?.status, "error");
   assert.ok(writes <= 3, `${writes} writes`);
   bench.store.write = write;
   bench.runtime.script = echoScript;
-  await bench.turns.submit(message("next", "e2"));
+  await bench.turns.admission.submit(message("next", "e2"));
   assert.equal((await outcome(bench, "e2"))?.text, "echo: next");
   bench.close();
 });
@@ -178,8 +178,8 @@ for (const when of ["at once", "in its timer"] as const) {
       if (when === "in its timer") yield { type: "text", delta: "word" };
       yield* previewed(turn, control);
     };
-    await talk.turns.submit(fromChat("one", "e1"));
-    await until(() => talk.turns.inflight(asId("agent:main:e1"))[0]?.text);
+    await talk.turns.admission.submit(fromChat("one", "e1"));
+    await until(() => talk.turns.runs.inflight(asId("agent:main:e1"))[0]?.text);
     clock.advance(LIMITS.previewFirstMs + LIMITS.previewEditMaxMs);
     await until(() => errors.some((line) => line.includes("preview is given up")));
     talk.runtime.release("e1");
@@ -197,8 +197,8 @@ test("typing, reactions and settings that throw cost nothing but themselves", as
   const link = { typing: boom, react: boom };
   const talk = openChatBench({ log, clock, link, settings: { typing: "instant", ack } });
   talk.runtime.script = gatedScript;
-  await talk.turns.submit(fromChat("one", "e1"));
-  await until(() => talk.turns.inflight(asId("agent:main:e1"))[0]?.text);
+  await talk.turns.admission.submit(fromChat("one", "e1"));
+  await until(() => talk.turns.runs.inflight(asId("agent:main:e1"))[0]?.text);
   clock.advance(LIMITS.typingRefreshMs * 3);
   talk.runtime.release("e1");
   assert.equal((await outcome(talk, "e1"))?.status, "ok");
@@ -206,7 +206,7 @@ test("typing, reactions and settings that throw cost nothing but themselves", as
   talk.close();
 
   const broken = openChatBench({ log, settingsOf: boom });
-  await broken.turns.submit(fromChat("one", "e1"));
+  await broken.turns.admission.submit(fromChat("one", "e1"));
   assert.equal((await outcome(broken, "e1"))?.status, "ok");
   broken.close();
   assert.deepEqual(MINIMAL_CAPABILITIES.preview, "off");
@@ -219,12 +219,12 @@ test("a part over which the gateway fails is set aside, and the next part and ot
   const talk = openChatBench({ log, wire: { abilities } });
   const say = async (id: string, chat: string): Promise<void> => {
     const target = { ...chatTarget(), ...inChat(chat) };
-    await talk.store.write(() => talk.turns.addIntent(id, null, target, id, Date.now()));
+    await talk.store.write(() => talk.turns.outbound.add({ id, sessionKey: null, target, text: id, at: Date.now() }));
     talk.delivery.wake(conversationOf(target));
   };
   await say("first", "alice");
-  await until(() => talk.turns.options.outbox.get("first:0")?.state === "parked");
-  assert.match(talk.turns.options.outbox.get("first:0")!.cause!, /the gateway failed over it: boom/);
+  await until(() => talk.outbox.get("first:0")?.state === "parked");
+  assert.match(talk.outbox.get("first:0")!.cause!, /the gateway failed over it: boom/);
   failing = false;
   await say("second", "alice");
   await until(() => talk.chat.texts().includes("second"));
@@ -238,8 +238,8 @@ test("a note of an undelivered part that cannot be written leaves its fate on di
   const { log } = recorder();
   const talk = openChatBench({ log, wire: { onUndelivered: boom } });
   talk.chat.next.send.push(() => Promise.reject(new Error("nobody knows")));
-  await talk.turns.submit(fromChat("one", "e1"));
-  await until(() => talk.turns.options.outbox.get("e1:0")?.state === "unknown");
+  await talk.turns.admission.submit(fromChat("one", "e1"));
+  await until(() => talk.outbox.get("e1:0")?.state === "unknown");
   await assertOthersGoOn(talk);
   talk.close();
 });
@@ -251,7 +251,7 @@ test("a conversation whose loop fails pauses, and is served again", async () => 
   const chat = { found: null as null | ChatBench["chat"] };
   const talk: ChatBench = openChatBench({ log, clock, wire: { link: () => (failures-- > 0 ? boom() : (chat.found!.link as never)) } });
   chat.found = talk.chat;
-  await talk.turns.submit(fromChat("one", "e1"));
+  await talk.turns.admission.submit(fromChat("one", "e1"));
   await outcome(talk, "e1");
   await until(() => clock.pending().includes(LIMITS.deliveryFailurePauseMs));
   clock.advance(LIMITS.deliveryFailurePauseMs);
@@ -262,24 +262,23 @@ test("a conversation whose loop fails pauses, and is served again", async () => 
 test("a quiet timer and a handed-in message that fail leave their message waiting, not lost, and other sessions go on", async () => {
   const { log, errors } = recorder();
   const clock = new FakeClock();
-  const talk = openChatBench({ log, clock, quietMs: 1_000 });
   let concurrency = eight;
-  talk.turns.options.concurrency = () => concurrency();
+  const talk = openChatBench({ log, clock, quietMs: 1_000, concurrency: () => concurrency() });
   talk.runtime.script = gatedScript;
   talk.runtime.steer = boom;
   const same = { sessionKey: asId<never>("agent:main:e1") };
-  await talk.turns.submit(fromChat("one", "e1"));
-  await until(() => talk.turns.inflight(asId("agent:main:e1"))[0]?.text);
-  await talk.turns.submit({ ...fromChat("two", "e2"), ...same, queueMode: "steer" });
+  await talk.turns.admission.submit(fromChat("one", "e1"));
+  await until(() => talk.turns.runs.inflight(asId("agent:main:e1"))[0]?.text);
+  await talk.turns.admission.submit({ ...fromChat("two", "e2"), ...same, queueMode: "steer" });
   await until(() => errors.some((line) => line.includes("could not be handed in")));
-  await talk.turns.submit({ ...fromChat("three", "e3"), ...same, queueMode: "collect" });
+  await talk.turns.admission.submit({ ...fromChat("three", "e3"), ...same, queueMode: "collect" });
   talk.runtime.script = echoScript;
   talk.runtime.release("e1");
   assert.equal((await outcome(talk, "e2"))?.text, "echo: two");
   await until(() => clock.pending().includes(1_000));
   concurrency = boom;
   clock.advance(1_000);
-  assert.deepEqual(talk.turns.queuedRuns(asId("agent:main:e1")), ["e3"]);
+  assert.deepEqual(talk.turns.lanes.queuedRuns(asId("agent:main:e1")), ["e3"]);
   concurrency = eight;
   await assertOthersGoOn(talk);
   assert.equal((await outcome(talk, "e3"))?.text, "echo: three");
@@ -289,13 +288,13 @@ test("a quiet timer and a handed-in message that fail leave their message waitin
 test("an event over which the gateway fails is set aside whatever the error is, and the account goes on", async () => {
   const door = openIngest(OPEN_POLICY, {
     toolsFor: () => {
-      if (door.turns.options.sessions.count() === 0) throw new SyntaxError("a bad pattern");
+      if (door.sessions.count() === 0) throw new SyntaxError("a bad pattern");
       return [];
     },
   });
   await door.store.write(() => undefined);
   await door.ingest.admit(irc, account, [event("m1", "hello")], "c1");
-  const parked = door.turns.options.inbox.listDeadLetters(10);
+  const parked = door.inbox.listDeadLetters(10);
   assert.equal(parked.length, 1);
   assert.match(parked[0]!.outcome!.error!.message, /a bad pattern/);
   door.close();

@@ -6,16 +6,16 @@ import { echoScript, gatedScript, MODEL, textEvents } from "../../test/fakes/fak
 import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 
 const key = asId<never>("agent:main:main");
-const outcome = (bench: TurnBench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
+const outcome = (bench: TurnBench, runId: string) => bench.turns.runs.waitForOutcome(asId(runId), 5_000);
 
 /** A turn that has begun, and what happens at the moment in which a message to be handed in has been admitted. */
 async function atAdmissionOfTheSecond(act: (bench: TurnBench) => void): Promise<TurnBench> {
   let admitted = 0;
   const bench = openTurnBench({ mark: (point) => void (point === "admitted" && ++admitted === 2 && act(bench)) });
   bench.runtime.script = gatedScript;
-  await bench.turns.submit(message("one", "e1"));
-  await until(() => bench.turns.inflight(key)[0]?.text);
-  await bench.turns.submit(message("two", "e2", { queueMode: "steer" }));
+  await bench.turns.admission.submit(message("one", "e1"));
+  await until(() => bench.turns.runs.inflight(key)[0]?.text);
+  await bench.turns.admission.submit(message("two", "e2", { queueMode: "steer" }));
   return bench;
 }
 
@@ -24,8 +24,8 @@ test("a message that is handed in while the turn ends is answered by a turn of i
   bench.runtime.script = echoScript;
   assert.equal((await outcome(bench, "e1"))?.text, "half done: one");
   assert.equal((await outcome(bench, "e2"))?.text, "echo: two");
-  assert.equal(bench.turns.findRun("e2")?.state, "done");
-  assert.equal(bench.turns.findRun("e2")?.mergedInto, null);
+  assert.equal(bench.turns.runs.find("e2")?.state, "done");
+  assert.equal(bench.turns.runs.find("e2")?.mergedInto, null);
   bench.close();
 });
 
@@ -43,36 +43,36 @@ test("a message that is handed in stands in the transcript and in the rebuilt co
     }
     yield { type: "end", reason: "stop", checkpoint: null };
   };
-  await bench.turns.submit(message("one", "e1"));
-  await until(() => bench.turns.inflight(key)[0]?.text);
+  await bench.turns.admission.submit(message("one", "e1"));
+  await until(() => bench.turns.runs.inflight(key)[0]?.text);
   let handedIn = 0;
   const steer = bench.runtime.steer.bind(bench.runtime);
   bench.runtime.steer = (...args) => {
     handedIn++;
     return steer(...args);
   };
-  await bench.turns.submit(message("two", "e2", { queueMode: "steer" }));
+  await bench.turns.admission.submit(message("two", "e2", { queueMode: "steer" }));
   await until(() => handedIn === 1);
-  await bench.turns.submit(message("waits", "e3"));
+  await bench.turns.admission.submit(message("waits", "e3"));
   bench.runtime.release("e1");
   await outcome(bench, "e3");
-  const session = bench.turns.options.sessions.get(key)!;
-  const told = bench.turns.options.messages.tail(key, session.session_id, 100).map(({ body }) => `${body.role} ${textOf(body)}`);
+  const session = bench.sessions.get(key)!;
+  const told = bench.messages.tail(key, session.session_id, 100).map(({ body }) => `${body.role} ${textOf(body)}`);
   assert.deepEqual(told, ["user one", "user waits", "assistant first", "user two", "assistant then two", "assistant echo: waits"]);
   const read = ["one", "first", "two", "then two", "waits", "echo: waits"];
   assert.deepEqual(
-    bench.turns.buildContext(session).map(({ text }) => text),
+    bench.turns.transcript.buildContext(session, []).map(({ text }) => text),
     read,
   );
   bench.close();
 });
 
 test("a message that is let go while it is handed in stays let go", async () => {
-  const bench = await atAdmissionOfTheSecond((at) => void setImmediate(() => at.turns.abort(key, asId("e2"), "user")));
+  const bench = await atAdmissionOfTheSecond((at) => void setImmediate(() => at.turns.lanes.abort(key, asId("e2"))));
   assert.equal((await outcome(bench, "e2"))?.status, "aborted");
   bench.runtime.release("e1");
   assert.equal((await outcome(bench, "e1"))?.text, "half done: one");
-  assert.equal(bench.turns.findRun("e2")?.state, "aborted");
-  assert.equal(bench.turns.counts().waiting, 0);
+  assert.equal(bench.turns.runs.find("e2")?.state, "aborted");
+  assert.equal(bench.turns.lanes.load().waiting, 0);
   bench.close();
 });

@@ -11,10 +11,10 @@ import { recover } from "./recover.ts";
 
 const key = asId<never>("agent:main:main");
 const texts = (bench: TurnBench): string[] => {
-  const session = bench.turns.options.sessions.get(key)!;
-  return bench.turns.options.messages.tail(key, session.session_id, 100).map((each) => `${each.body.role}: ${textOf(each.body)}`);
+  const session = bench.sessions.get(key)!;
+  return bench.messages.tail(key, session.session_id, 100).map((each) => `${each.body.role}: ${textOf(each.body)}`);
 };
-const outcome = (bench: TurnBench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
+const outcome = (bench: TurnBench, runId: string) => bench.turns.runs.waitForOutcome(asId(runId), 5_000);
 const target = {
   channel: asId<never>("irc"),
   account: asId<never>("default"),
@@ -23,30 +23,30 @@ const target = {
 
 test("an admitted message is on disk before submit resolves, and is answered", async () => {
   const bench = openTurnBench();
-  const admitted = await bench.turns.submit(message("hello", "e1"));
+  const admitted = await bench.turns.admission.submit(message("hello", "e1"));
   assert.equal(admitted.duplicate, false);
   assert.deepEqual(texts(bench), ["user: hello"]);
   assert.equal((await outcome(bench, "e1"))?.text, "echo: hello");
   assert.deepEqual(texts(bench), ["user: hello", "assistant: echo: hello"]);
-  assert.equal(bench.turns.options.sessions.get(key)?.checkpoint, "after e1");
+  assert.equal(bench.sessions.get(key)?.checkpoint, "after e1");
   bench.close();
 });
 
 test("the same idempotency key gives the same run and its final state, and runs nothing twice", async () => {
   const bench = openTurnBench();
-  await bench.turns.submit(message("hello", "e1"));
+  await bench.turns.admission.submit(message("hello", "e1"));
   await outcome(bench, "e1");
-  const again = await bench.turns.submit(message("hello", "e1"));
+  const again = await bench.turns.admission.submit(message("hello", "e1"));
   assert.equal(again.duplicate, true);
   assert.equal(again.outcome?.text, "echo: hello");
   assert.equal(bench.runtime.prompts.length, 1);
-  await assert.rejects(bench.turns.submit(message("something else", "e1")), /belongs to another message/);
+  await assert.rejects(bench.turns.admission.submit(message("something else", "e1")), /belongs to another message/);
   bench.close();
 });
 
 test("two equal events in one commit are one message", async () => {
   const bench = openTurnBench();
-  const [a, b] = await Promise.all([bench.turns.submit(message("hello", "e1")), bench.turns.submit(message("hello", "e1"))]);
+  const [a, b] = await Promise.all([bench.turns.admission.submit(message("hello", "e1")), bench.turns.admission.submit(message("hello", "e1"))]);
   assert.deepEqual([a.duplicate, b.duplicate].toSorted(), [false, true]);
   await outcome(bench, "e1");
   assert.equal(bench.runtime.prompts.length, 1);
@@ -56,16 +56,16 @@ test("two equal events in one commit are one message", async () => {
 test("a followup waits while the first turn runs, and comes after its answer in the agent's context", async () => {
   const bench = openTurnBench();
   bench.runtime.script = gatedScript;
-  await bench.turns.submit(message("one", "e1"));
-  await bench.turns.submit(message("two", "e2"));
-  await until(() => bench.turns.inflight(key)[0]?.text);
-  assert.deepEqual(bench.turns.queuedRuns(key), ["e2"]);
+  await bench.turns.admission.submit(message("one", "e1"));
+  await bench.turns.admission.submit(message("two", "e2"));
+  await until(() => bench.turns.runs.inflight(key)[0]?.text);
+  assert.deepEqual(bench.turns.lanes.queuedRuns(key), ["e2"]);
   bench.runtime.release("e1");
   await outcome(bench, "e1");
   await until(() => bench.runtime.prompts.length === 2);
   const history = bench.runtime.prompts[1]!.history().map((each) => each.text);
   assert.deepEqual(history, ["one", "half done: one"]);
-  await until(() => bench.turns.inflight(key)[0]?.text);
+  await until(() => bench.turns.runs.inflight(key)[0]?.text);
   bench.runtime.release("e2");
   assert.equal((await outcome(bench, "e2"))?.text, "half done: two");
   bench.close();
@@ -74,14 +74,14 @@ test("a followup waits while the first turn runs, and comes after its answer in 
 test("a steered message enters the running turn and ends with it", async () => {
   const bench = openTurnBench();
   bench.runtime.script = gatedScript;
-  await bench.turns.submit(message("one", "e1"));
-  await until(() => bench.turns.inflight(key)[0]?.text);
-  await bench.turns.submit(message("two", "e2", { queueMode: "steer" }));
-  await until(() => bench.turns.findRun("e2")?.mergedInto === "e1");
+  await bench.turns.admission.submit(message("one", "e1"));
+  await until(() => bench.turns.runs.inflight(key)[0]?.text);
+  await bench.turns.admission.submit(message("two", "e2", { queueMode: "steer" }));
+  await until(() => bench.turns.runs.find("e2")?.mergedInto === "e1");
   bench.runtime.release("e1");
   assert.equal((await outcome(bench, "e1"))?.text, "half done: one + two");
   assert.equal((await outcome(bench, "e2"))?.text, "half done: one + two");
-  assert.equal(bench.turns.findRun("e2")?.state, "merged");
+  assert.equal(bench.turns.runs.find("e2")?.state, "merged");
   assert.equal(bench.runtime.prompts.length, 1);
   bench.close();
 });
@@ -95,10 +95,10 @@ test("a steered message that the turn did not take gets a turn of its own, once"
     yield textEvents(`answer to ${turn.text}`);
     yield { type: "end", reason: "stop", checkpoint: null };
   };
-  await bench.turns.submit(message("one", "e1"));
-  await until(() => bench.turns.inflight(key)[0]?.text);
-  await bench.turns.submit(message("two", "e2", { queueMode: "steer" }));
-  await until(() => bench.turns.findRun("e2")?.mergedInto === "e1");
+  await bench.turns.admission.submit(message("one", "e1"));
+  await until(() => bench.turns.runs.inflight(key)[0]?.text);
+  await bench.turns.admission.submit(message("two", "e2", { queueMode: "steer" }));
+  await until(() => bench.turns.runs.find("e2")?.mergedInto === "e1");
   bench.runtime.release("e1");
   assert.equal((await outcome(bench, "e2"))?.text, "answer to two");
   assert.deepEqual(
@@ -113,13 +113,13 @@ test("a steered message that the turn did not take gets a turn of its own, once"
 test("interrupt ends the running turn with its partial text kept", async () => {
   const bench = openTurnBench();
   bench.runtime.script = gatedScript;
-  await bench.turns.submit(message("one", "e1"));
-  await until(() => bench.turns.inflight(key)[0]?.text);
-  await bench.turns.submit(message("two", "e2", { queueMode: "interrupt" }));
+  await bench.turns.admission.submit(message("one", "e1"));
+  await until(() => bench.turns.runs.inflight(key)[0]?.text);
+  await bench.turns.admission.submit(message("two", "e2", { queueMode: "interrupt" }));
   assert.equal((await outcome(bench, "e1"))?.status, "aborted");
   assert.ok(texts(bench).includes("assistant: half "));
   await until(() => bench.runtime.prompts.length === 2);
-  await until(() => bench.turns.inflight(key)[0]?.text);
+  await until(() => bench.turns.runs.inflight(key)[0]?.text);
   bench.runtime.release("e2");
   assert.equal((await outcome(bench, "e2"))?.status, "ok");
   bench.close();
@@ -128,30 +128,30 @@ test("interrupt ends the running turn with its partial text kept", async () => {
 test("collected messages are answered together", async () => {
   const bench = openTurnBench();
   bench.runtime.script = gatedScript;
-  await bench.turns.submit(message("one", "e1"));
-  await until(() => bench.turns.inflight(key)[0]?.text);
+  await bench.turns.admission.submit(message("one", "e1"));
+  await until(() => bench.turns.runs.inflight(key)[0]?.text);
   for (const [text, id] of [
     ["two", "e2"],
     ["three", "e3"],
   ] as const)
-    await bench.turns.submit(message(text, id, { queueMode: "collect" }));
+    await bench.turns.admission.submit(message(text, id, { queueMode: "collect" }));
   bench.runtime.release("e1");
   await until(() => bench.runtime.prompts.length === 2);
   assert.equal(bench.runtime.prompts[1]!.text, "two\n\nthree");
-  await until(() => bench.turns.inflight(key)[0]?.text);
+  await until(() => bench.turns.runs.inflight(key)[0]?.text);
   bench.runtime.release("e2");
   assert.equal((await outcome(bench, "e3"))?.status, "ok");
-  assert.equal(bench.turns.findRun("e3")?.state, "merged");
+  assert.equal(bench.turns.runs.find("e3")?.state, "merged");
   bench.close();
 });
 
 test("/stop overtakes: it aborts the turn, forgets what waits, and is answered at once", async () => {
   const bench = openTurnBench();
   bench.runtime.script = gatedScript;
-  await bench.turns.submit(message("one", "e1"));
-  await bench.turns.submit(message("two", "e2"));
-  await until(() => bench.turns.inflight(key)[0]?.text);
-  const stop = await bench.turns.submit(message("/stop", "e3"));
+  await bench.turns.admission.submit(message("one", "e1"));
+  await bench.turns.admission.submit(message("two", "e2"));
+  await until(() => bench.turns.runs.inflight(key)[0]?.text);
+  const stop = await bench.turns.admission.submit(message("/stop", "e3"));
   assert.equal(stop.outcome?.text, "Stopped.");
   assert.equal((await outcome(bench, "e1"))?.status, "aborted");
   assert.equal((await outcome(bench, "e2"))?.status, "aborted");
@@ -165,34 +165,34 @@ test("a stop that was answered holds after a crash: the run does not come back",
     yield { type: "started", model: MODEL, contextWindow: 1 };
     await new Promise(() => {});
   };
-  await before.turns.submit(message("one", "e1"));
+  await before.turns.admission.submit(message("one", "e1"));
   await until(() => before.runtime.prompts.length === 1);
-  assert.deepEqual(await before.turns.abortDurably(key), ["e1"]);
-  await before.turns.submit(message("two", "x1", { sessionKey: asId("agent:main:other") }));
+  assert.deepEqual(await before.turns.lanes.abortDurably(key), ["e1"]);
+  await before.turns.admission.submit(message("two", "x1", { sessionKey: asId("agent:main:other") }));
   await until(() => before.runtime.prompts.length === 2);
-  await before.turns.submit(message("/stop", "x2", { sessionKey: asId("agent:main:other") }));
+  await before.turns.admission.submit(message("/stop", "x2", { sessionKey: asId("agent:main:other") }));
   before.store.close();
   const after = openTurnBench({ dir: before.dir });
   assert.deepEqual(
-    recover(after.turns, () => null),
-    { resumed: 0, closed: 0, parked: 0, unknown: 0 },
+    recover({ ...after, ...after.turns, abilitiesOf: () => null }),
+    { resumed: 0, closed: 0, deadLetters: 0, unknown: 0 },
   );
-  assert.equal(after.turns.findRun("e1")?.outcome?.status, "aborted");
-  assert.equal(after.turns.findRun("x1")?.outcome?.status, "aborted");
+  assert.equal(after.turns.runs.find("e1")?.outcome?.status, "aborted");
+  assert.equal(after.turns.runs.find("x1")?.outcome?.status, "aborted");
   after.close();
 });
 
 test("/new keeps its place in the lane and starts an empty conversation", async () => {
   const bench = openTurnBench();
-  await bench.turns.submit(message("hello", "e1"));
-  const first = bench.turns.options.sessions.get(key)!.session_id;
-  await bench.turns.submit(message("/new", "e2"));
+  await bench.turns.admission.submit(message("hello", "e1"));
+  const first = bench.sessions.get(key)!.session_id;
+  await bench.turns.admission.submit(message("/new", "e2"));
   await outcome(bench, "e2");
-  const session = bench.turns.options.sessions.get(key)!;
+  const session = bench.sessions.get(key)!;
   assert.notEqual(session.session_id, first);
   assert.equal(session.checkpoint, null);
   assert.deepEqual(bench.runtime.forgotten, [first]);
-  await bench.turns.submit(message("again", "e3"));
+  await bench.turns.admission.submit(message("again", "e3"));
   await outcome(bench, "e3");
   assert.deepEqual(bench.runtime.prompts[1]!.history(), []);
   bench.close();
@@ -200,19 +200,19 @@ test("/new keeps its place in the lane and starts an empty conversation", async 
 
 test("/model chooses by a part of the name and refuses what does not exist", async () => {
   const bench = openTurnBench();
-  await bench.turns.submit(message("/model other", "e1"));
+  await bench.turns.admission.submit(message("/model other", "e1"));
   await outcome(bench, "e1");
-  assert.equal(bench.turns.options.sessions.get(key)?.model, "fake/other");
-  await bench.turns.submit(message("/model nonsense", "e2"));
+  assert.equal(bench.sessions.get(key)?.model, "fake/other");
+  await bench.turns.admission.submit(message("/model nonsense", "e2"));
   assert.match((await outcome(bench, "e2"))!.text, /no model "nonsense"/);
   bench.close();
 });
 
 test("an answer for a channel is in the outbox in the same commit as the message, in parts and in order", async () => {
   const bench = openTurnBench();
-  await bench.turns.submit(message("a||b", "e1", { channel: "irc", account: "default", target }));
+  await bench.turns.admission.submit(message("a||b", "e1", { channel: "irc", account: "default", target }));
   await outcome(bench, "e1");
-  const parts = bench.turns.options.outbox.byIntent("e1");
+  const parts = bench.outbox.byIntent("e1");
   assert.deepEqual(
     parts.map((part) => [part.text, part.state]),
     [
@@ -228,34 +228,34 @@ test("an agent that fails is told to the person, on the channel as well", async 
   bench.runtime.script = async function* () {
     yield { type: "end", reason: "error", checkpoint: null, error: { kind: "rate_limit", message: "the provider is busy" } };
   };
-  await bench.turns.submit(message("hi", "e1", { channel: "irc", target }));
+  await bench.turns.admission.submit(message("hi", "e1", { channel: "irc", target }));
   const end = await outcome(bench, "e1");
   assert.equal(end?.error?.kind, "rate_limit");
-  assert.match(bench.turns.options.outbox.byIntent("e1")[0]!.text, /provider is busy/);
+  assert.match(bench.outbox.byIntent("e1")[0]!.text, /provider is busy/);
   bench.close();
 });
 
 test("a lane that is full refuses, and loses nothing", async () => {
   const bench = openTurnBench();
   bench.runtime.script = gatedScript;
-  await bench.turns.submit(message("first", "e0"));
-  await Promise.all(Array.from({ length: 256 }, (_, i) => bench.turns.submit(message(`m${i}`, `w${i}`))));
+  await bench.turns.admission.submit(message("first", "e0"));
+  await Promise.all(Array.from({ length: 256 }, (_, i) => bench.turns.admission.submit(message(`m${i}`, `w${i}`))));
   await assert.rejects(
-    bench.turns.submit(message("too many", "x")),
+    bench.turns.admission.submit(message("too many", "x")),
     (err: { details?: { code?: string } }) => err.details?.code === "LANE_FULL",
   );
-  assert.equal(bench.turns.findRun("x"), undefined);
+  assert.equal(bench.turns.runs.find("x"), undefined);
   bench.close();
 });
 
 test("no more turns than allowed run at once; the others follow when a slot is free", async () => {
-  const bench = openTurnBench({ concurrency: 2 });
+  const bench = openTurnBench({ concurrency: () => 2 });
   bench.runtime.script = gatedScript;
-  for (const n of [1, 2, 3]) await bench.turns.submit(message(`m${n}`, `e${n}`, { sessionKey: asId(`agent:main:s${n}`) }));
+  for (const n of [1, 2, 3]) await bench.turns.admission.submit(message(`m${n}`, `e${n}`, { sessionKey: asId(`agent:main:s${n}`) }));
   await until(() => bench.runtime.prompts.length === 2);
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(bench.runtime.prompts.length, 2);
-  await until(() => bench.turns.inflight(asId("agent:main:s1"))[0]?.text);
+  await until(() => bench.turns.runs.inflight(asId("agent:main:s1"))[0]?.text);
   bench.runtime.release("e1");
   await until(() => bench.runtime.prompts.length === 3);
   bench.close();
@@ -264,22 +264,22 @@ test("no more turns than allowed run at once; the others follow when a slot is f
 test("after a crash every open message runs again or is closed visibly, and none twice", async () => {
   const before = openTurnBench();
   before.runtime.script = gatedScript;
-  await before.turns.submit(message("running", "e1"));
-  await until(() => before.turns.inflight(key)[0]?.text);
-  await before.turns.submit(message("waiting", "e2"));
+  await before.turns.admission.submit(message("running", "e1"));
+  await until(() => before.turns.runs.inflight(key)[0]?.text);
+  await before.turns.admission.submit(message("waiting", "e2"));
   const other = { sessionKey: asId<never>("agent:main:tools"), tools: ["bash" as const] };
   before.runtime.script = async function* (turn) {
     yield { type: "started", model: MODEL, contextWindow: 1 };
     await turn.beforeTool({ id: "t", name: "bash", args: {} });
     await new Promise(() => {});
   };
-  await before.turns.submit(message("with a tool", "e3", other));
-  await until(() => before.turns.findRun("e3")?.toolsStarted);
+  await before.turns.admission.submit(message("with a tool", "e3", other));
+  await until(() => before.turns.runs.find("e3")?.toolsStarted);
   before.store.close();
 
   const after = openTurnBench({ dir: before.dir });
-  const recovery = recover(after.turns, () => null);
-  assert.deepEqual(recovery, { resumed: 2, closed: 1, parked: 0, unknown: 0 });
+  const recovery = recover({ ...after, ...after.turns, abilitiesOf: () => null });
+  assert.deepEqual(recovery, { resumed: 2, closed: 1, deadLetters: 0, unknown: 0 });
   assert.equal((await outcome(after, "e1"))?.text, "echo: running");
   assert.equal((await outcome(after, "e2"))?.text, "echo: waiting");
   assert.equal((await outcome(after, "e3"))?.error?.kind, "interrupted");
@@ -287,7 +287,7 @@ test("after a crash every open message runs again or is closed visibly, and none
     after.runtime.prompts.map((each) => each.text),
     ["running", "waiting"],
   );
-  const again = await after.turns.submit(message("running", "e1"));
+  const again = await after.turns.admission.submit(message("running", "e1"));
   assert.equal(again.duplicate, true);
   after.close();
 });
@@ -295,16 +295,16 @@ test("after a crash every open message runs again or is closed visibly, and none
 test("a message that crashes the gateway again and again is parked with its payload, and its lane goes on", async () => {
   const dir = openTurnBench();
   dir.runtime.script = gatedScript;
-  await dir.turns.submit(message("poison", "e1"));
-  await dir.turns.submit(message("fine", "e2"));
+  await dir.turns.admission.submit(message("poison", "e1"));
+  await dir.turns.admission.submit(message("fine", "e2"));
   dir.store.close();
   let recovery;
   for (let crash = 0; crash < LIMITS.turnAttempts; crash++) {
     const bench = openTurnBench({ dir: dir.dir });
     bench.runtime.script = gatedScript;
-    recovery = recover(bench.turns, () => null);
+    recovery = recover({ ...bench, ...bench.turns, abilitiesOf: () => null });
     if (recovery.deadLetters === 0) {
-      await until(() => bench.turns.findRun("e1")?.state === "running");
+      await until(() => bench.turns.runs.find("e1")?.state === "running");
       bench.store.close();
       continue;
     }
@@ -312,8 +312,8 @@ test("a message that crashes the gateway again and again is parked with its payl
       yield textEvents(`ok ${turn.text}`);
       yield { type: "end", reason: "stop", checkpoint: null };
     };
-    assert.equal(bench.turns.findRun("e1")?.state, "parked");
-    assert.equal(bench.turns.findRun("e1")?.payload.text, "poison");
+    assert.equal(bench.turns.runs.find("e1")?.state, "parked");
+    assert.equal(bench.turns.runs.find("e1")?.payload.text, "poison");
     assert.equal((await outcome(bench, "e2"))?.text, "ok fine");
     bench.close();
   }
@@ -324,24 +324,24 @@ test("what is done with a session exclusively waits for its turn, and messages w
   const bench = openTurnBench();
   bench.runtime.script = gatedScript;
   const order: string[] = [];
-  await bench.turns.submit(message("one", "e1"));
-  await until(() => bench.turns.inflight(key)[0]?.text);
+  await bench.turns.admission.submit(message("one", "e1"));
+  await until(() => bench.turns.runs.inflight(key)[0]?.text);
   const gate = Promise.withResolvers<void>();
-  const done = bench.turns.withSessionLock(key, async () => {
+  const done = bench.turns.lanes.withSessionLock(key, async () => {
     order.push("exclusive");
     await gate.promise;
   });
   void outcome(bench, "e1").then(() => order.push("e1"));
   bench.runtime.release("e1");
   await until(() => order.length === 2);
-  await bench.turns.submit(message("two", "e2"));
+  await bench.turns.admission.submit(message("two", "e2"));
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.deepEqual(order.toSorted(), ["e1", "exclusive"]);
   assert.equal(bench.runtime.prompts.length, 1);
   gate.resolve();
   await done;
   await until(() => bench.runtime.prompts.length === 2);
-  await until(() => bench.turns.inflight(key)[0]?.text);
+  await until(() => bench.turns.runs.inflight(key)[0]?.text);
   bench.runtime.release("e2");
   assert.equal((await outcome(bench, "e2"))?.status, "ok");
   bench.close();
@@ -350,21 +350,21 @@ test("what is done with a session exclusively waits for its turn, and messages w
 test("a large picture is a file, the agent gets it whole, and a missing one is told", async () => {
   const bench = openTurnBench();
   const data = Buffer.alloc(120_000, 5).toString("base64");
-  await bench.turns.submit(message("look", "e1", { images: [{ mimeType: "image/png", data }] }));
+  await bench.turns.admission.submit(message("look", "e1", { images: [{ mimeType: "image/png", data }] }));
   await outcome(bench, "e1");
   assert.deepEqual(bench.runtime.prompts[0]!.images, [{ mimeType: "image/png", data }]);
   const longest = bench.store.get<{ n: number }>("SELECT max(length(body)) AS n FROM messages")!.n;
   assert.ok(longest < 2_000, `a row of ${longest} characters`);
   assert.ok(bench.store.get<{ n: number }>("SELECT max(length(payload)) AS n FROM inbox")!.n < 2_000);
-  const session = bench.turns.options.sessions.get(key)!;
-  const block = (bench.turns.options.messages.tail(key, session.session_id, 5)[0]!.body.content as readonly unknown[])[1] as {
+  const session = bench.sessions.get(key)!;
+  const block = (bench.messages.tail(key, session.session_id, 5)[0]!.body.content as readonly unknown[])[1] as {
     file?: string;
   };
   assert.match(block.file!, /^[0-9a-f]{64}$/);
   bench.runtime.script = gatedScript;
-  await bench.turns.submit(message("first", "e2"));
-  await until(() => bench.turns.inflight(key)[0]?.text);
-  await bench.turns.submit(message("again", "e3", { images: [{ mimeType: "image/png", data }] }));
+  await bench.turns.admission.submit(message("first", "e2"));
+  await until(() => bench.turns.runs.inflight(key)[0]?.text);
+  await bench.turns.admission.submit(message("again", "e3", { images: [{ mimeType: "image/png", data }] }));
   rmSync(join(bench.dir, "media"), { recursive: true });
   bench.runtime.release("e2");
   assert.match((await outcome(bench, "e3"))!.error!.message, /can no longer be read/);
@@ -379,9 +379,9 @@ test("a tool that was not granted is not run", async () => {
     yield textEvents("ok");
     yield { type: "end", reason: "stop", checkpoint: null };
   };
-  await bench.turns.submit(message("hi", "e1", { tools: ["read"] }));
+  await bench.turns.admission.submit(message("hi", "e1", { tools: ["read"] }));
   await outcome(bench, "e1");
   assert.equal((answer as { allow: boolean }).allow, false);
-  assert.equal(bench.turns.findRun("e1")?.toolsStarted, false);
+  assert.equal(bench.turns.runs.find("e1")?.toolsStarted, false);
   bench.close();
 });

@@ -22,8 +22,8 @@ for (const [allowBots, plain, mentioned] of [
     const bench = openIngest(allow(allowBots));
     await bench.ingest.admit(irc, account, [inGroup("1", "beep", bot)]);
     await bench.ingest.admit(irc, account, [inGroup("2", "beep", { ...bot, mentionsSelf: true })]);
-    assert.equal(bench.turns.options.inbox.byEvent("irc", "default", "1") ? 1 : 0, plain);
-    assert.equal(bench.turns.options.inbox.byEvent("irc", "default", "2") ? 1 : 0, mentioned);
+    assert.equal(bench.inbox.byEvent("irc", "default", "1") ? 1 : 0, plain);
+    assert.equal(bench.inbox.byEvent("irc", "default", "2") ? 1 : 0, mentioned);
     await until(() => bench.runtime.prompts.length === plain + mentioned);
     bench.close();
   });
@@ -34,8 +34,8 @@ test("a bot that answers every answer is left alone beyond the budget; people an
   for (let n = 0; n < 6; n++) await bench.ingest.admit(irc, account, [inGroup(`b${n}`, "beep", bot)]);
   await bench.ingest.admit(irc, account, [inGroup("h", "hello")]);
   await bench.ingest.admit(irc, account, [inGroup("o", "boop", { sender: { id: asId("other"), isBot: true, isSelf: false } })]);
-  await until(() => bench.turns.options.inbox.counts().length === 0);
-  const taken = (id: string): boolean => bench.turns.options.inbox.byEvent("irc", "default", id) !== undefined;
+  await until(() => bench.inbox.counts().length === 0);
+  const taken = (id: string): boolean => bench.inbox.byEvent("irc", "default", id) !== undefined;
   assert.deepEqual(["b0", "b1", "b2", "b3", "b4", "b5", "h", "o"].filter(taken), ["b0", "b1", "b2", "h", "o"]);
   bench.close();
 });
@@ -51,7 +51,7 @@ test("a broadcast group: every listed agent gets the message once, in its own se
   const call = inGroup("1", "all of you", { mentionsSelf: true });
   await bench.ingest.admit(irc, account, [call]);
   await bench.ingest.admit(irc, account, [call]);
-  await until(() => bench.turns.options.outbox.byState("queued", 10).length === 2);
+  await until(() => bench.outbox.byState("queued", 10).length === 2);
   assert.deepEqual(bench.runtime.prompts.map((prompt) => prompt.sessionKey).toSorted(), [
     "agent:fun:irc:group:#room",
     "agent:work:irc:group:#room",
@@ -69,10 +69,10 @@ test("in a thread in which the agent has answered, it need not be called again; 
   await bench.ingest.admit(irc, account, [inGroup("1", "nobody called", thread)]);
   assert.equal(bench.runtime.prompts.length, 0);
   await bench.ingest.admit(irc, account, [inGroup("2", "bot: hi", { ...thread, mentionsSelf: true })]);
-  await until(() => bench.turns.options.inbox.counts().length === 0);
+  await until(() => bench.inbox.counts().length === 0);
   await bench.ingest.admit(irc, account, [inGroup("3", "and more", thread)]);
   await until(() => bench.runtime.prompts.length === 2);
   await bench.ingest.admit(irc, account, [inGroup("4", "elsewhere")]);
-  assert.equal(bench.turns.options.inbox.byEvent("irc", "default", "4"), undefined);
+  assert.equal(bench.inbox.byEvent("irc", "default", "4"), undefined);
   bench.close();
 });

@@ -21,7 +21,7 @@ const bound = (match: object): RoutingConfig => ({
 async function prompt(door: IngestBench, each: InboundMessage): Promise<IngestBench["runtime"]["prompts"][number] | null> {
   const before = door.runtime.prompts.length;
   await door.ingest.admit(irc, account, [each]);
-  await until(() => door.turns.counts().lanes === 0);
+  await until(() => door.turns.lanes.load().lanes === 0);
   return door.runtime.prompts[before] ?? null;
 }
 const ask = async (each: InboundMessage, config = OPEN_POLICY): Promise<Awaited<ReturnType<typeof prompt>>> => {
@@ -85,7 +85,7 @@ const USES: Readonly<Record<Exclude<Fields, "chat" | "sender" | "replyTo" | "med
   "chat.title": async () => {
     const door = openIngest(OPEN_POLICY);
     await prompt(door, called({ chat: { kind: "group", id: asId("#room"), title: "Garden club" } }));
-    assert.equal(door.turns.options.sessions.get("agent:main:irc:group:#room")!.title, "Garden club");
+    assert.equal(door.sessions.get("agent:main:irc:group:#room")!.title, "Garden club");
     door.close();
   },
   thread: async () => {
@@ -124,7 +124,7 @@ const USES: Readonly<Record<Exclude<Fields, "chat" | "sender" | "replyTo" | "med
     assert.equal((await target(called({ message: asId("their-7") }))).replyTo, "their-7");
     const door = openIngest(OPEN_POLICY);
     await prompt(door, called({ message: asId("their-7") }));
-    assert.equal(door.turns.options.inbox.byMessage("irc", "default", "#room|their-7").length, 1, "a later edit finds it");
+    assert.equal(door.inbox.byMessage("irc", "default", "#room|their-7").length, 1, "a later edit finds it");
     door.close();
   },
   text: async () => assert.equal((await ask(event("m1", "words")))!.text, "words"),

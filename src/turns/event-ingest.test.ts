@@ -8,7 +8,7 @@ import { until } from "../../test/fakes/turn-bench.ts";
 test("an admitted message is answered in its own session, and the answer is addressed to its sender", async () => {
   const bench = openIngest(OPEN_POLICY);
   await bench.ingest.admit(irc, account, [event("1", "hello")]);
-  const run = await until(() => bench.turns.options.outbox.byState("queued", 10)[0]);
+  const run = await until(() => bench.outbox.byState("queued", 10)[0]);
   assert.equal(run.text, "echo: hello");
   assert.equal((run.target as { chat: { id: string } }).chat.id, "alice");
   assert.match(run.sessionKey!, /^agent:main:irc:direct:alice$/);
@@ -35,7 +35,7 @@ test("an unknown sender gets a code once, and nothing of theirs reaches the agen
   const bench = openIngest({ channels: { irc: {} } });
   await bench.ingest.admit(irc, account, [event("1", "let me in")]);
   await bench.ingest.admit(irc, account, [event("2", "hello?")]);
-  const parts = bench.turns.options.outbox.byState("queued", 10);
+  const parts = bench.outbox.byState("queued", 10);
   assert.deepEqual(
     parts.map((part) => part.text),
     ["your code: CODE1234"],
@@ -73,19 +73,19 @@ test("only owners and listed people give commands; the words of others are a mes
   const bench = openIngest({ ...OPEN_POLICY, commands });
   await bench.ingest.admit(irc, account, [event("1", "/status", from("alice"))]);
   assert.equal((await until(() => bench.runtime.prompts[0])).text, "/status");
-  await until(() => bench.turns.options.outbox.byState("queued", 10).length === 1);
+  await until(() => bench.outbox.byState("queued", 10).length === 1);
   for (const [index, id] of ["boss", "carol"].entries()) {
     await bench.ingest.admit(irc, account, [event(`c${index}`, "/status", from(id))]);
     const answer = (): string | undefined =>
-      bench.turns.options.outbox.byState("queued", 10).find((part) => (part.target as { chat: { id: string } }).chat.id === id)?.text;
+      bench.outbox.byState("queued", 10).find((part) => (part.target as { chat: { id: string } }).chat.id === id)?.text;
     assert.match(await until(answer), /^session agent:main:irc:direct:/);
   }
   assert.equal(bench.runtime.prompts.length, 1);
   await bench.ingest.admit(irc, account, [inGroup("g", "/status")]);
   assert.equal(bench.runtime.prompts.length, 1, "in a room it calls nobody either");
-  const rows = bench.turns.options.messages.tail(
+  const rows = bench.messages.tail(
     "agent:main:irc:direct:boss" as never,
-    bench.turns.options.sessions.get("agent:main:irc:direct:boss" as never)!.session_id,
+    bench.sessions.get("agent:main:irc:direct:boss" as never)!.session_id,
     5,
   );
   assert.equal(rows[0]!.body.role === "user" && rows[0]!.body.provenance.senderIsOwner, true);
@@ -107,7 +107,7 @@ test("a message for an agent that does not exist is set aside with its payload",
     agents: { entries: { main: {} } },
   });
   await bench.ingest.admit(irc, account, [event("1", "hello")]);
-  const [row] = bench.turns.options.inbox.listDeadLetters<{ text: string }>(10);
+  const [row] = bench.inbox.listDeadLetters<{ text: string }>(10);
   assert.equal(row?.payload.text, "hello");
   assert.equal(bench.runtime.prompts.length, 0);
   bench.close();
@@ -121,11 +121,11 @@ test("a /stop in the batch that brings messages stops them, and what comes after
   bench.store.all("PRAGMA query_only=OFF");
   await bench.ingest.admit(irc, account, batch);
   await until(() => bench.runtime.prompts.length === 1);
-  await until(() => bench.turns.options.inbox.byEvent("irc", "default", "4")?.state === "done");
+  await until(() => bench.inbox.byEvent("irc", "default", "4")?.state === "done");
   assert.deepEqual(
     bench.runtime.prompts.map((prompt) => prompt.text),
     ["after"],
   );
-  for (const id of ["1", "2"]) assert.equal(bench.turns.options.inbox.byEvent("irc", "default", id)!.state, "aborted");
+  for (const id of ["1", "2"]) assert.equal(bench.inbox.byEvent("irc", "default", id)!.state, "aborted");
   bench.close();
 });

@@ -6,6 +6,8 @@ import type { SessionRow } from "../store/sessions.ts";
 
 export type RunRef = { runId: RunId; sessionKey: SessionKey; agentId: AgentId };
 
+export const toRunRef = ({ runId, sessionKey, agentId }: RunRef): RunRef => ({ runId, sessionKey, agentId });
+
 /** What the rest of the gateway may know about turns, as it happens. `seq` counts the events of one run from 1. */
 export type TurnEvents = {
   /** Counts for two: `seq` and the number after it. */

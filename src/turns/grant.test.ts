@@ -102,20 +102,20 @@ async function play(seed: number): Promise<{ observed: Observed[]; joined: numbe
       const mode = MODES[next(MODES.length)]!;
       const eventId = `${id}-${more}`;
       sent.push(eventId);
-      await bench.turns.submit(message(`from ${name}`, eventId, { ...SENDERS[name]!, queueMode: mode }));
+      await bench.turns.admission.submit(message(`from ${name}`, eventId, { ...SENDERS[name]!, queueMode: mode }));
     }
     for (let quiet = next(4); quiet >= 0; quiet--) await step();
-    for (const { runId } of bench.turns.inflight(key)) if (next(2) === 0) bench.runtime.release(runId);
+    for (const { runId } of bench.turns.runs.inflight(key)) if (next(2) === 0) bench.runtime.release(runId);
     if (next(8) === 0) {
       bench.store.close();
       bench = openTurnBench({ situation, dir: bench.dir });
       bench.runtime.script = obedient(observed);
-      recover(bench.turns, () => null);
+      recover({ ...bench, ...bench.turns, abilitiesOf: () => null });
     }
   }
   await until(() => {
-    for (const { runId } of bench.turns.inflight(key)) bench.runtime.release(runId);
-    return bench.turns.counts().lanes === 0;
+    for (const { runId } of bench.turns.runs.inflight(key)) bench.runtime.release(runId);
+    return bench.turns.lanes.load().lanes === 0;
   });
   bench.close();
   return { observed, joined: observed.filter((each) => each.readers.length > 1).length };
@@ -139,15 +139,15 @@ for (const mode of MODES) {
     const observed: Observed[] = [];
     const bench = openTurnBench({ situation });
     bench.runtime.script = obedient(observed);
-    await bench.turns.submit(message("from operator", "e1", SENDERS["operator"]));
-    await until(() => bench.turns.inflight(key)[0]?.text);
-    await bench.turns.submit(message("from eve", "e2", { ...SENDERS["eve"]!, queueMode: mode }));
+    await bench.turns.admission.submit(message("from operator", "e1", SENDERS["operator"]));
+    await until(() => bench.turns.runs.inflight(key)[0]?.text);
+    await bench.turns.admission.submit(message("from eve", "e2", { ...SENDERS["eve"]!, queueMode: mode }));
     await until(() => {
-      for (const { runId } of bench.turns.inflight(key)) bench.runtime.release(runId);
-      return bench.turns.findRun("e2")?.outcome;
+      for (const { runId } of bench.turns.runs.inflight(key)) bench.runtime.release(runId);
+      return bench.turns.runs.find("e2")?.outcome;
     });
-    assert.equal(bench.turns.findRun("e1")?.outcome?.status, "ok", "nobody but an owner ends the turn of somebody else");
-    assert.equal(bench.turns.findRun("e2")?.mergedInto, null);
+    assert.equal(bench.turns.runs.find("e1")?.outcome?.status, "ok", "nobody but an owner ends the turn of somebody else");
+    assert.equal(bench.turns.runs.find("e2")?.mergedInto, null);
     assert.deepEqual(
       observed.map(({ readers, ran }) => [readers.join(), new Set(ran).size]),
       [

@@ -36,8 +36,8 @@ function linkWith(files: Record<string, Uint8Array | Error | "never">): { link: 
 
 const prompt = (bench: IngestBench, index = 0) => until(() => bench.runtime.prompts[index]);
 const shown = (bench: IngestBench): unknown[] => {
-  const session = bench.turns.options.sessions.get(KEY)!;
-  return bench.turns.options.messages.tail(KEY, session.session_id, 9).flatMap(({ body }) => (body.role === "user" ? [body] : []));
+  const session = bench.sessions.get(KEY)!;
+  return bench.messages.tail(KEY, session.session_id, 9).flatMap(({ body }) => (body.role === "user" ? [body] : []));
 };
 
 test("a picture is seen by the agent, a text is read with the message, another file is named; the transcript shows them", async () => {
@@ -53,7 +53,7 @@ test("a picture is seen by the agent, a text is read with the message, another f
   assert.equal(table, '[attached file "b.csv" (text/csv, 11 bytes)]\n````\nx,y\n1,```2\n````');
   const path = /^\[attached file "c\.pdf" \(application\/pdf, 4 bytes\), stored at (\/.*)\]$/.exec(pdf!)![1]!;
   assert.equal(readFileSync(path, "utf8"), "%PDF");
-  await until(() => bench.turns.options.inbox.counts().length === 0);
+  await until(() => bench.inbox.counts().length === 0);
   const [body] = shown(bench) as [Parameters<typeof textOf>[0]];
   assert.equal(textOf(body), turn.text);
   assert.match(JSON.stringify(body), /"type":"image","mimeType":"image\/png"/);
@@ -99,11 +99,11 @@ test("after a crash only the files that are missing are fetched", async () => {
   const bench = openIngest(OPEN_POLICY, { link: first.link });
   await bench.ingest.admit(irc, account, [event("1", "two", { media: [ref("a.txt", "text/plain"), ref("b.txt", "text/plain")] })]);
   await until(() => first.asked.length === 2);
-  bench.turns.stop();
+  bench.turns.lanes.stop();
   bench.store.close();
   const second = linkWith({ "b.txt": Buffer.from("bbb") });
   const again = openIngest(OPEN_POLICY, { dir: bench.dir, link: second.link });
-  again.turns.resume(again.turns.options.inbox.listOpen<Payload>());
+  again.turns.lanes.resume(again.inbox.listOpen<Payload>());
   const { text } = await prompt(again);
   assert.match(text, /aaa[^]*bbb/);
   assert.deepEqual(second.asked, ["b.txt"]);
@@ -117,7 +117,7 @@ test("a stop while a file is fetched ends the run", async () => {
   await bench.ingest.admit(irc, account, [event("1", "slow", { media: [ref("a.txt", "text/plain")] })]);
   await until(() => asked.length === 1);
   await bench.ingest.admit(irc, account, [event("2", "/stop")]);
-  await until(() => bench.turns.options.inbox.byEvent("irc", "default", "1")!.state === "aborted");
+  await until(() => bench.inbox.byEvent("irc", "default", "1")!.state === "aborted");
   bench.close();
 });
 

@@ -4,17 +4,17 @@ import type { Clock } from "../core/clock.ts";
 import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
-import type { Inbox, InboxRow } from "../store/inbox.ts";
+import type { Inbox } from "../store/inbox.ts";
 import type { StoredImage, MediaStore } from "../store/media.ts";
-import type { Messages } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
 import { oneLine } from "./untrusted-text.ts";
-import { toTranscriptText, type AttachmentRef, type Payload } from "./submission.ts";
+import type { AttachmentRef, Payload, RunRow } from "./submission.ts";
+import { toUserContent, type Transcript } from "./transcript.ts";
 
 export type InboundMediaDeps = {
   store: Store;
   inbox: Inbox;
-  messages: Messages;
+  transcript: Transcript;
   media: MediaStore;
   clock: Clock;
   log: Log;
@@ -33,7 +33,7 @@ type FetchedMedia = { text: string; image?: StoredImage };
  * Fetches the files of a message before its turn begins. Each one is written down when it is here, so that a crash fetches only the
  * rest. What cannot be fetched is said to the agent, and the turn goes on. When `signal` aborts, the rest stays as it was.
  */
-export async function fetchInboundMedia(deps: InboundMediaDeps, row: InboxRow<Payload>, signal: AbortSignal): Promise<Payload> {
+export async function fetchInboundMedia(deps: InboundMediaDeps, row: RunRow, signal: AbortSignal): Promise<Payload> {
   let { payload } = row;
   for (const [index, ref] of (payload.media ?? []).entries()) {
     if (!ref || !payload.target) continue;
@@ -48,20 +48,10 @@ export async function fetchInboundMedia(deps: InboundMediaDeps, row: InboxRow<Pa
     const done = payload;
     await deps.store.write(() => {
       deps.inbox.replacePayload(row.runId, done);
-      if (done.media!.every((each) => each === null)) updateTranscript(deps, row, done);
+      if (done.media!.every((each) => each === null)) deps.transcript.moveUserMessage(row.runId, () => toUserContent(done));
     });
   }
   return payload;
-}
-
-/** The transcript shows what the agent got. Rows are never changed: the message is taken out and put in again. */
-function updateTranscript({ messages }: InboundMediaDeps, row: InboxRow<Payload>, payload: Payload): void {
-  const old = messages.byRun(row.runId).find((message) => message.body.role === "user");
-  if (old?.body.role !== "user") return;
-  messages.removeUser(row.runId);
-  const images = payload.images.map((image) => ({ type: "image" as const, ...image }));
-  const content = [{ type: "text" as const, text: toTranscriptText(payload) }, ...images];
-  messages.add({ ...old, body: { ...old.body, content: images.length > 0 ? content : toTranscriptText(payload) } });
 }
 
 /** Null when the turn was stopped meanwhile. */

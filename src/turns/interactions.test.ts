@@ -29,7 +29,7 @@ const issue = (bench: IngestBench, more: { sender?: string | null; ttlMs?: numbe
       now: Date.now(),
     }),
   );
-const said = (bench: IngestBench): string[] => bench.turns.options.outbox.byState("queued", 50).map((part) => part.text);
+const said = (bench: IngestBench): string[] => bench.outbox.byState("queued", 50).map((part) => part.text);
 
 test("a press says what its button stands for, once, in the session of the button", async () => {
   const bench = openIngest(OPEN_POLICY);
@@ -39,9 +39,9 @@ test("a press says what its button stands for, once, in the session of the butto
   await until(() => said(bench).includes("echo: yes please"));
   await bench.ingest.admit(irc, account, [press("p1", words!), press("p2", words!)]);
   await bench.ingest.admit(irc, account, [press("p3", command!)]);
-  await until(() => bench.turns.options.sessions.get(KEY)?.thinking === "high");
+  await until(() => bench.sessions.get(KEY)?.thinking === "high");
   assert.equal(bench.runtime.prompts.length, 1);
-  const row = bench.turns.options.inbox.byEvent<{ provenance: { senderId: string } }>("irc", "default", "p1")!;
+  const row = bench.inbox.byEvent<{ provenance: { senderId: string } }>("irc", "default", "p1")!;
   assert.equal(row.payload.provenance.senderId, "alice");
   bench.close();
 });
@@ -107,7 +107,7 @@ const abilities: ChannelCapabilities = {
 test("/model offers the models as buttons, and a press chooses one", async () => {
   const bench = openIngest(OPEN_POLICY, { abilities });
   await bench.ingest.admit(irc, account, [event("1", "/model")]);
-  const part = await until(() => bench.turns.options.outbox.byState("queued", 5)[0]);
+  const part = await until(() => bench.outbox.byState("queued", 5)[0]);
   const rows = part.buttons as { text: string; token: string }[][];
   assert.deepEqual(
     rows.map((row) => row.map((button) => button.text)),
@@ -115,7 +115,7 @@ test("/model offers the models as buttons, and a press chooses one", async () =>
   );
   await bench.ingest.admit(irc, account, [press("p1", rows[1]![0]!.token, "bob")]);
   await bench.ingest.admit(irc, account, [press("p2", rows[1]![0]!.token)]);
-  await until(() => bench.turns.options.sessions.get(KEY)?.model === "fake/other");
+  await until(() => bench.sessions.get(KEY)?.model === "fake/other");
   assert.equal(bench.runtime.prompts.length, 0);
   bench.close();
 });
@@ -123,7 +123,7 @@ test("/model offers the models as buttons, and a press chooses one", async () =>
 test("where a channel has no buttons, /model is answered with the list alone", async () => {
   const bench = openIngest(OPEN_POLICY, { abilities: { ...abilities, buttons: false } });
   await bench.ingest.admit(irc, account, [event("1", "/model")]);
-  const part = await until(() => bench.turns.options.outbox.byState("queued", 5)[0]);
+  const part = await until(() => bench.outbox.byState("queued", 5)[0]);
   assert.match(part.text, /- fake\/other$/);
   assert.equal(part.buttons?.length ?? 0, 0);
   assert.equal(bench.store.get<{ n: number }>("SELECT count(*) AS n FROM buttons")!.n, 0);

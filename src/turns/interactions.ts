@@ -1,59 +1,74 @@
-import type { InboundPress } from "../channels/channel.ts";
-import { asId, type RunId } from "../core/ids.ts";
+import type { InboundPress, ReplyTarget } from "../channels/channel.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/log.ts";
 import type { RoutingDecision } from "../routing/decide.ts";
-import type { RoutedMessage } from "../routing/types.ts";
 import type { Buttons, StoredButton } from "../store/buttons.ts";
-import { conversationOf, type PendingSubmission, type Turns } from "./engine.ts";
-import { conversationPrefix, noWork, toPlaceTarget, toRoutedMessage, type ChannelAccount, type UnitOfWork } from "./unit-of-work.ts";
+import type { MessageAdmission } from "./admission.ts";
+import { conversationPrefix, toPlaceTarget, type ChannelAccount } from "./event-addressing.ts";
+import { conversationOf, type Outbound } from "./outbound.ts";
 import type { Submission } from "./submission.ts";
-import type { ReplyTarget } from "../channels/channel.ts";
+import { noWork, type UnitOfWork } from "./unit-of-work.ts";
 
 export type InteractionDeps = {
-  turns: Turns;
   buttons: Buttons;
+  admission: Pick<MessageAdmission, "prepare">;
+  outbound: Outbound;
+  clock: Clock;
+  log: Log;
   canonicalId: (channel: string) => ((id: string) => string) | undefined;
-  decide: (source: ChannelAccount, message: RoutedMessage) => RoutingDecision;
-  /** The message that the press stands for, from this sender in this place; undefined when no agent answers there. */
-  toSubmission: (event: InboundPress, target: ReplyTarget, button: StoredButton, decision: RoutingDecision) => Submission;
-  onRefused: (reason: string) => void;
+  deliver: (conversation: string) => void;
+};
+
+type RoutedInteraction = {
+  decision: RoutingDecision;
+  /** The message that the interaction stands for, from its sender and with this target. */
+  toSubmission: (target: ReplyTarget, button: StoredButton) => Submission;
 };
 
 const EXPIRED_BUTTON_TEXT = "That button is no longer valid. Ask again, and use the new one.";
 
 /**
- * A press says what its button stands for, once, as if the presser had written it. What a platform sends is only a token: it counts when
- * it was issued for this chat, and for this person where one was named. Everything else runs nothing; who was late is told once.
+ * An interaction submits the value of its button, once, as if the sender had written it. A platform sends only a token: it counts when it
+ * was issued for this chat, and for this person where one was named. Everything else runs nothing; a late sender gets one notice.
  */
-export function planInteraction(deps: InteractionDeps, source: ChannelAccount, event: InboundPress): UnitOfWork {
-  const decision = deps.decide(source, toRoutedMessage(event, { mentionsSelf: true }));
+export function planInteraction(
+  deps: InteractionDeps,
+  source: ChannelAccount,
+  event: InboundPress,
+  { decision, toSubmission }: RoutedInteraction,
+): UnitOfWork {
   if (decision.access.action !== "answer") return noWork;
-  const { turns, buttons } = deps;
-  let admission: PendingSubmission | undefined;
-  let told: ReplyTarget | undefined;
+  const { admission, buttons, clock, deliver, log, outbound } = deps;
+  const refuse = (reason: string): void => log.info("an interaction was refused", { ...source, sender: event.sender.id, reason });
+  let work: UnitOfWork<unknown> = noWork;
+  let notified: ReplyTarget | undefined;
   return {
     apply: () => {
-      admission = undefined;
-      told = undefined;
+      work = noWork;
+      notified = undefined;
       const button = buttons.get(event.token);
-      const now = turns.options.clock.now();
+      const now = clock.now();
       const refusal = button ? refusalReason(deps, source, event, button) : "unknown";
-      if (!button || refusal !== null) return deps.onRefused(refusal ?? "unknown");
+      if (!button || refusal !== null) return refuse(refusal ?? "unknown");
       const target = toButtonTarget(source, event, button);
       if (button.expiresAt <= now) {
-        deps.onRefused("expired");
+        refuse("expired");
         if (!buttons.consume(button.token, now)) return;
-        told = target;
-        return turns.addIntent(asId<RunId>(`press:${button.token}`), null, target, EXPIRED_BUTTON_TEXT, now);
+        notified = target;
+        return outbound.add({ id: `press:${button.token}`, sessionKey: null, target, text: EXPIRED_BUTTON_TEXT, at: now });
       }
-      if (!buttons.consume(button.token, now)) return deps.onRefused("used");
-      admission = turns.prepareSubmission(deps.toSubmission(event, target, button, decision));
-      admission.apply();
+      if (!buttons.consume(button.token, now)) return refuse("used");
+      work = admission.prepare(toSubmission(target, button));
+      work.apply();
     },
     onCommit: () => {
-      admission?.onCommit();
-      if (told) turns.options.deliver(conversationOf(told));
+      work.onCommit();
+      if (notified) deliver(conversationOf(notified));
     },
-    onRollback: () => admission?.onRollback(),
+    onRollback: () => {
+      work.onRollback();
+      work = noWork;
+    },
   };
 }
 

@@ -5,12 +5,14 @@ import { LIMITS } from "../core/limits.ts";
 import { NO_GRANT } from "./grant.ts";
 import { nextAction, type Lane, type QueuedMessage } from "./lane.ts";
 
+const slotNeed = { model: null, kind: "direct" as const };
 const collected = (id: string, quietUntil: number): QueuedMessage => ({
   runId: asId(id),
   mode: "collect",
   kind: "message",
   debounceUntil: quietUntil,
   grant: NO_GRANT,
+  slotNeed,
 });
 const lane = (...waiting: QueuedMessage[]): Lane => ({ key: asId("agent:main:main"), queue: waiting, active: null });
 
@@ -22,7 +24,7 @@ test("collected messages wait until the newest of them is old enough, and are ta
 });
 
 test("what comes behind the collected messages does not keep them waiting", () => {
-  const followup: QueuedMessage = { runId: asId("c"), mode: "followup", kind: "message", debounceUntil: 0, grant: NO_GRANT };
+  const followup: QueuedMessage = { runId: asId("c"), mode: "followup", kind: "message", debounceUntil: 0, grant: NO_GRANT, slotNeed };
   const step = nextAction(lane(collected("a", 100), followup, collected("d", 900)), 100);
   assert.deepEqual(step.do === "start" && step.take.map((each) => each.runId), ["a"]);
 });

@@ -2,6 +2,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { RunId, SessionKey } from "../core/ids.ts";
 import type { QueueMode } from "../routing/queue-mode.ts";
 import { grantOf, isSameGrant, type Grant } from "./grant.ts";
+import { slotNeedOf, type SlotNeed } from "./settings.ts";
 import type { Payload } from "./submission.ts";
 
 /** A message that waits its turn. Its payload stays on disk until then. */
@@ -13,6 +14,7 @@ export type QueuedMessage = {
   debounceUntil: number;
   /** What the message may cause; messages with different grants never share a turn. */
   grant: Grant;
+  slotNeed: SlotNeed;
 };
 
 /** The turn that runs in a lane. */
@@ -88,6 +90,7 @@ export const toQueuedMessage = (
   kind: payload?.kind ?? "message",
   debounceUntil: 0,
   grant: grantOf(payload),
+  slotNeed: slotNeedOf(payload),
 });
 
 export const toActiveTurn = (take: readonly QueuedMessage[]): ActiveTurn => ({

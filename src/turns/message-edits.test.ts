@@ -41,8 +41,8 @@ const reaction = (id: string, message: string, more: Partial<InboundReaction> = 
 
 const KEY = "agent:main:irc:direct:alice";
 const texts = (bench: IngestBench): string[] => {
-  const session = bench.turns.options.sessions.get(KEY)!;
-  return bench.turns.options.messages.tail(KEY, session.session_id, 50).map((row) => textOf(row.body));
+  const session = bench.sessions.get(KEY)!;
+  return bench.messages.tail(KEY, session.session_id, 50).map((row) => textOf(row.body));
 };
 
 /** One turn runs, and message 2 waits behind it. */
@@ -58,7 +58,7 @@ async function busy(): Promise<IngestBench & { first: string }> {
 const finish = async (bench: IngestBench, count: number): Promise<void> => {
   await until(() => {
     for (const prompt of bench.runtime.prompts) bench.runtime.release(prompt.runId);
-    return bench.turns.options.inbox.counts().length === 0 && bench.runtime.prompts.length === count;
+    return bench.inbox.counts().length === 0 && bench.runtime.prompts.length === count;
   });
 };
 
@@ -106,14 +106,14 @@ test("nobody changes a message of somebody else, and who is not admitted changes
 test("a message that was deleted while it waited is not run, and its text is gone", async () => {
   const bench = await busy();
   await bench.ingest.admit(irc, account, [event("3", "third"), remove("d1", "2")]);
-  assert.equal(bench.turns.options.inbox.byEvent("irc", "default", "2")!.state, "dropped");
+  assert.equal(bench.inbox.byEvent("irc", "default", "2")!.state, "dropped");
   assert.deepEqual(texts(bench), ["first", "third"]);
   await finish(bench, 2);
   assert.deepEqual(
     bench.runtime.prompts.map((prompt) => prompt.text),
     ["first", "third"],
   );
-  assert.equal(bench.turns.options.inbox.byEvent("irc", "default", "2")!.state, "dropped");
+  assert.equal(bench.inbox.byEvent("irc", "default", "2")!.state, "dropped");
   await bench.ingest.admit(irc, account, [remove("d2", "1"), remove("d3", "2"), remove("d4", "unknown")]);
   assert.deepEqual(bench.notes.take(KEY), ["[deleted message] The sender took this back: first"]);
   bench.close();
@@ -126,7 +126,7 @@ test("a message that is deleted in the batch that brings it is not run, and one 
   await assert.rejects(bench.ingest.admit(irc, account, batch));
   bench.store.all("PRAGMA query_only=OFF");
   await bench.ingest.admit(irc, account, batch);
-  assert.equal(bench.turns.options.inbox.byEvent("irc", "default", "3")!.state, "dropped");
+  assert.equal(bench.inbox.byEvent("irc", "default", "3")!.state, "dropped");
   await finish(bench, 3);
   assert.deepEqual(
     bench.runtime.prompts.map((prompt) => prompt.text),
@@ -160,8 +160,8 @@ test("lines that wait in a room are changed and taken back, and a repeat of a li
 test("a reaction to our own message is a note for its session; nothing runs", async () => {
   const bench = openIngest(OPEN_POLICY);
   await bench.ingest.admit(irc, account, [event("1", "hello")]);
-  const part = await until(() => bench.turns.options.outbox.byState("queued", 1)[0]);
-  await bench.store.write(() => bench.turns.options.outbox.settle(part.partKey, "sent", 1, { ids: ["m-77", "m-78"] }));
+  const part = await until(() => bench.outbox.byState("queued", 1)[0]);
+  await bench.store.write(() => bench.outbox.settle(part.partKey, "sent", 1, { ids: ["m-77", "m-78"] }));
   await bench.ingest.admit(irc, account, [
     reaction("r1", "m-78"),
     reaction("r1", "m-78"),
@@ -189,8 +189,8 @@ for (const [mode, own, other] of [
       channels: { irc: { dmPolicy: "open", allowFrom: ["*"], reactionNotifications: mode, reactionAllowlist: ["alice"] } },
     });
     await bench.ingest.admit(irc, account, [event("1", "hello")]);
-    const part = await until(() => bench.turns.options.outbox.byState("queued", 1)[0]);
-    await bench.store.write(() => bench.turns.options.outbox.settle(part.partKey, "sent", 1, { ids: ["m-1"] }));
+    const part = await until(() => bench.outbox.byState("queued", 1)[0]);
+    await bench.store.write(() => bench.outbox.settle(part.partKey, "sent", 1, { ids: ["m-1"] }));
     await bench.ingest.admit(irc, account, [reaction("r1", "m-1")]);
     assert.equal(bench.notes.take(KEY).length, own);
     await bench.ingest.admit(irc, account, [reaction("r2", "1")]);

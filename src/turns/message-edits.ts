@@ -1,153 +1,157 @@
 import type { InboundDelete, InboundEdit, InboundReaction, Sender } from "../channels/channel.ts";
+import type { Bus } from "../core/bus.ts";
+import type { Clock } from "../core/clock.ts";
+import type { SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { resolveAccountPolicy, findRoomRule } from "../routing/account-policy.ts";
 import { createSenderMatcher } from "../routing/access.ts";
 import type { RoutingDecision } from "../routing/decide.ts";
 import type { RoutingConfig } from "../routing/types.ts";
-import type { InboxRow, RunOutcome } from "../store/inbox.ts";
 import type { ChannelState } from "../store/channel-state.ts";
-import { conversationOf, type Turns } from "./engine.ts";
+import type { Inbox, InboxRow, RunOutcome } from "../store/inbox.ts";
+import type { Messages } from "../store/messages.ts";
+import type { Sessions } from "../store/sessions.ts";
 import {
-  withSenderLabel,
   conversationPrefix,
   messageRef,
   senderLabel,
-  noWork,
   toPlaceTarget,
   toRoutedMessage,
+  withSenderLabel,
   type ChannelAccount,
-  type UnitOfWork,
-} from "./unit-of-work.ts";
-import type { RoutedMessage } from "../routing/types.ts";
-import { oneLine } from "./untrusted-text.ts";
+} from "./event-addressing.ts";
+import { toRunRef, type TurnEvents } from "./events.ts";
+import type { SessionLanes } from "./lanes.ts";
+import { conversationOf } from "./outbound.ts";
+import type { RunRegistry } from "./runs.ts";
 import { toTranscriptText, type Payload } from "./submission.ts";
+import type { Transcript } from "./transcript.ts";
+import { noWork, type UnitOfWork } from "./unit-of-work.ts";
+import { oneLine } from "./untrusted-text.ts";
 
-/** What changes of earlier messages need of the door. */
 export type MessageEditDeps = {
-  turns: Turns;
+  inbox: Inbox;
+  messages: Messages;
+  sessions: Sessions;
   channelState: ChannelState;
+  lanes: Pick<SessionLanes, "dequeue" | "resume">;
+  runs: RunRegistry;
+  transcript: Transcript;
+  bus: Bus<TurnEvents>;
+  clock: Clock;
   config: () => RoutingConfig;
   canonicalId: (channel: string) => ((id: string) => string) | undefined;
   /** Leaves a line for the next turn of a session; inside a `store.write`. */
   addSessionNote: (sessionKey: string, text: string) => void;
-  decide: (source: ChannelAccount, message: RoutedMessage) => RoutingDecision;
 };
 
 type Row = InboxRow<Payload>;
 
-/** The sender may be heard in this place, whether or not the agent is addressed. */
-const isAllowedSender = ({ access: admission }: RoutingDecision): boolean => admission.action === "answer" || admission.action === "record";
+/** The sender may write in this place, whether or not the agent is addressed. */
+const isAllowedSender = ({ access }: RoutingDecision): boolean => access.action === "answer" || access.action === "record";
 
-/** Nothing has read the message yet: it can still be changed as if it had been sent so. */
+/** No turn has read the message yet: it can still be changed as if it had been sent so. */
 const isPending = (row: Row): boolean => (row.state === "queued" || row.state === "parked") && row.payload?.kind === "message";
 
 const isAuthor = (row: Row, sender: Sender): boolean =>
   row.payload !== null && [sender.id, ...(sender.aliases ?? [])].some((id) => id === row.payload.provenance.senderId);
 
-/** What waits gets the new text; what was read becomes a note for the next turn. Only its own sender changes a message. */
-export function planEdit(deps: MessageEditDeps, source: ChannelAccount, event: InboundEdit): UnitOfWork {
-  const heard = deps.decide(source, toRoutedMessage(event));
-  if (!isAllowedSender(heard)) return noWork;
-  const { turns, channelState } = deps;
-  let changed: string[] = [];
+/** A waiting message gets the new text; one that was read becomes a note for the next turn. Only its own sender changes a message. */
+export function planEdit(deps: MessageEditDeps, source: ChannelAccount, event: InboundEdit, decision: RoutingDecision): UnitOfWork {
+  if (!isAllowedSender(decision)) return noWork;
+  const { addSessionNote, bus, channelState, clock, inbox } = deps;
+  let changed: SessionKey[] = [];
   return {
     ...noWork,
     apply: () => {
       changed = [];
-      const now = turns.options.clock.now();
+      const now = clock.now();
       if (!channelState.markEventSeen(source, event.eventId, now)) return;
       const text = event.text.slice(0, LIMITS.messageChars - 256);
       channelState.replacePendingLine(conversationOf(toPlaceTarget(source, event)), event.message, text.slice(0, LIMITS.pendingLineChars));
-      const rows = turns.options.inbox.byMessage<Payload>(source.channel, source.account, messageRef(event));
+      const rows = inbox.byMessage<Payload>(source.channel, source.account, messageRef(event));
       for (const row of rows.filter((each) => isAuthor(each, event.sender))) {
         changed.push(row.sessionKey);
-        if (isPending(row)) rewriteMessage(turns, row, withSenderLabel(event, text, false));
+        if (isPending(row)) rewriteMessage(deps, row, withSenderLabel(event, text, false));
         else if (row.state !== "dropped")
-          deps.addSessionNote(row.sessionKey, `[edited message] ${senderLabel(event.sender)}: ${oneLine(text, LIMITS.sessionNoteChars)}`);
+          addSessionNote(row.sessionKey, `[edited message] ${senderLabel(event.sender)}: ${oneLine(text, LIMITS.sessionNoteChars)}`);
       }
     },
-    onCommit: () => emitSessionsChanged(turns, changed),
+    onCommit: () => emitSessionsChanged(bus, changed),
   };
 }
 
-/** Rows of a transcript are never changed: the message is taken out and put in again. */
-function rewriteMessage(turns: Turns, row: Row, text: string): void {
-  const { inbox, messages } = turns.options;
-  inbox.replacePayload(row.runId, { ...row.payload, text });
-  const old = messages.byRun(row.runId).find((message) => message.body.role === "user");
-  if (old?.body.role !== "user") return;
-  const { content } = old.body;
-  const others = typeof content === "string" ? [] : content.filter((block) => block.type !== "text");
-  messages.removeUser(row.runId);
-  const { seq: _, ...message } = old;
-  const shown = toTranscriptText({ ...row.payload, text });
-  turns.addMessage({ ...message, body: { ...old.body, content: others.length > 0 ? [{ type: "text", text: shown }, ...others] : shown } });
+function rewriteMessage({ inbox, transcript }: MessageEditDeps, row: Row, text: string): void {
+  const payload = { ...row.payload, text };
+  inbox.replacePayload(row.runId, payload);
+  const shown = toTranscriptText(payload);
+  transcript.moveUserMessage(row.runId, (content) => {
+    const others = typeof content === "string" ? [] : content.filter((block) => block.type !== "text");
+    return others.length > 0 ? [{ type: "text", text: shown }, ...others] : shown;
+  });
 }
 
-function emitSessionsChanged(turns: Turns, sessionKeys: readonly string[]): void {
+function emitSessionsChanged(bus: Bus<TurnEvents>, sessionKeys: readonly SessionKey[]): void {
   for (const sessionKey of new Set(sessionKeys))
-    turns.options.bus.emit("session.changed", {
-      sessionKey: sessionKey as Row["sessionKey"],
-      reason: "message-changed",
-      fields: ["updated_at"],
-    });
+    bus.emit("session.changed", { sessionKey, reason: "message-changed", fields: ["updated_at"] });
 }
 
 /**
- * What waits is not run, and its text is forgotten; of what was read the next turn is told. A platform does not say who deleted: only
- * messages that were admitted are affected.
+ * A waiting message is not run, and its text is removed; for one that was read, the next turn gets a note. A platform does not say who
+ * deleted a message: only messages that were admitted are affected.
  */
 export function planDelete(deps: MessageEditDeps, source: ChannelAccount, event: InboundDelete): UnitOfWork {
-  const { turns, channelState } = deps;
-  let dropped: { row: Row; tell: (outcome: RunOutcome) => void; outcome: RunOutcome }[] = [];
-  let changed: string[] = [];
+  const { addSessionNote, bus, channelState, clock, inbox, lanes, messages, runs } = deps;
+  let dropped: Row[] = [];
+  let outcome: RunOutcome;
   return {
     apply: () => {
       dropped = [];
-      changed = [];
-      const now = turns.options.clock.now();
+      const now = clock.now();
       if (!channelState.markEventSeen(source, event.eventId, now)) return;
       channelState.removePendingLine(conversationOf(toPlaceTarget(source, event)), event.message);
-      const outcome: RunOutcome = { status: "aborted", text: "", stopReason: "deleted", endedAt: now };
-      for (const row of turns.options.inbox.byMessage<Payload>(source.channel, source.account, messageRef(event))) {
-        const tell = isPending(row) ? turns.dequeue(row) : null;
-        if (tell) {
-          changed.push(row.sessionKey);
-          dropped.push({ row, tell, outcome });
-          turns.options.inbox.end(row.runId, "dropped", outcome);
-          turns.options.messages.removeUser(row.runId);
+      outcome = { status: "aborted", text: "", stopReason: "deleted", endedAt: now };
+      for (const row of inbox.byMessage<Payload>(source.channel, source.account, messageRef(event))) {
+        if (isPending(row) && lanes.dequeue(row)) {
+          dropped.push(row);
+          inbox.end(row.runId, "dropped", outcome);
+          messages.removeUser(row.runId);
         } else if (row.payload?.kind === "message" && row.state !== "dropped")
-          deps.addSessionNote(row.sessionKey, `[deleted message] The sender took this back: ${oneLine(row.payload.text, 200)}`);
+          addSessionNote(row.sessionKey, `[deleted message] The sender took this back: ${oneLine(row.payload.text, 200)}`);
       }
     },
     onCommit: () => {
-      for (const { tell, outcome } of dropped) tell(outcome);
-      emitSessionsChanged(turns, changed);
+      for (const row of dropped) runs.emitEnded(toRunRef(row), 1, outcome);
+      emitSessionsChanged(
+        bus,
+        dropped.map((row) => row.sessionKey),
+      );
     },
-    onRollback: () =>
-      turns.resume(dropped.map(({ row }) => row).filter((row) => row.state === "queued" && turns.findRun(row.runId) !== undefined)),
+    onRollback: () => {
+      lanes.resume(dropped.filter((row) => row.state === "queued" && runs.find(row.runId) !== undefined));
+      dropped = [];
+    },
   };
 }
 
 /** A note for the next turn of the session that the message belongs to; nothing runs because of it. */
-export function planReaction(deps: MessageEditDeps, source: ChannelAccount, event: InboundReaction): UnitOfWork {
-  const heard = deps.decide(source, toRoutedMessage(event));
-  if (!isAllowedSender(heard)) return noWork;
+export function planReaction(deps: MessageEditDeps, source: ChannelAccount, event: InboundReaction, decision: RoutingDecision): UnitOfWork {
+  if (!isAllowedSender(decision)) return noWork;
   const mode = reactionMode(deps, source, event);
   if (mode === "off") return noWork;
-  const { turns, channelState } = deps;
+  const { addSessionNote, channelState, clock, sessions } = deps;
   return {
     ...noWork,
     apply: () => {
-      if (!channelState.markEventSeen(source, event.eventId, turns.options.clock.now())) return;
+      if (!channelState.markEventSeen(source, event.eventId, clock.now())) return;
       const own = channelState.findOwnMessage(conversationPrefix(source, event.chat.id), event.message);
       if (!own && mode === "own") return;
-      const sessionKey = own?.sessionKey ?? heard.sessionKey;
-      // A conversation is not begun by a reaction.
-      if (!sessionKey || !turns.options.sessions.get(sessionKey)) return;
+      const sessionKey = own?.sessionKey ?? decision.sessionKey;
+      // A reaction does not start a conversation.
+      if (!sessionKey || !sessions.get(sessionKey)) return;
       const whose = own ? "your message" : "a message";
       const how = event.added ? "on" : "taken back from";
-      deps.addSessionNote(sessionKey, `[reaction ${oneLine(event.emoji, 64)} by ${senderLabel(event.sender)} ${how} ${whose}]`);
+      addSessionNote(sessionKey, `[reaction ${oneLine(event.emoji, 64)} by ${senderLabel(event.sender)} ${how} ${whose}]`);
     },
   };
 }

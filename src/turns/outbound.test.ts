@@ -13,7 +13,7 @@ import { stripMediaLines } from "./outbound-media.ts";
 import { conversationOf, type ReplyToMode } from "./outbound.ts";
 
 const isSettled = (talk: ChatBench, id: string): boolean => {
-  const parts = talk.turns.options.outbox.byIntent(id);
+  const parts = talk.outbox.byIntent(id);
   return parts.length > 0 && parts.every((part) => part.state !== "queued" && part.state !== "attempting");
 };
 
@@ -23,13 +23,13 @@ async function converse(talk: ChatBench, answer: string, more: { target?: ReplyT
     yield textEvents(answer);
     yield { type: "end", reason: "stop", checkpoint: null };
   };
-  await talk.turns.submit(message("hi", "e1", { channel: "chat", account: "default", target: chatTarget(), ...more }));
+  await talk.turns.admission.submit(message("hi", "e1", { channel: "chat", account: "default", target: chatTarget(), ...more }));
   await until(() => isSettled(talk, "e1"));
 }
 
 /** What an operator says, delivered. */
 async function say(talk: ChatBench, id: string, text: string, target: ReplyTarget, extras = {}): Promise<void> {
-  await talk.store.write(() => talk.turns.addIntent(id, null, target, text, Date.now(), extras));
+  await talk.store.write(() => talk.turns.outbound.add({ id, sessionKey: null, target, text, at: Date.now(), ...extras }));
   talk.delivery.wake(conversationOf(target));
 }
 
@@ -43,7 +43,7 @@ test("files that an answer names inside of the workspace follow the text", async
     talk.chat.shown.map((each) => each.file ?? each.text),
     ["Here:", "cat.png meow", "notes.txt notes"],
   );
-  const part = talk.turns.options.outbox.byIntent("e1")[1]!;
+  const part = talk.outbox.byIntent("e1")[1]!;
   assert.equal(part.media?.kind, "image");
   assert.match(part.media!.file, /^[0-9a-f]{64}$/);
   talk.close();
@@ -75,7 +75,7 @@ test("MEDIA lines are not shown in a preview", () => {
 
 test("a channel without files gets their names, and one without buttons their texts", async () => {
   const talk = openChatBench({ abilities: { media: { in: false, out: false }, buttons: false } });
-  const file = await talk.turns.options.media.saveFile({ kind: "file", name: "a.pdf", mimeType: "application/pdf" }, Buffer.from("x"));
+  const file = await talk.media.saveFile({ kind: "file", name: "a.pdf", mimeType: "application/pdf" }, Buffer.from("x"));
   const buttons = [[{ text: "Yes", token: "y" }], [{ text: "No", token: "n" }]];
   await say(talk, "s1", "Well?", chatTarget(), { media: [file], buttons });
   await until(() => isSettled(talk, "s1"));
@@ -85,7 +85,7 @@ test("a channel without files gets their names, and one without buttons their te
 
 test("buttons stand under the last text, files come after it, and a file that is gone is set aside", async () => {
   const talk = openChatBench();
-  const media = [await talk.turns.options.media.saveFile({ kind: "file", name: "a.txt", mimeType: "text/plain" }, Buffer.from("x"))];
+  const media = [await talk.media.saveFile({ kind: "file", name: "a.txt", mimeType: "text/plain" }, Buffer.from("x"))];
   await say(talk, "s1", "one||two", chatTarget(), { media, buttons: [[{ text: "Yes", token: "y" }]] });
   await until(() => isSettled(talk, "s1"));
   assert.deepEqual(
@@ -98,7 +98,7 @@ test("buttons stand under the last text, files come after it, and a file that is
   );
   await say(talk, "s2", "", chatTarget(), { media: [{ ...media[0]!, file: "0".repeat(64) }] });
   await until(() => isSettled(talk, "s2"));
-  assert.match(talk.turns.options.outbox.byIntent("s2")[0]!.cause!, /not there any more/);
+  assert.match(talk.outbox.byIntent("s2")[0]!.cause!, /not there any more/);
   talk.close();
 });
 
@@ -140,7 +140,7 @@ for (const pauses of ["conversation", "account"] as const)
     await say(talk, "s1", "a1||a2", other("alice"));
     await until(() => talk.chat.calls.length === 1);
     first.resolve({ state: "refused", retryable: true, retryAfterMs: 150, pauses, reason: "slow down" });
-    await until(() => talk.turns.options.outbox.byIntent("s1")[0]!.state === "queued");
+    await until(() => talk.outbox.byIntent("s1")[0]!.state === "queued");
     assert.equal(talk.delivery.isPaused(other("alice")), true);
     assert.equal(talk.delivery.isPaused(other("bob")), pauses === "account");
     assert.equal(talk.delivery.isPaused(other("alice", "second")), false);
@@ -169,7 +169,7 @@ test("a failure that may pass is not repeated at once", async () => {
   const talk = openChatBench();
   talk.chat.next.send.push(() => ({ state: "refused", retryable: true, reason: "not now" }));
   await say(talk, "s1", "x", other("alice"));
-  await until(() => talk.turns.options.outbox.byIntent("s1")[0]!.cause === "not now");
+  await until(() => talk.outbox.byIntent("s1")[0]!.cause === "not now");
   assert.equal(talk.delivery.isPaused(other("alice")), true);
   assert.equal(talk.chat.calls.length, 1);
   talk.close();
@@ -180,13 +180,13 @@ test("a session is told once that its reply did not arrive, and the agent is not
   for (let n = 0; n < 2; n++) talk.chat.next.send.push(() => ({ state: "refused", retryable: false, reason: "blocked" }));
   await converse(talk, "a||b");
   const key = asId<never>("agent:main:main");
-  const session = talk.turns.options.sessions.get(key)!;
-  const notes = talk.turns.options.messages.tail(key, session.session_id, 10).filter((each) => textOf(each.body).includes("not delivered"));
+  const session = talk.sessions.get(key)!;
+  const notes = talk.messages.tail(key, session.session_id, 10).filter((each) => textOf(each.body).includes("not delivered"));
   assert.equal(notes.length, 1);
   assert.match(textOf(notes[0]!.body), /blocked/);
   await until(() =>
     talk.events.some((event) => event.name === "message.added" && (event.payload as { message: unknown }).message !== null),
   );
-  assert.ok(talk.turns.buildContext(session).every((each) => !each.text.includes("not delivered")));
+  assert.ok(talk.turns.transcript.buildContext(session, []).every((each) => !each.text.includes("not delivered")));
   talk.close();
 });

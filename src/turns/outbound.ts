@@ -3,14 +3,13 @@ import { asId, type MessageId, type SessionKey } from "../core/ids.ts";
 import type { StoredFile } from "../store/media.ts";
 import type { Outbox, OutboxPart } from "../store/outbox.ts";
 import { stripMediaLines } from "./outbound-media.ts";
-import type { Turns } from "./engine.ts";
 import { isSilentReply, mayBecomeSilentReply } from "./presentation.ts";
 
 /** Which parts of a reply are shown as the answer to the message: none, the first, all, or the first when several messages were answered together. */
 export type ReplyToMode = "off" | "first" | "all" | "batched";
 
-/** What is needed to write down what is to be said on a channel. */
-export type OutboundOptions = {
+/** What is needed to split replies into outbox parts. */
+export type OutboundDeps = {
   outbox: Outbox;
   /** The text of one reply, cut into pieces that the channel of `target` can show. */
   split: (target: ReplyTarget, text: string) => readonly string[];
@@ -22,7 +21,7 @@ export type OutboundOptions = {
 };
 
 /** What goes out with a text: files after it, buttons under it. */
-export type IntentExtras = {
+type IntentExtras = {
   media?: readonly StoredFile[];
   buttons?: readonly (readonly Button[])[];
   /** Several messages are answered together. */
@@ -40,52 +39,71 @@ type IntentPart = Pick<OutboxPart, "text"> & { target: ReplyTarget } & Partial<P
 export const conversationOf = (target: ReplyTarget): string =>
   [target.channel, target.account, target.chat.id, target.thread ?? ""].join("|");
 
-/** Writes what is to be said, in the order in which it is to be said; inside a `store.write`. */
-export function addIntent(options: OutboundOptions, intent: Intent): void {
-  const { id, sessionKey, target, at, runId = id } = intent;
-  const conversation = conversationOf(target);
-  const add = (piece: IntentPart, position: number): unknown =>
-    options.outbox.add({ partKey: `${id}:${position}`, intentId: id, position, runId, sessionKey, conversation, at, ...piece });
-  const pieces = splitIntent(options, intent);
-  pieces.forEach(add);
-  // Nothing to say, and a preview is on the screen: this part takes it away.
-  if (pieces.length === 0 && options.abilities(target.channel)?.edit && options.outbox.previews.get(runId)) add({ target, text: "" }, 0);
-}
+/** Turns replies into parts of the outbox, and shows what the first part would be. */
+export class Outbound {
+  readonly #deps: OutboundDeps;
 
-/** The pieces of an intent as the channel shows them: text, then files. None when there is nothing to say. */
-function splitIntent(options: OutboundOptions, intent: Intent): IntentPart[] {
-  const { sessionKey, target } = intent;
-  const reply = sessionKey === null ? { text: intent.text, to: null } : takeReplyTag(intent.text);
-  const abilities = options.abilities(target.channel);
-  const files = intent.media ?? [];
-  const rows = intent.buttons?.filter((row) => row.length > 0) ?? [];
-  const shown = [
-    isSilentReply(reply.text) || reply.text.trim() === "" ? "" : reply.text,
-    ...(abilities?.media.out ? [] : files.map((file) => `[${file.name}]`)),
-    ...(abilities?.buttons ? [] : rows.flat().map((button, index) => `${index + 1}. ${button.text}`)),
-  ];
-  const text = shown.length === 1 ? shown[0]! : shown.filter(Boolean).join("\n");
-  const prefix = sessionKey === null || text === "" ? "" : options.replyPrefix(target, sessionKey);
-  const pieces: Omit<IntentPart, "target">[] =
-    text === "" ? [] : options.split(target, prefix === "" ? text : `${prefix} ${text}`).map((part) => ({ text: part }));
-  const last = pieces.at(-1);
-  if (last && rows.length > 0 && abilities?.buttons) last.buttons = rows;
-  if (abilities?.media.out) pieces.push(...files.map((media) => ({ text: "", media })));
-  return pieces.map((piece, index) => ({ ...piece, target: toPartTarget(options, intent, reply.to, index) }));
-}
+  constructor(deps: OutboundDeps) {
+    this.#deps = deps;
+  }
 
-/** The text of the first part if the answer ended here; null while there is nothing to be shown. */
-export function toPreviewText(options: OutboundOptions, intent: Intent): string | null {
-  const text = stripMediaLines(intent.text);
-  const begun = text.trim();
-  // A word for the gateway that is not complete yet must not be seen.
-  if (begun === "" || mayBecomeSilentReply(begun) || (begun.startsWith("[[") && !begun.includes("]]"))) return null;
-  return splitIntent(options, { ...intent, text })[0]?.text ?? null;
-}
+  /** Stores what is to be said, in the order in which it is to be sent; inside a `store.write`. */
+  add(intent: Intent): void {
+    const { outbox, abilities } = this.#deps;
+    const { id, sessionKey, target, at, runId = id } = intent;
+    const conversation = conversationOf(target);
+    const add = (piece: IntentPart, position: number): unknown =>
+      outbox.add({ partKey: `${id}:${position}`, intentId: id, position, runId, sessionKey, conversation, at, ...piece });
+    const pieces = this.#split(intent);
+    pieces.forEach(add);
+    // Nothing to say, but a preview is visible: this part removes it.
+    if (pieces.length === 0 && abilities(target.channel)?.edit && outbox.previews.get(runId)) add({ target, text: "" }, 0);
+  }
 
-/** Where the first part of a reply goes, and with it its preview. */
-export function firstTarget(options: OutboundOptions, intent: Intent): ReplyTarget {
-  return toPartTarget(options, intent, takeReplyTag(intent.text).to, 0);
+  /** The first part if the answer ended here, and where it goes; null while there is nothing to show. */
+  preview(intent: Intent): { text: string; target: ReplyTarget } | null {
+    const text = stripMediaLines(intent.text);
+    const begun = text.trim();
+    // An instruction for the gateway that is not complete yet must not be visible.
+    if (begun === "" || mayBecomeSilentReply(begun) || (begun.startsWith("[[") && !begun.includes("]]"))) return null;
+    const [first] = this.#split({ ...intent, text });
+    return first ? { text: first.text, target: first.target } : null;
+  }
+
+  /** The pieces of an intent as the channel shows them: text, then files. None when there is nothing to say. */
+  #split(intent: Intent): IntentPart[] {
+    const { sessionKey, target } = intent;
+    const reply = sessionKey === null ? { text: intent.text, to: null } : takeReplyTag(intent.text);
+    const abilities = this.#deps.abilities(target.channel);
+    const files = intent.media ?? [];
+    const rows = intent.buttons?.filter((row) => row.length > 0) ?? [];
+    const shown = [
+      isSilentReply(reply.text) || reply.text.trim() === "" ? "" : reply.text,
+      ...(abilities?.media.out ? [] : files.map((file) => `[${file.name}]`)),
+      ...(abilities?.buttons ? [] : rows.flat().map((button, index) => `${index + 1}. ${button.text}`)),
+    ];
+    const text = shown.length === 1 ? shown[0]! : shown.filter(Boolean).join("\n");
+    const prefix = sessionKey === null || text === "" ? "" : this.#deps.replyPrefix(target, sessionKey);
+    const pieces: Omit<IntentPart, "target">[] =
+      text === "" ? [] : this.#deps.split(target, prefix === "" ? text : `${prefix} ${text}`).map((part) => ({ text: part }));
+    const last = pieces.at(-1);
+    if (last && rows.length > 0 && abilities?.buttons) last.buttons = rows;
+    if (abilities?.media.out) pieces.push(...files.map((media) => ({ text: "", media })));
+    return pieces.map((piece, index) => ({ ...piece, target: this.#partTarget(intent, reply.to, index) }));
+  }
+
+  /** A tag counts for the first part, whatever the account's mode is. What an operator sends keeps the requested target. */
+  #partTarget(intent: Intent, tag: ReplyTag["to"], position: number): ReplyTarget {
+    const { target } = intent;
+    if (intent.sessionKey === null) return target;
+    if (tag && tag !== "current" && position === 0) return { ...target, replyTo: tag.id };
+    if (target.replyTo === undefined) return target;
+    const mode = this.#deps.replyToMode(target);
+    const first = tag !== null || mode === "first" || (mode === "batched" && intent.batched === true);
+    if (mode === "all" || (first && position === 0)) return target;
+    const { replyTo: _left, ...rest } = target;
+    return rest;
+  }
 }
 
 type ReplyTag = { text: string; to: "current" | { id: MessageId } | null };
@@ -97,46 +115,3 @@ function takeReplyTag(text: string): ReplyTag {
   if (!found) return { text, to: null };
   return { text: text.slice(found[0].length), to: found[1] === undefined ? "current" : { id: asId<MessageId>(found[1]) } };
 }
-
-/** A tag counts for the first part, whatever the account says. What an operator sends keeps the target that was asked for. */
-function toPartTarget(options: OutboundOptions, intent: Intent, tag: ReplyTag["to"], position: number): ReplyTarget {
-  const { target } = intent;
-  if (intent.sessionKey === null) return target;
-  if (tag && tag !== "current" && position === 0) return { ...target, replyTo: tag.id };
-  if (target.replyTo === undefined) return target;
-  const mode = options.replyToMode(target);
-  const first = tag !== null || mode === "first" || (mode === "batched" && intent.batched === true);
-  if (mode === "all" || (first && position === 0)) return target;
-  const { replyTo: _left, ...rest } = target;
-  return rest;
-}
-
-/**
- * Tells a session that a part of its reply did not arrive, once for each reply; inside a `store.write`. What it returns tells
- * those who watch the session, after the commit; null when nobody has to be told. The agent does not see it.
- */
-export function noteUndelivered(
-  turns: Turns,
-  part: OutboxPart,
-  state: "parked" | "unknown",
-  cause: string,
-  now: number,
-): (() => void) | null {
-  const { outbox, sessions, bus } = turns.options;
-  const session = part.sessionKey === null ? undefined : sessions.get(asId<SessionKey>(part.sessionKey));
-  if (!session) return null;
-  const before = outbox.byIntent(part.intentId).some((each) => each.partKey !== part.partKey && isUndelivered(each.state));
-  if (before) return null;
-  const { channel } = part.target as ReplyTarget;
-  const text =
-    state === "parked"
-      ? `A reply was not delivered on ${channel}: ${cause}. It waits among the dead letters.`
-      : `It is not known whether a reply arrived on ${channel}: ${cause}. It was not sent again; it waits among the dead letters.`;
-  const message = turns.addReply({ runId: null, session, text, now, origin: "notice" });
-  return () => {
-    bus.emit("message.added", { message });
-    bus.emit("session.changed", { sessionKey: session.key, reason: "undelivered", fields: ["updated_at", "preview", "last_message_at"] });
-  };
-}
-
-const isUndelivered = (state: OutboxPart["state"]): boolean => state === "parked" || state === "unknown";

@@ -1,6 +1,7 @@
 import type { AgentEvent, ContentBlock, ErrorKind, TurnFailure } from "../agents/runtime.ts";
+import { LIMITS } from "../core/limits.ts";
 import { clip } from "../core/text.ts";
-import type { FailureDetail } from "../store/inbox.ts";
+import type { FailureDetail, RunOutcome } from "../store/inbox.ts";
 import { separateReasoning } from "./reasoning.ts";
 
 /**
@@ -193,3 +194,19 @@ const RETRY_TEXTS: Readonly<Partial<Record<ErrorKind, string>>> = {
   timeout: "The model did not answer in time",
   context_length: "The conversation was shortened",
 };
+
+/** The failure of a turn that was stopped because it grew beyond a limit. */
+export const tooLongFailure = (what: "answer" | "thinking"): TurnFailure => ({
+  kind: "too_long",
+  message:
+    what === "answer"
+      ? `The answer was stopped at ${LIMITS.answerChars} characters, which is the most that is kept. Ask for the rest, or for a shorter answer.`
+      : `The model was stopped after it had thought for ${LIMITS.thinkingChars} characters. Ask again, and say more exactly what you want.`,
+});
+
+/** What a person reads when a run could not be answered. */
+export function failureNotice({ error }: RunOutcome): string {
+  if (!error) return "Stopped.";
+  // A message that is a sentence already is shown as it is.
+  return /^\p{Lu}/u.test(error.message) ? error.message : `That did not work: ${error.message}`;
+}

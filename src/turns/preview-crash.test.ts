@@ -63,7 +63,7 @@ function begin(
   });
   talk.runtime.script = async function* () {
     yield { type: "text", delta: "a beginning that is long enough to be shown" };
-    await until(() => dead || talk.turns.options.outbox.previews.get("e1")?.state === "sent");
+    await until(() => dead || talk.outbox.previews.get("e1")?.state === "sent");
     if (dead) await never;
     yield textEvents(answer);
     yield { type: "end", reason: "stop", checkpoint: null };
@@ -72,7 +72,7 @@ function begin(
 }
 
 const settled = (talk: ChatBench): boolean => {
-  const parts = talk.turns.options.outbox.byIntent("e1");
+  const parts = talk.outbox.byIntent("e1");
   return parts.length > 0 && parts.every((part) => part.state !== "queued" && part.state !== "attempting");
 };
 
@@ -82,7 +82,7 @@ async function crash(crashAt: string, idempotency: "key" | "lookup", answer: str
   const keys = new Map<string, MessageId>();
   const abilities = { ...ALL_CAPABILITIES, idempotency };
   const first = begin(undefined, chat, keys, crashAt, abilities, answer);
-  await first.talk.turns.submit(message("hi", "e1", { channel: "chat", account: "default", target }));
+  await first.talk.turns.admission.submit(message("hi", "e1", { channel: "chat", account: "default", target }));
   await first.died;
   await first.talk.delivery.stop();
   const second = begin(first.left, chat, keys, null, abilities, answer);
@@ -90,7 +90,7 @@ async function crash(crashAt: string, idempotency: "key" | "lookup", answer: str
     yield textEvents(answer);
     yield { type: "end", reason: "stop", checkpoint: null };
   };
-  recover(second.talk.turns, () => abilities);
+  recover({ ...second.talk, ...second.talk.turns, abilitiesOf: () => abilities });
   second.talk.delivery.start();
   await until(() => settled(second.talk));
   const left = second.talk.store.get<{ n: number }>("SELECT count(*) AS n FROM previews")!.n;

@@ -49,7 +49,7 @@ function open(slowed: SendResult[] = []) {
   const preview = new Preview(
     {
       store: bench.store,
-      outbox: bench.turns.options.outbox,
+      outbox: bench.outbox,
       clock,
       log: silentLog,
       link: () => chat.link,

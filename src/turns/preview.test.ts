@@ -11,11 +11,11 @@ import { recover } from "./recover.ts";
 const PARTIAL = { settings: { preview: "partial" as const } };
 const LONG = "a beginning that is long enough to be shown";
 const target = chatTarget();
-const outcome = (talk: ChatBench, runId: string) => talk.turns.waitForOutcome(asId(runId), 5_000);
-const ask = (talk: ChatBench, id: string) => talk.turns.submit(message("hi", id, { channel: "chat", account: "default", target }));
+const outcome = (talk: ChatBench, runId: string) => talk.turns.runs.waitForOutcome(asId(runId), 5_000);
+const ask = (talk: ChatBench, id: string) => talk.turns.admission.submit(message("hi", id, { channel: "chat", account: "default", target }));
 const rows = (talk: ChatBench): number => talk.store.get<{ n: number }>("SELECT count(*) AS n FROM previews")!.n;
 const isSettled = (talk: ChatBench, runId: string): boolean => {
-  const parts = talk.turns.options.outbox.byIntent(runId);
+  const parts = talk.outbox.byIntent(runId);
   return parts.length > 0 && parts.every((part) => part.state !== "queued" && part.state !== "attempting");
 };
 
@@ -34,11 +34,11 @@ const answering = (answer: string, beginning = LONG) =>
 async function shown(talk: ChatBench, answer: string): Promise<void> {
   talk.runtime.script = answering(answer);
   await ask(talk, "e1");
-  await until(() => talk.chat.shown.length === 1 && talk.turns.options.outbox.previews.get("e1")?.state === "sent");
+  await until(() => talk.chat.shown.length === 1 && talk.outbox.previews.get("e1")?.state === "sent");
 }
 
 async function answered(talk: ChatBench): Promise<void> {
-  await until(() => talk.turns.inflight(asId("agent:main:main"))[0]?.text);
+  await until(() => talk.turns.runs.inflight(asId("agent:main:main"))[0]?.text);
   talk.runtime.release("e1");
   await until(() => isSettled(talk, "e1"));
 }
@@ -49,7 +49,7 @@ test("an answer is shown while it is written, and the message becomes the answer
   assert.deepEqual(talk.chat.texts(), [LONG]);
   await answered(talk);
   assert.deepEqual(talk.chat.shown, [{ id: "m1", text: "the whole answer" }]);
-  assert.deepEqual(talk.turns.options.outbox.byIntent("e1")[0]!.platformIds, ["m1"]);
+  assert.deepEqual(talk.outbox.byIntent("e1")[0]!.platformIds, ["m1"]);
   assert.equal(rows(talk), 0);
   assert.ok(talk.points.includes("preview-attempting") && talk.points.includes("preview-sent"));
   talk.close();
@@ -83,7 +83,7 @@ test("an answer of NO_REPLY takes its preview away, an empty one becomes a sente
       yield { type: "end", reason: "stop", checkpoint: null };
     };
     await ask(talk, "e1");
-    await until(() => talk.turns.options.outbox.previews.get("e1")?.state === "sent");
+    await until(() => talk.outbox.previews.get("e1")?.state === "sent");
     await answered(talk);
     if (answer) assert.deepEqual(talk.chat.shown, []);
     else assert.match(talk.chat.texts().join(), /^The model gave an empty answer\./);
@@ -96,7 +96,7 @@ test("a word for the gateway is not shown while it is written", async () => {
   const talk = openChatBench(PARTIAL);
   talk.runtime.script = answering("NO_REPLY", "NO_RE");
   await ask(talk, "e1");
-  await until(() => talk.turns.inflight(asId("agent:main:main"))[0]?.text);
+  await until(() => talk.turns.runs.inflight(asId("agent:main:main"))[0]?.text);
   talk.runtime.release("e1");
   await outcome(talk, "e1");
   await talk.store.write(() => {});
@@ -154,7 +154,7 @@ test("after a crash the run that is taken up again goes on with the same message
   before.store.close();
   const after = openChatBench({ ...PARTIAL, dir: before.dir, chat: before.chat });
   after.runtime.script = answering("after the crash", `${LONG}, again`);
-  recover(after.turns, () => null);
+  recover({ ...after, ...after.turns, abilitiesOf: () => null });
   await until(() => after.chat.texts()[0] === `${LONG}, again`);
   await answered(after);
   assert.deepEqual(after.chat.shown, [{ id: "m1", text: "after the crash" }]);
@@ -168,11 +168,11 @@ test("after a crash the notice of a closed run takes the place of its preview", 
     await turn.beforeTool({ id: "t", name: "bash", args: {} });
     await new Promise(() => {});
   };
-  await before.turns.submit(message("hi", "e1", { channel: "chat", account: "default", target, tools: ["bash"] }));
-  await until(() => before.turns.options.outbox.previews.get("e1")?.state === "sent" && before.turns.findRun("e1")?.toolsStarted);
+  await before.turns.admission.submit(message("hi", "e1", { channel: "chat", account: "default", target, tools: ["bash"] }));
+  await until(() => before.outbox.previews.get("e1")?.state === "sent" && before.turns.runs.find("e1")?.toolsStarted);
   before.store.close();
   const after = openChatBench({ ...PARTIAL, dir: before.dir, chat: before.chat });
-  assert.equal(recover(after.turns, () => null).closed, 1);
+  assert.equal(recover({ ...after, ...after.turns, abilitiesOf: () => null }).closed, 1);
   after.delivery.start();
   await until(() => isSettled(after, "e1"));
   assert.equal(after.chat.shown.length, 1);
@@ -195,7 +195,7 @@ test("a preview that was being sent at the crash is found where the platform can
   const link = { lookup: async () => [asId<never>("m1")] };
   const after = openChatBench({ ...PARTIAL, dir: before.dir, chat, link, abilities: { idempotency: "lookup" } });
   after.runtime.script = answering("the answer");
-  recover(after.turns, () => null);
+  recover({ ...after, ...after.turns, abilitiesOf: () => null });
   await answered(after);
   assert.deepEqual(chat.texts(), ["the answer"]);
   after.close();
@@ -217,7 +217,7 @@ test("a platform that asks to wait gets no edits meanwhile, and the answer in th
 test("a stopped turn leaves what it had said, in the message that showed it", async () => {
   const talk = openChatBench(PARTIAL);
   await shown(talk, "never");
-  talk.turns.abort(asId("agent:main:main"), undefined, "user");
+  talk.turns.lanes.abort(asId("agent:main:main"), undefined);
   await until(() => isSettled(talk, "e1"));
   assert.deepEqual(talk.chat.shown, [{ id: "m1", text: LONG }]);
   talk.close();

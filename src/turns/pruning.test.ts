@@ -9,7 +9,7 @@ import { startPruning } from "./pruning.ts";
 const count = (bench: TurnBench, table: string): number => bench.store.get<{ n: number }>(`SELECT count(*) AS n FROM ${table}`)!.n;
 
 async function fill(bench: TurnBench, rows: number, at: number): Promise<void> {
-  const { inbox, outbox } = bench.turns.options;
+  const { inbox, outbox } = bench;
   await bench.store.write(() => {
     for (let n = 0; n < rows; n++) {
       const runId = asId<never>(`old-${n}`);
@@ -27,20 +27,20 @@ test("rows that nothing needs any more are removed while the gateway runs, a bou
   const bench = openTurnBench({ clock });
   const rows = LIMITS.pruneRows * 2 + 7;
   await fill(bench, rows, 1_000);
-  await bench.turns.submit(message("recent", "recent"));
-  await bench.turns.waitForOutcome(asId("recent"), 5_000);
-  startPruning(bench.turns);
+  await bench.turns.admission.submit(message("recent", "recent"));
+  await bench.turns.runs.waitForOutcome(asId("recent"), 5_000);
+  startPruning({ ...bench, isStopping: () => bench.turns.lanes.isStopping });
   for (const left of [rows - LIMITS.pruneRows, rows - 2 * LIMITS.pruneRows, 0]) {
     clock.advance(LIMITS.pruneStepMs);
     await until(() => count(bench, "inbox") === left + 1 && count(bench, "outbox") === left && clock.pending().length > 0);
   }
   assert.deepEqual(clock.pending(), [LIMITS.pruneEveryMs], "the next round is an hour away");
-  assert.ok(bench.turns.findRun("recent"));
+  assert.ok(bench.turns.runs.find("recent"));
 
   await fill(bench, 3, 1_000);
   clock.advance(LIMITS.pruneEveryMs);
   await until(() => count(bench, "inbox") === 1 && count(bench, "outbox") === 0);
-  bench.turns.stop();
+  bench.turns.lanes.stop();
   bench.close();
 });
 
@@ -53,7 +53,7 @@ test("what is open or waits for an operator is kept, however old it is", async (
     bench.store.run("UPDATE outbox SET state = 'unknown' WHERE part_key = 'p0'");
     bench.store.run("UPDATE outbox SET state = 'queued' WHERE part_key = 'p1'");
   });
-  startPruning(bench.turns);
+  startPruning({ ...bench, isStopping: () => bench.turns.lanes.isStopping });
   clock.advance(LIMITS.pruneStepMs);
   await until(() => count(bench, "inbox") === 1);
   assert.equal(count(bench, "outbox"), 2);

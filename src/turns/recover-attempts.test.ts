@@ -7,7 +7,7 @@ import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/
 import { recover } from "./recover.ts";
 
 const keyOf = (name: string): never => asId<never>(`agent:main:${name}`);
-const attempts = (bench: TurnBench, runId: string): number | undefined => bench.turns.findRun(runId)?.attempts;
+const attempts = (bench: TurnBench, runId: string): number | undefined => bench.turns.runs.find(runId)?.attempts;
 
 /** Ends the process over a text, everything else waits for the test. */
 const dyingOver = (poison: string, die: () => void) =>
@@ -37,12 +37,12 @@ async function liveThrough(dir: string, poison: string, runIds: readonly string[
       dead = true;
       bench.store.close();
     });
-    recover(bench.turns, () => null);
+    recover({ ...bench, ...bench.turns, abilitiesOf: () => null });
     await until(() => {
       if (dead) return true;
-      for (const { runId } of runIds.flatMap((id) => bench.turns.inflight(bench.turns.findRun(id)!.sessionKey)))
+      for (const { runId } of runIds.flatMap((id) => bench.turns.runs.inflight(bench.turns.runs.find(id)!.sessionKey)))
         bench.runtime.release(runId);
-      return !dead && runIds.every((id) => bench.turns.findRun(id)?.endedAt);
+      return !dead && runIds.every((id) => bench.turns.runs.find(id)?.endedAt);
     });
     if (!dead) return { deaths, bench };
   }
@@ -63,21 +63,21 @@ test("a start is stored before the runtime is asked, for a message that is colle
     }
     yield { type: "end", reason: "stop", checkpoint: null };
   };
-  await bench.turns.submit(message("a", "a"));
-  await until(() => bench.turns.inflight(keyOf("main"))[0]?.text);
+  await bench.turns.admission.submit(message("a", "a"));
+  await until(() => bench.turns.runs.inflight(keyOf("main"))[0]?.text);
   let handedIn = false;
   const steer = bench.runtime.steer.bind(bench.runtime);
   bench.runtime.steer = (...args) => {
     handedIn = true;
     return steer(...args);
   };
-  await bench.turns.submit(message("b", "b", { queueMode: "steer" }));
+  await bench.turns.admission.submit(message("b", "b", { queueMode: "steer" }));
   await until(() => handedIn);
-  for (const id of ["c", "d"]) await bench.turns.submit(message(id, id, { queueMode: "collect" }));
+  for (const id of ["c", "d"]) await bench.turns.admission.submit(message(id, id, { queueMode: "collect" }));
   bench.runtime.release("a");
-  await until(() => bench.runtime.prompts.length === 2 && bench.turns.inflight(keyOf("main"))[0]?.text);
+  await until(() => bench.runtime.prompts.length === 2 && bench.turns.runs.inflight(keyOf("main"))[0]?.text);
   bench.runtime.release("c");
-  await bench.turns.waitForOutcome(asId("d"), 5_000);
+  await bench.turns.runs.waitForOutcome(asId("d"), 5_000);
   assert.deepEqual(seen, { a: 1, b: 1, c: 1, d: 1 });
   bench.close();
 });
@@ -90,14 +90,14 @@ test("a message that ends the process before its prompt becomes a dead letter, a
     first.store.close();
   });
   const innocent = ["i1", "i2", "i3"];
-  for (const id of innocent) await first.turns.submit(message("fine", id, { sessionKey: keyOf(id) }));
-  await until(() => innocent.every((id) => first.turns.inflight(keyOf(id))[0]?.text));
-  await first.turns.submit(message("poison", "p", { sessionKey: keyOf("p") }));
+  for (const id of innocent) await first.turns.admission.submit(message("fine", id, { sessionKey: keyOf(id) }));
+  await until(() => innocent.every((id) => first.turns.runs.inflight(keyOf(id))[0]?.text));
+  await first.turns.admission.submit(message("poison", "p", { sessionKey: keyOf("p") }));
   await until(() => dead);
   const { bench, deaths } = await liveThrough(first.dir, "poison", ["p", ...innocent]);
-  assert.equal(bench.turns.findRun("p")?.state, "parked");
+  assert.equal(bench.turns.runs.find("p")?.state, "parked");
   assert.equal(deaths + 1, LIMITS.turnAttempts);
-  for (const id of innocent) assert.equal(bench.turns.findRun(id)?.state, "done", id);
+  for (const id of innocent) assert.equal(bench.turns.runs.find(id)?.state, "done", id);
   bench.close();
 });
 
@@ -108,22 +108,22 @@ test("a message that ends the process when it is handed in does not take the run
     dead = true;
     first.store.close();
   });
-  await first.turns.submit(message("fine", "a"));
-  await until(() => first.turns.inflight(keyOf("main"))[0]?.text);
-  await first.turns.submit(message("poison", "p", { queueMode: "steer" }));
-  await until(() => first.turns.findRun("p")?.mergedInto === "a");
+  await first.turns.admission.submit(message("fine", "a"));
+  await until(() => first.turns.runs.inflight(keyOf("main"))[0]?.text);
+  await first.turns.admission.submit(message("poison", "p", { queueMode: "steer" }));
+  await until(() => first.turns.runs.find("p")?.mergedInto === "a");
   first.runtime.release("a");
   await until(() => dead);
   const { bench } = await liveThrough(first.dir, "poison", ["a", "p"]);
-  assert.equal(bench.turns.findRun("a")?.state, "done");
-  assert.equal(bench.turns.findRun("p")?.state, "parked");
+  assert.equal(bench.turns.runs.find("a")?.state, "done");
+  assert.equal(bench.turns.runs.find("p")?.state, "parked");
   bench.close();
 });
 
 test("an orderly stop is no failed attempt, however often it comes", async () => {
   const { dir, store, turns } = openTurnBench();
-  await turns.submit(message("first", "e0"));
-  await turns.waitForOutcome(asId("e0"), 5_000);
+  await turns.admission.submit(message("first", "e0"));
+  await turns.runs.waitForOutcome(asId("e0"), 5_000);
   store.close();
   for (let restart = 0; restart < LIMITS.turnAttempts * 2; restart++) {
     const bench = openTurnBench({ dir });
@@ -131,28 +131,28 @@ test("an orderly stop is no failed attempt, however often it comes", async () =>
       yield { type: "started", model: MODEL, contextWindow: 1 };
       await new Promise(() => {});
     };
-    if (restart === 0) await bench.turns.submit(message("long", "e1"));
-    else assert.equal(recover(bench.turns, () => null).resumed, 1);
+    if (restart === 0) await bench.turns.admission.submit(message("long", "e1"));
+    else assert.equal(recover({ ...bench, ...bench.turns, abilitiesOf: () => null }).resumed, 1);
     await until(() => bench.runtime.prompts.length === 1);
-    bench.turns.stop();
+    bench.turns.lanes.stop();
     bench.store.close();
   }
   const last = openTurnBench({ dir });
   last.runtime.script = echoScript;
-  recover(last.turns, () => null);
-  assert.equal((await last.turns.waitForOutcome(asId("e1"), 5_000))?.text, "echo: long");
+  recover({ ...last, ...last.turns, abilitiesOf: () => null });
+  assert.equal((await last.turns.runs.waitForOutcome(asId("e1"), 5_000))?.text, "echo: long");
   last.close();
 });
 
 test("a part whose sending ends the process again and again is set aside", async () => {
   const bench = openTurnBench();
   const target = { channel: asId<never>("irc"), account: asId<never>("a"), chat: { kind: "direct" as const, id: asId<never>("alice") } };
-  await bench.store.write(() => bench.turns.addIntent("x", null, target, "poison", 1));
-  const { outbox } = bench.turns.options;
+  await bench.store.write(() => bench.turns.outbound.add({ id: "x", sessionKey: null, target, text: "poison", at: 1 }));
+  const { outbox } = bench;
   for (let death = 1; death <= LIMITS.sendAttempts; death++) {
     assert.equal(outbox.get("x:0")?.state, "queued");
     await bench.store.write(() => outbox.markAttempting("x:0", death));
-    recover(bench.turns, () => ({ idempotency: "key" }));
+    recover({ ...bench, ...bench.turns, abilitiesOf: () => ({ idempotency: "key" }) });
   }
   assert.equal(outbox.get("x:0")?.state, "parked");
   assert.match(outbox.get("x:0")!.cause!, /gave up after 8 attempts/);
@@ -167,9 +167,9 @@ test("one row that cannot be settled does not keep the gateway from starting", a
     await new Promise(() => {});
   };
   const target = { channel: asId<never>("irc"), account: asId<never>("a"), chat: { kind: "direct" as const, id: asId<never>("alice") } };
-  await before.turns.submit(message("with a tool", "e1", { tools: ["bash"], target }));
-  await until(() => before.turns.findRun("e1")?.toolsStarted);
-  await before.turns.submit(message("waits", "e2"));
+  await before.turns.admission.submit(message("with a tool", "e1", { tools: ["bash"], target }));
+  await until(() => before.turns.runs.find("e1")?.toolsStarted);
+  await before.turns.admission.submit(message("waits", "e2"));
   before.store.close();
   const after = openTurnBench({
     dir: before.dir,
@@ -177,8 +177,8 @@ test("one row that cannot be settled does not keep the gateway from starting", a
       throw new RangeError("no such text");
     },
   });
-  recover(after.turns, () => null);
-  assert.equal(after.turns.findRun("e1")?.state, "parked");
-  assert.equal((await after.turns.waitForOutcome(asId("e2"), 5_000))?.text, "echo: waits");
+  recover({ ...after, ...after.turns, abilitiesOf: () => null });
+  assert.equal(after.turns.runs.find("e1")?.state, "parked");
+  assert.equal((await after.turns.runs.waitForOutcome(asId("e2"), 5_000))?.text, "echo: waits");
   after.close();
 });

@@ -1,10 +1,29 @@
 import { LIMITS } from "../core/limits.ts";
-import type { InboxRow, RunOutcome } from "../store/inbox.ts";
-import type { OutboxPart } from "../store/outbox.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/log.ts";
+import type { Inbox, InboxRow, RunOutcome } from "../store/inbox.ts";
+import type { Store } from "../store/open.ts";
+import type { Outbox, OutboxPart } from "../store/outbox.ts";
+import type { Sessions } from "../store/sessions.ts";
 import type { ReplyTarget } from "../channels/channel.ts";
-import type { Turns } from "./engine.ts";
-import { noteUndelivered } from "./outbound.ts";
+import type { SessionLanes } from "./lanes.ts";
+import type { Outbound } from "./outbound.ts";
 import type { Payload } from "./submission.ts";
+import type { Transcript } from "./transcript.ts";
+import { noteUndelivered, type UndeliveredPart } from "./undelivered.ts";
+
+export type RecoveryDeps = {
+  store: Store;
+  inbox: Inbox;
+  outbox: Outbox;
+  sessions: Sessions;
+  transcript: Transcript;
+  outbound: Outbound;
+  lanes: Pick<SessionLanes, "resume">;
+  clock: Clock;
+  log: Log;
+  abilitiesOf: (target: ReplyTarget) => { idempotency: "key" | "lookup" | "none" } | null;
+};
 
 export type RecoverySummary = {
   /** Runs that are taken up (again). */
@@ -32,41 +51,37 @@ const INTERRUPTED_TEXT =
 const DEAD_LETTER_TEXT = "This message could not be answered after several attempts. It was set aside for the operator.";
 
 /** Brings the rows of an earlier process into order: called once at start-up, before anything is accepted. */
-export function recover(
-  turns: Turns,
-  abilitiesOf: (target: ReplyTarget) => { idempotency: "key" | "lookup" | "none" } | null,
-): RecoverySummary {
-  const { store, inbox, outbox, clock } = turns.options;
+export function recover(deps: RecoveryDeps): RecoverySummary {
+  const { store, inbox, outbox, lanes, clock } = deps;
   const recovery: RecoverySummary = { resumed: 0, closed: 0, deadLetters: 0, unknown: 0 };
   const open = inbox.listOpen<Payload>();
   // A message that was handed into another run is in that run's context only as far as a runtime kept it: it runs by itself.
   const resume = open.filter((row) => recoveryActionFor(row) === "resume");
   store.writeNow(() => {
     const now = clock.now();
-    for (const row of open) recoverRunContained(turns, row, now, recovery);
-    for (const part of outbox.byState("attempting", 100_000))
-      recovery.unknown += recoverPart(turns, part, now, abilitiesOf(part.target as ReplyTarget));
+    for (const row of open) recoverRunContained(deps, row, now, recovery);
+    for (const part of outbox.byState("attempting", 100_000)) recovery.unknown += recoverPart(deps, part, now);
     outbox.previews.removeEnded();
     store.run("UPDATE sessions SET status = 'done' WHERE status = 'running'");
   });
   recovery.resumed = resume.length;
-  turns.resume(resume);
+  lanes.resume(resume);
   return recovery;
 }
 
 /** One row that cannot be settled becomes a dead letter and keeps the gateway from nothing. */
-function recoverRunContained(turns: Turns, row: Row, now: number, recovery: RecoverySummary): void {
+function recoverRunContained(deps: RecoveryDeps, row: Row, now: number, recovery: RecoverySummary): void {
   try {
-    recoverRun(turns, row, now, recovery);
+    recoverRun(deps, row, now, recovery);
   } catch (err) {
-    turns.options.log.error("a message of an earlier process could not be settled and was set aside", { runId: row.runId, error: err });
+    deps.log.error("a message of an earlier process could not be settled and was set aside", { runId: row.runId, error: err });
     const error = { kind: "parked", message: DEAD_LETTER_TEXT };
-    turns.options.inbox.end(row.runId, "parked", { status: "error", text: "", stopReason: "error", endedAt: now, error });
+    deps.inbox.end(row.runId, "parked", { status: "error", text: "", stopReason: "error", endedAt: now, error });
   }
 }
 
-function recoverRun(turns: Turns, row: Row, now: number, recovery: RecoverySummary): void {
-  const { inbox } = turns.options;
+function recoverRun(deps: RecoveryDeps, row: Row, now: number, recovery: RecoverySummary): void {
+  const { inbox, outbound, sessions, transcript } = deps;
   const fate = recoveryActionFor(row);
   if (fate === "resume") {
     inbox.requeue(row.runId);
@@ -82,33 +97,34 @@ function recoverRun(turns: Turns, row: Row, now: number, recovery: RecoverySumma
   };
   inbox.end(row.runId, fate === "close" ? "failed" : "parked", outcome);
   recovery[fate === "close" ? "closed" : "deadLetters"]++;
-  const session = turns.options.sessions.get(row.sessionKey);
+  const session = sessions.get(row.sessionKey);
   // The agent's own context ends before this message: it is made anew from the transcript, which has it.
-  if (session && fate === "close") turns.options.sessions.patch(session.key, { checkpoint: null });
-  if (session) turns.addReply({ runId: row.runId, session, text: message, now, origin: "notice" });
+  if (session && fate === "close") sessions.patch(session.key, { checkpoint: null });
+  if (session) transcript.addReply({ runId: row.runId, session, text: message, now, origin: "notice" });
   if (!row.payload?.target) return;
   // An operator may run a parked message again: its answer then needs the run's own name, which a platform takes only once.
   const id = fate === "close" ? row.runId : `${row.runId}:parked:${now}`;
-  turns.addIntent(id, row.sessionKey, row.payload.target, message, now, { runId: row.runId });
+  outbound.add({ id, sessionKey: row.sessionKey, target: row.payload.target, text: message, at: now, runId: row.runId });
 }
 
 /** An interrupted send: repeated only where the platform recognises the repetition. */
-function recoverPart(turns: Turns, part: OutboxPart, now: number, abilities: { idempotency: "key" | "lookup" | "none" } | null): number {
+function recoverPart(deps: RecoveryDeps, part: OutboxPart, now: number): number {
+  const abilities = deps.abilitiesOf(part.target as ReplyTarget);
   // An edit says the same again, however often it is made.
   const repeatable = part.editOf !== null || (abilities !== null && abilities.idempotency !== "none");
   const state = !repeatable ? "unknown" : part.attempts >= LIMITS.sendAttempts ? "parked" : "queued";
   const stopped = "the gateway stopped while this was being sent";
   const cause = state === "parked" ? `gave up after ${part.attempts} attempts: ${stopped}` : stopped;
-  turns.options.outbox.settle(part.partKey, state, now, { cause });
+  deps.outbox.settle(part.partKey, state, now, { cause });
   // Nobody watches yet: the note is found where the reply is.
-  if (state !== "queued") noteUndeliveredContained(turns, part, state, cause, now);
+  if (state !== "queued") noteUndeliveredContained(deps, { part, state, cause, now });
   return state === "unknown" ? 1 : 0;
 }
 
-function noteUndeliveredContained(turns: Turns, part: OutboxPart, state: "parked" | "unknown", cause: string, now: number): void {
+function noteUndeliveredContained(deps: RecoveryDeps, undelivered: UndeliveredPart): void {
   try {
-    noteUndelivered(turns, part, state, cause, now);
+    noteUndelivered(deps, undelivered);
   } catch (err) {
-    turns.options.log.error("an undelivered reply could not be noted in its session", { part: part.partKey, error: err });
+    deps.log.error("an undelivered reply could not be noted in its session", { part: undelivered.part.partKey, error: err });
   }
 }

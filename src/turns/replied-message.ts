@@ -1,16 +1,15 @@
 import type { InboundMessage, MediaRef } from "../channels/channel.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ChannelState } from "../store/channel-state.ts";
-import type { Turns } from "./engine.ts";
-import { conversationPrefix, messageRef, senderLabel, type ChannelAccount } from "./unit-of-work.ts";
+import type { Inbox } from "../store/inbox.ts";
+import { conversationPrefix, messageRef, senderLabel, type ChannelAccount } from "./event-addressing.ts";
 import type { AttachmentRef, Payload, RepliedMessage } from "./submission.ts";
 
-type RepliedMessageDeps = { turns: Turns; channelState: ChannelState };
+type RepliedMessageDeps = { inbox: Inbox; channelState: ChannelState };
 
 /**
- * The message that another one answers, as the agent reads it, and its pictures. Its text is looked up where the channel names only
- * its id. Undefined when there is nothing to be told: no such message, nothing known of it, or the one that opened this thread, which
- * every message of the thread answers. Reads the store.
+ * The message that another one answers, as the agent reads it, and its pictures. Its text is looked up where the channel names only its
+ * id. Undefined when nothing is known of that message, or when it opened this thread, which every message of the thread answers.
  */
 export function resolveRepliedMessage(
   deps: RepliedMessageDeps,
@@ -28,12 +27,12 @@ export function resolveRepliedMessage(
 const isImage = (ref: MediaRef): boolean => ref.kind === "image" || /^image\//i.test(ref.mimeType);
 
 function storedText(
-  { turns, channelState }: RepliedMessageDeps,
+  { inbox, channelState }: RepliedMessageDeps,
   source: ChannelAccount,
   event: InboundMessage,
   id: string,
 ): string | undefined {
-  const [received] = turns.options.inbox.byMessage<Payload>(source.channel, source.account, messageRef({ chat: event.chat, message: id }));
+  const [received] = inbox.byMessage<Payload>(source.channel, source.account, messageRef({ chat: event.chat, message: id }));
   return received?.payload?.text ?? channelState.findOwnText(conversationPrefix(source, event.chat.id), id);
 }
 

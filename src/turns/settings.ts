@@ -39,14 +39,21 @@ export function resolveThinking(settings: AgentSettings, session: Pick<SessionRo
   return settings.thinking;
 }
 
-/** What a message takes a slot for. */
-export function toSlotRequest(
-  options: { settings: (agentId: AgentId) => AgentSettings },
-  payload: Pick<Payload, "model" | "target" | "provenance"> | null | undefined,
-  session: Pick<SessionRow, "agent_id" | "model"> | undefined,
-): SlotRequest {
-  const [model] = session ? resolveModels(options.settings(asId<AgentId>(session.agent_id)), session, payload?.model ?? null) : [];
+/** What decides about the slot of a message, besides its session. */
+export type SlotNeed = { model: string | null; kind: SlotRequest["kind"] };
+
+export function slotNeedOf(payload: Pick<Payload, "model" | "target" | "provenance"> | null): SlotNeed {
   const room = payload?.target && payload.target.chat.kind !== "direct";
   const kind = room ? "room" : payload?.provenance.client?.mode === "backend" ? "background" : "direct";
-  return { provider: model?.provider ?? "", kind };
+  return { model: payload?.model ?? null, kind };
+}
+
+/** The slot that a message of a session takes now: its provider follows from the configured model. */
+export function toSlotRequest(
+  settings: (agentId: AgentId) => AgentSettings,
+  need: SlotNeed,
+  session: Pick<SessionRow, "agent_id" | "model"> | undefined,
+): SlotRequest {
+  const [model] = session ? resolveModels(settings(asId<AgentId>(session.agent_id)), session, need.model) : [];
+  return { provider: model?.provider ?? "", kind: need.kind };
 }

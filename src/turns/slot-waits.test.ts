@@ -13,10 +13,10 @@ const key = (name: string) => asId<never>(`agent:main:${name}`);
 /** A gateway with one slot, taken by a direct conversation with the one model. */
 async function openBusy(typing: "instant" | "never" = "instant"): Promise<{ talk: ChatBench; clock: FakeClock }> {
   const clock = new FakeClock(1_800_000_000_000);
-  const talk = openChatBench({ clock, concurrency: 1, timeoutMs: LIMITS.waitNoticeAfterMs * 100, settings: { typing } });
+  const talk = openChatBench({ clock, concurrency: () => 1, timeoutMs: LIMITS.waitNoticeAfterMs * 100, settings: { typing } });
   talk.runtime.script = gatedScript;
-  await talk.turns.submit(message("first", "e1", { sessionKey: key("busy") }));
-  await until(() => talk.turns.inflight(key("busy"))[0]?.text);
+  await talk.turns.admission.submit(message("first", "e1", { sessionKey: key("busy") }));
+  await until(() => talk.turns.runs.inflight(key("busy"))[0]?.text);
   return { talk, clock };
 }
 
@@ -33,9 +33,9 @@ const typed = ({ chat }: ChatBench): number => chat.calls.filter((call) => call 
 
 test("who waits for a slot sees typing, is told once after a while, and is answered", async () => {
   const { talk, clock } = await openBusy();
-  await talk.turns.submit(from("alice", "e2"));
+  await talk.turns.admission.submit(from("alice", "e2"));
   await until(() => typed(talk) === 1);
-  assert.deepEqual(talk.turns.slotWaits(), { sessions: 1, longestMs: 0 });
+  assert.deepEqual(talk.turns.lanes.load().slotWaits, { sessions: 1, longestMs: 0 });
   clock.advance(LIMITS.typingRefreshMs);
   assert.equal(typed(talk), 2);
   clock.advance(LIMITS.waitNoticeAfterMs - LIMITS.typingRefreshMs - 1);
@@ -44,10 +44,10 @@ test("who waits for a slot sees typing, is told once after a while, and is answe
   await until(() => talk.chat.texts().length === 1);
   assert.match(talk.chat.texts()[0]!, /busy with other conversations.*\/stop/);
   clock.advance(LIMITS.waitNoticeAfterMs * 3);
-  assert.equal(talk.turns.slotWaits().longestMs, LIMITS.waitNoticeAfterMs * 4);
+  assert.equal(talk.turns.lanes.load().slotWaits.longestMs, LIMITS.waitNoticeAfterMs * 4);
   talk.runtime.release("e1");
-  await until(() => talk.turns.inflight(key("alice"))[0]?.text);
-  assert.deepEqual(talk.turns.slotWaits(), { sessions: 0, longestMs: 0 });
+  await until(() => talk.turns.runs.inflight(key("alice"))[0]?.text);
+  assert.deepEqual(talk.turns.lanes.load().slotWaits, { sessions: 0, longestMs: 0 });
   talk.runtime.release("e2");
   await until(() => talk.chat.texts().length === 2);
   talk.close();
@@ -55,16 +55,16 @@ test("who waits for a slot sees typing, is told once after a while, and is answe
 
 test("a withdrawn message is not told of its wait, and the next one of its session waits instead", async () => {
   const { talk, clock } = await openBusy("never");
-  await talk.turns.submit(from("alice", "e2"));
-  await talk.turns.submit(from("alice", "e3"));
+  await talk.turns.admission.submit(from("alice", "e2"));
+  await talk.turns.admission.submit(from("alice", "e3"));
   clock.advance(LIMITS.waitNoticeAfterMs - 1);
-  await talk.turns.abortDurably(key("alice"), asId("e2"));
-  await until(() => talk.turns.slotWaits().sessions === 1 && talk.turns.slotWaits().longestMs === 0);
+  await talk.turns.lanes.abortDurably(key("alice"), asId("e2"));
+  await until(() => talk.turns.lanes.load().slotWaits.sessions === 1 && talk.turns.lanes.load().slotWaits.longestMs === 0);
   clock.advance(1);
-  await talk.turns.abortDurably(key("alice"), asId("e3"));
-  await until(() => talk.turns.slotWaits().sessions === 0);
+  await talk.turns.lanes.abortDurably(key("alice"), asId("e3"));
+  await until(() => talk.turns.lanes.load().slotWaits.sessions === 0);
   clock.advance(LIMITS.waitNoticeAfterMs);
-  await talk.turns.options.store.write(() => {});
+  await talk.store.write(() => {});
   assert.deepEqual(talk.chat.calls, []);
   talk.close();
 });
@@ -72,16 +72,16 @@ test("a withdrawn message is not told of its wait, and the next one of its sessi
 test("talk in a room that was not addressed to the bot, and sessions that may not send, are not told", async () => {
   const { talk, clock } = await openBusy();
   const room = chatTarget({ chat: { kind: "direct", id: asId("quiet") } });
-  await talk.turns.submit(from("room", "e2", { target: { ...room, chat: { kind: "group", id: asId("room") } }, chatKind: "group" }));
-  await talk.turns.options.store.write(() => {
+  await talk.turns.admission.submit(from("room", "e2", { target: { ...room, chat: { kind: "group", id: asId("room") } }, chatKind: "group" }));
+  await talk.store.write(() => {
     const facts = { sessionId: "s-quiet", agentId: asId<never>("main"), chatKind: "direct" as const, channel: "chat", now: clock.now() };
-    talk.turns.options.sessions.ensure(key("quiet"), facts);
-    talk.turns.options.sessions.patch(key("quiet"), { send_policy: "deny" });
+    talk.sessions.ensure(key("quiet"), facts);
+    talk.sessions.patch(key("quiet"), { send_policy: "deny" });
   });
-  await talk.turns.submit(from("quiet", "e3"));
-  assert.equal(talk.turns.slotWaits().sessions, 1);
+  await talk.turns.admission.submit(from("quiet", "e3"));
+  assert.equal(talk.turns.lanes.load().slotWaits.sessions, 1);
   clock.advance(LIMITS.waitNoticeAfterMs);
-  await talk.turns.options.store.write(() => {});
+  await talk.store.write(() => {});
   assert.ok(!talk.chat.texts().some((text) => text.includes("busy")));
   talk.close();
 });

@@ -9,21 +9,23 @@ import type { Store } from "../store/open.ts";
 import type { Sessions } from "../store/sessions.ts";
 import type { Lane } from "./lane.ts";
 import type { TurnIndicators } from "./turn-indicators.ts";
-import { addIntent, conversationOf, type OutboundOptions } from "./outbound.ts";
+import { conversationOf, type Outbound } from "./outbound.ts";
 import { isSendDenied } from "./permissions.ts";
 import { SLOT_WAIT_TEXT } from "./presentation.ts";
+import type { RunRegistry } from "./runs.ts";
 import type { Payload } from "./submission.ts";
 
-export type SlotWaitsOptions = OutboundOptions & {
+export type SlotWaitsDeps = {
   store: Store;
   sessions: Sessions;
+  runs: RunRegistry;
+  outbound: Outbound;
   clock: Clock;
   log: Log;
   deliver: (conversation: string) => void;
   live?: TurnIndicators;
 };
 
-type Row = InboxRow<Payload>;
 type Wait = { runId: RunId; since: number; stop: () => void };
 
 /**
@@ -31,21 +33,21 @@ type Wait = { runId: RunId; since: number; stop: () => void };
  * why nothing comes; operators see how many wait and for how long.
  */
 export class SlotWaits {
-  readonly #options: SlotWaitsOptions;
+  readonly #deps: SlotWaitsDeps;
   readonly #waits = new Map<SessionKey, Wait>();
 
-  constructor(options: SlotWaitsOptions) {
-    this.#options = options;
+  constructor(deps: SlotWaitsDeps) {
+    this.#deps = deps;
   }
 
   /** The first message of a lane has to wait for a slot. Asked again for the same message, nothing changes. */
-  begin(lane: Lane, find: (runId: RunId) => Row | undefined): void {
+  begin(lane: Lane): void {
     const runId = lane.queue[0]?.runId;
     if (!runId || this.#waits.get(lane.key)?.runId === runId) return;
     this.#end(lane.key);
-    const wait = { runId, since: this.#options.clock.monotonic(), stop: () => {} };
+    const wait = { runId, since: this.#deps.clock.monotonic(), stop: () => {} };
     this.#waits.set(lane.key, wait);
-    const row = find(runId);
+    const row = this.#deps.runs.find(runId);
     if (row?.payload?.target) wait.stop = this.#show(row, row.payload);
   }
 
@@ -60,7 +62,7 @@ export class SlotWaits {
   }
 
   load(): { sessions: number; longestMs: number } {
-    const now = this.#options.clock.monotonic();
+    const now = this.#deps.clock.monotonic();
     const longest = Math.max(0, ...[...this.#waits.values()].map(({ since }) => now - since));
     return { sessions: this.#waits.size, longestMs: Math.round(longest) };
   }
@@ -70,17 +72,17 @@ export class SlotWaits {
     this.#waits.delete(key);
   }
 
-  #show({ runId, sessionKey, agentId }: Row, { target, addressed }: Payload): () => void {
-    const { clock, live, sessions, log } = this.#options;
+  #show({ runId, sessionKey, agentId }: InboxRow<Payload>, { target, addressed }: Payload): () => void {
+    const { clock, live, sessions, log } = this.#deps;
     if (!target || isSendDenied(sessions.get(sessionKey))) return () => {};
     const stopTyping = live?.waiting({ runId, agentId, target, addressed: addressed === true });
     const failed = (err: unknown): void => log.warn("a person could not be told that a message waits", { runId, cause: reasonOf(err) });
     const tell = contain(failed, async () => {
       // Talk that was not meant for the agent is not interrupted to say that the agent is late.
       if (target.chat.kind !== "direct" && addressed !== true) return;
-      const { store, deliver } = this.#options;
+      const { store, deliver, outbound } = this.#deps;
       await store.write(() =>
-        addIntent(this.#options, { id: `${runId}:slot`, sessionKey: null, target, text: SLOT_WAIT_TEXT, at: clock.now() }),
+        outbound.add({ id: `${runId}:slot`, sessionKey: null, target, text: SLOT_WAIT_TEXT, at: clock.now() }),
       );
       deliver(conversationOf(target));
     });

@@ -40,6 +40,9 @@ export type Payload = {
   extraSystem?: string;
 };
 
+/** What a turn needs of the stored row of a message. The payload is null when it was damaged on disk. */
+export type RunRow = Pick<InboxRow<Payload>, "runId" | "sessionKey" | "agentId" | "payload">;
+
 /** A file of a message, or of the message that it answers. */
 export type AttachmentRef = MediaRef & { ofReplied?: true };
 
@@ -60,6 +63,8 @@ export type Submission = Omit<Payload, "kind"> & {
   account: string;
   /** The client's idempotency key or the platform's event id. */
   eventId: string;
+  /** The platform's message that the event is about, so that a later edit of it finds the row; see messageRef. */
+  messageRef?: string;
   /** Absent: a fresh id. RPC clients name their run by the idempotency key. */
   runId?: RunId;
   agentId: AgentId;
@@ -141,16 +146,5 @@ export function sessionTitle({
     .trim();
   return line === "" || line.startsWith("/") ? null : truncateTitle(line);
 }
-
-/** What names an admitted message, whatever becomes of it. */
-export const inboxIdentity = (submission: Submission, runId: RunId, session: SessionRow) => ({
-  runId,
-  channel: submission.channel,
-  account: submission.account,
-  eventId: submission.eventId,
-  sessionKey: submission.sessionKey,
-  sessionId: session.session_id,
-  agentId: submission.agentId,
-});
 
 const truncateTitle = (name: string): string => (name.length > 60 ? `${name.slice(0, 59)}…` : name);

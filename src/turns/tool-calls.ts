@@ -14,8 +14,23 @@ export type ToolCallVerdict = {
 export class ToolCallLimits {
   #calls = 0;
   readonly #repeats = new Map<string, number>();
+  readonly #verdicts = new Map<string, ToolCallVerdict>();
 
-  check({ name, args }: { name: string; args: unknown }): ToolCallVerdict {
+  /** Counts a call once, whether its event or the request for permission comes first. A tool that does not exist sends no request. */
+  check(call: { id: string; name: string; args: unknown }): ToolCallVerdict {
+    const known = this.#verdicts.get(call.id);
+    if (known) return known;
+    const verdict = this.#judge(call);
+    this.#verdicts.set(call.id, verdict);
+    return verdict;
+  }
+
+  /** The call has ended. */
+  forget(id: string): void {
+    this.#verdicts.delete(id);
+  }
+
+  #judge({ name, args }: { name: string; args: unknown }): ToolCallVerdict {
     this.#calls++;
     if (this.#calls > LIMITS.turnToolCalls) {
       const message = `The turn was stopped after ${LIMITS.turnToolCalls} tool calls. Ask the agent what it has done so far, or give it a smaller task.`;

@@ -5,6 +5,7 @@ import { textEvents, MODEL } from "../../test/fakes/fake-runtime.ts";
 import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
+import { silentLog } from "../core/log.ts";
 import { textOf } from "../store/messages.ts";
 import type { TurnEvents } from "./events.ts";
 import { ToolCallLimits } from "./tool-calls.ts";
@@ -19,26 +20,25 @@ const retry: AgentEvent = { type: "retry", attempt: 1, maxAttempts: 3, delayMs: 
 
 /** Runs one message whose turn has these events. */
 async function play(events: readonly AgentEvent[], more: Parameters<typeof message>[2] = {}) {
-  const bench = openTurnBench();
   const texts: TurnEvents["turn.text"][] = [];
-  bench.bus.on("turn.text", (event) => texts.push(event));
   const warnings: { message: string; fields: Record<string, unknown> }[] = [];
-  const log = { ...bench.turns.options.log, warn: (what: string, fields = {}) => void warnings.push({ message: what, fields }) };
-  Object.assign(bench.turns.options, { log });
+  const log = { ...silentLog, warn: (what: string, fields = {}) => void warnings.push({ message: what, fields }) };
+  const bench = openTurnBench({ log });
+  bench.bus.on("turn.text", (event) => texts.push(event));
   bench.runtime.script = async function* () {
     yield* events;
   };
-  await bench.turns.submit(message("hello", "e1", { target, ...more }));
-  const outcome = (await bench.turns.waitForOutcome(asId("e1"), 5_000))!;
-  const sent = bench.turns.options.outbox.byIntent("e1").map((part) => part.text);
+  await bench.turns.admission.submit(message("hello", "e1", { target, ...more }));
+  const outcome = (await bench.turns.runs.waitForOutcome(asId("e1"), 5_000))!;
+  const sent = bench.outbox.byIntent("e1").map((part) => part.text);
   const rows = rowsOf(bench);
   bench.close();
   return { outcome, sent, rows, texts, warnings };
 }
 
 function rowsOf(bench: TurnBench): string[] {
-  const session = bench.turns.options.sessions.get(key)!;
-  return bench.turns.options.messages.tail(key, session.session_id, 100).map((each) => `${each.body.role}: ${textOf(each.body)}`);
+  const session = bench.sessions.get(key)!;
+  return bench.messages.tail(key, session.session_id, 100).map((each) => `${each.body.role}: ${textOf(each.body)}`);
 }
 
 /** What a client shows that follows the events. */
@@ -172,8 +172,8 @@ test("an answer without an end is stopped at the limit, with what was said so fa
     stopped = signal.aborted;
     yield { ...end, reason: "aborted" } as AgentEvent;
   };
-  await bench.turns.submit(message("hello", "e1"));
-  const outcome = (await bench.turns.waitForOutcome(asId("e1"), 5_000))!;
+  await bench.turns.admission.submit(message("hello", "e1"));
+  const outcome = (await bench.turns.runs.waitForOutcome(asId("e1"), 5_000))!;
   assert.equal(stopped, true);
   assert.equal(outcome.text.length, LIMITS.answerChars);
   assert.equal(outcome.status, "error");
@@ -188,8 +188,8 @@ test("thinking without an end is stopped at its limit", async () => {
     for (let i = 0; i < 1_000 && !signal.aborted; i++) yield { type: "thinking", delta: "x".repeat(10_000) };
     yield { ...end, reason: "aborted" } as AgentEvent;
   };
-  await bench.turns.submit(message("hello", "e1"));
-  assert.equal((await bench.turns.waitForOutcome(asId("e1"), 5_000))?.error?.kind, "too_long");
+  await bench.turns.admission.submit(message("hello", "e1"));
+  assert.equal((await bench.turns.runs.waitForOutcome(asId("e1"), 5_000))?.error?.kind, "too_long");
   bench.close();
 });
 
@@ -202,20 +202,20 @@ test("a person in a chat is told once that a turn takes long", async () => {
     yield textEvents("late");
     yield end;
   };
-  await bench.turns.submit(message("hello", "e1", { target }));
-  const told = await until(() => bench.turns.options.outbox.byIntent("e1:waiting")[0]);
+  await bench.turns.admission.submit(message("hello", "e1", { target }));
+  const told = await until(() => bench.outbox.byIntent("e1:waiting")[0]);
   assert.match(told.text, /The model has not said anything for 60 seconds/);
   bench.runtime.release("e1");
-  await bench.turns.waitForOutcome(asId("e1"), 5_000);
-  assert.equal(bench.turns.options.outbox.byIntent("e1:waiting").length, 1);
-  assert.equal(bench.turns.options.outbox.byIntent("e1").at(-1)!.text, "late");
+  await bench.turns.runs.waitForOutcome(asId("e1"), 5_000);
+  assert.equal(bench.outbox.byIntent("e1:waiting").length, 1);
+  assert.equal(bench.outbox.byIntent("e1").at(-1)!.text, "late");
   bench.close();
 });
 
 test("a model that goes in circles is refused the call first and stopped then", () => {
   const limits = new ToolCallLimits();
   const call = { name: "bash", args: { command: "ls" } };
-  const verdicts = Array.from({ length: LIMITS.toolRepeatsStopped }, () => limits.check(call));
+  const verdicts = Array.from({ length: LIMITS.toolRepeatsStopped }, (_, n) => limits.check({ ...call, id: `c${n}` }));
   assert.equal(
     verdicts.findIndex(({ reason }) => reason !== null),
     LIMITS.toolRepeatsRefused - 1,
@@ -229,11 +229,11 @@ test("a model that goes in circles is refused the call first and stopped then", 
 
 test("tool calls of one turn have a limit, whatever they are, and odd arguments are refused", () => {
   const limits = new ToolCallLimits();
-  for (let i = 0; i < LIMITS.turnToolCalls; i++) assert.deepEqual(limits.check({ name: "bash", args: { i } }), { reason: null });
-  assert.match(limits.check({ name: "bash", args: {} }).stop!.message, /after 500 tool calls/);
+  for (let i = 0; i < LIMITS.turnToolCalls; i++) assert.deepEqual(limits.check({ id: `c${i}`, name: "bash", args: { i } }), { reason: null });
+  assert.match(limits.check({ id: "last", name: "bash", args: {} }).stop!.message, /after 500 tool calls/);
   let deep: unknown = 1;
   for (let i = 0; i < 100_000; i++) deep = [deep];
-  assert.match(new ToolCallLimits().check({ name: "bash", args: deep }).reason!, /nested/);
+  assert.match(new ToolCallLimits().check({ id: "deep", name: "bash", args: deep }).reason!, /nested/);
 });
 
 for (const what of ["a tool", "a tool that does not exist"])
@@ -249,8 +249,8 @@ for (const what of ["a tool", "a tool that does not exist"])
       }
       yield { ...end, reason: "aborted" } as AgentEvent;
     };
-    await bench.turns.submit(message("hello", "e1", { tools: ["bash"] }));
-    const outcome = (await bench.turns.waitForOutcome(asId("e1"), 5_000))!;
+    await bench.turns.admission.submit(message("hello", "e1", { tools: ["bash"] }));
+    const outcome = (await bench.turns.runs.waitForOutcome(asId("e1"), 5_000))!;
     assert.equal(outcome.error?.kind, "tool_loop");
     assert.match(outcome.error!.message, /made the same call of bash 20 times/);
     bench.close();

@@ -20,7 +20,7 @@ async function* slowly(_turn: Turn, control: PromptControl): AsyncGenerator<Agen
   yield { type: "end", reason: "stop", checkpoint: null };
 }
 
-const settled = (talk: ChatBench): boolean => talk.turns.options.outbox.byIntent("e1").some((part) => part.state === "sent");
+const settled = (talk: ChatBench): boolean => talk.outbox.byIntent("e1").some((part) => part.state === "sent");
 const typed = (talk: ChatBench): boolean => talk.chat.calls.includes("typing");
 
 /** In which moment typing began: with the turn, a thought, the first text, or never. */
@@ -28,7 +28,7 @@ async function typingBegins(mode: TypingMode | null, place: { kind?: "direct" | 
   const talk = openChatBench({ settings: { typing: mode } });
   talk.runtime.script = slowly;
   const { addressed = false, kind = "direct" } = place;
-  await talk.turns.submit(
+  await talk.turns.admission.submit(
     message("hi", "e1", { channel: "chat", account: "default", target: chatTarget({ kind }), ...(addressed ? { addressed } : {}) }),
   );
   await until(() => talk.runtime.prompts.length === 1);
@@ -42,7 +42,7 @@ async function typingBegins(mode: TypingMode | null, place: { kind?: "direct" | 
   let thought = false;
   talk.bus.on("turn.thinking", () => (thought = true));
   await step("thinking", () => thought);
-  await step("message", () => talk.turns.inflight(key)[0]?.text === "well");
+  await step("message", () => talk.turns.runs.inflight(key)[0]?.text === "well");
   await step("never", () => settled(talk));
   talk.close();
   return begun;
@@ -62,7 +62,7 @@ test("a channel without typing, edits and reactions is asked for nothing", async
   const abilities = { typing: false, edit: false, reactions: false };
   const ack = { emoji: "👀", scope: "all" as const, removeAfterReply: true };
   const talk = openChatBench({ abilities, settings: { typing: "instant", preview: "partial", ack } });
-  await talk.turns.submit(message("hi", "e1", { channel: "chat", account: "default", target: chatTarget() }));
+  await talk.turns.admission.submit(message("hi", "e1", { channel: "chat", account: "default", target: chatTarget() }));
   await until(() => settled(talk));
   assert.deepEqual(talk.chat.calls, ["send echo: hi"]);
   talk.close();
@@ -71,7 +71,7 @@ test("a channel without typing, edits and reactions is asked for nothing", async
 async function reactions(scope: AckScope, place: { kind: "direct" | "group"; addressed?: boolean }, removeAfterReply = false) {
   const talk = openChatBench({ settings: { ack: { emoji: "👀", scope, removeAfterReply } } });
   const { kind, addressed = false } = place;
-  await talk.turns.submit(
+  await talk.turns.admission.submit(
     message("hi", "e1", { channel: "chat", account: "default", target: chatTarget({ kind }), ...(addressed ? { addressed } : {}) }),
   );
   await until(() => settled(talk));
@@ -100,7 +100,7 @@ test("what can be left out is left out while the platform asks to wait", async (
     pauses: "account",
     reason: "slow down",
   });
-  await talk.turns.submit(message("hi", "e1", { channel: "chat", account: "default", target: chatTarget() }));
+  await talk.turns.admission.submit(message("hi", "e1", { channel: "chat", account: "default", target: chatTarget() }));
   await until(() => settled(talk));
   assert.deepEqual(talk.chat.calls, ["send echo: hi"]);
   talk.close();

@@ -6,7 +6,7 @@ import { openTurnBench, message, until, type TurnBench } from "../../test/fakes/
 import { MODEL, textEvents } from "../../test/fakes/fake-runtime.ts";
 import { recover } from "./recover.ts";
 
-const outcome = (bench: TurnBench, runId: string) => bench.turns.waitForOutcome(asId(runId), 5_000);
+const outcome = (bench: TurnBench, runId: string) => bench.turns.runs.waitForOutcome(asId(runId), 5_000);
 const withBash = { tools: ["bash" as const] };
 const usage = { input: 1, output: 1, cacheRead: 0, cacheWrite: 0, totalTokens: 2, costUsd: 0 };
 const calls = (...ids: string[]): AgentEvent => ({
@@ -36,9 +36,9 @@ test("a turn with tools has one answer: the last message, however many came befo
     yield textEvents("finished");
     yield { type: "end", reason: "stop", checkpoint: null };
   };
-  await bench.turns.submit(message("do it", "e1", withBash));
+  await bench.turns.admission.submit(message("do it", "e1", withBash));
   await outcome(bench, "e1");
-  const rows = bench.turns.options.messages.byRun("e1");
+  const rows = bench.messages.byRun("e1");
   assert.deepEqual(
     rows.map((row) => [row.body.role, row.idempotencyKey]),
     [
@@ -62,9 +62,9 @@ test("tool calls that are asked about at once store what was said before them on
     yield textEvents("finished");
     yield { type: "end", reason: "stop", checkpoint: null };
   };
-  await bench.turns.submit(message("do both", "e1", withBash));
+  await bench.turns.admission.submit(message("do both", "e1", withBash));
   await outcome(bench, "e1");
-  const roles = bench.turns.options.messages.byRun("e1").map((row) => row.body.role);
+  const roles = bench.messages.byRun("e1").map((row) => row.body.role);
   assert.deepEqual(roles, ["user", "assistant", "toolResult", "toolResult", "assistant"]);
   bench.close();
 });
@@ -75,14 +75,14 @@ test("a stop while a tool call is written down stores nothing twice and lets no 
   bench.runtime.script = async function* (turn, control) {
     yield calls("t1");
     const asked = turn.beforeTool({ id: "t1", ...ask });
-    bench.turns.abort(turn.sessionKey, undefined, "user");
+    bench.turns.lanes.abort(turn.sessionKey, undefined);
     assert.ok(control.signal.aborted);
     void asked.then((given) => (answer = given));
     yield { type: "end", reason: "aborted", checkpoint: null };
   };
-  await bench.turns.submit(message("do it", "e1", withBash));
+  await bench.turns.admission.submit(message("do it", "e1", withBash));
   assert.equal((await outcome(bench, "e1"))?.status, "aborted");
-  const toolCalls = bench.turns.options.messages.byRun("e1").filter((row) => JSON.stringify(row.body).includes("toolCall"));
+  const toolCalls = bench.messages.byRun("e1").filter((row) => JSON.stringify(row.body).includes("toolCall"));
   assert.equal(toolCalls.length, 1);
   assert.equal((answer as { allow: boolean }).allow, false);
   bench.close();
@@ -100,18 +100,18 @@ test("a message that was handed in, and that a tool was called for, is closed af
     await turn.beforeTool({ id: "t1", ...ask });
     await new Promise(() => {});
   };
-  await before.turns.submit(message("start", "e1", withBash));
-  await until(() => before.turns.inflight(asId("agent:main:main"))[0]?.text);
-  await before.turns.submit(message("use the tool", "e2", { ...withBash, queueMode: "steer" }));
-  await until(() => before.turns.findRun("e2")?.mergedInto === "e1");
+  await before.turns.admission.submit(message("start", "e1", withBash));
+  await until(() => before.turns.runs.inflight(asId("agent:main:main"))[0]?.text);
+  await before.turns.admission.submit(message("use the tool", "e2", { ...withBash, queueMode: "steer" }));
+  await until(() => before.turns.runs.find("e2")?.mergedInto === "e1");
   before.runtime.release("e1");
-  await until(() => before.turns.findRun("e1")?.toolsStarted);
+  await until(() => before.turns.runs.find("e1")?.toolsStarted);
   before.store.close();
 
   const after = openTurnBench({ dir: before.dir });
   assert.deepEqual(
-    recover(after.turns, () => null),
-    { resumed: 0, closed: 2, parked: 0, unknown: 0 },
+    recover({ ...after, ...after.turns, abilitiesOf: () => null }),
+    { resumed: 0, closed: 2, deadLetters: 0, unknown: 0 },
   );
   assert.equal((await outcome(after, "e2"))?.error?.kind, "interrupted");
   assert.equal(after.runtime.prompts.length, 0);

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { ToolName } from "../../src/agents/runtime.ts";
 import type { ChannelCapabilities, ChannelEvent, InboundMessage, Link } from "../../src/channels/channel.ts";
 import type { Clock } from "../../src/core/clock.ts";
@@ -8,7 +9,7 @@ import type { RoutingConfig } from "../../src/routing/types.ts";
 import { createButtons, type Buttons } from "../../src/store/buttons.ts";
 import { createChannelState } from "../../src/store/channel-state.ts";
 import { createSessionNotes, type SessionNotes } from "../../src/store/session-notes.ts";
-import { EventIngest } from "../../src/turns/event-ingest.ts";
+import { EventIngest } from "../../src/turns/ingest.ts";
 import { openTurnBench, type TurnBench } from "./turn-bench.ts";
 
 export const irc = asId<never>("irc");
@@ -16,7 +17,7 @@ export const account = asId<never>("default");
 
 export type IngestBench = TurnBench & { ingest: EventIngest; paired: Set<string>; buttons: Buttons; notes: SessionNotes };
 
-/** The inbound door over a real store. `dir`: an existing one, as after a restart. */
+/** Event ingest over a real store. `dir`: an existing one, as after a restart. */
 export function openIngest(
   config: RoutingConfig,
   options: {
@@ -24,11 +25,12 @@ export function openIngest(
     link?: () => Link | null;
     maxBytes?: number;
     toolsFor?: () => ToolName[];
-    concurrency?: number;
+    concurrency?: () => number;
     reread?: (raw: string) => ChannelEvent | null;
     log?: Log;
     abilities?: ChannelCapabilities;
     clock?: Clock;
+    mark?: (point: string) => void;
   } = {},
 ): IngestBench {
   const bench = openTurnBench(options);
@@ -36,8 +38,11 @@ export function openIngest(
   const asked = new Set<string>();
   const buttons = createButtons(bench.store);
   const notes = createSessionNotes(bench.store);
-  const door = new EventIngest({
-    turns: bench.turns,
+  const ingest = new EventIngest({
+    ...bench,
+    ...bench.turns,
+    newId: randomUUID,
+    crashPoint: options.mark ?? (() => {}),
     channelState: createChannelState(bench.store),
     config: () => config,
     toolsFor: options.toolsFor ?? (() => []),
@@ -56,7 +61,7 @@ export function openIngest(
     log: options.log ?? silentLog,
     metrics: silentMetrics,
   });
-  return { ...bench, ingest: door, paired, buttons, notes };
+  return { ...bench, ingest, paired, buttons, notes };
 }
 
 export const event = (id: string, text: string, more: Partial<InboundMessage> = {}): InboundMessage => ({

@@ -5,7 +5,8 @@ import { silentLog, type Log } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
 import { Delivery, type DeliveryOptions } from "../../src/turns/delivery.ts";
 import { TurnIndicators, type IndicatorSettings } from "../../src/turns/turn-indicators.ts";
-import { noteUndelivered, type ReplyToMode } from "../../src/turns/outbound.ts";
+import type { ReplyToMode } from "../../src/turns/outbound.ts";
+import { noteUndelivered } from "../../src/turns/undelivered.ts";
 import { openTurnBench, type TurnBench } from "./turn-bench.ts";
 
 /** A chat that can do everything, as it looks to people, with a list of what was asked of it and answers that a test prepares. */
@@ -80,7 +81,7 @@ export const MINIMAL_CAPABILITIES: IndicatorSettings = { preview: "off", typing:
 
 export type ChatBench = TurnBench & { chat: FakeChat; delivery: Delivery; live: TurnIndicators; points: string[] };
 
-/** A turns room with its deliverer on a scripted chat. */
+/** The turns module with its delivery on a scripted chat. */
 export function openChatBench(
   options: {
     abilities?: Partial<ChannelCapabilities>;
@@ -93,7 +94,7 @@ export function openChatBench(
     clock?: Clock;
     log?: Log;
     split?: (target: unknown, text: string) => readonly string[];
-    concurrency?: number;
+    concurrency?: () => number;
     quietMs?: number;
     timeoutMs?: number;
     /** Replaces parts of what the deliverer and the signs of a turn ask. */
@@ -133,7 +134,8 @@ export function openChatBench(
         media,
         previewSettled: (runId) => live.settled(runId),
         onUndelivered:
-          options.wire?.onUndelivered ?? ((part, state, cause) => noteUndelivered(bench.turns, part, state, cause, Date.now())),
+          options.wire?.onUndelivered ??
+          ((part, state, cause) => noteUndelivered({ ...bench, ...bench.turns }, { part, state, cause, now: Date.now() })),
       });
       const live = new TurnIndicators({
         ...wire,

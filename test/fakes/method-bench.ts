@@ -50,8 +50,13 @@ export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: st
   let ids = 0;
   const deps: ChatDeps = {
     turns: bench.turns,
-    sessions: bench.turns.options.sessions,
-    messages: bench.turns.options.messages,
+    sessions: bench.sessions,
+    messages: bench.messages,
+    media: bench.media,
+    bus: bench.bus,
+    runtime: bench.runtime,
+    settings: bench.settings,
+    store: bench.store,
     hub: silentHub,
     clock: systemClock,
     newId: () => `00000000-0000-4000-8000-${String(++ids).padStart(12, "0")}`,

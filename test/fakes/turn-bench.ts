@@ -16,16 +16,18 @@ import { createOutbox, type Outbox } from "../../src/store/outbox.ts";
 import { createSessions } from "../../src/store/sessions.ts";
 import type { Link } from "../../src/channels/channel.ts";
 import { fetchInboundMedia, type InboundMediaDeps } from "../../src/turns/inbound-media.ts";
-import { Turns } from "../../src/turns/engine.ts";
+import { createTurns, type Turns, type TurnsDeps } from "../../src/turns/create-turns.ts";
 import type { TurnEvents } from "../../src/turns/events.ts";
 import type { TurnIndicators } from "../../src/turns/turn-indicators.ts";
 import type { ReplyToMode } from "../../src/turns/outbound.ts";
 import type { Payload, Submission } from "../../src/turns/submission.ts";
 import { FakeRuntime, MODEL } from "./fake-runtime.ts";
 
-export type TurnBench = {
+type BenchStores = Pick<TurnsDeps, "store" | "sessions" | "messages" | "inbox" | "outbox" | "media" | "clock" | "log" | "settings">;
+
+export type TurnBench = BenchStores & {
   dir: string;
-  store: Store;
+  deliver: (conversation: string) => void;
   turns: Turns;
   runtime: FakeRuntime;
   bus: Bus<TurnEvents>;
@@ -33,11 +35,11 @@ export type TurnBench = {
   close: () => void;
 };
 
-/** A turns room with a real store in a temporary directory and a scripted runtime. `dir`: an existing one, as after a crash. */
+/** The turns module with a real store in a temporary directory and a scripted runtime. `dir`: an existing one, as after a crash. */
 export function openTurnBench(
   options: {
     dir?: string;
-    concurrency?: number;
+    concurrency?: () => number;
     mark?: (point: string) => void;
     quietMs?: number;
     timeoutMs?: number;
@@ -76,22 +78,8 @@ export function openTurnBench(
   const outbox = createOutbox(store);
   const media = new MediaStore(join(dir, "media"));
   const stamp = Math.random().toString(36).slice(2, 8);
-  const attachments: InboundMediaDeps = {
+  const stores = {
     store,
-    inbox: createInbox(store),
-    messages: createMessages(store),
-    media,
-    clock: systemClock,
-    log: silentLog,
-    link: options.link ?? (() => null),
-    maxBytes: () => options.maxBytes ?? 1_000_000,
-  };
-  const turns = new Turns({
-    store,
-    buttons: createButtons(store),
-    attachments: (row, signal) => fetchInboundMedia(attachments, row, signal),
-    bus,
-    runtime,
     sessions: createSessions(store),
     messages: createMessages(store),
     inbox: createInbox(store),
@@ -99,17 +87,33 @@ export function openTurnBench(
     media,
     clock: options.clock ?? systemClock,
     log: options.log ?? silentLog,
+    settings: () => ({ models: [MODEL], thinking: "off" as const, workspace: dir, timeoutMs: options.timeoutMs ?? 60_000 }),
+  };
+  const deliver = options.deliver ?? ((): void => {});
+  const mediaDeps = (): InboundMediaDeps => ({
+    ...stores,
+    transcript: turns.transcript,
+    clock: systemClock,
+    log: silentLog,
+    link: options.link ?? (() => null),
+    maxBytes: () => options.maxBytes ?? 1_000_000,
+  });
+  const turns: Turns = createTurns({
+    ...stores,
+    buttons: createButtons(store),
+    attachments: (row, signal) => fetchInboundMedia(mediaDeps(), row, signal),
+    bus,
+    runtime,
     metrics: silentMetrics,
     newId: () => `id-${stamp}-${++ids}`,
-    settings: () => ({ models: [MODEL], thinking: "off", workspace: dir, timeoutMs: options.timeoutMs ?? 60_000 }),
-    concurrency: () => options.concurrency ?? 8,
+    concurrency: options.concurrency ?? (() => 8),
     split: options.split ?? ((_target, text) => text.split("||")),
     replyPrefix: () => options.replyPrefix ?? "",
     abilities: () => options.abilities ?? null,
     replyToMode: () => options.replyToMode ?? "off",
     ...(options.live ? { live: options.live({ store, outbox, media, bus }) } : {}),
     quietMs: () => options.quietMs ?? 0,
-    deliver: options.deliver ?? (() => {}),
+    deliver,
     expired: () => false,
     takeContext: () => null,
     situation: (payload) => options.situation?.(payload) ?? "",
@@ -120,11 +124,12 @@ export function openTurnBench(
       resetTriggers: () => options.resetTriggers ?? [],
       currentModel: (session) => session.model ?? "fake/model",
     },
-    mark: options.mark ?? (() => {}),
+    crashPoint: options.mark ?? (() => {}),
   });
   return {
+    ...stores,
     dir,
-    store,
+    deliver,
     turns,
     runtime,
     bus,

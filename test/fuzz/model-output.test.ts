@@ -21,13 +21,13 @@ test("a thousand odd streams of a model neither break nor stall anything between
 test("odd streams end their turns, and all that they leave in the store can be read back", async () => {
   const random = new SeededRandom(SEED + 1);
   const bench = openTurnBench();
-  const { sessions, messages, inbox } = bench.turns.options;
+  const { sessions, messages, inbox } = bench;
   bench.runtime.script = async function* () {
     yield* generateEvents(random);
   };
   for (let i = 0; i < 100; i++) {
-    await bench.turns.submit(message("hello", `e${i}`, { sessionKey: key(i) }));
-    assert.ok(await bench.turns.waitForOutcome(asId(`e${i}`), 10_000), `run ${i} has no outcome`);
+    await bench.turns.admission.submit(message("hello", `e${i}`, { sessionKey: key(i) }));
+    assert.ok(await bench.turns.runs.waitForOutcome(asId(`e${i}`), 10_000), `run ${i} has no outcome`);
   }
   for (let i = 0; i < 5; i++) {
     const session = sessions.get(key(i))!;

@@ -12,7 +12,7 @@ import type { Channel } from "../../src/channels/channel.ts";
 import { channelIds, loadChannel } from "../../src/channels/registry.ts";
 import { splitText } from "../../src/channels/split-text.ts";
 import { asId } from "../../src/core/ids.ts";
-import { toPreviewText, type OutboundOptions } from "../../src/turns/outbound.ts";
+import { Outbound } from "../../src/turns/outbound.ts";
 import { initialTurnState, finishTurn, reduce, visibleText, type TurnState } from "../../src/turns/reduce.ts";
 import { SeededRandom } from "../crash/seeded-random.ts";
 
@@ -148,13 +148,13 @@ export type OutputChecker = { check: (events: readonly AgentEvent[]) => string[]
 /** Looks for what must not happen, whatever a model says. */
 export async function createChecker(): Promise<OutputChecker> {
   const channels = (await Promise.all(channelIds.map((id) => loadChannel(id)))).filter((each): each is Channel => each !== null);
-  const preview: OutboundOptions = {
+  const outbound = new Outbound({
     outbox: undefined as never,
     split: (_target, text) => [text],
     replyPrefix: () => "",
     abilities: () => null,
     replyToMode: () => "off",
-  };
+  });
   const target = { channel: asId<never>("x"), account: asId<never>("x"), chat: { kind: "direct" as const, id: asId<never>("x") } };
   return {
     check: (events) => {
@@ -169,7 +169,7 @@ export async function createChecker(): Promise<OutputChecker> {
         if (state.revision === before.revision && !text.startsWith(shown))
           faults.push(`shown text changed without being replaced after ${event.type}`);
         shown = text;
-        toPreviewText(preview, { id: "1", sessionKey: asId("s"), target, text, at: 0 });
+        outbound.preview({ id: "1", sessionKey: asId("s"), target, text, at: 0 });
       }
       const { outcome, state: last } = finishTurn(state, events.at(-1) as Extract<AgentEvent, { type: "end" }>, 1);
       const written = JSON.stringify([outcome, last.rows]);

@@ -625,7 +625,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     invariant: 12,
     breaks: "a row says truly whether its sender is an owner",
-    file: "src/turns/event-ingest.ts",
+    file: "src/turns/ingest.ts",
     text: "senderIsOwner: decision.permissions.isOwner,",
     broken: "senderIsOwner: true,",
     tests: ["src/turns/event-ingest-sender-owner.test.ts"],

@@ -1,0 +1,246 @@
+import { contain } from "../core/contain.ts";
+import type { Clock } from "../core/clock.ts";
+import { GatewayError } from "../core/errors.ts";
+import { asId, type RunId, type SessionKey } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
+import type { Inbox, InboxRow, NewInboxRow, RunOutcome } from "../store/inbox.ts";
+import type { MediaStore } from "../store/media.ts";
+import type { Message } from "../store/messages.ts";
+import type { Store } from "../store/open.ts";
+import { toNewConversation, type SessionRow, type Sessions } from "../store/sessions.ts";
+import { ADDRESSED_MARKER, isRoom } from "./agent-text.ts";
+import { answerCommand, parseCommand, refuseInRoom, type CommandContext, type ParsedCommand } from "./commands.ts";
+import { saveImages } from "./images.ts";
+import { toQueuedMessage } from "./lane.ts";
+import type { LaneEntry, SessionLanes } from "./lanes.ts";
+import { conversationOf, type Outbound } from "./outbound.ts";
+import type { RunRegistry } from "./runs.ts";
+import { isSameSender, sessionTitle, toPayload, toSubmitResult, type Payload, type Submission, type SubmitResult } from "./submission.ts";
+import type { Transcript } from "./transcript.ts";
+import type { TurnIndicators } from "./turn-indicators.ts";
+import { commitWork, type UnitOfWork } from "./unit-of-work.ts";
+
+/** What admission asks of the lanes. */
+export type AdmissionLanes = Pick<SessionLanes, "isStopping" | "isFull" | "isIdle" | "enter" | "abortAllowed">;
+
+export type MessageAdmissionDeps = {
+  store: Store;
+  sessions: Sessions;
+  inbox: Inbox;
+  media: MediaStore;
+  lanes: AdmissionLanes;
+  runs: RunRegistry;
+  transcript: Transcript;
+  outbound: Outbound;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  /** A fresh unguessable id. */
+  newId: () => string;
+  commands: CommandContext;
+  /** Whether the conversation has ended by itself (daily or idle reset); the next message starts a new one. */
+  expired: (session: SessionRow, now: number) => boolean;
+  /** What the session should know with its next message (queued system events); taken in the transaction that admits it. */
+  takeContext: (sessionKey: SessionKey, now: number) => string | null;
+  /** How long it must have been quiet before collected messages of this channel are taken, in milliseconds. */
+  quietMs: (channel: string) => number;
+  /** Called when parts for a conversation have been stored. */
+  deliver: (conversation: string) => void;
+  live?: TurnIndicators;
+  crashPoint: (point: string) => void;
+};
+
+/** Admits messages from every source: stores each one once and puts it into the lane of its session. */
+export class MessageAdmission {
+  readonly #deps: MessageAdmissionDeps;
+
+  constructor(deps: MessageAdmissionDeps) {
+    this.#deps = deps;
+  }
+
+  /** Admits one message: on disk before the promise resolves. Rejects when it cannot be stored, or when its lane is full. */
+  async submit(submission: Submission): Promise<SubmitResult> {
+    const { media, store } = this.#deps;
+    const images = submission.images.length === 0 ? [] : await saveImages(media, submission.images);
+    return commitWork(store, this.prepare({ ...submission, images }));
+  }
+
+  /** The command that a text is, as this gateway is configured; null for all other text. */
+  parseCommand(text: string): ParsedCommand | null {
+    return parseCommand(text, this.#deps.commands.resetTriggers());
+  }
+
+  /**
+   * The admission of one message, for callers that commit it together with something else. Throws when the message is refused. `isNew`: the
+   * caller knows that the event has no row.
+   */
+  prepare(submission: Submission, isNew = false): UnitOfWork<SubmitResult> {
+    const { lanes, newId } = this.#deps;
+    if (lanes.isStopping) throw new GatewayError("UNAVAILABLE", "the gateway is stopping", { retryAfterMs: 1_000 });
+    if (submission.text.length > LIMITS.messageChars) {
+      throw new GatewayError(
+        "INVALID_REQUEST",
+        `the message has ${submission.text.length} characters; at most ${LIMITS.messageChars} are accepted`,
+      );
+    }
+    if (!submission.deadLetter && lanes.isFull(submission.sessionKey)) {
+      throw new GatewayError("UNAVAILABLE", `${LIMITS.laneDepth} messages are waiting in this session already`, {
+        retryAfterMs: 5_000,
+        details: { code: "LANE_FULL" },
+      });
+    }
+    const command = submission.ignoreCommands ? null : this.parseCommand(submission.text);
+    const runId = submission.runId ?? asId<RunId>(newId());
+    const refusal = command && submission.commandScope === "own" && isRoom(submission.target) ? refuseInRoom(command) : null;
+    const admitted = { submission, runId, isNew, now: this.#deps.clock.now() };
+    return command && (command.immediate || refusal !== null)
+      ? this.#prepareImmediate(admitted, command, refusal)
+      : this.#prepareQueued(admitted, command);
+  }
+
+  #prepareQueued({ submission, runId, isNew, now }: AdmittedMessage, command: ParsedCommand | null): UnitOfWork<SubmitResult> {
+    const { clock, crashPoint, inbox, lanes, live, log, metrics, quietMs, takeContext, transcript } = this.#deps;
+    const { sessionKey, agentId, deadLetter } = submission;
+    const payload = toPayload(submission, command ? "command" : "message");
+    let known: InboxRow | undefined;
+    let message: Message | undefined;
+    let entry: LaneEntry | undefined;
+    let stored: NewInboxRow<Payload>;
+    return {
+      apply: () => {
+        known = isNew ? undefined : this.#findDuplicate(submission, runId);
+        if (known) return;
+        const session = this.#ensureSession(submission, now);
+        entry = deadLetter ? undefined : lanes.enter(toQueuedMessage(runId, payload), session);
+        const startsAtOnce = entry?.startsAtOnce === true;
+        const noted = command ? null : takeContext(sessionKey, now);
+        stored = {
+          ...toInboxIdentity(submission, runId, session),
+          payload: noted ? { ...payload, context: [noted, payload.context ?? ADDRESSED_MARKER].join("\n\n") } : payload,
+          receivedAt: now,
+          state: deadLetter ? "parked" : startsAtOnce ? "running" : "queued",
+          startedAt: startsAtOnce ? now : null,
+          outcome: null,
+        };
+        inbox.add(stored);
+        message = transcript.addUserMessage({ submission, runId, session, now });
+      },
+      onCommit: () => {
+        if (known) return toSubmitResult(known, true);
+        crashPoint("admitted");
+        metrics.count("gateway_turns_admitted_total", { channel: submission.channel });
+        transcript.emitAdded(message!, "message");
+        const state = deadLetter ? "parked" : "running";
+        const result: SubmitResult = { runId, sessionKey, agentId, duplicate: false, state, outcome: null };
+        if (!entry) return result;
+        const failed = (error: unknown): void => log.error("the gateway itself failed", { what: "to acknowledge a message", error });
+        if (payload.target) contain(failed, () => live?.acknowledge({ agentId, payload }))();
+        const debounceUntil = submission.queueMode === "collect" ? clock.monotonic() + quietMs(submission.channel) : 0;
+        entry.commit({ ...toQueuedMessage(runId, payload), debounceUntil }, stored);
+        return result;
+      },
+      onRollback: () => entry?.rollback(),
+    };
+  }
+
+  /** `/stop`, `/status`, `/help`: answered at once, whatever waits or runs in the lane. */
+  #prepareImmediate(
+    { submission, runId, isNew, now }: AdmittedMessage,
+    command: ParsedCommand,
+    refusal: string | null,
+  ): UnitOfWork<SubmitResult> {
+    const { commands, deliver, inbox, outbound, runs, sessions, transcript } = this.#deps;
+    const { sessionKey, agentId, target } = submission;
+    let known: InboxRow | undefined;
+    let added: Message[] = [];
+    let outcome: RunOutcome;
+    return {
+      apply: () => {
+        known = isNew ? undefined : this.#findDuplicate(submission, runId);
+        if (known) return;
+        const session = this.#ensureSession(submission, now);
+        const notStopped = command.name === "stop" ? this.#stopFor(submission) : null;
+        const text = refusal ?? notStopped ?? answerCommand(command, session, commands).text;
+        outcome = { status: "ok", text, stopReason: "stop", endedAt: now };
+        inbox.add({
+          ...toInboxIdentity(submission, runId, session),
+          payload: toPayload(submission, "command"),
+          receivedAt: now,
+          state: "done",
+          startedAt: now,
+          outcome,
+        });
+        added = [
+          transcript.addUserMessage({ submission, runId, session, now }),
+          transcript.addReply({ runId, session, text, now, origin: "command" }),
+        ];
+        if (target) outbound.add({ id: runId, sessionKey, target, text, at: now });
+        sessions.patch(sessionKey, { updated_at: now });
+      },
+      onCommit: () => {
+        if (known) return toSubmitResult(known, true);
+        for (const message of added) transcript.emitAdded(message, "command");
+        runs.emitEnded({ runId, sessionKey, agentId }, 1, outcome);
+        if (target) deliver(conversationOf(target));
+        return { runId, sessionKey, agentId, duplicate: false, state: "done", outcome };
+      },
+      onRollback: () => {},
+    };
+  }
+
+  /** `/stop`: everything of the session, or what belongs to the sender. The text when nothing was stopped; inside a `store.write`. */
+  #stopFor(submission: Submission): string | null {
+    const { lanes, runs } = this.#deps;
+    const isTheirs = (runId: RunId): boolean => submission.commandScope !== "own" || isSameSender(submission, runs.find(runId)?.payload);
+    return lanes.abortAllowed(submission.sessionKey, isTheirs) ? null : "Only an owner may stop an answer to somebody else.";
+  }
+
+  /** The row of an event that was admitted before. Throws when the same key now names another message, or the precondition refuses a new one. */
+  #findDuplicate(submission: Submission, runId: RunId): InboxRow | undefined {
+    const { inbox, metrics, runs, sessions } = this.#deps;
+    const { channel, account, eventId, sessionKey, text } = submission;
+    const row = inbox.byEvent<Payload>(channel, account, eventId) ?? (submission.runId && runs.find(runId));
+    if (!row) return void submission.precondition?.(sessions.get(sessionKey));
+    if (row.sessionKey !== sessionKey || (row.payload && row.payload.text !== text)) {
+      throw new GatewayError("INVALID_REQUEST", "this idempotency key belongs to another message", {
+        details: { code: "IDEMPOTENCY_KEY_REUSED", runId: row.runId },
+      });
+    }
+    metrics.count("gateway_turns_duplicates_total", { channel });
+    return row;
+  }
+
+  #ensureSession(submission: Submission, now: number): SessionRow {
+    const { expired, lanes, newId, sessions } = this.#deps;
+    const { sessionKey: key, agentId, chatKind, target } = submission;
+    const found = sessions.ensure(key, { sessionId: newId(), agentId, chatKind, channel: target?.channel ?? "webchat", now });
+    // A turn that runs or waits belongs to the old conversation, which therefore goes on.
+    const restart = lanes.isIdle(key) && expired(found, now) ? toNewConversation(found, newId()) : {};
+    const session = { ...found, ...restart };
+    const changes = {
+      ...restart,
+      updated_at: now,
+      archived: 0,
+      ...(target ? { target: JSON.stringify(target), channel: target.channel } : {}),
+      ...(session.title ? {} : { title: sessionTitle(submission) }),
+    };
+    sessions.patch(key, changes);
+    return { ...session, ...changes };
+  }
+}
+
+type AdmittedMessage = { submission: Submission; runId: RunId; isNew: boolean; now: number };
+
+/** What identifies an admitted message, whatever becomes of it. */
+const toInboxIdentity = (submission: Submission, runId: RunId, session: SessionRow) => ({
+  runId,
+  channel: submission.channel,
+  account: submission.account,
+  eventId: submission.eventId,
+  messageRef: submission.messageRef ?? null,
+  sessionKey: submission.sessionKey,
+  sessionId: session.session_id,
+  agentId: submission.agentId,
+});

@@ -1,0 +1,436 @@
+import type { AgentEvent, AgentRuntime, ToolName, Turn, TurnFailure } from "../agents/runtime.ts";
+import type { Button, ChannelCapabilities, ReplyTarget } from "../channels/channel.ts";
+import type { Bus } from "../core/bus.ts";
+import type { Clock } from "../core/clock.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
+import type { RunId } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
+import { clip } from "../core/text.ts";
+import type { Buttons } from "../store/buttons.ts";
+import type { Inbox, InboxState, RunOutcome } from "../store/inbox.ts";
+import type { Message } from "../store/messages.ts";
+import type { Store } from "../store/open.ts";
+import { toNewConversation, type SessionPatch, type SessionRow, type Sessions } from "../store/sessions.ts";
+import { answerCommand, parseCommand, type CommandChoice, type CommandContext } from "./commands.ts";
+import { toRunRef, type RunRef, type TurnEvents } from "./events.ts";
+import { intersectGrants } from "./grant.ts";
+import { conversationOf, type Outbound } from "./outbound.ts";
+import { collectOutboundMedia, type OutboundMedia } from "./outbound-media.ts";
+import { isSendDenied, permittedTools } from "./permissions.ts";
+import { failureNotice, retryText, tooLongFailure, waitingText, type PresentedEnd } from "./presentation.ts";
+import { finishTurn, type TurnState } from "./reduce.ts";
+import type { InflightRun, RunRegistry } from "./runs.ts";
+import { ToolCallLimits } from "./tool-calls.ts";
+import type { Transcript } from "./transcript.ts";
+import type { TurnContext } from "./turn-context.ts";
+import type { TurnIndicators } from "./turn-indicators.ts";
+import { TurnJournal } from "./turn-journal.ts";
+import { buildTurn, type TurnRequestDeps } from "./turn-request.ts";
+import { TurnStream } from "./turn-stream.ts";
+import type { RetryingWrite } from "./write-with-retry.ts";
+
+export type RunningTurnDeps = TurnRequestDeps & {
+  store: Store;
+  sessions: Sessions;
+  inbox: Inbox;
+  runs: RunRegistry;
+  transcript: Transcript;
+  outbound: Outbound;
+  runtime: Pick<AgentRuntime, "prompt" | "forget">;
+  write: RetryingWrite;
+  bus: Bus<TurnEvents>;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  newId: () => string;
+  commands: CommandContext;
+  abilities: (channel: string) => ChannelCapabilities | null;
+  /** Called when parts for a conversation have been stored. */
+  deliver: (conversation: string) => void;
+  /** What a person sees of a turn before its answer; absent where nothing is visible. */
+  live?: TurnIndicators;
+  /** Buttons under answers; absent where none are shown. */
+  buttons?: Buttons;
+  crashPoint: (point: string) => void;
+};
+
+type EndEvent = Extract<AgentEvent, { type: "end" }>;
+type ToolCall = Parameters<Turn["beforeTool"]>[0];
+
+/** One message, with those that were collected or handed in, from its prompt to its stored outcome. */
+export class RunningTurn {
+  /** Messages that were to be handed in but were not taken. */
+  returnedRuns: RunId[] = [];
+  readonly #deps: RunningTurnDeps;
+  readonly #context: TurnContext;
+  readonly #ref: RunRef;
+  readonly #inflight: InflightRun;
+  readonly #stream: TurnStream;
+  readonly #journal: TurnJournal;
+  readonly #steeredRuns = new Set<RunId>();
+  readonly #toolLimits = new ToolCallLimits();
+  /** Why the gateway itself stopped the turn. */
+  #stopFailure: TurnFailure | null = null;
+  #waitNoticeSent = false;
+  #target: ReplyTarget | null;
+
+  constructor(deps: RunningTurnDeps, context: TurnContext) {
+    this.#deps = deps;
+    this.#context = context;
+    const { row } = context;
+    this.#target = row.payload?.target ?? null;
+    this.#ref = toRunRef(row);
+    this.#inflight = { runId: row.runId, sessionKey: row.sessionKey, startedAt: deps.clock.now(), text: "", seq: 0 };
+    this.#stream = new TurnStream(deps, this.#ref, this.#inflight);
+    this.#journal = new TurnJournal(deps, this.#ref);
+  }
+
+  /** Asks the agent and stores what it answers. */
+  async run(): Promise<void> {
+    const { bus, clock, runs, runtime } = this.#deps;
+    const { active } = this.#context;
+    const session = this.#session();
+    if (!session) return this.close(errorOutcome("the session of this message was deleted", clock.now()));
+    let turn: Turn;
+    try {
+      turn = await buildTurn(this.#deps, this.#context, session, {
+        tools: this.#grantedTools(),
+        beforeTool: (call) => this.#beforeTool(call),
+      });
+    } catch (err) {
+      if (!(err instanceof GatewayError)) throw err;
+      return this.close(errorOutcome(err.message, clock.now()));
+    }
+    runs.begin(this.#inflight);
+    this.#startIndicators();
+    this.#stream.emitStarted(session.model ?? `${turn.models[0]!.provider}/${turn.models[0]!.id}`);
+    bus.emit("session.changed", { sessionKey: this.#ref.sessionKey, reason: "run-start", fields: ["status"], runId: this.#ref.runId });
+    const cancelTimeout = clock.after(this.#timeoutMs(), () => {
+      active.abortCause ??= "timeout";
+      active.abort.abort();
+    });
+    active.isPrompting = true;
+    this.#context.onPrompting();
+    let end: EndEvent = {
+      type: "end",
+      reason: "error",
+      checkpoint: session.checkpoint,
+      error: { kind: "crashed", message: "the agent stopped without an answer" },
+    };
+    for await (const event of runtime.prompt(turn, active.abort.signal)) {
+      if (event.type === "end") end = event;
+      else this.#onEvent(event);
+    }
+    active.isPrompting = false;
+    cancelTimeout();
+    await this.#finish(end);
+  }
+
+  /** A chat command that changes the session, in its place in the lane. */
+  async runCommand(): Promise<void> {
+    const { clock, commands, newId, runtime, sessions } = this.#deps;
+    const session = this.#session();
+    const command = parseCommand(this.#context.row.payload.text, commands.resetTriggers());
+    if (!session || !command) return this.close(errorOutcome("this command can no longer be carried out", clock.now()));
+    const answer = answerCommand(command, session, commands);
+    if (answer.newSession) await runtime.forget(session.agent_id, session.session_id);
+    const change = (): (keyof SessionRow)[] => {
+      const changes = answer.newSession ? { ...answer.changes, ...toNewConversation(session, newId()) } : answer.changes;
+      sessions.patch(session.key, changes);
+      return Object.keys(changes) as (keyof SessionRow)[];
+    };
+    await this.close({ status: "ok", text: answer.text, stopReason: "stop", endedAt: clock.now() }, change, answer.choices);
+  }
+
+  /** Ends the run with a text of the gateway's own. `change` runs in the same transaction and names the session's changed columns. */
+  async close(outcome: RunOutcome, change?: () => (keyof SessionRow)[], choices: readonly CommandChoice[] = []): Promise<void> {
+    const { bus, clock, outbound, transcript } = this.#deps;
+    const { runId, sessionKey } = this.#ref;
+    const now = clock.now();
+    const ended: RunOutcome = { ...outcome, endedAt: now };
+    this.#logEnd(ended);
+    const text = outcome.text || failureNotice(ended);
+    let message: Message | undefined;
+    let fields: (keyof SessionRow)[] = [];
+    await this.#deps.write(() => {
+      fields = change?.() ?? [];
+      const session = this.#session();
+      const origin = outcome.status === "ok" ? "command" : "notice";
+      if (session) message = transcript.addReply({ runId, session, text, now, origin });
+      this.#endRuns(ended, now);
+      const target = this.#findTarget(session);
+      if (target) outbound.add({ id: runId, sessionKey, target, text, at: now, buttons: this.#buttonsFor(choices, target, now) });
+    });
+    if (message) this.#deps.transcript.emitAdded(message, "command");
+    if (fields.length > 0) bus.emit("session.changed", { sessionKey, reason: "command", fields });
+    this.#emitAllEnded(ended);
+  }
+
+  /** Where the answer goes. Read again when it is stored: the chat may have received another id meanwhile. */
+  #findTarget(session: SessionRow | undefined): ReplyTarget | null {
+    if (isSendDenied(session)) return (this.#target = null);
+    this.#target = this.#deps.runs.find(this.#ref.runId)?.payload?.target ?? this.#target;
+    return this.#target;
+  }
+
+  /** One button for each choice, where the channel has buttons; only the sender may use them. Inside a `store.write`. */
+  #buttonsFor(choices: readonly CommandChoice[], target: ReplyTarget, now: number): Button[][] {
+    const { buttons, abilities } = this.#deps;
+    if (choices.length === 0 || !buttons || !abilities(target.channel)?.buttons) return [];
+    const tokens = buttons.issue({
+      conversation: conversationOf(target),
+      sessionKey: this.#ref.sessionKey,
+      sender: this.#context.row.payload.provenance.senderId ?? null,
+      values: choices.map((choice) => choice.value),
+      ttlMs: LIMITS.buttonMs,
+      now,
+    });
+    return choices.map(({ text }, index) => [{ text, token: tokens[index]! }]);
+  }
+
+  /** Nothing more is shown of the turn as it runs. */
+  stopIndicators(): void {
+    this.#stream.indicators?.stop();
+    this.#stream.indicators = null;
+  }
+
+  #startIndicators(): void {
+    const { live, outbound } = this.#deps;
+    const { runId, agentId, payload } = this.#context.row;
+    const { target } = payload;
+    if (!target || !live || isSendDenied(this.#session())) return;
+    const intent = { id: runId, sessionKey: this.#ref.sessionKey, target, at: 0, batched: this.#isBatched };
+    const render = (text: string): { text: string; target: ReplyTarget } | null => outbound.preview({ ...intent, text });
+    this.#stream.indicators = live.begin({ runId, agentId, target, addressed: payload.addressed === true, render });
+  }
+
+  get #isBatched(): boolean {
+    return this.#context.active.runIds.length > 1;
+  }
+
+  #session(): SessionRow | undefined {
+    return this.#deps.sessions.get(this.#ref.sessionKey);
+  }
+
+  #timeoutMs(): number {
+    const { payload, agentId } = this.#context.row;
+    return payload.timeoutMs && payload.timeoutMs > 0 ? payload.timeoutMs : this.#deps.settings(agentId).timeoutMs;
+  }
+
+  /**
+   * The tools that every message of this turn grants, also one that was handed in while the turn ran, as far as the session permits them
+   * now: it may have become read-only since the turn began.
+   */
+  #grantedTools = (): readonly ToolName[] => permittedTools(this.#session(), intersectGrants(this.#context.active.grants).tools);
+
+  /** The call is on disk before it runs: a crash from here on closes the turn instead of repeating the tool. */
+  async #beforeTool(call: ToolCall): ReturnType<Turn["beforeTool"]> {
+    const refused = { allow: false as const, reason: `the tool ${call.name} is not available in this conversation` };
+    const isGranted = (): boolean => (this.#grantedTools() as readonly string[]).includes(call.name);
+    if (!isGranted()) return refused;
+    const reason = this.#checkToolCall(call);
+    if (reason !== null) return { allow: false, reason };
+    await this.#storeToolCall();
+    if (!isGranted()) return refused;
+    if (this.#context.active.abort.signal.aborted) return { allow: false, reason: "the turn was stopped" };
+    return { allow: true };
+  }
+
+  #checkToolCall(call: ToolCall): string | null {
+    const { reason, stop } = this.#toolLimits.check(call);
+    if (stop) this.#abortWith(stop);
+    return reason;
+  }
+
+  async #storeToolCall(): Promise<void> {
+    const { crashPoint, inbox } = this.#deps;
+    await this.#journal.save(
+      () => this.#stream.state.rows,
+      () => {
+        // A message that was handed in may be what the tool is called for: it must not run again by itself either.
+        for (const runId of [this.#ref.runId, ...this.#mergedRuns()]) inbox.markToolsStarted(runId);
+      },
+    );
+    crashPoint("tool-written");
+  }
+
+  #onEvent(event: AgentEvent): void {
+    this.#stream.onEvent(event);
+    const { tooLong } = this.#stream.state;
+    if (tooLong) this.#abortWith(tooLongFailure(tooLong));
+    if (event.type === "tool") {
+      if (event.phase === "start") this.#checkToolCall(event);
+      if (event.phase === "end") this.#toolLimits.forget(event.id);
+      this.#stream.emitTool(event);
+    }
+    if (event.type === "retry") this.#stream.emitNote({ kind: "retry", text: retryText(event) });
+    if (event.type === "waiting") this.#onWaiting(event);
+    if (event.type === "compaction") this.#stream.emitNote({ kind: "compaction", phase: event.phase });
+    if (event.type === "steered") this.#onSteered(event.runId);
+  }
+
+  /** In the transcript the message follows what had been said when the agent read it. */
+  #onSteered(runId: RunId): void {
+    const { bus, log, transcript } = this.#deps;
+    const { rows } = this.#stream.state;
+    const { sessionKey } = this.#ref;
+    this.#steeredRuns.add(runId);
+    this.#journal
+      .save(
+        () => rows,
+        () => transcript.moveUserMessage(runId),
+      )
+      .then(() => bus.emit("session.changed", { sessionKey, reason: "message-changed", fields: ["updated_at"], runId }))
+      .catch((err: unknown) => log.warn("a message that was handed in keeps its old place", { runId, cause: reasonOf(err) }));
+  }
+
+  /** Clients see each wait; a chat gets one message, and only when it takes long. */
+  #onWaiting(event: Extract<AgentEvent, { type: "waiting" }>): void {
+    const { clock, deliver, log, outbound, store } = this.#deps;
+    const { runId } = this.#ref;
+    const text = waitingText(event);
+    this.#stream.emitNote({ kind: "retry", text });
+    const target = this.#target;
+    const long = Math.max(event.forMs, event.untilMs ?? 0) >= LIMITS.waitNoticeAfterMs;
+    if (!target || !long || this.#waitNoticeSent || this.#inflight.text !== "") return;
+    this.#waitNoticeSent = true;
+    store
+      .write(() => outbound.add({ id: `${runId}:waiting`, sessionKey: null, target, text, at: clock.now() }))
+      .then(
+        () => deliver(conversationOf(target)),
+        (err: unknown) => log.warn("the notice that a turn takes long could not be sent", { runId, cause: reasonOf(err) }),
+      );
+  }
+
+  /** Ends the turn for a reason of the gateway's own; what was said so far is kept. */
+  #abortWith(failure: TurnFailure): void {
+    if (this.#stopFailure) return;
+    this.#stopFailure = failure;
+    this.#context.active.abort.abort();
+  }
+
+  async #finish(raw: EndEvent): Promise<void> {
+    const { bus, clock, crashPoint, metrics, outbound, runs, sessions, transcript, write } = this.#deps;
+    const { runId, sessionKey } = this.#ref;
+    this.#stream.flush();
+    // The gateway stops: the rows stay as they are, and the next start resumes or closes the run.
+    if (this.#context.active.abortCause === "shutdown") return void runs.finish(runId);
+    await this.#journal.settled();
+    const now = clock.now();
+    const end = this.#withOwnReason(raw);
+    const { state, outcome, presented } = finishTurn(this.#stream.state, end, now);
+    this.#logEnd(outcome, state, presented);
+    let added: Message[] = [];
+    crashPoint("answered");
+    const reply = await this.#toReply(outcome);
+    this.stopIndicators();
+    await write(() => {
+      const session = this.#session();
+      added = this.#journal.addFinal(state.rows, session);
+      this.#endRuns(outcome, now);
+      if (session) sessions.patch(session.key, toSessionPatch(session, { run: this.#inflight, state, outcome, now, checkpoint: end.checkpoint }));
+      const target = this.#findTarget(session);
+      if (target) outbound.add({ id: runId, sessionKey, target, at: now, ...reply, batched: this.#isBatched });
+    });
+    crashPoint("stored");
+    runs.finish(runId);
+    for (const message of added) transcript.emitAdded(message, "message");
+    metrics.observe("gateway_turns_duration_seconds", (now - this.#inflight.startedAt) / 1000);
+    this.#emitAllEnded(outcome);
+    bus.emit("session.changed", { sessionKey, reason: "run-end", fields: ["status", "context_tokens", "used_model", "ended_at"], runId });
+  }
+
+  /** The end with the reason for which the gateway itself stopped the turn, if it did. */
+  #withOwnReason(end: EndEvent): EndEvent {
+    const { abortCause } = this.#context.active;
+    const timeout = { kind: "timeout" as const, message: `no answer within ${Math.round(this.#timeoutMs() / 1000)} s` };
+    if (abortCause === "timeout") return { ...end, reason: "error", error: timeout };
+    return this.#stopFailure && abortCause === null ? { ...end, reason: "error", error: this.#stopFailure } : end;
+  }
+
+  /** One line for each turn that failed or whose answer is odd, with the raw cause, which is not sent to a chat. */
+  #logEnd(outcome: RunOutcome, state: TurnState = this.#stream.state, presented?: PresentedEnd): void {
+    if (outcome.status !== "error" && !presented?.cause) return;
+    const { error } = outcome;
+    this.#deps.log.warn(outcome.status === "error" ? "a turn failed" : "an answer is not as it should be", {
+      sessionKey: this.#ref.sessionKey,
+      runId: this.#ref.runId,
+      model: state.model ?? outcome.model,
+      kind: error?.kind,
+      status: presented?.detail?.httpStatus,
+      cause: presented?.cause ?? presented?.detail?.message ?? error?.message,
+      attempts: state.retries + 1,
+    });
+  }
+
+  /** What is sent to the channel: the text, and the files that it names where the conversation may read files at all. */
+  async #toReply(outcome: RunOutcome): Promise<OutboundMedia> {
+    const { media, log, settings } = this.#deps;
+    const { payload, agentId } = this.#context.row;
+    const text = outcome.status === "error" ? withFailureNotice(outcome) : outcome.text;
+    if (!payload.target) return { text, media: [] };
+    return collectOutboundMedia(text, { workspace: payload.tools.includes("read") ? settings(agentId).workspace : null, media, log });
+  }
+
+  /** Ends the run and everything that went into it; what was handed in but not taken goes back into the queue. */
+  #endRuns(outcome: RunOutcome, now: number): void {
+    const { inbox } = this.#deps;
+    const state: InboxState = outcome.status === "ok" ? "done" : outcome.status === "error" ? "failed" : "aborted";
+    inbox.end(this.#ref.runId, state, outcome);
+    for (const runId of this.#mergedRuns()) inbox.end(runId, "merged", { ...outcome, endedAt: now });
+    this.returnedRuns = this.#context.active.steered.filter((runId) => !this.#steeredRuns.has(runId));
+    for (const runId of this.returnedRuns) inbox.requeue(runId);
+  }
+
+  #mergedRuns(): RunId[] {
+    const { runIds, steered } = this.#context.active;
+    return [...runIds.slice(1), ...steered.filter((runId) => this.#steeredRuns.has(runId))];
+  }
+
+  #emitAllEnded(outcome: RunOutcome): void {
+    const { deliver, live, runs } = this.#deps;
+    const { active, row, collected } = this.#context;
+    const merged = this.#mergedRuns();
+    const steered = active.steered.filter((runId) => this.#steeredRuns.has(runId));
+    active.steered = [];
+    runs.emitEnded(this.#ref, this.#stream.nextSeq(), outcome);
+    for (const runId of merged) runs.emitEnded({ ...this.#ref, runId }, 1, outcome, this.#ref.runId);
+    if (!this.#target) return;
+    deliver(conversationOf(this.#target));
+    const answered = [row, ...collected, ...steered.flatMap((runId) => runs.find(runId) ?? [])];
+    for (const { payload } of answered) if (payload) live?.onAnswered({ agentId: row.agentId, payload });
+  }
+}
+
+type TurnResult = { run: InflightRun; state: TurnState; outcome: RunOutcome; now: number; checkpoint: string | null };
+
+/** What the end of a turn changes in its session. Pure. */
+const toSessionPatch = (session: SessionRow, { run, state, outcome, now, checkpoint }: TurnResult): SessionPatch => ({
+  checkpoint: checkpoint ?? session.checkpoint,
+  status: outcome.status === "ok" ? "done" : outcome.status === "error" ? "error" : "killed",
+  last_run_id: run.runId,
+  started_at: run.startedAt,
+  ended_at: now,
+  updated_at: now,
+  last_message_at: now,
+  preview: clip(outcome.text || outcome.error?.message || "", 160),
+  context_window: state.contextWindow || session.context_window,
+  context_tokens: state.contextTokens || session.context_tokens,
+  input_tokens: Math.min(session.input_tokens + state.usage.input, Number.MAX_SAFE_INTEGER),
+  output_tokens: Math.min(session.output_tokens + state.usage.output, Number.MAX_SAFE_INTEGER),
+  cost_usd: session.cost_usd + state.usage.costUsd,
+  ...(state.model ? { used_model: state.model } : {}),
+});
+
+export const errorOutcome = (message: string, endedAt: number): RunOutcome => ({
+  status: "error",
+  text: "",
+  stopReason: "error",
+  endedAt,
+  error: { kind: "unknown", message },
+});
+
+const withFailureNotice = (outcome: RunOutcome): string =>
+  outcome.text ? `${outcome.text}\n\n${failureNotice(outcome)}` : failureNotice(outcome);

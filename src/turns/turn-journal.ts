@@ -1,0 +1,72 @@
+import type { Clock } from "../core/clock.ts";
+import type { Message, MessageBody } from "../store/messages.ts";
+import type { Store } from "../store/open.ts";
+import type { SessionRow, Sessions } from "../store/sessions.ts";
+import type { RunRef } from "./events.ts";
+import type { Transcript } from "./transcript.ts";
+
+type TurnJournalDeps = { store: Store; sessions: Sessions; transcript: Transcript; clock: Clock; newId: () => string };
+
+/** Stores the complete messages of one turn, each once and in order. */
+export class TurnJournal {
+  readonly #deps: TurnJournalDeps;
+  readonly #ref: RunRef;
+  #stored = 0;
+  #pending: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: TurnJournalDeps, ref: RunRef) {
+    this.#deps = deps;
+    this.#ref = ref;
+  }
+
+  /** Stores `rows`, as far as they are not on disk, and `change` in one transaction, after all earlier calls. */
+  save(rows: () => readonly MessageBody[], change: () => void): Promise<void> {
+    const saved = this.#pending.then(() => this.#save(rows(), change));
+    this.#pending = saved.catch(() => undefined);
+    return saved;
+  }
+
+  async #save(rows: readonly MessageBody[], change: () => void): Promise<void> {
+    const { store, sessions, transcript } = this.#deps;
+    const added = await store.write(() => {
+      const messages = this.#add(rows, sessions.get(this.#ref.sessionKey), -1);
+      change();
+      return messages;
+    });
+    this.#stored = Math.max(this.#stored, rows.length);
+    for (const message of added) transcript.emitAdded(message, "message");
+  }
+
+  /** Resolves when nothing is being stored. */
+  async settled(): Promise<void> {
+    await this.#pending;
+  }
+
+  /** Adds the rest of a turn's messages; inside a `store.write`, which may be repeated. One of them is the run's answer. */
+  addFinal(rows: readonly MessageBody[], session: SessionRow | undefined): Message[] {
+    return this.#add(rows, session, lastAssistantIndex(rows));
+  }
+
+  #add(rows: readonly MessageBody[], session: SessionRow | undefined, answerIndex: number): Message[] {
+    if (!session) return [];
+    const { clock, newId, transcript } = this.#deps;
+    const { runId } = this.#ref;
+    return rows.slice(this.#stored).map((body, index) =>
+      transcript.add({
+        id: newId(),
+        sessionKey: session.key,
+        sessionId: session.session_id,
+        runId,
+        idempotencyKey: this.#stored + index === answerIndex ? `${runId}:assistant` : null,
+        at: clock.now(),
+        body,
+      }),
+    );
+  }
+}
+
+/** The row that counts as the answer: what the agent said, or else what the gateway said for it. */
+function lastAssistantIndex(rows: readonly MessageBody[]): number {
+  const own = rows.findLastIndex((row) => row.role === "assistant" && row.origin === undefined);
+  return own === -1 ? rows.findLastIndex((row) => row.role === "assistant") : own;
+}

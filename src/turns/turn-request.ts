@@ -1,0 +1,51 @@
+import type { Turn } from "../agents/runtime.ts";
+import type { AgentId } from "../core/ids.ts";
+import type { MediaStore } from "../store/media.ts";
+import type { SessionRow } from "../store/sessions.ts";
+import { toAgentText } from "./agent-text.ts";
+import { loadImages } from "./images.ts";
+import { resolveModels, resolveThinking, type AgentSettings } from "./settings.ts";
+import type { Payload, RunRow } from "./submission.ts";
+import type { Transcript } from "./transcript.ts";
+import type { TurnContext } from "./turn-context.ts";
+
+export type TurnRequestDeps = {
+  media: MediaStore;
+  transcript: Transcript;
+  settings: (agentId: AgentId) => AgentSettings;
+  /** Facts about who talks from where, for the system prompt; never text of a sender. */
+  situation: (payload: Payload, session: SessionRow) => string;
+  /** The files of a message, fetched before its turn begins; absent where messages have none. */
+  attachments?: (row: RunRow, signal: AbortSignal) => Promise<Payload>;
+};
+
+/** What the runtime gets for one turn. Throws UNAVAILABLE when a picture of a message can no longer be read. */
+export async function buildTurn(
+  deps: TurnRequestDeps,
+  { row, collected, active, queuedRuns }: TurnContext,
+  session: SessionRow,
+  rights: Pick<Turn, "tools" | "beforeTool">,
+): Promise<Turn> {
+  const { attachments, media, transcript, situation } = deps;
+  const settings = deps.settings(row.agentId);
+  const withMedia = (each: RunRow): Promise<Payload> =>
+    each.payload.media && attachments ? attachments(each, active.abort.signal) : Promise.resolve(each.payload);
+  const payloads = await Promise.all([row, ...collected.filter((each) => each.payload !== null)].map(withMedia));
+  const shared = transcript.hasExternalSenders(session);
+  const { payload } = row;
+  return {
+    runId: row.runId,
+    sessionKey: row.sessionKey,
+    sessionId: session.session_id,
+    agentId: row.agentId,
+    text: payloads.map((each) => toAgentText(each, shared)).join("\n\n"),
+    images: await loadImages(media, payloads.flatMap((each) => each.images)),
+    models: resolveModels(settings, session, payload.model),
+    thinking: resolveThinking(settings, session, payload.thinking),
+    ...rights,
+    workspace: settings.workspace,
+    conversationContext: [situation(payload, session), payload.extraSystem].filter(Boolean).join("\n\n"),
+    checkpoint: session.checkpoint,
+    history: () => transcript.buildContext(session, [...active.runIds, ...active.steered, ...queuedRuns()]),
+  };
+}
