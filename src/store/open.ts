@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { GatewayError, reasonOf } from "../core/errors.ts";
+import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { readLedger, countLedgerRows, type KnownTables, type Ledger } from "./ledger.ts";
 import { PageImage, scanWal } from "./page-image.ts";
@@ -76,7 +76,7 @@ function prepareDir(dir: string, path: string): void {
 }
 
 const unusableStoreError = (path: string, why: string, fix: string): GatewayError =>
-  new GatewayError("UNAVAILABLE", `the store ${path} cannot be used: ${why}`, { details: { code: "STATE_DIR_UNUSABLE" }, fix });
+  detailError("STATE_DIR_UNUSABLE", `the store ${path} cannot be used: ${why}`, { fix });
 
 /** Looks whether another process holds the lock, before anything is moved. Any other answer is for the real opening. */
 function refuseIfLocked(path: string): void {
@@ -97,7 +97,7 @@ function refuseIfLocked(path: string): void {
 }
 
 const lockedError = (cause: unknown): GatewayError =>
-  new GatewayError("CONFLICT", "another process owns this state directory", { cause, details: { code: "STATE_DIR_OWNED" } });
+  detailError("STATE_DIR_OWNED", "another process owns this state directory", { cause });
 
 /** What shows before SQLite looks, because SQLite would accept it, and drop what it does not see. */
 function detectDamage(path: string, ledger: Ledger | null): string | null {

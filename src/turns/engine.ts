@@ -1,7 +1,7 @@
 import type { ContextMessage } from "../agents/runtime.ts";
 import type { ReplyTarget } from "../channels/channel.ts";
 import { contain } from "../core/contain.ts";
-import { GatewayError, reasonOf } from "../core/errors.ts";
+import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { InboxRow, RunOutcome } from "../store/inbox.ts";
@@ -113,9 +113,8 @@ export class Turns {
       );
     }
     if (!submission.deadLetter && this.isLaneFull(submission.sessionKey)) {
-      throw new GatewayError("UNAVAILABLE", `${LIMITS.laneDepth} messages are waiting in this session already`, {
+      throw detailError("LANE_FULL", `${LIMITS.laneDepth} messages are waiting in this session already`, {
         retryAfterMs: 5_000,
-        details: { code: "LANE_FULL" },
       });
     }
     const command = submission.ignoreCommands ? null : this.parseCommand(submission.text);
@@ -248,8 +247,8 @@ export class Turns {
       this.options.inbox.byRun<Payload>(runId);
     if (!row) return void submission.precondition?.(this.options.sessions.get(submission.sessionKey));
     if (row.sessionKey !== submission.sessionKey || (row.payload && row.payload.text !== submission.text)) {
-      throw new GatewayError("INVALID_REQUEST", "this idempotency key belongs to another message", {
-        details: { code: "IDEMPOTENCY_KEY_REUSED", runId: row.runId },
+      throw detailError("IDEMPOTENCY_KEY_REUSED", "this idempotency key belongs to another message", {
+        details: { runId: row.runId },
       });
     }
     this.options.metrics.count("gateway_turns_duplicates_total", { channel: submission.channel });
