@@ -108,12 +108,13 @@ export class MessageAdmission {
     let message: Message | undefined;
     let entry: LaneEntry | undefined;
     let stored: NewInboxRow<Payload>;
+    const queued = toQueuedMessage(runId, payload);
     return {
       apply: () => {
         known = isNew ? undefined : this.#findDuplicate(submission, runId);
         if (known) return;
         const session = this.#ensureSession(submission, now);
-        entry = deadLetter ? undefined : lanes.enter(toQueuedMessage(runId, payload), session);
+        entry = deadLetter ? undefined : lanes.enter(queued, session);
         const startsAtOnce = entry?.startsAtOnce === true;
         const noted = command ? null : takeContext(sessionKey, now);
         stored = {
@@ -138,7 +139,7 @@ export class MessageAdmission {
         const failed = (error: unknown): void => log.error("the gateway itself failed", { what: "to acknowledge a message", error });
         if (payload.target) contain(failed, () => live?.acknowledge({ agentId, payload }))();
         const debounceUntil = submission.queueMode === "collect" ? clock.monotonic() + quietMs(submission.channel) : 0;
-        entry.commit({ ...toQueuedMessage(runId, payload), debounceUntil }, stored);
+        entry.commit({ ...queued, debounceUntil }, stored);
         return result;
       },
       onRollback: () => entry?.rollback(),
@@ -151,7 +152,7 @@ export class MessageAdmission {
     command: ParsedCommand,
     refusal: string | null,
   ): UnitOfWork<SubmitResult> {
-    const { commands, deliver, inbox, outbound, runs, sessions, transcript } = this.#deps;
+    const { commands, deliver, inbox, outbound, runs, transcript } = this.#deps;
     const { sessionKey, agentId, target } = submission;
     let known: InboxRow | undefined;
     let added: Message[] = [];
@@ -177,7 +178,6 @@ export class MessageAdmission {
           transcript.addReply({ runId, session, text, now, origin: "command" }),
         ];
         if (target) outbound.add({ id: runId, sessionKey, target, text, at: now });
-        sessions.patch(sessionKey, { updated_at: now });
       },
       onCommit: () => {
         if (known) return toSubmitResult(known, true);
@@ -215,19 +215,21 @@ export class MessageAdmission {
   #ensureSession(submission: Submission, now: number): SessionRow {
     const { expired, lanes, newId, sessions } = this.#deps;
     const { sessionKey: key, agentId, chatKind, target } = submission;
-    const found = sessions.ensure(key, { sessionId: newId(), agentId, chatKind, channel: target?.channel ?? "webchat", now });
+    const changes = {
+      updated_at: now,
+      ...(target ? { target: JSON.stringify(target), channel: target.channel } : {}),
+    };
+    const found = sessions.get(key);
+    if (!found) {
+      const identity = { key, session_id: newId(), agent_id: agentId, chat_kind: chatKind, channel: "webchat", created_at: now };
+      return sessions.insert({ ...identity, ...changes, title: sessionTitle(submission) });
+    }
     // A turn that runs or waits belongs to the old conversation, which therefore goes on.
     const restart = lanes.isIdle(key) && expired(found, now) ? toNewConversation(found, newId()) : {};
-    const session = { ...found, ...restart };
-    const changes = {
-      ...restart,
-      updated_at: now,
-      archived: 0,
-      ...(target ? { target: JSON.stringify(target), channel: target.channel } : {}),
-      ...(session.title ? {} : { title: sessionTitle(submission) }),
-    };
-    sessions.patch(key, changes);
-    return { ...session, ...changes };
+    const session = { ...found, ...restart, ...changes, archived: 0 };
+    const title = session.title || sessionTitle(submission);
+    sessions.patch(key, { ...restart, ...changes, archived: 0, title });
+    return { ...session, title };
   }
 }
 
