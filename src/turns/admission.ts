@@ -1,9 +1,7 @@
-import { contain } from "../core/contain.ts";
 import type { Clock } from "../core/clock.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Inbox, InboxRow, NewInboxRow, RunOutcome } from "../store/inbox.ts";
 import type { MediaStore } from "../store/media.ts";
@@ -35,7 +33,6 @@ export type MessageAdmissionDeps = {
   transcript: Transcript;
   outbound: Outbound;
   clock: Clock;
-  log: Log;
   metrics: Metrics;
   /** A fresh unguessable id. */
   newId: () => string;
@@ -101,7 +98,7 @@ export class MessageAdmission {
   }
 
   #prepareQueued({ submission, runId, isNew, now }: AdmittedMessage, command: ParsedCommand | null): UnitOfWork<SubmitResult> {
-    const { clock, crashPoint, inbox, lanes, live, log, metrics, quietMs, takeContext, transcript } = this.#deps;
+    const { clock, crashPoint, inbox, lanes, live, metrics, quietMs, takeContext, transcript } = this.#deps;
     const { sessionKey, agentId, deadLetter } = submission;
     const payload = toPayload(submission, command ? "command" : "message");
     let known: InboxRow | undefined;
@@ -136,8 +133,7 @@ export class MessageAdmission {
         const state = deadLetter ? "parked" : "running";
         const result: SubmitResult = { runId, sessionKey, agentId, duplicate: false, state, outcome: null };
         if (!entry) return result;
-        const failed = (error: unknown): void => log.error("the gateway itself failed", { what: "to acknowledge a message", error });
-        if (payload.target) contain(failed, () => live?.acknowledge({ agentId, payload }))();
+        if (payload.target) live?.acknowledge({ agentId, payload });
         const debounceUntil = submission.queueMode === "collect" ? clock.monotonic() + quietMs(submission.channel) : 0;
         entry.commit({ ...queued, debounceUntil }, stored);
         return result;
