@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkConfigValue } from "../config/load.ts";
 import { asId } from "../core/ids.ts";
-import { ALL_CAPABILITIES } from "../../test/fakes/fake-chat.ts";
+import { ALL_CAPABILITIES } from "../../test/fakes/chat-bench.ts";
 import { indicatorSettings, previewMode, replyToMode } from "./indicator-settings.ts";
 
 const { config } = checkConfigValue({

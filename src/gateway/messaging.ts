@@ -178,7 +178,32 @@ export class Messaging {
         currentModel: (session) => core.currentModel(session),
       },
     });
-    this.ingest = new EventIngest({
+    this.ingest = this.#createIngest();
+    this.#ownerAlerts = this.#createOwnerAlerts();
+    this.channels = createChannelSupervisor({
+      load: (id) => this.load(id),
+      toWorkerChannel: (channel, spec) =>
+        withChannelWorker(channel, spec, {
+          gatewayDir: core.paths.gateway,
+          outside: pluginSourceOf(core.config, spec.channel, core.paths.state),
+        }),
+      admit: (channel, account, events, cursor) => this.ingest.admit(channel, account, events, cursor),
+      cursor: (channel, account) => core.channelState.cursor(channel, account),
+      vault: (channel, account) => createVault(core.store, channel, account),
+      onState: (status) => this.#onState(status),
+      clock,
+      metrics,
+      log: log.child({ subsystem: "channels" }),
+      random: Math.random,
+      commands: CHAT_COMMANDS.map(({ name, description }) => ({ name, description })),
+    });
+    this.#registerMetrics();
+  }
+
+  #createIngest(): EventIngest {
+    const core = this.#core;
+    const { log, metrics, store, bus, sessions, messages, inbox, crashPoint } = core;
+    return new EventIngest({
       ...this.turns,
       store,
       sessions,
@@ -214,25 +239,6 @@ export class Messaging {
       log: log.child({ subsystem: "inbound" }),
       metrics,
     });
-    this.#ownerAlerts = this.#createOwnerAlerts();
-    this.channels = createChannelSupervisor({
-      load: (id) => this.load(id),
-      toWorkerChannel: (channel, spec) =>
-        withChannelWorker(channel, spec, {
-          gatewayDir: core.paths.gateway,
-          outside: pluginSourceOf(core.config, spec.channel, core.paths.state),
-        }),
-      admit: (channel, account, events, cursor) => this.ingest.admit(channel, account, events, cursor),
-      cursor: (channel, account) => core.channelState.cursor(channel, account),
-      vault: (channel, account) => createVault(core.store, channel, account),
-      onState: (status) => this.#onState(status),
-      clock,
-      metrics,
-      log: log.child({ subsystem: "channels" }),
-      random: Math.random,
-      commands: CHAT_COMMANDS.map(({ name, description }) => ({ name, description })),
-    });
-    this.#registerMetrics();
   }
 
   #createOwnerAlerts(): OwnerAlerts {

@@ -65,6 +65,10 @@ export type SessionRow = {
 
 export type SessionPatch = Partial<Omit<SessionRow, "key">>;
 
+/** What a new session needs; every other column has a default. */
+export type NewSession = Pick<SessionRow, "key" | "session_id" | "agent_id" | "chat_kind" | "channel" | "created_at" | "updated_at"> &
+  SessionPatch;
+
 /** Changes of a session reset: older messages stay under their old id, and the runtime starts with an empty context. */
 export const toNewConversation = (session: Pick<SessionRow, "lifecycle">, sessionId: string): SessionPatch => ({
   session_id: sessionId,
@@ -125,6 +129,13 @@ export function createSessions(store: Store) {
     get,
     patch,
     bySessionId: (id: string): SessionRow | undefined => one(store.get<SessionRow>("SELECT * FROM sessions WHERE session_id = ?", id)),
+
+    /** A new row with these columns; the others get their defaults. */
+    insert(row: NewSession): SessionRow {
+      const names = Object.keys(row);
+      const sql = `INSERT INTO sessions (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")}) RETURNING *`;
+      return one(store.get<SessionRow>(sql, ...(Object.values(row) as (string | number | null)[])))!;
+    },
 
     /** The row for `key`, created when it does not exist. */
     ensure(

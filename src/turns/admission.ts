@@ -1,9 +1,7 @@
-import { contain } from "../core/contain.ts";
 import type { Clock } from "../core/clock.ts";
 import { detailError, GatewayError } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Inbox, InboxRow, NewInboxRow, RunOutcome } from "../store/inbox.ts";
 import type { MediaStore } from "../store/media.ts";
@@ -35,7 +33,6 @@ export type MessageAdmissionDeps = {
   transcript: Transcript;
   outbound: Outbound;
   clock: Clock;
-  log: Log;
   metrics: Metrics;
   /** A fresh unguessable id. */
   newId: () => string;
@@ -98,19 +95,20 @@ export class MessageAdmission {
   }
 
   #prepareQueued({ submission, runId, isNew, now }: AdmittedMessage, command: ParsedCommand | null): UnitOfWork<SubmitResult> {
-    const { clock, crashPoint, inbox, lanes, live, log, metrics, quietMs, takeContext, transcript } = this.#deps;
+    const { clock, crashPoint, inbox, lanes, live, metrics, quietMs, takeContext, transcript } = this.#deps;
     const { sessionKey, agentId, deadLetter } = submission;
     const payload = toPayload(submission, command ? "command" : "message");
     let known: InboxRow | undefined;
     let message: Message | undefined;
     let entry: LaneEntry | undefined;
     let stored: NewInboxRow<Payload>;
+    const queued = toQueuedMessage(runId, payload);
     return {
       apply: () => {
         known = isNew ? undefined : this.#findDuplicate(submission, runId);
         if (known) return;
         const session = this.#ensureSession(submission, now);
-        entry = deadLetter ? undefined : lanes.enter(toQueuedMessage(runId, payload), session);
+        entry = deadLetter ? undefined : lanes.enter(queued, session);
         const startsAtOnce = entry?.startsAtOnce === true;
         const noted = command ? null : takeContext(sessionKey, now);
         stored = {
@@ -132,10 +130,9 @@ export class MessageAdmission {
         const state = deadLetter ? "parked" : "running";
         const result: SubmitResult = { runId, sessionKey, agentId, duplicate: false, state, outcome: null };
         if (!entry) return result;
-        const failed = (error: unknown): void => log.error("the gateway itself failed", { what: "to acknowledge a message", error });
-        if (payload.target) contain(failed, () => live?.acknowledge({ agentId, payload }))();
+        if (payload.target) live?.acknowledge({ agentId, payload });
         const debounceUntil = submission.queueMode === "collect" ? clock.monotonic() + quietMs(submission.channel) : 0;
-        entry.commit({ ...toQueuedMessage(runId, payload), debounceUntil }, stored);
+        entry.commit({ ...queued, debounceUntil }, stored);
         return result;
       },
       onRollback: () => entry?.rollback(),
@@ -148,7 +145,7 @@ export class MessageAdmission {
     command: ParsedCommand,
     refusal: string | null,
   ): UnitOfWork<SubmitResult> {
-    const { commands, deliver, inbox, outbound, runs, sessions, transcript } = this.#deps;
+    const { commands, deliver, inbox, outbound, runs, transcript } = this.#deps;
     const { sessionKey, agentId, target } = submission;
     let known: InboxRow | undefined;
     let added: Message[] = [];
@@ -174,7 +171,6 @@ export class MessageAdmission {
           transcript.addReply({ runId, session, text, now, origin: "command" }),
         ];
         if (target) outbound.add({ id: runId, sessionKey, target, text, at: now });
-        sessions.patch(sessionKey, { updated_at: now });
       },
       onCommit: () => {
         if (known) return toSubmitResult(known, true);
@@ -210,19 +206,21 @@ export class MessageAdmission {
   #ensureSession(submission: Submission, now: number): SessionRow {
     const { expired, lanes, newId, sessions } = this.#deps;
     const { sessionKey: key, agentId, chatKind, target } = submission;
-    const found = sessions.ensure(key, { sessionId: newId(), agentId, chatKind, channel: target?.channel ?? "webchat", now });
+    const changes = {
+      updated_at: now,
+      ...(target ? { target: JSON.stringify(target), channel: target.channel } : {}),
+    };
+    const found = sessions.get(key);
+    if (!found) {
+      const identity = { key, session_id: newId(), agent_id: agentId, chat_kind: chatKind, channel: "webchat", created_at: now };
+      return sessions.insert({ ...identity, ...changes, title: sessionTitle(submission) });
+    }
     // A turn that runs or waits belongs to the old conversation, which therefore goes on.
     const restart = lanes.isIdle(key) && expired(found, now) ? toNewConversation(found, newId()) : {};
-    const session = { ...found, ...restart };
-    const changes = {
-      ...restart,
-      updated_at: now,
-      archived: 0,
-      ...(target ? { target: JSON.stringify(target), channel: target.channel } : {}),
-      ...(session.title ? {} : { title: sessionTitle(submission) }),
-    };
-    sessions.patch(key, changes);
-    return { ...session, ...changes };
+    const session = { ...found, ...restart, ...changes, archived: 0 };
+    const title = session.title || sessionTitle(submission);
+    sessions.patch(key, { ...restart, ...changes, archived: 0, title });
+    return { ...session, title };
   }
 }
 

@@ -4,7 +4,7 @@ import type { ChannelEvent, InboundMessage, ReplyTarget } from "../channels/chan
 import { asId } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
 import type { RoutingConfig } from "../routing/types.ts";
-import { account, event, inGroup, irc, OPEN_POLICY, openIngest } from "../../test/fakes/event-ingest.ts";
+import { account, event, inGroup, irc, OPEN_POLICY, openIngest } from "../../test/fakes/ingest-bench.ts";
 import { gatedScript } from "../../test/fakes/fake-runtime.ts";
 import { until } from "../../test/fakes/turn-bench.ts";
 

@@ -5,7 +5,7 @@ import { CHAT_COMMANDS } from "../core/chat-commands.ts";
 import { asId } from "../core/ids.ts";
 import type { RoutingConfig } from "../routing/types.ts";
 import { gatedScript } from "../../test/fakes/fake-runtime.ts";
-import { account, event, inGroup, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
+import { account, event, inGroup, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/ingest-bench.ts";
 import { until } from "../../test/fakes/turn-bench.ts";
 import { commandEffect, parseCommand } from "./commands.ts";
 

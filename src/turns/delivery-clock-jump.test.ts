@@ -6,8 +6,8 @@ import { LIMITS } from "../core/limits.ts";
 import { BotLoopGuard } from "../routing/bot-loop.ts";
 import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { gatedScript, textEvents } from "../../test/fakes/fake-runtime.ts";
-import { account, event, irc, openIngest } from "../../test/fakes/event-ingest.ts";
-import { chatTarget, openChatBench, type ChatBench } from "../../test/fakes/fake-chat.ts";
+import { account, event, irc, openIngest } from "../../test/fakes/ingest-bench.ts";
+import { chatTarget, openChatBench, type ChatBench } from "../../test/fakes/chat-bench.ts";
 import { message, until } from "../../test/fakes/turn-bench.ts";
 
 const HOUR = 3_600_000;

@@ -214,7 +214,7 @@ export class Delivery {
 
   /** One send. What has to be tried again stays first in its conversation, which pauses. */
   async #attempt(part: OutboxPart, link: Link, progress: { handedOver: boolean }): Promise<void> {
-    const { store, outbox, clock, crashPoint: mark } = this.#options;
+    const { store, outbox, clock, crashPoint } = this.#options;
     const editOf = await this.#findMessageToReplace(part, link);
     try {
       await store.write(() => {
@@ -226,10 +226,10 @@ export class Delivery {
       this.#options.log.error("a reply waits for the store", { cause: reasonOf(err) });
       return this.#pauseUntil(part.conversation, clock.monotonic() + 1_000);
     }
-    mark("part-attempting");
+    crashPoint("part-attempting");
     progress.handedOver = true;
     const sent = editOf === null ? await this.#send(part, link) : await this.#replace(part, link, asId<MessageId>(editOf));
-    mark("part-sent");
+    crashPoint("part-sent");
     if (sent.resend) return this.#requeueAsNew(part);
     await this.#settle(part, sent);
     if (sent.state === "queued") this.#pauseUntil(part.conversation, clock.monotonic() + (sent.retryInMs ?? backoffMs(part.attempts)));

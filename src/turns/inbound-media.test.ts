@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { Link, MediaRef } from "../channels/channel.ts";
 import { textOf } from "../store/messages.ts";
-import { account, event, inGroup, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
+import { account, event, inGroup, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/ingest-bench.ts";
 import { gatedScript } from "../../test/fakes/fake-runtime.ts";
 import { until } from "../../test/fakes/turn-bench.ts";
 import { describeAttachment, imageType } from "./inbound-media.ts";

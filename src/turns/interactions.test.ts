@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ChannelCapabilities, InboundPress } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
-import { account, event, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
+import { account, event, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/ingest-bench.ts";
 import { until } from "../../test/fakes/turn-bench.ts";
 
 const KEY = asId<never>("agent:main:irc:direct:alice");

@@ -6,7 +6,7 @@ import type { ToolName } from "../agents/runtime.ts";
 import type { SendResult, ReplyTarget } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
 import { textEvents } from "../../test/fakes/fake-runtime.ts";
-import { chatTarget, openChatBench, type ChatBench } from "../../test/fakes/fake-chat.ts";
+import { chatTarget, openChatBench, type ChatBench } from "../../test/fakes/chat-bench.ts";
 import { message, until } from "../../test/fakes/turn-bench.ts";
 import { textOf } from "../store/messages.ts";
 import { stripMediaLines } from "./outbound-media.ts";

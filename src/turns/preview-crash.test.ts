@@ -6,7 +6,7 @@ import { test } from "node:test";
 import type { ChannelCapabilities, Link, MediaRef, OutboundPart } from "../channels/channel.ts";
 import { asId, type MessageId } from "../core/ids.ts";
 import { textEvents } from "../../test/fakes/fake-runtime.ts";
-import { ALL_CAPABILITIES, chatTarget, FakeChat, openChatBench, type ChatBench } from "../../test/fakes/fake-chat.ts";
+import { ALL_CAPABILITIES, chatTarget, FakeChat, openChatBench, type ChatBench } from "../../test/fakes/chat-bench.ts";
 import { message, until } from "../../test/fakes/turn-bench.ts";
 import { recover } from "./recover.ts";
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { SendResult } from "../channels/channel.ts";
 import type { Clock } from "../core/clock.ts";
 import { silentLog } from "../core/log.ts";
-import { ALL_CAPABILITIES, chatTarget, FakeChat } from "../../test/fakes/fake-chat.ts";
+import { ALL_CAPABILITIES, chatTarget, FakeChat } from "../../test/fakes/chat-bench.ts";
 import { openTurnBench } from "../../test/fakes/turn-bench.ts";
 import { Preview } from "./preview.ts";
 

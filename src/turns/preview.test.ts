@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { SendResult } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
 import { textEvents, MODEL, type PromptControl } from "../../test/fakes/fake-runtime.ts";
-import { chatTarget, FakeChat, openChatBench, type ChatBench } from "../../test/fakes/fake-chat.ts";
+import { chatTarget, FakeChat, openChatBench, type ChatBench } from "../../test/fakes/chat-bench.ts";
 import { message, until } from "../../test/fakes/turn-bench.ts";
 import type { AgentEvent, Turn } from "../agents/runtime.ts";
 import { recover } from "./recover.ts";

@@ -137,16 +137,16 @@ export class Preview {
   }
 
   async #send(live: Link, part: OutboundPart): Promise<void> {
-    const { store, outbox, clock, crashPoint: mark } = this.#deps;
+    const { store, outbox, clock, crashPoint } = this.#deps;
     const runId = this.#runId;
     await store.write(() =>
       outbox.previews.markAttempting({ runId, conversation: conversationOf(part.target), target: part.target }, clock.now()),
     );
-    mark("preview-attempting");
+    crashPoint("preview-attempting");
     // The answer is there already: it needs no preview.
     if (this.#ended) return void (await store.write(() => outbox.previews.remove(runId)));
     const result = await live.send(part, this.#abort.signal);
-    mark("preview-sent");
+    crashPoint("preview-sent");
     if (result.state === "sent" && result.ids[0] !== undefined) {
       const id = result.ids[0];
       this.#id = id;

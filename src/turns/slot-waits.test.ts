@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { gatedScript } from "../../test/fakes/fake-runtime.ts";
-import { chatTarget, openChatBench, type ChatBench } from "../../test/fakes/fake-chat.ts";
+import { chatTarget, openChatBench, type ChatBench } from "../../test/fakes/chat-bench.ts";
 import { message, until } from "../../test/fakes/turn-bench.ts";
 import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { AgentEvent, Turn } from "../agents/runtime.ts";
 import { asId } from "../core/ids.ts";
 import { textEvents, type PromptControl } from "../../test/fakes/fake-runtime.ts";
-import { chatTarget, openChatBench, type ChatBench } from "../../test/fakes/fake-chat.ts";
+import { chatTarget, openChatBench, type ChatBench } from "../../test/fakes/chat-bench.ts";
 import { message, until } from "../../test/fakes/turn-bench.ts";
 import type { AckScope, TypingMode } from "./turn-indicators.ts";
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { InboundMessage } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
 import { gatedScript } from "../../test/fakes/fake-runtime.ts";
-import { account, event, inGroup, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
+import { account, event, inGroup, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/ingest-bench.ts";
 import { message, until } from "../../test/fakes/turn-bench.ts";
 import { ADDRESSED_MARKER } from "./agent-text.ts";
 import { quoteFollowing, quoteLines, quoteName, quoteStructure } from "./untrusted-text.ts";

@@ -421,7 +421,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "src/routing/sender-permissions.ts",
     text: "{ allowNames: false }",
     broken: "{ allowNames: true }",
-    tests: ["src/turns/event-ingest-sender-owner.test.ts"],
+    tests: ["src/turns/ingest-sender-owner.test.ts"],
   },
   {
     invariant: 7,
@@ -628,7 +628,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "src/turns/ingest.ts",
     text: "senderIsOwner: decision.permissions.isOwner,",
     broken: "senderIsOwner: true,",
-    tests: ["src/turns/event-ingest-sender-owner.test.ts"],
+    tests: ["src/turns/ingest-sender-owner.test.ts"],
   },
   {
     invariant: 12,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { InboundMessage } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
-import { account, event, inGroup, irc, OPEN_POLICY, openIngest } from "../../test/fakes/event-ingest.ts";
+import { account, event, inGroup, irc, OPEN_POLICY, openIngest } from "../../test/fakes/ingest-bench.ts";
 import { until } from "../../test/fakes/turn-bench.ts";
 
 const direct = (id: string, name?: string): Partial<InboundMessage> => ({

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { InboundMessage } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
 import type { RoutingConfig } from "../routing/types.ts";
-import { account, event, inGroup, irc, OPEN_POLICY, openIngest } from "../../test/fakes/event-ingest.ts";
+import { account, event, inGroup, irc, OPEN_POLICY, openIngest } from "../../test/fakes/ingest-bench.ts";
 import { until } from "../../test/fakes/turn-bench.ts";
 
 const bot: Partial<InboundMessage> = { sender: { id: asId("robot"), isBot: true, isSelf: false } };

@@ -4,8 +4,8 @@ import type { InboundMessage, MediaRef, ChatLocation, QuotedMessage, Sender, Rep
 import { asId } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";
 import type { RoutingConfig } from "../routing/types.ts";
-import { account, event, inGroup, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/event-ingest.ts";
-import { ALL_CAPABILITIES } from "../../test/fakes/fake-chat.ts";
+import { account, event, inGroup, irc, OPEN_POLICY, openIngest, type IngestBench } from "../../test/fakes/ingest-bench.ts";
+import { ALL_CAPABILITIES } from "../../test/fakes/chat-bench.ts";
 import { until } from "../../test/fakes/turn-bench.ts";
 
 const HOUR = 3_600_000;

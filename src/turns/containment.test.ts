@@ -9,8 +9,8 @@ import { LIMITS } from "../core/limits.ts";
 import { silentLog, type Log } from "../core/log.ts";
 import { echoScript, gatedScript, MODEL, textEvents } from "../../test/fakes/fake-runtime.ts";
 import { FakeClock } from "../../test/fakes/fake-clock.ts";
-import { account, event, irc, OPEN_POLICY, openIngest } from "../../test/fakes/event-ingest.ts";
-import { ALL_CAPABILITIES, chatTarget, openChatBench, MINIMAL_CAPABILITIES, type ChatBench } from "../../test/fakes/fake-chat.ts";
+import { account, event, irc, OPEN_POLICY, openIngest } from "../../test/fakes/ingest-bench.ts";
+import { ALL_CAPABILITIES, chatTarget, openChatBench, MINIMAL_CAPABILITIES, type ChatBench } from "../../test/fakes/chat-bench.ts";
 import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { conversationOf } from "./outbound.ts";
 
