@@ -1,68 +1,68 @@
-/** Every limit has a name here, a unit at the end of it, and a comment that says what happens at the edge. */
+/** Every limit has a name here with its unit at the end, and a comment that says what happens at the limit. */
 export const LIMITS = {
   /** Before `connect`: a larger frame closes the socket with 1009. */
   preAuthFrameBytes: 65_536,
   /** After `connect`: a larger frame closes the socket with 1009. Advertised in hello-ok. */
   frameBytes: 26_214_400,
-  /** A method without a larger allowance of its own: refused INVALID_REQUEST before it is parsed. */
+  /** Default for a method; a larger request is refused INVALID_REQUEST before it is parsed. */
   requestBytes: 262_144,
   /** `chat.send`, `agent`, `sessions.send` and `send` carry attachments. */
   attachmentRequestBytes: 26_214_400,
-  /** Nesting of a request; refused before it is parsed. */
+  /** Nesting of a request; a deeper one is refused before it is parsed. */
   jsonDepth: 64,
-  /** Object keys and array items of a request; refused before it is parsed. */
+  /** Object keys and array items of a request; more are refused before it is parsed. */
   jsonNodes: 25_000,
-  /** Characters of a request id and of a method name; refused. */
+  /** Characters of a request id and of a method name; longer ones are refused. */
   idChars: 256,
   methodChars: 128,
-  /** Bytes waiting for one slow client: droppable events are dropped at half, the socket closed (1008) at the whole. */
+  /** Bytes waiting for one slow client: droppable events are dropped at half, the socket is closed (1008) at the limit. */
   clientBufferBytes: 52_428_800,
-  /** Handshake deadline; then close. */
+  /** Handshake deadline; then the socket is closed. */
   handshakeMs: 15_000,
   /** Requests of one connection that run at the same time; the rest wait in its queue. */
   connectionConcurrency: 16,
   /** Requests of one connection that wait; more are answered UNAVAILABLE with retryAfterMs. */
   connectionQueue: 4_096,
-  /** Characters of one message to the agent; refused INVALID_REQUEST. */
+  /** Characters of one message to the agent; a longer one is refused INVALID_REQUEST. */
   messageChars: 400_000,
-  /** Messages waiting in one session's lane; more are refused UNAVAILABLE (RPC) or parked (channel). */
+  /** Messages waiting in one session's lane; more are refused UNAVAILABLE (RPC) or become dead letters (channel). */
   laneDepth: 256,
-  /** Messages that are collected into one turn while it does not get quiet; with that many the turn begins. */
+  /** Messages collected into one turn while more keep arriving; at this number the turn starts. */
   laneBatchMessages: 64,
   /** Turns that run at the same time in the whole gateway; the rest wait in their lanes. */
   concurrentTurns: 8,
-  /** Messages of earlier turns that a runtime gets to rebuild its context: enough for any context window. */
+  /** Messages of earlier turns passed to a runtime that rebuilds its context: enough for any context window. */
   contextMessages: 2_000,
-  /** Turns beyond `concurrentTurns` for providers and kinds of conversation of which none runs. */
+  /** Turns beyond `concurrentTurns`, reserved for providers and kinds of conversation without a running turn. */
   reserveSlots: 2,
-  /** Waiting lanes that are looked at to see who waits for a slot. */
+  /** Waiting lanes that are examined to choose the next turn. */
   slotLanes: 64,
-  /** Attempts to run a message before it is parked with its payload kept. */
+  /** Attempts to run a message before it becomes a dead letter with its payload. */
   turnAttempts: 5,
   /** Attempts to send one part of a reply when the failure is certain and transient. */
   sendAttempts: 8,
-  /** At shutdown: how long a send that has begun may take to be confirmed; then its fate is unknown. */
+  /** At shutdown: how long a send that has begun may take to be confirmed; then its outcome is unknown. */
   sendSettleMs: 1_000,
-  /** Age at which an unsent part is parked instead of sent late. */
+  /** Age at which an unsent part becomes a dead letter instead of being sent late. */
   outboundMaxAgeMs: 24 * 3_600_000,
   /** Terminal inbox rows keep their id, for deduplication, this long. */
   dedupeRetentionMs: 30 * 86_400_000,
-  /** Rows that one step removes from each table of ended work; the pause to the next step, and to the next round when none are left. */
+  /** Rows that one cleanup step removes from each table of finished work; the pause between steps, and between rounds when none are left. */
   pruneRows: 500,
   pruneStepMs: 1_000,
   pruneEveryMs: 3_600_000,
-  /** Figures for `/metrics` that take queries or the kernel's time are read at most this often. */
+  /** Minimum interval between reads of `/metrics` values that need queries or kernel time. */
   metricsReadMs: 1_000,
-  /** Characters of one log value; cut, and marked as cut. */
+  /** Characters of one log value; a longer one is truncated and marked. */
   logValueChars: 2_048,
   /** Bytes of one log line. */
   logLineBytes: 8_192,
-  /** Size of a log file before it is rotated, and how many old ones are kept. */
+  /** Size at which a log file is rotated, and the number of old files that are kept. */
   logFileBytes: 16_777_216,
   logFiles: 4,
-  /** Characters of one stored tool result; cut, and marked as cut. */
+  /** Characters of one stored tool result; a longer one is truncated and marked. */
   toolResultChars: 64_000,
-  /** Characters of one answer, over all messages of its turn; then the turn is stopped and what was said so far is kept. */
+  /** Characters of one answer, over all messages of its turn; then the turn is stopped and the text so far is kept. */
   answerChars: 1_000_000,
   /** Characters of the thinking of one turn; then the turn is stopped. */
   thinkingChars: 1_000_000,
@@ -71,46 +71,46 @@ export const LIMITS = {
   /** The same tool call with the same arguments in one turn: refused from the first number on, the turn stopped at the second. */
   toolRepeatsRefused: 10,
   toolRepeatsStopped: 20,
-  /** Silence of a model before its first word and after it, where its provider has no `timeoutSeconds`; then the call has failed. */
+  /** Silence of a model before and after its first output, where its provider has no `timeoutSeconds`; then the call has failed. */
   modelFirstTokenMs: 180_000,
   modelIdleMs: 120_000,
-  /** Clients that watch a turn are told of a wait this often. */
+  /** Interval at which clients that watch a turn are notified of a wait. */
   waitEventMs: 20_000,
-  /** Longest wait that a provider may ask for and get within a turn; for a longer one the turn ends with what was asked for. */
+  /** Longest wait that a provider may request within a turn; for a longer one the turn ends and reports the requested time. */
   retryAfterMs: 60_000,
-  /** All waits of one turn that a provider asked for; beyond it the next one counts as too long. */
+  /** Sum of all waits of one turn that a provider requested; beyond it the next one counts as too long. */
   retryAfterTotalMs: 120_000,
-  /** Somebody in a chat who waits this long, or will have to, is told once. */
+  /** A sender in a chat who waits this long, or will have to, is notified once. */
   waitNoticeAfterMs: 60_000,
   /** Characters of the arguments of one tool call; larger ones are dropped and the call is not made. */
   toolArgumentsChars: 1_000_000,
-  /** Tokens and US dollars that one answer of a model may claim; a larger or odd number is dropped and logged. */
+  /** Tokens and US dollars that one answer of a model may report; a larger or invalid number is dropped and logged. */
   usageTokens: 1_000_000_000,
   usageCostUsd: 1_000_000,
-  /** Characters of a provider's error text that are kept for logs and operators; the rest is cut. */
+  /** Characters of a provider's error text that are kept for logs and operators; the rest is dropped. */
   errorDetailChars: 1_000,
-  /** Longest wait that a provider's Retry-After is taken for; a longer one counts as this long. */
+  /** Upper limit of a provider's Retry-After; a longer one counts as this long. */
   retryAfterMaxMs: 7 * 86_400_000,
-  /** Deltas are joined for this long before they are sent on. */
+  /** Deltas are combined for this long before they are sent. */
   deltaCoalesceMs: 40,
-  /** Changes of health within this time are told together. */
+  /** Changes of health within this time are reported together. */
   healthAnnounceMs: 1_000,
-  /** A device that announced itself with system-event is listed this long after its last sign. */
+  /** A device that announced itself with system-event is listed this long after its last event. */
   beaconMs: 300_000,
-  /** Characters of whole texts that the stream of one run repeats besides its new pieces; then only as often as it adds up to twice the text. */
+  /** Characters of whole texts that the stream of one run repeats besides its new pieces; then only when the sum reaches twice the text. */
   streamWholeChars: 2_097_152,
-  /** Pause between two pieces of one tool's output that are shown while it runs; those between are left out. */
+  /** Minimum interval between two updates of a running tool's output; those in between are left out. */
   toolUpdateMs: 250,
-  /** Base64 characters of a picture that is kept inside of its row; larger ones become files. */
+  /** Base64 characters of an image that is stored in its row; larger ones become files. */
   inlineImageChars: 8_192,
   /** Attachment sizes, advertised in hello-ok. */
   attachmentBytes: 19_464_192,
   imageBytes: 6_291_456,
-  /** Characters of transcript pages that are kept ready to be sent; the longest unused go first. */
+  /** Characters of transcript pages in the cache of encoded pages; the least recently used are dropped first. */
   historyCacheBytes: 2_097_152,
-  /** Clients that `presence` lists, newest first; the others are connected without being listed. */
+  /** Clients that `presence` lists, newest first; further ones are not listed. */
   presenceRows: 100,
-  /** Presence changes are told together for this long with few clients, and up to the maximum with many. */
+  /** Presence changes are combined for this long with few clients, and up to the maximum with many. */
   presenceMs: 100,
   presenceMaxMs: 10_000,
   /** `tick` event and WebSocket ping. */
@@ -118,133 +118,133 @@ export const LIMITS = {
   pingMs: 25_000,
   /** Characters of one record from a Pi process; a longer one is skipped and logged. */
   piRecordChars: 33_554_432,
-  /** Characters of a Pi process's stderr that are kept for error reports; the oldest go first. */
+  /** Characters of a Pi process's stderr that are kept for error reports; the oldest are dropped first. */
   piStderrChars: 8_192,
   /** Heap of one Pi process in MiB; beyond it the process dies and its turn ends as crashed. */
   piHeapMib: 256,
   /** Pi processes at the same time, one for each turn; more turns wait for one. */
   piProcesses: 10,
-  /** Pi processes that start at the same time; who waits may be served by one that becomes free first. */
+  /** Pi processes that start at the same time; a waiting turn may get one that becomes free first. */
   piConcurrentStarts: 2,
   /** Wait of a turn for a Pi process; then it ends as failed. */
   piWaitMs: 600_000,
-  /** Attempts of a turn whose Pi process ended before anything was said or done. */
+  /** Attempts of a turn whose Pi process ended before any output or tool call. */
   piTurnAttempts: 3,
-  /** A Pi process that has not said it is ready by then is killed and counted as a crash. */
+  /** A Pi process that has not reported that it is ready by then is killed and counted as a crash. */
   piStartMs: 30_000,
-  /** Deadline of a Pi command that answers at once; beyond it the process is taken for stuck. */
+  /** Deadline of a Pi command that is answered at once; beyond it the process counts as stuck. */
   piCommandMs: 10_000,
   /** Deadline of `switch_session`, which reads a whole session file. */
   piSwitchMs: 30_000,
   /** Deadline of a requested compaction, which asks the model. */
   piCompactMs: 300_000,
-  /** A busy Pi process is asked for its state this often, and is taken for stuck when it does not answer in time. */
+  /** Interval at which a busy Pi process is asked for its state; without an answer in time it counts as stuck. */
   piPingMs: 15_000,
   piPingAnswerMs: 5_000,
-  /** A Pi process that had nothing to do for this long is ended, down to the warm ones. */
+  /** A Pi process that was idle for this long is ended, down to the number of warm ones. */
   piIdleMs: 300_000,
-  /** This many crashes within the window stop new processes for a while: turns end as crashed at once. */
+  /** After this many crashes within the window no new process is started for a while: turns end as crashed at once. */
   piCrashes: 5,
   piCrashWindowMs: 60_000,
-  /** This many crashes of one session within the window end its turns at once; others go on. */
+  /** After this many crashes of one session within the window its turns end at once; other sessions continue. */
   piSessionCrashes: 3,
-  /** Delay before a Pi process is started after a crash; doubles from the first to the second with each one. */
+  /** Delay before a Pi process is started after a crash; doubles with each crash up to the maximum. */
   piBackoffMinMs: 250,
   piBackoffMaxMs: 30_000,
-  /** Session files whose end is remembered; others are read at their next turn. */
+  /** Session files whose size is remembered; others are read at their next turn. */
   checkpointsCached: 1_024,
-  /** Workspace files whose text is kept in memory between turns; beyond it the oldest is read again. */
+  /** Workspace files whose text is cached between turns; beyond it the oldest is read again. */
   workspaceFilesCached: 256,
-  /** Characters of one workspace file in the system prompt, and of all of them; the rest is cut, and marked as cut. */
+  /** Characters of one workspace file in the system prompt, and of all of them; the rest is truncated and marked. */
   workspaceFileChars: 20_000,
   workspaceChars: 60_000,
-  /** Agents whose settings are kept worked out; beyond it they are worked out again. */
+  /** Agents whose derived settings are cached; beyond it they are derived again. */
   agentSettingsCached: 1_024,
   /** Time that a local model server has to identify itself. */
   localProbeMs: 300,
   /** Bytes of the answer of a local model server; a longer one does not identify it. */
   localProbeBytes: 1_048_576,
-  /** Pause between two looks for local model servers, while a model that should answer is missing. */
+  /** Pause between two searches for local model servers while a configured model is missing. */
   localProbeEveryMs: 15_000,
   /** Bytes of the configuration file; a larger one is not read and the last good copy is used. */
   configFileBytes: 524_288,
   /** Values in the configuration file; a file with more counts as unreadable. */
   configNodes: 10_000,
-  /** Problems of one configuration file that are listed; the rest is counted. */
+  /** Problems of one configuration file that are listed; the rest are counted. */
   configIssues: 200,
   /** Bytes of a file that holds one secret; a larger one is refused. */
   secretFileBytes: 65_536,
-  /** Unknown keys for which a near name is looked up; it costs time, and nobody reads more. */
+  /** Unknown keys for which a similar name is suggested; the search takes time, and longer lists are not read. */
   configSuggestions: 20,
-  /** Secrets of a configuration that are looked for in its comments; with more, comments are hidden as a whole. */
+  /** Secrets of a configuration that are searched for in its comments; with more, comments are hidden as a whole. */
   configCommentSecrets: 200,
-  /** Characters of a configured name, id or path that has to look like something; a longer one is left out, with an error. */
+  /** Characters of a configured name, id or path with a required form; a longer one is left out, with an error. */
   configNameChars: 2_048,
   /** Characters of a regular expression in the configuration; a longer one is left out, with an error. */
   patternChars: 512,
-  /** Changes of the configuration file within this time are taken as one. */
+  /** Changes of the configuration file within this time are applied together. */
   configDebounceMs: 200,
-  /** Where the system does not report changes of the configuration, the file is looked at this often. */
+  /** Polling interval of the configuration file where the system does not report changes. */
   configPollMs: 30_000,
-  /** Log lines are gathered for this long before they are written; an error is written at once. */
+  /** Log lines are collected for this long before they are written; an error is written at once. */
   logFlushMs: 100,
   /** Bytes of log lines that wait for the disk; more are dropped, counted, and the count is logged. */
   logQueueBytes: 4_194_304,
-  /** Log lines kept in memory for whoever asks; the oldest goes. */
+  /** Log lines kept in memory for `logs.tail`; the oldest is dropped. */
   logRecentLines: 500,
-  /** Nesting and entries of one log value; deeper and further ones are left out, and marked. */
+  /** Nesting and entries of one log value; deeper and further ones are left out and marked. */
   logValueDepth: 4,
   logValueEntries: 32,
   /** Secrets known by value to the log; the oldest is forgotten first. */
   knownSecrets: 256,
   /** Time series of one metric; further label values are counted together as `other`. */
   seriesPerMetric: 256,
-  /** Answers of `health` and `status` are reused this long. */
+  /** `health` and `status` reuse an answer for this long. */
   healthCacheMs: 1_000,
-  /** What a turn needs before its model is asked is tried at most this often, when somebody looks at the health. */
+  /** Minimum interval between checks of what a turn needs before its model is asked; they run when health is requested. */
   preparationCheckMs: 5_000,
-  /** Pause between tries to write owner.json on a full disk. */
+  /** Pause between attempts to write owner.json on a full disk. */
   ownerFileRetryMs: 5_000,
   /** Free space of the state directory's disk below which the gateway counts as degraded. */
   diskLowBytes: 104_857_600,
-  /** Pause between tries to take up what an earlier process left, while the store refuses writes. */
+  /** Pause between attempts at recovery while the store rejects writes. */
   recoveryRetryMs: 1_000,
   /** A store up to this size is checked completely before the start; a larger one in steps after it. */
   storeFullCheckBytes: 33_554_432,
-  /** Records of one step of that check, and the pause after it. */
+  /** Records per step of that check, and the pause after it. */
   storeCheckRows: 32,
   storeCheckPauseMs: 20,
-  /** The answer of `config.get` is reused this long while the file does not change. */
+  /** `config.get` reuses its answer for this long while the file does not change. */
   configAnswerMs: 10_000,
-  /** Pause between tries to write while the store refuses writes. */
+  /** Pause between attempts to write while the store rejects writes. */
   storeProbeMs: 1_000,
-  /** After a write, the ledger of the store is brought up to date once within this time; damage in between is counted less exactly. */
+  /** After a write, the ledger of the store is updated once within this time; losses in between are counted less exactly. */
   storeLedgerMs: 5_000,
-  /** Unreadable records that are named in the log in one run of the gateway; more are left out without a line. */
+  /** Unreadable records that are logged by name in one run of the gateway; more are not logged. */
   storeRecordsReported: 1_000,
   /** Lines and bytes that `logs.tail` returns when the client names no limit. */
   logTailLines: 500,
   logTailBytes: 250_000,
   /** System events waiting for the main session; the oldest is dropped. */
   systemEvents: 50,
-  /** Characters of one system event; refused. */
+  /** Characters of one system event; a longer one is refused. */
   systemEventChars: 8_192,
-  /** Pairs of bots whose messages are counted; the one that was quiet longest is forgotten. */
+  /** Pairs of bots whose messages are counted; the least recently active is dropped. */
   botPairs: 1_000,
-  /** Characters of one line of a room that is kept as context; cut. */
+  /** Characters of one message of a room that is kept as context; a longer one is truncated. */
   pendingLineChars: 2_000,
-  /** Notes that wait for one session's next turn (edits, reactions); the oldest is dropped. Characters of one; cut. */
+  /** Notes for one session's next turn (edits, reactions); the oldest is dropped. Characters of one; the rest is truncated. */
   sessionNotes: 20,
   sessionNoteChars: 2_000,
-  /** Models that `/model` offers as buttons; the others are named in its text. */
+  /** Models that `/model` offers as buttons; the others are listed in its text. */
   modelButtons: 8,
-  /** Life of a button; a later press is answered with a notice, once. */
+  /** Lifetime of a button; a later click is answered with a notice, once. */
   buttonMs: 86_400_000,
-  /** Characters of an event that could not be read; a longer one is cut and can only be looked at. */
+  /** Characters of an event that could not be decoded; a longer one is truncated and cannot be retried. */
   unreadableChars: 1_048_576,
-  /** Life of a pairing code; then the request is forgotten and the sender may ask again. */
+  /** Lifetime of a pairing code; then the request is dropped and the sender may ask again. */
   pairingTtlMs: 3_600_000,
-  /** Pairing requests that wait at one account; further senders get no code until one is answered or expires. */
+  /** Pairing requests that wait at one account; further senders get no code until one is approved or expires. */
   pairingPendingPerAccount: 3,
   /** Agents that the configuration may list through agents.create; more are refused. */
   agents: 256,
@@ -254,47 +254,47 @@ export const LIMITS = {
   clientConnectMs: 10_000,
   /** Our own client: default deadline of a request; then `timeout`. */
   clientRequestMs: 30_000,
-  /** Our own client: time for the close handshake; then the socket is cut. */
+  /** Our own client: time for the close handshake; then the socket is destroyed. */
   clientCloseMs: 500,
-  /** Our own client: requests that wait on one connection; more are refused at once. */
+  /** Our own client: requests that wait on one connection; more fail at once. */
   clientPendingRequests: 4_096,
-  /** Our own client: delay before it connects again, doubled at each failure up to the maximum. */
+  /** Our own client: delay before it reconnects, doubled at each failure up to the maximum. */
   clientReconnectMinMs: 250,
   clientReconnectMaxMs: 15_000,
-  /** Bytes of one object key of a request; refused before it is parsed. */
+  /** Bytes of one object key of a request; a longer one is refused before it is parsed. */
   jsonKeyBytes: 1_024,
-  /** Bytes of a request without its attachments, i.e. what is parsed in one go; refused. */
+  /** Bytes of a request without its attachments, which are parsed at once; more are refused. */
   parsedBytes: 2_097_152,
-  /** Bytes at the start of a request in which its id and method are looked for before the rest is received. */
+  /** Bytes at the start of a request in which its id and method are searched before the rest is received. */
   frameHeadBytes: 4_096,
   /** WebSocket fragments of one message; more close the socket with 1008. */
   messageFragments: 4_096,
   /** Bytes of one connection's requests that wait; more are answered UNAVAILABLE with retryAfterMs. */
   connectionQueueBytes: 67_108_864,
-  /** Time that requests are handled before the event loop turns once. */
+  /** Time for which requests are handled before the event loop continues. */
   dispatchSliceMs: 8,
-  /** Sockets that have proved nothing yet, from one peer and in total: the oldest one is dropped for a newcomer. */
+  /** Pre-auth connections of one peer and in total: the oldest one is evicted for a new one. */
   preAuthConnectionsPerPeer: 64,
   preAuthConnections: 512,
   /** WebSocket frames before `connect` is answered; more close the socket with 1008. */
   preAuthFrames: 16,
-  /** A request without a proven credential that is being answered: dropped when it takes longer in all. */
+  /** Time limit of answering a request without a valid credential; then it is dropped. */
   preAuthAnswerMs: 60_000,
-  /** How long a socket may stay after our last word to it, and how many that proved nothing may; the oldest is destroyed for another. */
+  /** How long a socket may stay open after the last byte to it, and how many pre-auth sockets may; the oldest is destroyed for another. */
   socketCloseMs: 1_000,
   closingSockets: 128,
-  /** An HTTP answer that waits and of which the peer has taken nothing for so long: the connection is destroyed. */
+  /** An HTTP answer of which the peer has read nothing for this long: the connection is destroyed. */
   unreadAnswerMs: 120_000,
-  /** How often a credential that expires is looked at while something lives by it, at least. */
+  /** Maximum interval between checks of a credential that expires while a connection uses it. */
   credentialCheckMs: 3_600_000,
-  /** Bytes of answers and events that wait to be read, over all clients; the client with the most is cut. */
+  /** Bytes of answers and events waiting for all clients together; the client with the most is disconnected. */
   unreadBytes: 268_435_456,
-  /** Bytes of answers that wait for one client: with more, its further requests are not read until it has read. */
+  /** Bytes of answers that wait for one client: with more, its further requests are not read until it reads. */
   pausedReadingBytes: 1_048_576,
-  /** Bytes of requests that are held, over all signed-in clients and of one credential; more are answered UNAVAILABLE with retryAfterMs. */
+  /** Bytes of requests held for all signed-in clients and for one credential; more are answered UNAVAILABLE with retryAfterMs. */
   heldRequestBytes: 268_435_456,
   heldRequestBytesPerCredential: 134_217_728,
-  /** Bytes of request bodies without a proven credential, in total and of one peer; more are answered 503. */
+  /** Bytes of request bodies without a valid credential, in total and of one peer; more are answered 503. */
   preAuthBodyBytes: 16_777_216,
   preAuthBodyBytesPerPeer: 4_194_304,
   /** Connected clients; more are refused UNAVAILABLE. */
@@ -303,51 +303,51 @@ export const LIMITS = {
   httpHeadMs: 10_000,
   httpHeadBytes: 16_384,
   httpHeaders: 100,
-  /** Time for a request body; then 408. Its size is a matter of the route. */
+  /** Time for a request body; then 408. Each route has its own size limit. */
   httpBodyMs: 30_000,
   /** Body of a completion request (it may carry images); larger ones are answered 413. */
   httpBodyBytes: 26_214_400,
   /** Completion requests that run at the same time; more are answered 429. */
   httpCompletions: 64,
-  /** Failed sign-ins of one peer and one kind of credential within the window; then guessable ones are refused unchecked. */
+  /** Failed sign-ins of one peer and one kind of credential within the window; then guessable credentials are refused unchecked. */
   signInFailures: 10,
   signInWindowMs: 60_000,
   signInLockMs: 300_000,
-  /** Failed sign-ins of one kind from everywhere within the window; then guessable ones are refused for the rest of it. */
+  /** Failed sign-ins of one kind from all peers within the window; then guessable credentials are refused for the rest of it. */
   signInFailuresTotal: 500,
-  /** Peers whose failures are remembered; the oldest is forgotten. */
+  /** Peers whose failures are counted; the oldest is dropped. */
   signInPeers: 4_096,
-  /** Life of a one-time sign-in link. */
+  /** Lifetime of a one-time sign-in link. */
   signInLinkMs: 600_000,
-  /** Life of a named token for which no time is given. */
+  /** Lifetime of a named token without an explicit one. */
   serviceTokenMs: 90 * 86_400_000,
-  /** Longest life of a named token that expires; a longer one is refused. */
+  /** Longest lifetime of a named token that expires; a longer one is refused. */
   tokenLifeMs: 100 * 365 * 86_400_000,
-  /** Devices that wait for approval; the oldest is forgotten. And how long they wait. */
+  /** Devices that wait for approval, the oldest is dropped; and how long they wait. */
   pendingDevices: 64,
   pendingDeviceMs: 86_400_000,
-  /** Paired devices; more are refused until one is removed. */
+  /** Paired devices; further ones are refused until one is removed. */
   pairedDevices: 1_000,
-  /** Allowed difference between the signing time of a device and our clock. */
+  /** Allowed difference between the signing time of a device and the gateway's clock. */
   signatureSkewMs: 120_000,
-  /** Topics that one connection watches; the oldest is dropped for another. */
+  /** Topics that one connection watches; the oldest is dropped for a new one. */
   clientTopics: 1_024,
   /** Time that `stop` waits for clients to read their last frames. */
   stopMs: 500,
-  /** `openclaw gateway stop` and `restart`: how long the command waits before it says that it has not happened. */
+  /** `openclaw gateway stop` and `restart`: how long the command waits before it reports a failure. */
   cliStopMs: 10_000,
   cliRestartMs: 20_000,
   /** `openclaw agent`: default time for the whole turn. */
   cliTurnMs: 600_000,
-  /** Characters of one platform id inside a session key; a longer one is cut and told apart by a hash. */
+  /** Characters of one platform id in a session key; a longer one is truncated and made unique by a hash. */
   sessionIdChars: 256,
   /** Characters of a session key that a client sends; a longer one is refused. */
   sessionKeyChars: 1_024,
   /** Sessions of one preview; more are refused. */
   previewKeys: 200,
-  /** Messages that a search looks at, the newest matches first; the answer says when there were more. */
+  /** Messages that a search examines, the newest matches first; the answer reports when there were more. */
   searchMatches: 500,
-  /** Words of a search; further ones are left out, and the answer says so. */
+  /** Words of a search; further ones are ignored, and the answer reports it. */
   searchWords: 16,
   /** Characters of the text around a match. */
   searchSnippetChars: 160,
@@ -355,163 +355,163 @@ export const LIMITS = {
   forkMessages: 5_000,
   /** How long a status note is shown unless the request says otherwise, in minutes. */
   statusNoteMinutes: 30,
-  /** Characters of a message that is quoted to the agent when another one answers it; the rest is left out. */
+  /** Characters of a quoted message that are given to the agent; the rest is left out. */
   quoteChars: 2_000,
   /** Mention patterns of one agent; more are reported and not used. */
   mentionPatterns: 32,
-  /** Characters of one mention pattern, and its states when repetitions are written out; a larger one is reported and not used. */
+  /** Characters of one mention pattern, and its states after repetitions are expanded; a larger one is reported and not used. */
   mentionPatternChars: 200,
   mentionPatternStates: 512,
-  /** Characters of a message in which mentions are looked for; the rest is not looked at. */
+  /** Characters of a message in which mentions are searched; the rest is ignored. */
   mentionTextChars: 4_000,
-  /** A channel connection that has not ended so long after its abort is left alone, without the right to write. */
+  /** A channel connection that has not ended this long after its abort is abandoned and can no longer write. */
   channelStopMs: 1_800,
-  /** Pauses between attempts to connect: the first, doubled up to the last. There is no last attempt. */
+  /** Delay between attempts to connect: the first, doubled up to the maximum. Attempts never stop. */
   channelBackoffFirstMs: 500,
   channelBackoffLastMs: 300_000,
-  /** Body of a request that a chat platform pushes; a larger one is refused. */
+  /** Body of a webhook request from a chat platform; a larger one is refused. */
   hookBodyBytes: 1_048_576,
-  /** Time for a connection to a platform's HTTP API to be made, in ms; then nothing was sent. */
+  /** Time to connect to a platform's HTTP API; after it nothing was sent. */
   channelConnectMs: 10_000,
-  /** One request to a platform's HTTP API, in ms; then its fate is unknown. */
+  /** One request to a platform's HTTP API; after it the outcome is unknown. */
   channelApiMs: 30_000,
   /** One answer of a platform's HTTP API; a longer one is a failure. */
   channelAnswerBytes: 16 * 1024 * 1024,
-  /** One received file; larger ones are named to the agent and not fetched. */
+  /** One received file; larger ones are listed for the agent and not fetched. */
   mediaBytes: 20 * 1024 * 1024,
-  /** Kept files that nothing refers to are looked for this long after a start, and then this often. */
+  /** Stored files without a reference are searched for this long after startup, and then at this interval. */
   mediaSweepFirstMs: 600_000,
   mediaSweepEveryMs: 21_600_000,
-  /** A file that is younger than this may belong to a row that is still being written; it stays. */
+  /** A younger file may belong to a row that is still being written; it is kept. */
   mediaGraceMs: 3_600_000,
   /** Rows that one step of that search reads, and the pause after it. */
   mediaSweepRows: 64,
   mediaSweepPauseMs: 10,
-  /** Files of one answer; further `MEDIA:` lines stay text. */
+  /** Files of one answer; further `MEDIA:` lines remain text. */
   answerFiles: 10,
-  /** Characters of the name of a sent file; the rest is cut. */
+  /** Characters of the name of a sent file; the rest is dropped. */
   fileNameChars: 120,
-  /** Longest pause after which a line that a platform has slowed down is looked at again, whatever the platform asked for. */
+  /** Longest pause of a conversation that a platform has slowed down, whatever the platform requested. */
   rateLimitPauseMaxMs: 3_600_000,
-  /** Characters that are kept of a message that another one answers. */
+  /** Characters of a message that is replied to; the rest is dropped. */
   repliedChars: 4_000,
-  /** A conversation over whose replies the gateway itself failed is looked at again after this time. */
+  /** A conversation whose replies failed inside the gateway is retried after this time. */
   deliveryFailurePauseMs: 60_000,
-  /** A preview begins with so many characters, or so long after the first one. */
+  /** A preview starts at this many characters, or this long after the first one. */
   previewFirstChars: 24,
   previewFirstMs: 1_000,
-  /** Pause between two edits of a preview; doubled each time that the platform asks to slow down, up to the maximum. */
+  /** Pause between two edits of a preview; doubled each time that the platform reports a rate limit, up to the maximum. */
   previewEditMs: 1_000,
   previewEditMaxMs: 30_000,
-  /** "Is typing" is shown again after this time, and for no longer than the maximum in one turn. */
+  /** The typing indicator is repeated at this interval, and for no longer than the maximum in one turn. */
   typingRefreshMs: 5_000,
   typingMaxMs: 600_000,
-  /** Files of one received message; further ones are counted to the agent and not fetched. */
+  /** Files of one received message; the number of further ones is given to the agent, and they are not fetched. */
   messageFiles: 10,
-  /** A received file that is not here by then counts as not fetched; a channel may give up earlier when nothing comes. */
+  /** A received file that has not arrived by then counts as not fetched; a channel may give up earlier when no data arrives. */
   mediaFetchMs: 60_000,
-  /** Pause between two looks for a connection that is to fetch a file. */
+  /** Pause between two checks for a connection that can fetch a file. */
   mediaLinkMs: 250,
   /** Bytes of a received text that the agent reads with the message, and characters of all of them; others are stored as files. */
   inlineFileBytes: 65_536,
   inlineFilesChars: 131_072,
-  /** Characters of one Telegram message, and of a caption: a longer text is cut into parts, a longer caption follows its file. */
+  /** Characters of one Telegram message, and of a caption: a longer text is split, a longer caption follows its file. */
   telegramTextChars: 4_096,
   telegramCaptionChars: 1_024,
   /** Files to Telegram: a larger picture is sent as a document, a larger file is refused. */
   telegramPhotoBytes: 10 * 1024 * 1024,
   telegramUploadBytes: 50 * 1024 * 1024,
-  /** One file from or to Telegram, in ms; then it has failed. */
+  /** One file from or to Telegram; after it the transfer has failed. */
   telegramFileMs: 120_000,
   /** Pause after "too many requests" without a time. */
   telegramRetryMs: 5_000,
-  /** Characters of one Slack message after rendering: a longer text is cut into parts. And of one block; a longer text gets more blocks. */
+  /** Characters of one Slack message after rendering: a longer text is split. And of one block; a longer text gets more blocks. */
   slackTextChars: 8_000,
   slackBlockChars: 3_000,
   /** Buttons of one row in Slack; further ones are left out. */
   slackRowButtons: 25,
-  /** One file from or to Slack, in ms; then it has failed. And the largest that is sent; larger ones are refused. */
+  /** One file from or to Slack; after it the transfer has failed. And the largest file that is sent; larger ones are refused. */
   slackFileMs: 120_000,
-  /** Download of one file from the peer of a webhook; beyond it the file is not given. */
+  /** Download of one file from the peer of a webhook; beyond it the file is not delivered. */
   webhookFileMs: 120_000,
   slackUploadBytes: 100 * 1024 * 1024,
   /** Pause after "ratelimited" without a time. */
   slackRetryMs: 5_000,
-  /** How far back, and through how many pages, a part is looked for after an interrupted send; beyond that nobody knows. */
+  /** How far back, and through how many pages, a part is searched after an interrupted send; beyond that its outcome is unknown. */
   slackLookupMs: 86_400_000,
   slackLookupPages: 10,
-  /** Conversations and threads whose last message is kept for catching up; the one that was quiet longest is forgotten. */
+  /** Conversations and threads whose last message is stored for backfill; the least recently active is dropped. */
   slackLanes: 200,
-  /** Pages of one conversation, and time, for catching up after a gap; what is beyond is logged and not read. */
+  /** Pages of one conversation, and time, for backfill after a gap; the rest is logged and not read. */
   slackBackfillPages: 10,
   slackBackfillMs: 60_000,
-  /** Characters of one Signal message: a longer text is cut into parts. */
+  /** Characters of one Signal message: a longer text is split. */
   signalTextChars: 4_000,
   /** Files to Signal; a larger one is refused. */
   signalUploadBytes: 50 * 1024 * 1024,
-  /** One message or file to or from signal-cli, in ms; then its fate is unknown. */
+  /** One message or file to or from signal-cli; after it the outcome is unknown. */
   signalSendMs: 120_000,
   /** Pause after "rate limit" without a time. */
   signalRetryMs: 60_000,
   /** Bytes of one notification of signal-cli; a longer one ends the connection. */
   signalEventBytes: 4 * 1024 * 1024,
-  /** Messages whose text is kept for quoting them; an older one is quoted without its text. */
+  /** Messages whose text is kept for quoting; an older one is quoted without its text. */
   signalQuotedTexts: 500,
-  /** Last lines of a signal-cli process that are kept to say why it ended. */
+  /** Last lines of a signal-cli process that are kept to report why it ended. */
   signalLogLines: 20,
   /** Events read by a channel that wait to be stored; then it stops reading until some are stored. */
   channelPendingEvents: 500,
   /** Bytes that a channel keeps under one key of its vault; a larger value is refused. */
   vaultValueBytes: 1_048_576,
-  /** A channel outside of this package that is not loaded by then counts as broken. */
+  /** A channel plugin that is not loaded by then counts as broken. */
   channelLoadMs: 10_000,
-  /** `channels.verify`: a platform that has not answered by then counts as not reachable. */
+  /** `channels.verify`: a platform that has not answered by then counts as unreachable. */
   channelVerifyMs: 20_000,
-  /** `channels.logout`: how long the platform may take to end its session; the credentials here go in any case. */
+  /** `channels.logout`: how long the platform may take to end its session; the local credentials are removed in any case. */
   channelLogoutMs: 10_000,
-  /** Idempotency keys of message actions that are remembered; a repeat of an older one is done again. */
+  /** Idempotency keys of message actions that are remembered; a repeat of an older one is executed again. */
   messageActionsCached: 500,
-  /** A channel that stays broken for the same cause is told about once within this time. */
+  /** An account that stays broken for the same cause is reported to the owner once within this time. */
   ownerAlertIntervalMs: 3_600_000,
-  /** A file that a client names by its address: the whole fetch, and how many redirects it may take; then it is refused. */
+  /** A file that a client gives by URL: the time of the whole fetch, and the number of redirects; then it is refused. */
   guardedFetchMs: 30_000,
   guardedFetchRedirects: 3,
-  /** An interactive login that nobody completes ends by then. */
+  /** An interactive login that is not completed ends after this time. */
   channelLoginMs: 300_000,
-  /** Bytes of one line from an IRC server; a longer one is dropped as a whole. */
+  /** Bytes of one line from an IRC server; a longer one is dropped. */
   ircLineBytes: 16_384,
-  /** Lines to an IRC server that wait for its flood limit; a part that does not fit is refused, to be tried again. */
+  /** Lines to an IRC server that wait for its flood limit; a part that does not fit is refused and retried. */
   ircQueueLines: 2_000,
-  /** Frames of one Discord connection that wait to be stored; with more it is closed, and resumed from what is stored. */
+  /** Frames of one Discord connection that wait to be stored; with more it is closed and resumed from the stored position. */
   discordPendingFrames: 6_000,
-  /** Conversations whose last message is kept for reading the gap after a refused resume; the least recently active is forgotten. */
+  /** Conversations whose last message is stored for backfill after a refused resume; the least recently active is dropped. */
   discordKnownChats: 200,
-  /** Own messages whose key is kept, to recognise a part that had arrived; an older one is recognised only by Discord. */
+  /** Own messages whose key is stored, to recognize a part that has arrived; older ones are recognized only by Discord. */
   discordOwnMessages: 50,
-  /** Channels and threads whose kind is remembered; one that is forgotten is asked for again. */
+  /** Channels and threads whose kind is cached; a dropped one is fetched again. */
   discordPlaces: 2_000,
-  /** Messages of one conversation that are read after a refused resume; what was said before them is not read. */
+  /** Messages of one conversation that are read after a refused resume; earlier ones are not read. */
   discordBackfillMessages: 500,
-  /** Rate limits and tokens of native commands that are remembered; the oldest is forgotten, and learnt again. */
+  /** Rate limits and tokens of native commands that are cached; the oldest is dropped and learned again. */
   discordRemembered: 1_000,
-  /** Bytes of an isolated account's events that wait for the gateway; with more the platform is not acknowledged and repeats. */
+  /** Bytes of a channel worker's events that wait for the gateway; with more the platform is not acknowledged and repeats. */
   isolatedSpoolBytes: 67_108_864,
-  /** Heap of the thread of an isolated account, in MiB; beyond it the thread ends and the account is started again. */
+  /** Heap of a channel worker, in MiB; beyond it the thread ends and the account is restarted. */
   isolatedHeapMib: 256,
   /** Young generation of that heap, in MiB; smaller ones are collected more often. */
   isolatedYoungMib: 8,
-  /** The thread of an isolated account is asked this often whether it still runs, and is ended when it is silent for too long. */
+  /** Interval of pings to a channel worker, and the silence after which it is ended. */
   isolatedPingMs: 5_000,
   isolatedStuckMs: 30_000,
-  /** A channel in a thread that has not ended so long after its abort is cut off. Less than channelStopMs. */
+  /** A channel worker that has not ended this long after its abort is terminated. Less than channelStopMs. */
   isolatedStopMs: 1_000,
-  /** When the connection of a thread has ended: how long requests that are under way may take to be confirmed; then nobody knows. */
+  /** When the connection of a channel worker has ended: how long pending requests may take to be confirmed; then their outcome is unknown. */
   isolatedLingerMs: 5_000,
-  /** Log lines of a thread between two pings; more are dropped, counted, and the count is logged. */
+  /** Log lines of a channel worker between two pings; more are dropped, counted, and the count is logged. */
   isolatedLogLines: 2_000,
-  /** Signs of life of a thread are told at most this often. */
+  /** Minimum interval between progress reports of a channel worker. */
   isolatedAliveMs: 1_000,
-  /** Pause before events of a thread that the store has refused are offered again. */
+  /** Pause before events of a channel worker that the store rejected are submitted again. */
   isolatedRetryMs: 1_000,
   /** Characters of an unreadable Discord event that are kept for the operator. */
   discordRawChars: 64_000,

@@ -20,68 +20,11 @@ const invalidFrame = (text: string): GatewayError => new GatewayError("INVALID_R
 /** Thrown for text that is no JSON at all: its sender cannot be answered by id. */
 const notJson = (): GatewayError => detailError("FRAME_NOT_JSON", "invalid request frame: not JSON");
 
-/** Random per process, so that nobody can choose keys that meet in one slot. */
-const seed = randomBytes(4).readInt32LE();
-
-/** The keys seen so far, by object: open addressing over the bytes of the frame itself. */
-class KeySet {
-  readonly #frame: Buffer;
-  readonly #mask: number;
-  readonly #slots: Int32Array;
-  /** Object, start and end of each entry. */
-  readonly #entries: Int32Array;
-  #count = 0;
-  /** Keys that were written with escapes, decoded. */
-  readonly #decoded = new Map<number, Buffer>();
-
-  constructor(frame: Buffer) {
-    const most = Math.min(LIMITS.jsonNodes, frame.length >> 2) + 8;
-    const size = 2 ** Math.ceil(Math.log2(most * 2));
-    this.#frame = frame;
-    this.#mask = size - 1;
-    this.#slots = new Int32Array(size);
-    this.#entries = new Int32Array(most * 3);
-  }
-
-  /** False when `object` has this key already. */
-  add(object: number, start: number, end: number, escaped: boolean): boolean {
-    const decoded = escaped ? decode(this.#frame, start, end) : null;
-    const source = decoded ?? this.#frame;
-    const from = decoded ? 0 : start;
-    const to = decoded ? decoded.length : end;
-    const slots = this.#slots;
-    const entries = this.#entries;
-    const mask = this.#mask;
-    let hash = Math.imul(seed ^ object, 0x01000193);
-    for (let at = from; at < to; at++) hash = Math.imul(hash ^ source[at]!, 0x01000193);
-    let slot = (hash ^ (hash >>> 15)) & mask;
-    for (; slots[slot] !== 0; slot = (slot + 1) & mask) {
-      const entry = slots[slot]! - 1;
-      if (entries[entry * 3] === object && this.#equals(entry, source, from, to)) return false;
-    }
-    const entry = this.#count++;
-    entries[entry * 3] = object;
-    entries[entry * 3 + 1] = start;
-    entries[entry * 3 + 2] = end;
-    if (decoded) this.#decoded.set(entry, decoded);
-    slots[slot] = entry + 1;
-    return true;
-  }
-
-  #equals(entry: number, source: Buffer, from: number, to: number): boolean {
-    const known = this.#decoded.get(entry);
-    const bytes = known ?? this.#frame;
-    const start = known ? 0 : this.#entries[entry * 3 + 1]!;
-    const end = known ? known.length : this.#entries[entry * 3 + 2]!;
-    if (end - start !== to - from) return false;
-    for (let i = 0; i < to - from; i++) if (bytes[start + i] !== source[from + i]) return false;
-    return true;
-  }
-}
-
-function decode(frame: Buffer, start: number, end: number): Buffer {
+/** The bytes of a key, each as one character; escapes are decoded first, so that two spellings of a key are equal. */
+function keyOf(frame: Buffer, start: number, end: number, isEscaped: boolean): string {
+  if (!isEscaped) return frame.toString("latin1", start, end);
   try {
-    return Buffer.from(JSON.parse(`"${frame.toString("utf8", start, end)}"`) as string);
+    return Buffer.from(JSON.parse(`"${frame.toString("utf8", start, end)}"`) as string).toString("latin1");
   } catch {
     throw notJson();
   }
@@ -96,13 +39,12 @@ export class JsonScanner {
   /** Start and end of the long plain strings, without their quotes. */
   readonly longStrings: [number, number][] = [];
   readonly #frame: Buffer;
-  readonly #keys: KeySet;
+  /** The keys of each open object, by depth. */
+  readonly #keys: (Set<string> | undefined)[] = [];
   readonly #kinds = new Uint8Array(LIMITS.jsonDepth + 1);
-  readonly #objects = new Int32Array(LIMITS.jsonDepth + 1);
   #at = 0;
   #depth = 0;
   #nodes = 0;
-  #objectCount = 0;
   #keyNext = false;
   #stringStart = -1;
   #escaped = false;
@@ -112,7 +54,6 @@ export class JsonScanner {
 
   constructor(frame: Buffer) {
     this.#frame = frame;
-    this.#keys = new KeySet(frame);
   }
 
   /** Goes on for about `work` bytes; true when the end is reached. Throws GatewayError when a limit is passed. */
@@ -144,7 +85,7 @@ export class JsonScanner {
     this.#count();
     this.#depth++;
     this.#kinds[this.#depth] = byte;
-    this.#objects[this.#depth] = ++this.#objectCount;
+    this.#keys[this.#depth] = undefined;
     this.#keyNext = byte === OPEN_OBJECT;
   }
 
@@ -197,9 +138,10 @@ export class JsonScanner {
     const length = end - start;
     if (this.#keyNext) {
       if (length > LIMITS.jsonKeyBytes) throw invalidFrame(`a key of more than ${LIMITS.jsonKeyBytes} bytes`);
-      if (!this.#keys.add(this.#objects[this.#depth]!, start, end, this.#escaped)) {
-        throw invalidFrame(`duplicate key '${this.#frame.toString("utf8", start, Math.min(end, start + 64))}'`);
-      }
+      const key = keyOf(this.#frame, start, end, this.#escaped);
+      const keys = (this.#keys[this.#depth] ??= new Set());
+      if (keys.has(key)) throw invalidFrame(`duplicate key '${this.#frame.toString("utf8", start, Math.min(end, start + 64))}'`);
+      keys.add(key);
       this.#keyNext = false;
     } else if (length >= LONG_STRING_BYTES && !this.#escaped && isAscii(this.#frame.subarray(start, end))) {
       this.longStrings.push([start, end]);
