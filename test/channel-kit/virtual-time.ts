@@ -15,6 +15,8 @@ const STEP_MS = 1_000;
 const FINE_STEP_MS = 50;
 /** Rounds of the loop after each step: within so many a request and its answer have crossed the loopback, so that no deadline passes meanwhile. */
 const TURNS = 4;
+/** After so many steps without a timer, what the last one caused is over: time goes on to the next timer at once. */
+const SETTLED_STEPS = 6;
 /** What a fine step takes of real time: files are read and modules loaded in that, which no round of the loop waits for. */
 const REAL_MS = 1;
 const { setTimeout: realTimeout } = globalThis;
@@ -74,11 +76,16 @@ export function virtualTime({ mock }: TestContext): VirtualTime {
       return controller.signal;
     }),
   ];
-  const step = async (ms: number): Promise<void> => {
+  const nextTimer = (): VirtualTimer | null =>
+    [...line].reduce<VirtualTimer | null>((first, timer) => (first && first.at <= timer.at ? first : timer), null);
+  /** Resolves to whether a timer ran. */
+  const step = async (ms: number): Promise<boolean> => {
     const end = now + ms;
+    let ran = false;
     for (;;) {
-      const next = [...line].reduce<VirtualTimer | null>((first, timer) => (first && first.at <= timer.at ? first : timer), null);
+      const next = nextTimer();
       if (!next || next.at > end) break;
+      ran = true;
       now = next.at;
       if (next.everyMs === null) next.clear();
       else next.at += next.everyMs;
@@ -86,10 +93,22 @@ export function virtualTime({ mock }: TestContext): VirtualTime {
     }
     now = end;
     for (let i = 0; i < TURNS; i++) await turn();
+    return ran;
+  };
+  /** Lets the whole steps pass in which no timer is due; returns their milliseconds, at most `limitMs`. */
+  const skipIdle = (limitMs: number): number => {
+    const idleMs = Math.min(limitMs, (nextTimer()?.at ?? Number.MAX_SAFE_INTEGER) - now);
+    const skippedMs = Math.max(0, Math.ceil(idleMs / STEP_MS) - 1) * STEP_MS;
+    now += skippedMs;
+    return skippedMs;
   };
   return {
     async pass(ms) {
-      for (let passed = 0; passed < ms; passed += STEP_MS) await step(STEP_MS);
+      let quietSteps = 0;
+      for (let passed = 0; passed < ms; passed += STEP_MS) {
+        quietSteps = (await step(STEP_MS)) ? 0 : quietSteps + 1;
+        if (quietSteps >= SETTLED_STEPS) passed += skipIdle(ms - passed - STEP_MS);
+      }
     },
     async until(ready, what, limitMs) {
       for (let passed = 0; !ready(); passed += FINE_STEP_MS) {
