@@ -8,14 +8,14 @@ import { sharedSecret } from "./basis.ts";
 import type { AuthSettings } from "./credentials.ts";
 import type { Devices } from "./devices.ts";
 
-/** Name of the row with the mark of the last shared secret. */
+/** Key of the row with the fingerprint of the last shared secret. */
 const KEY = "auth.sharedSecret";
 
 type SecretFingerprint = { salt: string; mac: string };
 
 /**
- * Notices that the shared secret is another one than before, also when it was replaced while the gateway was stopped. What the
- * old one alone has paired ends with it: a leaked secret must not live on in a device.
+ * Detects a changed shared secret, also if it was replaced while the gateway was stopped. Devices that the
+ * old one paired without approval lose access: a leaked secret must not remain usable through a device.
  */
 export class SharedSecretWatch {
   readonly #options: { store: Store; clock: Clock; log: Log; devices: Devices };
@@ -26,7 +26,7 @@ export class SharedSecretWatch {
     this.#keyValue = createKeyValueStore(options.store);
   }
 
-  /** Settings without a shared secret change nothing: the next secret is compared with the last one that there was. */
+  /** Settings without a shared secret change nothing: the next secret is compared with the last known one. */
   check(settings: AuthSettings): void {
     const secret = sharedSecret(settings);
     if (!secret) return;

@@ -4,12 +4,12 @@ const COLOURS: Readonly<Record<LogLevel, string>> = { debug: "\u001b[2m", info: 
 const DIM = "\u001b[2m";
 const RESET = "\u001b[0m";
 
-/** True for a terminal whose owner did not ask for plain text (`NO_COLOR`, `TERM=dumb`). */
+/** True for a terminal, unless `NO_COLOR` or `TERM=dumb` asks for plain text. */
 export function hasColour(stream: { isTTY?: boolean }, env: Readonly<Record<string, string | undefined>>): boolean {
   return stream.isTTY === true && !env["NO_COLOR"] && env["TERM"] !== "dumb";
 }
 
-/** One line for a person: time, level, where, message, then the fields as `key=value`. Ends with a line feed. */
+/** One line for a person: time, level, module, message, then the fields as `key=value`. Ends with a line feed. */
 export function toTerminalLine(entry: LogEntry, colour: boolean): string {
   const { subsystem, ...fields } = entry.fields;
   const level = entry.level.toUpperCase().padEnd(5);

@@ -1,4 +1,4 @@
-/** What each metric counts: the HELP line of the exposition. A name that is missing here is served without one. */
+/** What each metric counts: the HELP line of the exposition. A metric without an entry has no HELP line. */
 export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_agents_process_crashes_total: "Agent processes that ended without being asked to.",
   gateway_agents_process_starts_total: "Agent processes started.",
