@@ -341,7 +341,7 @@ export class Authenticator {
 
   /** Updates the last-seen time without waiting; a full disk must not prevent sign-in. */
   #writeInBackground(write: Promise<void>): void {
-    write.catch((err: unknown) => this.#options.log.warn("a sign-in was not noted", { cause: reasonOf(err) }));
+    write.catch((err: unknown) => this.#options.log.warn("the last-seen time of a sign-in was not stored", { cause: reasonOf(err) }));
   }
 }
 

@@ -108,7 +108,7 @@ export class SignInLimiter {
     try {
       await this.#store.write(() => saveSignInFailures(this.#store, rows, now, this.#rate().windowMs));
     } catch (err) {
-      this.#log.warn("failed sign-ins were not stored; they are forgotten at a restart", { cause: reasonOf(err) });
+      this.#log.warn("failed sign-ins were not stored; a restart resets them", { cause: reasonOf(err) });
     }
   }
 }

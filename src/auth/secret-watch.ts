@@ -37,7 +37,9 @@ export class SharedSecretWatch {
     const { store, clock, log, devices } = this.#options;
     const keep = (): void => this.#keyValue.set(KEY, mark, clock.now());
     const failed = (err: unknown): void =>
-      log.error("the shared secret was not noted; the devices that it paired stay refused until a restart", { cause: reasonOf(err) });
+      log.error("the change of the shared secret was not stored; devices that it paired are refused until a restart", {
+        cause: reasonOf(err),
+      });
     if (!kept) return void store.write(keep).catch(failed);
     devices.revokeSilentGrants(keep).then((count) => {
       if (count > 0) log.warn("the shared secret was replaced: devices that it had paired without approval must sign in again", { count });

@@ -76,7 +76,7 @@ export class ServiceTokens {
   /** Revokes the token and closes its sockets. Throws GatewayError NOT_FOUND. */
   async revoke(id: string): Promise<void> {
     const removed = await this.#store.write(() => rows.removeToken(this.#store, id));
-    if (!removed) throw new GatewayError("NOT_FOUND", `no such token: ${id.slice(0, 64)}`, { fix: "See them: openclaw tokens list" });
+    if (!removed) throw new GatewayError("NOT_FOUND", `no such token: ${id.slice(0, 64)}`, { fix: "List tokens: openclaw tokens list" });
     this.#onRevoked(id);
   }
 

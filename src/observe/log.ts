@@ -98,7 +98,7 @@ class LogSink {
   readonly recent: string[] = [];
   readonly #options: LogOptions;
   readonly #clock: Clock;
-  readonly #colour: boolean;
+  readonly #color: boolean;
   readonly #listeners = new Set<(line: string) => void>();
   readonly #atExit = (): void => this.file?.flushNow();
   #reportedLoss = 0;
@@ -108,7 +108,7 @@ class LogSink {
     this.#clock = options.clock ?? systemClock;
     this.level = RANK[options.level];
     this.terminalLevel = RANK[options.terminal?.level ?? "silent"];
-    this.#colour = options.terminal ? hasColour(options.terminal.stream, options.terminal.env ?? {}) : false;
+    this.#color = options.terminal ? hasColour(options.terminal.stream, options.terminal.env ?? {}) : false;
     this.file = options.dir === null ? null : new LogFile({ path: join(options.dir, "gateway.log"), ...options.file });
     if (this.file) process.once("exit", this.#atExit);
   }
@@ -135,7 +135,7 @@ class LogSink {
 
   #print(entry: LogEntry, line: string): void {
     const terminal = this.#options.terminal!;
-    terminal.stream.write(terminal.style === "json" ? line : toTerminalLine(entry, this.#colour));
+    terminal.stream.write(terminal.style === "json" ? line : toTerminalLine(entry, this.#color));
   }
 
   #writeToFile(line: string, now: boolean): void {

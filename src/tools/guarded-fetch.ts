@@ -84,7 +84,7 @@ function usableProxy(scheme: "http" | "https", proxies: ProxySettings): ReturnTy
   try {
     return proxyFor(scheme, null, proxies);
   } catch (err) {
-    throw new GatewayError("UNAVAILABLE", reasonOf(err), { cause: err, fix: "`openclaw doctor` says how to correct it." });
+    throw new GatewayError("UNAVAILABLE", reasonOf(err), { cause: err, fix: "`openclaw doctor` shows the fix." });
   }
 }
 
@@ -117,7 +117,7 @@ function open(url: URL, address: string, signal: AbortSignal, proxies: ProxySett
     request.on("response", resolve);
     request.on("error", (err) =>
       reject(
-        new GatewayError("UNAVAILABLE", `${url.host} could not be read: ${signal.aborted ? "it took too long" : reasonOf(err)}`, {
+        new GatewayError("UNAVAILABLE", `${url.host} could not be read: ${signal.aborted ? "timed out" : reasonOf(err)}`, {
           cause: err,
         }),
       ),
