@@ -32,7 +32,7 @@ const unauthorized = (
 
 const LINK_FIX = "Make a fresh sign-in link on the gateway's machine: openclaw dashboard";
 
-/** Every way in which a sign-in is refused after its params were accepted: one row each. */
+/** Every reason to refuse a sign-in after its params were validated: one row each. */
 export const AUTH_ERRORS = {
   invalidRole: (): AuthFailure => ({
     refused: true,

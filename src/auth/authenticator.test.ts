@@ -57,7 +57,7 @@ async function signIn(facts: PeerFacts, device = makeDevice()): Promise<string> 
   return outcome(await connect(facts, { device, auth: { token: TOKEN } }));
 }
 
-test("a device token is none for another device, and none for another role of its own", async () => {
+test("a device token is invalid for another device and for another role of the same device", async () => {
   const device = makeDevice();
   const found = await connect(peer("127.0.0.1"), { device, auth: { token: TOKEN } });
   assert.ok(!("refused" in found));
@@ -68,21 +68,21 @@ test("a device token is none for another device, and none for another role of it
   assert.equal(outcome(await connect(peer("127.0.0.1"), { device, role: "node", scopes: [], auth: { token } })), mismatch);
 });
 
-test("a sign-in link lets in one of those who present it at the same moment", async () => {
+test("a sign-in link admits only one of several devices that present it at once", async () => {
   const { code } = await auth.links.createForOwner();
   const auths = { auth: { bootstrapToken: code.reveal() } };
   const found = await Promise.all([1, 2, 3].map(() => connect(peer("127.0.0.1"), { device: makeDevice(), ...auths })));
   assert.deepEqual(found.map(outcome).toSorted(), ["AUTH_BOOTSTRAP_TOKEN_INVALID", "AUTH_BOOTSTRAP_TOKEN_INVALID", "in"]);
 });
 
-test("the shared token pairs a device at once on loopback only; every other address waits for approval", async () => {
+test("the shared token pairs a device without approval only on loopback", async () => {
   for (const address of ["127.0.0.1", "127.8.9.1", "::1"]) assert.equal(await signIn(peer(address)), "in", address);
   for (const address of ["192.168.1.5", "172.17.0.1", "100.64.0.1", "203.0.113.5", "fd00::1", "10.127.0.0", "unknown"])
     assert.equal(await signIn(peer(address)), "PAIRING_REQUIRED", address);
   assert.equal(await signIn(peer("127.0.0.1", { direct: false })), "PAIRING_REQUIRED", "a proxy says that it is loopback");
 });
 
-test("the client of a proxy is the nearest hop that is not ours, with or without a port; a hop that cannot be read ends the search", () => {
+test("the client behind a proxy is the nearest untrusted hop, with or without a port; an invalid hop ends the search", () => {
   const rules = new TrustedProxies({ ...SETTINGS, trustedProxies: ["127.0.0.1", "10.0.0.0/8"] });
   const rows: [string, string][] = [
     ["6.6.6.6, 203.0.113.5", "203.0.113.5"],
@@ -114,7 +114,7 @@ test("the client of a proxy is the nearest hop that is not ours, with or without
   assert.equal(split.via === "proxy" && split.address, "203.0.113.5");
 });
 
-test("only what a generator makes is exempt from the lock after wrong guesses", () => {
+test("only generated credentials are exempt from the lockout", () => {
   const words = [
     "correct horse battery staple",
     "correct-horse-battery-staple-and-more-words",

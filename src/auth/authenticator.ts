@@ -15,7 +15,7 @@ import { AUTH_ERRORS, type AuthFailure } from "./auth-errors.ts";
 import { covers, intersectScopes, OPERATOR_SCOPES } from "./scopes.ts";
 import type { ServiceTokenRow, ServiceTokens } from "./tokens.ts";
 
-/** The params of `connect` that matter here, already checked against their schema. */
+/** The relevant params of `connect`, already validated against their schema. */
 export type ConnectClaims = {
   client: { id: string; mode: string; version: string; displayName?: string; platform?: string; deviceFamily?: string };
   role?: string;
@@ -24,17 +24,17 @@ export type ConnectClaims = {
   device?: DeviceProof;
 };
 
-/** What the server knows about the peer by itself. */
+/** Facts about the peer that the server determined. */
 export type PeerFacts = {
-  /** Address that failures are counted for. */
+  /** Address by which failures are counted. */
   address: string;
-  /** No proxy in between. */
+  /** Connected without a proxy. */
   direct: boolean;
-  /** User that a trusted proxy vouches for. */
+  /** User that a trusted proxy authenticated. */
   user: string | null;
   origin: string | null;
   originAllowed: boolean;
-  /** Scopes named by an `x-openclaw-scopes` header; they can only narrow. */
+  /** Scopes of an `x-openclaw-scopes` header; they can only reduce the granted ones. */
   scopeLimit: readonly string[] | null;
 };
 
@@ -42,7 +42,7 @@ export type SignInMethod = "token" | "password" | "device-token" | "bootstrap-to
 
 const KEY = Symbol("verified");
 
-/** A peer whose credential was checked. Only this module makes one, and callers are built from nothing else. */
+/** A peer whose credential was verified. Only this module creates one, and a `Caller` can only be built from it. */
 export class Verified {
   readonly role: Role;
   readonly scopes: ReadonlySet<string>;
@@ -50,9 +50,9 @@ export class Verified {
   /** Id of the credential: `shared`, a token id, a device id, `none` or `user:<name>`. */
   readonly credential: string;
   readonly device: DeviceId | null;
-  /** A device token minted by this sign-in; the peer must be told now, it is never seen again. */
+  /** A device token created by this sign-in; it must be sent to the peer now, because only its hash is stored. */
   readonly issuedDeviceToken: { token: Secret; issuedAt: number } | null;
-  /** What to ask `Auth.isStillValid` with. */
+  /** Argument of `Auth.isStillValid`. */
   readonly basis: Basis;
 
   constructor(key: typeof KEY, fields: Omit<Verified, "scopes"> & { scopes: Iterable<string> }) {
@@ -70,7 +70,7 @@ export class Verified {
 /** Clients that run in a browser: they must come from an allowed origin. */
 const BROWSER_CLIENTS: ReadonlySet<string> = new Set(["openclaw-control-ui", "webchat-ui", "webchat", "openclaw-browser-copilot"]);
 
-/** What a credential turned out to be. */
+/** Result of identifying a credential. */
 type CredentialProof =
   | { kind: "shared"; method: "token" | "password" | "none" | "trusted-proxy"; credential: string }
   | { kind: "service"; row: ServiceTokenRow }
@@ -87,7 +87,7 @@ export type AuthenticatorOptions = {
   log: Log;
 };
 
-/** The one place where a peer gets in: `connect` for WebSockets, `bearer` for HTTP. */
+/** The only entry for peers: `connect` for WebSockets, `bearer` for HTTP. */
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
   #sharedIsGuessable: { secret: Secret; guessable: boolean } | null = null;
@@ -135,7 +135,7 @@ export class Authenticator {
     });
   }
 
-  /** Taken before anything is awaited: what ends meanwhile must be found out afterwards. */
+  /** Taken before the first await, so that revocations in between are detected afterwards. */
   #basis(proof: CredentialProof, role: Role, device: string | null): Basis {
     return {
       proof: toBasisProof(proof),
@@ -159,7 +159,7 @@ export class Authenticator {
     return verifyDevice(claims.device, fields, nonce, this.#options.clock.now());
   }
 
-  /** Finds out what was presented. Device tokens need the signature of their device, except as a bearer. */
+  /** Identifies the presented credential. Device tokens need the signature of their device, except as a bearer. */
   #identifyCredential(
     auth: NonNullable<ConnectClaims["auth"]>,
     peer: PeerFacts,
@@ -185,7 +185,7 @@ export class Authenticator {
     return this.#recordFailure(auth, texts, given, peer, device, role);
   }
 
-  /** Credentials that this gateway has minted: far too many to guess, so they are checked even while guessing is locked. */
+  /** Credentials that this gateway generated cannot be guessed, so they are checked even during a lockout. */
   #findGenerated(text: string, device: DeviceId | "bearer" | null, role: Role): CredentialProof | null {
     const token = this.#options.tokens.find(text);
     if (token) return { kind: "service", row: token };
@@ -204,7 +204,7 @@ export class Authenticator {
     return { kind: "shared", method: "trusted-proxy", credential: `user:${peer.user}` };
   }
 
-  /** Which row of the failure table it is. Every failure is counted, whatever was sent. */
+  /** The matching row of the failure table. Every failure is counted, regardless of the credential. */
   #recordFailure(
     auth: NonNullable<ConnectClaims["auth"]>,
     texts: readonly string[],
@@ -310,7 +310,7 @@ export class Authenticator {
       this.#writeInBackground(this.#options.devices.recordSeen(grant, "shared-auth"));
       return toVerified(role, scopes, method, "shared", device, peer, basis, issued);
     }
-    // The shared secret gives these rights to anybody who leaves the device out, so on this machine holding it is enough to pair.
+    // The shared secret alone grants these rights without a device, so on this machine it is sufficient for pairing.
     const here = peer.direct && isLoopback(peer.address);
     if (this.#options.settings().pairWithSharedSecret && here && this.#options.devices.mayPairSilently(device)) {
       const paired = await this.#options.devices.pair(toPairingDevice(claims, device, peer), { role, scopes }, "silent");
@@ -339,13 +339,13 @@ export class Authenticator {
     return this.#sharedIsGuessable.guessable;
   }
 
-  /** A mark in the store that nobody waits for; a full disk must not keep anybody out. */
+  /** Updates the last-seen time without waiting; a full disk must not prevent sign-in. */
   #writeInBackground(write: Promise<void>): void {
-    write.catch((err: unknown) => this.#options.log.warn("a sign-in was not noted", { cause: reasonOf(err) }));
+    write.catch((err: unknown) => this.#options.log.warn("the last-seen time of a sign-in was not stored", { cause: reasonOf(err) }));
   }
 }
 
-/** Scopes of a credential that carries its own: what is asked for, or all of them when nothing is named. */
+/** Scopes of a credential with its own scopes: the requested ones, or all if none are requested. */
 function grantedScopes(claims: ConnectClaims, own: readonly string[]): string[] {
   return intersectScopes(claims.scopes ?? own, own);
 }

@@ -4,25 +4,25 @@ import type { Secret } from "../core/secret.ts";
 import { secureEquals } from "../core/secure-compare.ts";
 import type { ServiceTokens } from "./tokens.ts";
 
-/** What a sign-in rests on. It is kept with the connection or request, so that one can ask again whether it still holds. */
+/** What a sign-in depends on. It is kept with the connection or request to check later whether it is still valid. */
 export type Basis = {
   readonly proof:
     | { readonly kind: "shared" | "none" | "device" }
     | { readonly kind: "user"; readonly name: string }
     | { readonly kind: "service"; readonly id: string; readonly expiresAt: number | null };
-  /** The settings that it was checked against. */
+  /** The settings at the time of the check. */
   readonly settings: AuthSettings;
-  /** The device that signed in, and how often its credentials had been ended by then. */
+  /** The device that signed in, and the number of its revocations at that time. */
   readonly device: { readonly id: string; readonly role: Role; readonly revision: number } | null;
 };
 
-/** The shared secret of these settings, or null when they use none. */
+/** The shared secret of these settings, or null if they have none. */
 export const sharedSecret = (settings: AuthSettings): Secret | null => {
   const secret = settings.mode === "password" ? settings.password : settings.mode === "token" ? settings.token : null;
   return secret && !secret.isEmpty ? secret : null;
 };
 
-/** Whether the credential behind a sign-in would still be accepted. The one place that decides when connections and requests end. */
+/** Whether the credential of a sign-in would still be accepted. The only decision about closing connections and requests. */
 export function isStillValid(
   basis: Basis,
   now: { settings: AuthSettings; devices: Pick<Devices, "grant" | "revision">; tokens: Pick<ServiceTokens, "isLive"> },
@@ -43,7 +43,7 @@ export function isStillValid(
   }
 }
 
-/** Whether a user that the proxy names may come in. An empty list admits everybody whom the proxy lets in. */
+/** Whether a user of the proxy may sign in. An empty list allows every user that the proxy authenticates. */
 export function isUserAllowed(settings: AuthSettings, user: string): boolean {
   const allowed = settings.proxy?.allowUsers ?? [];
   return allowed.length === 0 || allowed.includes(user);
@@ -55,7 +55,7 @@ export function isSameSecret(before: AuthSettings, next: AuthSettings): boolean 
   return before.mode === next.mode && old !== null && present !== null && secureEquals(old.reveal(), present);
 }
 
-/** Whether somebody for whom the proxy of `before` vouched would be vouched for in the same way. Further proxies change nothing. */
+/** Whether a user whom the proxy of `before` authenticated would still be trusted. Additional proxies change nothing. */
 function isSameProxy(before: AuthSettings, next: AuthSettings): boolean {
   if (before.mode !== next.mode || !before.proxy || !next.proxy) return false;
   const trusted = new Set(next.trustedProxies);

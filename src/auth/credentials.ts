@@ -4,17 +4,17 @@ import { Secret } from "../core/secret.ts";
 export type AuthMode = "token" | "password" | "none" | "trusted-proxy";
 
 export type TrustedProxySettings = {
-  /** Header in which the proxy names the user, lower case. */
+  /** Header with the user's name, lower case. */
   userHeader: string;
-  /** Headers that must be there as well, lower case. */
+  /** Further required headers, lower case. */
   requiredHeaders: readonly string[];
-  /** Users that may come in; empty: every user that the proxy names. */
+  /** Users that may sign in; empty: every user of the proxy. */
   allowUsers: readonly string[];
-  /** A header only the proxy can set. Without it a proxy on the same host is not trusted: every local program could be it. */
+  /** A header only the proxy can set. Without it a proxy on the same host is not trusted, because any local program could pretend to be it. */
   secret: { header: string; value: Secret } | null;
 };
 
-/** How many wrong credentials one address may try: `maxAttempts` within `windowMs`, then none for `lockoutMs` (0: for the rest of it). */
+/** Failed attempts allowed per address: `maxAttempts` within `windowMs`, then none for `lockoutMs` (0: for the rest of the window). */
 export type SignInRate = { maxAttempts: number; windowMs: number; lockoutMs: number };
 
 export type AuthSettings = {
@@ -22,15 +22,15 @@ export type AuthSettings = {
   token: Secret | null;
   password: Secret | null;
   proxy: TrustedProxySettings | null;
-  /** Addresses whose forwarded headers are believed. */
+  /** Addresses whose forwarded headers are trusted. */
   trustedProxies: readonly string[];
   /** Default: LIMITS.signInFailures, signInWindowMs and signInLockMs. */
   rateLimit?: SignInRate;
-  /** A device that proves the shared secret on a direct connection is paired at once. */
+  /** A device that presents the shared secret on a direct local connection is paired without approval. */
   pairWithSharedSecret: boolean;
 };
 
-/** Prefixes tell the kinds apart, so that a credential in the wrong place is recognised. */
+/** Prefixes identify the kind, so that a misplaced credential is detected. */
 export const TOKEN_PREFIXES = { serviceToken: "oct_", link: "ocl_", deviceToken: "ocd_", gatewayToken: "ocg_" } as const;
 
 export function sha256(text: string): string {
@@ -44,15 +44,15 @@ export function mint(prefix: string, bits: number): Secret {
 
 /** Below this a credential could be guessed at the speed of a local attacker. */
 const HIGH_ENTROPY_BITS = 96;
-/** Fewer characters than this are not taken for generated, whatever they look like. */
+/** Shorter texts never count as generated. */
 const GENERATED_CHARS = 32;
-/** What password generators and `openssl rand` give: hex (a UUID too) or base64, both spellings, without separators. */
+/** Output of password generators and `openssl rand`: hex (including UUIDs) or base64, both alphabets, without separators. */
 const GENERATED_FORM = /^(?:[0-9a-f]{32,}|[0-9A-F]{32,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[A-Za-z0-9+/_-]{32,}={0,2})$/;
 const MINTED_FORM = new RegExp(`^(?:${Object.values(TOKEN_PREFIXES).join("|")})[A-Za-z0-9_-]{${GENERATED_CHARS},}$`);
 
 /**
- * Whether guessing the credential is hopeless, so that it needs no lock after wrong guesses. Only forms that a generator makes
- * count: words stay guessable however many they are, and a run like "abc...z" has the letters of a random text, not its order.
+ * Whether the credential is infeasible to guess, so that it needs no lockout. Only forms that a generator produces
+ * count: passphrases remain guessable, and a sequence like "abc...z" has the letters of a random text, but not its order.
  */
 export function isHighEntropy(secret: Secret): boolean {
   const text = secret.reveal();
@@ -61,7 +61,7 @@ export function isHighEntropy(secret: Secret): boolean {
   return GENERATED_FORM.test(text) && isMixed(text);
 }
 
-/** An upper bound of what the text can carry, from its length and the spread of its characters. */
+/** An upper bound of the entropy of the text, from its length and the distribution of its characters. */
 function estimateEntropyBits(text: string): number {
   const counts = new Map<string, number>();
   for (const char of text) counts.set(char, (counts.get(char) ?? 0) + 1);
@@ -72,7 +72,7 @@ function estimateEntropyBits(text: string): number {
 
 const characterClass = (char: string): number => (/[a-z]/.test(char) ? 0 : /[A-Z]/.test(char) ? 1 : /[0-9]/.test(char) ? 2 : 3);
 
-/** Random texts change between capitals, small letters and digits about every second character; words and sequences rarely do. */
+/** Random texts switch between upper case, lower case and digits about every second character; words and sequences rarely do. */
 function isMixed(text: string): boolean {
   const kinds = Array.from(text.replaceAll("-", ""), characterClass);
   const changes = kinds.filter((kind, index) => index > 0 && kind !== kinds[index - 1]).length;

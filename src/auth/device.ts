@@ -3,7 +3,7 @@ import type { DetailCode } from "../core/error-codes.ts";
 import { asId, type DeviceId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 
-/** What a device signs, as `connect` carries it. */
+/** The fields of `connect` that a device signs. */
 export type DeviceProof = { id: string; publicKey: string; signature: string; signedAt: number; nonce: string };
 
 export type SignedDeviceFields = {
@@ -11,13 +11,13 @@ export type SignedDeviceFields = {
   clientMode: string;
   role: string;
   scopes: readonly string[];
-  /** The token of `auth`; empty when there is none. */
+  /** The token of `auth`; empty if absent. */
   token: string;
   platform: string | undefined;
   deviceFamily: string | undefined;
 };
 
-/** `code` and `reason` go to the client as they are. */
+/** `code` and `reason` are sent to the client unchanged. */
 export type DeviceFault = { code: DetailCode; reason: string; message: string };
 
 const fault = (code: DetailCode, reason: string, message: string): DeviceFault => ({ code, reason, message });
@@ -29,7 +29,7 @@ const FAULTS = {
   signature: fault("DEVICE_AUTH_SIGNATURE_INVALID", "device-signature", "device signature invalid"),
 } as const;
 
-/** Trimmed, and only A to Z in lower case: what both sides do to metadata before it is signed. */
+/** Trimmed, with A to Z in lower case: both sides normalize metadata so before signing. */
 const normalized = (text: string | undefined): string => (text ?? "").trim().replaceAll(/[A-Z]/g, (char) => char.toLowerCase());
 
 /** The signed text, version 2 or 3. */

@@ -46,7 +46,7 @@ const newDevice = () => ({ id: asId<DeviceId>(`device-${++count}`), publicKey: "
 const as = (...scopes: string[]) => ({ scopes: new Set(scopes), device: null });
 const forbidden = { code: "FORBIDDEN" };
 
-test("nobody approves, rotates, revokes, renames or removes what they do not hold themselves", async () => {
+test("a caller cannot approve, rotate, revoke, rename or remove scopes that it does not hold", async () => {
   const devices = open();
   for (const held of OPERATOR_SCOPES) {
     for (const wanted of OPERATOR_SCOPES) {
@@ -70,7 +70,7 @@ test("nobody approves, rotates, revokes, renames or removes what they do not hol
   }
 });
 
-test("a node is approved by an admin only", async () => {
+test("only an admin approves a node", async () => {
   const devices = open();
   const request = await devices.request({ ...newDevice(), origin: null }, { role: "node", scopes: [], reason: "not-paired" });
   await assert.rejects(() => devices.approve(request.requestId, as("operator.pairing", "operator.write")), forbidden);
@@ -78,7 +78,7 @@ test("a node is approved by an admin only", async () => {
   await assert.rejects(() => devices.approve(request.requestId, as("operator.admin")), { code: "NOT_FOUND" });
 });
 
-test("rotation narrows, never widens, and gives the text to the device itself only", async () => {
+test("rotation can only reduce scopes, and only the device itself gets the new token", async () => {
   const devices = open();
   const device = newDevice();
   const { token } = await devices.pair(device, { role: "operator", scopes: ["operator.write"] }, "silent");
@@ -92,7 +92,7 @@ test("rotation narrows, never widens, and gives the text to the device itself on
   assert.deepEqual(devices.grantOfToken(own.token!.reveal())!.scopes, ["operator.read"]);
 });
 
-test("an approval grants exactly what was shown: asking for anything else makes another request and retires the first", async () => {
+test("an approval grants exactly what was shown: a different request retires the first", async () => {
   const resolved: string[] = [];
   const devices = new Devices({
     store,
@@ -112,7 +112,7 @@ test("an approval grants exactly what was shown: asking for anything else makes 
     const before = devices.list().pending.find((each) => each.deviceId === device.id)!;
     const after = await change();
     assert.notEqual(after.requestId, before.requestId);
-    assert.ok(resolved.includes(`expired ${before.requestId}`), "whoever shows the old one is told that it ended");
+    assert.ok(resolved.includes(`expired ${before.requestId}`), "the old request is reported as expired");
     const replaced = { code: "NOT_FOUND", message: /was replaced/, details: { code: "PAIRING_REQUEST_REPLACED" } };
     for (const act of [devices.approve(before.requestId, as("operator.admin")), devices.reject(before.requestId)])
       await assert.rejects(act, (err: GatewayError) => {
@@ -141,7 +141,7 @@ test("a request that changes while it is being approved is not approved", async 
   assert.equal(devices.grant(device.id, "operator"), null);
 });
 
-test("requests are bounded and end by themselves", async () => {
+test("requests are bounded and expire", async () => {
   const devices = open();
   for (let i = 0; i < LIMITS.pendingDevices + 10; i++) {
     now++;
@@ -154,7 +154,7 @@ test("requests are bounded and end by themselves", async () => {
   await assert.rejects(() => devices.approve(pending[0]!.requestId, as("operator.admin")), { code: "NOT_FOUND" });
 });
 
-test("tokens and links give at most what their maker holds, and end in time", async () => {
+test("tokens and links grant at most the scopes of their creator, and expire", async () => {
   const tokens = new ServiceTokens({ store, clock, revoked: () => {} });
   const links = new SignInLinks({ store, clock });
   for (const held of OPERATOR_SCOPES) {
@@ -186,7 +186,7 @@ test("tokens and links give at most what their maker holds, and end in time", as
   assert.equal(links.find(code.reveal()), null);
 });
 
-test("a name is given to one token at a time", async () => {
+test("a name belongs to one token at a time", async () => {
   const tokens = new ServiceTokens({ store, clock, revoked: () => {} });
   const maker = { scopes: new Set(["operator.read"]), name: "m" };
   const wanted = { name: "twice", scopes: ["operator.read"] };
@@ -209,7 +209,7 @@ test("no credential is stored as text", async () => {
   for (const secret of [token!, service.token, link.code]) assert.ok(!files.includes(secret.reveal()));
 });
 
-test("a lock lasts for its time, is not prolonged by refused tries, and counts each kind by itself", () => {
+test("a lockout lasts for its time, is not extended by refused attempts, and counts each kind separately", () => {
   const limiter = new SignInLimiter({ store, clock, log: silentLog });
   for (let i = 0; i < LIMITS.signInFailures - 1; i++) limiter.recordFailure("192.0.2.1", "password");
   assert.equal(limiter.lockedMs("192.0.2.1", "password"), 0);
@@ -225,7 +225,7 @@ test("a lock lasts for its time, is not prolonged by refused tries, and counts e
   assert.equal(limiter.lockedMs("203.0.113.9", "password"), 0);
 });
 
-test("the limits of the configuration count, as they are at the moment", () => {
+test("the current limits of the configuration apply", () => {
   let rate = { maxAttempts: 2, windowMs: 5_000, lockoutMs: 0 };
   const limiter = new SignInLimiter({ store, clock, log: silentLog, rate: () => rate });
   limiter.recordFailure("192.0.2.7", "token");
@@ -239,7 +239,7 @@ test("the limits of the configuration count, as they are at the moment", () => {
   assert.equal(limiter.lockedMs("192.0.2.7", "token"), 9_000);
 });
 
-test("one host is one peer, however it writes its address", () => {
+test("one host is one peer in every notation of its address", () => {
   assert.equal(peerKey("::1"), peerKey("127.0.0.1"));
   assert.equal(peerKey("127.8.9.1"), peerKey("::ffff:127.0.0.1"));
   assert.equal(peerKey("::ffff:192.0.2.1"), "192.0.2.1");
@@ -247,7 +247,7 @@ test("one host is one peer, however it writes its address", () => {
   assert.notEqual(peerKey("2001:db8:1:2::1"), peerKey("2001:db8:1:3::1"));
 });
 
-test("the generated token is kept, private and hard to guess", () => {
+test("the generated token is stored privately and hard to guess", () => {
   const path = join(dir, "sub", "token");
   const token = ensureGatewayToken(path);
   assert.equal(ensureGatewayToken(path).reveal(), token.reveal());
@@ -258,7 +258,7 @@ test("the generated token is kept, private and hard to guess", () => {
   assert.ok(isHighEntropy(mint(TOKEN_PREFIXES.deviceToken, 256)));
 });
 
-test("the signed text is what the protocol says, to the byte", () => {
+test("the signed text matches the protocol byte for byte", () => {
   const proof = { id: "id", publicKey: "k", signature: "s", signedAt: 5, nonce: "n" };
   const fields = {
     clientId: "cli",
@@ -278,7 +278,7 @@ test("the signed text is what the protocol says, to the byte", () => {
   });
 });
 
-test("forwarded headers count from trusted proxies only, and a proxy on the same host needs a secret", () => {
+test("forwarded headers are accepted only from trusted proxies, and a proxy on the same host needs a secret", () => {
   const base: AuthSettings = {
     mode: "trusted-proxy",
     token: null,
@@ -305,7 +305,7 @@ test("forwarded headers count from trusted proxies only, and a proxy on the same
     assert.deepEqual(rules.attributePeer({ [name]: "1.2.3.4" }, "192.0.2.1"), { via: "refused" }, name);
 });
 
-test("a life that cannot be stored or is no time is refused, and the list of tokens stays readable", async () => {
+test("an invalid or unrepresentable lifetime is refused, and the list of tokens stays readable", async () => {
   const tokens = new ServiceTokens({ store, clock, revoked: () => {} });
   const creator = { scopes: new Set(["operator.read"]), name: "test" };
   for (const expiresInMs of [9e15, 1.5, 0, -1, Number.NaN, LIMITS.tokenLifeMs + 1])

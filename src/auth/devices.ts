@@ -12,33 +12,33 @@ import { covers, intersectScopes } from "./scopes.ts";
 export type Role = "operator" | "node";
 export type { DeviceInfo, DeviceRequestRow, DeviceRow, GrantRow } from "../store/devices.ts";
 
-/** Who asks for a change: its rights limit what it can give away. */
+/** The caller that requests a change: it cannot grant more than its own scopes. */
 export type Approver = { scopes: ReadonlySet<string>; device: DeviceId | null };
 
-/** What the rest of the gateway hears about. */
+/** Events for other modules. */
 export type DeviceEvents = {
   requested(request: rows.DeviceRequestRow): void;
   resolved(request: { requestId: string; deviceId: string; decision: "approved" | "rejected" | "expired" }): void;
-  /** Credentials of a device ended: its sockets must be closed at once. `role` null: all of them. */
+  /** Credentials of a device were revoked: its sockets must be closed at once. `role` null: all roles. */
   revoked(deviceId: DeviceId, role: Role | null): void;
 };
 
 export type PairedDevice = rows.DeviceRow & { grants: rows.GrantRow[] };
 type Paired = { deviceId: DeviceId; role: Role; scopes: string[]; token: Secret | null; issuedAt: number };
 
-/** How old the last-seen mark of a device may get before it is written again. */
+/** Minimum age of the last-seen time of a device before it is written again. */
 const SEEN_MS = 60_000;
 
-/** Paired devices, requests to become one, and the tokens of devices. Tokens are stored as hashes. */
+/** Paired devices, pairing requests and device tokens. Tokens are stored as hashes. */
 export class Devices {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #events: DeviceEvents;
-  /** How often the credentials of a device (in a role) were ended since the start; see `revision`. */
+  /** Number of revocations of a device's credentials (per role) since the start; see `revision`. */
   readonly #revisions = new Map<string, number>();
-  /** The shared secret was replaced: devices that it paired silently are refused, also before the store says so. */
+  /** The shared secret was replaced: devices that it paired silently are refused, even before the store is updated. */
   #silentGrantsRevoked = false;
-  /** Retired request id -> the request that replaced it, for the answer to whoever still names the old one. */
+  /** Retired request id -> the request that replaced it, for the error to callers that use the old id. */
   readonly #replacedRequests = new Map<string, string>();
 
   constructor(options: { store: Store; clock: Clock; events: DeviceEvents }) {
@@ -55,32 +55,32 @@ export class Devices {
     };
   }
 
-  /** What the device may do in this role, or null when it may nothing. */
+  /** The grant of the device for this role, or null. */
   grant(deviceId: string, role: Role): rows.GrantRow | null {
     const grant = rows.findGrant(this.#store, deviceId, role);
     return grant && grant.revokedAt === null && !this.#isRevokedWithSecret(deviceId) ? grant : null;
   }
 
-  /** The grant that a device token stands for. */
+  /** The grant of a device token. */
   grantOfToken(token: string): rows.GrantRow | null {
     if (!token.startsWith(TOKEN_PREFIXES.deviceToken)) return null;
     const grant = rows.findGrantByToken(this.#store, sha256(token));
     return grant && !this.#isRevokedWithSecret(grant.deviceId) ? grant : null;
   }
 
-  /** Differs from an earlier answer when the credentials of the device in this role were ended in between. */
+  /** Differs from an earlier result if the credentials of the device in this role were revoked in between. */
   revision(deviceId: string, role: Role): number {
     return this.#revisions.get(`${role} ${deviceId}`) ?? 0;
   }
 
-  /** Whether the shared secret alone may pair this device, or widen its rights: not once a person has decided about it. */
+  /** Whether the shared secret alone may pair this device or widen its scopes: not after a person has decided about it. */
   mayPairSilently(deviceId: string): boolean {
     const device = rows.findDevice(this.#store, deviceId);
     return device === undefined || device.approvedVia === "silent";
   }
 
   /**
-   * Ends every grant that nobody approved but the shared secret, which has been replaced. They are refused at once; `within` is
+   * Revokes every grant that rests only on the replaced shared secret, without approval. They are refused at once; `within` is
    * written in the same transaction. Resolves to the number of grants.
    */
   async revokeSilentGrants(within: () => void): Promise<number> {
@@ -96,8 +96,8 @@ export class Devices {
   }
 
   /**
-   * Pairs the device, or widens what it may do, and mints its token unless it has one. `within` runs in the same transaction
-   * and stops everything when it throws, e.g. because a one-time code was used meanwhile.
+   * Pairs the device or widens its grant, and creates its token unless it has one. `within` runs in the same transaction
+   * and aborts it by throwing, e.g. because a one-time code was used meanwhile.
    */
   async pair(
     device: { id: DeviceId; publicKey: string; facts: rows.DeviceInfo },
@@ -112,7 +112,7 @@ export class Devices {
       if (!rows.findDevice(this.#store, device.id) && rows.countDevices(this.#store) >= LIMITS.pairedDevices) {
         throw new GatewayError("UNAVAILABLE", `more than ${LIMITS.pairedDevices} devices are paired`, {
           retryable: false,
-          fix: "Remove devices that are not used any more: openclaw devices list, openclaw devices remove <id>.",
+          fix: "Remove unused devices: openclaw devices list, openclaw devices remove <id>.",
         });
       }
       const before = rows.findGrant(this.#store, device.id, grant.role);
@@ -136,7 +136,7 @@ export class Devices {
     return { deviceId: device.id, role: grant.role, scopes, token, issuedAt: now };
   }
 
-  /** Mints the token of an approved device that has none yet. */
+  /** Creates the token of an approved device that has none yet. */
   async issueToken(deviceId: DeviceId, role: Role): Promise<{ token: Secret; issuedAt: number } | null> {
     const now = this.#clock.now();
     const token = mint(TOKEN_PREFIXES.deviceToken, 256);
@@ -150,8 +150,8 @@ export class Devices {
   }
 
   /**
-   * Files a request to be approved by somebody. The same device asking for the same again keeps its request id. Asking for
-   * anything else retires the old request: an id names exactly the content that was shown with it.
+   * Files a request for approval. A repeated identical request of the device keeps its id. A request for
+   * anything else retires the old one: an id identifies exactly the content that was shown with it.
    */
   async request(
     device: { id: DeviceId; publicKey: string; facts: rows.DeviceInfo; origin: string | null },
@@ -186,7 +186,7 @@ export class Devices {
     return request;
   }
 
-  /** Approves a request. The approver must hold every scope that it grants; a node may be approved by an admin only. */
+  /** Approves a request. The approver must hold every scope that it grants; only an admin may approve a node. */
   async approve(requestId: string, approver: Approver): Promise<PairedDevice> {
     const request = this.#requireRequest(requestId);
     this.#requireScopes(approver, request.role as Role, request.scopes);
@@ -206,7 +206,7 @@ export class Devices {
     return request;
   }
 
-  /** Forgets the device; its tokens end and its sockets are closed. */
+  /** Removes the device; its tokens become invalid and its sockets are closed. */
   async remove(deviceId: string, approver: Approver): Promise<void> {
     const device = this.#requireDevice(deviceId);
     for (const grant of device.grants) this.#requireScopes(approver, grant.role as Role, grant.scopes);
@@ -214,7 +214,7 @@ export class Devices {
     this.#revokeCredentials(deviceId, null);
   }
 
-  /** Gives the device another name. Names are what people decide by, so this needs the rights of the device as well. */
+  /** Renames the device. People decide by names, so this also requires the scopes of the device. */
   async rename(deviceId: string, label: string, approver: Approver): Promise<PairedDevice> {
     for (const grant of this.#requireDevice(deviceId).grants) this.#requireScopes(approver, grant.role as Role, grant.scopes);
     const renamed = await this.#store.write(() => rows.renameDevice(this.#store, deviceId, label));
@@ -223,8 +223,8 @@ export class Devices {
   }
 
   /**
-   * Ends the token of a device and closes its sockets. The device itself gets the next one in the answer; for another
-   * device `token` is null, and that device gets it when it signs in again. `scopes` may only narrow what was approved.
+   * Rotates the token of a device and closes its sockets. The device itself gets the new token in the answer; for another
+   * device `token` is null, and that device gets it at its next sign-in. `scopes` can only reduce the approved ones.
    */
   async rotate(
     deviceId: string,
@@ -249,7 +249,7 @@ export class Devices {
     return { scopes: narrowed, token, rotatedAt: now };
   }
 
-  /** Ends what the device may do in this role. */
+  /** Revokes the grant of the device for this role. */
   async revoke(deviceId: string, role: Role, approver: Approver): Promise<{ revokedAt: number }> {
     const grant = this.#requireGrant(deviceId, role);
     this.#requireScopes(approver, role, grant.scopes);
@@ -259,7 +259,7 @@ export class Devices {
     return { revokedAt: now };
   }
 
-  /** Notes that the device signed in; at most once a minute is written, and nobody waits for it. */
+  /** Updates the last-seen time; written at most once a minute, without waiting. */
   async recordSeen(grant: rows.GrantRow, reason: string): Promise<void> {
     const now = this.#clock.now();
     if (grant.lastUsedAt !== null && now - grant.lastUsedAt < SEEN_MS) return;
@@ -276,7 +276,7 @@ export class Devices {
     return this.#silentGrantsRevoked && rows.findDevice(this.#store, deviceId)?.approvedVia === "silent";
   }
 
-  /** The credentials of a device have ended; null: in every role. */
+  /** The credentials of a device were revoked; null: in every role. */
   #revokeCredentials(deviceId: string, role: Role | null): void {
     for (const each of role === null ? (["operator", "node"] as const) : [role])
       this.#revisions.set(`${each} ${deviceId}`, this.revision(deviceId, each) + 1);
@@ -294,10 +294,10 @@ export class Devices {
     if (by === undefined) return requestNotFound(requestId);
     return detailError(
       "PAIRING_REQUEST_REPLACED",
-      `pairing request ${requestId} was replaced: the device has asked again, for something else`,
+      `pairing request ${requestId} was replaced: the device sent a different request`,
       {
         details: { requestId, replacedBy: by },
-        fix: `Look at what it asks for now (openclaw devices list), then approve request ${by}`,
+        fix: `Check the new request (openclaw devices list), then approve request ${by}`,
       },
     );
   }
@@ -322,8 +322,8 @@ export class Devices {
 }
 
 /**
- * What an approver sees of a request and approves with its id. Not the address, the reason and the times: they change when a
- * device with the same key only tries again.
+ * The content of a request that an approver sees and approves by its id. Excludes address, reason and times: they change when a
+ * device with the same key retries.
  */
 function approvedContentOf(row: rows.DeviceRequestRow): string {
   const shown = [row.displayName, row.platform, row.deviceFamily, row.clientId, row.clientMode, row.origin, row.isRepair];
@@ -331,9 +331,9 @@ function approvedContentOf(row: rows.DeviceRequestRow): string {
 }
 
 const requestNotFound = (requestId: string): GatewayError =>
-  new GatewayError("NOT_FOUND", `no pairing request ${requestId.slice(0, 64)}`, { fix: "See the open ones: openclaw devices list" });
+  new GatewayError("NOT_FOUND", `no pairing request ${requestId.slice(0, 64)}`, { fix: "List pending requests: openclaw devices list" });
 const deviceNotFound = (deviceId: string): GatewayError =>
-  new GatewayError("NOT_FOUND", `no such device: ${deviceId.slice(0, 64)}`, { fix: "See the paired ones: openclaw devices list" });
+  new GatewayError("NOT_FOUND", `no such device: ${deviceId.slice(0, 64)}`, { fix: "List paired devices: openclaw devices list" });
 
 const factsOf = (row: rows.DeviceInfo): rows.DeviceInfo => ({
   displayName: row.displayName,

@@ -6,8 +6,8 @@ import { Secret } from "../core/secret.ts";
 import { mint, TOKEN_PREFIXES } from "./credentials.ts";
 
 /**
- * The token of a gateway for which none is configured: generated at the first start and kept in `path`, readable by its owner
- * only. Throws GatewayError when the file is there but holds no token.
+ * The token of a gateway without a configured one: generated at the first start and stored in `path`, readable by its owner
+ * only. Throws GatewayError if the file exists without a token.
  */
 export function ensureGatewayToken(path: string): Secret {
   if (existsSync(path)) {
@@ -23,7 +23,7 @@ export function ensureGatewayToken(path: string): Secret {
   return token;
 }
 
-/** The kept token, or null when there is none. */
+/** The stored token, or null. */
 export function readGatewayToken(path: string): Secret | null {
   if (!existsSync(path)) return null;
   const text = readFileSync(path, "utf8").trim();

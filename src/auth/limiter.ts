@@ -6,13 +6,13 @@ import type { SignInRate } from "./credentials.ts";
 import { loadSignInFailures, saveSignInFailures, type SignInFailureRow } from "../store/sign-in-failures.ts";
 import type { Store } from "../store/open.ts";
 
-/** Kinds of credentials; each is counted by itself. */
+/** Kinds of credentials; each is counted separately. */
 export type CredentialKind = "token" | "password" | "device-token" | "link" | "signature" | "proxy";
 
-/** Counts of all peers together, under a name that no address has. */
+/** Key of the count of all peers; not a valid address. */
 const ALL_PEERS = "*";
 
-/** Delay between a failure and the moment when it is on disk; a burst is one write. */
+/** Delay before failures are written to disk, so that a burst is one write. */
 const SAVE_MS = 1_000;
 
 const DEFAULT_RATE: SignInRate = {
@@ -21,7 +21,7 @@ const DEFAULT_RATE: SignInRate = {
   lockoutMs: LIMITS.signInLockMs,
 };
 
-/** One name per attacker: an IPv6 host owns its whole /64, and every loopback address is the same machine. */
+/** One key per attacker: an IPv6 host owns its whole /64, and every loopback address is the same machine. */
 export function peerKey(address: string): string {
   const plain = address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
   if (plain === "::1" || plain.startsWith("127.")) return "loopback";
@@ -34,9 +34,9 @@ export function peerKey(address: string): string {
 }
 
 /**
- * Failures of every kind of credential on every surface, loopback included. It says when guessing must stop; the caller refuses
- * guessable credentials unchecked then and still checks the others. A success does not reset anything: on a shared
- * machine the good client would clear the way for the bad one.
+ * Failures of every kind of credential on every interface, including loopback. It decides about lockouts; during one, the caller refuses
+ * guessable credentials unchecked and still checks the others. A success does not reset the count: on a shared
+ * machine a legitimate client would help an attacker.
  */
 export class SignInLimiter {
   readonly #failures = new Map<string, SignInFailureRow>();
@@ -55,7 +55,7 @@ export class SignInLimiter {
       this.#failures.set(`${row.kind} ${row.peer}`, row);
   }
 
-  /** Milliseconds until a guessable credential of this kind is checked again; 0 when it is. */
+  /** Milliseconds until a guessable credential of this kind is checked again; 0: now. */
   lockedMs(address: string, kind: CredentialKind): number {
     const now = this.#clock.now();
     return Math.max(this.#remainingMs(`${kind} ${peerKey(address)}`, now), this.#remainingMs(`${kind} ${ALL_PEERS}`, now));
@@ -70,7 +70,7 @@ export class SignInLimiter {
     this.#cancelSave ??= this.#clock.after(SAVE_MS, () => void this.#save());
   }
 
-  /** Writes what is not on disk yet. */
+  /** Writes pending changes. */
   flush(): void {
     if (!this.#cancelSave) return;
     this.#cancelSave();
@@ -79,7 +79,7 @@ export class SignInLimiter {
     this.#store.writeNow(() => saveSignInFailures(this.#store, [...this.#failures.values()], now, this.#rate().windowMs));
   }
 
-  /** A lock never outlasts its configured time: the clock may have been set back since it began. */
+  /** A lockout never exceeds its configured time, even if the clock was set back since it began. */
   #remainingMs(key: string, now: number): number {
     const { lockoutMs, windowMs } = this.#rate();
     const longest = Math.max(lockoutMs, windowMs);
@@ -94,7 +94,7 @@ export class SignInLimiter {
       row = { peer, kind, failures: 0, windowStart: now, lockedUntil: 0 };
     }
     row.failures++;
-    // Without a lock time of its own the lock lasts for the rest of the window.
+    // Without a configured lockout time, the lockout lasts for the rest of the window.
     if (row.failures >= maxAttempts) row.lockedUntil = lockoutMs > 0 ? now + lockoutMs : row.windowStart + windowMs;
     this.#failures.delete(key);
     this.#failures.set(key, row);
@@ -108,7 +108,7 @@ export class SignInLimiter {
     try {
       await this.#store.write(() => saveSignInFailures(this.#store, rows, now, this.#rate().windowMs));
     } catch (err) {
-      this.#log.warn("failed sign-ins were not stored; they are forgotten at a restart", { cause: reasonOf(err) });
+      this.#log.warn("failed sign-ins were not stored; a restart resets them", { cause: reasonOf(err) });
     }
   }
 }

@@ -12,7 +12,7 @@ import { TrustedProxies, type RequestHeaders, type PeerAttribution } from "./tru
 import { SharedSecretWatch } from "./secret-watch.ts";
 import { ServiceTokens } from "./tokens.ts";
 
-/** What has ended. Whoever holds a connection or a running request then asks `isStillValid` for each of them. */
+/** Revoked credentials. Owners of connections and running requests then check each of them with `isStillValid`. */
 export type RevokedCredential = { device: DeviceId; role: Role | null } | { credential: string } | { settings: "changed" };
 
 export type AuthOptions = {
@@ -20,27 +20,27 @@ export type AuthOptions = {
   clock: Clock;
   log: Log;
   settings: AuthSettings;
-  /** A device asked to be paired, or was answered. */
+  /** A pairing request of a device was filed or decided. */
   requested: DeviceEvents["requested"];
   resolved: DeviceEvents["resolved"];
-  /** Credentials have ended: ends what came in with them, at once (close code 4001). */
+  /** Credentials were revoked: closes their connections and aborts their requests at once (close code 4001). */
   onRevoked: (ended: RevokedCredential) => void;
 };
 
-/** Everything that decides who may come in and what they may do. */
+/** Authentication and authorization of all peers. */
 export type Auth = {
   readonly settings: AuthSettings;
   readonly devices: Devices;
   readonly tokens: ServiceTokens;
   readonly links: SignInLinks;
   readonly authenticator: Authenticator;
-  /** How a request came here; see TrustedProxies. */
+  /** How a request reached the gateway; see TrustedProxies. */
   attributePeer(headers: RequestHeaders, remote: string): PeerAttribution;
-  /** Whether the credential behind a sign-in would still be accepted; asked for sockets and running requests alike. */
+  /** Whether the credential of a sign-in would still be accepted; used for sockets and running requests. */
   isStillValid(basis: Basis): boolean;
-  /** Takes new settings over. What came in by the old ones only is ended; a new shared secret also ends what the old one paired. */
+  /** Applies new settings. Sign-ins that are no longer valid end; a new shared secret also revokes devices that the old one paired. */
   configure(settings: AuthSettings): void;
-  /** Writes what is still in memory. */
+  /** Writes pending changes. */
   close(): void;
 };
 

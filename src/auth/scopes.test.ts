@@ -10,7 +10,7 @@ function* sets(): Generator<string[]> {
   for (const a of NAMES) for (const b of NAMES) for (const c of NAMES) yield [...new Set([a, b, c])];
 }
 
-test("what is granted was asked for, is known, and is held", () => {
+test("granted scopes were requested, are known, and are held", () => {
   for (const held of sets()) {
     for (const asked of [[], ...NAMES.map((name) => [name]), NAMES]) {
       const granted = intersectScopes(asked, held);
@@ -38,7 +38,7 @@ test("admin includes everything, write includes read and talk, and nothing else 
   }
 });
 
-test("narrowing never grows: cutting in two steps is within cutting in one", () => {
+test("intersection never widens: two steps grant no more than one", () => {
   for (const held of [["operator.admin"], ["operator.write"], ["operator.read", "operator.pairing"]]) {
     for (const middle of sets()) {
       for (const scope of intersectScopes(OPERATOR_SCOPES, intersectScopes(middle, held))) assert.ok(satisfies(held, scope));

@@ -1,4 +1,4 @@
-/** Every scope that can be granted. A name that is not listed grants nothing and is never echoed. */
+/** Every scope that can be granted. Unknown names grant nothing and are never echoed. */
 export const OPERATOR_SCOPES = [
   "operator.admin",
   "operator.read",
@@ -12,10 +12,10 @@ export const OPERATOR_SCOPES = [
 
 const KNOWN: ReadonlySet<string> = new Set(OPERATOR_SCOPES);
 
-/** Scopes that another one includes. `admin` includes all. */
+/** Scopes that another scope includes. `admin` includes all. */
 const INCLUDED: ReadonlyMap<string, readonly string[]> = new Map([["operator.write", ["operator.read", "operator.talk"]]]);
 
-/** True when a holder of `held` may do what `needed` asks for. */
+/** True when `held` satisfies `needed`. */
 export function satisfies(held: Iterable<string>, needed: string): boolean {
   if (!KNOWN.has(needed)) return false;
   for (const scope of held) {
@@ -24,14 +24,14 @@ export function satisfies(held: Iterable<string>, needed: string): boolean {
   return false;
 }
 
-/** True when `held` satisfies every one of `wanted`; unknown names are satisfied by nobody. */
+/** True when `held` satisfies every one of `wanted`; unknown names are never satisfied. */
 export function covers(held: Iterable<string>, wanted: Iterable<string>): boolean {
   const list = [...held];
   for (const scope of wanted) if (!satisfies(list, scope)) return false;
   return true;
 }
 
-/** What is asked for, cut to what `granted` allows; each once, in the order asked. The one place where scopes are decided. */
+/** The requested scopes, intersected with `granted`; each once, in the requested order. The only place that decides scopes. */
 export function intersectScopes(requested: Iterable<string>, granted: Iterable<string>): string[] {
   const list = [...granted];
   return [...new Set(requested)].filter((scope) => satisfies(list, scope));

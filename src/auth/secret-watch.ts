@@ -8,14 +8,14 @@ import { sharedSecret } from "./basis.ts";
 import type { AuthSettings } from "./credentials.ts";
 import type { Devices } from "./devices.ts";
 
-/** Name of the row with the mark of the last shared secret. */
+/** Key of the row with the fingerprint of the last shared secret. */
 const KEY = "auth.sharedSecret";
 
 type SecretFingerprint = { salt: string; mac: string };
 
 /**
- * Notices that the shared secret is another one than before, also when it was replaced while the gateway was stopped. What the
- * old one alone has paired ends with it: a leaked secret must not live on in a device.
+ * Detects a changed shared secret, also if it was replaced while the gateway was stopped. Devices that the
+ * old one paired without approval lose access: a leaked secret must not remain usable through a device.
  */
 export class SharedSecretWatch {
   readonly #options: { store: Store; clock: Clock; log: Log; devices: Devices };
@@ -26,7 +26,7 @@ export class SharedSecretWatch {
     this.#keyValue = createKeyValueStore(options.store);
   }
 
-  /** Settings without a shared secret change nothing: the next secret is compared with the last one that there was. */
+  /** Settings without a shared secret change nothing: the next secret is compared with the last known one. */
   check(settings: AuthSettings): void {
     const secret = sharedSecret(settings);
     if (!secret) return;
@@ -37,7 +37,9 @@ export class SharedSecretWatch {
     const { store, clock, log, devices } = this.#options;
     const keep = (): void => this.#keyValue.set(KEY, mark, clock.now());
     const failed = (err: unknown): void =>
-      log.error("the shared secret was not noted; the devices that it paired stay refused until a restart", { cause: reasonOf(err) });
+      log.error("the change of the shared secret was not stored; devices that it paired are refused until a restart", {
+        cause: reasonOf(err),
+      });
     if (!kept) return void store.write(keep).catch(failed);
     devices.revokeSilentGrants(keep).then((count) => {
       if (count > 0) log.warn("the shared secret was replaced: devices that it had paired without approval must sign in again", { count });

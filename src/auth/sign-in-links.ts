@@ -12,8 +12,8 @@ import { covers, OPERATOR_SCOPES } from "./scopes.ts";
 export type { SignInLinkRow } from "../store/tokens.ts";
 
 /**
- * One-time sign-in links: a 128-bit code that pairs the one device that presents it first, with the role and scopes that
- * were written into it when it was made.
+ * One-time sign-in links: a 128-bit code that pairs the first device that presents it, with the role and scopes that
+ * were set when it was created.
  */
 export class SignInLinks {
   readonly #store: Store;
@@ -24,7 +24,7 @@ export class SignInLinks {
     this.#clock = options.clock;
   }
 
-  /** Makes a code. Its scopes must be held by its creator; the gateway itself holds all. Throws GatewayError FORBIDDEN. */
+  /** Creates a code. Its creator must hold the scopes; the gateway itself holds all. Throws GatewayError FORBIDDEN. */
   async create(
     grant: { role: Role; scopes: readonly string[] },
     creator: { scopes: Iterable<string>; name: string },
@@ -51,23 +51,23 @@ export class SignInLinks {
     return { id: row.id, code, expiresAt: row.expiresAt };
   }
 
-  /** A code for the owner of this machine: everything that an operator may do. */
+  /** A code for the owner of this machine, with all operator scopes. */
   createForOwner(): Promise<{ id: string; code: Secret; expiresAt: number }> {
     return this.create({ role: "operator", scopes: OPERATOR_SCOPES }, { scopes: OPERATOR_SCOPES, name: "gateway" });
   }
 
-  /** The link with this code when it is neither used nor expired. */
+  /** The link with this code, if it is neither used nor expired. */
   find(code: string): rows.SignInLinkRow | null {
     if (!code.startsWith(TOKEN_PREFIXES.link)) return null;
     const row = rows.findSignInLink(this.#store, sha256(code));
     return row && row.usedAt === null && row.expiresAt > this.#clock.now() ? row : null;
   }
 
-  /** Uses the link up; call it inside the transaction that pairs the device. Throws when somebody was faster. */
+  /** Consumes the link; call it inside the transaction that pairs the device. Throws when it was used meanwhile. */
   consume(row: rows.SignInLinkRow, deviceId: string): void {
     if (!rows.consumeSignInLink(this.#store, row.id, deviceId, this.#clock.now())) throw new SignInLinkUsedError();
   }
 }
 
-/** The code was used or has expired between look-up and use. */
+/** The code was used or expired between lookup and use. */
 export class SignInLinkUsedError extends Error {}

@@ -10,16 +10,16 @@ import { covers, isScope, OPERATOR_SCOPES } from "./scopes.ts";
 
 export type { ServiceTokenRow } from "../store/tokens.ts";
 
-/** How old the last-used mark of a token may get before it is written again. */
+/** Minimum age of the last-used time of a token before it is written again. */
 const USED_MS = 60_000;
 
-/** Named tokens for programs: scopes, an optional expiry, stored as hashes, shown once. */
+/** Service tokens: named tokens for programs with scopes and an optional expiry, stored as hashes, shown once. */
 export class ServiceTokens {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #onRevoked: (tokenId: string) => void;
 
-  /** `revoked` closes the sockets that came in with the token. */
+  /** `revoked` closes the sockets that signed in with the token. */
   constructor(options: { store: Store; clock: Clock; revoked: (tokenId: string) => void }) {
     this.#store = options.store;
     this.#clock = options.clock;
@@ -27,7 +27,7 @@ export class ServiceTokens {
   }
 
   /**
-   * Makes a token; the answer is the only place where its text appears. Its scopes must be held by its creator. Throws
+   * Creates a token; only the answer contains its text. Its creator must hold the scopes. Throws
    * GatewayError FORBIDDEN or INVALID_REQUEST.
    */
   async create(
@@ -73,14 +73,14 @@ export class ServiceTokens {
     return rows.listTokens(this.#store);
   }
 
-  /** Ends the token and closes its sockets. Throws GatewayError NOT_FOUND. */
+  /** Revokes the token and closes its sockets. Throws GatewayError NOT_FOUND. */
   async revoke(id: string): Promise<void> {
     const removed = await this.#store.write(() => rows.removeToken(this.#store, id));
-    if (!removed) throw new GatewayError("NOT_FOUND", `no such token: ${id.slice(0, 64)}`, { fix: "See them: openclaw tokens list" });
+    if (!removed) throw new GatewayError("NOT_FOUND", `no such token: ${id.slice(0, 64)}`, { fix: "List tokens: openclaw tokens list" });
     this.#onRevoked(id);
   }
 
-  /** The live token with this text, or null. */
+  /** The valid token with this text, or null. */
   find(text: string): rows.ServiceTokenRow | null {
     if (!text.startsWith(TOKEN_PREFIXES.serviceToken)) return null;
     const row = rows.findToken(this.#store, sha256(text));
@@ -97,7 +97,7 @@ export class ServiceTokens {
     return row.expiresAt === null || row.expiresAt > this.#clock.now();
   }
 
-  /** Notes the use; at most once a minute is written. */
+  /** Updates the last-used time; written at most once a minute. */
   async recordUse(row: rows.ServiceTokenRow): Promise<void> {
     const now = this.#clock.now();
     if (row.lastUsedAt !== null && now - row.lastUsedAt < USED_MS) return;

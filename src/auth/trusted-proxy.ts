@@ -4,13 +4,13 @@ import type { AuthSettings } from "./credentials.ts";
 
 export type RequestHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-/** How a request came here. */
+/** How a request reached the gateway. */
 export type PeerAttribution =
-  /** The peer is who it is. */
+  /** A direct connection. */
   | { via: "direct"; address: string }
-  /** A trusted proxy vouches for the address and, in mode trusted-proxy, for the user. */
+  /** A trusted proxy reports the address and, in mode trusted-proxy, the user. */
   | { via: "proxy"; address: string; user: string | null; secure: boolean }
-  /** Somebody untrusted claims to forward. */
+  /** Forwarded headers from an untrusted peer. */
   | { via: "refused" };
 
 const FORWARDING_HEADERS = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip"];
@@ -36,14 +36,14 @@ export function isLoopback(address: string): boolean {
   return address === "::1" || (isIP(address) === 4 && address.startsWith("127."));
 }
 
-/** The address of one hop, which some proxies write with a port or in brackets; null for `unknown`, `_hidden` and the like. */
+/** The address of one hop, which some proxies write with a port or in brackets; null for `unknown`, `_hidden` and similar values. */
 function hopAddress(hop: string): string | null {
   const [, bracketed, bare] = /^(?:\[([^\]]{1,64})\](?::\d{1,5})?|(\d[\d.]{6,14}):\d{1,5})$/.exec(hop) ?? [];
   const address = unmapIpv4(bracketed ?? bare ?? hop);
   return isIP(address) === 0 ? null : address;
 }
 
-/** Decides, once per settings, from which peers forwarded headers are believed, and reads them. */
+/** Determines which peers may send forwarded headers, and reads those headers. */
 export class TrustedProxies {
   readonly #settings: AuthSettings;
   readonly #trusted: BlockList;
@@ -73,9 +73,9 @@ export class TrustedProxies {
   }
 
   /**
-   * The nearest hop that is not one of our proxies. Whatever stands left of a hop that cannot be read was not written by a
-   * proxy of ours for certain, so the search ends there. `X-Real-IP` is not read: a proxy that does not set it passes on what the client
-   * wrote.
+   * The nearest hop that is not a trusted proxy. Entries left of an invalid hop were not certainly written by a
+   * trusted proxy, so the search ends there. `X-Real-IP` is not read: a proxy that does not set it forwards what the client
+   * sent.
    */
   #clientOf(headers: RequestHeaders): string | null {
     const value = headers["x-forwarded-for"];

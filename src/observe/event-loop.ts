@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { systemClock, type Clock } from "../core/clock.ts";
 
-/** How the event loop did in the last `intervalMs`. Shape of `eventLoop` in channels.status and of /readyz. */
+/** State of the event loop in the last `intervalMs`. Shape of `eventLoop` in channels.status and of /readyz. */
 export type LoopReading = {
   degraded: boolean;
   reasons: ("event_loop_delay" | "event_loop_utilization")[];
@@ -16,11 +16,11 @@ export type LoopReading = {
 
 type LoopSnapshot = { at: number; loop: ReturnType<typeof performance.eventLoopUtilization>; cpu: NodeJS.CpuUsage };
 
-/** Readings reach back at least this far, however many people look. */
+/** Readings cover at least this time, regardless of the number of readers. */
 const WINDOW_MS = 15_000;
-/** Delays are measured this long after somebody looked, then measuring stops. */
+/** Delays are measured for this time after a reading, then measuring stops. */
 const ARMED_MS = 300_000;
-/** How often the runtime looks at its loop: a delay is known to within this, and each look costs about ten microseconds. */
+/** Sampling interval of the runtime: the resolution of a delay; a sample costs about ten microseconds. */
 const RESOLUTION_MS = 100;
 const DEGRADED_DELAY_MS = 500;
 const DEGRADED_UTILIZATION = 0.95;
@@ -42,9 +42,9 @@ function beginWindow(): IntervalHistogram {
 }
 
 /**
- * Watches the event loop without waking an idle process. Utilisation and CPU are counters of the runtime: reading them twice is
- * enough. Delays need a timer of the runtime, which runs only while somebody has looked within the last five minutes. The first
- * reading therefore knows utilisation since the start, and no delay yet.
+ * Watches the event loop without waking an idle process. Utilization and CPU are counters of the runtime: reading them twice is
+ * enough. Delays need a timer of the runtime, which runs only for five minutes after a reading. The first
+ * reading therefore has the utilization since the start and no delay.
  */
 export function createLoopProbe(clock: Clock = systemClock): LoopProbe {
   let older = takeSnapshot();
@@ -84,7 +84,7 @@ type Delays = { p99Ms: number; maxMs: number };
 
 const delay = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
 
-/** The histograms hold intervals between two looks: what exceeds the wanted one is the delay. Of two windows the worse one counts. */
+/** The histograms contain intervals between samples: the excess over the configured interval is the delay. The worse of two windows counts. */
 function delaysOf(windows: readonly (IntervalHistogram | null)[]): Delays {
   const known = windows.filter((window) => window !== null && window.count > 0);
   return {

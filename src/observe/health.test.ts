@@ -5,7 +5,7 @@ import { createMetrics } from "./metrics.ts";
 
 const clockAt = (state: { now: number }) => ({ now: () => state.now, monotonic: () => state.now, after: () => () => {} });
 
-test("a gateway is ready when its vital parts are, and starting until they report", () => {
+test("a gateway is ready when its vital parts are ready, and starting until they report", () => {
   const health = createHealth();
   health.require("store");
   assert.deepEqual(health.readiness().failing, ["store"]);
@@ -35,7 +35,7 @@ test("a degraded vital part is named and does not take the gateway down", () => 
   assert.deepEqual(health.readiness().degraded, ["agents"]);
 });
 
-test("listeners hear changes of state only, and the time of a state is kept while it lasts", () => {
+test("listeners receive only changes of state, and a state keeps its start time", () => {
   const time = { now: 1_000 };
   const health = createHealth(clockAt(time));
   const heard: HealthPart[] = [];
@@ -52,7 +52,7 @@ test("listeners hear changes of state only, and the time of a state is kept whil
   assert.deepEqual(health.readiness().parts, [{ name: "channel:irc/a", state: "ready", cause: null, since: 3_000, vital: false }]);
 });
 
-test("parts show in the metrics", () => {
+test("parts appear in the metrics", () => {
   const metrics = createMetrics();
   const health = createHealth();
   sampleHealth(metrics, health);

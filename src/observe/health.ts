@@ -7,30 +7,30 @@ export type HealthPart = {
   /** `store`, `server`, `agents`, `channel:irc/libera`, ... */
   name: string;
   state: HealthPartState;
-  /** Why, when it is not ready; one sentence. */
+  /** The cause if it is not ready; one sentence. */
   cause: string | null;
-  /** Since when it is in this state, ms. */
+  /** Start of the current state, ms. */
   since: number;
-  /** The gateway is not ready without it. */
+  /** The gateway is not ready unless this part is. */
   vital: boolean;
 };
 
-/** What /readyz answers. `failing`: vital parts that do not work; `degraded`: everything else that is not well. */
+/** Response of /readyz. `failing`: vital parts that do not work; `degraded`: all other parts with problems. */
 export type Readiness = { ready: boolean; failing: string[]; degraded: string[]; parts: HealthPart[] };
 
 export type Health = {
-  /** Names a part that the gateway cannot do without. It counts as starting until it reports. */
+  /** Declares a vital part. It counts as starting until it reports. */
   require(part: string): void;
   report(part: string, state: HealthPartState, cause?: string): void;
-  /** The part does not exist any more, e.g. a channel that was taken out of the configuration. */
+  /** Removes a part, e.g. a channel that was removed from the configuration. */
   forget(part: string): void;
   readiness(): Readiness;
-  /** Called after each change of a state (not of a cause alone). Returns the function that ends it. */
+  /** Called after each change of a state (not of a cause alone). Returns a function that unsubscribes. */
   onChange(listener: (part: HealthPart) => void): () => void;
 };
 
 /**
- * Who works and who does not. Only parts named by `require` decide about readiness: one broken channel degrades that channel,
+ * Health of all parts. Only parts declared with `require` decide about readiness: a broken channel degrades that channel,
  * not the gateway.
  */
 export function createHealth(clock: Clock = systemClock): Health {
@@ -77,7 +77,7 @@ export function createHealth(clock: Clock = systemClock): Health {
 
 const VALUE: Readonly<Record<HealthPartState, number>> = { ready: 1, degraded: 0.5, starting: 0, failing: 0 };
 
-/** Shows the parts in the metrics. */
+/** Exports the parts as metrics. */
 export function sampleHealth(metrics: Metrics, health: Health): void {
   metrics.sample("gateway_ready", () => (health.readiness().ready ? 1 : 0));
   metrics.sample("gateway_parts", () =>

@@ -8,8 +8,8 @@ export type LogFileOptions = { path: string; fileBytes?: number; files?: number;
 
 /**
  * Appends lines to a file, in batches and without waiting. The file is 0600, its directory 0700. When it has grown to its
- * size it becomes `.1`, the former `.1` becomes `.2`, and the last is removed. A disk that refuses costs lines, which are
- * counted, and nothing else: writing is tried again with the next batch.
+ * maximum size it becomes `.1`, the former `.1` becomes `.2`, and the last is removed. A disk error loses only lines, which are
+ * counted; the next batch is tried again.
  */
 export class LogFile {
   readonly path: string;
@@ -40,17 +40,17 @@ export class LogFile {
     return this.#dropped;
   }
 
-  /** Why the last write failed; null when it did not. */
+  /** Why the last write failed; null after a success. */
   get failure(): string | null {
     return this.#failure;
   }
 
-  /** True when no line waits: then there is room again after a flood. */
+  /** True when no line is pending, so the queue has space again. */
   get isEmpty(): boolean {
     return this.#queue.length === 0;
   }
 
-  /** Takes one line, with its line feed. `now` starts the write at once instead of after LIMITS.logFlushMs. Never throws. */
+  /** Queues one line with its line feed. `now` starts the write at once instead of after LIMITS.logFlushMs. Never throws. */
   append(line: string, now: boolean): void {
     if (this.#closed) return;
     const bytes = Buffer.byteLength(line);
@@ -65,7 +65,7 @@ export class LogFile {
     this.#timer ??= setTimeout(() => this.#startWrite(), LIMITS.logFlushMs).unref();
   }
 
-  /** Resolves when everything taken so far is written, or lost and counted. */
+  /** Resolves when all queued lines are written, or lost and counted. */
   flush(): Promise<void> {
     if (!this.#inFlight && this.#queue.length === 0) return Promise.resolve();
     return new Promise((resolve) => {
@@ -74,7 +74,7 @@ export class LogFile {
     });
   }
 
-  /** Writes what is left before it returns: for the end of the process, also by a crash. Never throws. */
+  /** Writes pending lines synchronously: for the end of the process, including a crash. Never throws. */
   flushNow(): void {
     try {
       const flying = this.#inFlight;
@@ -135,9 +135,9 @@ export class LogFile {
     });
   }
 
-  /** Opens the file where it is not open, and rotates it where it is full. */
+  /** Opens the file if necessary, and rotates it if it is full. */
   #openOrRotate(): void {
-    // Somebody has removed the file or its directory: lines would go nowhere.
+    // The file or its directory was removed: lines would be lost.
     if (this.#fd !== null && fstatSync(this.#fd).nlink === 0) this.#release();
     if (this.#fd === null) this.#open();
     if (this.#size < this.#fileBytes) return;
@@ -157,7 +157,7 @@ export class LogFile {
     if (this.#size > 0 && !this.#endsWithNewline()) this.#size += writeSync(this.#fd, "\n");
   }
 
-  /** False after a crash or a full disk in the middle of a line: what follows must not be glued to it. */
+  /** False if the file ends in the middle of a line, after a crash or a full disk: the next line must not be appended to it. */
   #endsWithNewline(): boolean {
     const last = Buffer.alloc(1);
     readSync(this.#fd!, last, 0, 1, this.#size - 1);

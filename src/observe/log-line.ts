@@ -6,18 +6,18 @@ import { REDACTED_TEXT, isCredentialKey, toSafeField, toSafeText, type KnownSecr
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** One line before it is written. Every text in it is safe to print. */
+/** One formatted record. Every text in it is safe to print. */
 export type LogEntry = { time: string; level: LogLevel; message: string; fields: Readonly<Record<string, unknown>> };
 
-/** Keys of a line that belong to the writer; a field of that name gets a `_` behind it. */
+/** Reserved keys of a line; a field of that name gets a `_` suffix. */
 const RESERVED = new Set(["time", "level", "message"]);
 const KEY_CHARS = 64;
-/** Frames of a bug's stack that are kept. */
+/** Stack frames that are kept of an unexpected error. */
 const STACK_LINES = 12;
-/** Room that stays free in a line for the mark that something was left out. */
+/** Bytes reserved in a line for the truncation mark. */
 const CUT_MARK_BYTES = 16;
 
-/** Makes a line from what a room said. Never throws, whatever the values are. */
+/** Formats a log call of a module. Never throws, for any values. */
 export function toEntry(at: number, level: LogLevel, message: string, fields: LogFields, known: KnownSecrets): LogEntry {
   const safe: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(fields)) {
@@ -28,7 +28,7 @@ export function toEntry(at: number, level: LogLevel, message: string, fields: Lo
   return { time: new Date(at).toISOString(), level, message: toSafeText(message, LIMITS.logValueChars, known), fields: safe };
 }
 
-/** One line of JSON with its line feed, at most LIMITS.logLineBytes long: fields that do not fit are left out and `cut` says so. */
+/** One line of JSON with its line feed, at most LIMITS.logLineBytes long: fields that do not fit are left out and `cut` is set. */
 export function toJsonLine(entry: LogEntry): string {
   let line = `{"time":"${entry.time}","level":"${entry.level}","message":${fitLine(JSON.stringify(entry.message))}`;
   let bytes = Buffer.byteLength(line);
@@ -46,7 +46,7 @@ export function toJsonLine(entry: LogEntry): string {
   return `${line}${cut ? ',"cut":true' : ""}}\n`;
 }
 
-/** A message of many-byte characters can be within its characters and beyond the line: then it is cut harder. */
+/** A message of multi-byte characters can be within the character limit but exceed the line: then it is truncated further. */
 function fitLine(json: string): string {
   const limit = LIMITS.logLineBytes - 128;
   if (Buffer.byteLength(json) <= limit) return json;
@@ -87,7 +87,7 @@ function toObject(key: string, value: object, depth: number, known: KnownSecrets
     if (Array.isArray(value)) return toList(key, value, depth, known);
     return toRecord(value instanceof Map ? [...value] : Object.entries(value), depth, known);
   } catch {
-    // A getter or a proxy threw: a value that cannot be read must not stop the line that mentions it.
+    // A getter or a proxy threw: an unreadable value must not prevent the line.
     return "[unreadable]";
   }
 }
@@ -107,7 +107,7 @@ function toRecord(entries: readonly (readonly [unknown, unknown])[], depth: numb
   return record;
 }
 
-/** An expected failure is its code and text; anything else is a bug and shows where it comes from. */
+/** An expected error is logged with code and text; an unexpected one also with its stack. */
 function toErrorFields(err: Error, depth: number, known: KnownSecrets): Record<string, unknown> {
   const message = toSafeText(err.message, LIMITS.logValueChars, known);
   const cause = err.cause === undefined || depth >= LIMITS.logValueDepth ? {} : { cause: toValue("cause", err.cause, depth + 1, known) };

@@ -35,7 +35,7 @@ function open(options: Partial<LogOptions> = {}): Rig {
   return { log, dir, text, lines };
 }
 
-test("a line is one JSON object with time, level, message and the fields of its rooms", async () => {
+test("a line is one JSON object with time, level, message and fields", async () => {
   const { log, lines } = open({ clock: { now: () => Date.UTC(2026, 0, 2, 3, 4, 5, 6), monotonic: () => 0, after: () => () => {} } });
   log.child({ subsystem: "irc", account: "libera" }).info("joined", { room: "#a", users: 3, time: "mine" });
   assert.deepEqual(await lines(), [
@@ -130,7 +130,7 @@ test("ordinary words and ids are not hidden", async () => {
   );
 });
 
-test("no text from outside can forge a line, colour the terminal or turn its direction", async () => {
+test("untrusted text cannot forge a line, color the terminal or change its text direction", async () => {
   const printed: string[] = [];
   const evil =
     'x\r\n{"level":"info"}\u001b[31m\u001b]0;t\u0007\u009b2J\u202e\u2066\u2028\u2029\u200f\u0000\u{e0041}' + String.fromCharCode(0xd800);
@@ -144,7 +144,7 @@ test("no text from outside can forge a line, colour the terminal or turn its dir
   assert.doesNotMatch(JSON.stringify(await lines()), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u, "also after it is parsed");
 });
 
-test("values and lines are cut, and say so", async () => {
+test("truncated values and lines are marked", async () => {
   const { log, text, lines } = open();
   log.info("m".repeat(10_000_000), { method: "x".repeat(50_000) });
   log.info("\u{1F600}".repeat(5_000), Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`f${n}`, "y".repeat(2_000)])));
@@ -157,7 +157,7 @@ test("values and lines are cut, and say so", async () => {
   assert.match(JSON.stringify(third?.["deep"]), /\[deeper\]/);
 });
 
-test("what the configured patterns match is hidden, and a pattern that is none does no harm", async () => {
+test("matches of configured patterns are hidden, and an invalid pattern is ignored", async () => {
   const { log } = open({ file: { path: join(root, "elsewhere", "my.log") } });
   log.setPatterns(["customer-\\d+", "(", "x*"]);
   log.info("Customer-123 called", { note: "customer-45" });
@@ -167,7 +167,7 @@ test("what the configured patterns match is hidden, and a pattern that is none d
   assert.deepEqual([line.message, line["note"]], ["[secret] called", "[secret]"]);
 });
 
-test("only a bug shows its stack", async () => {
+test("only an unexpected error shows its stack", async () => {
   const { log, lines } = open();
   log.error("a", { err: new TypeError("oops", { cause: new Error("root") }) });
   log.error("b", { err: new GatewayError("NOT_FOUND", "no such agent") });
@@ -179,7 +179,7 @@ test("only a bug shows its stack", async () => {
   assert.deepEqual(expected?.["err"], { code: "NOT_FOUND", message: "no such agent" });
 });
 
-test("values that cannot be read do not stop the line", async () => {
+test("unreadable values do not prevent the line", async () => {
   const { log, lines } = open();
   const ring: Record<string, unknown> = {};
   ring["self"] = ring;
@@ -201,7 +201,7 @@ test("values that cannot be read do not stop the line", async () => {
   assert.deepEqual(line?.["map"], { k: 1 });
 });
 
-test("the level holds for the file and for the terminal on their own, and can change", async () => {
+test("file and terminal have separate levels, which can change", async () => {
   const printed: string[] = [];
   const { log, lines } = open({ level: "info", terminal: { stream: { write: (text: string) => printed.push(text) }, level: "warn" } });
   log.debug("1");
@@ -218,8 +218,8 @@ test("the level holds for the file and for the terminal on their own, and can ch
   assert.match(printed[2]!, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ERROR 5 a=1\n$/);
 });
 
-test("colour is for terminals whose owner wants it", () => {
-  for (const [isTTY, env, colour] of [
+test("color is used only on terminals that allow it", () => {
+  for (const [isTTY, env, color] of [
     [true, {}, true],
     [false, {}, false],
     [true, { NO_COLOR: "1" }, false],
@@ -232,12 +232,12 @@ test("colour is for terminals whose owner wants it", () => {
       terminal: { stream: { isTTY, write: (text) => printed.push(text) }, level: "info", env },
     });
     log.info("hello", { subsystem: "pi", note: "two words" });
-    assert.equal(printed[0]!.includes("\u001b"), colour);
-    if (!colour) assert.match(printed[0]!, /Z INFO {2}\[pi\] hello note="two words"\n$/);
+    assert.equal(printed[0]!.includes("\u001b"), color);
+    if (!color) assert.match(printed[0]!, /Z INFO {2}\[pi\] hello note="two words"\n$/);
   }
 });
 
-test("files rotate by size, the oldest goes, and they are private", async () => {
+test("files rotate by size, the oldest is removed, and they are private", async () => {
   const { log, dir } = open({ file: { fileBytes: 2_000, files: 2 } });
   for (let n = 0; n < 60; n++) {
     log.info(`line ${n} ${"x".repeat(100)}`);
@@ -266,7 +266,7 @@ test("an unfinished line of a killed process stays alone", async () => {
   assert.equal((JSON.parse(lines[2]!) as Line).message, "second");
 });
 
-test("a disk that refuses costs lines, which are counted, and never throws", async () => {
+test("a disk error loses lines, which are counted, and never throws", async () => {
   const dir = join(root, `logs-${made++}`);
   writeFileSync(dir, "a file where the directory should be");
   const log = openLog({ dir, level: "info" });
@@ -303,7 +303,7 @@ test("a flood beyond the queue is dropped and counted, and the lines before it a
   assert.ok(kept.length > 100);
 });
 
-test("what was said before a crash is on the disk", () => {
+test("lines logged before a crash are on disk", () => {
   for (const end of ["process.exit(3)", "throw new Error('boom')"]) {
     const dir = join(root, `logs-${made++}`);
     const code = `import { openLog } from ${JSON.stringify(join(import.meta.dirname, "log.ts"))};
@@ -323,7 +323,7 @@ test("what was said before a crash is on the disk", () => {
   }
 });
 
-test("a listener that throws is dropped and the others go on", async () => {
+test("a listener that throws is removed and the others continue", async () => {
   const { log, lines } = open();
   const seen: string[] = [];
   log.onLine(() => {

@@ -13,11 +13,11 @@ export type { LogLevel } from "./log-line.ts";
 const RANK: Readonly<Record<LogLevel | "silent", number>> = { debug: 0, info: 1, warn: 2, error: 3, silent: 4 };
 
 export type LogOptions = {
-  /** Where `gateway.log` lives, usually `<state>/gateway/logs`; null keeps no file. */
+  /** Directory of `gateway.log`, usually `<state>/gateway/logs`; null: no file. */
   dir: string | null;
-  /** The least level that reaches the file. */
+  /** Minimum level of the file. */
   level: LogLevel | "silent";
-  /** A stream for people; `style` json gives it the lines of the file instead. */
+  /** A terminal stream; `style` json writes the lines of the file instead. */
   terminal?: {
     stream: { write(text: string): unknown; isTTY?: boolean };
     level: LogLevel | "silent";
@@ -25,36 +25,36 @@ export type LogOptions = {
     env?: Readonly<Record<string, string | undefined>>;
   };
   clock?: Clock;
-  /** Another place, size or number of files than the usual one. */
+  /** Overrides of path, size and number of files. */
   file?: Partial<LogFileOptions>;
 };
 
-/** The log of the process. Rooms get it as a plain `Log`. */
+/** The log of the process. Modules get it as a plain `Log`. */
 export interface RootLog extends Log {
   /** Absolute path of the current file; null without one. */
   readonly file: string | null;
-  /** Takes effect with the next line; also for `child` logs. */
+  /** Applies from the next line on, also to `child` logs. */
   setLevel(level: LogLevel | "silent"): void;
   setTerminalLevel(level: LogLevel | "silent"): void;
-  /** Hides this secret by its value from now on, wherever it appears. */
+  /** Hides this secret by value in all later lines. */
   registerSecret(secret: Secret): void;
-  /** The same for every Secret inside of a value, e.g. a configuration. */
+  /** The same for every Secret inside a value, e.g. a configuration. */
   registerSecrets(value: unknown): void;
-  /** Hides what these regular expressions match, from now on, in place of those given before. */
+  /** Hides matches of these regular expressions in later lines; replaces the previous ones. */
   setPatterns(sources: readonly string[]): void;
   /** The newest lines as written, oldest first. */
   recent(limit: number): string[];
-  /** Called with each line that is written, without its line feed. Returns the function that ends it. */
+  /** Called with each line that is written, without its line feed. Returns a function that unsubscribes. */
   onLine(listener: (line: string) => void): () => void;
   /** Lines that never reached the disk, and why the last write failed. */
   lostLines(): { lines: number; cause: string | null };
-  /** Resolves when everything said so far is on the disk, or counted as lost. */
+  /** Resolves when all lines so far are on disk, or counted as lost. */
   flush(): Promise<void>;
-  /** Writes the rest and ends; later lines go to the terminal only. */
+  /** Writes pending lines and closes the file; later lines go to the terminal only. */
   close(): Promise<void>;
 }
 
-/** Opens the log. Nothing is created before the first line; a directory that cannot be written costs the file, not the log. */
+/** Opens the log. Nothing is created before the first line; an unwritable directory disables the file, not the log. */
 export function openLog(options: LogOptions): RootLog {
   const sink = new LogSink(options);
   return Object.assign(createLog(sink, {}), {
@@ -89,7 +89,7 @@ function createLog(sink: LogSink, base: LogFields): Log {
   };
 }
 
-/** Where lines go: file, terminal, memory, listeners. */
+/** Outputs of lines: file, terminal, memory, listeners. */
 class LogSink {
   level: number;
   terminalLevel: number;
@@ -98,7 +98,7 @@ class LogSink {
   readonly recent: string[] = [];
   readonly #options: LogOptions;
   readonly #clock: Clock;
-  readonly #colour: boolean;
+  readonly #color: boolean;
   readonly #listeners = new Set<(line: string) => void>();
   readonly #atExit = (): void => this.file?.flushNow();
   #reportedLoss = 0;
@@ -108,7 +108,7 @@ class LogSink {
     this.#clock = options.clock ?? systemClock;
     this.level = RANK[options.level];
     this.terminalLevel = RANK[options.terminal?.level ?? "silent"];
-    this.#colour = options.terminal ? hasColour(options.terminal.stream, options.terminal.env ?? {}) : false;
+    this.#color = options.terminal ? hasColour(options.terminal.stream, options.terminal.env ?? {}) : false;
     this.file = options.dir === null ? null : new LogFile({ path: join(options.dir, "gateway.log"), ...options.file });
     if (this.file) process.once("exit", this.#atExit);
   }
@@ -135,7 +135,7 @@ class LogSink {
 
   #print(entry: LogEntry, line: string): void {
     const terminal = this.#options.terminal!;
-    terminal.stream.write(terminal.style === "json" ? line : toTerminalLine(entry, this.#colour));
+    terminal.stream.write(terminal.style === "json" ? line : toTerminalLine(entry, this.#color));
   }
 
   #writeToFile(line: string, now: boolean): void {
@@ -148,7 +148,7 @@ class LogSink {
     for (const listener of this.#listeners) this.#notify(listener, bare);
   }
 
-  /** A listener that throws is a bug of its room: it is said once, and the listener gets no more lines. */
+  /** A listener that throws is a bug of its module: it is logged once, and the listener gets no more lines. */
   #notify(listener: (line: string) => void, line: string): void {
     try {
       listener(line);
@@ -158,7 +158,7 @@ class LogSink {
     }
   }
 
-  /** Says in the file how many lines are missing, as soon as the disk takes lines again. */
+  /** Logs the number of lost lines as soon as writing succeeds again. */
   #reportLoss(): void {
     const file = this.file;
     if (!file?.isEmpty || file.dropped === this.#reportedLoss || file.failure !== null) return;

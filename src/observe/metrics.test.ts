@@ -41,7 +41,7 @@ function parse(text: string): { types: Map<string, string>; samples: Sample[] } 
 const valueOf = (samples: readonly Sample[], name: string, labels: Record<string, string> = {}): number | undefined =>
   samples.find((each) => each.name === name && Object.entries(labels).every(([key, value]) => each.labels[key] === value))?.value;
 
-test("counters add up per label set, and strange label values survive", () => {
+test("counters add up per label set, and unusual label values are escaped", () => {
   const metrics = createMetrics();
   const odd = 'a"b\\c\nd';
   metrics.count("gateway_server_requests_total", { method: "health", outcome: "ok" });
@@ -54,7 +54,7 @@ test("counters add up per label set, and strange label values survive", () => {
   assert.equal(valueOf(samples, "gateway_server_requests_total", { method: odd }), 1);
 });
 
-test("a histogram is cumulative and its buckets fit its unit", () => {
+test("a histogram is cumulative with buckets for its unit", () => {
   const metrics = createMetrics();
   for (const seconds of [0.000_05, 0.001, 0.4, 99_999]) metrics.observe("gateway_turns_duration_seconds", seconds);
   metrics.observe("gateway_turns_duration_seconds", Number.NaN);
@@ -67,7 +67,7 @@ test("a histogram is cumulative and its buckets fit its unit", () => {
   for (let n = 1; n < buckets.length; n++) assert.ok(buckets[n]!.value >= buckets[n - 1]!.value);
 });
 
-test("a gauge holds its last value, a sample is read at each scrape, and a wrong kind is ignored", () => {
+test("a gauge keeps its last value, a sample is read at each scrape, and a wrong type is ignored", () => {
   const metrics = createMetrics();
   let reads = 0;
   metrics.gauge("gateway_x", 5);
@@ -94,7 +94,7 @@ test("label values beyond the limit are counted together", () => {
   assert.equal(valueOf(samples, "gateway_server_requests_total", { method: "m0" }), 2);
 });
 
-test("the process tells its memory, CPU time and event loop", async () => {
+test("the process reports its memory, CPU time and event loop", async () => {
   await new Promise((resolve) => setTimeout(resolve, 5));
   const metrics = createMetrics();
   const loop = createLoopProbe();
@@ -108,7 +108,7 @@ test("the process tells its memory, CPU time and event loop", async () => {
   assert.equal(valueOf(samples, "gateway_log_lines_lost_total"), 4);
 });
 
-test("the event loop is measured only while somebody looks, and a stall of any moment shows", async () => {
+test("the event loop is measured only while it is read, and every stall is reported", async () => {
   const clock = new FakeClock();
   const probe = createLoopProbe(clock);
   assert.deepEqual(clock.pending(), [], "nothing runs before the first look");
@@ -130,7 +130,7 @@ test("the event loop is measured only while somebody looks, and a stall of any m
   assert.deepEqual(clock.pending(), []);
 });
 
-test("every metric that the sources name is described", () => {
+test("every metric in the sources has a description", () => {
   for (const file of globSync("src/**/*.ts", { cwd: new URL("../..", import.meta.url) })) {
     if (file.endsWith(".test.ts")) continue;
     const source = readFileSync(new URL(`../../${file}`, import.meta.url), "utf8");

@@ -2,7 +2,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { Labels, Metrics } from "../core/metrics.ts";
 import { METRIC_HELP } from "./metric-names.ts";
 
-/** Upper bounds of a histogram's buckets, by the unit at the end of the name. */
+/** Upper bounds of histogram buckets, by the unit suffix of the name. */
 const BUCKETS: readonly [suffix: string, bounds: readonly number[]][] = [
   ["_seconds", [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800]],
   ["_ms", [0.1, 0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 1_800_000]],
@@ -21,7 +21,7 @@ export interface Registry extends Metrics {
 }
 
 /**
- * Counts in memory; costs one map look-up and one addition per event. A name belongs to the kind of its first use. Beyond
+ * Counts in memory; one map lookup and one addition per event. A name has the type of its first use. Beyond
  * LIMITS.seriesPerMetric label sets, further ones are counted together under the label value `other`.
  */
 export function createMetrics(): Registry {
@@ -62,7 +62,7 @@ export function createMetrics(): Registry {
 
 const NONE: Labels = {};
 
-/** Null when the name is in use for another kind: a wrong metric must not stop the room that counts. */
+/** Null when the name is in use with another type: a wrong metric must not stop the module that counts. */
 function seriesOf(families: Map<string, Family>, name: string, kind: Kind, labels: Labels): Series | null {
   let family = families.get(name);
   if (!family) {

@@ -5,7 +5,7 @@ import { PROTOCOL_VERSION, VERSION } from "../core/version.ts";
 import type { LoopProbe } from "./event-loop.ts";
 import type { RootLog } from "./log.ts";
 
-/** Registers what the process itself can tell. Everything is read when somebody scrapes and costs nothing until then. */
+/** Registers the metrics of the process. They are read on scrape and cost nothing otherwise. */
 export function sampleProcess(metrics: Metrics, loop: LoopProbe, log: Pick<RootLog, "lostLines">): void {
   metrics.sample("gateway_log_lines_lost_total", () => log.lostLines().lines);
   metrics.sample("gateway_build_info", () => [
@@ -25,11 +25,11 @@ export function sampleProcess(metrics: Metrics, loop: LoopProbe, log: Pick<RootL
   metrics.sample("gateway_loop_delay_p99_seconds", () => loop.read().delayP99Ms / 1_000);
 }
 
-/** A value that this system does not have is left out instead of shown as 0. */
+/** A value that the system does not provide is left out instead of shown as 0. */
 const toRows = (value: number | null): { labels: Record<string, string>; value: number }[] =>
   value === null ? [] : [{ labels: {}, value }];
 
-/** PSS of this process from the kernel's roll-up; null where the system has none. */
+/** PSS of this process from the kernel's roll-up; null if the system has none. */
 export function proportionalMemoryBytes(): number | null {
   const match = /^Pss:\s+(\d+) kB$/m.exec(readOrNull(() => readFileSync("/proc/self/smaps_rollup", "utf8")) ?? "");
   return match ? Number(match[1]) * 1_024 : null;
@@ -43,6 +43,6 @@ function readOrNull<T>(read: () => T): T | null {
   try {
     return read();
   } catch {
-    return null; // not Linux, or /proc is closed to us
+    return null; // not Linux, or no access to /proc
   }
 }

@@ -2,15 +2,15 @@ import { LIMITS } from "../core/limits.ts";
 import { compilePattern, type SafePattern } from "../core/safe-pattern.ts";
 import { Secret } from "../core/secret.ts";
 
-/** What stands in the place of a credential. */
+/** Placeholder of a hidden credential. */
 export const REDACTED_TEXT = "[secret]";
 
-/** Look-ahead past the cut: a credential that begins before the cut is still seen whole, and hidden. */
+/** Look-ahead beyond the truncation limit: a credential that begins before the limit is still matched completely. */
 const OVERLAP_CHARS = 4_096;
 
 /**
- * Shapes of credentials, wherever they stand in a text. Each is linear: no nested repetition. `$1` keeps what tells a reader
- * which kind of credential it was.
+ * Patterns of credentials anywhere in a text. Each is linear: no nested repetition. `$1` keeps the part that shows
+ * the kind of credential.
  */
 const SHAPES: readonly [pattern: RegExp, replacement: string][] = [
   [/-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]{0,8192}?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|$)/g, REDACTED_TEXT],
@@ -32,10 +32,10 @@ const SHAPES: readonly [pattern: RegExp, replacement: string][] = [
   ],
 ];
 
-/** Keys whose text is a credential whatever it looks like. Counts and flags under such names are shown: only text is hidden. */
+/** Keys whose text always counts as a credential. Numbers and booleans under such keys are shown; only text is hidden. */
 const CREDENTIAL_KEY =
   /(?:^|[-_.]|[a-z0-9](?=[A-Z]))(?:pass(?:word|wd|phrase)?|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|authorization|cookie|setup[-_]?code|seed)s?$/i;
-/** Keys that often hold an id and sometimes a credential: hidden when the text is long and without structure. */
+/** Keys that usually contain an id and sometimes a credential: hidden when the text is long and unstructured. */
 const AMBIGUOUS_KEY = /(?:key|credential|signature|nonce|hash|auth|code)$/i;
 const OPAQUE_TEXT = /^(?:[0-9a-f]{40,}|[A-Za-z0-9+/_-]{40,}={0,2})$/i;
 
@@ -43,7 +43,7 @@ const PLAIN = /^[\x20-\x7e]*$/;
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 const NAMED: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** True when a text under this key is never shown. */
+/** True when text under this key is always hidden. */
 export function isCredentialKey(key: string): boolean {
   return CREDENTIAL_KEY.test(key);
 }
@@ -54,14 +54,14 @@ function escapeInvisible(text: string): string {
   return text.replace(INVISIBLE, (char) => NAMED[char] ?? `\\u{${char.codePointAt(0)!.toString(16)}}`);
 }
 
-/** Secrets that are known by value, e.g. from the configuration: hidden wherever they appear, in any common spelling. */
+/** Secrets known by value, e.g. from the configuration: hidden everywhere, in any common encoding. */
 export class KnownSecrets {
   readonly #limit: number;
   readonly #spellings = new Set<string>();
   #pattern: RegExp | null = null;
   #shapes: readonly SafePattern[] = [];
 
-  /** `limit`: how many secrets are remembered; the oldest is forgotten first, the shapes above still apply to it. */
+  /** `limit`: number of secrets; the oldest is dropped first, the patterns above still apply to it. */
   constructor(limit: number) {
     this.#limit = limit * SPELLINGS;
   }
@@ -87,8 +87,8 @@ export class KnownSecrets {
   }
 
   /**
-   * Further shapes, as sources of regular expressions, in place of those given before. They are matched in linear time. A source that
-   * `compilePattern` refuses is left out; the check of the configuration has named it.
+   * Further patterns, as sources of regular expressions; replaces the previous ones. They are matched in linear time. A source that
+   * `compilePattern` rejects is left out; configuration validation has reported it.
    */
   setPatterns(sources: readonly string[]): void {
     const limits = { patternChars: LIMITS.patternChars, textChars: Infinity };
@@ -102,7 +102,7 @@ export class KnownSecrets {
     let safe = text;
     for (const shape of this.#shapes) safe = shape.replace(safe, REDACTED_TEXT);
     if (this.#spellings.size === 0) return safe;
-    // Longest first, so that a secret which contains another one is hidden whole.
+    // Longest first, so that a secret that contains another one is hidden completely.
     const literals = (): string[] => [...this.#spellings].toSorted((a, b) => b.length - a.length).map((text) => RegExp.escape(text));
     this.#pattern ??= new RegExp(literals().join("|"), "g");
     return safe.replace(this.#pattern, REDACTED_TEXT);
@@ -110,7 +110,7 @@ export class KnownSecrets {
 }
 const SPELLINGS = 5;
 
-/** One text, safe to print: credentials hidden, every character visible, at most `limitChars` long (then marked as cut). */
+/** One text, safe to print: credentials hidden, every character visible, at most `limitChars` long (then marked as truncated). */
 export function toSafeText(text: string, limitChars: number, known?: KnownSecrets): string {
   const longer = text.length > limitChars;
   let safe = longer ? text.slice(0, limitChars + OVERLAP_CHARS) : text;

@@ -13,7 +13,7 @@ import { createOutbox } from "./outbox.ts";
 const dir = mkdtempSync(join(tmpdir(), "load-"));
 after(() => rmSync(dir, { recursive: true, force: true }));
 
-test("what waits is counted for each account, with the age of the oldest", async () => {
+test("the backlog is counted for each account, with the age of the oldest row", async () => {
   const store = openStore({ dir, log: silentLog });
   const [inbox, outbox] = [createInbox(store), createOutbox(store)];
   const receive = (id: string, account: string, receivedAt: number, state: "queued" | "done" | "parked"): boolean =>

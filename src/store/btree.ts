@@ -54,7 +54,7 @@ function varint(bytes: Uint8Array, at: number): [value: bigint, end: number] {
 
 function size(bytes: Uint8Array, at: number, most: number): [value: number, end: number] {
   const [value, end] = varint(bytes, at);
-  if (value < 0n || value > BigInt(most)) throw new UnreadablePageError("a length that cannot be");
+  if (value < 0n || value > BigInt(most)) throw new UnreadablePageError("an impossible length");
   return [Number(value), end];
 }
 
@@ -124,7 +124,7 @@ function valueOf(type: number, bytes: Buffer): SqlValue {
   try {
     return TEXT.decode(bytes);
   } catch (err) {
-    throw new UnreadablePageError("a text that is not UTF-8", { cause: err });
+    throw new UnreadablePageError("a text is not UTF-8", { cause: err });
   }
 }
 

@@ -79,9 +79,9 @@ export function startMediaSweep(deps: { store: Store; media: MediaStore; clock: 
   const run = async (): Promise<void> => {
     try {
       const removed = await sweepMedia({ ...deps, now: clock.now, pause }, stop.signal);
-      if (removed.files > 0) log.info("kept files that nothing refers to were removed", removed);
+      if (removed.files > 0) log.info("unreferenced files were removed", removed);
     } catch (err) {
-      log.warn("kept files could not be looked through", { cause: reasonOf(err) });
+      log.warn("the sweep of stored files failed", { cause: reasonOf(err) });
     }
     if (!stop.signal.aborted) cancel = clock.after(LIMITS.mediaSweepEveryMs, () => void run());
   };

@@ -14,7 +14,7 @@ import { createOutbox } from "./outbox.ts";
 
 const big = Buffer.alloc(200_000, 7).toString("base64");
 
-test("a small picture stays in its row, a large one becomes one file however often it comes", async () => {
+test("a small image stays in its row, a large one becomes one file regardless of repeats", async () => {
   const dir = join(mkdtempSync(join(tmpdir(), "media-")), "media");
   const media = new MediaStore(dir);
   const small = { mimeType: "image/png", data: "AAAA" };
@@ -32,7 +32,7 @@ test("a small picture stays in its row, a large one becomes one file however oft
   await assert.rejects(media.loadImage(first), /can no longer be read/);
 });
 
-test("a picture is kept although a file stands in the place of the directory", async () => {
+test("an image is stored although a file exists at the path of the directory", async () => {
   const root = mkdtempSync(join(tmpdir(), "media-"));
   writeFileSync(join(root, "media"), "");
   const media = new MediaStore(join(root, "media"));
@@ -41,17 +41,17 @@ test("a picture is kept although a file stands in the place of the directory", a
   rmSync(root, { recursive: true });
 });
 
-test("a name that is no hash is never a path", async () => {
+test("a name that is not a hash is never used as a path", async () => {
   const dir = mkdtempSync(join(tmpdir(), "media-"));
   writeFileSync(join(dir, "secret"), "x");
   await assert.rejects(
     new MediaStore(join(dir, "media")).loadImage({ mimeType: "image/png", file: "../secret", sizeBytes: 1 }),
-    /no valid name/,
+    /invalid name/,
   );
   rmSync(dir, { recursive: true });
 });
 
-test("a place that cannot be written is a typed error", async () => {
+test("a directory that is not writable is a typed error", async () => {
   const dir = mkdtempSync(join(tmpdir(), "media-"));
   symlinkSync(join(dir, "nowhere"), join(dir, "media"));
   await assert.rejects(
@@ -63,7 +63,7 @@ test("a place that cannot be written is a typed error", async () => {
 
 const file = (name: string) => ({ kind: "file" as const, name, mimeType: "application/octet-stream" });
 
-test("the quota of all files and that of an account within a day are kept, also by files that come at once", async () => {
+test("the total quota and the daily quota of an account hold, also for concurrent files", async () => {
   const dir = join(mkdtempSync(join(tmpdir(), "media-")), "media");
   let now = 86_400_000 * 100;
   const media = new MediaStore(
@@ -84,7 +84,7 @@ test("the quota of all files and that of an account within a day are kept, also 
   rmSync(dir, { recursive: true });
 });
 
-test("a directory that was removed is made again", async () => {
+test("a removed directory is created again", async () => {
   const dir = join(mkdtempSync(join(tmpdir(), "media-")), "media");
   const media = new MediaStore(dir);
   const kept = await media.saveFile(file("f"), Buffer.from("one"));
@@ -95,7 +95,7 @@ test("a directory that was removed is made again", async () => {
   rmSync(dir, { recursive: true });
 });
 
-test("files that no row names are removed, and those of rows, of the last hour and of others stay", async () => {
+test("unreferenced files are removed; referenced, recent and foreign files stay", async () => {
   const dir = mkdtempSync(join(tmpdir(), "media-"));
   const store = openStore({ dir, log: silentLog });
   const media = new MediaStore(join(dir, "media"));

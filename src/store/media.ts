@@ -73,18 +73,18 @@ export class MediaStore {
    */
   async saveFile(file: Pick<StoredFile, "kind" | "name" | "mimeType">, bytes: Uint8Array, account?: string): Promise<StoredFile> {
     if (bytes.length > LIMITS.mediaBytes)
-      throw new GatewayError("INVALID_REQUEST", `the file has ${bytes.length} bytes; at most ${LIMITS.mediaBytes} are taken`);
+      throw new GatewayError("INVALID_REQUEST", `the file has ${bytes.length} bytes; the limit is ${LIMITS.mediaBytes}`);
     const hash = await this.#saveBytes("the file", bytes, account);
     return { kind: file.kind, name: file.name, mimeType: file.mimeType, sizeBytes: bytes.length, file: hash };
   }
 
   /** The content of a stored file. Throws UNAVAILABLE when it is missing. */
   async readFile(file: string): Promise<Uint8Array> {
-    if (!HASH.test(file)) throw new GatewayError("UNAVAILABLE", "a kept file has no valid name");
+    if (!HASH.test(file)) throw new GatewayError("UNAVAILABLE", "a stored file has an invalid name");
     try {
       return await readFile(join(this.#dir, file));
     } catch (err) {
-      throw new GatewayError("UNAVAILABLE", "a kept file can no longer be read", { cause: err });
+      throw new GatewayError("UNAVAILABLE", "a stored file can no longer be read", { cause: err });
     }
   }
 
@@ -121,12 +121,12 @@ export class MediaStore {
   /** The image content. Throws UNAVAILABLE when its file is missing. */
   async loadImage(image: StoredImage): Promise<InlineImage> {
     if ("data" in image) return image;
-    if (!HASH.test(image.file)) throw new GatewayError("UNAVAILABLE", "a picture of this message has no valid name");
+    if (!HASH.test(image.file)) throw new GatewayError("UNAVAILABLE", "an image of this message has an invalid name");
     try {
       const bytes = await readFile(join(this.#dir, image.file));
       return { mimeType: image.mimeType, data: bytes.toString("base64") };
     } catch (err) {
-      throw new GatewayError("UNAVAILABLE", "a picture of this message can no longer be read", { cause: err });
+      throw new GatewayError("UNAVAILABLE", "an image of this message can no longer be read", { cause: err });
     }
   }
 
@@ -183,5 +183,5 @@ async function directorySize(dir: string): Promise<number> {
 
 const quotaError = (what: string, whose: string, limit: number, key: string): GatewayError =>
   detailError("MEDIA_QUOTA", `${what} was not kept: ${whose} may have ${Math.floor(limit / 1_048_576)} MiB together`, {
-    fix: `Raise ${key}, or delete sessions whose files are not needed any more.`,
+    fix: `Raise ${key}, or delete sessions whose files are no longer needed.`,
   });

@@ -32,7 +32,7 @@ const found = (store: Store, ...words: string[]): string[] =>
     .search(words, 10, () => true)
     .hits.map((hit) => hit.message.id);
 
-test("texts of people and agents are found, and neither tool results nor thoughts", async () => {
+test("texts of people and agents are found, but not tool results or reasoning", async () => {
   const store = open("kinds");
   await fill(store, [
     user("the needle of a person"),
@@ -57,7 +57,7 @@ test("texts of people and agents are found, and neither tool results nor thought
   store.close();
 });
 
-test("a search looks at a bounded number of messages, the newest first, and says so", async () => {
+test("a search reads a bounded number of messages, newest first, and reports the limit", async () => {
   const store = open("bounded");
   await fill(
     store,
@@ -84,7 +84,7 @@ test("messages of an earlier release are found after the update", async () => {
   updated.close();
 });
 
-test("what is carried over from a damaged store is found again", async () => {
+test("messages recovered from a damaged store are found", async () => {
   const store = open("damaged");
   await fill(store, [user("carried over")]);
   store.close();

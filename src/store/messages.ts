@@ -210,7 +210,7 @@ function searchMessages(
 }
 
 function toMessage(row: MessageSqlRow): Message {
-  if (crc32(row.body) !== row.crc) throw new TypeError("the checksum does not fit");
+  if (crc32(row.body) !== row.crc) throw new TypeError("the checksum does not match");
   return {
     seq: row.seq,
     id: row.id,

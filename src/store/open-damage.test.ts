@@ -123,7 +123,7 @@ test("every page of the schema can be lost without a message", (t) => {
   }
 });
 
-test("without a ledger, a lost first page costs what cannot be told apart, and never claims that nothing was lost", (t) => {
+test("without a ledger, a lost first page loses ambiguous records, and never claims that nothing was lost", (t) => {
   const dir = directory(t);
   const path = filled(dir, 500);
   rmSync(join(dir, "store-ledger.json"));
@@ -135,7 +135,7 @@ test("without a ledger, a lost first page costs what cannot be told apart, and n
   store.close();
 });
 
-test("what was lost is counted from outside of the file", (t) => {
+test("losses are counted by the ledger outside the file", (t) => {
   const dir = directory(t);
   const path = filled(dir, 2_000);
   overwrite(path, [100, 101, 102, 150, 151]);
@@ -164,7 +164,7 @@ test("a large store with most of its pages damaged starts with the rest", (t) =>
   store.close();
 });
 
-test("damage in a large store is found while it runs, written down, and repaired by the next start", (t) => {
+test("damage in a large store is found at run time, recorded, and repaired by the next start", (t) => {
   const dir = directory(t);
   const path = filled(dir, 2_000);
   overwrite(path, [100, 140, 180]);
@@ -182,7 +182,7 @@ test("damage in a large store is found while it runs, written down, and repaired
   store.close();
 });
 
-test("a sound large store is checked to its end without a finding", (t) => {
+test("an intact large store is checked completely without a finding", (t) => {
   const dir = directory(t);
   filled(dir, 300);
   const store = open(dir, { fullCheckBytes: 0 });
@@ -192,7 +192,7 @@ test("a sound large store is checked to its end without a finding", (t) => {
   store.close();
 });
 
-test("one message on a damaged page costs itself; the others of its session are listed", (t) => {
+test("a message on a damaged page is lost alone; the others of its session are listed", (t) => {
   const dir = directory(t);
   const path = filled(dir, 1_000);
   overwrite(path, [Math.floor(readFileSync(path).indexOf("message 500 ") / PAGE)]);
@@ -202,7 +202,7 @@ test("one message on a damaged page costs itself; the others of its session are 
   store.close();
 });
 
-test("records that came after the last count are counted when they are lost, and nothing is called exact", (t) => {
+test("lost records that were added after the last count are counted, and the count is not called exact", (t) => {
   const dir = directory(t);
   const path = filled(dir, 1_000);
   const ledger = readFileSync(join(dir, "store-ledger.json"));
@@ -219,7 +219,7 @@ test("records that came after the last count are counted when they are lost, and
   repaired.close();
 });
 
-test("messages whose session is lost are found in a session again", (t) => {
+test("messages of a lost session are found in a recreated session", (t) => {
   const dir = directory(t);
   const path = filled(dir, 10);
   const db = new DatabaseSync(path);
@@ -248,7 +248,7 @@ function onFile(path: string, sql: string): { type: string; name: string }[] {
   return rows;
 }
 
-test("a store from which a table, an index or a trigger is gone is made whole again, with what its pages still hold", (t) => {
+test("a store without a table, index or trigger is rebuilt with the records of its pages", (t) => {
   const all = "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name";
   const whole = onFile(filled(directory(t), 1), all);
   for (const type of ["table", "index", "trigger"]) assert.ok(whole.some((part) => part.type === type));
@@ -268,7 +268,7 @@ test("a store from which a table, an index or a trigger is gone is made whole ag
   }
 });
 
-test("a missing or empty store is said, with the number of records that the ledger knows", (t) => {
+test("a missing or empty store is reported, with the number of records that the ledger lists", (t) => {
   for (const harm of ["missing", "empty"] as const) {
     const dir = directory(t);
     const path = filled(dir, 50);
@@ -281,12 +281,12 @@ test("a missing or empty store is said, with the number of records that the ledg
     assert.match(errors.join("\n"), /lost records/);
     store.close();
     const again = open(dir);
-    assert.equal(again.losses, null, "it is said once, not at every start");
+    assert.equal(again.losses, null, "it is reported once, not at every start");
     again.close();
   }
 });
 
-test("changes that were only in a write-ahead log that is gone are said", (t) => {
+test("lost changes of a missing write-ahead log are reported", (t) => {
   for (const harm of ["missing", "empty", "cut"] as const) {
     const dir = killed(directory(t), (store) => {
       add(store, 0, 100);
@@ -303,7 +303,7 @@ test("changes that were only in a write-ahead log that is gone are said", (t) =>
   }
 });
 
-test("damage in the middle of a write-ahead log costs its pages, not what was committed after it", (t) => {
+test("damage in the middle of a write-ahead log loses its pages, not later commits", (t) => {
   const dir = killed(directory(t), (store) => {
     add(store, 0, 20);
     store.all("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -318,7 +318,7 @@ test("damage in the middle of a write-ahead log costs its pages, not what was co
   store.close();
 });
 
-test("a write-ahead log whose last commit was torn by a power cut is no damage", (t) => {
+test("a last commit torn by a power failure is not damage", (t) => {
   const dir = killed(directory(t), (store) => {
     for (let n = 0; n < 30; n++) add(store, n, n + 1);
   });
@@ -331,7 +331,7 @@ test("a write-ahead log whose last commit was torn by a power cut is no damage",
   store.close();
 });
 
-test("a lost database file beside its write-ahead log gives back what the log has", (t) => {
+test("a lost database file is restored from its write-ahead log", (t) => {
   for (const harm of ["missing", "empty"] as const) {
     const dir = killed(directory(t), (store) => add(store, 0, 80));
     const path = join(dir, "gateway.db");
@@ -344,7 +344,7 @@ test("a lost database file beside its write-ahead log gives back what the log ha
   }
 });
 
-test("a repair that was interrupted after it had finished is put into place", (t) => {
+test("a repair that was interrupted after its end is moved into place", (t) => {
   const dir = directory(t);
   const path = filled(dir, 10);
   writeFileSync(`${path}.rebuilt`, readFileSync(path));
@@ -355,7 +355,7 @@ test("a repair that was interrupted after it had finished is put into place", (t
   store.close();
 });
 
-test("a directory, a dead link and a foreign file in the place of the store are said with a fix", (t) => {
+test("a directory, a dead link and a foreign file at the path of the store are reported with a fix", (t) => {
   const dir = directory(t);
   mkdirSync(join(dir, "gateway.db"));
   assert.throws(() => open(dir), { code: "UNAVAILABLE", message: /it is a directory/ });
@@ -373,7 +373,7 @@ test("a directory, a dead link and a foreign file in the place of the store are 
   );
 });
 
-test("a second process that looks at the store moves nothing and leaves no file", (t) => {
+test("a second process that opens the store moves nothing and leaves no file", (t) => {
   const dir = killed(directory(t), (store) => add(store, 0, 5));
   const before = readdirSync(dir);
   const store = open(dir);
@@ -401,7 +401,7 @@ test("a state directory that is removed while the store is open is written again
   again.close();
 });
 
-test("a store whose file was replaced refuses writes and says why", async (t) => {
+test("a store whose file was replaced rejects writes with the reason", async (t) => {
   const dir = directory(t);
   const store = open(dir);
   add(store, 0, 1);
@@ -417,7 +417,7 @@ test("a store whose file was replaced refuses writes and says why", async (t) =>
   store.close();
 });
 
-test("a refused write makes the store failing until one succeeds, also when nobody writes", async (t) => {
+test("a rejected write makes the store failing until one succeeds, also without further writes", async (t) => {
   const dir = directory(t);
   const store = open(dir);
   add(store, 0, 1);

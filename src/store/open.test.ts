@@ -46,7 +46,7 @@ async function fill(store: Store, messages: number, prefix = "m"): Promise<void>
 
 const kept = (store: Store): number => createMessages(store).tail("agent:main:main", "s", 100_000).length;
 
-test("writes of one turn of the event loop are one commit, and one that throws is undone alone", async () => {
+test("writes of one turn of the event loop are one commit, and one that throws is rolled back alone", async () => {
   const dir = temporary();
   const marks: string[] = [];
   const store = openStore({ ...options(dir), crashPoint: (point) => marks.push(point) });
@@ -83,7 +83,7 @@ test("the state directory has one owner", () => {
   rmSync(dir, { recursive: true });
 });
 
-test("a full disk is a typed error, stores nothing, and is over as soon as there is space", async () => {
+test("a full disk is a typed error, stores nothing, and ends when there is space", async () => {
   const dir = temporary();
   const store = openStore(options(dir));
   await fill(store, 1);
@@ -121,7 +121,7 @@ function randoms(seed: number): () => number {
   };
 }
 
-test("damage at any place of the file costs only what is damaged, never the start", async () => {
+test("damage anywhere in the file loses only damaged records and never prevents the start", async () => {
   const dir = temporary();
   const store = openStore(options(dir));
   await fill(store, 600);
@@ -147,7 +147,7 @@ test("damage at any place of the file costs only what is damaged, never the star
   rmSync(dir, { recursive: true });
 });
 
-test("a file that is cut, empty or not a database is set aside, and the gateway starts", async () => {
+test("a truncated, empty or foreign file is renamed, and the gateway starts", async () => {
   for (const harm of ["half", "empty", "text"] as const) {
     const dir = temporary();
     const first = openStore(options(dir));
@@ -183,7 +183,7 @@ const row = (id: string) => ({
   outcome: null,
 });
 
-test("a payload that was damaged on disk is known as such, and the others are read", async () => {
+test("a payload that was damaged on disk is detected, and the others are read", async () => {
   const dir = temporary();
   const store = openStore(options(dir));
   const inbox = createInbox(store);
@@ -197,7 +197,7 @@ test("a payload that was damaged on disk is known as such, and the others are re
   rmSync(dir, { recursive: true });
 });
 
-test("a store of a later release is refused with the reason, and left alone", () => {
+test("a store of a later release is refused with the reason and not changed", () => {
   const dir = temporary();
   const store = openStore(options(dir));
   store.writeNow(() => undefined);

@@ -178,7 +178,7 @@ function startError(path: string, err: unknown): GatewayError {
   return new GatewayError("UNAVAILABLE", `the store ${path} cannot be opened: ${known.message.replace("; nothing was stored", "")}`, {
     cause: err,
     details: { ...known.details, system: reasonOf(err) },
-    ...(known.fix ? { fix: known.fix.replace("; the gateway goes on by itself", ", and start again") } : {}),
+    ...(known.fix ? { fix: known.fix.replace("; the gateway recovers automatically", ", and start again") } : {}),
   });
 }
 

@@ -3,7 +3,7 @@ import type { StoredFile } from "./media.ts";
 import type { Store } from "./open.ts";
 import { createPreviews } from "./previews.ts";
 
-/** queued -> attempting -> sent | refused (back to queued or parked) | unknown. `parked` and `unknown` wait for an operator. */
+/** queued -> attempting -> sent | refused (back to `queued` or `parked`) | unknown. `parked` and `unknown` wait for an operator. */
 export type PartState = "queued" | "attempting" | "sent" | "parked" | "unknown" | "dropped";
 
 export type OutboxPart = {

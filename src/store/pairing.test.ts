@@ -43,7 +43,7 @@ test("an unknown sender gets a code once, and is paired when it is approved", as
   store.close();
 });
 
-test("what was shown with a code is what the code approves: asking again under another name changes nothing", async () => {
+test("a code approves what was shown with it: a new request under another name changes nothing", async () => {
   const { store, pairings } = rig();
   const code = (await store.write(() => pairings.request("irc", "libera", "eve!e@h", "guest")))!;
   assert.equal(await store.write(() => pairings.request("irc", "libera", "eve!e@h", "the owner")), null);
@@ -54,7 +54,7 @@ test("what was shown with a code is what the code approves: asking again under a
   store.close();
 });
 
-test("at most three wait at one account, and a code ends after an hour", async () => {
+test("at most three requests wait per account, and a code expires after an hour", async () => {
   const { store, state, pairings } = rig();
   const ask = (sender: string, account = "a") => store.write(() => pairings.request("irc", account, sender, undefined));
   for (let n = 0; n < LIMITS.pairingPendingPerAccount; n++) assert.ok(await ask(`s${n}`));
@@ -67,7 +67,7 @@ test("at most three wait at one account, and a code ends after an hour", async (
   store.close();
 });
 
-test("a code that is taken is not given twice, and a dismissed request is gone", async () => {
+test("an existing code is not issued again, and a dismissed request is removed", async () => {
   const { store, pairings } = rig(["SAME", "SAME", "OTHER"]);
   assert.equal(await store.write(() => pairings.request("irc", "a", "x", undefined)), "SAME");
   assert.equal(await store.write(() => pairings.request("irc", "b", "y", undefined)), "OTHER");
@@ -78,7 +78,7 @@ test("a code that is taken is not given twice, and a dismissed request is gone",
   store.close();
 });
 
-test("facts outlive the process, and a damaged one counts as absent", async () => {
+test("values survive a restart, and a damaged one counts as absent", async () => {
   const dir = join(root, String(made++));
   const store = openStore({ dir, log: silentLog });
   const facts = createKeyValueStore(store);

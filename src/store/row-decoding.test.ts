@@ -33,7 +33,7 @@ const newSession = (n: number) => ({
   now: n,
 });
 
-test("a number beyond 2^53 costs no list: it is cut, and its row is named once", (t) => {
+test("a number beyond 2^53 does not fail a list: it is clamped, and its row is reported once", (t) => {
   const { store, errors } = fresh(t);
   const sessions = createSessions(store);
   store.writeNow(() => {
@@ -49,7 +49,7 @@ test("a number beyond 2^53 costs no list: it is cut, and its row is named once",
   assert.match(errors[0]!, /k1.*context_tokens/);
 });
 
-test("a row whose JSON is none costs that row: lists, the queue of replies and the figures go on", (t) => {
+test("a row with invalid JSON is skipped alone: lists, the outbox and metrics continue", (t) => {
   const { store, errors } = fresh(t);
   const outbox = createOutbox(store);
   store.writeNow(() => {
@@ -77,7 +77,7 @@ test("a row whose JSON is none costs that row: lists, the queue of replies and t
   );
 });
 
-test("a message and an outcome that were changed on disk cost themselves only", (t) => {
+test("a message and an outcome that were changed on disk are lost alone", (t) => {
   const { store } = fresh(t);
   const messages = createMessages(store);
   const inbox = createInbox(store);
@@ -114,7 +114,7 @@ test("a message and an outcome that were changed on disk cost themselves only", 
   );
 });
 
-test("pages of the session list go along an index, without a scan and without a sort", (t) => {
+test("pages of the session list use an index, without a scan or a sort", (t) => {
   const { store } = fresh(t);
   for (const query of [
     {},
@@ -129,7 +129,7 @@ test("pages of the session list go along an index, without a scan and without a 
   }
 });
 
-test("counts of sessions follow every change, also one that is undone", async (t) => {
+test("counts of sessions follow every change, including a rollback", async (t) => {
   const { store } = fresh(t);
   const sessions = createSessions(store);
   store.writeNow(() => {

@@ -59,7 +59,7 @@ export function decodeRow<Raw, Out>(
 export function parseStrings(text: string): string[] {
   const value: unknown = JSON.parse(text);
   if (Array.isArray(value) && value.every((each) => typeof each === "string")) return value;
-  throw new TypeError("a list of texts was expected");
+  throw new TypeError("expected an array of strings");
 }
 
 /** Invalid JSON, or a value of another type than the column's. */

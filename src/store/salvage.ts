@@ -175,7 +175,7 @@ class TableWriter {
     const row = record.values.slice(0, columns.length).map((value, index) => this.#valueOf(record, value, columns[index]!));
     if (rowids && typeof record.rowid === "number") this.highest = Math.max(this.highest, record.rowid);
     try {
-      if (!isIntact(this.table.name, columns, row)) throw new Error("the checksum does not fit");
+      if (!isIntact(this.table.name, columns, row)) throw new Error("the checksum does not match");
       const changed = this.#insert(row.length).run(...(rowids ? [record.rowid!, ...row] : row)).changes;
       if (Number(changed) > 0) {
         this.kept++;

@@ -14,7 +14,7 @@ let files = 0;
 const newPath = (): string => join(dir, "isolated", `${++files}.db`);
 const bodies = (spool: Spool): string[] => [...spool.pending()].map(({ body }) => body);
 
-test("entries are there in order until they are done, also after it was closed", async () => {
+test("entries are kept in order until they are done, also after a restart", async () => {
   const path = newPath();
   const spool = openSpool(path, silentLog);
   const seqs = await Promise.all(["a", "b", "c"].map((body) => spool.append(body)));
@@ -32,7 +32,7 @@ test("entries are there in order until they are done, also after it was closed",
   await assert.rejects(again.append("e"), /closed/);
 });
 
-test("an entry that is appended when the spool is closed is stored", async () => {
+test("an entry that is appended while the spool closes is stored", async () => {
   const path = newPath();
   const spool = openSpool(path, silentLog);
   const appended = spool.append("a");
@@ -43,14 +43,14 @@ test("an entry that is appended when the spool is closed is stored", async () =>
   again.close();
 });
 
-test("a full spool refuses, and takes more when there is room; what it holds counts after it was opened again", async () => {
+test("a full spool rejects entries until it has space; its size is known after a restart", async () => {
   const path = newPath();
   const first = openSpool(path, silentLog, 10);
   await first.append("x".repeat(12));
   await assert.rejects(first.append("y"), (err: unknown) => err instanceof GatewayError && err.code === "UNAVAILABLE");
   first.close();
   const spool = openSpool(path, silentLog, 10);
-  await assert.rejects(spool.append("y"), /too much waits/);
+  await assert.rejects(spool.append("y"), /the spool is full/);
   spool.acknowledge([1]);
   const settled = await Promise.allSettled(["12345", "67890", "x"].map((body) => spool.append(body)));
   assert.deepEqual(
@@ -61,7 +61,7 @@ test("a full spool refuses, and takes more when there is room; what it holds cou
   spool.close();
 });
 
-test("a file that is no database, and one that is cut, are set aside", async () => {
+test("a foreign file and a truncated one are renamed", async () => {
   for (const damage of [(path: string) => writeFileSync(path, "nonsense ".repeat(1_000)), (path: string) => truncateSync(path, 5_000)]) {
     const path = newPath();
     const spool = openSpool(path, silentLog);
@@ -78,7 +78,7 @@ test("a file that is no database, and one that is cut, are set aside", async () 
   }
 });
 
-test("what was appended survives kill -9", async () => {
+test("appended entries survive kill -9", async () => {
   const path = newPath();
   const code = `
     const { openSpool } = await import(${JSON.stringify(new URL("./spool.ts", import.meta.url).href)});

@@ -122,7 +122,7 @@ export class Spool {
       entry.resolve(seq);
     }
     if (refused.length === 0) return;
-    const full = new GatewayError("UNAVAILABLE", "too much waits for the gateway; nothing was stored", { retryAfterMs: 1_000 });
+    const full = new GatewayError("UNAVAILABLE", "the spool is full; nothing was stored", { retryAfterMs: 1_000 });
     for (const entry of refused) entry.reject(full);
   }
 
@@ -142,7 +142,7 @@ export function openSpool(path: string, log: Log, limitBytes: number = LIMITS.is
     if (!DAMAGED.includes(((err as { errcode?: number }).errcode ?? 0) & 0xff)) throw err;
     const aside = `${path}.damaged-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
     for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
-    log.error("a spool is damaged and was set aside: events in it that were not taken over are lost", {
+    log.error("a spool is damaged and was renamed: its events that were not admitted are lost", {
       damagedFile: aside,
       cause: reasonOf(err),
     });

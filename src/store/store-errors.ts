@@ -36,14 +36,14 @@ export function toStoreError(err: unknown): GatewayError {
     return detailError("STORAGE_FULL", "the disk is full; nothing was stored", {
       cause: err,
       retryAfterMs: RETRY_MS,
-      fix: "Free some space on the disk of the state directory; the gateway goes on by itself.",
+      fix: "Free some space on the disk of the state directory; the gateway recovers automatically.",
     });
   }
   if (code === READ_ONLY || code === CANNOT_OPEN || code === PERMISSION) {
     return detailError("STORAGE_READ_ONLY", "the state directory is read-only; nothing was stored", {
       cause: err,
       retryAfterMs: RETRY_MS,
-      fix: "Mount the file system of the state directory writable, or make the directory belong to the gateway's user.",
+      fix: "Mount the file system of the state directory writable, or make the gateway's user the owner of the directory.",
     });
   }
   if (isDamage(err)) {
@@ -56,7 +56,7 @@ export function toStoreError(err: unknown): GatewayError {
   return detailError("STORAGE_FAILED", "the store could not write; nothing was stored", {
     cause: err,
     retryAfterMs: RETRY_MS,
-    fix: "Look at the disk of the state directory; the gateway goes on by itself when it can write again.",
+    fix: "Check the disk of the state directory; the gateway recovers automatically when it can write again.",
   });
 }
 

@@ -126,7 +126,7 @@ export class Store {
     const name = typeof key === "string" ? key : JSON.stringify(Object.values(key).find((value) => value !== null) ?? "?").slice(0, 120);
     if (this.#reported.has(name) || this.#reported.size >= LIMITS.storeRecordsReported) return;
     this.#reported.add(name);
-    this.#log.error("a record of the store cannot be read as it is", { record: name, cause });
+    this.#log.error("a record of the store is not readable", { record: name, cause });
   }
 
   /** Damage was found in a running store. It is recorded, so that the next start repairs the file. */
@@ -215,7 +215,7 @@ export class Store {
     } catch (err) {
       this.#rollback();
       const failure = toStoreError(err);
-      this.#log.error("the store refused a write", { cause: reasonOf(err), writes: jobs.length });
+      this.#log.error("the store rejected a write", { cause: reasonOf(err), writes: jobs.length });
       if (isDamage(err)) this.reportDamage(reasonOf(err));
       this.#onWriteFailed(failure);
       for (const job of jobs) job.reject(failure);
@@ -233,7 +233,7 @@ export class Store {
       return () => job.resolve(value as never);
     } catch (err) {
       if (isDiskFailure(err)) throw err;
-      if (sqliteCode(err) !== 0) this.#log.error("a change does not fit the store and was undone", { error: err });
+      if (sqliteCode(err) !== 0) this.#log.error("a change violates the schema of the store and was rolled back", { error: err });
       this.run("ROLLBACK TO job");
       this.run("RELEASE job");
       return () => job.reject(err);
@@ -263,7 +263,7 @@ export class Store {
   #probeWrite(): void {
     if (this.#closed || this.#writeError === null) return;
     const note = (): void => void this.run("INSERT OR REPLACE INTO facts (name, value, updated_at) VALUES ('write-probe', '1', 0)");
-    this.write(note).catch((err: unknown) => this.#log.debug("the store still refuses writes", { cause: reasonOf(err) }));
+    this.write(note).catch((err: unknown) => this.#log.debug("the store still rejects writes", { cause: reasonOf(err) }));
   }
 
   #onWriteSucceeded(): void {
@@ -311,9 +311,9 @@ export class Store {
     const seen = statOrNull(this.path);
     if (seen && seen.ino === this.#file.ino && seen.dev === this.#file.dev) return;
     if (!seen) return this.#restoreFile(this.#owned);
-    throw detailError("STORAGE_REPLACED", `the file ${this.path} was replaced while the gateway runs; nothing is stored any more`, {
+    throw detailError("STORAGE_REPLACED", `the file ${this.path} was replaced while the gateway runs; nothing is stored`, {
       retryAfterMs: LIMITS.storeProbeMs,
-      fix: "openclaw gateway restart, which uses the file that is there now.",
+      fix: "Run openclaw gateway restart, which uses the new file.",
     });
   }
 
@@ -351,10 +351,10 @@ function statOrNull(path: string): Stats | null {
 }
 
 const damagedPageError = (cause: unknown): GatewayError =>
-  detailError("STORAGE_DAMAGED", "this record lies on a damaged page of the store", {
+  detailError("STORAGE_DAMAGED", "this record is on a damaged page of the store", {
     cause,
     retryable: false,
-    fix: "openclaw gateway restart repairs the store and says what is lost.",
+    fix: "openclaw gateway restart repairs the store and reports the losses.",
   });
 
 /** The losses, in one sentence. "0" only if that is known. */

@@ -12,7 +12,7 @@ import { createVault } from "./vault.ts";
 const dir = mkdtempSync(join(tmpdir(), "vault-"));
 after(() => rmSync(dir, { recursive: true, force: true }));
 
-test("what an account keeps survives a restart, stays its own, and goes only when it is cleared", async () => {
+test("values of an account survive a restart, are separate from others, and are removed only by clear", async () => {
   let store = openStore({ dir, log: silentLog });
   const key = new Uint8Array([0, 255, 128, 7]);
   await createVault(store, "sig", "a").write("identity", new Uint8Array([1]));

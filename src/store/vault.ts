@@ -14,7 +14,7 @@ export function createVault(store: Store, channel: string, account: string) {
 
     async write(key: string, value: Uint8Array): Promise<void> {
       if (value.byteLength > LIMITS.vaultValueBytes)
-        throw new GatewayError("TOO_LARGE", `${channel}/${account} tried to keep ${value.byteLength} bytes under one key`);
+        throw new GatewayError("TOO_LARGE", `${channel}/${account} tried to store ${value.byteLength} bytes under one key`);
       await store.write(() =>
         store.run(
           "INSERT INTO vault (channel, account, key, value) VALUES (?, ?, ?, ?) ON CONFLICT (channel, account, key) DO UPDATE SET value = excluded.value",

@@ -38,7 +38,7 @@ const options: GuardedFetchOptions = {
 };
 const code = (wanted: string) => (err: unknown) => err instanceof GatewayError && (err.details?.["code"] === wanted || err.code === wanted);
 
-test("only addresses of the public internet are public, in every way to write them", () => {
+test("only addresses of the public internet are public, in every notation", () => {
   for (const address of ["1.1.1.1", "93.184.216.34", "172.32.0.1", "2606:4700:4700::1111"]) assert.ok(isPublicAddress(address), address);
   const closed =
     "127.0.0.1 10.1.2.3 172.16.0.1 172.31.255.255 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 198.18.0.1 224.0.0.1 255.255.255.255 " +
@@ -46,7 +46,7 @@ test("only addresses of the public internet are public, in every way to write th
   for (const address of closed.split(" ")) assert.ok(!isPublicAddress(address), address);
 });
 
-test("a file is read from the address that was looked at, under its own name", async () => {
+test("a file is read from the checked address, with its host name", async () => {
   const { port, paths } = await serve((_, response) => void response.writeHead(200, { "content-type": "image/png; x=1" }).end("abc"));
   const got = await guardedFetch(`http://public.example:${port}/a.png`, options);
   assert.deepEqual([Buffer.from(got.bytes).toString(), got.mimeType, paths], ["abc", "image/png", [`public.example:${port} /a.png`]]);
@@ -71,7 +71,7 @@ test("private, loopback and metadata addresses, mixed names, other schemes and c
   await assert.rejects(guardedFetch("http://localhost:1/", { maxBytes: 1 }), code("ADDRESS_REFUSED"));
 });
 
-test("a redirect is looked at like the first address, and does not go round for ever", async () => {
+test("a redirect is checked like the first URL, and the number of redirects is limited", async () => {
   const to: { location: string } = { location: "" };
   const { port, paths } = await serve((request, response) =>
     request.url === "/end" ? void response.writeHead(200).end("ok") : void response.writeHead(302, to).end(),
@@ -91,7 +91,7 @@ test("a redirect is looked at like the first address, and does not go round for 
   assert.ok(paths.length < 12);
 });
 
-test("a file that is too large is refused by its length, or as soon as it is", async () => {
+test("a file that is too large is refused by its length header or while reading", async () => {
   const announced = await serve((_, response) => void response.writeHead(200, { "content-length": "5000" }).end(Buffer.alloc(5_000)));
   await assert.rejects(guardedFetch(`http://public.example:${announced.port}/`, options), code("TOO_LARGE"));
   const endless = await serve((_, response) => {
@@ -112,7 +112,7 @@ test("a public address of this machine is refused like a private one", () => {
 const tls = (name: string): string => readFileSync(new URL(`../../test/fakes/tls/${name}.pem`, import.meta.url), "utf8");
 const resolveSites = async (host: string): Promise<readonly string[]> => (host === "files.example.test" ? ["93.184.216.34"] : ["10.0.0.7"]);
 
-test("through a proxy the tunnel leads to the address that was looked at, and what is refused never reaches the proxy", async () => {
+test("through a proxy the tunnel leads to the checked address, and refused URLs never reach the proxy", async () => {
   setDefaultCACertificates([...getCACertificates(), tls("cert")]);
   const site = createTlsServer({ key: tls("key"), cert: tls("cert") }, (request, response) => response.end(request.headers.host));
   await new Promise<void>((resolve) => site.listen(0, "127.0.0.1", resolve));

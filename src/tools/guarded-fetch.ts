@@ -7,16 +7,16 @@ import { LIMITS } from "../core/limits.ts";
 import { bypassesProxy, proxyFor, readProxySettings, type ProxySettings } from "../core/proxy.ts";
 import { isFetchableAddress } from "./public-address.ts";
 
-export type FetchedContent = { bytes: Uint8Array; mimeType: string; /** Where the content came from in the end. */ url: string };
+export type FetchedContent = { bytes: Uint8Array; mimeType: string; /** Final URL after redirects. */ url: string };
 
 export type GuardedFetchOptions = {
   maxBytes: number;
   signal?: AbortSignal;
   /** All addresses of a name. Default: the system's resolver. */
   resolve?: (host: string) => Promise<readonly string[]>;
-  /** Which addresses may be connected to. Default: those of the public internet that are not this machine's own. */
+  /** Addresses that may be connected to. Default: public addresses other than this machine's. */
   isAllowed?: (address: string) => boolean;
-  /** Default: those of the environment. */
+  /** Default: the proxies of the environment. */
   proxies?: ProxySettings;
 };
 
@@ -24,10 +24,10 @@ const addressRefused = (message: string): GatewayError =>
   detailError("ADDRESS_REFUSED", message, { fix: "Use an address of the public internet." });
 
 /**
- * The one way in which a URL that somebody else has chosen is fetched. Only http and https, without credentials in the URL. The name is
- * resolved once, every address of it has to be public, and the connection goes to the very address that was looked at; each redirect is
- * looked at in the same way and never leads from https to http. Through a proxy, the tunnel leads to the address that was looked at, so
- * names have to be resolvable on this machine there as well. Throws GatewayError ADDRESS_REFUSED, TOO_LARGE or UNAVAILABLE.
+ * The only way to fetch a URL from content. Only http and https, without credentials in the URL. The name is
+ * resolved once, all its addresses must be public, and the connection uses exactly the checked address; each redirect is
+ * checked in the same way and never leads from https to http. Through a proxy, the tunnel leads to the checked address, so
+ * names must be resolvable on this machine in that case, too. Throws GatewayError ADDRESS_REFUSED, TOO_LARGE or UNAVAILABLE.
  */
 export async function guardedFetch(url: string, options: GuardedFetchOptions): Promise<FetchedContent> {
   const signal = AbortSignal.any([AbortSignal.timeout(LIMITS.guardedFetchMs), ...(options.signal ? [options.signal] : [])]);
@@ -59,7 +59,7 @@ function parse(text: string): URL {
   return url;
 }
 
-/** The address to connect to. Refuses a name when any of its addresses is refused: which one is used must not matter. */
+/** The address to connect to. Refuses a name if any of its addresses is refused, so that the choice of address does not matter. */
 async function checkedAddress(url: URL, options: GuardedFetchOptions): Promise<string> {
   const { resolve = systemResolve, isAllowed: permits = isFetchableAddress } = options;
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
@@ -84,16 +84,16 @@ function usableProxy(scheme: "http" | "https", proxies: ProxySettings): ReturnTy
   try {
     return proxyFor(scheme, null, proxies);
   } catch (err) {
-    throw new GatewayError("UNAVAILABLE", reasonOf(err), { cause: err, fix: "`openclaw doctor` says how to correct it." });
+    throw new GatewayError("UNAVAILABLE", reasonOf(err), { cause: err, fix: "`openclaw doctor` shows the fix." });
   }
 }
 
-/** What leads a request through the proxy that is set, to the address that was looked at; null: it goes directly. */
+/** Routes a request through the configured proxy to the checked address; null: direct connection. */
 function tunnelTo(url: URL, address: string, proxies: ProxySettings): { agent: TlsAgent; hostname: string; servername: string } | null {
   const secure = url.protocol === "https:";
   const route = usableProxy(secure ? "https" : "http", proxies);
   if (!route || bypassesProxy(url.hostname, Number(url.port || (secure ? 443 : 80)), route.noProxy)) return null;
-  // A proxy forwards plain http by name, and would resolve it a second time.
+  // A proxy forwards plain http by name and would resolve it a second time.
   if (!secure) throw addressRefused("plain http is not fetched through a proxy");
   return { agent: new TlsAgent({ proxyEnv: { HTTPS_PROXY: route.url.href } }), hostname: address, servername: url.hostname };
 }
@@ -108,7 +108,7 @@ function open(url: URL, address: string, signal: AbortSignal, proxies: ProxySett
       ...tunnel,
       signal,
       headers: { host: url.host, accept: "*/*", "accept-encoding": "identity", "user-agent": "openclaw-gateway" },
-      // The name is not resolved a second time: whoever answers then could say something else.
+      // The name is not resolved a second time, because the answer could differ.
       lookup: (_host, wanted, done) => {
         if (wanted.all) (done as unknown as (err: null, all: { address: string; family: number }[]) => void)(null, [{ address, family }]);
         else done(null, address, family);
@@ -117,7 +117,7 @@ function open(url: URL, address: string, signal: AbortSignal, proxies: ProxySett
     request.on("response", resolve);
     request.on("error", (err) =>
       reject(
-        new GatewayError("UNAVAILABLE", `${url.host} could not be read: ${signal.aborted ? "it took too long" : reasonOf(err)}`, {
+        new GatewayError("UNAVAILABLE", `${url.host} could not be read: ${signal.aborted ? "timed out" : reasonOf(err)}`, {
           cause: err,
         }),
       ),

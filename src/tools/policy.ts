@@ -1,6 +1,6 @@
 import type { ToolPolicy } from "../config/schema.ts";
 
-/** The tools that the default agent has of its own. */
+/** The built-in tools of the default agent. */
 export const AGENT_TOOLS = ["read", "write", "edit", "bash"] as const;
 export type AgentTool = (typeof AGENT_TOOLS)[number];
 
@@ -19,7 +19,7 @@ const expand = (names: readonly string[] | undefined): readonly AgentTool[] =>
     return GROUPS[key] ?? AGENT_TOOLS.filter((tool) => tool === key);
   });
 
-/** What a room leaves of the tools that its agent grants: a room can take away, and never give. Pure. */
+/** The tools that a room leaves of its agent's grant: a room can only restrict it. Pure. */
 export function restrictTools(granted: readonly AgentTool[], room: ToolPolicy | undefined): readonly AgentTool[] {
   if (!room) return granted;
   const limited = room.allow !== undefined || room.profile !== undefined;
@@ -29,8 +29,8 @@ export function restrictTools(granted: readonly AgentTool[], room: ToolPolicy | 
 }
 
 /**
- * The tools of one turn. An operator has all that the policy leaves; a sender of a channel has only what the agent's own
- * policy names, so that an absent policy is closed. Pure.
+ * The tools of one turn. An operator gets all tools that the policy does not deny; a channel sender gets only those that the agent's own
+ * policy allows, so that an absent policy denies all. Pure.
  */
 export function grantTools(
   surface: "operator" | "channel",

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 
-/** Address ranges of IPv4 that belong to nobody on the internet: private, loopback, link-local (and with it metadata services), reserved. */
+/** IPv4 ranges outside the public internet: private, loopback, link-local (including metadata services), reserved. */
 const NON_PUBLIC_V4: readonly (readonly [network: string, prefix: number])[] = [
   ["0.0.0.0", 8],
   ["10.0.0.0", 8],
@@ -19,7 +19,7 @@ const NON_PUBLIC_V4: readonly (readonly [network: string, prefix: number])[] = [
   ["224.0.0.0", 4],
   ["240.0.0.0", 4],
 ];
-/** Inside of the global range of IPv6: documentation, and tunnels that lead to an IPv4 address which nobody has looked at. */
+/** Exceptions in the global IPv6 range: documentation, and tunnels to an unchecked IPv4 address. */
 const NON_PUBLIC_V6: readonly (readonly [network: string, prefix: number])[] = [
   ["2001::", 23],
   ["2001:db8::", 32],
@@ -30,11 +30,11 @@ const NON_PUBLIC_V6: readonly (readonly [network: string, prefix: number])[] = [
 const nonPublic = new BlockList();
 for (const [network, prefix] of NON_PUBLIC_V4) nonPublic.addSubnet(network, prefix, "ipv4");
 for (const [network, prefix] of NON_PUBLIC_V6) nonPublic.addSubnet(network, prefix, "ipv6");
-/** All else of IPv6 is local, mapped, translated or not given to anybody. */
+/** All other IPv6 ranges are local, mapped, translated or unassigned. */
 const globalUnicastV6 = new BlockList();
 globalUnicastV6.addSubnet("2000::", 3, "ipv6");
 
-/** Whether an address is one of the public internet. Anything that is no address is not. */
+/** Whether a text is an address of the public internet. */
 export function isPublicAddress(address: string): boolean {
   const family = isIP(address);
   if (family === 4) return !nonPublic.check(address, "ipv4");
@@ -45,6 +45,6 @@ export function isPublicAddress(address: string): boolean {
 const ownAddresses = (): readonly string[] =>
   Object.values(networkInterfaces()).flatMap((each) => each?.map(({ address }) => address) ?? []);
 
-/** Whether content may be fetched from an address: a public one, and not one of this machine, where only local people should get in. */
+/** Whether content may be fetched from an address: a public one that does not belong to this machine. */
 export const isFetchableAddress = (address: string, own: readonly string[] = ownAddresses()): boolean =>
   isPublicAddress(address) && !own.includes(address);

@@ -19,18 +19,18 @@ export type Mutant = {
 };
 
 export const INVARIANTS: Readonly<Record<number, string>> = {
-  1: "granted scopes are cut to what the credential holds",
+  1: "granted scopes are intersected with those of the credential",
   2: "one table of routes and methods, everything else is refused",
-  3: "loopback is no identity; Host, Origin and forwarded headers are checked",
-  4: "a secret cannot be printed or serialised",
+  3: "loopback is not an identity; Host, Origin and forwarded headers are checked",
+  4: "a secret cannot be printed or serialized",
   5: "before authentication there is a budget of bytes, frames, time and sockets",
   6: "what was checked is what is executed; no answer means no",
-  7: "policy keys are typed ids; absent configuration is closed",
-  8: "ids are no paths; content is fetched by one guarded function",
+  7: "policy keys are typed ids; absent configuration denies",
+  8: "ids are not paths; content is fetched by one guarded function",
   9: "a credential ends with its gateway, origin and settings, and its connections with it",
   10: "no frame freezes or fills the process",
-  11: "whatever is derived has at most the rights of its origin",
-  12: "text from outside is data with provenance",
+  11: "derived runs and credentials have at most the rights of their origin",
+  12: "untrusted text is data with provenance",
   13: "the model is not trusted",
 };
 
@@ -74,7 +74,7 @@ export const MUTANTS: readonly Mutant[] = [
     text: "if (missing !== undefined) throw missingScopeError(missing);\n  }\n}",
     broken: "}\n}",
     tests: [DEVICES],
-    title: "nobody approves",
+    title: "a caller cannot approve",
   },
   {
     invariant: 1,
@@ -83,7 +83,7 @@ export const MUTANTS: readonly Mutant[] = [
     text: "for (const grant of this.#requireDevice(deviceId).grants) this.#requireScopes(approver, grant.role as Role, grant.scopes);\n    const renamed",
     broken: "const renamed",
     tests: [DEVICES],
-    title: "nobody approves",
+    title: "a caller cannot approve",
   },
   {
     invariant: 1,
@@ -92,7 +92,7 @@ export const MUTANTS: readonly Mutant[] = [
     text: 'if (role === "node" && !covers(approver.scopes, ["operator.admin"])) throw missingScopeError("operator.admin");',
     broken: "",
     tests: [DEVICES],
-    title: "a node is approved",
+    title: "only an admin approves",
   },
   {
     invariant: 1,
@@ -161,7 +161,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 3,
     breaks: "a foreign origin is refused",
     file: "src/server/http.ts",
-    text: 'if (!screened.facts.originAllowed) return exchange.fault(403, "origin_not_allowed", "this origin is not allowed");',
+    text: 'if (!screened.facts.originAllowed) return exchange.sendError(403, "origin_not_allowed", "this origin is not allowed");',
     broken: "",
     tests: [HTTP],
     title: "rigin",
@@ -182,7 +182,7 @@ export const MUTANTS: readonly Mutant[] = [
     text: "if (address === null) return null;",
     broken: "if (address === null) continue;",
     tests: [ADMISSION],
-    title: "nearest hop",
+    title: "nearest untrusted hop",
   },
   {
     invariant: 3,
@@ -191,7 +191,7 @@ export const MUTANTS: readonly Mutant[] = [
     text: "const here = peer.direct && isLoopback(peer.address);",
     broken: "const here = peer.direct;",
     tests: [ADMISSION],
-    title: "loopback only",
+    title: "only on loopback",
   },
   {
     invariant: 3,
@@ -200,7 +200,7 @@ export const MUTANTS: readonly Mutant[] = [
     text: "const here = peer.direct && isLoopback(peer.address);",
     broken: "const here = isLoopback(peer.address);",
     tests: [ADMISSION],
-    title: "loopback only",
+    title: "only on loopback",
   },
   {
     invariant: 4,
@@ -369,7 +369,7 @@ export const MUTANTS: readonly Mutant[] = [
     text: "return GENERATED_FORM.test(text) && isMixed(text);",
     broken: "return true;",
     tests: [ADMISSION],
-    title: "only what a generator",
+    title: "only generated credentials",
   },
   {
     invariant: 6,
@@ -611,7 +611,7 @@ export const MUTANTS: readonly Mutant[] = [
     text: "const missing = wanted.scopes.find((scope) => !covers(creator.scopes, [scope]));",
     broken: "const missing = wanted.scopes.find((scope) => creator === null && !covers([], [scope]));",
     tests: [DEVICES],
-    title: "at most what their maker holds",
+    title: "at most the scopes of their creator",
   },
   {
     invariant: 11,
@@ -620,7 +620,7 @@ export const MUTANTS: readonly Mutant[] = [
     text: "const missing = needed.find((scope) => !covers(held, [scope]));",
     broken: "const missing = needed.find((scope) => held.length > 99 && !covers(held, [scope]));",
     tests: [DEVICES],
-    title: "at most what their maker holds",
+    title: "at most the scopes of their creator",
   },
   {
     invariant: 12,

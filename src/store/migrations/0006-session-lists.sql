@@ -5,7 +5,7 @@ CREATE INDEX sessions_listed_by_agent ON sessions (agent_id, archived, pinned DE
 CREATE INDEX sessions_id ON sessions (session_id);
 CREATE INDEX sessions_label ON sessions (label) WHERE label IS NOT NULL;
 
--- Counts that are kept with each change, so that nobody has to scan for them.
+-- Counts that triggers maintain with each change, so that no query has to scan for them.
 CREATE TABLE session_counts (
   agent_id TEXT NOT NULL,
   archived INTEGER NOT NULL,
