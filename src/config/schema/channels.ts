@@ -157,7 +157,7 @@ export const channels = object(
   {
     effect: "restart-channel",
     unserved: ["modelByChannel"],
-    rest: {
+    additional: {
       node: unknown("A channel that is not built in: one of yours, or one that this release does not serve. Kept as it is."),
       known: OTHER_CHANNELS,
       warning: "is not served by this release",
