@@ -160,7 +160,7 @@ export class GatewayMethods {
         modelOf: (agentId) => modelName(core.modelSelection(agentId).primary),
         toolsOf: (agentId) => core.toolsFor("operator", agentId),
         thinkingOf: (model, agentId) => ({
-          levels: model ? core.modelFacts(model).thinkingLevels : ["off"],
+          levels: core.modelFacts(model ?? "").thinkingLevels,
           default: core.settings(agentId).thinking,
         }),
       }),

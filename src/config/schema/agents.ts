@@ -1,7 +1,6 @@
 import { number, enumOf, boolean, object, array, record, unknown, secret, requiredSecret, string, integer } from "./types.ts";
+import { THINKING_CHOICES } from "../../core/thinking.ts";
 import { typingMode } from "./session.ts";
-
-export const THINKING_CHOICES = ["off", "minimal", "low", "medium", "high", "xhigh", "adaptive", "max", "ultra"] as const;
 
 const modelName = { regex: "\\S+(/\\S.*)?", description: "a model like provider/model" } as const;
 

@@ -1,3 +1,4 @@
+import { DEFAULT_QUEUE_MODE, QUEUE_MODE_HELP, QUEUE_MODES } from "../../core/queue-modes.ts";
 import { enumOf, boolean, object, array, record, unknown, string, integer } from "./types.ts";
 
 const DM_SCOPE = ["main", "per-peer", "per-channel-peer", "per-account-channel-peer"] as const;
@@ -19,8 +20,6 @@ export const replyFields = {
     ["off", "first", "all", "batched"],
   ),
 };
-
-const QUEUE_MODE = ["steer", "followup", "collect", "interrupt"] as const;
 
 const resetRule = (doc: string, optional: boolean) =>
   object(
@@ -116,10 +115,10 @@ export const messages = object(
     queue: object(
       "What happens to a message that arrives while the agent is busy.",
       {
-        mode: enumOf("`steer` into the running turn, `followup` after it, `collect` several into one, or `interrupt` it.", QUEUE_MODE, {
-          default: "steer",
+        mode: enumOf(`The message: ${QUEUE_MODES.map((mode) => `\`${mode}\` ${QUEUE_MODE_HELP[mode]}`).join("; ")}.`, QUEUE_MODES, {
+          default: DEFAULT_QUEUE_MODE,
         }),
-        byChannel: record("Another mode for some channels.", "<channel>", enumOf("The mode of the channel.", QUEUE_MODE)),
+        byChannel: record("Another mode for some channels.", "<channel>", enumOf("The mode of the channel.", QUEUE_MODES)),
         debounceMs: integer("Mode `collect`: quiet time in milliseconds before the messages that waited for a turn are taken together.", {
           default: 500,
           min: 0,
