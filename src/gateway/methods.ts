@@ -38,7 +38,6 @@ import { systemMethods } from "../methods/system.ts";
 import { guardedFetch } from "../tools/guarded-fetch.ts";
 import type { MethodFamily, MethodTable } from "../protocol/method.ts";
 import { queueSettings } from "../routing/queue-mode.ts";
-import type { RoutingConfig } from "../routing/types.ts";
 import { listAccountBacklogs } from "../store/account-backlog.ts";
 import { type OutboxPart } from "../store/outbox.ts";
 import { type PairingRequest } from "../store/pairing.ts";
@@ -190,7 +189,7 @@ export class GatewayMethods {
         stateDir: core.paths.state,
       }),
       ...routesMethods({
-        config: () => core.config as RoutingConfig,
+        config: () => core.config,
         isPaired: (channel, account, sender) => core.pairings.isPaired(channel, account, sender),
         botFacts: (channel) => ({
           now: clock.now(),

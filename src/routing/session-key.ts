@@ -1,5 +1,6 @@
 import { LIMITS } from "../core/limits.ts";
 import { createHash } from "node:crypto";
+import { toAgentId } from "../core/agent-id.ts";
 import { asId, type AgentId, type SessionKey } from "../core/ids.ts";
 import { ownProperty, type DmScope, type GroupScope, type RoutedMessage, type SessionScopes } from "./types.ts";
 
@@ -7,7 +8,6 @@ import { ownProperty, type DmScope, type GroupScope, type RoutedMessage, type Se
 const ID_CHARS = LIMITS.sessionIdChars;
 /** Characters of a whole key that comes from outside; a longer one is refused. */
 const KEY_CHARS = LIMITS.sessionKeyChars;
-const AGENT_CHARS = 64;
 
 /**
  * Channels whose ids mean the same in either case. Every other channel keeps the case of its ids: folding there could give
@@ -30,17 +30,6 @@ const CASE_INSENSITIVE_CHANNELS: ReadonlySet<string> = new Set([
   "whatsapp",
   "xmpp",
 ]);
-
-/** `agent` ids are lower case, `[a-z0-9_-]`, at most 64 characters. Anything else becomes "-"; nothing left becomes "main". */
-export function toAgentId(text: string): AgentId {
-  const id = text
-    .trim()
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9_-]+/g, "-")
-    .replaceAll(/^-+|-+$/g, "")
-    .slice(0, AGENT_CHARS);
-  return asId<AgentId>(id || "main");
-}
 
 function toAccountPart(account: string): string {
   return account.trim() === "" ? "default" : toAgentId(account);
