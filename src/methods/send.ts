@@ -132,7 +132,14 @@ async function sendThroughOutbox(
   const media = withMedia && !isKnown() ? await storeMedia(attached, deps.mediaFor(attached.agentId)) : [];
   const mirrored = await deps.store.write(() => {
     if (isKnown()) return null;
-    turns.outbound.add({ id: intentId, sessionKey: null, target, text: message, at: deps.clock.now(), ...(media.length > 0 ? { media } : {}) });
+    turns.outbound.add({
+      id: intentId,
+      sessionKey: null,
+      target,
+      text: message,
+      at: deps.clock.now(),
+      ...(media.length > 0 ? { media } : {}),
+    });
     return session && message.trim()
       ? turns.transcript.addReply({ runId: null, session, text: message, now: deps.clock.now(), origin: "inject" })
       : null;

@@ -257,6 +257,10 @@ async function abort(deps: ChatDeps, params: MethodParams<"sessions.abort">): Pr
   if (!key) throw new GatewayError("INVALID_REQUEST", "one of key and runId is needed, and the run must exist");
   const runId = params.runId === undefined ? deps.turns.lanes.busySessions().get(key) : asId<RunId>(params.runId);
   const isAll = params.runId === undefined && params.clearQueued === true;
-  const runIds = isAll ? await deps.turns.lanes.abortDurably(key) : runId === undefined ? [] : await deps.turns.lanes.abortDurably(key, runId);
+  const runIds = isAll
+    ? await deps.turns.lanes.abortDurably(key)
+    : runId === undefined
+      ? []
+      : await deps.turns.lanes.abortDurably(key, runId);
   return { ok: true, abortedRunId: runIds[0] ?? null, status: runIds.length > 0 ? "aborted" : "no-active-run", runIds };
 }

@@ -1,4 +1,4 @@
-import type { Secret } from "../../core/secret.ts";
+import type { Secret } from "./secret.ts";
 
 /**
  * The words in which the configuration is described. One description gives the type, the check, the defaults, the JSON Schema,
