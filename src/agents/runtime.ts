@@ -1,10 +1,9 @@
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
+import type { ThinkingLevel } from "../core/thinking.ts";
 
 /** `provider/id`, split. */
 export type ModelRef = { provider: string; id: string };
 export const modelName = (model: ModelRef): string => `${model.provider}/${model.id}`;
-
-export type ThinkingLevel = "off" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max";
 
 /** The tools that Pi has of its own. A turn gets exactly the ones that it is granted; the empty list means none. */
 export type ToolName = "read" | "write" | "edit" | "bash";

@@ -292,14 +292,10 @@ export class Devices {
   #requestNotFound(requestId: string): GatewayError {
     const by = this.#replacedRequests.get(requestId);
     if (by === undefined) return requestNotFound(requestId);
-    return detailError(
-      "PAIRING_REQUEST_REPLACED",
-      `pairing request ${requestId} was replaced: the device sent a different request`,
-      {
-        details: { requestId, replacedBy: by },
-        fix: `Check the new request (openclaw devices list), then approve request ${by}`,
-      },
-    );
+    return detailError("PAIRING_REQUEST_REPLACED", `pairing request ${requestId} was replaced: the device sent a different request`, {
+      details: { requestId, replacedBy: by },
+      fix: `Check the new request (openclaw devices list), then approve request ${by}`,
+    });
   }
 
   #requireDevice(deviceId: string): PairedDevice {

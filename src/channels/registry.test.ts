@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { test } from "node:test";
-import { channelIds, loadChannel } from "./registry.ts";
+import { channelIds, channelManifest, loadChannel } from "./registry.ts";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 /** What is no channel, but serves all of them. */
@@ -21,21 +21,21 @@ test("an unknown channel is null, whatever its name", async () => {
 
 for (const id of channelIds) {
   test(`${id} has the files that every channel has`, () => {
-    for (const name of ["index.ts", "config.ts", "inbound.ts", "outbound.ts", "README.md", "card.json"])
+    for (const name of ["index.ts", "config.ts", "inbound.ts", "outbound.ts", "README.md", "schema.ts", "description.ts", "limits.ts"])
       assert.ok(existsSync(`${here}${id}/${name}`), name);
     const fixtures = readdirSync(`${here}${id}/fixtures`);
     assert.ok(fixtures.length > 0 && fixtures.every((name) => /^\d{2}-[a-z0-9-]+\.json$/.test(name)), fixtures.join());
     assert.ok(globSync(`${here}${id}/*.test.ts`).length > 0, "tests");
   });
 
-  test(`${id}'s card says what its code does`, async () => {
-    const card = JSON.parse(readFileSync(`${here}${id}/card.json`, "utf8")) as Record<string, unknown>;
+  test(`${id}'s manifest says what its code does`, async () => {
+    const manifest = channelManifest(id)!;
     const channel = await loadChannel(id);
     assert.ok(channel);
-    assert.deepEqual([card["id"], channel.id, card["label"]], [id, id, channel.label]);
-    assert.deepEqual(card["capabilities"], channel.capabilities);
-    assert.ok(existsSync(`${here}../../${String(card["docs"])}`), `${String(card["docs"])} exists`);
-    assert.ok(typeof card["summary"] === "string" && card["summary"].length > 20);
+    assert.deepEqual([manifest.id, channel.id, manifest.label], [id, id, channel.label]);
+    assert.deepEqual(manifest.capabilities, channel.capabilities);
+    assert.ok(existsSync(`${here}../../${manifest.docs}`), `${manifest.docs} exists`);
+    assert.ok(manifest.summary.length > 20);
   });
 
   test(`${id} promises only operations that fit its abilities, and answers bad configuration with issues`, async () => {

@@ -1,35 +1,51 @@
 import type { ChannelId } from "../core/ids.ts";
+import * as BUILT_IN from "./built-in.ts";
 import type { Channel } from "./channel.ts";
-import { loadChannelPlugin, type ChannelPluginSource } from "./plugin-loader.ts";
+import type { ChannelManifest, SessionKeyTraits } from "./manifest.ts";
+import type { ChannelPluginSource } from "./plugin-loader.ts";
+import { CASE_INSENSITIVE_CHANNELS } from "./unserved-channels.ts";
 
-/** One line per channel. A channel's code is loaded when one of its accounts is configured, never before. */
-const LOADERS: Readonly<Record<string, () => Promise<{ channel: Channel }>>> = {
-  discord: () => import("./discord/index.ts"),
-  irc: () => import("./irc/index.ts"),
-  signal: () => import("./signal/index.ts"),
-  slack: () => import("./slack/index.ts"),
-  telegram: () => import("./telegram/index.ts"),
-  webhook: () => import("./webhook/index.ts"),
+/**
+ * What is known about channels without loading their code: configuration, routing, CLI, page and documentation read it here. A channel's
+ * code is loaded when one of its accounts is configured.
+ */
+export type BuiltInChannels = typeof BUILT_IN;
+
+/** The schema of each built-in channel's block. */
+export const channelSchemas = Object.fromEntries(Object.entries(BUILT_IN).map(([id, { schema }]) => [id, schema])) as {
+  readonly [Id in keyof BuiltInChannels]: BuiltInChannels[Id]["schema"];
 };
 
-export const channelIds: readonly ChannelId[] = Object.keys(LOADERS) as ChannelId[];
+export const channelIds: readonly ChannelId[] = Object.keys(BUILT_IN) as ChannelId[];
 
-/** What a channel outside of this package may be called; also safe as the name of a file. */
+/** The manifest of a built-in channel; null for every other id. */
+export function channelManifest(id: string): ChannelManifest | null {
+  return Object.hasOwn(BUILT_IN, id) ? (BUILT_IN as Readonly<Record<string, ChannelManifest>>)[id]! : null;
+}
+
+/** How the ids of a channel become parts of session keys; also for channels that are not built in. */
+export function sessionKeyTraits(channel: string): SessionKeyTraits {
+  return channelManifest(channel)?.sessionKeys ?? { foldsCase: CASE_INSENSITIVE_CHANNELS.has(channel) };
+}
+
+/** The id of a channel plugin; also safe as a file name. */
 const PLUGIN_CHANNEL_ID = /^[a-z][a-z0-9-]{0,31}$/;
-/** Names with a meaning of their own where channels are named. */
+/** Names that mean something else where a channel is named. */
 const RESERVED: ReadonlySet<string> = new Set(["defaults", "default", "webchat", "constructor"]);
 
-/** Whether somebody else's channel may have that id: built-in ones cannot be replaced. */
+/** Whether a plugin may have that id: built-in channels cannot be replaced. */
 export function isPluginChannelId(id: string): boolean {
-  return PLUGIN_CHANNEL_ID.test(id) && !RESERVED.has(id) && !Object.hasOwn(LOADERS, id);
+  return PLUGIN_CHANNEL_ID.test(id) && !RESERVED.has(id) && channelManifest(id) === null;
 }
 
 /**
- * The channel with that id, loaded on first use; null when there is none. With `outside` also a channel that is not built in: see
+ * The channel with that id, loaded on first use; null when there is none. With `plugin` also a channel that is not built in: see
  * `loadChannelPlugin` for what is thrown.
  */
-export async function loadChannel(id: ChannelId, outside?: ChannelPluginSource): Promise<Channel | null> {
-  const load = Object.hasOwn(LOADERS, id) ? LOADERS[id] : undefined;
-  if (load) return (await load()).channel;
-  return outside && isPluginChannelId(id) ? await loadChannelPlugin(id, outside) : null;
+export async function loadChannel(id: ChannelId, plugin?: ChannelPluginSource): Promise<Channel | null> {
+  const manifest = channelManifest(id);
+  if (manifest) return (await manifest.load()).channel;
+  if (!plugin || !isPluginChannelId(id)) return null;
+  const { loadChannelPlugin } = await import("./plugin-loader.ts");
+  return loadChannelPlugin(id, plugin);
 }

@@ -1,3 +1,4 @@
+import { channelIds } from "../channels/registry.ts";
 import { channelAccounts } from "../config/channel-accounts.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { applyConfigEdit } from "./config-edit.ts";
@@ -100,6 +101,9 @@ export function accountTable(out: Output, rows: readonly AccountRow[], now: numb
   for (const row of rows) for (const line of remarks(row, now)) out.paragraph(sanitizeLine(`  ${row.name}: ${line}`), "    ");
 }
 
+/** What a person sees before the first channel. */
+const NO_CHANNELS = `No channels yet. Add one: openclaw channels add <channel> (${channelIds.join(", ")})`;
+
 /** Without "ago", which every column would repeat. */
 const age = (at: unknown, now: number): string => formatAge(at, now).replace(/ ago$/, "");
 
@@ -139,8 +143,7 @@ export const channelsStatus: CommandHandler = async (invocation) => {
   );
   const rows = accountRows(answer);
   out.result(answer, () => {
-    if (rows.length === 0)
-      return out.line("No channels yet. Add one: openclaw channels add telegram (or discord, slack, signal, irc, webhook)");
+    if (rows.length === 0) return out.line(NO_CHANNELS);
     if (!answer.source) return accountTable(out, rows, host.now());
     out.table(
       [{ title: "account" }, { title: "state" }],
@@ -172,8 +175,7 @@ export const channelsList: CommandHandler = async (invocation) => {
   );
   const rows = accountRows(answer).map(({ channel, accountId, enabled }) => ({ channel, account: accountId, enabled: enabled !== false }));
   out.result({ channels: rows, ...(answer.source && { source: answer.source }) }, () => {
-    if (rows.length === 0)
-      return out.line("No channels yet. Add one: openclaw channels add telegram (or discord, slack, signal, irc, webhook)");
+    if (rows.length === 0) return out.line(NO_CHANNELS);
     out.table(
       [{ title: "channel" }, { title: "account" }, { title: "enabled" }],
       rows.map((row) => [row.channel, row.account, row.enabled ? "yes" : "no"]),

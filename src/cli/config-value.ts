@@ -1,6 +1,6 @@
 import type { KeyPath } from "../config/key-path.ts";
 import { CONFIG } from "../config/schema.ts";
-import type { Node } from "../config/schema/types.ts";
+import type { Node } from "../core/config-schema.ts";
 import { childNode } from "../config/schema/walk.ts";
 import { isSecretKey } from "../config/secret-refs.ts";
 import { parseTree, valueOf, Json5Error } from "../config/json5.ts";

@@ -1,3 +1,4 @@
+import { THINKING_CHOICES } from "../core/thinking.ts";
 import type { CliFlag } from "./command.ts";
 
 // Flags that several families take.
@@ -7,6 +8,6 @@ export const AGENT: CliFlag = { name: "agent", value: "id", valueKind: "agent", 
 export const THINKING: CliFlag = {
   name: "thinking",
   value: "level",
-  choices: ["off", "minimal", "low", "medium", "high", "xhigh", "adaptive", "max", "ultra"],
+  choices: THINKING_CHOICES,
   help: "Reasoning effort of the model.",
 };

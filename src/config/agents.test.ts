@@ -12,9 +12,10 @@ import { parseBytes, parseDurationMs } from "./quantity.ts";
 const config = (value: unknown) => checkConfigValue(value).config;
 const agent = (agents: unknown, id: string, rest: object = {}): ResolvedAgent => resolveAgent(config({ agents, ...rest }), id, "/state");
 
-test("the default agent is the marked one, else the first, else main", () => {
+test("the default agent is the marked one, else main, else the first", () => {
   assert.deepEqual([agentIds(config({})), defaultAgentId(config({}))], [["main"], "main"]);
   assert.equal(defaultAgentId(config({ agents: { entries: { a: {}, b: {} } } })), "a");
+  assert.equal(defaultAgentId(config({ agents: { entries: { a: {}, main: {} } } })), "main");
   assert.equal(defaultAgentId(config({ agents: { entries: { a: {}, b: { default: true } } } })), "b");
   assert.deepEqual([hasAgent(config({}), "MAIN"), hasAgent(config({}), "x"), hasAgent(config({}), "constructor")], [true, false, false]);
 });

@@ -1,4 +1,5 @@
 import type { AgentId } from "../core/ids.ts";
+import { toAgentId } from "../core/agent-id.ts";
 import { asId } from "../core/ids.ts";
 import { createPaths, defaultWorkspace } from "./paths.ts";
 import type { AgentEntry, Config, ToolPolicy } from "./schema.ts";
@@ -25,21 +26,31 @@ export type ResolvedAgent = {
   readonly bootstrapTotalMaxChars: number;
 };
 
-/** Ids of all agents in the order of the file; `main` when none is configured. */
-export function agentIds(config: Config): readonly AgentId[] {
-  const ids = Object.keys(config.agents.entries);
-  return (ids.length > 0 ? ids : ["main"]).map((id) => asId<AgentId>(id));
+const MAIN_AGENT = asId<AgentId>("main");
+
+type AgentEntries = {
+  readonly agents?:
+    | { readonly entries?: Readonly<Record<string, { readonly default?: boolean | undefined } | undefined>> | undefined }
+    | undefined;
+};
+
+/** Ids of the configured agents in the order of the file; `main` when none is configured. */
+export function agentIds(config: AgentEntries): readonly AgentId[] {
+  const ids = Object.keys(config.agents?.entries ?? {});
+  return ids.length > 0 ? ids.map(toAgentId) : [MAIN_AGENT];
 }
 
-/** The agent that answers where no binding names one: the one marked `default`, else the first, else `main`. */
-export function defaultAgentId(config: Config): AgentId {
+/** The agent for everything that names no agent and that no binding routes: the one marked `default`, else `main`, else the first. */
+export function defaultAgentId(config: AgentEntries): AgentId {
   const ids = agentIds(config);
-  return ids.find((id) => config.agents.entries[id]?.default === true) ?? ids[0]!;
+  const marked = Object.entries(config.agents?.entries ?? {}).find(([, entry]) => entry?.default === true);
+  if (marked) return toAgentId(marked[0]);
+  return ids.includes(MAIN_AGENT) ? MAIN_AGENT : ids[0]!;
 }
 
 /** Whether the configuration has this agent. The case of the id does not matter. */
 export function hasAgent(config: Config, id: string): boolean {
-  return agentIds(config).includes(asId<AgentId>(id.toLowerCase()));
+  return agentIds(config).includes(toAgentId(id));
 }
 
 /**
@@ -47,7 +58,7 @@ export function hasAgent(config: Config, id: string): boolean {
  * still be read. `stateDir` is where workspaces without a path of their own live; by default that of the environment.
  */
 export function resolveAgent(config: Config, id: string, stateDir: string = createPaths(process.env).state): ResolvedAgent {
-  const agentId = asId<AgentId>(id.toLowerCase());
+  const agentId = toAgentId(id);
   const entry: Partial<AgentEntry> = config.agents.entries[agentId] ?? {};
   const { defaults } = config.agents;
   const isDefault = agentId === defaultAgentId(config);
@@ -85,7 +96,7 @@ function modelsOf(entry: Partial<AgentEntry>, defaults: Config["agents"]["defaul
 
 /** Short names (lower case) -> `provider/id`; the agent's own come before the shared ones. */
 export function modelAliases(config: Config, id: string): ReadonlyMap<string, string> {
-  return aliasesOf(config.agents.entries[id.toLowerCase()] ?? {}, config.agents.defaults);
+  return aliasesOf(config.agents.entries[toAgentId(id)] ?? {}, config.agents.defaults);
 }
 
 function aliasesOf(entry: Partial<AgentEntry>, defaults: Config["agents"]["defaults"]): ReadonlyMap<string, string> {

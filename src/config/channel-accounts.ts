@@ -1,3 +1,4 @@
+import { channelManifest } from "../channels/registry.ts";
 import type { AccountId } from "../core/ids.ts";
 import { asId } from "../core/ids.ts";
 import { isObject } from "../core/json.ts";
@@ -7,19 +8,6 @@ import type { Config } from "./schema.ts";
 type AccountConfig = { readonly id: AccountId; readonly enabled: boolean; readonly raw: Readonly<Record<string, unknown>> };
 
 const DEFAULT_ACCOUNT = "default";
-/** Keys that only the account `default` takes from the channel, as in OpenClaw. */
-const NOT_INHERITED: Readonly<Record<string, readonly string[]>> = { signal: ["transport"] };
-
-/** What makes a connection, by channel: each row is enough. Files of secrets have been read into the key that they stand for. */
-const CONNECTION_KEYS: Readonly<Record<string, readonly (readonly string[])[]>> = {
-  discord: [["token"]],
-  irc: [["host", "nick"]],
-  signal: [["account"]],
-  slack: [["botToken"]],
-  telegram: [["botToken"], ["token"]],
-  webhook: [["secret"]],
-};
-
 const isOtherChannel = (row: readonly string[], account: unknown): boolean =>
   isObject(account) && row.some((key) => account[key] !== undefined);
 
@@ -28,7 +16,7 @@ const isOtherChannel = (row: readonly string[], account: unknown): boolean =>
  * another, so that none of them is the same one once more.
  */
 function hasConnectionKeys(channel: string, shared: Readonly<Record<string, unknown>>, accounts: readonly unknown[]): boolean {
-  const rows = (Object.hasOwn(CONNECTION_KEYS, channel) ? CONNECTION_KEYS[channel] : undefined) ?? [];
+  const rows = channelManifest(channel)?.connectionKeys ?? [];
   return rows.some((row) => row.every((key) => shared[key] !== undefined) && accounts.every((account) => isOtherChannel(row, account)));
 }
 
@@ -47,7 +35,7 @@ export function channelAccounts(config: Config, channel: string): readonly Accou
   if (ids.length === 0 || (own && !ids.includes(DEFAULT_ACCOUNT))) ids.unshift(DEFAULT_ACCOUNT);
   return ids.map((id) => {
     const account = Object.hasOwn(named, id) && isObject(named[id]) ? named[id] : {};
-    const kept = id === DEFAULT_ACCOUNT ? [] : (NOT_INHERITED[channel] ?? []);
+    const kept = id === DEFAULT_ACCOUNT ? [] : (channelManifest(channel)?.notInherited ?? []);
     const base = Object.fromEntries(Object.entries(shared).filter(([key]) => !kept.includes(key)));
     const raw = Object.freeze({ ...base, ...account });
     return { id: asId<AccountId>(id), enabled: shared["enabled"] !== false && account["enabled"] !== false, raw };

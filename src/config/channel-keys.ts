@@ -1,5 +1,5 @@
 import { walkSchema } from "./json-schema.ts";
-import type { Node } from "./schema/types.ts";
+import type { Node } from "../core/config-schema.ts";
 
 export type ChannelKey = {
   readonly key: string;

@@ -1,3 +1,5 @@
+import { channelIds, channelManifest } from "../channels/registry.ts";
+
 /**
  * Keys that a person changes in everyday use, by their path (`*`: one step, whatever its name). Forms show them first and fold all
  * others as advanced settings.
@@ -66,24 +68,7 @@ export const COMMON_KEYS: readonly string[] = [
   "channels.*.groups.*.enabled",
   "channels.*.groups.*.requireMention",
   "channels.*.responsePrefix",
-  "channels.telegram.botToken",
-  "channels.telegram.streaming.mode",
-  "channels.discord.token",
-  "channels.slack.botToken",
-  "channels.slack.appToken",
-  "channels.slack.signingSecret",
-  "channels.slack.mode",
-  "channels.signal.account",
-  "channels.signal.transport.kind",
-  "channels.signal.transport.url",
-  "channels.irc.host",
-  "channels.irc.port",
-  "channels.irc.tls",
-  "channels.irc.nick",
-  "channels.irc.password",
-  "channels.irc.channels",
-  "channels.webhook.secret",
-  "channels.webhook.outboundUrl",
+  ...channelIds.flatMap((id) => channelManifest(id)!.commonKeys.map((key) => `channels.${id}.${key}`)),
 ];
 
 const commonKeys = COMMON_KEYS.map((path) => path.split("."));

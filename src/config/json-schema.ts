@@ -1,7 +1,7 @@
 import { isCommon } from "./common-keys.ts";
 import { parsePath } from "./key-path.ts";
 import { CONFIG } from "./schema.ts";
-import type { Effect, ObjectNode, Node } from "./schema/types.ts";
+import type { Effect, ObjectNode, Node } from "../core/config-schema.ts";
 import { childNode, changeEffectAt, secretFileKey, secretFileNode } from "./schema/walk.ts";
 
 type Json = Readonly<Record<string, unknown>>;

@@ -1,5 +1,5 @@
 import { walkSchema } from "./json-schema.ts";
-import type { Effect, Node } from "./schema/types.ts";
+import type { Effect, Node } from "../core/config-schema.ts";
 
 const EFFECT_TEXT: Readonly<Record<Effect, string>> = {
   applied: "at once",

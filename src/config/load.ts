@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { dirname } from "node:path";
+import { toAgentId } from "../core/agent-id.ts";
 import { writeFileAtomic, ensureDirectory, readAtMostSync } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
@@ -190,9 +191,9 @@ function normalizeAgents(value: unknown, context: ValidationContext): Config {
   return Object.freeze({ ...config, bindings, agents: Object.freeze({ ...agents, entries }) }) as Config;
 }
 
-/** Ids of agents do not differ by case, because session keys do not. */
+/** Two ids that are the same agent in session keys are the same agent here. */
 function addAgent(entries: Record<string, unknown>, id: string, entry: unknown, context: ValidationContext): void {
-  const key = id.toLowerCase();
+  const key = toAgentId(id);
   if (!(key in entries)) entries[key] = entry;
   else
     context.findings.add("error", ["agents", "entries", id], null, { message: `the agent "${key}" is there twice; the first one counts` });

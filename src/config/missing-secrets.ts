@@ -1,7 +1,7 @@
 import type { ConfigIssue } from "./issue.ts";
 import { parsePath, type KeyPath } from "./key-path.ts";
 import { CONFIG } from "./schema.ts";
-import type { Node } from "./schema/types.ts";
+import type { Node } from "../core/config-schema.ts";
 import { childNode } from "./schema/walk.ts";
 
 /** The keys of credentials that are set and could not be read, by their paths. */

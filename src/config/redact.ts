@@ -4,7 +4,7 @@ import { Secret } from "../core/secret.ts";
 import { Json5Error, memberOf, parseWithComments, type ScalarTree, type SourceSpan, type Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
 import { CONFIG } from "./schema.ts";
-import type { Node } from "./schema/types.ts";
+import type { Node } from "../core/config-schema.ts";
 import { childNode } from "./schema/walk.ts";
 import { isSecretKey } from "./secret-refs.ts";
 import { applyEdits, type TextEdit } from "./text-edit.ts";

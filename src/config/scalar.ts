@@ -4,7 +4,7 @@ import type { ValidationContext } from "./validate.ts";
 import type { ScalarTree, Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
 import { parseBytes } from "./quantity.ts";
-import type { EnumNode, Node, NumberNode, StringNode } from "./schema/types.ts";
+import type { EnumNode, Node, NumberNode, StringNode } from "../core/config-schema.ts";
 import { suggest } from "./suggest.ts";
 
 /** Stands for a value that cannot be used; never part of a configuration. */

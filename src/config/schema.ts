@@ -2,8 +2,8 @@ import { agents, models, tools } from "./schema/agents.ts";
 import { channels } from "./schema/channels.ts";
 import { gateway } from "./schema/gateway.ts";
 import { accessGroups, bindings, broadcast, commands, messages, session } from "./schema/session.ts";
-import { bytes, enumOf, object, array, record, unknown, requiredSecret, string, integer } from "./schema/types.ts";
-import type { TypeOf } from "./schema/types.ts";
+import { bytes, enumOf, object, array, record, unknown, requiredSecret, string, integer } from "../core/config-schema.ts";
+import type { TypeOf } from "../core/config-schema.ts";
 
 const LOG_LEVELS = ["silent", "fatal", "error", "warn", "info", "debug", "trace"] as const;
 

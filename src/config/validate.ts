@@ -3,7 +3,7 @@ import type { IssueCollector } from "./issue.ts";
 import type { ObjectMember, ObjectTree, ScalarTree, Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
 import { isSecretKey, type SecretResolver } from "./secret-refs.ts";
-import type { ObjectNode, ArrayNode, RecordNode, Node, SecretNode } from "./schema/types.ts";
+import type { ObjectNode, ArrayNode, RecordNode, Node, SecretNode } from "../core/config-schema.ts";
 import { secretFileKey, secretFileNode } from "./schema/walk.ts";
 import { parseBytes } from "./quantity.ts";
 import { readScalar, typeName, INVALID } from "./scalar.ts";

@@ -1,3 +1,6 @@
+import { QUEUE_MODES } from "./queue-modes.ts";
+import { THINKING_CHOICES } from "./thinking.ts";
+
 /** `turns`: it ends answers; `conversation`: it begins a new one. */
 export type CommandEffect = "none" | "settings" | "conversation" | "turns";
 
@@ -13,9 +16,6 @@ export type ChatCommand = {
   immediate: boolean;
   args: readonly { name: string; description: string; required: boolean; choices?: readonly string[] }[];
 };
-
-const THINKING_CHOICES = ["off", "minimal", "low", "medium", "high", "xhigh", "max"];
-const QUEUE_CHOICES = ["steer", "followup", "collect", "interrupt", "default"];
 
 /**
  * Commands that official clients offer from lists of their own, and that are not served here. They are answered as such: passed on, an
@@ -111,7 +111,7 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
     category: "options",
     effect: "settings",
     immediate: false,
-    args: [{ name: "mode", description: "mode, or default", required: false, choices: QUEUE_CHOICES }],
+    args: [{ name: "mode", description: "mode, or default", required: false, choices: [...QUEUE_MODES, "default"] }],
   },
   {
     name: "activation",

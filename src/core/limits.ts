@@ -415,50 +415,6 @@ export const LIMITS = {
   /** Bytes of a received text that the agent reads with the message, and characters of all of them; others are stored as files. */
   inlineFileBytes: 65_536,
   inlineFilesChars: 131_072,
-  /** Characters of one Telegram message, and of a caption: a longer text is split, a longer caption follows its file. */
-  telegramTextChars: 4_096,
-  telegramCaptionChars: 1_024,
-  /** Files to Telegram: a larger picture is sent as a document, a larger file is refused. */
-  telegramPhotoBytes: 10 * 1024 * 1024,
-  telegramUploadBytes: 50 * 1024 * 1024,
-  /** One file from or to Telegram; after it the transfer has failed. */
-  telegramFileMs: 120_000,
-  /** Pause after "too many requests" without a time. */
-  telegramRetryMs: 5_000,
-  /** Characters of one Slack message after rendering: a longer text is split. And of one block; a longer text gets more blocks. */
-  slackTextChars: 8_000,
-  slackBlockChars: 3_000,
-  /** Buttons of one row in Slack; further ones are left out. */
-  slackRowButtons: 25,
-  /** One file from or to Slack; after it the transfer has failed. And the largest file that is sent; larger ones are refused. */
-  slackFileMs: 120_000,
-  /** Download of one file from the peer of a webhook; beyond it the file is not delivered. */
-  webhookFileMs: 120_000,
-  slackUploadBytes: 100 * 1024 * 1024,
-  /** Pause after "ratelimited" without a time. */
-  slackRetryMs: 5_000,
-  /** How far back, and through how many pages, a part is searched after an interrupted send; beyond that its outcome is unknown. */
-  slackLookupMs: 86_400_000,
-  slackLookupPages: 10,
-  /** Conversations and threads whose last message is stored for backfill; the least recently active is dropped. */
-  slackLanes: 200,
-  /** Pages of one conversation, and time, for backfill after a gap; the rest is logged and not read. */
-  slackBackfillPages: 10,
-  slackBackfillMs: 60_000,
-  /** Characters of one Signal message: a longer text is split. */
-  signalTextChars: 4_000,
-  /** Files to Signal; a larger one is refused. */
-  signalUploadBytes: 50 * 1024 * 1024,
-  /** One message or file to or from signal-cli; after it the outcome is unknown. */
-  signalSendMs: 120_000,
-  /** Pause after "rate limit" without a time. */
-  signalRetryMs: 60_000,
-  /** Bytes of one notification of signal-cli; a longer one ends the connection. */
-  signalEventBytes: 4 * 1024 * 1024,
-  /** Messages whose text is kept for quoting; an older one is quoted without its text. */
-  signalQuotedTexts: 500,
-  /** Last lines of a signal-cli process that are kept to report why it ended. */
-  signalLogLines: 20,
   /** Events read by a channel that wait to be stored; then it stops reading until some are stored. */
   channelPendingEvents: 500,
   /** Bytes that a channel keeps under one key of its vault; a larger value is refused. */
@@ -478,22 +434,6 @@ export const LIMITS = {
   guardedFetchRedirects: 3,
   /** An interactive login that is not completed ends after this time. */
   channelLoginMs: 300_000,
-  /** Bytes of one line from an IRC server; a longer one is dropped. */
-  ircLineBytes: 16_384,
-  /** Lines to an IRC server that wait for its flood limit; a part that does not fit is refused and retried. */
-  ircQueueLines: 2_000,
-  /** Frames of one Discord connection that wait to be stored; with more it is closed and resumed from the stored position. */
-  discordPendingFrames: 6_000,
-  /** Conversations whose last message is stored for backfill after a refused resume; the least recently active is dropped. */
-  discordKnownChats: 200,
-  /** Own messages whose key is stored, to recognize a part that has arrived; older ones are recognized only by Discord. */
-  discordOwnMessages: 50,
-  /** Channels and threads whose kind is cached; a dropped one is fetched again. */
-  discordPlaces: 2_000,
-  /** Messages of one conversation that are read after a refused resume; earlier ones are not read. */
-  discordBackfillMessages: 500,
-  /** Rate limits and tokens of native commands that are cached; the oldest is dropped and learned again. */
-  discordRemembered: 1_000,
   /** Bytes of a channel worker's events that wait for the gateway; with more the platform is not acknowledged and repeats. */
   isolatedSpoolBytes: 67_108_864,
   /** Heap of a channel worker, in MiB; beyond it the thread ends and the account is restarted. */
@@ -513,6 +453,4 @@ export const LIMITS = {
   isolatedAliveMs: 1_000,
   /** Pause before events of a channel worker that the store rejected are submitted again. */
   isolatedRetryMs: 1_000,
-  /** Characters of an unreadable Discord event that are kept for the operator. */
-  discordRawChars: 64_000,
 } as const;

@@ -6,7 +6,6 @@ import { LIMITS } from "../core/limits.ts";
 import type { ReplyTarget } from "../channels/channel.ts";
 import { resolveAccountPolicy, findRoomRule } from "../routing/account-policy.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
-import type { RoutingConfig } from "../routing/types.ts";
 
 type AccountRef = Pick<ReplyTarget, "channel" | "account">;
 
@@ -47,7 +46,7 @@ export function historyLimit(config: Config, place: AccountRef, agentId: string 
 /** What the configuration adds to the instructions in one room; empty for none. */
 export function roomPrompt(config: Config, target: ReplyTarget, canonicalId: ((id: string) => string) | undefined): string {
   if (target.chat.kind === "direct") return "";
-  const policy = resolveAccountPolicy(config as RoutingConfig, target.channel, target.account);
+  const policy = resolveAccountPolicy(config, target.channel, target.account);
   const place = { id: target.chat.id, threadId: target.thread, guildId: target.guildId, parentId: target.parent };
   return findRoomRule(policy, place, canonicalId ?? ((id) => id)).rule.systemPrompt ?? "";
 }

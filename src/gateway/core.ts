@@ -40,7 +40,8 @@ import { createPairings } from "../store/pairing.ts";
 import { createSessions, type SessionRow } from "../store/sessions.ts";
 import { grantTools, restrictTools } from "../tools/policy.ts";
 import type { TurnEvents } from "../turns/events.ts";
-import { isThinkingLevel, resolveModels, type AgentSettings } from "../turns/settings.ts";
+import { THINKING_LEVELS_OF_MODEL, toThinkingLevel } from "../core/thinking.ts";
+import { resolveModels, type AgentSettings } from "../turns/settings.ts";
 
 const clock = systemClock;
 
@@ -55,9 +56,6 @@ function createCrashPoint(setting: string | undefined): (point: string) => void 
 }
 
 type Derived = { modelSelection: ModelSelection; models: readonly CatalogEntry[]; settings: AgentSettings };
-
-const NO_THINKING_LEVELS = ["off"];
-const REASONING_MODEL_LEVELS = ["off", "minimal", "low", "medium", "high"];
 
 /** Asked for once: it takes the processor a third of a millisecond, and every turn wants it. */
 let systemZone: string | undefined;
@@ -223,16 +221,15 @@ export class Core {
 
   modelFacts(name: string): { contextWindow: number; thinkingLevels: readonly string[] } {
     const entry = this.models(this.defaultAgent()).find((each) => `${each.provider}/${each.id}` === name);
-    return { contextWindow: entry?.contextWindow ?? 0, thinkingLevels: entry?.reasoning ? REASONING_MODEL_LEVELS : NO_THINKING_LEVELS };
+    return { contextWindow: entry?.contextWindow ?? 0, thinkingLevels: THINKING_LEVELS_OF_MODEL[entry?.reasoning ? "reasoning" : "plain"] };
   }
 
   #settings(agentId: string, choice: ModelSelection): AgentSettings {
     const agent = resolveAgent(this.config, agentId, this.paths.state);
     const seconds = this.config.agents.defaults.timeoutSeconds;
-    const thinking = agent.thinking ?? "off";
     return {
       models: [choice.primary, ...choice.fallbacks],
-      thinking: isThinkingLevel(thinking) ? thinking : thinking === "ultra" ? "max" : "medium",
+      thinking: toThinkingLevel(agent.thinking ?? "off")!,
       workspace: agent.workspace,
       // A timer cannot wait longer than 2^31 ms.
       timeoutMs: seconds > 0 ? Math.min(seconds * 1000, 2_147_000_000) : 2_147_000_000,

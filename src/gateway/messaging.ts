@@ -20,7 +20,6 @@ import { VERSION } from "../core/version.ts";
 import { dequeueSystemEvents } from "../methods/status.ts";
 import { queueSettings } from "../routing/queue-mode.ts";
 import { mainSessionKey } from "../routing/session-key.ts";
-import type { RoutingConfig } from "../routing/types.ts";
 import { listAccountBacklogs } from "../store/account-backlog.ts";
 import { type SessionRow } from "../store/sessions.ts";
 import { createVault } from "../store/vault.ts";
@@ -215,7 +214,7 @@ export class Messaging {
       crashPoint,
       deliver: this.delivery.wake,
       channelState: core.channelState,
-      config: () => core.config as RoutingConfig,
+      config: () => core.config,
       toolsFor: (agentId, room) => core.channelTools(agentId, room),
       historyLimit: (channel, account, agentId) => historyLimit(core.config, { channel, account }, agentId),
       canonicalId: (channel) => this.#loadedChannels.get(channel)?.canonicalId,

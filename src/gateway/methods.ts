@@ -38,7 +38,6 @@ import { systemMethods } from "../methods/system.ts";
 import { guardedFetch } from "../tools/guarded-fetch.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import { queueSettings } from "../routing/queue-mode.ts";
-import type { RoutingConfig } from "../routing/types.ts";
 import { listAccountBacklogs } from "../store/account-backlog.ts";
 import { type OutboxPart } from "../store/outbox.ts";
 import { type PairingRequest } from "../store/pairing.ts";
@@ -160,7 +159,7 @@ export class GatewayMethods {
         modelOf: (agentId) => modelName(core.modelSelection(agentId).primary),
         toolsOf: (agentId) => core.toolsFor("operator", agentId),
         thinkingOf: (model, agentId) => ({
-          levels: model ? core.modelFacts(model).thinkingLevels : ["off"],
+          levels: core.modelFacts(model ?? "").thinkingLevels,
           default: core.settings(agentId).thinking,
         }),
       }),
@@ -190,7 +189,7 @@ export class GatewayMethods {
         stateDir: core.paths.state,
       }),
       ...routesMethods({
-        config: () => core.config as RoutingConfig,
+        config: () => core.config,
         isPaired: (channel, account, sender) => core.pairings.isPaired(channel, account, sender),
         botFacts: (channel) => ({
           now: clock.now(),

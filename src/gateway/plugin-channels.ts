@@ -1,7 +1,7 @@
 import { isPluginChannelId } from "../channels/registry.ts";
 import { findChannelPluginFile, type ChannelPluginSource } from "../channels/plugin-loader.ts";
 import type { Config } from "../config/schema.ts";
-import { OTHER_CHANNELS } from "../config/schema/channels.ts";
+import { OTHER_CHANNELS } from "../channels/unserved-channels.ts";
 import { asId, type ChannelId } from "../core/ids.ts";
 
 /** Where the code of a configured channel is that is not built in; null when it may not be one, or is not configured. */

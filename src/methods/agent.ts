@@ -3,7 +3,7 @@ import type { ReplyTarget } from "../channels/channel.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
-import { toAgentId } from "../routing/session-key.ts";
+import { toAgentId } from "../core/agent-id.ts";
 import type { RunOutcome } from "../store/inbox.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { SubmitResult } from "../turns/submission.ts";

@@ -104,11 +104,11 @@ test("a form has what a channel asks for, each with its kind, and no second key 
     ["host", undefined],
     ["nick", undefined],
     ["port", "number"],
-    ["tls", "flag"],
-    ["channels", "list"],
+    ["tls", "boolean"],
+    ["channels", "array"],
   ]);
   const kind = channels.find((one) => one.id === "signal")!.fields.find((field) => field.key === "transport.kind");
-  assert.deepEqual([kind?.kind, kind?.options], ["choice", ["managed-native", "external-native", "container"]]);
+  assert.deepEqual([kind?.kind, kind?.options], ["enum", ["managed-native", "external-native", "container"]]);
   for (const { id, guide } of channels) assert.ok(guide?.text.endsWith("."), id);
 });
 

@@ -7,8 +7,9 @@ import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import { asId } from "../core/ids.ts";
 import type { Hub } from "../protocol/hub.ts";
 import type { Caller } from "../protocol/method.ts";
-import type { QueueMode } from "../routing/queue-mode.ts";
-import { canonicalSessionKey, parseSessionKey, toAgentId } from "../routing/session-key.ts";
+import { toQueueMode, type QueueMode } from "../core/queue-modes.ts";
+import { toAgentId } from "../core/agent-id.ts";
+import { canonicalSessionKey, parseSessionKey } from "../routing/session-key.ts";
 import type { MediaStore, StoredImage } from "../store/media.ts";
 import type { Provenance } from "../store/messages.ts";
 import type { Messages } from "../store/messages.ts";
@@ -17,7 +18,8 @@ import type { Sessions, SessionRow } from "../store/sessions.ts";
 import { commandEffect } from "../turns/commands.ts";
 import type { Turns } from "../turns/create-turns.ts";
 import type { TurnEvents } from "../turns/events.ts";
-import { isThinkingLevel, resolveModels, type AgentSettings } from "../turns/settings.ts";
+import { toThinkingLevel } from "../core/thinking.ts";
+import { resolveModels, type AgentSettings } from "../turns/settings.ts";
 import type { Submission } from "../turns/submission.ts";
 import { isSendDenied, permittedTools } from "../turns/permissions.ts";
 import { toSessionRow, type RowOptions, type SessionFacts } from "./wire-rows.ts";
@@ -148,7 +150,7 @@ function requireCommandScope(deps: ChatDeps, { text, caller }: OperatorMessage):
 
 /** A message of an operator: a client that holds operator.write, so it may use the agent's tools. */
 export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Submission {
-  if (message.thinking !== undefined && !isThinkingLevel(message.thinking))
+  if (message.thinking !== undefined && toThinkingLevel(message.thinking) === null)
     throw new GatewayError("INVALID_REQUEST", `unknown thinking level ${JSON.stringify(message.thinking.slice(0, 40))}`);
   const provenance: Provenance = {
     channel: "webchat",
@@ -177,7 +179,7 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
     provenance,
     target: message.target ?? null,
     tools: deps.operatorTools(message.agentId),
-    queueMode: message.queueMode ?? (session?.queue_mode as QueueMode | null) ?? deps.queueMode("webchat"),
+    queueMode: message.queueMode ?? toQueueMode(session?.queue_mode) ?? deps.queueMode("webchat"),
     model: message.model ?? null,
     thinking: message.thinking ?? null,
     timeoutMs: message.timeoutMs ?? null,

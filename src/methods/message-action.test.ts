@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Link, ReplyTarget } from "../channels/channel.ts";
-import { capabilities } from "../channels/irc/index.ts";
+import { DESCRIPTION } from "../channels/irc/description.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type ChatId } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";
@@ -27,7 +27,7 @@ function rig(link: Partial<Link> | null) {
   const did: unknown[][] = [];
   const context: ActionContext = {
     link: link && ({ send: async () => ({ state: "sent", ids: [] }), ...link } as Link),
-    abilities: capabilities,
+    abilities: DESCRIPTION.capabilities,
     target,
     split: (_, text) => text.split("|"),
     send: async (where, message) => {

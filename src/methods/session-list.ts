@@ -1,7 +1,8 @@
 import { detailError, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { MethodParams } from "../protocol/method.ts";
-import { parseSessionKey, toAgentId } from "../routing/session-key.ts";
+import { toAgentId } from "../core/agent-id.ts";
+import { parseSessionKey } from "../routing/session-key.ts";
 import { textOf, type MessageHit } from "../store/messages.ts";
 import type { SessionQuery, SessionRow } from "../store/sessions.ts";
 import { chatDefaults } from "./chat.ts";

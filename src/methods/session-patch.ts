@@ -2,7 +2,8 @@ import { detailError, GatewayError, missingScope } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Caller, MethodParams } from "../protocol/method.ts";
 import type { SessionPatch, SessionRow } from "../store/sessions.ts";
-import { isThinkingLevel, resolveModels } from "../turns/settings.ts";
+import { toThinkingLevel } from "../core/thinking.ts";
+import { resolveModels } from "../turns/settings.ts";
 import { requireSession, resolveKey, wireRow, type ChatDeps } from "./chat-context.ts";
 import { splitModel } from "./wire-rows.ts";
 import { checkExpectations, checkPermissionMode } from "./session-guards.ts";
@@ -124,7 +125,7 @@ export function checkModel(deps: ChatDeps, model: string | null | undefined): vo
 }
 
 export function checkThinking(level: string | null | undefined): void {
-  if (level && !isThinkingLevel(level))
+  if (level && toThinkingLevel(level) === null)
     throw new GatewayError("INVALID_REQUEST", `unknown thinking level ${JSON.stringify(level.slice(0, 40))}`);
 }
 

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type ChatId, type SenderId } from "../core/ids.ts";
-import { defaultAgent, resolveRoute, BINDING_RULES } from "./bindings.ts";
+import { defaultAgentId } from "../config/agents.ts";
+import { checkConfigValue } from "../config/load.ts";
+import { resolveRoute, BINDING_RULES } from "./bindings.ts";
 import type { RoutingBinding, RoutedMessage, RoutingConfig } from "./types.ts";
 
 function message(patch: Partial<RoutedMessage> = {}): RoutedMessage {
@@ -69,7 +71,7 @@ for (const [i, strong] of BINDING_RULES.entries()) {
   });
 }
 
-const MATCHES: readonly (readonly [name: string, match: RoutingBinding["match"], patch: Partial<RoutedMessage>, want: string | null])[] = [
+const MATCHES: readonly (readonly [name: string, match: object, patch: Partial<RoutedMessage>, want: string | null])[] = [
   ["another channel", { channel: "slack", accountId: "*" }, {}, null],
   ["the channel in other letters", { channel: " Discord ", accountId: "*" }, {}, "channel"],
   ["no accountId is the default account", { channel: "discord" }, {}, "account"],
@@ -104,7 +106,7 @@ const MATCHES: readonly (readonly [name: string, match: RoutingBinding["match"],
 ];
 for (const [name, match, patch, want] of MATCHES) {
   test(`a binding: ${name} (${want ?? "no match"})`, () => {
-    const result = ask([{ agentId: "x", match }], {}, patch);
+    const result = ask([{ agentId: "x", match: match as RoutingBinding["match"] }], {}, patch);
     assert.equal(result.rule, want ?? "default");
     assert.equal(result.trace[0]!.verdict, want ? "won" : "no-match");
     assert.notEqual(result.trace[0]!.why, "");
@@ -121,7 +123,7 @@ test("defaultAccount moves what a missing accountId means", () => {
   assert.equal(ask([{ agentId: "x", match: { channel: "discord" } }], config).rule, "default");
 });
 
-const DEFAULTS: readonly (readonly [config: RoutingConfig, want: string])[] = [
+const DEFAULTS: readonly (readonly [config: object, want: string])[] = [
   [{}, "main"],
   [{ agents: { entries: { Solo: {} } } }, "solo"],
   [{ agents: { entries: { a: {}, b: { default: true } } } }, "b"],
@@ -130,18 +132,28 @@ const DEFAULTS: readonly (readonly [config: RoutingConfig, want: string])[] = [
   [{ agents: { list: [{ id: "x" }, { id: "y", default: true }] } }, "y"],
 ];
 for (const [config, want] of DEFAULTS)
-  test(`the default agent of ${JSON.stringify(config)} is ${want}`, () => assert.equal(defaultAgent(config), want));
+  test(`the default agent of ${JSON.stringify(config)} is ${want}, with and without routing`, () => {
+    const checked = checkConfigValue(config).config;
+    assert.equal(defaultAgentId(checked), want);
+    assert.deepEqual([ask([], checked).agentId, ask([], checked).rule], [want, "default"]);
+  });
 
-test("explicit ownership without a matching binding is an error that names the agents", () => {
-  const config: RoutingConfig = { agents: { ownership: "explicit", entries: { a: {}, b: {} } } };
-  assert.throws(
-    () => ask([], config),
-    (err) => err instanceof GatewayError && err.details?.["code"] === "AGENT_SELECTION_REQUIRED" && err.fix !== undefined,
-  );
+test("explicit ownership has no effect: the default agent answers what no binding matches, and the file is commented on", () => {
+  const { config, issues } = checkConfigValue({ agents: { ownership: "explicit", entries: { a: {}, b: {} } } });
+  assert.equal(ask([], config).agentId, "a");
+  assert.match(issues.map(({ message }) => message).join("\n"), /agents\.ownership .* has no effect here/);
 });
 
 test("a winning binding to an unknown agent is an error, not a fallback", () => {
   const config: RoutingConfig = { agents: { entries: { a: {} } } };
-  assert.throws(() => ask([{ agentId: "ghost", match: { channel: "discord", accountId: "*" } }], config), /bindings\[0\].*ghost/);
+  const ghost = [{ agentId: "ghost", match: { channel: "discord", accountId: "*" } }];
+  assert.throws(
+    () => ask(ghost, config),
+    (err) =>
+      err instanceof GatewayError &&
+      err.details?.["code"] === "AGENT_SELECTION_REQUIRED" &&
+      err.fix !== undefined &&
+      /bindings\[0\].*ghost/.test(err.message),
+  );
   assert.equal(ask([{ agentId: "A", match: { channel: "discord", accountId: "*" } }], config).agentId, "a");
 });

@@ -1,6 +1,7 @@
 import { detailError } from "../core/errors.ts";
 import type { AccountId, AgentId, ChannelId } from "../core/ids.ts";
-import { toAgentId } from "./session-key.ts";
+import { toAgentId } from "../core/agent-id.ts";
+import { agentIds, defaultAgentId } from "../config/agents.ts";
 import { ownProperty, type RoutingBinding, type RoutedMessage, type RoutingConfig } from "./types.ts";
 
 export type BindingInput = {
@@ -37,15 +38,14 @@ export type AgentRoute = {
 
 /**
  * Chooses the agent for a message that was admitted. The most specific rule wins; between equals the first in the file. Throws
- * GatewayError when the winner names an agent that does not exist, or when several agents exist and none is the default under
- * `agents.ownership: "explicit"`: handing a message to some other agent would be worse than saying so.
+ * GatewayError when the winner names an agent that does not exist: handing the message to another agent would be worse than reporting it.
  */
 export function resolveRoute(input: BindingInput, config: RoutingConfig): AgentRoute {
   const bindings = config.bindings ?? [];
   const verdicts = bindings.map((binding) => matchBinding(binding, input, config));
   const winner = mostSpecificIndex(verdicts);
   const trace = bindings.map((binding, index) => traceLine(binding, index, verdicts, winner));
-  if (winner < 0) return { agentId: defaultAgent(config), rule: "default", binding: null, trace };
+  if (winner < 0) return { agentId: defaultAgentId(config), rule: "default", binding: null, trace };
   const binding = bindings[winner]!;
   return { agentId: knownAgent(binding, winner, config), rule: verdicts[winner]!.rule!, binding, trace };
 }
@@ -110,11 +110,15 @@ function matchAccount(wanted: string | undefined, input: BindingInput, config: R
   return (id || defaultAccount(config, input.channel)).toLowerCase() === input.account.toLowerCase() ? "exact" : null;
 }
 
-function matchPeer(peer: { readonly kind: string; readonly id: string | number }, input: BindingInput): BindingMatch {
+function matchPeer(peer: NonNullable<RoutingBinding["match"]["peer"]>, input: BindingInput): BindingMatch {
   const { message } = input;
   const canonical = input.canonicalId ?? ((id: string): string => id.trim());
-  const kind = peerKindOf(String(peer.kind).trim().toLowerCase());
-  const id = String(peer.id).trim();
+  const kind = peerKindOf(
+    String(peer.kind ?? "")
+      .trim()
+      .toLowerCase(),
+  );
+  const id = String(peer.id ?? "").trim();
   if (kind === null || id === "") return { rule: null, why: "its peer is not usable" };
   const here = peerKindOf(message.chat.kind);
   const chat = message.chat.formerly === undefined ? [message.chat.id] : [message.chat.id, message.chat.formerly];
@@ -127,36 +131,12 @@ function matchPeer(peer: { readonly kind: string; readonly id: string | number }
   return { rule: null, why: kind === here ? "another peer" : "another kind of chat" };
 }
 
-/** Ids of the configured agents, canonical, in the order of the file. */
-export function agentIds(config: RoutingConfig): readonly AgentId[] {
-  const { entries, list } = config.agents ?? {};
-  return [...new Set(entries ? Object.keys(entries).map(toAgentId) : (list ?? []).map((entry) => toAgentId(entry.id)))];
-}
-
 function knownAgent(binding: RoutingBinding, index: number, config: RoutingConfig): AgentId {
   const id = toAgentId(String(binding.agentId));
   const known = agentIds(config);
-  if (known.length === 0 || known.includes(id) || id === "main") return id;
+  if (Object.keys(config.agents?.entries ?? {}).length === 0 || known.includes(id) || id === "main") return id;
   throw detailError("AGENT_SELECTION_REQUIRED", `bindings[${index}] names the agent "${id}", which does not exist`, {
     details: { agents: known },
     fix: `Use one of ${known.join(", ")} as bindings[${index}].agentId.`,
   });
-}
-
-/** The agent that answers when no binding matches: marked `default`, the only one, `main`, or the first of the file. */
-export function defaultAgent(config: RoutingConfig): AgentId {
-  const { entries, list } = config.agents ?? {};
-  const named = entries ? Object.entries(entries) : (list ?? []).map((entry) => [entry.id, entry] as const);
-  const marked = named.find(([, entry]) => entry?.default === true);
-  if (marked) return toAgentId(marked[0]);
-  const known = agentIds(config);
-  if (known.length === 0) return toAgentId("main");
-  if (known.length === 1) return known[0]!;
-  if (config.agents?.ownership === "explicit") {
-    throw detailError("AGENT_SELECTION_REQUIRED", "several agents are configured and no binding matches", {
-      details: { agents: known },
-      fix: 'Add a binding for this channel, for example with accountId "*".',
-    });
-  }
-  return known.find((id) => id === "main") ?? known[0]!;
 }

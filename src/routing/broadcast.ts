@@ -1,6 +1,6 @@
 import type { AgentId } from "../core/ids.ts";
-import { agentIds } from "./bindings.ts";
-import { toAgentId } from "./session-key.ts";
+import { agentIds } from "../config/agents.ts";
+import { toAgentId } from "../core/agent-id.ts";
 import type { RoutedMessage, RoutingConfig } from "./types.ts";
 
 /**
@@ -16,7 +16,7 @@ export function broadcastAgents(config: RoutingConfig, message: RoutedMessage, c
   for (const [peer, agents] of Object.entries(config.broadcast ?? {})) {
     if (peer === "strategy" || !Array.isArray(agents) || !here.has(canonical(peer))) continue;
     const ids = agents.filter((id) => typeof id === "string").map((id) => toAgentId(id));
-    return [...new Set(ids)].filter((id) => known.includes(id) || (known.length === 0 && id === "main"));
+    return [...new Set(ids)].filter((id) => known.includes(id));
   }
   return [];
 }

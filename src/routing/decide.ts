@@ -1,9 +1,10 @@
+import { defaultAgentId } from "../config/agents.ts";
 import { reasonOf } from "../core/errors.ts";
 import type { AccountId, ChannelId, SessionKey } from "../core/ids.ts";
 import { toRoomPlace, resolveAccountPolicy, findRoomRule, type AccountPolicy } from "./account-policy.ts";
 import { decideAccess, type AccessDecision, type AccessContext } from "./access.ts";
 import { resolveSenderPermissions, type SenderPermissions } from "./sender-permissions.ts";
-import { defaultAgent, resolveRoute, type AgentRoute, type BindingInput } from "./bindings.ts";
+import { resolveRoute, type AgentRoute, type BindingInput } from "./bindings.ts";
 import { mentionPatterns } from "./mention.ts";
 import { queueSettings, type QueueSettings } from "./queue-mode.ts";
 import { sessionKeyFor } from "./session-key.ts";
@@ -124,5 +125,5 @@ export function formatDecision(answer: RoutingDecision, config: RoutingConfig): 
 }
 
 function defaultNote(chosen: AgentRoute, config: RoutingConfig): string {
-  return chosen.rule === "default" && defaultAgent(config) === chosen.agentId ? ", no binding matches" : "";
+  return chosen.rule === "default" && defaultAgentId(config) === chosen.agentId ? ", no binding matches" : "";
 }

@@ -27,7 +27,7 @@ function identityPatterns(agent: RoutingAgent | undefined): readonly string[] {
  * none. A pattern that cannot be used is left out and reported, so that one mistake does not silence the others.
  */
 export function mentionPatterns(config: RoutingConfig, agentId: string): MentionPatterns {
-  const agent = ownProperty(config.agents?.entries, agentId) ?? config.agents?.list?.find((entry) => entry.id === agentId);
+  const agent = ownProperty(config.agents?.entries, agentId);
   const sources = agent?.groupChat?.mentionPatterns ?? config.messages?.groupChat?.mentionPatterns ?? identityPatterns(agent);
   const patterns: SafePattern[] = [];
   const problems: { source: string; problem: string }[] = [];

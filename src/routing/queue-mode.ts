@@ -1,6 +1,6 @@
+import { DEFAULT_QUEUE_MODE, toQueueMode, type QueueMode } from "../core/queue-modes.ts";
 import { ownProperty, type QueueConfig } from "./types.ts";
 
-export type QueueMode = "steer" | "followup" | "collect" | "interrupt";
 /** What happens to a message that arrives while a turn is running. `source` says which setting decided the mode. */
 export type QueueSettings = {
   mode: QueueMode;
@@ -9,24 +9,18 @@ export type QueueSettings = {
   source: "channel" | "config" | "default";
 };
 
-const MODES: readonly QueueMode[] = ["steer", "followup", "collect", "interrupt"];
 const DEBOUNCE_MS = 500;
 
-const asMode = (value: string | undefined): QueueMode | undefined => MODES.find((mode) => mode === value);
 const asMs = (value: number | undefined): number | undefined =>
   value !== undefined && Number.isFinite(value) && value >= 0 ? value : undefined;
 
-/** Channel > configuration > steer. Values that make no sense are passed over. */
+/** Precedence: channel, configuration, DEFAULT_QUEUE_MODE. Unknown modes are skipped. */
 export function queueSettings(config: QueueConfig | undefined, channel: string): QueueSettings {
-  const chosen: readonly [QueueSettings["source"], QueueMode | undefined][] = [
-    ["channel", asMode(ownProperty(config?.byChannel, channel))],
-    ["config", asMode(config?.mode)],
-    ["default", "steer"],
-  ];
-  const [source, mode] = chosen.find(([, value]) => value !== undefined)!;
+  const ofChannel = toQueueMode(ownProperty(config?.byChannel, channel));
+  const ofConfig = toQueueMode(config?.mode);
   return {
-    mode: mode!,
-    source,
+    mode: ofChannel ?? ofConfig ?? DEFAULT_QUEUE_MODE,
+    source: ofChannel ? "channel" : ofConfig ? "config" : "default",
     debounceMs: asMs(ownProperty(config?.debounceMsByChannel, channel)) ?? asMs(config?.debounceMs) ?? DEBOUNCE_MS,
   };
 }

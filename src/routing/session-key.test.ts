@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asId, type AgentId, type ChatId, type SenderId } from "../core/ids.ts";
-import { canonicalSessionKey, classifySessionKey, linkedIdentity, parseSessionKey, sessionKeyFor, toAgentId } from "./session-key.ts";
-import type { SessionScopes } from "./types.ts";
+import { canonicalSessionKey, classifySessionKey, linkedIdentity, parseSessionKey, sessionKeyFor } from "./session-key.ts";
+import { toAgentId } from "../core/agent-id.ts";
+import type { DmScope, SessionScopes } from "./types.ts";
 
 const main = asId<AgentId>("main");
 
@@ -37,7 +38,7 @@ const KEYS: readonly (readonly [want: string, where: Where])[] = [
   ["agent:main:irc:direct:alice!a@h", { session: { dmScope: "per-channel-peer" } }],
   ["agent:main:irc:default:direct:alice!a@h", { session: { dmScope: "per-account-channel-peer" } }],
   ["agent:main:irc:libera:direct:alice!a@h", { account: "Libera", session: { dmScope: "per-account-channel-peer" } }],
-  ["agent:main:irc:default:direct:alice!a@h", { session: { dmScope: "per-peeer" } }],
+  ["agent:main:irc:default:direct:alice!a@h", { session: { dmScope: "per-peeer" as DmScope } }],
   ["agent:main:main", { session: { dmScope: "per-peer" }, override: { dmScope: "main" } }],
   ["agent:main:direct:alice!a@h", { session: { dmScope: "main" }, override: { dmScope: "per-peer" } }],
   ["agent:main:irc:group:#room", { kind: "group", chat: "#Room" }],

@@ -1,5 +1,7 @@
+import { sessionKeyTraits } from "../channels/registry.ts";
 import { LIMITS } from "../core/limits.ts";
 import { createHash } from "node:crypto";
+import { toAgentId } from "../core/agent-id.ts";
 import { asId, type AgentId, type SessionKey } from "../core/ids.ts";
 import { ownProperty, type DmScope, type GroupScope, type RoutedMessage, type SessionScopes } from "./types.ts";
 
@@ -7,40 +9,6 @@ import { ownProperty, type DmScope, type GroupScope, type RoutedMessage, type Se
 const ID_CHARS = LIMITS.sessionIdChars;
 /** Characters of a whole key that comes from outside; a longer one is refused. */
 const KEY_CHARS = LIMITS.sessionKeyChars;
-const AGENT_CHARS = 64;
-
-/**
- * Channels whose ids mean the same in either case. Every other channel keeps the case of its ids: folding there could give
- * two people one session.
- */
-const CASE_INSENSITIVE_CHANNELS: ReadonlySet<string> = new Set([
-  "discord",
-  "email",
-  "imessage",
-  "irc",
-  "mattermost",
-  "nostr",
-  "signal",
-  "slack",
-  "sms",
-  "telegram",
-  "twitch",
-  "webchat",
-  "webhook",
-  "whatsapp",
-  "xmpp",
-]);
-
-/** `agent` ids are lower case, `[a-z0-9_-]`, at most 64 characters. Anything else becomes "-"; nothing left becomes "main". */
-export function toAgentId(text: string): AgentId {
-  const id = text
-    .trim()
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9_-]+/g, "-")
-    .replaceAll(/^-+|-+$/g, "")
-    .slice(0, AGENT_CHARS);
-  return asId<AgentId>(id || "main");
-}
 
 function toAccountPart(account: string): string {
   return account.trim() === "" ? "default" : toAgentId(account);
@@ -73,12 +41,12 @@ function decodeId(part: string): string {
   return part.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
-/** Signal's group ids are base64, the one case-sensitive kind on a folded channel. */
-function isCaseSensitive(channel: string, kind: string): boolean {
-  return !CASE_INSENSITIVE_CHANNELS.has(channel) || (channel === "signal" && kind === "group");
+function isCaseSensitive(channel: string, kind: ChatKind): boolean {
+  const { foldsCase, caseSensitiveKinds } = sessionKeyTraits(channel);
+  return !foldsCase || caseSensitiveKinds?.includes(kind) === true;
 }
 
-function encodeChatId(channel: string, kind: string, id: string): string {
+function encodeChatId(channel: string, kind: ChatKind, id: string): string {
   const trimmed = id.trim();
   return encodeId(isCaseSensitive(channel, kind) ? trimmed : trimmed.toLowerCase()) || "unknown";
 }
@@ -96,6 +64,8 @@ export function groupScopeOf(...configured: readonly (string | undefined)[]): Gr
   return configured.find((scope) => scope !== undefined) === "main" ? "main" : "per-group";
 }
 
+type ChatKind = RoutedMessage["chat"]["kind"];
+
 export type SessionPlace = {
   agentId: AgentId;
   channel: string;
@@ -111,8 +81,7 @@ export function sessionKeyFor(place: SessionPlace): SessionKey {
   const { agentId, message, session, override } = place;
   if (session?.scope === "global") return mainSessionKey(agentId);
   const channel = place.channel.trim().toLowerCase() || "unknown";
-  // Telegram's forum topics have a word of their own in the key.
-  const word = channel === "telegram" && message.chat.kind === "group" ? "topic" : "thread";
+  const word = (message.chat.kind === "group" && sessionKeyTraits(channel).threadWord) || "thread";
   const thread = message.thread ? `:${word}:${encodeId(message.thread.id.trim()) || "unknown"}` : "";
   if (message.chat.kind === "direct") {
     const base = directKey(place, channel, dmScopeOf(override?.dmScope, session?.dmScope));

@@ -1,79 +1,32 @@
+import type { Config } from "../config/schema.ts";
 import type { ChatId, SenderId } from "../core/ids.ts";
 
-/** The parts of the configuration that routing reads. The real `Config` fits by its structure. */
-export type RoutingConfig = {
-  readonly agents?:
-    | {
-        readonly ownership?: string | undefined;
-        readonly entries?: Readonly<Record<string, RoutingAgent | undefined>> | undefined;
-        /** The older form of `entries`. Read only when `entries` is absent. */
-        readonly list?: readonly (RoutingAgent & { readonly id: string })[] | undefined;
-      }
-    | undefined;
+/** Every key may be absent: routing decides from what is there, and `{}` is the configuration of a gateway without a file. */
+type Parts<T> = T extends readonly (infer Item)[]
+  ? readonly Item[]
+  : T extends object
+    ? { readonly [K in keyof T]?: Parts<Exclude<T[K], undefined>> | undefined }
+    : T;
+
+/** The parts of the configuration that routing reads. */
+export type RoutingConfig = Parts<Pick<Config, "agents" | "session" | "accessGroups" | "commands" | "broadcast" | "messages">> & {
   readonly bindings?: readonly RoutingBinding[] | undefined;
-  readonly session?: SessionScopes | undefined;
+  /** Read key by key in `account-policy.ts`: a channel plugin has no schema. */
   readonly channels?: Readonly<Record<string, unknown>> | undefined;
-  readonly accessGroups?: Readonly<Record<string, RoutingAccessGroup | undefined>> | undefined;
-  readonly commands?:
-    | {
-        readonly ownerAllowFrom?: readonly (string | number)[] | undefined;
-        readonly allowFrom?: Readonly<Record<string, readonly (string | number)[] | undefined>> | undefined;
-      }
-    | undefined;
-  /** `strategy`, and lists of agents by the id of a chat. */
-  readonly broadcast?: Readonly<Record<string, unknown>> | undefined;
-  readonly messages?:
-    | {
-        readonly queue?: QueueConfig | undefined;
-        readonly groupChat?: { readonly mentionPatterns?: readonly string[] | undefined } | undefined;
-      }
-    | undefined;
 };
 
-export type RoutingAgent = {
-  readonly default?: boolean | undefined;
-  readonly identity?: { readonly name?: string | undefined; readonly emoji?: string | undefined } | undefined;
-  readonly groupChat?: { readonly mentionPatterns?: readonly string[] | undefined } | undefined;
-  readonly tools?: unknown;
-};
+export type RoutingAgent = Parts<Config["agents"]["entries"][string]>;
 
-export type DmScope = "main" | "per-peer" | "per-channel-peer" | "per-account-channel-peer";
-export type GroupScope = "main" | "per-group";
-
-export type SessionScopes = {
-  readonly dmScope?: string | undefined;
-  readonly groupScope?: string | undefined;
-  /** `global`: every message is one of the agent's main conversation. */
-  readonly scope?: string | undefined;
-  readonly identityLinks?: Readonly<Record<string, readonly string[] | undefined>> | undefined;
-};
-
-export type RoutingBinding = {
+type Binding = Config["bindings"][number];
+export type RoutingBinding = Parts<Omit<Binding, "agentId" | "match">> & {
   readonly agentId: string;
-  readonly type?: string | undefined;
-  readonly comment?: string | undefined;
-  readonly match: {
-    readonly channel: string;
-    readonly accountId?: string | undefined;
-    readonly peer?: { readonly kind: string; readonly id: string | number } | undefined;
-    readonly guildId?: string | undefined;
-    readonly teamId?: string | undefined;
-    readonly roles?: readonly string[] | undefined;
-  };
-  readonly session?: { readonly dmScope?: string | undefined; readonly groupScope?: string | undefined } | undefined;
+  readonly match: Parts<Omit<Binding["match"], "channel">> & Pick<Binding["match"], "channel">;
 };
 
-export type RoutingAccessGroup = {
-  readonly type?: string | undefined;
-  readonly members?: Readonly<Record<string, readonly (string | number)[] | undefined>> | undefined;
-};
-
-export type QueueConfig = {
-  readonly mode?: string | undefined;
-  readonly debounceMs?: number | undefined;
-  readonly byChannel?: Readonly<Record<string, string | undefined>> | undefined;
-  readonly debounceMsByChannel?: Readonly<Record<string, number | undefined>> | undefined;
-};
+export type SessionScopes = Parts<Config["session"]>;
+export type DmScope = Config["session"]["dmScope"];
+export type GroupScope = Config["session"]["groupScope"];
+export type QueueConfig = Parts<Config["messages"]["queue"]>;
 
 /** What routing reads of a message. A channel's `Inbound` fits by its structure. */
 export type RoutedMessage = {

@@ -1,7 +1,9 @@
 import { LIMITS } from "../core/limits.ts";
 import { CHAT_COMMANDS, UNSERVED_COMMANDS, type ChatCommand, type CommandEffect } from "../core/chat-commands.ts";
 import type { SessionPatch, SessionRow } from "../store/sessions.ts";
-import { isThinkingLevel, parseModelRef } from "./settings.ts";
+import { QUEUE_MODES, toQueueMode } from "../core/queue-modes.ts";
+import { THINKING_CHOICES, toThinkingLevel } from "../core/thinking.ts";
+import { parseModelRef } from "./settings.ts";
 
 export type ParsedCommand = { name: string; immediate: boolean; arg: string; /** Answered as one that is not served. */ unserved?: true };
 
@@ -126,9 +128,8 @@ function findUniqueMatch(names: readonly string[], part: string): string | undef
 function answerThink(arg: string, session: SessionRow): CommandAnswer {
   if (arg === "") return { text: `Thinking: ${session.thinking ?? "default"}. Set it with /think off, low, medium or high.`, changes: {} };
   if (arg === "default") return { text: "This session follows the agent's thinking level again.", changes: { thinking: null } };
-  const level = arg.toLowerCase();
-  if (!isThinkingLevel(level))
-    return { text: `"${arg.slice(0, 40)}" is not a level. Levels: off, minimal, low, medium, high, xhigh, max.`, changes: {} };
+  const level = toThinkingLevel(arg.toLowerCase());
+  if (level === null) return { text: `"${arg.slice(0, 40)}" is not a level. Levels: ${THINKING_CHOICES.join(", ")}.`, changes: {} };
   return { text: `Thinking is ${level} from the next message on.`, changes: { thinking: level } };
 }
 
@@ -140,14 +141,12 @@ function answerVerbose(arg: string, session: SessionRow): CommandAnswer {
   return { text: `Verbose is ${level} for this session.`, changes: { verbose_level: level } };
 }
 
-const QUEUE_MODES = ["steer", "followup", "collect", "interrupt"];
-
 function answerQueue(arg: string, session: SessionRow): CommandAnswer {
   const mode = arg.toLowerCase();
   if (mode === "") return { text: `Queue: ${session.queue_mode ?? "default"}. Set it with /queue ${QUEUE_MODES.join(", ")}.`, changes: {} };
   if (mode === "default" || mode === "reset")
     return { text: "This session follows the configured queue mode again.", changes: { queue_mode: null } };
-  if (!QUEUE_MODES.includes(mode))
+  if (toQueueMode(mode) === null)
     return { text: `"${arg.slice(0, 40)}" is not a queue mode. Modes: ${QUEUE_MODES.join(", ")}.`, changes: {} };
   return { text: `Messages that arrive during an answer: ${mode}.`, changes: { queue_mode: mode } };
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { AgentEvent, ToolName } from "../agents/runtime.ts";
 import type { ReplyTarget } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
-import type { QueueMode } from "../routing/queue-mode.ts";
+import { QUEUE_MODES } from "../core/queue-modes.ts";
 import { MODEL, textEvents, type PromptControl } from "../../test/fakes/fake-runtime.ts";
 import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { grantOf, intersectGrants, NO_GRANT, isSameGrant, type Grant } from "./grant.ts";
@@ -12,7 +12,6 @@ import type { Payload } from "./submission.ts";
 
 const key = asId<never>("agent:main:main");
 const TOOLS: readonly ToolName[] = ["read", "write", "edit", "bash"];
-const MODES: readonly QueueMode[] = ["steer", "followup", "collect", "interrupt"];
 
 const targetOf = (chat: string, kind: ReplyTarget["chat"]["kind"] = "group"): ReplyTarget => ({
   channel: asId("irc"),
@@ -99,7 +98,7 @@ async function play(seed: number): Promise<{ observed: Observed[]; joined: numbe
     sent.push(id);
     // Runs of several messages of one sender, so that some of them may share a turn.
     for (let more = next(3); more >= 0; more--) {
-      const mode = MODES[next(MODES.length)]!;
+      const mode = QUEUE_MODES[next(QUEUE_MODES.length)]!;
       const eventId = `${id}-${more}`;
       sent.push(eventId);
       await bench.turns.admission.submit(message(`from ${name}`, eventId, { ...SENDERS[name]!, queueMode: mode }));
@@ -134,7 +133,7 @@ test("no tool runs that the sender of one of the turn's messages does not have, 
   assert.ok(tools > 10, `only ${tools} turns ran a tool`);
 });
 
-for (const mode of MODES) {
+for (const mode of QUEUE_MODES) {
   test(`a message without tools that arrives during an operator's turn is answered by a turn of its own (${mode})`, async () => {
     const observed: Observed[] = [];
     const bench = openTurnBench({ situation });

@@ -10,7 +10,7 @@ import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import { broadcastAgents } from "../routing/broadcast.ts";
 import type { RoutingDecision } from "../routing/decide.ts";
-import type { QueueMode } from "../routing/queue-mode.ts";
+import { toQueueMode } from "../core/queue-modes.ts";
 import { parseSessionKey, sessionKeyFor } from "../routing/session-key.ts";
 import type { RoutedMessage, RoutingConfig } from "../routing/types.ts";
 import type { Buttons } from "../store/buttons.ts";
@@ -310,7 +310,7 @@ export class EventIngest {
       tools: toolsFor(to.agentId, decision.roomTools),
       ignoreCommands: !decision.permissions.mayUseCommands,
       commandScope: decision.permissions.commandScope,
-      queueMode: (session?.queue_mode as QueueMode | null) ?? decision.queue.mode,
+      queueMode: toQueueMode(session?.queue_mode) ?? decision.queue.mode,
       model: null,
       thinking: null,
       timeoutMs: null,

@@ -1,6 +1,6 @@
 import { LIMITS } from "../core/limits.ts";
 import type { RunId, SessionKey } from "../core/ids.ts";
-import type { QueueMode } from "../routing/queue-mode.ts";
+import type { QueueMode } from "../core/queue-modes.ts";
 import { grantOf, isSameGrant, type Grant } from "./grant.ts";
 import { slotNeedOf, type SlotNeed } from "./settings.ts";
 import type { Payload } from "./submission.ts";

@@ -1,5 +1,6 @@
-import type { ModelRef, ThinkingLevel } from "../agents/runtime.ts";
+import type { ModelRef } from "../agents/runtime.ts";
 import { asId, type AgentId } from "../core/ids.ts";
+import { toThinkingLevel, type ThinkingLevel } from "../core/thinking.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { SlotRequest } from "./slots.ts";
 import type { Payload } from "./submission.ts";
@@ -13,9 +14,6 @@ export type AgentSettings = {
   workspace: string;
   timeoutMs: number;
 };
-
-const THINKING_LEVELS: readonly string[] = ["off", "minimal", "low", "medium", "high", "xhigh", "max"] satisfies readonly ThinkingLevel[];
-export const isThinkingLevel = (value: string): value is ThinkingLevel => THINKING_LEVELS.includes(value);
 
 /** `provider/id` -> ModelRef; null when it is not of that form. The id may contain slashes. */
 export function parseModelRef(name: string): ModelRef | null {
@@ -35,8 +33,7 @@ export function resolveModels(settings: AgentSettings, session: Pick<SessionRow,
 }
 
 export function resolveThinking(settings: AgentSettings, session: Pick<SessionRow, "thinking">, wish: string | null): ThinkingLevel {
-  for (const level of [wish, session.thinking]) if (level && isThinkingLevel(level)) return level;
-  return settings.thinking;
+  return toThinkingLevel(wish ?? "") ?? toThinkingLevel(session.thinking ?? "") ?? settings.thinking;
 }
 
 /** What decides about the slot of a message, besides its session. */

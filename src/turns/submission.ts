@@ -1,7 +1,7 @@
 import type { ToolName } from "../agents/runtime.ts";
 import type { MediaRef, ReplyTarget } from "../channels/channel.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
-import type { QueueMode } from "../routing/queue-mode.ts";
+import type { QueueMode } from "../core/queue-modes.ts";
 import type { InboxRow, InboxState, RunOutcome } from "../store/inbox.ts";
 import type { StoredImage } from "../store/media.ts";
 import type { Provenance } from "../store/messages.ts";

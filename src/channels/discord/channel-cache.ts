@@ -1,4 +1,4 @@
-import { LIMITS } from "../../core/limits.ts";
+import { DISCORD_LIMITS } from "./limits.ts";
 import type { ChannelInfo } from "./state.ts";
 import { CHANNEL_TYPE, isSnowflake, isThread, asObject, asObjects, textOf, type DiscordObject } from "./protocol.ts";
 
@@ -29,7 +29,7 @@ export class DiscordChannelCache {
   set(id: string, place: ChannelInfo): void {
     this.#map.delete(id);
     this.#map.set(id, place);
-    if (this.#map.size > LIMITS.discordPlaces) this.#map.delete(this.#map.keys().next().value!);
+    if (this.#map.size > DISCORD_LIMITS.places) this.#map.delete(this.#map.keys().next().value!);
   }
 
   /** The direct conversation with a person, where one is known. */

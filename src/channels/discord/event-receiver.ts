@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId } from "../../core/ids.ts";
-import { LIMITS } from "../../core/limits.ts";
+import { DISCORD_LIMITS } from "./limits.ts";
 import type { ChannelEvent, ChannelContext } from "../channel.ts";
 import type { DiscordTimings } from "./gateway-connection.ts";
 import {
@@ -93,7 +93,7 @@ export class EventReceiver {
 
   add(frame: GatewayFrame): void {
     if (frame.type === "READY") this.#self = parseSelf(frame.data) ?? this.#self;
-    if (this.#queue.length >= LIMITS.discordPendingFrames)
+    if (this.#queue.length >= DISCORD_LIMITS.pendingFrames)
       return this.#deps.close(new Error("more events came than could be stored; they come again with the next connection"));
     this.#queue.push({ frame });
     this.#schedule();
@@ -292,7 +292,7 @@ export class EventReceiver {
     this.#deps.host.log.info("reading what was said since the last session", { conversations: this.#state.known.size });
     for (const [channel, { last, place }] of this.#state.known) {
       let after = last;
-      for (let left = LIMITS.discordBackfillMessages; left > 0; left -= PAGE_SIZE) {
+      for (let left = DISCORD_LIMITS.backfillMessages; left > 0; left -= PAGE_SIZE) {
         const page = await this.#fetchPage(channel, after);
         if (!page) this.#state = withoutChat(this.#state, channel);
         const newest = page?.at(-1);

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { asId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { DISCORD_LIMITS } from "./limits.ts";
 import { Secret } from "../../core/secret.ts";
 import { TerminalError, type OutboundPart } from "../channel.ts";
 import { splitText } from "../split-text.ts";
@@ -11,7 +12,8 @@ import { toSlashCommands } from "./slash-commands.ts";
 import { canonicalDiscordId, discordIdentity, intentBits, parseDiscordAccount, type DiscordAccount } from "./config.ts";
 import { closeError, SessionLostError } from "./gateway-connection.ts";
 import { decodeDiscordEvent, decodeInteractionRef, redecodeDiscordEvent, type GatewayFrame, type DiscordDecodeContext } from "./inbound.ts";
-import { capabilities, createDiscordChannel } from "./index.ts";
+import { DESCRIPTION } from "./description.ts";
+import { createDiscordChannel } from "./index.ts";
 import { nonceOf, toMessageBody, toDiscord } from "./outbound.ts";
 import { DiscordChannelCache } from "./channel-cache.ts";
 import { rateLimitRoute } from "./rest-client.ts";
@@ -90,7 +92,7 @@ test("every part of a long text fits, keeps its characters whole, and closes its
   const code = `\`\`\`js\n${"let a = 1; // 🦞\n".repeat(400)}\`\`\``;
   const table = `| name | text |\n|---|---|\n${Array.from({ length: 90 }, (_, i) => `| ${i} | ${"x".repeat(i)} |`).join("\n")}`;
   for (const text of [code, table, "🦞".repeat(3_000), "word ".repeat(2_000), `${"#### h\n".repeat(600)}`]) {
-    const pieces = splitText(text, capabilities.maxText, { render: toDiscord });
+    const pieces = splitText(text, DESCRIPTION.capabilities.maxText, { render: toDiscord });
     for (const piece of pieces) {
       const shown = toDiscord(piece.text);
       assert.ok(shown.length <= 2_000 && shown.isWellFormed() && shown !== "");
@@ -134,8 +136,8 @@ test("the cursor keeps session, ourselves and the known conversations, and belon
   assert.equal(withSeen(state, "5", "9", place).known.get("5")!.last, "100", "an older message does not move it back");
   assert.equal(withoutChat(state, "5").known.size, 0);
   let many = EMPTY_STATE;
-  for (let i = 1; i <= LIMITS.discordKnownChats + 3; i++) many = withSeen(many, String(i), "1", place);
-  assert.deepEqual([many.known.size, many.known.has("3"), many.known.has("4")], [LIMITS.discordKnownChats, false, true]);
+  for (let i = 1; i <= DISCORD_LIMITS.knownChats + 3; i++) many = withSeen(many, String(i), "1", place);
+  assert.deepEqual([many.known.size, many.known.has("3"), many.known.has("4")], [DISCORD_LIMITS.knownChats, false, true]);
 });
 
 test("places are learnt from what the gateway tells, bounded, and forgotten with their channel", () => {
@@ -149,7 +151,7 @@ test("places are learnt from what the gateway tells, bounded, and forgotten with
   assert.deepEqual(places.get("3"), { type: 11, guild: "1", parent: "2" });
   assert.deepEqual(places.applyEvent("THREAD_DELETE", { id: "3" }), { gone: "3" });
   assert.equal(places.get("3"), undefined);
-  for (let i = 10; i < LIMITS.discordPlaces + 20; i++) places.set(String(i), { type: 1, peer: `p${i}` });
+  for (let i = 10; i < DISCORD_LIMITS.places + 20; i++) places.set(String(i), { type: 1, peer: `p${i}` });
   assert.deepEqual([places.get("2"), places.get("10"), places.findDirectChannel("p100")], [undefined, undefined, "100"]);
 });
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
-import { LIMITS } from "../../core/limits.ts";
+import { DISCORD_LIMITS } from "./limits.ts";
 import type { ChannelEvent, InboundMessage, MediaKind, MediaRef, ChatLocation, Sender } from "../channel.ts";
 import type { ChannelInfo } from "./state.ts";
 import {
@@ -57,14 +57,14 @@ export function unreadableDiscordEvent(frame: GatewayFrame, facts: DiscordDecode
     account: facts.account,
     sentAt: facts.now,
     origin: facts.origin,
-    raw: JSON.stringify({ frame: { ...frame, data }, facts }).slice(0, LIMITS.discordRawChars),
+    raw: JSON.stringify({ frame: { ...frame, data }, facts }).slice(0, DISCORD_LIMITS.rawChars),
     cause: `${frame.type}: ${reasonOf(err)}`,
   };
 }
 
 /** Reads an event again that could not be read; null when it still cannot, or was too long to be kept whole. Pure. */
 export function redecodeDiscordEvent(raw: string): ChannelEvent | null {
-  if (raw.length >= LIMITS.discordRawChars) return null;
+  if (raw.length >= DISCORD_LIMITS.rawChars) return null;
   const { frame, facts } = JSON.parse(raw) as { frame: GatewayFrame; facts: DiscordDecodeContext };
   const [event] = decodeDiscordEvent(frame, facts);
   return event === undefined || event.kind === "unreadable" ? null : event;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { asId } from "../../core/ids.ts";
-import { LIMITS } from "../../core/limits.ts";
+import { DISCORD_LIMITS } from "./limits.ts";
 import { covers } from "../../../test/channel-kit/coverage.ts";
 import { openTestHost, type TestHost } from "../../../test/channel-kit/test-host.ts";
 import { ALICE, DIRECT, DiscordServer, GUILD, OWN_ROLE, ROOM, THREAD } from "../../../test/channel-kit/discord-server.ts";
@@ -251,7 +251,7 @@ test("no new session is asked for when none is left today", async (t) => {
 test("more events than can wait end the connection, and none is lost", async (t) => {
   const { server, rig } = await open(t);
   rig.failures.admit = new Error("disk full");
-  const count = LIMITS.discordPendingFrames + 500;
+  const count = DISCORD_LIMITS.pendingFrames + 500;
   for (let i = 0; i < count; i++) server.push(String(i));
   await rig.until(() => server.closes.length > 0, "the end of the connection");
   rig.failures.admit = null;

@@ -1,11 +1,13 @@
 import { isSafeUrl } from "../url.ts";
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { GatewayError, reasonOf } from "../../core/errors.ts";
-import { asId, type ChannelId, type ChatId } from "../../core/ids.ts";
+import { asId, type ChatId } from "../../core/ids.ts";
 import { contain } from "../../core/contain.ts";
-import type { ChannelCapabilities, Channel, ChannelContext, Link } from "../channel.ts";
+import type { Channel, ChannelContext, Link } from "../channel.ts";
 import { containedClock } from "../containment.ts";
 import { commandsDigest, registerCommands, toSlashCommands } from "./slash-commands.ts";
+import { channelFacts } from "../manifest.ts";
+import { DESCRIPTION } from "./description.ts";
 import { canonicalDiscordId, discordIdentity, intentBits, parseDiscordAccount, type DiscordAccount } from "./config.ts";
 import {
   closeError,
@@ -17,30 +19,13 @@ import {
 } from "./gateway-connection.ts";
 import { redecodeDiscordEvent } from "./inbound.ts";
 import { DiscordLink } from "./link.ts";
-import { TEXT_LIMIT, toDiscord } from "./outbound.ts";
+import { toDiscord } from "./outbound.ts";
 import { DiscordChannelCache } from "./channel-cache.ts";
 import { EventReceiver } from "./event-receiver.ts";
 import { RestClient, describeFailure } from "./rest-client.ts";
 import { decodeDiscordCursor, type SessionInfo } from "./state.ts";
 import type { WebSocket } from "../websocket.ts";
 import { isSnowflake, asObject, textOf } from "./protocol.ts";
-
-export const capabilities: ChannelCapabilities = {
-  chatKinds: ["direct", "group", "channel"],
-  maxText: { unit: "utf16", value: TEXT_LIMIT },
-  markup: "markdown",
-  ack: "session",
-  idempotency: "key",
-  edit: true,
-  typing: true,
-  reactions: true,
-  media: { in: true, out: true },
-  buttons: true,
-  commands: true,
-  polls: true,
-  events: ["edit", "delete", "reaction", "interaction"],
-  roomAdmitsMembers: true,
-};
 
 type Options = { timings?: DiscordTimings; clock?: Clock; random?: () => number };
 type DiscordDeps = { timings: DiscordTimings; clock: Clock; random: () => number };
@@ -49,15 +34,7 @@ type DiscordDeps = { timings: DiscordTimings; clock: Clock; random: () => number
 export function createDiscordChannel(options: Options = {}): Channel<DiscordAccount> {
   const tools: DiscordDeps = { timings: DISCORD_TIMINGS, clock: systemClock, random: Math.random, ...options };
   return {
-    id: asId<ChannelId>("discord"),
-    label: "Discord",
-    setup: [],
-    guide: {
-      text: "Create an application with a bot, switch the Message Content intent on, invite the bot, and copy its token.",
-      link: { label: "Open the developer portal", url: "https://discord.com/developers/applications" },
-    },
-    capabilities,
-    environment: { token: "DISCORD_BOT_TOKEN" },
+    ...channelFacts(DESCRIPTION),
     parse: parseDiscordAccount,
     identity: discordIdentity,
     canonicalId: canonicalDiscordId,

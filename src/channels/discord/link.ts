@@ -2,13 +2,14 @@ import type { Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type MessageId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { DISCORD_LIMITS } from "./limits.ts";
 import type { Log } from "../../core/log.ts";
 import { NotSentError, readBytes } from "../api.ts";
 import { openHttp, type HttpResponse } from "../http.ts";
 import type { Link, MediaRef, OutboundPart, SendResult, ReplyTarget } from "../channel.ts";
 import type { DiscordAccount } from "./config.ts";
 import { decodeInteractionRef } from "./inbound.ts";
-import { nonceOf, TEXT_LIMIT, toMessageBody, toMultipartBody } from "./outbound.ts";
+import { nonceOf, toMessageBody, toMultipartBody } from "./outbound.ts";
 import type { DiscordChannelCache } from "./channel-cache.ts";
 import { RestError, describeFailure, type RestClient, type RestResponse } from "./rest-client.ts";
 import { CHANNEL_TYPE, FLAG_LOADING, isSnowflake, snowflakeTime, asObject, asObjects, requireSnowflake, textOf } from "./protocol.ts";
@@ -159,7 +160,8 @@ export class DiscordLink implements Link {
   #validatePart(part: OutboundPart): string | null {
     const { content } = toMessageBody(part);
     if (content === "" && !part.media) return "nothing visible is left of the text";
-    if (content.length > TEXT_LIMIT) return `the text has ${content.length} characters, Discord takes ${TEXT_LIMIT}`;
+    if (content.length > DISCORD_LIMITS.textChars)
+      return `the text has ${content.length} characters, Discord takes ${DISCORD_LIMITS.textChars}`;
     const { mediaBytes } = this.#deps.account;
     return part.media && part.media.sizeBytes > mediaBytes ? `the file is larger than ${mediaBytes} bytes` : null;
   }
@@ -215,7 +217,7 @@ export class DiscordLink implements Link {
 
   #markAnswered<T>(id: string, result: T): T {
     this.#answeredInteractions.add(id);
-    if (this.#answeredInteractions.size > LIMITS.discordRemembered)
+    if (this.#answeredInteractions.size > DISCORD_LIMITS.remembered)
       this.#answeredInteractions.delete(this.#answeredInteractions.keys().next().value!);
     return result;
   }

@@ -4,8 +4,6 @@ import { MultipartForm } from "../api.ts";
 import type { OutboundPart } from "../channel.ts";
 import { toPlainInlineText } from "../styled-text.ts";
 
-/** Characters of one message, in UTF-16 units. */
-export const TEXT_LIMIT = 2_000;
 const MAX_BUTTONS_PER_ROW = 5;
 const MAX_ACTION_ROWS = 5;
 const LABEL_CHARS = 80;

@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import { LIMITS } from "../../core/limits.ts";
+import { DISCORD_LIMITS } from "./limits.ts";
 import { VERSION } from "../../core/version.ts";
 import { callApi, NotSentError, retryAfterMs, type ApiResponse, type ApiRequest } from "../api.ts";
 import type { DiscordAccount } from "./config.ts";
@@ -155,7 +155,7 @@ export class RestClient {
 function setBounded<T>(map: Map<string, T>, key: string, value: T): void {
   map.delete(key);
   map.set(key, value);
-  if (map.size > LIMITS.discordRemembered) map.delete(map.keys().next().value!);
+  if (map.size > DISCORD_LIMITS.remembered) map.delete(map.keys().next().value!);
 }
 
 /** Why an answer is not what was asked for, for people. */

@@ -1,4 +1,4 @@
-import { LIMITS } from "../../core/limits.ts";
+import { DISCORD_LIMITS } from "./limits.ts";
 import { isNewer, isSnowflake, asObject, textOf, type DiscordObject } from "./protocol.ts";
 
 /** What a channel or thread is. `peer`: the other person of a direct conversation. */
@@ -32,7 +32,7 @@ export function withSeen(state: DiscordState, channel: string, message: string, 
   known.delete(channel);
   known.set(channel, { last: before && isNewer(before.last, message) ? before.last : message, place });
   for (const oldest of known.keys()) {
-    if (known.size <= LIMITS.discordKnownChats) break;
+    if (known.size <= DISCORD_LIMITS.knownChats) break;
     known.delete(oldest);
   }
   return { ...state, known };
@@ -41,7 +41,7 @@ export function withSeen(state: DiscordState, channel: string, message: string, 
 /** The state with a message of our own that has arrived. */
 export function withOwn(state: DiscordState, nonce: string, message: string): DiscordState {
   const own = new Map([...state.own, [nonce, message] as const]);
-  if (own.size > LIMITS.discordOwnMessages) own.delete(own.keys().next().value!);
+  if (own.size > DISCORD_LIMITS.ownMessages) own.delete(own.keys().next().value!);
   return { ...state, own };
 }
 
@@ -49,7 +49,7 @@ export function withOwn(state: DiscordState, nonce: string, message: string): Di
 export function withOwnRole(state: DiscordState, guild: string, role: string): DiscordState {
   if (state.roles.get(guild) === role) return state;
   const roles = new Map([...state.roles].filter(([each]) => each !== guild)).set(guild, role);
-  if (roles.size > LIMITS.discordKnownChats) roles.delete(roles.keys().next().value!);
+  if (roles.size > DISCORD_LIMITS.knownChats) roles.delete(roles.keys().next().value!);
   return { ...state, roles };
 }
 

@@ -1,4 +1,4 @@
-import { LIMITS } from "../../core/limits.ts";
+import { IRC_LIMITS } from "./limits.ts";
 import { randomBytes } from "node:crypto";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
@@ -30,9 +30,9 @@ export const IRC_TIMINGS: IrcTimings = {
 };
 
 /** Bytes of one line with its tags. A longer one is dropped as a whole. */
-const LINE_LIMIT = LIMITS.ircLineBytes;
+const LINE_LIMIT = IRC_LIMITS.lineBytes;
 /** Lines that may wait for the flood limit; a part that does not fit is refused. */
-const QUEUE_LINES = LIMITS.ircQueueLines;
+const QUEUE_LINES = IRC_LIMITS.queueLines;
 
 /** Lines on their way out. `written` counts those that the socket has taken: from then on nobody knows whether the server has them. */
 export type PendingWrite = { readonly total: number; written: number; cancel(): void; readonly done: Promise<void> };

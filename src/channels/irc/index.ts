@@ -2,33 +2,18 @@ import { LIMITS } from "../../core/limits.ts";
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
 import { silentLog } from "../../core/log.ts";
-import { asId, type AccountId, type ChannelId, type ChatId } from "../../core/ids.ts";
+import { asId, type AccountId, type ChatId } from "../../core/ids.ts";
 import { contain } from "../../core/contain.ts";
-import type { ChannelCapabilities, Channel, ChannelEvent, ChannelContext, Link } from "../channel.ts";
+import type { Channel, ChannelEvent, ChannelContext, Link } from "../channel.ts";
 import { containedClock } from "../containment.ts";
+import { channelFacts } from "../manifest.ts";
+import { DESCRIPTION } from "./description.ts";
 import { canonicalIrcId, ircIdentity, parseIrcAccount, type IrcAccount } from "./config.ts";
 import { IrcConnection, openIrcSocket, IRC_TIMINGS, type IrcTimings } from "./connection.ts";
 import { addressedNick, redecodeIrcEvent, decodeIrcMessage, unreadableIrcEvent, type IrcDecodeContext } from "./inbound.ts";
 import type { IrcLine } from "./message-line.ts";
 import { IrcLink } from "./link.ts";
 import { IrcSession } from "./session.ts";
-
-export const capabilities: ChannelCapabilities = {
-  chatKinds: ["direct", "group"],
-  // About four lines: what may be sent at once, and little enough that an interrupted part is a small one.
-  maxText: { unit: "utf8", value: 1_600 },
-  markup: "plain",
-  ack: "none",
-  idempotency: "none",
-  edit: false,
-  typing: false,
-  reactions: false,
-  media: { in: false, out: false },
-  buttons: false,
-  commands: false,
-  polls: false,
-  events: [],
-};
 
 /** Messages that wait to be stored before reading is paused. */
 const PENDING_EVENTS = LIMITS.channelPendingEvents;
@@ -48,11 +33,7 @@ export function createIrcChannel({
 }: Options = {}): Channel<IrcAccount> {
   const tools: IrcDeps = { timings, clock, decode };
   return {
-    id: asId<ChannelId>("irc"),
-    label: "IRC",
-    setup: ["port", "tls", "channels", "password", "nickserv.password", "sasl.username", "sasl.password"],
-    guide: { text: "The agent joins the server with a nick of its own. Connections are encrypted unless you switch TLS off." },
-    capabilities,
+    ...channelFacts(DESCRIPTION),
     parse: parseIrcAccount,
     identity: ircIdentity,
     canonicalId: canonicalIrcId,

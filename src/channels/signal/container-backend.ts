@@ -1,6 +1,7 @@
 import { asId, type MessageId } from "../../core/ids.ts";
 import { contain } from "../../core/contain.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { SIGNAL_LIMITS } from "./limits.ts";
 import { callApi, networkErrorReason, NotSentError, readBytes, type ApiResponse, type ApiRequest } from "../api.ts";
 import { TerminalError, type SendResult, type ReplyTarget } from "../channel.ts";
 import { openHttp } from "../http.ts";
@@ -165,7 +166,7 @@ export class ContainerBackend implements SignalBackend {
     const response = await openHttp({
       url: `${this.#deps.url}/v1/attachments/${encodeURIComponent(query.get("id") ?? "")}`,
       proxy: this.#deps.account.proxy,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(LIMITS.signalSendMs)]),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(SIGNAL_LIMITS.sendMs)]),
     });
     if (response.status === 200) return readBytes(response, maxBytes);
     response.cancel();
@@ -174,7 +175,7 @@ export class ContainerBackend implements SignalBackend {
 
   async linkDevice(show: (uri: string) => void, signal: AbortSignal): Promise<string> {
     const { account, clock } = this.#deps;
-    const begun = await this.#call({ url: "/v1/qrcodelink/raw?device_name=OpenClaw%20Gateway", signal, timeoutMs: LIMITS.signalSendMs });
+    const begun = await this.#call({ url: "/v1/qrcodelink/raw?device_name=OpenClaw%20Gateway", signal, timeoutMs: SIGNAL_LIMITS.sendMs });
     const uri = asString(asObject(begun.body)?.["device_link_uri"]);
     if (begun.status !== 200 || uri === "") throw new Error(`the container cannot begin: ${errorOf(begun)}`);
     show(uri);
@@ -199,7 +200,7 @@ export class ContainerBackend implements SignalBackend {
   async #send(request: ApiRequest, at?: number): Promise<SignalSendResult> {
     let answer: ApiResponse;
     try {
-      answer = await this.#call({ timeoutMs: LIMITS.signalSendMs, ...request });
+      answer = await this.#call({ timeoutMs: SIGNAL_LIMITS.sendMs, ...request });
     } catch (err) {
       if (err instanceof NotSentError) return refusedSend(`the container cannot be reached: ${err.message}`, true);
       throw err;
@@ -213,7 +214,7 @@ export class ContainerBackend implements SignalBackend {
     const reason = errorOf(answer);
     if (status === 429) {
       this.#deps.host.reportRateLimit();
-      return { state: "refused", retryable: true, retryAfterMs: LIMITS.signalRetryMs, reason };
+      return { state: "refused", retryable: true, retryAfterMs: SIGNAL_LIMITS.retryMs, reason };
     }
     if (status === 404 || status === 405) return refusedSend(`this container is too old for that: status ${status}`, false);
     if (status >= 400 && status < 500 && NOT_SENT_CODES.test(reason)) return refusedSend(reason, false);

@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import type { Clock } from "../../core/clock.ts";
 import { contain } from "../../core/contain.ts";
-import { LIMITS } from "../../core/limits.ts";
+import { SIGNAL_LIMITS } from "./limits.ts";
 import { containListeners } from "../containment.ts";
 import { TerminalError, type ChannelContext } from "../channel.ts";
 import { openHttp } from "../http.ts";
@@ -90,7 +90,7 @@ export async function startDaemon(
     "data",
     contain(host.fail, (text: string) => {
       lines.push(...text.split("\n").filter((line) => line.trim() !== ""));
-      lines.splice(0, Math.max(0, lines.length - LIMITS.signalLogLines));
+      lines.splice(0, Math.max(0, lines.length - SIGNAL_LIMITS.logLines));
       host.log.debug("signal-cli", { text: text.trim() });
     }),
   );

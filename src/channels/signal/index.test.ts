@@ -11,7 +11,7 @@ import { covers } from "../../../test/channel-kit/coverage.ts";
 import { openTestHost, type TestHost } from "../../../test/channel-kit/test-host.ts";
 import { ADA, BOB, GROUP, NUMBER, OTHER_NUMBER, SignalServer, type Failure } from "../../../test/channel-kit/signal-server.ts";
 import { asId, type ChatId, type MessageId } from "../../core/ids.ts";
-import { LIMITS } from "../../core/limits.ts";
+import { SIGNAL_LIMITS } from "./limits.ts";
 import type { Channel, LoginStep, MediaKind, MediaUpload, OutboundPart, ReplyTarget } from "../channel.ts";
 import { SIGNAL_TIMINGS } from "./connection.ts";
 import { createSignalChannel } from "./index.ts";
@@ -231,7 +231,7 @@ play("a file out arrives with its name, type and caption", async (rig, server) =
     [text, files[0]!.name, files[0]!.mimeType, files[0]!.bytes.toString()],
     ["the plan", "pl_an_ ü.pdf", "application/pdf", "content"],
   );
-  const large = { ...file("file", "text/plain"), sizeBytes: LIMITS.signalUploadBytes + 1 };
+  const large = { ...file("file", "text/plain"), sizeBytes: SIGNAL_LIMITS.uploadBytes + 1 };
   assert.equal((await rig.link().send(part("", { media: large }), signal)).state, "refused");
   const gone = { ...file("file", "text/plain"), read: () => Promise.reject(new Error("no such file")) };
   assert.equal((await rig.link().send(part("", { media: gone }), signal)).state, "refused");
@@ -253,7 +253,7 @@ test("a rate limit is a refusal with its time; a captcha is named", () =>
       server.fail("send", { ...rateLimit, results: [{ type: "RATE_LIMIT_FAILURE", token: "t" }] });
       const second = await rig.link().send(part("x"), signal);
       assert.ok(
-        second.state === "refused" && second.retryAfterMs === LIMITS.signalRetryMs && /captcha/.test(second.reason),
+        second.state === "refused" && second.retryAfterMs === SIGNAL_LIMITS.retryMs && /captcha/.test(second.reason),
         inspect(second),
       );
       assert.equal(rig.host.status()[0]!.rateLimits, 2);
@@ -268,7 +268,7 @@ test("a rate limit of the container is a refusal, too", () =>
     async (rig, server) => {
       server.fail("send", rateLimit);
       const result = await rig.link().send(part("x"), signal);
-      assert.ok(result.state === "refused" && result.retryable && result.retryAfterMs === LIMITS.signalRetryMs, inspect(result));
+      assert.ok(result.state === "refused" && result.retryable && result.retryAfterMs === SIGNAL_LIMITS.retryMs, inspect(result));
     },
     {},
   ));

@@ -1,10 +1,11 @@
 import { systemClock, type Clock } from "../../core/clock.ts";
-import { asId, type ChannelId } from "../../core/ids.ts";
 import { silentLog } from "../../core/log.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { TerminalError, type ChannelCapabilities, type Channel, type ChannelContext, type Link, type LoginStep } from "../channel.ts";
+import { TerminalError, type Channel, type ChannelContext, type Link, type LoginStep } from "../channel.ts";
 import { containedClock } from "../containment.ts";
 import type { SignalBackend } from "./backend.ts";
+import { channelFacts } from "../manifest.ts";
+import { DESCRIPTION } from "./description.ts";
 import { canonicalSignalId, parseSignalAccount, signalIdentity, type SignalAccount } from "./config.ts";
 import { receiveEvents, SIGNAL_TIMINGS, type SignalTimings } from "./connection.ts";
 import { ContainerBackend } from "./container-backend.ts";
@@ -14,22 +15,6 @@ import { SignalLink } from "./link.ts";
 import { NativeBackend, NotLinkedError } from "./native-backend.ts";
 import { toVisibleSignal } from "./outbound.ts";
 import { startDaemon, type Daemon } from "./daemon-process.ts";
-
-export const capabilities: ChannelCapabilities = {
-  chatKinds: ["direct", "group"],
-  maxText: { unit: "utf16", value: LIMITS.signalTextChars },
-  markup: "markdown",
-  ack: "none",
-  idempotency: "none",
-  edit: true,
-  typing: true,
-  reactions: true,
-  media: { in: true, out: true },
-  buttons: false,
-  commands: false,
-  polls: true,
-  events: ["edit", "delete", "reaction"],
-};
 
 const LINK_FIRST_FIX =
   "Save it all the same (--no-verify; on the page: Save it, and link a phone), then: openclaw channels login signal. Or register the number with signal-cli.";
@@ -41,11 +26,7 @@ type Deps = { timings: SignalTimings; clock: Clock };
 export function createSignalChannel({ timings = SIGNAL_TIMINGS, clock = systemClock }: Options = {}): Channel<SignalAccount> {
   const deps = { timings, clock };
   return {
-    id: asId<ChannelId>("signal"),
-    label: "Signal",
-    guide: { text: "The agent needs a phone number of its own, registered or linked with signal-cli." },
-    setup: ["transport.kind", "transport.url", "transport.cliPath"],
-    capabilities,
+    ...channelFacts(DESCRIPTION),
     parse: parseSignalAccount,
     identity: signalIdentity,
     canonicalId: canonicalSignalId,

@@ -1,6 +1,6 @@
 import { reasonOf } from "../../core/errors.ts";
 import type { MessageId } from "../../core/ids.ts";
-import { LIMITS } from "../../core/limits.ts";
+import { SIGNAL_LIMITS } from "./limits.ts";
 import type { ChannelEvent, ChannelContext, Link, MediaRef, OutboundPart, SendResult, ReplyTarget } from "../channel.ts";
 import { refusedSend, type SignalBackend, type MessageDraft } from "./backend.ts";
 import { SIGNAL_FILE_SCHEME } from "./inbound.ts";
@@ -30,8 +30,8 @@ export class SignalLink implements Link {
     if (signal.aborted) return refusedSend("cancelled before it was sent", true);
     const { media } = part;
     if (!media && toVisibleSignal(part.text).trim() === "") return refusedSend("nothing visible is left of the text", false);
-    if (media && media.sizeBytes > LIMITS.signalUploadBytes)
-      return refusedSend(`the file is larger than the ${LIMITS.signalUploadBytes} bytes that are sent`, false);
+    if (media && media.sizeBytes > SIGNAL_LIMITS.uploadBytes)
+      return refusedSend(`the file is larger than the ${SIGNAL_LIMITS.uploadBytes} bytes that are sent`, false);
     let files: MessageDraft["files"] = [];
     try {
       if (media) files = [{ media, bytes: await media.read() }];
@@ -111,7 +111,7 @@ export class SignalLink implements Link {
 
   #rememberText(id: MessageId, text: string): void {
     this.#texts.set(id, text.slice(0, 2_000));
-    if (this.#texts.size <= LIMITS.signalQuotedTexts) return;
+    if (this.#texts.size <= SIGNAL_LIMITS.quotedTexts) return;
     const oldest = this.#texts.keys().next();
     if (!oldest.done) this.#texts.delete(oldest.value);
   }

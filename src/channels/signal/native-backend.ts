@@ -1,5 +1,6 @@
 import { asId, type MessageId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { SIGNAL_LIMITS } from "./limits.ts";
 import { networkErrorReason, NotSentError, readBytes } from "../api.ts";
 import { openHttp } from "../http.ts";
 import { TerminalError, type MediaUpload, type SendResult, type ReplyTarget } from "../channel.ts";
@@ -69,7 +70,7 @@ export class NativeBackend implements SignalBackend {
       if (response.status === 400) throw new NotLinkedError(account.number, `signal-cli at ${url}`);
       if (response.status !== 200) throw unexpectedResponse(url, response.status);
       opened();
-      const cutter = new SseParser(LIMITS.signalEventBytes);
+      const cutter = new SseParser(SIGNAL_LIMITS.eventBytes);
       for await (const chunk of response.body) {
         watch();
         alive();
@@ -138,7 +139,7 @@ export class NativeBackend implements SignalBackend {
     const params = { id, ...(groupId === null ? { recipient: toRecipient(recipient ?? "") } : { groupId }) };
     // The file comes as base64 in JSON.
     const maxAnswer = Math.ceil((maxBytes * 4) / 3) + 4_096;
-    const answer = await this.#rpc("getAttachment", params, { signal, timeoutMs: LIMITS.signalSendMs, maxAnswer });
+    const answer = await this.#rpc("getAttachment", params, { signal, timeoutMs: SIGNAL_LIMITS.sendMs, maxAnswer });
     if (!answer.ok) throw new Error(`signal-cli does not give the file: ${answer.message}`);
     const bytes = Buffer.from(asString(asObject(answer.result)?.["data"]), "base64");
     if (bytes.length > maxBytes) throw new Error(`the file is larger than ${maxBytes} bytes`);
@@ -147,7 +148,7 @@ export class NativeBackend implements SignalBackend {
 
   async linkDevice(show: (uri: string) => void, signal: AbortSignal): Promise<string> {
     for (;;) {
-      const begun = await this.#rpc("startLink", {}, { signal, general: true, timeoutMs: LIMITS.signalSendMs });
+      const begun = await this.#rpc("startLink", {}, { signal, general: true, timeoutMs: SIGNAL_LIMITS.sendMs });
       if (!begun.ok && begun.code === CODE.noMethod)
         throw new Error("this signal-cli was started for one account (-a) and cannot link another: start the daemon without -a");
       if (!begun.ok) throw new Error(`signal-cli cannot begin: ${begun.message}`);
@@ -169,7 +170,7 @@ export class NativeBackend implements SignalBackend {
   async #send(method: string, params: JsonObject, signal: AbortSignal): Promise<SignalSendResult> {
     let answer: RpcResponse;
     try {
-      answer = await this.#rpc(method, params, { signal, timeoutMs: LIMITS.signalSendMs });
+      answer = await this.#rpc(method, params, { signal, timeoutMs: SIGNAL_LIMITS.sendMs });
     } catch (err) {
       if (err instanceof NotSentError) return refusedSend(`signal-cli cannot be reached: ${err.message}`, true);
       throw err;
@@ -188,7 +189,7 @@ export class NativeBackend implements SignalBackend {
       const seconds = Math.max(0, ...results.map((each) => Number(each["retryAfterSeconds"] ?? 0)));
       const proof = results.some((each) => asString(each["token"]) !== "");
       const reason = proof ? `${message}; Signal wants a captcha to be solved: signal-cli submitRateLimitChallenge` : message;
-      return { state: "refused", retryable: true, retryAfterMs: seconds > 0 ? seconds * 1_000 : LIMITS.signalRetryMs, reason };
+      return { state: "refused", retryable: true, retryAfterMs: seconds > 0 ? seconds * 1_000 : SIGNAL_LIMITS.retryMs, reason };
     }
     if (code === CODE.untrusted) return refusedSend(`${message}: the safety number has changed; see signal-cli trust`, false);
     if (NOT_SENT_CODES.test(message)) return refusedSend(message, true);

@@ -1,5 +1,5 @@
 import { reasonOf } from "../../core/errors.ts";
-import { LIMITS } from "../../core/limits.ts";
+import { SLACK_LIMITS } from "./limits.ts";
 import { callApi, networkErrorReason, NotSentError, readBytes, retryAfterMs } from "../api.ts";
 import { TerminalError } from "../channel.ts";
 import { openHttp } from "../http.ts";
@@ -73,7 +73,7 @@ export class SlackApi {
     if (!this.#isSlack(url, ["files.slack.com"])) throw new Error("the address for the file is not one of Slack's");
     return (
       await this.#withoutSecrets(() =>
-        callApi({ method: "POST", url, body: bytes, proxy: this.#account.proxy, signal, timeoutMs: LIMITS.slackFileMs }),
+        callApi({ method: "POST", url, body: bytes, proxy: this.#account.proxy, signal, timeoutMs: SLACK_LIMITS.fileMs }),
       )
     ).status;
   }
@@ -81,7 +81,7 @@ export class SlackApi {
   /** Bytes of a private file. */
   async downloadFile(url: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
     if (!this.#isSlack(url, ["files.slack.com"])) throw new Error("the file is not one of Slack's");
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.slackFileMs)]);
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(SLACK_LIMITS.fileMs)]);
     return this.#withoutSecrets(async () => {
       const headers = { authorization: `Bearer ${this.#account.botToken.reveal()}` };
       const response = await openHttp({ url, headers, proxy: this.#account.proxy, signal: limit });

@@ -1,4 +1,4 @@
-import { LIMITS } from "../../core/limits.ts";
+import { SLACK_LIMITS } from "./limits.ts";
 import type { ChannelEvent, ChatKind } from "../channel.ts";
 
 /** The newest message that is stored from one conversation, or one thread of it. */
@@ -36,6 +36,6 @@ export function advanceCursor(cursor: string | null, team: string, events: reado
     const ts = before && Number(before.ts) > Number(event.message) ? before.ts : event.message;
     marks.set(key, { channel: event.chat.id, thread: event.thread?.id ?? null, kind: event.chat.kind, ts });
   }
-  const at = [...marks.values()].slice(-LIMITS.slackLanes).map(({ channel, thread, kind, ts }) => [channel, thread, kind, ts]);
+  const at = [...marks.values()].slice(-SLACK_LIMITS.lanes).map(({ channel, thread, kind, ts }) => [channel, thread, kind, ts]);
   return JSON.stringify({ team, at });
 }

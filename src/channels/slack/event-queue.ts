@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { SLACK_LIMITS } from "./limits.ts";
 import type { ChannelEvent, ChannelContext } from "../channel.ts";
 import { sleep } from "../sleep.ts";
 import { nextCursor, slackTokenRevokedError, TOKEN_ERRORS, type SlackApi } from "./api.ts";
@@ -65,7 +66,7 @@ export class SlackEventQueue {
   /** Conversation by conversation, those that were busy last first. */
   async #backfillAll(): Promise<void> {
     const { host, decodeContext: facts, clock } = this.#session;
-    const until = clock.monotonic() + LIMITS.slackBackfillMs;
+    const until = clock.monotonic() + SLACK_LIMITS.backfillMs;
     const marks = parseCursor(host.cursor(), facts().bot.teamId);
     for (const mark of marks.toReversed()) {
       if (this.#session.signal.aborted) return;
@@ -88,13 +89,13 @@ export class SlackEventQueue {
     const { api, host, clock, signal } = this.#session;
     const method = thread === null ? "conversations.history" : "conversations.replies";
     const found: unknown[] = [];
-    for (let cursor = "", page = 0; page < LIMITS.slackBackfillPages;) {
+    for (let cursor = "", page = 0; page < SLACK_LIMITS.backfillPages;) {
       const more = { ...(thread !== null && { ts: thread }), ...(cursor && { cursor }) };
       const answer = await api.call(method, { channel, oldest: ts, limit: 200, ...more }, { signal });
       host.reportActivity();
       if (!answer.ok) {
         if (TOKEN_ERRORS.has(answer.error)) throw slackTokenRevokedError(answer.error);
-        const waitMs = answer.retryAfterMs ?? LIMITS.slackRetryMs;
+        const waitMs = answer.retryAfterMs ?? SLACK_LIMITS.retryMs;
         if (answer.error === "ratelimited" && clock.monotonic() + waitMs < until) {
           host.reportRateLimit();
           await sleep(clock, waitMs, signal);

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { inspect } from "node:util";
 import { test } from "node:test";
 import { asId } from "../../core/ids.ts";
-import { LIMITS } from "../../core/limits.ts";
+import { SLACK_LIMITS } from "./limits.ts";
 import { Secret } from "../../core/secret.ts";
 import type { ChannelEvent } from "../channel.ts";
 import { splitText } from "../split-text.ts";
@@ -13,7 +13,8 @@ import { advanceCursor, parseCursor } from "./cursor.ts";
 import { toEmoji, toShortcode } from "./emoji.ts";
 import { verifySignature, parsePayload } from "./http-events.ts";
 import { decodeSlackEvent, decodeHistory, redecodeSlackEvent, type SlackDecodeContext } from "./inbound.ts";
-import { capabilities, createSlackChannel } from "./index.ts";
+import { DESCRIPTION } from "./description.ts";
+import { createSlackChannel } from "./index.ts";
 import { toBlocks, toMrkdwn, toPlainSlack } from "./outbound.ts";
 
 const read = <T>(name: string): T => JSON.parse(readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8")) as T;
@@ -78,16 +79,16 @@ test("whatever Markdown comes, nobody is called and no markup of Slack gets thro
 
 test("parts are cut by their rendered length, also through escapes, surrogates and fences", () => {
   const markdown = `${"**bold** & [link](https://long.example/path) 🦞 ".repeat(400)}\n\n\`\`\`ts\n${"const a = `<&>`;\n".repeat(800)}\`\`\`\n\n${"&".repeat(9_000)}`;
-  const parts = splitText(markdown, capabilities.maxText, { render: toMrkdwn });
+  const parts = splitText(markdown, DESCRIPTION.capabilities.maxText, { render: toMrkdwn });
   assert.ok(parts.length > 5);
   for (const { text } of parts) {
-    assert.ok(toMrkdwn(text).length <= LIMITS.slackTextChars);
+    assert.ok(toMrkdwn(text).length <= SLACK_LIMITS.textChars);
     assert.ok(text.isWellFormed());
     const blocks = toBlocks(text, [[{ text: "a".repeat(100), token: "t" }]]) as {
       text?: { text: string };
       elements?: { text: { text: string } }[];
     }[];
-    assert.ok(blocks.length < 50 && blocks.every((block) => (block.text?.text.length ?? 0) <= LIMITS.slackBlockChars));
+    assert.ok(blocks.length < 50 && blocks.every((block) => (block.text?.text.length ?? 0) <= SLACK_LIMITS.blockChars));
     assert.ok(blocks.at(-1)!.elements![0]!.text.text.length <= 75);
   }
 });
@@ -131,9 +132,9 @@ test("the cursor keeps the newest message of each conversation, and not too many
   assert.deepEqual(parseCursor(cursor, "T2"), [], "another workspace");
   for (const broken of ["", "{", "null", "[]", '{"team":"T1","at":[[1],"x",["C1",null,"moon","1.1"]]}'])
     assert.deepEqual(parseCursor(broken, "T1"), []);
-  for (let i = 0; i < LIMITS.slackLanes + 50; i++) cursor = advanceCursor(cursor, "T1", said(`C${i + 2}`, `${i + 20}.000001`));
-  assert.equal(parseCursor(cursor, "T1").length, LIMITS.slackLanes);
-  assert.equal(parseCursor(cursor, "T1").at(-1)!.channel, `C${LIMITS.slackLanes + 51}`);
+  for (let i = 0; i < SLACK_LIMITS.lanes + 50; i++) cursor = advanceCursor(cursor, "T1", said(`C${i + 2}`, `${i + 20}.000001`));
+  assert.equal(parseCursor(cursor, "T1").length, SLACK_LIMITS.lanes);
+  assert.equal(parseCursor(cursor, "T1").at(-1)!.channel, `C${SLACK_LIMITS.lanes + 51}`);
 });
 
 test("a signature is over the bytes, the time and the secret", () => {

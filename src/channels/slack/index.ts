@@ -1,10 +1,11 @@
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
-import { asId, type AccountId, type ChannelId, type ChatId } from "../../core/ids.ts";
-import { LIMITS } from "../../core/limits.ts";
+import { asId, type AccountId, type ChatId } from "../../core/ids.ts";
 import { containedClock } from "../containment.ts";
-import type { ChannelCapabilities, Channel, ChannelContext, WebhookResponse, WebhookRequest, Link } from "../channel.ts";
+import type { Channel, ChannelContext, WebhookResponse, WebhookRequest, Link } from "../channel.ts";
 import { slackTokenRevokedError, SlackApi, TOKEN_ERRORS } from "./api.ts";
+import { channelFacts } from "../manifest.ts";
+import { DESCRIPTION } from "./description.ts";
 import { canonicalSlackId, parseSlackAccount, slackIdentity, type SlackAccount } from "./config.ts";
 import { checkAppToken, runSocketMode, SLACK_TIMINGS, type SlackTimings } from "./socket-mode.ts";
 import { verifySignature, parsePayload } from "./http-events.ts";
@@ -14,23 +15,6 @@ import { sleep } from "../sleep.ts";
 import { reasonFor, SlackLink } from "./link.ts";
 import { toMrkdwn } from "./outbound.ts";
 
-export const capabilities: ChannelCapabilities = {
-  chatKinds: ["direct", "group", "channel"],
-  maxText: { unit: "utf16", value: LIMITS.slackTextChars },
-  markup: "markdown",
-  ack: "event",
-  idempotency: "lookup",
-  edit: true,
-  typing: false,
-  reactions: true,
-  media: { in: true, out: true },
-  buttons: true,
-  commands: true,
-  polls: false,
-  events: ["edit", "delete", "reaction", "interaction"],
-  roomAdmitsMembers: true,
-};
-
 type Options = { timings?: SlackTimings; clock?: Clock };
 /** What is known about the apps of this process: by token, for `isAddressed`; what a request needs to be taken; where was sent to. */
 type ChannelCache = { bots: Map<string, SlackBot>; queues: WeakMap<SlackAccount, SlackEventQueue> };
@@ -39,15 +23,7 @@ type ChannelCache = { bots: Map<string, SlackBot>; queues: WeakMap<SlackAccount,
 export function createSlackChannel({ timings = SLACK_TIMINGS, clock = systemClock }: Options = {}): Channel<SlackAccount> {
   const known: ChannelCache = { bots: new Map(), queues: new WeakMap() };
   return {
-    id: asId<ChannelId>("slack"),
-    label: "Slack",
-    setup: [],
-    guide: {
-      text: "Create a Slack app with Socket Mode on, install it, and copy its two tokens.",
-      link: { label: "Open api.slack.com/apps", url: "https://api.slack.com/apps" },
-    },
-    capabilities,
-    environment: { botToken: "SLACK_BOT_TOKEN", appToken: "SLACK_APP_TOKEN" },
+    ...channelFacts(DESCRIPTION),
     parse: parseSlackAccount,
     identity: slackIdentity,
     canonicalId: canonicalSlackId,

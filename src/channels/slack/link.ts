@@ -1,6 +1,7 @@
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type MessageId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { SLACK_LIMITS } from "./limits.ts";
 import { NotSentError } from "../api.ts";
 import {
   UnknownOutcomeError,
@@ -130,8 +131,8 @@ export class SlackLink implements Link {
     if (part.media) throw new UnknownOutcomeError("Slack cannot be asked whether a file has arrived");
     const thread = threadOf(part.target)["thread_ts"];
     const method = thread === undefined ? "conversations.history" : "conversations.replies";
-    const oldest = ((this.#deps.now() - LIMITS.slackLookupMs) / 1_000).toFixed(6);
-    for (let cursor = "", page = 0; page < LIMITS.slackLookupPages; page++) {
+    const oldest = ((this.#deps.now() - SLACK_LIMITS.lookupMs) / 1_000).toFixed(6);
+    for (let cursor = "", page = 0; page < SLACK_LIMITS.lookupPages; page++) {
       const more = { ...(thread !== undefined && { ts: thread }), ...(cursor && { cursor }) };
       const params = { channel: part.target.chat.id, oldest, limit: 200, include_all_metadata: true, ...more };
       const answer = await this.#deps.api.call(method, params, { signal: new AbortController().signal });
@@ -198,7 +199,7 @@ export class SlackLink implements Link {
   }
 
   async #sendFile(part: OutboundPart, media: MediaUpload, signal: AbortSignal): Promise<SendResult> {
-    const most = LIMITS.slackUploadBytes;
+    const most = SLACK_LIMITS.uploadBytes;
     if (media.sizeBytes > most) return refusedSend(`the file is larger than the ${most} bytes that are sent`, false);
     let bytes: Uint8Array;
     try {
@@ -261,7 +262,7 @@ export class SlackLink implements Link {
 
   #rateLimited(retryAfterMs: number | null, reason: string): SendResult {
     this.#deps.host.reportRateLimit();
-    return { state: "refused", retryable: true, retryAfterMs: retryAfterMs ?? LIMITS.slackRetryMs, reason };
+    return { state: "refused", retryable: true, retryAfterMs: retryAfterMs ?? SLACK_LIMITS.retryMs, reason };
   }
 
   async #callOrThrow(method: string, params: SlackObject, fine?: string): Promise<SlackObject> {

@@ -1,4 +1,4 @@
-import { LIMITS } from "../../core/limits.ts";
+import { SLACK_LIMITS } from "./limits.ts";
 import type { Button } from "../channel.ts";
 import { renderStyledText, parseStyledText, type StyleSpan, type TextStyle } from "../styled-text.ts";
 import { splitText } from "../split-text.ts";
@@ -75,13 +75,13 @@ export function toBlocks(markdown: string, rows: readonly (readonly Button[])[])
     rendered.set(part, text);
     return text;
   };
-  const pieces = splitText(markdown, { unit: "utf16", value: LIMITS.slackBlockChars }, { render });
+  const pieces = splitText(markdown, { unit: "utf16", value: SLACK_LIMITS.blockChars }, { render });
   const sections = pieces.map(({ text }) => ({ type: "section", text: { type: "mrkdwn", text: rendered.get(text) ?? toMrkdwn(text) } }));
   const actions = rows
     .filter((row) => row.length > 0)
     .map((row, index) => ({
       type: "actions",
-      elements: row.slice(0, LIMITS.slackRowButtons).map(({ text, token }, place) => ({
+      elements: row.slice(0, SLACK_LIMITS.rowButtons).map(({ text, token }, place) => ({
         type: "button",
         action_id: `${BUTTON_ACTION_ID}${index}:${place}`,
         text: { type: "plain_text", text: [...text].slice(0, 70).join("") || "…", emoji: true },

@@ -1,6 +1,7 @@
 import { isLoopbackHostname } from "../url.ts";
 import { GatewayError, reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { SLACK_LIMITS } from "./limits.ts";
 import { TerminalError } from "../channel.ts";
 import { asSlackObject, TOKEN_ERRORS, type SlackObject, type SlackApi } from "./api.ts";
 import { type SlackEventQueue, type SlackSession } from "./event-queue.ts";
@@ -134,7 +135,7 @@ async function fetchSocketUrl({ api, host, signal, timings, apiRoot }: Deps): Pr
     if (answer.error !== "ratelimited") throw new Error(`Slack does not open a socket: ${answer.error}`);
     host.reportRateLimit();
     throw new GatewayError("UNAVAILABLE", "Slack asks to connect more slowly", {
-      retryAfterMs: answer.retryAfterMs ?? LIMITS.slackRetryMs,
+      retryAfterMs: answer.retryAfterMs ?? SLACK_LIMITS.retryMs,
     });
   }
   host.reportActivity();

@@ -1,5 +1,5 @@
 import { reasonOf } from "../../core/errors.ts";
-import { LIMITS } from "../../core/limits.ts";
+import { TELEGRAM_LIMITS } from "./limits.ts";
 import { callApi, networkErrorReason, MultipartForm, NotSentError, readBytes } from "../api.ts";
 import { openHttp } from "../http.ts";
 import type { TelegramAccount } from "./config.ts";
@@ -40,7 +40,7 @@ export class BotApi {
         body: upload ? toForm(params, upload) : params,
         proxy: this.#account.proxy,
         signal,
-        timeoutMs: timeoutMs ?? (upload ? LIMITS.telegramFileMs : this.#account.timeoutMs),
+        timeoutMs: timeoutMs ?? (upload ? TELEGRAM_LIMITS.fileMs : this.#account.timeoutMs),
       });
       return parseResponse(status, body, this.#withoutToken);
     } catch (err) {
@@ -52,7 +52,7 @@ export class BotApi {
   async downloadFile(path: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
     if (!/^[\w-][\w./-]{0,400}$/.test(path) || path.split("/").includes("..")) throw new Error("the path of the file cannot be used");
     const url = `${this.#account.apiRoot}/file/bot${this.#account.token.reveal()}/${path}`;
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.telegramFileMs)]);
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(TELEGRAM_LIMITS.fileMs)]);
     try {
       const response = await openHttp({ url, proxy: this.#account.proxy, signal: limit });
       if (response.status === 200) return await readBytes(response, maxBytes);

@@ -11,7 +11,8 @@ import { joinMediaGroups } from "./media-group.ts";
 import { canonicalTelegramId, parseTelegramAccount, telegramIdentity } from "./config.ts";
 import { decodeTelegramCursor, isSameWebhookSecret, encodeTelegramCursor } from "./updates.ts";
 import { decodeTelegramUpdate, callbackQueryId, redecodeTelegramUpdate, updateId, type TelegramDecodeContext } from "./inbound.ts";
-import { capabilities, createTelegramChannel } from "./index.ts";
+import { DESCRIPTION } from "./description.ts";
+import { createTelegramChannel } from "./index.ts";
 import { toTelegramHtml, toPlainTelegram, toVisibleTelegram } from "./outbound.ts";
 
 const read = <T>(name: string): T => JSON.parse(readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8")) as T;
@@ -91,7 +92,7 @@ test("whatever Markdown comes, the HTML is well formed and shows what is counted
 
 test("parts are cut by what is shown, and fences are closed and opened again", () => {
   const markdown = `${"**bold** and [link](https://very-long.example/with/a/long/path) ".repeat(400)}\n\n\`\`\`ts\n${"const a = `<&>`;\n".repeat(400)}\`\`\`\n\nend`;
-  const parts = splitText(markdown, capabilities.maxText, { render: toVisibleTelegram });
+  const parts = splitText(markdown, DESCRIPTION.capabilities.maxText, { render: toVisibleTelegram });
   for (const part of parts) {
     const shown = readHtml(toTelegramHtml(part.text));
     assert.ok("text" in shown);

@@ -1,10 +1,11 @@
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
-import { asId, type AccountId, type ChannelId, type ChatId } from "../../core/ids.ts";
-import { LIMITS } from "../../core/limits.ts";
+import { asId, type AccountId, type ChatId } from "../../core/ids.ts";
 import { containedClock } from "../containment.ts";
-import type { ChannelCapabilities, Channel, ChannelContext, WebhookResponse, WebhookRequest, Link } from "../channel.ts";
+import type { Channel, ChannelContext, WebhookResponse, WebhookRequest, Link } from "../channel.ts";
 import { BotApi } from "./bot-api.ts";
+import { channelFacts } from "../manifest.ts";
+import { DESCRIPTION } from "./description.ts";
 import { canonicalTelegramId, parseTelegramAccount, telegramIdentity, type TelegramAccount } from "./config.ts";
 import {
   answerCallbackQueries,
@@ -20,23 +21,6 @@ import { isRevoked, telegramTokenRevokedError, TelegramLink } from "./link.ts";
 import { toVisibleTelegram } from "./outbound.ts";
 import type { TelegramBot } from "./entities.ts";
 
-export const capabilities: ChannelCapabilities = {
-  chatKinds: ["direct", "group", "channel"],
-  maxText: { unit: "utf16", value: LIMITS.telegramTextChars },
-  markup: "html",
-  ack: "cursor",
-  idempotency: "none",
-  edit: true,
-  preview: true,
-  typing: true,
-  reactions: true,
-  media: { in: true, out: true },
-  buttons: true,
-  commands: true,
-  polls: true,
-  events: ["edit", "reaction", "interaction", "migration"],
-};
-
 type Options = { timings?: TelegramTimings; clock?: Clock };
 /** What is known about the bots of this process. */
 type ChannelCache = {
@@ -49,15 +33,7 @@ type ChannelCache = {
 export function createTelegramChannel({ timings = TELEGRAM_TIMINGS, clock = systemClock }: Options = {}): Channel<TelegramAccount> {
   const known: ChannelCache = { bots: new Map(), sessions: new WeakMap(), menus: new Set() };
   return {
-    id: asId<ChannelId>("telegram"),
-    label: "Telegram",
-    setup: [],
-    guide: {
-      text: "Open @BotFather in Telegram, send /newbot, and copy the token that it gives you.",
-      link: { label: "Open @BotFather", url: "https://t.me/BotFather" },
-    },
-    capabilities,
-    environment: { botToken: "TELEGRAM_BOT_TOKEN" },
+    ...channelFacts(DESCRIPTION),
     parse: parseTelegramAccount,
     identity: telegramIdentity,
     canonicalId: canonicalTelegramId,

@@ -1,6 +1,6 @@
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type ChatId, type MessageId } from "../../core/ids.ts";
-import { LIMITS } from "../../core/limits.ts";
+import { TELEGRAM_LIMITS } from "./limits.ts";
 import { NotSentError } from "../api.ts";
 import {
   TerminalError,
@@ -125,7 +125,7 @@ export class TelegramLink implements Link {
   }
 
   async #sendFile(part: OutboundPart, media: MediaUpload, more: BotApiParams, signal: AbortSignal): Promise<SendResult> {
-    const most = LIMITS.telegramUploadBytes;
+    const most = TELEGRAM_LIMITS.uploadBytes;
     if (media.sizeBytes > most) return refusedSend(`the file is larger than the ${most} bytes that Telegram takes`, false);
     let bytes: Uint8Array;
     try {
@@ -135,7 +135,7 @@ export class TelegramLink implements Link {
     }
     // A text that is too long for a caption follows as a message of its own, with the buttons under it.
     const visible = toVisibleTelegram(part.text).trim();
-    const alone = visible.length > LIMITS.telegramCaptionChars;
+    const alone = visible.length > TELEGRAM_LIMITS.captionChars;
     const { reply_markup: buttons, ...rest } = more;
     const caption = alone ? { ...part, text: "" } : part;
     const place = { ...threadOf(part.target), ...rest, ...(!alone && buttons !== undefined && { reply_markup: buttons }) };
@@ -167,7 +167,7 @@ export class TelegramLink implements Link {
     if (!first.answer || !/can't parse (?:message )?(?:entities|text|caption)|ENTIT(?:Y|IES)_/i.test(first.answer.description))
       return first;
     this.#deps.host.log.warn("Telegram could not read the markup of a text; it is sent without", { cause: first.answer.description });
-    const most = key === "text" ? LIMITS.telegramTextChars : LIMITS.telegramCaptionChars;
+    const most = key === "text" ? TELEGRAM_LIMITS.textChars : TELEGRAM_LIMITS.captionChars;
     return this.#attempt(method, part.target, { ...more, [key]: toPlainTelegram(part.text, most) }, signal, upload);
   }
 
@@ -202,7 +202,10 @@ export class TelegramLink implements Link {
     if (answer.code < 400 || answer.code >= 500) throw new Error(`Telegram answered: ${reason}`);
     if (answer.code === 429) {
       this.#deps.host.reportRateLimit();
-      return { result: { state: "refused", retryable: true, retryAfterMs: answer.retryAfterMs ?? LIMITS.telegramRetryMs, reason }, answer };
+      return {
+        result: { state: "refused", retryable: true, retryAfterMs: answer.retryAfterMs ?? TELEGRAM_LIMITS.retryMs, reason },
+        answer,
+      };
     }
     // A proxy that gave up on Telegram does not know what became of the request.
     if (answer.isProxyResponse && answer.code === 408) throw new Error(`something in front of Telegram answered: ${reason}`);
@@ -264,7 +267,7 @@ function keyboard({ buttons }: OutboundPart): BotApiParams {
 
 function methodFor({ kind, mimeType, sizeBytes }: MediaUpload): [method: string, field: string] {
   if (mimeType === "image/gif") return ["sendAnimation", "animation"];
-  if (kind === "image" && /^image\/(?:jpeg|png|webp)$/.test(mimeType) && sizeBytes <= LIMITS.telegramPhotoBytes)
+  if (kind === "image" && /^image\/(?:jpeg|png|webp)$/.test(mimeType) && sizeBytes <= TELEGRAM_LIMITS.photoBytes)
     return ["sendPhoto", "photo"];
   if (kind === "video" && mimeType === "video/mp4") return ["sendVideo", "video"];
   if (kind === "audio" && /^audio\/(?:ogg|opus)/.test(mimeType)) return ["sendVoice", "voice"];

@@ -1,36 +1,21 @@
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
-import { asId, type AccountId, type ChannelId, type ChatId } from "../../core/ids.ts";
+import { asId, type AccountId, type ChatId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import {
   TerminalError,
-  type ChannelCapabilities,
   type Channel,
   type ChannelEvent,
   type ChannelContext,
   type WebhookResponse,
   type WebhookRequest,
 } from "../channel.ts";
+import { channelFacts } from "../manifest.ts";
+import { DESCRIPTION } from "./description.ts";
 import { parseWebhookAccount, webhookIdentity, type WebhookAccount } from "./config.ts";
 import { ping, WebhookLink } from "./link.ts";
 import { FieldError, decodeWebhookEvent } from "./inbound.ts";
 import { signatureProblem } from "./signature.ts";
-
-export const capabilities: ChannelCapabilities = {
-  chatKinds: ["direct", "group", "channel"],
-  maxText: { unit: "utf16", value: 16_000 },
-  markup: "markdown",
-  ack: "event",
-  idempotency: "key",
-  edit: true,
-  typing: true,
-  reactions: true,
-  media: { in: true, out: true },
-  buttons: true,
-  commands: false,
-  polls: false,
-  events: ["edit", "delete", "reaction", "interaction"],
-};
 
 const jsonResponse = (status: number, body: unknown): WebhookResponse => ({ status, body: JSON.stringify(body) });
 const badRequest = (status: number, code: string, message: string, fix?: string): WebhookResponse =>
@@ -39,15 +24,7 @@ const badRequest = (status: number, code: string, message: string, fix?: string)
 /** The generic webhook channel: signed JSON in, signed JSON out. */
 export function createWebhookChannel({ clock = systemClock }: { clock?: Clock } = {}): Channel<WebhookAccount> {
   return {
-    id: asId<ChannelId>("webhook"),
-    label: "Webhook",
-    setup: ["outboundUrl"],
-    guide: {
-      text: "Choose a secret that both sides share. Replies go to the outbound URL; without one the webhook only receives.",
-      test: "Post a signed message to the webhook to test it.",
-    },
-    capabilities,
-    environment: { secret: "OPENCLAW_WEBHOOK_SECRET" },
+    ...channelFacts(DESCRIPTION),
     parse: parseWebhookAccount,
     identity: webhookIdentity,
     parseChat(to) {

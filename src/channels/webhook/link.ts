@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { asId, type MessageId } from "../../core/ids.ts";
-import { LIMITS } from "../../core/limits.ts";
+import { WEBHOOK_LIMITS } from "./limits.ts";
 import { callApi, NotSentError, readBytes, retryAfterMs, type ApiResponse } from "../api.ts";
 import type { ChannelContext, Link, MediaRef, OutboundPart, SendResult, ReplyTarget } from "../channel.ts";
 import { openHttp } from "../http.ts";
@@ -70,7 +70,7 @@ export class WebhookLink implements Link {
     const url = URL.parse(ref.url);
     if (!outboundUrl || url?.origin !== new URL(outboundUrl).origin)
       throw new Error("files are fetched only from the origin of channels.webhook.outboundUrl");
-    const limit = AbortSignal.any([signal, this.#signal, AbortSignal.timeout(LIMITS.webhookFileMs)]);
+    const limit = AbortSignal.any([signal, this.#signal, AbortSignal.timeout(WEBHOOK_LIMITS.fileMs)]);
     const headers = this.#headers(`get:${url.pathname}`, new Uint8Array());
     const response = await openHttp({ url, headers, proxy: this.#account.proxy, signal: limit });
     if (response.status === 200) return readBytes(response, maxBytes);

@@ -1,7 +1,19 @@
-import { number, enumOf, boolean, object, array, record, unknown, secret, requiredSecret, string, integer } from "./types.ts";
+import {
+  number,
+  enumOf,
+  boolean,
+  object,
+  array,
+  record,
+  unknown,
+  secret,
+  requiredSecret,
+  string,
+  integer,
+} from "../../core/config-schema.ts";
+import { THINKING_CHOICES } from "../../core/thinking.ts";
+import { toolPolicy } from "../../core/tool-policy-schema.ts";
 import { typingMode } from "./session.ts";
-
-export const THINKING_CHOICES = ["off", "minimal", "low", "medium", "high", "xhigh", "adaptive", "max", "ultra"] as const;
 
 const modelName = { regex: "\\S+(/\\S.*)?", description: "a model like provider/model" } as const;
 
@@ -19,24 +31,6 @@ const modelChoice = (doc: string) =>
   );
 
 const thinking = (doc: string) => enumOf(`${doc} \`adaptive\` counts as \`medium\`, \`ultra\` as \`max\`.`, THINKING_CHOICES);
-
-/** Which tools an agent, a group or everybody gets. */
-export const toolPolicy = (doc: string, unserved: readonly string[]) =>
-  object(
-    doc,
-    {
-      profile: enumOf("A named set of tools to start from.", ["minimal", "coding", "messaging", "full"], { onInvalid: "minimal" }),
-      allow: array("Only these tools; an empty list means none.", string("A tool, or a group of tools as `group:name`."), {
-        onInvalid: [],
-      }),
-      alsoAllow: array("Tools to add to the profile.", string("A tool, or a group of tools as `group:name`."), { onInvalid: [] }),
-      deny: array("Never these tools, whatever allows them.", string("A tool, a group of tools as `group:name`, or `*`."), {
-        onInvalid: ["*"],
-        strict: true,
-      }),
-    },
-    { optional: true, unserved },
-  );
 
 const catalog = record(
   "More models by `provider/model` that people may choose, with their short names.",

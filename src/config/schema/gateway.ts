@@ -1,4 +1,4 @@
-import { bytes, enumOf, boolean, object, array, secret, string, integer } from "./types.ts";
+import { bytes, enumOf, boolean, object, array, secret, string, integer } from "../../core/config-schema.ts";
 
 const auth = object(
   "Who may connect to the gateway's port.",

@@ -1,26 +1,10 @@
-import { enumOf, boolean, object, array, record, unknown, string, integer } from "./types.ts";
+import { DEFAULT_QUEUE_MODE, QUEUE_MODE_HELP, QUEUE_MODES } from "../../core/queue-modes.ts";
+import { enumOf, boolean, object, array, record, unknown, string, integer } from "../../core/config-schema.ts";
 
 const DM_SCOPE = ["main", "per-peer", "per-channel-peer", "per-account-channel-peer"] as const;
 const GROUP_SCOPE = ["main", "per-group"] as const;
 /** When "is typing" is shown. */
 export const typingMode = (doc: string) => enumOf(doc, ["never", "instant", "thinking", "message"]);
-
-/** Keys that every channel which can edit messages, or answer to one, has among its own. */
-export const replyFields = {
-  streaming: object("How an answer is shown while it is written.", {
-    mode: enumOf(
-      "`off` shows the answer when it is complete; `partial` shows one message that grows, `block` lets it grow by paragraphs; `progress` is the same as `partial`. The channel's own habit when it is not set.",
-      ["off", "partial", "block", "progress"],
-      { onInvalid: "off" },
-    ),
-  }),
-  replyToMode: enumOf(
-    "Which parts of a reply are shown as the answer to the message: none (`off`), the `first`, `all`, or the first when several messages were answered together (`batched`). `off` when it is not set.",
-    ["off", "first", "all", "batched"],
-  ),
-};
-
-const QUEUE_MODE = ["steer", "followup", "collect", "interrupt"] as const;
 
 const resetRule = (doc: string, optional: boolean) =>
   object(
@@ -116,10 +100,10 @@ export const messages = object(
     queue: object(
       "What happens to a message that arrives while the agent is busy.",
       {
-        mode: enumOf("`steer` into the running turn, `followup` after it, `collect` several into one, or `interrupt` it.", QUEUE_MODE, {
-          default: "steer",
+        mode: enumOf(`The message: ${QUEUE_MODES.map((mode) => `\`${mode}\` ${QUEUE_MODE_HELP[mode]}`).join("; ")}.`, QUEUE_MODES, {
+          default: DEFAULT_QUEUE_MODE,
         }),
-        byChannel: record("Another mode for some channels.", "<channel>", enumOf("The mode of the channel.", QUEUE_MODE)),
+        byChannel: record("Another mode for some channels.", "<channel>", enumOf("The mode of the channel.", QUEUE_MODES)),
         debounceMs: integer("Mode `collect`: quiet time in milliseconds before the messages that waited for a turn are taken together.", {
           default: 500,
           min: 0,
@@ -238,37 +222,6 @@ export const accessGroups = record(
     },
     { strict: true, unserved: ["membership", "guildId", "channelId"] },
   ),
-);
-
-/** Answers that two bots may exchange. */
-export const botLoopProtection = object(
-  "Keeps two bots from answering each other without end, where `allowBots` lets other bots in.",
-  {
-    enabled: boolean("Watch pairs of bots.", { onInvalid: true }),
-    maxEventsPerWindow: integer("Messages of one bot in one chat that are answered within the window.", { min: 1 }),
-    windowSeconds: integer("Length of the window in seconds.", { min: 1 }),
-    cooldownSeconds: integer("How long the bot gets no answers after that, in seconds.", { min: 1 }),
-  },
-  { optional: true },
-);
-
-/** Shared by every channel: what holds where the channel itself says nothing. */
-export const channelDefaults = object(
-  "What holds for every channel that does not say otherwise.",
-  {
-    dmPolicy: enumOf("Who may write directly.", ["pairing", "allowlist", "open", "disabled"], { onInvalid: "disabled" }),
-    groupPolicy: enumOf("Which groups are answered.", ["open", "disabled", "allowlist"], { onInvalid: "disabled" }),
-    implicitMentions: object(
-      "What counts as a mention without the name.",
-      {
-        replyToBot: boolean("A reply to a message of the agent.", { default: true, onInvalid: false }),
-        threadParticipation: boolean("A message in a thread in which the agent has answered.", { default: true, onInvalid: false }),
-      },
-      { unserved: ["quotedBot"] },
-    ),
-    botLoopProtection,
-  },
-  { effect: "restart-channel", unserved: ["contextVisibility", "heartbeatVisibility"] },
 );
 
 export const broadcast = record(

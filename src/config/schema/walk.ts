@@ -1,5 +1,5 @@
 import type { KeyPath } from "../key-path.ts";
-import type { Effect, ObjectNode, Node, StringNode } from "./types.ts";
+import type { Effect, ObjectNode, Node, StringNode } from "../../core/config-schema.ts";
 
 /** The key that names a file with the secret of `key`. */
 export const secretFileKey = (key: string): string => `${key}File`;

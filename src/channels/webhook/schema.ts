@@ -1,6 +1,6 @@
-import { toolPolicy } from "./agents.ts";
-import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications } from "./channel-fields.ts";
-import { number, enumOf, boolean, object, record, secret, string } from "./types.ts";
+import { toolPolicy } from "../../core/tool-policy-schema.ts";
+import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications } from "../schema-fields.ts";
+import { number, enumOf, boolean, object, record, secret, string } from "../../core/config-schema.ts";
 
 const groupRule = object(
   "One group or channel of the peer.",
@@ -36,7 +36,7 @@ const fields = {
   mediaMaxMb: number("Largest file that is fetched, in MiB.", { min: 0 }),
 };
 
-export const webhook = object(
+export const schema = object(
   "The generic webhook: signed JSON in and out. The keys of the top level hold for every account that does not say otherwise.",
   {
     ...fields,

@@ -1,7 +1,6 @@
-import { toolPolicy } from "./agents.ts";
-import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications } from "./channel-fields.ts";
-import { replyFields } from "./session.ts";
-import { number, enumOf, boolean, object, record, unknown, secret, string } from "./types.ts";
+import { toolPolicy } from "../../core/tool-policy-schema.ts";
+import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications, replyFields } from "../schema-fields.ts";
+import { number, enumOf, boolean, object, record, unknown, secret, string } from "../../core/config-schema.ts";
 
 const channelRule = object(
   "One channel or group conversation; its threads follow it.",
@@ -84,7 +83,7 @@ const SLACK_UNSERVED = [
   "unfurlMedia",
 ] as const;
 
-export const slack = object(
+export const schema = object(
   "Slack. The keys of the top level hold for every account that does not say otherwise.",
   {
     ...slackFields,

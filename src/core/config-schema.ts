@@ -1,4 +1,4 @@
-import type { Secret } from "../../core/secret.ts";
+import type { Secret } from "./secret.ts";
 
 /**
  * The words in which the configuration is described. One description gives the type, the check, the defaults, the JSON Schema,
@@ -104,19 +104,27 @@ type ObjectOf<F extends Fields> = Flat<
 type Present<O, T> = O extends { readonly default: unknown } ? T : O extends { readonly required: true } ? T : T | undefined;
 type Optional<O, T> = O extends { readonly optional: true } ? T | undefined : T;
 type Options<N> = Partial<Omit<N, "kind" | "doc">>;
+/** An option that the node does not have is a type error; `O extends Options<N>` alone would let a misspelled one pass. */
+type Exact<O, N> = O & { readonly [K in Exclude<keyof O, keyof N>]: never };
 
-export function string<const O extends Options<StringNode> = {}>(doc: string, options?: O): StringNode & TypedNode<Present<O, string>> {
+export function string<const O extends Options<StringNode> = {}>(
+  doc: string,
+  options?: Exact<O, StringNode>,
+): StringNode & TypedNode<Present<O, string>> {
   return { kind: "string", doc, ...options };
 }
 
-export function boolean<const O extends Options<BooleanNode> = {}>(doc: string, options?: O): BooleanNode & TypedNode<Present<O, boolean>> {
+export function boolean<const O extends Options<BooleanNode> = {}>(
+  doc: string,
+  options?: Exact<O, BooleanNode>,
+): BooleanNode & TypedNode<Present<O, boolean>> {
   return { kind: "boolean", doc, ...options };
 }
 
 /** A whole number. */
 export function integer<const O extends Options<Omit<NumberNode, "integer">> = {}>(
   doc: string,
-  options?: O,
+  options?: Exact<O, NumberNode>,
 ): NumberNode & TypedNode<Present<O, number>> {
   return { kind: "number", doc, integer: true, ...options };
 }
@@ -124,7 +132,7 @@ export function integer<const O extends Options<Omit<NumberNode, "integer">> = {
 /** Any finite number. */
 export function number<const O extends Options<Omit<NumberNode, "integer">> = {}>(
   doc: string,
-  options?: O,
+  options?: Exact<O, NumberNode>,
 ): NumberNode & TypedNode<Present<O, number>> {
   return { kind: "number", doc, integer: false, ...options };
 }
@@ -132,7 +140,7 @@ export function number<const O extends Options<Omit<NumberNode, "integer">> = {}
 export function enumOf<const V extends string, const O extends Options<Omit<EnumNode, "values">> = {}>(
   doc: string,
   values: readonly V[],
-  options?: O,
+  options?: Exact<O, EnumNode>,
 ): EnumNode & TypedNode<Present<O, V>> {
   return { kind: "enum", doc, values, ...options };
 }
@@ -147,14 +155,17 @@ export function requiredSecret(doc: string): SecretNode & TypedNode<Secret> {
   return { kind: "secret", doc };
 }
 
-export function bytes<const O extends Options<BytesNode> = {}>(doc: string, options?: O): BytesNode & TypedNode<Present<O, number>> {
+export function bytes<const O extends Options<BytesNode> = {}>(
+  doc: string,
+  options?: Exact<O, BytesNode>,
+): BytesNode & TypedNode<Present<O, number>> {
   return { kind: "bytes", doc, ...options };
 }
 
 export function array<N extends Node, const O extends Options<Omit<ArrayNode, "item">> = {}>(
   doc: string,
   item: N,
-  options?: O,
+  options?: Exact<O, ArrayNode>,
 ): ArrayNode & TypedNode<Present<O, readonly Exclude<TypeOf<N>, undefined>[]>> {
   return { kind: "array", doc, item, ...options };
 }
@@ -163,7 +174,7 @@ export function record<N extends Node, const O extends Options<Omit<RecordNode, 
   doc: string,
   key: string,
   item: N,
-  options?: O,
+  options?: Exact<O, RecordNode>,
 ): RecordNode & TypedNode<Optional<O, { readonly [key: string]: Exclude<TypeOf<N>, undefined> }>> {
   return { kind: "record", doc, keyName: key, item, ...options };
 }
@@ -171,7 +182,7 @@ export function record<N extends Node, const O extends Options<Omit<RecordNode, 
 export function object<F extends Fields, const O extends Options<Omit<ObjectNode, "fields">> = {}>(
   doc: string,
   fields: F,
-  options?: O,
+  options?: Exact<O, ObjectNode>,
 ): ObjectNode & TypedNode<Optional<O, ObjectOf<F>>> & { readonly fields: F } {
   return { kind: "object", doc, fields, ...options };
 }

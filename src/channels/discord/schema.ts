@@ -1,7 +1,6 @@
-import { toolPolicy } from "./agents.ts";
-import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications } from "./channel-fields.ts";
-import { replyFields } from "./session.ts";
-import { number, boolean, object, array, record, unknown, secret, string } from "./types.ts";
+import { toolPolicy } from "../../core/tool-policy-schema.ts";
+import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications, replyFields } from "../schema-fields.ts";
+import { number, boolean, object, array, record, unknown, secret, string } from "../../core/config-schema.ts";
 
 const snowflake = { regex: "\\d{1,20}", description: "a number in quotes, as Discord's developer mode copies it" } as const;
 const roles = (doc: string) => array(doc, string("Id of a role.", { acceptsNumber: true }), { onInvalid: [] });
@@ -114,7 +113,7 @@ const DISCORD_UNSERVED = [
   "contextVisibility",
 ] as const;
 
-export const discord = object(
+export const schema = object(
   "Discord. The keys of the top level hold for every account that does not say otherwise.",
   {
     ...discordFields,

@@ -1,7 +1,6 @@
-import { toolPolicy } from "./agents.ts";
-import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications } from "./channel-fields.ts";
-import { replyFields } from "./session.ts";
-import { number, boolean, object, record, secret, string, integer } from "./types.ts";
+import { toolPolicy } from "../../core/tool-policy-schema.ts";
+import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications, replyFields } from "../schema-fields.ts";
+import { number, boolean, object, record, secret, string, integer } from "../../core/config-schema.ts";
 
 const UNSERVED_IN_GROUPS = [
   "toolsBySender",
@@ -92,7 +91,7 @@ const UNSERVED = [
   "autoTopicLabel",
 ] as const;
 
-export const telegram = object(
+export const schema = object(
   "Telegram. The keys of the top level hold for every account that does not say otherwise.",
   {
     ...fields,

@@ -1,7 +1,6 @@
-import { toolPolicy } from "./agents.ts";
-import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications } from "./channel-fields.ts";
-import { replyFields } from "./session.ts";
-import { number, enumOf, boolean, object, record, string, integer } from "./types.ts";
+import { toolPolicy } from "../../core/tool-policy-schema.ts";
+import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications, replyFields } from "../schema-fields.ts";
+import { number, enumOf, boolean, object, record, string, integer } from "../../core/config-schema.ts";
 
 const groupRule = object(
   "One group.",
@@ -80,7 +79,7 @@ const UNSERVED = [
   "ignoreStories",
 ] as const;
 
-export const signal = object(
+export const schema = object(
   "Signal. The keys of the top level hold for every account that does not say otherwise.",
   {
     ...fields,
