@@ -87,7 +87,8 @@ export class SessionLanes {
   /** Reserves a place for a message that is being stored; inside its `store.write`. */
   enter({ runId, slotNeed }: QueuedMessage, session: SessionRow): LaneEntry {
     const { key } = session;
-    const startsAtOnce = this.#reserve(key, toSlotRequest(this.#deps.settings, slotNeed, session));
+    const request = toSlotRequest(this.#deps.settings, slotNeed, session);
+    const startsAtOnce = this.#reserve(key, request);
     const entry = { key, withdrawn: false };
     this.#entering.set(runId, entry);
     const rollback = (): void => {
@@ -96,7 +97,7 @@ export class SessionLanes {
     };
     const commit = (message: QueuedMessage, row: RunRow): void => {
       rollback();
-      if (!entry.withdrawn) this.#enqueue(key, message, startsAtOnce ? row : null);
+      if (!entry.withdrawn) this.#enqueue(key, message, startsAtOnce ? { row, request } : null);
     };
     return { startsAtOnce, commit, rollback };
   }
@@ -270,11 +271,11 @@ export class SessionLanes {
     return lane;
   }
 
-  /** `row`: the message is marked as running already, and starts at once. */
-  #enqueue(key: SessionKey, message: QueuedMessage, row: RunRow | null): void {
+  /** `reserved`: the message is marked as running already, and starts at once. */
+  #enqueue(key: SessionKey, message: QueuedMessage, reserved: { row: RunRow; request: SlotRequest } | null): void {
     const lane = this.#laneOf(key);
     const queued = push(lane, message);
-    if (row && lane.queue.length === 1 && !lane.active) this.#startTurn(lane, [queued], row);
+    if (reserved && lane.queue.length === 1 && !lane.active) this.#startTurn(lane, [queued], reserved.request, reserved.row);
     else this.#pump(lane);
   }
 
@@ -286,7 +287,8 @@ export class SessionLanes {
     const now = this.#deps.clock.monotonic();
     const action = nextAction(lane, now);
     if (action.do === "start") {
-      if (this.#mayStart(lane, action.take)) this.#startTurn(lane, action.take, null);
+      const request = this.#slotRequestOf(lane.key, action.take[0]!);
+      if (this.#mayStart(lane, action.take, request)) this.#startTurn(lane, action.take, request, null);
       else this.#deps.slotWaits.begin(lane);
     } else if (action.do === "interrupt") {
       lane.active!.abortCause = "interrupt";
@@ -302,9 +304,9 @@ export class SessionLanes {
     if (await this.#deps.steering.steer(lane, lane.active!, message)) this.#pump(lane);
   });
 
-  #mayStart(lane: Lane, take: readonly QueuedMessage[]): boolean {
+  #mayStart(lane: Lane, take: readonly QueuedMessage[], request: SlotRequest): boolean {
     if (this.#lastAttempts.mustWait(take.map((each) => each.runId))) return false;
-    return this.#slots.canStart(this.#slotRequestOf(lane.key, take[0]!), () => this.#waitingSlotRequests(lane.key));
+    return this.#slots.canStart(request, () => this.#waitingSlotRequests(lane.key));
   }
 
   #slotRequestOf = (key: SessionKey, { slotNeed }: QueuedMessage): SlotRequest =>
@@ -312,8 +314,9 @@ export class SessionLanes {
   #waitingSlotRequests = (except: SessionKey): SlotRequest[] =>
     waitingLanes(this.#lanes.values(), except).map((lane) => this.#slotRequestOf(lane.key, lane.queue[0]!));
 
-  #startTurn(lane: Lane, take: readonly QueuedMessage[], row: RunRow | null): void {
-    this.#slots.acquire(lane.key, this.#slotRequestOf(lane.key, take[0]!));
+  /** `row` of a message that is marked as running already; null: marks all of them. */
+  #startTurn(lane: Lane, take: readonly QueuedMessage[], request: SlotRequest, row: RunRow | null): void {
+    this.#slots.acquire(lane.key, request);
     lane.queue = lane.queue.slice(take.length);
     const active = toActiveTurn(take);
     const attemptEnded = this.#lastAttempts.begin(active.runIds);

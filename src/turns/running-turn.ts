@@ -96,7 +96,7 @@ export class RunningTurn {
     let turn: Turn;
     try {
       turn = await buildTurn(this.#deps, this.#context, session, {
-        tools: this.#grantedTools(),
+        tools: this.#grantedTools(session),
         beforeTool: (call) => this.#beforeTool(call),
       });
     } catch (err) {
@@ -104,7 +104,7 @@ export class RunningTurn {
       return this.close(errorOutcome(err.message, clock.now()));
     }
     runs.begin(this.#inflight);
-    this.#startIndicators();
+    this.#startIndicators(session);
     this.#stream.emitStarted(session.model ?? `${turn.models[0]!.provider}/${turn.models[0]!.id}`);
     bus.emit("session.changed", { sessionKey: this.#ref.sessionKey, reason: "run-start", fields: ["status"], runId: this.#ref.runId });
     const cancelTimeout = clock.after(this.#timeoutMs(), () => {
@@ -170,6 +170,7 @@ export class RunningTurn {
 
   /** Where the answer goes. Read again when it is stored: the chat may have received another id meanwhile. */
   #findTarget(session: SessionRow | undefined): ReplyTarget | null {
+    if (this.#target === null) return null;
     if (isSendDenied(session)) return (this.#target = null);
     this.#target = this.#deps.runs.find(this.#ref.runId)?.payload?.target ?? this.#target;
     return this.#target;
@@ -196,11 +197,11 @@ export class RunningTurn {
     this.#stream.indicators = null;
   }
 
-  #startIndicators(): void {
+  #startIndicators(session: SessionRow): void {
     const { live, outbound } = this.#deps;
     const { runId, agentId, payload } = this.#context.row;
     const { target } = payload;
-    if (!target || !live || isSendDenied(this.#session())) return;
+    if (!target || !live || isSendDenied(session)) return;
     const intent = { id: runId, sessionKey: this.#ref.sessionKey, target, at: 0, batched: this.#isBatched };
     const render = (text: string): { text: string; target: ReplyTarget } | null => outbound.preview({ ...intent, text });
     this.#stream.indicators = live.begin({ runId, agentId, target, addressed: payload.addressed === true, render });
@@ -223,12 +224,14 @@ export class RunningTurn {
    * The tools that every message of this turn grants, also one that was handed in while the turn ran, as far as the session permits them
    * now: it may have become read-only since the turn began.
    */
-  #grantedTools = (): readonly ToolName[] => permittedTools(this.#session(), intersectGrants(this.#context.active.grants).tools);
+  #grantedTools(session: SessionRow | undefined): readonly ToolName[] {
+    return permittedTools(session, intersectGrants(this.#context.active.grants).tools);
+  }
 
   /** The call is on disk before it runs: a crash from here on closes the turn instead of repeating the tool. */
   async #beforeTool(call: ToolCall): ReturnType<Turn["beforeTool"]> {
     const refused = { allow: false as const, reason: `the tool ${call.name} is not available in this conversation` };
-    const isGranted = (): boolean => (this.#grantedTools() as readonly string[]).includes(call.name);
+    const isGranted = (): boolean => (this.#grantedTools(this.#session()) as readonly string[]).includes(call.name);
     if (!isGranted()) return refused;
     const reason = this.#checkToolCall(call);
     if (reason !== null) return { allow: false, reason };
