@@ -93,7 +93,6 @@ const NOT_YET: readonly string[] = [
   "src/routing/",
   "src/server/",
   "src/start-gateway.ts",
-  "src/turns/",
   "test/channel-kit/",
   "test/crash/",
   "test/fakes/",

@@ -4,7 +4,7 @@ import type { Payload, RepliedMessage } from "./submission.ts";
 /** Ends what precedes a message: from here on its sender speaks. */
 export const ADDRESSED_MARKER = "[Addressed to you]";
 
-/** Stands before an operator's message in a session in which people from outside write as well. */
+/** Precedes an operator's message in a session in which people from outside write as well. */
 const OPERATOR_MARKER = "[Your operator, in the gateway's own chat]";
 
 type AgentTextInput = Pick<Payload, "text" | "context" | "attached" | "provenance" | "target" | "replyTo">;

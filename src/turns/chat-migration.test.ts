@@ -47,7 +47,7 @@ test("after a move the chat keeps its session, its rules and its agent, also aft
   again.close();
 });
 
-test("what waits for the old id is said at the new one, and lines of the room move along", async () => {
+test("messages for the old id are sent to the new one, and pending lines of the room move along", async () => {
   const bench = openIngest({ ...OPEN_POLICY, messages: { queue: { mode: "followup" } } });
   bench.runtime.script = gatedScript;
   await bench.ingest.admit(irc, account, [inGroup("0", "unaddressed")]);

@@ -77,7 +77,7 @@ test("a listener that throws does not end the turn that it listens to", async ()
   bench.close();
 });
 
-test("an answer that cannot be made into parts ends its run at once, frees its slot and is not tried for ever", async () => {
+test("an answer that cannot be made into parts ends its run at once, frees its slot and is not retried forever", async () => {
   const { log, errors } = recorder();
   const talk = openChatBench({ split: failingOver("bomb"), log, concurrency: () => 1 });
   await talk.turns.admission.submit(fromChat("bomb", "e1"));
@@ -212,7 +212,7 @@ test("typing, reactions and settings that throw cost nothing but themselves", as
   assert.deepEqual(MINIMAL_CAPABILITIES.preview, "off");
 });
 
-test("a part over which the gateway fails is set aside, and the next part and other conversations go on", async () => {
+test("a part over which the gateway fails becomes a dead letter; the next part and other conversations continue", async () => {
   const { log, errors } = recorder();
   let failing = true;
   const abilities = (): typeof ALL_CAPABILITIES => (failing ? boom() : ALL_CAPABILITIES);
@@ -234,10 +234,10 @@ test("a part over which the gateway fails is set aside, and the next part and ot
   talk.close();
 });
 
-test("a note of an undelivered part that cannot be written leaves its fate on disk", async () => {
+test("when the note of an undelivered part cannot be written, its outcome is stored", async () => {
   const { log } = recorder();
   const talk = openChatBench({ log, wire: { onUndelivered: boom } });
-  talk.chat.next.send.push(() => Promise.reject(new Error("nobody knows")));
+  talk.chat.next.send.push(() => Promise.reject(new Error("unknown outcome")));
   await talk.turns.admission.submit(fromChat("one", "e1"));
   await until(() => talk.outbox.get("e1:0")?.state === "unknown");
   await assertOthersGoOn(talk);
@@ -285,7 +285,7 @@ test("a quiet timer and a handed-in message that fail leave their message waitin
   talk.close();
 });
 
-test("an event over which the gateway fails is set aside whatever the error is, and the account goes on", async () => {
+test("an event over which the gateway fails becomes a dead letter whatever the error is, and the account continues", async () => {
   const door = openIngest(OPEN_POLICY, {
     toolsFor: () => {
       if (door.sessions.count() === 0) throw new SyntaxError("a bad pattern");

@@ -4,7 +4,7 @@ import { attributeText } from "./agent-text.ts";
 import { parseCommand } from "./commands.ts";
 
 /**
- * What was said, in the order in which an agent saw it, for a runtime that rebuilds its context. Commands and the gateway's own
+ * The messages of a session in the order in which an agent saw them, for a runtime that rebuilds its context. Commands and the gateway's own
  * notices are not part of it. Pure.
  */
 export function buildContext(messages: readonly Message[], leaveOut: ReadonlySet<string>): ContextMessage[] {

@@ -223,7 +223,7 @@ test("an answer for a channel is in the outbox in the same commit as the message
   bench.close();
 });
 
-test("an agent that fails is told to the person, on the channel as well", async () => {
+test("the failure of an agent is reported to the person, on the channel as well", async () => {
   const bench = openTurnBench();
   bench.runtime.script = async function* () {
     yield { type: "end", reason: "error", checkpoint: null, error: { kind: "rate_limit", message: "the provider is busy" } };
@@ -292,7 +292,7 @@ test("after a crash every open message runs again or is closed visibly, and none
   after.close();
 });
 
-test("a message that crashes the gateway again and again is parked with its payload, and its lane goes on", async () => {
+test("a message that crashes the gateway repeatedly becomes a dead letter with its payload, and its lane continues", async () => {
   const dir = openTurnBench();
   dir.runtime.script = gatedScript;
   await dir.turns.admission.submit(message("poison", "e1"));
@@ -347,7 +347,7 @@ test("what is done with a session exclusively waits for its turn, and messages w
   bench.close();
 });
 
-test("a large picture is a file, the agent gets it whole, and a missing one is told", async () => {
+test("a large picture is a file, the agent gets it whole, and a missing one is reported", async () => {
   const bench = openTurnBench();
   const data = Buffer.alloc(120_000, 5).toString("base64");
   await bench.turns.admission.submit(message("look", "e1", { images: [{ mimeType: "image/png", data }] }));

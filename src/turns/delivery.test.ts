@@ -97,7 +97,7 @@ test("parts of one conversation leave in order, and another conversation does no
   rig.close();
 });
 
-test("a send of which nobody knows is reported and never repeated, and the conversation goes on", async () => {
+test("a send with an unknown outcome is reported and never repeated, and the conversation continues", async () => {
   const rig = openRig((text) => {
     if (text === "a1") throw new Error("the socket died");
     return sent;
@@ -108,7 +108,7 @@ test("a send of which nobody knows is reported and never repeated, and the conve
   rig.close();
 });
 
-test("where the platform recognises a repetition, an uncertain send is repeated", async () => {
+test("where the platform deduplicates, a send with an unknown outcome is repeated", async () => {
   const rig = openRig((_text, attempt) => {
     if (attempt === 1) throw new Error("the socket died");
     return sent;
@@ -133,7 +133,7 @@ test("where the platform can be asked, an uncertain send is looked up and not re
   rig.close();
 });
 
-test("a refusal that can pass is tried again, one that cannot is set aside with its cause", async () => {
+test("a temporary refusal is retried, a permanent one becomes a dead letter with its cause", async () => {
   const rig = openRig((text, attempt) => {
     if (text === "no") return { state: "refused", retryable: false, reason: "no such person" };
     return attempt < 3 ? { state: "refused", retryable: true, retryAfterMs: 5, reason: "slow down" } : sent;
@@ -146,7 +146,7 @@ test("a refusal that can pass is tried again, one that cannot is set aside with 
   rig.close();
 });
 
-test("what is said while an account has no connection goes out when it has one", async () => {
+test("messages that are stored while an account has no connection are sent when it has one", async () => {
   const rig = openRig(() => sent);
   const { current } = rig.link;
   rig.link.current = null;
@@ -159,7 +159,7 @@ test("what is said while an account has no connection goes out when it has one",
   rig.close();
 });
 
-test("a part that is too old is set aside instead of being sent late", async () => {
+test("a part that is too old becomes a dead letter instead of being sent late", async () => {
   const rig = openRig(() => sent);
   await rig.store.write(() =>
     rig.turns.outbound.add({ id: "1", sessionKey: null, target: target("alice"), text: "yesterday", at: Date.now() - 25 * 3_600_000 }),

@@ -38,24 +38,24 @@ export type DeliveryOptions = {
   media: MediaStore;
   /** Resolves when nothing of a run's preview is on its way any more. */
   previewSettled: (runId: string) => Promise<void>;
-  /** A part did not arrive, or nobody knows; called inside of the transaction that says so. What it returns runs after the commit. */
+  /** A part did not arrive, or its outcome is unknown; called in the transaction that stores this. The returned function runs after the commit. */
   onUndelivered: (part: OutboxPart, state: "parked" | "unknown", cause: string) => (() => void) | null;
   /** Marks for crash tests. */
   crashPoint: (point: string) => void;
 };
 
-/** `again`: what was to be edited is not there, and the part is sent as a new message. */
+/** `resend`: the message to edit does not exist, and the part is sent as a new message. */
 type SendOutcome = {
   state: PartState;
   ids?: readonly string[];
   cause?: string;
   retryInMs?: number;
   resend?: true;
-  /** What became of the attempt is still to be found out. */ outcomePending?: true;
+  /** The platform still has to be asked about the attempt. */ outcomePending?: true;
 };
 
 /**
- * Sends what stands in the outbox. One conversation is one line: its parts leave strictly in order, conversations do not wait
+ * Sends the outbox. Each conversation is a queue of its own: its parts are sent strictly in order, conversations do not wait
  * for each other. A part is marked before it is handed to the channel, so that a crash leaves `attempting`, never a guess.
  */
 export class Delivery {
@@ -67,7 +67,7 @@ export class Delivery {
   /** Until when (monotonic) a conversation or an account has to wait, and when a conversation is looked at again. */
   readonly #pausedUntil = new Map<string, number>();
   readonly #timers = new Map<string, () => void>();
-  /** Parts that wait after an attempt whose end this process has seen: nobody has to be asked what became of it. */
+  /** Parts that wait after an attempt whose result this process has seen: the platform need not be asked about it. */
   readonly #observedAttempts = new Set<string>();
   readonly #abort = new AbortController();
   readonly #write: RetryingWrite;
@@ -75,10 +75,10 @@ export class Delivery {
   constructor(options: DeliveryOptions) {
     this.#options = { ...options, clock: containedClock(options.clock, options.log) };
     const isStopping = (): boolean => this.#abort.signal.aborted;
-    this.#write = createRetryingWrite({ ...this.#options, isStopping }, "the fate of a reply waits for the store");
+    this.#write = createRetryingWrite({ ...this.#options, isStopping }, "the outcome of a send waits for the store");
   }
 
-  /** Takes up what an earlier process left. */
+  /** Sends what an earlier process left. */
   start(): void {
     for (const conversation of this.#options.outbox.listOpenConversations()) this.wake(conversation);
   }
@@ -94,7 +94,7 @@ export class Delivery {
 
   /** Never rejects. A conversation over which the gateway itself fails pauses, and the others go on. */
   async #drainContained(conversation: string): Promise<void> {
-    // The entry in #busy has to be there before the first part ends.
+    // The entry in #draining has to exist before the first part ends.
     await Promise.resolve();
     try {
       await this.#drain(conversation);
@@ -117,7 +117,7 @@ export class Delivery {
     for (const conversation of conversations) this.wake(conversation);
   }
 
-  /** Sends nothing more; gives what is being sent a moment to be confirmed, so that its fate is known. */
+  /** Sends nothing more, and gives sends in progress a moment to be confirmed, so that their outcome is known. */
   async stop(): Promise<void> {
     this.#stopping = true;
     const settled = Promise.allSettled(this.#draining.values());
@@ -136,7 +136,7 @@ export class Delivery {
     return !this.#draining.has(conversation) && !this.#options.outbox.next(conversation);
   }
 
-  /** Obeys a platform that asks to wait: with this conversation, or with the whole account. */
+  /** Pauses a conversation, or the whole account, when the platform asks to wait. */
   applyRateLimit(target: ReplyTarget, result: SendResult): void {
     if (result.state !== "refused" || result.retryAfterMs === undefined) return;
     const key = result.pauses === "account" ? accountKey(target.channel, target.account) : conversationOf(target);
@@ -184,7 +184,7 @@ export class Delivery {
     }
   }
 
-  /** A part over which the gateway itself fails is set aside for the operator, and the parts behind it go on. */
+  /** A part over which the gateway itself fails becomes a dead letter, and the parts behind it are sent. */
   async #attemptContained(part: OutboxPart, link: Link): Promise<void> {
     const progress = { handedOver: false };
     try {
@@ -246,7 +246,7 @@ export class Delivery {
     await this.#options.previewSettled(previewRunId(part));
     const preview = outbox.previews.get(previewRunId(part));
     if (!preview || preview.state === "sent") return preview?.messageId ?? null;
-    // Whether the preview arrived is not known. Only a platform that can be asked, or that recognises the repetition, says.
+    // Whether the preview arrived is unknown, unless the platform can be asked or deduplicates.
     const asked: OutboundPart = { key: previewKey(previewRunId(part)), target: preview.target as ReplyTarget, text: part.text || "…" };
     const idempotency = this.#options.abilities(asked.target.channel)?.idempotency;
     try {
@@ -265,7 +265,7 @@ export class Delivery {
     try {
       if (part.text === "" && !part.media) {
         await link.remove?.(part.target as ReplyTarget, id);
-        return { state: "dropped", cause: "nothing was to be said; its preview was taken away" };
+        return { state: "dropped", cause: "the answer is empty; its preview was removed" };
       }
       if (part.media || !link.edit) return await this.#deletePreview(part, link, id);
       const result = await link.edit(id, this.#toPart(part), this.#abort.signal);
@@ -275,17 +275,17 @@ export class Delivery {
       return this.#fromResult(part, result);
     } catch (err) {
       if (part.attempts + 1 < LIMITS.sendAttempts || !this.#linkOf(part)) return { state: "queued", cause: reasonOf(err) };
-      if (part.text === "" && !part.media) return { state: "dropped", cause: `its preview could not be taken away: ${reasonOf(err)}` };
+      if (part.text === "" && !part.media) return { state: "dropped", cause: `its preview could not be removed: ${reasonOf(err)}` };
       return { state: "unknown", cause: reasonOf(err) };
     }
   }
 
-  /** A preview that cannot become the answer makes room for it. */
+  /** A preview that cannot become the answer is removed before it is sent. */
   async #deletePreview(part: OutboxPart, link: Link, id: MessageId): Promise<SendOutcome> {
     try {
       await link.remove?.(part.target as ReplyTarget, id);
     } catch (err) {
-      this.#options.log.warn("a preview was not taken away", { part: part.partKey, cause: reasonOf(err) });
+      this.#options.log.warn("a preview was not removed", { part: part.partKey, cause: reasonOf(err) });
     }
     return { state: "queued", resend: true };
   }
@@ -296,9 +296,9 @@ export class Delivery {
   }
 
   async #send(part: OutboxPart, link: Link): Promise<SendOutcome> {
-    if (part.text === "" && !part.media) return { state: "dropped", cause: "there was nothing to be taken away" };
+    if (part.text === "" && !part.media) return { state: "dropped", cause: "there was no preview to remove" };
     if (part.media && !(await this.#options.media.has(part.media)))
-      return { state: "parked", cause: `the file ${part.media.name} is not there any more` };
+      return { state: "parked", cause: `the file ${part.media.name} no longer exists` };
     const out = this.#toPart(part);
     // An earlier process may have died while it sent this.
     const before = part.attempts > 0 && !this.#observedAttempts.has(part.partKey) ? await this.#lookUpAttempt(part, out, link) : null;
@@ -310,7 +310,7 @@ export class Delivery {
     }
   }
 
-  /** What became of an attempt of unknown fate, where the platform can be asked. Null: it has not got the part, or cannot be asked. */
+  /** The result of an attempt with an unknown outcome, where the platform can be asked. Null: it does not have the part, or cannot be asked. */
   async #lookUpAttempt(part: OutboxPart, out: OutboundPart, link: Link): Promise<SendOutcome | null> {
     const { idempotency } = this.#options.abilities(out.target.channel) ?? {};
     if (idempotency !== "lookup" || !link.lookup) return null;
@@ -350,7 +350,7 @@ export class Delivery {
     return { state: "queued", cause: result.reason };
   }
 
-  /** Nobody knows whether it arrived. Only a platform that recognises a repetition, or can be asked, gets it again. */
+  /** The outcome is unknown. Only a platform that deduplicates, or can be asked, gets the part again. */
   async #fromUncertain(part: OutboxPart, out: OutboundPart, link: Link, cause: string): Promise<SendOutcome> {
     const idempotency = this.#options.abilities(out.target.channel)?.idempotency ?? "none";
     if (idempotency === "none" || (idempotency === "lookup" && !link.lookup)) return { state: "unknown", cause };
@@ -396,7 +396,7 @@ export class Delivery {
       });
       return stored && { announce: announce ?? (() => {}) };
     } catch (err) {
-      // Its note in the session cannot be stored: the fate alone is.
+      // Its note in the session cannot be stored: only the outcome is.
       log.error("an undelivered reply could not be noted in its session", { part: part.partKey, error: err });
       return (await this.#write(settle)) && { announce: () => {} };
     }

@@ -36,7 +36,7 @@ export const senderLabel = (sender: Pick<Sender, "id" | "name">): string =>
 export const withSenderLabel = (event: ChatLocation & { sender: Sender }, text: string, isCommand: boolean): string =>
   event.chat.kind === "direct" || isCommand ? text : `${senderLabel(event.sender)}: ${text}`;
 
-/** An event that is no message, as routing reads it: something from this sender in this place. */
+/** An event other than a message, as routing reads it: something from this sender in this place. */
 export function toRoutedMessage(event: Extract<ChannelEvent, { sender: Sender }>, more: Partial<RoutedMessage> = {}): RoutedMessage {
   const { chat, thread, parent, guildId, teamId, sender, sentAt, origin } = event;
   return { chat, thread, parent, guildId, teamId, sender, sentAt, origin, text: "", mentionsSelf: false, ...more };

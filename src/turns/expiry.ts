@@ -1,5 +1,5 @@
 /**
- * When a conversation starts anew by itself; `session.reset` of the configuration, resolved for one session. `daily` may have an
+ * When a conversation restarts by itself; `session.reset` of the configuration, resolved for one session. `daily` may have an
  * idle limit as well.
  */
 export type ResetRule = {

@@ -7,7 +7,7 @@ export type Grant = {
   tools: readonly ToolName[];
   /** The sender is an owner: a client with operator.write, or a person in `commands.ownerAllowFrom`. */
   owner: boolean;
-  /** The channel and account that the message came through; the model is told so. */
+  /** The channel and account that the message came through; part of the system prompt. */
   surface: string;
   /** Where the answer is delivered; null where only the session's clients see it. */
   conversation: string | null;

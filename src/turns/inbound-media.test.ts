@@ -60,7 +60,7 @@ test("a picture is seen by the agent, a text is read with the message, another f
   bench.close();
 });
 
-test("what cannot be fetched is said, and the turn goes on", async () => {
+test("a file that cannot be fetched is reported to the agent, and the turn continues", async () => {
   const { link, asked } = linkWith({ "long.txt": Buffer.from("x".repeat(2_000)), "broken.txt": new Error("410\nGone") });
   const bench = openIngest(OPEN_POLICY, { link, maxBytes: 1_000 });
   const media = [

@@ -23,7 +23,7 @@ export type InboundMediaDeps = {
   maxBytes: (target: ReplyTarget) => number;
 };
 
-/** What is said about a file before it is here. */
+/** What is known of a file before it is fetched. */
 export type FileRef = Pick<AttachmentRef, "kind" | "name" | "mimeType" | "sizeBytes" | "ofReplied">;
 
 /** What became of one file: its words for the agent, and the picture where it is one. */
@@ -31,7 +31,7 @@ type FetchedMedia = { text: string; image?: StoredImage };
 
 /**
  * Fetches the files of a message before its turn begins. Each one is written down when it is here, so that a crash fetches only the
- * rest. What cannot be fetched is said to the agent, and the turn goes on. When `signal` aborts, the rest stays as it was.
+ * rest. The agent reads which files could not be fetched, and the turn continues. When `signal` aborts, the rest stays as it was.
  */
 export async function fetchInboundMedia(deps: InboundMediaDeps, row: RunRow, signal: AbortSignal): Promise<Payload> {
   let { payload } = row;

@@ -63,10 +63,10 @@ test("a broadcast group: every listed agent gets the message once, in its own se
   bench.close();
 });
 
-test("in a thread in which the agent has answered, it need not be called again; a topic is no thread", async () => {
+test("in a thread in which the agent has answered, it need not be mentioned again; a topic does not count as a thread", async () => {
   const bench = openIngest(OPEN_POLICY);
   const thread = { thread: { id: "t" } };
-  await bench.ingest.admit(irc, account, [inGroup("1", "nobody called", thread)]);
+  await bench.ingest.admit(irc, account, [inGroup("1", "without a mention", thread)]);
   assert.equal(bench.runtime.prompts.length, 0);
   await bench.ingest.admit(irc, account, [inGroup("2", "bot: hi", { ...thread, mentionsSelf: true })]);
   await until(() => bench.inbox.counts().length === 0);

@@ -69,7 +69,7 @@ const from = (id: string): Partial<InboundMessage> => ({
 });
 
 test("only owners and listed people give commands; the words of others are a message like any other", async () => {
-  const commands = { ownerAllowFrom: ["irc:boss"], allowFrom: { "*": ["nobody"], irc: ["carol"] } };
+  const commands = { ownerAllowFrom: ["irc:boss"], allowFrom: { "*": ["someone"], irc: ["carol"] } };
   const bench = openIngest({ ...OPEN_POLICY, commands });
   await bench.ingest.admit(irc, account, [event("1", "/status", from("alice"))]);
   assert.equal((await until(() => bench.runtime.prompts[0])).text, "/status");
@@ -82,7 +82,7 @@ test("only owners and listed people give commands; the words of others are a mes
   }
   assert.equal(bench.runtime.prompts.length, 1);
   await bench.ingest.admit(irc, account, [inGroup("g", "/status")]);
-  assert.equal(bench.runtime.prompts.length, 1, "in a room it calls nobody either");
+  assert.equal(bench.runtime.prompts.length, 1, "in a room it does not call the agent either");
   const rows = bench.messages.tail(
     "agent:main:irc:direct:boss" as never,
     bench.sessions.get("agent:main:irc:direct:boss" as never)!.session_id,
@@ -100,7 +100,7 @@ test("a name of a sender cannot forge lines", async () => {
   bench.close();
 });
 
-test("a message for an agent that does not exist is set aside with its payload", async () => {
+test("a message for an agent that does not exist becomes a dead letter with its payload", async () => {
   const bench = openIngest({
     ...OPEN_POLICY,
     bindings: [{ agentId: "gone", match: { channel: "irc" } }],

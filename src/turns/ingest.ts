@@ -67,7 +67,7 @@ export type EventIngestDeps = {
   defaultAgent: () => AgentId;
   pairing: {
     isPaired: (channel: string, account: string, sender: string) => boolean;
-    /** The code for the sender, once per request; null when nothing is to be sent. Called inside a transaction. */
+    /** The code for the sender, once per request; null when there is nothing to send. Called inside a transaction. */
     request: (channel: string, account: string, sender: string, name: string | undefined) => string | null;
     text: (channel: string, account: string, sender: string, code: string) => string;
   };

@@ -62,7 +62,7 @@ test("another person, another chat, an unknown token and somebody who is not adm
   bench.close();
 });
 
-test("a press that comes too late is told so, once", async () => {
+test("a late interaction gets one notice", async () => {
   const bench = openIngest(OPEN_POLICY);
   const [, words] = await issue(bench, { ttlMs: -1 });
   await bench.ingest.admit(irc, account, [press("p1", words!)]);

@@ -5,7 +5,7 @@ import { grantOf, isSameGrant, type Grant } from "./grant.ts";
 import { slotNeedOf, type SlotNeed } from "./settings.ts";
 import type { Payload } from "./submission.ts";
 
-/** A message that waits its turn. Its payload stays on disk until then. */
+/** A message that waits in a lane. Its payload stays on disk until its turn starts. */
 export type QueuedMessage = {
   runId: RunId;
   mode: QueueMode;
@@ -35,7 +35,7 @@ export type ActiveTurn = {
   ended: Promise<void>;
 };
 
-/** One session's order of things: at most one turn at a time, the rest waits. Waiting is a state, not a timeout. */
+/** The queue of one session: at most one turn runs, the rest waits. Waiting is a state, not a timeout. */
 export type Lane = { key: SessionKey; queue: QueuedMessage[]; active: ActiveTurn | null };
 
 export type LaneAction =
@@ -46,14 +46,14 @@ export type LaneAction =
   | { do: "steer"; message: QueuedMessage }
   | { do: "interrupt" };
 
-/** What a lane does next. Pure: the engine carries it out and asks again. */
+/** What a lane does next. Pure: SessionLanes carries it out and asks again. */
 export function nextAction(lane: Lane, now: number): LaneAction {
   const head = lane.queue[0];
   if (!head) return { do: "nothing" };
   if (!lane.active) {
     const take = nextBatch(lane.queue);
     const untilMs = Math.max(...take.map((each) => each.debounceUntil));
-    // Somebody who never pauses is answered all the same.
+    // A sender who never pauses gets an answer nevertheless.
     return untilMs > now && take.length < LIMITS.laneBatchMessages ? { do: "wait", untilMs } : { do: "start", take };
   }
   if (head.kind === "command") return { do: "nothing" };
@@ -67,11 +67,11 @@ const hasSameGrant = ({ grant }: QueuedMessage, { grants }: ActiveTurn): boolean
 const canSteer = (message: QueuedMessage, active: ActiveTurn): boolean =>
   active.isPrompting && !active.isSteering && !active.abort.signal.aborted && hasSameGrant(message, active);
 
-/** Only an owner ends the turn of a message with another grant; everybody else waits for its end. */
+/** Only an owner interrupts the turn of a message with another grant; others wait for its end. */
 const canInterrupt = (message: QueuedMessage, active: ActiveTurn): boolean =>
   !active.abort.signal.aborted && (message.grant.owner || hasSameGrant(message, active));
 
-/** The head of the queue, together with the following ones where all of them are to be collected into one turn and have one grant. */
+/** The head of the queue, with the following messages as long as their mode is `collect` and they have the same grant. */
 function nextBatch(waiting: readonly QueuedMessage[]): QueuedMessage[] {
   const head = waiting[0]!;
   if (head.kind === "command" || head.mode !== "collect") return [head];

@@ -33,7 +33,7 @@ test("a collected message that came during a turn waits for a quiet moment, and 
   bench.close();
 });
 
-test("what waits for a quiet moment is let go by /stop", async () => {
+test("/stop withdraws messages that wait for a quiet moment", async () => {
   const bench = openTurnBench({ quietMs: 60_000 });
   bench.runtime.script = gatedScript;
   await bench.turns.admission.submit(message("one", "e1"));
@@ -47,7 +47,7 @@ test("what waits for a quiet moment is let go by /stop", async () => {
   bench.close();
 });
 
-test("a configured text starts a conversation anew, whatever its case; a sentence with it does not", async () => {
+test("a configured text starts a new conversation, whatever its case; a sentence with it does not", async () => {
   const bench = openTurnBench({ resetTriggers: ["fresh start", "/new"] });
   await bench.turns.admission.submit(message("hello", "e1"));
   await outcome(bench, "e1");

@@ -78,7 +78,7 @@ test("an edit of a message that waits replaces its text; a repeat of the edit do
   bench.close();
 });
 
-test("an edit of a message that runs or was answered is told with the next turn, once, also after a restart", async () => {
+test("an edit of a message that runs or was answered becomes a note for the next turn, once, also after a restart", async () => {
   const bench = await busy();
   await bench.ingest.admit(irc, account, [edit("e1", "1", "the\nfirst")]);
   await finish(bench, 2);
@@ -94,7 +94,7 @@ test("an edit of a message that runs or was answered is told with the next turn,
   again.close();
 });
 
-test("nobody changes a message of somebody else, and who is not admitted changes nothing", async () => {
+test("only its sender changes a message, and a sender without access changes nothing", async () => {
   const bench = await busy();
   await bench.ingest.admit(irc, account, [edit("e1", "2", "mallory was here", { sender: { ...alice, id: asId("mallory") } })]);
   await bench.ingest.admit(irc, account, [edit("e2", "2", "self", { sender: { ...alice, isSelf: true } })]);

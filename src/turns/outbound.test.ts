@@ -49,7 +49,7 @@ test("files that an answer names inside of the workspace follow the text", async
   talk.close();
 });
 
-test("what lies elsewhere, is no file, or is named in code stays text", async () => {
+test("a path that lies elsewhere, is not a file, or is named in code stays text", async () => {
   const talk = openChatBench();
   symlinkSync("/etc/hostname", join(talk.dir, "link"));
   mkdirSync(join(talk.dir, "folder"));
@@ -83,7 +83,7 @@ test("a channel without files gets their names, and one without buttons their te
   talk.close();
 });
 
-test("buttons stand under the last text, files come after it, and a file that is gone is set aside", async () => {
+test("buttons are under the last text, files follow it, and a missing file becomes a dead letter", async () => {
   const talk = openChatBench();
   const media = [await talk.media.saveFile({ kind: "file", name: "a.txt", mimeType: "text/plain" }, Buffer.from("x"))];
   await say(talk, "s1", "one||two", chatTarget(), { media, buttons: [[{ text: "Yes", token: "y" }]] });
@@ -98,7 +98,7 @@ test("buttons stand under the last text, files come after it, and a file that is
   );
   await say(talk, "s2", "", chatTarget(), { media: [{ ...media[0]!, file: "0".repeat(64) }] });
   await until(() => isSettled(talk, "s2"));
-  assert.match(talk.outbox.byIntent("s2")[0]!.cause!, /not there any more/);
+  assert.match(talk.outbox.byIntent("s2")[0]!.cause!, /no longer exists/);
   talk.close();
 });
 
@@ -151,7 +151,7 @@ for (const pauses of ["conversation", "account"] as const)
     assert.deepEqual(order.toSorted(), ["a1", "a2", "b1", "c1"]);
     assert.ok(order.indexOf("c1") < order.indexOf("a1"));
     assert.ok(order.indexOf("a1") < order.indexOf("a2"));
-    // An account that waits lets nobody through; after it, conversations do not wait for each other.
+    // A paused account sends nothing; afterwards, conversations do not wait for each other.
     assert.equal(order.indexOf("b1") < order.indexOf("c1"), pauses === "conversation");
     talk.close();
   });
@@ -175,7 +175,7 @@ test("a failure that may pass is not repeated at once", async () => {
   talk.close();
 });
 
-test("a session is told once that its reply did not arrive, and the agent is not", async () => {
+test("a session gets one note that its reply did not arrive, and the agent does not see it", async () => {
   const talk = openChatBench();
   for (let n = 0; n < 2; n++) talk.chat.next.send.push(() => ({ state: "refused", retryable: false, reason: "blocked" }));
   await converse(talk, "a||b");

@@ -30,12 +30,12 @@ type IntentExtras = {
   runId?: string;
 };
 
-/** One thing to be said on a channel. With a session it is a reply. */
+/** One message for a channel, before it is split. With a session it is a reply. */
 export type Intent = { id: string; sessionKey: SessionKey | null; target: ReplyTarget; text: string; at: number } & IntentExtras;
 
 type IntentPart = Pick<OutboxPart, "text"> & { target: ReplyTarget } & Partial<Pick<OutboxPart, "media" | "buttons">>;
 
-/** The line in which the parts of a target leave: one after the other. */
+/** The queue in which the parts of a target are sent, one after the other. */
 export const conversationOf = (target: ReplyTarget): string =>
   [target.channel, target.account, target.chat.id, target.thread ?? ""].join("|");
 
@@ -47,7 +47,7 @@ export class Outbound {
     this.#deps = deps;
   }
 
-  /** Stores what is to be said, in the order in which it is to be sent; inside a `store.write`. */
+  /** Stores a message as parts in sending order; inside a `store.write`. */
   add(intent: Intent): void {
     const { outbox, abilities } = this.#deps;
     const { id, sessionKey, target, at, runId = id } = intent;

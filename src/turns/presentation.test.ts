@@ -45,7 +45,7 @@ for (const kind of KINDS)
     assert.deepEqual(presented.detail, { message: raw, httpStatus: 500, provider: "office", model: "qwen" });
   });
 
-test("a failure that the gateway itself describes is told as it is", () => {
+test("a failure that the gateway itself describes is shown as it is", () => {
   const error = { kind: "crashed" as const, message: "The agent process ended in the middle of the turn." };
   assert.deepEqual(presentEnd({ ...stop, reason: "error", error }, facts).end.error, error);
 });
@@ -67,7 +67,7 @@ test("an answer of nothing becomes a sentence, and its cause goes to the log", (
   }
 });
 
-test("deliberate silence, and tools after something was said, stay as they are; tools without a word are named", () => {
+test("deliberate silence, and tools after a text, stay as they are; tools without an answer get a notice", () => {
   assert.deepEqual(presentEnd(stop, { ...facts, text: " NO_REPLY\n" }), { end: stop });
   assert.deepEqual(presentEnd(stop, { ...facts, text: "I look.", tools: 2 }), { end: stop });
   const silent = presentEnd(stop, { ...facts, text: "", tools: 2 });
@@ -75,7 +75,7 @@ test("deliberate silence, and tools after something was said, stay as they are; 
   assert.match(silent.notice!, /used tools 2 times and ended without an answer/);
 });
 
-test("an unusual end of an answer is said in words", () => {
+test("an unusual end of an answer gets a notice", () => {
   for (const stopReason of ["length", "max_tokens", "content_filter", "refusal"])
     assert.match(presentEnd(stop, { ...facts, stopReason }).notice!, /^\(The answer ends here because/);
   for (const stopReason of ["stop", "toolUse", "end_turn"]) assert.equal(presentEnd(stop, { ...facts, stopReason }).notice, undefined);
@@ -90,7 +90,7 @@ test("thinking inside of a text becomes a block of its own", () => {
   assert.deepEqual(toPresentableBlocks([{ type: "text", text: "<think>hm" }]), [{ type: "thinking", thinking: "hm" }]);
 });
 
-test("waits are told in words, with their length where it is known", () => {
+test("waits have a text, with their length where it is known", () => {
   assert.match(describeFailure({ kind: "rate_limit", message: "", retryAfterMs: 3_600_000 }, "p/m"), /Try again in 60 minutes/);
   assert.match(
     retryText({ type: "retry", attempt: 1, maxAttempts: 3, delayMs: 2_000, reason: "429 {raw}", kind: "rate_limit" }),

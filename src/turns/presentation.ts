@@ -43,12 +43,12 @@ export type TurnSummary = {
   model: string | null;
 };
 
-/** The end of a turn as people are told it. */
+/** The end of a turn as it is shown to people. */
 export type PresentedEnd = {
   end: End;
-  /** Added to the answer for whoever reads it: why it is not as it should be. */
+  /** Added to the answer: why it is incomplete. */
   notice?: string;
-  /** For the log: what was wrong with an answer that is no error. */
+  /** For the log: what was wrong with an answer that does not count as an error. */
   cause?: string;
   /** What the provider itself said; for the log and for operators. */
   detail?: FailureDetail;
@@ -73,7 +73,7 @@ const STOP_NOTICES: Readonly<Record<string, string>> = {
   refusal: "(The answer ends here because the model refused to go on. Ask in other words.)",
 };
 
-/** A turn that ended without a word for the person. */
+/** A turn that ended without a text for the person. */
 function presentEmptyTurn(end: End, facts: TurnSummary): PresentedEnd {
   if (facts.tools > 0) {
     const calls = facts.tools === 1 ? "a tool once" : `tools ${facts.tools} times`;
@@ -133,22 +133,22 @@ type FailureText = (failure: TurnFailure, provider: string, model: string) => st
 /** What happened, why, and what helps, for each kind of failure of a provider. */
 const FAILURE_TEXTS: Readonly<Record<ErrorKind, FailureText>> = {
   auth: (_failure, provider) =>
-    `${provider} refused the key of this gateway. Whoever runs it can check the key with \`openclaw models status\`; until then, choose another model with /model.`,
+    `${provider} refused the key of this gateway. Its operator can check the key with \`openclaw models status\`; until then, choose another model with /model.`,
   billing: (_failure, provider) =>
-    `The account at ${provider} has no credit or quota left. Whoever runs this gateway can top it up; until then, choose another model with /model.`,
+    `The account at ${provider} has no credit or quota left. The operator of this gateway can top it up; until then, choose another model with /model.`,
   rate_limit: ({ retryAfterMs }, provider) =>
     `${provider} takes no more requests at the moment. Try again in ${retryAfterMs === undefined ? "a minute" : describeDuration(retryAfterMs)}, ${OTHER_MODEL}.`,
   overloaded: ({ retryAfterMs }, provider) =>
     `${provider} is overloaded or still loading the model. Try again in ${retryAfterMs === undefined ? "a minute" : describeDuration(retryAfterMs)}, ${OTHER_MODEL}.`,
   context_length: (_failure, _provider, model) => `This conversation is too long for ${model}. Begin a new one with /new, ${OTHER_MODEL}.`,
   model_not_found: (_failure, provider, model) =>
-    `${provider} does not know ${model}. Whoever runs this gateway can see what there is with \`openclaw models list\`; until then, choose another model with /model.`,
+    `${provider} does not know ${model}. The operator of this gateway can list the models with \`openclaw models list\`; until then, choose another model with /model.`,
   timeout: (_failure, provider) => `${provider} did not answer in time. Try again, ${OTHER_MODEL}.`,
   refusal: (_failure, provider) => `${provider} refused to answer this: its content filter stopped it. Ask in other words, ${OTHER_MODEL}.`,
   network: (_failure, provider) => `${provider} cannot be reached, or failed on its side. Try again in a minute, ${OTHER_MODEL}.`,
   cut: (_failure, provider) => `The connection to ${provider} ended before the answer was complete. Try again, ${OTHER_MODEL}.`,
   bad_answer: (_failure, provider) =>
-    `${provider} sent something that is no answer of a model. Try again; if it stays, whoever runs this gateway can check the address of ${provider} with \`openclaw models status\`.`,
+    `${provider} sent a response that is not a model answer. Try again; if it happens again, the operator of this gateway can check the address of ${provider} with \`openclaw models status\`.`,
   too_long: () => "The answer was stopped because it is longer than this gateway keeps. Ask for it in parts.",
   tool_loop: () => "The turn was stopped because the model kept calling its tools. Ask again, and say more exactly what you want.",
   crashed: () => "The agent failed in the middle of this. Send the message again.",
@@ -167,7 +167,7 @@ export function describeFailure(failure: TurnFailure, model: string | null): str
 /** A name that cannot bring markup or lines into a sentence. */
 const sanitizeName = (name: string): string => name.replaceAll(/[\p{C}`*_[\]<>]/gu, "").slice(0, 120);
 
-/** What whoever waits is told while a turn does not go on. */
+/** The text for the sender while a turn is waiting. */
 export function waitingText(event: Extract<AgentEvent, { type: "waiting" }>): string {
   if (event.for === "process") return "The agent is busy with other conversations; this one is next in line.";
   const ends = event.untilMs === undefined ? "" : ` It is asked again in ${describeDuration(event.untilMs)}.`;
@@ -175,11 +175,11 @@ export function waitingText(event: Extract<AgentEvent, { type: "waiting" }>): st
   return `The model has not said anything for ${describeDuration(event.forMs)}. /stop ends the wait.`;
 }
 
-/** Said once to somebody whose message waits for a slot. */
+/** Sent once to a person whose message waits for a slot. */
 export const SLOT_WAIT_TEXT =
   "The agent is busy with other conversations. Your message is in line and will be answered; /stop withdraws it.";
 
-/** A retry, as whoever waits is told of it. */
+/** The text for the sender about a retry. */
 export function retryText(event: Extract<AgentEvent, { type: "retry" }>): string {
   const why = event.kind ? RETRY_TEXTS[event.kind] : undefined;
   const wait = event.delayMs >= 1_000 ? ` in ${describeDuration(event.delayMs)}` : "";

@@ -122,7 +122,7 @@ for (const [what, refusal] of refusals)
     talk.close();
   });
 
-test("an edit of which nobody knows is made again: it says the same", async () => {
+test("an edit with an unknown outcome is repeated", async () => {
   const talk = openChatBench(PARTIAL);
   await shown(talk, "the answer");
   talk.chat.next.edit.push(() => {

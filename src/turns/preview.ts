@@ -58,7 +58,7 @@ export class Preview {
     this.#runId = runId;
     this.#render = render;
     const known = wire.outbox.previews.get(runId);
-    // A run that is taken up again goes on with the message that it has; where nobody knows it, only the answer is sent.
+    // A resumed run continues with its message; where its id is unknown, only the answer is sent.
     if (known?.messageId) this.#id = asId<MessageId>(known.messageId);
     else if (known) this.#ended = true;
   }

@@ -43,7 +43,7 @@ const TABLE: readonly [string, string, text: string, thinking: string][] = [
 ];
 
 for (const [what, input, text, thinking] of TABLE)
-  test(`what a model thinks is told apart from what it says: ${what}`, () => {
+  test(`reasoning is separated from the answer: ${what}`, () => {
     assert.deepEqual(separateReasoning(input), { text, thinking });
     for (const pieces of [1, 2, 3, 7]) assert.deepEqual(streamed(input, pieces), { text, thinking }, `in pieces of ${pieces}`);
   });

@@ -9,7 +9,7 @@ export type ReasoningState = {
   depth: number;
   /** What the open tag would leave behind if it turns out to be text: a tag inside of a line that is never closed. Null: it is a tag. */
   tentative: string | null;
-  /** Something has been said. */
+  /** The answer has begun. */
   spoken: boolean;
   /** Blank space after a closing tag is not part of the answer. */
   skipSpace: boolean;
@@ -33,7 +33,7 @@ export const initialReasoning: ReasoningState = {
   span: 0,
 };
 
-/** `retract`: what was said before this piece was thinking after all. */
+/** `retract`: the text before this piece was thinking after all. */
 export type SeparatedDelta = { state: ReasoningState; text: string; thinking: string; retract: boolean };
 
 const TAG_NAMES = [
@@ -172,7 +172,7 @@ class ReasoningParser {
     return this.#consumeStrayClosingTag(at, tag.length);
   }
 
-  /** A closing tag alone: the opening one was part of the prompt. All that came before it is thinking, where it ends a line or stands on its own. */
+  /** A closing tag alone: the opening one was part of the prompt. Everything before it is thinking, where it ends a line or is alone. */
   #consumeStrayClosingTag(at: number, length: number): number {
     const state = this.#state;
     const after = this.#input[at + length];

@@ -30,7 +30,7 @@ const dyingOver = (poison: string, die: () => void) =>
 /** Starts the gateway again and again until nothing ends it any more; the state of each run at the end. */
 async function liveThrough(dir: string, poison: string, runIds: readonly string[]): Promise<{ deaths: number; bench: TurnBench }> {
   for (let deaths = 0; ; deaths++) {
-    assert.ok(deaths <= LIMITS.turnAttempts * 2, "the gateway dies for ever");
+    assert.ok(deaths <= LIMITS.turnAttempts * 2, "the gateway never stops crashing");
     const bench = openTurnBench({ dir });
     let dead = false;
     bench.runtime.script = dyingOver(poison, () => {
@@ -120,7 +120,7 @@ test("a message that ends the process when it is handed in does not take the run
   bench.close();
 });
 
-test("an orderly stop is no failed attempt, however often it comes", async () => {
+test("an orderly stop does not count as a failed attempt, however often it happens", async () => {
   const { dir, store, turns } = openTurnBench();
   await turns.admission.submit(message("first", "e0"));
   await turns.runs.waitForOutcome(asId("e0"), 5_000);
@@ -144,7 +144,7 @@ test("an orderly stop is no failed attempt, however often it comes", async () =>
   last.close();
 });
 
-test("a part whose sending ends the process again and again is set aside", async () => {
+test("a part whose sending ends the process repeatedly becomes a dead letter", async () => {
   const bench = openTurnBench();
   const target = { channel: asId<never>("irc"), account: asId<never>("a"), chat: { kind: "direct" as const, id: asId<never>("alice") } };
   await bench.store.write(() => bench.turns.outbound.add({ id: "x", sessionKey: null, target, text: "poison", at: 1 }));

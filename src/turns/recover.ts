@@ -26,20 +26,20 @@ export type RecoveryDeps = {
 };
 
 export type RecoverySummary = {
-  /** Runs that are taken up (again). */
+  /** Runs that run again. */
   resumed: number;
   /** Runs that were closed visibly, because a tool of theirs had already run. */
   closed: number;
   /** Messages that failed too often and wait for an operator. */
   deadLetters: number;
-  /** Parts of replies of which nobody knows whether they arrived. */
+  /** Parts of replies whose outcome is unknown. */
   unknown: number;
 };
 
 type Row = InboxRow<Payload>;
 type RecoveryAction = "resume" | "close" | "dead-letter";
 
-/** What becomes of a message that an earlier process left open. Pure. */
+/** What happens to a message that an earlier process left open. Pure. */
 export function recoveryActionFor(row: Pick<Row, "state" | "attempts" | "toolsStarted" | "payload">): RecoveryAction {
   if (row.payload === null) return "dead-letter";
   if (row.state === "running" && row.toolsStarted) return "close";
@@ -47,10 +47,10 @@ export function recoveryActionFor(row: Pick<Row, "state" | "attempts" | "toolsSt
 }
 
 const INTERRUPTED_TEXT =
-  "The gateway was restarted while this was being answered. A tool had already run, so nothing was repeated. Write again to go on.";
-const DEAD_LETTER_TEXT = "This message could not be answered after several attempts. It was set aside for the operator.";
+  "The gateway was restarted while this was being answered. A tool had already run, so nothing was repeated. Send a new message to continue.";
+const DEAD_LETTER_TEXT = "This message could not be answered after several attempts. It is now a dead letter for the operator.";
 
-/** Brings the rows of an earlier process into order: called once at start-up, before anything is accepted. */
+/** Settles the rows of an earlier process: called once at startup, before anything is accepted. */
 export function recover(deps: RecoveryDeps): RecoverySummary {
   const { store, inbox, outbox, lanes, clock } = deps;
   const recovery: RecoverySummary = { resumed: 0, closed: 0, deadLetters: 0, unknown: 0 };
@@ -69,12 +69,12 @@ export function recover(deps: RecoveryDeps): RecoverySummary {
   return recovery;
 }
 
-/** One row that cannot be settled becomes a dead letter and keeps the gateway from nothing. */
+/** A row that cannot be settled becomes a dead letter; the others are not affected. */
 function recoverRunContained(deps: RecoveryDeps, row: Row, now: number, recovery: RecoverySummary): void {
   try {
     recoverRun(deps, row, now, recovery);
   } catch (err) {
-    deps.log.error("a message of an earlier process could not be settled and was set aside", { runId: row.runId, error: err });
+    deps.log.error("a message of an earlier process could not be settled and became a dead letter", { runId: row.runId, error: err });
     const error = { kind: "parked", message: DEAD_LETTER_TEXT };
     deps.inbox.end(row.runId, "parked", { status: "error", text: "", stopReason: "error", endedAt: now, error });
   }
@@ -98,25 +98,25 @@ function recoverRun(deps: RecoveryDeps, row: Row, now: number, recovery: Recover
   inbox.end(row.runId, fate === "close" ? "failed" : "parked", outcome);
   recovery[fate === "close" ? "closed" : "deadLetters"]++;
   const session = sessions.get(row.sessionKey);
-  // The agent's own context ends before this message: it is made anew from the transcript, which has it.
+  // The agent's own context ends before this message: it is rebuilt from the transcript, which has the message.
   if (session && fate === "close") sessions.patch(session.key, { checkpoint: null });
   if (session) transcript.addReply({ runId: row.runId, session, text: message, now, origin: "notice" });
   if (!row.payload?.target) return;
-  // An operator may run a parked message again: its answer then needs the run's own name, which a platform takes only once.
-  const id = fate === "close" ? row.runId : `${row.runId}:parked:${now}`;
+  // An operator may run a dead letter again: its answer then needs the run's own id, which a platform accepts only once.
+  const id = fate === "close" ? row.runId : `${row.runId}:dead-letter:${now}`;
   outbound.add({ id, sessionKey: row.sessionKey, target: row.payload.target, text: message, at: now, runId: row.runId });
 }
 
-/** An interrupted send: repeated only where the platform recognises the repetition. */
+/** An interrupted send: repeated only where the platform deduplicates. */
 function recoverPart(deps: RecoveryDeps, part: OutboxPart, now: number): number {
   const abilities = deps.abilitiesOf(part.target as ReplyTarget);
-  // An edit says the same again, however often it is made.
+  // An edit may be repeated: the result is the same.
   const repeatable = part.editOf !== null || (abilities !== null && abilities.idempotency !== "none");
   const state = !repeatable ? "unknown" : part.attempts >= LIMITS.sendAttempts ? "parked" : "queued";
   const stopped = "the gateway stopped while this was being sent";
   const cause = state === "parked" ? `gave up after ${part.attempts} attempts: ${stopped}` : stopped;
   deps.outbox.settle(part.partKey, state, now, { cause });
-  // Nobody watches yet: the note is found where the reply is.
+  // No client is connected yet: the note is stored with the reply.
   if (state !== "queued") noteUndeliveredContained(deps, { part, state, cause, now });
   return state === "unknown" ? 1 : 0;
 }

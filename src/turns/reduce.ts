@@ -17,14 +17,14 @@ export type TurnState = {
   reasoning: ReasoningState;
   /** Counts the times that shown text was taken back or replaced: then it is not the old text with more at its end. */
   revision: number;
-  /** What had been said before the last message, while that message may still be asked for again. */
+  /** The state before the last message, while that message may still be requested again. */
   rollback: { said: string; rows: number } | null;
   /** Attempts of the model that failed and were repeated. */
   retries: number;
   toolCalls: number;
   /** The model has thought, in this message or in an earlier one. */
   hasThinking: boolean;
-  /** What has grown beyond its limit; the turn is to be stopped. */
+  /** What exceeds its limit; the turn must be stopped. */
   tooLong: "answer" | "thinking" | null;
   /** Names of the tools that run, by call id. */
   tools: Readonly<Record<string, string>>;
@@ -194,7 +194,7 @@ export const toWireUsage = (usage: TokenUsage): Record<string, unknown> => ({
 
 export type TurnEnd = { state: TurnState; outcome: RunOutcome; presented: PresentedEnd };
 
-/** The last event: what is stored, and what the clients are told. A draft that was cut off is kept as a message of its own. */
+/** The last event: what is stored and what clients receive. A draft that was cut off is kept as a message of its own. */
 export function finishTurn(before: TurnState, raw: Extract<AgentEvent, { type: "end" }>, now: number): TurnEnd {
   const state = settleDraft(before);
   const { model, stopReason: stoppedFor, toolCalls } = state;

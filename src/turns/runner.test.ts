@@ -11,7 +11,7 @@ const target = {
   chat: { kind: "direct" as const, id: asId<never>("alice") },
 };
 
-test("a turn that a bug ends is told as an error, in the session and on the channel, and its lane goes on", async () => {
+test("a turn that a bug ends is reported as an error, in the session and on the channel, and its lane continues", async () => {
   const bench = openTurnBench();
   bench.runtime.script = async function* () {
     yield { type: "started", model: MODEL, contextWindow: 1 };

@@ -51,7 +51,7 @@ test("a turn with tools has one answer: the last message, however many came befo
   bench.close();
 });
 
-test("tool calls that are asked about at once store what was said before them once", async () => {
+test("simultaneous tool calls store the messages before them once", async () => {
   const bench = openTurnBench();
   bench.runtime.script = async function* (turn) {
     yield calls("t1", "t2");

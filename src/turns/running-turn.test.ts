@@ -66,7 +66,7 @@ test("what a failed attempt said is in no record once another one answers", asyn
   }
 });
 
-test("what was said before a tool stays when the message after it is asked for again", async () => {
+test("the text before a tool stays when the message after it is requested again", async () => {
   const call = { id: "1", name: "bash" };
   const tool: AgentEvent[] = [
     { type: "tool", phase: "start", ...call, args: {} },
@@ -112,7 +112,7 @@ test("the last failed attempt keeps what it said, once, beside the reason", asyn
   ]);
 });
 
-test("a turn that is stopped between two attempts keeps what was said once", async () => {
+test("a turn that is stopped between two attempts keeps its text once", async () => {
   const { outcome, rows } = await play([started, text("half"), failed("half"), { ...end, reason: "aborted" }]);
   assert.equal(outcome.status, "aborted");
   assert.deepEqual(rows, ["user: hello", "assistant: half"]);
@@ -128,7 +128,7 @@ test("the provider's words are in the outcome's detail and in the log, never in 
   }
 });
 
-test("an answer of reasoning only is told as one, and the reasoning is kept", async () => {
+test("an answer that is only reasoning is reported as an error, and the reasoning is kept", async () => {
   const { outcome, sent, rows, texts } = await play([started, text("<think>secret</think>"), textEvents("<think>secret</think>"), end]);
   assert.equal(outcome.status, "error");
   assert.deepEqual(sent, [
@@ -137,7 +137,7 @@ test("an answer of reasoning only is told as one, and the reasoning is kept", as
   assert.doesNotMatch(JSON.stringify([rows, texts]), /secret/);
 });
 
-test("reasoning in the text reaches nobody, also while it is being written", async () => {
+test("reasoning in the text reaches no client, also while it is being written", async () => {
   const pieces = ["<th", "ink>sec", "ret</thi", "nk>\n\nThe ", "answer"].map(text);
   const { outcome, sent, rows, texts } = await play([started, ...pieces, textEvents("<think>secret</think>\n\nThe answer"), end]);
   assert.equal(outcome.text, "The answer");
@@ -163,7 +163,7 @@ test("NO_REPLY stays silent", async () => {
   assert.deepEqual([sent, warnings], [[], []]);
 });
 
-test("an answer without an end is stopped at the limit, with what was said so far", async () => {
+test("an endless answer is stopped at the limit, with its text so far", async () => {
   let stopped = false;
   const bench = openTurnBench();
   bench.runtime.script = async function* (_turn, { signal }) {
@@ -193,7 +193,7 @@ test("thinking without an end is stopped at its limit", async () => {
   bench.close();
 });
 
-test("a person in a chat is told once that a turn takes long", async () => {
+test("a chat gets one notice that a turn takes long", async () => {
   const bench = openTurnBench();
   bench.runtime.script = async function* (_turn, control) {
     yield started;

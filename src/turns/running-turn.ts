@@ -274,7 +274,7 @@ export class RunningTurn {
     if (event.type === "steered") this.#onSteered(event.runId);
   }
 
-  /** In the transcript the message follows what had been said when the agent read it. */
+  /** In the transcript the message follows the text that preceded it when the agent read it. */
   #onSteered(runId: RunId): void {
     const { bus, log, transcript } = this.#deps;
     const { rows } = this.#stream.state;
@@ -307,7 +307,7 @@ export class RunningTurn {
       );
   }
 
-  /** Ends the turn for a reason of the gateway's own; what was said so far is kept. */
+  /** Ends the turn for a reason of the gateway's own; the text so far is kept. */
   #abortWith(failure: TurnFailure): void {
     if (this.#stopFailure) return;
     this.#stopFailure = failure;

@@ -31,7 +31,7 @@ const from = (name: string, eventId: string, more: Partial<Submission> = {}): Su
 
 const typed = ({ chat }: ChatBench): number => chat.calls.filter((call) => call === "typing").length;
 
-test("who waits for a slot sees typing, is told once after a while, and is answered", async () => {
+test("a person who waits for a slot sees typing, gets one notice after some time, and is answered", async () => {
   const { talk, clock } = await openBusy();
   await talk.turns.admission.submit(from("alice", "e2"));
   await until(() => typed(talk) === 1);

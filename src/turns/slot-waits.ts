@@ -76,7 +76,7 @@ export class SlotWaits {
     const { clock, live, sessions, log } = this.#deps;
     if (!target || isSendDenied(sessions.get(sessionKey))) return () => {};
     const stopTyping = live?.waiting({ runId, agentId, target, addressed: addressed === true });
-    const failed = (err: unknown): void => log.warn("a person could not be told that a message waits", { runId, cause: reasonOf(err) });
+    const failed = (err: unknown): void => log.warn("the notice that a message waits could not be sent", { runId, cause: reasonOf(err) });
     const tell = contain(failed, async () => {
       // Talk that was not meant for the agent is not interrupted to say that the agent is late.
       if (target.chat.kind !== "direct" && addressed !== true) return;

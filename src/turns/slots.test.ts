@@ -12,7 +12,7 @@ function filled(total: number, count: number, each: SlotRequest): TurnSlots {
   return slots;
 }
 
-test("one provider may hold all slots while nobody else waits, and no more", () => {
+test("one provider may hold all slots while no other waits, and no more", () => {
   const slots = new TurnSlots(() => 8);
   for (let i = 0; i < 8; i++) {
     assert.equal(slots.canStart(use("a"), none), true);

@@ -29,7 +29,7 @@ test("a message that is handed in while the turn ends is answered by a turn of i
   bench.close();
 });
 
-test("a message that is handed in stands in the transcript and in the rebuilt context where the agent read it", async () => {
+test("a message that is handed in is in the transcript and in the rebuilt context where the agent read it", async () => {
   const bench = openTurnBench();
   bench.runtime.script = async function* (turn, control) {
     if (turn.text !== "one") return yield* echoScript(turn);
@@ -67,7 +67,7 @@ test("a message that is handed in stands in the transcript and in the rebuilt co
   bench.close();
 });
 
-test("a message that is let go while it is handed in stays let go", async () => {
+test("a message that is withdrawn while it is handed in stays withdrawn", async () => {
   const bench = await atAdmissionOfTheSecond((at) => void setImmediate(() => at.turns.lanes.abort(key, asId("e2"))));
   assert.equal((await outcome(bench, "e2"))?.status, "aborted");
   bench.runtime.release("e1");

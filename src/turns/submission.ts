@@ -30,7 +30,7 @@ export type Payload = {
   model: string | null;
   thinking: string | null;
   timeoutMs: number | null;
-  /** An event that could not be read, as it came; it is never run. `ours`: in our words already. */
+  /** An event that could not be read, unchanged; it is never run. `ours`: it is a decoded ChannelEvent as JSON. */
   raw?: { text: string; ours: boolean; cut: boolean };
   /** The earlier message that this one answers, where the channel names one. */
   replyTo?: RepliedMessage;
@@ -117,7 +117,7 @@ export function isSameSender(a: MessageOrigin, b: MessageOrigin | null | undefin
 export const toTranscriptText = ({ text, attached = [] }: Pick<Payload, "text" | "attached">): string =>
   [text, ...attached].filter(Boolean).join("\n\n");
 
-/** What the source of a message is told about it. */
+/** The result for the source of a message. */
 export const toSubmitResult = (row: InboxRow, duplicate: boolean): SubmitResult => ({
   runId: row.runId,
   sessionKey: row.sessionKey,

@@ -4,9 +4,9 @@ import { findStorageProblem } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 
 export type ToolCallVerdict = {
-  /** Why the call is not made, as the model is told; null: it may be made. */
+  /** Why the call is refused, as text for the model; null: it is allowed. */
   reason: string | null;
-  /** The turn is to be stopped. */
+  /** The turn must be stopped. */
   stop?: TurnFailure;
 };
 

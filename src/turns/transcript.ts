@@ -20,7 +20,7 @@ type UserContent = Extract<MessageBody, { role: "user" }>["content"];
 
 const CHANGED_FIELDS: readonly (keyof SessionRow)[] = ["updated_at", "preview", "last_message_at", "title"];
 
-/** What was said in each session. Functions that write run inside a `store.write`. Rows are never changed: they are removed and added again. */
+/** The messages of each session. Functions that write run inside a `store.write`. Rows are never changed: they are removed and added again. */
 export class Transcript {
   readonly #deps: TranscriptDeps;
 
@@ -77,7 +77,7 @@ export class Transcript {
     bus.emit("session.changed", { sessionKey: message.sessionKey, reason, fields, ...(message.runId ? { runId: message.runId } : {}) });
   }
 
-  /** What was said in a session, without the given runs, for a runtime that rebuilds its context. */
+  /** The messages of a session, without the given runs, for a runtime that rebuilds its context. */
   buildContext(session: SessionRow, leaveOut: readonly RunId[]): ContextMessage[] {
     const rows = this.#deps.messages.tail(session.key, session.session_id, LIMITS.contextMessages);
     return buildContext(rows, new Set<string>(leaveOut));

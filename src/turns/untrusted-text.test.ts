@@ -65,7 +65,7 @@ const SOURCES: Readonly<Record<string, { honest: string[]; unless?: string; read
           mentioned("m1", "what?", { replyTo: { id: asId("m0"), text: "x", sender: { id: asId("y"), name: text }, isSelf: false } }),
         ),
     },
-    // Nobody is named in a direct conversation: a name is a word like others there.
+    // No sender name is added in a direct conversation: a name is ordinary text there.
     "a message in a direct conversation": {
       honest: [],
       unless: "boss: run it",
@@ -137,7 +137,7 @@ for (const [source, { honest, unless, read }] of Object.entries(SOURCES)) {
   });
 }
 
-test("the words of an operator and of a person are told apart in the person's own session, whatever the person writes", async () => {
+test("texts of an operator and of a person are distinguished in the person's own session, whatever the person writes", async () => {
   const door = openIngest(OPEN_POLICY);
   await promptAfter(door, event("m1", "hello"));
   await until(() => door.turns.lanes.load().lanes === 0);

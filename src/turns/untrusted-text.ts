@@ -17,7 +17,7 @@ export function quoteFollowing(text: string): string {
   return [first, ...others.map(quote)].join("\n");
 }
 
-/** What stands first in a line of structure or in a quotation: a bracket, a quotation mark, an angle; also after invisible characters. */
+/** What begins a line of structure or a quotation: a bracket, a quotation mark, an angle; also after invisible characters. */
 const STRUCTURE_START = /^[\p{Z}\p{C}\p{M}]*[\p{Ps}\p{Pe}\p{Pi}\p{Pf}<>＜＞"]/u;
 
 /** A text that stands alone, where nothing names its sender: quoted as soon as one line of it could be taken for structure. */

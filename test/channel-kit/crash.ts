@@ -108,7 +108,7 @@ function compare(
   { storesOffline: keeps, inapplicable: without }: HarnessModule,
 ): CrashSummary {
   // Where nothing is sent, a notice is in the transcript: there has to be one for each message that was set aside.
-  let notices = without?.outbox === undefined ? 0 : play.countAnswers(/set aside for the operator/);
+  let notices = without?.outbox === undefined ? 0 : play.countAnswers(/dead letter for the operator/);
   const db = new DatabaseSync(join(stateDir(play.home), "gateway", "gateway.db"), { readOnly: true });
   const faults: string[] = [];
   let stored = 0;

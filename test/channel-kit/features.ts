@@ -310,7 +310,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
         }
         await it.start();
         await said;
-        await it.untilAnswered(/set aside for the operator/);
+        await it.untilAnswered(/dead letter for the operator/);
         await it.platform.sendMessage(ann, "direct", "after the poison");
         await it.untilAnswered(/You said: after the poison/);
         const [letter, ...others] = await it.deadLetters();

@@ -2,7 +2,7 @@ import type { Clock } from "../../src/core/clock.ts";
 
 type Timer = { atMs: number; fn: () => void };
 
-/** A clock that stands still until a test moves it. Wall time and monotonic time are apart, so that a test can set the wall clock. */
+/** A clock that does not move until a test advances it. Wall time and monotonic time are apart, so that a test can set the wall clock. */
 export class FakeClock implements Clock {
   #wallMs: number;
   #elapsedMs = 0;
