@@ -12,13 +12,13 @@ export type ProviderModel = {
   name?: string;
   /** Tokens. */
   contextWindow?: number;
-  /** Tokens of the window that are used, where not all of them are. */
+  /** Tokens of the window that may be used, if fewer than all. */
   contextTokens?: number;
   maxTokens?: number;
   reasoning?: boolean;
-  /** Kinds that the runtime does not know are left out. */
+  /** Kinds that the runtime does not support are left out. */
   input?: readonly ("text" | "image" | "video" | "audio")[];
-  /** US dollars for a million tokens; what is not named costs nothing. */
+  /** US dollars per million tokens; default 0. */
   cost?: { input?: number; output?: number; cacheRead?: number; cacheWrite?: number };
   /** Where this model differs from its provider. */
   api?: string;
@@ -29,15 +29,15 @@ export type ProviderModel = {
 
 const DEFAULT_WINDOW = 128_000;
 
-/** Tokens of one request, as far as the model and the configuration allow. */
+/** The context window in tokens, limited by the model and the configuration. */
 export const contextWindowOf = (model: ProviderModel): number =>
   Math.min(model.contextWindow ?? DEFAULT_WINDOW, model.contextTokens ?? Infinity);
 
-/** The kinds of input that the runtime knows. */
+/** The kinds of input that the runtime supports. */
 export const supportedInput = (model: ProviderModel): ("text" | "image")[] =>
   (model.input ?? ["text"]).filter((kind) => kind === "text" || kind === "image");
 
-/** One entry of `models.providers`. Without `baseUrl` it only gives a key to a provider that Pi knows by name. */
+/** One entry of `models.providers`. Without `baseUrl` it only sets the key of a provider that Pi knows by name. */
 export type Provider = {
   baseUrl?: string;
   /** How long a model of it may be silent. */
@@ -46,7 +46,7 @@ export type Provider = {
   api?: string;
   apiKey?: Secret;
   headers?: Readonly<Record<string, Secret>>;
-  /** Send the key as `Authorization: Bearer`, also where the API has another header for it. */
+  /** Send the key as `Authorization: Bearer`, even if the API has another header for it. */
   authHeader?: boolean;
   compat?: Readonly<Record<string, unknown>>;
   models: readonly ProviderModel[];
@@ -54,7 +54,7 @@ export type Provider = {
 
 export type ProviderTable = Readonly<Record<string, Provider>>;
 
-/** Everything of the gateway's environment that a provider may need; nothing else of it reaches one. */
+/** The variables of the gateway's environment that providers get; no other variable reaches them. */
 export const PROVIDER_VARIABLES: readonly string[] = [
   ...Object.values(KEY_VARIABLES),
   ..."ANTHROPIC_AUTH_TOKEN ANTHROPIC_OAUTH_TOKEN ANTHROPIC_BASE_URL OPENAI_BASE_URL OPENAI_ORG_ID OPENAI_PROJECT_ID".split(" "),
@@ -66,14 +66,14 @@ export const PROVIDER_VARIABLES: readonly string[] = [
   ..."CLOUDFLARE_API_KEY CLOUDFLARE_ACCOUNT_ID CLOUDFLARE_GATEWAY_ID COPILOT_GITHUB_TOKEN".split(" "),
 ];
 
-/** The scripted provider that answers while no model is connected. */
+/** The scripted provider that answers while no model is configured. */
 export const GUIDE: ModelRef = { provider: GUIDE_PROVIDER, id: GUIDE_MODEL };
 
 type KnownModel = Required<Pick<ProviderModel, "id" | "name" | "contextWindow" | "reasoning" | "input">>;
 
 /**
- * For each provider whose key may be in the environment: the model that is used when nothing else is said. Capable and of
- * moderate price, never the dearest. Ids are those of Pi 0.87.1. The order is the order of preference.
+ * The default model of each provider whose key may be in the environment. Capable and of moderate price, never the most
+ * expensive. Ids are those of Pi 0.87.1. The order is the order of preference.
  */
 export const DEFAULT_MODELS: Readonly<Record<string, KnownModel>> = {
   anthropic: { id: "claude-sonnet-5", name: "Claude Sonnet 5", contextWindow: 1_000_000, reasoning: true, input: ["text", "image"] },
@@ -107,16 +107,16 @@ export const DEFAULT_MODELS: Readonly<Record<string, KnownModel>> = {
   nvidia: { id: "moonshotai/kimi-k2.6", name: "Kimi K2.6", contextWindow: 262_144, reasoning: true, input: ["text", "image"] },
 };
 
-/** A model server on this machine that has said what it is. */
+/** A model server on this machine that was identified. */
 export type LocalServer = { product: string; label: string; provider: Provider };
 
 export type ModelInputs = {
-  /** `provider/id` as configured, the wanted one first; empty when nothing is configured. */
+  /** `provider/id` as configured, the preferred one first; empty without configuration. */
   configured: readonly string[];
   providers: ProviderTable;
   env: NodeJS.ProcessEnv;
   local: readonly LocalServer[];
-  /** More names that people may choose. */
+  /** Further models that users may choose. */
   listed?: readonly string[];
 };
 
@@ -124,7 +124,7 @@ export type ModelSelection = {
   primary: ModelRef;
   fallbacks: readonly ModelRef[];
   source: "config" | "environment" | "local" | "guide";
-  /** One sentence for the user: what answers, and why that. */
+  /** One sentence for the user: which model answers, and why. */
   note: string;
 };
 
@@ -136,14 +136,14 @@ export type CatalogEntry = {
   contextWindow: number;
   reasoning: boolean;
   input: readonly ("text" | "image")[];
-  /** Whether it has what it needs to be asked. */
+  /** Whether it can be used. */
   available: boolean;
 };
 
-/** Below this, the system prompt and a short conversation do not fit. */
+/** The minimum for the system prompt and a short conversation. */
 const SMALLEST_WINDOW = 8_192;
 
-/** `provider/id`; the id may contain slashes. Undefined when there is no provider part. */
+/** `provider/id`; the id may contain slashes. Undefined without a provider part. */
 export function parseModelName(name: string): ModelRef | undefined {
   const at = name.indexOf("/");
   if (at <= 0 || at === name.length - 1) return undefined;
@@ -165,7 +165,7 @@ const environmentKey = (provider: string, env: NodeJS.ProcessEnv): string | unde
   return name !== undefined && env[name] ? name : undefined;
 };
 
-/** The table that the runtime gets: what is configured, and the local servers that are not. */
+/** The provider table of the runtime: the configured providers and the local servers that were found. */
 export function toProviderTable(inputs: Pick<ModelInputs, "providers" | "local">): ProviderTable {
   const found = inputs.local.map(({ product, provider }) => [product, provider] as const);
   return { ...Object.fromEntries(found), ...inputs.providers };
@@ -178,7 +178,7 @@ function localModelRefs(local: readonly LocalServer[]): ModelRef[] {
   );
 }
 
-/** Pure: what answers. Configuration, then a key in the environment, then a server on this machine, then the guide. */
+/** Selects the model. Precedence: configuration, a key in the environment, a server on this machine, the setup guide. Pure. */
 export function selectModels(inputs: ModelInputs): ModelSelection {
   const [primary, ...fallbacks] = inputs.configured.flatMap((name) => toRef(name, inputs) ?? []);
   if (primary) return { primary, fallbacks, source: "config", note: `${modelName(primary)} answers, as configured.` };
@@ -214,14 +214,14 @@ function toKeyedSelection(primary: ModelRef, inputs: ModelInputs): ModelSelectio
   const why = configured ? `models.providers.${primary.provider} has a key` : `${variable} is set in the gateway's environment`;
   return {
     primary,
-    // A key that lies around is no wish to spend money at a second provider when the first one fails.
+    // A key in the environment is not consent to pay a second provider when the first one fails.
     fallbacks: [],
     source: configured ? "config" : "environment",
     note: `${modelName(primary)} answers, because ${why} and agents.defaults.model is not set.`,
   };
 }
 
-/** Pure: every model that can be named, for lists and pickers. The guide is last. */
+/** Every model that can be selected, for lists and pickers; the guide is last. Pure. */
 export function buildModelCatalog(inputs: ModelInputs): CatalogEntry[] {
   const entries = new Map<string, CatalogEntry>();
   const add = (provider: string, model: ProviderModel, available: boolean): void => {
@@ -251,14 +251,14 @@ export function buildModelCatalog(inputs: ModelInputs): CatalogEntry[] {
   return [...entries.values()];
 }
 
-/** Where a product listens and how it is told apart from anything else that may listen there. */
+/** The default port of a product, and how its server is distinguished from others on that port. */
 export type LocalServerProbe = {
   product: string;
   label: string;
   port: number;
-  /** Path of the answer that only this product gives. */
+  /** Path whose answer identifies the product. */
   identify: string;
-  /** Undefined: it is something else. */
+  /** Undefined: another product. */
   read: (answer: unknown, list: () => Promise<unknown>) => Promise<ProviderModel[] | undefined>;
 };
 
@@ -270,7 +270,7 @@ const stringsOf = (list: readonly JsonObject[], key: string): string[] =>
   list.map((item) => item[key]).filter((id) => typeof id === "string");
 const isEmbedding = (id: string): boolean => /embed|rerank|whisper|bge-|minilm/i.test(id);
 
-/** The products that are looked for. */
+/** The local model servers that are detected. */
 export const PROBES: readonly LocalServerProbe[] = [
   {
     product: "ollama",
@@ -326,7 +326,7 @@ export const PROBES: readonly LocalServerProbe[] = [
   },
 ];
 
-/** One GET on loopback without any credential; undefined for everything that is not a short JSON answer in time. */
+/** One GET on loopback without credentials; undefined unless a short JSON answer arrives in time. */
 async function fetchJson(url: string, signal: AbortSignal): Promise<unknown> {
   const response = await fetch(url, { signal, redirect: "error", headers: { accept: "application/json" } });
   if (!response.ok || !response.body) {
@@ -353,7 +353,7 @@ async function probeServer(each: LocalServerProbe, log: Log): Promise<LocalServe
     if (!usable || usable.length === 0) return undefined;
     return { product: each.product, label: each.label, provider: { baseUrl: `${base}/v1`, api: "openai-completions", models: usable } };
   } catch (err) {
-    // Nothing listens there: the usual case, and no line of the log.
+    // Usually nothing listens on the port; that is not logged.
     if (isRefused(err)) return undefined;
     log.debug("no model server", { product: each.product, port: each.port, reason: reasonOf(err) });
     return undefined;
@@ -363,7 +363,7 @@ async function probeServer(each: LocalServerProbe, log: Log): Promise<LocalServe
 const isRefused = (err: unknown): boolean =>
   err instanceof Error && (err.cause as NodeJS.ErrnoException | undefined)?.code === "ECONNREFUSED";
 
-/** Pure: whether a model that should answer can only come from a server on this machine that is not known yet. */
+/** Whether a selected model can only come from a local server that has not been found yet. Pure. */
 export function needsLocalServer(inputs: ModelInputs): boolean {
   const choice = selectModels(inputs);
   if (choice.source === "guide") return true;
@@ -374,7 +374,7 @@ export function needsLocalServer(inputs: ModelInputs): boolean {
 }
 
 /**
- * Looks for model servers on this machine, all at once, each within LIMITS.localProbeMs. Sends GET requests to loopback and
+ * Searches for model servers on this machine, all at once, each within LIMITS.localProbeMs. Sends GET requests to loopback and
  * nothing else. `OPENCLAW_DISCOVER_LOCAL_MODELS=0` turns it off.
  */
 export async function discoverLocalServers(

@@ -1,8 +1,8 @@
 import { contain } from "./contain.ts";
 
 /**
- * A typed, synchronous event bus. A listener that throws is a bug: it is reported and the others still run. `emit` never throws and
- * leaves no rejection unhandled, whatever a listener (or the reporter of its bug) does.
+ * A typed, synchronous event bus. A listener that throws is a bug: it is reported and the other listeners still run. `emit` never throws and
+ * leaves no rejection unhandled, even when a listener or the error reporter throws.
  */
 export class Bus<Events extends Record<string, unknown>> {
   readonly #listeners = new Map<keyof Events, Set<(payload: never) => void>>();
@@ -26,5 +26,5 @@ export class Bus<Events extends Record<string, unknown>> {
   }
 }
 
-/** The reporter of bugs failed as well: there is nobody left to tell. */
+/** The error reporter failed as well; the error cannot be reported. */
 const noop = (): void => {};

@@ -1,7 +1,7 @@
 import { QUEUE_MODES } from "./queue-modes.ts";
 import { THINKING_CHOICES } from "./thinking.ts";
 
-/** `turns`: it ends answers; `conversation`: it begins a new one. */
+/** `turns`: it ends running turns; `conversation`: it starts a new one. */
 export type CommandEffect = "none" | "settings" | "conversation" | "turns";
 
 /** One chat command: works in every channel, because the gateway reads it before the agent does. */
@@ -12,14 +12,14 @@ export type ChatCommand = {
   category: "session" | "status" | "options";
   /** What the command changes; a command of `settings` without an argument only shows them. */
   effect: CommandEffect;
-  /** Answered at once, whatever runs or waits in the session; the others keep their place in the lane. */
+  /** Answered at once, even while turns run or wait in the session; other commands wait in the lane. */
   immediate: boolean;
   args: readonly { name: string; description: string; required: boolean; choices?: readonly string[] }[];
 };
 
 /**
- * Commands that official clients offer from lists of their own, and that are not served here. They are answered as such: passed on, an
- * agent would say that it has done them.
+ * Commands that official clients offer and that are not served here. The gateway answers that they are not available: an agent that
+ * received them would claim to have done them.
  */
 export const UNSERVED_COMMANDS: ReadonlySet<string> = new Set(
   (
@@ -30,7 +30,7 @@ export const UNSERVED_COMMANDS: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
-/** Everything that begins with "/" and that we answer; other text with a slash goes to the agent as it is. */
+/** Every text with "/" that the gateway answers; other text with a slash is passed to the agent unchanged. */
 export const CHAT_COMMANDS: readonly ChatCommand[] = [
   {
     name: "help",

@@ -9,7 +9,7 @@ export type ErrorOptions = {
   details?: ErrorDetails;
   retryable?: boolean;
   retryAfterMs?: number;
-  /** What the person can do about it, as one sentence or one command. Shown by CLI and page. */
+  /** How to fix it, as one sentence or one command. Shown by CLI and page. */
   fix?: string;
 };
 
@@ -65,7 +65,7 @@ export class CliError extends Error {
   }
 }
 
-/** The text of whatever was thrown, on one line. */
+/** The message of a thrown value, on one line. */
 export function reasonOf(err: unknown): string {
   const text = err instanceof Error ? err.message : String(err);
   return text.replaceAll(/\s*[\r\n]+\s*/g, " ").slice(0, 500);

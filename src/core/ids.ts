@@ -9,7 +9,7 @@ export type AgentId = Id<"AgentId">;
 export type RunId = Id<"RunId">;
 /** Configured account of a channel; `default` when the channel has only one. */
 export type AccountId = Id<"AccountId">;
-/** Channel id: `irc`, `telegram`, ... and `webchat` for everything that enters over our own protocol. */
+/** Channel id: `irc`, `telegram`, ... and `webchat` for everything that arrives over protocol v4. */
 export type ChannelId = Id<"ChannelId">;
 /** The provider's own id of a conversation, never a display name. */
 export type ChatId = Id<"ChatId">;
@@ -21,7 +21,7 @@ export type ConnId = Id<"ConnId">;
 /** Lower-case hex SHA-256 of a device's raw public key. */
 export type DeviceId = Id<"DeviceId">;
 
-/** Marks a checked string as an id. The one place where a plain string becomes one. */
+/** Marks a validated string as an id. The only way to make an id from a string. */
 export function asId<T extends Id<string>>(value: string): T {
   return value as T;
 }

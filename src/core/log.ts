@@ -1,7 +1,7 @@
-/** Values of a log line. The writer escapes and cuts them; a Secret prints as `[secret]`. */
+/** Values of a log line. The writer escapes and truncates them; a Secret prints as `[secret]`. */
 export type LogFields = Record<string, unknown>;
 
-/** What every room may say. Implemented in observe/log; rooms get it handed in. */
+/** The log as modules see it. Implemented in observe/log and passed in. */
 export type Log = {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;

@@ -3,8 +3,8 @@ import { dirname } from "node:path";
 import type { Log } from "./log.ts";
 
 /**
- * Makes a directory of the gateway's own (0700) and what is missing above it. A file in the place of one of them is renamed, not deleted:
- * what belongs below can be made again, and whatever the file was stays for its owner.
+ * Creates a private directory of the gateway (0700) and its missing parents. A file in the place of one of them is renamed, not
+ * deleted, so that its owner can still inspect it.
  */
 export async function makePrivateDir(dir: string, log: Pick<Log, "warn">): Promise<void> {
   try {
@@ -15,13 +15,13 @@ export async function makePrivateDir(dir: string, log: Pick<Log, "warn">): Promi
     if (found === null) throw err;
     const keptAs = `${found}.not-a-directory-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
     await rename(found, keptAs);
-    log.warn("a file stood in the place of a directory and was renamed", { path: found, keptAs });
+    log.warn("a file was in the place of a directory and was renamed", { path: found, keptAs });
     await mkdir(dir, { recursive: true, mode: 0o700 });
   }
   await chmod(dir, 0o700);
 }
 
-/** The lowest part of the path that is there, when it is a regular file. */
+/** The deepest existing part of the path, when it is a regular file. */
 async function fileInTheWay(dir: string): Promise<string | null> {
   for (let at = dir; at !== dirname(at); at = dirname(at)) {
     try {

@@ -10,10 +10,10 @@ export type ProxySettings = {
   problems: readonly ProxyProblem[];
 };
 
-/** This machine never lies behind a proxy: local daemons and model servers stay reachable while one is set. */
+/** This machine is always reached directly, so that local daemons and model servers work while a proxy is set. */
 const LOOPBACK = "localhost,127.0.0.1-127.255.255.255,::1,[::1]";
 
-/** An address of an HTTP proxy, or what is wrong with it. Credentials in it are allowed (`http://user:password@proxy:3128`). */
+/** The URL of an HTTP proxy, or what is wrong with it. Credentials in it are allowed (`http://user:password@proxy:3128`). */
 export function parseProxyUrl(text: string): { url: URL } | { message: string; fix: string } {
   const fix = "Use the address of an HTTP proxy, e.g. http://proxy.example:3128.";
   const url = URL.parse(text.includes("://") ? text : `http://${text}`);
@@ -56,7 +56,7 @@ export function readProxySettings(env: Env): ProxySettings {
 
 /**
  * The settings for one account or target: its own proxy, which is used for every host but this machine, or those of the environment.
- * Throws when the proxy that would be used cannot be: traffic never leaves around a proxy that somebody has set.
+ * Throws when that proxy setting is invalid: traffic never bypasses a proxy that is set.
  */
 export function proxyFor(scheme: "http" | "https", own: string | null, settings: ProxySettings): { url: URL; noProxy: string } | null {
   if (own !== null) {

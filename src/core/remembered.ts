@@ -1,7 +1,7 @@
 import type { Clock } from "./clock.ts";
 import { LIMITS } from "./limits.ts";
 
-/** Reads again only when the last answer is older than LIMITS.metricsReadMs: for figures that cost more than they change. */
+/** Caches the result of `read` for LIMITS.metricsReadMs: for values that are expensive to read and change slowly. */
 export function remembered<T>(read: () => T, clock: Pick<Clock, "monotonic">): () => T {
   let last: { value: T; at: number } | null = null;
   return () => {

@@ -1,7 +1,7 @@
 const REDACTED = "[secret]";
 
 /**
- * A credential. It cannot be printed, serialised, inspected or concatenated by accident: only `reveal()` gives the text,
+ * A credential. It cannot be printed, serialized, inspected or concatenated by accident: only `reveal()` gives the text,
  * and that call is easy to search for.
  */
 export class Secret {

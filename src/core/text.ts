@@ -5,7 +5,7 @@ export function clip(text: string, maxChars: number): string {
   return text.slice(0, last >= 0xd800 && last <= 0xdbff ? maxChars - 1 : maxChars);
 }
 
-/** Well-formed UTF-16 without NUL: what every database, encoder and terminal takes. */
+/** Well-formed UTF-16 without NUL, which databases, encoders and terminals accept. */
 export const toWellFormed = (text: string): string => {
   const formed = text.isWellFormed() ? text : text.toWellFormed();
   return formed.includes("\0") ? formed.replaceAll("\0", "") : formed;

@@ -1,4 +1,4 @@
-/** Release of this gateway; package.json carries the same (checked by a test). */
+/** Release of this gateway; equal to the one in package.json (a test checks it). */
 export const VERSION = "0.1.0";
-/** Wire protocol that we speak. */
+/** Version of the wire protocol. */
 export const PROTOCOL_VERSION = 4;

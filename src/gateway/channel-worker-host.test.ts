@@ -359,7 +359,7 @@ test("a damaged spool is set aside and reported, and the account starts", async 
   await until("the event", () => it.stored.length === 1);
   assert.equal(globSync(`${it.spool}.damaged-*`).length, 1);
   assert.match(readFileSync(globSync(`${it.spool}.damaged-*`)[0]!, "utf8"), /no database/);
-  assert.match(it.lines.join("\n"), /error a spool is damaged/);
+  assert.match(it.lines.join("\n"), /error a damaged spool was renamed/);
 });
 
 test("the supervisor starts a crashed thread again, and says that the account is isolated", async (t) => {

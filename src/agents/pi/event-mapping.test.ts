@@ -160,7 +160,7 @@ const end = (message: object, state = createMappingState()) =>
   mapRecord({ type: "message_end", message: { ...assistant, ...message } }, state, 0);
 const usageOf = (mapped: ReturnType<typeof end>) => (mapped.events[0] as Extract<AgentEvent, { type: "message" }>).usage;
 
-test("A number that is no count of tokens is dropped and reported, whatever it is", () => {
+test("An invalid count of tokens is dropped and reported", () => {
   for (const odd of [2 ** 53 + 2, 12.5, -1, 1e300, Number.NaN, Infinity, "12", {}, [], true]) {
     const mapped = end({ usage: { ...usage, input: odd, totalTokens: odd, cost: { total: typeof odd === "number" ? -1 : odd } } });
     assert.deepEqual(usageOf(mapped), { input: 0, output: 2, cacheRead: 1, cacheWrite: 0, totalTokens: 0, costUsd: 0 }, String(odd));

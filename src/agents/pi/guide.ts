@@ -1,6 +1,6 @@
 /**
- * The setup guide: a script, not a model. It answers a few commands and says so; it never pretends to understand, and it
- * never takes a key. Pure text in, text out; it runs inside Pi as the provider `guide`.
+ * The setup guide: a script, not a model. It answers a few commands and states that; it never pretends to understand, and it
+ * never accepts a key. Pure text in, text out; it runs inside Pi as the provider `guide`.
  */
 
 /** Live facts about the gateway. No secret may ever be in here: the answers go into chats. */
@@ -16,7 +16,7 @@ export type GuideFacts = {
   models?: readonly { name: string; available: boolean }[];
   pendingPairings?: number;
   sessions?: number;
-  /** One sentence each: what is wrong right now. */
+  /** Current problems, one sentence each. */
   problems?: readonly string[];
 };
 
@@ -56,8 +56,8 @@ const ALIASES: Record<string, string> = {
 };
 
 /**
- * Prefixes that providers give their keys, a labelled value, or one long word without meaning. A false alarm costs a
- * sentence; a miss would repeat a secret.
+ * Prefixes that providers give their keys, a labeled value, or one long random word. A false positive costs a
+ * sentence; a false negative would repeat a secret.
  */
 const KEY_SHAPES = [
   /\b(sk|pk|rk|gsk|xai|xapp|xox[abprs]|ghp|gho|ghs|glpat|hf|r8|nvapi|pplx|tgp|AIza|AKIA)[-_]?[A-Za-z0-9_-]{12,}/,
@@ -152,7 +152,7 @@ function connectHelp(what: string): string {
 
 function pairingHelp(facts: GuideFacts): string {
   const waiting = facts.pendingPairings ?? 0;
-  const state = waiting === 0 ? "Nobody is waiting for approval." : `${waiting} waiting for approval.`;
+  const state = waiting === 0 ? "No one is waiting for approval." : `${waiting} waiting for approval.`;
   return `${state} A person who writes to the assistant for the first time gets a code; the owner approves it on the gateway's machine.${nextStep("run `openclaw pairing list`, then `openclaw pairing approve <channel> <code>`.")}`;
 }
 

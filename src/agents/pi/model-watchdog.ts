@@ -2,19 +2,19 @@ import type { Clock } from "../../core/clock.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { PiRecord } from "./process.ts";
 
-/** How long a model may be silent, before its first word and after it. */
+/** How long a model may be silent before and after its first output. */
 export type ModelTimeouts = { firstTokenMs: number; idleMs: number };
 
 export type ModelWatchdogOptions = {
   clock: Clock;
   limits: ModelTimeouts;
-  /** The model has said nothing for so long; repeated while it lasts. */
+  /** Called repeatedly while the model is silent, with the time since its last output. */
   onWaiting: (forMs: number) => void;
   /** The limit is reached; called once. */
   onTimeout: (forMs: number) => void;
 };
 
-/** Notices a model that does not answer. Tools may take as long as they like, and waits that were agreed on do not count. */
+/** Detects a model that does not answer. The time of tools and of granted waits does not count. */
 export class ModelWatchdog {
   readonly #options: ModelWatchdogOptions;
   readonly #tools = new Set<string>();
@@ -40,7 +40,7 @@ export class ModelWatchdog {
     this.#cancel = null;
   }
 
-  /** Nothing is expected for this long. */
+  /** No output is expected for this long. */
   pause(forMs: number): void {
     this.#touch(forMs);
   }

@@ -26,7 +26,7 @@ async function markedProcesses(needle: string): Promise<number[]> {
 
 /**
  * Kills every process of this user whose `OPENCLAW_RUNNER` begins with `marker`; returns how many. This finds what a dead
- * Pi has left behind, also when it has detached itself. Needs /proc: elsewhere it does nothing and returns 0.
+ * Pi left behind, including detached processes. Needs /proc; without it, it does nothing and returns 0.
  */
 export async function killMarkedProcesses(marker: string, log: Log): Promise<number> {
   if (process.platform !== "linux") return 0;

@@ -11,7 +11,7 @@ import { PiPool, type PiPoolOptions } from "./pool.ts";
 const ECHO = `let b="";process.stdin.on("data",d=>{b+=d;for(let i;(i=b.indexOf("\\n"))>=0;b=b.slice(i+1)){const r=JSON.parse(b.slice(0,i));
 if(r.type==="exit")process.exit(3);console.log(JSON.stringify({type:"response",id:r.id,success:r.type!=="no",error:"no",data:{}}))}}).on("end",()=>process.exit(0))`;
 
-/** Time that stands still until it is moved. */
+/** A clock that only the test moves. */
 function createFakeClock(): Clock & { advance(ms: number): void; jump(ms: number): void; pending(): number[] } {
   let now = 1_000_000;
   let wallMs = 0;
@@ -200,7 +200,7 @@ test("A pool that is stopped before its first process exists ends at once, also 
   assert.equal(pool.processCount, 0);
 });
 
-test("Crashes of one session end its own turns and nobody else's", async (t) => {
+test("Crashes of one session end only its own turns", async (t) => {
   const { pool, clock } = makePool(t, { max: 4 });
   for (let i = 0; i < LIMITS.piSessionCrashes; i++) {
     const worker = await pool.acquire("/bad");
@@ -218,7 +218,7 @@ test("Crashes of one session end its own turns and nobody else's", async (t) => 
   pool.release(await pool.acquire("/bad"));
 });
 
-test("A burst of turns starts two processes at a time, and whoever waits is served by the first that is free", async (t) => {
+test("A burst of turns starts two processes at a time, and a waiting turn gets the first free one", async (t) => {
   const { pool, launches } = makePool(t, { max: 8 });
   const before = launches();
   const turns = Array.from({ length: 10 }, (_, i) => pool.acquire(`/s${i}`));

@@ -10,7 +10,7 @@ import { killMarkedProcesses } from "./orphans.ts";
 export type PiRecord = { type: string; id?: string } & Record<string, unknown>;
 export type PiCommand = { type: string } & Record<string, unknown>;
 
-/** Stands in for a record that was too long to be read. */
+/** Replaces a record that was too long to be read. */
 export const SKIPPED_RECORD = "gateway_record_skipped";
 
 export type PiExit = { code: number | null; signal: NodeJS.Signals | null; isExpected: boolean; stderr: string };
@@ -23,29 +23,29 @@ export type PiProcessOptions = {
   cwd: string;
   /** Provider keys by variable name; sent over file descriptor 3, never in the environment. */
   keys: Readonly<Record<string, string>>;
-  /** Value of `OPENCLAW_RUNNER` in `env`; whatever carries it is killed when this process ends. */
+  /** Value of `OPENCLAW_RUNNER` in `env`; all processes with it are killed when this process ends. */
   marker: string;
   log: Log;
   onRecord: (record: PiRecord) => void;
   onExit: (exit: PiExit) => void;
 };
 
-/** Pi refused a command; its words. */
+/** Pi rejected a command; the message is Pi's. */
 export class PiCommandError extends Error {}
 /** Pi did not answer in time, or its process is gone. */
 export class PiTimeoutError extends Error {}
 
 /**
- * Pi notices our end by the end of its stdin, but not while it still loads its modules. Where the system can (util-linux, not
- * BusyBox), the kernel tells it: without a handler yet it ends at once, later it ends its tools first. Who has lost us before the
- * kernel was asked has another parent by then.
+ * Pi detects the end of the gateway by the end of its stdin, but not while it loads its modules. If the system supports it
+ * (util-linux, not BusyBox), the kernel sends a signal: before Pi has a handler it ends at once, later it ends its tools first. If
+ * the gateway ended before the signal was requested, the process already has another parent.
  */
 const LAUNCH_SCRIPT = `parent=$1; shift
 if setpriv --pdeathsig TERM true 2>/dev/null; then
   exec setpriv --pdeathsig TERM /bin/sh -c '[ "$PPID" = "$0" ] || exit 1; exec "$@"' "$parent" "$@"
 fi`;
 
-/** The child's umask is set on the way, so that ours need not change: everything that it creates is its owner's alone. */
+/** Sets the umask of the child only: everything that it creates is private to its owner. */
 function toPrivateCommand(args: readonly string[]): [string, readonly string[]] {
   if (process.platform === "win32") return [process.execPath, args];
   return ["/bin/sh", ["-c", `umask 077\n${LAUNCH_SCRIPT}\nexec "$@"`, "sh", String(process.pid), process.execPath, ...args]];
@@ -53,12 +53,12 @@ function toPrivateCommand(args: readonly string[]): [string, readonly string[]] 
 
 type PendingRequest = { resolve: (data: unknown) => void; reject: (err: Error) => void; timer: NodeJS.Timeout | undefined };
 
-/** One stock Pi process in RPC mode. Knows framing, deadlines and signals; knows nothing of sessions or turns. */
+/** One stock Pi process in RPC mode. Handles framing, deadlines and signals, not sessions or turns. */
 export class PiProcess {
   readonly pid: number;
-  /** Resolves when the process and everything that it started are gone. Never rejects. */
+  /** Resolves when the process and all its descendants have ended. Never rejects. */
   readonly exited: Promise<PiExit>;
-  /** Null where the system could not start one; the exit that follows says why. */
+  /** Null when the system could not start one; the following exit has the reason. */
   readonly #child: ChildProcess | null;
   readonly #options: PiProcessOptions;
   readonly #pending = new Map<string, PendingRequest>();
@@ -84,14 +84,14 @@ export class PiProcess {
     return !this.#hasExited;
   }
 
-  /** The end of what Pi wrote to stderr. */
+  /** The last part of Pi's stderr. */
   get stderr(): string {
     return this.#stderr;
   }
 
   /**
-   * Sends one command and resolves to the `data` of its answer. Rejects with PiCommandError when Pi says no and with PiTimeoutError
-   * when it says nothing for `timeoutMs` (undefined: wait as long as the process lives).
+   * Sends one command and resolves to the `data` of its answer. Rejects with PiCommandError when Pi rejects it and with PiTimeoutError
+   * without an answer within `timeoutMs` (undefined: wait as long as the process lives).
    */
   request(command: PiCommand, timeoutMs: number | undefined = LIMITS.piCommandMs): Promise<unknown> {
     if (this.#hasExited) return Promise.reject(new PiTimeoutError("The agent process has ended."));
@@ -113,13 +113,13 @@ export class PiProcess {
     this.#write({ type: "extension_ui_response", id, ...(value === undefined ? { cancelled: true } : { value }) });
   }
 
-  /** The orderly way to end it. The exit that follows does not count as a crash. */
+  /** Ends it gracefully. The following exit does not count as a crash. */
   closeInput(): void {
     this.#exitExpected = true;
     this.#child?.stdin?.end();
   }
 
-  /** SIGTERM lets Pi end its tools; SIGKILL takes the whole process group. Never throws: it is called where nobody could act on it. */
+  /** SIGTERM lets Pi end its tools; SIGKILL takes the whole process group. Never throws, because callers cannot handle it. */
   kill(signal: "SIGTERM" | "SIGKILL", asked = true): void {
     if (asked) this.#exitExpected = true;
     if (this.#hasExited || this.pid === -1) return;
@@ -131,7 +131,7 @@ export class PiProcess {
     }
   }
 
-  /** Closes stdin, then after `graceMs` each SIGTERM and SIGKILL. Resolves when it is gone. */
+  /** Closes stdin, then after `graceMs` each SIGTERM and SIGKILL. Resolves when it has ended. */
   async end(graceMs: number): Promise<void> {
     this.closeInput();
     if (await this.#exitsWithin(graceMs)) return;
@@ -189,14 +189,15 @@ export class PiProcess {
     }
     if (record.type !== "response") return this.#dispatch(record);
     const pending = this.#pending.get(String(record.id));
-    if (!pending) return this.#options.log.debug("an answer of Pi that nobody waits for", { pid: this.pid, command: record["command"] });
+    if (!pending)
+      return this.#options.log.debug("an answer of Pi without a pending request", { pid: this.pid, command: record["command"] });
     this.#pending.delete(String(record.id));
     clearTimeout(pending.timer);
     if (record["success"] === true) pending.resolve(record["data"]);
     else pending.reject(new PiCommandError(String(record["error"] ?? "refused")));
   }
 
-  /** A record whose handling fails ends this process, and with it its turn, and nothing else. */
+  /** A record whose handling throws ends this process and its turn, and nothing else. */
   #dispatch(record: PiRecord): void {
     try {
       this.#options.onRecord(record);
@@ -227,7 +228,7 @@ export class PiProcess {
     };
     if (!child) {
       this.#stderr = reasonOf(problem);
-      // Not before the owner has this object in hand.
+      // Not before the owner has a reference to this object.
       setImmediate(() => finish(null, null));
       return;
     }
@@ -235,7 +236,7 @@ export class PiProcess {
       this.#stderr += reasonOf(err);
       finish(null, null);
     });
-    // "close" comes after the last record was read; a grandchild that holds the pipe open must not delay it for ever.
+    // "close" comes after the last record was read; a grandchild that holds the pipe open must not delay it indefinitely.
     child.once("close", finish);
     child.once("exit", (code, signal) => setTimeout(() => finish(code, signal), 200).unref());
   }

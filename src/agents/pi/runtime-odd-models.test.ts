@@ -82,7 +82,7 @@ const replies = (...list: ModelReply[]): void => {
   server.setBehaviour(() => list[asked++] ?? { steps: [{ text: "all of it" }] });
 };
 
-test("A provider that names a short wait is asked again after it, and whoever waits is told", async () => {
+test("A provider that requests a short wait is asked again after it, and the sender is notified", async () => {
   replies({ status: 429, message: "Rate limit reached", headers: { "retry-after-ms": "30" } });
   const { text, events } = await play(turnOf("hello"));
   assert.equal(text, "all of it");

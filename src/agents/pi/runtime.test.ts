@@ -269,7 +269,7 @@ test("Turns leave the settings of Pi as they were written", async () => {
   assert.equal(readSettings(), before);
 });
 
-test("An abort in the middle of a stream ends the turn, and the session goes on with what was said", async () => {
+test("An abort in the middle of a stream ends the turn, and the session continues with the partial answer", async () => {
   const abort = new AbortController();
   const { end, text } = await play(turnOf("slow:50 one two three four five six seven eight", { sessionId: "abort" }), {
     signal: abort.signal,
@@ -376,7 +376,7 @@ test("Errors of a provider have their kind, and the failed message leaves no tra
   }
 });
 
-test("A failing server is tried again, and the caller is told", async () => {
+test("A failing server is retried, and the caller gets a retry event", async () => {
   server.setBehaviour((_request, index) => (server.requests().length === 1 && index >= 0 ? { status: 500, message: "oops" } : undefined));
   const { events, text } = await play(turnOf("again"));
   assert.equal(text, "You said: again");

@@ -25,7 +25,7 @@ const make = async (name: string) => {
   return { path, checkpoint: await rebuildSessionFile(path, { id: name, cwd: root, startedAt: 0 }, history) };
 };
 
-test("A rebuilt file is private and stands where it says", async () => {
+test("A rebuilt file is private and matches its checkpoint", async () => {
   const { path, checkpoint } = await make("a");
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(statSync(dirname(path)).mode & 0o777, 0o700);
@@ -46,7 +46,7 @@ test("Each entry names its parent", async () => {
   assert.equal(second.parentId, first.id);
 });
 
-test("A file that has run ahead is recognised and cut back", async () => {
+test("A file that is ahead of its checkpoint is detected and truncated", async () => {
   const { path, checkpoint } = await make("c");
   appendFileSync(path, '{"type":"message","id":"zz"}\n');
   assert.equal(await compareWithCheckpoint(path, checkpoint), "ahead");
@@ -87,7 +87,7 @@ test("Ids with path parts are refused", () => {
   }
 });
 
-test("A checkpoint of another make is no checkpoint", () => {
+test("A checkpoint of another form is invalid", () => {
   for (const text of [null, "", "2:5:a", "1:x:a", "1:5:../a"]) assert.equal(parseCheckpoint(text), null);
 });
 

@@ -12,11 +12,11 @@ import type { ContextMessage } from "../runtime.ts";
  */
 export type Checkpoint = { bytes: number; lastId: string };
 
-/** How a file stands to a checkpoint. `same`: nothing to do. `ahead`: cut it. `lost`: write it anew. */
+/** A file compared with a checkpoint. `same`: nothing to do. `ahead`: truncate it. `lost`: write a new one. */
 export type CheckpointStatus = "same" | "ahead" | "lost";
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
-/** The last line is looked for in this much; a longer one is read with a second, larger look. */
+/** The last line is searched in this many bytes; a longer one is found by a second, larger read. */
 const TAIL_BYTES = 4_096;
 
 /** Throws INVALID_REQUEST unless `id` is safe as a part of a path. */
@@ -25,14 +25,14 @@ export function requireSafeId(id: string, what: string): string {
   return id;
 }
 
-/** Where the context of one session lives. Throws INVALID_REQUEST for ids that are not plain names. */
+/** Path of the context of one session. Throws INVALID_REQUEST for ids that are not plain names. */
 export function sessionPath(agentsDir: string, agentId: string, sessionId: string): string {
   return join(agentsDir, requireSafeId(agentId, "agent id"), "sessions", `${requireSafeId(sessionId, "session id")}.jsonl`);
 }
 
 export const toCheckpoint = (checkpoint: Checkpoint): string => `1:${checkpoint.bytes}:${checkpoint.lastId}`;
 
-/** Null for anything that this release did not write; the context is then rebuilt. */
+/** Null for a text of another form; the context is then rebuilt. */
 export function parseCheckpoint(text: string | null): Checkpoint | null {
   const match = text === null ? null : /^1:(\d{1,15}):([A-Za-z0-9_-]{1,128})$/.exec(text);
   return match ? { bytes: Number(match[1]), lastId: match[2]! } : null;
@@ -75,7 +75,7 @@ function idOf(line: string): string | undefined {
 }
 
 /**
- * Compares a file with the checkpoint that the gateway has stored. `measured`: where this process has seen the file end itself;
+ * Compares a file with the checkpoint that the gateway has stored. `measured`: the end of the file as this process last saw it;
  * a file of that size is not opened again.
  */
 export async function compareWithCheckpoint(path: string, checkpoint: Checkpoint | null, measured?: Checkpoint): Promise<CheckpointStatus> {
@@ -88,7 +88,7 @@ export async function compareWithCheckpoint(path: string, checkpoint: Checkpoint
   return size === checkpoint.bytes ? "same" : "ahead";
 }
 
-/** Where the file stands after a turn. A torn last line, left by a crash, is cut off. Null when there is nothing usable. */
+/** The checkpoint of a file after a turn. An incomplete last line, left by a crash, is removed. Null when nothing is usable. */
 export async function measureCheckpoint(path: string): Promise<Checkpoint | null> {
   const size = await sizeOf(path);
   if (size <= 0) return null;
@@ -99,7 +99,7 @@ export async function measureCheckpoint(path: string): Promise<Checkpoint | null
   return { bytes: last.end, lastId };
 }
 
-/** Cuts a file back to its checkpoint. No process may have it open. */
+/** Truncates a file to its checkpoint. No process may have it open. */
 export async function truncateToCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   await truncate(path, checkpoint.bytes);
 }
@@ -135,7 +135,7 @@ export function toSessionLines(sessionId: string, cwd: string, startedAt: number
   return [header, ...entries].map((entry) => JSON.stringify(entry));
 }
 
-/** Writes a session file anew (atomically, 0600 in a 0700 directory); resolves to where it stands. */
+/** Replaces a session file (atomically, 0600 in a 0700 directory); resolves to its checkpoint. */
 export async function rebuildSessionFile(
   path: string,
   session: { id: string; cwd: string; startedAt: number },
@@ -150,8 +150,8 @@ export async function rebuildSessionFile(
 }
 
 /**
- * Changes the working directory that the file's header names, when it is another one; tools run where the header says.
- * Resolves to where the file stands then, or to null when nothing had to change. No process may have the file open.
+ * Changes the working directory in the file's header, in which tools run. Resolves to the new checkpoint, or to null without a
+ * change. No process may have the file open.
  */
 export async function setWorkingDirectory(path: string, cwd: string): Promise<Checkpoint | null> {
   const text = await readFile(path, "utf8");

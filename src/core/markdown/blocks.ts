@@ -140,7 +140,7 @@ class BlockParser {
   /** Where the first line of the leaf begins. */
   #leafStart = 0;
   readonly #definitions = new Map<string, LinkTarget>();
-  /** How often each `[label]` stands in the source; counted when it is first needed. */
+  /** Number of occurrences of each `[label]` in the source; counted on first use. */
   #labels: Map<string, number> | null = null;
 
   constructor(source: string) {
@@ -487,7 +487,7 @@ export function isFenceEnd(line: string, mark: string): boolean {
   return count >= mark.length && line.slice(count).trim() === "";
 }
 
-/** A heading's text without the `#` that may stand at its end. */
+/** A heading's text without closing `#` marks. */
 export function withoutClosingMarks(text: string): string {
   let end = text.length;
   while (text[end - 1] === "#") end--;

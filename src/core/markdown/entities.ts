@@ -104,7 +104,7 @@ const NAMED: Readonly<Record<string, string>> = {
   thinsp: "\u2009",
 };
 
-/** The character that the reference at `at` (an ampersand) stands for, and where it ends; null for what is no known one. */
+/** The character of the reference at `at` (an ampersand), and its end; null for an unknown reference. */
 export function decodeEntity(text: string, at: number): { text: string; end: number } | null {
   const found = /^&(?:#(\d{1,7})|#[xX]([\da-fA-F]{1,6})|([A-Za-z][A-Za-z\d]{1,10}));/.exec(text.slice(at, at + 14));
   if (!found) return null;

@@ -1,4 +1,4 @@
-/** What stands beside a run of marks. `joined`: a letter of a script that joins words to marks without a blank, such as Han or Arabic, or a pictograph. */
+/** The neighbor of a run of marks. `joined`: a letter of a script that joins words to marks without a blank, such as Han or Arabic, or a pictograph. */
 type CharacterClass = "blank" | "punctuation" | "joined" | "other";
 
 const BLANK = /\s/u;

@@ -342,7 +342,7 @@ class InlineParser {
 
   #skipBlanks(from: number): number {
     let at = from;
-    // A long run of blanks is no link, and is not looked through again from the next bracket.
+    // A long run of blanks is not part of a link, and is not searched again from the next bracket.
     while (at - from < 100 && /[ \t\n]/.test(this.#text[at] ?? "")) at++;
     return at;
   }
@@ -463,7 +463,7 @@ class InlineParser {
       each.count -= used;
       each.node.text = each.node.text.slice(used);
     }
-    // What stands between them has found no partner.
+    // The delimiters between them have no partner.
     opener.next = closer;
     closer.previous = opener;
     if (opener.count === 0) this.#remove(opener);
