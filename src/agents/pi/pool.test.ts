@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { test, type TestContext } from "node:test";
 import { FakeClock } from "../../../test/fakes/fake-clock.ts";
+import { settled } from "../../../test/until.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { silentLog } from "../../core/log.ts";
 import { silentMetrics } from "../../core/metrics.ts";
@@ -67,7 +68,7 @@ test("After crashes the next process waits longer each time, then turns are refu
   );
   const delays: number[] = [];
   while (!pool.problem) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await settled();
     const pending = clock.pending().filter((ms) => ms > 0 && ms <= LIMITS.piBackoffMaxMs && ms !== LIMITS.piPingMs);
     if (pending.length === 0 || pool.processCount > 0) continue;
     delays.push(pending[0]!);
@@ -84,7 +85,7 @@ test("A pool in trouble recovers when processes start again", async (t) => {
   const { pool, clock } = makePool(t, { script: () => (broken ? "process.exit(3)" : ECHO) });
   const refused = pool.acquire("/a").catch((err: Error) => err);
   while (!pool.problem) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await settled();
     if (pool.processCount === 0) clock.advance(LIMITS.piBackoffMinMs * 8);
   }
   await refused;
@@ -158,7 +159,7 @@ test("A process that cannot be started is a crash like any other, and stopping m
   });
   const refused = pool.acquire("/a").catch((err: Error) => err);
   while (!pool.problem) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await settled();
     if (pool.processCount === 0) clock.advance(LIMITS.piBackoffMinMs * 8);
   }
   assert.match(((await refused) as Error).message, /keeps failing/);
