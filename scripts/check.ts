@@ -1,4 +1,4 @@
-// Types, lint, format, imports between modules, prose, unused exports and generated documents. All of them run, so that one call
+// Types, lint, format, imports between modules, prose, rules for tests, unused exports and generated documents. All of them run, so that one call
 // reports every problem; the exit code is 1 when any of them fails.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -18,6 +18,7 @@ const CHECKS: readonly Check[] = [
   { name: "format", command: [bin("oxfmt"), "--check", "src", "test", "scripts", "bin", "web", "knip.json", "package.json"] },
   { name: "imports", command: node("scripts/check-imports.ts") },
   { name: "prose", command: node("scripts/check-prose.ts") },
+  { name: "tests", command: node("scripts/check-tests.ts") },
   { name: "unused", command: [bin("knip"), "--no-progress"] },
   { name: "documents from the schema", command: node("scripts/gen-config-docs.ts", "--check") },
   { name: "documents from the methods", command: node("scripts/gen-protocol-docs.ts", "--check") },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Clock } from "../core/clock.ts";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { asId, type AccountId, type ChannelId, type ChatId, type MessageId, type SenderId } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";
 import { silentMetrics } from "../core/metrics.ts";
@@ -11,33 +11,6 @@ import { createChannelSupervisor, isSameValue, type AccountSpec, type AccountSta
 
 const id = asId<ChannelId>("demo");
 
-function fakeClock(): Clock & { advance(ms: number): Promise<void> } {
-  let now = 1_000;
-  const timers = new Map<number, { at: number; fn: () => void }>();
-  let counter = 0;
-  return {
-    now: () => now,
-    monotonic: () => now,
-    after(delayMs, fn) {
-      const key = ++counter;
-      timers.set(key, { at: now + delayMs, fn });
-      return () => timers.delete(key);
-    },
-    async advance(ms) {
-      const end = now + ms;
-      for (;;) {
-        await settle();
-        const due = [...timers].filter(([, timer]) => timer.at <= end).toSorted((a, b) => a[1].at - b[1].at)[0];
-        if (!due) break;
-        timers.delete(due[0]);
-        now = Math.max(now, due[1].at);
-        due[1].fn();
-      }
-      now = end;
-      await settle();
-    },
-  };
-}
 const settle = async (): Promise<void> => {
   for (let i = 0; i < 20; i++) await Promise.resolve();
 };
@@ -50,7 +23,7 @@ function scene(parse: (raw: Demo) => ReturnType<Channel["parse"]> = (raw) => ({ 
   const runs: Run[] = [];
   const states: AccountStatus[] = [];
   const admitted: InboundMessage[] = [];
-  const clock = fakeClock();
+  const clock = new FakeClock(1_000);
   const channel: Channel = {
     id,
     label: "Demo",
@@ -138,7 +111,7 @@ test("a link of a lost connection refuses instead of writing", async () => {
   runs[0]!.live(link);
   const old = host.link(id, asId("default"))!;
   runs[0]!.end(new Error("lost"));
-  await clock.advance(1_000);
+  await clock.advanceSettled(1_000);
   const result = await old.send({} as never, new AbortController().signal);
   assert.ok(result.state === "refused" && result.retryable);
 });
@@ -155,7 +128,7 @@ test("failures back off for ever: doubling, capped at five minutes, never giving
     assert.equal(status.cause, "no route");
     const waitMs = status.retryAt! - clock.now();
     assert.equal(waitMs, channelBackoffMs(attempt, 0));
-    await clock.advance(waitMs);
+    await clock.advanceSettled(waitMs);
     assert.equal(runs.length, attempt + 1);
   }
   assert.equal(host.status()[0]!.reconnects, 30);
@@ -186,12 +159,12 @@ test("a connection that was stable starts again from the shortest pause; an unst
     [10, 2],
   ] as const) {
     runs.at(-1)!.live(link);
-    await clock.advance(readyForMs);
+    await clock.advanceSettled(readyForMs);
     runs.at(-1)!.end();
     await settle();
     const waitMs = host.status()[0]!.retryAt! - clock.now();
     assert.equal(waitMs, channelBackoffMs(wanted, 0));
-    await clock.advance(waitMs);
+    await clock.advanceSettled(waitMs);
   }
 });
 
@@ -200,7 +173,7 @@ test("quiet for a day is not a fault", async () => {
   await host.apply([spec({ token: "t" })]);
   await settle();
   runs[0]!.live(link);
-  await clock.advance(24 * 3_600_000);
+  await clock.advanceSettled(24 * 3_600_000);
   assert.equal(runs.length, 1);
   assert.equal(host.status()[0]!.state, "ready");
 });
@@ -210,7 +183,7 @@ test("terminal is loud and final until the configuration changes or somebody sta
   await host.apply([spec({ token: "t" })]);
   await settle();
   runs[0]!.end(new TerminalError("token revoked", "make another token"));
-  await clock.advance(24 * 3_600_000);
+  await clock.advanceSettled(24 * 3_600_000);
   const status = host.status()[0]!;
   assert.deepEqual([status.state, status.cause, status.fix, runs.length], ["terminal", "token revoked", "make another token", 1]);
   host.start(id, asId("default"));
@@ -258,7 +231,7 @@ test("a run that does not end is left alone after two seconds, cannot store, and
   const stopping = host.stop(id, asId("default"));
   await runs[0]!.host.admit([event]);
   assert.equal(admitted.length, 1, "what was already read may be stored while it stops");
-  await clock.advance(2_000);
+  await clock.advanceSettled(2_000);
   await stopping;
   assert.equal(host.status()[0]!.state, "stopped");
   await assert.rejects(runs[0]!.host.admit([event]), /replaced/);
@@ -374,7 +347,7 @@ test("a callback that fails ends its connection, which is made again after a pau
   assert.equal(other!.signal.aborted, false);
   const [status] = host.status();
   assert.deepEqual([status!.state, status!.cause], ["backoff", "a bug"]);
-  await clock.advance(60_000);
+  await clock.advanceSettled(60_000);
   assert.equal(runs.length, 3, path());
   await host.close();
 });
@@ -384,7 +357,7 @@ test("a failed connection that does not end is left alone, and the next one is m
   await host.apply([spec({ token: "a", stubborn: true })]);
   await settle();
   runs[0]!.host.fail(new Error("a bug"));
-  await clock.advance(60_000);
+  await clock.advanceSettled(60_000);
   assert.equal(runs.length, 2);
   await assert.rejects(runs[0]!.host.admit([event]), /replaced/);
   runs[1]!.end();

@@ -16,6 +16,7 @@ import {
 } from "../channels/channel.ts";
 import { createChannelSupervisor } from "../channels/supervisor.ts";
 import { loadChannel } from "../channels/registry.ts";
+import { until } from "../../test/until.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type MessageId } from "../core/ids.ts";
@@ -134,15 +135,6 @@ function recorder(lines: string[]): Log {
 }
 
 const idsOf = (result: SendResult): string => (result.state === "sent" ? String(result.ids[0]) : `refused: ${result.reason}`);
-
-/** Waits for a condition. */
-async function until(what: string, ready: () => boolean): Promise<void> {
-  const end = Date.now() + 15_000;
-  while (!ready()) {
-    assert.ok(Date.now() < end, `waited in vain for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 /** What is in the spool of an account that does not run. */
 function spooled(path: string): string[] {

@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { until } from "../until.ts";
 import { openTestHost } from "./test-host.ts";
 import { NUMBER, SignalServer } from "./signal-server.ts";
 import type { Channel } from "../../src/channels/channel.ts";
@@ -83,11 +84,13 @@ async function freePort(): Promise<number> {
 }
 
 async function answering(url: string): Promise<void> {
-  for (const end = Date.now() + 60_000; Date.now() < end;) {
-    const response = await fetch(`${url}/api/v1/check`).catch(() => null);
-    await response?.body?.cancel();
-    if (response?.status === 200) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error("the real daemon did not answer");
+  await until(
+    "an answer of the real daemon",
+    async () => {
+      const response = await fetch(`${url}/api/v1/check`).catch(() => null);
+      await response?.body?.cancel();
+      return response?.status === 200;
+    },
+    60_000,
+  );
 }

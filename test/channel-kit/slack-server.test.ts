@@ -3,6 +3,7 @@ import { after, before, test } from "node:test";
 import { App, type BlockButtonAction } from "@slack/bolt";
 import { LogLevel, SocketModeClient } from "@slack/socket-mode";
 import { WebClient } from "@slack/web-api";
+import { until } from "../until.ts";
 import { openTestHost } from "./test-host.ts";
 import { ADA, APP_TOKEN, BOT_TOKEN, DM, ROOM, SlackServer, TEAM } from "./slack-server.ts";
 import type { Channel } from "../../src/channels/channel.ts";
@@ -31,14 +32,6 @@ const quietLog = { debug() {}, info() {}, warn() {}, error() {}, setLevel() {}, 
 const client = (at: SlackServer): SocketModeClient =>
   new SocketModeClient({ appToken: APP_TOKEN, logger: quietLog, clientOptions: { slackApiUrl: `${at.url}/api/` } });
 
-async function until(ready: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 30_000;
-  while (!ready()) {
-    if (performance.now() > end) throw new Error(`waited in vain for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 test("the Web client learns who the bot is; a wrong and a revoked token are refused in Slack's words", async () => {
   const me = await web.auth.test();
   assert.deepEqual([me.user, me.team_id], ["robot", TEAM]);
@@ -52,14 +45,14 @@ test("the Socket Mode client connects, gets envelopes, and acknowledges; what it
   socket.on("message", (event: Heard) => void heard.push(event));
   await socket.start();
   const id = server.say("one");
-  await until(() => heard.length === 1, "the event");
+  await until("the event", () => heard.length === 1);
   assert.equal(heard[0]!.event.text, "one");
   assert.equal(server.waiting(), 1);
   server.redeliver();
-  await until(() => heard.length === 2, "the redelivery");
+  await until("the redelivery", () => heard.length === 2);
   assert.equal(heard[1]!.body.event_id, heard[0]!.body.event_id);
   await heard[1]!.ack();
-  await until(() => server.waiting() === 0, "the acknowledgement");
+  await until("the acknowledgement", () => server.waiting() === 0);
   assert.deepEqual(server.acked(), [id]);
   await socket.disconnect();
 });
@@ -110,7 +103,7 @@ test("history in pages, and files in three steps", async () => {
 async function refreshed(at: SlackServer, times: number, graceMs: number): Promise<readonly number[]> {
   for (let round = 1; round <= times; round++) {
     at.refresh(graceMs);
-    await until(() => at.welcomed > round && at.sockets() === 1, "the other socket");
+    await until("the other socket", () => at.welcomed > round && at.sockets() === 1);
   }
   return at.gaps;
 }
@@ -130,7 +123,7 @@ test("at a refresh our client has no moment without a socket; the official one i
   );
   assert.deepEqual(ours, []);
   // Left while it is still connecting, it would reject a promise of its own half a minute later.
-  await until(() => connects === 2, "the official client to know that it is connected again");
+  await until("the official client to know that it is connected again", () => connects === 2);
   await official.disconnect();
   await rig.close();
   await Promise.all([one.close(), two.close()]);
@@ -168,7 +161,7 @@ test("an app made with Bolt hears messages, commands and buttons, and answers", 
   own.envelope("slash_commands", { ...place, command: "/status", text: "a command" });
   const action = { type: "button", action_id: "token", block_id: "b", value: "a button" };
   own.envelope("interactive", { type: "block_actions", user: { id: ADA }, team: { id: TEAM }, channel: { id: DM }, actions: [action] });
-  await until(() => heard.length === 3 && own.waiting() === 0 && own.sent().length === 1, "all three to be acknowledged, and the answer");
+  await until("all three to be acknowledged, and the answer", () => heard.length === 3 && own.waiting() === 0 && own.sent().length === 1);
   assert.deepEqual(heard.toSorted(), ["a button", "a command", "a message"]);
   assert.deepEqual(own.sent(), ["got it"]);
 });

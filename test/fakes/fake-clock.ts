@@ -39,6 +39,25 @@ export class FakeClock implements Clock {
     this.#elapsedMs = end;
   }
 
+  /** The same, and what waits for promises goes on before each timer and at the end. */
+  async advanceSettled(ms: number): Promise<void> {
+    const end = this.#elapsedMs + ms;
+    for (;;) {
+      await settle();
+      const next = this.#next(end);
+      if (!next) break;
+      this.advance(Math.max(0, next.atMs - this.#elapsedMs));
+    }
+    this.advance(end - this.#elapsedMs);
+    await settle();
+  }
+
+  /** Lets time pass at once, as for a process that was stopped: the timers that are due run only then. */
+  skip(ms: number): void {
+    this.#elapsedMs += ms;
+    this.advance(0);
+  }
+
   /** Sets the wall clock forward (or back, with a negative value); no interval passes. */
   jump(ms: number): void {
     this.#wallMs += ms;
@@ -52,4 +71,9 @@ export class FakeClock implements Clock {
   #next(end: number): Timer | undefined {
     return this.#timers.filter((timer) => timer.atMs <= end).toSorted((a, b) => a.atMs - b.atMs)[0];
   }
+}
+
+/** Lets promises that are settled run what waits for them. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }

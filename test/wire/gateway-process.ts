@@ -5,7 +5,10 @@ import { join } from "node:path";
 import { openClient, type ProtocolClient } from "../../src/client/client.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { freePort } from "../channel-kit/ngircd.ts";
+import { until } from "../until.ts";
 import { COMPILE_CACHE, gatewayEntry, keepPiCache, seedPiCache } from "./warm-start.ts";
+
+export { until };
 
 /** Entry file of the gateway under test. */
 export const MAIN = gatewayEntry();
@@ -120,21 +123,6 @@ async function listening(child: ChildProcess, output: () => string, ended: Promi
   });
   const code = await Promise.race([said.then(() => "ready" as const), ended]);
   if (code !== "ready") throw new Error(`the gateway ended with ${code} before it listened:\n${output()}`);
-}
-
-/** Waits until `check` gives something; looks every few milliseconds, and says what it waited for. */
-export async function until<T>(
-  what: string,
-  check: () => T | undefined | null | false | Promise<T | undefined | null | false>,
-  limitMs = 20_000,
-): Promise<T> {
-  const end = Date.now() + limitMs;
-  for (;;) {
-    const value = await check();
-    if (value) return value;
-    if (Date.now() > end) throw new Error(`waited in vain for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 /** Process ids of the children of a process, and of theirs. */

@@ -19,7 +19,9 @@ export function gatewayEntry(): string {
   if (existsSync(stamp) && existsSync(bundle)) {
     const built = statSync(stamp).mtimeMs;
     const sources = globSync(["src/**/*.{ts,sql}", "scripts/build.ts", "package-lock.json"], { cwd: ROOT });
-    const isNewer = (path: string): boolean => !path.endsWith(".test.ts") && statSync(join(ROOT, path)).mtimeMs > built;
+    // The build makes what is generated.
+    const counts = (path: string): boolean => !path.endsWith(".test.ts") && !path.startsWith("src/protocol/gen/");
+    const isNewer = (path: string): boolean => counts(path) && statSync(join(ROOT, path)).mtimeMs > built;
     if (!sources.some(isNewer)) return bundle;
   }
   return join(ROOT, "src", "main.ts");

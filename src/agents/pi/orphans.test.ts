@@ -4,9 +4,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { startModelServer, type ModelServer } from "../../../test/model-server.ts";
 import { silentLog } from "../../core/log.ts";
+import { until } from "../../../test/until.ts";
 import { killMarkedProcesses, MARKER_VARIABLE } from "./orphans.ts";
 
 const root = mkdtempSync(join(tmpdir(), "orphans-"));
@@ -53,14 +53,6 @@ function children(): string[] {
         return []; // ended in the meantime, or somebody else's
       }
     });
-}
-
-async function until(what: string, condition: () => boolean, limitMs: number): Promise<void> {
-  const end = Date.now() + limitMs;
-  while (!condition()) {
-    assert.ok(Date.now() < end, `waited in vain: ${what}; there is ${children().join()}`);
-    await sleep(20);
-  }
 }
 
 const start = (text: string): ChildProcess =>

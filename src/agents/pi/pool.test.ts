@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { test, type TestContext } from "node:test";
-import type { Clock } from "../../core/clock.ts";
+import { FakeClock } from "../../../test/fakes/fake-clock.ts";
+import { settled } from "../../../test/until.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { silentLog } from "../../core/log.ts";
 import { silentMetrics } from "../../core/metrics.ts";
@@ -11,33 +12,8 @@ import { PiPool, type PiPoolOptions } from "./pool.ts";
 const ECHO = `let b="";process.stdin.on("data",d=>{b+=d;for(let i;(i=b.indexOf("\\n"))>=0;b=b.slice(i+1)){const r=JSON.parse(b.slice(0,i));
 if(r.type==="exit")process.exit(3);console.log(JSON.stringify({type:"response",id:r.id,success:r.type!=="no",error:"no",data:{}}))}}).on("end",()=>process.exit(0))`;
 
-/** A clock that only the test moves. */
-function createFakeClock(): Clock & { advance(ms: number): void; jump(ms: number): void; pending(): number[] } {
-  let now = 1_000_000;
-  let wallMs = 0;
-  const timers = new Set<{ at: number; fn: () => void }>();
-  return {
-    now: () => now + wallMs,
-    jump: (ms) => void (wallMs += ms),
-    monotonic: () => now,
-    after: (delayMs, fn) => {
-      const timer = { at: now + delayMs, fn };
-      timers.add(timer);
-      return () => timers.delete(timer);
-    },
-    advance: (ms) => {
-      now += ms;
-      for (const timer of [...timers].filter((each) => each.at <= now)) {
-        timers.delete(timer);
-        timer.fn();
-      }
-    },
-    pending: () => [...timers].map((timer) => timer.at - now),
-  };
-}
-
 function makePool(t: TestContext, more: Partial<PiPoolOptions> & { script?: () => string; generation?: () => string } = {}) {
-  const clock = createFakeClock();
+  const clock = new FakeClock();
   let launches = 0;
   const pool = new PiPool({
     spec: () => {
@@ -92,7 +68,7 @@ test("After crashes the next process waits longer each time, then turns are refu
   );
   const delays: number[] = [];
   while (!pool.problem) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await settled();
     const pending = clock.pending().filter((ms) => ms > 0 && ms <= LIMITS.piBackoffMaxMs && ms !== LIMITS.piPingMs);
     if (pending.length === 0 || pool.processCount > 0) continue;
     delays.push(pending[0]!);
@@ -109,7 +85,7 @@ test("A pool in trouble recovers when processes start again", async (t) => {
   const { pool, clock } = makePool(t, { script: () => (broken ? "process.exit(3)" : ECHO) });
   const refused = pool.acquire("/a").catch((err: Error) => err);
   while (!pool.problem) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await settled();
     if (pool.processCount === 0) clock.advance(LIMITS.piBackoffMinMs * 8);
   }
   await refused;
@@ -183,7 +159,7 @@ test("A process that cannot be started is a crash like any other, and stopping m
   });
   const refused = pool.acquire("/a").catch((err: Error) => err);
   while (!pool.problem) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await settled();
     if (pool.processCount === 0) clock.advance(LIMITS.piBackoffMinMs * 8);
   }
   assert.match(((await refused) as Error).message, /keeps failing/);

@@ -3,8 +3,8 @@ import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { contextOf, startModelServer, systemOf, type ModelServer } from "../../../test/model-server.ts";
+import { until } from "../../../test/until.ts";
 import { seedPiCache } from "../../../test/wire/warm-start.ts";
 import { systemClock } from "../../core/clock.ts";
 import { asId } from "../../core/ids.ts";
@@ -118,14 +118,6 @@ function children(needle = stateDir): string[] {
       }
     });
 }
-async function until(what: string, condition: () => boolean, limitMs = 10_000): Promise<void> {
-  const end = Date.now() + limitMs;
-  while (!condition()) {
-    assert.ok(Date.now() < end, `waited in vain: ${what}`);
-    await sleep(20);
-  }
-}
-
 test("A turn streams deltas, reports usage and ends with a checkpoint", async () => {
   const { events, text, end } = await play(turnOf("hello there"));
   assert.equal(text, "You said: hello there");

@@ -3,6 +3,7 @@ import { test, type TestContext } from "node:test";
 import { asId } from "../../core/ids.ts";
 import { DISCORD_LIMITS } from "./limits.ts";
 import { covers } from "../../../test/channel-kit/coverage.ts";
+import { settled } from "../../../test/until.ts";
 import { openTestHost, type TestHost } from "../../../test/channel-kit/test-host.ts";
 import { ALICE, DIRECT, DiscordServer, GUILD, OWN_ROLE, ROOM, THREAD } from "../../../test/channel-kit/discord-server.ts";
 import type { Channel, OutboundPart, SendResult, ReplyTarget } from "../channel.ts";
@@ -98,7 +99,7 @@ test("what comes while the position alone is being stored is handled at once, no
   await rig.send(room, "mine");
   await rig.until(() => rig.stalled.waiting === 1, "the position behind our own message to be stored");
   server.push("just then");
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await settled();
   rig.stalled.until = null;
   stored.resolve();
   await rig.until(() => rig.events.length === 2, "the message");

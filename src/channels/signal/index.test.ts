@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 import { covers } from "../../../test/channel-kit/coverage.ts";
+import { until } from "../../../test/until.ts";
 import { openTestHost, type TestHost } from "../../../test/channel-kit/test-host.ts";
 import { ADA, BOB, GROUP, NUMBER, OTHER_NUMBER, SignalServer, type Failure } from "../../../test/channel-kit/signal-server.ts";
 import { asId, type ChatId, type MessageId } from "../../core/ids.ts";
@@ -475,10 +476,7 @@ test("a signal-cli of ours does not outlive a gateway that is killed", { skip },
     assert.equal(isAlive(pid), true);
     gateway.kill("SIGKILL");
     await once(gateway, "exit");
-    for (const end = Date.now() + 10_000; isAlive(pid);) {
-      assert.ok(Date.now() < end, "the program still runs");
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await until("the end of the program", () => !isAlive(pid), 10_000);
   }),
 );
 

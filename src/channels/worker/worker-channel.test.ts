@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Clock } from "../../core/clock.ts";
+import { FakeClock } from "../../../test/fakes/fake-clock.ts";
 import { GatewayError } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { silentLog } from "../../core/log.ts";
@@ -53,41 +53,8 @@ test("a batch is what it was, and nonsense is none", () => {
   assert.throws(() => serializeBatch([], 5 as never), TypeError);
 });
 
-/** Time goes on when it is told to. A jump is a thread that did nothing meanwhile. */
-function fakeClock(): Clock & { pass(ms: number): void; jump(ms: number): void } {
-  let now = 0;
-  let timers: { at: number; fn: () => void }[] = [];
-  const due = (): void => {
-    for (;;) {
-      const next = timers.filter(({ at }) => at <= now).toSorted((a, b) => a.at - b.at)[0];
-      if (!next) return;
-      timers = timers.filter((each) => each !== next);
-      next.fn();
-    }
-  };
-  return {
-    now: () => now,
-    monotonic: () => now,
-    after(delayMs, fn) {
-      const timer = { at: now + delayMs, fn };
-      timers.push(timer);
-      return () => (timers = timers.filter((each) => each !== timer));
-    },
-    pass(ms) {
-      for (let step = 0; step < ms; step += 100) {
-        now += 100;
-        due();
-      }
-    },
-    jump(ms) {
-      now += ms;
-      due();
-    },
-  };
-}
-
 function beating() {
-  const clock = fakeClock();
+  const clock = new FakeClock();
   const seen = { pings: 0, stuck: 0 };
   const heartbeat = new Heartbeat(
     clock,
@@ -100,7 +67,7 @@ function beating() {
 test("a thread that answers is left alone for ever", () => {
   const { clock, seen, heartbeat } = beating();
   for (let round = 0; round < 100; round++) {
-    clock.pass(LIMITS.isolatedPingMs);
+    clock.advance(LIMITS.isolatedPingMs);
     heartbeat.onPong();
   }
   assert.deepEqual(seen, { pings: 100, stuck: 0 });
@@ -108,23 +75,23 @@ test("a thread that answers is left alone for ever", () => {
 
 test("a thread that is silent is stuck after the limit, once, and no earlier", () => {
   const { clock, seen } = beating();
-  clock.pass(LIMITS.isolatedPingMs + LIMITS.isolatedStuckMs - 100);
+  clock.advance(LIMITS.isolatedPingMs + LIMITS.isolatedStuckMs - 100);
   assert.equal(seen.stuck, 0);
-  clock.pass(100);
+  clock.advance(100);
   assert.equal(seen.stuck, 1);
-  clock.pass(10 * LIMITS.isolatedStuckMs);
+  clock.advance(10 * LIMITS.isolatedStuckMs);
   assert.equal(seen.stuck, 1);
 });
 
 test("time in which the gateway itself did nothing does not count", () => {
   const { clock, seen, heartbeat } = beating();
   for (let block = 0; block < 20; block++) {
-    clock.pass(LIMITS.isolatedPingMs);
-    clock.jump(LIMITS.isolatedStuckMs * 3);
+    clock.advance(LIMITS.isolatedPingMs);
+    clock.skip(LIMITS.isolatedStuckMs * 3);
   }
   assert.equal(seen.stuck, 0);
   heartbeat.stop();
-  clock.pass(10 * LIMITS.isolatedStuckMs);
+  clock.advance(10 * LIMITS.isolatedStuckMs);
   assert.equal(seen.stuck, 0);
 });
 
@@ -180,7 +147,7 @@ test("what is under way is waited for, and nothing new begins", async () => {
 });
 
 function drained(admit: ChannelContext["admit"]) {
-  const clock = fakeClock();
+  const clock = new FakeClock();
   const done: number[] = [];
   const host = { admit, log: silentLog } as ChannelContext;
   return {
@@ -223,7 +190,7 @@ test("a refusal is tried again, and a revoked connection is not", async () => {
   failing.drain.add(1, serializeBatch([event("a")], undefined));
   for (let round = 0; round < 4; round++) {
     await new Promise(setImmediate);
-    failing.clock.pass(LIMITS.isolatedRetryMs);
+    failing.clock.advance(LIMITS.isolatedRetryMs);
   }
   await new Promise(setImmediate);
   assert.deepEqual([tries, failing.done], [3, [1]]);

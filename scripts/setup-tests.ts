@@ -1,0 +1,72 @@
+// Installs the system packages that some tests need. Debian and its relatives only; elsewhere it says which tests are skipped.
+//   npm run setup:tests
+import { spawnSync } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+
+type RequiredServer = {
+  program: string;
+  dirs: readonly string[];
+  skips: string;
+  /** When it is not named like the program. */ package?: string;
+};
+
+/** Programs of Debian that tests drive, a font that they show, and what is skipped without them. */
+const REQUIRED_SERVERS: readonly RequiredServer[] = [
+  { program: "ngircd", dirs: ["/usr/sbin"], skips: "the tests against a real IRC server" },
+  { program: "chromium", dirs: ["/usr/bin"], skips: "the tests of the page in a browser" },
+  {
+    program: "DejaVuSans.ttf",
+    package: "fonts-dejavu-core",
+    dirs: ["/usr/share/fonts/truetype/dejavu"],
+    skips: "the comparison of screenshots of the page",
+  },
+];
+
+function isInstalled({ program, dirs }: Pick<RequiredServer, "program" | "dirs">, mode = constants.X_OK): boolean {
+  return [...(process.env["PATH"] ?? "").split(delimiter), ...dirs].some((dir) => {
+    try {
+      accessSync(join(dir, program), mode);
+      return true;
+    } catch (err) {
+      const { code } = err as NodeJS.ErrnoException;
+      if (code === "ENOENT" || code === "EACCES" || code === "ENOTDIR") return false;
+      throw err;
+    }
+  });
+}
+
+/** apt-get as root, or through sudo without a password; null where there is neither. */
+function aptGet(): readonly string[] | null {
+  if (!isInstalled({ program: "apt-get", dirs: ["/usr/bin"] })) return null;
+  if (process.getuid?.() === 0) return ["apt-get"];
+  return spawnSync("sudo", ["-n", "true"], { stdio: "ignore" }).status === 0 ? ["sudo", "-n", "apt-get"] : null;
+}
+
+function run([program, ...args]: readonly string[]): boolean {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const { status, stdout, stderr } = spawnSync(program!, args, { env, encoding: "utf8" });
+  if (status !== 0) console.error(`${[program, ...args].join(" ")} ended with code ${status}:\n${`${stdout}${stderr}`.slice(-1_000)}`);
+  return status === 0;
+}
+
+const fileExists = (one: RequiredServer): boolean => isInstalled(one, one.package === undefined ? constants.X_OK : constants.R_OK);
+
+/** Installs what is missing; says what is skipped without it. */
+function installServers(): void {
+  const missing = REQUIRED_SERVERS.filter((one) => !fileExists(one));
+  if (missing.length === 0) return;
+  const apt = aptGet();
+  const names = missing.map((one) => one.package ?? one.program);
+  if (apt) {
+    console.error(`Installing ${names.join(", ")} from Debian: some tests need them. Later runs skip this step.`);
+    if (run([...apt, "update", "-q"])) run([...apt, "install", "-y", "-q", "--no-install-recommends", ...names]);
+  }
+  for (const one of missing) {
+    if (fileExists(one)) continue;
+    const why = apt ? "" : ", and neither root nor sudo without a password can install it with apt-get";
+    console.error(`Skipped: ${one.skips}. ${one.program} is not installed${why}.`);
+  }
+}
+
+installServers();
