@@ -12,15 +12,15 @@ export type ProviderModel = {
   name?: string;
   /** Tokens. */
   contextWindow?: number;
-  /** Tokens of the window that are used, where not all of them are. */
+  /** Usable tokens of the context window, if fewer than all. */
   contextTokens?: number;
   maxTokens?: number;
   reasoning?: boolean;
-  /** Kinds that the runtime does not know are left out. */
+  /** Input kinds that the runtime does not support are left out. */
   input?: readonly ("text" | "image" | "video" | "audio")[];
-  /** US dollars for a million tokens; what is not named costs nothing. */
+  /** US dollars per million tokens; missing prices are 0. */
   cost?: { input?: number; output?: number; cacheRead?: number; cacheWrite?: number };
-  /** Where this model differs from its provider. */
+  /** Overrides of the provider's settings. */
   api?: string;
   baseUrl?: string;
   headers?: Readonly<Record<string, Secret>>;
@@ -29,24 +29,24 @@ export type ProviderModel = {
 
 const DEFAULT_WINDOW = 128_000;
 
-/** Tokens of one request, as far as the model and the configuration allow. */
+/** Token limits of one request, from the model and the configuration. */
 export const contextWindowOf = (model: ProviderModel): number =>
   Math.min(model.contextWindow ?? DEFAULT_WINDOW, model.contextTokens ?? Infinity);
 
-/** The kinds of input that the runtime knows. */
+/** The input kinds that the runtime supports. */
 export const supportedInput = (model: ProviderModel): ("text" | "image")[] =>
   (model.input ?? ["text"]).filter((kind) => kind === "text" || kind === "image");
 
-/** One entry of `models.providers`. Without `baseUrl` it only gives a key to a provider that Pi knows by name. */
+/** One entry of `models.providers`. Without `baseUrl` it only provides the key of a provider that Pi knows by name. */
 export type Provider = {
   baseUrl?: string;
-  /** How long a model of it may be silent. */
+  /** Timeout for silence of its models. */
   timeoutSeconds?: number;
   /** `openai-completions` (default), `openai-responses`, `anthropic-messages`, `google-generative-ai`, `ollama`, ... */
   api?: string;
   apiKey?: Secret;
   headers?: Readonly<Record<string, Secret>>;
-  /** Send the key as `Authorization: Bearer`, also where the API has another header for it. */
+  /** Send the key as `Authorization: Bearer`, even if the API has another header for it. */
   authHeader?: boolean;
   compat?: Readonly<Record<string, unknown>>;
   models: readonly ProviderModel[];
@@ -54,7 +54,7 @@ export type Provider = {
 
 export type ProviderTable = Readonly<Record<string, Provider>>;
 
-/** Everything of the gateway's environment that a provider may need; nothing else of it reaches one. */
+/** The only environment variables of the gateway that are passed to providers. */
 export const PROVIDER_VARIABLES: readonly string[] = [
   ...Object.values(KEY_VARIABLES),
   ..."ANTHROPIC_AUTH_TOKEN ANTHROPIC_OAUTH_TOKEN ANTHROPIC_BASE_URL OPENAI_BASE_URL OPENAI_ORG_ID OPENAI_PROJECT_ID".split(" "),
@@ -72,8 +72,8 @@ export const GUIDE: ModelRef = { provider: GUIDE_PROVIDER, id: GUIDE_MODEL };
 type KnownModel = Required<Pick<ProviderModel, "id" | "name" | "contextWindow" | "reasoning" | "input">>;
 
 /**
- * For each provider whose key may be in the environment: the model that is used when nothing else is said. Capable and of
- * moderate price, never the dearest. Ids are those of Pi 0.87.1. The order is the order of preference.
+ * Default model of each provider whose key may be in the environment. Capable and of
+ * moderate price, never the most expensive. Ids of Pi 0.87.1, in order of preference.
  */
 export const DEFAULT_MODELS: Readonly<Record<string, KnownModel>> = {
   anthropic: { id: "claude-sonnet-5", name: "Claude Sonnet 5", contextWindow: 1_000_000, reasoning: true, input: ["text", "image"] },
@@ -107,16 +107,16 @@ export const DEFAULT_MODELS: Readonly<Record<string, KnownModel>> = {
   nvidia: { id: "moonshotai/kimi-k2.6", name: "Kimi K2.6", contextWindow: 262_144, reasoning: true, input: ["text", "image"] },
 };
 
-/** A model server on this machine that has said what it is. */
+/** A local model server that identified itself. */
 export type LocalServer = { product: string; label: string; provider: Provider };
 
 export type ModelInputs = {
-  /** `provider/id` as configured, the wanted one first; empty when nothing is configured. */
+  /** Configured `provider/id`, the primary first; empty if none is configured. */
   configured: readonly string[];
   providers: ProviderTable;
   env: NodeJS.ProcessEnv;
   local: readonly LocalServer[];
-  /** More names that people may choose. */
+  /** Further names that people may select. */
   listed?: readonly string[];
 };
 
@@ -124,7 +124,7 @@ export type ModelSelection = {
   primary: ModelRef;
   fallbacks: readonly ModelRef[];
   source: "config" | "environment" | "local" | "guide";
-  /** One sentence for the user: what answers, and why that. */
+  /** One sentence for the user: the selected model and the reason. */
   note: string;
 };
 
@@ -136,14 +136,14 @@ export type CatalogEntry = {
   contextWindow: number;
   reasoning: boolean;
   input: readonly ("text" | "image")[];
-  /** Whether it has what it needs to be asked. */
+  /** Whether it is usable. */
   available: boolean;
 };
 
-/** Below this, the system prompt and a short conversation do not fit. */
+/** Minimum context for the system prompt and a short conversation. */
 const SMALLEST_WINDOW = 8_192;
 
-/** `provider/id`; the id may contain slashes. Undefined when there is no provider part. */
+/** `provider/id`; the id may contain slashes. Undefined without a provider part. */
 export function parseModelName(name: string): ModelRef | undefined {
   const at = name.indexOf("/");
   if (at <= 0 || at === name.length - 1) return undefined;
@@ -165,20 +165,20 @@ const environmentKey = (provider: string, env: NodeJS.ProcessEnv): string | unde
   return name !== undefined && env[name] ? name : undefined;
 };
 
-/** The table that the runtime gets: what is configured, and the local servers that are not. */
+/** The runtime's provider table: configured providers, and local servers that are not configured. */
 export function toProviderTable(inputs: Pick<ModelInputs, "providers" | "local">): ProviderTable {
   const found = inputs.local.map(({ product, provider }) => [product, provider] as const);
   return { ...Object.fromEntries(found), ...inputs.providers };
 }
 
-/** Largest context first among the usable ones, since small windows forget. */
+/** Usable models first, then by context size, largest first. */
 function localModelRefs(local: readonly LocalServer[]): ModelRef[] {
   return local.flatMap(({ product, provider }) =>
     provider.models.filter((model) => contextWindowOf(model) >= SMALLEST_WINDOW).map((model) => ({ provider: product, id: model.id })),
   );
 }
 
-/** Pure: what answers. Configuration, then a key in the environment, then a server on this machine, then the guide. */
+/** Pure: selects the model. Precedence: configuration, key in the environment, local server, guide. */
 export function selectModels(inputs: ModelInputs): ModelSelection {
   const [primary, ...fallbacks] = inputs.configured.flatMap((name) => toRef(name, inputs) ?? []);
   if (primary) return { primary, fallbacks, source: "config", note: `${modelName(primary)} answers, as configured.` };
@@ -214,14 +214,14 @@ function toKeyedSelection(primary: ModelRef, inputs: ModelInputs): ModelSelectio
   const why = configured ? `models.providers.${primary.provider} has a key` : `${variable} is set in the gateway's environment`;
   return {
     primary,
-    // A key that lies around is no wish to spend money at a second provider when the first one fails.
+    // A key in the environment does not mean that its provider may be charged when another one fails.
     fallbacks: [],
     source: configured ? "config" : "environment",
     note: `${modelName(primary)} answers, because ${why} and agents.defaults.model is not set.`,
   };
 }
 
-/** Pure: every model that can be named, for lists and pickers. The guide is last. */
+/** Pure: all selectable models, for lists and pickers. The guide is last. */
 export function buildModelCatalog(inputs: ModelInputs): CatalogEntry[] {
   const entries = new Map<string, CatalogEntry>();
   const add = (provider: string, model: ProviderModel, available: boolean): void => {
@@ -251,26 +251,26 @@ export function buildModelCatalog(inputs: ModelInputs): CatalogEntry[] {
   return [...entries.values()];
 }
 
-/** Where a product listens and how it is told apart from anything else that may listen there. */
+/** Default port of a product and how to identify it. */
 export type LocalServerProbe = {
   product: string;
   label: string;
   port: number;
-  /** Path of the answer that only this product gives. */
+  /** Path of a response that is specific to this product. */
   identify: string;
-  /** Undefined: it is something else. */
+  /** Undefined: another program. */
   read: (answer: unknown, list: () => Promise<unknown>) => Promise<ProviderModel[] | undefined>;
 };
 
 const asContextWindow = (value: unknown): { contextWindow?: number } =>
   typeof value === "number" && value > 0 ? { contextWindow: value } : {};
-/** Items that are not objects count as empty objects, so that they fail the check of their fields. */
+/** Items that are not objects count as empty objects, so that the validation of their fields fails. */
 const objectsIn = (value: unknown): JsonObject[] => asArray(value).map(fieldsOf);
 const stringsOf = (list: readonly JsonObject[], key: string): string[] =>
   list.map((item) => item[key]).filter((id) => typeof id === "string");
 const isEmbedding = (id: string): boolean => /embed|rerank|whisper|bge-|minilm/i.test(id);
 
-/** The products that are looked for. */
+/** The detected products. */
 export const PROBES: readonly LocalServerProbe[] = [
   {
     product: "ollama",
@@ -326,7 +326,7 @@ export const PROBES: readonly LocalServerProbe[] = [
   },
 ];
 
-/** One GET on loopback without any credential; undefined for everything that is not a short JSON answer in time. */
+/** One GET on loopback without a credential; undefined unless the response is short JSON in time. */
 async function fetchJson(url: string, signal: AbortSignal): Promise<unknown> {
   const response = await fetch(url, { signal, redirect: "error", headers: { accept: "application/json" } });
   if (!response.ok || !response.body) {
@@ -353,7 +353,7 @@ async function probeServer(each: LocalServerProbe, log: Log): Promise<LocalServe
     if (!usable || usable.length === 0) return undefined;
     return { product: each.product, label: each.label, provider: { baseUrl: `${base}/v1`, api: "openai-completions", models: usable } };
   } catch (err) {
-    // Nothing listens there: the usual case, and no line of the log.
+    // Nothing listens there: the usual case, not logged.
     if (isRefused(err)) return undefined;
     log.debug("no model server", { product: each.product, port: each.port, reason: reasonOf(err) });
     return undefined;
@@ -363,7 +363,7 @@ async function probeServer(each: LocalServerProbe, log: Log): Promise<LocalServe
 const isRefused = (err: unknown): boolean =>
   err instanceof Error && (err.cause as NodeJS.ErrnoException | undefined)?.code === "ECONNREFUSED";
 
-/** Pure: whether a model that should answer can only come from a server on this machine that is not known yet. */
+/** Pure: whether a configured model can only come from a local server that was not found yet. */
 export function needsLocalServer(inputs: ModelInputs): boolean {
   const choice = selectModels(inputs);
   if (choice.source === "guide") return true;
@@ -374,8 +374,8 @@ export function needsLocalServer(inputs: ModelInputs): boolean {
 }
 
 /**
- * Looks for model servers on this machine, all at once, each within LIMITS.localProbeMs. Sends GET requests to loopback and
- * nothing else. `OPENCLAW_DISCOVER_LOCAL_MODELS=0` turns it off.
+ * Detects model servers on this machine, concurrently, each within LIMITS.localProbeMs. Sends only GET requests to
+ * loopback. `OPENCLAW_DISCOVER_LOCAL_MODELS=0` disables it.
  */
 export async function discoverLocalServers(
   env: NodeJS.ProcessEnv,

@@ -5,15 +5,15 @@ import type { ThinkingLevel } from "../core/thinking.ts";
 export type ModelRef = { provider: string; id: string };
 export const modelName = (model: ModelRef): string => `${model.provider}/${model.id}`;
 
-/** The tools that Pi has of its own. A turn gets exactly the ones that it is granted; the empty list means none. */
+/** Pi's built-in tools. A turn gets exactly the granted ones; the empty list means none. */
 export type ToolName = "read" | "write" | "edit" | "bash";
 
 export type ImageInput = { mimeType: string; /** base64 */ data: string };
 
-/** One stored message, as far as a runtime needs it to rebuild its context. */
+/** The part of a stored message that a runtime needs to rebuild its context. */
 export type ContextMessage = { role: "user" | "assistant"; text: string; at: number };
 
-/** Everything about one turn. The runtime keeps nothing else between turns that could not be rebuilt from it. */
+/** All input of one turn. The runtime keeps no other state between turns that cannot be rebuilt from it. */
 export type Turn = {
   runId: RunId;
   sessionKey: SessionKey;
@@ -22,25 +22,25 @@ export type Turn = {
   agentId: AgentId;
   text: string;
   images: readonly ImageInput[];
-  /** First the wanted model, then its fallbacks. Never empty: the setup guide is a model too. */
+  /** The selected model, then its fallbacks. Never empty: the setup guide is a model, too. */
   models: readonly ModelRef[];
   thinking: ThinkingLevel;
   tools: readonly ToolName[];
   /** Absolute path; the agent's files and the working directory of its tools. */
   workspace: string;
-  /** Added to the system prompt (who is talking, over which channel); facts from the server, never text of a sender. */
+  /** Added to the system prompt (sender, channel); facts from the server, never text of a sender. */
   conversationContext: string;
   /**
-   * Where the runtime's own context stood after the last turn that the gateway has stored. Opaque to the caller, made by
-   * the runtime in `end.checkpoint`. A context that has run ahead of it (a crash) is cut back to it; one that is behind or
+   * Position of the runtime's context after the last stored turn. Opaque to the caller, created by
+   * the runtime in `end.checkpoint`. A context that is ahead of it (a crash) is truncated to it; one that is behind or
    * lost is rebuilt from `history()`.
    */
   checkpoint: string | null;
-  /** What was said in this session before this turn, oldest first; the messages of the turn itself are not in it. */
+  /** Earlier messages of the session, oldest first, without those of this turn. */
   history: () => readonly ContextMessage[];
   /**
-   * Asked before each tool call runs; the runtime waits for the answer. The caller writes the call down first, so that a crash
-   * never replays it. A rejection or an abort means: do not run it.
+   * Called before each tool call runs; the runtime waits for the answer. The caller stores the call first, so that a crash
+   * never repeats it. A rejection or an abort means: do not run it.
    */
   beforeTool: (call: { id: string; name: string; args: unknown }) => Promise<{ allow: true } | { allow: false; reason: string }>;
 };
@@ -59,11 +59,11 @@ export type ErrorKind =
   | "network"
   /** The stream ended before the answer was complete. */
   | "cut"
-  /** What came was no answer: not the format that was agreed on, or nothing at all. */
+  /** Invalid response: an unexpected format, or empty. */
   | "bad_answer"
-  /** The answer, the thinking or a tool call was longer than its limit. */
+  /** The answer, the reasoning or a tool call exceeded its limit. */
   | "too_long"
-  /** The model kept calling tools without an end. */
+  /** The model did not stop calling tools. */
   | "tool_loop"
   | "crashed"
   | "unknown";
@@ -73,9 +73,9 @@ export type TurnFailure = {
   kind: ErrorKind;
   message: string;
   httpStatus?: number;
-  /** How long the provider asked to wait. */
+  /** Delay that the provider requested. */
   retryAfterMs?: number;
-  /** `provider`: `message` is what a provider or its client library said, which is for logs and operators, not for people in a chat. */
+  /** `provider`: `message` is text of a provider or its client library, for logs and operators, not for people in a chat. */
   origin?: "provider";
 };
 
@@ -85,20 +85,20 @@ export type ContentBlock =
   | { type: "thinking"; thinking: string }
   | { type: "toolCall"; id: string; name: string; arguments: unknown };
 
-/** What a runtime tells us, in order. `end` is always the last event; failure and abort are values of it, never exceptions. */
+/** Events of a runtime, in order. `end` is always the last event; failure and abort are values of it, never exceptions. */
 export type AgentEvent =
-  /** The runtime has taken the prompt; `model` is the one that answers. Comes again when a fallback takes over. */
+  /** The runtime accepted the prompt; `model` answers. Emitted again when a fallback takes over. */
   | { type: "started"; model: ModelRef; contextWindow: number }
   | { type: "text"; delta: string }
   | { type: "thinking"; delta: string }
   | { type: "tool"; phase: "start"; id: string; name: string; args: unknown }
   | { type: "tool"; phase: "update"; id: string; name: string; partial: string }
   | { type: "tool"; phase: "end"; id: string; name: string; result: string; isError: boolean; durationMs: number }
-  /** A complete assistant message: it will not change any more. A turn with tools has several. */
+  /** A complete, final assistant message. A turn with tools has several. */
   | { type: "message"; blocks: readonly ContentBlock[]; model: ModelRef; usage: TokenUsage; stopReason: string }
-  /** The last message failed and is asked for again: what it has said is taken back. */
+  /** The last message failed and is retried: its partial text is discarded. */
   | { type: "retry"; attempt: number; maxAttempts: number; delayMs: number; reason: string; kind?: ErrorKind }
-  /** The turn waits for something that takes long; `untilMs` where the end of the wait is known (milliseconds from now). */
+  /** The turn is waiting; `untilMs` if the remaining time is known (milliseconds). */
   | { type: "waiting"; for: "model" | "provider" | "process"; forMs: number; untilMs?: number }
   | { type: "compaction"; phase: "start" | "end"; reason: string }
   /** A steered message has entered the context of the running turn. */
@@ -112,38 +112,38 @@ export type AgentEvent =
 
 export type RuntimeStatus = {
   state: "starting" | "ready" | "degraded" | "stopped";
-  /** Why, when not ready; one sentence. */
+  /** The cause if not ready; one sentence. */
   cause?: string;
   processes: number;
   busy: number;
   restarts: number;
 };
 
-/** Whoever thinks. Local child, remote worker or another gateway: the caller cannot tell. */
+/** Runs agents: a local child process, a remote worker or another gateway. */
 export interface AgentRuntime {
-  /** Begins to warm up; returns at once. Called after the socket listens. */
+  /** Starts warming up; returns immediately. Called after the socket listens. */
   start(): void;
   /**
-   * One turn. Never throws and never ends without exactly one `end`. At most one turn per session at a time (the caller's
-   * lane sees to it). Aborting `signal` yields `end` within 10 s, with the partial text kept in earlier events.
+   * Runs one turn. Never throws and ends with exactly one `end`. At most one turn per session at a time (ensured by the caller's
+   * lane). Aborting `signal` yields `end` within 10 s, with the partial text in earlier events.
    */
   prompt(turn: Turn, signal: AbortSignal): AsyncIterable<AgentEvent>;
   /**
-   * Hands a message into the turn that runs in `sessionKey`. Resolves to true once the message has entered the context (its
+   * Steers a message into the running turn of `sessionKey`. Resolves to true once the message has entered the context (its
    * `steered` event has then been emitted), and to false once it is certain that it never will: no turn runs, the turn ended
-   * or was aborted first, or the runtime crashed. False means: queue it; it is nowhere in the runtime any more. Resolves
-   * before the turn's `end` at the latest, which can be minutes away, so do not await it where the turn's events are read.
+   * or was aborted first, or the runtime crashed. False means: queue it; the runtime no longer has it. Resolves
+   * no later than the turn's `end`, which can take minutes, so do not await it in the loop that reads the turn's events.
    */
   steer(sessionKey: SessionKey, message: { runId: RunId; text: string; images: readonly ImageInput[] }): Promise<boolean>;
   /**
-   * Shortens the context of an idle session; resolves to the new checkpoint. Throws GatewayError when it cannot, with
-   * `details.code` NOTHING_TO_COMPACT when the context is short already.
+   * Compacts the context of an idle session; resolves to the new checkpoint. Throws GatewayError on failure, with
+   * `details.code` NOTHING_TO_COMPACT if the context is already short.
    */
   compact(
     turn: Omit<Turn, "runId" | "text" | "images" | "beforeTool">,
     instructions: string | undefined,
   ): Promise<{ checkpoint: string | null; tokensBefore: number; summary: string }>;
-  /** Removes what the runtime keeps of one session (files, processes). Unknown ids are fine. */
+  /** Removes the runtime's data of one session (files, processes). Unknown ids are ignored. */
   forget(agentId: AgentId, sessionId: string): Promise<void>;
   status(): RuntimeStatus;
   /** Ends every child within 2 s. Running turns end as aborted. */

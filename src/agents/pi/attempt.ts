@@ -18,22 +18,22 @@ import type { PiWorker } from "./pool.ts";
 import { PiCommandError, SKIPPED_RECORD, type PiExit, type PiRecord } from "./process.ts";
 import { ModelWatchdog, type ModelTimeouts } from "./model-watchdog.ts";
 
-/** How one attempt with one model went. `aborted` and `crashed` leave the worker unfit unless `settled`. */
+/** Result of one attempt with one model. After `aborted` and `crashed` the worker is unusable unless `settled`. */
 export type PromptAttemptResult = {
   reason: "stop" | "aborted" | "error" | "crashed";
   error?: TurnError;
-  /** Something of it was said or done: it must not be repeated with another model. */
+  /** It had a visible effect: it must not be repeated with another model. */
   visible: boolean;
   /** Pi is idle again. */
   settled: boolean;
-  /** Pi's own context holds something else than what was told: it has to be built again from the rows. */
+  /** Pi's context differs from the emitted events: it must be rebuilt from the rows. */
   contextDiffers?: true;
 };
 
 type PendingSteer = { message: SteerMessage; sent: boolean; resolve: (entered: boolean) => void };
 export type SteerMessage = { runId: Turn["runId"]; text: string; images: readonly ImageInput[] };
 
-/** Pi takes text that begins with "/" for one of its own commands; a space in front makes it text. */
+/** Pi treats text that begins with "/" as one of its commands; a leading space makes it text. */
 export const toPlainText = (text: string): string => (text.startsWith("/") ? ` ${text}` : text);
 
 export const toPiImages = (images: readonly ImageInput[]): { type: "image"; data: string; mimeType: string }[] =>
@@ -41,14 +41,14 @@ export const toPiImages = (images: readonly ImageInput[]): { type: "image"; data
 
 const BLOCKING = new Set(["select", "confirm", "input", "editor"]);
 
-/** What the gateway says to the questions of the extension. */
+/** Answers to the questions of the extension. */
 export type ExtensionAnswers = {
   grant: TurnGrant;
-  /** Undefined where no tool may run. */
+  /** Undefined if no tool may run. */
   beforeTool?: (call: { id: string; name: string; args: unknown }) => Promise<ToolVerdict>;
 };
 
-/** Answers the two questions of our extension; every other one is cancelled, as is one whose answer fails. */
+/** Answers the two questions of the extension; others, and those whose answer fails, are cancelled. */
 export async function answerExtensionRequest(worker: PiWorker, record: PiRecord, answers: ExtensionAnswers, log: Log): Promise<void> {
   if (!BLOCKING.has(String(record["method"])) || record.id === undefined) return;
   let answer: string | undefined;
@@ -85,12 +85,12 @@ const TOO_LONG_ERROR: TurnError = {
   kind: "too_long",
   message: "The model sent more in one piece than this gateway reads. Ask for a shorter answer.",
 };
-/** Failures that are tried once more even where another model could take over. */
+/** Failures that are retried once even if another model could take over. */
 const RETRY_ONCE_KINDS = new Set<ErrorKind>(["network", "cut", "overloaded"]);
-/** Failures with which a provider can ask to wait. */
+/** Failures for which a provider can request a delay. */
 const PROVIDER_WAIT_KINDS = new Set<ErrorKind>(["rate_limit", "overloaded", "network"]);
 
-/** What the extension says of a wait; null for every other notice. */
+/** The wait in a notice of the extension; null for other notices. */
 function parseWait(message: unknown): { ms: number; waits: boolean } | null {
   if (typeof message !== "string" || !message.startsWith(WAIT_NOTICE)) return null;
   const [, ms, waits] = /^ (\d{1,15}) (waits|fails)$/.exec(message.slice(WAIT_NOTICE.length)) ?? [];
@@ -99,11 +99,11 @@ function parseWait(message: unknown): { ms: number; waits: boolean } | null {
 
 /** Kinds of problems of one turn that are logged. */
 const PROBLEMS = 20;
-/** The steps of the ladder: time for an abort to settle, and for each stronger means. */
+/** Escalation: time for an abort to settle, and for each stronger step. */
 const ABORT_MS = 5_000;
 const CLEAR_MS = 1_000;
 
-/** One prompt to one process with one model, from the question to `agent_settled`. */
+/** One prompt to one process with one model, from the prompt to `agent_settled`. */
 export class PromptAttempt {
   readonly #options: PromptAttemptOptions;
   readonly #map = createMappingState();
@@ -122,9 +122,9 @@ export class PromptAttempt {
   #contextDiffers = false;
   readonly #problems = new Set<string>();
   readonly #watchdog: ModelWatchdog;
-  /** Why this attempt was given up by the gateway; its abort counts as this failure. */
+  /** Why the gateway cancelled this attempt; its abort counts as this failure. */
   #failure: TurnError | undefined;
-  /** The wait that the provider asked for and did not get. */
+  /** The requested delay of the provider that was not granted. */
   #retryAfterMs: number | undefined;
 
   constructor(options: PromptAttemptOptions) {
@@ -181,7 +181,7 @@ export class PromptAttempt {
         const error = classifyProviderError(err.message);
         this.#finish({ reason: "error", error, visible: this.#visible, settled: true });
       } else if (worker.process.isAlive) log.debug("the prompt was not answered", { reason: reasonOf(err) });
-      // It ended before this attempt listened: nobody else will say so.
+      // It ended before this attempt listened: no further event will report it.
       else this.#onExit({ code: null, signal: null });
     }
   }
@@ -226,7 +226,7 @@ export class PromptAttempt {
     if (mapped.settled) this.#settle();
   }
 
-  /** The provider asked to wait: either the extension waits, or the request has failed with what was asked for. */
+  /** The provider requested a delay: either the extension waits, or the request failed with that delay. */
   #onProviderWait(record: PiRecord): void {
     const wait = parseWait(record["message"]);
     if (!wait) return;
@@ -239,14 +239,14 @@ export class PromptAttempt {
     this.#options.emit({ type: "waiting", for: "provider", forMs: 0, untilMs: ms });
   }
 
-  /** Ends the attempt for a reason of the gateway's own. */
+  /** Ends the attempt because of a gateway limit. */
   #fail(error: TurnError): void {
     if (this.#failure || this.#closing) return;
     this.#failure = error;
     void this.#abort();
   }
 
-  /** What had to be dropped is said once for each kind of problem of a turn: a stream may repeat it with every record. */
+  /** Dropped data is logged once per kind of problem and turn, because a stream may repeat it with every record. */
   #reportProblems({ problems, contextDiffers }: MappedRecord): void {
     const { log, turn, model } = this.#options;
     if (contextDiffers) this.#contextDiffers = true;
@@ -257,7 +257,7 @@ export class PromptAttempt {
     }
   }
 
-  /** With another model at hand there is no point in waiting long for this one, and without one not in asking before the time. */
+  /** With a fallback available a long wait is pointless; without one an early retry is. */
   #shouldAbandonRetry({ attempt, error }: { attempt: number; error: TurnError }): boolean {
     const { worker, hasFallback, log } = this.#options;
     const waits = this.#withRetryAfter(error);
@@ -302,7 +302,7 @@ export class PromptAttempt {
     this.#done.resolve(this.#contextDiffers ? { ...result, contextDiffers: true } : result);
   }
 
-  /** clear_queue, abort, then closing stdin, SIGTERM, SIGKILL; each step only when the one before did not help. */
+  /** clear_queue, abort, then closing stdin, SIGTERM, SIGKILL; each step only if the previous one had no effect. */
   async #abort(): Promise<void> {
     if (this.#closing || this.#aborting) return;
     this.#aborting = true;
@@ -351,19 +351,19 @@ export class PromptAttempt {
   #onSteered(): void {
     const steer = this.#steers.shift();
     if (!steer) return;
-    // Another attempt would not know of it.
+    // Another attempt would not have it.
     this.#visible = true;
     this.#options.emit({ type: "steered", runId: steer.message.runId });
     steer.resolve(true);
   }
 
-  /** What has not entered the context is taken out of Pi's queue before the caller may queue it elsewhere. */
+  /** Removes messages that have not entered the context from Pi's queue before the caller may queue them elsewhere. */
   async #closeSteers(settled: boolean): Promise<void> {
     if (this.#steers.length === 0) return;
     const { worker, log } = this.#options;
     if (settled && this.#steers.some((steer) => steer.sent)) {
       try {
-        // Pi handles commands side by side: a steer on its way has to be in the queue before the queue is cleared.
+        // Pi handles commands concurrently: a pending steer must be in the queue before the queue is cleared.
         await Promise.all(this.#inFlight);
         await worker.process.request({ type: "clear_queue" });
       } catch (err) {

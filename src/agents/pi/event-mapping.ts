@@ -8,33 +8,33 @@ import type { PiRecord } from "./process.ts";
 
 export { classifyProviderError, shouldTryFallback } from "./provider-error.ts";
 
-/** What one record of Pi means for the turn, besides the events that it becomes. */
+/** Effect of one Pi record on the turn, besides its events. */
 export type MappedRecord = {
   events: AgentEvent[];
   /** A user message has entered the context: the prompt itself first, then each steered message. */
   userMessage?: true;
   /** How the last assistant message ended. */
   outcome?: MessageOutcome;
-  /** Pi waits before it tries the same model again. */
+  /** Pi waits before it retries the same model. */
   retry?: { attempt: number; error: TurnError };
   settled?: true;
-  /** Fields that were dropped or cut because they could not have been stored or shown. */
+  /** Fields that were dropped or truncated because they could not be stored or shown. */
   problems?: readonly string[];
-  /** Pi's own context holds something else than the events: it has to be built again. */
+  /** Pi's context differs from the events: it must be rebuilt. */
   contextDiffers?: true;
 };
 
 export type TurnError = TurnFailure;
 export type MessageOutcome = { stopReason: string; error?: TurnError };
 
-/** What the mapping remembers from record to record. */
+/** State of the mapping between records. */
 export type MappingState = {
   toolStartedAt: Map<string, number>;
-  /** The first half of a surrogate pair whose second half comes with the next delta. */
+  /** The first half of a surrogate pair whose second half follows in the next delta. */
   pendingSurrogate: { text: string; thinking: string };
   /** The text of a message whose deltas were lists of parts, which Pi joins to "[object Object]"; null for all others. */
   repaired: { text: string; thinking: string } | null;
-  /** The text of the running message, and the block that it was last added to. */
+  /** The text of the current message, and the block that was last extended. */
   streamed: string;
   block: unknown;
 };
@@ -70,7 +70,7 @@ const MAPPERS: Readonly<Record<string, (record: PiRecord, context: MappingContex
 const toReason = (value: unknown, note: ReportProblem): string => toStringField(value, WORD_CHARS, "a reason", note);
 const toId = (value: unknown, what: string, note: ReportProblem): string => toStringField(value, ID_CHARS, what, note);
 
-/** Translates one record. Records without a meaning for the caller (also `agent_end`, which repeats everything) give no event. */
+/** Translates one record. Irrelevant records (including `agent_end`, which repeats everything) yield no event. */
 export function mapRecord(record: PiRecord, state: MappingState, now: number): MappedRecord {
   if (!Object.hasOwn(MAPPERS, record.type)) return { events: [] };
   const problems: string[] = [];
@@ -78,7 +78,7 @@ export function mapRecord(record: PiRecord, state: MappingState, now: number): M
   return problems.length === 0 ? mapped : { ...mapped, problems };
 }
 
-/** Joins a delta with the half character before it, and keeps back a half one at its end. */
+/** Prepends the pending half of a surrogate pair to a delta, and holds back a half at its end. */
 function joinSurrogates(delta: string, kind: "text" | "thinking", state: MappingState): string {
   const joined = state.pendingSurrogate[kind] + delta;
   const last = joined.charCodeAt(joined.length - 1);
@@ -123,7 +123,7 @@ function toBlock(value: unknown, note: ReportProblem): ContentBlock[] {
   return [{ type: "toolCall", id: toId(block["id"], "the id of a tool call", note), name, arguments: args }];
 }
 
-/** The text blocks of a message that came in parts are replaced by what the parts said. */
+/** Replaces the text blocks of a message that arrived in parts by the text of the parts. */
 function toBlocks(content: unknown, { state, note }: MappingContext): { blocks: ContentBlock[]; contextDiffers: boolean } {
   const blocks = asArray(content).flatMap((value) => toBlock(value, note));
   const { repaired } = state;
@@ -135,7 +135,7 @@ function toBlocks(content: unknown, { state, note }: MappingContext): { blocks: 
   return { blocks: [...said, ...rest.filter((block) => block.type === "toolCall")], contextDiffers: true };
 }
 
-/** A failed message that says and does nothing is no message; its error is the outcome. */
+/** A failed message without content is not emitted; its error is the outcome. */
 function toMessage(message: JsonObject, context: MappingContext): MappedRecord {
   const { note } = context;
   if (message["role"] !== "assistant") return { events: [] };
@@ -152,13 +152,13 @@ function toMessage(message: JsonObject, context: MappingContext): MappedRecord {
   return { events: [{ type: "message", blocks, model, usage, stopReason }], outcome, ...(contextDiffers ? { contextDiffers } : {}) };
 }
 
-/** More than is ever shown, so that a long text can still be sorted into a kind. */
+/** More than is shown, so that a long error text can be classified. */
 const toErrorText = (value: unknown, note: ReportProblem): string =>
   toStringField(value, 16 * LIMITS.errorDetailChars, "an error text", note);
 
 const truncationMark = (chars: number): string => `\n[cut: ${chars} characters in all]`;
 
-/** The text of a tool's result, with its pictures named and its length limited. */
+/** The text of a tool result, with images named and the length limited. */
 export function toResultText(result: unknown): string {
   const parts = asArray(fieldsOf(result)["content"]).map((value) => {
     const part = fieldsOf(value);
@@ -208,7 +208,7 @@ function toRetry(record: PiRecord, { note }: MappingContext): MappedRecord {
   };
 }
 
-/** After some compactions Pi asks the model again: what the cut message has said is taken back, as with every other retry. */
+/** After some compactions Pi calls the model again: the partial text is discarded, as with every retry. */
 function toCompactionEnd(record: PiRecord, { note }: MappingContext): MappedRecord {
   const end: AgentEvent = { type: "compaction", phase: "end", reason: toReason(record["reason"], note) };
   if (record["willRetry"] !== true) return { events: [end] };

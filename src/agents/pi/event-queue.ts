@@ -1,4 +1,4 @@
-/** Events from a producer that must not wait, for one consumer that may be slow. Ends when it is closed and empty. */
+/** Events from a producer that must not wait to one consumer that may be slow. Ends when it is closed and empty. */
 export class EventQueue<T> implements AsyncIterable<T> {
   readonly #items: T[] = [];
   #closed = false;
@@ -17,7 +17,7 @@ export class EventQueue<T> implements AsyncIterable<T> {
     this.#wake?.();
   }
 
-  /** Resolves once the consumer has dealt with everything that was pushed before and asks for more. */
+  /** Resolves once the consumer has processed everything that was pushed before and requests more. */
   drained(): Promise<void> {
     if (this.#closed || (this.#wake !== null && this.#items.length === 0)) return Promise.resolve();
     return new Promise((resolve) => this.#drainWaiters.push(resolve));

@@ -1,36 +1,36 @@
 /**
- * Runs inside Pi, loaded with `-e`. Its jobs:
+ * Runs inside Pi, loaded with `-e`. Its tasks:
  *
- * 1. Each run asks the gateway, over Pi's own stdin and stdout, what its system prompt is and which tools are granted.
- *    The question carries an id that Pi makes; text of a sender cannot answer it. No answer means no tools.
- * 2. A tool that was not granted is neither offered nor run; a granted one runs when the gateway has agreed to the very call.
+ * 1. Each run requests its system prompt and granted tools from the gateway, over Pi's stdin and stdout.
+ *    The question has an id that Pi generates; text of a sender cannot answer it. No answer means no tools.
+ * 2. A tool that was not granted is neither offered nor run; a granted one runs when the gateway has approved that call.
  * 3. Provider keys arrive once over file descriptor 3. They are readable by name for Pi's providers, but not part of the
  *    environment: tools do not inherit them, and `/proc/<pid>/environ` does not have them.
- * 4. When Pi ends, also because the gateway was killed, whatever its tools have started ends with it.
+ * 4. When Pi ends, also because the gateway was killed, all processes of its tools end with it.
  * 5. The setup guide is registered as a provider.
- * 6. A provider that repeats the key which it refuses does not get it into the transcript, or to whoever asked.
- * 7. A provider that answers "too many requests" with a time is asked again after that time, within the patience of the turn, and
- *    the gateway is told. Secret queries of addresses are added here, so that no file holds them.
+ * 6. A key that a provider repeats in an error does not reach the transcript or a person.
+ * 7. A provider that answers "too many requests" with a delay is retried after it, within the limit of the turn, and
+ *    the gateway is notified. Secret URL queries are added here, so that no file contains them.
  */
 import { closeSync, readdirSync, readFileSync } from "node:fs";
 import { GUIDE_MODEL, GUIDE_NAME, GUIDE_PROVIDER, guideReply, type GuideFacts } from "./guide.ts";
 
-/** Names of the keys that carry the secret query of an address. */
+/** Names of the keys that contain the secret query of a URL. */
 const QUERY_PREFIX = "OPENCLAW_QUERY_";
 
-/** The longest single wait that a provider gets. */
+/** The longest single delay for a provider. */
 const LONGEST_WAIT_MS = 60_000;
 
 /** The title of the question; the gateway answers it and cancels every other one. */
 export const TURN_REQUEST = "openclaw:turn";
 
-/** The title of the question before each tool call; `placeholder` carries the call as JSON. */
+/** The title of the question before each tool call; `placeholder` is the call as JSON. */
 export const TOOL_REQUEST = "openclaw:tool";
 
-/** The beginning of a notice that a provider asked to wait: ` <ms> waits` or ` <ms> fails`. */
+/** Prefix of a notice that a provider requested a delay: ` <ms> waits` or ` <ms> fails`. */
 export const WAIT_NOTICE = "openclaw:wait";
 
-/** The gateway's answer to the first question, as JSON. `providerWaitMs`: how long a provider may make this turn wait, in all. */
+/** The gateway's answer to the first question, as JSON. `providerWaitMs`: total delay that providers may cause in this turn. */
 export type TurnGrant = { system: string; tools: readonly string[]; facts?: GuideFacts; providerWaitMs?: number };
 /** The gateway's answer to the second one. */
 export type ToolVerdict = { allow: true } | { allow: false; reason: string };
@@ -53,22 +53,22 @@ type PiApi = {
   registerProvider(name: string, provider: Record<string, unknown>): void;
 };
 
-/** Variables that configure Pi itself and mean nothing, or something wrong, to a command that a tool runs. */
+/** Variables that configure Pi itself and must not reach commands of tools. */
 const PRIVATE_VARIABLE = /^(NODE_COMPILE_CACHE|PI_(OFFLINE|TELEMETRY|SKIP_VERSION_CHECK|CODING_AGENT_DIR))$/;
 
-/** Shorter ones ("none", "ollama") are words, and no secrets. */
+/** Shorter values ("none", "ollama") are words, not secrets. */
 const MIN_KEY_CHARS = 8;
 
-/** The extension is loaded again at each change of the session; what it was told once has to outlive that. */
+/** The extension is reloaded at each change of the session; this state must survive that. */
 const STATE_SYMBOL = Symbol.for("openclaw.pi.extension");
 type ExtensionState = {
   facts: GuideFacts;
   granted: ReadonlySet<string>;
   keys: readonly string[];
-  /** What is left of the time that providers may make this turn wait. */
+  /** Remaining delay that providers may cause in this turn. */
   remainingWaitMs: number;
   notify: (message: string) => void;
-  /** Queries that belong to addresses and are secret. */
+  /** Secret queries by URL. */
   queries: readonly { base: string; query: string }[];
 };
 
@@ -88,7 +88,7 @@ function extensionState(): ExtensionState {
   return home[STATE_SYMBOL];
 }
 
-/** The requests of all providers: secret queries are added, and a provider that asks to wait is asked again after that time. */
+/** Requests of all providers: adds secret queries, and retries after the delay that a provider requested. */
 function wrapFetch(state: ExtensionState): void {
   const plain = globalThis.fetch;
   globalThis.fetch = async (input, init) => {
@@ -114,7 +114,7 @@ function withQuery(input: string | URL | Request, queries: ExtensionState["queri
   return found ? `${url}${url.includes("?") ? "&" : "?"}${found.query}` : input;
 }
 
-/** What the answer of a provider asks to wait, in milliseconds; null where it asks for nothing. */
+/** The delay that a provider's response requests, in milliseconds; null if none. */
 function retryAfterOf({ status, headers }: Response): number | null {
   if (status !== 429 && status !== 503 && status !== 529) return null;
   const exact = Number.parseFloat(headers.get("retry-after-ms") ?? "");
@@ -157,7 +157,7 @@ function hideKeys(keys: Record<string, string>): void {
   });
 }
 
-/** Pi ends the process groups of its tools; this finds what has left them. The mark is inherited by everything it starts. */
+/** Pi ends the process groups of its tools; this finds processes that have left them, by the inherited mark. */
 function killLeftoverProcesses(): void {
   const marker = process.env["OPENCLAW_RUNNER"];
   if (process.platform !== "linux" || !marker) return;
@@ -168,13 +168,13 @@ function killLeftoverProcesses(): void {
       const marked = readFileSync(`/proc/${pid}/environ`, "latin1").split("\0").includes(`OPENCLAW_RUNNER=${marker}`);
       if (marked) process.kill(pid, "SIGKILL");
     } catch {
-      // It has ended in the meantime or belongs to somebody else; there is nobody left to tell.
+      // It has ended meanwhile or belongs to another user; nothing to do.
       continue;
     }
   }
 }
 
-/** The same value with each key replaced, wherever it stands in it; the value itself when there is none. */
+/** The value with all keys in it replaced; the same value if there are none. */
 function redactKeys<T>(value: T, keys: readonly string[]): T {
   let text = JSON.stringify(value);
   const found = keys.map((key) => JSON.stringify(key).slice(1, -1)).filter((key) => text.includes(key));

@@ -4,8 +4,8 @@ import { clip, toWellFormed } from "../../core/text.ts";
 import type { TokenUsage } from "../runtime.ts";
 
 /**
- * Reads the fields of a record that a model has had a hand in. Whatever they hold, the result has the promised type and range, so
- * that it can be stored and read back. What was dropped or cut is reported through `note`.
+ * Reads fields of a record that a model can influence. For any content, the result has the declared type and range, so
+ * that it can be stored and read back. Dropped and truncated values are reported through `note`.
  */
 export type ReportProblem = (problem: string) => void;
 
@@ -47,7 +47,7 @@ export function toUsage(value: unknown, note: ReportProblem): TokenUsage {
   };
 }
 
-/** The window that a configuration or a model server names: whole tokens; 0 for what is no number of tokens. */
+/** The context window of a configuration or a model server in whole tokens; 0 if invalid. */
 export function toContextWindow(value: unknown): number {
   const tokens = typeof value === "number" ? Math.trunc(value) : 0;
   return tokens > 0 ? Math.min(tokens, LIMITS.usageTokens) : 0;
@@ -55,7 +55,7 @@ export function toContextWindow(value: unknown): number {
 
 const ARGUMENTS = { depth: LIMITS.jsonDepth, chars: LIMITS.toolArgumentsChars };
 
-/** Arguments of a tool call as they were, unless they are nested too deep or too large to be written down. */
+/** Unchanged arguments of a tool call, unless they are nested too deeply or too large to store. */
 export function toArguments(value: unknown, what: string, note: ReportProblem): unknown {
   const problem = findStorageProblem(value, ARGUMENTS);
   if (problem === null) return value;
@@ -63,7 +63,7 @@ export function toArguments(value: unknown, what: string, note: ReportProblem): 
   return {};
 }
 
-/** Text of a delta or block that may be a list of content parts, as some providers send it; null where it is neither. */
+/** Text of a delta or block that may be a list of content parts, as some providers send it; null if it is neither. */
 export type ContentText = { text: string; thinking: string };
 
 export function toContentText(value: unknown): ContentText | null {

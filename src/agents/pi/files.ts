@@ -11,10 +11,10 @@ import { supportedInput, PROVIDER_VARIABLES, contextWindowOf, type Provider, typ
 import { GUIDE_MODEL, GUIDE_PROVIDER } from "./guide.ts";
 import { MARKER_VARIABLE } from "./orphans.ts";
 
-/** Everything that Pi is configured with. `keys` are never written to disk, nor put into an environment or an argument. */
+/** Pi's configuration. `keys` are never written to disk, to an environment or to an argument. */
 export type PiConfig = { models: string; settings: string; keys: Record<string, string> };
 
-/** Variables that a tool may need and that carry no secret of the gateway. */
+/** Variables that a tool may need and that contain no secret of the gateway. */
 const ALLOWED_VARIABLES = new Set(
   "PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TERM COLORTERM NODE_EXTRA_CA_CERTS SSL_CERT_FILE SSL_CERT_DIR SystemRoot ComSpec PATHEXT USERPROFILE APPDATA LOCALAPPDATA".split(
     " ",
@@ -33,7 +33,7 @@ function decodeUrlPart(part: string): string {
   }
 }
 
-/** An address without what is secret in it: a user with a password, and a query. */
+/** A URL without its secrets: user info and query. */
 function toPlainUrl(given: string): { url: string; user?: string; query?: string } {
   const url = URL.parse(given);
   if (!url || (url.username === "" && url.password === "" && url.search === "")) return { url: given };
@@ -43,7 +43,7 @@ function toPlainUrl(given: string): { url: string; user?: string; query?: string
   return { url: url.href, ...(user === ":" ? {} : { user }), ...(query === "" ? {} : { query }) };
 }
 
-/** Ollama's own protocol is not Pi's; it speaks OpenAI's under /v1. */
+/** Pi does not support Ollama's protocol; Ollama serves OpenAI's under /v1. */
 function toEndpoint(givenApi: string | undefined, givenUrl: string): { api: string; baseUrl: string } {
   const baseUrl = givenUrl.replace(/\/+$/, "");
   if (givenApi !== "ollama") return { api: givenApi ?? "openai-completions", baseUrl };
@@ -52,7 +52,7 @@ function toEndpoint(givenApi: string | undefined, givenUrl: string): { api: stri
 
 type Keys = Record<string, string>;
 
-/** Headers as names of variables; their values are carried in `keys`. */
+/** Headers as names of variables; their values are in `keys`. */
 function toPiHeaders(headers: Provider["headers"], prefix: string, keys: Keys): { headers?: Keys } {
   const named = Object.entries(headers ?? {}).map(([name, value], index) => {
     const variable = `${prefix}_${index}`;
@@ -62,7 +62,7 @@ function toPiHeaders(headers: Provider["headers"], prefix: string, keys: Keys): 
   return named.length > 0 ? { headers: Object.fromEntries(named) } : {};
 }
 
-/** The endpoint as it is written down, with what is secret in its address as headers and keys. */
+/** The endpoint as written to disk, with the secrets of its URL as headers and keys. */
 function toSecretEndpoint(api: string | undefined, given: string, part: string, keys: Keys): Record<string, unknown> & { headers: Keys } {
   const { url, user, query } = toPlainUrl(given);
   const endpoint = toEndpoint(api, url);
@@ -75,7 +75,7 @@ function toSecretEndpoint(api: string | undefined, given: string, part: string, 
 
 const NO_COST = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
 
-/** A header that the configuration names wins over one that is made from the address. */
+/** A configured header takes precedence over one derived from the URL. */
 function withHeaders({ headers, ...rest }: Record<string, unknown> & { headers: Keys }, own: { headers?: Keys }): Record<string, unknown> {
   const all = { ...headers, ...own.headers };
   return Object.keys(all).length === 0 ? rest : { ...rest, headers: all };
@@ -100,7 +100,7 @@ function toPiModel(model: ProviderModel, provider: Provider, prefix: string, key
   };
 }
 
-/** Servers other than OpenAI's own rarely know its newer fields. */
+/** Servers other than OpenAI's rarely support its newer fields. */
 const PLAIN_COMPAT = { supportsDeveloperRole: false, supportsReasoningEffort: false, supportsStore: false, maxTokensField: "max_tokens" };
 
 function toPiProvider(id: string, provider: Provider, keys: Keys): Record<string, unknown> {
@@ -119,7 +119,7 @@ function toPiProvider(id: string, provider: Provider, keys: Keys): Record<string
   };
 }
 
-/** How a conversation is shortened by itself. */
+/** Settings of automatic compaction. */
 export type CompactionSettings = { enabled: boolean; keepRecentTokens?: number | undefined };
 
 /** Small context windows need smaller reserves than Pi's, or every turn would start with a compaction. */
@@ -139,7 +139,7 @@ function toCompactionOverrides(
   return Object.fromEntries(small);
 }
 
-/** Pure: the two files and the keys. `env` is where keys of providers are looked for that the table does not give one to. */
+/** Pure: the two files and the keys. `env` has the keys of providers without one in the table. */
 export function toPiConfig(table: ProviderTable, env: NodeJS.ProcessEnv, compaction: CompactionSettings = { enabled: true }): PiConfig {
   const keys: Keys = {};
   for (const name of PROVIDER_VARIABLES) if (env[name]) keys[name] = env[name];
@@ -160,7 +160,7 @@ export function toPiConfig(table: ProviderTable, env: NodeJS.ProcessEnv, compact
     cacheWarming: "off",
     quietStartup: true,
     retry: { enabled: true, maxRetries: 3, baseDelayMs: 2_000 },
-    // The gateway itself watches for silence, with limits that the configuration knows.
+    // The gateway itself detects silence, with configurable limits.
     httpIdleTimeoutMs: 0,
     compaction: {
       enabled,
@@ -171,7 +171,7 @@ export function toPiConfig(table: ProviderTable, env: NodeJS.ProcessEnv, compact
   return { models: JSON.stringify({ providers }, null, 2), settings: JSON.stringify(settings, null, 2), keys };
 }
 
-/** Changes exactly when a running process would be configured differently. */
+/** Changes exactly when the configuration of a running process would differ. */
 export function configGeneration(config: PiConfig): string {
   return createHash("sha256").update(JSON.stringify(config)).digest("hex").slice(0, 16);
 }
@@ -197,14 +197,14 @@ export async function writeWhenChanged(path: string, content: string): Promise<b
   return true;
 }
 
-/** Makes the directories and writes models.json and settings.json where they have changed. */
+/** Creates the directories, and writes models.json and settings.json if they changed. */
 export async function writePiFiles(dirs: PiDirs, config: PiConfig, log: Pick<Log, "warn"> = silentLog): Promise<void> {
   for (const dir of [dirs.config, dirs.cache, dirs.temp, dirs.start]) await makePrivateDir(dir, log);
   await writeWhenChanged(join(dirs.config, "models.json"), config.models);
   await writeWhenChanged(join(dirs.config, "settings.json"), config.settings);
 }
 
-/** Whether the files and directories that a process needs are there. */
+/** Whether the files and directories of a process exist. */
 export async function hasPiFiles(dirs: PiDirs): Promise<boolean> {
   const wanted = [join(dirs.config, "models.json"), join(dirs.config, "settings.json"), dirs.temp, dirs.start, dirs.cache];
   try {
@@ -217,7 +217,7 @@ export async function hasPiFiles(dirs: PiDirs): Promise<boolean> {
 }
 
 /**
- * What the processes of a state directory are marked with. A random id that is kept in it, together with its path: neither another
+ * Mark of the processes of a state directory: a random id that is stored in it, and its path. Neither another
  * directory at the same path (in another mount namespace) nor a copy of it elsewhere has the same mark.
  */
 export async function processMarkerOf(stateDir: string): Promise<string> {
@@ -240,10 +240,10 @@ async function readId(path: string): Promise<string | null> {
   }
 }
 
-/** Whole outputs of commands that Pi kept beside a cut one; the agent may still read them for this long. */
+/** How long Pi's files with complete command outputs are kept for the agent, after the output was truncated. */
 const TEMP_MAX_AGE_MS = 7 * 86_400_000;
 
-/** Removes old files from Pi's temporary directory, which nobody else empties. */
+/** Removes old files from Pi's temporary directory, which Pi does not clean up. */
 export async function cleanTemp(dirs: PiDirs, now: number, log: Pick<Log, "warn"> = silentLog): Promise<void> {
   await makePrivateDir(dirs.temp, log);
   for (const entry of await readdir(dirs.temp, { withFileTypes: true })) {
@@ -253,11 +253,11 @@ export async function cleanTemp(dirs: PiDirs, now: number, log: Pick<Log, "warn"
   }
 }
 
-/** The files that Pi itself writes. The gateway's keys are not in them. */
+/** The files that Pi itself writes. They do not contain the gateway's keys. */
 const OWN_FILES = ["auth.json", "models-store.json"];
 
 /**
- * Renames those of Pi's own files that are no JSON, as a power cut may leave them: Pi would refuse every model, and makes them again when
+ * Renames Pi's own files with invalid JSON, e.g. after a power failure: Pi would refuse every model, and recreates them when
  * they are missing. Only while no Pi runs on these directories.
  */
 export async function setAsideUnreadable(dirs: PiDirs, log: Pick<Log, "warn"> = silentLog): Promise<void> {
@@ -280,7 +280,7 @@ async function readIfThere(path: string): Promise<string | null> {
 }
 
 /**
- * Removes the locks that a killed Pi left beside its files: the next one would wait half a minute for them. Only while no Pi runs
+ * Removes the locks that a killed Pi left behind: the next one would wait half a minute for them. Only while no Pi runs
  * on these directories.
  */
 export async function removeLocks(dirs: PiDirs, log: Pick<Log, "warn"> = silentLog): Promise<void> {
@@ -289,7 +289,7 @@ export async function removeLocks(dirs: PiDirs, log: Pick<Log, "warn"> = silentL
   for (const name of names) await rm(join(dirs.config, name), { recursive: true, force: true });
 }
 
-/** The environment of a Pi process: the few variables that tools need, and Pi's own. Keys go another way. */
+/** The environment of a Pi process: the few variables that tools need, and Pi's own. Keys are passed separately. */
 export function toPiEnv(env: NodeJS.ProcessEnv, dirs: PiDirs, marker: string): Record<string, string> {
   const passed: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
@@ -307,12 +307,12 @@ export function toPiEnv(env: NodeJS.ProcessEnv, dirs: PiDirs, marker: string): R
   };
 }
 
-/** Command line of a Pi process: nothing of the user's or a project's Pi setup is loaded, only our extension. */
+/** Command line of a Pi process: loads only the gateway's extension, nothing of the user's or a project's Pi setup. */
 export function toPiArgs(entry: string, extension: string): string[] {
   const lean = "--offline --no-session --no-extensions --no-skills --no-prompt-templates --no-themes --no-context-files --no-approve";
   return [
     `--max-old-space-size=${LIMITS.piHeapMib}`,
-    // Without it the young generation grows to three times 16 MiB, which a chat never needs.
+    // Without it the young generation grows to three times 16 MiB, which chats do not need.
     "--max-semi-space-size=8",
     entry,
     ...lean.split(" "),

@@ -1,12 +1,12 @@
 /**
- * The setup guide: a script, not a model. It answers a few commands and says so; it never pretends to understand, and it
- * never takes a key. Pure text in, text out; it runs inside Pi as the provider `guide`.
+ * The setup guide: a script, not a model. It answers a few commands and identifies itself as a script; it
+ * never accepts a key. Pure text in, text out; it runs inside Pi as the provider `guide`.
  */
 
-/** Live facts about the gateway. No secret may ever be in here: the answers go into chats. */
+/** Current facts about the gateway. Must not contain secrets, because the answers go into chats. */
 export type GuideFacts = {
   version?: string;
-  /** How long the gateway has been up. */
+  /** Uptime of the gateway. */
   uptimeSeconds?: number;
   /** `ws://127.0.0.1:18789` */
   url?: string;
@@ -16,7 +16,7 @@ export type GuideFacts = {
   models?: readonly { name: string; available: boolean }[];
   pendingPairings?: number;
   sessions?: number;
-  /** One sentence each: what is wrong right now. */
+  /** Current problems, one sentence each. */
   problems?: readonly string[];
 };
 
@@ -56,8 +56,8 @@ const ALIASES: Record<string, string> = {
 };
 
 /**
- * Prefixes that providers give their keys, a labelled value, or one long word without meaning. A false alarm costs a
- * sentence; a miss would repeat a secret.
+ * Prefixes of provider keys, a labeled value, or one long random word. A false positive costs a
+ * sentence; a false negative would repeat a secret.
  */
 const KEY_SHAPES = [
   /\b(sk|pk|rk|gsk|xai|xapp|xox[abprs]|ghp|gho|ghs|glpat|hf|r8|nvapi|pplx|tgp|AIza|AKIA)[-_]?[A-Za-z0-9_-]{12,}/,
@@ -185,7 +185,7 @@ function unknownCommand(facts: GuideFacts): string {
   return `No AI model is connected yet, so I cannot answer that: I only know a few commands.${nextStep("say `help` for the list, or `connect anthropic`, `connect openai`, `connect ollama` to get a real model.")}`;
 }
 
-/** The commands; each takes the facts and the rest of the line. */
+/** The commands; each gets the facts and the rest of the line. */
 const COMMANDS: Record<string, (facts: GuideFacts, rest: string) => string> = {
   help,
   status,
@@ -197,7 +197,7 @@ const COMMANDS: Record<string, (facts: GuideFacts, rest: string) => string> = {
   logs,
 };
 
-/** The answer to one message. Its first line always says that this is a script. */
+/** The answer to one message. Its first line always states that this is a script. */
 export function guideReply(text: string, facts: GuideFacts): string {
   return `_${GUIDE_NAME}_\n\n${guideBody(text, facts)}`;
 }

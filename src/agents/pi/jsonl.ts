@@ -1,12 +1,12 @@
 import { StringDecoder } from "node:string_decoder";
 
-/** What a splitter says about one record: its text, or that it was longer than the cap and has been skipped. */
+/** One record of a splitter: its text, or a mark that it exceeded the cap and was skipped. */
 export type JsonlRecord = { text: string } | { tooLongChars: number };
 
 /**
  * Splits a byte stream into records at LF and nothing else: U+2028, U+2029 and a lone CR are ordinary characters inside
  * JSON strings. One CR before the LF is removed, empty records are dropped. A record longer than `capChars` is discarded
- * while it arrives (memory stays bounded) and reported once it ends; the following records are whole again.
+ * while it arrives (memory stays bounded) and reported once it ends; the following records are complete again.
  */
 export function createJsonlSplitter(capChars: number): { push(chunk: Buffer): JsonlRecord[] } {
   const decoder = new StringDecoder("utf8");
@@ -46,5 +46,5 @@ export function createJsonlSplitter(capChars: number): { push(chunk: Buffer): Js
   };
 }
 
-/** One record, ready to be written. */
+/** One record, ready to write. */
 export const toJsonl = (value: unknown): string => `${JSON.stringify(value)}\n`;

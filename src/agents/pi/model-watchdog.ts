@@ -2,19 +2,19 @@ import type { Clock } from "../../core/clock.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { PiRecord } from "./process.ts";
 
-/** How long a model may be silent, before its first word and after it. */
+/** Timeouts for silence of a model, before and after its first output. */
 export type ModelTimeouts = { firstTokenMs: number; idleMs: number };
 
 export type ModelWatchdogOptions = {
   clock: Clock;
   limits: ModelTimeouts;
-  /** The model has said nothing for so long; repeated while it lasts. */
+  /** Reports how long the model has been silent; repeated while it lasts. */
   onWaiting: (forMs: number) => void;
-  /** The limit is reached; called once. */
+  /** The timeout is reached; called once. */
   onTimeout: (forMs: number) => void;
 };
 
-/** Notices a model that does not answer. Tools may take as long as they like, and waits that were agreed on do not count. */
+/** Detects a model that does not answer. Tool runs and granted delays do not count. */
 export class ModelWatchdog {
   readonly #options: ModelWatchdogOptions;
   readonly #tools = new Set<string>();
@@ -40,7 +40,7 @@ export class ModelWatchdog {
     this.#cancel = null;
   }
 
-  /** Nothing is expected for this long. */
+  /** No output is expected for this time. */
   pause(forMs: number): void {
     this.#touch(forMs);
   }

@@ -25,8 +25,8 @@ async function markedProcesses(needle: string): Promise<number[]> {
 }
 
 /**
- * Kills every process of this user whose `OPENCLAW_RUNNER` begins with `marker`; returns how many. This finds what a dead
- * Pi has left behind, also when it has detached itself. Needs /proc: elsewhere it does nothing and returns 0.
+ * Kills every process of this user whose `OPENCLAW_RUNNER` begins with `marker`; returns the number. This finds processes that a dead
+ * Pi has left behind, including detached ones. Needs /proc: elsewhere it does nothing and returns 0.
  */
 export async function killMarkedProcesses(marker: string, log: Log): Promise<number> {
   if (process.platform !== "linux") return 0;

@@ -7,7 +7,7 @@ import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { PiProcess, PiTimeoutError, type PiExit, type PiRecord } from "./process.ts";
 
-/** How processes are started right now. A process whose `generation` is outdated is ended as soon as it is idle. */
+/** Current start settings of processes. A process with an outdated `generation` is ended as soon as it is idle. */
 export type LaunchSpec = {
   generation: string;
   args: readonly string[];
@@ -17,7 +17,7 @@ export type LaunchSpec = {
   marker: string;
 };
 
-/** One process of the pool and what it has loaded. Only its holder may talk to it. */
+/** One process of the pool and its loaded session. Only its holder may use it. */
 export type PiWorker = {
   readonly number: number;
   readonly process: PiProcess;
@@ -25,7 +25,7 @@ export type PiWorker = {
   state: "starting" | "idle" | "busy" | "ending";
   /** Path of the session file that Pi has loaded; null after the start. */
   session: string | null;
-  /** Where the tools of the loaded session run. */
+  /** Working directory of the loaded session's tools. */
   cwd: string | null;
   /** `provider/id` and thinking level of the loaded session, as Pi last reported them. */
   model: string | null;
@@ -33,15 +33,15 @@ export type PiWorker = {
   contextWindow: number;
   /** Monotonic. */
   lastUsed: number;
-  /** The session file for which the process is in use, or was last. */
+  /** The session file of the current or last use. */
   holder: string | null;
-  /** The holder's ears. */
+  /** The holder's listener. */
   onRecord: ((record: PiRecord) => void) | null;
   onExit: ((exit: PiExit) => void) | null;
 };
 
 export type PiPoolOptions = {
-  /** Writes the configuration files when they have changed; cheap when they have not. */
+  /** Writes the configuration files if they changed; cheap otherwise. */
   spec: () => Promise<LaunchSpec>;
   warm: number;
   max: number;
@@ -61,14 +61,14 @@ const sessionCrashText = (crashes: number): string =>
   `This conversation has made the agent process fail ${crashes} times within a minute. Try again in a minute; /new begins without its history.`;
 const poolCrashText = "The agent process keeps failing. The gateway tries again in a moment; `openclaw doctor` shows why.";
 
-/** Keeps a few Pi processes ready, hands each to one turn at a time, and replaces the ones that fail. */
+/** Keeps a few Pi processes ready, lends each to one turn at a time, and replaces failed ones. */
 export class PiPool {
   readonly #options: PiPoolOptions;
   readonly #workers = new Set<PiWorker>();
   readonly #waiters: WorkerWaiter[] = [];
-  /** Crashes within the window, each with the session file that was in use. */
+  /** Crashes within the window, each with its session file. */
   #crashes: { at: number; by: string | null }[] = [];
-  /** Launches that have no process yet. */
+  /** Starts that have no process yet. */
   #launching = 0;
   #restarts = 0;
   #nextNumber = 1;
@@ -91,7 +91,7 @@ export class PiPool {
     this.#scaleUp();
   }
 
-  /** Processes in service; those that are being ended do not count. */
+  /** Active processes, without those that are being ended. */
   get processCount(): number {
     return [...this.#workers].filter((worker) => worker.state !== "ending").length + this.#launching;
   }
@@ -104,7 +104,7 @@ export class PiPool {
     return this.#restarts;
   }
 
-  /** One sentence while processes keep failing, else undefined. */
+  /** One sentence while processes keep failing, otherwise undefined. */
   get problem(): string | undefined {
     return this.#isBreakerOpen ? `The agent process has failed ${this.#crashCount} times within a minute: ${this.#lastFailure}` : undefined;
   }
@@ -114,8 +114,8 @@ export class PiPool {
   }
 
   /**
-   * A process for the session file `path`: the one that has it loaded, else the one unused for longest, else a fresh one.
-   * Waits while all are busy. Rejects UNAVAILABLE when processes keep failing, and with the signal's reason when aborted.
+   * A process for the session file `path`: the one that has it loaded, else the least recently used one, else a new one.
+   * Waits while all are busy. Rejects with UNAVAILABLE when processes keep failing, and with the signal's reason when aborted.
    */
   async acquire(path: string, signal?: AbortSignal): Promise<PiWorker> {
     await this.#retireOutdated();
@@ -130,7 +130,7 @@ export class PiPool {
     return this.#wait(path, signal);
   }
 
-  /** Gives a process back. The holder must have left it idle; one that is not goes through `discard`. */
+  /** Returns a process. It must be idle; otherwise use `discard`. */
   release(worker: PiWorker): void {
     worker.onRecord = null;
     worker.onExit = null;
@@ -141,14 +141,14 @@ export class PiPool {
     this.#scheduleEvict();
   }
 
-  /** Takes a process out of service that cannot be trusted any more. Resolves when it is gone. */
+  /** Ends a process in an unknown state. Resolves when it has ended. */
   async discard(worker: PiWorker, graceMs = 1_000): Promise<void> {
-    // The holder keeps its ears: a turn that is still running learns from the exit that it is over.
+    // The holder keeps listening: a running turn is notified of the exit.
     worker.state = "ending";
     await worker.process.end(graceMs);
   }
 
-  /** The idle process that has `path` loaded, now busy; for work on the file that needs it out of the way. */
+  /** Reserves the idle process that has `path` loaded, for work on the file. */
   acquireLoaded(path: string): PiWorker | undefined {
     const owner = [...this.#workers].find((worker) => worker.state === "idle" && worker.session === path);
     return owner && this.#assign(owner, path);
@@ -170,7 +170,7 @@ export class PiPool {
     return worker;
   }
 
-  /** To whoever has its session loaded in it, else to whoever waits longest. */
+  /** To the waiter whose session it has loaded, else to the oldest waiter. */
   #assignToWaiter(worker: PiWorker): void {
     const owner = this.#waiters.findIndex(({ path }) => path === worker.session);
     const [waiter] = this.#waiters.splice(Math.max(0, owner), 1);
@@ -214,7 +214,7 @@ export class PiPool {
     return this.#crashes;
   }
 
-  /** Crashes within the window that say something about all turns: each session counts once, whatever it does. */
+  /** Crashes within the window that count for all turns: each session counts once. */
   get #crashCount(): number {
     const crashes = this.#recentCrashes();
     const sessions = new Set(crashes.flatMap(({ by }) => by ?? []));
@@ -225,12 +225,12 @@ export class PiPool {
     return this.#recentCrashes().filter(({ by }) => by === path).length;
   }
 
-  /** The breaker is open while there are too many crashes. */
+  /** The circuit breaker is open while there are too many crashes. */
   get #isBreakerOpen(): boolean {
     return this.#crashCount >= LIMITS.piCrashes;
   }
 
-  /** Starts as many processes as are wanted and allowed, at once or after the back-off. */
+  /** Starts the required and allowed number of processes, immediately or after the back-off. */
   #scaleUp(): void {
     if (this.#stopped || this.#restartPlanned) return;
     if (this.#isBreakerOpen && !this.isReady) this.#refuseWaiters();
@@ -238,7 +238,7 @@ export class PiPool {
     const serving = this.processCount;
     const forWarm = this.#started ? this.#options.warm - serving : 0;
     const asked = Math.max(this.#waiters.length - starting, forWarm);
-    // A start costs more than most turns: who waits is often served by a process that becomes free meanwhile.
+    // A start costs more than most turns: a waiter is often served by a process that becomes free meanwhile.
     const wanted = Math.min(asked, this.#options.max - serving, LIMITS.piConcurrentStarts - starting);
     if (wanted <= 0) return;
     const delayMs = this.#backoffMs();
@@ -282,13 +282,13 @@ export class PiPool {
       const stderr = worker?.process.stderr;
       this.#lastFailure = stderr?.split("\n").at(-1) || reasonOf(err);
       log.error("agent process did not start", { reason: reasonOf(err), stderr });
-      // Its exit counts as a crash and plans the next attempt; without a process there is no exit to do so.
+      // Its exit counts as a crash and schedules the next attempt; without a process there is no exit.
       if (worker?.process.isAlive) worker.process.kill("SIGKILL", false);
       else if (!worker) this.#recordCrash(null);
     }
   }
 
-  /** A process on its way, which counts from the first moment; undefined when the pool was stopped meanwhile. */
+  /** A starting process, counted from the beginning; undefined when the pool was stopped meanwhile. */
   async #launchWorker(): Promise<PiWorker | undefined> {
     this.#launching++;
     try {

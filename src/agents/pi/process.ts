@@ -10,42 +10,42 @@ import { killMarkedProcesses } from "./orphans.ts";
 export type PiRecord = { type: string; id?: string } & Record<string, unknown>;
 export type PiCommand = { type: string } & Record<string, unknown>;
 
-/** Stands in for a record that was too long to be read. */
+/** Placeholder of a record that was too long. */
 export const SKIPPED_RECORD = "gateway_record_skipped";
 
 export type PiExit = { code: number | null; signal: NodeJS.Signals | null; isExpected: boolean; stderr: string };
 
 export type PiProcessOptions = {
-  /** What to run, without `node`: V8 flags, the entry file, its arguments. */
+  /** Command line without `node`: V8 flags, the entry file, its arguments. */
   args: readonly string[];
-  /** The whole environment of the child. */
+  /** The complete environment of the child. */
   env: Readonly<Record<string, string>>;
   cwd: string;
   /** Provider keys by variable name; sent over file descriptor 3, never in the environment. */
   keys: Readonly<Record<string, string>>;
-  /** Value of `OPENCLAW_RUNNER` in `env`; whatever carries it is killed when this process ends. */
+  /** Value of `OPENCLAW_RUNNER` in `env`; all processes with it are killed when this process ends. */
   marker: string;
   log: Log;
   onRecord: (record: PiRecord) => void;
   onExit: (exit: PiExit) => void;
 };
 
-/** Pi refused a command; its words. */
+/** Pi rejected a command; the message is Pi's. */
 export class PiCommandError extends Error {}
-/** Pi did not answer in time, or its process is gone. */
+/** Pi did not answer in time, or its process has ended. */
 export class PiTimeoutError extends Error {}
 
 /**
- * Pi notices our end by the end of its stdin, but not while it still loads its modules. Where the system can (util-linux, not
- * BusyBox), the kernel tells it: without a handler yet it ends at once, later it ends its tools first. Who has lost us before the
- * kernel was asked has another parent by then.
+ * Pi detects the gateway's end by the end of its stdin, but not while it loads its modules. If available (util-linux, not
+ * BusyBox), the kernel signals it: without a handler it ends at once, later it ends its tools first. A child that lost the gateway before
+ * that call already has another parent.
  */
 const LAUNCH_SCRIPT = `parent=$1; shift
 if setpriv --pdeathsig TERM true 2>/dev/null; then
   exec setpriv --pdeathsig TERM /bin/sh -c '[ "$PPID" = "$0" ] || exit 1; exec "$@"' "$parent" "$@"
 fi`;
 
-/** The child's umask is set on the way, so that ours need not change: everything that it creates is its owner's alone. */
+/** Sets the umask of the child without changing the gateway's: only the owner can access its files. */
 function toPrivateCommand(args: readonly string[]): [string, readonly string[]] {
   if (process.platform === "win32") return [process.execPath, args];
   return ["/bin/sh", ["-c", `umask 077\n${LAUNCH_SCRIPT}\nexec "$@"`, "sh", String(process.pid), process.execPath, ...args]];
@@ -53,12 +53,12 @@ function toPrivateCommand(args: readonly string[]): [string, readonly string[]] 
 
 type PendingRequest = { resolve: (data: unknown) => void; reject: (err: Error) => void; timer: NodeJS.Timeout | undefined };
 
-/** One stock Pi process in RPC mode. Knows framing, deadlines and signals; knows nothing of sessions or turns. */
+/** One stock Pi process in RPC mode. Handles framing, deadlines and signals, not sessions or turns. */
 export class PiProcess {
   readonly pid: number;
-  /** Resolves when the process and everything that it started are gone. Never rejects. */
+  /** Resolves when the process and all its descendants have ended. Never rejects. */
   readonly exited: Promise<PiExit>;
-  /** Null where the system could not start one; the exit that follows says why. */
+  /** Null if it could not be started; the following exit has the reason. */
   readonly #child: ChildProcess | null;
   readonly #options: PiProcessOptions;
   readonly #pending = new Map<string, PendingRequest>();
@@ -74,7 +74,7 @@ export class PiProcess {
     this.pid = this.#child?.pid ?? -1;
     this.exited = new Promise((resolve) => this.#watch(started, resolve));
     this.#readStdout();
-    // Without descriptors or memory there is a child without pipes: its `error` follows.
+    // Without descriptors or memory the child has no pipes: its `error` event follows.
     const keys = this.#child?.stdio?.[3] as Writable | null | undefined;
     keys?.on("error", (err) => options.log.warn("Pi did not take its keys", { pid: this.pid, reason: reasonOf(err) }));
     keys?.end(JSON.stringify(options.keys));
@@ -90,8 +90,8 @@ export class PiProcess {
   }
 
   /**
-   * Sends one command and resolves to the `data` of its answer. Rejects with PiCommandError when Pi says no and with PiTimeoutError
-   * when it says nothing for `timeoutMs` (undefined: wait as long as the process lives).
+   * Sends one command and resolves to the `data` of its answer. Rejects with PiCommandError when Pi rejects it and with PiTimeoutError
+   * when it does not answer within `timeoutMs` (undefined: wait as long as the process lives).
    */
   request(command: PiCommand, timeoutMs: number | undefined = LIMITS.piCommandMs): Promise<unknown> {
     if (this.#hasExited) return Promise.reject(new PiTimeoutError("The agent process has ended."));
@@ -113,13 +113,13 @@ export class PiProcess {
     this.#write({ type: "extension_ui_response", id, ...(value === undefined ? { cancelled: true } : { value }) });
   }
 
-  /** The orderly way to end it. The exit that follows does not count as a crash. */
+  /** Ends it in an orderly way. The following exit does not count as a crash. */
   closeInput(): void {
     this.#exitExpected = true;
     this.#child?.stdin?.end();
   }
 
-  /** SIGTERM lets Pi end its tools; SIGKILL takes the whole process group. Never throws: it is called where nobody could act on it. */
+  /** SIGTERM lets Pi end its tools; SIGKILL takes the whole process group. Never throws, because callers cannot handle it. */
   kill(signal: "SIGTERM" | "SIGKILL", asked = true): void {
     if (asked) this.#exitExpected = true;
     if (this.#hasExited || this.pid === -1) return;
@@ -131,7 +131,7 @@ export class PiProcess {
     }
   }
 
-  /** Closes stdin, then after `graceMs` each SIGTERM and SIGKILL. Resolves when it is gone. */
+  /** Closes stdin, then after `graceMs` each SIGTERM and SIGKILL. Resolves when it has ended. */
   async end(graceMs: number): Promise<void> {
     this.closeInput();
     if (await this.#exitsWithin(graceMs)) return;
@@ -171,7 +171,7 @@ export class PiProcess {
     this.#child?.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-LIMITS.piStderrChars);
     });
-    // A write to a child that has just died fails here; the exit reports it.
+    // A write to a child that has just ended fails here; the exit reports it.
     this.#child?.stdin?.on("error", (err) => log.debug("writing to Pi failed", { pid: this.pid, reason: reasonOf(err) }));
   }
 
@@ -196,7 +196,7 @@ export class PiProcess {
     else pending.reject(new PiCommandError(String(record["error"] ?? "refused")));
   }
 
-  /** A record whose handling fails ends this process, and with it its turn, and nothing else. */
+  /** A record whose handling throws ends only this process and its turn. */
   #dispatch(record: PiRecord): void {
     try {
       this.#options.onRecord(record);
@@ -222,12 +222,12 @@ export class PiProcess {
       }
       this.#pending.clear();
       this.#options.onExit(exit);
-      // Tools run in process groups of their own, so that a Pi that was killed leaves them behind.
+      // Tools run in separate process groups, so a killed Pi leaves them behind.
       void killMarkedProcesses(this.#options.marker, this.#options.log).then(() => resolve(exit));
     };
     if (!child) {
       this.#stderr = reasonOf(problem);
-      // Not before the owner has this object in hand.
+      // Not before the owner has received this object.
       setImmediate(() => finish(null, null));
       return;
     }
@@ -235,7 +235,7 @@ export class PiProcess {
       this.#stderr += reasonOf(err);
       finish(null, null);
     });
-    // "close" comes after the last record was read; a grandchild that holds the pipe open must not delay it for ever.
+    // "close" comes after the last record was read; a grandchild that holds the pipe open must not delay it indefinitely.
     child.once("close", finish);
     child.once("exit", (code, signal) => setTimeout(() => finish(code, signal), 200).unref());
   }

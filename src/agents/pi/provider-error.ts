@@ -2,7 +2,7 @@ import { LIMITS } from "../../core/limits.ts";
 import { clip, toWellFormed } from "../../core/text.ts";
 import type { ErrorKind, TurnFailure } from "../runtime.ts";
 
-/** What a message says about itself, most specific first. */
+/** Patterns of error texts, most specific first. */
 const ERROR_PATTERNS: readonly (readonly [ErrorKind, RegExp])[] = [
   [
     "context_length",
@@ -40,7 +40,7 @@ const KIND_BY_STATUS: Readonly<Record<number, ErrorKind>> = {
   529: "overloaded",
 };
 
-/** The status is only believed where providers put it: at the start, or behind a word that announces it. */
+/** A status is recognized only at the start, or after a word that announces it. */
 function statusOf(message: string): number | undefined {
   const match =
     /^\W*(?:error\W+)?([45]\d\d)\b/i.exec(message) ?? /\b(?:status|http|code|error)\W{0,4}(?:code\W{0,3})?([45]\d\d)\b/i.exec(message);
@@ -49,7 +49,7 @@ function statusOf(message: string): number | undefined {
 
 const HTML = /<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>]/i;
 
-/** A page that a proxy or portal sent instead of an answer: its title is enough. */
+/** A page of a proxy or captive portal: only its title is kept. */
 function stripHtmlPage(message: string): string {
   const at = HTML.exec(message)?.index ?? 0;
   const title = /<title[^>]{0,200}>([^<]{1,200})/i.exec(message)?.[1]?.trim();
@@ -66,13 +66,13 @@ function extractErrorMessage(message: string): string {
     const said = typeof own === "string" ? own : error?.message;
     return typeof said === "string" && said.trim() !== "" ? `${before}${said.trim()}` : message;
   } catch {
-    return message; // not JSON after all: it is kept as it came
+    return message; // not JSON: kept unchanged
   }
 }
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** How long the provider asks to wait, where its text says so: "try again in 6m0s", "retry after 30 seconds". */
+/** The requested delay in a provider's text: "try again in 6m0s", "retry after 30 seconds". */
 function parseRetryAfter(message: string): number | undefined {
   const said =
     /(?:again in|retry after|retry in|retry-after:?|requested)\s{1,4}((?:\d{1,9}(?:\.\d{1,9})?\s?(?:ms|milliseconds?|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?)\b\s?|\d{1,9}(?:\.\d{1,9})?(?=[a-z])[a-z]{1,2}){1,4})/i.exec(
@@ -88,7 +88,7 @@ function parseRetryAfter(message: string): number | undefined {
   return total > 0 && Number.isFinite(total) ? Math.min(Math.round(total), LIMITS.retryAfterMaxMs) : undefined;
 }
 
-/** Sorts a provider's error text into a kind; keeps the text, on few lines and limited, for logs and operators. */
+/** Classifies a provider's error text; keeps the text, limited in lines and length, for logs and operators. */
 export function classifyProviderError(message: string): TurnFailure {
   const status = statusOf(message);
   const kind = errorKindOf(message, status);
@@ -106,7 +106,7 @@ export function classifyProviderError(message: string): TurnFailure {
 function errorKindOf(message: string, status: number | undefined): ErrorKind {
   const said = ERROR_PATTERNS.find(([, words]) => words.test(message))?.[0];
   if (said === "context_length" || said === "billing") return said;
-  // A page with 401 or 403 comes from a proxy on the way: the key was not even looked at.
+  // A page with 401 or 403 comes from a proxy: the key was not checked.
   if (HTML.test(message) && (status === undefined || status === 401 || status === 403 || status >= 500)) return "network";
   if (status === 503 && said === "overloaded") return said;
   if (status !== undefined && KIND_BY_STATUS[status]) return KIND_BY_STATUS[status];
@@ -126,5 +126,5 @@ const FALLBACK_KINDS = new Set<ErrorKind>([
   "bad_answer",
 ]);
 
-/** Another model may do better with these; with the rest it would not, or must not be tried. */
+/** Failures for which another model may succeed; for the others it would not, or must not be tried. */
 export const shouldTryFallback = (kind: ErrorKind): boolean => FALLBACK_KINDS.has(kind);

@@ -47,24 +47,24 @@ import {
 import { answerExtensionRequest, PromptAttempt, type ExtensionAnswers, type PromptAttemptResult } from "./attempt.ts";
 
 export type PiRuntimeOptions = {
-  /** `~/.openclaw`; everything is kept under `gateway/` in it. */
+  /** `~/.openclaw`; all files are under its `gateway/`. */
   stateDir: string;
-  /** The providers of the configuration and the local ones that were found; asked before each turn. */
+  /** Configured providers and detected local ones; called before each turn. */
   models: () => ProviderTable;
-  /** The gateway's environment. Only named variables of it reach Pi. */
+  /** The gateway's environment. Only listed variables reach Pi. */
   env: NodeJS.ProcessEnv;
-  /** Where the keys of providers are looked for that `models` gives none to; default: `env`. */
+  /** Source of keys for providers without one in `models`; default: `env`. */
   keys?: () => NodeJS.ProcessEnv;
-  /** How conversations are shortened by themselves; default: when the context is nearly full. */
+  /** Automatic compaction; default: when the context is nearly full. */
   compaction?: () => CompactionSettings;
-  /** What the setup guide may tell in a chat. No secrets. */
+  /** Facts that the setup guide may show in a chat. No secrets. */
   guideFacts: () => GuideFacts;
-  /** How much of the workspace files an agent's system prompt may hold; default: LIMITS.workspaceFileChars and workspaceChars. */
+  /** Limits of workspace files in an agent's system prompt; default: LIMITS.workspaceFileChars and workspaceChars. */
   promptLimits?: (agentId: AgentId) => PromptLimits;
   log: Log;
   metrics: Metrics;
   clock: Clock;
-  /** Processes that are kept ready (default 1) and at most started (default LIMITS.piProcesses). */
+  /** Processes that are kept warm (default 1) and the maximum (default LIMITS.piProcesses). */
   warmProcesses?: number;
   maxProcesses?: number;
 };
@@ -75,7 +75,7 @@ type ActivePrompt = { attempt: PromptAttempt | null; abort: AbortController; fil
 type Prepared = { checkpoint: Checkpoint };
 type ModelRun = { turn: Turn; model: ModelRef; hasFallback: boolean; active: ActivePrompt; out: EventSink; checkpoint: Checkpoint | null };
 
-/** A provider or model that Pi cannot use, found before anything was asked. */
+/** A provider or model that Pi cannot use, detected before the request. */
 class ModelUnavailable extends Error {
   readonly error: TurnError;
 
@@ -85,13 +85,13 @@ class ModelUnavailable extends Error {
   }
 }
 
-/** No file stands at this checkpoint: the next turn builds the context from the rows. */
+/** Matches no file: the next turn rebuilds the context from the rows. */
 const REBUILD = "rebuild";
 
 const siblingPath = (name: string): string =>
   fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? `./${name}.ts` : `./pi-${name}.mjs`, import.meta.url));
 
-/** The file that Pi loads; throws at once when the installation lacks it. */
+/** The file that Pi loads; throws if the installation lacks it. */
 async function resolveExtension(): Promise<string> {
   const path = siblingPath("extension");
   await access(path);
@@ -108,12 +108,12 @@ class PiRuntime implements AgentRuntime {
   readonly #pool: PiPool;
   readonly #running = new Map<SessionKey, ActivePrompt>();
   readonly #agentsDir: string;
-  /** Same for every life of the gateway on this state directory, so that leftovers of an earlier one can be found. */
+  /** The same for every run of the gateway on this state directory, so that leftovers of an earlier run can be found. */
   #processMarker: string | null = null;
   readonly #entry = fileURLToPath(import.meta.resolve("@earendil-works/pi-coding-agent/rpc-entry"));
-  /** Where this process has seen session files end; the longest unused are forgotten. */
+  /** Known ends of session files; the least recently used are dropped. */
   readonly #measured = new Map<string, Checkpoint>();
-  /** Workspace files whose absence from the prompt was said. */
+  /** Workspace files whose absence from the prompt was logged. */
   readonly #reportedUnread = new Set<string>();
   #extension: string | null = null;
   #config: { config: PiConfig; generation: string } | null = null;
@@ -154,7 +154,7 @@ class PiRuntime implements AgentRuntime {
     try {
       yield* queue;
     } finally {
-      // Reached early when the caller stops listening: nobody would see the rest of the turn.
+      // Reached early when the caller stops listening: the rest of the turn has no reader.
       forward();
       signal.removeEventListener("abort", forward);
       await done;
@@ -224,12 +224,12 @@ class PiRuntime implements AgentRuntime {
     this.#state = "stopped";
     const running = [...this.#running.values()];
     for (const entry of running) entry.abort.abort();
-    // Closing stdin ends Pi in the middle of a turn too, together with its tools.
+    // Closing stdin ends Pi and its tools, also in the middle of a turn.
     await this.#pool.stop(1_500);
     await Promise.all(running.map((entry) => entry.done));
   }
 
-  /** The whole life of a turn; never rejects and emits exactly one `end`, as the last event. */
+  /** Runs a turn; never rejects and emits exactly one `end`, as the last event. */
   async #run(turn: Turn, abort: AbortController, out: EventSink): Promise<void> {
     const finished = Promise.withResolvers<void>();
     let end: AgentEvent;
@@ -286,7 +286,7 @@ class PiRuntime implements AgentRuntime {
   }
 
   /**
-   * One model, with as many processes as it takes: one that ends before anything was said or done costs the turn another try, not
+   * One model, with several processes if necessary: a process that ends before any visible effect costs the turn a retry, not
    * the message.
    */
   async #tryModel(job: ModelRun): Promise<{ result: PromptAttemptResult; checkpoint: Checkpoint }> {
@@ -302,7 +302,7 @@ class PiRuntime implements AgentRuntime {
         result = await this.#attempt(worker, turn, model, hasFallback, mine, out);
       } catch (err) {
         await this.#releaseOrDiscard(worker, err instanceof ModelUnavailable || err instanceof PiCommandError);
-        // Nothing was asked yet.
+        // No request was sent yet.
         if (!(err instanceof PiTimeoutError) || !again()) throw err;
         this.#options.log.warn("an agent process ended before the prompt; another one is used", { runId: turn.runId, reason: err.message });
         continue;
@@ -313,7 +313,7 @@ class PiRuntime implements AgentRuntime {
     }
   }
 
-  /** A process of the pool; whoever waits long for one is told. */
+  /** A process of the pool; a long wait is reported. */
   async #acquire(file: string, signal: AbortSignal, out: EventSink): Promise<PiWorker> {
     const { clock } = this.#options;
     const since = clock.monotonic();
@@ -345,7 +345,7 @@ class PiRuntime implements AgentRuntime {
     }
     const answers: ExtensionAnswers = {
       grant: { ...(await this.#grant(turn, model)), providerWaitMs: hasFallback ? 0 : LIMITS.retryAfterTotalMs },
-      // The caller writes down what it has seen; the call itself must be part of that.
+      // The caller stores the events it has seen, which must include this call.
       beforeTool: (call) => out.drained().then(() => turn.beforeTool(call)),
     };
     const { clock, log } = this.#options;
@@ -363,7 +363,7 @@ class PiRuntime implements AgentRuntime {
     }
   }
 
-  /** A turn that left no visible trace leaves none in the context either, so that it can be run again. */
+  /** A turn without visible effect is removed from the context, too, so that it can run again. */
   async #end(result: PromptAttemptResult, turn: Turn, before: Checkpoint, file: string): Promise<AgentEvent> {
     const failed = result.reason === "error" || result.reason === "crashed";
     const keep = !failed || result.visible;
@@ -380,7 +380,7 @@ class PiRuntime implements AgentRuntime {
     return { system, tools: turn.tools };
   }
 
-  /** Said once for each file: every turn would say it again. */
+  /** Logged once for each file, not for every turn. */
   #reportUnread(workspace: string, { name, reason }: UnreadFile): void {
     const key = `${workspace}/${name}: ${reason}`;
     if (this.#reportedUnread.has(key) || this.#reportedUnread.size >= LIMITS.workspaceFilesCached) return;
@@ -388,7 +388,7 @@ class PiRuntime implements AgentRuntime {
     this.#options.log.warn("a workspace file is not read into the system prompt", { workspace, name, reason });
   }
 
-  /** Measures a session file and remembers where it ended. */
+  /** Measures a session file and caches its end. */
   async #measure(file: string): Promise<Checkpoint | null> {
     const checkpoint = await measureCheckpoint(file);
     this.#measured.delete(file);
@@ -397,12 +397,12 @@ class PiRuntime implements AgentRuntime {
     return checkpoint;
   }
 
-  /** Brings the file to the checkpoint and loads it; resolves to where it stands. Only then may a prompt follow. */
+  /** Brings the file to the checkpoint and loads it; resolves to its position. Must precede a prompt. */
   async #prepare(worker: PiWorker, turn: SessionContext, file: string, wanted: Checkpoint | null): Promise<Prepared> {
     const standing = await compareWithCheckpoint(file, wanted, this.#measured.get(file));
     let checkpoint = wanted;
     if (standing !== "same") {
-      // Pi holds the old content in memory and would go on from there.
+      // Pi has the old content in memory and would continue with it.
       if (worker.session === file) await this.#unloadSession(worker);
       if (standing === "ahead") await truncateToCheckpoint(file, wanted!);
       else {
@@ -434,7 +434,7 @@ class PiRuntime implements AgentRuntime {
     worker.thinking = state.thinkingLevel ?? null;
   }
 
-  /** Makes a process forget its session file, by loading one that does not exist and will not be written. */
+  /** Makes a process unload its session file, by loading one that does not exist and is never written. */
   async #unloadSession(worker: PiWorker): Promise<void> {
     worker.session = null;
     const nowhere = join(piDirs(this.#options.stateDir).start, `parked-${worker.number}.jsonl`);
@@ -461,7 +461,7 @@ class PiRuntime implements AgentRuntime {
     worker.thinking = thinking;
   }
 
-  /** Before the first process of this life exists, whatever carries the family's mark is a leftover of an earlier one. */
+  /** Before the first process of this run exists, all processes with the mark are leftovers of an earlier run. */
   async #sweep(): Promise<void> {
     const { stateDir, log, clock } = this.#options;
     await killMarkedProcesses(`${await this.#loadProcessMarker()}-`, log);
@@ -483,7 +483,7 @@ class PiRuntime implements AgentRuntime {
     const dirs = piDirs(stateDir);
     const config = toPiConfig(this.#options.models(), this.#options.keys?.() ?? env, this.#options.compaction?.());
     const generation = configGeneration(config);
-    // Whoever cleans up by hand may remove the directory of a gateway that runs.
+    // A person may remove the directory of a running gateway.
     if (this.#config?.generation !== generation || !(await hasPiFiles(dirs))) {
       const previous = this.#writing;
       this.#writing = previous.catch(() => undefined).then(() => writePiFiles(dirs, config, this.#options.log));

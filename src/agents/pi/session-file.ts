@@ -7,32 +7,32 @@ import { makePrivateDir } from "../../core/private-dir.ts";
 import type { ContextMessage } from "../runtime.ts";
 
 /**
- * Pi's session file: JSON lines, a header and then entries that each name their parent. A checkpoint says how much of it
+ * Pi's session file: JSON lines, a header and then entries with their parent. A checkpoint states which part of it
  * belongs to turns that the gateway has stored: `1:<bytes>:<id of the last entry>`.
  */
 export type Checkpoint = { bytes: number; lastId: string };
 
-/** How a file stands to a checkpoint. `same`: nothing to do. `ahead`: cut it. `lost`: write it anew. */
+/** Relation of a file to a checkpoint. `same`: nothing to do. `ahead`: truncate it. `lost`: rewrite it. */
 export type CheckpointStatus = "same" | "ahead" | "lost";
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
-/** The last line is looked for in this much; a longer one is read with a second, larger look. */
+/** Bytes in which the last line is searched; a longer line needs a second, larger read. */
 const TAIL_BYTES = 4_096;
 
-/** Throws INVALID_REQUEST unless `id` is safe as a part of a path. */
+/** Throws INVALID_REQUEST unless `id` is safe as a path component. */
 export function requireSafeId(id: string, what: string): string {
   if (!ID.test(id)) throw new GatewayError("INVALID_REQUEST", `Not a valid ${what}: use letters, digits, "-" and "_".`);
   return id;
 }
 
-/** Where the context of one session lives. Throws INVALID_REQUEST for ids that are not plain names. */
+/** Path of the context of one session. Throws INVALID_REQUEST for ids that are not plain names. */
 export function sessionPath(agentsDir: string, agentId: string, sessionId: string): string {
   return join(agentsDir, requireSafeId(agentId, "agent id"), "sessions", `${requireSafeId(sessionId, "session id")}.jsonl`);
 }
 
 export const toCheckpoint = (checkpoint: Checkpoint): string => `1:${checkpoint.bytes}:${checkpoint.lastId}`;
 
-/** Null for anything that this release did not write; the context is then rebuilt. */
+/** Null for checkpoints that this release did not write; the context is then rebuilt. */
 export function parseCheckpoint(text: string | null): Checkpoint | null {
   const match = text === null ? null : /^1:(\d{1,15}):([A-Za-z0-9_-]{1,128})$/.exec(text);
   return match ? { bytes: Number(match[1]), lastId: match[2]! } : null;
@@ -47,7 +47,7 @@ async function sizeOf(path: string): Promise<number> {
   }
 }
 
-/** The last complete line that ends at or before `end`, with the offset after it. Undefined when there is none. */
+/** The last complete line that ends at or before `end`, with the offset after it. Undefined if there is none. */
 async function lastLine(path: string, end: number, look = TAIL_BYTES): Promise<{ line: string; end: number } | undefined> {
   const start = Math.max(0, end - look);
   const bytes = Buffer.alloc(end - start);
@@ -75,7 +75,7 @@ function idOf(line: string): string | undefined {
 }
 
 /**
- * Compares a file with the checkpoint that the gateway has stored. `measured`: where this process has seen the file end itself;
+ * Compares a file with the stored checkpoint of the gateway. `measured`: the end of the file as this process measured it;
  * a file of that size is not opened again.
  */
 export async function compareWithCheckpoint(path: string, checkpoint: Checkpoint | null, measured?: Checkpoint): Promise<CheckpointStatus> {
@@ -88,7 +88,7 @@ export async function compareWithCheckpoint(path: string, checkpoint: Checkpoint
   return size === checkpoint.bytes ? "same" : "ahead";
 }
 
-/** Where the file stands after a turn. A torn last line, left by a crash, is cut off. Null when there is nothing usable. */
+/** Position of the file after a turn. An incomplete last line, left by a crash, is cut off. Null if nothing is usable. */
 export async function measureCheckpoint(path: string): Promise<Checkpoint | null> {
   const size = await sizeOf(path);
   if (size <= 0) return null;
@@ -99,7 +99,7 @@ export async function measureCheckpoint(path: string): Promise<Checkpoint | null
   return { bytes: last.end, lastId };
 }
 
-/** Cuts a file back to its checkpoint. No process may have it open. */
+/** Truncates a file to its checkpoint. No process may have it open. */
 export async function truncateToCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   await truncate(path, checkpoint.bytes);
 }
@@ -135,7 +135,7 @@ export function toSessionLines(sessionId: string, cwd: string, startedAt: number
   return [header, ...entries].map((entry) => JSON.stringify(entry));
 }
 
-/** Writes a session file anew (atomically, 0600 in a 0700 directory); resolves to where it stands. */
+/** Rewrites a session file (atomically, 0600 in a 0700 directory); resolves to its position. */
 export async function rebuildSessionFile(
   path: string,
   session: { id: string; cwd: string; startedAt: number },
@@ -150,8 +150,8 @@ export async function rebuildSessionFile(
 }
 
 /**
- * Changes the working directory that the file's header names, when it is another one; tools run where the header says.
- * Resolves to where the file stands then, or to null when nothing had to change. No process may have the file open.
+ * Updates the working directory in the file's header if it differs; tools run in that directory.
+ * Resolves to the new position of the file, or to null without a change. No process may have the file open.
  */
 export async function setWorkingDirectory(path: string, cwd: string): Promise<Checkpoint | null> {
   const text = await readFile(path, "utf8");
