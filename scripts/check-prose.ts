@@ -80,7 +80,6 @@ const NOT_YET: readonly string[] = [
   "scripts/build.ts",
   "scripts/gen-config-docs.ts",
   "scripts/gen-protocol-docs.ts",
-  "src/agents/",
   "src/channels/",
   "src/cli/",
   "src/client/",

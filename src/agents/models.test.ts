@@ -25,11 +25,11 @@ async function start(...args: Parameters<typeof startModelServer>): Promise<Mode
   return server;
 }
 
-test("a listed model can be chosen, when its provider has a key", () => {
-  const list = buildModelCatalog({ ...none, listed: ["anthropic/claude-opus-5", "nobody/x"], env: { ANTHROPIC_API_KEY: "x" } });
+test("a listed model is selectable if its provider has a key", () => {
+  const list = buildModelCatalog({ ...none, listed: ["anthropic/claude-opus-5", "noKey/x"], env: { ANTHROPIC_API_KEY: "x" } });
   const found = list.find((entry) => entry.id === "claude-opus-5");
   assert.deepEqual([found?.provider, found?.available], ["anthropic", true]);
-  assert.ok(!list.some((entry) => entry.provider === "nobody"));
+  assert.ok(!list.some((entry) => entry.provider === "noKey"));
 });
 
 test("The order is configuration, environment, local server, guide", () => {
@@ -49,7 +49,7 @@ test("Configured fallbacks keep their order, and a bare id finds its provider", 
   assert.deepEqual(choice.fallbacks, [{ provider: "openrouter", id: "anthropic/claude-sonnet-5" }]);
 });
 
-test("A key in the environment is said by its variable and its value is nowhere", () => {
+test("A key in the environment is reported by its variable and never by its value", () => {
   const choice = selectModels({ ...none, env: { GEMINI_API_KEY: "canary-1", OPENAI_API_KEY: "canary-2" } });
   assert.equal(choice.primary.provider, "openai");
   assert.match(choice.note, /OPENAI_API_KEY/);
@@ -62,7 +62,7 @@ test("A configured key without a model counts as configuration", () => {
   assert.deepEqual([choice.source, choice.primary.provider], ["config", "mistral"]);
 });
 
-test("The catalogue lists each model once, tells which can be asked, and ends with the guide", () => {
+test("The catalog lists each model once, marks usable ones, and ends with the guide", () => {
   const providers = { gw: { baseUrl: "http://127.0.0.1:1/v1", models: [{ id: "big", input: ["text", "image"] as const }] } };
   const list = buildModelCatalog({
     configured: ["gw/big", "anthropic/claude-opus-5"],
@@ -88,7 +88,7 @@ test("A model name splits at the first slash", () => {
 });
 
 for (const product of ["ollama", "lmstudio", "llamacpp", "vllm"] as const) {
-  test(`${product} is recognised by its own answer, and nothing else is`, async () => {
+  test(`${product} is identified only by its own response`, async () => {
     const server = await start({ product, models: ["qwen3:8b", "nomic-embed-text"] });
     const probes = PROBES.map((probe) => ({ ...probe, port: server.port }));
     const found = await discoverLocalServers({}, silentLog, probes);
@@ -121,7 +121,7 @@ test("A server that only speaks OpenAI's protocol is not identified", async () =
   );
 });
 
-test("A port where nothing listens is no line of the log", async () => {
+test("A port where nothing listens is not logged", async () => {
   const lines: string[] = [];
   const log = { ...silentLog, debug: (message: string) => void lines.push(message) };
   const server = await start();
@@ -131,14 +131,14 @@ test("A port where nothing listens is no line of the log", async () => {
   assert.deepEqual(lines, []);
 });
 
-test("The search can be turned off", async () => {
+test("Detection can be disabled", async () => {
   const server = await start({ product: "ollama" });
   const probes = PROBES.map((probe) => ({ ...probe, port: server.port }));
   assert.deepEqual(await discoverLocalServers({ OPENCLAW_DISCOVER_LOCAL_MODELS: "0" }, silentLog, probes), []);
   assert.deepEqual(server.paths(), []);
 });
 
-test("A local server is looked for while a model that should answer is missing, also one that is named in the configuration", () => {
+test("Local servers are detected while a configured model is missing", () => {
   assert.equal(needsLocalServer(none), true);
   assert.equal(needsLocalServer({ ...none, local: [ollama] }), false);
   const named: ModelInputs = { ...none, configured: ["ollama/qwen3:8b"] };

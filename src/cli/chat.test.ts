@@ -35,6 +35,6 @@ test("a message on the command line is answered and the command ends with an inp
 test("the message on the command line comes first, then each line, one after the other", { timeout: 30_000 }, async () => {
   const { code, out } = await chat(["status"], "pair\nlogs\n");
   assert.equal(code, 0);
-  const at = [/Gateway: running/, /Nobody is waiting/, /The log file is/].map((each) => out.search(each));
+  const at = [/Gateway: running/, /No one is waiting/, /The log file is/].map((each) => out.search(each));
   assert.ok(at[0]! >= 0 && at[0]! < at[1]! && at[1]! < at[2]!, JSON.stringify(at));
 });

@@ -253,7 +253,7 @@ export class PromptAttempt {
     for (const problem of problems ?? []) {
       if (this.#problems.has(problem) || this.#problems.size >= PROBLEMS) continue;
       this.#problems.add(problem);
-      log.warn("a model sent something that cannot be kept as it is", { runId: turn.runId, model: modelName(model), problem });
+      log.warn("a model sent data that cannot be stored unchanged", { runId: turn.runId, model: modelName(model), problem });
     }
   }
 

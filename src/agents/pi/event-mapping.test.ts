@@ -70,13 +70,13 @@ test("A tool's duration is the time between its start and its end", () => {
   assert.equal(state.toolStartedAt.size, 0);
 });
 
-test("A long tool result is cut and marked, a picture is named", () => {
+test("A long tool result is truncated and marked, an image is named", () => {
   const whole = toResultText(content("x".repeat(LIMITS.toolResultChars + 5)));
   assert.ok(whole.startsWith("x".repeat(LIMITS.toolResultChars)) && whole.endsWith("[cut: 64005 characters in all]"));
   assert.equal(toResultText({ content: [{ type: "image", data: "..." }] }), "[image]");
 });
 
-test("A failed message that said nothing is an outcome, one that said something is a message too", () => {
+test("A failed message without content is only an outcome, one with content is also a message", () => {
   const failed = { ...assistant, stopReason: "error", errorMessage: "401 no", content: [{ type: "thinking", thinking: "hm" }] };
   const silent = mapRecord({ type: "message_end", message: failed }, createMappingState(), 0);
   assert.deepEqual(silent.events, []);
@@ -119,13 +119,13 @@ for (const [message, kind, status] of ERRORS) {
   });
 }
 
-test("Another model is tried where it can help, and not where the request itself is at fault", () => {
+test("Another model is tried if it can help, but not if the request itself is invalid", () => {
   const better: ErrorKind[] = ["auth", "billing", "rate_limit", "overloaded", "model_not_found", "network", "timeout", "cut", "bad_answer"];
   const same: ErrorKind[] = ["context_length", "refusal", "too_long", "tool_loop", "crashed", "unknown"];
   assert.deepEqual([...better, ...same].filter(shouldTryFallback), better);
 });
 
-test("An empty error text is replaced and a long one is cut", () => {
+test("An empty error text is replaced and a long one is truncated", () => {
   assert.match(classifyProviderError(" ").message, /gave no reason/);
   for (const [message, shown] of [
     ['401: {"message":"Wrong key","type":"auth","code":null}', "401: Wrong key"],
@@ -140,7 +140,7 @@ test("An empty error text is replaced and a long one is cut", () => {
 
 const waits = (text: string) => classifyProviderError(text).retryAfterMs;
 
-test("The wait that a provider asks for is read from its words, and bounded", () => {
+test("The delay that a provider requests is parsed from its text and bounded", () => {
   assert.equal(waits("429 Rate limit reached, please try again in 20s"), 20_000);
   assert.equal(waits("429: too many requests; try again in 6m0.5s"), 360_500);
   assert.equal(waits("429 rate limit: retry after 30 seconds"), 30_000);
@@ -160,7 +160,7 @@ const end = (message: object, state = createMappingState()) =>
   mapRecord({ type: "message_end", message: { ...assistant, ...message } }, state, 0);
 const usageOf = (mapped: ReturnType<typeof end>) => (mapped.events[0] as Extract<AgentEvent, { type: "message" }>).usage;
 
-test("A number that is no count of tokens is dropped and reported, whatever it is", () => {
+test("An invalid token count is dropped and reported", () => {
   for (const odd of [2 ** 53 + 2, 12.5, -1, 1e300, Number.NaN, Infinity, "12", {}, [], true]) {
     const mapped = end({ usage: { ...usage, input: odd, totalTokens: odd, cost: { total: typeof odd === "number" ? -1 : odd } } });
     assert.deepEqual(usageOf(mapped), { input: 0, output: 2, cacheRead: 1, cacheWrite: 0, totalTokens: 0, costUsd: 0 }, String(odd));
@@ -169,7 +169,7 @@ test("A number that is no count of tokens is dropped and reported, whatever it i
   assert.equal(usageOf(end({ usage: { input: LIMITS.usageTokens } })).input, LIMITS.usageTokens);
 });
 
-test("Every field of a message has its type and its limit, whatever the record holds", () => {
+test("Every field of a message has its type and limit for any record", () => {
   const odd = {
     provider: { a: 1 },
     model: "m".repeat(5_000),
@@ -186,7 +186,7 @@ test("Every field of a message has its type and its limit, whatever the record h
   assert.equal((long.events[0] as typeof event)!.blocks[0]!.type === "text" && long.problems?.length, 1);
 });
 
-test("Half characters and NUL do not leave the border, and a character split over two deltas stays whole", () => {
+test("Lone surrogates and NUL are removed, and a character split over two deltas stays complete", () => {
   const state = createMappingState();
   const delta = (text: unknown) =>
     mapRecord({ type: "message_update", assistantMessageEvent: { type: "text_delta", delta: text } }, state, 0).events;
@@ -199,7 +199,7 @@ test("Half characters and NUL do not leave the border, and a character split ove
 
 const args = (value: unknown) => end({ content: [{ type: "toolCall", id: "1", name: "bash", arguments: value }] });
 
-test("Arguments of a tool call that could not be written down are dropped", () => {
+test("Arguments of a tool call that cannot be stored are dropped", () => {
   let deep: unknown = 1;
   for (let i = 0; i < 100_000; i++) deep = [deep];
   for (const value of [deep, { command: "x".repeat(LIMITS.toolArgumentsChars + 1) }]) {
@@ -212,7 +212,7 @@ test("Arguments of a tool call that could not be written down are dropped", () =
   assert.equal(args({ command: "ls", __proto__: 1 }).problems, undefined);
 });
 
-test("An answer that comes as lists of content parts arrives as text, also where Pi has joined it to [object Object]", () => {
+test("An answer in content parts arrives as text, even if Pi has joined it to [object Object]", () => {
   const state = createMappingState();
   mapRecord({ type: "message_start", message: { role: "assistant" } }, state, 0);
   const delta = (value: unknown) =>
@@ -230,6 +230,6 @@ test("An answer that comes as lists of content parts arrives as text, also where
   assert.equal(mapped.contextDiffers, true);
 });
 
-test("A record whose type is a property of every object has no meaning", () => {
+test("A record whose type is a property of every object is ignored", () => {
   for (const type of ["constructor", "__proto__", "toString"]) assert.deepEqual(events({ type }), []);
 });

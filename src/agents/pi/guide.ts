@@ -152,7 +152,7 @@ function connectHelp(what: string): string {
 
 function pairingHelp(facts: GuideFacts): string {
   const waiting = facts.pendingPairings ?? 0;
-  const state = waiting === 0 ? "Nobody is waiting for approval." : `${waiting} waiting for approval.`;
+  const state = waiting === 0 ? "No one is waiting for approval." : `${waiting} waiting for approval.`;
   return `${state} A person who writes to the assistant for the first time gets a code; the owner approves it on the gateway's machine.${nextStep("run `openclaw pairing list`, then `openclaw pairing approve <channel> <code>`.")}`;
 }
 

@@ -11,7 +11,7 @@ import { PiPool, type PiPoolOptions } from "./pool.ts";
 const ECHO = `let b="";process.stdin.on("data",d=>{b+=d;for(let i;(i=b.indexOf("\\n"))>=0;b=b.slice(i+1)){const r=JSON.parse(b.slice(0,i));
 if(r.type==="exit")process.exit(3);console.log(JSON.stringify({type:"response",id:r.id,success:r.type!=="no",error:"no",data:{}}))}}).on("end",()=>process.exit(0))`;
 
-/** Time that stands still until it is moved. */
+/** A clock that moves only by `advance`. */
 function createFakeClock(): Clock & { advance(ms: number): void; jump(ms: number): void; pending(): number[] } {
   let now = 1_000_000;
   let wallMs = 0;
@@ -58,7 +58,7 @@ function makePool(t: TestContext, more: Partial<PiPoolOptions> & { script?: () =
   return { pool, clock, launches: () => launches };
 }
 
-test("A session goes to the process that has it loaded, another one to the process unused for longest", async (t) => {
+test("A session goes to the process that has it loaded, another one to the least recently used process", async (t) => {
   const { pool, clock } = makePool(t);
   const [a, b] = await Promise.all([pool.acquire("/a"), pool.acquire("/b")]);
   a.session = "/a";
@@ -71,7 +71,7 @@ test("A session goes to the process that has it loaded, another one to the proce
   assert.equal(await pool.acquire("/c"), a);
 });
 
-test("Beyond the limit a turn waits its turn, and can give up waiting", async (t) => {
+test("Beyond the limit a turn waits, and can be aborted", async (t) => {
   const { pool } = makePool(t, { max: 1 });
   const first = await pool.acquire("/a");
   const second = pool.acquire("/b");
@@ -84,7 +84,7 @@ test("Beyond the limit a turn waits its turn, and can give up waiting", async (t
   assert.equal(pool.processCount, 1);
 });
 
-test("After crashes the next process waits longer each time, then turns are refused at once", async (t) => {
+test("After crashes the next start is delayed more each time, then turns are refused immediately", async (t) => {
   const { pool, clock } = makePool(t, { script: () => "process.exit(3)" });
   const refused = pool.acquire("/a").then(
     () => assert.fail("got a process"),
@@ -134,7 +134,7 @@ test("An outdated process is replaced when it is idle", async (t) => {
   await old.process.exited;
 });
 
-test("Spare processes end after a while without work, the warm one stays", async (t) => {
+test("Spare processes end after their idle time, the warm one stays", async (t) => {
   const { pool, clock } = makePool(t);
   pool.start();
   const [a, b] = await Promise.all([pool.acquire("/a"), pool.acquire("/b")]);
@@ -177,7 +177,7 @@ if(n++===0)console.log(JSON.stringify({type:"response",id:r.id,success:true,data
   assert.equal(exit.isExpected, false);
 });
 
-test("A process that cannot be started is a crash like any other, and stopping meanwhile is safe", async (t) => {
+test("A failed start counts as a crash, and stopping meanwhile is safe", async (t) => {
   const { pool, clock } = makePool(t, {
     spec: () => Promise.resolve({ generation: "g", args: [], env: {}, keys: {}, cwd: "/nonexistent/x", marker: "m" }),
   });
@@ -200,7 +200,7 @@ test("A pool that is stopped before its first process exists ends at once, also 
   assert.equal(pool.processCount, 0);
 });
 
-test("Crashes of one session end its own turns and nobody else's", async (t) => {
+test("Crashes of one session end only its own turns", async (t) => {
   const { pool, clock } = makePool(t, { max: 4 });
   for (let i = 0; i < LIMITS.piSessionCrashes; i++) {
     const worker = await pool.acquire("/bad");
@@ -218,7 +218,7 @@ test("Crashes of one session end its own turns and nobody else's", async (t) => 
   pool.release(await pool.acquire("/bad"));
 });
 
-test("A burst of turns starts two processes at a time, and whoever waits is served by the first that is free", async (t) => {
+test("A burst of turns starts two processes at a time, and waiting turns get the first free one", async (t) => {
   const { pool, launches } = makePool(t, { max: 8 });
   const before = launches();
   const turns = Array.from({ length: 10 }, (_, i) => pool.acquire(`/s${i}`));
@@ -227,7 +227,7 @@ test("A burst of turns starts two processes at a time, and whoever waits is serv
   assert.ok(launches() - before - turns.length < 8, String(launches() - before - turns.length));
 });
 
-test("A turn does not wait for a process without an end", async (t) => {
+test("The wait of a turn for a process is limited", async (t) => {
   const { pool, clock } = makePool(t, { max: 1 });
   const held = await pool.acquire("/a");
   const waiting = pool.acquire("/b").catch((err: Error) => err);

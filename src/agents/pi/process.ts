@@ -76,7 +76,7 @@ export class PiProcess {
     this.#readStdout();
     // Without descriptors or memory the child has no pipes: its `error` event follows.
     const keys = this.#child?.stdio?.[3] as Writable | null | undefined;
-    keys?.on("error", (err) => options.log.warn("Pi did not take its keys", { pid: this.pid, reason: reasonOf(err) }));
+    keys?.on("error", (err) => options.log.warn("Pi did not accept its keys", { pid: this.pid, reason: reasonOf(err) }));
     keys?.end(JSON.stringify(options.keys));
   }
 
@@ -189,7 +189,7 @@ export class PiProcess {
     }
     if (record.type !== "response") return this.#dispatch(record);
     const pending = this.#pending.get(String(record.id));
-    if (!pending) return this.#options.log.debug("an answer of Pi that nobody waits for", { pid: this.pid, command: record["command"] });
+    if (!pending) return this.#options.log.debug("unexpected answer of Pi", { pid: this.pid, command: record["command"] });
     this.#pending.delete(String(record.id));
     clearTimeout(pending.timer);
     if (record["success"] === true) pending.resolve(record["data"]);

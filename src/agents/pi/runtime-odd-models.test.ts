@@ -82,7 +82,7 @@ const replies = (...list: ModelReply[]): void => {
   server.setBehaviour(() => list[asked++] ?? { steps: [{ text: "all of it" }] });
 };
 
-test("A provider that names a short wait is asked again after it, and whoever waits is told", async () => {
+test("A provider that requests a short delay is retried after it, and the wait is reported", async () => {
   replies({ status: 429, message: "Rate limit reached", headers: { "retry-after-ms": "30" } });
   const { text, events } = await play(turnOf("hello"));
   assert.equal(text, "all of it");
@@ -93,7 +93,7 @@ test("A provider that names a short wait is asked again after it, and whoever wa
   );
 });
 
-test("A provider that names a long wait is not asked before it, and the wait is part of the failure", async () => {
+test("A provider that requests a long delay is not retried, and the delay is part of the failure", async () => {
   server.setBehaviour(() => ({ status: 429, message: "come back in an hour", headers: { "retry-after": "3600" } }));
   const { end } = await play(turnOf("hello"));
   assert.equal(server.requests().length, 1);
@@ -108,7 +108,7 @@ const history = () => [
   { role: "assistant" as const, text: "all of it", at: 2 },
 ];
 
-test("An answer that comes as lists of parts arrives as text, and the next turn's context has the text", async () => {
+test("An answer in parts arrives as text, and the next turn's context has the text", async () => {
   replies({ steps: [parts("all "), parts("of it")] });
   const first = turnOf("hello");
   const { text, events, end } = await play(first);
@@ -120,7 +120,7 @@ test("An answer that comes as lists of parts arrives as text, and the next turn'
   assert.deepEqual(contextOf(server.requests()[0]!), ["user: hello", "assistant: all of it", "user: and now"]);
 });
 
-test("A model that is silent for longer than its provider may be ends the call, and the next model answers", async () => {
+test("A model that is silent beyond its timeout ends the call, and the next model answers", async () => {
   replies({ stall: true });
   const models = [
     { provider: "brief", id: "test-model" },
@@ -134,7 +134,7 @@ test("A model that is silent for longer than its provider may be ends the call, 
   );
 });
 
-test("A silent model without another one fails as a timeout", async () => {
+test("A silent model without a fallback fails with a timeout", async () => {
   server.setBehaviour(() => ({ steps: [{ text: "half" }, { do: "hang" }] }));
   const { end, text } = await play(turnOf("hello", { models: [{ provider: "brief", id: "test-model" }] }));
   assert.equal(text, "half");
@@ -142,7 +142,7 @@ test("A silent model without another one fails as a timeout", async () => {
   assert.equal(end.error?.kind, "timeout");
 });
 
-test("Odd usage, types and pages neither break the turn nor the process", async () => {
+test("Malformed usage, types and pages break neither the turn nor the process", async () => {
   const odd: ModelReply[] = [
     { steps: [{ text: "ok" }], usage: { prompt_tokens: 12.5, completion_tokens: -2, total_tokens: 2 ** 53 + 2 } },
     { steps: [{ text: "ok" }], usage: { prompt_tokens: "12", completion_tokens: {}, total_tokens: [] } },
@@ -164,13 +164,13 @@ test("Odd usage, types and pages neither break the turn nor the process", async 
   assert.equal((await play(turnOf("still there"))).text, "You said: still there");
 });
 
-test("Directories of Pi that are removed while it runs are made again", async () => {
+test("Directories of Pi that are removed at run time are recreated", async () => {
   rmSync(join(stateDir, "gateway", "pi"), { recursive: true, force: true });
   assert.equal((await play(turnOf("hello"))).text, "You said: hello");
   assert.match(readFileSync(join(stateDir, "gateway", "pi", "models.json"), "utf8"), /test-model/);
 });
 
-test("A secret query of an address reaches the server and no file", async () => {
+test("A secret query of a URL reaches the server but no file", async () => {
   query = "?token=planted-in-the-address";
   const { text } = await play(turnOf("hello"));
   assert.equal(text, "You said: hello");

@@ -138,7 +138,7 @@ test("A turn streams deltas, reports usage and ends with a checkpoint", async ()
   assert.match(end.checkpoint!, /^1:\d+:/);
 });
 
-test("The system prompt is ours, with the situation, and no tool is offered", async () => {
+test("The system prompt is the gateway's, with the situation, and no tool is offered", async () => {
   await play(turnOf("hi"));
   const [request] = server.requests();
   assert.match(systemOf(request!), /A test is talking\./);
@@ -147,7 +147,7 @@ test("The system prompt is ours, with the situation, and no tool is offered", as
   assert.equal(request!.headers["authorization"], "Bearer planted-key-1");
 });
 
-test("Two sessions that take turns in one process keep their contexts apart", async () => {
+test("Two sessions that alternate in one process have separate contexts", async () => {
   const checkpoints: Record<string, string | null> = { "pp-a": null, "pp-b": null };
   for (const round of [1, 2, 3]) {
     for (const sessionId of ["pp-a", "pp-b"]) {
@@ -165,7 +165,7 @@ test("Two sessions that take turns in one process keep their contexts apart", as
   assert.equal(runtime.status().processes, 1);
 });
 
-test("Text that begins with a slash is text, also for commands that Pi has of its own", async () => {
+test("Text that begins with a slash is text, even for Pi's own commands", async () => {
   for (const text of ["/llama status", "/help", "/skill:x", "/compact"]) {
     assert.equal((await play(turnOf(text))).text, `You said:  ${text}`);
   }
@@ -209,7 +209,7 @@ test("A tool that was not granted is not offered and does not run, also after a 
   assert.equal(existsSync(probe), false);
 });
 
-test("A tool call runs only when the caller agrees to it, after the caller has seen the message that makes it", async () => {
+test("A tool call runs only after the caller has seen its message and approved it", async () => {
   const probe = join(root, "asked");
   const seen: string[] = [];
   const asked: unknown[] = [];
@@ -269,7 +269,7 @@ test("Turns leave the settings of Pi as they were written", async () => {
   assert.equal(readSettings(), before);
 });
 
-test("An abort in the middle of a stream ends the turn, and the session goes on with what was said", async () => {
+test("An abort during a stream ends the turn, and the session continues with the partial answer", async () => {
   const abort = new AbortController();
   const { end, text } = await play(turnOf("slow:50 one two three four five six seven eight", { sessionId: "abort" }), {
     signal: abort.signal,
@@ -282,7 +282,7 @@ test("An abort in the middle of a stream ends the turn, and the session goes on 
   assert.match(contextOf(server.requests().at(-1)!).join("\n"), /^user: slow:50/);
 });
 
-test("An abort in the middle of a tool leaves no process of it", async () => {
+test("An abort during a tool leaves no process behind", async () => {
   const abort = new AbortController();
   const turn = turnOf("tool:bash:sleep 4711 & sleep 4712", { tools: ["bash"] });
   const done = play(turn, { signal: abort.signal });
@@ -292,13 +292,13 @@ test("An abort in the middle of a tool leaves no process of it", async () => {
   await until("its processes are gone", () => !children().some((child) => /471[12]/.test(child)));
 });
 
-test("An abort before anything was sent ends the turn as well", async () => {
+test("An abort before the prompt is sent ends the turn", async () => {
   const { end, events } = await play(turnOf("hi"), { signal: AbortSignal.abort() });
   assert.equal(end.reason, "aborted");
   assert.equal(events.length, 1);
 });
 
-test("A Pi that is killed in the middle of a turn ends it as crashed, without leftovers, and the next turn works", async () => {
+test("A Pi that is killed during a turn ends it as crashed, without leftovers, and the next turn works", async () => {
   const turn = turnOf("tool:bash:sleep 4713", { tools: ["bash"], sessionId: "killed" });
   const done = play(turn);
   await until("the tool runs", () => children().some((child) => child.includes("sleep 4713")));
@@ -313,7 +313,7 @@ test("A Pi that is killed in the middle of a turn ends it as crashed, without le
   assert.equal(runtime.status().restarts, 1);
 });
 
-test("A context that has run ahead is cut back to the checkpoint", async () => {
+test("A context that is ahead is truncated to the checkpoint", async () => {
   const sessionId = "ahead";
   const first = await play(turnOf("one", { sessionId }));
   await play(turnOf("two", { sessionId, checkpoint: first.end.checkpoint }));
@@ -337,7 +337,7 @@ test("A context that is lost is rebuilt from the history", async () => {
   assert.deepEqual(contextOf(server.requests().at(-1)!), ["user: older", "assistant: answer", "user: next"]);
 });
 
-test("A fallback takes over and the context holds the message once", async () => {
+test("A fallback takes over and the context has the message once", async () => {
   for (const status of [401, 402, 429]) {
     server.clear();
     server.setBehaviour((request) => (request.model === "test-model" ? { status, message: "no" } : undefined));
@@ -358,7 +358,7 @@ test("A model that Pi does not know falls through to the next one", async () => 
   assert.equal(text, "You said: hello");
 });
 
-test("Errors of a provider have their kind, and the failed message leaves no trace", async () => {
+test("Provider errors are classified, and the failed message leaves no trace", async () => {
   const cases = [
     ["error:401", "auth", 401],
     ["error:402", "billing", 402],
@@ -376,14 +376,14 @@ test("Errors of a provider have their kind, and the failed message leaves no tra
   }
 });
 
-test("A failing server is tried again, and the caller is told", async () => {
+test("A failing server is retried, and the caller is notified", async () => {
   server.setBehaviour((_request, index) => (server.requests().length === 1 && index >= 0 ? { status: 500, message: "oops" } : undefined));
   const { events, text } = await play(turnOf("again"));
   assert.equal(text, "You said: again");
   assert.ok(events.some((event) => event.type === "retry" && event.attempt === 1 && event.delayMs > 0));
 });
 
-test("A steered message enters the running turn once, and the caller knows", async () => {
+test("A steered message enters the running turn once, and the caller is notified", async () => {
   const turn = turnOf("slow:40 one two three", { sessionId: "steer" });
   let steered: Promise<boolean> | undefined;
   const runId = asId<Turn["runId"]>("steered-1");
@@ -400,7 +400,7 @@ test("A steered message enters the running turn once, and the caller knows", asy
   assert.equal(contextOf(server.requests().at(-1)!).filter((line) => line.includes("and this")).length, 2);
 });
 
-test("A message that comes too late, or whose turn is aborted, is handed back and never shows up", async () => {
+test("A message that is too late, or whose turn is aborted, is returned and never processed", async () => {
   const turn = turnOf("hang", { sessionId: "late" });
   assert.equal(await runtime.steer(turn.sessionKey, { runId: asId("r"), text: "early", images: [] }), false);
   const abort = new AbortController();
@@ -425,7 +425,7 @@ test("An image reaches the model", async () => {
   assert.match(JSON.stringify(server.requests().at(-1)!.messages), /data:image\/png;base64,/);
 });
 
-test("The setup guide answers without any network, says what it is and shows facts", async () => {
+test("The setup guide answers without a network, identifies itself and shows facts", async () => {
   const { text, events, end } = await play(turnOf("status", { models: [guide] }));
   assert.match(text, /^_Setup guide \(scripted, not an AI model\)_/);
   assert.match(text, /9\.9\.9/);
@@ -456,7 +456,7 @@ test("A context is compacted on request, and only by a model", async () => {
   await assert.rejects(runtime.compact({ ...context, models: [guide] }, undefined), /script/);
 });
 
-test("A forgotten session is gone, also from the process that had it loaded", async () => {
+test("A removed session is also removed from the process that had it loaded", async () => {
   const sessionId = "forget";
   await play(turnOf("remember me", { sessionId }));
   await runtime.forget(asId("main"), sessionId);
@@ -486,7 +486,7 @@ test("A caller that stops listening ends the turn", async () => {
   assert.equal(runtime.status().busy, 0);
 });
 
-test("A stop in the middle of a tool ends the turn as aborted and leaves no process", async () => {
+test("A stop during a tool ends the turn as aborted and leaves no process", async () => {
   const own = runtime;
   const done = play(turnOf("tool:bash:sleep 4714", { tools: ["bash"] }));
   await until("the tool runs", () => children().some((child) => child.includes("sleep 4714")));

@@ -169,7 +169,7 @@ class PiRuntime implements AgentRuntime {
   async compact(turn: SessionContext, instructions: string | undefined): ReturnType<AgentRuntime["compact"]> {
     const [model] = turn.models;
     if (!model || model.provider === GUIDE_PROVIDER) {
-      throw new GatewayError("UNAVAILABLE", "The context can only be shortened with an AI model; the setup guide is a script.", {
+      throw new GatewayError("UNAVAILABLE", "The context can only be compacted with an AI model; the setup guide is a script.", {
         fix: "Connect a model first.",
         retryable: false,
       });
@@ -309,7 +309,7 @@ class PiRuntime implements AgentRuntime {
       }
       await this.#releaseOrDiscard(worker, result.settled);
       if (result.reason !== "crashed" || result.visible || !again()) return { result, checkpoint: checkpoint! };
-      this.#options.log.warn("an agent process ended before it said anything; another one is used", { runId: turn.runId });
+      this.#options.log.warn("an agent process ended before any output; another one is used", { runId: turn.runId });
     }
   }
 

@@ -25,7 +25,7 @@ const make = async (name: string) => {
   return { path, checkpoint: await rebuildSessionFile(path, { id: name, cwd: root, startedAt: 0 }, history) };
 };
 
-test("A rebuilt file is private and stands where it says", async () => {
+test("A rebuilt file is private and matches its checkpoint", async () => {
   const { path, checkpoint } = await make("a");
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(statSync(dirname(path)).mode & 0o777, 0o700);
@@ -46,7 +46,7 @@ test("Each entry names its parent", async () => {
   assert.equal(second.parentId, first.id);
 });
 
-test("A file that has run ahead is recognised and cut back", async () => {
+test("A file that is ahead is detected and truncated", async () => {
   const { path, checkpoint } = await make("c");
   appendFileSync(path, '{"type":"message","id":"zz"}\n');
   assert.equal(await compareWithCheckpoint(path, checkpoint), "ahead");
@@ -64,14 +64,14 @@ test("A missing, shorter or altered file is lost, and so is one without a checkp
   assert.equal(await compareWithCheckpoint(path, checkpoint), "lost");
 });
 
-test("A torn last line is cut off when a file is measured", async () => {
+test("An incomplete last line is cut off when a file is measured", async () => {
   const { path, checkpoint } = await make("e");
   appendFileSync(path, '{"type":"message","id":"to');
   assert.deepEqual(await measureCheckpoint(path), checkpoint);
   assert.equal(statSync(path).size, checkpoint.bytes);
 });
 
-test("A last line larger than the first look is found", async () => {
+test("A last line larger than the first read is found", async () => {
   const path = sessionPath(root, "main", "f");
   const checkpoint = await rebuildSessionFile(path, { id: "f", cwd: root, startedAt: 0 }, [
     { role: "user", text: "x".repeat(300_000), at: 0 },
@@ -87,11 +87,11 @@ test("Ids with path parts are refused", () => {
   }
 });
 
-test("A checkpoint of another make is no checkpoint", () => {
+test("A checkpoint in another format is invalid", () => {
   for (const text of [null, "", "2:5:a", "1:x:a", "1:5:../a"]) assert.equal(parseCheckpoint(text), null);
 });
 
-test("a file in the place of the directory of sessions counts as no session, and the session is written again", async () => {
+test("a file at the path of the session directory counts as no session, and the session is rewritten", async () => {
   const sessions = join(root, "no-directory");
   writeFileSync(sessions, "");
   const path = join(sessions, "s.jsonl");
