@@ -21,7 +21,7 @@ const turn = (workspace: string, tools: readonly "bash"[] = []) => ({
   agentId: asId<never>("main"),
 });
 
-test("The files that exist come in their order, and the situation comes last", async () => {
+test("Existing files come in their order, followed by the situation", async () => {
   const workspace = dir("order");
   for (const name of ["MEMORY.md", "AGENTS.md", "USER.md", "OTHER.md"]) writeFileSync(join(workspace, name), `text of ${name}`);
   const prompt = await loadSystemPrompt(turn(workspace));
@@ -29,11 +29,11 @@ test("The files that exist come in their order, and the situation comes last", a
   assert.doesNotMatch(prompt, /OTHER/);
 });
 
-test("A workspace that does not exist gives a prompt all the same", async () => {
+test("A missing workspace still yields a prompt", async () => {
   assert.match(await loadSystemPrompt(turn(join(root, "nowhere"))), /IRC, alice/);
 });
 
-test("Files are cut one by one and together, and say so", async () => {
+test("Files are truncated individually and in total, with a mark", async () => {
   const workspace = dir("caps");
   for (const name of ["AGENTS.md", "SOUL.md", "USER.md"]) writeFileSync(join(workspace, name), "ä".repeat(100));
   const files = await readWorkspace(workspace, { fileChars: 80, totalChars: 120 });
@@ -71,12 +71,12 @@ test("A directory or a named pipe in place of a file is left out and does not bl
   assert.deepEqual(await readWorkspace(workspace), []);
 });
 
-test("The prompt says whether there are tools", () => {
+test("The prompt states whether there are tools", () => {
   assert.match(toSystemPrompt(turn("/w"), []), /You have no tools/);
   assert.match(toSystemPrompt(turn("/w", ["bash"]), []), /Workspace: \/w/);
 });
 
-test("A fresh workspace gets templates once, and what exists is left alone", async () => {
+test("A new workspace gets templates once, and existing files are not changed", async () => {
   const workspace = join(root, "fresh");
   assert.deepEqual(await ensureWorkspace(workspace), ["AGENTS.md", "SOUL.md", "USER.md", "IDENTITY.md", "TOOLS.md"]);
   writeFileSync(join(workspace, "SOUL.md"), "mine");
@@ -86,7 +86,7 @@ test("A fresh workspace gets templates once, and what exists is left alone", asy
   assert.ok(!readdirSync(workspace).includes("USER.md"));
 });
 
-test("A workspace is made with what is missing above it, and one that cannot be made is refused with the reason, at once", async () => {
+test("A workspace is created with its missing parents, and a failure is refused with the reason", async () => {
   await createWorkspaceDir(join(root, "made/a/b/c"));
   assert.ok(statSync(join(root, "made/a/b/c")).isDirectory());
   assert.equal(statSync(join(root, "made/a/b")).mode & 0o777, 0o700);
@@ -99,7 +99,7 @@ test("A workspace is made with what is missing above it, and one that cannot be 
   if (process.platform === "linux") await assert.rejects(createWorkspaceDir("/proc/1/workspace"), refused);
 });
 
-test("A workspace file that is there and is not read is named with the reason", async () => {
+test("A workspace file that is not read is reported with the reason", async () => {
   const dir = mkdtempSync(join(tmpdir(), "prompt-unread-"));
   const outside = mkdtempSync(join(tmpdir(), "prompt-outside-"));
   writeFileSync(join(outside, "SOUL.md"), "kind");

@@ -16,7 +16,7 @@ const DEFAULT_LIMITS: PromptLimits = { fileChars: LIMITS.workspaceFileChars, tot
 
 const unreadable = new Set(["ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP", "EISDIR"]);
 
-/** A workspace file that exists and is not read. */
+/** A workspace file that exists but is not read. */
 export type UnreadFile = { name: string; reason: string };
 type ReportUnread = (unread: UnreadFile) => void;
 
@@ -26,7 +26,7 @@ async function readInside(root: string, name: string, limitChars: number, note: 
   try {
     const file = await openBeneath(root, name);
     try {
-      // A character takes at most four bytes; one more than the limit shows that something was cut.
+      // A character takes at most four bytes; one more than the limit shows that the text was truncated.
       return new TextDecoder().decode(await readAtMost(file, (limitChars + 1) * 4));
     } finally {
       await file.close();
@@ -55,10 +55,10 @@ async function isLink(path: string): Promise<boolean> {
 
 type CachedFile = { stamp: string; limitChars: number; text: string | undefined };
 
-/** The last text of each regular file. Every turn uses it, so that a turn reads only what has changed. */
+/** The last text of each regular file, so that a turn reads only changed files. */
 const fileCache = new Map<string, CachedFile>();
 
-/** As readInside, but a regular file that has not changed since the last time is not opened again. Links are resolved every time. */
+/** Like readInside, but an unchanged regular file is not opened again. Links are resolved every time. */
 async function readCached(root: string, name: string, limitChars: number, note: ReportUnread): Promise<string | undefined> {
   const path = join(root, name);
   const stamp = await fileStamp(path);
@@ -74,7 +74,7 @@ async function readCached(root: string, name: string, limitChars: number, note: 
   return text;
 }
 
-/** Differs after every change of a regular file; `absent` for a missing one, null for links and everything else. */
+/** Changes with every change of a regular file; `absent` for a missing one, null for links and other types. */
 async function fileStamp(path: string): Promise<string | null> {
   try {
     const { ino, size, mtimeNs, ctimeNs, mode } = await lstat(path, { bigint: true });
@@ -91,7 +91,7 @@ export function truncateFile(text: string, limitChars: number, name: string): st
   return `${text.slice(0, Math.max(0, limitChars))}\n[${name} is longer than ${limitChars} characters; the rest was left out]`;
 }
 
-/** The workspace files that exist and are not read, with the reason. */
+/** The workspace files that exist but are not read, with the reason. */
 export async function findUnreadFiles(dir: string): Promise<UnreadFile[]> {
   const unread: UnreadFile[] = [];
   fileCache.clear();
@@ -99,7 +99,7 @@ export async function findUnreadFiles(dir: string): Promise<UnreadFile[]> {
   return unread;
 }
 
-/** The workspace files that exist and are not empty, limited one by one and together. `note` is called for files that are not read. */
+/** The workspace files that exist and are not empty, limited individually and in total. `note` is called for files that are not read. */
 export async function readWorkspace(
   dir: string,
   limits: PromptLimits = DEFAULT_LIMITS,
@@ -136,7 +136,7 @@ const RULES = `You are a personal assistant. People reach you through chat appli
 const WITH_TOOLS = `Your tools work in the workspace directory. Look before you change something, and ask before you delete or overwrite anything that you did not create, or act outside of the workspace. Notes for later belong in MEMORY.md there.`;
 const WITHOUT_TOOLS = `You have no tools in this conversation: you cannot run commands, and you cannot read or write files.`;
 
-/** Pure: the whole system prompt. */
+/** Pure: the complete system prompt. */
 export function toSystemPrompt(
   turn: Pick<Turn, "tools" | "conversationContext" | "workspace" | "agentId">,
   files: readonly WorkspaceFile[],
@@ -204,8 +204,8 @@ export async function createWorkspaceDir(dir: string): Promise<void> {
 }
 
 /**
- * Creates a workspace (0700) and writes short templates into a new one. Returns the names that were written: a directory with any
- * workspace file belongs to its owner and is left alone, and an existing file is never overwritten.
+ * Creates a workspace (0700) and writes short templates into a new one. Returns the written names: a directory with any
+ * workspace file is not changed, and an existing file is never overwritten.
  */
 export async function ensureWorkspace(dir: string): Promise<string[]> {
   await createWorkspaceDir(dir);

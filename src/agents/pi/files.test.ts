@@ -36,7 +36,7 @@ const table: ProviderTable = {
   anthropic: { apiKey: new Secret("canary-c"), models: [] },
 };
 
-test("Keys and headers are named in the files and carried beside them", () => {
+test("Keys and headers are referenced in the files and passed separately", () => {
   const { models, settings, keys } = toPiConfig(table, { OPENAI_API_KEY: "canary-d", FOO_SECRET: "canary-e" });
   assert.doesNotMatch(models + settings, /canary/);
   assert.deepEqual(keys, {
@@ -58,7 +58,7 @@ test("A small context window gets small reserves", () => {
   assert.deepEqual(JSON.parse(settings).compaction.modelOverrides, { "my-gw/m": { reserveTokens: 4_000, keepRecentTokens: 5_333 } });
 });
 
-test("Shortening follows the configuration, and a small window still gets what fits it", () => {
+test("Compaction follows the configuration, within the limits of a small window", () => {
   const compaction = JSON.parse(toPiConfig(table, {}, { enabled: false, keepRecentTokens: 900 }).settings).compaction;
   assert.deepEqual([compaction.enabled, compaction.keepRecentTokens], [false, 900]);
   assert.equal(compaction.modelOverrides["my-gw/m"].keepRecentTokens, 900);
@@ -66,7 +66,7 @@ test("Shortening follows the configuration, and a small window still gets what f
   assert.deepEqual([large.enabled, large.modelOverrides["my-gw/m"].keepRecentTokens], [true, 5_333]);
 });
 
-test("A model may differ from its provider in everything that the configuration knows", () => {
+test("A model can override all configurable settings of its provider", () => {
   const models: ProviderTable[string]["models"] = [
     { id: "plain", contextWindow: 100_000, contextTokens: 40_000, input: ["text", "image", "video"], cost: { input: 2 } },
     {
@@ -88,7 +88,7 @@ test("A model may differ from its provider in everything that the configuration 
   assert.equal(config.keys[own.headers["x-m"].slice(1)], "canary-h");
 });
 
-test("The environment of a child has no variable that was not meant for it", () => {
+test("The environment of a child has only listed variables", () => {
   const env = { PATH: "/bin", LC_ALL: "C", https_proxy: "http://p", OPENAI_API_KEY: "canary", NODE_OPTIONS: "--x", LD_PRELOAD: "/x" };
   const names = Object.keys(toPiEnv(env, piDirs("/s"), "m"));
   assert.deepEqual(names.slice(0, 3), ["PATH", "LC_ALL", "https_proxy"]);
@@ -120,7 +120,7 @@ test("Old temporary files are removed, recent ones and directories stay", async 
   assert.deepEqual(readdirSync(dirs.temp), ["jiti"]);
 });
 
-test("Locks that a killed Pi left are removed, files stay", async () => {
+test("Locks of a killed Pi are removed, files stay", async () => {
   const dirs = piDirs(join(root, "d"));
   await writePiFiles(dirs, toPiConfig(table, {}));
   mkdirSync(join(dirs.config, "auth.json.lock"));
@@ -128,12 +128,12 @@ test("Locks that a killed Pi left are removed, files stay", async () => {
   assert.deepEqual(readdirSync(dirs.config).toSorted(), ["models.json", "settings.json", "start", "tmp"]);
 });
 
-test("A changed key is another generation", () => {
+test("A changed key starts a new generation", () => {
   assert.equal(configGeneration(toPiConfig({}, { XAI_API_KEY: "1" })), configGeneration(toPiConfig({}, { XAI_API_KEY: "1", OTHER: "2" })));
   assert.notEqual(configGeneration(toPiConfig({}, { XAI_API_KEY: "1" })), configGeneration(toPiConfig({}, { XAI_API_KEY: "2" })));
 });
 
-test("Pi knows every default model by the id and the context window that we give", async () => {
+test("Pi knows every default model by its id and context window", async () => {
   const dirs = piDirs(join(root, "b"));
   const env = Object.fromEntries(Object.keys(DEFAULT_MODELS).map((provider) => [KEY_VARIABLES[provider]!, "x"]));
   const config = toPiConfig({}, env);
@@ -163,7 +163,7 @@ test("Pi knows every default model by the id and the context window that we give
   }
 });
 
-test("a file in the place of one of the directories does not keep Pi's files from being written", async () => {
+test("a file at the path of a directory does not prevent writing Pi's files", async () => {
   for (const wrong of ["pi", "cache", "cache/pi", "pi/tmp", "pi/start"]) {
     const state = mkdtempSync(join(tmpdir(), "files-wrong-"));
     after(() => rmSync(state, { recursive: true, force: true }));
@@ -175,7 +175,7 @@ test("a file in the place of one of the directories does not keep Pi's files fro
   }
 });
 
-test("files of Pi that are no JSON are renamed and said; others stay", async () => {
+test("Pi's files with invalid JSON are renamed and logged; others stay", async () => {
   const dirs = piDirs(mkdtempSync(join(tmpdir(), "files-unreadable-")));
   after(() => rmSync(dirname(dirname(dirs.config)), { recursive: true, force: true }));
   mkdirSync(dirs.config, { recursive: true });

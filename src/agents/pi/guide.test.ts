@@ -58,14 +58,14 @@ const KEYS = [
 ];
 
 for (const text of KEYS) {
-  test(`A message with "${text.slice(0, 18)}..." is taken for a key, refused and not repeated`, () => {
+  test(`A message with "${text.slice(0, 18)}..." is detected as a key, refused and not repeated`, () => {
     const reply = guideReply(text, facts);
     assert.match(reply, /don't accept keys in a chat/);
     for (const word of text.split(" ").filter((word) => /\d/.test(word))) assert.ok(!reply.includes(word));
   });
 }
 
-test("Ordinary sentences are not taken for keys", () => {
+test("Ordinary sentences are not detected as keys", () => {
   for (const text of ["help", "connect anthropic", "How do I get an API key?", "what is a token", "see https://example.org/a/b"]) {
     assert.equal(looksLikeKey(text), false, text);
   }

@@ -9,7 +9,7 @@ const split = (bytes: Buffer, step: number, cap = 1_000): JsonlRecord[] => {
   return records;
 };
 
-test("Records are the same however the bytes are cut, also inside a character", () => {
+test("Records do not depend on how the bytes are split, even inside a character", () => {
   const values = [{ text: "a\u2028b\u2029c" }, { text: "Grüße 🦞" }, { text: "tab\tand\rreturn" }];
   const bytes = Buffer.from(values.map(toJsonl).join(""));
   for (const step of [1, 2, 3, 7, bytes.length]) {
@@ -32,7 +32,7 @@ test("Empty records are dropped and an unfinished one waits", () => {
   assert.deepEqual(splitter.push(Buffer.from("2\n")), [{ text: "12" }]);
 });
 
-test("A record over the cap is skipped and reported, and the next one is whole", () => {
+test("A record over the cap is skipped and reported, and the next one is complete", () => {
   const bytes = Buffer.from(`"short"\n${"x".repeat(5_000)}\n"next"\n`);
   for (const step of [1, 64, bytes.length]) {
     assert.deepEqual(split(bytes, step, 100), [{ text: '"short"' }, { tooLongChars: 5_000 }, { text: '"next"' }]);

@@ -25,7 +25,7 @@ function open(lines: readonly string[], more: { cwd?: string; onRecord?: (record
   return { process: process_, exits };
 }
 
-test("A process that cannot be started exits with the reason, after its owner has it in hand", async () => {
+test("A process that cannot be started exits with the reason, after its owner has received it", async () => {
   const { process: started, exits } = open([], { cwd: "/nonexistent/directory" });
   assert.equal(exits.length, 0);
   started.kill("SIGKILL");
@@ -36,14 +36,14 @@ test("A process that cannot be started exits with the reason, after its owner ha
   await started.end(10);
 });
 
-test("Lines that are no records are left out, and the ones after them are read", async () => {
+test("Lines that are not records are skipped, and later ones are read", async () => {
   const records = Promise.withResolvers<PiRecord>();
   const { process: started } = open(["null", "7", "[]", "{}", "{broken", '{"type":7}', '{"type":"good"}'], { onRecord: records.resolve });
   assert.deepEqual(await records.promise, { type: "good" });
   await started.end(500);
 });
 
-test("A record whose handling fails ends its process and nothing else", async () => {
+test("A record whose handling throws ends only its process", async () => {
   const { process: started } = open(['{"type":"bad"}'], {
     onRecord: () => {
       throw new Error("a bug");
@@ -55,7 +55,7 @@ test("A record whose handling fails ends its process and nothing else", async ()
 
 const url = (name: string): string => new URL(name, import.meta.url).href;
 
-test("Without descriptors a start is an exit, not the end of the gateway", { skip: process.platform !== "linux" }, async () => {
+test("Without descriptors a start results in an exit, not in the end of the gateway", { skip: process.platform !== "linux" }, async () => {
   const script = `
     const { openSync } = await import("node:fs");
     const { PiProcess } = await import(${JSON.stringify(url("./process.ts"))});
