@@ -2,9 +2,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ERROR_DETAILS, ERRORS, type DetailCode, type ErrorCode } from "../src/core/error-codes.ts";
 import { SERVED_EVENTS } from "../src/methods/stream.ts";
 import { SERVED_METHODS, SERVER_CAPABILITIES, type ServedMethod } from "../src/protocol/served-methods.ts";
 import { ADDED_PROPERTIES, OWN_SCOPES } from "../src/protocol/param-schemas.ts";
+import { DISCONNECTS } from "../src/protocol/disconnects.ts";
 import { PARAM_RULES, type IgnoredParam } from "../src/protocol/served-params.ts";
 import { refusedParams } from "./param-schemas.ts";
 
@@ -88,12 +90,28 @@ function ignoredText(ignored: Readonly<Record<string, IgnoredParam>>): string {
   return [...groups].map(([reason, names]) => `${names.map(code).join(", ")}${reason}`).join("; ");
 }
 
+const yesNo = (value: boolean): string => (value ? "yes" : "no");
+
+const errorRows = (Object.keys(ERRORS) as ErrorCode[]).map(
+  (name) => `| ${code(name)} | ${ERRORS[name].http} | ${yesNo(ERRORS[name].retryable)} |`,
+);
+
+function detailRow(name: DetailCode): string {
+  const row: { code: ErrorCode; retryable?: boolean; text: string } = ERROR_DETAILS[name];
+  const { http, retryable } = ERRORS[row.code];
+  return `| ${code(name)} | ${code(row.code)} | ${http} | ${yesNo(row.retryable ?? retryable)} | ${row.text} |`;
+}
+
+const closeRows = Object.values(DISCONNECTS)
+  .toSorted((a, b) => a.code - b.code)
+  .map(({ code: number, reason, retryable, hint }) => `| ${number} | ${reason} | ${yesNo(retryable)} | ${hint} |`);
+
 const families = Map.groupBy([...SERVED_METHODS].toSorted(), familyOf);
 const own = SERVED_METHODS.filter((method) => !published[method]);
 const text = [
   "# Protocol",
   "",
-  "<!-- Made by scripts/gen-protocol-docs.ts from src/protocol/served-methods.ts and the published schema. Run the script after a change there. -->",
+  "<!-- Made by scripts/gen-protocol-docs.ts from src/protocol, src/core/error-codes.ts and the published schema. Run the script after a change there. -->",
   "",
   `This gateway speaks version 4 of OpenClaw's published gateway protocol (\`@openclaw/gateway-protocol\` ${version}): frames, handshake, device`,
   "signatures, errors and close codes as published there. `hello-ok` lists exactly the methods below; every other name is answered with",
@@ -138,6 +156,28 @@ const text = [
   "a deletion carries the `sessionId` that was deleted. The `agent` events of a run have distinct `seq` numbers. `tool` events go to",
   "clients with the capability `tool-events`. Events are numbered per connection without gaps; after a gap or a reconnect, load the history",
   "with the cursor of the last one.",
+  "",
+  "## Errors",
+  "",
+  "A refused request carries `error.code`, `error.message`, `error.retryable` and, where waiting helps, `error.retryAfterMs`.",
+  "`error.details.code` names the exact cause, `error.details.fix` the remedy. HTTP routes answer with the status",
+  "of the code; a refused credential is 401 there.",
+  "",
+  "| Code | HTTP status | Retryable |",
+  "| --- | --- | --- |",
+  ...errorRows,
+  "",
+  "| `details.code` | Code | HTTP status | Retryable | Meaning |",
+  "| --- | --- | --- | --- | --- |",
+  ...(Object.keys(ERROR_DETAILS) as DetailCode[]).toSorted().map(detailRow),
+  "",
+  "## Close codes",
+  "",
+  "The reasons `connect refused` and `gateway starting` are replaced by the message of the refused `connect`.",
+  "",
+  "| Code | Reason | Retryable | What the client does |",
+  "| --- | --- | --- | --- |",
+  ...closeRows,
   "",
   "## Capabilities",
   "",

@@ -1,24 +1,29 @@
-import type { ErrorCode } from "../core/errors.ts";
+import { ERROR_DETAILS, type DetailCode, type ErrorCode } from "../core/error-codes.ts";
 import type { DeviceFault } from "./device.ts";
 
-/** A refused sign-in: what the answer says, and with which code and reason the socket closes. */
+/** A refused sign-in: what the answer says, and the reason with which the socket closes. */
 export type AuthFailure = {
   refused: true;
   code: ErrorCode;
   message: string;
   details: Record<string, unknown>;
   retryAfterMs?: number;
-  closeCode: number;
   closeReason: string;
 };
 
-function failure(code: ErrorCode, message: string, details: Record<string, unknown>, closeReason: string = message): AuthFailure {
-  return { refused: true, code, message, details, closeCode: 1008, closeReason };
+function failure(detail: DetailCode, message: string, more: Record<string, unknown> = {}, closeReason: string = message): AuthFailure {
+  return { refused: true, code: ERROR_DETAILS[detail].code, message, details: { code: detail, ...more }, closeReason };
 }
 
-const unauthorized = (what: string, code: string, authReason: string, nextStep: string, canRetry = false, fix?: string): AuthFailure =>
-  failure("INVALID_REQUEST", `unauthorized: ${what}`, {
-    code,
+const unauthorized = (
+  what: string,
+  detail: DetailCode,
+  authReason: string,
+  nextStep: string,
+  canRetry = false,
+  fix?: string,
+): AuthFailure =>
+  failure(detail, `unauthorized: ${what}`, {
     authReason,
     canRetryWithDeviceToken: canRetry,
     recommendedNextStep: nextStep,
@@ -29,15 +34,20 @@ const LINK_FIX = "Make a fresh sign-in link on the gateway's machine: openclaw d
 
 /** Every way in which a sign-in is refused after its params were accepted: one row each. */
 export const AUTH_ERRORS = {
-  invalidRole: () => ({ ...failure("INVALID_REQUEST", "invalid role", {}), details: {} }),
-  unauthorizedRole: (role: string) => failure("INVALID_REQUEST", `unauthorized role: ${role}`, { code: "AUTH_UNAUTHORIZED" }),
-  deviceRequired: () => failure("NOT_PAIRED", "device identity required", { code: "DEVICE_IDENTITY_REQUIRED" }),
+  invalidRole: (): AuthFailure => ({
+    refused: true,
+    code: "INVALID_REQUEST",
+    message: "invalid role",
+    details: {},
+    closeReason: "invalid role",
+  }),
+  unauthorizedRole: (role: string) => failure("AUTH_UNAUTHORIZED", `unauthorized role: ${role}`),
+  deviceRequired: () => failure("DEVICE_IDENTITY_REQUIRED", "device identity required"),
   origin: (origin: string | null) =>
     failure(
-      "INVALID_REQUEST",
+      "CONTROL_UI_ORIGIN_NOT_ALLOWED",
       `origin not allowed${origin === null ? " (a browser client must send one)" : ""}`,
       {
-        code: "CONTROL_UI_ORIGIN_NOT_ALLOWED",
         reason: origin === null ? "origin missing or invalid" : "origin not allowed",
         ...(origin === null
           ? {}
@@ -45,7 +55,7 @@ export const AUTH_ERRORS = {
       },
       "origin not allowed",
     ),
-  device: (fault: DeviceFault) => failure("INVALID_REQUEST", fault.message, { code: fault.code, reason: fault.reason }),
+  device: (fault: DeviceFault) => failure(fault.code, fault.message, { reason: fault.reason }),
   tokenMissing: () =>
     unauthorized("gateway token missing", "AUTH_TOKEN_MISSING", "token_missing", "update_auth_configuration", false, LINK_FIX),
   tokenMismatch: (canRetry: boolean) =>
@@ -99,10 +109,9 @@ export const AUTH_ERRORS = {
     const what =
       request.reason === "not-paired" ? "device is not approved yet" : `device asks for more than was approved (${request.reason})`;
     return failure(
-      "NOT_PAIRED",
+      "PAIRING_REQUIRED",
       `pairing required: ${what}`,
       {
-        code: "PAIRING_REQUIRED",
         reason: request.reason,
         requestId: request.requestId,
         remediationHint: `Approve it on a signed-in device: openclaw devices approve ${request.requestId}`,

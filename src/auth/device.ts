@@ -1,4 +1,5 @@
 import { createHash, createPublicKey, verify } from "node:crypto";
+import type { DetailCode } from "../core/error-codes.ts";
 import { asId, type DeviceId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 
@@ -17,15 +18,15 @@ export type SignedDeviceFields = {
 };
 
 /** `code` and `reason` go to the client as they are. */
-export type DeviceFault = { code: string; reason: string; message: string };
+export type DeviceFault = { code: DetailCode; reason: string; message: string };
 
-const fault = (code: string, reason: string, message: string): DeviceFault => ({ code: `DEVICE_AUTH_${code}`, reason, message });
+const fault = (code: DetailCode, reason: string, message: string): DeviceFault => ({ code, reason, message });
 const FAULTS = {
-  key: fault("PUBLIC_KEY_INVALID", "device-public-key", "device public key invalid"),
-  id: fault("DEVICE_ID_MISMATCH", "device-id-mismatch", "device identity mismatch"),
-  stale: fault("SIGNATURE_EXPIRED", "device-signature-stale", "device signature expired"),
-  nonce: fault("NONCE_MISMATCH", "device-nonce-mismatch", "device nonce mismatch"),
-  signature: fault("SIGNATURE_INVALID", "device-signature", "device signature invalid"),
+  key: fault("DEVICE_AUTH_PUBLIC_KEY_INVALID", "device-public-key", "device public key invalid"),
+  id: fault("DEVICE_AUTH_DEVICE_ID_MISMATCH", "device-id-mismatch", "device identity mismatch"),
+  stale: fault("DEVICE_AUTH_SIGNATURE_EXPIRED", "device-signature-stale", "device signature expired"),
+  nonce: fault("DEVICE_AUTH_NONCE_MISMATCH", "device-nonce-mismatch", "device nonce mismatch"),
+  signature: fault("DEVICE_AUTH_SIGNATURE_INVALID", "device-signature", "device signature invalid"),
 } as const;
 
 /** Trimmed, and only A to Z in lower case: what both sides do to metadata before it is signed. */

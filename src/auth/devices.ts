@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError, missingScope } from "../core/errors.ts";
 import { asId, type DeviceId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
@@ -28,11 +28,6 @@ type Paired = { deviceId: DeviceId; role: Role; scopes: string[]; token: Secret 
 
 /** How old the last-seen mark of a device may get before it is written again. */
 const SEEN_MS = 60_000;
-
-const missingScopeError = (scope: string): GatewayError =>
-  new GatewayError("FORBIDDEN", `missing scope: ${scope}`, {
-    details: { code: "MISSING_SCOPE", missingScope: scope, requiredScopes: [scope] },
-  });
 
 /** Paired devices, requests to become one, and the tokens of devices. Tokens are stored as hashes. */
 export class Devices {
@@ -242,7 +237,7 @@ export class Devices {
     const narrowed = scopes === undefined ? grant.scopes : intersectScopes(scopes, grant.scopes);
     if (scopes && narrowed.length < new Set(scopes).size) {
       const missing = scopes.find((scope) => !narrowed.includes(scope))!;
-      throw missingScopeError(missing);
+      throw missingScope(missing);
     }
     const token = approver.device === deviceId ? mint(TOKEN_PREFIXES.deviceToken, 256) : null;
     const now = this.#clock.now();
@@ -297,10 +292,14 @@ export class Devices {
   #requestNotFound(requestId: string): GatewayError {
     const by = this.#replacedRequests.get(requestId);
     if (by === undefined) return requestNotFound(requestId);
-    return new GatewayError("NOT_FOUND", `pairing request ${requestId} was replaced: the device has asked again, for something else`, {
-      details: { code: "PAIRING_REQUEST_REPLACED", requestId, replacedBy: by },
-      fix: `Look at what it asks for now (openclaw devices list), then approve request ${by}`,
-    });
+    return detailError(
+      "PAIRING_REQUEST_REPLACED",
+      `pairing request ${requestId} was replaced: the device has asked again, for something else`,
+      {
+        details: { requestId, replacedBy: by },
+        fix: `Look at what it asks for now (openclaw devices list), then approve request ${by}`,
+      },
+    );
   }
 
   #requireDevice(deviceId: string): PairedDevice {
@@ -316,9 +315,9 @@ export class Devices {
   }
 
   #requireScopes(approver: Approver, role: Role, scopes: readonly string[]): void {
-    if (role === "node" && !covers(approver.scopes, ["operator.admin"])) throw missingScopeError("operator.admin");
+    if (role === "node" && !covers(approver.scopes, ["operator.admin"])) throw missingScope("operator.admin");
     const missing = scopes.find((scope) => !covers(approver.scopes, [scope]));
-    if (missing !== undefined) throw missingScopeError(missing);
+    if (missing !== undefined) throw missingScope(missing);
   }
 }
 

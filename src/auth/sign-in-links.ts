@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
-import { GatewayError } from "../core/errors.ts";
+import { missingScope } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Store } from "../store/open.ts";
@@ -33,9 +33,7 @@ export class SignInLinks {
     const needed = grant.role === "node" ? ["operator.admin"] : grant.scopes;
     const missing = needed.find((scope) => !covers(held, [scope]));
     if (missing !== undefined) {
-      throw new GatewayError("FORBIDDEN", `missing scope: ${missing}`, {
-        details: { code: "MISSING_SCOPE", missingScope: missing, requiredScopes: [missing] },
-      });
+      throw missingScope(missing);
     }
     const now = this.#clock.now();
     const code = mint(TOKEN_PREFIXES.link, 128);

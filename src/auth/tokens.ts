@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
-import { GatewayError } from "../core/errors.ts";
+import { GatewayError, missingScope } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Store } from "../store/open.ts";
@@ -41,9 +41,7 @@ export class ServiceTokens {
       });
     const missing = wanted.scopes.find((scope) => !covers(creator.scopes, [scope]));
     if (missing !== undefined) {
-      throw new GatewayError("FORBIDDEN", `missing scope: ${missing}`, {
-        details: { code: "MISSING_SCOPE", missingScope: missing, requiredScopes: [missing] },
-      });
+      throw missingScope(missing);
     }
     const life = wanted.expiresInMs;
     if (life !== undefined && !(Number.isSafeInteger(life) && life > 0 && life <= LIMITS.tokenLifeMs))

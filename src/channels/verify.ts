@@ -1,4 +1,4 @@
-import { GatewayError, reasonOf } from "../core/errors.ts";
+import { detailError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { Secret } from "../core/secret.ts";
 import { NotSentError } from "./api.ts";
@@ -24,11 +24,8 @@ export function parseAccount<A>(channel: Channel<A>, raw: unknown): A {
   if ("account" in parsed) return parsed.account;
   const [first] = parsed.issues;
   const text = parsed.issues.map(({ path, message }) => `${path} ${message}`).join("; ");
-  throw new GatewayError("INVALID_REQUEST", withoutSecrets(text, raw), {
-    details: {
-      code: "ACCOUNT_INCOMPLETE",
-      issues: parsed.issues.map(({ path, message }) => ({ path, message: withoutSecrets(message, raw) })),
-    },
+  throw detailError("ACCOUNT_INCOMPLETE", withoutSecrets(text, raw), {
+    details: { issues: parsed.issues.map(({ path, message }) => ({ path, message: withoutSecrets(message, raw) })) },
     ...(first?.fix === undefined ? {} : { fix: first.fix }),
   });
 }
@@ -45,8 +42,8 @@ export async function verifyAccount(channel: Channel, raw: unknown, signal: Abor
     return await Promise.race([channel.verify(account, whole), untilAborted(whole)]);
   } catch (err) {
     if (err instanceof TerminalError) {
-      throw new GatewayError("INVALID_REQUEST", withoutSecrets(rejectedText(channel.label, reasonOf(err)), raw), {
-        details: { code: "CREDENTIAL_REFUSED", ...(err.key === undefined ? {} : { key: err.key }) },
+      throw detailError("CREDENTIAL_REFUSED", withoutSecrets(rejectedText(channel.label, reasonOf(err)), raw), {
+        details: err.key === undefined ? {} : { key: err.key },
         fix: withoutSecrets(err.fix, raw),
       });
     }
@@ -55,8 +52,7 @@ export async function verifyAccount(channel: Channel, raw: unknown, signal: Abor
       err instanceof NotSentError || UNREACHABLE_CODES.has(errorCodeOf(err)) || deadline.aborted
         ? "Check the network of this machine and the address, then try again."
         : "Try again; if it stays, look at the platform's own status page.";
-    throw new GatewayError("UNAVAILABLE", withoutSecrets(`Can't reach ${channel.label}: ${why}`, raw), {
-      details: { code: "PLATFORM_UNREACHABLE" },
+    throw detailError("PLATFORM_UNREACHABLE", withoutSecrets(`Can't reach ${channel.label}: ${why}`, raw), {
       fix,
     });
   }

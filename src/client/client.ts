@@ -4,6 +4,7 @@ import { verifyIdentityProof, NONCE_HEADER, PROOF_HEADER, type Endpoint } from "
 import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
 import { PROTOCOL_VERSION, VERSION } from "../core/version.ts";
+import { CLOSE_CODES } from "../protocol/close-codes.ts";
 import { toDeviceProof, type DeviceIdentity } from "./device.ts";
 import { ClientError, kindOfConnectError, type ResponseError } from "./errors.ts";
 
@@ -152,7 +153,7 @@ export class ProtocolClient {
 
   /** Ends the connection; waiting requests reject with `closed`. Resolves when it is down. */
   async close(): Promise<void> {
-    this.#socket.close(1000);
+    this.#socket.close(CLOSE_CODES.normal);
     // A peer that does not answer the close frame must not keep a command alive.
     setTimeout(() => this.#socket.terminate(), LIMITS.clientCloseMs).unref();
     await this.closed;
@@ -243,7 +244,7 @@ export class ProtocolClient {
 
   #onClose(code: number, reason: string): void {
     const said = reason ? `${reason} (${code})` : `code ${code}`;
-    const kind = code === 1013 ? "starting" : this.#hello ? "closed" : "unreachable";
+    const kind = code === CLOSE_CODES.tryAgainLater ? "starting" : this.#hello ? "closed" : "unreachable";
     this.#settle?.(new ClientError(kind, `the gateway closed the connection: ${said}`, { closeCode: code }));
     this.#settle = null;
     for (const id of this.#pending.keys()) {

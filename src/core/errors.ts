@@ -1,22 +1,12 @@
-/** One row per wire code: the HTTP status it maps to and whether repeating the same call can help. */
-export const ERRORS = {
-  INVALID_REQUEST: { http: 400, retryable: false },
-  UNAUTHORIZED: { http: 401, retryable: false },
-  FORBIDDEN: { http: 403, retryable: false },
-  NOT_PAIRED: { http: 403, retryable: false },
-  NOT_FOUND: { http: 404, retryable: false },
-  CONFLICT: { http: 409, retryable: false },
-  TOO_LARGE: { http: 413, retryable: false },
-  RATE_LIMITED: { http: 429, retryable: true },
-  UNAVAILABLE: { http: 503, retryable: true },
-} as const;
+import { ERRORS, ERROR_DETAILS, type DetailCode, type ErrorCode } from "./error-codes.ts";
 
-export type ErrorCode = keyof typeof ERRORS;
+/** Machine-readable part of an error, with a code from the table where there is one. */
+export type ErrorDetails = { readonly code?: DetailCode } & Readonly<Record<string, unknown>>;
 
 export type ErrorOptions = {
   cause?: unknown;
   /** Machine-readable detail; reaches the client as `error.details`. Never put a secret here. */
-  details?: Record<string, unknown>;
+  details?: ErrorDetails;
   retryable?: boolean;
   retryAfterMs?: number;
   /** What the person can do about it, as one sentence or one command. Shown by CLI and page. */
@@ -26,7 +16,7 @@ export type ErrorOptions = {
 /** An expected failure. Anything else that is thrown is a bug and is logged with its stack. */
 export class GatewayError extends Error {
   readonly code: ErrorCode;
-  readonly details: Record<string, unknown> | undefined;
+  readonly details: ErrorDetails | undefined;
   readonly retryable: boolean;
   readonly retryAfterMs: number | undefined;
   readonly fix: string | undefined;
@@ -41,6 +31,21 @@ export class GatewayError extends Error {
     this.fix = options.fix;
   }
 }
+
+/** The error of one row of ERROR_DETAILS; `options.details` adds to its code. */
+export function detailError(detail: DetailCode, message: string, options: ErrorOptions = {}): GatewayError {
+  const row: { code: ErrorCode; retryable?: boolean } = ERROR_DETAILS[detail];
+  const retryable = options.retryable ?? row.retryable;
+  return new GatewayError(row.code, message, {
+    ...options,
+    details: { code: detail, ...options.details },
+    ...(retryable === undefined ? {} : { retryable }),
+  });
+}
+
+/** The error of a caller that lacks a scope; methods with a dynamic scope throw the same. */
+export const missingScope = (scope: string): GatewayError =>
+  detailError("MISSING_SCOPE", `missing scope: ${scope}`, { details: { missingScope: scope, requiredScopes: [scope] } });
 
 /** Process exit codes (sysexits): what a script can rely on. */
 export const EXIT = { ok: 0, failure: 1, usage: 2, unavailable: 69, config: 78, noPermission: 77, interrupted: 130 } as const;

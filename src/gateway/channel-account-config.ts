@@ -6,7 +6,7 @@ import { channelAccounts, defaultAccountId } from "../config/channel-accounts.ts
 import { mergePatch } from "../config/edit.ts";
 import { checkConfigText } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError } from "../core/errors.ts";
 import type { ChannelId } from "../core/ids.ts";
 import { withEnvironment } from "./channel-settings.ts";
 
@@ -28,16 +28,14 @@ export function accountConfig(
 /** The configuration as it would be with `change` in one account. Throws INVALID_REQUEST for values that the file would not take. */
 export function candidateConfig({ raw, path, env, channel, account, change }: AccountCandidate): Config {
   const block = { ...change, enabled: true };
-  const text = mergePatch(raw, {
+  const edited = mergePatch(raw, {
     channels: { [channel]: account === undefined ? block : { enabled: true, accounts: { [account]: block } } },
   });
-  const checked = checkConfigText(text, { path, env });
+  const checked = checkConfigText(edited, { path, env });
   const wrong = checked.issues.find((issue) => issue.severity === "error" && issue.path.startsWith(`channels.${channel}`));
   if (!wrong) return checked.config;
-  throw new GatewayError("INVALID_REQUEST", wrong.message.startsWith(wrong.path) ? wrong.message : `${wrong.path}: ${wrong.message}`, {
-    details: { code: "ACCOUNT_INCOMPLETE" },
-    ...(wrong.fix === undefined ? {} : { fix: wrong.fix }),
-  });
+  const text = wrong.message.startsWith(wrong.path) ? wrong.message : `${wrong.path}: ${wrong.message}`;
+  throw detailError("ACCOUNT_INCOMPLETE", text, wrong.fix === undefined ? {} : { fix: wrong.fix });
 }
 
 /** Asks the platform about an account that is not saved yet, without a gateway. See `verifyAccount` for what is thrown. */

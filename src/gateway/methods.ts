@@ -36,7 +36,7 @@ import { sessionMethods } from "../methods/sessions.ts";
 import { enqueueSystemEvent, statusMethods, type StatusDeps } from "../methods/status.ts";
 import { systemMethods } from "../methods/system.ts";
 import { guardedFetch } from "../tools/guarded-fetch.ts";
-import type { MethodFamily, MethodTable } from "../protocol/method.ts";
+import type { MethodTable } from "../protocol/method.ts";
 import { queueSettings } from "../routing/queue-mode.ts";
 import type { RoutingConfig } from "../routing/types.ts";
 import { listAccountBacklogs } from "../store/account-backlog.ts";
@@ -137,7 +137,7 @@ export class GatewayMethods {
       }),
       ...this.#adminMethods(),
       // What a handler declares of its params has to be what the schema says of them.
-    } satisfies MethodFamily;
+    } satisfies MethodTable;
   }
 
   #adminMethods() {

@@ -1,8 +1,8 @@
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError } from "../core/errors.ts";
 import type { ReplyTarget } from "../channels/channel.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Caller, MethodFamily, MethodParams } from "../protocol/method.ts";
+import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import { toAgentId } from "../routing/session-key.ts";
 import type { RunOutcome } from "../store/inbox.ts";
 import type { SessionRow } from "../store/sessions.ts";
@@ -22,11 +22,11 @@ export function agentMethods(deps: ChatDeps) {
     agent: {
       scope: "operator.write",
       maxBytes: LIMITS.attachmentRequestBytes,
-      run: (params: AgentParams, caller: Caller) => runAgent(deps, params, caller),
+      run: (params, caller) => runAgent(deps, params, caller),
     },
     "agent.wait": {
       scope: "operator.write",
-      run: async ({ runId, timeoutMs }: MethodParams<"agent.wait">, caller: Caller) => {
+      run: async ({ runId, timeoutMs }, caller) => {
         const outcome = await deps.turns.runs.waitForOutcome(asId<RunId>(runId), Math.min(timeoutMs ?? 30_000, WAIT_MS), caller.signal);
         if (!outcome) return { runId, status: "timeout" };
         return {
@@ -39,7 +39,7 @@ export function agentMethods(deps: ChatDeps) {
         };
       },
     },
-  } satisfies MethodFamily;
+  } satisfies MethodTable;
 }
 
 async function runAgent(deps: ChatDeps, params: AgentParams, caller: Caller): Promise<unknown> {
@@ -85,8 +85,8 @@ function targetOf(deps: ChatDeps, params: AgentParams, key: SessionKey): ReplyTa
 
 function checkExisting({ expectedExistingSessionId: expected }: AgentParams, session: SessionRow | undefined): void {
   if (expected === undefined || session?.session_id === expected) return;
-  throw new GatewayError("INVALID_REQUEST", "the session is not the expected one", {
-    details: { code: "SESSION_CHANGED", reason: "session-changed", ...(session ? { sessionId: session.session_id } : {}) },
+  throw detailError("SESSION_CHANGED", "the session is not the expected one", {
+    details: { reason: "session-changed", ...(session ? { sessionId: session.session_id } : {}) },
   });
 }
 

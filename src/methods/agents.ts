@@ -5,10 +5,10 @@ import { agentIds, defaultAgentId, hasAgent, resolveAgent, type ResolvedAgent } 
 import { getAt, setAt, unsetAt } from "../config/edit.ts";
 import { expandPath } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { GatewayError, reasonOf } from "../core/errors.ts";
+import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type AgentId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { MethodFamily, MethodParams } from "../protocol/method.ts";
+import type { MethodParams, MethodTable } from "../protocol/method.ts";
 import { parseSessionKey, toAgentId } from "../routing/session-key.ts";
 import { permittedTools } from "../turns/permissions.ts";
 import { editConfig, type ConfigDeps } from "./config-edit.ts";
@@ -38,14 +38,14 @@ type DeleteParams = MethodParams<"agents.delete">;
 export function agentsMethods(deps: AgentsDeps) {
   return {
     "agents.list": { scope: "operator.read", run: () => list(deps) },
-    "agents.create": { scope: "operator.admin", run: (params: CreateParams) => create(deps, params) },
-    "agents.update": { scope: "operator.admin", run: (params: UpdateParams) => update(deps, params) },
-    "agents.delete": { scope: "operator.admin", run: (params: DeleteParams) => remove(deps, params) },
+    "agents.create": { scope: "operator.admin", run: (params) => create(deps, params) },
+    "agents.update": { scope: "operator.admin", run: (params) => update(deps, params) },
+    "agents.delete": { scope: "operator.admin", run: (params) => remove(deps, params) },
     "agent.identity.get": {
       scope: "operator.read",
-      run: ({ agentId, sessionKey }: MethodParams<"agent.identity.get">) => identity(deps, agentId, sessionKey),
+      run: ({ agentId, sessionKey }) => identity(deps, agentId, sessionKey),
     },
-  } satisfies MethodFamily;
+  } satisfies MethodTable;
 }
 
 const configOf = (deps: AgentsDeps): Config => deps.loaded().config;
@@ -113,8 +113,8 @@ function identity(deps: AgentsDeps, agentId: string | undefined, sessionKey: str
 
 function requireAgent(config: Config, id: string): AgentId {
   if (hasAgent(config, id)) return asId<AgentId>(id.toLowerCase());
-  throw new GatewayError("INVALID_REQUEST", `unknown agent id "${id.slice(0, 64)}"`, {
-    details: { code: "UNKNOWN_AGENT_ID", agentId: id.slice(0, 64) },
+  throw detailError("UNKNOWN_AGENT_ID", `unknown agent id "${id.slice(0, 64)}"`, {
+    details: { agentId: id.slice(0, 64) },
     fix: "`openclaw agents list` shows the agents.",
   });
 }

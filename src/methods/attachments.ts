@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { ToolName } from "../agents/runtime.ts";
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { StoredImage, MediaStore } from "../store/media.ts";
 import { saveInboundFile, type FileRef } from "../turns/inbound-media.ts";
@@ -10,8 +10,7 @@ type Attachment = { type?: string; mimeType?: string; fileName?: string; content
 /** The files of a request as a turn takes them: pictures that models read, and what the agent reads about all others. */
 export type StoredAttachments = { images: readonly StoredImage[]; attached: readonly string[] };
 
-const invalid = (message: string): GatewayError =>
-  new GatewayError("INVALID_REQUEST", message, { details: { code: "ATTACHMENT_NOT_USABLE" } });
+const invalid = (message: string): GatewayError => detailError("ATTACHMENT_NOT_USABLE", message);
 
 /**
  * Stores the attachments of a request, which are base64 with or without a `data:` prefix. Small text is given to the agent as it is; an

@@ -1,5 +1,5 @@
 import type { Channel, LoginStep, CredentialVault } from "../channels/channel.ts";
-import { GatewayError, reasonOf } from "../core/errors.ts";
+import { detailError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { qrImage } from "./qr-image.ts";
 
@@ -33,8 +33,7 @@ export function createLogins(deps: { onDone: (key: string) => void }) {
   function begin({ channel, account, vault, key }: LoginStart): Login {
     const { login } = channel;
     if (!login)
-      throw new GatewayError("INVALID_REQUEST", `${channel.label} has no interactive login`, {
-        details: { code: "LOGIN_NOT_SUPPORTED" },
+      throw detailError("LOGIN_NOT_SUPPORTED", `${channel.label} has no interactive login`, {
         fix: `openclaw channels add ${channel.id}`,
       });
     const mine: Login = { abort: new AbortController(), step: null, version: 0, outcome: null, changed: Promise.withResolvers() };
@@ -66,8 +65,7 @@ export function createLogins(deps: { onDone: (key: string) => void }) {
     async wait(key: string, seen: string | undefined, timeoutMs: number): Promise<LoginAnswer> {
       const login = running.get(key);
       if (!login)
-        throw new GatewayError("INVALID_REQUEST", "no login has been begun", {
-          details: { code: "LOGIN_NOT_STARTED" },
+        throw detailError("LOGIN_NOT_STARTED", "no login has been begun", {
           fix: "Begin one: openclaw channels login",
         });
       const end = Date.now() + timeoutMs;

@@ -1,11 +1,11 @@
 import type { Channel, CredentialVault } from "../channels/channel.ts";
 import type { AccountStatus } from "../channels/supervisor.ts";
 import { parseAccount, verifyAccount, withoutSecrets } from "../channels/verify.ts";
-import { GatewayError, reasonOf } from "../core/errors.ts";
+import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
-import type { Caller, MethodTable } from "../protocol/method.ts";
+import type { MethodParams, MethodTable } from "../protocol/method.ts";
 import { createLogins, type LoginAnswer } from "./channel-login.ts";
 
 /** A key of an account that a person has to give. */
@@ -36,9 +36,6 @@ export type ChannelSetupDeps = {
   log: Log;
 };
 
-type AccountParams = { channel: string; accountId?: string };
-type LoginParams = { channel?: string; accountId?: string; force?: boolean; timeoutMs?: number; currentQrDataUrl?: string };
-
 /** A client that waits longer than this asks again; a request never outlives its connection's patience. */
 const WAIT_MS = 25_000;
 
@@ -57,7 +54,7 @@ export function channelSetupMethods(deps: ChannelSetupDeps) {
     },
     "channels.verify": {
       scope: "operator.admin",
-      run: async (params: AccountParams & { config?: Record<string, unknown> }, caller: Caller) => {
+      run: async (params, caller) => {
         const channel = await requireChannel(deps, params.channel);
         const raw = requireAccountConfig(deps, channel, params.accountId, params.config ?? {});
         const { name } = await verifyAccount(channel, raw, caller.signal);
@@ -69,10 +66,10 @@ export function channelSetupMethods(deps: ChannelSetupDeps) {
         };
       },
     },
-    "channels.logout": { scope: "operator.admin", run: (params: AccountParams) => logout(deps, params, (key) => logins.cancel(key)) },
+    "channels.logout": { scope: "operator.admin", run: (params) => logout(deps, params, (key) => logins.cancel(key)) },
     "web.login.start": {
       scope: "operator.admin",
-      run: async (params: LoginParams): Promise<LoginAnswer> => {
+      run: async (params): Promise<LoginAnswer> => {
         const { channel, account } = await loginTarget(deps, params);
         const raw = requireAccountConfig(deps, channel, account);
         return await logins.start(
@@ -89,7 +86,7 @@ export function channelSetupMethods(deps: ChannelSetupDeps) {
     },
     "web.login.wait": {
       scope: "operator.admin",
-      run: async (params: LoginParams): Promise<LoginAnswer> => {
+      run: async (params): Promise<LoginAnswer> => {
         const { channel, account } = await loginTarget(deps, params);
         return await logins.wait(keyOf(channel.id, account), params.currentQrDataUrl, Math.min(params.timeoutMs ?? WAIT_MS, WAIT_MS));
       },
@@ -148,18 +145,20 @@ async function toCatalogEntry(deps: ChannelSetupDeps, id: string): Promise<Recor
 }
 
 /** The channel that is meant: the named one, or the only configured one that has a login. */
-async function loginTarget(deps: ChannelSetupDeps, params: LoginParams): Promise<{ channel: Channel; account: string }> {
+async function loginTarget(
+  deps: ChannelSetupDeps,
+  params: Pick<MethodParams<"web.login.start">, "channel" | "accountId">,
+): Promise<{ channel: Channel; account: string }> {
   const named = params.channel;
   const configuredIds = [...new Set(deps.host.status().map((each) => each.channel as string))];
   const candidates = await Promise.all((named === undefined ? configuredIds : [named]).map((id) => requireChannel(deps, id)));
   const able = named === undefined ? candidates.filter((channel) => channel.login) : candidates;
   const [channel] = able;
   if (!channel || able.length > 1) {
-    throw new GatewayError(
-      "INVALID_REQUEST",
+    throw detailError(
+      "LOGIN_NOT_SUPPORTED",
       able.length > 1 ? "several channels have a login; name one" : "no configured channel has a login",
       {
-        details: { code: "LOGIN_NOT_SUPPORTED" },
         fix: "`openclaw channels list` shows the channels.",
       },
     );
@@ -167,7 +166,11 @@ async function loginTarget(deps: ChannelSetupDeps, params: LoginParams): Promise
   return { channel, account: params.accountId ?? deps.defaultAccountOf(channel.id) };
 }
 
-async function logout(deps: ChannelSetupDeps, params: AccountParams, cancel: (key: string) => void): Promise<Record<string, unknown>> {
+async function logout(
+  deps: ChannelSetupDeps,
+  params: MethodParams<"channels.logout">,
+  cancel: (key: string) => void,
+): Promise<Record<string, unknown>> {
   const channel = await requireChannel(deps, params.channel);
   const account = params.accountId ?? deps.defaultAccountOf(channel.id);
   const raw = requireAccountConfig(deps, channel, account);

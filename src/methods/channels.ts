@@ -1,10 +1,10 @@
 import { satisfies } from "../auth/scopes.ts";
 import type { AccountStatus } from "../channels/supervisor.ts";
-import { GatewayError, reasonOf } from "../core/errors.ts";
+import { GatewayError, missingScope, reasonOf } from "../core/errors.ts";
 import type { AccountId, ChannelId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { LoopReading } from "../observe/event-loop.ts";
-import type { Caller, MethodTable } from "../protocol/method.ts";
+import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import { emptyBacklog, type AccountBacklog } from "../store/account-backlog.ts";
 import type { PairingRequest, Pairings } from "../store/pairing.ts";
 import { groupByChannel, toAccountRow, toChannelRow } from "./channel-rows.ts";
@@ -33,24 +33,22 @@ export type ChannelsDeps = {
   notifyApproved: (request: PairingRequest) => Promise<"sent" | "unsupported" | "failed">;
 };
 
-type StatusParams = { channel?: string; probe?: boolean; timeoutMs?: number };
 type Status = { channelAccounts: Record<string, Record<string, unknown>[]> } & Record<string, unknown>;
-type AccountParams = { channel: string; accountId?: string };
-type PairingParams = { channel: string; accountId: string; requestId: string };
+type AccountParams = MethodParams<"channels.start">;
 
 /** channels.*: the accounts of chat platforms, and who may write to the agent through them. */
 export function channelsMethods(deps: ChannelsDeps) {
   return {
     "channels.status": {
       scope: "operator.read",
-      run: async (params: StatusParams, caller: Caller) => {
+      run: async (params, caller) => {
         const status = statusOf(deps, params.channel);
         return params.probe ? await probeAccounts(deps, status, params.timeoutMs ?? LIMITS.channelVerifyMs, caller.signal) : status;
       },
     },
     "channels.start": {
       scope: "operator.admin",
-      run: (params: AccountParams) => {
+      run: (params) => {
         const accounts = accountsOf(deps, params);
         for (const each of accounts) deps.host.start(each.channel, each.account);
         return { ...toAnswer(params, accounts), started: true };
@@ -58,7 +56,7 @@ export function channelsMethods(deps: ChannelsDeps) {
     },
     "channels.stop": {
       scope: "operator.admin",
-      run: async (params: AccountParams) => {
+      run: async (params) => {
         const accounts = accountsOf(deps, params);
         await Promise.all(accounts.map((each) => deps.host.stop(each.channel, each.account)));
         return { ...toAnswer(params, accounts), stopped: true };
@@ -66,15 +64,15 @@ export function channelsMethods(deps: ChannelsDeps) {
     },
     "channels.pairing.list": {
       scope: "operator.pairing",
-      run: (params: { channel?: string; accountId?: string }) => listPairings(deps, params),
+      run: (params) => listPairings(deps, params),
     },
     "channels.pairing.approve": {
       scope: "dynamic",
-      run: (params: PairingParams & { notify?: boolean; bootstrapCommandOwner?: boolean }, caller: Caller) => approve(deps, params, caller),
+      run: (params, caller) => approve(deps, params, caller),
     },
     "channels.pairing.dismiss": {
       scope: "operator.pairing",
-      run: async (params: PairingParams) => {
+      run: async (params) => {
         const request = await deps.write(() => deps.pairings.dismiss(params.channel, params.accountId, params.requestId));
         if (!request) throw pairingRequestNotFound(params);
         return { requestId: request.code, senderId: request.sender };
@@ -182,7 +180,7 @@ function toRequestRow(request: PairingRequest, label: (id: string) => string): R
 /** The one method whose scope depends on its params: making somebody the owner of commands is for administrators. */
 async function approve(
   deps: ChannelsDeps,
-  params: PairingParams & { notify?: boolean; bootstrapCommandOwner?: boolean },
+  params: MethodParams<"channels.pairing.approve">,
   caller: Caller,
 ): Promise<Record<string, unknown>> {
   requireScope(caller, params.bootstrapCommandOwner ? "operator.admin" : "operator.pairing");
@@ -198,12 +196,10 @@ async function approve(
 
 function requireScope(caller: Caller, scope: string): void {
   if (satisfies(caller.scopes, scope)) return;
-  throw new GatewayError("FORBIDDEN", `missing scope: ${scope}`, {
-    details: { code: "MISSING_SCOPE", missingScope: scope, requiredScopes: [scope] },
-  });
+  throw missingScope(scope);
 }
 
-const pairingRequestNotFound = ({ channel, accountId }: PairingParams): GatewayError =>
+const pairingRequestNotFound = ({ channel, accountId }: MethodParams<"channels.pairing.dismiss">): GatewayError =>
   new GatewayError("NOT_FOUND", `no such pairing request waits at ${channel}/${accountId}`, {
     fix: "It may have expired. `openclaw pairing list` shows those that wait.",
   });

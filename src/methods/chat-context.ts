@@ -2,7 +2,7 @@ import type { AgentRuntime, ToolName } from "../agents/runtime.ts";
 import type { ReplyTarget } from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError, missingScope } from "../core/errors.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import { asId } from "../core/ids.ts";
 import type { Hub } from "../protocol/hub.ts";
@@ -69,8 +69,8 @@ export function resolveKey(deps: ChatDeps, input: string, agentId?: string): { k
   if (agentId !== undefined && parsed.agentId !== agent)
     throw new GatewayError("INVALID_REQUEST", `session ${key} does not belong to agent ${agent}`);
   if (!deps.agentIds().includes(parsed.agentId)) {
-    throw new GatewayError("INVALID_REQUEST", `unknown agent id "${parsed.agentId}"`, {
-      details: { code: "UNKNOWN_AGENT_ID", agentId: parsed.agentId },
+    throw detailError("UNKNOWN_AGENT_ID", `unknown agent id "${parsed.agentId}"`, {
+      details: { agentId: parsed.agentId },
       fix: "`openclaw agents list` shows the agents.",
     });
   }
@@ -80,7 +80,7 @@ export function resolveKey(deps: ChatDeps, input: string, agentId?: string): { k
 /** The stored session, or INVALID_REQUEST. */
 export function requireSession(deps: ChatDeps, key: SessionKey): SessionRow {
   const session = deps.sessions.get(key);
-  if (!session) throw new GatewayError("INVALID_REQUEST", `there is no session ${key}`, { details: { code: "SESSION_NOT_FOUND" } });
+  if (!session) throw detailError("SESSION_NOT_FOUND", `there is no session ${key}`);
   return session;
 }
 
@@ -143,9 +143,7 @@ export type OperatorMessage = {
 function requireCommandScope(deps: ChatDeps, { text, caller }: OperatorMessage): void {
   const command = deps.turns.admission.parseCommand(text);
   if (!command || commandEffect(command) !== "conversation" || caller.scopes.has("operator.admin")) return;
-  throw new GatewayError("FORBIDDEN", "missing scope: operator.admin", {
-    details: { code: "MISSING_SCOPE", missingScope: "operator.admin", requiredScopes: ["operator.admin"] },
-  });
+  throw missingScope("operator.admin");
 }
 
 /** A message of an operator: a client that holds operator.write, so it may use the agent's tools. */
@@ -190,8 +188,7 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
 }
 
 const sendDenied = (): GatewayError =>
-  new GatewayError("INVALID_REQUEST", "send blocked by session policy", {
-    details: { code: "SEND_DENIED" },
+  detailError("SEND_DENIED", "send blocked by session policy", {
     fix: 'sessions.patch with sendPolicy "allow" lifts it.',
   });
 

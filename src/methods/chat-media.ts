@@ -1,8 +1,7 @@
 import { GatewayError } from "../core/errors.ts";
 import type { StoredBlock } from "../store/messages.ts";
 import { resolveKey, type ChatDeps } from "./chat-context.ts";
-
-export type ChatMediaParams = { sessionKey: string; agentId?: string; messageId: string; index: number };
+import type { MethodParams } from "../protocol/method.ts";
 
 /** What a browser may show as a picture. Nothing else leaves through this method, whatever a channel has stored. */
 const PICTURES: ReadonlySet<string> = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
@@ -13,7 +12,7 @@ const isImage = (block: StoredBlock | undefined): block is Extract<StoredBlock, 
  * chat.media: one picture of a message, which the history leaves out when it is large. `index` is its place in the message's content.
  * Throws NOT_FOUND for a message of another session and for a part that is no picture, UNAVAILABLE when its file is gone.
  */
-export async function chatMedia(deps: ChatDeps, params: ChatMediaParams): Promise<{ mimeType: string; data: string }> {
+export async function chatMedia(deps: ChatDeps, params: MethodParams<"chat.media">): Promise<{ mimeType: string; data: string }> {
   const { sessionKey, agentId, messageId, index } = params;
   const { key } = resolveKey(deps, sessionKey, agentId);
   const message = deps.messages.byId(messageId);

@@ -1,4 +1,4 @@
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError } from "../core/errors.ts";
 import type { SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { MethodParams } from "../protocol/method.ts";
@@ -35,8 +35,8 @@ export function guardOfSend(deps: ChatDeps, params: SendParams): (session: Sessi
   return (session) => {
     const { sessionId, expectedPermissionMode, expectedToolOverrides, expectedLeafEntryId } = params;
     if (sessionId && session && session.session_id !== sessionId) {
-      throw new GatewayError("INVALID_REQUEST", "this session was reset since it was loaded; load it again", {
-        details: { code: "SESSION_CHANGED", reason: "session-changed", sessionId: session.session_id },
+      throw detailError("SESSION_CHANGED", "this session was reset since it was loaded; load it again", {
+        details: { reason: "session-changed", sessionId: session.session_id },
       });
     }
     checkExpectations(session, {
@@ -45,8 +45,8 @@ export function guardOfSend(deps: ChatDeps, params: SendParams): (session: Sessi
     });
     // A message that is handed into a running turn follows that turn, whatever was shown when it was written.
     if (expectedLeafEntryId !== undefined && params.queueMode !== "steer" && !isLeafKnown(deps, session, expectedLeafEntryId))
-      throw new GatewayError("INVALID_REQUEST", "the conversation is no longer the one that was shown; load it again", {
-        details: { code: "SESSION_CHANGED", reason: "active-leaf-changed" },
+      throw detailError("SESSION_CHANGED", "the conversation is no longer the one that was shown; load it again", {
+        details: { reason: "active-leaf-changed" },
       });
   };
 }

@@ -1,9 +1,9 @@
-import { chatMedia, type ChatMediaParams } from "./chat-media.ts";
-import { GatewayError } from "../core/errors.ts";
+import { chatMedia } from "./chat-media.ts";
+import { detailError, GatewayError } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RawJson } from "../protocol/frames.ts";
-import type { Caller, MethodFamily, MethodParams } from "../protocol/method.ts";
+import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import { storeAttachments } from "./attachments.ts";
 import { contextOfSend, guardOfSend } from "./chat-send-context.ts";
@@ -31,16 +31,16 @@ export type ChatMethodsDeps = ChatDeps & {
 export function chatMethods(deps: ChatMethodsDeps) {
   const pages = new HistoryPageCache();
   return {
-    "chat.startup": { scope: "operator.read", run: (params: HistoryParams, caller: Caller) => history(deps, pages, params, caller) },
-    "chat.history": { scope: "operator.read", run: (params: HistoryParams, caller: Caller) => history(deps, pages, params, caller) },
+    "chat.startup": { scope: "operator.read", run: (params, caller) => history(deps, pages, params, caller) },
+    "chat.history": { scope: "operator.read", run: (params, caller) => history(deps, pages, params, caller) },
     "chat.send": {
       scope: "operator.write",
       maxBytes: LIMITS.attachmentRequestBytes,
-      run: (params: SendParams, caller: Caller) => send(deps, params, caller),
+      run: (params, caller) => send(deps, params, caller),
     },
     "chat.abort": {
       scope: "operator.write",
-      run: async ({ sessionKey, agentId, runId }: MethodParams<"chat.abort">) => {
+      run: async ({ sessionKey, agentId, runId }) => {
         const { key } = resolveKey(deps, sessionKey, agentId);
         const runIds = await deps.turns.lanes.abortDurably(key, runId === undefined ? undefined : asId<RunId>(runId));
         return { ok: true, aborted: runIds.length > 0, runIds };
@@ -48,17 +48,17 @@ export function chatMethods(deps: ChatMethodsDeps) {
     },
     "chat.inject": {
       scope: "operator.admin",
-      run: (params: MethodParams<"chat.inject">) => inject(deps, params),
+      run: (params) => inject(deps, params),
     },
-    "chat.media": { scope: "operator.read", run: (params: ChatMediaParams) => chatMedia(deps, params) },
+    "chat.media": { scope: "operator.read", run: (params) => chatMedia(deps, params) },
     "chat.metadata": {
       scope: "operator.read",
-      run: async ({ agentId, sessionKey }: MethodParams<"chat.metadata">) => {
+      run: async ({ agentId, sessionKey }) => {
         const agent = agentId ?? (sessionKey === undefined ? undefined : parseSessionKey(resolveKey(deps, sessionKey).key)?.agentId);
         return { models: await deps.models(agent ?? deps.defaultAgent()), commands: deps.commands() };
       },
     },
-  } satisfies MethodFamily;
+  } satisfies MethodTable;
 }
 
 function history(deps: ChatDeps, pages: HistoryPageCache, params: HistoryParams, caller: Caller): unknown {
@@ -191,7 +191,7 @@ async function inject(deps: ChatDeps, params: MethodParams<"chat.inject">): Prom
   const text = params.label ? `[${params.label}] ${params.message}` : params.message;
   const message = await store.write(() => {
     const session = deps.sessions.get(key);
-    if (!session) throw new GatewayError("INVALID_REQUEST", `there is no session ${key}`, { details: { code: "SESSION_NOT_FOUND" } });
+    if (!session) throw detailError("SESSION_NOT_FOUND", `there is no session ${key}`);
     return deps.turns.transcript.addReply({ runId: null, session, text, now: deps.clock.now(), origin: "inject" });
   });
   bus.emit("message.added", { message });

@@ -1,12 +1,10 @@
 import { CHAT_COMMANDS, type ChatCommand } from "../core/chat-commands.ts";
 import type { MethodTable } from "../protocol/method.ts";
 
-type ListParams = { includeArgs?: boolean };
-
 /** commands.list: what a person can say to the gateway itself. The same in every channel and for every agent. */
 export function commandsMethods() {
   return {
-    "commands.list": { scope: "operator.read", run: ({ includeArgs }: ListParams) => listCommands(includeArgs ?? true) },
+    "commands.list": { scope: "operator.read", run: ({ includeArgs }) => listCommands(includeArgs ?? true) },
   } satisfies MethodTable;
 }
 

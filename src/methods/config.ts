@@ -7,7 +7,7 @@ import { REDACTED, redactText, redactValue, unredact } from "../config/redact.ts
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { VERSION } from "../core/version.ts";
-import type { MethodTable } from "../protocol/method.ts";
+import type { MethodParams, MethodTable } from "../protocol/method.ts";
 import { editConfig, type ConfigDeps, type EditedConfig } from "./config-edit.ts";
 
 export type ConfigMethodsDeps = ConfigDeps & {
@@ -18,10 +18,6 @@ export type ConfigMethodsDeps = ConfigDeps & {
   restart: (request: { reason: string; delayMs: number }) => void;
 };
 
-type WriteParams = { raw: string; baseHash?: string };
-type ApplyParams = WriteParams & { note?: string; restartDelayMs?: number };
-type PatchParams = ApplyParams & { replacePaths?: string[] };
-
 /** Time for the answer to reach its client before the gateway restarts. */
 const RESTART_DELAY_MS = 1_000;
 
@@ -30,17 +26,17 @@ export function configMethods(deps: ConfigMethodsDeps) {
   const maxBytes = LIMITS.configFileBytes * 2;
   return {
     "config.get": { scope: "operator.read", run: cachedAnswer(deps) },
-    "config.set": { scope: "operator.admin", maxBytes, run: (params: WriteParams) => replace(deps, params, "config.set", null) },
+    "config.set": { scope: "operator.admin", maxBytes, run: (params) => replace(deps, params, "config.set", null) },
     "config.apply": {
       scope: "operator.admin",
       maxBytes,
-      run: (params: ApplyParams) => replace(deps, params, "config.apply", params.restartDelayMs ?? RESTART_DELAY_MS),
+      run: (params) => replace(deps, params, "config.apply", params.restartDelayMs ?? RESTART_DELAY_MS),
     },
-    "config.patch": { scope: "operator.admin", maxBytes, run: (params: PatchParams) => patch(deps, params) },
+    "config.patch": { scope: "operator.admin", maxBytes, run: (params) => patch(deps, params) },
     "config.schema": { scope: "operator.read", run: schema },
     "config.schema.lookup": {
       scope: "operator.read",
-      run: ({ path }: { path: string }) => {
+      run: ({ path }) => {
         const found = lookupSchema(path);
         if (found) return found;
         throw new GatewayError("INVALID_REQUEST", `config schema path not found: ${path}`, {
@@ -122,7 +118,7 @@ function valueInFile(file: LoadedConfig): unknown {
 /** `restartDelayMs` null: never restart, whatever has changed. */
 async function replace(
   deps: ConfigMethodsDeps,
-  { raw, baseHash }: WriteParams,
+  { raw, baseHash }: MethodParams<"config.set">,
   mode: string,
   restartDelayMs: number | null,
 ): Promise<Record<string, unknown>> {
@@ -138,7 +134,7 @@ function restoreSecrets(raw: string, current: string): string {
   return raw.includes(REDACTED) ? unredact(raw, current === "" ? null : current) : raw;
 }
 
-async function patch(deps: ConfigMethodsDeps, params: PatchParams): Promise<Record<string, unknown>> {
+async function patch(deps: ConfigMethodsDeps, params: MethodParams<"config.patch">): Promise<Record<string, unknown>> {
   const wanted = parsePatch(params.raw);
   const change = (current: string): string => restoreSecrets(mergePatch(current, wanted, params.replacePaths ?? []), current);
   const edited = await editConfig(deps, change, params.baseHash);

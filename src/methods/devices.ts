@@ -2,10 +2,10 @@ import type { Auth } from "../auth/open.ts";
 import type { Approver, DeviceRequestRow, PairedDevice, Role } from "../auth/devices.ts";
 import { OPERATOR_SCOPES } from "../auth/scopes.ts";
 import { isLoopbackHostname } from "../channels/url.ts";
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Hub } from "../protocol/hub.ts";
-import type { Caller, MethodTable } from "../protocol/method.ts";
+import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import { qrImage } from "./qr-image.ts";
 
 export type DevicesDeps = {
@@ -15,13 +15,6 @@ export type DevicesDeps = {
   address: () => { url: string; source: string };
 };
 
-type SetupParams = {
-  publicUrl?: string;
-  bootstrapProfile?: "limited" | "node";
-  /** False: no picture for the camera of another device, and the address may be one that only this machine reaches. */ includeQr?: boolean;
-};
-type TokenParams = { deviceId: string; role: string };
-
 /** device.* and tokens.*: who has credentials of their own. Nobody can give away more than they hold. */
 export function devicesMethods(deps: DevicesDeps) {
   const { devices, tokens } = deps.auth;
@@ -29,32 +22,32 @@ export function devicesMethods(deps: DevicesDeps) {
     "device.pair.list": { scope: "operator.pairing", run: () => list(deps) },
     "device.pair.approve": {
       scope: "operator.pairing",
-      run: async ({ requestId }: { requestId: string }, caller: Caller) => ({
+      run: async ({ requestId }, caller) => ({
         requestId,
         device: toPairedRow(await devices.approve(requestId, toApprover(caller)), connectedDevices(deps)),
       }),
     },
     "device.pair.reject": {
       scope: "operator.pairing",
-      run: async ({ requestId }: { requestId: string }) => ({ requestId, deviceId: (await devices.reject(requestId)).deviceId }),
+      run: async ({ requestId }) => ({ requestId, deviceId: (await devices.reject(requestId)).deviceId }),
     },
     "device.pair.remove": {
       scope: "operator.pairing",
-      run: async ({ deviceId }: { deviceId: string }, caller: Caller) => {
+      run: async ({ deviceId }, caller) => {
         await devices.remove(deviceId, toApprover(caller));
         return { deviceId };
       },
     },
     "device.pair.rename": {
       scope: "operator.pairing",
-      run: async ({ deviceId, label }: { deviceId: string; label: string }, caller: Caller) => ({
+      run: async ({ deviceId, label }, caller) => ({
         device: toPairedRow(await devices.rename(deviceId, toLabel(label), toApprover(caller)), connectedDevices(deps)),
       }),
     },
-    "device.pair.setupCode": { scope: "operator.admin", run: (params: SetupParams, caller: Caller) => setupCode(deps, params, caller) },
+    "device.pair.setupCode": { scope: "operator.admin", run: (params, caller) => setupCode(deps, params, caller) },
     "device.token.rotate": {
       scope: "operator.pairing",
-      run: async (params: TokenParams & { scopes?: string[] }, caller: Caller) => {
+      run: async (params, caller) => {
         const { deviceId } = params;
         const role = toRole(params.role);
         const { scopes, token, rotatedAt } = await devices.rotate(deviceId, role, params.scopes, toApprover(caller));
@@ -64,14 +57,14 @@ export function devicesMethods(deps: DevicesDeps) {
     },
     "device.token.revoke": {
       scope: "operator.pairing",
-      run: async ({ deviceId, role }: TokenParams, caller: Caller) => {
+      run: async ({ deviceId, role }, caller) => {
         const { revokedAt } = await devices.revoke(deviceId, toRole(role), toApprover(caller));
         return { deviceId, role, revokedAtMs: revokedAt };
       },
     },
     "tokens.create": {
       scope: "operator.admin",
-      run: async (params: { name: string; scopes: string[]; expiresInMs?: number | null }, caller: Caller) => {
+      run: async (params, caller) => {
         const { expiresInMs = LIMITS.serviceTokenMs, scopes } = params;
         const { row, token } = await tokens.create(
           { name: toLabel(params.name), scopes, ...(expiresInMs === null ? {} : { expiresInMs }) },
@@ -182,7 +175,11 @@ const LIMITED = ["operator.read", "operator.write"];
  * A one-time code for one device. `setupCode` is what apps scan (address and code together), `joinUrl` opens the page signed
  * in. The code stands behind the `#` of the link, which browsers never send to a server.
  */
-async function setupCode(deps: DevicesDeps, params: SetupParams, caller: Caller): Promise<Record<string, unknown>> {
+async function setupCode(
+  deps: DevicesDeps,
+  params: MethodParams<"device.pair.setupCode">,
+  caller: Caller,
+): Promise<Record<string, unknown>> {
   const { url, source } = params.publicUrl === undefined ? deps.address() : { url: toOrigin(params.publicUrl), source: "publicUrl" };
   const { bootstrapProfile: profile, includeQr = true } = params;
   if (includeQr && isLoopbackHostname(new URL(url).hostname)) throw loopbackAddressError(url);
@@ -206,8 +203,7 @@ async function setupCode(deps: DevicesDeps, params: SetupParams, caller: Caller)
 }
 
 const loopbackAddressError = (url: string): GatewayError =>
-  new GatewayError("INVALID_REQUEST", `another device cannot reach ${url}, where this gateway listens`, {
-    details: { code: "SETUP_ADDRESS_LOOPBACK" },
+  detailError("SETUP_ADDRESS_LOOPBACK", `another device cannot reach ${url}, where this gateway listens`, {
     fix: "Set gateway.bind to lan (openclaw config set gateway.bind lan) or gateway.publicOrigin to the address of your proxy, or name it as publicUrl.",
   });
 

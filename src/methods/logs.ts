@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { MethodTable } from "../protocol/method.ts";
+import type { MethodParams, MethodTable } from "../protocol/method.ts";
 
 export type LogsDeps = {
   /** Absolute path of the log file; null when there is none. A client cannot name another one. */
@@ -12,15 +12,14 @@ export type LogsDeps = {
   recent: (limit: number) => string[];
 };
 
-type TailParams = { cursor?: number; limit?: number; maxBytes?: number };
 type Tail = { file: string; cursor: number; size: number; lines: string[]; truncated: boolean; reset: boolean; skippedBytes?: number };
 
 /** logs.tail: the end of the log, or what came after `cursor`. Only whole lines; text in them is untrusted. */
 export function logsMethods(deps: LogsDeps) {
-  return { "logs.tail": { scope: "operator.read", run: (params: TailParams) => tail(deps, params) } } satisfies MethodTable;
+  return { "logs.tail": { scope: "operator.read", run: (params) => tail(deps, params) } } satisfies MethodTable;
 }
 
-async function tail(deps: LogsDeps, params: TailParams): Promise<Tail> {
+async function tail(deps: LogsDeps, params: MethodParams<"logs.tail">): Promise<Tail> {
   const limit = params.limit ?? LIMITS.logTailLines;
   if (deps.file === null) {
     return { file: "memory", cursor: 0, size: 0, lines: deps.recent(limit), truncated: false, reset: params.cursor !== undefined };

@@ -1,5 +1,5 @@
 import type { ChannelCapabilities, Link, OutboundPart, SendResult, ReplyTarget } from "../channels/channel.ts";
-import { GatewayError, reasonOf } from "../core/errors.ts";
+import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type MessageId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 
@@ -58,10 +58,7 @@ async function toOkResult(work: Promise<unknown>): Promise<unknown> {
     await work;
   } catch (err) {
     if (err instanceof GatewayError) throw err;
-    throw new GatewayError("UNAVAILABLE", `the platform did not do it: ${reasonOf(err)}`, {
-      retryable: false,
-      details: { code: "ACTION_FAILED" },
-    });
+    throw detailError("ACTION_FAILED", `the platform did not do it: ${reasonOf(err)}`);
   }
   return { ok: true };
 }
@@ -71,16 +68,12 @@ async function toSendResult(work: Promise<SendResult>): Promise<unknown> {
   try {
     result = await work;
   } catch (err) {
-    throw new GatewayError("UNAVAILABLE", `it is not known whether the platform did it: ${reasonOf(err)}`, {
-      retryable: false,
-      details: { code: "OUTBOUND_DELIVERY_UNKNOWN" },
-    });
+    throw detailError("OUTBOUND_DELIVERY_UNKNOWN", `it is not known whether the platform did it: ${reasonOf(err)}`);
   }
   if (result.state === "sent") return { ok: true, messageId: result.ids[0] ?? null, messageIds: result.ids };
   if (result.notFound) throw new GatewayError("NOT_FOUND", `the message is not there any more: ${result.reason}`);
-  throw new GatewayError("UNAVAILABLE", `not done: ${result.reason}`, {
+  throw detailError("OUTBOUND_DELIVERY_FAILED", `not done: ${result.reason}`, {
     retryable: result.retryable,
-    details: { code: "OUTBOUND_DELIVERY_FAILED" },
     ...(result.retryAfterMs === undefined ? {} : { retryAfterMs: result.retryAfterMs }),
   });
 }
@@ -118,8 +111,8 @@ async function poll(params: ActionParams, context: ActionContext): Promise<unkno
   const max = Number(params["maxSelections"] ?? 1);
   // Platforms know one answer or any number of them.
   if (max > 1 && max < options.length)
-    throw new GatewayError("INVALID_REQUEST", `a poll of ${options.length} options takes 1 selection or all of them, not ${max}`, {
-      details: { code: "PARAM_NOT_SERVED", method: "poll", param: "maxSelections" },
+    throw detailError("PARAM_NOT_SERVED", `a poll of ${options.length} options takes 1 selection or all of them, not ${max}`, {
+      details: { method: "poll", param: "maxSelections" },
       fix: `Set maxSelections to 1 or to ${options.length}.`,
     });
   const multiple = params["pollMulti"] === true || max > 1;
@@ -209,8 +202,8 @@ const ACTIONS: Readonly<Record<string, Action>> = {
 function refuseUnusedParams(action: string, { reads }: Action, params: ActionParams): void {
   const unread = Object.keys(params).find((name) => !reads.includes(name) && !CLIENT_PARAMS.has(name) && !isOff(params[name]));
   if (unread === undefined) return;
-  throw new GatewayError("INVALID_REQUEST", `params.${unread.slice(0, 60)} has no effect on the action ${action}`, {
-    details: { code: "PARAM_NOT_SERVED", method: "message.action", param: `params.${unread.slice(0, 60)}` },
+  throw detailError("PARAM_NOT_SERVED", `params.${unread.slice(0, 60)} has no effect on the action ${action}`, {
+    details: { method: "message.action", param: `params.${unread.slice(0, 60)}` },
     fix: `Leave it out; ${action} reads ${reads.join(", ")}.`,
   });
 }
@@ -226,11 +219,11 @@ export async function runAction(channel: string, action: string, params: ActionP
     return await found.run(params, context);
   }
   const there = Object.keys(ACTIONS).filter((name) => ACTIONS[name]!.available(context.abilities, context.link));
-  throw new GatewayError(
-    "INVALID_REQUEST",
+  throw detailError(
+    "ACTION_NOT_SUPPORTED",
     `the action ${JSON.stringify(action.slice(0, 40))} is not available on ${channel.slice(0, 40)}`,
     {
-      details: { code: "ACTION_NOT_SUPPORTED", actions: there },
+      details: { actions: there },
       fix: `Available: ${there.join(", ")}.`,
     },
   );

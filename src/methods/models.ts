@@ -1,8 +1,8 @@
 import { agentIds, defaultAgentId, hasAgent, modelAliases, resolveAgent } from "../config/agents.ts";
 import { getAt, setAt } from "../config/edit.ts";
 import type { Config } from "../config/schema.ts";
-import { GatewayError } from "../core/errors.ts";
-import type { MethodFamily, MethodParams } from "../protocol/method.ts";
+import { detailError, GatewayError } from "../core/errors.ts";
+import type { MethodParams, MethodTable } from "../protocol/method.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import { editConfig, type ConfigDeps } from "./config-edit.ts";
 
@@ -35,9 +35,9 @@ type ListParams = MethodParams<"models.list">;
 /** models.*: what can answer, and which one does. */
 export function modelsMethods(deps: ModelsDeps) {
   return {
-    "models.list": { scope: "operator.read", run: (params: ListParams) => listModels(deps, params) },
-    "models.set": { scope: "operator.admin", run: (params: MethodParams<"models.set">) => setModel(deps, params) },
-  } satisfies MethodFamily;
+    "models.list": { scope: "operator.read", run: (params) => listModels(deps, params) },
+    "models.set": { scope: "operator.admin", run: (params) => setModel(deps, params) },
+  } satisfies MethodTable;
 }
 
 /** Shape of models.list, and of the models in chat.metadata. */
@@ -70,8 +70,8 @@ const isDefault = (row: Record<string, unknown>): boolean => (row["tags"] as str
 function requireAgent(config: Config, id: string | undefined): string {
   if (id === undefined) return defaultAgentId(config);
   if (hasAgent(config, id)) return id.toLowerCase();
-  throw new GatewayError("INVALID_REQUEST", `unknown agent id "${id.slice(0, 64)}"`, {
-    details: { code: "UNKNOWN_AGENT_ID", agentId: id.slice(0, 64) },
+  throw detailError("UNKNOWN_AGENT_ID", `unknown agent id "${id.slice(0, 64)}"`, {
+    details: { agentId: id.slice(0, 64) },
     fix: "`openclaw agents list` shows the agents.",
   });
 }

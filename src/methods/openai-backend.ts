@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { ImageInput } from "../agents/runtime.ts";
-import { GatewayError, type ErrorCode } from "../core/errors.ts";
+import type { ErrorCode } from "../core/error-codes.ts";
+import { GatewayError } from "../core/errors.ts";
 import { asId, type RunId } from "../core/ids.ts";
 import type { TurnEvents } from "../turns/events.ts";
 import { operatorSubmission, resolveKey, type ChatDeps } from "./chat-context.ts";

@@ -1,5 +1,5 @@
 import { asId, type AccountId, type ChannelId, type ChatId, type SenderId } from "../core/ids.ts";
-import type { MethodTable } from "../protocol/method.ts";
+import type { MethodParams, MethodTable } from "../protocol/method.ts";
 import { decide, formatDecision, type RoutingInput } from "../routing/decide.ts";
 import type { RoutingConfig } from "../routing/types.ts";
 
@@ -13,14 +13,12 @@ export type RoutesDeps = {
   now: () => number;
 };
 
-type ExplainParams = { channel: string; account: string; peer: string; group?: boolean; text?: string };
-
 /** route.explain: what would happen to a message, decided by the code that decides about real ones. */
 export function routesMethods(deps: RoutesDeps) {
   return {
     "route.explain": {
       scope: "operator.read",
-      run: (params: ExplainParams) => {
+      run: (params) => {
         const config = deps.config();
         const answer = decide(toRoutingInput(deps, params), config);
         return { ...answer, lines: formatDecision(answer, config) };
@@ -30,7 +28,7 @@ export function routesMethods(deps: RoutesDeps) {
 }
 
 /** With `group`, `peer` is the room and an unknown person speaks in it; otherwise `peer` is the person. */
-function toRoutingInput(deps: RoutesDeps, params: ExplainParams): RoutingInput {
+function toRoutingInput(deps: RoutesDeps, params: MethodParams<"route.explain">): RoutingInput {
   const channel = asId<ChannelId>(params.channel);
   const account = asId<AccountId>(params.account);
   return {

@@ -1,12 +1,13 @@
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { StoredFile, MediaStore } from "../store/media.ts";
 import type { FetchedContent } from "../tools/guarded-fetch.ts";
 import { collectOutboundMedia, describeFile, type MediaRoots } from "../turns/outbound-media.ts";
+import type { MethodParams } from "../protocol/method.ts";
 
-export type MediaParams = { mediaUrl?: string; mediaUrls?: readonly string[]; buffer?: string; filename?: string; contentType?: string };
+export type MediaParams = Pick<MethodParams<"send">, "mediaUrl" | "mediaUrls" | "buffer" | "filename" | "contentType">;
 
 export type MediaDeps = MediaRoots & {
   media: MediaStore;
@@ -14,7 +15,7 @@ export type MediaDeps = MediaRoots & {
   fetch: (url: string, maxBytes: number) => Promise<FetchedContent>;
 };
 
-const unusable = (message: string): GatewayError => new GatewayError("INVALID_REQUEST", message, { details: { code: "MEDIA_NOT_USABLE" } });
+const unusable = (message: string): GatewayError => detailError("MEDIA_NOT_USABLE", message);
 
 /** How many files a request names. */
 export const hasMedia = ({ mediaUrl, mediaUrls, buffer }: MediaParams): boolean => Boolean(mediaUrl ?? mediaUrls?.length ?? buffer);
@@ -40,8 +41,7 @@ async function storeFromUrl(url: string, filename: string | undefined, deps: Med
   // One line is one file; the rules for what may be read are those for files that an answer names.
   const { media } = /[\r\n]/.test(path) ? { media: [] } : await collectOutboundMedia(`MEDIA:${path}`, deps);
   if (media[0]) return media[0];
-  throw new GatewayError("INVALID_REQUEST", `the file ${JSON.stringify(basename(path).slice(0, 80))} cannot be sent`, {
-    details: { code: "MEDIA_NOT_USABLE" },
+  throw detailError("MEDIA_NOT_USABLE", `the file ${JSON.stringify(basename(path).slice(0, 80))} cannot be sent`, {
     fix: `It has to be a file of at most ${LIMITS.mediaBytes} bytes in the workspace of the agent.`,
   });
 }
@@ -50,7 +50,7 @@ function toPath(url: string): string {
   try {
     return fileURLToPath(url);
   } catch (err) {
-    throw new GatewayError("INVALID_REQUEST", "the file address cannot be read", { cause: err, details: { code: "MEDIA_NOT_USABLE" } });
+    throw detailError("MEDIA_NOT_USABLE", "the file address cannot be read", { cause: err });
   }
 }
 

@@ -1,8 +1,8 @@
 import type { ChannelCapabilities, Link, ReplyTarget } from "../channels/channel.ts";
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type MessageId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { MethodFamily, MethodParams } from "../protocol/method.ts";
+import type { MethodParams, MethodTable } from "../protocol/method.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
 import type { Outbox, OutboxPart } from "../store/outbox.ts";
 import { conversationOf, type OutboundDeps } from "../turns/outbound.ts";
@@ -13,7 +13,6 @@ import { hasMedia, storeMedia, type MediaDeps, type MediaParams } from "./send-m
 
 type SendParams = MethodParams<"send">;
 type ActionParams = MethodParams<"message.action">;
-type PollParams = MethodParams<"poll">;
 
 export type SendDeps = ChatDeps & {
   /** Resolves when every part of the intent is settled, or after `timeoutMs`. */
@@ -49,15 +48,15 @@ export function sendMethods(deps: SendDeps) {
     return SEND_ACTIONS.has(action) ? run() : once(`${channel} ${action} ${idempotencyKey}`, run);
   };
   return {
-    send: { scope: "operator.write", maxBytes: LIMITS.attachmentRequestBytes, run: (params: SendParams) => send(deps, params) },
+    send: { scope: "operator.write", maxBytes: LIMITS.attachmentRequestBytes, run: (params) => send(deps, params) },
     "message.action": {
       maxBytes: LIMITS.attachmentRequestBytes,
       scope: "operator.write",
-      run: (params: ActionParams) => act(params.action, params),
+      run: (params) => act(params.action, params),
     },
     poll: {
       scope: "operator.write",
-      run: (params: PollParams) => {
+      run: (params) => {
         const { channel, accountId, idempotencyKey, to, question, options, maxSelections, threadId } = params;
         return act("poll", {
           channel: channelOf(deps, channel),
@@ -67,7 +66,7 @@ export function sendMethods(deps: SendDeps) {
         });
       },
     },
-  } satisfies MethodFamily;
+  } satisfies MethodTable;
 }
 
 const SEND_ACTIONS = new Set(["send", "reply", "thread-reply"]);
@@ -123,7 +122,7 @@ async function sendThroughOutbox(
   const withMedia = hasMedia(attached);
   if (!message.trim() && !withMedia) throw new GatewayError("INVALID_REQUEST", "the message is empty");
   if (withMedia && deps.abilities(target.channel)?.media.out !== true)
-    throw new GatewayError("INVALID_REQUEST", "this channel takes text only", { details: { code: "MEDIA_NOT_SUPPORTED" } });
+    throw detailError("MEDIA_NOT_SUPPORTED", "this channel takes text only");
   const { turns } = deps;
   const intentId = `send:${key}`;
   const isKnown = (): boolean => deps.outbox.byIntent(intentId).length > 0;
@@ -132,7 +131,14 @@ async function sendThroughOutbox(
   const media = withMedia && !isKnown() ? await storeMedia(attached, deps.mediaFor(attached.agentId)) : [];
   const mirrored = await deps.store.write(() => {
     if (isKnown()) return null;
-    turns.outbound.add({ id: intentId, sessionKey: null, target, text: message, at: deps.clock.now(), ...(media.length > 0 ? { media } : {}) });
+    turns.outbound.add({
+      id: intentId,
+      sessionKey: null,
+      target,
+      text: message,
+      at: deps.clock.now(),
+      ...(media.length > 0 ? { media } : {}),
+    });
     return session && message.trim()
       ? turns.transcript.addReply({ runId: null, session, text: message, now: deps.clock.now(), origin: "inject" })
       : null;
@@ -169,15 +175,13 @@ function mediaOf(params: Readonly<Record<string, unknown>>): MediaParams {
 function toReceipt(runId: string, channel: string, to: string, parts: readonly OutboxPart[]): unknown {
   const parked = parts.find((part) => part.state === "parked");
   if (parked)
-    throw new GatewayError("UNAVAILABLE", `not sent: ${parked.cause ?? "refused"}`, {
-      retryable: false,
-      details: { code: "OUTBOUND_DELIVERY_FAILED", partKey: parked.partKey },
+    throw detailError("OUTBOUND_DELIVERY_FAILED", `not sent: ${parked.cause ?? "refused"}`, {
+      details: { partKey: parked.partKey },
     });
   const unknown = parts.find((part) => part.state === "unknown");
   if (unknown)
-    throw new GatewayError("UNAVAILABLE", "it is not known whether the message arrived; it was not sent again", {
-      retryable: false,
-      details: { code: "OUTBOUND_DELIVERY_UNKNOWN", partKey: unknown.partKey },
+    throw detailError("OUTBOUND_DELIVERY_UNKNOWN", "it is not known whether the message arrived; it was not sent again", {
+      details: { partKey: unknown.partKey },
     });
   const sent = parts.every((part) => part.state === "sent");
   const ids = parts.flatMap((part) => part.platformIds);

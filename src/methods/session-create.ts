@@ -110,8 +110,7 @@ function storeSession(
       if (known.parent_key === parent!.key && known.forked_from !== null && params.idempotencyKey !== undefined) return known;
       throw new GatewayError("CONFLICT", `there is a session ${key} already`, { fix: "Leave the key out, or choose another one." });
     }
-    const session =
-      known ?? deps.sessions.ensure(key, { sessionId: deps.newId(), agentId, chatKind: "direct", channel: "webchat", now });
+    const session = known ?? deps.sessions.ensure(key, { sessionId: deps.newId(), agentId, chatKind: "direct", channel: "webchat", now });
     const title = params.displayName ?? titleFrom(params.titleSource ?? "");
     deps.sessions.patch(key, {
       updated_at: now,

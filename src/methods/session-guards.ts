@@ -1,5 +1,4 @@
-import { GatewayError } from "../core/errors.ts";
-import { missingScope } from "../protocol/errors.ts";
+import { detailError, GatewayError, missingScope } from "../core/errors.ts";
 import type { Caller } from "../protocol/method.ts";
 import { paramNotServed } from "../protocol/validate.ts";
 import type { SessionRow } from "../store/sessions.ts";
@@ -37,8 +36,8 @@ export function checkExpectations(session: SessionRow | undefined, expected: Exp
     const wanted = expected[name as keyof Expectations];
     if (wanted === undefined) continue;
     if (session ? isSame(valueOf(session), wanted) : wanted === null) continue;
-    throw new GatewayError("INVALID_REQUEST", `the session has changed since it was loaded: ${name} does not match`, {
-      details: { code: "SESSION_CHANGED", reason: "session-changed", param: name, ...(session ? { sessionId: session.session_id } : {}) },
+    throw detailError("SESSION_CHANGED", `the session has changed since it was loaded: ${name} does not match`, {
+      details: { reason: "session-changed", param: name, ...(session ? { sessionId: session.session_id } : {}) },
       fix: "Load the session again, then decide.",
     });
   }

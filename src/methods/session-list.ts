@@ -1,4 +1,4 @@
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { MethodParams } from "../protocol/method.ts";
 import { parseSessionKey, toAgentId } from "../routing/session-key.ts";
@@ -148,8 +148,7 @@ export function resolveSession(deps: ChatDeps, params: MethodParams<"sessions.re
 }
 
 const notFound = (): GatewayError =>
-  new GatewayError("INVALID_REQUEST", "no session matches", {
-    details: { code: "SESSION_NOT_FOUND" },
+  detailError("SESSION_NOT_FOUND", "no session matches", {
     fix: "sessions.list has the sessions.",
   });
 

@@ -1,6 +1,5 @@
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError, missingScope } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import { missingScope } from "../protocol/errors.ts";
 import type { Caller, MethodParams } from "../protocol/method.ts";
 import type { SessionPatch, SessionRow } from "../store/sessions.ts";
 import { isThinkingLevel, resolveModels } from "../turns/settings.ts";
@@ -119,8 +118,7 @@ export function resolvedModel(deps: ChatDeps, session: SessionRow): { modelProvi
 
 export function checkModel(deps: ChatDeps, model: string | null | undefined): void {
   if (!model || deps.modelNames().includes(model)) return;
-  throw new GatewayError("INVALID_REQUEST", `there is no model ${JSON.stringify(model.slice(0, 120))}`, {
-    details: { code: "MODEL_NOT_FOUND" },
+  throw detailError("MODEL_NOT_FOUND", `there is no model ${JSON.stringify(model.slice(0, 120))}`, {
     fix: "`openclaw models list` shows those that can be chosen.",
   });
 }

@@ -1,7 +1,7 @@
-import { GatewayError, reasonOf } from "../core/errors.ts";
+import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Caller, MethodFamily, MethodParams } from "../protocol/method.ts";
+import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import { toNewConversation } from "../store/sessions.ts";
 import { resolveModels, resolveThinking } from "../turns/settings.ts";
@@ -16,22 +16,22 @@ import { topicsOf } from "./stream.ts";
 
 /** sessions.*: the list of conversations and what an operator does with them. */
 export function sessionMethods(deps: ChatDeps) {
-  return { ...readMethods(deps), ...changeMethods(deps) } satisfies MethodFamily;
+  return { ...readMethods(deps), ...changeMethods(deps) } satisfies MethodTable;
 }
 
 function readMethods(deps: ChatDeps) {
   return {
-    "sessions.list": { scope: "operator.read", run: (params: MethodParams<"sessions.list">) => listSessions(deps, params) },
+    "sessions.list": { scope: "operator.read", run: (params) => listSessions(deps, params) },
     "sessions.subscribe": {
       scope: "operator.read",
-      run: (params: MethodParams<"sessions.subscribe">, caller: Caller) => {
+      run: (params, caller) => {
         deps.hub.watch(caller.conn, "sessions");
         return subscribedList(deps, params);
       },
     },
     "sessions.messages.subscribe": {
       scope: "operator.read",
-      run: ({ key: input, agentId }: MethodParams<"sessions.messages.subscribe">, caller: Caller) => {
+      run: ({ key: input, agentId }, caller) => {
         const { key } = resolveKey(deps, input, agentId);
         deps.hub.watch(caller.conn, `session:${key}`);
         return { subscribed: true, key };
@@ -39,7 +39,7 @@ function readMethods(deps: ChatDeps) {
     },
     "sessions.messages.unsubscribe": {
       scope: "operator.read",
-      run: ({ key: input, agentId }: MethodParams<"sessions.messages.unsubscribe">, caller: Caller) => {
+      run: ({ key: input, agentId }, caller) => {
         const { key } = resolveKey(deps, input, agentId);
         deps.hub.unwatch(caller.conn, `session:${key}`);
         return { subscribed: false, key };
@@ -47,16 +47,16 @@ function readMethods(deps: ChatDeps) {
     },
     "sessions.describe": {
       scope: "operator.read",
-      run: ({ key, agentId, includeDerivedTitles, includeLastMessage }: MethodParams<"sessions.describe">) => {
+      run: ({ key, agentId, includeDerivedTitles, includeLastMessage }) => {
         const session = deps.sessions.get(resolveKey(deps, key, agentId).key);
         const options = { derivedTitles: includeDerivedTitles !== false, lastMessage: includeLastMessage !== false };
         return { session: session ? wireRow(deps, session, options) : null };
       },
     },
-    "sessions.preview": { scope: "operator.read", run: (params: MethodParams<"sessions.preview">) => preview(deps, params) },
-    "sessions.resolve": { scope: "operator.read", run: (params: MethodParams<"sessions.resolve">) => resolveSession(deps, params) },
-    "sessions.search": { scope: "operator.read", run: (params: MethodParams<"sessions.search">) => searchSessions(deps, params) },
-  } satisfies MethodFamily;
+    "sessions.preview": { scope: "operator.read", run: (params) => preview(deps, params) },
+    "sessions.resolve": { scope: "operator.read", run: (params) => resolveSession(deps, params) },
+    "sessions.search": { scope: "operator.read", run: (params) => searchSessions(deps, params) },
+  } satisfies MethodTable;
 }
 
 function changeMethods(deps: ChatDeps) {
@@ -64,22 +64,22 @@ function changeMethods(deps: ChatDeps) {
     "sessions.create": {
       scope: "operator.write",
       maxBytes: LIMITS.attachmentRequestBytes,
-      run: (params: MethodParams<"sessions.create">, caller: Caller) => createSession(deps, params, caller),
+      run: (params, caller) => createSession(deps, params, caller),
     },
     "sessions.patch": {
       scope: "operator.write",
-      run: (params: MethodParams<"sessions.patch">, caller: Caller) => patchSession(deps, params, caller),
+      run: (params, caller) => patchSession(deps, params, caller),
     },
-    "sessions.reset": { scope: "operator.admin", run: (params: MethodParams<"sessions.reset">) => reset(deps, params) },
-    "sessions.delete": { scope: "operator.admin", run: (params: MethodParams<"sessions.delete">) => remove(deps, params) },
-    "sessions.compact": { scope: "operator.admin", run: (params: MethodParams<"sessions.compact">) => compact(deps, params) },
+    "sessions.reset": { scope: "operator.admin", run: (params) => reset(deps, params) },
+    "sessions.delete": { scope: "operator.admin", run: (params) => remove(deps, params) },
+    "sessions.compact": { scope: "operator.admin", run: (params) => compact(deps, params) },
     "sessions.send": {
       scope: "operator.write",
       maxBytes: LIMITS.attachmentRequestBytes,
-      run: (params: MethodParams<"sessions.send">, caller: Caller) => send(deps, params, caller),
+      run: (params, caller) => send(deps, params, caller),
     },
-    "sessions.abort": { scope: "operator.write", run: (params: MethodParams<"sessions.abort">) => abort(deps, params) },
-  } satisfies MethodFamily;
+    "sessions.abort": { scope: "operator.write", run: (params) => abort(deps, params) },
+  } satisfies MethodTable;
 }
 
 async function send(deps: ChatDeps, params: MethodParams<"sessions.send">, caller: Caller): Promise<unknown> {
@@ -154,8 +154,7 @@ async function remove(deps: ChatDeps, params: MethodParams<"sessions.delete">): 
   const session = deps.sessions.get(key);
   if (!session) return { ok: true, key, deleted: false, archived: [] };
   if (key === resolveKey(deps, "main", session.agent_id).key)
-    throw new GatewayError("INVALID_REQUEST", `the main session (${key}) cannot be deleted: its agent would have none`, {
-      details: { code: "SESSION_IS_MAIN" },
+    throw detailError("SESSION_IS_MAIN", `the main session (${key}) cannot be deleted: its agent would have none`, {
       fix: "Use sessions.reset (or /new) to begin a new conversation in it.",
     });
   const { expectedSessionId, expectedLifecycleRevision, expectedSessionUpdatedAt, archivedOnly = false } = params;
@@ -182,8 +181,7 @@ function checkRemovable(deps: ChatDeps, key: SessionKey, params: Expectations & 
   const session = requireSession(deps, key);
   checkExpectations(session, params);
   if (params.archivedOnly && session.archived !== 1)
-    throw new GatewayError("INVALID_REQUEST", `the session ${key} is not archived`, {
-      details: { code: "SESSION_NOT_ARCHIVED" },
+    throw detailError("SESSION_NOT_ARCHIVED", `the session ${key} is not archived`, {
       fix: "Archive it first, or leave archivedOnly out.",
     });
 }
@@ -257,6 +255,10 @@ async function abort(deps: ChatDeps, params: MethodParams<"sessions.abort">): Pr
   if (!key) throw new GatewayError("INVALID_REQUEST", "one of key and runId is needed, and the run must exist");
   const runId = params.runId === undefined ? deps.turns.lanes.busySessions().get(key) : asId<RunId>(params.runId);
   const isAll = params.runId === undefined && params.clearQueued === true;
-  const runIds = isAll ? await deps.turns.lanes.abortDurably(key) : runId === undefined ? [] : await deps.turns.lanes.abortDurably(key, runId);
+  const runIds = isAll
+    ? await deps.turns.lanes.abortDurably(key)
+    : runId === undefined
+      ? []
+      : await deps.turns.lanes.abortDurably(key, runId);
   return { ok: true, abortedRunId: runIds[0] ?? null, status: runIds.length > 0 ? "aborted" : "no-active-run", runIds };
 }

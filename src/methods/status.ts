@@ -2,7 +2,7 @@ import { GatewayError } from "../core/errors.ts";
 import type { SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { VERSION } from "../core/version.ts";
-import type { Caller, MethodTable } from "../protocol/method.ts";
+import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { NO_HEARTBEAT } from "./health.ts";
@@ -53,7 +53,7 @@ const RECENT = 10;
 /** status, presence, and the facts that clients leave for the main session. */
 export function statusMethods(deps: StatusDeps) {
   return {
-    status: { scope: "operator.read", run: (params: StatusParams) => summarise(deps, params) },
+    status: { scope: "operator.read", run: (params) => summarise(deps, params) },
     "system-presence": { scope: "operator.read", run: () => deps.presence.rows() },
     "system-event": {
       scope: "operator.admin",
@@ -63,11 +63,11 @@ export function statusMethods(deps: StatusDeps) {
         return { ok: true };
       },
     },
-    wake: { scope: "operator.write", run: (params: WakeParams, caller: Caller) => wake(deps, params, caller) },
+    wake: { scope: "operator.write", run: (params, caller) => wake(deps, params, caller) },
     "last-heartbeat": { scope: "operator.read", run: () => deps.keyValue.get(LAST_HEARTBEAT) },
     "set-heartbeats": {
       scope: "operator.admin",
-      run: async ({ enabled }: { enabled: boolean }) => {
+      run: async ({ enabled }) => {
         await deps.write(() => deps.keyValue.set(HEARTBEATS, { enabled }, deps.now()));
         return { ok: true, enabled };
       },
@@ -75,15 +75,8 @@ export function statusMethods(deps: StatusDeps) {
   } satisfies MethodTable;
 }
 
-type StatusParams = {
-  /** False: the lines of the channels are left out. */ includeChannelSummary?: boolean;
-  /** True: with what the command line shows of agents and updates. */ includeCliProjection?: boolean;
-};
-
-type WakeParams = { mode: "now" | "next-heartbeat"; text: string; sessionKey?: string; agentId?: string };
-
 /** `now` runs a turn at once; `next-heartbeat` leaves the text for the next turn of the session. */
-async function wake(deps: StatusDeps, params: WakeParams, caller: Caller): Promise<Record<string, unknown>> {
+async function wake(deps: StatusDeps, params: MethodParams<"wake">, caller: Caller): Promise<Record<string, unknown>> {
   const session = deps.sessionFor(params.sessionKey, params.agentId);
   if (params.mode === "now") {
     const { runId } = await deps.submit(session, params.text, caller);
@@ -136,7 +129,10 @@ export function dequeueSystemEvents(facts: KeyValueStore, sessions: readonly (st
   return taken;
 }
 
-function summarise(deps: StatusDeps, { includeChannelSummary = true, includeCliProjection }: StatusParams): Record<string, unknown> {
+function summarise(
+  deps: StatusDeps,
+  { includeChannelSummary = true, includeCliProjection }: MethodParams<"status">,
+): Record<string, unknown> {
   const now = deps.now();
   const { rows, total } = deps.sessions.list({ archived: "all", limit: RECENT, offset: 0 });
   const agents = deps.agents();

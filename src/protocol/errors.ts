@@ -22,10 +22,3 @@ export function toErrorPayload(err: unknown, log: Log, method: string): WireErro
     ...(err.retryAfterMs === undefined ? {} : { retryAfterMs: Math.max(0, Math.round(err.retryAfterMs)) }),
   };
 }
-
-/** The error of a caller that lacks a scope; methods with a dynamic scope throw the same. */
-export function missingScope(scope: string): GatewayError {
-  return new GatewayError("FORBIDDEN", `missing scope: ${scope}`, {
-    details: { code: "MISSING_SCOPE", missingScope: scope, requiredScopes: [scope] },
-  });
-}

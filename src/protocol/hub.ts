@@ -1,4 +1,5 @@
 import type { ConnId } from "../core/ids.ts";
+import type { Disconnect } from "./disconnects.ts";
 
 /** Who gets an event: holders of `scope` that watch one of `topics` (no topics: everybody with the scope). */
 export type Audience = {
@@ -24,7 +25,7 @@ export type Hub = {
   unwatch(conn: ConnId, topic: string): void;
   watches(conn: ConnId, topic: string): boolean;
   /** Closes the sockets that `match`es, e.g. after a revocation. Returns how many. */
-  close(match: (peer: Peer) => boolean, code: number, reason: string): number;
+  close(match: (peer: Peer) => boolean, why: Disconnect): number;
   /** The connections after their handshake. */
   peers(): readonly Peer[];
 };

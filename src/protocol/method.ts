@@ -32,20 +32,15 @@ export type Caller = {
 
 /**
  * One RPC method: data plus one function, params in, payload out. It never sees a socket. `scope` is what the caller must
- * hold; `"dynamic"` methods decide in `run` and throw GatewayError FORBIDDEN with details MISSING_SCOPE.
+ * hold; `"dynamic"` methods decide in `run` and throw `missingScope`.
  */
-export type Method = {
+export type Method<Params> = {
   scope: OperatorScope | "dynamic" | "node";
   /** Bytes of the request frame; default LIMITS.requestBytes. */
   maxBytes?: number;
-  /** Checked params (the generated validators have already refused anything off-schema). May be a promise. */
-  run(params: never, caller: Caller): unknown;
+  /** The generated validators have checked `params`. May return a promise. */
+  run(params: Params, caller: Caller): unknown;
 };
 
-/** Some of the served methods, with their params typed by the schema. */
-export type MethodFamily = {
-  readonly [M in ServedMethod]?: Omit<Method, "run"> & { run: (params: MethodParams<M>, caller: Caller) => unknown };
-};
-
-/** The served methods by name. This table is the advertised list. */
-export type MethodTable = Readonly<Record<string, Method>>;
+/** The served methods by name, each with the params of its schema. The table of the whole gateway is the advertised list. */
+export type MethodTable = { readonly [M in ServedMethod]?: Method<MethodParams<M>> };

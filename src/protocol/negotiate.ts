@@ -1,3 +1,4 @@
+import type { ErrorDetails } from "../core/errors.ts";
 import { PROTOCOL_VERSION } from "../core/version.ts";
 
 /** Probes and nodes may still speak this one. */
@@ -18,7 +19,7 @@ export function negotiate(range: ProtocolRange, client: { id: string; mode: stri
 }
 
 /** `error.details` of a refused range. */
-export function mismatchDetails(range: ProtocolRange): Record<string, unknown> {
+export function mismatchDetails(range: ProtocolRange): ErrorDetails {
   return {
     code: "PROTOCOL_MISMATCH",
     clientMinProtocol: range.minProtocol,

@@ -1,6 +1,6 @@
 import { isAscii } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 
 const QUOTE = 0x22;
@@ -18,8 +18,7 @@ const SHORT_STRING_BYTES = 48;
 
 const invalidFrame = (text: string): GatewayError => new GatewayError("INVALID_REQUEST", `invalid request frame: ${text}`);
 /** Thrown for text that is no JSON at all: its sender cannot be answered by id. */
-export const NOT_JSON = "FRAME_NOT_JSON";
-const notJson = (): GatewayError => new GatewayError("INVALID_REQUEST", "invalid request frame: not JSON", { details: { code: NOT_JSON } });
+const notJson = (): GatewayError => detailError("FRAME_NOT_JSON", "invalid request frame: not JSON");
 
 /** Random per process, so that nobody can choose keys that meet in one slot. */
 const seed = randomBytes(4).readInt32LE();

@@ -1,5 +1,7 @@
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError } from "../core/errors.ts";
 import { VALIDATORS, type SchemaFault } from "./gen/validators.js";
+import type { ConnectParams } from "./frames.ts";
+import type { MethodParams } from "./method.ts";
 import type { ServedMethod } from "./served-methods.ts";
 import { NESTED_PARAMS } from "./param-schemas.ts";
 import { PARAM_RULES, type IgnoredParam } from "./served-params.ts";
@@ -14,7 +16,7 @@ function describe(fault: SchemaFault): string {
 }
 
 /** True when params of `method` can be checked, that is, when the method may be served. */
-export function hasValidator(method: string): boolean {
+export function hasValidator(method: string): method is ServedMethod {
   return Object.hasOwn(VALIDATORS, method);
 }
 
@@ -22,7 +24,9 @@ export function hasValidator(method: string): boolean {
  * The served params of a request. Throws GatewayError INVALID_REQUEST `invalid <method> params: at <path>: <reason>` for what is off
  * schema, and with `details.code` PARAM_NOT_SERVED for what would have no effect here. Absent params count as `{}`.
  */
-export function checkParams(method: string, params: unknown): unknown {
+export function checkParams<M extends ServedMethod>(method: M, params: unknown): MethodParams<M>;
+export function checkParams(method: "connect", params: unknown): ConnectParams;
+export function checkParams(method: ServedMethod | "connect", params: unknown): unknown {
   const value = params === undefined ? {} : params;
   const validate = VALIDATORS[method]!;
   if (validate(value)) return servedParams(method, value as Readonly<Record<string, unknown>>);
@@ -51,8 +55,8 @@ function isIgnored(rule: IgnoredParam | undefined, value: unknown): boolean {
 
 /** The refusal of a parameter, or of a value of it, that would have no effect. */
 export function paramNotServed(method: string, param: string, path = `/${param}`): GatewayError {
-  return new GatewayError("INVALID_REQUEST", `invalid ${method} params: at ${path}: this gateway does not serve it`, {
-    details: { code: "PARAM_NOT_SERVED", method, param },
+  return detailError("PARAM_NOT_SERVED", `invalid ${method} params: at ${path}: this gateway does not serve it`, {
+    details: { method, param },
     fix: `Leave ${param} out; docs/protocol.md lists what each method serves.`,
   });
 }

@@ -1,4 +1,4 @@
-import { GatewayError } from "../core/errors.ts";
+import { detailError } from "../core/errors.ts";
 import type { AccountId, AgentId, ChannelId } from "../core/ids.ts";
 import { toAgentId } from "./session-key.ts";
 import { ownProperty, type RoutingBinding, type RoutedMessage, type RoutingConfig } from "./types.ts";
@@ -137,8 +137,8 @@ function knownAgent(binding: RoutingBinding, index: number, config: RoutingConfi
   const id = toAgentId(String(binding.agentId));
   const known = agentIds(config);
   if (known.length === 0 || known.includes(id) || id === "main") return id;
-  throw new GatewayError("NOT_FOUND", `bindings[${index}] names the agent "${id}", which does not exist`, {
-    details: { code: "AGENT_SELECTION_REQUIRED", agents: known },
+  throw detailError("AGENT_SELECTION_REQUIRED", `bindings[${index}] names the agent "${id}", which does not exist`, {
+    details: { agents: known },
     fix: `Use one of ${known.join(", ")} as bindings[${index}].agentId.`,
   });
 }
@@ -153,8 +153,8 @@ export function defaultAgent(config: RoutingConfig): AgentId {
   if (known.length === 0) return toAgentId("main");
   if (known.length === 1) return known[0]!;
   if (config.agents?.ownership === "explicit") {
-    throw new GatewayError("NOT_FOUND", "several agents are configured and no binding matches", {
-      details: { code: "AGENT_SELECTION_REQUIRED", agents: known },
+    throw detailError("AGENT_SELECTION_REQUIRED", "several agents are configured and no binding matches", {
+      details: { agents: known },
       fix: 'Add a binding for this channel, for example with accountId "*".',
     });
   }

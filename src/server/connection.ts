@@ -3,14 +3,15 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { PeerFacts, Verified } from "../auth/authenticator.ts";
 import { OPERATOR_SCOPES, satisfies } from "../auth/scopes.ts";
-import { GatewayError, reasonOf } from "../core/errors.ts";
+import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { identityProof, NONCE_HEADER, PROOF_HEADER } from "../core/identity-proof.ts";
 import { asId, type ConnId, type DeviceId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
+import { DISCONNECTS } from "../protocol/disconnects.ts";
 import { encodeError, encodeEvent, encodeResult } from "../protocol/frames.ts";
 import type { Peer } from "../protocol/hub.ts";
-import { NOT_JSON, readFrame, readHead, readLargeFrame } from "../protocol/scan.ts";
+import { readFrame, readHead, readLargeFrame } from "../protocol/scan.ts";
 import { BudgetShare, type ByteBudget } from "./budget.ts";
 import type { CredentialWatch } from "./credential-watch.ts";
 import { type Responder, type Dispatcher, type RpcRequest, toRequest } from "./dispatch.ts";
@@ -89,9 +90,7 @@ export class ClientConnection implements RequestQueue {
       deadlineMs: LIMITS.handshakeMs,
       awaitingAnswer: false,
       drop: (why) =>
-        why === "timeout"
-          ? this.#socket.close(1008, "handshake timeout")
-          : this.#socket.close(1013, "too many connections that have not signed in"),
+        why === "timeout" ? this.#socket.close(DISCONNECTS.handshakeTimeout) : this.#socket.close(DISCONNECTS.tooManyPreAuthConnections),
     };
     this.#tcpSocket = upgrade.socket;
     this.#tcpSocket.on("close", () => context.hub.backlog.forget(this.#socket));
@@ -119,7 +118,7 @@ export class ClientConnection implements RequestQueue {
       cause: reasonOf(err),
       stack: err instanceof Error ? err.stack : undefined,
     });
-    this.#socket.close(1011, "internal error");
+    this.#socket.close(DISCONNECTS.internalError);
   }
 
   startNext(): boolean {
@@ -153,7 +152,7 @@ export class ClientConnection implements RequestQueue {
 
   #onFrame(): void {
     if (this.#state === "open" || this.#state === "ended") return;
-    if (++this.#preAuthFrames > LIMITS.preAuthFrames) this.#socket.close(1008, "too many frames before the handshake ended");
+    if (++this.#preAuthFrames > LIMITS.preAuthFrames) this.#socket.close(DISCONNECTS.tooManyPreAuthFrames);
   }
 
   #onMessage(data: Buffer): void {
@@ -185,9 +184,9 @@ export class ClientConnection implements RequestQueue {
   #refuse(failed: HandshakeFailure): void {
     const code = String(failed.error?.details?.["code"] ?? failed.error?.code ?? "none");
     this.#context.deps.metrics.count("gateway_server_refused_total", { code });
-    this.#context.deps.log.info("a client was refused", { remote: this.#remote, code, reason: failed.closeReason });
+    this.#context.deps.log.info("a client was refused", { remote: this.#remote, code, reason: failed.close.reason });
     if (failed.error && failed.id !== null) this.#socket.sendText(encodeError(failed.id, failed.error));
-    this.#socket.close(failed.closeCode, failed.closeReason);
+    this.#socket.close(failed.close);
   }
 
   #accept(passed: HandshakeSuccess): void {
@@ -195,8 +194,8 @@ export class ClientConnection implements RequestQueue {
     const peer = toPeer(passed, asId<ConnId>(randomUUID()), this.#remote, deps.clock.now());
     const caps = new Set(passed.params.caps ?? []);
     // It may have been revoked while the handshake waited for the store.
-    this.#unwatch = this.#context.credentialWatch.add(passed.verified, () => this.#socket.close(4001, "credential ended"));
-    if (!this.#unwatch) return this.#socket.close(4001, "credential ended");
+    this.#unwatch = this.#context.credentialWatch.add(passed.verified, () => this.#socket.close(DISCONNECTS.credentialRevoked));
+    if (!this.#unwatch) return this.#socket.close(DISCONNECTS.credentialRevoked);
     this.#state = "open";
     this.#peer = peer;
     this.#budgetShare = new BudgetShare(this.#context.requestBudget, peer.credential);
@@ -266,14 +265,13 @@ export class ClientConnection implements RequestQueue {
     this.#releaseArriving();
     if (this.#memoryFull) return this.#context.dispatcher.refuse(id, method, requestMemoryFull(), this.#responder!);
     const limit = method === null ? null : this.#context.dispatcher.limitOf(method);
-    const text =
+    const error =
       method === null
-        ? "invalid request frame: too large, and no method name at its start"
+        ? new GatewayError("INVALID_REQUEST", "invalid request frame: too large, and no method name at its start")
         : limit === null
-          ? `unknown method: ${method.slice(0, LIMITS.methodChars)}`
-          : `invalid ${method} request: larger than ${limit} bytes`;
-    const details = limit === null ? {} : { details: { code: "REQUEST_TOO_LARGE", limitBytes: limit } };
-    this.#context.dispatcher.refuse(id, method, new GatewayError("INVALID_REQUEST", text, details), this.#responder!);
+          ? new GatewayError("INVALID_REQUEST", `unknown method: ${method.slice(0, LIMITS.methodChars)}`)
+          : requestTooLarge(method, limit);
+    this.#context.dispatcher.refuse(id, method, error, this.#responder!);
   }
 
   #releaseArriving(): void {
@@ -286,9 +284,8 @@ export class ClientConnection implements RequestQueue {
     const waiting = this.#queue.length - this.#queueHead;
     if (waiting >= LIMITS.connectionQueue || this.#queuedBytes + data.length > LIMITS.connectionQueueBytes) {
       const { id, method } = readHead(data);
-      const busy = new GatewayError("UNAVAILABLE", "too many requests are waiting on this connection", {
+      const busy = detailError("CONNECTION_QUEUE_FULL", "too many requests are waiting on this connection", {
         retryAfterMs: 1_000,
-        details: { code: "CONNECTION_QUEUE_FULL" },
       });
       return this.#context.dispatcher.refuse(id, method, busy, this.#responder!);
     }
@@ -332,10 +329,7 @@ export class ClientConnection implements RequestQueue {
   #run(request: RpcRequest, bytes: number): Promise<void> | void {
     const limit = this.#context.dispatcher.limitOf(request.method);
     if (limit !== null && bytes > limit) {
-      const error = new GatewayError("INVALID_REQUEST", `invalid ${request.method} request: larger than ${limit} bytes`, {
-        details: { code: "REQUEST_TOO_LARGE", limitBytes: limit },
-      });
-      return this.#context.dispatcher.refuse(request.id, request.method, error, this.#responder!);
+      return this.#context.dispatcher.refuse(request.id, request.method, requestTooLarge(request.method, limit), this.#responder!);
     }
     return this.#context.dispatcher.run(request, this.#responder!);
   }
@@ -352,7 +346,7 @@ export class ClientConnection implements RequestQueue {
       this.#context.dispatcher.refuse(readHead(data).id, null, err, this.#responder!);
       return;
     }
-    if (err.details?.["code"] === NOT_JSON) return this.#socket.close(1008, err.message);
+    if (err.details?.["code"] === "FRAME_NOT_JSON") return this.#socket.close(DISCONNECTS.notJson);
     const id = typeof err.details?.["id"] === "string" ? err.details["id"] : readHead(data).id;
     this.#context.dispatcher.refuse(id, null, new GatewayError("INVALID_REQUEST", err.message), this.#responder!);
   }
@@ -377,10 +371,12 @@ export class ClientConnection implements RequestQueue {
   }
 }
 
+const requestTooLarge = (method: string, limitBytes: number): GatewayError =>
+  detailError("REQUEST_TOO_LARGE", `invalid ${method} request: larger than ${limitBytes} bytes`, { details: { limitBytes } });
+
 const requestMemoryFull = (): GatewayError =>
-  new GatewayError("UNAVAILABLE", "the gateway holds too many large requests right now; send it again", {
+  detailError("REQUEST_MEMORY_FULL", "the gateway holds too many large requests right now; send it again", {
     retryAfterMs: 1_000,
-    details: { code: "REQUEST_MEMORY_FULL" },
   });
 
 /** A command of the CLI connects for one request; a line for each would bury the others. */

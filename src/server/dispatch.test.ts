@@ -29,7 +29,7 @@ const METHODS: MethodTable = {
   "agents.list": {
     scope: "operator.read",
     run: () => {
-      throw new GatewayError("NOT_FOUND", "nothing there", { fix: "Look elsewhere.", details: { code: "X" }, retryAfterMs: 5 });
+      throw new GatewayError("NOT_FOUND", "nothing there", { fix: "Look elsewhere.", details: { code: "LANE_FULL" }, retryAfterMs: 5 });
     },
   },
   "models.list": { scope: "operator.read", run: () => Promise.reject(new TypeError("secret detail")) },
@@ -82,7 +82,7 @@ describe("requests", () => {
     assert.deepEqual((await raw.call("agents.list")).error, {
       code: "NOT_FOUND",
       message: "nothing there",
-      details: { code: "X", fix: "Look elsewhere." },
+      details: { code: "LANE_FULL", fix: "Look elsewhere." },
       retryAfterMs: 5,
     });
   });

@@ -1,11 +1,12 @@
-import { GatewayError } from "../core/errors.ts";
+import { GatewayError, missingScope } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
-import { missingScope, toErrorPayload } from "../protocol/errors.ts";
+import { toErrorPayload } from "../protocol/errors.ts";
 import { encodeError, encodeResult, NO_ID } from "../protocol/frames.ts";
-import type { Caller, MethodTable } from "../protocol/method.ts";
+import type { Caller, Method, MethodParams, MethodTable } from "../protocol/method.ts";
 import { isUsableId } from "../protocol/scan.ts";
+import type { ServedMethod } from "../protocol/served-methods.ts";
 import { checkParams } from "../protocol/validate.ts";
 
 /** A request whose frame was read. */
@@ -52,8 +53,7 @@ export class Dispatcher {
 
   /** Bytes that a request of this method may have; null when the method is not served. */
   limitOf(method: string): number | null {
-    const found = this.#find(method);
-    return found ? (found.maxBytes ?? LIMITS.requestBytes) : null;
+    return this.#serves(method) ? (this.#options.methods[method]?.maxBytes ?? LIMITS.requestBytes) : null;
   }
 
   /** Runs a request and answers it. The promise ends when the answer was given; it never rejects. */
@@ -80,8 +80,8 @@ export class Dispatcher {
     this.#options.metrics.count("gateway_server_requests_total", { method: this.#methodLabel(method ?? ""), outcome: error.code });
   }
 
-  #find(method: string): MethodTable[string] | undefined {
-    return Object.hasOwn(this.#options.methods, method) ? this.#options.methods[method] : undefined;
+  #serves(method: string): method is ServedMethod {
+    return Object.hasOwn(this.#options.methods, method);
   }
 
   #start(request: RpcRequest, asker: Responder): unknown {
@@ -90,14 +90,17 @@ export class Dispatcher {
       if (!asker.hasScope("operator.admin")) throw missingScope("operator.admin");
       throw new GatewayError("INVALID_REQUEST", "connect is the first request of a connection, and the only one");
     }
-    const found = this.#find(method);
-    if (!found) throw new GatewayError("INVALID_REQUEST", `unknown method: ${method}`);
-    const role = found.scope === "node" ? "node" : "operator";
+    if (!this.#serves(method)) throw new GatewayError("INVALID_REQUEST", `unknown method: ${method}`);
+    return this.#call(method, request, asker);
+  }
+
+  #call<M extends ServedMethod>(method: M, request: RpcRequest, asker: Responder): unknown {
+    const { scope, run }: Method<MethodParams<M>> = this.#options.methods[method]!;
+    const role = scope === "node" ? "node" : "operator";
     if (asker.base.role !== role) throw new GatewayError("INVALID_REQUEST", `unauthorized role: ${asker.base.role}`);
-    if (found.scope !== "node" && found.scope !== "dynamic" && !asker.hasScope(found.scope)) throw missingScope(found.scope);
-    const params = checkParams(method, request.params);
+    if (scope !== "node" && scope !== "dynamic" && !asker.hasScope(scope)) throw missingScope(scope);
     const accept = (payload: unknown): void => asker.send(encodeResult(request.id, payload));
-    return found.run(params as never, { ...asker.base, accept });
+    return run(checkParams(method, request.params), { ...asker.base, accept });
   }
 
   #succeeded(request: RpcRequest, asker: Responder, payload: unknown, started: number): void {
@@ -125,6 +128,6 @@ export class Dispatcher {
 
   /** Names that a client made up share one label. */
   #methodLabel(method: string): string {
-    return this.#find(method) ? method : "unknown";
+    return this.#serves(method) ? method : "unknown";
   }
 }

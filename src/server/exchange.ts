@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { ERRORS, GatewayError } from "../core/errors.ts";
+import { ERRORS } from "../core/error-codes.ts";
+import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { BudgetShare } from "./budget.ts";
 

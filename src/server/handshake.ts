@@ -2,6 +2,7 @@ import type { ConnectClaims, PeerFacts, Verified } from "../auth/authenticator.t
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { PROTOCOL_VERSION } from "../core/version.ts";
+import { DISCONNECTS, withReason, type Disconnect } from "../protocol/disconnects.ts";
 import { toErrorPayload, type WireError } from "../protocol/errors.ts";
 import type { ConnectParams } from "../protocol/frames.ts";
 import type { Peer } from "../protocol/hub.ts";
@@ -12,19 +13,13 @@ import { toRequest } from "./dispatch.ts";
 import type { ServerDeps } from "./deps.ts";
 
 /** How a handshake failed: what is answered (nothing when the peer does not speak the protocol) and how the socket closes. */
-export type HandshakeFailure = { ok: false; id: string | null; error: WireError | null; closeCode: number; closeReason: string };
+export type HandshakeFailure = { ok: false; id: string | null; error: WireError | null; close: Disconnect };
 export type HandshakeSuccess = { ok: true; id: string; params: ConnectParams; verified: Verified };
 
-const fail = (id: string | null, error: WireError | null, closeCode: number, closeReason: string): HandshakeFailure => ({
-  ok: false,
-  id,
-  error,
-  closeCode,
-  closeReason,
-});
+const fail = (id: string | null, error: WireError | null, close: Disconnect): HandshakeFailure => ({ ok: false, id, error, close });
 
 /** Why nobody can connect right now, or null. */
-function refuseIfNotServing(deps: ServerDeps, clients: number): { error: WireError; reason: string } | null {
+function refuseIfNotServing(deps: ServerDeps, clients: number): WireError | null {
   const phase = deps.phase();
   if (phase === "serving" && clients < LIMITS.clients) return null;
   const [text, why, retryAfterMs] =
@@ -33,7 +28,7 @@ function refuseIfNotServing(deps: ServerDeps, clients: number): { error: WireErr
       : phase === "stopping"
         ? ["gateway restarting", "gateway-restarting", 1_000]
         : ["too many clients", "too-many-clients", 5_000];
-  return { error: { code: "UNAVAILABLE", message: text, details: { reason: why }, retryable: true, retryAfterMs }, reason: text };
+  return { code: "UNAVAILABLE", message: text, details: { reason: why }, retryable: true, retryAfterMs };
 }
 
 /** Judges the first frame of a connection. Rejects only for a bug. */
@@ -47,25 +42,29 @@ export async function performHandshake(
     request = toRequest(readFrame(frame));
   } catch (err) {
     if (!(err instanceof GatewayError)) throw err;
-    return fail(null, null, 1008, "invalid request frame");
+    return fail(null, null, DISCONNECTS.invalidRequestFrame);
   }
-  const refuse = (error: WireError, closeCode = 1008, closeReason = error.message) => fail(request.id, error, closeCode, closeReason);
+  const refuse = (error: WireError, close: Disconnect = DISCONNECTS.refused, reason = error.message) =>
+    fail(request.id, error, withReason(close, reason));
   if (request.method !== "connect") return refuse({ code: "INVALID_REQUEST", message: "invalid handshake: first request must be connect" });
   const closed = refuseIfNotServing(deps, context.clients);
-  if (closed) return refuse(closed.error, 1013, closed.reason);
+  if (closed) return refuse(closed, DISCONNECTS.notServing);
   let params: ConnectParams;
   try {
-    params = checkParams("connect", request.params) as ConnectParams;
+    params = checkParams("connect", request.params);
   } catch (err) {
     return refuse(toErrorPayload(err, deps.log, "connect"));
   }
   if (negotiate(params, params.client, params.role ?? "operator") === null)
-    return refuse({ code: "INVALID_REQUEST", message: "protocol mismatch", details: mismatchDetails(params) }, 1002);
+    return refuse(
+      { code: "INVALID_REQUEST", message: "protocol mismatch", details: mismatchDetails(params) },
+      DISCONNECTS.protocolMismatch,
+    );
   const verified = await deps.auth.authenticator.authenticateConnect(params as ConnectClaims, facts, nonce);
   if (!("refused" in verified)) return { ok: true, id: request.id, params, verified };
   const details = Object.keys(verified.details).length > 0 ? { details: verified.details } : {};
   const later = verified.retryAfterMs === undefined ? {} : { retryable: true, retryAfterMs: Math.ceil(verified.retryAfterMs) };
-  return refuse({ code: verified.code, message: verified.message, ...details, ...later }, verified.closeCode, verified.closeReason);
+  return refuse({ code: verified.code, message: verified.message, ...details, ...later }, DISCONNECTS.refused, verified.closeReason);
 }
 
 /** The peer as the rest of the gateway sees it: from the verified credential and what the client said about itself. */

@@ -1,6 +1,7 @@
 import type { ConnId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Metrics } from "../core/metrics.ts";
+import { DISCONNECTS, type Disconnect } from "../protocol/disconnects.ts";
 import { encodeBroadcast, encodeEvent } from "../protocol/frames.ts";
 import type { Audience, Hub, Peer } from "../protocol/hub.ts";
 import { Backlog } from "./backlog.ts";
@@ -113,11 +114,11 @@ export class ClientHub implements Hub {
     return this.#clients.get(conn)?.topics.has(topic) ?? false;
   }
 
-  close(match: (peer: Peer) => boolean, code: number, reason: string): number {
+  close(match: (peer: Peer) => boolean, why: Disconnect): number {
     let closed = 0;
     for (const member of this.#clients.values()) {
       if (!match(member.peer)) continue;
-      member.socket.close(code, reason);
+      member.socket.close(why);
       closed++;
     }
     return closed;
@@ -143,7 +144,7 @@ export class ClientHub implements Hub {
   enforceBufferLimit(socket: WsSocket): void {
     if (socket.waitingBytes > LIMITS.clientBufferBytes && socket.isOpen) {
       this.#metrics.count("gateway_server_slow_clients_ended_total", { limit: "client" });
-      socket.close(1008, "slow consumer");
+      socket.close(DISCONNECTS.slowConsumer);
     }
     this.backlog.update(socket);
   }

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { get } from "node:http";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError } from "../core/errors.ts";
 import { PRODUCT, PRODUCT_HEADER } from "./exchange.ts";
 
 export type BindMode = "loopback" | "lan" | "tailnet" | "auto" | "custom";
@@ -37,8 +37,7 @@ const LOOPBACK = ["127.0.0.1", "::1"] as const;
 export function resolveBind(options: BindOptions): readonly string[] {
   const addresses = addressesOf(options);
   if (!options.authenticated && addresses.some((address) => !isLoopback(address))) {
-    throw new GatewayError("INVALID_REQUEST", `refused to listen on ${addresses[0]} without a credential`, {
-      details: { code: "BIND_WITHOUT_AUTH" },
+    throw detailError("BIND_WITHOUT_AUTH", `refused to listen on ${addresses[0]} without a credential`, {
       fix: "Set gateway.auth.mode to token or password, or gateway.bind to loopback.",
     });
   }
@@ -58,8 +57,7 @@ function addressesOf({ mode, host }: BindOptions): readonly string[] {
     case "tailnet": {
       const tailnet = tailnetAddress();
       if (tailnet === null) {
-        throw new GatewayError("UNAVAILABLE", "there is no Tailscale address on this machine", {
-          details: { code: "NO_TAILNET" },
+        throw detailError("NO_TAILNET", "there is no Tailscale address on this machine", {
           fix: "Start Tailscale, or set gateway.bind to loopback or lan.",
         });
       }
@@ -87,8 +85,8 @@ export async function portHolder(host: string, port: number): Promise<PortHolder
 /** The error for a port that somebody else has. */
 export function portTakenError(host: string, port: number, holder: PortHolder): GatewayError {
   const by = holder.pid === null ? "another process" : `process ${holder.pid}${holder.command === null ? "" : ` (${holder.command})`}`;
-  return new GatewayError("CONFLICT", `port ${port} on ${host} is taken by ${by}${holder.ours ? ", a gateway like this one" : ""}`, {
-    details: { code: "PORT_TAKEN", pid: holder.pid, command: holder.command, ours: holder.ours },
+  return detailError("PORT_TAKEN", `port ${port} on ${host} is taken by ${by}${holder.ours ? ", a gateway like this one" : ""}`, {
+    details: { pid: holder.pid, command: holder.command, ours: holder.ours },
     fix: holder.ours
       ? "Stop it, use --force to take over, or choose another port with --port."
       : "Stop that program, or choose another port with --port.",

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { Verified } from "../auth/authenticator.ts";
-import { ERRORS, GatewayError, reasonOf } from "../core/errors.ts";
+import { ERRORS } from "../core/error-codes.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import { NOT_JSON, readLargeFrame } from "../protocol/scan.ts";
+import { readLargeFrame } from "../protocol/scan.ts";
 import type { Exchange } from "./exchange.ts";
 import type { HttpRoute } from "./http.ts";
 import { CHAT_FIELDS, checkFields, RESPONSES_FIELDS } from "./openai-fields.ts";
@@ -333,7 +334,7 @@ async function readBody(exchange: Exchange): Promise<Record<string, unknown>> {
     value = await readLargeFrame(bytes, () => new Promise((resolve) => setImmediate(resolve)));
   } catch (err) {
     if (!(err instanceof GatewayError)) throw err;
-    throw new GatewayError("INVALID_REQUEST", err.details?.["code"] === NOT_JSON ? "the body is not JSON" : err.message);
+    throw new GatewayError("INVALID_REQUEST", err.details?.["code"] === "FRAME_NOT_JSON" ? "the body is not JSON" : err.message);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new GatewayError("INVALID_REQUEST", "the body must be a JSON object");

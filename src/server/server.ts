@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { contain } from "../core/contain.ts";
 import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
+import { DISCONNECTS } from "../protocol/disconnects.ts";
 import type { Hub } from "../protocol/hub.ts";
 import { hasValidator } from "../protocol/validate.ts";
 import { ByteBudget } from "./budget.ts";
@@ -172,7 +173,7 @@ class GatewayServer implements Server {
     this.#cancelPresence?.();
     this.#credentialWatch.stop();
     this.hub.publish("shutdown", { reason, ...(restartExpectedMs === undefined ? {} : { restartExpectedMs }) }, {});
-    this.hub.close(() => true, 1012, "service restart");
+    this.hub.close(() => true, DISCONNECTS.serviceRestart);
     this.#preAuthPool.dropAll();
     await this.#closeListeners();
   }

@@ -27,7 +27,7 @@ function record(max: number = LIMITS.frameBytes) {
       ping: (data) => seen.push(`ping ${data.toString()}`),
       pong: () => seen.push("pong"),
       closed: (code, reason) => seen.push(`closed ${code} ${reason}`),
-      failed: (code, reason) => seen.push(`failed ${code} ${reason}`),
+      failed: ({ code, reason }) => seen.push(`failed ${code} ${reason}`),
     },
     { maxMessageBytes: max, askAboveBytes: LIMITS.requestBytes },
   );

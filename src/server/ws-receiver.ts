@@ -1,5 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { LIMITS } from "../core/limits.ts";
+import { CLOSE_CODES } from "../protocol/close-codes.ts";
+import { DISCONNECTS, type Disconnect } from "../protocol/disconnects.ts";
 
 /** What a receiver reports. After `failed` or `closed` it reports nothing more. */
 export type WsSink = {
@@ -14,7 +16,7 @@ export type WsSink = {
   ping(data: Buffer): void;
   pong(): void;
   closed(code: number, reason: string): void;
-  failed(code: number, reason: string): void;
+  failed(why: Disconnect): void;
 };
 
 const TEXT = 1;
@@ -117,9 +119,9 @@ export class WsReceiver {
     }
   }
 
-  #fail(code: number, reason: string): void {
+  #fail(why: Disconnect): void {
     this.stop();
-    this.#sink.failed(code, reason);
+    this.#sink.failed(why);
   }
 
   /** Reads a frame header; 0 when it is not complete yet. */
@@ -131,14 +133,14 @@ export class WsReceiver {
     const short = second & 0x7f;
     const extended = short === 127 ? 8 : short === 126 ? 2 : 0;
     const size = 2 + extended + 4;
-    if ((second & 0x80) === 0) return this.#protocolError(1002, "frames from a client must be masked");
+    if ((second & 0x80) === 0) return this.#protocolError(DISCONNECTS.unmaskedFrame);
     if (have < size) return 0;
     const length = extended === 8 ? Number(chunk.readBigUInt64BE(at + 2)) : extended === 2 ? chunk.readUInt16BE(at + 2) : short;
     const shortest = length < 126 ? 0 : length < 65_536 ? 2 : 8;
-    if (extended !== shortest) return this.#protocolError(1002, "the length of a frame must be in its shortest form");
+    if (extended !== shortest) return this.#protocolError(DISCONNECTS.lengthNotShortest);
     this.#fin = (first & 0x80) !== 0;
     this.#opcode = first & 0x0f;
-    if ((first & 0x70) !== 0) return this.#protocolError(1002, "extensions were not negotiated");
+    if ((first & 0x70) !== 0) return this.#protocolError(DISCONNECTS.extensionBits);
     this.#sink.frame();
     if (this.#stopped) return size;
     this.#mask = chunk.subarray(at + size - 4, at + size);
@@ -150,29 +152,29 @@ export class WsReceiver {
     return size;
   }
 
-  #protocolError(code: number, reason: string): number {
-    this.#fail(code, reason);
+  #protocolError(why: Disconnect): number {
+    this.#fail(why);
     return 1;
   }
 
   #startControl(length: number): void {
-    if (this.#opcode > PONG) return this.#fail(1002, "unknown frame type");
-    if (!this.#fin || length > 125) return this.#fail(1002, "invalid control frame");
+    if (this.#opcode > PONG) return this.#fail(DISCONNECTS.unknownFrame);
+    if (!this.#fin || length > 125) return this.#fail(DISCONNECTS.invalidControlFrame);
     this.#control = [];
   }
 
   #startData(length: number): void {
-    if (this.#opcode === BINARY) return this.#fail(1003, "binary frames are not accepted");
-    if (this.#opcode > BINARY) return this.#fail(1002, "unknown frame type");
-    if ((this.#opcode === TEXT) === this.#inMessage) return this.#fail(1002, "unexpected frame");
+    if (this.#opcode === BINARY) return this.#fail(DISCONNECTS.binaryFrame);
+    if (this.#opcode > BINARY) return this.#fail(DISCONNECTS.unknownFrame);
+    if ((this.#opcode === TEXT) === this.#inMessage) return this.#fail(DISCONNECTS.unexpectedFrame);
     if (!this.#inMessage) {
       this.#reset();
       this.#inMessage = true;
       this.#allowed = this.#askAboveBytes;
     }
     this.#declared += length;
-    if (++this.#fragments > LIMITS.messageFragments) return this.#fail(1008, "too many fragments");
-    if (this.#declared > this.maxMessageBytes) return this.#fail(1009, "message too large");
+    if (++this.#fragments > LIMITS.messageFragments) return this.#fail(DISCONNECTS.tooManyFragments);
+    if (this.#declared > this.maxMessageBytes) return this.#fail(DISCONNECTS.messageTooBig);
   }
 
   #onPayload(piece: Buffer): void {
@@ -217,7 +219,7 @@ export class WsReceiver {
     const discarded = this.#discarding;
     this.#reset();
     if (discarded) return;
-    if (!isUtf8(data)) return this.#fail(1007, "invalid UTF-8");
+    if (!isUtf8(data)) return this.#fail(DISCONNECTS.invalidUtf8);
     this.#sink.message(data);
   }
 
@@ -226,10 +228,10 @@ export class WsReceiver {
     this.#control = [];
     if (this.#opcode === PING) return this.#sink.ping(data);
     if (this.#opcode === PONG) return this.#sink.pong();
-    if (data.length === 1) return this.#fail(1002, "invalid close frame");
-    const code = data.length === 0 ? 1005 : data.readUInt16BE(0);
+    if (data.length === 1) return this.#fail(DISCONNECTS.invalidCloseFrame);
+    const code = data.length === 0 ? CLOSE_CODES.noStatus : data.readUInt16BE(0);
     const reason = data.subarray(2);
-    if (data.length > 0 && (!isCloseCode(code) || !isUtf8(reason))) return this.#fail(1002, "invalid close frame");
+    if (data.length > 0 && (!isCloseCode(code) || !isUtf8(reason))) return this.#fail(DISCONNECTS.invalidCloseFrame);
     this.stop();
     this.#sink.closed(code, reason.toString("utf8"));
   }

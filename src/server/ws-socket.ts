@@ -3,6 +3,8 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { contain } from "../core/contain.ts";
 import { LIMITS } from "../core/limits.ts";
+import { CLOSE_CODES } from "../protocol/close-codes.ts";
+import type { Disconnect } from "../protocol/disconnects.ts";
 import { WsReceiver } from "./ws-receiver.ts";
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -53,7 +55,7 @@ export type WsHandlers = {
   closing(): void;
   /** The client has taken all that waited. */
   drained(): void;
-  /** Once, when the connection is over, with the close code that was seen or sent (1006 when there was none). */
+  /** Once, when the connection is over, with the close code that was seen or sent (CLOSE_CODES.abnormal when there was none). */
   ended(code: number, reason: string): void;
 };
 
@@ -86,7 +88,7 @@ export class WsSocket {
         ping: (data) => this.#pong(data),
         pong: () => {},
         closed: (code, reason) => this.#peerClosed(code, reason),
-        failed: (code, reason) => this.close(code, reason),
+        failed: (why) => this.close(why),
       },
       { maxMessageBytes: LIMITS.preAuthFrameBytes, askAboveBytes: LIMITS.requestBytes },
     );
@@ -98,7 +100,7 @@ export class WsSocket {
     socket.on("error", () => socket.destroy());
     socket.on(
       "close",
-      contain(handlers.onError, () => this.#end(1006, "")),
+      contain(handlers.onError, () => this.#end(CLOSE_CODES.abnormal, "")),
     );
     this.#write(
       `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${headers}\r\n`,
@@ -185,7 +187,7 @@ export class WsSocket {
   }
 
   /** Sends what waits and a close frame, then ends. A client that does not answer is cut after LIMITS.socketCloseMs. */
-  close(code: number, reason: string): void {
+  close({ code, reason }: Disconnect): void {
     if (this.#ended || this.#closing) return;
     this.#closing = { code, reason };
     this.#receiver.stop();
@@ -198,13 +200,13 @@ export class WsSocket {
   destroy(): void {
     this.#receiver.stop();
     this.#socket.destroy();
-    this.#end(1006, "");
+    this.#end(CLOSE_CODES.abnormal, "");
   }
 
   #peerClosed(code: number, reason: string): void {
     if (!this.#closing) {
       this.#closing = { code, reason };
-      this.#writeClose(code === 1005 ? 1000 : code, "");
+      this.#writeClose(code === CLOSE_CODES.noStatus ? CLOSE_CODES.normal : code, "");
     }
     this.#finish();
     this.#end(code, reason);

@@ -1,6 +1,6 @@
 import { readdir, readFile, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { GatewayError, reasonOf } from "../core/errors.ts";
+import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { writeFileAtomic } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import { silentLog, type Log } from "../core/log.ts";
@@ -110,10 +110,9 @@ export class MediaStore {
     } catch (err) {
       if (err instanceof GatewayError) throw err;
       giveBack();
-      throw new GatewayError("UNAVAILABLE", `${what} could not be stored: ${reasonOf(err)}`, {
+      throw detailError("STORAGE_FAILED", `${what} could not be stored: ${reasonOf(err)}`, {
         cause: err,
         retryAfterMs: 1_000,
-        details: { code: "STORAGE_FAILED" },
       });
     }
     return file;
@@ -183,8 +182,6 @@ async function directorySize(dir: string): Promise<number> {
 }
 
 const quotaError = (what: string, whose: string, limit: number, key: string): GatewayError =>
-  new GatewayError("UNAVAILABLE", `${what} was not kept: ${whose} may have ${Math.floor(limit / 1_048_576)} MiB together`, {
-    details: { code: "MEDIA_QUOTA" },
-    retryable: false,
+  detailError("MEDIA_QUOTA", `${what} was not kept: ${whose} may have ${Math.floor(limit / 1_048_576)} MiB together`, {
     fix: `Raise ${key}, or delete sessions whose files are not needed any more.`,
   });

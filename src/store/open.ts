@@ -1,7 +1,7 @@
 import { chmodSync, closeSync, existsSync, lstatSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { GatewayError, reasonOf } from "../core/errors.ts";
+import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { ensureDirectorySync } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import { readLedger, countLedgerRows, type KnownTables, type Ledger } from "./ledger.ts";
@@ -64,7 +64,7 @@ function prepareDir(dir: string, path: string): void {
 }
 
 const unusableStoreError = (path: string, why: string, fix: string): GatewayError =>
-  new GatewayError("UNAVAILABLE", `the store ${path} cannot be used: ${why}`, { details: { code: "STATE_DIR_UNUSABLE" }, fix });
+  detailError("STATE_DIR_UNUSABLE", `the store ${path} cannot be used: ${why}`, { fix });
 
 /** Checks whether another process holds the lock, before files are moved. Other errors are left to the actual opening. */
 function refuseIfLocked(path: string): void {
@@ -85,7 +85,7 @@ function refuseIfLocked(path: string): void {
 }
 
 const lockedError = (cause: unknown): GatewayError =>
-  new GatewayError("CONFLICT", "another process owns this state directory", { cause, details: { code: "STATE_DIR_OWNED" } });
+  detailError("STATE_DIR_OWNED", "another process owns this state directory", { cause });
 
 /** Damage that must be detected before SQLite opens the file, because SQLite would accept it and drop data. */
 function detectDamage(path: string, ledger: Ledger | null): string | null {

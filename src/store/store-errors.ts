@@ -1,4 +1,4 @@
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError } from "../core/errors.ts";
 
 /** The numeric SQLite result code of an error, without its extension bits; 0 for other errors. */
 export function sqliteCode(err: unknown): number {
@@ -33,33 +33,29 @@ export function toStoreError(err: unknown): GatewayError {
   if (err instanceof GatewayError) return err;
   const code = sqliteCode(err);
   if (code === FULL) {
-    return new GatewayError("UNAVAILABLE", "the disk is full; nothing was stored", {
+    return detailError("STORAGE_FULL", "the disk is full; nothing was stored", {
       cause: err,
       retryAfterMs: RETRY_MS,
-      details: { code: "STORAGE_FULL" },
       fix: "Free some space on the disk of the state directory; the gateway goes on by itself.",
     });
   }
   if (code === READ_ONLY || code === CANNOT_OPEN || code === PERMISSION) {
-    return new GatewayError("UNAVAILABLE", "the state directory is read-only; nothing was stored", {
+    return detailError("STORAGE_READ_ONLY", "the state directory is read-only; nothing was stored", {
       cause: err,
       retryAfterMs: RETRY_MS,
-      details: { code: "STORAGE_READ_ONLY" },
       fix: "Mount the file system of the state directory writable, or make the directory belong to the gateway's user.",
     });
   }
   if (isDamage(err)) {
-    return new GatewayError("UNAVAILABLE", "the store is damaged; nothing was stored", {
+    return detailError("STORAGE_DAMAGED", "the store is damaged; nothing was stored", {
       cause: err,
       retryAfterMs: RETRY_MS,
-      details: { code: "STORAGE_DAMAGED" },
       fix: "openclaw gateway restart repairs it.",
     });
   }
-  return new GatewayError("UNAVAILABLE", "the store could not write; nothing was stored", {
+  return detailError("STORAGE_FAILED", "the store could not write; nothing was stored", {
     cause: err,
     retryAfterMs: RETRY_MS,
-    details: { code: "STORAGE_FAILED" },
     fix: "Look at the disk of the state directory; the gateway goes on by itself when it can write again.",
   });
 }
@@ -68,9 +64,9 @@ export function toStoreError(err: unknown): GatewayError {
 export function unusableDirError(path: string, err: unknown): GatewayError {
   const code = (err as NodeJS.ErrnoException).code ?? "";
   const [why, fix] = REASONS[code] ?? [`the system says ${code || String(err)}`, "Look at the path and its file system."];
-  return new GatewayError("UNAVAILABLE", `${path} cannot be used: ${why}`, {
+  return detailError("STATE_DIR_UNUSABLE", `${path} cannot be used: ${why}`, {
     cause: err,
-    details: { code: "STATE_DIR_UNUSABLE", system: code },
+    details: { system: code },
     fix,
   });
 }

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, linkSync, openSync, rmSync, statSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { GatewayError, reasonOf } from "../core/errors.ts";
+import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { ensureDirectorySync } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
@@ -311,9 +311,8 @@ export class Store {
     const seen = statOrNull(this.path);
     if (seen && seen.ino === this.#file.ino && seen.dev === this.#file.dev) return;
     if (!seen) return this.#restoreFile(this.#owned);
-    throw new GatewayError("UNAVAILABLE", `the file ${this.path} was replaced while the gateway runs; nothing is stored any more`, {
+    throw detailError("STORAGE_REPLACED", `the file ${this.path} was replaced while the gateway runs; nothing is stored any more`, {
       retryAfterMs: LIMITS.storeProbeMs,
-      details: { code: "STORAGE_REPLACED" },
       fix: "openclaw gateway restart, which uses the file that is there now.",
     });
   }
@@ -352,9 +351,8 @@ function statOrNull(path: string): Stats | null {
 }
 
 const damagedPageError = (cause: unknown): GatewayError =>
-  new GatewayError("UNAVAILABLE", "this record lies on a damaged page of the store", {
+  detailError("STORAGE_DAMAGED", "this record lies on a damaged page of the store", {
     cause,
-    details: { code: "STORAGE_DAMAGED" },
     retryable: false,
     fix: "openclaw gateway restart repairs the store and says what is lost.",
   });

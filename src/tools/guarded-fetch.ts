@@ -2,7 +2,7 @@ import { lookup as systemLookup } from "node:dns/promises";
 import { request as plainRequest, type ClientRequest, type IncomingMessage } from "node:http";
 import { Agent as TlsAgent, request as tlsRequest } from "node:https";
 import { isIP } from "node:net";
-import { GatewayError, reasonOf } from "../core/errors.ts";
+import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { bypassesProxy, proxyFor, readProxySettings, type ProxySettings } from "../core/proxy.ts";
 import { isFetchableAddress } from "./public-address.ts";
@@ -21,7 +21,7 @@ export type GuardedFetchOptions = {
 };
 
 const addressRefused = (message: string): GatewayError =>
-  new GatewayError("INVALID_REQUEST", message, { details: { code: "ADDRESS_REFUSED" }, fix: "Use an address of the public internet." });
+  detailError("ADDRESS_REFUSED", message, { fix: "Use an address of the public internet." });
 
 /**
  * The one way in which a URL that somebody else has chosen is fetched. Only http and https, without credentials in the URL. The name is

@@ -1,6 +1,6 @@
 import { contain } from "../core/contain.ts";
 import type { Clock } from "../core/clock.ts";
-import { GatewayError } from "../core/errors.ts";
+import { detailError, GatewayError } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
@@ -86,9 +86,8 @@ export class MessageAdmission {
       );
     }
     if (!submission.deadLetter && lanes.isFull(submission.sessionKey)) {
-      throw new GatewayError("UNAVAILABLE", `${LIMITS.laneDepth} messages are waiting in this session already`, {
+      throw detailError("LANE_FULL", `${LIMITS.laneDepth} messages are waiting in this session already`, {
         retryAfterMs: 5_000,
-        details: { code: "LANE_FULL" },
       });
     }
     const command = submission.ignoreCommands ? null : this.parseCommand(submission.text);
@@ -204,8 +203,8 @@ export class MessageAdmission {
     const row = inbox.byEvent<Payload>(channel, account, eventId) ?? (submission.runId && runs.find(runId));
     if (!row) return void submission.precondition?.(sessions.get(sessionKey));
     if (row.sessionKey !== sessionKey || (row.payload && row.payload.text !== text)) {
-      throw new GatewayError("INVALID_REQUEST", "this idempotency key belongs to another message", {
-        details: { code: "IDEMPOTENCY_KEY_REUSED", runId: row.runId },
+      throw detailError("IDEMPOTENCY_KEY_REUSED", "this idempotency key belongs to another message", {
+        details: { runId: row.runId },
       });
     }
     metrics.count("gateway_turns_duplicates_total", { channel });

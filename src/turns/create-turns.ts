@@ -23,7 +23,14 @@ export type Turns = {
 type Created = keyof Turns | "runner" | "steering" | "slotWaits" | "write" | "stopping";
 
 export type TurnsDeps = Omit<
-  RunRegistryDeps & TranscriptDeps & OutboundDeps & SlotWaitsDeps & SteeringDeps & RunningTurnDeps & SessionLanesDeps & MessageAdmissionDeps,
+  RunRegistryDeps &
+    TranscriptDeps &
+    OutboundDeps &
+    SlotWaitsDeps &
+    SteeringDeps &
+    RunningTurnDeps &
+    SessionLanesDeps &
+    MessageAdmissionDeps,
   Created
 >;
 

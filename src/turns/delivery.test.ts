@@ -161,7 +161,9 @@ test("what is said while an account has no connection goes out when it has one",
 
 test("a part that is too old is set aside instead of being sent late", async () => {
   const rig = openRig(() => sent);
-  await rig.store.write(() => rig.turns.outbound.add({ id: "1", sessionKey: null, target: target("alice"), text: "yesterday", at: Date.now() - 25 * 3_600_000 }));
+  await rig.store.write(() =>
+    rig.turns.outbound.add({ id: "1", sessionKey: null, target: target("alice"), text: "yesterday", at: Date.now() - 25 * 3_600_000 }),
+  );
   rig.delivery.start();
   await until(() => rig.states().join() === "parked");
   assert.deepEqual(rig.sends, []);

@@ -95,7 +95,8 @@ test("a provider that hangs in every slot does not keep the session of another p
     yield textEvents(`answer to ${turn.text}`);
     yield { type: "end", reason: "stop", checkpoint: null };
   };
-  for (const name of ["a", "b", "c"]) await bench.turns.admission.submit(message(name, name, { sessionKey: session(name), model: "hangs/model" }));
+  for (const name of ["a", "b", "c"])
+    await bench.turns.admission.submit(message(name, name, { sessionKey: session(name), model: "hangs/model" }));
   for (const name of ["d", "e"]) {
     await bench.turns.admission.submit(message(name, name, { sessionKey: session(name), model: "well/model" }));
     assert.equal((await bench.turns.runs.waitForOutcome(asId(name), 5_000))?.text, `answer to ${name}`);

@@ -46,7 +46,10 @@ test("the same idempotency key gives the same run and its final state, and runs 
 
 test("two equal events in one commit are one message", async () => {
   const bench = openTurnBench();
-  const [a, b] = await Promise.all([bench.turns.admission.submit(message("hello", "e1")), bench.turns.admission.submit(message("hello", "e1"))]);
+  const [a, b] = await Promise.all([
+    bench.turns.admission.submit(message("hello", "e1")),
+    bench.turns.admission.submit(message("hello", "e1")),
+  ]);
   assert.deepEqual([a.duplicate, b.duplicate].toSorted(), [false, true]);
   await outcome(bench, "e1");
   assert.equal(bench.runtime.prompts.length, 1);
@@ -173,10 +176,7 @@ test("a stop that was answered holds after a crash: the run does not come back",
   await before.turns.admission.submit(message("/stop", "x2", { sessionKey: asId("agent:main:other") }));
   before.store.close();
   const after = openTurnBench({ dir: before.dir });
-  assert.deepEqual(
-    recover({ ...after, ...after.turns, abilitiesOf: () => null }),
-    { resumed: 0, closed: 0, deadLetters: 0, unknown: 0 },
-  );
+  assert.deepEqual(recover({ ...after, ...after.turns, abilitiesOf: () => null }), { resumed: 0, closed: 0, deadLetters: 0, unknown: 0 });
   assert.equal(after.turns.runs.find("e1")?.outcome?.status, "aborted");
   assert.equal(after.turns.runs.find("x1")?.outcome?.status, "aborted");
   after.close();

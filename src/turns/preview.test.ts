@@ -12,7 +12,8 @@ const PARTIAL = { settings: { preview: "partial" as const } };
 const LONG = "a beginning that is long enough to be shown";
 const target = chatTarget();
 const outcome = (talk: ChatBench, runId: string) => talk.turns.runs.waitForOutcome(asId(runId), 5_000);
-const ask = (talk: ChatBench, id: string) => talk.turns.admission.submit(message("hi", id, { channel: "chat", account: "default", target }));
+const ask = (talk: ChatBench, id: string) =>
+  talk.turns.admission.submit(message("hi", id, { channel: "chat", account: "default", target }));
 const rows = (talk: ChatBench): number => talk.store.get<{ n: number }>("SELECT count(*) AS n FROM previews")!.n;
 const isSettled = (talk: ChatBench, runId: string): boolean => {
   const parts = talk.outbox.byIntent(runId);

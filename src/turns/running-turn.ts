@@ -330,7 +330,8 @@ export class RunningTurn {
       const session = this.#session();
       added = this.#journal.addFinal(state.rows, session);
       this.#endRuns(outcome, now);
-      if (session) sessions.patch(session.key, toSessionPatch(session, { run: this.#inflight, state, outcome, now, checkpoint: end.checkpoint }));
+      if (session)
+        sessions.patch(session.key, toSessionPatch(session, { run: this.#inflight, state, outcome, now, checkpoint: end.checkpoint }));
       const target = this.#findTarget(session);
       if (target) outbound.add({ id: runId, sessionKey, target, at: now, ...reply, batched: this.#isBatched });
     });

@@ -72,7 +72,9 @@ test("a withdrawn message is not told of its wait, and the next one of its sessi
 test("talk in a room that was not addressed to the bot, and sessions that may not send, are not told", async () => {
   const { talk, clock } = await openBusy();
   const room = chatTarget({ chat: { kind: "direct", id: asId("quiet") } });
-  await talk.turns.admission.submit(from("room", "e2", { target: { ...room, chat: { kind: "group", id: asId("room") } }, chatKind: "group" }));
+  await talk.turns.admission.submit(
+    from("room", "e2", { target: { ...room, chat: { kind: "group", id: asId("room") } }, chatKind: "group" }),
+  );
   await talk.store.write(() => {
     const facts = { sessionId: "s-quiet", agentId: asId<never>("main"), chatKind: "direct" as const, channel: "chat", now: clock.now() };
     talk.sessions.ensure(key("quiet"), facts);

@@ -81,9 +81,7 @@ export class SlotWaits {
       // Talk that was not meant for the agent is not interrupted to say that the agent is late.
       if (target.chat.kind !== "direct" && addressed !== true) return;
       const { store, deliver, outbound } = this.#deps;
-      await store.write(() =>
-        outbound.add({ id: `${runId}:slot`, sessionKey: null, target, text: SLOT_WAIT_TEXT, at: clock.now() }),
-      );
+      await store.write(() => outbound.add({ id: `${runId}:slot`, sessionKey: null, target, text: SLOT_WAIT_TEXT, at: clock.now() }));
       deliver(conversationOf(target));
     });
     const cancel = clock.after(LIMITS.waitNoticeAfterMs, tell);

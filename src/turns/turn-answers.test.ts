@@ -229,7 +229,8 @@ test("a model that goes in circles is refused the call first and stopped then", 
 
 test("tool calls of one turn have a limit, whatever they are, and odd arguments are refused", () => {
   const limits = new ToolCallLimits();
-  for (let i = 0; i < LIMITS.turnToolCalls; i++) assert.deepEqual(limits.check({ id: `c${i}`, name: "bash", args: { i } }), { reason: null });
+  for (let i = 0; i < LIMITS.turnToolCalls; i++)
+    assert.deepEqual(limits.check({ id: `c${i}`, name: "bash", args: { i } }), { reason: null });
   assert.match(limits.check({ id: "last", name: "bash", args: {} }).stop!.message, /after 500 tool calls/);
   let deep: unknown = 1;
   for (let i = 0; i < 100_000; i++) deep = [deep];

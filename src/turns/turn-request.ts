@@ -39,7 +39,10 @@ export async function buildTurn(
     sessionId: session.session_id,
     agentId: row.agentId,
     text: payloads.map((each) => toAgentText(each, shared)).join("\n\n"),
-    images: await loadImages(media, payloads.flatMap((each) => each.images)),
+    images: await loadImages(
+      media,
+      payloads.flatMap((each) => each.images),
+    ),
     models: resolveModels(settings, session, payload.model),
     thinking: resolveThinking(settings, session, payload.thinking),
     ...rights,

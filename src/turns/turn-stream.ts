@@ -52,7 +52,8 @@ export class TurnStream {
 
   emitTool(event: ToolEvent): void {
     const { type: _type, ...tool } = event;
-    if (!this.#isTooSoon(event)) this.#deps.bus.emit("turn.tool", { ...this.#ref, seq: this.nextSeq(), ...tool } as TurnEvents["turn.tool"]);
+    if (!this.#isTooSoon(event))
+      this.#deps.bus.emit("turn.tool", { ...this.#ref, seq: this.nextSeq(), ...tool } as TurnEvents["turn.tool"]);
   }
 
   emitNote(note: TurnNote): void {

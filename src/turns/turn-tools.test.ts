@@ -109,10 +109,7 @@ test("a message that was handed in, and that a tool was called for, is closed af
   before.store.close();
 
   const after = openTurnBench({ dir: before.dir });
-  assert.deepEqual(
-    recover({ ...after, ...after.turns, abilitiesOf: () => null }),
-    { resumed: 0, closed: 2, deadLetters: 0, unknown: 0 },
-  );
+  assert.deepEqual(recover({ ...after, ...after.turns, abilitiesOf: () => null }), { resumed: 0, closed: 2, deadLetters: 0, unknown: 0 });
   assert.equal((await outcome(after, "e2"))?.error?.kind, "interrupted");
   assert.equal(after.runtime.prompts.length, 0);
   after.close();

@@ -6,7 +6,8 @@ import { listCommands } from "../../src/methods/commands.ts";
 import type { ChatDeps } from "../../src/methods/chat-context.ts";
 import { sessionMethods } from "../../src/methods/sessions.ts";
 import type { Hub } from "../../src/protocol/hub.ts";
-import type { Caller, MethodTable } from "../../src/protocol/method.ts";
+import type { Caller, Method, MethodParams, MethodTable } from "../../src/protocol/method.ts";
+import type { ServedMethod } from "../../src/protocol/served-methods.ts";
 import { checkParams } from "../../src/protocol/validate.ts";
 import type { ToolName } from "../../src/agents/runtime.ts";
 import { openTurnBench, type TurnBench } from "./turn-bench.ts";
@@ -78,7 +79,11 @@ export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: st
     ...chatMethods({ ...deps, models: async () => [], commands: () => listCommands(true).commands }),
     ...agentMethods(deps),
   };
+  const run = <M extends ServedMethod>(method: M, params: unknown, caller: Caller): unknown => {
+    const { run: answer }: Method<MethodParams<M>> = table[method]!;
+    return answer(checkParams(method, params), caller);
+  };
   const call: MethodBench["call"] = async (method, params = {}, caller = {}) =>
-    (await table[method]!.run(checkParams(method, params) as never, callerOf(caller))) as Record<string, unknown>;
+    (await run(method as ServedMethod, params, callerOf(caller))) as Record<string, unknown>;
   return { bench, deps, table, call, close: bench.close };
 }

@@ -13,6 +13,7 @@ import {
 } from "@openclaw/gateway-client";
 import { OpenClawClient } from "openclaw-node";
 import { SERVED_METHODS } from "../../src/protocol/served-methods.ts";
+import type { ServedMethod } from "../../src/protocol/served-methods.ts";
 import { checkParams } from "../../src/protocol/validate.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
 import { assertMatchesSchema } from "../protocol-oracle.ts";
@@ -437,7 +438,7 @@ test("Every request that official clients were seen to send is accepted", () => 
   }[];
   assert.ok(recorded.length > 60);
   for (const { client, method, params } of recorded) {
-    assert.doesNotThrow(() => checkParams(method, params), `${client} ${method} ${JSON.stringify(params)}`);
+    assert.doesNotThrow(() => checkParams(method as ServedMethod, params), `${client} ${method} ${JSON.stringify(params)}`);
   }
 });
 

@@ -1,4 +1,5 @@
 /** A protocol v4 client for browsers: one socket, a signed handshake, requests, events in order, calm reconnects. */
+import { CLOSE_CODES, isRestartClose } from "../../src/protocol/close-codes.ts";
 import { backoffMs } from "./backoff.ts";
 import { deviceSignaturePayload } from "./device-identity.ts";
 import { toConnectFailure } from "./connect-failure.ts";
@@ -89,7 +90,7 @@ export class GatewayClient {
 
   stop(): void {
     clearTimeout(this.#retry);
-    this.#closeSocket(1000);
+    this.#closeSocket(CLOSE_CODES.normal);
   }
 
   /** A hint that the network is back, or that somebody looks at the page: do not wait for the timer. */
@@ -112,7 +113,7 @@ export class GatewayClient {
   #open(): void {
     clearTimeout(this.#retry);
     this.#retry = undefined;
-    this.#closeSocket(1000);
+    this.#closeSocket(CLOSE_CODES.normal);
     this.#options.onLink({ phase: "connecting", attempt: this.#attempt });
     const socket = new WebSocket(this.#options.url);
     this.#socket = socket;
@@ -195,7 +196,7 @@ export class GatewayClient {
 
   async #onConnectRejected(wire: ProtocolError, secret: PageCredential): Promise<void> {
     const failure = toConnectFailure(wire, { origin: location.origin, kind: secret.kind });
-    this.#closeSocket(1000);
+    this.#closeSocket(CLOSE_CODES.normal);
     if (failure.action === "signin") {
       const another = await this.#options.access.onRefused(secret.kind, failure.clearDevice);
       if (another) return this.#open();
@@ -220,15 +221,15 @@ export class GatewayClient {
   }
 
   #onClose(event: CloseEvent): void {
-    if (event.code === 1012 || event.code === 1013) this.#restarting = true;
-    this.#closeSocket(1000);
+    if (isRestartClose(event.code)) this.#restarting = true;
+    this.#closeSocket(CLOSE_CODES.normal);
     this.#scheduleReconnect(null);
   }
 
   /** Gives up on a socket that no longer answers, without waiting for its close event: a dead network never sends one. */
   #rejectPending(socket: WebSocket | null): void {
     if (socket === null || socket !== this.#socket) return;
-    this.#closeSocket(4000);
+    this.#closeSocket(CLOSE_CODES.unresponsive);
     this.#scheduleReconnect(null);
   }
 

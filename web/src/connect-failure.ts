@@ -1,4 +1,6 @@
 /** Every way a connection can be refused, in words for the person in front of the page. Pure. */
+import type { ConnectErrorDetailCodes } from "@openclaw/gateway-protocol/connect-error-details";
+import type { DetailCode } from "../../src/core/error-codes.ts";
 import type { ProtocolError } from "./protocol-types.ts";
 
 export type PageCredentialKind = "link" | "token" | "device" | "none";
@@ -124,7 +126,8 @@ const notConfigured: FailureRule = () =>
     "openclaw dashboard",
   );
 
-const FAILURE_RULES: Record<string, FailureRule> = {
+/** Codes of this gateway, and of others that speak the same protocol. */
+const FAILURE_RULES: Readonly<Record<string, FailureRule>> = {
   AUTH_REQUIRED: signInNeeded,
   AUTH_UNAUTHORIZED: badSecret,
   AUTH_TOKEN_MISSING: signInNeeded,
@@ -151,7 +154,7 @@ const FAILURE_RULES: Record<string, FailureRule> = {
   CONTROL_UI_BUILD_MISMATCH: protocol,
   CLIENT_VERSION_MISMATCH: protocol,
   PROTOCOL_MISMATCH: protocol,
-};
+} satisfies Partial<Record<DetailCode | keyof typeof ConnectErrorDetailCodes, FailureRule>>;
 
 /** What to say and do about a refused `connect`. `origin` is the page's own; `kind` the credential that was shown. */
 export function toConnectFailure(error: ProtocolError, context: FailureContext): ConnectFailure {

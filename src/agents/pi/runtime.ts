@@ -3,7 +3,7 @@ import { access, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Clock } from "../../core/clock.ts";
-import { GatewayError, reasonOf } from "../../core/errors.ts";
+import { detailError, GatewayError, reasonOf } from "../../core/errors.ts";
 import type { AgentId, SessionKey } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
@@ -190,8 +190,9 @@ class PiRuntime implements AgentRuntime {
     } catch (err) {
       if (err instanceof PiTimeoutError) worker.process.kill("SIGKILL");
       if (err instanceof PiCommandError) {
-        const details = /^(Nothing to compact|Already compacted)/.test(err.message) ? { details: { code: "NOTHING_TO_COMPACT" } } : {};
-        throw new GatewayError("UNAVAILABLE", err.message, { cause: err, retryable: false, ...details });
+        if (/^(Nothing to compact|Already compacted)/.test(err.message))
+          throw detailError("NOTHING_TO_COMPACT", err.message, { cause: err });
+        throw new GatewayError("UNAVAILABLE", err.message, { cause: err, retryable: false });
       }
       if (err instanceof PiTimeoutError || err instanceof ModelUnavailable)
         throw new GatewayError("UNAVAILABLE", err.message, { cause: err });

@@ -1,4 +1,5 @@
-import { GatewayError, reasonOf, type ErrorCode } from "../../core/errors.ts";
+import type { ErrorCode } from "../../core/error-codes.ts";
+import { GatewayError, reasonOf } from "../../core/errors.ts";
 import { NotSentError } from "../api.ts";
 import { TerminalError, UnknownOutcomeError } from "../channel.ts";
 
