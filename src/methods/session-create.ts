@@ -101,7 +101,7 @@ function storeSession(
   parent: SessionRow | null,
   model: string | null | undefined,
 ): Promise<SessionRow> {
-  const { turns, clock } = deps;
+  const { clock } = deps;
   const now = clock.now();
   return deps.store.write(() => {
     const known = deps.sessions.get(key);

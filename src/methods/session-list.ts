@@ -4,8 +4,7 @@ import type { MethodParams } from "../protocol/method.ts";
 import { parseSessionKey, toAgentId } from "../routing/session-key.ts";
 import { textOf, type MessageHit } from "../store/messages.ts";
 import type { SessionQuery, SessionRow } from "../store/sessions.ts";
-import { chatDefaults } from "./chat.ts";
-import { resolveKey, wireRow, type ChatDeps } from "./chat-context.ts";
+import { chatDefaults, resolveKey, wireRow, type ChatDeps } from "./chat-context.ts";
 
 type ListParams = MethodParams<"sessions.list">;
 
