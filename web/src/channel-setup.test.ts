@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  hasReceivedMessage,
-  stateText,
-  toAccounts,
-  toBlock,
-  stateTone,
-  toChannelPatch,
-  type ChannelCard,
-  type SetupField,
-} from "./channel-setup.ts";
+import type { ChannelCard, SetupField } from "./channel-card.ts";
+import { hasReceivedMessage, stateText, toAccounts, toBlock, stateTone, toChannelPatch } from "./channel-setup.ts";
 
 const row = (lastInboundAt: number) => [{ channel: "toy", label: "Toy", accountId: "default", lastInboundAt }];
 const card: ChannelCard = { id: "toy", label: "Toy", login: false, fields: [] };
@@ -45,7 +37,7 @@ test("what is saved is what was typed, without empty fields, in the block of its
 
 const field = (key: string, kind?: SetupField["kind"]): SetupField => ({
   key,
-  description: "",
+  help: "",
   secret: false,
   required: false,
   ...(kind ? { kind } : {}),
