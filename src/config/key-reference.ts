@@ -21,6 +21,22 @@ export function keyReference(): string {
   return `${lines.join("\n").trim()}\n`;
 }
 
+/** The keys of one channel's block as a Markdown table; those of `accounts` are the same and left out. */
+export function channelKeyTable(channel: string): string {
+  const prefix = `channels.${channel}.`;
+  const lines = ["| Key | Type | Default | Meaning |", "| --- | --- | --- | --- |"];
+  walkSchema((path, node) => {
+    const key = path.startsWith(prefix) ? path.slice(prefix.length) : "";
+    if (key === "" || key.startsWith("accounts.*") || isContainer(node, key)) return;
+    lines.push(`| ${[`\`${key}\``, typeText(node), defaultText(node), node.doc].map(cell).join(" | ")} |`);
+  });
+  return `${lines.join("\n")}\n`;
+}
+
+/** An object whose keys have rows of their own, and the file form of a secret, which every secret has. */
+const isContainer = (node: Node, key: string): boolean =>
+  node.kind === "object" || (node.kind === "string" && node.format === "path" && key.endsWith("File"));
+
 const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
 
 function typeText(node: Node): string {
@@ -55,6 +71,7 @@ function rangeText(min: number | undefined, max: number | undefined): string {
 
 function defaultText(node: Node): string {
   if (node.required) return "required";
+  if (node.whenAbsent !== undefined) return `\`${node.whenAbsent}\``;
   if (!("default" in node) || node.default === undefined) return "";
   return `\`${JSON.stringify(node.default)}\``;
 }

@@ -1,20 +1,39 @@
+import type {
+  APIAttachment,
+  APIEmbed,
+  APIEmbedAuthor,
+  APIEmbedField,
+  APIEmbedFooter,
+  APIEmoji,
+  APIGuildMember,
+  APIMessage,
+  APIMessageComponentButtonInteraction,
+  APIChatInputApplicationCommandInteraction,
+  APIMessageReference,
+  APIMessageSnapshot,
+  APIPoll,
+  APIPollAnswer,
+  APIPollMedia,
+  APIStickerItem,
+  APIUser,
+  GatewayMessageCreateDispatchData,
+  GatewayMessageDeleteBulkDispatchData,
+  GatewayMessageDeleteDispatchData,
+  GatewayMessageReactionAddDispatchData,
+} from "discord-api-types/v10";
 import { createHash } from "node:crypto";
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
+import { asPayload, asPayloads, type Payload } from "../payload.ts";
 import { DISCORD_LIMITS } from "./limits.ts";
 import type { ChannelEvent, InboundMessage, MediaKind, MediaRef, ChatLocation, Sender } from "../channel.ts";
 import type { ChannelInfo } from "./state.ts";
-import {
-  CHANNEL_TYPE,
-  isSnowflake,
-  isThread,
-  snowflakeTime,
-  asObject,
-  asObjects,
-  requireSnowflake,
-  textOf,
-  type DiscordObject,
-} from "./protocol.ts";
+import { CHANNEL_TYPE, isSnowflake, isThread, snowflakeTime, requireSnowflake, textOf, type DiscordObject } from "./protocol.ts";
+
+type Message = GatewayMessageCreateDispatchData;
+type Interaction = APIMessageComponentButtonInteraction | APIChatInputApplicationCommandInteraction;
+/** What every dispatch that is decoded here may say about its place. */
+type Place = Pick<Message, "channel_id" | "guild_id">;
 
 /** One dispatch of the gateway. */
 export type GatewayFrame = { seq: number; type: string; data: DiscordObject };
@@ -73,27 +92,28 @@ export function redecodeDiscordEvent(raw: string): ChannelEvent | null {
 /** The channel whose kind has to be known before the event can be decoded; null where it need not. */
 export function requiredChannelId({ type, data }: GatewayFrame, self: string): string | null {
   if (!Object.hasOwn(DECODERS, type) || !isSnowflake(data["channel_id"])) return null;
-  if (asObject(data["author"])?.["id"] === self || data["user_id"] === self) return null;
+  if (asPayload<APIUser>(data["author"])?.["id"] === self || data["user_id"] === self) return null;
   return data["channel_id"];
 }
 
 const localEventId = (frame: GatewayFrame, facts: DiscordDecodeContext): string =>
   `${createHash("sha256").update(facts.session).digest("hex").slice(0, 16)}:${frame.seq}`;
 
-type Decoder = (data: DiscordObject, facts: DiscordDecodeContext, frame: GatewayFrame) => readonly ChannelEvent[];
+type Decoder = (data: Payload<unknown>, facts: DiscordDecodeContext, frame: GatewayFrame) => readonly ChannelEvent[];
 
 const DECODERS: Readonly<Record<string, Decoder>> = {
   MESSAGE_CREATE: (data, facts) => decodeMessage(data, facts),
   MESSAGE_UPDATE: decodeEdit,
-  MESSAGE_DELETE: (data, facts) => [deletion(data, data["id"], facts)],
-  MESSAGE_DELETE_BULK: (data, facts) => (Array.isArray(data["ids"]) ? data["ids"].map((id: unknown) => deletion(data, id, facts)) : []),
+  MESSAGE_DELETE: (data: Payload<GatewayMessageDeleteDispatchData>, facts) => [deletion(data, data["id"], facts)],
+  MESSAGE_DELETE_BULK: (data: Payload<GatewayMessageDeleteBulkDispatchData>, facts) =>
+    Array.isArray(data["ids"]) ? data["ids"].map((id: unknown) => deletion(data, id, facts)) : [],
   MESSAGE_REACTION_ADD: (data, facts, frame) => decodeReaction(data, facts, frame, true),
   MESSAGE_REACTION_REMOVE: (data, facts, frame) => decodeReaction(data, facts, frame, false),
   INTERACTION_CREATE: decodeInteraction,
 };
 
 /** Where an event happened. A thread is a lane of its own inside its channel; a direct conversation is its other person. */
-function placeOf(data: DiscordObject, { place }: DiscordDecodeContext, author?: string): ChatLocation {
+function placeOf(data: Payload<Place>, { place }: DiscordDecodeContext, author?: string): ChatLocation {
   const channel = requireSnowflake(data["channel_id"], "the channel");
   const guild = isSnowflake(data["guild_id"]) ? data["guild_id"] : place?.guild;
   if (guild === undefined && place?.type !== CHANNEL_TYPE.groupDirect) {
@@ -111,7 +131,7 @@ function placeOf(data: DiscordObject, { place }: DiscordDecodeContext, author?: 
   };
 }
 
-function senderOf(user: DiscordObject, member: DiscordObject | null, self: string): Sender {
+function senderOf(user: Payload<APIUser>, member: Payload<APIGuildMember> | null, self: string): Sender {
   const id = requireSnowflake(user["id"], "the sender");
   const roles = Array.isArray(member?.["roles"]) ? member["roles"].filter(isSnowflake) : null;
   const name = textOf(member?.["nick"]) || textOf(user["global_name"]) || textOf(user["username"]);
@@ -129,12 +149,12 @@ function timeOf(value: unknown, id: string): number {
   return Number.isNaN(time) ? snowflakeTime(id) : time;
 }
 
-function decodeMessage(data: DiscordObject, facts: DiscordDecodeContext): readonly ChannelEvent[] {
+function decodeMessage(data: Payload<Message>, facts: DiscordDecodeContext): readonly ChannelEvent[] {
   const id = requireSnowflake(data["id"], "the message");
-  const author = asObject(data["author"]);
+  const author = asPayload<APIUser>(data["author"]);
   if (!author) throw new Error("the message has no author");
   if (!TEXT_MESSAGE_TYPES.has(data["type"] ?? 0) || author["id"] === facts.self) return [];
-  const sender = senderOf(author, asObject(data["member"]), facts.self);
+  const sender = senderOf(author, asPayload<APIGuildMember>(data["member"]), facts.self);
   const place = placeOf(data, facts, sender.id);
   const media = mediaOf(data);
   const text = textContent(data, facts);
@@ -158,7 +178,7 @@ function decodeMessage(data: DiscordObject, facts: DiscordDecodeContext): readon
 }
 
 /** Written into the text, that is: Discord also lists the author of the message that is replied to as mentioned. */
-const mentionsSelf = (data: DiscordObject, facts: DiscordDecodeContext): boolean =>
+const mentionsSelf = (data: Payload<Message>, facts: DiscordDecodeContext): boolean =>
   mentionsOf(facts).some((mention) => textOf(data["content"]).includes(mention));
 
 type SelfContext = Pick<DiscordDecodeContext, "self" | "ownRole">;
@@ -170,13 +190,13 @@ const mentionsOf = ({ self, ownRole }: SelfContext): readonly string[] => [
   ...(ownRole === undefined ? [] : [`<@&${ownRole}>`]),
 ];
 
-function replyOf(data: DiscordObject, self: string): InboundMessage["replyTo"] | null {
-  const reference = asObject(data["message_reference"]);
+function replyOf(data: Payload<Message>, self: string): InboundMessage["replyTo"] | null {
+  const reference = asPayload<APIMessageReference>(data["message_reference"]);
   if (!reference || !isSnowflake(reference["message_id"]) || (reference["type"] ?? 0) !== 0) return null;
-  const original = asObject(data["referenced_message"]);
+  const original = asPayload<APIMessage>(data["referenced_message"]);
   const text = original ? plainContent(original) || textOfEmbeds(original) : "";
-  const isSelf = asObject(original?.["author"])?.["id"] === self;
-  const author = asObject(original?.["author"]);
+  const isSelf = asPayload<APIUser>(original?.["author"])?.["id"] === self;
+  const author = asPayload<APIUser>(original?.["author"]);
   const media = original ? mediaOf(original) : [];
   return {
     id: asId<MessageId>(reference["message_id"]),
@@ -187,47 +207,53 @@ function replyOf(data: DiscordObject, self: string): InboundMessage["replyTo"] |
   };
 }
 
-function authorOf(author: DiscordObject): NonNullable<NonNullable<InboundMessage["replyTo"]>["sender"]> {
+function authorOf(author: Payload<APIUser>): NonNullable<NonNullable<InboundMessage["replyTo"]>["sender"]> {
   const name = textOf(author["global_name"]) || textOf(author["username"]);
   return { id: asId<SenderId>(textOf(author["id"])), ...(name && { name }) };
 }
 
 /** The text of a message, with what Discord keeps beside it: forwarded messages, stickers, polls, the text of embeds. */
-function textContent(data: DiscordObject, facts: SelfContext): string {
+function textContent(data: Payload<Message>, facts: SelfContext): string {
   const parts = [plainContent(data, facts)];
-  for (const snapshot of asObjects(data["message_snapshots"])) {
-    const message = asObject(snapshot["message"]) ?? {};
+  for (const snapshot of asPayloads<APIMessageSnapshot>(data["message_snapshots"])) {
+    const message = asPayload<APIMessage>(snapshot["message"]) ?? {};
     const forwarded = [plainContent(message), textOfEmbeds(message)].filter(Boolean).join("\n");
     if (forwarded) parts.push(`[forwarded] ${forwarded}`);
   }
-  for (const sticker of asObjects(data["sticker_items"])) parts.push(`[sticker: ${textOf(sticker["name"])}]`);
-  const poll = asObject(data["poll"]);
+  for (const sticker of asPayloads<APIStickerItem>(data["sticker_items"])) parts.push(`[sticker: ${textOf(sticker["name"])}]`);
+  const poll = asPayload<APIPoll>(data["poll"]);
   if (poll) {
-    const answers = asObjects(poll["answers"]).map((answer) => textOf(asObject(answer["poll_media"])?.["text"]));
-    parts.push(`[poll: ${textOf(asObject(poll["question"])?.["text"])}] ${answers.join(" / ")}`);
+    const answers = asPayloads<APIPollAnswer>(poll["answers"]).map((answer) =>
+      textOf(asPayload<APIPollMedia>(answer["poll_media"])?.["text"]),
+    );
+    parts.push(`[poll: ${textOf(asPayload<APIPollMedia>(poll["question"])?.["text"])}] ${answers.join(" / ")}`);
   }
   const found = parts.filter((part) => part !== "");
   // Embeds of a person's message are previews that Discord makes of its links; those of an app are what it says.
-  const isApp = asObject(data["author"])?.["bot"] === true || data["webhook_id"] !== undefined;
+  const isApp = asPayload<APIUser>(data["author"])?.["bot"] === true || data["webhook_id"] !== undefined;
   const embeds = found.length === 0 || isApp ? textOfEmbeds(data) : "";
   return [...found, embeds].filter(Boolean).join("\n");
 }
 
 /** What embeds say: author, title, description and fields. */
-function textOfEmbeds(data: DiscordObject): string {
-  const texts = asObjects(data["embeds"]).map((embed) => [
-    textOf(asObject(embed["author"])?.["name"]),
+function textOfEmbeds(data: Payload<APIMessage>): string {
+  const texts = asPayloads<APIEmbed>(data["embeds"]).map((embed) => [
+    textOf(asPayload<APIEmbedAuthor>(embed["author"])?.["name"]),
     textOf(embed["title"]),
     textOf(embed["description"]),
-    ...asObjects(embed["fields"]).map((field) => [textOf(field["name"]), textOf(field["value"])].filter(Boolean).join(": ")),
-    textOf(asObject(embed["footer"])?.["text"]),
+    ...asPayloads<APIEmbedField>(embed["fields"]).map((field) =>
+      [textOf(field["name"]), textOf(field["value"])].filter(Boolean).join(": "),
+    ),
+    textOf(asPayload<APIEmbedFooter>(embed["footer"])?.["text"]),
   ]);
   return texts.flat().filter(Boolean).join("\n");
 }
 
 /** The content, without a leading mention of us, and with the names of other people in place of their numbers. */
-function plainContent(data: DiscordObject, facts?: SelfContext): string {
-  const names = new Map(asObjects(data["mentions"]).map((user) => [user["id"], textOf(user["global_name"]) || textOf(user["username"])]));
+function plainContent(data: Payload<APIMessage>, facts?: SelfContext): string {
+  const names = new Map(
+    asPayloads<APIUser>(data["mentions"]).map((user) => [user["id"], textOf(user["global_name"]) || textOf(user["username"])]),
+  );
   const text = textOf(data["content"]);
   const leading = facts && mentionsOf(facts).find((mention) => text.trimStart().startsWith(mention));
   return (
@@ -243,9 +269,11 @@ function plainContent(data: DiscordObject, facts?: SelfContext): string {
     .trim();
 }
 
-function mediaOf(data: DiscordObject): readonly MediaRef[] {
-  const snapshots = asObjects(data["message_snapshots"]).flatMap((snapshot) => asObjects(asObject(snapshot["message"])?.["attachments"]));
-  return [...asObjects(data["attachments"]), ...snapshots].flatMap((file): MediaRef[] => {
+function mediaOf(data: Payload<APIMessage>): readonly MediaRef[] {
+  const snapshots = asPayloads<APIMessageSnapshot>(data["message_snapshots"]).flatMap((snapshot) =>
+    asPayloads<APIAttachment>(asPayload<APIMessage>(snapshot["message"])?.["attachments"]),
+  );
+  return [...asPayloads<APIAttachment>(data["attachments"]), ...snapshots].flatMap((file): MediaRef[] => {
     const url = textOf(file["url"]);
     if (url === "") return [];
     const mimeType = textOf(file["content_type"]).split(";")[0]!.trim() || "application/octet-stream";
@@ -268,12 +296,12 @@ function kindOf(mimeType: string): MediaKind {
 }
 
 /** Discord also sends an update when it has looked up a link, or a message was pinned: then nothing was edited. */
-function decodeEdit(data: DiscordObject, facts: DiscordDecodeContext): readonly ChannelEvent[] {
+function decodeEdit(data: Payload<Message>, facts: DiscordDecodeContext): readonly ChannelEvent[] {
   const id = requireSnowflake(data["id"], "the message");
-  const author = asObject(data["author"]);
+  const author = asPayload<APIUser>(data["author"]);
   const at = Date.parse(textOf(data["edited_timestamp"]));
   if (!author || author["id"] === facts.self || Number.isNaN(at) || typeof data["content"] !== "string") return [];
-  const sender = senderOf(author, asObject(data["member"]), facts.self);
+  const sender = senderOf(author, asPayload<APIGuildMember>(data["member"]), facts.self);
   return [
     {
       kind: "edit",
@@ -289,18 +317,23 @@ function decodeEdit(data: DiscordObject, facts: DiscordDecodeContext): readonly 
   ];
 }
 
-function deletion(data: DiscordObject, message: unknown, facts: DiscordDecodeContext): ChannelEvent {
+function deletion(data: Payload<Place>, message: unknown, facts: DiscordDecodeContext): ChannelEvent {
   const id = requireSnowflake(message, "the message");
   const base = { eventId: `d:${id}`, account: facts.account, sentAt: facts.now, origin: facts.origin };
   return { kind: "delete", ...base, ...placeOf(data, facts), message: asId<MessageId>(id) };
 }
 
-function decodeReaction(data: DiscordObject, facts: DiscordDecodeContext, frame: GatewayFrame, added: boolean): readonly ChannelEvent[] {
+function decodeReaction(
+  data: Payload<GatewayMessageReactionAddDispatchData>,
+  facts: DiscordDecodeContext,
+  frame: GatewayFrame,
+  added: boolean,
+): readonly ChannelEvent[] {
   const user = requireSnowflake(data["user_id"], "the person");
   if (user === facts.self) return [];
-  const emoji = asObject(data["emoji"]) ?? {};
+  const emoji = asPayload<APIEmoji>(data["emoji"]) ?? {};
   const name = textOf(emoji["name"]);
-  const member = asObject(data["member"]);
+  const member = asPayload<APIGuildMember>(data["member"]);
   return [
     {
       kind: "reaction",
@@ -309,7 +342,7 @@ function decodeReaction(data: DiscordObject, facts: DiscordDecodeContext, frame:
       sentAt: facts.now,
       origin: facts.origin,
       ...placeOf(data, facts, user),
-      sender: senderOf(asObject(member?.["user"]) ?? { id: user }, member, facts.self),
+      sender: senderOf(asPayload<APIUser>(member?.["user"]) ?? { id: user }, member, facts.self),
       message: asId<MessageId>(requireSnowflake(data["message_id"], "the message")),
       emoji: isSnowflake(emoji["id"]) ? `${name}:${emoji["id"]}` : name,
       added,
@@ -320,21 +353,21 @@ function decodeReaction(data: DiscordObject, facts: DiscordDecodeContext, frame:
 /** What was asked of us by a slash command or a button. */
 export const INTERACTION_TYPE = { applicationCommand: 2, messageComponent: 3 } as const;
 
-function decodeInteraction(data: DiscordObject, facts: DiscordDecodeContext): readonly ChannelEvent[] {
+function decodeInteraction(data: Payload<Interaction>, facts: DiscordDecodeContext): readonly ChannelEvent[] {
   const type = data["type"];
   if (type !== INTERACTION_TYPE.applicationCommand && type !== INTERACTION_TYPE.messageComponent) return [];
   const id = requireSnowflake(data["id"], "the interaction");
-  const member = asObject(data["member"]);
-  const user = asObject(member?.["user"]) ?? asObject(data["user"]);
+  const member = asPayload<APIGuildMember>(data["member"]);
+  const user = asPayload<APIUser>(member?.["user"]) ?? asPayload<APIUser>(data["user"]);
   if (!user) throw new Error("the interaction names nobody");
   const sender = senderOf(user, member, facts.self);
   const base = { account: facts.account, sentAt: snowflakeTime(id), origin: facts.origin, ...placeOf(data, facts, sender.id), sender };
-  const details = asObject(data["data"]) ?? {};
+  const details = asPayload<Interaction["data"]>(data["data"]) ?? {};
   if (type === INTERACTION_TYPE.messageComponent) {
-    const message = requireSnowflake(asObject(data["message"])?.["id"], "the message");
+    const message = requireSnowflake(asPayload<APIMessage>(data["message"])?.["id"], "the message");
     return [{ kind: "interaction", eventId: `i:${id}`, ...base, message: asId<MessageId>(message), token: textOf(details["custom_id"]) }];
   }
-  const values = asObjects(details["options"]).map((option) => String(option["value"] ?? ""));
+  const values = asPayloads<{ value: unknown }>(details["options"]).map((option) => String(option["value"] ?? ""));
   const text = [`/${textOf(details["name"])}`, ...values].join(" ").trim();
   const via = encodeInteractionRef(id, textOf(data["token"]));
   return [{ kind: "message", eventId: `i:${id}`, ...base, message: asId<MessageId>(id), text, media: [], mentionsSelf: true, via }];

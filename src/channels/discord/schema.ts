@@ -1,5 +1,13 @@
 import { toolPolicy } from "../../core/tool-policy-schema.ts";
-import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications, replyFields } from "../schema-fields.ts";
+import {
+  CLOSED_GROUP,
+  conversationFields,
+  senderList,
+  proxy,
+  reactionNotifications,
+  roomReactionNotifications,
+  replyFields,
+} from "../schema-fields.ts";
 import { number, boolean, object, array, record, unknown, secret, string } from "../../core/config-schema.ts";
 
 const snowflake = { regex: "\\d{1,20}", description: "a number in quotes, as Discord's developer mode copies it" } as const;
@@ -7,15 +15,15 @@ const roles = (doc: string) => array(doc, string("Id of a role.", { acceptsNumbe
 
 const channelRuleFields = {
   enabled: boolean("Answer here.", { onInvalid: false }),
-  requireMention: boolean("Answer only when the bot is mentioned, or its message is replied to.", { onInvalid: true }),
-  users: senderList("People who are answered here; all members when neither `users` nor `roles` is set."),
+  requireMention: boolean("Answer only when the bot is mentioned, or its message is replied to.", { onInvalid: true, whenAbsent: true }),
+  users: senderList("People who are answered here. Default without `users` and `roles`: all members."),
   roles: roles("Members with one of these roles are answered here."),
-  tools: toolPolicy("Tools here, at most: never more than the agent's own `tools` grant.", []),
-  systemPrompt: string("Added to the instructions of the agent here.", { maxChars: 20_000 }),
-  reactionNotifications,
+  tools: toolPolicy("Upper bound of the tools here; never more than the agent's own `tools`.", []),
+  systemPrompt: string("Text added to the system prompt here.", { maxChars: 20_000 }),
+  reactionNotifications: roomReactionNotifications,
 };
 
-const channelFields = { ...channelRuleFields, allow: boolean("The older word for `enabled`, which stands over it.", { onInvalid: false }) };
+const channelFields = { ...channelRuleFields, allow: boolean("Deprecated alias of `enabled`; `enabled` wins.", { onInvalid: false }) };
 
 const channelRule = object("One channel of a server; its threads follow it.", channelFields, {
   unserved: ["autoThread", "includeThreadStarter", "skills", "toolsBySender", "ignoreOtherMentions"],
@@ -43,38 +51,35 @@ const discordFields = {
   ...conversation,
   proxy,
   token: secret("Token of the bot. `DISCORD_BOT_TOKEN` can be set instead (default account only)."),
-  applicationId: string("Id of the application; Discord tells it when it is not set.", { acceptsNumber: true, pattern: snowflake }),
-  apiRoot: string(
-    "Root of the HTTP API with its version, for a server that is compatible with Discord. A key of this gateway, not of OpenClaw.",
-    {
-      format: "url",
-    },
-  ),
+  applicationId: string("Application id. Default: reported by Discord.", { acceptsNumber: true, pattern: snowflake }),
+  apiRoot: string("Root URL of a Discord-compatible HTTP API, with its version. Not an OpenClaw key.", {
+    format: "url",
+  }),
   intents: object(
-    "What Discord is asked to send.",
+    "Gateway intents that are requested.",
     {
       messageContent: boolean(
-        "The text of messages in servers that do not mention the bot. Needs the intent in the developer portal. A key of this gateway, not of OpenClaw.",
+        "Text of server messages that do not mention the bot. Requires the intent in the developer portal. Not an OpenClaw key.",
       ),
     },
     { optional: true, unserved: ["presence", "guildMembers", "voiceStates"] },
   ),
   commands: object(
     "Chat commands.",
-    { native: boolean("Offer them as slash commands, instead of all that the application had registered.") },
+    { native: boolean("Register them as slash commands and replace those of the application.") },
     { optional: true, unserved: ["nativeSkills"] },
   ),
   guilds: record("Rules for each server, or `*` for all.", "<server id>", serverRule, { optional: true, onInvalid: { "*": CLOSED_GROUP } }),
   reactionNotifications,
-  reactionAllowlist: senderList("People whose reactions the agent hears about, with `reactionNotifications: allowlist`."),
-  dangerouslyAllowNameMatching: boolean("Let a display name count as an id in allow lists, although anybody can take any name.", {
+  reactionAllowlist: senderList("People whose reactions the agent is notified of with `reactionNotifications: allowlist`."),
+  dangerouslyAllowNameMatching: boolean("Match display names in allow lists. Anyone can take any name.", {
     onInvalid: false,
   }),
   allowBots: unknown(
-    "Messages of other bots: `true` answers them as those of people, `mentions` only where they mention this one; anything else ignores them.",
+    "Messages of other bots: `true` answers them like people, `mentions` only if they mention this bot; every other value ignores them.",
   ),
-  ackReaction: string("Emoji with which a message is marked when it was taken, instead of `messages.ackReaction`.", { maxChars: 64 }),
-  mediaMaxMb: number("Size of one file in either direction, in MiB.", { min: 0.1, max: 500 }),
+  ackReaction: string("Emoji that marks an accepted message. Default: `messages.ackReaction`.", { maxChars: 64 }),
+  mediaMaxMb: number("Largest file in either direction, in MiB.", { min: 0.1, max: 500 }),
   ...replyFields,
 };
 
@@ -114,15 +119,15 @@ const DISCORD_UNSERVED = [
 ] as const;
 
 export const schema = object(
-  "Discord. The keys of the top level hold for every account that does not say otherwise.",
+  "Discord. Top-level keys are the defaults of every account.",
   {
     ...discordFields,
     accounts: record(
-      "Several bots by name, each with the keys of the top level.",
+      "Several bots by name, each with the top-level keys.",
       "<account>",
       object("One bot.", discordFields, { unserved: DISCORD_UNSERVED }),
     ),
-    defaultAccount: string("Account that is meant where none is named."),
+    defaultAccount: string("Account that is used when none is named."),
   },
   { optional: true, unserved: DISCORD_UNSERVED },
 );

@@ -3,31 +3,31 @@ import { toolPolicy } from "../../core/tool-policy-schema.ts";
 import { CLOSED_GROUP, dmPolicy, isolate, senderList } from "../schema-fields.ts";
 
 const nickserv = object(
-  "Signing in with NickServ after the connection is made.",
+  "NickServ sign-in after the connection is established.",
   {
-    enabled: boolean("Sign in; on when a password is set."),
+    enabled: boolean("Sign in. Default: on if a password is set."),
     service: string("Nick of the service.", { default: "NickServ" }),
     password: secret("Password of the nick."),
-    register: boolean("Register the nick when it is unknown.", { default: false }),
+    register: boolean("Register an unknown nick.", { default: false }),
     registerEmail: string("Mail address for the registration."),
   },
   { optional: true },
 );
 
 const sasl = object(
-  "Signing in with SASL PLAIN while the connection is made. A key of this gateway, not of OpenClaw.",
+  "SASL PLAIN sign-in during connection. Not an OpenClaw key.",
   {
-    username: string("Name of the account; the nick when it is not set."),
+    username: string("Name of the account. Default: the nick."),
     password: secret("Password of the account."),
   },
   { optional: true },
 );
 
 const flood = object(
-  "How fast lines may go out; servers cut off clients that are faster. A key of this gateway, not of OpenClaw.",
+  "Rate limit of outgoing lines; servers disconnect faster clients. Not an OpenClaw key.",
   {
-    burst: integer("Lines that may go at once.", { min: 1, max: 100 }),
-    intervalMs: integer("Pause for each further line, in milliseconds.", { min: 0, max: 60_000 }),
+    burst: integer("Lines that may be sent at once.", { min: 1, max: 100 }),
+    intervalMs: integer("Delay of each further line, in milliseconds.", { min: 0, max: 60_000 }),
   },
   { optional: true },
 );
@@ -37,28 +37,28 @@ const ircGroup = object(
   {
     enabled: boolean("Answer here.", { default: true, onInvalid: false }),
     requireMention: boolean("Answer only when the agent is mentioned.", { default: true, onInvalid: true }),
-    key: secret("Key with which the channel is joined (mode +k). A key of this gateway, not of OpenClaw."),
-    allowFrom: senderList("People who are answered here; `groupAllowFrom` when it is not set."),
-    tools: toolPolicy("Tools in this channel, at most: never more than the agent's own `tools` grant.", []),
-    systemPrompt: string("Added to the instructions of the agent in this channel.", { maxChars: 20_000 }),
+    key: secret("Key with which the channel is joined (mode +k). Not an OpenClaw key."),
+    allowFrom: senderList("People who are answered here. Default: `groupAllowFrom`."),
+    tools: toolPolicy("Upper bound of the tools here; never more than the agent's own `tools`.", []),
+    systemPrompt: string("Text added to the system prompt here.", { maxChars: 20_000 }),
   },
   { unserved: ["toolsBySender", "skills"], onInvalid: CLOSED_GROUP },
 );
 
 const ircFields = {
-  name: string("A note for people: what this connection is."),
-  enabled: boolean("Connect.", { onInvalid: false }),
+  name: string("Display name of the account."),
+  enabled: boolean("Connect this account.", { onInvalid: false, whenAbsent: true }),
   isolate,
   host: string("Host name of the server.", { pattern: { regex: "[^\\s/]+", description: "a host name" } }),
   port: integer("Port of the server; 6697 with TLS, 6667 without.", { min: 1, max: 65_535 }),
   tls: boolean("Encrypt the connection.", { onInvalid: true }),
-  tlsFingerprint: string("SHA-256 fingerprint of the one certificate that is accepted, in hex. A key of this gateway, not of OpenClaw."),
-  tlsInsecure: boolean("Accept every certificate: whoever is in between can read along. A key of this gateway, not of OpenClaw.", {
+  tlsFingerprint: string("SHA-256 fingerprint of the only accepted certificate, in hex. Not an OpenClaw key."),
+  tlsInsecure: boolean("Accept every certificate: anyone in between can read the traffic. Not an OpenClaw key.", {
     onInvalid: false,
   }),
   nick: string("Nick of the agent.", { pattern: { regex: "[^\\s:#&@!*?,.]+", description: "a nick without spaces" } }),
-  username: string("User name; the nick when it is not set."),
-  realname: string("Real name that is shown."),
+  username: string("User name. Default: the nick."),
+  realname: string("Displayed real name."),
   password: secret("Password of the server."),
   nickserv,
   sasl,
@@ -70,7 +70,7 @@ const ircFields = {
     }),
   ),
   dmPolicy,
-  allowFrom: senderList("People who may write directly."),
+  allowFrom: senderList("People who may send direct messages."),
   groupPolicy: enumOf(
     "Which channels are answered: only those in `groups`, every one (`open`), or none.",
     ["allowlist", "open", "disabled"],
@@ -78,17 +78,17 @@ const ircFields = {
       onInvalid: "disabled",
     },
   ),
-  groupAllowFrom: senderList("People who are answered in channels; `allowFrom` when it is not set."),
+  groupAllowFrom: senderList("People who are answered in channels. Default: `allowFrom`."),
   groups: record("Rules for each IRC channel, or `*` for all.", "<#channel>", ircGroup, {
     optional: true,
     onInvalid: { "*": CLOSED_GROUP },
   }),
-  dangerouslyAllowNameMatching: boolean("Let a bare nick count as an id in allow lists, although anybody can take a free nick.", {
+  dangerouslyAllowNameMatching: boolean("Match bare nicks in allow lists. Anyone can take a free nick.", {
     onInvalid: false,
   }),
-  historyLimit: integer("Messages of the channel that the agent gets as context with a mention.", { min: 0 }),
-  textChunkLimit: integer("Characters of one part of a reply, before the limit of an IRC line.", { min: 1, max: 400_000 }),
-  responsePrefix: string("Text in front of every reply, instead of `messages.responsePrefix`.", { maxChars: 200 }),
+  historyLimit: integer("Channel messages that the agent receives as context with a mention.", { min: 0 }),
+  textChunkLimit: integer("Maximum characters of one reply part, below the limit of an IRC line.", { min: 1, max: 400_000 }),
+  responsePrefix: string("Text before every reply. Default: `messages.responsePrefix`.", { maxChars: 200 }),
 };
 
 const IRC_UNSERVED = [
@@ -105,15 +105,15 @@ const IRC_UNSERVED = [
 ] as const;
 
 export const schema = object(
-  "IRC. The keys of the top level hold for every account that does not say otherwise.",
+  "IRC. Top-level keys are the defaults of every account.",
   {
     ...ircFields,
     accounts: record(
-      "Several connections by name, each with the keys of the top level.",
+      "Several connections by name, each with the top-level keys.",
       "<account>",
       object("One connection.", ircFields, { unserved: IRC_UNSERVED }),
     ),
-    defaultAccount: string("Account that is meant where none is named."),
+    defaultAccount: string("Account that is used when none is named."),
   },
   { optional: true, unserved: IRC_UNSERVED },
 );

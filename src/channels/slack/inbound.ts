@@ -1,8 +1,18 @@
+import type {
+  BotMessageEvent,
+  FileShareMessageEvent,
+  GenericMessageEvent,
+  MessageChangedEvent,
+  MessageDeletedEvent,
+  ReactionAddedEvent,
+  ThreadBroadcastMessageEvent,
+} from "@slack/types";
 import { createHash } from "node:crypto";
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
 import type { ChannelEvent, ChatKind, InboundMessage, MediaKind, MediaRef, ChatLocation, Sender } from "../channel.ts";
-import { asArray, requireObject, asObject, asString, type JsonObject } from "../json.ts";
+import { asArray, asObject, asString, requireObject, type JsonObject } from "../../core/json.ts";
+import { asPayload, requirePayload, type Payload } from "../payload.ts";
 import { filesOf, textOfAttachments, textOfBlocks } from "./block-text.ts";
 import { BUTTON_ACTION_ID } from "./outbound.ts";
 import { toEmoji } from "./emoji.ts";
@@ -11,6 +21,15 @@ import { toEmoji } from "./emoji.ts";
 export type SlackBot = { userId: string; botId: string | null; teamId: string; name: string };
 /** What decoding needs to know beside the payload. `command`: see SlackAccount. */
 export type SlackDecodeContext = { account: AccountId; bot: SlackBot; command: string | null; now: number; origin?: "live" | "backfill" };
+
+/** A message as events, histories and changes carry it. `user_profile` is in histories only. */
+type Message = (GenericMessageEvent | BotMessageEvent | FileShareMessageEvent | ThreadBroadcastMessageEvent) & {
+  user_profile?: UserProfile;
+};
+type UserProfile = { display_name?: string; real_name?: string };
+/** What names a conversation and the thread in it. */
+type Place = Pick<GenericMessageEvent, "channel" | "channel_type" | "ts" | "thread_ts">;
+type MessageEvent = Message | MessageChangedEvent | MessageDeletedEvent;
 
 type Base = { eventId: string; account: AccountId; origin: "live" | "backfill"; sentAt: number };
 
@@ -62,14 +81,14 @@ export function decodeHistory(message: unknown, channel: string, kind: ChatKind,
   return decodeSlackEvent({ type: "event_callback", event }, { ...facts, origin: "backfill" });
 }
 
-function decodeEvent(event: JsonObject, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
+function decodeEvent(event: Payload<MessageEvent | ReactionAddedEvent>, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
   switch (event["type"]) {
     case "message":
     case "app_mention":
-      return decodeMessage(event, base, facts);
+      return decodeMessage(event as Payload<MessageEvent>, base, facts);
     case "reaction_added":
     case "reaction_removed":
-      return decodeReaction(event, base, facts);
+      return decodeReaction(event as Payload<ReactionAddedEvent>, base, facts);
     default:
       return [];
   }
@@ -78,11 +97,11 @@ function decodeEvent(event: JsonObject, base: Base, facts: SlackDecodeContext): 
 /** Subtypes of messages that somebody has said something with. All others tell about the room. */
 const TEXT_SUBTYPES = new Set(["", "file_share", "me_message", "thread_broadcast", "bot_message"]);
 
-function decodeMessage(event: JsonObject, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
+function decodeMessage(event: Payload<MessageEvent>, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
   const subtype = asString(event["subtype"]);
   if (subtype === "message_changed") return decodeEdit(event, base, facts);
   if (subtype === "message_deleted") {
-    const earlier = asObject(event["previous_message"]) ?? {};
+    const earlier = asPayload<Message>(event["previous_message"]) ?? {};
     const message = asId<MessageId>(requireTs(event["deleted_ts"], "deleted_ts"));
     return [{ ...base, ...placeOf({ ...earlier, ...event, thread_ts: earlier["thread_ts"] }, facts), kind: "delete", message }];
   }
@@ -110,13 +129,13 @@ function decodeMessage(event: JsonObject, base: Base, facts: SlackDecodeContext)
   return [message];
 }
 
-function decodeEdit(event: JsonObject, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
-  const message = requireObject(event["message"], "the changed message");
-  const before = asObject(event["previous_message"]);
+function decodeEdit(event: Payload<MessageEvent>, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
+  const message = requirePayload<Message>(event["message"], "the changed message");
+  const before = asPayload<Message>(event["previous_message"]);
   const { text } = contentOf(message, facts.bot);
   // Previews of links and new replies change a message, too, and leave what it says.
   if (text === "" || (before && contentOf(before, facts.bot).text === text)) return [];
-  const edited = asObject(message["edited"]);
+  const edited = asPayload<{ ts: string }>(message["edited"]);
   const place = placeOf({ ...event, thread_ts: message["thread_ts"], ts: message["ts"] }, facts);
   const at = edited ? requireTs(edited["ts"], "edited.ts") : asString(event["ts"]);
   const sender = senderOf(message, facts.bot);
@@ -133,8 +152,8 @@ function decodeEdit(event: JsonObject, base: Base, facts: SlackDecodeContext): r
   ];
 }
 
-function decodeReaction(event: JsonObject, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
-  const item = requireObject(event["item"], "the item");
+function decodeReaction(event: Payload<ReactionAddedEvent>, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
+  const item = requirePayload<ReactionAddedEvent["item"]>(event["item"], "the item");
   if (item["type"] !== "message") return [];
   return [
     {
@@ -188,7 +207,7 @@ const KINDS: Readonly<Record<string, ChatKind>> = { im: "direct", mpim: "group",
 /** The kind of a conversation by its id, where Slack does not say it. */
 export const chatKindOf = (channel: string): ChatKind => (channel.startsWith("D") ? "direct" : "channel");
 
-function placeOf(event: JsonObject, { bot }: SlackDecodeContext): ChatLocation {
+function placeOf(event: Payload<Place>, { bot }: SlackDecodeContext): ChatLocation {
   const id = requireId(event["channel"], "channel");
   const type = asString(event["channel_type"]);
   const kind = Object.hasOwn(KINDS, type) ? KINDS[type]! : chatKindOf(id);
@@ -199,10 +218,10 @@ function placeOf(event: JsonObject, { bot }: SlackDecodeContext): ChatLocation {
 }
 
 /** The person, or the app that wrote: those without a user have the id of their bot. */
-function senderOf(event: JsonObject, bot: SlackBot): Sender {
+function senderOf(event: Payload<Message>, bot: SlackBot): Sender {
   const user = event["user"] ?? event["bot_id"];
   const id = requireId(user, "the sender");
-  const profile = asObject(event["user_profile"]);
+  const profile = asPayload<UserProfile>(event["user_profile"]);
   const name = asString(profile?.["display_name"]) || asString(profile?.["real_name"]) || asString(event["username"]);
   const botId = asString(event["bot_id"]);
   const isSelf = id === bot.userId || (bot.botId !== null && botId === bot.botId);
@@ -244,7 +263,7 @@ function unescapeText(inner: string): string {
  * What a message says, with the text of its blocks and attachments. `text` repeats the blocks of what a person writes; for an app it is
  * only the fallback of a notification, so that its blocks are read instead.
  */
-function contentOf(message: JsonObject, bot: SlackBot): { text: string; mentionsSelf: boolean } {
+function contentOf(message: Payload<Message>, bot: SlackBot): { text: string; mentionsSelf: boolean } {
   const said = readSlackText(asString(message["text"]), bot);
   const read = (markup: string): string => readSlackText(markup, bot).text;
   const isApp = asString(message["bot_id"]) !== "" || message["subtype"] === "bot_message";
@@ -253,7 +272,7 @@ function contentOf(message: JsonObject, bot: SlackBot): { text: string; mentions
   return { text: [blocks || said.text, attached].filter(Boolean).join("\n"), mentionsSelf: said.mentionsSelf };
 }
 
-function mediaOf(event: JsonObject): readonly MediaRef[] {
+function mediaOf(event: Payload<Message>): readonly MediaRef[] {
   return filesOf(event).flatMap((value) => {
     const file = asObject(value);
     const url = asString(file?.["url_private_download"]) || asString(file?.["url_private"]);

@@ -1,16 +1,24 @@
 import { toolPolicy } from "../../core/tool-policy-schema.ts";
-import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications, replyFields } from "../schema-fields.ts";
+import {
+  CLOSED_GROUP,
+  conversationFields,
+  senderList,
+  proxy,
+  reactionNotifications,
+  roomReactionNotifications,
+  replyFields,
+} from "../schema-fields.ts";
 import { number, enumOf, boolean, object, record, unknown, secret, string } from "../../core/config-schema.ts";
 
 const channelRule = object(
   "One channel or group conversation; its threads follow it.",
   {
     enabled: boolean("Answer here.", { onInvalid: false }),
-    requireMention: boolean("Answer only when the app is mentioned, or its message is answered.", { onInvalid: true }),
-    users: senderList("People who are answered here; all members when it is not set."),
-    tools: toolPolicy("Tools here, at most: never more than the agent's own `tools` grant.", []),
-    systemPrompt: string("Added to the instructions of the agent here.", { maxChars: 20_000 }),
-    reactionNotifications,
+    requireMention: boolean("Answer only when the app is mentioned, or its message is answered.", { onInvalid: true, whenAbsent: true }),
+    users: senderList("People who are answered here. Default: all members."),
+    tools: toolPolicy("Upper bound of the tools here; never more than the agent's own `tools`.", []),
+    systemPrompt: string("Text added to the system prompt here.", { maxChars: 20_000 }),
+    reactionNotifications: roomReactionNotifications,
   },
   { unserved: ["allow", "skills", "toolsBySender", "allowBots", "ignoreOtherMentions"], onInvalid: CLOSED_GROUP },
 );
@@ -21,36 +29,36 @@ const { groupAllowFrom: _people, ...conversation } = conversationFields;
 const slackFields = {
   ...conversation,
   proxy,
-  mode: enumOf("How events arrive: over sockets that the gateway opens, or as requests that Slack sends.", ["socket", "http"]),
+  mode: enumOf("Event transport: `socket` (Socket Mode) or `http` (requests from Slack).", ["socket", "http"]),
   botToken: secret("Bot token, xoxb-…. `SLACK_BOT_TOKEN` can be set instead (default account only)."),
   appToken: secret(
     "App-level token, xapp-…, with the scope connections:write. `SLACK_APP_TOKEN` can be set instead (default account only).",
   ),
   signingSecret: secret("Signing secret of the app, with `mode: http`."),
-  apiRoot: string("Address of the Web API. Plain http:// only on this machine. A key of this gateway, not of OpenClaw.", { format: "url" }),
+  apiRoot: string("URL of the Web API. Plain http:// only on this machine. Not an OpenClaw key.", { format: "url" }),
   channels: record("Rules for each channel by its id, or `*` for all.", "<channel id>", channelRule, {
     optional: true,
     onInvalid: { "*": CLOSED_GROUP },
   }),
-  requireMention: boolean("Answer in channels only when the app is mentioned.", { onInvalid: true }),
+  requireMention: boolean("Answer in channels only when the app is mentioned.", { onInvalid: true, whenAbsent: true }),
   slashCommand: object(
     "Slash commands of the app.",
     {
-      enabled: boolean("Take them.", { onInvalid: false }),
-      name: string("The command whose text is the message itself; every other one is `/name arguments`.", { default: "openclaw" }),
+      enabled: boolean("Accept them.", { onInvalid: false }),
+      name: string("The command whose text is the message; other commands become `/name arguments`.", { default: "openclaw" }),
     },
     { optional: true, unserved: ["sessionPrefix", "ephemeral"] },
   ),
   reactionNotifications,
-  reactionAllowlist: senderList("People whose reactions the agent hears about, with `reactionNotifications: allowlist`."),
-  dangerouslyAllowNameMatching: boolean("Let a display name count as an id in allow lists, although anybody can take any name.", {
+  reactionAllowlist: senderList("People whose reactions the agent is notified of with `reactionNotifications: allowlist`."),
+  dangerouslyAllowNameMatching: boolean("Match display names in allow lists. Anyone can take any name.", {
     onInvalid: false,
   }),
   allowBots: unknown(
-    "Messages of other bots: `true` answers them as those of people, `mentions` only where they mention this one; anything else ignores them.",
+    "Messages of other bots: `true` answers them like people, `mentions` only if they mention this bot; every other value ignores them.",
   ),
-  ackReaction: string("Emoji with which a message is marked when it was taken, instead of `messages.ackReaction`.", { maxChars: 64 }),
-  mediaMaxMb: number("Size of one received file, in MiB.", { min: 0.1, max: 500 }),
+  ackReaction: string("Emoji that marks an accepted message. Default: `messages.ackReaction`.", { maxChars: 64 }),
+  mediaMaxMb: number("Largest received file, in MiB.", { min: 0.1, max: 500 }),
   ...replyFields,
 };
 
@@ -84,15 +92,15 @@ const SLACK_UNSERVED = [
 ] as const;
 
 export const schema = object(
-  "Slack. The keys of the top level hold for every account that does not say otherwise.",
+  "Slack. Top-level keys are the defaults of every account.",
   {
     ...slackFields,
     accounts: record(
-      "Several apps or workspaces by name, each with the keys of the top level.",
+      "Several apps or workspaces by name, each with the top-level keys.",
       "<account>",
       object("One app in one workspace.", slackFields, { unserved: SLACK_UNSERVED }),
     ),
-    defaultAccount: string("Account that is meant where none is named."),
+    defaultAccount: string("Account that is used when none is named."),
   },
   { optional: true, unserved: SLACK_UNSERVED },
 );

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { LIMITS } from "../../core/limits.ts";
 import { Secret } from "../../core/secret.ts";
 import { parseHttpsUrl, parseProxySetting } from "../url.ts";
 import type { AccountIssue } from "../channel.ts";
+import { DEFAULT_API_ROOT, DEFAULT_TIMEOUT_SECONDS } from "./schema.ts";
 
 /** One Telegram bot, complete. */
 export type TelegramAccount = {
@@ -75,11 +75,11 @@ export function parseTelegramAccount(value: unknown): { account: TelegramAccount
   const raw = asRecord(value);
   const account: TelegramAccount = {
     ...readToken(raw, issues),
-    apiRoot: parseHttpsUrl(raw["apiRoot"] ?? "https://api.telegram.org", "apiRoot", issues).replace(/\/+$/, ""),
+    apiRoot: parseHttpsUrl(raw["apiRoot"] ?? DEFAULT_API_ROOT, "apiRoot", issues).replace(/\/+$/, ""),
     webhook: readWebhook(raw, issues),
     linkPreview: raw["linkPreview"] !== false,
     canReadAllGroupMessages: requiresGroupMessages(raw["groups"]),
-    timeoutMs: readNumber(raw, "timeoutSeconds", LIMITS.channelApiMs / 1_000, issues) * 1_000,
+    timeoutMs: readNumber(raw, "timeoutSeconds", DEFAULT_TIMEOUT_SECONDS, issues) * 1_000,
     proxy: parseProxySetting(raw["proxy"], issues),
   };
   return issues.length > 0 ? { issues } : { account };

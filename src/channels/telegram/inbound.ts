@@ -1,8 +1,34 @@
+import type {
+  CallbackQuery,
+  Chat,
+  Checklist,
+  ChecklistTask,
+  Contact,
+  Dice,
+  Document,
+  ExternalReplyInfo,
+  Game,
+  Invoice,
+  Location,
+  Message,
+  MessageReactionUpdated,
+  PhotoSize,
+  Poll,
+  PollOption,
+  ReactionType,
+  Sticker,
+  TextQuote,
+  Update,
+  User,
+  Venue,
+} from "@grammyjs/types";
 import { createHash } from "node:crypto";
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
 import type { ChannelEvent, ChatKind, InboundMessage, MediaKind, MediaRef, ChatLocation, Sender } from "../channel.ts";
-import { isTimestamp, asArray, requireObject, asObject, asString, type JsonObject } from "../json.ts";
+import { asArray, asObject, asString } from "../../core/json.ts";
+import { isTimestamp } from "../json.ts";
+import { asPayload, asPayloads, requirePayload, type Payload } from "../payload.ts";
 import { decodeEntities, type TelegramBot } from "./entities.ts";
 
 /** What decoding needs to know beside the update itself. */
@@ -34,13 +60,13 @@ function requireId(value: unknown, what: string): string {
 
 /** The number of an update, from which the next offset is made; null when it has none. */
 export function updateId(raw: unknown): number | null {
-  const id = asObject(raw)?.["update_id"];
+  const id = asPayload<Update>(raw)?.["update_id"];
   return typeof id === "number" && Number.isSafeInteger(id) && id >= 0 ? id : null;
 }
 
 /** The query to be confirmed after the press was stored; null for other updates. */
 export function callbackQueryId(raw: unknown): string | null {
-  const id = asObject(asObject(raw)?.["callback_query"])?.["id"];
+  const id = asPayload<CallbackQuery>(asPayload<Update>(raw)?.["callback_query"])?.["id"];
   return typeof id === "string" ? id : null;
 }
 
@@ -53,7 +79,7 @@ export function decodeTelegramUpdate(raw: unknown, facts: TelegramDecodeContext)
   const base: Base = { eventId: `${facts.bot.id}:${key}`, account: facts.account, origin: "live" };
   try {
     if (id === null) throw new Error("the update has no number");
-    return decodeUpdate(raw as JsonObject, base, facts);
+    return decodeUpdate(requirePayload<Update>(raw, "the update"), base, facts);
   } catch (err) {
     return [{ ...base, kind: "unreadable", sentAt: facts.now, raw: text, cause: reasonOf(err) }];
   }
@@ -66,18 +92,19 @@ export function redecodeTelegramUpdate(kept: string, now: number): ChannelEvent 
   return event === undefined || event.kind === "unreadable" ? null : event;
 }
 
-function decodeUpdate(update: JsonObject, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
+function decodeUpdate(update: Payload<Update>, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
   const message = update["message"] ?? update["channel_post"];
-  if (message !== undefined) return decodeMessage(requireObject(message, "the message"), base, facts);
+  if (message !== undefined) return decodeMessage(requirePayload<Message>(message, "the message"), base, facts);
   const edited = update["edited_message"] ?? update["edited_channel_post"];
-  if (edited !== undefined) return decodeEdit(requireObject(edited, "the edited message"), base, facts);
+  if (edited !== undefined) return decodeEdit(requirePayload<Message>(edited, "the edited message"), base, facts);
   if (update["message_reaction"] !== undefined)
-    return decodeReaction(requireObject(update["message_reaction"], "the reaction"), base, facts);
-  if (update["callback_query"] !== undefined) return decodeCallbackQuery(requireObject(update["callback_query"], "the press"), base, facts);
+    return decodeReaction(requirePayload<MessageReactionUpdated>(update["message_reaction"], "the reaction"), base, facts);
+  if (update["callback_query"] !== undefined)
+    return decodeCallbackQuery(requirePayload<CallbackQuery>(update["callback_query"], "the interaction"), base, facts);
   return [];
 }
 
-function decodeMessage(message: JsonObject, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
+function decodeMessage(message: Payload<Message>, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
   const place = placeOf(message);
   const sentAt = timeOf(message["date"]);
   const moved = chatMigrationOf(message, place.chat.id);
@@ -102,7 +129,7 @@ function decodeMessage(message: JsonObject, base: Base, facts: TelegramDecodeCon
   return [event];
 }
 
-function decodeEdit(message: JsonObject, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
+function decodeEdit(message: Payload<Message>, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
   const said = decodeEntities(
     asString(message["text"] ?? message["caption"]),
     message["entities"] ?? message["caption_entities"],
@@ -115,14 +142,14 @@ function decodeEdit(message: JsonObject, base: Base, facts: TelegramDecodeContex
   return [{ ...base, ...placeOf(message), kind: "edit", sender, message: messageId(message), text: said.text, sentAt }];
 }
 
-function decodeReaction(reaction: JsonObject, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
+function decodeReaction(reaction: Payload<MessageReactionUpdated>, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
   const before = asArray(reaction["old_reaction"]).map(emojiOf);
   const after = asArray(reaction["new_reaction"]).map(emojiOf);
   const from = { from: reaction["user"], sender_chat: reaction["actor_chat"], chat: reaction["chat"] };
   const shared = {
     ...base,
     // Telegram does not say in which topic the message is.
-    chat: chatOf(requireObject(reaction["chat"], "the chat")),
+    chat: chatOf(requirePayload<Chat>(reaction["chat"], "the chat")),
     kind: "reaction" as const,
     sender: senderOf(from, facts.bot),
     message: messageId(reaction),
@@ -135,8 +162,8 @@ function decodeReaction(reaction: JsonObject, base: Base, facts: TelegramDecodeC
   return changes.map(({ emoji, added }) => ({ ...shared, eventId: `${base.eventId}:${added ? "+" : "-"}${emoji}`, emoji, added }));
 }
 
-function decodeCallbackQuery(query: JsonObject, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
-  const message = asObject(query["message"]);
+function decodeCallbackQuery(query: Payload<CallbackQuery>, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
+  const message = asPayload<Message>(query["message"]);
   // Buttons under inline results and games belong to no conversation of ours.
   if (!message || typeof query["data"] !== "string") return [];
   const sender = senderOf({ from: query["from"], chat: message["chat"] }, facts.bot);
@@ -144,7 +171,8 @@ function decodeCallbackQuery(query: JsonObject, base: Base, facts: TelegramDecod
   return [{ ...base, ...placeOf(message), kind: "interaction", sender, message: messageId(message), token, sentAt: facts.now }];
 }
 
-const messageId = (message: JsonObject): MessageId => asId<MessageId>(requireId(message["message_id"], "message_id"));
+const messageId = (message: Payload<Pick<Message, "message_id">>): MessageId =>
+  asId<MessageId>(requireId(message["message_id"], "message_id"));
 
 function timeOf(seconds: unknown): number {
   if (typeof seconds === "number" && isTimestamp(seconds * 1_000)) return seconds * 1_000;
@@ -153,20 +181,20 @@ function timeOf(seconds: unknown): number {
 
 const KINDS: Readonly<Record<string, ChatKind>> = { private: "direct", group: "group", supergroup: "group", channel: "channel" };
 
-function displayName(who: JsonObject): string {
+function displayName(who: Payload<User | Chat | Contact>): string {
   const full = [who["first_name"], who["last_name"]].map(asString).filter(Boolean).join(" ");
   return full || asString(who["title"]) || asString(who["username"]);
 }
 
-function chatOf(chat: JsonObject): ChatLocation["chat"] {
+function chatOf(chat: Payload<Chat>): ChatLocation["chat"] {
   const kind = Object.hasOwn(KINDS, asString(chat["type"])) ? KINDS[asString(chat["type"])] : undefined;
   if (!kind) throw new Error(`a chat of the type ${JSON.stringify(chat["type"] ?? null)}`);
   const title = displayName(chat);
   return { kind, id: asId<ChatId>(requireId(chat["id"], "chat.id")), ...(title && { title }) };
 }
 
-function placeOf(message: JsonObject): ChatLocation {
-  const raw = requireObject(message["chat"], "the chat");
+function placeOf(message: Payload<Message>): ChatLocation {
+  const raw = requirePayload<Chat>(message["chat"], "the chat");
   const thread = message["is_topic_message"] === true ? requireId(message["message_thread_id"], "message_thread_id") : null;
   // Outside of forums a thread id only says that somebody replied.
   const topic = thread ?? (raw["is_forum"] === true && raw["type"] !== "private" ? GENERAL_TOPIC_ID : null);
@@ -174,34 +202,37 @@ function placeOf(message: JsonObject): ChatLocation {
 }
 
 /** The person, or the chat in whose name somebody wrote: an anonymous admin, a linked channel. */
-function senderOf(message: JsonObject, bot: TelegramBot): Sender {
-  const speaker = asObject(message["sender_chat"]) ?? asObject(message["from"]) ?? requireObject(message["chat"], "the sender");
+function senderOf(message: Payload<Pick<Message, "from" | "sender_chat" | "chat">>, bot: TelegramBot): Sender {
+  const speaker =
+    asPayload<User | Chat>(message["sender_chat"]) ??
+    asPayload<User | Chat>(message["from"]) ??
+    requirePayload<User | Chat>(message["chat"], "the sender");
   const id = requireId(speaker["id"], "the sender's id");
   const name = displayName(speaker);
   return { id: asId<SenderId>(id), ...(name && { name }), isBot: speaker["is_bot"] === true, isSelf: id === bot.id };
 }
 
-function chatMigrationOf(message: JsonObject, chat: ChatId): { kind: "migration"; from: ChatId; to: ChatId } | null {
+function chatMigrationOf(message: Payload<Message>, chat: ChatId): { kind: "migration"; from: ChatId; to: ChatId } | null {
   const { migrate_to_chat_id: to, migrate_from_chat_id: from } = message;
   if (to !== undefined) return { kind: "migration", from: chat, to: asId<ChatId>(requireId(to, "migrate_to_chat_id")) };
   if (from !== undefined) return { kind: "migration", from: asId<ChatId>(requireId(from, "migrate_from_chat_id")), to: chat };
   return null;
 }
 
-function replyOf(message: JsonObject, bot: TelegramBot): InboundMessage["replyTo"] | null {
-  const quote = asString(asObject(message["quote"])?.["text"]);
-  const external = asObject(message["external_reply"]);
+function replyOf(message: Payload<Message>, bot: TelegramBot): InboundMessage["replyTo"] | null {
+  const quote = asString(asPayload<TextQuote>(message["quote"])?.["text"]);
+  const external = asPayload<ExternalReplyInfo>(message["external_reply"]);
   if (external) {
     // A message of another chat: Telegram gives what it holds, but its text only as far as it is quoted.
     const text = quote || describeContent(external);
     const id = external["message_id"] ?? message["message_id"];
     return { id: asId<MessageId>(requireId(id, "message_id")), ...(text && { text }), isSelf: false };
   }
-  const earlier = asObject(message["reply_to_message"]);
+  const earlier = asPayload<Message>(message["reply_to_message"]);
   // In a topic every message formally answers the message that opened it.
   if (!earlier || earlier["forum_topic_created"] !== undefined) return null;
   const text = quote || asString(earlier["text"] ?? earlier["caption"]) || describeContent(earlier);
-  const isSelf = String(asObject(earlier["from"])?.["id"]) === bot.id;
+  const isSelf = String(asPayload<User>(earlier["from"])?.["id"]) === bot.id;
   const { id, name } = senderOf(earlier, bot);
   const media = mediaOf(earlier);
   return {
@@ -213,53 +244,58 @@ function replyOf(message: JsonObject, bot: TelegramBot): InboundMessage["replyTo
   };
 }
 
-function textContent(message: JsonObject, bot: TelegramBot): { text: string; mentionsSelf: boolean } {
+function textContent(message: Payload<Message>, bot: TelegramBot): { text: string; mentionsSelf: boolean } {
   const text = message["text"] ?? message["caption"];
   if (text !== undefined && text !== "") return decodeEntities(asString(text), message["entities"] ?? message["caption_entities"], bot);
   return { text: describeContent(message), mentionsSelf: false };
 }
 
 /** Content without a text, in words for the agent. */
-function describeContent(message: JsonObject): string {
-  const venue = asObject(message["venue"]);
-  const location = asObject(venue?.["location"]) ?? asObject(message["location"]);
+function describeContent(message: Payload<Message | ExternalReplyInfo>): string {
+  const venue = asPayload<Venue>(message["venue"]);
+  const location = asPayload<Location>(venue?.["location"]) ?? asPayload<Location>(message["location"]);
   if (location) {
     const name = venue ? ` ${[venue["title"], venue["address"]].map(asString).filter(Boolean).join(", ")}` : "";
     return `[location ${Number(location["latitude"])}, ${Number(location["longitude"])}${name}]`;
   }
-  const contact = asObject(message["contact"]);
+  const contact = asPayload<Contact>(message["contact"]);
   if (contact) return `[contact ${[displayName(contact), asString(contact["phone_number"])].filter(Boolean).join(", ")}]`;
-  const poll = asObject(message["poll"]);
+  const poll = asPayload<Poll>(message["poll"]);
   if (poll)
-    return `[poll ${[asString(poll["question"]), ...asArray(poll["options"]).map((option) => asString(asObject(option)?.["text"]))].join(" | ")}]`;
-  const dice = asObject(message["dice"]);
+    return `[poll ${[asString(poll["question"]), ...asPayloads<PollOption>(poll["options"]).map((option) => asString(option["text"]))].join(" | ")}]`;
+  const dice = asPayload<Dice>(message["dice"]);
   if (dice) return `[${asString(dice["emoji"])} ${Number(dice["value"])}]`;
-  const sticker = asObject(message["sticker"]);
+  const sticker = asPayload<Sticker>(message["sticker"]);
   if (sticker) return `[sticker ${asString(sticker["emoji"])}]`;
-  const checklist = asObject(message["checklist"]);
+  const checklist = asPayload<Checklist>(message["checklist"]);
   if (checklist) {
     const tasks = asArray(checklist["tasks"]).map((value) => {
-      const task = asObject(value) ?? {};
+      const task = asPayload<ChecklistTask>(value) ?? {};
       return `${task["completion_date"] ? "[x]" : "[ ]"} ${asString(task["text"])}`;
     });
     return [`[checklist ${asString(checklist["title"])}]`, ...tasks].join("\n");
   }
-  const game = asObject(message["game"]);
+  const game = asPayload<Game>(message["game"]);
   if (game) return `[game ${asString(game["title"])}]`;
-  const invoice = asObject(message["invoice"]);
+  const invoice = asPayload<Invoice>(message["invoice"]);
   if (invoice) return `[invoice ${asString(invoice["title"])}]`;
   // The Bot API does not give what a story or paid media show.
   return asObject(message["story"]) ? "[story]" : asObject(message["paid_media"]) ? "[paid media]" : "";
 }
 
 function emojiOf(value: unknown): string {
-  const raw = requireObject(value, "the reaction");
+  const raw = requirePayload<ReactionType>(value, "the reaction");
   if (raw["type"] === "paid") return "⭐";
   return raw["type"] === "custom_emoji" ? `custom:${asString(raw["custom_emoji_id"])}` : asString(raw["emoji"]);
 }
 
 /** Field of a message -> what it is, and how it is called when it has no name or type of its own. */
-const FILES: readonly (readonly [field: string, kind: MediaKind, mimeType: string, ending: string])[] = [
+const FILES: readonly (readonly [
+  field: "animation" | "document" | "audio" | "voice" | "video" | "video_note",
+  kind: MediaKind,
+  mimeType: string,
+  ending: string,
+])[] = [
   ["animation", "video", "video/mp4", "mp4"],
   ["document", "file", "application/octet-stream", "bin"],
   ["audio", "audio", "audio/mpeg", "mp3"],
@@ -268,25 +304,24 @@ const FILES: readonly (readonly [field: string, kind: MediaKind, mimeType: strin
   ["video_note", "video", "video/mp4", "mp4"],
 ];
 
-function mediaOf(message: JsonObject): readonly MediaRef[] {
+function mediaOf(message: Payload<Message>): readonly MediaRef[] {
   const id = asString(String(message["message_id"]));
-  const largest = asArray(message["photo"])
-    .map(asObject)
-    .filter((size) => size !== null)
-    .toSorted((a, b) => Number(b["width"]) * Number(b["height"]) - Number(a["width"]) * Number(a["height"]))[0];
+  const largest = asPayloads<PhotoSize>(message["photo"]).toSorted(
+    (a, b) => Number(b["width"]) * Number(b["height"]) - Number(a["width"]) * Number(a["height"]),
+  )[0];
   if (largest) return [refOf(largest, "image", "image/jpeg", `photo-${id}.jpg`)];
-  const sticker = asObject(message["sticker"]);
+  const sticker = asPayload<Sticker>(message["sticker"]);
   if (sticker && sticker["is_animated"] !== true && sticker["is_video"] !== true)
     return [refOf(sticker, "image", "image/webp", `sticker-${id}.webp`)];
   for (const [field, kind, mimeType, ending] of FILES) {
     // An animation is announced as a document as well: the first field counts.
-    const file = asObject(message[field]);
+    const file = asPayload<Document>(message[field]);
     if (file) return [refOf(file, kind, mimeType, `${field.replace("_", "-")}-${id}.${ending}`)];
   }
   return [];
 }
 
-function refOf(file: JsonObject, kind: MediaKind, mimeType: string, name: string): MediaRef {
+function refOf(file: Payload<Document>, kind: MediaKind, mimeType: string, name: string): MediaRef {
   const fileId = asString(file["file_id"]);
   if (!/^[\w-]{1,512}$/.test(fileId)) throw new Error("a file without an id");
   const type = asString(file["mime_type"]) || mimeType;

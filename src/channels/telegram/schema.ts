@@ -1,6 +1,18 @@
+import { LIMITS } from "../../core/limits.ts";
 import { toolPolicy } from "../../core/tool-policy-schema.ts";
-import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications, replyFields } from "../schema-fields.ts";
+import {
+  CLOSED_GROUP,
+  conversationFields,
+  senderList,
+  proxy,
+  reactionNotifications,
+  roomReactionNotifications,
+  replyFields,
+} from "../schema-fields.ts";
 import { number, boolean, object, record, secret, string, integer } from "../../core/config-schema.ts";
+
+export const DEFAULT_API_ROOT = "https://api.telegram.org";
+export const DEFAULT_TIMEOUT_SECONDS = LIMITS.channelApiMs / 1_000;
 
 const UNSERVED_IN_GROUPS = [
   "toolsBySender",
@@ -15,10 +27,10 @@ const UNSERVED_IN_GROUPS = [
 
 const groupFields = {
   enabled: boolean("Answer here.", { default: true, onInvalid: false }),
-  requireMention: boolean("Answer only when the bot is mentioned.", { onInvalid: true }),
-  allowFrom: senderList("People who are answered here; `groupAllowFrom` when it is not set."),
-  tools: toolPolicy("Tools in this room, at most: never more than the agent's own `tools` grant.", []),
-  systemPrompt: string("Added to the instructions of the agent here.", { maxChars: 20_000 }),
+  requireMention: boolean("Answer only when the bot is mentioned.", { onInvalid: true, whenAbsent: true }),
+  allowFrom: senderList("People who are answered here. Default: `groupAllowFrom`."),
+  tools: toolPolicy("Upper bound of the tools here; never more than the agent's own `tools`.", []),
+  systemPrompt: string("Text added to the system prompt here.", { maxChars: 20_000 }),
 };
 
 const topic = object("One topic of a forum.", groupFields, { unserved: UNSERVED_IN_GROUPS, onInvalid: CLOSED_GROUP });
@@ -27,7 +39,7 @@ const groupRule = object(
   "One group or channel.",
   {
     ...groupFields,
-    reactionNotifications,
+    reactionNotifications: roomReactionNotifications,
     topics: record("Rules for each topic; the first one, General, has the id 1.", "<topic id>", topic, {
       optional: true,
       onInvalid: {},
@@ -40,22 +52,22 @@ const fields = {
   ...conversationFields,
   proxy,
   botToken: secret("Token of the bot, from @BotFather."),
-  token: secret("The same; of use as `tokenFile`, the path of a file that holds the token, which stands over `botToken`."),
-  apiRoot: string("Address of the Bot API, for a server of your own. Plain http:// only on this machine.", { format: "url" }),
-  webhookUrl: string("Public https:// address that Telegram pushes messages to, instead of being polled.", { format: "url" }),
-  webhookSecret: secret("Sent by Telegram with every push, and checked; 16 to 256 characters of A-Z, a-z, 0-9, _ and -."),
+  token: secret("Alias of `botToken`, meant for `tokenFile`, the path of a file with the token. Overrides `botToken`."),
+  apiRoot: string("URL of your own Bot API server. Plain http:// only on this machine.", { format: "url", whenAbsent: DEFAULT_API_ROOT }),
+  webhookUrl: string("Public https:// URL that Telegram pushes messages to. Default: messages are polled.", { format: "url" }),
+  webhookSecret: secret("Checked on every push from Telegram; 16 to 256 characters of A-Z, a-z, 0-9, _ and -."),
   groups: record("Rules for each group or channel by its id, or `*` for all.", "<chat id>", groupRule, {
     optional: true,
     onInvalid: { "*": CLOSED_GROUP },
   }),
-  allowBots: boolean("Answer other bots, too.", { onInvalid: false }),
+  allowBots: boolean("Also answer other bots.", { onInvalid: false, whenAbsent: false }),
   reactionNotifications,
-  reactionAllowlist: senderList("People whose reactions the agent hears about, with `reactionNotifications: allowlist`."),
+  reactionAllowlist: senderList("People whose reactions the agent is notified of with `reactionNotifications: allowlist`."),
   ...replyFields,
-  ackReaction: string("Emoji with which a message is marked when it was taken, instead of `messages.ackReaction`; empty for none."),
-  linkPreview: boolean("Show previews of links in replies."),
-  mediaMaxMb: number("Largest file that is fetched, in MiB.", { min: 0 }),
-  timeoutSeconds: integer("Time for one request to Telegram, in seconds.", { min: 1, max: 600 }),
+  ackReaction: string("Emoji that marks an accepted message; empty for none. Default: `messages.ackReaction`."),
+  linkPreview: boolean("Show link previews in replies.", { whenAbsent: true }),
+  mediaMaxMb: number("Largest file that is downloaded, in MiB.", { min: 0 }),
+  timeoutSeconds: integer("Timeout of one request to Telegram, in seconds.", { min: 1, max: 600, whenAbsent: DEFAULT_TIMEOUT_SECONDS }),
 };
 
 const UNSERVED = [
@@ -92,15 +104,15 @@ const UNSERVED = [
 ] as const;
 
 export const schema = object(
-  "Telegram. The keys of the top level hold for every account that does not say otherwise.",
+  "Telegram. Top-level keys are the defaults of every account.",
   {
     ...fields,
     accounts: record(
-      "Several bots by name, each with the keys of the top level.",
+      "Several bots by name, each with the top-level keys.",
       "<account>",
       object("One bot.", fields, { unserved: UNSERVED }),
     ),
-    defaultAccount: string("Account that is meant where none is named."),
+    defaultAccount: string("Account that is used when none is named."),
   },
   { optional: true, unserved: UNSERVED },
 );

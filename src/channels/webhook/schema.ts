@@ -1,16 +1,16 @@
 import { toolPolicy } from "../../core/tool-policy-schema.ts";
-import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications } from "../schema-fields.ts";
+import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications, roomReactionNotifications } from "../schema-fields.ts";
 import { number, enumOf, boolean, object, record, secret, string } from "../../core/config-schema.ts";
 
 const groupRule = object(
   "One group or channel of the peer.",
   {
     enabled: boolean("Answer here.", { default: true, onInvalid: false }),
-    requireMention: boolean("Answer only when the agent is mentioned.", { onInvalid: true }),
-    allowFrom: senderList("People who are answered here; `groupAllowFrom` when it is not set."),
-    tools: toolPolicy("Tools in this room, at most: never more than the agent's own `tools` grant.", []),
-    systemPrompt: string("Added to the instructions of the agent here.", { maxChars: 20_000 }),
-    reactionNotifications,
+    requireMention: boolean("Answer only when the agent is mentioned.", { onInvalid: true, whenAbsent: true }),
+    allowFrom: senderList("People who are answered here. Default: `groupAllowFrom`."),
+    tools: toolPolicy("Upper bound of the tools here; never more than the agent's own `tools`.", []),
+    systemPrompt: string("Text added to the system prompt here.", { maxChars: 20_000 }),
+    reactionNotifications: roomReactionNotifications,
   },
   { onInvalid: CLOSED_GROUP },
 );
@@ -18,30 +18,30 @@ const groupRule = object(
 const fields = {
   ...conversationFields,
   proxy,
-  secret: secret("Signs every request in both directions; at least 16 characters. A channel of this gateway, not of OpenClaw."),
-  previousSecret: secret("Accepted as well, while the peer changes over to a new `secret`."),
-  outboundUrl: string("Address that gets what the agent says. Plain http:// only on this machine.", { format: "url" }),
+  secret: secret("Signs requests in both directions; at least 16 characters. Not an OpenClaw channel."),
+  previousSecret: secret("Also accepted, while the peer switches to a new `secret`."),
+  outboundUrl: string("URL that receives the messages of the agent. Plain http:// only on this machine.", { format: "url" }),
   groups: record("Rules for each group or channel by its id, or `*` for all.", "<chat id>", groupRule, {
     optional: true,
     onInvalid: { "*": CLOSED_GROUP },
   }),
-  allowBots: boolean("Answer other bots, too.", { onInvalid: false }),
+  allowBots: boolean("Also answer other bots.", { onInvalid: false, whenAbsent: false }),
   reactionNotifications,
-  reactionAllowlist: senderList("People whose reactions the agent hears about, with `reactionNotifications: allowlist`."),
+  reactionAllowlist: senderList("People whose reactions the agent is notified of with `reactionNotifications: allowlist`."),
   replyToMode: enumOf(
-    "Whether a reply names the message that it answers: never, in its first part (`first`, `batched`), or in every part.",
+    "Parts of a reply that name the answered message: none, the first (`first`, `batched`), or all.",
     ["off", "first", "all", "batched"],
     { onInvalid: "off" },
   ),
-  mediaMaxMb: number("Largest file that is fetched, in MiB.", { min: 0 }),
+  mediaMaxMb: number("Largest file that is downloaded, in MiB.", { min: 0 }),
 };
 
 export const schema = object(
-  "The generic webhook: signed JSON in and out. The keys of the top level hold for every account that does not say otherwise.",
+  "The generic webhook: signed JSON in and out. Top-level keys are the defaults of every account.",
   {
     ...fields,
-    accounts: record("Several peers by name, each with the keys of the top level.", "<account>", object("One peer.", fields)),
-    defaultAccount: string("Account that is meant where none is named."),
+    accounts: record("Several peers by name, each with the top-level keys.", "<account>", object("One peer.", fields)),
+    defaultAccount: string("Account that is used when none is named."),
   },
   { optional: true },
 );
