@@ -93,5 +93,5 @@ export const channelDefaults = object(
     ),
     botLoopProtection,
   },
-  { effect: "restart-channel", unserved: ["contextVisibility", "heartbeatVisibility"] },
+  { effect: "applied", unserved: ["contextVisibility", "heartbeatVisibility"] },
 );
