@@ -12,7 +12,7 @@ import { CredentialWatch } from "./credential-watch.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { stripBasePath } from "./exchange.ts";
 import { HttpRouter, type HttpRoute } from "./http.ts";
-import { ClientHub } from "./hub.ts";
+import type { ClientHub } from "./hub.ts";
 import { portHolder, portTakenError } from "./listen.ts";
 import type { ServerDeps } from "./deps.ts";
 import { Scheduler, type RequestQueue } from "./scheduler.ts";
@@ -118,7 +118,7 @@ class GatewayServer implements Server {
 
   constructor(deps: ServerDeps) {
     this.#deps = deps;
-    this.hub = new ClientHub(deps.metrics);
+    this.hub = deps.hub;
     this.#credentialWatch = new CredentialWatch(deps);
     this.#router = new HttpRouter(deps, {
       credentialWatch: this.#credentialWatch,
