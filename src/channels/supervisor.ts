@@ -3,20 +3,19 @@ import { GatewayError } from "../core/errors.ts";
 import type { AccountId, ChannelId } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
-import { Secret } from "../core/secret.ts";
 import { superviseAccount, type ManagedAccount } from "./account-supervisor.ts";
 import type { Channel, WebhookResponse, WebhookRequest, ChannelEvent, Link, ConnectionState, CredentialVault } from "./channel.ts";
 
 export type SupervisorDeps = {
   load(channel: ChannelId): Promise<Channel | null>;
-  /** The channel as one account is to run it: in a thread of its own, where it is configured so. */
+  /** The channel as one account runs it: in a worker thread where that is configured. */
   toWorkerChannel?(channel: Channel, spec: AccountSpec): Promise<Channel>;
   /** Commits events and cursor in one transaction. Rejects when nothing was stored. */
   admit(channel: ChannelId, account: AccountId, events: readonly ChannelEvent[], cursor: string | undefined): Promise<void>;
   cursor(channel: ChannelId, account: AccountId): string | null;
   /** Called after every change of state. Must not throw. */
   onState(status: AccountStatus): void;
-  /** See ChannelSupervisor.commands in channel.ts. */
+  /** See ChannelContext.commands in channel.ts. */
   commands: readonly { name: string; description: string }[];
   vault?(channel: ChannelId, account: AccountId): CredentialVault;
   clock: Clock;
@@ -26,15 +25,25 @@ export type SupervisorDeps = {
   random(): number;
 };
 
-/** One account as configured: secrets resolved, not yet checked by its channel. */
-export type AccountSpec = { channel: ChannelId; account: AccountId; enabled: boolean; config: unknown };
+/** One account as configured, secrets resolved. */
+export type AccountSpec = {
+  channel: ChannelId;
+  account: AccountId;
+  enabled: boolean;
+  config: unknown;
+  /** What `channel.parse` made of `config`. Absent, or of another channel object: the account parses it when it starts. */
+  parsed?: { channel: Channel; result: ReturnType<Channel["parse"]> };
+};
+
+/** What has to be done to the running accounts; every other account stays as it is. */
+export type AccountChanges = Readonly<Record<"added" | "removed" | "restarted" | "updated", readonly AccountSpec[]>>;
 
 /** One row of `channels.status`. Times are ms since the epoch; null means never. */
 export type AccountStatus = {
   channel: ChannelId;
   account: AccountId;
   enabled: boolean;
-  /** It runs in a thread of its own. */
+  /** It runs in a worker thread. */
   isolated?: boolean;
   state: ConnectionState;
   /** When the state began. */
@@ -57,9 +66,14 @@ export type AccountStatus = {
 };
 
 export type ChannelSupervisor = {
-  /** Makes the running accounts equal to `specs`: only what is new, gone or different is touched. Resolves when that has begun. */
-  apply(specs: readonly AccountSpec[]): Promise<void>;
-  /** Starts an account that was stopped by hand, or gives a terminal one another chance. */
+  /**
+   * Stops removed accounts and starts, restarts or updates the others, in that order: a credential that moves to another account is
+   * free by then. Resolves when the starts have begun.
+   */
+  apply(changes: AccountChanges): Promise<void>;
+  /** The accounts as they were applied. */
+  accounts(): readonly AccountSpec[];
+  /** Starts an account that an operator stopped, or retries a terminal one. */
   start(channel: ChannelId, account: AccountId): void;
   /** Stops one account until `start`, also across `apply`. Resolves within 2 s. */
   stop(channel: ChannelId, account: AccountId): Promise<void>;
@@ -67,16 +81,16 @@ export type ChannelSupervisor = {
   close(): Promise<void>;
   /** The live connection, looked up for each send; null when there is none. */
   link(channel: ChannelId, account: AccountId): Link | null;
-  /** Hands a pushed request to its account. Throws GatewayError when nobody takes it. */
+  /** Passes an inbound webhook request to its account. Throws GatewayError when no account handles it. */
   receive(channel: ChannelId, account: AccountId, request: WebhookRequest): Promise<WebhookResponse>;
-  /** The header that a pushed request lacks to be genuine, or null. Throws as `receive` does; asked before the body is read. */
+  /** The header without which an inbound webhook request cannot be genuine, or null. Throws as `receive` does; asked before the body is read. */
   missingHeader(channel: ChannelId, account: AccountId, headers: WebhookRequest["headers"]): string | null;
   status(): readonly AccountStatus[];
 };
 
 const keyOf = (channel: ChannelId, account: AccountId): string => JSON.stringify([channel, account]);
 
-/** Supervises every account of every channel. One misbehaving account never touches another. */
+/** Supervises every account of every channel. One failing account never affects another. */
 export function createChannelSupervisor(deps: SupervisorDeps): ChannelSupervisor {
   const accounts = new Map<string, ManagedAccount>();
   const leases = createCredentialLeases();
@@ -88,17 +102,15 @@ export function createChannelSupervisor(deps: SupervisorDeps): ChannelSupervisor
   };
   deps.metrics.sample("gateway_channels_accounts_count", () => countStates(accounts.values()));
   return {
-    async apply(specs) {
-      const wanted = new Map(specs.map((spec) => [keyOf(spec.channel, spec.account), spec]));
-      const gone = [...accounts].filter(([key]) => !wanted.has(key));
-      for (const [key] of gone) accounts.delete(key);
-      await Promise.all(gone.map(([, account]) => account.stop("removed from the configuration")));
-      for (const [key, spec] of wanted) {
-        const existing = accounts.get(key);
-        if (existing) existing.update(spec, !isSameValue(existing.spec(), spec));
-        else accounts.set(key, superviseAccount(spec, deps, leases));
-      }
+    async apply({ added, removed, restarted, updated }) {
+      const gone = removed.map(({ channel, account }) => find(channel, account));
+      for (const { channel, account } of removed) accounts.delete(keyOf(channel, account));
+      await Promise.all(gone.map((account) => account.stop("removed from the configuration")));
+      for (const spec of added) accounts.set(keyOf(spec.channel, spec.account), superviseAccount(spec, deps, leases));
+      for (const spec of restarted) find(spec.channel, spec.account).restart(spec);
+      for (const spec of updated) find(spec.channel, spec.account).update(spec);
     },
+    accounts: () => [...accounts.values()].map((account) => account.spec()),
     start: (channel, account) => find(channel, account).start(),
     stop: (channel, account) => find(channel, account).stop("stopped by the operator"),
     async close() {
@@ -122,9 +134,9 @@ function countStates(accounts: Iterable<ManagedAccount>): readonly { labels: { c
   return [...counts.values()];
 }
 
-/** Who uses which credential. A credential is free again when its run has really ended, not when it was asked to. */
+/** The exclusive use of credentials. A credential is free again when its run has ended, not when the run was asked to end. */
 export type CredentialLeases = {
-  /** Takes the credential, or says who has it and when that one lets go. */
+  /** Takes the credential, or returns its holder and a promise for its release. */
   acquire(identity: string, holder: string): { release: () => void } | { holder: string; freed: Promise<void> };
 };
 
@@ -144,15 +156,4 @@ function createCredentialLeases(): CredentialLeases {
       };
     },
   };
-}
-
-/** Whether two configurations mean the same. Secrets are compared by their text. */
-export function isSameValue(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b)) return true;
-  if (a instanceof Secret || b instanceof Secret) return a instanceof Secret && b instanceof Secret && a.reveal() === b.reveal();
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null || Array.isArray(a) !== Array.isArray(b)) return false;
-  const left = a as Record<string, unknown>;
-  const right = b as Record<string, unknown>;
-  const keys = Object.keys(left);
-  return keys.length === Object.keys(right).length && keys.every((key) => Object.hasOwn(right, key) && isSameValue(left[key], right[key]));
 }
