@@ -15,7 +15,8 @@ export type SourceFile = {
   readonly imports: readonly string[];
   /** Specifiers of imported packages and Node modules. */
   readonly packages: readonly string[];
-  readonly program: Program;
+  /** Parsed on first use: the imports are known without it. */
+  readonly program: () => Program;
 };
 
 export type Graph = ReadonlyMap<string, SourceFile>;
@@ -32,7 +33,8 @@ const isLocal = (spec: string): boolean => spec.startsWith(".");
 
 function readSource(path: string): SourceFile {
   const text = readFileSync(join(ROOT, path), "utf8");
-  const { program, module, errors } = parseSync(path, text);
+  const parsed = parseSync(path, text);
+  const { module, errors } = parsed;
   if (errors.length > 0) throw new Error(`${path}: ${errors[0]!.message}`);
   const specs = new Set([
     ...module.staticImports.map((each) => each.moduleRequest.value),
@@ -40,7 +42,7 @@ function readSource(path: string): SourceFile {
     ...dynamicImports(text, module.dynamicImports),
   ]);
   const imports = [...specs].filter(isLocal).map((spec) => relative(ROOT, resolve(ROOT, dirname(path), spec)));
-  return { path, text, imports, packages: [...specs].filter((spec) => !isLocal(spec)), program };
+  return { path, text, imports, packages: [...specs].filter((spec) => !isLocal(spec)), program: () => parsed.program };
 }
 
 /** `import("./x.ts")` with a literal; a computed specifier names no file. */
@@ -89,7 +91,7 @@ export function functionLengths({ path, text, program }: SourceFile): FunctionLe
   const note = ({ start, end, body }: { start: number; end: number; body?: unknown }): void => {
     if (body) found.push({ path, line: lineOf(start), lines: lineOf(end) - lineOf(start) + 1 });
   };
-  new Visitor({ FunctionDeclaration: note, FunctionExpression: note, ArrowFunctionExpression: note }).visit(program);
+  new Visitor({ FunctionDeclaration: note, FunctionExpression: note, ArrowFunctionExpression: note }).visit(program());
   return found;
 }
 
@@ -109,7 +111,7 @@ function lineCounter(text: string): (offset: number) => number {
 
 /** Names of the types that a file exports by a declaration of its own. */
 export function exportedTypes({ program }: SourceFile): string[] {
-  return program.body.flatMap((node) => {
+  return program().body.flatMap((node) => {
     if (node.type !== "ExportNamedDeclaration" || !node.declaration) return [];
     const { declaration } = node;
     const isType =

@@ -55,8 +55,8 @@ test("in a narrow terminal a table becomes a list that keeps every cell", () => 
 
 test("the first column keeps its width, and a table that cannot fit is none", () => {
   const columns = [
-    { title: "a", cut: true },
-    { title: "b", cut: true },
+    { title: "a", truncate: true },
+    { title: "b", truncate: true },
   ];
   assert.deepEqual(fitWidths(columns, [["x".repeat(50), "y".repeat(50)]], 70), [50, 18]);
   assert.equal(fitWidths(columns, [["x".repeat(70), "y".repeat(50)]], 70), null);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { textOf } from "../store/messages.ts";
 import { gatedScript, textEvents, MODEL } from "../../test/fakes/fake-runtime.ts";
+import { settled } from "../../test/until.ts";
 import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -108,7 +109,7 @@ test("a steered message that the turn did not take gets a turn of its own, once"
     bench.runtime.prompts.map((each) => each.text),
     ["one", "two"],
   );
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await settled();
   assert.equal(bench.runtime.prompts.length, 2);
   bench.close();
 });
@@ -253,7 +254,7 @@ test("no more turns than allowed run at once; the others follow when a slot is f
   bench.runtime.script = gatedScript;
   for (const n of [1, 2, 3]) await bench.turns.admission.submit(message(`m${n}`, `e${n}`, { sessionKey: asId(`agent:main:s${n}`) }));
   await until(() => bench.runtime.prompts.length === 2);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await settled();
   assert.equal(bench.runtime.prompts.length, 2);
   await until(() => bench.turns.runs.inflight(asId("agent:main:s1"))[0]?.text);
   bench.runtime.release("e1");
@@ -335,7 +336,7 @@ test("what is done with a session exclusively waits for its turn, and messages w
   bench.runtime.release("e1");
   await until(() => order.length === 2);
   await bench.turns.admission.submit(message("two", "e2"));
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await settled();
   assert.deepEqual(order.toSorted(), ["e1", "exclusive"]);
   assert.equal(bench.runtime.prompts.length, 1);
   gate.resolve();

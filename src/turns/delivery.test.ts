@@ -6,6 +6,7 @@ import { asId } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";
 import { silentMetrics } from "../core/metrics.ts";
 import { openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
+import { settled } from "../../test/until.ts";
 import { Delivery } from "./delivery.ts";
 import { conversationOf } from "./outbound.ts";
 
@@ -151,7 +152,7 @@ test("messages that are stored while an account has no connection are sent when 
   const { current } = rig.link;
   rig.link.current = null;
   await rig.say("1", "alice", "a1||a2");
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await settled();
   assert.deepEqual(rig.sends, []);
   rig.link.current = current;
   rig.delivery.onLinkUp("irc", "default");

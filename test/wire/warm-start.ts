@@ -12,6 +12,9 @@ export const COMPILE_CACHE = join(CACHE, "compiled");
 const PI_CACHE = join(CACHE, "pi");
 const piCacheOf = (stateDir: string): string => join(stateDir, "gateway", "cache", "pi");
 
+/** What is generated is newer than its build, which makes it. */
+const isBundled = (path: string): boolean => !path.endsWith(".test.ts") && !path.startsWith("src/protocol/gen/");
+
 /** dist/main.js, when no source is newer than the build of it; src/main.ts otherwise. */
 export function gatewayEntry(): string {
   const stamp = join(ROOT, ".cache", "bundled");
@@ -19,9 +22,7 @@ export function gatewayEntry(): string {
   if (existsSync(stamp) && existsSync(bundle)) {
     const built = statSync(stamp).mtimeMs;
     const sources = globSync(["src/**/*.{ts,sql}", "scripts/build.ts", "package-lock.json"], { cwd: ROOT });
-    // The build makes what is generated.
-    const counts = (path: string): boolean => !path.endsWith(".test.ts") && !path.startsWith("src/protocol/gen/");
-    const isNewer = (path: string): boolean => counts(path) && statSync(join(ROOT, path)).mtimeMs > built;
+    const isNewer = (path: string): boolean => isBundled(path) && statSync(join(ROOT, path)).mtimeMs > built;
     if (!sources.some(isNewer)) return bundle;
   }
   return join(ROOT, "src", "main.ts");
