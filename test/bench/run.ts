@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { HARNESSES } from "../channel-kit/platform-harness.ts";
+import { HARNESSES } from "../channel-kit/harness-registry.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
 import {
   descendants,

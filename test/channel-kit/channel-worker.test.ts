@@ -11,15 +11,8 @@ import { startModelServer } from "../model-server.ts";
 import { dropHome, modelConfig, newHome, startGateway, stateDir, until } from "../wire/gateway-process.ts";
 import { BLOCKED, RELEASED } from "./block-event-loop.ts";
 import { ScenarioRun } from "./scenario-run.ts";
-import {
-  HARNESSES,
-  selectedChannels,
-  withWorker,
-  type PlatformHarness,
-  type ScenarioPolicy,
-  type ConnectionCounts,
-  type HarnessModule,
-} from "./platform-harness.ts";
+import { HARNESSES, selectedChannels } from "./harness-registry.ts";
+import { withWorker, type PlatformHarness, type ScenarioPolicy, type ConnectionCounts, type HarnessModule } from "./platform-harness.ts";
 
 const OPEN: ScenarioPolicy = { dmPolicy: "open", allowFrom: ["*"], room: { allowFrom: ["*"], requireMention: true } };
 const BLOCK_MS = 30_000;

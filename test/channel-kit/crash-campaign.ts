@@ -1,6 +1,6 @@
 import { reasonOf } from "../../src/core/errors.ts";
 import { crashChannel, type CrashSummary } from "./crash.ts";
-import { HARNESSES } from "./platform-harness.ts";
+import { HARNESSES } from "./harness-registry.ts";
 
 /** Kills of one home. What a home has heard is looked through again and again, so a long campaign has many homes and not one long life. */
 const KILLS_PER_HOME = 100;

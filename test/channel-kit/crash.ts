@@ -5,7 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SeededRandom } from "../crash/seeded-random.ts";
 import { stateDir } from "../wire/gateway-process.ts";
 import { ScenarioRun } from "./scenario-run.ts";
-import { HARNESSES, type PlatformUser, type ScenarioPolicy, type HarnessModule } from "./platform-harness.ts";
+import { HARNESSES } from "./harness-registry.ts";
+import type { PlatformUser, ScenarioPolicy, HarnessModule } from "./platform-harness.ts";
 
 export type CrashSummary = {
   kills: number;

@@ -4,7 +4,8 @@ import { describe, test } from "node:test";
 import { until } from "../wire/gateway-process.ts";
 import { runScenario, type ScenarioRun } from "./scenario-run.ts";
 import { scenario } from "./scenarios.ts";
-import { describeChannel, HARNESSES, type PlatformUser, type PlatformHarness, type ScenarioPolicy } from "./platform-harness.ts";
+import { describeChannel, HARNESSES } from "./harness-registry.ts";
+import type { PlatformUser, PlatformHarness, ScenarioPolicy } from "./platform-harness.ts";
 
 const OPEN: ScenarioPolicy = { dmPolicy: "open", allowFrom: ["*"], room: { allowFrom: ["*"], requireMention: true } };
 /** Whatever is said in the room is answered, if nothing keeps the agent from it. */

@@ -9,14 +9,8 @@ import { stateDir, until } from "../wire/gateway-process.ts";
 import { runScenario, type ScenarioRun, type ScenarioOptions } from "./scenario-run.ts";
 import { covers } from "./coverage.ts";
 import { scenario } from "./scenarios.ts";
-import {
-  describeChannel,
-  HARNESSES,
-  type UserFile,
-  type PlatformUser,
-  type ScenarioPolicy,
-  type HarnessButton,
-} from "./platform-harness.ts";
+import { describeChannel, HARNESSES } from "./harness-registry.ts";
+import type { UserFile, PlatformUser, ScenarioPolicy, HarnessButton } from "./platform-harness.ts";
 
 type Status = { channelAccounts: Record<string, { state: string; lastError: string | null; fix?: string }[]> };
 

@@ -4,7 +4,8 @@ import { describe, test } from "node:test";
 import { contextOf } from "../model-server.ts";
 import { until } from "../wire/gateway-process.ts";
 import { ScenarioRun, runScenario } from "./scenario-run.ts";
-import { HARNESSES, type PlatformUser, type ScenarioPolicy } from "./platform-harness.ts";
+import { HARNESSES } from "./harness-registry.ts";
+import type { PlatformUser, ScenarioPolicy } from "./platform-harness.ts";
 
 type Pairings = { requests: { requestId: string; senderId: string }[] };
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { crashChannel } from "./crash.ts";
-import { HARNESSES } from "./platform-harness.ts";
+import { HARNESSES } from "./harness-registry.ts";
 
 /** Some on every channel; `npm run channel-kit -- <channel> --kills N` does as many as time allows. */
 const CRASHES = 10;

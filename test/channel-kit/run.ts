@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { runCrashCampaign, missingPrerequisites } from "./crash-campaign.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
 import { toTable, uncoveredCapabilities, type ChannelReport, type TestResult } from "./report.ts";
-import { describeChannel, testableChannels, HARNESSES } from "./platform-harness.ts";
+import { describeChannel, testableChannels, HARNESSES } from "./harness-registry.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const { values, positionals } = parseArgs({
