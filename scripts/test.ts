@@ -34,7 +34,7 @@ const runFiles = (files: readonly string[], concurrency: number): Promise<number
 /** One process per core for all that can share one: loading the sources costs more than most of these tests. */
 function runShared(files: readonly string[]): Promise<number[]> {
   const shares = Array.from({ length: CORES }, (_, core) => files.filter((_file, index) => index % CORES === core));
-  const flags = ["--test", "--test-isolation=none", "--test-reporter=dot", `--test-timeout=${FILE_LIMIT_MS}`];
+  const flags = ["--test", "--test-isolation=none", "--test-force-exit", "--test-reporter=dot", `--test-timeout=${FILE_LIMIT_MS}`];
   return Promise.all(shares.map((share) => runNode([...flags, ...share])));
 }
 
