@@ -14,7 +14,12 @@ export type Wire = Record<string, unknown>;
 type Sent = { runId: string; status: string };
 type Row = { role: string; content: string | { text?: string }[] };
 type History = { messages: Row[]; inFlightRun?: { text: string } };
-type Options = { config?: Wire; env?: Record<string, string> };
+type Options = {
+  config?: Wire;
+  env?: Record<string, string>;
+  /** Entry file of the gateway; the bundle by default. */
+  main?: string | undefined;
+};
 
 export const CHAT = ["operator.read", "operator.write"];
 export const SESSION = "agent:main:main";
@@ -23,18 +28,20 @@ export const SESSION = "agent:main:main";
 export class WebchatBench {
   readonly model: ModelServer;
   readonly #env: Record<string, string>;
+  readonly #main: string | undefined;
   readonly #home = newHome();
   readonly #closing: (() => unknown)[] = [];
   #gateway: GatewayUnderTest | null = null;
 
-  private constructor(model: ModelServer, env: Record<string, string>) {
+  private constructor(model: ModelServer, { env = {}, main }: Pick<Options, "env" | "main">) {
     this.model = model;
     this.#env = env;
+    this.#main = main;
     mkdirSync(stateDir(this.#home), { recursive: true });
   }
 
-  static async with(work: (place: WebchatBench) => Promise<void>, { config = {}, env = {} }: Options = {}): Promise<void> {
-    const place = new WebchatBench(await startModelServer(), env);
+  static async with(work: (place: WebchatBench) => Promise<void>, { config = {}, ...options }: Options = {}): Promise<void> {
+    const place = new WebchatBench(await startModelServer(), options);
     try {
       place.write(config);
       await place.start();
@@ -57,7 +64,12 @@ export class WebchatBench {
   /** Starts the process, the next time on the same state and port. */
   async start(): Promise<void> {
     const port = this.#gateway?.port;
-    this.#gateway = await startGateway({ home: this.#home, env: this.#env, ...(port !== undefined && { port }) });
+    this.#gateway = await startGateway({
+      home: this.#home,
+      env: this.#env,
+      ...(this.#main !== undefined && { main: this.#main }),
+      ...(port !== undefined && { port }),
+    });
   }
 
   async client(options: Partial<ProtocolClientOptions> = {}): Promise<ProtocolClient> {

@@ -1,4 +1,5 @@
 // WebChat as a connection: the gateway's own page and clients of its protocol come, break off, misbehave and come back.
+import { SOURCE_ENTRY } from "../wire/warm-start.ts";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -120,7 +121,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
         for (const client of quiet) await client.request("health");
         assert.equal(await clients(), 2);
       },
-      { config: { gateway: { trustedProxies: ["127.0.0.1"] } }, env: dawdling(2_000) },
+      { config: { gateway: { trustedProxies: ["127.0.0.1"] } }, env: dawdling(2_000), main: SOURCE_ENTRY },
     ));
 
   test("scenario 20: a gateway that is slow to answer is waited for, on one connection", () =>

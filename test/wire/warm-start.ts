@@ -12,6 +12,9 @@ export const COMPILE_CACHE = join(CACHE, "compiled");
 const PI_CACHE = join(CACHE, "pi");
 const piCacheOf = (stateDir: string): string => join(stateDir, "gateway", "cache", "pi");
 
+/** The sources as they are, for a test that loads one of their modules into the gateway. */
+export const SOURCE_ENTRY = join(ROOT, "src", "main.ts");
+
 /** What is generated is newer than its build, which makes it. */
 const isBundled = (path: string): boolean => !path.endsWith(".test.ts") && !path.startsWith("src/protocol/gen/");
 
@@ -25,7 +28,7 @@ export function gatewayEntry(): string {
     const isNewer = (path: string): boolean => isBundled(path) && statSync(join(ROOT, path)).mtimeMs > built;
     if (!sources.some(isNewer)) return bundle;
   }
-  return join(ROOT, "src", "main.ts");
+  return SOURCE_ENTRY;
 }
 
 /** Gives a new state directory the compiled code of Pi. */
