@@ -215,7 +215,7 @@ export class MessageAdmission {
       const identity = { key, session_id: newId(), agent_id: agentId, chat_kind: chatKind, channel: "webchat", created_at: now };
       return sessions.insert({ ...identity, ...changes, title: sessionTitle(submission) });
     }
-    // A turn that runs or waits belongs to the old conversation, which therefore goes on.
+    // A turn that runs or waits belongs to the old conversation, which therefore continues.
     const restart = lanes.isIdle(key) && expired(found, now) ? toNewConversation(found, newId()) : {};
     const session = { ...found, ...restart, ...changes, archived: 0 };
     const title = session.title || sessionTitle(submission);

@@ -57,7 +57,7 @@ export function commandEffect({ name, arg }: ParsedCommand): CommandEffect {
 }
 
 /**
- * Why a sender who may change only what is theirs may not use a command in a room, where everybody shares the session; null when they
+ * Why a sender who may change only what is theirs may not use a command in a room, where all members share the session; null when they
  * may. Stopping is limited to their own answers elsewhere. Pure.
  */
 export function refuseInRoom(command: ParsedCommand): string | null {

@@ -92,7 +92,7 @@ export class Delivery {
     },
   );
 
-  /** Never rejects. A conversation over which the gateway itself fails pauses, and the others go on. */
+  /** Never rejects. A conversation over which the gateway itself fails pauses; the others continue. */
   async #drainContained(conversation: string): Promise<void> {
     // The entry in #draining has to exist before the first part ends.
     await Promise.resolve();

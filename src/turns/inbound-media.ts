@@ -125,7 +125,7 @@ export async function saveInboundFile(
   if (text !== null && used + text.length <= LIMITS.inlineFilesChars)
     return { text: toFencedBlock(describeAttachment(ref, bytes.length), text) };
   const { file } = await media.saveFile({ kind: ref.kind, name: quotedName(ref), mimeType: typeOf(ref) }, bytes, from);
-  // Without tools the agent could do nothing with it, but repeat it to somebody.
+  // Without tools the agent could only repeat the path to others.
   const where = payload.tools.length > 0 ? `, stored at ${join(media.dir, file)}` : "";
   return { text: describeAttachment(ref, bytes.length, typeOf(ref), where) };
 }

@@ -63,7 +63,7 @@ export class Preview {
     else if (known) this.#ended = true;
   }
 
-  /** Never throws: a preview over which something fails is given up, and its turn goes on. */
+  /** Never throws: a preview that fails is given up, and its turn continues. */
   show(text: string): void {
     this.#latest = text;
     this.#firstAt ??= this.#deps.clock.monotonic();

@@ -51,7 +51,7 @@ export class SlotWaits {
     if (row?.payload?.target) wait.stop = this.#show(row, row.payload);
   }
 
-  /** The lane goes on, or the message that waited is not its first any more. */
+  /** The lane continues, or the waiting message is no longer its first. */
   settle(lane: Lane): void {
     const wait = this.#waits.get(lane.key);
     if (wait && (lane.active || lane.queue[0]?.runId !== wait.runId)) this.#end(lane.key);

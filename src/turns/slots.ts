@@ -40,7 +40,7 @@ export class TurnSlots {
     const fields = (["provider", "kind"] as const).filter((field) => this.#count(field, use) >= half);
     if (fields.length === 0) return true;
     const waiting = others();
-    // Only for the sake of somebody who would be let in.
+    // Others only count if they could start.
     return fields.every((field) => !waiting.some((other) => other[field] !== use[field] && this.#count(field, other) < half));
   }
 

@@ -39,7 +39,7 @@ export class TurnIndicators {
     this.#options = { ...options, clock: containedClock(options.clock, options.log) };
   }
 
-  /** The signs of a turn that begins; null where its channel has none. Neither it nor what it returns throws: the turn goes on without. */
+  /** The signs of a turn that begins; null where its channel has none. Neither this function nor its result throws: the turn continues without indicators. */
   begin(run: IndicatedRun): ActiveIndicators | null {
     try {
       const live = this.#begin(run);
