@@ -1,8 +1,8 @@
-import { asObject, type JsonObject } from "../json.ts";
+import type { JsonObject } from "../../core/json.ts";
 
 /** An object of Discord's JSON. */
 export type DiscordObject = JsonObject;
-export { asObject, asString as textOf } from "../json.ts";
+export { asObject, asObjects, asString as textOf } from "../../core/json.ts";
 
 export const OPCODE = {
   dispatch: 0,
@@ -22,9 +22,6 @@ export const FLAG_LOADING = 1 << 7;
 
 /** Discord's epoch: 2015-01-01, in ms. */
 const EPOCH = 1_420_070_400_000;
-
-export const asObjects = (value: unknown): readonly DiscordObject[] =>
-  Array.isArray(value) ? value.map(asObject).filter((item) => item !== null) : [];
 
 export const isSnowflake = (value: unknown): value is string => typeof value === "string" && /^\d{1,20}$/.test(value);
 

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { fieldsOf, type JsonObject } from "../../core/json.ts";
 import { Secret } from "../../core/secret.ts";
 import type { AccountIssue } from "../channel.ts";
 import { isTarget } from "./message-line.ts";
@@ -22,11 +23,7 @@ export type IrcAccount = {
   flood: { burst: number; intervalMs: number };
 };
 
-type JsonObject = Readonly<Record<string, unknown>>;
 type Issues = AccountIssue[];
-
-const asRecord = (value: unknown): JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
 
 function readString(raw: JsonObject, key: string, issues: Issues, fallback?: string): string {
   const value = raw[key];
@@ -106,9 +103,9 @@ function parseKeys(raw: JsonObject, issues: Issues): ReadonlyMap<string, Secret>
     const { name, key } = splitChannelKey(String(entry));
     if (isChannelKey(key)) keys.set(name.toLowerCase(), new Secret(key));
   }
-  for (const [name, group] of Object.entries(asRecord(raw["groups"]))) {
+  for (const [name, group] of Object.entries(fieldsOf(raw["groups"]))) {
     const path = `groups[${JSON.stringify(name)}].key`;
-    const key = readSecret(asRecord(group), "key", issues, path);
+    const key = readSecret(fieldsOf(group), "key", issues, path);
     if (key && !isChannelKey(key.reveal())) issues.push({ path, message: "must be one word without a comma, and not begin with a colon" });
     else if (key) keys.set(name.toLowerCase(), key);
   }
@@ -116,7 +113,7 @@ function parseKeys(raw: JsonObject, issues: Issues): ReadonlyMap<string, Secret>
 }
 
 function parseNickserv(raw: JsonObject, issues: Issues): IrcAccount["nickserv"] {
-  const block = asRecord(raw["nickserv"]);
+  const block = fieldsOf(raw["nickserv"]);
   const password = readSecret(block, "password", issues, "nickserv.password");
   if (!password || block["enabled"] === false) return null;
   const service = readString(block, "service", issues, "NickServ");
@@ -126,7 +123,7 @@ function parseNickserv(raw: JsonObject, issues: Issues): IrcAccount["nickserv"] 
 }
 
 function parseSasl(raw: JsonObject, nick: string, issues: Issues): IrcAccount["sasl"] {
-  const block = asRecord(raw["sasl"]);
+  const block = fieldsOf(raw["sasl"]);
   const password = readSecret(block, "password", issues, "sasl.password");
   if (raw["sasl"] !== undefined && !password) issues.push({ path: "sasl.password", message: "is missing" });
   return password ? { user: readString(block, "username", issues, nick), password } : null;
@@ -135,12 +132,12 @@ function parseSasl(raw: JsonObject, nick: string, issues: Issues): IrcAccount["s
 /** Checks and completes an account. Secrets are resolved; pure. */
 export function parseIrcAccount(value: unknown): { account: IrcAccount } | { issues: readonly AccountIssue[] } {
   const issues: Issues = [];
-  const raw = asRecord(value);
+  const raw = fieldsOf(value);
   const tls = parseTls(raw, issues);
   const nick = readString(raw, "nick", issues);
   if (nick && (!isTarget(nick) || /^[#&+\d-]/.test(nick)))
     issues.push({ path: "nick", message: `${JSON.stringify(nick)} cannot be a nick` });
-  const flood = asRecord(raw["flood"]);
+  const flood = fieldsOf(raw["flood"]);
   const account: IrcAccount = {
     host: readString(raw, "host", issues),
     port: readInteger(raw, "port", { least: 1, most: 65_535, fallback: tls ? 6697 : 6667 }, issues),

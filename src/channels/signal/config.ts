@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { isAbsolute } from "node:path";
 import { isLoopbackHostname, parseProxySetting } from "../url.ts";
 import type { AccountIssue } from "../channel.ts";
-import { asObject, asString, type JsonObject } from "../json.ts";
+import { asObject, asString, type JsonObject } from "../../core/json.ts";
 
 /** How Signal is reached: a signal-cli daemon of ours, one that runs already, or the REST container around one. */
 export type SignalTransport =

@@ -4,7 +4,7 @@ import { asId, type AccountId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { TerminalError, type ChannelEvent, type ChannelContext } from "../channel.ts";
 import { sleep } from "../sleep.ts";
-import { asObject, asString } from "../json.ts";
+import { asObject, asString } from "../../core/json.ts";
 import type { SignalBackend } from "./backend.ts";
 import type { SignalAccount } from "./config.ts";
 import { decodeSignalEvent } from "./inbound.ts";

@@ -7,7 +7,8 @@ import { TerminalError, type SendResult, type ReplyTarget } from "../channel.ts"
 import { openHttp } from "../http.ts";
 import { sleep } from "../sleep.ts";
 import { openWebSocket } from "../websocket.ts";
-import { parseJsonOrText, asArray, asObject, asString, type JsonObject } from "../json.ts";
+import { asArray, asObject, asString, type JsonObject } from "../../core/json.ts";
+import { parseJsonOrText } from "../json.ts";
 import { refusedSend, type SignalBackend, type SignalBackendDeps, type MessageDraft, type SignalSendResult } from "./backend.ts";
 import { authorRecipient, isGroup, toRecipient, type MessageRef } from "./ids.ts";
 import { NotLinkedError, toDataUri } from "./native-backend.ts";

@@ -1,4 +1,4 @@
-import { asArray, asObject, asString, type JsonObject } from "../json.ts";
+import { asArray, asObject, asString, type JsonObject } from "../../core/json.ts";
 
 /**
  * The texts of Block Kit and of attachments (docs.slack.dev, reference/block-kit and "attachments"). `read` turns Slack's own markup

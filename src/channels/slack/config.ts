@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { fieldsOf, type JsonObject } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { Secret } from "../../core/secret.ts";
 import { parseHttpsUrl, parseProxySetting } from "../url.ts";
@@ -19,11 +20,7 @@ export type SlackAccount = {
   proxy: string | null;
 };
 
-type JsonObject = Readonly<Record<string, unknown>>;
 type Issues = AccountIssue[];
-
-const asRecord = (value: unknown): JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
 
 function readSecret(raw: JsonObject, key: string, shape: { regex: RegExp; description: string; fix: string }, issues: Issues): Secret {
   const value = raw[key];
@@ -55,10 +52,10 @@ const SIGNING_SECRET = {
 /** Checks and completes an account. Secrets are resolved; pure. */
 export function parseSlackAccount(value: unknown): { account: SlackAccount } | { issues: readonly AccountIssue[] } {
   const issues: Issues = [];
-  const raw = asRecord(value);
+  const raw = fieldsOf(value);
   const mode = raw["mode"] ?? "socket";
   if (mode !== "socket" && mode !== "http") issues.push({ path: "mode", message: "must be socket or http" });
-  const command = asRecord(raw["slashCommand"]);
+  const command = fieldsOf(raw["slashCommand"]);
   const name = command["name"] ?? "openclaw";
   if (typeof name !== "string" || !/^\/?[^\s/]{1,32}$/.test(name))
     issues.push({ path: "slashCommand.name", message: "must be a word of at most 32 characters" });

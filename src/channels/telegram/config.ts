@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { fieldsOf, type JsonObject } from "../../core/json.ts";
 import { Secret } from "../../core/secret.ts";
 import { parseHttpsUrl, parseProxySetting } from "../url.ts";
 import type { AccountIssue } from "../channel.ts";
@@ -22,11 +23,7 @@ export type TelegramAccount = {
   proxy: string | null;
 };
 
-type JsonObject = Readonly<Record<string, unknown>>;
 type Issues = AccountIssue[];
-
-const asRecord = (value: unknown): JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
 
 function readSecret(raw: JsonObject, key: string, issues: Issues): Secret | null {
   const value = raw[key];
@@ -64,15 +61,15 @@ function readNumber(raw: JsonObject, key: string, fallback: number, issues: Issu
 }
 
 function requiresGroupMessages(rules: unknown): boolean {
-  return Object.values(asRecord(rules)).some(
-    (rule) => asRecord(rule)["requireMention"] === false || requiresGroupMessages(asRecord(rule)["topics"]),
+  return Object.values(fieldsOf(rules)).some(
+    (rule) => fieldsOf(rule)["requireMention"] === false || requiresGroupMessages(fieldsOf(rule)["topics"]),
   );
 }
 
 /** Checks and completes an account. Secrets are resolved; pure. */
 export function parseTelegramAccount(value: unknown): { account: TelegramAccount } | { issues: readonly AccountIssue[] } {
   const issues: Issues = [];
-  const raw = asRecord(value);
+  const raw = fieldsOf(value);
   const account: TelegramAccount = {
     ...readToken(raw, issues),
     apiRoot: parseHttpsUrl(raw["apiRoot"] ?? DEFAULT_API_ROOT, "apiRoot", issues).replace(/\/+$/, ""),

@@ -1,7 +1,7 @@
+import type { JsonObject } from "../../core/json.ts";
 /** The bot of an account, as `getMe` names it. */
 export type TelegramBot = { id: string; username: string; /** It is given every message of its groups. */ readsAll?: boolean };
 
-type JsonObject = Readonly<Record<string, unknown>>;
 type Entity = { type: string; start: number; end: number; url: string | null; userId: string | null };
 
 /** What a person wrote, and whether the bot was called. */

@@ -1,6 +1,5 @@
+import type { JsonObject } from "../../core/json.ts";
 import type { ChannelEvent, InboundMessage } from "../channel.ts";
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Which album an update belongs to; null for every other update. Telegram sends each picture of an album by itself. */
 export function mediaGroupOf(update: unknown): string | null {

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { fieldsOf, type JsonObject } from "../../core/json.ts";
 import { Secret } from "../../core/secret.ts";
 import { parseHttpsUrl, parseProxySetting } from "../url.ts";
 import type { AccountIssue } from "../channel.ts";
@@ -15,7 +16,6 @@ export type WebhookAccount = {
   proxy: string | null;
 };
 
-type JsonObject = Readonly<Record<string, unknown>>;
 const SECRET_CHARS = 16;
 const FIX = "Set channels.webhook.secret to a long random text: openssl rand -hex 32";
 
@@ -30,7 +30,7 @@ function readSecret(raw: JsonObject, key: string, issues: AccountIssue[]): Secre
 
 /** Checks and completes an account. Secrets are resolved; pure. Without a secret the door is closed. */
 export function parseWebhookAccount(value: unknown): { account: WebhookAccount } | { issues: readonly AccountIssue[] } {
-  const raw: JsonObject = typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
+  const raw: JsonObject = fieldsOf(value);
   const issues: AccountIssue[] = [];
   const secret = readSecret(raw, "secret", issues);
   const previous = readSecret(raw, "previousSecret", issues);

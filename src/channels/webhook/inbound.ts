@@ -1,7 +1,6 @@
+import type { JsonObject } from "../../core/json.ts";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
 import type { ChannelEvent, ChatKind, MediaKind, MediaRef, ChatLocation, QuotedMessage, Sender } from "../channel.ts";
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 /** A field of a request that is missing or wrong; `path` says which. */
 export class FieldError extends Error {
