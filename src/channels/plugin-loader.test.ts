@@ -17,7 +17,7 @@ const toy = () =>
   defineChannel({
     id: "toy",
     label: "Toy",
-    abilities: { chatKinds: ["direct"], maxText: { unit: "utf16", value: 100 } },
+    capabilities: { chatKinds: ["direct"], maxText: { unit: "utf16", value: 100 } },
     parse: () => ({ account: {} }),
     identity: () => "one",
     parseChat: () => null,

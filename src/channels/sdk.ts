@@ -21,7 +21,7 @@ export { asId } from "../core/ids.ts";
 /** A channel as its author writes it: what it cannot do may be left out of `capabilities`. */
 export type ChannelDefinition<Account> = Omit<Channel<Account>, "id" | "capabilities"> & {
   id: string;
-  abilities: Partial<ChannelCapabilities> & Pick<ChannelCapabilities, "chatKinds" | "maxText">;
+  capabilities: Partial<ChannelCapabilities> & Pick<ChannelCapabilities, "chatKinds" | "maxText">;
 };
 
 const DEFAULT_CAPABILITIES: Omit<ChannelCapabilities, "chatKinds" | "maxText"> = {
@@ -38,9 +38,9 @@ const DEFAULT_CAPABILITIES: Omit<ChannelCapabilities, "chatKinds" | "maxText"> =
   events: [],
 };
 
-/** Completes a definition: an ability that is not named is absent. The result is the file's default export. */
+/** Completes a definition: a capability that is not named is absent. The result is the file's default export. */
 export function defineChannel<Account>(definition: ChannelDefinition<Account>): Channel<Account> {
-  return { ...definition, id: definition.id as Channel["id"], capabilities: { ...DEFAULT_CAPABILITIES, ...definition.abilities } };
+  return { ...definition, id: definition.id as Channel["id"], capabilities: { ...DEFAULT_CAPABILITIES, ...definition.capabilities } };
 }
 
 /** The text of a credential from the configuration or the environment; empty when there is none. Never put it into an error or a log. */

@@ -94,7 +94,7 @@ export default defineChannel({
   identity: () => "toy",
   parseChat: (to) => ({ kind: "direct", id: to }),
   verify: async () => ({ name: "toy" }),
-  receive: async (_account, request, host) => {
+  handleWebhook: async (_account, request, host) => {
     await host.admit([event(request.path)]);
     return { status: 200, body: request.body.toString() };
   },
