@@ -17,9 +17,10 @@ import type { AccountSpec, AccountStatus, SupervisorDeps, CredentialLeases } fro
 
 /** One supervised account. */
 export type ManagedAccount = {
-  spec(): AccountSpec;
-  /** Takes over a configuration; a changed one restarts the account, unless an operator has stopped it. */
-  update(spec: AccountSpec, changed: boolean): void;
+  /** Takes over a configuration that applies without a new connection. */
+  update(spec: AccountSpec): void;
+  /** Takes over a configuration and connects with it, unless an operator has stopped the account. */
+  restart(spec: AccountSpec): void;
   start(): void;
   stop(cause: string): Promise<void>;
   link(): Link | null;
@@ -92,10 +93,6 @@ class AccountSupervisor implements ManagedAccount {
     };
   }
 
-  spec(): AccountSpec {
-    return this.#spec;
-  }
-
   link(): Link | null {
     return this.#link;
   }
@@ -122,11 +119,15 @@ class AccountSupervisor implements ManagedAccount {
     return this.#stopRun(cause);
   }
 
-  update(next: AccountSpec, changed: boolean): void {
+  update(next: AccountSpec): void {
     this.#spec = next;
     this.#status.enabled = next.enabled;
     this.#status.isolated = runsInWorker(next.config);
-    if (changed) this.#restart(next).catch((err: unknown) => this.#log.error("an account could not be restarted", { error: err }));
+  }
+
+  restart(next: AccountSpec): void {
+    this.update(next);
+    this.#restart(next).catch((err: unknown) => this.#log.error("an account could not be restarted", { error: err }));
   }
 
   async receive(request: WebhookRequest): Promise<WebhookResponse> {
@@ -198,7 +199,7 @@ class AccountSupervisor implements ManagedAccount {
         return this.#setState("terminal", `there is no channel "${channel}"`, {
           fix: "Correct the name, or remove the block from the configuration.",
         });
-      const result = impl.parse(wanted.config);
+      const result = wanted.parsed ?? impl.parse(wanted.config);
       if ("issues" in result) {
         const fix = result.issues.find((issue) => issue.fix !== undefined)?.fix;
         return this.#setState(

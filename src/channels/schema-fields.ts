@@ -96,5 +96,5 @@ export const channelDefaults = object(
     ),
     botLoopProtection,
   },
-  { effect: "restart-channel", unserved: ["contextVisibility", "heartbeatVisibility"] },
+  { effect: "applied", unserved: ["contextVisibility", "heartbeatVisibility"] },
 );

@@ -3,7 +3,6 @@ import { GatewayError } from "../core/errors.ts";
 import type { AccountId, ChannelId } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
-import { Secret } from "../core/secret.ts";
 import { superviseAccount, type ManagedAccount } from "./account-supervisor.ts";
 import type { Channel, WebhookResponse, WebhookRequest, ChannelEvent, Link, ConnectionState, CredentialVault } from "./channel.ts";
 
@@ -26,8 +25,18 @@ export type SupervisorDeps = {
   random(): number;
 };
 
-/** One account as configured: secrets resolved, not yet checked by its channel. */
-export type AccountSpec = { channel: ChannelId; account: AccountId; enabled: boolean; config: unknown };
+/** One account as configured, secrets resolved. */
+export type AccountSpec = {
+  channel: ChannelId;
+  account: AccountId;
+  enabled: boolean;
+  config: unknown;
+  /** What the channel's `parse` made of `config`. Absent: the account parses it when it starts. */
+  parsed?: ReturnType<Channel["parse"]>;
+};
+
+/** What has to be done to the running accounts; every other account stays as it is. */
+export type AccountChanges = Readonly<Record<"added" | "removed" | "restarted" | "updated", readonly AccountSpec[]>>;
 
 /** One row of `channels.status`. Times are ms since the epoch; null means never. */
 export type AccountStatus = {
@@ -57,8 +66,11 @@ export type AccountStatus = {
 };
 
 export type ChannelSupervisor = {
-  /** Makes the running accounts equal to `specs`: only what is new, gone or different is touched. Resolves when that has begun. */
-  apply(specs: readonly AccountSpec[]): Promise<void>;
+  /**
+   * Stops removed accounts and starts, restarts or updates the others, in that order: a credential that moves to another account is
+   * free by then. Resolves when the starts have begun.
+   */
+  apply(changes: AccountChanges): Promise<void>;
   /** Starts an account that was stopped by hand, or gives a terminal one another chance. */
   start(channel: ChannelId, account: AccountId): void;
   /** Stops one account until `start`, also across `apply`. Resolves within 2 s. */
@@ -88,16 +100,13 @@ export function createChannelSupervisor(deps: SupervisorDeps): ChannelSupervisor
   };
   deps.metrics.sample("gateway_channels_accounts_count", () => countStates(accounts.values()));
   return {
-    async apply(specs) {
-      const wanted = new Map(specs.map((spec) => [keyOf(spec.channel, spec.account), spec]));
-      const gone = [...accounts].filter(([key]) => !wanted.has(key));
-      for (const [key] of gone) accounts.delete(key);
-      await Promise.all(gone.map(([, account]) => account.stop("removed from the configuration")));
-      for (const [key, spec] of wanted) {
-        const existing = accounts.get(key);
-        if (existing) existing.update(spec, !isSameValue(existing.spec(), spec));
-        else accounts.set(key, superviseAccount(spec, deps, leases));
-      }
+    async apply({ added, removed, restarted, updated }) {
+      const gone = removed.map(({ channel, account }) => find(channel, account));
+      for (const { channel, account } of removed) accounts.delete(keyOf(channel, account));
+      await Promise.all(gone.map((account) => account.stop("removed from the configuration")));
+      for (const spec of added) accounts.set(keyOf(spec.channel, spec.account), superviseAccount(spec, deps, leases));
+      for (const spec of restarted) find(spec.channel, spec.account).restart(spec);
+      for (const spec of updated) find(spec.channel, spec.account).update(spec);
     },
     start: (channel, account) => find(channel, account).start(),
     stop: (channel, account) => find(channel, account).stop("stopped by the operator"),
@@ -144,15 +153,4 @@ function createCredentialLeases(): CredentialLeases {
       };
     },
   };
-}
-
-/** Whether two configurations mean the same. Secrets are compared by their text. */
-export function isSameValue(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b)) return true;
-  if (a instanceof Secret || b instanceof Secret) return a instanceof Secret && b instanceof Secret && a.reveal() === b.reveal();
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null || Array.isArray(a) !== Array.isArray(b)) return false;
-  const left = a as Record<string, unknown>;
-  const right = b as Record<string, unknown>;
-  const keys = Object.keys(left);
-  return keys.length === Object.keys(right).length && keys.every((key) => Object.hasOwn(right, key) && isSameValue(left[key], right[key]));
 }

@@ -372,7 +372,8 @@ test("the supervisor starts a crashed thread again, and says that the account is
     random: () => 0,
   });
   t.after(() => host.close());
-  await host.apply([{ channel: CHANNEL, account: ACCOUNT, enabled: true, config: { isolate: true, secret: new Secret("s") } }]);
+  const account = { channel: CHANNEL, account: ACCOUNT, enabled: true, config: { isolate: true, secret: new Secret("s") } };
+  await host.apply({ added: [account], removed: [], restarted: [], updated: [] });
   const link = (): Link | null => host.link(CHANNEL, ACCOUNT);
   await until("a link", () => link() !== null);
   await link()!

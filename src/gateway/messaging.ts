@@ -12,6 +12,7 @@ import { channelIds, loadChannel } from "../channels/registry.ts";
 import { splitText } from "../channels/split-text.ts";
 import { channelAccounts, defaultAccountId } from "../config/channel-accounts.ts";
 import { modelAliases, resolveAgent } from "../config/agents.ts";
+import { diffAccounts } from "../config/diff.ts";
 import { CHAT_COMMANDS } from "../core/chat-commands.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type AgentId, type ChannelId, type ChatId, type SessionKey } from "../core/ids.ts";
@@ -135,6 +136,8 @@ export class Messaging {
   readonly #core: Core;
   /** Loaded channels, by id: what they can do and how their ids are written. */
   readonly #loadedChannels = new Map<string, Channel>();
+  /** What the supervisor runs. */
+  #accounts: readonly AccountSpec[] = [];
 
   constructor(core: Core, guideFacts: () => GuideFacts) {
     const { log, metrics, store, bus, sessions, messages, inbox, outbox, crashPoint } = core;
@@ -348,7 +351,10 @@ export class Messaging {
 
   /** Makes the running accounts equal to the configuration. */
   async applyConfig(): Promise<void> {
-    await this.channels.apply(await this.loadConfigured());
+    const accounts = await this.loadConfigured();
+    const changes = diffAccounts(this.#accounts, accounts);
+    this.#accounts = accounts;
+    await this.channels.apply(changes);
   }
 
   /** The pieces of a text that the channel of `target` can show. */

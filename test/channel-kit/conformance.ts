@@ -70,7 +70,7 @@ const RUNNERS: Readonly<Record<number, Runner>> = {
   23: async (rig, stage, channel) => {
     const row = rig.host.status()[0]!;
     const spec = { channel: channel.id, enabled: true, config: stage.config };
-    await rig.host.apply([
+    await rig.apply([
       { ...spec, account: row.account },
       { ...spec, account: "twin" as typeof row.account },
     ]);
@@ -93,9 +93,9 @@ const RUNNERS: Readonly<Record<number, Runner>> = {
     const { account } = rig.host.status()[0]!;
     const spec = { channel: channel.id, account, enabled: true };
     const before = rig.states.length;
-    await rig.host.apply([{ ...spec, config: structuredClone(stage.config) }]);
+    await rig.apply([{ ...spec, config: structuredClone(stage.config) }]);
     assert.equal(rig.states.length, before, "nothing happens for the same configuration");
-    await rig.host.apply([{ ...spec, config: stage.otherConfig }]);
+    await rig.apply([{ ...spec, config: stage.otherConfig }]);
     await rig.until(() => rig.states.length > before && rig.host.status()[0]!.state === "ready", "the swap");
     await delivered(rig, stage, "after the swap");
   },

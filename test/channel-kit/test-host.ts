@@ -4,10 +4,13 @@ import { silentLog } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
 import type { Channel, ChannelEvent, InboundMessage, Link, OutboundPart, SendResult } from "../../src/channels/channel.ts";
 import { createChannelSupervisor, type AccountSpec, type AccountStatus, type ChannelSupervisor } from "../../src/channels/supervisor.ts";
+import { accountApplier } from "../fakes/account-changes.ts";
 
 /** A channel under its real host, with a journal in memory in place of the store. */
 export type TestHost = {
   host: ChannelSupervisor;
+  /** Runs these accounts and no others. */
+  apply(accounts: readonly AccountSpec[]): Promise<void>;
   /** Every message that was admitted once, in order. */
   events: InboundMessage[];
   /** The same for edits, reactions and all other events. */
@@ -66,7 +69,8 @@ export async function openTestHost(channel: Channel, config: unknown, account = 
     commands: [{ name: "status", description: "Show the session." }],
   });
   const spec: AccountSpec = { channel: channel.id, account: asId<AccountId>(account), enabled: true, config };
-  await host.apply([spec]);
+  const apply = accountApplier(host);
+  await apply([spec]);
   const until = (ready: () => boolean, what: string): Promise<void> =>
     new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -98,6 +102,7 @@ export async function openTestHost(channel: Channel, config: unknown, account = 
   };
   return {
     host,
+    apply,
     events,
     others,
     states,

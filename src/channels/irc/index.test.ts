@@ -198,7 +198,7 @@ test("a wrong server password is terminal, with what to do", { skip }, async () 
   const status = await rig.state("terminal");
   assert.match(status.fix!, /channels\.irc\.password/);
   assert.equal(status.reconnects, 0, "no hammering");
-  await rig.host.apply([{ channel: irc.id, account: status.account, enabled: true, config: { ...config, password: "right" } }]);
+  await rig.apply([{ channel: irc.id, account: status.account, enabled: true, config: { ...config, password: "right" } }]);
   await rig.state("ready");
   await rig.close();
   await own.close();
@@ -226,12 +226,12 @@ test("a reload of something else keeps the connection, a changed nick swaps it",
   const account = rig.host.status()[0]!.account;
   const config = { host: "127.0.0.1", port: server.port, tls: false, nick: bot, channels: [room], flood: { ...flood } };
   const before = rig.states.length;
-  await rig.host.apply([{ channel: irc.id, account, enabled: true, config }]);
+  await rig.apply([{ channel: irc.id, account, enabled: true, config }]);
   assert.equal(rig.states.length, before, "the same configuration changes nothing");
-  await rig.host.apply([{ channel: irc.id, account, enabled: true, config: { ...config, nick: `${bot}z` } }]);
+  await rig.apply([{ channel: irc.id, account, enabled: true, config: { ...config, nick: `${bot}z` } }]);
   await peer.line(new RegExp(`^:${bot}z!\\S+ JOIN`));
   await peer.line(new RegExp(`^:${bot}!\\S+ QUIT`));
-  await rig.host.apply([]);
+  await rig.apply([]);
   await peer.line(new RegExp(`^:${bot}z!\\S+ QUIT`));
   await close();
 });

@@ -449,7 +449,7 @@ test("another bot under the same account starts from its own first update", asyn
     server.renumber(10);
     server.push({ message: server.message({ text: "two" }) }, OTHER_TOKEN);
     const { channel, account } = rig.host.status()[0]!;
-    await rig.host.apply([{ channel, account, enabled: true, config: server.config(OTHER_TOKEN) }]);
+    await rig.apply([{ channel, account, enabled: true, config: server.config(OTHER_TOKEN) }]);
     await rig.until(() => rig.events.length === 2, "the message of the other bot");
     assert.match(rig.events[1]!.eventId, /^1002:/);
   });
