@@ -11,10 +11,10 @@ import { VERSION } from "./core/version.ts";
 import { type RootLog } from "./observe/log.ts";
 import { logIssues } from "./gateway/config-log.ts";
 import { failOwner } from "./channels/containment.ts";
-import { Core } from "./gateway/core.ts";
-import { readConfig } from "./gateway/settings.ts";
-import { openGatewayLog } from "./gateway/settings.ts";
+import { createBase, type GatewayBase } from "./gateway/base.ts";
 import { Gateway } from "./gateway/gateway.ts";
+import { openGatewayLog, readConfig } from "./gateway/settings.ts";
+import { openStorage, type Storage } from "./gateway/storage.ts";
 import { unusableDirError } from "./store/store-errors.ts";
 
 const clock = systemClock;
@@ -27,32 +27,33 @@ async function launch(options: GatewayOptions, restart: (reason: string) => void
   const log = openGatewayLog(paths, loaded.config, options.verbose);
   logEnvironment(loaded, log);
   logConfigState(loaded, paths, log);
-  let core: Core | undefined;
+  const base = createBase(paths, log);
+  let storage: Storage | undefined;
   let gateway: Gateway | undefined;
   try {
-    core = await openCore(paths, loaded, log, { ...options, repair });
-    gateway = new Gateway(core, options, restart);
+    storage = await openOwnedStorage(base, { ...options, repair });
+    gateway = new Gateway({ base, storage, loaded, options, restart });
     await gateway.start();
     return gateway;
   } catch (err) {
-    await stopAfterFailure(err, { core, gateway, log });
+    await stopAfterFailure(err, { storage, gateway, log });
     // Damage that only showed when the rows were read: the file is rebuilt, once.
-    if (core?.store.damage && !repair) return await launch(options, restart, true);
+    if (storage?.store.damage && !repair) return await launch(options, restart, true);
     throw toCliError(err);
   }
 }
 
-/** Ends what a start has begun. What fails here is logged, and does not hide why the start failed. */
+/** Stops what a failed start has begun. A failure here is reported and does not hide why the start failed. */
 async function stopAfterFailure(
   first: unknown,
-  { core, gateway, log }: { core?: Core | undefined; gateway?: Gateway | undefined; log: RootLog },
+  { storage, gateway, log }: { storage: Storage | undefined; gateway: Gateway | undefined; log: RootLog },
 ): Promise<void> {
   try {
     if (gateway) await gateway.stop("start failed");
-    else core?.store.close();
+    else storage?.store.close();
     await log.close();
   } catch (err) {
-    process.stderr.write(`after the start had failed (${reasonOf(first)}), ending failed as well: ${reasonOf(err)}\n`);
+    process.stderr.write(`the start failed (${reasonOf(first)}), and stopping failed as well: ${reasonOf(err)}\n`);
   }
 }
 
@@ -65,18 +66,14 @@ function makeGatewayDir(paths: StatePaths): void {
   }
 }
 
-/** Opens the store; with `--force` a gateway of ours that owns it is asked to stop first. */
-async function openCore(
-  paths: StatePaths,
-  loaded: LoadedConfig,
-  log: RootLog,
-  options: GatewayOptions & { repair: boolean },
-): Promise<Core> {
-  // Null also for a note whose process id belongs to another program by now, or to this process.
+/** Opens the store. With `--force`, a gateway that owns it is asked to stop first. */
+async function openOwnedStorage(base: GatewayBase, options: GatewayOptions & { repair: boolean }): Promise<Storage> {
+  const { paths, log } = base;
+  // Null also when the process id of the note belongs to another program by now, or to this process.
   const owner = findRunningGateway(paths.gateway);
   if (owner && options.force) await takeOver(owner.pid, log);
   try {
-    return new Core(paths, loaded, log, { repair: options.repair });
+    return openStorage(base, options.repair);
   } catch (err) {
     if (!(err instanceof GatewayError) || err.details?.["code"] !== "STATE_DIR_OWNED") throw err;
     const who = owner ? `a gateway is running already (pid ${owner.pid}, ${owner.url})` : `another process owns ${paths.gateway}`;
@@ -149,18 +146,17 @@ function toCliError(err: unknown): unknown {
 
 /** Where it listens, which model answers, how to get in. */
 async function bannerOf(gateway: Gateway): Promise<string[]> {
-  const { core } = gateway;
-  const problems = core.loaded.issues.filter((issue) => issue.severity === "error").length;
+  const { running, endpoint, auth, store, paths } = gateway.parts;
+  const { agents, loaded } = running;
+  const problems = loaded.issues.filter((issue) => issue.severity === "error").length;
   return [
-    `OpenClaw Gateway ${VERSION} listens on ${[gateway.url, ...gateway.externalUrls].join(", ")}`,
-    `Model     ${core.modelSelection(core.defaultAgent()).note}`,
+    `OpenClaw Gateway ${VERSION} listens on ${[endpoint.url, ...endpoint.externalUrls].join(", ")}`,
+    `Model     ${agents.modelSelection(agents.defaultAgent()).note}`,
     ...(await linkLines(gateway)),
-    ...(gateway.auth.settings.mode === "none"
-      ? ["Warning   Authentication is off: every program on this machine can use this gateway."]
-      : []),
-    ...(core.store.health.state === "ready" ? [] : [`Warning   Store: ${core.store.health.cause}`]),
+    ...(auth.settings.mode === "none" ? ["Warning   Authentication is off: every program on this machine can use this gateway."] : []),
+    ...(store.health.state === "ready" ? [] : [`Warning   Store: ${store.health.cause}`]),
     ...(problems > 0
-      ? [`Config    ${problems} ${problems === 1 ? "error" : "errors"} in ${core.paths.config}; openclaw config validate lists them`]
+      ? [`Config    ${problems} ${problems === 1 ? "error" : "errors"} in ${paths.config}; openclaw config validate lists them`]
       : []),
   ];
 }
@@ -204,8 +200,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     exitWithCause(current, err, origin);
   });
   return {
-    url: current.url,
-    port: current.port,
+    url: current.parts.endpoint.url,
+    port: current.parts.endpoint.port,
     banner: await bannerOf(current),
     ended: ended.promise,
     stop: (reason) => current.stop(reason),
@@ -216,9 +212,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
  * After an error that nothing has caught, the state of the process is unknown: it says why and ends, and whoever supervises it starts it
  * again. What matters is on disk.
  */
-function exitWithCause({ core }: Gateway, err: unknown, origin: string): never {
+function exitWithCause({ parts }: Gateway, err: unknown, origin: string): never {
   try {
-    core.log.error("an error that nothing has caught ends the gateway", { origin, error: err });
+    parts.log.error("an error that nothing has caught ends the gateway", { origin, error: err });
     process.stderr.write(`the gateway ends: ${err instanceof Error ? (err.stack ?? err.message) : reasonOf(err)}\n`);
   } finally {
     process.exit(EXIT.failure);

@@ -6,9 +6,10 @@ import { test } from "node:test";
 import { createPaths } from "../src/config/paths.ts";
 import { GatewayError } from "../src/core/errors.ts";
 import { paramsOf, refusedParams } from "../scripts/param-schemas.ts";
-import { Core } from "../src/gateway/core.ts";
+import { createBase } from "../src/gateway/base.ts";
 import { Gateway } from "../src/gateway/gateway.ts";
 import { openGatewayLog, readConfig } from "../src/gateway/settings.ts";
+import { openStorage } from "../src/gateway/storage.ts";
 import { SERVED_METHODS, type ServedMethod } from "../src/protocol/served-methods.ts";
 import type { JsonSchema } from "../src/protocol/param-schemas.ts";
 import { PARAM_RULES } from "../src/protocol/served-params.ts";
@@ -159,20 +160,23 @@ test("each method reads every parameter that it serves", async (t) => {
   mkdirSync(paths.gateway, { recursive: true });
   writeFileSync(paths.config, JSON.stringify(CONFIG));
   const loaded = readConfig(paths);
-  const gateway = new Gateway(new Core(paths, loaded, openGatewayLog(paths, loaded.config, false)), { verbose: false } as never, () => {});
-  await gateway.messaging.loadConfigured();
+  const base = createBase(paths, openGatewayLog(paths, loaded.config, false));
+  const options = { verbose: false } as never;
+  const gateway = new Gateway({ base, storage: openStorage(base, false), loaded, options, restart: () => {} });
+  const { methods, store, directory, running } = gateway.parts;
+  await directory.prepareAccounts(running.config);
   const chats = openMethodBench();
   t.after(async () => {
     await gateway.stop("the test is over");
     chats.close();
     rmSync(dir, { recursive: true, force: true });
   });
-  const table = { ...gateway.methods.table(), ...chats.table };
+  const table = { ...methods, ...chats.table };
   for (const method of SERVED_METHODS) {
     const read = new Set<string>();
     for (const request of requestsOf(method)) {
       if (method in chats.table) await chats.call("sessions.create", { key: "main" });
-      if (method === "channels.pairing.approve") await gateway.core.store.write(() => gateway.core.store.run(PENDING));
+      if (method === "channels.pairing.approve") await store.write(() => store.run(PENDING));
       const recorded = record(request);
       const abort = AbortSignal.timeout(500);
       try {

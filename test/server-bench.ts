@@ -14,6 +14,7 @@ import { silentMetrics } from "../src/core/metrics.ts";
 import { Secret } from "../src/core/secret.ts";
 import type { MethodTable } from "../src/protocol/method.ts";
 import type { ServerDeps, OriginPolicy } from "../src/server/deps.ts";
+import { ClientHub } from "../src/server/hub.ts";
 import { createServer, type Server } from "../src/server/server.ts";
 import { openStore, type Store } from "../src/store/open.ts";
 import { assertValidFrame } from "./protocol-oracle.ts";
@@ -74,6 +75,7 @@ export async function startServerBench(options: ServerBenchOptions = {}): Promis
   };
   server = createServer({
     auth,
+    hub: new ClientHub(silentMetrics),
     clock,
     log,
     metrics: silentMetrics,

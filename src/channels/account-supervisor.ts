@@ -17,6 +17,7 @@ import type { AccountSpec, AccountStatus, SupervisorDeps, CredentialLeases } fro
 
 /** One supervised account. */
 export type ManagedAccount = {
+  spec(): AccountSpec;
   /** Takes over a configuration that applies without a new connection. */
   update(spec: AccountSpec): void;
   /** Takes over a configuration and connects with it, unless an operator has stopped the account. */
@@ -91,6 +92,10 @@ class AccountSupervisor implements ManagedAccount {
       reconnects: 0,
       rateLimits: 0,
     };
+  }
+
+  spec(): AccountSpec {
+    return this.#spec;
   }
 
   link(): Link | null {
@@ -199,7 +204,7 @@ class AccountSupervisor implements ManagedAccount {
         return this.#setState("terminal", `there is no channel "${channel}"`, {
           fix: "Correct the name, or remove the block from the configuration.",
         });
-      const result = wanted.parsed ?? impl.parse(wanted.config);
+      const result = wanted.parsed?.channel === impl ? wanted.parsed.result : impl.parse(wanted.config);
       if ("issues" in result) {
         const fix = result.issues.find((issue) => issue.fix !== undefined)?.fix;
         return this.#setState(

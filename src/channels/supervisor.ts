@@ -31,8 +31,8 @@ export type AccountSpec = {
   account: AccountId;
   enabled: boolean;
   config: unknown;
-  /** What the channel's `parse` made of `config`. Absent: the account parses it when it starts. */
-  parsed?: ReturnType<Channel["parse"]>;
+  /** What `channel.parse` made of `config`. Absent, or of another channel object: the account parses it when it starts. */
+  parsed?: { channel: Channel; result: ReturnType<Channel["parse"]> };
 };
 
 /** What has to be done to the running accounts; every other account stays as it is. */
@@ -71,6 +71,8 @@ export type ChannelSupervisor = {
    * free by then. Resolves when the starts have begun.
    */
   apply(changes: AccountChanges): Promise<void>;
+  /** The accounts as they were applied. */
+  accounts(): readonly AccountSpec[];
   /** Starts an account that was stopped by hand, or gives a terminal one another chance. */
   start(channel: ChannelId, account: AccountId): void;
   /** Stops one account until `start`, also across `apply`. Resolves within 2 s. */
@@ -108,6 +110,7 @@ export function createChannelSupervisor(deps: SupervisorDeps): ChannelSupervisor
       for (const spec of restarted) find(spec.channel, spec.account).restart(spec);
       for (const spec of updated) find(spec.channel, spec.account).update(spec);
     },
+    accounts: () => [...accounts.values()].map((account) => account.spec()),
     start: (channel, account) => find(channel, account).start(),
     stop: (channel, account) => find(channel, account).stop("stopped by the operator"),
     async close() {

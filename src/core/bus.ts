@@ -5,7 +5,8 @@ import { contain } from "./contain.ts";
  * leaves no rejection unhandled, even when a listener or the error reporter throws.
  */
 export class Bus<Events extends Record<string, unknown>> {
-  readonly #listeners = new Map<keyof Events, Set<(payload: never) => void>>();
+  /** By name: a bus of more events can be used where one of fewer events is expected. */
+  readonly #listeners = new Map<PropertyKey, Set<(payload: never) => void>>();
   readonly #onBug: (err: unknown, event: string) => void;
 
   constructor(onBug: (err: unknown, event: string) => void) {

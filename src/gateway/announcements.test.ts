@@ -9,7 +9,7 @@ function open(): { announce: Announcements; clock: FakeClock; sent: [string, unk
   const state = { ok: true };
   let kept: Record<string, unknown> | null = null;
   const announce = new Announcements({
-    hub: () => ({ publish: (event, payload) => void sent.push([event, payload]) }),
+    hub: { publish: (event, payload) => void sent.push([event, payload]) },
     clock,
     health: { snapshot: () => (kept ??= { ...state }), invalidate: () => void (kept = null) },
     stateVersion: { presence: 1, health: 1 },

@@ -10,13 +10,12 @@ import type { Config } from "../config/schema.ts";
 import { CliError, EXIT, reasonOf } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { openLog, type LogLevel, type RootLog } from "../observe/log.ts";
-import { Core } from "./core.ts";
 
-const clock = systemClock;
+export type AuthSettingsDeps = { options: GatewayOptions; gatewayDir: string; log: Pick<RootLog, "error" | "registerSecret"> };
 
-/** Settings of the auth room. Throws CliError for flags that cannot work, before anything listens. */
-export function authSettings(core: Core, options: GatewayOptions): AuthSettings {
-  const { auth, trustedProxies, nodes } = core.config.gateway;
+/** How clients sign in: flags, environment, configuration, in this order. Throws CliError for flags that cannot work. */
+export function authSettings(config: Config, { options, gatewayDir, log }: AuthSettingsDeps): AuthSettings {
+  const { auth, trustedProxies, nodes } = config.gateway;
   const given = { token: secretFile(options.tokenFile), password: secretFile(options.passwordFile) };
   const env = { token: envSecret("OPENCLAW_GATEWAY_TOKEN"), password: envSecret("OPENCLAW_GATEWAY_PASSWORD") };
   const password = given.password ?? env.password ?? auth.password ?? null;
@@ -28,12 +27,12 @@ export function authSettings(core: Core, options: GatewayOptions): AuthSettings 
   if (missing && asked)
     throw new CliError(`the auth mode is ${mode}, but ${missing.key} is not set`, { fix: missing.fix, exit: EXIT.config });
   if (missing) {
-    // A file never keeps the gateway from starting; what it asks for cannot be had, and the token is no less safe.
-    core.log.error(`gateway.auth.mode is ${mode}, but ${missing.key} is not set; the token is asked for instead`, { fix: missing.fix });
-    return authSettings(core, { ...options, auth: "token" });
+    // The configuration file never prevents startup, and a token is as safe as what it asks for.
+    log.error(`gateway.auth.mode is ${mode}, but ${missing.key} is not set; the token is required instead`, { fix: missing.fix });
+    return authSettings(config, { options: { ...options, auth: "token" }, gatewayDir, log });
   }
-  const token = mode === "token" ? (configured ?? ensureGatewayToken(join(core.paths.gateway, "token"))) : configured;
-  for (const secret of [token, password]) if (secret) core.log.registerSecret(secret);
+  const token = mode === "token" ? (configured ?? ensureGatewayToken(join(gatewayDir, "token"))) : configured;
+  for (const secret of [token, password]) if (secret) log.registerSecret(secret);
   return {
     mode,
     token,
@@ -100,29 +99,24 @@ const LEVELS: Readonly<Record<string, LogLevel | "silent">> = {
 };
 const logLevel = (level: string): LogLevel | "silent" => LEVELS[level] ?? "info";
 
-/** What the file and the terminal get. `--verbose` is a wish of this moment and stands over the file's level. */
-function levelsOf({ logging }: Config, verbose: boolean): { file: LogLevel | "silent"; terminal: LogLevel | "silent" } {
+export type LogLevels = { file: LogLevel | "silent"; terminal: LogLevel | "silent" };
+
+/** `--verbose` takes precedence over `logging.level`. */
+export function logLevels({ logging }: Config, verbose: boolean): LogLevels {
   return {
     file: verbose ? "debug" : logLevel(logging.level),
     terminal: logLevel(logging.consoleLevel ?? (verbose ? "debug" : "warn")),
   };
 }
 
-/** Takes changed levels over. */
-export function applyLogLevels(log: RootLog, config: Config, verbose: boolean): void {
-  const levels = levelsOf(config, verbose);
-  log.setLevel(levels.file);
-  log.setTerminalLevel(levels.terminal);
-}
-
 export function openGatewayLog(paths: StatePaths, config: Config, verbose: boolean): RootLog {
   const { logging } = config;
-  const levels = levelsOf(config, verbose);
+  const levels = logLevels(config, verbose);
   return openLog({
     dir: join(paths.gateway, "logs"),
     file: { fileBytes: logging.maxFileBytes, ...(logging.file ? { path: logging.file } : {}) },
     level: levels.file,
     terminal: { stream: process.stderr, level: levels.terminal, style: logging.consoleStyle ?? "pretty", env: process.env },
-    clock,
+    clock: systemClock,
   });
 }

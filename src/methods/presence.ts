@@ -5,7 +5,7 @@ import type { Hub, Peer } from "../protocol/hub.ts";
 
 export type PresenceDeps = {
   now: () => number;
-  hub: () => Pick<Hub, "peers">;
+  hub: Pick<Hub, "peers">;
   startedAt: number;
   /** Stays the same over restarts. */
   instanceId: string;
@@ -61,7 +61,7 @@ export class Presence {
   /** Rows of system-presence and of hello-ok: this gateway first, then clients and devices, newest first. */
   rows(): Record<string, unknown>[] {
     const { hub, now } = this.#deps;
-    const peers = hub().peers().filter(isVisible);
+    const peers = hub.peers().filter(isVisible);
     const connected = new Set(peers.flatMap(({ device, client }) => [device, client.instanceId ?? null]));
     const oldest = now() - LIMITS.beaconMs;
     for (const [key, { ts }] of this.#beacons) if (ts < oldest) this.#beacons.delete(key);

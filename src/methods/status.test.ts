@@ -94,7 +94,7 @@ async function rig() {
   });
   const status = statusMethods({
     now: () => state.now,
-    presence: new Presence({ now: () => state.now, hub: () => ({ peers: () => [PEER] }), startedAt: 500, instanceId: "i-1" }),
+    presence: new Presence({ now: () => state.now, hub: { peers: () => [PEER] }, startedAt: 500, instanceId: "i-1" }),
     presenceChanged: () => void changes++,
     uptimeMs: () => 1_500,
     agents,
@@ -159,7 +159,7 @@ test("status has every key that the official command line reads without asking",
 test("presence has this gateway first and then its clients", () => {
   const cli = { ...PEER, conn: asId<ConnId>("c4"), client: { ...PEER.client, mode: "cli" } };
   const peers = [PEER, { ...PEER, conn: asId<ConnId>("c3"), connectedAt: 9, device: null }, cli];
-  const rows = new Presence({ now: () => 10, hub: () => ({ peers: () => peers }), startedAt: 1, instanceId: "i" }).rows();
+  const rows = new Presence({ now: () => 10, hub: { peers: () => peers }, startedAt: 1, instanceId: "i" }).rows();
   for (const row of rows) assertMatchesResultSchema("PresenceEntry", row);
   assert.deepEqual(
     rows.map((row) => [row["mode"], row["ts"]]),
@@ -174,7 +174,7 @@ test("presence has this gateway first and then its clients", () => {
 test("a device that announces itself is listed until it is silent for long, and once when it is connected as well", () => {
   let now = 10;
   const peers: Peer[] = [];
-  const presence = new Presence({ now: () => now, hub: () => ({ peers: () => peers }), startedAt: 1, instanceId: "i" });
+  const presence = new Presence({ now: () => now, hub: { peers: () => peers }, startedAt: 1, instanceId: "i" });
   const texts = (): unknown[] =>
     presence
       .rows()

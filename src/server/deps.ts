@@ -5,6 +5,7 @@ import type { Secret } from "../core/secret.ts";
 import type { Auth } from "../auth/open.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import type { Peer } from "../protocol/hub.ts";
+import type { ClientHub } from "./hub.ts";
 import type { OpenAiBackend } from "./openai-backend.ts";
 import type { SessionHistoryReader } from "./session-history.ts";
 
@@ -33,6 +34,8 @@ export type OriginPolicy = {
 /** What the server needs from the rest of the gateway. It knows sockets and routes; everything else is asked for here. */
 export type ServerDeps = {
   auth: Auth;
+  /** How events reach the clients. */
+  hub: ClientHub;
   clock: Clock;
   log: Log;
   metrics: Metrics;

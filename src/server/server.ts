@@ -13,7 +13,7 @@ import { Dispatcher } from "./dispatch.ts";
 import { stripBasePath } from "./exchange.ts";
 import type { HttpRoute } from "./http-route.ts";
 import { HttpRouter } from "./http.ts";
-import { ClientHub } from "./hub.ts";
+import type { ClientHub } from "./hub.ts";
 import { portHolder, portTakenError } from "./listen.ts";
 import type { ServerDeps } from "./deps.ts";
 import { Scheduler, type RequestQueue } from "./scheduler.ts";
@@ -119,7 +119,7 @@ class GatewayServer implements Server {
 
   constructor(deps: ServerDeps) {
     this.#deps = deps;
-    this.hub = new ClientHub(deps.metrics);
+    this.hub = deps.hub;
     this.#credentialWatch = new CredentialWatch(deps);
     this.#router = new HttpRouter(deps, {
       credentialWatch: this.#credentialWatch,

@@ -2,11 +2,7 @@ import type { AccountSpec, ChannelSupervisor } from "../../src/channels/supervis
 import { diffAccounts } from "../../src/config/diff.ts";
 
 /** Runs the given accounts and no others, as the gateway does after a change of the configuration. */
-export function accountApplier(supervisor: ChannelSupervisor): (accounts: readonly AccountSpec[]) => Promise<void> {
-  let current: readonly AccountSpec[] = [];
-  return (accounts) => {
-    const changes = diffAccounts(current, accounts);
-    current = accounts;
-    return supervisor.apply(changes);
-  };
-}
+export const accountApplier =
+  (supervisor: ChannelSupervisor): ((accounts: readonly AccountSpec[]) => Promise<void>) =>
+  (accounts) =>
+    supervisor.apply(diffAccounts(supervisor.accounts(), accounts));

@@ -1,0 +1,159 @@
+import {
+  buildModelCatalog,
+  selectModels,
+  type CatalogEntry,
+  type LocalServer,
+  type ModelInputs,
+  type ModelSelection,
+  type ProviderTable,
+} from "../agents/models.ts";
+import { modelName } from "../agents/runtime.ts";
+import { agentIds, defaultAgentId, resolveAgent } from "../config/agents.ts";
+import type { Config, ToolPolicy } from "../config/schema.ts";
+import type { AgentId } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import { THINKING_LEVELS_OF_MODEL, toThinkingLevel } from "../core/thinking.ts";
+import type { SessionRow } from "../store/sessions.ts";
+import { grantTools, restrictTools } from "../tools/policy.ts";
+import { resolveModels, type AgentSettings } from "../turns/settings.ts";
+
+type Derived = { modelSelection: ModelSelection; models: readonly CatalogEntry[]; settings: AgentSettings };
+
+export type AgentCatalogDeps = {
+  stateDir: string;
+  env: NodeJS.ProcessEnv;
+  /** The local model servers that are known at the moment. */
+  local: { readonly servers: readonly LocalServer[] };
+};
+
+/** A timer cannot wait longer than 2^31 ms. */
+const NO_TIMEOUT_MS = 2_147_000_000;
+
+/** What follows from one configuration for each agent: models, settings, tools. Derived on first use. */
+export class AgentCatalog {
+  readonly #config: Config;
+  readonly #deps: AgentCatalogDeps;
+  readonly #derived = new Map<string, Derived>();
+  /** The local servers of which `#derived` was made. */
+  #servers: readonly LocalServer[];
+
+  constructor(config: Config, deps: AgentCatalogDeps) {
+    this.#config = config;
+    this.#deps = deps;
+    this.#servers = deps.local.servers;
+  }
+
+  defaultAgent(): AgentId {
+    return defaultAgentId(this.#config);
+  }
+
+  ids(): readonly AgentId[] {
+    return agentIds(this.#config);
+  }
+
+  /** Every agent as clients list it. */
+  list(): { id: string; name: string; isDefault: boolean }[] {
+    const isDefault = this.defaultAgent();
+    return this.ids().map((id) => ({ id, name: this.name(id), isDefault: id === isDefault }));
+  }
+
+  name(agentId: string): string {
+    return this.#resolve(agentId).name;
+  }
+
+  /** How much of the files of its workspace an agent is given. */
+  promptLimits(agentId: string): { fileChars: number; totalChars: number } {
+    const agent = this.#resolve(agentId);
+    return { fileChars: agent.bootstrapMaxChars, totalChars: agent.bootstrapTotalMaxChars };
+  }
+
+  /** What the choice of a model depends on, for one agent. */
+  modelInputs(agentId: string): ModelInputs {
+    const { agents, models } = this.#config;
+    return {
+      configured: this.#resolve(agentId).models,
+      providers: models.providers as ProviderTable,
+      env: this.providerEnv(),
+      local: this.usableLocalServers(),
+      listed: [...Object.keys(agents.defaults.models), ...Object.keys(agents.entries[agentId]?.models ?? {})],
+    };
+  }
+
+  /** Where keys of providers are looked up: the environment, then `env.vars`. Empty when only configured providers count. */
+  providerEnv(): NodeJS.ProcessEnv {
+    if (this.#config.models.mode === "replace") return {};
+    const own = Object.entries(this.#config.env.vars).map(([name, value]) => [name, value.reveal()] as const);
+    return { ...Object.fromEntries(own), ...this.#deps.env };
+  }
+
+  /** The local servers that may be used without being configured. */
+  usableLocalServers(): readonly LocalServer[] {
+    return this.#config.models.mode === "replace" ? [] : this.#deps.local.servers;
+  }
+
+  modelSelection(agentId: string): ModelSelection {
+    return this.#derivedFor(agentId).modelSelection;
+  }
+
+  settings(agentId: string): AgentSettings {
+    return this.#derivedFor(agentId).settings;
+  }
+
+  /** Every model that can be named for this agent. */
+  models(agentId: string): readonly CatalogEntry[] {
+    return this.#derivedFor(agentId).models;
+  }
+
+  modelNames(agentId: string): readonly string[] {
+    return this.models(agentId).map((entry) => `${entry.provider}/${entry.id}`);
+  }
+
+  modelFacts(name: string): { contextWindow: number; thinkingLevels: readonly string[] } {
+    const entry = this.models(this.defaultAgent()).find((each) => `${each.provider}/${each.id}` === name);
+    return { contextWindow: entry?.contextWindow ?? 0, thinkingLevels: THINKING_LEVELS_OF_MODEL[entry?.reasoning ? "reasoning" : "plain"] };
+  }
+
+  /** The model that answers the next message of a session. */
+  currentModel(session: Pick<SessionRow, "agent_id" | "model">): string {
+    return modelName(resolveModels(this.settings(session.agent_id), session, null)[0]!);
+  }
+
+  toolsFor(surface: "operator" | "channel", agentId: AgentId): ReturnType<typeof grantTools> {
+    return grantTools(surface, this.#resolve(agentId).tools, this.#config.agents.entries[agentId]?.tools);
+  }
+
+  /** The tools that senders of a channel have with this agent, restricted by the policy of the chat room. */
+  channelTools(agentId: AgentId, room: unknown): ReturnType<typeof grantTools> {
+    return restrictTools(this.toolsFor("channel", agentId), (room ?? undefined) as ToolPolicy | undefined);
+  }
+
+  #resolve(agentId: string): ReturnType<typeof resolveAgent> {
+    return resolveAgent(this.#config, agentId, this.#deps.stateDir);
+  }
+
+  #derivedFor(agentId: string): Derived {
+    if (this.#servers !== this.#deps.local.servers) {
+      this.#servers = this.#deps.local.servers;
+      this.#derived.clear();
+    }
+    const known = this.#derived.get(agentId);
+    if (known) return known;
+    const inputs = this.modelInputs(agentId);
+    const modelSelection = selectModels(inputs);
+    const derived = { modelSelection, models: buildModelCatalog(inputs), settings: this.#settings(agentId, modelSelection) };
+    if (this.#derived.size >= LIMITS.agentSettingsCached) this.#derived.clear();
+    this.#derived.set(agentId, derived);
+    return derived;
+  }
+
+  #settings(agentId: string, { primary, fallbacks }: ModelSelection): AgentSettings {
+    const agent = this.#resolve(agentId);
+    const seconds = this.#config.agents.defaults.timeoutSeconds;
+    return {
+      models: [primary, ...fallbacks],
+      thinking: toThinkingLevel(agent.thinking ?? "off")!,
+      workspace: agent.workspace,
+      timeoutMs: seconds > 0 ? Math.min(seconds * 1000, NO_TIMEOUT_MS) : NO_TIMEOUT_MS,
+    };
+  }
+}

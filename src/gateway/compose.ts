@@ -1,0 +1,197 @@
+import type { AgentRuntime } from "../agents/runtime.ts";
+import { openAuth, type Auth } from "../auth/open.ts";
+import type { GatewayOptions } from "../cli/invocation.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { Secret } from "../core/secret.ts";
+import { randomBytes } from "node:crypto";
+import { toDeviceRequestRow } from "../methods/devices.ts";
+import { healthMethods } from "../methods/health.ts";
+import { Presence } from "../methods/presence.ts";
+import type { MethodTable } from "../protocol/method.ts";
+import type { MediaStore } from "../store/media.ts";
+import { ClientHub } from "../server/hub.ts";
+import type { Phase } from "../server/deps.ts";
+import { createServer } from "../server/server.ts";
+import type { Readiness } from "../observe/health.ts";
+import { createAgentRuntime } from "./agent-runtime.ts";
+import { Announcements, type StateVersion } from "./announcements.ts";
+import type { GatewayBase } from "./base.ts";
+import { ChannelDirectory } from "./channel-directory.ts";
+import { ConfigApplier } from "./config-applier.ts";
+import { buildConfigState } from "./config-state.ts";
+import { Endpoint } from "./endpoint.ts";
+import { guideFacts } from "./guide-facts.ts";
+import { LiveAccounts } from "./live-accounts.ts";
+import { LocalModels } from "./local-models.ts";
+import { createMessaging, type Messaging } from "./messaging.ts";
+import { chatDeps, type MethodsDeps } from "./method-deps.ts";
+import { createMethods } from "./methods.ts";
+import { PromptContext } from "./prompt-context.ts";
+import { RunningConfig } from "./running-config.ts";
+import { countPresence, serverDeps } from "./server-deps.ts";
+import { readConfig } from "./settings.ts";
+import { openMedia, type Storage } from "./storage.ts";
+import { gatewayWarnings, turnChecks } from "./turn-checks.ts";
+import { TurnReadiness } from "./turn-readiness.ts";
+import { enqueueSystemEvent } from "../methods/status.ts";
+import { reasonOf } from "../core/errors.ts";
+
+export type ComposeInput = {
+  base: GatewayBase;
+  storage: Storage;
+  loaded: LoadedConfig;
+  options: GatewayOptions;
+  restart: (reason: string) => void;
+};
+
+/** Whether `connect` works. Set by the life cycle, read by the server. */
+export type PhaseRef = { value: Phase };
+
+/** Everything that lives as long as the gateway. */
+export type GatewayParts = ReturnType<typeof composeGateway>;
+
+/**
+ * Builds the gateway, each part from the ones before it: configuration, authentication, channels and turns, reports, server, methods.
+ * Nothing listens or connects yet.
+ */
+export function composeGateway(input: ComposeInput) {
+  const { base, storage } = input;
+  const { running, local, directory } = composeSettings(input);
+  const hub = new ClientHub(base.metrics);
+  const auth = composeAuth(input, running, hub);
+  const endpoint = new Endpoint();
+  const identityKey = new Secret(randomBytes(32).toString("base64url"));
+  const accounts = new LiveAccounts();
+  const media = openMedia(base, running);
+  const prompt = new PromptContext({ ...base, ...storage, running, directory });
+  const runtime = createAgentRuntime(base, running, () =>
+    guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
+  );
+  const messaging = createMessaging({ ...base, ...storage, media, running, directory, accounts, runtime, prompt });
+  const shared = { ...base, ...storage, running, local, directory, hub, auth, endpoint, identityKey, media, runtime, messaging };
+  const reports = composeReports({ ...shared, prompt });
+  const applier = composeApplier({ ...shared, ...reports, options: input.options });
+  const { server, methods, chat } = composeServer({ ...shared, ...reports, applier, restart: input.restart });
+  return { ...shared, ...reports, applier, server, methods, chat };
+}
+
+/** The configuration in use, and what is known about channels and local models. */
+function composeSettings({ base, loaded, options }: ComposeInput) {
+  const local = new LocalModels();
+  const running = new RunningConfig(buildConfigState(loaded, { ...base, options, local }));
+  base.log.setPatterns(running.config.logging.redactPatterns);
+  const directory = new ChannelDirectory({ running, stateDir: base.paths.state, env: process.env, log: base.log });
+  return { local, running, directory };
+}
+
+function composeAuth({ base, storage }: ComposeInput, running: RunningConfig, hub: ClientHub): Auth {
+  const { clock, log, bus } = base;
+  const audience = { scope: "operator.pairing" };
+  return openAuth({
+    store: storage.store,
+    clock,
+    log: log.child({ subsystem: "auth" }),
+    settings: running.state.auth,
+    requested: (request) => hub.publish("device.pair.requested", toDeviceRequestRow(request), audience),
+    resolved: (answer) => hub.publish("device.pair.resolved", { ...answer, ts: clock.now() }, audience),
+    onRevoked: (revoked) => bus.emit("credential.revoked", revoked),
+  });
+}
+
+type Shared = GatewayBase &
+  Storage & {
+    running: RunningConfig;
+    local: LocalModels;
+    directory: ChannelDirectory;
+    hub: ClientHub;
+    auth: Auth;
+    endpoint: Endpoint;
+    identityKey: Secret;
+    media: MediaStore;
+    runtime: AgentRuntime;
+    messaging: Messaging;
+  };
+
+/** What the gateway says about itself: health, presence, events. */
+function composeReports(deps: Shared & { prompt: PromptContext }) {
+  const { clock, health, loop, startedAt, instanceId, store, running, directory, hub, messaging } = deps;
+  const phase: PhaseRef = { value: "starting" };
+  const stateVersion: StateVersion = { presence: 1, health: 1 };
+  const turnReadiness = new TurnReadiness({ clock, health, checks: turnChecks(deps), warnings: gatewayWarnings(deps) });
+  const readiness = (): Readiness => {
+    if (phase.value === "serving") turnReadiness.checkIfStale();
+    return health.readiness();
+  };
+  const healthReport = healthMethods({
+    ...deps,
+    now: clock.now,
+    readiness,
+    loop,
+    channels: messaging.supervisor.status,
+    labelOf: (channel) => directory.label(channel),
+    agents: () => running.agents.list(),
+    storePath: store.path,
+    configErrors: () => running.errors(),
+  });
+  const presence = new Presence({ now: clock.now, hub, startedAt, instanceId });
+  const announcements = new Announcements({ hub, clock, health: healthReport, stateVersion });
+  return { phase, stateVersion, turnReadiness, readiness, healthReport, presence, announcements };
+}
+
+type Reports = ReturnType<typeof composeReports>;
+
+function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): ConfigApplier {
+  const { running, paths, health, log, auth, directory, messaging, announcements, healthReport } = deps;
+  return new ConfigApplier({
+    running,
+    paths,
+    read: () => readConfig(paths),
+    build: (loaded) => buildConfigState(loaded, deps, auth.settings),
+    prepareAccounts: (config) => directory.prepareAccounts(config),
+    activate: (state) => {
+      if (state.auth !== auth.settings) auth.configure(state.auth);
+      log.setPatterns(state.loaded.config.logging.redactPatterns);
+      log.setLevel(state.logLevels.file);
+      log.setTerminalLevel(state.logLevels.terminal);
+    },
+    supervisor: messaging.supervisor,
+    health,
+    log,
+    onApplied: ({ hash }) => announcements.configChanged(paths.config, hash),
+    onChecked: healthReport.invalidate,
+  });
+}
+
+function composeServer(deps: Shared & Reports & { applier: ConfigApplier; restart: (reason: string) => void }) {
+  const { running, bus, store, keyValue, clock, endpoint, stateVersion, announcements, healthReport, phase, log } = deps;
+  const chat = chatDeps(deps);
+  const server = createServer(
+    serverDeps({
+      ...deps,
+      chat,
+      healthSnapshot: healthReport.snapshot,
+      phase: () => phase.value,
+      methods: () => methods,
+    }),
+  );
+  const methodDeps: MethodsDeps = {
+    ...deps,
+    chat,
+    presenceChanged: () => {
+      countPresence(stateVersion, true);
+      server.presenceChanged();
+    },
+    address: () => endpoint.publicAddress(running.config),
+    port: () => endpoint.port,
+  };
+  const methods: MethodTable = createMethods(methodDeps);
+  bus.on("credential.revoked", () => void server.closeRevoked());
+  bus.on("channel.changed", () => announcements.healthChanged());
+  bus.on("owner.alert", ({ text }) => {
+    enqueueSystemEvent({ keyValue, now: clock.now, write: (change) => store.write(change) }, text, null).catch((err: unknown) =>
+      log.warn("an owner alert could not be stored", { cause: reasonOf(err) }),
+    );
+    announcements.publishHealth();
+  });
+  return { server, methods, chat };
+}

@@ -1,0 +1,160 @@
+import { randomUUID } from "node:crypto";
+import { statSync } from "node:fs";
+import { GUIDE } from "../agents/models.ts";
+import { modelName, type AgentRuntime } from "../agents/runtime.ts";
+import { createWorkspaceDir, ensureWorkspace } from "../agents/system-prompt.ts";
+import type { Auth } from "../auth/open.ts";
+import { missingSecrets } from "../config/missing-secrets.ts";
+import { asId, type AgentId } from "../core/ids.ts";
+import { operatorSubmission, resolveKey, type ChatDeps } from "../methods/chat-context.ts";
+import type { ConfigDeps } from "../methods/config-edit.ts";
+import type { healthMethods } from "../methods/health.ts";
+import type { ModelsDeps } from "../methods/models.ts";
+import type { Presence } from "../methods/presence.ts";
+import type { StatusDeps } from "../methods/status.ts";
+import type { Hub } from "../protocol/hub.ts";
+import { queueSettings } from "../routing/queue-mode.ts";
+import type { MediaStore } from "../store/media.ts";
+import type { GatewayBase } from "./base.ts";
+import type { ChannelDirectory } from "./channel-directory.ts";
+import type { ConfigApplier } from "./config-applier.ts";
+import { discoverLocalModels, type LocalModels } from "./local-models.ts";
+import type { Messaging } from "./messaging.ts";
+import type { RunningConfig } from "./running-config.ts";
+import { readConfig } from "./settings.ts";
+import type { Storage } from "./storage.ts";
+
+/** What the methods of a conversation need. */
+export type ChatMethodsDeps = GatewayBase &
+  Storage & {
+    media: MediaStore;
+    running: RunningConfig;
+    directory: ChannelDirectory;
+    messaging: Messaging;
+    runtime: AgentRuntime;
+    hub: Hub;
+  };
+
+/** What all methods need. */
+export type MethodsDeps = ChatMethodsDeps & {
+  chat: ChatDeps;
+  auth: Auth;
+  applier: ConfigApplier;
+  local: LocalModels;
+  health: GatewayBase["health"];
+  healthReport: ReturnType<typeof healthMethods>;
+  presence: Presence;
+  /** The presence list has changed for another reason than a connection. */
+  presenceChanged(): void;
+  restart(reason: string): void;
+  /** Where clients reach the gateway, and which setting says so. */
+  address(): { url: string; source: string };
+  /** Where the gateway listens; 0 before that. */
+  port(): number;
+};
+
+export function chatDeps({ running, directory, messaging, ...rest }: ChatMethodsDeps): ChatDeps {
+  return {
+    ...rest,
+    turns: messaging.turns,
+    settings: (agentId) => running.agents.settings(agentId),
+    newId: randomUUID,
+    defaultAgent: () => running.agents.defaultAgent(),
+    agentIds: () => running.agents.ids(),
+    mainKey: () => undefined,
+    operatorTools: (agentId) => running.agents.toolsFor("operator", agentId),
+    queueMode: (channel) => queueSettings(running.config.messages.queue, channel).mode,
+    modelFacts: (name) => running.agents.modelFacts(name),
+    modelNames: () => running.agents.modelNames(running.agents.defaultAgent()),
+    toTarget: (channel, account, to, thread) => directory.toTarget(channel, account, to, thread),
+  };
+}
+
+export function configDeps({ paths, running, applier }: Pick<MethodsDeps, "paths" | "running" | "applier">): ConfigDeps {
+  return {
+    read: () => readConfig(paths),
+    loaded: () => running.loaded,
+    reload: () => applier.apply(),
+    writeOptions: { env: process.env },
+  };
+}
+
+export function modelsDeps(deps: MethodsDeps): ModelsDeps {
+  const { running, paths, log } = deps;
+  return {
+    ...configDeps(deps),
+    stateDir: paths.state,
+    models: async (refresh) => {
+      if (refresh) await discoverLocalModels(deps, log);
+      const { agents } = running;
+      const agent = agents.defaultAgent();
+      return agents.models(agent).map((entry) => ({
+        ...entry,
+        configured: entry.available && (entry.provider !== GUIDE.provider || agents.modelSelection(agent).source === "guide"),
+        thinkingLevels: agents.modelFacts(`${entry.provider}/${entry.id}`).thinkingLevels,
+      }));
+    },
+    modelOf: (agentId) => modelName(running.agents.modelSelection(agentId).primary),
+    thinkingDefault: (agentId) => running.agents.settings(asId<AgentId>(agentId)).thinking,
+  };
+}
+
+export function statusDeps(deps: MethodsDeps): StatusDeps {
+  const { running, messaging, store, sessions, keyValue, clock, chat, presence, presenceChanged, uptimeMs } = deps;
+  return {
+    now: clock.now,
+    presence,
+    presenceChanged,
+    uptimeMs,
+    agents: () => running.agents.list(),
+    sessions,
+    storePath: store.path,
+    defaultModel: () => {
+      const { agents } = running;
+      const name = modelName(agents.modelSelection(agents.defaultAgent()).primary);
+      return { name, contextWindow: agents.modelFacts(name).contextWindow };
+    },
+    modelOf: (row) => running.agents.currentModel(row),
+    channelLines: () =>
+      messaging.supervisor.status().map((each) => `${each.channel}/${each.account}: ${each.state}${each.cause ? ` (${each.cause})` : ""}`),
+    missingSecrets: () => missingSecrets(running.loaded.issues),
+    slotWaits: () => messaging.turns.lanes.load().slotWaits,
+    keyValue,
+    write: (change) => store.write(change),
+    sessionFor: (sessionKey, agentId) => resolveKey(chat, sessionKey ?? "main", agentId).key,
+    submit: (session, text, caller) =>
+      messaging.turns.admission.submit(
+        operatorSubmission(chat, {
+          source: "rpc",
+          key: session,
+          agentId: resolveKey(chat, session).agentId,
+          text,
+          images: [],
+          idempotencyKey: randomUUID(),
+          caller,
+          literal: true,
+        }),
+      ),
+  };
+}
+
+/** Prepares the workspace of an agent, with its first files unless they are configured away. */
+export async function prepareWorkspace(running: RunningConfig, workspace: string): Promise<void> {
+  if (running.config.agents.defaults.skipBootstrap) await createWorkspaceDir(workspace);
+  else await ensureWorkspace(workspace);
+}
+
+/** A change within this time of the last one may leave the times of a file as they were. */
+const MTIME_PRECISION_MS = 1_000;
+
+/** Changes whenever the file may have changed; null while that cannot be told. */
+export function fileStamp(path: string, now: number): string | null {
+  try {
+    const seen = statSync(path, { throwIfNoEntry: false, bigint: true });
+    if (!seen) return "absent";
+    const settled = now - Number(seen.mtimeNs / 1_000_000n) >= MTIME_PRECISION_MS;
+    return settled ? `${seen.dev}:${seen.ino}:${seen.size}:${seen.mtimeNs}:${seen.ctimeNs}` : null;
+  } catch {
+    return null; // the answer itself says why the file cannot be read
+  }
+}
