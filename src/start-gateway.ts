@@ -1,4 +1,5 @@
-import { systemClock } from "./core/clock.ts";
+import { sleep } from "./core/async.ts";
+import { foregroundClock } from "./core/clock.ts";
 import { accessSync, constants } from "node:fs";
 import type { GatewayOptions, RunningGateway } from "./cli/invocation.ts";
 import { isProcessRunning, findRunningGateway } from "./cli/pid-file.ts";
@@ -17,9 +18,7 @@ import { openGatewayLog, readConfig } from "./gateway/settings.ts";
 import { openStorage, type Storage } from "./gateway/storage.ts";
 import { unusableDirError } from "./store/store-errors.ts";
 
-const clock = systemClock;
-
-/** Builds and starts one gateway. Whatever it began is ended when it fails. */
+/** Builds and starts one gateway. When it fails, everything that it began is stopped. */
 async function launch(options: GatewayOptions, restart: (reason: string) => void, repair = false): Promise<Gateway> {
   const paths = createPaths({ ...process.env, ...(options.configPath ? { OPENCLAW_CONFIG_PATH: options.configPath } : {}) });
   makeGatewayDir(paths);
@@ -103,18 +102,18 @@ async function takeOver(pid: number, log: RootLog): Promise<void> {
       cause: err,
     });
   }
-  const end = clock.monotonic() + TAKE_OVER_MS;
+  const end = foregroundClock.monotonic() + TAKE_OVER_MS;
   while (isProcessRunning(pid)) {
-    if (clock.monotonic() > end)
+    if (foregroundClock.monotonic() > end)
       throw new CliError(`the running gateway (pid ${pid}) does not stop`, {
         fix: `kill -9 ${pid} (nothing that was acknowledged is lost)`,
         exit: EXIT.unavailable,
       });
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await sleep(foregroundClock, 20);
   }
 }
 
-/** Says what is set and has no effect, and takes out what the programs below this process would stumble over. */
+/** Reports variables without an effect, and removes those that would break child processes. */
 function logEnvironment(loaded: LoadedConfig, log: RootLog): void {
   const referenced = new Set((loaded.raw ?? "").match(/OPENCLAW_[A-Z0-9_]+/g));
   for (const { message, fix } of checkEnvironment(process.env, referenced)) log.warn(message, { fix });
@@ -124,7 +123,7 @@ function logEnvironment(loaded: LoadedConfig, log: RootLog): void {
 function logConfigState(loaded: LoadedConfig, paths: StatePaths, log: RootLog): void {
   logIssues(log, paths.config, loaded.issues);
   if (loaded.source === "last-good")
-    log.error("the configuration file cannot be used; the last good one is in use", { path: paths.config });
+    log.error("the configuration file cannot be used; the last good configuration is in use", { path: paths.config });
   if (loaded.source === "defaults") log.error("the configuration file cannot be used; safe defaults are in use", { path: paths.config });
   const traces = findOriginalFiles(paths.state);
   if (traces.length > 0)
@@ -132,7 +131,7 @@ function logConfigState(loaded: LoadedConfig, paths: StatePaths, log: RootLog): 
 }
 
 const EXITS: Readonly<Record<string, number>> = { BIND_WITHOUT_AUTH: EXIT.config };
-/** Neither heals by itself: a supervisor should not try for ever. */
+/** Missing permissions do not repair themselves: a supervisor should not restart the gateway again and again. */
 const NO_PERMISSION = ["EACCES", "EPERM", "EROFS"];
 
 function toCliError(err: unknown): unknown {
@@ -161,7 +160,7 @@ async function bannerOf(gateway: Gateway): Promise<string[]> {
   ];
 }
 
-/** The link is kept in the store: while that refuses writes there is none, and the gateway starts nevertheless. */
+/** The link is stored: while the store refuses writes there is none, and the gateway starts nevertheless. */
 async function linkLines(gateway: Gateway): Promise<string[]> {
   try {
     return [
@@ -170,13 +169,13 @@ async function linkLines(gateway: Gateway): Promise<string[]> {
     ];
   } catch (err) {
     if (!(err instanceof GatewayError)) throw err;
-    return [`Open      no sign-in link can be made now: ${err.message}; openclaw dashboard makes one later`];
+    return [`Open      no sign-in link can be created now: ${err.message}; openclaw dashboard creates one later`];
   }
 }
 
 /**
  * Starts the gateway of this process. Resolves when it listens. Throws CliError (with the exit code) when it cannot: the port
- * is taken, the state directory has an owner, the bind address would be open to strangers.
+ * is taken, the state directory has an owner, the bind address would be open to others without authentication.
  */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const ended = Promise.withResolvers<number>();
@@ -209,12 +208,12 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 }
 
 /**
- * After an error that nothing has caught, the state of the process is unknown: it says why and ends, and whoever supervises it starts it
- * again. What matters is on disk.
+ * After an uncaught error the state of the process is unknown: it logs the error and exits, and its supervisor starts it again. What
+ * matters is on disk.
  */
 function exitWithCause({ parts }: Gateway, err: unknown, origin: string): never {
   try {
-    parts.log.error("an error that nothing has caught ends the gateway", { origin, error: err });
+    parts.log.error("an uncaught error ends the gateway", { origin, error: err });
     process.stderr.write(`the gateway ends: ${err instanceof Error ? (err.stack ?? err.message) : reasonOf(err)}\n`);
   } finally {
     process.exit(EXIT.failure);

@@ -1,18 +1,10 @@
+import { backoffDelay, sleep, untilAborted } from "../core/async.ts";
 import { LIMITS } from "../core/limits.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import type {
-  Channel,
-  ChannelContext as RunHost,
-  WebhookResponse,
-  WebhookRequest,
-  ChannelEvent,
-  Link,
-  ConnectionState,
-} from "./channel.ts";
+import type { Channel, ChannelContext, WebhookResponse, WebhookRequest, ChannelEvent, Link, ConnectionState } from "./channel.ts";
 import { TerminalError } from "./channel.ts";
 import { runWithOwner, runWithoutOwner, type FailureHandler } from "./containment.ts";
-import { sleep } from "./sleep.ts";
 import type { AccountSpec, AccountStatus, SupervisorDeps, CredentialLeases } from "./supervisor.ts";
 
 /** One supervised account. */
@@ -32,25 +24,24 @@ export type ManagedAccount = {
 
 const BACKOFF_MIN_MS = LIMITS.channelBackoffFirstMs;
 const BACKOFF_MAX_MS = LIMITS.channelBackoffLastMs;
-/** A connection that was ready this long starts again from the shortest back-off. */
+/** After a connection that was ready this long, the back-off starts again with its shortest delay. */
 const STABLE_MS = 60_000;
-/** A run that does not end by then after its abort is left alone; it cannot write any more, and its credential stays leased until it ends. */
+/** A run that has not ended this long after its abort is abandoned: it cannot store events any more, and keeps its credential until it ends. */
 const STOP_MS = LIMITS.channelStopMs;
 
-/** The pause before attempt `n` (1 = the first retry), half of it random, so that many accounts do not come back at once. */
+/** The delay before retry `n`, from 1. Half of it is random, so that many accounts do not reconnect at once. */
 export function channelBackoffMs(n: number, random: number): number {
-  const whole = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(n - 1, 20));
-  return Math.round(whole * (0.5 + random / 2));
+  return backoffDelay({ minMs: BACKOFF_MIN_MS, maxMs: BACKOFF_MAX_MS, jitter: 0.5 }, n - 1, random);
 }
 
-/** Whether an account is to run in a thread of its own. */
+/** Whether an account runs in a worker thread. */
 export function runsInWorker(config: unknown): boolean {
   return typeof config === "object" && config !== null && (config as { isolate?: unknown }).isolate === true;
 }
 
 type SupervisedRun = { abort: AbortController; ended: Promise<void> };
-/** One attempt to be connected. Only the newest may change the state; a revoked one may not even store. */
-type ConnectionAttempt = { host: RunHost; channel: Channel; account: unknown; revoked: boolean };
+/** One connection attempt. Only the newest may change the state; a revoked one may not store events either. */
+type ConnectionAttempt = { host: ChannelContext; channel: Channel; account: unknown; revoked: boolean };
 
 export function superviseAccount(spec: AccountSpec, deps: SupervisorDeps, leases: CredentialLeases): ManagedAccount {
   const account = new AccountSupervisor(spec, deps, leases);
@@ -166,12 +157,12 @@ class AccountSupervisor implements ManagedAccount {
       stopping.abort.abort(new Error(cause));
       const ended = await Promise.race([stopping.ended.then(() => true), sleep(this.#deps.clock, STOP_MS).then(() => false)]);
       if (generation) generation.revoked = true;
-      if (!ended) this.#log.warn("the connection did not end in time and was left alone");
+      if (!ended) this.#log.warn("the connection did not end in time and was abandoned");
     }
     if (!this.#running) this.#setState("stopped", cause);
   }
 
-  /** A server that is away for a day is told about at first and then now and then, not at every attempt. */
+  /** After the first few attempts, a server that stays unreachable is logged at every 20th attempt only. */
   #logLevelFor(state: ConnectionState): "debug" | "info" | "warn" | "error" {
     if (state === "terminal") return "error";
     const { reconnects } = this.#status;
@@ -265,7 +256,7 @@ class AccountSupervisor implements ManagedAccount {
     signal.addEventListener("abort", forward, { once: true });
     const isCurrent = (): boolean => this.#connection === generation && !signal.aborted;
     const failed = Promise.withResolvers<never>();
-    // Without a failure nobody is told.
+    // A failure that comes after the run has ended has no listener.
     failed.promise.catch(() => undefined);
     let failure: { cause: unknown } | null = null;
     const onFail = (cause: unknown): void => {
@@ -306,7 +297,7 @@ class AccountSupervisor implements ManagedAccount {
     }
   }
 
-  /** Ends a run whose callback has failed, and waits for it, so that it does not stand beside the next one. Rejects with the failure. */
+  /** Aborts a run whose callback has failed and waits for its end, so that two runs do not overlap. Rejects with the failure. */
   async #afterFailure(failed: Promise<never>, running: Promise<void>, run: AbortController): Promise<never> {
     const err: unknown = await failed.catch((reason: unknown) => reason);
     run.abort(err);
@@ -317,19 +308,19 @@ class AccountSupervisor implements ManagedAccount {
       ),
       sleep(this.#deps.clock, STOP_MS).then(() => false),
     ]);
-    if (!ended) this.#log.warn("the failed connection did not end in time and was left alone");
+    if (!ended) this.#log.warn("the failed connection did not end in time and was abandoned");
     throw err;
   }
 
-  #createContext(isCurrent: () => boolean, isRevoked: () => boolean, onFail: FailureHandler): RunHost {
+  #createContext(isCurrent: () => boolean, isRevoked: () => boolean, onFail: FailureHandler): ChannelContext {
     const { admit, cursor, clock, metrics, vault } = this.#deps;
     const { channel, account } = this.#spec;
     const status = this.#status;
     return {
       async admit(events: readonly ChannelEvent[], next?: string) {
-        // What was read before a stop may still be stored: a platform without redelivery would not send it again.
+        // Events that were read before a stop may still be stored: a platform without redelivery would not send them again.
         if (isRevoked()) throw new GatewayError("CONFLICT", `a connection of ${channel}/${account} that was replaced tried to write`);
-        // The host knows whose events these are; a channel cannot write for another account.
+        // The account is set here, so that a channel cannot write for another account.
         const owned = events.map((event) => ({ ...event, account }));
         const began = performance.now();
         await runWithoutOwner(() => admit(channel, account, owned, next));
@@ -353,7 +344,7 @@ class AccountSupervisor implements ManagedAccount {
       },
       fail: (err) => {
         metrics.count("gateway_channels_failures_total", { channel });
-        // What the platform did to the connection is a cause like any other; everything else is a bug.
+        // A TerminalError is a decision of the platform; everything else is a bug.
         if (!(err instanceof TerminalError))
           this.#log.error("a callback of the channel failed; the account connects again", { error: err });
         onFail(err);
@@ -365,9 +356,9 @@ class AccountSupervisor implements ManagedAccount {
   }
 }
 
-/** The link as senders get it: bound, and refusing once its connection was replaced. */
+/** The link as senders get it: it refuses once its connection was replaced. */
 function guardLink(link: Link, isCurrent: () => boolean, onWrite: () => void, fail: FailureHandler): Link {
-  /** What a call of the gateway starts inside of the channel belongs to the account as well. */
+  /** Failures of what a call starts inside the channel belong to the account as well. */
   const owned = <A extends unknown[], T>(method: (...args: A) => T): ((...args: A) => T) => {
     const bound = method.bind(link);
     return (...args) => runWithOwner(fail, () => bound(...args));
@@ -391,11 +382,4 @@ function guardLink(link: Link, isCurrent: () => boolean, onWrite: () => void, fa
   if (link.download) copy.download = owned(link.download);
   if (link.lookup) copy.lookup = owned(link.lookup);
   return copy;
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -124,7 +124,7 @@ test("a link of a lost connection refuses instead of writing", async () => {
   assert.ok(result.state === "refused" && result.retryable);
 });
 
-test("failures back off for ever: doubling, capped at five minutes, never giving up", async () => {
+test("failures back off without an end: doubling, capped at five minutes", async () => {
   const { host, runs, spec, clock } = scene();
   await host.apply([spec({ token: "t" })]);
   await settle();
@@ -231,7 +231,7 @@ test("one credential never runs twice; the second waits and takes over", async (
   assert.ok(runs[0]!.signal.aborted && !runs[1]!.signal.aborted);
 });
 
-test("a run that does not end is left alone after two seconds, cannot store, and keeps its credential leased", async () => {
+test("a run that does not end is abandoned after two seconds, cannot store, and keeps its credential leased", async () => {
   const { host, runs, spec, clock, admitted } = scene();
   await host.apply([spec({ token: "t", stubborn: true })]);
   await settle();
@@ -319,7 +319,7 @@ test("only a message of a person counts as the last message", async () => {
   assert.ok(host.status()[0]!.lastMessageAt! > 0);
 });
 
-test("requests are refused where nobody takes them", async () => {
+test("webhook requests are refused where no account handles them", async () => {
   const { host, spec } = scene();
   await host.apply([spec({ token: "1" })]);
   await settle();
@@ -346,7 +346,7 @@ test("a callback that fails ends its connection, which is made again after a pau
   await host.close();
 });
 
-test("a failed connection that does not end is left alone, and the next one is made", async () => {
+test("a failed connection that does not end is abandoned, and the next one is made", async () => {
   const { runs, host, spec, clock } = scene();
   await host.apply([spec({ token: "a", stubborn: true })]);
   await settle();

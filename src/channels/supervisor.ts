@@ -8,14 +8,14 @@ import type { Channel, WebhookResponse, WebhookRequest, ChannelEvent, Link, Conn
 
 export type SupervisorDeps = {
   load(channel: ChannelId): Promise<Channel | null>;
-  /** The channel as one account is to run it: in a thread of its own, where it is configured so. */
+  /** The channel as one account runs it: in a worker thread where that is configured. */
   toWorkerChannel?(channel: Channel, spec: AccountSpec): Promise<Channel>;
   /** Commits events and cursor in one transaction. Rejects when nothing was stored. */
   admit(channel: ChannelId, account: AccountId, events: readonly ChannelEvent[], cursor: string | undefined): Promise<void>;
   cursor(channel: ChannelId, account: AccountId): string | null;
   /** Called after every change of state. Must not throw. */
   onState(status: AccountStatus): void;
-  /** See ChannelSupervisor.commands in channel.ts. */
+  /** See ChannelContext.commands in channel.ts. */
   commands: readonly { name: string; description: string }[];
   vault?(channel: ChannelId, account: AccountId): CredentialVault;
   clock: Clock;
@@ -43,7 +43,7 @@ export type AccountStatus = {
   channel: ChannelId;
   account: AccountId;
   enabled: boolean;
-  /** It runs in a thread of its own. */
+  /** It runs in a worker thread. */
   isolated?: boolean;
   state: ConnectionState;
   /** When the state began. */
@@ -73,7 +73,7 @@ export type ChannelSupervisor = {
   apply(changes: AccountChanges): Promise<void>;
   /** The accounts as they were applied. */
   accounts(): readonly AccountSpec[];
-  /** Starts an account that was stopped by hand, or gives a terminal one another chance. */
+  /** Starts an account that an operator stopped, or retries a terminal one. */
   start(channel: ChannelId, account: AccountId): void;
   /** Stops one account until `start`, also across `apply`. Resolves within 2 s. */
   stop(channel: ChannelId, account: AccountId): Promise<void>;
@@ -81,16 +81,16 @@ export type ChannelSupervisor = {
   close(): Promise<void>;
   /** The live connection, looked up for each send; null when there is none. */
   link(channel: ChannelId, account: AccountId): Link | null;
-  /** Hands a pushed request to its account. Throws GatewayError when nobody takes it. */
+  /** Passes an inbound webhook request to its account. Throws GatewayError when no account handles it. */
   receive(channel: ChannelId, account: AccountId, request: WebhookRequest): Promise<WebhookResponse>;
-  /** The header that a pushed request lacks to be genuine, or null. Throws as `receive` does; asked before the body is read. */
+  /** The header without which an inbound webhook request cannot be genuine, or null. Throws as `receive` does; asked before the body is read. */
   missingHeader(channel: ChannelId, account: AccountId, headers: WebhookRequest["headers"]): string | null;
   status(): readonly AccountStatus[];
 };
 
 const keyOf = (channel: ChannelId, account: AccountId): string => JSON.stringify([channel, account]);
 
-/** Supervises every account of every channel. One misbehaving account never touches another. */
+/** Supervises every account of every channel. One failing account never affects another. */
 export function createChannelSupervisor(deps: SupervisorDeps): ChannelSupervisor {
   const accounts = new Map<string, ManagedAccount>();
   const leases = createCredentialLeases();
@@ -134,9 +134,9 @@ function countStates(accounts: Iterable<ManagedAccount>): readonly { labels: { c
   return [...counts.values()];
 }
 
-/** Who uses which credential. A credential is free again when its run has really ended, not when it was asked to. */
+/** The exclusive use of credentials. A credential is free again when its run has ended, not when the run was asked to end. */
 export type CredentialLeases = {
-  /** Takes the credential, or says who has it and when that one lets go. */
+  /** Takes the credential, or returns its holder and a promise for its release. */
   acquire(identity: string, holder: string): { release: () => void } | { holder: string; freed: Promise<void> };
 };
 

@@ -8,13 +8,13 @@ const isLocal = (address: string): boolean => address === "::1" || address.start
 export const toUrlHost = (address: string): string =>
   WILDCARDS[address] ?? (isIPv6(address) ? `[${address.replace(/%/, "%25")}]` : address);
 
-/** The host under which programs of this machine reach what is bound: a loopback address where there is one. */
+/** The host at which programs of this machine reach the bound addresses: a loopback address where there is one. */
 export function localHost(bound: readonly string[]): string {
   const local = bound.find((address) => address === "127.0.0.1") ?? bound.find(isLocal);
   return toUrlHost(local ?? bound[0] ?? "127.0.0.1");
 }
 
-/** Hosts under which other machines reach it; empty when only loopback is bound. */
+/** Hosts at which other machines reach it; empty when only loopback is bound. */
 export function externalHosts(bound: readonly string[], interfaces = networkInterfaces()): string[] {
   const all = Object.values(interfaces).flatMap((each) => each ?? []);
   const of = (family: string): string[] =>

@@ -17,7 +17,7 @@ function open(): { announce: Announcements; clock: FakeClock; sent: [string, unk
   return { announce, clock, sent, state };
 }
 
-test("changes of health in quick succession are told once, as it is then", () => {
+test("changes of health in quick succession are published as one event with the latest state", () => {
   const { announce, clock, sent, state } = open();
   announce.healthChanged();
   announce.healthChanged();
@@ -31,7 +31,7 @@ test("changes of health in quick succession are told once, as it is then", () =>
   assert.equal(sent.length, 1);
 });
 
-test("another configuration is told with its hash, and health follows", () => {
+test("a changed configuration is announced with its hash, and health follows", () => {
   const { announce, clock, sent } = open();
   announce.configChanged("/x/openclaw.json", "h1");
   clock.advance(10_000);

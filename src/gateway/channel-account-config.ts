@@ -25,7 +25,7 @@ export function accountConfig(
   return withEnvironment(raw, channel.environment, { ...Object.fromEntries(own), ...env });
 }
 
-/** The configuration as it would be with `change` in one account. Throws INVALID_REQUEST for values that the file would not take. */
+/** The configuration with `change` applied to one account. Throws INVALID_REQUEST for values that are not valid there. */
 export function candidateConfig({ raw, path, env, channel, account, change }: AccountCandidate): Config {
   const block = { ...change, enabled: true };
   const edited = mergePatch(raw, {

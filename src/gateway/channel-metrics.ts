@@ -6,7 +6,7 @@ import type { AccountBacklog } from "../store/account-backlog.ts";
 
 type Sample = { labels: Record<string, string>; value: number };
 
-/** Figures of each channel account, read from the rows when somebody scrapes. */
+/** Figures of each channel account, read from the rows when the metrics are scraped. */
 export function sampleChannels(
   metrics: Metrics,
   { status, loads: read, clock }: { status: () => readonly AccountStatus[]; loads: () => readonly AccountBacklog[]; clock: Clock },

@@ -24,13 +24,13 @@ const room = (id: string, account = "a") => ({ ...place(account), chat: { kind: 
 
 test("the example has no errors", () => assert.deepEqual(issues, []));
 
-test("the prefix of the account stands over that of all; auto is the agent's name", () => {
+test("the account's reply prefix overrides the general one; auto is the agent's name", () => {
   assert.equal(replyPrefix(config, place("a"), "agent:ops:main", "/s"), "[Ops]");
   assert.equal(replyPrefix(config, place("b"), "agent:ops:main", "/s"), "b:");
   assert.equal(replyPrefix(checkConfigValue({}).config, place("a"), "agent:ops:main", "/s"), "");
 });
 
-test("the lines of a room that are kept: account, then agent, then all", () => {
+test("the number of kept lines of a chat room: account, then agent, then the general setting", () => {
   assert.equal(historyLimit(config, place("b"), "ops"), 0);
   assert.equal(historyLimit(config, place("a"), "ops"), 7);
   assert.equal(historyLimit(config, place("a"), "main"), 9);
@@ -42,14 +42,14 @@ test("the length of a part is the account's or the channel's", () => {
   assert.equal(chunkLimit(checkConfigValue({}).config, place("a")), null);
 });
 
-test("a room adds its own words to the instructions, or those of all rooms", () => {
+test("a chat room adds its system prompt to the instructions, or that of all rooms", () => {
   assert.equal(roomPrompt(config, room("#OPS"), lower), "Be formal.");
   assert.equal(roomPrompt(config, room("#other"), lower), "Be brief.");
   assert.equal(roomPrompt(config, room("#ops", "b"), lower), "");
   assert.equal(roomPrompt(config, { ...place("a"), chat: { kind: "direct", id: asId("#ops") } }, lower), "");
 });
 
-test("a credential of the environment stands in for a missing one, and never over a configured one", () => {
+test("a credential of the environment replaces a missing one and never overrides a configured one", () => {
   const filled = withEnvironment({ a: 1 }, { token: "TOKEN" }, { TOKEN: " t " });
   assert.ok(filled["token"] instanceof Secret && filled["token"].reveal() === "t");
   assert.equal(filled["a"], 1);
@@ -64,7 +64,7 @@ const onDiscord = (id: string) => ({
   chat: { kind: "channel" as const, id: asId<ChatId>(id) },
 });
 
-test("a room of a server, and a thread below it, have the words of that server's room", () => {
+test("a chat room of a server and a thread below it have the system prompt of that server's room", () => {
   const rooms = { g1: { channels: { c1: { systemPrompt: "Be kind." } } } };
   const { config: discord } = checkConfigValue({ channels: { discord: { token: "t", guilds: rooms } } });
   assert.equal(roomPrompt(discord, { ...onDiscord("c1"), guildId: "g1" }, undefined), "Be kind.");

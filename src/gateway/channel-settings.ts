@@ -10,11 +10,11 @@ import { parseSessionKey } from "../routing/session-key.ts";
 type AccountRef = Pick<ReplyTarget, "channel" | "account">;
 
 /** A key of one account, or of its channel where the account does not have it. */
-function accountSetting(config: Config, { channel, account }: AccountRef, key: string): unknown {
+export function accountSetting(config: Config, { channel, account }: AccountRef, key: string): unknown {
   return channelAccounts(config, channel).find(({ id }) => id === account)?.raw[key];
 }
 
-/** Text in front of the replies of a session: of the account, of the channel, or of all; `auto` is the name of the agent. */
+/** Text before the replies of a session. Precedence: account, channel, general setting; `auto` is the name of the agent. */
 export function replyPrefix(config: Config, target: AccountRef, sessionKey: string, stateDir: string): string {
   const own = accountSetting(config, target, "responsePrefix");
   const prefix = typeof own === "string" ? own : (config.messages.responsePrefix ?? "");
@@ -23,7 +23,7 @@ export function replyPrefix(config: Config, target: AccountRef, sessionKey: stri
   return agentId ? `[${resolveAgent(config, agentId, stateDir).name}]` : "";
 }
 
-/** Characters of one part of a reply; null where only the platform's own limit holds. */
+/** Characters of one part of a reply; null where only the limit of the platform applies. */
 export function chunkLimit(config: Config, target: AccountRef): number | null {
   const limit = accountSetting(config, target, "textChunkLimit");
   return typeof limit === "number" ? limit : null;
@@ -35,7 +35,7 @@ export function mediaMaxBytes(config: Config, place: AccountRef): number {
   return typeof limit === "number" ? Math.min(LIMITS.mediaBytes, Math.floor(limit * 1024 * 1024)) : LIMITS.mediaBytes;
 }
 
-/** Lines of a room that are kept for the agent: of the account, of the channel, of the agent, or of all. */
+/** How many lines of a chat room are kept for the agent. Precedence: account, channel, agent, general setting. */
 export function historyLimit(config: Config, place: AccountRef, agentId: string | null): number {
   const own = accountSetting(config, place, "historyLimit");
   if (typeof own === "number") return own;
@@ -43,7 +43,7 @@ export function historyLimit(config: Config, place: AccountRef, agentId: string 
   return agent ?? config.messages.groupChat.historyLimit;
 }
 
-/** What the configuration adds to the instructions in one room; empty for none. */
+/** What the configuration adds to the instructions in one chat room; empty for none. */
 export function roomPrompt(config: Config, target: ReplyTarget, canonicalId: ((id: string) => string) | undefined): string {
   if (target.chat.kind === "direct") return "";
   const policy = resolveAccountPolicy(config, target.channel, target.account);

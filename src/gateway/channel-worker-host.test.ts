@@ -304,7 +304,7 @@ for (const callback of ["alive", "state"] as const)
     assert.equal(idsOf(await other.send("say:still here")), "still here");
   });
 
-test("events for which the gateway's own admission throws stay in the spool, are said and offered again", async (t) => {
+test("events for which the gateway's own admission throws stay in the spool, are logged and offered again", async (t) => {
   const it = scene(t);
   let throws = 1;
   const admitted: number[] = [];
@@ -333,7 +333,7 @@ test("an endless loop in a thread is noticed, and ends it", async (t) => {
   await assert.rejects(spinning, /in the middle of a request/);
 });
 
-test("a pushed request is answered by the thread when it is stored, and by nobody when it is gone", async (t) => {
+test("a pushed request is answered by the thread when it is stored, and refused when the thread has ended", async (t) => {
   const it = scene(t);
   const run = await it.start();
   assert.deepEqual(await run.receive("/hook"), { status: 200, body: "body" });
@@ -342,10 +342,10 @@ test("a pushed request is answered by the thread when it is stored, and by nobod
   await assert.rejects(run.receive("/hook"), (err: unknown) => err instanceof GatewayError && err.code === "UNAVAILABLE");
 });
 
-test("a damaged spool is set aside and reported, and the account starts", async (t) => {
+test("a damaged spool is renamed and reported, and the account starts", async (t) => {
   const it = scene(t);
   mkdirSync(join(it.spool, ".."), { recursive: true });
-  writeFileSync(it.spool, "this is no database, and long enough to be looked at ".repeat(100));
+  writeFileSync(it.spool, "this is not a database, but long enough to be read as one ".repeat(100));
   const run = await it.start();
   await run.send("admit:one");
   await until("the event", () => it.stored.length === 1);

@@ -7,14 +7,14 @@ import type { AccountSpec } from "../channels/supervisor.ts";
 import type { ChannelPluginSource } from "../channels/plugin-loader.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 
-/** Where the events of an isolated account wait. Account names are of people's choice, so they are not part of the path. */
+/** Where the events of an isolated account wait. Account names are free text, so they are not part of the path. */
 export function spoolPath(gatewayDir: string, channel: string, account: string): string {
   return join(gatewayDir, "isolated", `${channel}-${createHash("sha256").update(account).digest("hex").slice(0, 16)}.db`);
 }
 
 /**
- * The channel as one account is to run it: in a thread where it is configured so. One that is not isolated any more first takes over what
- * its thread has left. Everything that this needs is loaded only then.
+ * The channel as one account runs it: in a worker thread where that is configured. An account that is not isolated any more first takes
+ * over the events that its thread has left. The code for this is loaded on first use.
  */
 export async function withChannelWorker(
   channel: Channel,

@@ -1,7 +1,7 @@
 import type { ConfigIssue } from "../config/issue.ts";
 import type { Log } from "../core/log.ts";
 
-/** Logs each finding about the configuration file with its place, at the level of its severity. */
+/** Logs each finding about the configuration file with its position, at the level of its severity. */
 export function logIssues(log: Log, file: string, issues: readonly ConfigIssue[]): void {
   for (const issue of issues) {
     const level = issue.severity === "error" ? "error" : issue.severity === "warning" ? "warn" : "info";
@@ -11,7 +11,7 @@ export function logIssues(log: Log, file: string, issues: readonly ConfigIssue[]
   }
 }
 
-/** The findings that `before` did not have: after a reload only these are news. Lines move and do not count. */
+/** The findings that `before` did not have: after a reload only these are logged. Line numbers do not count. */
 export function newIssues(before: readonly ConfigIssue[], after: readonly ConfigIssue[]): ConfigIssue[] {
   const known = new Set(before.map(signature));
   return after.filter((issue) => !known.has(signature(issue)));

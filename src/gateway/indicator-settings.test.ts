@@ -21,7 +21,7 @@ const { config } = checkConfigValue({
 const place = (account: string) => ({ channel: asId<never>("chat"), account: asId<never>(account) });
 const shows = { ...ALL_CAPABILITIES, preview: true };
 
-test("a preview is the wish of the account, then the habit of its channel, and needs edits", () => {
+test("the preview mode is that of the account, then the default of its channel, and needs edits", () => {
   assert.equal(previewMode(config, place("set"), ALL_CAPABILITIES), "block");
   assert.equal(previewMode(config, place("plain"), shows), "partial");
   assert.equal(previewMode(config, place("plain"), ALL_CAPABILITIES), "off");
@@ -36,7 +36,7 @@ test("parts of a reply are shown as an answer only where the account says so", (
   assert.equal(replyToMode(config, place("wrong")), "off");
 });
 
-test("the session's typing stands over that of the agents; an account may switch the mark off", () => {
+test("the session's typing mode overrides that of the agents; an account may switch the acknowledgement off", () => {
   assert.deepEqual(indicatorSettings(config, place("plain"), shows), {
     preview: "partial",
     typing: "thinking",

@@ -1,18 +1,15 @@
 import type { ChannelCapabilities, ReplyTarget } from "../channels/channel.ts";
-import { channelAccounts } from "../config/channel-accounts.ts";
 import type { Config } from "../config/schema.ts";
 import type { IndicatorSettings, PreviewMode } from "../turns/turn-indicators.ts";
 import type { ReplyToMode } from "../turns/outbound.ts";
+import { accountSetting } from "./channel-settings.ts";
 
 type AccountRef = Pick<ReplyTarget, "channel" | "account">;
-
-const accountSetting = (config: Config, { channel, account }: AccountRef, key: string): unknown =>
-  channelAccounts(config, channel).find(({ id }) => id === account)?.raw[key];
 
 const PREVIEW_MODES: readonly unknown[] = ["off", "partial", "block", "progress"] satisfies PreviewMode[];
 const REPLY_MODES: readonly unknown[] = ["off", "first", "all", "batched"] satisfies ReplyToMode[];
 
-/** How an answer is shown while it is written: `streaming.mode` of the account, or what its channel does by default. */
+/** How an answer is shown while it is written: `streaming.mode` of the account, or the default of its channel. */
 export function previewMode(config: Config, place: AccountRef, abilities: ChannelCapabilities | null): PreviewMode {
   if (!abilities?.edit) return "off";
   const streaming = accountSetting(config, place, "streaming");
@@ -21,13 +18,13 @@ export function previewMode(config: Config, place: AccountRef, abilities: Channe
   return abilities.preview ? "partial" : "off";
 }
 
-/** Which parts of a reply are shown as the answer to the message; none, where the account does not say. */
+/** Which parts of a reply are shown as the answer to the message; none without a setting of the account. */
 export function replyToMode(config: Config, place: AccountRef): ReplyToMode {
   const mode = accountSetting(config, place, "replyToMode");
   return REPLY_MODES.includes(mode) ? (mode as ReplyToMode) : "off";
 }
 
-/** What the configuration says about the signs of life of a turn. */
+/** Previews, typing and acknowledgement of a turn, by the configuration. */
 export function indicatorSettings(config: Config, place: AccountRef, abilities: ChannelCapabilities | null): IndicatorSettings {
   const { ackReaction, ackReactionScope, removeAckAfterReply } = config.messages;
   const own = accountSetting(config, place, "ackReaction");

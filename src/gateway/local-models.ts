@@ -39,7 +39,7 @@ export async function watchLocalModels(deps: LocalModelWatchDeps, log = deps.log
     const wanted = config.models.mode === "merge" && agentIds(config).some((id) => needsLocalServer(agents.modelInputs(id)));
     if (wanted) await discoverLocalModels(deps, log);
   } catch (err) {
-    deps.log.warn("local models could not be looked for", { cause: reasonOf(err) });
+    deps.log.warn("the search for local models failed", { cause: reasonOf(err) });
   }
   // That no server is found is logged once.
   if (!signal.aborted) clock.after(LIMITS.localProbeEveryMs, () => void watchLocalModels(deps, silentLog));

@@ -147,7 +147,7 @@ export async function prepareWorkspace(running: RunningConfig, workspace: string
 /** A change within this time of the last one may leave the times of a file as they were. */
 const MTIME_PRECISION_MS = 1_000;
 
-/** Changes whenever the file may have changed; null while that cannot be told. */
+/** Changes whenever the file may have changed; null while that is unknown. */
 export function fileStamp(path: string, now: number): string | null {
   try {
     const seen = statSync(path, { throwIfNoEntry: false, bigint: true });

@@ -32,7 +32,7 @@ function rig(owners: readonly string[]) {
       owners: () => owners,
       status: () => [...accounts.values()],
       toPerson: (channel, account, to) => {
-        if (to === "nobody") throw new Error("no such recipient");
+        if (to === "unknown") throw new Error("no such recipient");
         return { channel: asId(channel), account: asId(account), chat: { kind: "direct", id: asId(to) } };
       },
       enqueueNotice: (_, target, text) => void said.push(`${target.channel}:${target.chat.id} ${text}`),
@@ -49,10 +49,10 @@ function rig(owners: readonly string[]) {
   return { said, published, change, clock, restart: () => void (alarm = start()), close: () => store.close() };
 }
 
-const NOTICE = "The channel telegram/default has stopped and needs you: the token was revoked. To mend it: Set a new token.";
+const NOTICE = "The channel telegram/default has stopped and needs you: the token was revoked. To fix it: Set a new token.";
 
-test("the owner is told over another channel, once for each cause, and not again at a restart within the hour", async () => {
-  const r = rig(["telegram:1", "irc:nobody", "irc:ada"]);
+test("the owner is notified on another channel, once for each cause, and not again at a restart within the hour", async () => {
+  const r = rig(["telegram:1", "irc:unknown", "irc:ada"]);
   await r.change(status("irc", "ready"));
   await r.change(status("telegram", "terminal", "the token was revoked"));
   assert.deepEqual([r.said, r.published], [[`irc:ada ${NOTICE}`], [NOTICE]]);
@@ -68,7 +68,7 @@ test("the owner is told over another channel, once for each cause, and not again
   r.close();
 });
 
-test("a notice waits for a channel that is ready, and is not sent any more when the account is well again", async () => {
+test("a notice waits for a channel that is ready, and is not sent any more when the account is ready again", async () => {
   const r = rig(["irc:ada"]);
   await r.change(status("telegram", "terminal", "the token was revoked"));
   assert.deepEqual([r.said.length, r.published.length], [0, 1]);
@@ -83,7 +83,7 @@ test("a notice waits for a channel that is ready, and is not sent any more when 
   r.close();
 });
 
-test("nobody is told over the broken account itself, or as everybody", async () => {
+test("no notice goes to the broken account itself or to a wildcard", async () => {
   const r = rig(["telegram:1", "*", "irc:*"]);
   await r.change(status("irc", "ready"));
   await r.change(status("telegram", "terminal", "x"));

@@ -12,12 +12,12 @@ export type OwnerAlertsDeps = {
   /** `commands.ownerAllowFrom`: entries like `telegram:12345`. */
   owners: () => readonly string[];
   status: () => readonly AccountStatus[];
-  /** Throws when the text names nobody there. */
+  /** Throws when the text is not a recipient there. */
   toPerson: (channel: string, account: string, to: string) => ReplyTarget;
   /** Writes the notice into the outbox, inside a `write`; delivery begins with `deliver`. */
   enqueueNotice: (id: string, target: ReplyTarget, text: string) => void;
   deliver: (target: ReplyTarget) => void;
-  /** Tells the clients that watch, at once. */
+  /** Notifies the clients that watch, at once. */
   publish: (text: string) => void;
   log: Log;
 };
@@ -28,7 +28,7 @@ const nameOf = ({ channel, account }: AccountStatus): string => `${channel}/${ac
 const alertKeyOf = (status: AccountStatus): string => `alarm:${nameOf(status)}`;
 
 /**
- * Makes an account that only its owner can mend heard: one notice over another channel, and one event for clients, for each cause. A
+ * Reports an account that only its owner can repair: one notice on another channel and one event for clients, for each cause. A
  * restart within LIMITS.ownerAlertIntervalMs does not repeat it. While no other channel is ready the notice waits.
  */
 export class OwnerAlerts {
@@ -44,7 +44,7 @@ export class OwnerAlerts {
     try {
       this.#handleStatus(status);
     } catch (err) {
-      this.#deps.log.warn("nobody could be told about a channel", { cause: reasonOf(err) });
+      this.#deps.log.warn("an owner alert about a channel failed", { cause: reasonOf(err) });
     }
   }
 
@@ -57,29 +57,29 @@ export class OwnerAlerts {
     if (status.state !== "terminal" && status.state !== "ready") return;
     for (const each of this.#pending.values()) {
       this.#notifyOwner(each).catch((err: unknown) =>
-        this.#deps.log.warn("the owner could not be told about a channel", { cause: reasonOf(err) }),
+        this.#deps.log.warn("the owner could not be notified about a channel", { cause: reasonOf(err) }),
       );
     }
   }
 
   #isNew(status: AccountStatus): boolean {
-    const told = this.#deps.keyValue.get(alertKeyOf(status)) as SentAlert | null;
-    return told?.cause !== (status.cause ?? "") || this.#deps.now() - told.at >= LIMITS.ownerAlertIntervalMs;
+    const sent = this.#deps.keyValue.get(alertKeyOf(status)) as SentAlert | null;
+    return sent?.cause !== (status.cause ?? "") || this.#deps.now() - sent.at >= LIMITS.ownerAlertIntervalMs;
   }
 
   async #notifyOwner(status: AccountStatus): Promise<void> {
     const { deps, target } = { deps: this.#deps, target: this.#ownerTarget(status) };
     if (!target) return;
     this.#pending.delete(nameOf(status));
-    const told = await deps.write(() => {
-      // Looked at and noted in one transaction: a notice is written once, also when two states change together.
+    const sent = await deps.write(() => {
+      // Checked and recorded in one transaction: a notice is written once, also when two states change together.
       if (!this.#isNew(status)) return false;
       const at = deps.now();
       deps.keyValue.set(alertKeyOf(status), { cause: status.cause ?? "", at } satisfies SentAlert, at);
       deps.enqueueNotice(`alarm:${nameOf(status)}:${at}`, target, noticeOf(status));
       return true;
     });
-    if (told) deps.deliver(target);
+    if (sent) deps.deliver(target);
   }
 
   /** The first owner who can be reached over a ready account other than the broken one. */
@@ -92,7 +92,10 @@ export class OwnerAlerts {
       try {
         return this.#deps.toPerson(account.channel, account.account, id);
       } catch (err) {
-        this.#deps.log.warn("an entry of commands.ownerAllowFrom cannot be written to", { channel: account.channel, cause: reasonOf(err) });
+        this.#deps.log.warn("no message can be sent to an entry of commands.ownerAllowFrom", {
+          channel: account.channel,
+          cause: reasonOf(err),
+        });
       }
     }
     return null;
@@ -101,5 +104,5 @@ export class OwnerAlerts {
 
 function noticeOf(status: AccountStatus): string {
   const cause = status.cause ? `: ${status.cause}` : "";
-  return `The channel ${nameOf(status)} has stopped and needs you${cause}.${status.fix ? ` To mend it: ${status.fix}` : ""}`;
+  return `The channel ${nameOf(status)} has stopped and needs you${cause}.${status.fix ? ` To fix it: ${status.fix}` : ""}`;
 }

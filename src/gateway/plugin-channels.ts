@@ -14,8 +14,8 @@ export function pluginSourceOf(config: Config, id: string, stateDir: string): Ch
 }
 
 /**
- * The configured channels that are not built in. Those of OpenClaw that nobody provides are left out: their blocks stay in the file
- * for OpenClaw, and the check of the configuration has said so.
+ * The configured channels that are not built in. Those of OpenClaw without a plugin are left out: their blocks stay in the file
+ * for OpenClaw, and the check of the configuration has reported them.
  */
 export function pluginChannels(config: Config, stateDir: string): readonly ChannelId[] {
   return Object.keys(config.channels).flatMap((id) => {

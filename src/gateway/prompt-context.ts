@@ -75,7 +75,7 @@ export class PromptContext {
     if (dayFormat?.timeZone !== timeZone)
       dayFormat = { timeZone, format: new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeZone }) };
     const day = dayFormat.format.format(this.#deps.clock.now());
-    return `Today is ${day}. Times are in the time zone ${timeZone} unless something else is said.`;
+    return `Today is ${day}. Times are in the time zone ${timeZone} unless stated otherwise.`;
   }
 }
 

@@ -9,17 +9,17 @@ const group = { key: asId<never>("agent:main:irc:group:#a"), chat_kind: "group" 
 const thread = { key: asId<never>("agent:main:slack:channel:c:thread:1"), chat_kind: "channel" as const, channel: "slack" };
 const rule = (session: unknown, of: Parameters<typeof resetRule>[1]) => resetRule(checkConfigValue({ session }).config, of);
 
-test("nothing is reset where nothing is said", () => {
+test("nothing is reset without a rule", () => {
   assert.deepEqual(rule({}, direct), { mode: "none", atHour: 4, idleMinutes: null });
 });
 
-test("idle minutes alone are a wish for a reset after silence, unless the mode says never", () => {
+test("idle minutes alone reset after that time without messages, unless the mode is never", () => {
   assert.equal(rule({ reset: { idleMinutes: 30 } }, direct).mode, "idle");
   assert.equal(rule({ reset: { mode: "none", idleMinutes: 30 } }, direct).mode, "none");
   assert.equal(rule({ reset: { idleMinutes: 30 }, resetByType: { direct: { mode: "none" } } }, direct).mode, "none");
 });
 
-test("the kind of chat stands over the channel, that over the general rule, and what they do not name comes from it", () => {
+test("the rule of the chat kind overrides that of the channel, then the general one; unset keys are inherited", () => {
   const session = {
     reset: { mode: "daily", atHour: 6 },
     resetByType: { group: { mode: "idle", idleMinutes: 5 }, thread: { atHour: 2 } },

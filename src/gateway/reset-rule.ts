@@ -2,7 +2,7 @@ import type { Config } from "../config/schema.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { ResetRule } from "../turns/expiry.ts";
 
-/** When one session starts anew by itself: the rule of its kind over that of its channel over the general one. */
+/** When a session is reset by itself. Precedence: rule of the chat kind, of the channel, general rule. */
 export function resetRule(config: Config, session: Pick<SessionRow, "key" | "chat_kind" | "channel">): ResetRule {
   const { reset, resetByChannel, resetByType } = config.session;
   const kind =

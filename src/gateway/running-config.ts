@@ -13,7 +13,7 @@ export type ConfigState = {
   readonly logLevels: LogLevels;
 };
 
-/** The configuration in use. Everything that depends on it asks here at the moment of use, so that a swap changes all of it at once. */
+/** The configuration in use. Consumers read it when they need it, so that a swap changes all of them at once. */
 export class RunningConfig {
   #state: ConfigState;
   /** Findings of the file, when its content is not in use. */

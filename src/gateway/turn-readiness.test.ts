@@ -35,7 +35,7 @@ test("a step of a turn that fails makes the gateway not ready, with cause and fi
   await preparation.check();
   const { failing, degraded, parts } = health.readiness();
   assert.deepEqual([failing, degraded], [["turns"], ["log"]]);
-  assert.equal(parts.find((part) => part.name === "turns")!.cause, "no turn can begin: the day fails: no such day. Set the clock.");
+  assert.equal(parts.find((part) => part.name === "turns")!.cause, "no turn can start: the day fails: no such day. Set the clock.");
   failure = null;
   note = null;
   await preparation.check();

@@ -8,15 +8,15 @@ export type TurnReadinessDeps = {
   health: Health;
   /** What every turn does before the model is asked, by name; each throws when it fails. */
   checks: Readonly<Record<string, () => void | Promise<void>>>;
-  /** Parts that degrade the gateway and hold up no turn; each gives the cause, or null. */
+  /** Parts that degrade the gateway and prevent no turn; each returns the cause, or null. */
   warnings: Readonly<Record<string, () => string | null>>;
 };
 
-/** The part of the health that says whether a turn could begin. */
+/** The part of the health that says whether a turn could start. */
 const PART = "turns";
 
 /**
- * Tries what every turn needs before its model is asked, so that nothing is called well while every turn fails. A look costs
+ * Tries what every turn needs before its model is asked, so that the gateway is not ready while every turn fails. A check costs
  * nothing while the last one is younger than LIMITS.preparationCheckMs.
  */
 export class TurnReadiness {
@@ -28,7 +28,7 @@ export class TurnReadiness {
     this.#deps = deps;
   }
 
-  /** Begins a check when the last one is old. Never throws; what it finds is in the health. */
+  /** Begins a check when the last one is old. Never throws; the result is in the health. */
   checkIfStale(): void {
     if (this.#deps.clock.monotonic() - this.#checkedAt >= LIMITS.preparationCheckMs) void this.check();
   }
@@ -50,13 +50,13 @@ export class TurnReadiness {
         await step();
       } catch (err) {
         const fix = err instanceof GatewayError && err.fix ? ` ${err.fix}` : "";
-        return health.report(PART, "failing", `no turn can begin: ${name} fails: ${reasonOf(err)}.${fix}`);
+        return health.report(PART, "failing", `no turn can start: ${name} fails: ${reasonOf(err)}.${fix}`);
       }
     }
     health.report(PART, "ready");
   }
 
-  /** A part that is well is not listed: it exists only while something is wrong with it. */
+  /** Such a part is listed only while something is wrong with it. */
   #reportWarning(part: string, look: () => string | null): void {
     const { health } = this.#deps;
     let cause: string | null;
