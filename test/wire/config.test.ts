@@ -253,3 +253,48 @@ test("An IRC account that is added, changed or removed starts, restarts or ends 
     await irc.close();
   }
 });
+
+test("A change that cannot be applied is discarded, reported, and applied once its cause is removed", async () => {
+  const own = newHome();
+  const tokenFile = join(stateDir(own), "gateway", "token");
+  mkdirSync(join(stateDir(own), "gateway"), { recursive: true, mode: 0o700 });
+  writeFileSync(tokenFile, "the-token-of-a-file", { mode: 0o600 });
+  const one = await startGateway({
+    home: own,
+    config: { agents: { entries: { rosa: { name: "Rosa" } } } },
+    args: ["--token-file", tokenFile],
+  });
+  const client = await one.connect();
+  try {
+    const health = (): Promise<Wire> => client.request<Wire>("health");
+    const { hash } = await client.request<Wire>("config.get");
+    rmSync(tokenFile);
+    const patch = { raw: '{ "agents": { "entries": { "rosa": { "name": "Rose" } } } }', baseHash: hash };
+    await assert.rejects(client.request("config.patch", patch), (err: Error & { code?: string }) => {
+      assert.match(err.message, /the changed configuration cannot be applied: .*token cannot be read/);
+      return err.code === "UNAVAILABLE";
+    });
+    const broken = await health();
+    assert.equal((broken["agents"] as Wire[])[0]!["name"], "Rosa", "the running configuration stays");
+    assert.deepEqual([broken["ok"], broken["degraded"]], [true, ["config"]]);
+    assert.match(JSON.stringify(broken["configReload"]), /degraded.*cannot be applied/);
+    assert.match(one.output() + readLog(own), /the running configuration stays/);
+    writeFileSync(tokenFile, "the-token-of-a-file", { mode: 0o600 });
+    const path = file(own);
+    writeFileSync(path, `${readFileSync(path, "utf8")}\n`);
+    await until("the change to be applied", async () => ((await health())["agents"] as Wire[])[0]!["name"] === "Rose");
+    assert.deepEqual((await health())["degraded"], []);
+  } finally {
+    await client.close();
+    await one.kill();
+    dropHome(own);
+  }
+});
+
+/** All lines of the log files. */
+function readLog(home: string): string {
+  const dir = join(stateDir(home), "gateway", "logs");
+  return readdirSync(dir)
+    .map((name) => readFileSync(join(dir, name), "utf8"))
+    .join("");
+}
