@@ -45,7 +45,7 @@ Nothing in the file keeps the gateway from starting.
 
 | What | Then |
 | --- | --- |
-| A key that nobody knows | A warning, with the key that was probably meant. |
+| An unknown key | A warning with the most similar known key. |
 | A key of OpenClaw that is not served here | A note. |
 | A wrong value | An error with line and column. Only this key falls back: to its default, or to the stricter value where the default would be more open than what was meant. |
 | A secret that cannot be read | An error; the key counts as not set. |

@@ -135,7 +135,7 @@ function logConfigState(loaded: LoadedConfig, paths: StatePaths, log: RootLog): 
 }
 
 const EXITS: Readonly<Record<string, number>> = { BIND_WITHOUT_AUTH: EXIT.config };
-/** Neither heals by itself: a supervisor should not try for ever. */
+/** A restart does not help: a service manager should not retry indefinitely. */
 const NO_PERMISSION = ["EACCES", "EPERM", "EROFS"];
 
 function toCliError(err: unknown): unknown {
@@ -180,7 +180,7 @@ async function linkLines(gateway: Gateway): Promise<string[]> {
 
 /**
  * Starts the gateway of this process. Resolves when it listens. Throws CliError (with the exit code) when it cannot: the port
- * is taken, the state directory has an owner, the bind address would be open to strangers.
+ * is taken, the state directory has an owner, the bind address would be open without authentication.
  */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const ended = Promise.withResolvers<number>();
@@ -213,7 +213,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 }
 
 /**
- * After an error that nothing has caught, the state of the process is unknown: it says why and ends, and whoever supervises it starts it
+ * After an error that nothing has caught, the state of the process is unknown: it logs the cause and exits, and its service manager starts it
  * again. What matters is on disk.
  */
 function exitWithCause({ core }: Gateway, err: unknown, origin: string): never {
