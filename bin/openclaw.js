@@ -8,7 +8,7 @@ import { cacheDir, makeDir } from "./cache-dir.js";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** A directory of compiled code runs as this user: it is used only when nobody else can write to it. */
+/** A directory of compiled code runs as this user: it is used only if no other user can write to it. */
 function enableCompileCache(dir) {
   try {
     makeDir(dir, 0o700);

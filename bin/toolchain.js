@@ -61,7 +61,7 @@ function isExecutable(path) {
   }
 }
 
-/** Path of the pinned Node under `dir`, fetched when it is missing. `say(text)` is told before a download. */
+/** Path of the pinned Node under `dir`, downloaded if missing. `say(text)` is called before a download. */
 export async function ensurePinnedNode(dir, say) {
   const pinned = pinnedNode();
   if (!pinned) {
@@ -177,7 +177,7 @@ function prepare(dir) {
 
 const REFUSED = ["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "ENOENT"];
 
-/** An error of the system about a directory, as people are told of it; anything else is itself. */
+/** A system error about a directory as a message for people; other errors are returned unchanged. */
 function cannotWrite(dir, err) {
   if (!REFUSED.includes(err.code)) return err;
   return new SetupError(`cannot write to ${dir}`, {
@@ -233,7 +233,7 @@ function breakLock(path) {
     if (err.code === "ENOENT") return;
     throw err;
   }
-  // Between the look and the move another start may have taken the lock afresh: then it is put back.
+  // Between the check and the move another start may have taken the lock again: then it is restored.
   if (!isStale(away) && !existsSync(path)) renameSync(away, path);
   else rmSync(away, { recursive: true, force: true });
 }

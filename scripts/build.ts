@@ -1,5 +1,5 @@
 // Bundles the gateway into dist/: src/main.ts as ES modules that load the rarely needed parts on first use, the SQL migrations, the
-// page, and the licence texts of what was bundled. The same sources give the same bytes.
+// page, and the license texts of bundled packages. The same sources give the same bytes.
 //   node scripts/build.ts [--quiet] [--clean]   --clean removes what earlier builds left (a running gateway may still load it)
 import { createHash } from "node:crypto";
 import { spawn } from "node:child_process";
@@ -105,7 +105,7 @@ const builtins: Plugin = {
   },
 };
 
-/** The licence texts of the packages whose code is in the bundle. */
+/** The license texts of bundled packages. */
 function writeNotices(inputs: Metafile["inputs"]): void {
   const packages = new Set<string>();
   for (const input of Object.keys(inputs)) {

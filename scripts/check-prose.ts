@@ -4,7 +4,7 @@ import { globSync, readFileSync } from "node:fs";
 
 /** Phrase (a space matches any line break, also within a comment) -> what to write instead. */
 const PHRASES: Readonly<Record<string, string>> = {
-  "(?:is|are|was|were|be|been|being) told": "say who receives what: reported, shown, notified",
+  "(?:is|are|was|were|be|been|being) told(?! apart)": "say who receives what: reported, shown, notified",
   nobody: "no one, no client, no caller",
   "(?<!there )is no(?! longer| more| less|,| one|\\.)": "is not a, there is no",
   "for ever": "forever, indefinitely",
@@ -72,35 +72,14 @@ const SPELLINGS: Readonly<Record<string, string>> = {
 
 /** Places whose texts are still to be rewritten. The list only gets shorter. */
 const NOT_YET: readonly string[] = [
-  "CONTRIBUTING.md",
-  "bin/openclaw.js",
-  "bin/toolchain.js",
-  "docs/configuration.md",
-  "docs/protocol.md",
-  "scripts/build.ts",
-  "scripts/gen-config-docs.ts",
-  "scripts/gen-protocol-docs.ts",
   "src/channels/",
   "src/cli/",
-  "src/client/",
-  "src/config/",
   "src/gateway/",
-  "src/main.ts",
   "src/methods/",
-  "src/protocol/",
-  "src/routing/",
   "src/server/",
-  "src/start-gateway.ts",
   "test/channel-kit/",
-  "test/crash/",
-  "test/fakes/",
-  "test/fuzz/",
-  "test/markup/",
-  "test/model-server.test.ts",
-  "test/security/",
   "test/wire/",
   "web/src/",
-  "web/test/",
 ];
 
 /** This file names the phrases; recorded frames, third-party texts and generated code are not ours. */

@@ -12,16 +12,16 @@ const GUIDE = `# Configuration
 <!-- Made by scripts/gen-config-docs.ts from the schema in src/config. Change the schema, then run the script. -->
 
 The gateway reads \`openclaw.json\` in the state directory (\`~/.openclaw\`, or \`OPENCLAW_STATE_DIR\`), or the file that
-\`OPENCLAW_CONFIG_PATH\` names. Without a file, the defaults below hold. The keys are those of OpenClaw, so an existing file can stay
-as it is: what this gateway does not serve is left alone and named in a note.
+\`OPENCLAW_CONFIG_PATH\` names. Without a file, the defaults below apply. The keys are OpenClaw's, so an existing file can be used
+unchanged: keys that this gateway does not serve stay in the file and are reported in a note.
 
 ## The file
 
-The file is JSON5: comments, keys without quotes, single quotes and commas at the end are fine.
+The file is JSON5: comments, keys without quotes, single quotes and trailing commas are allowed.
 
 \`\`\`json5
 {
-  // One model, with a second one for when it fails.
+  // One model with a fallback.
   agents: { defaults: { model: { primary: "ollama/qwen3", fallbacks: ["openai/gpt-5"] } } },
   models: {
     providers: {
@@ -33,44 +33,44 @@ The file is JSON5: comments, keys without quotes, single quotes and commas at th
 }
 \`\`\`
 
-An editor that knows JSON Schema completes and checks the file with \`"$schema"\` set to the path of \`schema/openclaw.schema.json\`.
+An editor with JSON Schema support completes and validates the file with \`"$schema"\` set to the path of \`schema/openclaw.schema.json\`.
 
-**The file belongs to you.** The gateway writes it only when you ask for it (\`openclaw config set\`, the settings page, \`config.patch\`):
-as a whole or not at all, with comments and layout kept, and with the version before beside it as \`openclaw.json.bak\`. A change that
-would bring in a new error is refused.
+**The file belongs to you.** The gateway writes it only on request (\`openclaw config set\`, the settings page, \`config.patch\`):
+atomically, keeping comments and layout, with the previous version as \`openclaw.json.bak\`. A change that
+would add an error is refused.
 
-## When something is wrong
+## Invalid configuration
 
-Nothing in the file keeps the gateway from starting.
+No content of the file prevents startup.
 
-| What | Then |
+| Problem | Result |
 | --- | --- |
-| A key that nobody knows | A warning, with the key that was probably meant. |
+| An unknown key | A warning with the most similar known key. |
 | A key of OpenClaw that is not served here | A note. |
-| A wrong value | An error with line and column. Only this key falls back: to its default, or to the stricter value where the default would be more open than what was meant. |
+| An invalid value | An error with line and column. Only this key falls back: to its default, or to a stricter value if the default would be less strict than intended. |
 | A secret that cannot be read | An error; the key counts as not set. |
 | The file is not JSON5, empty, not text, too large, or cannot be read | An error. The last good copy is used (\`gateway/openclaw.last-good.json\` in the state directory), or the defaults. |
 
-\`openclaw config validate\` prints all of it.
+\`openclaw config validate\` prints all findings.
 
-## Values from the environment, and secrets
+## Environment variables and secrets
 
-- \`\${NAME}\` in any text is replaced by the variable, which must be set and not empty. \`$\${NAME}\` stays as \`\${NAME}\`. Variables may
-  also be set in the file, under \`env.vars\`; the environment of the process wins.
+- \`\${NAME}\` in any string is replaced by the variable, which must be set and not empty. \`$\${NAME}\` stays as \`\${NAME}\`. Variables may
+  also be set in the file, under \`env.vars\`; the environment of the process takes precedence.
 - Every key of the type *secret* takes a text, or a reference \`{ source: "env", provider: "default", id: "NAME" }\`, or, under the same
   name with \`File\` added (\`tokenFile\`, \`passwordFile\`, ...), the path of a file. The file must be a regular file, not a link, of at
-  most 64 KiB; a line break at its end is dropped.
-- References of the source \`file\` need an entry in \`secrets.providers\` that names the file.
+  most 64 KiB; a trailing line break is removed.
+- References of the source \`file\` need an entry in \`secrets.providers\` with the path of the file.
 - Secrets are never logged and never sent to a client: clients see \`__OPENCLAW_REDACTED__\`, and sending that back keeps the secret.
 
 ## When a change takes effect
 
-With \`gateway.reload.mode\` \`hybrid\`, changes are taken from the file while the gateway runs. The column *Change* says how: *at once*;
-*channel restarts* reconnects the channel, or only the account that has changed; *restart* waits for the next start of the gateway.
+With \`gateway.reload.mode\` \`hybrid\`, changes of the file apply while the gateway runs. The column *Change* shows how: *at once*;
+*channel restarts* reconnects the channel, or only the changed account; *restart* waits for the next start of the gateway.
 
 ## All keys
 
-Sizes are texts such as \`500mb\`. A \`*\` in a key stands for a name of your choice, \`[]\` for
+Sizes are strings such as \`500mb\`. A \`*\` in a key stands for a name of your choice, \`[]\` for
 each item of a list.
 
 `;

@@ -26,7 +26,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   chat: "Conversations",
   commands: "Chat commands",
   config: "Configuration",
-  deadletters: "Messages that were set aside",
+  deadletters: "Dead letters",
   device: "Devices",
   gateway: "The process",
   health: "State",
@@ -81,7 +81,7 @@ function paramRows(): string[] {
   });
 }
 
-/** Params with the same reason stand together. */
+/** Groups params with the same reason. */
 function ignoredText(ignored: Readonly<Record<string, IgnoredParam>>): string {
   const groups = Map.groupBy(Object.keys(ignored), (name) => {
     const { values, why } = ignored[name]!;

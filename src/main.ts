@@ -8,7 +8,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     stop.abort(signal);
   });
 }
-// A reader that went away (`| head`) is no failure.
+// A closed reader (`| head`) is not a failure.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", (err: NodeJS.ErrnoException) => {
     if (err.code === "EPIPE") process.exit(0);

@@ -131,7 +131,7 @@ function logConfigState(loaded: LoadedConfig, paths: StatePaths, log: RootLog): 
 }
 
 const EXITS: Readonly<Record<string, number>> = { BIND_WITHOUT_AUTH: EXIT.config };
-/** Missing permissions do not repair themselves: a supervisor should not restart the gateway again and again. */
+/** Missing permissions do not repair themselves: a supervisor should not retry indefinitely. */
 const NO_PERMISSION = ["EACCES", "EPERM", "EROFS"];
 
 function toCliError(err: unknown): unknown {

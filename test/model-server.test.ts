@@ -43,7 +43,7 @@ test("A directive counts on the last line of a text that has a header", () => {
   assert.ok("steps" in replyTo("do not tool:bash:ls"));
 });
 
-test("A scripted behaviour comes before the directives, and may decline", async () => {
+test("A scripted behavior takes precedence over directives, and may decline", async () => {
   server.setBehaviour((request) => (request.model === "test-model" ? { steps: [{ text: "fixed" }] } : undefined));
   const body = (await (await ask("error:500", false)).json()) as { choices: { message: { content: string } }[] };
   server.setBehaviour(undefined);

@@ -119,7 +119,7 @@ test("a device proves itself, is paired, and comes back with the token that it w
   await again.close();
 });
 
-test("a port where nothing listens is unreachable, and the cause is said", async () => {
+test("a port where nothing listens is unreachable, with the cause", async () => {
   const server = await scripted(() => {});
   await server.stop();
   const err = await failure(openClient({ url: server.url }));
@@ -131,7 +131,7 @@ test("a URL that is none is unreachable, not a crash", async () => {
   assert.equal((await failure(openClient({ url: "http//x" }))).kind, "unreachable");
 });
 
-/** A server that does what `onSocket` says, for behaviour that a good gateway never shows. */
+/** A server that runs `onSocket`, for behavior that a correct gateway never shows. */
 async function scripted(onSocket: (socket: WebSocket) => void): Promise<{ url: string; stop: () => Promise<void> }> {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   server.on("connection", onSocket);
@@ -162,7 +162,7 @@ const KINDS: readonly [string, (socket: WebSocket) => void, ClientErrorKind][] =
   ["a close before the challenge", (socket) => socket.close(1000), "unreachable"],
   ["a close with 1013", (socket) => socket.close(1013, "gateway starting"), "starting"],
   ["text that is not JSON", (socket) => socket.send("hello"), "handshake"],
-  ["JSON that is no frame", (socket) => socket.send("[1]"), "handshake"],
+  ["JSON that is not a frame", (socket) => socket.send("[1]"), "handshake"],
   ...(
     [
       [{ code: "INVALID_REQUEST", message: "protocol mismatch", details: { code: "PROTOCOL_MISMATCH" } }, "handshake"],

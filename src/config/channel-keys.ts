@@ -5,7 +5,7 @@ export type ChannelKey = {
   readonly key: string;
   readonly help: string;
   readonly secret: boolean;
-  /** What a form needs to know about a value that is no text. */
+  /** What a form needs to know about a value that is not a string. */
   readonly kind?: "number" | "boolean" | "enum" | "array";
   readonly options?: readonly string[];
 };
@@ -26,7 +26,7 @@ function formOf(node: Node): Pick<ChannelKey, "kind" | "options"> {
   return node.kind === "number" || node.kind === "boolean" || node.kind === "array" ? { kind: node.kind } : {};
 }
 
-/** The key that "the token" of a channel means; null where it has none, or it cannot be told. */
+/** The key of a channel's token; null if it has none or several. */
 export function tokenKey(channel: string): string | null {
   const secrets = channelKeys(channel)
     .filter((each) => each.secret)

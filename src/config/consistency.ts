@@ -15,7 +15,7 @@ export function checkConsistency(config: Config, tree: Tree, findings: IssueColl
   if (reset.mode === "idle" && reset.idleMinutes === undefined)
     warn(
       ["session", "reset", "mode"],
-      'is "idle", but session.reset.idleMinutes is not set: nothing starts anew',
+      'is "idle", but session.reset.idleMinutes is not set: sessions are not reset',
       "set session.reset.idleMinutes",
     );
   checkAgents(config, tree, warn, findings);
@@ -115,7 +115,7 @@ function checkChannels({ channels: { irc } }: Config, warn: WarnFunction): void 
     const people = account.allowFrom ?? irc.allowFrom ?? [];
     const at = ["channels", "irc", ...path, "dmPolicy"];
     if (account.dmPolicy === "allowlist" && people.length === 0)
-      warn(at, 'is "allowlist", but allowFrom is empty: nobody is answered', "fill allowFrom");
+      warn(at, 'is "allowlist", but allowFrom is empty: no one is answered', "fill allowFrom");
     if (account.dmPolicy === "open" && !people.includes("*")) {
       warn(at, 'is "open", but allowFrom does not have "*": only those listed are answered', 'add "*" to allowFrom');
     }

@@ -110,13 +110,13 @@ const CASES: readonly Case[] = [
     expected: "{\n  // k\n  a: { y: 2, z: 3 },\n  b: [2, 3],\n}",
   },
   {
-    name: "a patch replaces objects where it is told to",
+    name: "a patch replaces the listed objects",
     text: "{ a: { x: 1, y: 2 } }",
     edit: (text) => mergePatch(text, { a: { z: 3 } }, ["a"]),
     expected: "{ a: {\n  z: 3\n} }",
   },
   {
-    name: "a key that is no identifier is quoted",
+    name: "a key that is not an identifier is quoted",
     text: "{\n  a: 1,\n}",
     edit: (text) => setAt(text, ["m", "x/y.z"], 1),
     expected: '{\n  a: 1,\n  m: {\n    "x/y.z": 1\n  },\n}',
@@ -265,7 +265,7 @@ test("a file is replaced as a whole, keeps its mode and its link, and leaves the
   );
 });
 
-test("an edit that makes things worse is refused with its issues, one that mends or leaves them is not", async () => {
+test("an edit that adds issues is refused with them, one that fixes or keeps issues is not", async () => {
   const path = join(root, "worse.json");
   writeFileSync(path, '{ gateway: { port: "x" }, session: { dmScope: "main" } }');
   const text = readFileSync(path, "utf8");
@@ -288,7 +288,7 @@ test("an edit that makes things worse is refused with its issues, one that mends
   assert.deepEqual(await writeConfig(path, setAt(readFileSync(path, "utf8"), "gateway.port", 1), { env: {} }), []);
 });
 
-test("of two edits that start from the same text, one wins and the other is told", async () => {
+test("of two edits that start from the same text, one succeeds and the other is refused", async () => {
   const path = join(root, "race.json");
   writeFileSync(path, "{}");
   const edits = [1, 2, 3].map((port) => writeConfig(path, setAt("{}", "gateway.port", port), { env: {}, base: "{}" }));

@@ -44,7 +44,7 @@ function toGatewayError(err: unknown, text: string): unknown {
 /** A blank text counts as an empty object, so that the first edit makes the file. */
 const emptyObjectIfBlank = (rawText: string): string => (/^[\uFEFF\s]*$/.test(rawText) ? EMPTY_TEXT : rawText);
 
-/** The value as it stands in the text (no defaults, nothing substituted); undefined when it is not there. */
+/** The literal value in the text (no defaults, no substitution); undefined if absent. */
 export function getAt(rawText: string, path: PathLike): unknown {
   let value = parseText(emptyObjectIfBlank(rawText));
   for (const step of toPath(path)) {

@@ -152,7 +152,7 @@ test("agrees with the reference implementation on 20,000 texts made by damaging 
   }
 });
 
-test("line separators may stand in strings as they are", () => {
+test("line separators are allowed in strings", () => {
   assert.equal(valueOf(parseTree('"a\u2028b"')), "a\u2028b");
 });
 

@@ -32,7 +32,7 @@ const ESCAPES: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r
 
 class Json5Parser {
   readonly #text: string;
-  /** Collects the places of comments; null when nobody asks for them. */
+  /** Collects the positions of comments; null if not requested. */
   readonly #comments: SourceSpan[] | null;
   #at = 0;
   #nodes = 0;

@@ -142,7 +142,7 @@ function parseConfigTree(text: string, findings: IssueCollector): ObjectTree | n
   }
   const nul = text.indexOf("\0");
   if (nul >= 0) {
-    findings.add("error", [], nul, { message: "the file contains NUL bytes and is no text", fix: "restore it from openclaw.json.bak" });
+    findings.add("error", [], nul, { message: "the file contains NUL bytes and is not text", fix: "restore it from openclaw.json.bak" });
     return null;
   }
   let tree: Tree;

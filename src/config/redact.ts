@@ -171,7 +171,7 @@ function restore(next: Tree, current: Tree | undefined, at: RestorePosition, cur
   }
 }
 
-/** Items with an id are the same item wherever they stand in their list. */
+/** Items with an id are identified by it, at any position of their list. */
 function itemIdOf(tree: Tree): string | undefined {
   const id = memberOf(tree, "id")?.value;
   return id?.kind === "scalar" && typeof id.value === "string" ? id.value : undefined;

@@ -133,7 +133,7 @@ export type Config = Omit<WithFileKeys, "channels" | "agents"> & {
 type WithFileKeys = TypeOf<typeof CONFIG>;
 
 type ServedChannels = NonNullable<TypeOf<typeof channels>>;
-/** Channels that this release does not know are kept as they stand in the file, with their credentials as `Secret`. */
+/** Unknown channels are kept unchanged, with their credentials as `Secret`. */
 export type ChannelsConfig = ServedChannels & { readonly [channel: string]: unknown };
 
 export type GatewayConfig = Config["gateway"];

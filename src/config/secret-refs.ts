@@ -19,7 +19,7 @@ export type SecretProvider = {
 
 type SecretLookup = { readonly text: string } | { readonly problem: string; readonly fix?: string };
 
-/** Turns what stands in the file into the text of a secret. Problems never contain the text. */
+/** Converts a configured value to the text of a secret. Problems never contain the text. */
 export type SecretResolver = {
   /** Replaces `${NAME}` (upper case); `$${NAME}` stays as `${NAME}`. */
   substitute(text: string): SecretLookup;
@@ -33,7 +33,7 @@ const SECRET_KEY = /token|secret|passw|passphrase|api[-_]?key|private[-_]?key|cr
 const NOT_SECRET =
   /^(max|min|num|reserve|budget|soft|keep)?[-_]?(tokens?|Tokens)$|tokens$|tokens?(Limit|Count|Budget|Threshold)|File$|Path$|Env$|Url$|Mode$/;
 
-/** Whether a key of a part that the schema does not describe holds a credential. Wrong in favour of hiding. */
+/** Whether a key of a part that the schema does not describe holds a credential. In doubt, it is hidden. */
 export function isSecretKey(key: string): boolean {
   return key === "token" || (SECRET_KEY.test(key) && !NOT_SECRET.test(key));
 }
@@ -152,7 +152,7 @@ function readSecretFile(path: string, limitBytes: number): SecretLookup {
 }
 
 /**
- * What a link points to, when that lies below the link's own directory, and link and file belong to this user or to root and nobody
+ * What a link points to, when that is below the link's own directory, and link and file belong to this user or to root and no one
  * else may write the file. Null for everything else, links that lead out of the directory among them.
  */
 function innerTarget(path: string): string | null {

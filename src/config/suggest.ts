@@ -17,7 +17,7 @@ export function suggest(word: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/** Edits between two words, a swap of neighbours counting as one. */
+/** Edits between two words, a swap of adjacent characters counts as one. */
 function distance(a: string, b: string): number {
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, index) => index);

@@ -21,7 +21,7 @@ function styleOf(text: string, tree: Tree): TextLayout {
   };
 }
 
-/** The white space before `offset`, when nothing else stands before it in its line. */
+/** The white space before `offset`, if its line has nothing else before it. */
 function indentAt(text: string, offset: number): string | null {
   let start = offset;
   while (start > 0 && (text[start - 1] === " " || text[start - 1] === "\t")) start--;
@@ -132,7 +132,7 @@ function editPieces(
   return [...edits, ...insertion(text, pieces, last, trailing, added, style)];
 }
 
-/** Nothing but white space and commas stands between the pieces. */
+/** Only white space and commas are between the pieces. */
 function isBlank(text: string, pieces: ContainerPieces): boolean {
   let at = pieces.start + 1;
   for (const span of [...pieces.spans, { start: pieces.end - 1, end: pieces.end }]) {
@@ -142,7 +142,7 @@ function isBlank(text: string, pieces: ContainerPieces): boolean {
   return true;
 }
 
-/** The whole inside of a container, written anew. */
+/** The rewritten content of a container. */
 function replaceContents(text: string, pieces: ContainerPieces, added: readonly ValueWriter[], style: TextLayout): TextEdit {
   const outer = lineIndent(text, pieces.start);
   const inner = outer + style.unit;
@@ -150,7 +150,7 @@ function replaceContents(text: string, pieces: ContainerPieces, added: readonly 
   return { start: pieces.start + 1, end: pieces.end - 1, text: body && body + style.eol + outer };
 }
 
-/** Comments stand in a container that has no pieces left: what is added comes before them. */
+/** A container with comments but without pieces: additions come before the comments. */
 function insertFirst(text: string, pieces: ContainerPieces, added: readonly ValueWriter[], style: TextLayout): TextEdit {
   const { text: body } = replaceContents(text, pieces, added, style);
   return { start: pieces.start + 1, end: pieces.start + 1, text: body };

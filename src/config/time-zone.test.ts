@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { checkEnvironment, normalizeEnvironment } from "./environment.ts";
 import { isTimeZone, systemTimeZone } from "./time-zone.ts";
 
-test("whatever TZ holds, the name is one that Intl accepts, and a value that cannot be used is said", () => {
+test("for any TZ the name is valid for Intl, and an invalid value is reported", () => {
   const cases: [tz: string | undefined, name: string | null, sound: boolean][] = [
     ["Europe/Berlin", "Europe/Berlin", true],
     [":Europe/Berlin", "Europe/Berlin", true],
@@ -43,7 +43,7 @@ test("a file of zones is named by where it lies", () => {
   rmSync(dir, { recursive: true });
 });
 
-test("variables of ours that nobody reads are named with what was meant; the ones that the configuration refers to are not", () => {
+test("unused gateway variables are reported with a suggestion, unless the configuration refers to them", () => {
   const env = {
     OPENCLAW_STATEDIR: "x",
     OPENCLAW_TOKEN: "y",

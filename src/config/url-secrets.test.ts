@@ -28,7 +28,7 @@ test("a password, a user, query values and fragments of an address are hidden, t
   for (const [text, expected] of rows) assert.equal(shown(text), expected, text);
 });
 
-test("the path of an address is hidden where whoever knows it may post there", () => {
+test("the path of a URL is hidden if the URL itself is a credential", () => {
   for (const key of ["outboundUrl", "webhookUrl", "webhook_url", "callbackUrl", "notifyUrl", "webhook", "pushEndpoint"])
     assert.equal(shown("https://hooks.example/services/T0/B0/x", key), "https://hooks.example/*", key);
   for (const key of ["baseUrl", "url", "publicOrigin", "host"])

@@ -1,7 +1,7 @@
 /** Scheme, the part before the path, the path, the query and the fragment of an address inside a text. */
 const URL_PATTERN =
   /([a-z][a-z0-9+.-]{0,31}:\/\/)([^\s"'<>/?#]{0,1024})(\/[^\s"'<>?#]{0,2048})?(\?[^\s"'<>#]{0,4096})?(#[^\s"'<>]{0,1024})?/gi;
-/** Keys of addresses that are a secret themselves: whoever knows one may post there. */
+/** Keys of URLs that are credentials themselves, such as webhook URLs. */
 const SECRET_URL_KEY = /(?:outbound|web-?hook|hook|callback|incoming|notify|notification|push)s?[_-]?(?:url|uri|endpoint|address)?s?$/i;
 const VARIABLES = /^(?:\$\{[A-Z_][A-Z0-9_]*\})+$/;
 const NOT_A_PORT = /^[^@[\]]*:(?!\d{0,5}$|\$\{)[^@]*$/;

@@ -63,7 +63,7 @@ const CASES: readonly Case[] = [
     issue: /must be a time zone/,
   },
   {
-    name: "a key of OpenClaw without an effect is said so",
+    name: "a key of OpenClaw without an effect is reported",
     value: { messages: { queue: { cap: 5 } }, session: { maintenance: { pruneAfter: "1d" } } },
     read: (c) => Object.keys(c.messages.queue).includes("cap"),
     expected: false,
@@ -90,7 +90,7 @@ const CASES: readonly Case[] = [
     issue: /must be a list/,
   },
   {
-    name: "origins are normalised",
+    name: "origins are normalized",
     value: { gateway: { controlUi: { allowedOrigins: ["https://A.example/"] } } },
     read: (c) => c.gateway.controlUi.allowedOrigins,
     expected: ["https://a.example"],
@@ -130,7 +130,7 @@ const CASES: readonly Case[] = [
     issue: /must be a whole number/,
   },
   {
-    name: "keys without effect are said",
+    name: "keys without effect are reported",
     value: { gateway: { auth: { rateLimit: { exemptLoopback: true } } } },
     read: (c) => c.gateway.auth.rateLimit.maxAttempts,
     expected: 10,
@@ -215,7 +215,7 @@ const CASES: readonly Case[] = [
     issue: /allowFrom must be a list/,
   },
   {
-    name: "a proxy with a wrong user list is no proxy",
+    name: "a proxy with an invalid user list is ignored",
     value: { gateway: { auth: { trustedProxy: { userHeader: "x-user", allowUsers: [1] } } } },
     read: (c) => c.gateway.auth.trustedProxy,
     expected: undefined,
@@ -267,7 +267,7 @@ for (const { name, value, read, expected, issue } of CASES) {
 }
 
 const CONSISTENCY: readonly [unknown, RegExp][] = [
-  [{ session: { reset: { mode: "idle" } } }, /idleMinutes is not set: nothing starts anew/],
+  [{ session: { reset: { mode: "idle" } } }, /idleMinutes is not set: sessions are not reset/],
   [{ gateway: { bind: "custom" } }, /customBindHost is not set/],
   [{ gateway: { auth: { mode: "password" } } }, /gateway\.auth\.password is not set/],
   [{ gateway: { bind: "lan", auth: { mode: "none" } } }, /possible only with gateway\.bind "loopback"/],
@@ -286,7 +286,7 @@ const CONSISTENCY: readonly [unknown, RegExp][] = [
     },
     /^bindings\[1\]\.agentId names the agent "gone"/,
   ],
-  [{ channels: { irc: { dmPolicy: "allowlist" } } }, /nobody is answered/],
+  [{ channels: { irc: { dmPolicy: "allowlist" } } }, /no one is answered/],
   [{ channels: { irc: { accounts: { a: { dmPolicy: "open" } } } } }, /accounts\.a\.dmPolicy is "open", but allowFrom does not have/],
   [{ channels: { irc: { accounts: { a: {} }, defaultAccount: "b" } } }, /account "b", which does not exist/],
 ];

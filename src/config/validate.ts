@@ -52,7 +52,7 @@ function absentValue(node: Node, path: KeyPath, context: ValidationContext): unk
   return "default" in node ? node.default : undefined;
 }
 
-/** What stands in for a value that is present and wrong. */
+/** Replacement of an invalid value. */
 function onInvalidValue(node: Node, path: KeyPath, context: ValidationContext): unknown {
   if (node.onInvalid === undefined) return node.required ? INVALID : absentValue(node, path, context);
   return typeof node.onInvalid === "object" ? Object.freeze(structuredClone(node.onInvalid)) : node.onInvalid;
@@ -261,7 +261,7 @@ function toSecret(
   return undefined;
 }
 
-/** A part that this release does not read, for whoever does; what sounds like a credential is made one. */
+/** A part that this release does not read, kept for others; values that look like credentials become secrets. */
 function keepUnknown(tree: Tree, path: KeyPath, context: ValidationContext): unknown {
   if (tree.kind === "array") return Object.freeze(tree.items.map((item, index) => keepUnknown(item, [...path, index], context)));
   if (tree.kind === "scalar") return keepScalar(tree, path, context);

@@ -102,7 +102,7 @@ for (const [why, options] of [
     },
   ],
 ] as const) {
-  test(`when ${why}, that is said once and the file is looked at now and then`, () => {
+  test(`when ${why}, that is logged once and the file is polled`, () => {
     const directory = mkdtempSync(join(tmpdir(), "config-watch-"));
     const path = join(directory, ...("watch" in options ? [] : ["sub"]), "openclaw.json");
     const clock = new FakeClock();

@@ -9,7 +9,7 @@ export type ConfigWatchOptions = {
   /** Called once when the system does not (or no longer) report changes: then the file is looked at every `pollMs`. */
   onPolling?: (err: Error) => void;
   clock?: Clock;
-  /** For tests: stands in for the system's way to report changes. */
+  /** For tests: replaces the system's change notification. */
   watch?: typeof watch;
 };
 

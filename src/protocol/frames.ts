@@ -5,7 +5,7 @@ export type { ConnectParams, HelloOk, RequestFrame };
 
 /**
  * A payload that is JSON already, e.g. a cached list: it is spliced into the frame as it is. The text must be one valid JSON
- * value; nobody checks it again.
+ * value; it is not checked again.
  */
 export class RawJson {
   readonly json: string;

@@ -17,7 +17,7 @@ const LONG_STRING_BYTES = 16_384;
 const SHORT_STRING_BYTES = 48;
 
 const invalidFrame = (text: string): GatewayError => new GatewayError("INVALID_REQUEST", `invalid request frame: ${text}`);
-/** Thrown for text that is no JSON at all: its sender cannot be answered by id. */
+/** Thrown for text that is not JSON: its sender cannot be answered by id. */
 const notJson = (): GatewayError => detailError("FRAME_NOT_JSON", "invalid request frame: not JSON");
 
 /** The bytes of a key, each as one character; escapes are decoded first, so that two spellings of a key are equal. */
@@ -221,7 +221,7 @@ export type FrameHead = { id: string | null; method: string | null };
 
 /**
  * Id and method from the first bytes of a request, before the rest is read or even received: enough to refuse an oversized
- * one with an answer that its sender can match. Null for what does not stand before the params.
+ * one with an answer that its sender can match. Null for fields that do not precede the params.
  */
 export function readHead(bytes: Buffer): FrameHead {
   const text = bytes.toString("latin1", 0, LIMITS.frameHeadBytes);

@@ -136,7 +136,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "a missing channel block still offers pairing": { config: {}, want: "offer-pairing dm-unknown-sender" },
   "an unreadable dmPolicy closes direct messages": { account: { dmPolicy: "opne", allowFrom: ["*"] }, want: "ignore dm-disabled" },
-  "an account's key stands over the channel's": {
+  "an account's key overrides the channel's": {
     account: { dmPolicy: "open", allowFrom: ["*"], accounts: { default: { dmPolicy: "disabled" } } },
     want: "ignore dm-disabled",
   },
@@ -206,15 +206,15 @@ const CASES: Readonly<Record<string, Case>> = {
     config: { channels: { irc: { allowFrom: ["accessGroup:ops"] } }, accessGroups: { ops: { members: { telegram: [ALICE] } } } },
     want: "offer-pairing dm-unknown-sender",
   },
-  "a missing access group admits nobody": {
+  "a missing access group admits no one": {
     account: { dmPolicy: "allowlist", allowFrom: ["accessGroup:ops"] },
     want: "ignore dm-not-listed",
   },
-  "an access group named like a prototype key admits nobody": {
+  "an access group named like a prototype key admits no one": {
     account: { dmPolicy: "allowlist", allowFrom: ["accessGroup:__proto__"] },
     want: "ignore dm-not-listed",
   },
-  "an access group of an unknown type admits nobody": {
+  "an access group of an unknown type admits no one": {
     config: {
       channels: { irc: { dmPolicy: "allowlist", allowFrom: ["accessGroup:ops"] } },
       accessGroups: { ops: { type: "discord.channelAudience", members: { "*": ["*"] } } },
@@ -238,7 +238,7 @@ const CASES: Readonly<Record<string, Case>> = {
     message: inRoom({ mentionsSelf: true }),
     want: "answer group-mention",
   },
-  "a room's own senders stand over groupAllowFrom": {
+  "a room's own senders override groupAllowFrom": {
     account: listedRoom({ allowFrom: [EVE] }, { groupAllowFrom: [ALICE] }),
     message: inRoom({ mentionsSelf: true }),
     want: "ignore group-sender-not-listed",
@@ -258,7 +258,7 @@ const CASES: Readonly<Record<string, Case>> = {
     message: inRoom(),
     want: "answer group-always",
   },
-  "a named room's requireMention stands over the wildcard's": {
+  "a named room's requireMention overrides the wildcard's": {
     account: { groups: { "*": { requireMention: false }, "#room": { allowFrom: ["*"], requireMention: true } } },
     message: inRoom(),
     want: "record group-not-addressed",
@@ -268,13 +268,13 @@ const CASES: Readonly<Record<string, Case>> = {
     message: inRoom(),
     want: "answer group-always",
   },
-  "/activation always stands over requireMention": {
+  "/activation always overrides requireMention": {
     account: listedRoom({ requireMention: true }),
     message: inRoom(),
     bot: { activation: "always" },
     want: "answer group-always",
   },
-  "/activation mention stands over requireMention": {
+  "/activation mention overrides requireMention": {
     account: listedRoom({ requireMention: false }),
     message: inRoom(),
     bot: { activation: "mention" },
@@ -307,7 +307,7 @@ const CASES: Readonly<Record<string, Case>> = {
     bot: { isCommand: () => true },
     want: "ignore group-sender-not-listed",
   },
-  "a topic's rule stands over its group's": {
+  "a topic's rule overrides its group's": {
     account: { groups: { "#room": { allowFrom: ["*"], topics: { "7": { requireMention: false } } } } },
     message: inRoom({ thread: { id: "7" } }),
     want: "answer group-always",
@@ -317,7 +317,7 @@ const CASES: Readonly<Record<string, Case>> = {
     message: message({ chat: { kind: "channel", id: asId<ChatId>("t1") }, parent: { kind: "group", id: asId<ChatId>("#room") } }),
     want: "answer group-always",
   },
-  "a parent's own rule stands over the wildcard": {
+  "a parent's own rule overrides the wildcard": {
     account: { groups: { "*": { allowFrom: ["*"] }, "#room": { allowFrom: [EVE] } } },
     message: message({
       chat: { kind: "channel", id: asId<ChatId>("t1") },
@@ -372,7 +372,7 @@ const CASES: Readonly<Record<string, Case>> = {
     bot: { roomAdmitsMembers: true },
     want: "answer group-mention",
   },
-  "IRC's list of channels to join admits nobody": {
+  "IRC's list of channels to join admits no one": {
     account: { channels: ["#room"] },
     message: inRoom({ mentionsSelf: true }),
     want: "ignore group-not-listed",
@@ -416,7 +416,7 @@ const PATTERNS: readonly (readonly [name: string, config: RoutingConfig, text: s
   ["a pattern of the gateway", pattern(bot, room), "hey BOT!", "answer group-pattern"],
   ["a pattern that does not match", pattern(bot, room), "hey robot", "record group-not-addressed"],
   [
-    "an agent's own list stands over the gateway's",
+    "an agent's own list overrides the gateway's",
     pattern(bot, room, { entries: { main: { groupChat: { mentionPatterns: ["claw"] } } } }),
     "hey bot",
     "record group-not-addressed",
@@ -477,7 +477,7 @@ for (const [name, config, text, want] of PATTERNS) {
   test(`mention patterns: ${name}`, () => assert.equal(decision({ config, message: inRoom({ text }), want }), want));
 }
 
-test("problems of patterns are told, and no more than 32 are used", () => {
+test("problems of patterns are reported, and no more than 32 are used", () => {
   const { patterns, problems } = mentionPatterns(
     { messages: { groupChat: { mentionPatterns: ["(", ...Array.from({ length: 40 }, (_, i) => `b${i}`)] } } },
     "main",

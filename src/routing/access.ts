@@ -40,7 +40,7 @@ export type AccessContext = {
   patterns: readonly SafePattern[];
   /** The agent has answered in this thread before. */
   inThread?: boolean | undefined;
-  /** What `/activation` stored for this session; it stands over `requireMention`. */
+  /** What `/activation` stored for this session; it overrides `requireMention`. */
   activation?: "always" | "mention" | undefined;
   /** True for texts like "/status" that are addressed by what they are. */
   isCommand?: ((text: string) => boolean) | undefined;

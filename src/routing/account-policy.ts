@@ -24,7 +24,7 @@ export type AccountPolicy = {
   dmPolicy: DmPolicy;
   allowFrom: readonly string[];
   groupPolicy: GroupPolicyName;
-  /** Null: not set, so `allowFrom` counts. An empty list means nobody. */
+  /** Null: not set, so `allowFrom` counts. An empty list matches no one. */
   groupAllowFrom: readonly string[] | null;
   requireMention: boolean;
   /** Compares display names too. Names can be taken by anybody, hence the key's own name. */
@@ -74,7 +74,7 @@ function asPolicyName<T extends string>(value: unknown, allowed: readonly T[], c
 }
 
 /**
- * The rules for one account. Account keys stand over the channel's, the channel's over `channels.defaults`. The maps
+ * The rules for one account. Account keys override the channel's, which override `channels.defaults`. The maps
  * `groups`, `guilds` and `channels` are replaced as a whole by an account's own, never merged.
  */
 export function resolveAccountPolicy(config: RoutingConfig, channel: string, account: string): AccountPolicy {
@@ -160,7 +160,7 @@ export type RoomPlace = {
   guildId?: string | undefined;
 };
 
-/** Where a message was said, for the rule of its room. */
+/** Place of a message, for the rule of its room. */
 export const toRoomPlace = (message: RoutedMessage): RoomPlace => ({
   id: message.chat.id,
   previousId: message.chat.formerly,

@@ -86,7 +86,7 @@ const MATCHES: readonly (readonly [name: string, match: object, patch: Partial<R
     "peer",
   ],
   ["dm is direct", { channel: "discord", peer: { kind: "dm", id: "u1" } }, { chat: { kind: "direct", id: asId<ChatId>("d9") } }, "peer"],
-  ["the sender is no peer in a room", { channel: "discord", peer: { kind: "channel", id: "u1" } }, {}, null],
+  ["the sender is not a peer in a room", { channel: "discord", peer: { kind: "channel", id: "u1" } }, {}, null],
   ["a wildcard of another kind", { channel: "discord", peer: { kind: "direct", id: "*" } }, {}, null],
   [
     "a number as id",
@@ -98,7 +98,7 @@ const MATCHES: readonly (readonly [name: string, match: object, patch: Partial<R
   ["a peer in another guild", { channel: "discord", guildId: "g2", peer: { kind: "channel", id: "c1" } }, {}, null],
   ["a peer with a role that the sender lacks", { channel: "discord", roles: ["r9"], peer: { kind: "channel", id: "c1" } }, {}, null],
   ["a guild with a role that the sender lacks", { channel: "discord", guildId: "g1", roles: ["r9"] }, {}, null],
-  ["an empty list of roles is no condition", { channel: "discord", guildId: "g1", roles: [] }, {}, "guild"],
+  ["an empty list of roles is not a condition", { channel: "discord", guildId: "g1", roles: [] }, {}, "guild"],
   ["guild and team must both match", { channel: "discord", guildId: "g1", teamId: "t2" }, {}, null],
   ["an unusable peer never matches", { channel: "discord", peer: { kind: "room", id: "c1" } }, {}, null],
   ["an empty peer id never matches", { channel: "discord", peer: { kind: "channel", id: " " } }, {}, null],

@@ -44,7 +44,7 @@ test("pairs are counted apart, and the number of remembered pairs is bounded", (
   assert.equal(guard.check("a", settings, 1).answer, true, "forgotten");
 });
 
-test("keys of the account stand over the channel's, those over the defaults; what makes no sense is passed over", () => {
+test("account keys override the channel's, which override the defaults; invalid values are ignored", () => {
   const config = {
     channels: {
       defaults: { botLoopProtection: { maxEventsPerWindow: 5, windowSeconds: 10, cooldownSeconds: -1 } },

@@ -72,7 +72,7 @@ export type SessionPlace = {
   account: string;
   message: Pick<RoutedMessage, "chat" | "thread" | "sender">;
   session?: SessionScopes | undefined;
-  /** From the binding that won; stands over `session`. */
+  /** From the matching binding; overrides `session`. */
   override?: { dmScope?: string | undefined; groupScope?: string | undefined } | undefined;
 };
 

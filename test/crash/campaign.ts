@@ -193,7 +193,7 @@ export class CrashCampaign {
     return false;
   }
 
-  /** The last life on a home: nobody comes at first, then lost answers are asked for again, then everything ends and is compared. */
+  /** The last run on a home: first no client connects, then lost answers are requested again, then everything ends and is compared. */
   async #close(): Promise<void> {
     const faults = this.#ledger.violations.length;
     const { main } = this.#options;

@@ -48,7 +48,7 @@ export class CrashBench {
     return readFileSync(join(stateDir(this.home), "gateway", "token"), "utf8").trim();
   }
 
-  /** Everything afresh: an empty home, and nothing remembered of what was asked and said. */
+  /** Resets everything: an empty home and an empty record of requests and answers. */
   reset(): void {
     if (this.home) dropHome(this.home);
     this.home = newHome();

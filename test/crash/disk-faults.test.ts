@@ -69,7 +69,7 @@ for (const { what, text, begun, end } of [
     end: (waited: Waited) => assert.deepEqual([waited.status, waited.errorKind], ["error", "interrupted"]),
   },
 ]) {
-  test(`SIGTERM: clients are told, the process is gone within 2 s, and ${what}`, async () => {
+  test(`SIGTERM: clients are notified, the process ends within 2 s, and ${what}`, async () => {
     world.reset();
     const life = new GatewayRun(world);
     const client = await connected(life);

@@ -1,7 +1,7 @@
 export type MessageRoute = "chat" | "agent" | "http";
 export type MessageStatus = "ok" | "error" | "aborted";
 
-/** One message of a client, and what the client has been told about it. */
+/** One message of a client, and the results that the client received. */
 export type LedgerEntry = {
   /** A word that is in the text and nowhere else. */
   marker: string;
@@ -23,7 +23,7 @@ const MARKER = /\bm\d+x\b/g;
 /** All markers in a text. */
 export const markersIn = (text: string): string[] => text.match(MARKER) ?? [];
 
-/** What the clients know, over all lives of the gateway. Contradictions in what they are told are faults. */
+/** Results that clients received, over all runs of the gateway. Contradictory results are faults. */
 export class MessageLedger {
   readonly entries = new Map<string, LedgerEntry>();
   readonly violations: string[] = [];
@@ -51,7 +51,7 @@ export class MessageLedger {
     return this.all("acked").filter((entry) => entry.outcome === null);
   }
 
-  /** The run has ended; whoever heard of another end before has been told two things. */
+  /** The run has ended; a different earlier end is a contradiction. */
   ended(key: string, status: MessageStatus, text: string | null): void {
     const entry = this.entries.get(key);
     if (!entry) return;

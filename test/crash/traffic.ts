@@ -77,7 +77,7 @@ export class TrafficGenerator {
     this.send(this.#ledger.add(this.#entry(kind)));
   }
 
-  /** A message of which nobody knows whether it arrived is sent again with its key, and so is one that did. */
+  /** A message with an unknown result is sent again with its key, and so is one that arrived. */
   #retry(): void {
     const known = [...this.#ledger.entries.values()].filter((entry) => entry.state !== "refused");
     const lost = known.filter((entry) => entry.state === "sent");

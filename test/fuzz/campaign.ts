@@ -16,7 +16,7 @@ export type FuzzSummary = {
   faults: string[];
   /** The longest turns of the loop, milliseconds of CPU, that came again when the same was sent again. */
   stalls: { what: string; ms: number }[];
-  /** The longest turn of the loop in all, whoever was the cause. */
+  /** The longest turn of the event loop, for any cause. */
   longestMs: number;
   residentMib: { before: number; most: number };
 };
@@ -205,7 +205,7 @@ export class FuzzCampaign {
   #checkEnding(socket: RawSocket, what: string): void {
     const { code, reason } = socket.ending;
     if (this.#target.over) return;
-    if (code === 1006) this.#fault(what, "the connection was cut without a word");
+    if (code === 1006) this.#fault(what, "the connection ended without a close frame");
     else if (code === 1011) this.#fault(what, `internal error: ${reason}`);
     else if (code !== 1000 && code !== 1005 && reason === "") this.#fault(what, `ended with ${code} and no reason`);
   }
@@ -247,7 +247,7 @@ export class FuzzCampaign {
     socket.write(violation.bytes);
     if (violation.outcome === "end") {
       await socket.until(() => socket.ended, ANSWER_MS);
-      // A valid frame with a text that is no request is answered within a connection, and ends it before.
+      // A valid frame with a text that is not a request is answered within a connection, and ends it before.
       if (socket.ended) this.#checkEnding(socket, what);
       else if (!this.#target.over) this.#fault(what, "the connection goes on");
     } else if (violation.outcome === "serve") {
@@ -271,7 +271,7 @@ export class FuzzCampaign {
       if (!attack.open) this.#fault(attack.what, "no answer");
       return;
     }
-    // An end without any answer is right only for what is no request at all.
+    // An end without any answer is right only for text that is not a request.
     if (answer.status === 0 && !attack.open)
       this.#fault(attack.what, `ended without an answer: ${JSON.stringify(answer.head.slice(0, 100))}`);
     if (answer.status === 500) this.#fault(attack.what, `500: ${answer.body.slice(0, 300)}`);
@@ -294,7 +294,7 @@ export class FuzzCampaign {
   }
 }
 
-/** Whether one of the frames answers the message: by an id that stands in it, or by any refusal where none can be read. */
+/** Whether one of the frames answers the message: by an id in it, or by any refusal if it has no readable id. */
 function answerIn(heard: readonly ReceivedFrame[], message: Buffer): boolean {
   const ids = idsOf(message);
   return heard.some((each) => {
@@ -305,7 +305,7 @@ function answerIn(heard: readonly ReceivedFrame[], message: Buffer): boolean {
   });
 }
 
-/** Ids of messages that nobody has changed. */
+/** Ids of unchanged messages. */
 const OURS = /^[mr]\d+$/;
 
 /** The same message as another request: its id is also its idempotency key, and a repeated one would cost nothing. */
@@ -319,7 +319,7 @@ const DECODED_MS_PER_MB = 3;
 const allowanceMs = ({ what, bytes }: Message): number =>
   what === LARGE_ATTACHMENT ? STALL_MS + (bytes.length / 1_000_000) * DECODED_MS_PER_MB : STALL_MS;
 
-/** What may be the id of a message, wherever it stands in it. */
+/** Possible ids of a message, at any position. */
 function idsOf(message: Buffer): ReadonlySet<string> {
   const text =
     message.length > 8_192

@@ -140,7 +140,7 @@ async function expectMessage(target: ChannelTarget, rig: TestHost, text: string)
   await rig.until(() => rig.events.some((event) => event.text.endsWith(text)), `"${text}" after odd events`);
 }
 
-/** While nothing can be stored, the platform is told of nothing. */
+/** While nothing can be stored, nothing is acknowledged to the platform. */
 async function expectNothingAcknowledged(target: ChannelTarget, rig: TestHost, faults: string[]): Promise<void> {
   if (target.unacknowledged() === null) return;
   await rig.until(() => target.unacknowledged() === 0, "the acknowledgements");

@@ -8,7 +8,7 @@ const LIMIT_MS = 25_000;
 const GROWTH_MIB = 250;
 
 test(
-  "odd frames and requests are answered or end their connection, hold up nobody, and kill nothing",
+  "malformed frames and requests are answered or end their connection, and affect no other client",
   { timeout: 120_000 },
   async (context) => {
     const summary = await new FuzzCampaign({ seed: SEED, limitMs: LIMIT_MS, say: (line) => context.diagnostic(line) }).run();

@@ -95,7 +95,7 @@ function headerLines(port: number, token: string, random: SeededRandom): string[
     () => " folded: line",
     () => "X-Null: a\u0000b",
     () => `x-openclaw-session-key: ${random.pick(["main", "__proto__", "a".repeat(600), "agent:other:x"])}`,
-    () => `x-openclaw-agent-id: ${random.pick(["main", "nobody", "../../x"])}`,
+    () => `x-openclaw-agent-id: ${random.pick(["main", "unknown", "../../x"])}`,
     () => "x-openclaw-scopes: operator.admin",
   ];
   for (let times = random.int(0, 4); times > 0; times--) lines.push(random.pick(more)());
@@ -114,7 +114,7 @@ const BODIES = [
   '{"model":"openclaw","messages":[null]}',
   '{"model":"openclaw","messages":[{"role":"user","content":null}]}',
   '{"model":"openclaw","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"file:///etc/passwd"}}]}]}',
-  '{"model":"nobody","messages":[{"role":"user","content":"hi"}]}',
+  '{"model":"unknown","messages":[{"role":"user","content":"hi"}]}',
   '{"model":{"a":1},"messages":[{"role":"user","content":"hi"}]}',
   '{"model":"openclaw","input":[{"role":"user","content":{}}]}',
   `{"model":"openclaw","messages":${"[".repeat(5_000)}${"]".repeat(5_000)}}`,

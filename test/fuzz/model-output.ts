@@ -1,6 +1,6 @@
 /**
  * Odd output of models, as records of Pi: wrong types, numbers of every kind, half characters, tags, markup without an end. Plays
- * each stream through everything that stands between a model and people, and says what broke.
+ * each stream through all code between a model and people, and reports failures.
  *
  *     node test/fuzz/model-output.ts [--count N] [--seed N]
  */

@@ -68,7 +68,7 @@ export function generateViolation(random: SeededRandom): ProtocolViolation {
     }),
     () => ({ what: "a ping", bytes: toBytes({ opcode: OPCODE.ping, payload: Buffer.from("hi") }), outcome: "serve" }),
     () => ({
-      what: "pongs that nobody asked for",
+      what: "unsolicited pongs",
       bytes: Buffer.concat(Array.from({ length: 5 }, () => toBytes({ opcode: OPCODE.pong, payload: Buffer.from("x") }))),
       outcome: "serve",
     }),

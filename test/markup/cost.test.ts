@@ -160,7 +160,7 @@ test("what is nested too deeply stays as it was written", () => {
   }
 });
 
-test("no word of a long text is lost, whatever marks stand around it", () => {
+test("no word of a long text is lost, with any surrounding marks", () => {
   const words = Array.from({ length: 2_000 }, (_, i) => `w${i}w`);
   let seed = 5;
   const random = (n: number): number => (seed = (seed * 48_271) % 2_147_483_647) % n;

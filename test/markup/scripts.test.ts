@@ -7,7 +7,7 @@ import { toMarkedSignal, toTextStyles } from "../../src/channels/signal/outbound
 import { toMrkdwn } from "../../src/channels/slack/outbound.ts";
 import { toTelegramHtml, toVisibleTelegram } from "../../src/channels/telegram/outbound.ts";
 
-/** One sentence in each script: what stands before, inside (with punctuation at its edges) and behind a bold stretch, without blanks. */
+/** One sentence in each script: text before, inside (with punctuation at its edges) and after a bold span, without blanks. */
 const SCRIPTS: readonly (readonly [script: string, before: string, bold: string, after: string])[] = [
   ["Latin", "see ", "bold", " text"],
   ["Latin inside a word", "un", "believ", "able"],

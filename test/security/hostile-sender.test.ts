@@ -43,7 +43,7 @@ const inRoom = (text: string): void => say(`@Test_Bot ${text}`, { chat: ROOM, en
 const repeat = (unit: string, characters = 24_000): string => unit.repeat(Math.ceil(characters / unit.length));
 const nested = (depth: number): unknown => (depth === 0 ? "end" : { a: nested(depth - 1) });
 
-/** Name of the act -> the act. The model repeats what it is told, so a text is also an answer. */
+/** Name of the act -> the act. The model repeats its input, so a text is also an answer. */
 const ACTS: Readonly<Record<string, () => unknown>> = {
   "quotes inside of quotes": () => say(">".repeat(4_000)),
   "lists inside of lists": () => say("1. ".repeat(1_300)),
@@ -66,7 +66,7 @@ const ACTS: Readonly<Record<string, () => unknown>> = {
   "a model that never answers, in a room": () => inRoom("\nstall"),
   "a model that is cut off": () => inRoom("\ncut"),
   "an error of the model": () => inRoom("\nerror:500"),
-  "a tool that nobody granted": () => inRoom('\ntool:bash:{"command":"id"}'),
+  "a tool that was not granted": () => inRoom('\ntool:bash:{"command":"id"}'),
   "a file of the machine": () => inRoom("\ntool:read:/etc/passwd"),
   "every command at once": () => {
     for (const command of [

@@ -69,7 +69,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     invariant: 1,
-    breaks: "nobody approves or changes what they do not hold",
+    breaks: "callers approve and change only scopes that they hold",
     file: "src/auth/devices.ts",
     text: "if (missing !== undefined) throw missingScope(missing);\n  }\n}",
     broken: "}\n}",
@@ -212,7 +212,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     invariant: 4,
-    breaks: "a secret is no text",
+    breaks: "a secret is not a string",
     file: "src/core/secret.ts",
     text: "toString(): string {\n    return REDACTED;",
     broken: "toString(): string {\n    return this.#text;",
@@ -328,7 +328,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     invariant: 5,
-    breaks: "bodies of strangers are bounded in total",
+    breaks: "pre-auth bodies are bounded in total",
     file: "src/server/budget.ts",
     text: "if (this.#held + bytes > this.#total || own > this.#perKey) return false;",
     broken: "if (own > this.#perKey) return false;",

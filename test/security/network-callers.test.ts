@@ -50,7 +50,7 @@ test("what a client names is fetched by the guarded function and by nothing else
   for (const caller of callers) assert.match(caller, /^src\/(?:gateway|tools|methods)\//);
 });
 
-test("every way to the network is recognised", () => {
+test("every way to the network is detected", () => {
   for (const text of [
     'const a = await fetch("http://x");',
     'import { get } from "node:http";',

@@ -40,7 +40,7 @@ describe("channels on the page", () => {
     return one;
   }
 
-  test("each account says how it is, why, and what mends it; people who wait are let in, letters are settled", async () => {
+  test("each account shows its state, cause and fix; access requests are approved, dead letters are settled", async () => {
     gateway.channels.fill();
     const { page, errors: faults, unexpectedRequests: strays } = await open();
     const slack = page.locator(".account", { hasText: "Action needed" });
@@ -67,7 +67,7 @@ describe("channels on the page", () => {
     assert.deepEqual([faults, strays], [[], []]);
   });
 
-  test("a channel is connected step by step: a wrong token is told, a good one saved, the first message ticked, its sender let in", async () => {
+  test("a channel is connected step by step: a wrong token is reported, a valid one saved, the first message confirmed, its sender approved", async () => {
     const { page, errors: faults } = await open();
     await page.getByText("No channels yet.").waitFor();
     await page.getByRole("button", { name: "Connect a channel" }).click();
@@ -122,7 +122,7 @@ describe("channels on the page", () => {
     assert.deepEqual(faults, []);
   });
 
-  test("a wrong app token is told under its field; an account that fails after all has a way back", async () => {
+  test("a wrong app token is reported under its field; an account that fails later has a way back", async () => {
     const { page, errors: faults } = await open();
     await page.getByRole("button", { name: "Connect a channel" }).click();
     await page.getByRole("button", { name: "Slack" }).click();
@@ -171,7 +171,7 @@ describe("channels on the page", () => {
     assert.deepEqual(faults, []);
   });
 
-  test("whoever asks to be let in is seen in the whole page, and approved in one click", async () => {
+  test("an access request is visible on the whole page, and approved in one click", async () => {
     const { page } = await open();
     await page.locator(".row", { hasText: "Main" }).locator(".row-open").click();
     await page.locator("#composer").waitFor();

@@ -184,7 +184,7 @@ describe("the chat page", () => {
     assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^# shows what would go/);
   });
 
-  test("Escape and the stop button end a turn and keep what was said", async () => {
+  test("Escape and the stop button end a turn and keep the partial answer", async () => {
     gateway.conversations.wordMs = 40;
     const { page } = await signedIn();
     await say(page, "answer slowly please");

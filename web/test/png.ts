@@ -75,7 +75,7 @@ export function toThumbnail({ width, height, rgb }: Thumbnail, scale: number): T
   return { width: w, height: h, rgb: small };
 }
 
-/** As a PNG with a palette; with more than 256 colours the rare ones become the nearest of the others. */
+/** As a PNG with a palette; with more than 256 colors the rare ones become the nearest of the others. */
 export function encodePng({ width, height, rgb }: Thumbnail): Buffer {
   const counts = new Map<number, number>();
   const colourAt = (at: number): number => (rgb[at * 3]! << 16) | (rgb[at * 3 + 1]! << 8) | rgb[at * 3 + 2]!;

@@ -2,7 +2,7 @@
  * Pictures of every state of the page at two widths and in both themes. `npm run screenshots` compares them with those in
  * `web/test/screenshots/`, `npm run screenshots -- --update` replaces them.
  *
- * What is kept is small: scaled down and with few colours, so that a difference of a few pixels between versions of the browser
+ * The stored images are small: scaled down and with few colors, so that a difference of a few pixels between versions of the browser
  * does not count, and a box that has moved does.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -44,7 +44,7 @@ const serverRule = object(
   { unserved: ["slug", "toolsBySender", "ignoreOtherMentions"], onInvalid: CLOSED_GROUP },
 );
 
-// Who is answered in a server is said by the server's own rules.
+// The server's rules decide who is answered in it.
 const { groupAllowFrom: _people, ...conversation } = conversationFields;
 
 const discordFields = {

@@ -23,7 +23,7 @@ const channelRule = object(
   { unserved: ["allow", "skills", "toolsBySender", "allowBots", "ignoreOtherMentions"], onInvalid: CLOSED_GROUP },
 );
 
-// Who is answered in a channel is said by the channel's own rule.
+// The channel's rule decides who is answered in it.
 const { groupAllowFrom: _people, ...conversation } = conversationFields;
 
 const slackFields = {

@@ -36,7 +36,7 @@ const catalog = record(
   "More models by `provider/model` that people may choose, with their short names.",
   "<provider/model>",
   object(
-    "One model of the catalogue.",
+    "One model of the catalog.",
     { alias: string("Short name for the `/model` command.") },
     { unserved: ["params", "agentRuntime", "pickerRuntimes", "codeMode", "streaming"] },
   ),
@@ -69,7 +69,7 @@ const compaction = object(
 );
 
 const identity = object(
-  "How the agent is shown to people. What it knows of itself stands in its workspace.",
+  "How the agent is shown to people. Its self-description is in its workspace.",
   {
     name: string("Name that is shown, and that calls the agent in groups where no pattern is set.", { maxChars: 200 }),
     emoji: string("Emoji that stands for the agent, and that calls it like the name.", { maxChars: 64 }),

@@ -15,18 +15,18 @@ const resetRule = (doc: string, optional: boolean) =>
         ["none", "daily", "idle"],
       ),
       atHour: integer("Hour of the daily reset, 0 to 23, in the time zone of `agents.defaults.userTimezone`.", { min: 0, max: 23 }),
-      idleMinutes: integer("Minutes of silence after which the next message starts anew.", { min: 1 }),
+      idleMinutes: integer("Minutes of inactivity after which the next message resets the session.", { min: 1 }),
     },
     optional ? { optional: true } : {},
   );
 
-const reset = object("When a conversation starts anew by itself.", {
+const reset = object("Automatic session resets.", {
   mode: enumOf(
     "`none` never, `daily` at an hour (and after silence, where `idleMinutes` is set), `idle` after silence. When it is not set, `idle` with `idleMinutes`, else `none`.",
     ["none", "daily", "idle"],
   ),
   atHour: integer("Hour of the daily reset, 0 to 23, in the time zone of `agents.defaults.userTimezone`.", { default: 4, min: 0, max: 23 }),
-  idleMinutes: integer("Minutes of silence after which the next message starts anew.", { min: 1 }),
+  idleMinutes: integer("Minutes of inactivity after which the next message resets the session.", { min: 1 }),
 });
 
 export const session = object(
@@ -59,7 +59,7 @@ export const session = object(
     }),
     resetByChannel: record("Other rules for some channels.", "<channel>", resetRule("The rule of the channel.", false)),
     resetTriggers: array(
-      "Messages that start a conversation anew, besides `/new` and `/reset`, which always do. The whole message must be the text; case does not matter.",
+      "Messages that reset the session, in addition to `/new` and `/reset`. The whole message must match; case is ignored.",
       string("The text."),
       { default: ["/new", "/reset"] },
     ),
@@ -87,7 +87,7 @@ export const messages = object(
     ),
     removeAckAfterReply: boolean("Take the mark back when the message was answered.", { default: false }),
     groupChat: object(
-      "Behaviour in groups.",
+      "Behavior in groups.",
       {
         mentionPatterns: array(
           "Regular expressions (case does not matter) that count as a mention of the agent.",
@@ -127,7 +127,7 @@ export const commands = object(
   "Commands that begin with a slash.",
   {
     ownerAllowFrom: array(
-      "Ids of the owners, as `channel:id`. The agent is told that they are, and they may always use commands.",
+      "Ids of the owners, as `channel:id`. The agent is informed that they are owners, and they may always use commands.",
       string("An id as `channel:id`.", { acceptsNumber: true }),
       {
         default: [],
@@ -210,7 +210,7 @@ export const accessGroups = record(
     "One set.",
     {
       type: enumOf(
-        "`message.senders` is a list of ids; a set of the type `discord.channelAudience` has nobody in it here.",
+        "`message.senders` is a list of ids; a set of the type `discord.channelAudience` is empty in this gateway.",
         ["message.senders", "discord.channelAudience"],
         { required: true },
       ),
