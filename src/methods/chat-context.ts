@@ -22,7 +22,7 @@ import { toThinkingLevel } from "../core/thinking.ts";
 import { resolveModels, type AgentSettings } from "../turns/settings.ts";
 import type { Submission } from "../turns/submission.ts";
 import { isSendDenied, permittedTools } from "../turns/permissions.ts";
-import { toSessionRow, type RowOptions, type SessionFacts } from "./wire-rows.ts";
+import { splitModel, toSessionRow, toThinkingLevels, type RowOptions, type SessionFacts } from "./wire-rows.ts";
 
 /** What methods do with messages, lanes, runs and transcripts. */
 export type ChatTurns = {
@@ -197,3 +197,19 @@ const sendDenied = (): GatewayError =>
 /** The tools that an operator's message has in a session at this moment. */
 export const toolsIn = (deps: ChatDeps, key: SessionKey, agentId: AgentId): readonly ToolName[] =>
   permittedTools(deps.sessions.get(key), deps.operatorTools(agentId));
+
+/** Model and context of a session without settings of its own. */
+export function chatDefaults(deps: ChatDeps): Record<string, unknown> {
+  const settings = deps.settings(deps.defaultAgent());
+  const model = `${settings.models[0]!.provider}/${settings.models[0]!.id}`;
+  const facts = deps.modelFacts(model);
+  return {
+    modelProvider: splitModel(model).provider,
+    model: splitModel(model).id,
+    contextTokens: facts.contextWindow,
+    thinkingLevels: toThinkingLevels(facts.thinkingLevels),
+    thinkingOptions: facts.thinkingLevels,
+    thinkingDefault: settings.thinking,
+    modelSelectionTarget: "session",
+  };
+}

@@ -7,8 +7,8 @@ import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import { storeAttachments } from "./attachments.ts";
 import { contextOfSend, guardOfSend } from "./chat-send-context.ts";
-import { operatorSubmission, resolveKey, toolsIn, wireRow, type ChatDeps } from "./chat-context.ts";
-import { truncateTexts, toPage, splitModel, toMessageRow, toThinkingLevels } from "./wire-rows.ts";
+import { chatDefaults, operatorSubmission, resolveKey, toolsIn, wireRow, type ChatDeps } from "./chat-context.ts";
+import { truncateTexts, toPage, toMessageRow } from "./wire-rows.ts";
 import { HistoryPageCache } from "./history-pages.ts";
 import { inputReceipts, pendingInputs } from "./pending-inputs.ts";
 import { requireShortId } from "./session-list.ts";
@@ -197,20 +197,4 @@ async function inject(deps: ChatDeps, params: MethodParams<"chat.inject">): Prom
   bus.emit("message.added", { message });
   bus.emit("session.changed", { sessionKey: key, reason: "inject", fields: ["updated_at", "preview", "last_message_at"] });
   return { ok: true, messageId: message.id };
-}
-
-/** Model and context of a session that says nothing of its own. */
-export function chatDefaults(deps: ChatDeps): Record<string, unknown> {
-  const settings = deps.settings(deps.defaultAgent());
-  const model = `${settings.models[0]!.provider}/${settings.models[0]!.id}`;
-  const facts = deps.modelFacts(model);
-  return {
-    modelProvider: splitModel(model).provider,
-    model: splitModel(model).id,
-    contextTokens: facts.contextWindow,
-    thinkingLevels: toThinkingLevels(facts.thinkingLevels),
-    thinkingOptions: facts.thinkingLevels,
-    thinkingDefault: settings.thinking,
-    modelSelectionTarget: "session",
-  };
 }

@@ -5,8 +5,7 @@ import { toAgentId } from "../core/agent-id.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import { textOf, type MessageHit } from "../store/messages.ts";
 import type { SessionQuery, SessionRow } from "../store/sessions.ts";
-import { chatDefaults } from "./chat.ts";
-import { resolveKey, wireRow, type ChatDeps } from "./chat-context.ts";
+import { chatDefaults, resolveKey, wireRow, type ChatDeps } from "./chat-context.ts";
 
 type ListParams = MethodParams<"sessions.list">;
 

@@ -1,7 +1,7 @@
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Exchange } from "./exchange.ts";
-import type { HttpRoute } from "./http.ts";
+import type { HttpRoute } from "./http-route.ts";
 import type { ServerDeps } from "./deps.ts";
 
 /** `/channels/<channel>` for the account `default`, `/channels/<channel>/<account>` for another one. */

@@ -17,7 +17,7 @@ import {
   type RawClient,
   type ServerBench,
 } from "../../test/server-bench.ts";
-import type { CompletionRun, OpenAiBackend } from "./openai.ts";
+import type { CompletionRun, OpenAiBackend } from "./openai-backend.ts";
 
 const OWNER = { scopes: new Set(["operator.admin"]), name: "t" };
 const ADMIN = { scopes: new Set(["operator.admin"]), device: null };

@@ -5,7 +5,7 @@ import type { Secret } from "../core/secret.ts";
 import type { Auth } from "../auth/open.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import type { Peer } from "../protocol/hub.ts";
-import type { OpenAiBackend } from "./openai.ts";
+import type { OpenAiBackend } from "./openai-backend.ts";
 import type { SessionHistoryReader } from "./session-history.ts";
 
 /** Whether `connect` works. */

@@ -6,7 +6,7 @@ import { LIMITS } from "../core/limits.ts";
 import { MetricsProbe } from "../../test/metrics-probe.ts";
 import { BEARER, connect, http, startServerBench, TOKEN } from "../../test/server-bench.ts";
 import { ByteBudget, BudgetShare } from "./budget.ts";
-import type { OpenAiBackend } from "./openai.ts";
+import type { OpenAiBackend } from "./openai-backend.ts";
 
 const HELD = "gateway_server_held_request_bytes";
 const MIB = 1_048_576;

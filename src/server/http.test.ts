@@ -8,7 +8,7 @@ import { GatewayError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { BEARER, http, RawClient, startServerBench, tryConnect, type HttpResult, type ServerBench } from "../../test/server-bench.ts";
-import type { CompletionEvent, CompletionRun, OpenAiBackend } from "./openai.ts";
+import type { CompletionEvent, CompletionRun, OpenAiBackend } from "./openai-backend.ts";
 import type { ReadinessResponse } from "./deps.ts";
 
 const runs: CompletionRun[] = [];

@@ -7,26 +7,13 @@ import type { Backlog } from "./backlog.ts";
 import { ByteBudget, BudgetShare } from "./budget.ts";
 import type { CredentialWatch } from "./credential-watch.ts";
 import { Exchange } from "./exchange.ts";
+import type { HttpRoute } from "./http-route.ts";
 import { OpenAiRoutes } from "./openai.ts";
 import { webhookRoutes } from "./channel-webhooks.ts";
 import { isHostAllowed, isOriginAllowed } from "./origin.ts";
 import type { ServerDeps } from "./deps.ts";
 import { sessionHistoryRoute } from "./session-history.ts";
 import { Page } from "./static.ts";
-
-/**
- * Who may use a route. `public` and `static` need no credential. `signed`: a chat platform, whose signature over the body is checked by
- * the channel before anything is done with it.
- */
-export type RouteAuth = "public" | "static" | "signed" | "operator.read" | "operator.write";
-
-export type HttpRoute = {
-  method: "GET" | "POST";
-  /** Exact path, or a path that ends in `/*`. */
-  path: string;
-  auth: RouteAuth;
-  run(exchange: Exchange, caller: Verified | null): void | Promise<void>;
-};
 
 /** What the checks before any route found out; null when the request was refused and answered. */
 export type ScreenedRequest = { facts: PeerFacts; peer: string };

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { GatewayError } from "../core/errors.ts";
 import type { Exchange } from "./exchange.ts";
-import { SseStream, streamCompletionText, toOpenAiError, type CompletionEvent, type CompletionUsage } from "./openai.ts";
+import type { CompletionEvent, CompletionUsage, FinalCompletion } from "./openai-backend.ts";
+import { SseStream, streamCompletionText, toOpenAiError } from "./openai-stream.ts";
 
 type Base = { id: string; createdAt: number; model: string };
-type Final = Extract<CompletionEvent, { type: "final" }>;
 
 function toResponse(base: Base, status: string, output: readonly unknown[], rest: Record<string, unknown> = {}): Record<string, unknown> {
   return { id: base.id, object: "response", created_at: base.createdAt, status, model: base.model, output, ...rest };
@@ -19,7 +19,7 @@ const toItem = (id: string, status: string, text: string | null): Record<string,
 });
 
 /** The item of a finished answer: its text, and why the provider refused more. */
-function toFinalItem(id: string, final: Final): Record<string, unknown> {
+function toFinalItem(id: string, final: FinalCompletion): Record<string, unknown> {
   const status = final.finishReason === "stop" ? "completed" : "incomplete";
   const item = toItem(id, status, final.text);
   if (final.refusal === undefined) return item;
@@ -29,7 +29,7 @@ function toFinalItem(id: string, final: Final): Record<string, unknown> {
 
 const REASONS = { length: "max_output_tokens", content_filter: "content_filter" } as const;
 
-function toResponseStatus(final: Final): { status: string; details: Record<string, unknown> } {
+function toResponseStatus(final: FinalCompletion): { status: string; details: Record<string, unknown> } {
   if (final.finishReason === "stop") return { status: "completed", details: {} };
   return { status: "incomplete", details: { incomplete_details: { reason: REASONS[final.finishReason] } } };
 }
@@ -44,7 +44,7 @@ const toUsage = (usage: CompletionUsage): Record<string, unknown> => ({
 });
 
 /** The whole answer as one `response` object. */
-export function collectResponse(base: Base, final: Final): Record<string, unknown> {
+export function collectResponse(base: Base, final: FinalCompletion): Record<string, unknown> {
   const { status, details } = toResponseStatus(final);
   return toResponse(base, status, [toFinalItem(`msg_${randomUUID()}`, final)], {
     output_text: final.text,

@@ -5,108 +5,13 @@ import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { readLargeFrame } from "../protocol/scan.ts";
 import type { Exchange } from "./exchange.ts";
-import type { HttpRoute } from "./http.ts";
+import type { HttpRoute } from "./http-route.ts";
 import { CHAT_FIELDS, checkFields, RESPONSES_FIELDS } from "./openai-fields.ts";
-import { toInput, type CompletionInput } from "./openai-input.ts";
+import { toInput } from "./openai-input.ts";
+import type { CompletionEvent, CompletionRun, CompletionUsage, FinalCompletion, OpenAiBackend } from "./openai-backend.ts";
+import { collectCompletion, SseStream, streamCompletionText, toOpenAiError } from "./openai-stream.ts";
 import { collectResponse, streamResponse } from "./openai-responses.ts";
-import { SentText } from "./openai-text.ts";
 import type { ServerDeps } from "./deps.ts";
-
-/** `inputTokens` are all that went in; `cachedTokens` are those of them that came from the provider's cache. */
-export type CompletionUsage = { inputTokens: number; outputTokens: number; cachedTokens?: number };
-export type FinishReason = "stop" | "length" | "content_filter";
-
-/** What one completion tells while it runs. `final` or `error` is the last one; a run that ends without either has failed. */
-export type CompletionEvent =
-  /** Text that comes after what was sent before. */
-  | { type: "delta"; text: string }
-  /** What was said before is taken back: an attempt failed and is repeated. `text` stands instead. */
-  | { type: "replaced"; text: string }
-  /** The agent uses one of its own tools; clients of this API only see that it takes time. */
-  | { type: "tool"; name: string }
-  /** `text` is the whole answer. */
-  | {
-      type: "final";
-      text: string;
-      usage: CompletionUsage;
-      finishReason: FinishReason;
-      /** Why the provider refused, in a sentence. */ refusal?: string;
-    }
-  | { type: "error"; error: GatewayError };
-
-export type CompletionRun = CompletionInput & {
-  /** Agent that answers; null: the default one. */
-  agentId: string | null;
-  /** Session to continue, as the caller named it; null: `user` decides, and without one the session is new. */
-  sessionKey: string | null;
-  /** Stable name of the end user; the same name continues the same session. */
-  user: string | null;
-  stream: boolean;
-  /** The same key gives the same run. */
-  idempotencyKey: string;
-  caller: { scopes: ReadonlySet<string>; credential: string };
-  /** Aborts when the client has gone. */
-  signal: AbortSignal;
-};
-
-/** How completions reach the agents. They enter the same lanes as every other message. */
-export type OpenAiBackend = {
-  /** Which of the routes are served. */
-  routes: { chatCompletions: boolean; responses: boolean };
-  /** Ids of the agents that can be asked; the first is the default. */
-  agents(): readonly string[];
-  /** Throws GatewayError when it cannot start; later failures are events. */
-  run(run: CompletionRun): AsyncIterable<CompletionEvent>;
-};
-
-/** A comment that keeps proxies from closing a quiet stream. */
-const KEEP_ALIVE_MS = 15_000;
-
-/** A server-sent event stream; nothing is written after the client has gone. */
-export class SseStream {
-  readonly #exchange: Exchange;
-  readonly #keepAlive: NodeJS.Timeout;
-
-  constructor(exchange: Exchange) {
-    this.#exchange = exchange;
-    exchange.response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store" });
-    exchange.response.flushHeaders();
-    this.#keepAlive = setInterval(() => this.#write(": still working\n\n"), KEEP_ALIVE_MS);
-    this.#keepAlive.unref();
-  }
-
-  send(value: unknown, event?: string): Promise<void> {
-    const name = event === undefined ? "" : `event: ${event}\n`;
-    return this.#write(`${name}data: ${typeof value === "string" ? value : JSON.stringify(value)}\n\n`);
-  }
-
-  end(): void {
-    clearInterval(this.#keepAlive);
-    this.#exchange.response.end();
-  }
-
-  /** Resolves when the client has room for more, or has gone. */
-  async #write(text: string): Promise<void> {
-    const { response, signal } = this.#exchange;
-    if (signal.aborted || response.write(text)) return;
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        response.off("drain", done);
-        response.off("close", done);
-        resolve();
-      };
-      response.on("drain", done);
-      response.on("close", done);
-    });
-  }
-}
-
-export const toOpenAiError = (err: GatewayError): { message: string; type: string; code: string; param: string | null } => ({
-  message: err.message,
-  type: ERRORS[err.code].http < 500 ? (err.code === "RATE_LIMITED" ? "rate_limit_error" : "invalid_request_error") : "server_error",
-  code: err.code.toLowerCase(),
-  param: typeof err.details?.["param"] === "string" ? err.details["param"] : null,
-});
 
 /** `/v1` in OpenAI's shapes. */
 export class OpenAiRoutes {
@@ -281,7 +186,7 @@ const toUsage = (usage: CompletionUsage): unknown => ({
   ...(usage.cachedTokens === undefined ? {} : { prompt_tokens_details: { cached_tokens: usage.cachedTokens } }),
 });
 
-const toAssistant = ({ text, refusal }: Final): unknown => ({
+const toAssistant = ({ text, refusal }: FinalCompletion): unknown => ({
   role: "assistant",
   content: refusal !== undefined && text === "" ? null : text,
   ...(refusal === undefined ? {} : { refusal }),
@@ -299,32 +204,6 @@ function wantsUsage(body: Record<string, unknown>): boolean {
   const wanted = (options as { include_usage?: unknown }).include_usage;
   if (wanted !== undefined && typeof wanted !== "boolean") throw invalidOptions("`stream_options.include_usage` must be true or false");
   return wanted === true;
-}
-
-type Final = Extract<CompletionEvent, { type: "final" }>;
-
-/** Reads the events to their end. Throws the GatewayError of an `error` event. */
-export async function collectCompletion(
-  events: AsyncIterable<CompletionEvent>,
-  onEvent?: (event: CompletionEvent) => Promise<void>,
-): Promise<Final> {
-  for await (const event of events) {
-    if (event.type === "error") throw event.error;
-    if (event.type === "final") return event;
-    await onEvent?.(event);
-  }
-  throw new GatewayError("UNAVAILABLE", "the run ended without an answer");
-}
-
-/** Sends an answer while it comes, each piece once. Throws where a repeated attempt contradicts what was sent. */
-export async function streamCompletionText(events: AsyncIterable<CompletionEvent>, send: (text: string) => Promise<void>): Promise<Final> {
-  const text = new SentText();
-  const final = await collectCompletion(events, async (event) => {
-    if (event.type === "delta") await send(text.add(event.text));
-    else if (event.type === "replaced") await send(text.replace(event.text));
-  });
-  await send(text.end(final.text));
-  return final;
 }
 
 async function readBody(exchange: Exchange): Promise<Record<string, unknown>> {

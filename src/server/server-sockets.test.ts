@@ -5,7 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { MetricsProbe } from "../../test/metrics-probe.ts";
 import { BEARER, connect, http, startServerBench, TOKEN, type ServerBench } from "../../test/server-bench.ts";
-import type { OpenAiBackend } from "./openai.ts";
+import type { OpenAiBackend } from "./openai-backend.ts";
 
 const SOCKETS = "gateway_server_sockets";
 const upgradeOf = (path: string, more = ""): string =>

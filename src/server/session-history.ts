@@ -1,6 +1,6 @@
 import { GatewayError } from "../core/errors.ts";
 import type { Exchange } from "./exchange.ts";
-import type { HttpRoute } from "./http.ts";
+import type { HttpRoute } from "./http-route.ts";
 
 /** One page of the history of a session, as `GET /sessions/{key}/history` answers it. */
 export type SessionHistoryQuery = {

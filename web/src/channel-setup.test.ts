@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  hasReceivedMessage,
-  stateText,
-  toAccounts,
-  toBlock,
-  stateTone,
-  toChannelPatch,
-  type ChannelCard,
-  type SetupField,
-} from "./channel-setup.ts";
+import type { ChannelCard, SetupField } from "./channel-card.ts";
+import { hasReceivedMessage, stateText, toAccounts, toBlock, stateTone, toChannelPatch } from "./channel-setup.ts";
 
 const row = (lastInboundAt: number) => [{ channel: "toy", label: "Toy", accountId: "default", lastInboundAt }];
 const card: ChannelCard = { id: "toy", label: "Toy", login: false, fields: [] };

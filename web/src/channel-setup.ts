@@ -4,6 +4,7 @@ import { isConnectionLost, RequestError } from "./client.ts";
 import { requireClient, errorMessage } from "./sync.ts";
 import { toSetupProblem } from "./setup-problem.ts";
 import * as store from "./state.ts";
+import type { ChannelCard, SetupField } from "./channel-card.ts";
 import type { SetupProblem } from "./setup-problem.ts";
 
 export type ChannelAccountRow = {
@@ -21,16 +22,6 @@ export type ChannelAccountRow = {
   queueDepth?: number;
   outboxWaiting?: number;
 };
-export type SetupField = {
-  key: string;
-  description: string;
-  secret: boolean;
-  required: boolean;
-  kind?: "number" | "boolean" | "enum" | "array";
-  options?: readonly string[];
-};
-export type SetupGuideText = { text: string; link?: { label: string; url: string }; test?: string };
-export type ChannelCard = { id: string; label: string; login: boolean; fields: readonly SetupField[]; guide?: SetupGuideText };
 export type PairingRequestRow = {
   requestId: string;
   channel: string;

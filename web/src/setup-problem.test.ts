@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toFieldMessage, toFieldLabel, toSetupProblem, withoutCommands } from "./setup-problem.ts";
-import type { ChannelCard } from "./channel-setup.ts";
+import type { ChannelCard } from "./channel-card.ts";
 
 const field = (key: string, secret = true): ChannelCard["fields"][number] => ({ key, description: "", secret, required: true });
 const telegram: ChannelCard = { id: "telegram", label: "Telegram", login: false, fields: [field("botToken")] };

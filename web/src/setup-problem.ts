@@ -1,5 +1,5 @@
 /** Why an account could not be connected, in words for the form: under the field it belongs to, and without commands. Pure. */
-import type { ChannelCard, SetupField } from "./channel-setup.ts";
+import type { ChannelCard, SetupField } from "./channel-card.ts";
 import type { RequestError } from "./client.ts";
 
 export type SetupProblem = {

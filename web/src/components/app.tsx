@@ -9,6 +9,7 @@ import { ConfirmDialog } from "./confirm-dialog.tsx";
 import { Mark } from "./icons.tsx";
 import { Sidebar } from "./sidebar.tsx";
 import { SignIn } from "./sign-in.tsx";
+import { copyText } from "../copy-text.ts";
 
 export function App(): JSX.Element {
   if (store.askSignIn.value) return <SignIn />;
@@ -145,15 +146,4 @@ function onClick(event: MouseEvent): void {
     button.textContent = done ? "Copied" : "Copy failed";
     setTimeout(() => (button.textContent = "Copy"), 1_600);
   });
-}
-
-/** Copies text; false where the browser does not allow it. */
-export async function copyText(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch (error) {
-    console.info("The browser did not allow copying.", error);
-    return false;
-  }
 }

@@ -5,7 +5,8 @@ import { toFieldLabel, withoutCommands } from "../setup-problem.ts";
 import { toShortTime } from "../session-list.ts";
 import * as store from "../state.ts";
 import { Check, Close } from "./icons.tsx";
-import { CommandLine } from "./sign-in.tsx";
+import { CommandLine } from "./command-line.tsx";
+import type { SetupField, SetupGuideText } from "../channel-card.ts";
 
 /** Connecting a channel: choose, prove, try. */
 export function ConnectChannel(): JSX.Element | null {
@@ -66,8 +67,8 @@ function EnterStep({ wizard }: { wizard: Extract<channels.SetupWizard, { step: "
   const shown = card.fields.filter((field) => field.required);
   const more = card.fields.filter((field) => !field.required);
   const ready = shown.every((field) => (values[field.key] ?? "").trim() !== "");
-  const isWrong = (field: channels.SetupField): boolean => error?.fields[field.key] !== undefined;
-  const input = (field: channels.SetupField): JSX.Element => (
+  const isWrong = (field: SetupField): boolean => error?.fields[field.key] !== undefined;
+  const input = (field: SetupField): JSX.Element => (
     <FieldInput key={field.key} field={field} value={values[field.key] ?? ""} problem={error?.fields[field.key] ?? null} />
   );
   return (
@@ -109,7 +110,7 @@ function EnterStep({ wizard }: { wizard: Extract<channels.SetupWizard, { step: "
 }
 
 /** Where the credential comes from. */
-function GuideLine({ guide }: { guide: channels.SetupGuideText }): JSX.Element {
+function GuideLine({ guide }: { guide: SetupGuideText }): JSX.Element {
   return (
     <p class="wizard-guide">
       {guide.text}{" "}
@@ -141,7 +142,7 @@ function LinkStep({ wizard }: { wizard: Extract<channels.SetupWizard, { step: "l
   );
 }
 
-function FieldInput({ field, value, problem }: { field: channels.SetupField; value: string; problem: string | null }): JSX.Element {
+function FieldInput({ field, value, problem }: { field: SetupField; value: string; problem: string | null }): JSX.Element {
   const id = `field-${field.key}`;
   return (
     <div class="field">
@@ -159,7 +160,7 @@ function FieldInput({ field, value, problem }: { field: channels.SetupField; val
   );
 }
 
-type ControlProps = { id: string; field: channels.SetupField; value: string; problem: string | null };
+type ControlProps = { id: string; field: SetupField; value: string; problem: string | null };
 
 function FieldControl({ id, field, value, problem }: ControlProps): JSX.Element {
   const wrong = problem === null ? {} : { "aria-invalid": true, "aria-describedby": `${id}-problem` };

@@ -6,7 +6,7 @@ import { isActive } from "../live-run.ts";
 import { channelName } from "../session-list.ts";
 import * as store from "../state.ts";
 import { toRetryText } from "../turn-failure.ts";
-import { copyText } from "./app.tsx";
+import { copyText } from "../copy-text.ts";
 import { ErrorBoundary } from "./error-boundary.tsx";
 import { Check, Copy, Warning } from "./icons.tsx";
 import { MarkdownView } from "./markdown-view.tsx";

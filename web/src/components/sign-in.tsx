@@ -2,8 +2,8 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { signIn, reconnect } from "../boot.ts";
 import * as store from "../state.ts";
-import { copyText } from "./app.tsx";
-import { Check, Copy, Mark } from "./icons.tsx";
+import { CommandLine } from "./command-line.tsx";
+import { Mark } from "./icons.tsx";
 import type { ConnectFailure } from "../connect-failure.ts";
 
 /** The way in: a fresh link, or a token. Also the place where a refusal is explained. */
@@ -91,22 +91,5 @@ function InsecureNotice(): JSX.Element {
       This address is not https or localhost (or the browser is old), so this browser cannot keep a key. You can sign in only if the gateway
       allows it, and only for this tab.
     </p>
-  );
-}
-
-/** One line for a terminal, with a button that copies it. */
-export function CommandLine({ text }: { text: string }): JSX.Element {
-  const [copied, setCopied] = useState(false);
-  const onCopy = async (): Promise<void> => {
-    setCopied(await copyText(text));
-    setTimeout(() => setCopied(false), 1_600);
-  };
-  return (
-    <div class="command">
-      <code dir="ltr">{text}</code>
-      <button type="button" class="ghost" onClick={onCopy} aria-label="Copy the command">
-        {copied ? <Check /> : <Copy />}
-      </button>
-    </div>
   );
 }

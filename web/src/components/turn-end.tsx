@@ -3,7 +3,7 @@ import { resend } from "../actions.ts";
 import * as store from "../state.ts";
 import { toTurnFailure } from "../turn-failure.ts";
 import { Warning } from "./icons.tsx";
-import { CommandLine } from "./sign-in.tsx";
+import { CommandLine } from "./command-line.tsx";
 import type { TranscriptItem } from "../transcript-items.ts";
 
 type Answer = Extract<TranscriptItem, { kind: "assistant" }>;
