@@ -30,14 +30,16 @@ export type ResponseError = {
 type Extra = {
   cause?: unknown;
   /** The gateway's own answer, when it gave one. */
-  wire?: ResponseError;
+  response?: ResponseError;
   /** WebSocket close code. */
   closeCode?: number;
 };
 
-/** Every rejection of this room is one of these. */
+/** Every rejection of this module. */
 export class ClientError extends Error {
   readonly kind: ClientErrorKind;
+  /** The gateway's own answer. */
+  readonly response: ResponseError | undefined;
   /** Wire code of the answer, else undefined. */
   readonly code: string | undefined;
   readonly details: Readonly<Record<string, unknown>>;
@@ -51,11 +53,13 @@ export class ClientError extends Error {
     super(message, { cause: extra.cause });
     this.name = "ClientError";
     this.kind = kind;
-    this.code = extra.wire?.code;
-    this.gatewayMessage = extra.wire?.message;
-    this.details = extra.wire?.details ?? {};
-    this.retryable = extra.wire?.retryable ?? (kind === "unreachable" || kind === "unproven" || kind === "starting" || kind === "closed");
-    this.retryAfterMs = extra.wire?.retryAfterMs;
+    this.response = extra.response;
+    this.code = extra.response?.code;
+    this.gatewayMessage = extra.response?.message;
+    this.details = extra.response?.details ?? {};
+    this.retryable =
+      extra.response?.retryable ?? (kind === "unreachable" || kind === "unproven" || kind === "starting" || kind === "closed");
+    this.retryAfterMs = extra.response?.retryAfterMs;
     this.closeCode = extra.closeCode;
   }
 
@@ -67,11 +71,11 @@ export class ClientError extends Error {
 }
 
 /** The kind of a refused `connect`, from the gateway's answer. */
-export function kindOfConnectError(wire: ResponseError): ClientErrorKind {
-  const reason = typeof wire.details?.code === "string" ? wire.details.code : "";
+export function kindOfConnectError(response: ResponseError): ClientErrorKind {
+  const reason = typeof response.details?.code === "string" ? response.details.code : "";
   if (reason === "PAIRING_REQUIRED") return "pairing";
-  if (reason.startsWith("AUTH_") || reason.startsWith("DEVICE_") || wire.code === "UNAUTHORIZED") return "auth";
-  if (wire.code === "NOT_PAIRED") return "pairing";
-  if (wire.code === "UNAVAILABLE") return "starting";
+  if (reason.startsWith("AUTH_") || reason.startsWith("DEVICE_") || response.code === "UNAUTHORIZED") return "auth";
+  if (response.code === "NOT_PAIRED") return "pairing";
+  if (response.code === "UNAVAILABLE") return "starting";
   return "handshake";
 }
