@@ -35,5 +35,11 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     reportCompressedSize: true,
+    // What the first view needs is one chunk: one request, compressed as a whole. The channels view loads when it is opened.
+    rolldownOptions: {
+      output: {
+        codeSplitting: { groups: [{ name: "index", test: (id: string) => !/\/(?:channels-view|connect-channel)\.tsx$/.test(id) }] },
+      },
+    },
   },
 });

@@ -9,8 +9,8 @@ export type Transport = {
   send(text: string): void;
   /** Starts the closing handshake. */
   close(code: number): void;
-  /** Ends the connection at once and reports `closed`. */
-  terminate(): void;
+  /** Ends the connection at once and reports `closed`. A transport that can still send a close frame sends `code`. */
+  terminate(code?: number): void;
 };
 
 /** What a transport reports, never before its constructor has returned. */
@@ -177,8 +177,8 @@ export class ProtocolClient {
   }
 
   /** Ends the connection without the closing handshake, for one that no longer answers. */
-  terminate(): void {
-    this.#transport.terminate();
+  terminate(code?: number): void {
+    this.#transport.terminate(code);
   }
 
   #send(method: string, params: unknown, options: RequestOptions): Promise<unknown> {

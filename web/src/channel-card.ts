@@ -1,7 +1,7 @@
 /** A channel that can be connected, with the fields of its form, as `channels.catalog` describes it. */
 export type SetupField = {
   key: string;
-  description: string;
+  help: string;
   secret: boolean;
   required: boolean;
   kind?: "number" | "boolean" | "enum" | "array";

@@ -37,7 +37,7 @@ test("what is saved is what was typed, without empty fields, in the block of its
 
 const field = (key: string, kind?: SetupField["kind"]): SetupField => ({
   key,
-  description: "",
+  help: "",
   secret: false,
   required: false,
   ...(kind ? { kind } : {}),

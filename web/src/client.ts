@@ -1,22 +1,19 @@
-/** A protocol v4 client for browsers: one socket, a signed handshake, requests, events in order, calm reconnects. */
+/** The page's connection: the shared protocol client on the browser's WebSocket, with reconnects and the choice of a credential. */
+import { ClientError } from "../../src/client/errors.ts";
+import { ProtocolClient } from "../../src/client/protocol-client.ts";
 import { CLOSE_CODES, isRestartClose } from "../../src/protocol/close-codes.ts";
 import { backoffMs } from "./backoff.ts";
-import { deviceSignaturePayload } from "./device-identity.ts";
 import { toConnectFailure } from "./connect-failure.ts";
+import type { ConnectRequest, DeviceSigner, Transport, TransportEvents } from "../../src/client/protocol-client.ts";
 import type { CredentialStore, PageCredential } from "./credentials.ts";
-import type { PageDeviceIdentity } from "./device-identity.ts";
 import type { ConnectFailure } from "./connect-failure.ts";
-import type { EventFrame, HelloPayload, ResponseFrame, ServerFrame, ProtocolError } from "./protocol-types.ts";
+import type { EventFrame, HelloPayload, ProtocolError } from "./protocol-types.ts";
 
-const CLIENT_ID = "webchat-ui";
-const CLIENT_MODE = "webchat";
-const ROLE = "operator";
 const SCOPES = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"];
 const CAPS = ["tool-events", "session-scoped-events"];
 const HANDSHAKE_MS = 15_000;
 const REQUEST_MS = 30_000;
-const DEFAULT_TICK_MS = 30_000;
-const MISSED_TICKS = 2.2;
+const MAX_PENDING = 4_096;
 
 export type ConnectionStatus =
   | { phase: "connecting"; attempt: number }
@@ -53,7 +50,7 @@ export type GatewayClientOptions = {
   url: string;
   version: string;
   instanceId: string;
-  identity: PageDeviceIdentity | null;
+  identity: DeviceSigner | null;
   access: CredentialStore;
   onLink: (link: ConnectionStatus) => void;
   onEvent: (event: EventFrame) => void;
@@ -61,28 +58,22 @@ export type GatewayClientOptions = {
   onGap: () => void;
 };
 
-type PendingRequest = { resolve: (payload: unknown) => void; reject: (error: Error) => void; timer: ReturnType<typeof setTimeout> };
-
 export class GatewayClient {
   readonly #options: GatewayClientOptions;
-  readonly #waiting = new Map<string, PendingRequest>();
-  #socket: WebSocket | null = null;
-  #hello: HelloPayload | null = null;
+  /** Set from the first packet to the end of the connection. */
+  #client: ProtocolClient | null = null;
+  #online = false;
   #attempt = 0;
-  #nextId = 1;
-  #seq = 0;
   #restarting = false;
-  /** The gateway has asked for a break; nothing shortens it. */
+  /** The gateway asked for a pause; nothing shortens it. */
   #retryNotBefore = false;
-  #lastReceivedAtMs = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #watch: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: GatewayClientOptions) {
     this.#options = options;
   }
 
-  /** Connects, and stays connected until the gateway says that it is useless or `stop` is called. */
+  /** Connects, and reconnects until the gateway refuses for good or `stop` is called. */
   start(): void {
     this.#attempt = 0;
     this.#open();
@@ -90,113 +81,106 @@ export class GatewayClient {
 
   stop(): void {
     clearTimeout(this.#retry);
-    this.#closeSocket(CLOSE_CODES.normal);
+    this.#drop();
   }
 
-  /** A hint that the network is back, or that somebody looks at the page: do not wait for the timer. */
+  /** The network is back or the page became visible: reconnects at once, or checks whether the connection still works. */
   wake(): void {
     if (this.#retry !== undefined) {
       if (this.#retryNotBefore) return;
       this.#attempt = 0;
       this.#open();
-    } else if (this.#hello !== null && Date.now() - this.#lastReceivedAtMs > this.#tickMs()) {
-      this.#probe();
+    } else if (this.#client !== null && this.#online && Date.now() - this.#client.lastSeenAt > this.#client.hello.policy.tickIntervalMs) {
+      this.#probe(this.#client);
     }
   }
 
   /** Resolves to the payload; rejects with RequestError. */
   request<T>(method: string, params: unknown, timeoutMs = REQUEST_MS): Promise<T> {
-    if (this.#hello === null) return Promise.reject(connectionLostError());
-    return this.#send(method, params, timeoutMs) as Promise<T>;
+    if (this.#client === null || !this.#online) return Promise.reject(connectionLostError());
+    return this.#client.request<T>(method, params, { timeoutMs }).catch((error: unknown) => {
+      throw toRequestError(error);
+    });
   }
 
   #open(): void {
     clearTimeout(this.#retry);
     this.#retry = undefined;
-    this.#closeSocket(CLOSE_CODES.normal);
+    this.#drop();
     this.#options.onLink({ phase: "connecting", attempt: this.#attempt });
-    const socket = new WebSocket(this.#options.url);
-    this.#socket = socket;
-    const deadline = setTimeout(() => this.#rejectPending(socket), HANDSHAKE_MS);
-    socket.addEventListener("message", (message) => {
-      if (socket !== this.#socket || typeof message.data !== "string") return;
-      this.#lastReceivedAtMs = Date.now();
-      const frame = JSON.parse(message.data) as ServerFrame;
-      if (frame.type === "event" && frame.event === "connect.challenge") void this.#connect(socket, frame, deadline);
-      else if (frame.type === "event") this.#receive(frame);
-      else this.#settle(frame);
+    const { access, instanceId, url } = this.#options;
+    const secret = access.current();
+    const client = new ProtocolClient(
+      {
+        url,
+        transport: (events) => openBrowserSocket(url, events),
+        connect: this.#toConnectRequest(secret),
+        newId: () => instanceId,
+        connectTimeoutMs: HANDSHAKE_MS,
+        requestTimeoutMs: REQUEST_MS,
+        maxPending: MAX_PENDING,
+        onGap: () => {
+          if (client === this.#client) this.#options.onGap();
+        },
+      },
+      (error) => void this.#onSettled(client, secret, error),
+    );
+    this.#client = client;
+    client.on((event) => {
+      if (client !== this.#client) return;
+      if (event.event === "shutdown") this.#restarting = true;
+      this.#options.onEvent({ type: "event", ...event });
     });
-    socket.addEventListener("close", (event) => {
-      clearTimeout(deadline);
-      if (socket === this.#socket) this.#onClose(event);
+    void client.closed.then(({ code }) => {
+      if (client === this.#client) this.#onClose(code);
     });
   }
 
-  async #connect(socket: WebSocket, challenge: EventFrame, deadline: ReturnType<typeof setTimeout>): Promise<void> {
-    const secret = this.#options.access.current();
-    try {
-      const params = await this.#toConnectParams(secret, challenge.payload as { nonce: string; ts: number });
-      const hello = (await this.#send("connect", params, HANDSHAKE_MS)) as HelloPayload;
-      clearTimeout(deadline);
-      await this.#options.access.onAccepted(hello.auth.deviceToken);
-      if (socket !== this.#socket) return;
-      this.#hello = hello;
-      this.#attempt = 0;
-      this.#restarting = false;
-      this.#checkHeartbeat();
-      this.#options.onLink({ phase: "online", hello });
-    } catch (error) {
-      if (socket !== this.#socket) return;
-      if (error instanceof ConnectRejectedError) await this.#onConnectRejected(error.wire, secret);
-      else if (!isConnectionLost(error)) {
-        console.error("The handshake failed.", error);
-        this.#rejectPending(socket);
-      }
+  async #onSettled(client: ProtocolClient, secret: PageCredential, error: ClientError | undefined): Promise<void> {
+    if (client !== this.#client) return;
+    if (error?.response) return await this.#onConnectRejected(error.response, secret);
+    if (error) {
+      // Not a refusal: the connection failed, and its end starts the next attempt.
+      if (error.kind === "handshake") console.error("The handshake failed.", error);
+      return;
     }
+    try {
+      await this.#options.access.onAccepted(client.hello.auth.deviceToken);
+    } catch (failure) {
+      console.error("The handshake failed.", failure);
+      return client.terminate();
+    }
+    if (client !== this.#client) return;
+    this.#online = true;
+    this.#attempt = 0;
+    this.#restarting = false;
+    this.#options.onLink({ phase: "online", hello: client.hello });
   }
 
-  async #toConnectParams(secret: PageCredential, challenge: { nonce: string; ts: number }): Promise<unknown> {
+  #toConnectRequest(secret: PageCredential): ConnectRequest {
     const { identity, version, instanceId } = this.#options;
-    const platform = navigator.platform || "browser";
-    const fields = {
-      clientId: CLIENT_ID,
-      clientMode: CLIENT_MODE,
-      role: ROLE,
-      scopes: SCOPES,
-      signedAt: challenge.ts,
-      nonce: challenge.nonce,
-    };
-    const device = identity && {
-      id: identity.id,
-      publicKey: identity.publicKey,
-      signedAt: challenge.ts,
-      nonce: challenge.nonce,
-      signature: await identity.sign(deviceSignaturePayload(identity.id, { ...fields, token: secret.value, platform })),
-    };
     return {
-      minProtocol: 4,
-      maxProtocol: 4,
       client: {
-        id: CLIENT_ID,
+        id: "webchat-ui",
         version,
-        platform,
-        mode: CLIENT_MODE,
+        platform: navigator.platform || "browser",
+        mode: "webchat",
         instanceId,
         timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       },
-      role: ROLE,
+      role: "operator",
       scopes: SCOPES,
       caps: CAPS,
       auth: toAuth(secret),
-      ...(device === null ? {} : { device }),
-      locale: navigator.language,
-      userAgent: navigator.userAgent,
+      signedToken: secret.value,
+      device: identity,
+      extra: { locale: navigator.language, userAgent: navigator.userAgent },
     };
   }
 
-  async #onConnectRejected(wire: ProtocolError, secret: PageCredential): Promise<void> {
-    const failure = toConnectFailure(wire, { origin: location.origin, kind: secret.kind });
-    this.#closeSocket(CLOSE_CODES.normal);
+  async #onConnectRejected(response: ProtocolError, secret: PageCredential): Promise<void> {
+    const failure = toConnectFailure(response, { origin: location.origin, kind: secret.kind });
+    this.#drop();
     if (failure.action === "signin") {
       const another = await this.#options.access.onRefused(secret.kind, failure.clearDevice);
       if (another) return this.#open();
@@ -220,98 +204,57 @@ export class GatewayClient {
     this.#retry = setTimeout(() => this.#open(), delayMs);
   }
 
-  #onClose(event: CloseEvent): void {
-    if (isRestartClose(event.code)) this.#restarting = true;
-    this.#closeSocket(CLOSE_CODES.normal);
+  #onClose(code: number): void {
+    if (isRestartClose(code)) this.#restarting = true;
+    this.#drop();
     this.#scheduleReconnect(null);
   }
 
-  /** Gives up on a socket that no longer answers, without waiting for its close event: a dead network never sends one. */
-  #rejectPending(socket: WebSocket | null): void {
-    if (socket === null || socket !== this.#socket) return;
-    this.#closeSocket(CLOSE_CODES.unresponsive);
-    this.#scheduleReconnect(null);
+  /** Gives up the connection; open requests fail as lost. */
+  #drop(): void {
+    const client = this.#client;
+    this.#client = null;
+    this.#online = false;
+    client?.terminate(CLOSE_CODES.normal);
   }
 
-  /** Lets go of the socket; every open request fails as lost. */
-  #closeSocket(code: number): void {
-    clearTimeout(this.#watch);
-    const socket = this.#socket;
-    this.#socket = null;
-    this.#hello = null;
-    this.#seq = 0;
-    socket?.close(code);
-    const open = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const waiting of open) {
-      clearTimeout(waiting.timer);
-      waiting.reject(connectionLostError());
-    }
-  }
-
-  #send(method: string, params: unknown, timeoutMs: number): Promise<unknown> {
-    const socket = this.#socket;
-    if (socket?.readyState !== WebSocket.OPEN) return Promise.reject(connectionLostError());
-    const id = `${this.#nextId++}:${this.#options.instanceId}`;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(id);
-        reject(new RequestError({ code: "TIMEOUT", message: "The gateway did not answer in time.", retryable: true }));
-      }, timeoutMs);
-      this.#waiting.set(id, { resolve, reject, timer });
-      socket.send(JSON.stringify({ type: "req", id, method, params }));
-    });
-  }
-
-  #settle(frame: ResponseFrame): void {
-    const waiting = this.#waiting.get(frame.id);
-    if (waiting === undefined) return;
-    this.#waiting.delete(frame.id);
-    clearTimeout(waiting.timer);
-    const error = frame.error ?? { code: "UNAVAILABLE", message: "The gateway refused without a reason." };
-    if (frame.ok) waiting.resolve(frame.payload);
-    else waiting.reject(this.#hello === null ? new ConnectRejectedError(error) : new RequestError(error));
-  }
-
-  #receive(frame: EventFrame): void {
-    if (frame.seq !== undefined) {
-      const missed = frame.seq > this.#seq + 1;
-      this.#seq = frame.seq;
-      if (missed) this.#options.onGap();
-    }
-    if (frame.event === "shutdown") this.#restarting = true;
-    this.#options.onEvent(frame);
-  }
-
-  #tickMs(): number {
-    return this.#hello?.policy.tickIntervalMs ?? DEFAULT_TICK_MS;
-  }
-
-  /** The gateway ticks; when it has been silent for two ticks, the connection is dead even if nobody said so. */
-  #checkHeartbeat(): void {
-    clearTimeout(this.#watch);
-    const allowedMs = this.#tickMs() * MISSED_TICKS;
-    const silentMs = Date.now() - this.#lastReceivedAtMs;
-    if (silentMs >= allowedMs) return this.#rejectPending(this.#socket);
-    this.#watch = setTimeout(() => this.#checkHeartbeat(), allowedMs - silentMs + 50);
-  }
-
-  /** Asks for a sign of life and reconnects when none comes. */
-  #probe(): void {
-    const socket = this.#socket;
-    this.request("health", {}, 4_000).catch((error: unknown) => {
-      if (error instanceof RequestError && error.code === "TIMEOUT") this.#rejectPending(socket);
+  /** Asks for a sign of life; reconnects when none comes. */
+  #probe(client: ProtocolClient): void {
+    client.request("health", {}, { timeoutMs: 4_000 }).catch((error: unknown) => {
+      if (error instanceof ClientError && error.kind === "timeout") client.terminate();
     });
   }
 }
 
-class ConnectRejectedError extends RequestError {
-  readonly wire: ProtocolError;
+/** The browser's WebSocket. `terminate` reports the end itself: on a dead network the close event never comes. */
+function openBrowserSocket(url: string, events: TransportEvents): Transport {
+  const socket = new WebSocket(url);
+  let ended = false;
+  const end = (code: number, reason: string): void => {
+    if (ended) return;
+    ended = true;
+    events.closed(code, reason);
+  };
+  socket.addEventListener("message", ({ data }) => {
+    if (!ended && typeof data === "string") events.message(data);
+  });
+  socket.addEventListener("close", ({ code, reason }) => end(code, reason));
+  return {
+    isOpen: () => !ended && socket.readyState === WebSocket.OPEN,
+    send: (text) => socket.send(text),
+    close: (code) => socket.close(code),
+    terminate: (code = CLOSE_CODES.unresponsive) => {
+      socket.close(code);
+      end(code, "");
+    },
+  };
+}
 
-  constructor(wire: ProtocolError) {
-    super(wire);
-    this.wire = wire;
-  }
+function toRequestError(error: unknown): unknown {
+  if (!(error instanceof ClientError)) return error;
+  if (error.response) return new RequestError(error.response);
+  if (error.kind !== "timeout") return connectionLostError();
+  return new RequestError({ code: "TIMEOUT", message: "The gateway did not answer in time.", retryable: true });
 }
 
 function toAuth(secret: PageCredential): Record<string, string> {

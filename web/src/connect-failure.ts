@@ -26,7 +26,7 @@ type FailureContext = { origin: string; kind: PageCredentialKind };
 type FailureRule = (
   error: ProtocolError,
   context: FailureContext,
-) => Omit<ConnectFailure, "code" | "clearDevice"> & { forgetDevice?: boolean };
+) => Omit<ConnectFailure, "code" | "clearDevice"> & { clearDevice?: boolean };
 
 const signin = (title: string, text: string, command: string | null = "openclaw dashboard"): ReturnType<FailureRule> => ({
   title,
@@ -58,7 +58,7 @@ const badSecret: FailureRule = (_error, { kind }) => {
       "This browser was signed out",
       "Its access was revoked, or the gateway's credentials have changed. Sign in again with a new link:",
     );
-    return { ...gone, forgetDevice: true };
+    return { ...gone, clearDevice: true };
   }
   if (kind === "link") return badLink(_error, { origin: "", kind });
   return signin("That token is not correct", "Check that you copied all of it, or create a new sign-in link with this command:");

@@ -73,10 +73,10 @@ export class CredentialStore {
   }
 
   /** After a refusal that names the credential. Returns true when there is another one worth trying. */
-  async onRefused(kind: PageCredentialKind, forgetDevice: boolean): Promise<boolean> {
+  async onRefused(kind: PageCredentialKind, clearDevice: boolean): Promise<boolean> {
     if (kind === "link") this.#link = null;
     if (kind === "token") this.#dropTyped();
-    if (kind === "device" && forgetDevice) {
+    if (kind === "device" && clearDevice) {
       this.#device = null;
       await this.#vault.remove("deviceToken");
     }

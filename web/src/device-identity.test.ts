@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { takeLinkCode } from "./credentials.ts";
-import { toBase64Url, deviceSignaturePayload } from "./device-identity.ts";
+import { toSignedText } from "../../src/client/signed-text.ts";
+import { toBase64Url } from "./device-identity.ts";
 
 test("the signed text is version 3, field by field", () => {
-  const text = deviceSignaturePayload("ab12", {
+  const text = toSignedText("ab12", {
     clientId: "webchat-ui",
     clientMode: "webchat",
     role: "operator",

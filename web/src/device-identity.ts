@@ -1,9 +1,9 @@
 /** This browser's identity: an Ed25519 key that cannot be exported, and the device token that a gateway gave it. */
 
+import type { DeviceSigner } from "../../src/client/protocol-client.ts";
+
 const DATABASE = "openclaw-gateway";
 const STORE = "identity";
-
-export type PageDeviceIdentity = { id: string; publicKey: string; sign: (text: string) => Promise<string> };
 
 /** Remembers values under names that belong to one gateway (origin by the browser, base path by `scope`). */
 export type KeyVault = {
@@ -57,7 +57,7 @@ function openDatabase(): Promise<IDBDatabase | null> {
 }
 
 /** The identity of this browser, made on first use; null where the browser cannot keep such a key (no https, or too old). */
-export async function loadIdentity(vault: KeyVault): Promise<PageDeviceIdentity | null> {
+export async function loadIdentity(vault: KeyVault): Promise<DeviceSigner | null> {
   if (!globalThis.isSecureContext || globalThis.crypto?.subtle === undefined) return null;
   const known = await vault.get("keys");
   const keys = isKeyPair(known) ? known : await createKeys();
@@ -89,33 +89,4 @@ export function toBase64Url(bytes: Uint8Array): string {
     .replaceAll("+", "-")
     .replaceAll("/", "_")
     .replace(/=+$/, "");
-}
-
-export type DeviceSignatureFields = {
-  clientId: string;
-  clientMode: string;
-  role: string;
-  scopes: readonly string[];
-  signedAt: number;
-  token: string;
-  nonce: string;
-  platform: string;
-};
-
-/** The text that a device signs, version 3: what it asks for, for which gateway moment, with which credential. */
-export function deviceSignaturePayload(deviceId: string, fields: DeviceSignatureFields): string {
-  const platform = fields.platform.trim().replace(/[A-Z]/g, (char) => char.toLowerCase());
-  return [
-    "v3",
-    deviceId,
-    fields.clientId,
-    fields.clientMode,
-    fields.role,
-    fields.scopes.join(","),
-    String(fields.signedAt),
-    fields.token,
-    fields.nonce,
-    platform,
-    "",
-  ].join("|");
 }

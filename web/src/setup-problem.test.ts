@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { toFieldMessage, toFieldLabel, toSetupProblem, withoutCommands } from "./setup-problem.ts";
 import type { ChannelCard } from "./channel-card.ts";
 
-const field = (key: string, secret = true): ChannelCard["fields"][number] => ({ key, description: "", secret, required: true });
+const field = (key: string, secret = true): ChannelCard["fields"][number] => ({ key, help: "", secret, required: true });
 const telegram: ChannelCard = { id: "telegram", label: "Telegram", login: false, fields: [field("botToken")] };
 const slack: ChannelCard = { id: "slack", label: "Slack", login: false, fields: [field("botToken"), field("appToken")] };
 const irc: ChannelCard = {

@@ -3,13 +3,15 @@ import { useEffect } from "preact/hooks";
 import { isComposing } from "../keyboard.ts";
 import * as store from "../state.ts";
 import { ErrorBoundary } from "./error-boundary.tsx";
-import { ChannelsView } from "./channels-view.tsx";
+import { onDemand } from "./on-demand.tsx";
 import { ChatView } from "./chat-view.tsx";
 import { ConfirmDialog } from "./confirm-dialog.tsx";
 import { Mark } from "./icons.tsx";
 import { Sidebar } from "./sidebar.tsx";
 import { SignIn } from "./sign-in.tsx";
 import { copyText } from "../copy-text.ts";
+
+const ChannelsView = onDemand(() => import("./channels-view.tsx").then((module) => module.ChannelsView));
 
 export function App(): JSX.Element {
   if (store.askSignIn.value) return <SignIn />;

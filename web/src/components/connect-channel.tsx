@@ -148,7 +148,7 @@ function FieldInput({ field, value, problem }: { field: SetupField; value: strin
     <div class="field">
       <label for={id}>
         {toFieldLabel(field.key)}
-        {field.description !== "" && <span class="hint"> {field.description.replaceAll("`", "")}</span>}
+        {field.help !== "" && <span class="hint"> {field.help.replaceAll("`", "")}</span>}
       </label>
       <FieldControl id={id} field={field} value={value} problem={problem} />
       {problem !== null && (
