@@ -13,7 +13,7 @@ import { splitModel } from "./wire-rows.ts";
 
 type AgentParams = MethodParams<"agent">;
 
-/** Nobody waits for the second answer of `agent` longer than this; the run itself goes on. */
+/** Longest wait for the second answer of `agent`; the run itself continues. */
 const WAIT_MS = 86_400_000;
 
 /** agent and agent.wait: one message, answered in two stages. */

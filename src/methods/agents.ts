@@ -27,7 +27,7 @@ export type AgentsDeps = ConfigDeps & {
   modelOf: (agentId: AgentId) => string | null;
   /** The tools of an operator's session with this agent. */
   toolsOf: (agentId: AgentId) => readonly ToolName[];
-  /** Thinking levels of a model, and the one that is used when nobody chooses. */
+  /** Thinking levels of a model, and the default one. */
   thinkingOf: (model: string | null, agentId: AgentId) => { levels: readonly string[]; default: string };
 };
 

@@ -15,7 +15,7 @@ type Login = {
 
 export type LoginStart = { channel: Channel; account: unknown; vault: CredentialVault; key: string; force: boolean };
 
-/** What a client is told about a login; `qrDataUrl` and `message` are the protocol's, the rest is ours. */
+/** State of a login as clients see it; `qrDataUrl` and `message` are the protocol's fields, the others are added by this gateway. */
 export type LoginAnswer = Record<string, unknown> & { message: string; connected: boolean };
 
 /** Interactive logins by account. One at a time for each account; what is left alone ends by itself. */
@@ -47,7 +47,8 @@ export function createLogins(deps: { onDone: (key: string) => void }) {
           step(mine, () => (mine.outcome = { name }));
           deps.onDone(key);
         },
-        (err: unknown) => step(mine, () => (mine.outcome = { error: deadline.aborted ? "nobody completed it in time" : reasonOf(err) })),
+        (err: unknown) =>
+          step(mine, () => (mine.outcome = { error: deadline.aborted ? "the login was not completed in time" : reasonOf(err) })),
       );
     return mine;
   }

@@ -56,7 +56,7 @@ function rig(parts: Parts = {}) {
     channelIds: ["toy"],
     load: async (id) => (id === "toy" ? (channel as unknown as Channel) : null),
     accountConfig: (_, account, change) =>
-      account === "nobody" ? null : { token: new Secret(String(change?.["token"] ?? "saved-token")) },
+      account === "missing" ? null : { token: new Secret(String(change?.["token"] ?? "saved-token")) },
     describe: () => [
       { key: "token", help: "The token.", secret: true },
       { key: "name", help: "A note.", secret: false },
@@ -141,7 +141,7 @@ test("a good credential answers with the bot's name; a bad one says whose fault 
     (err) => err instanceof GatewayError && err.code === "NOT_FOUND",
   );
   await assert.rejects(
-    rig().methods["channels.verify"].run({ channel: "toy", accountId: "nobody" }, caller),
+    rig().methods["channels.verify"].run({ channel: "toy", accountId: "missing" }, caller),
     (err) => err instanceof GatewayError && err.code === "NOT_FOUND" && err.fix === "openclaw channels add toy",
   );
 });

@@ -39,7 +39,7 @@ export type ChannelSetupDeps = {
 /** A client that waits longer than this asks again; a request never outlives its connection's patience. */
 const WAIT_MS = 25_000;
 
-/** Connecting a channel and letting go of it: what can be connected, whether a credential is good, login and logout. */
+/** Connecting and disconnecting channels: catalog, credential check, login and logout. */
 export function channelSetupMethods(deps: ChannelSetupDeps) {
   const logins = createLogins({
     onDone: (key) => {
@@ -182,7 +182,7 @@ async function logout(
     const parsed = channel.parse(raw);
     if (channel.logout && "account" in parsed) await channel.logout(parsed.account, vault, AbortSignal.timeout(LIMITS.channelLogoutMs));
   } catch (err) {
-    // Whoever logs out wants the credentials gone from here, also when the platform is away.
+    // A logout removes the credentials here even when the platform cannot be reached.
     cause = withoutSecrets(reasonOf(err), raw);
     deps.log.warn("the platform did not end its session", { channel: channel.id, account, cause });
   }

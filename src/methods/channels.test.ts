@@ -121,7 +121,7 @@ test("channels.status tells each account apart", async () => {
   none.close();
 });
 
-test("with probe the platform is asked about every account that is switched on, and one that fails is no failure of the others", async () => {
+test("with probe the platform is asked about every enabled account, and a failing one does not affect the others", async () => {
   const r = rig([
     account("oftc", "terminal", "wrong password"),
     account("libera", "ready"),
@@ -157,7 +157,7 @@ test("channels are started and stopped by account, or all at once", async () => 
   r.close();
 });
 
-test("a pairing request is listed, approved once, and the sender is told when asked to", async () => {
+test("a pairing request is listed, approved once, and the sender is notified on request", async () => {
   const r = rig();
   const code = await r.store.write(() => r.pairings.request("irc", "libera", "ann", "Ann"));
   await r.store.write(() => r.pairings.request("irc", "libera", "bob", undefined));

@@ -10,7 +10,7 @@ const isImage = (block: StoredBlock | undefined): block is Extract<StoredBlock, 
 
 /**
  * chat.media: one picture of a message, which the history leaves out when it is large. `index` is its place in the message's content.
- * Throws NOT_FOUND for a message of another session and for a part that is no picture, UNAVAILABLE when its file is gone.
+ * Throws NOT_FOUND for a message of another session and for a part that is not a picture, UNAVAILABLE when its file is gone.
  */
 export async function chatMedia(deps: ChatDeps, params: MethodParams<"chat.media">): Promise<{ mimeType: string; data: string }> {
   const { sessionKey, agentId, messageId, index } = params;

@@ -131,7 +131,7 @@ test("a history page has texts of the wanted length, and says what became of a c
   rig.bench.runtime.script = gatedScript;
   for (const id of ["w1", "w2", "w3"]) await rig.call("chat.send", { sessionKey: "main", message: id, idempotencyKey: id });
   await until(() => rig.bench.turns.runs.inflight(asId("agent:main:main"))[0]?.text);
-  const whole = await history(rig, { inputRunIds: ["w1", "w3", "nobody"] });
+  const whole = await history(rig, { inputRunIds: ["w1", "w3", "missing"] });
   assert.deepEqual(waitingRuns(whole), ["w2", "w3"]);
   const receipts = whole.inputReceipts as { runId: string; state: string; consumedByEventId?: string }[];
   assert.deepEqual(
@@ -148,7 +148,7 @@ test("a history page has texts of the wanted length, and says what became of a c
   rig.close();
 });
 
-test("agent adds to the system prompt of its run, and delivers where it is told to or not at all", async () => {
+test("agent adds to the system prompt of its run, and delivers only to the given target", async () => {
   const rig = openMethodBench();
   await rig.call("agent", { message: "hello", idempotencyKey: "k1", extraSystemPrompt: "Answer in verse.", label: "Verses" });
   assert.match(rig.bench.runtime.prompts[0]!.conversationContext, /Answer in verse\./);

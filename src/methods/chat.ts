@@ -124,7 +124,7 @@ function parseCursor(cursor: string): [string, number] | null {
     const value: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
     return Array.isArray(value) && typeof value[0] === "string" && Number.isSafeInteger(value[1]) ? [value[0], value[1] as number] : null;
   } catch {
-    return null; // not one of ours: the client is told to load from the start
+    return null; // not a cursor of this gateway: the client loads from the start
   }
 }
 

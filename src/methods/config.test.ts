@@ -225,7 +225,7 @@ test("without any entry there is one agent, and the first other one does not rep
   );
 });
 
-test("an agent is changed and deleted with its bindings, whichever way the file describes it", async () => {
+test("an agent is changed and deleted with its bindings, for every notation of the file", async () => {
   for (const agents of [
     '{ entries: { main: { default: true }, Work: { name: "W" } } }',
     '{ list: [{ id: "main", default: true }, { id: "Work", name: "W" }] }',
@@ -266,7 +266,7 @@ test("the default agent and the last one cannot be deleted, and an unknown one i
   await assert.rejects(() => r.agents["agents.create"].run({ name: "c", model: "nonsense" }), fails("INVALID_REQUEST", /not a model/));
 });
 
-test("files of a deleted agent are set aside, never destroyed, and never those of others", async () => {
+test("files of a deleted agent are moved away, not destroyed, and those of others stay", async () => {
   const r = rig("{ agents: { entries: { main: {}, own: {}, guest: { workspace: 'workspace' } } } }");
   const own = join(r.dir, "workspace-own");
   mkdirSync(own);
@@ -281,7 +281,7 @@ test("files of a deleted agent are set aside, never destroyed, and never those o
   assert.ok(existsSync(join(r.dir, "workspace")));
 });
 
-test("models.list shows the configured ones, or all, the answering one first and labelled", async () => {
+test("models.list shows the configured ones, or all, the answering one first and labeled", async () => {
   const r = rig(FILE);
   const configured = await r.models["models.list"].run({ view: "configured", agentId: "main" });
   assertMatchesResultSchema("ModelsListResult", configured);
@@ -298,12 +298,12 @@ test("models.list shows the configured ones, or all, the answering one first and
     [["big", false, "missing-auth"]],
   );
   await assert.rejects(
-    () => Promise.resolve(r.models["models.list"].run({ agentId: "nobody" })),
+    () => Promise.resolve(r.models["models.list"].run({ agentId: "missing" })),
     fails("INVALID_REQUEST", /unknown agent id/),
   );
 });
 
-test("models.set keeps fallbacks and refuses what is no model", async () => {
+test("models.set keeps fallbacks and refuses an unknown model", async () => {
   const r = rig('{ agents: { defaults: { model: { primary: "mock/old", fallbacks: ["mock/spare"] } } } }');
   const answer = await r.models["models.set"].run({ model: "mock/mock-1" });
   assert.deepEqual([answer["model"], answer["known"]], ["mock/mock-1", true]);

@@ -12,7 +12,7 @@ import { editConfig, type ConfigDeps, type EditedConfig } from "./config-edit.ts
 
 export type ConfigMethodsDeps = ConfigDeps & {
   now: () => number;
-  /** Changes whenever the file may have changed; null while that cannot be told. */
+  /** Changes whenever the file may have changed; null while that is unknown. */
   fileStamp: () => string | null;
   /** Restarts the gateway after `delayMs`. */
   restart: (request: { reason: string; delayMs: number }) => void;
@@ -105,7 +105,7 @@ const toIssueRow = ({ path, message, line, column, fix, suggestion }: ConfigIssu
   ...(suggestion === undefined ? {} : { suggestion }),
 });
 
-/** The values as they stand in the file; an empty object when it has none that can be read. */
+/** The values of the file; an empty object when none can be read. */
 function valueInFile(file: LoadedConfig): unknown {
   try {
     return file.raw === null ? {} : valueOf(parseTree(file.raw));

@@ -31,7 +31,7 @@ test("an event that cannot be read is a dead letter with its payload; the events
   bench.close();
 });
 
-test("a retry reads the event again; when it can be read, it runs once and is no dead letter any more", async () => {
+test("a retry reads the event again; when it can be read, it runs once and leaves the dead letters", async () => {
   let known = false;
   const bench = openIngest(OPEN_POLICY, { reread: (raw) => (known ? event("whatever", raw) : null) });
   await bench.ingest.admit(irc, account, [unreadable("2", "hello")]);
@@ -49,7 +49,7 @@ test("a retry reads the event again; when it can be read, it runs once and is no
   bench.close();
 });
 
-test("an event over which the gateway itself fails is set aside, and its batch is stored", async () => {
+test("an event on which the gateway itself fails becomes a dead letter, and its batch is stored", async () => {
   const bench = openIngest(OPEN_POLICY);
   const broken = { ...event("2", "x"), sender: undefined } as unknown as ChannelEvent;
   const late = { ...event("3", "x"), text: undefined } as unknown as ChannelEvent;

@@ -24,7 +24,7 @@ export type DeadLettersDeps = {
 
 const LIST_LIMIT = 500;
 
-/** deadletters.*: messages that could not be run and replies of which nobody knows, until an operator decides. */
+/** deadletters.*: messages that could not be run and replies with an unknown outcome, until an operator decides. */
 export function deadLetterMethods(deps: DeadLettersDeps) {
   return {
     "deadletters.list": { scope: "operator.read", run: () => ({ items: list(deps) }) },

@@ -15,7 +15,7 @@ export type DevicesDeps = {
   address: () => { url: string; source: string };
 };
 
-/** device.* and tokens.*: who has credentials of their own. Nobody can give away more than they hold. */
+/** device.* and tokens.*: the holders of separate credentials. A caller cannot grant more than it holds. */
 export function devicesMethods(deps: DevicesDeps) {
   const { devices, tokens } = deps.auth;
   return {
@@ -173,7 +173,7 @@ const LIMITED = ["operator.read", "operator.write"];
 
 /**
  * A one-time code for one device. `setupCode` is what apps scan (address and code together), `joinUrl` opens the page signed
- * in. The code stands behind the `#` of the link, which browsers never send to a server.
+ * in. The code follows the `#` of the link, which browsers never send to a server.
  */
 async function setupCode(
   deps: DevicesDeps,

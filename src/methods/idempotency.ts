@@ -8,7 +8,7 @@ const KEY = "message-actions";
 export type IdempotencyDeps = { keyValue: KeyValueStore; write: <T>(change: () => T) => Promise<T>; now: () => number };
 
 /**
- * Does each thing once per key, also across a crash: a repeat gets the first result, and one whose end nobody knows is refused instead of
+ * Does each thing once per key, also across a crash: a repeat gets the first result, and one with an unknown outcome is refused instead of
  * being done again. A failure for certain leaves no trace, so that it may be repeated. The newest LIMITS.messageActionsCached keys count.
  */
 export function createIdempotency(deps: IdempotencyDeps) {
@@ -29,7 +29,7 @@ export function createIdempotency(deps: IdempotencyDeps) {
       await put(key, { key, result });
       return result;
     } catch (err) {
-      // Nobody knows how this one ended: its key stays taken.
+      // The outcome is unknown: the key stays in use.
       if (!(err instanceof GatewayError) || err.details?.["code"] === "OUTBOUND_DELIVERY_UNKNOWN") throw err;
       await put(key, null);
       throw err;

@@ -46,7 +46,7 @@ async function tail(deps: LogsDeps, params: MethodParams<"logs.tail">): Promise<
 
 type Start = { at: number; midLine: boolean; reset: boolean; skippedBytes: number };
 
-/** Where reading begins. A cursor beyond the end belongs to a file that was rotated away: then the tail is read afresh. */
+/** Where reading begins. A cursor beyond the end belongs to a file that was rotated away: then the tail is read again. */
 function startOf(cursor: number | undefined, size: number, maxBytes: number): Start {
   const earliest = Math.max(0, size - maxBytes);
   if (cursor === undefined || cursor > size) return { at: earliest, midLine: earliest > 0, reset: cursor !== undefined, skippedBytes: 0 };

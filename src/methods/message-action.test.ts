@@ -98,7 +98,7 @@ test("what the channel does not have is refused, with what it has", async () => 
   );
 });
 
-test("a refusal, a message that is gone and an unknown end are told apart", async () => {
+test("a refusal, a missing message and an unknown outcome have different errors", async () => {
   const edit = (end: () => Promise<Awaited<ReturnType<NonNullable<Link["edit"]>>>>) =>
     rig({ edit: end }).run("edit", { messageId: "1", message: "x" });
   await assert.rejects(

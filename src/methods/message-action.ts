@@ -9,7 +9,7 @@ type ActionParams = Readonly<Record<string, unknown>>;
 export type ActionContext = {
   link: Link | null;
   abilities: ChannelCapabilities | null;
-  /** Throws when the channel does not exist or the text names nobody. */
+  /** Throws when the channel does not exist or the text names no recipient. */
   target: (to: string, thread: string | undefined) => ReplyTarget;
   /** Says something through the outbox. */
   send: (target: ReplyTarget, message: string, params: ActionParams) => Promise<unknown>;

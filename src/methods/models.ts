@@ -16,7 +16,7 @@ export type KnownModel = {
   reasoning: boolean;
   input: readonly ("text" | "image")[];
   thinkingLevels: readonly string[];
-  /** Stands in the configuration, or was found by its key in the environment or on this machine. */
+  /** Configured, or found by its key in the environment or on this machine. */
   configured: boolean;
   available: boolean;
 };

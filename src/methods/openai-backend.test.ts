@@ -110,7 +110,7 @@ test("a refusal is a finish reason, a limit has its wait, and the provider's wor
   assert.doesNotMatch(JSON.stringify([refused, limited.type === "error" && limited.error.message]), /raw words/);
 });
 
-test("a repeated attempt takes back what was said", async () => {
+test("a repeated attempt replaces the earlier text", async () => {
   const retry: AgentEvent = { type: "retry", attempt: 1, maxAttempts: 3, delayMs: 0, reason: "x" };
   const out = await play([started, { type: "text", delta: "half" }, retry, { type: "text", delta: "all" }, spoken("all"), end]);
   assert.deepEqual(

@@ -32,7 +32,7 @@ export type Beacon = {
 
 type BeaconRow = Beacon & { ts: number };
 
-/** Clients that connect for one request or belong to the gateway's own machinery: nobody looks for them among those that are there. */
+/** Clients that connect for one request or belong to the gateway itself; presence lists leave them out. */
 const HIDDEN_MODES: ReadonlySet<string> = new Set(["cli", "backend", "probe", "test"]);
 
 /** Whether a connection appears in the presence list. */

@@ -13,7 +13,7 @@ function chunk(type: string, data: Uint8Array): Buffer {
   return Buffer.concat([frame.subarray(0, 4), body, frame.subarray(4)]);
 }
 
-/** The QR code of a text as a PNG picture (one bit of grey) in a `data:` address. */
+/** The QR code of a text as a PNG picture (one bit per pixel) in a `data:` address. */
 export function qrImage(text: string): string {
   const matrix = qrMatrix(text);
   const side = (matrix.length + 2 * MARGIN) * SCALE;

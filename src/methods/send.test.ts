@@ -31,7 +31,7 @@ function rig() {
   return { chats, outbox, send };
 }
 
-test("a message that is sent for a session stands in its transcript, once", async () => {
+test("a message that is sent for a session is in its transcript, once", async () => {
   const { chats, outbox, send } = rig();
   await chats.call("sessions.create", { key: "main" }, callerOf());
   for (let times = 0; times < 2; times++) await send({ message: "hello there", sessionKey: "main" });
@@ -41,7 +41,7 @@ test("a message that is sent for a session stands in its transcript, once", asyn
     chats.deps.messages.tail(session.key, session.session_id, 10).map((message) => textOf(message.body)),
     ["hello there"],
   );
-  await assert.rejects(send({ message: "x", sessionKey: "nobody", idempotencyKey: "k2" }), /there is no session/);
+  await assert.rejects(send({ message: "x", sessionKey: "missing", idempotencyKey: "k2" }), /there is no session/);
   assert.equal(outbox.byIntent("send:k2").length, 0);
   chats.close();
 });

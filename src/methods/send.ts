@@ -33,7 +33,7 @@ export type SendDeps = ChatDeps & {
 /** How long a caller of `send` waits for the platform; the message stays in the outbox beyond it. */
 const WAIT_MS = 10_000;
 
-/** send, poll and message.action: what an operator does on a channel directly. What is said goes through the outbox, like every reply. */
+/** send, poll and message.action: what an operator does on a channel directly. Messages go through the outbox, like every reply. */
 export function sendMethods(deps: SendDeps) {
   const once = createIdempotency({
     keyValue: deps.keyValue,
@@ -108,7 +108,7 @@ async function send(deps: SendDeps, params: SendParams): Promise<unknown> {
   return await sendThroughOutbox(deps, { ...target, ...replyTo }, params.message ?? "", params.idempotencyKey, params.to, params);
 }
 
-/** `sessionKey`: the session whose transcript keeps what was said. */
+/** `sessionKey`: the session whose transcript keeps the message. */
 type SendExtras = MediaParams & { agentId?: string; sessionKey?: string };
 
 async function sendThroughOutbox(
@@ -171,12 +171,12 @@ function mediaOf(params: Readonly<Record<string, unknown>>): MediaParams {
   };
 }
 
-/** Throws when the platform refused it for good; says `queued` while it waits, so that nobody sends it again. */
+/** Throws when the platform refused it permanently; answers `queued` while it waits, so that the client does not send it again. */
 function toReceipt(runId: string, channel: string, to: string, parts: readonly OutboxPart[]): unknown {
-  const parked = parts.find((part) => part.state === "parked");
-  if (parked)
-    throw detailError("OUTBOUND_DELIVERY_FAILED", `not sent: ${parked.cause ?? "refused"}`, {
-      details: { partKey: parked.partKey },
+  const failed = parts.find((part) => part.state === "parked");
+  if (failed)
+    throw detailError("OUTBOUND_DELIVERY_FAILED", `not sent: ${failed.cause ?? "refused"}`, {
+      details: { partKey: failed.partKey },
     });
   const unknown = parts.find((part) => part.state === "unknown");
   if (unknown)

@@ -128,7 +128,7 @@ function storeSession(
   });
 }
 
-/** Copies what was said in the parent, as it stands in this transaction, and what the next turn there would run with. */
+/** Copies the parent's transcript as of this transaction, and the settings of its next turn. */
 function forkTranscript(deps: ChatDeps, params: CreateParams, parent: SessionRow, to: { key: SessionKey; sessionId: string }): void {
   const current = requireSession(deps, parent.key);
   const { session_id: sessionId } = current;

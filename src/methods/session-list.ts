@@ -78,7 +78,7 @@ export function subscribedList(deps: ChatDeps, params: MethodParams<"sessions.su
   return Object.keys(params).length === 0 ? { subscribed: true } : { subscribed: true, list: listSessions(deps, params) };
 }
 
-/** sessions.search: what was said, by words. */
+/** sessions.search: messages that contain the words. */
 export function searchSessions(deps: ChatDeps, params: MethodParams<"sessions.search">): Record<string, unknown> {
   const { agentId, sessionKeys, scope } = params;
   if (scope !== undefined && (agentId !== undefined || sessionKeys !== undefined))

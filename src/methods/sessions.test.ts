@@ -217,7 +217,7 @@ test("sessions.delete removes an archived session only when it is archived, and 
   rig.close();
 });
 
-test("a fork copies the conversation, stands under its parent, and goes on by itself", async () => {
+test("a fork copies the conversation, is listed under its parent, and continues on its own", async () => {
   const rig = openMethodBench();
   await say(rig, "main", "one");
   await rig.call("sessions.patch", { key: "main", permissionMode: "read-only" });
@@ -261,8 +261,8 @@ test("a fork of the last completed answer leaves out what runs", async () => {
 test("a parent that does not exist, and a fork without one, are errors", async () => {
   const rig = openMethodBench();
   const missing = failure((err) => err.details?.["code"] === "SESSION_NOT_FOUND");
-  await assert.rejects(rig.call("sessions.create", { parentSessionKey: "agent:main:nobody", fork: true }), missing);
-  await assert.rejects(rig.call("sessions.create", { parentSessionKey: "agent:main:nobody" }), missing);
+  await assert.rejects(rig.call("sessions.create", { parentSessionKey: "agent:main:missing", fork: true }), missing);
+  await assert.rejects(rig.call("sessions.create", { parentSessionKey: "agent:main:missing" }), missing);
   await assert.rejects(
     rig.call("sessions.create", { fork: true }),
     failure((err) => err.message.includes("parentSessionKey")),
@@ -354,7 +354,7 @@ test("a subscription with the params of a list brings the list", async () => {
   rig.close();
 });
 
-test("a search finds what was said, by the beginnings of words, and no more once it is deleted", async () => {
+test("a search finds messages by the beginnings of words, and not after they are deleted", async () => {
   const rig = openMethodBench();
   await say(rig, "one", "The Größe of the harbour crane");
   await say(rig, "agent:work:two", "a crane is a bird");
@@ -402,7 +402,7 @@ test("a session made with an empty message begins no turn, and one whose message
   rig.close();
 });
 
-test("a compaction is announced to whoever watches the session, when it begins and when it ends", async () => {
+test("the start and the end of a compaction are published to the clients that watch the session", async () => {
   const rig = openMethodBench();
   await rig.call("sessions.create", { key: "main" });
   const published: [string, Record<string, unknown>][] = [];

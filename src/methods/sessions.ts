@@ -205,7 +205,7 @@ async function compact(deps: ChatDeps, params: MethodParams<"sessions.compact">)
   });
 }
 
-/** `session.operation` tells whoever watches the session that it is being compacted, and how that ended. */
+/** `session.operation` reports the start and the end of a compaction to the clients that watch the session. */
 function operationOf(deps: ChatDeps, key: SessionKey): (state: Record<string, unknown>) => void {
   const operation = { operationId: deps.newId(), operation: "compact", sessionKey: key, agentId: parseSessionKey(key)?.agentId };
   return (state) =>

@@ -282,7 +282,7 @@ test("logs.tail follows by cursor, gives whole lines only, and starts again afte
   );
   assert.deepEqual([first.truncated, first.reset, first.cursor === first.size], [true, false, true]);
   log.info("next");
-  appendFileSync(log.file!, ""); // the file is shared with whoever reads it
+  appendFileSync(log.file!, ""); // the file is shared with its readers
   const next = await tail({ cursor: first.cursor });
   assert.deepEqual(next.lines.length, 1);
   appendFileSync(log.file!, '{"half');

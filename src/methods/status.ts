@@ -11,7 +11,7 @@ import type { Beacon, Presence } from "./presence.ts";
 export type StatusDeps = {
   now: () => number;
   presence: Presence;
-  /** The presence list has changed; clients are told. */
+  /** The presence list has changed; publishes it to clients. */
   presenceChanged: () => void;
   uptimeMs: () => number;
   agents: () => readonly { id: string; isDefault: boolean }[];
@@ -113,7 +113,7 @@ export function listSystemEvents(facts: KeyValueStore): SystemEvent[] {
 }
 
 /**
- * Takes the events of a session (null: those of nobody in particular, which go to the main session), oldest first, so that
+ * Takes the events of a session (null: those without a session, which go to the main session), oldest first, so that
  * they go into its next turn. Runs inside the `store.write` that admits the turn.
  */
 export function dequeueSystemEvents(facts: KeyValueStore, sessions: readonly (string | null)[], now: number): SystemEvent[] {

@@ -16,7 +16,7 @@ export type SystemDeps = {
 export function systemMethods(deps: SystemDeps) {
   return {
     "system.info": { scope: "operator.read", run: () => info(deps) },
-    // No tool of this gateway asks a question, so nothing can wait for an answer. Clients poll for ever where the method is unknown.
+    // No tool of this gateway asks a question, so nothing can wait for an answer. Clients poll indefinitely where the method is unknown.
     "question.list": { scope: "operator.questions", run: () => ({ questions: [] }) },
   } satisfies MethodTable;
 }

@@ -39,7 +39,7 @@ export class Backlog {
     this.#waitingBytes.delete(reader);
   }
 
-  /** Looks at all again: readers take bytes without a word. */
+  /** Recounts all sockets: a reader takes bytes without an event. */
   #measure(): number {
     this.#total = 0;
     for (const reader of this.#waitingBytes.keys()) {

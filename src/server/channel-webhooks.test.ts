@@ -12,7 +12,7 @@ before(async () => {
   room = await startServerBench({
     deps: {
       receiveWebhook: async (channel, account, request) => {
-        if (channel === "nobody") throw new GatewayError("NOT_FOUND", "no such account");
+        if (channel === "missing") throw new GatewayError("NOT_FOUND", "no such account");
         if (channel === "away") throw new GatewayError("UNAVAILABLE", "not running", { retryAfterMs: 5_000 });
         if (channel === "full") throw new Error("disk full");
         seen.push({ channel, account, request });
@@ -43,7 +43,7 @@ describe("requests of chat platforms", () => {
   });
 
   test("an unknown account is 404, one that is not running 503 with Retry-After", async () => {
-    assert.equal((await post("/channels/nobody/x", "")).status, 404);
+    assert.equal((await post("/channels/missing/x", "")).status, 404);
     const away = await post("/channels/away/x", "");
     assert.deepEqual([away.status, away.headers.get("retry-after")], [503, "5"]);
   });

@@ -340,7 +340,7 @@ export class ClientConnection implements RequestQueue {
     if (this.#queueHead < this.#queue.length) this.#context.scheduler.wake(this);
   }
 
-  /** A frame that is no request: answered by id where there is one; text that is not JSON ends the connection. */
+  /** A frame that is not a request: answered by id where it has one; text that is not JSON ends the connection. */
   #onBadFrame(data: Buffer, err: unknown): void {
     if (!(err instanceof GatewayError)) {
       this.#context.dispatcher.refuse(readHead(data).id, null, err, this.#responder!);

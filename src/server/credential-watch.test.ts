@@ -125,7 +125,7 @@ describe("what ends with its credential", () => {
     await room.stop();
   });
 
-  test("another token, a password instead, or another mode ends the holders of the old one; the same one again ends nobody", async () => {
+  test("another token, a password instead, or another mode ends the holders of the old one; the same one again ends none", async () => {
     const changes: Partial<AuthSettings>[] = [
       { token: new Secret("ocg_another-token-with-a-lot-of-entropy-0123456789abcdef") },
       { mode: "password", password: new Secret("hunter2") },
@@ -194,7 +194,7 @@ describe("what ends with its credential", () => {
     }
   });
 
-  test("a credential that ends while its handshake waits lets nobody in", async () => {
+  test("a credential that ends while its handshake waits is not accepted", async () => {
     const room = await startServerBench();
     const device = makeDevice();
     const raw = tryConnect(room, { device }).then(

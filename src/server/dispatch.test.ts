@@ -87,7 +87,7 @@ describe("requests", () => {
     });
   });
 
-  test("a bug is told without its text", async () => {
+  test("a bug is reported without its text", async () => {
     assert.deepEqual((await raw.call("models.list")).error, { code: "UNAVAILABLE", message: "internal error", retryable: false });
   });
 
@@ -270,7 +270,7 @@ describe("requests", () => {
   });
 
   for (const [title, frame, code, reason] of [
-    ["text that is no JSON", "{nope", 1008, /not JSON/],
+    ["text that is not JSON", "{nope", 1008, /not JSON/],
     ["an empty message", "", 1008, /not JSON/],
     ["a binary frame", Buffer.from('{"type":"req","id":"b","method":"health"}'), 1003, /binary/],
     ["a frame over the maximum", "x".repeat(LIMITS.frameBytes + 1), 1009, /too large/],

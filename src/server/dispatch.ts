@@ -12,7 +12,7 @@ import { checkParams } from "../protocol/validate.ts";
 /** A request whose frame was read. */
 export type RpcRequest = { id: string; method: string; params: unknown };
 
-/** Whoever asks: how to answer it and what it may do. */
+/** The side that asks: how to answer it and which scopes it holds. */
 export type Responder = {
   readonly base: Omit<Caller, "accept">;
   hasScope(scope: string): boolean;

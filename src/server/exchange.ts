@@ -5,7 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { BudgetShare } from "./budget.ts";
 
 export const PRODUCT = "openclaw-gateway";
-/** Tells our own programs that a gateway of ours answers here. It is no secret and proves nothing. */
+/** Lets this project's programs recognize a gateway. It is public and proves nothing. */
 export const PRODUCT_HEADER = "x-gateway-product";
 
 const PAGE_POLICY =
@@ -77,7 +77,7 @@ export class Exchange {
 
   bytes(status: number, type: string, body: Buffer, headers: Readonly<Record<string, string>> = {}): void {
     if (this.response.headersSent) return;
-    // A stranger's body that nobody wants is not read to its end: the connection closes with the answer.
+    // An unused body without a credential is not read to its end: the connection closes with the answer.
     const last = this.#mustClose || (!this.authenticated && hasBody(this.request) && !this.request.complete);
     this.response.writeHead(status, {
       "cache-control": "no-store",

@@ -72,7 +72,7 @@ const ROWS: readonly Row[] = [
     closeReason: /token missing/,
   },
   {
-    title: "a device token of nobody",
+    title: "an unknown device token",
     overrides: { auth: { token: "ocd_0000000000000000000000000000000000000000000" }, device },
     code: "INVALID_REQUEST",
     detail: "AUTH_DEVICE_TOKEN_MISMATCH",
@@ -81,7 +81,7 @@ const ROWS: readonly Row[] = [
     closeReason: /device token mismatch/,
   },
   {
-    title: "a sign-in link of nobody",
+    title: "an unknown sign-in link",
     overrides: { auth: { bootstrapToken: "ocl_0000000000000000000000" }, device },
     code: "INVALID_REQUEST",
     detail: "AUTH_BOOTSTRAP_TOKEN_INVALID",
@@ -231,8 +231,8 @@ describe("who is refused at the handshake", () => {
   });
 
   const silent: [string, string | Buffer, number, RegExp][] = [
-    ["JSON that is no request", '{"hello":1}', 1008, /^invalid request frame$/],
-    ["text that is no JSON", "not json", 1008, /^invalid request frame$/],
+    ["JSON that is not a request", '{"hello":1}', 1008, /^invalid request frame$/],
+    ["text that is not JSON", "not json", 1008, /^invalid request frame$/],
     ["an empty message", "", 1008, /^invalid request frame$/],
     ["a binary frame", Buffer.from("{}"), 1003, /binary/],
     ["more than 64 KiB", JSON.stringify({ type: "req", id: "1", method: "connect", params: "x".repeat(70_000) }), 1009, /too large/],
@@ -260,7 +260,7 @@ describe("who is refused at the handshake", () => {
     ["starting", "startup-sidecars"],
     ["stopping", "gateway-restarting"],
   ] as const) {
-    test(`while the gateway is ${phase} a client is told to come back`, async () => {
+    test(`while the gateway is ${phase} a client is asked to come back`, async () => {
       room.phase.value = phase;
       try {
         const { raw, answer } = await tryConnect(room);

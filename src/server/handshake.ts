@@ -18,7 +18,7 @@ export type HandshakeSuccess = { ok: true; id: string; params: ConnectParams; ve
 
 const fail = (id: string | null, error: WireError | null, close: Disconnect): HandshakeFailure => ({ ok: false, id, error, close });
 
-/** Why nobody can connect right now, or null. */
+/** Why no client can connect right now, or null. */
 function refuseIfNotServing(deps: ServerDeps, clients: number): WireError | null {
   const phase = deps.phase();
   if (phase === "serving" && clients < LIMITS.clients) return null;

@@ -69,7 +69,7 @@ test("a push without an account, or without the header of its signature, is refu
   await room.stop();
 });
 
-test("bodies without a credential hold a bounded number of bytes, in total and of one peer, and what is over is told to come again", async () => {
+test("bodies without a credential hold a bounded number of bytes, in total and of one peer, and further ones are asked to retry", async () => {
   const { room, metrics } = await pushRoom();
   const body = Buffer.alloc(MIB - 1, "x");
   const callers: Peer[] = [];

@@ -243,7 +243,7 @@ describe("where a request may come from", () => {
   });
 
   for (const name of ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "x-real-ip"]) {
-    test(`${name} from a peer that is no proxy of ours is refused before anything else`, async () => {
+    test(`${name} from a peer that is not a trusted proxy is refused before anything else`, async () => {
       const answer = await http(room.port, "/healthz", { headers: { ...BEARER, [name]: "127.0.0.1" } });
       assert.equal(answer.status, 403);
       assert.equal(JSON.parse(answer.body).error.type, "proxy_attribution_required");
@@ -303,7 +303,7 @@ describe("completions", () => {
       ["openclaw", "openclaw/default", "openclaw/main", "openclaw/work"],
     );
     assert.equal((await http(room.port, "/v1/models/openclaw%2Fwork", { headers: BEARER })).status, 200);
-    assert.equal((await http(room.port, "/v1/models/openclaw/nobody", { headers: BEARER })).status, 404);
+    assert.equal((await http(room.port, "/v1/models/openclaw/missing", { headers: BEARER })).status, 404);
   });
 
   test("a whole answer has text, reason and usage", async () => {
@@ -385,7 +385,7 @@ describe("completions", () => {
   for (const [title, path, body, status] of [
     ["a foreign model", "/v1/chat/completions", { ...ask, model: "gpt-4" }, 400],
     ["no model", "/v1/chat/completions", { messages: ask.messages }, 400],
-    ["an agent that is not there", "/v1/chat/completions", { ...ask, model: "openclaw/nobody" }, 404],
+    ["an agent that is not there", "/v1/chat/completions", { ...ask, model: "openclaw/missing" }, 404],
     ["no messages", "/v1/chat/completions", { model: "openclaw" }, 400],
     ["no user message", "/v1/chat/completions", { model: "openclaw", messages: [{ role: "system", content: "x" }] }, 400],
     [
@@ -396,7 +396,7 @@ describe("completions", () => {
     ],
     ["no JSON", "/v1/chat/completions", "{", 400],
     ["a list", "/v1/responses", "[]", 400],
-    ["a user that is no text", "/v1/responses", { model: "openclaw", input: "x", user: {} }, 400],
+    ["a user that is not a text", "/v1/responses", { model: "openclaw", input: "x", user: {} }, 400],
   ] as const) {
     test(`${title} is refused with ${status}`, async () => {
       const answer = await post(path, body);

@@ -220,7 +220,7 @@ export class HttpRouter {
       const state = deps.readiness();
       const strict = exchange.query.has("strict");
       const ok = deps.phase() === "serving" && state.ready && (!strict || state.degraded.length === 0);
-      // Names of channels and accounts are nothing for strangers from elsewhere, also when a proxy of this machine brings them.
+      // Names of channels and accounts are only for local callers, not for those behind a proxy of this machine.
       const { remoteAddress, localAddress } = exchange.request.socket;
       const local =
         remoteAddress === localAddress && deps.auth.attributePeer(exchange.request.headers, remoteAddress ?? "").via === "direct";

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { startServerBench } from "../../test/server-bench.ts";
 import { portHolder, resolveBind } from "./listen.ts";
 
-test("a port that a gateway of ours has is told with its process", async () => {
+test("a port of another gateway is reported with its process", async () => {
   const room = await startServerBench();
   const holder = await portHolder("127.0.0.1", room.port);
   assert.equal(holder.ours, true);
@@ -23,7 +23,7 @@ test("a port that a gateway of ours has is told with its process", async () => {
   await room.stop();
 });
 
-test("a port that some other program has is told as such, even when it never answers", async () => {
+test("a port of another program is reported as such, even when it never answers", async () => {
   const silent = createServer(() => {});
   await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
   const { port } = silent.address() as { port: number };

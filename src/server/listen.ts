@@ -31,7 +31,7 @@ const isLoopback = (address: string): boolean => address === "::1" || (isIP(addr
 const LOOPBACK = ["127.0.0.1", "::1"] as const;
 
 /**
- * The addresses to listen on; the first is the one that is told. Every mode but `lan` includes loopback, because the command
+ * The addresses to listen on; the first is the one that is shown. Every mode but `lan` includes loopback, because the command
  * line of the same machine comes that way. Throws GatewayError when the address is not usable, or when anybody could come in.
  */
 export function resolveBind(options: BindOptions): readonly string[] {

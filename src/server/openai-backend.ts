@@ -9,7 +9,7 @@ export type FinishReason = "stop" | "length" | "content_filter";
 export type CompletionEvent =
   /** Text that comes after what was sent before. */
   | { type: "delta"; text: string }
-  /** What was said before is taken back: an attempt failed and is repeated. `text` stands instead. */
+  /** Replaces all earlier text: an attempt failed and is repeated. */
   | { type: "replaced"; text: string }
   /** The agent uses one of its own tools; clients of this API only see that it takes time. */
   | { type: "tool"; name: string }

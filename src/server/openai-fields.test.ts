@@ -32,10 +32,10 @@ const REFUSED: readonly [string, FieldTable, Record<string, unknown>, RegExp][] 
   ["log probabilities", CHAT_FIELDS, { logprobs: true }, /`logprobs` must be false/],
   ["audio", CHAT_FIELDS, { modalities: ["text", "audio"] }, /`modalities` must be/],
   ["JSON as the answer", CHAT_FIELDS, { response_format: { type: "json_object" } }, /`response_format` must be/],
-  ["a field that nobody knows", CHAT_FIELDS, { wibble: 1 }, /unsupported field: `wibble`/],
+  ["an unknown field", CHAT_FIELDS, { wibble: 1 }, /unsupported field: `wibble`/],
   ["a field of the other route", CHAT_FIELDS, { instructions: "x" }, /unsupported field: `instructions`/],
   ["a property of every object", CHAT_FIELDS, JSON.parse('{"__proto__":1}') as Record<string, unknown>, /unsupported field: `__proto__`/],
-  ["a stream that is no flag", CHAT_FIELDS, { stream: "true" }, /`stream` must be true or false/],
+  ["a stream that is not a flag", CHAT_FIELDS, { stream: "true" }, /`stream` must be true or false/],
 ];
 
 for (const [what, table, body, expected] of REFUSED)

@@ -3,7 +3,7 @@ import { LIMITS } from "../core/limits.ts";
 
 export type CompletionMessage = { role: "system" | "user" | "assistant" | "tool"; text: string };
 
-/** What was said, with its pictures apart. */
+/** The text of the input, and its pictures. */
 export type CompletionInput = {
   messages: readonly CompletionMessage[];
   /** Pictures of all user messages in their order, base64; the texts say where each one was. */

@@ -10,7 +10,7 @@ export class SentText {
   /** The text of the repeated attempt as far as it is known, while it only repeats what was sent. */
   #retryText: string | null = null;
 
-  /** The new piece of `delta` that is to be sent; "" for none. */
+  /** The new part of `delta` to send; "" for none. */
   add(delta: string): string {
     if (this.#retryText === null) {
       this.#sent += delta;
@@ -21,7 +21,7 @@ export class SentText {
     return this.#continue(this.#retryText);
   }
 
-  /** What was said is taken back; `text` is what stands instead. */
+  /** `text` replaces all earlier text. */
   replace(text: string): string {
     this.#retryText = "";
     return this.add(text);

@@ -27,7 +27,7 @@ for (const [title, text] of [
   ["half-sent HTTP heads", "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-"],
   ["connections that send nothing", ""],
 ] as const) {
-  test(`500 ${title} keep nobody out`, async () => {
+  test(`500 ${title} keep no client out`, async () => {
     const room = await startServerBench();
     const sockets = await Promise.all(Array.from({ length: 500 }, () => open(room.port, text)));
     for (let i = 0; i < 10; i++) {

@@ -16,7 +16,7 @@ function pool() {
   return { clock, dropped, strangers, add };
 }
 
-test("one peer has LIMITS.strangersPerPeer places: its oldest goes for its newest, and nobody else's", () => {
+test("one peer has LIMITS.preAuthConnectionsPerPeer places: its oldest is dropped for its newest, and no other", () => {
   const { dropped, strangers, add } = pool();
   add("other", "b");
   for (let i = 0; i <= LIMITS.preAuthConnectionsPerPeer; i++) add(`a${i}`, "a");
@@ -24,7 +24,7 @@ test("one peer has LIMITS.strangersPerPeer places: its oldest goes for its newes
   assert.equal(strangers.size, LIMITS.preAuthConnectionsPerPeer + 1);
 });
 
-test("all peers together have LIMITS.strangers places: the oldest goes for the newest", () => {
+test("all peers together have LIMITS.preAuthConnections places: the oldest is dropped for the newest", () => {
   const { dropped, strangers, add } = pool();
   for (let i = 0; i <= LIMITS.preAuthConnections; i++) add(`s${i}`, `peer${i}`);
   assert.deepEqual(dropped, ["s0 evicted"]);

@@ -6,7 +6,7 @@ export type PreAuthConnection = {
   /** The same for all sockets of one peer. */
   peer: string;
   deadlineMs: number;
-  /** Waits for an answer of ours: dropped only when nobody else can be. */
+  /** Waits for an answer of the gateway: dropped only when no other can be. */
   awaitingAnswer: boolean;
   /** Called when its time is over or its place is needed. */
   drop(why: "timeout" | "evicted"): void;

@@ -122,7 +122,7 @@ const stays: [string, (room: ServerBench) => Promise<Socket>, number][] = [
     0,
   ],
   [
-    "keeps sending a body that nobody reads",
+    "keeps sending a body that is not read",
     async (room) => {
       const socket = stubborn(room.port, "POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000000\r\n\r\nx");
       await heard(socket);

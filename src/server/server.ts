@@ -28,7 +28,7 @@ export type ListenResult = {
 };
 
 export type Server = {
-  /** Tells clients soon who is there; changes in quick succession are told together. */
+  /** Publishes the presence list soon; changes in quick succession are published together. */
   presenceChanged(): void;
   /** How events reach the clients. */
   readonly hub: Hub;
@@ -56,7 +56,7 @@ type HttpSocket = {
   queue: HttpRequestQueue;
 };
 
-/** The requests of one HTTP connection, one after the other: who pipelines thousands, or does not read, delays nobody else. */
+/** The requests of one HTTP connection, one after the other: a peer that pipelines thousands, or does not read, delays no other. */
 class HttpRequestQueue implements RequestQueue {
   readonly onError: (err: unknown) => void;
   readonly #scheduler: Scheduler;
@@ -213,7 +213,7 @@ class GatewayServer implements Server {
     listener.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) =>
       this.#withErrorBoundary(socket, () => this.#onUpgrade(request, socket, head)),
     );
-    // Without a listener Node cuts these off without a word.
+    // Without a listener Node destroys these sockets silently.
     listener.on("connect", (_request: IncomingMessage, socket: Socket) =>
       this.#withErrorBoundary(socket, () => this.#refuseHttpConnect(socket)),
     );
@@ -235,7 +235,7 @@ class GatewayServer implements Server {
 
   #refuseHttpConnect(socket: Socket): void {
     socket.on("error", () => socket.destroy());
-    this.#respondAndClose(socket, 405, { error: { message: "this is no proxy", type: "method_not_allowed" } });
+    this.#respondAndClose(socket, 405, { error: { message: "this is not a proxy", type: "method_not_allowed" } });
   }
 
   /** A TCP connection is a stranger until a request on it carries a good credential. */
@@ -256,7 +256,7 @@ class GatewayServer implements Server {
     });
   }
 
-  /** The socket is no stranger by HTTP's rules any more: it was upgraded, told goodbye, or destroyed. */
+  /** The socket left the pre-auth state of HTTP: it was upgraded, closed, or destroyed. */
   #removeHttpSocket(socket: Socket): HttpSocket | undefined {
     const http = this.#httpSockets.get(socket);
     if (http) this.#preAuthPool.remove(http.preAuth);
@@ -326,7 +326,7 @@ class GatewayServer implements Server {
     this.#sockets.close(socket);
   }
 
-  /** One timer each for all sockets; they do nothing while nobody is connected. */
+  /** One timer each for all sockets; they do nothing while no client is connected. */
   #startTimers(): void {
     const late = (err: unknown): void => this.#deps.log.error("a regular task of the server failed", { cause: reasonOf(err) });
     let ticks = 0;
@@ -350,7 +350,7 @@ class GatewayServer implements Server {
 
   presenceChanged(): void {
     if (this.#stopping) return;
-    // What a change costs grows with the square of the clients: the more there are, the more changes are told together.
+    // What a change costs grows with the square of the clients: the more there are, the more changes are published together.
     const delayMs = Math.min(LIMITS.presenceMs * Math.max(1, this.hub.peers().length / 8), LIMITS.presenceMaxMs);
     this.#cancelPresence ??= this.#deps.clock.after(delayMs, () => {
       this.#cancelPresence = null;

@@ -3,7 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import { LIMITS } from "../core/limits.ts";
 
 /**
- * What a socket is right now. `pre-auth`: nothing was proved; its deadline is the one of Strangers. `exchange`: a request with a
+ * What a socket is right now. `pre-auth`: nothing was proved; its deadline is that of the pre-auth pool. `exchange`: a request with a
  * good credential runs; it ends when its answer is not read for too long. `client`: a WebSocket after its handshake, watched by
  * pings. `closing`: our last word was sent; it is destroyed after a grace, whatever the peer does.
  */
@@ -26,7 +26,7 @@ export class SocketTable {
   #cancelClosing: (() => void) | null = null;
   #cancelStalled: (() => void) | null = null;
 
-  /** `ended` is told why a socket was destroyed by the table. */
+  /** `ended` is called with the reason when the table destroys a socket. */
   constructor(clock: Clock, ended: (why: "closing" | "evicted" | "stalled") => void) {
     this.#clock = clock;
     this.#onDestroyed = ended;
@@ -89,7 +89,7 @@ export class SocketTable {
     }
   }
 
-  /** Ends requests whose answer waits and has not moved for the whole time: the peer does not read, or has gone without a word. */
+  /** Ends requests whose answer waits and has not moved for the whole time: the peer does not read, or is gone without closing. */
   #sweepStalled(): void {
     this.#cancelStalled = null;
     if (this.#counts.exchange === 0) return;

@@ -51,7 +51,7 @@ export type WsHandlers = {
   frame(): void;
   /** A defect of ours while something of the client was handled; it ends this connection and nothing else. */
   onError(err: unknown): void;
-  /** Our last word was written: whoever counts sockets destroys this one after a grace. */
+  /** The close frame was written: the socket table destroys this socket after a grace period. */
   closing(): void;
   /** The client has taken all that waited. */
   drained(): void;

@@ -1,4 +1,4 @@
-/** Invented channels for the scripted gateway: accounts in every state, people who wait, letters that nobody could deliver. */
+/** Invented channels for the scripted gateway: accounts in every state, access requests, dead letters. */
 type Params = Record<string, unknown>;
 type Row = Record<string, unknown> & { accountId: string };
 

@@ -73,7 +73,7 @@ export type DevGateway = {
   close: () => Promise<void>;
 };
 
-/** Closes a socket in order: everything that was said before arrives. */
+/** Closes a socket in order: everything sent before arrives. */
 const leave = (socket: WebSocket): Promise<void> =>
   new Promise((resolve) => {
     socket.once("close", () => resolve());

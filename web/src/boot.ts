@@ -98,7 +98,7 @@ function addListeners(): void {
   onWidth();
   setInterval(() => {
     if (!document.hidden) store.clock.value = Date.now();
-    // Somebody may ask to be let in while nobody looks: the title of the tab says so.
+    // An access request may arrive while the tab is hidden: its title shows the count.
     void loadChannels();
   }, CLOCK_MS);
   effect(() => {

@@ -84,7 +84,7 @@ export const mayAdminister = computed(() => {
 /** People who ask to be let in. */
 export const pairingCount = computed(() => pairings.value.length);
 
-/** Accounts that need a person: the number stands beside "Channels" in the sidebar. */
+/** Accounts that need a person: the number beside "Channels" in the sidebar. */
 export const problemCount = computed(() => accounts.value.filter((one) => one.enabled !== false && stateTone(one) === "bad").length);
 
 /** An account in one glance. */
@@ -123,7 +123,7 @@ export function hasReceivedMessage(
   return (row?.lastInboundAt ?? 0) >= savedAt || waiting.some((one) => one.channel === card.id && one.accountId === account && isNew(one));
 }
 
-/** A typed value as the configuration takes it. What is no number stays a text, and the gateway says what is wrong with it. */
+/** A typed value as the configuration takes it. Text that is not a number is kept, and the gateway reports what is wrong with it. */
 function toValue(text: string, field: SetupField | undefined): unknown {
   if (field?.kind === "boolean") return text === "true";
   if (field?.kind === "number") return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
@@ -251,7 +251,7 @@ export async function linkDevice(): Promise<void> {
     const savedAt = await gatewayTime();
     await save(card, now.account, values);
     let step = await requireClient().request<LoginStep>("web.login.start", { ...params, force: true });
-    // Whoever leaves the step stops looking; the login ends by itself.
+    // Leaving the step ends the polling; the login ends by itself.
     while (wizard.value === mine && !step.connected && step.failed !== true) {
       show({ step: "link", card, account, code: step.qrDataUrl ?? null, text: step.message, error: null });
       const seen = step.qrDataUrl === undefined ? {} : { currentQrDataUrl: step.qrDataUrl };

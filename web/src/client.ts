@@ -260,7 +260,7 @@ function toRequestError(error: unknown): unknown {
 function toAuth(secret: PageCredential): Record<string, string> {
   if (secret.kind === "link") return { bootstrapToken: secret.value };
   if (secret.kind === "device") return { token: secret.value, deviceToken: secret.value };
-  // One field takes both: the gateway compares with whichever it is configured for.
+  // One field takes both: the gateway compares with the one that it is configured for.
   if (secret.kind === "token") return { token: secret.value, password: secret.value };
   return {};
 }

@@ -70,7 +70,7 @@ const badLink: FailureRule = () =>
 const noDevice: FailureRule = () =>
   signin(
     "This address is not secure enough",
-    "The gateway wants to recognise this browser by a key, and browsers keep keys only for https:// or localhost. Open the page through https, or forward the port with ssh and use http://localhost.",
+    "The gateway wants to recognize this browser by a key, and browsers keep keys only for https:// or localhost. Open the page through https, or forward the port with ssh and use http://localhost.",
     "ssh -N -L 18789:127.0.0.1:18789 user@gateway-host",
   );
 

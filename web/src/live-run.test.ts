@@ -52,7 +52,7 @@ test("deltas without the whole text are appended", () => {
   assert.deepEqual(shape(run), ["new"]);
 });
 
-test("text before and after a tool call stands where it was said", () => {
+test("text before and after a tool call keeps its place", () => {
   let run = applyChat(createRun("r", true), chat(1, "delta", said("Look:")));
   run = applyAgent(run, agent(2, "tool", { phase: "start", toolCallId: "c", name: "exec", args: { command: "ls" } }));
   run = applyAgent(
@@ -99,7 +99,7 @@ test("the same tool event by two ways counts once", () => {
   assert.equal(run.blocks.length, 1);
 });
 
-test("thinking grows in place and starts anew after something else", () => {
+test("thinking grows in place and starts again after something else", () => {
   let run = applyAgent(createRun("r", true), agent(1, "thinking", { delta: "I " }));
   run = applyAgent(run, agent(2, "thinking", { delta: "wonder" }));
   assert.deepEqual(shape(run), ["(I wonder)"]);
@@ -117,7 +117,7 @@ test("an end is an end: late events do not bring a run back", () => {
   assert.equal(applyAgent(run, agent(9, "tool", { phase: "result", toolCallId: "c" })), run);
 });
 
-test("an error keeps what was said and says why", () => {
+test("an error keeps the earlier text and shows the reason", () => {
   const run = applyChat(createRun("r", true), chat(2, "error", { errorMessage: "overloaded" }));
   assert.deepEqual([run.state, run.error], ["error", "overloaded"]);
   assert.equal(applyChat(createRun("r", true), chat(2, "error")).error, "The agent couldn't reply.");

@@ -136,7 +136,7 @@ function withThinking(run: RunView, event: AgentEventPayload, data: Record<strin
   return { ...run, blocks: grows ? [...run.blocks.slice(0, -1), { ...block, seq: last.seq }] : [...run.blocks, block] };
 }
 
-/** Where the text counts from the beginning of the turn, what stands above already is left out. */
+/** When the text counts from the beginning of the turn, the part that is shown above is left out. */
 function withoutEarlier(run: RunView, text: string, last: LiveBlock | undefined): string {
   const earlier = run.blocks
     .filter((block) => block.type === "thinking" && block !== last)

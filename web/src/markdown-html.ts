@@ -1,4 +1,4 @@
-/** Markdown to HTML, for text that nobody vouches for. Raw HTML is shown as text, images from elsewhere become links. Needs no DOM. */
+/** Markdown to HTML, for untrusted text. Raw HTML is shown as text, images from elsewhere become links. Needs no DOM. */
 import { parseMarkdown, type MarkdownBlock, type ListItem } from "../../src/core/markdown/blocks.ts";
 import { parseInline, type Definitions, type Inline } from "../../src/core/markdown/inline.ts";
 import { highlight } from "./highlight.ts";
@@ -29,13 +29,13 @@ const TAGS = { strong: "strong", em: "em", strike: "del" } as const;
 function toPicture(token: Inline & { type: "image" }): string {
   const { href, alt, title } = token;
   const name = alt === "" ? "Picture" : alt;
-  // Data that is no picture shows its name.
+  // Data that is not a picture shows its name.
   if (PICTURE.test(href)) return `<img src="${escapeHtml(href)}" alt="${escapeHtml(name)}">`;
   const safe = toSafeHref(href);
   return safe === null ? escapeHtml(name) : anchor(safe, `${escapeHtml(name)} (picture at ${escapeHtml(hostOf(safe))})`, title);
 }
 
-/** A file of the gateway's machine cannot be opened from here: its address stands behind the label. */
+/** A file of the gateway's machine cannot be opened from here: its address follows the label. */
 const refusedAddress = (href: string): string => (/^file:/i.test(href) ? ` (<code>${escapeHtml(href)}</code>)` : "");
 
 function inlineHtml(text: string, definitions: Definitions): string {

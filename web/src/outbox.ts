@@ -16,7 +16,7 @@ export const patchEntry = (entries: readonly OutboxEntry[], key: string, change:
 export const removeEntry = (entries: readonly OutboxEntry[], key: string): readonly OutboxEntry[] =>
   entries.filter((entry) => entry.idempotencyKey !== key);
 
-/** After a lost connection nobody knows what arrived: everything without an answer goes again, under its old key. */
+/** After a lost connection it is unknown what arrived: everything without an answer is sent again, under its old key. */
 export const requeueEntries = (entries: readonly OutboxEntry[]): readonly OutboxEntry[] =>
   entries.map((entry) => (entry.state === "sending" ? { ...entry, state: "queued" } : entry));
 

@@ -22,7 +22,7 @@ test("keys read as words", () => {
   ]);
 });
 
-test("a problem of a value stands under its field, in a sentence", () => {
+test("a problem of a value is shown under its field, in a sentence", () => {
   assert.equal(toFieldMessage("Bot token", "is not a bot token: those look like 1:A"), "That isn't a bot token. Bot tokens look like 1:A.");
   assert.equal(toFieldMessage("Nick", "is missing"), "Enter the nick.");
   assert.equal(toFieldMessage("Port", "must be a whole number from 1 to 65535"), "Must be a whole number from 1 to 65535.");
@@ -39,7 +39,7 @@ test("a problem of a value stands under its field, in a sentence", () => {
   assert.equal(problem.text, "Flood burst: Must be a whole number.");
 });
 
-test("a refused token is said under the field that was refused", () => {
+test("a refused token is reported under its field", () => {
   const refused = {
     fix: "Ask @BotFather for a new token and set channels.telegram.botToken, then: openclaw channels start telegram",
     details: { code: "CREDENTIAL_REFUSED" },

@@ -28,7 +28,7 @@ const sentence = (text: string): string => {
   return `${whole.charAt(0).toUpperCase()}${whole.slice(1)}.`;
 };
 
-/** "is not a bot token: those begin with xoxb-" as it is said under the field itself. */
+/** "is not a bot token: those begin with xoxb-" as the text under the field. */
 export function toFieldMessage(label: string, message: string): string {
   if (message === "is missing") return `Enter the ${label.toLowerCase()}.`;
   const [, article, thing, those] = /^is not (an?) ([^:]+): those (.+)$/.exec(message) ?? [];

@@ -62,7 +62,7 @@ export const confirmQuestion = signal<{ title: string; text: string; action: str
 export const isNarrow = signal(false);
 /** One line at the top for a few seconds, with at most one action. */
 export const toast = signal<{ text: string; action: ToastAction | null } | null>(null);
-/** For screen readers only: what has just been said, once it is complete. */
+/** For screen readers only: the latest reply, once it is complete. */
 export const liveAnnouncement = signal("");
 export const clock = signal(Date.now());
 

@@ -226,7 +226,7 @@ export async function loadOlder(key: string): Promise<void> {
   }
 }
 
-/** Follows the events of one session, and no longer those of sessions that nobody looks at and where nothing runs. */
+/** Follows the events of one session, and no longer those of sessions that are not shown and have no run. */
 export async function subscribe(key: string): Promise<void> {
   if (subscriptions.has(key) || !store.isOnline.value) return;
   const idle = [...subscriptions].filter((one) => store.chats.value.get(one)?.runs.some(isActive) !== true);
@@ -319,7 +319,7 @@ function scheduleSessionsRefresh(): void {
   refreshTimer = setTimeout(() => void ignoreConnectionLoss(loadSessions()), LIST_REFRESH_MS);
 }
 
-/** Forgets chats that nobody looks at, the oldest first, so that a long day does not fill the memory. */
+/** Forgets chats that are not shown, the oldest first, so that memory stays bounded. */
 function evictChats(): void {
   const idle = [...store.chats.value].filter(
     ([key, chat]) => key !== store.activeKey.value && chat.draft === null && !chat.runs.some(isActive),

@@ -92,7 +92,7 @@ test("a tool row knows its result and how long it took", () => {
   assert.deepEqual([block.tool.result, block.tool.state, block.tool.durationMs], ["out", "failed", 12]);
 });
 
-test("each queued message stands before its own answer", () => {
+test("each queued message precedes its own answer", () => {
   const runs = [live("one"), { ...live("two"), runId: "k2" }];
   const items = toItems([], runs, [sent("k1", "first"), sent("k2", "second"), sent("k3", "third", "queued")]);
   assert.deepEqual(spoken(items), ["user: first", "assistant: one", "user: second", "assistant: two", "user: third"]);
@@ -141,7 +141,7 @@ test("a turn that a message has split is not shown twice while it goes on", () =
   assert.deepEqual(spoken(toItems(rows, [run], [])), ["assistant: Look: | tool", "user: wait", "assistant: Second | Thi"]);
 });
 
-test("a command that leaves no row stays where it was said", () => {
+test("a command that leaves no row keeps its place", () => {
   const answer = applyChat(live("status: fine"), { runId: "k1", sessionKey: "s", seq: 4, state: "final" });
   const rows = [
     row(1, "user", "before"),

@@ -51,7 +51,7 @@ export type TranscriptItem =
       run: RunView | null;
       end: "stop" | "aborted" | "error";
       error: string | null;
-      /** What the provider or the gateway said about the error, in its own words. */
+      /** The original error text of the provider or the gateway. */
       errorDetail: string | null;
       errorKind: string | null;
       usage: TurnUsage | null;
@@ -163,7 +163,7 @@ function withLive(
   for (const one of waiting) {
     const answer = runs.find((run) => run.runId === one.idempotencyKey);
     const pair = [toPending(one), ...(answer === undefined ? [] : [liveItem(answer)])].map((item) => ({ item, seq: Infinity }));
-    // A command that was answered without a trace in the history stays where it was said.
+    // A command that left no row in the history stays at its place.
     const over = answer !== undefined && !isActive(answer);
     const later = over ? items.findIndex((other) => other.seq > one.afterSeq) : -1;
     items.splice(later === -1 ? items.length : later, 0, ...(over ? pair.map(({ item }) => ({ item, seq: one.afterSeq })) : pair));
@@ -255,7 +255,7 @@ function withRun(stored: Answer, run: RunView, turn: readonly TranscriptRow[], a
   const blocks = whole ? [] : stored.blocks.map((block) => withLiveTool(block, run));
   const calls = new Map<string, number>();
   for (const id of turn.flatMap((row) => toContentParts(row.content).map((part) => part.id ?? ""))) calls.set(id, (calls.get(id) ?? 0) + 1);
-  // Some servers number the calls of each request anew, so an id can stand for several calls of a turn.
+  // Some servers restart the numbers of calls at each request, so an id can stand for several calls of a turn.
   const isStored = (id: string): boolean => {
     const left = calls.get(id) ?? 0;
     calls.set(id, left - 1);

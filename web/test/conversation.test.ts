@@ -113,7 +113,7 @@ describe("sessions and conversations on the page", () => {
     }
   });
 
-  test("days are told apart in a conversation", async () => {
+  test("days are separated in a conversation", async () => {
     const at = Date.now();
     for (const [back, text] of [
       [9, "long ago"],

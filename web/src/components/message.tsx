@@ -140,7 +140,7 @@ function Working({ run, silent }: { run: RunView; silent: boolean }): JSX.Elemen
   const [since, setSince] = useState(Date.now());
   const [now, setNow] = useState(since);
   useEffect(() => {
-    // After a reload the clock goes on where it was, as long as nothing has been said.
+    // After a reload the clock continues until the first text arrives.
     const start = run.blocks.length === 0 ? Math.min(Date.now(), run.startedAtMs ?? Date.now()) : Date.now();
     setSince(start);
     setNow(Date.now());

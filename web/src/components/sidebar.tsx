@@ -182,7 +182,7 @@ function onListKey(event: KeyboardEvent): void {
 
 const focusFilter = (): void => document.getElementById("filter")?.focus();
 
-/** What stands in the second line of a row. */
+/** The second line of a row. */
 function previewOf(row: SessionListRow): string {
   if (row.hasActiveRun === true) return "Answering…";
   return maskKeys(stripMarkdown(row.lastMessagePreview ?? "")) || "No messages yet";
