@@ -1,7 +1,7 @@
-import { constants } from "node:fs";
-import { open, realpath } from "node:fs/promises";
-import { basename, extname, isAbsolute, join, sep } from "node:path";
+import { realpath, type FileHandle } from "node:fs/promises";
+import { basename, extname, isAbsolute, join } from "node:path";
 import { reasonOf } from "../core/errors.ts";
+import { openBeneath, readAtMost, UnsafePathError } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { StoredFile, MediaStore } from "../store/media.ts";
@@ -68,37 +68,31 @@ async function saveOutboundFile(name: string, roots: MediaRoots): Promise<Stored
   }
 }
 
-/** The content of a regular file whose real path lies in one of the roots; null when it does not, or is too large. */
+/** The content of a regular file beneath one of the roots; null when it is not beneath one, or is too large. */
 async function readInside(path: string, roots: readonly (string | null)[]): Promise<Uint8Array | null> {
-  const real = await realpath(path);
-  if (!(await isInside(real, roots))) return null;
-  // Opened without following links and without waiting for a pipe; what was opened is what counts from here on.
-  const file = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
-    const facts = await file.stat();
-    if (!facts.isFile() || facts.size > LIMITS.mediaBytes) return null;
-    // A directory on the way may have become a link since it was looked at.
-    if ((await realpath(path)) !== real) return null;
-    const bytes = new Uint8Array(facts.size);
-    let filled = 0;
-    while (filled < bytes.length) {
-      const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, filled);
-      if (bytesRead === 0) break;
-      filled += bytesRead;
+  for (const root of roots) {
+    const file = root === null ? null : await tryOpenBeneath(root, path);
+    if (file === null) continue;
+    try {
+      const bytes = await readAtMost(file, Math.min((await file.stat()).size, LIMITS.mediaBytes) + 1);
+      return bytes.length > LIMITS.mediaBytes ? null : bytes;
+    } finally {
+      await file.close();
     }
-    return bytes.subarray(0, filled);
-  } finally {
-    await file.close();
   }
+  return null;
 }
 
-async function isInside(real: string, roots: readonly (string | null)[]): Promise<boolean> {
-  for (const root of roots) {
-    if (root === null) continue;
-    const top = await realpath(root).catch(() => null);
-    if (top !== null && real.startsWith(top.endsWith(sep) ? top : top + sep)) return true;
+/** Null when the path does not lead to a regular file beneath the root, or the root does not exist. */
+async function tryOpenBeneath(root: string, path: string): Promise<FileHandle | null> {
+  const realRoot = await realpath(root).catch(() => null);
+  if (realRoot === null) return null;
+  try {
+    return await openBeneath(realRoot, path);
+  } catch (err) {
+    if (err instanceof UnsafePathError) return null;
+    throw err;
   }
-  return false;
 }
 
 const TYPES: Readonly<Record<string, readonly [StoredFile["kind"], string]>> = {

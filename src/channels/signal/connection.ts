@@ -3,7 +3,7 @@ import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { TerminalError, type ChannelEvent, type ChannelContext } from "../channel.ts";
-import { sleep } from "../sleep.ts";
+import { sleep } from "../../core/async.ts";
 import { asObject, asString } from "../../core/json.ts";
 import type { SignalBackend } from "./backend.ts";
 import type { SignalAccount } from "./config.ts";

@@ -5,7 +5,7 @@ import { SIGNAL_LIMITS } from "./limits.ts";
 import { callApi, networkErrorReason, NotSentError, readBytes, type ApiResponse, type ApiRequest } from "../api.ts";
 import { TerminalError, type SendResult, type ReplyTarget } from "../channel.ts";
 import { openHttp } from "../http.ts";
-import { sleep } from "../sleep.ts";
+import { sleep } from "../../core/async.ts";
 import { openWebSocket } from "../websocket.ts";
 import { asArray, asObject, asString, type JsonObject } from "../../core/json.ts";
 import { parseJsonOrText } from "../json.ts";

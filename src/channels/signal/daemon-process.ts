@@ -7,7 +7,7 @@ import { SIGNAL_LIMITS } from "./limits.ts";
 import { containListeners } from "../containment.ts";
 import { TerminalError, type ChannelContext } from "../channel.ts";
 import { openHttp } from "../http.ts";
-import { sleep } from "../sleep.ts";
+import { sleep } from "../../core/async.ts";
 import type { SignalAccount, SignalTransport } from "./config.ts";
 import { NotLinkedError } from "./native-backend.ts";
 

@@ -3,7 +3,7 @@ import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { SLACK_LIMITS } from "./limits.ts";
 import type { ChannelEvent, ChannelContext } from "../channel.ts";
-import { sleep } from "../sleep.ts";
+import { sleep } from "../../core/async.ts";
 import { nextCursor, slackTokenRevokedError, TOKEN_ERRORS, type SlackApi } from "./api.ts";
 import { advanceCursor, parseCursor, type HistoryPosition } from "./cursor.ts";
 import { decodeSlackEvent, decodeHistory, type SlackDecodeContext } from "./inbound.ts";

@@ -1,18 +1,17 @@
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac } from "node:crypto";
 import type { Secret } from "../../core/secret.ts";
+import { secureEquals } from "../../core/secure-compare.ts";
 import type { WebhookRequest } from "../channel.ts";
 
 /** How old a request may be, in seconds. */
 const SIGNATURE_WINDOW_S = 300;
-
-const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
 
 /** Whether Slack has signed exactly these bytes within the last five minutes. Takes the same time however much is right. */
 export function verifySignature({ headers, body }: WebhookRequest, secret: Secret, now: number): boolean {
   const at = headers["x-slack-request-timestamp"] ?? "";
   if (!/^\d{1,12}$/.test(at) || Math.abs(now / 1_000 - Number(at)) > SIGNATURE_WINDOW_S) return false;
   const wanted = `v0=${createHmac("sha256", secret.reveal()).update(`v0:${at}:`).update(body).digest("hex")}`;
-  return timingSafeEqual(digest(headers["x-slack-signature"] ?? ""), digest(wanted));
+  return secureEquals(headers["x-slack-signature"] ?? "", wanted);
 }
 
 /** The payload of a request: an event is JSON, a command is a form, an interaction is JSON inside a form. Text that is none of them stays text. */

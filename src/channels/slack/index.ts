@@ -11,7 +11,7 @@ import { checkAppToken, runSocketMode, SLACK_TIMINGS, type SlackTimings } from "
 import { verifySignature, parsePayload } from "./http-events.ts";
 import { chatKindOf, redecodeSlackEvent, type SlackBot } from "./inbound.ts";
 import { SlackEventQueue, type SlackSession } from "./event-queue.ts";
-import { sleep } from "../sleep.ts";
+import { sleep } from "../../core/async.ts";
 import { reasonFor, SlackLink } from "./link.ts";
 import { toMrkdwn } from "./outbound.ts";
 

@@ -6,7 +6,7 @@ import { TerminalError } from "../channel.ts";
 import { asSlackObject, TOKEN_ERRORS, type SlackObject, type SlackApi } from "./api.ts";
 import { type SlackEventQueue, type SlackSession } from "./event-queue.ts";
 import { contain } from "../../core/contain.ts";
-import { sleep } from "../sleep.ts";
+import { sleep } from "../../core/async.ts";
 import { isOpen, openWebSocket, type WebSocket } from "../websocket.ts";
 
 export type SlackTimings = {

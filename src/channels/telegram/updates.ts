@@ -1,9 +1,9 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { ChannelEvent, ChannelContext } from "../channel.ts";
-import { sleep } from "../sleep.ts";
+import { sleep } from "../../core/async.ts";
+import { secureEquals } from "../../core/secure-compare.ts";
 import { mediaGroupOf, joinMediaGroups } from "./media-group.ts";
 import type { TelegramApiResponse, BotApi, BotApiParams, TelegramApiError } from "./bot-api.ts";
 import { decodeTelegramUpdate, callbackQueryId, updateId, ALLOWED_UPDATES, type TelegramDecodeContext } from "./inbound.ts";
@@ -223,9 +223,6 @@ export async function maintainWebhook(session: TelegramSession, hook: { url: str
   }
 }
 
-const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-
-/** Compares without telling by its time how much is right. */
 export function isSameWebhookSecret(given: string | undefined, wanted: Secret): boolean {
-  return timingSafeEqual(digest(given ?? ""), digest(wanted.reveal())) && given !== undefined;
+  return given !== undefined && secureEquals(given, wanted);
 }

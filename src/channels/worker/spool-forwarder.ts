@@ -3,7 +3,7 @@ import { GatewayError, reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ChannelContext } from "../channel.ts";
 import type { FailureHandler } from "../containment.ts";
-import { sleep } from "../sleep.ts";
+import { sleep } from "../../core/async.ts";
 import { deserializeBatch, type EventBatch, type EventSpool } from "./messages.ts";
 
 type PendingBatch = EventBatch & { seq: number };

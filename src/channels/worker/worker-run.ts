@@ -5,7 +5,7 @@ import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ChannelContext, WebhookResponse, WebhookRequest, Link, MediaUpload, OutboundPart, SendResult } from "../channel.ts";
 import { containedClock } from "../containment.ts";
-import { sleep } from "../sleep.ts";
+import { sleep } from "../../core/async.ts";
 import { WorkerRpc, copyBytes } from "./rpc.ts";
 import { SpoolForwarder } from "./spool-forwarder.ts";
 import { deserializeError, NotStartedError, serializeError } from "./errors.ts";
