@@ -34,7 +34,7 @@ export function networkErrorReason(err: unknown): string {
 
 /**
  * One request to a platform. Resolves for every HTTP status. Throws NotSentError when the platform has not seen it for certain; any
- * other error means that nobody knows. Redirects are not followed, so that a credential never leaves its origin.
+ * other error means that the outcome is unknown. Redirects are not followed, so that a credential never leaves its origin.
  */
 export async function callApi(request: ApiRequest): Promise<ApiResponse> {
   const signal = AbortSignal.any([request.signal, AbortSignal.timeout(request.timeoutMs ?? LIMITS.channelApiMs)]);

@@ -26,7 +26,7 @@ export type Sender = {
 };
 
 type EventBase = {
-  /** Identifies the event for ever within (channel, account): the deduplication key. */
+  /** Identifies the event within (channel, account), permanently: the deduplication key. */
   eventId: string;
   account: AccountId;
   /** Platform time, ms. */
@@ -35,7 +35,7 @@ type EventBase = {
   origin: "live" | "backfill";
 };
 
-/** A message as a platform gave it, in our words. Made by the channel's pure `decode`; text in it is data from outside. */
+/** A message of a platform in the common form. Made by the channel's pure `decode`; text in it is data from outside. */
 export type InboundMessage = EventBase &
   ChatLocation & {
     kind: "message";
@@ -123,7 +123,7 @@ export type OutboundPart = {
 /**
  * `sent`: the platform has it. `refused`: certainly not sent; `retryable` says whether trying again can help, `retryAfterMs` when, and
  * `pauses` what else must wait as long (default: this conversation). `gone`: what was to be edited is not there any more.
- * Throwing anything means that nobody knows: the part becomes `unknown` and is reported, never blindly repeated.
+ * A thrown error means that the outcome is unknown: the part becomes `unknown` and is reported, never blindly repeated.
  */
 export type SendResult =
   | { state: "sent"; ids: readonly MessageId[] }
@@ -192,7 +192,7 @@ export interface ChannelContext {
   cursor(): string | null;
   /** Proof of transport life: bytes read, a pong, a finished poll. Absence of user messages is never a fault. */
   reportActivity(): void;
-  /** The state of the link, with its cause when it is not ready. `terminal` is for what only the owner can mend. */
+  /** The state of the link, with its cause when it is not ready. `terminal` is for what only the owner can fix. */
   setState(state: Exclude<ConnectionState, "stopped" | "backoff">, cause?: string): void;
   /** The platform asked to slow down; for status and metrics. */
   reportRateLimit(): void;
@@ -249,7 +249,7 @@ export type SetupGuide = {
   test?: string;
 };
 
-/** One problem in an account's configuration: where, what, and how to mend it. */
+/** One problem in an account's configuration: where, what, and how to fix it. */
 export type AccountIssue = { path: string; message: string; fix?: string };
 
 /**

@@ -26,8 +26,8 @@ export function findChannelPluginFile(stateDir: string, id: string): string | nu
 }
 
 /**
- * Loads a channel of somebody else: code of the owner's choice, with all rights of the gateway. Throws TerminalError, with what is
- * wrong and how to mend it, whatever the file does while it is loaded.
+ * Loads a channel plugin: code of the owner's choice, with all rights of the gateway. Throws TerminalError, with what is
+ * wrong and how to fix it, whatever the file does while it is loaded.
  */
 export async function loadChannelPlugin(id: string, outside: ChannelPluginSource): Promise<Channel> {
   registerResolveHook();

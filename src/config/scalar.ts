@@ -8,7 +8,7 @@ import type { EnumNode, Node, NumberNode, StringNode } from "../core/config-sche
 import { suggest } from "./suggest.ts";
 
 /** Stands for a value that cannot be used; never part of a configuration. */
-export const INVALID: unique symbol = Symbol("wrong");
+export const INVALID: unique symbol = Symbol("invalid");
 
 type ScalarResult =
   | { readonly value: unknown }
@@ -21,7 +21,7 @@ export function typeName(tree: Tree): string {
   return { string: "a text", number: "a number", boolean: "true or false" }[typeof tree.value as "string" | "number" | "boolean"];
 }
 
-/** Reads a single value; reports what is wrong with it and returns WRONG then. */
+/** Reads a single value; reports what is wrong with it and then returns INVALID. */
 export function readScalar(node: Node, tree: ScalarTree, path: KeyPath, context: ValidationContext): unknown {
   const substituted = typeof tree.value === "string" ? context.secrets.substitute(tree.value) : null;
   let result: ScalarResult;

@@ -32,7 +32,7 @@ const BATCH_SIZE = 100;
 const PAGE_SIZE = 100;
 
 type QueueItem = { frame: GatewayFrame } | { change: (state: DiscordState) => DiscordState };
-/** What one transaction stores, and what Discord is told once that has happened. */
+/** What one transaction stores, and what is acknowledged to Discord after it. */
 type Batch = { count: number; events: ChannelEvent[]; state: DiscordState; answers: DiscordObject[]; isNewSession: boolean };
 
 export type ReceiverDeps = {
@@ -140,7 +140,7 @@ export class EventReceiver {
         if (!(await this.#commit([], this.#state))) return;
       }
     } finally {
-      // In one step with the last look at the queue: what comes from here on begins anew.
+      // Synchronous with the last check of the queue: later frames start a new run.
       this.#processing = null;
     }
   }

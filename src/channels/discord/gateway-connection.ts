@@ -71,7 +71,7 @@ export type GatewayConnectionDeps = {
   random: () => number;
   /** The session to resume; null for a new one. */
   resume: SessionInfo | null;
-  /** The number of the last event that is stored: all that Discord is told to have arrived. */
+  /** The number of the last stored event: the only one that is acknowledged to Discord. */
   stored(): number | null;
   onFrame(frame: GatewayFrame): void;
   /** Something was read. */
@@ -108,7 +108,7 @@ export function openGatewaySocket({ url, clock, timeoutMs, proxy, signal, onFail
     socket.pause();
     resolve(socket);
   });
-  // Also later: an error that nobody listens to would end the process.
+  // Also later: an unhandled error event would end the process.
   socket.on("error", () => reject(new Error("the connection to Discord could not be made")));
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();

@@ -42,7 +42,7 @@ export type GatewayFrame = { seq: number; type: string; data: DiscordObject };
 export type DiscordDecodeContext = {
   account: AccountId;
   self: string;
-  /** Of the channel that the event names; undefined where nobody knows. */
+  /** Of the channel that the event names; undefined if unknown. */
   place: ChannelInfo | undefined;
   /** The role of the bot itself in the server of the event: Discord completes `@name` to it. Absent where it is not known. */
   ownRole?: string;
@@ -55,7 +55,7 @@ export type DiscordDecodeContext = {
 /** Messages that people write; all others tell of joins, pins, boosts and the like. */
 const TEXT_MESSAGE_TYPES: ReadonlySet<unknown> = new Set([0, 19, 20, 23]);
 
-/** A dispatch in our words: none, one, or (for a bulk deletion) many events. Pure; never throws. */
+/** A dispatch as channel events: none, one, or (for a bulk deletion) many. Pure; never throws. */
 export function decodeDiscordEvent(frame: GatewayFrame, facts: DiscordDecodeContext): readonly ChannelEvent[] {
   const decoder = Object.hasOwn(DECODERS, frame.type) ? DECODERS[frame.type] : undefined;
   if (!decoder) return [];

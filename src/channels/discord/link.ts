@@ -249,7 +249,7 @@ export class DiscordLink implements Link {
     return this.#deps.rest.callWithRetry({ method, path: `/channels/${channel}${path}`, signal, ...(body && { body }) });
   }
 
-  /** Failures that came before anything was written are refusals; all others mean that nobody knows. */
+  /** Failures before anything was written are refusals; after any other the outcome is unknown. */
   async #refuseIfNotSent(send: () => Promise<SendResult>): Promise<SendResult> {
     try {
       return await send();

@@ -48,7 +48,7 @@ export class RestClient {
   readonly #buckets = new Map<string, RateLimitBucket>();
   #globalUntil = 0;
 
-  /** `onRefused` is told when Discord does not know the token. */
+  /** `onRefused` is called when Discord does not know the token. */
   constructor(account: DiscordAccount, clock: Clock, hooks: { onLimited: () => void; onRefused: () => void }) {
     this.#account = account;
     this.#clock = clock;
@@ -56,7 +56,7 @@ export class RestClient {
     this.#onRefused = hooks.onRefused;
   }
 
-  /** One request. Throws NotSentError when Discord has not seen it for certain, anything else when nobody knows. */
+  /** One request. Throws NotSentError when Discord has certainly not received it, any other error when the outcome is unknown. */
   async call({ method, path, body, signal }: RestRequest): Promise<RestResponse> {
     const { route, major } = rateLimitRoute(method, path);
     const key = (): string => `${this.#bucketNames.get(route) ?? route} ${major}`;

@@ -96,7 +96,7 @@ function splitChannelKey(entry: string): { name: string; key: string } {
 /** A key that stays one parameter of JOIN and cannot become another command. */
 const isChannelKey = (key: string): boolean => /^[^\s,:\p{Cc}][^\s,\p{Cc}]*$/u.test(key) && Buffer.byteLength(key) <= 100;
 
-/** Keys of `groups` stand over those in `channels`. */
+/** Keys in `groups` override those in `channels`. */
 function parseKeys(raw: JsonObject, issues: Issues): ReadonlyMap<string, Secret> {
   const keys = new Map<string, Secret>();
   for (const entry of Array.isArray(raw["channels"]) ? raw["channels"] : []) {

@@ -34,7 +34,7 @@ const LINE_LIMIT = IRC_LIMITS.lineBytes;
 /** Lines that may wait for the flood limit; a part that does not fit is refused. */
 const QUEUE_LINES = IRC_LIMITS.queueLines;
 
-/** Lines on their way out. `written` counts those that the socket has taken: from then on nobody knows whether the server has them. */
+/** Outgoing lines. `written` counts those that the socket accepted: whether the server received them is unknown. */
 export type PendingWrite = { readonly total: number; written: number; cancel(): void; readonly done: Promise<void> };
 
 /** Connects, with TLS verified as configured. Throws TerminalError for a pinned certificate that does not match. */

@@ -102,7 +102,7 @@ export class IrcLink implements Link {
     try {
       await sending.done;
       if (sending.written === 0) return refusedSend(signal.aborted ? "cancelled before it was sent" : "not connected", 0);
-      // Throws when the connection is lost: then nobody knows whether the server has taken the lines.
+      // Throws when the connection is lost: it is unknown whether the server has received the lines.
       await this.#connection.confirmDelivery();
       if (pending.refusals.length > 0) return toServerRefusal(pending, sending.written);
       if (sending.written < sending.total) throw new Error(`stopped after ${sending.written} of ${sending.total} lines`);

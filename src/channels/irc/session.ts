@@ -64,7 +64,7 @@ export class IrcSession {
     this.nick = deps.account.nick;
   }
 
-  /** Begins to register. Success is told by `onRegistered`, failure ends the connection with its cause. */
+  /** Starts registration. `onRegistered` reports success; failure ends the connection with its cause. */
   begin(): void {
     const { account, connection, timings, clock } = this.#deps;
     connection.sendNow("CAP LS 302");
@@ -100,7 +100,7 @@ export class IrcSession {
     return Buffer.byteLength(this.nick) + this.#ownHostBytes;
   }
 
-  /** `user@host` of who holds a nick at this moment; the empty text when nobody does, null when the server does not say. */
+  /** `user@host` of the current holder of a nick; empty if the nick is free, null if the server does not say. */
   async findNickHolder(nick: string): Promise<string | null> {
     return (await this.#queryHolder("USERHOST", nick)) ?? (await this.#queryHolder("WHOIS", nick));
   }
@@ -312,7 +312,7 @@ export class IrcSession {
     else if (this.#joinProblem) this.#deps.hooks.onChannelsChanged(`not in ${missing.join(", ")} (${this.#joinProblem})`);
   }
 
-  /** `302`: `nick=+user@host`, or nothing when nobody has the nick. */
+  /** `302`: `nick=+user@host`, or nothing if the nick is free. */
   onUserhostReply(line: IrcLine): void {
     const reply = (line.params.at(-1) ?? "").trim();
     const found = /^([^=*]+)\*?=[+-](\S+)$/.exec(reply);

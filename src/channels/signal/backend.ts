@@ -26,7 +26,7 @@ export type MessageDraft = {
 /** `badMarkup`: the styles were refused, and nothing was sent. */
 export type SignalSendResult = SendResult & { badMarkup?: true };
 
-/** The two ways in which signal-cli is spoken to. Every method rejects when nobody knows what became of a request. */
+/** The two interfaces of signal-cli. Every method rejects when the outcome of a request is unknown. */
 export interface SignalBackend {
   /** Who answers there, and whether it serves this account. Throws TerminalError with what mends it. */
   check(signal: AbortSignal): Promise<void>;

@@ -16,7 +16,7 @@ import { toMarkedSignal, toVisibleSignal } from "./outbound.ts";
 
 type Deps = SignalBackendDeps & { /** Time for the socket to be opened. */ openMs: number };
 
-/** Refusals in which nothing was sent. After every other one nobody knows, since the container says 400 to all of them. */
+/** Refusals in which nothing was sent. After any other the outcome is unknown: the container answers 400 to all of them. */
 const NOT_SENT_CODES =
   /unregistered|not registered|not a (?:group )?member|untrusted|invalid|no recipients|couldn't process request|does not exist|group not found|not found|too (?:large|big)|safety number/i;
 

@@ -44,7 +44,7 @@ function daemonArguments({ configPath, ignoreStories }: Managed, account: Signal
     "--http",
     address,
     "--no-receive-stdout",
-    // What comes while nobody listens stays at Signal, instead of being read into nothing.
+    // Messages that arrive without a listener stay at Signal instead of being discarded.
     "--receive-mode",
     linking ? "manual" : "on-connection",
     ...(account.ignoreAttachments ? ["--ignore-attachments"] : []),
@@ -115,7 +115,7 @@ function spawnDaemon(cliPath: string, args: readonly string[]): ChildProcess {
     process.platform === "win32"
       ? spawn(cliPath, args, options)
       : spawn("/bin/sh", ["-c", PARENT_WATCH_SCRIPT, "signal-cli", String(STOP_TIMEOUT_MS / 1_000), cliPath, ...args], options);
-  // Our end breaks when the program ends first; that it has ended is told by `exit`.
+  // The pipe breaks when the program ends first; `exit` reports that.
   child.stdin?.on("error", () => undefined);
   return child;
 }

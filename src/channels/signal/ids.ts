@@ -17,7 +17,7 @@ export function fromMessageId(id: string): MessageRef | null {
   return found ? { at: Number(found[1]), author: found[2] ?? null } : null;
 }
 
-/** A person as signal-cli is told who: the bare id, or the number. */
+/** A person as signal-cli expects it: the bare id, or the number. */
 export const toRecipient = (id: string): string => id.replace(/^uuid:/, "");
 
 /** Who is meant when the author is left out: in a direct chat an operator may name the other's message by its time alone. */

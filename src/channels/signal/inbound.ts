@@ -51,7 +51,7 @@ function decodeEnvelope(raw: JsonObject, facts: SignalDecodeContext): readonly C
   const envelope = asObject(raw["envelope"]);
   const failure = asObject(raw["exception"]);
   if (failure) {
-    // Without a sender nobody can be told, and nothing can be tried again.
+    // Without a sender no one can be notified, and nothing can be retried.
     if (!envelope || senderId(envelope) === null) return [];
     throw new Error(`signal-cli could not open a message: ${asString(failure["message"]) || asString(failure["type"])}`);
   }

@@ -159,7 +159,7 @@ export class NativeBackend implements SignalBackend {
       const params = { deviceLinkUri: uri, deviceName: "OpenClaw Gateway" };
       const ended = await this.#rpc("finishLink", params, { signal, general: true, timeoutMs: LIMITS.channelLoginMs });
       if (ended.ok) return asString(asObject(ended.result)?.["number"]);
-      // A code that nobody has scanned in time: the next one.
+      // The code was not scanned in time: show the next one.
       if (!/timed out/i.test(ended.message)) throw new Error(`Signal did not accept the link: ${ended.message}`);
     }
   }
@@ -182,7 +182,7 @@ export class NativeBackend implements SignalBackend {
     return { state: "sent", ids: [asId<MessageId>(String(at))] };
   }
 
-  /** What a failure says about the fate of a message. Throws when nobody knows. */
+  /** What a failure says about the outcome of a message. Throws when it is unknown. */
   #toSendResult({ code, message, results }: Extract<RpcResponse, { ok: false }>): SignalSendResult {
     const types = results.map((each) => asString(each["type"]));
     if (code === CODE.rateLimit || (types.length > 0 && types.every((type) => type === "RATE_LIMIT_FAILURE"))) {

@@ -46,8 +46,8 @@ function requireTs(value: unknown, what = "ts"): string {
 const timeOf = (ts: string): number => Math.round(Number(ts) * 1_000);
 
 /**
- * One payload in our words, as a socket or a request brings it: an event, a slash command, an interaction. Kinds that we do not know are
- * nothing; what cannot be read is kept. Pure; never throws.
+ * One payload of a socket or a request as channel events: an event, a slash command, an interaction. Unknown kinds give
+ * none; an unreadable payload is kept. Pure; never throws.
  */
 export function decodeSlackEvent(payload: unknown, facts: SlackDecodeContext): readonly ChannelEvent[] {
   const raw = asObject(payload);

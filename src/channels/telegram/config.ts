@@ -33,7 +33,7 @@ function readSecret(raw: JsonObject, key: string, issues: Issues): Secret | null
 }
 
 function readToken(raw: JsonObject, issues: Issues): { token: Secret; botId: string } {
-  // `tokenFile` arrives as `token`; as in OpenClaw it stands over `botToken`.
+  // `tokenFile` arrives as `token`; as in OpenClaw it overrides `botToken`.
   const found = readSecret(raw, "token", issues) ?? readSecret(raw, "botToken", issues);
   const fix = "Talk to @BotFather in Telegram, send /newbot or /token, and set channels.telegram.botToken.";
   const botId = found && /^(\d{1,20}):[\w-]{1,128}$/.exec(found.reveal())?.[1];

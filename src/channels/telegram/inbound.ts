@@ -70,10 +70,10 @@ export function callbackQueryId(raw: unknown): string | null {
   return typeof id === "string" ? id : null;
 }
 
-/** One update in our words. Kinds that we do not know are nothing; what cannot be read is kept. Pure; never throws. */
+/** One update as channel events. Unknown kinds give none; an unreadable update is kept. Pure; never throws. */
 export function decodeTelegramUpdate(raw: unknown, facts: TelegramDecodeContext): readonly ChannelEvent[] {
   const id = updateId(raw);
-  // The bot stays with what could not be read: without it nobody can tell later whether it was called.
+  // The bot is kept with an unreadable update: whether it was addressed depends on it.
   const text = JSON.stringify({ bot: facts.bot, update: raw });
   const key = id === null ? `x${createHash("sha256").update(text).digest("hex").slice(0, 32)}` : String(id);
   const base: Base = { eventId: `${facts.bot.id}:${key}`, account: facts.account, origin: "live" };

@@ -114,7 +114,7 @@ export class WebhookLink implements Link {
   }
 
   /**
-   * A refusal (4xx, 429, 503) means that the peer has taken nothing. After any other failure nobody knows, and the key lets the
+   * A refusal (4xx, 429, 503) means that the peer accepted nothing. After any other failure the outcome is unknown, and the key lets the
    * request be repeated.
    */
   async #deliver(event: OutboundEvent, signal: AbortSignal): Promise<SendResult> {

@@ -63,7 +63,7 @@ export class WorkerRpc {
   receive(message: RpcMessage): void {
     switch (message.t) {
       case "call":
-        // Rejects only when the other side is gone, and then nobody waits for the answer.
+        // Rejects only when the other side has ended, so that no one waits for the answer.
         this.#run(message.id, message.method, message.args).catch(() => undefined);
         return;
       case "cancel":

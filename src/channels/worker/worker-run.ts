@@ -225,7 +225,7 @@ export class WorkerRun {
 
 const LOG_LEVELS: ReadonlySet<unknown> = new Set(["debug", "info", "warn", "error"]);
 
-/** A request that the thread certainly did not begin with is refused; any other failure stays one, and then nobody knows. */
+/** A request that the thread certainly did not start is refused; after any other failure the outcome is unknown. */
 async function refusedIfNotStarted(result: Promise<SendResult>): Promise<SendResult> {
   try {
     return await result;
