@@ -293,14 +293,14 @@ export async function defineFeatureTests(id: string): Promise<void> {
     test("scenario 34: a failing event becomes a dead letter, its lane continues, an operator retries it", () =>
       play(async (it, ann) => {
         await it.kill();
-        await it.start("adopted:1");
+        await it.start("run-started:1");
         const said = Promise.resolve(it.platform.sendMessage(ann, "direct", "a poison"));
         said.catch(() => undefined);
         for (let life = 1; ; life++) {
           await it.gateway.ended;
           if (life === 5) break;
           // What was left behind is taken up before the port is open.
-          await it.startProcess("adopted:1").catch((err: Error) => assert.match(err.message, /ended with null before it listened/));
+          await it.startProcess("run-started:1").catch((err: Error) => assert.match(err.message, /ended with null before it listened/));
         }
         await it.start();
         await said;

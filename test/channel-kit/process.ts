@@ -139,7 +139,7 @@ export async function defineProcessTests(id: string): Promise<void> {
     test("scenario 13: a crash after the commit: the message is handled after the restart", () =>
       play(OPEN, async (it, ann) => {
         await it.kill();
-        await it.start("adopted:1");
+        await it.start("run-started:1");
         await it.sendIntoCrash(ann, "survive this");
         await it.untilAnswered(/You said: survive this/);
         await it.untilIdle();

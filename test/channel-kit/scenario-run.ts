@@ -1,4 +1,5 @@
 import type { ProtocolClient } from "../../src/client/client.ts";
+import { findCrashPoints } from "../crash/crash-points.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
 import { dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "../wire/gateway-process.ts";
 import { join } from "node:path";
@@ -124,6 +125,8 @@ export class ScenarioRun {
   /** Starts the process and does not wait for anything but its port. */
   async startProcess(crashAt?: string): Promise<void> {
     const { main, env = {} } = this.#options;
+    const point = crashAt?.split(":")[0];
+    if (point !== undefined && !findCrashPoints().includes(point)) throw new Error(`there is no crash point "${point}"`);
     this.#gateway = await startGateway({
       home: this.home,
       ...(this.#port === undefined ? {} : { port: this.#port }),
