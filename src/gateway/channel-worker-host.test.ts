@@ -350,8 +350,8 @@ test("a damaged spool is renamed and reported, and the account starts", async (t
   await run.send("admit:one");
   await until("the event", () => it.stored.length === 1);
   assert.equal(globSync(`${it.spool}.damaged-*`).length, 1);
-  assert.match(readFileSync(globSync(`${it.spool}.damaged-*`)[0]!, "utf8"), /no database/);
-  assert.match(it.lines.join("\n"), /error a damaged spool was renamed/);
+  assert.match(readFileSync(globSync(`${it.spool}.damaged-*`)[0]!, "utf8"), /not a database/);
+  assert.match(it.lines.join("\n"), /error a spool is damaged and was renamed/);
 });
 
 test("the supervisor starts a crashed thread again, and says that the account is isolated", async (t) => {

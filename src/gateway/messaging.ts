@@ -15,6 +15,7 @@ import { isExpired } from "../turns/expiry.ts";
 import { fetchInboundMedia, type InboundMediaDeps } from "../turns/inbound-media.ts";
 import { EventIngest } from "../turns/ingest.ts";
 import { conversationOf } from "../turns/outbound.ts";
+import { Transcript } from "../turns/transcript.ts";
 import { TurnIndicators } from "../turns/turn-indicators.ts";
 import { noteUndelivered } from "../turns/undelivered.ts";
 import type { GatewayBase } from "./base.ts";
@@ -51,9 +52,9 @@ export type Messaging = {
 
 /** Builds the path of a message. Nothing is connected before accounts are applied to the supervisor. */
 export function createMessaging(deps: MessagingDeps): Messaging {
-  const { delivery, indicators, onUndelivered } = createDelivery(deps);
-  const turns = buildTurns(deps, { delivery, indicators });
-  onUndelivered((part, state, cause) => noteUndelivered({ ...deps, ...turns }, { part, state, cause, now: deps.clock.now() }));
+  const transcript = new Transcript({ ...deps, newId: randomUUID });
+  const { delivery, indicators } = createDelivery(deps, transcript);
+  const turns = buildTurns(deps, { transcript, delivery, indicators });
   const ingest = createIngest(deps, turns, delivery);
   const supervisor = createSupervisor(deps, ingest);
   deps.accounts.bind(supervisor);
@@ -62,22 +63,19 @@ export function createMessaging(deps: MessagingDeps): Messaging {
   return { turns, delivery, ingest, supervisor };
 }
 
-type NoteUndelivered = ConstructorParameters<typeof Delivery>[0]["onUndelivered"];
-
 /** What sends, and what shows the indicators of a running turn: both obey the same rate limits. */
-function createDelivery(deps: MessagingDeps) {
-  const { running, directory, accounts } = deps;
+function createDelivery(deps: MessagingDeps, transcript: Transcript) {
+  const { running, directory, accounts, clock } = deps;
   const shared = {
     ...deps,
     log: deps.log.child({ subsystem: "delivery" }),
     link: accounts.link,
     abilities: (channel: string) => directory.capabilities(channel),
   };
-  let note: NoteUndelivered | null = null;
   const delivery = new Delivery({
     ...shared,
     previewSettled: (runId) => indicators.settled(runId),
-    onUndelivered: (part, state, cause) => note?.(part, state, cause) ?? null,
+    onUndelivered: (part, state, cause) => noteUndelivered({ ...deps, transcript }, { part, state, cause, now: clock.now() }),
   });
   const indicators = new TurnIndicators({
     ...shared,
@@ -86,23 +84,24 @@ function createDelivery(deps: MessagingDeps) {
     isIdle: (conversation) => delivery.isIdle(conversation),
     settings: (target) => indicatorSettings(running.config, target, directory.capabilities(target.channel)),
   });
-  return { delivery, indicators, onUndelivered: (listener: NoteUndelivered) => void (note = listener) };
+  return { delivery, indicators };
 }
 
-type TurnParts = { delivery: Delivery; indicators: TurnIndicators };
+type TurnParts = { transcript: Transcript; delivery: Delivery; indicators: TurnIndicators };
 
-function buildTurns(deps: MessagingDeps, { delivery, indicators }: TurnParts): Turns {
+function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: TurnParts): Turns {
   const { running, directory, prompt, paths, log } = deps;
   const inboundLog = log.child({ subsystem: "inbound" });
-  const mediaDeps = (): InboundMediaDeps => ({
+  const mediaDeps: InboundMediaDeps = {
     ...deps,
-    transcript: turns.transcript,
+    transcript,
     log: inboundLog,
     link: ({ channel, account }) => deps.accounts.link(channel, account),
     maxBytes: (target) => mediaMaxBytes(running.config, target),
-  });
+  };
   const turns: Turns = createTurns({
     ...deps,
+    transcript,
     log: log.child({ subsystem: "turns" }),
     newId: randomUUID,
     settings: (agentId) => running.agents.settings(agentId),
@@ -117,7 +116,7 @@ function buildTurns(deps: MessagingDeps, { delivery, indicators }: TurnParts): T
     expired: (session, now) => isExpired(resetRule(running.config, session), session.last_message_at, now, () => prompt.timeZone()),
     takeContext: (sessionKey, now) => prompt.takeSystemEvents(sessionKey, now),
     situation: (payload, session) => prompt.situation(payload, session),
-    attachments: (row, signal) => fetchInboundMedia(mediaDeps(), row, signal),
+    attachments: (row, signal) => fetchInboundMedia(mediaDeps, row, signal),
     commands: {
       statusLines: (session) => statusLines(deps, turns, session),
       modelNames: (agentId) => running.agents.modelNames(agentId),

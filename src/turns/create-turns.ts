@@ -7,7 +7,7 @@ import type { RunningTurnDeps } from "./running-turn.ts";
 import { RunRegistry, type RunRegistryDeps } from "./runs.ts";
 import { SlotWaits, type SlotWaitsDeps } from "./slot-waits.ts";
 import { Steering, type SteeringDeps } from "./steering.ts";
-import { Transcript, type TranscriptDeps } from "./transcript.ts";
+import type { Transcript, TranscriptDeps } from "./transcript.ts";
 import { createRetryingWrite } from "./write-with-retry.ts";
 
 /** The parts of this module that admit, order and run messages. */
@@ -20,7 +20,7 @@ export type Turns = {
 };
 
 /** What is created here and is not passed in. */
-type Created = keyof Turns | "runner" | "steering" | "slotWaits" | "write" | "stopping";
+type Created = Exclude<keyof Turns, "transcript"> | "runner" | "steering" | "slotWaits" | "write" | "stopping";
 
 export type TurnsDeps = Omit<
   RunRegistryDeps &
@@ -42,13 +42,12 @@ export function createTurns(options: TurnsDeps): Turns {
   const write = createRetryingWrite({ ...options, clock, isStopping }, "a turn waits for the store");
   const base = { ...options, clock, stopping, write };
   const runs = new RunRegistry(base);
-  const transcript = new Transcript(base);
   const outbound = new Outbound(base);
-  const shared = { ...base, runs, transcript, outbound };
+  const shared = { ...base, runs, outbound };
   const runner = new TurnRunner(shared);
   const steering = new Steering(shared);
   const slotWaits = new SlotWaits(shared);
   const lanes = new SessionLanes({ ...shared, runner, steering, slotWaits });
   const admission = new MessageAdmission({ ...shared, lanes });
-  return { admission, lanes, runs, transcript, outbound };
+  return { admission, lanes, runs, transcript: options.transcript, outbound };
 }

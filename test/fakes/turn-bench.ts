@@ -17,6 +17,7 @@ import { createSessions } from "../../src/store/sessions.ts";
 import type { Link } from "../../src/channels/channel.ts";
 import { fetchInboundMedia, type InboundMediaDeps } from "../../src/turns/inbound-media.ts";
 import { createTurns, type Turns, type TurnsDeps } from "../../src/turns/create-turns.ts";
+import { Transcript } from "../../src/turns/transcript.ts";
 import type { TurnEvents } from "../../src/turns/events.ts";
 import type { TurnIndicators } from "../../src/turns/turn-indicators.ts";
 import type { ReplyToMode } from "../../src/turns/outbound.ts";
@@ -90,22 +91,25 @@ export function openTurnBench(
     settings: () => ({ models: [MODEL], thinking: "off" as const, workspace: dir, timeoutMs: options.timeoutMs ?? 60_000 }),
   };
   const deliver = options.deliver ?? ((): void => {});
-  const mediaDeps = (): InboundMediaDeps => ({
+  const newId = (): string => `id-${stamp}-${++ids}`;
+  const transcript = new Transcript({ ...stores, bus, newId });
+  const mediaDeps: InboundMediaDeps = {
     ...stores,
-    transcript: turns.transcript,
+    transcript,
     clock: systemClock,
     log: silentLog,
     link: options.link ?? (() => null),
     maxBytes: () => options.maxBytes ?? 1_000_000,
-  });
+  };
   const turns: Turns = createTurns({
     ...stores,
     buttons: createButtons(store),
-    attachments: (row, signal) => fetchInboundMedia(mediaDeps(), row, signal),
+    attachments: (row, signal) => fetchInboundMedia(mediaDeps, row, signal),
     bus,
     runtime,
     metrics: silentMetrics,
-    newId: () => `id-${stamp}-${++ids}`,
+    newId,
+    transcript,
     concurrency: options.concurrency ?? (() => 8),
     split: options.split ?? ((_target, text) => text.split("||")),
     replyPrefix: () => options.replyPrefix ?? "",
