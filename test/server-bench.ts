@@ -75,7 +75,7 @@ export async function startServerBench(options: ServerBenchOptions = {}): Promis
   };
   server = createServer({
     auth,
-    hub: new ClientHub(silentMetrics),
+    hub: new ClientHub(options.deps?.metrics ?? silentMetrics),
     clock,
     log,
     metrics: silentMetrics,

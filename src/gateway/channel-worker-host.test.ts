@@ -289,7 +289,7 @@ for (const deed of ["crash", "reject", "exit", "fill", "end:plain"])
     assert.equal(idsOf(await other.send("say:still here")), "still here");
   });
 
-for (const callback of ["alive", "state"] as const)
+for (const callback of ["reportActivity", "setState"] as const)
   test(`what the gateway's own "${callback}" throws for a thread ends its account only`, async (t) => {
     const other = await scene(t).start();
     const broken = (): never => {

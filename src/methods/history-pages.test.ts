@@ -37,7 +37,7 @@ test("the pages that were not asked for the longest go first, and a giant one is
 test("a page holds the newest rows that fit, and at least one", () => {
   const rows = ["old", "newer", "newest"].map((text) => ({ text }));
   assert.deepEqual(JSON.parse(toPage(rows, 10_000).json), rows);
-  assert.deepEqual(toPage(rows, 40), { json: '[{"text":"newer"},{"text":"newest"}]', count: 2, cut: true });
+  assert.deepEqual(toPage(rows, 40), { json: '[{"text":"newer"},{"text":"newest"}]', count: 2, truncated: true });
   assert.deepEqual(JSON.parse(toPage(rows, 1).json), [{ text: "newest" }]);
-  assert.deepEqual(toPage([], 100), { json: "[]", count: 0, cut: false });
+  assert.deepEqual(toPage([], 100), { json: "[]", count: 0, truncated: false });
 });

@@ -17,8 +17,8 @@ const timings = {
   storeMs: 20,
   albumMs: 100,
   conflictMs: 50,
-  conflictLastMs: 100,
-  hookMs: 30,
+  conflictMaxMs: 100,
+  webhookCheckMs: 30,
 };
 const telegram = createTelegramChannel({ timings }) as Channel;
 const signal = new AbortController().signal;
