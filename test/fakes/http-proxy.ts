@@ -40,6 +40,7 @@ export async function startHttpProxy(targetPort: () => number, { status = 200 }:
       client.pipe(target);
     });
     target.on("error", () => client.destroy());
+    client.on("close", () => target.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
