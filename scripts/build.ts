@@ -182,7 +182,14 @@ mkdirSync(dist, { recursive: true });
 try {
   await buildIfStale(
     "protocol",
-    ["scripts/gen-protocol.ts", "src/protocol/served-methods.ts", "src/protocol/param-schemas.ts", "package-lock.json"],
+    [
+      "scripts/gen-protocol.ts",
+      "scripts/param-schemas.ts",
+      "src/protocol/served-methods.ts",
+      "src/protocol/served-params.ts",
+      "src/protocol/param-schemas.ts",
+      "package-lock.json",
+    ],
     join(root, "src/protocol/gen/validators.js"),
     () => runNode([join(root, "scripts/gen-protocol.ts")]),
   );
