@@ -5,7 +5,7 @@ import type { Log } from "../core/log.ts";
 import type { Channel, ChannelContext, WebhookResponse, WebhookRequest, ChannelEvent, Link, ConnectionState } from "./channel.ts";
 import { TerminalError } from "./channel.ts";
 import { runWithOwner, runWithoutOwner, type FailureHandler } from "./containment.ts";
-import type { AccountSpec, AccountStatus, SupervisorDeps, CredentialLeases } from "./supervisor.ts";
+import type { AccountSpec, AccountStatus, SupervisorDeps, CredentialLeases } from "./account-types.ts";
 
 /** One supervised account. */
 export type ManagedAccount = {

@@ -7,7 +7,8 @@ import { silentMetrics } from "../core/metrics.ts";
 import { channelBackoffMs } from "./account-supervisor.ts";
 import { TerminalError, type Channel, type ChannelContext as RunHost, type InboundMessage, type Link } from "./channel.ts";
 import { accountApplier } from "../../test/fakes/account-changes.ts";
-import { createChannelSupervisor, type AccountSpec, type AccountStatus } from "./supervisor.ts";
+import type { AccountSpec, AccountStatus } from "./account-types.ts";
+import { createChannelSupervisor } from "./supervisor.ts";
 
 const id = asId<ChannelId>("demo");
 

@@ -16,7 +16,7 @@ export type ConfigChange = {
 type ConfiguredAccount = { readonly channel: string; readonly account: string; readonly enabled: boolean; readonly config: unknown };
 
 /** What has to be done to the running accounts. Accounts that are in none of the lists are the same as before. */
-export type AccountChanges<A extends ConfiguredAccount> = {
+export type AccountDiff<A extends ConfiguredAccount> = {
   readonly added: readonly A[];
   readonly removed: readonly A[];
   /** Need a new connection. */
@@ -34,7 +34,7 @@ export function diffConfig(old: Config, next: Config): readonly ConfigChange[] {
  * Which accounts to start, stop, restart or update. The effect of each changed key is that of the schema. Credentials that an account
  * takes from the environment count as its keys.
  */
-export function diffAccounts<A extends ConfiguredAccount>(old: readonly A[], next: readonly A[]): AccountChanges<A> {
+export function diffAccounts<A extends ConfiguredAccount>(old: readonly A[], next: readonly A[]): AccountDiff<A> {
   const before = new Map(old.map((each) => [accountKey(each), each]));
   const after = new Map(next.map((each) => [accountKey(each), each]));
   const changes = {

@@ -1,6 +1,6 @@
 import { LIMITS } from "../core/limits.ts";
 import { compilePattern } from "../core/safe-pattern.ts";
-import type { ValidationContext } from "./validate.ts";
+import type { ValidationContext } from "./validation-context.ts";
 import type { ScalarTree, Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
 import { parseBytes } from "./quantity.ts";

@@ -1,20 +1,12 @@
 import { Secret } from "../core/secret.ts";
-import type { IssueCollector } from "./issue.ts";
 import type { ObjectMember, ObjectTree, ScalarTree, Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
-import { isSecretKey, type SecretResolver } from "./secret-refs.ts";
+import { isSecretKey } from "./secret-refs.ts";
 import type { ObjectNode, ArrayNode, RecordNode, Node, SecretNode } from "../core/config-schema.ts";
 import { secretFileKey, secretFileNode } from "./schema/walk.ts";
 import { parseBytes } from "./quantity.ts";
 import { readScalar, typeName, INVALID } from "./scalar.ts";
-
-/** All that a check needs besides the tree. */
-export type ValidationContext = {
-  readonly findings: IssueCollector;
-  readonly secrets: SecretResolver;
-  /** Expands `~` and makes a path absolute. */
-  toPath(text: string): string;
-};
+import type { ValidationContext } from "./validation-context.ts";
 
 /**
  * The value of `tree` as `node` describes it: substituted, completed with defaults, frozen. A wrong value is reported and

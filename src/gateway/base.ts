@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { RevokedCredential } from "../auth/open.ts";
-import type { AccountStatus } from "../channels/supervisor.ts";
+import type { AccountStatus } from "../channels/account-types.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { Bus } from "../core/bus.ts";
 import { systemClock, type Clock } from "../core/clock.ts";

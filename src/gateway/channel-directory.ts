@@ -2,7 +2,7 @@ import { TerminalError, type Channel, type ChannelCapabilities, type ReplyTarget
 import type { ChannelPluginSource } from "../channels/plugin-loader.ts";
 import { channelIds, loadChannel } from "../channels/registry.ts";
 import { splitText } from "../channels/split-text.ts";
-import type { AccountSpec } from "../channels/supervisor.ts";
+import type { AccountSpec } from "../channels/account-types.ts";
 import { channelAccounts, defaultAccountId } from "../config/channel-accounts.ts";
 import type { Config } from "../config/schema.ts";
 import { GatewayError } from "../core/errors.ts";

@@ -1,4 +1,4 @@
-import type { AccountStatus } from "../channels/supervisor.ts";
+import type { AccountStatus } from "../channels/account-types.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Metrics } from "../core/metrics.ts";
 import { remembered } from "../core/remembered.ts";

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { runsInWorker } from "../channels/account-supervisor.ts";
 import type { Channel } from "../channels/channel.ts";
-import type { AccountSpec } from "../channels/supervisor.ts";
+import type { AccountSpec } from "../channels/account-types.ts";
 import type { ChannelPluginSource } from "../channels/plugin-loader.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 

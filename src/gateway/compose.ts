@@ -19,7 +19,7 @@ import type { GatewayBase } from "./base.ts";
 import { ChannelDirectory } from "./channel-directory.ts";
 import { ConfigApplier } from "./config-applier.ts";
 import { buildConfigState } from "./config-state.ts";
-import { Endpoint } from "./endpoint.ts";
+import { GatewayEndpoint } from "./endpoint.ts";
 import { guideFacts } from "./guide-facts.ts";
 import { LiveAccounts } from "./live-accounts.ts";
 import { LocalModels } from "./local-models.ts";
@@ -59,7 +59,7 @@ export function composeGateway(input: ComposeInput) {
   const { running, local, directory } = composeSettings(input);
   const hub = new ClientHub(base.metrics);
   const auth = composeAuth(input, running, hub);
-  const endpoint = new Endpoint();
+  const endpoint = new GatewayEndpoint();
   const identityKey = new Secret(randomBytes(32).toString("base64url"));
   const accounts = new LiveAccounts();
   const media = openMedia(base, running);
@@ -105,7 +105,7 @@ type Shared = GatewayBase &
     directory: ChannelDirectory;
     hub: ClientHub;
     auth: Auth;
-    endpoint: Endpoint;
+    endpoint: GatewayEndpoint;
     identityKey: Secret;
     media: MediaStore;
     runtime: AgentRuntime;

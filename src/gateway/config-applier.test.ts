@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import type { AccountChanges, AccountSpec } from "../channels/supervisor.ts";
+import type { AccountChanges, AccountSpec } from "../channels/account-types.ts";
 import { channelAccounts } from "../config/channel-accounts.ts";
 import { checkConfigText, hashOf, type LoadedConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";

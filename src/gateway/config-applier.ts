@@ -1,4 +1,4 @@
-import type { AccountChanges, AccountSpec } from "../channels/supervisor.ts";
+import type { AccountChanges, AccountSpec } from "../channels/account-types.ts";
 import { diffAccounts, diffConfig, strongestEffect } from "../config/diff.ts";
 import type { ConfigIssue } from "../config/issue.ts";
 import { saveLastGood, type LoadedConfig } from "../config/load.ts";

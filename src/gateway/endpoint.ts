@@ -2,7 +2,7 @@ import type { Config } from "../config/schema.ts";
 import { externalHosts, localHost } from "./addresses.ts";
 
 /** Where the gateway listens. */
-export class Endpoint {
+export class GatewayEndpoint {
   /** 0 until it listens. */
   #port = 0;
   #addresses: readonly string[] = [];

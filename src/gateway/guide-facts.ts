@@ -2,12 +2,12 @@ import type { GuideFacts } from "../agents/pi/guide.ts";
 import type { ChannelSupervisor } from "../channels/supervisor.ts";
 import { VERSION } from "../core/version.ts";
 import type { GatewayBase } from "./base.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { GatewayEndpoint } from "./endpoint.ts";
 import type { RunningConfig } from "./running-config.ts";
 import type { Storage } from "./storage.ts";
 
 type GuideFactsDeps = Pick<GatewayBase, "paths" | "log" | "uptimeMs"> &
-  Pick<Storage, "pairings" | "sessions"> & { running: RunningConfig; endpoint: Endpoint; accounts: ChannelSupervisor["status"] };
+  Pick<Storage, "pairings" | "sessions"> & { running: RunningConfig; endpoint: GatewayEndpoint; accounts: ChannelSupervisor["status"] };
 
 /** What the setup guide, which answers while no model is configured, knows about this gateway. */
 export function guideFacts({ paths, log, uptimeMs, pairings, sessions, running, endpoint, accounts }: GuideFactsDeps): GuideFacts {

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { AgentRuntime } from "../agents/runtime.ts";
 import { pairingMessage } from "../channels/pairing-code.ts";
-import { createChannelSupervisor, type AccountStatus, type ChannelSupervisor } from "../channels/supervisor.ts";
+import type { AccountStatus } from "../channels/account-types.ts";
+import { createChannelSupervisor, type ChannelSupervisor } from "../channels/supervisor.ts";
 import { modelAliases } from "../config/agents.ts";
 import { CHAT_COMMANDS } from "../core/chat-commands.ts";
 import { asId, type AccountId, type ChannelId } from "../core/ids.ts";

@@ -25,7 +25,7 @@ import { readConfig } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 
 /** What the methods of a conversation need. */
-export type ChatMethodsDeps = GatewayBase &
+export type ChatFamilyDeps = GatewayBase &
   Storage & {
     media: MediaStore;
     running: RunningConfig;
@@ -36,7 +36,7 @@ export type ChatMethodsDeps = GatewayBase &
   };
 
 /** What all methods need. */
-export type MethodsDeps = ChatMethodsDeps & {
+export type MethodsDeps = ChatFamilyDeps & {
   chat: ChatDeps;
   auth: Auth;
   applier: ConfigApplier;
@@ -53,7 +53,7 @@ export type MethodsDeps = ChatMethodsDeps & {
   port(): number;
 };
 
-export function chatDeps({ running, directory, messaging, ...rest }: ChatMethodsDeps): ChatDeps {
+export function chatDeps({ running, directory, messaging, ...rest }: ChatFamilyDeps): ChatDeps {
   return {
     ...rest,
     turns: messaging.turns,

@@ -2,11 +2,11 @@ import { reasonOf } from "../core/errors.ts";
 import type { OutboxPart } from "../store/outbox.ts";
 import type { PairingRequest } from "../store/pairing.ts";
 import { conversationOf } from "../turns/outbound.ts";
-import type { ChatMethodsDeps } from "./method-deps.ts";
+import type { ChatFamilyDeps } from "./method-deps.ts";
 
 /** Resolves to the parts of an outgoing message when all of them are settled, or after the time is over. */
 export async function waitUntilSettled(
-  { outbox, bus, clock }: Pick<ChatMethodsDeps, "outbox" | "bus" | "clock">,
+  { outbox, bus, clock }: Pick<ChatFamilyDeps, "outbox" | "bus" | "clock">,
   intentId: string,
   timeoutMs: number,
 ): Promise<readonly OutboxPart[]> {
@@ -29,7 +29,7 @@ const APPROVED = "You're approved. Go ahead and send me a message.";
 
 /** Tells a sender on their channel that their pairing was approved. */
 export async function notifyApproved(
-  { store, clock, log, directory, messaging }: Pick<ChatMethodsDeps, "store" | "clock" | "log" | "directory" | "messaging">,
+  { store, clock, log, directory, messaging }: Pick<ChatFamilyDeps, "store" | "clock" | "log" | "directory" | "messaging">,
   { channel, account, sender, createdAt }: PairingRequest,
 ): Promise<"sent" | "unsupported" | "failed"> {
   try {

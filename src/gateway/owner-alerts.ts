@@ -1,5 +1,5 @@
 import type { ReplyTarget } from "../channels/channel.ts";
-import type { AccountStatus } from "../channels/supervisor.ts";
+import type { AccountStatus } from "../channels/account-types.ts";
 import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";

@@ -6,10 +6,10 @@ import { writeFileAtomicSync } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
 import type { GatewayBase } from "./base.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { GatewayEndpoint } from "./endpoint.ts";
 
 type OwnerFileDeps = Pick<GatewayBase, "paths" | "log" | "clock" | "startedAt"> & {
-  endpoint: Endpoint;
+  endpoint: GatewayEndpoint;
   identityKey: Secret;
   signal: AbortSignal;
 };

@@ -1,9 +1,9 @@
 import type { Config } from "../config/schema.ts";
 import type { SessionRow } from "../store/sessions.ts";
-import type { ResetRule } from "../turns/expiry.ts";
+import type { SessionResetRule } from "../turns/expiry.ts";
 
 /** When a session is reset by itself. Precedence: rule of the chat kind, of the channel, general rule. */
-export function resetRule(config: Config, session: Pick<SessionRow, "key" | "chat_kind" | "channel">): ResetRule {
+export function resetRule(config: Config, session: Pick<SessionRow, "key" | "chat_kind" | "channel">): SessionResetRule {
   const { reset, resetByChannel, resetByType } = config.session;
   const kind =
     session.key.includes(":thread:") || session.key.includes(":topic:")

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { AccountStatus } from "../channels/supervisor.ts";
+import type { AccountStatus } from "../channels/account-types.ts";
 import { toAccountRow } from "./channel-rows.ts";
 
 test("the last inbound time of an account is that of a message, not of an event without one", () => {

@@ -1,4 +1,4 @@
-import type { AccountStatus } from "../channels/supervisor.ts";
+import type { AccountStatus } from "../channels/account-types.ts";
 import type { AccountBacklog } from "../store/account-backlog.ts";
 
 /** Words that the published clients know for the health of an account. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NotSentError } from "../channels/api.ts";
 import { TerminalError, type Channel, type LoginStep, type CredentialVault } from "../channels/channel.ts";
-import type { AccountStatus } from "../channels/supervisor.ts";
+import type { AccountStatus } from "../channels/account-types.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId, type ConnId } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";

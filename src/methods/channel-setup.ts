@@ -1,5 +1,5 @@
 import type { Channel, CredentialVault } from "../channels/channel.ts";
-import type { AccountStatus } from "../channels/supervisor.ts";
+import type { AccountStatus } from "../channels/account-types.ts";
 import { parseAccount, verifyAccount, withoutSecrets } from "../channels/verify.ts";
 import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type AccountId, type ChannelId } from "../core/ids.ts";

@@ -1,5 +1,5 @@
 import { satisfies } from "../auth/scopes.ts";
-import type { AccountStatus } from "../channels/supervisor.ts";
+import type { AccountStatus } from "../channels/account-types.ts";
 import { GatewayError, missingScope, reasonOf } from "../core/errors.ts";
 import type { AccountId, ChannelId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";

@@ -1,4 +1,4 @@
-import type { AccountStatus } from "../channels/supervisor.ts";
+import type { AccountStatus } from "../channels/account-types.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { LoopReading } from "../observe/event-loop.ts";
 import type { Readiness } from "../observe/health.ts";

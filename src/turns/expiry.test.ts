@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isExpired, type ResetRule } from "./expiry.ts";
+import { isExpired, type SessionResetRule } from "./expiry.ts";
 
 const at = (text: string): number => Date.parse(text);
-const daily: ResetRule = { mode: "daily", atHour: 4, idleMinutes: null };
-const idle: ResetRule = { mode: "idle", atHour: 4, idleMinutes: 60 };
-const none: ResetRule = { mode: "none", atHour: 4, idleMinutes: null };
+const daily: SessionResetRule = { mode: "daily", atHour: 4, idleMinutes: null };
+const idle: SessionResetRule = { mode: "idle", atHour: 4, idleMinutes: 60 };
+const none: SessionResetRule = { mode: "none", atHour: 4, idleMinutes: null };
 
-const cases: readonly [string, ResetRule, string, string, string, boolean][] = [
+const cases: readonly [string, SessionResetRule, string, string, string, boolean][] = [
   ["the same morning goes on", daily, "2026-03-01T09:00:00Z", "2026-03-01T23:00:00Z", "UTC", false],
   ["before the hour it is still yesterday", daily, "2026-03-01T23:00:00Z", "2026-03-02T03:59:00Z", "UTC", false],
   ["after the hour it is a new day", daily, "2026-03-01T23:00:00Z", "2026-03-02T04:01:00Z", "UTC", true],

@@ -2,7 +2,7 @@
  * When a conversation restarts by itself; `session.reset` of the configuration, resolved for one session. `daily` may have an
  * idle limit as well.
  */
-export type ResetRule = {
+export type SessionResetRule = {
   mode: "daily" | "idle" | "none";
   /** Hour of the day, 0 to 23. */ atHour: number;
   /** Null: no idle limit. */ idleMinutes: number | null;
@@ -14,7 +14,7 @@ const DAY_MS = 86_400_000;
  * Whether a conversation that was last used at `lastAt` is over at `now`. Daily: the reset hour of `timeZone` lies between
  * the two. Pure.
  */
-export function isExpired(rule: ResetRule, lastAt: number, now: number, timeZone: () => string): boolean {
+export function isExpired(rule: SessionResetRule, lastAt: number, now: number, timeZone: () => string): boolean {
   if (lastAt <= 0 || rule.mode === "none") return false;
   if (rule.idleMinutes !== null && now - lastAt > rule.idleMinutes * 60_000) return true;
   if (rule.mode !== "daily") return false;

@@ -3,7 +3,8 @@ import { asId, type AccountId, type ChannelId, type ChatId } from "../../src/cor
 import { silentLog } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
 import type { Channel, ChannelEvent, InboundMessage, Link, OutboundPart, SendResult } from "../../src/channels/channel.ts";
-import { createChannelSupervisor, type AccountSpec, type AccountStatus, type ChannelSupervisor } from "../../src/channels/supervisor.ts";
+import type { AccountSpec, AccountStatus } from "../../src/channels/account-types.ts";
+import { createChannelSupervisor, type ChannelSupervisor } from "../../src/channels/supervisor.ts";
 import { accountApplier } from "../fakes/account-changes.ts";
 
 /** A channel under its real host, with a journal in memory in place of the store. */

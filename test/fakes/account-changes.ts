@@ -1,4 +1,5 @@
-import type { AccountSpec, ChannelSupervisor } from "../../src/channels/supervisor.ts";
+import type { AccountSpec } from "../../src/channels/account-types.ts";
+import type { ChannelSupervisor } from "../../src/channels/supervisor.ts";
 import { diffAccounts } from "../../src/config/diff.ts";
 
 /** Runs the given accounts and no others, as the gateway does after a change of the configuration. */

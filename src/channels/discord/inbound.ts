@@ -24,7 +24,7 @@ import type {
 import { createHash } from "node:crypto";
 import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
-import { asPayload, asPayloads, type Payload } from "../payload.ts";
+import { asPayload, asPayloads, type PlatformPayload } from "../payload.ts";
 import { DISCORD_LIMITS } from "./limits.ts";
 import type { ChannelEvent, InboundMessage, MediaKind, MediaRef, ChatLocation, Sender } from "../channel.ts";
 import type { ChannelInfo } from "./state.ts";
@@ -99,13 +99,13 @@ export function requiredChannelId({ type, data }: GatewayFrame, self: string): s
 const localEventId = (frame: GatewayFrame, facts: DiscordDecodeContext): string =>
   `${createHash("sha256").update(facts.session).digest("hex").slice(0, 16)}:${frame.seq}`;
 
-type Decoder = (data: Payload<unknown>, facts: DiscordDecodeContext, frame: GatewayFrame) => readonly ChannelEvent[];
+type Decoder = (data: PlatformPayload<unknown>, facts: DiscordDecodeContext, frame: GatewayFrame) => readonly ChannelEvent[];
 
 const DECODERS: Readonly<Record<string, Decoder>> = {
   MESSAGE_CREATE: (data, facts) => decodeMessage(data, facts),
   MESSAGE_UPDATE: decodeEdit,
-  MESSAGE_DELETE: (data: Payload<GatewayMessageDeleteDispatchData>, facts) => [deletion(data, data["id"], facts)],
-  MESSAGE_DELETE_BULK: (data: Payload<GatewayMessageDeleteBulkDispatchData>, facts) =>
+  MESSAGE_DELETE: (data: PlatformPayload<GatewayMessageDeleteDispatchData>, facts) => [deletion(data, data["id"], facts)],
+  MESSAGE_DELETE_BULK: (data: PlatformPayload<GatewayMessageDeleteBulkDispatchData>, facts) =>
     Array.isArray(data["ids"]) ? data["ids"].map((id: unknown) => deletion(data, id, facts)) : [],
   MESSAGE_REACTION_ADD: (data, facts, frame) => decodeReaction(data, facts, frame, true),
   MESSAGE_REACTION_REMOVE: (data, facts, frame) => decodeReaction(data, facts, frame, false),
@@ -113,7 +113,7 @@ const DECODERS: Readonly<Record<string, Decoder>> = {
 };
 
 /** Where an event happened. A thread is a lane of its own inside its channel; a direct conversation is its other person. */
-function placeOf(data: Payload<Place>, { place }: DiscordDecodeContext, author?: string): ChatLocation {
+function placeOf(data: PlatformPayload<Place>, { place }: DiscordDecodeContext, author?: string): ChatLocation {
   const channel = requireSnowflake(data["channel_id"], "the channel");
   const guild = isSnowflake(data["guild_id"]) ? data["guild_id"] : place?.guild;
   if (guild === undefined && place?.type !== CHANNEL_TYPE.groupDirect) {
@@ -131,7 +131,7 @@ function placeOf(data: Payload<Place>, { place }: DiscordDecodeContext, author?:
   };
 }
 
-function senderOf(user: Payload<APIUser>, member: Payload<APIGuildMember> | null, self: string): Sender {
+function senderOf(user: PlatformPayload<APIUser>, member: PlatformPayload<APIGuildMember> | null, self: string): Sender {
   const id = requireSnowflake(user["id"], "the sender");
   const roles = Array.isArray(member?.["roles"]) ? member["roles"].filter(isSnowflake) : null;
   const name = textOf(member?.["nick"]) || textOf(user["global_name"]) || textOf(user["username"]);
@@ -149,7 +149,7 @@ function timeOf(value: unknown, id: string): number {
   return Number.isNaN(time) ? snowflakeTime(id) : time;
 }
 
-function decodeMessage(data: Payload<Message>, facts: DiscordDecodeContext): readonly ChannelEvent[] {
+function decodeMessage(data: PlatformPayload<Message>, facts: DiscordDecodeContext): readonly ChannelEvent[] {
   const id = requireSnowflake(data["id"], "the message");
   const author = asPayload<APIUser>(data["author"]);
   if (!author) throw new Error("the message has no author");
@@ -178,7 +178,7 @@ function decodeMessage(data: Payload<Message>, facts: DiscordDecodeContext): rea
 }
 
 /** Written into the text, that is: Discord also lists the author of the message that is replied to as mentioned. */
-const mentionsSelf = (data: Payload<Message>, facts: DiscordDecodeContext): boolean =>
+const mentionsSelf = (data: PlatformPayload<Message>, facts: DiscordDecodeContext): boolean =>
   mentionsOf(facts).some((mention) => textOf(data["content"]).includes(mention));
 
 type SelfContext = Pick<DiscordDecodeContext, "self" | "ownRole">;
@@ -190,7 +190,7 @@ const mentionsOf = ({ self, ownRole }: SelfContext): readonly string[] => [
   ...(ownRole === undefined ? [] : [`<@&${ownRole}>`]),
 ];
 
-function replyOf(data: Payload<Message>, self: string): InboundMessage["replyTo"] | null {
+function replyOf(data: PlatformPayload<Message>, self: string): InboundMessage["replyTo"] | null {
   const reference = asPayload<APIMessageReference>(data["message_reference"]);
   if (!reference || !isSnowflake(reference["message_id"]) || (reference["type"] ?? 0) !== 0) return null;
   const original = asPayload<APIMessage>(data["referenced_message"]);
@@ -207,13 +207,13 @@ function replyOf(data: Payload<Message>, self: string): InboundMessage["replyTo"
   };
 }
 
-function authorOf(author: Payload<APIUser>): NonNullable<NonNullable<InboundMessage["replyTo"]>["sender"]> {
+function authorOf(author: PlatformPayload<APIUser>): NonNullable<NonNullable<InboundMessage["replyTo"]>["sender"]> {
   const name = textOf(author["global_name"]) || textOf(author["username"]);
   return { id: asId<SenderId>(textOf(author["id"])), ...(name && { name }) };
 }
 
 /** The text of a message, with what Discord keeps beside it: forwarded messages, stickers, polls, the text of embeds. */
-function textContent(data: Payload<Message>, facts: SelfContext): string {
+function textContent(data: PlatformPayload<Message>, facts: SelfContext): string {
   const parts = [plainContent(data, facts)];
   for (const snapshot of asPayloads<APIMessageSnapshot>(data["message_snapshots"])) {
     const message = asPayload<APIMessage>(snapshot["message"]) ?? {};
@@ -236,7 +236,7 @@ function textContent(data: Payload<Message>, facts: SelfContext): string {
 }
 
 /** What embeds say: author, title, description and fields. */
-function textOfEmbeds(data: Payload<APIMessage>): string {
+function textOfEmbeds(data: PlatformPayload<APIMessage>): string {
   const texts = asPayloads<APIEmbed>(data["embeds"]).map((embed) => [
     textOf(asPayload<APIEmbedAuthor>(embed["author"])?.["name"]),
     textOf(embed["title"]),
@@ -250,7 +250,7 @@ function textOfEmbeds(data: Payload<APIMessage>): string {
 }
 
 /** The content, without a leading mention of us, and with the names of other people in place of their numbers. */
-function plainContent(data: Payload<APIMessage>, facts?: SelfContext): string {
+function plainContent(data: PlatformPayload<APIMessage>, facts?: SelfContext): string {
   const names = new Map(
     asPayloads<APIUser>(data["mentions"]).map((user) => [user["id"], textOf(user["global_name"]) || textOf(user["username"])]),
   );
@@ -269,7 +269,7 @@ function plainContent(data: Payload<APIMessage>, facts?: SelfContext): string {
     .trim();
 }
 
-function mediaOf(data: Payload<APIMessage>): readonly MediaRef[] {
+function mediaOf(data: PlatformPayload<APIMessage>): readonly MediaRef[] {
   const snapshots = asPayloads<APIMessageSnapshot>(data["message_snapshots"]).flatMap((snapshot) =>
     asPayloads<APIAttachment>(asPayload<APIMessage>(snapshot["message"])?.["attachments"]),
   );
@@ -296,7 +296,7 @@ function kindOf(mimeType: string): MediaKind {
 }
 
 /** Discord also sends an update when it has looked up a link, or a message was pinned: then nothing was edited. */
-function decodeEdit(data: Payload<Message>, facts: DiscordDecodeContext): readonly ChannelEvent[] {
+function decodeEdit(data: PlatformPayload<Message>, facts: DiscordDecodeContext): readonly ChannelEvent[] {
   const id = requireSnowflake(data["id"], "the message");
   const author = asPayload<APIUser>(data["author"]);
   const at = Date.parse(textOf(data["edited_timestamp"]));
@@ -317,14 +317,14 @@ function decodeEdit(data: Payload<Message>, facts: DiscordDecodeContext): readon
   ];
 }
 
-function deletion(data: Payload<Place>, message: unknown, facts: DiscordDecodeContext): ChannelEvent {
+function deletion(data: PlatformPayload<Place>, message: unknown, facts: DiscordDecodeContext): ChannelEvent {
   const id = requireSnowflake(message, "the message");
   const base = { eventId: `d:${id}`, account: facts.account, sentAt: facts.now, origin: facts.origin };
   return { kind: "delete", ...base, ...placeOf(data, facts), message: asId<MessageId>(id) };
 }
 
 function decodeReaction(
-  data: Payload<GatewayMessageReactionAddDispatchData>,
+  data: PlatformPayload<GatewayMessageReactionAddDispatchData>,
   facts: DiscordDecodeContext,
   frame: GatewayFrame,
   added: boolean,
@@ -353,7 +353,7 @@ function decodeReaction(
 /** What was asked of us by a slash command or a button. */
 export const INTERACTION_TYPE = { applicationCommand: 2, messageComponent: 3 } as const;
 
-function decodeInteraction(data: Payload<Interaction>, facts: DiscordDecodeContext): readonly ChannelEvent[] {
+function decodeInteraction(data: PlatformPayload<Interaction>, facts: DiscordDecodeContext): readonly ChannelEvent[] {
   const type = data["type"];
   if (type !== INTERACTION_TYPE.applicationCommand && type !== INTERACTION_TYPE.messageComponent) return [];
   const id = requireSnowflake(data["id"], "the interaction");

@@ -12,7 +12,7 @@ import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
 import type { ChannelEvent, ChatKind, InboundMessage, MediaKind, MediaRef, ChatLocation, Sender } from "../channel.ts";
 import { asArray, asObject, asString, requireObject, type JsonObject } from "../../core/json.ts";
-import { asPayload, requirePayload, type Payload } from "../payload.ts";
+import { asPayload, requirePayload, type PlatformPayload } from "../payload.ts";
 import { filesOf, textOfAttachments, textOfBlocks } from "./block-text.ts";
 import { BUTTON_ACTION_ID } from "./outbound.ts";
 import { toEmoji } from "./emoji.ts";
@@ -81,14 +81,18 @@ export function decodeHistory(message: unknown, channel: string, kind: ChatKind,
   return decodeSlackEvent({ type: "event_callback", event }, { ...facts, origin: "backfill" });
 }
 
-function decodeEvent(event: Payload<MessageEvent | ReactionAddedEvent>, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
+function decodeEvent(
+  event: PlatformPayload<MessageEvent | ReactionAddedEvent>,
+  base: Base,
+  facts: SlackDecodeContext,
+): readonly ChannelEvent[] {
   switch (event["type"]) {
     case "message":
     case "app_mention":
-      return decodeMessage(event as Payload<MessageEvent>, base, facts);
+      return decodeMessage(event as PlatformPayload<MessageEvent>, base, facts);
     case "reaction_added":
     case "reaction_removed":
-      return decodeReaction(event as Payload<ReactionAddedEvent>, base, facts);
+      return decodeReaction(event as PlatformPayload<ReactionAddedEvent>, base, facts);
     default:
       return [];
   }
@@ -97,7 +101,7 @@ function decodeEvent(event: Payload<MessageEvent | ReactionAddedEvent>, base: Ba
 /** Subtypes of messages that somebody has said something with. All others tell about the room. */
 const TEXT_SUBTYPES = new Set(["", "file_share", "me_message", "thread_broadcast", "bot_message"]);
 
-function decodeMessage(event: Payload<MessageEvent>, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
+function decodeMessage(event: PlatformPayload<MessageEvent>, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
   const subtype = asString(event["subtype"]);
   if (subtype === "message_changed") return decodeEdit(event, base, facts);
   if (subtype === "message_deleted") {
@@ -129,7 +133,7 @@ function decodeMessage(event: Payload<MessageEvent>, base: Base, facts: SlackDec
   return [message];
 }
 
-function decodeEdit(event: Payload<MessageEvent>, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
+function decodeEdit(event: PlatformPayload<MessageEvent>, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
   const message = requirePayload<Message>(event["message"], "the changed message");
   const before = asPayload<Message>(event["previous_message"]);
   const { text } = contentOf(message, facts.bot);
@@ -152,7 +156,7 @@ function decodeEdit(event: Payload<MessageEvent>, base: Base, facts: SlackDecode
   ];
 }
 
-function decodeReaction(event: Payload<ReactionAddedEvent>, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
+function decodeReaction(event: PlatformPayload<ReactionAddedEvent>, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {
   const item = requirePayload<ReactionAddedEvent["item"]>(event["item"], "the item");
   if (item["type"] !== "message") return [];
   return [
@@ -207,7 +211,7 @@ const KINDS: Readonly<Record<string, ChatKind>> = { im: "direct", mpim: "group",
 /** The kind of a conversation by its id, where Slack does not say it. */
 export const chatKindOf = (channel: string): ChatKind => (channel.startsWith("D") ? "direct" : "channel");
 
-function placeOf(event: Payload<Place>, { bot }: SlackDecodeContext): ChatLocation {
+function placeOf(event: PlatformPayload<Place>, { bot }: SlackDecodeContext): ChatLocation {
   const id = requireId(event["channel"], "channel");
   const type = asString(event["channel_type"]);
   const kind = Object.hasOwn(KINDS, type) ? KINDS[type]! : chatKindOf(id);
@@ -218,7 +222,7 @@ function placeOf(event: Payload<Place>, { bot }: SlackDecodeContext): ChatLocati
 }
 
 /** The person, or the app that wrote: those without a user have the id of their bot. */
-function senderOf(event: Payload<Message>, bot: SlackBot): Sender {
+function senderOf(event: PlatformPayload<Message>, bot: SlackBot): Sender {
   const user = event["user"] ?? event["bot_id"];
   const id = requireId(user, "the sender");
   const profile = asPayload<UserProfile>(event["user_profile"]);
@@ -263,7 +267,7 @@ function unescapeText(inner: string): string {
  * What a message says, with the text of its blocks and attachments. `text` repeats the blocks of what a person writes; for an app it is
  * only the fallback of a notification, so that its blocks are read instead.
  */
-function contentOf(message: Payload<Message>, bot: SlackBot): { text: string; mentionsSelf: boolean } {
+function contentOf(message: PlatformPayload<Message>, bot: SlackBot): { text: string; mentionsSelf: boolean } {
   const said = readSlackText(asString(message["text"]), bot);
   const read = (markup: string): string => readSlackText(markup, bot).text;
   const isApp = asString(message["bot_id"]) !== "" || message["subtype"] === "bot_message";
@@ -272,7 +276,7 @@ function contentOf(message: Payload<Message>, bot: SlackBot): { text: string; me
   return { text: [blocks || said.text, attached].filter(Boolean).join("\n"), mentionsSelf: said.mentionsSelf };
 }
 
-function mediaOf(event: Payload<Message>): readonly MediaRef[] {
+function mediaOf(event: PlatformPayload<Message>): readonly MediaRef[] {
   return filesOf(event).flatMap((value) => {
     const file = asObject(value);
     const url = asString(file?.["url_private_download"]) || asString(file?.["url_private"]);

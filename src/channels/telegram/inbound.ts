@@ -28,7 +28,7 @@ import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from
 import type { ChannelEvent, ChatKind, InboundMessage, MediaKind, MediaRef, ChatLocation, Sender } from "../channel.ts";
 import { asArray, asObject, asString } from "../../core/json.ts";
 import { isTimestamp } from "../json.ts";
-import { asPayload, asPayloads, requirePayload, type Payload } from "../payload.ts";
+import { asPayload, asPayloads, requirePayload, type PlatformPayload } from "../payload.ts";
 import { decodeEntities, type TelegramBot } from "./entities.ts";
 
 /** What decoding needs to know beside the update itself. */
@@ -92,7 +92,7 @@ export function redecodeTelegramUpdate(kept: string, now: number): ChannelEvent 
   return event === undefined || event.kind === "unreadable" ? null : event;
 }
 
-function decodeUpdate(update: Payload<Update>, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
+function decodeUpdate(update: PlatformPayload<Update>, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
   const message = update["message"] ?? update["channel_post"];
   if (message !== undefined) return decodeMessage(requirePayload<Message>(message, "the message"), base, facts);
   const edited = update["edited_message"] ?? update["edited_channel_post"];
@@ -104,7 +104,7 @@ function decodeUpdate(update: Payload<Update>, base: Base, facts: TelegramDecode
   return [];
 }
 
-function decodeMessage(message: Payload<Message>, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
+function decodeMessage(message: PlatformPayload<Message>, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
   const place = placeOf(message);
   const sentAt = timeOf(message["date"]);
   const moved = chatMigrationOf(message, place.chat.id);
@@ -129,7 +129,7 @@ function decodeMessage(message: Payload<Message>, base: Base, facts: TelegramDec
   return [event];
 }
 
-function decodeEdit(message: Payload<Message>, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
+function decodeEdit(message: PlatformPayload<Message>, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
   const said = decodeEntities(
     asString(message["text"] ?? message["caption"]),
     message["entities"] ?? message["caption_entities"],
@@ -142,7 +142,11 @@ function decodeEdit(message: Payload<Message>, base: Base, facts: TelegramDecode
   return [{ ...base, ...placeOf(message), kind: "edit", sender, message: messageId(message), text: said.text, sentAt }];
 }
 
-function decodeReaction(reaction: Payload<MessageReactionUpdated>, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
+function decodeReaction(
+  reaction: PlatformPayload<MessageReactionUpdated>,
+  base: Base,
+  facts: TelegramDecodeContext,
+): readonly ChannelEvent[] {
   const before = asArray(reaction["old_reaction"]).map(emojiOf);
   const after = asArray(reaction["new_reaction"]).map(emojiOf);
   const from = { from: reaction["user"], sender_chat: reaction["actor_chat"], chat: reaction["chat"] };
@@ -162,7 +166,7 @@ function decodeReaction(reaction: Payload<MessageReactionUpdated>, base: Base, f
   return changes.map(({ emoji, added }) => ({ ...shared, eventId: `${base.eventId}:${added ? "+" : "-"}${emoji}`, emoji, added }));
 }
 
-function decodeCallbackQuery(query: Payload<CallbackQuery>, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
+function decodeCallbackQuery(query: PlatformPayload<CallbackQuery>, base: Base, facts: TelegramDecodeContext): readonly ChannelEvent[] {
   const message = asPayload<Message>(query["message"]);
   // Buttons under inline results and games belong to no conversation of ours.
   if (!message || typeof query["data"] !== "string") return [];
@@ -171,7 +175,7 @@ function decodeCallbackQuery(query: Payload<CallbackQuery>, base: Base, facts: T
   return [{ ...base, ...placeOf(message), kind: "interaction", sender, message: messageId(message), token, sentAt: facts.now }];
 }
 
-const messageId = (message: Payload<Pick<Message, "message_id">>): MessageId =>
+const messageId = (message: PlatformPayload<Pick<Message, "message_id">>): MessageId =>
   asId<MessageId>(requireId(message["message_id"], "message_id"));
 
 function timeOf(seconds: unknown): number {
@@ -181,19 +185,19 @@ function timeOf(seconds: unknown): number {
 
 const KINDS: Readonly<Record<string, ChatKind>> = { private: "direct", group: "group", supergroup: "group", channel: "channel" };
 
-function displayName(who: Payload<User | Chat | Contact>): string {
+function displayName(who: PlatformPayload<User | Chat | Contact>): string {
   const full = [who["first_name"], who["last_name"]].map(asString).filter(Boolean).join(" ");
   return full || asString(who["title"]) || asString(who["username"]);
 }
 
-function chatOf(chat: Payload<Chat>): ChatLocation["chat"] {
+function chatOf(chat: PlatformPayload<Chat>): ChatLocation["chat"] {
   const kind = Object.hasOwn(KINDS, asString(chat["type"])) ? KINDS[asString(chat["type"])] : undefined;
   if (!kind) throw new Error(`a chat of the type ${JSON.stringify(chat["type"] ?? null)}`);
   const title = displayName(chat);
   return { kind, id: asId<ChatId>(requireId(chat["id"], "chat.id")), ...(title && { title }) };
 }
 
-function placeOf(message: Payload<Message>): ChatLocation {
+function placeOf(message: PlatformPayload<Message>): ChatLocation {
   const raw = requirePayload<Chat>(message["chat"], "the chat");
   const thread = message["is_topic_message"] === true ? requireId(message["message_thread_id"], "message_thread_id") : null;
   // Outside of forums a thread id only says that somebody replied.
@@ -202,7 +206,7 @@ function placeOf(message: Payload<Message>): ChatLocation {
 }
 
 /** The person, or the chat in whose name somebody wrote: an anonymous admin, a linked channel. */
-function senderOf(message: Payload<Pick<Message, "from" | "sender_chat" | "chat">>, bot: TelegramBot): Sender {
+function senderOf(message: PlatformPayload<Pick<Message, "from" | "sender_chat" | "chat">>, bot: TelegramBot): Sender {
   const speaker =
     asPayload<User | Chat>(message["sender_chat"]) ??
     asPayload<User | Chat>(message["from"]) ??
@@ -212,14 +216,14 @@ function senderOf(message: Payload<Pick<Message, "from" | "sender_chat" | "chat"
   return { id: asId<SenderId>(id), ...(name && { name }), isBot: speaker["is_bot"] === true, isSelf: id === bot.id };
 }
 
-function chatMigrationOf(message: Payload<Message>, chat: ChatId): { kind: "migration"; from: ChatId; to: ChatId } | null {
+function chatMigrationOf(message: PlatformPayload<Message>, chat: ChatId): { kind: "migration"; from: ChatId; to: ChatId } | null {
   const { migrate_to_chat_id: to, migrate_from_chat_id: from } = message;
   if (to !== undefined) return { kind: "migration", from: chat, to: asId<ChatId>(requireId(to, "migrate_to_chat_id")) };
   if (from !== undefined) return { kind: "migration", from: asId<ChatId>(requireId(from, "migrate_from_chat_id")), to: chat };
   return null;
 }
 
-function replyOf(message: Payload<Message>, bot: TelegramBot): InboundMessage["replyTo"] | null {
+function replyOf(message: PlatformPayload<Message>, bot: TelegramBot): InboundMessage["replyTo"] | null {
   const quote = asString(asPayload<TextQuote>(message["quote"])?.["text"]);
   const external = asPayload<ExternalReplyInfo>(message["external_reply"]);
   if (external) {
@@ -244,14 +248,14 @@ function replyOf(message: Payload<Message>, bot: TelegramBot): InboundMessage["r
   };
 }
 
-function textContent(message: Payload<Message>, bot: TelegramBot): { text: string; mentionsSelf: boolean } {
+function textContent(message: PlatformPayload<Message>, bot: TelegramBot): { text: string; mentionsSelf: boolean } {
   const text = message["text"] ?? message["caption"];
   if (text !== undefined && text !== "") return decodeEntities(asString(text), message["entities"] ?? message["caption_entities"], bot);
   return { text: describeContent(message), mentionsSelf: false };
 }
 
 /** Content without a text, in words for the agent. */
-function describeContent(message: Payload<Message | ExternalReplyInfo>): string {
+function describeContent(message: PlatformPayload<Message | ExternalReplyInfo>): string {
   const venue = asPayload<Venue>(message["venue"]);
   const location = asPayload<Location>(venue?.["location"]) ?? asPayload<Location>(message["location"]);
   if (location) {
@@ -304,7 +308,7 @@ const FILES: readonly (readonly [
   ["video_note", "video", "video/mp4", "mp4"],
 ];
 
-function mediaOf(message: Payload<Message>): readonly MediaRef[] {
+function mediaOf(message: PlatformPayload<Message>): readonly MediaRef[] {
   const id = asString(String(message["message_id"]));
   const largest = asPayloads<PhotoSize>(message["photo"]).toSorted(
     (a, b) => Number(b["width"]) * Number(b["height"]) - Number(a["width"]) * Number(a["height"]),
@@ -321,7 +325,7 @@ function mediaOf(message: Payload<Message>): readonly MediaRef[] {
   return [];
 }
 
-function refOf(file: Payload<Document>, kind: MediaKind, mimeType: string, name: string): MediaRef {
+function refOf(file: PlatformPayload<Document>, kind: MediaKind, mimeType: string, name: string): MediaRef {
   const fileId = asString(file["file_id"]);
   if (!/^[\w-]{1,512}$/.test(fileId)) throw new Error("a file without an id");
   const type = asString(file["mime_type"]) || mimeType;
