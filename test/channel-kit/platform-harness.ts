@@ -6,7 +6,7 @@ export type PlatformUser = { id: string; name: string };
 export type ConversationKind = "direct" | "room" | "thread";
 /** A button under a message, and somebody who presses it. */
 export type HarnessButton = { text: string; click(person: PlatformUser): void | Promise<void> };
-/** One visible message of the bot, as the platform shows it. `to`: the person of a direct chat, else the room. `file`: its name. `marked`: with bold, code and such. */
+/** One visible message of the bot, as the platform shows it. `to`: the person of a direct chat, else the room. `file`: its name. `formatted`: with bold, code and such. */
 export type BotMessage = {
   where: ConversationKind;
   to: string;

@@ -63,7 +63,7 @@ async function open(): Promise<PlatformHarness> {
     },
     botMessages: () =>
       server.shown().map(({ to, text, files, styles }): BotMessage => {
-        const more = { text, marked: styles.length > 0, ...(files[0] && { file: files[0].name }) };
+        const more = { text, formatted: styles.length > 0, ...(files[0] && { file: files[0].name }) };
         return to === GROUP ? { where: "room", to, ...more } : { where: "direct", to: `uuid:${to}`, ...more };
       }),
     close: () => server.close(),

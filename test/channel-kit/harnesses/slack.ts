@@ -99,7 +99,7 @@ async function open({ behindMs = 0 }: { behindMs?: number } = {}): Promise<Platf
                 actions: [{ type: "button", action_id, value }],
               }),
           }));
-        const more = { text, marked: /[*`]/.test(text), ...(file !== undefined && { file }), ...(buttons.length > 0 && { buttons }) };
+        const more = { text, formatted: /[*`]/.test(text), ...(file !== undefined && { file }), ...(buttons.length > 0 && { buttons }) };
         if (channel !== ROOM) return { where: "direct", to: channel === DM ? ADA : BOB, ...more };
         return { where: thread === undefined ? "room" : "thread", to: ROOM, ...more };
       }),
