@@ -299,7 +299,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
         const session = "agent:main:too-long";
         const refused = await rejectionOf(send(client, whole(LIMITS.messageChars + 1), randomUUID(), session));
         assert.equal(refused.code, "INVALID_REQUEST");
-        assert.match(refused.message, /the message has 400001 characters; at most 400000 are taken/);
+        assert.match(refused.message, /the message has 400001 characters; at most 400000 are accepted/);
         assert.deepEqual((await history(client, session)).messages, []);
         assert.equal(place.model.requests().length, texts.length);
       },
