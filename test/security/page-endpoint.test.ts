@@ -23,7 +23,12 @@ test("the page's client is made once, with the host of the page", () => {
 
 test("the page's sockets go to the address that the client was made with", () => {
   const opened = sources.flatMap(({ file, text }) => [...text.matchAll(/new WebSocket\(([^)]*)\)/g)].map((match) => `${file} ${match[1]}`));
-  assert.deepEqual(opened, ["client.ts this.#options.url"]);
+  assert.deepEqual(opened, ["client.ts url"]);
+  const { text } = sources.find(({ file }) => file === "client.ts")!;
+  const calls = [...text.matchAll(/(?<!function )openBrowserSocket\(([^)]*)\)/g)].map((match) => match[1]);
+  assert.deepEqual(calls, ["url, events"]);
+  assert.match(text, /const \{[^}]*\burl\b[^}]*\} = this\.#options;/, "the only address is that of the options");
+  assert.equal(text.match(/\burl =/g), null, "it is never set to another one");
 });
 
 test("the page reads no query of its address, and of the fragment only a session, a view and a one-time code", () => {

@@ -81,12 +81,12 @@ import { defineChannel } from "openclaw-gateway/channel";
 const sent = [];
 export default defineChannel({
   id: "pushed", label: "Pushed", capabilities: { chatKinds: ["direct"], maxText: { unit: "utf16", value: 100 }, ack: "event" },
-  parse: () => ({ account: {} }), identity: () => "pushed", toChat: (id) => ({ kind: "direct", id }), verify: async () => ({ name: "p" }),
+  parse: () => ({ account: {} }), identity: () => "pushed", parseChat: (id) => ({ kind: "direct", id }), verify: async () => ({ name: "p" }),
   run: (account, host, live, signal) => new Promise((resolve) => {
     live({ send: async (part) => ({ state: "sent", ids: [String(sent.push(part.text))] }) });
     signal.addEventListener("abort", resolve);
   }),
-  async receive(account, { method, body }, host) {
+  async handleWebhook(account, { method, body }, host) {
     if (method === "GET") return { status: 200, body: JSON.stringify(sent) };
     const text = Buffer.from(body).toString();
     const common = { eventId: text, sentAt: Date.now(), origin: "live", message: text, media: [], mentionsSelf: true };
@@ -133,7 +133,7 @@ before(async () => {
     join(packed, "index.js"),
     `import { defineChannel, TerminalError } from "openclaw-gateway/channel";
      export default defineChannel({ id: "packed", label: "Packed", capabilities: { chatKinds: ["direct"], maxText: { unit: "utf8", value: 9 } },
-       parse: () => ({ account: {} }), identity: () => "one", toChat: () => null, verify: async () => ({ name: "packed" }),
+       parse: () => ({ account: {} }), identity: () => "one", parseChat: () => null, verify: async () => ({ name: "packed" }),
        run: async () => { throw new TerminalError("as the package says", "and its fix"); } });`,
   );
   gateway = await startGateway({ home, config: config() });
@@ -213,7 +213,7 @@ test("a broken file is its own channel's matter, with cause and fix", async () =
   assert.match(String(broken.fix), /channels start broken/);
   assert.match(
     String((await settled("shapeless")).lastError),
-    /abilities\.chatKinds must be .*; .*run must be a function|run must be a function.*abilities\.chatKinds/,
+    /capabilities\.chatKinds must be .*; .*run must be a function|run must be a function.*capabilities\.chatKinds/,
   );
   assert.match(String((await settled("missing")).fix), /missing\.mjs/);
   assert.match(String((await settled("uninstalled")).fix), /npm install --prefix/);

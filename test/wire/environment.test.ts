@@ -259,7 +259,7 @@ test("a configuration in a directory that does not exist is watched for by looki
     const found = await readyz(started);
     return found.degraded.includes("config-watch") && found;
   });
-  assert.match(parts.find((part) => part.name === "config-watch")!.cause!, /looked at every 30 s/);
+  assert.match(parts.find((part) => part.name === "config-watch")!.cause!, /the file is checked every 30 s/);
 });
 
 test("--force does not touch a process that has the noted id by chance, and takes over from a real gateway", async (t) => {
