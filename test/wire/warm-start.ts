@@ -1,6 +1,6 @@
 // What makes the processes of the tests start faster, without changing what they do: the bundle instead of the sources, and code
 // that an earlier test has compiled already.
-import { cpSync, existsSync, globSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, globSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -37,6 +37,9 @@ export function seedPiCache(stateDir: string): void {
   if (!existsSync(PI_CACHE) || existsSync(dirname(cache))) return;
   mkdirSync(dirname(cache), { recursive: true, mode: 0o700 });
   cpSync(PI_CACHE, cache, { recursive: true });
+  // A copy gets the modes of the umask; the gateway's own are private.
+  for (const path of [cache, ...readdirSync(cache, { recursive: true }).map((name) => join(cache, String(name)))])
+    chmodSync(path, statSync(path).isDirectory() ? 0o700 : 0o600);
 }
 
 /** Keeps the compiled code of Pi for later tests; the first one wins. */
