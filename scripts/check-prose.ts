@@ -21,7 +21,7 @@ const PHRASES: Readonly<Record<string, string>> = {
   whoever: "anyone who, the client that",
   whichever: "any",
   lest: "so that ... not",
-  strangers: "pre-auth connections, unknown senders",
+  "strangers?": "pre-auth connection, unknown sender, untrusted peer",
   fate: "outcome",
   "(?:is|are|was|were) well": "healthy",
   "older word": "deprecated alias",

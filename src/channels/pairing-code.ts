@@ -17,7 +17,7 @@ export function parsePairingCode(text: string): string | null {
   return valid ? code : null;
 }
 
-/** What a stranger is told, once per request. Plain text that reads well on every channel, with the owner's exact command. */
+/** The answer to an unknown sender, once per request. Plain text that reads well on every channel, with the owner's exact command. */
 export function pairingMessage(request: {
   code: string;
   channel: ChannelId;

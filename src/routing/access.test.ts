@@ -301,7 +301,7 @@ const CASES: Readonly<Record<string, Case>> = {
     bot: { isCommand: (text) => text === "/status" },
     want: "answer group-command",
   },
-  "a command of a stranger does not": {
+  "a command of an unknown sender does not": {
     account: listedRoom({ allowFrom: [EVE] }),
     message: inRoom({ text: "/status" }),
     bot: { isCommand: () => true },
@@ -389,7 +389,7 @@ const CASES: Readonly<Record<string, Case>> = {
     bot: { now: 3_600_000 },
     want: "answer dm-open",
   },
-  "an old message of a stranger is not recorded": {
+  "an old message of an unknown sender is not recorded": {
     account: { dmPolicy: "allowlist" },
     message: message({ origin: "backfill", sentAt: 0 }),
     bot: { now: 25 * 3_600_000 },

@@ -174,8 +174,8 @@ export class ClientConnection implements RequestQueue {
   }
 
   async #handshake(data: Buffer): Promise<void> {
-    const { deps, hub: members } = this.#context;
-    const result = await performHandshake(data, { deps, facts: this.#facts, nonce: this.#nonce, clients: members.size });
+    const { deps, hub } = this.#context;
+    const result = await performHandshake(data, { deps, facts: this.#facts, nonce: this.#nonce, clients: hub.size });
     if (!this.#socket.isOpen) return;
     if (result.ok) this.#accept(result);
     else this.#refuse(result);
@@ -190,7 +190,7 @@ export class ClientConnection implements RequestQueue {
   }
 
   #accept(passed: HandshakeSuccess): void {
-    const { deps, hub: members, preAuthPool: strangers } = this.#context;
+    const { deps, hub, preAuthPool } = this.#context;
     const peer = toPeer(passed, asId<ConnId>(randomUUID()), this.#remote, deps.clock.now());
     const caps = new Set(passed.params.caps ?? []);
     // It may have been revoked while the handshake waited for the store.
@@ -199,7 +199,7 @@ export class ClientConnection implements RequestQueue {
     this.#state = "open";
     this.#peer = peer;
     this.#budgetShare = new BudgetShare(this.#context.requestBudget, peer.credential);
-    strangers.remove(this.#preAuth);
+    preAuthPool.remove(this.#preAuth);
     this.#context.sockets.setState(this.#tcpSocket, "client");
     this.#socket.raiseLimit(LIMITS.frameBytes);
     const held = new Set<string>(OPERATOR_SCOPES.filter((scope) => satisfies(peer.scopes, scope)));
@@ -220,7 +220,7 @@ export class ClientConnection implements RequestQueue {
       send: (text) => this.#send(text),
     };
     const local = this.#socket.isLocal && this.#facts.direct;
-    members.add({ peer, caps, socket: this.#socket, local, seq: 0, topics: new Set(), hasScope: may } satisfies HubClient);
+    hub.add({ peer, caps, socket: this.#socket, local, seq: 0, topics: new Set(), hasScope: may } satisfies HubClient);
     const isShown = deps.clientConnected(peer);
     this.#sendHello(passed.id, peer, passed.verified);
     if (isShown) this.#context.presenceChanged();
@@ -228,7 +228,7 @@ export class ClientConnection implements RequestQueue {
   }
 
   #sendHello(id: string, peer: Peer, verified: Verified): void {
-    const { deps, hub: members } = this.#context;
+    const { deps, hub } = this.#context;
     this.#socket.sendText(encodeResult(id, helloOk(deps, peer, verified, this.#context.methodNames)));
     deps.log[logLevelOf(peer)]("client connected", {
       conn: peer.conn,
@@ -238,7 +238,7 @@ export class ClientConnection implements RequestQueue {
       credential: verified.method,
       remote: this.#remote,
     });
-    members.publishTo(peer.conn, "health", deps.health(), deps.stateVersion());
+    hub.publishTo(peer.conn, "health", deps.health(), deps.stateVersion());
   }
 
   #send(text: string): void {
@@ -352,10 +352,10 @@ export class ClientConnection implements RequestQueue {
   }
 
   #onClosed(code: number, reason: string): void {
-    const { deps, hub: members, scheduler, preAuthPool: strangers } = this.#context;
+    const { deps, hub, scheduler, preAuthPool } = this.#context;
     const wasOpen = this.#state === "open";
     this.#state = "ended";
-    strangers.remove(this.#preAuth);
+    preAuthPool.remove(this.#preAuth);
     scheduler.forget(this);
     this.#unwatch?.();
     this.#budgetShare?.release();
@@ -364,7 +364,7 @@ export class ClientConnection implements RequestQueue {
     this.#earlyMessages = [];
     this.#closed.abort();
     if (!wasOpen || !this.#peer) return;
-    members.remove(this.#peer.conn);
+    hub.remove(this.#peer.conn);
     const wasShown = deps.clientDisconnected(this.#peer);
     deps.log[logLevelOf(this.#peer)]("client disconnected", { conn: this.#peer.conn, code, reason });
     if (wasShown) this.#context.presenceChanged();

@@ -276,8 +276,8 @@ describe("where a request may come from", () => {
     const headers = { "x-forwarded-for": "203.0.113.5", "x-secret": "s3", "x-user": "ann" };
     assert.equal((await tryConnect(proxied, { auth: {} }, headers)).answer.ok, true);
     assert.equal((await http(proxied.port, "/metrics", { headers })).status, 200);
-    const stranger = await tryConnect(proxied, { auth: {} }, { ...headers, "x-user": "bob" });
-    assert.equal(stranger.answer.error!.details!["code"], "AUTH_UNAUTHORIZED");
+    const outsider = await tryConnect(proxied, { auth: {} }, { ...headers, "x-user": "bob" });
+    assert.equal(outsider.answer.error!.details!["code"], "AUTH_UNAUTHORIZED");
     const unproven = await tryConnect(proxied, { auth: {} }, { ...headers, "x-secret": "no" });
     assert.equal(unproven.answer.error!.details!["code"], "AUTH_IDENTITY_HEADER_REQUIRED");
     assert.equal((await http(proxied.port, "/metrics")).status, 401);

@@ -33,28 +33,28 @@ export class PreAuthPool {
     return this.#deadlines.size;
   }
 
-  add(stranger: PreAuthConnection): void {
-    const peers = this.#perPeer.get(stranger.peer) ?? new Set();
-    this.#perPeer.set(stranger.peer, peers);
-    peers.add(stranger);
-    this.#deadlines.set(stranger, this.#clock.monotonic() + stranger.deadlineMs);
-    if (peers.size > LIMITS.preAuthConnectionsPerPeer) this.#dropOldest(peers, stranger);
-    else if (this.#deadlines.size > LIMITS.preAuthConnections) this.#dropOldest(this.#deadlines.keys(), stranger);
+  add(connection: PreAuthConnection): void {
+    const peers = this.#perPeer.get(connection.peer) ?? new Set();
+    this.#perPeer.set(connection.peer, peers);
+    peers.add(connection);
+    this.#deadlines.set(connection, this.#clock.monotonic() + connection.deadlineMs);
+    if (peers.size > LIMITS.preAuthConnectionsPerPeer) this.#dropOldest(peers, connection);
+    else if (this.#deadlines.size > LIMITS.preAuthConnections) this.#dropOldest(this.#deadlines.keys(), connection);
     this.#cancelSweep ??= this.#clock.after(1_000, () => this.#sweep());
   }
 
   /** It waits for an answer of ours from now on: its place is the last to be taken, and its deadline that of the answer. */
-  markAwaitingAnswer(stranger: PreAuthConnection): void {
-    stranger.awaitingAnswer = true;
-    if (this.#deadlines.has(stranger)) this.#deadlines.set(stranger, this.#clock.monotonic() + LIMITS.preAuthAnswerMs);
+  markAwaitingAnswer(connection: PreAuthConnection): void {
+    connection.awaitingAnswer = true;
+    if (this.#deadlines.has(connection)) this.#deadlines.set(connection, this.#clock.monotonic() + LIMITS.preAuthAnswerMs);
   }
 
   /** It has proved who it is, or it has gone. */
-  remove(stranger: PreAuthConnection): void {
-    if (!this.#deadlines.delete(stranger)) return;
-    const peers = this.#perPeer.get(stranger.peer)!;
-    peers.delete(stranger);
-    if (peers.size === 0) this.#perPeer.delete(stranger.peer);
+  remove(connection: PreAuthConnection): void {
+    if (!this.#deadlines.delete(connection)) return;
+    const peers = this.#perPeer.get(connection.peer)!;
+    peers.delete(connection);
+    if (peers.size === 0) this.#perPeer.delete(connection.peer);
     if (this.#deadlines.size === 0 && this.#cancelSweep) {
       this.#cancelSweep();
       this.#cancelSweep = null;
@@ -63,30 +63,30 @@ export class PreAuthPool {
 
   /** Ends all of them, e.g. because the server stops. */
   dropAll(): void {
-    for (const stranger of this.#deadlines.keys()) this.#drop(stranger, "evicted");
+    for (const connection of this.#deadlines.keys()) this.#drop(connection, "evicted");
   }
 
   #dropOldest(candidates: Iterable<PreAuthConnection>, newcomer: PreAuthConnection): void {
     let oldestBusy: PreAuthConnection | null = null;
-    for (const stranger of candidates) {
-      if (stranger === newcomer) continue;
-      if (!stranger.awaitingAnswer) return this.#drop(stranger, "evicted");
-      oldestBusy ??= stranger;
+    for (const connection of candidates) {
+      if (connection === newcomer) continue;
+      if (!connection.awaitingAnswer) return this.#drop(connection, "evicted");
+      oldestBusy ??= connection;
     }
     if (oldestBusy) this.#drop(oldestBusy, "evicted");
   }
 
-  #drop(stranger: PreAuthConnection, why: "timeout" | "evicted"): void {
-    this.remove(stranger);
+  #drop(connection: PreAuthConnection, why: "timeout" | "evicted"): void {
+    this.remove(connection);
     this.#onDropped(why);
-    stranger.drop(why);
+    connection.drop(why);
   }
 
   /** Once a second while there is somebody to watch. */
   #sweep(): void {
     this.#cancelSweep = null;
     const now = this.#clock.monotonic();
-    for (const [stranger, deadline] of this.#deadlines) if (deadline <= now) this.#drop(stranger, "timeout");
+    for (const [connection, deadline] of this.#deadlines) if (deadline <= now) this.#drop(connection, "timeout");
     if (this.#deadlines.size > 0) this.#cancelSweep ??= this.#clock.after(1_000, () => this.#sweep());
   }
 }

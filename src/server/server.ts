@@ -238,9 +238,9 @@ class GatewayServer implements Server {
     this.#respondAndClose(socket, 405, { error: { message: "this is not a proxy", type: "method_not_allowed" } });
   }
 
-  /** A TCP connection is a stranger until a request on it carries a good credential. */
+  /** A TCP connection is pre-auth until a request on it has a valid credential. */
   #onConnection(socket: Socket): void {
-    const stranger: PreAuthConnection = {
+    const preAuth: PreAuthConnection = {
       peer: socket.remoteAddress ?? "",
       deadlineMs: LIMITS.httpHeadMs,
       awaitingAnswer: false,
@@ -248,8 +248,8 @@ class GatewayServer implements Server {
     };
     this.#sockets.accept(socket);
     const lane = new HttpRequestQueue(this.#scheduler, (err) => this.#onSocketError(socket, err));
-    this.#httpSockets.set(socket, { preAuth: stranger, running: 0, authenticated: 0, queue: lane });
-    this.#preAuthPool.add(stranger);
+    this.#httpSockets.set(socket, { preAuth, running: 0, authenticated: 0, queue: lane });
+    this.#preAuthPool.add(preAuth);
     socket.on("close", () => {
       lane.forget();
       this.#removeHttpSocket(socket);
@@ -282,7 +282,7 @@ class GatewayServer implements Server {
     http.queue.add(() => void this.#router.handle(request, response, prove));
   }
 
-  /** When nothing is running on it any more, the socket starts over, as the newest stranger. */
+  /** When nothing is running on it any more, the socket starts over, as the newest pre-auth connection. */
   #onAnswered(socket: Socket, http: HttpSocket, proved: boolean): void {
     http.running--;
     if (proved) http.authenticated--;

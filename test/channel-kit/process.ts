@@ -37,7 +37,7 @@ export async function defineProcessTests(id: string): Promise<void> {
             requests.map((each) => each.senderId),
             [ann.id],
           );
-          assert.equal(it.model.requests().length, 0, "nothing of a stranger reaches a model");
+          assert.equal(it.model.requests().length, 0, "no message of an unknown sender reaches a model");
           const { requestId } = requests[0]!;
           await it.operator.request("channels.pairing.approve", { channel: id, accountId: "default", requestId, notify: true });
           await it.untilAnswered(/You're approved/);

@@ -17,7 +17,7 @@ const played = (verdicts: ChannelReport["results"]): ChannelReport => ({
 const named = (list: readonly CapabilityName[], more: object = {}) => ({ name: covers(list, "a test"), passed: true, ...more });
 
 test("the numbers of scenarios are read from the names of tests", () => {
-  assert.deepEqual(scenarioResults("scenario 3: a stranger"), [3]);
+  assert.deepEqual(scenarioResults("scenario 3: an unknown sender"), [3]);
   assert.deepEqual(scenarioResults("scenarios 12 and 16: again"), [12, 16]);
   assert.deepEqual(scenarioResults("refused (scenario 22)"), [22]);
   assert.deepEqual(scenarioResults("3 messages"), []);

@@ -430,7 +430,7 @@ async function stopUnderWay(place: WebchatBench): Promise<number> {
   const events = subscribeEvents(client);
   const halfSent = await enterRaw(place);
   halfSent.write(Buffer.from([0x81, 0xfe]));
-  const stranger = await RawSocket.open(gateway.port);
+  const unauthenticated = await RawSocket.open(gateway.port);
   await send(client, "slow:20 a long answer that is not over when the gateway stops ".repeat(20));
   await until("the answer to begin", () => JSON.stringify(events).includes("a long answer"));
   const { runId } = await send(client, "hang", randomUUID(), "agent:main:waiting");
@@ -449,7 +449,7 @@ async function stopUnderWay(place: WebchatBench): Promise<number> {
   await writing;
   assert.equal(events.at(-1)?.event, "shutdown", "the last that a client hears");
   assert.ok(await halfSent.until(() => halfSent.ended, 10_000), "half a frame holds up nothing");
-  assert.ok(await stranger.until(() => stranger.ended, 10_000), "nor does a stranger");
+  assert.ok(await unauthenticated.until(() => unauthenticated.ended, 10_000), "nor does an unauthenticated peer");
   await until("the end of all its processes", () => processes.every((pid) => !existsSync(`/proc/${pid}`)));
 
   await place.start();

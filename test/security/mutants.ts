@@ -43,7 +43,7 @@ const REQUESTS = "src/server/dispatch.test.ts";
 const SOCKETS = "src/server/server-sockets.test.ts";
 const BODIES = "src/server/http-bodies.test.ts";
 const ENDED = "src/server/credential-watch.test.ts";
-const STRANGERS = "src/server/pre-auth-connections.test.ts";
+const PRE_AUTH = "src/server/pre-auth-connections.test.ts";
 const BACKLOG = "src/server/backlog.test.ts";
 const SECRET = "src/core/secret.test.ts";
 const FETCH = "src/tools/guarded-fetch.test.ts";
@@ -168,7 +168,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     invariant: 3,
-    breaks: "forwarded headers of a stranger are refused",
+    breaks: "forwarded headers of an untrusted peer are refused",
     file: "src/auth/trusted-proxy.ts",
     text: 'return forwarded ? { via: "refused" } : { via: "direct", address };',
     broken: 'return { via: "direct", address };',
@@ -262,33 +262,33 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 5,
     breaks: "one peer has a bounded number of unproved sockets",
     file: "src/server/pre-auth-connections.ts",
-    text: "if (peers.size > LIMITS.preAuthConnectionsPerPeer) this.#dropOldest(peers, stranger);\n    else if",
+    text: "if (peers.size > LIMITS.preAuthConnectionsPerPeer) this.#dropOldest(peers, connection);\n    else if",
     broken: "if",
-    tests: [STRANGERS],
+    tests: [PRE_AUTH],
   },
   {
     invariant: 5,
     breaks: "all peers have a bounded number of unproved sockets",
     file: "src/server/pre-auth-connections.ts",
-    text: "else if (this.#deadlines.size > LIMITS.preAuthConnections) this.#dropOldest(this.#deadlines.keys(), stranger);",
+    text: "else if (this.#deadlines.size > LIMITS.preAuthConnections) this.#dropOldest(this.#deadlines.keys(), connection);",
     broken: "",
-    tests: [STRANGERS],
+    tests: [PRE_AUTH],
   },
   {
     invariant: 5,
     breaks: "unproved sockets have a deadline",
     file: "src/server/pre-auth-connections.ts",
-    text: 'if (deadline <= now) this.#drop(stranger, "timeout");',
+    text: 'if (deadline <= now) this.#drop(connection, "timeout");',
     broken: "void deadline;",
-    tests: [STRANGERS],
+    tests: [PRE_AUTH],
   },
   {
     invariant: 5,
     breaks: "so have those that wait for an answer",
     file: "src/server/pre-auth-connections.ts",
-    text: 'if (deadline <= now) this.#drop(stranger, "timeout");',
-    broken: 'if (deadline <= now && !stranger.awaitingAnswer) this.#drop(stranger, "timeout");',
-    tests: [STRANGERS],
+    text: 'if (deadline <= now) this.#drop(connection, "timeout");',
+    broken: 'if (deadline <= now && !connection.awaitingAnswer) this.#drop(connection, "timeout");',
+    tests: [PRE_AUTH],
   },
   {
     invariant: 5,

@@ -172,7 +172,7 @@ test("the channel of the guide takes a message and shows the answer", async () =
   assert.ok(!gateway.output().includes(TOKEN), "the token is never printed");
 });
 
-test("a stranger is not answered, and what cannot be read does not stop the line", async () => {
+test("an unknown sender is not answered, and what cannot be read does not stop the line", async () => {
   desk.say("let me in", "eve");
   desk.say(42);
   desk.say("and me?");

@@ -223,14 +223,14 @@ test("A read-only session runs no command, whatever the model asks for", async (
 });
 
 test("A stream reaches the clients that watch the session, and no others", async () => {
-  const [sender, stranger] = [await official(), await official()];
-  await call(stranger.client, "sessions.messages.subscribe", { key: "agent:main:elsewhere" });
+  const [sender, bystander] = [await official(), await official()];
+  await call(bystander.client, "sessions.messages.subscribe", { key: "agent:main:elsewhere" });
   const runId = randomUUID();
   await call(sender.client, "chat.send", { sessionKey: "agent:main:private", message: "hello", idempotencyKey: runId });
   await until("the end", () => ended(sender.events, runId));
-  await call(stranger.client, "health");
-  assert.deepEqual(ofRun(stranger.events, "chat", runId), []);
-  assert.deepEqual(ofRun(stranger.events, "agent", runId), []);
+  await call(bystander.client, "health");
+  assert.deepEqual(ofRun(bystander.events, "chat", runId), []);
+  assert.deepEqual(ofRun(bystander.events, "agent", runId), []);
 });
 
 test("chat.abort ends a run with what was said so far, and aborting again changes nothing", async () => {

@@ -87,7 +87,7 @@ after(async () => {
   dropHome(home);
 });
 
-test("A stranger gets a pairing code once, and the agent hears nothing until an operator has approved it", { skip }, async () => {
+test("An unknown sender gets a pairing code once, and the agent hears nothing until an operator has approved it", { skip }, async () => {
   ann.say("claw", "my secret plan");
   await ann.until(() => codes(ann).length > 0, "a pairing code");
   ann.say("claw", "hello? are you there?");
@@ -97,7 +97,7 @@ test("A stranger gets a pairing code once, and the agent hears nothing until an 
   const requests = await pending();
   assert.deepEqual(requests.map((each) => each.senderId.split("!")[0]).toSorted(), ["ann", "bob"]);
   assert.equal(codes(ann).length, 1, "the code is told once");
-  assert.equal(model.requests().length, 0, "no message of a stranger reaches a model");
+  assert.equal(model.requests().length, 0, "no message of an unknown sender reaches a model");
 
   const { requestId } = requests.find((each) => each.senderId.startsWith("ann!"))!;
   const approved = await call("channels.pairing.approve", { channel: "irc", accountId: "default", requestId, notify: true });
@@ -195,8 +195,8 @@ test("The command line shows who talks to which agent, where, and why", { skip }
   assert.match(hit.stdout, /peer/);
   const silent = await openclaw(home, "route", "explain", "irc", "default", "#team", "--group", "--text", "hello all");
   assert.match(silent.stdout, /not addressed|group-not-addressed/);
-  const stranger = await openclaw(home, "route", "explain", "irc", "default", "eve!e@example.org");
-  assert.match(stranger.stdout, /pairing/);
+  const decision = await openclaw(home, "route", "explain", "irc", "default", "eve!e@example.org");
+  assert.match(decision.stdout, /pairing/);
 });
 
 const stateOf = async (): Promise<unknown> =>

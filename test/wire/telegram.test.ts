@@ -51,7 +51,7 @@ test("a message of somebody who is listed is answered, with the token of the env
   assert.ok(!gateway.output().includes(TOKEN.split(":")[1]!), "the token is never printed");
 });
 
-test("a stranger is not answered", async () => {
+test("an unknown sender is not answered", async () => {
   telegram.push({ message: telegram.message({ text: "let me in", from: { ...PERSON, id: 8 }, chat: { id: 8, type: "private" } }) });
   telegram.say("and me?");
   await answered("You said: and me?");

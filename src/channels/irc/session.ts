@@ -11,7 +11,7 @@ const REQUESTED_CAPS = ["server-time", "message-tags", "account-tag", "echo-mess
 /** Bytes of `nick!user@host` when the server has not shown us ours: the longest user and host that servers use. */
 const UNKNOWN_HOST_BYTES = 1 + 11 + 1 + 63;
 const REJOIN_MAX_MS = 300_000;
-/** One answer to CTCP requests per this time, whoever asks: answering each would let strangers make us flood. */
+/** One answer to CTCP requests per this time, from all senders: answering each would let any sender make the bot flood. */
 const CTCP_MS = 5_000;
 
 export type IrcSessionHooks = {
