@@ -1,7 +1,7 @@
 import { LIMITS } from "../core/limits.ts";
 import { reasonOf } from "../core/errors.ts";
 import { MultipartForm, openHttp, type HttpResponse } from "./http.ts";
-import { parseJsonOrText } from "./json.ts";
+import { parseJsonOrText } from "../core/json.ts";
 
 export { MultipartForm, NotSentError } from "./http.ts";
 

@@ -3,6 +3,7 @@ import { LIMITS } from "../core/limits.ts";
 import { Secret } from "../core/secret.ts";
 import { NotSentError } from "./api.ts";
 import { TerminalError, type Channel } from "./channel.ts";
+import { abortable } from "../core/async.ts";
 
 /** Shorter texts are no credentials, and taking them out of a message would make it unreadable. */
 const SECRET_CHARS = 6;
@@ -32,14 +33,15 @@ export function parseAccount<A>(channel: Channel<A>, raw: unknown): A {
 
 /**
  * Asks the platform whether a credential is good. Resolves to the bot's own name. Throws GatewayError: ACCOUNT_INCOMPLETE,
- * CREDENTIAL_REFUSED (only the owner can mend it) or PLATFORM_UNREACHABLE in `details.code`; no message carries a secret.
+ * CREDENTIAL_REFUSED (only the owner can correct it) or PLATFORM_UNREACHABLE in `details.code`; no message carries a secret.
  */
 export async function verifyAccount(channel: Channel, raw: unknown, signal: AbortSignal): Promise<{ name: string }> {
   const account = parseAccount(channel, raw);
   const deadline = AbortSignal.timeout(LIMITS.channelVerifyMs);
   const whole = AbortSignal.any([signal, deadline]);
   try {
-    return await Promise.race([channel.verify(account, whole), untilAborted(whole)]);
+    // A channel may ignore its signal.
+    return await abortable(channel.verify(account, whole), whole);
   } catch (err) {
     if (err instanceof TerminalError) {
       throw detailError("CREDENTIAL_REFUSED", withoutSecrets(rejectedText(channel.label, reasonOf(err)), raw), {
@@ -72,8 +74,3 @@ const UNREACHABLE_CODES: ReadonlySet<string> = new Set([
   "ETIMEDOUT",
 ]);
 const errorCodeOf = (err: unknown): string => String((err as NodeJS.ErrnoException | null)?.code ?? "");
-
-/** Rejects when the signal aborts, so that a channel that ignores its signal holds nobody. */
-function untilAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true }));
-}

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { LIMITS } from "./limits.ts";
-import { remembered } from "./remembered.ts";
+import { cacheReads } from "./cache-reads.ts";
 
 test("a value is read once a second, whatever happens to the wall clock", () => {
   const clock = new FakeClock(1_800_000_000_000);
   let reads = 0;
-  const value = remembered(() => ++reads, clock);
+  const value = cacheReads(() => ++reads, clock);
   assert.deepEqual([value(), value(), value()], [1, 1, 1]);
   clock.jump(-3_600_000);
   clock.advance(LIMITS.metricsReadMs - 1);
@@ -20,7 +20,7 @@ test("a value is read once a second, whatever happens to the wall clock", () => 
 
 test("a read that fails is tried again", () => {
   let reads = 0;
-  const value = remembered(() => {
+  const value = cacheReads(() => {
     if (++reads === 1) throw new Error("not now");
     return reads;
   }, new FakeClock());

@@ -1,5 +1,6 @@
-import { chmod, lstat, mkdir, rename } from "node:fs/promises";
+import { chmod, lstat, rename } from "node:fs/promises";
 import { dirname } from "node:path";
+import { ensureDirectory, errnoOf } from "./files.ts";
 import type { Log } from "./log.ts";
 
 /**
@@ -8,15 +9,15 @@ import type { Log } from "./log.ts";
  */
 export async function makePrivateDir(dir: string, log: Pick<Log, "warn">): Promise<void> {
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await ensureDirectory(dir);
   } catch (err) {
-    if (!["EEXIST", "ENOTDIR"].includes((err as NodeJS.ErrnoException).code ?? "")) throw err;
+    if (!["EEXIST", "ENOTDIR"].includes(errnoOf(err))) throw err;
     const found = await fileInTheWay(dir);
     if (found === null) throw err;
     const keptAs = `${found}.not-a-directory-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
     await rename(found, keptAs);
     log.warn("a file was in the place of a directory and was renamed", { path: found, keptAs });
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await ensureDirectory(dir);
   }
   await chmod(dir, 0o700);
 }
@@ -27,7 +28,7 @@ async function fileInTheWay(dir: string): Promise<string | null> {
     try {
       return (await lstat(at)).isFile() ? at : null;
     } catch (err) {
-      if (!["ENOENT", "ENOTDIR"].includes((err as NodeJS.ErrnoException).code ?? "")) throw err;
+      if (!["ENOENT", "ENOTDIR"].includes(errnoOf(err))) throw err;
     }
   }
   return null;

@@ -1,7 +1,7 @@
 import type { AccountStatus } from "../channels/account-types.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Metrics } from "../core/metrics.ts";
-import { remembered } from "../core/remembered.ts";
+import { cacheReads } from "../core/cache-reads.ts";
 import type { AccountBacklog } from "../store/account-backlog.ts";
 
 type Sample = { labels: Record<string, string>; value: number };
@@ -11,7 +11,7 @@ export function sampleChannels(
   metrics: Metrics,
   { status, loads: read, clock }: { status: () => readonly AccountStatus[]; loads: () => readonly AccountBacklog[]; clock: Clock },
 ): void {
-  const loads = remembered(read, clock);
+  const loads = cacheReads(read, clock);
   const each = (value: (load: AccountBacklog) => number | null): Sample[] =>
     loads()
       .filter((load) => load.account !== "")

@@ -8,7 +8,7 @@ import { openHttp } from "../http.ts";
 import { sleep } from "../../core/async.ts";
 import { openWebSocket } from "../websocket.ts";
 import { asArray, asObject, asString, type JsonObject } from "../../core/json.ts";
-import { parseJsonOrText } from "../json.ts";
+import { parseJsonOrText } from "../../core/json.ts";
 import { refusedSend, type SignalBackend, type SignalBackendDeps, type MessageDraft, type SignalSendResult } from "./backend.ts";
 import { authorRecipient, isGroup, toRecipient, type MessageRef } from "./ids.ts";
 import { NotLinkedError, toDataUri } from "./native-backend.ts";

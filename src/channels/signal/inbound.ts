@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
 import type { ChannelEvent, InboundMessage, MediaKind, MediaRef, ChatLocation, Sender } from "../channel.ts";
 import { asArray, requireObject, asObject, asString, type JsonObject } from "../../core/json.ts";
-import { parseJsonOrText, isTimestamp } from "../json.ts";
+import { parseJsonOrText, isTimestamp } from "../../core/json.ts";
 import { canonicalSignalId, type SignalAccount } from "./config.ts";
 import { toMessageId } from "./ids.ts";
 

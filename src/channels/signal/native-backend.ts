@@ -5,7 +5,7 @@ import { networkErrorReason, NotSentError, readBytes } from "../api.ts";
 import { openHttp } from "../http.ts";
 import { TerminalError, type MediaUpload, type SendResult, type ReplyTarget } from "../channel.ts";
 import { asArray, asObject, asString, type JsonObject } from "../../core/json.ts";
-import { parseJsonOrText } from "../json.ts";
+import { parseJsonOrText } from "../../core/json.ts";
 import { refusedSend, type SignalBackend, type SignalBackendDeps, type MessageDraft, type SignalSendResult } from "./backend.ts";
 import { authorRecipient, isGroup, toRecipient, type MessageRef } from "./ids.ts";
 import { toTextStyles } from "./outbound.ts";

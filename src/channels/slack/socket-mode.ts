@@ -6,7 +6,7 @@ import { TerminalError } from "../channel.ts";
 import { asSlackObject, TOKEN_ERRORS, type SlackObject, type SlackApi } from "./api.ts";
 import { type SlackEventQueue, type SlackSession } from "./event-queue.ts";
 import { contain } from "../../core/contain.ts";
-import { sleep } from "../../core/async.ts";
+import { sleep, untilAborted } from "../../core/async.ts";
 import { isOpen, openWebSocket, type WebSocket } from "../websocket.ts";
 
 export type SlackTimings = {
@@ -80,9 +80,10 @@ export async function runSocketMode(deps: Deps, ready: () => void): Promise<void
   try {
     let current = await connect();
     ready();
+    const aborted = untilAborted(signal);
     while (!signal.aborted) {
       const lost = current.ended.then((cause) => ({ cause }));
-      const why = await Promise.race([current.closingReason, lost, untilAborted(signal)]);
+      const why = await Promise.race([current.closingReason, lost, aborted]);
       if (signal.aborted) return;
       if (typeof why === "object") throw new Error(`Slack has closed the connection: ${why.cause}`);
       const next = await replaceSocket(deps, current, why === "quiet", connect);
@@ -241,11 +242,4 @@ function handleEnvelope({ intake, signal, fail, host }: Deps, socket: WebSocket,
       },
     )
     .catch(host.fail);
-}
-
-function untilAborted(signal: AbortSignal): Promise<"aborted"> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve("aborted");
-    else signal.addEventListener("abort", () => resolve("aborted"), { once: true });
-  });
 }

@@ -27,7 +27,7 @@ import { reasonOf } from "../../core/errors.ts";
 import { asId, type AccountId, type ChatId, type MessageId, type SenderId } from "../../core/ids.ts";
 import type { ChannelEvent, ChatKind, InboundMessage, MediaKind, MediaRef, ChatLocation, Sender } from "../channel.ts";
 import { asArray, asObject, asString } from "../../core/json.ts";
-import { isTimestamp } from "../json.ts";
+import { isTimestamp } from "../../core/json.ts";
 import { asPayload, asPayloads, requirePayload, type PlatformPayload } from "../payload.ts";
 import { decodeEntities, type TelegramBot } from "./entities.ts";
 
