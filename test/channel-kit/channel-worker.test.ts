@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { channelIds } from "../../src/channels/registry.ts";
 import { spoolPath } from "../../src/gateway/channel-worker-host.ts";
 import { startModelServer } from "../model-server.ts";
+import { settled } from "../until.ts";
 import { dropHome, modelConfig, newHome, startGateway, stateDir, until } from "../wire/gateway-process.ts";
 import { BLOCKED, RELEASED } from "./block-event-loop.ts";
 import { ScenarioRun } from "./scenario-run.ts";
@@ -103,8 +104,10 @@ describe("isolated accounts", { concurrency: 4 }, () => {
         if (before === null) return context.skip("this platform asks for no acknowledgement");
         await block(play);
         void stage.sendMessage(stage.users[0], "direct", "said meanwhile");
-        await until("a main thread that goes on", () => {
+        await until("a main thread that goes on", async () => {
           const { acknowledged: taken } = seen(play);
+          // The gateway writes that it goes on before it acknowledges; here the acknowledgement can be read first.
+          await settled();
           return isBlocked(play) ? void assert.equal(taken, before) : true;
         });
         await play.untilAnswered(/You said: said meanwhile/);
