@@ -59,11 +59,11 @@ test("plain http goes to the proxy as a whole address; this machine is reached d
   target.close();
 });
 
-test("what fails before the tunnel stands was certainly not sent", async () => {
+test("a failure before the tunnel is established counts as not sent", async () => {
   const refusing = await startHttpProxy(port, { status: 403 });
   await assert.rejects(callApi({ url: "https://api.example.test/", proxy: refusing.url, signal }), NotSentError);
   await refusing.close();
-  // Nobody listens there any more.
+  // The proxy no longer listens.
   await assert.rejects(callApi({ url: "https://api.example.test/", proxy: refusing.url, signal }), NotSentError);
   await assert.rejects(callApi({ url: "https://api.example.test/", proxy: "socks5://127.0.0.1:1", signal }), /SOCKS/);
   const unknownCertificate = await startHttpProxy(port);

@@ -139,7 +139,7 @@ export type ChannelCapabilities = {
   markup: "plain" | "markdown" | "html";
   /** How an inbound event is confirmed: a cursor, each event, a resumable session, or not at all (then ids are local). */
   ack: "cursor" | "event" | "session" | "none";
-  /** How a repeated send is recognised: a key, a look-up, or not at all (then an interrupted send is `unknown`). */
+  /** How a repeated send is recognized: a key, a look-up, or not at all (then an interrupted send is `unknown`). */
   idempotency: "key" | "lookup" | "none";
   edit: boolean;
   /** Answers are shown while they are written unless the account says otherwise; only with `edit`. Default: they are not. */
@@ -175,8 +175,8 @@ export interface Link {
   /** Fetches a file of a received message; rejects when it has more than `maxBytes` or stalls. */
   download?(ref: MediaRef, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
   /**
-   * Finds a part by its key after an attempt of unknown fate; null when it never arrived. Throws UnknownOutcomeError when that can never be
-   * said; any other error is asked again later. Required for idempotency `lookup`.
+   * Finds a part by its key after an attempt with an unknown outcome; null when it never arrived. Throws UnknownOutcomeError when the
+   * outcome cannot be determined; after any other error it is called again later. Required for idempotency `lookup`.
    */
   lookup?(part: OutboundPart): Promise<readonly MessageId[] | null>;
 }
@@ -198,7 +198,7 @@ export interface ChannelContext {
   reportRateLimit(): void;
   /**
    * Ends this connection with what a callback of it has thrown: it is logged and counted, `run` is aborted, and called again after a
-   * pause. For code that nobody awaits: timers, listeners of sockets. Never throws.
+   * pause. For code without a caller to reject to: timers, socket listeners. Never throws.
    */
   fail(err: unknown): void;
   /** The chat commands that a platform may offer natively; handed in again as messages with the text "/name arguments". */
@@ -222,7 +222,7 @@ export type WebhookResponse = { status: number; headers?: Readonly<Record<string
 /** One step of an interactive login: what the person has to scan or open. */
 export type LoginStep = { kind: "qr"; text: string; expiresAt: number } | { kind: "link"; url: string } | { kind: "note"; text: string };
 
-/** Thrown by `run` when trying again cannot help: wrong credential, account banned. Everything else is retried for ever. */
+/** Thrown by `run` when a retry cannot help: wrong credential, account banned. Every other error is retried indefinitely. */
 export class TerminalError extends Error {
   readonly fix: string;
   /** The key of the configuration whose value was refused, where that is known. */
@@ -260,7 +260,7 @@ export interface Channel<Account = unknown> {
   readonly id: ChannelId;
   readonly label: string;
   readonly capabilities: ChannelCapabilities;
-  /** Key of the configuration -> environment variable that stands in for it, for the account `default` only. */
+  /** Configuration key -> environment variable used when the key is absent, for the account `default` only. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Keys beside the required ones that a form asks for, such as `transport.url`. Default: every secret one. */
   readonly setup?: readonly string[];

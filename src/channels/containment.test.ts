@@ -40,7 +40,7 @@ test("an error that nothing has caught belongs to the account whose code has thr
       runWithoutOwner(() => assert.equal(failOwner("the gateway's"), false));
     },
   );
-  assert.equal(failOwner("nobody's"), false);
+  assert.equal(failOwner("unknown"), false);
   assert.deepEqual(failures, ["mine"]);
 });
 
@@ -111,7 +111,7 @@ for (const [name, open] of Object.entries(CHANNEL_TARGETS)) {
     for (let said = 0; said < 100 && !arrived(); said++) {
       await rig.state("ready");
       await target.say(`again ${said}`, rig);
-      // What is said while the account connects again may be lost where the platform keeps nothing.
+      // Platforms without message history may lose what is sent while the account reconnects.
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     assert.ok(arrived(), "the account goes on");
@@ -142,5 +142,5 @@ test("a decoder that throws skips its line, which is kept as unreadable", async 
   assert.ok(kept?.kind === "unreadable" && /Invalid escape/.test(kept.cause));
   const again = irc.redecode!(kept.raw, 0);
   assert.ok(again?.kind === "message" && again.text === "a bomb" && again.eventId === kept.eventId);
-  assert.equal(rig.host.status()[0]!.reconnects, 0, "the connection stands");
+  assert.equal(rig.host.status()[0]!.reconnects, 0, "the connection is kept");
 });

@@ -48,7 +48,7 @@ test("a redirect is an answer: nothing is sent elsewhere", () =>
     async (url) => assert.equal((await callApi({ url, signal })).status, 302),
   ));
 
-test("what was certainly not sent is told apart from what nobody knows", async () => {
+test("NotSentError is thrown only when the request was certainly not sent", async () => {
   const closed = createTcp();
   await new Promise<void>((resolve) => closed.listen(0, "127.0.0.1", resolve));
   const { port } = closed.address() as AddressInfo;
@@ -56,7 +56,7 @@ test("what was certainly not sent is told apart from what nobody knows", async (
   await assert.rejects(callApi({ url: `http://127.0.0.1:${port}`, signal }), NotSentError);
   await assert.rejects(callApi({ url: "http://no-such-host.invalid", signal }), NotSentError);
   await assert.rejects(callApi({ url: "ftp://127.0.0.1", signal }), NotSentError);
-  // A server without TLS: the connection stands, and not a byte of the request has left.
+  // A server without TLS: the connection is established, but no byte of the request was sent.
   await withServer(
     (_request, response) => response.end(),
     (url) => assert.rejects(callApi({ url: url.replace("http:", "https:"), body: {}, signal }), NotSentError),

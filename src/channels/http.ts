@@ -64,12 +64,13 @@ export function agentFor(scheme: "http" | "https", proxy: string | null): HttpAg
 
 /**
  * Sends one request and resolves with the head of its answer, whatever the status. Redirects are not followed, so that a credential
- * never leaves its origin. Throws NotSentError when nothing was written for certain; any other error means that nobody knows.
+ * never leaves its origin. Throws NotSentError when certainly nothing was written; after any other error the outcome is unknown.
  */
 export function openHttp({ method = "GET", url, headers, body, proxy = null, signal }: HttpRequest): Promise<HttpResponse> {
   const address = new URL(url);
   const secure = address.protocol === "https:";
-  if (!secure && address.protocol !== "http:") return Promise.reject(new NotSentError(`${address.protocol} is no web address`));
+  if (!secure && address.protocol !== "http:")
+    return Promise.reject(new NotSentError(`${address.protocol} is not supported: use http: or https:`));
   let agent: HttpAgent;
   try {
     agent = agentFor(secure ? "https" : "http", proxy);
@@ -113,7 +114,7 @@ export function openHttp({ method = "GET", url, headers, body, proxy = null, sig
   return promise;
 }
 
-/** Says when the connection stands, and gives up on one that does not. A tunnel through a proxy is a part of the connection. */
+/** Reports when the connection is established, and ends it after a timeout. The tunnel through a proxy is part of the connection. */
 function watchConnection(request: ClientRequest, secure: boolean, onConnected: () => void): void {
   const late = setTimeout(() => request.destroy(new Error("the connection could not be made in time")), LIMITS.channelConnectMs);
   const done = (): void => clearTimeout(late);

@@ -36,10 +36,10 @@ export async function loadChannelPlugin(id: string, outside: ChannelPluginSource
   try {
     module = (await withLoadTimeout(import(specifier))) as { default?: unknown };
   } catch (err) {
-    throw new TerminalError(`${name} could not be loaded: ${reasonOf(err)}`, `Mend it, then: openclaw channels start ${id}`);
+    throw new TerminalError(`${name} could not be loaded: ${reasonOf(err)}`, `Fix the plugin, then run: openclaw channels start ${id}`);
   }
   const faults = validatePlugin(module.default, id);
-  if (faults.length > 0) throw new TerminalError(`${name} is no channel: ${faults.join("; ")}`, GUIDE);
+  if (faults.length > 0) throw new TerminalError(`${name} is not a valid channel plugin: ${faults.join("; ")}`, GUIDE);
   return module.default as Channel;
 }
 
@@ -61,7 +61,7 @@ function resolvePlugin(id: string, { stateDir, package: wanted }: ChannelPluginS
   const { mode, mtimeMs, size } = statSync(file);
   if (process.platform !== "win32" && (mode & 0o002) !== 0)
     throw new TerminalError(`${file} can be written by every user of this machine`, `chmod o-w ${file}`);
-  // A file that was changed is another module: it can be mended without a restart of the gateway.
+  // A changed file is another module to Node: it can be fixed without restarting the gateway.
   return { specifier: `${pathToFileURL(file).href}?v=${mtimeMs}-${size}`, name: file };
 }
 

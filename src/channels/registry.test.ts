@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { channelIds, channelManifest, loadChannel } from "./registry.ts";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-/** What is no channel, but serves all of them. */
+/** Folders that serve all channels and are not a channel. */
 const OTHERS = ["worker"];
 const folders = readdirSync(here, { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !OTHERS.includes(entry.name))

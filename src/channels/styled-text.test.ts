@@ -15,7 +15,7 @@ const CASES: readonly [name: string, markdown: string, shown: string][] = [
   ["code keeps its characters", "`a < **b**`", "<code>a < **b**</code>"],
   ["a block keeps its language", "x\n\n```ts\nlet a = 1;\n```\n\ny", "x\n\n<block ts>let a = 1;</block>\n\ny"],
   ["a link keeps its address", "[here](https://example.org/?a=1&b=2)", "<link https://example.org/?a=1&b=2>here</link>"],
-  ["a link that is no link is text", "[here](javascript:alert(1))", "here"],
+  ["a link with another scheme is text", "[here](javascript:alert(1))", "here"],
   ["lists", "- a\n- b\n  - c\n\n1. x\n2. y", "• a\n• b\n  • c\n\n1. x\n2. y"],
   ["a task list", "- [x] done\n- [ ] open", "• ☑ done\n• ☐ open"],
   ["a quote", "> said\n> so", "<quote>said\nso</quote>"],

@@ -28,7 +28,7 @@ test("a socket has its own words", () => {
   assert.equal(isSafeUrl("ws://x.example", "wss:", "ws:"), false);
 });
 
-test("what is no address is an issue with its key and its fix", () => {
+test("an invalid address is an issue with key and fix", () => {
   for (const value of [undefined, 5, "x", "https://x.example/#a"]) {
     const issues: AccountIssue[] = [];
     assert.equal(parseHttpsUrl(value, "apiRoot", issues), "");

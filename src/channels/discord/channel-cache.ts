@@ -11,7 +11,7 @@ export function toChannelInfo(channel: DiscordObject, guild?: string): ChannelIn
   return {
     type,
     ...(owner !== undefined && { guild: owner }),
-    // The parent of a channel is its category, which means nothing to us.
+    // The parent of a channel is its category, which the gateway does not use.
     ...(isThread(type) && isSnowflake(channel["parent_id"]) && { parent: channel["parent_id"] }),
     ...(name && { name }),
     ...(type === CHANNEL_TYPE.direct && isSnowflake(peer) && { peer }),

@@ -104,7 +104,7 @@ export function discordIdentity(account: DiscordAccount): string {
     .digest("hex");
 }
 
-/** An id as it stands in access lists: digits, also as `user:1`, `channel:1`, `discord:1`, `<@1>` or `<#1>`. */
+/** An id as written in access lists: digits, also as `user:1`, `channel:1`, `discord:1`, `<@1>` or `<#1>`. */
 export function canonicalDiscordId(id: string): string {
   const bare = id.trim().toLowerCase();
   return /^<(?:@[!&]?|#)(\d+)>$/.exec(bare)?.[1] ?? bare.replace(/^(?:discord:)?(?:user|channel|role|guild|thread)?:?(?=\d+$)/, "");

@@ -283,13 +283,13 @@ export class EventReceiver {
     }
   }
 
-  /** Before the events of a new session: what was said in the known conversations since the old one. */
+  /** Reads what was sent in the known conversations between the old and the new session, before the events of the new one. */
   async #backfill(): Promise<void> {
     const first = this.#queue[0];
     if (!first || !("frame" in first) || first.frame.type !== "READY") return;
     const self = this.#self;
     if (!self || this.#state.known.size === 0) return;
-    this.#deps.host.log.info("reading what was said since the last session", { conversations: this.#state.known.size });
+    this.#deps.host.log.info("reading the messages since the last session", { conversations: this.#state.known.size });
     for (const [channel, { last, place }] of this.#state.known) {
       let after = last;
       for (let left = DISCORD_LIMITS.backfillMessages; left > 0; left -= PAGE_SIZE) {

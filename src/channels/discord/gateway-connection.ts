@@ -143,7 +143,7 @@ export class GatewayConnection {
     this.#resume = deps.resume;
     this.closed = this.#end.promise;
     this.ready = this.#helloReceived.promise;
-    // Whoever waits for the greeting also waits for the end.
+    // Callers that wait for `ready` also wait for `closed`.
     this.ready.catch(() => undefined);
     socket.resume();
     socket.on("message", (data) => this.#open && this.#read(String(data)));
@@ -181,7 +181,7 @@ export class GatewayConnection {
   #read(data: unknown): void {
     this.#deps.onRead();
     const frame = parseFrame(data);
-    if (!frame) return this.#deps.log.warn("Discord sent something that is no frame; it was dropped");
+    if (!frame) return this.#deps.log.warn("Discord sent data that is not a gateway payload; it was dropped");
     switch (frame["op"]) {
       case OPCODE.dispatch:
         return this.#dispatch(frame);

@@ -169,7 +169,7 @@ test("routes share a limit without their ids, except the first", () => {
   assert.equal(rateLimitRoute("GET", "/users/@me").route, "GET /users/@me");
 });
 
-test("close codes: what only the owner can mend, what ends the session, and what is resumed", () => {
+test("close codes are terminal, end the session, or allow a resume", () => {
   for (const code of [4004, 4010, 4011, 4012, 4013, 4014]) assert.ok(closeError(code, "") instanceof TerminalError, String(code));
   for (const code of [4003, 4007, 4009]) assert.ok(closeError(code, "") instanceof SessionLostError, String(code));
   for (const code of [1000, 1001, 1006, 4000, 4001, 4002, 4008]) {

@@ -52,7 +52,7 @@ export type DiscordDecodeContext = {
   origin: "live" | "backfill";
 };
 
-/** Messages that people write; all others tell of joins, pins, boosts and the like. */
+/** Messages that people write; all other types report joins, pins, boosts and similar events. */
 const TEXT_MESSAGE_TYPES: ReadonlySet<unknown> = new Set([0, 19, 20, 23]);
 
 /** A dispatch as channel events: none, one, or (for a bulk deletion) many. Pure; never throws. */
@@ -118,7 +118,7 @@ function placeOf(data: PlatformPayload<Place>, { place }: DiscordDecodeContext, 
   const guild = isSnowflake(data["guild_id"]) ? data["guild_id"] : place?.guild;
   if (guild === undefined && place?.type !== CHANNEL_TYPE.groupDirect) {
     const peer = place?.peer ?? author;
-    if (peer === undefined) throw new Error("nobody knows whose direct conversation this is");
+    if (peer === undefined) throw new Error("the other person of the direct conversation is unknown");
     return { chat: { kind: "direct", id: asId<ChatId>(peer) } };
   }
   if (guild === undefined) return { chat: { kind: "group", id: asId<ChatId>(channel), ...(place?.name && { title: place.name }) } };
@@ -359,7 +359,7 @@ function decodeInteraction(data: PlatformPayload<Interaction>, facts: DiscordDec
   const id = requireSnowflake(data["id"], "the interaction");
   const member = asPayload<APIGuildMember>(data["member"]);
   const user = asPayload<APIUser>(member?.["user"]) ?? asPayload<APIUser>(data["user"]);
-  if (!user) throw new Error("the interaction names nobody");
+  if (!user) throw new Error("the interaction has no user");
   const sender = senderOf(user, member, facts.self);
   const base = { account: facts.account, sentAt: snowflakeTime(id), origin: facts.origin, ...placeOf(data, facts, sender.id), sender };
   const details = asPayload<Interaction["data"]>(data["data"]) ?? {};

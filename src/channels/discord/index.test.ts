@@ -134,7 +134,7 @@ test("nothing that is not stored is reported as received, and it comes again aft
   );
 });
 
-test("a stop keeps the session: after the start it is resumed, and what was said meanwhile is there", async (t) => {
+test("a stop keeps the session: the next start resumes it and gets the messages in between", async (t) => {
   const { server, rig } = await open(t);
   server.push("before");
   await rig.until(() => rig.events.length === 1, "the first");
@@ -305,7 +305,7 @@ test("a burst of 3,000 messages is stored in order", async (t) => {
   );
 });
 
-test("a revoked token is terminal, with its mending, and is not tried again", async (t) => {
+test("a revoked token is terminal, names the fix and is not retried", async (t) => {
   const { server, rig } = await open(t);
   server.revoke();
   const status = await rig.state("terminal");
@@ -354,7 +354,7 @@ test("a repeated part is one message", async (t) => {
   );
 });
 
-test("a part that had arrived is recognised after a restart, when Discord has forgotten its key", async (t) => {
+test("a part that had arrived is recognized after a restart, when Discord has forgotten its key", async (t) => {
   const { server, rig } = await open(t);
   server.fail("send", "close-after");
   await assert.rejects(rig.link().send(part("k", "once"), never));
@@ -368,7 +368,7 @@ test("a part that had arrived is recognised after a restart, when Discord has fo
   assert.equal(server.sent().length, 1);
 });
 
-test("failures: unknown when nobody knows, refused when nothing was sent", async (t) => {
+test("a failed send is unknown, or refused when certainly nothing was sent", async (t) => {
   const { server, rig } = await open(t);
   server.fail("send", { status: 502, body: {} });
   await assert.rejects(rig.send(room, "x"), /502/);
@@ -411,7 +411,7 @@ test("a bucket that is used up is waited for, so that Discord need not refuse", 
   assert.equal(rig.host.status()[0]!.rateLimits, 0);
 });
 
-test("nobody is notified by what is sent, and a reply is a reply", async (t) => {
+test("sent messages mention no one, and a reply quotes its message", async (t) => {
   const { server, rig } = await open(t);
   const question = server.push("?");
   await rig.link().send(part("r", "@everyone", { target: target({ replyTo: asId(question.id) }) }), never);
@@ -526,7 +526,7 @@ test("files come in and go out", async (t) => {
   assert.deepEqual([sent!.content, file!.name, Buffer.from(file!.data).toString()], ["see", "b.txt", "hello"]);
 });
 
-test(covers(["commands"], "a slash command is stored before Discord is told, and answered in its place"), async (t) => {
+test(covers(["commands"], "a slash command is stored before it is acknowledged, and the answer replaces its placeholder"), async (t) => {
   const { server, rig } = await open(t);
   rig.failures.admit = new Error("disk full");
   server.pushCommand("status", "all");
@@ -539,13 +539,13 @@ test(covers(["commands"], "a slash command is stored before Discord is told, and
   await rig.until(() => server.sent().length === 1, "the sign");
   const via = { target: target({ via: event!.via! }) };
   server.fail("original", "close-before");
-  assert.equal(refusal(await rig.link().send(part("c1", "all is well", via), never)).retryable, true);
-  const first = await rig.link().send(part("c1", "all is well", via), never);
+  assert.equal(refusal(await rig.link().send(part("c1", "it works", via), never)).retryable, true);
+  const first = await rig.link().send(part("c1", "it works", via), never);
   const second = await rig.link().send(part("c2", "really", via), never);
   assert.ok(first.state === "sent" && second.state === "sent");
   assert.deepEqual(
     server.sent().map(({ content }) => content),
-    ["all is well", "really"],
+    ["it works", "really"],
   );
   assert.ok(server.calls.filter(({ path }) => path.startsWith("/webhooks/")).every(({ authorization }) => authorization === undefined));
 });
@@ -565,7 +565,7 @@ test("the answer to a command whose token is old, or which Discord has forgotten
   );
 });
 
-test("an attempt at a command's answer whose fate was unknown is recognised", async (t) => {
+test("an earlier attempt with an unknown outcome to answer a command is recognized", async (t) => {
   const { server, rig } = await open(t);
   server.pushCommand("status", "");
   await rig.until(() => rig.events.length === 1 && server.sent().length === 1, "the command");

@@ -44,7 +44,7 @@ type DiscordLinkDeps = {
   ownMessage: (nonce: string) => string | undefined;
 };
 
-/** The sending side of one connection. Every new message carries a nonce, by which Discord recognises a repetition. */
+/** The sending side of one connection. Every new message carries a nonce, by which Discord recognizes a repetition. */
 export class DiscordLink implements Link {
   readonly #deps: DiscordLinkDeps;
   /** Interactions whose first answer is taken. */
@@ -180,7 +180,7 @@ export class DiscordLink implements Link {
 
   /**
    * The first part of the answer to a native command takes the place of "thinking". All other parts are messages of the channel, which
-   * have a nonce, as answers to a command have not. Null: the part is to be sent as a message.
+   * have a nonce; answers to a command have none. Null: the part must be sent as a message.
    */
   async #replyToInteraction(part: OutboundPart, signal: AbortSignal): Promise<SendResult | null> {
     const { rest, clock, app } = this.#deps;
@@ -193,7 +193,7 @@ export class DiscordLink implements Link {
     if (original.kind === "ok") {
       const shown = asObject(original.body);
       const isWaiting = (Number(shown?.["flags"] ?? 0) & FLAG_LOADING) !== 0;
-      // An attempt whose fate was unknown did arrive.
+      // An earlier attempt with an unknown outcome did arrive.
       if (!isWaiting && shown?.["content"] === body.content && !part.media) return this.#markAnswered(via.id, toSendResult(original));
       if (isWaiting) {
         const payload = part.media ? await toMultipartBody(body, part.media) : body;

@@ -95,12 +95,12 @@ function toTable(rows: readonly (readonly string[])[]): readonly string[] {
   return ["```", head!, widths.map((width) => "-".repeat(width)).join("-+-"), ...body, "```"];
 }
 
-/** The key by which Discord recognises a repetition: at most 25 characters, so a digest of ours. */
+/** The key by which Discord recognizes a repetition: a digest of our key, since it may have at most 25 characters. */
 export function nonceOf(key: string): string {
   return createHash("sha256").update(key).digest("base64url").slice(0, 25);
 }
 
-/** Nobody is notified by what an agent writes, except the author of the message that it answers. */
+/** A message of an agent notifies only the author of the message that it answers. */
 const MENTIONS = { parse: [], replied_user: true } as const;
 
 /** The text of a part and its buttons, as both a new message and an edit have them. */

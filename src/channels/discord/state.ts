@@ -61,7 +61,7 @@ export function withoutChat(state: DiscordState, channel: string): DiscordState 
   return { ...state, known };
 }
 
-/** The state as a cursor. `owner` is the identity of the bot: another bot's session means nothing to us. */
+/** The state as a cursor. `owner` is the identity of the bot: the session of another bot is ignored. */
 export function encodeDiscordCursor(state: DiscordState, owner: string): string {
   const known = [...state.known].map(([id, { last, place }]) => [id, last, place]);
   return JSON.stringify({

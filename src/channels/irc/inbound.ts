@@ -10,7 +10,7 @@ export type IrcDecodeContext = {
   /** Our nick at this moment. */
   nick: string;
   casemapping: string;
-  /** Characters that begin a channel's name, and those that may stand before it (`@#room`: only its operators). */
+  /** Characters that begin a channel's name, and prefixes that may precede it (`@#room`: only its operators). */
   chanTypes: string;
   statusMarks: string;
   now: number;
@@ -23,13 +23,13 @@ const BACKFILL_AGE_MS = 120_000;
 
 const CTCP = "\u0001";
 const COLOUR = new RegExp(`${"\u0003"}(\\d{1,2}(,\\d{1,2})?)?`, "g");
-const HEX_COLOUR = new RegExp(`${"\u0004"}([0-9a-fA-F]{6}(,[0-9a-fA-F]{6})?)?`, "g");
+const HEX_COLOR = new RegExp(`${"\u0004"}([0-9a-fA-F]{6}(,[0-9a-fA-F]{6})?)?`, "g");
 
-/** Message text without colours, styles and other control characters. */
+/** Message text without colors, styles and other control characters. */
 export function stripFormatting(text: string): string {
   return text
     .replaceAll(COLOUR, "")
-    .replaceAll(HEX_COLOUR, "")
+    .replaceAll(HEX_COLOR, "")
     .replaceAll(/(?!\t)\p{Cc}/gu, "");
 }
 
@@ -42,7 +42,7 @@ export function parseCtcp(text: string): { command: string; rest: string } | nul
 
 const NICK_CHAR = /[\p{L}\p{N}_[\]\\{}|^`-]/u;
 
-/** Whether `nick` stands in the text as a word of its own: no character of a nick on either side. Both are folded. */
+/** Whether the text contains `nick` as a separate word: no nick character on either side. Both are folded. */
 function mentionsNick(text: string, nick: string): boolean {
   if (nick === "") return false;
   for (let at = text.indexOf(nick); at >= 0; at = text.indexOf(nick, at + 1)) {

@@ -63,7 +63,7 @@ test("SASL over verified-by-fingerprint TLS, tags, and ids of the server", { ski
   await server.close();
 });
 
-test("a certificate that nobody vouches for is refused, and so is the wrong fingerprint", { skip: skipTls }, async () => {
+test("an untrusted certificate is refused, and so is a wrong fingerprint", { skip: skipTls }, async () => {
   const server = await startScriptedIrc(modern(), certificate!);
   const strict = await openTestHost(irc, { ...base, port: server.port, tls: true });
   assert.match((await strict.state("backoff")).cause!, /self-signed|self signed/);
@@ -72,7 +72,7 @@ test("a certificate that nobody vouches for is refused, and so is the wrong fing
   const status = await pinned.state("terminal");
   assert.match(status.cause!, /fingerprint/);
   await pinned.close();
-  assert.equal(server.lines.length, 0, "nothing was said over an unverified connection");
+  assert.equal(server.lines.length, 0, "nothing was sent over an unverified connection");
   const careless = await openTestHost(irc, { ...base, port: server.port, tls: true, tlsInsecure: true });
   await careless.state("ready");
   await careless.close();
@@ -178,7 +178,7 @@ test("lines that are too long, not UTF-8 or nonsense do not end the connection",
   await server.close();
 });
 
-test("NickServ is asked once the nick is ours, and its password goes to nobody else", async () => {
+test("NickServ is asked once the bot has its nick, and only NickServ receives the password", async () => {
   const server = await startScriptedIrc(modern(undefined, ""));
   const rig = await openTestHost(irc, { ...base, port: server.port, nickserv: { password: "s3cret", service: "NickServ" } });
   await rig.until(() => server.lines.some((line) => line === "PRIVMSG NickServ :IDENTIFY s3cret"), "the login");
@@ -241,7 +241,7 @@ test("WHOIS says who holds a nick where USERHOST does not, and a late answer is 
   await server.close();
 });
 
-test("a room with a key is joined with it, and a JOIN that nobody answers is said again", async () => {
+test("a room with a key is joined with it, and an unanswered JOIN is repeated", async () => {
   let joins = 0;
   const server = await startScriptedIrc(
     modern((line, say) => {

@@ -121,7 +121,7 @@ test("messages that cannot be stored are kept and stored later, in order", { ski
   await close();
 });
 
-test("a kick is told, and the bot comes back", { skip }, async () => {
+test("a kick is reported, and the bot rejoins", { skip }, async () => {
   const { rig, peer, bot, room, close } = await scene();
   peer.raw(`KICK ${room} ${bot} :out`);
   const status = await rig.state("degraded");
@@ -135,8 +135,8 @@ test("a kick is told, and the bot comes back", { skip }, async () => {
 
 test("refusals of the server are refusals, not unknown", { skip }, async () => {
   const { rig, peer, room, close } = await scene();
-  const nobody = await rig.send({ kind: "direct", id: "nobody" }, "x");
-  assert.ok(nobody.state === "refused" && nobody.retryable && nobody.retryAfterMs! > 0, JSON.stringify(nobody));
+  const unknownNick = await rig.send({ kind: "direct", id: "absent" }, "x");
+  assert.ok(unknownNick.state === "refused" && unknownNick.retryable && unknownNick.retryAfterMs! > 0, JSON.stringify(unknownNick));
   const unknownRoom = await rig.send({ kind: "group", id: "#nowhere" }, "x");
   assert.ok(unknownRoom.state === "refused" && !unknownRoom.retryable, JSON.stringify(unknownRoom));
   peer.raw(`MODE ${room} +m`);

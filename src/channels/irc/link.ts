@@ -10,7 +10,7 @@ import type { IrcSession } from "./session.ts";
 const SEEN_MS = 30_000;
 /** Senders whose last message is remembered for that; the oldest are forgotten, and then looked up. */
 const MAX_SEEN = 1_000;
-/** Nobody has this nick: worth another look after this time. */
+/** No user has this nick: retry after this time. */
 const OFFLINE_RETRY_MS = 60_000;
 
 /** "Try again later", "unknown command" and "more parameters" name the command that was refused, all others name whom it was for. */

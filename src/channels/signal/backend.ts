@@ -28,7 +28,7 @@ export type SignalSendResult = SendResult & { badMarkup?: true };
 
 /** The two interfaces of signal-cli. Every method rejects when the outcome of a request is unknown. */
 export interface SignalBackend {
-  /** Who answers there, and whether it serves this account. Throws TerminalError with what mends it. */
+  /** Checks which program answers and whether it serves this account. Throws TerminalError with the fix. */
   check(signal: AbortSignal): Promise<void>;
   /** Notifications as they come, in batches. Ends by throwing. `opened` is called when nothing that is sent from then on is missed. */
   listen(signal: AbortSignal, opened: () => void, alive: () => void): AsyncIterable<readonly unknown[]>;

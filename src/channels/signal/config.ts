@@ -71,8 +71,8 @@ function readManagedTransport(raw: JsonObject, issues: Issues): SignalTransport 
   if (!isLoopbackHostname(host))
     issues.push({
       path: "transport.httpHost",
-      message: "must be this machine: the daemon asks nobody for a password",
-      fix: "Leave it out, or set 127.0.0.1.",
+      message: "must be this machine: the daemon has no authentication",
+      fix: "Remove the key, or set it to 127.0.0.1.",
     });
   const configPath = asString(raw["configPath"]) || null;
   if (configPath !== null && !isAbsolute(configPath)) issues.push({ path: "transport.configPath", message: "must be a whole path" });

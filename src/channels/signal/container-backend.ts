@@ -36,7 +36,7 @@ export class ContainerBackend implements SignalBackend {
       });
     });
     const mode = asString(asObject(about.body)?.["mode"]);
-    if (about.status !== 200 || mode === "") throw new Error(`what answers at ${url} is no signal-cli-rest-api: status ${about.status}`);
+    if (about.status !== 200 || mode === "") throw new Error(`the server at ${url} is not signal-cli-rest-api (status ${about.status})`);
     if (mode !== "json-rpc")
       throw new TerminalError(
         `the container at ${url} runs in the mode ${mode}, in which nothing can be received`,

@@ -22,8 +22,8 @@ const STOP_TIMEOUT_MS = 700;
 const POLL_MS = 100;
 
 /**
- * Holds the program while our end of its input is open: a gateway that dies without a word takes the daemon with it. $1: seconds
- * between asking and killing.
+ * Runs the program while our end of its input is open: it ends with the gateway, also when the gateway is killed. $1: seconds between
+ * SIGTERM and SIGKILL.
  */
 const PARENT_WATCH_SCRIPT = `
 grace=$1; shift

@@ -11,7 +11,7 @@ export function toMessageId({ at, author }: MessageRef): MessageId {
   return asId<MessageId>(author === null ? String(at) : `${at}@${author}`);
 }
 
-/** Null when it is no id of a Signal message. */
+/** Null when it is not the id of a Signal message. */
 export function fromMessageId(id: string): MessageRef | null {
   const found = /^(\d{1,15})(?:@(.{1,200}))?$/.exec(id);
   return found ? { at: Number(found[1]), author: found[2] ?? null } : null;

@@ -11,12 +11,12 @@ export type SignalDecodeContext = { self: Pick<SignalAccount, "number" | "uuid" 
 
 /** Begins the address of a file that signal-cli keeps. */
 export const SIGNAL_FILE_SCHEME = "signal:";
-/** Stands in a text where somebody is mentioned. */
+/** Takes the place of a mention in a text. */
 const PLACEHOLDER = "\ufffc";
 
 /**
- * One notification of signal-cli (`{account, envelope, exception}`) as events: none for what is no message to us (receipts, typing, calls,
- * stories, our own other devices). What cannot be read is kept as it is. Pure.
+ * One notification of signal-cli (`{account, envelope, exception}`) as events: none for what is not a message to us (receipts, typing,
+ * calls, stories, our own other devices). What cannot be read is kept as it is. Pure.
  */
 export function decodeSignalEvent(notification: unknown, facts: SignalDecodeContext): readonly ChannelEvent[] {
   try {
@@ -194,7 +194,7 @@ function withMentionNames(text: string, mentions: unknown, facts: SignalDecodeCo
 /** Content without a text, in words for the agent. */
 function describeAttachment(data: JsonObject, { self }: SignalDecodeContext): string {
   const files = asArray(data["attachments"]).length;
-  if (data["viewOnce"] === true) return "[a picture that is to be seen once]";
+  if (data["viewOnce"] === true) return "[a view-once picture]";
   if (files > 0 && self.ignoreAttachments) return files === 1 ? "[a file]" : `[${files} files]`;
   if (asObject(data["sticker"])) return "[sticker]";
   const poll = asObject(data["pollCreate"]);

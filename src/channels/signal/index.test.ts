@@ -92,7 +92,7 @@ play("a notification that comes twice is one message", async (rig, server) => {
   assert.deepEqual(texts(rig), ["once", "next"]);
 });
 
-play("what comes while nobody listens waits", async (rig, server) => {
+play("messages that arrive while no client listens are delivered later", async (rig, server) => {
   server.drop("close");
   await rig.until(() => server.listening() === 0, "the loss");
   server.say("while away");
@@ -332,7 +332,7 @@ test("styles that are not read fall back to plain text (scenario 26)", () =>
     {},
   ));
 
-play("a device that was unlinked is terminal, with what mends it", async (rig, server) => {
+play("an unlinked device is terminal and names the fix", async (rig, server) => {
   server.unlink();
   server.drop("close");
   server.heal();
@@ -361,7 +361,7 @@ test("a container in another mode is terminal", async () => {
   await server.close();
 });
 
-test("an account is verified: known, unknown, nobody there", async () => {
+test("an account is verified: known, unknown, nothing listening", async () => {
   const server = await SignalServer.start();
   for (const kind of KINDS) {
     const verify = (number: string): Promise<{ name: string }> => {
@@ -493,7 +493,7 @@ test("a signal-cli that dies is started again", { skip }, () =>
   }),
 );
 
-test("why signal-cli does not run is said, with what mends it", { skip }, async () => {
+test("an account reports why signal-cli does not run, and the fix", { skip }, async () => {
   const table: [stage: object, state: "terminal" | "backoff", cause: RegExp][] = [
     [{ fails: "User +15550000001 is not registered." }, "terminal", /has no account \+15550000001/],
     [{ fails: "java.lang.UnsupportedClassVersionError: org/asamk/signal/Main" }, "terminal", /newer Java/],

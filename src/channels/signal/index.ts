@@ -56,10 +56,10 @@ export function createSignalChannel({ timings = SIGNAL_TIMINGS, clock = systemCl
 const toLoginStep = (text: string, clock: Clock): LoginStep => ({ kind: "qr", text, expiresAt: clock.now() + LIMITS.channelLoginMs });
 
 type BackendHost = Pick<ChannelContext, "log" | "reportRateLimit" | "fail">;
-/** For a look at the platform without an account that runs: whoever waits for its result sees the failure. */
+/** For requests without a running account: the caller that waits for the result sees the failure. */
 const DETACHED_HOST: BackendHost = { log: silentLog, reportRateLimit: () => undefined, fail: () => undefined };
 
-/** Works with whatever stands between us and Signal; a daemon of ours runs only so long. */
+/** Runs `work` with the backend of the account; a daemon that was started for it ends with it. */
 async function withBackend<T>(
   account: SignalAccount,
   host: BackendHost,

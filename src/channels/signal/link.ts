@@ -103,7 +103,7 @@ export class SignalLink implements Link {
   /** The message that an operator or the gateway means. In a direct chat a bare time may be the other's message, which was read. */
   #toMessageRef({ chat }: ReplyTarget, id: MessageId): MessageRef {
     const ref = fromMessageId(id);
-    if (!ref) throw new Error(`${id} is no id of a Signal message: it is the time in milliseconds, and in groups time@author`);
+    if (!ref) throw new Error(`${id} is not the id of a Signal message: expected the time in milliseconds, in groups time@author`);
     const theirs = `${ref.at}@${chat.id}` as MessageId;
     const isTheirs = ref.author === null && !isGroup({ chat }) && this.#texts.has(theirs);
     return isTheirs ? { at: ref.at, author: toRecipient(chat.id) } : ref;

@@ -154,7 +154,7 @@ export class NativeBackend implements SignalBackend {
         throw new Error("this signal-cli was started for one account (-a) and cannot link another: start the daemon without -a");
       if (!begun.ok) throw new Error(`signal-cli cannot begin: ${begun.message}`);
       const uri = asString(asObject(begun.result)?.["deviceLinkUri"]);
-      if (uri === "") throw new Error("signal-cli does not say what is to be scanned");
+      if (uri === "") throw new Error("signal-cli returned no link to scan");
       show(uri);
       const params = { deviceLinkUri: uri, deviceName: "OpenClaw Gateway" };
       const ended = await this.#rpc("finishLink", params, { signal, general: true, timeoutMs: LIMITS.channelLoginMs });
@@ -245,7 +245,7 @@ const unexpectedResponse = (url: string, status: number): Error =>
   new Error(
     status === 421
       ? `signal-cli refuses the host name of ${url} (421): use the address on which it listens`
-      : `what answers at ${url} is no signal-cli daemon: status ${status}`,
+      : `the server at ${url} is not a signal-cli daemon (status ${status})`,
   );
 
 const toRecipientParams = (target: ReplyTarget): JsonObject =>

@@ -12,7 +12,7 @@ const STYLES: Readonly<Record<Exclude<TextStyle, "link" | "quote">, SignalTextSt
   block: "MONOSPACE",
 };
 
-/** Signal has no links under words: the address stands behind them. Quotes get their sign in front of each line. */
+/** Signal has no links with a text: the address follows the text. Each line of a quote begins with its sign. */
 function countChars(markdown: string): StyledText {
   const styled = parseStyledText(markdown);
   const inserts: { at: number; text: string; after: boolean }[] = [];

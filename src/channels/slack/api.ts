@@ -40,7 +40,7 @@ export function nextCursor(meta: unknown): string {
 
 /**
  * The Web API of one account. Tokens are sent in a header only, and never to another origin.
- * Throws NotSentError when the request has certainly not arrived, and any other error when nobody knows.
+ * Throws NotSentError when the request has certainly not arrived; after any other error the outcome is unknown.
  */
 export class SlackApi {
   readonly #account: SlackAccount;

@@ -108,8 +108,8 @@ function inlineText(element: JsonObject, read: BlockReader): string {
 }
 
 /**
- * What the attachments of a message say: those of apps in full, a shared message with the name of who wrote it. Previews that Slack makes
- * of links are left out: nobody said them. Pure.
+ * What the attachments of a message say: those of apps in full, a shared message with the name of who wrote it. Link previews
+ * that Slack generates are left out: no person wrote them. Pure.
  */
 export function textOfAttachments(attachments: unknown, read: BlockReader): string {
   const said = asArray(attachments)

@@ -13,7 +13,7 @@ export function parseCursor(cursor: string | null, team: string): readonly Histo
   try {
     stored = JSON.parse(cursor);
   } catch {
-    // What another release wrote is no cursor of ours: the first message makes a new one.
+    // An unreadable cursor of another release is ignored: the first message makes a new one.
     return [];
   }
   const { team: of, at } = (typeof stored === "object" && stored !== null ? stored : {}) as { team?: unknown; at?: unknown };

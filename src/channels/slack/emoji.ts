@@ -56,7 +56,7 @@ const EMOJI: Readonly<Record<string, string>> = {
   thumbsdown: "👎",
 };
 
-/** Slack's name of an emoji; null when it is not known and is no name between colons. */
+/** Slack's name of an emoji; null when it is neither known nor a name between colons. */
 export function toShortcode(emoji: string): string | null {
   const named = /^:([a-z0-9_+'-]{1,100}):$/.exec(emoji)?.[1];
   if (named !== undefined) return named;

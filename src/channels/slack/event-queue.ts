@@ -33,11 +33,11 @@ export class SlackEventQueue {
     this.#session = session;
     this.#backfilled = this.#started.promise.then(() => this.#backfillAll());
     this.#tail = this.#backfilled;
-    // Whoever waits behind it, or has called start, is told; at an early end nobody is.
+    // Callers of `start` and later tasks see a failure; when the queue ends early there is no caller.
     this.#backfilled.catch(() => undefined);
   }
 
-  /** Begins: first what was said since the cursor, then what has arrived meanwhile. Rejects when the history cannot be read. */
+  /** Starts with the messages since the cursor, then the events that arrived meanwhile. Rejects when the history cannot be read. */
   start(): Promise<void> {
     this.#started.resolve();
     return this.#backfilled;
@@ -53,12 +53,12 @@ export class SlackEventQueue {
     return this.#queue(() => this.#storeWithRetry(decodeSlackEvent(payload, this.#session.decodeContext())));
   }
 
-  /** Like `take`, but one failure is enough: whoever pushed it pushes it again. */
+  /** Like `enqueue`, but without retries: the sender repeats an event that was not acknowledged. */
   enqueueOnce(payload: unknown): Promise<void> {
     return this.#queue(() => this.#admit(decodeSlackEvent(payload, this.#session.decodeContext())));
   }
 
-  /** Reads what was said since the cursor once more, after what waits already. */
+  /** Reads the messages since the cursor again, after the tasks that already wait. */
   backfill(): Promise<void> {
     return this.#queue(() => this.#backfillAll());
   }
@@ -143,7 +143,7 @@ export class SlackEventQueue {
     }
   }
 
-  /** Tries for ever: without a place for them, nothing more may be acknowledged. */
+  /** Retries indefinitely: while events cannot be stored, nothing may be acknowledged. */
   async #storeWithRetry(events: readonly ChannelEvent[]): Promise<void> {
     const { host, clock, storeRetryMs: storeMs, signal } = this.#session;
     for (let attempt = 0; ; attempt++) {

@@ -35,12 +35,12 @@ type Base = { eventId: string; account: AccountId; origin: "live" | "backfill"; 
 
 function requireId(value: unknown, what: string): string {
   if (typeof value === "string" && /^[A-Z][A-Z0-9]{1,30}$/.test(value)) return value;
-  throw new Error(`${what} is no id`);
+  throw new Error(`${what} is not an id`);
 }
 
 function requireTs(value: unknown, what = "ts"): string {
   if (typeof value === "string" && /^\d{1,12}\.\d{1,10}$/.test(value)) return value;
-  throw new Error(`${what} is no time stamp`);
+  throw new Error(`${what} is not a timestamp`);
 }
 
 const timeOf = (ts: string): number => Math.round(Number(ts) * 1_000);
@@ -57,7 +57,7 @@ export function decodeSlackEvent(payload: unknown, facts: SlackDecodeContext): r
     asString(raw?.["event_id"]) || asString(raw?.["trigger_id"]) || `x${createHash("sha256").update(text).digest("hex").slice(0, 32)}`;
   const base: Base = { eventId: `${bot.teamId}:${id}`, account: facts.account, origin: facts.origin ?? "live", sentAt: facts.now };
   try {
-    if (!raw) throw new Error("the payload is no object");
+    if (!raw) throw new Error("the payload is not an object");
     if (raw["type"] === "event_callback") return decodeEvent(requireObject(raw["event"], "the event"), base, facts);
     if (typeof raw["command"] === "string") return decodeCommand(raw, base, facts);
     if (raw["type"] === "block_actions") return decodeBlockAction(raw, base, facts);

@@ -129,7 +129,7 @@ play("while the next socket cannot be opened the present one works", async (rig,
   assert.deepEqual(server.gaps, []);
 });
 
-play("a lost connection: what was said meanwhile is read from the history, once and in order", async (rig, server) => {
+play("after a lost connection, missed messages are read from the history once and in order", async (rig, server) => {
   const root = server.message({ channel: ROOM, channel_type: "channel", text: "root" });
   server.event(root);
   server.say("before");
@@ -187,7 +187,7 @@ play("a silent connection is noticed", async (rig, server) => {
   await rig.until(() => rig.events.length === 1, "the message");
 });
 
-play("quiet is no fault: pings are enough", async (rig, server) => {
+play("a quiet connection is kept as long as pings arrive", async (rig, server) => {
   const began = performance.now();
   await rig.until(() => performance.now() - began > 1_200, "twice the time of silence");
   assert.equal(server.of("apps.connections.open").length, 1);
@@ -284,7 +284,7 @@ play("blocks, and then markup, that Slack cannot read are left out, in sends and
   assert.deepEqual(server.sent(), ["*b*"]);
 });
 
-play("refusals: for now with the time to wait, for good with what mends it", async (rig, server) => {
+play("a temporary refusal has a delay, a permanent one has a fix", async (rig, server) => {
   server.fail("chat.postMessage", { status: 429, retryAfter: 3 });
   const limited = await rig.send(dm, "x");
   assert.deepEqual(limited.state === "refused" && [limited.retryable, limited.retryAfterMs], [true, 3_000]);
@@ -305,7 +305,7 @@ play("refusals: for now with the time to wait, for good with what mends it", asy
   assert.deepEqual(server.sent(), []);
 });
 
-play("nobody knows, until the conversation is searched for the key", async (rig, server) => {
+play("an unknown outcome is determined by searching the conversation for the key", async (rig, server) => {
   for (const [how, arrived] of [
     ["close-before", false],
     ["close-after", true],
@@ -423,7 +423,7 @@ test("pushed requests: signature, challenge, and 200 only when it is stored", as
   await server.close();
 });
 
-test("too many connections: it waits as long as it is told", async () => {
+test("a rate-limited connections.open is retried after Retry-After", async () => {
   const server = await SlackServer.start();
   server.fail("apps.connections.open", { status: 429, retryAfter: 0.6 });
   const rig = await openTestHost(createSlackChannel({ timings }) as Channel, server.config());

@@ -58,7 +58,8 @@ async function fetchBotIdentity(api: SlackApi, signal: AbortSignal): Promise<Sla
   if (!answer.ok && TOKEN_ERRORS.has(answer.error)) throw slackTokenRevokedError(answer.error);
   if (!answer.ok) throw new Error(`Slack does not answer for the bot: ${reasonFor(answer)}`);
   const { user_id: userId, bot_id: botId, team_id: teamId, user } = answer.body;
-  if (typeof userId !== "string" || typeof teamId !== "string") throw new Error("this is no Web API: auth.test names no bot");
+  if (typeof userId !== "string" || typeof teamId !== "string")
+    throw new Error("the server is not the Slack Web API: auth.test names no bot");
   return { userId, teamId, botId: typeof botId === "string" ? botId : null, name: typeof user === "string" ? user : userId };
 }
 

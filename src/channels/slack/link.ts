@@ -38,7 +38,7 @@ type SlackLinkDeps = {
   fail: (err: TerminalError) => void;
 };
 
-/** Words after which nobody knows whether something has happened. */
+/** Error codes that leave the outcome of a request unknown. */
 const UNKNOWN_OUTCOME_ERRORS = new Set(["internal_error", "fatal_error", "request_timeout", "service_unavailable"]);
 const MARKUP_ERRORS = /^(?:invalid_blocks|invalid_blocks_format|invalid_attachments|invalid_message_text|markdown_text_conflict)$/;
 const NOT_FOUND_ERRORS = new Set(["message_not_found", "cant_update_message", "edit_window_closed", "cant_delete_message"]);
@@ -53,7 +53,7 @@ const ERROR_FIXES: Readonly<Record<string, string>> = {
 const PART_EVENT = "openclaw_part";
 const TS = /^\d{1,12}\.\d{1,10}$/;
 
-/** Slack's refusal in a line, with what mends it. */
+/** Slack's refusal in one line, with the fix. */
 export function reasonFor({ error, detail }: SlackApiError): string {
   const fix = Object.hasOwn(ERROR_FIXES, error) ? ERROR_FIXES[error] : undefined;
   return [detail ? `${error} (${detail})` : error, fix].filter(Boolean).join(": ");
@@ -137,7 +137,7 @@ export class SlackLink implements Link {
       const params = { channel: part.target.chat.id, oldest, limit: 200, include_all_metadata: true, ...more };
       const answer = await this.#deps.api.call(method, params, { signal: new AbortController().signal });
       if (!answer.ok) {
-        // Nothing was said in it yet, or nothing is left of it.
+        // The thread has no messages yet, or all were deleted.
         if (answer.error === "thread_not_found") return null;
         if (
           answer.status === 200 &&
@@ -179,7 +179,7 @@ export class SlackLink implements Link {
     return last!;
   }
 
-  /** The app is no member of the conversation, and was called there with a command: Slack takes an answer for half an hour. */
+  /** Answers a command in a conversation that the app has not joined: Slack accepts such an answer for half an hour. */
   async #respond(via: string, part: OutboundPart, signal: AbortSignal): Promise<SendResult> {
     const blocks = part.buttons?.length ? { blocks: toBlocks(part.text, part.buttons) } : {};
     try {
@@ -211,8 +211,8 @@ export class SlackLink implements Link {
     const asked = await this.#attempt("files.getUploadURLExternal", { filename, length: bytes.length }, signal);
     const { upload_url: url, file_id: id } = asked.body ?? {};
     if (!asked.body) return asked.result;
-    if (typeof url !== "string" || typeof id !== "string") return refusedSend("Slack did not say where the file is to go", true);
-    // Until the last step nobody sees the file: whatever fails before it is no message.
+    if (typeof url !== "string" || typeof id !== "string") return refusedSend("Slack returned no upload URL", true);
+    // The file becomes visible in the last step: a failure before it sends no message.
     try {
       const status = await this.#deps.api.upload(url, bytes, signal);
       if (status !== 200) return refusedSend(`Slack did not take the file (${status})`, status >= 500);

@@ -37,7 +37,7 @@ export const SLACK_TIMINGS: SlackTimings = {
 
 /** One socket after its hello. */
 type SocketModeSocket = {
-  /** Why it is to be replaced. */ closingReason: Promise<"refresh" | "quiet">;
+  /** Why it must be replaced. */ closingReason: Promise<"refresh" | "quiet">;
   /** Why it has ended. */ ended: Promise<string>;
   isOpen: () => boolean;
   close: () => void;
@@ -89,7 +89,7 @@ export async function runSocketMode(deps: Deps, ready: () => void): Promise<void
       const next = await replaceSocket(deps, current, why === "quiet", connect);
       const old = current;
       current = next;
-      // Slack was faster than we were: what was said in between is in the history.
+      // Slack closed the old socket first: messages in between are in the history.
       if (!old.isOpen()) intake.backfill().catch(fail);
       else
         sleep(clock, why === "quiet" ? 0 : timings.lingerMs, signal)
@@ -101,7 +101,7 @@ export async function runSocketMode(deps: Deps, ready: () => void): Promise<void
   }
 }
 
-/** Another socket beside one that still works. A silent one gets a single attempt: nobody knows whether it still works. */
+/** Opens another socket beside one that still works. A silent one gets a single attempt: it may no longer work. */
 async function replaceSocket(
   deps: Deps,
   current: SocketModeSocket,

@@ -23,7 +23,7 @@ const asObject = (value: unknown): BotApiParams => (typeof value === "object" &&
 
 /**
  * The Bot API of one account. The token is a part of every address, so no error of this class says an address.
- * Throws NotSentError when the request has certainly not arrived, and any other error when nobody knows.
+ * Throws NotSentError when the request has certainly not arrived; after any other error the outcome is unknown.
  */
 export class BotApi {
   readonly #account: TelegramAccount;

@@ -15,7 +15,7 @@ export type TelegramAccount = {
   /** Null: updates are polled. */
   webhook: { url: string; secret: Secret } | null;
   linkPreview: boolean;
-  /** Some room is to be answered without a mention, which needs a bot that is given every message. */
+  /** Some room is answered without a mention, which needs a bot that receives every message. */
   canReadAllGroupMessages: boolean;
   /** Deadline of one request. */
   timeoutMs: number;

@@ -23,8 +23,8 @@ function toEntity(value: unknown, length: number): Entity | null {
 }
 
 /**
- * A text with its entities, in our words: hidden addresses are written out, `/name@bot` becomes `/name`, and the bot's own name in
- * front of a text goes, so that a command behind it is found. Offsets are UTF-16 units, as Telegram counts them. Pure.
+ * The plain text of a text with entities: hidden addresses are written out, `/name@bot` becomes `/name`, and a leading name of the bot
+ * is removed, so that a command after it is found. Offsets are UTF-16 units, as Telegram counts them. Pure.
  */
 export function decodeEntities(text: string, entities: unknown, bot: TelegramBot): DecodedText {
   const own = `@${bot.username}`.toLowerCase();

@@ -48,7 +48,7 @@ for (const row of read<{ name: string; markdown: string; html: string; visible?:
   });
 }
 
-test("whatever Markdown comes, the HTML is well formed and shows what is counted", () => {
+test("any Markdown becomes well-formed HTML whose visible length is the counted one", () => {
   let seed = 11;
   const random = (n: number): number => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) % n;
   const parts = [
@@ -194,7 +194,7 @@ test("an account is completed with what Telegram usually is", () => {
   assert.ok(!inspect(account, { depth: 9 }).includes("AAabc") && !JSON.stringify(account).includes("AAabc"));
 });
 
-test("a file with the token stands over the token, as in OpenClaw", () => {
+test("tokenFile takes precedence over botToken, as in OpenClaw", () => {
   const parsed = parseTelegramAccount({ botToken: "1:x", token: new Secret(`${token}\n`) });
   assert.ok("account" in parsed && parsed.account.token.reveal() === token);
 });

@@ -55,7 +55,7 @@ type Base = { eventId: string; account: AccountId; origin: "live" };
 function requireId(value: unknown, what: string): string {
   if ((typeof value === "number" && Number.isSafeInteger(value)) || (typeof value === "string" && /^-?\d{1,20}$/.test(value)))
     return String(value);
-  throw new Error(`${what} is no id`);
+  throw new Error(`${what} is not an id`);
 }
 
 /** The number of an update, from which the next offset is made; null when it has none. */

@@ -100,7 +100,7 @@ test("a burst of 5,000 messages: none is lost, and no offset is ever above what 
   });
 });
 
-play("what comes twice is one message; numbers that begin anew are read", async (rig, server) => {
+play("a repeated update is one message; restarted update ids are read", async (rig, server) => {
   server.say("one");
   await rig.until(() => rig.events.length === 1, "one");
   // The connection is lost after the update was given and stored: the next poll confirms it.
@@ -157,7 +157,7 @@ play("a revoked token is noticed by a send as well, and the part can be sent lat
   await rig.state("terminal");
 });
 
-play("too many polls: it waits as long as it is told", async (rig, server) => {
+play("rate-limited polling waits for retry_after", async (rig, server) => {
   server.fail("getUpdates", { status: 429, description: "Too Many Requests", parameters: { retry_after: 0.05 } });
   server.say("x");
   await rig.until(() => rig.events.length === 1, "the message");
@@ -297,7 +297,7 @@ play("refusals: for now, for good, and with the time to wait", async (rig, serve
   assert.deepEqual(server.sent(), []);
 });
 
-play("nobody knows: a broken connection, an error of the server, no answer in time", async (rig, server) => {
+play("the outcome is unknown after a broken connection, a server error or a timeout", async (rig, server) => {
   for (const how of ["close-before", "close-after", { status: 502, description: "Bad Gateway" }] as const) {
     server.fail("sendMessage", how);
     await assert.rejects(rig.send(ada, "x"), (err) => err instanceof Error && !err.message.includes("AAtest"));
@@ -341,12 +341,12 @@ play("no connection at all: certainly not sent", async (rig, server) => {
   const link = rig.link();
   await server.close();
   const result = await link.send(part("x"), signal).catch((err: unknown) => err);
-  // The socket that was open may be tried first; then nobody knows. A new one is refused.
+  // The open socket may be tried first: its outcome is unknown. A new one is refused.
   const again = await link.send(part("x"), signal);
   assert.ok(again.state === "refused" && again.retryable, inspect([result, again]));
 });
 
-play("a group that has moved: the part goes to the new id, and the move is told", async (rig, server) => {
+play("a migrated group: the part goes to the new id, and the migration is admitted", async (rig, server) => {
   server.upgrade(-1001234, -100777);
   ids(await rig.send(room, "one"));
   ids(await rig.send(room, "two"));
@@ -455,7 +455,7 @@ test("another bot under the same account starts from its own first update", asyn
   });
 });
 
-test("numbers that begin anew after a quiet week are read", async () => {
+test("update ids that restart after a quiet week are read", async () => {
   let now = Date.now();
   const clock = {
     now: () => now,

@@ -69,7 +69,8 @@ async function fetchBotIdentity(api: BotApi, signal: AbortSignal): Promise<Teleg
   if (!answer.ok && isRevoked(answer)) throw telegramTokenRevokedError();
   if (!answer.ok) throw new Error(`Telegram does not answer for the bot: ${answer.description} (${answer.code})`);
   const me = answer.result as { id?: unknown; username?: unknown; can_read_all_group_messages?: unknown } | null;
-  if (typeof me?.id !== "number" || typeof me.username !== "string") throw new Error("this is no Bot API: getMe names no bot");
+  if (typeof me?.id !== "number" || typeof me.username !== "string")
+    throw new Error("the server is not the Telegram Bot API: getMe names no bot");
   return { id: String(me.id), username: me.username, readsAll: me.can_read_all_group_messages !== false };
 }
 

@@ -48,7 +48,7 @@ export type TelegramSession = {
   signal: AbortSignal;
 };
 
-/** Telegram numbers its updates anew after a week without any: an older cursor could be above all of them. */
+/** Telegram restarts its update ids after a week without any: an older cursor could be above all of them. */
 const CURSOR_AGE_MS = 6 * 86_400_000;
 /** Updates of one poll: the most that Telegram gives. */
 const BATCH = 100;
@@ -138,7 +138,7 @@ function decodeUpdates({ host }: TelegramSession, read: Parameters<typeof joinMe
   }
 }
 
-/** Tries for ever: without a place for them, nothing more may be read. False when the connection ends before. */
+/** Retries indefinitely: while events cannot be stored, nothing more may be read. False when the connection ends before. */
 async function storeWithRetry(session: TelegramSession, events: readonly ChannelEvent[], cursor: string): Promise<boolean> {
   const { host, clock, timings, signal } = session;
   for (let attempt = 0; !signal.aborted; attempt++) {

@@ -10,7 +10,7 @@ export type WebhookAccount = {
   secret: Secret;
   /** The secret, and the one before it while the peer changes over. */
   accepted: readonly Secret[];
-  /** Where our messages go; null: nothing can be said. */
+  /** Where our messages go; null: nothing can be sent. */
   outboundUrl: string | null;
   /** The HTTP proxy through which the peer is reached; null: that of the environment, or none. */
   proxy: string | null;

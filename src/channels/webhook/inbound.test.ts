@@ -28,7 +28,7 @@ for (const { name, body, want, wrong } of fixtures) {
   });
 }
 
-test("nobody can say that a message is the bot's own", () => {
+test("a peer cannot mark a message as the bot's own", () => {
   const body = { type: "message", chat: { kind: "direct", id: "1" }, sender: { id: "1", isSelf: true }, text: "x" };
   const event = decodeWebhookEvent(body, { eventId: "e", account: asId("a"), now: 0 });
   assert.ok(event?.kind === "message" && !event.sender.isSelf);
@@ -93,7 +93,7 @@ describe("configuration", () => {
   });
 });
 
-test("what is said names the place as the peer did", () => {
+test("an outgoing message names the place as the peer did", () => {
   assert.deepEqual(
     toOutboundLocation({
       channel: asId("webhook"),

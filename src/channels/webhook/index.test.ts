@@ -88,7 +88,7 @@ describe("what comes in", () => {
 const send = (text: string) => rig.send(direct, text);
 const ref = (url: string) => ({ kind: "file" as const, name: "f", mimeType: "a/b", sizeBytes: 5, url });
 
-describe("what is said", () => {
+describe("an outgoing message", () => {
   test("arrives, with the ids of the peer", async () => {
     const result = await send("**hi** 🦞");
     assert.ok(result.state === "sent" && result.ids[0]!.startsWith("p"));
@@ -169,7 +169,7 @@ describe("verify", () => {
     return channel.verify(parsed.account, signal);
   };
   test("a signed ping finds the peer", async () => assert.match((await check(peer.secret)).name, /^127\.0\.0\.1:/));
-  test("a wrong secret is for the owner to mend", () => assert.rejects(check("another-secret-of-16"), TerminalError));
+  test("a wrong secret is terminal", () => assert.rejects(check("another-secret-of-16"), TerminalError));
 });
 
 test("the clock of the channel is the one it is given", async () => {
@@ -190,7 +190,7 @@ test("the clock of the channel is the one it is given", async () => {
   }
 });
 
-test("a request that the gateway has signed itself is no request to it", async () => {
+test("a request that the gateway itself signed is refused", async () => {
   const forged = JSON.stringify({ type: "delete", chat: direct, message: "m1" });
   peer.events.splice(0);
   await rig.link().remove!(target, asId<MessageId>("m1")).catch(() => undefined);

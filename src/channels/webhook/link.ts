@@ -11,10 +11,10 @@ import { sign } from "./signature.ts";
 const NO_OUTBOUND_URL: SendResult = {
   state: "refused",
   retryable: false,
-  reason: "channels.webhook.outboundUrl is not set: nothing can be said",
+  reason: "channels.webhook.outboundUrl is not set: nothing can be sent",
 };
 
-/** The sending side: one signed request for each thing that is said. */
+/** The sending side: one signed request for each message, edit, deletion and reaction. */
 export class WebhookLink implements Link {
   readonly #account: WebhookAccount;
   readonly #host: Pick<ChannelContext, "reportRateLimit" | "reportActivity">;

@@ -24,7 +24,7 @@ const signWithoutDirection = (secret: Secret, id: string, timestamp: string, bod
 
 /**
  * Null when the request is signed for us with one of the secrets and fresh; else why not. The id is a part of what is signed, so a
- * replay within the window carries the same id and is recognised as a repeat.
+ * replay within the window carries the same id and is recognized as a repeat.
  */
 export function signatureProblem(secrets: readonly Secret[], headers: SignedHeaders, body: Uint8Array, now: number): string | null {
   const { id, timestamp, signature } = headers;

@@ -4,7 +4,7 @@ import type { ChannelPluginSource } from "../plugin-loader.ts";
 import type { RpcMessage } from "./rpc.ts";
 import type { SerializedError } from "./errors.ts";
 
-/** Where events wait that a platform was told we have. Implemented in the store room. */
+/** Stores events that the platform considers delivered. Implemented in the store module. */
 export type EventSpool = {
   append(body: string): Promise<number>;
   pending(): Iterable<{ seq: number; body: string }>;
@@ -12,7 +12,7 @@ export type EventSpool = {
   close(): void;
 };
 
-/** All that a thread is told at its start. */
+/** Everything that a thread receives at its start. */
 export type WorkerStart = {
   channel: string;
   account: string;
@@ -109,10 +109,10 @@ export type LinkMethod = (typeof LINK_METHODS)[number];
 
 export type EventBatch = { events: readonly ChannelEvent[]; cursor?: string };
 
-/** Writes a batch for the spool. Throws TypeError for what is no list of events: it could not be taken over later. */
+/** Writes a batch for the spool. Throws TypeError for anything but a list of events, which could not be admitted later. */
 export function serializeBatch(events: readonly ChannelEvent[], cursor: string | undefined): string {
-  if (!Array.isArray(events) || !events.every(isEvent)) throw new TypeError("what the channel hands in is no list of events with ids");
-  if (cursor !== undefined && typeof cursor !== "string") throw new TypeError("a cursor has to be a text");
+  if (!Array.isArray(events) || !events.every(isEvent)) throw new TypeError("the channel did not pass a list of events with ids");
+  if (cursor !== undefined && typeof cursor !== "string") throw new TypeError("a cursor must be a string");
   return JSON.stringify({ events, ...(cursor !== undefined && { cursor }) } satisfies EventBatch);
 }
 

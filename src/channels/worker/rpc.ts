@@ -40,7 +40,7 @@ export class WorkerRpc {
 
   /**
    * Resolves to the answer, or rejects as the other side did. Rejects with NotStartedError when the other side certainly did not
-   * begin; with another error when it ended in the middle, and then nobody knows.
+   * begin; with another error when it ended in the middle, and then the outcome is unknown.
    */
   call(method: string, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
     if (this.#closeReason !== null) return Promise.reject(new NotStartedError(this.#closeReason));

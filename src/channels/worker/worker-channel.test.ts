@@ -41,7 +41,7 @@ for (const err of KINDS) {
   });
 }
 
-test("what is thrown and is no error is told, too", () => assert.equal(deserializeError(serializeError("oops")).message, "oops"));
+test("a thrown value that is not an Error is reported, too", () => assert.equal(deserializeError(serializeError("oops")).message, "oops"));
 
 const event = (eventId: string): ChannelEvent => ({ kind: "unreadable", eventId, raw: "", cause: "" }) as ChannelEvent;
 
@@ -64,7 +64,7 @@ function beating() {
   return { clock, seen, heartbeat };
 }
 
-test("a thread that answers is left alone for ever", () => {
+test("a thread that answers is never ended", () => {
   const { clock, seen, heartbeat } = beating();
   for (let round = 0; round < 100; round++) {
     clock.advance(LIMITS.isolatedPingMs);

@@ -24,7 +24,7 @@ export type WorkerChannelDeps = {
   clock: Clock;
 };
 
-/** Spools that a run uses, with when it lets go: the next run of the account waits for it. */
+/** Spools in use, with a promise of their release: the next run of the account waits for it. */
 const spoolLocks = new Map<string, Promise<unknown>>();
 
 /** Lets runs with the same spool follow one another. */

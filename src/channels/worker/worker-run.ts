@@ -145,7 +145,7 @@ export class WorkerRun {
     }
   }
 
-  /** The channel has ended. Requests that are under way may still be confirmed: a thread that is cut off takes their fate with it. */
+  /** The channel has ended. Pending requests may still be confirmed: once the thread is terminated, their outcome is unknown. */
   async #endWhenSettled(reason: Error | null): Promise<void> {
     if (this.#endReason === undefined) this.#endReason = reason;
     this.#options.setLink(null);
