@@ -1,4 +1,4 @@
-// Accounts in a thread of their own, with the whole process: what happens to the main thread is no matter to the platform.
+// Isolated accounts in the whole process: the platform does not notice what happens to the main thread.
 import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -40,7 +40,7 @@ const isBlocked = (play: ScenarioRun): boolean => !play.gateway.output().include
 
 const seen = ({ platform: stage }: ScenarioRun): ConnectionCounts => stage.connectionCounts?.() ?? { changes: 0, acknowledged: null };
 
-/** Says a line and waits until the platform is told that it has arrived. */
+/** Sends a line and waits until the platform has its acknowledgement. */
 async function sayAndWait(play: ScenarioRun, text: string): Promise<void> {
   const { platform: stage } = play;
   const before = seen(play).acknowledged;
@@ -162,7 +162,7 @@ test(
       await connected(0);
       assert.equal((await status()).isolated, true);
       for (const [times, deed] of ["exit", "crash", "reject"].entries()) {
-        await assert.rejects(send(deed), /./, "nobody knows what became of it");
+        await assert.rejects(send(deed), /./, "the outcome is unknown");
         await connected(times + 1);
         assert.equal((await send(`say:after ${deed}`)).messageId, `after ${deed}`);
       }

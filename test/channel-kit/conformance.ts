@@ -18,7 +18,7 @@ export type ConformancePlatform = {
   push(text: string, rig: TestHost): void;
   /** Visible texts that the bot has sent, in order. */
   sent(): readonly string[];
-  /** Breaks the connection; `silent`: without telling the client. `heal` mends it. Absent: there is no connection. */
+  /** Breaks the connection; `silent`: without closing the socket. `heal` restores it. Absent: there is no connection. */
   drop?(how: "close" | "silent"): void | Promise<void>;
   heal?(): void | Promise<void>;
   /** From now on everything is answered so many milliseconds late, also a new connection. Absent: there is none. */
@@ -172,7 +172,7 @@ const RECONNECT_RUNNERS: readonly { name: string; before?: (stage: ReconnectPlat
     },
   },
   {
-    name: "scenario 21: a day without a word ends no connection",
+    name: "scenario 21: a connection survives a day of silence",
     async play(rig, stage, time) {
       await time.until(() => isReady(rig), "the connection", MINUTE_MS);
       const before = rig.states.length;

@@ -16,7 +16,7 @@ test("a campaign is cut into homes of a hundred kills, with seeds counted up", (
   ]);
 });
 
-test("the sums of all homes are told, and a home that fails is a fault of its own", async () => {
+test("the sums of all homes are printed, and a home that fails is a fault of its own", async () => {
   const lines: string[] = [];
   let open = 0;
   let most = 0;
@@ -41,7 +41,7 @@ test("the sums of all homes are told, and a home that fails is a fault of its ow
   assert.deepEqual(lines.slice(-3), [
     "  ✗ irc: seed 2: the home could not be played to its end: no port",
     "  ✗ irc: seed 3: k4x: answered 2 times",
-    "✗ irc: 300 kills: said 20, stored 20, heard 16, unknown 2, parked 2, faults 2",
+    "✗ irc: 300 kills: sent 20, stored 20, answered 16, unknown 2, dead letters 2, faults 2",
   ]);
 });
 

@@ -60,9 +60,10 @@ export async function runCrashCampaign(options: Options): Promise<{ passed: numb
   );
   let passed = 0;
   let failed = 0;
-  for (const [id, { violations: faults, kills, sent: said, stored, answered: heard, unknown, deadLettered: parked }] of totals) {
+  for (const [id, { violations: faults, kills, sent, stored, answered, unknown, deadLettered }] of totals) {
     for (const fault of faults) say(`  ✗ ${id}: ${fault}`);
-    const sums = `said ${said}, stored ${stored}, heard ${heard}, unknown ${unknown}, parked ${parked}, faults ${faults.length}`;
+    const rows = `sent ${sent}, stored ${stored}, answered ${answered}, unknown ${unknown}, dead letters ${deadLettered}`;
+    const sums = `${rows}, faults ${faults.length}`;
     say(`${faults.length === 0 ? "✓" : "✗"} ${id}: ${kills} kills: ${sums}`);
     failed += faults.length;
     passed += Math.max(0, kills - faults.length);

@@ -16,7 +16,7 @@ export type CrashSummary = {
   /** Answers that are visible once; that are reported as unknown. */
   answered: number;
   unknown: number;
-  /** Messages whose turn was cut off so often that they were set aside, and whose sender was told. */
+  /** Messages whose turn was interrupted so often that they became dead letters, and whose sender was notified. */
   deadLettered: number;
   violations: string[];
 };
@@ -78,7 +78,7 @@ export async function crashChannel(id: string, kills: number, seed: number, opti
   }
 }
 
-/** One life with traffic, cut off at a random moment. Resolves to what is still being said. */
+/** One life with traffic, cut off at a random moment. Resolves to the messages that are still being sent. */
 async function live(play: ScenarioRun, random: SeededRandom, said: SentMessage[], rooms: boolean): Promise<Promise<void>[]> {
   const saying: Promise<void>[] = [];
   const end = Date.now() + random.int(0, 1_600);
@@ -108,7 +108,7 @@ function compare(
   kills: number,
   { storesOffline: keeps, inapplicable: without }: HarnessModule,
 ): CrashSummary {
-  // Where nothing is sent, a notice is in the transcript: there has to be one for each message that was set aside.
+  // Where nothing is sent, a notice is in the transcript: there must be one for each dead letter.
   let notices = without?.outbox === undefined ? 0 : play.countAnswers(/dead letter for the operator/);
   const db = new DatabaseSync(join(stateDir(play.home), "gateway", "gateway.db"), { readOnly: true });
   const faults: string[] = [];

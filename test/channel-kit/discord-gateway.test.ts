@@ -13,7 +13,7 @@ async function open(more: object): Promise<{ server: DiscordServer; it: Scenario
     invalidSetting: { key: "token", value: "", message: /token/, isSecret: false },
     users: [
       { id: ALICE, name: "alice" },
-      { id: "0", name: "nobody" },
+      { id: "0", name: "unknown" },
     ],
     config: () => ({ ...server.config(), dmPolicy: "open", allowFrom: ["*"], guilds: { [GUILD]: {} }, ...more }),
     sendMessage: (_person, _where, text) => void server.push(`<@${BOT}> ${text}`),

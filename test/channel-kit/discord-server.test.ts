@@ -43,7 +43,7 @@ test("the library is in, reads a message, answers it and edits the answer", asyn
   assert.deepEqual(server.reactions, [{ message: reply.id, emoji: "👍", on: true }]);
 });
 
-test("the library resumes after a lost connection and gets what was said meanwhile", async () => {
+test("the library resumes after a lost connection and gets the missed messages", async () => {
   const incoming = next();
   const resumed = once(client, "shardResume");
   server.drop("close");

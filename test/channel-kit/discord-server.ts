@@ -17,7 +17,7 @@ type Options = {
   /** Messages per channel in `windowMs`, as Discord limits them. */
   limit?: { messages: number; windowMs: number };
   heartbeatMs?: number;
-  /** Where sessions are said to be resumed; the server itself, when it is not set. */
+  /** The address that clients get for resuming sessions. Default: the server itself. */
   resumeUrl?: string;
   /** New sessions that are left today. */
   starts?: number;
@@ -76,7 +76,7 @@ export class DiscordServer {
   readonly #tokens = new Set([tokenOf(BOT), tokenOf(OTHER_BOT)]);
   #counter = 0n;
   #silent = false;
-  /** The next thing of each kind that the server is told. */
+  /** The requests of clients, in order. */
   readonly calls: Call[] = [];
   /** Payloads of the gateway, as clients sent them, without heartbeats. */
   readonly logins: Json[] = [];

@@ -8,7 +8,7 @@ import { describeChannel, HARNESSES } from "./harness-registry.ts";
 import type { PlatformUser, PlatformHarness, ScenarioPolicy } from "./platform-harness.ts";
 
 const OPEN: ScenarioPolicy = { dmPolicy: "open", allowFrom: ["*"], room: { allowFrom: ["*"], requireMention: true } };
-/** Whatever is said in the room is answered, if nothing keeps the agent from it. */
+/** Every message in the room is answered, unless a rule prevents it. */
 const OPEN_WITHOUT_MENTION: ScenarioPolicy = { ...OPEN, room: { allowFrom: ["*"], requireMention: false } };
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
@@ -102,7 +102,7 @@ export async function defineFaultInjectionTests(id: string): Promise<void> {
         // A connection that was lost with it comes back.
         await it.untilConnected();
         await it.platform.sendMessage(ann, "direct", "the next one");
-        // It leaves when the fate of the one before is known.
+        // It is sent once the outcome of the previous part is known.
         await it.untilAnswered(/the next one/);
         await it.untilIdle();
         assert.equal(lost(), 1);

@@ -84,11 +84,11 @@ export async function defineFeatureTests(id: string): Promise<void> {
               await it.platform.sendMessage(ann, "room", "called by reply", { reply: true });
               await it.untilAnswered(/called by reply/);
             }
-            await it.platform.sendMessage(ann, "room", "said to nobody");
+            await it.platform.sendMessage(ann, "room", "addressed to no one");
             await it.platform.sendMessage(ann, "direct", "the marker");
             await it.untilAnswered(/the marker/);
             await it.untilIdle();
-            assert.equal(it.countAnswers(/said to nobody/), 0);
+            assert.equal(it.countAnswers(/addressed to no one/), 0);
           },
           { ...OPEN, mentionPatterns: ["\\bhelper\\b"] },
         ));
@@ -104,7 +104,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
 
     if (abilities.media.in)
       test(
-        "scenario 28: what is too large or breaks off is told, what stalls holds up nobody else",
+        "scenario 28: a file that is too large or incomplete is reported, a stalled download delays no other sender",
         { skip: without.downloads ?? false },
         () =>
           play(async (it, ann, bob) => {
@@ -154,25 +154,33 @@ export async function defineFeatureTests(id: string): Promise<void> {
       );
 
     if (abilities.events.includes("edit"))
-      test(covers(["event edit"], "scenario 29: an edit changes what waits, and the next turn is told of one that was read"), () =>
-        play(async (it, ann) => {
-          await it.platform.sendMessage(ann, "direct", "the first words");
-          await it.untilAnswered(/the first words/);
-          await it.platform.editMessage!(ann, "the better words");
-          await it.platform.sendMessage(ann, "direct", "slow:300 go on with it please");
-          await until("the turn", () => it.model.requests().length === 2);
-          assert.match(lastContext(it), /\[edited message\] .*: the better words/);
-          await it.platform.sendMessage(ann, "direct", "what was not meant");
-          await it.platform.editMessage!(ann, "what was meant");
-          await it.untilAnswered(/You said: what was meant/);
-          await it.untilIdle();
-          assert.doesNotMatch(shownToModel(it), /not meant/);
-        }),
+      test(
+        covers(
+          ["event edit"],
+          "scenario 29: an edit changes a waiting message, and becomes a note for the next turn once the message was read",
+        ),
+        () =>
+          play(async (it, ann) => {
+            await it.platform.sendMessage(ann, "direct", "the first words");
+            await it.untilAnswered(/the first words/);
+            await it.platform.editMessage!(ann, "the better words");
+            await it.platform.sendMessage(ann, "direct", "slow:300 go on with it please");
+            await until("the turn", () => it.model.requests().length === 2);
+            assert.match(lastContext(it), /\[edited message\] .*: the better words/);
+            await it.platform.sendMessage(ann, "direct", "what was not meant");
+            await it.platform.editMessage!(ann, "what was meant");
+            await it.untilAnswered(/You said: what was meant/);
+            await it.untilIdle();
+            assert.doesNotMatch(shownToModel(it), /not meant/);
+          }),
       );
 
     if (abilities.events.includes("delete"))
       test(
-        covers(["event delete"], "scenario 29: what is deleted while it waits is never run, and the next turn is told of what was read"),
+        covers(
+          ["event delete"],
+          "scenario 29: a deleted waiting message is never run, and the next turn gets a note if it was already read",
+        ),
         () =>
           play(async (it, ann) => {
             await it.platform.sendMessage(ann, "direct", "an old secret");
@@ -236,7 +244,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
               await it.untilAnswered(/no longer valid/);
               await third.click(ann);
               await it.untilIdle();
-              assert.equal(it.countAnswers(/no longer valid/), 1, "it is told once");
+              assert.equal(it.countAnswers(/no longer valid/), 1, "it is reported once");
               assert.equal(it.countAnswers(chosen), 2);
             },
             OPEN,
@@ -257,7 +265,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
               await it.untilAnswered(/nine ten/);
               await it.untilIdle();
               assert.equal(answers().length, 1, JSON.stringify(answers()));
-              await it.platform.sendMessage(ann, "direct", "slow:300 red orange yellow green blue indigo violet black white grey");
+              await it.platform.sendMessage(ann, "direct", "slow:300 red orange yellow green blue indigo violet black white pink");
               const begun = await until("a preview", () => answers().find((text) => text.includes("red")));
               // It is edited only when it is known on disk which message it is.
               await until("an edit of it", () => answers().some((text) => text.includes("red") && text !== begun));

@@ -100,7 +100,7 @@ async function pass(
       }
     }
   } catch {
-    // The other side has gone without a word.
+    // The other side has closed the connection.
   } finally {
     // What was written is still read there.
     to.end();

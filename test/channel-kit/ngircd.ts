@@ -10,8 +10,8 @@ const BINARY = "/usr/sbin/ngircd";
 export const noNgircd: string | false = existsSync(BINARY) ? false : `${BINARY} is missing; install the Debian package ngircd`;
 
 /**
- * A port that nobody listens on, below those that the system gives to connections: one of them would be gone to some client while the
- * server that was to have it is away.
+ * A port without a listener, below the ephemeral ports: the system could give one of those to a client while the server that uses it
+ * is down.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

@@ -52,7 +52,7 @@ export type PlatformHarness = {
   /** A key of that block with a value that the channel refuses, and what its status says of it. */
   invalidSetting: { key: string; value: unknown; message: RegExp; /** The value is a secret itself. */ isSecret: boolean };
   users: readonly [ann: PlatformUser, bob: PlatformUser];
-  /** The gateway listens; platforms that push are told where, and clients connect to it. */
+  /** Called when the gateway listens: platforms that push get its address, clients connect to it. */
   onGatewayListening?(http: string, gateway: GatewayUnderTest): void;
   /** Says something. Resolves when the platform has taken it. */
   sendMessage(person: PlatformUser, where: ConversationKind, text: string, options?: SendOptions): void | Promise<void>;
@@ -83,19 +83,19 @@ export type PlatformHarness = {
 };
 
 export type HarnessModule = {
-  /** `impatient`: the platform gives up a connection within seconds, where it can be told so. `behindMs`: its clock is late until `gap`. */
+  /** `impatient`: the platform drops a connection within seconds, if it can be configured so. `behindMs`: its clock is late until `gap`. */
   open(options?: { impatient?: boolean; behindMs?: number }): Promise<PlatformHarness>;
   /** Why it cannot be played here, or false. */
   skip: string | false;
-  /** The platform keeps what is said while nobody is connected. */
+  /** The platform keeps messages that are sent while no client is connected. */
   storesOffline: boolean;
   threads: boolean;
   rooms: boolean;
   /** Marked points of the gateway at which its way differs from that of the channels. */
   crashPoints?: undefined | { committed: string; sent: string };
-  /** Why something that others have means nothing here. */
+  /** Why a feature of other channels is not applicable here. */
   inapplicable?: undefined | InapplicableFeatures;
-  /** For what is no channel of the registry. */
+  /** Only for a harness without a channel in the registry. */
   capabilities?: ChannelCapabilities;
   label?: string;
 };

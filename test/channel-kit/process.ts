@@ -43,7 +43,7 @@ export async function defineProcessTests(id: string): Promise<void> {
           await it.untilAnswered(/You're approved/);
           await it.platform.sendMessage(ann, "direct", "hello apples");
           await it.untilAnswered(/You said: hello apples/);
-          assert.equal(it.countAnswers(/pairing approve/), 1, "the code is told once");
+          assert.equal(it.countAnswers(/pairing approve/), 1, "the code is sent once");
           assert.equal(it.countAnswers(/secret plan|are you there/), 0);
         }),
     );
@@ -173,7 +173,7 @@ export async function defineProcessTests(id: string): Promise<void> {
       }),
     );
 
-    test("scenarios 12 and 16: what the platform delivers again is recognised, also after a crash before the acknowledgement", async (t) => {
+    test("scenarios 12 and 16: a repeated delivery is recognized, also after a crash before the acknowledgement", async (t) => {
       const stage = await open();
       if (!stage.redeliver) {
         await stage.close();

@@ -6,7 +6,7 @@ import { HARNESSES } from "./harness-registry.ts";
 /** Some on every channel; `npm run channel-kit -- <channel> --kills N` does as many as time allows. */
 const CRASHES = 10;
 
-/** Kills at random moments: nothing is lost, nothing is doubled, and what nobody can know is reported. */
+/** Kills at random moments: nothing is lost, nothing is doubled, and unknown outcomes are reported. */
 export async function defineCrashTests(id: string): Promise<void> {
   const { skip } = await HARNESSES[id]!();
   test(`${id}: ${CRASHES} random kills`, { skip, timeout: 240_000 }, async (context) => {

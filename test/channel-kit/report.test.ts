@@ -39,7 +39,7 @@ test("an ability that is declared and that no passed test says it proves is a fa
   );
 });
 
-test("why something was not played is told under the table", () => {
+test("the reasons of skipped scenarios follow below the table", () => {
   const thirtyOne = [{ name: "scenario 31: preview", passed: true, skipped: "there are no previews" }];
   const table = toTable([played(thirtyOne), { ...played(thirtyOne), label: "Y" }], SCENARIOS);
   assert.match(table, /\n- 31, X, Y: there are no previews\n?/);

@@ -44,7 +44,7 @@ function refuse(why: string): never {
 
 function positive(name: "kills" | "seed" | "jobs"): number {
   const value = Number(values[name]);
-  return Number.isSafeInteger(value) && value > 0 ? value : refuse(`--${name} ${values[name]} is no whole number above 0.`);
+  return Number.isSafeInteger(value) && value > 0 ? value : refuse(`--${name} ${values[name]} is not an integer above 0.`);
 }
 
 async function kill(victims: readonly string[]): Promise<void> {

@@ -1,7 +1,7 @@
 import type { ChannelCapabilities } from "../../src/channels/channel.ts";
 
 /**
- * What every channel must stand. `level`: `room` scenarios need a channel under its host and a journal in memory; `gateway` scenarios
+ * The behavior that every channel must show. `level`: `room` scenarios need a channel under its host and a journal in memory; `gateway` scenarios
  * need the whole process, since they are about turns, restarts or policy. `applies` says for which abilities a scenario means something.
  */
 export type Scenario = { number: number; name: string; level: "room" | "gateway"; applies: (abilities: ChannelCapabilities) => boolean };

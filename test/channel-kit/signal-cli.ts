@@ -1,5 +1,5 @@
 // A stand-in for the program signal-cli, with the arguments that matter: `[--config DIR] [-a NUMBER] daemon --http HOST:PORT ...`.
-// SIGNAL_CLI_STAGE in its environment would not reach it, so what it is to do stands in a file beside its --config: `stage.json`.
+// SIGNAL_CLI_STAGE in its environment would not reach it, so a file beside its --config, `stage.json`, says what it does.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ADA, NUMBER, SignalServer } from "./signal-server.ts";

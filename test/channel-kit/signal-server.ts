@@ -26,7 +26,7 @@ type Shown = {
   pinned?: boolean;
 };
 export type Human = { uuid: string; number: string; name: string };
-/** Whoever reads notifications: a stream of the daemon, or a socket of the container. */
+/** A client that reads notifications: a stream of the daemon, or a socket of the container. */
 type Reader = { account: string | null; write: (notification: Json) => void; end: () => void };
 
 class RpcError extends Error {
@@ -49,8 +49,8 @@ export const GROUP = Buffer.alloc(32, 7).toString("base64");
 const STYLES = new Set(["BOLD", "ITALIC", "STRIKETHROUGH", "MONOSPACE", "SPOILER"]);
 
 /**
- * Signal as signal-cli shows it, on loopback: the HTTP face of its daemon and that of the REST container at once. What comes while nobody
- * listens waits, as with `--receive-mode on-connection`; what was written to a listener is never written again.
+ * Signal as signal-cli shows it, on loopback: the HTTP API of its daemon and that of the REST container at once. Messages wait while no
+ * client listens, as with `--receive-mode on-connection`; what was written to a listener is never written again.
  */
 export class SignalServer {
   readonly calls: Call[] = [];
@@ -216,7 +216,7 @@ export class SignalServer {
     this.#readers.clear();
   }
 
-  /** Whoever comes first gets what waits for it. */
+  /** The first reader of an account gets the messages that wait for it. */
   #read(reader: Reader): () => void {
     this.#readers.add(reader);
     const mine = this.#waiting.filter((each) => reader.account === null || each["account"] === reader.account);

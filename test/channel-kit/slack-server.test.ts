@@ -117,7 +117,7 @@ test("at a refresh our client has no moment without a socket; the official one i
   official.on("connected", () => connects++);
   await official.start();
   const [ours, theirs] = await Promise.all([refreshed(one, 3, 5_000), refreshed(two, 1, 200)]);
-  // How long it is for the official one is its own matter: it is told, not asserted.
+  // The duration for the official client is printed, not asserted.
   context.diagnostic(
     `without a socket at refreshes, in ms: ours ${JSON.stringify(ours)}, official ${JSON.stringify(theirs.map(Math.round))}`,
   );

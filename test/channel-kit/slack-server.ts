@@ -262,7 +262,7 @@ export class SlackServer {
     this.#deafSince = null;
     const debug = { host: "loopback", approximate_connection_time: this.lifetime };
     ws.send(JSON.stringify({ type: "hello", num_connections: this.#socks.size, debug_info: debug, connection_info: { app_id: "A1" } }));
-    // What nobody has acknowledged comes again to whoever connects.
+    // Unacknowledged events are sent again to the next connection.
     this.redeliver(app);
   }
 

@@ -20,7 +20,7 @@ export type TestHost = {
   states: AccountStatus[];
   /** While set, nothing can be stored. */
   failures: { admit: Error | null };
-  /** While `until` is set, what is to be stored waits for it; so many wait. */
+  /** While `until` is set, admissions wait for it; `waiting` counts them. */
   stalled: { until: Promise<void> | null; waiting: number };
   until(ready: () => boolean, what: string): Promise<void>;
   state(wanted: AccountStatus["state"]): Promise<AccountStatus>;
@@ -90,7 +90,7 @@ export async function openTestHost(channel: Channel, config: unknown, account = 
         looks.delete(check);
         resolve();
       };
-      // Conditions may also read what a server has seen, which tells nobody.
+      // Conditions may also read the requests of a server, which has no change event.
       const poll = setInterval(check, 20);
       looks.add(check);
       check();

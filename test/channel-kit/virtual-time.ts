@@ -1,9 +1,9 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { TestContext } from "node:test";
 
-/** Time that passes only when it is told to, for both sides of a connection in this process. What is sent arrives in no time. */
+/** A clock that a test advances, for both sides of a connection in this process. Data arrives at once. */
 export type VirtualTime = {
-  /** Lets so many milliseconds pass, much faster than what only the machine can do: for connections that stand. */
+  /** Advances the clock faster than real input and output can follow: for established connections. */
   pass(ms: number): Promise<void>;
   /** Lets time pass until something is so; after `limitMs` it is an error. */
   until(ready: () => boolean, what: string, limitMs: number): Promise<void>;

@@ -1,4 +1,4 @@
-// WebChat from the side of its clients: the gateway, the network in between, and what was said.
+// WebChat from the side of its clients: the gateway, the network in between, and the messages.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -24,7 +24,7 @@ type Options = {
 export const CHAT = ["operator.read", "operator.write"];
 export const SESSION = "agent:main:main";
 
-/** One gateway with a model, and whoever connects to it. */
+/** One gateway with a model, and the clients that connect to it. */
 export class WebchatBench {
   readonly model: ModelServer;
   readonly #env: Record<string, string>;
@@ -157,7 +157,7 @@ class FaultProxy {
     for (const way of ways) this.#lost.add(way);
   }
 
-  /** Cuts off whoever is connected; who connects then gets through. */
+  /** Closes all connections; new ones are accepted. */
   disconnect(): void {
     for (const socket of this.#sockets) socket.destroy();
     this.#lost.clear();
@@ -210,7 +210,7 @@ export const history = (client: ProtocolClient, sessionKey = SESSION): Promise<H
   client.request<History>("chat.history", { sessionKey, limit: 1_000 });
 
 const wordsOf = ({ content }: Row): string => (typeof content === "string" ? content : content.map(({ text = "" }) => text).join(""));
-/** What was said in a session, in order: by the person, and by the agent. */
+/** The messages of one role in a session, in order. */
 export async function userMessages(client: ProtocolClient, role: "user" | "assistant", sessionKey = SESSION): Promise<string[]> {
   const { messages } = await history(client, sessionKey);
   return messages.filter((row) => row.role === role).map(wordsOf);

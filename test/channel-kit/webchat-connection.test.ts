@@ -141,7 +141,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
       await kept;
     }));
 
-  test("scenario 22: a revoked device is out at once, is told why, and does not come again", () =>
+  test("scenario 22: a revoked device is disconnected at once with the reason, and does not reconnect", () =>
     WebchatBench.with(async (place) => {
       const operator = await place.operator();
       const device = createDevice();
@@ -223,7 +223,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
       );
     }));
 
-  test("scenario 25: a message whose fate is unknown is sent again with its key, and counts once", () =>
+  test("scenario 25: a message with an unknown outcome is sent again with its key, and counts once", () =>
     WebchatBench.with(async (place) => {
       const pipe = await place.pipe();
       const watcher = await place.client();
@@ -291,7 +291,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
           await send(client, text, key, session);
           await untilAnswered(client, "read", session);
           assert.ok((await userMessages(client, "user", session))[0] === text, `text ${at} in the transcript`);
-          // Half of a pair is no character, and is left out for the model.
+          // A lone surrogate is not a character, and is left out for the model.
           const shown = textOf(place.model.requests().at(-1)!.messages.at(-1));
           assert.ok(shown === text.replaceAll(/\p{Surrogate}/gu, ""), `text ${at} as the model was shown it`);
           assert.equal((await send(client, text, key, session)).status, "ok", "the same text under the same key is the same message");
@@ -306,7 +306,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
       { config: FOLLOWUP },
     ));
 
-  test("scenario 32: what the agent says, or is said in its name, starts no turn and is no command", () =>
+  test("scenario 32: messages of the agent, or injected in its name, start no turn and run no command", () =>
     WebchatBench.with(async (place) => {
       const operator = await place.operator();
       const client = await place.client();
@@ -388,38 +388,41 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
     ),
   );
 
-  test("scenario 39: nonsense ends at most the connection that sent it, and is no fault of the gateway", { timeout: 120_000 }, () =>
-    WebchatBench.with(async (place) => {
-      const operator = await place.operator();
-      const witness = await place.client();
-      const random = new SeededRandom(39);
-      for (const { what, text, expected } of NONSENSE) {
-        const raw = await enterRaw(place);
-        raw.text(text);
-        assert.match(await fateOf(raw), expected, what);
+  test(
+    "scenario 39: malformed frames end at most their own connection, and are not logged as errors of the gateway",
+    { timeout: 120_000 },
+    () =>
+      WebchatBench.with(async (place) => {
+        const operator = await place.operator();
+        const witness = await place.client();
+        const random = new SeededRandom(39);
+        for (const { what, text, expected } of NONSENSE) {
+          const raw = await enterRaw(place);
+          raw.text(text);
+          assert.match(await fateOf(raw), expected, what);
+          await witness.request("health");
+          raw.drop();
+        }
+        for (let at = 0; at < 60; at++) {
+          const { what, bytes, outcome } = generateViolation(random);
+          const raw = await enterRaw(place);
+          raw.write(bytes);
+          if (outcome === "end") assert.ok(await raw.until(() => raw.ended, 10_000), what);
+          raw.drop();
+        }
         await witness.request("health");
+        let raw = await enterRaw(place);
+        for (let at = 0; at < 300; at++) {
+          if (raw.ended) raw = await enterRaw(place);
+          raw.text(generateMessage(`fuzz-${at}`, random, 0.02).bytes);
+        }
         raw.drop();
-      }
-      for (let at = 0; at < 60; at++) {
-        const { what, bytes, outcome } = generateViolation(random);
-        const raw = await enterRaw(place);
-        raw.write(bytes);
-        if (outcome === "end") assert.ok(await raw.until(() => raw.ended, 10_000), what);
-        raw.drop();
-      }
-      await witness.request("health");
-      let raw = await enterRaw(place);
-      for (let at = 0; at < 300; at++) {
-        if (raw.ended) raw = await enterRaw(place);
-        raw.text(generateMessage(`fuzz-${at}`, random, 0.02).bytes);
-      }
-      raw.drop();
-      await send(witness, "still here?", randomUUID(), "agent:main:witness");
-      await untilAnswered(witness, "You said: still here?", "agent:main:witness");
-      const faults = (await logged(operator)).filter(({ level }) => level === "error");
-      assert.deepEqual(faults, []);
-      assert.doesNotMatch(place.gateway.output(), /uncaught|unhandled|a defect|TypeError|RangeError/i);
-    }),
+        await send(witness, "still here?", randomUUID(), "agent:main:witness");
+        await untilAnswered(witness, "You said: still here?", "agent:main:witness");
+        const faults = (await logged(operator)).filter(({ level }) => level === "error");
+        assert.deepEqual(faults, []);
+        assert.doesNotMatch(place.gateway.output(), /uncaught|unhandled|a defect|TypeError|RangeError/i);
+      }),
   );
 });
 
@@ -572,7 +575,11 @@ const NONSENSE: readonly { what: string; text: string; expected: RegExp }[] = [
   })),
   ...["null", "[]", "7", '"x"', "{}"].map((params) => ({ what: `params ${params}`, text: request(params), expected: REFUSED })),
   { what: "values of other types", text: request('{"sessionKey":1,"message":{},"idempotencyKey":[]}'), expected: REFUSED },
-  { what: "a session of nobody", text: request('{"sessionKey":"agent::..","message":"x","idempotencyKey":"k1"}'), expected: REFUSED },
+  {
+    what: "a session without an agent",
+    text: request('{"sessionKey":"agent::..","message":"x","idempotencyKey":"k1"}'),
+    expected: REFUSED,
+  },
   { what: "an empty message", text: request('{"sessionKey":"main","message":" ","idempotencyKey":"k2"}'), expected: REFUSED },
   { what: "a deep one", text: request(`${"[".repeat(50_000)}${"]".repeat(50_000)}`), expected: REFUSED },
   { what: "a huge one", text: request(JSON.stringify({ message: "x".repeat(3_000_000) })), expected: REFUSED },

@@ -61,7 +61,7 @@ async function open({ behindMs = 0 }: { behindMs?: number } = {}): Promise<Platf
     editMessage: (person, text) => server.pushEdit(last.get(person.id)!, text),
     deleteMessage: (person) => server.pushDelete(last.get(person.id)!),
     react: (person, emoji) => server.pushReaction(newestInRoom().id, emoji, true, person.id),
-    sendMalformed: () => server.dispatch("MESSAGE_CREATE", { id: server.id(), channel_id: DIRECT, content: "nobody has written this" }),
+    sendMalformed: () => server.dispatch("MESSAGE_CREATE", { id: server.id(), channel_id: DIRECT, content: "a message without author" }),
     failSends: (how, times) => sumCounters((["send", "edit"] as const).map((operation) => server.fail(operation, FAULTS[how]!, times))),
     echoBotMessage: () => server.dispatch("MESSAGE_CREATE", { ...newestInRoom(), guild_id: GUILD }),
     sendAsOtherBot: (text) => void server.push(`<@${BOT}> ${text}`, { author: OTHER_BOT_USER }),

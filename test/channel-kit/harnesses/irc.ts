@@ -66,7 +66,7 @@ async function open({ impatient = false }: { impatient?: boolean } = {}): Promis
       wire.setUpstream(`:${prefix} PRIVMSG ${ROOM} :${text}`);
     },
     sendAsOtherBot: (text) => wire.setUpstream(`@bot :parrot!~parrot@localhost PRIVMSG ${ROOM} :${BOT}: ${text}`),
-    // What is said in the room both of them hear: it counts once.
+    // Both users receive the messages of the room: each counts once.
     botMessages: () => [...heardBy(people[0]!), ...heardBy(people[1]!).filter((each) => each.where === "direct")],
     // The room hears who comes and goes.
     connectionCounts: () => ({

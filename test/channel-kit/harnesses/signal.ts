@@ -70,7 +70,7 @@ async function open(): Promise<PlatformHarness> {
   };
 }
 
-/** What waits while nobody listens comes later, but what was written to a listener that dies does not come again. */
+/** Messages that wait without a listener are delivered later; messages written to a listener that dies are not repeated. */
 const inapplicable = {
   bots: "Signal does not say who is a bot",
   history: "Signal keeps unfetched messages and delivers them once",

@@ -114,7 +114,7 @@ async function open(): Promise<PlatformHarness> {
         };
       }),
     redeliver: () => server.again(),
-    // Whoever connects begins with getMe.
+    // Every connection begins with getMe.
     connectionCounts: () => ({ changes: server.of("getMe").length, acknowledged: server.acked().length }),
     close: () => server.close(),
   };
