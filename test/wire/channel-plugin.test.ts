@@ -1,4 +1,4 @@
-// The real process with channels that are not built in: the one of the guide, as it stands there, and broken ones.
+// The real process with channel plugins: the unchanged example of the guide, and broken ones.
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -217,7 +217,7 @@ test("a broken file is its own channel's matter, with cause and fix", async () =
   );
   assert.match(String((await settled("missing")).fix), /missing\.mjs/);
   assert.match(String((await settled("uninstalled")).fix), /npm install --prefix/);
-  assert.equal(await statusOf("tlon"), undefined, "a channel of OpenClaw that nobody provides is not tried");
+  assert.equal(await statusOf("tlon"), undefined, "a channel of OpenClaw without a plugin is not started");
 });
 
 test("a package is found in the state directory, and its TerminalError is ours", async () => {
@@ -231,10 +231,10 @@ test("the id of a built-in channel cannot be taken", async () => {
   assert.notEqual(irc.state, "terminal");
 });
 
-test("a mended file is loaded at the next start of the channel", async () => {
+test("a corrected file is loaded at the next start of the channel", async () => {
   writeFileSync(
     join(folder, "broken.mjs"),
-    readFileSync(join(folder, "desk.mjs"), "utf8").replace('id: "desk"', 'id: "broken"').replace('label: "Desk"', 'label: "Mended"'),
+    readFileSync(join(folder, "desk.mjs"), "utf8").replace('id: "desk"', 'id: "broken"').replace('label: "Desk"', 'label: "Corrected"'),
   );
   const client = await gateway.connect();
   await client.request("channels.start", { channel: "broken", accountId: "default" });

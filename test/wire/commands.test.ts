@@ -123,10 +123,10 @@ for (const { name, skip, key, ask } of VOICES) {
       assert.match(await ask(command), /new conversation/);
       assert.notEqual((await operator.request<{ session: Wire }>("sessions.describe", { key })).session["sessionId"], before, command);
       await ask(`after ${command}`);
-      assert.doesNotMatch(contextOf(model.requests().at(-1)!).join("\n"), /plums/, `${command} begins anew`);
+      assert.doesNotMatch(contextOf(model.requests().at(-1)!).join("\n"), /plums/, `${command} starts an empty session`);
     }
     const about = model.requests().length;
-    assert.match(await ask("/unknown thing"), /You said: +\/unknown thing/, "what is no command is text for the agent");
+    assert.match(await ask("/unknown thing"), /You said: +\/unknown thing/, "an unknown command is text for the agent");
     assert.equal(model.requests().length, about + 1);
   });
 
@@ -203,7 +203,7 @@ test("steer: a message reaches the turn that is running", async () => {
     contexts.join("\n---\n"),
   );
   const { messages } = await operator.request<{ messages: Wire[] }>("chat.history", { sessionKey: "agent:main:steer" });
-  assert.equal(messages.filter((each) => each["role"] === "user").length, 2, "both stand in the history once");
+  assert.equal(messages.filter((each) => each["role"] === "user").length, 2, "each is in the history once");
 });
 
 test("interrupt: a message ends the answer before it", async () => {
@@ -236,7 +236,7 @@ test("Nothing wakes more than once a second when there is nothing to do", async 
   try {
     const pids = (): number[] => [idle.pid, ...descendants(idle.pid)];
     await until("the agent's process", () => pids().length > 1);
-    // A runtime collects its garbage some seconds after the start; a timer would go on for ever.
+    // A runtime collects its garbage some seconds after the start; a timer would never end.
     const seconds = 3;
     const quiet = await until(
       "a quiet time",

@@ -37,7 +37,7 @@ const DAMAGED: readonly (readonly [string, string | Buffer, boolean])[] = [
   ["a proxy mode without a header", '{ "gateway": { "auth": { "mode": "trusted-proxy" } } }', true],
   ["an unknown auth mode", '{ "gateway": { "auth": { "mode": "magic" } } }', true],
   ["a secret that is not there", '{ "gateway": { "auth": { "mode": "token", "token": "${NO_SUCH_VARIABLE}" } } }', true],
-  ["a binding to nobody", '{ "bindings": [{ "agentId": "ghost", "match": { "channel": "irc" } }] }', true],
+  ["a binding to an unknown agent", '{ "bindings": [{ "agentId": "ghost", "match": { "channel": "irc" } }] }', true],
   ["a channel that does not exist", '{ "channels": { "pigeon": { "enabled": true, "loft": 3 } } }', true],
   ["a channel that lacks everything (its own status says so)", '{ "channels": { "irc": { "enabled": true } } }', false],
   ["nested a thousand times", `${'{"a":'.repeat(1_000)}1${"}".repeat(1_000)}`, true],
@@ -172,7 +172,7 @@ test("A changed model answers the next message, without a restart", async () => 
   assert.equal((await call("health"))["ok"], true);
 });
 
-test("A broken edit changes nothing that runs, is told, and is forgotten when it is mended", async () => {
+test("A broken edit does not change the running configuration, is reported, and is cleared by a correct one", async () => {
   edit('{ "agents": { "defaults": { "model": ');
   await until("word about it", async () => JSON.stringify((await call("health"))["configReload"]).includes("degraded"));
   const config = await call("config.get");
@@ -244,7 +244,7 @@ test("An IRC account that is added, changed or removed starts, restarts or ends 
     assert.deepEqual(Object.keys(await rows()), ["one"]);
     const row = (await rows())["one"]!;
     assert.equal(row["connected"], true);
-    assert.equal(row["lastConnectedAt"] ?? row["lastStartAt"], since, "the account that nobody touched was not restarted");
+    assert.equal(row["lastConnectedAt"] ?? row["lastStartAt"], since, "the unchanged account was not restarted");
     assert.equal(await modelOf("beside"), "echo", "nothing else restarted");
     edit(base());
     await ison("clawone", false);

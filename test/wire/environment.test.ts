@@ -240,7 +240,7 @@ function fill(path: string): void {
   }
 }
 
-test("when its file descriptors are used up it goes on, and is well again when there are some", async (t) => {
+test("the gateway survives a lack of file descriptors, and recovers when there are some again", async (t) => {
   const dir = home(t);
   const started = await start(t, dir, {}, { via: ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"] });
   await listens(started);

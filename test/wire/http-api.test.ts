@@ -141,8 +141,8 @@ test("`user` names a session that lasts; without it each completion stands alone
     ["user", "assistant", "user", "assistant"],
   );
   model.clear();
-  for (const text of ["I am nobody", "who am I?"]) await post("/v1/chat/completions", say(text));
-  assert.doesNotMatch(contextOf(model.requests()[1]!).join("\n"), /nobody/);
+  for (const text of ["I am Odysseus", "who am I?"]) await post("/v1/chat/completions", say(text));
+  assert.doesNotMatch(contextOf(model.requests()[1]!).join("\n"), /Odysseus/);
 });
 
 test("Earlier messages of the request are shown to the agent", async () => {
@@ -194,7 +194,7 @@ test("Errors have OpenAI's shape and a status that tells the truth", async () =>
     ["/v1/chat/completions", "{not json", 400, "invalid_request_error"],
     ["/v1/chat/completions", [], 400, "invalid_request_error"],
     ["/v1/chat/completions", { model: "gpt-4", messages: [{ role: "user", content: "x" }] }, 400, "invalid_request_error"],
-    ["/v1/chat/completions", { model: "openclaw/nobody", messages: [{ role: "user", content: "x" }] }, 404, "invalid_request_error"],
+    ["/v1/chat/completions", { model: "openclaw/absent", messages: [{ role: "user", content: "x" }] }, 404, "invalid_request_error"],
     ["/v1/chat/completions", { model: "openclaw", messages: [] }, 400, "invalid_request_error"],
     ["/v1/chat/completions", { model: "openclaw", messages: [{ role: "user", content: "" }] }, 400, "invalid_request_error"],
     ["/v1/chat/completions", { model: "openclaw", messages: [{ role: "king", content: "x" }] }, 400, "invalid_request_error"],

@@ -83,7 +83,7 @@ const textOf = (message: unknown): string =>
 
 const shown = (messages: readonly unknown[]): string[] => messages.map((each) => `${(each as Wire)["role"]}: ${textOf(each)}`);
 
-test("The reference client is told what is served, and by whom", async () => {
+test("The reference client receives the served methods and the server's identity", async () => {
   const { hello } = await official();
   const features = hello["features"] as { methods: string[]; events: string[]; capabilities: string[] };
   assert.deepEqual([...features.methods].toSorted(), [...SERVED_METHODS].toSorted(), "the advertised list is the served list");
@@ -93,7 +93,7 @@ test("The reference client is told what is served, and by whom", async () => {
   assert.equal(snapshot["stateDir"], join(home, ".openclaw"));
 });
 
-test("A message sent with chat.send comes back as deltas and one final, in order, and stands in the history", async () => {
+test("A message sent with chat.send is answered with ordered deltas and one final, and is in the history", async () => {
   const { client, events } = await official();
   await call(client, "sessions.subscribe");
   const runId = randomUUID();
@@ -233,7 +233,7 @@ test("A stream reaches the clients that watch the session, and no others", async
   assert.deepEqual(ofRun(bystander.events, "agent", runId), []);
 });
 
-test("chat.abort ends a run with what was said so far, and aborting again changes nothing", async () => {
+test("chat.abort ends a run with the text so far, and aborting again changes nothing", async () => {
   const { client, events } = await official();
   const runId = randomUUID();
   await call(client, "chat.send", { sessionKey: "agent:main:abort", message: "hang", idempotencyKey: runId });
@@ -263,7 +263,7 @@ test("A model that fails ends the run with an error that names its kind", async 
   assert.equal(session["status"], "failed");
 });
 
-test("Sessions are created, described, changed, listed, reset and deleted, and subscribers are told what changed", async () => {
+test("Sessions are created, described, changed, listed, reset and deleted, and subscribers receive the changes", async () => {
   const { client, events } = await official();
   await call(client, "sessions.subscribe");
   const created = await call(client, "sessions.create", { key: "agent:main:garden", label: "Garden" });
@@ -301,7 +301,7 @@ test("Sessions are created, described, changed, listed, reset and deleted, and s
     ["Orchard"],
   );
   const children = await call(client, "sessions.list", { spawnedBy: "agent:main:garden", limit: 10_000 });
-  assert.equal(children["totalCount"], 0, "nobody's child");
+  assert.equal(children["totalCount"], 0, "it has no children");
   const preview = (await call(client, "sessions.preview", { keys: ["agent:main:garden", "agent:main:nowhere"] })) as { previews: Wire[] };
   assert.deepEqual(
     preview.previews.map((each) => each["status"]),

@@ -96,7 +96,7 @@ test("An unknown sender gets a pairing code once, and the agent hears nothing un
   const pending = async (): Promise<PairingRow[]> => ((await call("channels.pairing.list")) as { requests: PairingRow[] }).requests;
   const requests = await pending();
   assert.deepEqual(requests.map((each) => each.senderId.split("!")[0]).toSorted(), ["ann", "bob"]);
-  assert.equal(codes(ann).length, 1, "the code is told once");
+  assert.equal(codes(ann).length, 1, "the code is sent once");
   assert.equal(model.requests().length, 0, "no message of an unknown sender reaches a model");
 
   const { requestId } = requests.find((each) => each.senderId.startsWith("ann!"))!;
@@ -150,27 +150,31 @@ test("Two people on IRC, a room and a browser talk at the same time, each in a s
     "only the operator has tools",
   );
   assert.deepEqual(shown("apples")[0]!.tools, [], "a person on a channel has none");
-  assert.match(systemOf(shown("apples")[0]!), /irc/i, "the agent is told where it talks");
+  assert.match(systemOf(shown("apples")[0]!), /irc/i, "the system prompt names the channel");
 });
 
-test("In a room with mention gating only what addresses the bot is answered; what was said before comes along", { skip }, async () => {
-  model.clear();
-  bob.say("#team", "the meeting is at noon");
-  ann.say("#team", "who brings cake?");
-  ann.say("#team", "claw: when is the meeting?");
-  await ann.until(() => inRoom(ann, "#team").some((line) => line.includes("when is the meeting?")), "an answer");
-  assert.equal(model.requests().length, 1);
-  const last = contextOf(model.requests()[0]!).at(-1)!;
-  assert.match(last, /bob: the meeting is at noon[^]*ann: who brings cake\?[^]*ann: when is the meeting\?/);
+test(
+  "In a room with mention gating only messages that address the bot are answered; earlier ones are their context",
+  { skip },
+  async () => {
+    model.clear();
+    bob.say("#team", "the meeting is at noon");
+    ann.say("#team", "who brings cake?");
+    ann.say("#team", "claw: when is the meeting?");
+    await ann.until(() => inRoom(ann, "#team").some((line) => line.includes("when is the meeting?")), "an answer");
+    assert.equal(model.requests().length, 1);
+    const last = contextOf(model.requests()[0]!).at(-1)!;
+    assert.match(last, /bob: the meeting is at noon[^]*ann: who brings cake\?[^]*ann: when is the meeting\?/);
 
-  model.clear();
-  bob.say("#lobby", "anybody here?");
-  await bob.until(
-    () => inRoom(bob, "#lobby").some((line) => line.includes("anybody here?")),
-    "an answer without a mention, where the config says so",
-  );
-  assert.equal(model.requests().length, 1);
-});
+    model.clear();
+    bob.say("#lobby", "anybody here?");
+    await bob.until(
+      () => inRoom(bob, "#lobby").some((line) => line.includes("anybody here?")),
+      "an answer without a mention, where the config says so",
+    );
+    assert.equal(model.requests().length, 1);
+  },
+);
 
 test("The command line shows who talks to which agent, where, and why", { skip }, async () => {
   const bindings = await openclaw(home, "agents", "list", "--bindings");

@@ -172,7 +172,7 @@ test(
     await send(client, "k1", "slow:100 stopped in the middle of this");
     await asked("stopped in the middle");
     process.kill(gateway.pid, "SIGSTOP");
-    await until("it stands still", () => /^State:\s+T/m.test(readFileSync(`/proc/${gateway.pid}/status`, "utf8")));
+    await until("it is stopped", () => /^State:\s+T/m.test(readFileSync(`/proc/${gateway.pid}/status`, "utf8")));
     const meanwhile = send(client, "k2", "said meanwhile");
     process.kill(gateway.pid, "SIGCONT");
     await meanwhile;

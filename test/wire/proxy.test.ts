@@ -61,7 +61,7 @@ test("the proxy of an account is used without any in the environment", async () 
   await allAsked(proxy);
 });
 
-test("a proxy that cannot be used is said, and nothing goes around it", async () => {
+test("an unusable proxy is reported, and no request bypasses it", async () => {
   const gateway = await start({ config: { channels: channels() }, env: { HTTPS_PROXY: "socks5://127.0.0.1:1080" } });
   await until("the cause in the log", () => /HTTPS_PROXY names a SOCKS proxy/.test(gateway.output()));
   const client = await gateway.connect();

@@ -1,4 +1,4 @@
-// A wire tap: stands between a client and the gateway, keeps every frame, and checks what the gateway sends.
+// A proxy between a client and the gateway that records every frame and checks what the gateway sends.
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";

@@ -339,13 +339,13 @@ const grantedTo = (raw: RawClient): unknown =>
 test("Each method asks for the scope of the published table", async () => {
   const reader = await open(issued.get("service token")!, ADMIN);
   assert.deepEqual(grantedTo(reader), ["operator.read"], "asking for more than a token has gives what it has");
-  const nobody = await open(planted.get("gateway token")!, []);
-  assert.deepEqual(grantedTo(nobody), []);
+  const unscoped = await open(planted.get("gateway token")!, []);
+  assert.deepEqual(grantedTo(unscoped), []);
   const dynamic: Readonly<Record<string, unknown>> = { "channels.pairing.approve": { channel: "irc", accountId: "good", requestId: "x" } };
   for (const [method, scope] of Object.entries(PUBLISHED_SCOPES)) {
     const params = dynamic[method] ?? {};
     for (const [who, raw] of [
-      ["nobody", nobody],
+      ["a client without scopes", unscoped],
       ["a reader", reader],
     ] as const) {
       if (who === "a reader" && scope === "operator.read") continue;
@@ -436,7 +436,7 @@ test("A token that was revoked or has expired ends at once, with its sockets", a
     token: string;
   };
   assert.equal((await ask("GET", "/v1/models", bearer(expired.token))).status, 200);
-  // The store has one owner: what time would do is done while nobody runs.
+  // The store has one owner: the expiry is changed while no gateway runs.
   await gateway.kill();
   const db = new DatabaseSync(join(stateDir(home), "gateway", "gateway.db"));
   db.prepare("UPDATE service_tokens SET expires_at = ? WHERE id = ?").run(Date.now() - 1, expired.id);

@@ -1,4 +1,4 @@
-// What the configuration promises reaches the people on a channel, the model, and whoever knocks at the port.
+// Configuration keys take effect for the people on a channel, for the model, and for clients of the port.
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -98,7 +98,7 @@ after(async () => {
 });
 
 test(
-  "A variable of the file is the key of the provider, and the model is told the day, the room's words and as much of a file as is allowed",
+  "A variable of the file is the provider's key, and the model receives the date, the room's context and a file up to its limit",
   {
     skip,
   },
@@ -125,7 +125,7 @@ test("Replies carry the prefix and are cut to the configured length", { skip }, 
   for (const line of lines) assert.ok(line.length <= 60, line);
 });
 
-test("A configured text starts anew, where the sender may give commands; in the words of others it is a message", { skip }, async () => {
+test("A configured reset text starts a new session for senders who may use commands; from others it is a message", { skip }, async () => {
   const bob = await IrcClient.join(irc.port, "bob");
   const heard = (): string[] => bob.said().map((each) => each.text);
   bob.say("claw", "Start over");

@@ -116,10 +116,10 @@ test("pushed instead of polled: the same gateway with a webhook takes what waits
   telegram.say("pushed");
   await answered("You said: pushed");
   await gateway.kill("SIGKILL");
-  telegram.say("pushed at nobody");
+  telegram.say("pushed while stopped");
   await start(webhook, port);
-  await answered("You said: pushed at nobody");
-  for (const text of ["before the webhook", "pushed", "pushed at nobody"])
+  await answered("You said: pushed while stopped");
+  for (const text of ["before the webhook", "pushed", "pushed while stopped"])
     assert.equal(telegram.sent().filter((each) => each === `You said: ${text}`).length, 1);
   const forged = JSON.stringify({ update_id: 1, message: telegram.message({ text: "forged" }) });
   const answer = await fetch(webhook.webhookUrl, { method: "POST", headers: { "x-telegram-bot-api-secret-token": "guess" }, body: forged });

@@ -1,4 +1,4 @@
-// The real process with the webhook channel: the lines of its documentation are run as they stand there.
+// The real process with the webhook channel: runs the unchanged commands of its documentation.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
