@@ -1,9 +1,7 @@
 // Figures of the structure: files, functions, cycles, arrows between modules, exported names that two files share. For a table of
 // before and after; nothing fails here.
 //   npm run structure [-- --json]
-import { spawnSync } from "node:child_process";
-import { join } from "node:path";
-import { exportedTypes, findCycles, functionLengths, isTest, moduleOf, readSources, ROOT, type Graph } from "./source-graph.ts";
+import { exportedTypes, findCycles, functionLengths, isTest, moduleOf, readSources, type Graph } from "./source-graph.ts";
 
 const linesOf = (text: string): number => text.split("\n").length - 1;
 const LONG_FUNCTION = 70;
@@ -66,12 +64,6 @@ function testFigures(graph: Graph): { tests: number; assertions: number } {
   return { tests: count(/^\s*(?:await )?(?:test|it|scenario|covers)\(/gm), assertions: count(/\bassert(?:\.\w+)?\(/g) };
 }
 
-/** Private idiom that the check of the prose finds; null where that check cannot be run. */
-function proseHits(): number | null {
-  const { stdout, status } = spawnSync(process.execPath, [join(ROOT, "scripts/check-prose.ts"), "--count"], { encoding: "utf8" });
-  return status === 0 && /^\d+\s*$/.test(stdout) ? Number(stdout) : null;
-}
-
 const graph = readSources();
 const cycles = findCycles(graph);
 const shared = sharedTypeNames(graph);
@@ -81,7 +73,6 @@ const figures = {
   cycles,
   sharedTypeNames: shared.map(([name, files]) => ({ name, files })),
   ...testFigures(graph),
-  proseHits: proseHits(),
 };
 
 if (process.argv.includes("--json")) {
@@ -94,7 +85,6 @@ if (process.argv.includes("--json")) {
   }
   console.log(`modules: ${figures.modules.arrows} arrows, ${figures.modules.imports} imports between them (check-imports.ts --draw)`);
   console.log(`tests: ${figures.tests} call sites, ${figures.assertions} assertions`);
-  if (figures.proseHits !== null) console.log(`prose: ${figures.proseHits} hits of the word list`);
   console.log(`cycles: ${cycles.length}`);
   for (const cycle of cycles) console.log(`  ${cycle.join(", ")}`);
   console.log(`type names that several files export: ${shared.length}`);

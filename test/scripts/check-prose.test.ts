@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { findIdiom } from "../../scripts/check-prose.ts";
+import { findIdiom, findWrongFigures } from "../../scripts/check-prose.ts";
 
 // Assembled here, so that this file passes the check that it tests.
 const PHRASE = ["no", "body"].join("");
@@ -26,4 +26,24 @@ const CASES: readonly { readonly name: string; readonly text: string; readonly i
 
 for (const { name, text, isSource, hits } of CASES) {
   test(name, () => assert.deepEqual(found(text, isSource), hits));
+}
+
+const LIMITS = { fileBytes: 16_777_216, idleMs: 300_000, heapMib: 256, files: 4, "toy.textChars": 4_000 };
+const FIGURES: readonly { readonly text: string; readonly wrong: readonly string[] }[] = [
+  { text: "at 16 MiB<!-- limit fileBytes -->, with four<!-- limit files --> files", wrong: [] },
+  { text: "5 minutes<!-- limit idleMs -->, five minutes<!-- limit idleMs --> or 300 s<!-- limit idleMs -->", wrong: [] },
+  { text: "256 MiB<!-- limit heapMib --> and 4,000 characters<!-- limit toy.textChars -->", wrong: [] },
+  { text: "at 8 MiB<!-- limit fileBytes -->", wrong: ["8 MiB<!-- limit fileBytes -->"] },
+  { text: "at 16 MB<!-- limit fileBytes -->", wrong: ["16 MB<!-- limit fileBytes -->"] },
+  { text: "after 300<!-- limit idleMs -->", wrong: ["300<!-- limit idleMs -->"] },
+  { text: "many<!-- limit files --> files", wrong: ["<!-- limit files -->"] },
+  { text: "4<!-- limit unknown --> files", wrong: ["4<!-- limit unknown -->"] },
+];
+
+for (const { text, wrong } of FIGURES) {
+  test(`figures of a document: ${text}`, () =>
+    assert.deepEqual(
+      findWrongFigures(text, LIMITS).map((finding) => finding.found),
+      wrong,
+    ));
 }
