@@ -106,7 +106,7 @@ async function takeOver(pid: number, log: RootLog): Promise<void> {
   while (isProcessRunning(pid)) {
     if (foregroundClock.monotonic() > end)
       throw new CliError(`the running gateway (pid ${pid}) does not stop`, {
-        fix: `kill -9 ${pid} (nothing that was acknowledged is lost)`,
+        fix: `kill -9 ${pid} (no acknowledged message is lost)`,
         exit: EXIT.unavailable,
       });
     await sleep(foregroundClock, 20);

@@ -41,7 +41,7 @@ export const agent: CommandHandler = async (invocation) => {
   const replies = answer.result?.payloads ?? [];
   out.result(answer, () => {
     for (const { text, mediaUrl } of replies) {
-      // The cause of a failure is told once, below.
+      // The cause of a failure is printed once, below.
       if (text && !(answer.status !== "ok" && (text === answer.error || text === answer.summary))) out.line(sanitizeText(text));
       if (mediaUrl) out.line(sanitizeText(mediaUrl));
     }

@@ -61,7 +61,7 @@ export const agentsBind: CommandHandler = async (invocation) => {
   const match = matchOf(invocation);
   if (!match["channel"])
     throw new CliError("--channel is missing", {
-      why: "a rule is about a channel.",
+      why: "a binding needs a channel.",
       fix: `openclaw agents bind ${sanitizeLine(agentId)} --channel irc`,
       exit: EXIT.usage,
     });
@@ -72,7 +72,7 @@ export const agentsBind: CommandHandler = async (invocation) => {
     const same = bindings.find((each) => sortedJson(each.match) === sortedJson(match));
     if (same && same.agentId.toLowerCase() !== agentId) {
       throw new CliError(`${bindingText({ match } as Binding)} already goes to agent ${sanitizeLine(same.agentId)}`, {
-        why: "two rules with the same match cannot both win.",
+        why: "two bindings cannot have the same match.",
         fix: `first: openclaw agents unbind ${sanitizeLine(same.agentId)} --channel ${String(match["channel"])}`,
       });
     }
@@ -104,9 +104,9 @@ export const agentsUnbind: CommandHandler = async (invocation) => {
   const agentId = invocation.arg(0).toLowerCase();
   const match = matchOf(invocation);
   if (Object.keys(match).length === 0 && !invocation.has("all")) {
-    throw new CliError("no rules selected", {
+    throw new CliError("no bindings selected", {
       why: "no flag says which bindings to remove.",
-      fix: `openclaw agents list --bindings shows them; --all removes every rule of ${sanitizeLine(agentId)}.`,
+      fix: `openclaw agents list --bindings shows them; --all removes every binding of ${sanitizeLine(agentId)}.`,
       exit: EXIT.usage,
     });
   }
@@ -122,9 +122,9 @@ export const agentsUnbind: CommandHandler = async (invocation) => {
     for (const each of removed.toReversed()) edit.unset(["bindings", bindings.indexOf(each)]);
   });
   if (removed.length === 0)
-    throw new CliError(`No such rule for agent ${sanitizeLine(agentId)}`, { fix: "openclaw agents list --bindings" });
+    throw new CliError(`No such binding for agent ${sanitizeLine(agentId)}`, { fix: "openclaw agents list --bindings" });
   out.result({ ok: true, agentId, removed: removed.map((each) => each.match), where }, () => {
-    out.line(`Removed ${plural(removed.length, "rule")} from ${where}:`);
+    out.line(`Removed ${plural(removed.length, "binding")} from ${where}:`);
     for (const each of removed) out.line(`  ${sanitizeLine(bindingText(each))}`);
   });
 };

@@ -88,7 +88,7 @@ export const agentsAdd: CommandHandler = async (invocation) => {
     .replaceAll(/^-+|-+$/g, "");
   if (!id)
     throw new CliError(`"${sanitizeLine(name)}" cannot be the name of an agent`, {
-      why: "its id is made of the letters and digits in it, and there are none.",
+      why: "its id is derived from its letters and digits, and it has none.",
       fix: "choose another name.",
       exit: EXIT.usage,
     });
@@ -125,8 +125,8 @@ export const agentsDelete: CommandHandler = async (invocation) => {
     async () => {
       if (files)
         throw new CliError("the workspace cannot be deleted", {
-          why: "the gateway is not running, and it is what knows who uses those files.",
-          fix: "start it: openclaw gateway; or leave --files out.",
+          why: "the gateway is not running, and only it knows which agents use those files.",
+          fix: "start it with openclaw gateway, or omit --files.",
           exit: EXIT.unavailable,
         });
       const { config } = configOf(invocation);

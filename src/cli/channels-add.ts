@@ -34,7 +34,7 @@ export const channelsAdd: CommandHandler = async (given) => {
     if (checked) out.line(verifiedText(channel, checked.name));
     out.line(`Added ${name} to ${where}.`);
     for (const [path, value] of settings) out.line(`  ${path.join(".")} = ${toDisplaySetting(channel, path, value)}`);
-    if (!checked) return out.note("To see it connect: openclaw channels status");
+    if (!checked) return out.note("Check the connection with: openclaw channels status");
     out.note(`Next: send a message to ${sanitizeLine(checked.name)}, then: openclaw pairing list`);
   });
 };
@@ -155,5 +155,5 @@ const verifiedText = (channel: string, name: string): string =>
 const withSkipHint = (what: string, fix: unknown): CliError =>
   new CliError(what, {
     why: "nothing was saved.",
-    fix: typeof fix === "string" ? fix : "correct it, or save it unchecked: --no-verify",
+    fix: typeof fix === "string" ? fix : "correct it, or save it without the check: --no-verify",
   });

@@ -76,7 +76,7 @@ const startOrStop =
     out.result(answer, () => {
       for (const id of answer.accountIds) out.line(`${channel}/${id} ${done}.`);
       const note = lasts(account === undefined ? ["channels", channel] : ["channels", channel, "accounts", account]);
-      out.note(note ?? "To follow it: openclaw channels status");
+      out.note(note ?? "Check it with: openclaw channels status");
     });
   };
 
@@ -84,5 +84,5 @@ export const channelsStart: CommandHandler = startOrStop("channels.start", "is s
 export const channelsStop: CommandHandler = startOrStop(
   "channels.stop",
   "stopped",
-  (keys) => `It starts again with the gateway. To keep it off: openclaw config set ${formatPath([...keys, "enabled"])} false`,
+  (keys) => `It starts again when the gateway restarts. To disable it: openclaw config set ${formatPath([...keys, "enabled"])} false`,
 );

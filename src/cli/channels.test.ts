@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { accountTable, type AccountRow } from "./channels.ts";
 import { Output } from "./output.ts";
 
-test("accounts fit 80 columns whatever their names and causes, and what is wrong is said below with its fix", () => {
+test("the account table fits 80 columns with any names and causes; problems and fixes follow below it", () => {
   let text = "";
   const out = new Output(
     { stdout: { write: (more: string) => (text += more), isTTY: true, columns: 80 }, stderr: { write: () => {} } },
@@ -33,7 +33,7 @@ test("accounts fit 80 columns whatever their names and causes, and what is wrong
       name: "discord/of-somebody",
       state: "terminal",
       since: now - 5_000,
-      lastError: "the token was revoked, which is told in a rather long sentence that has to be wrapped somewhere",
+      lastError: "the token was revoked, which is explained in a rather long sentence that has to be wrapped somewhere",
       fix: "Make a new token and set it.",
     },
   ];

@@ -74,7 +74,7 @@ const deadLetterText = (row: AccountView): number => (row.parked ?? 0) + (row.ou
 
 const count = (value: number | undefined): string => (value ? String(value) : "-");
 
-/** Accounts with their live facts, in a table; below it, what is wrong and how to mend it. */
+/** The accounts with their live state in a table; below it, each problem and its fix. */
 export function accountTable(out: Output, rows: readonly AccountRow[], now: number): void {
   out.table(
     [

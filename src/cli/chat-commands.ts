@@ -15,7 +15,7 @@ export const chatCommands: CommandFamily = {
       ],
       usesGateway: true,
       notes: [
-        "Ctrl-C stops the running reply; a second Ctrl-C leaves. Piped lines are sent one after the other. A message on the command line is sent first.",
+        "Ctrl-C stops the running reply; a second Ctrl-C exits. Piped lines are sent in order, after the message on the command line.",
         "With --json it prints one JSON object per reply, each on a line of its own.",
       ],
       jsonLines: true,

@@ -58,7 +58,7 @@ export class ChatConversation {
     for (const turn of this.#turns.values()) void this.#recover(client, turn);
   }
 
-  /** The connection is gone; what is said from now on waits for the next. */
+  /** The connection is lost; messages wait for the next one. */
   detach(): void {
     this.#client = null;
     this.#connected = this.#nextConnection();
@@ -178,7 +178,7 @@ export class ChatConversation {
       if (outcome.terminalReply?.text) this.#print(turn, outcome.terminalReply.text);
       turn.end(
         outcome.status === "ok" ? "final" : "error",
-        outcome.error ?? (outcome.status === "timeout" ? "no answer yet; openclaw sessions show has it later" : undefined),
+        outcome.error ?? (outcome.status === "timeout" ? "no answer yet; openclaw sessions show will have it" : undefined),
       );
     } catch (err) {
       // Lost again: the next connection asks again. A run that the gateway does not know was never sent, and is sent again by #send.

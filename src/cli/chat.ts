@@ -30,7 +30,7 @@ export const chat: CommandHandler = async (invocation) => {
           talk ??= converse(invocation, conversation, leave);
         },
         onDisconnected: (err, retryInMs) => {
-          // Before the first connection there is nobody to wait for.
+          // Without a first connection there is no conversation to resume.
           if (talk === null) throw err;
           conversation.detach();
           out.note(`(${sanitizeLine(err.message)}; retrying in ${formatDuration(retryInMs)})`);
@@ -64,7 +64,7 @@ async function converse(invocation: Invocation, conversation: ChatConversation, 
   lines.on("SIGINT", onInterrupt);
   leave.signal.addEventListener("abort", () => lines.close(), { once: true });
   if (interactive)
-    out.note(`Session ${sanitizeLine(conversation.sessionKey)}. /help lists commands; Ctrl-C stops a reply, a second Ctrl-C leaves.`);
+    out.note(`Session ${sanitizeLine(conversation.sessionKey)}. /help lists commands; Ctrl-C stops a reply, a second Ctrl-C exits.`);
   let failed = false;
   try {
     failed = await readLines(lines, conversation, { opening: invocation.args.join(" ").trim(), interactive });

@@ -42,7 +42,7 @@ const FAMILIES: readonly CommandFamily[] = [
   completionCommands(() => COMMANDS),
 ];
 
-/** Every command. Plain data: help, completion, did-you-mean and the parser read it; the code of a command is loaded when it runs. */
+/** Every command, as plain data for help, completion, suggestions and the parser; the code of a command is loaded when it runs. */
 export const COMMANDS: readonly CliCommand[] = FAMILIES.flatMap(({ commands }) => commands);
 
 /** Commands for programs: not in help, documents and completion. */

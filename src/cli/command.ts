@@ -37,7 +37,7 @@ export type CliCommand = {
   readonly summary: string;
   readonly args?: readonly CliArgument[];
   readonly flags?: readonly CliFlag[];
-  /** Talks to a gateway: takes --url, --token and the like. */
+  /** Talks to a gateway: takes --url, --token and the other connection flags. */
   readonly usesGateway?: boolean;
   /** `true`: the family's name alone means this command. */
   readonly isDefault?: boolean;
@@ -61,7 +61,7 @@ export type CommandFamily = {
 
 export const COMMON_FLAGS: readonly CliFlag[] = [
   { name: "json", help: "Print one JSON value." },
-  { name: "no-color", help: "No color (NO_COLOR does the same; a pipe never gets any)." },
+  { name: "no-color", help: "Disable color (same as NO_COLOR; output to a pipe never has color)." },
   { name: "help", short: "h", help: "Show this help." },
 ];
 

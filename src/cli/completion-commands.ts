@@ -15,7 +15,7 @@ export const completionCommands = (commands: () => readonly CliCommand[]): Comma
   hidden: [
     {
       path: ["__complete"],
-      summary: "Print the names that can stand at a place of the command line, for completion.",
+      summary: "Print the names that can complete a place of the command line.",
       args: [
         { name: "names", required: true },
         { name: "words", required: false, variadic: true },

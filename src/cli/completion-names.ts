@@ -21,7 +21,7 @@ export const complete: CommandHandler = async (invocation) => {
   try {
     names = await candidatesFor(kind as ValueKind, words, invocation);
   } catch {
-    // An error between two keystrokes helps nobody; the command that is being typed will tell it.
+    // Completion prints no errors; the completed command will report them.
   }
   // A name that a shell or a terminal could take for something else is not offered.
   const offered = names.filter((name) => name !== "" && name === sanitizeText(name) && !name.includes("\n")).slice(0, MAX_CANDIDATES);

@@ -78,7 +78,7 @@ const NAMED: readonly [words: readonly string[], offers: readonly string[]][] = 
   [["openclaw", "channels", "stop", "irc", "--account", ""], ["of-irc"]],
   [["openclaw", "sessions", "list", "--agent", "h"], ["helper"]],
   [["openclaw", "tokens", "revoke", ""], ["ci"]],
-  // What stands before a colon is on the line already: the shell takes the colon for the end of a word.
+  // The text before a colon is on the line already: the shell treats the colon as the end of a word.
   [
     ["openclaw", "sessions", "show", "agent:main:"],
     ["main", "irc:channel:#team", "\\$\\(touch\\ /tmp/openclaw-completion-pwned\\)"],

@@ -4,7 +4,7 @@ import type { CommandHandler } from "./command.ts";
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 type Shell = (typeof SHELLS)[number];
 
-/** What can stand at one place: words that the table knows, or names that `openclaw __complete` knows. */
+/** The completions of one place: words of the command table, or names that `openclaw __complete` prints. */
 type CompletionChoices = { readonly values: readonly string[]; readonly valueKind?: ValueKind | undefined };
 
 const NOTHING: CompletionChoices = { values: [] };
@@ -120,7 +120,7 @@ ${places}
   if [ -n "$names" ]; then
     while IFS= read -r value; do offers+=("$value"); done < <("\${words[0]}" __complete "$names" -- "\${given[@]}" "\${words[@]:1}" 2>/dev/null)
   fi
-  # The shell takes a colon or an equals sign for the end of a word: what stands before it is there already.
+  # The shell ends a word at a colon or an equals sign: the text before it is on the line already.
   local before=
   case "$COMP_WORDBREAKS" in *:*) before="\${current%"\${current##*:}"}" ;; esac
   for value in "\${offers[@]}"; do

@@ -39,7 +39,7 @@ export function refuseUnknownKeys(invocation: Invocation, change: (edit: ConfigE
   if (typo)
     throw new CliError(`Unknown key "${sanitizeLine(typo.path)}". Did you mean "${findSimilarKey(typo)}"?`, {
       why: "nothing was changed.",
-      fix: "correct the name; openclaw config set <key> <value> --force saves a key that is not known.",
+      fix: "correct the name; openclaw config set <key> <value> --force saves an unknown key.",
       exit: EXIT.usage,
     });
 }

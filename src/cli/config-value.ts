@@ -7,8 +7,8 @@ import { parseTree, valueOf, Json5Error } from "../config/json5.ts";
 import { sanitizeLine } from "./terminal-text.ts";
 
 /**
- * What a person types as a value: JSON5 where it is some (numbers, true, [..], {..}, "text"), else text as it stands. A number with a
- * plus in front is a phone number.
+ * Parses a typed value: JSON5 if it is valid JSON5 (numbers, true, [..], {..}, "text"), otherwise the literal text. A number with a
+ * leading plus is a phone number.
  */
 export function parseValue(text: string): unknown {
   if (!/^[[{"'\d-]|^(true|false|null)$/.test(text.trim())) return text;

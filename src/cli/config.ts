@@ -25,7 +25,7 @@ function pathOf(invocation: Invocation): KeyPath {
   });
 }
 
-/** `openclaw config get [path]`: as it stands in the file; with a running gateway elsewhere, in its file. */
+/** `openclaw config get [path]`: the value in the file; with a remote gateway, in its file. */
 export const configGet: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const path = invocation.args[0] === undefined ? null : pathOf(invocation);
@@ -44,7 +44,7 @@ export const configGet: CommandHandler = async (invocation) => {
     return out.note(`To change it: openclaw config set ${sanitizeLine(invocation.arg(0))} --stdin`);
   }
   out.line(typeof shown === "string" ? sanitizeLine(shown) : toSafeJson(shown, 2).replaceAll(`"${REDACTED}"`, "(secret: set, not shown)"));
-  if (hidden) out.note("Secrets that are set are not shown; one that is not set does not appear.");
+  if (hidden) out.note("Secrets are hidden; secrets that are not set do not appear.");
   if (value === undefined) out.note("This is the default; the file does not set it.");
 };
 

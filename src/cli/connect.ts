@@ -59,10 +59,9 @@ async function saveDeviceToken(invocation: Invocation, url: string, token: strin
 }
 
 function warnUnencrypted(target: GatewayTarget, reach: "private" | "public", invocation: Invocation): void {
-  if (reach === "private")
-    return invocation.out.note(`Note: ${target.url} is not encrypted; everybody on that network can read the token.`);
+  if (reach === "private") return invocation.out.note(`Note: ${target.url} is not encrypted; everyone on that network can read the token.`);
   throw new CliError(`${target.url} is not encrypted`, {
-    why: "the token and every message would cross the internet in the clear.",
+    why: "anyone on the way could read the token and every message.",
     fix: "use wss://, or a tunnel: ssh -N -L 18789:127.0.0.1:18789 <host>, then --url ws://127.0.0.1:18789",
     exit: EXIT.usage,
   });
@@ -85,7 +84,7 @@ export function callGateway<T>(invocation: Invocation, scopes: readonly ConnectS
   return withGateway(invocation, { scopes }, ({ client }) => client.request<T>(method, params));
 }
 
-/** `work` with the gateway, or, when this machine's own is not running, `files`; the person is told which. */
+/** Runs `work` with the gateway, or `files` when this machine's gateway is not running, and prints which. */
 export async function gatewayOrFiles<T>(
   invocation: Invocation,
   scopes: readonly ConnectScope[],
@@ -155,7 +154,7 @@ export function toCliError(err: unknown, target: GatewayTarget, invocation: Invo
       return make(
         `The gateway at ${target.url} refused the connection`,
         `${err.message}.`,
-        "use the same version here and there: openclaw --version",
+        "use the same version on both machines: openclaw --version",
         EXIT.failure,
       );
     case "request":
@@ -183,7 +182,7 @@ function identityFailureReason(invocation: Invocation): string {
   const owner = findRunningGateway(pathsOf(invocation).gateway);
   const cause =
     owner === null
-      ? "no gateway of this state directory is running, so another program has its port"
+      ? "no gateway of this state directory is running, so another program uses its port"
       : owner.identityKey === null
         ? `the gateway with pid ${owner.pid} is older than this command and cannot prove who it is`
         : "it did not prove that it holds the key in owner.json";
@@ -210,11 +209,11 @@ function authFix(err: ClientError, target: GatewayTarget, invocation: Invocation
     return `wait ${Math.ceil((err.retryAfterMs ?? 60_000) / 1_000)} s, then use the right credential.`;
   if (target.credentialFrom?.includes("--") || invocation.has("token-file") || invocation.has("password-file"))
     return target.isLocal
-      ? "leave the flag out: this machine's own gateway needs none."
+      ? "omit the flag: this machine's own gateway needs none."
       : "openclaw token on the gateway's machine prints the right one.";
   if (target.credentialFrom?.includes("OPENCLAW_GATEWAY"))
     return "unset the variable, or set it to what `openclaw token` prints on the gateway's machine.";
   if (target.isLocal)
     return `openclaw token shows the one in ${tokenPath(pathsOf(invocation))}; a restart of the gateway makes it valid: openclaw gateway restart`;
-  return "on the gateway's machine `openclaw token` prints it; hand it over: OPENCLAW_GATEWAY_TOKEN=... or --token-file <file>";
+  return "on the gateway's machine `openclaw token` prints it; pass it with OPENCLAW_GATEWAY_TOKEN=... or --token-file <file>";
 }

@@ -61,7 +61,7 @@ export const devicesList: CommandHandler = async (invocation) => {
       );
       out.line();
     }
-    if (list.paired.length === 0) out.line("No paired devices. A browser becomes one: openclaw dashboard");
+    if (list.paired.length === 0) out.line("No paired devices. Pair a browser with: openclaw dashboard");
     else {
       const rows = list.paired.map((each) => [
         shortId(each.deviceId),
@@ -89,7 +89,7 @@ export const devicesList: CommandHandler = async (invocation) => {
 export const devicesApprove: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const wanted = invocation.args[0];
-  // Nobody can grant more than they hold, so the command asks for everything that it may pass on.
+  // A client can only grant scopes that it holds, so the command requests all scopes that it may grant.
   const { request, result } = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
     const { pending } = await client.request<DeviceList>("device.pair.list");
     const request =
@@ -129,7 +129,7 @@ function pick<K extends string, T extends Record<K, string>>(rows: readonly T[],
   if (found.length === 0) throw new CliError(`no ${noun} ${sanitizeLine(prefix)}`, { why: "it may have been answered already.", fix });
   throw new CliError(`${sanitizeLine(prefix)} matches ${found.length} ids`, {
     why: "the id is ambiguous.",
-    fix: "write more of the id.",
+    fix: "give more characters of the id.",
     exit: EXIT.usage,
   });
 }

@@ -5,7 +5,7 @@ import type { Invocation } from "./invocation.ts";
 import { configOf } from "./gateway-target.ts";
 
 const VARIABLE_REASONS: Readonly<Record<string, string>> = {
-  TZ: "the agent gets the day in this time zone, and daily resets follow it.",
+  TZ: "the agent's date and daily resets use the time zone.",
 };
 
 /** Variables that are set and have no effect, or another one than it seems. This command's environment may differ from the gateway's. */
@@ -16,7 +16,7 @@ export function checkVariables(invocation: Invocation): DoctorFinding[] {
     check: name === "TZ" ? "time-zone" : `environment:${name}`,
     severity: "warning",
     title: message,
-    why: VARIABLE_REASONS[name] ?? "no part of this program reads it.",
+    why: VARIABLE_REASONS[name] ?? "the gateway does not read this variable.",
     fix,
   }));
   return findings.some((finding) => finding.check === "time-zone")

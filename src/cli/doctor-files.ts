@@ -17,7 +17,7 @@ const MEGABYTE = 1_048_576;
 const LOW_DISK_MB = 1_024;
 const FULL_DISK_MB = 100;
 
-/** Everything in openclaw.json that is wrong or has no effect, and settings that are valid and unwise. */
+/** Errors and ineffective keys of openclaw.json, and settings that are valid but unsafe. */
 export function checkConfig(invocation: Invocation): DoctorFinding[] {
   const { issues, config, path, exists, source } = configOf(invocation);
   const findings: DoctorFinding[] = issues
@@ -28,11 +28,11 @@ export function checkConfig(invocation: Invocation): DoctorFinding[] {
       title: issueLine(path, { ...issue, fix: "" }),
       why:
         issue.severity === "error"
-          ? "what is written there is not used; the default of the key is."
-          : "it is valid, and has no effect or another one than it seems.",
-      fix: issue.fix ?? "openclaw config validate shows the line; openclaw config schema <key> tells what is possible.",
+          ? "the value is ignored; the default of the key applies."
+          : "it is valid, but has no effect or a different one than expected.",
+      fix: issue.fix ?? "openclaw config validate shows the line; openclaw config schema <key> shows the possible values.",
     }));
-  if (findings.length === 0) findings.push(okFinding("config", exists ? `${path} is valid` : "no configuration file: the defaults hold"));
+  if (findings.length === 0) findings.push(okFinding("config", exists ? `${path} is valid` : "no configuration file: the defaults apply"));
   if (source === "last-good" || source === "defaults") {
     findings.push({
       check: "config-source",
@@ -40,24 +40,24 @@ export function checkConfig(invocation: Invocation): DoctorFinding[] {
       title: `${path} is not in use`,
       why:
         source === "last-good"
-          ? "it cannot be read as a whole; the last good copy holds."
-          : "it cannot be read as a whole; the defaults hold.",
-      fix: `mend it, or restore ${path}.bak`,
+          ? "the file cannot be parsed; the last good copy applies."
+          : "the file cannot be parsed; the defaults apply.",
+      fix: `correct the file, or restore ${path}.bak`,
     });
   }
   const { bind, auth } = config.gateway;
   const open = auth.mode === "none";
   findings.push(
-    findingUnless(!open || bind !== "loopback", "auth-none", "clients have to prove themselves", {
+    findingUnless(!open || bind !== "loopback", "auth-none", "clients must authenticate", {
       severity: "warning",
       title: "gateway.auth.mode is none",
-      why: "every program and every user of this machine may do everything.",
+      why: "every program and every user of this machine has full access.",
       fix: "openclaw config set gateway.auth.mode token",
     }),
-    findingUnless(!(open && bind !== "loopback"), "auth-exposed", "nobody gets in from the network without a credential", {
+    findingUnless(!(open && bind !== "loopback"), "auth-exposed", "access from the network requires a credential", {
       severity: "problem",
       title: "the gateway would be open to the network without authentication",
-      why: `gateway.bind is ${bind} and gateway.auth.mode is none; it refuses to start like that.`,
+      why: `gateway.bind is ${bind} and gateway.auth.mode is none; the gateway refuses to start with both.`,
       fix: "openclaw config set gateway.auth.mode token",
     }),
   );
@@ -75,13 +75,13 @@ export function checkMachine(invocation: Invocation): DoctorFinding[] {
     findingUnless(major >= 24, "node", `Node ${process.versions.node}`, {
       severity: "problem",
       title: `Node ${process.versions.node} is too old`,
-      why: "Node 24 or newer is needed.",
-      fix: "start through the openclaw launcher, which brings its own.",
+      why: "Node 24 or newer is required.",
+      fix: "start it with the openclaw launcher, which has its own Node.",
     }),
     findingUnless(freeMb >= LOW_DISK_MB, "disk", `${freeMb} MB of disk are free`, {
       severity: freeMb >= FULL_DISK_MB ? "warning" : "problem",
       title: `only ${freeMb} MB of disk are free`,
-      why: `${state} is on that disk; with none left, no message can be accepted.`,
+      why: `${state} is on that disk; when it is full, no message can be accepted.`,
       fix: "free some space.",
     }),
     ...[
@@ -94,7 +94,7 @@ export function checkMachine(invocation: Invocation): DoctorFinding[] {
           severity: "problem",
           title: `${path} is not a directory that this user may write to`,
           why: "the gateway keeps its files there, and stops working without them.",
-          fix: `make it belong to this user (chown -R), mount it writable, or set OPENCLAW_STATE_DIR.`,
+          fix: `change its owner to this user (chown -R), mount it writable, or set OPENCLAW_STATE_DIR.`,
         }),
       ),
   ];
@@ -118,7 +118,7 @@ function isWritable(path: string): boolean {
   }
 }
 
-/** Who may read what, and whether the store is whole. */
+/** Checks the modes of private files and whether the store is intact. */
 export function checkFiles(invocation: Invocation): DoctorFinding[] {
   const paths = pathsOf(invocation);
   const files: readonly [path: string, mode: number][] = [
@@ -144,13 +144,13 @@ function checkMode(path: string, wanted: number): DoctorFinding {
   });
 }
 
-/** No store, or an empty one, is right only for a gateway that has stored nothing yet. */
+/** A missing or empty store is correct only for a gateway that has stored nothing yet. */
 function checkMissing(gateway: string): DoctorFinding {
   const rows = countLedgerRows(readLedger(ledgerPath(gateway), silentLog));
   return findingUnless(rows === 0, "store", "no messages are stored yet", {
     severity: "problem",
-    title: `${join(gateway, "gateway.db")} is missing or empty, and ${rows} records were in it`,
-    why: "the ledger beside it knows of them; the file was removed, or its disk is not mounted.",
+    title: `${join(gateway, "gateway.db")} is missing or empty, but contained ${rows} records`,
+    why: "the ledger counts them; the file was removed, or its disk is not mounted.",
     fix: "mount the disk or restore a backup before the next start, which begins with an empty store.",
   });
 }
@@ -166,8 +166,8 @@ function checkDamagedCopies(gateway: string): DoctorFinding[] {
       check: "damaged-copies",
       severity: "warning",
       title: `${copies.length === 1 ? "a damaged copy" : `${copies.length} damaged copies`} of the store ${copies.length === 1 ? "is" : "are"} kept in ${gateway}`,
-      why: `the store was repaired (${copies.at(-1)}); openclaw logs has what was lost, and the copy has what could not be read.`,
-      fix: "look at the disk (smartctl, dmesg), and delete the copy once you have recovered what you need.",
+      why: `the store was repaired (${copies.at(-1)}); openclaw logs shows what was lost, and the copy contains the unreadable records.`,
+      fix: "check the disk (smartctl, dmesg), and delete the copy once you have recovered what you need.",
     },
   ];
 }
@@ -182,7 +182,7 @@ function checkStore(invocation: Invocation): DoctorFinding[] {
     try {
       const row = store.get<{ quick_check: string }>("PRAGMA quick_check(1)");
       return [
-        findingUnless(row?.quick_check === "ok", "store", "the store is whole", {
+        findingUnless(row?.quick_check === "ok", "store", "the store is intact", {
           severity: "problem",
           title: "the store is damaged",
           why: row?.quick_check ?? "it cannot be checked.",
@@ -217,7 +217,7 @@ export async function checkWorkspaces(invocation: Invocation): Promise<DoctorFin
     severity: "warning",
     title: `${name} of the workspace ${dir} is not read`,
     why: `${reason}.`,
-    fix: "replace it by a plain file in the workspace.",
+    fix: "replace it with a regular file in the workspace.",
   }));
   return findings.length > 0 ? findings : [okFinding("workspace", "the files of the workspaces are read")];
 }

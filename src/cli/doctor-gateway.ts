@@ -19,14 +19,14 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
   } catch (err) {
     if (!(err instanceof CliError)) throw err;
     const check = isUnreachable(err) ? "gateway-running" : "gateway-access";
-    const why = err.why ?? "without an answer nothing about its channels, models and messages can be checked.";
+    const why = err.why ?? "its channels, models and messages cannot be checked.";
     return [
       {
         check,
         severity: "problem",
         title: err.message,
         why,
-        fix: err.fix ?? "openclaw gateway starts it; openclaw logs says how it ended.",
+        fix: err.fix ?? "openclaw gateway starts it; openclaw logs shows why it ended.",
       },
     ];
   }
@@ -54,7 +54,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
   }
 }
 
-/** Findings about one method; a gateway that does not serve it has nothing to say there. */
+/** Findings from the answer of one method; none when the gateway does not serve it. */
 async function describePart<T>(
   client: ProtocolClient,
   method: string,
@@ -89,23 +89,23 @@ const checkHealth = (client: ProtocolClient): Promise<DoctorFinding[]> =>
               check: `part:${part.name}`,
               severity: part.state === "failing" ? "problem" : "warning",
               title: `${part.name} is ${part.state}`,
-              why: part.cause ? `${part.cause}.` : "it has not said why.",
+              why: part.cause ? `${part.cause}.` : "no cause was reported.",
               fix: "openclaw logs --level warn --limit 20",
             },
       );
     return findings.length > 0
       ? findings
       : [
-          findingUnless(well, "health", "the gateway is well", {
+          findingUnless(well, "health", "the gateway is healthy", {
             severity: "problem",
-            title: "the gateway says that it is not well",
-            why: "a part that it cannot do without does not work.",
+            title: "the gateway reports that it is not healthy",
+            why: "a vital component does not work.",
             fix: "openclaw logs --level error --limit 20",
           }),
         ];
   });
 
-/** An account that is not well for so long does not mend itself. */
+/** An account that is not connected for this long is unlikely to recover without help. */
 const LONG_MS = 15 * 60_000;
 const WAIT_FIX = "openclaw channels status --probe, then openclaw logs --level warn";
 
@@ -118,8 +118,8 @@ const checkChannels = (client: ProtocolClient, now: number): Promise<DoctorFindi
         return findingUnless(row.connected === true && row.state !== "degraded", `channel:${row.name}`, `${row.name} is connected`, {
           severity: stuck ? "problem" : "warning",
           title: `${row.name} is ${accountText(row, now)}`,
-          why: "messages to and from it wait as long as it is not connected.",
-          fix: row.fix ?? (stuck ? "openclaw logs --level warn --limit 20 shows why; it is tried again for ever" : WAIT_FIX),
+          why: "its messages wait until it is connected.",
+          fix: row.fix ?? (stuck ? "openclaw logs --level warn --limit 20 shows why; the gateway keeps trying" : WAIT_FIX),
         });
       }),
   );
@@ -139,10 +139,10 @@ const checkModels = (client: ProtocolClient): Promise<DoctorFinding[]> =>
 
 const checkDeadLetters = (client: ProtocolClient): Promise<DoctorFinding[]> =>
   describePart<{ items: unknown[] }>(client, "deadletters.list", {}, ({ items }) => [
-    findingUnless(items.length === 0, "dead-letters", "every message has been handled", {
+    findingUnless(items.length === 0, "dead-letters", "there are no dead letters", {
       severity: "warning",
-      title: `${plural(items.length, "message")} could not be handled`,
-      why: "several tries failed; they are kept.",
+      title: `${plural(items.length, "message")} could not be processed or delivered`,
+      why: "several attempts failed; the messages are kept.",
       fix: "openclaw dead-letters list",
     }),
   ]);

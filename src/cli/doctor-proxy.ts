@@ -14,7 +14,7 @@ export function checkProxies(env: Invocation["host"]["env"]): DoctorFinding[] {
       why:
         name.toLowerCase() === "all_proxy"
           ? "only HTTP_PROXY and HTTPS_PROXY are used here."
-          : "connections that would go through it fail instead of going around it.",
+          : "connections through it fail; they do not bypass it.",
       fix,
     })),
     ...(problems.length === 0 ? [okFinding("proxy", used === "" ? "no proxy is set" : `channels, models and tools connect: ${used}`)] : []),

@@ -32,9 +32,9 @@ export const doctor: CommandHandler = async (invocation) => {
     () => {
       for (const each of findings.filter((finding) => finding.severity !== "ok")) show(each, invocation);
       out.line(`${plural(problems, "problem")}, ${plural(warnings, "warning")}, ${fine} ok`);
-      const mendable = findings.filter((each) => "repair" in each && each.repair).length;
-      if (mendable > 0 && !invocation.has("fix"))
-        out.note(`${mendable === 1 ? "One of them" : `${mendable} of them`} can be repaired: openclaw doctor --fix`);
+      const repairable = findings.filter((each) => "repair" in each && each.repair).length;
+      if (repairable > 0 && !invocation.has("fix"))
+        out.note(`${repairable === 1 ? "One of them" : `${repairable} of them`} can be repaired: openclaw doctor --fix`);
     },
   );
   return problems === 0 ? EXIT.ok : EXIT.failure;
@@ -62,14 +62,14 @@ function show(finding: DoctorFinding, { out }: Invocation): void {
   out.paragraph(`  Fix: ${sanitizeLine(finding.fix)}`, "  ");
 }
 
-/** Shows the plan, asks, and carries it out. False when there was nothing to do. */
+/** Shows the plan, asks for confirmation and runs it. False when there is nothing to repair. */
 async function repair(findings: readonly DoctorFinding[], invocation: Invocation): Promise<boolean> {
   const repairs = findings.flatMap((finding) => ("repair" in finding && finding.repair ? [finding.repair] : []));
   if (repairs.length === 0) return false;
   const { out } = invocation;
   out.note("The plan:");
   for (const { plan } of repairs) out.note(`  - ${sanitizeLine(plan)}`);
-  await invocation.confirm(`Do this?`);
+  await invocation.confirm("Apply these repairs?");
   for (const { plan, run } of repairs) {
     try {
       await run();
@@ -77,7 +77,7 @@ async function repair(findings: readonly DoctorFinding[], invocation: Invocation
       const why = err instanceof Error ? `${err.message}.` : "the system refused.";
       throw new CliError(`could not ${sanitizeLine(plan)}`, {
         why,
-        fix: "do it by hand, or run this as the owner of the files.",
+        fix: "do it manually, or run this as the owner of the files.",
         cause: err,
       });
     }

@@ -6,7 +6,7 @@ const RUN_FLAGS: readonly CliFlag[] = [
   { name: "auth", value: "mode", choices: ["token", "password", "none", "trusted-proxy"], help: "How clients authenticate." },
   { name: "token-file", value: "file", help: "File with the token that clients must send." },
   { name: "password-file", value: "file", help: "File with the password that clients must send." },
-  { name: "config", value: "file", help: "Another openclaw.json (OPENCLAW_CONFIG_PATH does the same)." },
+  { name: "config", value: "file", help: "Use another configuration file (same as OPENCLAW_CONFIG_PATH)." },
   { name: "verbose", short: "v", help: "Log each connection and each reply." },
   { name: "force", help: "Take over from a running gateway of this state directory." },
 ];
@@ -31,7 +31,7 @@ export const gatewayCommands: CommandFamily = {
     },
     {
       path: ["gateway", "status"],
-      summary: "Show whether the gateway is running, where, since when, and with which scopes it lets you in.",
+      summary: "Show whether the gateway is running, its address and uptime, and the scopes that you get.",
       usesGateway: true,
       examples: ["openclaw gateway status"],
       load: async () => (await import("./gateway.ts")).gatewayStatus,

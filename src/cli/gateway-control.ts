@@ -36,7 +36,7 @@ export const gatewayStop: CommandHandler = async (invocation) => {
     if (host.now() - started > LIMITS.cliStopMs) {
       throw new CliError(`the gateway (pid ${owner.pid}) has not stopped yet`, {
         why: `${formatDuration(LIMITS.cliStopMs)} have passed.`,
-        fix: `look at openclaw logs, or end it: kill -9 ${owner.pid} (nothing that was acknowledged is lost)`,
+        fix: `check openclaw logs, or kill it: kill -9 ${owner.pid} (no acknowledged message is lost)`,
       });
     }
     await sleep(foregroundClock, 25);

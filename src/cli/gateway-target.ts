@@ -9,12 +9,12 @@ import { createPaths, type StatePaths } from "../config/paths.ts";
 import type { Invocation } from "./invocation.ts";
 import { findRunningGateway } from "./pid-file.ts";
 
-/** Which gateway a command asks, and with what. */
+/** The gateway that a command uses, and the credentials for it. */
 export type GatewayTarget = {
   readonly url: string;
   /** For messages: "--url", "gateway.remote.url", "the port in openclaw.json", ... */
   readonly urlFrom: string;
-  /** The gateway of this state directory: its files may stand in for it. */
+  /** The gateway of this state directory: while it is not running, its files can be read instead. */
   readonly isLocal: boolean;
   readonly credentials: Credentials;
   /** The key that the listener has to prove before anything is sent to it; null: the person named the address, and it is asked as it is. */
@@ -40,7 +40,7 @@ export function configOf(invocation: Invocation): LoadedConfig {
  *   the files of this machine is left out unless it is the address of this machine's own gateway.
  * - An address that we chose, and every credential from the files of this machine, need a proof: the listener signs a nonce with the key in
  *   owner.json, which only the running gateway and its user have (core/identity-proof.ts). Without a running gateway there is no such key,
- *   so whoever has taken its port meanwhile gets nothing: no credential, no message.
+ *   so another program on its port receives neither credential nor message.
  */
 export function resolveTarget(invocation: Invocation): GatewayTarget {
   const paths = pathsOf(invocation);
@@ -153,7 +153,7 @@ function readSecretFile(path: string, flag: string): Secret {
   if (secret) return secret;
   throw new CliError(`${flag} ${path} cannot be used`, {
     why: "the file is missing, empty or not readable.",
-    fix: `check the path, or leave ${flag} out.`,
+    fix: `check the path, or omit ${flag}.`,
     exit: EXIT.usage,
   });
 }
@@ -163,14 +163,14 @@ export function toGatewayUrl(text: string, from: string): string {
   const withScheme = /^[a-z]+:\/\//i.test(text) ? text.replace(/^http/i, "ws") : `ws://${text}`;
   const url = URL.canParse(withScheme) ? new URL(withScheme) : null;
   const bad = (why: string): CliError =>
-    new CliError(`${from}: "${text.slice(0, 200)}" is not a gateway's address`, {
+    new CliError(`${from}: "${text.slice(0, 200)}" is not a gateway address`, {
       why,
       fix: "write it as ws://127.0.0.1:18789 or wss://host.example.org.",
       exit: EXIT.usage,
     });
   if (!url || (url.protocol !== "ws:" && url.protocol !== "wss:") || !url.hostname) throw bad("it must be a ws:// or wss:// URL.");
   if (url.username || url.password || url.search || url.hash)
-    throw bad("credentials never stand in a URL; use --token-file or OPENCLAW_GATEWAY_TOKEN.");
+    throw bad("a URL must not contain credentials; use --token-file or OPENCLAW_GATEWAY_TOKEN.");
   const host = url.hostname.replace(/^localhost$/, "127.0.0.1");
   return `${url.protocol}//${host}${url.port ? `:${url.port}` : ""}${url.pathname === "/" ? "" : url.pathname}`;
 }

@@ -75,7 +75,7 @@ function overview(width: number): string[] {
       ),
     );
   }
-  lines.push("", "Every command", ...columns(COMMON_FLAGS.map(flagRow), width));
+  lines.push("", "Common flags", ...columns(COMMON_FLAGS.map(flagRow), width));
   lines.push("", ...wrapText("Start here: openclaw gateway. Help of one command: openclaw <command> --help", width));
   return lines;
 }
@@ -126,10 +126,10 @@ function commandHelp(command: CliCommand, width: number): string[] {
   if (command.usesGateway)
     lines.push(
       "",
-      "Which gateway",
+      "Gateway flags",
       ...columns(REMOTE_FLAGS.filter((flag) => !command.flags?.some((own) => own.name === flag.name)).map(flagRow), width),
     );
-  lines.push("", "Every command", ...columns(COMMON_FLAGS.map(flagRow), width));
+  lines.push("", "Common flags", ...columns(COMMON_FLAGS.map(flagRow), width));
   for (const note of command.notes ?? []) lines.push("", ...wrapText(note, width));
   lines.push("", command.examples.length > 1 ? "Examples" : "Example", ...command.examples.map((example) => `  ${example}`));
   return lines;

@@ -57,7 +57,7 @@ export type CliHost = {
   readonly verifyChannel: (candidate: AccountCandidate, signal: AbortSignal) => Promise<{ name: string }>;
 };
 
-/** One call of one command: its arguments and flags, already checked, and the world. */
+/** One call of one command: its validated arguments and flags, and its environment. */
 export class Invocation {
   readonly args: readonly string[];
   readonly out: Output;

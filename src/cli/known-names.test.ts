@@ -95,7 +95,7 @@ test("text keys take digits as they are", async () => {
   assert.equal((await callCli(state, ["config", "set", "gateway.port", "18800"])).code, 0, "numbers stay numbers where one is meant");
 });
 
-test("a provider without models is said when it is set, and by status and validate", async () => {
+test("a provider without models is reported when it is set, and by status and validate", async () => {
   const state = makeState();
   const set = await callCli(state, ["config", "set", "models.providers.lab.baseUrl", "http://127.0.0.1:9/v1"]);
   assert.match(set.err, /Note: .*models\.providers\.lab lists no models, so it cannot answer/);

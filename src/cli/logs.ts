@@ -84,7 +84,7 @@ async function follow(invocation: Invocation, limit: number): Promise<number> {
     await read(client);
     const timer = setInterval(() => {
       read(client).catch((err: unknown) => {
-        // The loss of the connection is told by onDisconnected; anything else ends this connection, and is told there as well.
+        // onDisconnected reports a lost connection; any other error ends this connection and is reported there as well.
         if (!(err instanceof ClientError && err.kind === "closed")) void client.close();
       });
     }, POLL_MS);

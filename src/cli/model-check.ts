@@ -16,7 +16,7 @@ export type ModelView = {
 
 export type Providers = Readonly<Record<string, { readonly models?: readonly unknown[]; readonly apiKey?: unknown }>>;
 
-/** Whether a model can answer. `null`: it cannot be told while no gateway runs. `isKnown`: the name is right, whatever else is missing. */
+/** Whether a model can answer. `null`: unknown while no gateway runs. `isKnown`: the name is valid, even if something else is missing. */
 export type ModelCheck = { model: string; canAnswer: boolean | null; isKnown: boolean; problem?: string; fix?: string };
 
 export const toModelRef = ({ id, provider }: ModelView): string => (provider && !id.startsWith(`${provider}/`) ? `${provider}/${id}` : id);

@@ -65,7 +65,7 @@ type ModelStatus = {
   configured: readonly string[];
   /** What would answer now. */
   answers: string | null;
-  /** Whether the configured model can; null when it cannot be told. */
+  /** Whether the configured model can; null when unknown. */
   canAnswer: boolean | null;
   checks: readonly ModelCheck[];
   models: ModelView[];

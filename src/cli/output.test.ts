@@ -73,7 +73,7 @@ test("text from outside cannot steer the terminal", () => {
   assert.equal(text().split("\n").length, 3);
 });
 
-test("colour is for terminals only", () => {
+test("color is for terminals only", () => {
   assert.equal(terminal(80, { color: true }).out.paint("red", "x"), "\u001b[31mx\u001b[0m");
   assert.equal(terminal(80, { color: false }).out.paint("red", "x"), "x");
   assert.equal(terminal(null, { color: true }).out.paint("red", "x"), "x");

@@ -62,7 +62,7 @@ export class Output {
     this.#streams.stderr.write(`${this.#safe(lines.join("\n"))}\n`);
   }
 
-  /** Whatever a command forgot to clean cannot steer the terminal: of all control sequences only our own colours pass. */
+  /** Removes all control sequences except our own colors, also from text that a command did not sanitize. */
   #safe(text: string): string {
     if (!this.#color) return sanitizeText(text);
     return text

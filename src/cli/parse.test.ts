@@ -73,7 +73,7 @@ const REFUSED: readonly [line: string, what: RegExp, hint: RegExp][] = [
   ["config set", /Missing <path>/, /config set <path>/],
   ["completion tcsh", /Unknown shell "tcsh"/, /bash, zsh, fish/],
   ["health now", /Unexpected argument "now"/, /openclaw health/],
-  ["--url ws://h config file", /does not take --url/, /does not ask a gateway/],
+  ["--url ws://h config file", /does not take --url/, /does not connect to a gateway/],
 ];
 
 for (const [line, what, hint] of REFUSED) {
@@ -92,7 +92,7 @@ test("a flag that may be repeated keeps all its values", () => {
   assert.deepEqual(parsed.flags.get("scope"), ["a", "b"]);
 });
 
-test("help and version are found wherever they stand", () => {
+test("help and version are found at any position", () => {
   assert.deepEqual(parseArgv([], COMMANDS), { kind: "help", words: [] });
   assert.deepEqual(parseArgv(["--help"], COMMANDS), { kind: "help", words: [] });
   assert.deepEqual(parseArgv(["help", "agents", "add"], COMMANDS), { kind: "help", words: ["agents", "add"] });

@@ -59,7 +59,7 @@ function readCommand(
   const own = allFlags(command);
   for (const name of leading.keys()) {
     if (!own.some((flag) => flag.name === name))
-      throw usageError(`openclaw ${commandName(command)} does not take --${name}`, "it does not ask a gateway.", help);
+      throw usageError(`openclaw ${commandName(command)} does not take --${name}`, "it does not connect to a gateway.", help);
   }
   const { flags, rest } = readFlags(tail, own, help, false);
   if (flags.has("help") || leading.has("help")) return { kind: "help", words: named };
@@ -148,7 +148,7 @@ function booleanValue(flag: CliFlag, inline: string | undefined, help: string): 
 }
 
 function valueOf(flag: CliFlag, text: string | undefined, help: string): string {
-  if (text === undefined) throw usageError(`--${flag.name} needs a value`, `it is written --${flag.name} <${flag.value}>.`, help);
+  if (text === undefined) throw usageError(`--${flag.name} needs a value`, `the format is --${flag.name} <${flag.value}>.`, help);
   if (flag.choices && !flag.choices.includes(text)) {
     throw invalidChoiceError(flag.name, text, flag.choices);
   }

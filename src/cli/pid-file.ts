@@ -21,7 +21,7 @@ export function findRunningGateway(gatewayDir: string): PidFile | null {
   return owner && owner.pid !== process.pid && isProcessRunning(owner.pid) && isGatewayOf(owner, gatewayDir) ? owner : null;
 }
 
-/** The process id in an owner.json, whoever has it now. */
+/** The process id in an owner.json; another process may have it now. */
 export const readPid = (path: string): number | null => readPidFile(path)?.pid ?? null;
 
 function readPidFile(path: string): PidFile | null {

@@ -40,7 +40,7 @@ const sampleOf = (command: CliCommand): readonly string[] => [...command.path, .
 function checkJson(command: CliCommand, { code, out, err }: CliCall, at: string): void {
   const values = (command.jsonLines ? out.split("\n").filter(Boolean) : [out]).map((text): unknown => JSON.parse(text));
   const failure = values.find((each) => typeof each === "object" && each !== null && "error" in each && "ok" in each);
-  if (failure) assert.equal((failure as { error: { exit: number } }).error.exit, code, `${at}: the exit code is the one that is told`);
+  if (failure) assert.equal((failure as { error: { exit: number } }).error.exit, code, `${at}: the exit code is the reported one`);
   checkText({ code, out, err }, at);
 }
 
@@ -54,7 +54,7 @@ function checkText({ out, err }: CliCall, at: string): void {
 async function both(command: CliCommand, dir: string, words: readonly string[], codes: readonly number[], at: string): Promise<void> {
   const text = await callCli(dir, words);
   assert.ok(codes.includes(text.code), `${at}: exit ${text.code} of ${words.join(" ")}: ${text.err}${text.out}`);
-  if (text.code !== 0) assert.notEqual(text.err + text.out, "", `${at}: a failure without a word`);
+  if (text.code !== 0) assert.notEqual(text.err + text.out, "", `${at}: a failure without a message`);
   checkText(text, at);
   checkJson(command, await callCli(dir, [...words, "--json"]), at);
 }

@@ -272,7 +272,7 @@ test("agents bind and unbind change the rules and nothing else", async () => {
     1,
     "two rules with one match",
   );
-  assert.equal((await cli(state, ["agents", "bind", "nobody", "--channel", "irc"])).code, 2);
+  assert.equal((await cli(state, ["agents", "bind", "absent", "--channel", "irc"])).code, 2);
   assert.equal((await cli(state, ["agents", "unbind", "work"])).code, 2, "it is not clear which");
   assert.equal((await cli(state, ["agents", "unbind", "work", "--channel", "irc"])).code, 0);
   assert.deepEqual(read(), []);
@@ -433,7 +433,7 @@ test("channels add names the channels that there are", async () => {
   assert.match(refused.err, /^✗ Unknown channel "nope"\.\n {2}Why: There are: .*irc.*\.\n {2}Fix: openclaw channels list\n$/);
 });
 
-test("channels add saves nothing that the platform refuses, unless it is told not to ask", async () => {
+test("channels add saves nothing that the platform refuses, unless --no-verify is given", async () => {
   const state = makeState({ config: { gateway: { port: 1 } } });
   const words = ["channels", "add", "telegram", "--set", "botToken=bad-token"];
   const refused = await cli(state, words);

@@ -189,7 +189,7 @@ function fromFiles(invocation: Invocation, err: CliError): StatusReport {
       exit: err.exit,
     },
     ...readLocalStatus(invocation, target),
-    // What this machine's file says is about this machine's gateway.
+    // The local file describes only the local gateway.
     model: target.isLocal ? (resolveAgent(config, defaultAgent, pathsOf(invocation).state).models[0] ?? null) : null,
     agents: target.isLocal ? agentIds(config) : [],
     defaultAgent: target.isLocal ? defaultAgent : "",
@@ -243,9 +243,9 @@ function show(facts: StatusReport, invocation: Invocation): void {
   if (next) out.note(next.startsWith("start ") ? `S${next.slice(1)}` : `Next: ${next}`);
 }
 
-/** Who waits because all turns that may run at the same time are running. */
+/** Sessions that wait because all turn slots are taken. */
 function waitingLine({ sessions, longestMs }: { sessions: number; longestMs: number }): string {
-  return `${plural(sessions, "session")} for a free slot (agents.defaults.maxConcurrent), the first since ${formatDuration(longestMs)}`;
+  return `${plural(sessions, "session")} for a free slot (agents.defaults.maxConcurrent), the longest for ${formatDuration(longestMs)}`;
 }
 
 function configText({ path, exists, errors, warnings }: NonNullable<StatusReport["config"]>): string {
@@ -253,7 +253,7 @@ function configText({ path, exists, errors, warnings }: NonNullable<StatusReport
   return `${path}${exists ? "" : " (does not exist: defaults)"}${issues ? `, ${issues}` : ""}`;
 }
 
-/** How busy the gateway's one thread was lately. */
+/** The recent load of the gateway's event loop. */
 function formatEventLoop(loop: unknown): string {
   const { delayP99Ms = 0, utilization = 0 } = loop as { delayP99Ms?: number; utilization?: number };
   return `${(utilization * 100).toFixed(1)} % busy, delay p99 ${Math.round(delayP99Ms)} ms`;

@@ -60,7 +60,7 @@ export function padText(text: string, width: number, align: "left" | "right" = "
   return align === "right" ? space + text : text + space;
 }
 
-/** Breaks at spaces; `indent` stands before every line but the first, which starts at column `from`. */
+/** Breaks at spaces; `indent` precedes every line but the first, which starts at column `from`. */
 export function wrapText(text: string, limit: number, indent = "", from = 0): string[] {
   const lines: string[] = [];
   let line = /^ */.exec(text)![0];

@@ -89,9 +89,9 @@ export const token: CommandHandler = (invocation) => {
   const paths = pathsOf(invocation);
   const { auth } = configOf(invocation).config.gateway;
   if (auth.mode === "none" || auth.mode === "password" || auth.mode === "trusted-proxy") {
-    throw new CliError("this gateway uses no token", {
+    throw new CliError("this gateway does not use a token", {
       why: `gateway.auth.mode is ${auth.mode}.`,
-      fix: "openclaw tokens create <name> makes a named one for a service.",
+      fix: "openclaw tokens create <name> creates a named token for a service.",
     });
   }
   const found = auth.token?.reveal() ?? readToken(tokenPath(paths));
