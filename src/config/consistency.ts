@@ -1,3 +1,4 @@
+import { channelSchemas } from "../channels/registry.ts";
 import { KEY_VARIABLES } from "../core/provider-keys.ts";
 import { agentIds } from "./agents.ts";
 import type { IssueCollector } from "./issue.ts";
@@ -5,7 +6,7 @@ import { memberOf, type Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
 import type { Config } from "./schema.ts";
 
-/** Keys that are right one by one and do not fit together. Only warnings: the parts of the gateway decide what they do then. */
+/** Warns about keys that are valid alone but contradict each other. The modules that use them decide what happens then. */
 export function checkConsistency(config: Config, tree: Tree, findings: IssueCollector): void {
   const warn = (path: KeyPath, problem: string, fix: string, suggestion?: string): void => {
     findings.add("warning", path, offsetOf(tree, path), () => ({ message: `${formatPath(path)} ${problem}`, fix, suggestion }));
@@ -37,7 +38,7 @@ function checkProviders({ models }: Config, warn: WarnFunction): void {
 
 type WarnFunction = (path: KeyPath, problem: string, fix: string, suggestion?: string) => void;
 
-/** Where `path`, or the nearest part of it that is there, begins. */
+/** The offset of `path`, or of its longest prefix in the file. */
 function offsetOf(tree: Tree, path: KeyPath): number | null {
   let at: Tree = tree;
   let offset: number | null = null;
@@ -101,19 +102,33 @@ function checkAgents(config: Config, tree: Tree, warn: WarnFunction, findings: I
   }
 }
 
-function checkChannels({ channels: { irc } }: Config, warn: WarnFunction): void {
-  if (irc === undefined) return;
-  const { accounts, defaultAccount } = irc;
-  if (defaultAccount !== undefined && defaultAccount !== "default" && !(defaultAccount in accounts)) {
+type AccountAccess = { readonly dmPolicy?: string | undefined; readonly allowFrom?: readonly string[] | undefined };
+type ChannelAccess = AccountAccess & {
+  readonly accounts: Readonly<Record<string, AccountAccess>>;
+  readonly defaultAccount?: string | undefined;
+};
+
+/** The keys that the blocks of all channels share. */
+function checkChannels({ channels }: Config, warn: WarnFunction): void {
+  for (const id of Object.keys(channelSchemas) as (keyof typeof channelSchemas)[]) {
+    const channel: ChannelAccess | undefined = channels[id];
+    if (channel !== undefined) checkChannel(id, channel, warn);
+  }
+}
+
+function checkChannel(id: string, channel: ChannelAccess, warn: WarnFunction): void {
+  const { accounts, defaultAccount } = channel;
+  if (defaultAccount !== undefined && defaultAccount !== "default" && !Object.hasOwn(accounts, defaultAccount)) {
     warn(
-      ["channels", "irc", "defaultAccount"],
+      ["channels", id, "defaultAccount"],
       `names the account "${defaultAccount}", which does not exist`,
-      "name one of channels.irc.accounts",
+      `name one of channels.${id}.accounts`,
     );
   }
-  for (const [path, account] of [[[], irc] as const, ...Object.entries(accounts).map(([id, one]) => [["accounts", id], one] as const)]) {
-    const people = account.allowFrom ?? irc.allowFrom ?? [];
-    const at = ["channels", "irc", ...path, "dmPolicy"];
+  const all = [[[], channel] as const, ...Object.entries(accounts).map(([name, one]) => [["accounts", name], one] as const)];
+  for (const [path, account] of all) {
+    const people = account.allowFrom ?? channel.allowFrom ?? [];
+    const at = ["channels", id, ...path, "dmPolicy"];
     if (account.dmPolicy === "allowlist" && people.length === 0)
       warn(at, 'is "allowlist", but allowFrom is empty: no one is answered', "fill allowFrom");
     if (account.dmPolicy === "open" && !people.includes("*")) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { channelIds } from "../channels/registry.ts";
 import { checkConfigValue } from "./load.ts";
 import { suggest } from "./suggest.ts";
 import type { Config } from "./schema.ts";
@@ -286,9 +287,11 @@ const CONSISTENCY: readonly [unknown, RegExp][] = [
     },
     /^bindings\[1\]\.agentId names the agent "gone"/,
   ],
-  [{ channels: { irc: { dmPolicy: "allowlist" } } }, /no one is answered/],
-  [{ channels: { irc: { accounts: { a: { dmPolicy: "open" } } } } }, /accounts\.a\.dmPolicy is "open", but allowFrom does not have/],
-  [{ channels: { irc: { accounts: { a: {} }, defaultAccount: "b" } } }, /account "b", which does not exist/],
+  ...channelIds.flatMap((id): [unknown, RegExp][] => [
+    [{ channels: { [id]: { dmPolicy: "allowlist" } } }, /no one is answered/],
+    [{ channels: { [id]: { accounts: { a: { dmPolicy: "open" } } } } }, /accounts\.a\.dmPolicy is "open", but allowFrom does not have/],
+    [{ channels: { [id]: { accounts: { a: {} }, defaultAccount: "b" } } }, /account "b", which does not exist/],
+  ]),
 ];
 
 test("every key that the page about IRC lists is read", () => {
