@@ -138,7 +138,7 @@ class AccountSupervisor implements ManagedAccount {
   #requireReceiver(): ConnectionAttempt {
     const target = this.#connection;
     if (!target) throw new GatewayError("UNAVAILABLE", `${this.#name} is not running`, { retryAfterMs: 5_000 });
-    if (!target.channel.handleWebhook) throw new GatewayError("NOT_FOUND", `${this.#name} takes no requests`);
+    if (!target.channel.handleWebhook) throw new GatewayError("NOT_FOUND", `${this.#name} does not accept HTTP requests`);
     return target;
   }
 

@@ -116,7 +116,7 @@ export function openHttp({ method = "GET", url, headers, body, proxy = null, sig
 
 /** Reports when the connection is established, and ends it after a timeout. The tunnel through a proxy is part of the connection. */
 function watchConnection(request: ClientRequest, secure: boolean, onConnected: () => void): void {
-  const late = setTimeout(() => request.destroy(new Error("the connection could not be made in time")), LIMITS.channelConnectMs);
+  const late = setTimeout(() => request.destroy(new Error("the connection was not established in time")), LIMITS.channelConnectMs);
   const done = (): void => clearTimeout(late);
   request.once("close", done);
   request.once("socket", (socket: Socket) => {

@@ -10,7 +10,7 @@ export function createPairingCode(pick: (below: number) => number = (below) => r
   return Array.from({ length: PAIRING_CODE_CHARS }, () => PAIRING_ALPHABET[pick(PAIRING_ALPHABET.length)]).join("");
 }
 
-/** A code as somebody typed it, in its stored form; null when it cannot be one. Small letters and separators are forgiven. */
+/** A code as someone typed it, in its stored form; null when it cannot be one. Small letters and separators are forgiven. */
 export function parsePairingCode(text: string): string | null {
   const code = text.toUpperCase().replaceAll(/[\s-]/g, "");
   const valid = code.length === PAIRING_CODE_CHARS && [...code].every((char) => PAIRING_ALPHABET.includes(char));

@@ -85,7 +85,7 @@ function scene(parse: (raw: Demo) => ReturnType<Channel["parse"]> = (raw) => ({ 
 const event: InboundMessage = {
   kind: "message",
   eventId: "e1",
-  account: asId<AccountId>("somebody-else"),
+  account: asId<AccountId>("someone-else"),
   chat: { kind: "direct", id: asId<ChatId>("c") },
   sender: { id: asId<SenderId>("s"), isBot: false, isSelf: false },
   message: asId<MessageId>("m"),
@@ -187,7 +187,7 @@ test("quiet for a day is not a fault", async () => {
   assert.equal(host.status()[0]!.state, "ready");
 });
 
-test("terminal is loud and final until the configuration changes or somebody starts it", async () => {
+test("terminal is loud and final until the configuration changes or someone starts it", async () => {
   const { host, runs, spec, clock } = scene();
   await host.apply([spec({ token: "t" })]);
   await settle();
@@ -325,7 +325,7 @@ test("webhook requests are refused where no account handles them", async () => {
   await host.apply([spec({ token: "1" })]);
   await settle();
   const request = { method: "POST", path: "/", query: "", headers: {}, body: new Uint8Array() };
-  await assert.rejects(host.receive(id, asId("default"), request), /takes no requests/);
+  await assert.rejects(host.receive(id, asId("default"), request), /does not accept HTTP requests/);
   await assert.rejects(host.receive(id, asId("ghost"), request), /no account/);
 });
 

@@ -53,7 +53,7 @@ export async function verifyAccount(channel: Channel, raw: unknown, signal: Abor
     const fix =
       err instanceof NotSentError || UNREACHABLE_CODES.has(errorCodeOf(err)) || deadline.aborted
         ? "Check the network of this machine and the address, then try again."
-        : "Try again; if it stays, look at the platform's own status page.";
+        : "Try again; if it persists, check the status page of the platform.";
     throw detailError("PLATFORM_UNREACHABLE", withoutSecrets(`Can't reach ${channel.label}: ${why}`, raw), {
       fix,
     });

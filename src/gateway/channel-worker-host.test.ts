@@ -316,7 +316,7 @@ test("events for which the gateway's own admission throws stay in the spool, are
   const run = await it.start({ host: { admit } });
   assert.equal(idsOf(await run.send("admit:one")), "after one");
   await until("the event", () => admitted.length === 1);
-  assert.match(it.lines.join("\n"), /warn .*not taken over yet .*a bug in admit/);
+  assert.match(it.lines.join("\n"), /warn .*not admitted yet .*a bug in admit/);
 });
 
 test("an endless loop in a thread is noticed, and ends it", async (t) => {

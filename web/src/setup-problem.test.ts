@@ -69,9 +69,9 @@ test("a platform that is away is not the fault of a field", () => {
 test("commands and keys of the configuration are left out of a fix", () => {
   assert.equal(
     withoutCommands(
-      "Make an app-level token with the scope connections:write, switch Socket Mode on (api.slack.com/apps), set channels.slack.appToken, then: openclaw channels start slack",
+      "Create an app-level token with the scope connections:write, enable Socket Mode (api.slack.com/apps), set channels.slack.appToken, then: openclaw channels start slack",
     ),
-    "Make an app-level token with the scope connections:write, switch Socket Mode on (api.slack.com/apps).",
+    "Create an app-level token with the scope connections:write, enable Socket Mode (api.slack.com/apps).",
   );
   assert.equal(withoutCommands("openclaw channels add toy"), null);
   assert.equal(withoutCommands("Set channels.irc.nick."), null);

@@ -4,7 +4,7 @@ import { DISCORD_LIMITS } from "./limits.ts";
 export const DESCRIPTION: ChannelDescription = {
   id: "discord",
   label: "Discord",
-  summary: "Servers, threads and direct messages through a bot, with an own gateway client that resumes where it was.",
+  summary: "Servers, threads and direct messages through a bot, whose session is resumed after a lost connection.",
   docs: "docs/channels/discord.md",
   capabilities: {
     chatKinds: ["direct", "group", "channel"],
@@ -24,7 +24,7 @@ export const DESCRIPTION: ChannelDescription = {
   },
   setup: [],
   guide: {
-    text: "Create an application with a bot, switch the Message Content intent on, invite the bot, and copy its token.",
+    text: "Create an application with a bot, enable the Message Content intent, invite the bot, and copy its token.",
     link: { label: "Open the developer portal", url: "https://discord.com/developers/applications" },
   },
   environment: { token: "DISCORD_BOT_TOKEN" },

@@ -94,7 +94,7 @@ export class EventReceiver {
   add(frame: GatewayFrame): void {
     if (frame.type === "READY") this.#self = parseSelf(frame.data) ?? this.#self;
     if (this.#queue.length >= DISCORD_LIMITS.pendingFrames)
-      return this.#deps.close(new Error("more events came than could be stored; they come again with the next connection"));
+      return this.#deps.close(new Error("more events arrived than could be stored; Discord repeats them after the reconnect"));
     this.#queue.push({ frame });
     this.#schedule();
   }
@@ -278,7 +278,7 @@ export class EventReceiver {
       return place;
     } catch (err) {
       if (!(err instanceof RestError)) throw err;
-      this.#deps.host.log.warn("Discord does not say what a channel is; it is taken for a plain one", { channel, cause: err.message });
+      this.#deps.host.log.warn("Discord did not describe a channel; it is treated as a text channel", { channel, cause: err.message });
       return unknown;
     }
   }
@@ -339,9 +339,9 @@ export class EventReceiver {
       .call({ method: "POST", path, body: { type: isCommand ? 5 : 6 }, signal })
       .then((answer) => {
         if (answer.kind !== "ok")
-          host.log.warn("Discord did not take the sign for a command or a button", { cause: describeFailure(answer) });
+          host.log.warn("Discord rejected the acknowledgement of a command or button", { cause: describeFailure(answer) });
       })
-      .catch((err: unknown) => host.log.warn("the sign for a command or a button did not arrive", { cause: reasonOf(err) }));
+      .catch((err: unknown) => host.log.warn("the acknowledgement of a command or button did not arrive", { cause: reasonOf(err) }));
   }
 }
 

@@ -38,20 +38,20 @@ export function closeError(code: number, reason: string): Error {
   switch (code) {
     case 4004:
       return new TerminalError(
-        "Discord does not accept the bot's token",
-        `Reset the token in the Discord developer portal (Bot), and set channels.discord.token: the account then starts by itself.`,
+        "Discord rejected the bot's token",
+        `Reset the token in the Discord developer portal (Bot), and set channels.discord.token: the account then starts automatically.`,
       );
     case 4010:
     case 4011:
       return new TerminalError("the bot is in too many servers for one connection", "Use a bot that is in fewer than 2,500 servers.");
     case 4012:
-      return new TerminalError("Discord does not serve this version of its gateway any more", "Update the gateway.");
+      return new TerminalError("Discord no longer supports this version of its gateway", "Update the gateway.");
     case 4013:
-      return new TerminalError("Discord does not know the intents that were asked for", "Update the gateway.");
+      return new TerminalError("Discord rejected the requested intents", "Update the gateway.");
     case 4014:
       return new TerminalError(
-        "the bot may not read the content of messages",
-        `Switch on "Message Content Intent" in the Discord developer portal (Bot, Privileged Gateway Intents), then ${RESTART_HINT}.`,
+        "the bot is not allowed to read message content",
+        `Enable "Message Content Intent" in the Discord developer portal (Bot, Privileged Gateway Intents), then ${RESTART_HINT}.`,
       );
     case 4003:
     case 4007:
@@ -104,12 +104,12 @@ export function openGatewaySocket({ url, clock, timeoutMs, proxy, signal, onFail
   const abort = (): void => fail(signal.reason as Error);
   const cancel = clock.after(timeoutMs, () => fail(new Error("Discord could not be reached in time")));
   socket.once("open", () => {
-    // What comes before somebody reads would be lost.
+    // What comes before someone reads would be lost.
     socket.pause();
     resolve(socket);
   });
   // Also later: an unhandled error event would end the process.
-  socket.on("error", () => reject(new Error("the connection to Discord could not be made")));
+  socket.on("error", () => reject(new Error("the connection to Discord could not be established")));
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
   return promise.finally(() => {
@@ -205,7 +205,7 @@ export class GatewayConnection {
     const { s, t } = frame;
     const data = asObject(frame["d"]) ?? {};
     if (typeof s !== "number" || typeof t !== "string")
-      return this.#deps.log.warn("Discord sent an event without a number; it was dropped");
+      return this.#deps.log.warn("Discord sent an event without a sequence number; it was dropped");
     this.#deps.onFrame({ seq: s, type: t, data });
     if (t !== "READY" && t !== "RESUMED") return;
     this.#cancelTimeout?.();
@@ -215,7 +215,7 @@ export class GatewayConnection {
 
   #onHello(data: DiscordObject): void {
     const interval = data["heartbeat_interval"];
-    if (typeof interval !== "number" || interval < 1) return this.close(new Error("Discord's greeting names no heartbeat"));
+    if (typeof interval !== "number" || interval < 1) return this.close(new Error("Discord's hello names no heartbeat interval"));
     this.#intervalMs = interval;
     this.#isAcknowledged = true;
     this.#cancelHeartbeat?.();

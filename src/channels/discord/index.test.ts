@@ -380,7 +380,7 @@ test("a failed send is unknown, or refused when certainly nothing was sent", asy
   server.fail("send", { status: 403, body: { code: 50007, message: "Cannot send messages to this user" } });
   assert.equal(refusal(await rig.send({ kind: "direct", id: ALICE }, "x")).retryable, false);
   const nowhere = refusal(await rig.send({ kind: "channel", id: "1" }, "x"));
-  assert.deepEqual([nowhere.retryable, /does not exist/.test(nowhere.reason)], [false, true]);
+  assert.deepEqual([nowhere.retryable, /no longer exists/.test(nowhere.reason)], [false, true]);
   assert.equal(refusal(await rig.send({ kind: "channel", id: "../1" }, "x")).retryable, false);
   assert.equal(refusal(await rig.send(room, "  ")).retryable, false);
   assert.deepEqual(server.sent(), []);
@@ -488,7 +488,7 @@ test(covers(["reactions"], "our own messages can be edited, removed, pinned and 
   const gone = refusal(await link.edit!(id, part("b", "x"), never));
   assert.equal(gone.notFound, true);
   await assert.rejects(link.react!(target(), id, "👀", true), /Unknown Message/);
-  await assert.rejects(link.remove!(target(), asId("../../users/@me")), /not an id/);
+  await assert.rejects(link.remove!(target(), asId("../../users/@me")), /not a Discord id/);
 });
 
 test(covers(["typing", "polls"], "typing, threads and polls"), async (t) => {
@@ -514,8 +514,8 @@ test("files come in and go out", async (t) => {
   assert.deepEqual(Buffer.from(await download!(ref!, 100, never)), bytes);
   await assert.rejects(download!(ref!, 3, never), /larger/);
   await assert.rejects(download!({ ...ref!, sizeBytes: null }, 3, never), /larger/);
-  await assert.rejects(download!({ ...ref!, url: "http://127.0.0.1:1/x" }, 100, never), /not kept by Discord/);
-  await assert.rejects(download!({ ...ref!, url: "https://cdn.discordapp.com.evil.example/x" }, 100, never), /not kept/);
+  await assert.rejects(download!({ ...ref!, url: "http://127.0.0.1:1/x" }, 100, never), /not stored at Discord/);
+  await assert.rejects(download!({ ...ref!, url: "https://cdn.discordapp.com.evil.example/x" }, 100, never), /not stored/);
   server.expireFile("a.png");
   assert.deepEqual(Buffer.from(await download!(ref!, 100, never)), bytes, "an address that has expired is renewed");
   assert.ok(server.calls.filter(({ path }) => path.startsWith("/attachments/")).every(({ path }) => path.endsWith("refresh-urls")));

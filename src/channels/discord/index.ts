@@ -145,7 +145,7 @@ type ConnectDeps = Pick<DiscordDeps, "timings" | "clock"> & {
 /** A socket to the place where the session can be resumed, or to the general one. */
 async function connectGateway({ host, rest, session, proxy, signal, timings, clock }: ConnectDeps): Promise<WebSocket> {
   const open = (url: string): Promise<WebSocket> => {
-    if (!isSafeUrl(url, "wss:", "ws:")) throw new Error("Discord named an address that is not encrypted");
+    if (!isSafeUrl(url, "wss:", "ws:")) throw new Error("Discord returned an unencrypted address");
     return openGatewaySocket({ url, clock, timeoutMs: timings.connectMs, proxy, signal, onFailure: host.fail });
   };
   if (session) {
@@ -153,7 +153,7 @@ async function connectGateway({ host, rest, session, proxy, signal, timings, clo
       return await open(session.url);
     } catch (err) {
       signal.throwIfAborted();
-      host.log.info("the place where the session was to be resumed is not there; trying the general one", { cause: reasonOf(err) });
+      host.log.info("the address for resuming the session cannot be reached; trying the general one", { cause: reasonOf(err) });
     }
   }
   return open(await fetchGatewayUrl(rest, signal));

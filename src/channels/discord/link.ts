@@ -24,11 +24,11 @@ const FILE_HOSTS: ReadonlySet<string> = new Set(["cdn.discordapp.com", "media.di
 
 /** Discord's error numbers that say more than their text, and what helps. */
 const ERROR_FIXES: Readonly<Record<number, string>> = {
-  10003: "the channel does not exist any more",
+  10003: "the channel no longer exists",
   50001: 'the bot cannot see the channel; give it the permission "View Channel" there',
-  50007: "the person does not take direct messages from the bot; they have to allow messages from members of a server that both are in",
+  50007: "the person does not accept direct messages from the bot; they must allow messages from members of a server that both are in",
   50013: 'the bot lacks a permission; give it "Send Messages" (in threads "Send Messages in Threads", for files "Attach Files") there',
-  40005: "the file is larger than Discord takes",
+  40005: "the file is larger than Discord accepts",
   160005: "the thread is locked",
 };
 const UNKNOWN_MESSAGE = 10008;
@@ -134,12 +134,12 @@ export class DiscordLink implements Link {
     const first = await this.#fetchFile(ref.url, deadline);
     if (first.status === 200) return readBytes(first, most);
     first.cancel();
-    if (first.status !== 403 && first.status !== 404) throw new Error(`Discord does not give the file (${first.status})`);
+    if (first.status !== 403 && first.status !== 404) throw new Error(`Discord refused to send the file (${first.status})`);
     // Addresses of files expire after a day.
     const second = await this.#fetchFile(await this.#refreshAttachmentUrl(ref.url, deadline), deadline);
     if (second.status === 200) return readBytes(second, most);
     second.cancel();
-    throw new Error(`Discord does not give the file any more (${second.status})`);
+    throw new Error(`Discord no longer has the file (${second.status})`);
   }
 
   async #refreshAttachmentUrl(url: string, signal: AbortSignal): Promise<string> {
@@ -153,7 +153,7 @@ export class DiscordLink implements Link {
     const url = URL.canParse(address) ? new URL(address) : null;
     const isOurs = url?.origin === new URL(this.#deps.account.apiRoot).origin;
     const isDiscords = url?.protocol === "https:" && FILE_HOSTS.has(url.host);
-    if (!url || (!isOurs && !isDiscords)) throw new Error("the file is not kept by Discord");
+    if (!url || (!isOurs && !isDiscords)) throw new Error("the file is not stored at Discord");
     return openHttp({ url, proxy: this.#deps.account.proxy, signal });
   }
 
@@ -161,7 +161,7 @@ export class DiscordLink implements Link {
     const { content } = toMessageBody(part);
     if (content === "" && !part.media) return "nothing visible is left of the text";
     if (content.length > DISCORD_LIMITS.textChars)
-      return `the text has ${content.length} characters, Discord takes ${DISCORD_LIMITS.textChars}`;
+      return `the text has ${content.length} characters, Discord accepts ${DISCORD_LIMITS.textChars}`;
     const { mediaBytes } = this.#deps.account;
     return part.media && part.media.sizeBytes > mediaBytes ? `the file is larger than ${mediaBytes} bytes` : null;
   }
@@ -226,7 +226,7 @@ export class DiscordLink implements Link {
   async #resolveChannel({ chat, thread }: ReplyTarget, signal: AbortSignal): Promise<string | Extract<SendResult, { state: "refused" }>> {
     const { rest, places } = this.#deps;
     const id = thread ?? chat.id;
-    if (!isSnowflake(id)) return refusedSend(`${JSON.stringify(id)} is not an id of Discord`, false);
+    if (!isSnowflake(id)) return refusedSend(`${JSON.stringify(id)} is not a Discord id`, false);
     if (thread !== undefined || chat.kind !== "direct") return id;
     const known = places.findDirectChannel(id);
     if (known !== undefined) return known;
@@ -267,7 +267,7 @@ const refusedSend = (reason: string, retryable: boolean): RefusedSend => ({ stat
 function toSendResult(answer: RestResponse): SendResult {
   if (answer.kind !== "ok") return toRefusal(answer);
   const id = asObject(answer.body)?.["id"];
-  if (!isSnowflake(id)) throw new Error("Discord took the message and did not say its id");
+  if (!isSnowflake(id)) throw new Error("Discord accepted the message but returned no id");
   return { state: "sent", ids: [asId<MessageId>(id)] };
 }
 

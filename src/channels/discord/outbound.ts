@@ -58,7 +58,7 @@ function escapeMultiplication(line: string): string {
 const WORD_CHAR = "[\\p{Script=Latin}\\p{Script=Greek}\\p{Script=Cyrillic}\\p{N}]";
 const MULTIPLICATION_SIGN = new RegExp(`(?<=${WORD_CHAR})\\*(?=${WORD_CHAR})`, "gu");
 
-/** More columns, and wider ones, are no table that anybody could read; its rows would be padded to many times their length. */
+/** More columns, and wider ones, are no table that anyone could read; its rows would be padded to many times their length. */
 const TABLE_COLUMNS = 32;
 const COLUMN_CHARS = 60;
 

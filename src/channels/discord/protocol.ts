@@ -28,7 +28,7 @@ export const isSnowflake = (value: unknown): value is string => typeof value ===
 /** An id of Discord; throws when it is none, so that nothing else gets into a path. */
 export function requireSnowflake(value: unknown, what: string): string {
   if (isSnowflake(value)) return value;
-  throw new Error(`${what} is not an id of Discord`);
+  throw new Error(`${what} is not a Discord id`);
 }
 
 /** When a thing with that id was made, in ms. */

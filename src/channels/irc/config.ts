@@ -60,7 +60,7 @@ function readInteger(
 
 function parseTls(raw: JsonObject, issues: Issues): IrcAccount["tls"] {
   const value = raw["tls"] ?? true;
-  if (typeof value !== "boolean") issues.push({ path: "tls", message: "must be true or false", fix: "Leave it out for TLS." });
+  if (typeof value !== "boolean") issues.push({ path: "tls", message: "must be true or false", fix: "Remove it to use TLS." });
   if (value === false) return false;
   const fingerprint = raw["tlsFingerprint"];
   if (typeof fingerprint === "string" && fingerprint !== "") {
@@ -82,7 +82,7 @@ function parseChannels(raw: JsonObject, issues: Issues): readonly string[] {
     if (!isTarget(name) || !/^[#&+!]/.test(name)) {
       issues.push({ path: `channels[${index}]`, message: `${JSON.stringify(name)} is not a channel name`, fix: 'Names begin with "#".' });
     } else if (key !== "" && !isChannelKey(key))
-      issues.push({ path: `channels[${index}]`, message: "has a key with a blank, a comma or a colon in front" });
+      issues.push({ path: `channels[${index}]`, message: "has a key with a space, a comma or a leading colon" });
   }
   return rooms.map(({ name }) => name);
 }
@@ -118,7 +118,7 @@ function parseNickserv(raw: JsonObject, issues: Issues): IrcAccount["nickserv"] 
   if (!password || block["enabled"] === false) return null;
   const service = readString(block, "service", issues, "NickServ");
   const email = readString(block, "registerEmail", issues, "");
-  if (block["register"] === true && !email) issues.push({ path: "nickserv.registerEmail", message: "is needed to register the nick" });
+  if (block["register"] === true && !email) issues.push({ path: "nickserv.registerEmail", message: "is required to register the nick" });
   return { service, password, registerEmail: block["register"] === true && email ? email : null };
 }
 
@@ -136,7 +136,7 @@ export function parseIrcAccount(value: unknown): { account: IrcAccount } | { iss
   const tls = parseTls(raw, issues);
   const nick = readString(raw, "nick", issues);
   if (nick && (!isTarget(nick) || /^[#&+\d-]/.test(nick)))
-    issues.push({ path: "nick", message: `${JSON.stringify(nick)} cannot be a nick` });
+    issues.push({ path: "nick", message: `${JSON.stringify(nick)} is not a valid nick` });
   const flood = fieldsOf(raw["flood"]);
   const account: IrcAccount = {
     host: readString(raw, "host", issues),

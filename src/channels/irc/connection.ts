@@ -263,7 +263,7 @@ export class IrcConnection {
     this.#onDrain?.();
     this.#onDrain = null;
     if (this.#unwritten === 0 || !this.open) return;
-    const late = (): void => this.close(new Error("the server does not read what is sent to it"));
+    const late = (): void => this.close(new Error("the server does not read what the gateway sends"));
     this.#onDrain = this.#deps.clock.after(this.#deps.timings.pongMs, late);
   }
 

@@ -3,7 +3,7 @@ import type { ChannelDescription } from "../manifest.ts";
 export const DESCRIPTION: ChannelDescription = {
   id: "irc",
   label: "IRC",
-  summary: "Classic channels and direct messages over TCP or TLS, with an own client.",
+  summary: "Classic channels and direct messages over TCP or TLS.",
   docs: "docs/channels/irc.md",
   capabilities: {
     chatKinds: ["direct", "group"],
@@ -22,7 +22,7 @@ export const DESCRIPTION: ChannelDescription = {
     events: [],
   },
   setup: ["port", "tls", "channels", "password", "nickserv.password", "sasl.username", "sasl.password"],
-  guide: { text: "The agent joins the server with a nick of its own. Connections are encrypted unless you switch TLS off." },
+  guide: { text: "The agent joins the server with a nick of its own. Connections are encrypted unless you disable TLS." },
   connectionKeys: [["host", "nick"]],
   commonKeys: ["host", "port", "tls", "nick", "password", "channels"],
   sessionKeys: { foldsCase: true },

@@ -189,7 +189,7 @@ test("NickServ is asked once the bot has its nick, and only NickServ receives th
 });
 
 const ROOM = { kind: "group" as const, id: "#a" };
-/** Somebody who wrote so long ago that the nick has to be looked up before an answer. */
+/** Someone who wrote so long ago that the nick has to be looked up before an answer. */
 const ANN = { kind: "direct" as const, id: "ann!a@h" };
 
 for (const [name, answers] of [

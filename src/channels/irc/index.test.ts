@@ -148,14 +148,14 @@ test("refusals of the server are refusals, not unknown", { skip }, async () => {
   await close();
 });
 
-test("a reply never reaches somebody who has taken the nick meanwhile", { skip }, async () => {
+test("a reply never reaches someone who has taken the nick meanwhile", { skip }, async () => {
   const { rig, peer, bot, close } = await scene();
   peer.say(bot, "hello");
   await rig.until(() => rig.events.length === 1, "the message");
   // The same nick from elsewhere: on this server the user part tells the two apart.
-  const stolen = { kind: "direct" as const, id: rig.events[0]!.chat.id.replace(/!.*@/, "!somebody@") };
+  const stolen = { kind: "direct" as const, id: rig.events[0]!.chat.id.replace(/!.*@/, "!someone@") };
   const result = await rig.send(stolen, "secret");
-  assert.ok(result.state === "refused" && !result.retryable && result.reason.includes("somebody else"), JSON.stringify(result));
+  assert.ok(result.state === "refused" && !result.retryable && result.reason.includes("someone else"), JSON.stringify(result));
   assert.ok(!peer.lines.some((line) => line.includes("secret")));
   await close();
 });
@@ -281,7 +281,7 @@ test("a wire that went silent is noticed, and a part that was under way is unkno
   const short = createIrcChannel({ timings: { ...fast, quietMs: 300, pongMs: 300 } }) as Channel;
   const { rig, room, close } = await scene({ channel: short, port: proxy.port });
   proxy.mute(true);
-  await assert.rejects(rig.send({ kind: "group", id: room }, "anybody?"), /does not answer|nothing was read/);
+  await assert.rejects(rig.send({ kind: "group", id: room }, "anyone?"), /does not answer|nothing was read/);
   const status = await rig.state("backoff");
   assert.match(status.cause!, /does not answer|nothing was read/);
   proxy.mute(false);

@@ -103,7 +103,7 @@ async function runIrc(
     hooks: {
       // "Ready" means that the rooms are joined as well, unless the server leaves us without an answer.
       onRegistered: () =>
-        void clock.after(JOIN_REPORT_MS, () => connection.open && !announced && rooms("the server has not answered to JOIN yet")),
+        void clock.after(JOIN_REPORT_MS, () => connection.open && !announced && rooms("the server has not answered JOIN yet")),
       onChannelsChanged: (cause) => rooms(cause),
       onMessage: (line) => receive(line),
       onErrorReply: (target, code, text) => link.onErrorReply(target, code, text),
@@ -123,7 +123,7 @@ async function runIrc(
     return { account: asId<AccountId>("default"), nick, casemapping, chanTypes, statusMarks, now: clock.now() };
   };
   function keepUnreadable(text: string, err: unknown): void {
-    host.log.error("a line could not be handled; it was skipped", { error: err });
+    host.log.error("a line could not be processed; it was skipped", { error: err });
     inbox.add(unreadableIrcEvent(text, factsNow(), localId(), reasonOf(err)));
   }
   function receive(line: IrcLine): void {

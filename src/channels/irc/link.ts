@@ -15,7 +15,7 @@ const OFFLINE_RETRY_MS = 60_000;
 
 /** "Try again later", "unknown command" and "more parameters" name the command that was refused, all others name whom it was for. */
 const TARGET_ERROR_NUMERICS: ReadonlySet<string> = new Set(["263", "421", "461"]);
-/** Numerics that refuse a message, and whether trying again can help without anybody's doing. */
+/** Numerics that refuse a message, and whether trying again can help without anyone's doing. */
 const SEND_ERROR_NUMERICS: ReadonlyMap<string, { retryAfterMs: number | null }> = new Map([
   ["401", { retryAfterMs: OFFLINE_RETRY_MS }],
   ["263", { retryAfterMs: 10_000 }],
@@ -126,11 +126,11 @@ export class IrcLink implements Link {
     const holder = await this.#session.findNickHolder(target);
     if (!this.#connection.open) return refusedSend("not connected", 0);
     if (holder === null)
-      return refusedSend(`the server does not say who ${target} is, so that the answer could reach somebody else`, OFFLINE_RETRY_MS);
+      return refusedSend(`the server did not confirm who ${target} is; the answer could reach someone else`, OFFLINE_RETRY_MS);
     if (holder === "") return refusedSend(`${target} is not online`, OFFLINE_RETRY_MS);
     const { user, host } = parsePrefix(chat.id);
     if (holder.toLowerCase() === `${user}@${host}`.toLowerCase()) return { target };
-    return refusedSend(`the nick ${target} belongs to somebody else now`, null);
+    return refusedSend(`the nick ${target} belongs to someone else now`, null);
   }
 }
 

@@ -254,7 +254,7 @@ export class IrcSession {
     });
   }
 
-  /** Somebody, perhaps we, changed the nick or left: our own name may be free again. */
+  /** Someone, perhaps we, changed the nick or left: our own name may be free again. */
   onNickChange(line: IrcLine): void {
     const { nick } = parsePrefix(line.prefix);
     const { account, connection } = this.#deps;

@@ -53,7 +53,7 @@ function readUrl(raw: JsonObject, issues: Issues): string {
   issues.push({
     path: "transport.url",
     message: raw["url"] === undefined ? "is missing" : "must be an address that begins with https://",
-    fix: "Set where the daemon listens, e.g. http://127.0.0.1:8080. Plain http:// is accepted for this machine and private networks.",
+    fix: "Set the address of the daemon, e.g. http://127.0.0.1:8080. Plain http:// is accepted for this machine and private networks.",
   });
   return "";
 }
@@ -75,10 +75,10 @@ function readManagedTransport(raw: JsonObject, issues: Issues): SignalTransport 
       fix: "Remove the key, or set it to 127.0.0.1.",
     });
   const configPath = asString(raw["configPath"]) || null;
-  if (configPath !== null && !isAbsolute(configPath)) issues.push({ path: "transport.configPath", message: "must be a whole path" });
+  if (configPath !== null && !isAbsolute(configPath)) issues.push({ path: "transport.configPath", message: "must be an absolute path" });
   const cliPath = asString(raw["cliPath"]) || "signal-cli";
   if (cliPath.includes("/") && !isAbsolute(cliPath))
-    issues.push({ path: "transport.cliPath", message: "must be a whole path, or a name that is looked up in PATH" });
+    issues.push({ path: "transport.cliPath", message: "must be an absolute path, or a name that is looked up in PATH" });
   return {
     kind: "managed-native",
     cliPath,

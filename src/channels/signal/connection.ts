@@ -53,7 +53,7 @@ export async function receiveEvents(session: SignalSession, ready: () => void): 
       session.seen(events);
     } catch (err) {
       // Signal delivers once: what was read is stored in any case.
-      host.log.error("the events of a batch could not be taken note of", { error: err });
+      host.log.error("the texts of a batch could not be kept for quoting", { error: err });
     }
     for (let at = 0; at < events.length; at += LIMITS.channelPendingEvents)
       await storeWithRetry(session, events.slice(at, at + LIMITS.channelPendingEvents));

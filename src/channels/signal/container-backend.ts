@@ -39,7 +39,7 @@ export class ContainerBackend implements SignalBackend {
     if (about.status !== 200 || mode === "") throw new Error(`the server at ${url} is not signal-cli-rest-api (status ${about.status})`);
     if (mode !== "json-rpc")
       throw new TerminalError(
-        `the container at ${url} runs in the mode ${mode}, in which nothing can be received`,
+        `the container at ${url} runs in the mode ${mode}, which cannot receive messages`,
         "Start it with MODE=json-rpc, then: openclaw channels start signal",
       );
     const accounts = await this.#call({ url: "/v1/accounts", signal });
@@ -109,7 +109,7 @@ export class ContainerBackend implements SignalBackend {
       }
     } finally {
       signal.removeEventListener("abort", onAbort);
-      end(new Error("the connection was left"));
+      end(new Error("the connection was closed"));
     }
   }
 
@@ -171,14 +171,14 @@ export class ContainerBackend implements SignalBackend {
     });
     if (response.status === 200) return readBytes(response, maxBytes);
     response.cancel();
-    throw new Error(`the container does not give the file: status ${response.status}`);
+    throw new Error(`the container refused to send the file: status ${response.status}`);
   }
 
   async linkDevice(show: (uri: string) => void, signal: AbortSignal): Promise<string> {
     const { account, clock } = this.#deps;
     const begun = await this.#call({ url: "/v1/qrcodelink/raw?device_name=OpenClaw%20Gateway", signal, timeoutMs: SIGNAL_LIMITS.sendMs });
     const uri = asString(asObject(begun.body)?.["device_link_uri"]);
-    if (begun.status !== 200 || uri === "") throw new Error(`the container cannot begin: ${errorOf(begun)}`);
+    if (begun.status !== 200 || uri === "") throw new Error(`the container cannot start linking: ${errorOf(begun)}`);
     show(uri);
     // The container completes the link by itself; then it has the account.
     for (;;) {
@@ -217,7 +217,8 @@ export class ContainerBackend implements SignalBackend {
       this.#deps.host.reportRateLimit();
       return { state: "refused", retryable: true, retryAfterMs: SIGNAL_LIMITS.retryMs, reason };
     }
-    if (status === 404 || status === 405) return refusedSend(`this container is too old for that: status ${status}`, false);
+    if (status === 404 || status === 405)
+      return refusedSend(`this container does not support the request; update it: status ${status}`, false);
     if (status >= 400 && status < 500 && NOT_SENT_CODES.test(reason)) return refusedSend(reason, false);
     throw new Error(`the container answered: ${reason}`);
   }

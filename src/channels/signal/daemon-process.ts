@@ -150,7 +150,7 @@ async function untilReachable(daemon: Daemon, { startupTimeoutMs }: Managed, clo
     // The pause alone keeps no process alive; that the program has ended must not wait for it.
     await Promise.race([sleep(clock, POLL_MS, signal), daemon.ended]);
   }
-  throw new Error(`signal-cli did not answer within ${startupTimeoutMs / 1_000} s; transport.startupTimeoutMs gives it more`);
+  throw new Error(`signal-cli did not answer within ${startupTimeoutMs / 1_000} s; transport.startupTimeoutMs sets the limit`);
 }
 
 const INSTALL_FIX =

@@ -125,7 +125,7 @@ play("a text is sent with its styles, to a person and to a group", async (rig, s
   assert.deepEqual([second!.to, second!.text], [GROUP, "hi all"]);
 });
 
-play("a reply quotes the message with its text, also one of somebody in a group", async (rig, server) => {
+play("a reply quotes the message with its text, also one of someone in a group", async (rig, server) => {
   const at = server.say("what is it?", { from: BOB, group: true });
   await rig.until(() => rig.events.length === 1, "the question");
   const { message } = rig.events[0]!;
@@ -222,7 +222,7 @@ play("a file in is fetched, up to its limit", async (rig, server) => {
   }
   const [ref] = rig.events[0]!.media;
   await assert.rejects(rig.link().download!({ ...ref!, url: "signal:id=none&recipient=x" }, 1_000, signal));
-  await assert.rejects(rig.link().download!({ ...ref!, url: "http://127.0.0.1/x" }, 1_000, signal), /not one of Signal/);
+  await assert.rejects(rig.link().download!({ ...ref!, url: "http://127.0.0.1/x" }, 1_000, signal), /does not come from Signal/);
 });
 
 play("a file out arrives with its name, type and caption", async (rig, server) => {

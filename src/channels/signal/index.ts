@@ -17,7 +17,7 @@ import { toVisibleSignal } from "./outbound.ts";
 import { startDaemon, type Daemon } from "./daemon-process.ts";
 
 const LINK_FIRST_FIX =
-  "Save it all the same (--no-verify; on the page: Save it, and link a phone), then: openclaw channels login signal. Or register the number with signal-cli.";
+  "Save it anyway (--no-verify; on the page: Save it, and link a phone), then: openclaw channels login signal. Or register the number with signal-cli.";
 
 type Options = { timings?: SignalTimings; clock?: Clock };
 type Deps = { timings: SignalTimings; clock: Clock };
@@ -48,7 +48,7 @@ export function createSignalChannel({ timings = SIGNAL_TIMINGS, clock = systemCl
       const link = (backend: SignalBackend): Promise<string> => backend.linkDevice(onUri, signal);
       const number = await withBackend(account, DETACHED_HOST, signal, deps, true, link);
       if (number === account.number) return { name: number };
-      throw new Error(`the phone that has scanned it is ${number}, and channels.signal.account is ${account.number}: correct that`);
+      throw new Error(`the code was scanned by ${number}, but channels.signal.account is ${account.number}: correct the setting`);
     },
   };
 }

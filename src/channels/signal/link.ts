@@ -31,7 +31,7 @@ export class SignalLink implements Link {
     const { media } = part;
     if (!media && toVisibleSignal(part.text).trim() === "") return refusedSend("nothing visible is left of the text", false);
     if (media && media.sizeBytes > SIGNAL_LIMITS.uploadBytes)
-      return refusedSend(`the file is larger than the ${SIGNAL_LIMITS.uploadBytes} bytes that are sent`, false);
+      return refusedSend(`the file is larger than the limit of ${SIGNAL_LIMITS.uploadBytes} bytes`, false);
     let files: MessageDraft["files"] = [];
     try {
       if (media) files = [{ media, bytes: await media.read() }];
@@ -58,7 +58,7 @@ export class SignalLink implements Link {
     try {
       await this.#backend.typing(target, this.#signal);
     } catch (err) {
-      this.#host.log.debug("the typing sign was not shown", { cause: reasonOf(err) });
+      this.#host.log.debug("the typing indicator was not shown", { cause: reasonOf(err) });
     }
   }
 
@@ -81,7 +81,7 @@ export class SignalLink implements Link {
   }
 
   async download(ref: MediaRef, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
-    if (!ref.url.startsWith(SIGNAL_FILE_SCHEME)) throw new Error("the file is not one of Signal's");
+    if (!ref.url.startsWith(SIGNAL_FILE_SCHEME)) throw new Error("the file does not come from Signal");
     if (ref.sizeBytes !== null && ref.sizeBytes > maxBytes) throw new Error(`the file is larger than ${maxBytes} bytes`);
     return this.#backend.downloadFile(new URLSearchParams(ref.url.slice(SIGNAL_FILE_SCHEME.length)), maxBytes, signal);
   }
@@ -90,7 +90,7 @@ export class SignalLink implements Link {
     const either = AbortSignal.any([signal, this.#signal]);
     const { badMarkup, ...first } = await this.#backend.send(draft, either);
     if (!badMarkup || first.state !== "refused") return first;
-    this.#host.log.warn("Signal could not read the styles of a text; it is sent without", { cause: first.reason });
+    this.#host.log.warn("signal-cli rejected the styles of a text; it is sent as plain text", { cause: first.reason });
     const { badMarkup: _, ...second } = await this.#backend.send({ ...draft, plain: true }, either);
     return second;
   }

@@ -141,7 +141,7 @@ export class NativeBackend implements SignalBackend {
     // The file comes as base64 in JSON.
     const maxAnswer = Math.ceil((maxBytes * 4) / 3) + 4_096;
     const answer = await this.#rpc("getAttachment", params, { signal, timeoutMs: SIGNAL_LIMITS.sendMs, maxAnswer });
-    if (!answer.ok) throw new Error(`signal-cli does not give the file: ${answer.message}`);
+    if (!answer.ok) throw new Error(`signal-cli refused to send the file: ${answer.message}`);
     const bytes = Buffer.from(asString(asObject(answer.result)?.["data"]), "base64");
     if (bytes.length > maxBytes) throw new Error(`the file is larger than ${maxBytes} bytes`);
     return bytes;
@@ -152,7 +152,7 @@ export class NativeBackend implements SignalBackend {
       const begun = await this.#rpc("startLink", {}, { signal, general: true, timeoutMs: SIGNAL_LIMITS.sendMs });
       if (!begun.ok && begun.code === CODE.noMethod)
         throw new Error("this signal-cli was started for one account (-a) and cannot link another: start the daemon without -a");
-      if (!begun.ok) throw new Error(`signal-cli cannot begin: ${begun.message}`);
+      if (!begun.ok) throw new Error(`signal-cli cannot start linking: ${begun.message}`);
       const uri = asString(asObject(begun.result)?.["deviceLinkUri"]);
       if (uri === "") throw new Error("signal-cli returned no link to scan");
       show(uri);
@@ -196,7 +196,7 @@ export class NativeBackend implements SignalBackend {
     if (NOT_SENT_CODES.test(message)) return refusedSend(message, true);
     const mayHaveLeft = types.includes("NETWORK_FAILURE") || types.includes("SUCCESS");
     if (code === CODE.user && !mayHaveLeft) return refusedSend([message, ...new Set(types)].join(", "), false);
-    if (code === CODE.noMethod) return refusedSend(`this signal-cli is too old for that: ${message}`, false);
+    if (code === CODE.noMethod) return refusedSend(`this signal-cli does not support the request; update it: ${message}`, false);
     if (code === CODE.params) return refusedSend(message, false);
     throw new Error(`signal-cli answered: ${message} (${code})`);
   }
@@ -237,7 +237,7 @@ function parseRpcResponse(answer: JsonObject | null, url: string): RpcResponse {
     const results = asArray(response?.["results"]).flatMap((each): JsonObject[] => [asObject(each)].filter((found) => found !== null));
     return { ok: false, code: Number(error["code"]), message: asString(error["message"]), results };
   }
-  if (!answer || !("result" in answer)) throw new Error(`what answers at ${url} does not speak JSON-RPC`);
+  if (!answer || !("result" in answer)) throw new Error(`the server at ${url} does not speak JSON-RPC`);
   return { ok: true, result: answer["result"] };
 }
 

@@ -57,20 +57,20 @@ export class SlackApi {
   /** Asks for the address of one more socket. It is a credential: it is for `WebSocket` only. */
   openSocket(options: CallOptions): Promise<SlackApiResponse> {
     const { source } = this.#account;
-    if (source.mode !== "socket") throw new Error("this account is called by Slack, it has no sockets");
+    if (source.mode !== "socket") throw new Error("this account uses the HTTP mode, which has no sockets");
     return this.#call("apps.connections.open", {}, source.appToken.reveal(), options);
   }
 
   /** Answers a slash command at the address that came with it, where Slack or our own server gave it. */
   async postToResponseUrl(url: string, body: SlackObject, options: CallOptions): Promise<{ status: number; retryAfterMs: number | null }> {
-    if (!this.#isSlack(url, ["hooks.slack.com"])) throw new Error("the address of the command is not one of Slack's");
+    if (!this.#isSlack(url, ["hooks.slack.com"])) throw new Error("the address of the command does not belong to Slack");
     const answer = await this.#withoutSecrets(() => callApi({ method: "POST", url, body, proxy: this.#account.proxy, ...options }));
     return { status: answer.status, retryAfterMs: retryAfterMs(answer.headers) };
   }
 
   /** Puts bytes at an address that Slack has just given. The token does not go with them. */
   async upload(url: string, bytes: Uint8Array, signal: AbortSignal): Promise<number> {
-    if (!this.#isSlack(url, ["files.slack.com"])) throw new Error("the address for the file is not one of Slack's");
+    if (!this.#isSlack(url, ["files.slack.com"])) throw new Error("the upload address does not belong to Slack");
     return (
       await this.#withoutSecrets(() =>
         callApi({ method: "POST", url, body: bytes, proxy: this.#account.proxy, signal, timeoutMs: SLACK_LIMITS.fileMs }),
@@ -80,7 +80,7 @@ export class SlackApi {
 
   /** Bytes of a private file. */
   async downloadFile(url: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
-    if (!this.#isSlack(url, ["files.slack.com"])) throw new Error("the file is not one of Slack's");
+    if (!this.#isSlack(url, ["files.slack.com"])) throw new Error("the file does not come from Slack");
     const limit = AbortSignal.any([signal, AbortSignal.timeout(SLACK_LIMITS.fileMs)]);
     return this.#withoutSecrets(async () => {
       const headers = { authorization: `Bearer ${this.#account.botToken.reveal()}` };
@@ -90,7 +90,7 @@ export class SlackApi {
       if (response.status === 200 && !(type.startsWith("text/html") && !/\.html?$/i.test(new URL(url).pathname)))
         return readBytes(response, maxBytes);
       response.cancel();
-      throw new Error(`Slack does not give the file (${response.status}); the app needs the scope files:read`);
+      throw new Error(`Slack refused to send the file (${response.status}); the app needs the scope files:read`);
     });
   }
 

@@ -41,7 +41,7 @@ const BOT_TOKEN = {
 const APP_TOKEN = {
   regex: /^xapp-[\w-]{1,400}$/,
   description: "an app-level token: those begin with xapp-",
-  fix: "Make an app-level token with the scope connections:write (Basic Information) and set channels.slack.appToken.",
+  fix: "Create an app-level token with the scope connections:write (Basic Information) and set channels.slack.appToken.",
 };
 const SIGNING_SECRET = {
   regex: /^\S{8,200}$/,

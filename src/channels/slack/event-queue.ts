@@ -71,7 +71,9 @@ export class SlackEventQueue {
     for (const mark of marks.toReversed()) {
       if (this.#session.signal.aborted) return;
       if (clock.monotonic() >= until)
-        return host.log.warn("there was no time to read every conversation after a gap", { conversations: marks.length });
+        return host.log.warn("the time limit for reading conversations after a gap was reached; the rest is not read", {
+          conversations: marks.length,
+        });
       await this.#backfillConversation(mark, until);
     }
   }
@@ -110,7 +112,7 @@ export class SlackEventQueue {
       if (cursor === "") return found;
       page++;
     }
-    host.log.warn("a conversation has more after the gap than is read", { channel, messages: found.length });
+    host.log.warn("a conversation has more messages after a gap than the limit; the rest is not read", { channel, messages: found.length });
     return found;
   }
 

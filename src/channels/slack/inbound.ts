@@ -98,7 +98,7 @@ function decodeEvent(
   }
 }
 
-/** Subtypes of messages that somebody has said something with. All others tell about the room. */
+/** Subtypes of messages that someone has said something with. All others tell about the room. */
 const TEXT_SUBTYPES = new Set(["", "file_share", "me_message", "thread_broadcast", "bot_message"]);
 
 function decodeMessage(event: PlatformPayload<MessageEvent>, base: Base, facts: SlackDecodeContext): readonly ChannelEvent[] {

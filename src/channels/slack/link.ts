@@ -47,7 +47,7 @@ const ERROR_FIXES: Readonly<Record<string, string>> = {
   not_in_channel: "invite the app to the channel: /invite @app",
   channel_not_found: "invite the app to the channel, and check its id",
   is_archived: "the channel is archived: unarchive it",
-  restricted_action: "the workspace does not let apps write here",
+  restricted_action: "the workspace does not allow apps to post here",
   msg_too_long: "set channels.slack.textChunkLimit to a smaller number",
 };
 const PART_EVENT = "openclaw_part";
@@ -174,7 +174,7 @@ export class SlackLink implements Link {
     for (const step of part.buttons?.length ? [rich, simple, plain] : [simple, plain]) {
       last = await this.#attempt(method, step, signal);
       if (!last.answer || !MARKUP_ERRORS.test(last.answer.error)) return last;
-      this.#deps.host.log.warn("Slack could not read the markup of a text; it is sent with less", { cause: reasonFor(last.answer) });
+      this.#deps.host.log.warn("Slack rejected the markup of a text; it is sent with less markup", { cause: reasonFor(last.answer) });
     }
     return last!;
   }
@@ -200,7 +200,7 @@ export class SlackLink implements Link {
 
   async #sendFile(part: OutboundPart, media: MediaUpload, signal: AbortSignal): Promise<SendResult> {
     const most = SLACK_LIMITS.uploadBytes;
-    if (media.sizeBytes > most) return refusedSend(`the file is larger than the ${most} bytes that are sent`, false);
+    if (media.sizeBytes > most) return refusedSend(`the file is larger than the limit of ${most} bytes`, false);
     let bytes: Uint8Array;
     try {
       bytes = await media.read();
@@ -215,9 +215,9 @@ export class SlackLink implements Link {
     // The file becomes visible in the last step: a failure before it sends no message.
     try {
       const status = await this.#deps.api.upload(url, bytes, signal);
-      if (status !== 200) return refusedSend(`Slack did not take the file (${status})`, status >= 500);
+      if (status !== 200) return refusedSend(`Slack rejected the file (${status})`, status >= 500);
     } catch (err) {
-      return refusedSend(`the file was not taken: ${reasonOf(err)}`, true);
+      return refusedSend(`the file was not uploaded: ${reasonOf(err)}`, true);
     }
     const caption = toMrkdwn(part.text);
     const files = [{ id, title: filename }];

@@ -51,7 +51,7 @@ type Deps = SlackSession & {
 };
 
 const APP_FIX =
-  "Make an app-level token with the scope connections:write, switch Socket Mode on (api.slack.com/apps), set channels.slack.appToken, then: openclaw channels start slack";
+  "Create an app-level token with the scope connections:write, enable Socket Mode (api.slack.com/apps), set channels.slack.appToken, then: openclaw channels start slack";
 /** Words for which no later attempt to open a socket can help. */
 const SOCKET_ERRORS: ReadonlySet<string> = new Set([
   ...TOKEN_ERRORS,
@@ -114,7 +114,7 @@ async function replaceSocket(
       return await connect();
     } catch (err) {
       if (once || !current.isOpen() || signal.aborted || err instanceof TerminalError) throw err;
-      host.log.warn("the next socket could not be opened; the present one still works", { cause: reasonOf(err) });
+      host.log.warn("the next socket could not be opened; the current one still works", { cause: reasonOf(err) });
       await sleep(clock, timings.retryMs, signal);
     }
   }
@@ -135,14 +135,14 @@ async function fetchSocketUrl({ api, host, signal, timings, apiRoot }: Deps): Pr
     if (SOCKET_ERRORS.has(answer.error)) throw appTokenError(answer.error);
     if (answer.error !== "ratelimited") throw new Error(`Slack does not open a socket: ${answer.error}`);
     host.reportRateLimit();
-    throw new GatewayError("UNAVAILABLE", "Slack asks to connect more slowly", {
+    throw new GatewayError("UNAVAILABLE", "Slack limits the rate of connections", {
       retryAfterMs: answer.retryAfterMs ?? SLACK_LIMITS.retryMs,
     });
   }
   host.reportActivity();
   const url = typeof answer.body["url"] === "string" ? URL.parse(answer.body["url"]) : null;
   const local = url?.protocol === "ws:" && isLoopbackHostname(url.hostname) && isLoopbackHostname(new URL(apiRoot).hostname);
-  if (!url || (url.protocol !== "wss:" && !local)) throw new Error("Slack gave no secure address for a socket");
+  if (!url || (url.protocol !== "wss:" && !local)) throw new Error("Slack returned no secure address for a socket");
   return url.href;
 }
 
@@ -152,7 +152,7 @@ async function openSocket(deps: Deps): Promise<SocketModeSocket> {
   const hello = Promise.withResolvers<void>();
   const leaving = Promise.withResolvers<"refresh" | "quiet">();
   const ended = Promise.withResolvers<string>();
-  const deadline = clock.after(timings.openMs, () => hello.reject(new Error("Slack did not say hello in time")));
+  const deadline = clock.after(timings.openMs, () => hello.reject(new Error("Slack did not send hello in time")));
   let quiet: (() => void) | null = null;
   const alive = (): void => {
     host.reportActivity();
@@ -190,7 +190,7 @@ async function openSocket(deps: Deps): Promise<SocketModeSocket> {
       hello.resolve();
       socketExpiry(deps, frame, () => leaving.resolve("refresh"));
     } else if (frame["type"] === "disconnect") {
-      if (frame["reason"] === "link_disabled") deps.fail(new TerminalError("Socket Mode was switched off for the app", APP_FIX));
+      if (frame["reason"] === "link_disabled") deps.fail(new TerminalError("Socket Mode was disabled for the app", APP_FIX));
       leaving.resolve("refresh");
     } else handleEnvelope(deps, socket, frame);
     if (intake.untilRoom) hold(intake.untilRoom).catch(host.fail);

@@ -50,14 +50,14 @@ export class BotApi {
 
   /** Bytes of a file. `path` is what `getFile` said. */
   async downloadFile(path: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
-    if (!/^[\w-][\w./-]{0,400}$/.test(path) || path.split("/").includes("..")) throw new Error("the path of the file cannot be used");
+    if (!/^[\w-][\w./-]{0,400}$/.test(path) || path.split("/").includes("..")) throw new Error("the path of the file is invalid");
     const url = `${this.#account.apiRoot}/file/bot${this.#account.token.reveal()}/${path}`;
     const limit = AbortSignal.any([signal, AbortSignal.timeout(TELEGRAM_LIMITS.fileMs)]);
     try {
       const response = await openHttp({ url, proxy: this.#account.proxy, signal: limit });
       if (response.status === 200) return await readBytes(response, maxBytes);
       response.cancel();
-      throw new Error(`Telegram does not give the file (${response.status})`);
+      throw new Error(`Telegram refused to send the file (${response.status})`);
     } catch (err) {
       throw this.#failure(err);
     }

@@ -47,9 +47,13 @@ function readWebhook(raw: JsonObject, issues: Issues): TelegramAccount["webhook"
   const url = parseHttpsUrl(raw["webhookUrl"], "webhookUrl", issues).replace(/\/+$/, "");
   const found = readSecret(raw, "webhookSecret", issues);
   if (!found)
-    issues.push({ path: "webhookSecret", message: "is needed with webhookUrl", fix: "Set it to a long random text: openssl rand -hex 32" });
+    issues.push({
+      path: "webhookSecret",
+      message: "is required with webhookUrl",
+      fix: "Set it to a long random text: openssl rand -hex 32",
+    });
   else if (!/^[\w-]{16,256}$/.test(found.reveal()))
-    issues.push({ path: "webhookSecret", message: "must have 16 to 256 characters out of A-Z, a-z, 0-9, _ and -" });
+    issues.push({ path: "webhookSecret", message: "must have 16 to 256 characters of A-Z, a-z, 0-9, _ and -" });
   return found ? { url, secret: found } : null;
 }
 

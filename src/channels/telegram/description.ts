@@ -4,7 +4,7 @@ import { TELEGRAM_LIMITS } from "./limits.ts";
 export const DESCRIPTION: ChannelDescription = {
   id: "telegram",
   label: "Telegram",
-  summary: "Direct chats, groups, topics and channels over the Bot API, polled or pushed, with an own client.",
+  summary: "Direct chats, groups, topics and channels over the Bot API, with polling or a webhook.",
   docs: "docs/channels/telegram.md",
   capabilities: {
     chatKinds: ["direct", "group", "channel"],

@@ -200,12 +200,12 @@ function chatOf(chat: PlatformPayload<Chat>): ChatLocation["chat"] {
 function placeOf(message: PlatformPayload<Message>): ChatLocation {
   const raw = requirePayload<Chat>(message["chat"], "the chat");
   const thread = message["is_topic_message"] === true ? requireId(message["message_thread_id"], "message_thread_id") : null;
-  // Outside of forums a thread id only says that somebody replied.
+  // Outside of forums a thread id only says that someone replied.
   const topic = thread ?? (raw["is_forum"] === true && raw["type"] !== "private" ? GENERAL_TOPIC_ID : null);
   return { chat: chatOf(raw), ...(topic !== null && { thread: { id: topic } }) };
 }
 
-/** The person, or the chat in whose name somebody wrote: an anonymous admin, a linked channel. */
+/** The person, or the chat in whose name someone wrote: an anonymous admin, a linked channel. */
 function senderOf(message: PlatformPayload<Pick<Message, "from" | "sender_chat" | "chat">>, bot: TelegramBot): Sender {
   const speaker =
     asPayload<User | Chat>(message["sender_chat"]) ??

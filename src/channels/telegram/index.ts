@@ -119,7 +119,7 @@ async function runTelegram(
     } else {
       // A webhook that is left from before would forbid polling. What waits at Telegram stays there.
       const answer = await api.call("deleteWebhook", {}, { signal });
-      if (!answer.ok) throw new Error(`Telegram refused to leave the webhook: ${answer.description}`);
+      if (!answer.ok) throw new Error(`Telegram refused to remove the webhook: ${answer.description}`);
       ready();
       await pollUpdates(session);
     }

@@ -76,7 +76,7 @@ export class TelegramLink implements Link {
     try {
       await this.#call("sendChatAction", target, { action: "typing", ...thread });
     } catch (err) {
-      this.#deps.host.log.debug("the typing sign was not shown", { cause: reasonOf(err) });
+      this.#deps.host.log.debug("the typing indicator was not shown", { cause: reasonOf(err) });
     }
   }
 
@@ -99,7 +99,7 @@ export class TelegramLink implements Link {
   async openThread(target: ReplyTarget, name: string): Promise<string> {
     const result = (await this.#callOrThrow("createForumTopic", target, { name: name.slice(0, 128) })) as BotApiParams | null;
     if (typeof result?.["message_thread_id"] === "number") return String(result["message_thread_id"]);
-    throw new Error("Telegram did not say which topic it has opened");
+    throw new Error("Telegram returned no id of the new topic");
   }
 
   async poll(target: ReplyTarget, poll: { question: string; options: readonly string[]; multiple: boolean }): Promise<SendResult> {
@@ -109,12 +109,12 @@ export class TelegramLink implements Link {
   }
 
   async download(ref: MediaRef, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
-    if (!ref.url.startsWith(TELEGRAM_FILE_SCHEME)) throw new Error("the file is not one of Telegram's");
+    if (!ref.url.startsWith(TELEGRAM_FILE_SCHEME)) throw new Error("the file does not come from Telegram");
     if (ref.sizeBytes !== null && ref.sizeBytes > maxBytes) throw new Error(`the file is larger than ${maxBytes} bytes`);
     const answer = await this.#deps.api.call("getFile", { file_id: ref.url.slice(TELEGRAM_FILE_SCHEME.length) }, { signal });
-    if (!answer.ok) throw new Error(`Telegram does not give the file: ${answer.description}`);
+    if (!answer.ok) throw new Error(`Telegram refused to send the file: ${answer.description}`);
     const path = (answer.result as BotApiParams | null)?.["file_path"];
-    if (typeof path !== "string") throw new Error("Telegram does not say where the file is");
+    if (typeof path !== "string") throw new Error("Telegram returned no path of the file");
     return this.#deps.api.downloadFile(path, maxBytes, signal);
   }
 
@@ -126,7 +126,7 @@ export class TelegramLink implements Link {
 
   async #sendFile(part: OutboundPart, media: MediaUpload, more: BotApiParams, signal: AbortSignal): Promise<SendResult> {
     const most = TELEGRAM_LIMITS.uploadBytes;
-    if (media.sizeBytes > most) return refusedSend(`the file is larger than the ${most} bytes that Telegram takes`, false);
+    if (media.sizeBytes > most) return refusedSend(`the file is larger than the ${most} bytes that Telegram accepts`, false);
     let bytes: Uint8Array;
     try {
       bytes = await media.read();
@@ -166,7 +166,7 @@ export class TelegramLink implements Link {
     const first = await this.#attempt(method, part.target, rich, signal, upload);
     if (!first.answer || !/can't parse (?:message )?(?:entities|text|caption)|ENTIT(?:Y|IES)_/i.test(first.answer.description))
       return first;
-    this.#deps.host.log.warn("Telegram could not read the markup of a text; it is sent without", { cause: first.answer.description });
+    this.#deps.host.log.warn("Telegram rejected the markup of a text; it is sent as plain text", { cause: first.answer.description });
     const most = key === "text" ? TELEGRAM_LIMITS.textChars : TELEGRAM_LIMITS.captionChars;
     return this.#attempt(method, part.target, { ...more, [key]: toPlainTelegram(part.text, most) }, signal, upload);
   }
@@ -208,7 +208,7 @@ export class TelegramLink implements Link {
       };
     }
     // A proxy that gave up on Telegram does not know what became of the request.
-    if (answer.isProxyResponse && answer.code === 408) throw new Error(`something in front of Telegram answered: ${reason}`);
+    if (answer.isProxyResponse && answer.code === 408) throw new Error(`a proxy answered instead of Telegram: ${reason}`);
     // Here 404 may be a method that an old server does not have.
     if (answer.code === 404 || !isRevoked(answer))
       return { result: refusedSend(reason, answer.isProxyResponse && answer.code !== 413), answer };

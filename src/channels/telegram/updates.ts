@@ -164,7 +164,7 @@ export function answerCallbackQueries(
   for (const update of updates) {
     const id = callbackQueryId(update);
     if (id === null) continue;
-    const failed = (cause: string): void => host.log.debug("a press could not be confirmed", { cause });
+    const failed = (cause: string): void => host.log.debug("a button click could not be acknowledged", { cause });
     api
       .call("answerCallbackQuery", { callback_query_id: id }, { signal })
       .then((answer) => answer.ok || failed(answer.description))
@@ -175,8 +175,8 @@ export function answerCallbackQueries(
 async function waitOutConflict({ api, host, clock, timings, signal }: TelegramSession, description: string, before: number): Promise<void> {
   const hook = /webhook/i.test(description);
   const cause = hook
-    ? "another program has set a webhook for this bot, and takes its messages"
-    : "another program polls with this bot token, and takes its messages: stop it, or use one bot for each";
+    ? "another program has set a webhook for this bot and receives its messages"
+    : "another program polls with this bot token and receives its messages: stop it, or use a separate bot for each";
   host.setState("degraded", cause);
   await sleep(clock, Math.min(timings.conflictMaxMs, timings.conflictMs * 2 ** Math.min(before, 10)), signal);
   if (hook && !signal.aborted) await api.call("deleteWebhook", {}, { signal });
@@ -184,9 +184,9 @@ async function waitOutConflict({ api, host, clock, timings, signal }: TelegramSe
 
 async function toPollError({ host, clock, signal }: TelegramSession, answer: TelegramApiError): Promise<void> {
   if (isRevoked(answer)) throw telegramTokenRevokedError();
-  if (answer.code !== 429) throw new Error(`Telegram refused to give updates: ${answer.description} (${answer.code})`);
+  if (answer.code !== 429) throw new Error(`Telegram refused getUpdates: ${answer.description} (${answer.code})`);
   host.reportRateLimit();
-  host.setState("degraded", "Telegram asks to poll more slowly");
+  host.setState("degraded", "Telegram limits the rate of polling");
   await sleep(clock, answer.retryAfterMs ?? 1_000, signal);
 }
 
@@ -213,7 +213,7 @@ export async function maintainWebhook(session: TelegramSession, hook: { url: str
     }
     const info = answer.result as { url?: unknown; last_error_date?: unknown; last_error_message?: unknown } | null;
     if (info?.url !== hook.url) {
-      host.log.warn("the webhook was changed by somebody else, and is set again");
+      host.log.warn("another program changed the webhook; it is set again");
       await set();
     }
     const at = Number(info?.last_error_date ?? 0);

@@ -60,7 +60,7 @@ async function handleWebhook(
   host: ChannelContext,
   clock: Clock,
 ): Promise<WebhookResponse> {
-  if (request.method !== "POST") return badRequest(405, "method_not_allowed", "only POST is served here");
+  if (request.method !== "POST") return badRequest(405, "method_not_allowed", "only POST is supported");
   const header = (name: string): string => request.headers[`x-webhook-${name}`] ?? "";
   const id = header("id");
   const signed = { id, timestamp: header("timestamp"), signature: header("signature") };

@@ -28,10 +28,10 @@ const signWithoutDirection = (secret: Secret, id: string, timestamp: string, bod
  */
 export function signatureProblem(secrets: readonly Secret[], headers: SignedHeaders, body: Uint8Array, now: number): string | null {
   const { id, timestamp, signature } = headers;
-  if (!ID.test(id)) return "X-Webhook-Id is missing or has characters beside A-Z, a-z, 0-9, _ . : -";
+  if (!ID.test(id)) return "X-Webhook-Id is missing or has characters other than A-Z, a-z, 0-9, _ . : -";
   if (!/^\d{10}$/.test(timestamp)) return "X-Webhook-Timestamp is missing or not in whole seconds since 1970";
   if (Math.abs(now - Number(timestamp) * 1_000) > SIGNATURE_WINDOW_MS)
-    return "X-Webhook-Timestamp is more than five minutes away from this machine's clock";
+    return "X-Webhook-Timestamp differs from this machine's clock by more than five minutes";
   const isVersion1 = signature.startsWith("v1=");
   // Otherwise a request of ours, with the direction moved into the id, would be one of version 1.
   if (isVersion1 && /^(?:to|from)-gateway\./.test(id))
@@ -40,5 +40,5 @@ export function signatureProblem(secrets: readonly Secret[], headers: SignedHead
     const wanted = isVersion1 ? signWithoutDirection(secret, id, timestamp, body) : sign(secret, "to-gateway", id, timestamp, body);
     return secureEquals(signature, wanted);
   });
-  return fits ? null : "X-Webhook-Signature does not fit the body";
+  return fits ? null : "X-Webhook-Signature does not match the body";
 }

@@ -45,7 +45,7 @@ export class SpoolForwarder {
         await admitGroup(this.#host, group);
       } catch (err) {
         if (this.#stopping.signal.aborted || (err instanceof GatewayError && err.code === "CONFLICT")) return;
-        this.#host.log.warn("events of an isolated channel are not taken over yet", { cause: reasonOf(err) });
+        this.#host.log.warn("events of an isolated channel are not admitted yet", { cause: reasonOf(err) });
         await sleep(this.#clock, LIMITS.isolatedRetryMs, this.#stopping.signal);
         continue;
       }

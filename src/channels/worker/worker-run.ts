@@ -61,7 +61,7 @@ export class WorkerRun {
     this.#heartbeat = new Heartbeat(
       clock,
       () => this.#post({ t: "ping" }),
-      () => this.#terminate(new Error(`the channel's thread has not answered for ${LIMITS.isolatedStuckMs / 1_000} s and was ended`)),
+      () => this.#terminate(new Error(`the channel's thread has not answered for ${LIMITS.isolatedStuckMs / 1_000} s and was terminated`)),
     );
     // The thread runs the code of others: what it says is not what it ought to be.
     port1.on(
@@ -69,7 +69,7 @@ export class WorkerRun {
       contain(fail, (message: FromWorkerMessage) => this.#onMessage(message)),
     );
     port1.on("messageerror", (err: unknown) =>
-      this.#terminate(new Error(`the channel's thread said what cannot be read: ${reasonOf(err)}`)),
+      this.#terminate(new Error(`the channel's thread sent an unreadable message: ${reasonOf(err)}`)),
     );
     this.#post({ t: "start", start });
   }
@@ -165,7 +165,7 @@ export class WorkerRun {
     if (this.#endReason !== undefined) return;
     const outOfMemory = (err as NodeJS.ErrnoException | null)?.code === "ERR_WORKER_OUT_OF_MEMORY";
     this.#endReason = outOfMemory
-      ? new Error(`the channel's thread needed more than ${LIMITS.isolatedHeapMib} MiB of memory and was ended`)
+      ? new Error(`the channel's thread needed more than ${LIMITS.isolatedHeapMib} MiB of memory and was terminated`)
       : new Error(`the channel's code crashed: ${reasonOf(err)}`, { cause: err });
     this.#options.host.log.error("the code of an isolated channel crashed", { error: err });
   }
@@ -182,7 +182,7 @@ export class WorkerRun {
         return await vault!.clear();
       case "media.read": {
         const media = this.#files.get(args[0] as number);
-        if (!media) throw new Error("the file of a part is asked for after the part was dealt with");
+        if (!media) throw new Error("the file of a part was requested after the part was settled");
         return await media.read();
       }
       default:
