@@ -14,7 +14,7 @@ const PHRASES: Readonly<Record<string, string>> = {
   "mend(?:s|ed|ing)?": "fix, repair",
   "stands?(?! (?:for|out|alone|by)|-)": "overrides, replaces, is, holds",
   "(?:is|are|was|were|be|been|being) said": "say where: logged, reported, documented",
-  "some ?body|any ?body": "someone, anyone, say who",
+  "somebody|anybody": "someone, anyone, say who",
   anew: "again",
   afresh: "again",
   "(?:in|by) (?:our|its|their|his|your) (?:own )?words": "say which text",

@@ -29,8 +29,8 @@ test("the account table fits 80 columns with any names and causes; problems and 
     },
     {
       channel: "discord",
-      accountId: "of-somebody",
-      name: "discord/of-somebody",
+      accountId: "of-someone",
+      name: "discord/of-someone",
       state: "terminal",
       since: now - 5_000,
       lastError: "the token was revoked, which is explained in a rather long sentence that has to be wrapped somewhere",
@@ -45,7 +45,7 @@ test("the account table fits 80 columns with any names and causes; problems and 
   );
   assert.match(lines[0]!, /^account +state +since +in +out +queue +unsent +dead$/);
   assert.match(lines[1]!, /^telegram\/default +ok +48 min +59 min +59 min +12 +345 +3$/);
-  assert.match(lines[2]!, /^discord\/of-somebody +stopped +5 s +- +- +- +- +-$/);
+  assert.match(lines[2]!, /^discord\/of-someone +stopped +5 s +- +- +- +- +-$/);
   assert.match(text, /telegram\/default: rate limited 3 times by the platform/);
   assert.match(text, /openclaw dead-letters list/);
   assert.match(text, /Make a new token and set it\./);

@@ -10,7 +10,7 @@ import { toModelRef, type ModelView } from "./model-check.ts";
 import { configOf, pathsOf, resolveTarget } from "./gateway-target.ts";
 import { sanitizeText } from "./terminal-text.ts";
 
-/** A shell waits for the answer while somebody types. */
+/** A shell waits for the answer while someone types. */
 const BUDGET_MS = 800;
 const MAX_CANDIDATES = 500;
 

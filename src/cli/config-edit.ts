@@ -18,7 +18,7 @@ export type ConfigEdit = {
 
 /**
  * Changes the configuration that is meant: the file of this machine (a running gateway sees it and applies it), or that of a
- * gateway elsewhere, through its methods. Comments stay. Throws when the result would be invalid, or somebody else was faster.
+ * gateway elsewhere, through its methods. Comments stay. Throws when the result would be invalid, or someone else was faster.
  * Resolves to where it was written.
  */
 export async function applyConfigEdit(invocation: Invocation, change: (edit: ConfigEdit) => void): Promise<string> {

@@ -14,7 +14,7 @@ import { Secret } from "../core/secret.ts";
 import { commandName } from "./command.ts";
 import { COMMANDS } from "./command-table.ts";
 
-// A program of somebody else that listens on the gateway's port: it speaks the protocol as far as the first frame of a client.
+// A program of someone else that listens on the gateway's port: it speaks the protocol as far as the first frame of a client.
 const frames: string[] = [];
 const squatter = new WebSocketServer({ host: "127.0.0.1", port: 0 });
 squatter.on("connection", (socket) => {

@@ -36,7 +36,7 @@ for (const columns of [40, 60, 80, 200]) {
 
 test("in a narrow terminal a table becomes a list that keeps every cell", () => {
   const { out, text } = terminal(60);
-  out.table(COLUMNS, [...ROWS, ["agent:main:irc:direct:somebody-with-a-rather-long-name-on-irc", "-", ""]]);
+  out.table(COLUMNS, [...ROWS, ["agent:main:irc:direct:someone-with-a-rather-long-name-on-irc", "-", ""]]);
   assert.equal(
     text(),
     [
@@ -47,7 +47,7 @@ test("in a narrow terminal a table becomes a list that keeps every cell", () => 
       "longer-key",
       "  title  日本語のタイトル",
       "  n      1234",
-      "agent:main:irc:direct:somebody-with-a-rather-long-name-on-irc",
+      "agent:main:irc:direct:someone-with-a-rather-long-name-on-irc",
       "",
     ].join("\n"),
   );

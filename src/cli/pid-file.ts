@@ -57,7 +57,7 @@ function storePath(gatewayDir: string): string {
   }
 }
 
-/** Null when the system does not show them: the process belongs to somebody else. */
+/** Null when the system does not show them: the process belongs to someone else. */
 function openFiles(pid: number): string[] | null {
   try {
     const dir = `/proc/${pid}/fd`;

@@ -48,7 +48,7 @@ function report(err: unknown, out: Output, host: CliHost): number {
   return failure.exit;
 }
 
-/** Messages may quote what somebody else wrote. */
+/** Messages may quote what someone else wrote. */
 function cleanMessage({ what, why, fix, exit, stack }: CliFailure): CliFailure {
   return { what: sanitizeLine(what), why: why && sanitizeLine(why), fix: fix && sanitizeLine(fix), exit, stack };
 }

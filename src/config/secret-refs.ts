@@ -125,7 +125,7 @@ function fromJson(text: string, id: string, path: string): SecretLookup {
 }
 
 /**
- * Reads a regular file. Devices and pipes are refused, and so are links, which would make the secret depend on somebody else; but
+ * Reads a regular file. Devices and pipes are refused, and so are links, which would make the secret depend on someone else; but
  * for those that orchestrators make: from a mounted directory to a file inside of it.
  */
 function readSecretFile(path: string, limitBytes: number): SecretLookup {

@@ -114,7 +114,7 @@ test("channels.status tells each account apart", async () => {
     "a channel is as well as its best account",
   );
   assert.deepEqual((await r.methods["channels.status"].run({ channel: "telegram" }, caller("operator.read")))["channelOrder"], []);
-  assert.deepEqual(r.did, [], "no platform is asked unless somebody wants it");
+  assert.deepEqual(r.did, [], "no platform is asked unless someone wants it");
   r.close();
   const none = rig([]);
   assertMatchesResultSchema("ChannelsStatusResult", await none.methods["channels.status"].run({}, caller("operator.read")));

@@ -25,7 +25,7 @@ export type ChannelsDeps = {
   loop: { read(): LoopReading };
   pairings: Pairings;
   write: <T>(change: () => T) => Promise<T>;
-  /** Somebody may answer commands as the owner (`commands.ownerAllowFrom` names somebody). */
+  /** Someone may answer commands as the owner (`commands.ownerAllowFrom` names someone). */
   ownerConfigured: () => boolean;
   /** Asks the platform about the credential of a configured account; resolves to the bot's name, rejects with a reason without secrets. */
   probe: (channel: string, account: string, signal: AbortSignal) => Promise<{ name: string }>;
@@ -177,7 +177,7 @@ function toRequestRow(request: PairingRequest, label: (id: string) => string): R
   };
 }
 
-/** The one method whose scope depends on its params: making somebody the owner of commands is for administrators. */
+/** The one method whose scope depends on its params: making someone the owner of commands is for administrators. */
 async function approve(
   deps: ChannelsDeps,
   params: MethodParams<"channels.pairing.approve">,

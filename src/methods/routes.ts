@@ -36,7 +36,7 @@ function toRoutingInput(deps: RoutesDeps, params: MethodParams<"route.explain">)
     account,
     message: {
       chat: { kind: params.group ? "group" : "direct", id: asId<ChatId>(params.peer) },
-      sender: { id: asId<SenderId>(params.group ? "somebody" : params.peer), isBot: false, isSelf: false },
+      sender: { id: asId<SenderId>(params.group ? "someone" : params.peer), isBot: false, isSelf: false },
       text: params.text ?? "",
       mentionsSelf: !params.group || deps.isAddressed(channel, account, params.text ?? ""),
       sentAt: deps.now(),

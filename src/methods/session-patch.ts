@@ -24,7 +24,7 @@ export async function patchSession(deps: ChatDeps, params: PatchParams, caller: 
   const changes = await deps.store.write(() => {
     const session = requireSession(deps, key);
     checkExpectations(session, params);
-    // Somebody has marked it unread since: the client acknowledges what it has seen, and this it has not.
+    // Someone has marked it unread since: the client acknowledges what it has seen, and this it has not.
     const { expectedMarkedUnreadAt } = params;
     if (expectedMarkedUnreadAt !== undefined && expectedMarkedUnreadAt !== session.marked_unread_at) return {};
     const made = { ...toChanges(session, params, deps.clock.now()), ...(model === undefined ? {} : { model }) };

@@ -149,7 +149,7 @@ test("a change that was decided on an older state of the session is refused", as
   rig.close();
 });
 
-test("an automatic acknowledgement does not undo a mark that somebody has set since", async () => {
+test("an automatic acknowledgement does not undo a mark that someone has set since", async () => {
   const rig = openMethodBench();
   await say(rig, "main", "one");
   await rig.call("sessions.patch", { key: "main", unread: false });
@@ -329,7 +329,7 @@ test("the list is filtered and sorted as asked", async () => {
   assert.deepEqual(await keys({ pinned: true }), ["one"]);
   assert.deepEqual(await keys({ boardFace: "dashboard" }), ["one"]);
   assert.deepEqual(await keys({ activeOnly: true }), []);
-  assert.deepEqual(await keys({ ownerId: "somebody" }), []);
+  assert.deepEqual(await keys({ ownerId: "someone" }), []);
   await say(rig, "hook:y", "hello");
   const first = async (params: Record<string, unknown>) => ((await rig.call("sessions.list", params))["sessions"] as { key: string }[])[0]!;
   assert.equal((await first({})).key, "agent:main:one");

@@ -8,7 +8,7 @@ export type ProtocolRange = { minProtocol: number; maxProtocol: number };
 
 /**
  * The version that both sides speak, or null. Probes and node hosts may be one version behind: they only ask whether
- * somebody is there, or run commands whose shape has not changed.
+ * someone is there, or run commands whose shape has not changed.
  */
 export function negotiate(range: ProtocolRange, client: { id: string; mode: string }, role: string): number | null {
   const covers = (version: number): boolean => range.minProtocol <= version && version <= range.maxProtocol;

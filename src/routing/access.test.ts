@@ -52,7 +52,7 @@ const LISTS: readonly (readonly [name: string, list: readonly unknown[] | undefi
   ["an empty list", [], false],
   ["the sender", [ALICE], true],
   ["the sender with the channel's prefix", [`irc:${ALICE}`], true],
-  ["somebody else", [EVE], false],
+  ["someone else", [EVE], false],
   ["the wildcard", ["*"], true],
   ["a glob, which is not a wildcard", ["alice!*@*"], false],
   ["only the name", ["alice"], false],
@@ -86,7 +86,7 @@ const SENDERS: readonly (readonly [name: string, keys: Record<string, unknown>, 
   ["allowFrom with the sender", { allowFrom: [ALICE] }, true, false],
   ["groupAllowFrom with the sender", { groupAllowFrom: [ALICE] }, true, true],
   ["groupAllowFrom empty, allowFrom with the sender", { groupAllowFrom: [], allowFrom: [ALICE] }, false, false],
-  ["groupAllowFrom with somebody else", { groupAllowFrom: [EVE] }, false, true],
+  ["groupAllowFrom with someone else", { groupAllowFrom: [EVE] }, false, true],
   ["groupAllowFrom with the wildcard", { groupAllowFrom: ["*"] }, true, true],
 ];
 for (const [roomName, groups, listed] of ROOMS) {
@@ -285,7 +285,7 @@ const CASES: Readonly<Record<string, Case>> = {
     message: inRoom({ replyTo: { isSelf: true } }),
     want: "answer group-reply",
   },
-  "a reply to somebody else does not": {
+  "a reply to someone else does not": {
     account: listedRoom({}),
     message: inRoom({ replyTo: { isSelf: false } }),
     want: "record group-not-addressed",

@@ -27,7 +27,7 @@ export type AccountPolicy = {
   /** Null: not set, so `allowFrom` counts. An empty list matches no one. */
   groupAllowFrom: readonly string[] | null;
   requireMention: boolean;
-  /** Compares display names too. Names can be taken by anybody, hence the key's own name. */
+  /** Compares display names too. Names can be taken by anyone, hence the key's own name. */
   allowNames: boolean;
   mentionPatterns: { mode: "allow" | "deny"; allowIn: readonly string[]; denyIn: readonly string[] };
   implicit: { replyToBot: boolean; threadParticipation: boolean };

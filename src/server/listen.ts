@@ -11,7 +11,7 @@ export type BindOptions = {
   mode: BindMode;
   /** Address of mode `custom`. */
   host: string | null;
-  /** Whether somebody without a credential is kept out: false for mode `none`. */
+  /** Whether someone without a credential is kept out: false for mode `none`. */
   authenticated: boolean;
 };
 
@@ -32,7 +32,7 @@ const LOOPBACK = ["127.0.0.1", "::1"] as const;
 
 /**
  * The addresses to listen on; the first is the one that is shown. Every mode but `lan` includes loopback, because the command
- * line of the same machine comes that way. Throws GatewayError when the address is not usable, or when anybody could come in.
+ * line of the same machine comes that way. Throws GatewayError when the address is not usable, or when anyone could come in.
  */
 export function resolveBind(options: BindOptions): readonly string[] {
   const addresses = addressesOf(options);
@@ -82,7 +82,7 @@ export async function portHolder(host: string, port: number): Promise<PortHolder
   return { pid: owner?.pid ?? null, command: owner?.command ?? null, ours: await isOurGateway(host, port) };
 }
 
-/** The error for a port that somebody else has. */
+/** The error for a port that someone else has. */
 export function portTakenError(host: string, port: number, holder: PortHolder): GatewayError {
   const by = holder.pid === null ? "another process" : `process ${holder.pid}${holder.command === null ? "" : ` (${holder.command})`}`;
   return detailError("PORT_TAKEN", `port ${port} on ${host} is taken by ${by}${holder.ours ? ", a gateway like this one" : ""}`, {

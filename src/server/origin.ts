@@ -21,7 +21,7 @@ const hostOf = (origin: string): string | null => {
 const LOOPBACK: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "::1"]);
 
 /**
- * A name is ours when it cannot be pointed at us by somebody else's DNS: loopback names, the address that the socket really
+ * A name is ours when it cannot be pointed at us by someone else's DNS: loopback names, the address that the socket really
  * has, and what the configuration names.
  */
 export function isHostAllowed(host: string | undefined, localAddress: string | undefined, surface: OriginPolicy): boolean {

@@ -106,7 +106,7 @@ test("guessing is stopped on every surface at once and after a restart; what can
   rmSync(dir, { recursive: true, force: true });
 });
 
-test("a generated token is checked however often somebody failed", async () => {
+test("a generated token is checked however often someone failed", async () => {
   const room = await startServerBench();
   for (let i = 0; i < LIMITS.signInFailures * 2; i++) await tryConnect(room, { auth: { token: "nope" } });
   assert.equal((await tryConnect(room, { auth: { token: TOKEN } })).answer.ok, true);

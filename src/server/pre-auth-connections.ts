@@ -14,7 +14,7 @@ export type PreAuthConnection = {
 
 /**
  * Places for sockets without a proven credential. When they are taken the oldest silent one goes, so that a newcomer with a
- * valid credential always gets in, however many sockets somebody holds open.
+ * valid credential always gets in, however many sockets someone holds open.
  */
 export class PreAuthPool {
   /** In the order of arrival. */
@@ -82,7 +82,7 @@ export class PreAuthPool {
     connection.drop(why);
   }
 
-  /** Once a second while there is somebody to watch. */
+  /** Once a second while there is someone to watch. */
   #sweep(): void {
     this.#cancelSweep = null;
     const now = this.#clock.monotonic();

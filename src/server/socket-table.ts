@@ -18,7 +18,7 @@ export class SocketTable {
   readonly #entries = new Map<Socket, Entry>();
   /** In the order in which they began to close. */
   readonly #closing = new Set<Socket>();
-  /** Those of them that had proved nothing: anybody can make them, so their number is bounded. */
+  /** Those of them that had proved nothing: anyone can make them, so their number is bounded. */
   readonly #closingPreAuth = new Set<Socket>();
   readonly #counts: Record<SocketState, number> = { "pre-auth": 0, exchange: 0, client: 0, closing: 0 };
   readonly #clock: Clock;

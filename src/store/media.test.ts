@@ -102,7 +102,7 @@ test("unreferenced files are removed; referenced, recent and foreign files stay"
   const names: string[] = [];
   for (let n = 0; n < 4; n++) names.push((await media.saveFile(file("f"), Buffer.from(`content ${n}`))).file);
   const [inMessage, inOutbox, unused, young] = names as [string, string, string, string];
-  writeFileSync(join(media.dir, "note.txt"), "somebody's");
+  writeFileSync(join(media.dir, "note.txt"), "someone's");
   store.writeNow(() => {
     createMessages(store).add({
       id: "m",

@@ -406,14 +406,14 @@ test("a store whose file was replaced rejects writes with the reason", async (t)
   const store = open(dir);
   add(store, 0, 1);
   rmSync(store.path);
-  writeFileSync(store.path, "somebody else's");
+  writeFileSync(store.path, "someone else's");
   await assert.rejects(
     store.write(() => undefined),
     { code: "UNAVAILABLE", message: /was replaced/ },
   );
   assert.equal(store.health.state, "failing");
   assert.throws(() => store.verifyPath());
-  assert.equal(readFileSync(store.path, "utf8"), "somebody else's");
+  assert.equal(readFileSync(store.path, "utf8"), "someone else's");
   store.close();
 });
 

@@ -187,7 +187,7 @@ export class MessageAdmission {
   #stopFor(submission: Submission): string | null {
     const { lanes, runs } = this.#deps;
     const isTheirs = (runId: RunId): boolean => submission.commandScope !== "own" || isSameSender(submission, runs.find(runId)?.payload);
-    return lanes.abortAllowed(submission.sessionKey, isTheirs) ? null : "Only an owner may stop an answer to somebody else.";
+    return lanes.abortAllowed(submission.sessionKey, isTheirs) ? null : "Only an owner may stop an answer to someone else.";
   }
 
   /** The row of an event that was admitted before. Throws when the same key now names another message, or the precondition refuses a new one. */

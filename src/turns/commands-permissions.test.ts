@@ -47,7 +47,7 @@ test("every command says what it changes, and the tests know all of those that c
 });
 
 for (const [name, text] of Object.entries(CHANGES)) {
-  test(`in a room /${name} changes something for an owner, and nothing for anybody else`, async () => {
+  test(`in a room /${name} changes something for an owner, and nothing for anyone else`, async () => {
     const door = openIngest(OWNER);
     assert.equal(await answerTo(door, "eve", "/status"), `session ${room}`, "what changes nothing is for all");
     const before = door.sessions.get(room)!;

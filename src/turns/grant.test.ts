@@ -145,7 +145,7 @@ for (const mode of QUEUE_MODES) {
       for (const { runId } of bench.turns.runs.inflight(key)) bench.runtime.release(runId);
       return bench.turns.runs.find("e2")?.outcome;
     });
-    assert.equal(bench.turns.runs.find("e1")?.outcome?.status, "ok", "only an owner ends the turn of somebody else");
+    assert.equal(bench.turns.runs.find("e1")?.outcome?.status, "ok", "only an owner ends the turn of someone else");
     assert.equal(bench.turns.runs.find("e2")?.mergedInto, null);
     assert.deepEqual(
       observed.map(({ readers, ran }) => [readers.join(), new Set(ran).size]),

@@ -58,7 +58,7 @@ export type EventIngestDeps = {
   config: () => RoutingConfig;
   /** Tools that a sender may use through this agent, given the room's settings; none unless the configuration grants them. */
   toolsFor: (agentId: AgentId, roomTools: unknown) => readonly ToolName[];
-  /** Group lines that are kept until somebody addresses the agent. 0: none. */
+  /** Group lines that are kept until someone addresses the agent. 0: none. */
   historyLimit: (channel: ChannelId, account: AccountId, agentId: AgentId | null) => number;
   canonicalId: (channel: string) => ((id: string) => string) | undefined;
   /** A listed room of this channel admits all its members. */

@@ -46,7 +46,7 @@ test("a press says what its button stands for, once, in the session of the butto
   bench.close();
 });
 
-test("another person, another chat, an unknown token and somebody who is not admitted run nothing", async () => {
+test("another person, another chat, an unknown token and someone who is not admitted run nothing", async () => {
   const bench = openIngest({ channels: { irc: { dmPolicy: "allowlist", allowFrom: ["alice", "bob"] } } });
   const [, words] = await issue(bench);
   await bench.ingest.admit(irc, account, [

@@ -127,7 +127,7 @@ export const toSubmitResult = (row: InboxRow, duplicate: boolean): SubmitResult 
   outcome: row.outcome,
 });
 
-/** A name for a session until somebody gives it one: the person or the room on a channel, else the first line of its first message. */
+/** A name for a session until someone gives it one: the person or the room on a channel, else the first line of its first message. */
 export function sessionTitle({
   text,
   target,

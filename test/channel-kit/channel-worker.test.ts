@@ -140,7 +140,7 @@ type Row = { state: string; isolated?: boolean; lastError?: string | null; recon
 type Sent = { messageId?: string };
 
 test(
-  "a channel of somebody else that exits or crashes: the gateway lives on, and the channel comes back",
+  "a channel of someone else that exits or crashes: the gateway lives on, and the channel comes back",
   { timeout: 120_000 },
   async () => {
     const home = newHome();
@@ -152,7 +152,7 @@ test(
     const status = async (): Promise<Row> =>
       (await operator.request<{ channelAccounts: Record<string, Row[]> }>("channels.status", {})).channelAccounts["toy"]![0]!;
     const send = (message: string): Promise<Sent> =>
-      operator.request<Sent>("send", { channel: "toy", to: "somebody", message, idempotencyKey: message });
+      operator.request<Sent>("send", { channel: "toy", to: "someone", message, idempotencyKey: message });
     const connected = (times: number): Promise<boolean> =>
       until(`connection ${times}`, async () => {
         const { state, reconnectAttempts } = await status();

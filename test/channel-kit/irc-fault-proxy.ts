@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /**
  * What goes wrong with the next message: it is read late, as servers do with clients that write too fast; the connection is lost when
- * somebody has written to the client, and every later one at once; it is lost behind a message of the client.
+ * someone has written to the client, and every later one at once; it is lost behind a message of the client.
  */
 export type ProxyFault = "slow" | "lost-before" | "lost-after";
 

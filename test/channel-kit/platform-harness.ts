@@ -1,10 +1,10 @@
 import type { GatewayUnderTest } from "../wire/gateway-process.ts";
 import type { ChannelCapabilities } from "../../src/channels/channel.ts";
 
-/** Somebody on the platform. `id` is how policies and session keys name them. */
+/** Someone on the platform. `id` is how policies and session keys name them. */
 export type PlatformUser = { id: string; name: string };
 export type ConversationKind = "direct" | "room" | "thread";
-/** A button under a message, and somebody who presses it. */
+/** A button under a message, and someone who presses it. */
 export type HarnessButton = { text: string; click(person: PlatformUser): void | Promise<void> };
 /** One visible message of the bot, as the platform shows it. `to`: the person of a direct chat, else the room. `file`: its name. `formatted`: with bold, code and such. */
 export type BotMessage = {

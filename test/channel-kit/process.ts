@@ -61,9 +61,9 @@ export async function defineProcessTests(id: string): Promise<void> {
         await it.kill();
         it.writeConfig({ dmPolicy: "disabled", allowFrom: [ann.id], room: null });
         await it.start();
-        await it.platform.sendMessage(ann, "direct", "anybody home");
+        await it.platform.sendMessage(ann, "direct", "anyone home");
         await it.untilIdle();
-        assert.equal(it.countAnswers(/anybody home/), 0);
+        assert.equal(it.countAnswers(/anyone home/), 0);
         await it.kill();
         it.writeConfig({ ...OPEN, room: null });
         await it.start();

@@ -195,7 +195,7 @@ export class SignalServer {
     for (const reader of this.#readers) if (reader.account === number) reader.end();
   }
 
-  /** Somebody scans the code, with the phone of that number. */
+  /** Someone scans the code, with the phone of that number. */
   scan(number = NUMBER): void {
     this.accounts.add(number);
     this.#scanned.resolve(number);

@@ -128,7 +128,7 @@ type PipeOptions = {
 
 /** The network between clients and the gateway. */
 class FaultProxy {
-  /** How often somebody has connected through it. */
+  /** How often someone has connected through it. */
   connections = 0;
   readonly #port: number;
   readonly #options: PipeOptions;
@@ -163,7 +163,7 @@ class FaultProxy {
     this.#lost.clear();
   }
 
-  /** Nothing is taken from anybody until the returned function is called. */
+  /** Nothing is taken from anyone until the returned function is called. */
   stall(): () => void {
     const stalled = [...this.#sockets];
     for (const socket of stalled) socket.pause();

@@ -194,7 +194,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
 
   test("scenario 24: a client that takes its answers slowly gets each of them, in order", () =>
     WebchatBench.with(async (place) => {
-      // More than the system takes for somebody who does not read.
+      // More than the system takes for someone who does not read.
       const padding = "x".repeat(300_000);
       place.model.setBehaviour((request) => ({ steps: [{ text: `${contextOf(request).at(-1)} ${padding}` }] }));
       const pipe = await place.pipe();

@@ -93,7 +93,7 @@ export class GatewayRun {
       } catch (err) {
         if (!(err instanceof ClientError)) throw err;
         if (err.kind !== "starting" && err.kind !== "unreachable") throw err;
-        if (Date.now() > end) throw new Error(`the gateway does not let anybody in:\n${this.#output}`, { cause: err });
+        if (Date.now() > end) throw new Error(`the gateway does not let anyone in:\n${this.#output}`, { cause: err });
         await sleep(10);
       }
     }

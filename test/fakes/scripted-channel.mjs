@@ -1,4 +1,4 @@
-// A channel of somebody else for tests: what it is told to send is what it does.
+// A channel of someone else for tests: what it is told to send is what it does.
 import { setTimeout as sleep } from "node:timers/promises";
 import { defineChannel, NotSentError, secretText, TerminalError, UnknownOutcomeError } from "openclaw-gateway/channel";
 

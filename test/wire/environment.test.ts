@@ -164,7 +164,7 @@ for (const [what, where] of [
   });
 }
 
-test("a state directory of somebody else is refused with a fix", { skip: !hasOtherUser }, async (t) => {
+test("a state directory of someone else is refused with a fix", { skip: !hasOtherUser }, async (t) => {
   const dir = home(t);
   chmodSync(dir, 0o755);
   mkdirSync(join(dir, "state", "gateway"), { recursive: true, mode: 0o755 });

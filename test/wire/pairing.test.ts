@@ -167,9 +167,9 @@ test(
     assert.match(last, /bob: the meeting is at noon[^]*ann: who brings cake\?[^]*ann: when is the meeting\?/);
 
     model.clear();
-    bob.say("#lobby", "anybody here?");
+    bob.say("#lobby", "anyone here?");
     await bob.until(
-      () => inRoom(bob, "#lobby").some((line) => line.includes("anybody here?")),
+      () => inRoom(bob, "#lobby").some((line) => line.includes("anyone here?")),
       "an answer without a mention, where the config says so",
     );
     assert.equal(model.requests().length, 1);

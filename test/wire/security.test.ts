@@ -27,7 +27,7 @@ const plant = (name: string): string => {
   planted.set(name, value);
   return value;
 };
-/** Everything that anybody outside was shown, with where. */
+/** Everything that anyone outside was shown, with where. */
 const seen: { where: string; text: string }[] = [];
 /** Secrets that were handed out on purpose, once, with the frame that did it. */
 const issued = new Map<string, string>();

@@ -45,7 +45,7 @@ after(async () => {
 
 const answered = (text: string): Promise<boolean> => until(`the answer ${JSON.stringify(text)}`, () => telegram.sent().includes(text));
 
-test("a message of somebody who is listed is answered, with the token of the environment", async () => {
+test("a message of someone who is listed is answered, with the token of the environment", async () => {
   telegram.say("hello");
   await answered("You said: hello");
   assert.ok(!gateway.output().includes(TOKEN.split(":")[1]!), "the token is never printed");

@@ -108,7 +108,7 @@ export async function pin(key: string, pinned: boolean): Promise<void> {
   }
 }
 
-/** Marks the open session as read, when somebody is looking; once for all messages that come close together. */
+/** Marks the open session as read, when someone is looking; once for all messages that come close together. */
 export function markRead(): void {
   clearTimeout(reading);
   reading = setTimeout(markReadNow, MARK_READ_DELAY_MS);

@@ -112,7 +112,7 @@ export function toAccounts(status: ChannelsStatus): readonly ChannelAccountRow[]
   );
 }
 
-/** The test message has come: something was read since the account was saved, or somebody asks to be let in. */
+/** The test message has come: something was read since the account was saved, or someone asks to be let in. */
 export function hasReceivedMessage(
   { card, account, savedAt }: Pick<Extract<SetupWizard, { step: "test" }>, "card" | "account" | "savedAt">,
   rows: readonly ChannelAccountRow[],

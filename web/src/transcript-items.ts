@@ -201,7 +201,7 @@ function senderOf(row: TranscriptRow): MessageSender | null {
   const { transport, senderName, senderId, senderIsOwner } = row.__openclaw ?? {};
   const channel = transport?.channel;
   if (channel === undefined || channel === "webchat") return null;
-  return { name: senderName ?? senderId ?? "Somebody", isOwner: senderIsOwner === true, channel };
+  return { name: senderName ?? senderId ?? "Someone", isOwner: senderIsOwner === true, channel };
 }
 
 /** In a room each message begins with its sender, for the agent; the page shows the name above it. */

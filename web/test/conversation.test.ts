@@ -184,7 +184,7 @@ describe("sessions and conversations on the page", () => {
     assert.equal(await page.locator(".message.user").count(), 0);
   });
 
-  test("a key that somebody pasted is not shown again", async () => {
+  test("a key that someone pasted is not shown again", async () => {
     const key = `sk-ant-api03-${"x".repeat(40)}`;
     addRow(MAIN, { role: "user", content: `use ${key}` });
     const { page } = await stage.signedIn();

@@ -50,7 +50,7 @@ function children(): string[] {
         if (!environment.includes(`${MARKER_VARIABLE}=`) || !environment.includes(root)) return [];
         return [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`];
       } catch {
-        return []; // ended in the meantime, or somebody else's
+        return []; // ended in the meantime, or someone else's
       }
     });
 }

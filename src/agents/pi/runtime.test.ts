@@ -114,7 +114,7 @@ function children(needle = stateDir): string[] {
         if (!readFileSync(`/proc/${pid}/environ`, "utf8").includes(needle)) return [];
         return [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`];
       } catch {
-        return []; // ended in the meantime, or somebody else's
+        return []; // ended in the meantime, or someone else's
       }
     });
 }

@@ -3,7 +3,7 @@ import { channelDefaults } from "../../channels/schema-fields.ts";
 import { OTHER_CHANNELS } from "../../channels/unserved-channels.ts";
 import { object, unknown } from "../../core/config-schema.ts";
 
-/** Channels that this release serves, besides `defaults`. Every other key of `channels` is kept as it is: it may be a channel of somebody else. */
+/** Channels that this release serves, besides `defaults`. Every other key of `channels` is kept as it is: it may be a channel of someone else. */
 export const channels = object(
   "Chat applications that the gateway is connected to.",
   { defaults: channelDefaults, ...channelSchemas },

@@ -53,7 +53,7 @@ async function open(): Promise<PlatformHarness> {
     },
     sendMalformed: () => void server.say("at no time", { timestamp: "nonsense" }),
     failSends: (how, times) => server.fail("send", FAULTS[how], times),
-    // A message of ours that was written on another device, and one that comes as if it were somebody's.
+    // A message of ours that was written on another device, and one that comes as if it were someone's.
     echoBotMessage() {
       const { at: timestamp, text: message } = newestInRoom();
       const groupInfo = { groupId: GROUP, groupName: "Room", revision: 3, type: "DELIVER" };

@@ -14,7 +14,7 @@ const LOOK_MS = 30;
 const PATIENCE_MS = 120_000;
 const textOf = ({ content }: Row): string => (typeof content === "string" ? content : content.map(({ text = "" }) => text).join(""));
 
-/** Somebody with the page open: connects again whenever the gateway is back, and looks into the transcript of a session. */
+/** Someone with the page open: connects again whenever the gateway is back, and looks into the transcript of a session. */
 class WebchatUser {
   readonly person: PlatformUser;
   /** Texts of the agent by the id of their message. */

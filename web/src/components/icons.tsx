@@ -58,7 +58,7 @@ export function Stop({ size = 16 }: { size?: number }): JSX.Element {
   );
 }
 
-/** Our own mark: an arch, and somebody in it. */
+/** Our own mark: an arch, and someone in it. */
 export function Mark({ size = 28 }: { size?: number }): JSX.Element {
   return (
     <svg class="mark" width={size} height={size} viewBox="0 0 32 32" aria-hidden="true">
