@@ -1,8 +1,9 @@
+import { channelManifest } from "../channels/registry.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { sanitizeLine } from "./terminal-text.ts";
 
-/** A channel as people write its name. */
-export const channelLabel = (id: string): string => (id === "irc" ? "IRC" : id.charAt(0).toUpperCase() + id.slice(1));
+/** The display name of a channel: the label of its description, or the capitalized id of a plugin. */
+export const channelLabel = (id: string): string => channelManifest(id)?.label ?? id.charAt(0).toUpperCase() + id.slice(1);
 
 /** A name of a channel or an account as it was given. Throws CliError for what can be neither. */
 export function requireChannelName(text: string, what: "account" | "channel"): string {

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { channelIds, channelManifest } from "../../src/channels/registry.ts";
 import {
   applyChange,
   canonicalKey,
   channelLabelOf,
+  channelName,
   withoutAgentPrefix,
   titleOf,
   groupByDate,
@@ -140,4 +142,8 @@ test("a preview is plain", () => {
   assert.equal(stripMarkdown("## Title\n\n- **one** `two`\n> [link](https://x.y)"), "Title one two link");
   assert.equal(stripMarkdown("_Setup guide_ a snake_case_name _x_."), "Setup guide a snake_case_name x.");
   assert.equal(stripMarkdown("Disk. ## Largest | a |"), "Disk. Largest a");
+});
+
+test("a built-in channel has the label of its description", () => {
+  for (const id of channelIds) assert.equal(channelName(id), channelManifest(id)!.label);
 });

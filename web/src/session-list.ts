@@ -69,6 +69,7 @@ export const stripMarkdown = (text: string): string =>
     .replace(/ #{1,6} /g, " ")
     .trim();
 
+/** Names of clients and channels. Those of built-in channels are the labels of their descriptions; a test compares them. */
 const CHANNEL_NAMES: Record<string, string> = {
   tui: "terminal",
   cron: "schedule",
@@ -87,7 +88,7 @@ const CHANNEL_NAMES: Record<string, string> = {
   whatsapp: "WhatsApp",
   matrix: "Matrix",
   xmpp: "XMPP",
-  webhook: "webhook",
+  webhook: "Webhook",
 };
 
 /** The name of a channel as people write it. */
